@@ -1,0 +1,244 @@
+// One end of a WebSocket without its wire: the receiver, the closing handshake and the framing of
+// what is sent (RFC 6455 §5 to §7). lib/ gives it a TCP socket, tests give it an array, a client
+// reuses it as it is.
+
+import { type Bytes, decodeValidUtf8, EMPTY } from "../bytes.ts";
+import {
+  ABNORMAL_CLOSURE,
+  type CloseStatus,
+  decodeClose,
+  encodeClose,
+  NO_STATUS,
+} from "./close.ts";
+import {
+  type ClosingEvent,
+  type ClosingState,
+  mayReceive,
+  maySendData,
+  nextClosingState,
+} from "./closing.ts";
+import {
+  BINARY,
+  CLOSE,
+  encodeFrame,
+  encodeTextFrame,
+  FIN,
+  MAX_CONTROL_PAYLOAD,
+  PING,
+  PONG,
+  type RandomFill,
+  type Role,
+  RSV1,
+  type TEXT,
+} from "./frame.ts";
+import { NEED_DATA, Receiver, type ReceiverOptions } from "./receiver.ts";
+import { ProtocolError, type RuleName } from "./rules.ts";
+
+/** Where an endpoint puts the bytes it wants sent. */
+export interface Wire {
+  /** The peer does not read as fast as we write: only what must be sent should be. */
+  readonly congested: boolean;
+  write(bytes: Bytes): void;
+  /** Nothing more will be written: the TCP connection may be closed when all is sent. */
+  end(): void;
+}
+
+export interface EndpointOptions extends ReceiverOptions {
+  /** A client's source of masking keys; §5.3 wants them unpredictable. A server has none. */
+  readonly randomFill?: RandomFill;
+}
+
+export class Endpoint {
+  /** What the peer's close frame said: 1005 for no code, 1006 while or because there was none (§7.1.5, §7.1.6). */
+  closeStatus: CloseStatus = GONE;
+  /** The peer's mistake for which this end failed the connection. */
+  failure: ProtocolError | undefined;
+
+  readonly #wire: Wire;
+  readonly #receiver: Receiver;
+  readonly #role: Role;
+  readonly #randomFill: RandomFill | undefined;
+  #state: ClosingState = "open";
+  // §5.5.3: the ping to answer when the wire is free again.
+  #unanswered: Bytes | undefined;
+
+  constructor(wire: Wire, options: EndpointOptions) {
+    this.#wire = wire;
+    this.#receiver = new Receiver(options);
+    this.#role = options.role;
+    this.#randomFill = options.randomFill;
+  }
+
+  get state(): ClosingState {
+    return this.#state;
+  }
+
+  /** Takes what the network gave; call next() until NEED_DATA. The chunk is unmasked in place. */
+  receive(chunk: Bytes): void {
+    // What comes behind a close frame or a failure is discarded (§1.4, §7.1.7).
+    if (mayReceive(this.#state)) this.#receiver.push(chunk);
+  }
+
+  /** The TCP connection has ended, for whatever reason (§7.1.4). */
+  receiveEnd(): void {
+    if (this.#state !== "closed") this.#advance("end");
+  }
+
+  /**
+   * The next TEXT, BINARY, PING, PONG or CLOSE, or NEED_DATA. A ping has been answered, and a
+   * close frame too. A peer that breaks a rule fails the connection: then it is NEED_DATA and
+   * `failure` tells which.
+   */
+  next(): number {
+    if (!mayReceive(this.#state)) return NEED_DATA;
+    try {
+      const event = this.#receiver.next();
+      if (event === PING) this.#answerPing();
+      else if (event === CLOSE) this.#answerClose();
+      return event;
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.fail(error);
+      return NEED_DATA;
+    }
+  }
+
+  /** The payload next() stands on. Borrowed: good until next() is called again. */
+  get payload(): Bytes {
+    return this.#receiver.payload;
+  }
+
+  /** The text next() stands on, where it is TEXT and not compressed. */
+  get text(): string {
+    return decodeValidUtf8(this.#receiver.payload);
+  }
+
+  /** The payload is compressed: whoever inflates it checks the size and the UTF-8 of what comes out. */
+  get compressed(): boolean {
+    return this.#receiver.compressed;
+  }
+
+  /** Sends a text message. Throws unless the state allows it: the caller's mistake. */
+  sendText(text: string): void {
+    this.#mustBeOpen();
+    this.#wire.write(encodeTextFrame(text, this.#randomFill));
+  }
+
+  /** Sends a binary message. Throws unless the state allows it. */
+  sendBinary(bytes: Bytes): void {
+    this.#mustBeOpen();
+    this.#wire.write(encodeFrame(FIN | BINARY, bytes, this.#randomFill));
+  }
+
+  /** Sends a message that is compressed already (RFC 7692 §6.1). Throws unless the state allows it. */
+  sendCompressed(opcode: typeof TEXT | typeof BINARY, payload: Bytes): void {
+    this.#mustBeOpen();
+    this.#wire.write(encodeFrame(FIN | RSV1 | opcode, payload, this.#randomFill));
+  }
+
+  /** Sends whole unmasked frames made elsewhere, for many receivers at once. A server's only. Throws unless the state allows it. */
+  sendFrames(frames: Bytes): void {
+    this.#mustBeOpen();
+    this.#wire.write(frames);
+  }
+
+  /** §5.5.2. Throws unless the state allows it, and for more than 125 bytes. */
+  ping(payload: Bytes = EMPTY): void {
+    this.#sendControl(PING, payload);
+  }
+
+  /** §5.5.3: an unsolicited pong "serves as a unidirectional heartbeat". Throws as ping() does. */
+  pong(payload: Bytes = EMPTY): void {
+    this.#sendControl(PONG, payload);
+  }
+
+  /**
+   * §7.1.2, _Start the WebSocket Closing Handshake_. Does nothing where it has begun already.
+   *
+   * @throws RangeError for a code or reason that a close frame cannot carry
+   */
+  close(code?: number, reason?: string): void {
+    const payload = encodeClose(code, reason);
+    if (this.#state === "open") this.#sendClose(payload);
+  }
+
+  /** §7.1.7, _Fail the WebSocket Connection_, because of the peer's mistake. */
+  fail(failure: ProtocolError | RuleName): void {
+    if (!mayReceive(this.#state)) return;
+    this.failure = failure instanceof ProtocolError ? failure : new ProtocolError(failure);
+    const mayTell = this.#state === "open";
+    this.#advance("fail");
+    if (mayTell) this.#writeControl(CLOSE, encodeClose(this.failure.code, this.failure.message));
+    this.#wire.end();
+  }
+
+  /** The wire, congested before, is free again. */
+  drained(): void {
+    const payload = this.#unanswered;
+    if (payload === undefined) return;
+    this.#unanswered = undefined;
+    if (maySendData(this.#state)) this.#writeControl(PONG, payload);
+  }
+
+  // §5.5.3: "If an endpoint receives a Ping frame and has not yet sent Pong frame(s) in response
+  // to previous Ping frame(s), the endpoint MAY elect to send a Pong frame for only the most
+  // recently processed Ping frame." So pings that nobody reads the answers of pile up nothing.
+  #answerPing(): void {
+    if (!maySendData(this.#state)) return;
+    if (this.#wire.congested) this.#unanswered = this.payload.slice();
+    else this.#writeControl(PONG, this.payload);
+  }
+
+  // §5.5.1: "When sending a Close frame in response, the endpoint typically echos the status code
+  // it received".
+  #answerClose(): void {
+    const status = decodeClose(this.payload);
+    this.closeStatus = status;
+    this.#advance("receiveClose");
+    if (this.#state === "closeReceived") {
+      this.#sendClose(status.code === NO_STATUS ? EMPTY : encodeClose(status.code));
+    }
+    // §7.1.1: "the server MUST close the TCP connection immediately and the client SHOULD wait
+    // for the server to close" it.
+    if (this.#role === "server") this.#wire.end();
+  }
+
+  #sendClose(payload: Bytes): void {
+    this.#writeControl(CLOSE, payload);
+    this.#advance("sendClose");
+  }
+
+  #sendControl(opcode: typeof PING | typeof PONG, payload: Bytes): void {
+    this.#mustBeOpen();
+    if (payload.length > MAX_CONTROL_PAYLOAD) {
+      throw new RangeError(`a ping or pong has at most ${MAX_CONTROL_PAYLOAD} bytes`);
+    }
+    this.#writeControl(opcode, payload);
+  }
+
+  #writeControl(opcode: number, payload: Bytes): void {
+    this.#wire.write(encodeFrame(FIN | opcode, payload, this.#randomFill));
+  }
+
+  #mustBeOpen(): void {
+    if (!maySendData(this.#state)) throw new NotOpenError(this.#state);
+  }
+
+  #advance(event: ClosingEvent): void {
+    const next = nextClosingState(this.#state, event);
+    if (next === undefined) throw new Error(`"${event}" cannot happen in "${this.#state}"`);
+    this.#state = next;
+  }
+}
+
+/** Something was to be sent on a connection that is closing or closed: the caller's mistake. */
+export class NotOpenError extends Error {
+  override readonly name = "NotOpenError";
+  readonly code = "ERR_NOT_OPEN";
+
+  constructor(state: ClosingState) {
+    super(`nothing can be sent on a WebSocket that is ${state}`);
+  }
+}
+
+const GONE: CloseStatus = { code: ABNORMAL_CLOSURE, reason: "" };
