@@ -25,11 +25,6 @@ export function uint64At(bytes: Bytes, i: number): number {
   );
 }
 
-/** New bytes, all zero. */
-export function allocate(length: number): Bytes {
-  return Buffer.alloc(length);
-}
-
 /** New bytes of unknown content, for a caller that writes every one of them before letting go. */
 export function allocateUnfilled(length: number): Bytes {
   return Buffer.allocUnsafe(length);
@@ -38,6 +33,11 @@ export function allocateUnfilled(length: number): Bytes {
 /** `pieces` in one. */
 export function concat(pieces: readonly Bytes[]): Bytes {
   return Buffer.concat(pieces);
+}
+
+/** The same bytes in memory of their own. Not `slice()`, which for a Buffer is a view. */
+export function copy(bytes: Bytes): Bytes {
+  return new Uint8Array(bytes);
 }
 
 /** How many bytes `text` takes in UTF-8. */

@@ -2,7 +2,7 @@
 // what is sent (RFC 6455 §5 to §7). lib/ gives it a TCP socket, tests give it an array, a client
 // reuses it as it is.
 
-import { type Bytes, decodeValidUtf8, EMPTY } from "../bytes.ts";
+import { type Bytes, copy, decodeValidUtf8, EMPTY } from "../bytes.ts";
 import {
   ABNORMAL_CLOSURE,
   type CloseStatus,
@@ -185,7 +185,7 @@ export class Endpoint {
   // recently processed Ping frame." So pings that nobody reads the answers of pile up nothing.
   #answerPing(): void {
     if (!maySendData(this.#state)) return;
-    if (this.#wire.congested) this.#unanswered = this.payload.slice();
+    if (this.#wire.congested) this.#unanswered = copy(this.payload);
     else this.#writeControl(PONG, this.payload);
   }
 

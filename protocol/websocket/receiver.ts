@@ -9,7 +9,16 @@
 // A message that lies whole in one chunk is not copied. What has come of any other is taken out of
 // its chunk at once, unmasked, checked and put into `#fragments`.
 
-import { type Bytes, byteAt, concat, EMPTY, isValidUtf8, uint16At, uint64At } from "../bytes.ts";
+import {
+  type Bytes,
+  byteAt,
+  concat,
+  copy,
+  EMPTY,
+  isValidUtf8,
+  uint16At,
+  uint64At,
+} from "../bytes.ts";
 import { Fragments } from "./fragments.ts";
 import {
   CONTINUATION,
@@ -210,7 +219,8 @@ export class Receiver {
   /** Lets go of the network's chunk: an idle connection keeps none alive, and of half a header only its bytes. */
   #rest(): typeof NEED_DATA {
     this.payload = EMPTY;
-    this.#input = this.#offset === this.#input.length ? EMPTY : this.#input.slice(this.#offset);
+    this.#input =
+      this.#offset === this.#input.length ? EMPTY : copy(this.#input.subarray(this.#offset));
     this.#offset = 0;
     return NEED_DATA;
   }
