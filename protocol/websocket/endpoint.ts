@@ -126,8 +126,13 @@ export class Endpoint {
 
   /** Sends a binary message. Throws unless the state allows it. */
   sendBinary(bytes: Bytes): void {
+    this.sendMessage(BINARY, bytes);
+  }
+
+  /** Sends a message whose text, if it is one, is UTF-8 already. Throws unless the state allows it. */
+  sendMessage(opcode: typeof TEXT | typeof BINARY, payload: Bytes): void {
     this.#mustBeOpen();
-    this.#wire.write(encodeFrame(FIN | BINARY, bytes, this.#randomFill));
+    this.#wire.write(encodeFrame(FIN | opcode, payload, this.#randomFill));
   }
 
   /** Sends a message that is compressed already (RFC 7692 §6.1). Throws unless the state allows it. */

@@ -1,0 +1,55 @@
+// Many equal waits on one timer: who waits longest is always first, so joining and leaving cost the
+// same however many wait.
+
+/** Calls back for each item that has waited `delay` milliseconds since it was added. */
+export class Deadlines<Item> {
+  readonly #delay: number;
+  readonly #onExpire: (item: Item) => void;
+  // In the order of their ends, since all wait equally long.
+  readonly #ends = new Map<Item, number>();
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(delay: number, onExpire: (item: Item) => void) {
+    this.#delay = delay;
+    this.#onExpire = onExpire;
+  }
+
+  /** How many wait. */
+  get size(): number {
+    return this.#ends.size;
+  }
+
+  /** Begins the wait of `item`, anew if it waits already. */
+  add(item: Item): void {
+    this.#ends.delete(item);
+    this.#ends.set(item, performance.now() + this.#delay);
+    this.#timer ??= setTimeout(this.#onTimer, this.#delay);
+  }
+
+  /** Ends the wait of `item` without a call. Whether it waited. */
+  delete(item: Item): boolean {
+    const waited = this.#ends.delete(item);
+    if (this.#ends.size === 0) this.#stop();
+    return waited;
+  }
+
+  // A timer for an item that has left meanwhile only sets the next one.
+  readonly #onTimer = (): void => {
+    this.#timer = undefined;
+    const now = performance.now();
+    for (const [item, end] of this.#ends) {
+      // Timers count whole milliseconds and may be up to one early.
+      if (end > now + 1) {
+        this.#timer ??= setTimeout(this.#onTimer, end - now);
+        return;
+      }
+      this.#ends.delete(item);
+      this.#onExpire(item);
+    }
+  };
+
+  #stop(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+}

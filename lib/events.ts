@@ -1,0 +1,167 @@
+// The emitter at the edge: typed, for the user's listeners. Between our own layers there is none.
+
+/**
+ * What came off the wire, before anyone has said what it is: TypeScript's own word for it is the
+ * one that JSON.parse() has.
+ */
+export type Untyped = ReturnType<typeof JSON.parse>;
+
+/** Event names and their listeners where nobody declared any: everything goes. */
+export interface DefaultEventsMap {
+  [event: string]: (...args: Untyped[]) => void;
+}
+
+/** The names of a map of events. */
+export type EventNames<Events> = keyof Events & string;
+
+/** The arguments of the listeners of `Event`. */
+export type EventArguments<Events, Event extends keyof Events> = Events[Event] extends (
+  ...args: infer Arguments
+) => unknown
+  ? Arguments
+  : never;
+
+/** Any listener. */
+export type Listener = (...args: Untyped[]) => unknown;
+
+/** A listener of `Event`. */
+export type ListenerOf<Events, Event extends keyof Events> = Events[Event] extends Listener
+  ? Events[Event]
+  : never;
+
+/**
+ * Registers and calls listeners, with the names of Node's EventEmitter. Unlike there, every
+ * listener is called even if one before it throws; the error then surfaces as uncaught, and
+ * "error" without a listener is nothing special.
+ */
+export abstract class Emitter<Events> {
+  // Lists are replaced, never changed, so that one can be walked while listeners come and go.
+  #listeners: Map<string | symbol, readonly Listener[]> | undefined;
+
+  /** Adds a listener behind those that are there. */
+  on<Event extends EventNames<Events>>(event: Event, listener: ListenerOf<Events, Event>): this {
+    return this.#add(event, listener, false);
+  }
+
+  /** The same as on(). */
+  addListener<Event extends EventNames<Events>>(
+    event: Event,
+    listener: ListenerOf<Events, Event>,
+  ): this {
+    return this.#add(event, listener, false);
+  }
+
+  /** Adds a listener in front of those that are there. */
+  prependListener<Event extends EventNames<Events>>(
+    event: Event,
+    listener: ListenerOf<Events, Event>,
+  ): this {
+    return this.#add(event, listener, true);
+  }
+
+  /** Adds a listener that is called once at most. */
+  once<Event extends EventNames<Events>>(event: Event, listener: ListenerOf<Events, Event>): this {
+    return this.#add(event, this.#onlyOnce(event, listener), false);
+  }
+
+  /** once(), in front of the listeners that are there. */
+  prependOnceListener<Event extends EventNames<Events>>(
+    event: Event,
+    listener: ListenerOf<Events, Event>,
+  ): this {
+    return this.#add(event, this.#onlyOnce(event, listener), true);
+  }
+
+  /** Removes a listener, the one added last where it was added several times. */
+  off<Event extends EventNames<Events>>(event: Event, listener: ListenerOf<Events, Event>): this {
+    this.#remove(event, listener);
+    return this;
+  }
+
+  /** The same as off(). */
+  removeListener<Event extends EventNames<Events>>(
+    event: Event,
+    listener: ListenerOf<Events, Event>,
+  ): this {
+    return this.off(event, listener);
+  }
+
+  /** Removes all listeners of one event, or of all. */
+  removeAllListeners(event?: EventNames<Events>): this {
+    if (event === undefined) this.#listeners = undefined;
+    else this.#listeners?.delete(event);
+    return this;
+  }
+
+  /** The listeners of an event, in the order in which they are called. */
+  listeners(event: EventNames<Events>): Listener[] {
+    return this.#of(event).map((listener) => ORIGINAL.get(listener) ?? listener);
+  }
+
+  /** How many listeners an event has. */
+  listenerCount(event: EventNames<Events>): number {
+    return this.#of(event).length;
+  }
+
+  /** The events that have listeners. */
+  eventNames(): (string | symbol)[] {
+    return [...(this.#listeners?.keys() ?? [])];
+  }
+
+  /** Calls the listeners of `event`; whether there were any. */
+  protected dispatch(event: string, args: readonly unknown[]): boolean {
+    const listeners = this.#of(event);
+    for (const listener of listeners) callListener(this, listener, args);
+    return listeners.length > 0;
+  }
+
+  #of(event: string): readonly Listener[] {
+    return this.#listeners?.get(event) ?? NONE;
+  }
+
+  #add(event: string, listener: Listener, first: boolean): this {
+    if (typeof listener !== "function") {
+      throw new TypeError(`the listener of "${event}" is not a function`);
+    }
+    const before = this.#of(event);
+    this.#listeners ??= new Map();
+    this.#listeners.set(event, first ? [listener, ...before] : [...before, listener]);
+    return this;
+  }
+
+  #remove(event: string, listener: Listener): void {
+    const before = this.#of(event);
+    const at = before.findLastIndex((each) => each === listener || ORIGINAL.get(each) === listener);
+    if (at === -1) return;
+    if (before.length === 1) this.#listeners?.delete(event);
+    else this.#listeners?.set(event, before.toSpliced(at, 1));
+  }
+
+  #onlyOnce(event: string, listener: Listener): Listener {
+    if (typeof listener !== "function") return listener;
+    const once: Listener = (...args) => {
+      this.#remove(event, once);
+      return listener.apply(this, args);
+    };
+    ORIGINAL.set(once, listener);
+    return once;
+  }
+}
+
+/** Calls a user's function; what it throws surfaces as an uncaught error, and our work goes on. */
+export function callListener(self: object, listener: Listener, args: readonly unknown[]): void {
+  try {
+    listener.apply(self, [...args]);
+  } catch (error) {
+    process.nextTick(rethrow, error);
+  }
+}
+
+function rethrow(error: unknown): never {
+  throw error;
+}
+
+const NONE: readonly Listener[] = [];
+
+/** What once() wrapped, for off() and listeners(). */
+const ORIGINAL = new WeakMap<Listener, Listener>();

@@ -1,0 +1,300 @@
+// A TCP socket around an Endpoint: reading, writing once a turn, back-pressure, inflating, and the
+// end of it all. RFC 6455 §7.1.1 to §7.1.7 where they speak of TCP.
+
+import { Socket } from "node:net";
+import type { Duplex } from "node:stream";
+
+import {
+  type Bytes,
+  concat,
+  decodeValidUtf8,
+  encodeUtf8,
+  isValidUtf8,
+} from "../../protocol/bytes.ts";
+import { encodeClose } from "../../protocol/websocket/close.ts";
+import { Endpoint, NotOpenError, type Wire } from "../../protocol/websocket/endpoint.ts";
+import { BINARY, PING, PONG, TEXT } from "../../protocol/websocket/frame.ts";
+import { NEED_DATA } from "../../protocol/websocket/receiver.ts";
+import { ProtocolError } from "../../protocol/websocket/rules.ts";
+import { Deadlines } from "../deadlines.ts";
+import { type DeflateSettings, MessageDeflate } from "./deflate.ts";
+import { flushSoon } from "./flush.ts";
+
+/** The layer above: what a connection delivers to, synchronously and in order. */
+export interface ConnectionSink {
+  onText(text: string): void;
+  onBinary(bytes: Bytes): void;
+  /** A ping came and was answered. */
+  onPing(payload: Bytes): void;
+  onPong(payload: Bytes): void;
+  /** What was written has left, after `congested` was true. */
+  onDrain(): void;
+  /**
+   * The connection has ended; nothing follows.
+   *
+   * @param code what the peer's close frame said; 1005 for none, 1006 where no close frame came
+   * @param failure the peer's mistake for which this end failed the connection
+   */
+  onClose(code: number, reason: string, failure: ProtocolError | undefined): void;
+}
+
+export interface ConnectionOptions {
+  /** Bytes of payload in one message. */
+  readonly maxPayload: number;
+  /** permessage-deflate was agreed on. */
+  readonly deflate?: DeflateSettings | undefined;
+  /** Bytes from which a message is compressed. */
+  readonly threshold?: number;
+}
+
+/** How long the peer may take to answer a close frame, or to end TCP after it, in milliseconds. */
+const CLOSE_TIMEOUT = 30_000;
+
+const closing = new Deadlines<Duplex>(CLOSE_TIMEOUT, (socket) => socket.destroy());
+
+// Up to here, copying pieces into one is cheaper than handing them over one by one.
+const LARGEST_COPY = 64 * 1024;
+
+export class Connection implements Wire {
+  readonly #socket: Duplex;
+  readonly #endpoint: Endpoint;
+  readonly #threshold: number;
+  #sink: ConnectionSink | undefined;
+
+  // Written in this turn and not handed to the socket yet.
+  #written: Bytes[] | undefined;
+  #writtenLength = 0;
+
+  // permessage-deflate: nothing is read while a message is being inflated, and what is sent waits
+  // in line behind a message that is being compressed.
+  readonly #deflate: MessageDeflate | undefined;
+  #inflating = false;
+  #line: Promise<void> | undefined;
+  #lineLength = 0;
+  #closeAsked = false;
+
+  constructor(socket: Duplex, options: ConnectionOptions) {
+    this.#socket = socket;
+    this.#threshold = options.threshold ?? 0;
+    this.#deflate = options.deflate && new MessageDeflate(options.deflate);
+    this.#endpoint = new Endpoint(this, {
+      role: "server",
+      maxPayload: options.maxPayload,
+      deflate: options.deflate !== undefined,
+    });
+  }
+
+  /** Begins to read and deliver. */
+  start(sink: ConnectionSink): void {
+    this.#sink = sink;
+    const socket = this.#socket;
+    if (socket instanceof Socket) socket.setTimeout(0).setNoDelay(true);
+    socket.on("data", (chunk: Bytes) => this.#onData(chunk));
+    // TCP's FIN: the peer says nothing more, and reads nothing more (§7.1.4).
+    socket.on("end", () => this.end());
+    // What breaks a TCP connection ends it, and "close" says so.
+    socket.on("error", () => {});
+    socket.on("drain", () => this.#onDrain());
+    socket.on("close", () => this.#onClose());
+  }
+
+  /** Messages may be sent. */
+  get open(): boolean {
+    return this.#endpoint.state === "open" && !this.#closeAsked;
+  }
+
+  /** The peer does not read as fast as we write. */
+  get congested(): boolean {
+    return this.#socket.writableNeedDrain;
+  }
+
+  /** Messages are compressed for this peer alone, so that frames made for many do not fit. */
+  get compresses(): boolean {
+    return this.#deflate !== undefined;
+  }
+
+  /** Bytes that were sent and have not been handed to the operating system. */
+  get bufferedAmount(): number {
+    return this.#lineLength + this.#writtenLength + this.#socket.writableLength;
+  }
+
+  /** Sends a text message. @throws NotOpenError */
+  sendText(text: string): void {
+    this.#mustBeOpen();
+    if (this.#deflate === undefined) this.#endpoint.sendText(text);
+    else this.#sendInLine(this.#deflate, TEXT, encodeUtf8(text));
+  }
+
+  /** Sends a binary message. @throws NotOpenError */
+  sendBinary(bytes: Bytes): void {
+    this.#mustBeOpen();
+    if (this.#deflate === undefined) this.#endpoint.sendBinary(bytes);
+    else this.#sendInLine(this.#deflate, BINARY, bytes);
+  }
+
+  /** Sends whole frames made elsewhere, for many receivers at once; not where `compresses`. @throws NotOpenError */
+  sendFrames(frames: Bytes): void {
+    this.#mustBeOpen();
+    this.#endpoint.sendFrames(frames);
+  }
+
+  /** Sends a ping of at most 125 bytes. @throws NotOpenError, RangeError */
+  ping(payload?: Bytes): void {
+    this.#mustBeOpen();
+    this.#endpoint.ping(payload);
+  }
+
+  /**
+   * Starts the closing handshake, behind what was sent; does nothing where it has begun already.
+   *
+   * @param code without one the close frame is empty
+   * @param reason at most 123 bytes of UTF-8
+   * @throws RangeError for a code or reason that a close frame cannot carry
+   */
+  close(code?: number, reason?: string): void {
+    encodeClose(code, reason);
+    if (!this.open) return;
+    this.#closeAsked = true;
+    closing.add(this.#socket);
+    if (this.#line === undefined) this.#endpoint.close(code, reason);
+    else this.#stand(() => this.#endpoint.close(code, reason));
+  }
+
+  /** Ends the TCP connection at once, without a closing handshake. */
+  terminate(): void {
+    this.#socket.destroy();
+  }
+
+  // The endpoint's wire.
+
+  write(bytes: Bytes): void {
+    if (this.#written === undefined) {
+      this.#written = [bytes];
+      flushSoon(this);
+    } else {
+      this.#written.push(bytes);
+    }
+    this.#writtenLength += bytes.length;
+  }
+
+  end(): void {
+    this.flush();
+    this.#socket.end();
+    // §7.1.1: the peer ends its side in turn; one that does not is cut off.
+    if (!this.#socket.destroyed) closing.add(this.#socket);
+  }
+
+  /** Hands what was written to the socket. */
+  flush(): void {
+    const written = this.#written;
+    if (written === undefined) return;
+    const length = this.#writtenLength;
+    this.#written = undefined;
+    this.#writtenLength = 0;
+    const socket = this.#socket;
+    if (!socket.writable) return;
+    if (length <= LARGEST_COPY) {
+      socket.write(concat(written));
+      return;
+    }
+    socket.cork();
+    for (const bytes of written) socket.write(bytes);
+    socket.uncork();
+  }
+
+  #onData(chunk: Bytes): void {
+    this.#endpoint.receive(chunk);
+    this.#read();
+  }
+
+  #read(): void {
+    const endpoint = this.#endpoint;
+    while (!this.#inflating) {
+      const event = endpoint.next();
+      if (event === NEED_DATA) return;
+      if ((event === TEXT || event === BINARY) && endpoint.compressed) this.#inflate(event);
+      else this.#deliver(event, endpoint.payload);
+    }
+  }
+
+  #deliver(event: number, payload: Bytes): void {
+    const sink = this.#sink;
+    if (event === TEXT) sink?.onText(decodeValidUtf8(payload));
+    else if (event === BINARY) sink?.onBinary(payload);
+    else if (event === PING) sink?.onPing(payload);
+    else if (event === PONG) sink?.onPong(payload);
+  }
+
+  /** RFC 7692 §6.2. Nothing is read until it is done. */
+  async #inflate(event: typeof TEXT | typeof BINARY): Promise<void> {
+    this.#inflating = true;
+    this.#socket.pause();
+    try {
+      const message = await this.#deflate?.inflate(this.#endpoint.payload);
+      if (message === undefined || (event === TEXT && !isValidUtf8(message))) {
+        throw new ProtocolError("INVALID_UTF8");
+      }
+      this.#inflating = false;
+      this.#deliver(event, message);
+    } catch (error) {
+      this.#inflating = false;
+      if (!(error instanceof ProtocolError)) throw error;
+      this.#endpoint.fail(error);
+    }
+    this.#socket.resume();
+    this.#read();
+    if (this.#socket.closed && !this.#inflating) this.#finish();
+  }
+
+  /** Sends a message in the order of the calls, compressed where it is worth it (RFC 7692 §6.1). */
+  #sendInLine(deflate: MessageDeflate, opcode: typeof TEXT | typeof BINARY, payload: Bytes): void {
+    if (payload.length >= this.#threshold && payload.length > 0) {
+      this.#stand(async () => {
+        const compressed = await deflate.compress(payload);
+        if (this.#endpoint.state === "open") this.#endpoint.sendCompressed(opcode, compressed);
+      }, payload.length);
+    } else if (this.#line === undefined) {
+      this.#endpoint.sendMessage(opcode, payload);
+    } else {
+      this.#stand(() => {
+        if (this.#endpoint.state === "open") this.#endpoint.sendMessage(opcode, payload);
+      }, payload.length);
+    }
+  }
+
+  /** Runs `job` when all that stand in line before it are done. */
+  #stand(job: () => void | Promise<void>, length = 0): void {
+    this.#lineLength += length;
+    const line = (this.#line ?? Promise.resolve())
+      .then(job)
+      // zlib was closed under it, or had no memory: the messages behind it cannot be sent either.
+      .catch(() => this.terminate())
+      .then(() => {
+        this.#lineLength -= length;
+        if (this.#line === line) this.#line = undefined;
+      });
+    this.#line = line;
+  }
+
+  #mustBeOpen(): void {
+    if (!this.open) throw new NotOpenError(this.#endpoint.state);
+  }
+
+  #onDrain(): void {
+    this.#endpoint.drained();
+    this.#sink?.onDrain();
+  }
+
+  #onClose(): void {
+    closing.delete(this.#socket);
+    // What came before the end is delivered before it.
+    if (!this.#inflating) this.#finish();
+  }
+
+  #finish(): void {
+    this.#endpoint.receiveEnd();
+    this.#deflate?.close();
+    const { code, reason } = this.#endpoint.closeStatus;
+    this.#sink?.onClose(code, reason, this.#endpoint.failure);
+  }
+}

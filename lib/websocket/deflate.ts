@@ -1,0 +1,171 @@
+// permessage-deflate over node:zlib: RFC 7692 §7.2.
+//
+// A direction with context takeover keeps one zlib stream, made when its first message comes; one
+// without keeps nothing between two messages.
+
+import {
+  constants,
+  createDeflateRaw,
+  createInflateRaw,
+  type DeflateRaw,
+  deflateRaw,
+  type InflateRaw,
+  inflateRaw,
+  type ZlibOptions,
+} from "node:zlib";
+
+import { type Bytes, concat } from "../../protocol/bytes.ts";
+import type { DeflateParameters } from "../../protocol/websocket/extensions.ts";
+import { ProtocolError } from "../../protocol/websocket/rules.ts";
+
+// §7.2.1: what a sync flush ends with; cut off by the sender and put back by the receiver.
+const TAIL = Uint8Array.of(0x00, 0x00, 0xff, 0xff);
+
+// zlib's memory is freed late by the system's allocator when very many streams work at once, so few do.
+const CONCURRENCY = 10;
+
+export interface DeflateSettings {
+  readonly parameters: DeflateParameters;
+  /** Bytes of an inflated message; larger ones are a breach of protocol. */
+  readonly maxPayload: number;
+  /** zlib's own settings for what is sent, such as `level` and `memLevel`. */
+  readonly zlib: ZlibOptions;
+}
+
+/** Compresses what a server sends and inflates what its client sends. One message at a time in each direction. */
+export class MessageDeflate {
+  readonly #settings: DeflateSettings;
+  #deflate: DeflateRaw | undefined;
+  #inflate: InflateRaw | undefined;
+
+  constructor(settings: DeflateSettings) {
+    this.#settings = settings;
+  }
+
+  /** §7.2.1. */
+  async compress(message: Bytes): Promise<Bytes> {
+    const { parameters, zlib } = this.#settings;
+    const options: ZlibOptions = {
+      ...zlib,
+      windowBits: parameters.serverMaxWindowBits,
+      flush: constants.Z_SYNC_FLUSH,
+      finishFlush: constants.Z_SYNC_FLUSH,
+    };
+    const release = await SLOTS.take();
+    try {
+      let compressed: Bytes;
+      if (parameters.serverNoContextTakeover) {
+        compressed = await deflateWhole(message, options);
+      } else {
+        this.#deflate ??= createDeflateRaw(options);
+        compressed = await pass(this.#deflate, [message], Number.POSITIVE_INFINITY);
+      }
+      return compressed.subarray(0, compressed.length - TAIL.length);
+    } finally {
+      release();
+    }
+  }
+
+  /** §7.2.2. Throws ProtocolError for what cannot be inflated, or becomes larger than it may. */
+  async inflate(message: Bytes): Promise<Bytes> {
+    const { parameters, maxPayload } = this.#settings;
+    const options: ZlibOptions = {
+      windowBits: parameters.clientMaxWindowBits,
+      finishFlush: constants.Z_SYNC_FLUSH,
+    };
+    const release = await SLOTS.take();
+    try {
+      if (parameters.clientNoContextTakeover) {
+        return await inflateWhole(concat([message, TAIL]), {
+          ...options,
+          maxOutputLength: maxPayload,
+        });
+      }
+      this.#inflate ??= createInflateRaw(options);
+      const inflated = await pass(this.#inflate, [message, TAIL], maxPayload);
+      // §7.2.3.4: a block with BFINAL ends zlib's stream, though not the conversation.
+      if (this.#inflate.readableEnded) this.#inflate = undefined;
+      return inflated;
+    } catch (error) {
+      if (error instanceof ProtocolError) throw error;
+      throw new ProtocolError(isTooLarge(error) ? "MESSAGE_TOO_BIG" : "INVALID_DEFLATE");
+    } finally {
+      release();
+    }
+  }
+
+  /** Frees zlib's memory. What is under way ends with an error. */
+  close(): void {
+    this.#deflate?.destroy(CLOSED);
+    this.#inflate?.destroy(CLOSED);
+  }
+}
+
+const CLOSED = new Error("the connection was closed");
+
+/** Sends `pieces` through a stream and gives what came out, which is stopped as soon as it is more than `limit` bytes. */
+function pass(
+  stream: DeflateRaw | InflateRaw,
+  pieces: readonly Bytes[],
+  limit: number,
+): Promise<Bytes> {
+  return new Promise((resolve, reject) => {
+    const output: Bytes[] = [];
+    let length = 0;
+    const settle = (error?: Error | null): void => {
+      stream.off("data", onData).off("error", settle).off("end", settle).off("close", onClose);
+      if (error) reject(error);
+      else resolve(concat(output));
+    };
+    const onClose = (): void => settle(CLOSED);
+    const onData = (chunk: Bytes): void => {
+      length += chunk.length;
+      if (length > limit) stream.destroy(new ProtocolError("MESSAGE_TOO_BIG"));
+      else output.push(chunk);
+    };
+    stream.on("data", onData).on("error", settle).on("end", settle).on("close", onClose);
+    for (const piece of pieces) stream.write(piece);
+    stream.flush(() => settle());
+  });
+}
+
+function deflateWhole(message: Bytes, options: ZlibOptions): Promise<Bytes> {
+  return new Promise((resolve, reject) => {
+    deflateRaw(message, options, (error, result) => (error ? reject(error) : resolve(result)));
+  });
+}
+
+function inflateWhole(message: Bytes, options: ZlibOptions): Promise<Bytes> {
+  return new Promise((resolve, reject) => {
+    inflateRaw(message, options, (error, result) => (error ? reject(error) : resolve(result)));
+  });
+}
+
+function isTooLarge(error: unknown): boolean {
+  return error instanceof Error && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE";
+}
+
+/** Lets a few work at a time, the others in the order in which they came. */
+class Slots {
+  #free: number;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(count: number) {
+    this.#free = count;
+  }
+
+  /** Resolves when there is a slot; the caller calls the result to give it back. */
+  async take(): Promise<() => void> {
+    if (this.#free > 0) this.#free--;
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    return this.#release;
+  }
+
+  readonly #release = (): void => {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#free++;
+    else next();
+  };
+}
+
+const SLOTS = new Slots(CONCURRENCY);
