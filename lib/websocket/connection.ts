@@ -17,8 +17,8 @@ import { BINARY, PING, PONG, TEXT } from "../../protocol/websocket/frame.ts";
 import { NEED_DATA } from "../../protocol/websocket/receiver.ts";
 import { ProtocolError } from "../../protocol/websocket/rules.ts";
 import { Deadlines } from "../deadlines.ts";
+import { flushSoon } from "../flush.ts";
 import { type DeflateSettings, MessageDeflate } from "./deflate.ts";
-import { flushSoon } from "./flush.ts";
 
 /** The layer above: what a connection delivers to, synchronously and in order. */
 export interface ConnectionSink {

@@ -57,7 +57,7 @@ export class MessageDeflate {
       if (parameters.serverNoContextTakeover) {
         compressed = await deflateWhole(message, options);
       } else {
-        this.#deflate ??= createDeflateRaw(options);
+        this.#deflate ??= createDeflateRaw(options).on("error", ignore);
         compressed = await pass(this.#deflate, [message], Number.POSITIVE_INFINITY);
       }
       return compressed.subarray(0, compressed.length - TAIL.length);
@@ -81,7 +81,7 @@ export class MessageDeflate {
           maxOutputLength: maxPayload,
         });
       }
-      this.#inflate ??= createInflateRaw(options);
+      this.#inflate ??= createInflateRaw(options).on("error", ignore);
       const inflated = await pass(this.#inflate, [message, TAIL], maxPayload);
       // §7.2.3.4: a block with BFINAL ends zlib's stream, though not the conversation.
       if (this.#inflate.readableEnded) this.#inflate = undefined;
@@ -96,12 +96,15 @@ export class MessageDeflate {
 
   /** Frees zlib's memory. What is under way ends with an error. */
   close(): void {
-    this.#deflate?.destroy(CLOSED);
-    this.#inflate?.destroy(CLOSED);
+    this.#deflate?.destroy();
+    this.#inflate?.destroy();
   }
 }
 
 const CLOSED = new Error("the connection was closed");
+
+/** Between two messages nobody waits for a stream's error; the next message meets it as "close". */
+function ignore(): void {}
 
 /** Sends `pieces` through a stream and gives what came out, which is stopped as soon as it is more than `limit` bytes. */
 function pass(
@@ -120,8 +123,12 @@ function pass(
     const onClose = (): void => settle(CLOSED);
     const onData = (chunk: Bytes): void => {
       length += chunk.length;
-      if (length > limit) stream.destroy(new ProtocolError("MESSAGE_TOO_BIG"));
-      else output.push(chunk);
+      if (length <= limit) {
+        output.push(chunk);
+        return;
+      }
+      settle(new ProtocolError("MESSAGE_TOO_BIG"));
+      stream.destroy();
     };
     stream.on("data", onData).on("error", settle).on("end", settle).on("close", onClose);
     for (const piece of pieces) stream.write(piece);
