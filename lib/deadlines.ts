@@ -19,6 +19,11 @@ export class Deadlines<Item> {
     return this.#ends.size;
   }
 
+  /** Whether `item` waits. */
+  has(item: Item): boolean {
+    return this.#ends.has(item);
+  }
+
   /** Begins the wait of `item`, anew if it waits already. */
   add(item: Item): void {
     this.#ends.delete(item);

@@ -21,6 +21,47 @@ export type EventArguments<Events, Event extends keyof Events> = Events[Event] e
   ? Arguments
   : never;
 
+/** An acknowledgement's callback at the end of arguments, or `never`. */
+export type LastArgument<Arguments extends readonly unknown[]> = Arguments extends readonly [
+  ...unknown[],
+  infer Last,
+]
+  ? Last
+  : Arguments extends readonly (infer Any)[]
+    ? Any
+    : never;
+
+/** The arguments but for the last. */
+export type AllButLast<Arguments extends readonly unknown[]> = Arguments extends readonly [
+  ...infer Others,
+  unknown,
+]
+  ? Others
+  : Arguments;
+
+/** What an acknowledgement resolves to: the first argument of its callback that is not the error. */
+export type AckValue<Callback> = Callback extends (...args: infer Arguments) => unknown
+  ? Arguments extends readonly [Error | null | undefined, infer Value, ...unknown[]]
+    ? Value
+    : Arguments extends readonly [infer Value, ...unknown[]]
+      ? Value
+      : Untyped
+  : Untyped;
+
+/** The same events, with acknowledgements that are told of an error first: what timeout() makes of them. */
+export type WithTimeout<Events> = {
+  [Event in keyof Events]: Events[Event] extends (...args: infer Arguments) => infer Result
+    ? (...args: ErrorFirst<Arguments>) => Result
+    : never;
+};
+
+type ErrorFirst<Arguments extends readonly unknown[]> = Arguments extends [
+  ...infer Others,
+  (...args: infer Values) => infer Result,
+]
+  ? [...Others, (error: Error | null, ...args: Values) => Result]
+  : Arguments;
+
 /** Any listener. */
 export type Listener = (...args: Untyped[]) => unknown;
 
@@ -36,7 +77,14 @@ export type ListenerOf<Events, Event extends keyof Events> = Events[Event] exten
  */
 export abstract class Emitter<Events> {
   // Lists are replaced, never changed, so that one can be walked while listeners come and go.
-  #listeners: Map<string | symbol, readonly Listener[]> | undefined;
+  #listeners: Map<string, readonly Listener[]> | undefined;
+  // Whose listeners these are: its own, or another's.
+  readonly #owner: Emitter<Events>;
+
+  /** @param owner an emitter with which it shares its listeners */
+  constructor(owner?: Emitter<Events>) {
+    this.#owner = owner ?? this;
+  }
 
   /** Adds a listener behind those that are there. */
   on<Event extends EventNames<Events>>(event: Event, listener: ListenerOf<Events, Event>): this {
@@ -88,8 +136,8 @@ export abstract class Emitter<Events> {
 
   /** Removes all listeners of one event, or of all. */
   removeAllListeners(event?: EventNames<Events>): this {
-    if (event === undefined) this.#listeners = undefined;
-    else this.#listeners?.delete(event);
+    if (event === undefined) this.#owner.#listeners = undefined;
+    else this.#owner.#listeners?.delete(event);
     return this;
   }
 
@@ -104,8 +152,8 @@ export abstract class Emitter<Events> {
   }
 
   /** The events that have listeners. */
-  eventNames(): (string | symbol)[] {
-    return [...(this.#listeners?.keys() ?? [])];
+  eventNames(): string[] {
+    return [...(this.#owner.#listeners?.keys() ?? [])];
   }
 
   /** Calls the listeners of `event`; whether there were any. */
@@ -116,7 +164,7 @@ export abstract class Emitter<Events> {
   }
 
   #of(event: string): readonly Listener[] {
-    return this.#listeners?.get(event) ?? NONE;
+    return this.#owner.#listeners?.get(event) ?? NONE;
   }
 
   #add(event: string, listener: Listener, first: boolean): this {
@@ -124,8 +172,9 @@ export abstract class Emitter<Events> {
       throw new TypeError(`the listener of "${event}" is not a function`);
     }
     const before = this.#of(event);
-    this.#listeners ??= new Map();
-    this.#listeners.set(event, first ? [listener, ...before] : [...before, listener]);
+    const owner = this.#owner;
+    owner.#listeners ??= new Map();
+    owner.#listeners.set(event, first ? [listener, ...before] : [...before, listener]);
     return this;
   }
 
@@ -133,8 +182,8 @@ export abstract class Emitter<Events> {
     const before = this.#of(event);
     const at = before.findLastIndex((each) => each === listener || ORIGINAL.get(each) === listener);
     if (at === -1) return;
-    if (before.length === 1) this.#listeners?.delete(event);
-    else this.#listeners?.set(event, before.toSpliced(at, 1));
+    if (before.length === 1) this.#owner.#listeners?.delete(event);
+    else this.#owner.#listeners?.set(event, before.toSpliced(at, 1));
   }
 
   #onlyOnce(event: string, listener: Listener): Listener {

@@ -13,7 +13,15 @@ import {
 } from "../../protocol/bytes.ts";
 import { encodeClose } from "../../protocol/websocket/close.ts";
 import { Endpoint, NotOpenError, type Wire } from "../../protocol/websocket/endpoint.ts";
-import { BINARY, PING, PONG, TEXT } from "../../protocol/websocket/frame.ts";
+import {
+  BINARY,
+  encodeFrame,
+  encodeTextFrame,
+  FIN,
+  PING,
+  PONG,
+  TEXT,
+} from "../../protocol/websocket/frame.ts";
 import { NEED_DATA } from "../../protocol/websocket/receiver.ts";
 import { ProtocolError } from "../../protocol/websocket/rules.ts";
 import { Deadlines } from "../deadlines.ts";
@@ -54,6 +62,15 @@ const closing = new Deadlines<Duplex>(CLOSE_TIMEOUT, (socket) => socket.destroy(
 
 // Up to here, copying pieces into one is cheaper than handing them over one by one.
 const LARGEST_COPY = 64 * 1024;
+
+/** Messages as whole frames for sendFrames(): strings as text, bytes as binary. */
+export function encodeFrames(messages: readonly (string | Bytes)[]): Bytes {
+  const frames = messages.map((message) =>
+    typeof message === "string" ? encodeTextFrame(message) : encodeFrame(FIN | BINARY, message),
+  );
+  const [only] = frames;
+  return frames.length === 1 && only !== undefined ? only : concat(frames);
+}
 
 export class Connection implements Wire {
   readonly #socket: Duplex;
@@ -118,18 +135,18 @@ export class Connection implements Wire {
     return this.#lineLength + this.#writtenLength + this.#socket.writableLength;
   }
 
-  /** Sends a text message. @throws NotOpenError */
-  sendText(text: string): void {
+  /** Sends a text message; `compress` only permits. @throws NotOpenError */
+  sendText(text: string, compress = true): void {
     this.#mustBeOpen();
     if (this.#deflate === undefined) this.#endpoint.sendText(text);
-    else this.#sendInLine(this.#deflate, TEXT, encodeUtf8(text));
+    else this.#sendInLine(this.#deflate, TEXT, encodeUtf8(text), compress);
   }
 
-  /** Sends a binary message. @throws NotOpenError */
-  sendBinary(bytes: Bytes): void {
+  /** Sends a binary message; `compress` only permits. @throws NotOpenError */
+  sendBinary(bytes: Bytes, compress = true): void {
     this.#mustBeOpen();
     if (this.#deflate === undefined) this.#endpoint.sendBinary(bytes);
-    else this.#sendInLine(this.#deflate, BINARY, bytes);
+    else this.#sendInLine(this.#deflate, BINARY, bytes, compress);
   }
 
   /** Sends whole frames made elsewhere, for many receivers at once; not where `compresses`. @throws NotOpenError */
@@ -247,8 +264,13 @@ export class Connection implements Wire {
   }
 
   /** Sends a message in the order of the calls, compressed where it is worth it (RFC 7692 §6.1). */
-  #sendInLine(deflate: MessageDeflate, opcode: typeof TEXT | typeof BINARY, payload: Bytes): void {
-    if (payload.length >= this.#threshold && payload.length > 0) {
+  #sendInLine(
+    deflate: MessageDeflate,
+    opcode: typeof TEXT | typeof BINARY,
+    payload: Bytes,
+    compress: boolean,
+  ): void {
+    if (compress && payload.length >= this.#threshold && payload.length > 0) {
       this.#stand(async () => {
         const compressed = await deflate.compress(payload);
         if (this.#endpoint.state === "open") this.#endpoint.sendCompressed(opcode, compressed);

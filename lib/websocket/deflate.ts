@@ -37,6 +37,7 @@ export class MessageDeflate {
   readonly #settings: DeflateSettings;
   #deflate: DeflateRaw | undefined;
   #inflate: InflateRaw | undefined;
+  #closed = false;
 
   constructor(settings: DeflateSettings) {
     this.#settings = settings;
@@ -53,6 +54,7 @@ export class MessageDeflate {
     };
     const release = await SLOTS.take();
     try {
+      if (this.#closed) throw CLOSED;
       let compressed: Bytes;
       if (parameters.serverNoContextTakeover) {
         compressed = await deflateWhole(message, options);
@@ -75,6 +77,7 @@ export class MessageDeflate {
     };
     const release = await SLOTS.take();
     try {
+      if (this.#closed) throw CLOSED;
       if (parameters.clientNoContextTakeover) {
         return await inflateWhole(concat([message, TAIL]), {
           ...options,
@@ -96,6 +99,7 @@ export class MessageDeflate {
 
   /** Frees zlib's memory. What is under way ends with an error. */
   close(): void {
+    this.#closed = true;
     this.#deflate?.destroy();
     this.#inflate?.destroy();
   }

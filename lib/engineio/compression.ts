@@ -1,0 +1,50 @@
+// HTTP compression of poll responses, for clients that accept it. RFC 9110 §8.4.1, §12.5.3.
+
+import type { ServerResponse } from "node:http";
+import { deflate, gzip, type ZlibOptions } from "node:zlib";
+
+/** zlib's settings, and from how many bytes on a response is compressed. */
+export interface CompressionOptions extends ZlibOptions {
+  /** Default 1024. */
+  readonly threshold?: number;
+}
+
+const DEFAULT_THRESHOLD = 1024;
+const ENCODERS = { gzip, deflate } as const;
+
+type Encoding = keyof typeof ENCODERS;
+
+/** Ends `response` with `body`, compressed where that is wanted, worth it and accepted. */
+export function sendCompressed(
+  response: ServerResponse,
+  body: string,
+  options: CompressionOptions | undefined,
+): void {
+  const bytes = Buffer.from(body);
+  const worth = options !== undefined && bytes.length >= (options.threshold ?? DEFAULT_THRESHOLD);
+  const encoding = worth ? acceptedEncoding(response.req.headers["accept-encoding"]) : undefined;
+  if (encoding === undefined || options === undefined) {
+    response.writeHead(200, { "Content-Length": bytes.length }).end(bytes);
+    return;
+  }
+  ENCODERS[encoding](bytes, options, (error, compressed) => {
+    // zlib had no memory: nothing that the client could not read has been said yet.
+    if (error !== null) {
+      response.writeHead(200, { "Content-Length": bytes.length }).end(bytes);
+      return;
+    }
+    response
+      .writeHead(200, { "Content-Encoding": encoding, "Content-Length": compressed.length })
+      .end(compressed);
+  });
+}
+
+/** The first of the encodings in an Accept-Encoding header that we can do and that is not refused with "q=0". */
+function acceptedEncoding(header: string | string[] | undefined): Encoding | undefined {
+  for (const item of String(header ?? "").split(",")) {
+    const [name = "", ...parameters] = item.split(";").map((part) => part.trim().toLowerCase());
+    const refused = parameters.some((parameter) => /^q=0(?:\.0{0,3})?$/.test(parameter));
+    if (!refused && (name === "gzip" || name === "deflate")) return name;
+  }
+  return undefined;
+}

@@ -1,0 +1,56 @@
+// What goes out together: Engine.IO packets that leave in one piece, encoded at most once for each
+// kind of transport however many sessions receive them.
+
+import type { Bytes } from "../../protocol/bytes.ts";
+import {
+  CLOSE,
+  encodePacket,
+  MESSAGE,
+  NOOP,
+  PING,
+  PONG,
+  PROBE,
+} from "../../protocol/engineio/packet.ts";
+import { encodePayload } from "../../protocol/engineio/payload.ts";
+import { encodeFrames } from "../websocket/connection.ts";
+
+export class Outgoing {
+  /** Encoded packets: text with its type, or the bytes of a binary message. */
+  readonly packets: readonly (string | Bytes)[];
+  /** Worth compressing, where the transport can. */
+  readonly compress: boolean;
+  #payload: string | undefined;
+  #frames: Bytes | undefined;
+
+  constructor(packets: readonly (string | Bytes)[], compress: boolean) {
+    this.packets = packets;
+    this.compress = compress;
+  }
+
+  /** For long-polling: the packets as a payload. */
+  get payload(): string {
+    this.#payload ??= encodePayload(this.packets);
+    return this.#payload;
+  }
+
+  /** For WebSocket: the packets as finished, unmasked frames. */
+  get frames(): Bytes {
+    this.#frames ??= encodeFrames(this.packets);
+    return this.#frames;
+  }
+}
+
+/** A text message with the binary messages that belong to it: nothing comes between them. */
+export function messages(text: string, attachments: readonly Bytes[], compress: boolean): Outgoing {
+  return new Outgoing([encodePacket(MESSAGE, text), ...attachments], compress);
+}
+
+/** One packet, the same for every session. */
+function constant(packet: string): Outgoing {
+  return new Outgoing([packet], false);
+}
+
+export const CLOSE_PACKET: Outgoing = constant(encodePacket(CLOSE));
+export const PING_PACKET: Outgoing = constant(encodePacket(PING));
+export const NOOP_PACKET: Outgoing = constant(encodePacket(NOOP));
+export const PROBE_PONG: Outgoing = constant(encodePacket(PONG, PROBE));

@@ -1,0 +1,203 @@
+// The transport over HTTP requests: a GET waits until there is something for the client, a POST
+// brings what the client has. Engine.IO "HTTP long-polling".
+
+import type { IncomingMessage, ServerResponse } from "node:http";
+
+import { type Bytes, decodeUtf8 } from "../../protocol/bytes.ts";
+import { decodePayload, SEPARATOR } from "../../protocol/engineio/payload.ts";
+import { ProtocolError } from "../../protocol/engineio/rules.ts";
+import type { CloseReason } from "../../protocol/engineio/session.ts";
+import { Fragments } from "../../protocol/websocket/fragments.ts";
+import { flushSoon } from "../flush.ts";
+import { type CompressionOptions, sendCompressed } from "./compression.ts";
+import { decodeForm, encodeScript } from "./jsonp.ts";
+import { CLOSE_PACKET, NOOP_PACKET, type Outgoing } from "./outgoing.ts";
+import type { Transport, TransportSink } from "./transport.ts";
+
+export interface PollingOptions {
+  /** Bytes in the body of a POST. */
+  readonly maxPayload: number;
+  /** `undefined`: responses are not compressed. */
+  readonly compression: CompressionOptions | undefined;
+  /** The value of the query's "j", for a client that loads scripts instead of making requests. */
+  readonly jsonp: string | undefined;
+}
+
+/** How long a client that is to be told of the end may take to poll, in milliseconds. */
+const CLOSE_TIMEOUT = 30_000;
+
+export class PollingTransport implements Transport {
+  readonly name = "polling";
+  readonly #options: PollingOptions;
+  #sink: TransportSink | undefined;
+  // The GET that waits, and what was sent in this turn to answer it.
+  #poll: ServerResponse | undefined;
+  #answer: Outgoing[] = [];
+  // The POST that is being read.
+  #post: ServerResponse | undefined;
+  // The client is told of the end with its next GET.
+  #closeTimer: NodeJS.Timeout | undefined;
+
+  constructor(options: PollingOptions) {
+    this.#options = options;
+  }
+
+  /** Delivers to `sink` from now on. */
+  start(sink: TransportSink): void {
+    this.#sink = sink;
+  }
+
+  /** Takes an HTTP request that names this session. */
+  onRequest(request: IncomingMessage, response: ServerResponse): void {
+    if (request.method === "GET") this.#onGet(response);
+    else if (request.method === "POST") this.#onPost(request, response);
+    else response.writeHead(500).end();
+  }
+
+  get writable(): boolean {
+    return this.#poll !== undefined && this.#closeTimer === undefined;
+  }
+
+  send(message: Outgoing): void {
+    if (this.#answer.length === 0) flushSoon(this);
+    this.#answer.push(message);
+  }
+
+  close(): void {
+    this.#post?.destroy();
+    if (this.#poll !== undefined) this.#end(CLOSE_PACKET, "forced close");
+    else
+      this.#closeTimer = setTimeout(() => this.#end(CLOSE_PACKET, "forced close"), CLOSE_TIMEOUT);
+  }
+
+  discard(): void {
+    this.#sink = undefined;
+    this.#post?.destroy();
+    this.#end(CLOSE_PACKET);
+  }
+
+  release(): void {
+    // A POST that is under way still counts: its sink ignores it where the session has ended.
+    this.#end(NOOP_PACKET);
+  }
+
+  /** Answers the GET with what was sent. */
+  flush(): void {
+    const response = this.#poll;
+    const messages = this.#answer;
+    const [only] = messages;
+    if (response === undefined || only === undefined) return;
+    this.#poll = undefined;
+    this.#answer = [];
+    const payload =
+      messages.length === 1 ? only.payload : messages.map((each) => each.payload).join(SEPARATOR);
+    const { jsonp, compression } = this.#options;
+    const body = jsonp === undefined ? payload : encodeScript(jsonp, payload);
+    // Read by who asked only: what is a text to one user may be a page to another's browser.
+    response.setHeader("Content-Type", "text/plain; charset=UTF-8");
+    response.setHeader("Cache-Control", "no-store");
+    const compress = messages.some((message) => message.compress);
+    sendCompressed(response, body, compress ? compression : undefined);
+  }
+
+  #onGet(response: ServerResponse): void {
+    if (this.#poll !== undefined) {
+      response.writeHead(400).end();
+      this.#lose("transport error", new Error("overlap from client"));
+      return;
+    }
+    this.#poll = response;
+    response.once("close", () => {
+      // An answer that did not reach the client is lost with all its packets.
+      if (this.#poll === response) this.#poll = undefined;
+      if (!response.writableFinished) {
+        this.#lose("transport error", new Error("poll connection closed prematurely"));
+      }
+    });
+    if (this.#closeTimer === undefined) {
+      this.#sink?.onWritable();
+    } else {
+      this.send(NOOP_PACKET);
+      this.#end(CLOSE_PACKET, "forced close");
+    }
+  }
+
+  #onPost(request: IncomingMessage, response: ServerResponse): void {
+    if (this.#post !== undefined) {
+      response.writeHead(400).end();
+      this.#lose("transport error", new Error("data request overlap from client"));
+      return;
+    }
+    // Bytes travel in base64 here; what calls itself binary is of another protocol.
+    if (request.headers["content-type"] === "application/octet-stream") {
+      response.writeHead(400).end();
+      this.#lose("transport error", new Error("invalid content"));
+      return;
+    }
+    const { maxPayload } = this.#options;
+    if (Number(request.headers["content-length"]) > maxPayload) {
+      response.writeHead(413).end();
+      return;
+    }
+    this.#post = response;
+    const body = new Fragments();
+    const onData = (chunk: Bytes): void => {
+      if (body.length + chunk.length <= maxPayload) {
+        body.add(chunk, 0);
+        return;
+      }
+      request.off("data", onData).off("end", onEnd).resume();
+      this.#post = undefined;
+      response.writeHead(413).end();
+    };
+    const onEnd = (): void => {
+      this.#post = undefined;
+      this.#onBody(body.take());
+      response
+        .writeHead(200, {
+          "Content-Type": "text/html",
+          "Content-Length": 2,
+          "Cache-Control": "no-store",
+        })
+        .end("ok");
+    };
+    request.on("data", onData).on("end", onEnd);
+    response.once("close", () => {
+      if (this.#post !== response) return;
+      this.#post = undefined;
+      this.#lose("transport error", new Error("data request connection closed prematurely"));
+    });
+  }
+
+  #onBody(bytes: Bytes): void {
+    try {
+      const text = decodeUtf8(bytes);
+      if (text === undefined) throw new ProtocolError("INVALID_UTF8");
+      const payload = this.#options.jsonp === undefined ? text : decodeForm(text);
+      if (payload === undefined) return;
+      for (const packet of decodePayload(payload)) this.#sink?.onPacket(packet);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.#lose("parse error", error);
+    }
+  }
+
+  #lose(reason: CloseReason, detail: Error): void {
+    const sink = this.#sink;
+    this.discard();
+    sink?.onLost(reason, detail);
+  }
+
+  /** Nothing is carried any more: a GET that waits gets `last`. */
+  #end(last: Outgoing, reason?: CloseReason): void {
+    clearTimeout(this.#closeTimer);
+    if (this.#poll !== undefined) {
+      this.send(last);
+      this.flush();
+    }
+    if (reason === undefined) return;
+    const sink = this.#sink;
+    this.#sink = undefined;
+    sink?.onLost(reason);
+  }
+}

@@ -1,0 +1,202 @@
+// One client, over whichever transport it has: its state, what waits to be sent, its heartbeat.
+// Engine.IO "Handshake" to "Upgrade"; the states are those of protocol/engineio/session.ts.
+
+import type { Bytes } from "../../protocol/bytes.ts";
+import { CLOSE, MESSAGE, type Packet, PING, PONG } from "../../protocol/engineio/packet.ts";
+import {
+  type CloseReason,
+  nextSessionState,
+  type SessionEvent,
+  type SessionState,
+} from "../../protocol/engineio/session.ts";
+import type { Heartbeat, Heartbeating } from "./heartbeat.ts";
+import { NOOP_PACKET, type Outgoing, PING_PACKET } from "./outgoing.ts";
+import type { Transport, TransportSink } from "./transport.ts";
+import type { Upgrade } from "./upgrade.ts";
+import type { WebSocketTransport } from "./websocket.ts";
+
+/** The layer above: what a session delivers to, synchronously and in order. */
+export interface SessionSink {
+  onText(text: string): void;
+  onBinary(bytes: Bytes): void;
+  /**
+   * The session has ended; nothing follows.
+   *
+   * @param detail what exactly happened, where more is known than the reason
+   */
+  onClose(reason: CloseReason, detail?: Error): void;
+}
+
+export class Session implements TransportSink, Heartbeating {
+  /** The session's id, "sid" on the wire. */
+  readonly id: string;
+  readonly #heartbeat: Heartbeat;
+  readonly #onClosed: (session: Session) => void;
+  #state: SessionState;
+  #transport: Transport;
+  #sink: SessionSink | undefined;
+  #upgrade: Upgrade | undefined;
+  // What waits for the transport to be writable, in order.
+  #queue: Outgoing[] = [];
+
+  /** @param onClosed called when it has ended, before its sink is told */
+  constructor(
+    id: string,
+    transport: Transport,
+    heartbeat: Heartbeat,
+    onClosed: (session: Session) => void,
+  ) {
+    this.id = id;
+    this.#transport = transport;
+    this.#state = transport.name;
+    this.#heartbeat = heartbeat;
+    this.#onClosed = onClosed;
+  }
+
+  /** Begins to deliver. The transport must have been given this session as its sink, or be given it now. */
+  open(sink: SessionSink): void {
+    this.#sink = sink;
+    this.#heartbeat.begin(this);
+  }
+
+  get state(): SessionState {
+    return this.#state;
+  }
+
+  /** What carries its packets now. */
+  get transport(): Transport {
+    return this.#transport;
+  }
+
+  /** Packets leave now; otherwise they wait (and volatile ones are dropped). */
+  get writable(): boolean {
+    return this.#queue.length === 0 && this.#transport.writable && this.#isOpen();
+  }
+
+  /** Sends when the transport can. What is sent on a session that is closing or closed is dropped. */
+  send(message: Outgoing): void {
+    if (this.writable) this.#transport.send(message);
+    else if (this.#isOpen()) this.#queue.push(message);
+  }
+
+  /** Ends the session when all that was sent has left; a client that polls is told with its next request. */
+  close(): void {
+    if (!this.#isOpen()) return;
+    this.#advance("close");
+    if (this.#queue.length === 0) this.#transport.close();
+  }
+
+  /** Ends the session at once and tells a client that can hear it; what waits to be sent is dropped. */
+  shutDown(): void {
+    this.#queue = [];
+    this.close();
+    this.discard("forced close");
+  }
+
+  /** Ends the session at once, for a fault; what waits to be sent is dropped. */
+  discard(reason: CloseReason, detail?: Error): void {
+    if (this.#state === "closed") return;
+    this.#transport.discard();
+    this.onLost(reason, detail);
+  }
+
+  // The upgrade. Engine.IO "Upgrade".
+
+  /** A WebSocket for this session may be tried: none is being tried, and there is something to upgrade. */
+  get mayUpgrade(): boolean {
+    return this.#state === "polling" && this.#upgrade === undefined;
+  }
+
+  /** A WebSocket for this session was opened. */
+  beginUpgrade(upgrade: Upgrade): void {
+    this.#upgrade = upgrade;
+  }
+
+  /** The WebSocket was proved to reach this session. */
+  onProbe(): void {
+    if (this.#state !== "polling") return;
+    this.#advance("probe");
+    this.onWritable();
+  }
+
+  /** The client has changed to the WebSocket: what waits leaves there. */
+  onUpgrade(transport: WebSocketTransport): void {
+    this.#advance("upgrade");
+    this.#upgrade = undefined;
+    const polling = this.#transport;
+    this.#transport = transport;
+    transport.deliverTo(this);
+    polling.release();
+    this.onWritable();
+  }
+
+  /** The WebSocket came to nothing. */
+  onAbandon(): void {
+    this.#upgrade = undefined;
+    if (this.#state === "probing") this.#advance("abandon");
+  }
+
+  // The transport's sink.
+
+  onPacket(packet: Packet): void {
+    if (this.#state === "closed") return;
+    // The common case first.
+    if (packet.type === MESSAGE) {
+      this.#heartbeat.onOtherPacket(this);
+      if (typeof packet.data === "string") this.#sink?.onText(packet.data);
+      else this.#sink?.onBinary(packet.data);
+    } else if (packet.type === PONG) {
+      this.#heartbeat.onPong(this);
+    } else if (packet.type === CLOSE) {
+      this.#transport.release();
+      this.onLost("transport close");
+    } else if (packet.type === PING) {
+      // "the server sends ping, the client pong".
+      this.discard("transport error", new Error("invalid heartbeat direction"));
+    }
+  }
+
+  onWritable(): void {
+    const queue = this.#queue;
+    if (queue.length === 0) {
+      // The client finishes its requests before it changes to the WebSocket, so none is kept waiting.
+      if (this.#state === "probing" && this.#transport.writable) this.#transport.send(NOOP_PACKET);
+      return;
+    }
+    this.#queue = [];
+    for (const message of queue) this.#transport.send(message);
+    if (this.#state === "closing") this.#transport.close();
+  }
+
+  onLost(reason: CloseReason, detail?: Error): void {
+    if (this.#state === "closed") return;
+    this.#advance("lost");
+    this.#heartbeat.end(this);
+    this.#queue = [];
+    const upgrade = this.#upgrade;
+    this.#upgrade = undefined;
+    upgrade?.abandon();
+    this.#onClosed(this);
+    this.#sink?.onClose(reason, detail);
+  }
+
+  // The heartbeat's calls.
+
+  onPingDue(): void {
+    this.send(PING_PACKET);
+  }
+
+  onPingTimeout(): void {
+    this.discard("ping timeout");
+  }
+
+  #isOpen(): boolean {
+    return this.#state !== "closing" && this.#state !== "closed";
+  }
+
+  #advance(event: SessionEvent): void {
+    const next = nextSessionState(this.#state, event);
+    if (next === undefined) throw new Error(`"${event}" cannot happen in "${this.#state}"`);
+    this.#state = next;
+  }
+}

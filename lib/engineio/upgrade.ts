@@ -1,0 +1,57 @@
+// From long-polling to WebSocket without losing a packet. Engine.IO "Upgrade".
+//
+//   client                      server
+//     ── WebSocket with sid ──▶   the session goes on over polling
+//     ── 2probe ──▶               state: probing; the request that waits is answered with a noop
+//     ◀── 3probe ──
+//        (the client finishes its requests)
+//     ── 5 ──▶                    state: websocket; what waits leaves there
+
+import { type Packet, PING, PROBE, UPGRADE } from "../../protocol/engineio/packet.ts";
+import { PROBE_PONG } from "./outgoing.ts";
+import type { Session } from "./session.ts";
+import type { TransportSink } from "./transport.ts";
+import type { WebSocketTransport } from "./websocket.ts";
+
+export class Upgrade implements TransportSink {
+  readonly #session: Session;
+  readonly #transport: WebSocketTransport;
+  readonly #onEnd: (upgrade: Upgrade) => void;
+
+  /** @param onEnd called when it has succeeded or come to nothing */
+  constructor(session: Session, transport: WebSocketTransport, onEnd: (upgrade: Upgrade) => void) {
+    this.#session = session;
+    this.#transport = transport;
+    this.#onEnd = onEnd;
+  }
+
+  start(): void {
+    this.#session.beginUpgrade(this);
+    this.#transport.start(this);
+  }
+
+  onPacket(packet: Packet): void {
+    if (packet.type === PING && packet.data === PROBE) {
+      this.#transport.send(PROBE_PONG);
+      this.#session.onProbe();
+    } else if (packet.type === UPGRADE && this.#session.state === "probing") {
+      this.#onEnd(this);
+      this.#session.onUpgrade(this.#transport);
+    } else {
+      this.abandon();
+    }
+  }
+
+  onWritable(): void {}
+
+  onLost(): void {
+    this.#onEnd(this);
+    this.#session.onAbandon();
+  }
+
+  /** Ends the attempt; the session goes on over polling. */
+  abandon(): void {
+    this.#transport.discard();
+    this.onLost();
+  }
+}

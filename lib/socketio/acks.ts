@@ -1,0 +1,73 @@
+// Acknowledgements that a socket waits for. Socket.IO "Exchange protocol", "Acknowledgement".
+
+/** What is called when an acknowledgement comes, or does not. */
+export type AckCallback = (error: Error | null, args: readonly unknown[]) => void;
+
+/** No acknowledgement came in time. */
+export class AckTimeoutError extends Error {
+  override readonly name = "AckTimeoutError";
+  readonly code = "ERR_ACK_TIMEOUT";
+
+  constructor() {
+    super("operation has timed out");
+  }
+}
+
+/** The socket was disconnected before the acknowledgement came. */
+export class DisconnectedError extends Error {
+  override readonly name = "DisconnectedError";
+  readonly code = "ERR_DISCONNECTED";
+
+  constructor() {
+    super("socket has been disconnected");
+  }
+}
+
+interface Pending {
+  readonly callback: AckCallback;
+  readonly timer: NodeJS.Timeout | undefined;
+}
+
+export class Acks {
+  // Most sockets never wait for any.
+  #pending: Map<number, Pending> | undefined;
+
+  /** How many are awaited. */
+  get size(): number {
+    return this.#pending?.size ?? 0;
+  }
+
+  /**
+   * Awaits the acknowledgement with `id`.
+   *
+   * @param timeout milliseconds after which `callback` is told of an AckTimeoutError; without it, never
+   */
+  await(id: number, callback: AckCallback, timeout?: number): void {
+    const timer =
+      timeout === undefined
+        ? undefined
+        : setTimeout(() => this.#settle(id, new AckTimeoutError(), []), timeout);
+    this.#pending ??= new Map();
+    this.#pending.set(id, { callback, timer });
+  }
+
+  /** An acknowledgement came. One that nobody awaits, perhaps not any more, is ignored. */
+  receive(id: number, args: readonly unknown[]): void {
+    this.#settle(id, null, args);
+  }
+
+  /** None will come any more. */
+  disconnect(): void {
+    for (const id of [...(this.#pending?.keys() ?? [])]) {
+      this.#settle(id, new DisconnectedError(), []);
+    }
+  }
+
+  #settle(id: number, error: Error | null, args: readonly unknown[]): void {
+    const pending = this.#pending?.get(id);
+    if (pending === undefined) return;
+    this.#pending?.delete(id);
+    clearTimeout(pending.timer);
+    pending.callback(error, args);
+  }
+}

@@ -1,0 +1,12 @@
+// `barewire/protocol/engineio`: Engine.IO 4 without a socket, a clock or a random number.
+
+export * from "./engineio/handshake.ts";
+export * from "./engineio/packet.ts";
+export { decodePayload, encodePayload, SEPARATOR } from "./engineio/payload.ts";
+export { ProtocolError, RULES, type RuleName } from "./engineio/rules.ts";
+export {
+  type CloseReason,
+  nextSessionState,
+  type SessionEvent,
+  type SessionState,
+} from "./engineio/session.ts";

@@ -1,0 +1,174 @@
+// The handshake: a request's query becomes a session or one of six refusals, and the open packet
+// tells the client of its session. Engine.IO "Handshake".
+
+import { encodePacket, OPEN } from "./packet.ts";
+import { ProtocolError } from "./rules.ts";
+
+/** The revision of the protocol that this is ("EIO" in the query). */
+export const PROTOCOL = "4";
+
+export type TransportName = "polling" | "websocket";
+
+interface Refusal {
+  readonly code: number;
+  /** Of the HTTP response. */
+  readonly status: number;
+  readonly message: string;
+}
+
+/** Why a request is refused. Clients know the codes. */
+// biome-ignore format: aligned table
+export const REFUSALS = {
+  UNKNOWN_TRANSPORT:            { code: 0, status: 400, message: "Transport unknown" },
+  UNKNOWN_SID:                  { code: 1, status: 400, message: "Session ID unknown" },
+  BAD_HANDSHAKE_METHOD:         { code: 2, status: 400, message: "Bad handshake method" },
+  BAD_REQUEST:                  { code: 3, status: 400, message: "Bad request" },
+  FORBIDDEN:                    { code: 4, status: 403, message: "Forbidden" },
+  UNSUPPORTED_PROTOCOL_VERSION: { code: 5, status: 400, message: "Unsupported protocol version" },
+} as const satisfies Record<string, Refusal>;
+
+export type RefusalName = keyof typeof REFUSALS;
+
+/** The query of a URL by its names; of a name that comes twice the last. A Map, since names come from outside. */
+export function parseQuery(search: string): ReadonlyMap<string, string> {
+  return new Map(new URLSearchParams(search));
+}
+
+export interface EngineRequest {
+  /** Of HTTP, such as "GET". */
+  readonly method: string;
+  readonly query: ReadonlyMap<string, string>;
+  /** It asks for an upgrade to WebSocket. */
+  readonly upgrade: boolean;
+}
+
+/** What the server knows of the session that a request names. */
+export interface KnownSession {
+  readonly transport: TransportName;
+}
+
+/** What a request means. */
+export type Admission =
+  | {
+      readonly kind: "refused";
+      readonly refusal: RefusalName;
+      /** What exactly was wrong, for the server's own eyes. */
+      readonly context: Readonly<Record<string, unknown>>;
+    }
+  | { readonly kind: "handshake"; readonly transport: TransportName }
+  | {
+      readonly kind: "session";
+      readonly sid: string;
+      readonly transport: TransportName;
+      /** The session is to change to this request's transport. */
+      readonly upgrade: boolean;
+    };
+
+/**
+ * Decides what a request means, before any of it is acted on.
+ *
+ * @param transports those that this server offers
+ * @param find the session with an id
+ */
+export function admit(
+  request: EngineRequest,
+  transports: readonly TransportName[],
+  find: (sid: string) => KnownSession | undefined,
+): Admission {
+  const { method, query, upgrade } = request;
+  const name = query.get("transport");
+  const transport = transports.find((each) => each === name);
+  if (transport === undefined) return refuse("UNKNOWN_TRANSPORT", { transport: name });
+  // Only a WebSocket is upgraded to, and it is never had without an upgrade.
+  const fits = upgrade === (transport === "websocket");
+
+  const protocol = query.get("EIO");
+  const sid = query.get("sid");
+  if (sid !== undefined) {
+    const session = find(sid);
+    if (session === undefined) return refuse("UNKNOWN_SID", { sid });
+    if (protocol !== PROTOCOL)
+      return refuse("BAD_REQUEST", { name: "PROTOCOL_MISMATCH", protocol });
+    if (!fits || (!upgrade && session.transport !== transport)) {
+      const previousTransport = session.transport;
+      return refuse("BAD_REQUEST", { name: "TRANSPORT_MISMATCH", transport, previousTransport });
+    }
+    return { kind: "session", sid, transport, upgrade };
+  }
+
+  if (method !== "GET") return refuse("BAD_HANDSHAKE_METHOD", { method });
+  if (!fits) return refuse("BAD_REQUEST", { name: "TRANSPORT_HANDSHAKE_ERROR", transport });
+  if (protocol !== PROTOCOL) return refuse("UNSUPPORTED_PROTOCOL_VERSION", { protocol });
+  return { kind: "handshake", transport };
+}
+
+function refuse(refusal: RefusalName, context: Readonly<Record<string, unknown>>): Admission {
+  return { kind: "refused", refusal, context };
+}
+
+/** What the server tells a client of its new session. */
+export interface OpenPacket {
+  /** The session's id. */
+  readonly sid: string;
+  /** Transports that the client may change to. */
+  readonly upgrades: readonly string[];
+  /** Milliseconds between two pings of the server. */
+  readonly pingInterval: number;
+  /** Milliseconds that a ping may be late. */
+  readonly pingTimeout: number;
+  /** Bytes in one payload. */
+  readonly maxPayload: number;
+}
+
+/** The open packet as it travels. */
+export function encodeOpen({
+  sid,
+  upgrades,
+  pingInterval,
+  pingTimeout,
+  maxPayload,
+}: OpenPacket): string {
+  return encodePacket(
+    OPEN,
+    JSON.stringify({ sid, upgrades, pingInterval, pingTimeout, maxPayload }),
+  );
+}
+
+/** Reads the data of an open packet. Throws ProtocolError. */
+export function decodeOpen(data: string): OpenPacket {
+  const parsed = parseJson(data);
+  if (typeof parsed !== "object" || parsed === null) throw new ProtocolError("OPEN_PACKET");
+  const { sid, upgrades, pingInterval, pingTimeout, maxPayload } = { ...NO_FIELDS, ...parsed };
+  if (
+    typeof sid !== "string" ||
+    !Array.isArray(upgrades) ||
+    !upgrades.every((upgrade) => typeof upgrade === "string") ||
+    !isMilliseconds(pingInterval) ||
+    !isMilliseconds(pingTimeout)
+  ) {
+    throw new ProtocolError("OPEN_PACKET");
+  }
+  // Servers of the first versions of this revision did not say it.
+  const limit = isMilliseconds(maxPayload) ? maxPayload : Number.POSITIVE_INFINITY;
+  return { sid, upgrades, pingInterval, pingTimeout, maxPayload: limit };
+}
+
+const NO_FIELDS: Readonly<Record<keyof OpenPacket, unknown>> = {
+  sid: undefined,
+  upgrades: undefined,
+  pingInterval: undefined,
+  pingTimeout: undefined,
+  maxPayload: undefined,
+};
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new ProtocolError("OPEN_PACKET");
+  }
+}
+
+function isMilliseconds(value: unknown): value is number {
+  return typeof value === "number" && value >= 0;
+}

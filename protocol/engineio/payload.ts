@@ -1,0 +1,44 @@
+// A payload: the packets in the body of one HTTP request or response. Engine.IO "HTTP long-polling".
+//
+//   4hello<U+001E>2<U+001E>bAQIDBA==
+
+import { type Bytes, decodeBase64, encodeBase64 } from "../bytes.ts";
+import { decodePacket, MESSAGE, type Packet } from "./packet.ts";
+import { ProtocolError } from "./rules.ts";
+
+/** Stands between two packets: "the record separator character". */
+export const SEPARATOR = "\x1e";
+
+/** "The binary payload MUST be base64-encoded, and prefixed with a `b` character". */
+const BINARY = "b";
+
+/**
+ * Packets as one body.
+ *
+ * @param packets text packets as encodePacket() gives them, and the bytes of binary messages
+ */
+export function encodePayload(packets: readonly (string | Bytes)[]): string {
+  const [only] = packets;
+  if (packets.length === 1 && typeof only === "string") return only;
+  return packets
+    .map((packet) => (typeof packet === "string" ? packet : BINARY + encodeBase64(packet)))
+    .join(SEPARATOR);
+}
+
+/** The packets of a body, one by one; throws ProtocolError when it comes to one that is none. */
+export function* decodePayload(body: string): Generator<Packet, void, undefined> {
+  let start = 0;
+  for (;;) {
+    const end = body.indexOf(SEPARATOR, start);
+    yield decodeItem(end === -1 ? body.slice(start) : body.slice(start, end));
+    if (end === -1) return;
+    start = end + 1;
+  }
+}
+
+function decodeItem(text: string): Packet {
+  if (!text.startsWith(BINARY)) return decodePacket(text);
+  const data = decodeBase64(text.slice(1));
+  if (data === undefined) throw new ProtocolError("INVALID_BASE64");
+  return { type: MESSAGE, data };
+}

@@ -1,0 +1,184 @@
+// Texts and attachments to packets. What comes from outside is checked here, and nowhere behind.
+// Socket.IO "Packet encoding".
+//
+//   packet      = type [ count "-" ] [ namespace "," ] [ id ] [ payload ]
+//   type        = "0" to "6"
+//   count       = number                  ; of a BINARY_EVENT or BINARY_ACK only
+//   namespace   = "/" *( anything but "," )
+//   id          = number
+//   payload     = JSON
+
+import type { Bytes } from "../bytes.ts";
+import { restore } from "./attachments.ts";
+import {
+  ACK,
+  BINARY_ACK,
+  BINARY_EVENT,
+  CONNECT,
+  CONNECT_ERROR,
+  type ConnectErrorData,
+  DISCONNECT,
+  EVENT,
+  type EventData,
+  MAIN_NAMESPACE,
+  type Packet,
+  RESERVED_EVENTS,
+} from "./packet.ts";
+import { ProtocolError } from "./rules.ts";
+
+export interface DecoderOptions {
+  /** Attachments that one packet may have. */
+  readonly maxAttachments: number;
+}
+
+/** A packet whose attachments have not all come. */
+interface Unfinished {
+  readonly header: Header;
+  readonly payload: unknown;
+  readonly expected: number;
+  readonly attachments: Bytes[];
+}
+
+/** What stands before the payload. */
+interface Header {
+  readonly type: number;
+  readonly namespace: string;
+  readonly id: number | undefined;
+}
+
+export class Decoder {
+  readonly #maxAttachments: number;
+  #unfinished: Unfinished | undefined;
+
+  constructor(options: DecoderOptions) {
+    this.#maxAttachments = options.maxAttachments;
+  }
+
+  /** How many attachments are still to come before there is a packet. */
+  get pending(): number {
+    const unfinished = this.#unfinished;
+    return unfinished === undefined ? 0 : unfinished.expected - unfinished.attachments.length;
+  }
+
+  /** Takes the next text or binary message. Returns a packet once it is whole. Throws ProtocolError, and then holds nothing. */
+  add(message: string | Bytes): Packet | undefined {
+    const unfinished = this.#unfinished;
+    this.#unfinished = undefined;
+    if (typeof message === "string") {
+      if (unfinished !== undefined) throw new ProtocolError("ATTACHMENT_EXPECTED");
+      return this.#addText(message);
+    }
+    if (unfinished === undefined) throw new ProtocolError("NO_PLACEHOLDER");
+    unfinished.attachments.push(message);
+    if (unfinished.attachments.length < unfinished.expected) {
+      this.#unfinished = unfinished;
+      return undefined;
+    }
+    const { header, payload, attachments } = unfinished;
+    return check(header, restore(payload, attachments));
+  }
+
+  #addText(text: string): Packet | undefined {
+    const type = text.charCodeAt(0) - ZERO;
+    if (!(type >= CONNECT && type <= BINARY_ACK)) throw new ProtocolError("PACKET_TYPE");
+    let at = 1;
+
+    let expected = 0;
+    if (type === BINARY_EVENT || type === BINARY_ACK) {
+      const end = digitsEnd(text, at);
+      expected = numberAt(text, at, end);
+      if (!(expected >= 1) || text[end] !== "-") throw new ProtocolError("ATTACHMENT_COUNT");
+      if (expected > this.#maxAttachments) throw new ProtocolError("TOO_MANY_ATTACHMENTS");
+      at = end + 1;
+    }
+
+    let namespace = MAIN_NAMESPACE;
+    if (text[at] === "/") {
+      const comma = text.indexOf(",", at);
+      namespace = comma === -1 ? text.slice(at) : text.slice(at, comma);
+      at = comma === -1 ? text.length : comma + 1;
+    }
+
+    let id: number | undefined;
+    const end = digitsEnd(text, at);
+    if (end > at) {
+      id = numberAt(text, at, end);
+      if (!Number.isSafeInteger(id)) throw new ProtocolError("PACKET_ID");
+      at = end;
+    }
+
+    const payload = at === text.length ? undefined : parseJson(text.slice(at));
+    const header: Header = { type, namespace, id };
+    if (expected === 0) return check(header, payload);
+    // What can be told to be wrong without the attachments is, before any is kept.
+    check(header, payload);
+    this.#unfinished = { header, payload, expected, attachments: [] };
+    return undefined;
+  }
+}
+
+const ZERO = 0x30;
+const NINE = 0x39;
+
+/** Behind the digits that begin at `at`. */
+function digitsEnd(text: string, at: number): number {
+  let end = at;
+  while (text.charCodeAt(end) >= ZERO && text.charCodeAt(end) <= NINE) end++;
+  return end;
+}
+
+/** The number between, `NaN` for none: one way to write each, so without leading zeros. */
+function numberAt(text: string, start: number, end: number): number {
+  if (start === end || (end - start > 1 && text[start] === "0")) return Number.NaN;
+  // No number that is safe has more digits, and a million of them are not worth reading.
+  return end - start > 16 ? Number.POSITIVE_INFINITY : Number(text.slice(start, end));
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new ProtocolError("PAYLOAD_JSON");
+  }
+}
+
+/** Socket.IO "Exchange protocol": what each type's payload must be. */
+function check({ type, namespace, id }: Header, payload: unknown): Packet {
+  switch (type) {
+    case CONNECT:
+      if (payload !== undefined && !isObject(payload)) throw new ProtocolError("CONNECT_PAYLOAD");
+      return { type: CONNECT, namespace, data: payload };
+    case DISCONNECT:
+      if (payload !== undefined) throw new ProtocolError("DISCONNECT_PAYLOAD");
+      return { type: DISCONNECT, namespace };
+    case EVENT:
+    case BINARY_EVENT:
+      if (!isEventData(payload)) throw new ProtocolError("EVENT_PAYLOAD");
+      if (RESERVED_EVENTS.has(payload[0])) throw new ProtocolError("RESERVED_EVENT");
+      return { type: EVENT, namespace, data: payload, id };
+    case ACK:
+    case BINARY_ACK:
+      if (!Array.isArray(payload)) throw new ProtocolError("ACK_PAYLOAD");
+      if (id === undefined) throw new ProtocolError("ACK_ID");
+      return { type: ACK, namespace, data: payload, id };
+    default:
+      return { type: CONNECT_ERROR, namespace, data: connectError(payload) };
+  }
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isEventData(value: unknown): value is EventData {
+  return Array.isArray(value) && (typeof value[0] === "string" || typeof value[0] === "number");
+}
+
+/** "…an object with the message"; a bare message is what servers in other languages send. */
+function connectError(payload: unknown): ConnectErrorData {
+  if (typeof payload === "string") return { message: payload };
+  if (!isObject(payload) || !("message" in payload) || typeof payload.message !== "string") {
+    throw new ProtocolError("ERROR_PAYLOAD");
+  }
+  return { ...payload, message: payload.message };
+}

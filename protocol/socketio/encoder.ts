@@ -1,0 +1,41 @@
+// A packet to its text and attachments. Socket.IO "Packet encoding".
+//
+//   <packet type>[<# of binary attachments>-][<namespace>,][<acknowledgment id>][JSON-stringified payload without binary]
+
+import type { Bytes } from "../bytes.ts";
+import { extract, hasBinary } from "./attachments.ts";
+import {
+  ACK,
+  BINARY_ACK,
+  BINARY_EVENT,
+  type Encoded,
+  EVENT,
+  MAIN_NAMESPACE,
+  type Packet,
+} from "./packet.ts";
+
+const NO_ATTACHMENTS: readonly Bytes[] = [];
+
+/**
+ * Encodes a packet.
+ *
+ * @throws TypeError for data that JSON cannot say, such as a cycle or a BigInt: the caller's mistake
+ */
+export function encode(packet: Packet): Encoded {
+  const mayHoldBinary = packet.type === EVENT || packet.type === ACK;
+  if (!mayHoldBinary || !hasBinary(packet.data)) {
+    const data = "data" in packet ? packet.data : undefined;
+    const payload = data === undefined ? "" : JSON.stringify(data);
+    return { text: packet.type + addressOf(packet) + payload, attachments: NO_ATTACHMENTS };
+  }
+  const { data, attachments } = extract(packet.data);
+  const type = packet.type === EVENT ? BINARY_EVENT : BINARY_ACK;
+  const text = `${type}${attachments.length}-${addressOf(packet)}${JSON.stringify(data)}`;
+  return { text, attachments };
+}
+
+/** The namespace, "omitted for the main one", and the id. */
+function addressOf(packet: Packet): string {
+  const namespace = packet.namespace === MAIN_NAMESPACE ? "" : `${packet.namespace},`;
+  return "id" in packet && packet.id !== undefined ? namespace + packet.id : namespace;
+}
