@@ -39,6 +39,11 @@ export type AllButLast<Arguments extends readonly unknown[]> = Arguments extends
   ? Others
   : Arguments;
 
+/** The arguments of the listeners of "message", for send(). */
+export type MessageArguments<Events> = "message" extends keyof Events
+  ? EventArguments<Events, "message">
+  : Untyped[];
+
 /** What an acknowledgement resolves to: the first argument of its callback that is not the error. */
 export type AckValue<Callback> = Callback extends (...args: infer Arguments) => unknown
   ? Arguments extends readonly [Error | null | undefined, infer Value, ...unknown[]]

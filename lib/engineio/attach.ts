@@ -1,6 +1,7 @@
 // An engine on an HTTP server that serves other things too.
 
-import type { Server as HttpServer, IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Server } from "node:net";
 import type { Duplex } from "node:stream";
 
 import type { Engine } from "./engine.ts";
@@ -25,11 +26,14 @@ export function enginePath({
   return addTrailingSlash ? `${bare}/` : bare;
 }
 
+/** An HTTP, HTTPS or HTTP/2 server. */
+export type NodeServer = Server;
+
 /**
  * Has `server` pass the requests and upgrades for the engine's path to `engine`; its own listeners
  * get all others. Returns a function that undoes it.
  */
-export function attach(engine: Engine, server: HttpServer, options: AttachOptions): () => void {
+export function attach(engine: Engine, server: NodeServer, options: AttachOptions): () => void {
   const path = enginePath(options);
   const isOurs = (request: IncomingMessage): boolean => request.url?.startsWith(path) === true;
 

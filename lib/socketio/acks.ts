@@ -1,7 +1,9 @@
 // Acknowledgements that a socket waits for. Socket.IO "Exchange protocol", "Acknowledgement".
 
+import { callListener, type Listener, type Untyped } from "../events.ts";
+
 /** What is called when an acknowledgement comes, or does not. */
-export type AckCallback = (error: Error | null, args: readonly unknown[]) => void;
+export type AckCallback = (error: Error | null, args: readonly Untyped[]) => void;
 
 /** No acknowledgement came in time. */
 export class AckTimeoutError extends Error {
@@ -70,4 +72,17 @@ export class Acks {
     clearTimeout(pending.timer);
     pending.callback(error, args);
   }
+}
+
+/**
+ * A user's callback for an acknowledgement.
+ *
+ * @param errorFirst it is told of errors, as its first argument; otherwise it is only called when
+ * the acknowledgement comes
+ */
+export function ackCallback(self: object, callback: Listener, errorFirst: boolean): AckCallback {
+  return (error, args) => {
+    if (errorFirst) callListener(self, callback, [error, ...args]);
+    else if (error === null) callListener(self, callback, args);
+  };
 }

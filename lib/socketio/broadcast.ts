@@ -5,7 +5,7 @@
 // Rule: every step gives a new operator and changes none, so that one can be kept and used again.
 
 import { EVENT, type EventData, RESERVED_EVENTS } from "../../protocol/socketio/packet.ts";
-import { Emitter, type EventArguments, type EventNames } from "../events.ts";
+import { Emitter, type EventArguments, type EventNames, type MessageArguments } from "../events.ts";
 import type { Adapter, BroadcastFlags, BroadcastOptions, Room } from "./adapter.ts";
 
 const NO_ROOMS: ReadonlySet<Room> = new Set();
@@ -71,6 +71,20 @@ export class BroadcastOperator<EmitEvents> {
     return true;
   }
 
+  /** Sends a "message" event. */
+  send(...args: MessageArguments<EmitEvents>): this {
+    this.#adapter.broadcast(
+      { type: EVENT, namespace: this.#adapter.nsp.name, data: ["message", ...args] },
+      this.#options,
+    );
+    return this;
+  }
+
+  /** The same as send(). */
+  write(...args: MessageArguments<EmitEvents>): this {
+    return this.send(...args);
+  }
+
   #flag(flags: BroadcastFlags): BroadcastOperator<EmitEvents> {
     return this.#with({ ...this.#options, flags: { ...this.#options.flags, ...flags } });
   }
@@ -103,6 +117,38 @@ export abstract class Broadcaster<Events, EmitEvents> extends Emitter<Events> {
   /** Clients of this process only. */
   get local(): BroadcastOperator<EmitEvents> {
     return this.start().local;
+  }
+}
+
+/** What Server and Namespace have in common: they emit to everybody. */
+export abstract class GroupBroadcaster<Events, EmitEvents> extends Broadcaster<Events, EmitEvents> {
+  /** Sends an event to everybody in the namespace. Always `true`. @throws TypeError as BroadcastOperator.emit() does */
+  emit<Event extends EventNames<EmitEvents>>(
+    event: Event,
+    ...args: EventArguments<EmitEvents, Event>
+  ): true {
+    return this.start().emit(event, ...args);
+  }
+
+  /** Sends a "message" event to everybody in the namespace. */
+  send(...args: MessageArguments<EmitEvents>): this {
+    this.start().send(...args);
+    return this;
+  }
+
+  /** The same as send(). */
+  write(...args: MessageArguments<EmitEvents>): this {
+    return this.send(...args);
+  }
+
+  /** Drops the next event for clients that cannot take it now. */
+  get volatile(): BroadcastOperator<EmitEvents> {
+    return this.start().volatile;
+  }
+
+  /** Whether the next event is worth compressing, where the transport can. Default `true`. */
+  compress(compress: boolean): BroadcastOperator<EmitEvents> {
+    return this.start().compress(compress);
   }
 }
 

@@ -1,0 +1,34 @@
+// One connected client, over one session: what its sockets in several namespaces share.
+
+import type { IncomingMessage } from "node:http";
+
+import { encode } from "../../protocol/socketio/encoder.ts";
+import type { Packet } from "../../protocol/socketio/packet.ts";
+import { messages, type Outgoing } from "../engineio/outgoing.ts";
+import type { Session } from "../engineio/session.ts";
+
+/** The connection as a socket sees it: a way out, and a way to end. */
+export interface Client {
+  /** The Engine.IO session that carries it. */
+  readonly conn: Session;
+  /** The HTTP request with which it came. */
+  readonly request: IncomingMessage;
+  /** The IP address from which it came. */
+  readonly address: string;
+  /** When it came. */
+  readonly issued: Date;
+  /** Sends. A volatile message is dropped if it cannot leave now. */
+  send(message: Outgoing, volatile: boolean): void;
+  /** A socket of this client is connected. */
+  onJoined(): void;
+  /** The socket of this namespace has gone. */
+  leave(namespace: string): void;
+  /** Disconnects every socket and ends the connection. */
+  disconnectAll(): void;
+}
+
+/** A packet on its way out, with its attachments: nothing comes between them. */
+export function encodePacket(packet: Packet, compress: boolean): Outgoing {
+  const { text, attachments } = encode(packet);
+  return messages(text, attachments, compress);
+}

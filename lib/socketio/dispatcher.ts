@@ -1,0 +1,157 @@
+// One session split into its namespaces: decodes what comes, and finds the socket it is for.
+
+import type { IncomingMessage } from "node:http";
+
+import type { Bytes } from "../../protocol/bytes.ts";
+import type { CloseReason } from "../../protocol/engineio/session.ts";
+import { Decoder } from "../../protocol/socketio/decoder.ts";
+import {
+  ACK,
+  CONNECT,
+  CONNECT_ERROR,
+  DISCONNECT,
+  EVENT,
+  type Packet,
+} from "../../protocol/socketio/packet.ts";
+import { ProtocolError } from "../../protocol/socketio/rules.ts";
+import type { Outgoing } from "../engineio/outgoing.ts";
+import type { Session, SessionSink } from "../engineio/session.ts";
+import { type Client, encodePacket } from "./client.ts";
+import type { DisconnectReason } from "./socket.ts";
+
+/** A socket as the dispatcher sees it. */
+export interface DispatcherSocket {
+  readonly connected: boolean;
+  onEvent(data: readonly [name: string | number, ...args: readonly unknown[]], id?: number): void;
+  onAck(id: number, args: readonly unknown[]): void;
+  onError(error: Error): void;
+  onClose(reason: DisconnectReason, description?: Error): void;
+  disconnect(): unknown;
+}
+
+/** The server as the dispatcher sees it. */
+export interface DispatcherHost {
+  /** Attachments that one packet may have. */
+  readonly maxAttachments: number;
+  /** A client wants to join a namespace. `undefined` where there is none of that name. */
+  join(namespace: string, client: Client, auth: object): DispatcherSocket | undefined;
+  /** A client has joined a namespace. */
+  onJoined(dispatcher: Dispatcher): void;
+  /** A client has gone. */
+  onGone(dispatcher: Dispatcher): void;
+}
+
+export class Dispatcher implements SessionSink, Client {
+  readonly conn: Session;
+  readonly request: IncomingMessage;
+  readonly address: string;
+  readonly issued = new Date();
+  readonly #host: DispatcherHost;
+  readonly #decoder: Decoder;
+  readonly #sockets = new Map<string, DispatcherSocket>();
+
+  constructor(session: Session, request: IncomingMessage, host: DispatcherHost) {
+    this.conn = session;
+    this.request = request;
+    // Known while the connection is open only.
+    this.address = request.socket.remoteAddress ?? "";
+    this.#host = host;
+    this.#decoder = new Decoder({ maxAttachments: host.maxAttachments });
+  }
+
+  // The session's sink.
+
+  onText(text: string): void {
+    this.#receive(text);
+  }
+
+  onBinary(bytes: Bytes): void {
+    // What an application is given as bytes is a Buffer, as everywhere in Node.
+    this.#receive(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+  }
+
+  onClose(reason: CloseReason, detail?: Error): void {
+    this.#host.onGone(this);
+    this.#closeSockets(reason, detail);
+  }
+
+  // What its sockets call.
+
+  send(message: Outgoing, volatile: boolean): void {
+    if (!volatile || this.conn.writable) this.conn.send(message);
+  }
+
+  leave(namespace: string): void {
+    this.#sockets.delete(namespace);
+  }
+
+  onJoined(): void {
+    this.#host.onJoined(this);
+  }
+
+  disconnectAll(): void {
+    for (const socket of [...this.#sockets.values()]) socket.disconnect();
+    this.conn.close();
+  }
+
+  // What the server calls.
+
+  /** Ends the connection; its sockets are told at once, even if the client cannot be yet. */
+  close(): void {
+    this.conn.close();
+    this.#closeSockets("forced server close");
+  }
+
+  /** Tells its sockets that the server is going; the connection is ended with all others. */
+  shutDown(): void {
+    this.#closeSockets("server shutting down");
+  }
+
+  #closeSockets(reason: DisconnectReason, detail?: Error): void {
+    for (const socket of [...this.#sockets.values()]) socket.onClose(reason, detail);
+  }
+
+  #receive(message: string | Bytes): void {
+    let packet: Packet | undefined;
+    try {
+      packet = this.#decoder.add(message);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.#fail(error);
+      return;
+    }
+    if (packet !== undefined) this.#dispatch(packet);
+  }
+
+  #dispatch(packet: Packet): void {
+    const socket = this.#sockets.get(packet.namespace);
+    if (packet.type === CONNECT && !socket?.connected) {
+      // Asking again before the answer has come is asking once.
+      if (socket === undefined) this.#join(packet.namespace, packet.data ?? {});
+    } else if (packet.type === EVENT && socket?.connected) {
+      socket.onEvent(packet.data, packet.id);
+    } else if (packet.type === ACK && socket !== undefined) {
+      socket.onAck(packet.id, packet.data);
+    } else if (packet.type === DISCONNECT && socket !== undefined) {
+      socket.onClose("client namespace disconnect");
+    } else {
+      // A second CONNECT, a server's packet, or one for a namespace that the client is not in.
+      this.close();
+    }
+  }
+
+  #join(namespace: string, auth: object): void {
+    const socket = this.#host.join(namespace, this, auth);
+    if (socket !== undefined) {
+      this.#sockets.set(namespace, socket);
+      return;
+    }
+    const data = { message: "Invalid namespace" };
+    this.send(encodePacket({ type: CONNECT_ERROR, namespace, data }, true), false);
+  }
+
+  #fail(error: ProtocolError): void {
+    for (const socket of [...this.#sockets.values()]) socket.onError(error);
+    this.close();
+  }
+}

@@ -1,0 +1,334 @@
+// One client in one namespace: events both ways, acknowledgements, rooms, and its end.
+//
+//   connecting ── the middleware has passed ──▶ connected ── disconnect ──▶ disconnected
+//        └─────────────── refused, or the client has gone ────────────────────────▲
+
+import type { IncomingMessage } from "node:http";
+
+import type { CloseReason } from "../../protocol/engineio/session.ts";
+import {
+  ACK,
+  CONNECT,
+  CONNECT_ERROR,
+  type ConnectErrorData,
+  DISCONNECT,
+  EVENT,
+  type Packet,
+} from "../../protocol/socketio/packet.ts";
+import { generateId } from "../engineio/engine.ts";
+import type { Outgoing } from "../engineio/outgoing.ts";
+import type { Session } from "../engineio/session.ts";
+import type {
+  AckValue,
+  AllButLast,
+  DefaultEventsMap,
+  EventArguments,
+  EventNames,
+  LastArgument,
+  Listener,
+  MessageArguments,
+  Untyped,
+  WithTimeout,
+} from "../events.ts";
+import { type AckCallback, Acks, DisconnectedError } from "./acks.ts";
+import type {
+  Adapter,
+  BroadcastFlags,
+  BroadcastOptions,
+  Member,
+  Room,
+  SocketId,
+} from "./adapter.ts";
+import { Broadcaster, BroadcastOperator, EVERYBODY, eventData } from "./broadcast.ts";
+import { type Client, encodePacket } from "./client.ts";
+import { createHandshake, type Handshake } from "./handshake.ts";
+import { type EmitTarget, emitTo, request, SocketEmitter } from "./socket-emitter.ts";
+
+/** Why a socket was disconnected. */
+export type DisconnectReason =
+  | CloseReason
+  | "server shutting down"
+  | "forced server close"
+  | "client namespace disconnect"
+  | "server namespace disconnect";
+
+/** What a socket tells of itself. */
+export interface SocketReservedEvents {
+  /** It is being disconnected; its rooms are still there. */
+  disconnecting: (reason: DisconnectReason, description?: Error) => void;
+  /** It is disconnected and has left its rooms. */
+  disconnect: (reason: DisconnectReason, description?: Error) => void;
+  /** The client broke the protocol; it is disconnected next. */
+  error: (error: Error) => void;
+}
+
+/** The namespace as a socket sees it. */
+export interface SocketHost {
+  readonly name: string;
+  readonly adapter: Adapter;
+  /** A number for an acknowledgement that no other of the namespace has. */
+  nextAckId(): number;
+  /** The socket with this id has gone. */
+  remove(id: SocketId): void;
+}
+
+type SocketState = "connecting" | "connected" | "disconnected";
+
+const NO_FLAGS: BroadcastFlags = {};
+
+export class Socket<
+    ListenEvents = DefaultEventsMap,
+    EmitEvents = ListenEvents,
+    _ServerSideEvents = DefaultEventsMap,
+    SocketData = Untyped,
+  >
+  extends Broadcaster<ListenEvents & SocketReservedEvents, EmitEvents>
+  implements Member, EmitTarget
+{
+  /** 20 characters of `[A-Za-z0-9_-]`; another one in each namespace, and after each reconnection. */
+  readonly id: SocketId = generateId();
+  /** The namespace. */
+  readonly nsp: SocketHost;
+  /** The connection, which sockets in other namespaces may share. */
+  readonly client: Client;
+  /** What the client said when it connected. */
+  readonly handshake: Handshake;
+  /** Room for whatever the application keeps of this client. */
+  data: SocketData;
+
+  readonly #acks = new Acks();
+  #state: SocketState = "connecting";
+
+  /** @param data what `data` is at the beginning */
+  constructor(namespace: SocketHost, client: Client, auth: object, data: SocketData) {
+    super();
+    this.nsp = namespace;
+    this.client = client;
+    this.handshake = createHandshake(client.request, client.address, client.issued, auth);
+    this.data = data;
+  }
+
+  /** It may be used: the middleware has passed, and the client has not gone. */
+  get connected(): boolean {
+    return this.#state === "connected";
+  }
+
+  /** The opposite of `connected`. */
+  get disconnected(): boolean {
+    return !this.connected;
+  }
+
+  /** It will not be used any more: refused, or disconnected. @internal */
+  get gone(): boolean {
+    return this.#state === "disconnected";
+  }
+
+  /** The Engine.IO session that carries the connection. */
+  get conn(): Session {
+    return this.client.conn;
+  }
+
+  /** The HTTP request with which the client came. */
+  get request(): IncomingMessage {
+    return this.client.request;
+  }
+
+  /** The rooms that it is in, the one with its own id among them. */
+  get rooms(): Set<Room> {
+    return this.nsp.adapter.socketRooms(this.id) ?? new Set();
+  }
+
+  /**
+   * Sends an event to this client. A function as the last argument is called with what the client
+   * acknowledges it with. Always `true`.
+   *
+   * @throws TypeError (`code` "ERR_RESERVED_EVENT") for an event that only the protocol may send;
+   * and for arguments that JSON cannot say
+   */
+  emit<Event extends EventNames<EmitEvents>>(
+    event: Event,
+    ...args: EventArguments<EmitEvents, Event>
+  ): true {
+    return emitTo(this, event, args, NO_FLAGS);
+  }
+
+  /**
+   * Sends an event and resolves to what the client acknowledges it with. Rejects with
+   * DisconnectedError (`code` "ERR_DISCONNECTED") when the client goes first, and as emit() throws.
+   */
+  emitWithAck<Event extends EventNames<EmitEvents>>(
+    event: Event,
+    ...args: AllButLast<EventArguments<EmitEvents, Event>>
+  ): Promise<AckValue<LastArgument<EventArguments<EmitEvents, Event>>>> {
+    return request(this, event, args, NO_FLAGS);
+  }
+
+  /** Sends a "message" event. */
+  send(...args: MessageArguments<EmitEvents>): this {
+    emitTo(this, "message", args, NO_FLAGS);
+    return this;
+  }
+
+  /** The same as send(). */
+  write(...args: MessageArguments<EmitEvents>): this {
+    return this.send(...args);
+  }
+
+  /** Drops the next event if the client cannot take it now. */
+  get volatile(): SocketEmitter<EmitEvents> {
+    return new SocketEmitter(this, { volatile: true });
+  }
+
+  /** Whether the next event is worth compressing, where the transport can. Default `true`. */
+  compress(compress: boolean): SocketEmitter<EmitEvents> {
+    return new SocketEmitter(this, { compress });
+  }
+
+  /** Acknowledgements of the next event are awaited for so many milliseconds, and callbacks told of an error first. */
+  timeout(milliseconds: number): SocketEmitter<WithTimeout<EmitEvents>> {
+    return new SocketEmitter(this, NO_FLAGS).timeout(milliseconds);
+  }
+
+  /** Everybody else in the namespace. */
+  get broadcast(): BroadcastOperator<EmitEvents> {
+    return new BroadcastOperator(this.adapter, this.others(NO_FLAGS));
+  }
+
+  /** Puts it into a room, or several. To be awaited where the adapter works over a network. */
+  join(rooms: Room | readonly Room[]): void | Promise<void> {
+    // A listener that goes on after the client has gone would leave it in the room for ever.
+    if (this.#state === "disconnected") return;
+    return this.nsp.adapter.addAll(this.id, new Set(typeof rooms === "string" ? [rooms] : rooms));
+  }
+
+  /** Takes it out of a room. */
+  leave(room: Room): void | Promise<void> {
+    return this.nsp.adapter.del(this.id, room);
+  }
+
+  /**
+   * Disconnects it from this namespace.
+   *
+   * @param close ends the connection, and with it the client's sockets in all namespaces
+   */
+  disconnect(close = false): this {
+    if (this.#state === "disconnected") return this;
+    if (close) {
+      this.client.disconnectAll();
+      return this;
+    }
+    this.#send({ type: DISCONNECT, namespace: this.nsp.name });
+    this.onClose("server namespace disconnect");
+    return this;
+  }
+
+  // What its emitters call.
+
+  /** @internal */
+  sendEvent(
+    event: string,
+    args: readonly unknown[],
+    flags: BroadcastFlags,
+    ack?: AckCallback,
+  ): void {
+    const data = eventData(event, args);
+    if (this.#state === "disconnected") {
+      ack?.(new DisconnectedError(), []);
+      return;
+    }
+    const id = ack && this.nsp.nextAckId();
+    const packet: Packet = { type: EVENT, namespace: this.nsp.name, data, id };
+    const message = encodePacket(packet, flags.compress ?? true);
+    if (ack !== undefined && id !== undefined) this.#acks.await(id, ack, flags.timeout);
+    this.client.send(message, flags.volatile ?? false);
+  }
+
+  /** @internal */
+  others(flags: BroadcastFlags): BroadcastOptions {
+    return { ...EVERYBODY, except: new Set([this.id]), flags };
+  }
+
+  /** @internal */
+  get adapter(): Adapter {
+    return this.nsp.adapter;
+  }
+
+  protected override start(): BroadcastOperator<EmitEvents> {
+    return this.broadcast;
+  }
+
+  // What the adapter calls.
+
+  /** @internal */
+  deliver(message: Outgoing, volatile: boolean): void {
+    this.client.send(message, volatile);
+  }
+
+  // What the namespace calls.
+
+  /** The middleware has passed. @internal */
+  onConnect(): void {
+    this.#state = "connected";
+    void this.join(this.id);
+    this.client.onJoined();
+    this.#send({ type: CONNECT, namespace: this.nsp.name, data: { sid: this.id } });
+  }
+
+  /** The middleware has refused it. @internal */
+  onRefuse(data: ConnectErrorData): void {
+    this.#state = "disconnected";
+    this.#leave();
+    this.#send({ type: CONNECT_ERROR, namespace: this.nsp.name, data });
+  }
+
+  // What the dispatcher calls.
+
+  /** An event came. @internal */
+  onEvent(data: readonly [name: string | number, ...args: readonly unknown[]], id?: number): void {
+    const [name, ...args] = data;
+    if (id !== undefined) args.push(this.#acknowledgement(id));
+    this.dispatch(`${name}`, args);
+  }
+
+  /** An acknowledgement came. @internal */
+  onAck(id: number, args: readonly unknown[]): void {
+    this.#acks.receive(id, args);
+  }
+
+  /** The client broke the protocol. @internal */
+  onError(error: Error): void {
+    this.dispatch("error", [error]);
+  }
+
+  /** It has gone, for whatever reason. @internal */
+  onClose(reason: DisconnectReason, description?: Error): void {
+    const was = this.#state;
+    if (was === "disconnected") return;
+    const details = description === undefined ? [reason] : [reason, description];
+    if (was === "connected") this.dispatch("disconnecting", details);
+    this.#state = "disconnected";
+    this.#leave();
+    this.#acks.disconnect();
+    if (was === "connected") this.dispatch("disconnect", details);
+  }
+
+  /** The function with which a listener answers: once, and only while the client is there. */
+  #acknowledgement(id: number): Listener {
+    let sent = false;
+    return (...args) => {
+      if (sent) return;
+      sent = true;
+      this.#send({ type: ACK, namespace: this.nsp.name, data: args, id });
+    };
+  }
+
+  #send(packet: Packet): void {
+    this.client.send(encodePacket(packet, true), false);
+  }
+
+  #leave(): void {
+    this.nsp.adapter.delAll(this.id);
+    this.nsp.remove(this.id);
+    this.client.leave(this.nsp.name);
+  }
+}

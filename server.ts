@@ -1,0 +1,199 @@
+// barewire: a Socket.IO server. The one file that names every layer.
+//
+//   import { Server } from "barewire";
+//
+//   const io = new Server(3000);
+//   io.on("connection", (socket) => {
+//     socket.on("chat", (text, delivered) => {
+//       io.emit("chat", text);
+//       delivered();
+//     });
+//   });
+
+import { createServer } from "node:http";
+
+import { Deadlines } from "./lib/deadlines.ts";
+import { type AttachOptions, attach, type NodeServer } from "./lib/engineio/attach.ts";
+import { Engine, type EngineOptions } from "./lib/engineio/engine.ts";
+import type { DefaultEventsMap, Untyped } from "./lib/events.ts";
+import { type BroadcastOperator, GroupBroadcaster } from "./lib/socketio/broadcast.ts";
+import { Dispatcher, type DispatcherHost } from "./lib/socketio/dispatcher.ts";
+import {
+  type Middleware,
+  Namespace,
+  type NamespaceReservedEvents,
+} from "./lib/socketio/namespace.ts";
+import type { Socket } from "./lib/socketio/socket.ts";
+import { MAIN_NAMESPACE } from "./protocol/socketio/packet.ts";
+
+export { AckTimeoutError, DisconnectedError } from "./lib/socketio/acks.ts";
+export { Adapter } from "./lib/socketio/adapter.ts";
+export { BroadcastOperator, ReservedEventError } from "./lib/socketio/broadcast.ts";
+export type { Handshake } from "./lib/socketio/handshake.ts";
+export { type ExtendedError, Namespace } from "./lib/socketio/namespace.ts";
+export { type DisconnectReason, Socket } from "./lib/socketio/socket.ts";
+export type { DefaultEventsMap };
+
+export interface ServerOptions extends EngineOptions, AttachOptions {
+  /** Milliseconds that a client may be connected without having joined a namespace. Default 45,000. */
+  readonly connectTimeout?: number;
+  /** Binary attachments that one packet may have. Default 10. */
+  readonly maxAttachments?: number;
+}
+
+const DEFAULT_CONNECT_TIMEOUT = 45_000;
+const DEFAULT_MAX_ATTACHMENTS = 10;
+
+/**
+ * A Socket.IO server, on an HTTP server of its own or yours.
+ *
+ * Its type parameters are maps of event names to listeners: what clients emit, what the server
+ * emits, what servers emit to each other, and the type of `socket.data`.
+ */
+export class Server<
+  ListenEvents = DefaultEventsMap,
+  EmitEvents = ListenEvents,
+  ServerSideEvents = DefaultEventsMap,
+  SocketData = Untyped,
+> extends GroupBroadcaster<
+  NamespaceReservedEvents<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>,
+  EmitEvents
+> {
+  /** The main namespace, "/". */
+  readonly sockets: Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>;
+
+  readonly #options: ServerOptions;
+  readonly #namespaces: Map<
+    string,
+    Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
+  >;
+  readonly #dispatchers = new Set<Dispatcher>();
+  // Clients that have not joined a namespace yet.
+  readonly #connecting: Deadlines<Dispatcher>;
+  readonly #dispatcherHost: DispatcherHost;
+  #engine: Engine | undefined;
+  #httpServer: NodeServer | undefined;
+  #detach: (() => void) | undefined;
+
+  /**
+   * @param server an HTTP or HTTPS server, or the port of one made for this; without it attach()
+   * gives one later
+   */
+  constructor(server?: NodeServer | number | string | ServerOptions, options?: ServerOptions) {
+    const main = new Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>(
+      MAIN_NAMESPACE,
+    );
+    // What listens to the server listens to the main namespace.
+    super(main);
+    this.sockets = main;
+    this.#namespaces = new Map([[MAIN_NAMESPACE, main]]);
+    const isOptions = typeof server === "object" && !("listen" in server);
+    this.#options = (isOptions ? server : options) ?? {};
+    this.#connecting = new Deadlines(
+      this.#options.connectTimeout || DEFAULT_CONNECT_TIMEOUT,
+      (dispatcher) => dispatcher.close(),
+    );
+    this.#dispatcherHost = {
+      maxAttachments: this.#options.maxAttachments ?? DEFAULT_MAX_ATTACHMENTS,
+      join: (name, client, auth) => this.#namespaces.get(name)?.add(client, auth),
+      onJoined: (dispatcher) => {
+        this.#connecting.delete(dispatcher);
+      },
+      onGone: (dispatcher) => {
+        this.#connecting.delete(dispatcher);
+        this.#dispatchers.delete(dispatcher);
+      },
+    };
+    if (server !== undefined && !isOptions) this.attach(server);
+  }
+
+  /** The HTTP server that it is attached to. */
+  get httpServer(): NodeServer | undefined {
+    return this.#httpServer;
+  }
+
+  /**
+   * Serves Socket.IO on an HTTP or HTTPS server, or on a port. The server's own listeners get all
+   * requests but those for the path.
+   *
+   * @param options what the constructor was given stands before it
+   * @throws TypeError for what is no server
+   */
+  attach(server: NodeServer | number | string, options?: ServerOptions): this {
+    if (typeof server === "function") {
+      throw new TypeError(
+        "You are trying to attach socket.io to an express request handler function. Please pass a http.Server instance.",
+      );
+    }
+    const all: ServerOptions = { ...options, ...this.#options };
+    this.#httpServer = typeof server === "object" ? server : listen(Number(server));
+    this.#engine = new Engine(all, {
+      onSession: (session, request) => {
+        const dispatcher = new Dispatcher(session, request, this.#dispatcherHost);
+        this.#dispatchers.add(dispatcher);
+        this.#connecting.add(dispatcher);
+        return dispatcher;
+      },
+    });
+    this.#detach = attach(this.#engine, this.#httpServer, all);
+    return this;
+  }
+
+  /** The same as attach(). */
+  listen(server: NodeServer | number | string, options?: ServerOptions): this {
+    return this.attach(server, options);
+  }
+
+  /**
+   * The namespace with this name, which begins to be; "/" in front is added.
+   *
+   * @param onConnection a listener for its "connection"
+   */
+  of(
+    name: string,
+    onConnection?: (socket: Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>) => void,
+  ): Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData> {
+    const full = name.startsWith("/") ? name : `/${name}`;
+    let namespace = this.#namespaces.get(full);
+    if (namespace === undefined) {
+      namespace = new Namespace(full);
+      this.#namespaces.set(full, namespace);
+    }
+    if (onConnection !== undefined) namespace.on("connect", onConnection);
+    return namespace;
+  }
+
+  /** Has every client pass `middleware` before it may join the main namespace. */
+  use(
+    middleware: Middleware<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>,
+  ): this {
+    this.sockets.use(middleware);
+    return this;
+  }
+
+  /**
+   * Disconnects all clients and closes the HTTP server. Resolves when it is closed.
+   *
+   * @param callback called then too, with an error where the HTTP server was not listening
+   */
+  async close(callback?: (error?: Error) => void): Promise<void> {
+    for (const dispatcher of [...this.#dispatchers]) dispatcher.shutDown();
+    this.#engine?.close();
+    this.#detach?.();
+    const httpServer = this.#httpServer;
+    const error = await new Promise<Error | undefined>((resolve) => {
+      if (httpServer === undefined) resolve(undefined);
+      else httpServer.close(resolve);
+    });
+    callback?.(error);
+  }
+
+  protected override start(): BroadcastOperator<EmitEvents> {
+    return this.sockets.except([]);
+  }
+}
+
+/** An HTTP server that has nothing to serve but Socket.IO. */
+function listen(port: number): NodeServer {
+  return createServer((_request, response) => response.writeHead(404).end()).listen(port);
+}
