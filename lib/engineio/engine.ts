@@ -126,7 +126,7 @@ export class Engine {
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array): void {
     // The client may leave while it is decided whether it may come.
     socket.on("error", () => socket.destroy());
-    const query = parseQuery(searchOf(request));
+    const query = queryOf(request);
     const admission = this.#admit(request, query, true);
     if (admission.kind === "refused") {
       refuseUpgrade(socket, 400, REFUSALS[admission.refusal].message);
@@ -159,7 +159,7 @@ export class Engine {
   }
 
   #route(request: IncomingMessage, response: ServerResponse): void {
-    const query = parseQuery(searchOf(request));
+    const query = queryOf(request);
     const admission = this.#admit(request, query, false);
     if (admission.kind === "refused") {
       refuseRequest(response, admission.refusal);
@@ -263,9 +263,10 @@ export function generateId(): string {
   return randomBytes(15).toString("base64url");
 }
 
-function searchOf({ url = "" }: IncomingMessage): string {
+/** The query of a request's URL; of a name that comes twice the last. */
+export function queryOf({ url = "" }: IncomingMessage): ReadonlyMap<string, string> {
   const start = url.indexOf("?");
-  return start === -1 ? "" : url.slice(start + 1);
+  return parseQuery(start === -1 ? "" : url.slice(start + 1));
 }
 
 function refuseRequest(

@@ -7,7 +7,7 @@ import { type Bytes, decodeUtf8 } from "../../protocol/bytes.ts";
 import { decodePayload, SEPARATOR } from "../../protocol/engineio/payload.ts";
 import { ProtocolError } from "../../protocol/engineio/rules.ts";
 import type { CloseReason } from "../../protocol/engineio/session.ts";
-import { Fragments } from "../../protocol/websocket/fragments.ts";
+import { Fragments } from "../../protocol/fragments.ts";
 import { flushSoon } from "../flush.ts";
 import { type CompressionOptions, sendCompressed } from "./compression.ts";
 import { decodeForm, encodeScript } from "./jsonp.ts";

@@ -15,6 +15,8 @@ import type { Transport, TransportSink } from "./transport.ts";
 import type { Upgrade } from "./upgrade.ts";
 import type { WebSocketTransport } from "./websocket.ts";
 
+export type { CloseReason };
+
 /** The layer above: what a session delivers to, synchronously and in order. */
 export interface SessionSink {
   onText(text: string): void;

@@ -3,7 +3,6 @@
 import type { IncomingMessage } from "node:http";
 
 import type { Bytes } from "../../protocol/bytes.ts";
-import type { CloseReason } from "../../protocol/engineio/session.ts";
 import { Decoder } from "../../protocol/socketio/decoder.ts";
 import {
   ACK,
@@ -15,7 +14,7 @@ import {
 } from "../../protocol/socketio/packet.ts";
 import { ProtocolError } from "../../protocol/socketio/rules.ts";
 import type { Outgoing } from "../engineio/outgoing.ts";
-import type { Session, SessionSink } from "../engineio/session.ts";
+import type { CloseReason, Session, SessionSink } from "../engineio/session.ts";
 import { type Client, encodePacket } from "./client.ts";
 import type { DisconnectReason } from "./socket.ts";
 

@@ -2,7 +2,7 @@
 
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 
-import { parseQuery } from "../../protocol/engineio/handshake.ts";
+import { queryOf } from "../engineio/engine.ts";
 import type { Untyped } from "../events.ts";
 
 /** The client's first HTTP request, and what it said with CONNECT. */
@@ -32,8 +32,6 @@ export function createHandshake(
   issued: Date,
   auth: object,
 ): Handshake {
-  const url = request.url ?? "";
-  const search = url.indexOf("?");
   return {
     headers: request.headers,
     time: issued.toString(),
@@ -41,8 +39,8 @@ export function createHandshake(
     address,
     xdomain: request.headers.origin !== undefined,
     secure: "encrypted" in request.socket,
-    url,
-    query: search === -1 ? {} : Object.fromEntries(parseQuery(url.slice(search + 1))),
+    url: request.url ?? "",
+    query: Object.fromEntries(queryOf(request)),
     auth: { ...auth },
   };
 }

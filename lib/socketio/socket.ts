@@ -5,7 +5,6 @@
 
 import type { IncomingMessage } from "node:http";
 
-import type { CloseReason } from "../../protocol/engineio/session.ts";
 import {
   ACK,
   CONNECT,
@@ -17,7 +16,7 @@ import {
 } from "../../protocol/socketio/packet.ts";
 import { generateId } from "../engineio/engine.ts";
 import type { Outgoing } from "../engineio/outgoing.ts";
-import type { Session } from "../engineio/session.ts";
+import type { CloseReason, Session } from "../engineio/session.ts";
 import type {
   AckValue,
   AllButLast,

@@ -44,7 +44,7 @@ export interface Wire {
 }
 
 export interface EndpointOptions extends ReceiverOptions {
-  /** A client's source of masking keys; §5.3 wants them unpredictable. A server has none. */
+  /** A client's source of masking keys; §5.3 wants them unpredictable. A server has none (§5.1). */
   readonly randomFill?: RandomFill;
 }
 
@@ -62,7 +62,11 @@ export class Endpoint {
   // §5.5.3: the ping to answer when the wire is free again.
   #unanswered: Bytes | undefined;
 
+  /** @throws TypeError for a client without a source of masking keys, or a server with one */
   constructor(wire: Wire, options: EndpointOptions) {
+    if ((options.role === "client") !== (options.randomFill !== undefined)) {
+      throw new TypeError("a client, and only a client, has a source of masking keys");
+    }
     this.#wire = wire;
     this.#receiver = new Receiver(options);
     this.#role = options.role;
@@ -90,7 +94,10 @@ export class Endpoint {
    * `failure` tells which.
    */
   next(): number {
-    if (!mayReceive(this.#state)) return NEED_DATA;
+    if (!mayReceive(this.#state)) {
+      this.#receiver.discard();
+      return NEED_DATA;
+    }
     try {
       const event = this.#receiver.next();
       if (event === PING) this.#answerPing();
@@ -99,6 +106,7 @@ export class Endpoint {
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       this.fail(error);
+      this.#receiver.discard();
       return NEED_DATA;
     }
   }
@@ -141,8 +149,10 @@ export class Endpoint {
     this.#wire.write(encodeFrame(FIN | RSV1 | opcode, payload, this.#randomFill));
   }
 
-  /** Sends whole unmasked frames made elsewhere, for many receivers at once. A server's only. Throws unless the state allows it. */
+  /** Sends whole unmasked frames made elsewhere, for many receivers at once. Throws unless the state allows it, and on a client. */
   sendFrames(frames: Bytes): void {
+    // §5.1: "a client MUST mask all frames that it sends to the server".
+    if (this.#role === "client") throw new TypeError("a client sends no unmasked frames");
     this.#mustBeOpen();
     this.#wire.write(frames);
   }
@@ -182,16 +192,19 @@ export class Endpoint {
     const payload = this.#unanswered;
     if (payload === undefined) return;
     this.#unanswered = undefined;
-    if (maySendData(this.#state)) this.#writeControl(PONG, payload);
+    if (mayReceive(this.#state)) this.#writeControl(PONG, payload);
   }
 
+  // §5.5.2: "…MUST send a Pong frame in response, unless it already received a Close frame": behind
+  // a close frame of its own too, since only data frames may not follow that.
+  //
   // §5.5.3: "If an endpoint receives a Ping frame and has not yet sent Pong frame(s) in response
   // to previous Ping frame(s), the endpoint MAY elect to send a Pong frame for only the most
   // recently processed Ping frame." So pings that nobody reads the answers of pile up nothing.
   #answerPing(): void {
-    if (!maySendData(this.#state)) return;
-    if (this.#wire.congested) this.#unanswered = copy(this.payload);
-    else this.#writeControl(PONG, this.payload);
+    const { congested } = this.#wire;
+    this.#unanswered = congested ? copy(this.payload) : undefined;
+    if (!congested) this.#writeControl(PONG, this.payload);
   }
 
   // §5.5.1: "When sending a Close frame in response, the endpoint typically echos the status code

@@ -97,6 +97,8 @@ export interface DeflateParameters {
   readonly serverMaxWindowBits: number;
   /** The same of the client's (§7.1.2.2). */
   readonly clientMaxWindowBits: number;
+  /** The client's offer named the server's window: then the response names it too, 15 included. */
+  readonly serverMaxWindowBitsAsked?: boolean;
 }
 
 /** What a server wishes of permessage-deflate; each is left to the client where it is not given. */
@@ -163,6 +165,7 @@ function agree(offer: Offer, wishes: DeflateWishes): DeflateParameters | undefin
       offer.clientNoContextTakeover || wishes.clientNoContextTakeover === true,
     serverMaxWindowBits,
     clientMaxWindowBits: Math.min(clientLimit, wishes.clientMaxWindowBits ?? LARGEST_WINDOW_BITS),
+    ...(offer.serverMaxWindowBits === undefined ? {} : { serverMaxWindowBitsAsked: true }),
   };
 }
 
@@ -170,7 +173,9 @@ function agree(offer: Offer, wishes: DeflateWishes): DeflateParameters | undefin
  * permessage-deflate as a server's response says it (RFC 7692 §7.1).
  *
  * A window of 15 bits is the default and left out, as is a client's window that the client did
- * not ask about: `agreed` is smaller than 15 only where it did.
+ * not ask about: `agreed` is smaller than 15 only where it did. But §7.1.2.1: "A server accepts an
+ * extension negotiation offer with this parameter by including" it, and there are clients that
+ * fail the connection where it is missing.
  */
 export function deflateResponse(agreed: DeflateParameters): Extension {
   const parameters: ExtensionParameter[] = [];
@@ -180,7 +185,7 @@ export function deflateResponse(agreed: DeflateParameters): Extension {
   if (agreed.clientNoContextTakeover) {
     parameters.push({ name: "client_no_context_takeover", value: undefined });
   }
-  if (agreed.serverMaxWindowBits < LARGEST_WINDOW_BITS) {
+  if (agreed.serverMaxWindowBits < LARGEST_WINDOW_BITS || agreed.serverMaxWindowBitsAsked) {
     parameters.push({ name: "server_max_window_bits", value: `${agreed.serverMaxWindowBits}` });
   }
   if (agreed.clientMaxWindowBits < LARGEST_WINDOW_BITS) {

@@ -108,7 +108,7 @@ function brokenRule({
   headers,
 }: HandshakeRequest): HandshakeRuleName | undefined {
   if (method !== "GET") return "METHOD";
-  if (Number(httpVersion) < 1.1) return "HTTP_VERSION";
+  if (!(Number(httpVersion) >= 1.1)) return "HTTP_VERSION";
   if (headers.host === undefined) return "HOST";
   if (!hasItem(headers.upgrade, "websocket")) return "UPGRADE";
   if (!hasItem(headers.connection, "upgrade")) return "CONNECTION";
@@ -173,7 +173,8 @@ export function judgeHandshake(
   if (!hasItem(headers.connection, "upgrade")) {
     return refuse("the Connection header does not hold Upgrade");
   }
-  if (headers["sec-websocket-accept"] !== acceptKey(offer.key)) {
+  // §4.1: "…but ignoring any leading and trailing whitespace".
+  if (fieldText(headers["sec-websocket-accept"]).trim() !== acceptKey(offer.key)) {
     return refuse("Sec-WebSocket-Accept does not fit the key");
   }
   const protocol = headers["sec-websocket-protocol"];

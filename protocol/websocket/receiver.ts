@@ -19,7 +19,7 @@ import {
   uint16At,
   uint64At,
 } from "../bytes.ts";
-import { Fragments } from "./fragments.ts";
+import { Fragments } from "../fragments.ts";
 import {
   CONTINUATION,
   FIN,
@@ -70,6 +70,7 @@ export class Receiver {
 
   // The message being put together (§5.4). Its opcode is CONTINUATION while there is none.
   #opcode = CONTINUATION;
+  #deflated = false;
   #fragments: Fragments | undefined;
   #utf8: Utf8Checker | undefined;
 
@@ -84,6 +85,14 @@ export class Receiver {
         ? chunk
         : concat([this.#input.subarray(this.#offset), chunk]);
     this.#offset = 0;
+  }
+
+  /** Lets go of everything, for a connection on which nothing more is read. */
+  discard(): void {
+    this.payload = EMPTY;
+    this.#input = EMPTY;
+    this.#offset = 0;
+    this.#fragments = undefined;
   }
 
   /** Moves to the next message or control frame and returns its opcode, or NEED_DATA. Throws ProtocolError. */
@@ -119,19 +128,23 @@ export class Receiver {
 
     if (isControl(opcode)) {
       this.payload = this.#unmask(key, length);
+      this.compressed = false;
       return opcode;
     }
-    if (opcode !== CONTINUATION) this.compressed = (first & RSV1) !== 0;
     // The common case first: a message in one frame, in one chunk.
     if (whole && opcode !== CONTINUATION && (first & FIN) !== 0) {
       this.payload = this.#unmask(key, length);
+      this.compressed = (first & RSV1) !== 0;
       if (opcode === TEXT && !this.compressed && !isValidUtf8(this.payload)) {
         throw new ProtocolError("INVALID_UTF8");
       }
       return opcode;
     }
 
-    if (opcode !== CONTINUATION) this.#opcode = opcode;
+    if (opcode !== CONTINUATION) {
+      this.#opcode = opcode;
+      this.#deflated = (first & RSV1) !== 0;
+    }
     this.#first = first;
     this.#key = key;
     this.#remaining = length;
@@ -145,7 +158,7 @@ export class Receiver {
     this.#key = turnKey(this.#key, length);
     this.#remaining -= length;
     // §8.1, at the first byte that is wrong (Autobahn 6.4): in an unfinished frame too.
-    if (this.#opcode === TEXT && !this.compressed) {
+    if (this.#opcode === TEXT && !this.#deflated) {
       this.#utf8 ??= new Utf8Checker();
       if (!this.#utf8.push(piece)) throw new ProtocolError("INVALID_UTF8");
     }
@@ -163,6 +176,7 @@ export class Receiver {
     }
     const message = this.#opcode;
     this.payload = fragments.take();
+    this.compressed = this.#deflated;
     this.#fragments = undefined;
     this.#opcode = CONTINUATION;
     return message;
@@ -202,10 +216,12 @@ export class Receiver {
     return length;
   }
 
-  /** §10.4: known from the header, before anything is kept. */
+  /** §10.4: known from the header, before anything is kept. Above 2^53 - 1 no length is exact. */
   #checkSize(length: number): void {
     const held = this.#fragments === undefined ? 0 : this.#fragments.length;
-    if (held + length > this.#options.maxPayload) throw new ProtocolError("MESSAGE_TOO_BIG");
+    if (held + length > Math.min(this.#options.maxPayload, Number.MAX_SAFE_INTEGER)) {
+      throw new ProtocolError("MESSAGE_TOO_BIG");
+    }
   }
 
   /** The next `length` bytes of the input, unmasked. */

@@ -1,10 +1,10 @@
-// A message while it arrives: the bytes of its frames so far (RFC 6455 §5.4).
+// A message while it arrives: the bytes that have come so far (RFC 6455 §5.4; a POST of Engine.IO).
 //
 // Rule: what is held is never more than what has arrived plus one block, however finely the sender
 // cuts it. So bytes are copied into blocks, and neither the network's chunks nor a piece for each
 // frame are kept.
 
-import { allocateUnfilled, type Bytes, concat, EMPTY } from "../bytes.ts";
+import { allocateUnfilled, type Bytes, concat, EMPTY } from "./bytes.ts";
 
 const SMALLEST_BLOCK = 256;
 const LARGEST_BLOCK = 64 * 1024;
