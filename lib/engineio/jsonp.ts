@@ -10,11 +10,11 @@ export function encodeScript(index: string, payload: string): string {
   return `___eio[${index.replace(/\D/g, "")}](${text});`;
 }
 
-/** The payload in a form's field "d", or `undefined`. */
+/**
+ * The payload in a form's field "d", or `undefined`. Browsers write line ends into forms as they
+ * like, so clients escape them: as `\\n`, and what looks so already as `\\\\n`.
+ */
 export function decodeForm(body: string): string | undefined {
   const data = new URLSearchParams(body).get("d");
-  // Browsers write line ends into forms as they like, so clients send them escaped.
-  return data
-    ?.replace(/(\\)?\\n/g, (match, escaped) => (escaped ? match : "\n"))
-    .replace(/\\\\n/g, "\\n");
+  return data?.replace(/\\\\n|\\n/g, (escaped) => (escaped.length === 2 ? "\n" : "\\n"));
 }
