@@ -28,7 +28,7 @@ export class Utf8Checker {
       if (!this.#step(byteAt(bytes, i++))) return false;
     }
     const whole = lastBoundary(bytes, i);
-    if (!isValidUtf8(bytes.subarray(i, whole))) return false;
+    if (i < whole && !isValidUtf8(bytes.subarray(i, whole))) return false;
     for (i = whole; i < bytes.length; i++) if (!this.#step(byteAt(bytes, i))) return false;
     return true;
   }

@@ -1,0 +1,69 @@
+// The closing handshake as a table: RFC 6455 §7.1.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import {
+  type ClosingEvent,
+  type ClosingState,
+  mayReceive,
+  maySendData,
+  nextClosingState,
+} from "../../../protocol/websocket/closing.ts";
+
+const EVENTS: readonly ClosingEvent[] = ["sendClose", "receiveClose", "fail", "end"];
+
+// Written out once more, every cell: a slip in the table is then a difference.
+// biome-ignore format: aligned table
+const EXPECTED: Record<ClosingState, Record<ClosingEvent, ClosingState | undefined>> = {
+  open:          { sendClose: "closeSent", receiveClose: "closeReceived", fail: "failed",  end: "closed"  },
+  closeSent:     { sendClose: undefined,   receiveClose: "finished",      fail: "failed",  end: "closed"  },
+  closeReceived: { sendClose: "finished",  receiveClose: undefined,       fail: "failed",  end: "closed"  },
+  finished:      { sendClose: undefined,   receiveClose: undefined,       fail: undefined, end: "closed"  },
+  failed:        { sendClose: undefined,   receiveClose: undefined,       fail: undefined, end: "closed"  },
+  closed:        { sendClose: undefined,   receiveClose: undefined,       fail: undefined, end: undefined },
+};
+
+const STATES = Object.keys(EXPECTED).filter((name): name is ClosingState => name in EXPECTED);
+
+describe("the closing handshake", () => {
+  for (const state of STATES) {
+    for (const event of EVENTS) {
+      const next = EXPECTED[state][event];
+      test(`§7.1 ${event} in ${state}: ${next ?? "cannot happen"}`, () => {
+        assert.equal(nextClosingState(state, event), next);
+      });
+    }
+  }
+
+  test("§7.1 every state can be reached from open, and all but closed can end", () => {
+    const seen = new Set<ClosingState>(["open"]);
+    for (const state of seen) {
+      for (const event of EVENTS) {
+        const next = nextClosingState(state, event);
+        if (next !== undefined) seen.add(next);
+      }
+    }
+    assert.deepEqual([...seen].sort(), [...STATES].sort());
+  });
+
+  test("no path is longer than three steps, so every handshake ends", () => {
+    const longest = (state: ClosingState): number =>
+      Math.max(
+        0,
+        ...EVENTS.map((event) => {
+          const next = nextClosingState(state, event);
+          return next === undefined ? 0 : 1 + longest(next);
+        }),
+      );
+    assert.equal(longest("open"), 3);
+  });
+
+  test("§5.5.1 data may be sent until a close frame was sent", () => {
+    assert.deepEqual(STATES.filter(maySendData), ["open", "closeReceived"]);
+  });
+
+  test("§1.4 something may be received until a close frame was received", () => {
+    assert.deepEqual(STATES.filter(mayReceive), ["open", "closeSent"]);
+  });
+});

@@ -1,0 +1,231 @@
+// UTF-8 as it arrives: RFC 6455 §8.1, RFC 3629 §4.
+
+import assert from "node:assert/strict";
+import { isUtf8 } from "node:buffer";
+import { describe, test } from "node:test";
+
+import { Utf8Checker } from "../../../protocol/websocket/utf8.ts";
+import { Random, seed } from "../../support/random.ts";
+import { bytes, everySplit, inChunks } from "../../support/split.ts";
+
+const SINGLES = Array.from({ length: 256 }, (_, byte) => Uint8Array.of(byte));
+
+function single(byte: number): Uint8Array {
+  return SINGLES[byte] ?? assert.fail();
+}
+
+/** Whether `chunks` are one valid text. */
+function check(chunks: readonly Uint8Array[]): boolean {
+  const checker = new Utf8Checker();
+  return chunks.every((chunk) => checker.push(chunk)) && checker.complete;
+}
+
+// Every end of a range that a second byte can be bound to (RFC 3629 §4).
+const CONTINUATIONS = [0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf];
+
+const ENDINGS: readonly Uint8Array[] = (() => {
+  const one = CONTINUATIONS.map((byte) => [byte]);
+  const two = one.flatMap((end) => CONTINUATIONS.map((byte) => [...end, byte]));
+  const three = two.flatMap((end) => CONTINUATIONS.map((byte) => [...end, byte]));
+  return [[], ...one, ...two, ...three].map((end) => Uint8Array.from(end));
+})();
+
+const scratch = new Uint8Array(1000);
+
+/** Whether something, or nothing, could follow `start` and make it a text: all that there is to try is tried. */
+function canContinue(start: Uint8Array): boolean {
+  scratch.set(start);
+  return ENDINGS.some((end) => {
+    scratch.set(end, start.length);
+    return isUtf8(scratch.subarray(0, start.length + end.length));
+  });
+}
+
+/** How many bytes of `input` can be read before it is lost; its length where it is not. */
+function readable(input: Uint8Array): number {
+  let length = 0;
+  while (length < input.length && canContinue(input.subarray(0, length + 1))) length++;
+  return length;
+}
+
+/** Compares with the oracle at every split: push() is `false` for the chunk that holds the first impossible byte, and not before. */
+function checkEverySplit(input: Uint8Array): void {
+  const good = readable(input);
+  for (const chunks of everySplit(input)) {
+    const checker = new Utf8Checker();
+    let at = 0;
+    for (const chunk of chunks) {
+      const lost = at + chunk.length > good;
+      assert.equal(checker.push(chunk), !lost, `${Buffer.from(input).toString("hex")} at ${at}`);
+      if (lost) break;
+      at += chunk.length;
+      assert.equal(checker.complete, isUtf8(input.subarray(0, at)));
+    }
+  }
+}
+
+describe("Utf8Checker", () => {
+  test("an empty text is complete", () => {
+    const checker = new Utf8Checker();
+    assert.ok(checker.complete);
+    assert.ok(checker.push(new Uint8Array(0)));
+    assert.ok(checker.complete);
+  });
+
+  test("nothing in the middle of a character changes nothing", () => {
+    const checker = new Utf8Checker();
+    for (const hex of ["", "f0", "", "90", "", "8d", "", "88", ""]) {
+      assert.ok(checker.push(bytes(hex)));
+      assert.equal(checker.complete, hex === "88" || (hex === "" && checker.complete));
+    }
+    assert.ok(checker.complete);
+  });
+
+  test("§8.1 all sequences of one byte", () => {
+    for (let a = 0; a < 256; a++) checkEverySplit(single(a));
+  });
+
+  test("§8.1 all sequences of two bytes, at every split", () => {
+    for (let a = 0; a < 256; a++) {
+      // A byte that cannot stand first is looked at once: nothing behind it matters.
+      if (!canContinue(single(a))) {
+        for (let b = 0; b < 256; b++) assert.ok(!check([Uint8Array.of(a, b)]));
+        continue;
+      }
+      for (let b = 0; b < 256; b++) checkEverySplit(Uint8Array.of(a, b));
+    }
+  });
+
+  test("§8.1 all sequences of three bytes, at every split", () => {
+    // One of the bytes below 80 stands for all; those that cannot stand first are above.
+    const firsts = [0x41];
+    for (let a = 0xc2; a <= 0xf4; a++) firsts.push(a);
+    const three = new Uint8Array(3);
+    const two = new Uint8Array(2);
+    const checker = new Utf8Checker();
+    const differ = (split: string): never =>
+      assert.fail(`${Buffer.from(three).toString("hex")} ${split}`);
+    for (const a of firsts) {
+      for (let b = 0; b < 256; b++) {
+        const lostAtTwo = !canContinue(Uint8Array.of(a, b));
+        for (let c = 0; c < 256; c++) {
+          three[0] = a;
+          three[1] = two[0] = b;
+          three[2] = two[1] = c;
+          const valid = isUtf8(three);
+          checker.reset();
+          if ((checker.push(three) && checker.complete) !== valid) differ("whole");
+          checker.reset();
+          if ((checker.push(single(a)) && checker.push(two) && checker.complete) !== valid) {
+            differ("1+2");
+          }
+          if (lostAtTwo) continue;
+          checker.reset();
+          if (!checker.push(three.subarray(0, 2))) differ("2");
+          if ((checker.push(single(c)) && checker.complete) !== valid) differ("2+1");
+          checker.reset();
+          if (!(checker.push(single(a)) && checker.push(single(b)))) differ("1+1");
+          if ((checker.push(single(c)) && checker.complete) !== valid) differ("1+1+1");
+        }
+      }
+    }
+  });
+
+  test("§8.1 four bytes: every first and second, with all ends of ranges behind, at every split", () => {
+    const thirds = [0x00, 0x7f, 0x80, 0xbf, 0xc0, 0xff];
+    for (let a = 0xe0; a < 256; a++) {
+      for (let b = 0; b < 256; b++) {
+        const lost = !canContinue(Uint8Array.of(a, b));
+        for (const c of thirds) {
+          for (const d of thirds) {
+            const four = Uint8Array.of(a, b, c, d);
+            const valid = isUtf8(four);
+            assert.equal(check([four]), valid);
+            if (lost) continue;
+            for (const chunks of everySplit(four)) assert.equal(check(chunks), valid);
+          }
+        }
+      }
+    }
+  });
+
+  test("§8.1 every character there is, whole and byte by byte", () => {
+    const checker = new Utf8Checker();
+    for (let code = 0; code <= 0x10ffff; code += code < 0x1_0000 ? 1 : 61) {
+      if (code >= 0xd800 && code <= 0xdfff) continue;
+      const character = Buffer.from(String.fromCodePoint(code));
+      if (!checker.push(character) || !checker.complete) assert.fail(`U+${code.toString(16)}`);
+      for (let i = 0; i < character.length; i++) {
+        if (!checker.push(character.subarray(i, i + 1))) assert.fail(`U+${code.toString(16)}`);
+        if (checker.complete !== (i === character.length - 1))
+          assert.fail(`U+${code.toString(16)}`);
+      }
+    }
+  });
+
+  test("§8.1 agrees with TextDecoder where text, not only sequences, is cut", () => {
+    const decoder = new TextDecoder("utf-8", { fatal: true });
+    for (const hex of [
+      "61 e2 82 ac 62",
+      "e2 82 ac e2 82",
+      "f0 90 8d 88 c2",
+      "61 62 63 f0 9f",
+      "ed 9f bf ed a0 80",
+    ]) {
+      const input = bytes(hex);
+      let valid = true;
+      try {
+        decoder.decode(input);
+      } catch {
+        valid = false;
+      }
+      for (const chunks of everySplit(input)) assert.equal(check(chunks), valid, hex);
+    }
+  });
+
+  test(`§8.1 fails at exactly the first byte that nothing can make good (SEED=${seed})`, () => {
+    const random = new Random(seed);
+    const LEADS = [
+      0x00, 0x7f, 0x80, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xec, 0xed, 0xee, 0xef, 0xf0,
+      0xf1, 0xf3, 0xf4, 0xf5, 0xff,
+    ];
+    for (let round = 0; round < 3000; round++) {
+      const input = Uint8Array.from({ length: 1 + random.int(12) }, () =>
+        random.int(3) === 0 ? (random.pick(LEADS) ?? 0) : (random.pick(CONTINUATIONS) ?? 0),
+      );
+      checkEverySplit(input);
+    }
+  });
+
+  test(`§8.1 fails there in long texts too (SEED=${seed})`, () => {
+    const random = new Random(seed + 1);
+    const text = Buffer.from(
+      "Zwölf Boxkämpfer jagen Viktor quer über den großen Sylter Deich. 日本語 😀 ".repeat(3),
+    );
+    for (let round = 0; round < 300; round++) {
+      const input = new Uint8Array(text);
+      const at = random.int(input.length);
+      input[at] = random.int(256);
+      const valid = isUtf8(input);
+      for (const size of [1, 2, 3, 5, 64, 1000]) {
+        const checker = new Utf8Checker();
+        const chunks = inChunks(input, size);
+        const failed = chunks.findIndex((chunk) => !checker.push(chunk));
+        assert.equal(failed === -1 && checker.complete, valid);
+        // At the byte that was changed, or at most three behind it, where a character misses its end.
+        if (failed !== -1) assert.ok(failed * size <= at + 3);
+      }
+    }
+  });
+
+  test("reset() makes it ready for the next text, whatever came before", () => {
+    for (const hex of ["c2", "e0", "ed", "f0", "f4", "f0 90", "ff", "61 80"]) {
+      const checker = new Utf8Checker();
+      checker.push(bytes(hex));
+      checker.reset();
+      assert.ok(checker.complete);
+      assert.ok(checker.push(bytes("e1 80 80 f1 80 80 80 c2 bf e1 bf bf 41")), hex);
+      assert.ok(checker.complete);
+    }
+  });
+});

@@ -1,0 +1,115 @@
+// Endpoints on an array instead of a wire, and what is said on them, one line each.
+
+import { Buffer } from "node:buffer";
+import { inflateRawSync } from "node:zlib";
+
+import { Endpoint, type EndpointOptions, type Wire } from "../../protocol/websocket/endpoint.ts";
+import { BINARY, TEXT } from "../../protocol/websocket/frame.ts";
+import { NEED_DATA, Receiver, type ReceiverOptions } from "../../protocol/websocket/receiver.ts";
+import { ProtocolError } from "../../protocol/websocket/rules.ts";
+import { describe, describeFrames } from "./frame.ts";
+
+/** A wire that keeps what is written to it. */
+export class MemoryWire implements Wire {
+  congested = false;
+  ended = false;
+  #written: Uint8Array[] = [];
+
+  write(bytes: Uint8Array): void {
+    if (this.ended) throw new Error("written after the end");
+    this.#written.push(bytes);
+  }
+
+  end(): void {
+    if (this.ended) throw new Error("ended twice");
+    this.ended = true;
+  }
+
+  /** What was written since the last call. */
+  take(): Uint8Array {
+    const written = Buffer.concat(this.#written);
+    this.#written = [];
+    return written;
+  }
+}
+
+/** An endpoint, its wire, and a log of what next() stood on. */
+export class Station {
+  readonly wire = new MemoryWire();
+  readonly endpoint: Endpoint;
+  readonly log: string[] = [];
+  readonly #maxPayload: number;
+  readonly #echo: boolean;
+
+  constructor(options: EndpointOptions, echo = false) {
+    this.endpoint = new Endpoint(this.wire, options);
+    this.#maxPayload = options.maxPayload;
+    this.#echo = echo;
+  }
+
+  /** Gives the endpoint a copy of `chunk`, which it may unmask in place, and reads all there is. */
+  receive(chunk: Uint8Array): void {
+    const { endpoint } = this;
+    endpoint.receive(new Uint8Array(chunk));
+    for (let event = endpoint.next(); event !== NEED_DATA; event = endpoint.next()) {
+      const payload = endpoint.compressed ? this.#inflate() : endpoint.payload;
+      if (payload === undefined) continue;
+      this.log.push(describe(event, payload));
+      if (!this.#echo || endpoint.state !== "open") continue;
+      if (event === TEXT && !endpoint.compressed) endpoint.sendText(endpoint.text);
+      else if (event === TEXT || event === BINARY) endpoint.sendMessage(event, payload);
+    }
+  }
+
+  // RFC 7692 §7.2.2, for one message at a time.
+  #inflate(): Uint8Array | undefined {
+    const { endpoint } = this;
+    try {
+      const tail = Uint8Array.of(0, 0, 0xff, 0xff);
+      return inflateRawSync(Buffer.concat([endpoint.payload, tail]), {
+        maxOutputLength: this.#maxPayload,
+      });
+    } catch {
+      endpoint.fail("INVALID_DEFLATE");
+      return undefined;
+    }
+  }
+
+  /** What became of it: the log, the rule that the peer broke, the frames sent, and the end. */
+  outcome(): string[] {
+    const { failure } = this.endpoint;
+    return [
+      ...this.log,
+      ...(failure === undefined ? [] : [`fail ${failure.rule}`]),
+      ...describeFrames(this.wire.take()).map((line) => `sends ${line}`),
+      ...(this.wire.ended ? ["ends"] : []),
+    ];
+  }
+}
+
+/** What a Receiver makes of `chunks`, one line for each message and control frame, and one for a failure. */
+export function receive(chunks: readonly Uint8Array[], options: ReceiverOptions): string[] {
+  const receiver = new Receiver(options);
+  const log: string[] = [];
+  try {
+    for (const chunk of chunks) {
+      receiver.push(new Uint8Array(chunk));
+      for (let event = receiver.next(); event !== NEED_DATA; event = receiver.next()) {
+        log.push(
+          receiver.compressed ? compressed(event, receiver) : describe(event, receiver.payload),
+        );
+      }
+    }
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    log.push(`fail ${error.rule}`);
+  }
+  return log;
+}
+
+function compressed(event: number, { payload }: Receiver): string {
+  return describe(BINARY, payload).replace(
+    "binary",
+    event === TEXT ? "compressed text" : "compressed binary",
+  );
+}

@@ -1,0 +1,32 @@
+// Random numbers that can be had again: SEED=… repeats a run.
+
+/** What this run's random inputs come from; each test that uses it says it in its name. */
+export const seed = Number(process.env.SEED ?? Date.now() % 1_000_000_007);
+
+/** Mulberry32: small, fast and good enough to think of inputs that nobody thought of. */
+export class Random {
+  #state: number;
+
+  constructor(seed: number) {
+    this.#state = seed >>> 0;
+  }
+
+  /** An integer from 0 to `n` - 1. */
+  int(n: number): number {
+    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
+    let x = this.#state;
+    x = Math.imul(x ^ (x >>> 15), x | 1);
+    x ^= x + Math.imul(x ^ (x >>> 7), x | 61);
+    return Math.floor((((x ^ (x >>> 14)) >>> 0) / 0x1_0000_0000) * n);
+  }
+
+  bytes(n: number): Uint8Array {
+    return Uint8Array.from({ length: n }, () => this.int(256));
+  }
+
+  pick<T>(list: readonly [T, ...T[]]): T;
+  pick<T>(list: readonly T[]): T | undefined;
+  pick<T>(list: readonly T[]): T | undefined {
+    return list[this.int(list.length)];
+  }
+}
