@@ -38,19 +38,19 @@ export class Deadlines<Item> {
     return waited;
   }
 
-  // A timer for an item that has left meanwhile only sets the next one.
+  // A timer for an item that has left meanwhile only sets the next one. While it runs, add() leaves
+  // the timer alone: who joins last is never the next.
   readonly #onTimer = (): void => {
-    this.#timer = undefined;
     const now = performance.now();
     for (const [item, end] of this.#ends) {
       // Timers count whole milliseconds and may be up to one early.
-      if (end > now + 1) {
-        this.#timer ??= setTimeout(this.#onTimer, end - now);
-        return;
-      }
+      if (end > now + 1) break;
       this.#ends.delete(item);
       this.#onExpire(item);
     }
+    this.#stop();
+    const [next] = this.#ends.values();
+    if (next !== undefined) this.#timer = setTimeout(this.#onTimer, next - performance.now());
   };
 
   #stop(): void {

@@ -104,6 +104,19 @@ export class WebSocketServer extends Emitter<WebSocketServerEvents> {
       refuseUpgrade(socket, 503, "");
       return;
     }
+    // The embedder's mistake surfaces, but first the client is answered.
+    const fail = (error: unknown): never => {
+      refuseUpgrade(socket, 500, "");
+      throw error;
+    };
+    try {
+      this.#decide(request, socket, head)?.catch(fail);
+    } catch (error) {
+      fail(error);
+    }
+  }
+
+  #decide(request: IncomingMessage, socket: Duplex, head: Uint8Array): Promise<void> | undefined {
     const { maxPayload = DEFAULT_MAX_PAYLOAD, protocols = [], verify } = this.#options;
     const options = {
       maxPayload,
@@ -114,7 +127,7 @@ export class WebSocketServer extends Emitter<WebSocketServerEvents> {
           : offered.find((protocol) => protocols.includes(protocol)),
     };
     const handshake = checkUpgrade(request, socket, options);
-    if (handshake === undefined) return;
+    if (handshake === undefined) return undefined;
     const proceed = (verdict: Verdict): void => {
       if (verdict === true && !this.#closed) {
         if (socket.destroyed) return;
@@ -127,15 +140,9 @@ export class WebSocketServer extends Emitter<WebSocketServerEvents> {
       }
     };
     const verdict = verify === undefined || verify(request);
-    if (!(verdict instanceof Promise)) {
-      proceed(verdict);
-      return;
-    }
-    verdict.then(proceed).catch((error: unknown) => {
-      refuseUpgrade(socket, 500, "");
-      // The embedder's mistake surfaces; the client's request was answered.
-      throw error;
-    });
+    if (verdict instanceof Promise) return verdict.then(proceed);
+    proceed(verdict);
+    return undefined;
   }
 
   /**

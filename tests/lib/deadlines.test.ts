@@ -1,0 +1,93 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import { Deadlines } from "../../lib/deadlines.ts";
+import { Clock } from "../support/clock.ts";
+
+describe("Deadlines", () => {
+  test("calls back for each item when its wait is over, in the order in which they came", (context) => {
+    const clock = new Clock(context);
+    const expired: string[] = [];
+    const deadlines = new Deadlines<string>(100, (item) => expired.push(item));
+    deadlines.add("a");
+    clock.tick(40);
+    deadlines.add("b");
+    clock.tick(59);
+    assert.deepEqual(expired, []);
+    clock.tick(1);
+    assert.deepEqual(expired, ["a"]);
+    clock.tick(40);
+    assert.deepEqual(expired, ["a", "b"]);
+    assert.equal(deadlines.size, 0);
+  });
+
+  test("who is added again waits anew", (context) => {
+    const clock = new Clock(context);
+    const expired: string[] = [];
+    const deadlines = new Deadlines<string>(100, (item) => expired.push(item));
+    deadlines.add("a");
+    clock.tick(60);
+    deadlines.add("a");
+    assert.equal(deadlines.size, 1);
+    clock.tick(60);
+    assert.deepEqual(expired, []);
+    clock.tick(40);
+    assert.deepEqual(expired, ["a"]);
+  });
+
+  test("who has left is not called for", (context) => {
+    const clock = new Clock(context);
+    const expired: string[] = [];
+    const deadlines = new Deadlines<string>(100, (item) => expired.push(item));
+    deadlines.add("a");
+    deadlines.add("b");
+    assert.equal(deadlines.has("a"), true);
+    assert.equal(deadlines.delete("a"), true);
+    assert.equal(deadlines.delete("a"), false);
+    assert.equal(deadlines.has("a"), false);
+    clock.tick(100);
+    assert.deepEqual(expired, ["b"]);
+  });
+
+  test("who comes back while others expire holds nobody up", (context) => {
+    const clock = new Clock(context);
+    const expired: string[] = [];
+    const deadlines: Deadlines<string> = new Deadlines(100, (item) => {
+      expired.push(item);
+      if (expired.length === 1) deadlines.add("again");
+    });
+    deadlines.add("a");
+    clock.tick(50);
+    deadlines.add("b");
+    clock.tick(50);
+    clock.tick(50);
+    assert.deepEqual(expired, ["a", "b"]);
+    clock.tick(50);
+    assert.deepEqual(expired, ["a", "b", "again"]);
+  });
+
+  test("whoever expires may take others with it", (context) => {
+    const clock = new Clock(context);
+    const expired: string[] = [];
+    const deadlines: Deadlines<string> = new Deadlines(100, (item) => {
+      expired.push(item);
+      deadlines.delete("b");
+    });
+    deadlines.add("a");
+    deadlines.add("b");
+    clock.tick(100);
+    assert.deepEqual(expired, ["a"]);
+    assert.equal(deadlines.size, 0);
+  });
+
+  test("keeps the process alive only while somebody waits", () => {
+    const timers = (): number =>
+      process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
+    const before = timers();
+    const deadlines = new Deadlines<string>(60_000, () => {});
+    deadlines.add("a");
+    assert.equal(timers(), before + 1);
+    deadlines.delete("a");
+    assert.equal(timers(), before);
+  });
+});

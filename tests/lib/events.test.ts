@@ -1,0 +1,133 @@
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import { Emitter, type Listener } from "../../lib/events.ts";
+import { turn } from "../support/net.ts";
+import { gatherUncaught } from "../support/uncaught.ts";
+
+interface Events {
+  greet: (name: string) => void;
+  other: () => void;
+}
+
+class Greeter extends Emitter<Events> {
+  greet(name: string): boolean {
+    return this.dispatch("greet", [name]);
+  }
+}
+
+describe("Emitter", () => {
+  test("calls listeners in order, with itself as `this`, and says whether there were any", () => {
+    const greeter = new Greeter();
+    const log: string[] = [];
+    assert.equal(greeter.greet("nobody"), false);
+    greeter.on("greet", function (this: unknown, name) {
+      assert.equal(this, greeter);
+      log.push(`second ${name}`);
+    });
+    greeter.addListener("greet", (name) => log.push(`third ${name}`));
+    greeter.prependListener("greet", (name) => log.push(`first ${name}`));
+    assert.equal(greeter.greet("x"), true);
+    assert.deepEqual(log, ["first x", "second x", "third x"]);
+  });
+
+  test("once() listeners are called once, in front or behind, also when called from within", () => {
+    const greeter = new Greeter();
+    const log: string[] = [];
+    greeter.once("greet", (name) => {
+      log.push(`once ${name}`);
+      if (name === "a") greeter.greet("b");
+    });
+    greeter.prependOnceListener("greet", (name) => log.push(`before ${name}`));
+    greeter.greet("a");
+    greeter.greet("c");
+    assert.deepEqual(log, ["before a", "once a"]);
+    assert.equal(greeter.listenerCount("greet"), 0);
+    assert.deepEqual(greeter.eventNames(), []);
+  });
+
+  test("off() takes one registration away, the last; also of once() and by either name", () => {
+    const greeter = new Greeter();
+    const log: string[] = [];
+    const listener = (name: string): void => void log.push(name);
+    const other = (): void => void log.push("other");
+    greeter.on("greet", listener).on("greet", other).on("greet", listener);
+    greeter.off("greet", listener);
+    greeter.greet("x");
+    assert.deepEqual(log, ["x", "other"]);
+    greeter.once("greet", listener);
+    greeter.removeListener("greet", listener).removeListener("greet", listener);
+    assert.deepEqual(greeter.listeners("greet"), [other]);
+    greeter.off("greet", listener);
+    greeter.off("other", other);
+    greeter.off("greet", other);
+    assert.equal(greeter.greet("x"), false);
+  });
+
+  test("listeners() shows what was given to once()", () => {
+    const greeter = new Greeter();
+    const listener = (): void => {};
+    greeter.once("greet", listener);
+    assert.deepEqual(greeter.listeners("greet"), [listener]);
+    assert.deepEqual(greeter.listeners("other"), []);
+  });
+
+  test("removeAllListeners() of one event, and of all", () => {
+    const greeter = new Greeter();
+    greeter.removeAllListeners("greet").removeAllListeners();
+    greeter.on("greet", () => {}).on("other", () => {});
+    assert.deepEqual(greeter.eventNames(), ["greet", "other"]);
+    greeter.removeAllListeners("greet");
+    assert.deepEqual(greeter.eventNames(), ["other"]);
+    greeter.removeAllListeners();
+    assert.deepEqual(greeter.eventNames(), []);
+  });
+
+  test("who comes or goes during a call does not change that call", () => {
+    const greeter = new Greeter();
+    const log: string[] = [];
+    const last = (): void => void log.push("last");
+    greeter.on("greet", () => {
+      log.push("first");
+      greeter.off("greet", last);
+      greeter.on("greet", () => log.push("new"));
+    });
+    greeter.on("greet", last);
+    greeter.greet("x");
+    assert.deepEqual(log, ["first", "last"]);
+  });
+
+  test("one that shares another's listeners", () => {
+    const owner = new Greeter();
+    const log: string[] = [];
+    class Sharing extends Emitter<Events> {}
+    const sharing = new Sharing(owner);
+    sharing.on("greet", (name) => log.push(name));
+    owner.greet("x");
+    assert.deepEqual(log, ["x"]);
+    sharing.removeAllListeners();
+    assert.equal(owner.listenerCount("greet"), 0);
+  });
+
+  test("what a listener throws surfaces as uncaught, and the next listener is called", async (context) => {
+    const uncaught = gatherUncaught(context);
+    const greeter = new Greeter();
+    const log: string[] = [];
+    const mistake = new Error("a listener's mistake");
+    greeter.on("greet", () => {
+      throw mistake;
+    });
+    greeter.on("greet", (name) => log.push(name));
+    greeter.greet("x");
+    assert.deepEqual(log, ["x"]);
+    await turn();
+    assert.deepEqual(uncaught, [mistake]);
+  });
+
+  test("what is no function is refused", () => {
+    const greeter = new Greeter();
+    const no: Listener = JSON.parse("null");
+    assert.throws(() => greeter.on("greet", no), TypeError);
+    assert.throws(() => greeter.once("greet", no), TypeError);
+  });
+});

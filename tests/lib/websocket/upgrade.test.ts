@@ -1,0 +1,148 @@
+// RFC 6455 §4.2: what an upgrade request is answered with, on the wire.
+
+import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import { describe, type TestContext, test } from "node:test";
+
+import { type WebSocketConnection, WebSocketServer } from "../../../lib/websocket/server.ts";
+import type { HandshakeRuleName } from "../../../protocol/websocket/handshake.ts";
+import { HANDSHAKE_RULES } from "../../../protocol/websocket/handshake.ts";
+import { describeFrames, frame } from "../../support/frame.ts";
+import { listen, TcpClient, until, upgradeRequest } from "../../support/net.ts";
+import { bytes } from "../../support/split.ts";
+
+async function start(context: TestContext): Promise<{ port: number; server: WebSocketServer }> {
+  const http = createServer();
+  const server = new WebSocketServer({ server: http });
+  const port = await listen(http);
+  context.after(async () => {
+    for (const connection of server.clients) connection.terminate();
+    await server.close();
+    http.close();
+  });
+  return { port, server };
+}
+
+const GOOD = upgradeRequest("/");
+
+// Node's own parser answers a missing Host before us, and takes a request without "Connection:
+// Upgrade" for an ordinary one.
+const REFUSED: Record<Exclude<HandshakeRuleName, "HOST" | "CONNECTION">, readonly string[]> = {
+  METHOD: [GOOD.replace("GET", "POST"), GOOD.replace("GET", "HEAD")],
+  HTTP_VERSION: [GOOD.replace("HTTP/1.1", "HTTP/1.0")],
+  UPGRADE: [
+    upgradeRequest("/", { Upgrade: "websockets" }),
+    upgradeRequest("/", { Upgrade: "h2c" }),
+  ],
+  KEY: [
+    upgradeRequest("/", { "Sec-WebSocket-Key": undefined }),
+    upgradeRequest("/", { "Sec-WebSocket-Key": "short==" }),
+    upgradeRequest("/", { "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=" }),
+  ],
+  VERSION: [
+    upgradeRequest("/", { "Sec-WebSocket-Version": undefined }),
+    upgradeRequest("/", { "Sec-WebSocket-Version": "8" }),
+    upgradeRequest("/", { "Sec-WebSocket-Version": "14" }),
+  ],
+  PROTOCOL: [
+    upgradeRequest("/", { "Sec-WebSocket-Protocol": "a,,b" }),
+    upgradeRequest("/", { "Sec-WebSocket-Protocol": "a, a" }),
+    upgradeRequest("/", { "Sec-WebSocket-Protocol": `a${" ".repeat(8000)}b` }),
+  ],
+  EXTENSIONS: [
+    upgradeRequest("/", { "Sec-WebSocket-Extensions": "permessage-deflate;" }),
+    upgradeRequest("/", { "Sec-WebSocket-Extensions": 'a; b="' }),
+    upgradeRequest("/", { "Sec-WebSocket-Extensions": `x${"; a".repeat(3000)};` }),
+  ],
+};
+
+describe("An upgrade request that is no opening handshake", () => {
+  for (const [rule, requests] of Object.entries(REFUSED)) {
+    for (const [index, request] of requests.entries()) {
+      test(`is refused with its HTTP status: ${rule} ${index + 1}`, async (context) => {
+        const { port, server } = await start(context);
+        server.on("connection", () => assert.fail("it was refused"));
+        const { status, text } = Object.entries(HANDSHAKE_RULES).find(
+          ([name]) => name === rule,
+        )?.[1] ?? { status: 0, text: "" };
+        const answer = (await new TcpClient(port).write(request).closed).toString();
+        const [head = "", body] = answer.split("\r\n\r\n");
+        if (request.startsWith("HEAD")) assert.match(head, /^HTTP\/1\.1 405 /);
+        else assert.deepEqual([Number(head.split(" ")[1]), body], [status, text]);
+        assert.match(head, /\r\nConnection: close\r\n/i);
+        if (rule === "VERSION") assert.match(head, /\r\nSec-WebSocket-Version: 13/);
+      });
+    }
+  }
+
+  test("§7.4 CVE-2024-37890: more headers than Node reads, the Upgrade among those lost", async (context) => {
+    const http = createServer((_request, response) => response.writeHead(400).end());
+    http.maxHeadersCount = 5;
+    const server = new WebSocketServer({ server: http });
+    const port = await listen(http);
+    context.after(async () => {
+      await server.close();
+      http.close();
+    });
+    const many = Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`X-${i}`, "1"]));
+    const [line = "", ...lines] = upgradeRequest("/").split("\r\n");
+    const request = [line, ...Object.entries(many).map(([k, v]) => `${k}: ${v}`), ...lines];
+    const answer = await new TcpClient(port).write(request.join("\r\n")).closed;
+    assert.match(answer.toString(), /^HTTP\/1\.1 400 /);
+  });
+
+  test("and one whose client has gone already harms nobody", async (context) => {
+    const { port } = await start(context);
+    for (let i = 0; i < 20; i++) {
+      const client = new TcpClient(port);
+      client.write(upgradeRequest("/", { "Sec-WebSocket-Version": "8" }));
+      await new Promise<void>((resolve) => client.socket.once("connect", resolve));
+      client.socket.resetAndDestroy();
+      await client.closed;
+    }
+    const client = new TcpClient(port).write(GOOD);
+    assert.match(await client.until("\r\n\r\n"), /^HTTP\/1\.1 101 /);
+  });
+});
+
+describe("An opening handshake", () => {
+  test("§1.3 is answered with the key's hash, and no extension that was not asked for", async (context) => {
+    const { port } = await start(context);
+    const client = new TcpClient(port).write(GOOD);
+    const answer = await client.until("\r\n\r\n");
+    assert.deepEqual(answer.split("\r\n"), [
+      "HTTP/1.1 101 Switching Protocols",
+      "Upgrade: websocket",
+      "Connection: Upgrade",
+      "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
+      "",
+      "",
+    ]);
+  });
+
+  test("frames in the same piece as the request are read", async (context) => {
+    const { port, server } = await start(context);
+    const told = new Promise((resolve) =>
+      server.once("connection", (connection: WebSocketConnection) =>
+        connection.once("message", resolve),
+      ),
+    );
+    const hello = frame(1, "hello", { key: bytes("01 02 03 04") });
+    new TcpClient(port).write(Buffer.concat([Buffer.from(GOOD), hello]));
+    assert.equal(await told, "hello");
+  });
+
+  test("§7.2 CVE-2022-21676: garbage behind the request ends that connection alone", async (context) => {
+    const { port, server } = await start(context);
+    const ends: unknown[] = [];
+    server.on("connection", (connection: WebSocketConnection) =>
+      connection.on("close", (code, _reason, failure) => ends.push([code, failure?.rule])),
+    );
+    const client = new TcpClient(port).write(Buffer.concat([Buffer.from(GOOD), bytes("f1 85")]));
+    const answer = await client.closed;
+    const [close = ""] = describeFrames(answer.subarray(answer.indexOf("\r\n\r\n") + 4));
+    assert.match(close, /^close 1002 /);
+    await until(() => ends.length === 1);
+    assert.deepEqual(ends, [[1006, "RESERVED_BITS"]]);
+  });
+});

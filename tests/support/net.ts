@@ -1,0 +1,260 @@
+// Servers on loopback, and clients that say exactly what a test has them say.
+
+import { once } from "node:events";
+import {
+  type ClientRequest,
+  createServer,
+  request as httpRequest,
+  type IncomingHttpHeaders,
+  type RequestListener,
+} from "node:http";
+import { connect, type Server as NetServer, type Socket as TcpSocket } from "node:net";
+import type { TestContext } from "node:test";
+
+import { type RawData, WebSocket, type ClientOptions as WebSocketOptions } from "ws";
+
+import { Server, type ServerOptions } from "../../server.ts";
+
+/** Starts `server` on a free port of loopback and gives the port. */
+export async function listen(server: NetServer): Promise<number> {
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  return portOf(server);
+}
+
+/** The port on which `server` listens. */
+export function portOf(server: NetServer): number {
+  const address = server.address();
+  if (address === null || typeof address === "string") throw new Error("no port is listened to");
+  return address.port;
+}
+
+/** A Socket.IO server on a free port, closed when the test ends. */
+export async function serve(
+  context: TestContext,
+  options: ServerOptions = {},
+  onRequest?: RequestListener,
+): Promise<{ io: Server; port: number; url: string }> {
+  const http = createServer(onRequest ?? ((_request, response) => response.end("other")));
+  const io = new Server(http, options);
+  const port = await listen(http);
+  context.after(() => io.close());
+  return { io, port, url: `http://127.0.0.1:${port}` };
+}
+
+/** Resolves at the next turn of the event loop, when what was under way in this process has moved on. */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Resolves as soon as `condition` holds. A test whose condition never does is ended by the runner. */
+export async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await turn();
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly body: string;
+  readonly bytes: Buffer;
+}
+
+export interface Question {
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | Uint8Array;
+}
+
+/** One HTTP request on a connection of its own. */
+export function ask(port: number, path: string, question: Question = {}): Promise<Answer> {
+  const request = open(port, path, question);
+  request.end(question.body);
+  return answerTo(request);
+}
+
+/** An HTTP request that the test itself ends, or aborts. */
+export function open(port: number, path: string, question: Question = {}): ClientRequest {
+  const { method = "GET", headers = {} } = question;
+  return httpRequest({ host: "127.0.0.1", port, path, method, headers, agent: false });
+}
+
+/** What `request` is answered with. Rejects where the connection ends without an answer. */
+export function answerTo(request: ClientRequest): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    request.on("error", reject).on("response", (response) => {
+      const chunks: Buffer[] = [];
+      response
+        .on("data", (chunk: Buffer) => chunks.push(chunk))
+        .on("error", reject)
+        .on("end", () => {
+          const bytes = Buffer.concat(chunks);
+          const { statusCode: status = 0, headers } = response;
+          resolve({ status, headers, body: bytes.toString(), bytes });
+        });
+    });
+  });
+}
+
+/** An Engine.IO client on long-polling that does nothing of itself. */
+export class PollingClient {
+  readonly port: number;
+  readonly sid: string;
+  readonly #query: string;
+
+  constructor(port: number, sid: string, query = "") {
+    this.port = port;
+    this.sid = sid;
+    this.#query = query;
+  }
+
+  /** A session of its own. */
+  static async open(port: number, query = ""): Promise<PollingClient> {
+    const { body } = await ask(port, `/socket.io/?EIO=4&transport=polling${query}`);
+    return new PollingClient(port, JSON.parse(body.slice(1)).sid, query);
+  }
+
+  get path(): string {
+    return `/socket.io/?EIO=4&transport=polling&sid=${this.sid}${this.#query}`;
+  }
+
+  poll(question: Question = {}): Promise<Answer> {
+    return ask(this.port, this.path, question);
+  }
+
+  post(body: string | Uint8Array, headers: Record<string, string> = {}): Promise<Answer> {
+    return ask(this.port, this.path, { method: "POST", body, headers });
+  }
+
+  /** Joins the main namespace and reads the answer. */
+  async join(packet = "40"): Promise<string> {
+    await this.post(packet);
+    return (await this.poll()).body;
+  }
+
+  /** A WebSocket that names this session. */
+  webSocket(): WebSocketClient {
+    return new WebSocketClient(this.port, `/socket.io/?EIO=4&transport=websocket&sid=${this.sid}`);
+  }
+}
+
+/** A WebSocket client by another hand, whose messages are awaited one by one. */
+export class WebSocketClient {
+  readonly socket: WebSocket;
+  /** The close frame's code, when the connection has ended. */
+  readonly closed: Promise<number>;
+  readonly #messages: (string | Buffer)[] = [];
+  #wake: (() => void) | undefined;
+
+  constructor(
+    port: number,
+    path = "/socket.io/?EIO=4&transport=websocket",
+    options: WebSocketOptions = {},
+    protocols: string[] = [],
+  ) {
+    this.socket = new WebSocket(`ws://127.0.0.1:${port}${path}`, protocols, {
+      perMessageDeflate: false,
+      ...options,
+    });
+    this.socket.on("message", (data: RawData, isBinary: boolean) => {
+      if (!Buffer.isBuffer(data)) throw new TypeError("ws gives a Buffer");
+      this.#messages.push(isBinary ? data : data.toString());
+      this.#wake?.();
+    });
+    this.closed = new Promise((resolve) => {
+      this.socket.once("close", (code) => {
+        resolve(code);
+        this.#wake?.();
+      });
+    });
+    // Its error is followed by its close.
+    this.socket.on("error", () => {});
+  }
+
+  /** When the opening handshake is done. */
+  async opened(): Promise<this> {
+    await once(this.socket, "open");
+    return this;
+  }
+
+  send(data: string | Uint8Array): void {
+    this.socket.send(data);
+  }
+
+  /** The next message. Rejects where the connection has ended and none is left. */
+  async next(): Promise<string | Buffer> {
+    for (;;) {
+      const message = this.#messages.shift();
+      if (message !== undefined) return message;
+      if (this.socket.readyState === WebSocket.CLOSED) throw new Error("the connection has ended");
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  /** Joins the main namespace of a session of its own; the answer to CONNECT. */
+  async join(packet = "40"): Promise<string> {
+    await this.next();
+    this.send(packet);
+    return `${await this.next()}`;
+  }
+}
+
+/** A TCP connection on which a test writes what it likes. */
+export class TcpClient {
+  readonly socket: TcpSocket;
+  /** All that was received, when the connection has ended. */
+  readonly closed: Promise<Buffer>;
+  #received = Buffer.alloc(0);
+  #wake: (() => void) | undefined;
+
+  constructor(port: number) {
+    this.socket = connect(port, "127.0.0.1");
+    this.socket.on("error", () => {});
+    this.socket.on("data", (chunk: Buffer) => {
+      this.#received = Buffer.concat([this.#received, chunk]);
+      this.#wake?.();
+    });
+    this.closed = new Promise((resolve) => {
+      this.socket.once("close", () => {
+        this.#wake?.();
+        resolve(this.#received);
+      });
+    });
+  }
+
+  write(data: string | Uint8Array): this {
+    this.socket.write(data);
+    return this;
+  }
+
+  /** What was received, as soon as `text` is in it. */
+  async until(text: string): Promise<string> {
+    while (!this.#received.includes(text, 0, "latin1")) {
+      if (this.socket.closed) throw new Error(`ended before "${text}" came`);
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    return this.#received.toString("latin1");
+  }
+}
+
+/** An HTTP request that asks for an upgrade to WebSocket, as lines; `undefined` leaves a header out. */
+export function upgradeRequest(
+  path: string,
+  headers: Readonly<Record<string, string | undefined>> = {},
+): string {
+  const all: Record<string, string | undefined> = {
+    Host: "localhost",
+    Upgrade: "websocket",
+    Connection: "Upgrade",
+    "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    "Sec-WebSocket-Version": "13",
+    ...headers,
+  };
+  const lines = Object.entries(all).flatMap(([name, value]) =>
+    value === undefined ? [] : [`${name}: ${value}`],
+  );
+  return [`GET ${path} HTTP/1.1`, ...lines, "\r\n"].join("\r\n");
+}
