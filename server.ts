@@ -126,8 +126,7 @@ export class Server<
       );
     }
     const all: ServerOptions = { ...options, ...this.#options };
-    this.#httpServer = typeof server === "object" ? server : listen(Number(server));
-    this.#engine = new Engine(all, {
+    const engine = new Engine(all, {
       onSession: (session, request) => {
         const dispatcher = new Dispatcher(session, request, this.#dispatcherHost);
         this.#dispatchers.add(dispatcher);
@@ -135,7 +134,10 @@ export class Server<
         return dispatcher;
       },
     });
-    this.#detach = attach(this.#engine, this.#httpServer, all);
+    // When the options are known to be good.
+    this.#engine = engine;
+    this.#httpServer = typeof server === "object" ? server : listen(Number(server));
+    this.#detach = attach(engine, this.#httpServer, all);
     return this;
   }
 

@@ -54,7 +54,8 @@ export function attach(engine: Engine, server: NodeServer, options: AttachOption
       // Another listener may answer it. Until then nobody hears the socket's errors.
       socket.on("error", () => socket.destroy());
       const timer = setTimeout(() => {
-        if (socket.writable && !hasWritten(socket)) socket.end();
+        // Nobody reads it, so the client's end would never be seen.
+        if (socket.writable && !hasWritten(socket)) socket.end(() => socket.destroy());
       }, destroyUpgradeTimeout);
       socket.once("close", () => clearTimeout(timer));
     }

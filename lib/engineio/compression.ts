@@ -1,4 +1,4 @@
-// HTTP compression of poll responses, for clients that accept it. RFC 9110 §8.4.1, §12.5.3.
+// HTTP compression of poll responses, for clients that accept it. RFC 9110 §8.4.1, RFC 9110 §12.5.3.
 
 import type { ServerResponse } from "node:http";
 import { deflate, gzip, type ZlibOptions } from "node:zlib";

@@ -116,10 +116,15 @@ export class Engine {
       this.#route(request, response);
       return;
     }
-    applyCors(cors, request, response, (error) => {
+    const proceed = once((error?: Error) => {
+      if (response.destroyed) return;
       if (error === undefined) this.#route(request, response);
       else refuseRequest(response, "BAD_REQUEST");
     });
+    answerFirst(
+      () => applyCors(cors, request, response, proceed),
+      () => proceed(new Error("cors")),
+    );
   }
 
   /** Answers an upgrade request for the path of this engine; a refusal comes instead of the 101. */
@@ -196,9 +201,13 @@ export class Engine {
     if (this.#closed) callback(forbidden);
     else if (allowRequest === undefined) callback();
     else {
-      allowRequest(request, (message, allowed) => {
+      const decide = once((message: string | null | undefined, allowed: boolean) => {
         callback(allowed && !this.#closed ? undefined : message || forbidden);
       });
+      answerFirst(
+        () => allowRequest(request, decide),
+        () => decide(undefined, false),
+      );
     }
   }
 
@@ -267,6 +276,28 @@ export function generateId(): string {
 export function queryOf({ url = "" }: IncomingMessage): ReadonlyMap<string, string> {
   const start = url.indexOf("?");
   return parseQuery(start === -1 ? "" : url.slice(start + 1));
+}
+
+/** Runs the embedder's `decide`. What it throws is the embedder's to hear of, when the client has had its `answer`. */
+function answerFirst(decide: () => void, answer: () => void): void {
+  try {
+    decide();
+  } catch (error) {
+    answer();
+    throw error;
+  }
+}
+
+/** Whoever calls twice means the same once. */
+function once<Arguments extends unknown[]>(
+  callback: (...args: Arguments) => void,
+): (...args: Arguments) => void {
+  let called = false;
+  return (...args) => {
+    if (called) return;
+    called = true;
+    callback(...args);
+  };
 }
 
 function refuseRequest(

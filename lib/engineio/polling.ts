@@ -35,6 +35,7 @@ export class PollingTransport implements Transport {
   #answer: Outgoing[] = [];
   // The POST that is being read.
   #post: ServerResponse | undefined;
+  #released = false;
   // The client is told of the end with its next GET.
   #closeTimer: NodeJS.Timeout | undefined;
 
@@ -78,6 +79,7 @@ export class PollingTransport implements Transport {
 
   release(): void {
     // A POST that is under way still counts: its sink ignores it where the session has ended.
+    this.#released = true;
     this.#end(NOOP_PACKET);
   }
 
@@ -108,9 +110,10 @@ export class PollingTransport implements Transport {
     }
     this.#poll = response;
     response.once("close", () => {
-      // An answer that did not reach the client is lost with all its packets.
+      // An answer that did not reach the client is lost with all its packets. A client that has
+      // changed to another transport has had its last.
       if (this.#poll === response) this.#poll = undefined;
-      if (!response.writableFinished) {
+      if (!response.writableFinished && !this.#released) {
         this.#lose("transport error", new Error("poll connection closed prematurely"));
       }
     });

@@ -1,23 +1,28 @@
 // A clock that stands still until a test moves it.
 
-import { mock, type TestContext } from "node:test";
+import type { TestContext } from "node:test";
+
+import { install } from "@sinonjs/fake-timers";
 
 /** Takes the place of setTimeout() and performance.now(), until the test ends. */
 export class Clock {
-  #now = 0;
+  readonly #clock = install({
+    toFake: ["setTimeout", "clearTimeout", "performance"],
+    // Those of sockets of the test before, whose ends come now.
+    shouldClearNativeTimers: true,
+  });
 
   constructor(context: TestContext) {
-    mock.timers.enable({ apis: ["setTimeout"] });
-    const now = mock.method(performance, "now", () => this.#now);
-    context.after(() => {
-      mock.timers.reset();
-      now.mock.restore();
-    });
+    context.after(() => this.#clock.uninstall());
   }
 
-  /** Moves on by so many milliseconds; timers that end meanwhile fire. */
+  /** Moves on by so many milliseconds; timers that end meanwhile fire, each at its time. */
   tick(milliseconds: number): void {
-    this.#now += milliseconds;
-    mock.timers.tick(milliseconds);
+    this.#clock.tick(milliseconds);
+  }
+
+  /** How many timers run. */
+  get timers(): number {
+    return this.#clock.countTimers();
   }
 }

@@ -33,7 +33,7 @@ export class MemoryWire implements Wire {
   }
 }
 
-/** An endpoint, its wire, and a log of what next() stood on. */
+/** An endpoint, its wire, and a log of what next() stood on; or, instead of the log, an echo of each message. */
 export class Station {
   readonly wire = new MemoryWire();
   readonly endpoint: Endpoint;
@@ -54,9 +54,9 @@ export class Station {
     for (let event = endpoint.next(); event !== NEED_DATA; event = endpoint.next()) {
       const payload = endpoint.compressed ? this.#inflate() : endpoint.payload;
       if (payload === undefined) continue;
-      this.log.push(describe(event, payload));
-      if (!this.#echo || endpoint.state !== "open") continue;
-      if (event === TEXT && !endpoint.compressed) endpoint.sendText(endpoint.text);
+      if (!this.#echo) this.log.push(describe(event, payload));
+      else if (endpoint.state !== "open") continue;
+      else if (event === TEXT && !endpoint.compressed) endpoint.sendText(endpoint.text);
       else if (event === TEXT || event === BINARY) endpoint.sendMessage(event, payload);
     }
   }

@@ -1,0 +1,145 @@
+// Beside what else the HTTP server does.
+
+import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import type { Duplex } from "node:stream";
+import { describe, test } from "node:test";
+
+import { WebSocketServer } from "../../../lib/websocket/server.ts";
+import { Server } from "../../../server.ts";
+import { Clock } from "../../support/clock.ts";
+import {
+  ask,
+  listen,
+  serve,
+  TcpClient,
+  turn,
+  upgradeRequest,
+  WebSocketClient,
+} from "../../support/net.ts";
+
+const QUERY = "?EIO=4&transport=polling";
+
+describe("An engine on an HTTP server", () => {
+  // biome-ignore format: aligned table
+  const PATHS = [
+    [{},                                              `/socket.io/${QUERY}`,         true],
+    [{},                                              `/socket.io/deeper/${QUERY}`,  true],
+    [{},                                              `/socket.io${QUERY}`,          false],
+    [{},                                              `/socket.iota/${QUERY}`,       false],
+    [{},                                              "/",                           false],
+    [{ path: "/chat" },                               `/chat/${QUERY}`,              true],
+    [{ path: "/chat/" },                              `/chat/${QUERY}`,              true],
+    [{ path: "/chat" },                               `/socket.io/${QUERY}`,         false],
+    [{ path: "/chat", addTrailingSlash: false },      `/chat${QUERY}`,               true],
+  ] as const;
+  for (const [options, path, ours] of PATHS) {
+    test(`§2.1 ${JSON.stringify(options)}: ${path} is ${ours ? "ours" : "not ours"}`, async (context) => {
+      const { port } = await serve(context, options);
+      const { body } = await ask(port, path);
+      assert.equal(body.startsWith("0{"), ours);
+      assert.equal(body === "other", !ours);
+    });
+  }
+
+  test("listeners of the HTTP server hear nothing of our requests, and all of the others", async (context) => {
+    const heard: (string | undefined)[] = [];
+    const { port } = await serve(context, {}, (request, response) => {
+      heard.push(request.url);
+      response.end();
+    });
+    await ask(port, `/socket.io/${QUERY}`);
+    await ask(port, "/other");
+    assert.deepEqual(heard, ["/other"]);
+  });
+
+  test("close() gives the HTTP server's listeners back", async (context) => {
+    const http = createServer((_request, response) => response.end("theirs"));
+    const io = new Server(http);
+    await io.close();
+    const port = await listen(http);
+    context.after(() => http.close());
+    assert.equal((await ask(port, `/socket.io/${QUERY}`)).body, "theirs");
+    assert.equal(http.listenerCount("upgrade"), 0);
+  });
+
+  test("another upgrade listener has its own paths", async (context) => {
+    const http = createServer();
+    const io = new Server(http);
+    const echo = new WebSocketServer({ server: http, path: "/echo" });
+    echo.on("connection", (connection) =>
+      connection.on("message", (data) => connection.send(data)),
+    );
+    const port = await listen(http);
+    context.after(async () => {
+      await echo.close();
+      await io.close();
+    });
+    const other = await new WebSocketClient(port, "/echo").opened();
+    other.send("hello");
+    assert.equal(await other.next(), "hello");
+    assert.match(await new WebSocketClient(port).join(), /^40\{"sid"/);
+  });
+
+  test("§2.5 an upgrade that nobody answers is closed after destroyUpgradeTimeout", async (context) => {
+    const clock = new Clock(context);
+    const { port } = await serve(context, { destroyUpgradeTimeout: 300 });
+    const nobodys = new TcpClient(port).write(upgradeRequest("/nobody"));
+    const both = await new WebSocketClient(port).join();
+    assert.match(both, /^40/);
+    clock.tick(299);
+    await turn();
+    assert.equal(nobodys.socket.closed, false);
+    clock.tick(1);
+    assert.equal((await nobodys.closed).length, 0);
+  });
+
+  test("§2.5 one that somebody answers is left alone", async (context) => {
+    const clock = new Clock(context);
+    const http = createServer();
+    const io = new Server(http);
+    const echo = new WebSocketServer({ server: http, path: "/echo" });
+    const port = await listen(http);
+    context.after(async () => {
+      await echo.close();
+      await io.close();
+    });
+    const client = await new WebSocketClient(port, "/echo").opened();
+    clock.tick(1000);
+    await turn();
+    const [connection] = echo.clients;
+    connection?.send("still here");
+    assert.equal(await client.next(), "still here");
+  });
+
+  test("with destroyUpgrade off it is left to whoever wants it, for ever", async (context) => {
+    const clock = new Clock(context);
+    const http = createServer();
+    const io = new Server(http, { destroyUpgrade: false });
+    const port = await listen(http);
+    context.after(() => io.close());
+    const foreign = new Promise<Duplex>((resolve) =>
+      http.on("upgrade", (request, socket) => request.url === "/nobody" && resolve(socket)),
+    );
+    const client = new TcpClient(port).write(upgradeRequest("/nobody"));
+    const socket = await foreign;
+    clock.tick(100_000);
+    await turn();
+    assert.equal(client.socket.closed, false);
+    socket.resume().end("at last");
+    assert.equal((await client.closed).toString(), "at last");
+  });
+
+  test("§7.2 CVE-2022-41940: a foreign upgrade whose client resets is no error", async (context) => {
+    const { port } = await serve(context, { destroyUpgradeTimeout: 10 });
+    for (let i = 0; i < 10; i++) {
+      const client = new TcpClient(port);
+      client.write(upgradeRequest("/nobody", { Upgrade: "h2c" }));
+      await new Promise<void>((resolve) => client.socket.once("connect", resolve));
+      await turn();
+      client.socket.resetAndDestroy();
+      await client.closed;
+    }
+    assert.match(await new WebSocketClient(port).join(), /^40/);
+  });
+});

@@ -1,0 +1,78 @@
+// How a session ends over polling, where the client hears of it only when it asks (reference §2.3).
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import { Clock } from "../../support/clock.ts";
+import { answerTo, open, PollingClient, serve, turn, until } from "../../support/net.ts";
+
+describe("A session over polling that the server closes", () => {
+  test("§2.3 a GET that waits is answered with close", async (context) => {
+    const { port, io } = await serve(context);
+    const client = await PollingClient.open(port);
+    await client.join();
+    const polled = client.poll();
+    const [socket] = io.sockets.sockets.values();
+    await until(() => socket?.conn.writable === true);
+    socket?.conn.close();
+    assert.equal((await polled).body, "1");
+    assert.equal((await client.poll()).body, '{"code":1,"message":"Session ID unknown"}');
+  });
+
+  test("§2.3 without one, the next GET is answered with noop and close", async (context) => {
+    const { port, io } = await serve(context);
+    const client = await PollingClient.open(port);
+    await client.join();
+    const [socket] = io.sockets.sockets.values();
+    socket?.disconnect(true);
+    // What was sent before it is told too, and then the noop is not needed.
+    assert.equal((await client.poll()).body, "41\x1e1");
+    assert.equal((await client.poll()).status, 400);
+    const other = await PollingClient.open(port);
+    await other.join();
+    const [next] = io.sockets.sockets.values();
+    next?.conn.close();
+    assert.equal((await other.poll()).body, "6\x1e1");
+    assert.equal((await other.poll()).status, 400);
+  });
+
+  test("§2.3 a client that does not ask within 30 seconds is given up", async (context) => {
+    const clock = new Clock(context);
+    const { port, io } = await serve(context);
+    const ends: unknown[] = [];
+    io.on("connection", (socket) => socket.on("disconnect", (reason) => ends.push(reason)));
+    const client = await PollingClient.open(port);
+    await client.join();
+    const [socket] = io.sockets.sockets.values();
+    socket?.conn.close();
+    clock.tick(29_999);
+    assert.deepEqual(ends, []);
+    clock.tick(1);
+    assert.deepEqual(ends, ["forced close"]);
+    assert.equal((await client.poll()).status, 400);
+  });
+
+  test("§7.2 the server's close() waits for nobody", async (context) => {
+    const { port, io } = await serve(context);
+    const waiting = await PollingClient.open(port);
+    await waiting.join();
+    const polled = waiting.poll();
+    const silent = await PollingClient.open(port);
+    await silent.join();
+    const busy = await PollingClient.open(port);
+    await busy.join();
+    const post = open(port, busy.path, { method: "POST", headers: { Expect: "100-continue" } });
+    const posted = answerTo(post);
+    posted.catch(() => {});
+    const continued = new Promise<void>((resolve) => post.once("continue", resolve));
+    post.flushHeaders();
+    await continued;
+    post.write("42");
+    for (let i = 0; i < 10; i++) io.emit("to whom it may concern");
+    await turn();
+    await io.close();
+    assert.match((await polled).body, /^42\["to whom/);
+    await assert.rejects(posted);
+    assert.equal(io.sockets.sockets.size, 0);
+  });
+});

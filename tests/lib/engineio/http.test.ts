@@ -1,0 +1,393 @@
+// Every kind of HTTP request, and what it is answered with (reference §2.3).
+
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { describe, test } from "node:test";
+
+import type { ServerOptions } from "../../../server.ts";
+import {
+  answerTo,
+  ask,
+  open,
+  PollingClient,
+  type Question,
+  serve,
+  TcpClient,
+  turn,
+  until,
+} from "../../support/net.ts";
+import { gatherUncaught } from "../../support/uncaught.ts";
+
+const OPEN = "/socket.io/?EIO=4&transport=polling";
+
+interface Row {
+  readonly does: string;
+  readonly path: string;
+  readonly question?: Question;
+  readonly options?: ServerOptions;
+  readonly status: number;
+  readonly body: string;
+}
+
+function refusal(code: number, message: string): string {
+  return JSON.stringify({ code, message });
+}
+
+// biome-ignore format: aligned table
+const REFUSED: readonly Row[] = [
+  { does: "no transport",                  path: "/socket.io/?EIO=4",                              status: 400, body: refusal(0, "Transport unknown") },
+  { does: "an unknown transport",          path: "/socket.io/?EIO=4&transport=carrier-pigeon",     status: 400, body: refusal(0, "Transport unknown") },
+  { does: "CVE-2023-31125 constructor",    path: "/socket.io/?EIO=4&transport=constructor",        status: 400, body: refusal(0, "Transport unknown") },
+  { does: "__proto__ as transport",        path: "/socket.io/?EIO=4&transport=__proto__",          status: 400, body: refusal(0, "Transport unknown") },
+  { does: "webtransport",                  path: "/socket.io/?EIO=4&transport=webtransport",       status: 400, body: refusal(0, "Transport unknown") },
+  { does: "a transport that is off",       path: OPEN, options: { transports: ["websocket"] },     status: 400, body: refusal(0, "Transport unknown") },
+  { does: "an unknown sid",                path: `${OPEN}&sid=unknown`,                            status: 400, body: refusal(1, "Session ID unknown") },
+  { does: "__proto__ as sid",              path: `${OPEN}&sid=__proto__`,                          status: 400, body: refusal(1, "Session ID unknown") },
+  { does: "an empty sid",                  path: `${OPEN}&sid=`,                                   status: 400, body: refusal(1, "Session ID unknown") },
+  { does: "a handshake by POST",           path: OPEN, question: { method: "POST", body: "40" },   status: 400, body: refusal(2, "Bad handshake method") },
+  { does: "a handshake by PUT",            path: OPEN, question: { method: "PUT", body: "" },      status: 400, body: refusal(2, "Bad handshake method") },
+  { does: "a handshake by HEAD",           path: OPEN, question: { method: "HEAD" },               status: 400, body: "" },
+  { does: "a preflight without cors",      path: OPEN, question: { method: "OPTIONS" },            status: 400, body: refusal(2, "Bad handshake method") },
+  { does: "websocket without an upgrade",  path: "/socket.io/?EIO=4&transport=websocket",          status: 400, body: refusal(3, "Bad request") },
+  { does: "no revision",                   path: "/socket.io/?transport=polling",                  status: 400, body: refusal(5, "Unsupported protocol version") },
+  { does: "revision 3",                    path: "/socket.io/?EIO=3&transport=polling",            status: 400, body: refusal(5, "Unsupported protocol version") },
+  { does: "a revision that is no number",  path: "/socket.io/?EIO=abc&transport=polling",          status: 400, body: refusal(5, "Unsupported protocol version") },
+  { does: "whom allowRequest refuses",     path: OPEN, options: { allowRequest: (_request, callback) => callback("not today", false) }, status: 403, body: refusal(4, "not today") },
+  { does: "… without saying why",          path: OPEN, options: { allowRequest: (_request, callback) => callback(null, false) },        status: 403, body: refusal(4, "Forbidden") },
+];
+
+describe("A handshake request is refused:", () => {
+  for (const { does, path, question, options, status, body } of REFUSED) {
+    test(`§2.3 ${does}`, async (context) => {
+      const { port, io } = await serve(context, options);
+      io.on("connection", () => assert.fail("it was refused"));
+      const answer = await ask(port, path, question);
+      assert.deepEqual([answer.status, answer.body], [status, body]);
+      assert.equal(answer.headers["content-type"], "application/json");
+    });
+  }
+
+  test("§7.2 an Origin with control characters, by Node's own parser", async (context) => {
+    const { port } = await serve(context);
+    const client = new TcpClient(port).write(
+      `GET ${OPEN} HTTP/1.1\r\nHost: a\r\nOrigin: a\x01\r\n\r\n`,
+    );
+    assert.match((await client.closed).toString(), /^HTTP\/1\.1 400 /);
+  });
+});
+
+describe("allowRequest", () => {
+  test("may answer later; a client that has left meanwhile makes no session", async (context) => {
+    const decisions: ((message: null, allowed: boolean) => void)[] = [];
+    const { port } = await serve(context, {
+      allowRequest: (_request, callback) => decisions.push(callback),
+    });
+    const leaving = open(port, OPEN);
+    leaving.on("error", () => {}).end();
+    await until(() => decisions.length === 1);
+    leaving.destroy();
+    const staying = ask(port, OPEN);
+    await until(() => decisions.length === 2);
+    decisions[0]?.(null, true);
+    decisions[1]?.(null, true);
+    decisions[1]?.(null, true);
+    assert.equal((await staying).status, 200);
+  });
+
+  test("what it throws surfaces, and the client is refused", async (context) => {
+    const uncaught = gatherUncaught(context);
+    const mistake = new Error("allowRequest's mistake");
+    const { port } = await serve(context, {
+      allowRequest: () => {
+        throw mistake;
+      },
+    });
+    const { status, body } = await ask(port, OPEN);
+    assert.deepEqual([status, body], [403, refusal(4, "Forbidden")]);
+    const client = new TcpClient(port);
+    client.write(
+      "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+    );
+    assert.match((await client.closed).toString(), /^HTTP\/1\.1 400 .*\r\n\r\nForbidden$/s);
+    assert.deepEqual(uncaught, [mistake, mistake]);
+  });
+});
+
+describe("A session over HTTP", () => {
+  test("§2.3 begins with the open packet, and headers that keep caches away", async (context) => {
+    const { port } = await serve(context, {
+      pingInterval: 1234,
+      pingTimeout: 567,
+      maxHttpBufferSize: 89_000,
+    });
+    const { status, headers, body } = await ask(port, OPEN);
+    assert.equal(status, 200);
+    assert.equal(headers["content-type"], "text/plain; charset=UTF-8");
+    assert.equal(headers["cache-control"], "no-store");
+    assert.equal(headers["content-length"], `${body.length}`);
+    assert.equal(headers["set-cookie"], undefined);
+    const { sid, ...others } = JSON.parse(body.slice(1));
+    assert.match(sid, /^[A-Za-z0-9_-]{20}$/);
+    assert.deepEqual(others, {
+      upgrades: ["websocket"],
+      pingInterval: 1234,
+      pingTimeout: 567,
+      maxPayload: 89_000,
+    });
+  });
+
+  test("offers no upgrade where there is none", async (context) => {
+    for (const options of [{ allowUpgrades: false }, { transports: ["polling"] }] as const) {
+      const { port } = await serve(context, options);
+      const { body } = await ask(port, OPEN);
+      assert.deepEqual(JSON.parse(body.slice(1)).upgrades, []);
+    }
+  });
+
+  test("§2.3 a POST is answered with ok, a GET with packets between U+001E", async (context) => {
+    const { port, io } = await serve(context);
+    io.on("connection", (socket) => socket.emit("one", Buffer.from([1])).valueOf());
+    const client = await PollingClient.open(port);
+    const posted = await client.post("40");
+    assert.deepEqual([posted.status, posted.body], [200, "ok"]);
+    assert.equal(posted.headers["content-type"], "text/html");
+    assert.equal(posted.headers["content-length"], "2");
+    assert.equal(posted.headers["cache-control"], "no-store");
+    const { body, headers } = await client.poll();
+    const [connect = "", event, attachment] = body.split("\x1e");
+    assert.match(connect, /^40\{"sid":"[A-Za-z0-9_-]{20}"\}$/);
+    assert.deepEqual([event, attachment], ['451-["one",{"_placeholder":true,"num":0}]', "bAQ=="]);
+    assert.equal(headers["content-type"], "text/plain; charset=UTF-8");
+  });
+
+  test("§2.3 a GET waits for something to say", async (context) => {
+    const { port, io } = await serve(context);
+    const client = await PollingClient.open(port);
+    await client.join();
+    const polled = client.poll();
+    await turn();
+    io.emit("news", 1);
+    assert.equal((await polled).body, '42["news",1]');
+  });
+
+  test("U+2028 and characters beyond the first plane come through", async (context) => {
+    const { port, io } = await serve(context);
+    io.on("connection", (socket) => socket.on("echo", (text) => socket.emit("echo", text)));
+    const client = await PollingClient.open(port);
+    await client.join();
+    await client.post('42["echo","\u2028€𝒳"]');
+    assert.equal((await client.poll()).body, '42["echo","\u2028€𝒳"]');
+  });
+
+  test("tells Internet Explorer not to look for attacks", async (context) => {
+    const { port } = await serve(context);
+    const headers = { "User-Agent": "Mozilla/5.0 (Windows NT; Trident/7.0)" };
+    assert.equal((await ask(port, OPEN, { headers })).headers["x-xss-protection"], "0");
+    assert.equal((await ask(port, OPEN)).headers["x-xss-protection"], undefined);
+  });
+});
+
+describe("A request that names a session", () => {
+  test("§2.3 by another transport, revision or method", async (context) => {
+    const { port } = await serve(context);
+    const { sid, path } = await PollingClient.open(port);
+    const bad = [400, refusal(3, "Bad request")] as const;
+    for (const [question, gives] of [
+      [`/socket.io/?EIO=4&transport=websocket&sid=${sid}`, bad],
+      [`/socket.io/?EIO=3&transport=polling&sid=${sid}`, bad],
+      [`/socket.io/?transport=polling&sid=${sid}`, bad],
+    ] as const) {
+      const { status, body } = await ask(port, question);
+      assert.deepEqual([status, body], gives);
+    }
+    assert.equal((await ask(port, path, { method: "PUT" })).status, 500);
+    // The session has gone on.
+    assert.equal((await ask(port, path, { method: "POST", body: "3" })).status, 200);
+  });
+
+  test("§2.3 a POST too large is 413, told or untold, and the session goes on", async (context) => {
+    const { port, io } = await serve(context, { maxHttpBufferSize: 1000 });
+    const client = await PollingClient.open(port);
+    await client.join();
+    const told = await client.post("4".repeat(1001));
+    assert.deepEqual([told.status, told.body], [413, ""]);
+
+    const endless = open(port, client.path, { method: "POST" });
+    const answer = answerTo(endless);
+    // Chunked: how long it is, is not said before.
+    let answered = false;
+    void answer.then(() => {
+      answered = true;
+    });
+    for (let sent = 0; !answered && sent < 1_000_000; sent += 500) {
+      endless.write("4".repeat(500));
+      await turn();
+    }
+    assert.equal((await answer).status, 413);
+    endless.destroy();
+
+    const heard = new Promise((resolve) =>
+      io.sockets.sockets.forEach((socket) => void socket.on("ok", resolve)),
+    );
+    const largest = `42["ok","${"x".repeat(989)}"]`;
+    assert.equal(largest.length, 1000);
+    assert.equal((await client.post(largest)).body, "ok");
+    await heard;
+  });
+
+  test("§7.2 CVE-2026-59725: octets that call themselves so are 400, and the session ends", async (context) => {
+    const { port, io } = await serve(context);
+    const ends: unknown[] = [];
+    io.on("connection", (socket) =>
+      socket.on("disconnect", (reason, detail) => ends.push(reason, detail?.message)),
+    );
+    const client = await PollingClient.open(port);
+    await client.join();
+    const answer = await client.post("40", { "Content-Type": "application/octet-stream" });
+    assert.deepEqual([answer.status, answer.body], [400, ""]);
+    assert.deepEqual(ends, ["transport error", "invalid content"]);
+    assert.equal((await client.poll()).body, refusal(1, "Session ID unknown"));
+  });
+
+  for (const [does, body] of [
+    ["an empty body", ""],
+    ["an unknown packet type", "7"],
+    ["no packet between separators", "3\x1e\x1e3"],
+    ["what is not base64", "b!!!"],
+    ["what is not UTF-8", Buffer.from([0x34, 0xff])],
+  ] as const) {
+    test(`§2.3 a POST of ${does} is ok, and the session ends with "parse error"`, async (context) => {
+      const { port, io } = await serve(context);
+      const ends: unknown[] = [];
+      io.on("connection", (socket) => socket.on("disconnect", (reason) => ends.push(reason)));
+      const client = await PollingClient.open(port);
+      await client.join();
+      const polled = client.poll();
+      await turn();
+      assert.equal((await client.post(body)).body, "ok");
+      await polled;
+      assert.deepEqual(ends, ["parse error"]);
+      assert.equal((await client.poll()).status, 400);
+    });
+  }
+
+  test("§2.3 a second GET: 400 for the new, close for the old, and the session ends", async (context) => {
+    const { port, io } = await serve(context);
+    const ends: unknown[] = [];
+    io.on("connection", (socket) =>
+      socket.on("disconnect", (reason, detail) => ends.push(reason, detail?.message)),
+    );
+    const client = await PollingClient.open(port);
+    await client.join();
+    const [first, second] = await Promise.all([client.poll(), turn().then(() => client.poll())]);
+    const both = [first, second].map(({ status, body }) => `${status} ${body}`).sort();
+    assert.deepEqual(both, ["200 1", "400 "]);
+    assert.deepEqual(ends, ["transport error", "overlap from client"]);
+  });
+
+  test("§2.3 a second POST: 400 for the new, the old is cut off, and the session ends", async (context) => {
+    const { port, io } = await serve(context);
+    const ends: unknown[] = [];
+    io.on("connection", (socket) =>
+      socket.on("disconnect", (reason, detail) => ends.push(reason, detail?.message)),
+    );
+    const client = await PollingClient.open(port);
+    await client.join();
+    const slow = open(port, client.path, { method: "POST", headers: { "Content-Length": "10" } });
+    const slowly = answerTo(slow);
+    slow.write("4");
+    slow.flushHeaders();
+    // The next request is behind it in the server's line.
+    await new Promise<void>((resolve) =>
+      slow.once("socket", (socket) => socket.once("connect", resolve)),
+    );
+    let second = await client.post("3");
+    while (second.status === 200) second = await client.post("3");
+    assert.deepEqual([second.status, second.body], [400, ""]);
+    await assert.rejects(slowly);
+    assert.deepEqual(ends, ["transport error", "data request overlap from client"]);
+  });
+
+  test("§2.3 a GET that is aborted ends the session", async (context) => {
+    const { port, io } = await serve(context);
+    const client = await PollingClient.open(port);
+    await client.join();
+    const ended = new Promise<unknown[]>((resolve) =>
+      io.sockets.sockets.forEach(
+        (socket) => void socket.on("disconnect", (...args) => resolve(args)),
+      ),
+    );
+    const request = open(port, client.path);
+    request.on("error", () => {}).end();
+    // A POST behind it: when it is answered, the GET has arrived.
+    await once(request, "finish");
+    await client.post("3");
+    request.destroy();
+    const [reason, detail] = await ended;
+    assert.equal(reason, "transport error");
+    assert.ok(detail instanceof Error);
+    assert.equal(detail.message, "poll connection closed prematurely");
+  });
+
+  test("§2.3 a POST that is aborted ends the session", async (context) => {
+    const { port, io } = await serve(context);
+    const client = await PollingClient.open(port);
+    await client.join();
+    const ended = new Promise<unknown[]>((resolve) =>
+      io.sockets.sockets.forEach(
+        (socket) => void socket.on("disconnect", (...args) => resolve(args)),
+      ),
+    );
+    const tcp = new TcpClient(port);
+    tcp.write(
+      `POST ${client.path} HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n`,
+    );
+    // The server says so when the request has reached it.
+    await tcp.until("100 Continue");
+    tcp.write("42");
+    tcp.socket.destroy();
+    const [reason, detail] = await ended;
+    assert.equal(reason, "transport error");
+    assert.ok(detail instanceof Error);
+    assert.equal(detail.message, "data request connection closed prematurely");
+  });
+
+  test("§2.3 the client's close: noop for the waiting GET, ok for the POST, then the sid is unknown", async (context) => {
+    const { port, io } = await serve(context);
+    const ends: unknown[] = [];
+    io.on("connection", (socket) => socket.on("disconnect", (reason) => ends.push(reason)));
+    const client = await PollingClient.open(port);
+    await client.join();
+    const polled = client.poll();
+    await turn();
+    // What follows a close packet is not for anybody any more.
+    assert.equal((await client.post('1\x1e42["late"]')).body, "ok");
+    assert.equal((await polled).body, "6");
+    assert.deepEqual(ends, ["transport close"]);
+    assert.equal((await client.poll()).body, refusal(1, "Session ID unknown"));
+  });
+});
+
+describe("JSONP", () => {
+  test("§2.3 packets come as a script and go as a form", async (context) => {
+    const { port, io } = await serve(context);
+    const { headers, body } = await ask(port, `${OPEN}&j=12x`);
+    assert.equal(headers["content-type"], "text/plain; charset=UTF-8");
+    const script = /^___eio\[12\]\("(.*)"\);$/.exec(body);
+    assert.ok(script !== null);
+    const { sid } = JSON.parse(JSON.parse(`"${script[1]}"`).slice(1));
+    const client = new PollingClient(port, sid, "&j=13");
+    const form = { "Content-Type": "application/x-www-form-urlencoded" };
+    assert.equal((await client.post("d=40", form)).body, "ok");
+    assert.match((await client.poll()).body, /^___eio\[12\]\("40\{\\"sid\\":/);
+    const heard = new Promise((resolve) =>
+      io.sockets.sockets.forEach((socket) => void socket.on("text", resolve)),
+    );
+    // A line end is written as a backslash and n, and what looks so as two backslashes and n.
+    await client.post(`d=${encodeURIComponent('42["text","a\\\\nb"]')}`, form);
+    assert.equal(await heard, "a\nb");
+    assert.equal((await client.post("e=1", form)).body, "ok");
+    io.emit("text", "\u2028\u2029");
+    assert.equal((await client.poll()).body, '___eio[12]("42[\\"text\\",\\"\\u2028\\u2029\\"]");');
+  });
+});

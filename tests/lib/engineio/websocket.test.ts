@@ -1,0 +1,272 @@
+// A session over a WebSocket, and upgrade requests that make none (reference §2.4).
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import type { ServerOptions } from "../../../server.ts";
+import { frame } from "../../support/frame.ts";
+import {
+  PollingClient,
+  serve,
+  TcpClient,
+  turn,
+  until,
+  upgradeRequest,
+  WebSocketClient,
+} from "../../support/net.ts";
+import { bytes } from "../../support/split.ts";
+
+const KEY = bytes("01 02 03 04");
+
+interface Row {
+  readonly does: string;
+  readonly path: string;
+  readonly options?: ServerOptions;
+  readonly message: string;
+}
+
+// biome-ignore format: aligned table
+const REFUSED: readonly Row[] = [
+  { does: "no transport",                path: "/socket.io/?EIO=4",                              message: "Transport unknown" },
+  { does: "CVE-2023-31125 constructor",  path: "/socket.io/?EIO=4&transport=constructor",        message: "Transport unknown" },
+  { does: "__proto__ as transport",      path: "/socket.io/?EIO=4&transport=__proto__",          message: "Transport unknown" },
+  { does: "polling by an upgrade",       path: "/socket.io/?EIO=4&transport=polling",            message: "Bad request" },
+  { does: "an unknown sid",              path: "/socket.io/?EIO=4&transport=websocket&sid=x",    message: "Session ID unknown" },
+  { does: "__proto__ as sid",            path: "/socket.io/?EIO=4&transport=websocket&sid=__proto__", message: "Session ID unknown" },
+  { does: "no revision",                 path: "/socket.io/?transport=websocket",                message: "Unsupported protocol version" },
+  { does: "revision 3, before the 101",  path: "/socket.io/?EIO=3&transport=websocket",          message: "Unsupported protocol version" },
+  { does: "whom allowRequest refuses",   path: "/socket.io/?EIO=4&transport=websocket", options: { allowRequest: (_request, callback) => callback("not today", false) }, message: "not today" },
+];
+
+describe("An upgrade request is refused instead of a 101:", () => {
+  for (const { does, path, options, message } of REFUSED) {
+    test(`§2.4 ${does}`, async (context) => {
+      const { port, io } = await serve(context, options);
+      io.on("connection", () => assert.fail("it was refused"));
+      const answer = (await new TcpClient(port).write(upgradeRequest(path)).closed).toString();
+      const [head = "", body] = answer.split("\r\n\r\n");
+      assert.deepEqual(head.split("\r\n"), [
+        "HTTP/1.1 400 Bad Request",
+        "Connection: close",
+        "Content-Type: text/html",
+        `Content-Length: ${message.length}`,
+      ]);
+      assert.equal(body, message);
+    });
+  }
+
+  test("§2.4 what is no opening handshake, with the sentences that peers use", async (context) => {
+    const { port } = await serve(context);
+    const path = "/socket.io/?EIO=4&transport=websocket";
+    for (const [headers, status, message] of [
+      [{ Upgrade: "other" }, 400, "Invalid Upgrade header"],
+      [{ "Sec-WebSocket-Key": "x" }, 400, "Missing or invalid Sec-WebSocket-Key header"],
+      [{ "Sec-WebSocket-Version": "7" }, 400, "Missing or invalid Sec-WebSocket-Version header"],
+      [{ "Sec-WebSocket-Protocol": "a,,b" }, 400, "Invalid Sec-WebSocket-Protocol header"],
+      [
+        { "Sec-WebSocket-Extensions": "constructor; __proto__=1;" },
+        400,
+        "Invalid or unacceptable Sec-WebSocket-Extensions header",
+      ],
+    ] as const) {
+      const client = new TcpClient(port).write(upgradeRequest(path, headers));
+      const answer = (await client.closed).toString();
+      assert.match(answer, new RegExp(`^HTTP/1\\.1 ${status} `));
+      assert.ok(answer.endsWith(`\r\n\r\n${message}`), answer);
+    }
+    const post = upgradeRequest(path).replace("GET", "POST");
+    const answer = (await new TcpClient(port).write(post).closed).toString();
+    assert.match(answer, /^HTTP\/1\.1 400 .*Bad handshake method$/s);
+  });
+
+  test("whose client leaves while allowRequest decides, makes no session", async (context) => {
+    const decisions: ((message: null, allowed: boolean) => void)[] = [];
+    const { port, io } = await serve(context, {
+      allowRequest: (_request, callback) => decisions.push(callback),
+    });
+    io.on("connection", () => assert.fail("nobody should come"));
+    const client = new TcpClient(port);
+    client.write(upgradeRequest("/socket.io/?EIO=4&transport=websocket"));
+    await until(() => decisions.length === 1);
+    client.socket.resetAndDestroy();
+    await client.closed;
+    const other = new WebSocketClient(port);
+    await until(() => decisions.length === 2);
+    decisions[0]?.(null, true);
+    decisions[1]?.(null, true);
+    assert.match(`${await other.next()}`, /^0\{/);
+  });
+});
+
+describe("A session over a WebSocket", () => {
+  test("begins with the open packet, which offers nothing to upgrade to", async (context) => {
+    const { port } = await serve(context);
+    const client = new WebSocketClient(port);
+    const open = `${await client.next()}`;
+    assert.match(open, /^0\{"sid":"[A-Za-z0-9_-]{20}","upgrades":\[\],/);
+  });
+
+  test("selects the first subprotocol offered, and declines permessage-deflate unless it is on", async (context) => {
+    for (const [perMessageDeflate, extension] of [
+      [false, /^$/],
+      [true, /^permessage-deflate/],
+    ] as const) {
+      const { port, io } = await serve(context, { perMessageDeflate });
+      io.on("connection", (socket) => socket.on("echo", (...args) => socket.emit("echo", ...args)));
+      const path = "/socket.io/?EIO=4&transport=websocket";
+      const client = new WebSocketClient(port, path, { perMessageDeflate: true }, ["a", "b"]);
+      await client.join();
+      assert.equal(client.socket.protocol, "a");
+      assert.match(client.socket.extensions, extension);
+      const text = `42["echo","${"again ".repeat(1000)}"]`;
+      client.send(text);
+      assert.equal(await client.next(), text);
+      client.send('451-["echo",{"_placeholder":true,"num":0}]');
+      client.send(Buffer.from([1, 2]));
+      assert.equal(await client.next(), '451-["echo",{"_placeholder":true,"num":0}]');
+      assert.deepEqual(await client.next(), Buffer.from([1, 2]));
+    }
+  });
+
+  test("one packet a message, bytes as they are", async (context) => {
+    const { port, io } = await serve(context);
+    io.on("connection", (socket) => socket.on("echo", (...args) => socket.emit("echo", ...args)));
+    const client = new WebSocketClient(port);
+    await client.join();
+    client.send('452-["echo",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]');
+    client.send(Buffer.from([1]));
+    client.send(Buffer.alloc(0));
+    assert.match(`${await client.next()}`, /^452-/);
+    assert.deepEqual(await client.next(), Buffer.from([1]));
+    assert.deepEqual(await client.next(), Buffer.alloc(0));
+  });
+
+  test("§2.5 the client's close packet closes it", async (context) => {
+    const { port, io } = await serve(context);
+    const ends: unknown[] = [];
+    io.on("connection", (socket) => socket.on("disconnect", (reason) => ends.push(reason)));
+    const client = new WebSocketClient(port);
+    await client.join();
+    client.send("1");
+    assert.equal(await client.closed, 1005);
+    assert.deepEqual(ends, ["transport close"]);
+  });
+
+  test("§2.5 packets that say nothing here are passed over: open, upgrade, noop, a pong unasked", async (context) => {
+    const { port, io } = await serve(context);
+    io.on("connection", (socket) => socket.on("echo", (...args) => socket.emit("echo", ...args)));
+    const client = new WebSocketClient(port);
+    await client.join();
+    for (const packet of ["0{}", "5", "6", "3", "3probe"]) client.send(packet);
+    client.send('42["echo"]');
+    assert.equal(await client.next(), '42["echo"]');
+  });
+
+  for (const [does, data, reason, detail] of [
+    ["a ping", "2", "transport error", "invalid heartbeat direction"],
+    ["a probe", "2probe", "transport error", "invalid heartbeat direction"],
+    ["an empty message", "", "parse error", undefined],
+    ["an unknown packet type", "7", "parse error", undefined],
+  ] as const) {
+    test(`§2.5 ${does} from the client ends it with "${reason}"`, async (context) => {
+      const { port, io } = await serve(context);
+      const ends: unknown[] = [];
+      io.on("connection", (socket) =>
+        socket.on("disconnect", (...args) => ends.push(args[0], args[1]?.message)),
+      );
+      const client = new WebSocketClient(port);
+      await client.join();
+      client.send(data);
+      await client.closed;
+      assert.equal(ends[0], reason);
+      if (detail !== undefined) assert.equal(ends[1], detail);
+    });
+  }
+
+  test('a breach of WebSocket ends it with "transport error", and the rule is named', async (context) => {
+    const { port, io } = await serve(context);
+    const ends: unknown[] = [];
+    io.on("connection", (socket) =>
+      socket.on("disconnect", (...args) => ends.push(args[0], args[1]?.message)),
+    );
+    const client = new TcpClient(port);
+    client.write(upgradeRequest("/socket.io/?EIO=4&transport=websocket"));
+    client.write(frame(1, "40", { key: KEY }));
+    await client.until('40{"sid"');
+    client.write(frame(1, "42"));
+    await client.closed;
+    await until(() => ends.length > 0);
+    assert.equal(ends[0], "transport error");
+    assert.match(`${ends[1]}`, /RFC 6455 §5\.1/);
+  });
+
+  test('a connection that breaks, or ends, ends it with "transport close"', async (context) => {
+    const { port, io } = await serve(context);
+    const ends: unknown[] = [];
+    io.on("connection", (socket) => socket.on("disconnect", (reason) => ends.push(reason)));
+    for (const leave of [
+      (client: WebSocketClient) => client.socket.terminate(),
+      (client: WebSocketClient) => client.socket.close(),
+    ]) {
+      const client = new WebSocketClient(port);
+      await client.join();
+      leave(client);
+      await client.closed;
+    }
+    await until(() => ends.length === 2);
+    assert.deepEqual(ends, ["transport close", "transport close"]);
+  });
+
+  test("§7.2 CVE-2022-21676: garbage right behind the handshake harms nobody else", async (context) => {
+    const { port, io } = await serve(context);
+    const witness = new WebSocketClient(port);
+    await witness.join();
+    for (const garbage of ["f1 85 00", "82 fe", "c1 81 00 00 00 00 00", "ff*50"]) {
+      const client = new TcpClient(port);
+      const request = Buffer.from(upgradeRequest("/socket.io/?EIO=4&transport=websocket"));
+      client.write(Buffer.concat([request, bytes(garbage)]));
+      client.socket.end();
+      await client.closed;
+    }
+    assert.equal(io.sockets.sockets.size, 1);
+    io.emit("still here");
+    assert.equal(await witness.next(), '42["still here"]');
+  });
+
+  test("more than the socket takes waits in the session, in order", async (context) => {
+    const { port, io } = await serve(context);
+    const client = new WebSocketClient(port);
+    await client.join();
+    client.socket.pause();
+    const text = "x".repeat(50_000);
+    const [socket] = io.sockets.sockets.values();
+    assert.ok(socket !== undefined);
+    let sent = 0;
+    while (socket.conn.writable) {
+      io.emit("number", sent++, text);
+      await turn();
+    }
+    for (let i = 0; i < 10; i++) io.emit("number", sent++, text);
+    // Volatile events do not wait.
+    io.volatile.emit("number", -1);
+    socket.volatile.emit("number", -1);
+    client.socket.resume();
+    for (let i = 0; i < sent; i++) assert.equal(await client.next(), `42["number",${i},"${text}"]`);
+    await until(() => socket.conn.writable);
+    socket.volatile.emit("number", sent);
+    assert.equal(await client.next(), `42["number",${sent}]`);
+  });
+
+  test("a session over WebSocket is not served over HTTP", async (context) => {
+    const { port } = await serve(context);
+    const client = new WebSocketClient(port);
+    const { sid } = JSON.parse(`${await client.next()}`.slice(1));
+    const polling = new PollingClient(port, sid);
+    assert.equal((await polling.poll()).body, '{"code":3,"message":"Bad request"}');
+    // Nor by a second WebSocket.
+    const answer = await new TcpClient(port).write(
+      upgradeRequest(`/socket.io/?EIO=4&transport=websocket&sid=${sid}`),
+    ).closed;
+    assert.match(answer.toString(), /^HTTP\/1\.1 400 .*Bad request$/s);
+  });
+});

@@ -1,0 +1,29 @@
+// Debian's Chromium, for tests that want a browser.
+
+import { existsSync } from "node:fs";
+
+import { type Browser, chromium } from "playwright-core";
+
+const EXECUTABLE = process.env.CHROMIUM ?? "/usr/bin/chromium";
+
+// Nothing but the pages of the test goes over the network.
+const ARGUMENTS = [
+  "--headless",
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+/** Why browser tests are skipped, or false. Where CI is "true" they never are, and fail instead. */
+export const noChromium: string | false =
+  existsSync(EXECUTABLE) || process.env.CI === "true"
+    ? false
+    : `there is no Chromium at ${EXECUTABLE}: apt-get install chromium, or set CHROMIUM`;
+
+export function launchChromium(): Promise<Browser> {
+  return chromium.launch({ executablePath: EXECUTABLE, args: ARGUMENTS });
+}
