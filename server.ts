@@ -181,12 +181,13 @@ export class Server<
   async close(callback?: (error?: Error) => void): Promise<void> {
     for (const dispatcher of [...this.#dispatchers]) dispatcher.shutDown();
     this.#engine?.close();
-    this.#detach?.();
     const httpServer = this.#httpServer;
     const error = await new Promise<Error | undefined>((resolve) => {
       if (httpServer === undefined) resolve(undefined);
       else httpServer.close(resolve);
     });
+    // Until now requests still came on open connections, and were answered.
+    this.#detach?.();
     callback?.(error);
   }
 

@@ -74,14 +74,15 @@ export function encodeBase64(bytes: Bytes): string {
 
 /** The bytes of `text`, or `undefined` where it is not base64 with its padding (RFC 4648 §4). */
 export function decodeBase64(text: string): Bytes | undefined {
-  if (text.length % 4 !== 0 || BASE64URL_ONLY.test(text)) return undefined;
+  // Buffer takes base64url too, and a character beyond ASCII by its low byte.
+  if (text.length % 4 !== 0 || NOT_BASE64.test(text)) return undefined;
   const bytes = Buffer.from(text, "base64");
   // Buffer passes over what is not base64, so that a shorter result tells of it.
   const padding = text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0;
   return bytes.length === (text.length / 4) * 3 - padding ? bytes : undefined;
 }
 
-const BASE64URL_ONLY = /[-_]/;
+const NOT_BASE64 = /[^A-Za-z0-9+/=]/;
 
 function asBuffer(bytes: Bytes): Buffer {
   return Buffer.isBuffer(bytes)

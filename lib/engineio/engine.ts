@@ -164,6 +164,7 @@ export class Engine {
   }
 
   #route(request: IncomingMessage, response: ServerResponse): void {
+    if (this.#closed) response.setHeader("Connection", "close");
     const query = queryOf(request);
     const admission = this.#admit(request, query, false);
     if (admission.kind === "refused") {

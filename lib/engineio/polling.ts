@@ -66,7 +66,9 @@ export class PollingTransport implements Transport {
 
   close(): void {
     this.#post?.destroy();
-    if (this.#poll !== undefined) this.#end(CLOSE_PACKET, "forced close");
+    // Clients act on the end before they act on what stands before it in the same payload.
+    const answering = this.#answer.length > 0;
+    if (this.#poll !== undefined && !answering) this.#end(CLOSE_PACKET, "forced close");
     else
       this.#closeTimer = setTimeout(() => this.#end(CLOSE_PACKET, "forced close"), CLOSE_TIMEOUT);
   }
@@ -74,6 +76,8 @@ export class PollingTransport implements Transport {
   discard(): void {
     this.#sink = undefined;
     this.#post?.destroy();
+    // An HTTP server that closes would wait for a connection that is kept.
+    this.#poll?.setHeader("Connection", "close");
     this.#end(CLOSE_PACKET);
   }
 

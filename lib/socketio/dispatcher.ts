@@ -65,8 +65,12 @@ export class Dispatcher implements SessionSink, Client {
   }
 
   onBinary(bytes: Bytes): void {
+    // What waits for others must not keep the large chunk that it came in.
+    const lonely = this.#decoder.pending > 1 && bytes.length * 2 < bytes.buffer.byteLength;
     // What an application is given as bytes is a Buffer, as everywhere in Node.
-    this.#receive(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
+    this.#receive(
+      lonely ? Buffer.from(bytes) : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
+    );
   }
 
   onClose(reason: CloseReason, detail?: Error): void {

@@ -13,14 +13,19 @@ interface Placeholder {
 
 /** Whether a value holds bytes at any depth: what JSON cannot say. */
 export function hasBinary(value: unknown): boolean {
+  return holdsBinary(value, false);
+}
+
+/** @param replaced it is what a toJSON() gave, which is not asked for its own */
+function holdsBinary(value: unknown, replaced: boolean): boolean {
   if (typeof value !== "object" || value === null) return false;
   if (isBinary(value)) return true;
   if (Array.isArray(value)) {
     for (const item of value) if (hasBinary(item)) return true;
     return false;
   }
-  const replaced = withoutToJson(value);
-  if (replaced !== value) return hasBinary(replaced);
+  const plain = replaced ? value : withoutToJson(value);
+  if (plain !== value) return holdsBinary(plain, true);
   for (const item of Object.values(value)) if (hasBinary(item)) return true;
   return false;
 }
@@ -31,15 +36,15 @@ export function extract(data: unknown): { data: unknown; attachments: Bytes[] } 
   return { data: replace(data, attachments), attachments };
 }
 
-function replace(value: unknown, attachments: Bytes[]): unknown {
+function replace(value: unknown, attachments: Bytes[], replaced = false): unknown {
   if (typeof value !== "object" || value === null) return value;
   if (isBinary(value)) {
     const num = attachments.push(bytesOf(value)) - 1;
     return { _placeholder: true, num } satisfies Placeholder;
   }
   if (Array.isArray(value)) return value.map((item) => replace(item, attachments));
-  const replaced = withoutToJson(value);
-  if (replaced !== value) return replace(replaced, attachments);
+  const plain = replaced ? value : withoutToJson(value);
+  if (plain !== value) return replace(plain, attachments, true);
   return Object.fromEntries(
     Object.entries(value).map(([key, item]) => [key, replace(item, attachments)]),
   );

@@ -4,7 +4,7 @@
 //   packet      = type [ count "-" ] [ namespace "," ] [ id ] [ payload ]
 //   type        = "0" to "6"
 //   count       = number                  ; of a BINARY_EVENT or BINARY_ACK only
-//   namespace   = "/" *( anything but "," )
+//   namespace   = "/" *( anything but "," and control characters )
 //   id          = number
 //   payload     = JSON
 
@@ -34,7 +34,8 @@ export interface DecoderOptions {
 /** A packet whose attachments have not all come. */
 interface Unfinished {
   readonly header: Header;
-  readonly payload: unknown;
+  /** JSON still: as objects it may take twenty times the memory, for as long as the sender likes. */
+  readonly payload: string;
   readonly expected: number;
   readonly attachments: Bytes[];
 }
@@ -75,7 +76,7 @@ export class Decoder {
       return undefined;
     }
     const { header, payload, attachments } = unfinished;
-    return check(header, restore(payload, attachments));
+    return check(header, restore(parsePayload(payload), attachments));
   }
 
   #addText(text: string): Packet | undefined {
@@ -96,6 +97,7 @@ export class Decoder {
     if (text[at] === "/") {
       const comma = text.indexOf(",", at);
       namespace = comma === -1 ? text.slice(at) : text.slice(at, comma);
+      if (CONTROL_CHARACTER.test(namespace)) throw new ProtocolError("NAMESPACE");
       at = comma === -1 ? text.length : comma + 1;
     }
 
@@ -107,16 +109,17 @@ export class Decoder {
       at = end;
     }
 
-    const payload = at === text.length ? undefined : parseJson(text.slice(at));
+    const payload = text.slice(at);
     const header: Header = { type, namespace, id };
-    if (expected === 0) return check(header, payload);
     // What can be told to be wrong without the attachments is, before any is kept.
-    check(header, payload);
+    const packet = check(header, parsePayload(payload));
+    if (expected === 0) return packet;
     this.#unfinished = { header, payload, expected, attachments: [] };
     return undefined;
   }
 }
 
+const CONTROL_CHARACTER = /\p{Cc}/u;
 const ZERO = 0x30;
 const NINE = 0x39;
 
@@ -134,7 +137,9 @@ function numberAt(text: string, start: number, end: number): number {
   return end - start > 16 ? Number.POSITIVE_INFINITY : Number(text.slice(start, end));
 }
 
-function parseJson(text: string): unknown {
+/** `undefined` where there is none. */
+function parsePayload(text: string): unknown {
+  if (text === "") return undefined;
   try {
     return JSON.parse(text);
   } catch {

@@ -19,7 +19,7 @@ const NO_ATTACHMENTS: readonly Bytes[] = [];
 /**
  * Encodes a packet.
  *
- * @throws TypeError for data that JSON cannot say, such as a cycle or a BigInt: the caller's mistake
+ * @throws TypeError for data that JSON cannot say, such as a BigInt, and RangeError for a cycle: the caller's mistake
  */
 export function encode(packet: Packet): Encoded {
   const mayHoldBinary = packet.type === EVENT || packet.type === ACK;

@@ -14,6 +14,7 @@ export const RULES = {
   PLACEHOLDER:          { heading: "Packet encoding",  text: "illegal attachments: a placeholder names none of them" },
   ATTACHMENT_EXPECTED:  { heading: "Packet encoding",  text: "a text came where an attachment was to come" },
   NO_PLACEHOLDER:       { heading: "Packet encoding",  text: "bytes came that no packet announced" },
+  NAMESPACE:            { heading: "Packet encoding",  text: "a control character in the name of a namespace" },
   PACKET_ID:            { heading: "Packet encoding",  text: "the acknowledgement id is not a number that can be sent back" },
   PAYLOAD_JSON:         { heading: "Packet encoding",  text: "the payload is not JSON" },
   CONNECT_PAYLOAD:      { heading: "Exchange protocol", text: "the payload of CONNECT is not an object" },

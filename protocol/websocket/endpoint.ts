@@ -137,6 +137,8 @@ export class Endpoint {
     this.sendMessage(BINARY, bytes);
   }
 
+  // §6.1: "The endpoint MUST ensure the WebSocket connection is in the OPEN state".
+
   /** Sends a message whose text, if it is one, is UTF-8 already. Throws unless the state allows it. */
   sendMessage(opcode: typeof TEXT | typeof BINARY, payload: Bytes): void {
     this.#mustBeOpen();

@@ -34,7 +34,7 @@ describe("An engine on an HTTP server", () => {
     [{ path: "/chat", addTrailingSlash: false },      `/chat${QUERY}`,               true],
   ] as const;
   for (const [options, path, ours] of PATHS) {
-    test(`§2.1 ${JSON.stringify(options)}: ${path} is ${ours ? "ours" : "not ours"}`, async (context) => {
+    test(`${JSON.stringify(options)}: ${path} is ${ours ? "ours" : "not ours"}`, async (context) => {
       const { port } = await serve(context, options);
       const { body } = await ask(port, path);
       assert.equal(body.startsWith("0{"), ours);
@@ -81,7 +81,7 @@ describe("An engine on an HTTP server", () => {
     assert.match(await new WebSocketClient(port).join(), /^40\{"sid"/);
   });
 
-  test("§2.5 an upgrade that nobody answers is closed after destroyUpgradeTimeout", async (context) => {
+  test("an upgrade that nobody answers is closed after destroyUpgradeTimeout", async (context) => {
     const clock = new Clock(context);
     const { port } = await serve(context, { destroyUpgradeTimeout: 300 });
     const nobodys = new TcpClient(port).write(upgradeRequest("/nobody"));
@@ -94,7 +94,7 @@ describe("An engine on an HTTP server", () => {
     assert.equal((await nobodys.closed).length, 0);
   });
 
-  test("§2.5 one that somebody answers is left alone", async (context) => {
+  test("one that somebody answers is left alone", async (context) => {
     const clock = new Clock(context);
     const http = createServer();
     const io = new Server(http);
@@ -130,7 +130,7 @@ describe("An engine on an HTTP server", () => {
     assert.equal((await client.closed).toString(), "at last");
   });
 
-  test("§7.2 CVE-2022-41940: a foreign upgrade whose client resets is no error", async (context) => {
+  test("CVE-2022-41940: a foreign upgrade whose client resets is no error", async (context) => {
     const { port } = await serve(context, { destroyUpgradeTimeout: 10 });
     for (let i = 0; i < 10; i++) {
       const client = new TcpClient(port);

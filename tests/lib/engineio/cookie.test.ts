@@ -33,7 +33,7 @@ describe("formatCookie()", () => {
 });
 
 describe("The session's cookie", () => {
-  test("§2.1 is set by the handshake over polling, and by it alone", async (context) => {
+  test("is set by the handshake over polling, and by it alone", async (context) => {
     for (const [cookie, pattern] of [
       [true, /^io=([^;]+); Path=\/; HttpOnly; SameSite=Lax$/],
       [{ name: "sid", secure: true }, /^sid=([^;]+); Path=\/; HttpOnly; Secure; SameSite=Lax$/],

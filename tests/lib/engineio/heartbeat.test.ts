@@ -55,7 +55,7 @@ describe("Heartbeat", () => {
     assert.deepEqual(log, ["ping"]);
   });
 
-  test("§2.5 another packet while the pong is awaited renews the wait, once", (context) => {
+  test("another packet while the pong is awaited renews the wait, once", (context) => {
     const clock = new Clock(context);
     const { heartbeat, log, session } = start();
     heartbeat.begin(session);
@@ -144,7 +144,7 @@ describe("A session's heartbeat", () => {
     assert.equal((await client.poll()).status, 400);
   });
 
-  test("§2.5 FIX: goes on after an upgrade, also when a ping was out meanwhile", async (context) => {
+  test("goes on after an upgrade, also when a ping was out meanwhile", async (context) => {
     const clock = new Clock(context);
     const { port, io } = await serve(context, options);
     const ends: unknown[] = [];

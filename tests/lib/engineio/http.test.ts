@@ -1,4 +1,4 @@
-// Every kind of HTTP request, and what it is answered with (reference §2.3).
+// Every kind of HTTP request, and what it is answered with.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -58,7 +58,7 @@ const REFUSED: readonly Row[] = [
 
 describe("A handshake request is refused:", () => {
   for (const { does, path, question, options, status, body } of REFUSED) {
-    test(`§2.3 ${does}`, async (context) => {
+    test(`${does}`, async (context) => {
       const { port, io } = await serve(context, options);
       io.on("connection", () => assert.fail("it was refused"));
       const answer = await ask(port, path, question);
@@ -67,7 +67,7 @@ describe("A handshake request is refused:", () => {
     });
   }
 
-  test("§7.2 an Origin with control characters, by Node's own parser", async (context) => {
+  test("an Origin with control characters, by Node's own parser", async (context) => {
     const { port } = await serve(context);
     const client = new TcpClient(port).write(
       `GET ${OPEN} HTTP/1.1\r\nHost: a\r\nOrigin: a\x01\r\n\r\n`,
@@ -114,7 +114,7 @@ describe("allowRequest", () => {
 });
 
 describe("A session over HTTP", () => {
-  test("§2.3 begins with the open packet, and headers that keep caches away", async (context) => {
+  test("begins with the open packet, and headers that keep caches away", async (context) => {
     const { port } = await serve(context, {
       pingInterval: 1234,
       pingTimeout: 567,
@@ -144,7 +144,7 @@ describe("A session over HTTP", () => {
     }
   });
 
-  test("§2.3 a POST is answered with ok, a GET with packets between U+001E", async (context) => {
+  test("a POST is answered with ok, a GET with packets between U+001E", async (context) => {
     const { port, io } = await serve(context);
     io.on("connection", (socket) => socket.emit("one", Buffer.from([1])).valueOf());
     const client = await PollingClient.open(port);
@@ -160,7 +160,7 @@ describe("A session over HTTP", () => {
     assert.equal(headers["content-type"], "text/plain; charset=UTF-8");
   });
 
-  test("§2.3 a GET waits for something to say", async (context) => {
+  test("a GET waits for something to say", async (context) => {
     const { port, io } = await serve(context);
     const client = await PollingClient.open(port);
     await client.join();
@@ -188,7 +188,7 @@ describe("A session over HTTP", () => {
 });
 
 describe("A request that names a session", () => {
-  test("§2.3 by another transport, revision or method", async (context) => {
+  test("by another transport, revision or method", async (context) => {
     const { port } = await serve(context);
     const { sid, path } = await PollingClient.open(port);
     const bad = [400, refusal(3, "Bad request")] as const;
@@ -205,7 +205,7 @@ describe("A request that names a session", () => {
     assert.equal((await ask(port, path, { method: "POST", body: "3" })).status, 200);
   });
 
-  test("§2.3 a POST too large is 413, told or untold, and the session goes on", async (context) => {
+  test("a POST too large is 413, told or untold, and the session goes on", async (context) => {
     const { port, io } = await serve(context, { maxHttpBufferSize: 1000 });
     const client = await PollingClient.open(port);
     await client.join();
@@ -235,7 +235,7 @@ describe("A request that names a session", () => {
     await heard;
   });
 
-  test("§7.2 CVE-2026-59725: octets that call themselves so are 400, and the session ends", async (context) => {
+  test("CVE-2026-59725: octets that call themselves so are 400, and the session ends", async (context) => {
     const { port, io } = await serve(context);
     const ends: unknown[] = [];
     io.on("connection", (socket) =>
@@ -256,7 +256,7 @@ describe("A request that names a session", () => {
     ["what is not base64", "b!!!"],
     ["what is not UTF-8", Buffer.from([0x34, 0xff])],
   ] as const) {
-    test(`§2.3 a POST of ${does} is ok, and the session ends with "parse error"`, async (context) => {
+    test(`a POST of ${does} is ok, and the session ends with "parse error"`, async (context) => {
       const { port, io } = await serve(context);
       const ends: unknown[] = [];
       io.on("connection", (socket) => socket.on("disconnect", (reason) => ends.push(reason)));
@@ -271,7 +271,7 @@ describe("A request that names a session", () => {
     });
   }
 
-  test("§2.3 a second GET: 400 for the new, close for the old, and the session ends", async (context) => {
+  test("a second GET: 400 for the new, close for the old, and the session ends", async (context) => {
     const { port, io } = await serve(context);
     const ends: unknown[] = [];
     io.on("connection", (socket) =>
@@ -285,7 +285,7 @@ describe("A request that names a session", () => {
     assert.deepEqual(ends, ["transport error", "overlap from client"]);
   });
 
-  test("§2.3 a second POST: 400 for the new, the old is cut off, and the session ends", async (context) => {
+  test("a second POST: 400 for the new, the old is cut off, and the session ends", async (context) => {
     const { port, io } = await serve(context);
     const ends: unknown[] = [];
     io.on("connection", (socket) =>
@@ -308,7 +308,7 @@ describe("A request that names a session", () => {
     assert.deepEqual(ends, ["transport error", "data request overlap from client"]);
   });
 
-  test("§2.3 a GET that is aborted ends the session", async (context) => {
+  test("a GET that is aborted ends the session", async (context) => {
     const { port, io } = await serve(context);
     const client = await PollingClient.open(port);
     await client.join();
@@ -329,7 +329,7 @@ describe("A request that names a session", () => {
     assert.equal(detail.message, "poll connection closed prematurely");
   });
 
-  test("§2.3 a POST that is aborted ends the session", async (context) => {
+  test("a POST that is aborted ends the session", async (context) => {
     const { port, io } = await serve(context);
     const client = await PollingClient.open(port);
     await client.join();
@@ -352,7 +352,7 @@ describe("A request that names a session", () => {
     assert.equal(detail.message, "data request connection closed prematurely");
   });
 
-  test("§2.3 the client's close: noop for the waiting GET, ok for the POST, then the sid is unknown", async (context) => {
+  test("the client's close: noop for the waiting GET, ok for the POST, then the sid is unknown", async (context) => {
     const { port, io } = await serve(context);
     const ends: unknown[] = [];
     io.on("connection", (socket) => socket.on("disconnect", (reason) => ends.push(reason)));
@@ -369,7 +369,7 @@ describe("A request that names a session", () => {
 });
 
 describe("JSONP", () => {
-  test("§2.3 packets come as a script and go as a form", async (context) => {
+  test("packets come as a script and go as a form", async (context) => {
     const { port, io } = await serve(context);
     const { headers, body } = await ask(port, `${OPEN}&j=12x`);
     assert.equal(headers["content-type"], "text/plain; charset=UTF-8");

@@ -231,7 +231,7 @@ describe("The upgrade", () => {
     assert.equal(await webSocket.next(), '42["n",1]');
   });
 
-  test("§7.2 probes again and again are answered, with one noop for a GET", async (context) => {
+  test("probes again and again are answered, with one noop for a GET", async (context) => {
     const { port, io } = await serve(context);
     const client = await PollingClient.open(port);
     await client.join();
@@ -244,7 +244,7 @@ describe("The upgrade", () => {
     await until(() => only(io).conn.state === "websocket");
   });
 
-  test("§7.2 a second WebSocket for a session that upgrades or has upgraded is refused; the first goes on", async (context) => {
+  test("a second WebSocket for a session that upgrades or has upgraded is refused; the first goes on", async (context) => {
     const { port, io } = await serve(context);
     const client = await PollingClient.open(port);
     await client.join();

@@ -152,7 +152,7 @@ describe("Connection", () => {
     assert.ok(sent.length <= 1);
   });
 
-  test("§7.4 pings that nobody reads the answers of are answered within bounds", async (context) => {
+  test("pings that nobody reads the answers of are answered within bounds", async (context) => {
     const { client, ours } = await connect(context);
     client.socket.pause();
     let pings = 0;

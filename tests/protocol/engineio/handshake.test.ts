@@ -1,0 +1,161 @@
+// Engine.IO "Handshake": which requests make a session or belong to one, and the open packet.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import {
+  type Admission,
+  admit,
+  decodeOpen,
+  encodeOpen,
+  type KnownSession,
+  PROTOCOL,
+  parseQuery,
+  REFUSALS,
+  type TransportName,
+} from "../../../protocol/engineio/handshake.ts";
+import { decodePacket, OPEN } from "../../../protocol/engineio/packet.ts";
+import { RULES, type RuleName } from "../../../protocol/engineio/rules.ts";
+import { BREACHES, OPENS, REQUESTS, SID, TOLERATED_OPENS } from "../../vectors/engineio.ts";
+
+const NAMES = Object.keys(RULES).filter((name): name is RuleName => name in RULES);
+const BOTH: readonly TransportName[] = ["polling", "websocket"];
+
+function sessions(transport: TransportName | undefined): Map<string, KnownSession> {
+  return new Map(transport === undefined ? [] : [[SID, { transport }]]);
+}
+
+describe("a request", () => {
+  for (const each of REQUESTS) {
+    const { does, search, method = "GET", upgrade = false, session, transports = BOTH } = each;
+    test(does, () => {
+      const known = sessions(session);
+      const request = { method, query: parseQuery(search), upgrade };
+      const { gives } = each;
+      const expected: Admission =
+        "kind" in gives ? gives : { kind: "refused", refusal: gives[0], context: gives[1] };
+      assert.deepEqual(
+        admit(request, transports, (sid) => known.get(sid)),
+        expected,
+      );
+    });
+  }
+
+  test("Handshake: whatever is combined, a session is made of one kind of request per transport", () => {
+    const admitted: string[] = [];
+    for (const method of ["GET", "POST", "HEAD", "OPTIONS", "PUT", "DELETE", "get", ""]) {
+      for (const transport of ["polling", "websocket", "webtransport", "", "__proto__", undefined])
+        for (const version of ["4", "3", "5", "", "4 ", undefined])
+          for (const sid of [SID, "there", "", "__proto__", undefined])
+            for (const session of [...BOTH, undefined])
+              for (const upgrade of [false, true]) {
+                const query = new Map<string, string>();
+                if (transport !== undefined) query.set("transport", transport);
+                if (version !== undefined) query.set("EIO", version);
+                if (sid !== undefined) query.set("sid", sid);
+                const known = sessions(session);
+                const admission = admit({ method, query, upgrade }, BOTH, (id) => known.get(id));
+                if (admission.kind === "refused") continue;
+                assert.equal(version, PROTOCOL);
+                assert.equal(upgrade, transport === "websocket");
+                assert.equal(admission.transport, transport);
+                assert.equal(admission.kind === "session", sid !== undefined);
+                if (admission.kind === "handshake") admitted.push(`${method} ${transport}`);
+                else assert.ok(upgrade || session === transport, "it is carried by another");
+              }
+    }
+    assert.deepEqual([...new Set(admitted)], ["GET polling", "GET websocket"]);
+  });
+
+  test("Handshake: a session is looked for once, and only where it is named", () => {
+    const asked: string[] = [];
+    const find = (sid: string): undefined => void asked.push(sid);
+    admit(
+      { method: "GET", query: parseQuery("EIO=4&transport=polling"), upgrade: false },
+      BOTH,
+      find,
+    );
+    admit(
+      { method: "GET", query: parseQuery("EIO=4&transport=polling&sid=a"), upgrade: false },
+      BOTH,
+      find,
+    );
+    admit({ method: "GET", query: parseQuery("EIO=4&sid=b"), upgrade: false }, BOTH, find);
+    assert.deepEqual(asked, ["a"]);
+  });
+});
+
+describe("parseQuery", () => {
+  test("reads with and without its question mark, percent and plus", () => {
+    const expected = new Map([
+      ["a", "1 2"],
+      ["b c", "ü"],
+    ]);
+    assert.deepEqual(parseQuery("a=1+2&b%20c=%C3%BC"), expected);
+    assert.deepEqual(parseQuery("?a=1+2&b%20c=%C3%BC"), expected);
+    assert.deepEqual(parseQuery(""), new Map());
+  });
+
+  test("of a name that comes twice the last counts", () => {
+    assert.equal(parseQuery("sid=a&sid=b").get("sid"), "b");
+  });
+
+  test("names from outside are names, and nothing else", () => {
+    const query = parseQuery("__proto__=a&constructor=b");
+    assert.equal(query.get("__proto__"), "a");
+    assert.equal(query.get("constructor"), "b");
+    assert.equal(query.get("toString"), undefined);
+  });
+
+  test("percent signs that say nothing are no error", () => {
+    assert.equal(parseQuery("a=%&b=%zz&c=%ff").get("c"), "\ufffd");
+  });
+});
+
+describe("REFUSALS", () => {
+  test("Handshake: the codes, statuses and messages that clients know", () => {
+    const rows = Object.values(REFUSALS).map(
+      ({ code, status, message }) => `${code} ${status} ${message}`,
+    );
+    assert.deepEqual(rows, [
+      "0 400 Transport unknown",
+      "1 400 Session ID unknown",
+      "2 400 Bad handshake method",
+      "3 400 Bad request",
+      "4 403 Forbidden",
+      "5 400 Unsupported protocol version",
+    ]);
+  });
+});
+
+describe("the open packet", () => {
+  for (const { does, data, open } of OPENS) {
+    test(does, () => {
+      assert.equal(encodeOpen(open), `0${data}`);
+      assert.deepEqual(decodePacket(encodeOpen(open)), { type: OPEN, data });
+      assert.deepEqual(decodeOpen(data), open);
+    });
+  }
+
+  for (const { does, data, open } of TOLERATED_OPENS) {
+    test(does, () => {
+      assert.deepEqual(decodeOpen(data), open);
+    });
+  }
+
+  test("Handshake: what else the caller's object holds stays here", () => {
+    const [example] = OPENS;
+    assert.ok(example !== undefined);
+    const extended = { ...example.open, secret: 1 };
+    assert.equal(encodeOpen(extended), `0${example.data}`);
+  });
+
+  for (const rule of NAMES) {
+    for (const [as, input] of BREACHES[rule]) {
+      if (as !== "open") continue;
+      test(`${RULES[rule].heading}: ${rule} ${input}`, () => {
+        assert.throws(() => decodeOpen(input), { name: "ProtocolError", rule });
+      });
+    }
+  }
+});

@@ -1,0 +1,129 @@
+// Anything at all as a packet, a payload, an open packet and a query: it is read, or it is a breach
+// of a rule that has a name.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import { admit, decodeOpen, parseQuery } from "../../../protocol/engineio/handshake.ts";
+import { decodePacket, encodePacket, type Packet } from "../../../protocol/engineio/packet.ts";
+import { decodePayload, encodePayload, SEPARATOR } from "../../../protocol/engineio/payload.ts";
+import { ProtocolError, RULES } from "../../../protocol/engineio/rules.ts";
+import { Random, seed } from "../../support/random.ts";
+import {
+  BREACHES,
+  OPENS,
+  PACKETS,
+  PAYLOADS,
+  REQUESTS,
+  SID,
+  TOLERATED_OPENS,
+} from "../../vectors/engineio.ts";
+
+const INPUTS = 100_000;
+
+const CORPUS: readonly string[] = [
+  ...PACKETS.map(({ text }) => text),
+  ...PAYLOADS.map(({ body }) => body),
+  ...[...OPENS, ...TOLERATED_OPENS].map(({ data }) => data),
+  ...REQUESTS.map(({ search }) => search),
+  ...Object.values(BREACHES).flatMap((breaches) => breaches.map(([, input]) => input)),
+];
+
+/** Characters that mean something somewhere, and some that mean nothing anywhere. */
+const LETTERS = `0123456789bAQ+/=-_${SEPARATOR}{}[]",:&%?\\\0\n é€\ud835\udfd2\ufeff`;
+
+function letter(random: Random): string {
+  return random.int(4) === 0
+    ? String.fromCharCode(random.int(0x10000))
+    : LETTERS.charAt(random.int(LETTERS.length));
+}
+
+/** A text with one thing done to it. */
+function mutate(text: string, random: Random): string {
+  const at = random.int(text.length + 1);
+  const to = at + random.int(text.length + 1 - at);
+  const [head, part, tail] = [text.slice(0, at), text.slice(at, to), text.slice(to)];
+  switch (random.int(6)) {
+    case 0:
+      return head + letter(random) + text.slice(at + 1);
+    case 1:
+      return head + letter(random) + text.slice(at);
+    case 2:
+      return head + tail;
+    case 3:
+      return head + part + part + tail;
+    case 4:
+      return head;
+    default: {
+      const other = random.pick(CORPUS) ?? "";
+      return head + other.slice(random.int(other.length + 1));
+    }
+  }
+}
+
+function noise(random: Random): string {
+  if (random.int(10) === 0) {
+    return Array.from({ length: random.int(40) }, () => letter(random)).join("");
+  }
+  let text = random.pick(CORPUS) ?? "";
+  for (let i = random.int(4); i >= 0; i--) text = mutate(text, random);
+  return text.slice(0, 2000);
+}
+
+/** What `read` makes of an input, as text. */
+function outcome(read: () => unknown): string {
+  try {
+    return JSON.stringify(read());
+  } catch (error) {
+    if (!(error instanceof ProtocolError && error.rule in RULES)) throw error;
+    return error.rule;
+  }
+}
+
+function readAll(input: string): string[] {
+  const session = { transport: "polling" } as const;
+  const query = parseQuery(input);
+  const find = (sid: string): typeof session | undefined => (sid === SID ? session : undefined);
+  return [
+    outcome(() => decodePacket(input)),
+    outcome(() => [...decodePayload(input)]),
+    outcome(() => decodeOpen(input)),
+    outcome(() => admit({ method: "GET", query, upgrade: false }, ["polling", "websocket"], find)),
+    outcome(() => admit({ method: "GET", query, upgrade: true }, ["polling", "websocket"], find)),
+  ];
+}
+
+/** Where each bit of a body counts, what was read is written as it was. */
+function writtenAgain(packets: readonly Packet[]): string {
+  return encodePayload(
+    packets.map(({ type, data }) => (typeof data === "string" ? encodePacket(type, data) : data)),
+  );
+}
+
+describe("noise", () => {
+  test(`${INPUTS} inputs: the same result twice, and no error without a rule (seed ${seed})`, () => {
+    const random = new Random(seed);
+    const seen = new Set<string>();
+    for (let i = 0; i < INPUTS; i++) {
+      const input = noise(random);
+      const first = readAll(input);
+      assert.deepEqual(readAll(input), first, JSON.stringify(input));
+      for (const each of first) if (each in RULES) seen.add(each);
+    }
+    // INVALID_UTF8 is of bytes, and is told before there is a text.
+    const expected = Object.keys(RULES).filter((rule) => rule !== "INVALID_UTF8");
+    assert.deepEqual([...seen].sort(), expected.sort());
+  });
+
+  test(`what is read without a breach says the same when it is written and read again (seed ${seed})`, () => {
+    const random = new Random(seed + 1);
+    for (let i = 0; i < INPUTS / 5; i++) {
+      const input = noise(random);
+      if (outcome(() => [...decodePayload(input)]) in RULES) continue;
+      const packets = [...decodePayload(input)];
+      const again = writtenAgain(packets);
+      assert.deepEqual([...decodePayload(again)], packets);
+      assert.equal(again.length, input.length);
+    }
+  });
+});

@@ -1,0 +1,74 @@
+// Engine.IO "Packet encoding": one character of type, then the payload.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import {
+  CLOSE,
+  decodePacket,
+  encodePacket,
+  MESSAGE,
+  NOOP,
+  OPEN,
+  PING,
+  PONG,
+  UPGRADE,
+} from "../../../protocol/engineio/packet.ts";
+import { ProtocolError, RULES, type RuleName } from "../../../protocol/engineio/rules.ts";
+import { BREACHES, PACKETS } from "../../vectors/engineio.ts";
+
+const NAMES = Object.keys(RULES).filter((name): name is RuleName => name in RULES);
+
+describe("a packet", () => {
+  for (const { does, text, type, data } of PACKETS) {
+    test(does, () => {
+      assert.equal(encodePacket(type, data), text);
+      assert.deepEqual(decodePacket(text), { type, data });
+    });
+  }
+
+  test("Packet encoding: without data it is its type", () => {
+    for (const type of [OPEN, CLOSE, PING, PONG, MESSAGE, UPGRADE, NOOP] as const) {
+      assert.equal(encodePacket(type), type);
+      assert.deepEqual(decodePacket(type), { type, data: "" });
+    }
+  });
+
+  test("Packet encoding: of all characters seven are types", () => {
+    const types: string[] = [];
+    for (let code = 0; code <= 0xffff; code++) {
+      const text = String.fromCharCode(code);
+      try {
+        types.push(decodePacket(text).type);
+      } catch (error) {
+        assert.ok(error instanceof ProtocolError);
+        assert.equal(error.rule, "UNKNOWN_PACKET_TYPE");
+      }
+    }
+    assert.deepEqual(types, ["0", "1", "2", "3", "4", "5", "6"]);
+  });
+});
+
+describe("a packet that is none", () => {
+  for (const rule of NAMES) {
+    for (const [as, input] of BREACHES[rule]) {
+      if (as !== "packet") continue;
+      test(`${RULES[rule].heading}: ${rule} ${JSON.stringify(input)}`, () => {
+        assert.throws(() => decodePacket(input), { name: "ProtocolError", rule });
+      });
+    }
+  }
+});
+
+describe("ProtocolError", () => {
+  for (const rule of NAMES) {
+    test(`${rule} knows its rule, and says it with the heading that it is under`, () => {
+      const error = new ProtocolError(rule);
+      assert.ok(error instanceof Error);
+      assert.equal(error.name, "ProtocolError");
+      assert.equal(error.rule, rule);
+      assert.equal(error.message, `${RULES[rule].text} (Engine.IO "${RULES[rule].heading}")`);
+      assert.match(error.message, /^[a-z][^()]+ \(Engine\.IO "[A-Z][\w -]+"\)$/);
+    });
+  }
+});

@@ -1,0 +1,120 @@
+// Engine.IO "HTTP long-polling": several packets in one body, bytes among them as base64.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import { type Bytes, decodeUtf8 } from "../../../protocol/bytes.ts";
+import { encodePacket, type Packet } from "../../../protocol/engineio/packet.ts";
+import { decodePayload, encodePayload, SEPARATOR } from "../../../protocol/engineio/payload.ts";
+import { RULES, type RuleName } from "../../../protocol/engineio/rules.ts";
+import { held } from "../../support/memory.ts";
+import { bytes } from "../../support/split.ts";
+import { BREACHES, PACKETS, PAYLOADS, TOLERATED_PAYLOADS } from "../../vectors/engineio.ts";
+
+const NAMES = Object.keys(RULES).filter((name): name is RuleName => name in RULES);
+
+/** A packet as encodePayload() takes it. */
+function outgoing({ type, data }: Packet): string | Bytes {
+  return typeof data === "string" ? encodePacket(type, data) : data;
+}
+
+/** Packets with their bytes as plain ones, whatever class holds them. */
+function comparable(packets: Iterable<Packet>): unknown[] {
+  return Array.from(packets, ({ type, data }) => ({
+    type,
+    data: typeof data === "string" ? data : new Uint8Array(data),
+  }));
+}
+
+describe("a payload", () => {
+  for (const { does, body, packets } of PAYLOADS) {
+    test(does, () => {
+      assert.equal(encodePayload(packets.map(outgoing)), body);
+      assert.deepEqual(comparable(decodePayload(body)), packets);
+    });
+  }
+
+  for (const { does, body, packets } of TOLERATED_PAYLOADS) {
+    test(does, () => {
+      assert.deepEqual(comparable(decodePayload(body)), packets);
+    });
+  }
+
+  test("HTTP long-polling: every packet alone, and all of them in one body", () => {
+    const texts = PACKETS.map(({ text }) => text);
+    const expected = PACKETS.map(({ type, data }) => ({ type, data }));
+    for (const [i, text] of texts.entries()) {
+      assert.equal(encodePayload([text]), text);
+      assert.deepEqual([...decodePayload(text)], [expected[i]]);
+    }
+    assert.equal(encodePayload(texts), texts.join(SEPARATOR));
+    assert.deepEqual([...decodePayload(encodePayload(texts))], expected);
+  });
+
+  test("HTTP long-polling: bytes of every length, in memory that they share with others", () => {
+    const memory = Uint8Array.from({ length: 300 }, (_, i) => i);
+    for (let length = 0; length <= 256; length++) {
+      const part = memory.subarray(17, 17 + length);
+      const body = encodePayload([part]);
+      assert.equal(body, `b${Buffer.from(part).toString("base64")}`);
+      assert.deepEqual(comparable(decodePayload(body)), [{ type: "4", data: part }]);
+    }
+  });
+
+  test("HTTP long-polling: no packets are a body of nothing", () => {
+    assert.equal(encodePayload([]), "");
+  });
+});
+
+describe("a payload that is none", () => {
+  for (const rule of NAMES) {
+    for (const [as, input] of BREACHES[rule]) {
+      if (as !== "payload") continue;
+      test(`${RULES[rule].heading}: ${rule} ${JSON.stringify(input)}`, () => {
+        assert.throws(() => [...decodePayload(input)], { name: "ProtocolError", rule });
+      });
+    }
+  }
+
+  test("HTTP long-polling: INVALID_UTF8 is what the transport's check for it finds", () => {
+    for (const [, hex] of BREACHES.INVALID_UTF8) assert.equal(decodeUtf8(bytes(hex)), undefined);
+  });
+
+  test("HTTP long-polling: what stands before a breach has been given", () => {
+    const given: Packet[] = [];
+    const rest = decodePayload("4a\x1e2\x1e7\x1e4b");
+    assert.throws(
+      () => {
+        for (const packet of rest) given.push(packet);
+      },
+      { rule: "UNKNOWN_PACKET_TYPE" },
+    );
+    assert.deepEqual(given, [
+      { type: "4", data: "a" },
+      { type: "2", data: "" },
+    ]);
+    assert.deepEqual(rest.next(), { done: true, value: undefined });
+  });
+});
+
+describe("a payload is read as it is asked for", () => {
+  const SLACK = 512 * 1024;
+
+  test("a reader that stops does not pay for the rest", () => {
+    const rest = decodePayload("1\x1e7\x1ebA");
+    assert.deepEqual(rest.next().value, { type: "1", data: "" });
+    rest.return();
+    assert.deepEqual(rest.next(), { done: true, value: undefined });
+  });
+
+  test("a million separators hold nothing but the body", () => {
+    const body = "4\x1e".repeat(1_000_000).concat("4");
+    const packets = decodePayload(body);
+    packets.next();
+    const before = held();
+    for (let i = 0; i < 500_000; i++) packets.next();
+    const grown = held() - before;
+    assert.deepEqual(packets.next().value, { type: "4", data: "" });
+    assert.ok(grown < SLACK, `${grown} bytes`);
+  });
+});

@@ -1,0 +1,84 @@
+// Engine.IO "Handshake", "Upgrade", "Heartbeat": every state with every event.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import {
+  nextSessionState,
+  type SessionEvent,
+  type SessionState,
+} from "../../../protocol/engineio/session.ts";
+import { Random, seed } from "../../support/random.ts";
+
+const NO = undefined;
+
+/** A state or an event without its entries does not compile. */
+// biome-ignore format: aligned table
+const EXPECTED: Record<SessionState, Record<SessionEvent, SessionState | undefined>> = {
+  polling:   { probe: "probing", upgrade: NO,          abandon: NO,        close: "closing", drained: NO,       lost: "closed" },
+  probing:   { probe: NO,        upgrade: "websocket", abandon: "polling", close: "closing", drained: NO,       lost: "closed" },
+  websocket: { probe: NO,        upgrade: NO,          abandon: NO,        close: "closing", drained: NO,       lost: "closed" },
+  closing:   { probe: NO,        upgrade: NO,          abandon: NO,        close: NO,        drained: "closed", lost: "closed" },
+  closed:    { probe: NO,        upgrade: NO,          abandon: NO,        close: NO,        drained: NO,       lost: NO },
+};
+
+/** The keys of a record, as what they are. */
+function keys<Key extends string>(record: Readonly<Record<Key, unknown>>): readonly Key[] {
+  const isKey = (name: string): name is Key => name in record;
+  return Object.keys(record).filter(isKey);
+}
+
+const STATES = keys(EXPECTED);
+const EVENTS = keys(EXPECTED.polling);
+
+describe("a session", () => {
+  for (const state of STATES) {
+    for (const event of EVENTS) {
+      const expected = EXPECTED[state][event];
+      test(`${state} and ${event}: ${expected ?? "not possible"}`, () => {
+        assert.equal(nextSessionState(state, event), expected);
+      });
+    }
+  }
+
+  test("Upgrade: there is no way back from a WebSocket to polling, and none out of closed", () => {
+    const reachable = (from: SessionState): Set<SessionState> => {
+      const found = new Set<SessionState>();
+      const open: SessionState[] = [from];
+      for (let state = open.pop(); state !== undefined; state = open.pop()) {
+        for (const event of EVENTS) {
+          const next = nextSessionState(state, event);
+          if (next === undefined || found.has(next)) continue;
+          found.add(next);
+          open.push(next);
+        }
+      }
+      return found;
+    };
+    assert.deepEqual(
+      reachable("polling"),
+      new Set(["probing", "closing", "closed", "websocket", "polling"]),
+    );
+    assert.deepEqual(reachable("websocket"), new Set(["closing", "closed"]));
+    assert.deepEqual(reachable("closed"), new Set());
+    for (const state of STATES) {
+      if (state !== "closed") assert.ok(reachable(state).has("closed"), state);
+    }
+  });
+
+  test(`whatever comes, it is over once and stays over (seed ${seed})`, () => {
+    const random = new Random(seed);
+    for (let walk = 0; walk < 1000; walk++) {
+      let state: SessionState = random.pick(["polling", "websocket"]);
+      let ends = 0;
+      for (let step = 0; step < 50; step++) {
+        const event = random.pick(EVENTS);
+        assert.ok(event !== undefined);
+        const next = nextSessionState(state, event);
+        if (next === "closed") ends++;
+        state = next ?? state;
+      }
+      assert.equal(ends, state === "closed" ? 1 : 0);
+    }
+  });
+});

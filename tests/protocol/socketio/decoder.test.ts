@@ -1,0 +1,224 @@
+// Socket.IO "Packet encoding": texts and attachments to packets, and what is refused.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import type { Bytes } from "../../../protocol/bytes.ts";
+import { Decoder } from "../../../protocol/socketio/decoder.ts";
+import { EVENT } from "../../../protocol/socketio/packet.ts";
+import { RULES, type RuleName } from "../../../protocol/socketio/rules.ts";
+import { held } from "../../support/memory.ts";
+import { bytes } from "../../support/split.ts";
+import { BREACHES, MAX_ATTACHMENTS, PACKETS, TOLERATED } from "../../vectors/socketio.ts";
+
+const NAMES = Object.keys(RULES).filter((name): name is RuleName => name in RULES);
+const HOLE = '{"_placeholder":true,"num":0}';
+
+function newDecoder(maxAttachments = MAX_ATTACHMENTS): Decoder {
+  return new Decoder({ maxAttachments });
+}
+
+/** It holds nothing, and what comes now is read as if nothing had been. */
+function assertFresh(decoder: Decoder): void {
+  assert.equal(decoder.pending, 0);
+  assert.throws(() => decoder.add(bytes("00")), { rule: "NO_PLACEHOLDER" });
+  const expected = { type: EVENT, namespace: "/", data: ["again", bytes("07")], id: undefined };
+  assert.equal(decoder.add(`51-["again",${HOLE}]`), undefined);
+  assert.equal(decoder.pending, 1);
+  assert.deepEqual(decoder.add(bytes("07")), expected);
+  assert.equal(decoder.pending, 0);
+}
+
+describe("Decoder reads", () => {
+  for (const { does, text, attachments = [], packet } of [...PACKETS, ...TOLERATED]) {
+    test(does, () => {
+      const decoder = newDecoder();
+      let result = decoder.add(text);
+      for (const [i, hex] of attachments.entries()) {
+        assert.equal(result, undefined);
+        assert.equal(decoder.pending, attachments.length - i);
+        result = decoder.add(bytes(hex));
+      }
+      assert.deepEqual(result, packet);
+      assertFresh(decoder);
+    });
+  }
+
+  test("Packet encoding: packet after packet, with one decoder", () => {
+    const decoder = newDecoder();
+    for (const { text, attachments = [], packet } of [...PACKETS, ...TOLERATED]) {
+      const messages = [text, ...attachments.map(bytes)];
+      assert.deepEqual(messages.map((message) => decoder.add(message)).at(-1), packet);
+    }
+    assertFresh(decoder);
+  });
+
+  test("Packet encoding: attachments as they came, not copied", () => {
+    const decoder = newDecoder();
+    const attachment = Buffer.from("abc");
+    decoder.add(`51-["x",${HOLE}]`);
+    const packet = decoder.add(attachment);
+    assert.ok(packet?.type === EVENT);
+    assert.equal(packet.data[1], attachment);
+  });
+
+  test("Packet encoding: __proto__ is a key like any other", () => {
+    const decoder = newDecoder();
+    const packet = decoder.add('0{"__proto__":{"polluted":true}}');
+    assert.ok(packet !== undefined && "data" in packet && packet.data !== undefined);
+    assert.deepEqual(Object.keys(packet.data), ["__proto__"]);
+    assert.equal(Object.getPrototypeOf(packet.data), Object.prototype);
+    assert.ok(!("polluted" in {}));
+  });
+
+  test("Exchange protocol: CONNECT_ERROR keeps what else its payload says", () => {
+    const packet = newDecoder().add('4{"__proto__":{"a":1},"message":"no","more":2}');
+    assert.ok(packet !== undefined && "data" in packet && packet.data !== undefined);
+    assert.deepEqual(Object.entries(packet.data), [
+      ["__proto__", { a: 1 }],
+      ["message", "no"],
+      ["more", 2],
+    ]);
+  });
+
+  test("Packet encoding: a payload of any depth", () => {
+    const depth = 200_000;
+    const decoder = newDecoder();
+    const nested = "[".repeat(depth) + HOLE + "]".repeat(depth);
+    assert.equal(decoder.add(`2["x",${nested}]`)?.type, EVENT);
+    decoder.add(`51-["x",${nested}]`);
+    const packet = decoder.add(bytes("07"));
+    assert.ok(packet?.type === EVENT);
+    let value: unknown = packet.data[1];
+    for (let i = 0; i < depth; i++) {
+      assert.ok(Array.isArray(value));
+      value = value[0];
+    }
+    assert.deepEqual(value, bytes("07"));
+  });
+});
+
+describe("Decoder refuses", () => {
+  for (const rule of NAMES) {
+    const { heading, text } = RULES[rule];
+    for (const breach of BREACHES[rule]) {
+      const messages: readonly (string | Bytes)[] = typeof breach === "string" ? [breach] : breach;
+      const name = messages
+        .map((message) => (typeof message === "string" ? JSON.stringify(message) : "bytes"))
+        .join(", ");
+      test(`${heading}: ${text}: ${name.slice(0, 80)}`, () => {
+        const decoder = newDecoder();
+        for (const message of messages.slice(0, -1)) decoder.add(message);
+        const last = messages.at(-1) ?? "";
+        assert.throws(() => decoder.add(last), { name: "ProtocolError", rule });
+        assertFresh(decoder);
+      });
+    }
+  }
+
+  test("Packet encoding: more attachments than it was told, whatever that is", () => {
+    for (const limit of [0, 1, 2, 9, 10, 11, 1000]) {
+      const decoder = newDecoder(limit);
+      assert.throws(() => decoder.add(`5${limit + 1}-["x"]`), { rule: "TOO_MANY_ATTACHMENTS" });
+      assert.equal(decoder.pending, 0);
+      if (limit === 0) continue;
+      assert.equal(decoder.add(`5${limit}-["x"]`), undefined);
+      assert.equal(decoder.pending, limit);
+    }
+    assert.throws(() => newDecoder(0).add(`50-["x"]`), { rule: "ATTACHMENT_COUNT" });
+  });
+
+  test("Packet encoding: what the text alone tells, before any attachment is kept", () => {
+    const decoder = newDecoder();
+    for (const text of ["51-{}", '51-["connect"]', "61-[]", "61-1{}", "51-[", '51-00["x"]']) {
+      assert.throws(() => decoder.add(text), { name: "ProtocolError" }, text);
+      assert.equal(decoder.pending, 0, text);
+    }
+  });
+
+  test("Packet encoding: prefixes of five million characters, in one pass (CVE-2020-36049)", () => {
+    const decoder = newDecoder();
+    const long = 5_000_000;
+    const started = performance.now();
+    assert.throws(() => decoder.add(`5${"1".repeat(long)}`), { rule: "ATTACHMENT_COUNT" });
+    assert.throws(() => decoder.add(`5${"1".repeat(long)}-`), { rule: "TOO_MANY_ATTACHMENTS" });
+    assert.throws(() => decoder.add(`5${"-".repeat(long)}`), { rule: "ATTACHMENT_COUNT" });
+    assert.throws(() => decoder.add(`2${"1".repeat(long)}`), { rule: "PACKET_ID" });
+    assert.throws(() => decoder.add(`2/${"a".repeat(long)}`), { rule: "EVENT_PAYLOAD" });
+    assert.throws(() => decoder.add("2".repeat(long)), { rule: "PACKET_ID" });
+    // A pass of this length takes some ten milliseconds, and one for each character takes hours.
+    assert.ok(performance.now() - started < 5000);
+  });
+});
+
+describe("Decoder holds what has come, and no more than a constant beside it", () => {
+  const SLACK = 512 * 1024;
+  const KIB = 1024;
+
+  /** What `feed` leaves held by a decoder, which lives until it has been measured. */
+  function growth(feed: (decoder: Decoder) => void, pending: number): number {
+    const decoder = newDecoder();
+    const before = held();
+    feed(decoder);
+    const grown = held() - before;
+    assert.equal(decoder.pending, pending);
+    return grown;
+  }
+
+  /** A text that is in memory once, as one that came from outside. */
+  function flat(text: string): string {
+    return Buffer.from(text, "latin1").toString("latin1");
+  }
+
+  test("while the last attachment is to come", () => {
+    const size = 100 * KIB;
+    const grown = growth((decoder) => {
+      decoder.add('510-["x"]');
+      for (let i = 0; i < 9; i++) decoder.add(new Uint8Array(size));
+    }, 1);
+    assert.ok(grown < 9 * size + SLACK, `${grown} bytes`);
+  });
+
+  test("when attachments are announced and none comes", () => {
+    const decoders: Decoder[] = [];
+    const before = held();
+    for (let i = 0; i < 1000; i++) {
+      const decoder = newDecoder();
+      decoder.add(`510-["x",${HOLE}]`);
+      decoders.push(decoder);
+    }
+    const grown = held() - before;
+    assert.equal(decoders.at(-1)?.pending, 10);
+    assert.ok(grown < 1000 * KIB, `${grown} bytes`);
+  });
+
+  test("and not the objects of a payload, which take more than their text", () => {
+    const length = 900_000;
+    const grown = growth((decoder) => {
+      decoder.add(flat(`51-["x"${",{}".repeat(length / 3)}]`));
+    }, 1);
+    assert.ok(grown < length + SLACK, `${grown} bytes`);
+  });
+
+  test("nothing once the packet is given", () => {
+    const grown = growth((decoder) => {
+      decoder.add(flat(`52-["x","${"a".repeat(1000 * KIB)}"]`));
+      for (let i = 0; i < 2; i++) decoder.add(new Uint8Array(1000 * KIB));
+    }, 0);
+    assert.ok(grown < SLACK, `${grown} bytes`);
+  });
+
+  test("nothing once it has failed, and nothing of 10,000 binary messages that came unasked (CVE-2026-69185)", () => {
+    const grown = growth((decoder) => {
+      decoder.add(flat(`52-["x","${"a".repeat(1000 * KIB)}"]`));
+      decoder.add(new Uint8Array(1000 * KIB));
+      assert.throws(() => decoder.add("0"), { rule: "ATTACHMENT_EXPECTED" });
+      assert.throws(() => decoder.add('50-["x"]'), { rule: "ATTACHMENT_COUNT" });
+      const message = (): Uint8Array => new Uint8Array(KIB);
+      for (let i = 0; i < 10_000; i++) {
+        assert.throws(() => decoder.add(message()), { rule: "NO_PLACEHOLDER" });
+      }
+    }, 0);
+    assert.ok(grown < SLACK, `${grown} bytes`);
+  });
+});

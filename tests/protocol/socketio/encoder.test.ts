@@ -1,0 +1,99 @@
+// Socket.IO "Packet encoding": packets to their text and attachments.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import { encode } from "../../../protocol/socketio/encoder.ts";
+import { ACK, CONNECT, CONNECT_ERROR, EVENT } from "../../../protocol/socketio/packet.ts";
+import { bytes } from "../../support/split.ts";
+import { PACKETS } from "../../vectors/socketio.ts";
+
+describe("encode", () => {
+  for (const { does, text, attachments = [], packet } of PACKETS) {
+    test(does, () => {
+      const encoded = encode(packet);
+      assert.equal(encoded.text, text);
+      assert.deepEqual(encoded.attachments, attachments.map(bytes));
+    });
+  }
+
+  test("Packet encoding: what is left out may be undefined or not there", () => {
+    assert.equal(encode({ type: CONNECT, namespace: "/" }).text, "0");
+    assert.equal(encode({ type: EVENT, namespace: "/a", data: ["x"] }).text, '2/a,["x"]');
+  });
+
+  test("Packet encoding: what JSON has no word for is what it makes of it", () => {
+    const data = [
+      "x",
+      undefined,
+      Number.NaN,
+      -0,
+      () => {},
+      { a: undefined, b: Symbol("c") },
+    ] as const;
+    assert.equal(encode({ type: EVENT, namespace: "/", data }).text, '2["x",null,null,0,null,{}]');
+    const withBytes = [...data, bytes("00")] as const;
+    const { text } = encode({ type: EVENT, namespace: "/", data: withBytes });
+    assert.equal(text, '51-["x",null,null,0,null,{},{"_placeholder":true,"num":0}]');
+  });
+
+  test("Packet encoding: half a character is escaped, so that the text is UTF-8", () => {
+    assert.equal(encode({ type: EVENT, namespace: "/", data: ["\ud835"] }).text, '2["\\ud835"]');
+  });
+
+  test("Exchange protocol: bytes are attached to events and acknowledgements only", () => {
+    const data = { token: Buffer.from([1]) };
+    const json = '{"token":{"type":"Buffer","data":[1]}}';
+    assert.deepEqual(encode({ type: CONNECT, namespace: "/", data }), {
+      text: `0${json}`,
+      attachments: [],
+    });
+    const refused = encode({ type: CONNECT_ERROR, namespace: "/", data: { message: "no", data } });
+    assert.deepEqual(refused, { text: `4{"message":"no","data":${json}}`, attachments: [] });
+  });
+
+  test("the caller's packet stays as it is, and its bytes are not copied", () => {
+    const blob = bytes("01 02 03");
+    const inner = Object.freeze({ blob, list: Object.freeze([blob]) });
+    const data = Object.freeze(["x", inner] as const);
+    const packet = Object.freeze({ type: EVENT, namespace: "/", data, id: 1 });
+    const { attachments } = encode(packet);
+    assert.equal(attachments.length, 2);
+    for (const attachment of attachments) assert.equal(attachment, blob);
+    assert.deepEqual(packet, {
+      type: EVENT,
+      namespace: "/",
+      data: ["x", { blob, list: [blob] }],
+      id: 1,
+    });
+  });
+});
+
+describe("encode refuses what it cannot say, as the caller's mistake", () => {
+  test("a BigInt", () => {
+    assert.throws(() => encode({ type: EVENT, namespace: "/", data: ["x", 1n] }), TypeError);
+    const data = [1n, bytes("00")] as const;
+    assert.throws(() => encode({ type: ACK, namespace: "/", data, id: 1 }), TypeError);
+  });
+
+  test("a cycle", () => {
+    const list: unknown[] = [];
+    const object = { list };
+    list.push(object);
+    assert.throws(() => encode({ type: EVENT, namespace: "/", data: ["x", list] }), RangeError);
+    const data = ["x", bytes("00"), list] as const;
+    assert.throws(() => encode({ type: EVENT, namespace: "/", data }), RangeError);
+    assert.throws(() => encode({ type: CONNECT, namespace: "/", data: object }), TypeError);
+  });
+
+  test("a Blob, whose bytes are not there yet", () => {
+    const data = ["x", { file: new Blob(["a"]) }] as const;
+    assert.throws(() => encode({ type: EVENT, namespace: "/", data }), {
+      name: "TypeError",
+      message: "a Blob cannot be read at once: send its arrayBuffer()",
+    });
+    // Where something before it has told already that there are bytes.
+    const late = ["x", bytes("00"), new Blob(["a"])] as const;
+    assert.throws(() => encode({ type: EVENT, namespace: "/", data: late }), TypeError);
+  });
+});

@@ -1,0 +1,161 @@
+// Anything at all to a decoder: it is read, or it is a breach of a rule that has a name, after which
+// nothing is held.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import type { Bytes } from "../../../protocol/bytes.ts";
+import { Decoder } from "../../../protocol/socketio/decoder.ts";
+import { encode } from "../../../protocol/socketio/encoder.ts";
+import type { Packet } from "../../../protocol/socketio/packet.ts";
+import { ProtocolError, RULES } from "../../../protocol/socketio/rules.ts";
+import { Random, seed } from "../../support/random.ts";
+import { bytes } from "../../support/split.ts";
+import { BREACHES, MAX_ATTACHMENTS, PACKETS, TOLERATED } from "../../vectors/socketio.ts";
+
+type Message = string | Bytes;
+
+const INPUTS = 100_000;
+
+const CORPUS: readonly (readonly Message[])[] = [
+  ...[...PACKETS, ...TOLERATED].map(({ text, attachments = [] }) => [
+    text,
+    ...attachments.map(bytes),
+  ]),
+  ...Object.values(BREACHES).flatMap((breaches) =>
+    breaches.map((breach) => (typeof breach === "string" ? [breach] : breach)),
+  ),
+];
+
+/** Characters that mean something somewhere, and some that mean nothing anywhere. */
+const LETTERS = '00112233445566789-/,[]{}":.+e x\\\0\n é€\ud835\udfd2\ufeff';
+
+function letter(random: Random): string {
+  return random.int(4) === 0
+    ? String.fromCharCode(random.int(0x10000))
+    : LETTERS.charAt(random.int(LETTERS.length));
+}
+
+/** A text with one thing done to it. */
+function mutateText(text: string, random: Random): string {
+  const at = random.int(text.length + 1);
+  const to = at + random.int(text.length + 1 - at);
+  const [head, part, tail] = [text.slice(0, at), text.slice(at, to), text.slice(to)];
+  switch (random.int(6)) {
+    case 0:
+      return head + letter(random) + text.slice(at + 1);
+    case 1:
+      return head + letter(random) + text.slice(at);
+    case 2:
+      return head + tail;
+    case 3:
+      return head + part + part + tail;
+    case 4:
+      return head;
+    default: {
+      const [other] = random.pick(CORPUS) ?? [];
+      return typeof other === "string" ? head + other.slice(random.int(other.length + 1)) : head;
+    }
+  }
+}
+
+/** Messages with one thing done to them: to the order of them, or to one text. */
+function mutate(messages: readonly Message[], random: Random): readonly Message[] {
+  const at = random.int(messages.length);
+  switch (random.int(8)) {
+    case 0:
+      return messages.toSpliced(at, 1);
+    case 1:
+      return messages.toSpliced(at, 0, random.bytes(random.int(4)));
+    case 2:
+      return messages.toSpliced(at, 0, ...messages.slice(at));
+    case 3:
+      return [...messages.slice(0, at), ...(random.pick(CORPUS) ?? [])];
+    default:
+      return messages.map((message, i) =>
+        i === at && typeof message === "string" ? mutateText(message, random) : message,
+      );
+  }
+}
+
+function noise(random: Random): readonly Message[] {
+  if (random.int(10) === 0) {
+    const text = Array.from({ length: random.int(40) }, () => letter(random)).join("");
+    return random.int(2) === 0 ? [text] : [text, random.bytes(random.int(4))];
+  }
+  let messages = random.pick(CORPUS) ?? [];
+  for (let i = random.int(4); i >= 0; i--) messages = mutate(messages, random);
+  return messages.slice(0, 30);
+}
+
+function show(packet: Packet | undefined): string {
+  return JSON.stringify(packet) ?? "";
+}
+
+/** What a decoder makes of the messages, each told to the same one whatever came before it. */
+function outcome(messages: readonly Message[]): string[] {
+  const decoder = new Decoder({ maxAttachments: MAX_ATTACHMENTS });
+  return messages.map((message) => {
+    const pending = decoder.pending;
+    try {
+      const packet = decoder.add(message);
+      // Each message is a packet's last, or there is one attachment less to wait for.
+      if (packet !== undefined) assert.equal(decoder.pending, 0);
+      else if (typeof message === "string") assert.ok(decoder.pending >= 1 && pending === 0);
+      else assert.equal(decoder.pending, pending - 1);
+      assert.ok(decoder.pending <= MAX_ATTACHMENTS);
+      return show(packet);
+    } catch (error) {
+      if (!(error instanceof ProtocolError && error.rule in RULES)) throw error;
+      assert.equal(decoder.pending, 0);
+      return error.rule;
+    }
+  });
+}
+
+/** A decoder that failed is as a new one: what is left of the messages is read alike by both. */
+function assertFreshAfter(messages: readonly Message[], results: readonly string[]): void {
+  const failed = results.findIndex((result) => result in RULES);
+  if (failed === -1) return;
+  assert.deepEqual(outcome(messages.slice(failed + 1)), results.slice(failed + 1));
+}
+
+describe("noise", () => {
+  test(`${INPUTS} inputs: the same result twice, no error without a rule, nothing held after one (seed ${seed})`, () => {
+    const random = new Random(seed);
+    const seen = new Set<string>();
+    for (let i = 0; i < INPUTS; i++) {
+      const messages = noise(random);
+      const first = outcome(messages);
+      assert.deepEqual(outcome(messages), first, JSON.stringify(messages));
+      assertFreshAfter(messages, first);
+      for (const each of first) if (each in RULES) seen.add(each);
+    }
+    assert.deepEqual([...seen].sort(), Object.keys(RULES).sort());
+  });
+
+  test(`what is read says the same when it is written and read again (seed ${seed})`, () => {
+    const random = new Random(seed + 1);
+    let written = 0;
+    for (let i = 0; i < INPUTS / 5; i++) {
+      const decoder = new Decoder({ maxAttachments: Number.POSITIVE_INFINITY });
+      for (const message of noise(random)) {
+        let packet: Packet | undefined;
+        try {
+          packet = decoder.add(message);
+        } catch {
+          continue;
+        }
+        if (packet === undefined) continue;
+        const { text, attachments } = encode(packet);
+        // What looks like a placeholder, and came without attachments, is one beside bytes.
+        if (attachments.length === 0 && /^[56]/.test(text)) continue;
+        const again = new Decoder({ maxAttachments: Number.POSITIVE_INFINITY });
+        const results = [text, ...attachments].map((each) => again.add(each));
+        assert.equal(show(results.at(-1)), show(packet));
+        written++;
+      }
+    }
+    assert.ok(written > 1000, `${written} packets`);
+  });
+});

@@ -1,0 +1,462 @@
+// Socket.IO packets against socket.io-parser: the same bytes out, the same packets in.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import fc from "fast-check";
+import * as theirs from "socket.io-parser";
+
+import type { Bytes } from "../../../protocol/bytes.ts";
+import { Decoder } from "../../../protocol/socketio/decoder.ts";
+import { encode } from "../../../protocol/socketio/encoder.ts";
+import {
+  ACK,
+  CONNECT,
+  CONNECT_ERROR,
+  DISCONNECT,
+  EVENT,
+  type EventData,
+  type Packet,
+  RESERVED_EVENTS,
+} from "../../../protocol/socketio/packet.ts";
+import { ProtocolError, RULES, type RuleName } from "../../../protocol/socketio/rules.ts";
+import { seed } from "../../support/random.ts";
+import { bytes } from "../../support/split.ts";
+import { BREACHES, MAX_ATTACHMENTS, PACKETS, TOLERATED } from "../../vectors/socketio.ts";
+
+type Message = string | Bytes;
+
+const RUNS = { seed, numRuns: 3000 };
+const NAMES = Object.keys(RULES).filter((name): name is RuleName => name in RULES);
+
+// What a packet says, as text: the same for a value and for what JSON and attachments made of it.
+
+function canonical(value: unknown): unknown {
+  if (value === undefined || typeof value === "function") return null;
+  if (typeof value !== "object" || value === null) return value;
+  if (value instanceof ArrayBuffer) return { bytes: Buffer.from(value).toString("hex") };
+  if (ArrayBuffer.isView(value)) {
+    const { buffer, byteOffset, byteLength } = value;
+    return { bytes: Buffer.from(buffer, byteOffset, byteLength).toString("hex") };
+  }
+  if (value instanceof Date) return value.toJSON();
+  if (Array.isArray(value)) return value.map(canonical);
+  return Object.fromEntries(
+    Object.entries(value).flatMap(([key, item]) =>
+      item === undefined || typeof item === "function" ? [] : [[key, canonical(item)]],
+    ),
+  );
+}
+
+function line(type: number, namespace: string, id: number | undefined, data: unknown): string {
+  return JSON.stringify([
+    type,
+    namespace,
+    id ?? "no id",
+    data === undefined ? "no data" : canonical(data),
+  ]);
+}
+
+function ourLine(packet: Packet): string {
+  const id = "id" in packet ? packet.id : undefined;
+  return line(packet.type, packet.namespace, id, "data" in packet ? packet.data : undefined);
+}
+
+function theirLine({ type, nsp, id, data }: theirs.Packet): string {
+  // Ours has one form for both that CONNECT_ERROR may have, and no id where it means nothing.
+  const payload = type === CONNECT_ERROR && typeof data === "string" ? { message: data } : data;
+  return line(type, nsp, type === EVENT || type === ACK ? id : undefined, payload);
+}
+
+// Writing.
+
+function encodeOurs(packet: Packet): Message[] {
+  const { text, attachments } = encode(packet);
+  return [text, ...attachments];
+}
+
+function encodeTheirs(packet: Packet): Message[] {
+  const { type, namespace: nsp } = packet;
+  const data = "data" in packet ? packet.data : undefined;
+  const id = "id" in packet ? packet.id : undefined;
+  const encoder = new theirs.Encoder();
+  const [text, ...attachments]: unknown[] = encoder.encode(
+    id === undefined ? { type, nsp, data } : { type, nsp, data, id },
+  );
+  assert.ok(typeof text === "string");
+  return [text, ...attachments.map(plainBytes)];
+}
+
+/** Theirs attaches what the caller gave, of whatever class; on the wire it is bytes. */
+function plainBytes(value: unknown): Bytes {
+  if (value instanceof ArrayBuffer) return new Uint8Array(value);
+  assert.ok(ArrayBuffer.isView(value));
+  return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+}
+
+function wire(messages: readonly Message[]): string[] {
+  return messages.map((message) =>
+    typeof message === "string" ? message : `<${Buffer.from(message).toString("hex")}>`,
+  );
+}
+
+// Reading, up to what is wrong.
+
+interface OurReading {
+  readonly lines: readonly string[];
+  readonly breach: RuleName | undefined;
+  /** The message that it came to. */
+  readonly at: number;
+}
+
+function decodeOurs(messages: readonly Message[]): OurReading {
+  const decoder = new Decoder({ maxAttachments: MAX_ATTACHMENTS });
+  const lines: string[] = [];
+  for (const [at, message] of messages.entries()) {
+    try {
+      const packet = decoder.add(message);
+      if (packet !== undefined) lines.push(ourLine(packet));
+    } catch (error) {
+      assert.ok(error instanceof ProtocolError);
+      return { lines, breach: error.rule, at };
+    }
+  }
+  return { lines, breach: undefined, at: messages.length };
+}
+
+function decodeTheirs(messages: readonly Message[]): { lines: string[]; failed: boolean } {
+  const decoder = new theirs.Decoder({ maxAttachments: MAX_ATTACHMENTS });
+  const lines: string[] = [];
+  decoder.on("decoded", (packet) => void lines.push(theirLine(packet)));
+  try {
+    for (const message of messages) decoder.add(message);
+  } catch {
+    return { lines, failed: true };
+  }
+  return { lines, failed: false };
+}
+
+function sameEncoding(packet: Packet): void {
+  const our = encodeOurs(packet);
+  const their = encodeTheirs(packet);
+  assert.deepEqual(wire(our), wire(their));
+  const expected = [ourLine(packet)];
+  assert.deepEqual(decodeOurs(their), { lines: expected, breach: undefined, at: their.length });
+  assert.deepEqual(decodeTheirs(our), { lines: expected, failed: false });
+}
+
+describe("socket.io-parser and ours", () => {
+  for (const { does, text, attachments = [], packet } of PACKETS) {
+    test(does, () => {
+      assert.deepEqual(wire(encodeTheirs(packet)), wire([text, ...attachments.map(bytes)]));
+      const messages = [text, ...attachments.map(bytes)];
+      const lines = [ourLine(packet)];
+      assert.deepEqual(decodeOurs(messages).lines, lines);
+      assert.deepEqual(decodeTheirs(messages), { lines, failed: false });
+    });
+  }
+
+  for (const { does, text, attachments = [] } of TOLERATED) {
+    // A blank where an id could be is id 0 to theirs.
+    if (/^\d\s/.test(text)) continue;
+    test(does, () => {
+      const messages = [text, ...attachments.map(bytes)];
+      assert.deepEqual(decodeOurs(messages).lines, decodeTheirs(messages).lines);
+    });
+  }
+});
+
+// Random packets.
+
+const binary: fc.Arbitrary<unknown> = fc
+  .tuple(
+    fc.uint8Array({ maxLength: 24 }),
+    fc.constantFrom("Uint8Array", "Buffer", "ArrayBuffer", "DataView", "Uint16Array", "part"),
+  )
+  .map(([data, kind]) => {
+    const { buffer } = new Uint8Array(data);
+    switch (kind) {
+      case "Buffer":
+        return Buffer.from(data);
+      case "ArrayBuffer":
+        return buffer;
+      case "DataView":
+        return new DataView(buffer, data.length >> 1);
+      case "Uint16Array":
+        return new Uint16Array(buffer, 0, data.length >> 1);
+      case "part":
+        return data.subarray(data.length >> 2, data.length >> 1);
+      default:
+        return data;
+    }
+  });
+
+const word = fc.oneof(
+  fc.string({ unit: "binary" }),
+  fc.constantFrom("_placeholder", "num", "constructor", "toString", "51-/a,", "\ud835", "é€𐍈"),
+);
+// Theirs loses this one: see below.
+const key = word.filter((name) => name !== "__proto__");
+
+const scalar: fc.Arbitrary<unknown> = fc.oneof(
+  word,
+  fc.double(),
+  fc.integer(),
+  fc.boolean(),
+  fc.constantFrom(null, undefined, -0, [], {}, new Date(0), new Date(1e12)),
+);
+
+function tree(leaf: fc.Arbitrary<unknown>): fc.Arbitrary<unknown> {
+  const { node } = fc.letrec<{ node: unknown }>((tie) => ({
+    node: fc.oneof(
+      { depthSize: "small", withCrossShrink: true },
+      leaf,
+      fc.array(tie("node"), { maxLength: 4 }),
+      fc.dictionary(key, tie("node"), { maxKeys: 4 }),
+    ),
+  }));
+  return node;
+}
+
+const plain = tree(scalar);
+const mixed = tree(fc.oneof({ arbitrary: scalar, weight: 5 }, { arbitrary: binary, weight: 1 }));
+
+const namespace = fc.oneof(
+  fc.constantFrom("/", "/admin", "/7", "/a?b=c", "/é€"),
+  fc.string({ unit: "binary" }).map((rest) => `/${rest.replace(/[,\p{Cc}]/gu, "")}`),
+);
+const ackId = fc.oneof(fc.nat(), fc.maxSafeNat(), fc.constantFrom(0, Number.MAX_SAFE_INTEGER));
+const name = fc.oneof(
+  word.filter((each) => !RESERVED_EVENTS.has(each)),
+  fc.integer(),
+);
+/** Few enough bytes that no packet has more attachments than it may. */
+const args = fc
+  .array(mixed, { maxLength: 5 })
+  .filter((list) => (JSON.stringify(canonical(list)).match(/"bytes"/g) ?? []).length <= 10);
+
+const packet: fc.Arbitrary<Packet> = fc.oneof(
+  { arbitrary: fc.record({ type: fc.constant(DISCONNECT), namespace }), weight: 1 },
+  {
+    arbitrary: fc.record({
+      type: fc.constant(CONNECT),
+      namespace,
+      data: fc.option(fc.dictionary(key, plain, { maxKeys: 4 }), { nil: undefined }),
+    }),
+    weight: 2,
+  },
+  {
+    arbitrary: fc.record({
+      type: fc.constant(CONNECT_ERROR),
+      namespace,
+      data: fc.tuple(word, plain).map(([message, data]) => ({ message, data })),
+    }),
+    weight: 2,
+  },
+  {
+    arbitrary: fc.record({
+      type: fc.constant(EVENT),
+      namespace,
+      data: fc.tuple(name, args).map(([first, rest]): EventData => [first, ...rest]),
+      id: fc.option(ackId, { nil: undefined }),
+    }),
+    weight: 10,
+  },
+  {
+    arbitrary: fc.record({ type: fc.constant(ACK), namespace, data: args, id: ackId }),
+    weight: 5,
+  },
+);
+
+/** What looks like a placeholder beside bytes cannot be told from one. */
+function isAmbiguous(each: Packet): boolean {
+  return JSON.stringify("data" in each ? canonical(each.data) : null).includes(
+    '"_placeholder":true',
+  );
+}
+
+describe("random packets", () => {
+  test(`the same bytes, which both read as the packet that it was (seed ${seed})`, () => {
+    let attached = 0;
+    const property = fc.property(packet, (each) => {
+      fc.pre(!isAmbiguous(each));
+      sameEncoding(each);
+      if (encode(each).attachments.length > 0) attached++;
+    });
+    fc.assert(property, RUNS);
+    assert.ok(attached > RUNS.numRuns / 10, `${attached} packets with bytes`);
+  });
+
+  test(`the same readings of packet after packet (seed ${seed})`, () => {
+    fc.assert(
+      fc.property(fc.array(packet, { maxLength: 6 }), (packets) => {
+        fc.pre(!packets.some(isAmbiguous));
+        const messages = packets.flatMap(encodeTheirs);
+        assert.deepEqual(decodeOurs(messages).lines, decodeTheirs(messages).lines);
+      }),
+      { seed, numRuns: 500 },
+    );
+  });
+});
+
+// Texts out of what packets are made of, most of which are none.
+
+/** Why ours refuses something, and whether theirs may read a text that it refuses. */
+type Leniency = readonly [why: string, reads: (text: string) => boolean];
+
+const STRICTER: Partial<Record<RuleName, Leniency>> = {
+  PACKET_TYPE: ["a blank, or nothing at all, is type 0 to theirs", (text) => /^(\s|$)/.test(text)],
+  ATTACHMENT_COUNT: [
+    "a number has one form: not 01, +1, 0x1, 1e0, 1.0 or with blanks",
+    (text) => Number(text.slice(1, text.indexOf("-"))) >= 1,
+  ],
+  PLACEHOLDER: [
+    "a fraction names no attachment, and theirs gives undefined for it",
+    (text) => /"num":0\.5/.test(text),
+  ],
+  NAMESPACE: ["what no name needs ends up in logs", (text) => /\/[^,]*\p{Cc}/u.test(text)],
+  PACKET_ID: ["an id has one form, and can be sent back as it came", (text) => /\d/.test(text)],
+  PAYLOAD_JSON: [
+    "a blank and digits are neither an id nor JSON",
+    (text) => /^\d(\d+-)?(\/[^,]*,)?\d*\s/.test(text),
+  ],
+  CONNECT_PAYLOAD: [
+    "a number behind a blank is JSON, and an id to theirs",
+    (text) => /^\d(\/[^,]*,?)?[\d\s]*$/.test(text),
+  ],
+  DISCONNECT_PAYLOAD: [
+    "a number behind a blank is JSON, and an id to theirs",
+    (text) => /^\d(\/[^,]*,?)?[\d\s]*$/.test(text),
+  ],
+  EVENT_PAYLOAD: [
+    '"The payload is mandatory and MUST be a non-empty array"',
+    (text) => /^[25](\d+-)?(\/[^,]*,?)?[\d\s]*$/.test(text),
+  ],
+  ACK_PAYLOAD: [
+    "a client of theirs throws where it is missing",
+    (text) => /^[36](\d+-)?(\/[^,]*,?)?[\d\s]*$/.test(text),
+  ],
+  ACK_ID: ["without an id there is nobody whom it could answer", (text) => /^[36]/.test(text)],
+  ERROR_PAYLOAD: ["a client of theirs throws where there is no message", (text) => /^4/.test(text)],
+};
+
+/** Whether `messages`, which break `rule`, are such that theirs reads them. */
+function isStricter(rule: RuleName, messages: readonly Message[]): boolean {
+  const last = messages.findLast((message) => typeof message === "string");
+  return typeof last === "string" && (STRICTER[rule]?.[1](last) ?? false);
+}
+
+const blank = /^\d(\d+-)?(\/[^,]*,)?\s/;
+
+const piece = fc.constantFrom(
+  ..."0123456789",
+  ..." \n-,/",
+  "00",
+  "0x1-",
+  "1e0-",
+  "51-",
+  "52-",
+  "61-7",
+  "/a",
+  "/a,",
+  '["x"',
+  '["connect"',
+  ",",
+  "[",
+  "]",
+  "{",
+  "}",
+  "null",
+  '"x"',
+  ',{"_placeholder":true,"num":0}]',
+  ',{"_placeholder":true,"num":1}]',
+  ',{"_placeholder":true,"num":0.5}]',
+  '{"message":"no"}',
+);
+const corpus = fc.constantFrom(
+  ...[...PACKETS, ...TOLERATED].map((each) => each.text),
+  ...Object.values(BREACHES)
+    .flat(2)
+    .filter((message) => typeof message === "string"),
+);
+const text = fc.oneof(
+  corpus,
+  fc.array(piece, { maxLength: 8 }).map((pieces) => pieces.join("")),
+  fc
+    .tuple(corpus, piece, fc.nat(20))
+    .map(([valid, insert, at]) => valid.slice(0, at) + insert + valid.slice(at)),
+  fc.tuple(corpus, fc.nat(20)).map(([valid, at]) => valid.slice(0, at) + valid.slice(at + 1)),
+);
+
+describe("random texts", () => {
+  test(`what ours reads theirs reads the same, and theirs refuses what ours refuses but for reasons (seed ${seed})`, () => {
+    const seen = new Set<string>();
+    const message = fc.oneof(
+      { arbitrary: text, weight: 4 },
+      { arbitrary: fc.constant(bytes("01 02")), weight: 1 },
+    );
+    const property = fc.property(fc.array(message, { minLength: 1, maxLength: 4 }), (messages) => {
+      // Theirs takes a blank before the payload for id 0.
+      fc.pre(!messages.some((each) => typeof each === "string" && blank.test(each)));
+      const our = decodeOurs(messages);
+      const their = decodeTheirs(messages);
+      if (our.breach === undefined) {
+        assert.deepEqual(their, { lines: our.lines, failed: false });
+        seen.add("read");
+        return;
+      }
+      seen.add(our.breach);
+      assert.deepEqual(their.lines.slice(0, our.lines.length), our.lines);
+      const until = messages.slice(0, our.at + 1);
+      if (isStricter(our.breach, until)) return;
+      assert.deepEqual(decodeTheirs(until), { lines: our.lines, failed: true });
+    });
+    fc.assert(property, { seed, numRuns: 40_000 });
+    assert.deepEqual([...seen].sort(), ["read", ...NAMES].sort());
+  });
+});
+
+describe("ours differs", () => {
+  for (const rule of NAMES) {
+    const [reason] = STRICTER[rule] ?? [];
+    test(`${rule}: ${reason ?? "not here, theirs refuses it too"}`, () => {
+      const messages = BREACHES[rule].map((breach) =>
+        typeof breach === "string" ? [breach] : breach,
+      );
+      const read = messages.filter((each) => !decodeTheirs(each).failed);
+      for (const each of messages) assert.equal(decodeOurs(each).breach, rule);
+      for (const each of read) assert.ok(isStricter(rule, each), JSON.stringify(each));
+      assert.equal(read.length > 0, reason !== undefined);
+    });
+  }
+
+  test("a blank before the payload is a blank of JSON, and id 0 to theirs", () => {
+    assert.deepEqual(decodeOurs(['2 ["x"]']).lines, ['[2,"/","no id",["x"]]']);
+    assert.deepEqual(decodeTheirs(['2 ["x"]']).lines, ['[2,"/",0,["x"]]']);
+  });
+
+  test("the key __proto__ is kept beside bytes, as it is without them; theirs loses it", () => {
+    const object: object = JSON.parse('{"__proto__":{"a":1}}');
+    const data: EventData = ["x", object, bytes("00")];
+    const [ours] = encodeOurs({ type: EVENT, namespace: "/", data });
+    const [their] = encodeTheirs({ type: EVENT, namespace: "/", data });
+    assert.equal(ours, '51-["x",{"__proto__":{"a":1}},{"_placeholder":true,"num":0}]');
+    assert.equal(their, '51-["x",{},{"_placeholder":true,"num":0}]');
+  });
+
+  test("a Blob throws at the call; theirs attaches it, and its transport has no bytes to send", () => {
+    const data: EventData = ["x", new Blob(["a"])];
+    assert.throws(() => encode({ type: EVENT, namespace: "/", data }), TypeError);
+  });
+
+  test("what toJSON() gives is written alike with bytes and without; by theirs it is not", () => {
+    const value = { toJSON: (): Date => new Date(0) };
+    const without: Packet = { type: EVENT, namespace: "/", data: ["x", value] };
+    const beside: Packet = { type: EVENT, namespace: "/", data: ["x", value, bytes("00")] };
+    assert.equal(encodeOurs(without)[0], '2["x",{}]');
+    assert.equal(encodeOurs(beside)[0], '51-["x",{},{"_placeholder":true,"num":0}]');
+    assert.equal(encodeTheirs(without)[0], '2["x",{}]');
+    const theirText = '51-["x","1970-01-01T00:00:00.000Z",{"_placeholder":true,"num":0}]';
+    assert.equal(encodeTheirs(beside)[0], theirText);
+  });
+});

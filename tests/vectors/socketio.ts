@@ -1,0 +1,168 @@
+// Socket.IO 5 on the wire, and what it says. Data only. A name begins with the heading of the
+// protocol document that it is about.
+
+import type { Bytes } from "../../protocol/bytes.ts";
+import {
+  ACK,
+  CONNECT,
+  CONNECT_ERROR,
+  DISCONNECT,
+  EVENT,
+  type Packet,
+} from "../../protocol/socketio/packet.ts";
+import type { RuleName } from "../../protocol/socketio/rules.ts";
+import { bytes } from "../support/split.ts";
+
+/** How many attachments a packet may have in the vectors, as in a server of its own accord. */
+export const MAX_ATTACHMENTS = 10;
+
+export interface Vector {
+  readonly does: string;
+  readonly text: string;
+  /** In hex. */
+  readonly attachments?: readonly string[];
+  readonly packet: Packet;
+}
+
+const HOLE = (num: number): string => `{"_placeholder":true,"num":${num}}`;
+const HOLES = (count: number): string =>
+  Array.from({ length: count }, (_, num) => HOLE(num)).join();
+
+// biome-ignore format: aligned table
+export const PACKETS: readonly Vector[] = [
+  // The document's own examples.
+  { does: "Exchange protocol: CONNECT to the main namespace", text: "0", packet: { type: CONNECT, namespace: "/", data: undefined } },
+  { does: "Exchange protocol: CONNECT to another namespace", text: "0/admin,", packet: { type: CONNECT, namespace: "/admin", data: undefined } },
+  { does: "Exchange protocol: CONNECT with a payload", text: '0/admin,{"token":"123"}', packet: { type: CONNECT, namespace: "/admin", data: { token: "123" } } },
+  { does: "Exchange protocol: CONNECT from the server", text: '0{"sid":"wZX3oN0bSVIhsaknAAAI"}', packet: { type: CONNECT, namespace: "/", data: { sid: "wZX3oN0bSVIhsaknAAAI" } } },
+  { does: "Exchange protocol: CONNECT_ERROR", text: '4/admin,{"message":"Not authorized"}', packet: { type: CONNECT_ERROR, namespace: "/admin", data: { message: "Not authorized" } } },
+  { does: "Exchange protocol: CONNECT_ERROR with data", text: '4{"message":"no","data":{"code":1}}', packet: { type: CONNECT_ERROR, namespace: "/", data: { message: "no", data: { code: 1 } } } },
+  { does: "Exchange protocol: EVENT", text: '2["foo"]', packet: { type: EVENT, namespace: "/", data: ["foo"], id: undefined } },
+  { does: "Exchange protocol: EVENT in another namespace", text: '2/admin,["bar"]', packet: { type: EVENT, namespace: "/admin", data: ["bar"], id: undefined } },
+  { does: "Exchange protocol: EVENT with bytes", text: `51-["baz",${HOLE(0)}]`, attachments: ["01 02 03 04"], packet: { type: EVENT, namespace: "/", data: ["baz", bytes("01 02 03 04")], id: undefined } },
+  { does: "Exchange protocol: EVENT with bytes twice, in another namespace", text: `52-/admin,["baz",${HOLES(2)}]`, attachments: ["01 02 03 04", "05 06"], packet: { type: EVENT, namespace: "/admin", data: ["baz", bytes("01 02 03 04"), bytes("05 06")], id: undefined } },
+  { does: "Exchange protocol: EVENT that asks for an ACK", text: '212["foo"]', packet: { type: EVENT, namespace: "/", data: ["foo"], id: 12 } },
+  { does: "Exchange protocol: ACK", text: '3/admin,13["bar"]', packet: { type: ACK, namespace: "/admin", data: ["bar"], id: 13 } },
+  { does: "Exchange protocol: ACK with bytes", text: `61-/admin,12["bar",${HOLE(0)}]`, attachments: ["00"], packet: { type: ACK, namespace: "/admin", data: ["bar", bytes("00")], id: 12 } },
+  { does: "Exchange protocol: DISCONNECT", text: "1", packet: { type: DISCONNECT, namespace: "/" } },
+  { does: "Exchange protocol: DISCONNECT from another namespace", text: "1/admin,", packet: { type: DISCONNECT, namespace: "/admin" } },
+
+  // Payloads.
+  { does: "Exchange protocol: an ACK of nothing", text: "30[]", packet: { type: ACK, namespace: "/", data: [], id: 0 } },
+  { does: "Exchange protocol: an ACK of bytes alone", text: `61-0[${HOLE(0)}]`, attachments: ["ff"], packet: { type: ACK, namespace: "/", data: [bytes("ff")], id: 0 } },
+  { does: "Exchange protocol: the payload of CONNECT may be empty", text: "0{}", packet: { type: CONNECT, namespace: "/", data: {} } },
+  { does: "Exchange protocol: an event's name may be empty", text: '2[""]', packet: { type: EVENT, namespace: "/", data: [""], id: undefined } },
+  { does: "Exchange protocol: an event's name may be a number", text: "2[0,1]", packet: { type: EVENT, namespace: "/", data: [0, 1], id: undefined } },
+  { does: "Exchange protocol: an event may be named error (CVE-2024-38355)", text: '2["error"]', packet: { type: EVENT, namespace: "/", data: ["error"], id: undefined } },
+  { does: "Exchange protocol: an event may have a name of every object's", text: '2["__proto__","constructor"]', packet: { type: EVENT, namespace: "/", data: ["__proto__", "constructor"], id: undefined } },
+  { does: "Exchange protocol: a reserved name in capitals is not reserved", text: '2["Connect"]', packet: { type: EVENT, namespace: "/", data: ["Connect"], id: undefined } },
+  { does: "Exchange protocol: every kind of value", text: '2["x",null,true,false,-0.5,"é",[],{},[[1]],{"a":{"b":null}}]', packet: { type: EVENT, namespace: "/", data: ["x", null, true, false, -0.5, "é", [], {}, [[1]], { a: { b: null } }], id: undefined } },
+  { does: "Exchange protocol: text that looks like the rest of a packet", text: '2["51-/a,7[\\"x\\"]"]', packet: { type: EVENT, namespace: "/", data: ['51-/a,7["x"]'], id: undefined } },
+
+  // Namespaces and ids.
+  { does: "Packet encoding: a namespace ends at its first comma", text: '2/a/b-c 1?d=e,["x",1]', packet: { type: EVENT, namespace: "/a/b-c 1?d=e", data: ["x", 1], id: undefined } },
+  { does: "Packet encoding: a namespace of every kind of character", text: '2/é€𐍈"[] \u2028,["x"]', packet: { type: EVENT, namespace: '/é€𐍈"[] \u2028', data: ["x"], id: undefined } },
+  { does: "Packet encoding: a namespace that is a number", text: '2/7,8["x"]', packet: { type: EVENT, namespace: "/7", data: ["x"], id: 8 } },
+  { does: "Packet encoding: a namespace with a name of every object's", text: "0/__proto__,", packet: { type: CONNECT, namespace: "/__proto__", data: undefined } },
+  { does: "Packet encoding: the smallest id", text: '20["x"]', packet: { type: EVENT, namespace: "/", data: ["x"], id: 0 } },
+  { does: "Packet encoding: the largest id that is safe", text: '29007199254740991["x"]', packet: { type: EVENT, namespace: "/", data: ["x"], id: Number.MAX_SAFE_INTEGER } },
+  { does: "Packet encoding: an id and an attachment", text: `51-7["x",${HOLE(0)}]`, attachments: ["00"], packet: { type: EVENT, namespace: "/", data: ["x", bytes("00")], id: 7 } },
+
+  // Attachments.
+  { does: "Packet encoding: an attachment of no bytes", text: `51-["x",${HOLE(0)}]`, attachments: [""], packet: { type: EVENT, namespace: "/", data: ["x", bytes("")], id: undefined } },
+  { does: "Packet encoding: attachments at any depth, depth first", text: `53-["x",{"a":[${HOLE(0)},{"b":${HOLE(1)}}],"c":1},${HOLE(2)}]`, attachments: ["00", "01 01", "02"], packet: { type: EVENT, namespace: "/", data: ["x", { a: [bytes("00"), { b: bytes("01 01") }], c: 1 }, bytes("02")], id: undefined } },
+  { does: "Packet encoding: as many attachments as there may be", text: `510-["x",${HOLES(10)}]`, attachments: "0123456789".split("").map((digit) => `0${digit}`), packet: { type: EVENT, namespace: "/", data: ["x", ...Array.from({ length: 10 }, (_, i) => Uint8Array.of(i))], id: undefined } },
+  { does: "Packet encoding: what looks like a placeholder, where nothing is attached", text: `2["x",${HOLE(3)}]`, packet: { type: EVENT, namespace: "/", data: ["x", { _placeholder: true, num: 3 }], id: undefined } },
+  { does: "Packet encoding: what looks like a placeholder, and says that it is none", text: `51-["x",{"_placeholder":1,"num":9},${HOLE(0)}]`, attachments: ["00"], packet: { type: EVENT, namespace: "/", data: ["x", { _placeholder: 1, num: 9 }, bytes("00")], id: undefined } },
+];
+
+/** What is read, and what nobody here would write. */
+// biome-ignore format: aligned table
+export const TOLERATED: readonly Vector[] = [
+  { does: "Packet encoding: CONNECT without the comma", text: "0/admin", packet: { type: CONNECT, namespace: "/admin", data: undefined } },
+  { does: "Packet encoding: DISCONNECT without the comma", text: "1/admin", packet: { type: DISCONNECT, namespace: "/admin" } },
+  { does: "Packet encoding: a query in the namespace is part of it", text: "0/admin?x=1", packet: { type: CONNECT, namespace: "/admin?x=1", data: undefined } },
+  { does: "Packet encoding: the main namespace, said", text: '2/,["x"]', packet: { type: EVENT, namespace: "/", data: ["x"], id: undefined } },
+  { does: "Packet encoding: an id that DISCONNECT has no use for", text: "17", packet: { type: DISCONNECT, namespace: "/" } },
+  { does: "Packet encoding: an id that CONNECT has no use for", text: "0/a,7{}", packet: { type: CONNECT, namespace: "/a", data: {} } },
+  { does: "Packet encoding: JSON with room in it", text: '2 [ "x" ,\n1 ]\t', packet: { type: EVENT, namespace: "/", data: ["x", 1], id: undefined } },
+  { does: "Packet encoding: of a key that comes twice the last counts", text: '0{"a":1,"a":2}', packet: { type: CONNECT, namespace: "/", data: { a: 2 } } },
+  { does: "Packet encoding: attachments in another order", text: `52-["x",${HOLE(1)},${HOLE(0)}]`, attachments: ["00", "01"], packet: { type: EVENT, namespace: "/", data: ["x", bytes("01"), bytes("00")], id: undefined } },
+  { does: "Packet encoding: one attachment in two places", text: `51-["x",${HOLE(0)},${HOLE(0)}]`, attachments: ["07"], packet: { type: EVENT, namespace: "/", data: ["x", bytes("07"), bytes("07")], id: undefined } },
+  { does: "Packet encoding: an attachment without a place", text: '51-["x"]', attachments: ["07"], packet: { type: EVENT, namespace: "/", data: ["x"], id: undefined } },
+  { does: "Packet encoding: a placeholder that says more", text: '51-["x",{"more":1,"num":0,"_placeholder":true}]', attachments: ["07"], packet: { type: EVENT, namespace: "/", data: ["x", bytes("07")], id: undefined } },
+  { does: "Packet encoding: a number of a placeholder in another form", text: '51-["x",{"_placeholder":true,"num":-0.0}]', attachments: ["07"], packet: { type: EVENT, namespace: "/", data: ["x", bytes("07")], id: undefined } },
+  { does: "Exchange protocol: CONNECT_ERROR of a bare message", text: '4"no"', packet: { type: CONNECT_ERROR, namespace: "/", data: { message: "no" } } },
+];
+
+/** Messages of which the last breaks a rule; a text alone where it is the only one. */
+export type Breach = string | readonly (string | Bytes)[];
+
+const BYTES = bytes("01 02");
+
+// biome-ignore format: aligned table
+const RESERVED: readonly [Breach, ...Breach[]] = [
+  '2["connect"]', '2["connect_error"]', '2["disconnect"]', '2["disconnecting"]', '2["newListener"]', '2["removeListener"]',
+  '2["\\u0063onnect"]', '2/admin,7["disconnect",1]', `51-["connect",${HOLE(0)}]`,
+];
+
+/** What breaks each rule, at both ends of every range. A rule without its vectors does not compile. */
+// biome-ignore format: aligned table
+export const BREACHES: Record<RuleName, readonly [Breach, ...Breach[]]> = {
+  PACKET_TYPE: [
+    "", "/", "7", ":", "9", "abc", " 2", '-1["x"]', "\0", "٢", "２", "[]", "{}", "\ufeff0", "constructor",
+  ],
+  ATTACHMENT_COUNT: [
+    // Of nothing, or of nothing that is counted (CVE-2026-69185).
+    '50-["x"]', '60-1["x"]', "50-", '5["x"]', '6["x"]', "5", "6", '5-["x"]', "5-[", `5/admin,["x",${HOLE(0)}]`,
+    "51", "51[", '51["x"]', '51/admin,-["x"]', '5--1["x"]', '5+1-["x"]', '51.5-["x"]', '51 -["x"]', '5 1-["x"]', '5\n1-["x"]',
+    // What other readers of numbers take for one.
+    '50x1-["x"]', '51e0-["x"]', '5\t1-["x"]', '501-["x"]', '500-["x"]', '500000000000000000001-["x"]', '5١-["x"]', '5１-["x"]', '5Infinity-["x"]',
+    '599999999999999999999["x"]',
+  ],
+  TOO_MANY_ATTACHMENTS: [
+    // CVE-2026-33151.
+    '511-["x"]', '611-1["x"]', '5100-["x"]', '54294967296-["x"]', '59007199254740992-["x"]', '59999999999999999-["x"]', '599999999999999999-["x"]',
+    `5${"9".repeat(400)}-["x"]`, "511-",
+  ],
+  PLACEHOLDER: [
+    // CVE-2022-2421.
+    ['51-["x",{"_placeholder":true,"num":"splice"}]', BYTES], ['51-["x",{"_placeholder":true,"num":"0"}]', BYTES],
+    ['51-["x",{"_placeholder":true,"num":"length"}]', BYTES], ['51-["x",{"_placeholder":true,"num":"__proto__"}]', BYTES],
+    ['51-["x",{"_placeholder":true}]', BYTES], ['51-["x",{"_placeholder":true,"num":null}]', BYTES], ['51-["x",{"_placeholder":true,"num":[0]}]', BYTES],
+    [`51-["x",${HOLE(1)}]`, BYTES], [`51-["x",${HOLE(-1)}]`, BYTES], [`51-["x",${HOLE(0.5)}]`, BYTES], ['51-["x",{"_placeholder":true,"num":1e999}]', BYTES],
+    [`52-["x",${HOLE(0)},{"a":[${HOLE(2)}]}]`, BYTES, BYTES], [`61-1[${HOLE(1)}]`, BYTES], [`61-1[[[[${HOLE(4294967296)}]]]]`, BYTES],
+    // A key that assigning would not reach.
+    [`51-["x",{"__proto__":${HOLE(1)}}]`, BYTES],
+  ],
+  ATTACHMENT_EXPECTED: [
+    [`51-["x",${HOLE(0)}]`, '2["x"]'], [`51-["x",${HOLE(0)}]`, ""], [`51-["x",${HOLE(0)}]`, `51-["x",${HOLE(0)}]`],
+    [`52-["x",${HOLES(2)}]`, BYTES, "0"], [`62-1[${HOLES(2)}]`, BYTES, "abc"], ['510-["x"]', ...Array<Bytes>(9).fill(BYTES), "1"],
+  ],
+  NO_PLACEHOLDER: [
+    [BYTES], [bytes("")], ["0", BYTES], ['2["x"]', BYTES], [`51-["x",${HOLE(0)}]`, BYTES, BYTES], ['2["x",{"_placeholder":true,"num":0}]', BYTES],
+  ],
+  NAMESPACE: ["0/a\nb", '2/\0,["x"]', "1/\x1f,", '2/a\x7f,1["x"]', "0/\x80", `51-/\x9f,["x",${HOLE(0)}]`],
+  PACKET_ID: [
+    '29007199254740992["x"]', '299999999999999999["x"]', `2${"1".repeat(400)}["x"]`, '200["x"]', '201["x"]', '2/admin,007["x"]', "39007199254740992[]",
+    `51-00["x",${HOLE(0)}]`, "100", "000{}",
+  ],
+  PAYLOAD_JSON: [
+    "2abc", '2abc["x"]', '21.5["x"]', '2-1["x"]', '2 1["x"]', '2+1["x"]', "2[", '2["x"', '2["x"]]', '2["x"],', "2['x']", '2["x",]', '2["x"]["y"]', "2undefined",
+    '2["x",NaN]', '2["\n"]', "0{", "0abc", "1abc", "1,", "3abc", "4abc", "4undefined", '2,["x"]', '2\ufeff["x"]', '2["x"]\0', '51-["x"', "61-1[",
+    '2admin,["x"]', '2\\/admin,["x"]', '21/admin,["x"]', '2٣["x"]', "2\u00a0[]", '251-["x"]',
+  ],
+  CONNECT_PAYLOAD: ["0[]", "0[{}]", '0"x"', "0null", "0true", "0/admin,[]", "0/admin,null", "0 1"],
+  DISCONNECT_PAYLOAD: ['1{"a":1}', "1{}", "1[]", "1null", '1""', "1/admin,false", "1 0"],
+  EVENT_PAYLOAD: [
+    // CVE-2023-32695.
+    "2", "2/admin,", "2/admin", "21", "2{}", '2"x"', "2null", "2[]", "2[null]", "2[{}]", "2[[]]", "2[true]", '2[["x"]]', '2{"0":"x","length":1}', '2[{"toString":"x"}]',
+    "51-", "51-{}", "51-[]", `51-[${HOLE(0)}]`, `51-${HOLE(0)}`, `51-[[${HOLE(0)}]]`, "51-/admin,1",
+  ],
+  RESERVED_EVENT: RESERVED,
+  ACK_PAYLOAD: ["3", "31", "31{}", '31"x"', "31null", "31true", '31{"length":0}', "3/admin,1", "61-1", "61-1{}", `61-1${HOLE(0)}`, "61-"],
+  ACK_ID: ["3[]", '3["x"]', "3/admin,[]", "3 []", `61-[${HOLE(0)}]`, `61-/admin,[${HOLE(0)}]`],
+  ERROR_PAYLOAD: [
+    "4", "4/admin,", "41", "4[]", "4null", "4true", "4{}", '4{"message":1}', '4{"message":null}', '4{"data":{}}', '4["message"]', '4{"__proto__":{"message":"no"}}',
+  ],
+};
