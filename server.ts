@@ -13,7 +13,12 @@
 import { createServer } from "node:http";
 
 import { Deadlines } from "./lib/deadlines.ts";
-import { type AttachOptions, attach, type NodeServer } from "./lib/engineio/attach.ts";
+import {
+  type Attachment,
+  type AttachOptions,
+  attach,
+  type NodeServer,
+} from "./lib/engineio/attach.ts";
 import { Engine, type EngineOptions } from "./lib/engineio/engine.ts";
 import type { DefaultEventsMap, Untyped } from "./lib/events.ts";
 import { type BroadcastOperator, GroupBroadcaster } from "./lib/socketio/broadcast.ts";
@@ -73,7 +78,7 @@ export class Server<
   readonly #dispatcherHost: DispatcherHost;
   #engine: Engine | undefined;
   #httpServer: NodeServer | undefined;
-  #detach: (() => void) | undefined;
+  #attachment: Attachment | undefined;
 
   /**
    * @param server an HTTP or HTTPS server, or the port of one made for this; without it attach()
@@ -137,7 +142,7 @@ export class Server<
     // When the options are known to be good.
     this.#engine = engine;
     this.#httpServer = typeof server === "object" ? server : listen(Number(server));
-    this.#detach = attach(engine, this.#httpServer, all);
+    this.#attachment = attach(engine, this.#httpServer, all);
     return this;
   }
 
@@ -185,9 +190,10 @@ export class Server<
     const error = await new Promise<Error | undefined>((resolve) => {
       if (httpServer === undefined) resolve(undefined);
       else httpServer.close(resolve);
+      this.#attachment?.endSilentConnections();
     });
     // Until now requests still came on open connections, and were answered.
-    this.#detach?.();
+    this.#attachment?.detach();
     callback?.(error);
   }
 

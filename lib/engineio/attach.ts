@@ -1,8 +1,9 @@
 // An engine on an HTTP server that serves other things too.
 
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Server } from "node:net";
+import type { Server, Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { Server as TlsServer } from "node:tls";
 
 import type { Engine } from "./engine.ts";
 
@@ -29,17 +30,43 @@ export function enginePath({
 /** An HTTP, HTTPS or HTTP/2 server. */
 export type NodeServer = Server;
 
+/** An engine's place on an HTTP server. */
+export interface Attachment {
+  /**
+   * Ends connections on which nothing has come yet, as browsers open some in advance. An HTTP
+   * server that closes would wait for their first request.
+   */
+  endSilentConnections(): void;
+  /** Gives the server back to its own listeners. */
+  detach(): void;
+}
+
 /**
  * Has `server` pass the requests and upgrades for the engine's path to `engine`; its own listeners
- * get all others. Returns a function that undoes it.
+ * get all others.
  */
-export function attach(engine: Engine, server: NodeServer, options: AttachOptions): () => void {
+export function attach(engine: Engine, server: NodeServer, options: AttachOptions): Attachment {
   const path = enginePath(options);
   const isOurs = (request: IncomingMessage): boolean => request.url?.startsWith(path) === true;
+
+  const silent = new Set<Socket>();
+  const onSpeak = (socket: Socket): void => {
+    if (silent.delete(socket)) socket.off("close", onSilentEnd);
+  };
+  const onSilent = (socket: Socket): void => {
+    silent.add(socket);
+    socket.once("close", onSilentEnd);
+  };
+  function onSilentEnd(this: Socket): void {
+    silent.delete(this);
+  }
+  const CONNECTION = server instanceof TlsServer ? "secureConnection" : "connection";
+  server.on(CONNECTION, onSilent);
 
   // Who listens to requests answers every one of them, so those for us must not get there.
   const others = server.listeners("request");
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
+    onSpeak(request.socket);
     if (isOurs(request)) engine.handleRequest(request, response);
     else for (const listener of others) listener.call(server, request, response);
   };
@@ -48,6 +75,7 @@ export function attach(engine: Engine, server: NodeServer, options: AttachOption
 
   const { destroyUpgrade = true, destroyUpgradeTimeout = 1000 } = options;
   const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Uint8Array): void => {
+    onSpeak(request.socket);
     if (isOurs(request)) {
       engine.handleUpgrade(request, socket, head);
     } else if (destroyUpgrade) {
@@ -62,10 +90,18 @@ export function attach(engine: Engine, server: NodeServer, options: AttachOption
   };
   server.on("upgrade", onUpgrade);
 
-  return () => {
-    server.off("upgrade", onUpgrade);
-    server.off("request", onRequest);
-    for (const listener of others) server.on("request", (...args) => listener.apply(server, args));
+  return {
+    endSilentConnections: () => {
+      for (const socket of silent) socket.destroy();
+    },
+    detach: () => {
+      server.off(CONNECTION, onSilent);
+      server.off("upgrade", onUpgrade);
+      server.off("request", onRequest);
+      for (const listener of others) {
+        server.on("request", (...args) => listener.apply(server, args));
+      }
+    },
   };
 }
 

@@ -118,7 +118,7 @@ export class Session implements TransportSink, Heartbeating {
   onProbe(): void {
     if (this.#state !== "polling") return;
     this.#advance("probe");
-    this.onWritable();
+    if (this.#transport.writable) this.onWritable();
   }
 
   /** The client has changed to the WebSocket: what waits leaves there. */

@@ -1,12 +1,17 @@
 // Beside what else the HTTP server does.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { createServer } from "node:http";
+import { createServer as createSecureServer } from "node:https";
+import { connect } from "node:net";
 import type { Duplex } from "node:stream";
 import { describe, test } from "node:test";
+import { connect as connectSecurely } from "node:tls";
 
 import { WebSocketServer } from "../../../lib/websocket/server.ts";
 import { Server } from "../../../server.ts";
+import { CERTIFICATE } from "../../support/certificate.ts";
 import { Clock } from "../../support/clock.ts";
 import {
   ask,
@@ -61,6 +66,26 @@ describe("An engine on an HTTP server", () => {
     context.after(() => http.close());
     assert.equal((await ask(port, `/socket.io/${QUERY}`)).body, "theirs");
     assert.equal(http.listenerCount("upgrade"), 0);
+  });
+
+  test("close() does not wait for a connection on which nothing has come", async () => {
+    for (const secure of [false, true]) {
+      const http = secure ? createSecureServer(CERTIFICATE) : createServer();
+      const io = new Server(http);
+      const port = await listen(http);
+      const early = connect(port, "127.0.0.1");
+      await once(early, "connect");
+      early.destroy();
+      const accepted = once(http, secure ? "secureConnection" : "connection");
+      const silent = secure
+        ? connectSecurely({ port, host: "127.0.0.1", rejectUnauthorized: false })
+        : connect(port, "127.0.0.1");
+      silent.on("error", () => {}).resume();
+      await accepted;
+      const closed = once(silent, "close");
+      await io.close();
+      await closed;
+    }
   });
 
   test("another upgrade listener has its own paths", async (context) => {

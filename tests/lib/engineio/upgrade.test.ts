@@ -68,6 +68,18 @@ describe("The upgrade", () => {
     assert.equal((await client.poll()).body, "6");
   });
 
+  test("what waits when the probe comes waits on, for the next GET", async (context) => {
+    const { port, io } = await serve(context);
+    const client = await PollingClient.open(port);
+    await client.join();
+    io.emit("n", 1);
+    const webSocket = await client.webSocket().opened();
+    webSocket.send("2probe");
+    assert.equal(await webSocket.next(), "3probe");
+    assert.equal((await client.poll()).body, '42["n",1]');
+    assert.equal((await client.poll()).body, "6");
+  });
+
   test("what is sent between the last poll and the upgrade leaves by WebSocket, in order", async (context) => {
     const { port, io } = await serve(context);
     const client = await PollingClient.open(port);

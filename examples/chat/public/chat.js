@@ -1,0 +1,448 @@
+// The page of the chat: what the server says goes into the log, and what is written goes to the
+// server until the server has acknowledged it.
+
+import { io } from "/client.js";
+
+// What the server takes; anything else is drawn again as a JPEG.
+const IMAGE_TYPES = ["image/png", "image/jpeg", "image/gif", "image/webp"];
+const IMAGE_BYTES = 700_000;
+const IMAGE_SIDE = 1600;
+
+const LINES = 300;
+const SAME_BREATH = 5 * 60_000;
+const TYPING_REPEAT = 2000;
+// Longer than the repetition, so that one late packet does not make the line flicker.
+const TYPING_END = 5000;
+
+const page = Object.fromEntries(
+  [...document.querySelectorAll("[id]")].map((element) => [element.id, element]),
+);
+const listOf = new Intl.ListFormat("en");
+const timeOf = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+
+const transports = new URLSearchParams(location.search).get("transports")?.split(",");
+const socket = io({ transports });
+
+let name = sessionStorage.getItem("name") ?? "";
+let room = "";
+// Whether the server has let us into the room, on the connection there is now.
+let entered = false;
+let namesByRoom = {};
+const unacknowledged = new Map();
+// Names are not unique and sockets change with each reconnection: our messages are known by their ids.
+const ours = new Set(JSON.parse(sessionStorage.getItem("ours") ?? "[]"));
+
+// ── The connection ──────────────────────────────────────────────────────────────────────────────
+
+function showStatus(state, text) {
+  page.status.dataset.state = state;
+  page.status.textContent = text;
+}
+
+socket.io.on("open", () => {
+  const { engine } = socket.io;
+  const first = engine.transport.name;
+  const opened = performance.now();
+  showStatus("connected", first);
+  engine.once("upgrade", ({ name: second }) => {
+    const after = Math.round(performance.now() - opened);
+    showStatus("connected", `${first} → ${second} after ${after} ms`);
+  });
+});
+
+socket.on("connect", enter);
+
+socket.on("disconnect", () => {
+  entered = false;
+  clearTyping();
+  showStatus("waiting", "connection lost, trying again…");
+  // The client leaves it to us to come back when it was the server that ended the connection.
+  if (!socket.active) socket.connect();
+});
+
+socket.on("connect_error", () => showStatus("waiting", "no connection, trying again…"));
+
+// ── Rooms ───────────────────────────────────────────────────────────────────────────────────────
+
+// The room is in the address: it survives a reload, and the browser's buttons go back and forth.
+function goToRoom() {
+  const rooms = Object.keys(namesByRoom);
+  const wanted = location.hash.slice(1);
+  const next = rooms.includes(wanted) ? wanted : rooms[0];
+  if (next === undefined || next === room) return;
+  stopTyping();
+  room = next;
+  page.room.textContent = room;
+  page.log.replaceChildren();
+  document.title = `${room} · barewire chat`;
+  showPresence();
+  enter();
+}
+
+function enter() {
+  entered = false;
+  if (!socket.connected || room === "") return;
+  if (name === "") return askName();
+  const asked = room;
+  socket.emit("enter", name, asked, (refusal, past) => {
+    if (refusal !== null) askName(refusal);
+    // Who chose another room in the meantime waits for that one's answer.
+    else if (asked === room) arrive(past);
+  });
+}
+
+function arrive(past) {
+  entered = true;
+  page.entry.close();
+  sessionStorage.setItem("name", name);
+  clearTyping();
+  // Otherwise a screen reader reads out the whole past, one message after the other.
+  page.log.ariaBusy = "true";
+  page.log.replaceChildren();
+  follow();
+  if (past.length === 0) showLine(`It is quiet in the ${room}. Say something.`);
+  for (const message of past) {
+    // It arrived, and only its acknowledgement was lost.
+    unacknowledged.delete(message.id);
+    showMessage(message);
+  }
+  page.log.ariaBusy = "false";
+  for (const message of unacknowledged.values()) {
+    if (message.room !== room) continue;
+    showMessage(message);
+    send(message);
+  }
+}
+
+addEventListener("hashchange", goToRoom);
+
+// ── Who is here ─────────────────────────────────────────────────────────────────────────────────
+
+socket.on("presence", (present) => {
+  namesByRoom = present;
+  if (page.rooms.childElementCount === 0) page.rooms.append(...Object.keys(present).map(roomItem));
+  goToRoom();
+  showPresence();
+});
+
+socket.on("joined", (who) => showLine(`${who} joined`));
+
+socket.on("left", (who) => {
+  showLine(`${who} left`);
+  showTyping(who, false);
+});
+
+function roomItem(title) {
+  const link = create("a", "", title);
+  link.href = `#${title}`;
+  link.append(create("span", "count"));
+  const item = create("li");
+  item.append(link);
+  return item;
+}
+
+function showPresence() {
+  // The links stay the same ones: a new one would lose the focus.
+  for (const link of page.rooms.querySelectorAll("a")) {
+    const title = link.hash.slice(1);
+    const count = namesByRoom[title].length;
+    link.ariaCurrent = title === room ? "page" : null;
+    link.lastElementChild.textContent = count || "";
+    link.lastElementChild.title = count ? `${count} here` : "";
+  }
+  const names = (namesByRoom[room] ?? []).toSorted((a, b) => a.localeCompare(b));
+  page.people.replaceChildren(...names.map(personItem));
+  page.summary.textContent = listOf.format(names);
+}
+
+function personItem(who) {
+  const item = create("li");
+  item.append(avatar(who), create("span", "name", who));
+  if (who === name) item.append(create("span", "quiet", "you"));
+  return item;
+}
+
+// ── Who is typing ───────────────────────────────────────────────────────────────────────────────
+
+const typingNames = new Map();
+let typingSaid = Number.NEGATIVE_INFINITY;
+let typingEnd;
+
+function sayTyping() {
+  if (page.text.value === "") return stopTyping();
+  clearTimeout(typingEnd);
+  typingEnd = setTimeout(stopTyping, TYPING_END);
+  if (!entered || performance.now() - typingSaid < TYPING_REPEAT) return;
+  typingSaid = performance.now();
+  socket.emit("typing", true);
+}
+
+function stopTyping() {
+  clearTimeout(typingEnd);
+  if (typingSaid === Number.NEGATIVE_INFINITY) return;
+  typingSaid = Number.NEGATIVE_INFINITY;
+  if (entered) socket.emit("typing", false);
+}
+
+socket.on("typing", showTyping);
+
+function showTyping(who, on) {
+  clearTimeout(typingNames.get(who));
+  typingNames.delete(who);
+  // Who loses the connection never says that it stopped.
+  if (on) typingNames.set(who, setTimeout(showTyping, TYPING_END, who, false));
+  const names = [...typingNames.keys()];
+  const are = names.length === 1 ? "is" : "are";
+  const all = names.length > 3 ? "Several people" : listOf.format(names);
+  page.typing.textContent = names.length === 0 ? "" : `${all} ${are} typing…`;
+}
+
+function clearTyping() {
+  for (const who of typingNames.keys()) showTyping(who, false);
+}
+
+// ── Messages ────────────────────────────────────────────────────────────────────────────────────
+
+socket.on("message", (message) => {
+  showTyping(message.name, false);
+  showMessage(message);
+});
+
+function post(content) {
+  const message = { id: crypto.randomUUID(), room, name, at: Date.now(), content };
+  ours.add(message.id);
+  sessionStorage.setItem("ours", JSON.stringify([...ours].slice(-LINES)));
+  unacknowledged.set(message.id, message);
+  follow();
+  showMessage(message);
+  // Not before: a message that overtakes the entry belongs to no room. arrive() sends what waits.
+  if (entered) send(message);
+}
+
+function send({ id, content }) {
+  socket.emit("message", id, content, (refusal) => {
+    const { receipt } = unacknowledged.get(id) ?? {};
+    // Sent twice: the room was left and entered again before the first acknowledgement.
+    if (receipt === undefined) return;
+    unacknowledged.delete(id);
+    receipt.textContent = refusal ?? "delivered";
+    receipt.dataset.state = refusal === null ? "delivered" : "refused";
+  });
+}
+
+async function postImage(file) {
+  if (room === "" || page.entry.open) return;
+  page.error.hidden = true;
+  const meant = room;
+  try {
+    const blob = await acceptable(file);
+    const bytes = await blob.arrayBuffer();
+    // Who has gone on to another room did not mean that one to see it.
+    if (room === meant) post(bytes);
+  } catch {
+    page.error.textContent = `${file.name} is no image that this browser can read.`;
+    page.error.hidden = false;
+  }
+}
+
+async function acceptable(file) {
+  if (IMAGE_TYPES.includes(file.type) && file.size <= IMAGE_BYTES) return file;
+  const bitmap = await createImageBitmap(file);
+  for (let side = IMAGE_SIDE; ; side /= 2) {
+    const blob = await draw(bitmap, side);
+    if (blob.size <= IMAGE_BYTES) return blob;
+  }
+}
+
+function draw(bitmap, side) {
+  const scale = Math.min(1, side / Math.max(bitmap.width, bitmap.height));
+  const width = Math.ceil(bitmap.width * scale);
+  const height = Math.ceil(bitmap.height * scale);
+  const canvas = new OffscreenCanvas(width, height);
+  canvas.getContext("2d").drawImage(bitmap, 0, 0, width, height);
+  return canvas.convertToBlob({ type: "image/jpeg", quality: 0.8 });
+}
+
+// ── The log ─────────────────────────────────────────────────────────────────────────────────────
+
+// Whether the log stays at its end when something is added; not while somebody reads further up.
+let following = true;
+
+function follow() {
+  following = true;
+  page.newer.hidden = true;
+  page.log.scrollTop = page.log.scrollHeight;
+}
+
+function watchScrolling() {
+  const { scrollHeight, scrollTop, clientHeight } = page.log;
+  following = scrollHeight - scrollTop - clientHeight < 40;
+  if (following) page.newer.hidden = true;
+}
+
+function add(element) {
+  page.log.append(element);
+  while (page.log.childElementCount > LINES) page.log.firstElementChild.remove();
+  if (following) follow();
+  else page.newer.hidden = false;
+}
+
+function showLine(text) {
+  add(create("p", "line", text));
+}
+
+function showMessage(message) {
+  const { id, at, content } = message;
+  const element = create("article", "message");
+  element.append(avatar(message.name), signature(message), body(message.name, content));
+  element.classList.toggle("ours", ours.has(id));
+  element.classList.toggle("more", isMore(message, page.log.lastElementChild));
+  Object.assign(element.dataset, { name: message.name, at });
+  if (ours.has(id)) {
+    const waiting = unacknowledged.has(id);
+    message.receipt = create("p", "receipt", waiting ? "sending…" : "delivered");
+    message.receipt.dataset.state = waiting ? "waiting" : "delivered";
+    element.append(message.receipt);
+  }
+  add(element);
+}
+
+function isMore({ id, name: who, at }, previous) {
+  if (previous?.dataset.name !== who || at - previous.dataset.at > SAME_BREATH) return false;
+  return previous.classList.contains("ours") === ours.has(id);
+}
+
+function signature({ name: who, at }) {
+  const time = create("time", "", timeOf.format(at));
+  time.dateTime = new Date(at).toISOString();
+  const header = create("header");
+  header.append(create("strong", "", who), time);
+  return header;
+}
+
+function body(who, content) {
+  return typeof content === "string" ? create("p", "text", content) : imageButton(who, content);
+}
+
+function imageButton(who, bytes) {
+  const blob = new Blob([bytes]);
+  const image = create("img");
+  image.alt = `Image from ${who}`;
+  // Its size is known only now.
+  image.addEventListener("load", () => following && follow());
+  showBlob(image, blob);
+  const button = create("button", "image");
+  button.type = "button";
+  button.title = "Show larger";
+  button.append(image);
+  button.addEventListener("click", () => {
+    const large = page.viewer.querySelector("img");
+    large.alt = image.alt;
+    showBlob(large, blob);
+    page.viewer.showModal();
+  });
+  return button;
+}
+
+function showBlob(image, blob) {
+  const url = URL.createObjectURL(blob);
+  const revoke = () => URL.revokeObjectURL(url);
+  image.addEventListener("load", revoke, { once: true });
+  image.addEventListener("error", revoke, { once: true });
+  image.src = url;
+}
+
+function avatar(who) {
+  const [initial = ""] = who;
+  const element = create("span", "avatar", initial.toUpperCase());
+  element.ariaHidden = "true";
+  const hue = [...who].reduce((sum, letter) => (sum * 31 + letter.codePointAt(0)) % 360, 7);
+  element.style.setProperty("--hue", hue);
+  return element;
+}
+
+function create(tag, className = "", text = "") {
+  const element = document.createElement(tag);
+  element.className = className;
+  element.textContent = text;
+  return element;
+}
+
+// ── What the user does ──────────────────────────────────────────────────────────────────────────
+
+function askName(refusal = "") {
+  page.name.value ||= name;
+  name = "";
+  page.refusal.textContent = refusal;
+  if (!page.entry.open) page.entry.showModal();
+}
+
+page.entry.addEventListener("submit", (event) => {
+  event.preventDefault();
+  name = page.name.value.trim();
+  enter();
+});
+
+// Escape closes a dialog; without a name there is nothing behind this one.
+page.entry.addEventListener("close", () => {
+  if (name === "") askName();
+  else page.text.focus();
+});
+
+page.composer.addEventListener("submit", (event) => {
+  event.preventDefault();
+  const text = page.text.value.trim();
+  if (text === "" || room === "") return;
+  page.error.hidden = true;
+  page.text.value = "";
+  stopTyping();
+  post(text);
+  page.text.focus();
+});
+
+page.text.addEventListener("input", sayTyping);
+
+page.text.addEventListener("keydown", (event) => {
+  // While a character is being composed, Enter chooses it.
+  if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
+  event.preventDefault();
+  page.composer.requestSubmit();
+});
+
+page.image.addEventListener("change", () => {
+  const [file] = page.image.files;
+  if (file !== undefined) postImage(file);
+  // Or choosing the same file again would be no change.
+  page.image.value = "";
+});
+
+addEventListener("paste", ({ clipboardData }) => {
+  const [file] = clipboardData.files;
+  // Text from an office program brings a picture of itself along.
+  if (file !== undefined && !clipboardData.types.includes("text/plain")) postImage(file);
+});
+
+// On the whole window: a file dropped beside the log would take the place of the page.
+addEventListener("dragover", (event) => {
+  event.preventDefault();
+  page.drop.hidden = page.entry.open || !event.dataTransfer.types.includes("Files");
+});
+
+addEventListener("dragleave", ({ relatedTarget }) => {
+  if (relatedTarget === null) page.drop.hidden = true;
+});
+
+addEventListener("drop", (event) => {
+  event.preventDefault();
+  page.drop.hidden = true;
+  const [file] = event.dataTransfer.files;
+  if (file !== undefined) postImage(file);
+});
+
+page.viewer.addEventListener("click", () => page.viewer.close());
+page.newer.addEventListener("click", follow);
+page.log.addEventListener("scroll", watchScrolling);
+// A phone's keyboard takes away half of the log.
+new ResizeObserver(() => following && follow()).observe(page.log);
+// Not every browser lets the keyboard scroll what has no focus.
+page.log.tabIndex = 0;

@@ -1,0 +1,115 @@
+// A chat with rooms, in one file to copy from. `npm start` runs it.
+
+import { once } from "node:events";
+import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { Server } from "../../server.ts";
+
+type Message = { id: string; name: string; at: number; content: string | Uint8Array };
+type Reply = (refusal: string | null, past?: Message[]) => void;
+// Types are a promise that only our own page keeps: what a client sends is unknown until checked.
+export interface ClientEvents {
+  enter: (name: unknown, room: unknown, reply: Reply) => void;
+  message: (id: unknown, content: unknown, reply: Reply) => void;
+  typing: (on: unknown) => void;
+}
+export interface ServerEvents {
+  presence: (namesByRoom: Record<string, string[]>) => void;
+  joined: (name: string) => void;
+  left: (name: string) => void;
+  message: (message: Message) => void;
+  typing: (name: string, on: boolean) => void;
+}
+export type SocketData = { seat?: { name: string; room: string; past: Message[] } };
+
+const ROOMS = ["lobby", "workshop", "kitchen", "garden"];
+const NAME = /^[\p{L}\p{N}][\p{L}\p{M}\p{N} .'_-]{0,23}$/u;
+const IMAGE = /^(\x89PNG\r\n|\xff\xd8\xff|GIF8[79]a|RIFF.{4}WEBP)/s;
+// An image in base64, which polling needs, has to fit into the megabyte that a message may have.
+// The past goes out as one packet, and clients take no more than 10 attachments in one.
+const MAX = { text: 2000, image: 700_000, past: 50, pastImages: 8 };
+const POLICY = "default-src 'self'; img-src blob: data:; base-uri 'none'; frame-ancestors 'none'";
+const JS = "text/javascript";
+const load = (file: string) => readFileSync(new URL(file, import.meta.url));
+const FILES = [
+  ["/", "text/html", load("public/index.html")],
+  ["/chat.css", "text/css", load("public/chat.css")],
+  ["/chat.js", JS, load("public/chat.js")],
+  ["/client.js", JS, load("../../node_modules/socket.io-client/dist/socket.io.esm.min.js")],
+] as const;
+
+function isContent(content: unknown): content is Message["content"] {
+  if (typeof content === "string") return content.length <= MAX.text && content.trim() !== "";
+  if (!(content instanceof Uint8Array) || content.length > MAX.image) return false;
+  return IMAGE.test(Buffer.from(content.subarray(0, 12)).toString("latin1"));
+}
+
+export async function startChat(port: number): Promise<{ url: string; close(): Promise<void> }> {
+  const http = createServer((request, response) => {
+    const file = FILES.find(([path]) => path === request.url?.split("?")[0]);
+    const [, type, body] = file ?? ["", "text/plain", "Not found"];
+    response.setHeader("Content-Security-Policy", POLICY);
+    response.setHeader("Content-Type", `${type}; charset=utf-8`);
+    response.writeHead(file ? 200 : 404, { "X-Content-Type-Options": "nosniff" }).end(body);
+  });
+  const io = new Server<ClientEvents, ServerEvents, Record<string, never>, SocketData>(http);
+  const pasts = new Map<unknown, Message[]>(ROOMS.map((room) => [room, []]));
+  const tellPresence = () => {
+    const seats = [...io.sockets.sockets.values()].flatMap(({ data }) => data.seat ?? []);
+    const names = (room: string) => seats.filter((s) => s.room === room).map((s) => s.name);
+    io.emit("presence", Object.fromEntries(ROOMS.map((room) => [room, names(room)])));
+  };
+
+  io.on("connection", (socket) => {
+    const leave = () => {
+      const { seat } = socket.data;
+      socket.data = {};
+      if (seat === undefined) return;
+      socket.leave(seat.room);
+      io.to(seat.room).emit("left", seat.name);
+      tellPresence();
+    };
+    socket.on("disconnect", leave);
+    tellPresence();
+    socket.on("enter", (name, room, reply) => {
+      const past = pasts.get(room);
+      if (typeof reply !== "function" || typeof room !== "string" || past === undefined) return;
+      if (typeof name !== "string" || !NAME.test(name)) return reply("Letters and digits, please.");
+      leave();
+      socket.data = { seat: { name, room, past } };
+      socket.join(room);
+      reply(null, past);
+      socket.to(room).emit("joined", name);
+      tellPresence();
+    });
+
+    socket.on("message", (id, content, reply) => {
+      const { seat } = socket.data;
+      if (typeof reply !== "function" || typeof id !== "string" || id.length > 36) return;
+      if (seat === undefined || !isContent(content)) return reply("Not accepted.");
+      reply(null);
+      // Who lost the connection before the reply sends again.
+      if (seat.past.some((message) => message.id === id)) return;
+      const message = { id, name: seat.name, at: Date.now(), content };
+      seat.past.push(message);
+      const images = () => seat.past.filter((past) => typeof past.content !== "string").length;
+      while (seat.past.length > MAX.past || images() > MAX.pastImages) seat.past.shift();
+      socket.to(seat.room).emit("message", message);
+    });
+
+    socket.on("typing", (on) => {
+      const { seat } = socket.data;
+      if (seat) socket.to(seat.room).emit("typing", seat.name, on === true);
+    });
+  });
+  await once(http.listen(port, "127.0.0.1"), "listening");
+  const address = http.address();
+  const url = `http://127.0.0.1:${typeof address === "object" ? address?.port : address}`;
+  return { url, close: () => io.close() };
+}
+
+if (process.argv[1] === import.meta.filename) {
+  const chat = await startChat(Number(process.env.PORT ?? 3000));
+  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => chat.close());
+  console.log(`The chat is at ${chat.url}`);
+}

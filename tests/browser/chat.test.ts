@@ -1,0 +1,220 @@
+// The chat of examples/chat, as two people have it in front of them.
+
+import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
+import { after, before, describe, test } from "node:test";
+import { crc32, deflateSync } from "node:zlib";
+
+import type { Browser, Locator, Page } from "playwright-core";
+
+import { startChat } from "../../examples/chat/server.ts";
+import { launchChromium, noChromium } from "../support/chromium.ts";
+
+const WAIT = 15_000;
+
+/** A PNG of one colour, `width` pixels wide and one pixel high. */
+function png(width: number): Buffer {
+  const chunk = (type: string, data: Uint8Array): Buffer => {
+    const body = Buffer.concat([Buffer.from(type, "latin1"), data]);
+    return Buffer.concat([uint32(data.length), body, uint32(crc32(body))]);
+  };
+  // Eight bits of grey in each pixel, and in front of the line the filter, which is none.
+  const header = Buffer.concat([uint32(width), uint32(1), Buffer.from([8, 0, 0, 0, 0])]);
+  return Buffer.concat([
+    Buffer.from("\x89PNG\r\n\x1a\n", "latin1"),
+    chunk("IHDR", header),
+    chunk("IDAT", deflateSync(Buffer.alloc(1 + width, 0x80).fill(0, 0, 1))),
+    chunk("IEND", Buffer.alloc(0)),
+  ]);
+}
+
+function uint32(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32BE(value);
+  return bytes;
+}
+
+/** One person's page. Whatever is looked for is awaited. */
+class Visitor {
+  readonly page: Page;
+  readonly errors: string[] = [];
+
+  constructor(page: Page) {
+    this.page = page;
+    page.setDefaultTimeout(WAIT);
+    page.on("pageerror", (error) => this.errors.push(error.message));
+    page.on("console", (message) => {
+      if (message.type() === "error") this.errors.push(message.text());
+    });
+  }
+
+  /** In a context of its own, which is what another person is to a browser. */
+  static async open(browser: Browser, url: string, name: string): Promise<Visitor> {
+    const context = await browser.newContext();
+    const visitor = new Visitor(await context.newPage());
+    await visitor.page.goto(url);
+    await visitor.page.getByLabel("Your name").fill(name);
+    await visitor.page.getByRole("button", { name: "Enter the chat" }).click();
+    await visitor.sees(visitor.person(name));
+    return visitor;
+  }
+
+  async sees(locator: Locator): Promise<void> {
+    await locator.first().waitFor();
+  }
+
+  async seesNo(locator: Locator): Promise<void> {
+    await locator.first().waitFor({ state: "hidden" });
+  }
+
+  message(text: string): Locator {
+    return this.page.getByRole("article").filter({ hasText: text });
+  }
+
+  image(from: string): Locator {
+    return this.page.getByRole("img", { name: `Image from ${from}` });
+  }
+
+  line(text: string): Locator {
+    return this.page.getByRole("log").getByText(text, { exact: true });
+  }
+
+  person(name: string): Locator {
+    return this.page.getByRole("region", { name: "Here now" }).getByText(name, { exact: true });
+  }
+
+  get status(): Locator {
+    return this.page.getByRole("status");
+  }
+
+  get composer(): Locator {
+    return this.page.getByRole("textbox", { name: "Message" });
+  }
+
+  async write(text: string): Promise<void> {
+    await this.composer.fill(text);
+    await this.composer.press("Enter");
+  }
+
+  async sendImage(bytes: Buffer): Promise<void> {
+    const file = { name: "image.png", mimeType: "image/png", buffer: bytes };
+    await this.page.getByLabel("Send an image").setInputFiles(file);
+  }
+
+  /** How many pixels wide the image from `name` is, now that it has loaded. */
+  async widthOfImage(name: string): Promise<number> {
+    const image = this.image(name);
+    await this.sees(image);
+    return image.evaluate(async (element: { decode(): Promise<void>; naturalWidth: number }) => {
+      await element.decode();
+      return element.naturalWidth;
+    });
+  }
+
+  async leave(): Promise<void> {
+    await this.page.context().close();
+  }
+}
+
+interface Case {
+  readonly title: string;
+  readonly query: string;
+  /** What the page says of its connection, in the end. */
+  readonly status: RegExp;
+}
+
+const CASES: readonly Case[] = [
+  { title: "on polling only", query: "?transports=polling", status: /^polling$/ },
+  { title: "on WebSocket only", query: "?transports=websocket", status: /^websocket$/ },
+  { title: "after the upgrade", query: "", status: /^polling → websocket after \d+ ms$/ },
+];
+
+describe("the chat", { skip: noChromium }, () => {
+  let browser: Browser;
+
+  before(async () => {
+    browser = await launchChromium();
+  });
+
+  after(() => browser.close());
+
+  for (const { title, query, status } of CASES) {
+    test(`${title}: two people talk, and one leaves`, async (context) => {
+      const chat = await startChat(0);
+      context.after(() => chat.close());
+      const [ada, grace] = await Promise.all(
+        ["Ada", "Grace"].map((name) => Visitor.open(browser, `${chat.url}/${query}`, name)),
+      );
+      assert.ok(ada && grace);
+      context.after(() => Promise.all([ada.leave(), grace.leave()]));
+      const both = [ada, grace];
+
+      await Promise.all(
+        both.map((visitor) => visitor.sees(visitor.status.filter({ hasText: status }))),
+      );
+      for (const visitor of both) {
+        await visitor.sees(visitor.person("Ada"));
+        await visitor.sees(visitor.person("Grace"));
+      }
+
+      const typing = grace.page.getByText("Ada is typing…");
+      await ada.composer.pressSequentially("Hello");
+      await grace.sees(typing);
+      await ada.write("Hello, Grace");
+      await grace.sees(grace.message("Hello, Grace"));
+      await grace.seesNo(typing);
+      await ada.sees(ada.message("Hello, Grace").getByText("delivered"));
+      await grace.write("Hello, Ada");
+      await ada.sees(ada.message("Hello, Ada"));
+
+      await ada.sendImage(png(3));
+      assert.equal(await grace.widthOfImage("Ada"), 3);
+      assert.equal(await ada.widthOfImage("Ada"), 3);
+      await grace.sendImage(png(5));
+      assert.equal(await ada.widthOfImage("Grace"), 5);
+      await grace.sees(grace.page.getByRole("article").last().getByText("delivered"));
+
+      await grace.page.reload();
+      await ada.sees(ada.line("Grace left"));
+      await grace.sees(grace.message("Hello, Grace"));
+      await grace.sees(grace.message("Hello, Ada").getByText("delivered"));
+      assert.equal(await grace.widthOfImage("Ada"), 3);
+      assert.equal(await grace.widthOfImage("Grace"), 5);
+
+      await grace.page.getByRole("link", { name: "kitchen" }).click();
+      await grace.sees(grace.page.getByRole("heading", { name: "kitchen" }));
+      await grace.seesNo(grace.message("Hello, Ada"));
+      await ada.seesNo(ada.person("Grace"));
+      await grace.page.goBack();
+      await grace.sees(grace.message("Hello, Ada"));
+      await ada.sees(ada.person("Grace"));
+
+      await grace.leave();
+      await ada.seesNo(ada.person("Grace"));
+      // By the reload, by the way into the kitchen, and for good.
+      await ada.sees(ada.line("Grace left").nth(2));
+      assert.deepEqual(
+        both.flatMap(({ errors }) => errors),
+        [],
+      );
+    });
+  }
+
+  test("what is written without a connection arrives when there is one again", async (context) => {
+    const first = await startChat(0);
+    const ada = await Visitor.open(browser, first.url, "Ada");
+    context.after(() => ada.leave());
+    await first.close();
+    await ada.sees(ada.status.filter({ hasText: "trying again" }));
+    await ada.write("Is anybody there?");
+    await ada.sees(ada.message("Is anybody there?").getByText("sending…"));
+
+    const second = await startChat(Number(new URL(first.url).port));
+    context.after(() => second.close());
+    const grace = await Visitor.open(browser, second.url, "Grace");
+    await grace.sees(grace.message("Is anybody there?"));
+    await ada.sees(ada.message("Is anybody there?").getByText("delivered"));
+    await ada.sees(ada.person("Grace"));
+    assert.equal(await ada.message("Is anybody there?").count(), 1);
+  });
+});

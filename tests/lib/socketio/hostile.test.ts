@@ -1,0 +1,340 @@
+// Whatever a client says: its own connection ends or goes on as the protocol has it, everybody else
+// goes on, nothing is kept.
+
+import assert from "node:assert/strict";
+import { describe, type TestContext, test } from "node:test";
+
+import type { Server, Socket } from "../../../server.ts";
+import { held } from "../../support/memory.ts";
+import { PollingClient, serve, turn, until, WebSocketClient } from "../../support/net.ts";
+import { gatherUncaught } from "../../support/uncaught.ts";
+
+interface Setting {
+  readonly io: Server;
+  readonly client: WebSocketClient;
+  readonly socket: Socket;
+  /** Errors and ends of the client's socket. */
+  readonly log: unknown[];
+  readonly witness: WebSocketClient;
+}
+
+/** A client that has joined "/", and another one that must not be touched. */
+async function start(context: TestContext): Promise<Setting> {
+  const { io, port } = await serve(context);
+  const witness = new WebSocketClient(port);
+  await witness.join();
+  const accepted = new Promise<Socket>((resolve) => io.once("connection", resolve));
+  const client = new WebSocketClient(port);
+  await client.join();
+  const socket = await accepted;
+  const log: unknown[] = [];
+  socket.on("error", (error) => log.push(error.message.replace(/ \(.*/, "")));
+  socket.on("disconnect", (reason) => log.push(reason));
+  return { io, client, socket, log, witness };
+}
+
+async function expectUnharmed({ io, witness }: Setting): Promise<void> {
+  assert.equal(io.sockets.sockets.size, 1);
+  assert.equal(io.sockets.adapter.rooms.size, 1);
+  io.emit("still here");
+  assert.equal(await witness.next(), '42["still here"]');
+}
+
+// Each is one client's messages; they break a rule of the codec.
+const BREACHES: readonly (readonly (string | Uint8Array)[])[] = [
+  ["4abc"],
+  ["47"],
+  ["4"],
+  ["42{}"],
+  ['42abc["x"]'],
+  ["42[]"],
+  ["42[null]"],
+  ["42[{}]"],
+  ['42[["x"]]'],
+  ['42["connect"]'],
+  ['42["connect_error"]'],
+  ['42["disconnect"]'],
+  ['42["disconnecting"]'],
+  ['42["newListener"]'],
+  ['42["removeListener"]'],
+  ["43{}"],
+  ['43["no id"]'],
+  ["42"],
+  ["431"],
+  ["40[]"],
+  ['40"x"'],
+  ['41{"a":1}'],
+  ['421.5["x"]'],
+  ['42 1["x"]'],
+  ['4201["x"]'],
+  ["44"],
+  ["40/a\nb,"],
+  ['450-["x"]'],
+  ["45-["],
+  ["451["],
+  ['45 1-["x"]'],
+  ['450x1-["x"]'],
+  ['451e0-["x"]'],
+  ['4511-["x"]'],
+  [`45${"9".repeat(1000)}-["x"]`],
+  ['451-["x",{"_placeholder":true,"num":"splice"}]', Buffer.from([1])],
+  ['451-["x",{"_placeholder":true,"num":1}]', Buffer.from([1])],
+  ['451-["x",{"_placeholder":true,"num":-1}]', Buffer.from([1])],
+  ['451-["x",{"_placeholder":true,"num":0}]', '42["x"]'],
+  [Buffer.from([1, 2, 3])],
+];
+
+// The codec reads these, but they have no place here.
+const MISPLACED: readonly string[] = [
+  "40",
+  '40{"again":true}',
+  '44{"message":"I refuse"}',
+  '42/elsewhere,["x"]',
+  "41/elsewhere,",
+  '43/elsewhere,1["x"]',
+];
+
+describe("A breach of the protocol: an error event, and the connection ends", () => {
+  for (const messages of BREACHES) {
+    const name = messages.map((each) => (typeof each === "string" ? each.slice(0, 60) : "bytes"));
+    test(JSON.stringify(name), async (context) => {
+      const setting = await start(context);
+      for (const message of messages) setting.client.send(message);
+      assert.equal(await setting.client.closed, 1005);
+      const [error, ...ends] = setting.log;
+      assert.equal(typeof error, "string");
+      assert.match(`${ends}`, /^forced (server )?close$/);
+      await expectUnharmed(setting);
+    });
+  }
+});
+
+describe("What has no place here: the connection ends", () => {
+  for (const message of MISPLACED) {
+    test(message, async (context) => {
+      const setting = await start(context);
+      setting.client.send(message);
+      assert.equal(await setting.client.closed, 1005);
+      assert.equal(setting.log.length, 1);
+      assert.match(`${setting.log}`, /^forced (server )?close$/);
+      await expectUnharmed(setting);
+    });
+  }
+
+  test("an event before CONNECT", async (context) => {
+    const { port, io } = await serve(context);
+    io.on("connection", () => assert.fail("it never connected"));
+    const client = new WebSocketClient(port);
+    await client.next();
+    client.send('42["x"]');
+    assert.equal(await client.closed, 1005);
+  });
+
+  test("an event for a namespace that was left", async (context) => {
+    const setting = await start(context);
+    setting.client.send("41");
+    setting.client.send('42["x"]');
+    await setting.client.closed;
+    assert.deepEqual(setting.log, ["client namespace disconnect"]);
+    await expectUnharmed(setting);
+  });
+});
+
+describe("What is allowed, though odd", () => {
+  test("CVE-2024-38355: an event named error reaches its listeners, and nobody is harmed without any", async (context) => {
+    const setting = await start(context);
+    setting.socket.removeAllListeners("error");
+    setting.client.send('42["error",{"x":1}]');
+    const told = new Promise<unknown>((resolve) => setting.socket.on("next", resolve));
+    setting.client.send('42["next",1]');
+    assert.equal(await told, 1);
+    const error = new Promise<unknown>((resolve) => setting.socket.on("error", resolve));
+    setting.client.send('42["error",{"x":1}]');
+    assert.deepEqual(await error, { x: 1 });
+  });
+
+  test("CVE-2023-32695: a number as the event's name", async (context) => {
+    const { client, socket } = await start(context);
+    const told = new Promise<unknown>((resolve) => socket.on("7", resolve));
+    client.send('42[7,"x"]');
+    assert.equal(await told, "x");
+  });
+
+  test("names of every object's properties, as events and as keys", async (context) => {
+    const setting = await start(context);
+    const { client, socket } = setting;
+    const told = new Promise<unknown>((resolve) => socket.on("__proto__", resolve));
+    for (const name of ["constructor", "toString", "hasOwnProperty", "valueOf"]) {
+      client.send(JSON.stringify([name]).replace(/^/, "42"));
+    }
+    client.send('42["__proto__",{"__proto__":{"polluted":true}}]');
+    const value = await told;
+    assert.ok(typeof value === "object" && value !== null);
+    assert.ok(Object.hasOwn(value, "__proto__"));
+    assert.equal("polluted" in {}, false);
+  });
+
+  test("auth and query with such names are their own properties", async (context) => {
+    const { port, io } = await serve(context);
+    const accepted = new Promise<Socket>((resolve) => io.once("connection", resolve));
+    const path = "/socket.io/?EIO=4&transport=websocket&__proto__=x&constructor=y";
+    const client = new WebSocketClient(port, path);
+    await client.join('40{"__proto__":{"admin":true}}');
+    const { handshake } = await accepted;
+    assert.equal("admin" in handshake.auth, false);
+    assert.ok(Object.hasOwn(handshake.auth, "__proto__"));
+    assert.ok(Object.hasOwn(handshake.query, "__proto__"));
+    assert.equal(handshake.query.constructor, "y");
+  });
+
+  test("an acknowledgement that nobody awaits is passed over", async (context) => {
+    const { client, socket } = await start(context);
+    client.send('43999["x"]');
+    const told = new Promise<unknown>((resolve) => socket.on("next", resolve));
+    client.send('42["next",1]');
+    assert.equal(await told, 1);
+  });
+
+  test("one that comes twice counts once", async (context) => {
+    const { client, socket } = await start(context);
+    const acks: unknown[] = [];
+    socket.emit("ask", (value: unknown) => acks.push(value));
+    assert.equal(await client.next(), '420["ask"]');
+    client.send('430["first"]');
+    client.send('430["second"]');
+    const told = new Promise<unknown>((resolve) => socket.on("next", resolve));
+    client.send('42["next",1]');
+    await told;
+    assert.deepEqual(acks, ["first"]);
+  });
+
+  test("an unknown namespace is refused, and the connection goes on", async (context) => {
+    const { client, log } = await start(context);
+    client.send("40/nowhere,");
+    assert.equal(await client.next(), '44/nowhere,{"message":"Invalid namespace"}');
+    client.send("40/__proto__");
+    assert.equal(await client.next(), '44/__proto__,{"message":"Invalid namespace"}');
+    assert.deepEqual(log, []);
+  });
+
+  test("the comma behind a namespace may be left out at the end", async (context) => {
+    const { client, io } = await start(context);
+    io.of("/admin");
+    client.send("40/admin");
+    assert.match(`${await client.next()}`, /^40\/admin,\{"sid":"[\w-]{20}"\}$/);
+  });
+});
+
+describe("CONNECT asked for several times before the answer", () => {
+  for (const [does, send] of [
+    [
+      "in one POST",
+      async (port: number): Promise<void> => {
+        const client = await PollingClient.open(port);
+        await client.post("40\x1e40\x1e40");
+        assert.match((await client.poll()).body, /^40\{"sid":"[\w-]{20}"\}$/);
+      },
+    ],
+    [
+      "in frames back to back",
+      async (port: number): Promise<void> => {
+        const client = new WebSocketClient(port);
+        await client.next();
+        for (let i = 0; i < 3; i++) client.send("40");
+        assert.match(`${await client.next()}`, /^40\{/);
+      },
+    ],
+  ] as const) {
+    test(`${does}: one socket`, async (context) => {
+      const { port, io } = await serve(context);
+      let connections = 0;
+      // While the middleware is busy the client is still not there.
+      io.use((_socket, next) => setImmediate(next));
+      io.on("connection", () => connections++);
+      await send(port);
+      assert.equal(connections, 1);
+      assert.equal(io.sockets.sockets.size, 1);
+    });
+  }
+});
+
+describe("Memory", () => {
+  test("CVE-2026-69185: no bytes are gathered that no packet has announced", async (context) => {
+    const { io, client } = await start(context);
+    client.send('450-["x"]');
+    for (let i = 0; i < 100; i++) client.send(Buffer.alloc(1000));
+    await client.closed;
+    assert.equal(io.sockets.sockets.size, 1);
+  });
+
+  test("attachments that wait do not keep the chunks alive in which they came", async (context) => {
+    const { port, io } = await serve(context);
+    const clients: WebSocketClient[] = [];
+    const before = held();
+    for (let i = 0; i < 20; i++) {
+      const client = new WebSocketClient(port);
+      await client.join();
+      client.send('4510-["x"]');
+      // Each in a large chunk, the rest of which is nothing.
+      const pings = Buffer.alloc(120);
+      for (let n = 0; n < 9; n++) {
+        client.socket.pause();
+        for (let ping = 0; ping < 400; ping++) client.socket.pong(pings);
+        client.send(Buffer.from([n]));
+        await turn();
+      }
+      clients.push(client);
+    }
+    await turn();
+    const grown = held() - before;
+    assert.ok(grown < 20 * 200_000, `${grown} bytes`);
+    assert.equal(io.sockets.sockets.size, 20);
+    for (const client of clients) client.socket.terminate();
+  });
+
+  test("what joins a room when it has gone is in none", async (context) => {
+    const setting = await start(context);
+    const { socket, client, io } = setting;
+    client.socket.terminate();
+    await until(() => socket.disconnected);
+    socket.join("room");
+    socket.join(["a", "b"]);
+    assert.equal(io.sockets.adapter.rooms.has("room"), false);
+    assert.equal(io.sockets.adapter.sids.has(socket.id), false);
+    await expectUnharmed(setting);
+  });
+});
+
+describe("The program's own mistakes", () => {
+  test("what a listener throws surfaces, and the connection goes on", async (context) => {
+    const { client, socket } = await start(context);
+    const uncaught = gatherUncaught(context);
+    const mistake = new Error("a listener's mistake");
+    socket.on("x", () => {
+      throw mistake;
+    });
+    client.send('42["x"]');
+    const told = new Promise<unknown>((resolve) => socket.on("next", resolve));
+    client.send('42["next",1]');
+    await told;
+    assert.deepEqual(uncaught, [mistake]);
+    assert.ok(socket.connected);
+  });
+
+  test("what cannot be said in JSON throws where it is emitted, and nothing is sent", async (context) => {
+    const { client, socket, io } = await start(context);
+    const cycle: Record<string, unknown> = {};
+    cycle.self = cycle;
+    assert.throws(() => socket.emit("x", cycle));
+    assert.throws(() => socket.emit("x", 1n), TypeError);
+    assert.throws(() => io.emit("x", 1n), TypeError);
+    await assert.rejects(socket.emitWithAck("x", 1n), TypeError);
+    for (const name of ["connect", "connect_error", "disconnect", "disconnecting"]) {
+      assert.throws(() => socket.emit(name), { code: "ERR_RESERVED_EVENT" });
+      assert.throws(() => io.emit(name), { code: "ERR_RESERVED_EVENT" });
+      assert.throws(() => io.to("room").emit(name), { code: "ERR_RESERVED_EVENT" });
+    }
+    socket.emit("next");
+    assert.equal(await client.next(), '42["next"]');
+  });
+});
