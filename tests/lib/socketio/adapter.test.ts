@@ -1,0 +1,117 @@
+// Rooms, with members that are only names: who receives, exactly.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import { Adapter, type BroadcastOptions, type Member } from "../../../lib/socketio/adapter.ts";
+import { encodePacket } from "../../../lib/socketio/client.ts";
+import { EVENT, type Packet } from "../../../protocol/socketio/packet.ts";
+import { Random, seed } from "../../support/random.ts";
+
+const PACKET: Packet = { type: EVENT, namespace: "/", data: ["x"], id: undefined };
+
+interface Setting {
+  readonly adapter: Adapter;
+  readonly encoded: () => number;
+  /** Who received, in order. */
+  send(options: Partial<BroadcastOptions>): string[];
+}
+
+function start(ids: readonly string[]): Setting {
+  let encodings = 0;
+  let log: string[] = [];
+  const sockets = new Map<string, Member>(
+    ids.map((id) => [id, { deliver: (_message, volatile) => log.push(volatile ? `${id}?` : id) }]),
+  );
+  const adapter = new Adapter({
+    name: "/",
+    sockets,
+    encode: (packet, compress) => {
+      encodings++;
+      return encodePacket(packet, compress);
+    },
+  });
+  for (const id of ids) adapter.addAll(id, new Set([id]));
+  return {
+    adapter,
+    encoded: () => encodings,
+    send: (options) => {
+      log = [];
+      const empty = new Set<string>();
+      adapter.broadcast(PACKET, { rooms: empty, except: empty, flags: {}, ...options });
+      return log;
+    },
+  };
+}
+
+describe("Adapter", () => {
+  test("sends to everybody, to a room, to several, each once, and not to who is excepted", () => {
+    const { adapter, send } = start(["a", "b", "c", "d"]);
+    adapter.addAll("a", new Set(["x"]));
+    adapter.addAll("b", new Set(["x", "y"]));
+    adapter.addAll("c", new Set(["y"]));
+    const rooms = (...names: string[]): Set<string> => new Set(names);
+    assert.deepEqual(send({}), ["a", "b", "c", "d"]);
+    assert.deepEqual(send({ rooms: rooms("x") }), ["a", "b"]);
+    assert.deepEqual(send({ rooms: rooms("x", "y") }), ["a", "b", "c"]);
+    assert.deepEqual(send({ rooms: rooms("x", "y"), except: rooms("x") }), ["c"]);
+    assert.deepEqual(send({ except: rooms("x", "d") }), ["c"]);
+    assert.deepEqual(send({ rooms: rooms("nowhere") }), []);
+    assert.deepEqual(send({ rooms: rooms("a"), except: rooms("a") }), []);
+    assert.deepEqual(send({ flags: { volatile: true } }), ["a?", "b?", "c?", "d?"]);
+  });
+
+  test("encodes once however many receive, and not at all for nobody", () => {
+    const { send, encoded } = start(["a", "b", "c"]);
+    send({});
+    assert.equal(encoded(), 1);
+    send({ rooms: new Set(["nowhere"]) });
+    assert.equal(encoded(), 1);
+  });
+
+  test("knows who is where, and forgets rooms that are empty", () => {
+    const { adapter } = start(["a"]);
+    adapter.addAll("a", new Set(["x", "y"]));
+    assert.deepEqual(adapter.socketRooms("a"), new Set(["a", "x", "y"]));
+    adapter.del("a", "x");
+    adapter.del("a", "x");
+    adapter.del("nobody", "x");
+    assert.equal(adapter.rooms.has("x"), false);
+    adapter.delAll("a");
+    adapter.delAll("a");
+    assert.equal(adapter.rooms.size, 0);
+    assert.equal(adapter.sids.size, 0);
+    assert.equal(adapter.socketRooms("a"), undefined);
+  });
+
+  test("whoever is in a room but not in the namespace any more gets nothing", () => {
+    const { adapter, send } = start(["a"]);
+    adapter.addAll("gone", new Set(["x"]));
+    assert.deepEqual(send({ rooms: new Set(["x"]) }), []);
+  });
+
+  test(`agrees with the definition on random rooms (SEED=${seed})`, () => {
+    const random = new Random(seed);
+    const ids = Array.from({ length: 20 }, (_, i) => `id${i}`);
+    const names = ["r", "s", "t", "u", "v"];
+    const some = (): Set<string> => new Set(names.filter(() => random.int(3) === 0));
+    for (let round = 0; round < 300; round++) {
+      const { adapter, send } = start(ids);
+      const joined = new Map(ids.map((id) => [id, new Set([id, ...some()])]));
+      for (const [id, rooms] of joined) adapter.addAll(id, rooms);
+      for (let i = random.int(10); i > 0; i--) {
+        const id = random.pick(ids) ?? "";
+        const room = random.pick(names) ?? "";
+        adapter.del(id, room);
+        joined.get(id)?.delete(room);
+      }
+      const [rooms, except] = [some(), some()];
+      const isIn = (id: string, any: Set<string>): boolean =>
+        [...any].some((room) => joined.get(id)?.has(room) === true);
+      const expected = ids.filter(
+        (id) => (rooms.size === 0 || isIn(id, rooms)) && !isIn(id, except),
+      );
+      assert.deepEqual(send({ rooms, except }).sort(), expected.sort());
+    }
+  });
+});

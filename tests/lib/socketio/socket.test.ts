@@ -1,0 +1,224 @@
+// What a socket promises that the stock client's suite does not show.
+
+import assert from "node:assert/strict";
+import { describe, type TestContext, test } from "node:test";
+
+import { AckTimeoutError, DisconnectedError, type Server, type Socket } from "../../../server.ts";
+import { Clock } from "../../support/clock.ts";
+import { PollingClient, serve, turn, until, WebSocketClient } from "../../support/net.ts";
+
+async function start(
+  context: TestContext,
+): Promise<{ io: Server; port: number; client: WebSocketClient; socket: Socket }> {
+  const { io, port } = await serve(context);
+  const accepted = new Promise<Socket>((resolve) => io.once("connection", resolve));
+  const client = new WebSocketClient(port);
+  await client.join();
+  return { io, port, client, socket: await accepted };
+}
+
+describe("Socket", () => {
+  test("has an id of 20 characters that is not the session's, and a room of that name", async (context) => {
+    const { socket, io } = await start(context);
+    assert.match(socket.id, /^[A-Za-z0-9_-]{20}$/);
+    assert.notEqual(socket.id, socket.conn.id);
+    assert.deepEqual([...socket.rooms], [socket.id]);
+    assert.equal(io.sockets.sockets.get(socket.id), socket);
+    assert.deepEqual(socket.data, {});
+    assert.equal(socket.request.url, socket.handshake.url);
+    assert.equal(socket.client.conn, socket.conn);
+    assert.deepEqual([socket.connected, socket.disconnected], [true, false]);
+    assert.equal(socket.nsp.name, "/");
+  });
+
+  test("write() is send()", async (context) => {
+    const { socket, client, io } = await start(context);
+    socket.write("a").volatile.write("b");
+    io.write("c").volatile.send("d");
+    socket.compress(false).send("e");
+    for (const letter of "abcde") assert.equal(await client.next(), `42["message","${letter}"]`);
+  });
+
+  test("every way to broadcast leaves the socket itself out", async (context) => {
+    const { socket, client, port, io } = await start(context);
+    const other = new WebSocketClient(port);
+    await other.join();
+    const [, otherSocket] = io.sockets.sockets.values();
+    otherSocket?.join(["a", "b"]);
+    socket.join("a");
+    socket.broadcast.emit("1");
+    socket.to("a").emit("2");
+    socket.in("a").emit("3");
+    socket.except("b").emit("never");
+    socket.local.emit("4");
+    socket.volatile.broadcast.emit("5");
+    socket.volatile.to("a").emit("6");
+    socket.volatile.in(["a"]).emit("7");
+    socket.compress(true).except("c").emit("8");
+    socket.compress(false).local.emit("9");
+    socket.volatile.compress(false).broadcast.emit("10");
+    for (let n = 1; n <= 10; n++) assert.equal(await other.next(), `42["${n}"]`);
+    socket.emit("alone");
+    assert.equal(await client.next(), '42["alone"]');
+  });
+
+  test("a step of a chain changes nothing that was there before", async (context) => {
+    const { socket, client, io } = await start(context);
+    socket.join("a");
+    const all = io.to("a");
+    const none = all.except("a");
+    const volatile = socket.volatile;
+    none.emit("never");
+    all.emit("1");
+    volatile.emit("2");
+    volatile.emit("3");
+    socket.emit("4");
+    for (let n = 1; n <= 4; n++) assert.equal(await client.next(), `42["${n}"]`);
+  });
+
+  test("volatile events are dropped when they cannot leave at once", async (context) => {
+    const { io, port } = await serve(context);
+    const client = await PollingClient.open(port);
+    await client.join();
+    const [socket] = io.sockets.sockets.values();
+    assert.ok(socket);
+    socket.volatile.emit("dropped");
+    io.volatile.emit("dropped", Buffer.from([1]));
+    socket.emit("kept");
+    assert.equal((await client.poll()).body, '42["kept"]');
+    const polled = client.poll();
+    await until(() => socket.conn.writable);
+    socket.volatile.emit("now", Buffer.from([1]));
+    assert.equal((await polled).body, '451-["now",{"_placeholder":true,"num":0}]\x1ebAQ==');
+  });
+
+  test("an acknowledgement is sent once, and with bytes if it has any", async (context) => {
+    const { socket, client } = await start(context);
+    socket.on("ask", (reply) => {
+      reply(1, Buffer.from([2]));
+      reply(3);
+    });
+    client.send('427["ask"]');
+    assert.equal(await client.next(), '461-7[1,{"_placeholder":true,"num":0}]');
+    assert.deepEqual(await client.next(), Buffer.from([2]));
+    socket.emit("next");
+    assert.equal(await client.next(), '42["next"]');
+  });
+
+  test("one given when the client has gone is nothing", async (context) => {
+    const { socket, client } = await start(context);
+    const replies: (() => void)[] = [];
+    socket.on("ask", (reply) => replies.push(reply));
+    client.send('427["ask"]');
+    await until(() => replies.length === 1);
+    client.socket.terminate();
+    await until(() => socket.disconnected);
+    for (const reply of replies) reply();
+  });
+
+  test("what is emitted when the client has gone is nothing; what asks is told at once", async (context) => {
+    const { socket, client } = await start(context);
+    client.socket.terminate();
+    await until(() => socket.disconnected);
+    assert.equal(socket.emit("x"), true);
+    socket.emit("x", () => assert.fail("nobody answers"));
+    const error = await new Promise((resolve) => socket.timeout(10_000).emit("x", resolve));
+    assert.ok(error instanceof DisconnectedError);
+    await assert.rejects(socket.emitWithAck("x"), { code: "ERR_DISCONNECTED" });
+    assert.equal(socket.disconnect(), socket);
+  });
+
+  test("whoever waits for an acknowledgement is told at once when the client goes", async (context) => {
+    const { socket, client } = await start(context);
+    const silent: unknown[] = [];
+    const told: unknown[] = [];
+    socket.emit("x", () => silent.push("called"));
+    socket.timeout(60_000).emit("x", (error: unknown) => told.push(error));
+    const waiting = socket.emitWithAck("x");
+    const rejected = assert.rejects(waiting, DisconnectedError);
+    await client.next();
+    client.socket.terminate();
+    await rejected;
+    assert.equal(told.length, 1);
+    assert.ok(told[0] instanceof DisconnectedError);
+    assert.deepEqual(silent, []);
+  });
+
+  test("one that does not come in time is an error, and one that comes late is nothing", async (context) => {
+    const clock = new Clock(context);
+    const { socket, client } = await start(context);
+    const told: unknown[] = [];
+    socket.timeout(500).emit("x", (error: unknown, value: unknown) => told.push(error, value));
+    clock.tick(499);
+    assert.equal(told.length, 0);
+    clock.tick(1);
+    assert.equal(told.length, 2);
+    assert.ok(told[0] instanceof AckTimeoutError);
+    assert.equal(told[0].code, "ERR_ACK_TIMEOUT");
+    await client.next();
+    client.send('430["late"]');
+    client.send('42["sync"]');
+    await new Promise((resolve) => socket.on("sync", resolve));
+    assert.equal(told.length, 2);
+    socket.timeout(500).emit("x", (error: unknown, value: unknown) => told.push(error, value));
+    await client.next();
+    client.send('431["in time"]');
+    await until(() => told.length === 4);
+    assert.deepEqual(told.slice(2), [null, "in time"]);
+    clock.tick(1000);
+    assert.equal(told.length, 4);
+  });
+
+  test("acknowledgements are numbered through the namespace", async (context) => {
+    const { socket, client, port, io } = await start(context);
+    const other = new WebSocketClient(port);
+    await other.join();
+    const [, otherSocket] = io.sockets.sockets.values();
+    socket.emit("a", () => {});
+    otherSocket?.emit("b", () => {});
+    assert.equal(await client.next(), '420["a"]');
+    assert.equal(await other.next(), '421["b"]');
+  });
+
+  test("disconnect() from within a listener: nothing more is delivered", async (context) => {
+    const { socket, client } = await start(context);
+    const log: unknown[] = [];
+    socket.on("x", (n) => {
+      log.push(n);
+      socket.disconnect();
+    });
+    socket.on("disconnect", (reason) => log.push(reason));
+    client.send('42["x",1]');
+    client.send('42["x",2]');
+    await client.closed;
+    assert.deepEqual(log, [1, "server namespace disconnect"]);
+  });
+
+  test("disconnect(true) ends the sockets of all namespaces, and the connection", async (context) => {
+    const { socket, client, io } = await start(context);
+    const ends: unknown[] = [];
+    io.of("/a").on("connection", (each) => {
+      each.on("disconnect", (reason) => ends.push(["/a", reason]));
+      socket.disconnect(true);
+      assert.equal(each.connected, false);
+    });
+    socket.on("disconnect", (reason) => ends.push(["/", reason]));
+    client.send("40/a,");
+    await client.closed;
+    assert.deepEqual(ends, [
+      ["/", "server namespace disconnect"],
+      ["/a", "server namespace disconnect"],
+    ]);
+    await turn();
+    assert.equal(io.of("/a").sockets.size, 0);
+  });
+
+  test("leave() of a room where it is not is nothing; a room that is empty is no more", async (context) => {
+    const { socket, io } = await start(context);
+    socket.leave("nowhere");
+    socket.join(["a", "b"]);
+    assert.deepEqual([...socket.rooms], [socket.id, "a", "b"]);
+    socket.leave("a");
+    assert.deepEqual([...io.sockets.adapter.rooms.keys()], [socket.id, "b"]);
+  });
+});
