@@ -117,6 +117,12 @@ export class Server<
     return this.#httpServer;
   }
 
+  /** The Engine.IO server: sessions, whatever travels in them. @throws Error before attach() */
+  get engine(): Engine {
+    if (this.#engine === undefined) throw new Error("the server is not attached to an HTTP server");
+    return this.#engine;
+  }
+
   /**
    * Serves Socket.IO on an HTTP or HTTPS server, or on a port. The server's own listeners get all
    * requests but those for the path.

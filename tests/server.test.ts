@@ -31,13 +31,16 @@ describe("Server", () => {
     for (const name of ["attach", "listen"] as const) {
       const io = new Server({ path: "/chat" });
       assert.equal(io.httpServer, undefined);
+      assert.throws(() => io.engine, /not attached/);
       const http = createServer();
       assert.equal(io[name](http, { path: "/not this one" }), io);
       assert.equal(io.httpServer, http);
       const port = await listen(http);
       const client = new WebSocketClient(port, "/chat/?EIO=4&transport=websocket");
       assert.match(await client.join(), /^40/);
+      assert.equal(io.engine.clientsCount, 1);
       await io.close();
+      assert.equal(io.engine.clientsCount, 0);
     }
   });
 

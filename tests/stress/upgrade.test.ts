@@ -1,0 +1,64 @@
+// Two hundred clients change from polling to WebSocket while both sides send as fast as they can:
+// every number arrives once, in order.
+
+import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import { test } from "node:test";
+
+import { io as connect } from "socket.io-client";
+
+import { Server, type Socket } from "../../server.ts";
+import { listen, turn, until } from "../support/net.ts";
+
+const CLIENTS = 200;
+/** How many numbers each side sends once the client has changed, beyond those before. */
+const AFTER = 50;
+
+/** What one end sends and receives: the numbers from 0 on. */
+class Stream {
+  sent = 0;
+  received = 0;
+  readonly faults: string[] = [];
+
+  receive(n: unknown): void {
+    if (n !== this.received) this.faults.push(`${n} instead of ${this.received}`);
+    this.received++;
+  }
+}
+
+async function converse(io: Server, url: string): Promise<{ ours: Stream; theirs: Stream }> {
+  const [ours, theirs] = [new Stream(), new Stream()];
+  const client = connect(url, { forceNew: true, reconnection: false });
+  client.on("n", (n: unknown) => theirs.receive(n));
+  await new Promise<void>((resolve, reject) => {
+    client.once("connect", resolve).once("connect_error", reject);
+  });
+  const socket: Socket | undefined = io.sockets.sockets.get(client.id ?? "");
+  assert.ok(socket !== undefined);
+  socket.on("n", (n) => ours.receive(n));
+  const { engine } = client.io;
+  let left = AFTER;
+  while (left > 0) {
+    if (engine.transport.name === "websocket" && socket.conn.state === "websocket") left--;
+    socket.emit("n", ours.sent++);
+    client.emit("n", theirs.sent++);
+    await turn();
+  }
+  await until(() => ours.received === theirs.sent && theirs.received === ours.sent);
+  assert.ok(socket.connected && client.connected);
+  client.disconnect();
+  return { ours, theirs };
+}
+
+test(`${CLIENTS} clients upgrade while numbers go both ways: each once, in order`, async () => {
+  const http = createServer();
+  const io = new Server(http);
+  const url = `http://127.0.0.1:${await listen(http)}`;
+  const all = await Promise.all(Array.from({ length: CLIENTS }, () => converse(io, url)));
+  for (const { ours, theirs } of all) {
+    assert.deepEqual(ours.faults, []);
+    assert.deepEqual(theirs.faults, []);
+    assert.ok(ours.sent > AFTER && theirs.sent > AFTER);
+  }
+  await io.close();
+});
