@@ -2,7 +2,7 @@
 
 import type { IncomingMessage } from "node:http";
 
-import type { Bytes } from "../../protocol/bytes.ts";
+import { type Bytes, copy } from "../../protocol/bytes.ts";
 import { Decoder } from "../../protocol/socketio/decoder.ts";
 import {
   ACK,
@@ -65,12 +65,11 @@ export class Dispatcher implements SessionSink, Client {
   }
 
   onBinary(bytes: Bytes): void {
-    // What waits for others must not keep the large chunk that it came in.
-    const lonely = this.#decoder.pending > 1 && bytes.length * 2 < bytes.buffer.byteLength;
+    // What waits for others must not keep the large chunk alive that it came in.
+    const waits = this.#decoder.pending > 1 && bytes.length * 2 < bytes.buffer.byteLength;
+    const own = waits ? copy(bytes) : bytes;
     // What an application is given as bytes is a Buffer, as everywhere in Node.
-    this.#receive(
-      lonely ? Buffer.from(bytes) : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
-    );
+    this.#receive(Buffer.from(own.buffer, own.byteOffset, own.byteLength));
   }
 
   onClose(reason: CloseReason, detail?: Error): void {

@@ -78,8 +78,8 @@ describe("Fragments", () => {
     fragments.add(new Uint8Array(1000), 0);
     const whole = fragments.take();
     assert.equal(whole.length, 2000);
-    // In a block of just that size: nothing that is kept behind the message is larger than it.
-    assert.ok(whole.buffer.byteLength <= 8192);
+    // In a block of just that size, or in Node's pool for short ones.
+    assert.ok(whole.buffer.byteLength <= Buffer.poolSize + 64);
   });
 
   test(`hold what comes and one block, whatever is announced (SEED=${seed})`, () => {

@@ -88,7 +88,8 @@ describe("An upgrade request that is no opening handshake", () => {
     const [line = "", ...lines] = upgradeRequest("/").split("\r\n");
     const request = [line, ...Object.entries(many).map(([k, v]) => `${k}: ${v}`), ...lines];
     const answer = await new TcpClient(port).write(request.join("\r\n")).closed;
-    assert.match(answer.toString(), /^HTTP\/1\.1 400 /);
+    // Newer versions of Node say themselves that these are too many.
+    assert.match(answer.toString(), /^HTTP\/1\.1 (400|431) /);
   });
 
   test("and one whose client has gone already harms nobody", async (context) => {
