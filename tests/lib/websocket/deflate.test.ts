@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { describe, type TestContext, test } from "node:test";
-import { constants, deflateRawSync } from "node:zlib";
+import { constants, deflateRawSync, inflateRawSync } from "node:zlib";
 
 import {
   type WebSocketConnection,
@@ -154,6 +154,14 @@ describe("permessage-deflate", () => {
     const kinds = frames.map(({ first }) => first.toString(16));
     assert.deepEqual(kinds, ["81", "c1", "81", "c1", "88"]);
     assert.equal(frames[2]?.payload.toString(), "behind");
+    // RFC 7692 §7.2.1: the four octets that end a sync flush are left out.
+    const payload = frames[1]?.payload ?? Buffer.alloc(0);
+    const tail = Buffer.from([0, 0, 0xff, 0xff]);
+    assert.ok(!payload.subarray(-4).equals(tail));
+    const whole = inflateRawSync(Buffer.concat([payload, tail]), {
+      finishFlush: constants.Z_SYNC_FLUSH,
+    });
+    assert.equal(whole.toString(), TEXT);
   });
 
   test("what waits to be compressed counts as buffered, and close() comes behind it", async (context) => {

@@ -1,0 +1,306 @@
+// RFC 6455 §4: the opening handshake, both roles.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import {
+  acceptKey,
+  decideHandshake,
+  HANDSHAKE_RULES,
+  type HandshakeOffer,
+  type HandshakeRequest,
+  type HandshakeRuleName,
+  type Headers,
+  judgeHandshake,
+  offerHandshake,
+  VERSION,
+} from "../../../protocol/websocket/handshake.ts";
+
+const KEY = "dGhlIHNhbXBsZSBub25jZQ==";
+const ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+
+const GOOD: Headers = {
+  host: "server.example.com",
+  upgrade: "websocket",
+  connection: "Upgrade",
+  "sec-websocket-key": KEY,
+  "sec-websocket-version": VERSION,
+};
+
+function request(headers: Headers = {}, more: Partial<HandshakeRequest> = {}): HandshakeRequest {
+  return { method: "GET", httpVersion: "1.1", headers: { ...GOOD, ...headers }, ...more };
+}
+
+test("§1.3 the key's answer, with the RFC's own example", () => {
+  assert.equal(acceptKey(KEY), ACCEPT);
+});
+
+describe("§4.2.1 Reading the Client's Opening Handshake", () => {
+  const ACCEPTED: readonly (readonly [string, HandshakeRequest])[] = [
+    ["the RFC's own example", request({ origin: "http://example.com" })],
+    [
+      "names of headers' values in any case",
+      request({ upgrade: "WebSocket", connection: "UPGRADE" }),
+    ],
+    ["among others", request({ upgrade: "h2c, websocket", connection: "keep-alive,  Upgrade " })],
+    ["a header in several lines", request({ connection: ["keep-alive", "upgrade"] })],
+    ["a later HTTP", request({}, { httpVersion: "2.0" })],
+    ["an empty Host", request({ host: "" })],
+    ["extensions that nobody knows", request({ "sec-websocket-extensions": "foo; bar=1" })],
+  ];
+  for (const [does, given] of ACCEPTED) {
+    test(`accepts ${does}`, () => {
+      assert.deepEqual(decideHandshake(given), {
+        accepted: true,
+        headers: [
+          ["Upgrade", "websocket"],
+          ["Connection", "Upgrade"],
+          ["Sec-WebSocket-Accept", ACCEPT],
+        ],
+        protocol: "",
+        deflate: undefined,
+      });
+    });
+  }
+
+  const REFUSED: Record<HandshakeRuleName, readonly [HandshakeRequest, ...HandshakeRequest[]]> = {
+    METHOD: [
+      request({}, { method: "POST" }),
+      request({}, { method: undefined }),
+      request({}, { method: "get" }),
+    ],
+    HTTP_VERSION: [request({}, { httpVersion: "1.0" }), request({}, { httpVersion: "" })],
+    HOST: [request({ host: undefined })],
+    UPGRADE: [
+      request({ upgrade: undefined }),
+      request({ upgrade: "web socket" }),
+      request({ upgrade: "" }),
+    ],
+    CONNECTION: [request({ connection: undefined }), request({ connection: "close" })],
+    KEY: [
+      request({ "sec-websocket-key": undefined }),
+      request({ "sec-websocket-key": "" }),
+      request({ "sec-websocket-key": `${KEY} ` }),
+      request({ "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ" }),
+      request({ "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZT==x" }),
+      request({ "sec-websocket-key": "dGhlIHNhbXBsZSBub25j-_==" }),
+      request({ "sec-websocket-key": [KEY, KEY] }),
+    ],
+    VERSION: [
+      request({ "sec-websocket-version": undefined }),
+      request({ "sec-websocket-version": "8" }),
+      request({ "sec-websocket-version": "13, 8" }),
+      request({ "sec-websocket-version": "013" }),
+    ],
+    PROTOCOL: [
+      request({ "sec-websocket-protocol": "" }),
+      request({ "sec-websocket-protocol": "a,,b" }),
+      request({ "sec-websocket-protocol": "a, b, a" }),
+      request({ "sec-websocket-protocol": "a b" }),
+    ],
+    EXTENSIONS: [
+      request({ "sec-websocket-extensions": "" }),
+      request({ "sec-websocket-extensions": "a; b=" }),
+      request({ "sec-websocket-extensions": ["a", "b;"] }),
+    ],
+  };
+  for (const [rule, requests] of Object.entries(REFUSED)) {
+    test(`refuses for ${rule}`, () => {
+      for (const given of requests) {
+        assert.deepEqual(decideHandshake(given), { accepted: false, rule });
+      }
+    });
+  }
+
+  test("each refusal has its section, its status and a sentence", () => {
+    for (const { section, status, text } of Object.values(HANDSHAKE_RULES)) {
+      assert.match(section, /^(4\.2\.1|4\.4|9\.1)$/);
+      assert.ok(status === 400 || status === 405);
+      assert.match(text, /^(Invalid|Missing)/);
+    }
+  });
+
+  test("§4.4 Supporting Multiple Versions: the version is 13, and no other", () => {
+    assert.equal(VERSION, "13");
+    assert.equal(HANDSHAKE_RULES.VERSION.section, "4.4");
+    for (let version = 0; version < 256; version++) {
+      const { accepted } = decideHandshake(request({ "sec-websocket-version": `${version}` }));
+      assert.equal(accepted, version === 13);
+    }
+  });
+});
+
+describe("§4.2.2 Sending the Server's Opening Handshake", () => {
+  test("the first subprotocol offered, unless another is chosen, or none", () => {
+    const offering = request({ "sec-websocket-protocol": "chat, superchat" });
+    const chosen = (select?: (offered: readonly string[]) => string | undefined): unknown => {
+      const decision = decideHandshake(offering, select && { selectProtocol: select });
+      assert.ok(decision.accepted);
+      const line = decision.headers.find(([name]) => name === "Sec-WebSocket-Protocol");
+      return [decision.protocol, line?.[1]];
+    };
+    assert.deepEqual(chosen(), ["chat", "chat"]);
+    assert.deepEqual(
+      chosen((offered) => offered[1]),
+      ["superchat", "superchat"],
+    );
+    assert.deepEqual(
+      chosen(() => undefined),
+      ["", undefined],
+    );
+    const none = decideHandshake(request(), { selectProtocol: () => assert.fail("none offered") });
+    assert.ok(none.accepted);
+    const lines = decideHandshake(request({ "sec-websocket-protocol": ["a", "b"] }));
+    assert.ok(lines.accepted && lines.protocol === "a");
+  });
+
+  test("permessage-deflate where it is wanted, on its terms", () => {
+    const offering = request({
+      "sec-websocket-extensions": "permessage-deflate; client_max_window_bits",
+    });
+    const off = decideHandshake(offering);
+    assert.ok(off.accepted && off.deflate === undefined);
+    const on = decideHandshake(offering, { deflate: { clientMaxWindowBits: 10 } });
+    assert.ok(on.accepted);
+    assert.deepEqual(on.headers.at(-1), [
+      "Sec-WebSocket-Extensions",
+      "permessage-deflate; client_max_window_bits=10",
+    ]);
+    assert.equal(on.deflate?.clientMaxWindowBits, 10);
+  });
+});
+
+describe("§4.1 Client Requirements", () => {
+  const OFFER: HandshakeOffer = { key: KEY, protocols: [] };
+  const ANSWER: Headers = {
+    upgrade: "websocket",
+    connection: "Upgrade",
+    "sec-websocket-accept": ACCEPT,
+  };
+
+  test("what it asks with", () => {
+    assert.deepEqual(offerHandshake(OFFER), [
+      ["Upgrade", "websocket"],
+      ["Connection", "Upgrade"],
+      ["Sec-WebSocket-Key", KEY],
+      ["Sec-WebSocket-Version", "13"],
+    ]);
+    assert.deepEqual(offerHandshake({ key: KEY, protocols: ["a", "b"], deflate: {} }).slice(4), [
+      ["Sec-WebSocket-Protocol", "a, b"],
+      ["Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits"],
+    ]);
+  });
+
+  test("a server understands it, and it understands the server", () => {
+    const offer: HandshakeOffer = {
+      key: KEY,
+      protocols: ["a", "b"],
+      deflate: { serverMaxWindowBits: 10 },
+    };
+    const headers = Object.fromEntries(
+      [["host", "x"], ...offerHandshake(offer)].map(([name, value]) => [
+        name?.toLowerCase(),
+        value,
+      ]),
+    );
+    const decision = decideHandshake(request(headers), {
+      selectProtocol: () => "b",
+      deflate: {},
+    });
+    assert.ok(decision.accepted);
+    const answer = Object.fromEntries(
+      decision.headers.map(([name, value]) => [name.toLowerCase(), value]),
+    );
+    const verdict = judgeHandshake(offer, 101, answer);
+    assert.ok(verdict.accepted);
+    assert.equal(verdict.protocol, "b");
+    assert.equal(verdict.deflate?.serverMaxWindowBits, 10);
+  });
+
+  test("what it accepts", () => {
+    const plain = { accepted: true, protocol: "", deflate: undefined };
+    for (const headers of [
+      ANSWER,
+      { ...ANSWER, upgrade: "WebSocket", connection: "keep-alive, UPGRADE" },
+      { ...ANSWER, "sec-websocket-accept": ` ${ACCEPT} ` },
+    ]) {
+      assert.deepEqual(judgeHandshake(OFFER, 101, headers), plain);
+    }
+    const chosen = judgeHandshake({ key: KEY, protocols: ["a"] }, 101, {
+      ...ANSWER,
+      "sec-websocket-protocol": "a",
+    });
+    assert.ok(chosen.accepted && chosen.protocol === "a");
+    const deflating = judgeHandshake({ ...OFFER, protocols: ["a"], deflate: {} }, 101, {
+      ...ANSWER,
+      "sec-websocket-protocol": "a",
+      "sec-websocket-extensions": "permessage-deflate",
+    });
+    assert.ok(deflating.accepted && deflating.protocol === "a");
+  });
+
+  const deflating: HandshakeOffer = { ...OFFER, deflate: {} };
+  const FAILS: readonly (readonly [string, HandshakeOffer, number, Headers, RegExp])[] = [
+    ["another status", OFFER, 200, ANSWER, /status 200/],
+    ["no Upgrade", OFFER, 101, { ...ANSWER, upgrade: undefined }, /Upgrade header/],
+    ["another Upgrade", OFFER, 101, { ...ANSWER, upgrade: "websocket, h2c" }, /Upgrade header/],
+    ["no Connection", OFFER, 101, { ...ANSWER, connection: "close" }, /Connection header/],
+    [
+      "no answer to the key",
+      OFFER,
+      101,
+      { ...ANSWER, "sec-websocket-accept": undefined },
+      /Accept/,
+    ],
+    ["a wrong one", OFFER, 101, { ...ANSWER, "sec-websocket-accept": KEY }, /Accept/],
+    [
+      "a subprotocol unasked",
+      OFFER,
+      101,
+      { ...ANSWER, "sec-websocket-protocol": "a" },
+      /subprotocol/,
+    ],
+    [
+      "several",
+      { key: KEY, protocols: ["a"] },
+      101,
+      { ...ANSWER, "sec-websocket-protocol": ["a", "a"] },
+      /subprotocol/,
+    ],
+    [
+      "an extension unasked",
+      OFFER,
+      101,
+      { ...ANSWER, "sec-websocket-extensions": "permessage-deflate" },
+      /not offered/,
+    ],
+    [
+      "another extension",
+      deflating,
+      101,
+      { ...ANSWER, "sec-websocket-extensions": "other" },
+      /not offered/,
+    ],
+    [
+      "one too many",
+      deflating,
+      101,
+      { ...ANSWER, "sec-websocket-extensions": "permessage-deflate, permessage-deflate" },
+      /not offered/,
+    ],
+    [
+      "no list of extensions",
+      deflating,
+      101,
+      { ...ANSWER, "sec-websocket-extensions": ";" },
+      /malformed/,
+    ],
+  ];
+  for (const [does, offer, status, headers, reason] of FAILS) {
+    test(`§4.1 fails for ${does}`, () => {
+      const verdict = judgeHandshake(offer, status, headers);
+      assert.ok(!verdict.accepted);
+      assert.match(verdict.reason, reason);
+    });
+  }
+});
