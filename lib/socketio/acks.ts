@@ -34,11 +34,6 @@ export class Acks {
   // Most sockets never wait for any.
   #pending: Map<number, Pending> | undefined;
 
-  /** How many are awaited. */
-  get size(): number {
-    return this.#pending?.size ?? 0;
-  }
-
   /**
    * Awaits the acknowledgement with `id`.
    *

@@ -36,7 +36,8 @@ describe("Socket", () => {
     socket.write("a").volatile.write("b");
     io.write("c").volatile.send("d");
     socket.compress(false).send("e");
-    for (const letter of "abcde") assert.equal(await client.next(), `42["message","${letter}"]`);
+    io.to(socket.id).write("f");
+    for (const letter of "abcdef") assert.equal(await client.next(), `42["message","${letter}"]`);
   });
 
   test("every way to broadcast leaves the socket itself out", async (context) => {
@@ -57,7 +58,8 @@ describe("Socket", () => {
     socket.compress(true).except("c").emit("8");
     socket.compress(false).local.emit("9");
     socket.volatile.compress(false).broadcast.emit("10");
-    for (let n = 1; n <= 10; n++) assert.equal(await other.next(), `42["${n}"]`);
+    socket.compress(true).volatile.broadcast.in("a").local.volatile.compress(false).emit("11");
+    for (let n = 1; n <= 11; n++) assert.equal(await other.next(), `42["${n}"]`);
     socket.emit("alone");
     assert.equal(await client.next(), '42["alone"]');
   });

@@ -322,6 +322,27 @@ describe("§5.5.3 when the peer does not read", () => {
   });
 });
 
+describe("What is no mistake of the peer's surfaces", () => {
+  test("a source of masking keys that fails", () => {
+    const mistake = new Error("no randomness");
+    const endpoint = new Endpoint(new MemoryWire(), {
+      ...CLIENT,
+      randomFill: () => {
+        throw mistake;
+      },
+    });
+    endpoint.receive(frame(9, "?"));
+    assert.throws(() => endpoint.next(), mistake);
+    assert.equal(endpoint.failure, undefined);
+  });
+
+  test("a wire that says it has ended while it is written to", () => {
+    const wire = { congested: false, write: () => endpoint.receiveEnd(), end: () => {} };
+    const endpoint = new Endpoint(wire, SERVER);
+    assert.throws(() => endpoint.close(), /"sendClose" cannot happen in "closed"/);
+  });
+});
+
 describe("a client and a server, and a network that cuts as it likes", () => {
   for (let round = 0; round < 50; round++) {
     test(`every message arrives once, in order, and both close clean (SEED=${seed + round})`, () => {

@@ -237,6 +237,11 @@ describe("§4.1 Client Requirements", () => {
       "sec-websocket-extensions": "permessage-deflate",
     });
     assert.ok(deflating.accepted && deflating.protocol === "a");
+    const alone = judgeHandshake({ ...OFFER, deflate: {} }, 101, {
+      ...ANSWER,
+      "sec-websocket-extensions": "permessage-deflate",
+    });
+    assert.ok(alone.accepted && alone.protocol === "" && alone.deflate !== undefined);
   });
 
   const deflating: HandshakeOffer = { ...OFFER, deflate: {} };
