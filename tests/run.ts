@@ -20,7 +20,7 @@ function testFiles(path: string): string[] {
 const asked = process.argv.slice(2);
 const files = (asked.length > 0 ? asked : [import.meta.dirname]).flatMap(testFiles);
 
-run({ files, concurrency: 2, timeout: 300_000 })
+run({ files, concurrency: 2, timeout: 180_000 })
   .on("test:fail", () => {
     process.exitCode = 1;
   })

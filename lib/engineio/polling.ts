@@ -113,11 +113,14 @@ export class PollingTransport implements Transport {
       return;
     }
     this.#poll = response;
+    const { socket } = response.req;
     response.once("close", () => {
       // An answer that did not reach the client is lost with all its packets. A client that has
       // changed to another transport has had its last.
       if (this.#poll === response) this.#poll = undefined;
-      if (!response.writableFinished && !this.#released) {
+      // Up to Node 20 a response counts as finished when its connection broke under it, too.
+      const arrived = response.writableFinished && !socket.errored;
+      if (!arrived && !this.#released) {
         this.#lose("transport error", new Error("poll connection closed prematurely"));
       }
     });

@@ -35,6 +35,21 @@ describe("Deadlines", () => {
     assert.deepEqual(expired, ["a"]);
   });
 
+  test("and does not hold up who came meanwhile", (context) => {
+    const clock = new Clock(context);
+    const expired: string[] = [];
+    const deadlines = new Deadlines<string>(100, (item) => expired.push(item));
+    deadlines.add("a");
+    clock.tick(10);
+    deadlines.add("b");
+    clock.tick(50);
+    deadlines.add("a");
+    clock.tick(50);
+    assert.deepEqual(expired, ["b"]);
+    clock.tick(50);
+    assert.deepEqual(expired, ["b", "a"]);
+  });
+
   test("who has left is not called for", (context) => {
     const clock = new Clock(context);
     const expired: string[] = [];

@@ -329,6 +329,24 @@ describe("A request that names a session", () => {
     assert.equal(detail.message, "poll connection closed prematurely");
   });
 
+  test("a GET whose answer does not arrive ends the session", async (context) => {
+    const { port, io } = await serve(context);
+    const client = await PollingClient.open(port);
+    await client.join();
+    const ended = new Promise<unknown>((resolve) =>
+      io.sockets.sockets.forEach((socket) => void socket.on("disconnect", resolve)),
+    );
+    // More than the network holds, to a client that does not read.
+    io.emit("large", "x".repeat(20_000_000));
+    const tcp = new TcpClient(port);
+    tcp.socket.pause();
+    tcp.write(`GET ${client.path} HTTP/1.1\r\nHost: a\r\n\r\n`);
+    // A POST behind it: when it is answered, the GET has arrived.
+    await client.post("3");
+    tcp.socket.destroy();
+    assert.equal(await ended, "transport error");
+  });
+
   test("a POST that is aborted ends the session", async (context) => {
     const { port, io } = await serve(context);
     const client = await PollingClient.open(port);
