@@ -62,7 +62,8 @@ export class Server<
   SocketData = Untyped,
 > extends GroupBroadcaster<
   NamespaceReservedEvents<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>,
-  EmitEvents
+  EmitEvents,
+  SocketData
 > {
   /** The main namespace, "/". */
   readonly sockets: Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>;
@@ -203,7 +204,7 @@ export class Server<
     callback?.(error);
   }
 
-  protected override start(): BroadcastOperator<EmitEvents> {
+  protected override start(): BroadcastOperator<EmitEvents, SocketData> {
     return this.sockets.except([]);
   }
 }

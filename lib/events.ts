@@ -60,6 +60,20 @@ export type WithTimeout<Events> = {
     : never;
 };
 
+/** The same events, with the acknowledgements of many: what a broadcast makes of them. */
+export type WithResponses<Events> = {
+  [Event in keyof Events]: Events[Event] extends (...args: infer Arguments) => infer Result
+    ? (...args: Responses<Arguments>) => Result
+    : never;
+};
+
+type Responses<Arguments extends readonly unknown[]> = Arguments extends [
+  ...infer Others,
+  (...args: infer Values) => infer Result,
+]
+  ? [...Others, (error: Error | null, responses: AckValue<(...args: Values) => Result>[]) => Result]
+  : Arguments;
+
 type ErrorFirst<Arguments extends readonly unknown[]> = Arguments extends [
   ...infer Others,
   (...args: infer Values) => infer Result,
@@ -69,6 +83,10 @@ type ErrorFirst<Arguments extends readonly unknown[]> = Arguments extends [
 
 /** Any listener. */
 export type Listener = (...args: Untyped[]) => unknown;
+
+export function isListener(value: unknown): value is Listener {
+  return typeof value === "function";
+}
 
 /** A listener of `Event`. */
 export type ListenerOf<Events, Event extends keyof Events> = Events[Event] extends Listener

@@ -53,6 +53,12 @@ export class Acks {
     this.#settle(id, null, args);
   }
 
+  /** It is not awaited any more; nobody is told. */
+  forget(id: number): void {
+    clearTimeout(this.#pending?.get(id)?.timer);
+    this.#pending?.delete(id);
+  }
+
   /** None will come any more. */
   disconnect(): void {
     for (const id of [...(this.#pending?.keys() ?? [])]) {

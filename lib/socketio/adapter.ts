@@ -3,6 +3,9 @@
 
 import type { Packet } from "../../protocol/socketio/packet.ts";
 import type { Outgoing } from "../engineio/outgoing.ts";
+import type { Untyped } from "../events.ts";
+import type { AckCallback } from "./acks.ts";
+import type { Handshake } from "./handshake.ts";
 
 export type Room = string;
 export type SocketId = string;
@@ -26,10 +29,35 @@ export interface BroadcastFlags {
   readonly timeout?: number;
 }
 
-/** One client as an adapter sees it. */
-export interface Member {
+/** What is known of a socket, of this process or another. */
+export interface SocketDetails {
+  readonly id: SocketId;
+  readonly handshake: Handshake;
+  readonly rooms: ReadonlySet<Room>;
+  readonly data: Untyped;
+}
+
+/** One client of this process as an adapter sees it. */
+export interface Member extends SocketDetails {
   /** Sends what was encoded for many. */
   deliver(message: Outgoing, volatile: boolean): void;
+  /** Tells its catch-all listeners what is sent. */
+  notifyOutgoingListeners(packet: Packet): void;
+  /** Awaits an acknowledgement, or the socket's end. */
+  awaitAck(id: number, callback: AckCallback): void;
+  /** Nothing is awaited any more. */
+  forgetAck(id: number): void;
+  join(rooms: Room | readonly Room[]): void | Promise<void>;
+  leave(room: Room): void | Promise<void>;
+  disconnect(close?: boolean): unknown;
+}
+
+/** The answers to a broadcast as they come. */
+export interface BroadcastAnswers {
+  /** So many clients of one process were asked. */
+  onAsked(count: number): void;
+  /** One has answered, or, with an error, never will. */
+  onAnswer(error: Error | null, args: readonly unknown[]): void;
 }
 
 /** The namespace as an adapter sees it. */
@@ -37,6 +65,8 @@ export interface AdapterHost {
   readonly name: string;
   readonly sockets: ReadonlyMap<SocketId, Member>;
   encode(packet: Packet, compress: boolean): Outgoing;
+  /** A number for an acknowledgement that no other of the namespace has. */
+  nextAckId(): number;
 }
 
 export class Adapter {
@@ -86,8 +116,63 @@ export class Adapter {
     let message: Outgoing | undefined;
     for (const member of this.members(options)) {
       message ??= this.nsp.encode(packet, compress);
+      member.notifyOutgoingListeners(packet);
       member.deliver(message, volatile);
     }
+  }
+
+  /**
+   * Sends a packet that asks for acknowledgements to all whom `options` means.
+   *
+   * @returns what ends the wait for those that are still to come
+   */
+  broadcastWithAck(
+    packet: Packet & { readonly id: number },
+    options: BroadcastOptions,
+    answers: BroadcastAnswers,
+  ): () => void {
+    const members = [...this.members(options)];
+    this.broadcast(packet, options);
+    for (const member of members) {
+      member.awaitAck(packet.id, (error, args) => answers.onAnswer(error, args));
+    }
+    answers.onAsked(members.length);
+    return () => {
+      for (const member of members) member.forgetAck(packet.id);
+    };
+  }
+
+  /** How many processes share the namespace. */
+  async serverCount(): Promise<number> {
+    return 1;
+  }
+
+  /** The ids of those who are in any of the rooms; everybody's for no rooms. */
+  async sockets(rooms: ReadonlySet<Room>): Promise<Set<SocketId>> {
+    const ids = rooms.size === 0 ? this.nsp.sockets.keys() : this.#idsIn(rooms);
+    return new Set([...ids].filter((id) => this.nsp.sockets.has(id)));
+  }
+
+  /** The sockets that `options` means, of all processes. */
+  async fetchSockets(options: BroadcastOptions): Promise<SocketDetails[]> {
+    return [...this.members(options)];
+  }
+
+  /** Puts all whom `options` means into rooms. */
+  addSockets(options: BroadcastOptions, rooms: readonly Room[]): void {
+    for (const member of [...this.members(options)]) void member.join(rooms);
+  }
+
+  /** Takes all whom `options` means out of rooms. */
+  delSockets(options: BroadcastOptions, rooms: readonly Room[]): void {
+    for (const member of [...this.members(options)]) {
+      for (const room of rooms) void member.leave(room);
+    }
+  }
+
+  /** Disconnects all whom `options` means; with `close` their connections too. */
+  disconnectSockets(options: BroadcastOptions, close: boolean): void {
+    for (const member of [...this.members(options)]) member.disconnect(close);
   }
 
   /** The sockets of this process whom `options` means, each once. */

@@ -5,8 +5,29 @@
 // Rule: every step gives a new operator and changes none, so that one can be kept and used again.
 
 import { EVENT, type EventData, RESERVED_EVENTS } from "../../protocol/socketio/packet.ts";
-import { Emitter, type EventArguments, type EventNames, type MessageArguments } from "../events.ts";
-import type { Adapter, BroadcastFlags, BroadcastOptions, Room } from "./adapter.ts";
+import {
+  type AckValue,
+  type AllButLast,
+  callListener,
+  Emitter,
+  type EventArguments,
+  type EventNames,
+  isListener,
+  type LastArgument,
+  type MessageArguments,
+  type Untyped,
+  type WithResponses,
+} from "../events.ts";
+import type {
+  Adapter,
+  BroadcastFlags,
+  BroadcastOptions,
+  Room,
+  SocketDetails,
+  SocketId,
+} from "./adapter.ts";
+import { broadcastWithAck } from "./broadcast-acks.ts";
+import type { Handshake } from "./handshake.ts";
 
 const NO_ROOMS: ReadonlySet<Room> = new Set();
 
@@ -14,7 +35,7 @@ const NO_ROOMS: ReadonlySet<Room> = new Set();
 export const EVERYBODY: BroadcastOptions = { rooms: NO_ROOMS, except: NO_ROOMS, flags: {} };
 
 /** Whom a chain of to(), in() and except() means so far, and how what is emitted is sent. */
-export class BroadcastOperator<EmitEvents> {
+export class BroadcastOperator<EmitEvents, SocketData = Untyped> {
   readonly #adapter: Adapter;
   readonly #options: BroadcastOptions;
 
@@ -24,59 +45,85 @@ export class BroadcastOperator<EmitEvents> {
   }
 
   /** Adds rooms: who is in any of them receives, once. */
-  to(rooms: Room | readonly Room[]): BroadcastOperator<EmitEvents> {
+  to(rooms: Room | readonly Room[]): BroadcastOperator<EmitEvents, SocketData> {
     const { rooms: before } = this.#options;
     return this.#with({ ...this.#options, rooms: union(before, rooms) });
   }
 
   /** The same as to(). */
-  in(rooms: Room | readonly Room[]): BroadcastOperator<EmitEvents> {
+  in(rooms: Room | readonly Room[]): BroadcastOperator<EmitEvents, SocketData> {
     return this.to(rooms);
   }
 
   /** Takes out who is in any of these rooms. */
-  except(rooms: Room | readonly Room[]): BroadcastOperator<EmitEvents> {
+  except(rooms: Room | readonly Room[]): BroadcastOperator<EmitEvents, SocketData> {
     const { except: before } = this.#options;
     return this.#with({ ...this.#options, except: union(before, rooms) });
   }
 
   /** Drops the event for clients that cannot take it now. */
-  get volatile(): BroadcastOperator<EmitEvents> {
+  get volatile(): BroadcastOperator<EmitEvents, SocketData> {
     return this.#flag({ volatile: true });
   }
 
   /** Clients of this process only. */
-  get local(): BroadcastOperator<EmitEvents> {
+  get local(): BroadcastOperator<EmitEvents, SocketData> {
     return this.#flag({ local: true });
   }
 
   /** Whether the event is worth compressing, where the transport can. Default `true`. */
-  compress(compress: boolean): BroadcastOperator<EmitEvents> {
+  compress(compress: boolean): BroadcastOperator<EmitEvents, SocketData> {
     return this.#flag({ compress });
   }
 
+  /** Acknowledgements are awaited for so many milliseconds. */
+  timeout(milliseconds: number): BroadcastOperator<EmitEvents, SocketData> {
+    return this.#flag({ timeout: milliseconds });
+  }
+
   /**
-   * Sends an event. Always `true`.
+   * Sends an event. Always `true`. A function as the last argument is called when every client has
+   * acknowledged it, with `null` and what each said; or with an error (AckTimeoutError after
+   * timeout(), DisconnectedError when clients have gone) and what the others said, which is the
+   * error's `responses` too.
    *
    * @throws TypeError (`code` "ERR_RESERVED_EVENT") for an event that only the protocol may send
    */
   emit<Event extends EventNames<EmitEvents>>(
     event: Event,
-    ...args: EventArguments<EmitEvents, Event>
+    ...args: EventArguments<WithResponses<EmitEvents>, Event>
   ): true {
-    this.#adapter.broadcast(
-      { type: EVENT, namespace: this.#adapter.nsp.name, data: eventData(event, args) },
-      this.#options,
-    );
+    const given: readonly unknown[] = args;
+    const last = given.at(-1);
+    if (isListener(last)) {
+      const data = eventData(event, given.slice(0, -1));
+      broadcastWithAck(this.#adapter, data, this.#options, (error, responses) =>
+        callListener(this, last, [error, responses]),
+      );
+    } else {
+      this.#broadcast(eventData(event, given));
+    }
     return true;
+  }
+
+  /** Sends an event and resolves to what each client acknowledges it with; rejects as emit() tells its callback. */
+  emitWithAck<Event extends EventNames<EmitEvents>>(
+    event: Event,
+    ...args: AllButLast<EventArguments<EmitEvents, Event>>
+  ): Promise<AckValue<LastArgument<EventArguments<EmitEvents, Event>>>[]> {
+    return new Promise((resolve, reject) => {
+      broadcastWithAck(
+        this.#adapter,
+        eventData(event, args),
+        this.#options,
+        (error, responses: Untyped[]) => (error === null ? resolve(responses) : reject(error)),
+      );
+    });
   }
 
   /** Sends a "message" event. */
   send(...args: MessageArguments<EmitEvents>): this {
-    this.#adapter.broadcast(
-      { type: EVENT, namespace: this.#adapter.nsp.name, data: ["message", ...args] },
-      this.#options,
-    );
+    this.#broadcast(["message", ...args]);
     return this;
   }
 
@@ -85,49 +132,174 @@ export class BroadcastOperator<EmitEvents> {
     return this.send(...args);
   }
 
-  #flag(flags: BroadcastFlags): BroadcastOperator<EmitEvents> {
+  /** The sockets that the chain means, of all servers; to look at, and to act on one by one. */
+  async fetchSockets(): Promise<RemoteSocket<EmitEvents, SocketData>[]> {
+    const sockets = await this.#adapter.fetchSockets(this.#options);
+    return sockets.map((details) => new RemoteSocket(this.#adapter, details));
+  }
+
+  /** Puts them all into a room, or several. */
+  socketsJoin(rooms: Room | readonly Room[]): void {
+    this.#adapter.addSockets(this.#options, listOf(rooms));
+  }
+
+  /** Takes them all out of a room, or several. */
+  socketsLeave(rooms: Room | readonly Room[]): void {
+    this.#adapter.delSockets(this.#options, listOf(rooms));
+  }
+
+  /** Disconnects them all; with `close` their connections too. Default `false`. */
+  disconnectSockets(close = false): void {
+    this.#adapter.disconnectSockets(this.#options, close);
+  }
+
+  /** The ids of the sockets in the chain's rooms. @deprecated for fetchSockets() */
+  allSockets(): Promise<Set<string>> {
+    return this.#adapter.sockets(this.#options.rooms);
+  }
+
+  #broadcast(data: EventData): void {
+    const { name } = this.#adapter.nsp;
+    this.#adapter.broadcast({ type: EVENT, namespace: name, data }, this.#options);
+  }
+
+  #flag(flags: BroadcastFlags): BroadcastOperator<EmitEvents, SocketData> {
     return this.#with({ ...this.#options, flags: { ...this.#options.flags, ...flags } });
   }
 
-  #with(options: BroadcastOptions): BroadcastOperator<EmitEvents> {
+  #with(options: BroadcastOptions): BroadcastOperator<EmitEvents, SocketData> {
     return new BroadcastOperator(this.#adapter, options);
   }
 }
 
+/** A socket as fetchSockets() gives it: of this server or another, it is acted on in the same way. */
+export class RemoteSocket<EmitEvents, SocketData = Untyped> {
+  readonly id: SocketId;
+  readonly handshake: Handshake;
+  /** The rooms that it was in when it was fetched. */
+  readonly rooms: Set<Room>;
+  /** Its data when it was fetched; a copy where the socket is another server's. */
+  readonly data: SocketData;
+  readonly #operator: BroadcastOperator<EmitEvents, SocketData>;
+
+  constructor(adapter: Adapter, { id, handshake, rooms, data }: SocketDetails) {
+    this.id = id;
+    this.handshake = handshake;
+    this.rooms = new Set(rooms);
+    this.data = data;
+    this.#operator = new BroadcastOperator(adapter, { ...EVERYBODY, rooms: new Set([id]) });
+  }
+
+  /** Sends it an event, as BroadcastOperator.emit() does. */
+  emit<Event extends EventNames<EmitEvents>>(
+    event: Event,
+    ...args: EventArguments<WithResponses<EmitEvents>, Event>
+  ): true {
+    return this.#operator.emit(event, ...args);
+  }
+
+  /** Acknowledgements of the next event are awaited for so many milliseconds. */
+  timeout(milliseconds: number): BroadcastOperator<EmitEvents, SocketData> {
+    return this.#operator.timeout(milliseconds);
+  }
+
+  /** Puts it into a room, or several. */
+  join(rooms: Room | readonly Room[]): void {
+    this.#operator.socketsJoin(rooms);
+  }
+
+  /** Takes it out of a room. */
+  leave(room: Room): void {
+    this.#operator.socketsLeave(room);
+  }
+
+  /** Disconnects it; with `close` its connection too. */
+  disconnect(close = false): this {
+    this.#operator.disconnectSockets(close);
+    return this;
+  }
+}
+
 /** What Server, Namespace and Socket have in common: listeners, and the beginnings of a broadcast. */
-export abstract class Broadcaster<Events, EmitEvents> extends Emitter<Events> {
+export abstract class Broadcaster<
+  Events,
+  EmitEvents,
+  SocketData = Untyped,
+> extends Emitter<Events> {
   /** Where a chain starts: everybody for a namespace, everybody else for a socket. */
-  protected abstract start(): BroadcastOperator<EmitEvents>;
+  protected abstract start(): BroadcastOperator<EmitEvents, SocketData>;
 
   /** Who is in any of these rooms. */
-  to(rooms: Room | readonly Room[]): BroadcastOperator<EmitEvents> {
+  to(rooms: Room | readonly Room[]): BroadcastOperator<EmitEvents, SocketData> {
     return this.start().to(rooms);
   }
 
   /** The same as to(). */
-  in(rooms: Room | readonly Room[]): BroadcastOperator<EmitEvents> {
+  in(rooms: Room | readonly Room[]): BroadcastOperator<EmitEvents, SocketData> {
     return this.start().to(rooms);
   }
 
   /** Everybody but who is in any of these rooms. */
-  except(rooms: Room | readonly Room[]): BroadcastOperator<EmitEvents> {
+  except(rooms: Room | readonly Room[]): BroadcastOperator<EmitEvents, SocketData> {
     return this.start().except(rooms);
   }
 
   /** Clients of this process only. */
-  get local(): BroadcastOperator<EmitEvents> {
+  get local(): BroadcastOperator<EmitEvents, SocketData> {
     return this.start().local;
   }
 }
 
 /** What Server and Namespace have in common: they emit to everybody. */
-export abstract class GroupBroadcaster<Events, EmitEvents> extends Broadcaster<Events, EmitEvents> {
-  /** Sends an event to everybody in the namespace. Always `true`. @throws TypeError as BroadcastOperator.emit() does */
+export abstract class GroupBroadcaster<
+  Events,
+  EmitEvents,
+  SocketData = Untyped,
+> extends Broadcaster<Events, EmitEvents, SocketData> {
+  /** Sends an event to everybody in the namespace, as BroadcastOperator.emit() does. */
   emit<Event extends EventNames<EmitEvents>>(
     event: Event,
-    ...args: EventArguments<EmitEvents, Event>
+    ...args: EventArguments<WithResponses<EmitEvents>, Event>
   ): true {
     return this.start().emit(event, ...args);
+  }
+
+  /** Sends an event to everybody in the namespace, as BroadcastOperator.emitWithAck() does. */
+  emitWithAck<Event extends EventNames<EmitEvents>>(
+    event: Event,
+    ...args: AllButLast<EventArguments<EmitEvents, Event>>
+  ): Promise<AckValue<LastArgument<EventArguments<EmitEvents, Event>>>[]> {
+    return this.start().emitWithAck(event, ...args);
+  }
+
+  /** Acknowledgements of the next event are awaited for so many milliseconds. */
+  timeout(milliseconds: number): BroadcastOperator<EmitEvents, SocketData> {
+    return this.start().timeout(milliseconds);
+  }
+
+  /** The sockets of the namespace, of all servers. */
+  fetchSockets(): Promise<RemoteSocket<EmitEvents, SocketData>[]> {
+    return this.start().fetchSockets();
+  }
+
+  /** Puts every socket of the namespace into a room, or several. */
+  socketsJoin(rooms: Room | readonly Room[]): void {
+    this.start().socketsJoin(rooms);
+  }
+
+  /** Takes every socket of the namespace out of a room, or several. */
+  socketsLeave(rooms: Room | readonly Room[]): void {
+    this.start().socketsLeave(rooms);
+  }
+
+  /** Disconnects every socket of the namespace; with `close` their connections too. */
+  disconnectSockets(close = false): void {
+    this.start().disconnectSockets(close);
+  }
+
+  /** The ids of the sockets of the namespace. @deprecated for fetchSockets() */
+  allSockets(): Promise<Set<string>> {
+    return this.start().allSockets();
   }
 
   /** Sends a "message" event to everybody in the namespace. */
@@ -142,12 +314,12 @@ export abstract class GroupBroadcaster<Events, EmitEvents> extends Broadcaster<E
   }
 
   /** Drops the next event for clients that cannot take it now. */
-  get volatile(): BroadcastOperator<EmitEvents> {
+  get volatile(): BroadcastOperator<EmitEvents, SocketData> {
     return this.start().volatile;
   }
 
   /** Whether the next event is worth compressing, where the transport can. Default `true`. */
-  compress(compress: boolean): BroadcastOperator<EmitEvents> {
+  compress(compress: boolean): BroadcastOperator<EmitEvents, SocketData> {
     return this.start().compress(compress);
   }
 }
@@ -169,5 +341,9 @@ export class ReservedEventError extends TypeError {
 }
 
 function union(before: ReadonlySet<Room>, rooms: Room | readonly Room[]): ReadonlySet<Room> {
-  return new Set([...before, ...(typeof rooms === "string" ? [rooms] : rooms)]);
+  return new Set([...before, ...listOf(rooms)]);
+}
+
+function listOf(rooms: Room | readonly Room[]): readonly Room[] {
+  return typeof rooms === "string" ? [rooms] : rooms;
 }

@@ -32,7 +32,8 @@ export class Namespace<
   >
   extends GroupBroadcaster<
     NamespaceReservedEvents<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>,
-    EmitEvents
+    EmitEvents,
+    SocketData
   >
   implements AdapterHost, SocketHost
 {
@@ -70,7 +71,7 @@ export class Namespace<
     return this;
   }
 
-  protected override start(): BroadcastOperator<EmitEvents> {
+  protected override start(): BroadcastOperator<EmitEvents, SocketData> {
     return new BroadcastOperator(this.adapter, EVERYBODY);
   }
 

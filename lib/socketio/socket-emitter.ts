@@ -4,15 +4,16 @@
 //
 // Rule: as in broadcast.ts, every step gives a new emitter and changes none.
 
-import type {
-  AckValue,
-  AllButLast,
-  EventArguments,
-  EventNames,
-  LastArgument,
-  Listener,
-  MessageArguments,
-  WithTimeout,
+import {
+  type AckValue,
+  type AllButLast,
+  type EventArguments,
+  type EventNames,
+  isListener,
+  type LastArgument,
+  type MessageArguments,
+  type Untyped,
+  type WithTimeout,
 } from "../events.ts";
 import { type AckCallback, ackCallback } from "./acks.ts";
 import type { Adapter, BroadcastFlags, BroadcastOptions, Room } from "./adapter.ts";
@@ -64,11 +65,7 @@ export function request<Value>(
   });
 }
 
-function isListener(value: unknown): value is Listener {
-  return typeof value === "function";
-}
-
-export class SocketEmitter<EmitEvents> {
+export class SocketEmitter<EmitEvents, SocketData = Untyped> {
   readonly #target: EmitTarget;
   readonly #flags: BroadcastFlags;
 
@@ -105,42 +102,42 @@ export class SocketEmitter<EmitEvents> {
   }
 
   /** Drops the event if the client cannot take it now. */
-  get volatile(): SocketEmitter<EmitEvents> {
+  get volatile(): SocketEmitter<EmitEvents, SocketData> {
     return new SocketEmitter(this.#target, { ...this.#flags, volatile: true });
   }
 
   /** Whether the event is worth compressing, where the transport can. Default `true`. */
-  compress(compress: boolean): SocketEmitter<EmitEvents> {
+  compress(compress: boolean): SocketEmitter<EmitEvents, SocketData> {
     return new SocketEmitter(this.#target, { ...this.#flags, compress });
   }
 
   /** Acknowledgements are awaited for so many milliseconds, and callbacks told of an error first. */
-  timeout(milliseconds: number): SocketEmitter<WithTimeout<EmitEvents>> {
+  timeout(milliseconds: number): SocketEmitter<WithTimeout<EmitEvents>, SocketData> {
     return new SocketEmitter(this.#target, { ...this.#flags, timeout: milliseconds });
   }
 
   /** Everybody else in the namespace. */
-  get broadcast(): BroadcastOperator<EmitEvents> {
+  get broadcast(): BroadcastOperator<EmitEvents, SocketData> {
     return new BroadcastOperator(this.#target.adapter, this.#target.others(this.#flags));
   }
 
   /** Clients of this process only. */
-  get local(): BroadcastOperator<EmitEvents> {
+  get local(): BroadcastOperator<EmitEvents, SocketData> {
     return this.broadcast.local;
   }
 
   /** Who else is in any of these rooms. */
-  to(rooms: Room | readonly Room[]): BroadcastOperator<EmitEvents> {
+  to(rooms: Room | readonly Room[]): BroadcastOperator<EmitEvents, SocketData> {
     return this.broadcast.to(rooms);
   }
 
   /** The same as to(). */
-  in(rooms: Room | readonly Room[]): BroadcastOperator<EmitEvents> {
+  in(rooms: Room | readonly Room[]): BroadcastOperator<EmitEvents, SocketData> {
     return this.broadcast.to(rooms);
   }
 
   /** Everybody else but who is in any of these rooms. */
-  except(rooms: Room | readonly Room[]): BroadcastOperator<EmitEvents> {
+  except(rooms: Room | readonly Room[]): BroadcastOperator<EmitEvents, SocketData> {
     return this.broadcast.except(rooms);
   }
 }

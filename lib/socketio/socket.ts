@@ -17,17 +17,18 @@ import {
 import { generateId } from "../engineio/engine.ts";
 import type { Outgoing } from "../engineio/outgoing.ts";
 import type { CloseReason, Session } from "../engineio/session.ts";
-import type {
-  AckValue,
-  AllButLast,
-  DefaultEventsMap,
-  EventArguments,
-  EventNames,
-  LastArgument,
-  Listener,
-  MessageArguments,
-  Untyped,
-  WithTimeout,
+import {
+  type AckValue,
+  type AllButLast,
+  callListener,
+  type DefaultEventsMap,
+  type EventArguments,
+  type EventNames,
+  type LastArgument,
+  type Listener,
+  type MessageArguments,
+  type Untyped,
+  type WithTimeout,
 } from "../events.ts";
 import { type AckCallback, Acks, DisconnectedError } from "./acks.ts";
 import type {
@@ -39,6 +40,7 @@ import type {
   SocketId,
 } from "./adapter.ts";
 import { Broadcaster, BroadcastOperator, EVERYBODY, eventData } from "./broadcast.ts";
+import { CatchAll } from "./catch-all.ts";
 import { type Client, encodePacket } from "./client.ts";
 import { createHandshake, type Handshake } from "./handshake.ts";
 import { type EmitTarget, emitTo, request, SocketEmitter } from "./socket-emitter.ts";
@@ -73,7 +75,17 @@ export interface SocketHost {
 
 type SocketState = "connecting" | "connected" | "disconnected";
 
+/** Stands between an event and its listeners: lets it through with `next()`, or stops it with `next(error)`. */
+export type PacketMiddleware = (
+  event: [name: string, ...args: Untyped[]],
+  next: (error?: Error) => void,
+) => void;
+
+/** Called for every event, with its name in front of its arguments. */
+export type AnyListener = (event: string, ...args: Untyped[]) => void;
+
 const NO_FLAGS: BroadcastFlags = {};
+const NO_MIDDLEWARE: readonly PacketMiddleware[] = [];
 
 export class Socket<
     ListenEvents = DefaultEventsMap,
@@ -81,7 +93,7 @@ export class Socket<
     _ServerSideEvents = DefaultEventsMap,
     SocketData = Untyped,
   >
-  extends Broadcaster<ListenEvents & SocketReservedEvents, EmitEvents>
+  extends Broadcaster<ListenEvents & SocketReservedEvents, EmitEvents, SocketData>
   implements Member, EmitTarget
 {
   /** 20 characters of `[A-Za-z0-9_-]`; another one in each namespace, and after each reconnection. */
@@ -96,6 +108,10 @@ export class Socket<
   data: SocketData;
 
   readonly #acks = new Acks();
+  // Most sockets have none of these.
+  #middleware: readonly PacketMiddleware[] = NO_MIDDLEWARE;
+  #any: CatchAll | undefined;
+  #anyOutgoing: CatchAll | undefined;
   #state: SocketState = "connecting";
 
   /** @param data what `data` is at the beginning */
@@ -174,22 +190,22 @@ export class Socket<
   }
 
   /** Drops the next event if the client cannot take it now. */
-  get volatile(): SocketEmitter<EmitEvents> {
+  get volatile(): SocketEmitter<EmitEvents, SocketData> {
     return new SocketEmitter(this, { volatile: true });
   }
 
   /** Whether the next event is worth compressing, where the transport can. Default `true`. */
-  compress(compress: boolean): SocketEmitter<EmitEvents> {
+  compress(compress: boolean): SocketEmitter<EmitEvents, SocketData> {
     return new SocketEmitter(this, { compress });
   }
 
   /** Acknowledgements of the next event are awaited for so many milliseconds, and callbacks told of an error first. */
-  timeout(milliseconds: number): SocketEmitter<WithTimeout<EmitEvents>> {
+  timeout(milliseconds: number): SocketEmitter<WithTimeout<EmitEvents>, SocketData> {
     return new SocketEmitter(this, NO_FLAGS).timeout(milliseconds);
   }
 
   /** Everybody else in the namespace. */
-  get broadcast(): BroadcastOperator<EmitEvents> {
+  get broadcast(): BroadcastOperator<EmitEvents, SocketData> {
     return new BroadcastOperator(this.adapter, this.others(NO_FLAGS));
   }
 
@@ -221,6 +237,65 @@ export class Socket<
     return this;
   }
 
+  /**
+   * Has every event pass `middleware` before its listeners are called; in the order of the calls.
+   * One that is stopped with an error is an "error" event here, and nothing to the client.
+   */
+  use(middleware: PacketMiddleware): this {
+    this.#middleware = [...this.#middleware, middleware];
+    return this;
+  }
+
+  /** Adds a listener for every event that comes, called before the middleware and all others. */
+  onAny(listener: AnyListener): this {
+    this.#any ??= new CatchAll();
+    this.#any.append(listener);
+    return this;
+  }
+
+  /** onAny(), in front of those that are there. */
+  prependAny(listener: AnyListener): this {
+    this.#any ??= new CatchAll();
+    this.#any.prepend(listener);
+    return this;
+  }
+
+  /** Removes a listener of onAny(); without one, all. */
+  offAny(listener?: AnyListener): this {
+    this.#any?.remove(listener);
+    return this;
+  }
+
+  /** The listeners of onAny(). */
+  listenersAny(): Listener[] {
+    return this.#any?.list() ?? [];
+  }
+
+  /** Adds a listener for every event that is sent, by broadcasts too; acknowledgements are none. */
+  onAnyOutgoing(listener: AnyListener): this {
+    this.#anyOutgoing ??= new CatchAll();
+    this.#anyOutgoing.append(listener);
+    return this;
+  }
+
+  /** onAnyOutgoing(), in front of those that are there. */
+  prependAnyOutgoing(listener: AnyListener): this {
+    this.#anyOutgoing ??= new CatchAll();
+    this.#anyOutgoing.prepend(listener);
+    return this;
+  }
+
+  /** Removes a listener of onAnyOutgoing(); without one, all. */
+  offAnyOutgoing(listener?: AnyListener): this {
+    this.#anyOutgoing?.remove(listener);
+    return this;
+  }
+
+  /** The listeners of onAnyOutgoing(). */
+  listenersAnyOutgoing(): Listener[] {
+    return this.#anyOutgoing?.list() ?? [];
+  }
+
   // What its emitters call.
 
   /** @internal */
@@ -239,6 +314,7 @@ export class Socket<
     const packet: Packet = { type: EVENT, namespace: this.nsp.name, data, id };
     const message = encodePacket(packet, flags.compress ?? true);
     if (ack !== undefined && id !== undefined) this.#acks.await(id, ack, flags.timeout);
+    this.#anyOutgoing?.call(this, data);
     this.client.send(message, flags.volatile ?? false);
   }
 
@@ -252,7 +328,7 @@ export class Socket<
     return this.nsp.adapter;
   }
 
-  protected override start(): BroadcastOperator<EmitEvents> {
+  protected override start(): BroadcastOperator<EmitEvents, SocketData> {
     return this.broadcast;
   }
 
@@ -261,6 +337,22 @@ export class Socket<
   /** @internal */
   deliver(message: Outgoing, volatile: boolean): void {
     this.client.send(message, volatile);
+  }
+
+  /** @internal */
+  notifyOutgoingListeners(packet: Packet): void {
+    if (packet.type === EVENT) this.#anyOutgoing?.call(this, packet.data);
+  }
+
+  /** @internal */
+  awaitAck(id: number, callback: AckCallback): void {
+    if (this.#state === "disconnected") callback(new DisconnectedError(), []);
+    else this.#acks.await(id, callback);
+  }
+
+  /** @internal */
+  forgetAck(id: number): void {
+    this.#acks.forget(id);
   }
 
   // What the namespace calls.
@@ -286,7 +378,9 @@ export class Socket<
   onEvent(data: readonly [name: string | number, ...args: readonly unknown[]], id?: number): void {
     const [name, ...args] = data;
     if (id !== undefined) args.push(this.#acknowledgement(id));
-    this.dispatch(`${name}`, args);
+    this.#any?.call(this, [`${name}`, ...args]);
+    if (this.#middleware.length === 0) this.dispatch(`${name}`, args);
+    else this.#pass([`${name}`, ...args], 0);
   }
 
   /** An acknowledgement came. @internal */
@@ -309,6 +403,26 @@ export class Socket<
     this.#leave();
     this.#acks.disconnect();
     if (was === "connected") this.dispatch("disconnect", details);
+  }
+
+  /** Lets an event pass the middleware from number `index` on. */
+  #pass(event: [name: string, ...args: unknown[]], index: number): void {
+    // The client may go while it waits.
+    if (!this.connected) return;
+    const middleware = this.#middleware[index];
+    if (middleware === undefined) {
+      const [name, ...args] = event;
+      this.dispatch(name, args);
+      return;
+    }
+    let called = false;
+    const next = (error?: Error): void => {
+      if (called) return;
+      called = true;
+      if (error) this.onError(error);
+      else this.#pass(event, index + 1);
+    };
+    callListener(this, middleware, [event, next]);
   }
 
   /** The function with which a listener answers: once, and only while the client is there. */

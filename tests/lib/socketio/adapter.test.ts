@@ -5,10 +5,23 @@ import { describe, test } from "node:test";
 
 import { Adapter, type BroadcastOptions, type Member } from "../../../lib/socketio/adapter.ts";
 import { encodePacket } from "../../../lib/socketio/client.ts";
+import type { Handshake } from "../../../lib/socketio/handshake.ts";
 import { EVENT, type Packet } from "../../../protocol/socketio/packet.ts";
 import { Random, seed } from "../../support/random.ts";
 
 const PACKET: Packet = { type: EVENT, namespace: "/", data: ["x"], id: undefined };
+
+const HANDSHAKE: Handshake = {
+  headers: {},
+  time: "",
+  issued: 0,
+  address: "",
+  xdomain: false,
+  secure: false,
+  url: "",
+  query: {},
+  auth: {},
+};
 
 interface Setting {
   readonly adapter: Adapter;
@@ -20,9 +33,22 @@ interface Setting {
 function start(ids: readonly string[]): Setting {
   let encodings = 0;
   let log: string[] = [];
-  const sockets = new Map<string, Member>(
-    ids.map((id) => [id, { deliver: (_message, volatile) => log.push(volatile ? `${id}?` : id) }]),
-  );
+  const sockets = new Map<string, Member>(ids.map((id) => [id, member(id)]));
+  function member(id: string): Member {
+    return {
+      id,
+      handshake: HANDSHAKE,
+      rooms: new Set(),
+      data: {},
+      deliver: (_message, volatile) => log.push(volatile ? `${id}?` : id),
+      notifyOutgoingListeners: () => {},
+      awaitAck: () => {},
+      forgetAck: () => {},
+      join: () => {},
+      leave: () => {},
+      disconnect: () => {},
+    };
+  }
   const adapter = new Adapter({
     name: "/",
     sockets,
@@ -30,6 +56,7 @@ function start(ids: readonly string[]): Setting {
       encodings++;
       return encodePacket(packet, compress);
     },
+    nextAckId: () => 0,
   });
   for (const id of ids) adapter.addAll(id, new Set([id]));
   return {

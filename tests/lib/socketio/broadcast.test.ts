@@ -1,0 +1,170 @@
+// Broadcasts that ask for acknowledgements, and what is done to many sockets at once.
+
+import assert from "node:assert/strict";
+import { describe, type TestContext, test } from "node:test";
+
+import { AckTimeoutError, DisconnectedError, type Server } from "../../../server.ts";
+import { Clock } from "../../support/clock.ts";
+import { serve, turn, until, WebSocketClient } from "../../support/net.ts";
+
+/** A server with so many clients, in the order of its sockets. */
+async function start(
+  context: TestContext,
+  count: number,
+): Promise<{ io: Server; clients: WebSocketClient[] }> {
+  const { io, port } = await serve(context);
+  const clients: WebSocketClient[] = [];
+  for (let i = 0; i < count; i++) {
+    const client = new WebSocketClient(port);
+    await client.join();
+    clients.push(client);
+  }
+  return { io, clients };
+}
+
+/** Each client reads an event that asks for an acknowledgement, and gives it. */
+async function answer(clients: readonly WebSocketClient[], id: number): Promise<void> {
+  for (const [i, client] of clients.entries()) {
+    assert.equal(await client.next(), `42${id}["ask",1]`);
+    client.send(`43${id}["answer ${i}"]`);
+  }
+}
+
+describe("A broadcast with acknowledgements", () => {
+  test("calls back with what every client said; a client that says nothing says undefined", async (context) => {
+    const { io, clients } = await start(context, 3);
+    const told = new Promise<unknown[]>((resolve) =>
+      io.timeout(10_000).emit("ask", 1, (...args: unknown[]) => resolve(args)),
+    );
+    await answer(clients.slice(0, 2), 0);
+    assert.equal(await clients[2]?.next(), '420["ask",1]');
+    clients[2]?.send("430[]");
+    const [error, responses] = await told;
+    assert.equal(error, null);
+    assert.ok(Array.isArray(responses));
+    assert.deepEqual(new Set(responses), new Set(["answer 0", "answer 1", undefined]));
+  });
+
+  test("without a timeout it waits as long as they are there", async (context) => {
+    const clock = new Clock(context);
+    const { io, clients } = await start(context, 2);
+    const told = io.emitWithAck("ask", 1);
+    clock.tick(10_000);
+    await answer(clients, 0);
+    assert.deepEqual((await told).toSorted(), ["answer 0", "answer 1"]);
+  });
+
+  test("those who do not answer in time are an error, with what the others said", async (context) => {
+    const clock = new Clock(context);
+    const { io, clients } = await start(context, 2);
+    const told = io.timeout(500).emitWithAck("ask", 1);
+    const rejected = assert.rejects(told, (error) => {
+      assert.ok(error instanceof AckTimeoutError && "responses" in error);
+      assert.equal(error.message, "operation has timed out");
+      assert.deepEqual(error.responses, ["answer 0"]);
+      return true;
+    });
+    await answer(clients.slice(0, 1), 0);
+    const [socket] = io.sockets.sockets.values();
+    clients[0]?.send('42["sync"]');
+    await new Promise((resolve) => socket?.once("sync", resolve));
+    clock.tick(500);
+    await rejected;
+    // An answer that comes now is nothing.
+    await clients[1]?.next();
+    clients[1]?.send('430["late"]');
+    await turn();
+  });
+
+  test("those who go are an error as soon as the others have answered", async (context) => {
+    const { io, clients } = await start(context, 2);
+    const told = io.emitWithAck("ask", 1);
+    const rejected = assert.rejects(told, (error) => {
+      assert.ok(error instanceof DisconnectedError && "responses" in error);
+      assert.deepEqual(error.responses, ["answer 0"]);
+      return true;
+    });
+    clients[1]?.socket.terminate();
+    await until(() => io.sockets.sockets.size === 1);
+    await answer(clients.slice(0, 1), 0);
+    await rejected;
+  });
+
+  test("to nobody: no responses, and no error", async (context) => {
+    const { io } = await start(context, 0);
+    assert.deepEqual(await io.to("nowhere").emitWithAck("ask", 1), []);
+    const told = new Promise<unknown[]>((resolve) =>
+      io.to("nowhere").emit("ask", 1, (...args: unknown[]) => resolve(args)),
+    );
+    assert.deepEqual(await told, [null, []]);
+  });
+
+  test("from a socket: to the others", async (context) => {
+    const { io, clients } = await start(context, 3);
+    const [socket] = io.sockets.sockets.values();
+    const told = socket?.broadcast.timeout(10_000).emitWithAck("ask", 1);
+    await answer(clients.slice(1), 0);
+    assert.deepEqual((await told)?.toSorted(), ["answer 0", "answer 1"]);
+  });
+
+  test("what cannot be said rejects, and nothing is awaited", async (context) => {
+    const { io } = await start(context, 1);
+    await assert.rejects(io.emitWithAck("ask", 1n), TypeError);
+    await assert.rejects(io.emitWithAck("disconnect"), { code: "ERR_RESERVED_EVENT" });
+    assert.throws(() => io.emit("connect", () => {}), { code: "ERR_RESERVED_EVENT" });
+  });
+});
+
+describe("To many sockets at once", () => {
+  test("socketsJoin(), socketsLeave() and disconnectSockets()", async (context) => {
+    const { io, clients } = await start(context, 3);
+    const [a, b, c] = io.sockets.sockets.values();
+    assert.ok(a && b && c);
+    io.socketsJoin(["x", "y"]);
+    io.in([a.id, b.id]).socketsLeave("x");
+    a.broadcast.socketsLeave(["y"]);
+    assert.deepEqual([...a.rooms], [a.id, "y"]);
+    assert.deepEqual([...b.rooms], [b.id]);
+    assert.deepEqual([...c.rooms], [c.id, "x"]);
+    io.socketsLeave("y");
+    assert.deepEqual([...a.rooms], [a.id]);
+    const reasons: string[] = [];
+    for (const socket of [a, b, c]) socket.on("disconnect", (reason) => reasons.push(reason));
+    io.in("x").disconnectSockets();
+    assert.equal(await clients[2]?.next(), "41");
+    assert.deepEqual([a.connected, b.connected, c.connected], [true, true, false]);
+    io.disconnectSockets(true);
+    await Promise.all([clients[0]?.closed, clients[1]?.closed]);
+    assert.deepEqual(reasons, Array(3).fill("server namespace disconnect"));
+    assert.equal(clients[2]?.socket.readyState, clients[2]?.socket.OPEN);
+    clients[2]?.socket.terminate();
+  });
+
+  test("fetchSockets() shows them, to look at and to act on", async (context) => {
+    const { io, clients } = await start(context, 2);
+    const [a, b] = io.sockets.sockets.values();
+    assert.ok(a && b);
+    a.data.name = "Ada";
+    a.join("x");
+    assert.equal((await io.fetchSockets()).length, 2);
+    assert.deepEqual((await io.in("nowhere").fetchSockets()).length, 0);
+    const [remote] = await io.in("x").fetchSockets();
+    assert.ok(remote);
+    assert.equal(remote.id, a.id);
+    assert.deepEqual(remote.data, { name: "Ada" });
+    assert.equal(remote.handshake, a.handshake);
+    assert.deepEqual(remote.rooms, new Set([a.id, "x"]));
+    remote.join("y");
+    remote.leave("x");
+    assert.deepEqual([...a.rooms], [a.id, "y"]);
+    remote.emit("hello", 1);
+    assert.equal(await clients[0]?.next(), '42["hello",1]');
+    const told = remote.timeout(10_000).emitWithAck("ask", 1);
+    await answer(clients.slice(0, 1), 0);
+    assert.deepEqual(await told, ["answer 0"]);
+    assert.equal(remote.disconnect(), remote);
+    assert.equal(a.connected, false);
+    assert.deepEqual(await io.allSockets(), new Set([b.id]));
+    assert.deepEqual(await io.in("y").allSockets(), new Set());
+  });
+});
