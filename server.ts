@@ -28,6 +28,7 @@ import {
   Namespace,
   type NamespaceReservedEvents,
 } from "./lib/socketio/namespace.ts";
+import { type NamespaceMatcher, ParentNamespace } from "./lib/socketio/parent-namespace.ts";
 import type { Socket } from "./lib/socketio/socket.ts";
 import { MAIN_NAMESPACE } from "./protocol/socketio/packet.ts";
 
@@ -36,18 +37,28 @@ export { Adapter } from "./lib/socketio/adapter.ts";
 export { BroadcastOperator, ReservedEventError } from "./lib/socketio/broadcast.ts";
 export type { Handshake } from "./lib/socketio/handshake.ts";
 export { type ExtendedError, Namespace } from "./lib/socketio/namespace.ts";
+export { type NamespaceMatcher, ParentNamespace } from "./lib/socketio/parent-namespace.ts";
 export { type DisconnectReason, Socket } from "./lib/socketio/socket.ts";
 export type { DefaultEventsMap };
+
+type ConnectionListener<ListenEvents, EmitEvents, ServerSideEvents, SocketData> = (
+  socket: Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>,
+) => void;
 
 export interface ServerOptions extends EngineOptions, AttachOptions {
   /** Milliseconds that a client may be connected without having joined a namespace. Default 45,000. */
   readonly connectTimeout?: number;
   /** Binary attachments that one packet may have. Default 10. */
   readonly maxAttachments?: number;
+  /** Namespaces that were made for a client, by of() with a pattern or function, end with their last socket. Default `false`. */
+  readonly cleanupEmptyChildNamespaces?: boolean;
+  /** Namespaces that one connection may cause to be made. Default 100. */
+  readonly maxCreatedNamespaces?: number;
 }
 
 const DEFAULT_CONNECT_TIMEOUT = 45_000;
 const DEFAULT_MAX_ATTACHMENTS = 10;
+const DEFAULT_MAX_CREATED_NAMESPACES = 100;
 
 /**
  * A Socket.IO server, on an HTTP server of its own or yours.
@@ -73,6 +84,7 @@ export class Server<
     string,
     Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
   >;
+  readonly #parents: ParentNamespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>[] = [];
   readonly #dispatchers = new Set<Dispatcher>();
   // Clients that have not joined a namespace yet.
   readonly #connecting: Deadlines<Dispatcher>;
@@ -101,7 +113,12 @@ export class Server<
     );
     this.#dispatcherHost = {
       maxAttachments: this.#options.maxAttachments ?? DEFAULT_MAX_ATTACHMENTS,
-      join: (name, client, auth) => this.#namespaces.get(name)?.add(client, auth),
+      maxCreatedNamespaces: this.#options.maxCreatedNamespaces ?? DEFAULT_MAX_CREATED_NAMESPACES,
+      findNamespace: (name, auth, mayCreate, callback) => {
+        const namespace = this.#namespaces.get(name);
+        if (namespace !== undefined || !mayCreate) callback(namespace, false);
+        else this.#createFor(name, auth, 0, callback);
+      },
       onJoined: (dispatcher) => {
         this.#connecting.delete(dispatcher);
       },
@@ -165,14 +182,25 @@ export class Server<
    */
   of(
     name: string,
-    onConnection?: (socket: Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>) => void,
-  ): Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData> {
-    const full = name.startsWith("/") ? name : `/${name}`;
-    let namespace = this.#namespaces.get(full);
-    if (namespace === undefined) {
-      namespace = new Namespace(full);
-      this.#namespaces.set(full, namespace);
-    }
+    onConnection?: ConnectionListener<ListenEvents, EmitEvents, ServerSideEvents, SocketData>,
+  ): Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>;
+  /**
+   * Namespaces that begin to be when a client asks for one whose name fits the pattern, or that the
+   * function allows: `(name, auth, next) => next(null, true)`.
+   *
+   * @throws TypeError for a pattern that remembers its last match (flags "g" and "y")
+   */
+  of(
+    names: RegExp | NamespaceMatcher,
+    onConnection?: ConnectionListener<ListenEvents, EmitEvents, ServerSideEvents, SocketData>,
+  ): ParentNamespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>;
+  of(
+    name: string | RegExp | NamespaceMatcher,
+    onConnection?: ConnectionListener<ListenEvents, EmitEvents, ServerSideEvents, SocketData>,
+  ):
+    | Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
+    | ParentNamespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData> {
+    const namespace = typeof name === "string" ? this.#named(name) : this.#addParent(name);
     if (onConnection !== undefined) namespace.on("connect", onConnection);
     return namespace;
   }
@@ -202,6 +230,67 @@ export class Server<
     // Until now requests still came on open connections, and were answered.
     this.#attachment?.detach();
     callback?.(error);
+  }
+
+  #named(name: string): Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData> {
+    const full = name.startsWith("/") ? name : `/${name}`;
+    const known = this.#namespaces.get(full);
+    if (known !== undefined) return known;
+    const parent = this.#parents.find(({ pattern }) => pattern?.test(full) === true);
+    return parent === undefined
+      ? this.#begin(new Namespace(full))
+      : this.#begin(this.#childOf(parent, full));
+  }
+
+  #addParent(
+    names: RegExp | NamespaceMatcher,
+  ): ParentNamespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData> {
+    const parent = new ParentNamespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>(
+      `/_${this.#parents.length}`,
+      names,
+    );
+    this.#parents.push(parent);
+    return parent;
+  }
+
+  #childOf(
+    parent: ParentNamespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>,
+    name: string,
+  ): Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData> {
+    return parent.createChild(name, (child) => {
+      if (this.#options.cleanupEmptyChildNamespaces !== true) return;
+      parent.children.delete(child);
+      if (this.#namespaces.get(name) === child) this.#namespaces.delete(name);
+    });
+  }
+
+  #begin(
+    namespace: Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>,
+  ): Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData> {
+    this.#namespaces.set(namespace.name, namespace);
+    this.dispatch("new_namespace", [namespace]);
+    return namespace;
+  }
+
+  /** Makes a namespace that a client has asked for, if one of the parents from number `index` on allows it. */
+  #createFor(
+    name: string,
+    auth: object,
+    index: number,
+    callback: Parameters<DispatcherHost["findNamespace"]>[3],
+  ): void {
+    const parent = this.#parents[index];
+    if (parent === undefined) {
+      callback(undefined, false);
+      return;
+    }
+    parent.matches(name, auth, (allowed) => {
+      // Another client may have caused it to be meanwhile.
+      const known = this.#namespaces.get(name);
+      if (known !== undefined) callback(known, false);
+      else if (allowed) callback(this.#begin(this.#childOf(parent, name)), true);
+      else this.#createFor(name, auth, index + 1, callback);
+    });
   }
 
   protected override start(): BroadcastOperator<EmitEvents, SocketData> {

@@ -186,6 +186,13 @@ export abstract class Emitter<Events> {
     return listeners.length > 0;
   }
 
+  /** Gives `other` the listeners that are here now. */
+  protected copyListenersTo(other: Emitter<Events>): void {
+    for (const [event, listeners] of this.#owner.#listeners ?? []) {
+      for (const listener of listeners) other.#add(event, listener, false);
+    }
+  }
+
   #of(event: string): readonly Listener[] {
     return this.#owner.#listeners?.get(event) ?? NONE;
   }

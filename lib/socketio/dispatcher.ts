@@ -28,12 +28,25 @@ export interface DispatcherSocket {
   disconnect(): unknown;
 }
 
+/** A namespace as the dispatcher sees it. */
+export interface DispatcherNamespace {
+  /** A client asks to join. */
+  add(client: Client, auth: object): DispatcherSocket;
+}
+
 /** The server as the dispatcher sees it. */
 export interface DispatcherHost {
   /** Attachments that one packet may have. */
   readonly maxAttachments: number;
-  /** A client wants to join a namespace. `undefined` where there is none of that name. */
-  join(namespace: string, client: Client, auth: object): DispatcherSocket | undefined;
+  /** Finds the namespace of that name, or makes it, and calls back, at once or later; with `undefined` where there is none. */
+  findNamespace(
+    name: string,
+    auth: object,
+    mayCreate: boolean,
+    callback: (namespace: DispatcherNamespace | undefined, created: boolean) => void,
+  ): void;
+  /** Namespaces that one client may cause to be. */
+  readonly maxCreatedNamespaces: number;
   /** A client has joined a namespace. */
   onJoined(dispatcher: Dispatcher): void;
   /** A client has gone. */
@@ -48,6 +61,9 @@ export class Dispatcher implements SessionSink, Client {
   readonly #host: DispatcherHost;
   readonly #decoder: Decoder;
   readonly #sockets = new Map<string, DispatcherSocket>();
+  // Namespaces that it has asked for and that are still looked for.
+  readonly #asked = new Set<string>();
+  #created = 0;
 
   constructor(session: Session, request: IncomingMessage, host: DispatcherHost) {
     this.conn = session;
@@ -110,6 +126,7 @@ export class Dispatcher implements SessionSink, Client {
   }
 
   #closeSockets(reason: DisconnectReason, detail?: Error): void {
+    this.#asked.clear();
     for (const socket of [...this.#sockets.values()]) socket.onClose(reason, detail);
   }
 
@@ -136,20 +153,29 @@ export class Dispatcher implements SessionSink, Client {
       socket.onAck(packet.id, packet.data);
     } else if (packet.type === DISCONNECT && socket !== undefined) {
       socket.onClose("client namespace disconnect");
+    } else if (packet.type === DISCONNECT && this.#asked.delete(packet.namespace)) {
+      // It has changed its mind before the namespace was found.
     } else {
       // A second CONNECT, a server's packet, or one for a namespace that the client is not in.
       this.close();
     }
   }
 
-  #join(namespace: string, auth: object): void {
-    const socket = this.#host.join(namespace, this, auth);
-    if (socket !== undefined) {
-      this.#sockets.set(namespace, socket);
-      return;
-    }
-    const data = { message: "Invalid namespace" };
-    this.send(encodePacket({ type: CONNECT_ERROR, namespace, data }, true), false);
+  #join(name: string, auth: object): void {
+    if (this.#asked.has(name)) return;
+    this.#asked.add(name);
+    const mayCreate = this.#created < this.#host.maxCreatedNamespaces;
+    this.#host.findNamespace(name, auth, mayCreate, (namespace, created) => {
+      if (created) this.#created++;
+      // The client may go, or think better of it, while it is looked for.
+      if (!this.#asked.delete(name)) return;
+      if (namespace !== undefined) {
+        this.#sockets.set(name, namespace.add(this, auth));
+        return;
+      }
+      const data = { message: "Invalid namespace" };
+      this.send(encodePacket({ type: CONNECT_ERROR, namespace: name, data }, true), false);
+    });
   }
 
   #fail(error: ProtocolError): void {

@@ -22,6 +22,14 @@ export interface NamespaceReservedEvents<S> {
   connection: (socket: S) => void;
   /** The same as "connection". */
   connect: (socket: S) => void;
+  /** A namespace has begun to be. The main namespace tells of all others. */
+  new_namespace: (namespace: NamespaceLike) => void;
+}
+
+/** A namespace, whatever its types. */
+export interface NamespaceLike {
+  readonly name: string;
+  readonly sockets: ReadonlyMap<SocketId, unknown>;
 }
 
 export class Namespace<
@@ -48,11 +56,16 @@ export class Namespace<
     Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
   >[] = [];
   #ackId = 0;
+  readonly #onEmpty: (() => void) | undefined;
+  // Those that have not passed the middleware yet.
+  readonly #waiting = new Set<SocketId>();
 
-  constructor(name: string) {
+  /** @param onEmpty called when the last socket has gone, or the only one was refused */
+  constructor(name: string, onEmpty?: () => void) {
     super();
     this.name = name;
     this.adapter = new Adapter(this);
+    this.#onEmpty = onEmpty;
   }
 
   /** The sockets that are connected, by their ids. */
@@ -92,6 +105,7 @@ export class Namespace<
       auth,
       data,
     );
+    this.#waiting.add(socket.id);
     process.nextTick(() => this.#pass(socket, 0));
     return socket;
   }
@@ -106,6 +120,8 @@ export class Namespace<
   /** @internal */
   remove(id: SocketId): void {
     this.#sockets.delete(id);
+    this.#waiting.delete(id);
+    if (this.#sockets.size === 0 && this.#waiting.size === 0) this.#onEmpty?.();
   }
 
   /** @internal */
@@ -122,6 +138,7 @@ export class Namespace<
     if (socket.gone) return;
     const middleware = this.#middleware[index];
     if (middleware === undefined) {
+      this.#waiting.delete(socket.id);
       this.#sockets.set(socket.id, socket);
       socket.onConnect();
       this.dispatch("connect", [socket]);
