@@ -6,7 +6,7 @@
 //   io.on("connection", (socket) => {
 //     socket.on("chat", (text, delivered) => {
 //       io.emit("chat", text);
-//       delivered();
+//       if (typeof delivered === "function") delivered();
 //     });
 //   });
 
@@ -34,11 +34,16 @@ import { MAIN_NAMESPACE } from "./protocol/socketio/packet.ts";
 
 export { AckTimeoutError, DisconnectedError } from "./lib/socketio/acks.ts";
 export { Adapter } from "./lib/socketio/adapter.ts";
-export { BroadcastOperator, ReservedEventError } from "./lib/socketio/broadcast.ts";
+export { BroadcastOperator, RemoteSocket, ReservedEventError } from "./lib/socketio/broadcast.ts";
 export type { Handshake } from "./lib/socketio/handshake.ts";
 export { type ExtendedError, Namespace } from "./lib/socketio/namespace.ts";
 export { type NamespaceMatcher, ParentNamespace } from "./lib/socketio/parent-namespace.ts";
-export { type DisconnectReason, Socket } from "./lib/socketio/socket.ts";
+export {
+  type AnyListener,
+  type DisconnectReason,
+  type PacketMiddleware,
+  Socket,
+} from "./lib/socketio/socket.ts";
 export type { DefaultEventsMap };
 
 type ConnectionListener<ListenEvents, EmitEvents, ServerSideEvents, SocketData> = (
@@ -59,6 +64,7 @@ export interface ServerOptions extends EngineOptions, AttachOptions {
 const DEFAULT_CONNECT_TIMEOUT = 45_000;
 const DEFAULT_MAX_ATTACHMENTS = 10;
 const DEFAULT_MAX_CREATED_NAMESPACES = 100;
+const NOT_ATTACHED = "the server is not attached to an HTTP server";
 
 /**
  * A Socket.IO server, on an HTTP server of its own or yours.
@@ -105,7 +111,7 @@ export class Server<
     super(main);
     this.sockets = main;
     this.#namespaces = new Map([[MAIN_NAMESPACE, main]]);
-    const isOptions = typeof server === "object" && !("listen" in server);
+    const isOptions = typeof server === "object" && server !== null && !("listen" in server);
     this.#options = (isOptions ? server : options) ?? {};
     this.#connecting = new Deadlines(
       this.#options.connectTimeout || DEFAULT_CONNECT_TIMEOUT,
@@ -127,17 +133,18 @@ export class Server<
         this.#dispatchers.delete(dispatcher);
       },
     };
-    if (server !== undefined && !isOptions) this.attach(server);
+    if (server !== undefined && server !== null && !isOptions) this.attach(server);
   }
 
-  /** The HTTP server that it is attached to. */
-  get httpServer(): NodeServer | undefined {
+  /** The HTTP server that it is attached to. @throws Error before attach() */
+  get httpServer(): NodeServer {
+    if (this.#httpServer === undefined) throw new Error(NOT_ATTACHED);
     return this.#httpServer;
   }
 
   /** The Engine.IO server: sessions, whatever travels in them. @throws Error before attach() */
   get engine(): Engine {
-    if (this.#engine === undefined) throw new Error("the server is not attached to an HTTP server");
+    if (this.#engine === undefined) throw new Error(NOT_ATTACHED);
     return this.#engine;
   }
 
@@ -222,13 +229,15 @@ export class Server<
     for (const dispatcher of [...this.#dispatchers]) dispatcher.shutDown();
     this.#engine?.close();
     const httpServer = this.#httpServer;
+    const attachment = this.#attachment;
+    this.#attachment = undefined;
     const error = await new Promise<Error | undefined>((resolve) => {
       if (httpServer === undefined) resolve(undefined);
       else httpServer.close(resolve);
-      this.#attachment?.endSilentConnections();
+      attachment?.endSilentConnections();
     });
     // Until now requests still came on open connections, and were answered.
-    this.#attachment?.detach();
+    attachment?.detach();
     callback?.(error);
   }
 

@@ -44,14 +44,23 @@ export type MessageArguments<Events> = "message" extends keyof Events
   ? EventArguments<Events, "message">
   : Untyped[];
 
-/** What an acknowledgement resolves to: the first argument of its callback that is not the error. */
+/** What an acknowledgement resolves to: the first argument of its callback, but for the error that timeout() puts in front. */
 export type AckValue<Callback> = Callback extends (...args: infer Arguments) => unknown
-  ? Arguments extends readonly [Error | null | undefined, infer Value, ...unknown[]]
-    ? Value
-    : Arguments extends readonly [infer Value, ...unknown[]]
-      ? Value
-      : Untyped
+  ? Arguments extends readonly [infer First, ...infer Others]
+    ? IsError<First> extends true
+      ? Others extends readonly [infer Value, ...unknown[]]
+        ? Value
+        : Untyped
+      : First
+    : Untyped
   : Untyped;
+
+/** Whether `Type` is Error itself, and neither a union with it nor what everything fits. */
+type IsError<Type> = 0 extends 1 & Type
+  ? false
+  : [Type, Error] extends [Error, Type]
+    ? true
+    : false;
 
 /** The same events, with acknowledgements that are told of an error first: what timeout() makes of them. */
 export type WithTimeout<Events> = {
@@ -71,14 +80,14 @@ type Responses<Arguments extends readonly unknown[]> = Arguments extends [
   ...infer Others,
   (...args: infer Values) => infer Result,
 ]
-  ? [...Others, (error: Error | null, responses: AckValue<(...args: Values) => Result>[]) => Result]
+  ? [...Others, (error: Error, responses: AckValue<(...args: Values) => Result>[]) => Result]
   : Arguments;
 
 type ErrorFirst<Arguments extends readonly unknown[]> = Arguments extends [
   ...infer Others,
   (...args: infer Values) => infer Result,
 ]
-  ? [...Others, (error: Error | null, ...args: Values) => Result]
+  ? [...Others, (error: Error, ...args: Values) => Result]
   : Arguments;
 
 /** Any listener. */
@@ -162,6 +171,21 @@ export abstract class Emitter<Events> {
     if (event === undefined) this.#owner.#listeners = undefined;
     else this.#owner.#listeners?.delete(event);
     return this;
+  }
+
+  /** There is no limit to be raised, so it does nothing; programs for Node's emitter call it. */
+  setMaxListeners(_count: number): this {
+    return this;
+  }
+
+  /** How many listeners an event may have: there is no limit. */
+  getMaxListeners(): number {
+    return Number.POSITIVE_INFINITY;
+  }
+
+  /** The same as listeners(), with the wrappers of once() as they are. */
+  rawListeners(event: EventNames<Events>): Listener[] {
+    return [...this.#of(event)];
   }
 
   /** The listeners of an event, in the order in which they are called. */

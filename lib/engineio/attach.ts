@@ -98,9 +98,11 @@ export function attach(engine: Engine, server: NodeServer, options: AttachOption
       server.off(CONNECTION, onSilent);
       server.off("upgrade", onUpgrade);
       server.off("request", onRequest);
-      for (const listener of others) {
-        server.on("request", (...args) => listener.apply(server, args));
-      }
+      // Those that were there before stand before those that came later.
+      const later = server.listeners("request");
+      server.removeAllListeners("request");
+      for (const listener of [...others, ...later])
+        Reflect.apply(server.on, server, ["request", listener]);
     },
   };
 }

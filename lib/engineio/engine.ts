@@ -48,6 +48,11 @@ export interface EngineOptions {
   readonly upgradeTimeout?: number;
   /** Bytes in one message or request body; told to clients as `maxPayload`. Default 1,000,000. */
   readonly maxHttpBufferSize?: number;
+  /**
+   * Bytes that may wait for one client that does not take them as fast as they are sent, beyond
+   * what the operating system holds. More ends its session. Default 16 MiB.
+   */
+  readonly maxBackpressure?: number;
   /** Asked before a session is made. Default: every client may. */
   readonly allowRequest?: AllowRequest;
   /** Default both. */
@@ -74,6 +79,7 @@ const DEFAULTS = {
   pingTimeout: 20_000,
   upgradeTimeout: 10_000,
   maxHttpBufferSize: 1_000_000,
+  maxBackpressure: 16 * 1024 * 1024,
   transports: ["polling", "websocket"],
   allowUpgrades: true,
 } as const;
@@ -235,9 +241,17 @@ export class Engine {
   }
 
   #createSession(transport: Transport): Session {
-    const session = new Session(generateId(), transport, this.#heartbeat, (ended) => {
+    const { maxBackpressure } = this.#options;
+    const onClosed = (ended: Session): void => {
       this.#sessions.delete(ended.id);
-    });
+    };
+    const session = new Session(
+      generateId(),
+      transport,
+      this.#heartbeat,
+      maxBackpressure,
+      onClosed,
+    );
     this.#sessions.set(session.id, session);
     return session;
   }

@@ -14,17 +14,23 @@ import {
 import { encodePayload } from "../../protocol/engineio/payload.ts";
 import { encodeFrames } from "../websocket/connection.ts";
 
+/** What the smallest message takes beside its text. */
+const OVERHEAD = 200;
+
 export class Outgoing {
   /** Encoded packets: text with its type, or the bytes of a binary message. */
   readonly packets: readonly (string | Bytes)[];
   /** Worth compressing, where the transport can. */
   readonly compress: boolean;
+  /** About as many bytes as it takes while it waits. */
+  readonly length: number;
   #payload: string | undefined;
   #frames: Bytes | undefined;
 
   constructor(packets: readonly (string | Bytes)[], compress: boolean) {
     this.packets = packets;
     this.compress = compress;
+    this.length = packets.reduce((sum, packet) => sum + packet.length, OVERHEAD);
   }
 
   /** For long-polling: the packets as a payload. */

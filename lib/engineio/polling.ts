@@ -26,6 +26,9 @@ export interface PollingOptions {
 /** How long a client that is to be told of the end may take to poll, in milliseconds. */
 const CLOSE_TIMEOUT = 30_000;
 
+/** From here on what else there is waits for the next GET, in bytes. */
+const LARGEST_ANSWER = 1_000_000;
+
 export class PollingTransport implements Transport {
   readonly name = "polling";
   readonly #options: PollingOptions;
@@ -33,6 +36,7 @@ export class PollingTransport implements Transport {
   // The GET that waits, and what was sent in this turn to answer it.
   #poll: ServerResponse | undefined;
   #answer: Outgoing[] = [];
+  #answerLength = 0;
   // The POST that is being read.
   #post: ServerResponse | undefined;
   #released = false;
@@ -56,12 +60,14 @@ export class PollingTransport implements Transport {
   }
 
   get writable(): boolean {
-    return this.#poll !== undefined && this.#closeTimer === undefined;
+    const mayAnswer = this.#poll !== undefined && this.#closeTimer === undefined;
+    return mayAnswer && this.#answerLength < LARGEST_ANSWER;
   }
 
   send(message: Outgoing): void {
     if (this.#answer.length === 0) flushSoon(this);
     this.#answer.push(message);
+    this.#answerLength += message.length;
   }
 
   close(): void {
@@ -95,6 +101,7 @@ export class PollingTransport implements Transport {
     if (response === undefined || only === undefined) return;
     this.#poll = undefined;
     this.#answer = [];
+    this.#answerLength = 0;
     const payload =
       messages.length === 1 ? only.payload : messages.map((each) => each.payload).join(SEPARATOR);
     const { jsonp, compression } = this.#options;

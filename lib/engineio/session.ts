@@ -38,17 +38,24 @@ export class Session implements TransportSink, Heartbeating {
   #transport: Transport;
   #sink: SessionSink | undefined;
   #upgrade: Upgrade | undefined;
-  // What waits for the transport to be writable, in order.
+  // What waits for the transport to be writable, in order, and how much memory that takes.
   #queue: Outgoing[] = [];
+  #queueLength = 0;
+  readonly #maxBackpressure: number;
 
-  /** @param onClosed called when it has ended, before its sink is told */
+  /**
+   * @param maxBackpressure bytes that may wait for the client
+   * @param onClosed called when it has ended, before its sink is told
+   */
   constructor(
     id: string,
     transport: Transport,
     heartbeat: Heartbeat,
+    maxBackpressure: number,
     onClosed: (session: Session) => void,
   ) {
     this.id = id;
+    this.#maxBackpressure = maxBackpressure;
     this.#transport = transport;
     this.#state = transport.name;
     this.#heartbeat = heartbeat;
@@ -78,7 +85,7 @@ export class Session implements TransportSink, Heartbeating {
   /** Sends when the transport can. What is sent on a session that is closing or closed is dropped. */
   send(message: Outgoing): void {
     if (this.writable) this.#transport.send(message);
-    else if (this.#isOpen()) this.#queue.push(message);
+    else if (this.#isOpen()) this.#wait(message);
   }
 
   /** Ends the session when all that was sent has left; a client that polls is told with its next request. */
@@ -90,7 +97,7 @@ export class Session implements TransportSink, Heartbeating {
 
   /** Ends the session at once and tells a client that can hear it; what waits to be sent is dropped. */
   shutDown(): void {
-    this.#queue = [];
+    this.#clear();
     this.close();
     this.discard("forced close");
   }
@@ -141,7 +148,8 @@ export class Session implements TransportSink, Heartbeating {
   // The transport's sink.
 
   onPacket(packet: Packet): void {
-    if (this.#state === "closed") return;
+    // Who is being sent away is not heard any more, but for its own end.
+    if (!this.#isOpen() && (this.#state === "closed" || packet.type !== CLOSE)) return;
     // The common case first.
     if (packet.type === MESSAGE) {
       this.#heartbeat.onOtherPacket(this);
@@ -165,16 +173,22 @@ export class Session implements TransportSink, Heartbeating {
       if (this.#state === "probing" && this.#transport.writable) this.#transport.send(NOOP_PACKET);
       return;
     }
-    this.#queue = [];
-    for (const message of queue) this.#transport.send(message);
-    if (this.#state === "closing") this.#transport.close();
+    let sent = 0;
+    for (const message of queue) {
+      if (!this.#transport.writable) break;
+      this.#transport.send(message);
+      this.#queueLength -= message.length;
+      sent++;
+    }
+    this.#queue = queue.slice(sent);
+    if (this.#state === "closing" && this.#queue.length === 0) this.#transport.close();
   }
 
   onLost(reason: CloseReason, detail?: Error): void {
     if (this.#state === "closed") return;
     this.#advance("lost");
     this.#heartbeat.end(this);
-    this.#queue = [];
+    this.#clear();
     const upgrade = this.#upgrade;
     this.#upgrade = undefined;
     upgrade?.abandon();
@@ -190,6 +204,22 @@ export class Session implements TransportSink, Heartbeating {
 
   onPingTimeout(): void {
     this.discard("ping timeout");
+  }
+
+  /** Keeps a message until the client takes it; a client that takes nothing is not waited for for ever. */
+  #wait(message: Outgoing): void {
+    this.#queueLength += message.length;
+    // However large it is, one message may wait.
+    if (this.#queue.length > 0 && this.#queueLength > this.#maxBackpressure) {
+      this.discard("transport error", new Error("too much waits for the client"));
+    } else {
+      this.#queue.push(message);
+    }
+  }
+
+  #clear(): void {
+    this.#queue = [];
+    this.#queueLength = 0;
   }
 
   #isOpen(): boolean {

@@ -344,6 +344,11 @@ function union(before: ReadonlySet<Room>, rooms: Room | readonly Room[]): Readon
   return new Set([...before, ...listOf(rooms)]);
 }
 
-function listOf(rooms: Room | readonly Room[]): readonly Room[] {
-  return typeof rooms === "string" ? [rooms] : rooms;
+/** Whatever a program without types names a room by is one, unless it is a list. */
+function isList(rooms: Room | readonly Room[]): rooms is readonly Room[] {
+  return Array.isArray(rooms);
+}
+
+export function listOf(rooms: Room | readonly Room[]): readonly Room[] {
+  return isList(rooms) ? rooms : [rooms];
 }

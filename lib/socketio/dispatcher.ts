@@ -63,6 +63,8 @@ export class Dispatcher implements SessionSink, Client {
   readonly #sockets = new Map<string, DispatcherSocket>();
   // Namespaces that it has asked for and that are still looked for.
   readonly #asked = new Set<string>();
+  // Namespaces that the server has sent it out of, which it may not know yet.
+  readonly #left = new Set<string>();
   #created = 0;
 
   constructor(session: Session, request: IncomingMessage, host: DispatcherHost) {
@@ -100,7 +102,7 @@ export class Dispatcher implements SessionSink, Client {
   }
 
   leave(namespace: string): void {
-    this.#sockets.delete(namespace);
+    if (this.#sockets.delete(namespace)) this.#left.add(namespace);
   }
 
   onJoined(): void {
@@ -153,9 +155,10 @@ export class Dispatcher implements SessionSink, Client {
       socket.onAck(packet.id, packet.data);
     } else if (packet.type === DISCONNECT && socket !== undefined) {
       socket.onClose("client namespace disconnect");
+      this.#left.delete(packet.namespace);
     } else if (packet.type === DISCONNECT && this.#asked.delete(packet.namespace)) {
       // It has changed its mind before the namespace was found.
-    } else {
+    } else if (!(packet.type < CONNECT_ERROR && this.#left.has(packet.namespace))) {
       // A second CONNECT, a server's packet, or one for a namespace that the client is not in.
       this.close();
     }
@@ -164,6 +167,7 @@ export class Dispatcher implements SessionSink, Client {
   #join(name: string, auth: object): void {
     if (this.#asked.has(name)) return;
     this.#asked.add(name);
+    this.#left.delete(name);
     const mayCreate = this.#created < this.#host.maxCreatedNamespaces;
     this.#host.findNamespace(name, auth, mayCreate, (namespace, created) => {
       if (created) this.#created++;

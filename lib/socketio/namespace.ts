@@ -6,7 +6,7 @@ import { callListener, type DefaultEventsMap, type Untyped } from "../events.ts"
 import { Adapter, type AdapterHost, type SocketId } from "./adapter.ts";
 import { BroadcastOperator, EVERYBODY, GroupBroadcaster } from "./broadcast.ts";
 import { type Client, encodePacket } from "./client.ts";
-import { Socket, type SocketHost } from "./socket.ts";
+import { Socket } from "./socket.ts";
 
 /** An error with which middleware refuses a client; `data` reaches the client too. */
 export interface ExtendedError extends Error {
@@ -43,7 +43,7 @@ export class Namespace<
     EmitEvents,
     SocketData
   >
-  implements AdapterHost, SocketHost
+  implements AdapterHost
 {
   readonly name: string;
   readonly adapter: Adapter;

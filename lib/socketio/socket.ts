@@ -39,10 +39,11 @@ import type {
   Room,
   SocketId,
 } from "./adapter.ts";
-import { Broadcaster, BroadcastOperator, EVERYBODY, eventData } from "./broadcast.ts";
+import { Broadcaster, BroadcastOperator, EVERYBODY, eventData, listOf } from "./broadcast.ts";
 import { CatchAll } from "./catch-all.ts";
 import { type Client, encodePacket } from "./client.ts";
 import { createHandshake, type Handshake } from "./handshake.ts";
+import type { Namespace } from "./namespace.ts";
 import { type EmitTarget, emitTo, request, SocketEmitter } from "./socket-emitter.ts";
 
 /** Why a socket was disconnected. */
@@ -63,16 +64,6 @@ export interface SocketReservedEvents {
   error: (error: Error) => void;
 }
 
-/** The namespace as a socket sees it. */
-export interface SocketHost {
-  readonly name: string;
-  readonly adapter: Adapter;
-  /** A number for an acknowledgement that no other of the namespace has. */
-  nextAckId(): number;
-  /** The socket with this id has gone. */
-  remove(id: SocketId): void;
-}
-
 type SocketState = "connecting" | "connected" | "disconnected";
 
 /** Stands between an event and its listeners: lets it through with `next()`, or stops it with `next(error)`. */
@@ -90,7 +81,7 @@ const NO_MIDDLEWARE: readonly PacketMiddleware[] = [];
 export class Socket<
     ListenEvents = DefaultEventsMap,
     EmitEvents = ListenEvents,
-    _ServerSideEvents = DefaultEventsMap,
+    ServerSideEvents = DefaultEventsMap,
     SocketData = Untyped,
   >
   extends Broadcaster<ListenEvents & SocketReservedEvents, EmitEvents, SocketData>
@@ -99,7 +90,7 @@ export class Socket<
   /** 20 characters of `[A-Za-z0-9_-]`; another one in each namespace, and after each reconnection. */
   readonly id: SocketId = generateId();
   /** The namespace. */
-  readonly nsp: SocketHost;
+  readonly nsp: Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>;
   /** The connection, which sockets in other namespaces may share. */
   readonly client: Client;
   /** What the client said when it connected. */
@@ -115,7 +106,12 @@ export class Socket<
   #state: SocketState = "connecting";
 
   /** @param data what `data` is at the beginning */
-  constructor(namespace: SocketHost, client: Client, auth: object, data: SocketData) {
+  constructor(
+    namespace: Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>,
+    client: Client,
+    auth: object,
+    data: SocketData,
+  ) {
     super();
     this.nsp = namespace;
     this.client = client;
@@ -213,7 +209,7 @@ export class Socket<
   join(rooms: Room | readonly Room[]): void | Promise<void> {
     // A listener that goes on after the client has gone would leave it in the room for ever.
     if (this.#state === "disconnected") return;
-    return this.nsp.adapter.addAll(this.id, new Set(typeof rooms === "string" ? [rooms] : rooms));
+    return this.nsp.adapter.addAll(this.id, new Set(listOf(rooms)));
   }
 
   /** Takes it out of a room. */

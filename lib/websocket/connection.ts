@@ -81,6 +81,8 @@ export class Connection implements Wire {
   // Written in this turn and not handed to the socket yet.
   #written: Bytes[] | undefined;
   #writtenLength = 0;
+  // Somebody may have been told to wait.
+  #wasCongested = false;
 
   // permessage-deflate: nothing is read while a message is being inflated, and what is sent waits
   // in line behind a message that is being compressed.
@@ -120,9 +122,10 @@ export class Connection implements Wire {
     return this.#endpoint.state === "open" && !this.#closeAsked;
   }
 
-  /** The peer does not read as fast as we write. */
+  /** The peer does not read as fast as we write, or more was written in this turn than it will take at once. */
   get congested(): boolean {
-    return this.#socket.writableNeedDrain;
+    const waiting = this.#lineLength + this.#writtenLength;
+    return this.#socket.writableNeedDrain || waiting >= this.#socket.writableHighWaterMark;
   }
 
   /** Messages are compressed for this peer alone, so that frames made for many do not fit. */
@@ -192,6 +195,7 @@ export class Connection implements Wire {
       this.#written.push(bytes);
     }
     this.#writtenLength += bytes.length;
+    this.#wasCongested ||= this.congested;
   }
 
   end(): void {
@@ -212,11 +216,13 @@ export class Connection implements Wire {
     if (!socket.writable) return;
     if (length <= LARGEST_COPY) {
       socket.write(concat(written));
-      return;
+    } else {
+      socket.cork();
+      for (const bytes of written) socket.write(bytes);
+      socket.uncork();
     }
-    socket.cork();
-    for (const bytes of written) socket.write(bytes);
-    socket.uncork();
+    this.#wasCongested ||= this.congested;
+    this.#onDrain();
   }
 
   #onData(chunk: Bytes): void {
@@ -287,6 +293,7 @@ export class Connection implements Wire {
   /** Runs `job` when all that stand in line before it are done. */
   #stand(job: () => void | Promise<void>, length = 0): void {
     this.#lineLength += length;
+    this.#wasCongested ||= this.congested;
     const line = (this.#line ?? Promise.resolve())
       .then(job)
       // zlib was closed under it, or had no memory: the messages behind it cannot be sent either.
@@ -294,6 +301,7 @@ export class Connection implements Wire {
       .then(() => {
         this.#lineLength -= length;
         if (this.#line === line) this.#line = undefined;
+        this.#onDrain();
       });
     this.#line = line;
   }
@@ -302,7 +310,10 @@ export class Connection implements Wire {
     if (!this.open) throw new NotOpenError(this.#endpoint.state);
   }
 
+  /** What had to wait may go on, if it is so. */
   #onDrain(): void {
+    if (!this.#wasCongested || this.congested) return;
+    this.#wasCongested = false;
     this.#endpoint.drained();
     this.#sink?.onDrain();
   }

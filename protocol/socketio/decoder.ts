@@ -26,6 +26,15 @@ import {
 } from "./packet.ts";
 import { ProtocolError } from "./rules.ts";
 
+/** Arguments of one event or acknowledgement: a function cannot be called with very many. */
+const MAX_ARGUMENTS = 10_000;
+
+/**
+ * Arrays and objects inside each other. JSON.parse() takes any depth, but what walks through the
+ * value afterwards, JSON.stringify() too, runs out of stack.
+ */
+const MAX_DEPTH = 500;
+
 export interface DecoderOptions {
   /** Attachments that one packet may have. */
   readonly maxAttachments: number;
@@ -140,10 +149,43 @@ function numberAt(text: string, start: number, end: number): number {
 /** `undefined` where there is none. */
 function parsePayload(text: string): unknown {
   if (text === "") return undefined;
+  if (text.length > MAX_DEPTH && isTooDeep(text)) throw new ProtocolError("PAYLOAD_DEPTH");
   try {
     return JSON.parse(text);
   } catch {
     throw new ProtocolError("PAYLOAD_JSON");
+  }
+}
+
+/** Whether brackets that are not in strings stand deeper than MAX_DEPTH in JSON. */
+function isTooDeep(text: string): boolean {
+  let depth = 0;
+  for (let at = 0; at < text.length; at++) {
+    const char = text.charCodeAt(at);
+    if (char === QUOTE) at = stringEnd(text, at + 1);
+    else if (char === OPEN_BRACKET || char === OPEN_BRACE) depth++;
+    else if (char === CLOSE_BRACKET || char === CLOSE_BRACE) depth--;
+    if (depth > MAX_DEPTH) return true;
+  }
+  return false;
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const OPEN_BRACKET = 0x5b;
+const CLOSE_BRACKET = 0x5d;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
+
+/** Where the quote stands that ends a string; the end of the text where none does. */
+function stringEnd(text: string, start: number): number {
+  for (let from = start; ; ) {
+    const quote = text.indexOf('"', from);
+    if (quote === -1) return text.length;
+    let backslashes = 0;
+    while (text.charCodeAt(quote - 1 - backslashes) === BACKSLASH) backslashes++;
+    if (backslashes % 2 === 0) return quote;
+    from = quote + 1;
   }
 }
 
@@ -159,11 +201,13 @@ function check({ type, namespace, id }: Header, payload: unknown): Packet {
     case EVENT:
     case BINARY_EVENT:
       if (!isEventData(payload)) throw new ProtocolError("EVENT_PAYLOAD");
+      if (payload.length > MAX_ARGUMENTS) throw new ProtocolError("TOO_MANY_ARGUMENTS");
       if (RESERVED_EVENTS.has(payload[0])) throw new ProtocolError("RESERVED_EVENT");
       return { type: EVENT, namespace, data: payload, id };
     case ACK:
     case BINARY_ACK:
       if (!Array.isArray(payload)) throw new ProtocolError("ACK_PAYLOAD");
+      if (payload.length > MAX_ARGUMENTS) throw new ProtocolError("TOO_MANY_ARGUMENTS");
       if (id === undefined) throw new ProtocolError("ACK_ID");
       return { type: ACK, namespace, data: payload, id };
     default:

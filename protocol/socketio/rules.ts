@@ -17,6 +17,8 @@ export const RULES = {
   NAMESPACE:            { heading: "Packet encoding",  text: "a control character in the name of a namespace" },
   PACKET_ID:            { heading: "Packet encoding",  text: "the acknowledgement id is not a number that can be sent back" },
   PAYLOAD_JSON:         { heading: "Packet encoding",  text: "the payload is not JSON" },
+  PAYLOAD_DEPTH:        { heading: "Packet encoding",  text: "the payload is nested too deeply" },
+  TOO_MANY_ARGUMENTS:   { heading: "Packet encoding",  text: "too many arguments" },
   CONNECT_PAYLOAD:      { heading: "Exchange protocol", text: "the payload of CONNECT is not an object" },
   DISCONNECT_PAYLOAD:   { heading: "Exchange protocol", text: "DISCONNECT has a payload" },
   EVENT_PAYLOAD:        { heading: "Exchange protocol", text: "the payload of EVENT is not an array that begins with a name" },

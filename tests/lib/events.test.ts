@@ -124,6 +124,16 @@ describe("Emitter", () => {
     assert.deepEqual(uncaught, [mistake]);
   });
 
+  test("a limit of listeners may be set, and is none", () => {
+    const greeter = new Greeter();
+    assert.equal(greeter.setMaxListeners(1), greeter);
+    assert.equal(greeter.getMaxListeners(), Number.POSITIVE_INFINITY);
+    const listener = (): void => {};
+    greeter.once("greet", listener);
+    const [raw] = greeter.rawListeners("greet");
+    assert.ok(raw !== undefined && raw !== listener);
+  });
+
   test("what is no function is refused", () => {
     const greeter = new Greeter();
     const no: Listener = JSON.parse("null");

@@ -59,6 +59,8 @@ export const PACKETS: readonly Vector[] = [
   { does: "Exchange protocol: every kind of value", text: '2["x",null,true,false,-0.5,"é",[],{},[[1]],{"a":{"b":null}}]', packet: { type: EVENT, namespace: "/", data: ["x", null, true, false, -0.5, "é", [], {}, [[1]], { a: { b: null } }], id: undefined } },
   { does: "Exchange protocol: text that looks like the rest of a packet", text: '2["51-/a,7[\\"x\\"]"]', packet: { type: EVENT, namespace: "/", data: ['51-/a,7["x"]'], id: undefined } },
 
+  { does: "Packet encoding: brackets in strings are not depth", text: `2["x","${"[".repeat(600)}\\"[[\\\\"]`, packet: { type: EVENT, namespace: "/", data: ["x", `${"[".repeat(600)}"[[\\`], id: undefined } },
+  { does: "Packet encoding: side by side is not depth", text: `2["x"${",[{}]".repeat(600)}]`, packet: { type: EVENT, namespace: "/", data: ["x", ...Array.from({ length: 600 }, () => [{}])], id: undefined } },
   // Namespaces and ids.
   { does: "Packet encoding: a namespace ends at its first comma", text: '2/a/b-c 1?d=e,["x",1]', packet: { type: EVENT, namespace: "/a/b-c 1?d=e", data: ["x", 1], id: undefined } },
   { does: "Packet encoding: a namespace of every kind of character", text: '2/é€𐍈"[] \u2028,["x"]', packet: { type: EVENT, namespace: '/é€𐍈"[] \u2028', data: ["x"], id: undefined } },
@@ -141,6 +143,13 @@ export const BREACHES: Record<RuleName, readonly [Breach, ...Breach[]]> = {
   ],
   NO_PLACEHOLDER: [
     [BYTES], [bytes("")], ["0", BYTES], ['2["x"]', BYTES], [`51-["x",${HOLE(0)}]`, BYTES, BYTES], ['2["x",{"_placeholder":true,"num":0}]', BYTES],
+  ],
+  PAYLOAD_DEPTH: [
+    `2["x",${"[".repeat(500)}${"]".repeat(500)}]`, `20["x",${'{"a":'.repeat(500)}1${"}".repeat(500)}]`, `2["x",${"[".repeat(100_000)}`,
+    `0${'{"a":'.repeat(501)}1${"}".repeat(501)}`, `31[${'["\\\\\\"]",'.repeat(500)}${"[".repeat(500)}`, `51-["x",${"[".repeat(500)}${HOLE(0)}${"]".repeat(500)}]`,
+  ],
+  TOO_MANY_ARGUMENTS: [
+    `2["x"${",1".repeat(10_000)}]`, `31[1${",1".repeat(10_000)}]`, `51-["x",${HOLE(0)}${",1".repeat(9999)}]`,
   ],
   NAMESPACE: ["0/a\nb", '2/\0,["x"]', "1/\x1f,", '2/a\x7f,1["x"]', "0/\x80", `51-/\x9f,["x",${HOLE(0)}]`],
   PACKET_ID: [

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { createServer } from "node:http";
+import { createServer, type ServerResponse } from "node:http";
 import { createServer as createSecureServer } from "node:https";
 import { connect } from "node:net";
 import type { Duplex } from "node:stream";
@@ -89,6 +89,20 @@ describe("An engine on an HTTP server", () => {
     }
   });
 
+  test("close() twice is close() once, and the listeners are those that were given", async (context) => {
+    const listener = (_request: unknown, response: ServerResponse): void => {
+      response.end("theirs");
+    };
+    const http = createServer(listener);
+    const io = new Server(http);
+    await Promise.all([io.close(), io.close()]);
+    await io.close();
+    assert.deepEqual(http.listeners("request"), [listener]);
+    const port = await listen(http);
+    context.after(() => http.close());
+    assert.equal((await ask(port, "/")).body, "theirs");
+  });
+
   test("another upgrade listener has its own paths", async (context) => {
     const http = createServer();
     const io = new Server(http);
@@ -160,7 +174,6 @@ describe("An engine on an HTTP server", () => {
     const { port, io } = await serve(context, { destroyUpgradeTimeout: 10 });
     for (let i = 0; i < 10; i++) {
       const client = new TcpClient(port);
-      assert.ok(io.httpServer);
       const arrived = once(io.httpServer, "upgrade");
       client.write(upgradeRequest("/nobody", { Upgrade: "h2c" }));
       const [, socket] = await arrived;

@@ -10,6 +10,7 @@ import {
   PollingClient,
   serve,
   TcpClient,
+  turn,
   until,
   upgradeRequest,
   WebSocketClient,
@@ -76,6 +77,9 @@ const BREACHES: readonly (readonly (string | Uint8Array)[])[] = [
   ['4201["x"]'],
   ["44"],
   ["40/a\nb,"],
+  [`42["x"${",1".repeat(130_000)}]`],
+  [`430[1${",1".repeat(130_000)}]`],
+  [`42["x",${"[".repeat(20_000)}${"]".repeat(20_000)}]`],
   ['450-["x"]'],
   ["45-["],
   ["451["],
@@ -144,6 +148,121 @@ describe("What has no place here: the connection ends", () => {
     await setting.client.closed;
     assert.deepEqual(setting.log, ["client namespace disconnect"]);
     await expectUnharmed(setting);
+  });
+});
+
+describe("Who is being sent away is not heard any more", () => {
+  test("behind a breach in the same payload", async (context) => {
+    const { io, port } = await serve(context);
+    io.of("/other");
+    io.on("connection", () => assert.fail("it has broken the protocol"));
+    io.of("/other").on("connection", () => assert.fail("and here"));
+    const client = await PollingClient.open(port);
+    await client.post("4garbage\x1e40\x1e40/other,");
+    assert.equal((await client.poll()).body, "6\x1e1");
+  });
+
+  test("nor when it does not fetch what it is told, and never for ever", async (context) => {
+    const { io, port } = await serve(context, { pingInterval: 200, pingTimeout: 200 });
+    const client = await PollingClient.open(port);
+    await client.join();
+    const [socket] = io.sockets.sockets.values();
+    socket?.on("x", () => assert.fail("it was disconnected"));
+    io.on("connection", () => assert.fail("it was sent away"));
+    socket?.disconnect(true);
+    // What it posts meanwhile is read and means nothing; in the end there is no such session.
+    let answer = await client.post("40");
+    while (answer.status === 200) answer = await client.post('3\x1e42["x"]');
+    assert.equal(answer.status, 400);
+    assert.equal(io.engine.clientsCount, 0);
+  });
+
+  test("what follows a disconnect() in the same payload leaves its other namespaces alone", async (context) => {
+    const { io, port } = await serve(context);
+    io.of("/other");
+    const client = await PollingClient.open(port);
+    await client.join("40\x1e40/other,");
+    const [socket] = io.sockets.sockets.values();
+    socket?.on("leave", () => socket.disconnect());
+    await client.post('42["leave"]\x1e42["x",1]\x1e430[]\x1e41');
+    assert.equal((await client.poll()).body, "41");
+    assert.equal(io.of("/other").sockets.size, 1);
+    // It may come back, and then a second CONNECT is what it was.
+    await client.post("40");
+    assert.match((await client.poll()).body, /^40\{/);
+    await client.post("41");
+    await client.post('42["x"]');
+    assert.equal((await client.poll()).body, "6\x1e1");
+  });
+});
+
+describe("A client that takes nothing of what it causes", () => {
+  for (const name of ["polling", "websocket"] as const) {
+    test(`over ${name} is ended at maxBackpressure`, async (context) => {
+      const { io, port } = await serve(context, { maxBackpressure: 100_000 });
+      const ends: unknown[] = [];
+      io.on("connection", (socket) => {
+        socket.on("disconnect", (reason, detail) => ends.push(reason, detail?.message));
+        socket.on("ask", () => socket.emit("answer", "x".repeat(10_000)));
+      });
+      if (name === "polling") {
+        const client = await PollingClient.open(port);
+        await client.join();
+        await client.post(Array(20).fill('42["ask"]').join("\x1e"));
+      } else {
+        const client = new WebSocketClient(port);
+        await client.join();
+        client.socket.pause();
+        for (let i = 0; i < 3000 && ends.length === 0; i++) {
+          client.send('42["ask"]');
+          if (i % 100 === 0) await turn();
+        }
+        await until(() => ends.length > 0);
+        client.socket.terminate();
+      }
+      assert.deepEqual(ends, ["transport error", "too much waits for the client"]);
+      assert.equal(io.engine.clientsCount, 0);
+    });
+  }
+
+  test("one large message may always wait, and what is volatile never does", async (context) => {
+    const { io, port } = await serve(context, { maxBackpressure: 100 });
+    const client = await PollingClient.open(port);
+    await client.join();
+    io.emit("large", "x".repeat(1000));
+    for (let i = 0; i < 100; i++) io.volatile.emit("dropped", i);
+    assert.equal((await client.poll()).body.length, '42["large",""]'.length + 1000);
+    assert.equal(io.sockets.sockets.size, 1);
+  });
+
+  test("volatile events in one turn are dropped as soon as there is enough for one", async (context) => {
+    const { io, port } = await serve(context);
+    const client = new WebSocketClient(port);
+    await client.join();
+    const text = "x".repeat(100_000);
+    for (let i = 0; i < 100; i++) io.volatile.emit("frame", i, text);
+    io.emit("end");
+    let frames = 0;
+    for (;;) {
+      const message = `${await client.next()}`;
+      if (message === '42["end"]') break;
+      frames++;
+    }
+    assert.equal(frames, 1);
+  });
+
+  test("an answer to a poll holds so much, and the next one the rest", async (context) => {
+    const { io, port } = await serve(context);
+    const client = await PollingClient.open(port);
+    await client.join();
+    for (let i = 0; i < 6; i++) io.emit("n", i, "x".repeat(400_000));
+    const sizes: number[] = [];
+    for (let packets = 0; packets < 6; ) {
+      const answer = (await client.poll()).body.split("\x1e");
+      sizes.push(answer.length);
+      for (const packet of answer) assert.ok(packet.startsWith(`42["n",${packets++},`));
+    }
+    assert.deepEqual(sizes, [3, 3]);
   });
 });
 
@@ -300,6 +419,18 @@ describe("Memory", () => {
     assert.equal(first.buffer.byteLength, 1);
     assert.equal(second.buffer.byteLength, 2);
     client.socket.destroy();
+  });
+
+  test("a room that is named by no string is one like any other", async (context) => {
+    const { client, socket, io } = await start(context);
+    socket.on("join", (room) => {
+      socket.join(room);
+      io.to(room).emit("joined");
+    });
+    for (const room of ["5", "{}", "null", "[1]"]) {
+      client.send(`42["join",${room}]`);
+      assert.equal(await client.next(), '42["joined"]');
+    }
   });
 
   test("what joins a room when it has gone is in none", async (context) => {

@@ -183,8 +183,9 @@ describe("Socket", () => {
   });
 
   test("disconnect() from within a listener: nothing more is delivered", async (context) => {
-    const { socket, client } = await start(context);
+    const { socket, client, io } = await start(context);
     const log: unknown[] = [];
+    const other = new Promise((resolve) => io.of("/other").on("connection", resolve));
     socket.on("x", (n) => {
       log.push(n);
       socket.disconnect();
@@ -192,7 +193,9 @@ describe("Socket", () => {
     socket.on("disconnect", (reason) => log.push(reason));
     client.send('42["x",1]');
     client.send('42["x",2]');
-    await client.closed;
+    client.send("40/other,");
+    await other;
+    assert.equal(await client.next(), "41");
     assert.deepEqual(log, [1, "server namespace disconnect"]);
   });
 

@@ -320,6 +320,14 @@ const STRICTER: Partial<Record<RuleName, Leniency>> = {
     "a blank and digits are neither an id nor JSON",
     (text) => /^\d(\d+-)?(\/[^,]*,)?\d*\s/.test(text),
   ],
+  PAYLOAD_DEPTH: [
+    "what walks through it afterwards runs out of stack",
+    (text) => text.split(/[[{]/).length > 500,
+  ],
+  TOO_MANY_ARGUMENTS: [
+    "a function cannot be called with so many",
+    (text) => text.split(",").length > 10_000,
+  ],
   CONNECT_PAYLOAD: [
     "a number behind a blank is JSON, and an id to theirs",
     (text) => /^\d(\/[^,]*,?)?[\d\s]*$/.test(text),
