@@ -157,6 +157,7 @@ export const BREACHES: Record<RuleName, readonly [Breach, ...Breach[]]> = {
     `51-00["x",${HOLE(0)}]`, "100", "000{}",
   ],
   PAYLOAD_JSON: [
+    `2["x","${"a".repeat(600)}`, `2["x","${"a".repeat(600)}\\"]`,
     "2abc", '2abc["x"]', '21.5["x"]', '2-1["x"]', '2 1["x"]', '2+1["x"]', "2[", '2["x"', '2["x"]]', '2["x"],', "2['x']", '2["x",]', '2["x"]["y"]', "2undefined",
     '2["x",NaN]', '2["\n"]', "0{", "0abc", "1abc", "1,", "3abc", "4abc", "4undefined", '2,["x"]', '2\ufeff["x"]', '2["x"]\0', '51-["x"', "61-1[",
     '2admin,["x"]', '2\\/admin,["x"]', '21/admin,["x"]', '2٣["x"]', "2\u00a0[]", '251-["x"]',
