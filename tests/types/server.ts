@@ -1,0 +1,123 @@
+// What the compiler says to an embedder. Nothing here runs: `npm run types` is the test, and each
+// line that must not compile says so.
+
+import type { RemoteSocket, Server, Socket } from "../../server.ts";
+
+interface ClientEvents {
+  chat: (text: string, delivered: (at: number) => void) => void;
+  plain: (n: number, rest: string[]) => void;
+}
+interface ServerEvents {
+  chat: (from: string, text: string) => void;
+  ask: (question: string, answer: (reply: string, sure: boolean) => void) => void;
+  nodeish: (answer: (error: Error | null, value: string) => void) => void;
+  message: (text: string) => void;
+}
+interface Data {
+  name: string;
+}
+type NoEvents = Record<string, never>;
+type TypedServer = Server<ClientEvents, ServerEvents, NoEvents, Data>;
+type TypedSocket = Socket<ClientEvents, ServerEvents, NoEvents, Data>;
+
+/** Compiles only where both types are the same, neither wider nor narrower. */
+type Same<A, B> =
+  (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+declare function same<A, B>(yes: Same<A, B>): void;
+
+export async function aTypedServer(io: TypedServer): Promise<void> {
+  io.on("connection", (socket) => same<typeof socket, TypedSocket>(true));
+  io.use((socket, next) => {
+    same<typeof socket.data, Data>(true);
+    next(new Error(socket.data.name));
+  });
+  io.of("/a").on("connection", (socket) => same<typeof socket, TypedSocket>(true));
+  io.of(/b/).on("connection", (socket) => same<typeof socket, TypedSocket>(true));
+
+  io.emit("chat", "from", "text");
+  io.to("room").emit("chat", "from", "text");
+  // @ts-expect-error no such event
+  io.emit("nothing");
+  // @ts-expect-error an argument is missing
+  io.emit("chat", "from");
+  // @ts-expect-error an argument is of another type
+  io.except("room").emit("chat", "from", 1);
+  io.send("text");
+  // @ts-expect-error a message is a text
+  io.send(1);
+
+  io.timeout(1).emit("ask", "why?", (error, responses) => {
+    same<typeof error, Error>(true);
+    same<typeof responses, string[]>(true);
+  });
+  const responses = await io.in("room").emitWithAck("ask", "why?");
+  same<typeof responses, string[]>(true);
+  // @ts-expect-error the acknowledgement is not given
+  await io.emitWithAck("ask", "why?", () => {});
+
+  const [remote] = await io.fetchSockets();
+  if (remote === undefined) return;
+  same<typeof remote, RemoteSocket<ServerEvents, Data>>(true);
+  same<typeof remote.data, Data>(true);
+  remote.emit("chat", "from", "text");
+  const { nsp } = [...io.sockets.sockets.values()][0] ?? {};
+  nsp?.to("room").emit("chat", "from", "text");
+}
+
+export async function aTypedSocket(socket: TypedSocket): Promise<void> {
+  socket.on("chat", (text, delivered) => {
+    same<typeof text, string>(true);
+    delivered(1);
+    // @ts-expect-error the acknowledgement has a number
+    delivered("1");
+  });
+  socket.on("plain", (n, rest) => {
+    same<typeof n, number>(true);
+    same<typeof rest, string[]>(true);
+  });
+  socket.on("disconnect", (reason, description) => {
+    same<typeof description, Error | undefined>(true);
+    // @ts-expect-error no such reason
+    if (reason === "boredom") return;
+  });
+  socket.once("error", (error) => same<typeof error, Error>(true));
+  // @ts-expect-error no such event
+  socket.on("nothing", () => {});
+
+  socket.emit("ask", "why?", (reply, sure) => {
+    same<typeof reply, string>(true);
+    same<typeof sure, boolean>(true);
+  });
+  socket.timeout(1).emit("ask", "why?", (error, reply, sure) => {
+    same<typeof error, Error>(true);
+    same<typeof reply, string>(true);
+    same<typeof sure, boolean>(true);
+  });
+  socket.volatile.compress(true).emit("chat", "from", "text");
+  // @ts-expect-error an argument is missing
+  socket.broadcast.emit("chat", "from");
+  const reply = await socket.emitWithAck("ask", "why?");
+  same<typeof reply, string>(true);
+  const timely = await socket.timeout(1).emitWithAck("ask", "why?");
+  same<typeof timely, string>(true);
+  const first = await socket.emitWithAck("nodeish");
+  same<typeof first, Error | null>(true);
+  const second = await socket.timeout(1).emitWithAck("nodeish");
+  same<typeof second, Error | null>(true);
+}
+
+/** Where nothing is declared, everything goes, as in a program without types. */
+export async function anUntypedServer(io: Server): Promise<void> {
+  io.on("connection", (socket) => {
+    socket.on("anything", (a, b, callback) => callback(a.b.c, b));
+    socket.emit("anything", 1, { two: 2 }, (...args: unknown[]) => args);
+    socket.data.anything = 1;
+    socket
+      .to("room")
+      .timeout(1)
+      .emit("anything", (error: Error, all: unknown[]) => [error, all]);
+    socket.on("disconnect", (reason) => reason.length);
+  });
+  const value = await io.timeout(1).emitWithAck("anything", 1, 2, 3);
+  value[0].anything();
+}
