@@ -179,14 +179,15 @@ const CLOSE_BRACE = 0x7d;
 
 /** Where the quote stands that ends a string; the end of the text where none does. */
 function stringEnd(text: string, start: number): number {
-  for (let from = start; ; ) {
-    const quote = text.indexOf('"', from);
-    if (quote === -1) return text.length;
-    let backslashes = 0;
-    while (text.charCodeAt(quote - 1 - backslashes) === BACKSLASH) backslashes++;
-    if (backslashes % 2 === 0) return quote;
-    from = quote + 1;
-  }
+  let quote = text.indexOf('"', start);
+  while (quote !== -1 && isEscaped(text, quote)) quote = text.indexOf('"', quote + 1);
+  return quote === -1 ? text.length : quote;
+}
+
+function isEscaped(text: string, at: number): boolean {
+  let backslashes = 0;
+  while (text.charCodeAt(at - 1 - backslashes) === BACKSLASH) backslashes++;
+  return backslashes % 2 === 1;
 }
 
 /** Socket.IO "Exchange protocol": what each type's payload must be. */
