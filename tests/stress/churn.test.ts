@@ -197,12 +197,13 @@ const TORN: readonly [Way, ...Way[]] = [
   },
 ];
 
-test(`${CYCLES} clients come and go, half of them torn down (SEED=${seed})`, async () => {
+test(`${CYCLES} clients come and go, half of them torn down (SEED=${seed})`, async (context) => {
   const random = new Random(seed);
   const http = createServer();
   // Who has shaken hands and is never heard of again is gone at the first ping.
   const io = new Server(http, { pingInterval: 300, pingTimeout: 200, connectTimeout: 500 });
   const port = await listen(http);
+  context.after(() => io.close());
   let connections = 0;
   io.on("connection", (socket) => {
     connections++;
@@ -233,10 +234,10 @@ test(`${CYCLES} clients come and go, half of them torn down (SEED=${seed})`, asy
   };
 
   // What is loaded and compiled once is there from here on.
-  await run(CYCLES / 10);
+  await run(CYCLES / 4);
   const timersBefore = timers();
   const before = held();
-  await run(CYCLES - CYCLES / 10);
+  await run(CYCLES - CYCLES / 4);
   const grown = held() - before;
 
   assert.ok(connections > CYCLES / 2, `${connections} connections`);
@@ -245,6 +246,6 @@ test(`${CYCLES} clients come and go, half of them torn down (SEED=${seed})`, asy
   assert.equal(io.sockets.adapter.rooms.size, 0);
   assert.equal(io.sockets.adapter.sids.size, 0);
   await until(() => timers() <= timersBefore);
-  assert.ok(grown < 2_000_000, `${grown} bytes more than before`);
-  await io.close();
+  // The collector's own accounts vary by a megabyte or two; 300 bytes kept of each client are more.
+  assert.ok(grown < 4_000_000, `${grown} bytes more than before`);
 });

@@ -50,15 +50,15 @@ async function converse(io: Server, url: string): Promise<{ ours: Stream; theirs
   return { ours, theirs };
 }
 
-test(`${CLIENTS} clients upgrade while numbers go both ways: each once, in order`, async () => {
+test(`${CLIENTS} clients upgrade while numbers go both ways: each once, in order`, async (context) => {
   const http = createServer();
   const io = new Server(http);
   const url = `http://127.0.0.1:${await listen(http)}`;
+  context.after(() => io.close());
   const all = await Promise.all(Array.from({ length: CLIENTS }, () => converse(io, url)));
   for (const { ours, theirs } of all) {
     assert.deepEqual(ours.faults, []);
     assert.deepEqual(theirs.faults, []);
     assert.ok(ours.sent > AFTER && theirs.sent > AFTER);
   }
-  await io.close();
 });
