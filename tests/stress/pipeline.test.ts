@@ -71,6 +71,7 @@ async function talk(client: PollingClient, random: Random): Promise<void> {
     socket.write(utterance(client, random));
     if (random.int(2) === 0) await turn();
   }
+  for (let i = random.int(6); i > 0; i--) await turn();
   if (random.int(2) === 0) socket.destroy();
   else socket.resetAndDestroy();
   await closed;
@@ -103,6 +104,7 @@ test(`${CLIENTS} sessions talked to from all sides at once (SEED=${seed})`, asyn
   for (let done = 0; done < CLIENTS; done += AT_ONCE) {
     const all = Array.from({ length: AT_ONCE }, async () => {
       const client = await PollingClient.open(port);
+      if (random.int(2) === 0) await client.post("40");
       await Promise.all(Array.from({ length: 1 + random.int(3) }, () => talk(client, random)));
     });
     await Promise.all(all);
