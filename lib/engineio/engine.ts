@@ -14,6 +14,7 @@ import {
   type TransportName,
 } from "../../protocol/engineio/handshake.ts";
 import { Deadlines } from "../deadlines.ts";
+import { Emitter } from "../events.ts";
 import type { Connection } from "../websocket/connection.ts";
 import {
   checkUpgrade,
@@ -86,7 +87,34 @@ const DEFAULTS = {
 
 type Query = ReadonlyMap<string, string>;
 
-export class Engine {
+/** A client was refused. */
+export interface ConnectionError {
+  readonly req: IncomingMessage;
+  /** 0 to 5, as the client is told. */
+  readonly code: number;
+  readonly message: string;
+  /** What exactly was wrong; the client is not told. */
+  readonly context: Readonly<Record<string, unknown>>;
+}
+
+/** Header fields of a response, for listeners to add to. */
+export type ResponseHeaders = Record<string, string | string[]>;
+
+export interface EngineEvents {
+  /** A session has begun. */
+  connection: (session: Session) => void;
+  /** A client was refused. */
+  connection_error: (error: ConnectionError) => void;
+  /** The first response to a client, over polling or with the 101, is about to be sent. */
+  initial_headers: (headers: ResponseHeaders, request: IncomingMessage) => void;
+  /** A response, the first one too, is about to be sent. */
+  headers: (headers: ResponseHeaders, request: IncomingMessage) => void;
+}
+
+export class Engine extends Emitter<EngineEvents> {
+  /** Gives each new session its id: 20 characters of `[A-Za-z0-9_-]` that nobody can guess. To be replaced where ids must say more. */
+  generateId: (request: IncomingMessage) => string | Promise<string> = generateId;
+
   readonly #options: EngineOptions & typeof DEFAULTS;
   readonly #sink: EngineSink;
   readonly #sessions = new Map<string, Session>();
@@ -97,6 +125,7 @@ export class Engine {
 
   /** @throws TypeError for a cookie that cannot be */
   constructor(options: EngineOptions, sink: EngineSink) {
+    super();
     const given = Object.entries(options).filter(([, value]) => value !== undefined);
     this.#options = { ...DEFAULTS, ...Object.fromEntries(given) };
     this.#sink = sink;
@@ -140,6 +169,7 @@ export class Engine {
     const query = queryOf(request);
     const admission = this.#admit(request, query, true);
     if (admission.kind === "refused") {
+      this.#tellRefused(request, admission.refusal, admission.context);
       refuseUpgrade(socket, 400, REFUSALS[admission.refusal].message);
       return;
     }
@@ -150,16 +180,21 @@ export class Engine {
     }
     const handshake = checkUpgrade(request, socket, this.#upgradeOptions);
     if (handshake === undefined) return;
-    const complete = (): Connection =>
-      completeUpgrade(handshake, socket, head, this.#upgradeOptions);
+    const complete = (): Connection => {
+      const headers = this.#moreHeaders(request, session === undefined);
+      const lines = headers.flatMap(([name, value]) =>
+        [value].flat().map((each) => `${name}: ${each}`),
+      );
+      return completeUpgrade(handshake, socket, head, this.#upgradeOptions, lines);
+    };
     if (session !== undefined) {
       this.#upgrade(session, new WebSocketTransport(complete()));
       return;
     }
-    this.#ask(request, (message) => {
+    this.#ask(request, (refusal, message, id) => {
       if (socket.destroyed) return;
-      if (message !== undefined) refuseUpgrade(socket, 400, message);
-      else this.#openWebSocket(request, new WebSocketTransport(complete()));
+      if (refusal !== undefined) refuseUpgrade(socket, 400, message);
+      else this.#openWebSocket(id, request, new WebSocketTransport(complete()));
     });
   }
 
@@ -173,7 +208,10 @@ export class Engine {
     if (this.#closed) response.setHeader("Connection", "close");
     const query = queryOf(request);
     const admission = this.#admit(request, query, false);
+    const first = admission.kind !== "session";
+    for (const [name, value] of this.#moreHeaders(request, first)) response.setHeader(name, value);
     if (admission.kind === "refused") {
+      this.#tellRefused(request, admission.refusal, admission.context);
       refuseRequest(response, admission.refusal);
       return;
     }
@@ -183,11 +221,32 @@ export class Engine {
       if (transport instanceof PollingTransport) transport.onRequest(request, response);
       return;
     }
-    this.#ask(request, (message) => {
+    this.#ask(request, (refusal, message, id) => {
       if (response.destroyed) return;
-      if (message !== undefined) refuseRequest(response, "FORBIDDEN", message);
-      else this.#openPolling(request, response, query);
+      if (refusal !== undefined) refuseRequest(response, refusal, message);
+      else this.#openPolling(id, request, response, query);
     });
+  }
+
+  #tellRefused(
+    req: IncomingMessage,
+    refusal: RefusalName,
+    context: Readonly<Record<string, unknown>>,
+    message: string = REFUSALS[refusal].message,
+  ): void {
+    this.dispatch("connection_error", [{ req, code: REFUSALS[refusal].code, message, context }]);
+  }
+
+  /** What listeners add to a response. */
+  #moreHeaders(
+    request: IncomingMessage,
+    first: boolean,
+  ): readonly (readonly [name: string, value: string | string[]])[] {
+    if (this.listenerCount("headers") + this.listenerCount("initial_headers") === 0) return [];
+    const headers: ResponseHeaders = {};
+    if (first) this.dispatch("initial_headers", [headers, request]);
+    this.dispatch("headers", [headers, request]);
+    return Object.entries(headers);
   }
 
   #admit(request: IncomingMessage, query: Query, upgrade: boolean): Admission {
@@ -201,31 +260,55 @@ export class Engine {
     );
   }
 
-  /** Asks `allowRequest`; calls back with nothing, or with what a client that may not connect is told. */
-  #ask(request: IncomingMessage, callback: (message?: string) => void): void {
+  /** Asks `allowRequest`, then generateId(); calls back with the refusal and what the client is told, or with the id. */
+  #ask(
+    request: IncomingMessage,
+    callback: (refusal: RefusalName | undefined, message: string, id: string) => void,
+  ): void {
     const { allowRequest } = this.#options;
     const forbidden = REFUSALS.FORBIDDEN.message;
-    if (this.#closed) callback(forbidden);
-    else if (allowRequest === undefined) callback();
-    else {
-      const decide = once((message: string | null | undefined, allowed: boolean) => {
-        callback(allowed && !this.#closed ? undefined : message || forbidden);
-      });
+    const decide = once((message: string | null | undefined, allowed: boolean) => {
+      if (allowed && !this.#closed) {
+        this.#name(request, callback);
+        return;
+      }
+      const told = message || forbidden;
+      this.#tellRefused(request, "FORBIDDEN", { message: told }, told);
+      callback("FORBIDDEN", told, "");
+    });
+    if (this.#closed || allowRequest === undefined) decide(undefined, !this.#closed);
+    else
       answerFirst(
         () => allowRequest(request, decide),
         () => decide(undefined, false),
       );
+  }
+
+  #name(
+    request: IncomingMessage,
+    callback: (refusal: RefusalName | undefined, message: string, id: string) => void,
+  ): void {
+    const fail = (error: unknown): void => {
+      this.#tellRefused(request, "BAD_REQUEST", { name: "ID_GENERATION_ERROR", error });
+      callback("BAD_REQUEST", REFUSALS.BAD_REQUEST.message, "");
+    };
+    try {
+      const id = this.generateId(request);
+      if (typeof id === "string") callback(undefined, "", id);
+      else id.then((given) => callback(undefined, "", given)).catch(fail);
+    } catch (error) {
+      fail(error);
     }
   }
 
-  #openPolling(request: IncomingMessage, response: ServerResponse, query: Query): void {
+  #openPolling(id: string, request: IncomingMessage, response: ServerResponse, query: Query): void {
     const { maxHttpBufferSize, httpCompression = true, cookie } = this.#options;
     const transport = new PollingTransport({
       maxPayload: maxHttpBufferSize,
       compression: httpCompression === true ? {} : httpCompression || undefined,
       jsonp: query.get("j"),
     });
-    const session = this.#createSession(transport);
+    const session = this.#createSession(id, request, transport);
     if (cookie) {
       response.setHeader("Set-Cookie", formatCookie(cookie === true ? {} : cookie, session.id));
     }
@@ -234,24 +317,23 @@ export class Engine {
     this.#open(session, request);
   }
 
-  #openWebSocket(request: IncomingMessage, transport: WebSocketTransport): void {
-    const session = this.#createSession(transport);
+  #openWebSocket(id: string, request: IncomingMessage, transport: WebSocketTransport): void {
+    const session = this.#createSession(id, request, transport);
     this.#open(session, request);
     transport.start(session);
   }
 
-  #createSession(transport: Transport): Session {
-    const { maxBackpressure } = this.#options;
-    const onClosed = (ended: Session): void => {
-      this.#sessions.delete(ended.id);
-    };
-    const session = new Session(
-      generateId(),
+  #createSession(id: string, request: IncomingMessage, transport: Transport): Session {
+    const session = new Session({
+      id,
+      request,
       transport,
-      this.#heartbeat,
-      maxBackpressure,
-      onClosed,
-    );
+      heartbeat: this.#heartbeat,
+      maxBackpressure: this.#options.maxBackpressure,
+      onClosed: (ended) => {
+        this.#sessions.delete(ended.id);
+      },
+    });
     this.#sessions.set(session.id, session);
     return session;
   }
@@ -270,6 +352,7 @@ export class Engine {
     });
     session.send(new Outgoing([open], false));
     session.open(this.#sink.onSession(session, request));
+    this.dispatch("connection", [session]);
   }
 
   #upgrade(session: Session, transport: WebSocketTransport): void {

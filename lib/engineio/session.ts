@@ -1,14 +1,26 @@
 // One client, over whichever transport it has: its state, what waits to be sent, its heartbeat.
 // Engine.IO "Handshake" to "Upgrade"; the states are those of protocol/engineio/session.ts.
 
+import type { IncomingMessage } from "node:http";
+
 import type { Bytes } from "../../protocol/bytes.ts";
-import { CLOSE, MESSAGE, type Packet, PING, PONG } from "../../protocol/engineio/packet.ts";
+import {
+  CLOSE,
+  decodePacket,
+  MESSAGE,
+  PACKET_NAMES,
+  type Packet,
+  type PacketType,
+  PING,
+  PONG,
+} from "../../protocol/engineio/packet.ts";
 import {
   type CloseReason,
   nextSessionState,
   type SessionEvent,
   type SessionState,
 } from "../../protocol/engineio/session.ts";
+import { Emitter } from "../events.ts";
 import type { Heartbeat, Heartbeating } from "./heartbeat.ts";
 import { NOOP_PACKET, type Outgoing, PING_PACKET } from "./outgoing.ts";
 import type { Transport, TransportSink } from "./transport.ts";
@@ -29,9 +41,47 @@ export interface SessionSink {
   onClose(reason: CloseReason, detail?: Error): void;
 }
 
-export class Session implements TransportSink, Heartbeating {
+/** A packet as listeners see it, its type by name. */
+export interface PacketDetails {
+  readonly type: (typeof PACKET_NAMES)[PacketType];
+  /** Text, or the bytes of a message. */
+  readonly data: string | Bytes;
+}
+
+/** What a session tells of itself to whoever listens; what it carries goes to its sink. */
+export interface SessionEvents {
+  /** A packet has come. */
+  packet: (packet: PacketDetails) => void;
+  /** A packet is sent. */
+  packetCreate: (packet: PacketDetails) => void;
+  /** It has changed to another transport. */
+  upgrade: (transport: Transport) => void;
+  /** What waited has been handed over. */
+  drain: () => void;
+  /** It has ended. */
+  close: (reason: CloseReason, description?: Error) => void;
+}
+
+export interface SessionOptions {
+  readonly id: string;
+  /** The HTTP request with which it began. */
+  readonly request: IncomingMessage;
+  readonly transport: Transport;
+  readonly heartbeat: Heartbeat;
+  /** Bytes that may wait for the client. */
+  readonly maxBackpressure: number;
+  /** Called when it has ended, before its sink is told. */
+  readonly onClosed: (session: Session) => void;
+}
+
+export class Session extends Emitter<SessionEvents> implements TransportSink, Heartbeating {
   /** The session's id, "sid" on the wire. */
   readonly id: string;
+  /** The revision of the protocol that its client speaks. */
+  readonly protocol = 4;
+  readonly request: IncomingMessage;
+  /** The IP address from which the client came. */
+  readonly remoteAddress: string;
   readonly #heartbeat: Heartbeat;
   readonly #onClosed: (session: Session) => void;
   #state: SessionState;
@@ -43,23 +93,17 @@ export class Session implements TransportSink, Heartbeating {
   #queueLength = 0;
   readonly #maxBackpressure: number;
 
-  /**
-   * @param maxBackpressure bytes that may wait for the client
-   * @param onClosed called when it has ended, before its sink is told
-   */
-  constructor(
-    id: string,
-    transport: Transport,
-    heartbeat: Heartbeat,
-    maxBackpressure: number,
-    onClosed: (session: Session) => void,
-  ) {
-    this.id = id;
-    this.#maxBackpressure = maxBackpressure;
-    this.#transport = transport;
-    this.#state = transport.name;
-    this.#heartbeat = heartbeat;
-    this.#onClosed = onClosed;
+  constructor(options: SessionOptions) {
+    super();
+    this.id = options.id;
+    this.request = options.request;
+    // Known while the connection is open only.
+    this.remoteAddress = options.request.socket.remoteAddress ?? "";
+    this.#maxBackpressure = options.maxBackpressure;
+    this.#transport = options.transport;
+    this.#state = options.transport.name;
+    this.#heartbeat = options.heartbeat;
+    this.#onClosed = options.onClosed;
   }
 
   /** Begins to deliver. The transport must have been given this session as its sink, or be given it now. */
@@ -70,6 +114,11 @@ export class Session implements TransportSink, Heartbeating {
 
   get state(): SessionState {
     return this.#state;
+  }
+
+  /** Whether it is open, as other servers name it. */
+  get readyState(): "open" | "closing" | "closed" {
+    return this.#isOpen() ? "open" : this.#state === "closed" ? "closed" : "closing";
   }
 
   /** What carries its packets now. */
@@ -84,6 +133,7 @@ export class Session implements TransportSink, Heartbeating {
 
   /** Sends when the transport can. What is sent on a session that is closing or closed is dropped. */
   send(message: Outgoing): void {
+    if (this.listenerCount("packetCreate") > 0 && this.#isOpen()) this.#tellSent(message);
     if (this.writable) this.#transport.send(message);
     else if (this.#isOpen()) this.#wait(message);
   }
@@ -136,6 +186,7 @@ export class Session implements TransportSink, Heartbeating {
     this.#transport = transport;
     transport.deliverTo(this);
     polling.release();
+    this.dispatch("upgrade", [transport]);
     this.onWritable();
   }
 
@@ -150,6 +201,7 @@ export class Session implements TransportSink, Heartbeating {
   onPacket(packet: Packet): void {
     // Who is being sent away is not heard any more, but for its own end.
     if (!this.#isOpen() && (this.#state === "closed" || packet.type !== CLOSE)) return;
+    this.dispatch("packet", [{ type: PACKET_NAMES[packet.type], data: packet.data }]);
     // The common case first.
     if (packet.type === MESSAGE) {
       this.#heartbeat.onOtherPacket(this);
@@ -181,6 +233,7 @@ export class Session implements TransportSink, Heartbeating {
       sent++;
     }
     this.#queue = queue.slice(sent);
+    if (this.#queue.length === 0) this.dispatch("drain", []);
     if (this.#state === "closing" && this.#queue.length === 0) this.#transport.close();
   }
 
@@ -194,6 +247,7 @@ export class Session implements TransportSink, Heartbeating {
     upgrade?.abandon();
     this.#onClosed(this);
     this.#sink?.onClose(reason, detail);
+    this.dispatch("close", detail === undefined ? [reason] : [reason, detail]);
   }
 
   // The heartbeat's calls.
@@ -204,6 +258,14 @@ export class Session implements TransportSink, Heartbeating {
 
   onPingTimeout(): void {
     this.discard("ping timeout");
+  }
+
+  #tellSent({ packets }: Outgoing): void {
+    for (const encoded of packets) {
+      const { type, data }: Packet =
+        typeof encoded === "string" ? decodePacket(encoded) : { type: MESSAGE, data: encoded };
+      this.dispatch("packetCreate", [{ type: PACKET_NAMES[type], data }]);
+    }
   }
 
   /** Keeps a message until the client takes it; a client that takes nothing is not waited for for ever. */

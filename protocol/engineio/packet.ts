@@ -11,6 +11,17 @@ export const MESSAGE = "4";
 export const UPGRADE = "5";
 export const NOOP = "6";
 
+/** The types' names in the protocol document. */
+export const PACKET_NAMES = {
+  [OPEN]: "open",
+  [CLOSE]: "close",
+  [PING]: "ping",
+  [PONG]: "pong",
+  [MESSAGE]: "message",
+  [UPGRADE]: "upgrade",
+  [NOOP]: "noop",
+} as const;
+
 export type PacketType =
   | typeof OPEN
   | typeof CLOSE
