@@ -8,6 +8,7 @@ import { admit, decodeOpen, parseQuery } from "../../../protocol/engineio/handsh
 import { decodePacket, encodePacket, type Packet } from "../../../protocol/engineio/packet.ts";
 import { decodePayload, encodePayload, SEPARATOR } from "../../../protocol/engineio/payload.ts";
 import { ProtocolError, RULES } from "../../../protocol/engineio/rules.ts";
+import { Mutator } from "../../support/mutate.ts";
 import { Random, seed } from "../../support/random.ts";
 import {
   BREACHES,
@@ -32,41 +33,14 @@ const CORPUS: readonly string[] = [
 /** Characters that mean something somewhere, and some that mean nothing anywhere. */
 const LETTERS = `0123456789bAQ+/=-_${SEPARATOR}{}[]",:&%?\\\0\n é€\ud835\udfd2\ufeff`;
 
-function letter(random: Random): string {
-  return random.int(4) === 0
-    ? String.fromCharCode(random.int(0x10000))
-    : LETTERS.charAt(random.int(LETTERS.length));
-}
-
-/** A text with one thing done to it. */
-function mutate(text: string, random: Random): string {
-  const at = random.int(text.length + 1);
-  const to = at + random.int(text.length + 1 - at);
-  const [head, part, tail] = [text.slice(0, at), text.slice(at, to), text.slice(to)];
-  switch (random.int(6)) {
-    case 0:
-      return head + letter(random) + text.slice(at + 1);
-    case 1:
-      return head + letter(random) + text.slice(at);
-    case 2:
-      return head + tail;
-    case 3:
-      return head + part + part + tail;
-    case 4:
-      return head;
-    default: {
-      const other = random.pick(CORPUS) ?? "";
-      return head + other.slice(random.int(other.length + 1));
-    }
-  }
-}
+const MUTATOR = new Mutator(LETTERS, CORPUS);
 
 function noise(random: Random): string {
   if (random.int(10) === 0) {
-    return Array.from({ length: random.int(40) }, () => letter(random)).join("");
+    return Array.from({ length: random.int(40) }, () => MUTATOR.letter(random)).join("");
   }
   let text = random.pick(CORPUS) ?? "";
-  for (let i = random.int(4); i >= 0; i--) text = mutate(text, random);
+  for (let i = random.int(4); i >= 0; i--) text = MUTATOR.mutate(text, random);
   return text.slice(0, 2000);
 }
 

@@ -9,6 +9,7 @@ import { Decoder } from "../../../protocol/socketio/decoder.ts";
 import { encode } from "../../../protocol/socketio/encoder.ts";
 import type { Packet } from "../../../protocol/socketio/packet.ts";
 import { ProtocolError, RULES } from "../../../protocol/socketio/rules.ts";
+import { Mutator } from "../../support/mutate.ts";
 import { Random, seed } from "../../support/random.ts";
 import { bytes } from "../../support/split.ts";
 import { BREACHES, MAX_ATTACHMENTS, PACKETS, TOLERATED } from "../../vectors/socketio.ts";
@@ -30,34 +31,10 @@ const CORPUS: readonly (readonly Message[])[] = [
 /** Characters that mean something somewhere, and some that mean nothing anywhere. */
 const LETTERS = '00112233445566789-/,[]{}":.+e x\\\0\n é€\ud835\udfd2\ufeff';
 
-function letter(random: Random): string {
-  return random.int(4) === 0
-    ? String.fromCharCode(random.int(0x10000))
-    : LETTERS.charAt(random.int(LETTERS.length));
-}
-
-/** A text with one thing done to it. */
-function mutateText(text: string, random: Random): string {
-  const at = random.int(text.length + 1);
-  const to = at + random.int(text.length + 1 - at);
-  const [head, part, tail] = [text.slice(0, at), text.slice(at, to), text.slice(to)];
-  switch (random.int(6)) {
-    case 0:
-      return head + letter(random) + text.slice(at + 1);
-    case 1:
-      return head + letter(random) + text.slice(at);
-    case 2:
-      return head + tail;
-    case 3:
-      return head + part + part + tail;
-    case 4:
-      return head;
-    default: {
-      const [other] = random.pick(CORPUS) ?? [];
-      return typeof other === "string" ? head + other.slice(random.int(other.length + 1)) : head;
-    }
-  }
-}
+const MUTATOR = new Mutator(
+  LETTERS,
+  CORPUS.flatMap(([first]) => (typeof first === "string" ? [first] : [])),
+);
 
 /** Messages with one thing done to them: to the order of them, or to one text. */
 function mutate(messages: readonly Message[], random: Random): readonly Message[] {
@@ -73,14 +50,14 @@ function mutate(messages: readonly Message[], random: Random): readonly Message[
       return [...messages.slice(0, at), ...(random.pick(CORPUS) ?? [])];
     default:
       return messages.map((message, i) =>
-        i === at && typeof message === "string" ? mutateText(message, random) : message,
+        i === at && typeof message === "string" ? MUTATOR.mutate(message, random) : message,
       );
   }
 }
 
 function noise(random: Random): readonly Message[] {
   if (random.int(10) === 0) {
-    const text = Array.from({ length: random.int(40) }, () => letter(random)).join("");
+    const text = Array.from({ length: random.int(40) }, () => MUTATOR.letter(random)).join("");
     return random.int(2) === 0 ? [text] : [text, random.bytes(random.int(4))];
   }
   let messages = random.pick(CORPUS) ?? [];
