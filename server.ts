@@ -12,28 +12,51 @@
 
 import { createServer } from "node:http";
 
+import { ClientFiles } from "./lib/client-files.ts";
 import { Deadlines } from "./lib/deadlines.ts";
 import {
   type Attachment,
   type AttachOptions,
   attach,
+  type EngineHandler,
+  enginePath,
   type NodeServer,
 } from "./lib/engineio/attach.ts";
-import { Engine, type EngineOptions } from "./lib/engineio/engine.ts";
-import type { DefaultEventsMap, Untyped } from "./lib/events.ts";
+import { applyCors } from "./lib/engineio/cors.ts";
+import { DEFAULTS, Engine, type EngineOptions, type EngineSink } from "./lib/engineio/engine.ts";
+import { ArgumentRangeError, ArgumentTypeError, checkMilliseconds } from "./lib/errors.ts";
+import type {
+  AckValue,
+  AllButLast,
+  DefaultEventsMap,
+  EventArguments,
+  EventNames,
+  LastArgument,
+  Untyped,
+  WithResponses,
+} from "./lib/events.ts";
+import { Adapter, type AdapterFactory, createAdapter } from "./lib/socketio/adapter.ts";
 import { type BroadcastOperator, GroupBroadcaster } from "./lib/socketio/broadcast.ts";
+import { type Codec, standardCodec } from "./lib/socketio/codec.ts";
 import { Dispatcher, type DispatcherHost } from "./lib/socketio/dispatcher.ts";
 import {
   type Middleware,
   Namespace,
-  type NamespaceReservedEvents,
+  type NamespaceEvents,
+  type NamespaceHost,
+  type NamespaceServer,
 } from "./lib/socketio/namespace.ts";
 import { type NamespaceMatcher, ParentNamespace } from "./lib/socketio/parent-namespace.ts";
+import { RecoveryAdapter, type RecoveryOptions } from "./lib/socketio/recovery.ts";
 import type { Socket } from "./lib/socketio/socket.ts";
 import { MAIN_NAMESPACE } from "./protocol/socketio/packet.ts";
 
+export { Engine } from "./lib/engineio/engine.ts";
+export type { EngineMiddleware } from "./lib/engineio/middleware.ts";
+export { ArgumentRangeError, ArgumentTypeError } from "./lib/errors.ts";
 export { AckTimeoutError, DisconnectedError } from "./lib/socketio/acks.ts";
-export { Adapter } from "./lib/socketio/adapter.ts";
+export type { RecoveryFailure } from "./lib/socketio/adapter.ts";
+export { Adapter, type AdapterFactory } from "./lib/socketio/adapter.ts";
 export { BroadcastOperator, RemoteSocket, ReservedEventError } from "./lib/socketio/broadcast.ts";
 export type { Handshake } from "./lib/socketio/handshake.ts";
 export { type ExtendedError, Namespace } from "./lib/socketio/namespace.ts";
@@ -51,6 +74,12 @@ type ConnectionListener<ListenEvents, EmitEvents, ServerSideEvents, SocketData> 
 ) => void;
 
 export interface ServerOptions extends EngineOptions, AttachOptions {
+  /** The client's files are served under the path. Default `true`. */
+  readonly serveClient?: boolean;
+  /** Who is in which room; one that works over a network makes several servers one. Default: in memory. */
+  readonly adapter?: AdapterFactory;
+  /** Clients that come back in time are the same sockets again. Default: they are not. */
+  readonly connectionStateRecovery?: RecoveryOptions;
   /** Milliseconds that a client may be connected without having joined a namespace. Default 45,000. */
   readonly connectTimeout?: number;
   /** Binary attachments that one packet may have. Default 10. */
@@ -73,28 +102,43 @@ const NOT_ATTACHED = "the server is not attached to an HTTP server";
  * emits, what servers emit to each other, and the type of `socket.data`.
  */
 export class Server<
-  ListenEvents = DefaultEventsMap,
-  EmitEvents = ListenEvents,
-  ServerSideEvents = DefaultEventsMap,
-  SocketData = Untyped,
-> extends GroupBroadcaster<
-  NamespaceReservedEvents<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>,
-  EmitEvents,
-  SocketData
-> {
+    ListenEvents = DefaultEventsMap,
+    EmitEvents = ListenEvents,
+    ServerSideEvents = DefaultEventsMap,
+    SocketData = Untyped,
+  >
+  extends GroupBroadcaster<
+    NamespaceEvents<
+      Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>,
+      ServerSideEvents
+    >,
+    EmitEvents,
+    SocketData
+  >
+  implements NamespaceServer<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
+{
   /** The main namespace, "/". */
   readonly sockets: Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>;
 
   readonly #options: ServerOptions;
+  readonly #codec: Codec;
   readonly #namespaces: Map<
     string,
     Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
   >;
   readonly #parents: ParentNamespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>[] = [];
+  readonly #namespaceHost: NamespaceHost<
+    NamespaceServer<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
+  >;
   readonly #dispatchers = new Set<Dispatcher>();
-  // Clients that have not joined a namespace yet.
-  readonly #connecting: Deadlines<Dispatcher>;
+  // Clients that have not joined a namespace yet; more than one where the timeout has been changed.
+  #connecting: Deadlines<Dispatcher>[] = [];
   readonly #dispatcherHost: DispatcherHost;
+  readonly #engineSink: EngineSink;
+  #path: string;
+  #connectTimeout: number;
+  #servesClient: boolean;
+  #adapter: AdapterFactory;
   #engine: Engine | undefined;
   #httpServer: NodeServer | undefined;
   #attachment: Attachment | undefined;
@@ -104,33 +148,50 @@ export class Server<
    * gives one later
    */
   constructor(server?: NodeServer | number | string | ServerOptions, options?: ServerOptions) {
-    const main = new Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>(
-      MAIN_NAMESPACE,
-    );
-    // What listens to the server listens to the main namespace.
-    super(main);
-    this.sockets = main;
-    this.#namespaces = new Map([[MAIN_NAMESPACE, main]]);
+    super();
     const isOptions = typeof server === "object" && server !== null && !("listen" in server);
     this.#options = (isOptions ? server : options) ?? {};
-    this.#connecting = new Deadlines(
-      this.#options.connectTimeout || DEFAULT_CONNECT_TIMEOUT,
-      (dispatcher) => dispatcher.close(),
-    );
+    const {
+      connectionStateRecovery: recovery,
+      maxAttachments,
+      maxCreatedNamespaces,
+    } = this.#options;
+    this.#path = this.#options.path ?? "/socket.io";
+    this.#connectTimeout = this.#options.connectTimeout || DEFAULT_CONNECT_TIMEOUT;
+    this.connectTimeout(this.#connectTimeout);
+    this.#servesClient = this.#options.serveClient ?? true;
+    this.#adapter = this.#options.adapter ?? this.#defaultAdapter();
+    this.#codec = standardCodec(maxAttachments ?? DEFAULT_MAX_ATTACHMENTS);
+    this.#namespaceHost = {
+      server: this,
+      codec: this.#codec,
+      createAdapter: (nsp) => createAdapter(this.#adapter, nsp),
+      recovery: recovery && { skipMiddlewares: recovery.skipMiddlewares ?? true },
+    };
+    // What listens to the server listens to the main namespace.
+    this.sockets = new Namespace(this.#namespaceHost, MAIN_NAMESPACE);
+    this.shareListenersOf(this.sockets);
+    this.#namespaces = new Map([[MAIN_NAMESPACE, this.sockets]]);
     this.#dispatcherHost = {
-      maxAttachments: this.#options.maxAttachments ?? DEFAULT_MAX_ATTACHMENTS,
-      maxCreatedNamespaces: this.#options.maxCreatedNamespaces ?? DEFAULT_MAX_CREATED_NAMESPACES,
+      codec: this.#codec,
+      maxCreatedNamespaces: maxCreatedNamespaces ?? DEFAULT_MAX_CREATED_NAMESPACES,
       findNamespace: (name, auth, mayCreate, callback) => {
         const namespace = this.#namespaces.get(name);
         if (namespace !== undefined || !mayCreate) callback(namespace, false);
         else this.#createFor(name, auth, 0, callback);
       },
-      onJoined: (dispatcher) => {
-        this.#connecting.delete(dispatcher);
-      },
+      onJoined: (dispatcher) => this.#forgetConnecting(dispatcher),
       onGone: (dispatcher) => {
-        this.#connecting.delete(dispatcher);
+        this.#forgetConnecting(dispatcher);
         this.#dispatchers.delete(dispatcher);
+      },
+    };
+    this.#engineSink = {
+      onSession: (session, request) => {
+        const dispatcher = new Dispatcher(session, request, this.#dispatcherHost);
+        this.#dispatchers.add(dispatcher);
+        this.#connecting.at(-1)?.add(dispatcher);
+        return dispatcher;
       },
     };
     if (server !== undefined && server !== null && !isOptions) this.attach(server);
@@ -157,23 +218,32 @@ export class Server<
    */
   attach(server: NodeServer | number | string, options?: ServerOptions): this {
     if (typeof server === "function") {
-      throw new TypeError(
+      throw new ArgumentTypeError(
         "You are trying to attach socket.io to an express request handler function. Please pass a http.Server instance.",
       );
     }
-    const all: ServerOptions = { ...options, ...this.#options };
-    const engine = new Engine(all, {
-      onSession: (session, request) => {
-        const dispatcher = new Dispatcher(session, request, this.#dispatcherHost);
-        this.#dispatchers.add(dispatcher);
-        this.#connecting.add(dispatcher);
-        return dispatcher;
-      },
-    });
-    // When the options are known to be good.
+    const port = typeof server === "object" ? undefined : portOf(server);
+    const all: ServerOptions = { ...options, ...this.#options, path: this.#path };
+    // Throws where the options are not good, and then nothing has changed.
+    const engine = new Engine(all, this.#engineSink);
     this.#engine = engine;
-    this.#httpServer = typeof server === "object" ? server : listen(Number(server));
-    this.#attachment = attach(engine, this.#httpServer, all);
+    this.#httpServer = typeof server === "object" ? server : listen(port ?? 0);
+    this.#attachment = attach(this.#handler(engine, all), this.#httpServer, all);
+    return this;
+  }
+
+  /**
+   * Serves Socket.IO on an engine that is attached to a server by other means, or fed by hand with
+   * its handleRequest() and handleUpgrade().
+   *
+   * @throws TypeError for what is no Engine of this package
+   */
+  bind(engine: Engine): this {
+    if (!(engine instanceof Engine)) {
+      throw new ArgumentTypeError("bind() takes an Engine of this package");
+    }
+    this.#engine = engine;
+    engine.deliverTo(this.#engineSink);
     return this;
   }
 
@@ -208,7 +278,7 @@ export class Server<
     | Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
     | ParentNamespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData> {
     const namespace = typeof name === "string" ? this.#named(name) : this.#addParent(name);
-    if (onConnection !== undefined) namespace.on("connect", onConnection);
+    if (onConnection !== undefined) namespace.onConnection(onConnection);
     return namespace;
   }
 
@@ -220,6 +290,71 @@ export class Server<
     return this;
   }
 
+  /** The path under which it is attached. */
+  path(): string;
+  /** Sets the path, for attach(). Default "/socket.io". */
+  path(path: string): this;
+  path(path?: string): string | this {
+    if (path === undefined) return this.#path;
+    if (typeof path !== "string") throw new ArgumentTypeError("the path is not a text");
+    this.#path = path.replace(/\/$/, "");
+    return this;
+  }
+
+  /** Milliseconds that a client may be connected without having joined a namespace. */
+  connectTimeout(): number;
+  /** Sets it, for clients that come later. Default 45,000. */
+  connectTimeout(milliseconds: number): this;
+  connectTimeout(milliseconds?: number): number | this {
+    if (milliseconds === undefined) return this.#connectTimeout;
+    checkMilliseconds("the timeout", milliseconds);
+    this.#connectTimeout = milliseconds;
+    const waiting = this.#connecting.filter(({ size }) => size > 0);
+    const latest = new Deadlines<Dispatcher>(milliseconds, (dispatcher) => dispatcher.close());
+    this.#connecting = [...waiting, latest];
+    return this;
+  }
+
+  /** Whether the client's files are served under the path. */
+  serveClient(): boolean;
+  /** Sets it, for attach(). Default `true`. */
+  serveClient(serve: boolean): this;
+  serveClient(serve?: boolean): boolean | this {
+    if (serve === undefined) return this.#servesClient;
+    this.#servesClient = serve;
+    return this;
+  }
+
+  /** What makes the adapter of each namespace. */
+  adapter(): AdapterFactory;
+  /** Sets it; the namespaces that are there change to new ones, whose rooms are empty. */
+  adapter(adapter: AdapterFactory): this;
+  adapter(adapter?: AdapterFactory): AdapterFactory | this {
+    if (adapter === undefined) return this.#adapter;
+    if (typeof adapter !== "function") {
+      throw new ArgumentTypeError("the adapter is neither a class nor a function");
+    }
+    this.#adapter = adapter;
+    for (const namespace of this.#namespaces.values()) namespace.renewAdapter();
+    return this;
+  }
+
+  /** Namespace.serverSideEmit() of the main namespace. */
+  serverSideEmit<Event extends EventNames<ServerSideEvents>>(
+    event: Event,
+    ...args: EventArguments<WithResponses<ServerSideEvents>, Event>
+  ): true {
+    return this.sockets.serverSideEmit(event, ...args);
+  }
+
+  /** Namespace.serverSideEmitWithAck() of the main namespace. */
+  serverSideEmitWithAck<Event extends EventNames<ServerSideEvents>>(
+    event: Event,
+    ...args: AllButLast<EventArguments<ServerSideEvents, Event>>
+  ): Promise<AckValue<LastArgument<EventArguments<ServerSideEvents, Event>>>[]> {
+    return this.sockets.serverSideEmitWithAck(event, ...args);
+  }
+
   /**
    * Disconnects all clients and closes the HTTP server. Resolves when it is closed.
    *
@@ -227,6 +362,7 @@ export class Server<
    */
   async close(callback?: (error?: Error) => void): Promise<void> {
     for (const dispatcher of [...this.#dispatchers]) dispatcher.shutDown();
+    await Promise.allSettled([...this.#namespaces.values()].map(({ adapter }) => adapter.close()));
     this.#engine?.close();
     const httpServer = this.#httpServer;
     const attachment = this.#attachment;
@@ -247,7 +383,7 @@ export class Server<
     if (known !== undefined) return known;
     const parent = this.#parents.find(({ pattern }) => pattern?.test(full) === true);
     return parent === undefined
-      ? this.#begin(new Namespace(full))
+      ? this.#begin(new Namespace(this.#namespaceHost, full))
       : this.#begin(this.#childOf(parent, full));
   }
 
@@ -255,6 +391,7 @@ export class Server<
     names: RegExp | NamespaceMatcher,
   ): ParentNamespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData> {
     const parent = new ParentNamespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>(
+      this.#namespaceHost,
       `/_${this.#parents.length}`,
       names,
     );
@@ -305,6 +442,44 @@ export class Server<
   protected override start(): BroadcastOperator<EmitEvents, SocketData> {
     return this.sockets.except([]);
   }
+
+  /** Rooms in memory. */
+  #defaultAdapter(): AdapterFactory {
+    const { connectionStateRecovery, pingInterval, pingTimeout } = this.#options;
+    if (connectionStateRecovery === undefined) return Adapter;
+    const heartbeat =
+      (pingInterval ?? DEFAULTS.pingInterval) + (pingTimeout ?? DEFAULTS.pingTimeout);
+    return (nsp) => new RecoveryAdapter(nsp, connectionStateRecovery, heartbeat);
+  }
+
+  /** The engine, with the client's files in front of it. */
+  #handler(engine: Engine, options: ServerOptions): EngineHandler {
+    if (!this.#servesClient) return engine;
+    const files = new ClientFiles(`${enginePath(options).replace(/\/$/, "")}/`);
+    return {
+      handleRequest: (request, response) => {
+        if (!files.has(request)) engine.handleRequest(request, response);
+        else if (!options.cors) files.serve(request, response);
+        else applyCors(options.cors, request, response, () => files.serve(request, response));
+      },
+      handleUpgrade: (request, socket, head) => engine.handleUpgrade(request, socket, head),
+    };
+  }
+
+  #forgetConnecting(dispatcher: Dispatcher): void {
+    for (const deadlines of this.#connecting) deadlines.delete(dispatcher);
+  }
+}
+
+/** @throws TypeError for what is no number, RangeError for one that is no port */
+function portOf(given: number | string): number {
+  const port = typeof given === "number" || typeof given === "string" ? Number(given) : Number.NaN;
+  if (Number.isNaN(port))
+    throw new ArgumentTypeError("neither an HTTP server nor a port was given");
+  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
+    throw new ArgumentRangeError("the port is not between 0 and 65535");
+  }
+  return port;
 }
 
 /** An HTTP server that has nothing to serve but Socket.IO. */

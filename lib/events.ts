@@ -1,5 +1,7 @@
 // The emitter at the edge: typed, for the user's listeners. Between our own layers there is none.
 
+import { checkFunction } from "./errors.ts";
+
 /**
  * What came off the wire, before anyone has said what it is: TypeScript's own word for it is the
  * one that JSON.parse() has.
@@ -111,12 +113,7 @@ export abstract class Emitter<Events> {
   // Lists are replaced, never changed, so that one can be walked while listeners come and go.
   #listeners: Map<string, readonly Listener[]> | undefined;
   // Whose listeners these are: its own, or another's.
-  readonly #owner: Emitter<Events>;
-
-  /** @param owner an emitter with which it shares its listeners */
-  constructor(owner?: Emitter<Events>) {
-    this.#owner = owner ?? this;
-  }
+  #owner: Emitter<Events> = this;
 
   /** Adds a listener behind those that are there. */
   on<Event extends EventNames<Events>>(event: Event, listener: ListenerOf<Events, Event>): this {
@@ -203,11 +200,21 @@ export abstract class Emitter<Events> {
     return [...(this.#owner.#listeners?.keys() ?? [])];
   }
 
+  /** on(), where the compiler cannot know the events. */
+  protected addUntyped(event: string, listener: Listener): void {
+    this.#add(event, listener, false);
+  }
+
   /** Calls the listeners of `event`; whether there were any. */
   protected dispatch(event: string, args: readonly unknown[]): boolean {
     const listeners = this.#of(event);
     for (const listener of listeners) callListener(this, listener, args);
     return listeners.length > 0;
+  }
+
+  /** What listens to it listens to `owner` from now on. */
+  protected shareListenersOf(owner: Emitter<Events>): void {
+    this.#owner = owner;
   }
 
   /** Gives `other` the listeners that are here now. */
@@ -222,9 +229,7 @@ export abstract class Emitter<Events> {
   }
 
   #add(event: string, listener: Listener, first: boolean): this {
-    if (typeof listener !== "function") {
-      throw new TypeError(`the listener of "${event}" is not a function`);
-    }
+    checkFunction(`the listener of "${event}"`, listener);
     const before = this.#of(event);
     const owner = this.#owner;
     owner.#listeners ??= new Map();

@@ -5,7 +5,11 @@ import type { Server, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { Server as TlsServer } from "node:tls";
 
-import type { Engine } from "./engine.ts";
+/** Who answers the requests and upgrades for the path of an engine. */
+export interface EngineHandler {
+  handleRequest(request: IncomingMessage, response: ServerResponse): void;
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array): void;
+}
 
 export interface AttachOptions {
   /** Where the path begins that is the engine's. Default "/socket.io". */
@@ -45,7 +49,11 @@ export interface Attachment {
  * Has `server` pass the requests and upgrades for the engine's path to `engine`; its own listeners
  * get all others.
  */
-export function attach(engine: Engine, server: NodeServer, options: AttachOptions): Attachment {
+export function attach(
+  engine: EngineHandler,
+  server: NodeServer,
+  options: AttachOptions,
+): Attachment {
   const path = enginePath(options);
   const isOurs = (request: IncomingMessage): boolean => request.url?.startsWith(path) === true;
 

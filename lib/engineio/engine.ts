@@ -14,7 +14,9 @@ import {
   type TransportName,
 } from "../../protocol/engineio/handshake.ts";
 import { Deadlines } from "../deadlines.ts";
+import { checkFunction } from "../errors.ts";
 import { Emitter } from "../events.ts";
+import { once } from "../once.ts";
 import type { Connection } from "../websocket/connection.ts";
 import {
   checkUpgrade,
@@ -27,6 +29,7 @@ import type { CompressionOptions } from "./compression.ts";
 import { type CookieOptions, formatCookie } from "./cookie.ts";
 import { applyCors, type CorsDelegate, type CorsOptions } from "./cors.ts";
 import { Heartbeat } from "./heartbeat.ts";
+import { type EngineMiddleware, passMiddleware, passMiddlewareToUpgrade } from "./middleware.ts";
 import { Outgoing } from "./outgoing.ts";
 import { PollingTransport } from "./polling.ts";
 import { Session, type SessionSink } from "./session.ts";
@@ -75,7 +78,8 @@ export interface EngineSink {
   onSession(session: Session, request: IncomingMessage): SessionSink;
 }
 
-const DEFAULTS = {
+/** What the options are that are not given. */
+export const DEFAULTS = {
   pingInterval: 25_000,
   pingTimeout: 20_000,
   upgradeTimeout: 10_000,
@@ -116,15 +120,19 @@ export class Engine extends Emitter<EngineEvents> {
   generateId: (request: IncomingMessage) => string | Promise<string> = generateId;
 
   readonly #options: EngineOptions & typeof DEFAULTS;
-  readonly #sink: EngineSink;
+  #sink: EngineSink | undefined;
+  #middleware: readonly EngineMiddleware[] = [];
   readonly #sessions = new Map<string, Session>();
   readonly #heartbeat: Heartbeat;
   readonly #upgrades: Deadlines<Upgrade>;
   readonly #upgradeOptions: UpgradeOptions;
   #closed = false;
 
-  /** @throws TypeError for a cookie that cannot be */
-  constructor(options: EngineOptions, sink: EngineSink) {
+  /**
+   * @param sink where new sessions go; without it, until deliverTo(), only events tell of them
+   * @throws TypeError for a cookie that cannot be
+   */
+  constructor(options: EngineOptions, sink?: EngineSink) {
     super();
     const given = Object.entries(options).filter(([, value]) => value !== undefined);
     this.#options = { ...DEFAULTS, ...Object.fromEntries(given) };
@@ -144,16 +152,31 @@ export class Engine extends Emitter<EngineEvents> {
     return this.#sessions.size;
   }
 
+  /**
+   * Has every HTTP request and every upgrade pass `middleware`, as Express has it, before the engine
+   * looks at it; in the order of the calls. What one refuses, or throws, is a `connection_error`.
+   */
+  use(middleware: EngineMiddleware): this {
+    checkFunction("the middleware", middleware);
+    this.#middleware = [...this.#middleware, middleware];
+    return this;
+  }
+
+  /** Gives new sessions to another layer. */
+  deliverTo(sink: EngineSink): void {
+    this.#sink = sink;
+  }
+
   /** Answers an HTTP request for the path of this engine. */
   handleRequest(request: IncomingMessage, response: ServerResponse): void {
     const { cors } = this.#options;
     if (!cors) {
-      this.#route(request, response);
+      this.#passRequest(request, response);
       return;
     }
     const proceed = once((error?: Error) => {
       if (response.destroyed) return;
-      if (error === undefined) this.#route(request, response);
+      if (error === undefined) this.#passRequest(request, response);
       else refuseRequest(response, "BAD_REQUEST");
     });
     answerFirst(
@@ -166,6 +189,40 @@ export class Engine extends Emitter<EngineEvents> {
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array): void {
     // The client may leave while it is decided whether it may come.
     socket.on("error", () => socket.destroy());
+    passMiddlewareToUpgrade(this.#middleware, request, socket, (error, lines) => {
+      if (error === undefined) {
+        this.#routeUpgrade(request, socket, head, lines);
+      } else {
+        this.#tellMiddlewareFailed(request, error);
+        refuseUpgrade(socket, 400, REFUSALS.BAD_REQUEST.message);
+      }
+    });
+  }
+
+  /** Ends every session and takes no more. Clients that can hear it are told. */
+  close(): void {
+    this.#closed = true;
+    for (const session of this.#sessions.values()) session.shutDown();
+  }
+
+  #passRequest(request: IncomingMessage, response: ServerResponse): void {
+    passMiddleware(this.#middleware, request, response, (error) => {
+      if (error === undefined) {
+        this.#route(request, response);
+      } else {
+        this.#tellMiddlewareFailed(request, error);
+        refuseRequest(response, "BAD_REQUEST");
+      }
+    });
+  }
+
+  /** @param lines of the header of the 101 */
+  #routeUpgrade(
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Uint8Array,
+    lines: readonly string[],
+  ): void {
     const query = queryOf(request);
     const admission = this.#admit(request, query, true);
     if (admission.kind === "refused") {
@@ -182,10 +239,10 @@ export class Engine extends Emitter<EngineEvents> {
     if (handshake === undefined) return;
     const complete = (): Connection => {
       const headers = this.#moreHeaders(request, session === undefined);
-      const lines = headers.flatMap(([name, value]) =>
+      const more = headers.flatMap(([name, value]) =>
         [value].flat().map((each) => `${name}: ${each}`),
       );
-      return completeUpgrade(handshake, socket, head, this.#upgradeOptions, lines);
+      return completeUpgrade(handshake, socket, head, this.#upgradeOptions, [...lines, ...more]);
     };
     if (session !== undefined) {
       this.#upgrade(session, new WebSocketTransport(complete()));
@@ -196,12 +253,6 @@ export class Engine extends Emitter<EngineEvents> {
       if (refusal !== undefined) refuseUpgrade(socket, 400, message);
       else this.#openWebSocket(id, request, new WebSocketTransport(complete()));
     });
-  }
-
-  /** Ends every session and takes no more. Clients that can hear it are told. */
-  close(): void {
-    this.#closed = true;
-    for (const session of this.#sessions.values()) session.shutDown();
   }
 
   #route(request: IncomingMessage, response: ServerResponse): void {
@@ -235,6 +286,10 @@ export class Engine extends Emitter<EngineEvents> {
     message: string = REFUSALS[refusal].message,
   ): void {
     this.dispatch("connection_error", [{ req, code: REFUSALS[refusal].code, message, context }]);
+  }
+
+  #tellMiddlewareFailed(request: IncomingMessage, error: unknown): void {
+    this.#tellRefused(request, "BAD_REQUEST", { name: "MIDDLEWARE_FAILURE", error });
   }
 
   /** What listeners add to a response. */
@@ -351,7 +406,7 @@ export class Engine extends Emitter<EngineEvents> {
       maxPayload: maxHttpBufferSize,
     });
     session.send(new Outgoing([open], false));
-    session.open(this.#sink.onSession(session, request));
+    session.open(this.#sink?.onSession(session, request));
     this.dispatch("connection", [session]);
   }
 
@@ -384,18 +439,6 @@ function answerFirst(decide: () => void, answer: () => void): void {
     answer();
     throw error;
   }
-}
-
-/** Whoever calls twice means the same once. */
-function once<Arguments extends unknown[]>(
-  callback: (...args: Arguments) => void,
-): (...args: Arguments) => void {
-  let called = false;
-  return (...args) => {
-    if (called) return;
-    called = true;
-    callback(...args);
-  };
 }
 
 function refuseRequest(

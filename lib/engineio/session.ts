@@ -107,7 +107,7 @@ export class Session extends Emitter<SessionEvents> implements TransportSink, He
   }
 
   /** Begins to deliver. The transport must have been given this session as its sink, or be given it now. */
-  open(sink: SessionSink): void {
+  open(sink: SessionSink | undefined): void {
     this.#sink = sink;
     this.#heartbeat.begin(this);
   }

@@ -1,9 +1,9 @@
 // Who is in which room, and the way to all of them. This one serves one process; the names are
-// those that adapters for socket.io have.
+// those that adapters for socket.io have. One for several processes extends it.
 
-import type { Packet } from "../../protocol/socketio/packet.ts";
+import { EVENT, type EventData, type Packet } from "../../protocol/socketio/packet.ts";
 import type { Outgoing } from "../engineio/outgoing.ts";
-import type { Untyped } from "../events.ts";
+import { Emitter, type Untyped } from "../events.ts";
 import type { AckCallback } from "./acks.ts";
 import type { Handshake } from "./handshake.ts";
 
@@ -67,16 +67,78 @@ export interface AdapterHost {
   encode(packet: Packet, compress: boolean): Outgoing;
   /** A number for an acknowledgement that no other of the namespace has. */
   nextAckId(): number;
+  /** Tells its listeners of an event that another server has emitted to all others. */
+  onServerSideEmit(event: ServerSideEvent): void;
 }
 
-export class Adapter {
+/** Why a client that wanted to come back is a new one. */
+export type RecoveryFailure =
+  /** Its session was never here, is kept no longer, or somebody has come back to it already. */
+  | "unknown session"
+  /** The offset is not one that this server has given. */
+  | "unknown offset"
+  /** More has been sent since than `maxPackets`. */
+  | "packets dropped";
+
+/** What is kept of a socket that has gone. */
+export interface RecoverableSession {
+  readonly sid: SocketId;
+  readonly pid: string;
+  readonly rooms: ReadonlySet<Room>;
+  readonly data: Untyped;
+  /** The offset at which it began: what came before is not its. */
+  readonly offset: string;
+}
+
+export interface RestoredSession extends RecoverableSession {
+  /** What was sent to its rooms since, in order. */
+  readonly missed: readonly Outgoing[];
+}
+
+/** What one server emits to all others: an event's name, and its arguments. */
+export type ServerSideEvent = readonly [name: string, ...args: unknown[]];
+
+/** Called once with what the other servers answered; with an error where some have not. */
+export type ServerSideAnswer = (error: Error | null, responses: unknown[]) => void;
+
+/** What an adapter tells of its rooms. */
+export interface AdapterEvents {
+  /** A room has its first socket. */
+  "create-room": (room: Room) => void;
+  "join-room": (room: Room, id: SocketId) => void;
+  "leave-room": (room: Room, id: SocketId) => void;
+  /** A room has lost its last socket. */
+  "delete-room": (room: Room) => void;
+}
+
+/** The option `adapter`: a class, or a function that makes one for a namespace. */
+export type AdapterFactory = (new (nsp: AdapterHost) => Adapter) | ((nsp: AdapterHost) => Adapter);
+
+/** Makes the adapter of a namespace. */
+export function createAdapter(factory: AdapterFactory, nsp: AdapterHost): Adapter {
+  return isClass(factory) ? new factory(nsp) : factory(nsp);
+}
+
+// Programs for socket.io give functions that may be called with `new`, and arrow functions.
+function isClass(factory: AdapterFactory): factory is new (nsp: AdapterHost) => Adapter {
+  return factory.prototype !== undefined;
+}
+
+export class Adapter extends Emitter<AdapterEvents> {
   readonly nsp: AdapterHost;
   readonly rooms: Map<Room, Set<SocketId>> = new Map();
   readonly sids: Map<SocketId, Set<Room>> = new Map();
 
   constructor(nsp: AdapterHost) {
+    super();
     this.nsp = nsp;
   }
+
+  /** Called when its namespace begins to use it. */
+  init(): void | Promise<void> {}
+
+  /** Called when its namespace uses it no more. */
+  close(): void | Promise<void> {}
 
   /** Puts a socket into rooms. */
   addAll(id: SocketId, rooms: ReadonlySet<Room>): void | Promise<void> {
@@ -86,17 +148,22 @@ export class Adapter {
       this.sids.set(id, joined);
     }
     for (const room of rooms) {
+      if (joined.has(room)) continue;
       joined.add(room);
       const members = this.rooms.get(room);
-      if (members === undefined) this.rooms.set(room, new Set([id]));
-      else members.add(id);
+      if (members === undefined) {
+        this.rooms.set(room, new Set([id]));
+        this.dispatch("create-room", [room]);
+      } else {
+        members.add(id);
+      }
+      this.dispatch("join-room", [room, id]);
     }
   }
 
   /** Takes a socket out of a room. */
   del(id: SocketId, room: Room): void | Promise<void> {
-    this.sids.get(id)?.delete(room);
-    this.#leave(id, room);
+    if (this.sids.get(id)?.delete(room)) this.#leave(id, room);
   }
 
   /** Takes a socket out of all rooms. */
@@ -112,8 +179,17 @@ export class Adapter {
 
   /** Sends a packet, encoded once, to all whom `options` means. */
   broadcast(packet: Packet, options: BroadcastOptions): void {
+    this.sendToMembers(packet, options);
+  }
+
+  /**
+   * Sends a packet to those in this process whom `options` means.
+   *
+   * @param encoded the packet, where it is encoded already; otherwise it is when it has a receiver
+   */
+  protected sendToMembers(packet: Packet, options: BroadcastOptions, encoded?: Outgoing): void {
     const { compress = true, volatile = false } = options.flags;
-    let message: Outgoing | undefined;
+    let message = encoded;
     for (const member of this.members(options)) {
       message ??= this.nsp.encode(packet, compress);
       member.notifyOutgoingListeners(packet);
@@ -175,6 +251,38 @@ export class Adapter {
     for (const member of [...this.members(options)]) member.disconnect(close);
   }
 
+  // Connection state recovery; this adapter has none.
+
+  /** Prepares an event for clients that may miss it, and encodes it. */
+  stamp(data: EventData, { flags }: BroadcastOptions): { data: EventData; message: Outgoing } {
+    const packet: Packet = { type: EVENT, namespace: this.nsp.name, data };
+    return { data, message: this.nsp.encode(packet, flags.compress ?? true) };
+  }
+
+  /** How far its events have come. */
+  get offset(): string {
+    return "";
+  }
+
+  /** Keeps what a socket was that has gone. */
+  persistSession(_session: RecoverableSession): void | Promise<void> {}
+
+  /** Gives back what was kept, once, with what was missed since `offset`; or why it cannot. */
+  restoreSession(
+    _pid: string,
+    _offset?: string,
+  ): RestoredSession | RecoveryFailure | Promise<RestoredSession | RecoveryFailure> {
+    return "unknown session";
+  }
+
+  /**
+   * Tells all other servers of an event. This one knows of none, so nobody hears it and nobody
+   * answers.
+   */
+  serverSideEmit(_event: ServerSideEvent, answered?: ServerSideAnswer): void {
+    answered?.(null, []);
+  }
+
   /** The sockets of this process whom `options` means, each once. */
   *members({ rooms, except }: BroadcastOptions): Generator<Member> {
     const { sockets } = this.nsp;
@@ -199,8 +307,12 @@ export class Adapter {
 
   #leave(id: SocketId, room: Room): void {
     const members = this.rooms.get(room);
-    members?.delete(id);
-    if (members?.size === 0) this.rooms.delete(room);
+    if (!members?.delete(id)) return;
+    this.dispatch("leave-room", [room, id]);
+    // Its last one may have gone meanwhile, with the listener's help.
+    if (members.size > 0 || this.rooms.get(room) !== members) return;
+    this.rooms.delete(room);
+    this.dispatch("delete-room", [room]);
   }
 }
 

@@ -1,5 +1,6 @@
 // Listeners for every event of a socket, whatever its name.
 
+import { checkFunction } from "../errors.ts";
 import { callListener, type Listener } from "../events.ts";
 
 export class CatchAll {
@@ -35,6 +36,6 @@ export class CatchAll {
 }
 
 function checked(listener: Listener): Listener {
-  if (typeof listener !== "function") throw new TypeError("the listener is not a function");
+  checkFunction("the listener", listener);
   return listener;
 }

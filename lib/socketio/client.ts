@@ -2,13 +2,14 @@
 
 import type { IncomingMessage } from "node:http";
 
-import { encode } from "../../protocol/socketio/encoder.ts";
-import type { Packet } from "../../protocol/socketio/packet.ts";
-import { messages, type Outgoing } from "../engineio/outgoing.ts";
+import type { Outgoing } from "../engineio/outgoing.ts";
 import type { Session } from "../engineio/session.ts";
+import type { Untyped } from "../events.ts";
 
 /** The connection as a socket sees it: a way out, and a way to end. */
 export interface Client {
+  /** The id of the Engine.IO session that carries it. */
+  readonly id: string;
   /** The Engine.IO session that carries it. */
   readonly conn: Session;
   /** The HTTP request with which it came. */
@@ -17,6 +18,8 @@ export interface Client {
   readonly address: string;
   /** When it came. */
   readonly issued: Date;
+  /** What the program keeps for this client and a namespace, as long as the connection is there. */
+  readonly sessions: Map<string, Untyped>;
   /** Sends. A volatile message is dropped if it cannot leave now. */
   send(message: Outgoing, volatile: boolean): void;
   /** A socket of this client is connected. */
@@ -25,10 +28,4 @@ export interface Client {
   leave(namespace: string): void;
   /** Disconnects every socket and ends the connection. */
   disconnectAll(): void;
-}
-
-/** A packet on its way out, with its attachments: nothing comes between them. */
-export function encodePacket(packet: Packet, compress: boolean): Outgoing {
-  const { text, attachments } = encode(packet);
-  return messages(text, attachments, compress);
 }

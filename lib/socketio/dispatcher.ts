@@ -3,7 +3,6 @@
 import type { IncomingMessage } from "node:http";
 
 import { type Bytes, copy } from "../../protocol/bytes.ts";
-import { Decoder } from "../../protocol/socketio/decoder.ts";
 import {
   ACK,
   CONNECT,
@@ -15,7 +14,10 @@ import {
 import { ProtocolError } from "../../protocol/socketio/rules.ts";
 import type { Outgoing } from "../engineio/outgoing.ts";
 import type { CloseReason, Session, SessionSink } from "../engineio/session.ts";
-import { type Client, encodePacket } from "./client.ts";
+import type { Untyped } from "../events.ts";
+import type { RecoveryFailure, RestoredSession } from "./adapter.ts";
+import type { Client } from "./client.ts";
+import type { Codec, PacketDecoder } from "./codec.ts";
 import type { DisconnectReason } from "./socket.ts";
 
 /** A socket as the dispatcher sees it. */
@@ -30,14 +32,27 @@ export interface DispatcherSocket {
 
 /** A namespace as the dispatcher sees it. */
 export interface DispatcherNamespace {
+  /**
+   * Looks for the session that a client wants to come back to, and calls back, at once or later;
+   * with `undefined` for a client that does not want to.
+   */
+  restore(
+    auth: object,
+    callback: (session: RestoredSession | RecoveryFailure | undefined) => void,
+  ): void;
   /** A client asks to join. */
-  add(client: Client, auth: object): DispatcherSocket;
+  add(
+    client: Client,
+    auth: object,
+    session: RestoredSession | RecoveryFailure | undefined,
+  ): DispatcherSocket;
+  /** The client has gone before it could be added. */
+  giveBack(session: RestoredSession): void;
 }
 
 /** The server as the dispatcher sees it. */
 export interface DispatcherHost {
-  /** Attachments that one packet may have. */
-  readonly maxAttachments: number;
+  readonly codec: Codec;
   /** Finds the namespace of that name, or makes it, and calls back, at once or later; with `undefined` where there is none. */
   findNamespace(
     name: string,
@@ -59,13 +74,14 @@ export class Dispatcher implements SessionSink, Client {
   readonly address: string;
   readonly issued = new Date();
   readonly #host: DispatcherHost;
-  readonly #decoder: Decoder;
+  readonly #decoder: PacketDecoder;
   readonly #sockets = new Map<string, DispatcherSocket>();
   // Namespaces that it has asked for and that are still looked for.
   readonly #asked = new Set<string>();
   // Namespaces that the server has sent it out of, which it may not know yet.
   readonly #left = new Set<string>();
   #created = 0;
+  #sessions: Map<string, Untyped> | undefined;
 
   constructor(session: Session, request: IncomingMessage, host: DispatcherHost) {
     this.conn = session;
@@ -73,7 +89,16 @@ export class Dispatcher implements SessionSink, Client {
     // Known while the connection is open only.
     this.address = request.socket.remoteAddress ?? "";
     this.#host = host;
-    this.#decoder = new Decoder({ maxAttachments: host.maxAttachments });
+    this.#decoder = host.codec.createDecoder();
+  }
+
+  get id(): string {
+    return this.conn.id;
+  }
+
+  get sessions(): Map<string, Untyped> {
+    this.#sessions ??= new Map();
+    return this.#sessions;
   }
 
   // The session's sink.
@@ -171,15 +196,25 @@ export class Dispatcher implements SessionSink, Client {
     const mayCreate = this.#created < this.#host.maxCreatedNamespaces;
     this.#host.findNamespace(name, auth, mayCreate, (namespace, created) => {
       if (created) this.#created++;
-      // The client may go, or think better of it, while it is looked for.
-      if (!this.#asked.delete(name)) return;
-      if (namespace !== undefined) {
-        this.#sockets.set(name, namespace.add(this, auth));
+      if (namespace === undefined) {
+        if (this.#asked.delete(name)) this.#refuse(name);
         return;
       }
-      const data = { message: "Invalid namespace" };
-      this.send(encodePacket({ type: CONNECT_ERROR, namespace: name, data }, true), false);
+      namespace.restore(auth, (session) => {
+        // The client may go, or think better of it, meanwhile.
+        if (this.#asked.delete(name)) {
+          this.#sockets.set(name, namespace.add(this, auth, session));
+        } else if (typeof session === "object") {
+          namespace.giveBack(session);
+        }
+      });
     });
+  }
+
+  #refuse(namespace: string): void {
+    const data = { message: "Invalid namespace" };
+    const { codec } = this.#host;
+    this.send(codec.encode({ type: CONNECT_ERROR, namespace, data }, true), false);
   }
 
   #fail(error: ProtocolError): void {

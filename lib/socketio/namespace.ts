@@ -1,11 +1,34 @@
 // The sockets of one namespace: who may come in, and who is there.
 
 import type { ConnectErrorData, Packet } from "../../protocol/socketio/packet.ts";
+import type { NodeServer } from "../engineio/attach.ts";
+import type { Engine } from "../engineio/engine.ts";
 import type { Outgoing } from "../engineio/outgoing.ts";
-import { callListener, type DefaultEventsMap, type Untyped } from "../events.ts";
-import { Adapter, type AdapterHost, type SocketId } from "./adapter.ts";
-import { BroadcastOperator, EVERYBODY, GroupBroadcaster } from "./broadcast.ts";
-import { type Client, encodePacket } from "./client.ts";
+import { checkFunction } from "../errors.ts";
+import {
+  type AckValue,
+  type AllButLast,
+  callListener,
+  type DefaultEventsMap,
+  type EventArguments,
+  type EventNames,
+  isListener,
+  type LastArgument,
+  type Untyped,
+  type WithResponses,
+} from "../events.ts";
+import type {
+  Adapter,
+  AdapterHost,
+  RecoveryFailure,
+  RestoredSession,
+  ServerSideAnswer,
+  ServerSideEvent,
+  SocketId,
+} from "./adapter.ts";
+import { BroadcastOperator, EVERYBODY, GroupBroadcaster, ReservedEventError } from "./broadcast.ts";
+import type { Client } from "./client.ts";
+import type { Codec } from "./codec.ts";
 import { Socket } from "./socket.ts";
 
 /** An error with which middleware refuses a client; `data` reaches the client too. */
@@ -26,10 +49,47 @@ export interface NamespaceReservedEvents<S> {
   new_namespace: (namespace: NamespaceLike) => void;
 }
 
+/** The events of a namespace: its own, and those that other servers emit. */
+export type NamespaceEvents<S, ServerSideEvents> = NamespaceReservedEvents<S> & {
+  [Event in keyof ServerSideEvents as Event extends keyof NamespaceReservedEvents<S>
+    ? never
+    : Event]: ServerSideEvents[Event];
+};
+
 /** A namespace, whatever its types. */
 export interface NamespaceLike {
   readonly name: string;
   readonly sockets: ReadonlyMap<SocketId, unknown>;
+}
+
+/** The server as a namespace sees it. */
+export interface NamespaceHost<NamespaceServer = unknown> {
+  /** The server, for programs. */
+  readonly server: NamespaceServer;
+  readonly codec: Codec;
+  /** Makes an adapter for a namespace, as the server's option says. */
+  createAdapter(nsp: AdapterHost): Adapter;
+  /** Clients may come back; whether they skip the middleware then. `undefined`: they may not. */
+  readonly recovery: { readonly skipMiddlewares: boolean } | undefined;
+}
+
+const RESERVED: ReadonlySet<string> = new Set(["connect", "connection", "new_namespace"]);
+
+/** What a namespace shows of the server to programs. */
+export interface NamespaceServer<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
+  extends GroupBroadcaster<
+    NamespaceEvents<
+      Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>,
+      ServerSideEvents
+    >,
+    EmitEvents,
+    SocketData
+  > {
+  readonly sockets: Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>;
+  readonly engine: Engine;
+  readonly httpServer: NodeServer;
+  of(name: string): Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>;
+  close(callback?: (error?: Error) => void): Promise<void>;
 }
 
 export class Namespace<
@@ -39,19 +99,30 @@ export class Namespace<
     SocketData = Untyped,
   >
   extends GroupBroadcaster<
-    NamespaceReservedEvents<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>,
+    NamespaceEvents<
+      Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>,
+      ServerSideEvents
+    >,
     EmitEvents,
     SocketData
   >
   implements AdapterHost
 {
   readonly name: string;
-  readonly adapter: Adapter;
 
+  readonly #host: NamespaceHost<
+    NamespaceServer<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
+  >;
   readonly #sockets = new Map<
     SocketId,
     Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
   >();
+  // Those that may come back, by the secrets that they come back with.
+  readonly #recoverable = new Map<
+    string,
+    Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
+  >();
+  #adapter: Adapter;
   #middleware: readonly Middleware<
     Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
   >[] = [];
@@ -61,11 +132,27 @@ export class Namespace<
   readonly #waiting = new Set<SocketId>();
 
   /** @param onEmpty called when the last socket has gone, or the only one was refused */
-  constructor(name: string, onEmpty?: () => void) {
+  constructor(
+    host: NamespaceHost<NamespaceServer<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>,
+    name: string,
+    onEmpty?: () => void,
+  ) {
     super();
+    this.#host = host;
     this.name = name;
-    this.adapter = new Adapter(this);
     this.#onEmpty = onEmpty;
+    this.#adapter = host.createAdapter(this);
+    void this.#adapter.init();
+  }
+
+  /** The server. */
+  get server(): NamespaceServer<ListenEvents, EmitEvents, ServerSideEvents, SocketData> {
+    return this.#host.server;
+  }
+
+  /** Who is in which room. */
+  get adapter(): Adapter {
+    return this.#adapter;
   }
 
   /** The sockets that are connected, by their ids. */
@@ -76,19 +163,107 @@ export class Namespace<
     return this.#sockets;
   }
 
+  /** @internal */
+  onConnection(
+    listener: (socket: Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>) => void,
+  ): void {
+    this.addUntyped("connect", listener);
+  }
+
   /** Has every client pass `middleware` before it may join; in the order of the calls. */
   use(
     middleware: Middleware<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>,
   ): this {
+    checkFunction("the middleware", middleware);
     this.#middleware = [...this.#middleware, middleware];
     return this;
   }
 
+  /**
+   * Emits an event to this namespace of all other servers, where the adapter knows of any. A
+   * function as the last argument is called with `null` and what each of them answered, or with an
+   * error and what the others did. Always `true`.
+   *
+   * @throws TypeError (`code` "ERR_RESERVED_EVENT") for an event of the namespace's own
+   */
+  serverSideEmit<Event extends EventNames<ServerSideEvents>>(
+    event: Event,
+    ...args: EventArguments<WithResponses<ServerSideEvents>, Event>
+  ): true {
+    const given: readonly unknown[] = args;
+    const last = given.at(-1);
+    if (isListener(last)) {
+      this.#tellServers([event, ...given.slice(0, -1)], (error, responses) =>
+        callListener(this, last, [error, responses]),
+      );
+    } else {
+      this.#tellServers([event, ...given]);
+    }
+    return true;
+  }
+
+  /** serverSideEmit(), and resolves to what each server answers; rejects where one does not, with `responses` of the others. */
+  serverSideEmitWithAck<Event extends EventNames<ServerSideEvents>>(
+    event: Event,
+    ...args: AllButLast<EventArguments<ServerSideEvents, Event>>
+  ): Promise<AckValue<LastArgument<EventArguments<ServerSideEvents, Event>>>[]> {
+    return new Promise((resolve, reject) => {
+      this.#tellServers([event, ...args], (error, responses: Untyped[]) =>
+        error === null ? resolve(responses) : reject(Object.assign(error, { responses })),
+      );
+    });
+  }
+
+  #tellServers(event: ServerSideEvent, answered?: ServerSideAnswer): void {
+    if (RESERVED.has(event[0])) throw new ReservedEventError(event[0]);
+    this.#adapter.serverSideEmit(event, answered);
+  }
+
   protected override start(): BroadcastOperator<EmitEvents, SocketData> {
-    return new BroadcastOperator(this.adapter, EVERYBODY);
+    return new BroadcastOperator(this.#adapter, EVERYBODY);
+  }
+
+  // What the server calls.
+
+  /** Changes to the adapter that the server now has. @internal */
+  renewAdapter(): void {
+    void this.#adapter.close();
+    this.#adapter = this.#host.createAdapter(this);
+    void this.#adapter.init();
   }
 
   // What the dispatcher calls.
+
+  /** @internal */
+  restore(
+    auth: object,
+    callback: (session: RestoredSession | RecoveryFailure | undefined) => void,
+  ): void {
+    const { pid, offset } = { pid: undefined, offset: undefined, ...auth };
+    if (this.#host.recovery === undefined || typeof pid !== "string") {
+      callback(undefined);
+      return;
+    }
+    // The client may know before us that its connection is broken.
+    this.#recoverable.get(pid)?.conn.discard("transport close");
+    const restored = this.#adapter.restoreSession(
+      pid,
+      typeof offset === "string" ? offset : undefined,
+    );
+    if (restored instanceof Promise) {
+      restored.then(callback, (error: unknown) => {
+        callback("unknown session");
+        throw error;
+      });
+    } else {
+      callback(restored);
+    }
+  }
+
+  /** @internal */
+  giveBack(session: RestoredSession): void {
+    void this.#adapter.persistSession(session);
+  }
 
   /**
    * A client asks to join. It is a socket from now on, and connected when the middleware has
@@ -97,16 +272,17 @@ export class Namespace<
   add(
     client: Client,
     auth: object,
+    session?: RestoredSession | RecoveryFailure,
   ): Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData> {
-    const data: Untyped = {};
     const socket = new Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>(
       this,
       client,
       auth,
-      data,
+      session,
     );
     this.#waiting.add(socket.id);
-    process.nextTick(() => this.#pass(socket, 0));
+    const skip = socket.recovered && this.#host.recovery?.skipMiddlewares === true;
+    process.nextTick(() => this.#pass(socket, skip ? this.#middleware.length : 0));
     return socket;
   }
 
@@ -117,16 +293,27 @@ export class Namespace<
     return this.#ackId++;
   }
 
+  /** Whether its sockets may come back. @internal */
+  get recovers(): boolean {
+    return this.#host.recovery !== undefined;
+  }
+
   /** @internal */
-  remove(id: SocketId): void {
+  remove({ id, pid }: { readonly id: SocketId; readonly pid: string | undefined }): void {
     this.#sockets.delete(id);
     this.#waiting.delete(id);
+    if (pid !== undefined) this.#recoverable.delete(pid);
     if (this.#sockets.size === 0 && this.#waiting.size === 0) this.#onEmpty?.();
   }
 
   /** @internal */
   encode(packet: Packet, compress: boolean): Outgoing {
-    return encodePacket(packet, compress);
+    return this.#host.codec.encode(packet, compress);
+  }
+
+  /** @internal */
+  onServerSideEmit([event, ...args]: ServerSideEvent): void {
+    this.dispatch(event, args);
   }
 
   /** Lets `socket` pass the middleware from number `index` on. */
@@ -140,6 +327,7 @@ export class Namespace<
     if (middleware === undefined) {
       this.#waiting.delete(socket.id);
       this.#sockets.set(socket.id, socket);
+      if (socket.pid !== undefined) this.#recoverable.set(socket.pid, socket);
       socket.onConnect();
       this.dispatch("connect", [socket]);
       this.dispatch("connection", [socket]);

@@ -2,6 +2,7 @@
 // every one of them begins with.
 
 import type { Packet } from "../../protocol/socketio/packet.ts";
+import { checkFunction } from "../errors.ts";
 import { callListener, type DefaultEventsMap, type Untyped } from "../events.ts";
 import {
   Adapter,
@@ -11,8 +12,13 @@ import {
   type SocketDetails,
 } from "./adapter.ts";
 import { BroadcastOperator, EVERYBODY, GroupBroadcaster } from "./broadcast.ts";
-import { encodePacket } from "./client.ts";
-import { type Middleware, Namespace, type NamespaceReservedEvents } from "./namespace.ts";
+import {
+  type Middleware,
+  Namespace,
+  type NamespaceEvents,
+  type NamespaceHost,
+  type NamespaceServer,
+} from "./namespace.ts";
 import type { Socket } from "./socket.ts";
 
 /** Says whether a namespace of this name may be, for a client with this `auth`. */
@@ -32,7 +38,7 @@ export class ParentNamespace<
   ServerSideEvents = DefaultEventsMap,
   SocketData = Untyped,
 > extends GroupBroadcaster<
-  NamespaceReservedEvents<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>,
+  NamespaceEvents<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>, ServerSideEvents>,
   EmitEvents,
   SocketData
 > {
@@ -44,14 +50,22 @@ export class ParentNamespace<
   /** The pattern that names fit, where it is one. */
   readonly pattern: RegExp | undefined;
   readonly #matcher: NamespaceMatcher;
+  readonly #host: NamespaceHost<
+    NamespaceServer<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
+  >;
   readonly #adapter: Adapter;
   #middleware: readonly Middleware<
     Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
   >[] = [];
 
   /** @throws TypeError for a pattern with the flags "g" or "y" */
-  constructor(name: string, names: RegExp | NamespaceMatcher) {
+  constructor(
+    host: NamespaceHost<NamespaceServer<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>,
+    name: string,
+    names: RegExp | NamespaceMatcher,
+  ) {
     super();
+    this.#host = host;
     this.name = name;
     this.pattern = names instanceof RegExp ? names : undefined;
     if (this.pattern?.global || this.pattern?.sticky) {
@@ -59,13 +73,21 @@ export class ParentNamespace<
     }
     this.#matcher =
       names instanceof RegExp ? (asked, _auth, next) => next(null, names.test(asked)) : names;
-    this.#adapter = new ChildrenAdapter(name, this.children);
+    this.#adapter = new ChildrenAdapter(host, name, this.children);
+  }
+
+  /** @internal */
+  onConnection(
+    listener: (socket: Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>) => void,
+  ): void {
+    this.addUntyped("connect", listener);
   }
 
   /** Has every client of a namespace made later pass `middleware`. */
   use(
     middleware: Middleware<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>,
   ): this {
+    checkFunction("the middleware", middleware);
     this.#middleware = [...this.#middleware, middleware];
     return this;
   }
@@ -96,6 +118,7 @@ export class ParentNamespace<
     onEmpty: (child: Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>) => void,
   ): Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData> {
     const child: Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData> = new Namespace(
+      this.#host,
       name,
       () => onEmpty(child),
     );
@@ -114,8 +137,18 @@ export class ParentNamespace<
 class ChildrenAdapter extends Adapter {
   readonly #children: ReadonlySet<{ readonly name: string; readonly adapter: Adapter }>;
 
-  constructor(name: string, children: ReadonlySet<{ name: string; adapter: Adapter }>) {
-    super({ name, sockets: new Map(), encode: encodePacket, nextAckId: () => 0 });
+  constructor(
+    { codec }: NamespaceHost,
+    name: string,
+    children: ReadonlySet<{ readonly name: string; readonly adapter: Adapter }>,
+  ) {
+    super({
+      name,
+      sockets: new Map(),
+      encode: (packet, compress) => codec.encode(packet, compress),
+      nextAckId: () => 0,
+      onServerSideEmit: () => {},
+    });
     this.#children = children;
   }
 

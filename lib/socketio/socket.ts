@@ -36,14 +36,17 @@ import type {
   BroadcastFlags,
   BroadcastOptions,
   Member,
+  RecoveryFailure,
+  RestoredSession,
   Room,
   SocketId,
 } from "./adapter.ts";
 import { Broadcaster, BroadcastOperator, EVERYBODY, eventData, listOf } from "./broadcast.ts";
 import { CatchAll } from "./catch-all.ts";
-import { type Client, encodePacket } from "./client.ts";
+import type { Client } from "./client.ts";
 import { createHandshake, type Handshake } from "./handshake.ts";
-import type { Namespace } from "./namespace.ts";
+import type { Namespace, NamespaceServer } from "./namespace.ts";
+import { RECOVERABLE } from "./recovery.ts";
 import { type EmitTarget, emitTo, request, SocketEmitter } from "./socket-emitter.ts";
 
 /** Why a socket was disconnected. */
@@ -87,14 +90,20 @@ export class Socket<
   extends Broadcaster<ListenEvents & SocketReservedEvents, EmitEvents, SocketData>
   implements Member, EmitTarget
 {
-  /** 20 characters of `[A-Za-z0-9_-]`; another one in each namespace, and after each reconnection. */
-  readonly id: SocketId = generateId();
+  /** 20 characters of `[A-Za-z0-9_-]`; another one in each namespace, and after each reconnection but for one that recovers. */
+  readonly id: SocketId;
   /** The namespace. */
   readonly nsp: Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>;
   /** The connection, which sockets in other namespaces may share. */
   readonly client: Client;
   /** What the client said when it connected. */
   readonly handshake: Handshake;
+  /** Its client has come back: id, rooms and data are what they were, and what it missed is sent. */
+  readonly recovered: boolean;
+  /** Why a client that wanted to come back is a new one; `undefined` where it did not want to, or did. */
+  readonly recoveryFailure: RecoveryFailure | undefined;
+  /** With which it may come back. A secret of this client. @internal */
+  readonly pid: string | undefined;
   /** Room for whatever the application keeps of this client. */
   data: SocketData;
 
@@ -104,17 +113,27 @@ export class Socket<
   #any: CatchAll | undefined;
   #anyOutgoing: CatchAll | undefined;
   #state: SocketState = "connecting";
+  // What it was before, until it is connected.
+  #restored: RestoredSession | undefined;
+  #offset = "";
 
-  /** @param data what `data` is at the beginning */
+  /** @param session what its client comes back to, or why it cannot */
   constructor(
     namespace: Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>,
     client: Client,
     auth: object,
-    data: SocketData,
+    session?: RestoredSession | RecoveryFailure,
   ) {
     super();
+    const restored = typeof session === "object" ? session : undefined;
+    const data: Untyped = restored?.data ?? {};
     this.nsp = namespace;
     this.client = client;
+    this.id = restored?.sid ?? generateId();
+    this.pid = namespace.recovers ? (restored?.pid ?? generateId()) : undefined;
+    this.recovered = restored !== undefined;
+    this.recoveryFailure = typeof session === "string" ? session : undefined;
+    this.#restored = restored;
     this.handshake = createHandshake(client.request, client.address, client.issued, auth);
     this.data = data;
   }
@@ -132,6 +151,11 @@ export class Socket<
   /** It will not be used any more: refused, or disconnected. @internal */
   get gone(): boolean {
     return this.#state === "disconnected";
+  }
+
+  /** The server. */
+  get server(): NamespaceServer<ListenEvents, EmitEvents, ServerSideEvents, SocketData> {
+    return this.nsp.server;
   }
 
   /** The Engine.IO session that carries the connection. */
@@ -306,9 +330,16 @@ export class Socket<
       ack?.(new DisconnectedError(), []);
       return;
     }
+    if (ack === undefined && this.nsp.recovers) {
+      const rooms = new Set([this.id]);
+      const stamped = this.adapter.stamp(data, { ...EVERYBODY, rooms, flags });
+      this.#anyOutgoing?.call(this, stamped.data);
+      this.client.send(stamped.message, flags.volatile ?? false);
+      return;
+    }
     const id = ack && this.nsp.nextAckId();
     const packet: Packet = { type: EVENT, namespace: this.nsp.name, data, id };
-    const message = encodePacket(packet, flags.compress ?? true);
+    const message = this.nsp.encode(packet, flags.compress ?? true);
     if (ack !== undefined && id !== undefined) this.#acks.await(id, ack, flags.timeout);
     this.#anyOutgoing?.call(this, data);
     this.client.send(message, flags.volatile ?? false);
@@ -355,10 +386,17 @@ export class Socket<
 
   /** The middleware has passed. @internal */
   onConnect(): void {
+    const restored = this.#restored;
+    this.#restored = undefined;
     this.#state = "connected";
-    void this.join(this.id);
+    // Who goes again may have heard nothing of what it had missed.
+    this.#offset = restored?.offset ?? this.adapter.offset;
+    void this.join([this.id, ...(restored?.rooms ?? [])]);
     this.client.onJoined();
-    this.#send({ type: CONNECT, namespace: this.nsp.name, data: { sid: this.id } });
+    const { id: sid, pid } = this;
+    const data = pid === undefined ? { sid } : { sid, pid };
+    this.#send({ type: CONNECT, namespace: this.nsp.name, data });
+    for (const message of restored?.missed ?? []) this.client.send(message, false);
   }
 
   /** The middleware has refused it. @internal */
@@ -396,6 +434,7 @@ export class Socket<
     const details = description === undefined ? [reason] : [reason, description];
     if (was === "connected") this.dispatch("disconnecting", details);
     this.#state = "disconnected";
+    if (RECOVERABLE.has(reason)) this.#persist(was);
     this.#leave();
     this.#acks.disconnect();
     if (was === "connected") this.dispatch("disconnect", details);
@@ -432,12 +471,24 @@ export class Socket<
   }
 
   #send(packet: Packet): void {
-    this.client.send(encodePacket(packet, true), false);
+    this.client.send(this.nsp.encode(packet, true), false);
+  }
+
+  /** Keeps what it is for a client that may come back. */
+  #persist(was: SocketState): void {
+    const { id: sid, pid, rooms, data } = this;
+    if (was === "connected" && pid !== undefined) {
+      const offset = this.#offset;
+      void this.adapter.persistSession({ sid, pid, rooms: new Set(rooms), data, offset });
+    } else if (this.#restored !== undefined) {
+      // It has gone again before the middleware let it in.
+      void this.adapter.persistSession(this.#restored);
+    }
   }
 
   #leave(): void {
     this.nsp.adapter.delAll(this.id);
-    this.nsp.remove(this.id);
+    this.nsp.remove(this);
     this.client.leave(this.nsp.name);
   }
 }

@@ -100,8 +100,13 @@ describe("Emitter", () => {
   test("one that shares another's listeners", () => {
     const owner = new Greeter();
     const log: string[] = [];
-    class Sharing extends Emitter<Events> {}
-    const sharing = new Sharing(owner);
+    class Sharing extends Emitter<Events> {
+      constructor() {
+        super();
+        this.shareListenersOf(owner);
+      }
+    }
+    const sharing = new Sharing();
     sharing.on("greet", (name) => log.push(name));
     owner.greet("x");
     assert.deepEqual(log, ["x"]);

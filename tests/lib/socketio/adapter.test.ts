@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
 import { Adapter, type BroadcastOptions, type Member } from "../../../lib/socketio/adapter.ts";
-import { encodePacket } from "../../../lib/socketio/client.ts";
+import { encodePacket } from "../../../lib/socketio/codec.ts";
 import type { Handshake } from "../../../lib/socketio/handshake.ts";
 import { EVENT, type Packet } from "../../../protocol/socketio/packet.ts";
 import { Random, seed } from "../../support/random.ts";
@@ -57,6 +57,7 @@ function start(ids: readonly string[]): Setting {
       return encodePacket(packet, compress);
     },
     nextAckId: () => 0,
+    onServerSideEmit: () => {},
   });
   for (const id of ids) adapter.addAll(id, new Set([id]));
   return {
