@@ -277,6 +277,9 @@ export class Server<
   ):
     | Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
     | ParentNamespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData> {
+    if (typeof name !== "string" && typeof name !== "function" && !(name instanceof RegExp)) {
+      throw new ArgumentTypeError("a namespace has a text, a pattern or a function for its name");
+    }
     const namespace = typeof name === "string" ? this.#named(name) : this.#addParent(name);
     if (onConnection !== undefined) namespace.onConnection(onConnection);
     return namespace;

@@ -7,11 +7,13 @@ import { createServer as createSecureServer } from "node:https";
 import { describe, test } from "node:test";
 
 import { io as connect } from "socket.io-client";
-
-import { Server } from "../server.ts";
+import type { AdapterHost, ServerSideAnswer, ServerSideEvent } from "../lib/socketio/adapter.ts";
+import { Adapter, type DefaultEventsMap, Engine, Server, type Socket } from "../server.ts";
 import { CERTIFICATE } from "./support/certificate.ts";
 import { Clock } from "./support/clock.ts";
 import { ask, listen, portOf, until, WebSocketClient } from "./support/net.ts";
+
+const TYPE = "ERR_INVALID_ARG_TYPE";
 
 describe("Server", () => {
   test("on a port: has an HTTP server of its own, which has nothing else to serve", async () => {
@@ -124,4 +126,159 @@ describe("Server", () => {
     client.send('452-["x"]');
     assert.equal(await client.closed, 1005);
   });
+
+  test("path(), serveClient(), connectTimeout() and adapter() give, and set before attach()", async (context) => {
+    const io = new Server();
+    assert.deepEqual(
+      [io.path(), io.serveClient(), io.connectTimeout(), io.adapter()],
+      ["/socket.io", true, 45_000, Adapter],
+    );
+    class Own extends Adapter {}
+    assert.equal(io.path("/chat/").serveClient(false).connectTimeout(7).adapter(Own), io);
+    assert.deepEqual(
+      [io.path(), io.serveClient(), io.connectTimeout(), io.adapter()],
+      ["/chat", false, 7, Own],
+    );
+    const http = createServer();
+    io.attach(http);
+    const port = await listen(http);
+    context.after(() => io.close());
+    assert.equal((await ask(port, "/chat/socket.io.js")).status, 400);
+    // Who joins in time is not sent away.
+    const client = new WebSocketClient(port, "/chat/?EIO=4&transport=websocket");
+    await client.join();
+    io.connectTimeout(0);
+    const other = new WebSocketClient(port, "/chat/?EIO=4&transport=websocket");
+    assert.equal(await other.closed, 1005);
+    assert.equal(client.socket.readyState, client.socket.OPEN);
+  });
+
+  test("an adapter of one's own: a class, a function, an arrow; the old one is closed", async () => {
+    const log: string[] = [];
+    class Own extends Adapter {
+      override init(): void {
+        log.push(`init ${this.nsp.name}`);
+      }
+      override async close(): Promise<void> {
+        log.push(`close ${this.nsp.name}`);
+      }
+    }
+    const arrow = (nsp: AdapterHost): Own => new Own(nsp);
+    for (const adapter of [Own, arrow]) {
+      log.length = 0;
+      const io = new Server({ adapter });
+      io.of("/a");
+      assert.ok(io.of("/a").adapter instanceof Own);
+      assert.deepEqual(log, ["init /", "init /a"]);
+      const { adapter: before } = io.sockets;
+      io.adapter(arrow);
+      assert.notEqual(io.sockets.adapter, before);
+      await io.close();
+      assert.deepEqual(log.slice(2), [
+        "close /",
+        "init /",
+        "close /a",
+        "init /a",
+        "close /",
+        "close /a",
+      ]);
+    }
+  });
+
+  test("bind(): on an engine that is fed by hand", async (context) => {
+    const engine = new Engine({});
+    const io = new Server();
+    assert.equal(io.bind(engine), io);
+    assert.equal(io.engine, engine);
+    const http = createServer((request, response) => engine.handleRequest(request, response));
+    http.on("upgrade", (request, socket, head) => engine.handleUpgrade(request, socket, head));
+    const port = await listen(http);
+    context.after(() => http.close());
+    const client = new WebSocketClient(port);
+    assert.match(await client.join(), /^40/);
+    assert.throws(() => Reflect.apply(io.bind, io, [{ on: () => {} }]), {
+      code: "ERR_INVALID_ARG_TYPE",
+    });
+    await io.close();
+    assert.equal(await client.closed, 1005);
+  });
+
+  test("a socket knows its namespace, server and connection", async (context) => {
+    const http = createServer();
+    const io = new Server(http);
+    const port = await listen(http);
+    context.after(() => io.close());
+    const seen = new Promise<Socket>((resolve) => io.of("/a").on("connection", resolve));
+    const client = new WebSocketClient(port);
+    await client.join("40/a,");
+    const socket = await seen;
+    assert.equal(socket.nsp, io.of("/a"));
+    assert.equal(socket.nsp.server, io);
+    assert.equal(socket.server, io);
+    assert.equal(socket.client.id, socket.conn.id);
+    assert.notEqual(socket.id, socket.conn.id);
+  });
+
+  test("serverSideEmit() without other servers: nobody hears it, and nobody answers", async () => {
+    const io = new Server<
+      DefaultEventsMap,
+      DefaultEventsMap,
+      { ping: (n: number, answer: (pong: string) => void) => void }
+    >();
+    io.on("ping", () => assert.fail("this server has emitted it"));
+    const answered: unknown[] = [];
+    assert.equal(
+      io.serverSideEmit("ping", 1, (error, responses) => answered.push(error, responses)),
+      true,
+    );
+    assert.deepEqual(answered, [null, []]);
+    assert.deepEqual(await io.of("/a").serverSideEmitWithAck("ping", 1), []);
+    for (const event of ["connection", "connect", "new_namespace"]) {
+      assert.throws(() => Reflect.apply(io.serverSideEmit, io, [event]), {
+        code: "ERR_RESERVED_EVENT",
+      });
+    }
+  });
+
+  test("serverSideEmit() with an adapter that knows of others", async () => {
+    // Two servers in one process, joined by hand.
+    const adapters: Joined[] = [];
+    class Joined extends Adapter {
+      override init(): void {
+        if (this.nsp.name === "/") adapters.push(this);
+      }
+      override serverSideEmit(event: ServerSideEvent, answered?: ServerSideAnswer): void {
+        const others = adapters.filter((other) => other !== this);
+        const responses: unknown[] = [];
+        const answer = (response: unknown): void => {
+          responses.push(response);
+          if (responses.length === others.length) answered?.(null, responses);
+        };
+        for (const { nsp } of others) nsp.onServerSideEmit([...event, answer]);
+      }
+    }
+    const here = new Server({ adapter: Joined });
+    const there = new Server({ adapter: Joined });
+    there.on("sum", (a: number, b: number, answer: (sum: number) => void) => answer(a + b));
+    assert.deepEqual(await here.serverSideEmitWithAck("sum", 1, 2), [3]);
+  });
+
+  for (const [does, call, code] of [
+    ["a port that is none", () => new Server("http"), "ERR_INVALID_ARG_TYPE"],
+    ["a port that is too high", () => new Server(65_536), "ERR_OUT_OF_RANGE"],
+    ["an express application", (io) => Reflect.apply(io.attach, io, [() => {}]), TYPE],
+    ["a path that is no text", (io) => Reflect.apply(io.path, io, [1]), TYPE],
+    ["a timeout that is no number", (io) => Reflect.apply(io.connectTimeout, io, ["1"]), TYPE],
+    ["a timeout before now", (io) => io.connectTimeout(-1), "ERR_OUT_OF_RANGE"],
+    ["an adapter that is none", (io) => Reflect.apply(io.adapter, io, [{}]), TYPE],
+    ["middleware that is none", (io) => Reflect.apply(io.use, io, [{}]), TYPE],
+    ["a listener that is none", (io) => Reflect.apply(io.on, io, ["connection", {}]), TYPE],
+    ["the name of a namespace that is none", (io) => Reflect.apply(io.of, io, [1]), TYPE],
+    ["acknowledgements never", (io) => Reflect.apply(io.timeout, io, ["x"]), TYPE],
+    ["an event without a name", (io) => Reflect.apply(io.emit, io, []), TYPE],
+  ] as const satisfies [string, (io: Server) => unknown, string][]) {
+    test(`refuses at the call: ${does}`, () => {
+      assert.throws(() => call(new Server()), { code });
+    });
+  }
 });

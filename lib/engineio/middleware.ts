@@ -70,14 +70,19 @@ export function passMiddlewareToUpgrade(
   const response = new ServerResponse(request);
   response.shouldKeepAlive = false;
   response.assignSocket(socket);
-  response.once("finish", () => socket.end(() => socket.destroy()));
+  const onFinish = (): void => {
+    socket.end(() => socket.destroy());
+  };
+  response.once("finish", onFinish);
   passMiddleware(middleware, request, response, (error) => {
     if (socket.destroyed) return;
-    if (error === undefined) {
-      // Some wait for the header to add theirs. Nothing is sent by it.
-      response.writeHead(101);
-    }
     response.detachSocket(socket);
+    response.off("finish", onFinish);
+    if (error === undefined) {
+      // Some wait for the header to add theirs, or for the end to save a session. Nothing is sent
+      // by either.
+      response.writeHead(101).end();
+    }
     const fields = Object.entries(response.getHeaders()).filter(([name]) => !OF_THE_101.test(name));
     const lines = fields.flatMap(([name, value]) =>
       [value].flat().map((each) => `${name}: ${each}`),

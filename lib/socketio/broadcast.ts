@@ -5,6 +5,7 @@
 // Rule: every step gives a new operator and changes none, so that one can be kept and used again.
 
 import { EVENT, type EventData, RESERVED_EVENTS } from "../../protocol/socketio/packet.ts";
+import { ArgumentTypeError, checkMilliseconds } from "../errors.ts";
 import {
   type AckValue,
   type AllButLast,
@@ -78,6 +79,7 @@ export class BroadcastOperator<EmitEvents, SocketData = Untyped> {
 
   /** Acknowledgements are awaited for so many milliseconds. */
   timeout(milliseconds: number): BroadcastOperator<EmitEvents, SocketData> {
+    checkMilliseconds("the timeout", milliseconds);
     return this.#flag({ timeout: milliseconds });
   }
 
@@ -324,8 +326,12 @@ export abstract class GroupBroadcaster<
   }
 }
 
-/** The data of an EVENT packet. @throws TypeError for a reserved name */
+/** The data of an EVENT packet. @throws TypeError for a reserved name, and for what is none */
 export function eventData(event: string, args: readonly unknown[]): EventData {
+  // Programs without types number their events, too.
+  if (typeof event !== "string" && typeof event !== "number") {
+    throw new ArgumentTypeError("an event has a text for its name");
+  }
   if (RESERVED_EVENTS.has(event)) throw new ReservedEventError(event);
   return [event, ...args];
 }

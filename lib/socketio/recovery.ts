@@ -163,7 +163,7 @@ export class RecoveryAdapter extends Adapter {
 /** The number that an offset stands for, `undefined` for what is none. */
 function sequenceOf(offset: string): number | undefined {
   const sequence = Number.parseInt(offset, 36);
-  return sequence.toString(36) === offset ? sequence : undefined;
+  return sequence >= 0 && sequence.toString(36) === offset ? sequence : undefined;
 }
 
 function concerns({ rooms, except }: BroadcastOptions, session: RecoverableSession): boolean {

@@ -4,6 +4,7 @@
 //
 // Rule: as in broadcast.ts, every step gives a new emitter and changes none.
 
+import { checkMilliseconds } from "../errors.ts";
 import {
   type AckValue,
   type AllButLast,
@@ -113,6 +114,7 @@ export class SocketEmitter<EmitEvents, SocketData = Untyped> {
 
   /** Acknowledgements are awaited for so many milliseconds, and callbacks told of an error first. */
   timeout(milliseconds: number): SocketEmitter<WithTimeout<EmitEvents>, SocketData> {
+    checkMilliseconds("the timeout", milliseconds);
     return new SocketEmitter(this.#target, { ...this.#flags, timeout: milliseconds });
   }
 

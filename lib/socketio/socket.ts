@@ -17,6 +17,7 @@ import {
 import { generateId } from "../engineio/engine.ts";
 import type { Outgoing } from "../engineio/outgoing.ts";
 import type { CloseReason, Session } from "../engineio/session.ts";
+import { checkFunction } from "../errors.ts";
 import {
   type AckValue,
   type AllButLast,
@@ -262,6 +263,7 @@ export class Socket<
    * One that is stopped with an error is an "error" event here, and nothing to the client.
    */
   use(middleware: PacketMiddleware): this {
+    checkFunction("the middleware", middleware);
     this.#middleware = [...this.#middleware, middleware];
     return this;
   }

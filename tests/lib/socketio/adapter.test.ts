@@ -142,4 +142,43 @@ describe("Adapter", () => {
       assert.deepEqual(send({ rooms, except }).sort(), expected.sort());
     }
   });
+
+  test("tells of rooms that begin and end, and of who joins and leaves", () => {
+    const { adapter } = start([]);
+    const log: string[] = [];
+    for (const event of ["create-room", "join-room", "leave-room", "delete-room"] as const) {
+      adapter.on(event, (room: string, id?: string) =>
+        log.push([event, room, ...(id === undefined ? [] : [id])].join(" ")),
+      );
+    }
+    adapter.addAll("a", new Set(["r", "s"]));
+    adapter.addAll("b", new Set(["r"]));
+    adapter.addAll("b", new Set(["r"]));
+    adapter.del("a", "r");
+    adapter.del("a", "r");
+    adapter.del("nobody", "r");
+    adapter.delAll("a");
+    adapter.delAll("a");
+    adapter.delAll("b");
+    assert.deepEqual(log, [
+      "create-room r",
+      "join-room r a",
+      "create-room s",
+      "join-room s a",
+      "join-room r b",
+      "leave-room r a",
+      "leave-room s a",
+      "delete-room s",
+      "leave-room r b",
+      "delete-room r",
+    ]);
+  });
+
+  test("a room that a listener fills again while it empties stays", () => {
+    const { adapter } = start([]);
+    adapter.addAll("a", new Set(["r"]));
+    adapter.once("leave-room", (room) => adapter.addAll("b", new Set([room])));
+    adapter.del("a", "r");
+    assert.deepEqual([...(adapter.rooms.get("r") ?? [])], ["b"]);
+  });
 });

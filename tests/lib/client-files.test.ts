@@ -1,0 +1,100 @@
+// The client's files, as pages load them.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { describe, test } from "node:test";
+import { brotliDecompressSync, gunzipSync } from "node:zlib";
+
+import { ask, serve } from "../support/net.ts";
+
+const BUNDLES = new URL("../../node_modules/socket.io-client/dist/", import.meta.url);
+const NAMES = [
+  "socket.io.js",
+  "socket.io.min.js",
+  "socket.io.esm.min.js",
+  "socket.io.msgpack.min.js",
+].flatMap((name) => [name, `${name}.map`]);
+
+describe("serveClient", () => {
+  test("each by its name, whatever its query", async (context) => {
+    const { port } = await serve(context);
+    for (const name of NAMES) {
+      const { status, headers, bytes } = await ask(port, `/socket.io/${name}?v=1`);
+      assert.equal(status, 200, name);
+      assert.ok(bytes.equals(readFileSync(new URL(name, BUNDLES))), name);
+      const type = name.endsWith(".map") ? "application/json" : "application/javascript";
+      assert.equal(headers["content-type"], `${type}; charset=utf-8`);
+      assert.equal(headers["cache-control"], "public, max-age=0");
+      assert.equal(headers["content-encoding"], undefined);
+    }
+  });
+
+  test("compressed as the client likes it best", async (context) => {
+    const { port } = await serve(context);
+    const plain = readFileSync(new URL("socket.io.min.js", BUNDLES));
+    for (const [accepted, encoding] of [
+      ["gzip, deflate, br", "br"],
+      ["gzip", "gzip"],
+      ["br;q=0.5, gzip", "gzip"],
+      ["br;q=0, gzip;q=0.1", "gzip"],
+      ["*", "br"],
+      ["gzip;q=0", undefined],
+      ["gzip;q=x", undefined],
+      ["identity", undefined],
+    ] as const) {
+      const headers = { "Accept-Encoding": accepted };
+      const answer = await ask(port, "/socket.io/socket.io.min.js", { headers });
+      assert.equal(answer.headers["content-encoding"], encoding, accepted);
+      assert.equal(answer.headers.vary, "Accept-Encoding");
+      const { bytes } = answer;
+      const body =
+        encoding === "br" ? brotliDecompressSync(bytes) : encoding ? gunzipSync(bytes) : bytes;
+      assert.ok(body.equals(plain));
+    }
+  });
+
+  test("who has it already is told so", async (context) => {
+    const { port } = await serve(context);
+    const path = "/socket.io/socket.io.js";
+    const { etag } = (await ask(port, path)).headers;
+    assert.match(`${etag}`, /^"[^"]+"$/);
+    for (const known of [`${etag}`, `W/${etag}`, `"other", ${etag}`, "*"]) {
+      const { status, body, headers } = await ask(port, path, {
+        headers: { "If-None-Match": known },
+      });
+      assert.deepEqual([status, body, headers.etag], [304, "", etag], known);
+    }
+    const other = await ask(port, path, { headers: { "If-None-Match": '"other"' } });
+    assert.equal(other.status, 200);
+  });
+
+  test("HEAD has no body; other methods and names are the engine's to refuse", async (context) => {
+    const { port } = await serve(context);
+    const head = await ask(port, "/socket.io/socket.io.js", { method: "HEAD" });
+    assert.equal(head.status, 200);
+    assert.ok(Number(head.headers["content-length"]) > 1000);
+    for (const [path, method] of [
+      ["socket.io.js", "POST"],
+      ["socket.io.esm.js", "GET"],
+      ["../socket.io.js", "GET"],
+      ["constructor", "GET"],
+    ] as const) {
+      const { status, body } = await ask(port, `/socket.io/${path}`, { method });
+      assert.deepEqual([status, body], [400, '{"code":0,"message":"Transport unknown"}']);
+    }
+  });
+
+  test("under the path that it has, with CORS, or not at all", async (context) => {
+    const cors = { origin: "https://page.example" };
+    const own = await serve(context, { path: "/chat/", cors });
+    const { status, headers } = await ask(own.port, "/chat/socket.io.esm.min.js", {
+      headers: { Origin: "https://page.example" },
+    });
+    assert.equal(status, 200);
+    assert.equal(headers["access-control-allow-origin"], "https://page.example");
+    const bare = await serve(context, { addTrailingSlash: false });
+    assert.equal((await ask(bare.port, "/socket.io/socket.io.js")).status, 200);
+    const without = await serve(context, { serveClient: false });
+    assert.equal((await ask(without.port, "/socket.io/socket.io.js")).status, 400);
+  });
+});

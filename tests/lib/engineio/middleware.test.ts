@@ -1,0 +1,153 @@
+// Express-style middleware in front of the engine: programs by others, on requests and upgrades.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import session from "express-session";
+import helmet from "helmet";
+
+import type { EngineMiddleware, Server } from "../../../server.ts";
+import {
+  ask,
+  serve,
+  TcpClient,
+  until,
+  upgradeRequest,
+  WebSocketClient,
+} from "../../support/net.ts";
+import { gatherUncaught } from "../../support/uncaught.ts";
+
+const PATH = "/socket.io/?EIO=4&transport=";
+
+/** The header of the answer to an upgrade request. */
+async function upgrade(port: number, headers: Record<string, string> = {}): Promise<string> {
+  const client = new TcpClient(port).write(upgradeRequest(`${PATH}websocket`, headers));
+  const answer = await client.until("\r\n\r\n");
+  client.socket.destroy();
+  return answer;
+}
+
+describe("engine.use()", () => {
+  test("helmet: its header fields are in every answer, and in the 101", async (context) => {
+    const { io, port } = await serve(context);
+    assert.equal(io.engine.use(helmet()), io.engine);
+    const { status, headers } = await ask(port, `${PATH}polling`);
+    assert.equal(status, 200);
+    assert.equal(headers["x-content-type-options"], "nosniff");
+    const answer = await upgrade(port);
+    assert.match(answer, /^HTTP\/1\.1 101 /);
+    assert.match(answer, /\r\nx-content-type-options: nosniff\r\n/i);
+    assert.match(await new WebSocketClient(port).join(), /^40/);
+  });
+
+  test("express-session: the same session over requests and upgrades, and its cookie in the 101", async (context) => {
+    const { io, port } = await serve(context);
+    const quiet = { secret: "s", resave: false, saveUninitialized: true };
+    const sessions = session(quiet);
+    // Express gives its own request and response; what session needs of them is in every one.
+    const use: EngineMiddleware = (request, response, next) =>
+      Reflect.apply(sessions, undefined, [request, response, next]);
+    io.engine.use(use);
+    const answer = await upgrade(port);
+    const cookie = /\r\nset-cookie: ([^;]+)/i.exec(answer)?.[1];
+    assert.match(`${cookie}`, /^connect\.sid=/);
+    const { headers } = await ask(port, `${PATH}polling`);
+    assert.match(`${headers["set-cookie"]}`, /^connect\.sid=/);
+    const ids: unknown[] = [];
+    io.on("connection", ({ request }) => ids.push("sessionID" in request && request.sessionID));
+    const client = new WebSocketClient(port, undefined, { headers: { Cookie: `${cookie}` } });
+    await client.join();
+    const id = decodeURIComponent(`${cookie}`).slice("connect.sid=s:".length).split(".")[0];
+    assert.deepEqual(ids, [id]);
+  });
+
+  test("one that answers itself is heard, before upgrades too, and nothing else is", async (context) => {
+    const { io, port } = await serve(context);
+    io.engine.use((request, response, next) => {
+      if (request.headers.authorization === "yes") next();
+      else response.writeHead(401, { "WWW-Authenticate": "Basic" }).end("who are you?");
+    });
+    const { status, body } = await ask(port, `${PATH}polling`);
+    assert.deepEqual([status, body], [401, "who are you?"]);
+    const client = new TcpClient(port).write(upgradeRequest(`${PATH}websocket`));
+    const answer = (await client.closed).toString();
+    assert.match(answer, /^HTTP\/1\.1 401 Unauthorized\r\n/);
+    assert.match(answer, /\r\nConnection: close\r\n/i);
+    assert.match(answer, /\r\n\r\n(?:c\r\n)?who are you\?/);
+    assert.equal(io.engine.clientsCount, 0);
+    const headers = { Authorization: "yes" };
+    assert.equal((await ask(port, `${PATH}polling`, { headers })).status, 200);
+    assert.match(await upgrade(port, headers), /^HTTP\/1\.1 101 /);
+  });
+
+  const failing: [does: string, add: (io: Server) => void][] = [
+    ["gives next() an error", (io) => io.engine.use((_q, _r, next) => next(new Error("no")))],
+    [
+      "throws",
+      (io) =>
+        io.engine.use(() => {
+          throw new Error("no");
+        }),
+    ],
+    ["rejects", (io) => io.engine.use(async () => Promise.reject(new Error("no")))],
+    ["rejects with nothing", (io) => io.engine.use(async () => Promise.reject())],
+  ];
+  for (const [does, add] of failing) {
+    test(`one that ${does} refuses the client, and the event says why`, async (context) => {
+      const uncaught = gatherUncaught(context);
+      const { io, port } = await serve(context);
+      add(io);
+      const errors: unknown[] = [];
+      io.engine.on("connection_error", ({ code, context: { name, error } }) =>
+        errors.push([code, name, error instanceof Error]),
+      );
+      const { status, body } = await ask(port, `${PATH}polling`);
+      assert.deepEqual([status, body], [400, '{"code":3,"message":"Bad request"}']);
+      assert.match(await upgrade(port), /^HTTP\/1\.1 400 /);
+      assert.deepEqual(errors, Array(2).fill([3, "MIDDLEWARE_FAILURE", true]));
+      assert.deepEqual(uncaught, []);
+    });
+  }
+
+  test("in the order of the calls; next() twice is next() once", async (context) => {
+    const { io, port } = await serve(context);
+    const log: string[] = [];
+    io.engine.use((_request, _response, next) => {
+      log.push("first");
+      next();
+      next(new Error("too late"));
+    });
+    io.engine.use((_request, _response, next) => {
+      log.push("second");
+      setImmediate(next);
+    });
+    assert.equal((await ask(port, `${PATH}polling`)).status, 200);
+    assert.match(await upgrade(port), /^HTTP\/1\.1 101 /);
+    assert.deepEqual(log, ["first", "second", "first", "second"]);
+  });
+
+  test("a client that has left while it waited is found out", async (context) => {
+    const { io, port } = await serve(context);
+    let goOn = (): void => assert.fail("nobody waits");
+    const waiting = new Promise<void>((resolve) => {
+      io.engine.use((_request, _response, next) => {
+        goOn = next;
+        resolve();
+      });
+    });
+    const client = new TcpClient(port).write(upgradeRequest(`${PATH}websocket`));
+    await waiting;
+    client.socket.destroy();
+    await client.closed;
+    goOn();
+    await until(() => io.engine.clientsCount === 0);
+  });
+
+  test("what is no function is refused at the call", async (context) => {
+    const { io } = await serve(context);
+    assert.throws(() => Reflect.apply(io.engine.use, io.engine, ["x"]), {
+      name: "TypeError",
+      code: "ERR_INVALID_ARG_TYPE",
+    });
+  });
+});

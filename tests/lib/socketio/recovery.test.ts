@@ -1,0 +1,271 @@
+// Connection state recovery: the same socket again, what it missed, and why not.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import { type Socket as ClientSocket, io as connect } from "socket.io-client";
+
+import type { Socket } from "../../../server.ts";
+import { Clock } from "../../support/clock.ts";
+import { serve, until, WebSocketClient } from "../../support/net.ts";
+
+const RECOVERY = { connectionStateRecovery: {} };
+
+interface Welcome {
+  readonly sid: string;
+  readonly pid: string;
+}
+
+function welcome(packet: string): Welcome {
+  return JSON.parse(packet.slice(packet.indexOf("{")));
+}
+
+/** A client that has joined, and what it was told. */
+async function join(port: number, auth: object = {}): Promise<[WebSocketClient, Welcome]> {
+  const client = new WebSocketClient(port);
+  const told = welcome(await client.join(`40${JSON.stringify(auth)}`));
+  return [client, told];
+}
+
+/** Breaks a client's connection, and waits until the server knows. */
+async function lose(client: WebSocketClient, socket: Socket): Promise<void> {
+  const gone = new Promise((resolve) => socket.once("disconnect", resolve));
+  client.socket.terminate();
+  await gone;
+}
+
+describe("recovery, with the stock client", () => {
+  for (const transports of [["polling"], ["websocket"], ["polling", "websocket"]] as const) {
+    test(`over ${transports.join(" then ")}: id, rooms, data, and what was missed, in order`, async (context) => {
+      const { io, url } = await serve(context, RECOVERY);
+      const client: ClientSocket = connect(url, {
+        transports: [...transports],
+        reconnectionDelay: 1,
+        reconnectionDelayMax: 1,
+        forceNew: true,
+      });
+      context.after(() => client.disconnect());
+      const got: unknown[] = [];
+      client.on("n", (n) => got.push(n));
+      const first = await new Promise<Socket>((resolve) => io.once("connection", resolve));
+      await until(() => client.connected);
+      assert.equal(first.recovered, false);
+      assert.equal(client.recovered, false);
+      first.data = { name: "ada" };
+      await first.join("room");
+      const { id } = client;
+      io.emit("n", 1);
+      await until(() => got.length === 1);
+
+      // Nothing is received any more, but the client does not come back before this turn is over.
+      client.io.engine.close();
+      io.to("room").emit("n", 2);
+      io.to("other").emit("n", "not its room");
+      io.except("room").emit("n", "excepted");
+      first.emit("n", 3);
+      io.volatile.emit("n", "volatile");
+      io.emit("n", 4);
+      const again = await new Promise<Socket>((resolve) => io.once("connection", resolve));
+      await until(() => got.at(-1) === 4);
+      assert.equal(again.recovered, true);
+      assert.equal(again.recoveryFailure, undefined);
+      assert.equal(client.recovered, true);
+      assert.equal(client.id, id);
+      assert.equal(again.id, first.id);
+      assert.notEqual(again, first);
+      assert.deepEqual(again.data, { name: "ada" });
+      assert.deepEqual([...again.rooms].sort(), [first.id, "room"].sort());
+      assert.deepEqual(
+        got.filter((n) => n !== "volatile"),
+        [1, 2, 3, 4],
+      );
+      io.to("room").emit("n", 5);
+      await until(() => got.at(-1) === 5);
+    });
+  }
+});
+
+describe("recovery, on the wire", () => {
+  test("the answer to CONNECT comes first, then what was missed, each with its offset", async (context) => {
+    const { io, port } = await serve(context, RECOVERY);
+    const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
+    const [client, { sid, pid }] = await join(port);
+    io.emit("a", 1);
+    const event = JSON.parse(`${await client.next()}`.slice(2));
+    assert.deepEqual(event.slice(0, 2), ["a", 1]);
+    const offset = event[2];
+    assert.equal(typeof offset, "string");
+    await lose(client, await connected);
+    io.emit("b", 2);
+    io.emit("c", Buffer.of(1, 2));
+    const [again, told] = await join(port, { pid, offset });
+    assert.deepEqual(told, { sid, pid });
+    assert.match(`${await again.next()}`, /^42\["b",2,"[^"]+"\]$/);
+    assert.match(`${await again.next()}`, /^451-\["c",\{"_placeholder":true,"num":0\},"[^"]+"\]$/);
+    assert.deepEqual(await again.next(), Buffer.of(1, 2));
+  });
+
+  test("who has heard nothing yet has no offset, and gets all since it came", async (context) => {
+    const { io, port } = await serve(context, RECOVERY);
+    io.emit("before", 0);
+    const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
+    const [client, { sid, pid }] = await join(port);
+    await lose(client, await connected);
+    io.emit("missed", 1);
+    const reconnected = new Promise<Socket>((resolve) => io.once("connection", resolve));
+    const [again, told] = await join(port, { pid });
+    assert.equal(told.sid, sid);
+    // It goes again before it has heard anything, and comes back again.
+    await lose(again, await reconnected);
+    const [third] = await join(port, { pid });
+    assert.match(`${await third.next()}`, /^42\["missed",1,/);
+  });
+
+  test("volatile events have an offset too, since clients take any last text for one", async (context) => {
+    const { io, port } = await serve(context, RECOVERY);
+    const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
+    const [client, { sid, pid }] = await join(port);
+    io.volatile.emit("typing", "bob");
+    const [, name, offset] = JSON.parse(`${await client.next()}`.slice(2));
+    assert.equal(name, "bob");
+    await lose(client, await connected);
+    io.emit("missed", 1);
+    const [again, told] = await join(port, { pid, offset });
+    assert.equal(told.sid, sid);
+    assert.match(`${await again.next()}`, /^42\["missed",1,/);
+  });
+
+  test("events that ask for an answer are not kept, and have no offset", async (context) => {
+    const { io, port } = await serve(context, RECOVERY);
+    io.on("connection", (socket) => socket.emit("ask", "x", () => {}));
+    const [client] = await join(port);
+    assert.equal(await client.next(), '420["ask","x"]');
+  });
+
+  test("once only: of two with the same secret the second is a new client", async (context) => {
+    const { io, port } = await serve(context, RECOVERY);
+    const sockets: Socket[] = [];
+    io.on("connection", (socket) => sockets.push(socket));
+    const [client, { sid, pid }] = await join(port);
+    await until(() => sockets.length === 1);
+    await lose(client, sockets[0] ?? assert.fail());
+    const [, second] = await join(port, { pid });
+    assert.equal(second.sid, sid);
+    const [, third] = await join(port, { pid: "of nobody" });
+    assert.notEqual(third.sid, sid);
+    assert.equal(sockets.at(-1)?.recovered, false);
+    assert.equal(sockets.at(-1)?.recoveryFailure, "unknown session");
+  });
+
+  test("a client that knows before the server that its connection is broken takes it over", async (context) => {
+    const { io, port } = await serve(context, RECOVERY);
+    const reasons: string[] = [];
+    io.on("connection", (socket) => socket.on("disconnect", (reason) => reasons.push(reason)));
+    const [client, { sid, pid }] = await join(port);
+    io.emit("heard", 1);
+    const [, , offset] = JSON.parse(`${await client.next()}`.slice(2));
+    const [, again] = await join(port, { pid, offset });
+    assert.equal(again.sid, sid);
+    assert.deepEqual(reasons, ["transport close"]);
+    await client.closed;
+    assert.equal(io.sockets.sockets.size, 1);
+    assert.deepEqual([...(io.sockets.adapter.rooms.get(sid) ?? [])], [sid]);
+  });
+
+  for (const [why, end] of [
+    ["it wanted to go", (client: WebSocketClient) => client.send("41")],
+    ["the server sent it away", (_client: WebSocketClient, socket: Socket) => socket.disconnect()],
+    ["it broke the protocol", (client: WebSocketClient) => client.send("x")],
+  ] as const) {
+    test(`not when ${why}`, async (context) => {
+      const { io, port } = await serve(context, RECOVERY);
+      const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
+      const [client, { sid, pid }] = await join(port);
+      const socket = await connected;
+      const gone = new Promise((resolve) => socket.once("disconnect", resolve));
+      end(client, socket);
+      await gone;
+      const [, again] = await join(port, { pid });
+      assert.notEqual(again.sid, sid);
+    });
+  }
+
+  test("an offset that nobody gave, or of too long ago, makes a new client and says why", async (context) => {
+    const { io, port } = await serve(context, { connectionStateRecovery: { maxPackets: 3 } });
+    const sockets: Socket[] = [];
+    io.on("connection", (socket) => sockets.push(socket));
+    for (const [offset, failure] of [
+      ["zzzz", "unknown offset"],
+      ["no offset!", "unknown offset"],
+      ["-1", "unknown offset"],
+      ["0", "packets dropped"],
+    ] as const) {
+      const [client, { sid, pid }] = await join(port);
+      await until(() => sockets.at(-1)?.id === sid);
+      await lose(client, sockets.at(-1) ?? assert.fail());
+      for (let n = 0; n < 4; n++) io.emit("n", n);
+      const [, again] = await join(port, { pid, offset });
+      assert.notEqual(again.sid, sid);
+      await until(() => sockets.at(-1)?.id === again.sid);
+      assert.equal(sockets.at(-1)?.recoveryFailure, failure, offset);
+    }
+  });
+
+  test("offsets of the wrong type are none", async (context) => {
+    const { io, port } = await serve(context, RECOVERY);
+    const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
+    const [client, { sid, pid }] = await join(port);
+    await lose(client, await connected);
+    const [, other] = await join(port, { pid: { toString: "x" }, offset: 1 });
+    assert.notEqual(other.sid, sid);
+    const [, again] = await join(port, { pid, offset: 1 });
+    assert.equal(again.sid, sid);
+  });
+
+  test("the middleware is passed over, unless it is wanted", async (context) => {
+    for (const skipMiddlewares of [true, false]) {
+      const { io, port } = await serve(context, { connectionStateRecovery: { skipMiddlewares } });
+      let passed = 0;
+      io.use((_socket, next) => {
+        passed++;
+        next();
+      });
+      const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
+      const [client, { sid, pid }] = await join(port);
+      await lose(client, await connected);
+      const [, again] = await join(port, { pid });
+      assert.equal(again.sid, sid);
+      assert.equal(passed, skipMiddlewares ? 1 : 2);
+    }
+  });
+
+  test("without the option there is no secret, and no offset", async (context) => {
+    const { io, port } = await serve(context);
+    const [client, told] = await join(port, { pid: "x", offset: "1" });
+    assert.deepEqual(Object.keys(told), ["sid"]);
+    io.emit("a", 1);
+    assert.equal(await client.next(), '42["a",1]');
+  });
+
+  test("sessions and events are kept for as long as the option says, and then forgotten", async (context) => {
+    const clock = new Clock(context);
+    const { io, port } = await serve(context, {
+      connectionStateRecovery: { maxDisconnectionDuration: 1000 },
+      pingInterval: 300,
+      pingTimeout: 200,
+    });
+    const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
+    const [client, { sid, pid }] = await join(port);
+    await lose(client, await connected);
+    io.emit("a");
+    const { adapter } = io.sockets;
+    assert.ok("sessionCount" in adapter && "packetCount" in adapter);
+    assert.deepEqual([adapter.sessionCount, adapter.packetCount], [1, 1]);
+    clock.tick(1000);
+    assert.deepEqual([adapter.sessionCount, adapter.packetCount], [0, 1]);
+    clock.tick(500);
+    assert.deepEqual([adapter.sessionCount, adapter.packetCount], [0, 0]);
+    const [, again] = await join(port, { pid });
+    assert.notEqual(again.sid, sid);
+  });
+});
