@@ -24,7 +24,12 @@ import {
 } from "./lib/engineio/attach.ts";
 import { applyCors } from "./lib/engineio/cors.ts";
 import { DEFAULTS, Engine, type EngineOptions, type EngineSink } from "./lib/engineio/engine.ts";
-import { ArgumentRangeError, ArgumentTypeError, checkMilliseconds } from "./lib/errors.ts";
+import {
+  ArgumentRangeError,
+  ArgumentTypeError,
+  checkFunction,
+  checkMilliseconds,
+} from "./lib/errors.ts";
 import type {
   AckValue,
   AllButLast,
@@ -39,6 +44,7 @@ import { Adapter, type AdapterFactory, createAdapter } from "./lib/socketio/adap
 import { type BroadcastOperator, GroupBroadcaster } from "./lib/socketio/broadcast.ts";
 import { type Codec, standardCodec } from "./lib/socketio/codec.ts";
 import { Dispatcher, type DispatcherHost } from "./lib/socketio/dispatcher.ts";
+import type { ErrorHandler } from "./lib/socketio/handling.ts";
 import {
   type Middleware,
   Namespace,
@@ -46,6 +52,7 @@ import {
   type NamespaceHost,
   type NamespaceServer,
 } from "./lib/socketio/namespace.ts";
+import type { HandlerMethods, NamespaceHandler } from "./lib/socketio/namespace-handler.ts";
 import { type NamespaceMatcher, ParentNamespace } from "./lib/socketio/parent-namespace.ts";
 import { RecoveryAdapter, type RecoveryOptions } from "./lib/socketio/recovery.ts";
 import type { Socket } from "./lib/socketio/socket.ts";
@@ -58,9 +65,12 @@ export { AckTimeoutError, DisconnectedError } from "./lib/socketio/acks.ts";
 export type { RecoveryFailure } from "./lib/socketio/adapter.ts";
 export { Adapter, type AdapterFactory } from "./lib/socketio/adapter.ts";
 export { BroadcastOperator, RemoteSocket, ReservedEventError } from "./lib/socketio/broadcast.ts";
+export { acks, type ErrorHandler, type HandlerCall } from "./lib/socketio/handling.ts";
 export type { Handshake } from "./lib/socketio/handshake.ts";
 export { type ExtendedError, Namespace } from "./lib/socketio/namespace.ts";
+export { type HandlerMethods, NamespaceHandler } from "./lib/socketio/namespace-handler.ts";
 export { type NamespaceMatcher, ParentNamespace } from "./lib/socketio/parent-namespace.ts";
+export { ConnectionRefused } from "./lib/socketio/refused.ts";
 export {
   type AnyListener,
   type DisconnectReason,
@@ -82,6 +92,12 @@ export interface ServerOptions extends EngineOptions, AttachOptions {
   readonly connectionStateRecovery?: RecoveryOptions;
   /** Milliseconds that a client may be connected without having joined a namespace. Default 45,000. */
   readonly connectTimeout?: number;
+  /**
+   * A listener that does not take the callback of an acknowledgement acknowledges with what it
+   * returns or resolves to: nothing with no arguments, `acks(a, b)` with several. One takes the
+   * callback that has a parameter for it. Default `false`.
+   */
+  readonly ackReturnValues?: boolean;
   /** Binary attachments that one packet may have. Default 10. */
   readonly maxAttachments?: number;
   /** Namespaces that were made for a client, by of() with a pattern or function, end with their last socket. Default `false`. */
@@ -127,9 +143,10 @@ export class Server<
     Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
   >;
   readonly #parents: ParentNamespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>[] = [];
-  readonly #namespaceHost: NamespaceHost<
-    NamespaceServer<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
-  >;
+  readonly #namespaceHost: NamespaceHost<ListenEvents, EmitEvents, ServerSideEvents, SocketData>;
+  #errorHandler:
+    | ErrorHandler<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>
+    | undefined;
   readonly #dispatchers = new Set<Dispatcher>();
   // Clients that have not joined a namespace yet; more than one where the timeout has been changed.
   #connecting: Deadlines<Dispatcher>[] = [];
@@ -164,6 +181,8 @@ export class Server<
     this.#codec = standardCodec(maxAttachments ?? DEFAULT_MAX_ATTACHMENTS);
     this.#namespaceHost = {
       server: this,
+      ackReturnValues: this.#options.ackReturnValues ?? false,
+      errorHandler: () => this.#errorHandler,
       codec: this.#codec,
       createAdapter: (nsp) => createAdapter(this.#adapter, nsp),
       recovery: recovery && { skipMiddlewares: recovery.skipMiddlewares ?? true },
@@ -339,6 +358,35 @@ export class Server<
     }
     this.#adapter = adapter;
     for (const namespace of this.#namespaces.values()) namespace.renewAdapter();
+    return this;
+  }
+
+  /**
+   * Has `handler` told what a handler has thrown or rejected with: of events, of connections,
+   * middleware too, in every namespace that has no onError() of its own. What it returns is the
+   * acknowledgement. Without one, it surfaces like one that nobody catches.
+   */
+  onError(
+    handler: ErrorHandler<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>,
+  ): this {
+    checkFunction("the error handler", handler);
+    this.#errorHandler = handler;
+    return this;
+  }
+
+  /**
+   * Has the methods of a class handle the events of its namespace.
+   *
+   * @throws Error (`code` "ERR_ALREADY_REGISTERED") where the namespace has such a class already
+   */
+  register(
+    handler: NamespaceHandler<ListenEvents, EmitEvents, ServerSideEvents, SocketData> &
+      HandlerMethods<ListenEvents, EmitEvents, ServerSideEvents, SocketData>,
+  ): this {
+    const { name } = handler;
+    const namespace = typeof name === "string" ? this.of(name) : this.of(name);
+    namespace.register(handler);
+    handler.registered(namespace);
     return this;
   }
 

@@ -205,6 +205,14 @@ export abstract class Emitter<Events> {
     this.#add(event, listener, false);
   }
 
+  /** The listeners of `event` as they are called, each with how many parameters it has of its own. */
+  protected calls(event: string): { readonly call: Listener; readonly length: number }[] {
+    return this.#of(event).map((listener) => ({
+      call: (...args) => listener.apply(this, args),
+      length: (ORIGINAL.get(listener) ?? listener).length,
+    }));
+  }
+
   /** Calls the listeners of `event`; whether there were any. */
   protected dispatch(event: string, args: readonly unknown[]): boolean {
     const listeners = this.#of(event);

@@ -14,6 +14,7 @@ import {
   type EventNames,
   isListener,
   type LastArgument,
+  type Listener,
   type Untyped,
   type WithResponses,
 } from "../events.ts";
@@ -29,6 +30,9 @@ import type {
 import { BroadcastOperator, EVERYBODY, GroupBroadcaster, ReservedEventError } from "./broadcast.ts";
 import type { Client } from "./client.ts";
 import type { Codec } from "./codec.ts";
+import { callHandler, callHandlers, type ErrorHandler } from "./handling.ts";
+import { type NamespaceHandlerLike, RegisteredHandler } from "./namespace-handler.ts";
+import { ConnectionRefused } from "./refused.ts";
 import { Socket } from "./socket.ts";
 
 /** An error with which middleware refuses a client; `data` reaches the client too. */
@@ -63,9 +67,15 @@ export interface NamespaceLike {
 }
 
 /** The server as a namespace sees it. */
-export interface NamespaceHost<NamespaceServer = unknown> {
+export interface NamespaceHost<ListenEvents, EmitEvents, ServerSideEvents, SocketData> {
   /** The server, for programs. */
-  readonly server: NamespaceServer;
+  readonly server: NamespaceServer<ListenEvents, EmitEvents, ServerSideEvents, SocketData>;
+  /** Listeners acknowledge with what they return. */
+  readonly ackReturnValues: boolean;
+  /** Is told what handlers have thrown, where the namespace has none to tell. */
+  errorHandler():
+    | ErrorHandler<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>
+    | undefined;
   readonly codec: Codec;
   /** Makes an adapter for a namespace, as the server's option says. */
   createAdapter(nsp: AdapterHost): Adapter;
@@ -110,9 +120,7 @@ export class Namespace<
 {
   readonly name: string;
 
-  readonly #host: NamespaceHost<
-    NamespaceServer<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
-  >;
+  readonly #host: NamespaceHost<ListenEvents, EmitEvents, ServerSideEvents, SocketData>;
   readonly #sockets = new Map<
     SocketId,
     Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
@@ -126,6 +134,12 @@ export class Namespace<
   #middleware: readonly Middleware<
     Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
   >[] = [];
+  #handler:
+    | RegisteredHandler<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>
+    | undefined;
+  #errorHandler:
+    | ErrorHandler<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>
+    | undefined;
   #ackId = 0;
   readonly #onEmpty: (() => void) | undefined;
   // Those that have not passed the middleware yet.
@@ -133,7 +147,7 @@ export class Namespace<
 
   /** @param onEmpty called when the last socket has gone, or the only one was refused */
   constructor(
-    host: NamespaceHost<NamespaceServer<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>,
+    host: NamespaceHost<ListenEvents, EmitEvents, ServerSideEvents, SocketData>,
     name: string,
     onEmpty?: () => void,
   ) {
@@ -177,6 +191,31 @@ export class Namespace<
     checkFunction("the middleware", middleware);
     this.#middleware = [...this.#middleware, middleware];
     return this;
+  }
+
+  /**
+   * Has `handler` told what a handler of this namespace has thrown or rejected with: of events, of
+   * connections, middleware too. What it returns is the acknowledgement. Without one here or at the
+   * server, it surfaces like one that nobody catches.
+   */
+  onError(
+    handler: ErrorHandler<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>,
+  ): this {
+    checkFunction("the error handler", handler);
+    this.#errorHandler = handler;
+    return this;
+  }
+
+  /**
+   * Has a class's methods handle the events of this namespace. @internal
+   *
+   * @throws Error (`code` "ERR_ALREADY_REGISTERED") where there is one already
+   */
+  register(
+    handler: NamespaceHandlerLike<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>,
+  ): void {
+    if (this.#handler !== undefined) throw new AlreadyRegisteredError(this.name);
+    this.#handler = new RegisteredHandler(handler);
   }
 
   /**
@@ -316,6 +355,38 @@ export class Namespace<
     this.dispatch(event, args);
   }
 
+  /**
+   * Calls whom an event of `socket` is for: its listeners, and the method of a class.
+   *
+   * @param args the event's, with `acknowledge` behind them, if the client waits for an answer
+   * @returns `false` where there is no more to it than calling the listeners. @internal
+   */
+  handle(
+    socket: Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>,
+    event: string,
+    args: readonly unknown[],
+    acknowledge?: Listener,
+  ): boolean {
+    const acknowledges = this.#host.ackReturnValues;
+    const onError = this.#onError();
+    if (this.#handler === undefined && onError === undefined && !acknowledges) return false;
+    const handlers = socket.handlers(event, acknowledges);
+    const method = this.#handler?.find(socket, event);
+    if (method !== undefined) handlers.push(method);
+    // Middleware may have changed them.
+    const answers = acknowledge !== undefined && args.at(-1) === acknowledge;
+    const own = answers ? args.slice(0, -1) : args;
+    const tell = onError && ((error: unknown) => onError(error, { socket, event, args: own }));
+    callHandlers(handlers, own, answers ? acknowledge : undefined, tell);
+    return true;
+  }
+
+  #onError():
+    | ErrorHandler<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>
+    | undefined {
+    return this.#errorHandler ?? this.#host.errorHandler();
+  }
+
   /** Lets `socket` pass the middleware from number `index` on. */
   #pass(
     socket: Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>,
@@ -323,14 +394,16 @@ export class Namespace<
   ): void {
     // The client may go while it waits.
     if (socket.gone) return;
-    const middleware = this.#middleware[index];
+    const middleware =
+      this.#middleware[index] ??
+      (index === this.#middleware.length ? this.#handler?.greet : undefined);
     if (middleware === undefined) {
       this.#waiting.delete(socket.id);
       this.#sockets.set(socket.id, socket);
       if (socket.pid !== undefined) this.#recoverable.set(socket.pid, socket);
       socket.onConnect();
-      this.dispatch("connect", [socket]);
-      this.dispatch("connection", [socket]);
+      this.#tell("connect", socket);
+      this.#tell("connection", socket);
       return;
     }
     let called = false;
@@ -341,17 +414,45 @@ export class Namespace<
       if (error) socket.onRefuse(refusal(error));
       else process.nextTick(() => this.#pass(socket, index + 1));
     };
-    const surface = (error: unknown): never => {
-      next(new Error("internal error"));
-      throw error;
-    };
     // What throws surfaces as an uncaught error, and the client is not left waiting.
+    const fail = (error: unknown): void => {
+      if (error instanceof ConnectionRefused) {
+        next(error);
+        return;
+      }
+      next(new Error("internal error"));
+      const onError = this.#onError();
+      if (onError === undefined) throw error;
+      onError(error, { socket, event: "connect", args: [socket.handshake.auth] });
+    };
     try {
       const result: unknown = middleware(socket, next);
-      if (result instanceof Promise) result.catch(surface);
+      if (result instanceof Promise) result.catch(fail);
     } catch (error) {
-      callListener(this, surface, [error]);
+      callListener(this, fail, [error]);
     }
+  }
+
+  #tell(
+    event: "connect" | "connection",
+    socket: Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>,
+  ): void {
+    const onError = this.#onError();
+    if (onError === undefined) {
+      this.dispatch(event, [socket]);
+      return;
+    }
+    const tell = (error: unknown): unknown => onError(error, { socket, event, args: [socket] });
+    for (const { call } of this.calls(event)) callHandler(call, [socket], tell);
+  }
+}
+
+/** A namespace has a handler already. */
+export class AlreadyRegisteredError extends Error {
+  readonly code = "ERR_ALREADY_REGISTERED";
+
+  constructor(namespace: string) {
+    super(`the namespace "${namespace}" has a handler already`);
   }
 }
 

@@ -12,13 +12,15 @@ import {
   type SocketDetails,
 } from "./adapter.ts";
 import { BroadcastOperator, EVERYBODY, GroupBroadcaster } from "./broadcast.ts";
+import type { Codec } from "./codec.ts";
+import type { ErrorHandler } from "./handling.ts";
 import {
   type Middleware,
   Namespace,
   type NamespaceEvents,
   type NamespaceHost,
-  type NamespaceServer,
 } from "./namespace.ts";
+import type { NamespaceHandlerLike } from "./namespace-handler.ts";
 import type { Socket } from "./socket.ts";
 
 /** Says whether a namespace of this name may be, for a client with this `auth`. */
@@ -50,9 +52,13 @@ export class ParentNamespace<
   /** The pattern that names fit, where it is one. */
   readonly pattern: RegExp | undefined;
   readonly #matcher: NamespaceMatcher;
-  readonly #host: NamespaceHost<
-    NamespaceServer<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
-  >;
+  readonly #host: NamespaceHost<ListenEvents, EmitEvents, ServerSideEvents, SocketData>;
+  #handler:
+    | NamespaceHandlerLike<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>
+    | undefined;
+  #errorHandler:
+    | ErrorHandler<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>
+    | undefined;
   readonly #adapter: Adapter;
   #middleware: readonly Middleware<
     Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
@@ -60,7 +66,7 @@ export class ParentNamespace<
 
   /** @throws TypeError for a pattern with the flags "g" or "y" */
   constructor(
-    host: NamespaceHost<NamespaceServer<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>,
+    host: NamespaceHost<ListenEvents, EmitEvents, ServerSideEvents, SocketData>,
     name: string,
     names: RegExp | NamespaceMatcher,
   ) {
@@ -73,7 +79,7 @@ export class ParentNamespace<
     }
     this.#matcher =
       names instanceof RegExp ? (asked, _auth, next) => next(null, names.test(asked)) : names;
-    this.#adapter = new ChildrenAdapter(host, name, this.children);
+    this.#adapter = new ChildrenAdapter(host.codec, name, this.children);
   }
 
   /** @internal */
@@ -90,6 +96,22 @@ export class ParentNamespace<
     checkFunction("the middleware", middleware);
     this.#middleware = [...this.#middleware, middleware];
     return this;
+  }
+
+  /** Namespace.onError() of every namespace made later. */
+  onError(
+    handler: ErrorHandler<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>,
+  ): this {
+    checkFunction("the error handler", handler);
+    this.#errorHandler = handler;
+    return this;
+  }
+
+  /** Namespace.register() of every namespace made later. @internal */
+  register(
+    handler: NamespaceHandlerLike<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>,
+  ): void {
+    this.#handler = handler;
   }
 
   /** Calls back, once, with whether it wants a namespace of this name. @internal */
@@ -123,6 +145,8 @@ export class ParentNamespace<
       () => onEmpty(child),
     );
     for (const middleware of this.#middleware) child.use(middleware);
+    if (this.#errorHandler !== undefined) child.onError(this.#errorHandler);
+    if (this.#handler !== undefined) child.register(this.#handler);
     this.copyListenersTo(child);
     this.children.add(child);
     return child;
@@ -138,7 +162,7 @@ class ChildrenAdapter extends Adapter {
   readonly #children: ReadonlySet<{ readonly name: string; readonly adapter: Adapter }>;
 
   constructor(
-    { codec }: NamespaceHost,
+    codec: Codec,
     name: string,
     children: ReadonlySet<{ readonly name: string; readonly adapter: Adapter }>,
   ) {

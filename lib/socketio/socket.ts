@@ -45,6 +45,7 @@ import type {
 import { Broadcaster, BroadcastOperator, EVERYBODY, eventData, listOf } from "./broadcast.ts";
 import { CatchAll } from "./catch-all.ts";
 import type { Client } from "./client.ts";
+import type { Handler } from "./handling.ts";
 import { createHandshake, type Handshake } from "./handshake.ts";
 import type { Namespace, NamespaceServer } from "./namespace.ts";
 import { RECOVERABLE } from "./recovery.ts";
@@ -408,15 +409,21 @@ export class Socket<
     this.#send({ type: CONNECT_ERROR, namespace: this.nsp.name, data });
   }
 
+  /** Its listeners of an event, to be called one by one. @internal */
+  handlers(event: string, acknowledges: boolean): Handler[] {
+    return this.calls(event).map((each) => ({ ...each, acknowledges }));
+  }
+
   // What the dispatcher calls.
 
   /** An event came. @internal */
   onEvent(data: readonly [name: string | number, ...args: readonly unknown[]], id?: number): void {
     const [name, ...args] = data;
-    if (id !== undefined) args.push(this.#acknowledgement(id));
+    const acknowledge = id === undefined ? undefined : this.#acknowledgement(id);
+    if (acknowledge !== undefined) args.push(acknowledge);
     this.#any?.call(this, [`${name}`, ...args]);
-    if (this.#middleware.length === 0) this.dispatch(`${name}`, args);
-    else this.#pass([`${name}`, ...args], 0);
+    if (this.#middleware.length === 0) this.#tell(`${name}`, args, acknowledge);
+    else this.#pass([`${name}`, ...args], acknowledge, 0);
   }
 
   /** An acknowledgement came. @internal */
@@ -434,22 +441,31 @@ export class Socket<
     const was = this.#state;
     if (was === "disconnected") return;
     const details = description === undefined ? [reason] : [reason, description];
-    if (was === "connected") this.dispatch("disconnecting", details);
+    if (was === "connected") this.#tell("disconnecting", details);
     this.#state = "disconnected";
     if (RECOVERABLE.has(reason)) this.#persist(was);
     this.#leave();
     this.#acks.disconnect();
-    if (was === "connected") this.dispatch("disconnect", details);
+    if (was === "connected") this.#tell("disconnect", details);
+  }
+
+  /** Calls whom an event is for. */
+  #tell(event: string, args: readonly unknown[], acknowledge?: Listener): void {
+    if (!this.nsp.handle(this, event, args, acknowledge)) this.dispatch(event, args);
   }
 
   /** Lets an event pass the middleware from number `index` on. */
-  #pass(event: [name: string, ...args: unknown[]], index: number): void {
+  #pass(
+    event: [name: string, ...args: unknown[]],
+    acknowledge: Listener | undefined,
+    index: number,
+  ): void {
     // The client may go while it waits.
     if (!this.connected) return;
     const middleware = this.#middleware[index];
     if (middleware === undefined) {
       const [name, ...args] = event;
-      this.dispatch(name, args);
+      this.#tell(name, args, acknowledge);
       return;
     }
     let called = false;
@@ -457,7 +473,7 @@ export class Socket<
       if (called) return;
       called = true;
       if (error) this.onError(error);
-      else this.#pass(event, index + 1);
+      else this.#pass(event, acknowledge, index + 1);
     };
     callListener(this, middleware, [event, next]);
   }
