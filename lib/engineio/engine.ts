@@ -199,9 +199,39 @@ export class Engine extends Emitter<EngineEvents> {
     });
   }
 
+  /**
+   * Begins a session over a transport that is not one of HTTP's.
+   *
+   * @param start called with the session, which the transport is to deliver to
+   * @returns the session; rejects with the message of a refusal
+   */
+  accept(
+    request: IncomingMessage,
+    transport: Transport,
+    start: (session: Session) => void,
+  ): Promise<Session> {
+    return new Promise((resolve, reject) => {
+      this.#ask(request, (refusal, message, id) => {
+        if (refusal !== undefined) {
+          reject(new Error(message));
+          return;
+        }
+        const session = this.#createSession(id, request, transport);
+        start(session);
+        this.#open(session, request);
+        resolve(session);
+      });
+    });
+  }
+
+  /** Takes no more sessions; those that are there go on. */
+  refuseClients(): void {
+    this.#closed = true;
+  }
+
   /** Ends every session and takes no more. Clients that can hear it are told. */
   close(): void {
-    this.#closed = true;
+    this.refuseClients();
     for (const session of this.#sessions.values()) session.shutDown();
   }
 

@@ -14,6 +14,7 @@ import {
   type EventArguments,
   type EventNames,
   isListener,
+  type JsonArguments,
   type LastArgument,
   type MessageArguments,
   type Untyped,
@@ -132,6 +133,12 @@ export class BroadcastOperator<EmitEvents, SocketData = Untyped> {
   /** The same as send(). */
   write(...args: MessageArguments<EmitEvents>): this {
     return this.send(...args);
+  }
+
+  /** Sends a "json" event. */
+  json(...args: JsonArguments<EmitEvents>): this {
+    this.#broadcast(["json", ...args]);
+    return this;
   }
 
   /** The sockets that the chain means, of all servers; to look at, and to act on one by one. */
@@ -313,6 +320,17 @@ export abstract class GroupBroadcaster<
   /** The same as send(). */
   write(...args: MessageArguments<EmitEvents>): this {
     return this.send(...args);
+  }
+
+  /** Sends a "json" event to everybody in the namespace. */
+  json(...args: JsonArguments<EmitEvents>): this {
+    this.start().json(...args);
+    return this;
+  }
+
+  /** Takes everybody out of a room; nobody is disconnected. */
+  closeRoom(room: Room): void {
+    this.start().to(room).socketsLeave(room);
   }
 
   /** Drops the next event for clients that cannot take it now. */

@@ -147,6 +147,12 @@ export class Dispatcher implements SessionSink, Client {
     this.#closeSockets("forced server close");
   }
 
+  /** Tells its sockets that the server is going, and the client when all that waits for it has left. */
+  drain(): void {
+    this.#closeSockets("server shutting down");
+    this.conn.close();
+  }
+
   /** Tells its sockets that the server is going; the connection is ended with all others. */
   shutDown(): void {
     this.#closeSockets("server shutting down");

@@ -11,6 +11,7 @@ import {
   type EventArguments,
   type EventNames,
   isListener,
+  type JsonArguments,
   type LastArgument,
   type MessageArguments,
   type Untyped,
@@ -19,6 +20,9 @@ import {
 import { type AckCallback, ackCallback } from "./acks.ts";
 import type { Adapter, BroadcastFlags, BroadcastOptions, Room } from "./adapter.ts";
 import { BroadcastOperator } from "./broadcast.ts";
+
+/** How long call() waits, in milliseconds. */
+export const CALL_TIMEOUT = 60_000;
 
 /** The socket as its emitters see it. */
 export interface EmitTarget {
@@ -91,6 +95,14 @@ export class SocketEmitter<EmitEvents, SocketData = Untyped> {
     return request(this.#target, event, args, this.#flags);
   }
 
+  /** As Socket.call(), with the milliseconds of timeout() if they were given. */
+  call<Event extends EventNames<EmitEvents>>(
+    event: Event,
+    ...args: AllButLast<EventArguments<EmitEvents, Event>>
+  ): Promise<AckValue<LastArgument<EventArguments<EmitEvents, Event>>>> {
+    return request(this.#target, event, args, { timeout: CALL_TIMEOUT, ...this.#flags });
+  }
+
   /** Sends a "message" event. */
   send(...args: MessageArguments<EmitEvents>): this {
     emitTo(this.#target, "message", args, this.#flags);
@@ -100,6 +112,12 @@ export class SocketEmitter<EmitEvents, SocketData = Untyped> {
   /** The same as send(). */
   write(...args: MessageArguments<EmitEvents>): this {
     return this.send(...args);
+  }
+
+  /** Sends a "json" event. */
+  json(...args: JsonArguments<EmitEvents>): this {
+    emitTo(this.#target, "json", args, this.#flags);
+    return this;
   }
 
   /** Drops the event if the client cannot take it now. */

@@ -25,6 +25,7 @@ import {
   type DefaultEventsMap,
   type EventArguments,
   type EventNames,
+  type JsonArguments,
   type LastArgument,
   type Listener,
   type MessageArguments,
@@ -49,7 +50,7 @@ import type { Handler } from "./handling.ts";
 import { createHandshake, type Handshake } from "./handshake.ts";
 import type { Namespace, NamespaceServer } from "./namespace.ts";
 import { RECOVERABLE } from "./recovery.ts";
-import { type EmitTarget, emitTo, request, SocketEmitter } from "./socket-emitter.ts";
+import { CALL_TIMEOUT, type EmitTarget, emitTo, request, SocketEmitter } from "./socket-emitter.ts";
 
 /** Why a socket was disconnected. */
 export type DisconnectReason =
@@ -200,6 +201,17 @@ export class Socket<
     return request(this, event, args, NO_FLAGS);
   }
 
+  /**
+   * emitWithAck() that waits for 60 seconds, and rejects with AckTimeoutError then; after
+   * `timeout(ms)` for as long as that says.
+   */
+  call<Event extends EventNames<EmitEvents>>(
+    event: Event,
+    ...args: AllButLast<EventArguments<EmitEvents, Event>>
+  ): Promise<AckValue<LastArgument<EventArguments<EmitEvents, Event>>>> {
+    return request(this, event, args, { timeout: CALL_TIMEOUT });
+  }
+
   /** Sends a "message" event. */
   send(...args: MessageArguments<EmitEvents>): this {
     emitTo(this, "message", args, NO_FLAGS);
@@ -209,6 +221,12 @@ export class Socket<
   /** The same as send(). */
   write(...args: MessageArguments<EmitEvents>): this {
     return this.send(...args);
+  }
+
+  /** Sends a "json" event. */
+  json(...args: JsonArguments<EmitEvents>): this {
+    emitTo(this, "json", args, NO_FLAGS);
+    return this;
   }
 
   /** Drops the next event if the client cannot take it now. */
@@ -241,6 +259,26 @@ export class Socket<
   /** Takes it out of a room. */
   leave(room: Room): void | Promise<void> {
     return this.nsp.adapter.del(this.id, room);
+  }
+
+  /**
+   * What the program keeps for this client in this namespace, as long as the connection is there:
+   * unlike `data` it outlives the socket, for a client that leaves the namespace and comes again.
+   * An empty object at first.
+   */
+  session(): Untyped;
+  /** Saves it. */
+  session(session: unknown): this;
+  session(...args: [session?: unknown]): Untyped {
+    const { sessions } = this.client;
+    const { name } = this.nsp;
+    if (args.length > 0) {
+      sessions.set(name, args[0]);
+      return this;
+    }
+    const session = sessions.get(name) ?? {};
+    sessions.set(name, session);
+    return session;
   }
 
   /**

@@ -227,3 +227,78 @@ describe("Socket", () => {
     assert.deepEqual([...io.sockets.adapter.rooms.keys()], [socket.id, "b"]);
   });
 });
+
+describe("what Flask-SocketIO has", () => {
+  test("json() and send() are events, wherever one can emit", async (context) => {
+    const { io, port } = await serve(context);
+    const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
+    const client = new WebSocketClient(port);
+    await client.join();
+    const socket = await connected;
+    socket.json({ a: 1 }).send("a");
+    socket.volatile.json({ b: 2 }).send("b");
+    io.json({ c: 3 }).send("c");
+    io.except("nobody").json({ d: 4 }).send("d");
+    for (const [letter, n] of Object.entries({ a: 1, b: 2, c: 3, d: 4 })) {
+      assert.equal(await client.next(), `42["json",{"${letter}":${n}}]`);
+      assert.equal(await client.next(), `42["message","${letter}"]`);
+    }
+  });
+
+  test("call() waits for a minute, or as long as timeout() says", async (context) => {
+    const clock = new Clock(context);
+    const { io, port } = await serve(context, { pingInterval: 1_000_000 });
+    const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
+    const client = new WebSocketClient(port);
+    await client.join();
+    const socket = await connected;
+    const answered = socket.call("a", 1);
+    assert.equal(await client.next(), '420["a",1]');
+    client.send('430["yes"]');
+    assert.equal(await answered, "yes");
+    const late = socket.call("b");
+    const sooner = socket.timeout(7).call("c");
+    clock.tick(7);
+    await assert.rejects(sooner, { code: "ERR_ACK_TIMEOUT" });
+    clock.tick(59_992);
+    const state = Promise.race([late, Promise.resolve("waiting")]);
+    assert.equal(await state, "waiting");
+    clock.tick(1);
+    await assert.rejects(late, { code: "ERR_ACK_TIMEOUT" });
+  });
+
+  test("closeRoom() empties it, and disconnects nobody", async (context) => {
+    const { io, port } = await serve(context);
+    io.on("connection", (socket) => socket.join("room"));
+    const clients = [new WebSocketClient(port), new WebSocketClient(port)];
+    for (const client of clients) await client.join();
+    assert.equal(io.sockets.adapter.rooms.get("room")?.size, 2);
+    io.closeRoom("room");
+    assert.equal(io.sockets.adapter.rooms.has("room"), false);
+    assert.equal(io.sockets.sockets.size, 2);
+  });
+
+  test("session() outlives the socket, not the connection, and is of one namespace", async (context) => {
+    const { io, port } = await serve(context);
+    const seen: unknown[] = [];
+    const onConnection = (socket: Socket): void => {
+      seen.push(JSON.stringify(socket.session()));
+      socket.session().visits = (socket.session().visits ?? 0) + 1;
+    };
+    io.on("connection", onConnection);
+    io.of("/a").on("connection", (socket) => {
+      seen.push(JSON.stringify(socket.session()));
+      assert.equal(socket.session({ saved: true }), socket);
+      assert.deepEqual(socket.session(), { saved: true });
+    });
+    const client = new WebSocketClient(port);
+    await client.join();
+    client.send("40/a,");
+    await client.next();
+    client.send("41");
+    client.send("40");
+    await client.next();
+    await new WebSocketClient(port).join();
+    assert.deepEqual(seen, ["{}", "{}", '{"visits":1}', "{}"]);
+  });
+});

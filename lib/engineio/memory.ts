@@ -1,0 +1,91 @@
+// The transport within one process: packets are handed over in the next tick, in order, as a wire
+// would hand them over.
+
+import type { Bytes } from "../../protocol/bytes.ts";
+import {
+  decodePacket,
+  encodePacket,
+  MESSAGE,
+  type Packet,
+  PING,
+  PONG,
+} from "../../protocol/engineio/packet.ts";
+import { Outgoing } from "./outgoing.ts";
+import type { Transport, TransportSink } from "./transport.ts";
+
+/** The client's end. */
+export interface MemoryClient {
+  onMessage(data: string | Bytes): void;
+  /** The session has ended. */
+  onEnd(): void;
+}
+
+const PONG_PACKET = new Outgoing([encodePacket(PONG)], false);
+
+export class MemoryTransport implements Transport {
+  readonly name = "websocket";
+  #sink: TransportSink | undefined;
+  #client: MemoryClient | undefined;
+
+  /** Delivers what the client sends to `sink`. */
+  start(sink: TransportSink): void {
+    this.#sink = sink;
+  }
+
+  /** Delivers what the session sends to `client`. */
+  deliverTo(client: MemoryClient): void {
+    this.#client = client;
+  }
+
+  get writable(): boolean {
+    return this.#client !== undefined;
+  }
+
+  send(message: Outgoing): void {
+    for (const packet of unpack(message)) process.nextTick(() => this.#toClient(packet));
+  }
+
+  close(): void {
+    const sink = this.#sink;
+    this.discard();
+    sink?.onLost("forced close");
+  }
+
+  discard(): void {
+    this.#sink = undefined;
+    process.nextTick(() => {
+      this.#client?.onEnd();
+      this.#client = undefined;
+    });
+  }
+
+  release(): void {
+    this.discard();
+  }
+
+  /** The client sends. */
+  receive(message: Outgoing): void {
+    for (const packet of unpack(message)) process.nextTick(() => this.#sink?.onPacket(packet));
+  }
+
+  /** The client goes without a word. */
+  lose(): void {
+    const sink = this.#sink;
+    this.discard();
+    sink?.onLost("transport close");
+  }
+
+  #toClient(packet: Packet): void {
+    if (packet.type === PING) this.receive(PONG_PACKET);
+    else if (packet.type === MESSAGE) this.#client?.onMessage(packet.data);
+  }
+}
+
+/** The packets, with bytes of their own, as everything that has been on a wire has. */
+function unpack({ packets }: Outgoing): Packet[] {
+  return packets.map((packet) =>
+    typeof packet === "string"
+      ? decodePacket(packet)
+      : { type: MESSAGE, data: Buffer.from(Uint8Array.from(packet).buffer) },
+  );
+}
