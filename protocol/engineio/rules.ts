@@ -13,6 +13,7 @@ export const RULES = {
   UNKNOWN_PACKET_TYPE: { heading: "Packet encoding",   text: "the packet type is not one of 0 to 6" },
   INVALID_BASE64:      { heading: "HTTP long-polling", text: "a binary packet is not base64" },
   INVALID_UTF8:        { heading: "HTTP long-polling", text: "a payload is not UTF-8" },
+  PAYLOAD_LENGTH:      { heading: "HTTP long-polling", text: "a packet of revision 3 is not as long as is said in front of it" },
   OPEN_PACKET:         { heading: "Handshake",         text: "the open packet lacks what it must say" },
 } as const satisfies Record<string, Rule>;
 

@@ -15,10 +15,11 @@ import {
   type TransportName,
 } from "../../../protocol/engineio/handshake.ts";
 import { decodePacket, OPEN } from "../../../protocol/engineio/packet.ts";
-import { RULES, type RuleName } from "../../../protocol/engineio/rules.ts";
+import { RULES } from "../../../protocol/engineio/rules.ts";
 import { BREACHES, OPENS, REQUESTS, SID, TOLERATED_OPENS } from "../../vectors/engineio.ts";
 
-const NAMES = Object.keys(RULES).filter((name): name is RuleName => name in RULES);
+type Name = keyof typeof BREACHES;
+const NAMES = Object.keys(BREACHES).filter((name): name is Name => name in BREACHES);
 const BOTH: readonly TransportName[] = ["polling", "websocket"];
 
 function sessions(transport: TransportName | undefined): Map<string, KnownSession> {

@@ -14,10 +14,11 @@ import {
   PONG,
   UPGRADE,
 } from "../../../protocol/engineio/packet.ts";
-import { ProtocolError, RULES, type RuleName } from "../../../protocol/engineio/rules.ts";
+import { ProtocolError, RULES } from "../../../protocol/engineio/rules.ts";
 import { BREACHES, PACKETS } from "../../vectors/engineio.ts";
 
-const NAMES = Object.keys(RULES).filter((name): name is RuleName => name in RULES);
+type Name = keyof typeof BREACHES;
+const NAMES = Object.keys(BREACHES).filter((name): name is Name => name in BREACHES);
 
 describe("a packet", () => {
   for (const { does, text, type, data } of PACKETS) {

@@ -6,12 +6,13 @@ import { describe, test } from "node:test";
 import { type Bytes, decodeUtf8 } from "../../../protocol/bytes.ts";
 import { encodePacket, type Packet } from "../../../protocol/engineio/packet.ts";
 import { decodePayload, encodePayload, SEPARATOR } from "../../../protocol/engineio/payload.ts";
-import { RULES, type RuleName } from "../../../protocol/engineio/rules.ts";
+import { RULES } from "../../../protocol/engineio/rules.ts";
 import { held } from "../../support/memory.ts";
 import { bytes } from "../../support/split.ts";
 import { BREACHES, PACKETS, PAYLOADS, TOLERATED_PAYLOADS } from "../../vectors/engineio.ts";
 
-const NAMES = Object.keys(RULES).filter((name): name is RuleName => name in RULES);
+type Name = keyof typeof BREACHES;
+const NAMES = Object.keys(BREACHES).filter((name): name is Name => name in BREACHES);
 
 /** A packet as encodePayload() takes it. */
 function outgoing({ type, data }: Packet): string | Bytes {
