@@ -63,6 +63,7 @@ import {
   TestClient,
   type TestClientOptions,
 } from "./lib/socketio/test-client.ts";
+import { Dispatcher4 } from "./lib/socketio/v4.ts";
 import { MAIN_NAMESPACE } from "./protocol/socketio/packet.ts";
 
 export { Engine } from "./lib/engineio/engine.ts";
@@ -223,7 +224,8 @@ export class Server<
     };
     this.#engineSink = {
       onSession: (session, request) => {
-        const dispatcher = new Dispatcher(session, request, this.#dispatcherHost);
+        const Revision = session.protocol === 3 ? Dispatcher4 : Dispatcher;
+        const dispatcher = new Revision(session, request, this.#dispatcherHost);
         this.#dispatchers.add(dispatcher);
         this.#connecting.at(-1)?.add(dispatcher);
         return dispatcher;

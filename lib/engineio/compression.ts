@@ -17,7 +17,7 @@ type Encoding = keyof typeof ENCODERS;
 /** Ends `response` with `body`, compressed where that is wanted, worth it and accepted. */
 export function sendCompressed(
   response: ServerResponse,
-  body: string,
+  body: string | Uint8Array,
   options: CompressionOptions | undefined,
 ): void {
   const bytes = Buffer.from(body);

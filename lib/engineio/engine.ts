@@ -11,13 +11,13 @@ import {
   parseQuery,
   REFUSALS,
   type RefusalName,
+  type Revision,
   type TransportName,
 } from "../../protocol/engineio/handshake.ts";
 import { Deadlines } from "../deadlines.ts";
 import { checkFunction } from "../errors.ts";
 import { Emitter } from "../events.ts";
 import { once } from "../once.ts";
-import type { Connection } from "../websocket/connection.ts";
 import {
   checkUpgrade,
   completeUpgrade,
@@ -28,13 +28,14 @@ import {
 import type { CompressionOptions } from "./compression.ts";
 import { type CookieOptions, formatCookie } from "./cookie.ts";
 import { applyCors, type CorsDelegate, type CorsOptions } from "./cors.ts";
-import { Heartbeat } from "./heartbeat.ts";
+import { ClientHeartbeat, Heartbeat } from "./heartbeat.ts";
 import { type EngineMiddleware, passMiddleware, passMiddlewareToUpgrade } from "./middleware.ts";
 import { Outgoing } from "./outgoing.ts";
-import { PollingTransport } from "./polling.ts";
+import { CURRENT_FORMAT, PollingTransport } from "./polling.ts";
 import { Session, type SessionSink } from "./session.ts";
 import type { Transport } from "./transport.ts";
 import { Upgrade } from "./upgrade.ts";
+import { formatOf3, WebSocketTransport3 } from "./v3.ts";
 import { WebSocketTransport } from "./websocket.ts";
 
 /** Calls back with whether a client may connect, and what a client that may not is told. */
@@ -63,6 +64,11 @@ export interface EngineOptions {
   readonly transports?: readonly TransportName[];
   /** A session may go from polling to WebSocket. Default `true`. */
   readonly allowUpgrades?: boolean;
+  /**
+   * Clients of Socket.IO 1.x and 2.x, which speak revision 3 of Engine.IO, may connect too. Default
+   * `false`.
+   */
+  readonly allowEIO3?: boolean;
   /** permessage-deflate for WebSocket. Default `false`. */
   readonly perMessageDeflate?: boolean | DeflateOptions;
   /** Compression of the answers to polling requests. Default `true`, from 1024 bytes on. */
@@ -124,6 +130,8 @@ export class Engine extends Emitter<EngineEvents> {
   #middleware: readonly EngineMiddleware[] = [];
   readonly #sessions = new Map<string, Session>();
   readonly #heartbeat: Heartbeat;
+  readonly #clientHeartbeat: ClientHeartbeat;
+  readonly #revisions: readonly Revision[];
   readonly #upgrades: Deadlines<Upgrade>;
   readonly #upgradeOptions: UpgradeOptions;
   #closed = false;
@@ -140,6 +148,8 @@ export class Engine extends Emitter<EngineEvents> {
     const { pingInterval, pingTimeout, upgradeTimeout, perMessageDeflate, cookie } = this.#options;
     if (cookie) formatCookie(cookie === true ? {} : cookie, "");
     this.#heartbeat = new Heartbeat(pingInterval, pingTimeout);
+    this.#clientHeartbeat = new ClientHeartbeat(pingInterval, pingTimeout);
+    this.#revisions = this.#options.allowEIO3 === true ? [4, 3] : [4];
     this.#upgrades = new Deadlines(upgradeTimeout, (upgrade) => upgrade.abandon());
     this.#upgradeOptions = {
       maxPayload: this.#options.maxHttpBufferSize,
@@ -256,8 +266,9 @@ export class Engine extends Emitter<EngineEvents> {
     const query = queryOf(request);
     const admission = this.#admit(request, query, true);
     if (admission.kind === "refused") {
-      this.#tellRefused(request, admission.refusal, admission.context);
-      refuseUpgrade(socket, 400, REFUSALS[admission.refusal].message);
+      const { refusal, context, message } = admission;
+      this.#tellRefused(request, refusal, context, message);
+      refuseUpgrade(socket, 400, message);
       return;
     }
     const session = admission.kind === "session" ? this.#sessions.get(admission.sid) : undefined;
@@ -267,21 +278,26 @@ export class Engine extends Emitter<EngineEvents> {
     }
     const handshake = checkUpgrade(request, socket, this.#upgradeOptions);
     if (handshake === undefined) return;
-    const complete = (): Connection => {
+    const protocol = admission.kind === "session" ? session?.protocol : admission.protocol;
+    const complete = (): WebSocketTransport => {
       const headers = this.#moreHeaders(request, session === undefined);
       const more = headers.flatMap(([name, value]) =>
         [value].flat().map((each) => `${name}: ${each}`),
       );
-      return completeUpgrade(handshake, socket, head, this.#upgradeOptions, [...lines, ...more]);
+      const all = [...lines, ...more];
+      const connection = completeUpgrade(handshake, socket, head, this.#upgradeOptions, all);
+      return protocol === 3
+        ? new WebSocketTransport3(connection, !query.has("b64"))
+        : new WebSocketTransport(connection);
     };
     if (session !== undefined) {
-      this.#upgrade(session, new WebSocketTransport(complete()));
+      this.#upgrade(session, complete());
       return;
     }
     this.#ask(request, (refusal, message, id) => {
       if (socket.destroyed) return;
       if (refusal !== undefined) refuseUpgrade(socket, 400, message);
-      else this.#openWebSocket(id, request, new WebSocketTransport(complete()));
+      else this.#openWebSocket(id, request, complete(), protocol);
     });
   }
 
@@ -292,8 +308,9 @@ export class Engine extends Emitter<EngineEvents> {
     const first = admission.kind !== "session";
     for (const [name, value] of this.#moreHeaders(request, first)) response.setHeader(name, value);
     if (admission.kind === "refused") {
-      this.#tellRefused(request, admission.refusal, admission.context);
-      refuseRequest(response, admission.refusal);
+      const { refusal, context, message } = admission;
+      this.#tellRefused(request, refusal, context, message);
+      refuseRequest(response, refusal, message);
       return;
     }
     setBrowserHeaders(request, response);
@@ -305,7 +322,7 @@ export class Engine extends Emitter<EngineEvents> {
     this.#ask(request, (refusal, message, id) => {
       if (response.destroyed) return;
       if (refusal !== undefined) refuseRequest(response, refusal, message);
-      else this.#openPolling(id, request, response, query);
+      else this.#openPolling(id, request, response, query, admission.protocol);
     });
   }
 
@@ -338,9 +355,10 @@ export class Engine extends Emitter<EngineEvents> {
     return admit(
       { method: request.method ?? "", query, upgrade },
       this.#options.transports,
+      this.#revisions,
       (sid) => {
         const session = this.#sessions.get(sid);
-        return session && { transport: session.transport.name };
+        return session && { transport: session.transport.name, protocol: session.protocol };
       },
     );
   }
@@ -386,14 +404,22 @@ export class Engine extends Emitter<EngineEvents> {
     }
   }
 
-  #openPolling(id: string, request: IncomingMessage, response: ServerResponse, query: Query): void {
+  #openPolling(
+    id: string,
+    request: IncomingMessage,
+    response: ServerResponse,
+    query: Query,
+    protocol: Revision,
+  ): void {
     const { maxHttpBufferSize, httpCompression = true, cookie } = this.#options;
     const transport = new PollingTransport({
+      // Scripts cannot be bytes.
+      format: protocol === 3 ? formatOf3(!query.has("b64") && !query.has("j")) : CURRENT_FORMAT,
       maxPayload: maxHttpBufferSize,
       compression: httpCompression === true ? {} : httpCompression || undefined,
       jsonp: query.get("j"),
     });
-    const session = this.#createSession(id, request, transport);
+    const session = this.#createSession(id, request, transport, protocol);
     if (cookie) {
       response.setHeader("Set-Cookie", formatCookie(cookie === true ? {} : cookie, session.id));
     }
@@ -402,18 +428,29 @@ export class Engine extends Emitter<EngineEvents> {
     this.#open(session, request);
   }
 
-  #openWebSocket(id: string, request: IncomingMessage, transport: WebSocketTransport): void {
-    const session = this.#createSession(id, request, transport);
+  #openWebSocket(
+    id: string,
+    request: IncomingMessage,
+    transport: WebSocketTransport,
+    protocol: Revision | undefined,
+  ): void {
+    const session = this.#createSession(id, request, transport, protocol);
     this.#open(session, request);
     transport.start(session);
   }
 
-  #createSession(id: string, request: IncomingMessage, transport: Transport): Session {
+  #createSession(
+    id: string,
+    request: IncomingMessage,
+    transport: Transport,
+    protocol: Revision = 4,
+  ): Session {
     const session = new Session({
       id,
       request,
       transport,
-      heartbeat: this.#heartbeat,
+      protocol,
+      heartbeat: protocol === 3 ? this.#clientHeartbeat : this.#heartbeat,
       maxBackpressure: this.#options.maxBackpressure,
       onClosed: (ended) => {
         this.#sessions.delete(ended.id);

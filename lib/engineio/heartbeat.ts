@@ -65,3 +65,35 @@ export class Heartbeat {
     this.#extended.delete(session);
   }
 }
+
+/**
+ * The heartbeat of revision 3, where the client sends the pings: it is late when it has said nothing
+ * for as long as a ping and its answer may take.
+ */
+export class ClientHeartbeat {
+  readonly #quiet: Deadlines<Heartbeating>;
+
+  /**
+   * @param pingInterval milliseconds between two pings of the client
+   * @param pingTimeout milliseconds that a ping may be late
+   */
+  constructor(pingInterval: number, pingTimeout: number) {
+    this.#quiet = new Deadlines(pingInterval + pingTimeout, (session) => session.onPingTimeout());
+  }
+
+  begin(session: Heartbeating): void {
+    this.#quiet.add(session);
+  }
+
+  /** A pong of the client is none of this revision; the session has ended before. */
+  onPong(): void {}
+
+  /** Whatever comes is a sign of life. */
+  onOtherPacket(session: Heartbeating): void {
+    this.#quiet.add(session);
+  }
+
+  end(session: Heartbeating): void {
+    this.#quiet.delete(session);
+  }
+}

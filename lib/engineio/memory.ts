@@ -2,15 +2,8 @@
 // would hand them over.
 
 import type { Bytes } from "../../protocol/bytes.ts";
-import {
-  decodePacket,
-  encodePacket,
-  MESSAGE,
-  type Packet,
-  PING,
-  PONG,
-} from "../../protocol/engineio/packet.ts";
-import { Outgoing } from "./outgoing.ts";
+import { decodePacket, MESSAGE, type Packet, PING } from "../../protocol/engineio/packet.ts";
+import { type Outgoing, PONG_PACKET } from "./outgoing.ts";
 import type { Transport, TransportSink } from "./transport.ts";
 
 /** The client's end. */
@@ -19,8 +12,6 @@ export interface MemoryClient {
   /** The session has ended. */
   onEnd(): void;
 }
-
-const PONG_PACKET = new Outgoing([encodePacket(PONG)], false);
 
 export class MemoryTransport implements Transport {
   readonly name = "websocket";

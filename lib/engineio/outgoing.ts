@@ -59,4 +59,5 @@ function constant(packet: string): Outgoing {
 export const CLOSE_PACKET: Outgoing = constant(encodePacket(CLOSE));
 export const PING_PACKET: Outgoing = constant(encodePacket(PING));
 export const NOOP_PACKET: Outgoing = constant(encodePacket(NOOP));
+export const PONG_PACKET: Outgoing = constant(encodePacket(PONG));
 export const PROBE_PONG: Outgoing = constant(encodePacket(PONG, PROBE));

@@ -4,6 +4,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 
 import { type Bytes, decodeUtf8 } from "../../protocol/bytes.ts";
+import type { Packet } from "../../protocol/engineio/packet.ts";
 import { decodePayload, SEPARATOR } from "../../protocol/engineio/payload.ts";
 import { ProtocolError } from "../../protocol/engineio/rules.ts";
 import type { CloseReason } from "../../protocol/engineio/session.ts";
@@ -14,7 +15,28 @@ import { decodeForm, encodeScript } from "./jsonp.ts";
 import { CLOSE_PACKET, NOOP_PACKET, type Outgoing } from "./outgoing.ts";
 import type { Transport, TransportSink } from "./transport.ts";
 
+/** Packets to bodies and back, as a revision has it. */
+export interface PayloadFormat {
+  /** The body of a response with what was sent. */
+  encode(messages: readonly Outgoing[]): string | Bytes;
+  /** The packets of a request's body, which is text; throws ProtocolError when it comes to one that is none. */
+  decode(body: string): Iterable<Packet>;
+  /** The packets of a body that calls itself binary, where there is such a thing. */
+  readonly decodeBinary?: (body: Bytes) => Iterable<Packet>;
+}
+
+/** Engine.IO "HTTP long-polling". */
+export const CURRENT_FORMAT: PayloadFormat = {
+  encode: (messages) => {
+    const [only] = messages;
+    if (messages.length === 1 && only !== undefined) return only.payload;
+    return messages.map(({ payload }) => payload).join(SEPARATOR);
+  },
+  decode: decodePayload,
+};
+
 export interface PollingOptions {
+  readonly format: PayloadFormat;
   /** Bytes in the body of a POST. */
   readonly maxPayload: number;
   /** `undefined`: responses are not compressed. */
@@ -25,6 +47,8 @@ export interface PollingOptions {
 
 /** How long a client that is to be told of the end may take to poll, in milliseconds. */
 const CLOSE_TIMEOUT = 30_000;
+
+const OCTET_STREAM = "application/octet-stream";
 
 /** From here on what else there is waits for the next GET, in bytes. */
 const LARGEST_ANSWER = 1_000_000;
@@ -97,17 +121,16 @@ export class PollingTransport implements Transport {
   flush(): void {
     const response = this.#poll;
     const messages = this.#answer;
-    const [only] = messages;
-    if (response === undefined || only === undefined) return;
+    if (response === undefined || messages.length === 0) return;
     this.#poll = undefined;
     this.#answer = [];
     this.#answerLength = 0;
-    const payload =
-      messages.length === 1 ? only.payload : messages.map((each) => each.payload).join(SEPARATOR);
-    const { jsonp, compression } = this.#options;
-    const body = jsonp === undefined ? payload : encodeScript(jsonp, payload);
+    const { format, jsonp, compression } = this.#options;
+    const payload = format.encode(messages);
+    const isText = typeof payload === "string";
+    const body = isText && jsonp !== undefined ? encodeScript(jsonp, payload) : payload;
     // Read by who asked only: what is a text to one user may be a page to another's browser.
-    response.setHeader("Content-Type", "text/plain; charset=UTF-8");
+    response.setHeader("Content-Type", isText ? "text/plain; charset=UTF-8" : OCTET_STREAM);
     response.setHeader("Cache-Control", "no-store");
     const compress = messages.some((message) => message.compress);
     sendCompressed(response, body, compress ? compression : undefined);
@@ -145,8 +168,10 @@ export class PollingTransport implements Transport {
       this.#lose("transport error", new Error("data request overlap from client"));
       return;
     }
-    // Bytes travel in base64 here; what calls itself binary is of another protocol.
-    if (request.headers["content-type"] === "application/octet-stream") {
+    const { format } = this.#options;
+    const isBinary = request.headers["content-type"] === OCTET_STREAM;
+    // In revision 4 bytes travel in base64; what calls itself binary is of another.
+    if (isBinary && format.decodeBinary === undefined) {
       response.writeHead(400).end();
       this.#lose("transport error", new Error("invalid content"));
       return;
@@ -169,7 +194,7 @@ export class PollingTransport implements Transport {
     };
     const onEnd = (): void => {
       this.#post = undefined;
-      this.#onBody(body.take());
+      this.#onBody(body.take(), isBinary ? format.decodeBinary : undefined);
       response
         .writeHead(200, {
           "Content-Type": "text/html",
@@ -186,17 +211,22 @@ export class PollingTransport implements Transport {
     });
   }
 
-  #onBody(bytes: Bytes): void {
+  #onBody(bytes: Bytes, decodeBinary: PayloadFormat["decodeBinary"]): void {
     try {
-      const text = decodeUtf8(bytes);
-      if (text === undefined) throw new ProtocolError("INVALID_UTF8");
-      const payload = this.#options.jsonp === undefined ? text : decodeForm(text);
-      if (payload === undefined) return;
-      for (const packet of decodePayload(payload)) this.#sink?.onPacket(packet);
+      const packets = decodeBinary === undefined ? this.#decodeText(bytes) : decodeBinary(bytes);
+      for (const packet of packets) this.#sink?.onPacket(packet);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       this.#lose("parse error", error);
     }
+  }
+
+  #decodeText(bytes: Bytes): Iterable<Packet> {
+    const text = decodeUtf8(bytes);
+    if (text === undefined) throw new ProtocolError("INVALID_UTF8");
+    const { format, jsonp } = this.#options;
+    const payload = jsonp === undefined ? text : decodeForm(text);
+    return payload === undefined ? [] : format.decode(payload);
   }
 
   #lose(reason: CloseReason, detail: Error): void {

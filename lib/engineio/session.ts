@@ -4,6 +4,7 @@
 import type { IncomingMessage } from "node:http";
 
 import type { Bytes } from "../../protocol/bytes.ts";
+import type { Revision } from "../../protocol/engineio/handshake.ts";
 import {
   CLOSE,
   decodePacket,
@@ -21,8 +22,8 @@ import {
   type SessionState,
 } from "../../protocol/engineio/session.ts";
 import { Emitter } from "../events.ts";
-import type { Heartbeat, Heartbeating } from "./heartbeat.ts";
-import { NOOP_PACKET, type Outgoing, PING_PACKET } from "./outgoing.ts";
+import type { ClientHeartbeat, Heartbeat, Heartbeating } from "./heartbeat.ts";
+import { NOOP_PACKET, type Outgoing, PING_PACKET, PONG_PACKET } from "./outgoing.ts";
 import type { Transport, TransportSink } from "./transport.ts";
 import type { Upgrade } from "./upgrade.ts";
 import type { WebSocketTransport } from "./websocket.ts";
@@ -67,7 +68,8 @@ export interface SessionOptions {
   /** The HTTP request with which it began. */
   readonly request: IncomingMessage;
   readonly transport: Transport;
-  readonly heartbeat: Heartbeat;
+  readonly protocol: Revision;
+  readonly heartbeat: Heartbeat | ClientHeartbeat;
   /** Bytes that may wait for the client. */
   readonly maxBackpressure: number;
   /** Called when it has ended, before its sink is told. */
@@ -78,11 +80,11 @@ export class Session extends Emitter<SessionEvents> implements TransportSink, He
   /** The session's id, "sid" on the wire. */
   readonly id: string;
   /** The revision of the protocol that its client speaks. */
-  readonly protocol = 4;
+  readonly protocol: Revision;
   readonly request: IncomingMessage;
   /** The IP address from which the client came. */
   readonly remoteAddress: string;
-  readonly #heartbeat: Heartbeat;
+  readonly #heartbeat: Heartbeat | ClientHeartbeat;
   readonly #onClosed: (session: Session) => void;
   #state: SessionState;
   #transport: Transport;
@@ -96,6 +98,7 @@ export class Session extends Emitter<SessionEvents> implements TransportSink, He
   constructor(options: SessionOptions) {
     super();
     this.id = options.id;
+    this.protocol = options.protocol;
     this.request = options.request;
     // Known while the connection is open only.
     this.remoteAddress = options.request.socket.remoteAddress ?? "";
@@ -207,14 +210,23 @@ export class Session extends Emitter<SessionEvents> implements TransportSink, He
       this.#heartbeat.onOtherPacket(this);
       if (typeof packet.data === "string") this.#sink?.onText(packet.data);
       else this.#sink?.onBinary(packet.data);
-    } else if (packet.type === PONG) {
-      this.#heartbeat.onPong(this);
     } else if (packet.type === CLOSE) {
       this.#transport.release();
       this.onLost("transport close");
-    } else if (packet.type === PING) {
-      // "the server sends ping, the client pong".
+    } else if (packet.type === PING || packet.type === PONG) {
+      this.#onHeartbeat(packet.type);
+    }
+  }
+
+  /** "the server sends ping, the client pong"; in revision 3 the other way round. */
+  #onHeartbeat(type: typeof PING | typeof PONG): void {
+    if (type !== (this.protocol === 4 ? PONG : PING)) {
       this.discard("transport error", new Error("invalid heartbeat direction"));
+    } else if (type === PONG) {
+      this.#heartbeat.onPong(this);
+    } else {
+      this.#heartbeat.onOtherPacket(this);
+      this.send(PONG_PACKET);
     }
   }
 

@@ -9,18 +9,18 @@ import type { Transport, TransportSink } from "./transport.ts";
 
 export class WebSocketTransport implements Transport, ConnectionSink {
   readonly name = "websocket";
-  readonly #connection: Connection;
+  protected readonly connection: Connection;
   // `undefined` when nobody wants to hear any more.
   #sink: TransportSink | undefined;
 
   constructor(connection: Connection) {
-    this.#connection = connection;
+    this.connection = connection;
   }
 
   /** Begins to read, and delivers to `sink`. */
   start(sink: TransportSink): void {
     this.#sink = sink;
-    this.#connection.start(this);
+    this.connection.start(this);
   }
 
   /** Delivers to another sink from now on. */
@@ -29,11 +29,11 @@ export class WebSocketTransport implements Transport, ConnectionSink {
   }
 
   get writable(): boolean {
-    return this.#connection.open && !this.#connection.congested;
+    return this.connection.open && !this.connection.congested;
   }
 
   send(message: Outgoing): void {
-    const connection = this.#connection;
+    const { connection } = this;
     if (!connection.compresses) {
       connection.sendFrames(message.frames);
       return;
@@ -52,7 +52,7 @@ export class WebSocketTransport implements Transport, ConnectionSink {
 
   discard(): void {
     this.#sink = undefined;
-    this.#connection.close();
+    this.connection.close();
   }
 
   release(): void {
@@ -64,19 +64,40 @@ export class WebSocketTransport implements Transport, ConnectionSink {
   onText(text: string): void {
     let packet: Packet;
     try {
-      packet = decodePacket(text);
+      packet = this.decodeText(text);
     } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      const sink = this.#sink;
-      this.discard();
-      sink?.onLost("parse error", error);
+      this.#onBreach(error);
       return;
     }
     this.#sink?.onPacket(packet);
   }
 
   onBinary(data: Bytes): void {
-    this.#sink?.onPacket({ type: MESSAGE, data });
+    let packet: Packet;
+    try {
+      packet = this.decodeBinary(data);
+    } catch (error) {
+      this.#onBreach(error);
+      return;
+    }
+    this.#sink?.onPacket(packet);
+  }
+
+  /** Throws ProtocolError. */
+  protected decodeText(text: string): Packet {
+    return decodePacket(text);
+  }
+
+  /** Throws ProtocolError. */
+  protected decodeBinary(data: Bytes): Packet {
+    return { type: MESSAGE, data };
+  }
+
+  #onBreach(error: unknown): void {
+    if (!(error instanceof ProtocolError)) throw error;
+    const sink = this.#sink;
+    this.discard();
+    sink?.onLost("parse error", error);
   }
 
   onPing(): void {}

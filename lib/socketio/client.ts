@@ -2,6 +2,7 @@
 
 import type { IncomingMessage } from "node:http";
 
+import type { ConnectErrorData } from "../../protocol/socketio/packet.ts";
 import type { Outgoing } from "../engineio/outgoing.ts";
 import type { Session } from "../engineio/session.ts";
 import type { Untyped } from "../events.ts";
@@ -22,6 +23,14 @@ export interface Client {
   readonly sessions: Map<string, Untyped>;
   /** Sends. A volatile message is dropped if it cannot leave now. */
   send(message: Outgoing, volatile: boolean): void;
+  /** The id for a socket of this client in a namespace. */
+  socketId(namespace: string): string;
+  /** Tells the client that it is in a namespace. */
+  sendConnected(namespace: string, data: { readonly sid: string; readonly pid?: string }): void;
+  /** Tells the client that it may not come into a namespace. */
+  sendRefused(namespace: string, data: ConnectErrorData): void;
+  /** It may come back to what it was. */
+  readonly recoverable: boolean;
   /** A socket of this client is connected. */
   onJoined(): void;
   /** The socket of this namespace has gone. */

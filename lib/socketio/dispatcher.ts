@@ -7,11 +7,13 @@ import {
   ACK,
   CONNECT,
   CONNECT_ERROR,
+  type ConnectErrorData,
   DISCONNECT,
   EVENT,
   type Packet,
 } from "../../protocol/socketio/packet.ts";
 import { ProtocolError } from "../../protocol/socketio/rules.ts";
+import { generateId } from "../engineio/engine.ts";
 import type { Outgoing } from "../engineio/outgoing.ts";
 import type { CloseReason, Session, SessionSink } from "../engineio/session.ts";
 import type { Untyped } from "../events.ts";
@@ -67,6 +69,8 @@ export interface DispatcherHost {
   /** A client has gone. */
   onGone(dispatcher: Dispatcher): void;
 }
+
+const INVALID_NAMESPACE: ConnectErrorData = { message: "Invalid namespace" };
 
 export class Dispatcher implements SessionSink, Client {
   readonly conn: Session;
@@ -126,6 +130,26 @@ export class Dispatcher implements SessionSink, Client {
     if (!volatile || this.conn.writable) this.conn.send(message);
   }
 
+  socketId(_namespace: string): string {
+    return generateId();
+  }
+
+  get recoverable(): boolean {
+    return true;
+  }
+
+  sendConnected(namespace: string, data: { readonly sid: string; readonly pid?: string }): void {
+    this.sendPacket({ type: CONNECT, namespace, data });
+  }
+
+  sendRefused(namespace: string, data: ConnectErrorData): void {
+    this.sendPacket({ type: CONNECT_ERROR, namespace, data });
+  }
+
+  protected sendPacket(packet: Packet): void {
+    this.send(this.#host.codec.encode(packet, true), false);
+  }
+
   leave(namespace: string): void {
     if (this.#sockets.delete(namespace)) this.#left.add(namespace);
   }
@@ -172,14 +196,15 @@ export class Dispatcher implements SessionSink, Client {
       this.#fail(error);
       return;
     }
-    if (packet !== undefined) this.#dispatch(packet);
+    if (packet !== undefined) this.dispatch(packet);
   }
 
-  #dispatch(packet: Packet): void {
+  /** Finds the socket that a packet is for. */
+  protected dispatch(packet: Packet): void {
     const socket = this.#sockets.get(packet.namespace);
     if (packet.type === CONNECT && !socket?.connected) {
       // Asking again before the answer has come is asking once.
-      if (socket === undefined) this.#join(packet.namespace, packet.data ?? {});
+      if (socket === undefined) this.join(packet.namespace, packet.data ?? {});
     } else if (packet.type === EVENT && socket?.connected) {
       socket.onEvent(packet.data, packet.id);
     } else if (packet.type === ACK && socket !== undefined) {
@@ -195,7 +220,8 @@ export class Dispatcher implements SessionSink, Client {
     }
   }
 
-  #join(name: string, auth: object): void {
+  /** The client asks to join a namespace. */
+  protected join(name: string, auth: object): void {
     if (this.#asked.has(name)) return;
     this.#asked.add(name);
     this.#left.delete(name);
@@ -203,7 +229,7 @@ export class Dispatcher implements SessionSink, Client {
     this.#host.findNamespace(name, auth, mayCreate, (namespace, created) => {
       if (created) this.#created++;
       if (namespace === undefined) {
-        if (this.#asked.delete(name)) this.#refuse(name);
+        if (this.#asked.delete(name)) this.sendRefused(name, INVALID_NAMESPACE);
         return;
       }
       namespace.restore(auth, (session) => {
@@ -215,12 +241,6 @@ export class Dispatcher implements SessionSink, Client {
         }
       });
     });
-  }
-
-  #refuse(namespace: string): void {
-    const data = { message: "Invalid namespace" };
-    const { codec } = this.#host;
-    this.send(codec.encode({ type: CONNECT_ERROR, namespace, data }, true), false);
   }
 
   #fail(error: ProtocolError): void {

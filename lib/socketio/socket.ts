@@ -7,8 +7,6 @@ import type { IncomingMessage } from "node:http";
 
 import {
   ACK,
-  CONNECT,
-  CONNECT_ERROR,
   type ConnectErrorData,
   DISCONNECT,
   EVENT,
@@ -132,8 +130,9 @@ export class Socket<
     const data: Untyped = restored?.data ?? {};
     this.nsp = namespace;
     this.client = client;
-    this.id = restored?.sid ?? generateId();
-    this.pid = namespace.recovers ? (restored?.pid ?? generateId()) : undefined;
+    this.id = restored?.sid ?? client.socketId(namespace.name);
+    const recoverable = namespace.recovers && client.recoverable;
+    this.pid = recoverable ? (restored?.pid ?? generateId()) : undefined;
     this.recovered = restored !== undefined;
     this.recoveryFailure = typeof session === "string" ? session : undefined;
     this.#restored = restored;
@@ -435,8 +434,7 @@ export class Socket<
     void this.join([this.id, ...(restored?.rooms ?? [])]);
     this.client.onJoined();
     const { id: sid, pid } = this;
-    const data = pid === undefined ? { sid } : { sid, pid };
-    this.#send({ type: CONNECT, namespace: this.nsp.name, data });
+    this.client.sendConnected(this.nsp.name, pid === undefined ? { sid } : { sid, pid });
     for (const message of restored?.missed ?? []) this.client.send(message, false);
   }
 
@@ -444,7 +442,7 @@ export class Socket<
   onRefuse(data: ConnectErrorData): void {
     this.#state = "disconnected";
     this.#leave();
-    this.#send({ type: CONNECT_ERROR, namespace: this.nsp.name, data });
+    this.client.sendRefused(this.nsp.name, data);
   }
 
   /** Its listeners of an event, to be called one by one. @internal */

@@ -4,8 +4,14 @@
 import { encodePacket, OPEN } from "./packet.ts";
 import { ProtocolError } from "./rules.ts";
 
-/** The revision of the protocol that this is ("EIO" in the query). */
-export const PROTOCOL = "4";
+/** A revision of the protocol: 4 is current, 3 that of Socket.IO 1.x and 2.x. */
+export type Revision = 3 | 4;
+
+/** The revisions as "EIO" in the query has them. */
+const REVISIONS: ReadonlyMap<string, Revision> = new Map([
+  ["4", 4],
+  ["3", 3],
+]);
 
 export type TransportName = "polling" | "websocket";
 
@@ -45,6 +51,7 @@ export interface EngineRequest {
 /** What the server knows of the session that a request names. */
 export interface KnownSession {
   readonly transport: TransportName;
+  readonly protocol: Revision;
 }
 
 /** What a request means. */
@@ -52,10 +59,16 @@ export type Admission =
   | {
       readonly kind: "refused";
       readonly refusal: RefusalName;
+      /** What the client is told. */
+      readonly message: string;
       /** What exactly was wrong, for the server's own eyes. */
       readonly context: Readonly<Record<string, unknown>>;
     }
-  | { readonly kind: "handshake"; readonly transport: TransportName }
+  | {
+      readonly kind: "handshake";
+      readonly transport: TransportName;
+      readonly protocol: Revision;
+    }
   | {
       readonly kind: "session";
       readonly sid: string;
@@ -68,11 +81,13 @@ export type Admission =
  * Decides what a request means, before any of it is acted on.
  *
  * @param transports those that this server offers
+ * @param revisions those that it speaks
  * @param find the session with an id
  */
 export function admit(
   request: EngineRequest,
   transports: readonly TransportName[],
+  revisions: readonly Revision[],
   find: (sid: string) => KnownSession | undefined,
 ): Admission {
   const { method, query, upgrade } = request;
@@ -82,13 +97,14 @@ export function admit(
   // Only a WebSocket is upgraded to, and it is never had without an upgrade.
   const fits = upgrade === (transport === "websocket");
 
-  const protocol = query.get("EIO");
+  const asked = query.get("EIO");
+  const protocol = REVISIONS.get(asked ?? "");
   const sid = query.get("sid");
   if (sid !== undefined) {
     const session = find(sid);
     if (session === undefined) return refuse("UNKNOWN_SID", { sid });
-    if (protocol !== PROTOCOL)
-      return refuse("BAD_REQUEST", { name: "PROTOCOL_MISMATCH", protocol });
+    if (protocol !== session.protocol)
+      return refuse("BAD_REQUEST", { name: "PROTOCOL_MISMATCH", protocol: asked });
     if (!fits || (!upgrade && session.transport !== transport)) {
       const previousTransport = session.transport;
       return refuse("BAD_REQUEST", { name: "TRANSPORT_MISMATCH", transport, previousTransport });
@@ -98,12 +114,23 @@ export function admit(
 
   if (method !== "GET") return refuse("BAD_HANDSHAKE_METHOD", { method });
   if (!fits) return refuse("BAD_REQUEST", { name: "TRANSPORT_HANDSHAKE_ERROR", transport });
-  if (protocol !== PROTOCOL) return refuse("UNSUPPORTED_PROTOCOL_VERSION", { protocol });
-  return { kind: "handshake", transport };
+  if (protocol === undefined || !revisions.includes(protocol)) {
+    const { message } = REFUSALS.UNSUPPORTED_PROTOCOL_VERSION;
+    // Not repeated unless it is a number: it may end up in a page.
+    const theirs = /^\d{1,3}$/.test(asked ?? "") ? `Engine.IO ${asked}` : "no Engine.IO known here";
+    const both = `the client speaks ${theirs}, the server ${revisions.join(" and ")}`;
+    const context = { protocol: asked };
+    return refuse("UNSUPPORTED_PROTOCOL_VERSION", context, `${message}: ${both}`);
+  }
+  return { kind: "handshake", transport, protocol };
 }
 
-function refuse(refusal: RefusalName, context: Readonly<Record<string, unknown>>): Admission {
-  return { kind: "refused", refusal, context };
+function refuse(
+  refusal: RefusalName,
+  context: Readonly<Record<string, unknown>>,
+  message: string = REFUSALS[refusal].message,
+): Admission {
+  return { kind: "refused", refusal, message, context };
 }
 
 /** What the server tells a client of its new session. */

@@ -179,7 +179,7 @@ export interface RequestVector {
   /** The refusal and what is said of it, or what is admitted. */
   readonly gives:
     | readonly [RefusalName, Readonly<Record<string, unknown>>]
-    | { readonly kind: "handshake"; readonly transport: TransportName }
+    | { readonly kind: "handshake"; readonly transport: TransportName; readonly protocol: 4 }
     | {
         readonly kind: "session";
         readonly sid: string;
@@ -192,9 +192,9 @@ const MISMATCH = { name: "PROTOCOL_MISMATCH" };
 
 // biome-ignore format: aligned table
 export const REQUESTS: readonly RequestVector[] = [
-  { does: "Handshake: over polling", search: "EIO=4&transport=polling", gives: { kind: "handshake", transport: "polling" } },
-  { does: "Handshake: over WebSocket", search: "?EIO=4&transport=websocket", upgrade: true, gives: { kind: "handshake", transport: "websocket" } },
-  { does: "Handshake: with what clients add", search: "EIO=4&transport=polling&t=oUIhqM&b64=1&j=0", gives: { kind: "handshake", transport: "polling" } },
+  { does: "Handshake: over polling", search: "EIO=4&transport=polling", gives: { kind: "handshake", transport: "polling", protocol: 4 } },
+  { does: "Handshake: over WebSocket", search: "?EIO=4&transport=websocket", upgrade: true, gives: { kind: "handshake", transport: "websocket", protocol: 4 } },
+  { does: "Handshake: with what clients add", search: "EIO=4&transport=polling&t=oUIhqM&b64=1&j=0", gives: { kind: "handshake", transport: "polling", protocol: 4 } },
 
   // Transports.
   { does: "Handshake: no transport", search: "EIO=4", gives: ["UNKNOWN_TRANSPORT", { transport: undefined }] },
@@ -206,7 +206,7 @@ export const REQUESTS: readonly RequestVector[] = [
   { does: "Handshake: transport=webtransport", search: "EIO=4&transport=webtransport", gives: ["UNKNOWN_TRANSPORT", { transport: "webtransport" }] },
   { does: "Handshake: a transport that this server does not offer", search: "EIO=4&transport=polling", transports: ["websocket"], gives: ["UNKNOWN_TRANSPORT", { transport: "polling" }] },
   { does: "Handshake: the transport counts before the session and the method", search: "sid=there", method: "PUT", gives: ["UNKNOWN_TRANSPORT", { transport: undefined }] },
-  { does: "Handshake: of two transports the last counts", search: "transport=flash&EIO=4&transport=polling", gives: { kind: "handshake", transport: "polling" } },
+  { does: "Handshake: of two transports the last counts", search: "transport=flash&EIO=4&transport=polling", gives: { kind: "handshake", transport: "polling", protocol: 4 } },
 
   // Methods.
   { does: "Handshake: POST", search: "EIO=4&transport=polling", method: "POST", gives: ["BAD_HANDSHAKE_METHOD", { method: "POST" }] },

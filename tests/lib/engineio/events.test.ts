@@ -53,7 +53,11 @@ describe("io.engine", () => {
       [0, "Transport unknown", { transport: "x" }],
       [1, "Session ID unknown", { sid: "unknown" }],
       [2, "Bad handshake method", { method: "POST" }],
-      [5, "Unsupported protocol version", { protocol: "3" }],
+      [
+        5,
+        "Unsupported protocol version: the client speaks Engine.IO 3, the server 4",
+        { protocol: "3" },
+      ],
       [4, "not you", { message: "not you" }],
       [4, "not you", { message: "not you" }],
     ]);

@@ -33,6 +33,9 @@ function refusal(code: number, message: string): string {
   return JSON.stringify({ code, message });
 }
 
+const UNSUPPORTED = (theirs: string): string =>
+  `Unsupported protocol version: the client speaks ${theirs}, the server 4`;
+
 // biome-ignore format: aligned table
 const REFUSED: readonly Row[] = [
   { does: "no transport",                  path: "/socket.io/?EIO=4",                              status: 400, body: refusal(0, "Transport unknown") },
@@ -49,9 +52,9 @@ const REFUSED: readonly Row[] = [
   { does: "a handshake by HEAD",           path: OPEN, question: { method: "HEAD" },               status: 400, body: "" },
   { does: "a preflight without cors",      path: OPEN, question: { method: "OPTIONS" },            status: 400, body: refusal(2, "Bad handshake method") },
   { does: "websocket without an upgrade",  path: "/socket.io/?EIO=4&transport=websocket",          status: 400, body: refusal(3, "Bad request") },
-  { does: "no revision",                   path: "/socket.io/?transport=polling",                  status: 400, body: refusal(5, "Unsupported protocol version") },
-  { does: "revision 3",                    path: "/socket.io/?EIO=3&transport=polling",            status: 400, body: refusal(5, "Unsupported protocol version") },
-  { does: "a revision that is no number",  path: "/socket.io/?EIO=abc&transport=polling",          status: 400, body: refusal(5, "Unsupported protocol version") },
+  { does: "no revision",                   path: "/socket.io/?transport=polling",                  status: 400, body: refusal(5, UNSUPPORTED("no Engine.IO known here")) },
+  { does: "revision 3",                    path: "/socket.io/?EIO=3&transport=polling",            status: 400, body: refusal(5, UNSUPPORTED("Engine.IO 3")) },
+  { does: "a revision that is no number",  path: "/socket.io/?EIO=abc&transport=polling",          status: 400, body: refusal(5, UNSUPPORTED("no Engine.IO known here")) },
   { does: "whom allowRequest refuses",     path: OPEN, options: { allowRequest: (_request, callback) => callback("not today", false) }, status: 403, body: refusal(4, "not today") },
   { does: "… without saying why",          path: OPEN, options: { allowRequest: (_request, callback) => callback(null, false) },        status: 403, body: refusal(4, "Forbidden") },
 ];

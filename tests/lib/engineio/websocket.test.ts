@@ -25,6 +25,9 @@ interface Row {
   readonly message: string;
 }
 
+const UNSUPPORTED = (theirs: string): string =>
+  `Unsupported protocol version: the client speaks ${theirs}, the server 4`;
+
 // biome-ignore format: aligned table
 const REFUSED: readonly Row[] = [
   { does: "no transport",                path: "/socket.io/?EIO=4",                              message: "Transport unknown" },
@@ -33,8 +36,8 @@ const REFUSED: readonly Row[] = [
   { does: "polling by an upgrade",       path: "/socket.io/?EIO=4&transport=polling",            message: "Bad request" },
   { does: "an unknown sid",              path: "/socket.io/?EIO=4&transport=websocket&sid=x",    message: "Session ID unknown" },
   { does: "__proto__ as sid",            path: "/socket.io/?EIO=4&transport=websocket&sid=__proto__", message: "Session ID unknown" },
-  { does: "no revision",                 path: "/socket.io/?transport=websocket",                message: "Unsupported protocol version" },
-  { does: "revision 3, before the 101",  path: "/socket.io/?EIO=3&transport=websocket",          message: "Unsupported protocol version" },
+  { does: "no revision",                 path: "/socket.io/?transport=websocket",                message: UNSUPPORTED("no Engine.IO known here") },
+  { does: "revision 3, before the 101",  path: "/socket.io/?EIO=3&transport=websocket",          message: UNSUPPORTED("Engine.IO 3") },
   { does: "whom allowRequest refuses",   path: "/socket.io/?EIO=4&transport=websocket", options: { allowRequest: (_request, callback) => callback("not today", false) }, message: "not today" },
 ];
 

@@ -4,14 +4,13 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
 import {
-  type Admission,
   admit,
   decodeOpen,
   encodeOpen,
   type KnownSession,
-  PROTOCOL,
   parseQuery,
   REFUSALS,
+  type Revision,
   type TransportName,
 } from "../../../protocol/engineio/handshake.ts";
 import { decodePacket, OPEN } from "../../../protocol/engineio/packet.ts";
@@ -22,8 +21,11 @@ type Name = keyof typeof BREACHES;
 const NAMES = Object.keys(BREACHES).filter((name): name is Name => name in BREACHES);
 const BOTH: readonly TransportName[] = ["polling", "websocket"];
 
-function sessions(transport: TransportName | undefined): Map<string, KnownSession> {
-  return new Map(transport === undefined ? [] : [[SID, { transport }]]);
+function sessions(
+  transport: TransportName | undefined,
+  protocol: Revision = 4,
+): Map<string, KnownSession> {
+  return new Map(transport === undefined ? [] : [[SID, { transport, protocol }]]);
 }
 
 describe("a request", () => {
@@ -33,12 +35,15 @@ describe("a request", () => {
       const known = sessions(session);
       const request = { method, query: parseQuery(search), upgrade };
       const { gives } = each;
-      const expected: Admission =
-        "kind" in gives ? gives : { kind: "refused", refusal: gives[0], context: gives[1] };
-      assert.deepEqual(
-        admit(request, transports, (sid) => known.get(sid)),
-        expected,
-      );
+      const admission = admit(request, transports, [4], (sid) => known.get(sid));
+      if ("kind" in gives) {
+        assert.deepEqual(admission, gives);
+        return;
+      }
+      const [refusal, context] = gives;
+      assert.ok(admission.kind === "refused");
+      assert.deepEqual([admission.refusal, admission.context], [refusal, context]);
+      assert.ok(admission.message.startsWith(REFUSALS[refusal].message));
     });
   }
 
@@ -55,9 +60,11 @@ describe("a request", () => {
                 if (version !== undefined) query.set("EIO", version);
                 if (sid !== undefined) query.set("sid", sid);
                 const known = sessions(session);
-                const admission = admit({ method, query, upgrade }, BOTH, (id) => known.get(id));
+                const admission = admit({ method, query, upgrade }, BOTH, [4], (id) =>
+                  known.get(id),
+                );
                 if (admission.kind === "refused") continue;
-                assert.equal(version, PROTOCOL);
+                assert.equal(version, "4");
                 assert.equal(upgrade, transport === "websocket");
                 assert.equal(admission.transport, transport);
                 assert.equal(admission.kind === "session", sid !== undefined);
@@ -74,15 +81,70 @@ describe("a request", () => {
     admit(
       { method: "GET", query: parseQuery("EIO=4&transport=polling"), upgrade: false },
       BOTH,
+      [4],
       find,
     );
     admit(
       { method: "GET", query: parseQuery("EIO=4&transport=polling&sid=a"), upgrade: false },
       BOTH,
+      [4],
       find,
     );
-    admit({ method: "GET", query: parseQuery("EIO=4&sid=b"), upgrade: false }, BOTH, find);
+    admit({ method: "GET", query: parseQuery("EIO=4&sid=b"), upgrade: false }, BOTH, [4], find);
     assert.deepEqual(asked, ["a"]);
+  });
+});
+
+describe("revision 3", () => {
+  const request = (search: string, upgrade = false): Parameters<typeof admit>[0] => ({
+    method: "GET",
+    query: parseQuery(search),
+    upgrade,
+  });
+
+  test("Handshake: where it is not spoken, the refusal names both, and repeats only numbers", () => {
+    const message = (search: string, revisions: readonly Revision[]): string => {
+      const admission = admit(request(search), BOTH, revisions, () => undefined);
+      return admission.kind === "refused" ? admission.message : admission.kind;
+    };
+    const prefix = "Unsupported protocol version: the client speaks";
+    assert.equal(message("EIO=3&transport=polling", [4]), `${prefix} Engine.IO 3, the server 4`);
+    assert.equal(
+      message("EIO=5&transport=polling", [4, 3]),
+      `${prefix} Engine.IO 5, the server 4 and 3`,
+    );
+    for (const other of ["EIO=<b>&", "EIO=1234&", ""]) {
+      assert.equal(
+        message(`${other}transport=polling`, [4]),
+        `${prefix} no Engine.IO known here, the server 4`,
+      );
+    }
+  });
+
+  test("Handshake: where it is, a session has the revision that it began with", () => {
+    const kinds = (["3", "4"] as const).map((version) => {
+      const admission = admit(
+        request(`EIO=${version}&transport=polling`),
+        BOTH,
+        [4, 3],
+        () => undefined,
+      );
+      return admission.kind === "handshake" && admission.protocol;
+    });
+    assert.deepEqual(kinds, [3, 4]);
+    for (const [version, protocol] of [
+      [3, 4],
+      [4, 3],
+    ] as const) {
+      for (const transport of BOTH) {
+        const search = `EIO=${version}&transport=${transport}&sid=${SID}`;
+        const known = sessions("polling", protocol);
+        const upgrade = transport === "websocket";
+        const admission = admit(request(search, upgrade), BOTH, [4, 3], (sid) => known.get(sid));
+        assert.ok(admission.kind === "refused");
+        assert.equal(admission.context.name, "PROTOCOL_MISMATCH");
+      }
+    }
   });
 });
 

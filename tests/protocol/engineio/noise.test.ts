@@ -55,15 +55,19 @@ function outcome(read: () => unknown): string {
 }
 
 function readAll(input: string): string[] {
-  const session = { transport: "polling" } as const;
+  const session = { transport: "polling", protocol: 4 } as const;
   const query = parseQuery(input);
   const find = (sid: string): typeof session | undefined => (sid === SID ? session : undefined);
   return [
     outcome(() => decodePacket(input)),
     outcome(() => [...decodePayload(input)]),
     outcome(() => decodeOpen(input)),
-    outcome(() => admit({ method: "GET", query, upgrade: false }, ["polling", "websocket"], find)),
-    outcome(() => admit({ method: "GET", query, upgrade: true }, ["polling", "websocket"], find)),
+    outcome(() =>
+      admit({ method: "GET", query, upgrade: false }, ["polling", "websocket"], [4], find),
+    ),
+    outcome(() =>
+      admit({ method: "GET", query, upgrade: true }, ["polling", "websocket"], [4], find),
+    ),
   ];
 }
 
