@@ -1,0 +1,72 @@
+// The stock client of every generation, as far as all of them are the same.
+
+import { createRequire } from "node:module";
+
+import type { Untyped } from "../../lib/events.ts";
+
+/** A socket of any of them. */
+export interface StockClient {
+  readonly connected: boolean;
+  readonly io: {
+    readonly engine: { readonly transport: { readonly name: string }; close(): unknown };
+    socket(namespace: string, options?: object): StockClient;
+  };
+  emit(event: string, ...args: unknown[]): unknown;
+  send(...args: unknown[]): unknown;
+  on(event: string, listener: (...args: Untyped[]) => void): unknown;
+  once(event: string, listener: (...args: Untyped[]) => void): unknown;
+  disconnect(): unknown;
+}
+
+export interface Generation {
+  readonly version: string;
+  /** The revision of Engine.IO that it speaks. */
+  readonly revision: 3 | 4;
+  /** The event that tells of a refusal. */
+  readonly refused: "error" | "connect_error";
+  /** It says with which query it joins a namespace. */
+  readonly namespaceQueries: boolean;
+  /** It has timeout() and emitWithAck(). */
+  readonly promises: boolean;
+  connect(url: string, options: object): StockClient;
+  /** Bytes as this client can send them. */
+  bytes(given: Buffer): Buffer;
+}
+
+const asTheyAre = (given: Buffer): Buffer => given;
+
+/**
+ * Bytes as they were in the days of Node 0.10, without `buffer`: where there is one, the oldest client
+ * sends it, from its beginning to its end, or as many zeros.
+ */
+function withoutBuffer(given: Buffer): Buffer {
+  return Object.defineProperty(given, "buffer", { value: undefined });
+}
+
+type Connect = Generation["connect"];
+
+function isConnect(value: unknown): value is Connect {
+  return typeof value === "function";
+}
+
+function load(name: string): Connect {
+  const connect: unknown = createRequire(import.meta.url)(name);
+  if (!isConnect(connect)) throw new TypeError(`${name} is no client`);
+  return connect;
+}
+
+// biome-ignore format: aligned table
+export const GENERATIONS: readonly Generation[] = [
+  { version: "1.3.6", revision: 3, refused: "error",         namespaceQueries: false, promises: false, connect: load("socket.io-client-1.3"), bytes: withoutBuffer },
+  { version: "1.7.4", revision: 3, refused: "error",         namespaceQueries: true,  promises: false, connect: load("socket.io-client-1.7"), bytes: asTheyAre },
+  { version: "2.5.0", revision: 3, refused: "error",         namespaceQueries: true,  promises: false, connect: load("socket.io-client-2"), bytes: asTheyAre },
+  { version: "3.1.3", revision: 4, refused: "connect_error", namespaceQueries: false, promises: false, connect: load("socket.io-client-3"), bytes: asTheyAre },
+  { version: "4.8.4", revision: 4, refused: "connect_error", namespaceQueries: false, promises: true,  connect: load("socket.io-client"), bytes: asTheyAre },
+];
+
+/** The generation of this version. */
+export function generation(version: string): Generation {
+  const found = GENERATIONS.find((each) => each.version === version);
+  if (found === undefined) throw new RangeError(`no client ${version}`);
+  return found;
+}
