@@ -44,7 +44,7 @@ import type {
 import { type Running, type RunOptions, run } from "./lib/run.ts";
 import { Adapter, type AdapterFactory, createAdapter } from "./lib/socketio/adapter.ts";
 import { type BroadcastOperator, GroupBroadcaster } from "./lib/socketio/broadcast.ts";
-import { type Codec, standardCodec } from "./lib/socketio/codec.ts";
+import { type Codec, codecOf, type Parser, standardCodec } from "./lib/socketio/codec.ts";
 import { Dispatcher, type DispatcherHost } from "./lib/socketio/dispatcher.ts";
 import type { ErrorHandler } from "./lib/socketio/handling.ts";
 import {
@@ -74,6 +74,7 @@ export { AckTimeoutError, DisconnectedError } from "./lib/socketio/acks.ts";
 export type { RecoveryFailure } from "./lib/socketio/adapter.ts";
 export { Adapter, type AdapterFactory } from "./lib/socketio/adapter.ts";
 export { BroadcastOperator, RemoteSocket, ReservedEventError } from "./lib/socketio/broadcast.ts";
+export type { Parser } from "./lib/socketio/codec.ts";
 export { acks, type ErrorHandler, type HandlerCall } from "./lib/socketio/handling.ts";
 export type { Handshake } from "./lib/socketio/handshake.ts";
 export { type ExtendedError, Namespace } from "./lib/socketio/namespace.ts";
@@ -102,6 +103,8 @@ export interface ServerOptions extends EngineOptions, AttachOptions {
   readonly serveClient?: boolean;
   /** Who is in which room; one that works over a network makes several servers one. Default: in memory. */
   readonly adapter?: AdapterFactory;
+  /** How packets travel, which clients must know too: `import * as parser from "barewire/msgpack"`. Default: as JSON, with bytes beside it. */
+  readonly parser?: Parser;
   /** Clients that come back in time are the same sockets again. Default: they are not. */
   readonly connectionStateRecovery?: RecoveryOptions;
   /** Milliseconds that a client may be connected without having joined a namespace. Default 45,000. */
@@ -194,7 +197,11 @@ export class Server<
     this.connectTimeout(this.#connectTimeout);
     this.#servesClient = this.#options.serveClient ?? true;
     this.#adapter = this.#options.adapter ?? this.#defaultAdapter();
-    this.#codec = standardCodec(maxAttachments ?? DEFAULT_MAX_ATTACHMENTS);
+    const { parser } = this.#options;
+    this.#codec =
+      parser === undefined
+        ? standardCodec(maxAttachments ?? DEFAULT_MAX_ATTACHMENTS)
+        : codecOf(parser);
     this.#namespaceHost = {
       server: this,
       ackReturnValues: this.#options.ackReturnValues ?? false,

@@ -35,9 +35,11 @@ export function concat(pieces: readonly Bytes[]): Bytes {
   return Buffer.concat(pieces);
 }
 
-/** The same bytes in memory of their own. Not `slice()`, which for a Buffer is a view. */
+/** The same bytes in memory of their own. Not `slice()`, which for a Buffer is a view, nor a Buffer of a pool. */
 export function copy(bytes: Bytes): Bytes {
-  return new Uint8Array(bytes);
+  const own = Buffer.allocUnsafeSlow(bytes.length);
+  own.set(bytes);
+  return own;
 }
 
 /** How many bytes `text` takes in UTF-8. */

@@ -48,7 +48,12 @@ export class Outgoing {
 
 /** A text message with the binary messages that belong to it: nothing comes between them. */
 export function messages(text: string, attachments: readonly Bytes[], compress: boolean): Outgoing {
-  return new Outgoing([encodePacket(MESSAGE, text), ...attachments], compress);
+  return new Outgoing([textMessage(text), ...attachments], compress);
+}
+
+/** A text message as an encoded packet. */
+export function textMessage(text: string): string {
+  return encodePacket(MESSAGE, text);
 }
 
 /** One packet, the same for every session. */

@@ -19,7 +19,7 @@ import type { CloseReason, Session, SessionSink } from "../engineio/session.ts";
 import type { Untyped } from "../events.ts";
 import type { RecoveryFailure, RestoredSession } from "./adapter.ts";
 import type { Client } from "./client.ts";
-import type { Codec, PacketDecoder } from "./codec.ts";
+import { type Codec, type PacketDecoder, ParserError } from "./codec.ts";
 import type { DisconnectReason } from "./socket.ts";
 
 /** A socket as the dispatcher sees it. */
@@ -192,7 +192,7 @@ export class Dispatcher implements SessionSink, Client {
     try {
       packet = this.#decoder.add(message);
     } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
+      if (!(error instanceof ProtocolError || error instanceof ParserError)) throw error;
       this.#fail(error);
       return;
     }
@@ -243,7 +243,7 @@ export class Dispatcher implements SessionSink, Client {
     });
   }
 
-  #fail(error: ProtocolError): void {
+  #fail(error: ProtocolError | ParserError): void {
     for (const socket of [...this.#sockets.values()]) socket.onError(error);
     this.close();
   }

@@ -10,30 +10,9 @@
 
 import type { Bytes } from "../bytes.ts";
 import { restore } from "./attachments.ts";
-import {
-  ACK,
-  BINARY_ACK,
-  BINARY_EVENT,
-  CONNECT,
-  CONNECT_ERROR,
-  type ConnectErrorData,
-  DISCONNECT,
-  EVENT,
-  type EventData,
-  MAIN_NAMESPACE,
-  type Packet,
-  RESERVED_EVENTS,
-} from "./packet.ts";
+import { check, type Header, isNamespace, MAX_DEPTH } from "./check.ts";
+import { BINARY_ACK, BINARY_EVENT, CONNECT, MAIN_NAMESPACE, type Packet } from "./packet.ts";
 import { ProtocolError } from "./rules.ts";
-
-/** Arguments of one event or acknowledgement: a function cannot be called with very many. */
-const MAX_ARGUMENTS = 10_000;
-
-/**
- * Arrays and objects inside each other. JSON.parse() takes any depth, but what walks through the
- * value afterwards, JSON.stringify() too, runs out of stack.
- */
-const MAX_DEPTH = 500;
 
 export interface DecoderOptions {
   /** Attachments that one packet may have. */
@@ -47,13 +26,6 @@ interface Unfinished {
   readonly payload: string;
   readonly expected: number;
   readonly attachments: Bytes[];
-}
-
-/** What stands before the payload. */
-interface Header {
-  readonly type: number;
-  readonly namespace: string;
-  readonly id: number | undefined;
 }
 
 export class Decoder {
@@ -106,7 +78,7 @@ export class Decoder {
     if (text[at] === "/") {
       const comma = text.indexOf(",", at);
       namespace = comma === -1 ? text.slice(at) : text.slice(at, comma);
-      if (CONTROL_CHARACTER.test(namespace)) throw new ProtocolError("NAMESPACE");
+      if (!isNamespace(namespace)) throw new ProtocolError("NAMESPACE");
       at = comma === -1 ? text.length : comma + 1;
     }
 
@@ -128,7 +100,6 @@ export class Decoder {
   }
 }
 
-const CONTROL_CHARACTER = /\p{Cc}/u;
 const ZERO = 0x30;
 const NINE = 0x39;
 
@@ -188,47 +159,4 @@ function isEscaped(text: string, at: number): boolean {
   let backslashes = 0;
   while (text.charCodeAt(at - 1 - backslashes) === BACKSLASH) backslashes++;
   return backslashes % 2 === 1;
-}
-
-/** Socket.IO "Exchange protocol": what each type's payload must be. */
-function check({ type, namespace, id }: Header, payload: unknown): Packet {
-  switch (type) {
-    case CONNECT:
-      if (payload !== undefined && !isObject(payload)) throw new ProtocolError("CONNECT_PAYLOAD");
-      return { type: CONNECT, namespace, data: payload };
-    case DISCONNECT:
-      if (payload !== undefined) throw new ProtocolError("DISCONNECT_PAYLOAD");
-      return { type: DISCONNECT, namespace };
-    case EVENT:
-    case BINARY_EVENT:
-      if (!isEventData(payload)) throw new ProtocolError("EVENT_PAYLOAD");
-      if (payload.length > MAX_ARGUMENTS) throw new ProtocolError("TOO_MANY_ARGUMENTS");
-      if (RESERVED_EVENTS.has(payload[0])) throw new ProtocolError("RESERVED_EVENT");
-      return { type: EVENT, namespace, data: payload, id };
-    case ACK:
-    case BINARY_ACK:
-      if (!Array.isArray(payload)) throw new ProtocolError("ACK_PAYLOAD");
-      if (payload.length > MAX_ARGUMENTS) throw new ProtocolError("TOO_MANY_ARGUMENTS");
-      if (id === undefined) throw new ProtocolError("ACK_ID");
-      return { type: ACK, namespace, data: payload, id };
-    default:
-      return { type: CONNECT_ERROR, namespace, data: connectError(payload) };
-  }
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function isEventData(value: unknown): value is EventData {
-  return Array.isArray(value) && (typeof value[0] === "string" || typeof value[0] === "number");
-}
-
-/** "…an object with the message"; a bare message is what servers in other languages send. */
-function connectError(payload: unknown): ConnectErrorData {
-  if (typeof payload === "string") return { message: payload };
-  if (!isObject(payload) || !("message" in payload) || typeof payload.message !== "string") {
-    throw new ProtocolError("ERROR_PAYLOAD");
-  }
-  return { ...payload, message: payload.message };
 }

@@ -19,6 +19,7 @@ export const RULES = {
   PAYLOAD_JSON:         { heading: "Packet encoding",  text: "the payload is not JSON" },
   PAYLOAD_DEPTH:        { heading: "Packet encoding",  text: "the payload is nested too deeply" },
   TOO_MANY_ARGUMENTS:   { heading: "Packet encoding",  text: "too many arguments" },
+  MESSAGEPACK:          { heading: "Packet encoding",  text: "the packet is not MessagePack" },
   CONNECT_PAYLOAD:      { heading: "Exchange protocol", text: "the payload of CONNECT is not an object" },
   DISCONNECT_PAYLOAD:   { heading: "Exchange protocol", text: "DISCONNECT has a payload" },
   EVENT_PAYLOAD:        { heading: "Exchange protocol", text: "the payload of EVENT is not an array that begins with a name" },

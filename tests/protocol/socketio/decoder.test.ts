@@ -6,12 +6,13 @@ import { describe, test } from "node:test";
 import type { Bytes } from "../../../protocol/bytes.ts";
 import { Decoder } from "../../../protocol/socketio/decoder.ts";
 import { EVENT } from "../../../protocol/socketio/packet.ts";
-import { RULES, type RuleName } from "../../../protocol/socketio/rules.ts";
+import { RULES } from "../../../protocol/socketio/rules.ts";
 import { held } from "../../support/memory.ts";
 import { bytes } from "../../support/split.ts";
 import { BREACHES, MAX_ATTACHMENTS, PACKETS, TOLERATED } from "../../vectors/socketio.ts";
 
-const NAMES = Object.keys(RULES).filter((name): name is RuleName => name in RULES);
+type Name = keyof typeof BREACHES;
+const NAMES = Object.keys(BREACHES).filter((name): name is Name => name in BREACHES);
 const HOLE = '{"_placeholder":true,"num":0}';
 
 function newDecoder(maxAttachments = MAX_ATTACHMENTS): Decoder {

@@ -19,7 +19,7 @@ import {
   type Packet,
   RESERVED_EVENTS,
 } from "../../../protocol/socketio/packet.ts";
-import { ProtocolError, RULES, type RuleName } from "../../../protocol/socketio/rules.ts";
+import { ProtocolError, type RuleName } from "../../../protocol/socketio/rules.ts";
 import { seed } from "../../support/random.ts";
 import { bytes } from "../../support/split.ts";
 import { BREACHES, MAX_ATTACHMENTS, PACKETS, TOLERATED } from "../../vectors/socketio.ts";
@@ -27,7 +27,8 @@ import { BREACHES, MAX_ATTACHMENTS, PACKETS, TOLERATED } from "../../vectors/soc
 type Message = string | Bytes;
 
 const RUNS = { seed, numRuns: 3000 };
-const NAMES = Object.keys(RULES).filter((name): name is RuleName => name in RULES);
+type Name = keyof typeof BREACHES;
+const NAMES = Object.keys(BREACHES).filter((name): name is Name => name in BREACHES);
 
 // What a packet says, as text: the same for a value and for what JSON and attachments made of it.
 

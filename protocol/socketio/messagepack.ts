@@ -1,0 +1,358 @@
+// MessagePack: values to bytes and back. https://github.com/msgpack/msgpack/blob/master/spec.md
+//
+// What JSON.stringify() makes of objects holds here too, as other parsers for Socket.IO have it:
+// toJSON() is asked, fields that are undefined or functions are left out, undefined is null. Unlike
+// there, bytes are bytes and a Date is a Date. It is written as those parsers write it, as an
+// extension of their own, since those in use do not read the timestamp of the specification; that
+// is read here as well.
+
+import { type Bytes, byteAt, copy, decodeUtf8, uint16At, utf8Length, writeUtf8 } from "../bytes.ts";
+import { MAX_DEPTH } from "./check.ts";
+import { ProtocolError } from "./rules.ts";
+
+/** "timestamp extension type is assigned to extension type -1". */
+const TIMESTAMP = -1;
+/** As what parsers for Socket.IO give undefined, ArrayBuffers and dates. */
+const OWN_TYPE = 0;
+
+const TWO_32 = 0x1_0000_0000;
+
+/**
+ * Encodes a value.
+ *
+ * @throws RangeError for a cycle or what is nested too deeply, and for a BigInt of more than 64 bits;
+ * TypeError for a symbol: the caller's mistake
+ */
+export function encode(value: unknown): Bytes {
+  const writer = new Writer();
+  writer.value(value, 0);
+  return writer.take();
+}
+
+/** Decodes a value. Throws ProtocolError. */
+export function decode(bytes: Bytes): unknown {
+  const reader = new Reader(bytes);
+  const value = reader.value(0);
+  if (!reader.atEnd) throw new ProtocolError("MESSAGEPACK");
+  return value;
+}
+
+class Writer {
+  #bytes: Bytes = new Uint8Array(128);
+  #view = new DataView(this.#bytes.buffer);
+  #at = 0;
+
+  take(): Bytes {
+    return this.#bytes.subarray(0, this.#at);
+  }
+
+  value(value: unknown, depth: number): void {
+    if (depth > MAX_DEPTH) throw new RangeError("the value is nested too deeply, or in itself");
+    switch (typeof value) {
+      case "string":
+        this.#text(value);
+        break;
+      case "number":
+        this.#number(value);
+        break;
+      case "boolean":
+        this.#byte(value ? 0xc3 : 0xc2);
+        break;
+      case "undefined":
+        this.#byte(0xc0);
+        break;
+      case "object":
+        if (value === null) this.#byte(0xc0);
+        else this.#object(value, depth);
+        break;
+      case "bigint":
+        this.#bigint(value);
+        break;
+      default:
+        throw new TypeError(`a ${typeof value} cannot be encoded`);
+    }
+  }
+
+  #object(value: object, depth: number): void {
+    if (Array.isArray(value)) {
+      this.#head(value.length, 0x90, 15, 0xdc);
+      for (const item of value) this.value(typeof item === "function" ? null : item, depth + 1);
+    } else if (value instanceof Date) {
+      this.#date(value.getTime());
+    } else if (value instanceof ArrayBuffer) {
+      this.#binary(new Uint8Array(value));
+    } else if (ArrayBuffer.isView(value)) {
+      this.#binary(new Uint8Array(value.buffer, value.byteOffset, value.byteLength));
+    } else if ("toJSON" in value && typeof value.toJSON === "function") {
+      this.value(value.toJSON(), depth + 1);
+    } else {
+      const fields = Object.entries(value).filter(
+        ([, each]) => each !== undefined && typeof each !== "function",
+      );
+      this.#head(fields.length, 0x80, 15, 0xde);
+      for (const [name, each] of fields) {
+        this.#text(name);
+        this.value(each, depth + 1);
+      }
+    }
+  }
+
+  #text(text: string): void {
+    const length = utf8Length(text);
+    if (length <= 0xff && length > 31) this.#byte(0xd9).#byte(length);
+    else this.#head(length, 0xa0, 31, 0xda);
+    this.#reserve(length);
+    this.#at += writeUtf8(this.#bytes, text, this.#at);
+  }
+
+  #binary(bytes: Bytes): void {
+    if (bytes.length <= 0xff) this.#byte(0xc4).#byte(bytes.length);
+    else this.#head(bytes.length, 0, -1, 0xc5);
+    this.#reserve(bytes.length);
+    this.#bytes.set(bytes, this.#at);
+    this.#at += bytes.length;
+  }
+
+  /**
+   * The head of what has a length: in one byte with `short` where it is at most `longest`, or the byte
+   * `wide` and 16 bits, or the byte behind `wide` and 32 bits.
+   */
+  #head(length: number, short: number, longest: number, wide: number): void {
+    if (length <= longest) this.#byte(short | length);
+    else if (length <= 0xffff) this.#byte(wide).#uint16(length);
+    else this.#byte(wide + 1).#uint32(length);
+  }
+
+  #number(value: number): void {
+    if (!Number.isSafeInteger(value)) this.#byte(0xcb).#float64(value);
+    else if (value >= 0) this.#positive(value);
+    else this.#negative(value);
+  }
+
+  #positive(value: number): void {
+    if (value < 0x80) this.#byte(value);
+    else if (value <= 0xff) this.#byte(0xcc).#byte(value);
+    else if (value <= 0xffff) this.#byte(0xcd).#uint16(value);
+    else if (value < TWO_32) this.#byte(0xce).#uint32(value);
+    else this.#byte(0xcf).#bits64(BigInt(value));
+  }
+
+  #negative(value: number): void {
+    if (value >= -0x20) this.#byte(value);
+    else if (value >= -0x80) this.#byte(0xd0).#byte(value);
+    else if (value >= -0x8000) this.#byte(0xd1).#uint16(value);
+    else if (value >= -0x8000_0000) this.#byte(0xd2).#uint32(value);
+    else this.#byte(0xd3).#bits64(BigInt(value));
+  }
+
+  #bigint(value: bigint): void {
+    if (value >= 0n && value === BigInt.asUintN(64, value)) this.#byte(0xcf).#bits64(value);
+    else if (value === BigInt.asIntN(64, value)) this.#byte(0xd3).#bits64(value);
+    else throw new RangeError("a BigInt of more than 64 bits cannot be encoded");
+  }
+
+  #date(milliseconds: number): void {
+    if (Number.isNaN(milliseconds)) this.#byte(0xc0);
+    else this.#byte(0xd7).#byte(OWN_TYPE).#bits64(BigInt(milliseconds));
+  }
+
+  #byte(value: number): this {
+    this.#reserve(1);
+    this.#bytes[this.#at++] = value;
+    return this;
+  }
+
+  #uint16(value: number): this {
+    this.#reserve(2);
+    this.#view.setUint16(this.#at, value);
+    this.#at += 2;
+    return this;
+  }
+
+  #uint32(value: number): this {
+    this.#reserve(4);
+    this.#view.setUint32(this.#at, value);
+    this.#at += 4;
+    return this;
+  }
+
+  #bits64(value: bigint): this {
+    this.#reserve(8);
+    this.#view.setBigInt64(this.#at, BigInt.asIntN(64, value));
+    this.#at += 8;
+    return this;
+  }
+
+  #float64(value: number): this {
+    this.#reserve(8);
+    this.#view.setFloat64(this.#at, value);
+    this.#at += 8;
+    return this;
+  }
+
+  #reserve(length: number): void {
+    if (this.#at + length <= this.#bytes.length) return;
+    const bytes = new Uint8Array(Math.max(this.#bytes.length * 2, this.#at + length));
+    bytes.set(this.take());
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer);
+  }
+}
+
+class Reader {
+  readonly #bytes: Bytes;
+  readonly #view: DataView;
+  #at = 0;
+
+  constructor(bytes: Bytes) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  get atEnd(): boolean {
+    return this.#at === this.#bytes.length;
+  }
+
+  value(depth: number): unknown {
+    if (depth > MAX_DEPTH) throw new ProtocolError("PAYLOAD_DEPTH");
+    const type = byteAt(this.#bytes, this.#skip(1));
+    if (type < 0x80) return type;
+    if (type < 0x90) return this.#map(type & 0x0f, depth);
+    if (type < 0xa0) return this.#array(type & 0x0f, depth);
+    if (type < 0xc0) return this.#text(type & 0x1f);
+    if (type >= 0xe0) return type - 0x100;
+    switch (type) {
+      case 0xc0:
+        return null;
+      case 0xc2:
+        return false;
+      case 0xc3:
+        return true;
+      case 0xc4:
+      case 0xc5:
+      case 0xc6:
+        return copy(this.#take(this.#length(type - 0xc4)));
+      case 0xc7:
+      case 0xc8:
+      case 0xc9:
+        return this.#extension(this.#length(type - 0xc7));
+      case 0xca:
+        return this.#view.getFloat32(this.#skip(4));
+      case 0xcb:
+        return this.#view.getFloat64(this.#skip(8));
+      case 0xcc:
+      case 0xcd:
+      case 0xce:
+        return this.#length(type - 0xcc);
+      case 0xcf:
+        return numberOf(this.#view.getBigUint64(this.#skip(8)));
+      case 0xd0:
+        return this.#view.getInt8(this.#skip(1));
+      case 0xd1:
+        return this.#view.getInt16(this.#skip(2));
+      case 0xd2:
+        return this.#view.getInt32(this.#skip(4));
+      case 0xd3:
+        return numberOf(this.#view.getBigInt64(this.#skip(8)));
+      case 0xd4:
+      case 0xd5:
+      case 0xd6:
+      case 0xd7:
+      case 0xd8:
+        return this.#extension(1 << (type - 0xd4));
+      case 0xd9:
+      case 0xda:
+      case 0xdb:
+        return this.#text(this.#length(type - 0xd9));
+      case 0xdc:
+      case 0xdd:
+        return this.#array(this.#length(type - 0xdb), depth);
+      case 0xde:
+      case 0xdf:
+        return this.#map(this.#length(type - 0xdd), depth);
+      default:
+        // "never used"
+        throw new ProtocolError("MESSAGEPACK");
+    }
+  }
+
+  /** A number of 8, 16 or 32 bits, for a `size` of 0, 1 or 2. */
+  #length(size: number): number {
+    if (size === 0) return byteAt(this.#bytes, this.#skip(1));
+    if (size === 1) return uint16At(this.#bytes, this.#skip(2));
+    return this.#view.getUint32(this.#skip(4));
+  }
+
+  #text(length: number): string {
+    const text = decodeUtf8(this.#take(length));
+    if (text === undefined) throw new ProtocolError("MESSAGEPACK");
+    return text;
+  }
+
+  #array(length: number, depth: number): unknown[] {
+    // Each item has a byte at least, so a length that is not true is told at once.
+    this.#need(length);
+    const items: unknown[] = [];
+    for (let i = 0; i < length; i++) items.push(this.value(depth + 1));
+    return items;
+  }
+
+  #map(length: number, depth: number): object {
+    this.#need(length * 2);
+    const fields: [string, unknown][] = [];
+    for (let i = 0; i < length; i++) {
+      const name = this.value(depth + 1);
+      if (typeof name !== "string" && typeof name !== "number") {
+        throw new ProtocolError("MESSAGEPACK");
+      }
+      fields.push([`${name}`, this.value(depth + 1)]);
+    }
+    // Defines even "__proto__" as a field like any other.
+    return Object.fromEntries(fields);
+  }
+
+  #extension(length: number): unknown {
+    const type = this.#view.getInt8(this.#skip(1));
+    const data = this.#take(length);
+    const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+    if (type === TIMESTAMP && length === 4) return new Date(view.getUint32(0) * 1000);
+    if (type === TIMESTAMP && length === 8) {
+      const bits = view.getBigUint64(0);
+      return dateOf(Number(bits & 0x3_ffff_ffffn), Number(bits >> 34n));
+    }
+    if (type === TIMESTAMP && length === 12) {
+      return dateOf(Number(view.getBigInt64(4)), view.getUint32(0));
+    }
+    if (type === OWN_TYPE && length === 1) return undefined;
+    if (type === OWN_TYPE && length === 8) return new Date(Number(view.getBigInt64(0)));
+    if (type === OWN_TYPE) return copy(data).buffer;
+    throw new ProtocolError("MESSAGEPACK");
+  }
+
+  #take(length: number): Bytes {
+    const start = this.#skip(length);
+    return this.#bytes.subarray(start, start + length);
+  }
+
+  /** Where `length` bytes begin that are now behind. */
+  #skip(length: number): number {
+    this.#need(length);
+    const start = this.#at;
+    this.#at += length;
+    return start;
+  }
+
+  #need(length: number): void {
+    if (this.#at + length > this.#bytes.length) throw new ProtocolError("MESSAGEPACK");
+  }
+}
+
+function dateOf(seconds: number, nanoseconds: number): Date {
+  return new Date(seconds * 1000 + Math.floor(nanoseconds / 1_000_000));
+}
+
+/** An integer as a number, or as a BigInt where no number is it. */
+function numberOf(value: bigint): number | bigint {
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : value;
+}

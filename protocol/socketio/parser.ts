@@ -1,0 +1,47 @@
+// A packet as parsers for Socket.IO have it, those that a program gives in place of ours.
+
+import { check, isNamespace } from "./check.ts";
+import { CONNECT_ERROR, type Packet } from "./packet.ts";
+import { ProtocolError } from "./rules.ts";
+
+export interface ParserPacket {
+  readonly type: number;
+  /** The namespace. */
+  readonly nsp: string;
+  readonly data?: unknown;
+  readonly id?: number | undefined;
+}
+
+/** A packet of ours for a parser. */
+export function fromPacket(packet: Packet): ParserPacket {
+  const { type, namespace: nsp } = packet;
+  const data = "data" in packet ? packet.data : undefined;
+  const id = "id" in packet ? packet.id : undefined;
+  return { type, nsp, ...(data !== undefined && { data }), ...(id !== undefined && { id }) };
+}
+
+/** What a parser has given, checked. Throws ProtocolError. */
+export function checkParserPacket(packet: unknown): ParserPacket {
+  return fromPacket(toPacket(packet));
+}
+
+/** A packet that a parser has given, as ours. Throws ProtocolError. */
+export function toPacket(packet: unknown): Packet {
+  if (typeof packet !== "object" || packet === null) throw new ProtocolError("PACKET_TYPE");
+  const { type, nsp, data, id } = { ...NO_FIELDS, ...packet };
+  if (typeof type !== "number" || !Number.isInteger(type) || type < 0 || type > CONNECT_ERROR) {
+    throw new ProtocolError("PACKET_TYPE");
+  }
+  if (typeof nsp !== "string" || !isNamespace(nsp)) throw new ProtocolError("NAMESPACE");
+  if (id !== undefined && !(typeof id === "number" && Number.isSafeInteger(id) && id >= 0)) {
+    throw new ProtocolError("PACKET_ID");
+  }
+  return check({ type, namespace: nsp, id }, data);
+}
+
+const NO_FIELDS: Readonly<Record<"type" | "nsp" | "data" | "id", unknown>> = {
+  type: undefined,
+  nsp: undefined,
+  data: undefined,
+  id: undefined,
+};

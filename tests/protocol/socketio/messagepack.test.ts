@@ -1,0 +1,156 @@
+// MessagePack: every format of its specification, beside the codec that other parsers have.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import { decode, encode } from "../../../protocol/socketio/messagepack.ts";
+import { ProtocolError } from "../../../protocol/socketio/rules.ts";
+import { Random, seed } from "../../support/random.ts";
+import { bytes } from "../../support/split.ts";
+
+function hex(value: Uint8Array): string {
+  return Buffer.from(value).toString("hex").replace(/../g, "$& ").trimEnd();
+}
+
+const repeat = (item: string, times: number): string => Array(times).fill(item).join(" ");
+
+// biome-ignore format: aligned table
+const VALUES: readonly (readonly [value: unknown, encoded: string])[] = [
+  [null, "c0"], [false, "c2"], [true, "c3"],
+  // Integers, at both ends of each format.
+  [0, "00"], [127, "7f"], [128, "cc 80"], [255, "cc ff"], [256, "cd 01 00"], [65_535, "cd ff ff"], [65_536, "ce 00 01 00 00"], [4_294_967_295, "ce ff ff ff ff"],
+  [4_294_967_296, "cf 00 00 00 01 00 00 00 00"], [9_007_199_254_740_991, "cf 00 1f ff ff ff ff ff ff"],
+  [-1, "ff"], [-32, "e0"], [-33, "d0 df"], [-128, "d0 80"], [-129, "d1 ff 7f"], [-32_768, "d1 80 00"], [-32_769, "d2 ff ff 7f ff"], [-2_147_483_648, "d2 80 00 00 00"],
+  [-2_147_483_649, "d3 ff ff ff ff 7f ff ff ff"], [-9_007_199_254_740_991, "d3 ff e0 00 00 00 00 00 01"],
+  // Floats.
+  [1.5, "cb 3f f8 00 00 00 00 00 00"], [-0.1, "cb bf b9 99 99 99 99 99 9a"], [9_007_199_254_740_992, "cb 43 40 00 00 00 00 00 00"], [1e300, "cb 7e 37 e4 3c 88 00 75 9c"],
+  [Number.POSITIVE_INFINITY, "cb 7f f0 00 00 00 00 00 00"], [Number.NaN, "cb 7f f8 00 00 00 00 00 00"],
+  // Integers that no number is.
+  [9_007_199_254_740_993n, "cf 00 20 00 00 00 00 00 01"], [18_446_744_073_709_551_615n, "cf ff ff ff ff ff ff ff ff"], [-9_223_372_036_854_775_808n, "d3 80 00 00 00 00 00 00 00"],
+  // Texts.
+  ["", "a0"], ["a", "a1 61"], ["€", "a3 e2 82 ac"], ["😀", "a4 f0 9f 98 80"], ["x".repeat(31), `bf ${repeat("78", 31)}`], ["x".repeat(32), `d9 20 ${repeat("78", 32)}`],
+  ["x".repeat(255), `d9 ff ${repeat("78", 255)}`], ["x".repeat(256), `da 01 00 ${repeat("78", 256)}`], ["x".repeat(65_535), `da ff ff ${repeat("78", 65_535)}`], ["x".repeat(65_536), `db 00 01 00 00 ${repeat("78", 65_536)}`],
+  // Bytes.
+  [Buffer.alloc(0), "c4 00"], [Buffer.of(1, 2), "c4 02 01 02"], [Buffer.alloc(255, 7), `c4 ff ${repeat("07", 255)}`], [Buffer.alloc(256, 7), `c5 01 00 ${repeat("07", 256)}`],
+  [Buffer.alloc(65_536, 7), `c6 00 01 00 00 ${repeat("07", 65_536)}`],
+  // Arrays and maps.
+  [[], "90"], [[1, [2]], "92 01 91 02"], [Array(15).fill(0), `9f ${repeat("00", 15)}`], [Array(16).fill(0), `dc 00 10 ${repeat("00", 16)}`], [Array(65_536).fill(0), `dd 00 01 00 00 ${repeat("00", 65_536)}`],
+  [{}, "80"], [{ a: 1, b: null }, "82 a1 61 01 a1 62 c0"], [Object.fromEntries(Array.from({ length: 16 }, (_, i) => [String.fromCharCode(97 + i), i])), `de 00 10 ${Array.from({ length: 16 }, (_, i) => `a1 ${(97 + i).toString(16)} 0${i.toString(16)}`).join(" ")}`],
+  // Dates.
+  [new Date(0), "d7 00 00 00 00 00 00 00 00 00"], [new Date(4_294_967_295_001), "d7 00 00 00 03 e7 ff ff fc 19"], [new Date(-1), "d7 00 ff ff ff ff ff ff ff ff"],
+];
+
+describe("MessagePack", () => {
+  for (const [value, encoded] of VALUES) {
+    test(`${encoded.slice(0, 30)}`, () => {
+      assert.equal(hex(encode(value)), encoded);
+      assert.deepEqual(decode(bytes(encoded)), value);
+    });
+  }
+
+  test("a part of a value is none, and neither is a value with more behind it", () => {
+    for (const [, encoded] of VALUES.filter(([, each]) => each.length < 200)) {
+      const whole = bytes(encoded);
+      for (let end = 0; end < whole.length; end++) {
+        assert.throws(() => decode(whole.subarray(0, end)), { rule: "MESSAGEPACK" });
+      }
+      assert.throws(() => decode(Buffer.concat([whole, Buffer.of(0)])), { rule: "MESSAGEPACK" });
+    }
+  });
+
+  test("other forms of the same, which other encoders choose", () => {
+    for (const [encoded, value] of [
+      ["cc 01", 1],
+      ["cd 00 01", 1],
+      ["d3 ff ff ff ff ff ff ff ff", -1],
+      ["ca 3f c0 00 00", 1.5],
+      ["d9 01 61", "a"],
+      ["dc 00 01 01", [1]],
+      ["de 00 01 01 02", { 1: 2 }],
+      // The timestamps of the specification, in each of their forms.
+      ["c7 04 ff 00 00 00 01", new Date(1000)],
+      ["d6 ff ff ff ff ff", new Date(4_294_967_295_000)],
+      ["d7 ff 00 3d 09 00 00 00 00 00", new Date(1)],
+      ["d7 ff 00 00 00 01 00 00 00 00", new Date(4_294_967_296_000)],
+      ["c7 0c ff 00 00 00 00 ff ff ff ff ff ff ff ff", new Date(-1000)],
+      ["c7 0c ff 3b 8b 87 c0 ff ff ff ff ff ff ff ff", new Date(-1)],
+      // As other parsers for Socket.IO have it.
+      ["d4 00 00", undefined],
+      ["c7 02 00 01 02", Uint8Array.of(1, 2).buffer],
+    ] as const) {
+      assert.deepEqual(decode(bytes(encoded)), value);
+    }
+  });
+
+  test("as JSON has it: toJSON(), fields that are left out, undefined in arrays", () => {
+    const value = {
+      a: undefined,
+      b: () => {},
+      c: { toJSON: () => ({ d: 1 }) },
+      e: [undefined, () => {}],
+      f: new Map([[1, 2]]),
+      g: new Date(Number.NaN),
+    };
+    assert.deepEqual(decode(encode(value)), { c: { d: 1 }, e: [null, null], f: {}, g: null });
+    assert.equal(decode(encode(undefined)), null);
+  });
+
+  test("bytes of every class, and never more than their own", () => {
+    const memory = Uint8Array.of(9, 1, 2, 9);
+    for (const value of [
+      memory.subarray(1, 3),
+      Buffer.from(memory.buffer, 1, 2),
+      new DataView(memory.buffer, 1, 2),
+      Uint8Array.of(1, 2).buffer,
+      new Uint16Array(Uint8Array.of(1, 2).buffer),
+    ]) {
+      assert.equal(hex(encode(value)), "c4 02 01 02");
+    }
+    const decoded = decode(bytes("92 c4 01 07 c4 01 08"));
+    assert.ok(Array.isArray(decoded) && Buffer.isBuffer(decoded[0]));
+    assert.equal(decoded[0].buffer.byteLength, 1);
+  });
+
+  test("__proto__ is a name like any other", () => {
+    const value = decode(bytes("81 a9 5f 5f 70 72 6f 74 6f 5f 5f 81 a1 61 01"));
+    assert.deepEqual(Object.keys(value ?? {}), ["__proto__"]);
+    assert.equal(Object.getPrototypeOf(value), Object.prototype);
+  });
+
+  for (const [does, encoded, rule] of [
+    ["the byte that is never used", "c1", "MESSAGEPACK"],
+    ["a text that is not UTF-8", "a2 c3 28", "MESSAGEPACK"],
+    ["an extension that nobody knows", "d4 07 00", "MESSAGEPACK"],
+    ["a timestamp of a length that is none", "d5 ff 00 00", "MESSAGEPACK"],
+    ["a name that is an array", "81 90 01", "MESSAGEPACK"],
+    ["an array that would be larger than memory", "dd ff ff ff ff 00", "MESSAGEPACK"],
+    ["a map that would be", "df ff ff ff ff 00 00", "MESSAGEPACK"],
+    ["a text that would be", "db ff ff ff ff 00", "MESSAGEPACK"],
+    ["what is nested too deeply", `${repeat("91", 100_000)} 00`, "PAYLOAD_DEPTH"],
+  ] as const) {
+    test(`${does} is refused`, () => {
+      assert.throws(() => decode(bytes(encoded)), { name: "ProtocolError", rule });
+    });
+  }
+
+  test("what cannot be encoded is the caller's mistake", () => {
+    const cycle: unknown[] = [];
+    cycle.push(cycle);
+    assert.throws(() => encode(cycle), RangeError);
+    assert.throws(() => encode(2n ** 64n), RangeError);
+    assert.throws(() => encode(-(2n ** 63n) - 1n), RangeError);
+    assert.throws(() => encode(Symbol("x")), TypeError);
+    assert.throws(() => encode([() => {}, Symbol("x")]), TypeError);
+  });
+
+  test(`noise is read, or a breach that has a name (seed ${seed})`, () => {
+    const random = new Random(seed);
+    for (let n = 0; n < 50_000; n++) {
+      try {
+        decode(random.bytes(random.int(20)));
+      } catch (error) {
+        assert.ok(error instanceof ProtocolError, `${error}`);
+      }
+    }
+  });
+});
