@@ -7,10 +7,12 @@
 //   binary payload   for each packet 00 (text) or 01 (bytes), the digits of its length in bytes as
 //                    bytes of 0 to 9, FF, and the packet:  00 06 ff "4hello" 01 04 ff 04 01 02 03
 //
-// Clients 1.x and 2.x do not fit each other: those of 1.x encode the texts of a text payload in
-// UTF-8, and HTTP does it again, both ways; those of 2.x do not, and nothing in their requests tells
-// which they are. So a server sends them what is the same either way, ASCII, with the escapes that
-// JSON has; and takes what can have been encoded twice for that.
+// Clients 1.x and 2.x do not fit each other, and nothing in their requests tells which they are.
+// Those of 1.x read no text payload where they can receive bytes: so whoever can is sent bytes,
+// which those of 2.x read as well. And those of 1.x encode the texts of a text payload in UTF-8, and
+// HTTP does it again, both ways; those of 2.x do not. So a server sends in text payloads what is the
+// same either way, ASCII, with the escapes that JSON has; and takes what can have been encoded twice
+// for that.
 
 import {
   type Bytes,
@@ -65,15 +67,13 @@ export function decodeTextPacket(text: string): Packet {
  * Packets as the body of a response.
  *
  * @param packets encoded text packets, and the bytes of binary messages
- * @param supportsBinary the client can receive bytes, and does where there are any
+ * @param supportsBinary the client can receive bytes
  */
 export function encodePayload(
   packets: readonly (string | Bytes)[],
   supportsBinary: boolean,
 ): string | Bytes {
-  if (supportsBinary && packets.some((packet) => typeof packet !== "string")) {
-    return concat(packets.flatMap(encodeBinaryItem));
-  }
+  if (supportsBinary) return concat(packets.flatMap(encodeBinaryItem));
   if (packets.length === 0) return "0:";
   return packets
     .map((packet) => (typeof packet === "string" ? toAscii(packet) : encodeBase64Message(packet)))

@@ -75,10 +75,9 @@ describe("a binary payload", () => {
     });
   }
 
-  test("only where the client can receive bytes, and there are any", () => {
-    assert.equal(encodePayload(["4a"], true), "2:4a");
+  test("only where the client can receive bytes, and then always", () => {
+    assert.deepEqual(encoded([message("a")]), bytes("00 02 ff 34 61"));
     assert.equal(encodePayload([bytes("01")], false), "6:b4AQ==");
-    assert.ok(typeof encodePayload([bytes("01")], true) !== "string");
   });
 });
 

@@ -1,0 +1,34 @@
+// The tutorial's page, for a client of 2015: the global `io` of a classic script.
+
+const socket = io.connect(location.origin);
+const test = io.connect(`${location.origin}/test`);
+
+const byId = (id) => document.getElementById(id);
+const log = (line) => {
+  const item = document.createElement("li");
+  item.textContent = line;
+  byId("log").append(item);
+};
+const onSubmit = (id, send) => {
+  byId(id).addEventListener("submit", (event) => {
+    event.preventDefault();
+    send(byId(id).querySelector("input").value);
+  });
+};
+
+socket.on("connect", () => {
+  byId("state").textContent = "connected";
+  socket.emit("my event", { data: "I'm connected!" }, (answer) => log(`acknowledged: ${answer}`));
+});
+socket.on("disconnect", () => {
+  byId("state").textContent = "disconnected";
+});
+socket.on("message", (message) => log(`message: ${message}`));
+socket.on("json", (json) => log(`json: ${JSON.stringify(json)}`));
+socket.on("my response", (response) => log(`my response: ${JSON.stringify(response)}`));
+test.on("my_response", (response) => log(`/test my_response: ${JSON.stringify(response)}`));
+
+onSubmit("message", (text) => socket.send(text));
+onSubmit("json", (text) => socket.emit("json", JSON.parse(text)));
+onSubmit("event", (text) => socket.emit("my event", { data: text }));
+onSubmit("namespace", (text) => test.emit("my_event", { data: text }));

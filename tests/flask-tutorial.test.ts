@@ -1,0 +1,130 @@
+// examples/flask-tutorial: the tutorial's program with the tutorial's client, in Node and in a page.
+
+import assert from "node:assert/strict";
+import { after, before, describe, type TestContext, test } from "node:test";
+
+import type { Browser } from "playwright-core";
+
+import { startTutorial } from "../examples/flask-tutorial/server.ts";
+import { launchChromium, noChromium } from "./support/chromium.ts";
+import { GENERATIONS, generation, type StockClient } from "./support/generations.ts";
+
+const WAIT = 15_000;
+
+async function start(context: TestContext): Promise<{ url: string; lines: string[] }> {
+  const lines: string[] = [];
+  const running = await startTutorial(0, (line) => lines.push(line));
+  context.after(() => running.stop());
+  return { url: running.url, lines };
+}
+
+function heard(client: StockClient, event: string): Promise<unknown[]> {
+  return new Promise((resolve) => client.once(event, (...args) => resolve(args)));
+}
+
+describe("the tutorial", () => {
+  for (const { version, connect } of GENERATIONS) {
+    for (const transport of ["polling", "websocket"]) {
+      test(`with client ${version} over ${transport}`, async (context) => {
+        const { url, lines } = await start(context);
+        const options = { transports: [transport], forceNew: true };
+        const client = connect(url, options);
+        context.after(() => client.disconnect());
+        await heard(client, "connect");
+
+        const message = heard(client, "message");
+        client.send("hällo");
+        assert.deepEqual(await message, ["hällo"]);
+        const json = heard(client, "json");
+        client.emit("json", { a: [1, "é"] });
+        assert.deepEqual(await json, [{ a: [1, "é"] }]);
+        const response = heard(client, "my response");
+        const answer = await new Promise((resolve) =>
+          client.emit("my event", { data: 1 }, resolve),
+        );
+        assert.equal(answer, "one");
+        assert.deepEqual(await response, [{ data: 1 }]);
+
+        const other = connect(url, options);
+        context.after(() => other.disconnect());
+        await heard(other, "connect");
+        const everybody = heard(other, "my response");
+        client.emit("my broadcast event", { data: 2 });
+        assert.deepEqual(await everybody, [{ data: 2 }]);
+        const entered = heard(client, "message");
+        client.emit("join", { username: "ada", room: "x" });
+        assert.deepEqual(await entered, ["ada has entered the room."]);
+        const left = heard(client, "message");
+        other.emit("join", { username: "bob", room: "x" });
+        assert.deepEqual(await left, ["bob has entered the room."]);
+        other.emit("leave", { username: "bob", room: "x" });
+        assert.deepEqual(await heard(client, "message"), ["bob has left the room."]);
+
+        const test = client.io.socket("/test", {});
+        context.after(() => test.disconnect());
+        await heard(test, "connect");
+        const own = heard(test, "my_response");
+        test.emit("my_event", { data: 3 });
+        assert.deepEqual(await own, [{ data: 3 }]);
+
+        const failed = await new Promise((resolve) => client.emit("join", null, resolve));
+        assert.equal(failed, "error");
+        assert.ok(lines.some((line) => line.startsWith('error in "join":')));
+        assert.ok(lines.includes("received message: hällo"));
+        assert.ok(lines.includes("connected to /test"));
+      });
+    }
+  }
+
+  test("without allowEIO3 the tutorial's client is told why it is refused", async (context) => {
+    const { Server } = await import("../server.ts");
+    const io = new Server();
+    const running = await io.run({ port: 0, log: () => {} });
+    context.after(() => running.stop());
+    const { connect } = generation("1.3.6");
+    const client = connect(running.url, { transports: ["polling"], reconnection: false });
+    const [error] = await heard(client, "connect_error");
+    assert.match(`${error}`, /xhr poll error/);
+    const answer = await fetch(`${running.url}/socket.io/?EIO=3&transport=polling`);
+    assert.deepEqual(await answer.json(), {
+      code: 5,
+      message: "Unsupported protocol version: the client speaks Engine.IO 3, the server 4",
+    });
+  });
+});
+
+describe("the tutorial's page, with client 1.3.6", { skip: noChromium }, () => {
+  let browser: Browser;
+  before(async () => {
+    browser = await launchChromium();
+  });
+  after(() => browser?.close());
+
+  test("says and hears all of it", async (context) => {
+    const { url } = await start(context);
+    const page = await browser.newPage();
+    context.after(() => page.close());
+    page.setDefaultTimeout(WAIT);
+    const errors: string[] = [];
+    page.on("pageerror", ({ message }) => errors.push(message));
+    await page.goto(url);
+    const line = (text: string): Promise<void> =>
+      page.getByRole("log").getByText(text, { exact: true }).first().waitFor();
+    await page.getByRole("status").getByText("connected", { exact: true }).waitFor();
+    await line('my response: {"data":"I\'m connected!"}');
+    await line("acknowledged: one");
+    for (const [label, text, button, expected] of [
+      ["Message", "grüß 日本 😀", "send()", "message: grüß 日本 😀"],
+      ["JSON", '{"é": [1]}', "json", 'json: {"é":[1]}'],
+      ["Data", "x", "my event", 'my response: {"data":"x"}'],
+      ["Data for /test", "y", "/test my_event", '/test my_response: {"data":"y"}'],
+    ] as const) {
+      await page.getByLabel(label, { exact: true }).fill(text);
+      await page.getByRole("button", { name: button, exact: true }).click();
+      await line(expected);
+    }
+    const version = await page.evaluate("io.version || io.protocol");
+    assert.equal(version, 4);
+    assert.deepEqual(errors, []);
+  });
+});
