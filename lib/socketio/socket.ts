@@ -1,7 +1,7 @@
 // One client in one namespace: events both ways, acknowledgements, rooms, and its end.
 //
-//   connecting ── the middleware has passed ──▶ connected ── disconnect ──▶ disconnected
-//        └─────────────── refused, or the client has gone ────────────────────────▲
+//   connecting ── the middleware has passed ──▶ connected ──▶ disconnecting ──▶ disconnected
+//        └───────────────── refused, or the client has gone ──────────────────────▲
 
 import type { IncomingMessage } from "node:http";
 
@@ -68,7 +68,7 @@ export interface SocketReservedEvents {
   error: (error: Error) => void;
 }
 
-type SocketState = "connecting" | "connected" | "disconnected";
+type SocketState = "connecting" | "connected" | "disconnecting" | "disconnected";
 
 /** Stands between an event and its listeners: lets it through with `next()`, or stops it with `next(error)`. */
 export type PacketMiddleware = (
@@ -142,7 +142,7 @@ export class Socket<
 
   /** It may be used: the middleware has passed, and the client has not gone. */
   get connected(): boolean {
-    return this.#state === "connected";
+    return this.#state === "connected" || this.#state === "disconnecting";
   }
 
   /** The opposite of `connected`. */
@@ -286,7 +286,7 @@ export class Socket<
    * @param close ends the connection, and with it the client's sockets in all namespaces
    */
   disconnect(close = false): this {
-    if (this.#state === "disconnected") return this;
+    if (this.#ends()) return this;
     if (close) {
       this.client.disconnectAll();
       return this;
@@ -474,15 +474,23 @@ export class Socket<
 
   /** It has gone, for whatever reason. @internal */
   onClose(reason: DisconnectReason, description?: Error): void {
+    if (this.#ends()) return;
     const was = this.#state;
-    if (was === "disconnected") return;
     const details = description === undefined ? [reason] : [reason, description];
-    if (was === "connected") this.#tell("disconnecting", details);
+    if (was === "connected") {
+      this.#state = "disconnecting";
+      this.#tell("disconnecting", details);
+    }
     this.#state = "disconnected";
     if (RECOVERABLE.has(reason)) this.#persist(was);
     this.#leave();
     this.#acks.disconnect();
     if (was === "connected") this.#tell("disconnect", details);
+  }
+
+  /** It ends, or has ended: its listeners may end it again. */
+  #ends(): boolean {
+    return this.#state === "disconnecting" || this.#state === "disconnected";
   }
 
   /** Calls whom an event is for. */

@@ -1,0 +1,87 @@
+// The programs in the documentation: each compiles under `strict`, and runs.
+
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+import { pathToFileURL } from "node:url";
+
+import { closeServers } from "./support/docs-entry.ts";
+
+const ROOT = join(import.meta.dirname, "..");
+const PAGES = [
+  "README.md",
+  "docs/from-socket.io.md",
+  "docs/from-flask-socketio.md",
+  "protocol/README.md",
+];
+
+/** What the programs import, and where it is. */
+const MODULES: Readonly<Record<string, string>> = {
+  barewire: join(ROOT, "tests/support/docs-entry.ts"),
+  "barewire/msgpack": join(ROOT, "protocol/socketio/msgpack.ts"),
+  "barewire/websocket": join(ROOT, "lib/websocket/server.ts"),
+};
+
+/** The programs of a page, with the ports that they name free ones. */
+function programs(page: string): string[] {
+  const text = readFileSync(join(ROOT, page), "utf8");
+  return [...text.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code = ""]) =>
+    code
+      .replace(/from "(barewire[^"]*)"/g, (_all, name) => {
+        const path = MODULES[name];
+        assert.ok(path !== undefined, `${page} imports ${name}`);
+        return `from ${JSON.stringify(path)}`;
+      })
+      .replace(/new Server\(3000/g, "new Server(0")
+      .replace(/port: 5000/g, "port: 0")
+      .concat("\nexport {};\n"),
+  );
+}
+
+const folder = mkdtempSync(join(tmpdir(), "barewire-docs-"));
+after(() => rmSync(folder, { recursive: true }));
+
+writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
+
+const FILES = PAGES.flatMap((page) =>
+  programs(page).map((code, index) => {
+    const file = join(folder, `${page.replace(/\W/g, "-")}-${index + 1}.ts`);
+    writeFileSync(file, code);
+    return { name: `${page}, program ${index + 1}`, file };
+  }),
+);
+
+describe("documentation", () => {
+  test("every program compiles", () => {
+    const settings = {
+      extends: join(ROOT, "tsconfig.json"),
+      compilerOptions: {
+        noEmit: true,
+        rootDir: "/",
+        // What is meant as an example has parameters to look at.
+        noUnusedParameters: false,
+        noUnusedLocals: false,
+        rewriteRelativeImportExtensions: false,
+        typeRoots: [join(ROOT, "node_modules/@types")],
+      },
+      include: [join(folder, "*.ts")],
+    };
+    writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(settings));
+    const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
+    try {
+      execFileSync(process.execPath, [tsc, "-p", folder], { encoding: "utf8", stdio: "pipe" });
+    } catch (error) {
+      assert.fail(error instanceof Error && "stdout" in error ? `${error.stdout}` : `${error}`);
+    }
+  });
+
+  for (const { name, file } of FILES) {
+    test(`${name} runs`, async () => {
+      await import(pathToFileURL(file).href);
+      await closeServers();
+    });
+  }
+});

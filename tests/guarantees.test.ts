@@ -1,0 +1,513 @@
+// docs/guarantees.md, sentence by sentence.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { describe, type TestContext, test } from "node:test";
+
+import { DisconnectedError, type Socket } from "../server.ts";
+import { Clock } from "./support/clock.ts";
+import { PollingClient, serve, turn, until, WebSocketClient } from "./support/net.ts";
+import { gatherUncaught } from "./support/uncaught.ts";
+
+/** A client that has joined, and its socket. */
+async function join(
+  port: number,
+  io: Awaited<ReturnType<typeof serve>>["io"],
+  auth: object = {},
+): Promise<{ client: WebSocketClient; socket: Socket; welcome: { sid: string; pid: string } }> {
+  const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
+  const client = new WebSocketClient(port);
+  const answer = await client.join(`40${JSON.stringify(auth)}`);
+  return { client, socket: await connected, welcome: JSON.parse(answer.slice(2)) };
+}
+
+async function goneOf(socket: Socket): Promise<string> {
+  return new Promise((resolve) => socket.once("disconnect", resolve));
+}
+
+type Test = (context: TestContext) => Promise<void>;
+
+const GUARANTEES: Record<string, Test> = {
+  "Events from one client reach its listeners in the order in which it sent them, across the upgrade from polling to WebSocket too.":
+    async (context) => {
+      const { io, port } = await serve(context);
+      const got: number[] = [];
+      io.on("connection", (socket) => socket.on("n", (n) => got.push(n)));
+      const client = await PollingClient.open(port);
+      await client.join();
+      await client.post('42["n",1]\x1e42["n",2]');
+      const poll = client.poll();
+      const webSocket = await client.webSocket().opened();
+      webSocket.send("2probe");
+      await webSocket.next();
+      await client.post('42["n",3]');
+      await poll;
+      webSocket.send("5");
+      webSocket.send('42["n",4]');
+      webSocket.send('42["n",5]');
+      await until(() => got.length === 5);
+      assert.deepEqual(got, [1, 2, 3, 4, 5]);
+    },
+
+  "Events to one client reach it in the order in which they were emitted, broadcasts and acknowledgements among them.":
+    async (context) => {
+      const { io, port } = await serve(context);
+      const { client, socket } = await join(port, io);
+      socket.on("ask", (answer) => {
+        socket.emit("n", 1);
+        io.emit("n", 2);
+        answer(3);
+        io.to(socket.id).emit("n", 4);
+        socket.emit("n", 5);
+      });
+      client.send('420["ask"]');
+      const got = [];
+      for (let i = 0; i < 5; i++) got.push(await client.next());
+      assert.deepEqual(got, ['42["n",1]', '42["n",2]', "430[3]", '42["n",4]', '42["n",5]']);
+    },
+
+  "An event never reaches a client before the answer to its CONNECT, unless middleware emitted it.":
+    async (context) => {
+      const { io, port } = await serve(context);
+      io.on("connection", (socket) => {
+        socket.emit("first");
+        io.emit("second");
+      });
+      const client = new WebSocketClient(port);
+      assert.match(await client.join(), /^40/);
+      assert.equal(await client.next(), '42["first"]');
+      assert.equal(await client.next(), '42["second"]');
+      io.of("/m").use((socket, next) => {
+        socket.emit("early");
+        next();
+      });
+      client.send("40/m,");
+      assert.equal(await client.next(), '42/m,["early"]');
+      assert.match(`${await client.next()}`, /^40\/m,/);
+    },
+
+  "The attachments of an event follow it with nothing between them.": async (context) => {
+    const { io, port } = await serve(context);
+    const { client, socket } = await join(port, io);
+    socket.emit("b", Buffer.of(1), Buffer.of(2));
+    io.emit("c", Buffer.of(3));
+    socket.emit("d");
+    const got = [];
+    for (let i = 0; i < 6; i++) got.push(await client.next());
+    assert.match(`${got[0]}`, /^452-\["b"/);
+    assert.deepEqual(got.slice(1, 3), [Buffer.of(1), Buffer.of(2)]);
+    assert.match(`${got[3]}`, /^451-\["c"/);
+    assert.deepEqual(got.slice(4), [Buffer.of(3), '42["d"]']);
+  },
+
+  "A listener that is asynchronous does not hold up the events behind it.": async (context) => {
+    const { io, port } = await serve(context);
+    const { client, socket } = await join(port, io);
+    const log: string[] = [];
+    let goOn = (): void => {};
+    socket.on("slow", async () => {
+      log.push("begins");
+      await new Promise<void>((resolve) => {
+        goOn = resolve;
+      });
+      log.push("ends");
+    });
+    socket.on("fast", () => {
+      log.push("fast");
+      goOn();
+    });
+    client.send('42["slow"]');
+    client.send('42["fast"]');
+    await until(() => log.length === 3);
+    assert.deepEqual(log, ["begins", "fast", "ends"]);
+  },
+
+  "Between clients there is no order.": async (context) => {
+    // What can be shown: one that takes nothing does not hold up another.
+    const { io, port } = await serve(context);
+    const polling = await PollingClient.open(port);
+    await polling.join();
+    const { client } = await join(port, io);
+    io.emit("n", 1);
+    assert.equal(await client.next(), '42["n",1]');
+    io.emit("n", 2);
+    assert.equal(await client.next(), '42["n",2]');
+    assert.equal((await polling.poll()).body, '42["n",1]\x1e42["n",2]');
+  },
+
+  "An event reaches a client at most once.": async (context) => {
+    const { io, port } = await serve(context);
+    const { client, socket } = await join(port, io);
+    void socket.join(["a", "b"]);
+    io.to("a").to("b").to(socket.id).emit("n", 1);
+    io.emit("end");
+    assert.equal(await client.next(), '42["n",1]');
+    assert.equal(await client.next(), '42["end"]');
+  },
+
+  "An event that is emitted to a client that has gone is lost, and nothing is thrown.": async (
+    context,
+  ) => {
+    const uncaught = gatherUncaught(context);
+    const { io, port } = await serve(context);
+    const { client, socket } = await join(port, io);
+    const gone = goneOf(socket);
+    client.socket.terminate();
+    await gone;
+    assert.equal(socket.emit("n", 1), true);
+    io.to(socket.id).emit("n", 2);
+    io.emit("n", 3);
+    await turn();
+    assert.deepEqual(uncaught, []);
+  },
+
+  "An event that is on its way when the connection breaks is lost, unless recovery is on.": async (
+    context,
+  ) => {
+    for (const recovers of [false, true]) {
+      const options = recovers ? { connectionStateRecovery: {} } : {};
+      const { io, port } = await serve(context, options);
+      const { client, socket, welcome } = await join(port, io);
+      const gone = goneOf(socket);
+      // The client reads nothing any more.
+      client.socket.pause();
+      io.emit("n", 1);
+      client.socket.terminate();
+      await gone;
+      const again = await join(port, io, { pid: welcome.pid });
+      io.emit("end");
+      const next = `${await again.client.next()}`;
+      assert.match(next, recovers ? /^42\["n",1/ : /^42\["end"/);
+    }
+  },
+
+  "An event whose acknowledgement has come was received; one without may have been, or not.":
+    async (context) => {
+      const { io, port } = await serve(context);
+      const { client, socket } = await join(port, io);
+      const answered = socket.emitWithAck("n", 1);
+      assert.equal(await client.next(), '420["n",1]');
+      client.send('430["received"]');
+      assert.equal(await answered, "received");
+      const unanswered = socket.emitWithAck("n", 2);
+      // It was received, and the server does not know.
+      assert.equal(await client.next(), '421["n",2]');
+      client.socket.terminate();
+      await assert.rejects(unanswered, DisconnectedError);
+    },
+
+  "Emitting again until it is acknowledged, with an id that the receiver remembers, is at least once.":
+    async (context) => {
+      const { io, port } = await serve(context);
+      const first = await join(port, io);
+      const received = new Set<number>();
+      const deliver = async (id: number): Promise<void> => {
+        for (;;) {
+          const [socket] = io.sockets.sockets.values();
+          if (socket === undefined) await turn();
+          else if (await socket.emitWithAck("n", id).catch(() => false)) return;
+        }
+      };
+      const delivered = deliver(7);
+      await first.client.next();
+      received.add(7);
+      // It has come, but the acknowledgement has not.
+      first.client.socket.terminate();
+      const second = await join(port, io);
+      assert.match(`${await second.client.next()}`, /^421\["n",7\]$/);
+      assert.ok(received.has(7), "the receiver knows it");
+      second.client.send("431[true]");
+      await delivered;
+    },
+
+  "A volatile event is dropped when the client cannot take it at once, and never waits.": async (
+    context,
+  ) => {
+    const { io, port } = await serve(context);
+    const client = await PollingClient.open(port);
+    await client.join();
+    // No request waits, so the client cannot take it.
+    io.volatile.emit("n", 1);
+    io.emit("n", 2);
+    assert.equal((await client.poll()).body, '42["n",2]');
+  },
+
+  "What waits for one client is at most `maxBackpressure` and one message more; beyond it the client is disconnected.":
+    async (context) => {
+      const { io, port } = await serve(context, { maxBackpressure: 10_000 });
+      const client = await PollingClient.open(port);
+      const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
+      await client.join();
+      const socket = await connected;
+      socket.emit("large", "x".repeat(50_000));
+      assert.equal(socket.connected, true);
+      socket.emit("n");
+      assert.equal(socket.connected, false);
+    },
+
+  "A pending `emitWithAck()` rejects with a DisconnectedError at once when the client disconnects.":
+    async (context) => {
+      const { io, port } = await serve(context);
+      const { client, socket } = await join(port, io);
+      const log: string[] = [];
+      socket.emitWithAck("n").catch((error) => log.push(error.code));
+      socket
+        .timeout(60_000)
+        .emitWithAck("n")
+        .catch((error) => log.push(error.code));
+      socket.on("disconnect", () => log.push("disconnect"));
+      client.send("41");
+      await until(() => log.length === 3);
+      assert.deepEqual(log.sort(), ["ERR_DISCONNECTED", "ERR_DISCONNECTED", "disconnect"]);
+    },
+
+  "A callback without `timeout()` is never called when the client disconnects; with `timeout()` it is, with the error.":
+    async (context) => {
+      const { io, port } = await serve(context);
+      const { client, socket } = await join(port, io);
+      const errors: unknown[] = [];
+      socket.emit("n", () => assert.fail("nobody has answered"));
+      socket.timeout(60_000).emit("n", (error: unknown) => errors.push(error));
+      const gone = goneOf(socket);
+      client.send("41");
+      await gone;
+      await turn();
+      assert.equal(errors.length, 1);
+      assert.ok(errors[0] instanceof DisconnectedError);
+    },
+
+  "An acknowledgement is sent once, however often the callback is called.": async (context) => {
+    const { io, port } = await serve(context);
+    const { client, socket } = await join(port, io);
+    socket.on("n", (answer) => {
+      answer(1);
+      answer(2);
+      socket.emit("end");
+    });
+    client.send('420["n"]');
+    assert.equal(await client.next(), "430[1]");
+    assert.equal(await client.next(), '42["end"]');
+  },
+
+  "An acknowledgement that comes after the timeout is ignored.": async (context) => {
+    const clock = new Clock(context);
+    const { io, port } = await serve(context, { pingInterval: 1_000_000 });
+    const { client, socket } = await join(port, io);
+    const late = socket.timeout(10).emitWithAck("n");
+    await client.next();
+    clock.tick(10);
+    await assert.rejects(late, { code: "ERR_ACK_TIMEOUT" });
+    socket.on("end", () => io.emit("end"));
+    client.send('430["late"]');
+    client.send('42["end"]');
+    assert.equal(await client.next(), '42["end"]');
+    assert.equal(socket.connected, true);
+  },
+
+  "A broadcast with an acknowledgement tells what the others answered when one has gone.": async (
+    context,
+  ) => {
+    const { io, port } = await serve(context);
+    const first = await join(port, io);
+    const second = await join(port, io);
+    const answers = io.emitWithAck("n");
+    await first.client.next();
+    first.client.send('430["here"]');
+    second.client.socket.terminate();
+    await assert.rejects(answers, { code: "ERR_DISCONNECTED", responses: ["here"] });
+  },
+
+  "A socket is in the room of its own id from the moment it is connected.": async (context) => {
+    const { io, port } = await serve(context);
+    io.on("connection", (socket) => {
+      assert.deepEqual([...socket.rooms], [socket.id]);
+      io.to(socket.id).emit("n");
+    });
+    const { client } = await join(port, io);
+    assert.equal(await client.next(), '42["n"]');
+  },
+
+  'Rooms are still there for "disconnecting" listeners and left before "disconnect" listeners are called.':
+    async (context) => {
+      const { io, port } = await serve(context);
+      const { client, socket } = await join(port, io);
+      void socket.join("room");
+      const log: unknown[] = [];
+      socket.on("disconnecting", () => log.push([...socket.rooms]));
+      socket.on("disconnect", () => log.push([...socket.rooms]));
+      client.send("41");
+      await until(() => log.length === 2);
+      assert.deepEqual(log, [[socket.id, "room"], []]);
+    },
+
+  "A socket that has gone cannot join a room.": async (context) => {
+    const { io, port } = await serve(context);
+    const { client, socket } = await join(port, io);
+    const gone = goneOf(socket);
+    client.send("41");
+    await gone;
+    void socket.join("room");
+    assert.equal(io.sockets.adapter.rooms.size, 0);
+    assert.equal(io.sockets.adapter.sids.size, 0);
+  },
+
+  "A room exists as long as somebody is in it.": async (context) => {
+    const { io, port } = await serve(context);
+    const first = await join(port, io);
+    const second = await join(port, io);
+    void first.socket.join("room");
+    void second.socket.join("room");
+    void first.socket.leave("room");
+    assert.equal(io.sockets.adapter.rooms.has("room"), true);
+    void second.socket.leave("room");
+    assert.equal(io.sockets.adapter.rooms.has("room"), false);
+  },
+
+  'Middleware is passed in order, and "connection" listeners are called after all of it.': async (
+    context,
+  ) => {
+    const { io, port } = await serve(context);
+    const log: string[] = [];
+    io.use((_socket, next) => {
+      log.push("first");
+      setImmediate(next);
+    });
+    io.use((_socket, next) => {
+      log.push("second");
+      next();
+    });
+    io.on("connection", () => log.push("connection"));
+    await join(port, io);
+    assert.deepEqual(log, ["first", "second", "connection"]);
+  },
+
+  "A socket is disconnected once, with one reason.": async (context) => {
+    const { io, port } = await serve(context);
+    const { client, socket } = await join(port, io);
+    const reasons: string[] = [];
+    socket.on("disconnect", (reason) => {
+      reasons.push(reason);
+      socket.disconnect(true);
+    });
+    socket.on("disconnecting", () => socket.disconnect());
+    client.send("41");
+    client.socket.terminate();
+    await until(() => io.engine.clientsCount === 0);
+    assert.equal(reasons.length, 1);
+  },
+
+  "What a listener throws does not keep the other listeners from being called.": async (
+    context,
+  ) => {
+    const uncaught = gatherUncaught(context);
+    const { io, port } = await serve(context);
+    const { client, socket } = await join(port, io);
+    const log: string[] = [];
+    socket.on("n", () => {
+      throw new Error("oops");
+    });
+    socket.on("n", () => log.push("second"));
+    client.send('42["n"]');
+    await until(() => log.length === 1 && uncaught.length === 1);
+  },
+
+  "A client that breaks the protocol loses its own connection, and nobody else's.": async (
+    context,
+  ) => {
+    const { io, port } = await serve(context);
+    const bad = await join(port, io);
+    const good = await join(port, io);
+    bad.client.send("4what?");
+    await bad.client.closed;
+    assert.equal(bad.socket.connected, false);
+    io.emit("n");
+    assert.equal(await good.client.next(), '42["n"]');
+  },
+
+  "A client that comes back in time has its id, its rooms and its data, and what was sent to its rooms, once each and in order.":
+    async (context) => {
+      const { io, port } = await serve(context, { connectionStateRecovery: {} });
+      const { client, socket, welcome } = await join(port, io);
+      socket.data = { name: "ada" };
+      void socket.join("room");
+      const gone = goneOf(socket);
+      client.socket.terminate();
+      await gone;
+      io.to("room").emit("n", 1);
+      io.to("other").emit("n", 2);
+      io.emit("n", 3);
+      const again = await join(port, io, { pid: welcome.pid });
+      assert.equal(again.socket.id, socket.id);
+      assert.deepEqual(again.socket.data, { name: "ada" });
+      assert.ok(again.socket.rooms.has("room"));
+      io.emit("end");
+      assert.match(`${await again.client.next()}`, /^42\["n",1,/);
+      assert.match(`${await again.client.next()}`, /^42\["n",3,/);
+      assert.match(`${await again.client.next()}`, /^42\["end"/);
+    },
+
+  "A client that comes back has lost its listeners on the server, its pending acknowledgements and the events that asked for one.":
+    async (context) => {
+      const { io, port } = await serve(context, { connectionStateRecovery: {} });
+      const { client, socket, welcome } = await join(port, io);
+      socket.on("n", () => assert.fail("a listener of the socket before"));
+      const pending = socket.emitWithAck("ask");
+      client.socket.terminate();
+      await assert.rejects(pending, DisconnectedError);
+      const again = await join(port, io, { pid: welcome.pid });
+      assert.equal(again.socket.recovered, true);
+      assert.notEqual(again.socket, socket);
+      assert.equal(again.socket.listenerCount("n"), 0);
+      io.emit("end");
+      assert.match(`${await again.client.next()}`, /^42\["end"/);
+    },
+
+  "A session is recovered once.": async (context) => {
+    const { io, port } = await serve(context, { connectionStateRecovery: {} });
+    const { client, socket, welcome } = await join(port, io);
+    const gone = goneOf(socket);
+    client.socket.terminate();
+    await gone;
+    const second = await join(port, io, { pid: welcome.pid });
+    assert.equal(second.socket.id, socket.id);
+    second.client.send("41");
+    await goneOf(second.socket);
+    const third = await join(port, io, { pid: welcome.pid });
+    assert.notEqual(third.socket.id, socket.id);
+  },
+
+  "A client that was sent away, or went of its own will, does not recover.": async (context) => {
+    const { io, port } = await serve(context, { connectionStateRecovery: {} });
+    for (const end of [
+      (client: WebSocketClient) => client.send("41"),
+      (_client: WebSocketClient, socket: Socket) => void socket.disconnect(true),
+    ]) {
+      const { client, socket, welcome } = await join(port, io);
+      const gone = goneOf(socket);
+      end(client, socket);
+      await gone;
+      const again = await join(port, io, { pid: welcome.pid });
+      assert.notEqual(again.socket.id, socket.id);
+    }
+  },
+
+  "A client that does not recover is told by a new id, and the server by `recoveryFailure`.":
+    async (context) => {
+      const { io, port } = await serve(context, { connectionStateRecovery: {} });
+      const { socket, welcome } = await join(port, io, { pid: "of another server", offset: "1" });
+      assert.equal(welcome.sid, socket.id);
+      assert.equal(socket.recovered, false);
+      assert.equal(socket.recoveryFailure, "unknown session");
+    },
+};
+
+describe("docs/guarantees.md", () => {
+  const page = readFileSync(new URL("../docs/guarantees.md", import.meta.url), "utf8");
+  const sentences = [...page.matchAll(/^- (.*)$/gm)].map(([, sentence = ""]) => sentence);
+
+  test("every sentence has its test, and every test its sentence", () => {
+    assert.deepEqual(Object.keys(GUARANTEES).sort(), sentences.toSorted());
+  });
+
+  for (const [sentence, run] of Object.entries(GUARANTEES)) test(sentence, run);
+});

@@ -1,0 +1,26 @@
+// "barewire" for the programs in the documentation: the same, but that servers can be closed when a
+// program has ended.
+
+import type { Untyped } from "../../lib/events.ts";
+import { type DefaultEventsMap, Server as RealServer } from "../../server.ts";
+
+export * from "../../server.ts";
+
+const servers: { close(): Promise<void> }[] = [];
+
+/** Closes those that were made since the last call. */
+export async function closeServers(): Promise<void> {
+  await Promise.all(servers.splice(0).map((server) => server.close()));
+}
+
+export class Server<
+  ListenEvents = DefaultEventsMap,
+  EmitEvents = ListenEvents,
+  ServerSideEvents = DefaultEventsMap,
+  SocketData = Untyped,
+> extends RealServer<ListenEvents, EmitEvents, ServerSideEvents, SocketData> {
+  constructor(...args: ConstructorParameters<typeof RealServer>) {
+    super(...args);
+    servers.push(this);
+  }
+}
