@@ -329,6 +329,19 @@ export class Server<
     return namespace;
   }
 
+  /**
+   * The namespaces by their names. Not for programs, who have of(); by this name socket.io's own
+   * Admin UI finds it.
+   *
+   * @internal
+   */
+  get _nsps(): ReadonlyMap<
+    string,
+    Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
+  > {
+    return this.#namespaces;
+  }
+
   /** Has every client pass `middleware` before it may join the main namespace. */
   use(
     middleware: Middleware<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>,

@@ -1,0 +1,90 @@
+// A folder in which the package "socket.io" is the installed one, or ours: a program in it is as it
+// is, and only what it imports is another.
+
+import { type ChildProcess, fork } from "node:child_process";
+import { once } from "node:events";
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+
+const ROOT = join(import.meta.dirname, "../..");
+
+export const LIBRARIES = ["socket.io", "barewire"] as const;
+export type Library = (typeof LIBRARIES)[number];
+
+export class Environment {
+  readonly #folder = mkdtempSync(join(tmpdir(), "barewire-programs-"));
+  readonly #children: ChildProcess[] = [];
+
+  constructor(library: Library) {
+    const modules = join(this.#folder, "node_modules");
+    mkdirSync(modules);
+    for (const name of readdirSync(join(ROOT, "node_modules"))) {
+      if (name.startsWith(".") || (name === "socket.io" && library === "barewire")) continue;
+      symlinkSync(join(ROOT, "node_modules", name), join(modules, name));
+    }
+    writeFileSync(join(this.#folder, "package.json"), "{}");
+    if (library !== "barewire") return;
+    const ours = join(modules, "socket.io");
+    mkdirSync(ours);
+    const exports = { require: "./index.cjs", default: "./index.mjs" };
+    writeFileSync(join(ours, "package.json"), JSON.stringify({ name: "socket.io", exports }));
+    const [server, callable] = ["server.ts", "commonjs.ts"].map((file) =>
+      JSON.stringify(join(ROOT, file)),
+    );
+    writeFileSync(join(ours, "index.mjs"), `export * from ${server};\n`);
+    // What require() of the module itself gives, where the loader of TypeScript stands between.
+    const give = `const m = require(${callable}); module.exports = m["module.exports"] ?? m;\n`;
+    writeFileSync(join(ours, "index.cjs"), give);
+  }
+
+  /** Starts a program of the folder tests/programs, or one in a package, and gives its port. */
+  async start(program: string): Promise<number> {
+    const own = join(ROOT, "tests/programs", program);
+    const inside = existsSync(own)
+      ? join(this.#folder, basename(program))
+      : join(this.#folder, "node_modules", program);
+    if (existsSync(own)) copyFileSync(own, inside);
+    const child = fork(inside, [], {
+      cwd: this.#folder,
+      // Packages are links; what they import is looked for where the links are.
+      execArgv: [
+        "--preserve-symlinks",
+        "--preserve-symlinks-main",
+        "--no-warnings",
+        "--require",
+        join(ROOT, "tests/support/tell-port.cjs"),
+        "--import",
+        "tsx",
+      ],
+      env: { ...process.env, PORT: "0", IP: "127.0.0.1", NODE_TEST_CONTEXT: "" },
+      stdio: ["ignore", "ignore", "inherit", "ipc"],
+    });
+    this.#children.push(child);
+    const ended = once(child, "exit").then(() => {
+      throw new Error(`${program} has ended`);
+    });
+    const [{ port }] = await Promise.race([once(child, "message"), ended]);
+    ended.catch(() => {});
+    return port;
+  }
+
+  /** Ends the programs and removes the folder. */
+  async close(): Promise<void> {
+    for (const child of this.#children) {
+      if (child.exitCode !== null || child.signalCode !== null) continue;
+      child.kill("SIGKILL");
+      await once(child, "exit");
+    }
+    rmSync(this.#folder, { recursive: true });
+  }
+}
