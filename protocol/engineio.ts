@@ -1,4 +1,4 @@
-// `barewire/protocol/engineio`: Engine.IO 4 without a socket, a clock or a random number.
+// `barewire/protocol/engineio`: Engine.IO 4, and 3 as `revision3`, without a socket, a clock or a random number.
 
 export * from "./engineio/handshake.ts";
 export * from "./engineio/packet.ts";
@@ -10,3 +10,4 @@ export {
   type SessionEvent,
   type SessionState,
 } from "./engineio/session.ts";
+export * as revision3 from "./engineio/v3.ts";

@@ -1,7 +1,7 @@
 // `barewire/msgpack`: packets as MessagePack, one binary message each, with their bytes inside. On
 // the wire it is what socket.io-msgpack-parser is; both ends must have the same.
 //
-//   import * as parser from "barewire/msgpack";
+//   const parser = await import("barewire/msgpack");
 //   new Server(3000, { parser });          io(url, { parser });
 
 import type { Bytes } from "../bytes.ts";

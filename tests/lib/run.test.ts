@@ -7,6 +7,7 @@ import { createServer } from "node:http";
 import { describe, test } from "node:test";
 
 import { Server } from "../../server.ts";
+import { ENVIRONMENT } from "../support/environment.ts";
 import { ask, listen, PollingClient, portOf, TcpClient, WebSocketClient } from "../support/net.ts";
 
 interface Program {
@@ -20,6 +21,7 @@ async function startProgram(): Promise<Program> {
   const script = new URL("../support/run-program.ts", import.meta.url);
   const child = spawn(process.execPath, ["--import", "tsx", script.pathname], {
     stdio: ["ignore", "pipe", "inherit"],
+    env: ENVIRONMENT,
   });
   let output = "";
   child.stdout.setEncoding("utf8");

@@ -16,6 +16,13 @@ import {
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 
+/** For programs of their own: nothing of this run of tests, whose coverage would be mixed with theirs. */
+export const ENVIRONMENT: NodeJS.ProcessEnv = {
+  ...process.env,
+  NODE_TEST_CONTEXT: "",
+  NODE_V8_COVERAGE: "",
+};
+
 const ROOT = join(import.meta.dirname, "../..");
 
 export const LIBRARIES = ["socket.io", "barewire"] as const;
@@ -66,7 +73,7 @@ export class Environment {
         "--import",
         "tsx",
       ],
-      env: { ...process.env, PORT: "0", IP: "127.0.0.1", NODE_TEST_CONTEXT: "" },
+      env: { ...ENVIRONMENT, PORT: "0", IP: "127.0.0.1" },
       stdio: ["ignore", "ignore", "inherit", "ipc"],
     });
     this.#children.push(child);

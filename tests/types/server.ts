@@ -1,7 +1,13 @@
 // What the compiler says to an embedder. Nothing here runs: `npm run types` is the test, and each
 // line that must not compile says so.
 
-import type { RemoteSocket, Server, Socket } from "../../server.ts";
+import {
+  type HandlerMethods,
+  NamespaceHandler,
+  type RemoteSocket,
+  type Server,
+  type Socket,
+} from "../../server.ts";
 
 interface ClientEvents {
   chat: (text: string, delivered: (at: number) => void) => void;
@@ -120,4 +126,70 @@ export async function anUntypedServer(io: Server): Promise<void> {
   });
   const value = await io.timeout(1).emitWithAck("anything", 1, 2, 3);
   value[0].anything();
+}
+
+// Acknowledgements, handlers and what is more than socket.io has.
+
+interface SharedEvents {
+  count: (n: number, answer: (total: number) => void) => void;
+  stop: () => void;
+}
+
+export async function serversAmongEachOther(
+  io: Server<ClientEvents, ServerEvents, SharedEvents, Data>,
+): Promise<void> {
+  io.on("count", (n, answer) => {
+    same<typeof n, number>(true);
+    answer(n);
+  });
+  io.on("connection", (socket) => same<typeof socket.data, Data>(true));
+  io.serverSideEmit("stop");
+  io.serverSideEmit("count", 1, (error, totals) => {
+    same<typeof error, Error>(true);
+    same<typeof totals, number[]>(true);
+  });
+  const totals = await io.of("/a").serverSideEmitWithAck("count", 1);
+  same<typeof totals, number[]>(true);
+  // @ts-expect-error no such event
+  io.serverSideEmit("chat", "x");
+  // @ts-expect-error the number is missing
+  io.serverSideEmit("count");
+}
+
+class Typed
+  extends NamespaceHandler<ClientEvents, ServerEvents, NoEvents, Data>
+  implements HandlerMethods<ClientEvents, ServerEvents, NoEvents, Data>
+{
+  override onConnect(socket: TypedSocket): void {
+    socket.data = { name: "x" };
+    this.emit("chat", "from", "text");
+    // @ts-expect-error an argument is missing
+    this.emit("chat", "from");
+  }
+  onChat(socket: TypedSocket, text: string): string {
+    return socket.data.name + text;
+  }
+  on_plain(_socket: TypedSocket, n: number, rest: string[]): number {
+    return n + rest.length;
+  }
+}
+
+class Mistyped extends NamespaceHandler<ClientEvents, ServerEvents, NoEvents, Data> {
+  onPlain(_socket: TypedSocket, _n: string): void {}
+}
+
+export async function handlers(io: TypedServer): Promise<void> {
+  io.register(new Typed("/typed"));
+  // @ts-expect-error one of its methods does not fit its event
+  io.register(new Mistyped("/mistyped"));
+  io.onError((error, { socket, event, args }) => {
+    same<typeof error, unknown>(true);
+    same<typeof socket, TypedSocket>(true);
+    same<typeof event, string>(true);
+    return args.length;
+  });
+  const client = await io.testClient();
+  await client.emit("chat", "text");
+  // @ts-expect-error the event has a number
+  await client.emit("plain", "1", []);
 }

@@ -198,6 +198,15 @@ describe("NamespaceHandler", () => {
     assert.equal(await client.next(), '42/chat,["b"]');
   });
 
+  test("one that has nothing to say lets everything pass", async (context) => {
+    const { client, ask } = await start(context, new (class extends NamespaceHandler {})("/chat"));
+    client.send('42/chat,["x"]');
+    client.send("41/chat,");
+    client.send("40/chat,");
+    assert.match(`${await client.next()}`, /^40\/chat,/);
+    assert.ok(ask);
+  });
+
   test("one for each namespace", async (context) => {
     const { io } = await serve(context);
     io.register(new Chat("/chat"));

@@ -5,9 +5,15 @@ import { describe, test } from "node:test";
 
 import { type Socket as ClientSocket, io as connect } from "socket.io-client";
 
-import type { Socket } from "../../../server.ts";
+import type {
+  RecoverableSession,
+  RecoveryFailure,
+  RestoredSession,
+} from "../../../lib/socketio/adapter.ts";
+import { Adapter, type Socket } from "../../../server.ts";
 import { Clock } from "../../support/clock.ts";
-import { serve, until, WebSocketClient } from "../../support/net.ts";
+import { serve, turn, until, WebSocketClient } from "../../support/net.ts";
+import { gatherUncaught } from "../../support/uncaught.ts";
 
 const RECOVERY = { connectionStateRecovery: {} };
 
@@ -265,6 +271,113 @@ describe("recovery, on the wire", () => {
     assert.deepEqual([adapter.sessionCount, adapter.packetCount], [0, 1]);
     clock.tick(500);
     assert.deepEqual([adapter.sessionCount, adapter.packetCount], [0, 0]);
+    const [, again] = await join(port, { pid });
+    assert.notEqual(again.sid, sid);
+  });
+
+  test("who goes again before the middleware has let it in may come back again", async (context) => {
+    const { io, port } = await serve(context, {
+      connectionStateRecovery: { skipMiddlewares: false },
+    });
+    let held: ((socket: Socket) => void) | undefined;
+    io.use((socket, next) => {
+      if (held === undefined) next();
+      else held(socket);
+    });
+    const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
+    const [client, { sid, pid }] = await join(port);
+    await lose(client, await connected);
+    io.emit("missed", 1);
+    const waits = new Promise<Socket>((resolve) => {
+      held = resolve;
+    });
+    const waiting = new WebSocketClient(port);
+    await waiting.next();
+    waiting.send(`40${JSON.stringify({ pid })}`);
+    const { conn } = await waits;
+    held = undefined;
+    const gone = new Promise<void>((resolve) => conn.on("close", () => resolve()));
+    waiting.socket.terminate();
+    await gone;
+    const [again, told] = await join(port, { pid });
+    assert.equal(told.sid, sid);
+    assert.match(`${await again.next()}`, /^42\["missed",1,/);
+  });
+});
+
+describe("recovery with an adapter that answers later", () => {
+  /** Sessions behind a network, so to say. */
+  class Slow extends Adapter {
+    static sessions = new Map<string, RecoverableSession>();
+    static failing = false;
+    static asked: (() => void)[] = [];
+    override get offset(): string {
+      return "0";
+    }
+    override async persistSession(session: RecoverableSession): Promise<void> {
+      Slow.sessions.set(session.pid, session);
+    }
+    override async restoreSession(pid: string): Promise<RestoredSession | RecoveryFailure> {
+      for (const asked of Slow.asked.splice(0)) asked();
+      await turn();
+      if (Slow.failing) throw new Error("the network");
+      const session = Slow.sessions.get(pid);
+      Slow.sessions.delete(pid);
+      return session === undefined ? "unknown session" : { ...session, missed: [] };
+    }
+  }
+  const SLOW = { ...RECOVERY, adapter: Slow };
+
+  test("the client waits, and is the same again", async (context) => {
+    const { io, port } = await serve(context, SLOW);
+    const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
+    const [client, { sid, pid }] = await join(port);
+    await lose(client, await connected);
+    const [, again] = await join(port, { pid });
+    assert.equal(again.sid, sid);
+    const [, unknown] = await join(port, { pid: "x" });
+    assert.notEqual(unknown.sid, sid);
+  });
+
+  test("a client that goes meanwhile can come back again", async (context) => {
+    const { io, port } = await serve(context, SLOW);
+    const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
+    const [client, { sid, pid }] = await join(port);
+    await lose(client, await connected);
+    const asked = new Promise<void>((resolve) => Slow.asked.push(resolve));
+    const hasty = new WebSocketClient(port);
+    await hasty.next();
+    hasty.send(`40${JSON.stringify({ pid })}`);
+    hasty.send("41");
+    await asked;
+    await until(() => Slow.sessions.has(pid));
+    const [, again] = await join(port, { pid });
+    assert.equal(again.sid, sid);
+  });
+
+  test("where it fails the client is a new one, and the error surfaces", async (context) => {
+    const uncaught = gatherUncaught(context);
+    Slow.failing = true;
+    context.after(() => {
+      Slow.failing = false;
+    });
+    const { port } = await serve(context, SLOW);
+    const [, told] = await join(port, { pid: "x" });
+    assert.match(told.sid, /^[\w-]{20}$/);
+    await until(() => uncaught.length === 1);
+    assert.match(`${uncaught}`, /the network/);
+  });
+});
+
+describe("an adapter without recovery", () => {
+  test("keeps nothing: who wants to come back is a new one", async (context) => {
+    const { io, port } = await serve(context, { ...RECOVERY, adapter: Adapter });
+    const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
+    const [client, { sid, pid }] = await join(port);
+    const socket = await connected;
+    socket.emit("a", 1);
+    assert.equal(await client.next(), '42["a",1]');
+    await lose(client, socket);
     const [, again] = await join(port, { pid });
     assert.notEqual(again.sid, sid);
   });

@@ -93,6 +93,7 @@ describe("the msgpack parser", () => {
     decoder.add(new Uint8Array(message).buffer);
     decoder.on("decoded", listener).off("decoded", listener).add(message);
     decoder.on("decoded", listener).off().add(message);
+    decoder.on("decoded", listener).removeAllListeners().add(message);
     decoder.destroy();
     assert.deepEqual(packets, [{ type: 1, nsp: "/" }]);
   });
