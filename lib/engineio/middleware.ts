@@ -69,7 +69,13 @@ export function passMiddlewareToUpgrade(
   }
   const response = new ServerResponse(request);
   response.shouldKeepAlive = false;
-  response.assignSocket(socket);
+  try {
+    response.assignSocket(socket);
+  } catch (error) {
+    // A request that came before on the same connection is not answered yet.
+    done(error, []);
+    return;
+  }
   const onFinish = (): void => {
     socket.end(() => socket.destroy());
   };

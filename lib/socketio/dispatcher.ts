@@ -232,7 +232,7 @@ export class Dispatcher implements SessionSink, Client {
         if (this.#asked.delete(name)) this.sendRefused(name, INVALID_NAMESPACE);
         return;
       }
-      namespace.restore(auth, (session) => {
+      namespace.restore(this.recoverable ? auth : {}, (session) => {
         // The client may go, or think better of it, meanwhile.
         if (this.#asked.delete(name)) {
           this.#sockets.set(name, namespace.add(this, auth, session));

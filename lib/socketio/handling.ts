@@ -1,7 +1,7 @@
 // What becomes of a handler that returns, throws or rejects, where the program has asked for more
 // than socket.io does: acknowledgements by return value, and error handlers.
 
-import { callListener, type Listener, type Untyped } from "../events.ts";
+import { callListener, isListener, type Listener, type Untyped } from "../events.ts";
 
 /** Several values of one acknowledgement; an array would be one value. */
 export class AckValues {
@@ -85,7 +85,14 @@ export function callHandler(
     return FAILED;
   }
   // Left alone, a rejection surfaces by itself.
-  return result instanceof Promise && onError !== undefined ? result.catch(onError) : result;
+  return isThenable(result) && onError !== undefined
+    ? Promise.resolve(result).catch(onError)
+    : result;
+}
+
+/** A promise, of whatever library. */
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === "object" && value !== null && "then" in value && isListener(value.then);
 }
 
 function rethrow(error: unknown): never {
@@ -100,6 +107,6 @@ function answer(results: readonly unknown[], acknowledge: Listener): void {
     else if (value === undefined) acknowledge();
     else acknowledge(value);
   };
-  if (results.some((result) => result instanceof Promise)) void Promise.all(results).then(send);
+  if (results.some(isThenable)) void Promise.all(results).then(send);
   else send(results);
 }

@@ -28,6 +28,8 @@ export interface RecoveryOptions {
   readonly maxDisconnectionDuration?: number;
   /** A client that comes back does not pass the middleware again. Default `true`. */
   readonly skipMiddlewares?: boolean;
+  /** Sessions that are kept in each namespace; the oldest are given up for others. Default 100,000. */
+  readonly maxSessions?: number;
   /** Events that are kept in each namespace for clients that may come back. Default 10,000. */
   readonly maxPackets?: number;
 }
@@ -43,6 +45,7 @@ export const RECOVERABLE: ReadonlySet<string> = new Set([
 ]);
 
 const DEFAULT_MAX_DISCONNECTION_DURATION = 120_000;
+const DEFAULT_MAX_SESSIONS = 100_000;
 const DEFAULT_MAX_PACKETS = 10_000;
 
 interface KeptPacket {
@@ -53,6 +56,7 @@ interface KeptPacket {
 
 /** Rooms in memory, sessions that can be recovered, and the events that they may have missed. */
 export class RecoveryAdapter extends Adapter {
+  readonly #maxSessions: number;
   readonly #maxPackets: number;
   readonly #sessions = new Map<string, RecoverableSession>();
   readonly #expiries: Deadlines<string>;
@@ -69,6 +73,7 @@ export class RecoveryAdapter extends Adapter {
   constructor(nsp: AdapterHost, options: RecoveryOptions, heartbeat: number) {
     super(nsp);
     const { maxDisconnectionDuration: duration = DEFAULT_MAX_DISCONNECTION_DURATION } = options;
+    this.#maxSessions = options.maxSessions ?? DEFAULT_MAX_SESSIONS;
     this.#maxPackets = options.maxPackets ?? DEFAULT_MAX_PACKETS;
     this.#expiries = new Deadlines(duration, (pid) => this.#sessions.delete(pid));
     this.#packetExpiries = new Deadlines(duration + heartbeat, (packet) => {
@@ -87,9 +92,8 @@ export class RecoveryAdapter extends Adapter {
   }
 
   override close(): void {
-    for (const pid of this.#sessions.keys()) this.#expiries.delete(pid);
+    for (const pid of this.#sessions.keys()) this.#forget(pid);
     for (const packet of this.#packets) this.#packetExpiries.delete(packet);
-    this.#sessions.clear();
     this.#packets.clear();
   }
 
@@ -127,14 +131,16 @@ export class RecoveryAdapter extends Adapter {
   override persistSession(session: RecoverableSession): void {
     this.#sessions.set(session.pid, session);
     this.#expiries.add(session.pid);
+    if (this.#sessions.size <= this.#maxSessions) return;
+    const [oldest] = this.#sessions.keys();
+    if (oldest !== undefined) this.#forget(oldest);
   }
 
   override restoreSession(pid: string, offset?: string): RestoredSession | RecoveryFailure {
     const session = this.#sessions.get(pid);
     if (session === undefined) return "unknown session";
     // Once: of two that know the secret, the second is not the client.
-    this.#sessions.delete(pid);
-    this.#expiries.delete(pid);
+    this.#forget(pid);
     const began = sequenceOf(session.offset) ?? 0;
     // Who has heard nothing yet has no offset, or one of an earlier session.
     const given = offset === undefined ? began : sequenceOf(offset);
@@ -146,6 +152,11 @@ export class RecoveryAdapter extends Adapter {
       if (packet.sequence > heard && concerns(packet.options, session)) missed.push(packet.message);
     }
     return { ...session, missed };
+  }
+
+  #forget(pid: string): void {
+    this.#sessions.delete(pid);
+    this.#expiries.delete(pid);
   }
 
   #keep(packet: KeptPacket): void {

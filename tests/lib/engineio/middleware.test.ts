@@ -9,6 +9,7 @@ import helmet from "helmet";
 import type { EngineMiddleware, Server } from "../../../server.ts";
 import {
   ask,
+  PollingClient,
   serve,
   TcpClient,
   until,
@@ -141,6 +142,20 @@ describe("engine.use()", () => {
     await client.closed;
     goOn();
     await until(() => io.engine.clientsCount === 0);
+  });
+
+  test("an upgrade behind a request that waits, on the same connection, is refused", async (context) => {
+    const uncaught = gatherUncaught(context);
+    const { io, port } = await serve(context);
+    io.engine.use((_request, _response, next) => next());
+    const polling = await PollingClient.open(port);
+    await polling.join();
+    const client = new TcpClient(port);
+    client.write(`GET ${polling.path} HTTP/1.1\r\nHost: x\r\n\r\n`);
+    client.write(upgradeRequest(`${PATH}websocket`));
+    await client.closed;
+    assert.deepEqual(uncaught, []);
+    assert.match(await new WebSocketClient(port).join(), /^40/);
   });
 
   test("what is no function is refused at the call", async (context) => {

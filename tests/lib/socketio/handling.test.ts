@@ -28,6 +28,9 @@ async function start(
 
 const RETURNS = { ackReturnValues: true };
 
+// biome-ignore lint/suspicious/noThenProperty: what other libraries give is just this
+const THENABLE = { then: (resolve: (value: string) => void) => resolve("then") };
+
 describe("ackReturnValues", () => {
   const cases: [does: string, handler: (...args: never[]) => unknown, answer: string][] = [
     ["a value", (text: string) => text.toUpperCase(), '["X"]'],
@@ -37,6 +40,7 @@ describe("ackReturnValues", () => {
     ["several values", () => acks(1, "two"), '[1,"two"]'],
     ["no values", () => acks(), "[]"],
     ["what it resolves to", async (text: string) => `${text}!`, '["x!"]'],
+    ["what a promise of another library resolves to", () => THENABLE, '["then"]'],
     ["several that it resolves to", async () => acks(1, 2), "[1,2]"],
     [
       "a handler that takes the callback",

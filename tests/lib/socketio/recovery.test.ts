@@ -245,6 +245,37 @@ describe("recovery, on the wire", () => {
     }
   });
 
+  test("maxSessions: the oldest is given up", async (context) => {
+    const { io, port } = await serve(context, { connectionStateRecovery: { maxSessions: 1 } });
+    const told: Welcome[] = [];
+    for (let n = 0; n < 2; n++) {
+      const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
+      const [client, welcome] = await join(port);
+      await lose(client, await connected);
+      told.push(welcome);
+    }
+    const [first, second] = told;
+    assert.ok(first && second);
+    assert.notEqual((await join(port, { pid: first.pid }))[1].sid, first.sid);
+    assert.equal((await join(port, { pid: second.pid }))[1].sid, second.sid);
+  });
+
+  test("not for clients 1.x and 2.x, whose query cannot ask for it", async (context) => {
+    const { io, port } = await serve(context, { ...RECOVERY, allowEIO3: true });
+    const admin = io.of("/adm");
+    const connected = new Promise<Socket>((resolve) => admin.once("connection", resolve));
+    const client = new WebSocketClient(port);
+    const { sid, pid } = welcome(await client.join("40/adm,"));
+    await lose(client, await connected);
+    const old = new WebSocketClient(port, "/socket.io/?EIO=3&transport=websocket");
+    await old.next();
+    await old.next();
+    const again = new Promise<Socket>((resolve) => admin.once("connection", resolve));
+    old.send(`40/adm?pid=${pid},`);
+    assert.equal(await old.next(), "40/adm,");
+    assert.notEqual((await again).id, sid);
+  });
+
   test("without the option there is no secret, and no offset", async (context) => {
     const { io, port } = await serve(context);
     const [client, told] = await join(port, { pid: "x", offset: "1" });
