@@ -32,8 +32,10 @@ const BODIES = [
 
 /** Something to say to the session that `client` names, or to the server. */
 function utterance({ path, sid }: PollingClient, random: Random): string | Uint8Array {
-  const body = random.pick(BODIES);
-  const webSocket = `/socket.io/?EIO=4&transport=websocket`;
+  const packet = random.pick(BODIES);
+  // In the form of revision 3 every other time, whichever the session has.
+  const body = random.int(2) === 0 ? packet : `${packet.length}:${packet}`;
+  const webSocket = `/socket.io/?EIO=${random.pick([3, 4])}&transport=websocket`;
   const deflate = { "Sec-WebSocket-Extensions": "permessage-deflate" };
   switch (random.int(12)) {
     case 0:
@@ -87,6 +89,12 @@ test(`${CLIENTS} sessions talked to from all sides at once (SEED=${seed})`, asyn
     upgradeTimeout: 200,
     perMessageDeflate: { threshold: 0 },
     maxBackpressure: 50_000,
+    allowEIO3: true,
+    connectionStateRecovery: { maxDisconnectionDuration: 100 },
+  });
+  io.engine.use((_request, _response, next) => {
+    if (random.int(2) === 0) next();
+    else setImmediate(next);
   });
   const port = await listen(http);
   context.after(() => io.close());
@@ -103,7 +111,7 @@ test(`${CLIENTS} sessions talked to from all sides at once (SEED=${seed})`, asyn
   });
   for (let done = 0; done < CLIENTS; done += AT_ONCE) {
     const all = Array.from({ length: AT_ONCE }, async () => {
-      const client = await PollingClient.open(port);
+      const client = await PollingClient.open(port, "", random.pick([3, 4]));
       if (random.int(2) === 0) await client.post("40");
       await Promise.all(Array.from({ length: 1 + random.int(3) }, () => talk(client, random)));
     });

@@ -100,21 +100,25 @@ export class PollingClient {
   readonly port: number;
   readonly sid: string;
   readonly #query: string;
+  readonly #revision: 3 | 4;
 
-  constructor(port: number, sid: string, query = "") {
+  constructor(port: number, sid: string, query = "", revision: 3 | 4 = 4) {
     this.port = port;
     this.sid = sid;
     this.#query = query;
+    this.#revision = revision;
   }
 
   /** A session of its own. */
-  static async open(port: number, query = ""): Promise<PollingClient> {
-    const { body } = await ask(port, `/socket.io/?EIO=4&transport=polling${query}`);
-    return new PollingClient(port, JSON.parse(body.slice(1)).sid, query);
+  static async open(port: number, query = "", revision: 3 | 4 = 4): Promise<PollingClient> {
+    const { body } = await ask(port, `/socket.io/?EIO=${revision}&transport=polling${query}`);
+    const sid = /"sid":"([^"]+)"/.exec(body)?.[1];
+    if (sid === undefined) throw new Error(`no session: ${body}`);
+    return new PollingClient(port, sid, query, revision);
   }
 
   get path(): string {
-    return `/socket.io/?EIO=4&transport=polling&sid=${this.sid}${this.#query}`;
+    return `/socket.io/?EIO=${this.#revision}&transport=polling&sid=${this.sid}${this.#query}`;
   }
 
   poll(question: Question = {}): Promise<Answer> {
