@@ -205,6 +205,11 @@ export abstract class Emitter<Events> {
     return [...(this.#owner.#listeners?.keys() ?? [])];
   }
 
+  /** Whether anybody listens to anything. */
+  protected get listens(): boolean {
+    return this.#owner.#listeners !== undefined;
+  }
+
   /** on(), where the compiler cannot know the events. */
   protected addUntyped(event: string, listener: Listener): void {
     this.#add(event, listener, false);

@@ -55,6 +55,14 @@ export interface SessionEvents {
   packet: (packet: PacketDetails) => void;
   /** A packet is sent. */
   packetCreate: (packet: PacketDetails) => void;
+  /** A message has come. */
+  message: (data: string | Bytes) => void;
+  /** The same as "message". */
+  data: (data: string | Bytes) => void;
+  /** A ping or a pong has come in time. */
+  heartbeat: () => void;
+  /** Another transport was proved to reach it. */
+  upgrading: (transport: Transport) => void;
   /** It has changed to another transport. */
   upgrade: (transport: Transport) => void;
   /** What waited has been handed over. */
@@ -175,9 +183,10 @@ export class Session extends Emitter<SessionEvents> implements TransportSink, He
   }
 
   /** The WebSocket was proved to reach this session. */
-  onProbe(): void {
+  onProbe(transport: Transport): void {
     if (this.#state !== "polling") return;
     this.#advance("probe");
+    this.dispatch("upgrading", [transport]);
     if (this.#transport.writable) this.onWritable();
   }
 
@@ -204,7 +213,7 @@ export class Session extends Emitter<SessionEvents> implements TransportSink, He
   onPacket(packet: Packet): void {
     // Who is being sent away is not heard any more, but for its own end.
     if (!this.#isOpen() && (this.#state === "closed" || packet.type !== CLOSE)) return;
-    this.dispatch("packet", [{ type: PACKET_NAMES[packet.type], data: packet.data }]);
+    if (this.listens) this.#tellReceived(packet);
     // The common case first.
     if (packet.type === MESSAGE) {
       this.#heartbeat.onOtherPacket(this);
@@ -222,7 +231,10 @@ export class Session extends Emitter<SessionEvents> implements TransportSink, He
   #onHeartbeat(type: typeof PING | typeof PONG): void {
     if (type !== (this.protocol === 4 ? PONG : PING)) {
       this.discard("transport error", new Error("invalid heartbeat direction"));
-    } else if (type === PONG) {
+      return;
+    }
+    this.dispatch("heartbeat", []);
+    if (type === PONG) {
       this.#heartbeat.onPong(this);
     } else {
       this.#heartbeat.onOtherPacket(this);
@@ -270,6 +282,13 @@ export class Session extends Emitter<SessionEvents> implements TransportSink, He
 
   onPingTimeout(): void {
     this.discard("ping timeout");
+  }
+
+  #tellReceived({ type, data }: Packet): void {
+    this.dispatch("packet", [{ type: PACKET_NAMES[type], data }]);
+    if (type !== MESSAGE) return;
+    this.dispatch("data", [data]);
+    this.dispatch("message", [data]);
   }
 
   #tellSent({ packets }: Outgoing): void {

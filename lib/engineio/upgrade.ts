@@ -33,7 +33,7 @@ export class Upgrade implements TransportSink {
   onPacket(packet: Packet): void {
     if (packet.type === PING && packet.data === PROBE) {
       this.#transport.send(PROBE_PONG);
-      this.#session.onProbe();
+      this.#session.onProbe(this.#transport);
     } else if (packet.type === UPGRADE && this.#session.state === "probing") {
       this.#onEnd(this);
       this.#session.onUpgrade(this.#transport);

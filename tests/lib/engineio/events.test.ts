@@ -119,6 +119,32 @@ describe("io.engine", () => {
 });
 
 describe("socket.conn", () => {
+  test("tells of messages, of heartbeats, and of an upgrade that begins", async (context) => {
+    const { io, port } = await serve(context, { pingInterval: 1_000_000 });
+    const log: unknown[] = [];
+    io.on("connection", ({ conn }) => {
+      conn.on("message", (data) => log.push(["message", data]));
+      conn.on("data", (data) => log.push(["data", data]));
+      conn.on("heartbeat", () => log.push("heartbeat"));
+      conn.on("upgrading", ({ name }) => log.push(["upgrading", name, conn.transport.name]));
+    });
+    const client = await PollingClient.open(port);
+    await client.join();
+    await client.post('42["x"]\x1e3\x1ebAQ==');
+    assert.deepEqual(log.slice(0, 3), [["data", '2["x"]'], ["message", '2["x"]'], "heartbeat"]);
+    assert.deepEqual(log.slice(3), [
+      ["data", Buffer.of(1)],
+      ["message", Buffer.of(1)],
+    ]);
+    const other = await PollingClient.open(port);
+    await other.join();
+    log.length = 0;
+    const webSocket = await other.webSocket().opened();
+    webSocket.send("2probe");
+    await webSocket.next();
+    assert.deepEqual(log, [["upgrading", "websocket", "polling"]]);
+  });
+
   test("tells of packets, both ways, of its upgrade and of its end", async (context) => {
     const { io, port } = await serve(context);
     const log: unknown[] = [];

@@ -107,9 +107,9 @@ describe("The upgrade", () => {
     // The probe's noop and the event are written in one turn.
     const { conn } = socket;
     const onProbe = conn.onProbe.bind(conn);
-    conn.onProbe = () => {
+    conn.onProbe = (transport) => {
       io.emit("n", 1);
-      onProbe();
+      onProbe(transport);
       io.emit("n", 2);
     };
     webSocket.send("2probe");
