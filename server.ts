@@ -25,22 +25,6 @@ import {
 import { applyCors } from "./lib/engineio/cors.ts";
 import { DEFAULTS, Engine, type EngineOptions, type EngineSink } from "./lib/engineio/engine.ts";
 import { MemoryTransport } from "./lib/engineio/memory.ts";
-import {
-  ArgumentRangeError,
-  ArgumentTypeError,
-  checkFunction,
-  checkMilliseconds,
-} from "./lib/errors.ts";
-import type {
-  AckValue,
-  AllButLast,
-  DefaultEventsMap,
-  EventArguments,
-  EventNames,
-  LastArgument,
-  Untyped,
-  WithResponses,
-} from "./lib/events.ts";
 import { type Running, type RunOptions, run } from "./lib/run.ts";
 import { Adapter, type AdapterFactory, createAdapter } from "./lib/socketio/adapter.ts";
 import { type BroadcastOperator, GroupBroadcaster } from "./lib/socketio/broadcast.ts";
@@ -64,11 +48,26 @@ import {
   type TestClientOptions,
 } from "./lib/socketio/test-client.ts";
 import { Dispatcher4 } from "./lib/socketio/v4.ts";
+import {
+  ArgumentRangeError,
+  ArgumentTypeError,
+  checkFunction,
+  checkMilliseconds,
+} from "./protocol/errors.ts";
+import type {
+  AckValue,
+  AllButLast,
+  DefaultEventsMap,
+  EventArguments,
+  EventNames,
+  LastArgument,
+  Untyped,
+  WithResponses,
+} from "./protocol/events.ts";
 import { MAIN_NAMESPACE } from "./protocol/socketio/packet.ts";
 
 export { Engine } from "./lib/engineio/engine.ts";
 export type { EngineMiddleware } from "./lib/engineio/middleware.ts";
-export { ArgumentRangeError, ArgumentTypeError } from "./lib/errors.ts";
 export type { Running, RunOptions } from "./lib/run.ts";
 export { AckTimeoutError, DisconnectedError } from "./lib/socketio/acks.ts";
 export type { RecoveryFailure } from "./lib/socketio/adapter.ts";
@@ -92,6 +91,7 @@ export {
   TestClient,
   type TestClientOptions,
 } from "./lib/socketio/test-client.ts";
+export { ArgumentRangeError, ArgumentTypeError } from "./protocol/errors.ts";
 export type { DefaultEventsMap };
 
 type ConnectionListener<ListenEvents, EmitEvents, ServerSideEvents, SocketData> = (

@@ -14,9 +14,9 @@ import {
   type Revision,
   type TransportName,
 } from "../../protocol/engineio/handshake.ts";
+import { checkFunction } from "../../protocol/errors.ts";
+import { Emitter } from "../../protocol/events.ts";
 import { Deadlines } from "../deadlines.ts";
-import { checkFunction } from "../errors.ts";
-import { Emitter } from "../events.ts";
 import { once } from "../once.ts";
 import {
   checkUpgrade,

@@ -21,7 +21,7 @@ import {
   type SessionEvent,
   type SessionState,
 } from "../../protocol/engineio/session.ts";
-import { Emitter } from "../events.ts";
+import { Emitter } from "../../protocol/events.ts";
 import type { ClientHeartbeat, Heartbeat, Heartbeating } from "./heartbeat.ts";
 import { NOOP_PACKET, type Outgoing, PING_PACKET, PONG_PACKET } from "./outgoing.ts";
 import type { Transport, TransportSink } from "./transport.ts";

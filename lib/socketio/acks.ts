@@ -1,6 +1,6 @@
 // Acknowledgements that a socket waits for. Socket.IO "Exchange protocol", "Acknowledgement".
 
-import { callListener, type Listener, type Untyped } from "../events.ts";
+import { callListener, type Listener, type Untyped } from "../../protocol/events.ts";
 
 /** What is called when an acknowledgement comes, or does not. */
 export type AckCallback = (error: Error | null, args: readonly Untyped[]) => void;

@@ -1,9 +1,9 @@
 // Who is in which room, and the way to all of them. This one serves one process; the names are
 // those that adapters for socket.io have. One for several processes extends it.
 
+import { Emitter, type Untyped } from "../../protocol/events.ts";
 import { EVENT, type EventData, type Packet } from "../../protocol/socketio/packet.ts";
 import type { Outgoing } from "../engineio/outgoing.ts";
-import { Emitter, type Untyped } from "../events.ts";
 import type { AckCallback } from "./acks.ts";
 import type { Handshake } from "./handshake.ts";
 

@@ -4,8 +4,7 @@
 //
 // Rule: every step gives a new operator and changes none, so that one can be kept and used again.
 
-import { EVENT, type EventData, RESERVED_EVENTS } from "../../protocol/socketio/packet.ts";
-import { ArgumentTypeError, checkMilliseconds } from "../errors.ts";
+import { ArgumentTypeError, checkMilliseconds } from "../../protocol/errors.ts";
 import {
   type AckValue,
   type AllButLast,
@@ -19,7 +18,8 @@ import {
   type MessageArguments,
   type Untyped,
   type WithResponses,
-} from "../events.ts";
+} from "../../protocol/events.ts";
+import { EVENT, type EventData, RESERVED_EVENTS } from "../../protocol/socketio/packet.ts";
 import type {
   Adapter,
   BroadcastFlags,

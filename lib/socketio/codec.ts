@@ -1,13 +1,13 @@
 // Packets to what travels and back: the standard way, or that of a parser which the program gives.
 
 import type { Bytes } from "../../protocol/bytes.ts";
+import { checkFunction } from "../../protocol/errors.ts";
 import { Decoder } from "../../protocol/socketio/decoder.ts";
 import { encode } from "../../protocol/socketio/encoder.ts";
 import type { Packet } from "../../protocol/socketio/packet.ts";
 import { fromPacket, type ParserPacket, toPacket } from "../../protocol/socketio/parser.ts";
 import { ProtocolError } from "../../protocol/socketio/rules.ts";
 import { messages, Outgoing, textMessage } from "../engineio/outgoing.ts";
-import { checkFunction } from "../errors.ts";
 
 /** Messages of one client to packets. */
 export interface PacketDecoder {

@@ -3,6 +3,7 @@
 import type { IncomingMessage } from "node:http";
 
 import { type Bytes, copy } from "../../protocol/bytes.ts";
+import type { Untyped } from "../../protocol/events.ts";
 import {
   ACK,
   CONNECT,
@@ -16,7 +17,6 @@ import { ProtocolError } from "../../protocol/socketio/rules.ts";
 import { generateId } from "../engineio/engine.ts";
 import type { Outgoing } from "../engineio/outgoing.ts";
 import type { CloseReason, Session, SessionSink } from "../engineio/session.ts";
-import type { Untyped } from "../events.ts";
 import type { RecoveryFailure, RestoredSession } from "./adapter.ts";
 import type { Client } from "./client.ts";
 import { type Codec, type PacketDecoder, ParserError } from "./codec.ts";

@@ -1,7 +1,7 @@
 // What becomes of a handler that returns, throws or rejects, where the program has asked for more
 // than socket.io does: acknowledgements by return value, and error handlers.
 
-import { callListener, isListener, type Listener, type Untyped } from "../events.ts";
+import { callListener, isListener, type Listener, type Untyped } from "../../protocol/events.ts";
 
 /** Several values of one acknowledgement; an array would be one value. */
 export class AckValues {

@@ -10,8 +10,14 @@
 //   }
 //   io.register(new Chat("/chat"));
 
-import type { DefaultEventsMap, EventArguments, EventNames, Listener, Untyped } from "../events.ts";
-import { isListener } from "../events.ts";
+import type {
+  DefaultEventsMap,
+  EventArguments,
+  EventNames,
+  Listener,
+  Untyped,
+} from "../../protocol/events.ts";
+import { isListener } from "../../protocol/events.ts";
 import type { Room } from "./adapter.ts";
 import type { BroadcastOperator } from "./broadcast.ts";
 import type { Handler } from "./handling.ts";

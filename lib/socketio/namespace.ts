@@ -1,10 +1,6 @@
 // The sockets of one namespace: who may come in, and who is there.
 
-import type { ConnectErrorData, Packet } from "../../protocol/socketio/packet.ts";
-import type { NodeServer } from "../engineio/attach.ts";
-import type { Engine } from "../engineio/engine.ts";
-import type { Outgoing } from "../engineio/outgoing.ts";
-import { checkFunction } from "../errors.ts";
+import { checkFunction } from "../../protocol/errors.ts";
 import {
   type AckValue,
   type AllButLast,
@@ -17,7 +13,11 @@ import {
   type Listener,
   type Untyped,
   type WithResponses,
-} from "../events.ts";
+} from "../../protocol/events.ts";
+import type { ConnectErrorData, Packet } from "../../protocol/socketio/packet.ts";
+import type { NodeServer } from "../engineio/attach.ts";
+import type { Engine } from "../engineio/engine.ts";
+import type { Outgoing } from "../engineio/outgoing.ts";
 import type {
   Adapter,
   AdapterHost,

@@ -1,9 +1,9 @@
 // Namespaces made when a client asks for them: the pattern or function that says which, and what
 // every one of them begins with.
 
+import { checkFunction } from "../../protocol/errors.ts";
+import { callListener, type DefaultEventsMap, type Untyped } from "../../protocol/events.ts";
 import type { Packet } from "../../protocol/socketio/packet.ts";
-import { checkFunction } from "../errors.ts";
-import { callListener, type DefaultEventsMap, type Untyped } from "../events.ts";
 import {
   Adapter,
   type BroadcastAnswers,

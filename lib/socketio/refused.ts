@@ -1,6 +1,6 @@
 // How a program says that a client may not come in.
 
-import type { Untyped } from "../events.ts";
+import type { Untyped } from "../../protocol/events.ts";
 
 /**
  * Thrown by middleware or by a handler of connections, or what they reject with: the client is

@@ -4,7 +4,7 @@
 //
 // Rule: as in broadcast.ts, every step gives a new emitter and changes none.
 
-import { checkMilliseconds } from "../errors.ts";
+import { checkMilliseconds } from "../../protocol/errors.ts";
 import {
   type AckValue,
   type AllButLast,
@@ -16,7 +16,7 @@ import {
   type MessageArguments,
   type Untyped,
   type WithTimeout,
-} from "../events.ts";
+} from "../../protocol/events.ts";
 import { type AckCallback, ackCallback } from "./acks.ts";
 import type { Adapter, BroadcastFlags, BroadcastOptions, Room } from "./adapter.ts";
 import { BroadcastOperator } from "./broadcast.ts";

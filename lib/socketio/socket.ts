@@ -4,18 +4,7 @@
 //        └───────────────── refused, or the client has gone ──────────────────────▲
 
 import type { IncomingMessage } from "node:http";
-
-import {
-  ACK,
-  type ConnectErrorData,
-  DISCONNECT,
-  EVENT,
-  type Packet,
-} from "../../protocol/socketio/packet.ts";
-import { generateId } from "../engineio/engine.ts";
-import type { Outgoing } from "../engineio/outgoing.ts";
-import type { CloseReason, Session } from "../engineio/session.ts";
-import { checkFunction } from "../errors.ts";
+import { checkFunction } from "../../protocol/errors.ts";
 import {
   type AckValue,
   type AllButLast,
@@ -29,7 +18,17 @@ import {
   type MessageArguments,
   type Untyped,
   type WithTimeout,
-} from "../events.ts";
+} from "../../protocol/events.ts";
+import {
+  ACK,
+  type ConnectErrorData,
+  DISCONNECT,
+  EVENT,
+  type Packet,
+} from "../../protocol/socketio/packet.ts";
+import { generateId } from "../engineio/engine.ts";
+import type { Outgoing } from "../engineio/outgoing.ts";
+import type { CloseReason, Session } from "../engineio/session.ts";
 import { type AckCallback, Acks, DisconnectedError } from "./acks.ts";
 import type {
   Adapter,

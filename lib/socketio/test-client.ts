@@ -7,7 +7,14 @@
 
 import { IncomingMessage } from "node:http";
 import { Socket as NetSocket } from "node:net";
-
+import {
+  callListener,
+  type DefaultEventsMap,
+  type EventArguments,
+  type EventNames,
+  type Listener,
+  type Untyped,
+} from "../../protocol/events.ts";
 import {
   ACK,
   CONNECT,
@@ -18,14 +25,6 @@ import {
   type Packet,
 } from "../../protocol/socketio/packet.ts";
 import type { MemoryTransport } from "../engineio/memory.ts";
-import {
-  callListener,
-  type DefaultEventsMap,
-  type EventArguments,
-  type EventNames,
-  type Listener,
-  type Untyped,
-} from "../events.ts";
 import { Acks, DisconnectedError } from "./acks.ts";
 import type { Codec, PacketDecoder } from "./codec.ts";
 

@@ -10,9 +10,9 @@ import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 
 import type { Bytes } from "../../protocol/bytes.ts";
+import { Emitter } from "../../protocol/events.ts";
 import { GOING_AWAY } from "../../protocol/websocket/close.ts";
 import type { ProtocolError } from "../../protocol/websocket/rules.ts";
-import { Emitter } from "../events.ts";
 import type { Connection, ConnectionSink } from "./connection.ts";
 import { checkUpgrade, completeUpgrade, type DeflateOptions, refuseUpgrade } from "./upgrade.ts";
 

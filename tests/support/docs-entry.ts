@@ -1,7 +1,7 @@
 // "barewire" for the programs in the documentation: the same, but that servers can be closed when a
 // program has ended.
 
-import type { Untyped } from "../../lib/events.ts";
+import type { Untyped } from "../../protocol/events.ts";
 import { type DefaultEventsMap, Server as RealServer } from "../../server.ts";
 
 export * from "../../server.ts";

@@ -2,7 +2,7 @@
 
 import { createRequire } from "node:module";
 
-import type { Untyped } from "../../lib/events.ts";
+import type { Untyped } from "../../protocol/events.ts";
 
 /** A socket of any of them. */
 export interface StockClient {

@@ -8,7 +8,7 @@ import { describe, test } from "node:test";
 import { Server as StockServer } from "socket.io";
 import { type Socket as ClientSocket, io as connect } from "socket.io-client";
 
-import type { Untyped } from "../../../lib/events.ts";
+import type { Untyped } from "../../../protocol/events.ts";
 import { decode, encode } from "../../../protocol/socketio/messagepack.ts";
 import * as ours from "../../../protocol/socketio/msgpack.ts";
 import type { ParserPacket } from "../../../protocol/socketio/parser.ts";

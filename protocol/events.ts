@@ -1,4 +1,5 @@
-// The emitter at the edge: typed, for the user's listeners. Between our own layers there is none.
+// The emitter at the edge of both ends: typed, for the user's listeners. Between our own layers there
+// is none.
 
 import { checkFunction } from "./errors.ts";
 
@@ -279,12 +280,10 @@ export function callListener(self: object, listener: Listener, args: readonly un
   try {
     listener.apply(self, [...args]);
   } catch (error) {
-    process.nextTick(rethrow, error);
+    queueMicrotask(() => {
+      throw error;
+    });
   }
-}
-
-function rethrow(error: unknown): never {
-  throw error;
 }
 
 const NONE: readonly Listener[] = [];

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { Emitter, type Listener } from "../../lib/events.ts";
+import { Emitter, type Listener } from "../../protocol/events.ts";
 import { turn } from "../support/net.ts";
 import { gatherUncaught } from "../support/uncaught.ts";
 
