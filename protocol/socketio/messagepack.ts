@@ -235,7 +235,7 @@ class Reader {
       case 0xc7:
       case 0xc8:
       case 0xc9:
-        return this.#extension(this.#length(type - 0xc7));
+        return this.#extension(this.#length(type - 0xc7), false);
       case 0xca:
         return this.#view.getFloat32(this.#skip(4));
       case 0xcb:
@@ -259,7 +259,7 @@ class Reader {
       case 0xd6:
       case 0xd7:
       case 0xd8:
-        return this.#extension(1 << (type - 0xd4));
+        return this.#extension(1 << (type - 0xd4), true);
       case 0xd9:
       case 0xda:
       case 0xdb:
@@ -311,7 +311,12 @@ class Reader {
     return Object.fromEntries(fields);
   }
 
-  #extension(length: number): unknown {
+  /**
+   * `fixed` where the length is that of a format: "fixext 1" to "fixext 16". To the specification it is
+   * the same either way; other parsers for Socket.IO tell by it what is theirs: an ArrayBuffer of one
+   * byte is not undefined, and one of eight is no date.
+   */
+  #extension(length: number, fixed: boolean): unknown {
     const type = this.#view.getInt8(this.#skip(1));
     const data = this.#take(length);
     const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
@@ -323,8 +328,8 @@ class Reader {
     if (type === TIMESTAMP && length === 12) {
       return dateOf(Number(view.getBigInt64(4)), view.getUint32(0));
     }
-    if (type === OWN_TYPE && length === 1) return undefined;
-    if (type === OWN_TYPE && length === 8) return new Date(Number(view.getBigInt64(0)));
+    if (type === OWN_TYPE && fixed && length === 1) return undefined;
+    if (type === OWN_TYPE && fixed && length === 8) return new Date(Number(view.getBigInt64(0)));
     if (type === OWN_TYPE) return copy(data).buffer;
     throw new ProtocolError("MESSAGEPACK");
   }

@@ -76,7 +76,14 @@ describe("MessagePack", () => {
       ["c7 0c ff 3b 8b 87 c0 ff ff ff ff ff ff ff ff", new Date(-1)],
       // As other parsers for Socket.IO have it.
       ["d4 00 00", undefined],
+      ["91 d4 00 00", [undefined]],
+      ["c7 00 00", new ArrayBuffer(0)],
       ["c7 02 00 01 02", Uint8Array.of(1, 2).buffer],
+      ["c8 00 02 00 01 02", Uint8Array.of(1, 2).buffer],
+      ["c9 00 00 00 02 00 01 02", Uint8Array.of(1, 2).buffer],
+      // Of the lengths that undefined and dates have.
+      ["c7 01 00 07", Uint8Array.of(7).buffer],
+      ["c7 08 00 00 00 00 00 00 00 00 07", Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 7).buffer],
     ] as const) {
       assert.deepEqual(decode(bytes(encoded)), value);
     }

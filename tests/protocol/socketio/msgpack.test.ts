@@ -98,6 +98,13 @@ describe("the msgpack parser", () => {
     assert.deepEqual(packets, [{ type: 1, nsp: "/" }]);
   });
 
+  test("ArrayBuffers of every length are read as notepack.io wrote them", () => {
+    for (const length of [...Array(300).keys(), 65_535, 65_536]) {
+      const given = new Uint8Array(length).fill(7).buffer;
+      assert.deepEqual(decode(notepack.encode(given)), given);
+    }
+  });
+
   test(`random values mean the same to notepack.io, both ways (seed ${seed})`, () => {
     const random = new Random(seed);
     const value = (depth: number): unknown => {
