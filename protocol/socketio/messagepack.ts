@@ -359,5 +359,6 @@ function dateOf(seconds: number, nanoseconds: number): Date {
 /** An integer as a number, or as a BigInt where no number is it. */
 function numberOf(value: bigint): number | bigint {
   const number = Number(value);
-  return Number.isSafeInteger(number) ? number : value;
+  // Other parsers for Socket.IO write a number beyond 2^53 as an integer; it is to come back as it was.
+  return BigInt(number) === value ? number : value;
 }

@@ -98,6 +98,13 @@ describe("the msgpack parser", () => {
     assert.deepEqual(packets, [{ type: 1, nsp: "/" }]);
   });
 
+  test("numbers beyond 2^53 stay numbers, both ways", () => {
+    for (const given of [2 ** 53, -(2 ** 53), 1e16, -1e16, 1.7e18, 2 ** 63, -(2 ** 63)]) {
+      assert.equal(decode(notepack.encode(given)), given);
+      assert.equal(notepack.decode(Buffer.from(encode(given))), given);
+    }
+  });
+
   test("ArrayBuffers of every length are read as notepack.io wrote them", () => {
     for (const length of [...Array(300).keys(), 65_535, 65_536]) {
       const given = new Uint8Array(length).fill(7).buffer;
