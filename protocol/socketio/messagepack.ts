@@ -6,7 +6,16 @@
 // extension of their own, since those in use do not read the timestamp of the specification; that
 // is read here as well.
 
-import { type Bytes, byteAt, copy, decodeUtf8, uint16At, utf8Length, writeUtf8 } from "../bytes.ts";
+import {
+  allocateUnfilled,
+  type Bytes,
+  byteAt,
+  copy,
+  decodeUtf8,
+  uint16At,
+  utf8Length,
+  writeUtf8,
+} from "../bytes.ts";
 import { MAX_DEPTH } from "./check.ts";
 import { ProtocolError } from "./rules.ts";
 
@@ -16,6 +25,13 @@ const TIMESTAMP = -1;
 const OWN_TYPE = 0;
 
 const TWO_32 = 0x1_0000_0000;
+
+/** The longest text whose length is in its first byte. Such are read and written without a call. */
+const SHORT_TEXT = 31;
+
+/** Numbers pass through here, so that no message needs a view of its own. */
+const WORD = new DataView(new ArrayBuffer(8));
+const WORD_BYTES = new Uint8Array(WORD.buffer);
 
 /**
  * Encodes a value.
@@ -38,8 +54,7 @@ export function decode(bytes: Bytes): unknown {
 }
 
 class Writer {
-  #bytes: Bytes = new Uint8Array(128);
-  #view = new DataView(this.#bytes.buffer);
+  #bytes: Bytes = allocateUnfilled(128);
   #at = 0;
 
   take(): Bytes {
@@ -86,23 +101,42 @@ class Writer {
     } else if ("toJSON" in value && typeof value.toJSON === "function") {
       this.value(value.toJSON(), depth + 1);
     } else {
-      const fields = Object.entries(value).filter(
-        ([, each]) => each !== undefined && typeof each !== "function",
-      );
-      this.#head(fields.length, 0x80, 15, 0xde);
-      for (const [name, each] of fields) {
-        this.#text(name);
-        this.value(each, depth + 1);
-      }
+      this.#map(Object.entries(value), depth);
+    }
+  }
+
+  #map(fields: readonly (readonly [string, unknown])[], depth: number): void {
+    let length = 0;
+    for (const [, value] of fields) if (isField(value)) length++;
+    this.#head(length, 0x80, 15, 0xde);
+    for (const [name, value] of fields) {
+      if (!isField(value)) continue;
+      this.#text(name);
+      this.value(value, depth + 1);
     }
   }
 
   #text(text: string): void {
+    if (text.length <= SHORT_TEXT && this.#shortText(text)) return;
     const length = utf8Length(text);
-    if (length <= 0xff && length > 31) this.#byte(0xd9).#byte(length);
-    else this.#head(length, 0xa0, 31, 0xda);
+    if (length <= 0xff && length > SHORT_TEXT) this.#byte(0xd9).#byte(length);
+    else this.#head(length, 0xa0, SHORT_TEXT, 0xda);
     this.#reserve(length);
     this.#at += writeUtf8(this.#bytes, text, this.#at);
+  }
+
+  /** Writes a text that is ASCII; whether it is. */
+  #shortText(text: string): boolean {
+    this.#reserve(1 + text.length);
+    let at = this.#at;
+    this.#bytes[at++] = 0xa0 | text.length;
+    for (let i = 0; i < text.length; i++) {
+      const code = text.charCodeAt(i);
+      if (code > 0x7f) return false;
+      this.#bytes[at++] = code;
+    }
+    this.#at = at;
+    return true;
   }
 
   #binary(bytes: Bytes): void {
@@ -163,50 +197,42 @@ class Writer {
   }
 
   #uint16(value: number): this {
-    this.#reserve(2);
-    this.#view.setUint16(this.#at, value);
-    this.#at += 2;
-    return this;
+    return this.#byte(value >>> 8).#byte(value);
   }
 
   #uint32(value: number): this {
-    this.#reserve(4);
-    this.#view.setUint32(this.#at, value);
-    this.#at += 4;
-    return this;
+    return this.#uint16(value >>> 16).#uint16(value);
   }
 
   #bits64(value: bigint): this {
-    this.#reserve(8);
-    this.#view.setBigInt64(this.#at, BigInt.asIntN(64, value));
-    this.#at += 8;
-    return this;
+    WORD.setBigInt64(0, BigInt.asIntN(64, value));
+    return this.#word();
   }
 
   #float64(value: number): this {
-    this.#reserve(8);
-    this.#view.setFloat64(this.#at, value);
-    this.#at += 8;
+    WORD.setFloat64(0, value);
+    return this.#word();
+  }
+
+  #word(): this {
+    for (let i = 0; i < 8; i++) this.#byte(byteAt(WORD_BYTES, i));
     return this;
   }
 
   #reserve(length: number): void {
     if (this.#at + length <= this.#bytes.length) return;
-    const bytes = new Uint8Array(Math.max(this.#bytes.length * 2, this.#at + length));
+    const bytes = allocateUnfilled(Math.max(this.#bytes.length * 2, this.#at + length));
     bytes.set(this.take());
     this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer);
   }
 }
 
 class Reader {
   readonly #bytes: Bytes;
-  readonly #view: DataView;
   #at = 0;
 
   constructor(bytes: Bytes) {
     this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   }
 
   get atEnd(): boolean {
@@ -237,23 +263,23 @@ class Reader {
       case 0xc9:
         return this.#extension(this.#length(type - 0xc7), false);
       case 0xca:
-        return this.#view.getFloat32(this.#skip(4));
+        return this.#word(4).getFloat32(0);
       case 0xcb:
-        return this.#view.getFloat64(this.#skip(8));
+        return this.#word(8).getFloat64(0);
       case 0xcc:
       case 0xcd:
       case 0xce:
         return this.#length(type - 0xcc);
       case 0xcf:
-        return numberOf(this.#view.getBigUint64(this.#skip(8)));
+        return numberOf(this.#word(8).getBigUint64(0));
       case 0xd0:
-        return this.#view.getInt8(this.#skip(1));
+        return (this.#length(0) << 24) >> 24;
       case 0xd1:
-        return this.#view.getInt16(this.#skip(2));
+        return (this.#length(1) << 16) >> 16;
       case 0xd2:
-        return this.#view.getInt32(this.#skip(4));
+        return this.#length(2) | 0;
       case 0xd3:
-        return numberOf(this.#view.getBigInt64(this.#skip(8)));
+        return numberOf(this.#word(8).getBigInt64(0));
       case 0xd4:
       case 0xd5:
       case 0xd6:
@@ -280,12 +306,33 @@ class Reader {
   #length(size: number): number {
     if (size === 0) return byteAt(this.#bytes, this.#skip(1));
     if (size === 1) return uint16At(this.#bytes, this.#skip(2));
-    return this.#view.getUint32(this.#skip(4));
+    const start = this.#skip(4);
+    return uint16At(this.#bytes, start) * 0x1_0000 + uint16At(this.#bytes, start + 2);
+  }
+
+  /** The next bytes, to be read as a number of `length` bytes. */
+  #word(length: number): DataView {
+    const start = this.#skip(length);
+    for (let i = 0; i < length; i++) WORD_BYTES[i] = byteAt(this.#bytes, start + i);
+    return WORD;
   }
 
   #text(length: number): string {
-    const text = decodeUtf8(this.#take(length));
+    const start = this.#skip(length);
+    const short = length <= SHORT_TEXT ? this.#shortText(start, length) : undefined;
+    const text = short ?? decodeUtf8(this.#bytes.subarray(start, this.#at));
     if (text === undefined) throw new ProtocolError("MESSAGEPACK");
+    return text;
+  }
+
+  /** A text that is ASCII, or `undefined` where it is not. */
+  #shortText(start: number, length: number): string | undefined {
+    let text = "";
+    for (let i = start; i < start + length; i++) {
+      const code = byteAt(this.#bytes, i);
+      if (code > 0x7f) return undefined;
+      text += String.fromCharCode(code);
+    }
     return text;
   }
 
@@ -299,16 +346,18 @@ class Reader {
 
   #map(length: number, depth: number): object {
     this.#need(length * 2);
-    const fields: [string, unknown][] = [];
+    const fields: Record<string, unknown> = {};
     for (let i = 0; i < length; i++) {
       const name = this.value(depth + 1);
       if (typeof name !== "string" && typeof name !== "number") {
         throw new ProtocolError("MESSAGEPACK");
       }
-      fields.push([`${name}`, this.value(depth + 1)]);
+      const value = this.value(depth + 1);
+      // To assign it would set the prototype.
+      if (name === "__proto__") Object.defineProperty(fields, name, { ...FIELD, value });
+      else fields[name] = value;
     }
-    // Defines even "__proto__" as a field like any other.
-    return Object.fromEntries(fields);
+    return fields;
   }
 
   /**
@@ -317,7 +366,7 @@ class Reader {
    * byte is not undefined, and one of eight is no date.
    */
   #extension(length: number, fixed: boolean): unknown {
-    const type = this.#view.getInt8(this.#skip(1));
+    const type = (this.#length(0) << 24) >> 24;
     const data = this.#take(length);
     const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
     if (type === TIMESTAMP && length === 4) return new Date(view.getUint32(0) * 1000);
@@ -361,4 +410,10 @@ function numberOf(value: bigint): number | bigint {
   const number = Number(value);
   // Other parsers for Socket.IO write a number beyond 2^53 as an integer; it is to come back as it was.
   return BigInt(number) === value ? number : value;
+}
+
+const FIELD = { configurable: true, enumerable: true, writable: true } as const;
+
+function isField(value: unknown): boolean {
+  return value !== undefined && typeof value !== "function";
 }
