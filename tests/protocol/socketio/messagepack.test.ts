@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
+import { MAX_DEPTH } from "../../../protocol/socketio/check.ts";
 import { decode, encode } from "../../../protocol/socketio/messagepack.ts";
 import { ProtocolError } from "../../../protocol/socketio/rules.ts";
 import { Random, seed } from "../../support/random.ts";
@@ -28,7 +29,7 @@ const VALUES: readonly (readonly [value: unknown, encoded: string])[] = [
   // Integers that no number is.
   [9_007_199_254_740_993n, "cf 00 20 00 00 00 00 00 01"], [18_446_744_073_709_551_615n, "cf ff ff ff ff ff ff ff ff"], [-9_223_372_036_854_775_807n, "d3 80 00 00 00 00 00 00 01"],
   // Texts.
-  ["", "a0"], ["a", "a1 61"], ["€", "a3 e2 82 ac"], ["😀", "a4 f0 9f 98 80"], ["x".repeat(31), `bf ${repeat("78", 31)}`], ["x".repeat(32), `d9 20 ${repeat("78", 32)}`],
+  ["", "a0"], ["a", "a1 61"], ["\x7f", "a1 7f"], ["\x80", "a2 c2 80"], ["é".repeat(31), `d9 3e ${repeat("c3 a9", 31)}`], ["€", "a3 e2 82 ac"], ["😀", "a4 f0 9f 98 80"], ["x".repeat(31), `bf ${repeat("78", 31)}`], ["x".repeat(32), `d9 20 ${repeat("78", 32)}`],
   ["x".repeat(255), `d9 ff ${repeat("78", 255)}`], ["x".repeat(256), `da 01 00 ${repeat("78", 256)}`], ["x".repeat(65_535), `da ff ff ${repeat("78", 65_535)}`], ["x".repeat(65_536), `db 00 01 00 00 ${repeat("78", 65_536)}`],
   // Bytes.
   [Buffer.alloc(0), "c4 00"], [Buffer.of(1, 2), "c4 02 01 02"], [Buffer.alloc(255, 7), `c4 ff ${repeat("07", 255)}`], [Buffer.alloc(256, 7), `c5 01 00 ${repeat("07", 256)}`],
@@ -70,7 +71,13 @@ describe("MessagePack", () => {
       ["d3 80 00 00 00 00 00 00 00", -(2 ** 63)],
       ["d9 01 61", "a"],
       ["dc 00 01 01", [1]],
+      ["dd 00 00 00 01 01", [1]],
       ["de 00 01 01 02", { 1: 2 }],
+      ["df 00 00 00 01 a1 61 02", { a: 2 }],
+      ["c5 00 01 07", Buffer.of(7)],
+      ["c6 00 00 00 01 07", Buffer.of(7)],
+      ["da 00 01 61", "a"],
+      ["db 00 00 00 01 61", "a"],
       // The timestamps of the specification, in each of their forms.
       ["c7 04 ff 00 00 00 01", new Date(1000)],
       ["d6 ff ff ff ff ff", new Date(4_294_967_295_000)],
@@ -81,6 +88,9 @@ describe("MessagePack", () => {
       // As other parsers for Socket.IO have it.
       ["d4 00 00", undefined],
       ["91 d4 00 00", [undefined]],
+      ["d5 00 01 02", Uint8Array.of(1, 2).buffer],
+      ["d6 00 01 02 03 04", Uint8Array.of(1, 2, 3, 4).buffer],
+      [`d8 00 ${repeat("07", 16)}`, new Uint8Array(16).fill(7).buffer],
       ["c7 00 00", new ArrayBuffer(0)],
       ["c7 02 00 01 02", Uint8Array.of(1, 2).buffer],
       ["c8 00 02 00 01 02", Uint8Array.of(1, 2).buffer],
@@ -101,8 +111,15 @@ describe("MessagePack", () => {
       e: [undefined, () => {}],
       f: new Map([[1, 2]]),
       g: new Date(Number.NaN),
+      h: { toJSON: 1 },
     };
-    assert.deepEqual(decode(encode(value)), { c: { d: 1 }, e: [null, null], f: {}, g: null });
+    assert.deepEqual(decode(encode(value)), {
+      c: { d: 1 },
+      e: [null, null],
+      f: {},
+      g: null,
+      h: { toJSON: 1 },
+    });
     assert.equal(decode(encode(undefined)), null);
   });
 
@@ -124,7 +141,9 @@ describe("MessagePack", () => {
 
   test("__proto__ is a name like any other", () => {
     const value = decode(bytes("81 a9 5f 5f 70 72 6f 74 6f 5f 5f 81 a1 61 01"));
-    assert.deepEqual(Object.keys(value ?? {}), ["__proto__"]);
+    assert.deepEqual(Object.getOwnPropertyDescriptors(value), {
+      ["__proto__"]: { value: { a: 1 }, configurable: true, enumerable: true, writable: true },
+    });
     assert.equal(Object.getPrototypeOf(value), Object.prototype);
   });
 
@@ -132,12 +151,14 @@ describe("MessagePack", () => {
     ["the byte that is never used", "c1", "MESSAGEPACK"],
     ["a text that is not UTF-8", "a2 c3 28", "MESSAGEPACK"],
     ["an extension that nobody knows", "d4 07 00", "MESSAGEPACK"],
+    ["an extension of the lowest type", "d4 80 00", "MESSAGEPACK"],
     ["a timestamp of a length that is none", "d5 ff 00 00", "MESSAGEPACK"],
     ["a name that is an array", "81 90 01", "MESSAGEPACK"],
     ["an array that would be larger than memory", "dd ff ff ff ff 00", "MESSAGEPACK"],
     ["a map that would be", "df ff ff ff ff 00 00", "MESSAGEPACK"],
     ["a text that would be", "db ff ff ff ff 00", "MESSAGEPACK"],
     ["what is nested too deeply", `${repeat("91", 100_000)} 00`, "PAYLOAD_DEPTH"],
+    ["a name that is nested too deeply", `${repeat("81", 100_000)} 00`, "PAYLOAD_DEPTH"],
   ] as const) {
     test(`${does} is refused`, () => {
       assert.throws(() => decode(bytes(encoded)), { name: "ProtocolError", rule });
@@ -147,12 +168,34 @@ describe("MessagePack", () => {
   test("what cannot be encoded is the caller's mistake", () => {
     const cycle: unknown[] = [];
     cycle.push(cycle);
-    assert.throws(() => encode(cycle), RangeError);
+    // Not the RangeError of a stack that has run out.
+    const tooDeep = { name: "RangeError", message: /nested/ };
+    assert.throws(() => encode(cycle), tooDeep);
+    const field: { self?: unknown } = {};
+    field.self = field;
+    assert.throws(() => encode(field), tooDeep);
+    const json = { toJSON: (): unknown => json };
+    assert.throws(() => encode(json), tooDeep);
     assert.throws(() => encode(2n ** 64n), RangeError);
     assert.throws(() => encode(-(2n ** 63n) - 1n), RangeError);
     assert.throws(() => encode(Symbol("x")), TypeError);
     assert.throws(() => encode([() => {}, Symbol("x")]), TypeError);
   });
+
+  for (const [kind, wrap, prefix] of [
+    ["arrays", (value: unknown): unknown => [value], "91"],
+    ["maps", (value: unknown): unknown => ({ a: value }), "81 a1 61"],
+  ] as const) {
+    test(`${kind} inside each other are taken both ways to the same depth`, () => {
+      let value: unknown = 0;
+      for (let depth = 0; depth < MAX_DEPTH; depth++) value = wrap(value);
+      const deepest = `${repeat(prefix, MAX_DEPTH)} 00`;
+      assert.equal(hex(encode(value)), deepest);
+      assert.equal(hex(encode(decode(bytes(deepest)))), deepest);
+      assert.throws(() => encode(wrap(value)), { name: "RangeError", message: /nested/ });
+      assert.throws(() => decode(bytes(`${prefix} ${deepest}`)), { rule: "PAYLOAD_DEPTH" });
+    });
+  }
 
   test(`noise is read, or a breach that has a name (seed ${seed})`, () => {
     const random = new Random(seed);

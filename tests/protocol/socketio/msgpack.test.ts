@@ -197,6 +197,9 @@ describe("a parser that the program gives", () => {
         );
         io.emit("news", Buffer.of(9), null);
         assert.deepEqual(await heard, [Buffer.of(9), null]);
+        client.on("ask", (...asked: Untyped[]) => asked.pop()(...asked));
+        const answers = await io.timeout(5000).emitWithAck("ask", { bytes: Buffer.of(8) });
+        assert.deepEqual(answers, [{ bytes: Buffer.of(8) }]);
       });
     }
   }
