@@ -152,6 +152,8 @@ describe("MessagePack", () => {
     ["a text that is not UTF-8", "a2 c3 28", "MESSAGEPACK"],
     ["an extension that nobody knows", "d4 07 00", "MESSAGEPACK"],
     ["an extension of the lowest type", "d4 80 00", "MESSAGEPACK"],
+    ["an extension whose type is beside that of timestamps", "d6 fe 00 00 00 00", "MESSAGEPACK"],
+    ["an extension whose type is beside ours", "d4 01 00", "MESSAGEPACK"],
     ["a timestamp of a length that is none", "d5 ff 00 00", "MESSAGEPACK"],
     ["a name that is an array", "81 90 01", "MESSAGEPACK"],
     ["an array that would be larger than memory", "dd ff ff ff ff 00", "MESSAGEPACK"],
