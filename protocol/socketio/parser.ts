@@ -1,7 +1,7 @@
 // A packet as parsers for Socket.IO have it, those that a program gives in place of ours.
 
 import { check, isNamespace } from "./check.ts";
-import { CONNECT_ERROR, type Packet } from "./packet.ts";
+import { CONNECT, CONNECT_ERROR, DISCONNECT, type Packet } from "./packet.ts";
 import { ProtocolError } from "./rules.ts";
 
 export interface ParserPacket {
@@ -36,7 +36,9 @@ export function toPacket(packet: unknown): Packet {
   if (id !== undefined && !(typeof id === "number" && Number.isSafeInteger(id) && id >= 0)) {
     throw new ProtocolError("PACKET_ID");
   }
-  return check({ type, namespace: nsp, id }, data);
+  // Some parsers say that there is nothing.
+  const nothing = data === null && (type === CONNECT || type === DISCONNECT);
+  return check({ type, namespace: nsp, id }, nothing ? undefined : data);
 }
 
 const NO_FIELDS: Readonly<Record<"type" | "nsp" | "data" | "id", unknown>> = {

@@ -201,7 +201,7 @@ test(`${CYCLES} clients come and go, half of them torn down (SEED=${seed})`, asy
   const random = new Random(seed);
   const http = createServer();
   // Who has shaken hands and is never heard of again is gone at the first ping.
-  const io = new Server(http, { pingInterval: 300, pingTimeout: 200, connectTimeout: 500 });
+  const io = new Server(http, { pingInterval: 1500, pingTimeout: 1500, connectTimeout: 3000 });
   const port = await listen(http);
   context.after(() => io.close());
   let connections = 0;

@@ -83,6 +83,17 @@ describe("the msgpack parser", () => {
     });
   }
 
+  test("a payload that says that there is none is none, where there may be none", () => {
+    for (const type of [0, 1]) {
+      assert.deepEqual(read(ours, [encode({ type, nsp: "/", data: null })]), [{ type, nsp: "/" }]);
+    }
+    for (const type of [2, 3, 4]) {
+      assert.throws(() => read(ours, [encode({ type, nsp: "/", data: null, id: 1 })]), {
+        name: "ProtocolError",
+      });
+    }
+  });
+
   test("texts are no messages, ArrayBuffers are; listeners come and go", () => {
     const decoder = new ours.Decoder();
     const packets: unknown[] = [];
