@@ -216,6 +216,11 @@ export abstract class Emitter<Events> {
     this.#add(event, listener, false);
   }
 
+  /** off(), where the compiler cannot know the events. */
+  protected removeUntyped(event: string, listener: Listener): void {
+    this.#remove(event, listener);
+  }
+
   /** The listeners of `event` as they are called, each with how many parameters it has of its own. */
   protected calls(event: string): { readonly call: Listener; readonly length: number }[] {
     return this.#of(event).map((listener) => ({

@@ -1,0 +1,27 @@
+// How long to wait before the next attempt to connect: twice as long each time, up to a limit, and
+// not everybody at the same moment.
+
+export interface BackoffOptions {
+  /** Milliseconds of the first wait. */
+  readonly min: number;
+  /** Milliseconds of the longest. */
+  readonly max: number;
+  /** How much of a wait may be taken off or put on, from 0 to 1. */
+  readonly jitter: number;
+}
+
+/** From here on the wait is the longest, however short the first was. */
+const MOST_DOUBLINGS = 30;
+
+/**
+ * Milliseconds to wait before attempt number `attempt`.
+ *
+ * @param attempt from 0
+ * @param random from 0 up to 1
+ */
+export function delayBefore(attempt: number, options: BackoffOptions, random: number): number {
+  const { min, max, jitter } = options;
+  const wait = min * 2 ** Math.min(attempt, MOST_DOUBLINGS);
+  const deviation = (random * 2 - 1) * jitter * wait;
+  return Math.round(Math.min(wait + deviation, max));
+}

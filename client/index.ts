@@ -1,0 +1,38 @@
+// `barewire/client` in Node: a client for Socket.IO servers, ours and all others since 3.0.
+//
+//   const socket = io("http://localhost:3000", { auth: { token } });
+//   socket.on("chat", (text) => …);
+//   const delivered = await socket.emitWithAck("chat", "hello");
+
+import { createLookup, type Lookup } from "./lookup.ts";
+import { Manager as AnyManager, type ManagerOptions } from "./manager.ts";
+import { NODE } from "./node.ts";
+
+export { ConnectError, type Engine } from "./engine.ts";
+export type { ClientOptions } from "./lookup.ts";
+export {
+  AckTimeoutError,
+  DisconnectedError,
+  type DisconnectReason,
+  RefusedError,
+  Socket,
+  type SocketOptions,
+} from "./socket.ts";
+export type { DisconnectDetails } from "./transport.ts";
+export { WebSocket } from "./websocket.ts";
+export type { ManagerOptions };
+
+/** The revision of the protocol. */
+export const protocol = 5;
+
+export class Manager extends AnyManager {
+  /** @param url of the server */
+  constructor(url: string | URL, options?: ManagerOptions) {
+    super(NODE, new URL(url), options);
+  }
+}
+
+/** The socket of a namespace: the path of the URL. Connections to the same server are shared. */
+export const io: Lookup = createLookup(NODE);
+/** The same as io(). */
+export const connect: Lookup = io;

@@ -1,0 +1,124 @@
+// The transport over HTTP requests: a GET that waits for what the server has, a POST for what there
+// is to say. Engine.IO "HTTP long-polling".
+
+import type { Bytes } from "../protocol/bytes.ts";
+import { CLOSE, encodePacket } from "../protocol/engineio/packet.ts";
+import { decodePayload, encodePayload } from "../protocol/engineio/payload.ts";
+import { ProtocolError } from "../protocol/engineio/rules.ts";
+import type { PlatformCall, PlatformResponse } from "./platform.ts";
+import type { Transport, TransportSink } from "./transport.ts";
+
+/** Makes a request of this session; the body is that of a POST. */
+export type Ask = (body?: string) => PlatformCall;
+
+export class PollingTransport implements Transport {
+  readonly name = "polling";
+  readonly #ask: Ask;
+  readonly #sink: TransportSink;
+  #state: "new" | "open" | "paused" | "closed" = "new";
+  #poll: PlatformCall | undefined;
+  #post: PlatformCall | undefined;
+  #onPaused: (() => void) | undefined;
+
+  constructor(ask: Ask, sink: TransportSink) {
+    this.#ask = ask;
+    this.#sink = sink;
+  }
+
+  open(): void {
+    this.#state = "open";
+    void this.#get();
+  }
+
+  get writable(): boolean {
+    return this.#state === "open" && this.#post === undefined;
+  }
+
+  send(packets: readonly (string | Bytes)[]): void {
+    void this.#send(encodePayload(packets));
+  }
+
+  close(): void {
+    if (this.#state === "closed") return;
+    this.#state = "closed";
+    this.#poll?.abort();
+    // Nobody waits for the answer.
+    this.#ask(encodePacket(CLOSE)).response.catch(() => {});
+  }
+
+  pause(done: () => void): void {
+    if (this.#state === "open") this.#state = "paused";
+    this.#onPaused = done;
+    this.#checkPaused();
+  }
+
+  async #get(): Promise<void> {
+    while (this.#state === "open") {
+      const poll = this.#ask();
+      this.#poll = poll;
+      const response = await this.#await(poll, "poll");
+      this.#poll = undefined;
+      if (response === undefined || !this.#deliver(response.body)) return;
+    }
+    this.#checkPaused();
+  }
+
+  async #send(body: string): Promise<void> {
+    const post = this.#ask(body);
+    this.#post = post;
+    const response = await this.#await(post, "post");
+    this.#post = undefined;
+    if (response === undefined) return;
+    if (this.#state === "open") this.#sink.onWritable();
+    this.#checkPaused();
+  }
+
+  /** The response, where it is one; otherwise the transport is lost. */
+  async #await(call: PlatformCall, kind: "poll" | "post"): Promise<PlatformResponse | undefined> {
+    let context: unknown;
+    try {
+      const response = await call.response;
+      if (response.status === 200) return response;
+      context = response.status;
+    } catch (error) {
+      context = error;
+    }
+    if (this.#state !== "closed") {
+      this.#state = "closed";
+      const status = typeof context === "number" ? `: status ${context}` : "";
+      this.#sink.onLost("transport error", {
+        description: `polling ${kind} error${status}`,
+        context,
+      });
+    }
+    return undefined;
+  }
+
+  #deliver(body: string): boolean {
+    try {
+      for (const packet of decodePayload(body)) {
+        if (this.#state === "closed") return false;
+        if (packet.type === CLOSE) {
+          this.#state = "closed";
+          const description = "transport closed by the server";
+          this.#sink.onLost("transport close", { description });
+          return false;
+        }
+        this.#sink.onPacket(packet);
+      }
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.#state = "closed";
+      this.#sink.onLost("parse error", { description: error.message, context: error });
+      return false;
+    }
+    return true;
+  }
+
+  #checkPaused(): void {
+    if (this.#state !== "paused" || this.#poll !== undefined || this.#post !== undefined) return;
+    const done = this.#onPaused;
+    this.#onPaused = undefined;
+    done?.();
+  }
+}

@@ -1,0 +1,600 @@
+// The client's end of one namespace: events both ways, acknowledgements, and what waits while there
+// is no connection.
+//
+//   connect() ──▶ active: whenever there is a connection, it asks to join ── CONNECT ──▶ connected
+//   refused, sent away, disconnect() ──▶ not active: it does not ask again by itself
+
+import { ArgumentTypeError, checkFunction, checkMilliseconds } from "../protocol/errors.ts";
+import {
+  type AckValue,
+  type AllButLast,
+  callListener,
+  type DefaultEventsMap,
+  Emitter,
+  type EventArguments,
+  type EventNames,
+  isListener,
+  type LastArgument,
+  type Listener,
+  type MessageArguments,
+  type Untyped,
+  type WithTimeout,
+} from "../protocol/events.ts";
+import {
+  ACK,
+  CONNECT,
+  CONNECT_ERROR,
+  type ConnectErrorData,
+  DISCONNECT,
+  EVENT,
+  type EventData,
+  type Packet,
+  RESERVED_EVENTS,
+} from "../protocol/socketio/packet.ts";
+import type { CloseReason } from "./engine.ts";
+import type { Manager, ManagerOptions } from "./manager.ts";
+import type { DisconnectDetails } from "./transport.ts";
+
+/** What a client says of itself when it joins: the same each time, or asked for each time. */
+export type Auth =
+  | Readonly<Record<string, unknown>>
+  | ((callback: (data: Readonly<Record<string, unknown>>) => void) => void);
+
+export interface SocketOptions {
+  /** Says to the server who this is; the server finds it in `socket.handshake.auth`. */
+  readonly auth?: Auth;
+  /** Events are sent again until they are acknowledged, so many times; one after the other. */
+  readonly retries?: number;
+  /** Milliseconds that acknowledgements are awaited for. */
+  readonly ackTimeout?: number;
+}
+
+/** Why a socket was disconnected. */
+export type DisconnectReason = CloseReason | "io server disconnect" | "io client disconnect";
+
+/** What a socket tells of itself. */
+export interface SocketReservedEvents {
+  connect: () => void;
+  /** It could not join: the connection could not be made (it tries again), or the server has refused it (it does not). */
+  connect_error: (error: Error) => void;
+  disconnect: (reason: DisconnectReason, details?: DisconnectDetails) => void;
+}
+
+/** The server has refused a client; `data` is what its middleware has said. */
+export class RefusedError extends Error {
+  override readonly name = "RefusedError";
+  readonly code = "ERR_REFUSED";
+  readonly data: Untyped;
+
+  constructor({ message, data }: ConnectErrorData) {
+    super(message);
+    this.data = data;
+  }
+}
+
+/** No acknowledgement came in time. */
+export class AckTimeoutError extends Error {
+  override readonly name = "AckTimeoutError";
+  readonly code = "ERR_ACK_TIMEOUT";
+
+  constructor() {
+    super("operation has timed out");
+  }
+}
+
+/** The socket was disconnected before the acknowledgement came. */
+export class DisconnectedError extends Error {
+  override readonly name = "DisconnectedError";
+  readonly code = "ERR_DISCONNECTED";
+
+  constructor() {
+    super("socket has been disconnected");
+  }
+}
+
+type AnyListener = (event: string, ...args: Untyped[]) => void;
+
+interface Flags {
+  readonly volatile?: boolean;
+  readonly timeout?: number;
+}
+
+/** Called once: with the arguments of an acknowledgement, or with an error. */
+type AckCallback = (error: Error | null, args: readonly Untyped[]) => void;
+
+interface Pending {
+  readonly callback: AckCallback;
+  readonly timer: ReturnType<typeof setTimeout> | undefined;
+}
+
+interface Waiting {
+  readonly data: EventData;
+  readonly id: number | undefined;
+}
+
+/** An event that is sent until it is acknowledged. */
+interface Retried {
+  readonly data: EventData;
+  readonly callback: AckCallback;
+  tries: number;
+  pending: boolean;
+}
+
+const DEFAULT_MAX_OFFLINE_BUFFER = 10_000;
+const NO_FLAGS: Flags = {};
+
+export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents> extends Emitter<
+  ListenEvents & SocketReservedEvents
+> {
+  /** The connection. */
+  readonly io: Manager;
+  readonly nsp: string;
+  /** Read again with every attempt to join. */
+  auth: Auth | undefined;
+  /** The server's name for it, while it is connected. */
+  id: string | undefined;
+  /** It is in the namespace. */
+  connected = false;
+  /** What was missed while the connection was lost has come. */
+  recovered = false;
+  /** It wants to be in the namespace: it joins whenever there is a connection. */
+  active = false;
+
+  readonly #options: SocketOptions & ManagerOptions;
+  readonly #maxWaiting: number;
+  readonly #acks = new Map<number, Pending>();
+  #ackId = 0;
+  // Came before CONNECT was answered, and waits for it.
+  #received: Packet[] = [];
+  // Waits for a connection, the oldest first.
+  #waiting: Waiting[] = [];
+  #retried: Retried[] = [];
+  #any: readonly Listener[] = [];
+  #anyOutgoing: readonly Listener[] = [];
+  // Connection state recovery.
+  #pid: string | undefined;
+  #offset: string | undefined;
+
+  /** @internal */
+  constructor(io: Manager, namespace: string, options: SocketOptions & ManagerOptions = {}) {
+    super();
+    this.io = io;
+    this.nsp = namespace;
+    this.auth = options.auth;
+    this.#options = options;
+    this.#maxWaiting = options.maxOfflineBuffer ?? DEFAULT_MAX_OFFLINE_BUFFER;
+  }
+
+  /** The opposite of `connected`. */
+  get disconnected(): boolean {
+    return !this.connected;
+  }
+
+  /** Joins the namespace, and whenever the connection is made again. */
+  connect(): this {
+    if (this.active) return this;
+    this.active = true;
+    if (this.io.connected) this.onOpen();
+    else this.io.want();
+    return this;
+  }
+
+  /** The same as connect(). */
+  open(): this {
+    return this.connect();
+  }
+
+  /** Leaves the namespace; the connection ends with its last socket. */
+  disconnect(): this {
+    const was = this.connected;
+    if (was) this.io.send({ type: DISCONNECT, namespace: this.nsp });
+    this.#deactivate(was ? "io client disconnect" : undefined);
+    return this;
+  }
+
+  /** The same as disconnect(). */
+  close(): this {
+    return this.disconnect();
+  }
+
+  /**
+   * Sends an event; while there is no connection it waits. A function as the last argument is called
+   * with what the server acknowledges it with.
+   *
+   * @throws TypeError for an event that only the protocol may send
+   */
+  emit<Event extends EventNames<EmitEvents>>(
+    event: Event,
+    ...args: EventArguments<EmitEvents, Event>
+  ): this {
+    this.emitWith(event, args, NO_FLAGS);
+    return this;
+  }
+
+  /**
+   * Sends an event and resolves to what the server acknowledges it with. Rejects with
+   * DisconnectedError when the connection is lost first, and with AckTimeoutError after timeout().
+   */
+  emitWithAck<Event extends EventNames<EmitEvents>>(
+    event: Event,
+    ...args: AllButLast<EventArguments<EmitEvents, Event>>
+  ): Promise<AckValue<LastArgument<EventArguments<EmitEvents, Event>>>> {
+    return this.ask(event, args, NO_FLAGS);
+  }
+
+  /** Sends a "message" event. */
+  send(...args: MessageArguments<EmitEvents>): this {
+    this.emitWith("message", args, NO_FLAGS);
+    return this;
+  }
+
+  /** Drops the next event if it cannot be sent now. */
+  get volatile(): SocketEmitter<EmitEvents> {
+    return new SocketEmitter(this, { volatile: true });
+  }
+
+  /** Acknowledgements of the next event are awaited for so many milliseconds, and callbacks told of an error first. */
+  timeout(milliseconds: number): SocketEmitter<WithTimeout<EmitEvents>> {
+    return new SocketEmitter<EmitEvents>(this, NO_FLAGS).timeout(milliseconds);
+  }
+
+  /** For programs of socket.io-client: what is worth compressing is decided by the connection. */
+  compress(_compress: boolean): this {
+    return this;
+  }
+
+  /** Adds a listener for every event that comes, called before all others. */
+  onAny(listener: AnyListener): this {
+    checkFunction("the listener", listener);
+    this.#any = [...this.#any, listener];
+    return this;
+  }
+
+  /** onAny(), in front of those that are there. */
+  prependAny(listener: AnyListener): this {
+    checkFunction("the listener", listener);
+    this.#any = [listener, ...this.#any];
+    return this;
+  }
+
+  /** Removes a listener of onAny(); without one, all. */
+  offAny(listener?: AnyListener): this {
+    this.#any = without(this.#any, listener);
+    return this;
+  }
+
+  /** The listeners of onAny(). */
+  listenersAny(): Listener[] {
+    return [...this.#any];
+  }
+
+  /** Adds a listener for every event that is sent; acknowledgements are none. */
+  onAnyOutgoing(listener: AnyListener): this {
+    checkFunction("the listener", listener);
+    this.#anyOutgoing = [...this.#anyOutgoing, listener];
+    return this;
+  }
+
+  /** onAnyOutgoing(), in front of those that are there. */
+  prependAnyOutgoing(listener: AnyListener): this {
+    checkFunction("the listener", listener);
+    this.#anyOutgoing = [listener, ...this.#anyOutgoing];
+    return this;
+  }
+
+  /** Removes a listener of onAnyOutgoing(); without one, all. */
+  offAnyOutgoing(listener?: AnyListener): this {
+    this.#anyOutgoing = without(this.#anyOutgoing, listener);
+    return this;
+  }
+
+  /** The listeners of onAnyOutgoing(). */
+  listenersAnyOutgoing(): Listener[] {
+    return [...this.#anyOutgoing];
+  }
+
+  // What its emitters call.
+
+  /** @internal */
+  emitWith(event: string, given: readonly unknown[], flags: Flags): void {
+    const last = given.at(-1);
+    if (!isListener(last)) {
+      this.#emit(event, given, flags);
+      return;
+    }
+    const timeout = flags.timeout ?? this.#options.ackTimeout;
+    this.#emit(event, given.slice(0, -1), flags, (error, args) => {
+      if (timeout !== undefined) callListener(this, last, [error, ...args]);
+      else if (error === null) callListener(this, last, args);
+    });
+  }
+
+  /** @internal */
+  ask<Value>(event: string, args: readonly unknown[], flags: Flags): Promise<Value> {
+    return new Promise((resolve, reject) => {
+      this.#emit(event, args, flags, (error, [value]) => {
+        if (error === null) resolve(value);
+        else reject(error);
+      });
+    });
+  }
+
+  #emit(event: string, args: readonly unknown[], flags: Flags, callback?: AckCallback): void {
+    if (typeof event !== "string" && typeof event !== "number") {
+      throw new ArgumentTypeError("an event has a text for its name");
+    }
+    if (RESERVED_EVENTS.has(event)) {
+      throw new ArgumentTypeError(`"${event}" is a reserved event name`);
+    }
+    const data: EventData = [event, ...args];
+    if ((this.#options.retries ?? 0) > 0 && !flags.volatile) {
+      const ignore: AckCallback = () => {};
+      this.#retried.push({ data, callback: callback ?? ignore, tries: 0, pending: false });
+      this.#retry(false);
+      return;
+    }
+    this.#send(data, flags, callback);
+  }
+
+  #send(data: EventData, flags: Flags, callback?: AckCallback): void {
+    if (flags.volatile && !(this.connected && this.io.writable)) return;
+    const id = callback && this.#await(callback, flags.timeout ?? this.#options.ackTimeout);
+    if (this.connected && !this.io.overdue) this.#write({ data, id });
+    else this.#wait({ data, id });
+  }
+
+  #write({ data, id }: Waiting): void {
+    for (const listener of this.#anyOutgoing) callListener(this, listener, data);
+    this.io.send({ type: EVENT, namespace: this.nsp, data, id });
+  }
+
+  #wait(waiting: Waiting): void {
+    this.#waiting.push(waiting);
+    if (this.#waiting.length <= this.#maxWaiting) return;
+    const dropped = this.#waiting.shift();
+    if (dropped?.id !== undefined) this.#settle(dropped.id, new DisconnectedError(), []);
+  }
+
+  // Acknowledgements.
+
+  #await(callback: AckCallback, timeout: number | undefined): number {
+    const id = this.#ackId++;
+    const onTimeout = (): void => {
+      this.#waiting = this.#waiting.filter((each) => each.id !== id);
+      this.#settle(id, new AckTimeoutError(), []);
+    };
+    const timer = timeout === undefined ? undefined : setTimeout(onTimeout, timeout);
+    this.#acks.set(id, { callback, timer });
+    return id;
+  }
+
+  #settle(id: number, error: Error | null, args: readonly unknown[]): void {
+    const pending = this.#acks.get(id);
+    if (pending === undefined) return;
+    this.#acks.delete(id);
+    clearTimeout(pending.timer);
+    pending.callback(error, args);
+  }
+
+  // Events that are sent until they are acknowledged, one at a time.
+
+  #retry(again: boolean): void {
+    const [first] = this.#retried;
+    if (first === undefined || !this.connected || (first.pending && !again)) return;
+    first.pending = true;
+    first.tries++;
+    this.#send(first.data, NO_FLAGS, (error, args) => {
+      if (this.#retried[0] !== first) return;
+      first.pending = false;
+      if (error !== null && first.tries <= (this.#options.retries ?? 0)) {
+        this.#retry(false);
+        return;
+      }
+      this.#retried.shift();
+      first.callback(error, args);
+      this.#retry(false);
+    });
+  }
+
+  // What the manager calls.
+
+  /** There is a connection. @internal */
+  onOpen(): void {
+    if (!this.active) return;
+    if (typeof this.auth === "function") this.auth((data) => this.#join(data));
+    else this.#join(this.auth);
+  }
+
+  #join(auth: Readonly<Record<string, unknown>> | undefined): void {
+    if (!this.active || !this.io.connected) return;
+    const session = { pid: this.#pid, offset: this.#offset };
+    const data = this.#pid === undefined ? auth : { ...session, ...auth };
+    this.io.send({ type: CONNECT, namespace: this.nsp, data });
+  }
+
+  /** @internal */
+  onPacket(packet: Packet): void {
+    if (!this.active) return;
+    switch (packet.type) {
+      case CONNECT:
+        this.#onConnect(packet.data);
+        break;
+      case CONNECT_ERROR:
+        this.#deactivate(undefined);
+        this.dispatch("connect_error", [new RefusedError(packet.data)]);
+        break;
+      case DISCONNECT:
+        this.#deactivate("io server disconnect");
+        break;
+      case ACK:
+        this.#settle(packet.id, null, packet.data);
+        break;
+      case EVENT:
+        if (this.connected) this.#onEvent(packet.data, packet.id);
+        else this.#received.push(packet);
+    }
+  }
+
+  /** The connection could not be made. @internal */
+  onError(error: Error): void {
+    if (this.active && !this.connected) this.dispatch("connect_error", [error]);
+  }
+
+  /** The connection was lost. @internal */
+  onClose(reason: DisconnectReason, details?: DisconnectDetails): void {
+    const was = this.connected;
+    this.connected = false;
+    this.id = undefined;
+    this.#received = [];
+    if (was) this.dispatch("disconnect", details === undefined ? [reason] : [reason, details]);
+    // What waits is sent with the next connection; the rest may have been received, or not.
+    const waiting = new Set(this.#waiting.map(({ id }) => id));
+    for (const id of [...this.#acks.keys()]) {
+      if (!waiting.has(id)) this.#settle(id, new DisconnectedError(), []);
+    }
+  }
+
+  #onConnect(data: object | undefined): void {
+    const { sid, pid } = { sid: undefined, pid: undefined, ...data };
+    if (typeof sid !== "string") {
+      const message =
+        "the server speaks an older Socket.IO (2.x or before), this client 3.x and newer; see allowEIO3 and https://socket.io/docs/v3/migrating-from-2-x-to-3-0/";
+      this.dispatch("connect_error", [new Error(message)]);
+      return;
+    }
+    if (this.connected) return;
+    this.id = sid;
+    this.recovered = typeof pid === "string" && pid === this.#pid;
+    this.#pid = typeof pid === "string" ? pid : undefined;
+    if (!this.recovered) this.#offset = undefined;
+    this.connected = true;
+    const received = this.#received;
+    this.#received = [];
+    for (const packet of received) this.onPacket(packet);
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const each of waiting) this.#write(each);
+    for (const each of this.#retried) each.pending = false;
+    this.#retry(true);
+    if (this.connected) this.dispatch("connect", []);
+  }
+
+  #onEvent([name, ...args]: EventData, id: number | undefined): void {
+    const offset = args.at(-1);
+    if (this.#pid !== undefined && id === undefined && typeof offset === "string") {
+      this.#offset = offset;
+    }
+    if (id !== undefined) args.push(this.#acknowledgement(id));
+    for (const listener of this.#any) callListener(this, listener, [`${name}`, ...args]);
+    this.dispatch(`${name}`, args);
+  }
+
+  /** The function with which a listener answers, once. */
+  #acknowledgement(id: number): Listener {
+    let sent = false;
+    return (...data) => {
+      if (sent) return;
+      sent = true;
+      this.io.send({ type: ACK, namespace: this.nsp, data, id });
+    };
+  }
+
+  /** It does not join any more by itself. */
+  #deactivate(reason: DisconnectReason | undefined): void {
+    this.active = false;
+    if (reason !== undefined) this.onClose(reason);
+    this.io.release();
+  }
+
+  /** The events that come, one by one, until it is disconnected for good. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<[event: string, ...args: Untyped[]], void> {
+    const events: [string, ...Untyped[]][] = [];
+    let wake: (() => void) | undefined;
+    const onEvent: AnyListener = (event, ...args) => {
+      events.push([event, ...args]);
+      wake?.();
+    };
+    const onEnd = (): void => wake?.();
+    this.onAny(onEvent);
+    this.addUntyped("disconnect", onEnd);
+    this.addUntyped("connect_error", onEnd);
+    try {
+      for (;;) {
+        const event = events.shift();
+        if (event !== undefined) {
+          yield event;
+        } else {
+          if (!this.active) return;
+          await new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+        }
+      }
+    } finally {
+      this.offAny(onEvent);
+      this.removeUntyped("disconnect", onEnd);
+      this.removeUntyped("connect_error", onEnd);
+    }
+  }
+}
+
+/** A socket as its emitters see it. */
+interface EmitTarget {
+  emitWith(event: string, args: readonly unknown[], flags: Flags): void;
+  ask<Value>(event: string, args: readonly unknown[], flags: Flags): Promise<Value>;
+}
+
+/** What is emitted, and how: with or without acknowledgement, in time, volatile. Every step gives a new emitter and changes none. */
+export class SocketEmitter<EmitEvents> {
+  readonly #socket: EmitTarget;
+  readonly #flags: Flags;
+
+  constructor(socket: EmitTarget, flags: Flags) {
+    this.#socket = socket;
+    this.#flags = flags;
+  }
+
+  /** As Socket.emit(). */
+  emit<Event extends EventNames<EmitEvents>>(
+    event: Event,
+    ...args: EventArguments<EmitEvents, Event>
+  ): this {
+    this.#socket.emitWith(event, args, this.#flags);
+    return this;
+  }
+
+  /** As Socket.emitWithAck(). */
+  emitWithAck<Event extends EventNames<EmitEvents>>(
+    event: Event,
+    ...args: AllButLast<EventArguments<EmitEvents, Event>>
+  ): Promise<AckValue<LastArgument<EventArguments<EmitEvents, Event>>>> {
+    return this.#socket.ask(event, args, this.#flags);
+  }
+
+  /** Sends a "message" event. */
+  send(...args: MessageArguments<EmitEvents>): this {
+    this.#socket.emitWith("message", args, this.#flags);
+    return this;
+  }
+
+  /** Drops the event if it cannot be sent now. */
+  get volatile(): SocketEmitter<EmitEvents> {
+    return new SocketEmitter(this.#socket, { ...this.#flags, volatile: true });
+  }
+
+  /** Acknowledgements are awaited for so many milliseconds, and callbacks told of an error first. */
+  timeout(milliseconds: number): SocketEmitter<WithTimeout<EmitEvents>> {
+    checkMilliseconds("the timeout", milliseconds);
+    return new SocketEmitter(this.#socket, { ...this.#flags, timeout: milliseconds });
+  }
+}
+
+/** Without one of its items, or without any. */
+function without(
+  listeners: readonly Listener[],
+  listener: Listener | undefined,
+): readonly Listener[] {
+  const at = listener === undefined ? -1 : listeners.indexOf(listener);
+  if (listener === undefined) return [];
+  return at === -1 ? listeners : listeners.toSpliced(at, 1);
+}

@@ -1,0 +1,97 @@
+// The transport over a WebSocket. Engine.IO "WebSocket": one packet in one message, bytes as they are.
+
+import type { Bytes } from "../protocol/bytes.ts";
+import { CLOSE, decodePacket, MESSAGE, type Packet } from "../protocol/engineio/packet.ts";
+import { ProtocolError } from "../protocol/engineio/rules.ts";
+import type { PlatformWebSocket } from "./platform.ts";
+import type { Transport, TransportSink } from "./transport.ts";
+
+export class WebSocketTransport implements Transport {
+  readonly name = "websocket";
+  readonly #connect: () => PlatformWebSocket;
+  #sink: TransportSink | undefined;
+  #webSocket: PlatformWebSocket | undefined;
+  #open = false;
+  #error: unknown;
+
+  constructor(connect: () => PlatformWebSocket, sink: TransportSink) {
+    this.#connect = connect;
+    this.#sink = sink;
+  }
+
+  open(): void {
+    let webSocket: PlatformWebSocket;
+    try {
+      webSocket = this.#connect();
+    } catch (error) {
+      queueMicrotask(() => this.#lose("transport error", "websocket error", error));
+      return;
+    }
+    this.#webSocket = webSocket;
+    webSocket.onopen = () => {
+      this.#open = true;
+      this.#sink?.onOpen();
+    };
+    webSocket.onmessage = ({ data }) => this.#onMessage(data);
+    webSocket.onerror = (event) => {
+      this.#error = "error" in event ? event.error : event;
+    };
+    webSocket.onclose = (event) => {
+      this.#open = false;
+      if (this.#error === undefined) {
+        this.#lose("transport close", "websocket connection closed", event);
+      } else {
+        this.#lose("transport error", "websocket error", this.#error);
+      }
+    };
+  }
+
+  get writable(): boolean {
+    return this.#open;
+  }
+
+  send(packets: readonly (string | Bytes)[]): void {
+    for (const packet of packets) this.#webSocket?.send(packet);
+    queueMicrotask(() => this.#sink?.onWritable());
+  }
+
+  close(): void {
+    this.#sink = undefined;
+    this.#open = false;
+    this.#webSocket?.close();
+  }
+
+  pause(done: () => void): void {
+    done();
+  }
+
+  /** Reports to another sink from now on. */
+  reportTo(sink: TransportSink): void {
+    this.#sink = sink;
+  }
+
+  #onMessage(data: unknown): void {
+    let packet: Packet;
+    try {
+      if (typeof data === "string") packet = decodePacket(data);
+      else if (data instanceof ArrayBuffer) packet = { type: MESSAGE, data: new Uint8Array(data) };
+      else packet = { type: MESSAGE, data: data instanceof Uint8Array ? data : new Uint8Array() };
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.#lose("parse error", error.message, error);
+      return;
+    }
+    if (packet.type === CLOSE) this.#lose("transport close", "transport closed by the server");
+    else this.#sink?.onPacket(packet);
+  }
+
+  #lose(
+    reason: "transport close" | "transport error" | "parse error",
+    description: string,
+    context?: unknown,
+  ): void {
+    const sink = this.#sink;
+    this.close();
+    sink?.onLost(reason, { description, context });
+  }
+}
