@@ -69,7 +69,6 @@ import { MAIN_NAMESPACE } from "./protocol/socketio/packet.ts";
 export { Engine } from "./lib/engineio/engine.ts";
 export type { EngineMiddleware } from "./lib/engineio/middleware.ts";
 export type { Running, RunOptions } from "./lib/run.ts";
-export { AckTimeoutError, DisconnectedError } from "./lib/socketio/acks.ts";
 export type { RecoveryFailure } from "./lib/socketio/adapter.ts";
 export { Adapter, type AdapterFactory } from "./lib/socketio/adapter.ts";
 export { BroadcastOperator, RemoteSocket, ReservedEventError } from "./lib/socketio/broadcast.ts";
@@ -91,7 +90,12 @@ export {
   TestClient,
   type TestClientOptions,
 } from "./lib/socketio/test-client.ts";
-export { ArgumentRangeError, ArgumentTypeError } from "./protocol/errors.ts";
+export {
+  AckTimeoutError,
+  ArgumentRangeError,
+  ArgumentTypeError,
+  DisconnectedError,
+} from "./protocol/errors.ts";
 export type { DefaultEventsMap };
 
 type ConnectionListener<ListenEvents, EmitEvents, ServerSideEvents, SocketData> = (

@@ -8,11 +8,10 @@ import { createLookup, type Lookup } from "./lookup.ts";
 import { Manager as AnyManager, type ManagerOptions } from "./manager.ts";
 import { NODE } from "./node.ts";
 
+export { AckTimeoutError, DisconnectedError } from "../protocol/errors.ts";
 export { ConnectError, type Engine } from "./engine.ts";
 export type { ClientOptions } from "./lookup.ts";
 export {
-  AckTimeoutError,
-  DisconnectedError,
   type DisconnectReason,
   RefusedError,
   Socket,

@@ -4,7 +4,13 @@
 //   connect() ──▶ active: whenever there is a connection, it asks to join ── CONNECT ──▶ connected
 //   refused, sent away, disconnect() ──▶ not active: it does not ask again by itself
 
-import { ArgumentTypeError, checkFunction, checkMilliseconds } from "../protocol/errors.ts";
+import { CatchAll } from "../protocol/catch-all.ts";
+import {
+  AckTimeoutError,
+  ArgumentTypeError,
+  checkMilliseconds,
+  DisconnectedError,
+} from "../protocol/errors.ts";
 import {
   type AckValue,
   type AllButLast,
@@ -72,26 +78,6 @@ export class RefusedError extends Error {
   }
 }
 
-/** No acknowledgement came in time. */
-export class AckTimeoutError extends Error {
-  override readonly name = "AckTimeoutError";
-  readonly code = "ERR_ACK_TIMEOUT";
-
-  constructor() {
-    super("operation has timed out");
-  }
-}
-
-/** The socket was disconnected before the acknowledgement came. */
-export class DisconnectedError extends Error {
-  override readonly name = "DisconnectedError";
-  readonly code = "ERR_DISCONNECTED";
-
-  constructor() {
-    super("socket has been disconnected");
-  }
-}
-
 type AnyListener = (event: string, ...args: Untyped[]) => void;
 
 interface Flags {
@@ -149,8 +135,8 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents> 
   // Waits for a connection, the oldest first.
   #waiting: Waiting[] = [];
   #retried: Retried[] = [];
-  #any: readonly Listener[] = [];
-  #anyOutgoing: readonly Listener[] = [];
+  readonly #any = new CatchAll();
+  readonly #anyOutgoing = new CatchAll();
   // Connection state recovery.
   #pid: string | undefined;
   #offset: string | undefined;
@@ -245,52 +231,48 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents> 
 
   /** Adds a listener for every event that comes, called before all others. */
   onAny(listener: AnyListener): this {
-    checkFunction("the listener", listener);
-    this.#any = [...this.#any, listener];
+    this.#any.append(listener);
     return this;
   }
 
   /** onAny(), in front of those that are there. */
   prependAny(listener: AnyListener): this {
-    checkFunction("the listener", listener);
-    this.#any = [listener, ...this.#any];
+    this.#any.prepend(listener);
     return this;
   }
 
   /** Removes a listener of onAny(); without one, all. */
   offAny(listener?: AnyListener): this {
-    this.#any = without(this.#any, listener);
+    this.#any.remove(listener);
     return this;
   }
 
   /** The listeners of onAny(). */
   listenersAny(): Listener[] {
-    return [...this.#any];
+    return this.#any.list();
   }
 
   /** Adds a listener for every event that is sent; acknowledgements are none. */
   onAnyOutgoing(listener: AnyListener): this {
-    checkFunction("the listener", listener);
-    this.#anyOutgoing = [...this.#anyOutgoing, listener];
+    this.#anyOutgoing.append(listener);
     return this;
   }
 
   /** onAnyOutgoing(), in front of those that are there. */
   prependAnyOutgoing(listener: AnyListener): this {
-    checkFunction("the listener", listener);
-    this.#anyOutgoing = [listener, ...this.#anyOutgoing];
+    this.#anyOutgoing.prepend(listener);
     return this;
   }
 
   /** Removes a listener of onAnyOutgoing(); without one, all. */
   offAnyOutgoing(listener?: AnyListener): this {
-    this.#anyOutgoing = without(this.#anyOutgoing, listener);
+    this.#anyOutgoing.remove(listener);
     return this;
   }
 
   /** The listeners of onAnyOutgoing(). */
   listenersAnyOutgoing(): Listener[] {
-    return [...this.#anyOutgoing];
+    return this.#anyOutgoing.list();
   }
 
   // What its emitters call.
@@ -344,7 +326,7 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents> 
   }
 
   #write({ data, id }: Waiting): void {
-    for (const listener of this.#anyOutgoing) callListener(this, listener, data);
+    this.#anyOutgoing.call(this, data);
     this.io.send({ type: EVENT, namespace: this.nsp, data, id });
   }
 
@@ -485,7 +467,7 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents> 
       this.#offset = offset;
     }
     if (id !== undefined) args.push(this.#acknowledgement(id));
-    for (const listener of this.#any) callListener(this, listener, [`${name}`, ...args]);
+    this.#any.call(this, [`${name}`, ...args]);
     this.dispatch(`${name}`, args);
   }
 
@@ -587,14 +569,4 @@ export class SocketEmitter<EmitEvents> {
     checkMilliseconds("the timeout", milliseconds);
     return new SocketEmitter(this.#socket, { ...this.#flags, timeout: milliseconds });
   }
-}
-
-/** Without one of its items, or without any. */
-function without(
-  listeners: readonly Listener[],
-  listener: Listener | undefined,
-): readonly Listener[] {
-  const at = listener === undefined ? -1 : listeners.indexOf(listener);
-  if (listener === undefined) return [];
-  return at === -1 ? listeners : listeners.toSpliced(at, 1);
 }

@@ -1,5 +1,5 @@
-// What is thrown at a program that calls with what cannot be meant: Node's own classes, with a
-// `code` that stays the same when the words change.
+// What a program is told with, on both ends: Node's own classes for calls that cannot be meant, and
+// what becomes of acknowledgements; each with a `code` that stays the same when the words change.
 
 /** An argument of the wrong type. `code` "ERR_INVALID_ARG_TYPE". */
 export class ArgumentTypeError extends TypeError {
@@ -22,5 +22,25 @@ export function checkMilliseconds(what: string, value: unknown): void {
   // A timer takes no more than 32 bits, and calls at once for what is larger.
   if (!(value >= 0 && value <= 0x7fffffff)) {
     throw new ArgumentRangeError(`${what} is not between 0 and 2147483647 milliseconds`);
+  }
+}
+
+/** No acknowledgement came in time. */
+export class AckTimeoutError extends Error {
+  override readonly name = "AckTimeoutError";
+  readonly code = "ERR_ACK_TIMEOUT";
+
+  constructor() {
+    super("operation has timed out");
+  }
+}
+
+/** The socket was disconnected before the acknowledgement came. */
+export class DisconnectedError extends Error {
+  override readonly name = "DisconnectedError";
+  readonly code = "ERR_DISCONNECTED";
+
+  constructor() {
+    super("socket has been disconnected");
   }
 }

@@ -1,29 +1,10 @@
 // Acknowledgements that a socket waits for. Socket.IO "Exchange protocol", "Acknowledgement".
 
+import { AckTimeoutError, DisconnectedError } from "../../protocol/errors.ts";
 import { callListener, type Listener, type Untyped } from "../../protocol/events.ts";
 
 /** What is called when an acknowledgement comes, or does not. */
 export type AckCallback = (error: Error | null, args: readonly Untyped[]) => void;
-
-/** No acknowledgement came in time. */
-export class AckTimeoutError extends Error {
-  override readonly name = "AckTimeoutError";
-  readonly code = "ERR_ACK_TIMEOUT";
-
-  constructor() {
-    super("operation has timed out");
-  }
-}
-
-/** The socket was disconnected before the acknowledgement came. */
-export class DisconnectedError extends Error {
-  override readonly name = "DisconnectedError";
-  readonly code = "ERR_DISCONNECTED";
-
-  constructor() {
-    super("socket has been disconnected");
-  }
-}
 
 interface Pending {
   readonly callback: AckCallback;

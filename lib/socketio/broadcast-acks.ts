@@ -1,7 +1,7 @@
 // The acknowledgements of a broadcast: how many are to come, what has come, and when it is over.
 
+import { AckTimeoutError } from "../../protocol/errors.ts";
 import { EVENT, type EventData } from "../../protocol/socketio/packet.ts";
-import { AckTimeoutError } from "./acks.ts";
 import type { Adapter, BroadcastOptions } from "./adapter.ts";
 
 /** Called once: with all responses, or with an error and those that have come. */

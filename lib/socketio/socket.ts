@@ -4,7 +4,8 @@
 //        └───────────────── refused, or the client has gone ──────────────────────▲
 
 import type { IncomingMessage } from "node:http";
-import { checkFunction } from "../../protocol/errors.ts";
+import { CatchAll } from "../../protocol/catch-all.ts";
+import { checkFunction, DisconnectedError } from "../../protocol/errors.ts";
 import {
   type AckValue,
   type AllButLast,
@@ -29,7 +30,7 @@ import {
 import { generateId } from "../engineio/engine.ts";
 import type { Outgoing } from "../engineio/outgoing.ts";
 import type { CloseReason, Session } from "../engineio/session.ts";
-import { type AckCallback, Acks, DisconnectedError } from "./acks.ts";
+import { type AckCallback, Acks } from "./acks.ts";
 import type {
   Adapter,
   BroadcastFlags,
@@ -41,7 +42,6 @@ import type {
   SocketId,
 } from "./adapter.ts";
 import { Broadcaster, BroadcastOperator, EVERYBODY, eventData, listOf } from "./broadcast.ts";
-import { CatchAll } from "./catch-all.ts";
 import type { Client } from "./client.ts";
 import type { Handler } from "./handling.ts";
 import { createHandshake, type Handshake } from "./handshake.ts";

@@ -7,6 +7,7 @@
 
 import { IncomingMessage } from "node:http";
 import { Socket as NetSocket } from "node:net";
+import { DisconnectedError } from "../../protocol/errors.ts";
 import {
   callListener,
   type DefaultEventsMap,
@@ -25,7 +26,7 @@ import {
   type Packet,
 } from "../../protocol/socketio/packet.ts";
 import type { MemoryTransport } from "../engineio/memory.ts";
-import { Acks, DisconnectedError } from "./acks.ts";
+import { Acks } from "./acks.ts";
 import type { Codec, PacketDecoder } from "./codec.ts";
 
 /** With what a test client comes. */

@@ -1,7 +1,7 @@
 // Listeners for every event of a socket, whatever its name.
 
-import { checkFunction } from "../../protocol/errors.ts";
-import { callListener, type Listener } from "../../protocol/events.ts";
+import { checkFunction } from "./errors.ts";
+import { callListener, type Listener } from "./events.ts";
 
 export class CatchAll {
   // Replaced, never changed, so that it can be walked while listeners come and go.
