@@ -272,6 +272,8 @@ describe("texts of clients 1.x and 2.x", () => {
     for (const text of ["abc", "é", "日", "a\xc3", "\x80", "\xff", "\xc3\xa9日", "\xed\xa0\x80"]) {
       assert.equal(decodeOnceMore(text), text);
     }
+    // Whose lower halves would be UTF-8.
+    for (const text of ["\xc3\u01a9", "\xc3\xa9\u0141"]) assert.equal(decodeOnceMore(text), text);
     assert.equal(decodeOnceMore("\xc3\xa9"), "é");
     assert.equal(decodeOnceMore("a\xf0\x9f\x98\x80b"), "a😀b");
   });
