@@ -207,6 +207,14 @@ for (const { client, twice } of CLIENTS) {
       assert.deepEqual(decode(body), TEXTS.map(message));
     });
 
+    test("where it can receive bytes it sends texts alone as bytes (1.x) or as text (2.x)", () => {
+      const packets = TEXTS.map((data) => ({ type: "message", data }));
+      const sent = theirs(packets, true);
+      assert.equal(typeof sent === "string", !twice);
+      const read = typeof sent === "string" ? decodePayload(sent, true) : decodeBinaryPayload(sent);
+      assert.deepEqual([...read], TEXTS.map(message));
+    });
+
     test("bytes both ways, as bytes and as base64", () => {
       // Of a pool it would send the whole.
       const data = Buffer.from(Uint8Array.of(1, 2, 255).buffer);
@@ -276,6 +284,13 @@ describe("texts of clients 1.x and 2.x", () => {
     for (const text of ["\xc3\u01a9", "\xc3\xa9\u0141"]) assert.equal(decodeOnceMore(text), text);
     assert.equal(decodeOnceMore("\xc3\xa9"), "é");
     assert.equal(decodeOnceMore("a\xf0\x9f\x98\x80b"), "a😀b");
+  });
+
+  test("who can receive bytes and sends text is of 2.x, and encodes it once", () => {
+    const body = "3:4\xc3\xa9";
+    assert.deepEqual([...decodePayload(body)], [message("é")]);
+    assert.deepEqual([...decodePayload(body, false)], [message("é")]);
+    assert.deepEqual([...decodePayload(body, true)], [message("\xc3\xa9")]);
   });
 
   test("only JSON is made ASCII", () => {
