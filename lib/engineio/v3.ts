@@ -27,7 +27,7 @@ export function formatOf3(supportsBinary: boolean): PayloadFormat {
       const packets = messages.flatMap((message) => message.packets);
       return encodePayload(packets, supportsBinary);
     },
-    decode: decodePayload,
+    decode: (body) => decodePayload(body, supportsBinary),
     decodeBinary: decodeBinaryPayload,
   };
 }
