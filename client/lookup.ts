@@ -12,21 +12,29 @@ export interface ClientOptions extends ManagerOptions, SocketOptions {
   readonly multiplex?: boolean;
 }
 
-export type Lookup = <ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>(
-  url?: string | URL,
-  options?: ClientOptions & PlatformOptions,
-) => Socket<ListenEvents, EmitEvents>;
+export interface Lookup {
+  <ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>(
+    url?: string | URL,
+    options?: ClientOptions & PlatformOptions,
+  ): Socket<ListenEvents, EmitEvents>;
+  /** To the page's server. */
+  <ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>(
+    options: ClientOptions & PlatformOptions,
+  ): Socket<ListenEvents, EmitEvents>;
+}
 
 /** An io() for a platform. */
 export function createLookup(platform: Platform, base?: () => string): Lookup {
   const managers = new Map<string, Manager>();
-  return (url, options = {}) => {
-    const target = new URL(url ?? base?.() ?? "http://localhost", base?.());
+  return (
+    first: string | URL | (ClientOptions & PlatformOptions) = "",
+    second: ClientOptions & PlatformOptions = {},
+  ) => {
+    const isUrl = typeof first === "string" || first instanceof URL;
+    const options = isUrl ? second : first;
+    const target = resolve(isUrl ? `${first}` : "", new URL(base?.() ?? "http://localhost"));
     if (target.protocol === "ws:") target.protocol = "http:";
     if (target.protocol === "wss:") target.protocol = "https:";
-    if (target.protocol !== "http:" && target.protocol !== "https:") {
-      throw new SyntaxError(`"${url}" is not the URL of a server`);
-    }
     const namespace = target.pathname === "" ? "/" : decodeURI(target.pathname);
     const search = target.search.slice(1);
     const all =
@@ -40,4 +48,12 @@ export function createLookup(platform: Platform, base?: () => string): Lookup {
     if (!own && shared === undefined) managers.set(key, manager);
     return manager.socket(namespace, all);
   };
+}
+
+/** Where a URL leads that may leave out its scheme, or its host, or be none at all. */
+function resolve(url: string, base: URL): URL {
+  if (/^(?:https?|wss?):\/\//.test(url)) return new URL(url);
+  // The path of a page is no namespace.
+  if (url === "" || url.startsWith("/")) return new URL(url, base.origin);
+  return new URL(`${base.protocol}//${url}`);
 }

@@ -5,10 +5,11 @@ import type { Bytes } from "../protocol/bytes.ts";
 
 /** A WebSocket as far as the client uses it. */
 export interface PlatformWebSocket {
-  onopen: ((event: Event) => void) | null;
-  onmessage: ((event: MessageEvent) => void) | null;
-  onerror: ((event: Event) => void) | null;
-  onclose: ((event: Event) => void) | null;
+  // Each platform has classes of its own for these events.
+  onopen: ((event: never) => void) | null;
+  onmessage: ((event: never) => void) | null;
+  onerror: ((event: never) => void) | null;
+  onclose: ((event: never) => void) | null;
   send(data: string | Bytes): void;
   close(): void;
 }

@@ -32,11 +32,11 @@ export class WebSocketTransport implements Transport {
       this.#open = true;
       this.#sink?.onOpen();
     };
-    webSocket.onmessage = ({ data }) => this.#onMessage(data);
-    webSocket.onerror = (event) => {
+    webSocket.onmessage = ({ data }: MessageEvent) => this.#onMessage(data);
+    webSocket.onerror = (event: Event) => {
       this.#error = "error" in event ? event.error : event;
     };
-    webSocket.onclose = (event) => {
+    webSocket.onclose = (event: Event) => {
       this.#open = false;
       if (this.#error === undefined) {
         this.#lose("transport close", "websocket connection closed", event);

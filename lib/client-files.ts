@@ -2,7 +2,7 @@
 // answered with 304 to who has them. RFC 9110 §12.5.3, RFC 9110 §13.1.2.
 
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
@@ -46,7 +46,9 @@ export class ClientFiles {
     if (file === undefined) {
       response
         .writeHead(404, { "Content-Type": "text/plain; charset=utf-8" })
-        .end("The package socket.io-client is not installed, so there is no client to serve.");
+        .end(
+          "The client is not built, and socket.io-client is not installed, so there is none to serve.",
+        );
       return;
     }
     response.setHeader("ETag", file.etag);
@@ -70,13 +72,8 @@ function nameIn(url: string, prefix: string): string | undefined {
 }
 
 function load(name: string): File | undefined {
-  let body: Buffer;
-  try {
-    const { resolve } = createRequire(import.meta.url);
-    body = readFileSync(join(dirname(resolve("socket.io-client/package.json")), "dist", name));
-  } catch {
-    return undefined;
-  }
+  const body = read(name);
+  if (body === undefined) return undefined;
   const hash = createHash("sha256").update(body).digest("base64url").slice(0, 20);
   const type = name.endsWith(".map") ? "application/json" : "application/javascript";
   return {
@@ -88,6 +85,18 @@ function load(name: string): File | undefined {
       identity: () => body,
     },
   };
+}
+
+/** Ours, which the package holds; in a checkout that has not been built, that of the installed socket.io-client. */
+function read(name: string): Buffer | undefined {
+  try {
+    const ours = new URL(`../client-files/${name}`, import.meta.url);
+    if (existsSync(ours)) return readFileSync(ours);
+    const { resolve } = createRequire(import.meta.url);
+    return readFileSync(join(dirname(resolve("socket.io-client/package.json")), "dist", name));
+  } catch {
+    return undefined;
+  }
 }
 
 /** `make`, which is called the first time only. */

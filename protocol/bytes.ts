@@ -42,6 +42,11 @@ export function copy(bytes: Bytes): Bytes {
   return own;
 }
 
+/** Bytes as an application is given them: in Node as they came, which is a Buffer; in browsers an ArrayBuffer. */
+export function asGiven(bytes: Bytes): Bytes | ArrayBufferLike {
+  return bytes;
+}
+
 /** How many bytes `text` takes in UTF-8. */
 export function utf8Length(text: string): number {
   return Buffer.byteLength(text);

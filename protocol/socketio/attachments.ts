@@ -2,7 +2,7 @@
 //
 //   ["file", <01 02>, "x"]   ⇄   ["file",{"_placeholder":true,"num":0},"x"]   and   01 02
 
-import type { Bytes } from "../bytes.ts";
+import { asGiven, type Bytes } from "../bytes.ts";
 import { ProtocolError } from "./rules.ts";
 
 /** Stands in the text for the attachment with its number. */
@@ -73,10 +73,10 @@ export function restore(data: unknown, attachments: readonly Bytes[]): unknown {
   return root.data;
 }
 
-function attachmentOf(num: unknown, attachments: readonly Bytes[]): Bytes {
+function attachmentOf(num: unknown, attachments: readonly Bytes[]): Bytes | ArrayBufferLike {
   const bytes = typeof num === "number" ? attachments[num] : undefined;
   if (bytes === undefined) throw new ProtocolError("PLACEHOLDER");
-  return bytes;
+  return asGiven(bytes);
 }
 
 /** Not an assignment: "__proto__" is a key like any other in JSON. */

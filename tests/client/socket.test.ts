@@ -221,6 +221,23 @@ describe("the client's Socket", () => {
     assert.deepEqual([client.listenersAny().length, client.listenersAnyOutgoing().length], [0, 1]);
   });
 
+  test("a URL may leave out its scheme; with or without a path, a namespace", async (context) => {
+    const { io, url } = await serve(context);
+    io.of("/a b");
+    for (const [given, namespace] of [
+      [url.replace("http://", ""), "/"],
+      [url.replace("http:", "ws:"), "/"],
+      [`${url}/`, "/"],
+      [`${url}/a%20b`, "/a b"],
+      [new URL(url), "/"],
+    ] as const) {
+      const client = start(context, `${given}`);
+      assert.equal(client.nsp, namespace);
+      await heard(client, "connect");
+    }
+    assert.throws(() => connect("http://"), TypeError);
+  });
+
   test("namespaces share a connection, and it ends with the last of them", async (context) => {
     const { io, url } = await serve(context);
     io.of("/a");

@@ -1,0 +1,164 @@
+// Our client in a page: the classic script and the module, as they are bundled.
+
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, describe, type TestContext, test } from "node:test";
+import { gzipSync } from "node:zlib";
+
+import type { Browser, Page } from "playwright-core";
+
+import { bundleClient } from "../../build/bundle.ts";
+import * as parser from "../../protocol/socketio/msgpack.ts";
+import { Server, type ServerOptions } from "../../server.ts";
+import { launchChromium, noChromium } from "../support/chromium.ts";
+import { listen, turn, until } from "../support/net.ts";
+
+/** What each page is: nothing but a script, under a policy that allows no other. */
+const PAGES: Readonly<Record<string, string>> = {
+  "/classic": '<script src="/socket.io.js"></script>',
+  "/minified": '<script src="/socket.io.min.js"></script>',
+  "/msgpack": '<script src="/socket.io.msgpack.min.js"></script>',
+  "/module": '<script type="module" src="/module.js"></script>',
+};
+const SCRIPTS: Readonly<Record<string, string>> = {
+  "/module.js": 'import io from "/socket.io.esm.min.js"; globalThis.io = io;',
+  "/strict.js": `import io from "/socket.io.esm.min.js";
+    const socket = io();
+    socket.io.engine.on("upgrade", async () => {
+      document.title = await socket.emitWithAck("echo", "under a strict policy");
+    });`,
+};
+const STRICT = '<script type="module" src="/strict.js"></script>';
+const POLICY = "default-src 'none'; script-src 'self'; connect-src 'self'";
+
+describe("our client in Chromium", { skip: noChromium }, () => {
+  const folder = mkdtempSync(join(tmpdir(), "barewire-client-"));
+  let browser: Browser;
+  before(async () => {
+    await bundleClient(folder);
+    browser = await launchChromium();
+  });
+  after(async () => {
+    await browser?.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  /** A server, and a page of it. */
+  async function open(
+    context: TestContext,
+    path: string,
+    options: ServerOptions = {},
+  ): Promise<{ io: Server; page: Page; errors: string[] }> {
+    const http = createServer((request, response) => {
+      const { pathname } = new URL(request.url ?? "", "http://x");
+      const page = pathname === "/strict" ? STRICT : PAGES[pathname];
+      response.setHeader("Content-Security-Policy", POLICY);
+      if (pathname === "/favicon.ico") {
+        response.writeHead(204).end();
+      } else if (page !== undefined) {
+        response.setHeader("Content-Type", "text/html").end(`<!doctype html>${page}`);
+      } else {
+        response.setHeader("Content-Type", "text/javascript");
+        response.end(SCRIPTS[pathname] ?? readFileSync(join(folder, pathname)));
+      }
+    });
+    const io = new Server(http, { serveClient: false, ...options });
+    io.on("connection", (socket) => {
+      socket.on("echo", (...args) => args.pop()(...args));
+    });
+    const port = await listen(http);
+    // What the tests say in the page is said with eval(), which the policy forbids.
+    const page = await browser.newPage({ bypassCSP: path !== "/strict" });
+    page.setDefaultTimeout(15_000);
+    const errors: string[] = [];
+    page.on("pageerror", ({ message }) => errors.push(message));
+    await page.goto(`http://127.0.0.1:${port}${path}`);
+    if (path !== "/strict") await page.waitForFunction("typeof io === 'function'");
+    context.after(async () => {
+      await page.close();
+      await io.close();
+    });
+    return { io, page, errors };
+  }
+
+  // What pages load, compressed: the goal is 9 kB for the module.
+  for (const [name, most] of [
+    ["socket.io.esm.min.js", 11_000],
+    ["socket.io.msgpack.min.js", 13_000],
+  ] as const) {
+    test(`${name} is at most ${most} bytes, compressed, and asks nothing of Node`, () => {
+      const file = readFileSync(join(folder, name));
+      const { length } = gzipSync(file, { level: 9 });
+      assert.ok(length <= most, `${length} bytes`);
+      assert.ok(!file.includes("node:"));
+    });
+  }
+
+  for (const path of Object.keys(PAGES)) {
+    for (const transports of [["polling"], ["websocket"], ["polling", "websocket"]]) {
+      test(`${path} over ${transports.join(" and ")}: texts and bytes, both ways`, async (context) => {
+        const options = path === "/msgpack" ? { parser } : {};
+        const { io, page, errors } = await open(context, path, options);
+        const given = await page.evaluate(
+          `(async () => {
+            const socket = io({ transports: ${JSON.stringify(transports)} });
+            globalThis.socket = socket;
+            const bytes = Uint8Array.of(1, 2, 255);
+            const [text, back] = await new Promise((resolve, reject) => {
+              socket.on("connect_error", reject);
+              socket.emit("echo", "é日😀", { bytes: [bytes] }, (...args) => resolve(args));
+            });
+            const list = back.bytes[0];
+            return [text, list.constructor.name, [...new Uint8Array(list)]];
+          })()`,
+        );
+        const type = path === "/msgpack" ? "Uint8Array" : "ArrayBuffer";
+        assert.deepEqual(given, ["é日😀", type, [1, 2, 255]]);
+        const settled = transports.at(-1);
+        await page.waitForFunction(`socket.io.engine.transport.name === "${settled}"`);
+        await page.evaluate('socket.on("ask", (n, answer) => answer(n + 1))');
+        const [socket] = io.sockets.sockets.values();
+        assert.equal(await socket?.emitWithAck("ask", 6), 7);
+        assert.deepEqual(errors, []);
+      });
+    }
+  }
+
+  test("under a strict policy for content", async (context) => {
+    const { page, errors } = await open(context, "/strict");
+    while ((await page.title()) === "") await turn();
+    assert.equal(await page.title(), "under a strict policy");
+    assert.deepEqual(errors, []);
+  });
+
+  test("offline: buffers; online: comes back at once, and recovers what it missed", async (context) => {
+    const { io, page, errors } = await open(context, "/module", { connectionStateRecovery: {} });
+    const got: unknown[] = [];
+    io.on("connection", (socket) => socket.on("n", (n) => got.push(n)));
+    await page.evaluate(
+      `(async () => {
+        globalThis.log = [];
+        globalThis.socket = io({ reconnectionDelay: 600000, reconnectionDelayMax: 600000 });
+        socket.on("news", (n) => log.push(n));
+        socket.on("disconnect", (reason) => log.push(reason));
+        await new Promise((resolve) => socket.on("connect", resolve));
+      })()`,
+    );
+    const [first] = io.sockets.sockets.values();
+    await page.evaluate("socket.io.engine.close()");
+    await until(() => first?.connected === false);
+    io.emit("news", 1);
+    await page.evaluate('socket.emit("n", 7)');
+    // Nobody would come back for ten minutes, but the network does.
+    await page.evaluate('dispatchEvent(new Event("online"))');
+    await page.waitForFunction("log.length === 2");
+    assert.deepEqual(await page.evaluate("log"), ["forced close", 1]);
+    await until(() => got.length === 1);
+    assert.deepEqual(got, [7]);
+    assert.equal(await page.evaluate("socket.recovered"), true);
+    assert.deepEqual(errors, []);
+  });
+});
