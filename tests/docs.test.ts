@@ -22,7 +22,7 @@ const PAGES = [
 const MODULES: Readonly<Record<string, string>> = {
   barewire: join(ROOT, "tests/support/docs-entry.ts"),
   "barewire/msgpack": join(ROOT, "protocol/socketio/msgpack.ts"),
-  "barewire/websocket": join(ROOT, "lib/websocket/server.ts"),
+  "barewire/websocket": join(ROOT, "websocket.ts"),
 };
 
 /** The programs of a page, with the ports that they name free ones. */

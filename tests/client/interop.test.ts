@@ -1,6 +1,10 @@
-// Our client and our server, over each transport and through the upgrade: what stock clients do.
+// Our client with our server and with the stock one, over each transport and through the upgrade:
+// what stock clients do.
+
+import { createRequire } from "node:module";
 
 import { io } from "../../client/index.ts";
+import type { Server } from "../../server.ts";
 import { interopSuite, type Way } from "../suites/interop.ts";
 import type { Generation } from "../support/generations.ts";
 
@@ -20,4 +24,10 @@ const WAYS: readonly Way[] = [
   { name: "polling and the upgrade", generation, options: {}, settled: "websocket" },
 ];
 
-for (const way of WAYS) interopSuite(way);
+// It has the members that the suite uses, in types of its own.
+const { Server: library }: { Server: typeof Server } = createRequire(import.meta.url)("socket.io");
+
+for (const way of WAYS) {
+  interopSuite(way);
+  interopSuite({ ...way, name: `${way.name}, with the stock server`, library });
+}
