@@ -116,6 +116,9 @@ export class ConnectError extends Error {
 const DEFAULT_TRANSPORTS: readonly TransportName[] = ["polling", "websocket"];
 const DEFAULT_TRANSPORT_TIMEOUT = 10_000;
 
+/** Packets in one payload: servers in Python take no more, and lose all of a payload that has. */
+const MOST_PACKETS = 16;
+
 // Whether the last connection that was upgraded worked over WebSocket (`rememberUpgrade`).
 let upgradedBefore = false;
 
@@ -413,7 +416,7 @@ export class Engine extends Emitter<EngineEvents> {
     for (const [index, packet] of this.#queue.entries()) {
       // UTF-8 has three bytes for a UTF-16 unit at most, and base64 four characters for three bytes.
       length += typeof packet === "string" ? packet.length * 3 : 3 + packet.length * (4 / 3);
-      if (index > 0 && length > maxPayload) return index;
+      if (index === MOST_PACKETS || (index > 0 && length > maxPayload)) return index;
       length += 1;
     }
     return this.#queue.length;
