@@ -2,7 +2,8 @@
 //
 //   tsx build/bundle.ts dist/client-files
 
-import { join } from "node:path";
+import { mkdir, writeFile } from "node:fs/promises";
+import { basename, join } from "node:path";
 
 import { type BuildOptions, build, type Plugin } from "esbuild";
 
@@ -20,29 +21,50 @@ const BYTES: Plugin = {
   },
 };
 
-/** Each file, what it is made of, and how. */
-const FILES: Readonly<Record<string, BuildOptions>> = {
-  "socket.io.js": { entryPoints: ["client/global.ts"], format: "iife" },
-  "socket.io.min.js": { entryPoints: ["client/global.ts"], format: "iife", minify: true },
-  "socket.io.esm.min.js": { entryPoints: ["client/browser.ts"], format: "esm", minify: true },
-  "socket.io.msgpack.min.js": { entryPoints: ["client/msgpack.ts"], format: "iife", minify: true },
-};
+const MINIFIED: BuildOptions = { minify: true };
 
-/** Writes them, with their source maps. */
+/** Each file, what it is made of, and how. */
+const FILES = {
+  "socket.io.js": { entryPoints: ["client/global.ts"], format: "iife" },
+  "socket.io.min.js": { ...MINIFIED, entryPoints: ["client/global.ts"], format: "iife" },
+  "socket.io.esm.min.js": { ...MINIFIED, entryPoints: ["client/browser.ts"], format: "esm" },
+  "socket.io.msgpack.min.js": { ...MINIFIED, entryPoints: ["client/msgpack.ts"], format: "iife" },
+} as const satisfies Readonly<Record<string, BuildOptions>>;
+
+export type ClientFile = keyof typeof FILES;
+
+/** A file and its source map, by their names. */
+export async function bundle(name: ClientFile): Promise<ReadonlyMap<string, Uint8Array>> {
+  const { outputFiles } = await build({
+    ...FILES[name],
+    absWorkingDir: ROOT,
+    outfile: name,
+    write: false,
+    bundle: true,
+    platform: "browser",
+    target: "es2022",
+    sourcemap: true,
+    logLevel: "warning",
+    plugins: [BYTES],
+  });
+  return new Map(outputFiles.map(({ path, contents }) => [basename(path), contents]));
+}
+
+/** Writes all of them, with their source maps. */
 export async function bundleClient(folder: string): Promise<void> {
-  for (const [name, options] of Object.entries(FILES)) {
-    await build({
-      ...options,
-      absWorkingDir: ROOT,
-      outfile: join(folder, name),
-      bundle: true,
-      platform: "browser",
-      target: "es2022",
-      sourcemap: true,
-      logLevel: "warning",
-      plugins: [BYTES],
-    });
+  await mkdir(folder, { recursive: true });
+  const names: readonly string[] = Object.keys(FILES);
+  const isFile = (name: string): name is ClientFile => names.includes(name);
+  for (const name of names.filter(isFile)) {
+    for (const [file, contents] of await bundle(name))
+      await writeFile(join(folder, file), contents);
   }
+}
+
+/** The module as the examples serve it. */
+export async function clientModule(): Promise<Uint8Array> {
+  const files = await bundle("socket.io.esm.min.js");
+  return files.get("socket.io.esm.min.js") ?? new Uint8Array();
 }
 
 const [, script, folder] = process.argv;

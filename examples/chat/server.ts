@@ -3,6 +3,7 @@
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { clientModule } from "../../build/bundle.ts";
 import { Server } from "../../server.ts";
 
 type Message = { id: string; name: string; at: number; content: string | Uint8Array };
@@ -35,7 +36,7 @@ const FILES = [
   ["/", "text/html", load("public/index.html")],
   ["/chat.css", "text/css", load("public/chat.css")],
   ["/chat.js", JS, load("public/chat.js")],
-  ["/client.js", JS, load("../../node_modules/socket.io-client/dist/socket.io.esm.min.js")],
+  ["/client.js", JS, await clientModule()],
 ] as const;
 
 function isContent(content: unknown): content is Message["content"] {
