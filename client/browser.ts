@@ -5,7 +5,16 @@ import { Manager as AnyManager, type ManagerOptions } from "./manager.ts";
 import type { Platform, PlatformCall, PlatformRequest } from "./platform.ts";
 
 export { AckTimeoutError, DisconnectedError } from "../protocol/errors.ts";
+export {
+  PollingTransport as Fetch,
+  PollingTransport as NodeXHR,
+  PollingTransport as XHR,
+} from "./polling.ts";
 export { RefusedError, Socket } from "./socket.ts";
+export {
+  WebSocketTransport as NodeWebSocket,
+  WebSocketTransport as WebSocket,
+} from "./websocket-transport.ts";
 
 // What of a page is used here; the sources are compiled for Node.
 declare function addEventListener(name: string, listener: () => void): void;

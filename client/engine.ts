@@ -18,17 +18,24 @@ import {
   UPGRADE,
 } from "../protocol/engineio/packet.ts";
 import { ProtocolError } from "../protocol/engineio/rules.ts";
-import { Emitter } from "../protocol/events.ts";
+import { ClientEmitter } from "./emitter.ts";
 import type { Platform, PlatformOptions } from "./platform.ts";
 import { PollingTransport } from "./polling.ts";
-import type { DisconnectDetails, Transport, TransportSink } from "./transport.ts";
+import type {
+  DisconnectDetails,
+  Link,
+  Transport,
+  TransportClass,
+  TransportSink,
+} from "./transport.ts";
 import { WebSocketTransport } from "./websocket-transport.ts";
 
-export type TransportName = "polling" | "websocket";
+/** Names of others, as "webtransport", are passed over. */
+export type TransportName = "polling" | "websocket" | "webtransport";
 
 export interface EngineOptions {
-  /** In this order. Default polling, then WebSocket. */
-  readonly transports?: readonly TransportName[];
+  /** In this order: names, or classes. Default polling, then WebSocket. */
+  readonly transports?: readonly (TransportName | TransportClass)[];
   /** The next transport is tried when one fails. Default `false`. */
   readonly tryAllTransports?: boolean;
   /** Milliseconds that one transport may take to open before the next is tried. Default 10,000. */
@@ -43,6 +50,10 @@ export interface EngineOptions {
   readonly addTrailingSlash?: boolean;
   /** What stands in the query of each request. */
   readonly query?: Readonly<Record<string, unknown>> | string;
+  /** Bytes travel as text, over WebSockets too. Default `false`. */
+  readonly forceBase64?: boolean;
+  /** Options that are others for one transport, by its name. */
+  readonly transportOptions?: Readonly<Record<string, EngineOptions & PlatformOptions>>;
   /** Header fields of each request; of a WebSocket in Node only. */
   readonly extraHeaders?: Readonly<Record<string, string>>;
   /** Cookies go with requests to another origin. Default `false`. */
@@ -113,7 +124,7 @@ export class ConnectError extends Error {
   }
 }
 
-const DEFAULT_TRANSPORTS: readonly TransportName[] = ["polling", "websocket"];
+const OURS: readonly TransportClass[] = [PollingTransport, WebSocketTransport];
 const DEFAULT_TRANSPORT_TIMEOUT = 10_000;
 
 /** Packets in one payload: servers in Python take no more, and lose all of a payload that has. */
@@ -122,16 +133,17 @@ const MOST_PACKETS = 16;
 // Whether the last connection that was upgraded worked over WebSocket (`rememberUpgrade`).
 let upgradedBefore = false;
 
-export class Engine extends Emitter<EngineEvents> {
+export class Engine extends ClientEmitter<EngineEvents> {
   id: string | undefined;
   readonly #platform: Platform;
   readonly #origin: URL;
   readonly #options: EngineOptions & PlatformOptions;
   readonly #sink: EngineSink;
-  readonly #untried: TransportName[];
+  readonly #transports: readonly TransportClass[];
+  readonly #untried: TransportClass[];
   #state: "opening" | "open" | "closing" | "closed" = "opening";
   #transport: Transport;
-  #probe: WebSocketTransport | undefined;
+  #probe: Transport | undefined;
   #upgrading = false;
   #handshake: OpenPacket | undefined;
   // Encoded text packets and the bytes of messages that wait for the transport.
@@ -153,11 +165,14 @@ export class Engine extends Emitter<EngineEvents> {
     this.#origin = origin;
     this.#options = options;
     this.#sink = sink;
-    const wanted = options.transports ?? DEFAULT_TRANSPORTS;
+    this.#transports = (options.transports ?? OURS).flatMap(
+      (wanted) => OURS.find(({ prototype }) => prototype.name === wanted) ?? classes(wanted),
+    );
     const remembers = options.rememberUpgrade === true && upgradedBefore;
-    const first = remembers && wanted.includes("websocket") ? "websocket" : wanted[0];
+    const first =
+      (remembers ? this.#transports.find(isWebSocket) : undefined) ?? this.#transports[0];
     if (first === undefined) throw new TypeError("no transport is given");
-    this.#untried = wanted.filter((each) => each !== first);
+    this.#untried = this.#transports.filter((each) => each !== first);
     this.#transport = this.#create(first);
     this.#endings.push(
       platform.onNetwork((online) => {
@@ -225,50 +240,43 @@ export class Engine extends Emitter<EngineEvents> {
     this.#transport.open();
   }
 
-  #create(name: TransportName, sink: TransportSink = this.#sinkOf()): Transport {
-    return name === "polling" ? this.#createPolling(sink) : this.#createWebSocket(sink);
-  }
-
-  #createPolling(sink: TransportSink): PollingTransport {
-    const { extraHeaders = {}, withCredentials = false, requestTimeout = 0 } = this.#options;
-    const ask = (body?: string) =>
-      this.#platform.request(
-        {
-          method: body === undefined ? "GET" : "POST",
-          url: this.#url("polling", this.#origin.protocol),
-          ...(body !== undefined && { body }),
-          headers: {
-            Accept: "*/*",
-            ...(body !== undefined && { "Content-Type": "text/plain;charset=UTF-8" }),
-            ...extraHeaders,
+  #create(Class: TransportClass, sink: TransportSink = this.#sinkOf()): Transport {
+    const { name } = Class.prototype;
+    const options = { ...this.#options, ...this.#options.transportOptions?.[name] };
+    const { extraHeaders = {}, withCredentials = false, requestTimeout = 0 } = options;
+    const { protocol } = this.#origin;
+    const link: Link = {
+      base64: options.forceBase64 === true,
+      request: (body) =>
+        this.#platform.request(
+          {
+            method: body === undefined ? "GET" : "POST",
+            url: this.#url(protocol, name, options),
+            body,
+            headers: {
+              Accept: "*/*",
+              ...(body !== undefined && { "Content-Type": "text/plain;charset=UTF-8" }),
+              ...extraHeaders,
+            },
+            withCredentials,
+            timeout: requestTimeout,
           },
-          withCredentials,
-          timeout: requestTimeout,
-        },
-        this.#options,
-      );
-    return new PollingTransport(ask, sink);
-  }
-
-  #createWebSocket(sink: TransportSink): WebSocketTransport {
-    const { extraHeaders = {}, protocols = [] } = this.#options;
-    const scheme = this.#origin.protocol === "https:" ? "wss:" : "ws:";
-    return new WebSocketTransport(
-      () =>
-        this.#platform.webSocket(
-          this.#url("websocket", scheme),
-          [protocols].flat(),
-          extraHeaders,
-          this.#options,
+          options,
         ),
-      sink,
-    );
+      webSocket: () =>
+        this.#platform.webSocket(
+          this.#url(protocol.replace("http", "ws"), name, options),
+          [options.protocols ?? []].flat(),
+          extraHeaders,
+          options,
+        ),
+    };
+    return new Class(link, sink);
   }
 
-  #url(transport: TransportName, scheme: string): string {
-    const { path = "/socket.io", addTrailingSlash = true, query = {} } = this.#options;
-    const { timestampRequests, timestampParam = "t" } = this.#options;
-    const bare = path.replace(/\/$/, "");
+  #url(scheme: string, transport: string, options: EngineOptions): string {
+    const { path = "/socket.io", addTrailingSlash = true, query = {} } = options;
+    const { timestampRequests, timestampParam = "t" } = options;
     const search = new URLSearchParams(
       typeof query === "string"
         ? query
@@ -276,11 +284,13 @@ export class Engine extends Emitter<EngineEvents> {
     );
     search.set("EIO", "4");
     search.set("transport", transport);
+    if (options.forceBase64 === true) search.set("b64", "1");
     if (this.id !== undefined) search.set("sid", this.id);
     if (timestampRequests ?? transport === "polling") {
       search.set(timestampParam, Math.random().toString(36).slice(2, 10));
     }
-    return `${scheme}//${this.#origin.host}${bare}${addTrailingSlash ? "/" : ""}?${search}`;
+    const slash = addTrailingSlash ? "/" : "";
+    return `${scheme}//${this.#origin.host}${path.replace(/\/$/, "")}${slash}?${search}`;
   }
 
   #sinkOf(): TransportSink {
@@ -439,16 +449,18 @@ export class Engine extends Emitter<EngineEvents> {
   // The upgrade. Engine.IO "Upgrade".
 
   #tryUpgrade({ upgrades }: OpenPacket): void {
-    const { upgrade = true, transports = DEFAULT_TRANSPORTS } = this.#options;
-    if (!upgrade || this.#transport.name !== "polling") return;
-    if (!upgrades.includes("websocket") || !transports.includes("websocket")) return;
+    if (this.#options.upgrade === false || this.#transport.name !== "polling") return;
+    const better = this.#transports.find(
+      ({ prototype: { name } }) => name !== "polling" && upgrades.includes(name),
+    );
+    if (better === undefined) return;
     const fail = (description: string): void => {
       if (this.#probe !== probe) return;
       this.#probe = undefined;
       probe.close();
       this.dispatch("upgradeError", [new ConnectError(`probe error: ${description}`)]);
     };
-    const probe: WebSocketTransport = this.#createWebSocket({
+    const probe = this.#create(better, {
       onOpen: () => probe.send([encodePacket(PING, PROBE)]),
       onWritable: () => {},
       onLost: (_reason, { description }) => {
@@ -465,7 +477,7 @@ export class Engine extends Emitter<EngineEvents> {
   }
 
   /** The server has answered over the WebSocket: what is under way over polling ends, and then it is the transport. */
-  #change(probe: WebSocketTransport): void {
+  #change(probe: Transport): void {
     this.#upgrading = true;
     this.dispatch("upgrading", [probe]);
     this.#transport.pause(() => {
@@ -488,4 +500,13 @@ export class Engine extends Emitter<EngineEvents> {
     if (this.#options.autoUnref === true) this.#platform.unref(timer);
     return timer;
   }
+}
+
+function isWebSocket({ prototype }: TransportClass): boolean {
+  return prototype.name === "websocket";
+}
+
+/** What is none of our names: a class of the program's, or nothing. */
+function classes(wanted: TransportName | TransportClass): TransportClass[] {
+  return typeof wanted === "string" ? [] : [wanted];
 }

@@ -5,21 +5,37 @@
 //   const delivered = await socket.emitWithAck("chat", "hello");
 
 import { createLookup, type Lookup } from "./lookup.ts";
-import { Manager as AnyManager, type ManagerOptions } from "./manager.ts";
+import { Manager as AnyManager, type ManagerEvents, type ManagerOptions } from "./manager.ts";
 import { NODE } from "./node.ts";
 
 export { AckTimeoutError, DisconnectedError } from "../protocol/errors.ts";
 export { ConnectError, type Engine } from "./engine.ts";
 export type { ClientOptions } from "./lookup.ts";
+/** Transports, for the option `transports`: over HTTP requests, and over a WebSocket. */
+export {
+  PollingTransport as Fetch,
+  PollingTransport as NodeXHR,
+  PollingTransport as XHR,
+} from "./polling.ts";
 export {
   type DisconnectReason,
   RefusedError,
   Socket,
   type SocketOptions,
+  type SocketReservedEvents,
 } from "./socket.ts";
-export type { DisconnectDetails } from "./transport.ts";
-export { WebSocket } from "./websocket.ts";
-export type { ManagerOptions };
+export type {
+  DisconnectDetails,
+  Link,
+  Transport,
+  TransportClass,
+  TransportSink,
+} from "./transport.ts";
+export {
+  WebSocketTransport as NodeWebSocket,
+  WebSocketTransport as WebSocket,
+} from "./websocket-transport.ts";
+export type { ManagerEvents, ManagerOptions };
 
 /** The revision of the protocol. */
 export const protocol = 5;
@@ -35,3 +51,4 @@ export class Manager extends AnyManager {
 export const io: Lookup = createLookup(NODE);
 /** The same as io(). */
 export const connect: Lookup = io;
+export default io;

@@ -2,10 +2,11 @@
 
 import type { Bytes } from "../protocol/bytes.ts";
 import { checkMilliseconds } from "../protocol/errors.ts";
-import { type DefaultEventsMap, Emitter, type Untyped } from "../protocol/events.ts";
+import type { DefaultEventsMap, Untyped } from "../protocol/events.ts";
 import type { Packet } from "../protocol/socketio/packet.ts";
 import { delayBefore } from "./backoff.ts";
 import { type Codec, codecOf, type PacketDecoder, type Parser } from "./codec.ts";
+import { ClientEmitter } from "./emitter.ts";
 import { type CloseReason, Engine, type EngineOptions } from "./engine.ts";
 import type { Platform } from "./platform.ts";
 import { Socket, type SocketOptions } from "./socket.ts";
@@ -47,6 +48,9 @@ export interface ManagerEvents {
   reconnect_failed: () => void;
 }
 
+/** Options that a program may change. */
+export type Changeable<Options> = { -readonly [Name in keyof Options]: Options[Name] };
+
 /** A socket as its manager sees it. */
 interface ManagedSocket {
   readonly active: boolean;
@@ -65,9 +69,9 @@ const DEFAULTS = {
   maxAttachments: 10,
 } as const;
 
-export class Manager extends Emitter<ManagerEvents> {
-  /** What it was made with. */
-  readonly opts: ManagerOptions;
+export class Manager extends ClientEmitter<ManagerEvents> {
+  /** What it was made with. What is changed here counts from the next connection on. */
+  readonly opts: Changeable<ManagerOptions>;
   readonly #platform: Platform;
   readonly #origin: URL;
   readonly #codec: Codec;

@@ -17,7 +17,7 @@ export interface PlatformWebSocket {
 export interface PlatformRequest {
   readonly method: "GET" | "POST";
   readonly url: string;
-  readonly body?: string;
+  readonly body: string | undefined;
   readonly headers: Readonly<Record<string, string>>;
   /** Cookies go with requests to another origin. */
   readonly withCredentials: boolean;

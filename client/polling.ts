@@ -6,23 +6,23 @@ import { CLOSE, encodePacket } from "../protocol/engineio/packet.ts";
 import { decodePayload, encodePayload } from "../protocol/engineio/payload.ts";
 import { ProtocolError } from "../protocol/engineio/rules.ts";
 import type { PlatformCall, PlatformResponse } from "./platform.ts";
-import type { Transport, TransportSink } from "./transport.ts";
-
-/** Makes a request of this session; the body is that of a POST. */
-export type Ask = (body?: string) => PlatformCall;
+import type { Link, Transport, TransportSink } from "./transport.ts";
 
 export class PollingTransport implements Transport {
-  readonly name = "polling";
-  readonly #ask: Ask;
-  readonly #sink: TransportSink;
+  readonly #link: Link;
+  #sink: TransportSink;
   #state: "new" | "open" | "paused" | "closed" = "new";
   #poll: PlatformCall | undefined;
   #post: PlatformCall | undefined;
   #onPaused: (() => void) | undefined;
 
-  constructor(ask: Ask, sink: TransportSink) {
-    this.#ask = ask;
+  constructor(link: Link, sink: TransportSink) {
+    this.#link = link;
     this.#sink = sink;
+  }
+
+  get name(): string {
+    return "polling";
   }
 
   open(): void {
@@ -43,7 +43,7 @@ export class PollingTransport implements Transport {
     this.#state = "closed";
     this.#poll?.abort();
     // Nobody waits for the answer.
-    this.#ask(encodePacket(CLOSE)).response.catch(() => {});
+    this.#link.request(encodePacket(CLOSE)).response.catch(() => {});
   }
 
   pause(done: () => void): void {
@@ -52,9 +52,13 @@ export class PollingTransport implements Transport {
     this.#checkPaused();
   }
 
+  reportTo(sink: TransportSink): void {
+    this.#sink = sink;
+  }
+
   async #get(): Promise<void> {
     while (this.#state === "open") {
-      const poll = this.#ask();
+      const poll = this.#link.request();
       this.#poll = poll;
       const response = await this.#await(poll, "poll");
       this.#poll = undefined;
@@ -64,7 +68,7 @@ export class PollingTransport implements Transport {
   }
 
   async #send(body: string): Promise<void> {
-    const post = this.#ask(body);
+    const post = this.#link.request(body);
     this.#post = post;
     const response = await this.#await(post, "post");
     this.#post = undefined;

@@ -16,7 +16,6 @@ import {
   type AllButLast,
   callListener,
   type DefaultEventsMap,
-  Emitter,
   type EventArguments,
   type EventNames,
   isListener,
@@ -37,6 +36,7 @@ import {
   type Packet,
   RESERVED_EVENTS,
 } from "../protocol/socketio/packet.ts";
+import { ClientEmitter } from "./emitter.ts";
 import type { CloseReason } from "./engine.ts";
 import type { Manager, ManagerOptions } from "./manager.ts";
 import type { DisconnectDetails } from "./transport.ts";
@@ -78,6 +78,9 @@ export class RefusedError extends Error {
   }
 }
 
+/** An event that waits. */
+export type EventPacket = Extract<Packet, { readonly type: typeof EVENT }>;
+
 type AnyListener = (event: string, ...args: Untyped[]) => void;
 
 interface Flags {
@@ -93,11 +96,6 @@ interface Pending {
   readonly timer: ReturnType<typeof setTimeout> | undefined;
 }
 
-interface Waiting {
-  readonly data: EventData;
-  readonly id: number | undefined;
-}
-
 /** An event that is sent until it is acknowledged. */
 interface Retried {
   readonly data: EventData;
@@ -109,9 +107,10 @@ interface Retried {
 const DEFAULT_MAX_OFFLINE_BUFFER = 10_000;
 const NO_FLAGS: Flags = {};
 
-export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents> extends Emitter<
-  ListenEvents & SocketReservedEvents
-> {
+export class Socket<
+  ListenEvents = DefaultEventsMap,
+  EmitEvents = ListenEvents,
+> extends ClientEmitter<ListenEvents & SocketReservedEvents> {
   /** The connection. */
   readonly io: Manager;
   readonly nsp: string;
@@ -125,15 +124,15 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents> 
   recovered = false;
   /** It wants to be in the namespace: it joins whenever there is a connection. */
   active = false;
+  /** Events that wait for the connection, the oldest first. A program may empty it. */
+  sendBuffer: EventPacket[] = [];
+  /** Events that came before the socket was connected, and wait for that. */
+  receiveBuffer: EventPacket[] = [];
 
   readonly #options: SocketOptions & ManagerOptions;
-  readonly #maxWaiting: number;
+  readonly #maxOfflineBuffer: number;
   readonly #acks = new Map<number, Pending>();
   #ackId = 0;
-  // Came before CONNECT was answered, and waits for it.
-  #received: Packet[] = [];
-  // Waits for a connection, the oldest first.
-  #waiting: Waiting[] = [];
   #retried: Retried[] = [];
   readonly #any = new CatchAll();
   readonly #anyOutgoing = new CatchAll();
@@ -148,7 +147,7 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents> 
     this.nsp = namespace;
     this.auth = options.auth;
     this.#options = options;
-    this.#maxWaiting = options.maxOfflineBuffer ?? DEFAULT_MAX_OFFLINE_BUFFER;
+    this.#maxOfflineBuffer = options.maxOfflineBuffer ?? DEFAULT_MAX_OFFLINE_BUFFER;
   }
 
   /** The opposite of `connected`. */
@@ -321,19 +320,20 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents> 
   #send(data: EventData, flags: Flags, callback?: AckCallback): void {
     if (flags.volatile && !(this.connected && this.io.writable)) return;
     const id = callback && this.#await(callback, flags.timeout ?? this.#options.ackTimeout);
-    if (this.connected && !this.io.overdue) this.#write({ data, id });
-    else this.#wait({ data, id });
+    const packet: EventPacket = { type: EVENT, namespace: this.nsp, data, id };
+    if (this.connected && !this.io.overdue) this.#write(packet);
+    else this.#wait(packet);
   }
 
-  #write({ data, id }: Waiting): void {
-    this.#anyOutgoing.call(this, data);
-    this.io.send({ type: EVENT, namespace: this.nsp, data, id });
+  #write(packet: EventPacket): void {
+    this.#anyOutgoing.call(this, packet.data);
+    this.io.send(packet);
   }
 
-  #wait(waiting: Waiting): void {
-    this.#waiting.push(waiting);
-    if (this.#waiting.length <= this.#maxWaiting) return;
-    const dropped = this.#waiting.shift();
+  #wait(packet: EventPacket): void {
+    this.sendBuffer.push(packet);
+    if (this.sendBuffer.length <= this.#maxOfflineBuffer) return;
+    const dropped = this.sendBuffer.shift();
     if (dropped?.id !== undefined) this.#settle(dropped.id, new DisconnectedError(), []);
   }
 
@@ -342,7 +342,7 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents> 
   #await(callback: AckCallback, timeout: number | undefined): number {
     const id = this.#ackId++;
     const onTimeout = (): void => {
-      this.#waiting = this.#waiting.filter((each) => each.id !== id);
+      this.sendBuffer = this.sendBuffer.filter((each) => each.id !== id);
       this.#settle(id, new AckTimeoutError(), []);
     };
     const timer = timeout === undefined ? undefined : setTimeout(onTimeout, timeout);
@@ -413,7 +413,7 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents> 
         break;
       case EVENT:
         if (this.connected) this.#onEvent(packet.data, packet.id);
-        else this.#received.push(packet);
+        else this.receiveBuffer.push(packet);
     }
   }
 
@@ -427,10 +427,10 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents> 
     const was = this.connected;
     this.connected = false;
     this.id = undefined;
-    this.#received = [];
+    this.receiveBuffer = [];
     if (was) this.dispatch("disconnect", details === undefined ? [reason] : [reason, details]);
     // What waits is sent with the next connection; the rest may have been received, or not.
-    const waiting = new Set(this.#waiting.map(({ id }) => id));
+    const waiting = new Set(this.sendBuffer.map(({ id }) => id));
     for (const id of [...this.#acks.keys()]) {
       if (!waiting.has(id)) this.#settle(id, new DisconnectedError(), []);
     }
@@ -450,11 +450,11 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents> 
     this.#pid = typeof pid === "string" ? pid : undefined;
     if (!this.recovered) this.#offset = undefined;
     this.connected = true;
-    const received = this.#received;
-    this.#received = [];
+    const received = this.receiveBuffer;
+    this.receiveBuffer = [];
     for (const packet of received) this.onPacket(packet);
-    const waiting = this.#waiting;
-    this.#waiting = [];
+    const waiting = this.sendBuffer;
+    this.sendBuffer = [];
     for (const each of waiting) this.#write(each);
     for (const each of this.#retried) each.pending = false;
     this.#retry(true);

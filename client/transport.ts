@@ -3,6 +3,7 @@
 
 import type { Bytes } from "../protocol/bytes.ts";
 import type { Packet } from "../protocol/engineio/packet.ts";
+import type { PlatformCall, PlatformWebSocket } from "./platform.ts";
 
 /** What happened on the way, for whoever wants to know more than the reason. */
 export interface DisconnectDetails {
@@ -12,7 +13,8 @@ export interface DisconnectDetails {
 }
 
 export interface Transport {
-  readonly name: "polling" | "websocket";
+  /** What the server knows it by. */
+  readonly name: string;
   /** It takes packets now. */
   readonly writable: boolean;
   open(): void;
@@ -22,6 +24,24 @@ export interface Transport {
   close(): void;
   /** Calls back when what is under way is over; nothing more is begun. */
   pause(done: () => void): void;
+  /** Reports to another sink from now on. */
+  reportTo(sink: TransportSink): void;
+}
+
+/** How a transport reaches the server: each call is with the session's URL as it is at that time. */
+export interface Link {
+  /** An HTTP request; a POST where there is a body. */
+  request(body?: string): PlatformCall;
+  webSocket(): PlatformWebSocket;
+  /** Bytes travel as text. */
+  readonly base64: boolean;
+}
+
+/** The option `transports` takes such classes beside the names of ours. */
+export interface TransportClass {
+  new (link: Link, sink: TransportSink): Transport;
+  /** Its `name` is asked for before there is an instance. */
+  readonly prototype: Transport;
 }
 
 /** The layer above a transport. */

@@ -1,28 +1,32 @@
 // The transport over a WebSocket. Engine.IO "WebSocket": one packet in one message, bytes as they are.
 
 import type { Bytes } from "../protocol/bytes.ts";
-import { CLOSE, decodePacket, MESSAGE, type Packet } from "../protocol/engineio/packet.ts";
+import { CLOSE, MESSAGE, type Packet } from "../protocol/engineio/packet.ts";
+import { decodePayloadPacket, encodePayload } from "../protocol/engineio/payload.ts";
 import { ProtocolError } from "../protocol/engineio/rules.ts";
 import type { PlatformWebSocket } from "./platform.ts";
-import type { Transport, TransportSink } from "./transport.ts";
+import type { Link, Transport, TransportSink } from "./transport.ts";
 
 export class WebSocketTransport implements Transport {
-  readonly name = "websocket";
-  readonly #connect: () => PlatformWebSocket;
+  readonly #link: Link;
   #sink: TransportSink | undefined;
   #webSocket: PlatformWebSocket | undefined;
   #open = false;
   #error: unknown;
 
-  constructor(connect: () => PlatformWebSocket, sink: TransportSink) {
-    this.#connect = connect;
+  constructor(link: Link, sink: TransportSink) {
+    this.#link = link;
     this.#sink = sink;
+  }
+
+  get name(): string {
+    return "websocket";
   }
 
   open(): void {
     let webSocket: PlatformWebSocket;
     try {
-      webSocket = this.#connect();
+      webSocket = this.#link.webSocket();
     } catch (error) {
       queueMicrotask(() => this.#lose("transport error", "websocket error", error));
       return;
@@ -51,7 +55,9 @@ export class WebSocketTransport implements Transport {
   }
 
   send(packets: readonly (string | Bytes)[]): void {
-    for (const packet of packets) this.#webSocket?.send(packet);
+    for (const packet of packets) {
+      this.#webSocket?.send(this.#link.base64 ? encodePayload([packet]) : packet);
+    }
     queueMicrotask(() => this.#sink?.onWritable());
   }
 
@@ -73,7 +79,7 @@ export class WebSocketTransport implements Transport {
   #onMessage(data: unknown): void {
     let packet: Packet;
     try {
-      if (typeof data === "string") packet = decodePacket(data);
+      if (typeof data === "string") packet = decodePayloadPacket(data);
       else if (data instanceof ArrayBuffer) packet = { type: MESSAGE, data: new Uint8Array(data) };
       else packet = { type: MESSAGE, data: data instanceof Uint8Array ? data : new Uint8Array() };
     } catch (error) {

@@ -2,7 +2,12 @@
 
 export * from "./engineio/handshake.ts";
 export * from "./engineio/packet.ts";
-export { decodePayload, encodePayload, SEPARATOR } from "./engineio/payload.ts";
+export {
+  decodePayload,
+  decodePayloadPacket,
+  encodePayload,
+  SEPARATOR,
+} from "./engineio/payload.ts";
 export { ProtocolError, RULES, type RuleName } from "./engineio/rules.ts";
 export {
   type CloseReason,

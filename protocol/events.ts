@@ -111,9 +111,9 @@ export type ListenerOf<Events, Event extends keyof Events> = Events[Event] exten
   : never;
 
 /**
- * Registers and calls listeners, with the names of Node's EventEmitter. Unlike there, every
- * listener is called even if one before it throws; the error then surfaces as uncaught, and
- * "error" without a listener is nothing special.
+ * Registers and calls listeners. Every listener is called even if one before it throws; the error
+ * then surfaces as uncaught. What else Node's EventEmitter has is in lib/events.ts, and what else a
+ * browser's client has in client/emitter.ts.
  */
 export abstract class Emitter<Events> {
   // Lists are replaced, never changed, so that one can be walked while listeners come and go.
@@ -123,50 +123,12 @@ export abstract class Emitter<Events> {
 
   /** Adds a listener behind those that are there. */
   on<Event extends EventNames<Events>>(event: Event, listener: ListenerOf<Events, Event>): this {
-    return this.#add(event, listener, false);
-  }
-
-  /** The same as on(). */
-  addListener<Event extends EventNames<Events>>(
-    event: Event,
-    listener: ListenerOf<Events, Event>,
-  ): this {
-    return this.#add(event, listener, false);
-  }
-
-  /** Adds a listener in front of those that are there. */
-  prependListener<Event extends EventNames<Events>>(
-    event: Event,
-    listener: ListenerOf<Events, Event>,
-  ): this {
-    return this.#add(event, listener, true);
+    return this.insert(event, listener, false);
   }
 
   /** Adds a listener that is called once at most. */
   once<Event extends EventNames<Events>>(event: Event, listener: ListenerOf<Events, Event>): this {
-    return this.#add(event, this.#onlyOnce(event, listener), false);
-  }
-
-  /** once(), in front of the listeners that are there. */
-  prependOnceListener<Event extends EventNames<Events>>(
-    event: Event,
-    listener: ListenerOf<Events, Event>,
-  ): this {
-    return this.#add(event, this.#onlyOnce(event, listener), true);
-  }
-
-  /** Removes a listener, the one added last where it was added several times. */
-  off<Event extends EventNames<Events>>(event: Event, listener: ListenerOf<Events, Event>): this {
-    this.#remove(event, listener);
-    return this;
-  }
-
-  /** The same as off(). */
-  removeListener<Event extends EventNames<Events>>(
-    event: Event,
-    listener: ListenerOf<Events, Event>,
-  ): this {
-    return this.off(event, listener);
+    return this.insert(event, this.onlyOnce(event, listener), false);
   }
 
   /** Removes all listeners of one event, or of all. */
@@ -176,34 +138,14 @@ export abstract class Emitter<Events> {
     return this;
   }
 
-  /** There is no limit to be raised, so it does nothing; programs for Node's emitter call it. */
-  setMaxListeners(_count: number): this {
-    return this;
-  }
-
-  /** How many listeners an event may have: there is no limit. */
-  getMaxListeners(): number {
-    return Number.POSITIVE_INFINITY;
-  }
-
-  /** The same as listeners(), with the wrappers of once() as they are. */
-  rawListeners(event: EventNames<Events>): Listener[] {
-    return [...this.#of(event)];
-  }
-
   /** The listeners of an event, in the order in which they are called. */
   listeners(event: EventNames<Events>): Listener[] {
-    return this.#of(event).map((listener) => ORIGINAL.get(listener) ?? listener);
+    return this.registered(event).map(originalOf);
   }
 
   /** How many listeners an event has. */
   listenerCount(event: EventNames<Events>): number {
-    return this.#of(event).length;
-  }
-
-  /** The events that have listeners. */
-  eventNames(): string[] {
-    return [...(this.#owner.#listeners?.keys() ?? [])];
+    return this.registered(event).length;
   }
 
   /** Whether anybody listens to anything. */
@@ -213,25 +155,12 @@ export abstract class Emitter<Events> {
 
   /** on(), where the compiler cannot know the events. */
   protected addUntyped(event: string, listener: Listener): void {
-    this.#add(event, listener, false);
-  }
-
-  /** off(), where the compiler cannot know the events. */
-  protected removeUntyped(event: string, listener: Listener): void {
-    this.#remove(event, listener);
-  }
-
-  /** The listeners of `event` as they are called, each with how many parameters it has of its own. */
-  protected calls(event: string): { readonly call: Listener; readonly length: number }[] {
-    return this.#of(event).map((listener) => ({
-      call: (...args) => listener.apply(this, args),
-      length: (ORIGINAL.get(listener) ?? listener).length,
-    }));
+    this.insert(event, listener, false);
   }
 
   /** Calls the listeners of `event`; whether there were any. */
   protected dispatch(event: string, args: readonly unknown[]): boolean {
-    const listeners = this.#of(event);
+    const listeners = this.registered(event);
     for (const listener of listeners) callListener(this, listener, args);
     return listeners.length > 0;
   }
@@ -241,38 +170,39 @@ export abstract class Emitter<Events> {
     this.#owner = owner;
   }
 
-  /** Gives `other` the listeners that are here now. */
-  protected copyListenersTo(other: Emitter<Events>): void {
-    for (const [event, listeners] of this.#owner.#listeners ?? []) {
-      for (const listener of listeners) other.#add(event, listener, false);
-    }
+  /** The events that have listeners, and these as they are called. */
+  protected get registrations(): ReadonlyMap<string, readonly Listener[]> {
+    return this.#owner.#listeners ?? NOBODY;
   }
 
-  #of(event: string): readonly Listener[] {
+  /** The listeners of `event` as they are called. */
+  protected registered(event: string): readonly Listener[] {
     return this.#owner.#listeners?.get(event) ?? NONE;
   }
 
-  #add(event: string, listener: Listener, first: boolean): this {
+  /** Adds a listener, in front of those that are there or behind them. */
+  protected insert(event: string, listener: Listener, first: boolean): this {
     checkFunction(`the listener of "${event}"`, listener);
-    const before = this.#of(event);
+    const before = this.registered(event);
     const owner = this.#owner;
     owner.#listeners ??= new Map();
     owner.#listeners.set(event, first ? [listener, ...before] : [...before, listener]);
     return this;
   }
 
-  #remove(event: string, listener: Listener): void {
-    const before = this.#of(event);
-    const at = before.findLastIndex((each) => each === listener || ORIGINAL.get(each) === listener);
+  /** Removes a listener, the one added last where it was added several times. */
+  protected removeUntyped(event: string, listener: Listener): void {
+    const before = this.registered(event);
+    const at = before.findLastIndex((each) => each === listener || originalOf(each) === listener);
     if (at === -1) return;
     if (before.length === 1) this.#owner.#listeners?.delete(event);
     else this.#owner.#listeners?.set(event, before.toSpliced(at, 1));
   }
 
-  #onlyOnce(event: string, listener: Listener): Listener {
+  protected onlyOnce(event: string, listener: Listener): Listener {
     if (typeof listener !== "function") return listener;
     const once: Listener = (...args) => {
-      this.#remove(event, once);
+      this.removeUntyped(event, once);
       return listener.apply(this, args);
     };
     ORIGINAL.set(once, listener);
@@ -291,7 +221,13 @@ export function callListener(self: object, listener: Listener, args: readonly un
   }
 }
 
+/** The listener as the program has given it. */
+export function originalOf(listener: Listener): Listener {
+  return ORIGINAL.get(listener) ?? listener;
+}
+
 const NONE: readonly Listener[] = [];
+const NOBODY: ReadonlyMap<string, readonly Listener[]> = new Map();
 
 /** What once() wrapped, for off() and listeners(). */
 const ORIGINAL = new WeakMap<Listener, Listener>();

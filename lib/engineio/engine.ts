@@ -15,8 +15,8 @@ import {
   type TransportName,
 } from "../../protocol/engineio/handshake.ts";
 import { checkFunction } from "../../protocol/errors.ts";
-import { Emitter } from "../../protocol/events.ts";
 import { Deadlines } from "../deadlines.ts";
+import { NodeEmitter } from "../events.ts";
 import { once } from "../once.ts";
 import {
   checkUpgrade,
@@ -36,7 +36,7 @@ import { Session, type SessionSink } from "./session.ts";
 import type { Transport } from "./transport.ts";
 import { Upgrade } from "./upgrade.ts";
 import { formatOf3, WebSocketTransport3 } from "./v3.ts";
-import { WebSocketTransport } from "./websocket.ts";
+import { Base64WebSocketTransport, WebSocketTransport } from "./websocket.ts";
 
 /** Calls back with whether a client may connect, and what a client that may not is told. */
 export type AllowRequest = (
@@ -121,7 +121,7 @@ export interface EngineEvents {
   headers: (headers: ResponseHeaders, request: IncomingMessage) => void;
 }
 
-export class Engine extends Emitter<EngineEvents> {
+export class Engine extends NodeEmitter<EngineEvents> {
   /** Gives each new session its id: 20 characters of `[A-Za-z0-9_-]` that nobody can guess. To be replaced where ids must say more. */
   generateId: (request: IncomingMessage) => string | Promise<string> = generateId;
 
@@ -286,9 +286,9 @@ export class Engine extends Emitter<EngineEvents> {
       );
       const all = [...lines, ...more];
       const connection = completeUpgrade(handshake, socket, head, this.#upgradeOptions, all);
-      return protocol === 3
-        ? new WebSocketTransport3(connection, !query.has("b64"))
-        : new WebSocketTransport(connection);
+      const base64 = query.has("b64");
+      if (protocol === 3) return new WebSocketTransport3(connection, !base64);
+      return new (base64 ? Base64WebSocketTransport : WebSocketTransport)(connection);
     };
     if (session !== undefined) {
       this.#upgrade(session, complete());

@@ -21,7 +21,7 @@ import {
   type SessionEvent,
   type SessionState,
 } from "../../protocol/engineio/session.ts";
-import { Emitter } from "../../protocol/events.ts";
+import { NodeEmitter } from "../events.ts";
 import type { ClientHeartbeat, Heartbeat, Heartbeating } from "./heartbeat.ts";
 import { NOOP_PACKET, type Outgoing, PING_PACKET, PONG_PACKET } from "./outgoing.ts";
 import type { Transport, TransportSink } from "./transport.ts";
@@ -84,7 +84,7 @@ export interface SessionOptions {
   readonly onClosed: (session: Session) => void;
 }
 
-export class Session extends Emitter<SessionEvents> implements TransportSink, Heartbeating {
+export class Session extends NodeEmitter<SessionEvents> implements TransportSink, Heartbeating {
   /** The session's id, "sid" on the wire. */
   readonly id: string;
   /** The revision of the protocol that its client speaks. */

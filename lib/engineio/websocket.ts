@@ -2,6 +2,7 @@
 
 import type { Bytes } from "../../protocol/bytes.ts";
 import { decodePacket, MESSAGE, type Packet } from "../../protocol/engineio/packet.ts";
+import { decodePayloadPacket, encodePayload } from "../../protocol/engineio/payload.ts";
 import { ProtocolError } from "../../protocol/engineio/rules.ts";
 import type { Connection, ConnectionSink } from "../websocket/connection.ts";
 import type { Outgoing } from "./outgoing.ts";
@@ -113,5 +114,18 @@ export class WebSocketTransport implements Transport, ConnectionSink {
     this.#sink = undefined;
     if (failure === undefined) sink?.onLost("transport close");
     else sink?.onLost("transport error", failure);
+  }
+}
+
+/** For a client that has said that it cannot take bytes: what polling does with them, here too. */
+export class Base64WebSocketTransport extends WebSocketTransport {
+  override send(message: Outgoing): void {
+    for (const packet of message.packets) {
+      this.connection.sendText(encodePayload([packet]), message.compress);
+    }
+  }
+
+  protected override decodeText(text: string): Packet {
+    return decodePayloadPacket(text);
   }
 }

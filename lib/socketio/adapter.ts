@@ -1,9 +1,10 @@
 // Who is in which room, and the way to all of them. This one serves one process; the names are
 // those that adapters for socket.io have. One for several processes extends it.
 
-import { Emitter, type Untyped } from "../../protocol/events.ts";
+import type { Untyped } from "../../protocol/events.ts";
 import { EVENT, type EventData, type Packet } from "../../protocol/socketio/packet.ts";
 import type { Outgoing } from "../engineio/outgoing.ts";
+import { NodeEmitter } from "../events.ts";
 import type { AckCallback } from "./acks.ts";
 import type { Handshake } from "./handshake.ts";
 
@@ -124,7 +125,7 @@ function isClass(factory: AdapterFactory): factory is new (nsp: AdapterHost) => 
   return factory.prototype !== undefined;
 }
 
-export class Adapter extends Emitter<AdapterEvents> {
+export class Adapter extends NodeEmitter<AdapterEvents> {
   readonly nsp: AdapterHost;
   readonly rooms: Map<Room, Set<SocketId>> = new Map();
   readonly sids: Map<SocketId, Set<Room>> = new Map();

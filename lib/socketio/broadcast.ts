@@ -9,7 +9,6 @@ import {
   type AckValue,
   type AllButLast,
   callListener,
-  Emitter,
   type EventArguments,
   type EventNames,
   isListener,
@@ -20,6 +19,7 @@ import {
   type WithResponses,
 } from "../../protocol/events.ts";
 import { EVENT, type EventData, RESERVED_EVENTS } from "../../protocol/socketio/packet.ts";
+import { NodeEmitter } from "../events.ts";
 import type {
   Adapter,
   BroadcastFlags,
@@ -234,7 +234,7 @@ export abstract class Broadcaster<
   Events,
   EmitEvents,
   SocketData = Untyped,
-> extends Emitter<Events> {
+> extends NodeEmitter<Events> {
   /** Where a chain starts: everybody for a namespace, everybody else for a socket. */
   protected abstract start(): BroadcastOperator<EmitEvents, SocketData>;
 

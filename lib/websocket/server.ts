@@ -10,9 +10,9 @@ import type { AddressInfo } from "node:net";
 import type { Duplex } from "node:stream";
 
 import type { Bytes } from "../../protocol/bytes.ts";
-import { Emitter } from "../../protocol/events.ts";
 import { GOING_AWAY } from "../../protocol/websocket/close.ts";
 import type { ProtocolError } from "../../protocol/websocket/rules.ts";
+import { NodeEmitter } from "../events.ts";
 import type { Connection, ConnectionSink } from "./connection.ts";
 import { checkUpgrade, completeUpgrade, type DeflateOptions, refuseUpgrade } from "./upgrade.ts";
 
@@ -65,7 +65,7 @@ export interface WebSocketServerEvents {
 const DEFAULT_MAX_PAYLOAD = 1024 * 1024;
 
 /** Answers WebSocket opening handshakes and gives a connection for each. RFC 6455 §4.2. */
-export class WebSocketServer extends Emitter<WebSocketServerEvents> {
+export class WebSocketServer extends NodeEmitter<WebSocketServerEvents> {
   /** The connections that are open or closing. */
   readonly clients: ReadonlySet<WebSocketConnection>;
 
@@ -209,7 +209,7 @@ export interface WebSocketConnectionEvents {
 }
 
 /** One client of a WebSocketServer. */
-export class WebSocketConnection extends Emitter<WebSocketConnectionEvents> {
+export class WebSocketConnection extends NodeEmitter<WebSocketConnectionEvents> {
   /** The subprotocol agreed on, or "". */
   readonly protocol: string;
   readonly #connection: Connection;

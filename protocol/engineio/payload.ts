@@ -30,13 +30,17 @@ export function* decodePayload(body: string): Generator<Packet, void, undefined>
   let start = 0;
   for (;;) {
     const end = body.indexOf(SEPARATOR, start);
-    yield decodeItem(end === -1 ? body.slice(start) : body.slice(start, end));
+    yield decodePayloadPacket(end === -1 ? body.slice(start) : body.slice(start, end));
     if (end === -1) return;
     start = end + 1;
   }
 }
 
-function decodeItem(text: string): Packet {
+/**
+ * Reads one packet of a payload. A WebSocket carries them in this form, too, where one end cannot
+ * take bytes. Throws ProtocolError.
+ */
+export function decodePayloadPacket(text: string): Packet {
   if (!text.startsWith(BINARY)) return decodePacket(text);
   const data = decodeBase64(text.slice(1));
   if (data === undefined) throw new ProtocolError("INVALID_BASE64");

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { Emitter, type Listener } from "../../protocol/events.ts";
+import { NodeEmitter } from "../../lib/events.ts";
+import type { Listener } from "../../protocol/events.ts";
 import { turn } from "../support/net.ts";
 import { gatherUncaught } from "../support/uncaught.ts";
 
@@ -10,13 +11,13 @@ interface Events {
   other: () => void;
 }
 
-class Greeter extends Emitter<Events> {
+class Greeter extends NodeEmitter<Events> {
   greet(name: string): boolean {
     return this.dispatch("greet", [name]);
   }
 }
 
-describe("Emitter", () => {
+describe("NodeEmitter", () => {
   test("calls listeners in order, with itself as `this`, and says whether there were any", () => {
     const greeter = new Greeter();
     const log: string[] = [];
@@ -100,7 +101,7 @@ describe("Emitter", () => {
   test("one that shares another's listeners", () => {
     const owner = new Greeter();
     const log: string[] = [];
-    class Sharing extends Emitter<Events> {
+    class Sharing extends NodeEmitter<Events> {
       constructor() {
         super();
         this.shareListenersOf(owner);
@@ -144,5 +145,6 @@ describe("Emitter", () => {
     const no: Listener = JSON.parse("null");
     assert.throws(() => greeter.on("greet", no), TypeError);
     assert.throws(() => greeter.once("greet", no), TypeError);
+    assert.throws(() => greeter.off("greet", no), TypeError);
   });
 });
