@@ -3,40 +3,48 @@
 //   tsx build/bundle.ts dist/client-files
 
 import { mkdir, writeFile } from "node:fs/promises";
-import { basename, join } from "node:path";
+import { basename, join, relative } from "node:path";
 
 import { type BuildOptions, build, type Plugin } from "esbuild";
 
 const ROOT = join(import.meta.dirname, "..");
 
-/** Browsers have no Buffer: what protocol/ knows of bytes is another file there. */
-const BYTES: Plugin = {
-  name: "bytes",
-  setup: ({ onResolve }) => {
-    onResolve({ filter: /\/bytes\.ts$/ }, ({ resolveDir }) =>
-      resolveDir.startsWith(join(ROOT, "protocol")) || resolveDir === join(ROOT, "client")
-        ? { path: join(ROOT, "client/bytes.ts") }
-        : undefined,
-    );
-  },
-};
+/** Puts files of client/ in the place of files of protocol/. */
+function replace(name: string, modules: RegExp): Plugin {
+  return {
+    name,
+    setup: ({ onResolve }) => {
+      onResolve({ filter: modules }, ({ path, resolveDir, kind }) => {
+        const target = relative(ROOT, join(resolveDir, path));
+        if (kind === "entry-point" || !target.startsWith("protocol/")) return undefined;
+        return { path: join(ROOT, "client", `${name}.ts`) };
+      });
+    },
+  };
+}
 
-const MINIFIED: BuildOptions = { minify: true };
+/** Browsers have no Buffer: what protocol/ knows of bytes is another file there. */
+const BYTES = replace("bytes", /\/bytes\.ts$/);
+
+/** The sentences about rules are a tenth of the client. */
+const RULES = replace("rules", /\/rules\.ts$/);
 
 /** Each file, what it is made of, and how. */
 const FILES = {
   "socket.io.js": { entryPoints: ["client/global.ts"], format: "iife" },
-  "socket.io.min.js": { ...MINIFIED, entryPoints: ["client/global.ts"], format: "iife" },
-  "socket.io.esm.min.js": { ...MINIFIED, entryPoints: ["client/browser.ts"], format: "esm" },
-  "socket.io.msgpack.min.js": { ...MINIFIED, entryPoints: ["client/msgpack.ts"], format: "iife" },
+  "socket.io.min.js": { minify: true, entryPoints: ["client/global.ts"], format: "iife" },
+  "socket.io.esm.min.js": { minify: true, entryPoints: ["client/browser.ts"], format: "esm" },
+  "socket.io.msgpack.min.js": { minify: true, entryPoints: ["client/msgpack.ts"], format: "iife" },
 } as const satisfies Readonly<Record<string, BuildOptions>>;
 
 export type ClientFile = keyof typeof FILES;
 
 /** A file and its source map, by their names. */
 export async function bundle(name: ClientFile): Promise<ReadonlyMap<string, Uint8Array>> {
+  const { minify, ...options }: BuildOptions = FILES[name];
   const { outputFiles } = await build({
-    ...FILES[name],
+    ...options,
+    minify: minify === true,
     absWorkingDir: ROOT,
     outfile: name,
     write: false,
@@ -45,7 +53,7 @@ export async function bundle(name: ClientFile): Promise<ReadonlyMap<string, Uint
     target: "es2022",
     sourcemap: true,
     logLevel: "warning",
-    plugins: [BYTES],
+    plugins: minify ? [BYTES, RULES] : [BYTES],
   });
   return new Map(outputFiles.map(({ path, contents }) => [basename(path), contents]));
 }

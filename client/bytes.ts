@@ -22,6 +22,17 @@ export function asGiven(bytes: Bytes): ArrayBufferLike {
   return bytes.byteLength === bytes.buffer.byteLength ? bytes.buffer : copy(bytes).buffer;
 }
 
+export function isBinary(value: object): boolean {
+  return value instanceof ArrayBuffer || ArrayBuffer.isView(value) || value instanceof Blob;
+}
+
+/** A Blob stays one: a WebSocket sends it as it is, and polling.ts reads it. */
+export function bytesOf(value: ArrayBuffer | ArrayBufferView | Blob): Bytes | Blob {
+  if (value instanceof Uint8Array || value instanceof Blob) return value;
+  if (value instanceof ArrayBuffer) return new Uint8Array(value);
+  return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+}
+
 const ENCODER = new TextEncoder();
 const DECODER = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 

@@ -47,6 +47,21 @@ export function asGiven(bytes: Bytes): Bytes | ArrayBufferLike {
   return bytes;
 }
 
+/** Whether a value of a program is bytes. @throws TypeError for a Blob, whose bytes are not there yet */
+export function isBinary(value: object): value is ArrayBuffer | ArrayBufferView {
+  if (value instanceof Blob) {
+    throw new TypeError("a Blob cannot be read at once: send its arrayBuffer()");
+  }
+  return value instanceof ArrayBuffer || ArrayBuffer.isView(value);
+}
+
+/** The bytes of what isBinary(). */
+export function bytesOf(value: ArrayBuffer | ArrayBufferView): Bytes {
+  if (value instanceof Uint8Array) return value;
+  if (value instanceof ArrayBuffer) return new Uint8Array(value);
+  return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+}
+
 /** How many bytes `text` takes in UTF-8. */
 export function utf8Length(text: string): number {
   return Buffer.byteLength(text);

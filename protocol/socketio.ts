@@ -1,6 +1,6 @@
 // `barewire/protocol/socketio`: Socket.IO 5 without a socket, a clock or a random number.
 
-export { extract, hasBinary, restore } from "./socketio/attachments.ts";
+export { extract, restore } from "./socketio/attachments.ts";
 export { Decoder, type DecoderOptions } from "./socketio/decoder.ts";
 export { encode } from "./socketio/encoder.ts";
 export * from "./socketio/packet.ts";

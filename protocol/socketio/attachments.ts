@@ -2,7 +2,7 @@
 //
 //   ["file", <01 02>, "x"]   ⇄   ["file",{"_placeholder":true,"num":0},"x"]   and   01 02
 
-import { asGiven, type Bytes } from "../bytes.ts";
+import { asGiven, type Bytes, bytesOf, isBinary } from "../bytes.ts";
 import { ProtocolError } from "./rules.ts";
 
 /** Stands in the text for the attachment with its number. */
@@ -11,43 +11,39 @@ interface Placeholder {
   readonly num: number;
 }
 
-/** Whether a value holds bytes at any depth: what JSON cannot say. */
-export function hasBinary(value: unknown): boolean {
-  return holdsBinary(value, false);
+/**
+ * `data` with a placeholder for each value that is bytes, in depth-first order, and those bytes. The
+ * caller's data stays as it is: what holds bytes is copied, and nothing else.
+ */
+export function extract(data: unknown): { data: unknown; attachments: readonly Bytes[] } {
+  const attachments: Bytes[] = [];
+  return { data: replace(data, attachments, false), attachments };
 }
 
 /** @param replaced it is what a toJSON() gave, which is not asked for its own */
-function holdsBinary(value: unknown, replaced: boolean): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  if (isBinary(value)) return true;
-  if (Array.isArray(value)) {
-    for (const item of value) if (hasBinary(item)) return true;
-    return false;
-  }
-  const plain = replaced ? value : withoutToJson(value);
-  if (plain !== value) return holdsBinary(plain, true);
-  for (const item of Object.values(value)) if (hasBinary(item)) return true;
-  return false;
-}
-
-/** `data` with a placeholder for each value that is bytes, in depth-first order, and those bytes. The caller's data stays as it is. */
-export function extract(data: unknown): { data: unknown; attachments: Bytes[] } {
-  const attachments: Bytes[] = [];
-  return { data: replace(data, attachments), attachments };
-}
-
-function replace(value: unknown, attachments: Bytes[], replaced = false): unknown {
+function replace(value: unknown, attachments: Bytes[], replaced: boolean): unknown {
   if (typeof value !== "object" || value === null) return value;
   if (isBinary(value)) {
     const num = attachments.push(bytesOf(value)) - 1;
     return { _placeholder: true, num } satisfies Placeholder;
   }
-  if (Array.isArray(value)) return value.map((item) => replace(item, attachments));
+  if (Array.isArray(value)) {
+    let copy: unknown[] = value;
+    for (let i = 0; i < value.length; i++) {
+      const item = replace(value[i], attachments, false);
+      if (item === value[i]) continue;
+      if (copy === value) copy = [...value];
+      copy[i] = item;
+    }
+    return copy;
+  }
   const plain = replaced ? value : withoutToJson(value);
   if (plain !== value) return replace(plain, attachments, true);
-  return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => [key, replace(item, attachments)]),
-  );
+  const before: unknown[] = Object.values(value);
+  const after = replace(before, attachments, false);
+  // A copy has no toJSON() that JSON.stringify() would call once more.
+  if (!Array.isArray(after) || (after === before && !replaced)) return value;
+  return Object.fromEntries(Object.keys(value).map((key, i) => [key, after[i]]));
 }
 
 /** What JSON.stringify() would see in place of an object that says so itself, such as a Date. */
@@ -87,17 +83,4 @@ function setOwn(target: object, key: string, value: unknown): void {
     enumerable: true,
     configurable: true,
   });
-}
-
-function isBinary(value: object): value is ArrayBuffer | ArrayBufferView {
-  if (typeof Blob !== "undefined" && value instanceof Blob) {
-    throw new TypeError("a Blob cannot be read at once: send its arrayBuffer()");
-  }
-  return value instanceof ArrayBuffer || ArrayBuffer.isView(value);
-}
-
-function bytesOf(value: ArrayBuffer | ArrayBufferView): Bytes {
-  if (value instanceof Uint8Array) return value;
-  if (value instanceof ArrayBuffer) return new Uint8Array(value);
-  return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
 }

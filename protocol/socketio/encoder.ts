@@ -2,8 +2,7 @@
 //
 //   <packet type>[<# of binary attachments>-][<namespace>,][<acknowledgment id>][JSON-stringified payload without binary]
 
-import type { Bytes } from "../bytes.ts";
-import { extract, hasBinary } from "./attachments.ts";
+import { extract } from "./attachments.ts";
 import {
   ACK,
   BINARY_ACK,
@@ -14,7 +13,7 @@ import {
   type Packet,
 } from "./packet.ts";
 
-const NO_ATTACHMENTS: readonly Bytes[] = [];
+const NOTHING: ReturnType<typeof extract> = { data: undefined, attachments: [] };
 
 /**
  * Encodes a packet.
@@ -22,13 +21,13 @@ const NO_ATTACHMENTS: readonly Bytes[] = [];
  * @throws TypeError for data that JSON cannot say, such as a BigInt, and RangeError for a cycle: the caller's mistake
  */
 export function encode(packet: Packet): Encoded {
+  const given = "data" in packet ? packet.data : undefined;
   const mayHoldBinary = packet.type === EVENT || packet.type === ACK;
-  if (!mayHoldBinary || !hasBinary(packet.data)) {
-    const data = "data" in packet ? packet.data : undefined;
-    const payload = data === undefined ? "" : JSON.stringify(data);
-    return { text: packet.type + addressOf(packet) + payload, attachments: NO_ATTACHMENTS };
+  const { data, attachments } = mayHoldBinary ? extract(given) : NOTHING;
+  if (attachments.length === 0) {
+    const payload = given === undefined ? "" : JSON.stringify(given);
+    return { text: packet.type + addressOf(packet) + payload, attachments };
   }
-  const { data, attachments } = extract(packet.data);
   const type = packet.type === EVENT ? BINARY_EVENT : BINARY_ACK;
   const text = `${type}${attachments.length}-${addressOf(packet)}${JSON.stringify(data)}`;
   return { text, attachments };

@@ -1,0 +1,15 @@
+// protocol/engineio/rules.ts and protocol/socketio/rules.ts for minified bundles: errors name the
+// rule that the server broke, and the sentences about it stay there.
+
+import type { RuleName as EngineRuleName } from "../protocol/engineio/rules.ts";
+import type { RuleName as SocketRuleName } from "../protocol/socketio/rules.ts";
+
+export class ProtocolError extends Error {
+  override readonly name = "ProtocolError";
+  readonly rule: EngineRuleName | SocketRuleName;
+
+  constructor(rule: EngineRuleName | SocketRuleName) {
+    super(`the server broke the rule ${rule}`);
+    this.rule = rule;
+  }
+}
