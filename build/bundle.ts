@@ -2,19 +2,20 @@
 //
 //   tsx build/bundle.ts dist/client-files
 
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { basename, join, relative } from "node:path";
 
 import { type BuildOptions, build, type Plugin } from "esbuild";
+import { minify } from "terser";
 
 const ROOT = join(import.meta.dirname, "..");
 
 /** Puts files of client/ in the place of files of protocol/. */
-function replace(name: string, modules: RegExp): Plugin {
+function replace(name: string): Plugin {
   return {
     name,
     setup: ({ onResolve }) => {
-      onResolve({ filter: modules }, ({ path, resolveDir, kind }) => {
+      onResolve({ filter: new RegExp(`/${name}\\.ts$`) }, ({ path, resolveDir, kind }) => {
         const target = relative(ROOT, join(resolveDir, path));
         if (kind === "entry-point" || !target.startsWith("protocol/")) return undefined;
         return { path: join(ROOT, "client", `${name}.ts`) };
@@ -24,10 +25,46 @@ function replace(name: string, modules: RegExp): Plugin {
 }
 
 /** Browsers have no Buffer: what protocol/ knows of bytes is another file there. */
-const BYTES = replace("bytes", /\/bytes\.ts$/);
+const BYTES = replace("bytes");
+
+/** Browsers are told little, and quickness counts less there than what has to be loaded. */
+const JSON_PARSER = replace("json");
 
 /** The sentences about rules are a tenth of the client. */
-const RULES = replace("rules", /\/rules\.ts$/);
+const RULES = replace("rules");
+
+/**
+ * Private members become properties: frameworks as Vue put what an application keeps behind proxies,
+ * through which no private member can be reached. No class that has some extends another that has.
+ */
+const PROPERTIES: Plugin = {
+  name: "properties",
+  setup: ({ onLoad }) => {
+    onLoad({ filter: /\/(client|protocol)\/.*\.ts$/ }, async ({ path }) => {
+      const source = await readFile(path, "utf8");
+      const names = [...new Set(source.match(PRIVATE))];
+      // By their number, so that after minifying all classes have the same.
+      const contents = source.replace(PRIVATE, (name) => `_p${names.indexOf(name)}`);
+      return { contents, loader: "ts" };
+    });
+  },
+};
+
+const PRIVATE = /#[a-z]\w*\b/gi;
+
+/** Those properties, and members that only the client's own files know of each other. */
+const INTERNAL = new RegExp(
+  `^(_p\\d+|${[
+    ..."append ask attachments callback createDecoder dispatch emitWith endIfOverdue expected".split(
+      " ",
+    ),
+    ..."header insert jitter onClose onError onLeave onNetwork onPacket onPing".split(" "),
+    ..."onlyOnce overdue payload pending prepend registered registrant registrations release".split(
+      " ",
+    ),
+    ..."removeUntyped sendAll timer tries unref want".split(" "),
+  ].join("|")})$`,
+);
 
 /** Each file, what it is made of, and how. */
 const FILES = {
@@ -40,22 +77,36 @@ const FILES = {
 export type ClientFile = keyof typeof FILES;
 
 /** A file and its source map, by their names. */
-export async function bundle(name: ClientFile): Promise<ReadonlyMap<string, Uint8Array>> {
-  const { minify, ...options }: BuildOptions = FILES[name];
+export async function bundle(name: ClientFile): Promise<ReadonlyMap<string, string>> {
+  const { minify: minified, ...options }: BuildOptions = FILES[name];
   const { outputFiles } = await build({
     ...options,
-    minify: minify === true,
     absWorkingDir: ROOT,
     outfile: name,
     write: false,
     bundle: true,
     platform: "browser",
     target: "es2022",
-    sourcemap: true,
+    tsconfigRaw: { compilerOptions: { useDefineForClassFields: false } },
+    minifySyntax: minified === true,
+    sourcemap: minified === true ? "inline" : "linked",
     logLevel: "warning",
-    plugins: minify ? [BYTES, RULES] : [BYTES],
+    plugins: [BYTES, JSON_PARSER, ...(minified === true ? [RULES] : []), PROPERTIES],
   });
-  return new Map(outputFiles.map(({ path, contents }) => [basename(path), contents]));
+  const files = new Map(outputFiles.map(({ path, text }) => [basename(path), text]));
+  if (minified !== true) return files;
+  const { code = "", map } = await minify(files.get(name) ?? "", {
+    module: true,
+    ecma: 2020,
+    compress: { passes: 4, pure_getters: true, unsafe: true, unsafe_arrows: true },
+    format: { wrap_func_args: false },
+    mangle: { properties: { regex: INTERNAL } },
+    sourceMap: { content: "inline", filename: name, url: `${name}.map` },
+  });
+  return new Map([
+    [name, code],
+    [`${name}.map`, `${map}`],
+  ]);
 }
 
 /** Writes all of them, with their source maps. */
@@ -64,15 +115,14 @@ export async function bundleClient(folder: string): Promise<void> {
   const names: readonly string[] = Object.keys(FILES);
   const isFile = (name: string): name is ClientFile => names.includes(name);
   for (const name of names.filter(isFile)) {
-    for (const [file, contents] of await bundle(name))
-      await writeFile(join(folder, file), contents);
+    for (const [file, text] of await bundle(name)) await writeFile(join(folder, file), text);
   }
 }
 
 /** The module as the examples serve it. */
-export async function clientModule(): Promise<Uint8Array> {
+export async function clientModule(): Promise<string> {
   const files = await bundle("socket.io.esm.min.js");
-  return files.get("socket.io.esm.min.js") ?? new Uint8Array();
+  return files.get("socket.io.esm.min.js") ?? "";
 }
 
 const [, script, folder] = process.argv;

@@ -3,12 +3,15 @@
 
 export interface BackoffOptions {
   /** Milliseconds of the first wait. */
-  readonly min: number;
+  readonly reconnectionDelay: number;
   /** Milliseconds of the longest. */
-  readonly max: number;
+  readonly reconnectionDelayMax: number;
   /** How much of a wait may be taken off or put on, from 0 to 1. */
-  readonly jitter: number;
+  readonly randomizationFactor: number;
 }
+
+/** A timer takes no more than 32 bits, and calls at once for what is larger. */
+const LONGEST = 0x7fffffff;
 
 /** From here on the wait is the longest, however short the first was. */
 const MOST_DOUBLINGS = 30;
@@ -20,8 +23,8 @@ const MOST_DOUBLINGS = 30;
  * @param random from 0 up to 1
  */
 export function delayBefore(attempt: number, options: BackoffOptions, random: number): number {
-  const { min, max, jitter } = options;
-  const wait = min * 2 ** Math.min(attempt, MOST_DOUBLINGS);
-  const deviation = (random * 2 - 1) * jitter * wait;
-  return Math.round(Math.min(wait + deviation, max));
+  const { reconnectionDelay, reconnectionDelayMax, randomizationFactor } = options;
+  const wait = reconnectionDelay * 2 ** Math.min(attempt, MOST_DOUBLINGS);
+  const deviation = (random * 2 - 1) * randomizationFactor * wait;
+  return Math.round(Math.min(wait + deviation, reconnectionDelayMax, LONGEST));
 }

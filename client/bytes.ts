@@ -3,7 +3,7 @@
 
 export type Bytes = Uint8Array;
 
-export const EMPTY: Bytes = new Uint8Array();
+export const EMPTY: Bytes = /* @__PURE__ */ new Uint8Array();
 
 export function byteAt(bytes: Bytes, i: number): number {
   return bytes[i] ?? 0;
@@ -33,8 +33,8 @@ export function bytesOf(value: ArrayBuffer | ArrayBufferView | Blob): Bytes | Bl
   return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
 }
 
-const ENCODER = new TextEncoder();
-const DECODER = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const ENCODER = /* @__PURE__ */ new TextEncoder();
+const DECODER = /* @__PURE__ */ new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 export function utf8Length(text: string): number {
   return encodeUtf8(text).length;

@@ -29,16 +29,25 @@ export interface PacketDecoder {
   add(message: string | Bytes): Packet | undefined;
 }
 
-export function codecOf(parser: Parser | undefined, maxAttachments: number): Codec {
-  if (parser === undefined) {
-    return {
-      encode: (packet) => {
-        const { text, attachments } = encode(packet);
-        return [text, ...attachments];
-      },
-      createDecoder: () => new StandardDecoder({ maxAttachments }),
-    };
-  }
+const DEFAULT_MAX_ATTACHMENTS = 10;
+
+/** The standard one. Socket.IO "Packet encoding". */
+export function standardCodec({
+  maxAttachments = DEFAULT_MAX_ATTACHMENTS,
+}: {
+  readonly maxAttachments?: number;
+}): Codec {
+  return {
+    encode: (packet) => {
+      const { text, attachments } = encode(packet);
+      return [text, ...attachments];
+    },
+    createDecoder: () => new StandardDecoder({ maxAttachments }),
+  };
+}
+
+/** That of a parser. */
+export function parserCodec(parser: Parser): Codec {
   const encoder = new parser.Encoder();
   return {
     encode: (packet) => encoder.encode(fromPacket(packet)),

@@ -7,6 +7,7 @@
 import type { Bytes } from "../protocol/bytes.ts";
 import { decodeOpen, type OpenPacket } from "../protocol/engineio/handshake.ts";
 import {
+  CLOSE,
   encodePacket,
   MESSAGE,
   OPEN,
@@ -17,7 +18,9 @@ import {
   PROBE,
   UPGRADE,
 } from "../protocol/engineio/packet.ts";
+import { decodePayloadPacket } from "../protocol/engineio/payload.ts";
 import { ProtocolError } from "../protocol/engineio/rules.ts";
+import type { Untyped } from "../protocol/events.ts";
 import { ClientEmitter } from "./emitter.ts";
 import type { Platform, PlatformOptions } from "./platform.ts";
 import { PollingTransport } from "./polling.ts";
@@ -49,7 +52,7 @@ export interface EngineOptions {
   /** The path ends with "/". Default `true`. */
   readonly addTrailingSlash?: boolean;
   /** What stands in the query of each request. */
-  readonly query?: Readonly<Record<string, unknown>> | string;
+  readonly query?: Readonly<Record<string, Untyped>> | string;
   /** Bytes travel as text, over WebSockets too. Default `false`. */
   readonly forceBase64?: boolean;
   /** Options that are others for one transport, by its name. */
@@ -100,14 +103,11 @@ export interface EngineEvents {
 /** The layer above. */
 export interface EngineSink {
   onOpen(): void;
+  /** What it throws ends the connection with "parse error". */
   onMessage(data: string | Bytes): void;
   onPing(): void;
   /** It has ended. Where it was never open, `error` says why. */
-  onClose(
-    reason: CloseReason,
-    details: DisconnectDetails | undefined,
-    error: Error | undefined,
-  ): void;
+  onClose(reason: CloseReason, details?: DisconnectDetails, error?: Error): void;
 }
 
 /** A connection that could not be made. */
@@ -133,16 +133,19 @@ const MOST_PACKETS = 16;
 // Whether the last connection that was upgraded worked over WebSocket (`rememberUpgrade`).
 let upgradedBefore = false;
 
-export class Engine extends ClientEmitter<EngineEvents> {
+export class Engine extends ClientEmitter<EngineEvents> implements TransportSink {
+  /** The session's id, from the handshake on until it has ended. */
   id: string | undefined;
+  readyState: "opening" | "open" | "closing" | "closed" = "opening";
+  /** What carries the packets now. */
+  transport: Transport;
+
   readonly #platform: Platform;
   readonly #origin: URL;
   readonly #options: EngineOptions & PlatformOptions;
   readonly #sink: EngineSink;
   readonly #transports: readonly TransportClass[];
   readonly #untried: TransportClass[];
-  #state: "opening" | "open" | "closing" | "closed" = "opening";
-  #transport: Transport;
   #probe: Transport | undefined;
   #upgrading = false;
   #handshake: OpenPacket | undefined;
@@ -165,69 +168,71 @@ export class Engine extends ClientEmitter<EngineEvents> {
     this.#origin = origin;
     this.#options = options;
     this.#sink = sink;
-    this.#transports = (options.transports ?? OURS).flatMap(
-      (wanted) => OURS.find(({ prototype }) => prototype.name === wanted) ?? classes(wanted),
+    this.#transports = (options.transports ?? OURS).flatMap((wanted) =>
+      typeof wanted === "string"
+        ? OURS.filter(({ prototype }) => prototype.name === wanted)
+        : [wanted],
     );
-    const remembers = options.rememberUpgrade === true && upgradedBefore;
+    const remembers = options.rememberUpgrade && upgradedBefore;
     const first =
-      (remembers ? this.#transports.find(isWebSocket) : undefined) ?? this.#transports[0];
+      this.#transports.find(({ prototype }) => remembers && prototype.name === "websocket") ??
+      this.#transports[0];
     if (first === undefined) throw new TypeError("no transport is given");
     this.#untried = this.#transports.filter((each) => each !== first);
-    this.#transport = this.#create(first);
+    this.transport = this.#create(first, this);
     this.#endings.push(
       platform.onNetwork((online) => {
-        if (!online) this.#onOffline();
+        // What is on this machine is there without a network.
+        if (online || /^(localhost|127\.|\[::1)/.test(origin.hostname)) return;
+        this.onLost("transport close", { description: "network connection lost" });
       }),
     );
-    if (options.closeOnBeforeunload === true) {
-      this.#endings.push(platform.onLeave(() => this.#transport.close()));
+    if (options.closeOnBeforeunload) {
+      this.#endings.push(platform.onLeave(() => this.transport.close()));
     }
     this.#attempt();
   }
 
-  get readyState(): "opening" | "open" | "closing" | "closed" {
-    return this.#state;
-  }
-
-  /** What carries the packets now. */
-  get transport(): Transport {
-    return this.#transport;
-  }
-
   /** Packets leave now. */
   get writable(): boolean {
-    return this.#state === "open" && this.#queue.length === 0 && this.#transport.writable;
+    return this.readyState === "open" && this.#queue.length === 0 && this.transport.writable;
   }
 
-  /** The server's ping is overdue, though no timer has said so: timers of a page that sleeps are late. */
-  get overdue(): boolean {
-    return performance.now() > this.#pingDue;
+  /** Sends a message. What is sent on an engine that is not open, nor about to be, is dropped. */
+  send(message: string | Bytes): this {
+    return this.sendAll([message]);
   }
 
-  /** Sends messages that belong together. What is sent on an engine that is not open is dropped. */
-  send(messages: readonly (string | Bytes)[]): void {
-    if (this.#state !== "opening" && this.#state !== "open") return;
-    for (const message of messages) {
-      this.#push(typeof message === "string" ? encodePacket(MESSAGE, message) : message);
-    }
-    this.#flush();
-  }
-
-  /** The same as send() of one message. */
+  /** The same as send(). */
   write(message: string | Bytes): this {
-    this.send([message]);
+    return this.sendAll([message]);
+  }
+
+  /** Sends messages that belong together. @internal */
+  sendAll(messages: readonly (string | Bytes)[]): this {
+    if (this.readyState === "opening" || this.readyState === "open") {
+      for (const message of messages) {
+        this.#push(typeof message === "string" ? encodePacket(MESSAGE, message) : message);
+      }
+      this.#flush();
+    }
     return this;
   }
 
   /** Ends it when all that was sent has left. */
   close(): this {
-    if (this.#state === "opening") {
+    if (this.readyState === "opening") {
       this.#end("forced close");
-    } else if (this.#state === "open") {
-      this.#state = "closing";
-      if (this.#queue.length === 0 && !this.#upgrading) this.#end("forced close");
+    } else if (this.readyState === "open") {
+      this.readyState = "closing";
+      this.#endIfSent();
     }
     return this;
+  }
+
+  #endIfSent(): void {
+    if (this.readyState !== "closing" || this.#upgrading || this.#queue.length > 0) return;
+    if (this.transport.writable) this.#end("forced close");
   }
 
   // Opening.
@@ -235,41 +240,20 @@ export class Engine extends ClientEmitter<EngineEvents> {
   #attempt(): void {
     const { transportTimeout = DEFAULT_TRANSPORT_TIMEOUT } = this.#options;
     this.#attemptTimer = this.#timer(() => {
-      this.#onLost("transport error", { description: "the transport took too long to open" });
+      this.onLost("transport error", { description: "the transport took too long" });
     }, transportTimeout);
-    this.#transport.open();
+    this.transport.open();
   }
 
-  #create(Class: TransportClass, sink: TransportSink = this.#sinkOf()): Transport {
+  #create(Class: TransportClass, sink: TransportSink): Transport {
     const { name } = Class.prototype;
     const options = { ...this.#options, ...this.#options.transportOptions?.[name] };
-    const { extraHeaders = {}, withCredentials = false, requestTimeout = 0 } = options;
     const { protocol } = this.#origin;
     const link: Link = {
       base64: options.forceBase64 === true,
-      request: (body) =>
-        this.#platform.request(
-          {
-            method: body === undefined ? "GET" : "POST",
-            url: this.#url(protocol, name, options),
-            body,
-            headers: {
-              Accept: "*/*",
-              ...(body !== undefined && { "Content-Type": "text/plain;charset=UTF-8" }),
-              ...extraHeaders,
-            },
-            withCredentials,
-            timeout: requestTimeout,
-          },
-          options,
-        ),
+      request: (body) => this.#platform.request(this.#url(protocol, name, options), body, options),
       webSocket: () =>
-        this.#platform.webSocket(
-          this.#url(protocol.replace("http", "ws"), name, options),
-          [options.protocols ?? []].flat(),
-          extraHeaders,
-          options,
-        ),
+        this.#platform.webSocket(this.#url(protocol.replace("http", "ws"), name, options), options),
     };
     return new Class(link, sink);
   }
@@ -277,14 +261,10 @@ export class Engine extends ClientEmitter<EngineEvents> {
   #url(scheme: string, transport: string, options: EngineOptions): string {
     const { path = "/socket.io", addTrailingSlash = true, query = {} } = options;
     const { timestampRequests, timestampParam = "t" } = options;
-    const search = new URLSearchParams(
-      typeof query === "string"
-        ? query
-        : Object.entries(query).map(([name, value]): [string, string] => [name, `${value}`]),
-    );
+    const search = new URLSearchParams(query);
     search.set("EIO", "4");
     search.set("transport", transport);
-    if (options.forceBase64 === true) search.set("b64", "1");
+    if (options.forceBase64) search.set("b64", "1");
     if (this.id !== undefined) search.set("sid", this.id);
     if (timestampRequests ?? transport === "polling") {
       search.set(timestampParam, Math.random().toString(36).slice(2, 10));
@@ -293,25 +273,33 @@ export class Engine extends ClientEmitter<EngineEvents> {
     return `${scheme}//${this.#origin.host}${path.replace(/\/$/, "")}${slash}?${search}`;
   }
 
-  #sinkOf(): TransportSink {
-    return {
-      onOpen: () => {},
-      onPacket: (packet) => this.#onPacket(packet),
-      onWritable: () => this.#onWritable(),
-      onLost: (reason, details) => this.#onLost(reason, details),
-    };
-  }
-
   // What the transport reports.
 
+  /** @internal */
+  onOpen(): void {}
+
+  /** @internal */
+  onMessage(data: string | Bytes): void {
+    if (this.readyState === "closed") return;
+    try {
+      this.#onPacket(packetOf(data));
+    } catch (error) {
+      // A ProtocolError, or whatever a parser of the program throws.
+      const description = error instanceof Error ? error.message : `${error}`;
+      this.onLost("parse error", { description, context: error });
+    }
+  }
+
   #onPacket(packet: Packet): void {
-    if (this.#state === "closed") return;
     const { type, data } = packet;
-    this.dispatch("packet", [{ type: PACKET_NAMES[type], data }]);
-    if (type === OPEN && typeof data === "string") {
-      this.#onOpen(data);
+    this.dispatch("packet", [named(packet)]);
+    if (type === CLOSE) {
+      this.onLost("transport close", { description: "transport closed by the server" });
+    } else if (type === OPEN && typeof data === "string") {
+      // A second one means nothing.
+      if (this.#handshake === undefined) this.#begin(decodeOpen(data));
     } else if (this.#handshake === undefined) {
-      this.#onLost("parse error", { description: "the server did not begin with an open packet" });
+      throw new ProtocolError("OPEN_PACKET");
     } else if (type === MESSAGE) {
       this.dispatch("data", [data]);
       this.dispatch("message", [data]);
@@ -326,51 +314,43 @@ export class Engine extends ClientEmitter<EngineEvents> {
     }
   }
 
-  #onOpen(data: string): void {
-    // A second one means nothing.
-    if (this.#handshake !== undefined) return;
-    let handshake: OpenPacket;
-    try {
-      handshake = decodeOpen(data);
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      this.#onLost("parse error", { description: error.message, context: error });
-      return;
-    }
+  #begin(handshake: OpenPacket): void {
     clearTimeout(this.#attemptTimer);
     this.#handshake = handshake;
     this.id = handshake.sid;
     this.#await(handshake);
     this.dispatch("handshake", [handshake]);
-    if (this.#state !== "opening") return;
-    this.#state = "open";
-    upgradedBefore = this.#transport.name === "websocket";
+    if (this.readyState !== "opening") return;
+    this.readyState = "open";
+    upgradedBefore = this.transport.name === "websocket";
     this.dispatch("open", []);
     this.#sink.onOpen();
     this.#flush();
-    if (this.#state === "open") this.#tryUpgrade(handshake);
+    if (this.readyState === "open") this.#tryUpgrade(handshake);
   }
 
-  #onWritable(): void {
+  /** @internal */
+  onWritable(): void {
     this.#flush();
     if (this.#queue.length > 0) return;
     this.dispatch("drain", []);
-    if (this.#state === "closing" && !this.#upgrading) this.#end("forced close");
+    this.#endIfSent();
   }
 
-  #onLost(
+  /** @internal */
+  onLost(
     reason: "transport close" | "transport error" | "parse error",
     details: DisconnectDetails,
   ): void {
-    if (this.#state === "closed") return;
+    if (this.readyState === "closed") return;
     const { description, context } = details;
     if (this.#handshake === undefined) {
       this.#failure = new ConnectError(description, context);
-      const next = this.#options.tryAllTransports === true ? this.#untried.shift() : undefined;
+      const next = this.#options.tryAllTransports ? this.#untried.shift() : undefined;
       if (next !== undefined) {
         clearTimeout(this.#attemptTimer);
-        this.#transport.close();
-        this.#transport = this.#create(next);
+        this.transport.close();
+        this.transport = this.#create(next, this);
         this.#attempt();
         return;
       }
@@ -380,23 +360,17 @@ export class Engine extends ClientEmitter<EngineEvents> {
     this.#end(reason, details);
   }
 
-  #onOffline(): void {
-    // What is on this machine is there without a network.
-    if (/^(localhost|127\.|\[?::1)/.test(this.#origin.hostname)) return;
-    this.#onLost("transport close", { description: "network connection lost" });
-  }
-
   #end(reason: CloseReason, details?: DisconnectDetails): void {
-    if (this.#state === "closed") return;
-    this.#state = "closed";
+    if (this.readyState === "closed") return;
+    this.readyState = "closed";
     clearTimeout(this.#attemptTimer);
     clearTimeout(this.#heartbeatTimer);
     for (const end of this.#endings) end();
     this.#probe?.close();
-    this.#transport.close();
+    this.transport.close();
     this.#queue = [];
     this.id = undefined;
-    this.dispatch("close", details === undefined ? [reason] : [reason, details]);
+    this.dispatch("close", [reason, details]);
     this.#sink.onClose(reason, details, this.#handshake === undefined ? this.#failure : undefined);
   }
 
@@ -405,23 +379,20 @@ export class Engine extends ClientEmitter<EngineEvents> {
   #push(packet: string | Bytes): void {
     this.#queue.push(packet);
     if (this.listenerCount("packetCreate") === 0) return;
-    const type = typeof packet === "string" ? packet.charAt(0) : MESSAGE;
-    const name = Object.entries(PACKET_NAMES).find(([each]) => each === type)?.[1];
-    const data = typeof packet === "string" ? packet.slice(1) : packet;
-    this.dispatch("packetCreate", [{ type: name, data }]);
+    this.dispatch("packetCreate", [named(packetOf(packet))]);
   }
 
   #flush(): void {
-    if (this.#state !== "open" && this.#state !== "closing") return;
-    if (this.#upgrading || this.#queue.length === 0 || !this.#transport.writable) return;
+    if (this.readyState !== "open" && this.readyState !== "closing") return;
+    if (this.#upgrading || this.#queue.length === 0 || !this.transport.writable) return;
     const batch = this.#queue.splice(0, this.#batchLength());
-    this.#transport.send(batch);
+    this.transport.send(batch);
   }
 
   /** How many packets fit into one payload; one always does. */
   #batchLength(): number {
     const { maxPayload = Number.POSITIVE_INFINITY } = this.#handshake ?? {};
-    if (this.#transport.name !== "polling") return this.#queue.length;
+    if (this.transport.name !== "polling") return this.#queue.length;
     let length = 0;
     for (const [index, packet] of this.#queue.entries()) {
       // UTF-8 has three bytes for a UTF-16 unit at most, and base64 four characters for three bytes.
@@ -441,15 +412,20 @@ export class Engine extends ClientEmitter<EngineEvents> {
     this.#heartbeatTimer = this.#timer(() => this.#end("ping timeout"), delay);
   }
 
-  /** Ends a connection whose ping is overdue. */
-  checkHeartbeat(): void {
-    if (this.overdue) queueMicrotask(() => this.#end("ping timeout"));
+  /**
+   * Whether the server's ping is overdue, though no timer has said so, since those of a page that
+   * sleeps are late; then it ends. @internal
+   */
+  endIfOverdue(): boolean {
+    const overdue = performance.now() > this.#pingDue;
+    if (overdue) queueMicrotask(() => this.#end("ping timeout"));
+    return overdue;
   }
 
   // The upgrade. Engine.IO "Upgrade".
 
   #tryUpgrade({ upgrades }: OpenPacket): void {
-    if (this.#options.upgrade === false || this.#transport.name !== "polling") return;
+    if (this.#options.upgrade === false || this.transport.name !== "polling") return;
     const better = this.#transports.find(
       ({ prototype: { name } }) => name !== "polling" && upgrades.includes(name),
     );
@@ -462,13 +438,17 @@ export class Engine extends ClientEmitter<EngineEvents> {
     };
     const probe = this.#create(better, {
       onOpen: () => probe.send([encodePacket(PING, PROBE)]),
-      onWritable: () => {},
-      onLost: (_reason, { description }) => {
-        if (!this.#upgrading) fail(description);
-        else this.#onLost("transport error", { description });
+      onWritable: () => {
+        if (this.transport === probe) this.onWritable();
       },
-      onPacket: ({ type, data }) => {
-        if (type !== PONG || data !== PROBE || this.#state === "closing") fail("no probe");
+      onLost: (reason, details) => {
+        if (this.transport === probe || this.#upgrading) this.onLost(reason, details);
+        else fail(details.description);
+      },
+      onMessage: (data) => {
+        if (this.transport === probe) this.onMessage(data);
+        else if (data !== encodePacket(PONG, PROBE) || this.readyState === "closing")
+          fail("no probe");
         else if (!this.#upgrading) this.#change(probe);
       },
     });
@@ -480,16 +460,15 @@ export class Engine extends ClientEmitter<EngineEvents> {
   #change(probe: Transport): void {
     this.#upgrading = true;
     this.dispatch("upgrading", [probe]);
-    this.#transport.pause(() => {
-      if (this.#state === "closed") return;
+    this.transport.pause(() => {
+      if (this.readyState === "closed") return;
       this.#probe = undefined;
       this.#upgrading = false;
-      probe.reportTo(this.#sinkOf());
-      this.#transport = probe;
+      this.transport = probe;
       upgradedBefore = true;
       probe.send([encodePacket(UPGRADE)]);
       this.dispatch("upgrade", [probe]);
-      this.#flush();
+      this.onWritable();
     });
   }
 
@@ -497,16 +476,17 @@ export class Engine extends ClientEmitter<EngineEvents> {
     // A timer takes no more than 32 bits.
     if (delay > 0x7fffffff) return undefined;
     const timer = setTimeout(callback, delay);
-    if (this.#options.autoUnref === true) this.#platform.unref(timer);
+    if (this.#options.autoUnref) this.#platform.unref(timer);
     return timer;
   }
 }
 
-function isWebSocket({ prototype }: TransportClass): boolean {
-  return prototype.name === "websocket";
+/** Throws ProtocolError. */
+function packetOf(data: string | Bytes): Packet {
+  return typeof data === "string" ? decodePayloadPacket(data) : { type: MESSAGE, data };
 }
 
-/** What is none of our names: a class of the program's, or nothing. */
-function classes(wanted: TransportName | TransportClass): TransportClass[] {
-  return typeof wanted === "string" ? [] : [wanted];
+/** As programs know it. */
+function named({ type, data }: Packet): { readonly type: string; readonly data: string | Bytes } {
+  return { type: PACKET_NAMES[type], data };
 }

@@ -48,7 +48,7 @@ export class Manager extends AnyManager {
 }
 
 /** The socket of a namespace: the path of the URL. Connections to the same server are shared. */
-export const io: Lookup = createLookup(NODE);
+export const io: Lookup = createLookup(NODE, () => "http://localhost");
 /** The same as io(). */
 export const connect: Lookup = io;
 export default io;

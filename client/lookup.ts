@@ -24,7 +24,7 @@ export interface Lookup {
 }
 
 /** An io() for a platform. */
-export function createLookup(platform: Platform, base?: () => string): Lookup {
+export function createLookup(platform: Platform, base: () => string): Lookup {
   const managers = new Map<string, Manager>();
   return (
     first: string | URL | (ClientOptions & PlatformOptions) = "",
@@ -32,28 +32,24 @@ export function createLookup(platform: Platform, base?: () => string): Lookup {
   ) => {
     const isUrl = typeof first === "string" || first instanceof URL;
     const options = isUrl ? second : first;
-    const target = resolve(isUrl ? `${first}` : "", new URL(base?.() ?? "http://localhost"));
-    if (target.protocol === "ws:") target.protocol = "http:";
-    if (target.protocol === "wss:") target.protocol = "https:";
-    const namespace = target.pathname === "" ? "/" : decodeURI(target.pathname);
-    const search = target.search.slice(1);
-    const all =
-      search !== "" && options.query === undefined ? { ...options, query: search } : options;
-    const key = `${target.origin} ${options.path ?? ""}`;
+    const target = resolve(isUrl ? `${first}` : "", base());
+    const { forceNew = false, multiplex = true, path = "", query = target.search } = options;
+    const namespace = decodeURI(target.pathname);
+    const key = `${target.origin} ${path}`;
     const shared = managers.get(key);
-    const own =
-      options.forceNew === true || options.multiplex === false || shared?.has(namespace) === true;
-    const manager =
-      (own ? undefined : shared) ?? new Manager(platform, new URL(target.origin), all);
-    if (!own && shared === undefined) managers.set(key, manager);
+    const own = forceNew || !multiplex || shared?.has(namespace) === true;
+    const all = { ...options, query };
+    if (shared !== undefined && !own) return shared.socket(namespace, all);
+    const manager = new Manager(platform, target, all);
+    if (!own) managers.set(key, manager);
     return manager.socket(namespace, all);
   };
 }
 
 /** Where a URL leads that may leave out its scheme, or its host, or be none at all. */
-function resolve(url: string, base: URL): URL {
-  if (/^(?:https?|wss?):\/\//.test(url)) return new URL(url);
+function resolve(url: string, base: string): URL {
   // The path of a page is no namespace.
-  if (url === "" || url.startsWith("/")) return new URL(url, base.origin);
-  return new URL(`${base.protocol}//${url}`);
+  const target = new URL(/^([a-z]+:\/\/|\/|$)/.test(url) ? url : `//${url}`, new URL(base).origin);
+  target.protocol = target.protocol.replace("ws", "http");
+  return target;
 }

@@ -1,13 +1,12 @@
 // One connection for the sockets of many namespaces, and its reconnection.
 
 import type { Bytes } from "../protocol/bytes.ts";
-import { checkMilliseconds } from "../protocol/errors.ts";
-import type { DefaultEventsMap, Untyped } from "../protocol/events.ts";
+import { callListener, type DefaultEventsMap, type Untyped } from "../protocol/events.ts";
 import type { Packet } from "../protocol/socketio/packet.ts";
 import { delayBefore } from "./backoff.ts";
-import { type Codec, codecOf, type PacketDecoder, type Parser } from "./codec.ts";
+import { type Codec, type PacketDecoder, type Parser, parserCodec } from "./codec.ts";
 import { ClientEmitter } from "./emitter.ts";
-import { type CloseReason, Engine, type EngineOptions } from "./engine.ts";
+import { type CloseReason, Engine, type EngineOptions, type EngineSink } from "./engine.ts";
 import type { Platform } from "./platform.ts";
 import { Socket, type SocketOptions } from "./socket.ts";
 import type { DisconnectDetails } from "./transport.ts";
@@ -61,15 +60,28 @@ interface ManagedSocket {
   onClose(reason: CloseReason, details?: DisconnectDetails): void;
 }
 
-const DEFAULTS = {
+const SETTINGS = [
+  "reconnection",
+  "reconnectionAttempts",
+  "reconnectionDelay",
+  "reconnectionDelayMax",
+  "randomizationFactor",
+  "timeout",
+] as const;
+
+/** What can be changed between connections. */
+type Settings = Changeable<Required<Pick<ManagerOptions, (typeof SETTINGS)[number]>>>;
+
+const DEFAULTS: Readonly<Settings> = {
+  reconnection: true,
+  reconnectionAttempts: Number.POSITIVE_INFINITY,
   reconnectionDelay: 1000,
   reconnectionDelayMax: 5000,
   randomizationFactor: 0.5,
   timeout: 20_000,
-  maxAttachments: 10,
-} as const;
+};
 
-export class Manager extends ClientEmitter<ManagerEvents> {
+export class Manager extends ClientEmitter<ManagerEvents> implements EngineSink {
   /** What it was made with. What is changed here counts from the next connection on. */
   readonly opts: Changeable<ManagerOptions>;
   readonly #platform: Platform;
@@ -84,12 +96,7 @@ export class Manager extends ClientEmitter<ManagerEvents> {
   #stopWatching: (() => void) | undefined;
 
   // Reconnection.
-  #reconnection: boolean;
-  #attempts: number;
-  #delay: number;
-  #delayMax: number;
-  #jitter: number;
-  #timeout: number | false;
+  readonly #settings: Settings = { ...DEFAULTS };
   #attempt = 0;
   #reconnecting = false;
   #skipReconnect = false;
@@ -101,19 +108,15 @@ export class Manager extends ClientEmitter<ManagerEvents> {
     this.opts = options;
     this.#platform = platform;
     this.#origin = origin;
-    this.#codec = codecOf(options.parser, options.maxAttachments ?? DEFAULTS.maxAttachments);
-    this.#reconnection = options.reconnection ?? true;
-    this.#attempts = options.reconnectionAttempts || Number.POSITIVE_INFINITY;
-    this.#delay = options.reconnectionDelay || DEFAULTS.reconnectionDelay;
-    this.#delayMax = options.reconnectionDelayMax || DEFAULTS.reconnectionDelayMax;
-    this.#jitter = options.randomizationFactor ?? DEFAULTS.randomizationFactor;
-    this.#timeout = options.timeout ?? DEFAULTS.timeout;
+    this.#codec =
+      options.parser === undefined ? platform.codec(options) : parserCodec(options.parser);
+    for (const name of SETTINGS) this.#setting(name, options[name]);
     if (options.autoConnect !== false) this.open();
   }
 
   /** The connection; another one after each reconnection. @throws Error before open() */
   get engine(): Engine {
-    if (this.#engine === undefined) throw new Error("the manager was never opened");
+    if (this.#engine === undefined) throw new Error("not opened yet");
     return this.#engine;
   }
 
@@ -122,10 +125,8 @@ export class Manager extends ClientEmitter<ManagerEvents> {
   /** Sets it; `false` ends a reconnection that is under way. */
   reconnection(reconnection: boolean): this;
   reconnection(reconnection?: boolean): boolean | this {
-    if (reconnection === undefined) return this.#reconnection;
-    this.#reconnection = reconnection;
-    if (!reconnection) this.#skipReconnect = true;
-    return this;
+    if (reconnection === false) this.#skipReconnect = true;
+    return this.#setting("reconnection", reconnection);
   }
 
   /** Attempts before it gives up. */
@@ -133,9 +134,7 @@ export class Manager extends ClientEmitter<ManagerEvents> {
   /** Sets them. */
   reconnectionAttempts(attempts: number): this;
   reconnectionAttempts(attempts?: number): number | this {
-    if (attempts === undefined) return this.#attempts;
-    this.#attempts = attempts;
-    return this;
+    return this.#setting("reconnectionAttempts", attempts);
   }
 
   /** Milliseconds before the first attempt. */
@@ -143,10 +142,7 @@ export class Manager extends ClientEmitter<ManagerEvents> {
   /** Sets them. */
   reconnectionDelay(milliseconds: number): this;
   reconnectionDelay(milliseconds?: number): number | this {
-    if (milliseconds === undefined) return this.#delay;
-    checkMilliseconds("the delay", milliseconds);
-    this.#delay = milliseconds;
-    return this;
+    return this.#setting("reconnectionDelay", milliseconds);
   }
 
   /** Milliseconds before an attempt at most. */
@@ -154,10 +150,7 @@ export class Manager extends ClientEmitter<ManagerEvents> {
   /** Sets them. */
   reconnectionDelayMax(milliseconds: number): this;
   reconnectionDelayMax(milliseconds?: number): number | this {
-    if (milliseconds === undefined) return this.#delayMax;
-    checkMilliseconds("the delay", milliseconds);
-    this.#delayMax = milliseconds;
-    return this;
+    return this.#setting("reconnectionDelayMax", milliseconds);
   }
 
   /** How much of a wait may be taken off or put on. */
@@ -165,9 +158,7 @@ export class Manager extends ClientEmitter<ManagerEvents> {
   /** Sets it, from 0 to 1. */
   randomizationFactor(factor: number): this;
   randomizationFactor(factor?: number): number | this {
-    if (factor === undefined) return this.#jitter;
-    this.#jitter = factor;
-    return this;
+    return this.#setting("randomizationFactor", factor);
   }
 
   /** Milliseconds that a connection may take to be made. */
@@ -175,8 +166,17 @@ export class Manager extends ClientEmitter<ManagerEvents> {
   /** Sets them. */
   timeout(milliseconds: number | false): this;
   timeout(milliseconds?: number | false): number | false | this {
-    if (milliseconds === undefined) return this.#timeout;
-    this.#timeout = milliseconds;
+    return this.#setting("timeout", milliseconds);
+  }
+
+  #setting<Name extends keyof Settings>(
+    name: Name,
+    value: Settings[Name] | undefined,
+  ): Settings[Name] | this {
+    if (value === undefined) return this.#settings[name];
+    // Without any time between them, attempts would be all that a client does.
+    const none = name !== "randomizationFactor" && typeof value === "number" && !(value > 0);
+    this.#settings[name] = none ? DEFAULTS[name] : value;
     return this;
   }
 
@@ -192,22 +192,13 @@ export class Manager extends ClientEmitter<ManagerEvents> {
     this.#skipReconnect = false;
     this.#openCallback = callback;
     this.#decoder = this.#codec.createDecoder();
-    const engine = new Engine(
-      this.#platform,
-      this.#origin,
-      { ...this.opts },
-      {
-        onOpen: () => this.#onOpen(),
-        onMessage: (data) => this.#onMessage(data),
-        onPing: () => this.dispatch("ping", []),
-        onClose: (reason, details, error) => this.#onClose(engine, reason, details, error),
-      },
-    );
+    const engine = new Engine(this.#platform, this.#origin, { ...this.opts }, this);
     this.#engine = engine;
-    if (this.#timeout !== false) {
+    const { timeout } = this.#settings;
+    if (timeout !== false) {
       this.#timeoutTimer = this.#timer(() => {
-        if (this.#state === "opening") this.#giveUp(engine, new Error("timeout"));
-      }, this.#timeout);
+        this.#giveUp(new Error("timeout"));
+      }, timeout);
     }
     return this;
   }
@@ -257,14 +248,12 @@ export class Manager extends ClientEmitter<ManagerEvents> {
 
   /** @internal */
   send(packet: Packet): void {
-    this.#engine?.send(this.#codec.encode(packet));
+    this.#engine?.sendAll(this.#codec.encode(packet));
   }
 
-  /** The ping of the server is overdue. @internal */
+  /** The connection has gone, though nobody has said so yet. @internal */
   get overdue(): boolean {
-    if (this.#engine?.overdue !== true) return false;
-    this.#engine.checkHeartbeat();
-    return true;
+    return this.#engine?.endIfOverdue() === true;
   }
 
   /** A socket is wanted: the connection too. @internal */
@@ -291,7 +280,8 @@ export class Manager extends ClientEmitter<ManagerEvents> {
 
   // What the engine reports.
 
-  #onOpen(): void {
+  /** @internal */
+  onOpen(): void {
     clearTimeout(this.#timeoutTimer);
     this.#state = "open";
     const attempt = this.#attempt;
@@ -300,52 +290,36 @@ export class Manager extends ClientEmitter<ManagerEvents> {
     for (const socket of [...this.#sockets.values()]) socket.onOpen();
     const callback = this.#openCallback;
     this.#openCallback = undefined;
-    callback?.();
+    if (callback !== undefined) callListener(this, callback, []);
     if (!this.#reconnecting) return;
     this.#reconnecting = false;
     this.dispatch("reconnect", [attempt]);
   }
 
-  #onMessage(data: string | Bytes): void {
-    let packet: Packet | undefined;
-    try {
-      packet = this.#decoder?.add(data);
-    } catch (error) {
-      // Whatever the server sends, and whatever the parser thinks of it.
-      const description = error instanceof Error ? error.message : `${error}`;
-      this.#lose("parse error", { description, context: error });
-      return;
-    }
+  /** @internal */
+  onMessage(data: string | Bytes): void {
+    const packet = this.#decoder?.add(data);
     if (packet === undefined) return;
     this.dispatch("packet", [packet]);
     this.#sockets.get(packet.namespace)?.onPacket(packet);
   }
 
-  /** The connection cannot go on: it is ended, for a reason of ours. */
-  #lose(reason: CloseReason, details: DisconnectDetails): void {
-    const engine = this.#engine;
-    this.#engine = undefined;
-    engine?.close();
-    this.#engine = engine;
-    this.#onLost(reason, details);
+  /** @internal */
+  onPing(): void {
+    this.dispatch("ping", []);
   }
 
-  #onClose(
-    engine: Engine,
-    reason: CloseReason,
-    details: DisconnectDetails | undefined,
-    error: Error | undefined,
-  ): void {
-    if (engine !== this.#engine || this.#state === "closed") return;
-    if (this.#state === "opening") this.#giveUp(engine, error ?? new Error(reason));
-    else this.#onLost(reason, details);
+  /** @internal */
+  onClose(reason: CloseReason, details?: DisconnectDetails, error?: Error): void {
+    if (this.#state === "opening") this.#giveUp(error ?? new Error(reason));
+    else if (this.#state === "open") this.#onLost(reason, details);
   }
 
   /** A connection could not be made. */
-  #giveUp(engine: Engine, error: Error): void {
+  #giveUp(error: Error): void {
     clearTimeout(this.#timeoutTimer);
     this.#state = "closed";
-    engine.close();
+    this.#engine?.close();
     this.dispatch("error", [error]);
     for (const socket of [...this.#sockets.values()]) socket.onError(error);
     const callback = this.#openCallback;
@@ -354,8 +328,8 @@ export class Manager extends ClientEmitter<ManagerEvents> {
       this.dispatch("reconnect_error", [error]);
       this.#reconnect();
     } else if (callback !== undefined) {
-      callback(error);
-    } else if (this.#reconnection && !this.#skipReconnect) {
+      callListener(this, callback, [error]);
+    } else {
       this.#reconnect();
     }
   }
@@ -365,23 +339,23 @@ export class Manager extends ClientEmitter<ManagerEvents> {
     this.#state = "closed";
     this.#decoder = undefined;
     this.#attempt = 0;
-    this.dispatch("close", details === undefined ? [reason] : [reason, details]);
+    this.dispatch("close", [reason, details]);
     for (const socket of [...this.#sockets.values()]) socket.onClose(reason, details);
-    if (this.#reconnection && !this.#skipReconnect) this.#reconnect();
+    this.#reconnect();
   }
 
   // Reconnection.
 
   #reconnect(): void {
-    if (this.#skipReconnect || this.#state !== "closed") return;
-    if (this.#attempt >= this.#attempts) {
+    const settings = this.#settings;
+    if (!settings.reconnection || this.#skipReconnect || this.#state !== "closed") return;
+    if (this.#attempt >= settings.reconnectionAttempts) {
       this.#attempt = 0;
       this.#reconnecting = false;
       this.dispatch("reconnect_failed", []);
       return;
     }
-    const options = { min: this.#delay, max: this.#delayMax, jitter: this.#jitter };
-    const delay = delayBefore(this.#attempt, options, Math.random());
+    const delay = delayBefore(this.#attempt, settings, Math.random());
     this.#attempt++;
     this.#reconnecting = true;
     const go = (): void => {
@@ -401,7 +375,7 @@ export class Manager extends ClientEmitter<ManagerEvents> {
 
   #timer(callback: () => void, delay: number): ReturnType<typeof setTimeout> {
     const timer = setTimeout(callback, delay);
-    if (this.opts.autoUnref === true) this.#platform.unref(timer);
+    if (this.opts.autoUnref) this.#platform.unref(timer);
     return timer;
   }
 }

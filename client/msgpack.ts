@@ -1,15 +1,14 @@
-// The classic script with the msgpack parser in it, which servers must have too.
+// The classic script with MessagePack in the place of the standard encoding; servers must have the
+// same parser.
 
 import * as parser from "../protocol/socketio/msgpack.ts";
-import { io } from "./browser.ts";
-import type { ClientOptions, Lookup } from "./lookup.ts";
-import type { PlatformOptions } from "./platform.ts";
+import { parserCodec } from "./codec.ts";
+import { createLookup } from "./lookup.ts";
+import { createBrowserPlatform, page } from "./web.ts";
 
-type Options = ClientOptions & PlatformOptions;
+const io = createLookup(
+  createBrowserPlatform(() => parserCodec(parser)),
+  page,
+);
 
-const lookup: Lookup = (first: string | URL | Options = "", second: Options = {}) =>
-  typeof first === "string" || first instanceof URL
-    ? io(first, { parser, ...second })
-    : io({ parser, ...first });
-
-Object.assign(globalThis, { io: Object.assign(lookup, { io: lookup, connect: lookup, parser }) });
+Object.assign(globalThis, { io: Object.assign(io, { io, connect: io, parser }) });

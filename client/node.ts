@@ -4,11 +4,12 @@ import { Agent as HttpAgent, request as requestHttp } from "node:http";
 import { Agent as HttpsAgent, type RequestOptions, request as requestHttps } from "node:https";
 
 import type { Bytes } from "../protocol/bytes.ts";
+import { standardCodec } from "./codec.ts";
+import type { EngineOptions } from "./engine.ts";
 import type {
   Platform,
   PlatformCall,
   PlatformOptions,
-  PlatformRequest,
   PlatformResponse,
   PlatformWebSocket,
 } from "./platform.ts";
@@ -40,16 +41,25 @@ const AGENTS = {
   "https:": new HttpsAgent({ keepAlive: true }),
 };
 
-function request(asked: PlatformRequest, options: PlatformOptions): PlatformCall {
-  const { protocol } = new URL(asked.url);
+function request(
+  url: string,
+  body: string | undefined,
+  options: EngineOptions & PlatformOptions,
+): PlatformCall {
+  const { requestTimeout = 0, extraHeaders } = options;
+  const { protocol } = new URL(url);
   const secure = protocol === "https:";
-  const call = (secure ? requestHttps : requestHttp)(asked.url, {
+  const call = (secure ? requestHttps : requestHttp)(url, {
     agent: AGENTS[secure ? "https:" : "http:"],
     ...connectionOptions(options),
-    method: asked.method,
-    headers: { ...asked.headers },
+    method: body === undefined ? "GET" : "POST",
+    headers: {
+      Accept: "*/*",
+      ...(body !== undefined && { "Content-Type": "text/plain;charset=UTF-8" }),
+      ...extraHeaders,
+    },
   });
-  if (asked.timeout > 0) call.setTimeout(asked.timeout, () => call.destroy(new Error("timeout")));
+  if (requestTimeout > 0) call.setTimeout(requestTimeout, () => call.destroy(new Error("timeout")));
   const response = new Promise<PlatformResponse>((resolve, reject) => {
     call.on("error", reject).on("response", (answer) => {
       const chunks: Bytes[] = [];
@@ -57,21 +67,17 @@ function request(asked: PlatformRequest, options: PlatformOptions): PlatformCall
         .on("data", (chunk: Bytes) => chunks.push(chunk))
         .on("error", reject)
         .on("end", () => {
-          const body = Buffer.concat(chunks).toString();
-          resolve({ status: answer.statusCode ?? 0, body });
+          const text = Buffer.concat(chunks).toString();
+          resolve({ status: answer.statusCode ?? 0, body: text });
         });
     });
   });
-  call.end(asked.body);
+  call.end(body);
   return { response, abort: () => call.destroy() };
 }
 
-function webSocket(
-  url: string,
-  protocols: readonly string[],
-  headers: Readonly<Record<string, string>>,
-  options: PlatformOptions,
-): PlatformWebSocket {
+function webSocket(url: string, options: EngineOptions & PlatformOptions): PlatformWebSocket {
+  const { protocols, extraHeaders: headers = {} } = options;
   const created = new WebSocket(url, protocols, { ...connectionOptions(options), headers });
   created.binaryType = "nodebuffer";
   return created;
@@ -80,6 +86,7 @@ function webSocket(
 const nothing = (): void => {};
 
 export const NODE: Platform = {
+  codec: standardCodec,
   request,
   webSocket,
   // Node knows nothing of either.

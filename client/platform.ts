@@ -2,6 +2,8 @@
 // of the client is the same.
 
 import type { Bytes } from "../protocol/bytes.ts";
+import type { Codec } from "./codec.ts";
+import type { EngineOptions } from "./engine.ts";
 
 /** A WebSocket as far as the client uses it. */
 export interface PlatformWebSocket {
@@ -12,17 +14,6 @@ export interface PlatformWebSocket {
   onclose: ((event: never) => void) | null;
   send(data: string | Bytes): void;
   close(): void;
-}
-
-export interface PlatformRequest {
-  readonly method: "GET" | "POST";
-  readonly url: string;
-  readonly body: string | undefined;
-  readonly headers: Readonly<Record<string, string>>;
-  /** Cookies go with requests to another origin. */
-  readonly withCredentials: boolean;
-  /** Milliseconds that it may take; 0 for as long as it likes. */
-  readonly timeout: number;
 }
 
 export interface PlatformResponse {
@@ -41,13 +32,15 @@ export interface PlatformCall {
 export type PlatformOptions = Readonly<Record<string, unknown>>;
 
 export interface Platform {
-  webSocket(
+  /** How packets travel where the program says nothing of it. */
+  codec(options: { readonly maxAttachments?: number }): Codec;
+  webSocket(url: string, options: EngineOptions & PlatformOptions): PlatformWebSocket;
+  /** @param body of a POST, as text in UTF-8; without one it is a GET */
+  request(
     url: string,
-    protocols: readonly string[],
-    headers: Readonly<Record<string, string>>,
-    options: PlatformOptions,
-  ): PlatformWebSocket;
-  request(request: PlatformRequest, options: PlatformOptions): PlatformCall;
+    body: string | undefined,
+    options: EngineOptions & PlatformOptions,
+  ): PlatformCall;
   /** Calls back when the network comes or goes; gives what ends that. */
   onNetwork(listener: (online: boolean) => void): () => void;
   /** Calls back when the page is left for good; gives what ends that. */

@@ -3,18 +3,18 @@
 
 import type { Bytes } from "../protocol/bytes.ts";
 import { CLOSE, encodePacket } from "../protocol/engineio/packet.ts";
-import { decodePayload, encodePayload } from "../protocol/engineio/payload.ts";
-import { ProtocolError } from "../protocol/engineio/rules.ts";
-import type { PlatformCall, PlatformResponse } from "./platform.ts";
+import { encodePayload, SEPARATOR } from "../protocol/engineio/payload.ts";
+import type { PlatformCall } from "./platform.ts";
 import type { Link, Transport, TransportSink } from "./transport.ts";
 
 export class PollingTransport implements Transport {
   readonly #link: Link;
-  #sink: TransportSink;
-  #state: "new" | "open" | "paused" | "closed" = "new";
+  readonly #sink: TransportSink;
+  #state: "open" | "paused" | "closed" = "open";
   #poll: PlatformCall | undefined;
-  #post: PlatformCall | undefined;
-  #onPaused: (() => void) | undefined;
+  #polling: Promise<void> | undefined;
+  #posting: Promise<void> | undefined;
+  #writable = true;
 
   constructor(link: Link, sink: TransportSink) {
     this.#link = link;
@@ -26,20 +26,20 @@ export class PollingTransport implements Transport {
   }
 
   open(): void {
-    this.#state = "open";
-    void this.#get();
+    this.#polling = this.#get();
   }
 
   get writable(): boolean {
-    return this.#state === "open" && this.#post === undefined;
+    return this.#state === "open" && this.#writable;
   }
 
   send(packets: readonly (string | Bytes)[]): void {
-    void this.#send(encodePayload(packets));
+    this.#writable = false;
+    this.#posting = this.#post(packets);
   }
 
   close(): void {
-    if (this.#state === "closed") return;
+    if (this.#closed) return;
     this.#state = "closed";
     this.#poll?.abort();
     // Nobody waits for the answer.
@@ -47,82 +47,52 @@ export class PollingTransport implements Transport {
   }
 
   pause(done: () => void): void {
-    if (this.#state === "open") this.#state = "paused";
-    this.#onPaused = done;
-    this.#checkPaused();
+    this.#state = "paused";
+    void Promise.all([this.#polling, this.#posting]).then(done);
   }
 
-  reportTo(sink: TransportSink): void {
-    this.#sink = sink;
+  get #closed(): boolean {
+    return this.#state === "closed";
   }
 
   async #get(): Promise<void> {
     while (this.#state === "open") {
-      const poll = this.#link.request();
-      this.#poll = poll;
-      const response = await this.#await(poll, "poll");
-      this.#poll = undefined;
-      if (response === undefined || !this.#deliver(response.body)) return;
+      this.#poll = this.#link.request();
+      const body = await this.#answer(this.#poll, "poll");
+      for (const packet of body?.split(SEPARATOR) ?? []) {
+        if (!this.#closed) this.#sink.onMessage(packet);
+      }
     }
-    this.#checkPaused();
   }
 
-  async #send(body: string): Promise<void> {
-    const post = this.#link.request(body);
-    this.#post = post;
-    const response = await this.#await(post, "post");
-    this.#post = undefined;
-    if (response === undefined) return;
+  async #post(packets: readonly (string | Bytes)[]): Promise<void> {
+    const body = encodePayload(await Promise.all(packets.map(read)));
+    await this.#answer(this.#link.request(body), "post");
+    this.#writable = true;
     if (this.#state === "open") this.#sink.onWritable();
-    this.#checkPaused();
   }
 
-  /** The response, where it is one; otherwise the transport is lost. */
-  async #await(call: PlatformCall, kind: "poll" | "post"): Promise<PlatformResponse | undefined> {
+  /** The body of the response, where it is one; otherwise the transport is lost. */
+  async #answer(call: PlatformCall, kind: "poll" | "post"): Promise<string | undefined> {
     let context: unknown;
     try {
-      const response = await call.response;
-      if (response.status === 200) return response;
-      context = response.status;
+      const { status, body } = await call.response;
+      if (status === 200) return body;
+      context = status;
     } catch (error) {
       context = error;
     }
-    if (this.#state !== "closed") {
-      this.#state = "closed";
-      const status = typeof context === "number" ? `: status ${context}` : "";
-      this.#sink.onLost("transport error", {
-        description: `polling ${kind} error${status}`,
-        context,
-      });
-    }
+    if (this.#closed) return undefined;
+    this.#state = "closed";
+    this.#poll?.abort();
+    const status = typeof context === "number" ? `: status ${context}` : "";
+    const description = `polling ${kind} error${status}`;
+    this.#sink.onLost("transport error", { description, context });
     return undefined;
   }
+}
 
-  #deliver(body: string): boolean {
-    try {
-      for (const packet of decodePayload(body)) {
-        if (this.#state === "closed") return false;
-        if (packet.type === CLOSE) {
-          this.#state = "closed";
-          const description = "transport closed by the server";
-          this.#sink.onLost("transport close", { description });
-          return false;
-        }
-        this.#sink.onPacket(packet);
-      }
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      this.#state = "closed";
-      this.#sink.onLost("parse error", { description: error.message, context: error });
-      return false;
-    }
-    return true;
-  }
-
-  #checkPaused(): void {
-    if (this.#state !== "paused" || this.#poll !== undefined || this.#post !== undefined) return;
-    const done = this.#onPaused;
-    this.#onPaused = undefined;
-    done?.();
-  }
+/** A Blob, which a browser's program may send as bytes, has to be read first. */
+async function read(packet: string | Bytes): Promise<string | Bytes> {
+  return packet instanceof Blob ? new Uint8Array(await packet.arrayBuffer()) : packet;
 }

@@ -302,7 +302,7 @@ export class Socket<
 
   #emit(event: string, args: readonly unknown[], flags: Flags, callback?: AckCallback): void {
     if (typeof event !== "string" && typeof event !== "number") {
-      throw new ArgumentTypeError("an event has a text for its name");
+      throw new ArgumentTypeError("the event has no name");
     }
     if (RESERVED_EVENTS.has(event)) {
       throw new ArgumentTypeError(`"${event}" is a reserved event name`);
@@ -311,7 +311,7 @@ export class Socket<
     if ((this.#options.retries ?? 0) > 0 && !flags.volatile) {
       const ignore: AckCallback = () => {};
       this.#retried.push({ data, callback: callback ?? ignore, tries: 0, pending: false });
-      this.#retry(false);
+      this.#retry();
       return;
     }
     this.#send(data, flags, callback);
@@ -360,21 +360,21 @@ export class Socket<
 
   // Events that are sent until they are acknowledged, one at a time.
 
-  #retry(again: boolean): void {
+  #retry(): void {
     const [first] = this.#retried;
-    if (first === undefined || !this.connected || (first.pending && !again)) return;
+    if (first === undefined || !this.connected || first.pending) return;
     first.pending = true;
     first.tries++;
     this.#send(first.data, NO_FLAGS, (error, args) => {
       if (this.#retried[0] !== first) return;
       first.pending = false;
       if (error !== null && first.tries <= (this.#options.retries ?? 0)) {
-        this.#retry(false);
+        this.#retry();
         return;
       }
       this.#retried.shift();
       first.callback(error, args);
-      this.#retry(false);
+      this.#retry();
     });
   }
 
@@ -383,7 +383,8 @@ export class Socket<
   /** There is a connection. @internal */
   onOpen(): void {
     if (!this.active) return;
-    if (typeof this.auth === "function") this.auth((data) => this.#join(data));
+    const join = (data: Readonly<Record<string, unknown>>): void => this.#join(data);
+    if (typeof this.auth === "function") callListener(this, this.auth, [join]);
     else this.#join(this.auth);
   }
 
@@ -428,7 +429,7 @@ export class Socket<
     this.connected = false;
     this.id = undefined;
     this.receiveBuffer = [];
-    if (was) this.dispatch("disconnect", details === undefined ? [reason] : [reason, details]);
+    if (was) this.dispatch("disconnect", [reason, details]);
     // What waits is sent with the next connection; the rest may have been received, or not.
     const waiting = new Set(this.sendBuffer.map(({ id }) => id));
     for (const id of [...this.#acks.keys()]) {
@@ -437,10 +438,9 @@ export class Socket<
   }
 
   #onConnect(data: object | undefined): void {
-    const { sid, pid } = { sid: undefined, pid: undefined, ...data };
+    const { sid, pid }: Readonly<Record<string, unknown>> = { ...data };
     if (typeof sid !== "string") {
-      const message =
-        "the server speaks an older Socket.IO (2.x or before), this client 3.x and newer; see allowEIO3 and https://socket.io/docs/v3/migrating-from-2-x-to-3-0/";
+      const message = "the server speaks Socket.IO 2.x or older, this client 3.x and newer";
       this.dispatch("connect_error", [new Error(message)]);
       return;
     }
@@ -457,7 +457,7 @@ export class Socket<
     this.sendBuffer = [];
     for (const each of waiting) this.#write(each);
     for (const each of this.#retried) each.pending = false;
-    this.#retry(true);
+    this.#retry();
     if (this.connected) this.dispatch("connect", []);
   }
 
@@ -491,26 +491,21 @@ export class Socket<
   /** The events that come, one by one, until it is disconnected for good. */
   async *[Symbol.asyncIterator](): AsyncGenerator<[event: string, ...args: Untyped[]], void> {
     const events: [string, ...Untyped[]][] = [];
-    let wake: (() => void) | undefined;
-    const onEvent: AnyListener = (event, ...args) => {
-      events.push([event, ...args]);
-      wake?.();
+    let wake = (): void => {};
+    const onEvent: AnyListener = (...event) => {
+      events.push(event);
+      wake();
     };
-    const onEnd = (): void => wake?.();
+    const onEnd = (): void => wake();
     this.onAny(onEvent);
-    this.addUntyped("disconnect", onEnd);
-    this.addUntyped("connect_error", onEnd);
+    this.insert("disconnect", onEnd, false).insert("connect_error", onEnd, false);
     try {
-      for (;;) {
-        const event = events.shift();
-        if (event !== undefined) {
-          yield event;
-        } else {
-          if (!this.active) return;
-          await new Promise<void>((resolve) => {
-            wake = resolve;
-          });
-        }
+      while (this.active || events.length > 0) {
+        yield* events.splice(0);
+        if (!this.active || events.length > 0) continue;
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
       }
     } finally {
       this.offAny(onEvent);

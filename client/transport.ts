@@ -2,7 +2,6 @@
 // implement, and the one they report to.
 
 import type { Bytes } from "../protocol/bytes.ts";
-import type { Packet } from "../protocol/engineio/packet.ts";
 import type { PlatformCall, PlatformWebSocket } from "./platform.ts";
 
 /** What happened on the way, for whoever wants to know more than the reason. */
@@ -24,8 +23,6 @@ export interface Transport {
   close(): void;
   /** Calls back when what is under way is over; nothing more is begun. */
   pause(done: () => void): void;
-  /** Reports to another sink from now on. */
-  reportTo(sink: TransportSink): void;
 }
 
 /** How a transport reaches the server: each call is with the session's URL as it is at that time. */
@@ -46,13 +43,12 @@ export interface TransportClass {
 
 /** The layer above a transport. */
 export interface TransportSink {
+  /** It takes packets. Polling does from the start. */
   onOpen(): void;
-  onPacket(packet: Packet): void;
+  /** A packet has come: a text as Engine.IO "Packet encoding" has it, or the bytes of a message. */
+  onMessage(data: string | Bytes): void;
   /** It has become writable. */
   onWritable(): void;
   /** It carries nothing any more. */
-  onLost(
-    reason: "transport close" | "transport error" | "parse error",
-    details: DisconnectDetails,
-  ): void;
+  onLost(reason: "transport close" | "transport error", details: DisconnectDetails): void;
 }

@@ -1,9 +1,7 @@
 // The transport over a WebSocket. Engine.IO "WebSocket": one packet in one message, bytes as they are.
 
 import type { Bytes } from "../protocol/bytes.ts";
-import { CLOSE, MESSAGE, type Packet } from "../protocol/engineio/packet.ts";
-import { decodePayloadPacket, encodePayload } from "../protocol/engineio/payload.ts";
-import { ProtocolError } from "../protocol/engineio/rules.ts";
+import { encodePayload } from "../protocol/engineio/payload.ts";
 import type { PlatformWebSocket } from "./platform.ts";
 import type { Link, Transport, TransportSink } from "./transport.ts";
 
@@ -36,7 +34,8 @@ export class WebSocketTransport implements Transport {
       this.#open = true;
       this.#sink?.onOpen();
     };
-    webSocket.onmessage = ({ data }: MessageEvent) => this.#onMessage(data);
+    webSocket.onmessage = ({ data }: MessageEvent) =>
+      this.#sink?.onMessage(data instanceof ArrayBuffer ? new Uint8Array(data) : data);
     webSocket.onerror = (event: Event) => {
       this.#error = "error" in event ? event.error : event;
     };
@@ -71,28 +70,8 @@ export class WebSocketTransport implements Transport {
     done();
   }
 
-  /** Reports to another sink from now on. */
-  reportTo(sink: TransportSink): void {
-    this.#sink = sink;
-  }
-
-  #onMessage(data: unknown): void {
-    let packet: Packet;
-    try {
-      if (typeof data === "string") packet = decodePayloadPacket(data);
-      else if (data instanceof ArrayBuffer) packet = { type: MESSAGE, data: new Uint8Array(data) };
-      else packet = { type: MESSAGE, data: data instanceof Uint8Array ? data : new Uint8Array() };
-    } catch (error) {
-      if (!(error instanceof ProtocolError)) throw error;
-      this.#lose("parse error", error.message, error);
-      return;
-    }
-    if (packet.type === CLOSE) this.#lose("transport close", "transport closed by the server");
-    else this.#sink?.onPacket(packet);
-  }
-
   #lose(
-    reason: "transport close" | "transport error" | "parse error",
+    reason: "transport close" | "transport error",
     description: string,
     context?: unknown,
   ): void {

@@ -14,6 +14,8 @@ import {
  * throws, and "error" without a listener is nothing special.
  */
 export abstract class NodeEmitter<Events> extends Emitter<Events> {
+  declare protected registrant: NodeEmitter<Events>;
+
   /** The same as on(). */
   addListener<Event extends EventNames<Events>>(
     event: Event,
@@ -71,7 +73,22 @@ export abstract class NodeEmitter<Events> extends Emitter<Events> {
 
   /** The events that have listeners. */
   eventNames(): string[] {
-    return [...this.registrations.keys()];
+    return [...(this.registrant.registrations?.keys() ?? [])];
+  }
+
+  /** Whether anybody listens to anything. */
+  protected get listens(): boolean {
+    return this.registrant.registrations !== undefined;
+  }
+
+  /** What listens to it listens to `owner` from now on. */
+  protected shareListenersOf(owner: NodeEmitter<Events>): void {
+    this.registrant = owner;
+  }
+
+  /** on(), where the compiler cannot know the events. */
+  protected addUntyped(event: string, listener: Listener): void {
+    this.insert(event, listener, false);
   }
 
   /** The listeners of `event` as they are called, each with how many parameters it has of its own. */
@@ -84,7 +101,7 @@ export abstract class NodeEmitter<Events> extends Emitter<Events> {
 
   /** Gives `other` the listeners that are here now. */
   protected copyListenersTo(other: NodeEmitter<Events>): void {
-    for (const [event, listeners] of this.registrations) {
+    for (const [event, listeners] of this.registrant.registrations ?? []) {
       for (const listener of listeners) other.insert(event, listener, false);
     }
   }

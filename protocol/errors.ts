@@ -21,7 +21,7 @@ export function checkMilliseconds(what: string, value: unknown): void {
   if (typeof value !== "number") throw new ArgumentTypeError(`${what} is not a number`);
   // A timer takes no more than 32 bits, and calls at once for what is larger.
   if (!(value >= 0 && value <= 0x7fffffff)) {
-    throw new ArgumentRangeError(`${what} is not between 0 and 2147483647 milliseconds`);
+    throw new ArgumentRangeError(`${what} is not a number from 0 to 2147483647`);
   }
 }
 

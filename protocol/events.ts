@@ -116,10 +116,10 @@ export type ListenerOf<Events, Event extends keyof Events> = Events[Event] exten
  * browser's client has in client/emitter.ts.
  */
 export abstract class Emitter<Events> {
-  // Lists are replaced, never changed, so that one can be walked while listeners come and go.
-  #listeners: Map<string, readonly Listener[]> | undefined;
-  // Whose listeners these are: its own, or another's.
-  #owner: Emitter<Events> = this;
+  /** Lists are replaced, never changed, so that one can be walked while listeners come and go. */
+  protected registrations: Map<string, readonly Listener[]> | undefined;
+  /** Whose listeners these are: its own, or another's. */
+  protected registrant: Emitter<Events> = this;
 
   /** Adds a listener behind those that are there. */
   on<Event extends EventNames<Events>>(event: Event, listener: ListenerOf<Events, Event>): this {
@@ -133,8 +133,8 @@ export abstract class Emitter<Events> {
 
   /** Removes all listeners of one event, or of all. */
   removeAllListeners(event?: EventNames<Events>): this {
-    if (event === undefined) this.#owner.#listeners = undefined;
-    else this.#owner.#listeners?.delete(event);
+    if (event === undefined) this.registrant.registrations = undefined;
+    else this.registrant.registrations?.delete(event);
     return this;
   }
 
@@ -148,16 +148,6 @@ export abstract class Emitter<Events> {
     return this.registered(event).length;
   }
 
-  /** Whether anybody listens to anything. */
-  protected get listens(): boolean {
-    return this.#owner.#listeners !== undefined;
-  }
-
-  /** on(), where the compiler cannot know the events. */
-  protected addUntyped(event: string, listener: Listener): void {
-    this.insert(event, listener, false);
-  }
-
   /** Calls the listeners of `event`; whether there were any. */
   protected dispatch(event: string, args: readonly unknown[]): boolean {
     const listeners = this.registered(event);
@@ -165,28 +155,18 @@ export abstract class Emitter<Events> {
     return listeners.length > 0;
   }
 
-  /** What listens to it listens to `owner` from now on. */
-  protected shareListenersOf(owner: Emitter<Events>): void {
-    this.#owner = owner;
-  }
-
-  /** The events that have listeners, and these as they are called. */
-  protected get registrations(): ReadonlyMap<string, readonly Listener[]> {
-    return this.#owner.#listeners ?? NOBODY;
-  }
-
   /** The listeners of `event` as they are called. */
   protected registered(event: string): readonly Listener[] {
-    return this.#owner.#listeners?.get(event) ?? NONE;
+    return this.registrant.registrations?.get(event) ?? NONE;
   }
 
   /** Adds a listener, in front of those that are there or behind them. */
   protected insert(event: string, listener: Listener, first: boolean): this {
     checkFunction(`the listener of "${event}"`, listener);
     const before = this.registered(event);
-    const owner = this.#owner;
-    owner.#listeners ??= new Map();
-    owner.#listeners.set(event, first ? [listener, ...before] : [...before, listener]);
+    const { registrant } = this;
+    registrant.registrations ??= new Map();
+    registrant.registrations.set(event, first ? [listener, ...before] : [...before, listener]);
     return this;
   }
 
@@ -195,8 +175,8 @@ export abstract class Emitter<Events> {
     const before = this.registered(event);
     const at = before.findLastIndex((each) => each === listener || originalOf(each) === listener);
     if (at === -1) return;
-    if (before.length === 1) this.#owner.#listeners?.delete(event);
-    else this.#owner.#listeners?.set(event, before.toSpliced(at, 1));
+    if (before.length === 1) this.registrant.registrations?.delete(event);
+    else this.registrant.registrations?.set(event, before.toSpliced(at, 1));
   }
 
   protected onlyOnce(event: string, listener: Listener): Listener {
@@ -227,7 +207,6 @@ export function originalOf(listener: Listener): Listener {
 }
 
 const NONE: readonly Listener[] = [];
-const NOBODY: ReadonlyMap<string, readonly Listener[]> = new Map();
 
 /** What once() wrapped, for off() and listeners(). */
 const ORIGINAL = new WeakMap<Listener, Listener>();

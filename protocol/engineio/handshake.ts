@@ -163,9 +163,7 @@ export function encodeOpen({
 
 /** Reads the data of an open packet. Throws ProtocolError. */
 export function decodeOpen(data: string): OpenPacket {
-  const parsed = parseJson(data);
-  if (typeof parsed !== "object" || parsed === null) throw new ProtocolError("OPEN_PACKET");
-  const { sid, upgrades, pingInterval, pingTimeout, maxPayload } = { ...NO_FIELDS, ...parsed };
+  const { sid, upgrades, pingInterval, pingTimeout, maxPayload } = fieldsOf(data);
   if (
     typeof sid !== "string" ||
     !Array.isArray(upgrades) ||
@@ -180,17 +178,9 @@ export function decodeOpen(data: string): OpenPacket {
   return { sid, upgrades, pingInterval, pingTimeout, maxPayload: limit };
 }
 
-const NO_FIELDS: Readonly<Record<keyof OpenPacket, unknown>> = {
-  sid: undefined,
-  upgrades: undefined,
-  pingInterval: undefined,
-  pingTimeout: undefined,
-  maxPayload: undefined,
-};
-
-function parseJson(text: string): unknown {
+function fieldsOf(text: string): Partial<Record<keyof OpenPacket, unknown>> {
   try {
-    return JSON.parse(text);
+    return { ...JSON.parse(text) };
   } catch {
     throw new ProtocolError("OPEN_PACKET");
   }

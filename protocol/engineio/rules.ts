@@ -14,7 +14,7 @@ export const RULES = {
   INVALID_BASE64:      { heading: "HTTP long-polling", text: "a binary packet is not base64" },
   INVALID_UTF8:        { heading: "HTTP long-polling", text: "a payload is not UTF-8" },
   PAYLOAD_LENGTH:      { heading: "HTTP long-polling", text: "a packet of revision 3 is not as long as is said in front of it" },
-  OPEN_PACKET:         { heading: "Handshake",         text: "the open packet lacks what it must say" },
+  OPEN_PACKET:         { heading: "Handshake",         text: "there is no open packet, or it lacks what it must say" },
 } as const satisfies Record<string, Rule>;
 
 export type RuleName = keyof typeof RULES;

@@ -10,7 +10,8 @@
 
 import type { Bytes } from "../bytes.ts";
 import { restore } from "./attachments.ts";
-import { check, type Header, isNamespace, MAX_DEPTH } from "./check.ts";
+import { check, type Header, isNamespace } from "./check.ts";
+import { parseJson } from "./json.ts";
 import { BINARY_ACK, BINARY_EVENT, CONNECT, MAIN_NAMESPACE, type Packet } from "./packet.ts";
 import { ProtocolError } from "./rules.ts";
 
@@ -57,7 +58,7 @@ export class Decoder {
       return undefined;
     }
     const { header, payload, attachments } = unfinished;
-    return check(header, restore(parsePayload(payload), attachments));
+    return check(header, restore(parseJson(payload), attachments));
   }
 
   #addText(text: string): Packet | undefined {
@@ -93,7 +94,7 @@ export class Decoder {
     const payload = text.slice(at);
     const header: Header = { type, namespace, id };
     // What can be told to be wrong without the attachments is, before any is kept.
-    const packet = check(header, parsePayload(payload));
+    const packet = check(header, parseJson(payload));
     if (expected === 0) return packet;
     this.#unfinished = { header, payload, expected, attachments: [] };
     return undefined;
@@ -115,48 +116,4 @@ function numberAt(text: string, start: number, end: number): number {
   if (start === end || (end - start > 1 && text[start] === "0")) return Number.NaN;
   // No number that is safe has more digits, and a million of them are not worth reading.
   return end - start > 16 ? Number.POSITIVE_INFINITY : Number(text.slice(start, end));
-}
-
-/** `undefined` where there is none. */
-function parsePayload(text: string): unknown {
-  if (text === "") return undefined;
-  if (text.length > MAX_DEPTH && isTooDeep(text)) throw new ProtocolError("PAYLOAD_DEPTH");
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw new ProtocolError("PAYLOAD_JSON");
-  }
-}
-
-/** Whether brackets that are not in strings stand deeper than MAX_DEPTH in JSON. */
-function isTooDeep(text: string): boolean {
-  let depth = 0;
-  for (let at = 0; at < text.length; at++) {
-    const char = text.charCodeAt(at);
-    if (char === QUOTE) at = stringEnd(text, at + 1);
-    else if (char === OPEN_BRACKET || char === OPEN_BRACE) depth++;
-    else if (char === CLOSE_BRACKET || char === CLOSE_BRACE) depth--;
-    if (depth > MAX_DEPTH) return true;
-  }
-  return false;
-}
-
-const QUOTE = 0x22;
-const BACKSLASH = 0x5c;
-const OPEN_BRACKET = 0x5b;
-const CLOSE_BRACKET = 0x5d;
-const OPEN_BRACE = 0x7b;
-const CLOSE_BRACE = 0x7d;
-
-/** Where the quote stands that ends a string; the end of the text where none does. */
-function stringEnd(text: string, start: number): number {
-  let quote = text.indexOf('"', start);
-  while (quote !== -1 && isEscaped(text, quote)) quote = text.indexOf('"', quote + 1);
-  return quote === -1 ? text.length : quote;
-}
-
-function isEscaped(text: string, at: number): boolean {
-  let backslashes = 0;
-  while (text.charCodeAt(at - 1 - backslashes) === BACKSLASH) backslashes++;
-  return backslashes % 2 === 1;
 }

@@ -11,6 +11,7 @@ import {
   EVENT,
   MAIN_NAMESPACE,
   type Packet,
+  type PacketFields,
 } from "./packet.ts";
 
 const NOTHING: ReturnType<typeof extract> = { data: undefined, attachments: [] };
@@ -21,20 +22,17 @@ const NOTHING: ReturnType<typeof extract> = { data: undefined, attachments: [] }
  * @throws TypeError for data that JSON cannot say, such as a BigInt, and RangeError for a cycle: the caller's mistake
  */
 export function encode(packet: Packet): Encoded {
-  const given = "data" in packet ? packet.data : undefined;
+  const { data: given }: PacketFields = packet;
   const mayHoldBinary = packet.type === EVENT || packet.type === ACK;
   const { data, attachments } = mayHoldBinary ? extract(given) : NOTHING;
-  if (attachments.length === 0) {
-    const payload = given === undefined ? "" : JSON.stringify(given);
-    return { text: packet.type + addressOf(packet) + payload, attachments };
-  }
-  const type = packet.type === EVENT ? BINARY_EVENT : BINARY_ACK;
-  const text = `${type}${attachments.length}-${addressOf(packet)}${JSON.stringify(data)}`;
-  return { text, attachments };
+  const count = attachments.length;
+  const type =
+    count === 0 ? packet.type : `${packet.type === EVENT ? BINARY_EVENT : BINARY_ACK}${count}-`;
+  const payload = given === undefined ? "" : JSON.stringify(count === 0 ? given : data);
+  return { text: type + addressOf(packet) + payload, attachments };
 }
 
 /** The namespace, "omitted for the main one", and the id. */
-function addressOf(packet: Packet): string {
-  const namespace = packet.namespace === MAIN_NAMESPACE ? "" : `${packet.namespace},`;
-  return "id" in packet && packet.id !== undefined ? namespace + packet.id : namespace;
+function addressOf({ namespace, id }: PacketFields): string {
+  return (namespace === MAIN_NAMESPACE ? "" : `${namespace},`) + (id ?? "");
 }

@@ -43,6 +43,13 @@ export type Packet =
       readonly data: ConnectErrorData;
     };
 
+/** What a packet may have, whatever its type. */
+export interface PacketFields {
+  readonly namespace: string;
+  readonly data?: unknown;
+  readonly id?: number | undefined;
+}
+
 export interface ConnectErrorData {
   readonly message: string;
   readonly data?: unknown;

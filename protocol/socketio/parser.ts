@@ -1,7 +1,7 @@
 // A packet as parsers for Socket.IO have it, those that a program gives in place of ours.
 
 import { check, isNamespace } from "./check.ts";
-import { CONNECT, CONNECT_ERROR, DISCONNECT, type Packet } from "./packet.ts";
+import { CONNECT, CONNECT_ERROR, DISCONNECT, type Packet, type PacketFields } from "./packet.ts";
 import { ProtocolError } from "./rules.ts";
 
 export interface ParserPacket {
@@ -15,8 +15,7 @@ export interface ParserPacket {
 /** A packet of ours for a parser. */
 export function fromPacket(packet: Packet): ParserPacket {
   const { type, namespace: nsp } = packet;
-  const data = "data" in packet ? packet.data : undefined;
-  const id = "id" in packet ? packet.id : undefined;
+  const { data, id }: PacketFields = packet;
   return { type, nsp, ...(data !== undefined && { data }), ...(id !== undefined && { id }) };
 }
 
@@ -27,8 +26,7 @@ export function checkParserPacket(packet: unknown): ParserPacket {
 
 /** A packet that a parser has given, as ours. Throws ProtocolError. */
 export function toPacket(packet: unknown): Packet {
-  if (typeof packet !== "object" || packet === null) throw new ProtocolError("PACKET_TYPE");
-  const { type, nsp, data, id } = { ...NO_FIELDS, ...packet };
+  const { type, nsp, data, id }: Partial<Record<keyof ParserPacket, unknown>> = Object(packet);
   if (typeof type !== "number" || !Number.isInteger(type) || type < 0 || type > CONNECT_ERROR) {
     throw new ProtocolError("PACKET_TYPE");
   }
@@ -40,10 +38,3 @@ export function toPacket(packet: unknown): Packet {
   const nothing = data === null && (type === CONNECT || type === DISCONNECT);
   return check({ type, namespace: nsp, id }, nothing ? undefined : data);
 }
-
-const NO_FIELDS: Readonly<Record<"type" | "nsp" | "data" | "id", unknown>> = {
-  type: undefined,
-  nsp: undefined,
-  data: undefined,
-  id: undefined,
-};

@@ -5,7 +5,7 @@ import { describe, test } from "node:test";
 
 import { delayBefore } from "../../client/backoff.ts";
 
-const OPTIONS = { min: 1000, max: 5000, jitter: 0.5 };
+const OPTIONS = { reconnectionDelay: 1000, reconnectionDelayMax: 5000, randomizationFactor: 0.5 };
 
 describe("delayBefore()", () => {
   test("doubles up to the limit", () => {
@@ -16,7 +16,7 @@ describe("delayBefore()", () => {
   test("is taken off or put on by as much as the factor says", () => {
     assert.equal(delayBefore(0, OPTIONS, 0), 500);
     assert.equal(delayBefore(0, OPTIONS, 1), 1500);
-    assert.equal(delayBefore(0, { ...OPTIONS, jitter: 0 }, 0), 1000);
+    assert.equal(delayBefore(0, { ...OPTIONS, randomizationFactor: 0 }, 0), 1000);
   });
 
   test("is never nothing and never beyond the limit, however many attempts", () => {

@@ -135,7 +135,7 @@ describe("the client's Socket", () => {
     await until(() => client.connected);
     assert.deepEqual(attempts, [1]);
     second.disconnect();
-    assert.deepEqual(await heard(client, "disconnect"), ["io server disconnect"]);
+    assert.equal((await heard(client, "disconnect"))[0], "io server disconnect");
     assert.equal(client.active, false);
     await until(() => io.engine.clientsCount === 0);
   });
@@ -314,7 +314,7 @@ describe("the client's Manager", () => {
       [manager.reconnectionDelayMax(), manager.randomizationFactor(), manager.timeout()],
       [3, 0, false],
     );
-    assert.throws(() => manager.engine, /never opened/);
+    assert.throws(() => manager.engine, /not opened yet/);
   });
 
   test("tryAllTransports: the next is tried when one does not open", async (context) => {
@@ -400,7 +400,7 @@ describe("whatever a server sends, the client goes on", () => {
     const client = start(context, `http://127.0.0.1:${port}`, { transports: ["websocket"] });
     const [error] = await heard(client, "connect_error");
     assert.ok(error instanceof Error);
-    assert.match(error.message, /older Socket\.IO \(2\.x or before\)/);
+    assert.match(error.message, /Socket\.IO 2\.x or older, this client 3\.x/);
     assert.deepEqual(uncaught, []);
     assert.ok(new WebSocketClient(port));
   });

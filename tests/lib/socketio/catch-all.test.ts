@@ -44,7 +44,7 @@ describe("onAny()", () => {
     socket.onAny(one).onAny(other).prependAny(other);
     assert.deepEqual(socket.listenersAny(), [other, one, other]);
     socket.offAny(other).offAny(() => {});
-    assert.deepEqual(socket.listenersAny(), [one, other]);
+    assert.deepEqual(socket.listenersAny(), [other, one]);
     socket.offAny();
     assert.deepEqual(socket.listenersAny(), []);
     assert.throws(() => socket.onAny(JSON.parse("1")), TypeError);
