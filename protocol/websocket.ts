@@ -8,6 +8,7 @@ export {
   maySendData,
   nextClosingState,
 } from "./websocket/closing.ts";
+export { type DeflateSettings, MessageDeflate } from "./websocket/deflate.ts";
 export { Endpoint, type EndpointOptions, NotOpenError, type Wire } from "./websocket/endpoint.ts";
 export * from "./websocket/extensions.ts";
 export * from "./websocket/frame.ts";

@@ -11,7 +11,13 @@ const ROOT = join(import.meta.dirname, "..");
 const MAY_IMPORT: readonly (readonly [folder: string, allowed: readonly string[]])[] = [
   [
     "protocol/websocket",
-    ["protocol/websocket/", "protocol/bytes.ts", "protocol/fragments.ts", "node:crypto"],
+    [
+      "protocol/websocket/",
+      "protocol/bytes.ts",
+      "protocol/fragments.ts",
+      "node:crypto",
+      "node:zlib",
+    ],
   ],
   ["protocol/engineio", ["protocol/engineio/", "protocol/bytes.ts"]],
   ["protocol/socketio", ["protocol/socketio/", "protocol/bytes.ts"]],

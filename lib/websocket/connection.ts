@@ -12,6 +12,7 @@ import {
   isValidUtf8,
 } from "../../protocol/bytes.ts";
 import { encodeClose } from "../../protocol/websocket/close.ts";
+import { type DeflateSettings, MessageDeflate } from "../../protocol/websocket/deflate.ts";
 import { Endpoint, NotOpenError, type Wire } from "../../protocol/websocket/endpoint.ts";
 import {
   BINARY,
@@ -26,7 +27,6 @@ import { NEED_DATA } from "../../protocol/websocket/receiver.ts";
 import { ProtocolError } from "../../protocol/websocket/rules.ts";
 import { Deadlines } from "../deadlines.ts";
 import { flushSoon } from "../flush.ts";
-import { type DeflateSettings, MessageDeflate } from "./deflate.ts";
 
 /** The layer above: what a connection delivers to, synchronously and in order. */
 export interface ConnectionSink {

@@ -80,6 +80,7 @@ export function completeUpgrade(
     maxPayload,
     threshold: deflate?.threshold ?? DEFAULT_THRESHOLD,
     deflate: handshake.deflate && {
+      role: "server",
       parameters: handshake.deflate,
       maxPayload,
       zlib: deflate?.zlibDeflateOptions ?? {},

@@ -14,9 +14,10 @@ import {
   type ZlibOptions,
 } from "node:zlib";
 
-import { type Bytes, concat } from "../../protocol/bytes.ts";
-import type { DeflateParameters } from "../../protocol/websocket/extensions.ts";
-import { ProtocolError } from "../../protocol/websocket/rules.ts";
+import { type Bytes, concat } from "../bytes.ts";
+import type { DeflateParameters } from "./extensions.ts";
+import type { Role } from "./frame.ts";
+import { ProtocolError } from "./rules.ts";
 
 // §7.2.1: what a sync flush ends with; cut off by the sender and put back by the receiver.
 const TAIL = Uint8Array.of(0x00, 0x00, 0xff, 0xff);
@@ -25,6 +26,8 @@ const TAIL = Uint8Array.of(0x00, 0x00, 0xff, 0xff);
 const CONCURRENCY = 10;
 
 export interface DeflateSettings {
+  /** Which end this is: each has parameters of its own. */
+  readonly role: Role;
   readonly parameters: DeflateParameters;
   /** Bytes of an inflated message; larger ones are a breach of protocol. */
   readonly maxPayload: number;
@@ -32,23 +35,42 @@ export interface DeflateSettings {
   readonly zlib: ZlibOptions;
 }
 
-/** Compresses what a server sends and inflates what its client sends. One message at a time in each direction. */
+interface Direction {
+  readonly windowBits: number;
+  /** Messages are compressed with those before them in mind. */
+  readonly takeover: boolean;
+}
+
+/** Compresses what this end sends and inflates what the other sends. One message at a time in each direction. */
 export class MessageDeflate {
   readonly #settings: DeflateSettings;
+  // This end's parameters, and the other's.
+  readonly #ours: Direction;
+  readonly #theirs: Direction;
   #deflate: DeflateRaw | undefined;
   #inflate: InflateRaw | undefined;
   #closed = false;
 
   constructor(settings: DeflateSettings) {
     this.#settings = settings;
+    const { role, parameters } = settings;
+    const server: Direction = {
+      windowBits: parameters.serverMaxWindowBits,
+      takeover: !parameters.serverNoContextTakeover,
+    };
+    const client: Direction = {
+      windowBits: parameters.clientMaxWindowBits,
+      takeover: !parameters.clientNoContextTakeover,
+    };
+    this.#ours = role === "server" ? server : client;
+    this.#theirs = role === "server" ? client : server;
   }
 
   /** §7.2.1. */
   async compress(message: Bytes): Promise<Bytes> {
-    const { parameters, zlib } = this.#settings;
     const options: ZlibOptions = {
-      ...zlib,
-      windowBits: parameters.serverMaxWindowBits,
+      ...this.#settings.zlib,
+      windowBits: this.#ours.windowBits,
       flush: constants.Z_SYNC_FLUSH,
       finishFlush: constants.Z_SYNC_FLUSH,
     };
@@ -56,7 +78,7 @@ export class MessageDeflate {
     try {
       if (this.#closed) throw CLOSED;
       let compressed: Bytes;
-      if (parameters.serverNoContextTakeover) {
+      if (!this.#ours.takeover) {
         compressed = await deflateWhole(message, options);
       } else {
         this.#deflate ??= createDeflateRaw(options).on("error", ignore);
@@ -70,15 +92,15 @@ export class MessageDeflate {
 
   /** §7.2.2. Throws ProtocolError for what cannot be inflated, or becomes larger than it may. */
   async inflate(message: Bytes): Promise<Bytes> {
-    const { parameters, maxPayload } = this.#settings;
+    const { maxPayload } = this.#settings;
     const options: ZlibOptions = {
-      windowBits: parameters.clientMaxWindowBits,
+      windowBits: this.#theirs.windowBits,
       finishFlush: constants.Z_SYNC_FLUSH,
     };
     const release = await SLOTS.take();
     try {
       if (this.#closed) throw CLOSED;
-      if (parameters.clientNoContextTakeover) {
+      if (!this.#theirs.takeover) {
         return await inflateWhole(concat([message, TAIL]), {
           ...options,
           maxOutputLength: maxPayload,
