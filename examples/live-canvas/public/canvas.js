@@ -17,7 +17,8 @@ const page = Object.fromEntries(
 );
 const drawing = page.drawing.getContext("2d");
 const surface = page.surface.getContext("2d");
-const socket = io({ auth: { key: crypto.randomUUID() } });
+const transports = new URLSearchParams(location.search).get("transports")?.split(",");
+const socket = io({ transports, auth: { key: crypto.randomUUID() } });
 
 // All by their ids: the drawing, and of it what this page has drawn and what the server has not
 // acknowledged yet.
