@@ -37,6 +37,7 @@ const FILES = [
   ["/", "text/html", load("public/index.html")],
   ["/canvas.css", "text/css", load("public/canvas.css")],
   ["/canvas.js", JS, load("public/canvas.js")],
+  ["/stroke.js", JS, load("public/stroke.js")],
   ["/client.js", JS, await clientModule()],
 ] as const;
 

@@ -230,6 +230,53 @@ describe("the live canvas", { skip: noChromium }, () => {
     assert.deepEqual([...ada.exceptions, ...grace.errors], []);
   });
 
+  test("what was lost on the way is sent again", async (context) => {
+    const canvas = await startLiveCanvas(0);
+    context.after(() => canvas.close());
+    const ada = await Painter.open(context, browser, `${canvas.url}/?transports=polling`);
+    let losses = 1;
+    await ada.page.route(/transport=polling/, (route) => {
+      const isStroke = route.request().postData()?.includes('"stroke"');
+      return isStroke && losses-- > 0 ? route.abort() : route.continue();
+    });
+    await ada.draw(0);
+    await ada.sees("Connecting · 1 stroke waiting");
+    await ada.sees("Back, and nothing was missed");
+    const grace = await Painter.open(context, browser, canvas.url);
+    await grace.has(1);
+    assert.equal(await ada.picture(), await grace.picture());
+    assert.deepEqual([...ada.exceptions, ...grace.errors], []);
+  });
+
+  test("who comes back without the drawing gets it", async (context) => {
+    const canvas = await startLiveCanvas(0);
+    context.after(() => canvas.close());
+    const { socket: other } = await connectRaw(context, canvas.url);
+    assert.equal(await other.emitWithAck("stroke", dot(1)), null);
+    const socket = io<ServerEvents, ClientEvents>(canvas.url, { forceNew: true });
+    context.after(() => socket.disconnect());
+    const welcome = () =>
+      new Promise<Uint8Array | null>((resolve) => {
+        socket.once("welcome", (whole, received) => {
+          if (socket.recovered) received();
+          resolve(whole);
+        });
+      });
+    const again = async () => {
+      const gone = new Promise<void>((resolve) => socket.once("disconnect", () => resolve()));
+      socket.io.reconnection(false);
+      socket.io.engine.close();
+      await gone;
+      socket.io.connect();
+      return welcome();
+    };
+    assert.deepEqual(await welcome(), dot(1));
+    // It has not said that the drawing came.
+    assert.deepEqual(await again(), dot(1));
+    assert.equal(socket.recovered, true);
+    assert.equal(await again(), null);
+  });
+
   test("what waits goes to a server that has begun anew", async (context) => {
     const first = await startLiveCanvas(0);
     const ada = await Painter.open(context, browser, first.url);

@@ -2,11 +2,8 @@
 // acknowledged it.
 
 import { io } from "/client.js";
+import { decode, encode, SHEET, trace } from "/stroke.js";
 
-// A stroke: kind, colour, width (2 bytes), number of points (2), id (16), and x and y of each point.
-const HEADER = 22;
-// Both sides of the sheet are as long as two bytes can say, whatever they are on a screen.
-const SHEET = 0xffff;
 const MAX = { strokes: 2000, points: 1000 };
 const CURSOR_EVERY = 40;
 const CURSOR_END = 2500;
@@ -129,7 +126,7 @@ function add(stroke) {
     strokes.delete(id);
     stale = true;
   }
-  if (!stale) trace(drawing, stroke);
+  if (!stale) trace(drawing, stroke, colours);
   paintSoon();
 }
 
@@ -160,30 +157,6 @@ page.clear.addEventListener("click", () => {
   repaint();
 });
 
-function encode({ colour, width, points }) {
-  const view = new DataView(new ArrayBuffer(HEADER + points.length * 2));
-  view.setUint8(0, 1);
-  view.setUint8(1, colour);
-  view.setUint16(2, width);
-  view.setUint16(4, points.length / 2);
-  crypto.getRandomValues(new Uint8Array(view.buffer, 6, 16));
-  for (const [i, value] of points.entries()) view.setUint16(HEADER + i * 2, value);
-  return view.buffer;
-}
-
-/** All strokes in it, one behind the other. */
-function* decode(buffer) {
-  const view = new DataView(buffer);
-  for (let at = 0; at < view.byteLength; ) {
-    const bytes = Array.from(new Uint8Array(buffer, at + 6, 16));
-    const id = bytes.map((byte) => byte.toString(16).padStart(2, "0")).join("");
-    const length = view.getUint16(at + 4) * 2;
-    const points = Array.from({ length }, (_, i) => view.getUint16(at + HEADER + i * 2));
-    yield { id, colour: view.getUint8(at + 1), width: view.getUint16(at + 2), points };
-    at += HEADER + length * 2;
-  }
-}
-
 // ── Painting ────────────────────────────────────────────────────────────────────────────────────
 
 let colours = [];
@@ -207,33 +180,14 @@ function paint() {
   if (stale) {
     stale = false;
     drawing.clearRect(0, 0, width, height);
-    for (const stroke of strokes.values()) trace(drawing, stroke);
+    for (const stroke of strokes.values()) trace(drawing, stroke, colours);
   }
   surface.clearRect(0, 0, width, height);
-  for (const { trail } of cursors.values()) if (trail) trace(surface, trail);
-  if (current) trace(surface, current);
+  for (const { trail } of cursors.values()) if (trail) trace(surface, trail, colours);
+  if (current) trace(surface, current, colours);
   page.count.textContent = count(strokes.size, "stroke");
   page.hint.hidden = strokes.size > 0 || current !== undefined;
   page.clear.disabled = ![...mine].some((id) => strokes.has(id));
-}
-
-function trace(context, { colour, width, points }) {
-  const across = page.drawing.width / SHEET;
-  const down = page.drawing.height / SHEET;
-  const at = (i) => [points[i] * across, points[i + 1] * down];
-  context.strokeStyle = colours[colour];
-  context.lineWidth = Math.max(1, width * across);
-  context.lineCap = context.lineJoin = "round";
-  context.beginPath();
-  context.moveTo(...at(0));
-  // Through the middle between two points, so that there are no corners.
-  for (let i = 2; i < points.length - 2; i += 2) {
-    const [x, y] = at(i);
-    const [nextX, nextY] = at(i + 2);
-    context.quadraticCurveTo(x, y, (x + nextX) / 2, (y + nextY) / 2);
-  }
-  context.lineTo(...at(points.length - 2));
-  context.stroke();
 }
 
 function fit() {
