@@ -52,7 +52,13 @@ function strokeOf(given: unknown): Buffer | undefined {
   return stroke.length === HEADER + stroke.readUInt16BE(4) * 4 ? stroke : undefined;
 }
 
-const isUint16 = (value: unknown) => Number.isInteger(value) && Number(value) >>> 16 === 0;
+/** x, y, colour and width; the width is 0 while nothing is drawn. */
+function isCursor(numbers: unknown[]): boolean {
+  const most = [0xffff, 0xffff, MAX.colour, MAX.width];
+  const fits = (value: unknown, i: number) =>
+    typeof value === "number" && Number.isInteger(value) && value >= 0 && value <= (most[i] ?? -1);
+  return numbers.length === most.length && numbers.every(fits);
+}
 
 export async function startLiveCanvas(
   port: number,
@@ -64,22 +70,22 @@ export async function startLiveCanvas(
     response.setHeader("Content-Type", `${type}; charset=utf-8`);
     response.writeHead(file ? 200 : 404, { "X-Content-Type-Options": "nosniff" }).end(body);
   });
-  const options = { connectionStateRecovery: {} };
-  const io = new Server<ClientEvents, ServerEvents, Record<string, never>, SocketData>(
-    http,
-    options,
-  );
+  const io = new Server<ClientEvents, ServerEvents, Record<string, never>, SocketData>(http, {
+    connectionStateRecovery: {},
+  });
   const past = new Map<unknown, { stroke: Buffer; owner: unknown }>();
-  const tellPeople = () =>
+  const tellPeople = () => {
+    const sockets = [...io.sockets.sockets.values()];
     io.emit(
       "people",
-      [...io.sockets.sockets.values()].flatMap(({ data }) => data.person ?? []),
+      sockets.flatMap(({ data }) => data.person ?? []),
     );
+  };
   let visits = 0;
 
   io.on("connection", (socket) => {
     // A secret of the page: what it has drawn stays its own, whatever socket it comes with.
-    const owner = socket.handshake.auth.key ?? socket.id;
+    const owner = socket.handshake.auth.key ?? Symbol();
     socket.data.person ??= {
       id: socket.id,
       name: `${MOODS[visits % MOODS.length]} ${ANIMALS[visits % ANIMALS.length]}`,
@@ -104,7 +110,8 @@ export async function startLiveCanvas(
       // Who lost the connection before the reply sends again.
       if (past.has(id)) return;
       past.set(id, { stroke, owner });
-      for (const oldest of past.keys()) if (past.size > MAX.strokes) past.delete(oldest);
+      const [oldest] = past.keys();
+      if (past.size > MAX.strokes) past.delete(oldest);
       socket.broadcast.emit("stroke", stroke, socket.id);
     });
 
@@ -117,8 +124,7 @@ export async function startLiveCanvas(
     });
 
     socket.on("cursor", (...numbers) => {
-      if (numbers.length !== 4 || !numbers.every(isUint16)) return;
-      socket.volatile.broadcast.emit("cursor", socket.id, ...numbers);
+      if (isCursor(numbers)) socket.volatile.broadcast.emit("cursor", socket.id, ...numbers);
     });
   });
   await once(http.listen(port, "127.0.0.1"), "listening");

@@ -304,6 +304,9 @@ describe("the live canvas", { skip: noChromium }, () => {
     await grace.has(1);
     const { socket, drawing } = await connectRaw(context, canvas.url);
     assert.ok(drawing);
+    const { socket: witness } = await connectRaw(context, canvas.url);
+    const cursors: unknown[] = [];
+    witness.on("cursor", (from) => cursors.push(from));
     const bad = [
       ...["a text", 7, null, {}, [1, 2, 3], Buffer.alloc(0), Buffer.alloc(26)],
       ...[dot(1).subarray(0, 25), Buffer.concat([dot(1), dot(2)]), Buffer.alloc(100_000, 1)],
@@ -317,7 +320,10 @@ describe("the live canvas", { skip: noChromium }, () => {
     whatever.emit("stroke", dot(3));
     whatever.emit("stroke");
     whatever.emit("erase", "all");
-    whatever.emit("cursor", "x", {}, Number.NaN, -1);
+    for (const [at, value] of [2 ** 16, 2 ** 32, 8, 4000].entries()) {
+      whatever.emit("cursor", ...[0, 0, 0, 0].with(at, value));
+    }
+    whatever.emit("cursor", "x", {}, 0.5, -1);
     whatever.emit("cursor");
     // What somebody else has drawn is not ours to erase.
     const id = Buffer.from(drawing).toString("hex", 6, 22);
@@ -326,6 +332,7 @@ describe("the live canvas", { skip: noChromium }, () => {
     assert.equal(await socket.emitWithAck("stroke", dot(4)), null);
 
     await ada.has(2);
+    assert.ok(!cursors.includes(socket.id));
     await grace.draw(1);
     await ada.has(3);
     await grace.has(3);

@@ -302,7 +302,7 @@ socket.on("cursor", (from, x, y, colour, width) => {
   cursor.end = setTimeout(rest, CURSOR_END, cursor);
   // What somebody is drawing is seen before it has come as a stroke.
   if (width === 0) cursor.trail = undefined;
-  else if (cursor.trail) cursor.trail.points.push(x, y);
+  else if (cursor.trail?.points.length < MAX.points) cursor.trail.points.push(x, y);
   else cursor.trail = { colour, width, points: [x, y] };
   paintSoon();
 });
