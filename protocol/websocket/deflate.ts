@@ -71,7 +71,6 @@ export class MessageDeflate {
     const options: ZlibOptions = {
       ...this.#settings.zlib,
       windowBits: this.#ours.windowBits,
-      flush: constants.Z_SYNC_FLUSH,
       finishFlush: constants.Z_SYNC_FLUSH,
     };
     const release = await SLOTS.take();
@@ -158,7 +157,8 @@ function pass(
     };
     stream.on("data", onData).on("error", settle).on("end", settle).on("close", onClose);
     for (const piece of pieces) stream.write(piece);
-    stream.flush(() => settle());
+    // Not Node's default, a full flush, which would forget what context takeover is for.
+    stream.flush(constants.Z_SYNC_FLUSH, () => settle());
   });
 }
 
