@@ -23,7 +23,7 @@ export class Manager extends AnyManager {
 }
 
 /** The socket of a namespace: the path of the URL. Without a URL, of the page's server. */
-export const io: Lookup = createLookup(BROWSER, page);
+export const io: Lookup = createLookup(() => BROWSER, page);
 /** The same as io(). */
 export const connect: Lookup = io;
 export default io;

@@ -1,9 +1,12 @@
-// Cookies of one server, kept between its responses and the next requests. RFC 6265 §5, as far as a
-// client of one origin needs it.
+// Cookies, kept between a server's responses and the next requests. RFC 6265 §5.
 
 interface Cookie {
   readonly name: string;
   readonly value: string;
+  /** The host that has set it, or the domain that it named. */
+  readonly domain: string;
+  /** It named none: no host below gets it. */
+  readonly hostOnly: boolean;
   readonly path: string;
   readonly secure: boolean;
   /** Milliseconds of the clock; for ever where the server says nothing of it. */
@@ -17,7 +20,7 @@ const LONGEST_COOKIE = 8192;
 
 export class CookieJar {
   readonly #now: () => number;
-  // By name and path (RFC 6265 §5.3, item 11), in the order of their coming.
+  // By name, domain and path (RFC 6265 §5.3, item 11), in the order of their coming.
   readonly #cookies = new Map<string, Cookie>();
 
   constructor(now: () => number = Date.now) {
@@ -34,7 +37,7 @@ export class CookieJar {
     for (const field of fields) {
       const cookie = field.length > LONGEST_COOKIE ? undefined : this.#parse(url, field);
       if (cookie === undefined) continue;
-      const key = `${cookie.name};${cookie.path}`;
+      const key = `${cookie.name};${cookie.domain};${cookie.path}`;
       this.#cookies.delete(key);
       if (cookie.expires > this.#now()) this.#cookies.set(key, cookie);
       const [oldest] = this.#cookies.keys();
@@ -48,7 +51,7 @@ export class CookieJar {
     const pairs: string[] = [];
     for (const [key, cookie] of this.#cookies) {
       if (cookie.expires <= this.#now()) this.#cookies.delete(key);
-      else if (pathMatches(url.pathname, cookie.path) && (secure || !cookie.secure)) {
+      else if (isFor(cookie, url) && (secure || !cookie.secure)) {
         pairs.push(`${cookie.name}=${cookie.value}`);
       }
     }
@@ -64,6 +67,7 @@ export class CookieJar {
     // What would end a header field was never let in by Node, and must not be let out.
     if (equals === -1 || name === "" || /\p{Cc}/u.test(field)) return undefined;
     let path = defaultPath(url.pathname);
+    let domain = "";
     let secure = false;
     let expires = Number.POSITIVE_INFINITY;
     let maxAge: number | undefined;
@@ -78,7 +82,7 @@ export class CookieJar {
           secure = true;
           break;
         case "domain":
-          if (!domainMatches(url.hostname, said.toLowerCase())) return undefined;
+          domain = said.toLowerCase().replace(/^\./, "");
           break;
         case "expires":
           expires = Date.parse(said) || expires;
@@ -90,7 +94,10 @@ export class CookieJar {
     }
     // §5.3, item 3: Max-Age counts, whatever Expires says.
     if (maxAge !== undefined) expires = maxAge > 0 ? this.#now() + maxAge * 1000 : 0;
-    return { name, value, path, secure, expires };
+    const hostOnly = domain === "";
+    // §5.3, item 6: nobody sets cookies for others.
+    if (!hostOnly && !domainMatches(url.hostname, domain)) return undefined;
+    return { name, value, domain: domain || url.hostname, hostOnly, path, secure, expires };
   }
 }
 
@@ -106,8 +113,12 @@ function pathMatches(pathname: string, path: string): boolean {
   return pathname.startsWith(path.endsWith("/") ? path : `${path}/`);
 }
 
-/** RFC 6265 §5.1.3; a leading dot is ignored (§5.2.3). */
-function domainMatches(host: string, said: string): boolean {
-  const domain = said.replace(/^\./, "");
-  return domain === "" || host === domain || host.endsWith(`.${domain}`);
+/** RFC 6265 §5.1.3. */
+function domainMatches(host: string, domain: string): boolean {
+  return host === domain || host.endsWith(`.${domain}`);
+}
+
+function isFor({ domain, hostOnly, path }: Cookie, url: URL): boolean {
+  const here = hostOnly ? url.hostname === domain : domainMatches(url.hostname, domain);
+  return here && pathMatches(url.pathname, path);
 }

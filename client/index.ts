@@ -6,7 +6,7 @@
 
 import { createLookup, type Lookup } from "./lookup.ts";
 import { Manager as AnyManager, type ManagerEvents, type ManagerOptions } from "./manager.ts";
-import { NODE } from "./node.ts";
+import { createNodePlatform } from "./node.ts";
 
 export { AckTimeoutError, DisconnectedError } from "../protocol/errors.ts";
 export { ConnectError, type Engine } from "./engine.ts";
@@ -43,12 +43,12 @@ export const protocol = 5;
 export class Manager extends AnyManager {
   /** @param url of the server */
   constructor(url: string | URL, options?: ManagerOptions) {
-    super(NODE, new URL(url), options);
+    super(createNodePlatform(), new URL(url), options);
   }
 }
 
 /** The socket of a namespace: the path of the URL. Connections to the same server are shared. */
-export const io: Lookup = createLookup(NODE, () => "http://localhost");
+export const io: Lookup = createLookup(createNodePlatform, () => "http://localhost");
 /** The same as io(). */
 export const connect: Lookup = io;
 export default io;

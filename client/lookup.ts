@@ -23,8 +23,13 @@ export interface Lookup {
   ): Socket<ListenEvents, EmitEvents>;
 }
 
-/** An io() for a platform. */
-export function createLookup(platform: Platform, base: () => string): Lookup {
+/**
+ * An io() for a platform.
+ *
+ * @param platform for a manager
+ * @param base where a URL without a host leads
+ */
+export function createLookup(platform: () => Platform, base: () => string): Lookup {
   const managers = new Map<string, Manager>();
   return (
     first: string | URL | (ClientOptions & PlatformOptions) = "",
@@ -40,7 +45,7 @@ export function createLookup(platform: Platform, base: () => string): Lookup {
     const own = forceNew || !multiplex || shared?.has(namespace) === true;
     const all = { ...options, query };
     if (shared !== undefined && !own) return shared.socket(namespace, all);
-    const manager = new Manager(platform, target, all);
+    const manager = new Manager(platform(), target, all);
     if (!own) managers.set(key, manager);
     return manager.socket(namespace, all);
   };

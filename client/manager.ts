@@ -188,6 +188,8 @@ export class Manager extends ClientEmitter<ManagerEvents> implements EngineSink 
    */
   open(callback?: (error?: Error) => void): this {
     if (this.#state !== "closed") return this;
+    clearTimeout(this.#reconnectTimer);
+    this.#stopWatching?.();
     this.#state = "opening";
     this.#skipReconnect = false;
     this.#openCallback = callback;
@@ -359,8 +361,6 @@ export class Manager extends ClientEmitter<ManagerEvents> implements EngineSink 
     this.#attempt++;
     this.#reconnecting = true;
     const go = (): void => {
-      clearTimeout(this.#reconnectTimer);
-      this.#stopWatching?.();
       if (this.#skipReconnect) return;
       this.dispatch("reconnect_attempt", [this.#attempt]);
       // A listener may have ended it.

@@ -6,9 +6,6 @@ import { parserCodec } from "./codec.ts";
 import { createLookup } from "./lookup.ts";
 import { createBrowserPlatform, page } from "./web.ts";
 
-const io = createLookup(
-  createBrowserPlatform(() => parserCodec(parser)),
-  page,
-);
+const io = createLookup(() => createBrowserPlatform(() => parserCodec(parser)), page);
 
 Object.assign(globalThis, { io: Object.assign(io, { io, connect: io, parser }) });

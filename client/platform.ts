@@ -28,8 +28,29 @@ export interface PlatformCall {
   abort(): void;
 }
 
-/** What a connection has of its own: TLS, proxies. Only Node can do that. */
-export type PlatformOptions = Readonly<Record<string, unknown>>;
+type Pem = string | Uint8Array | readonly (string | Uint8Array)[];
+
+/** What only Node can do; browsers pass it over. Where Node has an option of that name, it is that. */
+export interface PlatformOptions {
+  /** Makes the connections: a proxy's, for one. Of node:http, or of node:https for https URLs. */
+  readonly agent?: object | false;
+  readonly ca?: Pem;
+  readonly cert?: Pem;
+  readonly key?: Pem;
+  readonly pfx?: Pem;
+  readonly passphrase?: string;
+  readonly ciphers?: string;
+  /** `false`: any certificate will do. Default `true`. */
+  readonly rejectUnauthorized?: boolean;
+  readonly checkServerIdentity?: (host: string, certificate: never) => Error | undefined;
+  /** 4 or 6. */
+  readonly family?: number;
+  readonly localAddress?: string;
+  /** permessage-deflate is offered to the server. Default `{ threshold: 1024 }`, in bytes. */
+  readonly perMessageDeflate?: boolean | { readonly threshold?: number };
+  /** Bytes in one message, or in one response to polling. Default 100 MiB. */
+  readonly maxPayload?: number;
+}
 
 export interface Platform {
   /** How packets travel where the program says nothing of it. */

@@ -10,7 +10,7 @@ import type { Link, Transport, TransportSink } from "./transport.ts";
 export class PollingTransport implements Transport {
   readonly #link: Link;
   readonly #sink: TransportSink;
-  #state: "open" | "paused" | "closed" = "open";
+  #state: "opening" | "open" | "paused" | "closed" = "opening";
   #poll: PlatformCall | undefined;
   #polling: Promise<void> | undefined;
   #posting: Promise<void> | undefined;
@@ -39,11 +39,13 @@ export class PollingTransport implements Transport {
   }
 
   close(): void {
-    if (this.#closed) return;
+    const before = this.#state;
     this.#state = "closed";
     this.#poll?.abort();
-    // Nobody waits for the answer.
-    this.#link.request(encodePacket(CLOSE)).response.catch(() => {});
+    // Nobody waits for the answer; and without a session there is nothing to close.
+    if (before === "open" || before === "paused") {
+      this.#link.request(encodePacket(CLOSE)).response.catch(() => {});
+    }
   }
 
   pause(done: () => void): void {
@@ -56,9 +58,10 @@ export class PollingTransport implements Transport {
   }
 
   async #get(): Promise<void> {
-    while (this.#state === "open") {
+    while (this.#state === "open" || this.#state === "opening") {
       this.#poll = this.#link.request();
       const body = await this.#answer(this.#poll, "poll");
+      if (this.#state === "opening") this.#state = "open";
       for (const packet of body?.split(SEPARATOR) ?? []) {
         if (!this.#closed) this.#sink.onMessage(packet);
       }

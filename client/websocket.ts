@@ -1,22 +1,24 @@
 // A WebSocket client for Node: TCP or TLS around an Endpoint, with the interface that browsers have.
 // RFC 6455 §4.1, and the WHATWG's "WebSockets" for the interface.
 
-import { randomBytes, randomFillSync } from "node:crypto";
-import { type ClientRequest, type IncomingMessage, request as requestHttp } from "node:http";
-import { type RequestOptions, request as requestHttps } from "node:https";
+import type { RequestOptions } from "node:https";
 import { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import type { ZlibOptions } from "node:zlib";
 
-import { type Bytes, concat, copy, decodeValidUtf8 } from "../protocol/bytes.ts";
+import { type Bytes, decodeValidUtf8 } from "../protocol/bytes.ts";
+import { callListener, isListener } from "../protocol/events.ts";
 import { encodeClose } from "../protocol/websocket/close.ts";
-import { Endpoint, type Wire } from "../protocol/websocket/endpoint.ts";
-import { BINARY, TEXT } from "../protocol/websocket/frame.ts";
-import {
-  type HandshakeOffer,
-  judgeHandshake,
-  offerHandshake,
-} from "../protocol/websocket/handshake.ts";
-import { NEED_DATA } from "../protocol/websocket/receiver.ts";
+import { type DeflateWishes, isToken } from "../protocol/websocket/extensions.ts";
+import { Connection } from "./websocket-connection.ts";
+import { type Agreement, Opening } from "./websocket-opening.ts";
+
+export interface WebSocketDeflateOptions extends DeflateWishes {
+  /** Bytes from which a message is compressed. Default 1024. */
+  readonly threshold?: number;
+  /** zlib's own settings for what is sent, such as `level`. */
+  readonly zlibDeflateOptions?: ZlibOptions;
+}
 
 /** What a browser's WebSocket does not have. */
 export interface WebSocketOptions extends RequestOptions {
@@ -24,12 +26,19 @@ export interface WebSocketOptions extends RequestOptions {
   readonly handshakeTimeout?: number;
   /** Bytes in one message. Default 100 MiB. */
   readonly maxPayload?: number;
+  /** permessage-deflate is offered. Default `true`. */
+  readonly perMessageDeflate?: boolean | WebSocketDeflateOptions;
+  /** A response that sends the client elsewhere is followed, up to ten times. Default `false`. */
+  readonly followRedirects?: boolean;
+  /** The connection does not keep a process alive. Default `false`. */
+  readonly autoUnref?: boolean;
+  /** Header fields of the request; to another host those that say who this is do not go along. */
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
 const DEFAULT_HANDSHAKE_TIMEOUT = 30_000;
 const DEFAULT_MAX_PAYLOAD = 100 * 1024 * 1024;
-/** How long the server may take to answer a close frame, and to end TCP after it, in milliseconds. */
-const CLOSE_TIMEOUT = 30_000;
+const DEFAULT_THRESHOLD = 1024;
 
 /** The end of a WebSocket. */
 export class CloseEvent extends Event {
@@ -67,16 +76,24 @@ export class WebSocket extends EventTarget {
   static readonly CLOSING = 2;
   static readonly CLOSED = 3;
 
+  readonly CONNECTING = 0;
+  readonly OPEN = 1;
+  readonly CLOSING = 2;
+  readonly CLOSED = 3;
+
   readonly url: string;
-  /** What bytes come as. Default "arraybuffer". */
-  binaryType: "arraybuffer" | "nodebuffer" = "arraybuffer";
+  /** What bytes come as; "nodebuffer" is Node's. Default "blob". */
+  binaryType: "blob" | "arraybuffer" | "nodebuffer" = "blob";
   onopen: Handler<Event> = null;
   onmessage: Handler<MessageEvent> = null;
   onerror: Handler<Event> = null;
   onclose: Handler<Event> = null;
 
-  #protocol = "";
-  #request: ClientRequest | undefined;
+  readonly #origin: string;
+  readonly #options: WebSocketOptions;
+  readonly #deflate: WebSocketDeflateOptions | undefined;
+  readonly #opening: Opening;
+  #agreed: Agreement | undefined;
   #connection: Connection | undefined;
   #state: 0 | 1 | 2 | 3 = WebSocket.CONNECTING;
 
@@ -85,7 +102,7 @@ export class WebSocket extends EventTarget {
    *
    * @param url with the scheme ws, wss, http or https
    * @param protocols subprotocols, of which the server may choose one
-   * @throws SyntaxError for a URL or subprotocols that cannot be
+   * @throws DOMException (`name` "SyntaxError") for a URL or subprotocols that cannot be
    */
   constructor(
     url: string | URL,
@@ -95,35 +112,30 @@ export class WebSocket extends EventTarget {
     super();
     const target = parse(url);
     const offered = [protocols].flat();
-    if (new Set(offered).size !== offered.length) {
-      throw new SyntaxError("a subprotocol is offered twice");
+    if (new Set(offered).size !== offered.length || !offered.every(isToken)) {
+      throw new DOMException("a subprotocol is no token, or offered twice", "SyntaxError");
     }
     this.url = target.href;
-    const offer: HandshakeOffer = { key: randomBytes(16).toString("base64"), protocols: offered };
-    const { handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, headers, ...more } = options;
-    const secure = target.protocol === "wss:";
-    const request = (secure ? requestHttps : requestHttp)({
-      // A connection that is to be upgraded is no other request's.
-      agent: false,
-      ...more,
-      method: "GET",
-      host: target.hostname.replace(/^\[(.*)\]$/, "$1"),
-      port: target.port || (secure ? 443 : 80),
-      path: target.pathname + target.search,
-      headers: { ...headers, ...Object.fromEntries(offerHandshake(offer)) },
-      timeout: handshakeTimeout,
-    });
-    this.#request = request;
-    request.on("upgrade", (response, socket, head) => {
-      this.#onUpgrade(offer, options, response, socket, head);
-    });
-    request.on("response", (response) => {
-      response.resume();
-      this.#fail(new Error(`the server answered with status ${response.statusCode}`));
-    });
-    request.on("timeout", () => this.#fail(new Error("the opening handshake has timed out")));
-    request.on("error", (error) => this.#fail(error));
-    request.end();
+    this.#origin = target.origin;
+    this.#options = options;
+    const { perMessageDeflate = true, followRedirects = false, headers = {} } = options;
+    const { handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT, ...request } = options;
+    this.#deflate = perMessageDeflate === true ? {} : perMessageDeflate || undefined;
+    this.#opening = new Opening(
+      target,
+      {
+        protocols: offered,
+        deflate: this.#deflate,
+        handshakeTimeout,
+        followRedirects,
+        headers,
+        request,
+      },
+      {
+        onOpened: (socket, head, agreed) => this.#onOpened(socket, head, agreed),
+        onFailed: (error) => this.#fail(error),
+      },
+    );
   }
 
   /** CONNECTING, OPEN, CLOSING or CLOSED. */
@@ -133,7 +145,12 @@ export class WebSocket extends EventTarget {
 
   /** The subprotocol that the server has chosen, or "". */
   get protocol(): string {
-    return this.#protocol;
+    return this.#agreed?.protocol ?? "";
+  }
+
+  /** The extensions that the server has chosen, or "". */
+  get extensions(): string {
+    return this.#agreed?.extensions ?? "";
   }
 
   /** Bytes that were sent and have not been handed to the operating system. */
@@ -142,73 +159,86 @@ export class WebSocket extends EventTarget {
   }
 
   /**
-   * Sends a message: a string as text, bytes as binary. One that is sent too late is dropped.
+   * Sends a message: a string as text, all else as binary. One that is sent too late is dropped.
    *
-   * @throws Error (`code` "ERR_NOT_OPEN") while it connects
+   * @throws DOMException (`name` "InvalidStateError") while it connects
    */
-  send(data: string | ArrayBuffer | ArrayBufferView): void {
+  send(data: string | ArrayBuffer | ArrayBufferView | Blob): void {
     if (this.#state === WebSocket.CONNECTING) {
-      throw Object.assign(new Error("the WebSocket is not open yet"), { code: "ERR_NOT_OPEN" });
+      throw new DOMException("the WebSocket is not open yet", "InvalidStateError");
     }
     if (this.#state !== WebSocket.OPEN) return;
-    if (typeof data === "string") this.#connection?.endpoint.sendText(data);
-    else this.#connection?.endpoint.sendBinary(bytesOf(data));
+    if (typeof data === "string") this.#connection?.sendText(data);
+    else this.#connection?.sendBinary(data instanceof Blob ? data : bytesOf(data));
   }
 
   /**
-   * Closes it.
+   * Closes it, behind what was sent.
    *
    * @param code 1000, or 3000 to 4999
-   * @throws RangeError for another code, or a reason of more than 123 bytes
+   * @throws DOMException for another code ("InvalidAccessError"), or a reason of more than 123 bytes
+   * of UTF-8 ("SyntaxError")
    */
   close(code?: number, reason?: string): void {
     if (code !== undefined && code !== 1000 && !(code >= 3000 && code <= 4999)) {
-      throw new RangeError("a close code is 1000, or from 3000 to 4999");
+      throw new DOMException("a close code is 1000, or 3000 to 4999", "InvalidAccessError");
     }
-    encodeClose(code, reason);
+    // A reason alone goes with the code for a normal end.
+    const said = code ?? (reason === undefined ? undefined : 1000);
+    try {
+      encodeClose(said, reason);
+    } catch {
+      throw new DOMException("the reason has more than 123 bytes", "SyntaxError");
+    }
     if (this.#state === WebSocket.CONNECTING) {
+      this.#opening.abort();
       this.#fail(new Error("closed before it was open"));
     } else if (this.#state === WebSocket.OPEN) {
       this.#state = WebSocket.CLOSING;
-      this.#connection?.close(code, reason);
+      this.#connection?.close(said, reason);
     }
   }
 
-  #onUpgrade(
-    offer: HandshakeOffer,
-    options: WebSocketOptions,
-    response: IncomingMessage,
-    socket: Duplex,
-    head: Uint8Array,
-  ): void {
-    const { statusCode = 0, headers } = response;
-    const verdict = judgeHandshake(offer, statusCode, headers);
-    if (this.#state !== WebSocket.CONNECTING || !verdict.accepted) {
-      socket.destroy();
-      if (!verdict.accepted) this.#fail(new Error(verdict.reason));
-      return;
-    }
-    this.#request = undefined;
-    this.#protocol = verdict.protocol;
+  #onOpened(socket: Duplex, head: Uint8Array, agreed: Agreement): void {
+    this.#agreed = agreed;
     this.#state = WebSocket.OPEN;
-    const connection = new Connection(socket, options.maxPayload ?? DEFAULT_MAX_PAYLOAD, {
-      onMessage: (data) => this.#onMessage(data),
-      onClose: (error) => this.#onClose(error),
-    });
+    const maxPayload = this.#options.maxPayload ?? DEFAULT_MAX_PAYLOAD;
+    const { threshold = DEFAULT_THRESHOLD, zlibDeflateOptions: zlib = {} } = this.#deflate ?? {};
+    const deflate = agreed.deflate && {
+      role: "client" as const,
+      parameters: agreed.deflate,
+      maxPayload,
+      zlib,
+    };
+    const connection = new Connection(
+      socket,
+      { maxPayload, deflate, threshold },
+      {
+        onText: (text) => this.#onMessage(decodeValidUtf8(text)),
+        onBinary: (bytes) => this.#onMessage(this.#given(bytes)),
+        onClose: (error) => this.#onClose(error),
+      },
+    );
     this.#connection = connection;
+    if (this.#options.autoUnref && socket instanceof Socket) socket.unref();
     this.#tell("onopen", new Event("open"));
     connection.start(head);
   }
 
-  #onMessage(data: string | Bytes): void {
+  #given(bytes: Bytes): Bytes | ArrayBuffer | Blob {
+    if (this.binaryType === "nodebuffer") return bytes;
+    const own = new ArrayBuffer(bytes.length);
+    new Uint8Array(own).set(bytes);
+    return this.binaryType === "blob" ? new Blob([own]) : own;
+  }
+
+  #onMessage(data: string | Bytes | ArrayBuffer | Blob): void {
     if (this.#state !== WebSocket.OPEN) return;
-    const isText = typeof data === "string";
-    const given = isText || this.binaryType === "nodebuffer" ? data : toArrayBuffer(data);
-    this.#tell("onmessage", new MessageEvent("message", { data: given }));
+    this.#tell("onmessage", new MessageEvent("message", { data, origin: this.#origin }));
   }
 
   #onClose(error: Error | undefined): void {
-    const { code, reason } = this.#connection?.endpoint.closeStatus ?? GONE;
+    const { code, reason } = this.#connection?.closeStatus ?? GONE;
     this.#state = WebSocket.CLOSED;
     if (error !== undefined) this.#tell("onerror", new ErrorEvent(error));
     this.#tell("onclose", new CloseEvent(code, reason));
@@ -216,128 +246,33 @@ export class WebSocket extends EventTarget {
 
   /** The opening handshake has come to nothing. */
   #fail(error: Error): void {
-    if (this.#state !== WebSocket.CONNECTING) return;
     this.#state = WebSocket.CLOSING;
-    this.#request?.destroy();
-    this.#request = undefined;
     // Listeners are added behind the constructor.
     queueMicrotask(() => this.#onClose(error));
   }
 
   #tell<E extends Event>(name: "onopen" | "onmessage" | "onerror" | "onclose", event: E): void {
     const handler: unknown = this[name];
-    if (typeof handler === "function") handler.call(this, event);
+    if (isListener(handler)) callListener(this, handler, [event]);
     this.dispatchEvent(event);
   }
 }
 
 const GONE = { code: 1006, reason: "" };
 
-interface ConnectionSink {
-  onMessage(data: string | Bytes): void;
-  onClose(error: Error | undefined): void;
-}
-
-/** TCP or TLS around the endpoint. */
-class Connection implements Wire {
-  readonly endpoint: Endpoint;
-  readonly #socket: Duplex;
-  readonly #sink: ConnectionSink;
-  // Written in this turn and not handed to the socket yet.
-  #written: Bytes[] = [];
-  #error: Error | undefined;
-  #closeTimer: NodeJS.Timeout | undefined;
-
-  constructor(socket: Duplex, maxPayload: number, sink: ConnectionSink) {
-    this.#socket = socket;
-    this.#sink = sink;
-    this.endpoint = new Endpoint(this, { role: "client", maxPayload, deflate: false, randomFill });
-  }
-
-  /** @param head what came behind the header of the response */
-  start(head: Uint8Array): void {
-    const socket = this.#socket;
-    if (socket instanceof Socket) socket.setTimeout(0).setNoDelay(true);
-    socket.on("data", (chunk: Buffer) => this.#onData(chunk));
-    socket.on("end", () => this.end());
-    socket.on("error", (error) => {
-      this.#error = error;
-    });
-    socket.on("drain", () => this.endpoint.drained());
-    socket.on("close", () => this.#onClose());
-    if (head.length > 0) this.#onData(head);
-  }
-
-  get bufferedAmount(): number {
-    return this.#socket.writableLength + this.#written.reduce((sum, { length }) => sum + length, 0);
-  }
-
-  close(code?: number, reason?: string): void {
-    this.endpoint.close(code, reason);
-    this.#hurry();
-  }
-
-  // The endpoint's wire.
-
-  get congested(): boolean {
-    return this.#socket.writableNeedDrain;
-  }
-
-  write(bytes: Bytes): void {
-    if (this.#written.length === 0) queueMicrotask(() => this.#flush());
-    this.#written.push(bytes);
-  }
-
-  end(): void {
-    this.#flush();
-    this.#socket.end();
-    this.#hurry();
-  }
-
-  #flush(): void {
-    const written = this.#written;
-    this.#written = [];
-    if (written.length > 0 && this.#socket.writable) this.#socket.write(concat(written));
-  }
-
-  #onData(chunk: Bytes): void {
-    const { endpoint } = this;
-    endpoint.receive(chunk);
-    for (let event = endpoint.next(); event !== NEED_DATA; event = endpoint.next()) {
-      if (event === TEXT) this.#sink.onMessage(decodeValidUtf8(endpoint.payload));
-      else if (event === BINARY) this.#sink.onMessage(copy(endpoint.payload));
-    }
-  }
-
-  /** A server that does not end its side is cut off (§7.1.1). */
-  #hurry(): void {
-    this.#closeTimer ??= setTimeout(() => this.#socket.destroy(), CLOSE_TIMEOUT);
-  }
-
-  #onClose(): void {
-    clearTimeout(this.#closeTimer);
-    this.endpoint.receiveEnd();
-    this.#sink.onClose(this.endpoint.failure ?? this.#error);
-  }
-}
-
-function randomFill(bytes: Bytes): void {
-  randomFillSync(bytes);
-}
-
 function parse(url: string | URL): URL {
   let target: URL;
   try {
     target = new URL(url);
   } catch {
-    throw new SyntaxError(`"${url}" is no URL`);
+    throw new DOMException(`"${url}" is no URL`, "SyntaxError");
   }
   if (target.protocol === "http:") target.protocol = "ws:";
   if (target.protocol === "https:") target.protocol = "wss:";
   if (target.protocol !== "ws:" && target.protocol !== "wss:") {
-    throw new SyntaxError("the scheme is neither ws nor wss");
+    throw new DOMException("the scheme is neither ws nor wss", "SyntaxError");
   }
-  target.hash = "";
+  if (target.hash !== "") throw new DOMException("the URL has a fragment", "SyntaxError");
   return target;
 }
 
@@ -345,10 +280,4 @@ function bytesOf(data: ArrayBuffer | ArrayBufferView): Bytes {
   return data instanceof ArrayBuffer
     ? new Uint8Array(data)
     : new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-}
-
-function toArrayBuffer(bytes: Bytes): ArrayBuffer {
-  const own = new ArrayBuffer(bytes.length);
-  new Uint8Array(own).set(bytes);
-  return own;
 }

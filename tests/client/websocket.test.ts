@@ -4,21 +4,29 @@ import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer, type Server as HttpServer } from "node:http";
 import { createServer as createSecureServer } from "node:https";
-import { createServer as createTcpServer, type Socket as TcpSocket } from "node:net";
+import { connect, createServer as createTcpServer, type Socket as TcpSocket } from "node:net";
 import { describe, type TestContext, test } from "node:test";
+import { deflateRawSync } from "node:zlib";
 
-import { WebSocketServer } from "ws";
+import { HttpsProxyAgent } from "https-proxy-agent";
+import { type ServerOptions, WebSocketServer } from "ws";
 
 import { type CloseEvent, type ErrorEvent, WebSocket } from "../../client/websocket.ts";
 import { acceptKey } from "../../protocol/websocket/handshake.ts";
 import { CERTIFICATE } from "../support/certificate.ts";
 import { frame } from "../support/frame.ts";
 import { listen } from "../support/net.ts";
+import { Random, seed } from "../support/random.ts";
 
 /** An echo by `ws`, and its URL. */
-async function echo(context: TestContext, http: HttpServer = createServer()): Promise<string> {
+async function echo(
+  context: TestContext,
+  http: HttpServer = createServer(),
+  options: ServerOptions = {},
+): Promise<string> {
   const server = new WebSocketServer({
     server: http,
+    ...options,
     handleProtocols: ([first]) => first ?? false,
   });
   server.on("connection", (socket) => {
@@ -153,7 +161,7 @@ describe("WebSocket", () => {
     ],
     [
       "an extension that was not offered",
-      (key: string) => SWITCH(key, "Sec-WebSocket-Extensions: permessage-deflate\r\n"),
+      (key: string) => SWITCH(key, "Sec-WebSocket-Extensions: permessage-fold\r\n"),
       /extension/,
     ],
     ["no HTTP", () => "SSH-2.0-OpenSSH\r\n", /Parse Error|HPE/i],
@@ -211,18 +219,151 @@ describe("WebSocket", () => {
   });
 
   test("the caller's mistakes throw where they are made", async (context) => {
-    for (const url of ["nothing", "ftp://x/"]) {
-      assert.throws(() => new WebSocket(url), SyntaxError);
+    for (const url of ["nothing", "ftp://x/", "ws://x/#fragment"]) {
+      assert.throws(() => new WebSocket(url), { name: "SyntaxError" });
     }
-    assert.throws(() => new WebSocket("ws://127.0.0.1:1", ["a", "a"]), SyntaxError);
+    for (const protocols of [["a", "a"], "not a token"]) {
+      assert.throws(() => new WebSocket("ws://127.0.0.1:1", protocols), { name: "SyntaxError" });
+    }
     const socket = new WebSocket(await echo(context));
-    assert.throws(() => socket.send("early"), { code: "ERR_NOT_OPEN" });
-    assert.throws(() => socket.close(1001), RangeError);
-    assert.throws(() => socket.close(1000, "x".repeat(124)), RangeError);
+    assert.throws(() => socket.send("early"), { name: "InvalidStateError" });
+    assert.throws(() => socket.close(1001), { name: "InvalidAccessError" });
+    assert.throws(() => socket.close(1000, "x".repeat(124)), { name: "SyntaxError" });
     const end = ended(socket);
     socket.close();
     assert.match((await end).error, /closed before it was open/);
     socket.send("late");
     socket.close();
+  });
+
+  test("as browsers have it: constants, Blobs, extensions", async (context) => {
+    const socket = new WebSocket(await echo(context, createServer(), { perMessageDeflate: true }));
+    assert.deepEqual([socket.binaryType, socket.extensions, socket.protocol], ["blob", "", ""]);
+    await once(socket, "open");
+    assert.deepEqual([socket.readyState, socket.OPEN, WebSocket.OPEN], [1, 1, 1]);
+    assert.match(socket.extensions, /^permessage-deflate/);
+    const got: unknown[] = [];
+    const all = new Promise<void>((resolve) => {
+      socket.onmessage = ({ data, origin }) => {
+        assert.equal(origin, new URL(socket.url).origin);
+        if (got.push(data) === 3) resolve();
+      };
+    });
+    // What is sent behind a Blob does not overtake it.
+    socket.send(new Blob(["from ", "a Blob"]));
+    socket.send("behind it");
+    socket.send(new DataView(new ArrayBuffer(3), 1));
+    assert.ok(socket.bufferedAmount > 0);
+    await all;
+    const [first, second, third] = got;
+    assert.ok(first instanceof Blob && third instanceof Blob);
+    assert.deepEqual([await first.text(), second, third.size], ["from a Blob", "behind it", 2]);
+    socket.close();
+    assert.deepEqual(await ended(socket), { code: 1005, reason: "", error: "" });
+  });
+
+  for (const [does, theirs, ours] of [
+    ["without takeover", { serverNoContextTakeover: true, clientNoContextTakeover: true }, true],
+    ["with small windows", { serverMaxWindowBits: 9, clientMaxWindowBits: 10 }, true],
+    ["with a threshold", {}, { threshold: 1, zlibDeflateOptions: { level: 9 } }],
+    ["that only we want so", {}, { clientNoContextTakeover: true, serverMaxWindowBits: 10 }],
+  ] as const) {
+    test(`permessage-deflate ${does}: messages of all sizes, both ways (seed ${seed})`, async (context) => {
+      const perMessageDeflate = { threshold: 0, ...theirs };
+      const url = await echo(context, createServer(), { perMessageDeflate });
+      const socket = new WebSocket(url, [], { perMessageDeflate: ours });
+      socket.binaryType = "nodebuffer";
+      await once(socket, "open");
+      const random = new Random(seed);
+      for (const length of [0, 1, 500, 2000, 70_000, 300_000]) {
+        const bytes = Buffer.from(random.bytes(length));
+        for (const data of ["é".repeat(length), bytes]) {
+          const back = once(socket, "message");
+          socket.send(data);
+          assert.deepEqual((await back)[0].data, data);
+        }
+      }
+      const end = ended(socket);
+      socket.send("x".repeat(5000));
+      socket.close(1000, "behind it");
+      assert.deepEqual(await end, { code: 1000, reason: "behind it", error: "" });
+    });
+  }
+
+  test("permessage-deflate: what cannot be inflated, or is too long then, fails the connection", async (context) => {
+    const compressed = (payload: Uint8Array): Uint8Array => frame(2, payload, { rsv: 4 });
+    for (const [bytes, error] of [
+      [compressed(Uint8Array.of(0xff, 0xff)), /deflate|inflate/i],
+      [compressed(deflateRawSync(Buffer.alloc(5000))), /larger|big|long/i],
+    ] as const) {
+      const extension = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
+      const url = await byHand(
+        context,
+        (key) => SWITCH(key, extension),
+        (socket) => socket.write(bytes),
+      );
+      assert.match((await ended(new WebSocket(url, [], { maxPayload: 1000 }))).error, error);
+    }
+  });
+
+  test("redirections: followed if asked, and elsewhere without what says who this is", async (context) => {
+    const seen: unknown[] = [];
+    const target = createServer();
+    target.on("upgrade", ({ headers, url }) => {
+      seen.push([url, headers.authorization, headers.cookie, headers["x-more"]]);
+    });
+    const end = await echo(context, target);
+    const first = createServer((request, response) => {
+      const here = request.url === "/1" ? "/2" : `${end}there`;
+      seen.push([request.url, request.headers.authorization]);
+      response.writeHead(307, { Location: here }).end();
+    });
+    const port = await listen(first);
+    context.after(() => first.close());
+    const headers = { Authorization: "secret", Cookie: "a=b", "X-More": "yes" };
+    const options = { followRedirects: true, headers };
+    const socket = new WebSocket(`ws://127.0.0.1:${port}/1`, [], options);
+    await once(socket, "open");
+    assert.deepEqual(seen, [
+      ["/1", "secret"],
+      ["/2", "secret"],
+      ["/there", undefined, undefined, "yes"],
+    ]);
+    socket.close();
+    await once(socket, "close");
+    const loop = createServer((_, response) => response.writeHead(302, { Location: "/" }).end());
+    const loopPort = await listen(loop);
+    context.after(() => loop.close());
+    const lost = new WebSocket(`ws://127.0.0.1:${loopPort}/`, [], { followRedirects: true });
+    assert.match((await ended(lost)).error, /too many redirections/);
+  });
+
+  test("through a proxy: an agent of the program's", async (context) => {
+    const asked: unknown[] = [];
+    const proxy = createServer();
+    proxy.on("connect", (request, client) => {
+      asked.push(request.url);
+      const [host, port] = `${request.url}`.split(":");
+      const upstream = connect(Number(port), host, () => {
+        client.write("HTTP/1.1 200 Connection Established\r\n\r\n");
+        upstream.pipe(client).pipe(upstream);
+      });
+      client.on("error", () => upstream.destroy());
+      upstream.on("error", () => client.destroy());
+    });
+    const port = await listen(proxy);
+    context.after(() => proxy.close());
+    const https = createSecureServer(CERTIFICATE);
+    for (const url of [await echo(context), (await echo(context, https)).replace("ws:", "wss:")]) {
+      const agent = new HttpsProxyAgent(`http://127.0.0.1:${port}`);
+      const socket = new WebSocket(url, [], { agent, rejectUnauthorized: false });
+      await once(socket, "open");
+      const back = once(socket, "message");
+      socket.send("through");
+      assert.equal((await back)[0].data, "through");
+      socket.close();
+      await once(socket, "close");
+      assert.equal(asked.pop(), new URL(url).host);
+    }
   });
 });
