@@ -40,7 +40,7 @@ export interface PlatformOptions {
   readonly pfx?: Pem;
   readonly passphrase?: string;
   readonly ciphers?: string;
-  /** `false`: any certificate will do. Default `true`. */
+  /** `false`: whatever the certificate. Default `true`. */
   readonly rejectUnauthorized?: boolean;
   readonly checkServerIdentity?: (host: string, certificate: never) => Error | undefined;
   /** 4 or 6. */

@@ -21,6 +21,7 @@ const PAGES = [
 /** What the programs import, and where it is. */
 const MODULES: Readonly<Record<string, string>> = {
   barewire: join(ROOT, "tests/support/docs-entry.ts"),
+  "barewire/client": join(ROOT, "client/index.ts"),
   "barewire/msgpack": join(ROOT, "protocol/socketio/msgpack.ts"),
   "barewire/websocket": join(ROOT, "websocket.ts"),
 };

@@ -1,4 +1,5 @@
-// Every public member of socket.io's classes is one of ours, or docs/from-socket.io.md says why not.
+// Every public member of the classes of socket.io and socket.io-client is one of ours, or
+// docs/from-socket.io.md says why not.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -6,18 +7,21 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { describe, test } from "node:test";
 
+import * as client from "../client/index.ts";
 import { Server, type Socket } from "../server.ts";
 
 const DIST = dirname(createRequire(import.meta.url).resolve("socket.io"));
 const PAGE = readFileSync(new URL("../docs/from-socket.io.md", import.meta.url), "utf8");
 
 /** The public members of a class, as its declaration has them. */
-function members(file: string, name: string): string[] {
-  const text = readFileSync(join(DIST, `${file}.d.ts`), "utf8");
+function members(file: string, name: string, folder: string = DIST): string[] {
+  const text = readFileSync(join(folder, `${file}.d.ts`), "utf8");
   const [, body = ""] =
-    new RegExp(`^export declare class ${name}\\b.*?\\{\\n(.*?)^\\}`, "ms").exec(text) ?? [];
+    new RegExp(`^export (?:declare )?(?:abstract )?class ${name}\\b.*?\\{\\n(.*?)^\\}`, "ms").exec(
+      text,
+    ) ?? [];
   // Comments first, so that those that are private by their words are known.
-  const parts = body.matchAll(/(\/\*\*(?:(?!\*\/)[\s\S])*\*\/\s*)?^ {4}([^\s/*][^\n]*)$/gm);
+  const parts = body.matchAll(/(\/\*\*(?:(?!\*\/)[\s\S])*\*\/\s*)?^ {2,4}([^\s/*][^\n]*)$/gm);
   const names = Array.from(parts, ([, comment = "", line = ""]) => {
     if (comment.includes("@private") || /^(private|protected|#)/.test(line)) return "";
     return /^(?:static |readonly |get |set )*([a-zA-Z]\w*)[<(?:;]/.exec(line)?.[1] ?? "";
@@ -81,7 +85,7 @@ describe("the members of socket.io", () => {
 
   test("nothing is named as missing that is there", () => {
     const [, section = ""] =
-      /^## What is not there.*?$(.*?)(?=^## |$(?![\s\S]))/ms.exec(PAGE) ?? [];
+      /^## What is not there.*?$(.*?)(?=^##? |$(?![\s\S]))/ms.exec(PAGE) ?? [];
     assert.ok(section.includes("attachApp"));
     for (const [, member = ""] of section.matchAll(/^- `(\w+)/gm)) {
       assert.ok(!(member in io) && !(member in io.engine) && !(member in socket), member);
@@ -89,4 +93,95 @@ describe("the members of socket.io", () => {
   });
 
   test("close", () => io.close());
+});
+
+const CLIENT_PAGE = PAGE.slice(PAGE.indexOf("\n# From socket.io-client\n"));
+const CLIENT = dirname(createRequire(import.meta.url).resolve("socket.io-client/package.json"));
+const ENGINE = dirname(
+  createRequire(join(CLIENT, "x.js")).resolve("engine.io-client/package.json"),
+);
+const EMITTER = dirname(
+  createRequire(join(CLIENT, "x.js")).resolve("@socket.io/component-emitter/package.json"),
+);
+
+/** What a declaration exports as values. */
+function exports(path: string): string[] {
+  const text = readFileSync(path, "utf8");
+  const types = new Set(
+    Array.from(text.matchAll(/^import \{([^}]*)\}/gm), ([, names = ""]) => names)
+      .join(",")
+      .split(",")
+      .map((name) => name.trim()),
+  );
+  const lists = Array.from(text.matchAll(/^export \{([^}]*)\}/gm), ([, names = ""]) => names);
+  return lists
+    .join(",")
+    .split(",")
+    .map((name) => name.trim().split(" as ").at(-1) ?? "")
+    .filter((name) => name !== "" && (name === "Manager" || name === "Socket" || !types.has(name)));
+}
+
+describe("the members of socket.io-client", () => {
+  const manager = new client.Manager("http://127.0.0.1:1", { reconnection: false });
+  const socket = manager.socket("/");
+  const { engine } = manager;
+  manager.close();
+  const classes: readonly (readonly [folder: string, file: string, name: string, ours: object])[] =
+    [
+      [join(CLIENT, "build/esm"), "manager", "Manager", manager],
+      [join(CLIENT, "build/esm"), "socket", "Socket", socket],
+      [join(ENGINE, "build/esm"), "socket", "Socket", engine],
+      [join(EMITTER, "lib/esm"), "index", "Emitter", socket],
+    ];
+  for (const [folder, file, name, ours] of classes) {
+    const theirs = members(file, name, folder);
+    test(`${name} of ${file}: ${theirs.join(" ")}`, () => {
+      assert.ok(theirs.length > 5, "the declaration was not understood");
+      const missing = theirs.filter(
+        (each) => !(each in ours) && !CLIENT_PAGE.includes(`\`${each}`),
+      );
+      assert.deepEqual(missing, []);
+    });
+  }
+
+  test("its options, and those of engine.io-client", () => {
+    const theirs = [
+      ...options(join(CLIENT, "build/esm/manager.d.ts"), "ManagerOptions"),
+      ...options(join(CLIENT, "build/esm/socket.d.ts"), "SocketOptions"),
+      ...options(join(ENGINE, "build/esm/socket.d.ts"), "SocketOptions"),
+    ];
+    assert.ok(theirs.length > 40, "the declarations were not understood");
+    const sources = ["engine", "lookup", "manager", "platform", "socket"].map((file) =>
+      readFileSync(new URL(`../client/${file}.ts`, import.meta.url), "utf8"),
+    );
+    const isOurs = (option: string): boolean =>
+      sources.some((source) => source.includes(`  readonly ${option}?: `));
+    const missing = theirs.filter((each) => !isOurs(each) && !CLIENT_PAGE.includes(`\`${each}`));
+    assert.deepEqual(missing, []);
+  });
+
+  test("its events, and those of engine.io-client", () => {
+    for (const [path, name, source] of [
+      [join(CLIENT, "build/esm/manager.d.ts"), "ManagerReservedEvents", "manager"],
+      [join(CLIENT, "build/esm/socket.d.ts"), "SocketReservedEvents", "socket"],
+      [join(ENGINE, "build/esm/socket.d.ts"), "SocketReservedEvents", "engine"],
+    ] as const) {
+      const theirs = options(path, name);
+      assert.ok(theirs.length > 2, "the declaration was not understood");
+      const ours = readFileSync(new URL(`../client/${source}.ts`, import.meta.url), "utf8");
+      const missing = theirs.filter(
+        (each) => !ours.includes(`\n  ${each}: (`) && !CLIENT_PAGE.includes(`\`${each}`),
+      );
+      assert.deepEqual(missing, [], name);
+    }
+  });
+
+  test("what is exported", () => {
+    const theirs = exports(join(CLIENT, "build/esm/index.d.ts"));
+    assert.ok(theirs.includes("io") && theirs.includes("WebTransport"), theirs.join(" "));
+    const missing = theirs.filter(
+      (each) => !(each in client) && !CLIENT_PAGE.includes(`\`${each}`),
+    );
+    assert.deepEqual(missing, []);
+  });
 });
