@@ -4,6 +4,7 @@
 
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { basename, join, relative } from "node:path";
+import { brotliCompressSync, gzipSync } from "node:zlib";
 
 import { type BuildOptions, build, type Plugin } from "esbuild";
 import { minify } from "terser";
@@ -109,13 +110,19 @@ export async function bundle(name: ClientFile): Promise<ReadonlyMap<string, stri
   ]);
 }
 
-/** Writes all of them, with their source maps. */
+/** Writes all of them, with their source maps, and compressed. */
 export async function bundleClient(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true });
   const names: readonly string[] = Object.keys(FILES);
   const isFile = (name: string): name is ClientFile => names.includes(name);
   for (const name of names.filter(isFile)) {
-    for (const [file, text] of await bundle(name)) await writeFile(join(folder, file), text);
+    for (const [file, text] of await bundle(name)) {
+      await writeFile(join(folder, file), text);
+      // For the server, which then compresses nothing. Maps are asked for rarely.
+      if (file.endsWith(".map")) continue;
+      await writeFile(join(folder, `${file}.br`), brotliCompressSync(text));
+      await writeFile(join(folder, `${file}.gz`), gzipSync(text, { level: 9 }));
+    }
   }
 }
 

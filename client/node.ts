@@ -10,7 +10,7 @@ import { Agent as HttpsAgent, type RequestOptions, request as requestHttps } fro
 
 import type { Socket } from "node:net";
 
-import type { Bytes } from "../protocol/bytes.ts";
+import { type Bytes, concat, decodeUtf8 } from "../protocol/bytes.ts";
 import { standardCodec } from "./codec.ts";
 import { CookieJar } from "./cookies.ts";
 import type { EngineOptions } from "./engine.ts";
@@ -146,7 +146,9 @@ class Call implements PlatformCall {
       .on("error", (error) => this.#settle.reject(error))
       .on("end", () => {
         clearTimeout(this.#timer);
-        this.#settle.resolve({ status, body: Buffer.concat(chunks).toString() });
+        const body = decodeUtf8(concat(chunks));
+        if (body === undefined) this.#fail("the response is not UTF-8");
+        else this.#settle.resolve({ status, body });
       });
   }
 

@@ -81,19 +81,26 @@ export class Connection implements Wire {
     return this.#endpoint.closeStatus;
   }
 
+  /** Messages can be sent: neither end has begun to close it. */
+  get open(): boolean {
+    return this.#endpoint.state === "open";
+  }
+
   get bufferedAmount(): number {
     const written = this.#written.reduce((sum, { length }) => sum + length, 0);
     return this.#socket.writableLength + written + this.#lineLength;
   }
 
-  /** Sends a text message, in the order of the calls. */
+  /** Sends a text message, in the order of the calls; drops it where it is not `open`. */
   sendText(text: string): void {
+    if (!this.open) return;
     if (this.#deflate === undefined && this.#line === undefined) this.#endpoint.sendText(text);
     else this.#send(TEXT, encodeUtf8(text));
   }
 
-  /** Sends a binary message, in the order of the calls; a Blob is read first. */
+  /** The same with a binary message; a Blob is read first. */
   sendBinary(data: Bytes | Blob): void {
+    if (!this.open) return;
     if (!(data instanceof Blob)) {
       this.#send(BINARY, data);
       return;
@@ -144,11 +151,11 @@ export class Connection implements Wire {
   /** Compressed where it is worth it (RFC 7692 §6.1). */
   async #sendNow(opcode: typeof TEXT | typeof BINARY, payload: Bytes): Promise<void> {
     if (this.#deflate === undefined || payload.length < this.#threshold) {
-      if (this.#endpoint.state === "open") this.#endpoint.sendMessage(opcode, payload);
+      if (this.open) this.#endpoint.sendMessage(opcode, payload);
       return;
     }
     const compressed = await this.#deflate.compress(payload);
-    if (this.#endpoint.state === "open") this.#endpoint.sendCompressed(opcode, compressed);
+    if (this.open) this.#endpoint.sendCompressed(opcode, compressed);
   }
 
   /** Runs `job` when all that stand in line before it are done. */

@@ -140,6 +140,8 @@ export class WebSocket extends EventTarget {
 
   /** CONNECTING, OPEN, CLOSING or CLOSED. */
   get readyState(): 0 | 1 | 2 | 3 {
+    // The server may have begun to close it.
+    if (this.#state === WebSocket.OPEN && !this.#connection?.open) return WebSocket.CLOSING;
     return this.#state;
   }
 
@@ -167,7 +169,6 @@ export class WebSocket extends EventTarget {
     if (this.#state === WebSocket.CONNECTING) {
       throw new DOMException("the WebSocket is not open yet", "InvalidStateError");
     }
-    if (this.#state !== WebSocket.OPEN) return;
     if (typeof data === "string") this.#connection?.sendText(data);
     else this.#connection?.sendBinary(data instanceof Blob ? data : bytesOf(data));
   }

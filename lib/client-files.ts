@@ -1,5 +1,5 @@
-// The client's files, for pages that load them from the server: found once, compressed once, and
-// answered with 304 to who has them. RFC 9110 §12.5.3, RFC 9110 §13.1.2.
+// The client's files, for pages that load them from the server: found once, compressed when the
+// package was built, or else once, and answered with 304 to who has them. RFC 9110 §12.5.3, RFC 9110 §13.1.2.
 
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
@@ -80,8 +80,8 @@ function load(name: string): File | undefined {
     type: `${type}; charset=utf-8`,
     etag: `"${hash}"`,
     bodies: {
-      br: later(() => brotliCompressSync(body)),
-      gzip: later(() => gzipSync(body)),
+      br: later(() => read(`${name}.br`) ?? brotliCompressSync(body)),
+      gzip: later(() => read(`${name}.gz`) ?? gzipSync(body)),
       identity: () => body,
     },
   };
