@@ -1,0 +1,217 @@
+// The cases of the Autobahn test suite that are data: what one end sends, and what an echo at the
+// other end gives back.
+
+import { type FrameOptions, frame } from "../support/frame.ts";
+import { bytes, inChunks } from "../support/split.ts";
+
+export interface Case {
+  /** Autobahn's numbers. */
+  readonly cases: string;
+  readonly does: string;
+  readonly sends: readonly Uint8Array[];
+  /** The frames that come back, and the end. */
+  readonly gives: readonly string[];
+}
+
+export const KOSME = "κ\u1f79σμε";
+const CUT = { fin: false } as const;
+
+export const CLOSED = ["close 1000", "end"];
+const RSV = fails(1002, "a reserved bit is set that no extension defines (RFC 6455 §5.2)");
+const OPCODE = fails(1002, "the opcode is reserved (RFC 6455 §5.2)");
+const TOO_LONG = fails(1002, "a control frame carries more than 125 bytes (RFC 6455 §5.5)");
+const FRAGMENTED = fails(1002, "a control frame is fragmented (RFC 6455 §5.5)");
+const CONTINUES_NOTHING = fails(1002, "a continuation frame continues no message (RFC 6455 §5.4)");
+const UNFINISHED = fails(1002, "a message begins inside another (RFC 6455 §5.4)");
+export const NOT_UTF8 = fails(1007, "the text is not UTF-8 (RFC 6455 §8.1)");
+const CLOSE_LENGTH = fails(1002, "a close frame carries half a status code (RFC 6455 §5.5.1)");
+const CLOSE_CODE = fails(1002, "the status code may not be sent in a close frame (RFC 6455 §7.4)");
+
+function fails(code: number, text: string): readonly string[] {
+  return [`close ${code} ${text}`, "end"];
+}
+
+export const STAR = "*";
+const PINGS = Array.from({ length: 10 }, (_, i) => `payload-${i}`);
+const HELLO = "Hello, world!";
+const UTF8 = "Hello-µ@ßöäüàá-UTF-8!!";
+export const BEYOND = bytes("f4 90 80 80");
+const SURROGATE = bytes("ed a0 80");
+const FRAGMENTS = ["fragment1", "fragment2", "fragment3", "fragment4", "fragment5"] as const;
+
+function octets(payload: string | Uint8Array): Uint8Array[] {
+  return inChunks(Buffer.from(payload), 1).map((octet) => new Uint8Array(octet));
+}
+
+const [F1, F2, F3, F4, F5] = FRAGMENTS;
+
+/** Frames of one end, masked or not: a client's are. */
+export class Frames {
+  readonly #key: Uint8Array | undefined;
+
+  constructor(key?: Uint8Array) {
+    this.#key = key;
+  }
+
+  readonly send = (
+    opcode: number,
+    payload: Uint8Array | string = "",
+    options: FrameOptions = {},
+  ): Uint8Array =>
+    frame(opcode, payload, { ...options, ...(this.#key !== undefined && { key: this.#key }) });
+  readonly text = (payload: Uint8Array | string, options?: FrameOptions): Uint8Array =>
+    this.send(1, payload, options);
+  readonly binary = (payload: Uint8Array | string, options?: FrameOptions): Uint8Array =>
+    this.send(2, payload, options);
+  readonly more = (payload: Uint8Array | string, options?: FrameOptions): Uint8Array =>
+    this.send(0, payload, options);
+  readonly ping = (payload?: Uint8Array | string, options?: FrameOptions): Uint8Array =>
+    this.send(9, payload, options);
+  readonly pong = (payload?: Uint8Array | string, options?: FrameOptions): Uint8Array =>
+    this.send(10, payload, options);
+  readonly close = (code: number, reason: Uint8Array | string = ""): Uint8Array =>
+    this.send(8, Buffer.concat([Uint8Array.of(code >> 8, code & 0xff), Buffer.from(reason)]));
+  /** A text in fragments. */
+  readonly inFragments = (pieces: readonly (Uint8Array | string)[]): Uint8Array[] =>
+    pieces.map((piece, i) => this.send(i === 0 ? 1 : 0, piece, { fin: i === pieces.length - 1 }));
+}
+
+/** Sections 2 to 7; those in which sizes and chops are all that matters are with their tests. */
+export function autobahnCases(frames: Frames): readonly Case[] {
+  const { send, text, binary, more, ping, pong, close, inFragments } = frames;
+  const BYE = close(1000);
+  const WITH_PINGS = [
+    text(F1, CUT),
+    more(F2, CUT),
+    ping("pongme 1!"),
+    more(F3, CUT),
+    more(F4, CUT),
+    ping("pongme 2!"),
+    more(F5),
+    BYE,
+  ];
+
+  // biome-ignore format: aligned table
+  return [
+    // 2 Pings and pongs (§5.5.2, §5.5.3). Section 1, of sizes, is below.
+    { cases: "2.1", does: "§5.5.2 a ping without payload", sends: [ping(), BYE], gives: ["pong", ...CLOSED] },
+    { cases: "2.2", does: "§5.5.2 a ping with a text", sends: [ping(HELLO), BYE], gives: [`pong ${HELLO}`, ...CLOSED] },
+    { cases: "2.3", does: "§5.5.2 a ping with bytes that are no text", sends: [ping(bytes("00 ff fe fd fc fb 00 ff")), BYE], gives: [`pong ${Buffer.from("00fffefdfcfb00ff", "hex")}`, ...CLOSED] },
+    { cases: "2.4, 2.6", does: "§5.5.2 a ping of 125 bytes", sends: [ping(STAR.repeat(125)), BYE], gives: [`pong ${STAR.repeat(125)}`, ...CLOSED] },
+    { cases: "2.5", does: "§5.5 a ping of 126 bytes fails the connection", sends: [ping(STAR.repeat(126)), BYE], gives: TOO_LONG },
+    { cases: "2.7", does: "§5.5.3 a pong that nobody asked for, without payload", sends: [pong(), BYE], gives: CLOSED },
+    { cases: "2.8", does: "§5.5.3 a pong that nobody asked for, with payload", sends: [pong("unsolicited pong payload"), BYE], gives: CLOSED },
+    { cases: "2.9", does: "§5.5.3 such a pong, and then a ping", sends: [pong("unsolicited pong payload"), ping("ping payload"), BYE], gives: ["pong ping payload", ...CLOSED] },
+    { cases: "2.10, 2.11", does: "§5.5.3 ten pings are answered in order", sends: [...PINGS.map((p) => ping(p)), BYE], gives: [...PINGS.map((p) => `pong ${p}`), ...CLOSED] },
+
+    // 3 Reserved bits (§5.2).
+    { cases: "3.1", does: "§5.2 a text with RSV3", sends: [text(HELLO, { rsv: 1 })], gives: RSV },
+    { cases: "3.2", does: "§5.2 a text, then one with RSV2, then a ping", sends: [text(HELLO), text(HELLO, { rsv: 2 }), ping()], gives: [`text ${HELLO}`, ...RSV] },
+    { cases: "3.3, 3.4", does: "§5.2 a text, then one with RSV2 and RSV3, then a ping", sends: [text(HELLO), text(HELLO, { rsv: 3 }), ping()], gives: [`text ${HELLO}`, ...RSV] },
+    { cases: "3.4", does: "§5.2 a text, then one with RSV1, then a ping", sends: [text(HELLO), text(HELLO, { rsv: 4 }), ping()], gives: [`text ${HELLO}`, ...RSV] },
+    { cases: "3.5", does: "§5.2 a binary message with RSV1 and RSV3", sends: [binary(bytes("00 ff fe fd fc fb 00 ff"), { rsv: 5 })], gives: RSV },
+    { cases: "3.6", does: "§5.2 a ping with RSV1 and RSV2", sends: [ping(HELLO, { rsv: 6 })], gives: RSV },
+    { cases: "3.7", does: "§5.2 a close frame with all of them", sends: [send(8, "", { rsv: 7 })], gives: RSV },
+
+    // 4 Opcodes (§5.2).
+    { cases: "4.1.1", does: "§5.2 opcode 3", sends: [send(3)], gives: OPCODE },
+    { cases: "4.1.2", does: "§5.2 opcode 4 with payload", sends: [send(4, "reserved opcode payload")], gives: OPCODE },
+    { cases: "4.1.3", does: "§5.2 a text, opcode 5, a ping", sends: [text(HELLO), send(5), ping()], gives: [`text ${HELLO}`, ...OPCODE] },
+    { cases: "4.1.4", does: "§5.2 a text, opcode 6 with payload, a ping", sends: [text(HELLO), send(6, HELLO), ping()], gives: [`text ${HELLO}`, ...OPCODE] },
+    { cases: "4.1.5", does: "§5.2 a text, opcode 7 with payload, a ping", sends: [text(HELLO), send(7, HELLO), ping()], gives: [`text ${HELLO}`, ...OPCODE] },
+    { cases: "4.2.1", does: "§5.2 opcode 11", sends: [send(11)], gives: OPCODE },
+    { cases: "4.2.2", does: "§5.2 opcode 12 with payload", sends: [send(12, "reserved opcode payload")], gives: OPCODE },
+    { cases: "4.2.3", does: "§5.2 a text, opcode 13, a ping", sends: [text(HELLO), send(13), ping()], gives: [`text ${HELLO}`, ...OPCODE] },
+    { cases: "4.2.4", does: "§5.2 a text, opcode 14 with payload, a ping", sends: [text(HELLO), send(14, HELLO), ping()], gives: [`text ${HELLO}`, ...OPCODE] },
+    { cases: "4.2.5", does: "§5.2 a text, opcode 15 with payload, a ping", sends: [text(HELLO), send(15, HELLO), ping()], gives: [`text ${HELLO}`, ...OPCODE] },
+
+    // 5 Fragmentation (§5.4).
+    { cases: "5.1", does: "§5.5 a ping in two fragments", sends: [ping("fragment1", CUT), more("fragment2")], gives: FRAGMENTED },
+    { cases: "5.2", does: "§5.5 a pong in two fragments", sends: [pong("fragment1", CUT), more("fragment2")], gives: FRAGMENTED },
+    { cases: "5.3 to 5.5", does: "§5.4 a text in two fragments", sends: [text(F1, CUT), more(F2), BYE], gives: [`text ${F1}${F2}`, ...CLOSED] },
+    { cases: "5.6 to 5.8", does: "§5.4 a ping between two fragments", sends: [text(F1, CUT), ping("ping payload"), more(F2), BYE], gives: ["pong ping payload", `text ${F1}${F2}`, ...CLOSED] },
+    { cases: "5.9 to 5.11", does: "§5.4 a last fragment of nothing, then a text", sends: [more("non-continuation payload"), text(HELLO)], gives: CONTINUES_NOTHING },
+    { cases: "5.12 to 5.14", does: "§5.4 a fragment of nothing, then a text", sends: [more("non-continuation payload", CUT), text(HELLO)], gives: CONTINUES_NOTHING },
+    { cases: "5.15", does: "§5.4 a fragmented text, a fragment of nothing, a text", sends: [text(F1, CUT), more(F2), more(F3, CUT), text(F4)], gives: [`text ${F1}${F2}`, ...CONTINUES_NOTHING] },
+    { cases: "5.16", does: "§5.4 a fragment of nothing before each fragmented text, twice", sends: [more(F1, CUT), text(F2, CUT), more(F3), more(F1, CUT), text(F2, CUT), more(F3)], gives: CONTINUES_NOTHING },
+    { cases: "5.17", does: "§5.4 a last fragment of nothing before each fragmented text, twice", sends: [more(F1), text(F2, CUT), more(F3), more(F1), text(F2, CUT), more(F3)], gives: CONTINUES_NOTHING },
+    { cases: "5.18", does: "§5.4 both fragments begin a text", sends: [text(F1, CUT), text(F2)], gives: UNFINISHED },
+    { cases: "5.19, 5.20", does: "§5.4 five fragments with pings between", sends: WITH_PINGS, gives: ["pong pongme 1!", "pong pongme 2!", `text ${FRAGMENTS.join("")}`, ...CLOSED] },
+
+    // 6 UTF-8 (§8.1). Kuhn's strings and "fail fast" are below.
+    { cases: "6.1.1", does: "§5.6 a text of nothing", sends: [text(""), BYE], gives: ["text", ...CLOSED] },
+    { cases: "6.1.2", does: "§5.6 a text of three fragments of nothing", sends: [...inFragments(["", "", ""]), BYE], gives: ["text", ...CLOSED] },
+    { cases: "6.1.3", does: "§5.6 something between two fragments of nothing", sends: [...inFragments(["", "middle frame payload", ""]), BYE], gives: ["text middle frame payload", ...CLOSED] },
+    { cases: "6.2.1", does: "§8.1 text in one frame", sends: [text(UTF8), BYE], gives: [`text ${UTF8}`, ...CLOSED] },
+    { cases: "6.2.2", does: "§8.1 text cut between characters", sends: [...inFragments([UTF8.slice(0, 12), UTF8.slice(12)]), BYE], gives: [`text ${UTF8}`, ...CLOSED] },
+    { cases: "6.2.3", does: "§8.1 text in fragments of one octet", sends: [...inFragments(octets(UTF8)), BYE], gives: [`text ${UTF8}`, ...CLOSED] },
+    { cases: "6.2.4", does: "§8.1 a Greek word in fragments of one octet", sends: [...inFragments(octets(KOSME)), BYE], gives: [`text ${KOSME}`, ...CLOSED] },
+    { cases: "6.3.1", does: "§8.1 no UTF-8 in one frame", sends: [text(Buffer.concat([Buffer.from(KOSME), SURROGATE, Buffer.from("edited")]))], gives: NOT_UTF8 },
+    { cases: "6.3.2", does: "§8.1 no UTF-8 in fragments of one octet", sends: inFragments(octets(Buffer.concat([Buffer.from(KOSME), SURROGATE, Buffer.from("edited")]))), gives: NOT_UTF8 },
+
+    // 7 Closing (§5.5.1, §7.4).
+    { cases: "7.1.1", does: "§5.5.1 a text, then a close frame", sends: [text(HELLO), BYE], gives: [`text ${HELLO}`, ...CLOSED] },
+    { cases: "7.1.2", does: "§5.5.1 a second close frame is not answered", sends: [BYE, BYE], gives: CLOSED },
+    { cases: "7.1.3", does: "§5.5.2 a ping behind a close frame is not answered", sends: [BYE, ping("too late")], gives: CLOSED },
+    { cases: "7.1.4", does: "§1.4 a text behind a close frame is discarded", sends: [BYE, text(HELLO)], gives: CLOSED },
+    { cases: "7.1.5", does: "§5.4 a close frame inside a message; the rest is discarded", sends: [text(F1, CUT), BYE, more(F2)], gives: CLOSED },
+    { cases: "7.3.1", does: "§5.5.1 a close frame of nothing", sends: [send(8)], gives: ["close", "end"] },
+    { cases: "7.3.2", does: "§5.5.1 a close frame of one byte", sends: [send(8, "a")], gives: CLOSE_LENGTH },
+    { cases: "7.3.3", does: "§5.5.1 a close frame with a code", sends: [BYE], gives: CLOSED },
+    { cases: "7.3.4", does: "§5.5.1 a close frame with a code and a reason", sends: [close(1000, HELLO)], gives: CLOSED },
+    { cases: "7.3.5", does: "§5.5.1 a reason of 123 bytes", sends: [close(1000, STAR.repeat(123))], gives: CLOSED },
+    { cases: "7.3.6", does: "§5.5 a reason of 124 bytes", sends: [close(1000, STAR.repeat(124))], gives: TOO_LONG },
+    { cases: "7.5.1", does: "§5.5.1 a reason that is not UTF-8", sends: [close(1000, Buffer.concat([Buffer.from(KOSME), SURROGATE, Buffer.from("edited")]))], gives: NOT_UTF8 },
+    ...[1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 3000, 3999, 4000, 4999].map((code, i) => ({
+      cases: `7.7.${i + 1}`, does: `§7.4 the code ${code} is echoed`, sends: [close(code)], gives: [`close ${code}`, "end"],
+    })),
+    ...[0, 999, 1004, 1005, 1006, 1016, 1100, 2000, 2999].map((code, i) => ({
+      cases: `7.9.${i + 1}`, does: `§7.4 the code ${code} may not be sent`, sends: [close(code)], gives: CLOSE_CODE,
+    })),
+    { cases: "7.13.1", does: "§7.4.2 the code 5000", sends: [close(5000)], gives: CLOSE_CODE },
+    { cases: "7.13.2", does: "§7.4.2 the code 65536, in four bytes", sends: [send(8, bytes("00 01 00 00"))], gives: CLOSE_CODE },
+  ];
+}
+
+// Markus Kuhn's "UTF-8 decoder capability and stress test" as Autobahn uses it: "+" for text, "-" for none.
+const KUHN_3_3 = [
+  "c0",
+  "e0 80",
+  "f0 80 80",
+  "f8 80 80 80",
+  "fc 80 80 80 80",
+  "df",
+  "ef bf",
+  "f7 bf bf",
+  "fb bf bf bf",
+  "fd bf bf bf bf",
+];
+
+function range(from: number, to: number, between = ""): string {
+  return Array.from({ length: to - from }, (_, i) => `${(from + i).toString(16)}${between}`).join(
+    " ",
+  );
+}
+
+// biome-ignore format: aligned table
+export const KUHN: readonly (readonly [section: string, title: string, ...strings: string[]])[] = [
+  ["6.5", "some text", "+68 65 6c 6c 6f 24 77 6f 72 6c 64", "+68 65 6c 6c 6f c2 a2 77 6f 72 6c 64", "+68 65 6c 6c 6f e2 82 ac 77 6f 72 6c 64", "+68 65 6c 6c 6f f0 a4 ad a2 77 6f 72 6c 64", "+ce ba e1 bd b9 cf 83 ce bc ce b5"],
+  ["6.6", "all beginnings of a word of longer characters", "-ce", "+ce ba", "-ce ba e1", "-ce ba e1 bd", "+ce ba e1 bd b9", "-ce ba e1 bd b9 cf", "+ce ba e1 bd b9 cf 83", "-ce ba e1 bd b9 cf 83 ce", "+ce ba e1 bd b9 cf 83 ce bc", "-ce ba e1 bd b9 cf 83 ce bc ce", "+ce ba e1 bd b9 cf 83 ce bc ce b5"],
+  ["6.7", "the first character of each length", "+00", "+c2 80", "+e0 a0 80", "+f0 90 80 80"],
+  ["6.8", "the first of five and of six bytes", "-f8 88 80 80 80", "-fc 84 80 80 80 80"],
+  ["6.9", "the last character of each length", "+7f", "+df bf", "+ef bf bf", "+f4 8f bf bf"],
+  ["6.10", "the last of four, five and six bytes", "-f7 bf bf bf", "-fb bf bf bf bf", "-fd bf bf bf bf bf"],
+  ["6.11", "other borders", "+ed 9f bf", "+ee 80 80", "+ef bf bd", "+f4 8f bf bf", "-f4 90 80 80"],
+  ["6.12", "continuations of nothing", "-80", "-bf", "-80 bf", "-80 bf 80", "-80 bf 80 bf", "-80 bf 80 bf 80", "-80 bf 80 bf 80 bf", `-${range(0x80, 0xbf)}`],
+  ["6.13", "lonely beginnings", `-${range(0xc0, 0xdf, " 20")}`, `-${range(0xe0, 0xef, " 20")}`, `-${range(0xf0, 0xf7, " 20")}`, `-${range(0xf8, 0xfb, " 20")}`, "-fc 20"],
+  ["6.14", "the last continuation is missing", ...KUHN_3_3.map((hex) => `-${hex}`)],
+  ["6.15", "all of these behind each other", `-${KUHN_3_3.join(" ")}`],
+  ["6.16", "impossible bytes", "-fe", "-ff", "-fe fe ff ff"],
+  ["6.17", "overlong forms of a slash", "-c0 af", "-e0 80 af", "-f0 80 80 af", "-f8 80 80 80 af", "-fc 80 80 80 80 af"],
+  ["6.18", "the largest overlong forms", "-c1 bf", "-e0 9f bf", "-f0 8f bf bf", "-f8 87 bf bf bf", "-fc 83 bf bf bf bf"],
+  ["6.19", "overlong forms of NUL", "-c0 80", "-e0 80 80", "-f0 80 80 80", "-f8 80 80 80 80", "-fc 80 80 80 80 80"],
+  ["6.20", "single surrogates", "-ed a0 80", "-ed ad bf", "-ed ae 80", "-ed af bf", "-ed b0 80", "-ed be 80", "-ed bf bf"],
+  ["6.21", "pairs of surrogates", "-ed a0 80 ed b0 80", "-ed a0 80 ed bf bf", "-ed ad bf ed b0 80", "-ed ad bf ed bf bf", "-ed ae 80 ed b0 80", "-ed ae 80 ed bf bf", "-ed af bf ed b0 80", "-ed af bf ed bf bf"],
+  ["6.22", "code points that are no characters, but UTF-8", "+ef bf be", "+ef bf bf", ...["f0 9f", "f0 af", "f0 bf", "f1 8f", "f1 9f", "f1 af", "f1 bf", "f2 8f", "f2 9f", "f2 af", "f2 bf", "f3 8f", "f3 9f", "f3 af", "f3 bf", "f4 8f"].flatMap((lead) => [`+${lead} bf be`, `+${lead} bf bf`])],
+  ["6.23", "the specials", "+ef bf b9", "+ef bf ba", "+ef bf bb", "+ef bf bc", "+ef bf bd", "+ef bf be", "+ef bf bf"],
+];
