@@ -63,7 +63,7 @@ const INTERNAL = new RegExp(
     ..."onlyOnce overdue payload pending prepend registered registrant registrations release".split(
       " ",
     ),
-    ..."removeUntyped sendAll timer tries unref want".split(" "),
+    ..."removeUntyped sendAll timer toMessages tries unref want".split(" "),
   ].join("|")})$`,
 );
 
@@ -99,7 +99,15 @@ export async function bundle(name: ClientFile): Promise<ReadonlyMap<string, stri
   const { code = "", map } = await minify(files.get(name) ?? "", {
     module: true,
     ecma: 2020,
-    compress: { passes: 4, pure_getters: true, unsafe: true, unsafe_arrows: true },
+    compress: {
+      passes: 4,
+      hoist_funs: true,
+      if_return: false,
+      unsafe_methods: true,
+      pure_getters: true,
+      unsafe: true,
+      unsafe_arrows: true,
+    },
     format: { wrap_func_args: false },
     mangle: { properties: { regex: INTERNAL } },
     sourceMap: { content: "inline", filename: name, url: `${name}.map` },

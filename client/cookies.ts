@@ -88,14 +88,14 @@ export class CookieJar {
           expires = Date.parse(said) || expires;
           break;
         case "max-age":
-          // §5.2.2: "If the remainder … contains a non-DIGIT character, ignore the cookie-av."
+          // RFC 6265 §5.2.2: "If the remainder … contains a non-DIGIT character, ignore the cookie-av."
           if (/^-?\d+$/.test(said)) maxAge = Number(said);
       }
     }
-    // §5.3, item 3: Max-Age counts, whatever Expires says.
+    // RFC 6265 §5.3, item 3: Max-Age counts, whatever Expires says.
     if (maxAge !== undefined) expires = maxAge > 0 ? this.#now() + maxAge * 1000 : 0;
     const hostOnly = domain === "";
-    // §5.3, item 6: nobody sets cookies for others.
+    // RFC 6265 §5.3, item 6: nobody sets cookies for others.
     if (!hostOnly && !domainMatches(url.hostname, domain)) return undefined;
     return { name, value, domain: domain || url.hostname, hostOnly, path, secure, expires };
   }

@@ -41,7 +41,7 @@ export interface EngineOptions {
   readonly transports?: readonly (TransportName | TransportClass)[];
   /** The next transport is tried when one fails. Default `false`. */
   readonly tryAllTransports?: boolean;
-  /** Milliseconds that one transport may take to open before the next is tried. Default 10,000. */
+  /** Milliseconds that one transport may take to open. Default 10,000 where another is left to try. */
   readonly transportTimeout?: number;
   /** From polling to WebSocket. Default `true`. */
   readonly upgrade?: boolean;
@@ -143,7 +143,7 @@ export class Engine extends ClientEmitter<EngineEvents> implements TransportSink
   readonly #platform: Platform;
   readonly #origin: URL;
   readonly #options: EngineOptions & PlatformOptions;
-  readonly #sink: EngineSink;
+  #sink: EngineSink | undefined;
   readonly #transports: readonly TransportClass[];
   readonly #untried: TransportClass[];
   #probe: Transport | undefined;
@@ -230,6 +230,12 @@ export class Engine extends ClientEmitter<EngineEvents> implements TransportSink
     return this;
   }
 
+  /** Nobody is told any more: it ends by itself when all that was sent has left. @internal */
+  release(): void {
+    this.#sink = undefined;
+    this.close();
+  }
+
   #endIfSent(): void {
     if (this.readyState !== "closing" || this.#upgrading || this.#queue.length > 0) return;
     if (this.transport.writable) this.#end("forced close");
@@ -238,9 +244,11 @@ export class Engine extends ClientEmitter<EngineEvents> implements TransportSink
   // Opening.
 
   #attempt(): void {
-    const { transportTimeout = DEFAULT_TRANSPORT_TIMEOUT } = this.#options;
+    const other = this.#options.tryAllTransports && this.#untried.length > 0;
+    const { transportTimeout = other ? DEFAULT_TRANSPORT_TIMEOUT : Number.POSITIVE_INFINITY } =
+      this.#options;
     this.#attemptTimer = this.#timer(() => {
-      this.onLost("transport error", { description: "the transport took too long" });
+      this.onLost("transport error", { description: "transport timeout" });
     }, transportTimeout);
     this.transport.open();
   }
@@ -285,8 +293,7 @@ export class Engine extends ClientEmitter<EngineEvents> implements TransportSink
       this.#onPacket(packetOf(data));
     } catch (error) {
       // A ProtocolError, or whatever a parser of the program throws.
-      const description = error instanceof Error ? error.message : `${error}`;
-      this.onLost("parse error", { description, context: error });
+      this.onLost("parse error", { description: `${error}`, context: error });
     }
   }
 
@@ -303,13 +310,13 @@ export class Engine extends ClientEmitter<EngineEvents> implements TransportSink
     } else if (type === MESSAGE) {
       this.dispatch("data", [data]);
       this.dispatch("message", [data]);
-      this.#sink.onMessage(data);
+      this.#sink?.onMessage(data);
     } else if (type === PING) {
       this.#await(this.#handshake);
       this.#push(encodePacket(PONG));
       this.#flush();
       this.dispatch("ping", []);
-      this.#sink.onPing();
+      this.#sink?.onPing();
       this.dispatch("pong", []);
     }
   }
@@ -324,7 +331,7 @@ export class Engine extends ClientEmitter<EngineEvents> implements TransportSink
     this.readyState = "open";
     upgradedBefore = this.transport.name === "websocket";
     this.dispatch("open", []);
-    this.#sink.onOpen();
+    this.#sink?.onOpen();
     this.#flush();
     if (this.readyState === "open") this.#tryUpgrade(handshake);
   }
@@ -371,7 +378,7 @@ export class Engine extends ClientEmitter<EngineEvents> implements TransportSink
     this.#queue = [];
     this.id = undefined;
     this.dispatch("close", [reason, details]);
-    this.#sink.onClose(reason, details, this.#handshake === undefined ? this.#failure : undefined);
+    this.#sink?.onClose(reason, details, this.#handshake === undefined ? this.#failure : undefined);
   }
 
   // Sending.
@@ -395,10 +402,9 @@ export class Engine extends ClientEmitter<EngineEvents> implements TransportSink
     if (this.transport.name !== "polling") return this.#queue.length;
     let length = 0;
     for (const [index, packet] of this.#queue.entries()) {
-      // UTF-8 has three bytes for a UTF-16 unit at most, and base64 four characters for three bytes.
-      length += typeof packet === "string" ? packet.length * 3 : 3 + packet.length * (4 / 3);
+      // UTF-8 has three bytes for a UTF-16 unit at most, and base64 fewer for one of ours.
+      length += packet.length * 3 + 4;
       if (index === MOST_PACKETS || (index > 0 && length > maxPayload)) return index;
-      length += 1;
     }
     return this.#queue.length;
   }
@@ -447,9 +453,11 @@ export class Engine extends ClientEmitter<EngineEvents> implements TransportSink
       },
       onMessage: (data) => {
         if (this.transport === probe) this.onMessage(data);
-        else if (data !== encodePacket(PONG, PROBE) || this.readyState === "closing")
-          fail("no probe");
-        else if (!this.#upgrading) this.#change(probe);
+        // Before it has our UPGRADE, the server has nothing more to say here.
+        else if (this.#upgrading) return;
+        else if (data === encodePacket(PONG, PROBE) && this.readyState === "open")
+          this.#change(probe);
+        else fail("no probe");
       },
     });
     this.#probe = probe;
@@ -476,7 +484,7 @@ export class Engine extends ClientEmitter<EngineEvents> implements TransportSink
     // A timer takes no more than 32 bits.
     if (delay > 0x7fffffff) return undefined;
     const timer = setTimeout(callback, delay);
-    if (this.#options.autoUnref) this.#platform.unref(timer);
+    if (this.#options.autoUnref) this.#platform.unref?.(timer);
     return timer;
   }
 }

@@ -21,5 +21,5 @@ export function parseJson(text: string): unknown {
 }
 
 function isObject(value: unknown): value is object {
-  return typeof value === "object" && value !== null;
+  return Object(value) === value;
 }

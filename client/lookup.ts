@@ -37,10 +37,15 @@ export function createLookup(platform: () => Platform, base: () => string): Look
   ) => {
     const isUrl = typeof first === "string" || first instanceof URL;
     const options = isUrl ? second : first;
-    const target = resolve(isUrl ? `${first}` : "", base());
-    const { forceNew = false, multiplex = true, path = "", query = target.search } = options;
-    const namespace = decodeURI(target.pathname);
-    const key = `${target.origin} ${path}`;
+    const url = isUrl ? `${first}` : "";
+    const [, scheme, host, path] = PARTS.exec(url) ?? [];
+    // The path of a page is no namespace.
+    const target = new URL(scheme === undefined && host ? `//${url}` : url, new URL(base()).origin);
+    target.protocol = target.protocol.replace("ws", "http");
+    const { forceNew = false, multiplex = true, query = target.search } = options;
+    // As it is said, since a URL would encode it.
+    const namespace = path || "/";
+    const key = `${target.origin} ${options.path}`;
     const shared = managers.get(key);
     const own = forceNew || !multiplex || shared?.has(namespace) === true;
     const all = { ...options, query };
@@ -51,10 +56,5 @@ export function createLookup(platform: () => Platform, base: () => string): Look
   };
 }
 
-/** Where a URL leads that may leave out its scheme, or its host, or be none at all. */
-function resolve(url: string, base: string): URL {
-  // The path of a page is no namespace.
-  const target = new URL(/^([a-z]+:\/\/|\/|$)/.test(url) ? url : `//${url}`, new URL(base).origin);
-  target.protocol = target.protocol.replace("ws", "http");
-  return target;
-}
+/** The scheme, the host and the path of a URL that may leave out each of them. */
+const PARTS = /^((?:[a-z]+:)?\/\/)?([^/?#]*)([^?#]*)/;

@@ -114,10 +114,11 @@ export class Manager extends ClientEmitter<ManagerEvents> implements EngineSink 
     if (options.autoConnect !== false) this.open();
   }
 
-  /** The connection; another one after each reconnection. @throws Error before open() */
+  /** The connection; another one after each reconnection, and `undefined` before the first open(). */
   get engine(): Engine {
-    if (this.#engine === undefined) throw new Error("not opened yet");
-    return this.#engine;
+    // That it may be missing is known from autoConnect, and was never in the type.
+    const engine: Untyped = this.#engine;
+    return engine;
   }
 
   /** Whether it connects again. */
@@ -125,7 +126,7 @@ export class Manager extends ClientEmitter<ManagerEvents> implements EngineSink 
   /** Sets it; `false` ends a reconnection that is under way. */
   reconnection(reconnection: boolean): this;
   reconnection(reconnection?: boolean): boolean | this {
-    if (reconnection === false) this.#skipReconnect = true;
+    if (reconnection === false) this.#stopReconnecting();
     return this.#setting("reconnection", reconnection);
   }
 
@@ -188,8 +189,7 @@ export class Manager extends ClientEmitter<ManagerEvents> implements EngineSink 
    */
   open(callback?: (error?: Error) => void): this {
     if (this.#state !== "closed") return this;
-    clearTimeout(this.#reconnectTimer);
-    this.#stopWatching?.();
+    this.#stopWaiting();
     this.#state = "opening";
     this.#skipReconnect = false;
     this.#openCallback = callback;
@@ -249,8 +249,18 @@ export class Manager extends ClientEmitter<ManagerEvents> implements EngineSink 
   }
 
   /** @internal */
+  toMessages(packet: Packet): readonly (string | Bytes)[] {
+    return this.#codec.encode(packet);
+  }
+
+  /** @internal */
+  sendAll(messages: readonly (string | Bytes)[]): void {
+    this.#engine?.sendAll(messages);
+  }
+
+  /** @internal */
   send(packet: Packet): void {
-    this.#engine?.sendAll(this.#codec.encode(packet));
+    this.sendAll(this.toMessages(packet));
   }
 
   /** The connection has gone, though nobody has said so yet. @internal */
@@ -269,15 +279,13 @@ export class Manager extends ClientEmitter<ManagerEvents> implements EngineSink 
     this.close();
   }
 
-  /** Ends the connection, and does not try again. */
+  /** Ends the connection behind what was sent, and does not try again. */
   close(): void {
-    this.#skipReconnect = true;
-    this.#reconnecting = false;
-    clearTimeout(this.#reconnectTimer);
-    this.#stopWatching?.();
-    const engine = this.#engine;
+    this.#stopReconnecting();
     if (this.#state === "closed") return;
-    if (engine !== undefined) engine.close();
+    // What it still has to send it sends alone.
+    this.#engine?.release();
+    this.#onLost("forced close");
   }
 
   // What the engine reports.
@@ -322,21 +330,17 @@ export class Manager extends ClientEmitter<ManagerEvents> implements EngineSink 
     clearTimeout(this.#timeoutTimer);
     this.#state = "closed";
     this.#engine?.close();
-    this.dispatch("error", [error]);
-    for (const socket of [...this.#sockets.values()]) socket.onError(error);
     const callback = this.#openCallback;
     this.#openCallback = undefined;
-    if (this.#reconnecting) {
-      this.dispatch("reconnect_error", [error]);
-      this.#reconnect();
-    } else if (callback !== undefined) {
-      callListener(this, callback, [error]);
-    } else {
-      this.#reconnect();
-    }
+    this.dispatch("error", [error]);
+    for (const socket of [...this.#sockets.values()]) socket.onError(error);
+    if (callback !== undefined) callListener(this, callback, [error]);
+    if (this.#reconnecting) this.dispatch("reconnect_error", [error]);
+    else if (callback !== undefined) return;
+    this.#reconnect();
   }
 
-  #onLost(reason: CloseReason, details: DisconnectDetails | undefined): void {
+  #onLost(reason: CloseReason, details?: DisconnectDetails): void {
     clearTimeout(this.#timeoutTimer);
     this.#state = "closed";
     this.#decoder = undefined;
@@ -347,6 +351,17 @@ export class Manager extends ClientEmitter<ManagerEvents> implements EngineSink 
   }
 
   // Reconnection.
+
+  #stopReconnecting(): void {
+    this.#skipReconnect = true;
+    this.#reconnecting = false;
+    this.#stopWaiting();
+  }
+
+  #stopWaiting(): void {
+    clearTimeout(this.#reconnectTimer);
+    this.#stopWatching?.();
+  }
 
   #reconnect(): void {
     const settings = this.#settings;
@@ -375,7 +390,7 @@ export class Manager extends ClientEmitter<ManagerEvents> implements EngineSink 
 
   #timer(callback: () => void, delay: number): ReturnType<typeof setTimeout> {
     const timer = setTimeout(callback, delay);
-    if (this.opts.autoUnref) this.#platform.unref(timer);
+    if (this.opts.autoUnref) this.#platform.unref?.(timer);
     return timer;
   }
 }

@@ -117,7 +117,14 @@ class Call implements PlatformCall {
     });
     this.#request = request;
     if (this.#options.autoUnref === true) request.on("socket", unref);
+    // Not asked again, also where only a connection that was kept has ended: a poll whose answer is
+    // lost has taken packets with it.
     request.on("error", (error) => this.#settle.reject(error));
+    // An answer of another protocol is none.
+    request.on("upgrade", (_, socket) => {
+      socket.destroy();
+      this.#fail("the server has changed the protocol");
+    });
     request.on("response", (response) => this.#onResponse(url, headers, response));
     request.end(body);
   }

@@ -67,5 +67,5 @@ export interface Platform {
   /** Calls back when the page is left for good; gives what ends that. */
   onLeave(listener: () => void): () => void;
   /** A timer that does not keep the process alive. */
-  unref(timer: ReturnType<typeof setTimeout>): void;
+  unref?(timer: ReturnType<typeof setTimeout>): void;
 }

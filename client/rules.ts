@@ -9,7 +9,7 @@ export class ProtocolError extends Error {
   readonly rule: EngineRuleName | SocketRuleName;
 
   constructor(rule: EngineRuleName | SocketRuleName) {
-    super(`the server broke the rule ${rule}`);
+    super(`the server broke ${rule}`);
     this.rule = rule;
   }
 }

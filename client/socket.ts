@@ -99,13 +99,16 @@ interface Pending {
 /** An event that is sent until it is acknowledged. */
 interface Retried {
   readonly data: EventData;
-  readonly callback: AckCallback;
+  readonly callback: AckCallback | undefined;
+  readonly timeout: number | undefined;
   tries: number;
   pending: boolean;
 }
 
 const DEFAULT_MAX_OFFLINE_BUFFER = 10_000;
 const NO_FLAGS: Flags = {};
+/** An event of its own, for its iterators. */
+const END = "";
 
 export class Socket<
   ListenEvents = DefaultEventsMap,
@@ -157,10 +160,11 @@ export class Socket<
 
   /** Joins the namespace, and whenever the connection is made again. */
   connect(): this {
-    if (this.active) return this;
+    const { active } = this;
     this.active = true;
-    if (this.io.connected) this.onOpen();
-    else this.io.want();
+    if (!this.io.connected) this.io.want();
+    // Otherwise it has asked to join already.
+    else if (!active) this.onOpen();
     return this;
   }
 
@@ -283,7 +287,7 @@ export class Socket<
       this.#emit(event, given, flags);
       return;
     }
-    const timeout = flags.timeout ?? this.#options.ackTimeout;
+    const { timeout = this.#options.ackTimeout } = flags;
     this.#emit(event, given.slice(0, -1), flags, (error, args) => {
       if (timeout !== undefined) callListener(this, last, [error, ...args]);
       else if (error === null) callListener(this, last, args);
@@ -308,26 +312,30 @@ export class Socket<
       throw new ArgumentTypeError(`"${event}" is a reserved event name`);
     }
     const data: EventData = [event, ...args];
+    const { timeout = this.#options.ackTimeout } = flags;
     if ((this.#options.retries ?? 0) > 0 && !flags.volatile) {
-      const ignore: AckCallback = () => {};
-      this.#retried.push({ data, callback: callback ?? ignore, tries: 0, pending: false });
+      this.#retried.push({ data, callback, timeout, tries: 0, pending: false });
       this.#retry();
-      return;
+    } else if (flags.volatile && !(this.connected && this.io.writable)) {
+      if (callback !== undefined) queueMicrotask(() => callback(new DisconnectedError(), []));
+    } else {
+      this.#send(data, timeout, callback);
     }
-    this.#send(data, flags, callback);
   }
 
-  #send(data: EventData, flags: Flags, callback?: AckCallback): void {
-    if (flags.volatile && !(this.connected && this.io.writable)) return;
-    const id = callback && this.#await(callback, flags.timeout ?? this.#options.ackTimeout);
+  #send(data: EventData, timeout: number | undefined, callback: AckCallback | undefined): void {
+    const id = callback && this.#ackId++;
     const packet: EventPacket = { type: EVENT, namespace: this.nsp, data, id };
-    if (this.connected && !this.io.overdue) this.#write(packet);
+    // What cannot be encoded throws here, at the call, also where it has to wait.
+    const messages = this.io.toMessages(packet);
+    if (id !== undefined && callback !== undefined) this.#await(id, callback, timeout);
+    if (this.connected && !this.io.overdue) this.#write(packet, messages);
     else this.#wait(packet);
   }
 
-  #write(packet: EventPacket): void {
+  #write(packet: EventPacket, messages = this.io.toMessages(packet)): void {
     this.#anyOutgoing.call(this, packet.data);
-    this.io.send(packet);
+    this.io.sendAll(messages);
   }
 
   #wait(packet: EventPacket): void {
@@ -339,15 +347,13 @@ export class Socket<
 
   // Acknowledgements.
 
-  #await(callback: AckCallback, timeout: number | undefined): number {
-    const id = this.#ackId++;
+  #await(id: number, callback: AckCallback, timeout: number | undefined): void {
     const onTimeout = (): void => {
       this.sendBuffer = this.sendBuffer.filter((each) => each.id !== id);
       this.#settle(id, new AckTimeoutError(), []);
     };
     const timer = timeout === undefined ? undefined : setTimeout(onTimeout, timeout);
     this.#acks.set(id, { callback, timer });
-    return id;
   }
 
   #settle(id: number, error: Error | null, args: readonly unknown[]): void {
@@ -365,7 +371,7 @@ export class Socket<
     if (first === undefined || !this.connected || first.pending) return;
     first.pending = true;
     first.tries++;
-    this.#send(first.data, NO_FLAGS, (error, args) => {
+    this.#send(first.data, first.timeout, (error, args) => {
       if (this.#retried[0] !== first) return;
       first.pending = false;
       if (error !== null && first.tries <= (this.#options.retries ?? 0)) {
@@ -373,7 +379,7 @@ export class Socket<
         return;
       }
       this.#retried.shift();
-      first.callback(error, args);
+      first.callback?.(error, args);
       this.#retry();
     });
   }
@@ -383,7 +389,13 @@ export class Socket<
   /** There is a connection. @internal */
   onOpen(): void {
     if (!this.active) return;
-    const join = (data: Readonly<Record<string, unknown>>): void => this.#join(data);
+    const { engine } = this.io;
+    let asked = false;
+    const join = (data: Readonly<Record<string, unknown>>): void => {
+      // Once, and on the connection for which it was asked.
+      if (!asked && engine === this.io.engine) this.#join(data);
+      asked = true;
+    };
     if (typeof this.auth === "function") callListener(this, this.auth, [join]);
     else this.#join(this.auth);
   }
@@ -397,7 +409,11 @@ export class Socket<
 
   /** @internal */
   onPacket(packet: Packet): void {
-    if (!this.active) return;
+    if (!this.active) {
+      // It was left before the server had let it in.
+      if (packet.type === CONNECT) this.io.send({ type: DISCONNECT, namespace: this.nsp });
+      return;
+    }
     switch (packet.type) {
       case CONNECT:
         this.#onConnect(packet.data);
@@ -429,7 +445,8 @@ export class Socket<
     this.connected = false;
     this.id = undefined;
     this.receiveBuffer = [];
-    if (was) this.dispatch("disconnect", [reason, details]);
+    // Also where it had asked to join, and was not answered any more.
+    if (was || this.active) this.dispatch("disconnect", [reason, details]);
     // What waits is sent with the next connection; the rest may have been received, or not.
     const waiting = new Set(this.sendBuffer.map(({ id }) => id));
     for (const id of [...this.#acks.keys()]) {
@@ -455,7 +472,7 @@ export class Socket<
     for (const packet of received) this.onPacket(packet);
     const waiting = this.sendBuffer;
     this.sendBuffer = [];
-    for (const each of waiting) this.#write(each);
+    for (const packet of waiting) this.#write(packet);
     for (const each of this.#retried) each.pending = false;
     this.#retry();
     if (this.connected) this.dispatch("connect", []);
@@ -474,8 +491,10 @@ export class Socket<
   /** The function with which a listener answers, once. */
   #acknowledgement(id: number): Listener {
     let sent = false;
+    const sid = this.id;
     return (...data) => {
-      if (sent) return;
+      // Another session knows nothing of it.
+      if (sent || sid !== this.id) return;
       sent = true;
       this.io.send({ type: ACK, namespace: this.nsp, data, id });
     };
@@ -485,6 +504,7 @@ export class Socket<
   #deactivate(reason: DisconnectReason | undefined): void {
     this.active = false;
     if (reason !== undefined) this.onClose(reason);
+    this.dispatch(END, []);
     this.io.release();
   }
 
@@ -498,7 +518,7 @@ export class Socket<
     };
     const onEnd = (): void => wake();
     this.onAny(onEvent);
-    this.insert("disconnect", onEnd, false).insert("connect_error", onEnd, false);
+    this.insert(END, onEnd, false);
     try {
       while (this.active || events.length > 0) {
         yield* events.splice(0);
@@ -509,8 +529,7 @@ export class Socket<
       }
     } finally {
       this.offAny(onEvent);
-      this.removeUntyped("disconnect", onEnd);
-      this.removeUntyped("connect_error", onEnd);
+      this.removeUntyped(END, onEnd);
     }
   }
 }
@@ -557,6 +576,11 @@ export class SocketEmitter<EmitEvents> {
   /** Drops the event if it cannot be sent now. */
   get volatile(): SocketEmitter<EmitEvents> {
     return new SocketEmitter(this.#socket, { ...this.#flags, volatile: true });
+  }
+
+  /** For programs of socket.io-client: what is worth compressing is decided by the connection. */
+  compress(_compress: boolean): this {
+    return this;
   }
 
   /** Acknowledgements are awaited for so many milliseconds, and callbacks told of an error first. */

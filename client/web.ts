@@ -4,8 +4,11 @@ import type { EngineOptions } from "./engine.ts";
 import type { Platform, PlatformCall } from "./platform.ts";
 
 // What of a page is used here; the sources are compiled for Node.
-declare function addEventListener(name: string, listener: () => void): void;
-declare function removeEventListener(name: string, listener: () => void): void;
+declare function addEventListener(
+  name: string,
+  listener: () => void,
+  options: { readonly signal: AbortSignal },
+): void;
 declare const location: { readonly href: string };
 
 function request(url: string, body: string | undefined, options: EngineOptions): PlatformCall {
@@ -25,10 +28,13 @@ function request(url: string, body: string | undefined, options: EngineOptions):
   return { response, abort };
 }
 
-/** Calls `listener` for events of the page; gives what ends that. */
-function listen(name: string, listener: () => void): () => void {
-  addEventListener(name, listener);
-  return () => removeEventListener(name, listener);
+/** Listens to events of the page, by their names; gives what ends that. */
+function listen(listeners: Readonly<Record<string, () => void>>): () => void {
+  const controller = new AbortController();
+  for (const [name, listener] of Object.entries(listeners)) {
+    addEventListener(name, listener, controller);
+  }
+  return () => controller.abort();
 }
 
 /** @param codec how packets travel where the program says nothing of it */
@@ -42,17 +48,9 @@ export function createBrowserPlatform(codec: Platform["codec"]): Platform {
       socket.binaryType = "arraybuffer";
       return socket;
     },
-    onNetwork: (listener) => {
-      const ends = [
-        listen("online", () => listener(true)),
-        listen("offline", () => listener(false)),
-      ];
-      return () => {
-        for (const end of ends) end();
-      };
-    },
-    onLeave: (listener) => listen("beforeunload", listener),
-    unref: () => {},
+    onNetwork: (listener) =>
+      listen({ online: () => listener(true), offline: () => listener(false) }),
+    onLeave: (listener) => listen({ beforeunload: listener }),
   };
 }
 

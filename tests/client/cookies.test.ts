@@ -14,35 +14,40 @@ const CASES: readonly (readonly [
   to: string,
   sent: string | undefined,
 ])[] = [
-  ["§5.2: a pair", ["a=b"], FROM, "a=b"],
-  ["§5.2: blanks around it, and = inside", [" a = b=c ; HttpOnly"], FROM, "a=b=c"],
-  ["§5.2: without a name, or without =", ["=b", "b"], FROM, undefined],
-  ["§5.2: control characters", ["a=b\x01", "c=d\r\nX: y"], FROM, undefined],
-  ["§5.3: the later one counts", ["a=1", "a=2"], FROM, "a=2"],
-  ["§5.4: several", ["a=1", "b=2"], FROM, "a=1; b=2"],
-  ["§5.1.4: by default for its folder", ["a=1"], "http://a.test/", undefined],
-  ["§5.1.4: and below it", ["a=1"], "http://a.test/dir/x/y", "a=1"],
-  ["§5.1.4: not for what only begins alike", ["a=1; Path=/di"], FROM, undefined],
-  ["§5.2.4: a path", ["a=1; path=/"], "http://a.test/", "a=1"],
-  ["§5.2.4: a path that is none is the default", ["a=1; Path=x"], "http://a.test/", undefined],
-  ["§5.2.5: secure", ["a=1; Secure"], FROM, undefined],
-  ["§5.2.5: secure, over TLS", ["a=1; SECURE"], "wss://a.test/dir/", "a=1"],
-  ["§5.3: for its host alone", ["a=1"], "http://b.a.test/dir/", undefined],
-  ["§5.2.3: a domain", ["a=1; Domain=.A.test"], "http://b.a.test/dir/", "a=1"],
-  ["§5.3: another's domain", ["a=1; Domain=b.test"], FROM, undefined],
-  ["§5.3: a domain that only ends alike", ["a=1; Domain=est"], FROM, undefined],
-  ["§5.2.2: Max-Age", ["a=1; Max-Age=10"], FROM, "a=1"],
-  ["§5.2.2: Max-Age of 0 takes it away", ["a=1", "a=1; max-age=0"], FROM, undefined],
-  ["§5.2.2: Max-Age that is no number", ["a=1; Max-Age=x"], FROM, "a=1"],
+  ["RFC 6265 §5.2: a pair", ["a=b"], FROM, "a=b"],
+  ["RFC 6265 §5.2: blanks around it, and = inside", [" a = b=c ; HttpOnly"], FROM, "a=b=c"],
+  ["RFC 6265 §5.2: without a name, or without =", ["=b", "b"], FROM, undefined],
+  ["RFC 6265 §5.2: control characters", ["a=b\x01", "c=d\r\nX: y"], FROM, undefined],
+  ["RFC 6265 §5.3: the later one counts", ["a=1", "a=2"], FROM, "a=2"],
+  ["RFC 6265 §5.4: several", ["a=1", "b=2"], FROM, "a=1; b=2"],
+  ["RFC 6265 §5.1.4: by default for its folder", ["a=1"], "http://a.test/", undefined],
+  ["RFC 6265 §5.1.4: and below it", ["a=1"], "http://a.test/dir/x/y", "a=1"],
+  ["RFC 6265 §5.1.4: not for what only begins alike", ["a=1; Path=/di"], FROM, undefined],
+  ["RFC 6265 §5.2.4: a path", ["a=1; path=/"], "http://a.test/", "a=1"],
   [
-    "§5.3: Max-Age goes before Expires",
+    "RFC 6265 §5.2.4: a path that is none is the default",
+    ["a=1; Path=x"],
+    "http://a.test/",
+    undefined,
+  ],
+  ["RFC 6265 §5.2.5: secure", ["a=1; Secure"], FROM, undefined],
+  ["RFC 6265 §5.2.5: secure, over TLS", ["a=1; SECURE"], "wss://a.test/dir/", "a=1"],
+  ["RFC 6265 §5.3: for its host alone", ["a=1"], "http://b.a.test/dir/", undefined],
+  ["RFC 6265 §5.2.3: a domain", ["a=1; Domain=.A.test"], "http://b.a.test/dir/", "a=1"],
+  ["RFC 6265 §5.3: another's domain", ["a=1; Domain=b.test"], FROM, undefined],
+  ["RFC 6265 §5.3: a domain that only ends alike", ["a=1; Domain=est"], FROM, undefined],
+  ["RFC 6265 §5.2.2: Max-Age", ["a=1; Max-Age=10"], FROM, "a=1"],
+  ["RFC 6265 §5.2.2: Max-Age of 0 takes it away", ["a=1", "a=1; max-age=0"], FROM, undefined],
+  ["RFC 6265 §5.2.2: Max-Age that is no number", ["a=1; Max-Age=x"], FROM, "a=1"],
+  [
+    "RFC 6265 §5.3: Max-Age goes before Expires",
     ["a=1; Max-Age=10; Expires=Thu, 01 Jan 1970 00:00:01 GMT"],
     FROM,
     "a=1",
   ],
-  ["§5.2.1: Expires", ["a=1; Expires=Thu, 01 Jan 1970 00:00:01 GMT"], FROM, undefined],
-  ["§5.2.1: Expires that is no date", ["a=1; Expires=soon"], FROM, "a=1"],
-  ["§6.1: too long", [`a=${"x".repeat(9000)}`], FROM, undefined],
+  ["RFC 6265 §5.2.1: Expires", ["a=1; Expires=Thu, 01 Jan 1970 00:00:01 GMT"], FROM, undefined],
+  ["RFC 6265 §5.2.1: Expires that is no date", ["a=1; Expires=soon"], FROM, "a=1"],
+  ["RFC 6265 §6.1: too long", [`a=${"x".repeat(9000)}`], FROM, undefined],
 ];
 
 describe("CookieJar", () => {
@@ -64,7 +69,7 @@ describe("CookieJar", () => {
     assert.equal(jar.header(new URL(FROM)), "b=2");
   });
 
-  test("§6.1: at most fifty, the newest", () => {
+  test("RFC 6265 §6.1: at most fifty, the newest", () => {
     const jar = new CookieJar();
     jar.take(
       new URL(FROM),

@@ -171,7 +171,8 @@ describe(`with faults (seed ${seed})`, () => {
       return counts;
     };
     await until(() => client.connected);
-    await churn(100);
+    // What the engine of JavaScript learns in the beginning is not counted.
+    await churn(300);
     const resources = await settle();
     const memory = held();
     client.connect();
@@ -179,8 +180,8 @@ describe(`with faults (seed ${seed})`, () => {
     await churn(1000);
     assert.deepEqual(await settle(), resources);
     const growth = held() - memory;
-    context.diagnostic(`${growth} bytes more are held than after the first hundred`);
+    context.diagnostic(`${growth} bytes more are held than after the first 300`);
     assert.ok(growth < 2_000_000, `${growth} bytes more`);
-    assert.ok(reconnections >= 1100);
+    assert.ok(reconnections >= 1300);
   });
 });
