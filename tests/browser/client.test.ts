@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, type TestContext, test } from "node:test";
@@ -35,6 +36,9 @@ const SCRIPTS: Readonly<Record<string, string>> = {
 const STRICT = '<script type="module" src="/strict.js"></script>';
 const POLICY = "default-src 'none'; script-src 'self'; connect-src 'self'";
 
+// It has the members that are used here, in types of its own.
+const { Server: Stock }: { Server: typeof Server } = createRequire(import.meta.url)("socket.io");
+
 describe("our client in Chromium", { skip: noChromium }, () => {
   const folder = mkdtempSync(join(tmpdir(), "barewire-client-"));
   let browser: Browser;
@@ -52,6 +56,7 @@ describe("our client in Chromium", { skip: noChromium }, () => {
     context: TestContext,
     path: string,
     options: ServerOptions = {},
+    Library: typeof Server = Server,
   ): Promise<{ io: Server; page: Page; errors: string[] }> {
     const http = createServer((request, response) => {
       const { pathname } = new URL(request.url ?? "", "http://x");
@@ -66,20 +71,21 @@ describe("our client in Chromium", { skip: noChromium }, () => {
         response.end(SCRIPTS[pathname] ?? readFileSync(join(folder, pathname)));
       }
     });
-    const io = new Server(http, { serveClient: false, ...options });
+    const io = new Library(http, { serveClient: false, ...options });
     io.on("connection", (socket) => {
       socket.on("echo", (...args) => args.pop()(...args));
     });
     const port = await listen(http);
     // What the tests say in the page is said with eval(), which the policy forbids.
-    const page = await browser.newPage({ bypassCSP: path !== "/strict" });
+    const tabs = await browser.newContext({ bypassCSP: path !== "/strict" });
+    const page = await tabs.newPage();
     page.setDefaultTimeout(15_000);
     const errors: string[] = [];
     page.on("pageerror", ({ message }) => errors.push(message));
     await page.goto(`http://127.0.0.1:${port}${path}`);
     if (path !== "/strict") await page.waitForFunction("typeof io === 'function'");
     context.after(async () => {
-      await page.close();
+      await tabs.close();
       await io.close();
     });
     return { io, page, errors };
@@ -182,6 +188,74 @@ describe("our client in Chromium", { skip: noChromium }, () => {
         assert.deepEqual(errors, []);
       });
     }
+  }
+
+  for (const transports of [["polling"], ["websocket"], ["polling", "websocket"]]) {
+    test(`with the stock server, over ${transports.join(" and ")}: events, bytes, refusals, coming back`, async (context) => {
+      const options = { connectionStateRecovery: {} };
+      const { io, page, errors } = await open(context, "/module", options, Stock);
+      const got: unknown[] = [];
+      io.on("connection", (socket) => socket.on("n", (n) => got.push(n)));
+      io.of("/admin").use((socket, next) => {
+        const error = Object.assign(new Error("not you"), { data: socket.handshake.auth });
+        next(socket.handshake.auth.token === "right" ? undefined : error);
+      });
+      const settings = JSON.stringify({ transports, reconnectionDelay: 10 });
+      const seen = await page.evaluate(
+        `(async () => {
+          const socket = io(${settings});
+          globalThis.socket = socket;
+          globalThis.news = [];
+          socket.on("news", (n) => news.push(n));
+          const bytes = Uint8Array.of(1, 2, 255);
+          const [text, back] = await new Promise((resolve) =>
+            socket.emit("echo", "é日😀", { bytes }, (...args) => resolve(args)));
+          const refused = await new Promise((resolve) =>
+            socket.io.socket("/admin", { auth: { token: "wrong" } }).on("connect_error", resolve));
+          return [text, [...new Uint8Array(back.bytes)], refused.message, refused.data];
+        })()`,
+      );
+      assert.deepEqual(seen, ["é日😀", [1, 2, 255], "not you", { token: "wrong" }]);
+      await page.waitForFunction(`socket.io.engine.transport.name === "${transports.at(-1)}"`);
+      io.emit("news", 1);
+      await page.waitForFunction("news.length === 1");
+      await page.evaluate(
+        `void socket.once("disconnect", () => {
+          for (let n = 0; n < 5; n++) socket.emit("n", n);
+        })`,
+      );
+      const [socket] = io.sockets.sockets.values();
+      socket?.conn.close();
+      await until(() => got.length === 5);
+      assert.deepEqual(got, [0, 1, 2, 3, 4]);
+      io.emit("news", 2);
+      await page.waitForFunction("news.length === 2");
+      await page.evaluate(
+        'void socket.on("disconnect", (reason) => { globalThis.left = reason; })',
+      );
+      io.sockets.disconnectSockets();
+      await page.waitForFunction('globalThis.left === "io server disconnect"');
+      assert.deepEqual(errors, []);
+    });
+  }
+
+  for (const transports of [["websocket"], ["polling"]]) {
+    test(`two tabs over ${transports}: one is closed, the other goes on`, async (context) => {
+      const { io, page, errors } = await open(context, "/module");
+      const options = JSON.stringify({ transports, closeOnBeforeunload: true });
+      const other = await page.context().newPage();
+      await other.goto(page.url());
+      await other.waitForFunction("typeof io === 'function'");
+      const join = `new Promise((resolve) => {
+        globalThis.socket = io(${options}).on("connect", () => resolve(socket.id));
+      })`;
+      const [first, second] = [await page.evaluate(join), await other.evaluate(join)];
+      assert.notEqual(first, second);
+      await other.close({ runBeforeUnload: true });
+      await until(() => io.sockets.sockets.size === 1);
+      assert.equal(await page.evaluate('socket.emitWithAck("echo", 1)'), 1);
+      assert.deepEqual(errors, []);
+    });
   }
 
   test("under a strict policy for content", async (context) => {
