@@ -179,9 +179,16 @@ describe(`with faults (seed ${seed})`, () => {
     await until(() => client.connected);
     await churn(1000);
     assert.deepEqual(await settle(), resources);
-    const growth = held() - memory;
+    let least = held();
+    for (let n = 0; n < 3; n++) {
+      for (let turns = 0; turns < 50; turns++) await turn();
+      least = Math.min(least, held());
+    }
+    const growth = least - memory;
     context.diagnostic(`${growth} bytes more are held than after the first 300`);
-    assert.ok(growth < 3_000_000, `${growth} bytes more`);
+    // Under measurement V8 holds some megabytes of its own; one connection of a thousand that is
+    // kept, on either side, is more than ten kilobytes.
+    assert.ok(growth < 6_000_000, `${growth} bytes more`);
     assert.ok(reconnections >= 1300);
   });
 });
