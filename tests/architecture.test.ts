@@ -16,6 +16,7 @@ const MAY_IMPORT: readonly (readonly [folder: string, allowed: readonly string[]
       "protocol/bytes.ts",
       "protocol/fragments.ts",
       "node:crypto",
+      "node:util",
       "node:zlib",
     ],
   ],

@@ -3,6 +3,7 @@
 // A direction with context takeover keeps one zlib stream, made when its first message comes; one
 // without keeps nothing between two messages.
 
+import { promisify } from "node:util";
 import {
   constants,
   createDeflateRaw,
@@ -91,6 +92,15 @@ export class MessageDeflate {
 
   /** §7.2.2. Throws ProtocolError for what cannot be inflated, or becomes larger than it may. */
   async inflate(message: Bytes): Promise<Bytes> {
+    try {
+      return await this.#inflateMessage(message);
+    } catch (error) {
+      if (error instanceof ProtocolError) throw error;
+      throw new ProtocolError(isTooLarge(error) ? "MESSAGE_TOO_BIG" : "INVALID_DEFLATE");
+    }
+  }
+
+  async #inflateMessage(message: Bytes): Promise<Bytes> {
     const { maxPayload } = this.#settings;
     const options: ZlibOptions = {
       windowBits: this.#theirs.windowBits,
@@ -100,19 +110,14 @@ export class MessageDeflate {
     try {
       if (this.#closed) throw CLOSED;
       if (!this.#theirs.takeover) {
-        return await inflateWhole(concat([message, TAIL]), {
-          ...options,
-          maxOutputLength: maxPayload,
-        });
+        const limited = { ...options, maxOutputLength: maxPayload };
+        return await inflateWhole(concat([message, TAIL]), limited);
       }
       this.#inflate ??= createInflateRaw(options).on("error", ignore);
       const inflated = await pass(this.#inflate, [message, TAIL], maxPayload);
       // §7.2.3.4: a block with BFINAL ends zlib's stream, though not the conversation.
       if (this.#inflate.readableEnded) this.#inflate = undefined;
       return inflated;
-    } catch (error) {
-      if (error instanceof ProtocolError) throw error;
-      throw new ProtocolError(isTooLarge(error) ? "MESSAGE_TOO_BIG" : "INVALID_DEFLATE");
     } finally {
       release();
     }
@@ -162,17 +167,8 @@ function pass(
   });
 }
 
-function deflateWhole(message: Bytes, options: ZlibOptions): Promise<Bytes> {
-  return new Promise((resolve, reject) => {
-    deflateRaw(message, options, (error, result) => (error ? reject(error) : resolve(result)));
-  });
-}
-
-function inflateWhole(message: Bytes, options: ZlibOptions): Promise<Bytes> {
-  return new Promise((resolve, reject) => {
-    inflateRaw(message, options, (error, result) => (error ? reject(error) : resolve(result)));
-  });
-}
+const deflateWhole = promisify<Bytes, ZlibOptions, Bytes>(deflateRaw);
+const inflateWhole = promisify<Bytes, ZlibOptions, Bytes>(inflateRaw);
 
 function isTooLarge(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE";

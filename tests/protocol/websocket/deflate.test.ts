@@ -71,5 +71,21 @@ describe("MessageDeflate", () => {
     await assert.rejects(end("server").inflate(large), { rule: "MESSAGE_TOO_BIG" });
     server.close();
     await assert.rejects(server.compress(bytes("00")));
+    await assert.rejects(server.inflate(bytes("00")));
+    const whole = { clientNoContextTakeover: true, serverNoContextTakeover: true };
+    const each = end("server", whole);
+    await assert.rejects(each.inflate(bytes("ff ff ff")), { rule: "INVALID_DEFLATE" });
+    await assert.rejects(each.inflate(large), { rule: "MESSAGE_TOO_BIG" });
+    // What is under way when it is closed ends with an error.
+    for (const options of [{}, whole]) {
+      const closing = end("server", options);
+      const jobs = [closing.compress(Buffer.alloc(100_000)), closing.inflate(large)];
+      closing.close();
+      const outcomes = await Promise.allSettled(jobs);
+      assert.deepEqual(
+        outcomes.map(({ status }) => status),
+        ["rejected", "rejected"],
+      );
+    }
   });
 });
