@@ -177,7 +177,7 @@ export class Engine extends ClientEmitter<EngineEvents> implements TransportSink
     const first =
       this.#transports.find(({ prototype }) => remembers && prototype.name === "websocket") ??
       this.#transports[0];
-    if (first === undefined) throw new TypeError("no transport is given");
+    if (first === undefined) throw new TypeError("no transport");
     this.#untried = this.#transports.filter((each) => each !== first);
     this.transport = this.#create(first, this);
     this.#endings.push(
@@ -353,8 +353,8 @@ export class Engine extends ClientEmitter<EngineEvents> implements TransportSink
     const { description, context } = details;
     if (this.#handshake === undefined) {
       this.#failure = new ConnectError(description, context);
-      const next = this.#options.tryAllTransports ? this.#untried.shift() : undefined;
-      if (next !== undefined) {
+      const next = this.#options.tryAllTransports && this.#untried.shift();
+      if (next) {
         clearTimeout(this.#attemptTimer);
         this.transport.close();
         this.transport = this.#create(next, this);

@@ -7,11 +7,15 @@ import { encodePayload, SEPARATOR } from "../protocol/engineio/payload.ts";
 import type { PlatformCall } from "./platform.ts";
 import type { Link, Transport, TransportSink } from "./transport.ts";
 
+/** How long the server may take to answer that a session is closed, in milliseconds. */
+const CLOSE_TIMEOUT = 5000;
+
 export class PollingTransport implements Transport {
   readonly #link: Link;
   readonly #sink: TransportSink;
   #state: "opening" | "open" | "paused" | "closed" = "opening";
-  #poll: PlatformCall | undefined;
+  // What is under way.
+  readonly #calls = new Set<PlatformCall>();
   #polling: Promise<void> | undefined;
   #posting: Promise<void> | undefined;
   #writable = true;
@@ -41,10 +45,11 @@ export class PollingTransport implements Transport {
   close(): void {
     const before = this.#state;
     this.#state = "closed";
-    this.#poll?.abort();
-    // Nobody waits for the answer; and without a session there is nothing to close.
+    this.#abort();
+    // Without a session there is nothing to close; and nobody waits for the answer, but not for ever.
     if (before === "open" || before === "paused") {
-      this.#link.request(encodePacket(CLOSE)).response.catch(() => {});
+      const timer = setTimeout(() => this.#abort(), CLOSE_TIMEOUT);
+      void this.#answer(encodePacket(CLOSE)).then(() => clearTimeout(timer));
     }
   }
 
@@ -53,14 +58,17 @@ export class PollingTransport implements Transport {
     void Promise.all([this.#polling, this.#posting]).then(done);
   }
 
+  #abort(): void {
+    for (const call of this.#calls) call.abort();
+  }
+
   get #closed(): boolean {
     return this.#state === "closed";
   }
 
   async #get(): Promise<void> {
     while (this.#state === "open" || this.#state === "opening") {
-      this.#poll = this.#link.request();
-      const body = await this.#answer(this.#poll, "poll");
+      const body = await this.#answer();
       if (this.#state === "opening") this.#state = "open";
       for (const packet of body?.split(SEPARATOR) ?? []) {
         if (!this.#closed) this.#sink.onMessage(packet);
@@ -70,24 +78,29 @@ export class PollingTransport implements Transport {
 
   async #post(packets: readonly (string | Bytes)[]): Promise<void> {
     const body = encodePayload(await Promise.all(packets.map(read)));
-    await this.#answer(this.#link.request(body), "post");
+    await this.#answer(body);
     this.#writable = true;
     if (this.#state === "open") this.#sink.onWritable();
   }
 
   /** The body of the response, where it is one; otherwise the transport is lost. */
-  async #answer(call: PlatformCall, kind: "poll" | "post"): Promise<string | undefined> {
+  async #answer(posted?: string): Promise<string | undefined> {
     let context: unknown;
+    const call = this.#link.request(posted);
+    this.#calls.add(call);
     try {
       const { status, body } = await call.response;
       if (status === 200) return body;
       context = status;
     } catch (error) {
       context = error;
+    } finally {
+      this.#calls.delete(call);
     }
     if (this.#closed) return undefined;
     this.#state = "closed";
-    this.#poll?.abort();
+    this.#abort();
+    const kind = posted === undefined ? "poll" : "post";
     const status = typeof context === "number" ? `: status ${context}` : "";
     const description = `polling ${kind} error${status}`;
     this.#sink.onLost("transport error", { description, context });

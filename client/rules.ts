@@ -6,10 +6,8 @@ import type { RuleName as SocketRuleName } from "../protocol/socketio/rules.ts";
 
 export class ProtocolError extends Error {
   override readonly name = "ProtocolError";
-  readonly rule: EngineRuleName | SocketRuleName;
 
   constructor(rule: EngineRuleName | SocketRuleName) {
     super(`the server broke ${rule}`);
-    this.rule = rule;
   }
 }

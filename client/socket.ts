@@ -457,7 +457,7 @@ export class Socket<
   #onConnect(data: object | undefined): void {
     const { sid, pid }: Readonly<Record<string, unknown>> = { ...data };
     if (typeof sid !== "string") {
-      const message = "the server speaks Socket.IO 2.x or older, this client 3.x and newer";
+      const message = "the server speaks Socket.IO 2.x or older, the client 3.x or newer";
       this.dispatch("connect_error", [new Error(message)]);
       return;
     }

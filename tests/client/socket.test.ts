@@ -403,7 +403,7 @@ describe("whatever a server sends, the client goes on", () => {
     const client = start(context, `http://127.0.0.1:${port}`, { transports: ["websocket"] });
     const [error] = await heard(client, "connect_error");
     assert.ok(error instanceof Error);
-    assert.match(error.message, /Socket\.IO 2\.x or older, this client 3\.x/);
+    assert.match(error.message, /Socket\.IO 2\.x or older, the client 3\.x/);
     assert.deepEqual(uncaught, []);
     assert.ok(new WebSocketClient(port));
   });
