@@ -197,7 +197,8 @@ export class Manager extends ClientEmitter<ManagerEvents> implements EngineSink 
     const engine = new Engine(this.#platform, this.#origin, { ...this.opts }, this);
     this.#engine = engine;
     const { timeout } = this.#settings;
-    if (timeout !== false) {
+    // An engine may fail before it is returned.
+    if (timeout !== false && this.#state === "opening") {
       this.#timeoutTimer = this.#timer(() => {
         this.#giveUp(new Error("timeout"));
       }, timeout);

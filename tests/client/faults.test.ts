@@ -57,6 +57,13 @@ async function start(
   return { io, proxy, client };
 }
 
+/** until(), with a word about what did not come. */
+async function within(condition: () => boolean, state: () => string): Promise<void> {
+  const end = performance.now() + 20_000;
+  await until(() => condition() || performance.now() > end);
+  assert.ok(condition(), state());
+}
+
 function isRising(numbers: readonly number[]): boolean {
   return numbers.every((n, i) => i === 0 || n > (numbers[i - 1] ?? n));
 }
@@ -161,9 +168,20 @@ describe(`with faults (seed ${seed})`, () => {
       proxy.next = () => ({ kind: "none", direction: "up", after: 0 });
     };
     const settle = async (): Promise<Record<string, number>> => {
-      await until(() => client.connected);
+      const { engine } = client.io;
+      const state = (): string =>
+        JSON.stringify({
+          connected: client.connected,
+          engine: [engine.readyState, engine.transport.name],
+          clients: io.engine.clientsCount,
+          pending,
+          proxied: proxy.size,
+        });
+      await within(() => client.connected, state);
       client.disconnect();
-      await until(() => io.engine.clientsCount === 0 && pending === 0 && proxy.size === 0);
+      await within(() => io.engine.clientsCount === 0, state);
+      await within(() => pending === 0, state);
+      await within(() => proxy.size === 0, state);
       // What a destroyed socket leaves behind goes in a turn or two.
       for (let turns = 0; turns < 5; turns++) await turn();
       const counts: Record<string, number> = {};

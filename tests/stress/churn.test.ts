@@ -10,7 +10,7 @@ import { test } from "node:test";
 import { encodeTextFrame } from "../../protocol/websocket/frame.ts";
 import { Server } from "../../server.ts";
 import { held } from "../support/memory.ts";
-import { listen, turn, until, upgradeRequest } from "../support/net.ts";
+import { listen, reset, turn, until, upgradeRequest } from "../support/net.ts";
 import { Random, seed } from "../support/random.ts";
 
 const CYCLES = 20_000;
@@ -73,7 +73,7 @@ class Line {
   /** Breaks off, with a FIN or a RST. */
   async end(random: Random): Promise<void> {
     if (random.int(2) === 0) this.#socket.destroy();
-    else this.#socket.resetAndDestroy();
+    else reset(this.#socket);
     await this.#closed;
   }
 }

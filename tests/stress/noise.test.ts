@@ -11,6 +11,7 @@ import { type Socket as ClientSocket, io as connectClient } from "socket.io-clie
 
 import { encodeFrame, encodeTextFrame } from "../../protocol/websocket/frame.ts";
 import { Server } from "../../server.ts";
+import { reset } from "../support/net.ts";
 import { Random, seed } from "../support/random.ts";
 
 const CONVERSATIONS = 3000;
@@ -108,7 +109,7 @@ async function talk(bytes: Uint8Array, random: Random): Promise<void> {
   socket.write(bytes.subarray(0, cut));
   if (random.int(2) === 0) await new Promise<void>((resolve) => setImmediate(resolve));
   socket.write(bytes.subarray(cut));
-  if (random.int(3) === 0) socket.resetAndDestroy();
+  if (random.int(3) === 0) reset(socket);
   else socket.end();
   await closed;
 }

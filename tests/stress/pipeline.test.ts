@@ -8,7 +8,7 @@ import { test } from "node:test";
 
 import { Server } from "../../server.ts";
 import { frame } from "../support/frame.ts";
-import { listen, PollingClient, turn, until, upgradeRequest } from "../support/net.ts";
+import { listen, PollingClient, reset, turn, until, upgradeRequest } from "../support/net.ts";
 import { Random, seed } from "../support/random.ts";
 
 const CLIENTS = 1500;
@@ -75,7 +75,7 @@ async function talk(client: PollingClient, random: Random): Promise<void> {
   }
   for (let i = random.int(6); i > 0; i--) await turn();
   if (random.int(2) === 0) socket.destroy();
-  else socket.resetAndDestroy();
+  else reset(socket);
   await closed;
 }
 

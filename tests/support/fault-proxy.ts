@@ -3,7 +3,7 @@
 
 import { connect, createServer, type Server, type Socket } from "node:net";
 
-import { listen, turn } from "./net.ts";
+import { listen, reset, turn } from "./net.ts";
 import type { Random } from "./random.ts";
 
 export type FaultKind = "none" | "delay" | "cut" | "reset" | "halfClose" | "corrupt";
@@ -112,8 +112,8 @@ export class FaultProxy {
         } else if (kind === "halfClose") {
           to.end();
         } else if (kind === "reset") {
-          from.resetAndDestroy();
-          to.resetAndDestroy();
+          reset(from);
+          reset(to);
         } else {
           from.destroy();
           to.destroy();

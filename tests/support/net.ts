@@ -262,3 +262,16 @@ export function upgradeRequest(
   );
   return [`GET ${path} HTTP/1.1`, ...lines, "\r\n"].join("\r\n");
 }
+
+/**
+ * Sends a RST at once. resetAndDestroy() does it only after a shutdown, and when the socket fails in
+ * between, libuv refuses ("reset EINVAL") and the socket never closes.
+ */
+export function reset(socket: TcpSocket): void {
+  const handle: unknown = Reflect.get(socket, "_handle");
+  if (!socket.connecting && !socket.writableEnded && handle instanceof Object) {
+    const now: unknown = Reflect.get(handle, "reset");
+    if (typeof now === "function") now.call(handle, () => socket.emit("close", false));
+  }
+  socket.destroy();
+}

@@ -16,6 +16,7 @@ import { Clock } from "../../support/clock.ts";
 import {
   ask,
   listen,
+  reset,
   serve,
   TcpClient,
   turn,
@@ -177,7 +178,7 @@ describe("An engine on an HTTP server", () => {
       const arrived = once(io.httpServer, "upgrade");
       client.write(upgradeRequest("/nobody", { Upgrade: "h2c" }));
       const [, socket] = await arrived;
-      client.socket.resetAndDestroy();
+      reset(client.socket);
       await client.closed;
       // As a proxy does, that reads what comes.
       socket.resume();

@@ -10,6 +10,7 @@ import {
   answerTo,
   open,
   PollingClient,
+  reset,
   serve,
   TcpClient,
   turn,
@@ -168,7 +169,7 @@ describe("The upgrade", () => {
     assert.equal(await webSocket.next(), "3probe");
     webSocket.send("5");
     await until(() => only(io).conn.state === "websocket");
-    tcp.socket.resetAndDestroy();
+    reset(tcp.socket);
     await tcp.closed;
     for (let i = 0; i < 20; i++) await turn();
     webSocket.send('42["n",1]');

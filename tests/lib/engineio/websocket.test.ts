@@ -7,6 +7,7 @@ import type { ServerOptions } from "../../../server.ts";
 import { frame } from "../../support/frame.ts";
 import {
   PollingClient,
+  reset,
   serve,
   TcpClient,
   turn,
@@ -91,7 +92,7 @@ describe("An upgrade request is refused instead of a 101:", () => {
     const client = new TcpClient(port);
     client.write(upgradeRequest("/socket.io/?EIO=4&transport=websocket"));
     await until(() => decisions.length === 1);
-    client.socket.resetAndDestroy();
+    reset(client.socket);
     await client.closed;
     const other = new WebSocketClient(port);
     await until(() => decisions.length === 2);

@@ -8,7 +8,7 @@ import { encodeFrames } from "../../../lib/websocket/connection.ts";
 import { type WebSocketConnection, WebSocketServer } from "../../../lib/websocket/server.ts";
 import { Clock } from "../../support/clock.ts";
 import { describeFrames, frame } from "../../support/frame.ts";
-import { listen, TcpClient, turn, until, upgradeRequest } from "../../support/net.ts";
+import { listen, reset, TcpClient, turn, until, upgradeRequest } from "../../support/net.ts";
 import { bytes } from "../../support/split.ts";
 
 const KEY = bytes("0a 0b 0c 0d");
@@ -68,7 +68,7 @@ describe("Connection", () => {
   test("and one that breaks is 1006 too", async (context) => {
     const { client, ours } = await connect(context);
     const closed = closeOf(ours);
-    client.socket.resetAndDestroy();
+    reset(client.socket);
     assert.deepEqual(await closed, [1006, "", undefined]);
   });
 
@@ -147,7 +147,7 @@ describe("Connection", () => {
     ours.on("message", () => sent.push(ours.send("answer".repeat(1000))));
     const closed = closeOf(ours);
     client.write(frame(1, "x", { key: KEY }));
-    client.socket.resetAndDestroy();
+    reset(client.socket);
     await closed;
     assert.ok(sent.length <= 1);
   });

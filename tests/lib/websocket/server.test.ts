@@ -12,7 +12,14 @@ import {
   WebSocketServer,
   type WebSocketServerOptions,
 } from "../../../lib/websocket/server.ts";
-import { ask, listen, TcpClient, upgradeRequest, WebSocketClient } from "../../support/net.ts";
+import {
+  ask,
+  listen,
+  reset,
+  TcpClient,
+  upgradeRequest,
+  WebSocketClient,
+} from "../../support/net.ts";
 import { gatherUncaught } from "../../support/uncaught.ts";
 
 /** A server on a free port, closed when the test ends. */
@@ -198,7 +205,7 @@ describe("WebSocketServer", () => {
       const upgrades: Promise<unknown>[] = [];
       const client = new TcpClient(port).write(upgradeRequest("/"));
       while (decide.length === 0) await new Promise(setImmediate);
-      client.socket.resetAndDestroy();
+      reset(client.socket);
       await client.closed;
       const other = new TcpClient(port).write(upgradeRequest("/"));
       while (decide.length === 1) await new Promise(setImmediate);

@@ -8,7 +8,7 @@ import { type WebSocketConnection, WebSocketServer } from "../../../lib/websocke
 import type { HandshakeRuleName } from "../../../protocol/websocket/handshake.ts";
 import { HANDSHAKE_RULES } from "../../../protocol/websocket/handshake.ts";
 import { describeFrames, frame } from "../../support/frame.ts";
-import { listen, TcpClient, until, upgradeRequest } from "../../support/net.ts";
+import { listen, reset, TcpClient, until, upgradeRequest } from "../../support/net.ts";
 import { bytes } from "../../support/split.ts";
 
 async function start(context: TestContext): Promise<{ port: number; server: WebSocketServer }> {
@@ -98,7 +98,7 @@ describe("An upgrade request that is no opening handshake", () => {
       const client = new TcpClient(port);
       client.write(upgradeRequest("/", { "Sec-WebSocket-Version": "8" }));
       await new Promise<void>((resolve) => client.socket.once("connect", resolve));
-      client.socket.resetAndDestroy();
+      reset(client.socket);
       await client.closed;
     }
     const client = new TcpClient(port).write(GOOD);
