@@ -15,8 +15,9 @@ import { bundleClient } from "../../build/bundle.ts";
 import { Outgoing } from "../../lib/engineio/outgoing.ts";
 import * as parser from "../../protocol/socketio/msgpack.ts";
 import { Server, type ServerOptions } from "../../server.ts";
-import { launchChromium, noChromium } from "../support/chromium.ts";
-import { listen, turn, until } from "../support/net.ts";
+import { ELSEWHERE, launchChromium, noChromium } from "../support/chromium.ts";
+import { listen, portOf, turn, until } from "../support/net.ts";
+import { noNginx, startNginx } from "../support/nginx.ts";
 
 /** What each page is: nothing but a script, under a policy that allows no other. */
 const PAGES: Readonly<Record<string, string>> = {
@@ -57,7 +58,7 @@ describe("our client in Chromium", { skip: noChromium }, () => {
     path: string,
     options: ServerOptions = {},
     Library: typeof Server = Server,
-  ): Promise<{ io: Server; page: Page; errors: string[] }> {
+  ): Promise<{ io: Server; port: number; page: Page; errors: string[] }> {
     const http = createServer((request, response) => {
       const { pathname } = new URL(request.url ?? "", "http://x");
       const page = pathname === "/strict" ? STRICT : PAGES[pathname];
@@ -88,7 +89,7 @@ describe("our client in Chromium", { skip: noChromium }, () => {
       await tabs.close();
       await io.close();
     });
-    return { io, page, errors };
+    return { io, port, page, errors };
   }
 
   // What pages load, compressed.
@@ -292,4 +293,74 @@ describe("our client in Chromium", { skip: noChromium }, () => {
     assert.equal(await page.evaluate("socket.recovered"), true);
     assert.deepEqual(errors, []);
   });
+
+  for (const transports of [["polling"], ["websocket"], ["polling", "websocket"]]) {
+    test(`the network goes and comes, over ${transports.join(" and ")}: it knows, buffers and recovers`, async (context) => {
+      const { io, port, page, errors } = await open(context, "/module", {
+        connectionStateRecovery: {},
+      });
+      await page.goto(`http://${ELSEWHERE}:${port}/module`);
+      await page.waitForFunction("typeof io === 'function'");
+      const got: unknown[] = [];
+      io.on("connection", (socket) => socket.on("n", (n) => got.push(n)));
+      await page.evaluate(
+        `(async () => {
+          globalThis.log = [];
+          globalThis.socket = io(${JSON.stringify({ transports, reconnectionDelay: 600_000, reconnectionDelayMax: 600_000 })});
+          socket.on("news", (n) => log.push(n));
+          socket.on("disconnect", (reason, { description }) => log.push(reason, description));
+          await new Promise((resolve) => socket.on("connect", resolve));
+        })()`,
+      );
+      await page.waitForFunction(`socket.io.engine.transport.name === "${transports.at(-1)}"`);
+      await page.context().setOffline(true);
+      await page.waitForFunction("!socket.connected");
+      await until(() => io.sockets.sockets.size === 0);
+      io.emit("news", 1);
+      await page.evaluate('socket.emit("n", 7)');
+      await page.context().setOffline(false);
+      await page.waitForFunction("log.length === 3");
+      const expected = ["transport close", "network connection lost", 1];
+      assert.deepEqual(await page.evaluate("log"), expected);
+      await until(() => got.length === 1);
+      assert.deepEqual(got, [7]);
+      assert.equal(await page.evaluate("socket.recovered"), true);
+      assert.deepEqual(errors, []);
+    });
+  }
+
+  for (const buffering of ["on", "off"] as const) {
+    for (const transports of [["polling"], ["websocket"], ["polling", "websocket"]]) {
+      test(`through nginx, buffering ${buffering}, over ${transports.join(" and ")}`, {
+        skip: noNginx,
+      }, async (context) => {
+        const { io, port, page, errors } = await open(context, "/module");
+        const front = await startNginx(context, port, buffering);
+        assert.notEqual(front, portOf(io.httpServer));
+        await page.goto(`http://127.0.0.1:${front}/module`);
+        await page.waitForFunction("typeof io === 'function'");
+        const sizes = await page.evaluate(
+          `(async () => {
+            globalThis.news = [];
+            globalThis.socket = io(${JSON.stringify({ transports })});
+            socket.on("news", (n) => news.push(n));
+            // More than nginx holds in memory, both ways.
+            const bytes = await socket.emitWithAck("echo", new Uint8Array(300_000).fill(7));
+            const text = await socket.emitWithAck("echo", "é".repeat(200_000));
+            return [bytes.byteLength, new Uint8Array(bytes).every((byte) => byte === 7), text.length];
+          })()`,
+        );
+        assert.deepEqual(sizes, [300_000, true, 200_000]);
+        await page.waitForFunction(`socket.io.engine.transport.name === "${transports.at(-1)}"`);
+        // Each arrives by itself, not when something else does.
+        for (let n = 1; n <= 3; n++) {
+          io.emit("news", n);
+          await page.waitForFunction(`news.length === ${n}`);
+        }
+        await page.evaluate("void socket.disconnect()");
+        await until(() => io.engine.clientsCount === 0);
+        assert.deepEqual(errors, []);
+      });
+    }
+  }
 });

@@ -6,6 +6,9 @@ import { type Browser, chromium } from "playwright-core";
 
 const EXECUTABLE = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
+/** A name under which a page finds servers on loopback. */
+export const ELSEWHERE = "elsewhere.test";
+
 // Nothing but the pages of the test goes over the network.
 const ARGUMENTS = [
   "--headless",
@@ -16,6 +19,8 @@ const ARGUMENTS = [
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-sync",
+  // A host that is not this machine by its name, to be cut off from.
+  `--host-resolver-rules=MAP ${ELSEWHERE} 127.0.0.1`,
 ];
 
 /** Why browser tests are skipped, or false. Where CI is "true" they never are, and fail instead. */

@@ -1,0 +1,98 @@
+// What the compiler says to a program that uses the client. Nothing here runs: `npm run types` is
+// the test, and each line that must not compile says so.
+
+import { io, Manager, type Socket } from "../../client/index.ts";
+import type { Server } from "../../server.ts";
+
+interface ClientEvents {
+  chat: (text: string, delivered: (at: number) => void) => void;
+  plain: (n: number) => void;
+  leave: () => void;
+}
+interface ServerEvents {
+  news: (from: string, text: string) => void;
+  ask: (question: string, answer: (reply: string, sure: boolean) => void) => void;
+}
+
+/** Compiles only where both types are the same, neither wider nor narrower. */
+type Same<A, B> =
+  (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+declare function same<A, B>(yes: Same<A, B>): void;
+
+/** One pair of event maps says what both ends do: the server's come first there, and last here. */
+export type TypedServer = Server<ClientEvents, ServerEvents>;
+type TypedSocket = Socket<ServerEvents, ClientEvents>;
+
+export async function aTypedClient(): Promise<void> {
+  const socket: TypedSocket = io("http://localhost:3000/admin", {
+    auth: (answer) => answer({ token: "secret" }),
+    transports: ["polling", "websocket"],
+  });
+  socket.on("news", (from, text) => {
+    same<typeof from, string>(true);
+    same<typeof text, string>(true);
+  });
+  socket.on("ask", (question, answer) => {
+    same<typeof question, string>(true);
+    answer("reply", true);
+    // @ts-expect-error an argument of the acknowledgement is missing
+    answer("reply");
+  });
+  socket.once("connect", () => same<typeof socket.connected, boolean>(true));
+  socket.on("connect_error", (error) => {
+    same<typeof error.message, string>(true);
+  });
+  socket.on("disconnect", (reason) => {
+    if (reason === "io server disconnect") socket.connect();
+    // @ts-expect-error no such reason
+    if (reason === "boredom") return;
+  });
+  // @ts-expect-error no such event
+  socket.on("nothing", () => {});
+  // @ts-expect-error the server listens to it, and does not emit it
+  socket.on("plain", () => {});
+
+  socket.emit("plain", 1);
+  socket.volatile.compress(false).emit("leave");
+  socket.emit("chat", "text", (at) => same<typeof at, number>(true));
+  // @ts-expect-error no such event
+  socket.emit("nothing");
+  // @ts-expect-error the server emits it
+  socket.emit("news", "from", "text");
+  // @ts-expect-error an argument is of another type
+  socket.emit("plain", "1");
+  // @ts-expect-error an argument is missing
+  socket.emit("plain");
+
+  const at = await socket.emitWithAck("chat", "text");
+  same<typeof at, number>(true);
+  const timely = await socket.timeout(1000).emitWithAck("chat", "text");
+  same<typeof timely, number>(true);
+  socket.timeout(1000).emit("chat", "text", (error, late) => {
+    same<typeof error, Error>(true);
+    same<typeof late, number>(true);
+  });
+  // @ts-expect-error the acknowledgement is not given
+  await socket.emitWithAck("chat", "text", () => {});
+}
+
+/** Where nothing is declared, everything goes, as in a program without types. */
+export async function anUntypedClient(): Promise<void> {
+  const socket = io();
+  socket.on("anything", (a, b, callback) => callback(a.b.c, b));
+  socket.emit("anything", 1, { two: 2 }, (...args: unknown[]) => args);
+  socket.onAny((event, ...args) => socket.emit(event, ...args));
+  const answer = await socket.emitWithAck("anything");
+  answer.of.any.shape();
+  for await (const [event, first] of socket) socket.emit(event, first);
+}
+
+export function aTypedManager(): TypedSocket {
+  const manager = new Manager("http://localhost:3000", { reconnectionDelayMax: 1000 });
+  manager.on("reconnect_attempt", (attempt) => same<typeof attempt, number>(true));
+  // @ts-expect-error a number of milliseconds
+  manager.reconnectionDelay("1");
+  // @ts-expect-error no such transport
+  io({ transports: ["pigeon"] });
+  return manager.socket("/admin");
+}
