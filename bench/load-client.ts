@@ -1,0 +1,148 @@
+// One client of the load: it writes bytes that were made beforehand, and of what comes it only
+// counts the frames.
+
+import { connect, type Socket } from "node:net";
+
+const KEY = "dGhlIHNhbXBsZSBub25jZQ==";
+const MASK = [0x12, 0x34, 0x56, 0x78];
+
+/** A frame as a client sends it. @param reserved the bits that extensions use */
+export function maskedFrame(payload: Uint8Array, opcode: 1 | 2, reserved = 0): Buffer {
+  const { length } = payload;
+  const size = length < 126 ? 2 : length < 65_536 ? 4 : 10;
+  const frame = Buffer.alloc(size + 4 + length);
+  frame[0] = 0x80 | reserved | opcode;
+  frame[1] = 0x80 | (size === 2 ? length : size === 4 ? 126 : 127);
+  if (size === 4) frame.writeUInt16BE(length, 2);
+  if (size === 10) frame.writeBigUInt64BE(BigInt(length), 2);
+  frame.set(MASK, size);
+  for (let at = 0; at < length; at++) {
+    frame[size + 4 + at] = (payload[at] ?? 0) ^ (MASK[at & 3] ?? 0);
+  }
+  return frame;
+}
+
+export function maskedText(text: string): Buffer {
+  return maskedFrame(Buffer.from(text), 1);
+}
+
+/** Counts the frames of a stream, wherever it is cut. */
+class FrameCounter {
+  #payloadLeft = 0;
+  #header = Buffer.alloc(0);
+
+  /** How many frames end in `chunk`. */
+  count(chunk: Buffer): number {
+    let frames = 0;
+    let at = 0;
+    while (at < chunk.length) {
+      if (this.#payloadLeft > 0) {
+        const part = Math.min(this.#payloadLeft, chunk.length - at);
+        at += part;
+        this.#payloadLeft -= part;
+        if (this.#payloadLeft === 0) frames++;
+        continue;
+      }
+      if (this.#header.length > 0) {
+        chunk = Buffer.concat([this.#header, chunk.subarray(at)]);
+        this.#header = Buffer.alloc(0);
+        at = 0;
+      }
+      const short = (chunk[at + 1] ?? 0) & 0x7f;
+      const size = short < 126 ? 2 : short === 126 ? 4 : 10;
+      if (chunk.length - at < size) {
+        this.#header = Buffer.from(chunk.subarray(at));
+        return frames;
+      }
+      if (size === 2) this.#payloadLeft = short;
+      else if (size === 4) this.#payloadLeft = chunk.readUInt16BE(at + 2);
+      else this.#payloadLeft = Number(chunk.readBigUInt64BE(at + 2));
+      at += size;
+      if (this.#payloadLeft === 0) frames++;
+    }
+    return frames;
+  }
+}
+
+export interface ConnectOptions {
+  readonly port: number;
+  readonly path: string;
+  /** The address it comes from: each has no more than some 28,000 ports. */
+  readonly from: string;
+  readonly extensions?: string;
+  /** It joins the main namespace. Otherwise it is connected behind the opening handshake. */
+  readonly join: boolean;
+  /** Frames that come of themselves before it is. */
+  readonly greetings: number;
+}
+
+export class LoadClient {
+  /** Called with the number of frames that have come with a chunk. */
+  onFrames: (frames: number, client: LoadClient) => void = () => {};
+  onClose: () => void = () => {};
+  readonly #socket: Socket;
+  readonly #counter = new FrameCounter();
+
+  private constructor(options: ConnectOptions, connected: (error?: Error) => void) {
+    const { port, path, from, extensions, join, greetings } = options;
+    this.#socket = connect({ port, host: "127.0.0.1", localAddress: from, noDelay: true });
+    this.#socket.on("error", connected);
+    this.#socket.on("close", () => {
+      connected(new Error("closed before it was connected"));
+      this.onClose();
+    });
+    this.#socket.on("connect", () => {
+      this.#socket.write(
+        `GET ${path} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nUpgrade: websocket\r\n` +
+          `Connection: Upgrade\r\nSec-WebSocket-Key: ${KEY}\r\nSec-WebSocket-Version: 13\r\n` +
+          `${extensions === undefined ? "" : `Sec-WebSocket-Extensions: ${extensions}\r\n`}\r\n`,
+      );
+    });
+    let head = Buffer.alloc(0);
+    let greeted = 0;
+    const onGreeting = (frames: number): void => {
+      const before = greeted;
+      greeted += frames;
+      if (join && before === 0 && greeted > 0) this.#socket.write(maskedText("40"));
+      if (greeted < greetings) return;
+      this.onFrames = () => {};
+      connected();
+    };
+    this.onFrames = onGreeting;
+    const onHead = (chunk: Buffer): void => {
+      head = Buffer.concat([head, chunk]);
+      const end = head.indexOf("\r\n\r\n");
+      if (end === -1) return;
+      const status = head.toString("latin1", 0, 12);
+      if (status !== "HTTP/1.1 101") {
+        connected(new Error(status));
+        return;
+      }
+      this.#socket.off("data", onHead);
+      this.#socket.on("data", (more: Buffer) => {
+        const frames = this.#counter.count(more);
+        if (frames > 0) this.onFrames(frames, this);
+      });
+      const frames = this.#counter.count(head.subarray(end + 4));
+      if (frames > 0 || greetings === 0) this.onFrames(frames, this);
+    };
+    this.#socket.on("data", onHead);
+  }
+
+  static open(options: ConnectOptions): Promise<LoadClient> {
+    return new Promise((resolve, reject) => {
+      const client: LoadClient = new LoadClient(options, (error) => {
+        if (error === undefined) resolve(client);
+        else reject(error);
+      });
+    });
+  }
+
+  write(bytes: Uint8Array): void {
+    this.#socket.write(bytes);
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+}

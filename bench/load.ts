@@ -1,0 +1,198 @@
+// The load generator: a process of its own that has many clients and does with them what the bench
+// tells it. It speaks bytes, so that it is not what is measured.
+
+import { Agent, request } from "node:http";
+import { constants, deflateRawSync } from "node:zlib";
+
+import { type Arguments, type Json, obey } from "./ipc.ts";
+import { type ConnectOptions, LoadClient, maskedFrame, maskedText } from "./load-client.ts";
+
+let clients: LoadClient[] = [];
+
+const text = (args: Arguments, name: string): string => String(args[name]);
+const number = (args: Arguments, name: string): number => Number(args[name]);
+
+/** Opens `count` clients, fifty at a time. */
+async function connect(args: Arguments): Promise<Json> {
+  const { join = true } = args;
+  const options: Omit<ConnectOptions, "from"> = {
+    port: number(args, "port"),
+    path: text(args, "path"),
+    join: join === true,
+    greetings: join === true ? 2 : 0,
+    ...(args.extensions === undefined ? {} : { extensions: text(args, "extensions") }),
+  };
+  const count = number(args, "count");
+  let opened = 0;
+  const work = async (): Promise<void> => {
+    while (opened < count) {
+      const from = `127.0.0.${1 + Math.floor(opened++ / 20_000)}`;
+      clients.push(await LoadClient.open({ ...options, from }));
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(50, count) }, work));
+  return clients.length;
+}
+
+async function disconnect(): Promise<Json> {
+  const all = clients;
+  clients = [];
+  await Promise.all(
+    all.map(
+      (client) =>
+        new Promise<void>((resolve) => {
+          client.onClose = resolve;
+          client.destroy();
+        }),
+    ),
+  );
+  return all.length;
+}
+
+/** The message of an echo, as bytes; and of how many frames the answer is. */
+function message(args: Arguments): { bytes: Buffer; frames: number } {
+  const size = number(args, "size");
+  if (args.kind === "binary") {
+    const header = maskedText('451-["echo",{"_placeholder":true,"num":0}]');
+    return { bytes: Buffer.concat([header, maskedFrame(Buffer.alloc(size, 7), 2)]), frames: 2 };
+  }
+  if (args.kind === "deflate") {
+    // JSON of something that is told again and again.
+    const row = '{"id":12345,"name":"barewire","price":10.5,"tags":["a","b"]},';
+    const json = Buffer.from(row.repeat(Math.ceil(size / row.length)).slice(0, size));
+    // RFC 7692 §7.2.1: without the four bytes that end it.
+    const deflated = deflateRawSync(json, { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4);
+    return { bytes: maskedFrame(deflated, 1, 0x40), frames: 1 };
+  }
+  return { bytes: maskedText(`42["echo","${"x".repeat(size)}"]`), frames: 1 };
+}
+
+/** Echoes for `ms` milliseconds with so many messages of each client under way; how many came back. */
+function echo(args: Arguments): Promise<Json> {
+  const { bytes, frames } = message(args);
+  const inFlight = number(args, "inFlight");
+  const senders = args.clients === undefined ? clients : clients.slice(0, number(args, "clients"));
+  const batches = Array.from({ length: inFlight + 1 }, (_, count) =>
+    Buffer.concat(new Array<Buffer>(count).fill(bytes)),
+  );
+  let done = 0;
+  let underWay = 0;
+  let stopping = false;
+  return new Promise((resolve) => {
+    const parts = new Map<LoadClient, number>();
+    const onFrames = (came: number, client: LoadClient): void => {
+      let count = came;
+      if (frames > 1) {
+        const total = came + (parts.get(client) ?? 0);
+        count = Math.floor(total / frames);
+        parts.set(client, total % frames);
+        if (count === 0) return;
+      }
+      done += count;
+      if (!stopping) {
+        client.write(batches[count] ?? bytes);
+        return;
+      }
+      underWay -= count;
+      if (underWay === 0) resolve(done);
+    };
+    for (const client of senders) {
+      client.onFrames = onFrames;
+      underWay += inFlight;
+      client.write(batches[inFlight] ?? bytes);
+    }
+    setTimeout(
+      () => {
+        stopping = true;
+      },
+      number(args, "ms"),
+    );
+  });
+}
+
+/** Asks for bursts for `ms` milliseconds, each when all has come of the last; how many deliveries. */
+function burst(args: Arguments): Promise<Json> {
+  const count = number(args, "count");
+  const ask = maskedText(`42["burst",${count}]`);
+  const end = performance.now() + number(args, "ms");
+  let missing = 0;
+  let done = 0;
+  return new Promise((resolve) => {
+    const next = (): void => {
+      missing = count * clients.length;
+      clients[0]?.write(ask);
+    };
+    for (const client of clients) {
+      client.onFrames = (frames) => {
+        done += frames;
+        missing -= frames;
+        if (missing > 0) return;
+        if (performance.now() < end) next();
+        else resolve(done);
+      };
+    }
+    next();
+  });
+}
+
+/** From here on each frame that comes is answered with a pong of Engine.IO. */
+function answerPings(): Json {
+  const pong = maskedText("3");
+  for (const client of clients) client.onFrames = () => client.write(pong);
+  return null;
+}
+
+const agent = new Agent({ keepAlive: true, maxSockets: 1000 });
+
+function http(port: number, path: string, body?: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const method = body === undefined ? "GET" : "POST";
+    const headers = body === undefined ? {} : { "Content-Length": Buffer.byteLength(body) };
+    request({ host: "127.0.0.1", port, path, method, agent, headers }, (response) => {
+      let all = "";
+      response.setEncoding("utf8").on("data", (chunk: string) => {
+        all += chunk;
+      });
+      response.on("end", () => resolve(all)).on("error", reject);
+    })
+      .on("error", reject)
+      .end(body);
+  });
+}
+
+/** Sessions on long-polling; each POSTs an echo and GETs it. How many such cycles in `ms`. */
+async function polling(args: Arguments): Promise<Json> {
+  const port = number(args, "port");
+  const path = "/socket.io/?EIO=4&transport=polling";
+  const body = `42["echo","${"x".repeat(number(args, "size"))}"]`;
+  let cycles = 0;
+  const end = performance.now() + number(args, "ms");
+  const session = async (): Promise<void> => {
+    const opened = await http(port, path);
+    const own = `${path}&sid=${/"sid":"([^"]+)"/.exec(opened)?.[1]}`;
+    await http(port, own, "40");
+    await http(port, own);
+    while (performance.now() < end) {
+      const answer = http(port, own);
+      await http(port, own, body);
+      if ((await answer) !== body) throw new Error("no echo");
+      cycles++;
+    }
+    await http(port, own, "1");
+  };
+  await Promise.all(Array.from({ length: number(args, "clients") }, session));
+  return cycles;
+}
+
+obey({
+  connect,
+  disconnect,
+  echo,
+  burst,
+  polling,
+  answerPings,
+  cpu: () => {
+    const { user, system } = process.cpuUsage();
+    return user + system;
+  },
+});

@@ -1,0 +1,23 @@
+// The program that barewire and socket.io run alike: an echo, a broadcast, a room for each client.
+
+import type { Server } from "../../server.ts";
+import type { Arguments } from "../ipc.ts";
+import { NEWS, serveBench } from "./control.ts";
+
+export const SETTINGS = { serveClient: false, pingInterval: 600_000, pingTimeout: 600_000 };
+
+/** The options of the server under test, as the case gives them on the command line. */
+export function settings(): Record<string, unknown> {
+  return { ...SETTINGS, ...JSON.parse(process.argv[2] ?? "{}") };
+}
+
+export function serveEvents(io: Server, port: Promise<number>): void {
+  io.on("connection", (socket) => {
+    socket.on("echo", (value) => void socket.emit("echo", value));
+    // So many broadcasts in this turn.
+    socket.on("burst", (count) => {
+      for (let n = 0; n < count; n++) io.emit("news", NEWS);
+    });
+  });
+  serveBench(port, { clients: (_args: Arguments) => io.engine.clientsCount });
+}

@@ -1,0 +1,79 @@
+// The limit: node:net, which answers the handshakes and then moves the same bytes, unread.
+
+import { createHash } from "node:crypto";
+import { createServer, type Socket } from "node:net";
+
+import { NEWS, serveBench } from "./control.ts";
+import { listening } from "./listening.ts";
+import { BURST_PREFIX, CONNECT_PACKET, OPEN_PACKET } from "./session.ts";
+
+function frame(text: string): Buffer {
+  const payload = Buffer.from(text);
+  return Buffer.concat([Buffer.of(0x81, payload.length), payload]);
+}
+
+const OPEN = frame(OPEN_PACKET);
+const CONNECT = frame(CONNECT_PACKET);
+const NEWS_FRAME = frame(`42["news","${NEWS}"]`);
+/** Masks are no longer than this, and a message for the echo is as long as the bench's always are. */
+const MASKED_HEADER = 6;
+
+const clients = new Set<Socket>();
+
+/** What the client of the bench asks with a message of that length: the frame that is sent back. */
+const echoes = new Map<number, Buffer>();
+
+function unmask(chunk: Buffer): string {
+  const text = Buffer.allocUnsafe(chunk.length - MASKED_HEADER);
+  for (let at = 0; at < text.length; at++) {
+    text[at] = (chunk[at + MASKED_HEADER] ?? 0) ^ (chunk[2 + (at & 3)] ?? 0);
+  }
+  return text.toString();
+}
+
+const server = createServer((socket) => {
+  socket.setNoDelay(true);
+  clients.add(socket);
+  socket.on("error", () => {});
+  socket.on("close", () => clients.delete(socket));
+  let received = 0;
+  let length = 0;
+  let echo = OPEN;
+  socket.once("data", (request) => {
+    const key = /sec-websocket-key: (\S+)/i.exec(request.toString("latin1"))?.[1];
+    const accept = createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`);
+    socket.write(
+      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+        `Sec-WebSocket-Accept: ${accept.digest("base64")}\r\n\r\n`,
+    );
+    socket.write(OPEN);
+    socket.on("data", (chunk: Buffer) => {
+      if (length > 0) {
+        received += chunk.length;
+        const count = Math.floor(received / length);
+        received -= count * length;
+        if (count === 1) socket.write(echo);
+        else if (count > 1) socket.write(Buffer.concat(new Array<Buffer>(count).fill(echo)));
+        return;
+      }
+      const one = MASKED_HEADER + ((chunk[1] ?? 0) & 0x7f);
+      const text = unmask(chunk.subarray(0, one));
+      if (text === "40") {
+        socket.write(CONNECT);
+      } else if (text.startsWith(BURST_PREFIX)) {
+        const count = Number.parseInt(text.slice(BURST_PREFIX.length), 10);
+        const bytes = Buffer.concat(new Array<Buffer>(count).fill(NEWS_FRAME));
+        for (const client of clients) client.write(bytes);
+      } else {
+        length = one;
+        echo = echoes.get(one) ?? frame(text);
+        echoes.set(one, echo);
+        received = chunk.length;
+        const count = Math.floor(received / length);
+        received -= count * length;
+        socket.write(Buffer.concat(new Array<Buffer>(count).fill(echo)));
+      }
+    });
+  });
+});
+serveBench(listening(server));

@@ -1,0 +1,202 @@
+// What is measured against ourselves under other circumstances, or by the clock: each has a way of
+// its own.
+
+import { execFileSync } from "node:child_process";
+import { join } from "node:path";
+
+import { Server } from "../server.ts";
+import { Child } from "./ipc.ts";
+import { median } from "./table.ts";
+
+export interface Single {
+  readonly name: string;
+  readonly title: string;
+  /** In words, with its units. */
+  readonly measured: string;
+  readonly is: number;
+  readonly limit: number;
+}
+
+export interface Settings {
+  /** Where the compiled servers are. */
+  readonly folder: string;
+  readonly cores: readonly [server: number, load: number];
+  readonly wanted: (single: { name: string }) => boolean;
+  readonly rounds: number;
+}
+
+const PATH = "/socket.io/?EIO=4&transport=websocket";
+/** How many connections a process may have, with some left for itself. */
+const most = Number(execFileSync("sh", ["-c", "ulimit -n"], { encoding: "utf8" })) - 200;
+
+interface Pair {
+  readonly server: Child;
+  readonly load: Child;
+  readonly port: number;
+}
+
+async function withServer<T>(
+  { folder, cores }: Settings,
+  name: string,
+  options: object,
+  work: (pair: Pair) => Promise<T>,
+): Promise<T> {
+  const script = join(folder, "servers", `${name}.js`);
+  const load = new Child(join(folder, "load.js"), cores[1]);
+  const server = new Child(script, cores[0], [], [JSON.stringify(options)]);
+  try {
+    return await work({ server, load, port: await server.number("port") });
+  } finally {
+    await Promise.all([server.stop(), load.stop()]);
+  }
+}
+
+/** From the start of the process to the first client whose CONNECT is answered, by the clock. */
+async function start(settings: Settings): Promise<Single> {
+  const { folder, cores, rounds } = settings;
+  const figures = { barewire: [] as number[], socketio: [] as number[] };
+  // One more, which finds the files in the system's cache.
+  for (let round = -1; round < rounds * 3; round++) {
+    for (const name of ["barewire", "socketio"] as const) {
+      const load = new Child(join(folder, "load.js"), cores[1]);
+      await load.call("cpu");
+      const begin = performance.now();
+      const server = new Child(join(folder, "servers", `${name}.js`), cores[0]);
+      await load.call("connect", { port: await server.number("port"), count: 1, path: PATH });
+      if (round >= 0) figures[name].push(performance.now() - begin);
+      await Promise.all([server.stop(), load.stop()]);
+    }
+  }
+  const [ours, theirs] = [median(figures.barewire), median(figures.socketio)];
+  return {
+    name: "start",
+    title: "process start to the first client served",
+    measured: `${ours.toFixed(0)} ms, socket.io ${theirs.toFixed(0)} ms`,
+    is: ours / theirs,
+    limit: 0.8,
+  };
+}
+
+/** What an echo costs while others are connected and silent. */
+async function crowd(settings: Settings): Promise<Single> {
+  const cost = (count: number): Promise<number> =>
+    withServer(settings, "barewire", {}, async ({ server, load, port }) => {
+      await load.call("connect", { port, count, path: PATH });
+      const what = { clients: 100, inFlight: 1, size: 32 };
+      await load.call("echo", { ...what, ms: 700 });
+      const before = await server.number("cpu");
+      const done = await load.number("echo", { ...what, ms: 2000 });
+      return ((await server.number("cpu")) - before) / done;
+    });
+  const [few, many]: [number[], number[]] = [[], []];
+  for (let round = 0; round < settings.rounds; round++) {
+    few.push(await cost(100));
+    many.push(await cost(10_000));
+  }
+  return {
+    name: "crowd",
+    title: "echo of 100 clients, with 9,900 others connected and without",
+    measured: `${median(many).toFixed(1)} µs, ${median(few).toFixed(1)} µs`,
+    is: median(many) / median(few),
+    limit: 1.25,
+  };
+}
+
+/** How much of one core many idle clients take, whose heartbeats go on. */
+async function heartbeats(settings: Settings): Promise<Single> {
+  const count = Math.min(20_000, most);
+  const options = { pingInterval: 25_000, pingTimeout: 20_000 };
+  const share = await withServer(settings, "barewire", options, async ({ server, load, port }) => {
+    await load.call("connect", { port, count, path: PATH });
+    await load.call("answerPings");
+    const before = await server.number("cpu");
+    const begin = performance.now();
+    // Two intervals.
+    await new Promise((resolve) => setTimeout(resolve, 50_000));
+    const used = ((await server.number("cpu")) - before) / 1000;
+    if ((await server.number("clients")) !== count) throw new Error("clients were lost");
+    return (used / (performance.now() - begin)) * 100;
+  });
+  return {
+    name: "heartbeats",
+    title: `heartbeats of ${count} idle clients every 25 s, % of one core`,
+    measured: `${share.toFixed(2)} %`,
+    is: share,
+    limit: 2,
+  };
+}
+
+/** What clients weigh that have permessage-deflate and say nothing. */
+async function deflateIdle(settings: Settings): Promise<Single> {
+  const count = Math.min(10_000, most - 200);
+  const weigh = (offers: object): Promise<number> =>
+    withServer(
+      settings,
+      "barewire",
+      { perMessageDeflate: true },
+      async ({ server, load, port }) => {
+        await load.call("connect", { port, count: 200, path: PATH, ...offers });
+        const before = await server.number("memory");
+        await load.call("connect", { port, count, path: PATH, ...offers });
+        return ((await server.number("memory")) - before) / count / 1024;
+      },
+    );
+  const plain = await weigh({});
+  const deflating = await weigh({ extensions: "permessage-deflate" });
+  return {
+    name: "deflate-idle",
+    title: `memory of ${count} idle clients with permessage-deflate and without`,
+    measured: `${deflating.toFixed(1)} kB, ${plain.toFixed(1)} kB each`,
+    is: deflating / plain,
+    limit: 1.2,
+  };
+}
+
+/** Joining, leaving and disconnecting in a room of 10,000, among many rooms and among few. */
+function rooms(settings: Settings): Single {
+  const { adapter } = new Server().of("/");
+  const fill = (count: number): void => {
+    for (let n = 0; n < count; n++) adapter.addAll(`other ${n}`, new Set([`room ${n}`]));
+  };
+  const members = 10_000;
+  for (let n = 0; n < members; n++) adapter.addAll(`member ${n}`, new Set([`member ${n}`, "big"]));
+  const cost = (): number => {
+    const begin = process.cpuUsage();
+    for (let n = 0; n < 20_000; n++) {
+      adapter.addAll("x", new Set(["x", "big"]));
+      adapter.del("x", "big");
+      adapter.addAll("x", new Set(["big"]));
+      adapter.delAll("x");
+    }
+    const { user, system } = process.cpuUsage(begin);
+    return (user + system) / 20_000;
+  };
+  fill(10);
+  cost();
+  const few = median(Array.from({ length: settings.rounds * 3 }, cost));
+  fill(10_000);
+  const many = median(Array.from({ length: settings.rounds * 3 }, cost));
+  return {
+    name: "rooms",
+    title: "join, leave and disconnect in a room of 10,000, among 10,000 rooms and among 10",
+    measured: `${many.toFixed(2)} µs, ${few.toFixed(2)} µs`,
+    is: many / few,
+    limit: 1.25,
+  };
+}
+
+export async function measureOnce(settings: Settings): Promise<Single[]> {
+  const all: Single[] = [];
+  for (const [name, measure] of Object.entries({
+    start,
+    crowd,
+    rooms,
+    "deflate-idle": deflateIdle,
+    heartbeats,
+  })) {
+    if (!settings.wanted({ name })) continue;
+    console.error(`… ${name}`);
+    all.push(await measure(settings));
+  }
+  return all;
+}

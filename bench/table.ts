@@ -1,0 +1,63 @@
+// Figures as a table of Markdown.
+
+import type { Contender } from "./cases.ts";
+import type { Single } from "./singles.ts";
+
+export interface Row {
+  readonly name: string;
+  readonly title: string;
+  readonly unit: string;
+  readonly figures: ReadonlyMap<Contender, readonly number[]>;
+  readonly goal: { readonly peer: string; readonly ratio: number; readonly is: number } | undefined;
+}
+
+export function median(figures: readonly number[]): number {
+  const sorted = [...figures].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const above = sorted[middle] ?? Number.NaN;
+  return sorted.length % 2 === 1 ? above : ((sorted[middle - 1] ?? Number.NaN) + above) / 2;
+}
+
+/** The median, and how far the rounds lie from it. */
+function cell(figures: readonly number[] | undefined): string {
+  if (figures === undefined) return "";
+  const middle = median(figures);
+  const digits = middle < 10 ? 2 : middle < 100 ? 1 : 0;
+  const spread = (Math.max(...figures) - Math.min(...figures)) / 2 / middle;
+  return `${middle.toFixed(digits)} ±${Math.round(spread * 100)} %`;
+}
+
+function verdict(is: number, limit: number): string {
+  return `${is.toFixed(2)} (≤ ${limit}) ${is <= limit ? "✓" : "✗"}`;
+}
+
+export function table(
+  rows: readonly Row[],
+  singles: readonly Single[],
+  codecs: readonly Single[],
+): string {
+  const lines = [
+    "| work | unit | ours | socket.io | ws | rawnet | ratio (goal) |",
+    "|---|---|---:|---:|---:|---:|---|",
+  ];
+  for (const { title, unit, figures, goal } of rows) {
+    const cells = [figures.get("barewire") ?? figures.get("websocket")].concat(
+      (["socketio", "ws", "rawnet"] as const).map((peer) => figures.get(peer)),
+    );
+    const ratio = goal === undefined ? "" : `${verdict(goal.is, goal.ratio)} of ${goal.peer}`;
+    lines.push(`| ${title} | ${unit} | ${cells.map(cell).join(" | ")} | ${ratio} |`);
+  }
+  if (singles.length > 0) {
+    lines.push("", "| work | measured | is (goal) |", "|---|---|---|");
+    for (const { title, measured, is, limit } of singles) {
+      lines.push(`| ${title} | ${measured} | ${verdict(is, limit)} |`);
+    }
+  }
+  if (codecs.length > 0) {
+    lines.push("", "| codec | measured | ours / oracles (goal) |", "|---|---|---|");
+    for (const { title, measured, is, limit } of codecs) {
+      lines.push(`| ${title} | ${measured} | ${verdict(is, limit)} |`);
+    }
+  }
+  return lines.join("\n");
+}
