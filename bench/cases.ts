@@ -138,13 +138,14 @@ export const CASES: readonly Case[] = [
     contenders: SOCKETIO,
     goal: { peer: "socketio", ratio: 0.5 },
     measure: async (stage) => {
-      const { load, port } = stage;
-      await load.call("connect", { port, count: 1000, path: PATH });
-      await load.call("disconnect");
-      const cost = await perUnit(stage, () =>
-        load.number("connect", { port, count: 2000, path: PATH }),
-      );
-      return cost;
+      const { server, load, port } = stage;
+      // What is seldom run is not compiled yet, and what closes is not part of it.
+      for (let n = 0; n < 4; n++) {
+        await load.call("connect", { port, count: 1000, path: PATH });
+        await load.call("disconnect");
+        while ((await server.number("connections")) > 0);
+      }
+      return perUnit(stage, () => load.number("connect", { port, count: 3000, path: PATH }));
     },
   },
   {

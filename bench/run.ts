@@ -20,7 +20,7 @@ import { CASES, type Case, type Contender, type Stage } from "./cases.ts";
 import { measureCodecs } from "./codecs.ts";
 import { Child } from "./ipc.ts";
 import { measureOnce, type Single } from "./singles.ts";
-import { median, type Row, table } from "./table.ts";
+import { line, median, type Row, table } from "./table.ts";
 
 const BUILT = join(import.meta.dirname, ".built");
 const SERVER_CORE = 0;
@@ -108,7 +108,9 @@ await compile();
 const rows: Row[] = [];
 for (const what of CASES.filter(wanted)) {
   console.error(`… ${what.title}`);
-  rows.push(await run(what));
+  const row = await run(what);
+  rows.push(row);
+  console.error(line(row));
 }
 const singles: Single[] = await measureOnce({
   folder: BUILT,

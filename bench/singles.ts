@@ -114,7 +114,8 @@ async function heartbeats(settings: Settings): Promise<Single> {
     // Two intervals.
     await new Promise((resolve) => setTimeout(resolve, 50_000));
     const used = ((await server.number("cpu")) - before) / 1000;
-    if ((await server.number("clients")) !== count) throw new Error("clients were lost");
+    const left = await server.number("clients");
+    if (left !== count) throw new Error(`${count - left} of ${count} clients were lost`);
     return (used / (performance.now() - begin)) * 100;
   });
   return {

@@ -31,6 +31,15 @@ function verdict(is: number, limit: number): string {
   return `${is.toFixed(2)} (≤ ${limit}) ${is <= limit ? "✓" : "✗"}`;
 }
 
+/** One case as a line of the table. */
+export function line({ title, unit, figures, goal }: Row): string {
+  const cells = [figures.get("barewire") ?? figures.get("websocket")].concat(
+    (["socketio", "ws", "rawnet"] as const).map((peer) => figures.get(peer)),
+  );
+  const ratio = goal === undefined ? "" : `${verdict(goal.is, goal.ratio)} of ${goal.peer}`;
+  return `| ${title} | ${unit} | ${cells.map(cell).join(" | ")} | ${ratio} |`;
+}
+
 export function table(
   rows: readonly Row[],
   singles: readonly Single[],
@@ -40,13 +49,7 @@ export function table(
     "| work | unit | ours | socket.io | ws | rawnet | ratio (goal) |",
     "|---|---|---:|---:|---:|---:|---|",
   ];
-  for (const { title, unit, figures, goal } of rows) {
-    const cells = [figures.get("barewire") ?? figures.get("websocket")].concat(
-      (["socketio", "ws", "rawnet"] as const).map((peer) => figures.get(peer)),
-    );
-    const ratio = goal === undefined ? "" : `${verdict(goal.is, goal.ratio)} of ${goal.peer}`;
-    lines.push(`| ${title} | ${unit} | ${cells.map(cell).join(" | ")} | ${ratio} |`);
-  }
+  lines.push(...rows.map(line));
   if (singles.length > 0) {
     lines.push("", "| work | measured | is (goal) |", "|---|---|---|");
     for (const { title, measured, is, limit } of singles) {

@@ -1,9 +1,11 @@
 // What every server of the bench answers to the bench.
 
+import type { Server } from "node:net";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
 import { type Arguments, type Json, obey } from "../ipc.ts";
+import { listening } from "./listening.ts";
 
 /** An event of 32 bytes of text, as each of the servers broadcasts it. */
 export const NEWS = "n".repeat(32);
@@ -11,13 +13,19 @@ export const NEWS = "n".repeat(32);
 setFlagsFromString("--expose-gc");
 const collect: unknown = runInNewContext("gc");
 
-/** Tells the port, and how much processor and memory it has used. */
+/** Listens on a free port, and tells it, and how much processor and memory the process has used. */
 export function serveBench(
-  port: Promise<number>,
+  server: Server,
   commands: Readonly<Record<string, (args: Arguments) => Json | Promise<Json>>> = {},
 ): void {
+  const port = listening(server);
   obey({
     port: () => port,
+    /** Connections that are open. */
+    connections: () =>
+      new Promise((resolve, reject) => {
+        server.getConnections((error, count) => (error ? reject(error) : resolve(count)));
+      }),
     /** Microseconds of the processor, of the user's and the system's time. */
     cpu: () => {
       const { user, system } = process.cpuUsage();
@@ -28,6 +36,7 @@ export function serveBench(
       for (let n = 0; n < 4; n++) if (typeof collect === "function") collect();
       return process.memoryUsage.rss();
     },
+    exit: () => process.exit(),
     ...commands,
   });
 }

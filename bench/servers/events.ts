@@ -1,5 +1,7 @@
 // The program that barewire and socket.io run alike: an echo, a broadcast, a room for each client.
 
+import type { Server as HttpServer } from "node:http";
+
 import type { Server } from "../../server.ts";
 import type { Arguments } from "../ipc.ts";
 import { NEWS, serveBench } from "./control.ts";
@@ -11,7 +13,7 @@ export function settings(): Record<string, unknown> {
   return { ...SETTINGS, ...JSON.parse(process.argv[2] ?? "{}") };
 }
 
-export function serveEvents(io: Server, port: Promise<number>): void {
+export function serveEvents(io: Server, http: HttpServer): void {
   io.on("connection", (socket) => {
     socket.on("echo", (value) => void socket.emit("echo", value));
     // So many broadcasts in this turn.
@@ -19,5 +21,5 @@ export function serveEvents(io: Server, port: Promise<number>): void {
       for (let n = 0; n < count; n++) io.emit("news", NEWS);
     });
   });
-  serveBench(port, { clients: (_args: Arguments) => io.engine.clientsCount });
+  serveBench(http, { clients: (_args: Arguments) => io.engine.clientsCount });
 }

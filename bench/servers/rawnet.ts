@@ -4,7 +4,6 @@ import { createHash } from "node:crypto";
 import { createServer, type Socket } from "node:net";
 
 import { NEWS, serveBench } from "./control.ts";
-import { listening } from "./listening.ts";
 import { BURST_PREFIX, CONNECT_PACKET, OPEN_PACKET } from "./session.ts";
 
 function frame(text: string): Buffer {
@@ -76,4 +75,4 @@ const server = createServer((socket) => {
     });
   });
 });
-serveBench(listening(server));
+serveBench(server);

@@ -5,10 +5,9 @@ import { createRequire } from "node:module";
 
 import type { Server } from "../../server.ts";
 import { serveEvents, settings } from "./events.ts";
-import { listening } from "./listening.ts";
 
 // It has the members that are used here, in types of its own.
 const { Server: Stock }: { Server: typeof Server } = createRequire(import.meta.url)("socket.io");
 
 const http = createServer();
-serveEvents(new Stock(http, settings()), listening(http));
+serveEvents(new Stock(http, settings()), http);

@@ -4,7 +4,6 @@ import { createServer } from "node:http";
 
 import { type WebSocketConnection, WebSocketServer } from "../../websocket.ts";
 import { NEWS, serveBench } from "./control.ts";
-import { listening } from "./listening.ts";
 import { BURST_PREFIX, CONNECT_PACKET, OPEN_PACKET } from "./session.ts";
 
 const { hello = true, perMessageDeflate = false } = JSON.parse(process.argv[2] ?? "{}");
@@ -29,4 +28,4 @@ server.on("connection", (connection) => {
     }
   });
 });
-serveBench(listening(http));
+serveBench(http);

@@ -5,7 +5,6 @@ import { createServer } from "node:http";
 import { WebSocketServer } from "ws";
 
 import { NEWS, serveBench } from "./control.ts";
-import { listening } from "./listening.ts";
 import { BURST_PREFIX, CONNECT_PACKET, OPEN_PACKET } from "./session.ts";
 
 const { hello = true, perMessageDeflate = false } = JSON.parse(process.argv[2] ?? "{}");
@@ -28,4 +27,4 @@ server.on("connection", (socket) => {
     }
   });
 });
-serveBench(listening(http));
+serveBench(http);
