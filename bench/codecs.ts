@@ -100,7 +100,7 @@ function worksOf({ what, data, limit }: Event): Work[] {
   const { text, attachments } = encode({ type: EVENT, namespace: "/", data });
   const json = text.slice(text.indexOf("["));
   const encoded = encodePacket(MESSAGE, text);
-  const withoutBytes: unknown = JSON.parse(json);
+  const withoutBytes: unknown = attachments.length === 0 ? data : JSON.parse(json);
   const stringify = (): void => {
     sink = JSON.stringify(withoutBytes);
   };

@@ -17,7 +17,7 @@ export function parseJson(text: string): unknown {
 /**
  * Whether there are more than MAX_DEPTH brackets that open, in strings or not. V8's search passes over
  * what lies between: for some kilobytes of chat it takes a tenth of the time of isTooDeep(), which
- * then would be half of what JSON.parse() takes ("history" of `codecs` in bench/).
+ * then would add half of what JSON.parse() takes ("history" of `codecs` in bench/).
  */
 function mayBeTooDeep(text: string): boolean {
   if (text.length <= MAX_DEPTH) return false;
