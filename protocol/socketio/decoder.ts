@@ -12,7 +12,14 @@ import type { Bytes } from "../bytes.ts";
 import { restore } from "./attachments.ts";
 import { check, type Header, isNamespace } from "./check.ts";
 import { parseJson } from "./json.ts";
-import { BINARY_ACK, BINARY_EVENT, CONNECT, MAIN_NAMESPACE, type Packet } from "./packet.ts";
+import {
+  BINARY_ACK,
+  BINARY_EVENT,
+  CONNECT,
+  MAIN_NAMESPACE,
+  type Packet,
+  type PacketFields,
+} from "./packet.ts";
 import { ProtocolError } from "./rules.ts";
 
 export interface DecoderOptions {
@@ -23,11 +30,18 @@ export interface DecoderOptions {
 /** A packet whose attachments have not all come. */
 interface Unfinished {
   readonly header: Header;
-  /** JSON still: as objects it may take twenty times the memory, for as long as the sender likes. */
   readonly payload: string;
+  /**
+   * The packet with its placeholders, where the payload is SHORT. A longer one is parsed once more:
+   * as objects it may take twenty times the memory, for as long as the sender likes.
+   */
+  readonly packet: Packet | undefined;
   readonly expected: number;
   readonly attachments: Bytes[];
 }
+
+/** As objects it takes some 20 kB at most. */
+const SHORT = 1024;
 
 export class Decoder {
   readonly #maxAttachments: number;
@@ -57,8 +71,7 @@ export class Decoder {
       this.#unfinished = unfinished;
       return undefined;
     }
-    const { header, payload, attachments } = unfinished;
-    return check(header, restore(parseJson(payload), attachments));
+    return finished(unfinished);
   }
 
   #addText(text: string): Packet | undefined {
@@ -96,9 +109,23 @@ export class Decoder {
     // What can be told to be wrong without the attachments is, before any is kept.
     const packet = check(header, parseJson(payload));
     if (expected === 0) return packet;
-    this.#unfinished = { header, payload, expected, attachments: [] };
+    this.#unfinished = {
+      header,
+      payload,
+      packet: payload.length <= SHORT ? packet : undefined,
+      expected,
+      attachments: [],
+    };
     return undefined;
   }
+}
+
+function finished({ header, payload, packet, attachments }: Unfinished): Packet {
+  const whole = packet ?? check(header, parseJson(payload));
+  // An array, as check() has seen, so that it is restored in its place.
+  const { data }: PacketFields = whole;
+  restore(data, attachments);
+  return whole;
 }
 
 const ZERO = 0x30;

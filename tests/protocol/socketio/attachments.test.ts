@@ -124,6 +124,31 @@ describe("bytes taken out", () => {
     assert.equal(JSON.stringify(data), '[{"__proto__":{"a":1}},{"_placeholder":true,"num":0}]');
   });
 
+  test("Packet encoding: bytes under the key __proto__, without a new prototype", () => {
+    const value: object = JSON.parse('{"a":1,"__proto__":null}');
+    Object.defineProperty(value, "__proto__", { value: BYTES, enumerable: true });
+    const { data, attachments } = extract([value]);
+    assert.equal(JSON.stringify(data), `[{"a":1,"__proto__":${JSON.stringify(HOLE)}}]`);
+    assert.deepEqual(attachments, [BYTES]);
+  });
+
+  test("Packet encoding: a toJSON() that toJSON() gave is not asked in the copy", () => {
+    const given = { blob: BYTES, toJSON: () => assert.fail("asked twice") };
+    const { data, attachments } = extract(new WithToJson(given));
+    assert.equal(JSON.stringify([data]), `[{"blob":${JSON.stringify(HOLE)}}]`);
+    assert.deepEqual(attachments, [BYTES]);
+  });
+
+  test("Packet encoding: a getter that is inherited is not asked, as JSON does not", () => {
+    const parent = {
+      get a(): never {
+        return assert.fail("asked");
+      },
+    };
+    const child: unknown = Object.create(parent, { b: { value: BYTES, enumerable: true } });
+    assert.equal(JSON.stringify(extract([child]).data), `[{"b":${JSON.stringify(HOLE)}}]`);
+  });
+
   test("the caller's data stays as it is, and its memory is not copied", () => {
     const data = Object.freeze({ a: Object.freeze([BYTES]) });
     const [attachment] = extract(data).attachments;

@@ -54,6 +54,32 @@ describe("Decoder reads", () => {
     assertFresh(decoder);
   });
 
+  test("Packet encoding: a binary event of any length, and of no other's objects", () => {
+    for (const length of [0, 900, 1000, 1010, 1020, 1024, 1030, 2000]) {
+      const decoder = newDecoder();
+      const pad = "a".repeat(length);
+      for (let i = 0; i < 2; i++) {
+        decoder.add(`51-["x","${pad}",{"b":${HOLE}}]`);
+        const packet = decoder.add(Uint8Array.of(i));
+        assert.ok(packet?.type === EVENT);
+        assert.deepEqual(packet.data, ["x", pad, { b: Uint8Array.of(i) }]);
+      }
+      decoder.add(`51-["x","${pad}",{"_placeholder":true,"num":1}]`);
+      assert.throws(() => decoder.add(bytes("00")), { rule: "PLACEHOLDER" });
+      assertFresh(decoder);
+    }
+  });
+
+  test("Packet encoding: more brackets than may be nested, in strings and beside each other", () => {
+    const decoder = newDecoder();
+    for (const text of [`2["x","${"[{".repeat(600)}"]`, `2["x"${",[{}]".repeat(600)}]`]) {
+      assert.equal(decoder.add(text)?.type, EVENT);
+    }
+    const mixed = (times: number): string => `${'{"a":['.repeat(times)}1${"]}".repeat(times)}`;
+    assert.equal(decoder.add(`2["x",[${mixed(249)}]]`)?.type, EVENT);
+    assert.throws(() => decoder.add(`2["x",${mixed(250)}]`), { rule: "PAYLOAD_DEPTH" });
+  });
+
   test("Packet encoding: attachments as they came, not copied", () => {
     const decoder = newDecoder();
     const attachment = Buffer.from("abc");
