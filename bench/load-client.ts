@@ -67,8 +67,6 @@ class FrameCounter {
 export interface ConnectOptions {
   readonly port: number;
   readonly path: string;
-  /** The address it comes from: each has no more than some 28,000 ports. */
-  readonly from: string;
   readonly extensions?: string;
   /** It joins the main namespace. Otherwise it is connected behind the opening handshake. */
   readonly join: boolean;
@@ -84,8 +82,8 @@ export class LoadClient {
   readonly #counter = new FrameCounter();
 
   private constructor(options: ConnectOptions, connected: (error?: Error) => void) {
-    const { port, path, from, extensions, join, greetings } = options;
-    this.#socket = connect({ port, host: "127.0.0.1", localAddress: from, noDelay: true });
+    const { port, path, extensions, join, greetings } = options;
+    this.#socket = connect({ port, host: "127.0.0.1", noDelay: true });
     this.#socket.on("error", connected);
     this.#socket.on("close", () => {
       connected(new Error("closed before it was connected"));

@@ -15,7 +15,7 @@ const number = (args: Arguments, name: string): number => Number(args[name]);
 /** Opens `count` clients, fifty at a time. */
 async function connect(args: Arguments): Promise<Json> {
   const { join = true } = args;
-  const options: Omit<ConnectOptions, "from"> = {
+  const options: ConnectOptions = {
     port: number(args, "port"),
     path: text(args, "path"),
     join: join === true,
@@ -25,10 +25,7 @@ async function connect(args: Arguments): Promise<Json> {
   const count = number(args, "count");
   let opened = 0;
   const work = async (): Promise<void> => {
-    while (opened < count) {
-      const from = `127.0.0.${1 + Math.floor(opened++ / 20_000)}`;
-      clients.push(await LoadClient.open({ ...options, from }));
-    }
+    while (opened++ < count) clients.push(await LoadClient.open(options));
   };
   await Promise.all(Array.from({ length: Math.min(50, count) }, work));
   return clients.length;
