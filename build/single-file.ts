@@ -2,10 +2,8 @@
 //
 //   tsx build/single-file.ts examples/minimal/server.ts server.cjs
 //
-// What has to be asked for, by an option or a call, and is named nowhere in the program, is left out,
-// and throws where it is used after all. A program that makes up the names of the options that it
-// gives, or of the methods that it calls, is not for this: esbuild alone serves it, in half as much
-// again.
+// What has to be asked for, by an option or a call, and is named nowhere in the program, is left out:
+// docs/minimal-deployment.md says what, and which programs are not for this.
 
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
@@ -94,7 +92,7 @@ async function without(path: string, kept: readonly string[], feature: string): 
   ].join("\n");
 }
 
-/** What stands in the place of something. As it has a "this" no minifier makes an arrow of it, which "new" cannot call. */
+/** What stands in the place of something. It has a "this", lest it be made an arrow: "new" calls none. */
 const LEFT_OUT = `
   export const leftOut = (feature) => function () {
     throw new Error("left out: " + feature, { cause: this });

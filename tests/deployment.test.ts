@@ -11,6 +11,7 @@ import { after, before, describe, type TestContext, test } from "node:test";
 import { promisify } from "node:util";
 
 import { io as connect, type Socket } from "socket.io-client";
+import { WebSocket } from "ws";
 
 import { buildPackage } from "../build/package.ts";
 import { singleFile } from "../build/single-file.ts";
@@ -144,6 +145,23 @@ describe("a single file", () => {
     const file = join(emptyFolder("single"), "server.cjs");
     writeFileSync(file, code);
     await serves(context, process.execPath, file);
+  });
+
+  test("who breaks a rule is told by the same status codes", async (context) => {
+    const file = join(emptyFolder("rules"), "server.cjs");
+    writeFileSync(file, code);
+    const { url } = await start(context, process.execPath, file);
+    for (const [message, status] of [
+      [Buffer.from([0x34, 0xff]), 1007],
+      [Buffer.alloc(1_000_001, "4"), 1009],
+    ] as const) {
+      const socket = new WebSocket(`${url}/socket.io/?EIO=4&transport=websocket`);
+      context.after(() => socket.terminate());
+      await once(socket, "open");
+      const closed = once(socket, "close");
+      socket.send(message, { binary: false });
+      assert.equal((await closed)[0], status);
+    }
   });
 
   /** A program in a folder of its own, as a single file. */
