@@ -1,10 +1,8 @@
 // The client's files for pages: one classic script and one module, as they are and minified.
-//
-//   tsx build/bundle.ts dist/client-files
 
 import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { basename, join, relative } from "node:path";
-import { brotliCompressSync, gzipSync } from "node:zlib";
+import { brotliCompressSync } from "node:zlib";
 
 import { type BuildOptions, build, type Plugin } from "esbuild";
 import { minify } from "terser";
@@ -118,27 +116,30 @@ export async function bundle(name: ClientFile): Promise<ReadonlyMap<string, stri
   ]);
 }
 
-/** Writes all of them, with their source maps, and compressed. */
+/** What bundlers for pages take the package's client from, and so must be able to read. */
+const MODULE = "socket.io.esm.min.js";
+
+/**
+ * Writes all of them, with their source maps. The module is there as it is: the others are for the
+ * server alone, which most often sends them as Brotli has them, and can decompress in a millisecond
+ * what it needs a tenth of a second to compress.
+ */
 export async function bundleClient(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true });
   const names: readonly string[] = Object.keys(FILES);
   const isFile = (name: string): name is ClientFile => names.includes(name);
   for (const name of names.filter(isFile)) {
     for (const [file, text] of await bundle(name)) {
-      await writeFile(join(folder, file), text);
-      // For the server, which then compresses nothing. Maps are asked for rarely.
-      if (file.endsWith(".map")) continue;
-      await writeFile(join(folder, `${file}.br`), brotliCompressSync(text));
-      await writeFile(join(folder, `${file}.gz`), gzipSync(text, { level: 9 }));
+      // Maps are asked for rarely.
+      const isPlain = file.endsWith(".map") || file === MODULE;
+      if (isPlain) await writeFile(join(folder, file), text);
+      else await writeFile(join(folder, `${file}.br`), brotliCompressSync(text));
     }
   }
 }
 
 /** The module as the examples serve it. */
 export async function clientModule(): Promise<string> {
-  const files = await bundle("socket.io.esm.min.js");
-  return files.get("socket.io.esm.min.js") ?? "";
+  const files = await bundle(MODULE);
+  return files.get(MODULE) ?? "";
 }
-
-const [, script, folder] = process.argv;
-if (script === import.meta.filename && folder !== undefined) await bundleClient(join(ROOT, folder));

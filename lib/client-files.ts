@@ -1,12 +1,13 @@
-// The client's files, for pages that load them from the server: found once, compressed when the
-// package was built, or else once, and answered with 304 to who has them. RFC 9110 §12.5.3, RFC 9110 §13.1.2.
+// The client's files, for pages that load them from the server: found once, in Brotli since the
+// package was built, in gzip when first asked for, and answered with 304 to who has them.
+// RFC 9110 §12.5.3, RFC 9110 §13.1.2.
 
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { brotliCompressSync, gzipSync } from "node:zlib";
+import { brotliCompressSync, brotliDecompressSync, gzipSync } from "node:zlib";
 
 /** The names under which pages load the client. */
 const NAMES: ReadonlySet<string> = new Set(
@@ -80,23 +81,31 @@ function load(name: string): File | undefined {
     type: `${type}; charset=utf-8`,
     etag: `"${hash}"`,
     bodies: {
-      br: later(() => read(`${name}.br`) ?? brotliCompressSync(body)),
-      gzip: later(() => read(`${name}.gz`) ?? gzipSync(body)),
+      br: later(() => ours(`${name}.br`) ?? brotliCompressSync(body)),
+      gzip: later(() => gzipSync(body, { level: 9 })),
       identity: () => body,
     },
   };
 }
 
-/** Ours, which the package holds; in a checkout that has not been built, that of the installed socket.io-client. */
+/** Ours, which the package holds; in a checkout, that of the installed socket.io-client. */
 function read(name: string): Buffer | undefined {
+  const plain = ours(name);
+  if (plain !== undefined) return plain;
+  const compressed = ours(`${name}.br`);
+  if (compressed !== undefined) return brotliDecompressSync(compressed);
   try {
-    const ours = new URL(`../client-files/${name}`, import.meta.url);
-    if (existsSync(ours)) return readFileSync(ours);
     const { resolve } = createRequire(import.meta.url);
     return readFileSync(join(dirname(resolve("socket.io-client/package.json")), "dist", name));
   } catch {
     return undefined;
   }
+}
+
+/** A file of those that the package holds, most of them only compressed. */
+function ours(name: string): Buffer | undefined {
+  const file = new URL(`../client-files/${name}`, import.meta.url);
+  return existsSync(file) ? readFileSync(file) : undefined;
 }
 
 /** `make`, which is called the first time only. */
