@@ -4,6 +4,7 @@ import { type IncomingMessage, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import type { ZlibOptions } from "node:zlib";
 
+import { encodeLatin1 } from "../../protocol/bytes.ts";
 import type { DeflateWishes } from "../../protocol/websocket/extensions.ts";
 import {
   decideHandshake,
@@ -71,12 +72,9 @@ export function completeUpgrade(
   options: UpgradeOptions,
   headers: readonly string[] = [],
 ): Connection {
-  const lines = ["HTTP/1.1 101 Switching Protocols"];
-  for (const [name, value] of handshake.headers) lines.push(`${name}: ${value}`);
-  socket.write([...lines, ...headers, "\r\n"].join("\r\n"));
   if (head.length > 0) socket.unshift(head);
   const { maxPayload, deflate } = options;
-  return new Connection(socket, {
+  const connection = new Connection(socket, {
     maxPayload,
     threshold: deflate?.threshold ?? DEFAULT_THRESHOLD,
     deflate: handshake.deflate && {
@@ -86,6 +84,11 @@ export function completeUpgrade(
       zlib: deflate?.zlibDeflateOptions ?? {},
     },
   });
+  const lines = ["HTTP/1.1 101 Switching Protocols"];
+  for (const [name, value] of handshake.headers) lines.push(`${name}: ${value}`);
+  // It leaves together with the first frames, if there are any in this turn.
+  connection.write(encodeLatin1([...lines, ...headers, "\r\n"].join("\r\n")));
+  return connection;
 }
 
 /** Answers an upgrade request with an HTTP error instead, and closes. */
