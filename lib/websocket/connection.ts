@@ -60,6 +60,9 @@ const CLOSE_TIMEOUT = 30_000;
 
 const closing = new Deadlines<Duplex>(CLOSE_TIMEOUT, (socket) => socket.destroy());
 
+// Small messages inflated one behind the other before other connections have their turn.
+const INFLATED_PER_TURN = 64;
+
 // Up to here, copying pieces into one is cheaper than handing them over one by one.
 const LARGEST_COPY = 64 * 1024;
 
@@ -232,11 +235,18 @@ export class Connection implements Wire {
 
   #read(): void {
     const endpoint = this.#endpoint;
+    let small = INFLATED_PER_TURN;
     while (!this.#inflating) {
       const event = endpoint.next();
       if (event === NEED_DATA) return;
-      if ((event === TEXT || event === BINARY) && endpoint.compressed) this.#inflate(event);
-      else this.#deliver(event, endpoint.payload);
+      const deflate = endpoint.compressed ? this.#deflate : undefined;
+      if (deflate === undefined || (event !== TEXT && event !== BINARY)) {
+        this.#deliver(event, endpoint.payload);
+      } else if (small-- > 0) {
+        this.#inflate(deflate, event);
+      } else {
+        void this.#inflateLater(deflate, event);
+      }
     }
   }
 
@@ -248,25 +258,41 @@ export class Connection implements Wire {
     else if (event === PONG) sink?.onPong(payload);
   }
 
-  /** RFC 7692 §6.2. Nothing is read until it is done. */
-  async #inflate(event: typeof TEXT | typeof BINARY): Promise<void> {
+  /** RFC 7692 §6.2. */
+  #inflate(deflate: MessageDeflate, event: typeof TEXT | typeof BINARY): void {
+    let message: Bytes | undefined;
+    try {
+      message = deflate.inflateNow(this.#endpoint.payload);
+      if (message !== undefined) mustBeValid(event, message);
+    } catch (error) {
+      this.#failFor(error);
+      return;
+    }
+    if (message === undefined) void this.#inflateLater(deflate, event);
+    else this.#deliver(event, message);
+  }
+
+  /** The same with what takes its time. Nothing is read until it is done. */
+  async #inflateLater(deflate: MessageDeflate, event: typeof TEXT | typeof BINARY): Promise<void> {
     this.#inflating = true;
     this.#socket.pause();
     try {
-      const message = await this.#deflate?.inflate(this.#endpoint.payload);
-      if (message === undefined || (event === TEXT && !isValidUtf8(message))) {
-        throw new ProtocolError("INVALID_UTF8");
-      }
+      const message = await deflate.inflate(this.#endpoint.payload);
+      mustBeValid(event, message);
       this.#inflating = false;
       this.#deliver(event, message);
     } catch (error) {
       this.#inflating = false;
-      if (!(error instanceof ProtocolError)) throw error;
-      this.#endpoint.fail(error);
+      this.#failFor(error);
     }
     this.#socket.resume();
     this.#read();
     if (this.#socket.closed && !this.#inflating) this.#finish();
+  }
+
+  #failFor(error: unknown): void {
+    if (!(error instanceof ProtocolError)) throw error;
+    this.#endpoint.fail(error);
   }
 
   /** Sends a message in the order of the calls, compressed where it is worth it (RFC 7692 §6.1). */
@@ -277,8 +303,13 @@ export class Connection implements Wire {
     compress: boolean,
   ): void {
     if (compress && payload.length >= this.#threshold && payload.length > 0) {
+      const now = this.#line === undefined ? deflate.compressNow(payload) : undefined;
+      if (now !== undefined) {
+        this.#endpoint.sendCompressed(opcode, now);
+        return;
+      }
       this.#stand(async () => {
-        const compressed = await deflate.compress(payload);
+        const compressed = deflate.compressNow(payload) ?? (await deflate.compress(payload));
         if (this.#endpoint.state === "open") this.#endpoint.sendCompressed(opcode, compressed);
       }, payload.length);
     } else if (this.#line === undefined) {
@@ -330,4 +361,9 @@ export class Connection implements Wire {
     const { code, reason } = this.#endpoint.closeStatus;
     this.#sink?.onClose(code, reason, this.#endpoint.failure);
   }
+}
+
+/** RFC 6455 §8.1. @throws ProtocolError */
+function mustBeValid(event: typeof TEXT | typeof BINARY, message: Bytes): void {
+  if (event === TEXT && !isValidUtf8(message)) throw new ProtocolError("INVALID_UTF8");
 }
