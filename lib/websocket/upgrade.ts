@@ -31,6 +31,7 @@ export interface UpgradeOptions {
 }
 
 const DEFAULT_THRESHOLD = 1024;
+const ZLIB_DEFAULTS: ZlibOptions = {};
 
 /** An opening handshake that was found good, and a connection not yet made of it. */
 export type AcceptedHandshake = Extract<HandshakeDecision, { accepted: true }>;
@@ -83,7 +84,7 @@ export function completeUpgrade(
       role: "server",
       parameters: handshake.deflate,
       maxPayload,
-      zlib: deflate?.zlibDeflateOptions ?? {},
+      zlib: deflate?.zlibDeflateOptions ?? ZLIB_DEFAULTS,
     },
   });
 }

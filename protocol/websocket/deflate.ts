@@ -3,15 +3,15 @@
 // What is small is done at once: a trip to the thread pool and back takes the main thread alone more
 // time. The rest goes there, a few at a time.
 //
-// Between two messages there is no zlib stream, but for what is sent with context takeover. What is
-// received with it needs no more than the bytes that came last: they are the dictionary of the next.
+// Between two messages a connection has no zlib stream, but for what it sends with context takeover.
+// Without it the large ones borrow one, which remembers nothing when it is given back. What is received
+// with takeover needs no more than the bytes that came last: they are the dictionary of the next.
 
 import { promisify } from "node:util";
 import {
   constants,
   createDeflateRaw,
   type DeflateRaw,
-  deflateRaw,
   deflateRawSync,
   inflateRaw,
   inflateRawSync,
@@ -53,7 +53,7 @@ export interface DeflateSettings {
   readonly parameters: DeflateParameters;
   /** Bytes of an inflated message; larger ones are a breach of protocol. */
   readonly maxPayload: number;
-  /** zlib's own settings for what is sent, such as `level` and `memLevel`. */
+  /** zlib's own settings for what is sent, such as `level` and `memLevel`. Connections with the same object share streams. */
   readonly zlib: ZlibOptions;
 }
 
@@ -121,12 +121,23 @@ export class MessageDeflate {
         windowBits: this.#ours.windowBits,
         finishFlush: constants.Z_SYNC_FLUSH,
       };
-      if (!this.#ours.takeover) return withoutTail(await deflateWhole(message, options));
+      if (!this.#ours.takeover) return withoutTail(await this.#compressBorrowing(message, options));
       this.#stream ??= new DeflateStream(options);
       return withoutTail(await this.#stream.compress(message));
     } finally {
       release();
     }
+  }
+
+  /** At most as many streams as there are SLOTS come to be in a pool. */
+  async #compressBorrowing(message: Bytes, options: ZlibOptions): Promise<Bytes> {
+    const pool = poolOf(this.#settings.zlib, this.#ours.windowBits);
+    const stream = pool.pop() ?? new DeflateStream(options);
+    const compressed = await stream.compress(message);
+    stream.reset();
+    pool.push(stream);
+    if (this.#closed) throw CLOSED;
+    return compressed;
   }
 
   /** §7.2.2, at once; or `undefined` where it is for inflate(). Throws as inflate() does. */
@@ -199,7 +210,6 @@ function isTooLarge(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE";
 }
 
-const deflateWhole = promisify<Bytes, ZlibOptions, Bytes>(deflateRaw);
 const inflateWhole = promisify<Bytes, ZlibOptions, Bytes>(inflateRaw);
 
 /** Compresses one message after another, each with those before it in mind. */
@@ -226,15 +236,32 @@ class DeflateStream {
       this.#stream.write(message, (error) => {
         const output = this.#output;
         this.#output = [];
+        this.#fail = undefined;
         if (error) reject(error);
         else resolve(concat(output));
       });
     });
   }
 
+  /** Forgets what was compressed. */
+  reset(): void {
+    this.#stream.reset();
+  }
+
   close(): void {
     this.#stream.destroy();
   }
+}
+
+// By zlib's settings and the bits of the window; gone when the settings are.
+const POOLS = new WeakMap<ZlibOptions, Map<number, DeflateStream[]>>();
+
+/** The streams that nobody uses now. */
+function poolOf(zlib: ZlibOptions, windowBits: number): DeflateStream[] {
+  const pools = POOLS.get(zlib) ?? new Map<number, DeflateStream[]>();
+  const pool = pools.get(windowBits) ?? [];
+  POOLS.set(zlib, pools.set(windowBits, pool));
+  return pool;
 }
 
 /** The last `size` bytes of what was inflated, to which the next message may refer (§7.2.2). */

@@ -202,15 +202,34 @@ describe("MessageDeflate and what came before", () => {
 
   test("nor is one message compressed with another in mind, without context", async () => {
     const random = new Random(seed);
-    const message = random.bytes(3000);
-    const large = random.bytes(50_000);
+    const secret = random.bytes(20_000);
+    const messages = [secret, Buffer.concat([random.bytes(100), secret]), random.bytes(3000)];
+    const zlib = {};
     for (let n = 0; n < 3; n++) {
-      // Each time another connection, with the same parameters.
-      const each = end("server", NO_CONTEXT);
-      assert.deepEqual(each.compressNow(message), deflated(message));
-      assert.deepEqual(await each.compress(message), deflated(message));
-      assert.deepEqual(await each.compress(large), deflated(large));
+      // Each time other connections, with the same settings, so that they share streams.
+      const jobs = Array.from({ length: 30 }, async (_, i) => {
+        const each = end("server", NO_CONTEXT, { zlib });
+        const message = messages[i % messages.length] ?? secret;
+        assert.deepEqual(await each.compress(message), deflated(message));
+        assert.deepEqual(
+          each.compressNow(message.subarray(0, 1000)),
+          deflated(message.subarray(0, 1000)),
+        );
+      });
+      await Promise.all(jobs);
     }
+  });
+
+  test("a stream that was lent to a connection which closes meanwhile serves the next", async () => {
+    const message = new Random(seed).bytes(500_000);
+    const zlib = {};
+    const server = end("server", NO_CONTEXT, { zlib });
+    const job = server.compress(message);
+    setImmediate(() => server.close());
+    await assert.rejects(job, /closed/);
+    await assert.rejects(server.compress(message), /closed/);
+    const next = end("server", NO_CONTEXT, { zlib });
+    for (let n = 0; n < 2; n++) assert.deepEqual(await next.compress(message), deflated(message));
   });
 
   test("§7.2.3.4 a block with BFINAL ends neither the conversation nor its context", () => {
