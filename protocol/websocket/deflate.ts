@@ -38,6 +38,7 @@ const SMALL = 4096;
 const SMALL_INFLATED = 32 * 1024;
 // What is inflated at once comes in pieces of this size, and the last lives as long as the message.
 const SMALL_PIECE = 4096;
+const LARGE_PIECE = 64 * 1024;
 
 // zlib finds nothing in the last bytes of its window: MIN_LOOKAHEAD in its deflate.h.
 const LOOKAHEAD = 262;
@@ -72,6 +73,8 @@ export class MessageDeflate {
   // Each only with context takeover, from the first message on.
   #stream: DeflateStream | undefined;
   #history: History | undefined;
+  // The last small message grew large, and so may the next: not to be tried at once in vain.
+  #grows = false;
   #closed = false;
 
   constructor(settings: DeflateSettings) {
@@ -142,14 +145,15 @@ export class MessageDeflate {
 
   /** §7.2.2, at once; or `undefined` where it is for inflate(). Throws as inflate() does. */
   inflateNow(message: Bytes): Bytes | undefined {
-    if (message.length > SMALL || this.#closed) return undefined;
+    if (message.length > SMALL || this.#grows || this.#closed) return undefined;
     const { maxPayload } = this.#settings;
     try {
       const options = this.#inflateOptions(Math.min(maxPayload, SMALL_INFLATED));
       options.chunkSize = SMALL_PIECE;
       return this.#inflated(inflateRawSync(concat([message, TAIL]), options));
     } catch (error) {
-      if (isTooLarge(error) && maxPayload > SMALL_INFLATED) return undefined;
+      this.#grows = isTooLarge(error) && maxPayload > SMALL_INFLATED;
+      if (this.#grows) return undefined;
       throw breach(error);
     }
   }
@@ -160,7 +164,11 @@ export class MessageDeflate {
     try {
       if (this.#closed) throw CLOSED;
       const options = this.#inflateOptions(this.#settings.maxPayload);
-      return this.#inflated(await inflateWhole(concat([message, TAIL]), options));
+      // Each piece is a trip to the thread pool.
+      if (this.#grows) options.chunkSize = LARGE_PIECE;
+      const inflated = await inflateWhole(concat([message, TAIL]), options);
+      this.#grows = message.length <= SMALL && inflated.length > SMALL_INFLATED;
+      return this.#inflated(inflated);
     } catch (error) {
       throw breach(error);
     } finally {

@@ -151,6 +151,10 @@ describe("MessageDeflate at once", () => {
       // Not at once, but allowed; nor has the attempt left anything behind.
       assert.equal(server.inflateNow(more), undefined);
       assert.equal((await server.inflate(more)).length, 32 * 1024 + 1);
+      // The next is not tried in vain; once one has stayed small, others are done at once again.
+      assert.equal(server.inflateNow(most), undefined);
+      assert.equal((await server.inflate(most)).length, 32 * 1024);
+      assert.equal(server.inflateNow(most)?.length, 32 * 1024);
       const bomb = deflated(Buffer.alloc(1_000_000));
       assert.ok(bomb.length < 4096);
       assert.equal(server.inflateNow(bomb), undefined);
