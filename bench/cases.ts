@@ -97,6 +97,7 @@ const DEFLATE = {
     serverNoContextTakeover: true,
   },
 };
+const DEFLATE_TAKEOVER = { perMessageDeflate: { threshold: 0 } };
 
 export const CASES: readonly Case[] = [
   {
@@ -215,6 +216,21 @@ export const CASES: readonly Case[] = [
       size: 1024,
       kind: "deflate",
       extensions: NO_TAKEOVER,
+    }),
+  },
+  {
+    name: "deflate-takeover",
+    title: "the same with context takeover both ways",
+    unit: "µs",
+    contenders: ["websocket", "ws"],
+    goal: { peer: "ws", ratio: 0.9 },
+    options: DEFLATE_TAKEOVER,
+    measure: echo({
+      clients: 20,
+      inFlight: 1,
+      size: 1024,
+      kind: "deflate",
+      extensions: "permessage-deflate",
     }),
   },
 ];

@@ -144,8 +144,15 @@ export class Connection implements Wire {
 
   #send(opcode: typeof TEXT | typeof BINARY, payload: Bytes): void {
     const compress = this.#deflate !== undefined && payload.length >= this.#threshold;
-    if (this.#line === undefined && !compress) this.#endpoint.sendMessage(opcode, payload);
-    else this.#stand(() => this.#sendNow(opcode, payload), payload.length);
+    if (this.#line !== undefined) {
+      this.#stand(() => this.#sendNow(opcode, payload), payload.length);
+    } else if (!compress) {
+      this.#endpoint.sendMessage(opcode, payload);
+    } else {
+      const compressed = this.#deflate?.compressNow(payload);
+      if (compressed !== undefined) this.#endpoint.sendCompressed(opcode, compressed);
+      else this.#stand(() => this.#sendNow(opcode, payload), payload.length);
+    }
   }
 
   /** Compressed where it is worth it (RFC 7692 §6.1). */
@@ -154,7 +161,8 @@ export class Connection implements Wire {
       if (this.open) this.#endpoint.sendMessage(opcode, payload);
       return;
     }
-    const compressed = await this.#deflate.compress(payload);
+    const deflate = this.#deflate;
+    const compressed = deflate.compressNow(payload) ?? (await deflate.compress(payload));
     if (this.open) this.#endpoint.sendCompressed(opcode, compressed);
   }
 
@@ -185,7 +193,8 @@ export class Connection implements Wire {
       const event = endpoint.next();
       if (event === NEED_DATA) return;
       if (event !== TEXT && event !== BINARY) continue;
-      if (endpoint.compressed) void this.#inflate(event);
+      const deflate = endpoint.compressed ? this.#deflate : undefined;
+      if (deflate !== undefined) this.#inflate(deflate, event);
       // A text is decoded at once; bytes are the program's, and those of the endpoint only borrowed.
       else this.#deliver(event, event === TEXT ? endpoint.payload : copy(endpoint.payload));
     }
@@ -197,24 +206,40 @@ export class Connection implements Wire {
   }
 
   /** RFC 7692 §6.2. */
-  async #inflate(event: typeof TEXT | typeof BINARY): Promise<void> {
+  #inflate(deflate: MessageDeflate, event: typeof TEXT | typeof BINARY): void {
+    let message: Bytes | undefined;
+    try {
+      message = deflate.inflateNow(this.#endpoint.payload);
+      if (message !== undefined) mustBeValid(event, message);
+    } catch (error) {
+      this.#failFor(error);
+      return;
+    }
+    if (message === undefined) void this.#inflateLater(deflate, event);
+    else this.#deliver(event, message);
+  }
+
+  /** The same with what takes its time. Nothing is read until it is done. */
+  async #inflateLater(deflate: MessageDeflate, event: typeof TEXT | typeof BINARY): Promise<void> {
     this.#inflating = true;
     this.#socket.pause();
     try {
-      const message = await this.#deflate?.inflate(this.#endpoint.payload);
-      if (message === undefined || (event === TEXT && !isValidUtf8(message))) {
-        throw new ProtocolError("INVALID_UTF8");
-      }
+      const message = await deflate.inflate(this.#endpoint.payload);
+      mustBeValid(event, message);
       this.#inflating = false;
       this.#deliver(event, message);
     } catch (error) {
       this.#inflating = false;
-      if (!(error instanceof ProtocolError)) throw error;
-      this.#endpoint.fail(error);
+      this.#failFor(error);
     }
     this.#socket.resume();
     this.#read();
     if (this.#socket.closed && !this.#inflating) this.#finish();
+  }
+
+  #failFor(error: unknown): void {
+    if (!(error instanceof ProtocolError)) throw error;
+    this.#endpoint.fail(error);
   }
 
   // The end.
@@ -235,6 +260,11 @@ export class Connection implements Wire {
     this.#deflate?.close();
     this.#sink.onClose(this.#endpoint.failure ?? this.#error);
   }
+}
+
+/** RFC 6455 §8.1. @throws ProtocolError */
+function mustBeValid(event: typeof TEXT | typeof BINARY, message: Bytes): void {
+  if (event === TEXT && !isValidUtf8(message)) throw new ProtocolError("INVALID_UTF8");
 }
 
 function randomFill(bytes: Bytes): void {

@@ -39,6 +39,7 @@ export interface WebSocketOptions extends RequestOptions {
 const DEFAULT_HANDSHAKE_TIMEOUT = 30_000;
 const DEFAULT_MAX_PAYLOAD = 100 * 1024 * 1024;
 const DEFAULT_THRESHOLD = 1024;
+const ZLIB_DEFAULTS: ZlibOptions = {};
 
 /** The end of a WebSocket. */
 export class CloseEvent extends Event {
@@ -204,7 +205,8 @@ export class WebSocket extends EventTarget {
     this.#agreed = agreed;
     this.#state = WebSocket.OPEN;
     const maxPayload = this.#options.maxPayload ?? DEFAULT_MAX_PAYLOAD;
-    const { threshold = DEFAULT_THRESHOLD, zlibDeflateOptions: zlib = {} } = this.#deflate ?? {};
+    const { threshold = DEFAULT_THRESHOLD, zlibDeflateOptions: zlib = ZLIB_DEFAULTS } =
+      this.#deflate ?? {};
     const deflate = agreed.deflate && {
       role: "client" as const,
       parameters: agreed.deflate,

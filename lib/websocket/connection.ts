@@ -67,8 +67,30 @@ interface ConnectedSocket extends Duplex {
   [CONNECTION]?: Connection;
 }
 
+// A closure for each of them would be a tenth of what an idle client takes (`idle` in bench/).
+
+function onData(this: ConnectedSocket, chunk: Bytes): void {
+  this[CONNECTION]?.receive(chunk);
+}
+
+/** TCP's FIN: the peer says nothing more, and reads nothing more (§7.1.4). */
+function onEnd(this: ConnectedSocket): void {
+  this[CONNECTION]?.end();
+}
+
 /** What breaks a TCP connection ends it, and "close" says so. */
 export function ignoreError(): void {}
+
+function onDrain(this: ConnectedSocket): void {
+  this[CONNECTION]?.drained();
+}
+
+function onClose(this: ConnectedSocket): void {
+  this[CONNECTION]?.closed();
+}
+
+// Small messages inflated one behind the other before other connections have their turn.
+const INFLATED_PER_TURN = 64;
 
 // Up to here, copying pieces into one is cheaper than handing them over one by one.
 const LARGEST_COPY = 64 * 1024;
@@ -119,35 +141,32 @@ export class Connection implements Wire {
     const socket: ConnectedSocket = this.#socket;
     socket[CONNECTION] = this;
     if (socket instanceof Socket) socket.setTimeout(0).setNoDelay(true);
-    socket.on("data", Connection.#onData);
-    socket.on("end", Connection.#onEnd);
+    socket.on("data", onData);
+    socket.on("end", onEnd);
     socket.on("error", ignoreError);
-    socket.on("drain", Connection.#onDrain);
-    socket.on("close", Connection.#onClose);
+    socket.on("drain", onDrain);
+    socket.on("close", onClose);
   }
 
-  // A closure for each of them would be a tenth of what an idle client takes (`idle` in bench/).
+  // What its socket's listeners call.
 
-  static #onData(this: ConnectedSocket, chunk: Bytes): void {
-    const connection = this[CONNECTION];
-    if (connection === undefined) return;
-    connection.#endpoint.receive(chunk);
-    connection.#read();
+  receive(chunk: Bytes): void {
+    this.#endpoint.receive(chunk);
+    this.#read();
   }
 
-  /** TCP's FIN: the peer says nothing more, and reads nothing more (§7.1.4). */
-  static #onEnd(this: ConnectedSocket): void {
-    this[CONNECTION]?.end();
+  /** What had to wait may go on, if it is so. */
+  drained(): void {
+    if (!this.#wasCongested || this.congested) return;
+    this.#wasCongested = false;
+    this.#endpoint.drained();
+    this.#sink?.onDrain();
   }
 
-  static #onDrain(this: ConnectedSocket): void {
-    const connection = this[CONNECTION];
-    if (connection !== undefined) connection.#onDrained();
-  }
-
-  static #onClose(this: ConnectedSocket): void {
-    const connection = this[CONNECTION];
-    if (connection !== undefined) connection.#onClosed();
+  closed(): void {
+    closing.delete(this.#socket);
+    // What came before the end is delivered before it.
+    if (!this.#inflating) this.#finish();
   }
 
   /** Messages may be sent. */
@@ -258,16 +277,23 @@ export class Connection implements Wire {
       socket.uncork();
     }
     this.#wasCongested ||= this.congested;
-    this.#onDrained();
+    this.drained();
   }
 
   #read(): void {
     const endpoint = this.#endpoint;
+    let small = INFLATED_PER_TURN;
     while (!this.#inflating) {
       const event = endpoint.next();
       if (event === NEED_DATA) return;
-      if ((event === TEXT || event === BINARY) && endpoint.compressed) this.#inflate(event);
-      else this.#deliver(event, endpoint.payload);
+      const deflate = endpoint.compressed ? this.#deflate : undefined;
+      if (deflate === undefined || (event !== TEXT && event !== BINARY)) {
+        this.#deliver(event, endpoint.payload);
+      } else if (small-- > 0) {
+        this.#inflate(deflate, event);
+      } else {
+        void this.#inflateLater(deflate, event);
+      }
     }
   }
 
@@ -279,25 +305,41 @@ export class Connection implements Wire {
     else if (event === PONG) sink?.onPong(payload);
   }
 
-  /** RFC 7692 §6.2. Nothing is read until it is done. */
-  async #inflate(event: typeof TEXT | typeof BINARY): Promise<void> {
+  /** RFC 7692 §6.2. */
+  #inflate(deflate: MessageDeflate, event: typeof TEXT | typeof BINARY): void {
+    let message: Bytes | undefined;
+    try {
+      message = deflate.inflateNow(this.#endpoint.payload);
+      if (message !== undefined) mustBeValid(event, message);
+    } catch (error) {
+      this.#failFor(error);
+      return;
+    }
+    if (message === undefined) void this.#inflateLater(deflate, event);
+    else this.#deliver(event, message);
+  }
+
+  /** The same with what takes its time. Nothing is read until it is done. */
+  async #inflateLater(deflate: MessageDeflate, event: typeof TEXT | typeof BINARY): Promise<void> {
     this.#inflating = true;
     this.#socket.pause();
     try {
-      const message = await this.#deflate?.inflate(this.#endpoint.payload);
-      if (message === undefined || (event === TEXT && !isValidUtf8(message))) {
-        throw new ProtocolError("INVALID_UTF8");
-      }
+      const message = await deflate.inflate(this.#endpoint.payload);
+      mustBeValid(event, message);
       this.#inflating = false;
       this.#deliver(event, message);
     } catch (error) {
       this.#inflating = false;
-      if (!(error instanceof ProtocolError)) throw error;
-      this.#endpoint.fail(error);
+      this.#failFor(error);
     }
     this.#socket.resume();
     this.#read();
     if (this.#socket.closed && !this.#inflating) this.#finish();
+  }
+
+  #failFor(error: unknown): void {
+    if (!(error instanceof ProtocolError)) throw error;
+    this.#endpoint.fail(error);
   }
 
   /** Sends a message in the order of the calls, compressed where it is worth it (RFC 7692 §6.1). */
@@ -308,8 +350,13 @@ export class Connection implements Wire {
     compress: boolean,
   ): void {
     if (compress && payload.length >= this.#threshold && payload.length > 0) {
+      const now = this.#line === undefined ? deflate.compressNow(payload) : undefined;
+      if (now !== undefined) {
+        this.#endpoint.sendCompressed(opcode, now);
+        return;
+      }
       this.#stand(async () => {
-        const compressed = await deflate.compress(payload);
+        const compressed = deflate.compressNow(payload) ?? (await deflate.compress(payload));
         if (this.#endpoint.state === "open") this.#endpoint.sendCompressed(opcode, compressed);
       }, payload.length);
     } else if (this.#line === undefined) {
@@ -332,7 +379,7 @@ export class Connection implements Wire {
       .then(() => {
         this.#lineLength -= length;
         if (this.#line === line) this.#line = undefined;
-        this.#onDrained();
+        this.drained();
       });
     this.#line = line;
   }
@@ -341,24 +388,15 @@ export class Connection implements Wire {
     if (!this.open) throw new NotOpenError(this.#endpoint.state);
   }
 
-  /** What had to wait may go on, if it is so. */
-  #onDrained(): void {
-    if (!this.#wasCongested || this.congested) return;
-    this.#wasCongested = false;
-    this.#endpoint.drained();
-    this.#sink?.onDrain();
-  }
-
-  #onClosed(): void {
-    closing.delete(this.#socket);
-    // What came before the end is delivered before it.
-    if (!this.#inflating) this.#finish();
-  }
-
   #finish(): void {
     this.#endpoint.receiveEnd();
     this.#deflate?.close();
     const { code, reason } = this.#endpoint.closeStatus;
     this.#sink?.onClose(code, reason, this.#endpoint.failure);
   }
+}
+
+/** RFC 6455 §8.1. @throws ProtocolError */
+function mustBeValid(event: typeof TEXT | typeof BINARY, message: Bytes): void {
+  if (event === TEXT && !isValidUtf8(message)) throw new ProtocolError("INVALID_UTF8");
 }

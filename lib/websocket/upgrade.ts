@@ -32,6 +32,7 @@ export interface UpgradeOptions {
 }
 
 const DEFAULT_THRESHOLD = 1024;
+const ZLIB_DEFAULTS: ZlibOptions = {};
 
 /** An opening handshake that was found good, and a connection not yet made of it. */
 export type AcceptedHandshake = Extract<HandshakeDecision, { accepted: true }>;
@@ -81,7 +82,7 @@ export function completeUpgrade(
       role: "server",
       parameters: handshake.deflate,
       maxPayload,
-      zlib: deflate?.zlibDeflateOptions ?? {},
+      zlib: deflate?.zlibDeflateOptions ?? ZLIB_DEFAULTS,
     },
   });
   const lines = ["HTTP/1.1 101 Switching Protocols"];

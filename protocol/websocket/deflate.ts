@@ -1,21 +1,24 @@
 // permessage-deflate over node:zlib: RFC 7692 §7.2.
 //
-// A direction with context takeover keeps one zlib stream, made when its first message comes; one
-// without keeps nothing between two messages.
+// What is small is done at once: a trip to the thread pool and back takes the main thread alone more
+// time. The rest goes there, a few at a time.
+//
+// Between two messages a connection has no zlib stream, but for what it sends with context takeover.
+// Without it the large ones borrow one, which remembers nothing when it is given back. What is received
+// with takeover needs no more than the bytes that came last: they are the dictionary of the next.
 
 import { promisify } from "node:util";
 import {
   constants,
   createDeflateRaw,
-  createInflateRaw,
   type DeflateRaw,
-  deflateRaw,
-  type InflateRaw,
+  deflateRawSync,
   inflateRaw,
+  inflateRawSync,
   type ZlibOptions,
 } from "node:zlib";
 
-import { type Bytes, concat } from "../bytes.ts";
+import { allocateUnfilled, type Bytes, concat, EMPTY } from "../bytes.ts";
 import type { DeflateParameters } from "./extensions.ts";
 import type { Role } from "./frame.ts";
 import { ProtocolError } from "./rules.ts";
@@ -23,8 +26,27 @@ import { ProtocolError } from "./rules.ts";
 // §7.2.1: what a sync flush ends with; cut off by the sender and put back by the receiver.
 const TAIL = Uint8Array.of(0x00, 0x00, 0xff, 0xff);
 
+// §7.2.3.6: an empty message.
+const EMPTY_BLOCK = Uint8Array.of(0x00);
+
 // zlib's memory is freed late by the system's allocator when very many streams work at once, so few do.
 const CONCURRENCY = 10;
+
+// What is done at once: messages up to SMALL bytes, as they come in, and of what is inflated up to
+// SMALL_INFLATED. Some 50 µs, which is what the main thread spends on handing one to the thread pool.
+const SMALL = 4096;
+const SMALL_INFLATED = 32 * 1024;
+// What is inflated at once comes in pieces of this size, and the last lives as long as the message.
+const SMALL_PIECE = 4096;
+const LARGE_PIECE = 64 * 1024;
+
+// zlib finds nothing in the last bytes of its window: MIN_LOOKAHEAD in its deflate.h.
+const LOOKAHEAD = 262;
+// node:zlib makes no smaller ones for raw deflate.
+const LEAST_WINDOW_BITS = 9;
+
+// node:zlib takes no limit beyond its longest Buffer, and none below one byte.
+const LARGEST_LIMIT = 2 ** 31 - 1;
 
 export interface DeflateSettings {
   /** Which end this is: each has parameters of its own. */
@@ -32,7 +54,7 @@ export interface DeflateSettings {
   readonly parameters: DeflateParameters;
   /** Bytes of an inflated message; larger ones are a breach of protocol. */
   readonly maxPayload: number;
-  /** zlib's own settings for what is sent, such as `level` and `memLevel`. */
+  /** zlib's own settings for what is sent, such as `level` and `memLevel`. Connections with the same object share streams. */
   readonly zlib: ZlibOptions;
 }
 
@@ -48,8 +70,11 @@ export class MessageDeflate {
   // This end's parameters, and the other's.
   readonly #ours: Direction;
   readonly #theirs: Direction;
-  #deflate: DeflateRaw | undefined;
-  #inflate: InflateRaw | undefined;
+  // Each only with context takeover, from the first message on.
+  #stream: DeflateStream | undefined;
+  #history: History | undefined;
+  // The last small message grew large, and so may the next: not to be tried at once in vain.
+  #grows = false;
   #closed = false;
 
   constructor(settings: DeflateSettings) {
@@ -67,111 +92,216 @@ export class MessageDeflate {
     this.#theirs = role === "server" ? client : server;
   }
 
-  /** §7.2.1. */
-  async compress(message: Bytes): Promise<Bytes> {
+  /** §7.2.1, at once; or `undefined` where it is for compress(). */
+  compressNow(message: Bytes): Bytes | undefined {
+    if (message.length > SMALL || this.#ours.takeover || this.#closed) return undefined;
+    if (message.length === 0) return EMPTY_BLOCK;
+    // A window that the message fits into gives the same bytes, and takes less time to set up.
+    const wanted = Math.ceil(Math.log2(message.length + LOOKAHEAD));
     const options: ZlibOptions = {
       ...this.#settings.zlib,
-      windowBits: this.#ours.windowBits,
+      windowBits: Math.min(this.#ours.windowBits, Math.max(wanted, LEAST_WINDOW_BITS)),
       finishFlush: constants.Z_SYNC_FLUSH,
+      // Room for what cannot be compressed, so that it is in one piece.
+      chunkSize: message.length + 64,
     };
+    try {
+      return withoutTail(deflateRawSync(message, options));
+    } catch {
+      // No memory, or settings that zlib does not take: compress() tells of it.
+      return undefined;
+    }
+  }
+
+  /** §7.2.1. */
+  async compress(message: Bytes): Promise<Bytes> {
+    if (message.length === 0) return EMPTY_BLOCK;
     const release = await SLOTS.take();
     try {
       if (this.#closed) throw CLOSED;
-      let compressed: Bytes;
-      if (!this.#ours.takeover) {
-        compressed = await deflateWhole(message, options);
-      } else {
-        this.#deflate ??= createDeflateRaw(options).on("error", ignore);
-        compressed = await pass(this.#deflate, [message], Number.POSITIVE_INFINITY);
-      }
-      return compressed.subarray(0, compressed.length - TAIL.length);
+      const options: ZlibOptions = {
+        ...this.#settings.zlib,
+        windowBits: this.#ours.windowBits,
+        finishFlush: constants.Z_SYNC_FLUSH,
+      };
+      if (!this.#ours.takeover) return withoutTail(await this.#compressBorrowing(message, options));
+      this.#stream ??= new DeflateStream(options);
+      return withoutTail(await this.#stream.compress(message));
     } finally {
       release();
+    }
+  }
+
+  /** At most as many streams as there are SLOTS come to be in a pool. */
+  async #compressBorrowing(message: Bytes, options: ZlibOptions): Promise<Bytes> {
+    const pool = poolOf(this.#settings.zlib, this.#ours.windowBits);
+    const stream = pool.pop() ?? new DeflateStream(options);
+    const compressed = await stream.compress(message);
+    stream.reset();
+    pool.push(stream);
+    if (this.#closed) throw CLOSED;
+    return compressed;
+  }
+
+  /** §7.2.2, at once; or `undefined` where it is for inflate(). Throws as inflate() does. */
+  inflateNow(message: Bytes): Bytes | undefined {
+    if (message.length > SMALL || this.#grows || this.#closed) return undefined;
+    const { maxPayload } = this.#settings;
+    try {
+      const options = this.#inflateOptions(Math.min(maxPayload, SMALL_INFLATED));
+      options.chunkSize = SMALL_PIECE;
+      return this.#inflated(inflateRawSync(concat([message, TAIL]), options));
+    } catch (error) {
+      this.#grows = isTooLarge(error) && maxPayload > SMALL_INFLATED;
+      if (this.#grows) return undefined;
+      throw breach(error);
     }
   }
 
   /** §7.2.2. Throws ProtocolError for what cannot be inflated, or becomes larger than it may. */
   async inflate(message: Bytes): Promise<Bytes> {
-    try {
-      return await this.#inflateMessage(message);
-    } catch (error) {
-      if (error instanceof ProtocolError) throw error;
-      throw new ProtocolError(isTooLarge(error) ? "MESSAGE_TOO_BIG" : "INVALID_DEFLATE");
-    }
-  }
-
-  async #inflateMessage(message: Bytes): Promise<Bytes> {
-    const { maxPayload } = this.#settings;
-    const options: ZlibOptions = {
-      windowBits: this.#theirs.windowBits,
-      finishFlush: constants.Z_SYNC_FLUSH,
-    };
     const release = await SLOTS.take();
     try {
       if (this.#closed) throw CLOSED;
-      if (!this.#theirs.takeover) {
-        const limited = { ...options, maxOutputLength: maxPayload };
-        return await inflateWhole(concat([message, TAIL]), limited);
-      }
-      this.#inflate ??= createInflateRaw(options).on("error", ignore);
-      const inflated = await pass(this.#inflate, [message, TAIL], maxPayload);
-      // §7.2.3.4: a block with BFINAL ends zlib's stream, though not the conversation.
-      if (this.#inflate.readableEnded) this.#inflate = undefined;
-      return inflated;
+      const options = this.#inflateOptions(this.#settings.maxPayload);
+      // Each piece is a trip to the thread pool.
+      if (this.#grows) options.chunkSize = LARGE_PIECE;
+      const inflated = await inflateWhole(concat([message, TAIL]), options);
+      this.#grows = message.length <= SMALL && inflated.length > SMALL_INFLATED;
+      return this.#inflated(inflated);
+    } catch (error) {
+      throw breach(error);
     } finally {
       release();
     }
   }
 
+  #inflateOptions(limit: number): ZlibOptions {
+    const { windowBits, takeover } = this.#theirs;
+    const options: ZlibOptions = {
+      windowBits,
+      finishFlush: constants.Z_SYNC_FLUSH,
+      maxOutputLength: Math.max(1, Math.min(limit, LARGEST_LIMIT)),
+    };
+    if (takeover && this.#history !== undefined) options.dictionary = this.#history.bytes;
+    return options;
+  }
+
+  #inflated(message: Bytes): Bytes {
+    if (this.#theirs.takeover) {
+      this.#history ??= new History(2 ** this.#theirs.windowBits);
+      this.#history.add(message);
+    }
+    return message;
+  }
+
   /** Frees zlib's memory. What is under way ends with an error. */
   close(): void {
     this.#closed = true;
-    this.#deflate?.destroy();
-    this.#inflate?.destroy();
+    this.#stream?.close();
+    this.#history = undefined;
   }
 }
 
 const CLOSED = new Error("the connection was closed");
 
-/** Between two messages nobody waits for a stream's error; the next message meets it as "close". */
-function ignore(): void {}
-
-/** Sends `pieces` through a stream and gives what came out, which is stopped as soon as it is more than `limit` bytes. */
-function pass(
-  stream: DeflateRaw | InflateRaw,
-  pieces: readonly Bytes[],
-  limit: number,
-): Promise<Bytes> {
-  return new Promise((resolve, reject) => {
-    const output: Bytes[] = [];
-    let length = 0;
-    const settle = (error?: Error | null): void => {
-      stream.off("data", onData).off("error", settle).off("end", settle).off("close", onClose);
-      if (error) reject(error);
-      else resolve(concat(output));
-    };
-    const onClose = (): void => settle(CLOSED);
-    const onData = (chunk: Bytes): void => {
-      length += chunk.length;
-      if (length <= limit) {
-        output.push(chunk);
-        return;
-      }
-      settle(new ProtocolError("MESSAGE_TOO_BIG"));
-      stream.destroy();
-    };
-    stream.on("data", onData).on("error", settle).on("end", settle).on("close", onClose);
-    for (const piece of pieces) stream.write(piece);
-    // Not Node's default, a full flush, which would forget what context takeover is for.
-    stream.flush(constants.Z_SYNC_FLUSH, () => settle());
-  });
+function withoutTail(compressed: Bytes): Bytes {
+  return compressed.subarray(0, compressed.length - TAIL.length);
 }
 
-const deflateWhole = promisify<Bytes, ZlibOptions, Bytes>(deflateRaw);
-const inflateWhole = promisify<Bytes, ZlibOptions, Bytes>(inflateRaw);
+/** What zlib finds wrong with a message, as the rule that its sender broke. */
+function breach(error: unknown): ProtocolError {
+  return new ProtocolError(isTooLarge(error) ? "MESSAGE_TOO_BIG" : "INVALID_DEFLATE");
+}
 
 function isTooLarge(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE";
+}
+
+const inflateWhole = promisify<Bytes, ZlibOptions, Bytes>(inflateRaw);
+
+/** Compresses one message after another, each with those before it in mind. */
+class DeflateStream {
+  readonly #stream: DeflateRaw;
+  #output: Bytes[] = [];
+  #fail: ((error: Error) => void) | undefined;
+
+  constructor(options: ZlibOptions) {
+    // So that a write is flushed with it: flush() would be a second trip to the thread pool. Not
+    // Node's default, a full flush, which would forget what context takeover is for.
+    this.#stream = createDeflateRaw({ ...options, flush: constants.Z_SYNC_FLUSH });
+    this.#stream
+      .on("data", (chunk: Bytes) => this.#output.push(chunk))
+      .on("error", (error) => this.#fail?.(error))
+      // Closed under a write, it calls back all the same, as if all were well; but after this.
+      .on("close", () => this.#fail?.(CLOSED));
+  }
+
+  /** @param message not empty: a flush behind a flush gives nothing */
+  compress(message: Bytes): Promise<Bytes> {
+    return new Promise((resolve, reject) => {
+      this.#fail = reject;
+      this.#stream.write(message, (error) => {
+        const output = this.#output;
+        this.#output = [];
+        this.#fail = undefined;
+        if (error) reject(error);
+        else resolve(concat(output));
+      });
+    });
+  }
+
+  /** Forgets what was compressed. */
+  reset(): void {
+    this.#stream.reset();
+  }
+
+  close(): void {
+    this.#stream.destroy();
+  }
+}
+
+// By zlib's settings and the bits of the window; gone when the settings are.
+const POOLS = new WeakMap<ZlibOptions, Map<number, DeflateStream[]>>();
+
+/** The streams that nobody uses now. */
+function poolOf(zlib: ZlibOptions, windowBits: number): DeflateStream[] {
+  const pools = POOLS.get(zlib) ?? new Map<number, DeflateStream[]>();
+  const pool = pools.get(windowBits) ?? [];
+  POOLS.set(zlib, pools.set(windowBits, pool));
+  return pool;
+}
+
+/** The last `size` bytes of what was inflated, to which the next message may refer (§7.2.2). */
+class History {
+  readonly #size: number;
+  // What is kept ends at #end. There comes to be room for a quarter more, so that it is seldom moved.
+  #buffer = EMPTY;
+  #end = 0;
+
+  constructor(size: number) {
+    this.#size = size;
+  }
+
+  get bytes(): Bytes {
+    return this.#buffer.subarray(Math.max(0, this.#end - this.#size), this.#end);
+  }
+
+  add(message: Bytes): void {
+    const added = message.subarray(Math.max(0, message.length - this.#size));
+    if (this.#end + added.length > this.#buffer.length) this.#makeRoom(added.length);
+    this.#buffer.set(added, this.#end);
+    this.#end += added.length;
+  }
+
+  #makeRoom(length: number): void {
+    const kept = this.#buffer.subarray(Math.max(0, this.#end + length - this.#size), this.#end);
+    const room = Math.min(1.25 * this.#size, 2 * (kept.length + length));
+    if (room > this.#buffer.length) this.#buffer = allocateUnfilled(room);
+    // Where both are the same memory, set() minds that they overlap.
+    this.#buffer.set(kept);
+    this.#end = kept.length;
+  }
 }
 
 /** Lets a few work at a time, the others in the order in which they came. */

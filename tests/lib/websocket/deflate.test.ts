@@ -237,6 +237,46 @@ describe("permessage-deflate, from a peer that errs", () => {
       assert.equal(closeCode(await client.closed), 1009);
     });
 
+    test(`${terms}: §8 so is one that is small enough to be inflated at once`, async (context) => {
+      for (const maxPayload of [100_000, 1000]) {
+        const { client, ours, closed } = await raw(context, { ...options, maxPayload }, offer);
+        ours.on("message", () => assert.fail("too large to be delivered"));
+        const bomb = compressed(Buffer.alloc(500_000));
+        assert.ok(bomb.length < 1000);
+        client.write(frame(2, bomb, { rsv: 4, key: KEY }));
+        const [code, , rule] = await closed;
+        assert.deepEqual([code, rule], [1006, "MESSAGE_TOO_BIG"]);
+        assert.equal(closeCode(await client.closed), 1009);
+      }
+    });
+
+    test(`${terms}: what grows is delivered in its place among what is small`, async (context) => {
+      const { client, ours } = await raw(context, options, offer);
+      const log: number[] = [];
+      ours.on("message", (data) => log.push(data.length));
+      const small = frame(1, compressed("small"), { rsv: 4, key: KEY });
+      const grows = frame(1, compressed("x".repeat(90_000)), { rsv: 4, key: KEY });
+      const plain = frame(1, "plain.", { key: KEY });
+      assert.ok(grows.length < 4096);
+      client.write(Buffer.concat([small, grows, plain, small, grows, small]));
+      await until(() => log.length === 6);
+      assert.deepEqual(log, [5, 90_000, 6, 5, 90_000, 5]);
+    });
+
+    test(`${terms}: many small messages in one chunk let others have their turn`, async (context) => {
+      const { client, ours } = await raw(context, options, offer);
+      let count = 0;
+      const turns = new Set<number>();
+      ours.on("message", () => {
+        if (count++ === 0) setImmediate(() => turns.add(count));
+      });
+      const message = frame(1, compressed("small"), { rsv: 4, key: KEY });
+      client.write(Buffer.concat(new Array<Uint8Array>(1000).fill(message)));
+      await until(() => count === 1000);
+      const [turn = count] = turns;
+      assert.ok(turn <= 100, `a turn after ${turn}`);
+    });
+
     test(`${terms}: what is not deflated fails with 1007`, async (context) => {
       const { client, closed } = await raw(context, options, offer);
       client.write(frame(1, bytes("ff ff ff ff ff"), { rsv: 4, key: KEY }));
