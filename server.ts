@@ -234,9 +234,9 @@ export class Server<
       },
     };
     this.#engineSink = {
-      onSession: (session, request) => {
+      onSession: (session) => {
         const Revision = session.protocol === 3 ? Dispatcher4 : Dispatcher;
-        const dispatcher = new Revision(session, request, this.#dispatcherHost);
+        const dispatcher = new Revision(session, this.#dispatcherHost);
         this.#dispatchers.add(dispatcher);
         this.#connecting.at(-1)?.add(dispatcher);
         return dispatcher;
@@ -590,12 +590,13 @@ export class Server<
     if (!this.#servesClient) return engine;
     const files = new ClientFiles(`${enginePath(options).replace(/\/$/, "")}/`);
     return {
-      handleRequest: (request, response) => {
-        if (!files.has(request)) engine.handleRequest(request, response);
+      handleRequest: (request, response, alone) => {
+        if (!files.has(request)) engine.handleRequest(request, response, alone);
         else if (!options.cors) files.serve(request, response);
         else applyCors(options.cors, request, response, () => files.serve(request, response));
       },
-      handleUpgrade: (request, socket, head) => engine.handleUpgrade(request, socket, head),
+      handleUpgrade: (request, socket, head, alone) =>
+        engine.handleUpgrade(request, socket, head, alone),
     };
   }
 

@@ -2,7 +2,7 @@
 
 import type { Child } from "./ipc.ts";
 
-export type Contender = "barewire" | "socketio" | "ws" | "websocket" | "rawnet";
+export type Contender = "barewire" | "socketio" | "ws" | "websocket" | "rawnet" | "rawhttp";
 
 /** A server that runs, the load beside it, and what one step costs the server. */
 export interface Stage {
@@ -161,7 +161,7 @@ export const CASES: readonly Case[] = [
     name: "polling",
     title: "long-polling, GET and POST of an echo, 100 sessions, per cycle",
     unit: "µs",
-    contenders: ["barewire", "socketio"],
+    contenders: ["barewire", "socketio", "rawhttp"],
     goal: { peer: "socketio", ratio: 0.6 },
     measure: async (stage) => {
       const { load, port, scale } = stage;

@@ -27,7 +27,8 @@ export class Deadlines<Item> {
   /** Begins the wait of `item`, anew if it waits already. */
   add(item: Item): void {
     this.#ends.delete(item);
-    this.#ends.set(item, performance.now() + this.#delay);
+    // A whole number takes no memory of its own, and timers count whole milliseconds anyway.
+    this.#ends.set(item, Math.ceil(performance.now() + this.#delay));
     this.#timer ??= setTimeout(this.#onTimer, this.#delay);
   }
 

@@ -7,8 +7,9 @@ import { Server as TlsServer } from "node:tls";
 
 /** Who answers the requests and upgrades for the path of an engine. */
 export interface EngineHandler {
-  handleRequest(request: IncomingMessage, response: ServerResponse): void;
-  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array): void;
+  /** @param alone no other listener has the request */
+  handleRequest(request: IncomingMessage, response: ServerResponse, alone: boolean): void;
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array, alone: boolean): void;
 }
 
 export interface AttachOptions {
@@ -75,8 +76,9 @@ export function attach(
   const others = server.listeners("request");
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
     onSpeak(request.socket);
-    if (isOurs(request)) engine.handleRequest(request, response);
-    else for (const listener of others) listener.call(server, request, response);
+    if (isOurs(request)) {
+      engine.handleRequest(request, response, server.listenerCount("request") === 1);
+    } else for (const listener of others) listener.call(server, request, response);
   };
   server.removeAllListeners("request");
   server.on("request", onRequest);
@@ -85,7 +87,7 @@ export function attach(
   const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Uint8Array): void => {
     onSpeak(request.socket);
     if (isOurs(request)) {
-      engine.handleUpgrade(request, socket, head);
+      engine.handleUpgrade(request, socket, head, server.listenerCount("upgrade") === 1);
     } else if (destroyUpgrade) {
       // Another listener may answer it. Until then nobody hears the socket's errors.
       socket.on("error", () => socket.destroy());

@@ -14,27 +14,33 @@ const ENCODERS = { gzip, deflate } as const;
 
 type Encoding = keyof typeof ENCODERS;
 
-/** Ends `response` with `body`, compressed where that is wanted, worth it and accepted. */
+/** Ends `response` with `headers` and `body`, which is compressed where that is wanted, worth it and accepted. */
 export function sendCompressed(
   response: ServerResponse,
+  headers: Readonly<Record<string, string>>,
   body: string | Uint8Array,
   options: CompressionOptions | undefined,
 ): void {
-  const bytes = Buffer.from(body);
-  const worth = options !== undefined && bytes.length >= (options.threshold ?? DEFAULT_THRESHOLD);
+  const length = Buffer.byteLength(body);
+  const worth = options !== undefined && length >= (options.threshold ?? DEFAULT_THRESHOLD);
   const encoding = worth ? acceptedEncoding(response.req.headers["accept-encoding"]) : undefined;
   if (encoding === undefined || options === undefined) {
-    response.writeHead(200, { "Content-Length": bytes.length }).end(bytes);
+    // A text leaves with the header in one piece.
+    response.writeHead(200, { ...headers, "Content-Length": length }).end(body);
     return;
   }
-  ENCODERS[encoding](bytes, options, (error, compressed) => {
+  ENCODERS[encoding](Buffer.from(body), options, (error, compressed) => {
     // zlib had no memory: nothing that the client could not read has been said yet.
     if (error !== null) {
-      response.writeHead(200, { "Content-Length": bytes.length }).end(bytes);
+      response.writeHead(200, { ...headers, "Content-Length": length }).end(body);
       return;
     }
     response
-      .writeHead(200, { "Content-Encoding": encoding, "Content-Length": compressed.length })
+      .writeHead(200, {
+        ...headers,
+        "Content-Encoding": encoding,
+        "Content-Length": compressed.length,
+      })
       .end(compressed);
   });
 }

@@ -1,6 +1,6 @@
 // Sessions by their ids, and each HTTP request and upgrade to the right one. Engine.IO "Handshake".
 
-import { randomBytes } from "node:crypto";
+import { randomFillSync } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 
@@ -18,6 +18,7 @@ import { checkFunction } from "../../protocol/errors.ts";
 import { Deadlines } from "../deadlines.ts";
 import { NodeEmitter } from "../events.ts";
 import { once } from "../once.ts";
+import { ignoreError } from "../websocket/connection.ts";
 import {
   checkUpgrade,
   completeUpgrade,
@@ -32,7 +33,7 @@ import { ClientHeartbeat, Heartbeat } from "./heartbeat.ts";
 import { type EngineMiddleware, passMiddleware, passMiddlewareToUpgrade } from "./middleware.ts";
 import { Outgoing } from "./outgoing.ts";
 import { CURRENT_FORMAT, PollingTransport } from "./polling.ts";
-import { Session, type SessionSink } from "./session.ts";
+import { Session, type SessionHost, type SessionSink } from "./session.ts";
 import type { Transport } from "./transport.ts";
 import { Upgrade } from "./upgrade.ts";
 import { formatOf3, WebSocketTransport3 } from "./v3.ts";
@@ -81,7 +82,7 @@ export interface EngineOptions {
 
 /** The layer above: gets each new session and gives back where its messages go. */
 export interface EngineSink {
-  onSession(session: Session, request: IncomingMessage): SessionSink;
+  onSession(session: Session): SessionSink;
 }
 
 /** What the options are that are not given. */
@@ -129,8 +130,7 @@ export class Engine extends NodeEmitter<EngineEvents> {
   #sink: EngineSink | undefined;
   #middleware: readonly EngineMiddleware[] = [];
   readonly #sessions = new Map<string, Session>();
-  readonly #heartbeat: Heartbeat;
-  readonly #clientHeartbeat: ClientHeartbeat;
+  readonly #hosts: Readonly<Record<Revision, SessionHost>>;
   readonly #revisions: readonly Revision[];
   readonly #upgrades: Deadlines<Upgrade>;
   readonly #upgradeOptions: UpgradeOptions;
@@ -147,8 +147,16 @@ export class Engine extends NodeEmitter<EngineEvents> {
     this.#sink = sink;
     const { pingInterval, pingTimeout, upgradeTimeout, perMessageDeflate, cookie } = this.#options;
     if (cookie) formatCookie(cookie === true ? {} : cookie, "");
-    this.#heartbeat = new Heartbeat(pingInterval, pingTimeout);
-    this.#clientHeartbeat = new ClientHeartbeat(pingInterval, pingTimeout);
+    const { maxBackpressure } = this.#options;
+    const onClosed = ({ id }: Session): void => {
+      this.#sessions.delete(id);
+    };
+    const heartbeat = new Heartbeat(pingInterval, pingTimeout);
+    const clientHeartbeat = new ClientHeartbeat(pingInterval, pingTimeout);
+    this.#hosts = {
+      3: { protocol: 3, heartbeat: clientHeartbeat, maxBackpressure, onClosed },
+      4: { protocol: 4, heartbeat, maxBackpressure, onClosed },
+    };
     this.#revisions = this.#options.allowEIO3 === true ? [4, 3] : [4];
     this.#upgrades = new Deadlines(upgradeTimeout, (upgrade) => upgrade.abandon());
     this.#upgradeOptions = {
@@ -177,16 +185,22 @@ export class Engine extends NodeEmitter<EngineEvents> {
     this.#sink = sink;
   }
 
-  /** Answers an HTTP request for the path of this engine. */
-  handleRequest(request: IncomingMessage, response: ServerResponse): void {
+  /**
+   * Answers an HTTP request for the path of this engine.
+   *
+   * @param alone nobody else has seen the request. Then it is not kept, and an equal one is made for
+   * who asks for it. Default `false`
+   */
+  handleRequest(request: IncomingMessage, response: ServerResponse, alone = false): void {
     const { cors } = this.#options;
     if (!cors) {
-      this.#passRequest(request, response);
+      this.#passRequest(request, response, alone);
       return;
     }
     const proceed = once((error?: Error) => {
       if (response.destroyed) return;
-      if (error === undefined) this.#passRequest(request, response);
+      const unseen = alone && typeof cors !== "function";
+      if (error === undefined) this.#passRequest(request, response, unseen);
       else refuseRequest(response, "BAD_REQUEST");
     });
     answerFirst(
@@ -195,13 +209,17 @@ export class Engine extends NodeEmitter<EngineEvents> {
     );
   }
 
-  /** Answers an upgrade request for the path of this engine; a refusal comes instead of the 101. */
-  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array): void {
+  /**
+   * Answers an upgrade request for the path of this engine; a refusal comes instead of the 101.
+   *
+   * @param alone as for handleRequest()
+   */
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array, alone = false): void {
     // The client may leave while it is decided whether it may come.
-    socket.on("error", () => socket.destroy());
+    socket.on("error", ignoreError);
     passMiddlewareToUpgrade(this.#middleware, request, socket, (error, lines) => {
       if (error === undefined) {
-        this.#routeUpgrade(request, socket, head, lines);
+        this.#routeUpgrade(request, socket, head, lines, alone);
       } else {
         this.#tellMiddlewareFailed(request, error);
         refuseUpgrade(socket, 400, REFUSALS.BAD_REQUEST.message);
@@ -226,9 +244,9 @@ export class Engine extends NodeEmitter<EngineEvents> {
           reject(new Error(message));
           return;
         }
-        const session = this.#createSession(id, request, transport);
+        const session = this.#createSession(id, request, false, transport);
         start(session);
-        this.#open(session, request);
+        this.#open(session);
         resolve(session);
       });
     });
@@ -245,10 +263,10 @@ export class Engine extends NodeEmitter<EngineEvents> {
     for (const session of this.#sessions.values()) session.shutDown();
   }
 
-  #passRequest(request: IncomingMessage, response: ServerResponse): void {
+  #passRequest(request: IncomingMessage, response: ServerResponse, alone: boolean): void {
     passMiddleware(this.#middleware, request, response, (error) => {
       if (error === undefined) {
-        this.#route(request, response);
+        this.#route(request, response, alone);
       } else {
         this.#tellMiddlewareFailed(request, error);
         refuseRequest(response, "BAD_REQUEST");
@@ -262,6 +280,7 @@ export class Engine extends NodeEmitter<EngineEvents> {
     socket: Duplex,
     head: Uint8Array,
     lines: readonly string[],
+    alone: boolean,
   ): void {
     const query = queryOf(request);
     const admission = this.#admit(request, query, true);
@@ -297,11 +316,11 @@ export class Engine extends NodeEmitter<EngineEvents> {
     this.#ask(request, (refusal, message, id) => {
       if (socket.destroyed) return;
       if (refusal !== undefined) refuseUpgrade(socket, 400, message);
-      else this.#openWebSocket(id, request, complete(), protocol);
+      else this.#openWebSocket(id, request, alone, complete(), protocol);
     });
   }
 
-  #route(request: IncomingMessage, response: ServerResponse): void {
+  #route(request: IncomingMessage, response: ServerResponse, alone: boolean): void {
     if (this.#closed) response.setHeader("Connection", "close");
     const query = queryOf(request);
     const admission = this.#admit(request, query, false);
@@ -322,7 +341,7 @@ export class Engine extends NodeEmitter<EngineEvents> {
     this.#ask(request, (refusal, message, id) => {
       if (response.destroyed) return;
       if (refusal !== undefined) refuseRequest(response, refusal, message);
-      else this.#openPolling(id, request, response, query, admission.protocol);
+      else this.#openPolling(id, request, alone, response, query, admission.protocol);
     });
   }
 
@@ -407,6 +426,7 @@ export class Engine extends NodeEmitter<EngineEvents> {
   #openPolling(
     id: string,
     request: IncomingMessage,
+    alone: boolean,
     response: ServerResponse,
     query: Query,
     protocol: Revision,
@@ -419,48 +439,51 @@ export class Engine extends NodeEmitter<EngineEvents> {
       compression: httpCompression === true ? {} : httpCompression || undefined,
       jsonp: query.get("j"),
     });
-    const session = this.#createSession(id, request, transport, protocol);
+    const session = this.#createSession(id, request, alone, transport, protocol);
     if (cookie) {
       response.setHeader("Set-Cookie", formatCookie(cookie === true ? {} : cookie, session.id));
     }
     transport.start(session);
     transport.onRequest(request, response);
-    this.#open(session, request);
+    this.#open(session);
   }
 
   #openWebSocket(
     id: string,
     request: IncomingMessage,
+    alone: boolean,
     transport: WebSocketTransport,
     protocol: Revision | undefined,
   ): void {
-    const session = this.#createSession(id, request, transport, protocol);
-    this.#open(session, request);
+    const session = this.#createSession(id, request, alone, transport, protocol);
+    this.#open(session);
     transport.start(session);
   }
 
   #createSession(
     id: string,
     request: IncomingMessage,
+    alone: boolean,
     transport: Transport,
     protocol: Revision = 4,
   ): Session {
-    const session = new Session({
-      id,
-      request,
-      transport,
-      protocol,
-      heartbeat: protocol === 3 ? this.#clientHeartbeat : this.#heartbeat,
-      maxBackpressure: this.#options.maxBackpressure,
-      onClosed: (ended) => {
-        this.#sessions.delete(ended.id);
-      },
-    });
-    this.#sessions.set(session.id, session);
+    const unseen = alone && !this.#showsRequests;
+    const session = new Session(id, request, unseen, transport, this.#hosts[protocol]);
+    this.#sessions.set(id, session);
     return session;
   }
 
-  #open(session: Session, request: IncomingMessage): void {
+  /** Functions of the program are given each request. */
+  get #showsRequests(): boolean {
+    return (
+      this.#middleware.length > 0 ||
+      this.#options.allowRequest !== undefined ||
+      this.generateId !== generateId ||
+      this.listenerCount("headers") + this.listenerCount("initial_headers") > 0
+    );
+  }
+
+  #open(session: Session): void {
     const { pingInterval, pingTimeout, maxHttpBufferSize, transports, allowUpgrades } =
       this.#options;
     const mayUpgrade =
@@ -473,7 +496,7 @@ export class Engine extends NodeEmitter<EngineEvents> {
       maxPayload: maxHttpBufferSize,
     });
     session.send(new Outgoing([open], false));
-    session.open(this.#sink?.onSession(session, request));
+    session.open(this.#sink?.onSession(session));
     this.dispatch("connection", [session]);
   }
 
@@ -489,8 +512,16 @@ export class Engine extends NodeEmitter<EngineEvents> {
  * adapters for Socket.IO look for.
  */
 export function generateId(): string {
-  return randomBytes(15).toString("base64url");
+  if (randomOffset === RANDOM.length) randomOffset = 0;
+  // For one id at a time the call takes longer than the bytes.
+  if (randomOffset === 0) randomFillSync(RANDOM);
+  randomOffset += ID_LENGTH;
+  return RANDOM.toString("base64url", randomOffset - ID_LENGTH, randomOffset);
 }
+
+const ID_LENGTH = 15;
+const RANDOM = Buffer.allocUnsafeSlow(ID_LENGTH * 128);
+let randomOffset = 0;
 
 /** The query of a request's URL; of a name that comes twice the last. */
 export function queryOf({ url = "" }: IncomingMessage): ReadonlyMap<string, string> {

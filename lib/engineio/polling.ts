@@ -50,6 +50,13 @@ const CLOSE_TIMEOUT = 30_000;
 
 const OCTET_STREAM = "application/octet-stream";
 
+// Read by who asked only: what is a text to one user may be a page to another's browser.
+const TEXT_HEADERS = {
+  "Content-Type": "text/plain; charset=UTF-8",
+  "Cache-Control": "no-store",
+} as const;
+const BYTES_HEADERS = { ...TEXT_HEADERS, "Content-Type": OCTET_STREAM } as const;
+
 /** From here on what else there is waits for the next GET, in bytes. */
 const LARGEST_ANSWER = 1_000_000;
 
@@ -129,11 +136,9 @@ export class PollingTransport implements Transport {
     const payload = format.encode(messages);
     const isText = typeof payload === "string";
     const body = isText && jsonp !== undefined ? encodeScript(jsonp, payload) : payload;
-    // Read by who asked only: what is a text to one user may be a page to another's browser.
-    response.setHeader("Content-Type", isText ? "text/plain; charset=UTF-8" : OCTET_STREAM);
-    response.setHeader("Cache-Control", "no-store");
     const compress = messages.some((message) => message.compress);
-    sendCompressed(response, body, compress ? compression : undefined);
+    const headers = isText ? TEXT_HEADERS : BYTES_HEADERS;
+    sendCompressed(response, headers, body, compress ? compression : undefined);
   }
 
   #onGet(response: ServerResponse): void {

@@ -23,6 +23,7 @@ import {
 } from "../../protocol/engineio/session.ts";
 import { NodeEmitter } from "../events.ts";
 import type { ClientHeartbeat, Heartbeat, Heartbeating } from "./heartbeat.ts";
+import { KeptRequest } from "./kept-request.ts";
 import { NOOP_PACKET, type Outgoing, PING_PACKET, PONG_PACKET } from "./outgoing.ts";
 import type { Transport, TransportSink } from "./transport.ts";
 import type { Upgrade } from "./upgrade.ts";
@@ -71,56 +72,71 @@ export interface SessionEvents {
   close: (reason: CloseReason, description?: Error) => void;
 }
 
-export interface SessionOptions {
-  readonly id: string;
-  /** The HTTP request with which it began. */
-  readonly request: IncomingMessage;
-  readonly transport: Transport;
+/** What all sessions of an engine have in common that speak the same revision of the protocol. */
+export interface SessionHost {
   readonly protocol: Revision;
   readonly heartbeat: Heartbeat | ClientHeartbeat;
-  /** Bytes that may wait for the client. */
+  /** Bytes that may wait for one client. */
   readonly maxBackpressure: number;
-  /** Called when it has ended, before its sink is told. */
-  readonly onClosed: (session: Session) => void;
+  /** A session has ended; its sink is told next. */
+  onClosed(session: Session): void;
 }
 
 export class Session extends NodeEmitter<SessionEvents> implements TransportSink, Heartbeating {
   /** The session's id, "sid" on the wire. */
   readonly id: string;
-  /** The revision of the protocol that its client speaks. */
-  readonly protocol: Revision;
-  readonly request: IncomingMessage;
   /** The IP address from which the client came. */
   readonly remoteAddress: string;
-  readonly #heartbeat: Heartbeat | ClientHeartbeat;
-  readonly #onClosed: (session: Session) => void;
+  readonly #host: SessionHost;
+  #request: IncomingMessage | KeptRequest;
   #state: SessionState;
   #transport: Transport;
   #sink: SessionSink | undefined;
   #upgrade: Upgrade | undefined;
-  // What waits for the transport to be writable, in order, and how much memory that takes.
-  #queue: Outgoing[] = [];
+  // What waits for the transport to be writable, in order, and how much memory that takes; most
+  // sessions have nothing that waits.
+  #queue: Outgoing[] | undefined;
   #queueLength = 0;
-  readonly #maxBackpressure: number;
 
-  constructor(options: SessionOptions) {
+  /**
+   * @param request the HTTP request with which it begins
+   * @param alone nobody else has seen the request, so that another one may stand for it
+   */
+  constructor(
+    id: string,
+    request: IncomingMessage,
+    alone: boolean,
+    transport: Transport,
+    host: SessionHost,
+  ) {
     super();
-    this.id = options.id;
-    this.protocol = options.protocol;
-    this.request = options.request;
+    this.id = id;
+    this.#request = alone ? KeptRequest.of(request) : request;
     // Known while the connection is open only.
-    this.remoteAddress = options.request.socket.remoteAddress ?? "";
-    this.#maxBackpressure = options.maxBackpressure;
-    this.#transport = options.transport;
-    this.#state = options.transport.name;
-    this.#heartbeat = options.heartbeat;
-    this.#onClosed = options.onClosed;
+    this.remoteAddress = request.socket.remoteAddress ?? "";
+    this.#transport = transport;
+    this.#state = transport.name;
+    this.#host = host;
+  }
+
+  /** The HTTP request with which it began. */
+  get request(): IncomingMessage {
+    const request = this.#request;
+    if (!(request instanceof KeptRequest)) return request;
+    const restored = request.restore();
+    this.#request = restored;
+    return restored;
+  }
+
+  /** The revision of the protocol that its client speaks. */
+  get protocol(): Revision {
+    return this.#host.protocol;
   }
 
   /** Begins to deliver. The transport must have been given this session as its sink, or be given it now. */
   open(sink: SessionSink | undefined): void {
     this.#sink = sink;
-    this.#heartbeat.begin(this);
+    this.#host.heartbeat.begin(this);
   }
 
   get state(): SessionState {
@@ -139,7 +155,7 @@ export class Session extends NodeEmitter<SessionEvents> implements TransportSink
 
   /** Packets leave now; otherwise they wait (and volatile ones are dropped). */
   get writable(): boolean {
-    return this.#queue.length === 0 && this.#transport.writable && this.#isOpen();
+    return this.#queue === undefined && this.#transport.writable && this.#isOpen();
   }
 
   /** Sends when the transport can. What is sent on a session that is closing or closed is dropped. */
@@ -153,7 +169,7 @@ export class Session extends NodeEmitter<SessionEvents> implements TransportSink
   close(): void {
     if (!this.#isOpen()) return;
     this.#advance("close");
-    if (this.#queue.length === 0) this.#transport.close();
+    if (this.#queue === undefined) this.#transport.close();
   }
 
   /** Ends the session at once and tells a client that can hear it; what waits to be sent is dropped. */
@@ -216,7 +232,7 @@ export class Session extends NodeEmitter<SessionEvents> implements TransportSink
     if (this.listens) this.#tellReceived(packet);
     // The common case first.
     if (packet.type === MESSAGE) {
-      this.#heartbeat.onOtherPacket(this);
+      this.#host.heartbeat.onOtherPacket(this);
       if (typeof packet.data === "string") this.#sink?.onText(packet.data);
       else this.#sink?.onBinary(packet.data);
     } else if (packet.type === CLOSE) {
@@ -235,16 +251,16 @@ export class Session extends NodeEmitter<SessionEvents> implements TransportSink
     }
     this.dispatch("heartbeat", []);
     if (type === PONG) {
-      this.#heartbeat.onPong(this);
+      this.#host.heartbeat.onPong(this);
     } else {
-      this.#heartbeat.onOtherPacket(this);
+      this.#host.heartbeat.onOtherPacket(this);
       this.send(PONG_PACKET);
     }
   }
 
   onWritable(): void {
     const queue = this.#queue;
-    if (queue.length === 0) {
+    if (queue === undefined) {
       // The client finishes its requests before it changes to the WebSocket, so none is kept waiting.
       if (this.#state === "probing" && this.#transport.writable) this.#transport.send(NOOP_PACKET);
       return;
@@ -256,20 +272,20 @@ export class Session extends NodeEmitter<SessionEvents> implements TransportSink
       this.#queueLength -= message.length;
       sent++;
     }
-    this.#queue = queue.slice(sent);
-    if (this.#queue.length === 0) this.dispatch("drain", []);
-    if (this.#state === "closing" && this.#queue.length === 0) this.#transport.close();
+    this.#queue = sent === queue.length ? undefined : queue.slice(sent);
+    if (this.#queue === undefined) this.dispatch("drain", []);
+    if (this.#state === "closing" && this.#queue === undefined) this.#transport.close();
   }
 
   onLost(reason: CloseReason, detail?: Error): void {
     if (this.#state === "closed") return;
     this.#advance("lost");
-    this.#heartbeat.end(this);
+    this.#host.heartbeat.end(this);
     this.#clear();
     const upgrade = this.#upgrade;
     this.#upgrade = undefined;
     upgrade?.abandon();
-    this.#onClosed(this);
+    this.#host.onClosed(this);
     this.#sink?.onClose(reason, detail);
     this.dispatch("close", detail === undefined ? [reason] : [reason, detail]);
   }
@@ -303,15 +319,16 @@ export class Session extends NodeEmitter<SessionEvents> implements TransportSink
   #wait(message: Outgoing): void {
     this.#queueLength += message.length;
     // However large it is, one message may wait.
-    if (this.#queue.length > 0 && this.#queueLength > this.#maxBackpressure) {
+    if (this.#queue !== undefined && this.#queueLength > this.#host.maxBackpressure) {
       this.discard("transport error", new Error("too much waits for the client"));
     } else {
+      this.#queue ??= [];
       this.#queue.push(message);
     }
   }
 
   #clear(): void {
-    this.#queue = [];
+    this.#queue = undefined;
     this.#queueLength = 0;
   }
 

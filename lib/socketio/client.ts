@@ -16,8 +16,8 @@ export interface Client {
   readonly request: IncomingMessage;
   /** The IP address from which it came. */
   readonly address: string;
-  /** When it came. */
-  readonly issued: Date;
+  /** When it came, in milliseconds since 1970. */
+  readonly issued: number;
   /** What the program keeps for this client and a namespace, as long as the connection is there. */
   readonly sessions: Map<string, Untyped>;
   /** Sends. A volatile message is dropped if it cannot leave now. */

@@ -11,6 +11,7 @@ import {
   type ConnectErrorData,
   DISCONNECT,
   EVENT,
+  MAIN_NAMESPACE,
   type Packet,
 } from "../../protocol/socketio/packet.ts";
 import { ProtocolError } from "../../protocol/socketio/rules.ts";
@@ -74,30 +75,35 @@ const INVALID_NAMESPACE: ConnectErrorData = { message: "Invalid namespace" };
 
 export class Dispatcher implements SessionSink, Client {
   readonly conn: Session;
-  readonly request: IncomingMessage;
-  readonly address: string;
-  readonly issued = new Date();
+  readonly issued = Date.now();
   readonly #host: DispatcherHost;
   readonly #decoder: PacketDecoder;
-  readonly #sockets = new Map<string, DispatcherSocket>();
+  // Most clients are in the main namespace and no other: a map for one would take more than the socket.
+  #main: DispatcherSocket | undefined;
+  #others: Map<string, DispatcherSocket> | undefined;
   // Namespaces that it has asked for and that are still looked for.
-  readonly #asked = new Set<string>();
+  #asked: Set<string> | undefined;
   // Namespaces that the server has sent it out of, which it may not know yet.
-  readonly #left = new Set<string>();
+  #left: Set<string> | undefined;
   #created = 0;
   #sessions: Map<string, Untyped> | undefined;
 
-  constructor(session: Session, request: IncomingMessage, host: DispatcherHost) {
+  constructor(session: Session, host: DispatcherHost) {
     this.conn = session;
-    this.request = request;
-    // Known while the connection is open only.
-    this.address = request.socket.remoteAddress ?? "";
     this.#host = host;
     this.#decoder = host.codec.createDecoder();
   }
 
   get id(): string {
     return this.conn.id;
+  }
+
+  get request(): IncomingMessage {
+    return this.conn.request;
+  }
+
+  get address(): string {
+    return this.conn.remoteAddress;
   }
 
   get sessions(): Map<string, Untyped> {
@@ -151,7 +157,28 @@ export class Dispatcher implements SessionSink, Client {
   }
 
   leave(namespace: string): void {
-    if (this.#sockets.delete(namespace)) this.#left.add(namespace);
+    if (this.#socketIn(namespace) === undefined) return;
+    if (namespace === MAIN_NAMESPACE) this.#main = undefined;
+    else this.#others?.delete(namespace);
+    this.#left ??= new Set();
+    this.#left.add(namespace);
+  }
+
+  #socketIn(namespace: string): DispatcherSocket | undefined {
+    return namespace === MAIN_NAMESPACE ? this.#main : this.#others?.get(namespace);
+  }
+
+  /** Its sockets as they are now, in all namespaces. */
+  #sockets(): DispatcherSocket[] {
+    const others = this.#others === undefined ? [] : [...this.#others.values()];
+    return this.#main === undefined ? others : [this.#main, ...others];
+  }
+
+  /** It asks for the namespace no more; whether it did. */
+  #answer(namespace: string): boolean {
+    const asked = this.#asked?.delete(namespace) === true;
+    if (this.#asked?.size === 0) this.#asked = undefined;
+    return asked;
   }
 
   onJoined(): void {
@@ -159,7 +186,7 @@ export class Dispatcher implements SessionSink, Client {
   }
 
   disconnectAll(): void {
-    for (const socket of [...this.#sockets.values()]) socket.disconnect();
+    for (const socket of this.#sockets()) socket.disconnect();
     this.conn.close();
   }
 
@@ -183,8 +210,8 @@ export class Dispatcher implements SessionSink, Client {
   }
 
   #closeSockets(reason: DisconnectReason, detail?: Error): void {
-    this.#asked.clear();
-    for (const socket of [...this.#sockets.values()]) socket.onClose(reason, detail);
+    this.#asked = undefined;
+    for (const socket of this.#sockets()) socket.onClose(reason, detail);
   }
 
   #receive(message: string | Bytes): void {
@@ -201,7 +228,7 @@ export class Dispatcher implements SessionSink, Client {
 
   /** Finds the socket that a packet is for. */
   protected dispatch(packet: Packet): void {
-    const socket = this.#sockets.get(packet.namespace);
+    const socket = this.#socketIn(packet.namespace);
     if (packet.type === CONNECT && !socket?.connected) {
       // Asking again before the answer has come is asking once.
       if (socket === undefined) this.join(packet.namespace, packet.data ?? {});
@@ -211,10 +238,10 @@ export class Dispatcher implements SessionSink, Client {
       socket.onAck(packet.id, packet.data);
     } else if (packet.type === DISCONNECT && socket !== undefined) {
       socket.onClose("client namespace disconnect");
-      this.#left.delete(packet.namespace);
-    } else if (packet.type === DISCONNECT && this.#asked.delete(packet.namespace)) {
+      this.#left?.delete(packet.namespace);
+    } else if (packet.type === DISCONNECT && this.#answer(packet.namespace)) {
       // It has changed its mind before the namespace was found.
-    } else if (!(packet.type < CONNECT_ERROR && this.#left.has(packet.namespace))) {
+    } else if (!(packet.type < CONNECT_ERROR && this.#left?.has(packet.namespace))) {
       // A second CONNECT, a server's packet, or one for a namespace that the client is not in.
       this.close();
     }
@@ -222,20 +249,24 @@ export class Dispatcher implements SessionSink, Client {
 
   /** The client asks to join a namespace. */
   protected join(name: string, auth: object): void {
-    if (this.#asked.has(name)) return;
+    if (this.#asked?.has(name)) return;
+    this.#asked ??= new Set();
     this.#asked.add(name);
-    this.#left.delete(name);
+    this.#left?.delete(name);
     const mayCreate = this.#created < this.#host.maxCreatedNamespaces;
     this.#host.findNamespace(name, auth, mayCreate, (namespace, created) => {
       if (created) this.#created++;
       if (namespace === undefined) {
-        if (this.#asked.delete(name)) this.sendRefused(name, INVALID_NAMESPACE);
+        if (this.#answer(name)) this.sendRefused(name, INVALID_NAMESPACE);
         return;
       }
       namespace.restore(this.recoverable ? auth : {}, (session) => {
         // The client may go, or think better of it, meanwhile.
-        if (this.#asked.delete(name)) {
-          this.#sockets.set(name, namespace.add(this, auth, session));
+        if (this.#answer(name)) {
+          const socket = namespace.add(this, auth, session);
+          this.#others ??= name === MAIN_NAMESPACE ? undefined : new Map();
+          if (name === MAIN_NAMESPACE) this.#main = socket;
+          else this.#others?.set(name, socket);
         } else if (typeof session === "object") {
           namespace.giveBack(session);
         }
@@ -244,7 +275,7 @@ export class Dispatcher implements SessionSink, Client {
   }
 
   #fail(error: ProtocolError | ParserError): void {
-    for (const socket of [...this.#sockets.values()]) socket.onError(error);
+    for (const socket of this.#sockets()) socket.onError(error);
     this.close();
   }
 }

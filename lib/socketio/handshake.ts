@@ -28,13 +28,13 @@ export interface Handshake {
 export function createHandshake(
   request: IncomingMessage,
   address: string,
-  issued: Date,
+  issued: number,
   auth: object,
 ): Handshake {
   return {
     headers: request.headers,
-    time: issued.toString(),
-    issued: issued.getTime(),
+    time: new Date(issued).toString(),
+    issued,
     address,
     xdomain: request.headers.origin !== undefined,
     secure: "encrypted" in request.socket,

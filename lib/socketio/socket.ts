@@ -96,19 +96,18 @@ export class Socket<
   readonly nsp: Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>;
   /** The connection, which sockets in other namespaces may share. */
   readonly client: Client;
-  /** What the client said when it connected. */
-  readonly handshake: Handshake;
   /** Its client has come back: id, rooms and data are what they were, and what it missed is sent. */
   readonly recovered: boolean;
   /** Why a client that wanted to come back is a new one; `undefined` where it did not want to, or did. */
   readonly recoveryFailure: RecoveryFailure | undefined;
   /** With which it may come back. A secret of this client. @internal */
   readonly pid: string | undefined;
-  /** Room for whatever the application keeps of this client. */
-  data: SocketData;
 
-  readonly #acks = new Acks();
-  // Most sockets have none of these.
+  // Most sockets have none of these, or are never asked for them.
+  #handshake: Handshake | undefined;
+  readonly #auth: object;
+  #data: SocketData | undefined;
+  #acks: Acks | undefined;
   #middleware: readonly PacketMiddleware[] = NO_MIDDLEWARE;
   #any: CatchAll | undefined;
   #anyOutgoing: CatchAll | undefined;
@@ -126,7 +125,6 @@ export class Socket<
   ) {
     super();
     const restored = typeof session === "object" ? session : undefined;
-    const data: Untyped = restored?.data ?? {};
     this.nsp = namespace;
     this.client = client;
     this.id = restored?.sid ?? client.socketId(namespace.name);
@@ -135,8 +133,27 @@ export class Socket<
     this.recovered = restored !== undefined;
     this.recoveryFailure = typeof session === "string" ? session : undefined;
     this.#restored = restored;
-    this.handshake = createHandshake(client.request, client.address, client.issued, auth);
-    this.data = data;
+    this.#auth = auth;
+    this.#data = restored?.data;
+  }
+
+  /** What the client said when it connected. */
+  get handshake(): Handshake {
+    const { request, address, issued } = this.client;
+    this.#handshake ??= createHandshake(request, address, issued, this.#auth);
+    return this.#handshake;
+  }
+
+  /** Room for whatever the application keeps of this client; an empty object at first. */
+  get data(): SocketData {
+    if (this.#data !== undefined) return this.#data;
+    const none: Untyped = {};
+    this.#data = none;
+    return none;
+  }
+
+  set data(data: SocketData) {
+    this.#data = data;
   }
 
   /** It may be used: the middleware has passed, and the client has not gone. */
@@ -379,7 +396,7 @@ export class Socket<
     const id = ack && this.nsp.nextAckId();
     const packet: Packet = { type: EVENT, namespace: this.nsp.name, data, id };
     const message = this.nsp.encode(packet, flags.compress ?? true);
-    if (ack !== undefined && id !== undefined) this.#acks.await(id, ack, flags.timeout);
+    if (ack !== undefined && id !== undefined) this.#awaited().await(id, ack, flags.timeout);
     this.#anyOutgoing?.call(this, data);
     this.client.send(message, flags.volatile ?? false);
   }
@@ -413,12 +430,12 @@ export class Socket<
   /** @internal */
   awaitAck(id: number, callback: AckCallback): void {
     if (this.#state === "disconnected") callback(new DisconnectedError(), []);
-    else this.#acks.await(id, callback);
+    else this.#awaited().await(id, callback);
   }
 
   /** @internal */
   forgetAck(id: number): void {
-    this.#acks.forget(id);
+    this.#acks?.forget(id);
   }
 
   // What the namespace calls.
@@ -463,7 +480,7 @@ export class Socket<
 
   /** An acknowledgement came. @internal */
   onAck(id: number, args: readonly unknown[]): void {
-    this.#acks.receive(id, args);
+    this.#acks?.receive(id, args);
   }
 
   /** The client broke the protocol. @internal */
@@ -483,7 +500,7 @@ export class Socket<
     this.#state = "disconnected";
     if (RECOVERABLE.has(reason)) this.#persist(was);
     this.#leave();
-    this.#acks.disconnect();
+    this.#acks?.disconnect();
     if (was === "connected") this.#tell("disconnect", details);
   }
 
@@ -529,6 +546,11 @@ export class Socket<
       sent = true;
       this.#send({ type: ACK, namespace: this.nsp.name, data: args, id });
     };
+  }
+
+  #awaited(): Acks {
+    this.#acks ??= new Acks();
+    return this.#acks;
   }
 
   #send(packet: Packet): void {

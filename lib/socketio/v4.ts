@@ -1,7 +1,5 @@
 // Clients 1.x and 2.x: revision 4 of Socket.IO over revision 3 of Engine.IO.
 
-import type { IncomingMessage } from "node:http";
-
 import {
   CONNECT,
   type ConnectErrorData,
@@ -14,8 +12,8 @@ import type { Session } from "../engineio/session.ts";
 import { Dispatcher, type DispatcherHost } from "./dispatcher.ts";
 
 export class Dispatcher4 extends Dispatcher {
-  constructor(session: Session, request: IncomingMessage, host: DispatcherHost) {
-    super(session, request, host);
+  constructor(session: Session, host: DispatcherHost) {
+    super(session, host);
     // They do not ask.
     this.join(MAIN_NAMESPACE, {});
   }

@@ -37,8 +37,19 @@ export type RefusalName = keyof typeof REFUSALS;
 
 /** The query of a URL by its names; of a name that comes twice the last. A Map, since names come from outside. */
 export function parseQuery(search: string): ReadonlyMap<string, string> {
-  return new Map(new URLSearchParams(search));
+  // The common case: nothing to be decoded, as in the queries of all clients that add none of their own.
+  if (ESCAPED.test(search)) return new Map(new URLSearchParams(search));
+  const query = new Map<string, string>();
+  for (const part of search.split("&")) {
+    const end = part.indexOf("=");
+    if (end !== -1) query.set(part.slice(0, end), part.slice(end + 1));
+    else if (part !== "") query.set(part, "");
+  }
+  return query;
 }
+
+/** What URLSearchParams reads as something else than it is. */
+const ESCAPED = /[%+]|^\?/;
 
 export interface EngineRequest {
   /** Of HTTP, such as "GET". */

@@ -3,6 +3,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
+import fc from "fast-check";
+
 import {
   admit,
   decodeOpen,
@@ -149,6 +151,16 @@ describe("revision 3", () => {
 });
 
 describe("parseQuery", () => {
+  test("reads what URLSearchParams reads", () => {
+    const searches = fc.string({ unit: fc.constantFrom(..."ab=&?%+21/é;#"), maxLength: 12 });
+    fc.assert(
+      fc.property(searches, (search) => {
+        assert.deepEqual(parseQuery(search), new Map(new URLSearchParams(search)));
+      }),
+      { numRuns: 10_000 },
+    );
+  });
+
   test("reads with and without its question mark, percent and plus", () => {
     const expected = new Map([
       ["a", "1 2"],

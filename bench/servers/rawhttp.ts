@@ -1,0 +1,39 @@
+// The limit for long-polling: node:http, which answers each GET of a session with what its next POST
+// brings, and looks at neither.
+
+import { createServer, type ServerResponse } from "node:http";
+
+import { serveBench } from "./control.ts";
+import { CONNECT_PACKET, OPEN_PACKET } from "./session.ts";
+
+let lastId = 0;
+const polls = new Map<string, ServerResponse>();
+const waiting = new Map<string, string>();
+
+function answer(response: ServerResponse, body: string): void {
+  response.writeHead(200, { "Content-Type": "text/plain", "Content-Length": body.length });
+  response.end(body);
+}
+
+const http = createServer((request, response) => {
+  const sid = /&sid=(.*)/.exec(request.url ?? "")?.[1];
+  if (sid === undefined) {
+    answer(response, OPEN_PACKET.replace(/"sid":"[^"]*"/, `"sid":"${++lastId}"`));
+  } else if (request.method === "GET") {
+    const body = waiting.get(sid);
+    waiting.delete(sid);
+    if (body === undefined) polls.set(sid, response);
+    else answer(response, body);
+  } else {
+    request.on("data", (chunk: Buffer) => {
+      const text = chunk.toString();
+      const body = text === "40" ? CONNECT_PACKET : text;
+      const poll = polls.get(sid);
+      polls.delete(sid);
+      if (poll === undefined) waiting.set(sid, body);
+      else answer(poll, body);
+    });
+    request.on("end", () => answer(response, "ok"));
+  }
+});
+serveBench(http);
