@@ -33,11 +33,12 @@ function verdict(is: number, limit: number): string {
 
 /** One case as a line of the table. */
 export function line({ title, unit, figures, goal }: Row): string {
-  const cells = [figures.get("barewire") ?? figures.get("websocket")].concat(
+  const cells = [
+    figures.get("barewire") ?? figures.get("websocket"),
     figures.get("socketio"),
     figures.get("ws"),
     figures.get("rawnet") ?? figures.get("rawhttp"),
-  );
+  ];
   const ratio = goal === undefined ? "" : `${verdict(goal.is, goal.ratio)} of ${goal.peer}`;
   return `| ${title} | ${unit} | ${cells.map(cell).join(" | ")} | ${ratio} |`;
 }

@@ -25,7 +25,7 @@ export class Outgoing {
   /** About as many bytes as it takes while it waits. */
   readonly length: number;
   #payload: string | undefined;
-  #frames: Bytes | undefined;
+  #frames: readonly Bytes[] | undefined;
 
   constructor(packets: readonly (string | Bytes)[], compress: boolean) {
     this.packets = packets;
@@ -40,7 +40,7 @@ export class Outgoing {
   }
 
   /** For WebSocket: the packets as finished, unmasked frames. */
-  get frames(): Bytes {
+  get frames(): readonly Bytes[] {
     this.#frames ??= encodeFrames(this.packets);
     return this.#frames;
   }

@@ -71,6 +71,7 @@ export interface DispatcherHost {
   onGone(dispatcher: Dispatcher): void;
 }
 
+const NO_AUTH = {};
 const INVALID_NAMESPACE: ConnectErrorData = { message: "Invalid namespace" };
 
 export class Dispatcher implements SessionSink, Client {
@@ -231,7 +232,7 @@ export class Dispatcher implements SessionSink, Client {
     const socket = this.#socketIn(packet.namespace);
     if (packet.type === CONNECT && !socket?.connected) {
       // Asking again before the answer has come is asking once.
-      if (socket === undefined) this.join(packet.namespace, packet.data ?? {});
+      if (socket === undefined) this.join(packet.namespace, packet.data ?? NO_AUTH);
     } else if (packet.type === EVENT && socket?.connected) {
       socket.onEvent(packet.data, packet.id);
     } else if (packet.type === ACK && socket !== undefined) {

@@ -96,12 +96,10 @@ const INFLATED_PER_TURN = 64;
 const LARGEST_COPY = 64 * 1024;
 
 /** Messages as whole frames for sendFrames(): strings as text, bytes as binary. */
-export function encodeFrames(messages: readonly (string | Bytes)[]): Bytes {
-  const frames = messages.map((message) =>
+export function encodeFrames(messages: readonly (string | Bytes)[]): readonly Bytes[] {
+  return messages.map((message) =>
     typeof message === "string" ? encodeTextFrame(message) : encodeFrame(FIN | BINARY, message),
   );
-  const [only] = frames;
-  return frames.length === 1 && only !== undefined ? only : concat(frames);
 }
 
 export class Connection implements Wire {
@@ -205,9 +203,9 @@ export class Connection implements Wire {
   }
 
   /** Sends whole frames made elsewhere, for many receivers at once; not where `compresses`. @throws NotOpenError */
-  sendFrames(frames: Bytes): void {
+  sendFrames(frames: readonly Bytes[]): void {
     this.#mustBeOpen();
-    this.#endpoint.sendFrames(frames);
+    for (const frame of frames) this.#endpoint.sendFrame(frame);
   }
 
   /** Sends a ping of at most 125 bytes. @throws NotOpenError, RangeError */

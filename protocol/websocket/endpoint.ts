@@ -151,12 +151,12 @@ export class Endpoint {
     this.#wire.write(encodeFrame(FIN | RSV1 | opcode, payload, this.#randomFill));
   }
 
-  /** Sends whole unmasked frames made elsewhere, for many receivers at once. Throws unless the state allows it, and on a client. */
-  sendFrames(frames: Bytes): void {
+  /** Sends a whole unmasked frame made elsewhere, for many receivers at once. Throws unless the state allows it, and on a client. */
+  sendFrame(frame: Bytes): void {
     // §5.1: "a client MUST mask all frames that it sends to the server".
     if (this.#role === "client") throw new TypeError("a client sends no unmasked frames");
     this.#mustBeOpen();
-    this.#wire.write(frames);
+    this.#wire.write(frame);
   }
 
   /** §5.5.2. Throws unless the state allows it, and for more than 125 bytes. */

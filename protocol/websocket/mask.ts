@@ -28,6 +28,28 @@ export function turnKey(key: number, length: number): number {
  */
 export function mask(bytes: Bytes, key: number, start: number, end: number): void {
   if (key === 0) return;
+  if (LITTLE_ENDIAN && end - start >= WORTH_WORDS) maskWords(bytes, key, start, end);
+  else maskBytes(bytes, key, start, end);
+}
+
+/** Words have a key's first byte lowest, as the key has here. */
+const LITTLE_ENDIAN = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
+
+/** From so many bytes on a view for words costs less than it saves (`binary` in bench/). */
+const WORTH_WORDS = 256;
+
+/** Four octets at a time, but for those in front of the first whole word and behind the last. */
+function maskWords(bytes: Bytes, key: number, start: number, end: number): void {
+  const first = start + (-(bytes.byteOffset + start) & 3);
+  const count = (end - first) >>> 2;
+  maskBytes(bytes, key, start, first);
+  const turned = turnKey(key, first - start);
+  const words = new Uint32Array(bytes.buffer, bytes.byteOffset + first, count);
+  for (let i = 0; i < count; i++) words[i] = (words[i] ?? 0) ^ turned;
+  maskBytes(bytes, turned, first + count * 4, end);
+}
+
+function maskBytes(bytes: Bytes, key: number, start: number, end: number): void {
   const k0 = key & 0xff;
   const k1 = (key >>> 8) & 0xff;
   const k2 = (key >>> 16) & 0xff;

@@ -57,7 +57,9 @@ export class Receiver {
   /** The payload is compressed (RFC 7692 §6.2), so that its UTF-8 is unchecked. */
   compressed = false;
 
-  readonly #options: ReceiverOptions;
+  readonly #mustBeMasked: boolean;
+  readonly #maxPayload: number;
+  readonly #mayDeflate: boolean;
 
   // What was pushed and not read yet.
   #input: Bytes = EMPTY;
@@ -75,7 +77,10 @@ export class Receiver {
   #utf8: Utf8Checker | undefined;
 
   constructor(options: ReceiverOptions) {
-    this.#options = options;
+    this.#mustBeMasked = options.role === "server";
+    // Above 2^53 - 1 no length is exact.
+    this.#maxPayload = Math.min(options.maxPayload, Number.MAX_SAFE_INTEGER);
+    this.#mayDeflate = options.deflate;
   }
 
   /** Takes what the network gave. The chunk is the receiver's from now on: it is unmasked in place. */
@@ -188,12 +193,13 @@ export class Receiver {
     if (isReserved(opcode)) throw new ProtocolError("RESERVED_OPCODE");
     if ((first & RSV2_RSV3) !== 0) throw new ProtocolError("RESERVED_BITS");
     // RFC 7692 §6.1: only the first frame of a data message may set RSV1.
-    const mayCompress = this.#options.deflate && opcode !== CONTINUATION && !isControl(opcode);
+    const mayCompress = this.#mayDeflate && opcode !== CONTINUATION && !isControl(opcode);
     if ((first & RSV1) !== 0 && !mayCompress) throw new ProtocolError("RESERVED_BITS");
 
     const masked = (second & MASK) !== 0;
-    if (!masked && this.#options.role === "server") throw new ProtocolError("MASK_REQUIRED");
-    if (masked && this.#options.role === "client") throw new ProtocolError("MASK_FORBIDDEN");
+    if (masked !== this.#mustBeMasked) {
+      throw new ProtocolError(masked ? "MASK_FORBIDDEN" : "MASK_REQUIRED");
+    }
 
     if (isControl(opcode)) {
       if ((first & FIN) === 0) throw new ProtocolError("CONTROL_FRAGMENTED");
@@ -216,12 +222,10 @@ export class Receiver {
     return length;
   }
 
-  /** §10.4: known from the header, before anything is kept. Above 2^53 - 1 no length is exact. */
+  /** §10.4: known from the header, before anything is kept. */
   #checkSize(length: number): void {
     const held = this.#fragments === undefined ? 0 : this.#fragments.length;
-    if (held + length > Math.min(this.#options.maxPayload, Number.MAX_SAFE_INTEGER)) {
-      throw new ProtocolError("MESSAGE_TOO_BIG");
-    }
+    if (held + length > this.#maxPayload) throw new ProtocolError("MESSAGE_TOO_BIG");
   }
 
   /** The next `length` bytes of the input, unmasked. */

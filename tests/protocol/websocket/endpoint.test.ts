@@ -67,10 +67,10 @@ describe("Endpoint sends", () => {
 
   test("frames made elsewhere, as they are; not from a client", () => {
     const wire = new MemoryWire();
-    new Endpoint(wire, SERVER).sendFrames(encodeTextFrame("made"));
+    new Endpoint(wire, SERVER).sendFrame(encodeTextFrame("made"));
     assert.deepEqual(describeFrames(wire.take()), ["text made"]);
     const client = new Endpoint(wire, CLIENT);
-    assert.throws(() => client.sendFrames(encodeTextFrame("made")), TypeError);
+    assert.throws(() => client.sendFrame(encodeTextFrame("made")), TypeError);
     assert.equal(wire.take().length, 0);
   });
 
@@ -84,7 +84,7 @@ describe("Endpoint sends", () => {
       () => endpoint.sendBinary(Uint8Array.of(1)),
       () => endpoint.sendMessage(TEXT, Uint8Array.of(1)),
       () => endpoint.sendCompressed(TEXT, Uint8Array.of(1)),
-      () => endpoint.sendFrames(Uint8Array.of(1)),
+      () => endpoint.sendFrame(Uint8Array.of(1)),
       () => endpoint.ping(),
       () => endpoint.pong(),
     ]) {

@@ -24,13 +24,19 @@ const KEYS = [
   "80 00 00 00",
 ];
 
+function range(from: number, to: number): number[] {
+  return Array.from({ length: to - from }, (_, i) => from + i);
+}
+
 describe("mask()", () => {
   test("§5.3 is the RFC's formula at every offset and length, and undoes itself", () => {
     for (const key of KEYS.map(bytes)) {
       for (let start = 0; start < 9; start++) {
-        for (let end = start; end < 40; end++) {
-          const original = Uint8Array.from({ length: 44 }, (_, i) => (i * 37 + 11) & 0xff);
-          const actual = new Uint8Array(original);
+        // Long ones are masked word by word, wherever in memory their bytes begin.
+        for (const end of [...range(start, 40), ...range(start + 253, start + 264)]) {
+          const original = Uint8Array.from({ length: 280 }, (_, i) => (i * 37 + 11) & 0xff);
+          const actual = new Uint8Array(new ArrayBuffer(284), start & 3, 280);
+          actual.set(original);
           mask(actual, readKey(key, 0), start, end);
           assert.deepEqual(actual, byTheBook(original, key, start, end));
           mask(actual, readKey(key, 0), start, end);
