@@ -101,8 +101,8 @@ export abstract class NodeEmitter<Events> extends Emitter<Events> {
 
   /** Gives `other` the listeners that are here now. */
   protected copyListenersTo(other: NodeEmitter<Events>): void {
-    for (const [event, listeners] of this.registrant.registrations ?? []) {
-      for (const listener of listeners) other.insert(event, listener, false);
+    for (const event of this.eventNames()) {
+      for (const listener of this.registered(event)) other.insert(event, listener, false);
     }
   }
 }

@@ -116,8 +116,11 @@ export type ListenerOf<Events, Event extends keyof Events> = Events[Event] exten
  * browser's client has in client/emitter.ts.
  */
 export abstract class Emitter<Events> {
-  /** Lists are replaced, never changed, so that one can be walked while listeners come and go. */
-  protected registrations: Map<string, readonly Listener[]> | undefined;
+  /**
+   * By event, one listener or several: most events have one, and a list would take more than the
+   * listener. Lists are replaced, never changed, so that one can be walked while listeners come and go.
+   */
+  protected registrations: Map<string, Listener | readonly Listener[]> | undefined;
   /** Whose listeners these are: its own, or another's. */
   protected registrant: Emitter<Events> = this;
 
@@ -150,23 +153,32 @@ export abstract class Emitter<Events> {
 
   /** Calls the listeners of `event`; whether there were any. */
   protected dispatch(event: string, args: readonly unknown[]): boolean {
-    const listeners = this.registered(event);
-    for (const listener of listeners) callListener(this, listener, args);
-    return listeners.length > 0;
+    const listeners = this.registrant.registrations?.get(event);
+    if (listeners === undefined) return false;
+    if (typeof listeners === "function") callListener(this, listeners, args);
+    else for (const listener of listeners) callListener(this, listener, args);
+    return true;
   }
 
   /** The listeners of `event` as they are called. */
   protected registered(event: string): readonly Listener[] {
-    return this.registrant.registrations?.get(event) ?? NONE;
+    const listeners = this.registrant.registrations?.get(event) ?? NONE;
+    return typeof listeners === "function" ? [listeners] : listeners;
+  }
+
+  #register(event: string, listeners: readonly Listener[]): void {
+    const { registrant } = this;
+    const [only] = listeners;
+    registrant.registrations ??= new Map();
+    if (only === undefined) registrant.registrations.delete(event);
+    else registrant.registrations.set(event, listeners.length === 1 ? only : listeners);
   }
 
   /** Adds a listener, in front of those that are there or behind them. */
   protected insert(event: string, listener: Listener, first: boolean): this {
     checkFunction(`the listener of "${event}"`, listener);
     const before = this.registered(event);
-    const { registrant } = this;
-    registrant.registrations ??= new Map();
-    registrant.registrations.set(event, first ? [listener, ...before] : [...before, listener]);
+    this.#register(event, first ? [listener, ...before] : [...before, listener]);
     return this;
   }
 
@@ -174,9 +186,7 @@ export abstract class Emitter<Events> {
   protected removeUntyped(event: string, listener: Listener): void {
     const before = this.registered(event);
     const at = before.findLastIndex((each) => each === listener || originalOf(each) === listener);
-    if (at === -1) return;
-    if (before.length === 1) this.registrant.registrations?.delete(event);
-    else this.registrant.registrations?.set(event, before.toSpliced(at, 1));
+    if (at !== -1) this.#register(event, before.toSpliced(at, 1));
   }
 
   protected onlyOnce(event: string, listener: Listener): Listener {

@@ -141,7 +141,7 @@ export class Connection implements Wire {
     if (socket instanceof Socket) socket.setTimeout(0).setNoDelay(true);
     socket.on("data", onData);
     socket.on("end", onEnd);
-    socket.on("error", ignoreError);
+    if (!socket.listeners("error").includes(ignoreError)) socket.on("error", ignoreError);
     socket.on("drain", onDrain);
     socket.on("close", onClose);
   }
