@@ -1,0 +1,70 @@
+// An HTTP request and its answer, as text in the conversation.
+
+import { type ClientRequest, request as requestPlain } from "node:http";
+import { request as requestSecure } from "node:https";
+
+import { type Conversation, quote } from "./conversation.ts";
+import type { Target } from "./target.ts";
+
+export interface HttpQuestion {
+  /** Default "GET". */
+  readonly method?: string;
+  /** With its query. */
+  readonly path: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | Uint8Array;
+  /** Given: aborts the request when it is called. */
+  readonly abort?: (abort: () => void) => void;
+}
+
+export interface HttpAnswer {
+  readonly status: number;
+  /** Names in lower case. */
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly bytes: Uint8Array;
+  readonly body: string;
+}
+
+/** Rejects where the connection breaks before the answer is whole. */
+export function requestHttp(
+  { host, port, secure }: Target,
+  conversation: Conversation,
+  { method = "GET", path, headers = {}, body, abort }: HttpQuestion,
+  onRequest: (request: ClientRequest) => void,
+): Promise<HttpAnswer> {
+  const send = secure ? requestSecure : requestPlain;
+  return new Promise((resolve, reject) => {
+    const length = body === undefined ? {} : { "Content-Length": `${Buffer.byteLength(body)}` };
+    const request = send(
+      {
+        host,
+        port,
+        method,
+        path,
+        headers: { ...length, ...headers },
+        // One connection for each, so that no case meets what another has left behind.
+        agent: false,
+        rejectUnauthorized: false,
+      },
+      (response) => {
+        const chunks: Uint8Array[] = [];
+        response.on("data", (chunk) => chunks.push(chunk));
+        response.on("error", reject);
+        response.on("end", () => {
+          const bytes = Buffer.concat(chunks);
+          const status = response.statusCode ?? 0;
+          const answer = { status, headers: response.headers, bytes, body: bytes.toString() };
+          conversation.received(bytes, `${status} to ${method} ${path}: ${quote(answer.body)}`);
+          resolve(answer);
+        });
+      },
+    );
+    onRequest(request);
+    request.on("error", reject);
+    const bytes = body === undefined ? new Uint8Array(0) : Buffer.from(body);
+    const said = body === undefined ? "" : `: ${quote(bytes.toString())}`;
+    conversation.sent(bytes, `${method} ${path}${said}`);
+    abort?.(() => request.destroy());
+    request.end(body);
+  });
+}

@@ -1,0 +1,45 @@
+// The server under test: where it is, and where it does what (docs/conformance.md).
+
+export interface Target {
+  readonly host: string;
+  readonly port: number;
+  /** Over TLS, whose certificate is not checked: test servers sign their own. */
+  readonly secure: boolean;
+  /** Where a WebSocket server echoes each message. Default "/websocket". */
+  readonly websocketPath: string;
+  /** Where an Engine.IO server echoes each message. Default "/engine.io/". */
+  readonly engineioPath: string;
+  /** Where the Socket.IO server is. Default "/socket.io/". */
+  readonly socketioPath: string;
+}
+
+export interface Paths {
+  readonly websocket?: string | undefined;
+  readonly engineio?: string | undefined;
+  readonly socketio?: string | undefined;
+}
+
+const SCHEMES = new Map([
+  ["http:", false],
+  ["ws:", false],
+  ["https:", true],
+  ["wss:", true],
+]);
+
+/** @throws TypeError for what is no URL of a server */
+export function parseTarget(url: string, paths: Paths = {}): Target {
+  if (!URL.canParse(url)) throw new TypeError(`"${url}" is no URL`);
+  const { protocol, hostname, port } = new URL(url);
+  const secure = SCHEMES.get(protocol);
+  if (secure === undefined || hostname === "") {
+    throw new TypeError(`"${url}" is no URL of http, https, ws or wss`);
+  }
+  return {
+    host: hostname.replace(/^\[(.*)\]$/, "$1"),
+    port: port === "" ? (secure ? 443 : 80) : Number(port),
+    secure,
+    websocketPath: paths.websocket ?? "/websocket",
+    engineioPath: paths.engineio ?? "/engine.io/",
+    socketioPath: paths.socketio ?? "/socket.io/",
+  };
+}

@@ -1,0 +1,24 @@
+// The kit is tested by servers that have one fault each: the right case catches every one.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import { CASES } from "../../conformance/cases.ts";
+import { runCase } from "../../conformance/kit/runner.ts";
+import { MUTANTS } from "../../conformance/mutants.ts";
+import { createMutant, withTarget } from "./support.ts";
+
+const LIMIT = 2000;
+
+describe("A server with one fault", () => {
+  for (const mutant of MUTANTS) {
+    test(`${mutant.name} is caught by ${mutant.caughtBy}: ${mutant.fault}`, async () => {
+      const catcher = CASES.find(({ id }) => id === mutant.caughtBy);
+      assert.ok(catcher, "there is no such case");
+      await withTarget(await createMutant(mutant), async (target) => {
+        const { outcome } = await runCase(catcher, target, LIMIT);
+        assert.equal(outcome, "failed");
+      });
+    });
+  }
+});
