@@ -5,9 +5,9 @@
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { brotliCompressSync, brotliDecompressSync, gzipSync } from "node:zlib";
+
+import { zlib } from "../protocol/zlib.ts";
 
 /** The names under which pages load the client. */
 const NAMES: ReadonlySet<string> = new Set(
@@ -81,8 +81,8 @@ function load(name: string): File | undefined {
     type: `${type}; charset=utf-8`,
     etag: `"${hash}"`,
     bodies: {
-      br: later(() => ours(`${name}.br`) ?? brotliCompressSync(body)),
-      gzip: later(() => gzipSync(body, { level: 9 })),
+      br: later(() => ours(`${name}.br`) ?? zlib().brotliCompressSync(body)),
+      gzip: later(() => zlib().gzipSync(body, { level: 9 })),
       identity: () => body,
     },
   };
@@ -93,8 +93,9 @@ function read(name: string): Buffer | undefined {
   const plain = ours(name);
   if (plain !== undefined) return plain;
   const compressed = ours(`${name}.br`);
-  if (compressed !== undefined) return brotliDecompressSync(compressed);
+  if (compressed !== undefined) return zlib().brotliDecompressSync(compressed);
   try {
+    const { createRequire } = process.getBuiltinModule("node:module");
     const { resolve } = createRequire(import.meta.url);
     return readFileSync(join(dirname(resolve("socket.io-client/package.json")), "dist", name));
   } catch {

@@ -15,14 +15,14 @@ const MAY_IMPORT: readonly (readonly [folder: string, allowed: readonly string[]
       "protocol/websocket/",
       "protocol/bytes.ts",
       "protocol/fragments.ts",
+      "protocol/zlib.ts",
       "node:crypto",
-      "node:util",
       "node:zlib",
     ],
   ],
   ["protocol/engineio", ["protocol/engineio/", "protocol/bytes.ts"]],
   ["protocol/socketio", ["protocol/socketio/", "protocol/bytes.ts"]],
-  ["protocol", ["protocol/", "node:buffer"]],
+  ["protocol", ["protocol/", "node:buffer", "node:zlib"]],
   ["lib/websocket", ["protocol/websocket/", "protocol/bytes.ts", "lib/websocket/", "node:"]],
   [
     "lib/engineio",
@@ -30,6 +30,7 @@ const MAY_IMPORT: readonly (readonly [folder: string, allowed: readonly string[]
       "protocol/engineio/",
       "protocol/bytes.ts",
       "protocol/fragments.ts",
+      "protocol/zlib.ts",
       "lib/engineio/",
       "lib/websocket/",
       "node:",
@@ -39,7 +40,7 @@ const MAY_IMPORT: readonly (readonly [folder: string, allowed: readonly string[]
     "lib/socketio",
     ["protocol/socketio/", "protocol/bytes.ts", "lib/socketio/", "lib/engineio/", "node:"],
   ],
-  ["lib", ["lib/", "node:"]],
+  ["lib", ["lib/", "protocol/zlib.ts", "node:"]],
   ["client", ["protocol/", "client/", "node:"]],
 ];
 /** Shared by the three layers of lib/; and by both ends, at their edge. */

@@ -3,7 +3,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Server, Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { Server as TlsServer } from "node:tls";
 
 /** Who answers the requests and upgrades for the path of an engine. */
 export interface EngineHandler {
@@ -69,7 +68,8 @@ export function attach(
   function onSilentEnd(this: Socket): void {
     silent.delete(this);
   }
-  const CONNECTION = server instanceof TlsServer ? "secureConnection" : "connection";
+  // What only a server of node:tls has, which a server without TLS need not load to tell.
+  const CONNECTION = "addContext" in server ? "secureConnection" : "connection";
   server.on(CONNECTION, onSilent);
 
   // Who listens to requests answers every one of them, so those for us must not get there.

@@ -1,7 +1,9 @@
 // HTTP compression of poll responses, for clients that accept it. RFC 9110 §8.4.1, RFC 9110 §12.5.3.
 
 import type { ServerResponse } from "node:http";
-import { deflate, gzip, type ZlibOptions } from "node:zlib";
+import type { ZlibOptions } from "node:zlib";
+
+import { zlib } from "../../protocol/zlib.ts";
 
 /** zlib's settings, and from how many bytes on a response is compressed. */
 export interface CompressionOptions extends ZlibOptions {
@@ -10,9 +12,8 @@ export interface CompressionOptions extends ZlibOptions {
 }
 
 const DEFAULT_THRESHOLD = 1024;
-const ENCODERS = { gzip, deflate } as const;
 
-type Encoding = keyof typeof ENCODERS;
+type Encoding = "gzip" | "deflate";
 
 /** Ends `response` with `headers` and `body`, which is compressed where that is wanted, worth it and accepted. */
 export function sendCompressed(
@@ -29,7 +30,7 @@ export function sendCompressed(
     response.writeHead(200, { ...headers, "Content-Length": length }).end(body);
     return;
   }
-  ENCODERS[encoding](Buffer.from(body), options, (error, compressed) => {
+  zlib()[encoding](Buffer.from(body), options, (error, compressed) => {
     // zlib had no memory: nothing that the client could not read has been said yet.
     if (error !== null) {
       response.writeHead(200, { ...headers, "Content-Length": length }).end(body);

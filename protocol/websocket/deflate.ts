@@ -7,18 +7,10 @@
 // Without it the large ones borrow one, which remembers nothing when it is given back. What is received
 // with takeover needs no more than the bytes that came last: they are the dictionary of the next.
 
-import { promisify } from "node:util";
-import {
-  constants,
-  createDeflateRaw,
-  type DeflateRaw,
-  deflateRawSync,
-  inflateRaw,
-  inflateRawSync,
-  type ZlibOptions,
-} from "node:zlib";
+import type { DeflateRaw, ZlibOptions } from "node:zlib";
 
 import { allocateUnfilled, type Bytes, concat, EMPTY } from "../bytes.ts";
+import { zlib } from "../zlib.ts";
 import type { DeflateParameters } from "./extensions.ts";
 import type { Role } from "./frame.ts";
 import { ProtocolError } from "./rules.ts";
@@ -101,12 +93,12 @@ export class MessageDeflate {
     const options: ZlibOptions = {
       ...this.#settings.zlib,
       windowBits: Math.min(this.#ours.windowBits, Math.max(wanted, LEAST_WINDOW_BITS)),
-      finishFlush: constants.Z_SYNC_FLUSH,
+      finishFlush: zlib().constants.Z_SYNC_FLUSH,
       // Room for what cannot be compressed, so that it is in one piece.
       chunkSize: message.length + 64,
     };
     try {
-      return withoutTail(deflateRawSync(message, options));
+      return withoutTail(zlib().deflateRawSync(message, options));
     } catch {
       // No memory, or settings that zlib does not take: compress() tells of it.
       return undefined;
@@ -122,7 +114,7 @@ export class MessageDeflate {
       const options: ZlibOptions = {
         ...this.#settings.zlib,
         windowBits: this.#ours.windowBits,
-        finishFlush: constants.Z_SYNC_FLUSH,
+        finishFlush: zlib().constants.Z_SYNC_FLUSH,
       };
       if (!this.#ours.takeover) return withoutTail(await this.#compressBorrowing(message, options));
       this.#stream ??= new DeflateStream(options);
@@ -150,7 +142,7 @@ export class MessageDeflate {
     try {
       const options = this.#inflateOptions(Math.min(maxPayload, SMALL_INFLATED));
       options.chunkSize = SMALL_PIECE;
-      return this.#inflated(inflateRawSync(concat([message, TAIL]), options));
+      return this.#inflated(zlib().inflateRawSync(concat([message, TAIL]), options));
     } catch (error) {
       this.#grows = isTooLarge(error) && maxPayload > SMALL_INFLATED;
       if (this.#grows) return undefined;
@@ -180,7 +172,7 @@ export class MessageDeflate {
     const { windowBits, takeover } = this.#theirs;
     const options: ZlibOptions = {
       windowBits,
-      finishFlush: constants.Z_SYNC_FLUSH,
+      finishFlush: zlib().constants.Z_SYNC_FLUSH,
       maxOutputLength: Math.max(1, Math.min(limit, LARGEST_LIMIT)),
     };
     if (takeover && this.#history !== undefined) options.dictionary = this.#history.bytes;
@@ -218,7 +210,14 @@ function isTooLarge(error: unknown): boolean {
   return error instanceof Error && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE";
 }
 
-const inflateWhole = promisify<Bytes, ZlibOptions, Bytes>(inflateRaw);
+function inflateWhole(message: Bytes, options: ZlibOptions): Promise<Bytes> {
+  return new Promise((resolve, reject) => {
+    zlib().inflateRaw(message, options, (error, inflated) => {
+      if (error === null) resolve(inflated);
+      else reject(error);
+    });
+  });
+}
 
 /** Compresses one message after another, each with those before it in mind. */
 class DeflateStream {
@@ -229,6 +228,7 @@ class DeflateStream {
   constructor(options: ZlibOptions) {
     // So that a write is flushed with it: flush() would be a second trip to the thread pool. Not
     // Node's default, a full flush, which would forget what context takeover is for.
+    const { constants, createDeflateRaw } = zlib();
     this.#stream = createDeflateRaw({ ...options, flush: constants.Z_SYNC_FLUSH });
     this.#stream
       .on("data", (chunk: Bytes) => this.#output.push(chunk))
@@ -265,10 +265,10 @@ class DeflateStream {
 const POOLS = new WeakMap<ZlibOptions, Map<number, DeflateStream[]>>();
 
 /** The streams that nobody uses now. */
-function poolOf(zlib: ZlibOptions, windowBits: number): DeflateStream[] {
-  const pools = POOLS.get(zlib) ?? new Map<number, DeflateStream[]>();
+function poolOf(settings: ZlibOptions, windowBits: number): DeflateStream[] {
+  const pools = POOLS.get(settings) ?? new Map<number, DeflateStream[]>();
   const pool = pools.get(windowBits) ?? [];
-  POOLS.set(zlib, pools.set(windowBits, pool));
+  POOLS.set(settings, pools.set(windowBits, pool));
   return pool;
 }
 
