@@ -51,6 +51,7 @@ const FEATURES: Readonly<Record<string, Feature>> = {
   perMessageDeflate: {
     words: /perMessageDeflate/,
     files: {
+      "lib/websocket/compressing.ts": [],
       "protocol/websocket/deflate.ts": [],
       "protocol/websocket/extensions.ts": ["parseExtensions"],
     },
