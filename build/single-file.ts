@@ -72,6 +72,18 @@ const FEATURES: Readonly<Record<string, Feature>> = {
     words: /\bof\((?!["'`])|ParentNamespace/,
     files: { "lib/socketio/parent-namespace.ts": [] },
   },
+  parser: {
+    words: /\bparser\b/,
+    files: { "lib/socketio/parser.ts": [] },
+  },
+  "onError() and acknowledging by return": {
+    words: /onError|ackReturnValues|\backs\b|NamespaceHandler|onNamespace/,
+    files: { "lib/socketio/handling.ts": [] },
+  },
+  "the engine's use()": {
+    words: /\buse\b/,
+    files: { "lib/engineio/middleware.ts": [] },
+  },
   "run()": { words: /\brun\b/, files: { "lib/run.ts": [] } },
   cors: { words: /cors/, files: { "lib/engineio/cors.ts": [] } },
   cookie: { words: /cookie/, files: { "lib/engineio/cookie.ts": [] } },
@@ -192,10 +204,6 @@ export async function singleFile(entry: string): Promise<string> {
     compress: {
       passes: 4,
       hoist_funs: true,
-      if_return: false,
-      unsafe_methods: true,
-      pure_getters: true,
-      unsafe: true,
       unsafe_arrows: true,
       unsafe_undefined: true,
     },
