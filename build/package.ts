@@ -116,7 +116,7 @@ export async function buildPackage(folder: string): Promise<void> {
       // Consoles, profiles and heap snapshots name classes.
       keep_classnames: true,
       mangle: { reserved: names(/\b(\w+) = class\b/g) },
-      compress: { passes: 4, hoist_funs: true, unsafe_arrows: true, unsafe_methods: true },
+      compress: { passes: 4, hoist_funs: true },
       sourceMap: { content: "inline", filename: basename(path), url: `${basename(path)}.map` },
     });
     mkdirSync(dirname(path), { recursive: true });
