@@ -163,7 +163,7 @@ const SENTENCES: Plugin = {
 /** Members that only the package's own files know of each other. */
 const INTERNAL = (
   "accepted acknowledges addUntyped attachments awaitAck beginUpgrade broadcastWithAck " +
-  "closeStatus closing codec compressed compresses compression congested createAdapter " +
+  "closeStatus codec compressed compresses compression congested createAdapter " +
   "createDecoder decodeBinary decodeText deliverTo discard disconnectAll dispatch drained " +
   "endSilentConnections errorHandler expected findNamespace forgetAck giveBack handlers " +
   "heartbeat inflating insert listens mayUpgrade nextAckId notifyOutgoingListeners onAbandon " +
@@ -197,7 +197,10 @@ export async function singleFile(entry: string): Promise<string> {
     const named = withoutUnnamed(code);
     code = (await transform(named, { minifySyntax: true, treeShaking: true })).code;
   }
-  const internal = INTERNAL.filter((name) => !new RegExp(`\\b${name}\\b`).test(program));
+  // A string may be the key of a table, as the name of a state is.
+  const internal = INTERNAL.filter(
+    (name) => !new RegExp(`\\b${name}\\b`).test(program) && !code.includes(`"${name}"`),
+  );
   // As a parameter, "undefined" has a name of one letter.
   const minified = await minify(`(undefined => {${code}})();`, {
     toplevel: true,
