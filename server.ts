@@ -28,7 +28,7 @@ import { MemoryTransport } from "./lib/engineio/memory.ts";
 import { type Running, type RunOptions, run } from "./lib/run.ts";
 import { Adapter, type AdapterFactory, createAdapter } from "./lib/socketio/adapter.ts";
 import { type BroadcastOperator, GroupBroadcaster } from "./lib/socketio/broadcast.ts";
-import { type Codec, codecOf, type Parser, standardCodec } from "./lib/socketio/codec.ts";
+import { type Codec, standardCodec } from "./lib/socketio/codec.ts";
 import { Dispatcher, type DispatcherHost } from "./lib/socketio/dispatcher.ts";
 import type { ErrorHandler } from "./lib/socketio/handling.ts";
 import {
@@ -40,6 +40,7 @@ import {
 } from "./lib/socketio/namespace.ts";
 import type { HandlerMethods, NamespaceHandler } from "./lib/socketio/namespace-handler.ts";
 import { type NamespaceMatcher, ParentNamespace } from "./lib/socketio/parent-namespace.ts";
+import { codecOf, type Parser } from "./lib/socketio/parser.ts";
 import { RecoveryAdapter, type RecoveryOptions } from "./lib/socketio/recovery.ts";
 import type { Socket } from "./lib/socketio/socket.ts";
 import {
@@ -72,12 +73,12 @@ export type { Running, RunOptions } from "./lib/run.ts";
 export type { RecoveryFailure } from "./lib/socketio/adapter.ts";
 export { Adapter, type AdapterFactory } from "./lib/socketio/adapter.ts";
 export { BroadcastOperator, RemoteSocket, ReservedEventError } from "./lib/socketio/broadcast.ts";
-export type { Parser } from "./lib/socketio/codec.ts";
 export { acks, type ErrorHandler, type HandlerCall } from "./lib/socketio/handling.ts";
 export type { Handshake } from "./lib/socketio/handshake.ts";
 export { type ExtendedError, Namespace } from "./lib/socketio/namespace.ts";
 export { type HandlerMethods, NamespaceHandler } from "./lib/socketio/namespace-handler.ts";
 export { type NamespaceMatcher, ParentNamespace } from "./lib/socketio/parent-namespace.ts";
+export type { Parser } from "./lib/socketio/parser.ts";
 export { ConnectionRefused } from "./lib/socketio/refused.ts";
 export {
   type AnyListener,

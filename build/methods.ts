@@ -2,8 +2,6 @@
 // that is used, as they cannot know which a program calls by a name that it makes up; a program that
 // does so is not for this.
 
-import { EventEmitter } from "node:events";
-
 import { parse } from "acorn";
 
 interface Found {
@@ -16,7 +14,16 @@ interface Found {
 
 /** What Node or the language calls, of what it is given. */
 const CALLED_BY_OTHERS = [
-  ...Object.getOwnPropertyNames(EventEmitter.prototype),
+  // What node:events calls of an emitter that it is given; once(), on() and the like.
+  "emit",
+  "getMaxListeners",
+  "listenerCount",
+  "listeners",
+  "off",
+  "on",
+  "once",
+  "removeListener",
+  "setMaxListeners",
   ...Object.getOwnPropertyNames(Object.prototype),
   "then",
   "toJSON",

@@ -42,7 +42,7 @@ function declare(folder: string): void {
   };
   for (const entry of ENTRIES) visit(join(folder, `${entry}.d.ts`));
   for (const file of declarations(folder)) {
-    if (named.has(file)) writeFileSync(file, indent(readFileSync(file, "utf8")));
+    if (named.has(file)) writeFileSync(file, indent(withoutImplements(readFileSync(file, "utf8"))));
     else rmSync(file);
   }
 }
@@ -51,6 +51,14 @@ function declarations(folder: string): string[] {
   return readdirSync(folder, { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".d.ts"))
     .map((name) => join(folder, name));
+}
+
+/**
+ * The interfaces of a class are between our own layers. Their members are internal, so that they are
+ * not declared, and a user's compiler would miss them.
+ */
+function withoutImplements(text: string): string {
+  return text.replace(/^(export declare (?:abstract )?class .*) implements .* \{$/gm, "$1 {");
 }
 
 /** Four spaces at the beginning of a line are a tab: a twentieth of the declarations. */
@@ -116,7 +124,7 @@ export async function buildPackage(folder: string): Promise<void> {
       // Consoles, profiles and heap snapshots name classes.
       keep_classnames: true,
       mangle: { reserved: names(/\b(\w+) = class\b/g) },
-      compress: { passes: 4, hoist_funs: true, unsafe_arrows: true, unsafe_methods: true },
+      compress: { passes: 4, hoist_funs: true },
       sourceMap: { content: "inline", filename: basename(path), url: `${basename(path)}.map` },
     });
     mkdirSync(dirname(path), { recursive: true });

@@ -2,7 +2,7 @@
 
 import { standardCodec } from "./codec.ts";
 import { createLookup, type Lookup } from "./lookup.ts";
-import { Manager as AnyManager, type ManagerOptions } from "./manager.ts";
+import { AnyManager, type ManagerOptions } from "./manager.ts";
 import { createBrowserPlatform, page } from "./web.ts";
 
 export { AckTimeoutError, DisconnectedError } from "../protocol/errors.ts";
@@ -23,7 +23,7 @@ export class Manager extends AnyManager {
 }
 
 /** The socket of a namespace: the path of the URL. Without a URL, of the page's server. */
-export const io: Lookup = createLookup(() => BROWSER, page);
+export const io: Lookup = createLookup((url, options) => new Manager(url, options), page);
 /** The same as io(). */
 export const connect: Lookup = io;
 export default io;

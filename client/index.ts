@@ -5,7 +5,7 @@
 //   const delivered = await socket.emitWithAck("chat", "hello");
 
 import { createLookup, type Lookup } from "./lookup.ts";
-import { Manager as AnyManager, type ManagerEvents, type ManagerOptions } from "./manager.ts";
+import { AnyManager, type ManagerEvents, type ManagerOptions } from "./manager.ts";
 import { createNodePlatform } from "./node.ts";
 
 export { AckTimeoutError, DisconnectedError } from "../protocol/errors.ts";
@@ -48,7 +48,10 @@ export class Manager extends AnyManager {
 }
 
 /** The socket of a namespace: the path of the URL. Connections to the same server are shared. */
-export const io: Lookup = createLookup(createNodePlatform, () => "http://localhost");
+export const io: Lookup = createLookup(
+  (url, options) => new Manager(url, options),
+  () => "http://localhost",
+);
 /** The same as io(). */
 export const connect: Lookup = io;
 export default io;

@@ -1,8 +1,8 @@
 // io(url): the socket of a namespace, on a connection that others to the same server share.
 
 import type { DefaultEventsMap } from "../protocol/events.ts";
-import { Manager, type ManagerOptions } from "./manager.ts";
-import type { Platform, PlatformOptions } from "./platform.ts";
+import type { AnyManager, ManagerOptions } from "./manager.ts";
+import type { PlatformOptions } from "./platform.ts";
 import type { Socket, SocketOptions } from "./socket.ts";
 
 export interface ClientOptions extends ManagerOptions, SocketOptions {
@@ -26,11 +26,14 @@ export interface Lookup {
 /**
  * An io() for a platform.
  *
- * @param platform for a manager
+ * @param create makes a manager
  * @param base where a URL without a host leads
  */
-export function createLookup(platform: () => Platform, base: () => string): Lookup {
-  const managers = new Map<string, Manager>();
+export function createLookup(
+  create: (url: URL, options: ClientOptions & PlatformOptions) => AnyManager,
+  base: () => string,
+): Lookup {
+  const managers = new Map<string, AnyManager>();
   return (
     first: string | URL | (ClientOptions & PlatformOptions) = "",
     second: ClientOptions & PlatformOptions = {},
@@ -50,7 +53,7 @@ export function createLookup(platform: () => Platform, base: () => string): Look
     const own = forceNew || !multiplex || shared?.has(namespace) === true;
     const all = { ...options, query };
     if (shared !== undefined && !own) return shared.socket(namespace, all);
-    const manager = new Manager(platform(), target, all);
+    const manager = create(target, all);
     if (!own) managers.set(key, manager);
     return manager.socket(namespace, all);
   };

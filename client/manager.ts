@@ -81,7 +81,7 @@ const DEFAULTS: Readonly<Settings> = {
   timeout: 20_000,
 };
 
-export class Manager extends ClientEmitter<ManagerEvents> implements EngineSink {
+export class AnyManager extends ClientEmitter<ManagerEvents> implements EngineSink {
   /** What it was made with. What is changed here counts from the next connection on. */
   readonly opts: Changeable<ManagerOptions>;
   readonly #platform: Platform;

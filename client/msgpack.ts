@@ -4,8 +4,17 @@
 import * as parser from "../protocol/socketio/msgpack.ts";
 import { parserCodec } from "./codec.ts";
 import { createLookup } from "./lookup.ts";
+import { AnyManager } from "./manager.ts";
 import { createBrowserPlatform, page } from "./web.ts";
 
-const io = createLookup(() => createBrowserPlatform(() => parserCodec(parser)), page);
+const io = createLookup(
+  (url, options) =>
+    new AnyManager(
+      createBrowserPlatform(() => parserCodec(parser)),
+      url,
+      options,
+    ),
+  page,
+);
 
 Object.assign(globalThis, { io: Object.assign(io, { io, connect: io, parser }) });

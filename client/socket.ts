@@ -38,7 +38,7 @@ import {
 } from "../protocol/socketio/packet.ts";
 import { ClientEmitter } from "./emitter.ts";
 import type { CloseReason } from "./engine.ts";
-import type { Manager, ManagerOptions } from "./manager.ts";
+import type { AnyManager, ManagerOptions } from "./manager.ts";
 import type { DisconnectDetails } from "./transport.ts";
 
 /** What a client says of itself when it joins: the same each time, or asked for each time. */
@@ -115,7 +115,7 @@ export class Socket<
   EmitEvents = ListenEvents,
 > extends ClientEmitter<ListenEvents & SocketReservedEvents> {
   /** The connection. */
-  readonly io: Manager;
+  readonly io: AnyManager;
   readonly nsp: string;
   /** Read again with every attempt to join. */
   auth: Auth | undefined;
@@ -144,7 +144,7 @@ export class Socket<
   #offset: string | undefined;
 
   /** @internal */
-  constructor(io: Manager, namespace: string, options: SocketOptions & ManagerOptions = {}) {
+  constructor(io: AnyManager, namespace: string, options: SocketOptions & ManagerOptions = {}) {
     super();
     this.io = io;
     this.nsp = namespace;

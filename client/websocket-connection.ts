@@ -2,7 +2,7 @@
 // RFC 6455 §7.1 where it speaks of TCP, RFC 7692 §6.
 
 import { randomFillSync } from "node:crypto";
-import { Socket } from "node:net";
+import { Socket as TcpSocket } from "node:net";
 import type { Duplex } from "node:stream";
 
 import { type Bytes, concat, copy, encodeUtf8, isValidUtf8 } from "../protocol/bytes.ts";
@@ -65,7 +65,7 @@ export class Connection implements Wire {
   /** @param head what came behind the header of the response */
   start(head: Uint8Array): void {
     const socket = this.#socket;
-    if (socket instanceof Socket) socket.setTimeout(0).setNoDelay(true);
+    if (socket instanceof TcpSocket) socket.setTimeout(0).setNoDelay(true);
     socket.on("data", (chunk: Buffer) => this.#onData(chunk));
     socket.on("end", () => this.end());
     socket.on("error", (error) => {

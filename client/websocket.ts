@@ -2,7 +2,7 @@
 // RFC 6455 §4.1, and the WHATWG's "WebSockets" for the interface.
 
 import type { RequestOptions } from "node:https";
-import { Socket } from "node:net";
+import { Socket as TcpSocket } from "node:net";
 import type { Duplex } from "node:stream";
 import type { ZlibOptions } from "node:zlib";
 
@@ -223,7 +223,7 @@ export class WebSocket extends EventTarget {
       },
     );
     this.#connection = connection;
-    if (this.#options.autoUnref && socket instanceof Socket) socket.unref();
+    if (this.#options.autoUnref && socket instanceof TcpSocket) socket.unref();
     this.#tell("onopen", new Event("open"));
     connection.start(head);
   }

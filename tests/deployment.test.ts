@@ -126,6 +126,32 @@ describe("the package", () => {
     context.diagnostic(`${size} bytes in ${files.length} files`);
     assert.ok(size <= MAX_PACKAGE, `${size} bytes`);
   });
+
+  test("classes have the names that they have in the sources", async () => {
+    const path = emptyFolder("names");
+    await buildPackage(path);
+    writeFileSync(join(path, "package.json"), '{ "type": "module" }');
+    const program = `
+      import { Server } from "./server.js";
+      import { io as connect, Manager } from "./client/index.js";
+      const io = new Server();
+      io.on("connection", (socket) => {
+        const ours = [io, io.sockets, socket, socket.conn, io.to("room"), io.of(/x/), socket.nsp.adapter];
+        const client = connect("http://127.0.0.1:1", { autoConnect: false });
+        const theirs = [client, client.io, new Manager("http://127.0.0.1:1", { autoConnect: false })];
+        console.log([...ours, ...theirs].map((each) => each.constructor.name).join(" "));
+        console.log(client.io instanceof Manager);
+        process.exit();
+      });
+      io.testClient();`;
+    writeFileSync(join(path, "names.js"), program);
+    const { stdout } = await run(process.execPath, [join(path, "names.js")]);
+    assert.deepEqual(stdout.split("\n"), [
+      "Server Namespace Socket Session BroadcastOperator ParentNamespace Adapter Socket Manager Manager",
+      "true",
+      "",
+    ]);
+  });
 });
 
 describe("a single file", () => {

@@ -217,6 +217,10 @@ export class Engine extends NodeEmitter<EngineEvents> {
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array, alone = false): void {
     // The client may leave while it is decided whether it may come.
     socket.on("error", ignoreError);
+    if (this.#middleware.length === 0) {
+      this.#routeUpgrade(request, socket, head, [], alone);
+      return;
+    }
     passMiddlewareToUpgrade(this.#middleware, request, socket, (error, lines) => {
       if (error === undefined) {
         this.#routeUpgrade(request, socket, head, lines, alone);
@@ -264,6 +268,10 @@ export class Engine extends NodeEmitter<EngineEvents> {
   }
 
   #passRequest(request: IncomingMessage, response: ServerResponse, alone: boolean): void {
+    if (this.#middleware.length === 0) {
+      this.#route(request, response, alone);
+      return;
+    }
     passMiddleware(this.#middleware, request, response, (error) => {
       if (error === undefined) {
         this.#route(request, response, alone);

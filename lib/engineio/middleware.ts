@@ -3,7 +3,7 @@
 // the 101 otherwise.
 
 import { type IncomingMessage, ServerResponse } from "node:http";
-import { Socket } from "node:net";
+import { Socket as TcpSocket } from "node:net";
 import type { Duplex } from "node:stream";
 
 import { once } from "../once.ts";
@@ -63,7 +63,7 @@ export function passMiddlewareToUpgrade(
   socket: Duplex,
   done: (error: unknown, lines: readonly string[]) => void,
 ): void {
-  if (middleware.length === 0 || !(socket instanceof Socket)) {
+  if (!(socket instanceof TcpSocket)) {
     done(undefined, []);
     return;
   }

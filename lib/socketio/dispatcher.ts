@@ -20,7 +20,8 @@ import type { Outgoing } from "../engineio/outgoing.ts";
 import type { CloseReason, Session, SessionSink } from "../engineio/session.ts";
 import type { RecoveryFailure, RestoredSession } from "./adapter.ts";
 import type { Client } from "./client.ts";
-import { type Codec, type PacketDecoder, ParserError } from "./codec.ts";
+import type { Codec, PacketDecoder } from "./codec.ts";
+import { ParserError } from "./parser.ts";
 import type { DisconnectReason } from "./socket.ts";
 
 /** A socket as the dispatcher sees it. */

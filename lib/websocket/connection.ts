@@ -1,18 +1,12 @@
-// A TCP socket around an Endpoint: reading, writing once a turn, back-pressure, inflating, and the
-// end of it all. RFC 6455 §7.1.1 to §7.1.7 where they speak of TCP.
+// A TCP socket around an Endpoint: reading, writing once a turn, back-pressure, and the end of it
+// all. RFC 6455 §7.1.1 to §7.1.7 where they speak of TCP.
 
-import { Socket } from "node:net";
+import { Socket as TcpSocket } from "node:net";
 import type { Duplex } from "node:stream";
 
-import {
-  type Bytes,
-  concat,
-  decodeValidUtf8,
-  encodeUtf8,
-  isValidUtf8,
-} from "../../protocol/bytes.ts";
+import { type Bytes, concat, decodeValidUtf8, encodeUtf8 } from "../../protocol/bytes.ts";
 import { encodeClose } from "../../protocol/websocket/close.ts";
-import { type DeflateSettings, MessageDeflate } from "../../protocol/websocket/deflate.ts";
+import type { DeflateSettings } from "../../protocol/websocket/deflate.ts";
 import { Endpoint, NotOpenError, type Wire } from "../../protocol/websocket/endpoint.ts";
 import {
   BINARY,
@@ -24,9 +18,10 @@ import {
   TEXT,
 } from "../../protocol/websocket/frame.ts";
 import { NEED_DATA } from "../../protocol/websocket/receiver.ts";
-import { ProtocolError } from "../../protocol/websocket/rules.ts";
+import type { ProtocolError } from "../../protocol/websocket/rules.ts";
 import { Deadlines } from "../deadlines.ts";
 import { flushSoon } from "../flush.ts";
+import { Compressing, type CompressingHost } from "./compressing.ts";
 
 /** The layer above: what a connection delivers to, synchronously and in order. */
 export interface ConnectionSink {
@@ -89,9 +84,6 @@ function onClose(this: ConnectedSocket): void {
   this[CONNECTION]?.closed();
 }
 
-// Small messages inflated one behind the other before other connections have their turn.
-const INFLATED_PER_TURN = 64;
-
 // Up to here, copying pieces into one is cheaper than handing them over one by one.
 const LARGEST_COPY = 64 * 1024;
 
@@ -102,10 +94,11 @@ export function encodeFrames(messages: readonly (string | Bytes)[]): readonly By
   );
 }
 
-export class Connection implements Wire {
+export class Connection implements Wire, CompressingHost {
   readonly #socket: Duplex;
   readonly #endpoint: Endpoint;
-  readonly #threshold: number;
+  // Only where permessage-deflate was agreed on.
+  readonly #compressing: Compressing | undefined;
   #sink: ConnectionSink | undefined;
 
   // Written in this turn and not handed to the socket yet.
@@ -114,23 +107,16 @@ export class Connection implements Wire {
   // Somebody may have been told to wait.
   #wasCongested = false;
 
-  // permessage-deflate: nothing is read while a message is being inflated, and what is sent waits
-  // in line behind a message that is being compressed.
-  readonly #deflate: MessageDeflate | undefined;
-  #inflating = false;
-  #line: Promise<void> | undefined;
-  #lineLength = 0;
-  #closeAsked = false;
-
   constructor(socket: Duplex, options: ConnectionOptions) {
     this.#socket = socket;
-    this.#threshold = options.threshold ?? 0;
-    this.#deflate = options.deflate && new MessageDeflate(options.deflate);
-    this.#endpoint = new Endpoint(this, {
+    const { maxPayload, deflate, threshold = 0 } = options;
+    const endpoint = new Endpoint(this, {
       role: "server",
-      maxPayload: options.maxPayload,
-      deflate: options.deflate !== undefined,
+      maxPayload,
+      deflate: deflate !== undefined,
     });
+    this.#endpoint = endpoint;
+    this.#compressing = deflate && new Compressing(this, socket, endpoint, deflate, threshold);
   }
 
   /** Begins to read and deliver. */
@@ -138,7 +124,7 @@ export class Connection implements Wire {
     this.#sink = sink;
     const socket: ConnectedSocket = this.#socket;
     socket[CONNECTION] = this;
-    if (socket instanceof Socket) socket.setTimeout(0).setNoDelay(true);
+    if (socket instanceof TcpSocket) socket.setTimeout(0).setNoDelay(true);
     socket.on("data", onData);
     socket.on("end", onEnd);
     if (!socket.listeners("error").includes(ignoreError)) socket.on("error", ignoreError);
@@ -149,8 +135,15 @@ export class Connection implements Wire {
   // What its socket's listeners call.
 
   receive(chunk: Bytes): void {
-    this.#endpoint.receive(chunk);
-    this.#read();
+    const endpoint = this.#endpoint;
+    endpoint.receive(chunk);
+    if (this.#compressing !== undefined) {
+      this.#compressing.read();
+      return;
+    }
+    for (let event = endpoint.next(); event !== NEED_DATA; event = endpoint.next()) {
+      this.deliver(event, endpoint.payload);
+    }
   }
 
   /** What had to wait may go on, if it is so. */
@@ -164,42 +157,60 @@ export class Connection implements Wire {
   closed(): void {
     closing.delete(this.#socket);
     // What came before the end is delivered before it.
-    if (!this.#inflating) this.#finish();
+    if (!this.#compressing?.inflating) this.finish();
+  }
+
+  // What its socket and its Compressing call.
+
+  deliver(event: number, payload: Bytes): void {
+    const sink = this.#sink;
+    if (event === TEXT) sink?.onText(decodeValidUtf8(payload));
+    else if (event === BINARY) sink?.onBinary(payload);
+    else if (event === PING) sink?.onPing(payload);
+    else if (event === PONG) sink?.onPong(payload);
+  }
+
+  finish(): void {
+    this.#endpoint.receiveEnd();
+    this.#compressing?.end();
+    const { code, reason } = this.#endpoint.closeStatus;
+    this.#sink?.onClose(code, reason, this.#endpoint.failure);
   }
 
   /** Messages may be sent. */
   get open(): boolean {
-    return this.#endpoint.state === "open" && !this.#closeAsked;
+    return this.#endpoint.state === "open" && !this.#compressing?.closing;
   }
 
   /** The peer does not read as fast as we write, or more was written in this turn than it will take at once. */
   get congested(): boolean {
-    const waiting = this.#lineLength + this.#writtenLength;
+    const waiting = this.#writtenLength + (this.#compressing?.waiting ?? 0);
     return this.#socket.writableNeedDrain || waiting >= this.#socket.writableHighWaterMark;
   }
 
   /** Messages are compressed for this peer alone, so that frames made for many do not fit. */
   get compresses(): boolean {
-    return this.#deflate !== undefined;
+    return this.#compressing !== undefined;
   }
 
   /** Bytes that were sent and have not been handed to the operating system. */
   get bufferedAmount(): number {
-    return this.#lineLength + this.#writtenLength + this.#socket.writableLength;
+    const waiting = this.#writtenLength + (this.#compressing?.waiting ?? 0);
+    return waiting + this.#socket.writableLength;
   }
 
   /** Sends a text message; `compress` only permits. @throws NotOpenError */
   sendText(text: string, compress = true): void {
     this.#mustBeOpen();
-    if (this.#deflate === undefined) this.#endpoint.sendText(text);
-    else this.#sendInLine(this.#deflate, TEXT, encodeUtf8(text), compress);
+    if (this.#compressing === undefined) this.#endpoint.sendText(text);
+    else this.#sendWith(this.#compressing, TEXT, encodeUtf8(text), compress);
   }
 
   /** Sends a binary message; `compress` only permits. @throws NotOpenError */
   sendBinary(bytes: Bytes, compress = true): void {
     this.#mustBeOpen();
-    if (this.#deflate === undefined) this.#endpoint.sendBinary(bytes);
-    else this.#sendInLine(this.#deflate, BINARY, bytes, compress);
+    if (this.#compressing === undefined) this.#endpoint.sendBinary(bytes);
+    else this.#sendWith(this.#compressing, BINARY, bytes, compress);
   }
 
   /** Sends whole frames made elsewhere, for many receivers at once; not where `compresses`. @throws NotOpenError */
@@ -224,10 +235,9 @@ export class Connection implements Wire {
   close(code?: number, reason?: string): void {
     encodeClose(code, reason);
     if (!this.open) return;
-    this.#closeAsked = true;
     closing.add(this.#socket);
-    if (this.#line === undefined) this.#endpoint.close(code, reason);
-    else this.#stand(() => this.#endpoint.close(code, reason));
+    if (this.#compressing === undefined) this.#endpoint.close(code, reason);
+    else this.#compressing.close(code, reason);
   }
 
   /** Ends the TCP connection at once, without a closing handshake. */
@@ -278,123 +288,18 @@ export class Connection implements Wire {
     this.drained();
   }
 
-  #read(): void {
-    const endpoint = this.#endpoint;
-    let small = INFLATED_PER_TURN;
-    while (!this.#inflating) {
-      const event = endpoint.next();
-      if (event === NEED_DATA) return;
-      const deflate = endpoint.compressed ? this.#deflate : undefined;
-      if (deflate === undefined || (event !== TEXT && event !== BINARY)) {
-        this.#deliver(event, endpoint.payload);
-      } else if (small-- > 0) {
-        this.#inflate(deflate, event);
-      } else {
-        void this.#inflateLater(deflate, event);
-      }
-    }
-  }
-
-  #deliver(event: number, payload: Bytes): void {
-    const sink = this.#sink;
-    if (event === TEXT) sink?.onText(decodeValidUtf8(payload));
-    else if (event === BINARY) sink?.onBinary(payload);
-    else if (event === PING) sink?.onPing(payload);
-    else if (event === PONG) sink?.onPong(payload);
-  }
-
-  /** RFC 7692 §6.2. */
-  #inflate(deflate: MessageDeflate, event: typeof TEXT | typeof BINARY): void {
-    let message: Bytes | undefined;
-    try {
-      message = deflate.inflateNow(this.#endpoint.payload);
-      if (message !== undefined) mustBeValid(event, message);
-    } catch (error) {
-      this.#failFor(error);
-      return;
-    }
-    if (message === undefined) void this.#inflateLater(deflate, event);
-    else this.#deliver(event, message);
-  }
-
-  /** The same with what takes its time. Nothing is read until it is done. */
-  async #inflateLater(deflate: MessageDeflate, event: typeof TEXT | typeof BINARY): Promise<void> {
-    this.#inflating = true;
-    this.#socket.pause();
-    try {
-      const message = await deflate.inflate(this.#endpoint.payload);
-      mustBeValid(event, message);
-      this.#inflating = false;
-      this.#deliver(event, message);
-    } catch (error) {
-      this.#inflating = false;
-      this.#failFor(error);
-    }
-    this.#socket.resume();
-    this.#read();
-    if (this.#socket.closed && !this.#inflating) this.#finish();
-  }
-
-  #failFor(error: unknown): void {
-    if (!(error instanceof ProtocolError)) throw error;
-    this.#endpoint.fail(error);
-  }
-
-  /** Sends a message in the order of the calls, compressed where it is worth it (RFC 7692 §6.1). */
-  #sendInLine(
-    deflate: MessageDeflate,
+  #sendWith(
+    compressing: Compressing,
     opcode: typeof TEXT | typeof BINARY,
     payload: Bytes,
     compress: boolean,
   ): void {
-    if (compress && payload.length >= this.#threshold && payload.length > 0) {
-      const now = this.#line === undefined ? deflate.compressNow(payload) : undefined;
-      if (now !== undefined) {
-        this.#endpoint.sendCompressed(opcode, now);
-        return;
-      }
-      this.#stand(async () => {
-        const compressed = deflate.compressNow(payload) ?? (await deflate.compress(payload));
-        if (this.#endpoint.state === "open") this.#endpoint.sendCompressed(opcode, compressed);
-      }, payload.length);
-    } else if (this.#line === undefined) {
-      this.#endpoint.sendMessage(opcode, payload);
-    } else {
-      this.#stand(() => {
-        if (this.#endpoint.state === "open") this.#endpoint.sendMessage(opcode, payload);
-      }, payload.length);
-    }
-  }
-
-  /** Runs `job` when all that stand in line before it are done. */
-  #stand(job: () => void | Promise<void>, length = 0): void {
-    this.#lineLength += length;
+    compressing.send(opcode, payload, compress);
+    // It may stand in line now.
     this.#wasCongested ||= this.congested;
-    const line = (this.#line ?? Promise.resolve())
-      .then(job)
-      // zlib was closed under it, or had no memory: the messages behind it cannot be sent either.
-      .catch(() => this.terminate())
-      .then(() => {
-        this.#lineLength -= length;
-        if (this.#line === line) this.#line = undefined;
-        this.drained();
-      });
-    this.#line = line;
   }
 
   #mustBeOpen(): void {
     if (!this.open) throw new NotOpenError(this.#endpoint.state);
   }
-
-  #finish(): void {
-    this.#endpoint.receiveEnd();
-    this.#deflate?.close();
-    const { code, reason } = this.#endpoint.closeStatus;
-    this.#sink?.onClose(code, reason, this.#endpoint.failure);
-  }
-}
-
-/** RFC 6455 §8.1. @throws ProtocolError */
-function mustBeValid(event: typeof TEXT | typeof BINARY, message: Bytes): void {
-  if (event === TEXT && !isValidUtf8(message)) throw new ProtocolError("INVALID_UTF8");
 }

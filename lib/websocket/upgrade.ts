@@ -37,7 +37,7 @@ const ZLIB_DEFAULTS: ZlibOptions = {};
 /** An opening handshake that was found good, and a connection not yet made of it. */
 export type AcceptedHandshake = Extract<HandshakeDecision, { accepted: true }>;
 
-/** Checks an upgrade request. One that is no good is answered with an HTTP error, and the result is `undefined`. */
+/** Checks an upgrade request. One that is no good is answered with an HTTP error, and the result is `undefined`. @internal */
 export function checkUpgrade(
   request: IncomingMessage,
   socket: Duplex,
@@ -65,6 +65,7 @@ export function checkUpgrade(
  *
  * @param head what came behind the request in the same chunk
  * @param headers more lines for the response
+ * @internal
  */
 export function completeUpgrade(
   handshake: AcceptedHandshake,
@@ -92,7 +93,7 @@ export function completeUpgrade(
   return connection;
 }
 
-/** Answers an upgrade request with an HTTP error instead, and closes. */
+/** Answers an upgrade request with an HTTP error instead, and closes. @internal */
 export function refuseUpgrade(
   socket: Duplex,
   status: number,
