@@ -32,7 +32,10 @@ const SOCKETIO = ["barewire", "socketio", "ws", "rawnet"] as const;
 const LAYER = ["websocket", "ws", "rawnet"] as const;
 
 /** Microseconds of the server's processor for each of what `work` counts. */
-async function perUnit({ server }: Stage, work: () => Promise<number>): Promise<number> {
+export async function perUnit(
+  { server }: Pick<Stage, "server">,
+  work: () => Promise<number>,
+): Promise<number> {
   const before = await server.number("cpu");
   const count = await work();
   return ((await server.number("cpu")) - before) / count;

@@ -4,12 +4,13 @@
 //   npm run bench -- --only echo-1       cases by their names, with commas
 //   npm run bench -- --rounds 5 --json   figures as JSON
 //   npm run bench -- --quick             a short look, too noisy to cite
+//   npm run bench -- --growth file.svg   from 100 to 20,000 clients, and nothing else, with a plot
 //
 // Each server and the load are processes of their own, the server on the first core and the load on
 // the second, where the system has taskset. A figure is the processor time that the server took,
 // not what a clock on the wall says: it stays the same when the machine has something else to do.
 
-import { mkdirSync, rmSync } from "node:fs";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -18,8 +19,10 @@ import { build } from "esbuild";
 
 import { CASES, type Case, type Contender, type Stage } from "./cases.ts";
 import { measureCodecs } from "./codecs.ts";
+import { growthTable, measureGrowth } from "./growth.ts";
 import { Child } from "./ipc.ts";
-import { measureOnce, type Single } from "./singles.ts";
+import { plot } from "./plot.ts";
+import { measureOnce, type Settings, type Single } from "./singles.ts";
 import { line, median, type Row, table } from "./table.ts";
 
 const BUILT = join(import.meta.dirname, ".built");
@@ -32,6 +35,7 @@ const { values } = parseArgs({
     rounds: { type: "string", default: "3" },
     json: { type: "boolean", default: false },
     quick: { type: "boolean", default: false },
+    growth: { type: "string" },
   },
 });
 const rounds = Number(values.rounds);
@@ -104,28 +108,36 @@ async function run(what: Case): Promise<Row> {
   return { name: what.name, title: what.title, unit: what.unit, figures, goal };
 }
 
-await compile();
-const rows: Row[] = [];
-for (const what of CASES.filter(wanted)) {
-  console.error(`… ${what.title}`);
-  const row = await run(what);
-  rows.push(row);
-  console.error(line(row));
-}
-const singles: Single[] = await measureOnce({
-  folder: BUILT,
-  cores: [SERVER_CORE, LOAD_CORE],
-  wanted,
-  rounds,
-});
-const codecs = wanted({ name: "codecs" }) ? await measureCodecs(rounds) : [];
-
+const settings: Settings = { folder: BUILT, cores: [SERVER_CORE, LOAD_CORE], wanted, rounds };
 const { versions } = process;
 const machine = `Node ${versions.node}, V8 ${versions.v8}, ${cpus()[0]?.model ?? "?"}, ${cpus().length} cores`;
-if (values.json) {
-  const plain = rows.map((row) => ({ ...row, figures: Object.fromEntries(row.figures) }));
-  console.log(JSON.stringify({ machine, rounds, rows: plain, singles, codecs }, null, 2));
-} else {
-  console.log(`\n${machine}; ${rounds} rounds, medians\n`);
-  console.log(table(rows, singles, codecs));
+
+async function runAll(): Promise<void> {
+  const rows: Row[] = [];
+  for (const what of CASES.filter(wanted)) {
+    console.error(`… ${what.title}`);
+    const row = await run(what);
+    rows.push(row);
+    console.error(line(row));
+  }
+  const singles: Single[] = await measureOnce(settings);
+  const codecs = wanted({ name: "codecs" }) ? await measureCodecs(rounds) : [];
+  if (values.json) {
+    const plain = rows.map((row) => ({ ...row, figures: Object.fromEntries(row.figures) }));
+    console.log(JSON.stringify({ machine, rounds, rows: plain, singles, codecs }, null, 2));
+  } else {
+    console.log(`\n${machine}; ${rounds} rounds, medians\n`);
+    console.log(table(rows, singles, codecs));
+  }
 }
+
+async function runGrowth(file: string): Promise<void> {
+  const growth = await measureGrowth(settings);
+  writeFileSync(file, plot(growth));
+  if (values.json) console.log(JSON.stringify({ machine, rounds, growth }, null, 2));
+  else console.log(`\n${machine}; ${rounds} rounds, medians\n\n${growthTable(growth)}`);
+}
+
+await compile();
+if (values.growth === undefined) await runAll();
+else await runGrowth(values.growth);

@@ -27,7 +27,7 @@ export interface Settings {
 
 const PATH = "/socket.io/?EIO=4&transport=websocket";
 /** How many connections a process may have, with some left for itself. */
-const most = Number(execFileSync("sh", ["-c", "ulimit -n"], { encoding: "utf8" })) - 200;
+export const most = Number(execFileSync("sh", ["-c", "ulimit -n"], { encoding: "utf8" })) - 200;
 
 interface Pair {
   readonly server: Child;
@@ -35,7 +35,7 @@ interface Pair {
   readonly port: number;
 }
 
-async function withServer<T>(
+export async function withServer<T>(
   { folder, cores }: Settings,
   name: string,
   options: object,
