@@ -90,6 +90,20 @@ describe("io.engine", () => {
     upgrading.socket.destroy();
   });
 
+  test("what a header holds beyond Latin-1 becomes no line of the 101", async (context) => {
+    const { io, port } = await serve(context);
+    // Of each the lower byte is that of CR, and of LF.
+    const name = "\u010d\u010ax-injected: yes";
+    io.engine.on("headers", (headers) => {
+      headers["x-name"] = name;
+    });
+    const client = new TcpClient(port).write(upgradeRequest(WEBSOCKET));
+    const head = await client.until("\r\n\r\n");
+    client.socket.destroy();
+    assert.ok(Buffer.from(head, "latin1").toString().includes(`\r\nx-name: ${name}\r\n`));
+    assert.doesNotMatch(head, /\r\nx-injected/);
+  });
+
   test("a request that is marked as the first header is written is the one that programs have", async (context) => {
     const { io, port } = await serve(context);
     let seen: unknown;
