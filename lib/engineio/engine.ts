@@ -18,7 +18,7 @@ import { checkFunction } from "../../protocol/errors.ts";
 import { Deadlines } from "../deadlines.ts";
 import { NodeEmitter } from "../events.ts";
 import { once } from "../once.ts";
-import { ignoreError } from "../websocket/connection.ts";
+import { destroyOnError } from "../websocket/connection.ts";
 import {
   checkUpgrade,
   completeUpgrade,
@@ -216,7 +216,7 @@ export class Engine extends NodeEmitter<EngineEvents> {
    */
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array, alone = false): void {
     // The client may leave while it is decided whether it may come.
-    socket.on("error", ignoreError);
+    socket.on("error", destroyOnError);
     passMiddlewareToUpgrade(this.#middleware, request, socket, (error, lines) => {
       if (error === undefined) {
         this.#routeUpgrade(request, socket, head, lines, alone);
