@@ -333,6 +333,9 @@ export class Engine extends NodeEmitter<EngineEvents> {
       return;
     }
     setBrowserHeaders(request, response);
+    // Middleware may ask for the header when it has left, and Node remembers one that is given to
+    // writeHead() only where a field was set before.
+    if (this.#middleware.length > 0) response.setHeader("Cache-Control", "no-store");
     if (admission.kind === "session") {
       const transport = this.#sessions.get(admission.sid)?.transport;
       if (transport instanceof PollingTransport) transport.onRequest(request, response);
