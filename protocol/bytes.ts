@@ -72,11 +72,6 @@ export function writeUtf8(bytes: Bytes, text: string, at: number): number {
   return asBuffer(bytes).write(text, at);
 }
 
-/** The bytes of a header of HTTP: one for each character. */
-export function encodeLatin1(text: string): Bytes {
-  return Buffer.from(text, "latin1");
-}
-
 export function encodeUtf8(text: string): Bytes {
   return Buffer.from(text);
 }

@@ -72,12 +72,16 @@ export function attach(
   const CONNECTION = "addContext" in server ? "secureConnection" : "connection";
   server.on(CONNECTION, onSilent);
 
+  /** No other listener has the request, and no other server has passed it on: Node notes whose a socket is. */
+  const isFirst = (event: "request" | "upgrade", { socket }: IncomingMessage): boolean =>
+    server.listenerCount(event) === 1 && Reflect.get(socket, "server") === server;
+
   // Who listens to requests answers every one of them, so those for us must not get there.
   const others = server.listeners("request");
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
     onSpeak(request.socket);
     if (isOurs(request)) {
-      engine.handleRequest(request, response, server.listenerCount("request") === 1);
+      engine.handleRequest(request, response, isFirst("request", request));
     } else for (const listener of others) listener.call(server, request, response);
   };
   server.removeAllListeners("request");
@@ -87,7 +91,7 @@ export function attach(
   const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Uint8Array): void => {
     onSpeak(request.socket);
     if (isOurs(request)) {
-      engine.handleUpgrade(request, socket, head, server.listenerCount("upgrade") === 1);
+      engine.handleUpgrade(request, socket, head, isFirst("upgrade", request));
     } else if (destroyUpgrade) {
       // Another listener may answer it. Until then nobody hears the socket's errors.
       socket.on("error", () => socket.destroy());

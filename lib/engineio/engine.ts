@@ -18,7 +18,7 @@ import { checkFunction } from "../../protocol/errors.ts";
 import { Deadlines } from "../deadlines.ts";
 import { NodeEmitter } from "../events.ts";
 import { once } from "../once.ts";
-import { ignoreError } from "../websocket/connection.ts";
+import { destroyOnError } from "../websocket/connection.ts";
 import {
   checkUpgrade,
   completeUpgrade,
@@ -216,7 +216,7 @@ export class Engine extends NodeEmitter<EngineEvents> {
    */
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array, alone = false): void {
     // The client may leave while it is decided whether it may come.
-    socket.on("error", ignoreError);
+    socket.on("error", destroyOnError);
     if (this.#middleware.length === 0) {
       this.#routeUpgrade(request, socket, head, [], alone);
       return;
@@ -341,6 +341,9 @@ export class Engine extends NodeEmitter<EngineEvents> {
       return;
     }
     setBrowserHeaders(request, response);
+    // Middleware may ask for the header when it has left, and Node remembers one that is given to
+    // writeHead() only where a field was set before.
+    if (this.#middleware.length > 0) response.setHeader("Cache-Control", "no-store");
     if (admission.kind === "session") {
       const transport = this.#sessions.get(admission.sid)?.transport;
       if (transport instanceof PollingTransport) transport.onRequest(request, response);

@@ -128,6 +128,11 @@ export class Session extends NodeEmitter<SessionEvents> implements TransportSink
     return restored;
   }
 
+  /** Programs for other servers set it to `null` to save memory, which there is no need for here. */
+  set request(request: IncomingMessage | null) {
+    if (request !== null) this.#request = request;
+  }
+
   /** The revision of the protocol that its client speaks. */
   get protocol(): Revision {
     return this.#host.protocol;

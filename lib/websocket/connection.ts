@@ -73,8 +73,10 @@ function onEnd(this: ConnectedSocket): void {
   this[CONNECTION]?.end();
 }
 
-/** What breaks a TCP connection ends it, and "close" says so. */
-export function ignoreError(): void {}
+/** What breaks a TCP connection ends it, and "close" says so; a stream that is none may need to be told. */
+export function destroyOnError(this: Duplex): void {
+  this.destroy();
+}
 
 function onDrain(this: ConnectedSocket): void {
   this[CONNECTION]?.drained();
@@ -127,7 +129,7 @@ export class Connection implements Wire, CompressingHost {
     if (socket instanceof TcpSocket) socket.setTimeout(0).setNoDelay(true);
     socket.on("data", onData);
     socket.on("end", onEnd);
-    if (!socket.listeners("error").includes(ignoreError)) socket.on("error", ignoreError);
+    if (!socket.listeners("error").includes(destroyOnError)) socket.on("error", destroyOnError);
     socket.on("drain", onDrain);
     socket.on("close", onClose);
   }
@@ -242,6 +244,8 @@ export class Connection implements Wire, CompressingHost {
 
   /** Ends the TCP connection at once, without a closing handshake. */
   terminate(): void {
+    // The 101 may be among what was written.
+    this.flush();
     this.#socket.destroy();
   }
 

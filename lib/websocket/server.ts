@@ -13,7 +13,7 @@ import type { Bytes } from "../../protocol/bytes.ts";
 import { GOING_AWAY } from "../../protocol/websocket/close.ts";
 import type { ProtocolError } from "../../protocol/websocket/rules.ts";
 import { NodeEmitter } from "../events.ts";
-import { type Connection, type ConnectionSink, ignoreError } from "./connection.ts";
+import { type Connection, type ConnectionSink, destroyOnError } from "./connection.ts";
 import { checkUpgrade, completeUpgrade, type DeflateOptions, refuseUpgrade } from "./upgrade.ts";
 
 export { NotOpenError } from "../../protocol/websocket/endpoint.ts";
@@ -99,7 +99,7 @@ export class WebSocketServer extends NodeEmitter<WebSocketServerEvents> {
   /** Answers an upgrade request: a "connection" event, or an HTTP error. */
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array): void {
     // The client may leave while verify() is busy.
-    socket.on("error", ignoreError);
+    socket.on("error", destroyOnError);
     if (this.#closed) {
       refuseUpgrade(socket, 503, "");
       return;

@@ -4,7 +4,7 @@ import { type IncomingMessage, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import type { ZlibOptions } from "node:zlib";
 
-import { encodeLatin1 } from "../../protocol/bytes.ts";
+import { encodeUtf8 } from "../../protocol/bytes.ts";
 import type { DeflateWishes } from "../../protocol/websocket/extensions.ts";
 import {
   decideHandshake,
@@ -89,7 +89,7 @@ export function completeUpgrade(
   const lines = ["HTTP/1.1 101 Switching Protocols"];
   for (const [name, value] of handshake.headers) lines.push(`${name}: ${value}`);
   // It leaves together with the first frames, if there are any in this turn.
-  connection.write(encodeLatin1([...lines, ...headers, "\r\n"].join("\r\n")));
+  connection.write(encodeUtf8([...lines, ...headers, "\r\n"].join("\r\n")));
   return connection;
 }
 

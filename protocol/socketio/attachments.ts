@@ -54,7 +54,8 @@ function replaceInArray(array: readonly unknown[], attachments: Bytes[]): readon
     if (!isObject(item)) continue;
     const replaced = replace(item, attachments);
     if (replaced === item) continue;
-    copy ??= array.slice();
+    // Not slice(), which makes one of the caller's own class, with a say in what is put into it.
+    copy ??= [...array];
     copy[i] = replaced;
   }
   return copy ?? array;

@@ -16,6 +16,7 @@ import { Clock } from "../../support/clock.ts";
 import {
   ask,
   listen,
+  PollingClient,
   reset,
   serve,
   TcpClient,
@@ -185,5 +186,38 @@ describe("An engine on an HTTP server", () => {
       await until(() => socket.destroyed);
     }
     assert.match(await new WebSocketClient(port).join(), /^40/);
+  });
+
+  test("what another server passes on keeps its request, which that has seen", async (context) => {
+    const inner = createServer();
+    const io = new Server(inner);
+    const seen = new Set<unknown>();
+    const outer = createServer((request, response) => {
+      seen.add(request);
+      inner.emit("request", request, response);
+    }).on("upgrade", (request, socket, head) => {
+      seen.add(request);
+      inner.emit("upgrade", request, socket, head);
+    });
+    const port = await listen(outer);
+    context.after(() => {
+      io.close();
+      outer.close();
+      outer.closeAllConnections();
+    });
+    const known: boolean[] = [];
+    io.on("connection", ({ request }) => known.push(seen.has(request)));
+    await new WebSocketClient(port).join();
+    await (await PollingClient.open(port)).join();
+    assert.deepEqual(known, [true, true]);
+  });
+
+  test("a request without a listener but ours is an upgrade still, when it is asked for", async (context) => {
+    const { io, port } = await serve(context);
+    const upgrades: unknown[] = [];
+    io.on("connection", ({ request }) => upgrades.push(Reflect.get(request, "upgrade")));
+    await new WebSocketClient(port).join();
+    await (await PollingClient.open(port)).join();
+    assert.deepEqual(upgrades, [true, false]);
   });
 });

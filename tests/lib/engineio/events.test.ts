@@ -13,6 +13,7 @@ import {
   upgradeRequest,
   WebSocketClient,
 } from "../../support/net.ts";
+import { gatherUncaught } from "../../support/uncaught.ts";
 
 const OPEN = "/socket.io/?EIO=4&transport=polling";
 const WEBSOCKET = "/socket.io/?EIO=4&transport=websocket";
@@ -87,6 +88,45 @@ describe("io.engine", () => {
       /\r\nx-first: websocket\r\nset-cookie: a=1\r\nset-cookie: b=2\r\nx-all: yes\r\n/,
     );
     upgrading.socket.destroy();
+  });
+
+  test("what a header holds beyond Latin-1 becomes no line of the 101", async (context) => {
+    const { io, port } = await serve(context);
+    // Of each the lower byte is that of CR, and of LF.
+    const name = "\u010d\u010ax-injected: yes";
+    io.engine.on("headers", (headers) => {
+      headers["x-name"] = name;
+    });
+    const client = new TcpClient(port).write(upgradeRequest(WEBSOCKET));
+    const head = await client.until("\r\n\r\n");
+    client.socket.destroy();
+    assert.ok(Buffer.from(head, "latin1").toString().includes(`\r\nx-name: ${name}\r\n`));
+    assert.doesNotMatch(head, /\r\nx-injected/);
+  });
+
+  test("a request that is marked as the first header is written is the one that programs have", async (context) => {
+    const { io, port } = await serve(context);
+    let seen: unknown;
+    io.engine.once("initial_headers", (_headers, request) => {
+      seen = Object.assign(request, { user: "a" });
+    });
+    const requests: unknown[] = [];
+    io.on("connection", ({ request }) => requests.push(request));
+    await new WebSocketClient(port).join();
+    assert.equal(requests[0], seen);
+  });
+
+  test("a session's request may be given up with null, as programs do for other servers", async (context) => {
+    const uncaught = gatherUncaught(context);
+    const { io, port } = await serve(context);
+    io.engine.on("connection", (session) => {
+      session.request = null;
+    });
+    const urls: unknown[] = [];
+    io.on("connection", ({ request, handshake }) => urls.push(request.url, handshake.url));
+    await new WebSocketClient(port).join();
+    assert.deepEqual(uncaught, []);
+    assert.deepEqual(urls, [WEBSOCKET, WEBSOCKET]);
   });
 
   test("gives ids of another's making, at once or later", async (context) => {

@@ -1,7 +1,7 @@
 // The request of a session: kept as text where nobody else has it, and made again for who asks.
 
 import assert from "node:assert/strict";
-import { createServer, type IncomingMessage } from "node:http";
+import { createServer, IncomingMessage } from "node:http";
 import { connect } from "node:net";
 import { after, before, describe, test } from "node:test";
 
@@ -18,7 +18,8 @@ describe("KeptRequest", () => {
     return new Promise((resolve) => {
       http.once("request", (request, response) => {
         resolve(request);
-        response.end();
+        // Answered, it has lost a listener of Node's, which leaves a trace.
+        setImmediate(() => response.end());
       });
       const socket = connect(portOf(http), "127.0.0.1", () => {
         socket.end([...lines, "Connection: close", "", ""].join("\r\n"));
@@ -44,6 +45,7 @@ describe("KeptRequest", () => {
       "httpVersionMajor",
       "httpVersionMinor",
       "headers",
+      "headersDistinct",
       "rawHeaders",
       "socket",
     ] as const) {
@@ -60,4 +62,21 @@ describe("KeptRequest", () => {
       assert.equal(KeptRequest.of(request), request);
     }
   });
+
+  const CHANGES: Readonly<Record<string, (request: IncomingMessage) => void>> = {
+    "given a property": (request) => Object.assign(request, { user: "a" }),
+    "given one by a symbol": (request) => Object.assign(request, { [Symbol("user")]: "a" }),
+    "given a header": ({ headers }) => Object.assign(headers, { "x-user": "a" }),
+    "given another value of a header": ({ headers }) => Object.assign(headers, { host: "b" }),
+    "rid of a header": ({ headers }) => delete headers.host,
+    "given another class": (request) =>
+      Object.setPrototypeOf(request, new IncomingMessage(request.socket)),
+  };
+  for (const [does, change] of Object.entries(CHANGES)) {
+    test(`is the request itself where it was ${does} before`, async () => {
+      const request = await requestOf(["GET / HTTP/1.1", "Host: a"]);
+      change(request);
+      assert.equal(KeptRequest.of(request), request);
+    });
+  }
 });

@@ -158,6 +158,24 @@ describe("engine.use()", () => {
     assert.match(await new WebSocketClient(port).join(), /^40/);
   });
 
+  test("may ask for the header of an answer when it has left, as those do that write logs", async (context) => {
+    const { io, port } = await serve(context);
+    const asked: unknown[] = [];
+    io.engine.use((_request, response, next) => {
+      response.once("finish", () => {
+        asked.push([
+          response.getHeader("content-type"),
+          Number(response.getHeader("content-length")),
+        ]);
+      });
+      next();
+    });
+    const { headers } = await ask(port, `${PATH}polling`);
+    await until(() => asked.length > 0);
+    assert.deepEqual(asked, [[headers["content-type"], Number(headers["content-length"])]]);
+    assert.equal(headers["content-type"], "text/plain; charset=UTF-8");
+  });
+
   test("what is no function is refused at the call", async (context) => {
     const { io } = await serve(context);
     assert.throws(() => Reflect.apply(io.engine.use, io.engine, ["x"]), {

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer, type IncomingMessage } from "node:http";
+import { Duplex } from "node:stream";
 import { describe, type TestContext, test } from "node:test";
 
 import {
@@ -17,6 +18,7 @@ import {
   listen,
   reset,
   TcpClient,
+  until,
   upgradeRequest,
   WebSocketClient,
 } from "../../support/net.ts";
@@ -341,6 +343,36 @@ describe("WebSocketConnection", () => {
     const { client, ours } = await pair(context);
     ours.terminate();
     assert.equal(await client.closed, 1006);
+  });
+
+  test("terminate() in its first turn ends what was opened", async (context) => {
+    const http = createServer();
+    const server = new WebSocketServer({ server: http });
+    const port = await listen(http);
+    context.after(() => http.close());
+    server.on("connection", (ours) => ours.terminate());
+    const client = await new WebSocketClient(port).opened();
+    assert.equal(await client.closed, 1006);
+  });
+
+  test("a stream that does not end of itself with its error is ended", async (context) => {
+    const server = new WebSocketServer({ noServer: true });
+    const stream = new Duplex({
+      autoDestroy: false,
+      read: () => {},
+      write: (_chunk, _encoding, done) => done(),
+    });
+    const http = createServer().on("upgrade", (request, socket, head) => {
+      server.handleUpgrade(request, stream, head);
+      socket.destroy();
+    });
+    const port = await listen(http);
+    context.after(() => http.close());
+    const accepted = new Promise((resolve) => server.once("connection", resolve));
+    new TcpClient(port).write(upgradeRequest("/"));
+    await accepted;
+    stream.emit("error", new Error("broken"));
+    await until(() => server.clients.size === 0);
   });
 
   test("nothing can be sent when it is closing or closed", async (context) => {

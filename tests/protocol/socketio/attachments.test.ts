@@ -104,6 +104,17 @@ describe("bytes taken out", () => {
     });
   }
 
+  test("Packet encoding: from a list of the caller's own class, which has no say in the placeholder", () => {
+    class Blobs extends Array<unknown> {
+      static override get [Symbol.species](): ArrayConstructor {
+        throw new Error("a list of blobs");
+      }
+    }
+    const list = new Blobs();
+    list.push(bytes("09"), 1);
+    assert.deepEqual(extract([list]), { data: [[HOLE, 1]], attachments: [bytes("09")] });
+  });
+
   test("Packet encoding: as JSON does, toJSON() is asked once, and not what it gives", () => {
     class Copying {
       readonly blob = bytes("09");
