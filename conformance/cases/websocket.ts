@@ -5,11 +5,13 @@ import { CLOSING } from "./websocket-closing.ts";
 import { CONTROL } from "./websocket-control.ts";
 import { FRAGMENTATION } from "./websocket-fragmentation.ts";
 import { FRAMING } from "./websocket-framing.ts";
+import { HANDSHAKE } from "./websocket-handshake.ts";
 import { MASKING } from "./websocket-masking.ts";
 import { SIZES } from "./websocket-sizes.ts";
 import { UTF8 } from "./websocket-utf8.ts";
 
 export const WEBSOCKET: readonly Case[] = [
+  ...HANDSHAKE,
   ...FRAMING,
   ...MASKING,
   ...FRAGMENTATION,
