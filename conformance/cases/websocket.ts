@@ -3,6 +3,7 @@
 import type { Case } from "../kit/case.ts";
 import { CLOSING } from "./websocket-closing.ts";
 import { CONTROL } from "./websocket-control.ts";
+import { DEFLATE } from "./websocket-deflate.ts";
 import { FRAGMENTATION } from "./websocket-fragmentation.ts";
 import { FRAMING } from "./websocket-framing.ts";
 import { HANDSHAKE } from "./websocket-handshake.ts";
@@ -19,4 +20,5 @@ export const WEBSOCKET: readonly Case[] = [
   ...CONTROL,
   ...CLOSING,
   ...SIZES,
+  ...DEFLATE,
 ];
