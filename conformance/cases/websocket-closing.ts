@@ -243,6 +243,7 @@ const FORM: readonly Case[] = [
     severity: "MUST",
     sends: "a close frame, and nothing else; TCP is left open",
     expects: "the end of TCP within a second",
+    alone: true,
     run: async (context) => {
       const peer = await context.websocket();
       peer.sendClose(1000);

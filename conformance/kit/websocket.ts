@@ -224,7 +224,9 @@ export async function writeInPieces(
 ): Promise<void> {
   for (let at = 0; at < bytes.length; at += piece) {
     tcp.write(bytes.subarray(at, at + piece));
-    await new Promise((resolve) => setImmediate(resolve));
+    // The timer is for a server in another process. One in this process reads before the immediate,
+    // which comes behind the reading of its turn.
+    await new Promise((resolve) => setTimeout(() => setImmediate(resolve), 1));
   }
 }
 
