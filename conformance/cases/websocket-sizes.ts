@@ -85,7 +85,7 @@ const FRAGMENTED: readonly Case[] = [
 );
 
 const IN_PIECES: readonly Case[] = [
-  { size: 256 * KIB, piece: 997 },
+  { size: 256 * KIB, piece: 4099 },
   { size: MIB, piece: 16_411 },
 ].flatMap(({ size, piece }) =>
   KINDS.map((kind) => ({

@@ -1,7 +1,7 @@
 // RFC 6455 §5.6 and §8.1: a text is UTF-8 (RFC 3629).
 
 import type { Case } from "../kit/case.ts";
-import { BINARY, CONTINUATION, encodeFrame, TEXT } from "../kit/websocket.ts";
+import { BINARY, CONTINUATION, encodeFrame, PING, TEXT } from "../kit/websocket.ts";
 
 /** Each is valid, and at a border of what is. */
 const VALID: readonly (readonly [name: string, what: string, hex: string])[] = [
@@ -269,11 +269,13 @@ const AT_ONCE: readonly Case[] = [
     {
       id: `websocket.utf8.at-once-in-message-${name}`,
       title: `fails the connection for ${what} before the message ends`,
-      sends: "a first fragment, and no other",
+      sends: "a first fragment and no other, and a ping",
       ...common,
       run: async (context) => {
         const peer = await context.websocket();
         peer.send({ opcode: TEXT, fin: false, payload });
+        // A server that waits for the end of the message answers it.
+        peer.send({ opcode: PING });
         await peer.expectFailed([1007]);
       },
     },
