@@ -175,16 +175,6 @@ const WRONG: readonly Wrong[] = [
     frames: [{ opcode: PING, payload: Buffer.alloc(65_536) }],
   },
   {
-    name: "ping-in-16-bits",
-    what: "a ping of 5 bytes whose length is written in 16 bits",
-    frames: [{ opcode: PING, payload: "hello", lengthBytes: 2 }],
-  },
-  {
-    name: "ping-in-64-bits",
-    what: "a ping of 5 bytes whose length is written in 64 bits",
-    frames: [{ opcode: PING, payload: "hello", lengthBytes: 8 }],
-  },
-  {
     name: "fragmented-ping",
     what: "a ping without FIN",
     frames: [{ opcode: PING, fin: false, payload: "frag" }],
@@ -233,6 +223,21 @@ const REFUSED: readonly Case[] = WRONG.map(({ name, what, frames }) => ({
   },
 }));
 
+/** "…the minimal number of bytes MUST be used": of the sender, as in websocket.framing.length-*. */
+const NOT_MINIMAL: readonly Case[] = ([2, 8] as const).map((lengthBytes) => ({
+  id: `websocket.control.ping-in-${lengthBytes * 8}-bits`,
+  title: `fails the connection for a ping of 5 bytes whose length is written in ${lengthBytes * 8} bits`,
+  clause: "RFC 6455 §5.2",
+  severity: "SHOULD",
+  sends: "a ping whose length is not in its shortest form",
+  expects: "the connection failed with 1002",
+  run: async (context) => {
+    const peer = await context.websocket();
+    peer.send({ opcode: PING, payload: "hello", lengthBytes });
+    await peer.expectFailed([1002]);
+  },
+}));
+
 const AT_ONCE: Case = {
   id: "websocket.control.ping-too-long-at-once",
   title: "fails the connection for a ping that is too long before its payload is there",
@@ -275,6 +280,7 @@ export const CONTROL: readonly Case[] = [
   ...ARRIVING,
   ...UNSOLICITED,
   ...REFUSED,
+  ...NOT_MINIMAL,
   AT_ONCE,
   ANSWERS_NOTHING,
 ];

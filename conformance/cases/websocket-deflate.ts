@@ -848,6 +848,7 @@ const REFUSED: readonly Case[] = WRONG.map(
     severity,
     sends: title,
     expects: `the connection failed with ${codes.join(" or ")}`,
+    alone: codes.includes(1009),
     run: async (context) => {
       const deflate = await openDeflate(context);
       send(deflate);
@@ -863,6 +864,7 @@ const AT_LIMIT: Case = {
   severity: "SHOULD",
   sends: "a compressed binary message of 16 MiB, inflated",
   expects: "the same message",
+  alone: true,
   run: async (context) => {
     const deflate = await openDeflate(context);
     const message = Buffer.alloc(LIMIT, 7);

@@ -374,10 +374,11 @@ const REFUSED: readonly Case[] = REFUSED_TABLE.map(
     clause,
     severity,
     sends: `a handshake ${what}`,
-    expects: "a status of 400 to 499",
+    expects: "a status of 400 to 499, or one that says what is not supported: 501, 505",
     run: async (context) => {
       const { status } = (await ask(context, request)).answer;
-      expect(status >= 400 && status < 500, "a status of 400 to 499", `status ${status}`);
+      const right = (status >= 400 && status < 500) || status === 501 || status === 505;
+      expect(right, "a status of 400 to 499, 501 or 505", `status ${status}`);
     },
   }),
 );
