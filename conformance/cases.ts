@@ -1,6 +1,6 @@
 // All cases of the kit, by layer.
 
-import { FRAMING } from "./cases/websocket-framing.ts";
+import { WEBSOCKET } from "./cases/websocket.ts";
 import type { Case } from "./kit/case.ts";
 
-export const CASES: readonly Case[] = [...FRAMING];
+export const CASES: readonly Case[] = [...WEBSOCKET];

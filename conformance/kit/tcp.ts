@@ -11,7 +11,11 @@ export const ENDED = "the end of the connection";
 
 export class TcpConnection {
   readonly #socket: Socket;
-  #input: Uint8Array = new Uint8Array(0);
+  // What has come is from #start to #end. What was taken before may still be in use: nothing is
+  // ever written over it.
+  #buffer: Uint8Array = new Uint8Array(0);
+  #start = 0;
+  #end = 0;
   #ended = false;
   #wake: () => void = () => {};
 
@@ -19,7 +23,7 @@ export class TcpConnection {
     this.#socket = socket;
     socket.setNoDelay(true);
     socket.on("data", (chunk) => {
-      this.#input = this.#input.length === 0 ? chunk : Buffer.concat([this.#input, chunk]);
+      this.#add(chunk);
       this.#wake();
     });
     const end = (): void => {
@@ -45,7 +49,7 @@ export class TcpConnection {
 
   /** What has come and was not taken. */
   get input(): Uint8Array {
-    return this.#input;
+    return this.#buffer.subarray(this.#start, this.#end);
   }
 
   get ended(): boolean {
@@ -81,8 +85,8 @@ export class TcpConnection {
 
   /** Takes `count` bytes of what has come. */
   take(count: number): Uint8Array {
-    const taken = this.#input.subarray(0, count);
-    this.#input = this.#input.subarray(count);
+    const taken = this.input.subarray(0, count);
+    this.#start += taken.length;
     return taken;
   }
 
@@ -97,8 +101,9 @@ export class TcpConnection {
   /** Takes bytes as soon as `measure` says how many of those that have come belong together; `undefined` at the end of the connection. */
   async next(measure: (input: Uint8Array) => number | undefined): Promise<Uint8Array | undefined> {
     for (;;) {
-      const count = measure(this.#input);
-      if (count !== undefined && count <= this.#input.length) return this.take(count);
+      const { input } = this;
+      const count = measure(input);
+      if (count !== undefined && count <= input.length) return this.take(count);
       if (this.#ended) return undefined;
       await this.more();
     }
@@ -107,8 +112,28 @@ export class TcpConnection {
   /** Resolves when the server has ended the connection. @throws Failure when it says something before */
   async untilEnd(): Promise<void> {
     while (!this.#ended) {
-      if (this.#input.length > 0) throw new Failure(ENDED, `${this.#input.length} bytes`);
+      if (this.input.length > 0) throw new Failure(ENDED, `${this.input.length} bytes`);
       await this.more();
     }
+  }
+
+  /** Room is doubled, so that a message of many chunks is not copied for each of them. */
+  #add(chunk: Uint8Array): void {
+    const { input } = this;
+    if (input.length === 0) {
+      this.#buffer = chunk;
+      this.#start = 0;
+      this.#end = chunk.length;
+      return;
+    }
+    if (this.#end + chunk.length > this.#buffer.length) {
+      const larger = new Uint8Array(2 * (input.length + chunk.length));
+      larger.set(input);
+      this.#buffer = larger;
+      this.#start = 0;
+      this.#end = input.length;
+    }
+    this.#buffer.set(chunk, this.#end);
+    this.#end += chunk.length;
   }
 }

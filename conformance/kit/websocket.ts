@@ -65,7 +65,10 @@ export function encodeFrame(options: FrameOptions): Uint8Array {
   if (lengthBytes === 8) head.writeBigUInt64BE(length, 2);
   if (!masked) return Buffer.concat([head, body]);
   const key = options.key ?? randomBytes(4);
-  return Buffer.concat([head, key, body.map((byte, i) => byte ^ (key[i & 3] ?? 0))]);
+  const start = head.length + key.length;
+  const frame = Buffer.concat([head, key, body]);
+  for (let i = 0; i < body.length; i++) frame[start + i] = (body[i] ?? 0) ^ (key[i & 3] ?? 0);
+  return frame;
 }
 
 /** The payload of a close frame. */
@@ -74,7 +77,7 @@ export function closePayload(code: number, reason: string | Uint8Array = ""): Ui
 }
 
 /** How many bytes the first frame in `input` has, if its header is there. */
-function measureFrame(input: Uint8Array): number | undefined {
+export function measureFrame(input: Uint8Array): number | undefined {
   const second = input[1];
   if (second === undefined) return undefined;
   const short = second & 0x7f;
@@ -177,9 +180,23 @@ export async function requestUpgrade(
   key: string,
   behind: Uint8Array = new Uint8Array(0),
 ): Promise<HandshakeAnswer> {
-  const request = Buffer.concat([Buffer.from([...lines, "", ""].join("\r\n"), "latin1"), behind]);
+  const request = Buffer.concat([encodeRequest(lines), behind]);
   conversation.sent(request, lines.join(" ⏎ "));
   tcp.write(request);
+  return readHandshakeAnswer(tcp, conversation, key);
+}
+
+/** The head of a request, with every line as it is given. */
+export function encodeRequest(lines: readonly string[]): Uint8Array {
+  return Buffer.from([...lines, "", ""].join("\r\n"), "latin1");
+}
+
+/** Reads the head of the answer to a request that was sent with that key. @throws Failure for none */
+export async function readHandshakeAnswer(
+  tcp: TcpConnection,
+  conversation: Conversation,
+  key: string,
+): Promise<HandshakeAnswer> {
   const head = await tcp.next((input) => {
     const end = Buffer.from(input).indexOf("\r\n\r\n");
     return end === -1 ? undefined : end + 4;
@@ -197,6 +214,20 @@ export async function requestUpgrade(
     answered.set(name, before === undefined ? value : `${before}, ${value}`);
   }
   return { status, headers: answered, key };
+}
+
+/** Between two pieces the reader has its turn, so that it sees them apart, if the network does not join them. */
+export async function writeInPieces(
+  tcp: TcpConnection,
+  bytes: Uint8Array,
+  piece: number,
+): Promise<void> {
+  for (let at = 0; at < bytes.length; at += piece) {
+    tcp.write(bytes.subarray(at, at + piece));
+    // The timer is for a server in another process. One in this process reads before the immediate,
+    // which comes behind the reading of its turn.
+    await new Promise((resolve) => setTimeout(() => setImmediate(resolve), 1));
+  }
 }
 
 export class WebSocketPeer {
@@ -245,6 +276,16 @@ export class WebSocketPeer {
   sendClose(code?: number, reason?: string | Uint8Array): void {
     const payload = code === undefined ? "" : closePayload(code, reason);
     this.send({ opcode: CLOSE, payload });
+  }
+
+  /** As send(), in pieces of so many bytes that are read one by one, as far as that can be brought about. */
+  async sendInPieces(options: FrameOptions, piece: number): Promise<void> {
+    await this.sendBytesInPieces(encodeFrame(options), "a frame in pieces", piece);
+  }
+
+  async sendBytesInPieces(bytes: Uint8Array, meaning: string, piece: number): Promise<void> {
+    this.#conversation.sent(bytes, `${meaning} of ${piece} bytes`);
+    await writeInPieces(this.tcp, bytes, piece);
   }
 
   /** Sends bytes as they are. */

@@ -1,0 +1,36 @@
+// Another implementation under the kit: what ws does otherwise than a MUST says, and nothing else.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { WEBSOCKET } from "../../conformance/cases/websocket.ts";
+import { runCases } from "../../conformance/kit/runner.ts";
+import { createTarget } from "../../conformance/targets/ws.ts";
+import { withTarget } from "./support.ts";
+
+const KNOWN = [
+  // It asks for neither.
+  "websocket.handshake.http-1.0",
+  "websocket.handshake.no-host",
+  // It reads numbers as JavaScript does.
+  "websocket.handshake.version-leading-zero",
+  "websocket.handshake.version-decimal",
+  "websocket.handshake.version-hexadecimal",
+  "websocket.deflate.declines-server-bits-010",
+  "websocket.deflate.declines-server-bits-plus",
+  "websocket.deflate.declines-server-bits-decimal",
+  "websocket.deflate.declines-server-bits-0xa",
+  "websocket.deflate.declines-client-bits-09",
+];
+
+test("ws passes every MUST but those that are known", async () => {
+  await withTarget(createTarget(), async (target) => {
+    const cases = WEBSOCKET.filter(({ severity }) => severity === "MUST");
+    const results = await runCases(cases, target, { timeout: 10_000, concurrency: 8 });
+    const others = results.filter(({ outcome }) => outcome !== "passed");
+    assert.deepEqual(
+      others.map(({ id }) => id),
+      KNOWN,
+    );
+  });
+});
