@@ -57,7 +57,9 @@ const INTERNAL = new RegExp(
     ..."append ask attachments callback createDecoder dispatch emitWith endIfOverdue expected".split(
       " ",
     ),
-    ..."header insert jitter onClose onError onLeave onNetwork onPacket onPing".split(" "),
+    ..."header insert jitter onClose onError onLeave onLost onMessage onNetwork onOpen onPacket onPing onWritable".split(
+      " ",
+    ),
     ..."onlyOnce overdue payload pending prepend registered registrant registrations release".split(
       " ",
     ),

@@ -1,5 +1,6 @@
 // protocol/socketio/json.ts for browsers: shorter, and slower for what is long.
 
+import { isObject } from "../protocol/socketio/attachments.ts";
 import { MAX_DEPTH } from "../protocol/socketio/check.ts";
 import { ProtocolError } from "../protocol/socketio/rules.ts";
 
@@ -18,8 +19,4 @@ export function parseJson(text: string): unknown {
     level = level.flatMap(Object.values).filter(isObject);
   }
   return value;
-}
-
-function isObject(value: unknown): value is object {
-  return Object(value) === value;
 }

@@ -153,11 +153,9 @@ export abstract class Emitter<Events> {
 
   /** Calls the listeners of `event`; whether there were any. */
   protected dispatch(event: string, args: readonly unknown[]): boolean {
-    const listeners = this.registrant.registrations?.get(event);
-    if (listeners === undefined) return false;
-    if (typeof listeners === "function") callListener(this, listeners, args);
-    else for (const listener of listeners) callListener(this, listener, args);
-    return true;
+    const listeners = this.registered(event);
+    for (const listener of listeners) callListener(this, listener, args);
+    return listeners.length > 0;
   }
 
   /** The listeners of `event` as they are called. */
@@ -166,19 +164,14 @@ export abstract class Emitter<Events> {
     return typeof listeners === "function" ? [listeners] : listeners;
   }
 
-  #register(event: string, listeners: readonly Listener[]): void {
-    const { registrant } = this;
-    const [only] = listeners;
-    registrant.registrations ??= new Map();
-    if (only === undefined) registrant.registrations.delete(event);
-    else registrant.registrations.set(event, listeners.length === 1 ? only : listeners);
-  }
-
   /** Adds a listener, in front of those that are there or behind them. */
   protected insert(event: string, listener: Listener, first: boolean): this {
     checkFunction(`the listener of "${event}"`, listener);
     const before = this.registered(event);
-    this.#register(event, first ? [listener, ...before] : [...before, listener]);
+    const { registrant } = this;
+    registrant.registrations ??= new Map();
+    const list = first ? [listener, ...before] : [...before, listener];
+    registrant.registrations.set(event, before.length === 0 ? listener : list);
     return this;
   }
 
@@ -186,7 +179,9 @@ export abstract class Emitter<Events> {
   protected removeUntyped(event: string, listener: Listener): void {
     const before = this.registered(event);
     const at = before.findLastIndex((each) => each === listener || originalOf(each) === listener);
-    if (at !== -1) this.#register(event, before.toSpliced(at, 1));
+    if (at === -1) return;
+    if (before.length === 1) this.registrant.registrations?.delete(event);
+    else this.registrant.registrations?.set(event, before.toSpliced(at, 1));
   }
 
   protected onlyOnce(event: string, listener: Listener): Listener {

@@ -84,25 +84,13 @@ function replaceInFields(object: Fields, attachments: Bytes[]): Fields {
 export function restore(data: unknown, attachments: readonly Bytes[]): unknown {
   if (!isObject(data)) return data;
   if (data._placeholder === true) return attachmentOf(data.num, attachments);
-  if (Array.isArray(data)) restoreInArray(data, attachments);
-  else restoreInFields(data, attachments);
-  return data;
-}
-
-function restoreInArray(array: unknown[], attachments: readonly Bytes[]): void {
-  for (let i = 0; i < array.length; i++) {
-    const item = array[i];
-    if (isObject(item)) array[i] = restore(item, attachments);
-  }
-}
-
-function restoreInFields(object: Fields, attachments: readonly Bytes[]): void {
-  for (const key in object) {
-    const value = object[key];
-    if (!isObject(value) || !hasOwn.call(object, key)) continue;
+  for (const key in data) {
+    const value = data[key];
+    if (!isObject(value) || !hasOwn.call(data, key)) continue;
     // Not a new prototype: where the key is "__proto__" JSON.parse() has made it a field of its own.
-    object[key] = restore(value, attachments);
+    data[key] = restore(value, attachments);
   }
+  return data;
 }
 
 function attachmentOf(num: unknown, attachments: readonly Bytes[]): Bytes | ArrayBufferLike {
@@ -111,7 +99,7 @@ function attachmentOf(num: unknown, attachments: readonly Bytes[]): Bytes | Arra
   return asGiven(bytes);
 }
 
-function isObject(value: unknown): value is Fields {
+export function isObject(value: unknown): value is Fields {
   return typeof value === "object" && value !== null;
 }
 
