@@ -74,7 +74,7 @@ export function closePayload(code: number, reason: string | Uint8Array = ""): Ui
 }
 
 /** How many bytes the first frame in `input` has, if its header is there. */
-function measureFrame(input: Uint8Array): number | undefined {
+export function measureFrame(input: Uint8Array): number | undefined {
   const second = input[1];
   if (second === undefined) return undefined;
   const short = second & 0x7f;
