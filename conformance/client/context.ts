@@ -5,7 +5,7 @@ import type { IncomingMessage } from "node:http";
 import { Failure } from "../kit/case.ts";
 import type { Conversation } from "../kit/conversation.ts";
 import type { TcpConnection } from "../kit/tcp.ts";
-import { acceptFor } from "../kit/websocket.ts";
+import { acceptFor, encodeFrame, TEXT } from "../kit/websocket.ts";
 import { WebSocketClientPeer } from "./websocket.ts";
 
 /** A client that has asked for a WebSocket and has no answer yet. */
@@ -61,13 +61,13 @@ export class ClientContext {
     return new WebSocketClientPeer(tcp, this.conversation);
   }
 
-  /** Answers with these lines, after which the client must go without a word. */
-  async expectHandshakeFailed(
-    client: ClientRequest,
-    lines: readonly string[],
-    body = "",
-  ): Promise<void> {
-    this.answer(client, lines, Buffer.from(body));
+  /**
+   * Answers with these lines, after which the client must go without a word. A client that takes
+   * them for an open WebSocket gives itself away by its echo.
+   */
+  async expectHandshakeFailed(client: ClientRequest, lines: readonly string[]): Promise<void> {
+    const frame = encodeFrame({ opcode: TEXT, payload: "open?", masked: false });
+    this.answer(client, lines, lines[0]?.includes(" 101 ") === true ? frame : undefined);
     while (!client.tcp.ended) {
       if (client.tcp.input.length > 0) {
         throw new Failure("the end of the connection", `${client.tcp.input.length} bytes`);
