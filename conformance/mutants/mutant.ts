@@ -22,16 +22,20 @@ export interface Mutant {
 const ROOT = join(import.meta.dirname, "../..");
 
 /**
- * The code of a target with that fault, as one module that exports `createTarget`.
+ * The code of `program` with that fault, as one module; by default that of the target, which exports
+ * `createTarget`.
  *
  * @throws Error where the place is not there, or not only once: the sources have changed
  */
-export async function codeOf({ name, file, from, to }: Mutant): Promise<string> {
+export async function codeOf(
+  { name, file, from, to }: Mutant,
+  program = "conformance/targets/barewire.ts",
+): Promise<string> {
   const source = readFileSync(join(ROOT, file), "utf8");
   const places = source.split(from).length - 1;
   if (places !== 1) throw new Error(`${name}: its place is ${places} times in ${file}`);
   const { outputFiles } = await build({
-    entryPoints: [join(ROOT, "conformance/targets/barewire.ts")],
+    entryPoints: [join(ROOT, program)],
     bundle: true,
     platform: "node",
     format: "esm",

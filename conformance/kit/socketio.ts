@@ -1,0 +1,330 @@
+// A Socket.IO 5 client by hand, over Engine.IO 4 and a WebSocket: it sends what it is told, right or
+// wrong. Pings are answered in the background, so that a case may listen to one client for as long
+// as it likes while others wait.
+
+import { randomBytes } from "node:crypto";
+import { isDeepStrictEqual } from "node:util";
+
+import { expect, Failure } from "./case.ts";
+import type { Context } from "./context.ts";
+import { quote } from "./conversation.ts";
+import { ENDED } from "./tcp.ts";
+import {
+  CLOSE,
+  CONTINUATION,
+  describeFrame,
+  PING,
+  PONG,
+  TEXT,
+  type WebSocketPeer,
+} from "./websocket.ts";
+
+/** A packet as it travels: the text without Engine.IO's "4", and the attachments behind it. */
+export interface EncodedPacket {
+  readonly text: string;
+  readonly attachments: readonly Uint8Array[];
+}
+
+/** Where a packet belongs. */
+export interface Address {
+  /** Default "/". */
+  readonly namespace?: string;
+  readonly id?: number;
+}
+
+/** Socket.IO "Packet encoding": what stands in a text. */
+export interface PacketFields {
+  readonly type: number;
+  /** How many attachments it announces. */
+  readonly count: number;
+  readonly namespace: string;
+  /** Its digits, so that none is lost. */
+  readonly id: string | undefined;
+  readonly payload: unknown;
+}
+
+/** A placeholder, as JSON has it. */
+export function placeholder(num: number): string {
+  return `{"_placeholder":true,"num":${num}}`;
+}
+
+/** An EVENT; a BINARY_EVENT where it holds bytes. */
+export function encodeEvent(data: readonly unknown[], address: Address = {}): EncodedPacket {
+  return encodeWithBytes(2, data, address);
+}
+
+/** An ACK; a BINARY_ACK where it holds bytes. */
+export function encodeAck(id: number, data: readonly unknown[], namespace = "/"): EncodedPacket {
+  return encodeWithBytes(3, data, { namespace, id });
+}
+
+function encodeWithBytes(
+  type: 2 | 3,
+  data: readonly unknown[],
+  { namespace = "/", id }: Address,
+): EncodedPacket {
+  const attachments: Uint8Array[] = [];
+  const payload = JSON.stringify(withoutBytes(data, attachments));
+  const head = attachments.length === 0 ? `${type}` : `${type + 3}${attachments.length}-`;
+  return { text: `${head}${namespacePart(namespace)}${id ?? ""}${payload}`, attachments };
+}
+
+function withoutBytes(value: unknown, attachments: Uint8Array[]): unknown {
+  if (value instanceof Uint8Array) {
+    return { _placeholder: true, num: attachments.push(value) - 1 };
+  }
+  if (Array.isArray(value)) return value.map((each) => withoutBytes(each, attachments));
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value).map(([key, each]) => [key, withoutBytes(each, attachments)]),
+  );
+}
+
+/** "…only included if it is different from the main namespace". */
+export function namespacePart(namespace: string): string {
+  return namespace === "/" ? "" : `${namespace},`;
+}
+
+/** @throws Failure for what is no packet */
+export function parsePacket(text: string): PacketFields {
+  const match = /^([0-6])(?:(?<=[56])(\d+)-)?(?:(\/[^,]*),)?(\d+)?(.*)$/su.exec(text);
+  if (match === null) throw new Failure("a Socket.IO packet", quote(text));
+  const [, type = "", count = "0", namespace = "/", id, payload = ""] = match;
+  return { type: Number(type), count: Number(count), namespace, id, payload: parseJson(payload) };
+}
+
+function parseJson(text: string): unknown {
+  if (text === "") return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Failure("JSON as the payload of a Socket.IO packet", quote(text));
+  }
+}
+
+/** For people. */
+export function describePacket({ text, attachments }: EncodedPacket): string {
+  const bytes = attachments.map(({ length }) => length).join(" and ");
+  return quote(text) + (attachments.length === 0 ? "" : ` with attachments of ${bytes} bytes`);
+}
+
+/** @throws Failure unless both say the same: in JSON there are several ways to say it. */
+export function expectSamePacket(got: EncodedPacket | undefined, expected: EncodedPacket): void {
+  if (got === undefined) throw new Failure(describePacket(expected), ENDED);
+  const same =
+    isDeepStrictEqual(parsePacket(got.text), parsePacket(expected.text)) &&
+    got.attachments.length === expected.attachments.length &&
+    got.attachments.every((each, i) => Buffer.compare(each, expected.attachments[i] ?? each) === 0);
+  expect(same, describePacket(expected), describePacket(got));
+}
+
+/** What is in the open packet. Engine.IO "Handshake". */
+export interface EngineHandshake {
+  readonly sid: string;
+  /** Bytes of one message; without it as many as one likes. */
+  readonly maxPayload: number;
+}
+
+/** @throws Failure for what is no open packet */
+export function parseOpenPacket(text: string): EngineHandshake {
+  const data: unknown = text.startsWith("0") ? parseJson(text.slice(1)) : undefined;
+  if (typeof data !== "object" || data === null) throw new Failure("an open packet", quote(text));
+  const sid = "sid" in data && typeof data.sid === "string" ? data.sid : "";
+  const maxPayload =
+    "maxPayload" in data && typeof data.maxPayload === "number"
+      ? data.maxPayload
+      : Number.POSITIVE_INFINITY;
+  expect(sid !== "", "an open packet with a session id", quote(text));
+  return { sid, maxPayload };
+}
+
+/** What a server has said to a CONNECT that it accepts. */
+export interface Joined {
+  readonly sid: string;
+  /** What it has been told as `auth`, as it says itself in the first event. */
+  readonly auth: unknown;
+}
+
+export class SocketioPeer {
+  readonly websocket: WebSocketPeer;
+  readonly handshake: EngineHandshake;
+  readonly #packets: EncodedPacket[] = [];
+  #ended = false;
+  #error: unknown;
+  #wake: () => void = () => {};
+
+  constructor(websocket: WebSocketPeer, handshake: EngineHandshake) {
+    this.websocket = websocket;
+    this.handshake = handshake;
+    this.#read()
+      .catch((error: unknown) => {
+        this.#error = error;
+      })
+      .finally(() => {
+        this.#ended = true;
+        this.#wake();
+      });
+  }
+
+  /** A new connection, in no namespace yet. */
+  static async open(context: Context): Promise<SocketioPeer> {
+    const path = `${context.target.socketioPath}?EIO=4&transport=websocket`;
+    const websocket = await context.websocket({ path });
+    const { payload } = await websocket.message();
+    return new SocketioPeer(websocket, parseOpenPacket(Buffer.from(payload).toString()));
+  }
+
+  /** A new connection that has joined a namespace. */
+  static async connected(context: Context, namespace = "/"): Promise<SocketioPeer> {
+    const peer = await SocketioPeer.open(context);
+    await peer.connect(namespace);
+    return peer;
+  }
+
+  /** Joins a namespace. @throws Failure where it is refused */
+  async connect(namespace = "/", auth?: unknown): Promise<Joined> {
+    this.sendConnect(namespace, auth);
+    return this.expectJoined(namespace);
+  }
+
+  sendConnect(namespace = "/", auth?: unknown): void {
+    this.send(`0${namespacePart(namespace)}${auth === undefined ? "" : JSON.stringify(auth)}`);
+  }
+
+  /** The server must let it in: CONNECT with a session id, and the event that says with what it came. */
+  async expectJoined(namespace = "/"): Promise<Joined> {
+    const name = `CONNECT of "${namespace}" with a session id`;
+    const answer = await this.expectNext(name);
+    const { type, namespace: where, payload } = parsePacket(answer.text);
+    const got = describePacket(answer);
+    expect(type === 0 && where === namespace, name, got);
+    expect(typeof payload === "object" && payload !== null && "sid" in payload, name, got);
+    const { sid } = payload;
+    expect(typeof sid === "string" && sid !== "", name, got);
+    const told = await this.expectNext('the event "auth"');
+    const event = parsePacket(told.text);
+    const [first, auth] = Array.isArray(event.payload) ? event.payload : [];
+    const isAuth = event.type === 2 && event.namespace === namespace && first === "auth";
+    expect(isAuth, `the event "auth" in "${namespace}"`, describePacket(told));
+    return { sid, auth };
+  }
+
+  /** Sends a packet, right or wrong. */
+  send(text: string, ...attachments: readonly Uint8Array[]): void {
+    this.websocket.sendText(`4${text}`);
+    for (const each of attachments) this.websocket.sendBinary(each);
+  }
+
+  sendEvent(data: readonly unknown[], address?: Address): void {
+    const { text, attachments } = encodeEvent(data, address);
+    this.send(text, ...attachments);
+  }
+
+  sendAck(id: number, data: readonly unknown[], namespace?: string): void {
+    const { text, attachments } = encodeAck(id, data, namespace);
+    this.send(text, ...attachments);
+  }
+
+  /** The next packet; `undefined` at the end of the connection. @throws Failure for what is none */
+  async next(): Promise<EncodedPacket | undefined> {
+    for (;;) {
+      const packet = this.#packets.shift();
+      if (packet !== undefined) return packet;
+      if (this.#error !== undefined) throw this.#error;
+      if (this.#ended) return undefined;
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+
+  /** The next packet. @throws Failure at the end of the connection */
+  async expectNext(expected: string): Promise<EncodedPacket> {
+    const packet = await this.next();
+    if (packet === undefined) throw new Failure(expected, ENDED);
+    return packet;
+  }
+
+  /** The next packet must say the same. */
+  async expectPacket(text: string, ...attachments: readonly Uint8Array[]): Promise<void> {
+    expectSamePacket(await this.next(), { text, attachments });
+  }
+
+  async expectEvent(data: readonly unknown[], address?: Address): Promise<void> {
+    expectSamePacket(await this.next(), encodeEvent(data, address));
+  }
+
+  async expectAck(id: number, data: readonly unknown[], namespace?: string): Promise<void> {
+    expectSamePacket(await this.next(), encodeAck(id, data, namespace));
+  }
+
+  /** The server must end the connection, and say nothing before. */
+  async expectClosed(): Promise<void> {
+    const packet = await this.next();
+    if (packet !== undefined) throw new Failure(ENDED, describePacket(packet));
+  }
+
+  /** It is still there and in the namespace: an event comes back, with nothing before it. */
+  async expectAlive(namespace = "/"): Promise<void> {
+    const mark = randomBytes(8).toString("hex");
+    this.sendEvent(["message", mark], { namespace });
+    await this.expectEvent(["message-back", mark], { namespace });
+  }
+
+  /** Takes messages until the end. */
+  async #read(): Promise<void> {
+    let unfinished: { readonly text: string; readonly attachments: Uint8Array[] } | undefined;
+    for (let message = await this.#message(); message; message = await this.#message()) {
+      const { text, bytes } = message;
+      if (text?.startsWith("2")) {
+        this.websocket.sendText(`3${text.slice(1)}`);
+      } else if (text?.startsWith("4")) {
+        const packet = { text: text.slice(1), attachments: [] };
+        const { count } = parsePacket(packet.text);
+        if (unfinished !== undefined) throw new Failure("an attachment", describePacket(packet));
+        if (count === 0) this.#add(packet);
+        else unfinished = packet;
+      } else if (text !== undefined) {
+        // "close" and "noop" of Engine.IO say nothing here; a probe's packets do not belong here.
+        expect(/^[16]/.test(text), "a packet of Engine.IO", quote(text));
+      } else if (bytes !== undefined) {
+        if (unfinished === undefined) {
+          throw new Failure("attachments that were announced", `${bytes.length} bytes`);
+        }
+        const { count } = parsePacket(unfinished.text);
+        if (unfinished.attachments.push(bytes) < count) continue;
+        this.#add(unfinished);
+        unfinished = undefined;
+      }
+    }
+  }
+
+  #add(packet: EncodedPacket): void {
+    this.#packets.push(packet);
+    this.#wake();
+  }
+
+  /** The next message; `undefined` when the server has closed. */
+  async #message(): Promise<{ text?: string; bytes?: Uint8Array } | undefined> {
+    const payloads: Uint8Array[] = [];
+    let opcode = CONTINUATION;
+    for (;;) {
+      const frame = await this.websocket.next();
+      if (frame === undefined) return undefined;
+      if (frame.opcode === PING) {
+        this.websocket.send({ opcode: PONG, payload: frame.payload });
+      } else if (frame.opcode === CLOSE) {
+        this.websocket.send({ opcode: CLOSE, payload: frame.payload.subarray(0, 2) });
+        return undefined;
+      } else if (frame.opcode < CLOSE) {
+        if (payloads.length === 0) opcode = frame.opcode;
+        payloads.push(frame.payload);
+        if (!frame.fin) continue;
+        const bytes = Buffer.concat(payloads);
+        return opcode === TEXT ? { text: bytes.toString() } : { bytes };
+      } else if (frame.opcode !== PONG) {
+        throw new Failure("a frame that RFC 6455 knows", describeFrame(frame));
+      }
+    }
+  }
+}

@@ -1,0 +1,85 @@
+// Cases for clients: barewire's own pass all of them, and each client with one fault is caught.
+
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { pathToFileURL } from "node:url";
+
+import type { ClientCase } from "../../conformance/client/case.ts";
+import { CLIENT_CASES } from "../../conformance/client/cases.ts";
+import { serveClientCases } from "../../conformance/client/serve.ts";
+import { runBarewire } from "../../conformance/clients/barewire.ts";
+import type { Result } from "../../conformance/kit/runner.ts";
+import { CLIENT_MUTANTS } from "../../conformance/mutants/client.ts";
+import { codeOf, type Mutant } from "../../conformance/mutants/mutant.ts";
+
+async function runAgainst(
+  run: typeof runBarewire,
+  cases: readonly ClientCase[],
+  timeout: number,
+): Promise<Result[]> {
+  let client: Promise<void> | undefined;
+  const results = await serveClientCases({
+    port: 0,
+    cases,
+    timeout,
+    idleTimeout: 10_000,
+    onListening: (port) => {
+      client = run(`http://127.0.0.1:${port}`);
+    },
+  });
+  await client;
+  return results;
+}
+
+/** The loop of barewire's clients, with that fault. */
+async function createFaultyClient(mutant: Mutant): Promise<typeof runBarewire> {
+  const folder = mkdtempSync(join(tmpdir(), "barewire-mutant-"));
+  try {
+    const file = join(folder, `${mutant.name}.mjs`);
+    writeFileSync(file, await codeOf(mutant, "conformance/clients/barewire.ts"));
+    const faulty: { runBarewire: typeof runBarewire } = await import(pathToFileURL(file).href);
+    return faulty.runBarewire;
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+describe("Cases for clients", () => {
+  test("barewire passes every case, and none is skipped", async () => {
+    const results = await runAgainst(runBarewire, CLIENT_CASES, 10_000);
+    const others = results.filter(({ outcome }) => outcome !== "passed");
+    assert.deepEqual(
+      others.map(({ id, expected, got, reason }) => ({ id, expected, got, reason })),
+      [],
+    );
+    assert.equal(results.length, CLIENT_CASES.length);
+  });
+
+  test("each case has an id of its own", () => {
+    const ids = CLIENT_CASES.map(({ id }) => id);
+    assert.deepEqual([...new Set(ids)], ids);
+  });
+
+  test("who does not come is not waited for", async () => {
+    const cases = CLIENT_CASES.slice(0, 2);
+    const results = await serveClientCases({ port: 0, cases, idleTimeout: 50 });
+    assert.deepEqual(
+      results.map(({ outcome }) => outcome),
+      ["skipped", "skipped"],
+    );
+  });
+});
+
+describe("A client with one fault", () => {
+  for (const mutant of CLIENT_MUTANTS) {
+    test(`${mutant.name} is caught by ${mutant.caughtBy}: ${mutant.fault}`, async () => {
+      const catcher = CLIENT_CASES.find(({ id }) => id === mutant.caughtBy);
+      assert.ok(catcher, "there is no such case");
+      const [result] = await runAgainst(await createFaultyClient(mutant), [catcher], 1500);
+      assert.equal(result?.outcome, "failed");
+    });
+  }
+});
