@@ -39,7 +39,7 @@ a { color: var(--link); }
 .facts { display: flex; flex-wrap: wrap; gap: .75rem 2rem; margin: 0; }
 .facts dt { color: var(--dim); font-size: .8rem; }
 .facts dd { margin: 0; font-variant-numeric: tabular-nums; }
-.notes { margin: 1.25rem 0 0; padding: .75rem 1rem .75rem 2rem; background: var(--raised); border: 1px solid var(--line); border-left: 4px solid var(--skipped-fill); border-radius: 6px; }
+.notes { margin: 1.25rem 0 0; padding: .75rem 1rem; list-style: none; background: var(--raised); border: 1px solid var(--line); border-left: 4px solid var(--skipped-fill); border-radius: 6px; }
 table { border-collapse: collapse; width: 100%; text-align: left; }
 .overview { margin-top: 2rem; }
 .overview caption { position: absolute; clip-path: inset(50%); }
@@ -51,6 +51,7 @@ table { border-collapse: collapse; width: 100%; text-align: left; }
 .overview .bar { padding-right: 0; width: 45%; }
 svg { display: block; width: 100%; height: 10px; border-radius: 5px; background: var(--line); }
 rect.passed { fill: var(--passed-fill); } rect.failed { fill: var(--failed-fill); } rect.skipped { fill: var(--skipped-fill); }
+nav ul { margin: .75rem 0 0; padding: 0; list-style: none; } nav li { padding: .2rem 0; } nav code { font-size: .88rem; } nav .severity { margin: 0 .25rem; }
 #filter { position: sticky; top: 0; z-index: 1; display: flex; flex-wrap: wrap; align-items: center; gap: .6rem 1rem; margin: 1.5rem -1.5rem 0; padding: .75rem 1.5rem; background: var(--ground); border-bottom: 1px solid var(--line); }
 fieldset { display: flex; border: 1px solid var(--edge); border-radius: 6px; padding: 0; margin: 0; min-width: 0; background: var(--raised); }
 legend, .search span, .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
@@ -89,7 +90,10 @@ summary:hover { background: var(--sunken); }
 .conversation th:nth-child(1) { width: 6rem; } .conversation th:nth-child(2) { width: 2.5rem; }
 .conversation tbody tr { border-top: 1px solid var(--line); }
 .conversation .at { color: var(--dim); text-align: right; white-space: nowrap; }
-.arrow { font-weight: 700; } .sent .arrow { color: var(--sent); } .received .arrow { color: var(--received); }
+.conversation th:nth-child(1) { text-align: right; } .meaning span { display: block; }
+.arrow { font-weight: 700; } .sent .conversation th:nth-child(1) { text-align: right; } .meaning span { display: block; }
+.arrow { color: var(--sent); } .received .conversation th:nth-child(1) { text-align: right; } .meaning span { display: block; }
+.arrow { color: var(--received); }
 .note td { color: var(--dim); font-style: italic; }
 .bytes small { display: block; margin: 0; }
 @media (max-width: 50rem) {
@@ -106,7 +110,8 @@ summary:hover { background: var(--sunken); }
   .conversation thead { position: absolute; clip-path: inset(50%); }
   .conversation, .conversation tbody { display: block; }
   .conversation tr { display: grid; grid-template-columns: 1.5rem 1fr; padding: .5rem .6rem; } .conversation tbody tr:first-child { border-top: 0; }
-  .conversation td { padding: 0; } .conversation .at { grid-column: 2; grid-row: 1; text-align: left; } .conversation .arrow { grid-row: 1; }
+  .conversation td { padding: 0; } .conversation .at { grid-column: 2; grid-row: 1; text-align: left; } .conversation .conversation th:nth-child(1) { text-align: right; } .meaning span { display: block; }
+.arrow { grid-row: 1; }
   .conversation td:nth-child(3), .conversation .bytes { grid-column: 2; } .conversation .bytes { color: var(--dim); font-size: .78rem; }
 }
 @media print { #filter { display: none; } body { background: none; } .case { break-inside: avoid; } }
@@ -138,7 +143,13 @@ byId("fold").addEventListener("click", ({ target }) => {
 });
 const unfold = () => {
   const named = byId(decodeURIComponent(location.hash.slice(1)));
-  if (named?.matches("details.case")) named.open = true;
+  if (!named?.matches("details.case")) return;
+  named.open = true;
+  if (!named.hidden) return;
+  document.querySelector("input[value=all]").checked = true;
+  byId("search").value = "";
+  filter();
+  named.scrollIntoView();
 };
 addEventListener("hashchange", unfold);
 byId("filter").hidden = false;

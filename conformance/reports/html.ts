@@ -10,6 +10,7 @@ import {
   type Counts,
   count,
   duration,
+  isBreach,
   LAYER_NAMES,
   plural,
   printable,
@@ -20,6 +21,8 @@ import {
 const BYTES = 64;
 /** Failures are unfolded from the beginning, unless they are so many that nobody finds the next. */
 const UNFOLDED = 12;
+/** So many of them are listed at the beginning. */
+const LINKS = 50;
 
 /** HTML that is written as it is. All else is escaped where it is put in. */
 class Markup {
@@ -75,6 +78,7 @@ export function renderHtml(report: Report): string {
 ${renderHead(report)}
 <main>
 ${renderOverview(results)}
+${renderFailures(results)}
 ${renderFilter(results)}
 ${byLayer(results).map(([layer, groups]) => {
   const all = [...groups.values()].flat();
@@ -105,13 +109,21 @@ function icon(good: boolean): string {
   return `data:image/svg+xml,<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8"><circle cx="4" cy="4" r="4" fill="${colour}"/></svg>`;
 }
 
-function renderHead({ target, date, versions, milliseconds, notes, results }: Report): Markup {
+function renderHead(report: Report): Markup {
+  const { target, date, versions, milliseconds, notes, results, strict } = report;
   const { passed, failed, skipped } = count(results);
-  const verdict = failed === 0 ? "Nothing has failed" : `${plural(failed, "case")} failed`;
+  const breaches = results.filter((result) => isBreach(result, strict)).length;
+  const outcome = breaches === 0 ? "passed" : "failed";
+  const verdict =
+    failed === 0
+      ? "Nothing has failed"
+      : breaches === 0
+        ? `No MUST has failed; ${plural(failed, "lesser case")} did`
+        : `${plural(failed, "case")} failed`;
   return html`<header>
 <p class="kind">Conformance report</p>
 <h1>${target}</h1>
-<p class="verdict ${failed === 0 ? "passed" : "failed"}"><span aria-hidden="true">${GLYPHS[failed === 0 ? "passed" : "failed"]}</span> ${verdict}</p>
+<p class="verdict ${outcome}"><span aria-hidden="true">${GLYPHS[outcome]}</span> ${verdict}</p>
 <dl class="facts">
 <div><dt>Cases</dt><dd>${results.length}</dd></div>
 <div><dt>Passed</dt><dd>${passed}</dd></div>
@@ -150,6 +162,16 @@ function renderBar({ passed, failed, skipped }: Counts): Markup {
   };
   const parts = [part("passed", passed), part("failed", failed), part("skipped", skipped)];
   return html`<svg viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true">${parts}</svg>`;
+}
+
+function renderFailures(results: readonly Result[]): Markup {
+  const failures = results.filter(({ outcome }) => outcome === "failed");
+  if (failures.length === 0) return NOTHING;
+  return html`<nav aria-labelledby="failures-name">
+<h2 id="failures-name">What failed</h2>
+<ul>${failures.slice(0, LINKS).map(({ id, severity, title }) => html`<li><a href="#${id}"><code>${id}</code></a> <span class="severity ${severity}">${severity}</span> ${title}</li>`)}</ul>
+${failures.length > LINKS ? html`<p class="quiet">and ${failures.length - LINKS} more</p>` : NOTHING}
+</nav>`;
 }
 
 function renderFilter(results: readonly Result[]): Markup {
@@ -224,8 +246,10 @@ function renderConversation({ id, conversation, outcome }: Result): Markup {
 function renderUtterance(utterance: Utterance, most: number): Markup {
   const { at, direction, bytes, length, meaning } = utterance;
   const shown = hex(bytes, most);
+  // The head of an HTTP message, as the kit writes it.
+  const lines = meaning.split(" ⏎ ").map((line) => html`<span>${line}</span>`);
   const more = length > Math.min(bytes.length, most) ? ` ${length} bytes` : "";
   const cell = shown === "" ? NOTHING : html`<code>${shown}</code><small>${more}</small>`;
   return html`
-<tr class="${direction}"><td class="at">${at} ms</td><td class="arrow"><span aria-hidden="true">${ARROWS[direction]}</span><span class="unseen">${WHO[direction]}</span></td><td>${meaning}</td><td class="bytes">${cell}</td></tr>`;
+<tr class="${direction}"><td class="at">${at} ms</td><td class="arrow"><span aria-hidden="true">${ARROWS[direction]}</span><span class="unseen">${WHO[direction]}</span></td><td class="meaning">${lines}</td><td class="bytes">${cell}</td></tr>`;
 }
