@@ -59,17 +59,21 @@ function renderFailure(result: Result, whole: boolean, paint: Paint): string[] {
   const { id, severity, clause, title, sends, expects, expected = "", got = "" } = result;
   const field = (name: string, value: string): string =>
     `  ${paint("dim", name.padEnd(9))} ${value}`;
-  const lines = result.conversation.map((each) => renderUtterance(each, paint));
-  const rest = lines.length - LINES;
+  const conversation = whole ? result.conversation : [];
+  const rest = conversation.length - LINES;
   return [
     `${paint(severity === "MUST" ? "red" : "yellow", `✗ ${id}`)}  ${severity}  ${paint("dim", clause)}`,
-    ...(whole ? [`  ${title}`, field("sends", sends), field("wants", expects)] : []),
+    ...(whole
+      ? [
+          `  ${printable(title)}`,
+          field("sends", printable(sends)),
+          field("wants", printable(expects)),
+        ]
+      : []),
     field("expected", printable(expected)),
     field("got", paint("bold", printable(got))),
-    ...(whole ? lines.slice(0, LINES) : []),
-    ...(whole && rest > 0
-      ? [paint("dim", `  … and ${rest} more; --html and --json have them all`)]
-      : []),
+    ...conversation.slice(0, LINES).map((each) => renderUtterance(each, paint)),
+    ...(rest > 0 ? [paint("dim", `  … and ${rest} more; --html and --json have them all`)] : []),
     "",
   ];
 }
