@@ -152,26 +152,38 @@ async function testServer(options: ConformOptions, terminal: Terminal): Promise<
 }
 
 async function testClient(options: ConformOptions, terminal: Terminal): Promise<Run> {
-  const { host, idleTimeout, quiet } = options;
+  const { host, timeout, idleTimeout, quiet } = options;
   const port = await freePort(host, options.port);
   const cases = selected(CLIENT_CASES, options);
   const where = `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
   if (!quiet) terminal.stderr.write(`A client is awaited on ${where}, again and again.\n`);
   const progress = new Progress(terminal.stderr, cases.length, !quiet);
+  const had = new Set<string>();
   const results = await serveClientCases({
     host,
     port,
     cases,
+    timeout,
     idleTimeout,
-    onResult: (result) => progress.update(result),
+    onResult: (result) => {
+      had.add(result.id);
+      progress.update(result);
+    },
   });
   progress.clear();
-  if (results.length === 0) {
+  if (had.size === 0) {
     throw new NoServer(`No client has connected to ${where} within ${idleTimeout} ms.`);
   }
-  const left = cases.length - results.length;
-  const notes = left === 0 ? [] : [`The client has gone before ${plural(left, "case")}.`];
-  return { target: `the client of ${where}`, notes, results, gone: left > 0 };
+  // A layer for which it never came is one that it does not speak.
+  const spoken = new Set(results.filter(({ id }) => had.has(id)).map(({ layer }) => layer));
+  const left = results.filter(({ id, layer }) => spoken.has(layer) && !had.has(id)).length;
+  const note = `The client has not come again for ${plural(left, "case")}.`;
+  return {
+    target: `the client of ${where}`,
+    notes: left === 0 ? [] : [note],
+    results,
+    gone: left > 0,
+  };
 }
 
 /** Sees whether the server is still there when cases fail. */

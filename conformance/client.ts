@@ -11,7 +11,9 @@ export interface ClientCasesOptions {
   readonly host: string;
   readonly port: number;
   readonly cases: readonly ClientCase[];
-  /** Called as each is done. */
+  /** Milliseconds for one case. */
+  readonly timeout?: number;
+  /** Called as each is done that a client has come for. */
   readonly onResult?: (result: Result) => void;
   /** Milliseconds without a new connection after which the client has gone for good. */
   readonly idleTimeout: number;
@@ -19,7 +21,10 @@ export interface ClientCasesOptions {
 
 export const CLIENT_CASES: readonly ClientCase[] = [];
 
-/** Serves one case to each connection of a client that connects in a loop. */
+/**
+ * Serves one case to each connection of a client that connects in a loop. The results of cases that
+ * no client has come for are skipped.
+ */
 export async function serveClientCases(_options: ClientCasesOptions): Promise<Result[]> {
   return [];
 }

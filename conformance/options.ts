@@ -34,7 +34,7 @@ export const OPTIONS = {
     help: "MUST, SHOULD or INFO (default): at least that",
   },
   strict: { type: "boolean", help: "SHOULD counts like MUST" },
-  timeout: { type: "string", value: "ms", help: "the limit for one case (default 5000)" },
+  timeout: { type: "string", value: "ms", help: "the limit for one case (default 10000)" },
   concurrency: { type: "string", value: "n", help: "cases at a time (default 8)" },
   "websocket-path": {
     type: "string",
@@ -182,7 +182,7 @@ export function parseOptions(args: readonly string[]): ConformOptions | "help" |
       skip: split(values.skip),
       severity: least,
     },
-    timeout: numberOf(values, "timeout", 5000, 1, 3_600_000),
+    timeout: numberOf(values, "timeout", 10_000, 1, 3_600_000),
     concurrency: numberOf(values, "concurrency", 8, 1, 256),
     strict: values.strict ?? false,
     quiet: values.quiet ?? false,

@@ -35,8 +35,7 @@ export function select<T extends Pick<Case, "id" | "severity">>(
   const least = SEVERITIES.indexOf(severity);
   return cases.filter(
     ({ id, severity: own }) =>
-      // A client's case has its layer in its id too.
-      (layers.length === 0 || id.split(".").some((part) => layers.some((each) => each === part))) &&
+      (layers.length === 0 || layers.some((layer) => id.startsWith(`${layer}.`))) &&
       (only.length === 0 || only.some((pattern) => matches(id, pattern))) &&
       !skip.some((pattern) => matches(id, pattern)) &&
       SEVERITIES.indexOf(own) <= least,

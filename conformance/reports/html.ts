@@ -17,8 +17,11 @@ import {
   type Report,
 } from "./report.ts";
 
-/** So many bytes are shown of what a case that passed has said; of others all that was kept. */
-const BYTES = 64;
+/** How much of a conversation is shown: of a case that passed little, lest the page grow too big. */
+const PASSED = { bytes: 32, lines: 40 } as const;
+const OTHERS = { bytes: Number.POSITIVE_INFINITY, lines: 400 } as const;
+/** Characters of one meaning. */
+const MEANING = 2000;
 /** Failures are unfolded from the beginning, unless they are so many that nobody finds the next. */
 const UNFOLDED = 12;
 /** So many of them are listed at the beginning. */
@@ -234,20 +237,22 @@ function renderOutcome({ outcome, expected = "", got = "", reason = "" }: Result
 
 function renderConversation({ id, conversation, outcome }: Result): Markup {
   if (conversation.length === 0) return html`<p class="quiet">Nothing was said.</p>\n`;
-  const most = outcome === "passed" ? BYTES : Number.POSITIVE_INFINITY;
+  const { bytes, lines } = outcome === "passed" ? PASSED : OTHERS;
+  const rest = conversation.length - lines;
   return html`<table class="conversation" aria-label="The conversation of ${id}">
 <thead><tr><th scope="col">Time</th><th scope="col"><span class="unseen">Direction</span></th><th scope="col">Meaning</th><th scope="col">Bytes</th></tr></thead>
-<tbody>${conversation.map((each) => renderUtterance(each, most))}
+<tbody>${conversation.slice(0, lines).map((each) => renderUtterance(each, bytes))}
 </tbody>
 </table>
-`;
+${rest > 0 ? html`<p class="quiet">… and ${rest} more, which the JSON report has.</p>\n` : NOTHING}`;
 }
 
 function renderUtterance(utterance: Utterance, most: number): Markup {
   const { at, direction, bytes, length, meaning } = utterance;
   const shown = hex(bytes, most);
   // The head of an HTTP message, as the kit writes it.
-  const lines = meaning.split(" ⏎ ").map((line) => html`<span>${line}</span>`);
+  const cut = meaning.length > MEANING ? `${meaning.slice(0, MEANING)}…` : meaning;
+  const lines = cut.split(" ⏎ ").map((line) => html`<span>${line}</span>`);
   const more = length > Math.min(bytes.length, most) ? ` ${length} bytes` : "";
   const cell = shown === "" ? NOTHING : html`<code>${shown}</code><small>${more}</small>`;
   return html`

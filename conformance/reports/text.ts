@@ -21,6 +21,8 @@ const ARROWS: Readonly<Record<Utterance["direction"], string>> = {
 /** So many bytes are shown of each, and so many lines of each case. */
 const BYTES = 32;
 const LINES = 40;
+/** Characters of one meaning. */
+const MEANING = 400;
 /** So many failures are told whole; of the others only what should have come and what came. */
 const WHOLE = 25;
 
@@ -81,13 +83,14 @@ function renderFailure(result: Result, whole: boolean, paint: Paint): string[] {
 function renderUtterance(utterance: Utterance, paint: Paint): string {
   const { at, direction, bytes, length, meaning } = utterance;
   const time = paint("dim", `${at} ms`.padStart(10));
+  const said = printable(meaning.length > MEANING ? `${meaning.slice(0, MEANING)}…` : meaning);
   const head = `${time} ${ARROWS[direction]} `;
-  if (direction === "note") return head + printable(meaning);
+  if (direction === "note") return head + said;
   const more = length > Math.min(bytes.length, BYTES) ? ` (${length} bytes)` : "";
   const shown = hex(bytes, BYTES);
   return shown === ""
-    ? head + printable(meaning)
-    : `${head}${printable(meaning)}\n${" ".repeat(13)}${paint("dim", shown + more)}`;
+    ? head + said
+    : `${head}${said}\n${" ".repeat(13)}${paint("dim", shown + more)}`;
 }
 
 /** One line for each reason. */

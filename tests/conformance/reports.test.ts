@@ -59,6 +59,9 @@ test("names of cases: ids, groups and patterns", () => {
   assert.equal(select(RESULTS, all).length, RESULTS.length);
   assert.equal(select(RESULTS, { ...all, severity: "SHOULD" }).length, RESULTS.length - 1);
   assert.equal(select(RESULTS, { ...all, layers: ["engineio4"] }).length, 2);
+  // A group may have a layer's name.
+  const group = [result("engineio4.websocket.echo")];
+  assert.deepEqual(select(group, { ...all, layers: ["websocket"] }), []);
 });
 
 test("JSON has every byte that was kept", () => {
@@ -212,6 +215,21 @@ describe("HTML", () => {
     assert.ok(!html.includes("<img"));
     assert.equal(html.split("</script>").length, 2);
     assert.doesNotMatch(html, / style="| on[a-z]+="/);
+  });
+
+  test("long conversations are cut short, but those of failures", () => {
+    const [utterance] = RESULTS[0]?.conversation ?? [];
+    assert.ok(utterance !== undefined);
+    const conversation = Array.from({ length: 400 }, () => utterance);
+    for (const [outcome, rows] of [
+      ["passed", 40],
+      ["failed", 400],
+    ] as const) {
+      const one = result("websocket.a.b", { outcome, conversation });
+      const html = renderHtml({ ...REPORT, results: [one] });
+      assert.equal(html.split('<tr class="sent">').length - 1, rows);
+      assert.equal(html.includes("and 360 more"), outcome === "passed");
+    }
   });
 
   test("a whole run is a page of less than 2 MB", () => {
