@@ -83,7 +83,8 @@ async function conform(
 ): Promise<number> {
   const { command, client, reports } = options;
   if (command === "list") {
-    terminal.stdout.write(tabulate(selected(client ? CLIENT_CASES : CASES, options)));
+    const cases: readonly Listed[] = client ? CLIENT_CASES : CASES;
+    terminal.stdout.write(tabulate(selected(cases, options)));
     return 0;
   }
   for (const file of reports.values()) if (file !== "-") checkFolder(file);
@@ -255,8 +256,10 @@ function selected<T extends Pick<Case, "id" | "severity">>(
   throw new UsageError("Nothing to test: no case is of all that was asked for.");
 }
 
+type Listed = Pick<Case, "id" | "severity" | "clause" | "title">;
+
 /** For --list. */
-function tabulate(cases: readonly Omit<Case, "run">[]): string {
+function tabulate(cases: readonly Listed[]): string {
   const rows = cases.map(({ id, severity, clause, title }) => [id, severity, clause, title]);
   const widths = [0, 1, 2].map((column) =>
     Math.max(...rows.map((row) => row[column]?.length ?? 0)),

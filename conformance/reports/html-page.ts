@@ -68,8 +68,8 @@ button { cursor: pointer; }
 summary:focus-visible { outline-offset: -3px; }
 #nothing { padding: 3rem 0; text-align: center; color: var(--dim); }
 main { padding-bottom: 4rem; }
-.case { background: var(--raised); border: 1px solid var(--line); border-top-width: 0; }
-h3 + .case { border-top-width: 1px; border-radius: 6px 6px 0 0; } .case:last-child { border-radius: 0 0 6px 6px; } h3 + .case:last-child { border-radius: 6px; }
+.case { background: var(--raised); border: 1px solid var(--line); margin-top: -1px; }
+h3 + .case { border-radius: 6px 6px 0 0; } .case:last-child { border-radius: 0 0 6px 6px; } h3 + .case:last-child { border-radius: 6px; }
 summary { display: grid; grid-template-columns: 1rem 6rem 4.5rem 1fr 13rem 5rem; gap: .75rem; align-items: baseline; padding: .5rem 1rem; cursor: pointer; list-style: none; }
 summary::-webkit-details-marker { display: none; }
 summary::before { content: "▸"; color: var(--dim); }
