@@ -91,9 +91,7 @@ summary:hover { background: var(--sunken); }
 .conversation tbody tr { border-top: 1px solid var(--line); }
 .conversation .at { color: var(--dim); text-align: right; white-space: nowrap; }
 .conversation th:nth-child(1) { text-align: right; } .meaning span { display: block; }
-.arrow { font-weight: 700; } .sent .conversation th:nth-child(1) { text-align: right; } .meaning span { display: block; }
-.arrow { color: var(--sent); } .received .conversation th:nth-child(1) { text-align: right; } .meaning span { display: block; }
-.arrow { color: var(--received); }
+.arrow { font-weight: 700; } .sent .arrow { color: var(--sent); } .received .arrow { color: var(--received); }
 .note td { color: var(--dim); font-style: italic; }
 .bytes small { display: block; margin: 0; }
 @media (max-width: 50rem) {
@@ -110,8 +108,7 @@ summary:hover { background: var(--sunken); }
   .conversation thead { position: absolute; clip-path: inset(50%); }
   .conversation, .conversation tbody { display: block; }
   .conversation tr { display: grid; grid-template-columns: 1.5rem 1fr; padding: .5rem .6rem; } .conversation tbody tr:first-child { border-top: 0; }
-  .conversation td { padding: 0; } .conversation .at { grid-column: 2; grid-row: 1; text-align: left; } .conversation .conversation th:nth-child(1) { text-align: right; } .meaning span { display: block; }
-.arrow { grid-row: 1; }
+  .conversation td { padding: 0; } .conversation .at { grid-column: 2; grid-row: 1; text-align: left; } .conversation .arrow { grid-row: 1; }
   .conversation td:nth-child(3), .conversation .bytes { grid-column: 2; } .conversation .bytes { color: var(--dim); font-size: .78rem; }
 }
 @media print { #filter { display: none; } body { background: none; } .case { break-inside: avoid; } }

@@ -115,6 +115,15 @@ describe("the report as a page", { skip: noChromium }, () => {
     }
   }
 
+  test("what was sent and what was received have other colours", async () => {
+    await open(REPORT, {}, async (page) => {
+      const colours = await page.evaluate(`["sent", "received"].map((direction) =>
+        getComputedStyle(document.querySelector("tr." + direction + " .arrow")).color)`);
+      assert.ok(Array.isArray(colours));
+      assert.equal(new Set(colours).size, 2);
+    });
+  });
+
   test("light and dark have other grounds", async () => {
     const grounds: unknown[] = [];
     for (const colorScheme of ["light", "dark"] as const) {
