@@ -11,6 +11,7 @@ import { build } from "esbuild";
 import { minify } from "terser";
 
 import { bundleClient } from "./bundle.ts";
+import { bundleConformance } from "./conformance.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 
@@ -132,6 +133,7 @@ export async function buildPackage(folder: string): Promise<void> {
     writeFileSync(`${path}.map`, `${map}`);
   }
   await bundleClient(join(folder, "client-files"));
+  await bundleConformance(folder);
 }
 
 const [, script, folder] = process.argv;

@@ -32,6 +32,8 @@ export interface RunOptions {
   readonly concurrency: number;
   /** Called as each is done. */
   readonly onResult?: (result: Result) => void;
+  /** No further case is begun when it is aborted. */
+  readonly signal?: AbortSignal;
 }
 
 /** The results, in the order of the cases. */
@@ -42,6 +44,7 @@ export async function runCases(
 ): Promise<Result[]> {
   const results = new Map<Case, Result>();
   const run = async (each: Case): Promise<void> => {
+    if (options.signal?.aborted === true) return;
     const result = await runCase(each, target, options.timeout);
     results.set(each, result);
     options.onResult?.(result);

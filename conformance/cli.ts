@@ -1,0 +1,332 @@
+// `barewire conform`: tests a server against the specifications, or a client, and reports.
+//
+//   tsx conformance/cli.ts conform http://127.0.0.1:3000 --html report.html
+
+import { accessSync, constants, readFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { dirname, join, resolve } from "node:path";
+
+import { CASES } from "./cases.ts";
+import { CLIENT_CASES, serveClientCases } from "./client.ts";
+import { type Case, type Layer, layerOf } from "./kit/case.ts";
+import { type Result, runCases } from "./kit/runner.ts";
+import { parseTarget, type Target } from "./kit/target.ts";
+import { type ConformOptions, type Format, HELP, parseOptions, UsageError } from "./options.ts";
+import { explain, NoServer, probe, probeLayer } from "./probe.ts";
+import { type Output, Progress } from "./progress.ts";
+import { renderHtml } from "./reports/html.ts";
+import { renderJson } from "./reports/json.ts";
+import { renderJunit } from "./reports/junit.ts";
+import { isBreach, plural, printable, type Report } from "./reports/report.ts";
+import { renderTap } from "./reports/tap.ts";
+import { renderText } from "./reports/text.ts";
+import { select } from "./selection.ts";
+
+export interface Terminal {
+  readonly stdout: Output;
+  readonly stderr: Output;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
+const FAILED = 1;
+const UNUSABLE = 2;
+
+const RENDERERS: Readonly<Record<Format, (report: Report) => string>> = {
+  json: renderJson,
+  junit: renderJunit,
+  tap: renderTap,
+  html: renderHtml,
+};
+
+/**
+ * The whole program. Resolves with its exit status.
+ *
+ * @param version of the package
+ */
+export async function main(
+  args: readonly string[],
+  terminal: Terminal,
+  version: string,
+): Promise<number> {
+  const [command, ...rest] = args;
+  try {
+    if (command === undefined || command === "--help" || command === "-h" || command === "help") {
+      terminal.stdout.write(HELP);
+      return 0;
+    }
+    const options = command === "--version" ? "version" : parseCommand(command, rest);
+    if (options === "help") terminal.stdout.write(HELP);
+    else if (options === "version") terminal.stdout.write(`${version}\n`);
+    else return await conform(options, terminal, version);
+    return 0;
+  } catch (error) {
+    if (error instanceof UsageError) {
+      terminal.stderr.write(`${printable(error.message)} See barewire conform --help.\n`);
+    } else if (error instanceof NoServer) {
+      terminal.stderr.write(`${printable(error.message)}\n`);
+    } else {
+      throw error;
+    }
+    return UNUSABLE;
+  }
+}
+
+function parseCommand(command: string, rest: readonly string[]): ReturnType<typeof parseOptions> {
+  if (command === "conform") return parseOptions(rest);
+  throw new UsageError(`There is no command "${command}": the one there is, is conform.`);
+}
+
+async function conform(
+  options: ConformOptions,
+  terminal: Terminal,
+  version: string,
+): Promise<number> {
+  const { command, client, reports } = options;
+  if (command === "list") {
+    const cases: readonly Listed[] = client ? CLIENT_CASES : CASES;
+    terminal.stdout.write(tabulate(selected(cases, options)));
+    return 0;
+  }
+  for (const file of reports.values()) if (file !== "-") checkFolder(file);
+  const begin = performance.now();
+  const date = new Date().toISOString();
+  const { gone, ...found } = await (client ? testClient : testServer)(options, terminal);
+  const report: Report = {
+    ...found,
+    date,
+    versions: `barewire ${version}, Node ${process.versions.node}, ${process.platform}`,
+    milliseconds: Math.round(performance.now() - begin),
+    strict: options.strict,
+  };
+  write(report, options, terminal);
+  const failed = gone || report.results.some((each) => isBreach(each, options.strict));
+  return failed ? FAILED : 0;
+}
+
+/** What a run has found, and whether the server went away in it. */
+interface Run extends Pick<Report, "target" | "notes" | "results"> {
+  readonly gone: boolean;
+}
+
+async function testServer(options: ConformOptions, terminal: Terminal): Promise<Run> {
+  const { url, timeout, concurrency, quiet } = options;
+  const target = targetOf(options);
+  const meant = selected(CASES, options);
+  const layers = [...new Set(meant.map(layerOf))];
+  const findings = await probe(target, layers, timeout);
+  const notes: string[] = [];
+  const spoken = new Set<Layer>();
+  for (const [layer, finding] of findings) {
+    if (finding.kind === "spoken") spoken.add(layer);
+    else notes.push(`${layer} is left out: ${explain(finding, timeout)}.`);
+  }
+  if (spoken.size === 0) {
+    throw new NoServer(`No layer that was to be tested is there. ${notes.join(" ")}`);
+  }
+  const missing = options.selection.layers.find((layer) => !spoken.has(layer));
+  if (missing !== undefined && layers.includes(missing)) {
+    throw new NoServer(`--layer ${missing} was asked for, but ${notes.join(" ")}`);
+  }
+  const cases = meant.filter((each) => spoken.has(layerOf(each)));
+  if (!quiet) for (const note of notes) terminal.stderr.write(`${printable(note)}\n`);
+
+  const progress = new Progress(terminal.stderr, cases.length, !quiet);
+  const watch = new Watch(target, timeout);
+  const results = await runCases(cases, target, {
+    timeout,
+    concurrency,
+    signal: watch.signal,
+    onResult: (result) => {
+      progress.update(result);
+      watch.see(result);
+    },
+  });
+  progress.clear();
+  const gone = watch.signal.aborted;
+  if (gone) {
+    const left = plural(cases.length - results.length, "case");
+    const note = `The server no longer answers since about ${watch.since}: ${left} not run.`;
+    terminal.stderr.write(`${printable(note)}\n`);
+    notes.push(note);
+  }
+  return { target: url, notes, results, gone };
+}
+
+async function testClient(options: ConformOptions, terminal: Terminal): Promise<Run> {
+  const { host, timeout, idleTimeout, quiet } = options;
+  const port = await freePort(host, options.port);
+  const cases = selected(CLIENT_CASES, options);
+  const where = `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
+  if (!quiet) terminal.stderr.write(`A client is awaited on ${where}, again and again.\n`);
+  const progress = new Progress(terminal.stderr, cases.length, !quiet);
+  const had = new Set<string>();
+  const results = await serveClientCases({
+    host,
+    port,
+    cases,
+    timeout,
+    idleTimeout,
+    onResult: (result) => {
+      had.add(result.id);
+      progress.update(result);
+    },
+  });
+  progress.clear();
+  if (had.size === 0) {
+    throw new NoServer(`No client has connected to ${where} within ${idleTimeout} ms.`);
+  }
+  // A layer for which it never came is one that it does not speak.
+  const spoken = new Set(results.filter(({ id }) => had.has(id)).map(({ layer }) => layer));
+  const left = results.filter(({ id, layer }) => spoken.has(layer) && !had.has(id)).length;
+  const note = `The client has not come again for ${plural(left, "case")}.`;
+  return {
+    target: `the client of ${where}`,
+    notes: left === 0 ? [] : [note],
+    results,
+    gone: left > 0,
+  };
+}
+
+/** Sees whether the server is still there when cases fail. */
+class Watch {
+  readonly #target: Target;
+  readonly #timeout: number;
+  readonly #controller = new AbortController();
+  #looking = false;
+  since = "";
+
+  constructor(target: Target, timeout: number) {
+    this.#target = target;
+    this.#timeout = timeout;
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  see({ outcome, layer, id }: Result): void {
+    if (outcome !== "failed" || this.#looking || this.signal.aborted) return;
+    this.#looking = true;
+    void this.#look(layer, id);
+  }
+
+  async #look(layer: Layer, id: string): Promise<void> {
+    // Twice: a server that one of the cases keeps busy is late, and not gone.
+    for (let round = 0; round < 2; round++) {
+      const { kind } = await probeLayer(this.#target, layer, this.#timeout);
+      if (kind === "spoken" || kind === "refused") {
+        this.#looking = false;
+        return;
+      }
+    }
+    this.since = id;
+    this.#controller.abort();
+  }
+}
+
+function targetOf({ url, paths }: ConformOptions): Target {
+  try {
+    const target = parseTarget(url, paths);
+    const { pathname, search } = new URL(url);
+    if (pathname !== "/" || search !== "") {
+      throw new UsageError(
+        `The URL has no path: "${pathname}${search}" belongs to --websocket-path, --engineio-path or --socketio-path.`,
+      );
+    }
+    return target;
+  } catch (error) {
+    if (error instanceof TypeError) throw new UsageError(`${error.message}.`);
+    throw error;
+  }
+}
+
+/** @throws UsageError for none */
+function selected<T extends Pick<Case, "id" | "severity">>(
+  cases: readonly T[],
+  { selection, client }: ConformOptions,
+): T[] {
+  if (client && cases.length === 0) throw new UsageError("There are no cases for clients yet.");
+  try {
+    const meant = select(cases, selection);
+    if (meant.length > 0) return meant;
+  } catch (error) {
+    if (error instanceof RangeError) throw new UsageError(`Nothing to test: ${error.message}.`);
+    throw error;
+  }
+  throw new UsageError("Nothing to test: no case is of all that was asked for.");
+}
+
+type Listed = Pick<Case, "id" | "severity" | "clause" | "title">;
+
+/** For --list. */
+function tabulate(cases: readonly Listed[]): string {
+  const rows = cases.map(({ id, severity, clause, title }) => [id, severity, clause, title]);
+  const widths = [0, 1, 2].map((column) =>
+    Math.max(...rows.map((row) => row[column]?.length ?? 0)),
+  );
+  const lines = rows.map((row) =>
+    row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  "),
+  );
+  return `${lines.join("\n")}\n${plural(cases.length, "case")}\n`;
+}
+
+/** @throws UsageError where a report could not be written when all is done */
+function checkFolder(file: string): void {
+  const folder = dirname(resolve(file));
+  try {
+    accessSync(folder, constants.W_OK);
+  } catch {
+    throw new UsageError(`"${file}" cannot be written: there is no folder ${folder} to write to.`);
+  }
+}
+
+/** The port itself, or one that is free for 0. @throws NoServer where it cannot be had */
+async function freePort(host: string, port: number): Promise<number> {
+  const server = createServer();
+  try {
+    await new Promise<void>((listening, reject) => {
+      server.once("error", reject).listen(port, host, listening);
+    });
+  } catch (error) {
+    const code = error instanceof Error && "code" in error ? error.code : error;
+    throw new NoServer(
+      code === "EADDRINUSE"
+        ? `Port ${port} of ${host} is in use: another one is chosen with --port.`
+        : `${host}:${port} cannot be listened to: ${code}.`,
+    );
+  }
+  const address = server.address();
+  await new Promise((closed) => server.close(closed));
+  return typeof address === "object" && address !== null ? address.port : port;
+}
+
+function write(report: Report, options: ConformOptions, { stdout, stderr, environment }: Terminal) {
+  const printed = [...options.reports].find(([, file]) => file === "-");
+  for (const [format, file] of options.reports) {
+    const text = RENDERERS[format](report);
+    if (file === "-") stdout.write(text);
+    else writeFileSync(file, text);
+  }
+  if (options.quiet) return;
+  const output = printed === undefined ? stdout : stderr;
+  const { NO_COLOR: noColour = "" } = environment;
+  output.write(renderText(report, output.isTTY === true && noColour === ""));
+}
+
+/** The program as a process. What cases have left open does not keep it. */
+export async function run(version: string): Promise<void> {
+  const { stdout, stderr } = process;
+  // Who reads has gone, as `head` does.
+  for (const stream of [stdout, stderr]) stream.on("error", () => process.exit());
+  const status = await main(
+    process.argv.slice(2),
+    { stdout, stderr, environment: process.env },
+    version,
+  );
+  stdout.write("", () => stderr.write("", () => process.exit(status)));
+}
+
+if (process.argv[1] === import.meta.filename) {
+  const manifest = readFileSync(join(import.meta.dirname, "../package.json"), "utf8");
+  void run(JSON.parse(manifest).version);
+}

@@ -1,0 +1,260 @@
+// The report as one page that needs nothing else: no request, no script to be read.
+
+import { createHash } from "node:crypto";
+
+import { hex, type Utterance } from "../kit/conversation.ts";
+import type { Outcome, Result } from "../kit/runner.ts";
+import { SCRIPT, STYLE } from "./html-page.ts";
+import {
+  byLayer,
+  type Counts,
+  count,
+  duration,
+  isBreach,
+  LAYER_NAMES,
+  plural,
+  printable,
+  type Report,
+} from "./report.ts";
+
+/** How much of a conversation is shown: of a case that passed little, lest the page grow too big. */
+const PASSED = { bytes: 32, lines: 40 } as const;
+const OTHERS = { bytes: Number.POSITIVE_INFINITY, lines: 400 } as const;
+/** Characters of one meaning. */
+const MEANING = 2000;
+/** Failures are unfolded from the beginning, unless they are so many that nobody finds the next. */
+const UNFOLDED = 12;
+/** So many of them are listed at the beginning. */
+const LINKS = 50;
+
+/** HTML that is written as it is. All else is escaped where it is put in. */
+class Markup {
+  readonly text: string;
+
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
+type Part = string | number | Markup | readonly Markup[];
+
+function html(strings: TemplateStringsArray, ...parts: readonly Part[]): Markup {
+  const written = parts.map((part) => {
+    if (part instanceof Markup) return part.text;
+    if (typeof part === "object") return part.map(({ text }) => text).join("");
+    return escapeHtml(`${part}`);
+  });
+  return new Markup(String.raw({ raw: strings }, ...written));
+}
+
+function escapeHtml(text: string): string {
+  return printable(text).replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+}
+
+const NOTHING = new Markup("");
+const GLYPHS: Readonly<Record<Outcome, string>> = { passed: "✓", failed: "✗", skipped: "–" };
+const ARROWS: Readonly<Record<Utterance["direction"], string>> = {
+  sent: "→",
+  received: "←",
+  note: "·",
+};
+const WHO: Readonly<Record<Utterance["direction"], string>> = {
+  sent: "sent",
+  received: "received",
+  note: "note",
+};
+
+export function renderHtml(report: Report): string {
+  const { target, results } = report;
+  const page = html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="${policy()}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>${count(results).failed} failed: conformance of ${target}</title>
+<link rel="icon" href="${icon(count(results).failed === 0)}">
+<style>${new Markup(STYLE)}</style>
+</head>
+<body>
+${renderHead(report)}
+<main>
+${renderOverview(results)}
+${renderFailures(results)}
+${renderFilter(results)}
+${byLayer(results).map(([layer, groups]) => {
+  const all = [...groups.values()].flat();
+  return html`<section class="layer" id="${layer}" aria-labelledby="${layer}-name">
+<h2 id="${layer}-name">${LAYER_NAMES[layer]} <small>${tally(count(all))}</small></h2>
+${[...groups].map(([group, members]) => renderGroup(group, members, count(results).failed))}
+</section>
+`;
+})}
+<p id="nothing" hidden>No case is like that.</p>
+</main>
+<script>${new Markup(SCRIPT)}</script>
+</body>
+</html>
+`;
+  return page.text;
+}
+
+/** Only what stands in the page itself is run and applied. */
+function policy(): string {
+  const hash = (text: string): string =>
+    `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
+  return `default-src 'none'; script-src ${hash(SCRIPT)}; style-src ${hash(STYLE)}; img-src data:; base-uri 'none'; form-action 'none'`;
+}
+
+function icon(good: boolean): string {
+  const colour = good ? "%231a7f4b" : "%23c4352b";
+  return `data:image/svg+xml,<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 8 8"><circle cx="4" cy="4" r="4" fill="${colour}"/></svg>`;
+}
+
+function renderHead(report: Report): Markup {
+  const { target, date, versions, milliseconds, notes, results, strict } = report;
+  const { passed, failed, skipped } = count(results);
+  const breaches = results.filter((result) => isBreach(result, strict)).length;
+  const outcome = breaches === 0 ? "passed" : "failed";
+  const verdict =
+    failed === 0
+      ? "Nothing has failed"
+      : breaches === 0
+        ? `No MUST has failed; ${plural(failed, "lesser case")} did`
+        : `${plural(failed, "case")} failed`;
+  return html`<header>
+<p class="kind">Conformance report</p>
+<h1>${target}</h1>
+<p class="verdict ${outcome}"><span aria-hidden="true">${GLYPHS[outcome]}</span> ${verdict}</p>
+<dl class="facts">
+<div><dt>Cases</dt><dd>${results.length}</dd></div>
+<div><dt>Passed</dt><dd>${passed}</dd></div>
+<div><dt>Failed</dt><dd>${failed}</dd></div>
+<div><dt>Skipped</dt><dd>${skipped}</dd></div>
+<div><dt>Took</dt><dd>${duration(milliseconds)}</dd></div>
+<div><dt>When</dt><dd><time datetime="${date}">${date.slice(0, 16).replace("T", " ")} UTC</time></dd></div>
+<div><dt>With</dt><dd>${versions}</dd></div>
+</dl>
+${notes.length === 0 ? NOTHING : html`<ul class="notes">${notes.map((note) => html`<li>${note}</li>`)}</ul>`}
+</header>`;
+}
+
+function renderOverview(results: readonly Result[]): Markup {
+  return html`<table class="overview">
+<caption>By layer</caption>
+<thead><tr><th scope="col">Layer</th><th scope="col" class="number">Passed</th><th scope="col" class="number">Failed</th><th scope="col" class="number">Skipped</th><td class="bar"></td></tr></thead>
+<tbody>${byLayer(results).map(([layer, groups]) => {
+    const counts = count([...groups.values()].flat());
+    return html`
+<tr><th scope="row"><a href="#${layer}">${LAYER_NAMES[layer]}</a></th><td class="number">${counts.passed}</td><td class="number${counts.failed === 0 ? "" : " failed"}">${counts.failed}</td><td class="number">${counts.skipped}</td><td class="bar">${renderBar(counts)}</td></tr>`;
+  })}
+</tbody>
+</table>`;
+}
+
+/** The policy allows no style in an attribute; the shapes of SVG need none. */
+function renderBar({ passed, failed, skipped }: Counts): Markup {
+  const all = passed + failed + skipped;
+  let at = 0;
+  const part = (outcome: Outcome, number: number): Markup => {
+    const x = (at / all) * 100;
+    at += number;
+    const width = (number / all) * 100;
+    return html`<rect class="${outcome}" x="${x.toFixed(2)}" width="${width.toFixed(2)}" height="1"/>`;
+  };
+  const parts = [part("passed", passed), part("failed", failed), part("skipped", skipped)];
+  return html`<svg viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true">${parts}</svg>`;
+}
+
+function renderFailures(results: readonly Result[]): Markup {
+  const failures = results.filter(({ outcome }) => outcome === "failed");
+  if (failures.length === 0) return NOTHING;
+  return html`<nav aria-labelledby="failures-name">
+<h2 id="failures-name">What failed</h2>
+<ul>${failures.slice(0, LINKS).map(({ id, severity, title }) => html`<li><a href="#${id}"><code>${id}</code></a> <span class="severity ${severity}">${severity}</span> ${title}</li>`)}</ul>
+${failures.length > LINKS ? html`<p class="quiet">and ${failures.length - LINKS} more</p>` : NOTHING}
+</nav>`;
+}
+
+function renderFilter(results: readonly Result[]): Markup {
+  const { passed, failed, skipped } = count(results);
+  const choices = [
+    ["all", `All ${results.length}`],
+    ["failed", `Failed ${failed}`],
+    ["skipped", `Skipped ${skipped}`],
+    ["passed", `Passed ${passed}`],
+  ] as const;
+  // Of no use without the script, which shows it.
+  return html`<div id="filter" role="search" hidden>
+<fieldset>
+<legend>Outcome</legend>
+${choices.map(([value, label], index) => html`<label><input type="radio" name="outcome" value="${value}"${index === 0 ? new Markup(" checked") : NOTHING}><span>${label}</span></label>`)}
+</fieldset>
+<label class="search"><span>Search</span><input type="search" id="search" placeholder="id, title or clause" autocomplete="off" spellcheck="false"></label>
+<p id="shown" role="status"></p>
+<button type="button" id="fold">Unfold all</button>
+</div>`;
+}
+
+function tally({ passed, failed, skipped }: Counts): string {
+  const parts = [`${passed} passed`];
+  if (failed > 0) parts.push(`${failed} failed`);
+  if (skipped > 0) parts.push(`${skipped} skipped`);
+  return parts.join(", ");
+}
+
+function renderGroup(group: string, members: readonly Result[], failures: number): Markup {
+  return html`<section class="group">
+<h3>${group} <small>${tally(count(members))}</small></h3>
+${members.map((result) => renderCase(result, result.outcome === "failed" && failures <= UNFOLDED))}
+</section>
+`;
+}
+
+function renderCase(result: Result, unfolded: boolean): Markup {
+  const { id, title, clause, severity, outcome, milliseconds } = result;
+  return html`<details class="case ${outcome}" id="${id}" data-outcome="${outcome}"${unfolded ? new Markup(" open") : NOTHING}>
+<summary><span class="outcome"><span aria-hidden="true">${GLYPHS[outcome]}</span> ${outcome}</span><span class="severity ${severity}">${severity}</span><span class="what"><code>${id}</code><span>${title}</span></span><span class="clause">${clause}</span><span class="time">${milliseconds} ms</span></summary>
+<div class="body">
+<dl>
+<dt>Sends</dt><dd>${result.sends}</dd>
+<dt>Wants</dt><dd>${result.expects}</dd>
+${renderOutcome(result)}</dl>
+${renderConversation(result)}</div>
+</details>
+`;
+}
+
+function renderOutcome({ outcome, expected = "", got = "", reason = "" }: Result): Markup {
+  if (outcome === "failed") {
+    return html`<dt>Expected</dt><dd>${expected}</dd>
+<dt>Got</dt><dd class="got">${got}</dd>
+`;
+  }
+  return outcome === "skipped" ? html`<dt>Skipped</dt><dd>${reason}</dd>\n` : NOTHING;
+}
+
+function renderConversation({ id, conversation, outcome }: Result): Markup {
+  if (conversation.length === 0) return html`<p class="quiet">Nothing was said.</p>\n`;
+  const { bytes, lines } = outcome === "passed" ? PASSED : OTHERS;
+  const rest = conversation.length - lines;
+  return html`<table class="conversation" aria-label="The conversation of ${id}">
+<thead><tr><th scope="col">Time</th><th scope="col"><span class="unseen">Direction</span></th><th scope="col">Meaning</th><th scope="col">Bytes</th></tr></thead>
+<tbody>${conversation.slice(0, lines).map((each) => renderUtterance(each, bytes))}
+</tbody>
+</table>
+${rest > 0 ? html`<p class="quiet">… and ${rest} more, which the JSON report has.</p>\n` : NOTHING}`;
+}
+
+function renderUtterance(utterance: Utterance, most: number): Markup {
+  const { at, direction, bytes, length, meaning } = utterance;
+  const shown = hex(bytes, most);
+  // The head of an HTTP message, as the kit writes it.
+  const cut = meaning.length > MEANING ? `${meaning.slice(0, MEANING)}…` : meaning;
+  const lines = cut.split(" ⏎ ").map((line) => html`<span>${line}</span>`);
+  const more = length > Math.min(bytes.length, most) ? ` ${length} bytes` : "";
+  const cell = shown === "" ? NOTHING : html`<code>${shown}</code><small>${more}</small>`;
+  return html`
+<tr class="${direction}"><td class="at">${at} ms</td><td class="arrow"><span aria-hidden="true">${ARROWS[direction]}</span><span class="unseen">${WHO[direction]}</span></td><td class="meaning">${lines}</td><td class="bytes">${cell}</td></tr>`;
+}

@@ -1,0 +1,78 @@
+// The report in the XML that CI servers read, as JUnit's reports are.
+
+import { hex } from "../kit/conversation.ts";
+import type { Result } from "../kit/runner.ts";
+import { byLayer, groupOf, isBreach, printable, type Report } from "./report.ts";
+
+export function renderJunit({ target, date, results, strict, milliseconds }: Report): string {
+  const suites = byLayer(results).map(([layer, groups]) => {
+    const all = [...groups.values()].flat();
+    const time = all.reduce((sum, each) => sum + each.milliseconds, 0);
+    const attributes = `name="${layer}" hostname="${escapeXml(target)}" timestamp="${escapeXml(date)}"`;
+    return [
+      `  <testsuite ${attributes} ${counts(all, strict)} time="${seconds(time)}">`,
+      ...all.flatMap((result) => renderCase(result, strict)),
+      "  </testsuite>",
+    ].join("\n");
+  });
+  return [
+    '<?xml version="1.0" encoding="UTF-8"?>',
+    `<testsuites name="barewire conform" ${counts(results, strict)} time="${seconds(milliseconds)}">`,
+    ...suites,
+    "</testsuites>",
+    "",
+  ].join("\n");
+}
+
+function counts(results: readonly Result[], strict: boolean): string {
+  const failures = results.filter((result) => isBreach(result, strict)).length;
+  const passed = results.filter(({ outcome }) => outcome === "passed").length;
+  const skipped = results.length - passed - failures;
+  return `tests="${results.length}" failures="${failures}" errors="0" skipped="${skipped}"`;
+}
+
+function renderCase(result: Result, strict: boolean): string[] {
+  const { id, title, outcome, severity, reason = "", milliseconds } = result;
+  const name = escapeXml(`${id.slice(groupOf(result).length + 1)}: ${title}`);
+  const head = `    <testcase classname="${escapeXml(groupOf(result))}" name="${name}" time="${seconds(milliseconds)}"`;
+  if (outcome === "passed") return [`${head}/>`];
+  const story = `<system-out>${escapeXml(tell(result))}</system-out>`;
+  const message = escapeXml(`expected ${result.expected}, got ${result.got}`);
+  const inner =
+    outcome === "skipped"
+      ? [`<skipped message="${escapeXml(reason)}"/>`]
+      : isBreach(result, strict)
+        ? [`<failure type="${severity}" message="${message}">${escapeXml(tell(result))}</failure>`]
+        : // What does not count must not make a CI server's table red.
+          [`<skipped message="${severity} not met: ${message}"/>`, story];
+  return [`${head}>`, ...inner.map((line) => `      ${line}`), "    </testcase>"];
+}
+
+function tell({ clause, sends, expects, expected = "", got = "", conversation }: Result): string {
+  return [
+    `clause: ${clause}`,
+    `sends: ${sends}`,
+    `expects: ${expects}`,
+    `expected: ${expected}`,
+    `got: ${got}`,
+    ...conversation.map(({ at, direction, bytes, meaning }) => {
+      const shown = bytes.length === 0 ? "" : ` [${hex(bytes)}]`;
+      return `${at} ms, ${direction}: ${meaning}${shown}`;
+    }),
+  ]
+    .map(printable)
+    .join("\n");
+}
+
+function seconds(milliseconds: number): string {
+  return (milliseconds / 1000).toFixed(3);
+}
+
+/** For text and attributes; ends of lines stay as they are. XML has no way to write most controls. */
+function escapeXml(text: string): string {
+  return text
+    .split("\n")
+    .map(printable)
+    .join("\n")
+    .replace(/[&<>"']/g, (character) => `&#${character.charCodeAt(0)};`);
+}

@@ -1,0 +1,67 @@
+// The report in the Test Anything Protocol, in the form that node's own reporter writes.
+
+import { hex } from "../kit/conversation.ts";
+import type { Result } from "../kit/runner.ts";
+import { isBreach, printable, type Report, summarize } from "./report.ts";
+
+export function renderTap(report: Report): string {
+  const { results, notes, strict } = report;
+  const lines = [
+    "TAP version 13",
+    ...results.flatMap((result, index) => renderPoint(result, index + 1, strict)),
+    `1..${results.length}`,
+    ...[...notes, summarize(report)].map((note) => `# ${escapeTap(note)}`),
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+function renderPoint(result: Result, number: number, strict: boolean): string[] {
+  const { id, title, outcome, reason = "", severity } = result;
+  const ok = outcome === "failed" ? "not ok" : "ok";
+  // A test point with TODO may fail, and the run has not (TAP 13, Directives).
+  const directive =
+    outcome === "skipped"
+      ? ` # SKIP ${escapeTap(reason)}`
+      : outcome === "failed" && !isBreach(result, strict)
+        ? ` # TODO ${severity}, no MUST`
+        : "";
+  return [
+    `${ok} ${number} - ${escapeTap(`${id}: ${title}`)}${directive}`,
+    "  ---",
+    ...renderDetails(result),
+    "  ...",
+  ];
+}
+
+function renderDetails(result: Result): string[] {
+  const { milliseconds, severity, clause, outcome, sends, expects, expected, got } = result;
+  const lines = [
+    `duration_ms: ${milliseconds}`,
+    `severity: ${severity}`,
+    `clause: ${scalar(clause)}`,
+    ...(outcome === "failed"
+      ? [
+          `sends: ${scalar(sends)}`,
+          `expects: ${scalar(expects)}`,
+          `expected: ${scalar(expected ?? "")}`,
+          `actual: ${scalar(got ?? "")}`,
+          "conversation:",
+          ...result.conversation.map(({ at, direction, bytes, meaning }) => {
+            const shown = bytes.length === 0 ? "" : ` [${hex(bytes)}]`;
+            return `  - ${scalar(`${at} ms, ${direction}: ${meaning}${shown}`)}`;
+          }),
+        ]
+      : []),
+  ];
+  return lines.map((line) => `  ${line}`);
+}
+
+/** In YAML, a string of JSON is one of its own. */
+function scalar(text: string): string {
+  return JSON.stringify(printable(text));
+}
+
+/** A "#" would begin a directive. */
+function escapeTap(text: string): string {
+  return printable(text).replace(/[\\#]/g, "\\$&");
+}

@@ -1,0 +1,190 @@
+// The kit against all targets, written down in docs/conformance-results.md.
+//
+//   tsx conformance/results.ts [peer …]
+//
+// With names of peers only these are run, and nothing is written.
+
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+
+import { CASES } from "./cases.ts";
+import { EXPLANATIONS } from "./explanations.ts";
+import { LAYERS, layerOf } from "./kit/case.ts";
+import { type Result, runCases } from "./kit/runner.ts";
+import { parseTarget } from "./kit/target.ts";
+import { probe } from "./probe.ts";
+import { count, LAYER_NAMES, plural, printable } from "./reports/report.ts";
+import { matches } from "./selection.ts";
+
+const ROOT = join(import.meta.dirname, "..");
+const PAGE = join(ROOT, "docs/conformance-results.md");
+const LIMIT = 10_000;
+/** Milliseconds in which a target must be there. */
+const START = 20_000;
+
+interface Peer {
+  readonly name: string;
+  /** In conformance/targets/. */
+  readonly file: string;
+  readonly versions: () => string;
+}
+
+const PEERS: readonly Peer[] = [
+  { name: "barewire", file: "barewire.ts", versions: () => `barewire ${manifest("").version}` },
+  { name: "socket.io", file: "socketio.ts", versions: () => npm("socket.io", "engine.io", "ws") },
+  { name: "ws", file: "ws.ts", versions: () => npm("ws") },
+  {
+    name: "python-socketio",
+    file: "python.py",
+    versions: () => python("python-socketio", "python-engineio", "aiohttp"),
+  },
+];
+
+const PYTHON = "/usr/bin/python3";
+
+function manifest(folder: string): { version: string } {
+  return JSON.parse(readFileSync(join(ROOT, folder, "package.json"), "utf8"));
+}
+
+function npm(...names: readonly string[]): string {
+  return names.map((name) => `${name} ${manifest(join("node_modules", name)).version}`).join(", ");
+}
+
+function python(...names: readonly string[]): string {
+  const program =
+    "import sys, importlib.metadata as m; print(', '.join(f'{n} {m.version(n)}' for n in sys.argv[1:]))";
+  return execFileSync(PYTHON, ["-c", program, ...names], { encoding: "utf8" }).trim();
+}
+
+/** The outcome of one peer. */
+interface Findings {
+  readonly peer: Peer;
+  readonly versions: string;
+  readonly results: readonly Result[];
+}
+
+async function examine(peer: Peer): Promise<Findings> {
+  const file = join(import.meta.dirname, "targets", peer.file);
+  const [command, args] = file.endsWith(".py")
+    ? [PYTHON, [file, "0"]]
+    : [process.execPath, ["--import", "tsx", file, "0"]];
+  const child = spawn(command, args, { cwd: ROOT, stdio: ["ignore", "pipe", "inherit"] });
+  try {
+    const target = parseTarget(await urlOf(child, peer.name));
+    const findings = await probe(target, LAYERS, LIMIT);
+    const cases = CASES.filter((each) => findings.get(layerOf(each))?.kind === "spoken");
+    const results = await runCases(cases, target, { timeout: LIMIT, concurrency: 8 });
+    return { peer, versions: peer.versions(), results };
+  } finally {
+    child.kill("SIGKILL");
+  }
+}
+
+/** The first line that a target prints. */
+async function urlOf({ stdout }: ChildProcess, name: string): Promise<string> {
+  if (stdout === null) throw new Error("no output is read");
+  const lines = createInterface(stdout);
+  const [line] = await Promise.race([
+    once(lines, "line", { signal: AbortSignal.timeout(START) }),
+    once(lines, "close").then(() => Promise.reject(new Error(`${name} has ended`))),
+  ]);
+  // What it prints later must not fill the pipe.
+  lines.on("line", () => {});
+  return `${line}`.trim();
+}
+
+function explanationOf(peer: string, id: string): string | undefined {
+  const known = Object.entries(EXPLANATIONS[peer] ?? {});
+  return known.find(([pattern]) => matches(id, pattern))?.[1];
+}
+
+/** Explanations of what does not fail, and failures without one. */
+function complaints({ peer, results }: Findings): string[] {
+  const failures = results.filter(({ outcome }) => outcome === "failed");
+  const missing = failures
+    .filter(({ id }) => explanationOf(peer.name, id) === undefined)
+    .map(
+      ({ id, expected, got }) =>
+        `${peer.name} fails ${id} without an explanation: expected ${expected}, got ${got}`,
+    );
+  const stale = Object.keys(EXPLANATIONS[peer.name] ?? {})
+    .filter((pattern) => !failures.some(({ id }) => matches(id, pattern)))
+    .map((pattern) => `${peer.name} does not fail ${pattern}, which is explained`);
+  return [...missing, ...stale];
+}
+
+function render(all: readonly Findings[]): string {
+  return `${[
+    "# Results of the conformance kit",
+    "",
+    "What [the kit](conformance.md) finds in well-known servers. Written by",
+    "`npx tsx conformance/results.ts`, not by hand; the reasons are in `conformance/explanations.ts`.",
+    `${plural(CASES.length, "case")}, Node ${process.versions.node}.`,
+    "",
+    "Passed / failed / skipped; a dash where the server does not have the layer.",
+    "",
+    ...table(
+      ["server", "versions", ...LAYERS.map((layer) => LAYER_NAMES[layer])],
+      all.map(({ peer, versions, results }) => [
+        peer.name,
+        versions,
+        ...LAYERS.map((layer) => {
+          const own = results.filter((result) => result.layer === layer);
+          const { passed, failed, skipped } = count(own);
+          return own.length === 0 ? "–" : `${passed} / ${failed} / ${skipped}`;
+        }),
+      ]),
+    ),
+    ...all.flatMap(renderFailures),
+  ].join("\n")}\n`;
+}
+
+function renderFailures({ peer, results }: Findings): string[] {
+  const failures = results.filter(({ outcome }) => outcome === "failed");
+  if (failures.length === 0) return ["", `## ${peer.name}`, "", "Nothing fails."];
+  const rows = failures.map(({ id, severity, clause, expected = "", got = "" }) => [
+    `\`${id}\``,
+    severity,
+    clause,
+    expected,
+    got,
+    explanationOf(peer.name, id) ?? "",
+  ]);
+  const head = ["case", "severity", "clause", "expected", "got", "why"];
+  return ["", `## ${peer.name}`, "", ...table(head, rows)];
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
+  const escaped = (cell: string): string => printable(cell).replace(/[|<\\*_]/g, "\\$&");
+  return [
+    line(head),
+    line(head.map(() => "---")),
+    ...rows.map((cells) =>
+      line(cells.map((cell) => (cell.startsWith("`") ? cell : escaped(cell)))),
+    ),
+  ];
+}
+
+const asked = process.argv.slice(2);
+const peers = PEERS.filter(
+  ({ name, file }) =>
+    existsSync(join(import.meta.dirname, "targets", file)) &&
+    (asked.length === 0 || asked.includes(name)),
+);
+const all: Findings[] = [];
+// One after another, so that none disturbs the time that another needs.
+for (const peer of peers) {
+  const findings = await examine(peer);
+  const { passed, failed, skipped } = count(findings.results);
+  console.log(`${peer.name}: ${passed} passed, ${failed} failed, ${skipped} skipped`);
+  all.push(findings);
+}
+if (asked.length === 0) writeFileSync(PAGE, render(all));
+for (const complaint of all.flatMap(complaints)) {
+  console.error(printable(complaint));
+  process.exitCode = 1;
+}

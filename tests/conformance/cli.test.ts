@@ -1,0 +1,338 @@
+// `barewire conform` as it is called: what it says, and its exit status.
+
+import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer as createHttp, type Server as HttpServer } from "node:http";
+import { createServer as createHttps } from "node:https";
+import { createServer as createTcp } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, describe, type TestContext, test } from "node:test";
+
+import { WebSocketServer } from "ws";
+
+import { main } from "../../conformance/cli.ts";
+import { OPTIONS } from "../../conformance/options.ts";
+import type { Output } from "../../conformance/progress.ts";
+import { createTarget } from "../../conformance/targets/barewire.ts";
+import { CERTIFICATE } from "../support/certificate.ts";
+import { listen } from "../support/net.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "barewire-conform-"));
+after(() => rmSync(folder, { recursive: true }));
+
+interface Called {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function call(args: readonly string[], isTTY = false, noColour = ""): Promise<Called> {
+  const said = { stdout: "", stderr: "" };
+  const output = (name: "stdout" | "stderr"): Output => ({
+    isTTY,
+    columns: 60,
+    write: (text) => {
+      said[name] += text;
+    },
+  });
+  const terminal = {
+    stdout: output("stdout"),
+    stderr: output("stderr"),
+    environment: { NO_COLOR: noColour },
+  };
+  const status = await main(args, terminal, "1.2.3");
+  return { status, ...said };
+}
+
+function conform(...args: string[]): Promise<Called> {
+  return call(["conform", ...args]);
+}
+
+/** One sentence on standard error, nothing else, and no success. */
+function assertRefused({ status, stdout, stderr }: Called, sentence: RegExp): void {
+  assert.match(stderr, sentence);
+  assert.match(stderr, /^[^\n]+\.\n$/);
+  assert.deepEqual([status, stdout], [2, ""]);
+}
+
+/** A server of ws at /websocket, which echoes what `answer` makes of a message. */
+async function websocketServer(
+  context: TestContext,
+  http: HttpServer,
+  answer: (data: Buffer) => Buffer = (data) => data,
+): Promise<number> {
+  const server = new WebSocketServer({ server: http, path: "/websocket" });
+  server.on("connection", (socket) => {
+    socket.on("error", () => {});
+    socket.on("message", (data, binary) => {
+      if (Buffer.isBuffer(data)) socket.send(answer(data), { binary });
+    });
+  });
+  const port = await listen(http);
+  context.after(() => {
+    for (const socket of server.clients) socket.terminate();
+    http.closeAllConnections();
+    http.close();
+  });
+  return port;
+}
+
+async function targetUrl(context: TestContext): Promise<string> {
+  const http = createTarget();
+  context.after(() => {
+    http.closeAllConnections();
+    http.close();
+  });
+  return `http://127.0.0.1:${await listen(http)}`;
+}
+
+/** What clears the line of progress. */
+const ERASE = "\r\x1b[K";
+const FRAMING = ["--only", "websocket.framing"];
+
+describe("the command line", () => {
+  test("without a command, and with --help, it tells all options", async () => {
+    for (const args of [[], ["--help"], ["help"], ["conform", "--help"], ["conform", "-h"]]) {
+      const { status, stdout, stderr } = await call(args);
+      for (const name of Object.keys(OPTIONS)) assert.ok(stdout.includes(`--${name} `), name);
+      assert.deepEqual([status, stderr], [0, ""]);
+    }
+  });
+
+  test("docs/conformance.md has all options too", () => {
+    const page = readFileSync(join(import.meta.dirname, "../../docs/conformance.md"), "utf8");
+    for (const name of Object.keys(OPTIONS)) assert.ok(page.includes(`| \`--${name}`), name);
+  });
+
+  test("--version", async () => {
+    for (const args of [["--version"], ["conform", "--version"]]) {
+      assert.deepEqual(await call(args), { status: 0, stdout: "1.2.3\n", stderr: "" });
+    }
+  });
+
+  const MISTAKES: readonly (readonly [args: readonly string[], sentence: RegExp])[] = [
+    [["confrom"], /no command "confrom"/],
+    [["conform"], /No URL/],
+    [["conform", "--frob"], /Unknown option '--frob'/],
+    [["conform", "--timeout"], /'--timeout <value>' argument missing/],
+    [["conform", "localhost"], /"localhost" is no URL/],
+    [["conform", "ftp://localhost"], /no URL of http, https, ws or wss/],
+    [["conform", "http://127.0.0.1/chat"], /"\/chat" belongs to --websocket-path/],
+    [["conform", "http://a", "http://b"], /"http:\/\/b" is another/],
+    [["conform", "http://a", "--layer", "http3"], /no layer "http3"/],
+    [["conform", "http://a", "--severity", "MAY"], /one of MUST, SHOULD, INFO/],
+    [["conform", "http://a", "--timeout", "soon"], /--timeout is a number/],
+    [["conform", "http://a", "--timeout", "0"], /--timeout is a number/],
+    [["conform", "http://a", "--concurrency", "1e9"], /--concurrency is a number/],
+    [["conform", "http://a", "--websocket-path", "echo"], /begins with "\/"/],
+    [
+      ["conform", "http://a", "--only", "websocket.no-such"],
+      /no case is named "websocket.no-such"/,
+    ],
+    [["conform", "http://a", "--skip", "*"], /no case is of all/],
+    [["conform", "http://a", "--json", "--tap"], /--json and --tap/],
+    [["conform", "http://a", "--html"], /--html needs the name/],
+    [["conform", "http://a", "--html", "no/such/folder.html"], /cannot be written/],
+    [["conform", "--client", "http://a"], /has no place/],
+    [["conform", "http://a", "--only", "\x1b[2J"], /named "\\u001b\[2J"/],
+  ];
+  for (const [args, sentence] of MISTAKES) {
+    test(`a mistake is one sentence: ${args.join(" ").replace("\x1b", "ESC")}`, async () => {
+      const called = await call(args);
+      assertRefused(called, sentence);
+      assert.match(called.stderr, /See barewire conform --help\.\n$/);
+    });
+  }
+
+  test("--list shows the cases that are meant", async () => {
+    const { status, stdout } = await conform("--list", "--only", "websocket.framing.rsv-*");
+    assert.equal(status, 0);
+    const lines = stdout.trimEnd().split("\n");
+    assert.equal(lines.at(-1), "7 cases");
+    assert.match(lines[0] ?? "", /^websocket\.framing\.rsv-001 +MUST +RFC 6455 §5\.2 +fails the/);
+    const without = await conform("--list", ...FRAMING, "--skip", "websocket.framing.rsv-*");
+    assert.ok(!without.stdout.includes("rsv-"));
+  });
+});
+
+describe("what is no server to test", () => {
+  test("nothing listens", async () => {
+    const free = createTcp();
+    const port = await listen(free);
+    await new Promise((closed) => free.close(closed));
+    assertRefused(await conform(`http://127.0.0.1:${port}`), /^Nothing listens at 127\.0\.0\.1:/);
+  });
+
+  test("a name that no host has", async () => {
+    assertRefused(await conform("http://no-such-host.invalid"), /^There is no host of the name/);
+  });
+
+  test("it accepts and hangs", async (context) => {
+    const server = createTcp((socket) => context.after(() => socket.destroy()));
+    const port = await listen(server);
+    context.after(() => server.close());
+    const url = `127.0.0.1:${port}`;
+    const slow = ["--timeout", "200"];
+    assertRefused(await conform(`http://${url}`, ...slow), /has not answered an HTTP request/);
+    assertRefused(
+      await conform(`https://${url}`, ...slow),
+      /does not speak TLS \(no answer within/,
+    );
+  });
+
+  test("it ends each connection, or speaks another protocol", async (context) => {
+    for (const [greeting, sentence] of [
+      ["", /ends the connection without an answer/],
+      ["SSH-2.0-OpenSSH_9.9\r\n\r\n", /answers, but not in HTTP/],
+    ] as const) {
+      const server = createTcp((socket) => {
+        socket.on("error", () => {});
+        socket.end(greeting);
+      });
+      const port = await listen(server);
+      context.after(() => server.close());
+      assertRefused(await conform(`http://127.0.0.1:${port}`), sentence);
+    }
+  });
+
+  test("TLS to a plain port, and the other way round", async (context) => {
+    const plain = await websocketServer(context, createHttp());
+    assertRefused(await conform(`wss://127.0.0.1:${plain}`), /does not speak TLS .*use http:\/\//);
+    const secure = await websocketServer(context, createHttps(CERTIFICATE));
+    assertRefused(await conform(`ws://127.0.0.1:${secure}`), /speaks TLS: use https:\/\//);
+  });
+
+  test("it answers 404 to all", async (context) => {
+    const http = createHttp((_request, response) => response.writeHead(404).end());
+    const port = await listen(http);
+    context.after(() => http.close());
+    const called = await conform(`http://127.0.0.1:${port}`);
+    assertRefused(called, /No layer .* \/websocket answers a WebSocket handshake with 404/);
+  });
+
+  test("a layer that was asked for is not there", async (context) => {
+    const port = await websocketServer(context, createHttp());
+    const url = `http://127.0.0.1:${port}`;
+    const there = await conform(url, "--layer", "websocket", ...FRAMING);
+    assert.equal(there.status, 0, there.stderr);
+    const elsewhere = ["--layer", "websocket", "--websocket-path", "/elsewhere"];
+    assertRefused(await conform(url, ...elsewhere), /\/elsewhere answers/);
+  });
+});
+
+describe("a run", () => {
+  test("all is right: the counts, and status 0", async (context) => {
+    const { status, stdout, stderr } = await conform(await targetUrl(context), ...FRAMING);
+    assert.match(stdout, /^ +passed +failed +skipped\nWebSocket +\d+ +0 +0\n\n\d+ cases in /);
+    assert.deepEqual([status, stderr], [0, ""]);
+  });
+
+  test("over TLS, whose certificate nobody knows", async (context) => {
+    const port = await websocketServer(context, createHttps(CERTIFICATE));
+    const { status, stdout } = await conform(`wss://localhost:${port}`, ...FRAMING);
+    assert.equal(status, 0, stdout);
+  });
+
+  test("what failed is told with clause, expectation and bytes, and the status is 1", async (context) => {
+    const port = await websocketServer(context, createHttp(), (data) =>
+      data.length === 126 ? Buffer.from("\x1b[31mwrong") : data,
+    );
+    const called = await conform(`http://127.0.0.1:${port}`, ...FRAMING);
+    assert.equal(called.status, 1);
+    assert.match(called.stdout, /^✗ websocket\.framing\.text-of-126 {2}MUST {2}RFC 6455 §5\.2$/m);
+    assert.match(called.stdout, /^ {2}expected +78 78 .* \(126 bytes\)$/m);
+    assert.match(called.stdout, /^ {2}got +1b 5b 33 31 6d 77/m);
+    assert.match(called.stdout, /← text frame, fin: "\\u001b\[31mwrong"\n +81 0a 1b 5b/);
+    assert.match(called.stdout, /: \d+ passed, 2 failed, 0 skipped\.\n$/);
+    assert.ok(!called.stdout.includes("\x1b"));
+  });
+
+  test("reports go to files, and one to standard output", async (context) => {
+    const url = await targetUrl(context);
+    const [json, junit, tap, html] = ["a.json", "a.xml", "a.tap", "a.html"].map((name) =>
+      join(folder, name),
+    );
+    assert.ok(json !== undefined && junit !== undefined && tap !== undefined && html !== undefined);
+    const files = ["--json", json, "--junit", junit, "--tap", tap, "--html", html];
+    assert.equal((await conform(url, ...files, ...FRAMING, "-q")).stdout, "");
+    const parsed = JSON.parse(readFileSync(json, "utf8"));
+    assert.equal(parsed.target, url);
+    assert.equal(parsed.versions.startsWith("barewire 1.2.3, Node "), true);
+    assert.equal(parsed.counts.passed, parsed.results.length);
+    assert.match(parsed.results[0].conversation[0].bytes, /^474554/);
+    assert.match(readFileSync(junit, "utf8"), /^<\?xml/);
+    assert.match(readFileSync(tap, "utf8"), /^TAP version 13\n/);
+    assert.match(readFileSync(html, "utf8"), /^<!doctype html>/);
+
+    for (const args of [
+      ["--json", url],
+      ["--json", "-", url],
+      [url, "--json"],
+    ]) {
+      const { stdout, stderr } = await conform(...FRAMING, ...args);
+      assert.equal(JSON.parse(stdout).target, url);
+      assert.match(stderr, /passed, 0 failed/);
+    }
+  });
+
+  test("on a terminal there is a line of progress, and colour unless NO_COLOR", async (context) => {
+    const url = await targetUrl(context);
+    const args = ["conform", url, ...FRAMING];
+    const { stderr, stdout } = await call(args, true);
+    assert.match(stderr.split(ERASE)[1] ?? "", /^1\/\d+, 0 failed {2}websocket\.framing\./);
+    assert.ok(stderr.endsWith(ERASE));
+    for (const line of stderr.split(ERASE)) assert.ok(line.length < 60);
+    assert.ok(stdout.includes("\x1b[32m"));
+    assert.ok(!(await call(args, true, "1")).stdout.includes("\x1b"));
+    assert.equal((await call([...args, "--quiet"], true)).stderr, "");
+  });
+
+  for (const way of ["exits", "hangs"] as const) {
+    test(`a server that ${way} in the middle is said to be gone`, async (context) => {
+      const http = createHttp();
+      let upgrades = 0;
+      const websockets = new WebSocketServer({ noServer: true });
+      websockets.on("connection", (socket) => {
+        socket.on("error", () => {});
+        socket.on("message", (data, binary) => socket.send(data, { binary }));
+      });
+      http.on("upgrade", (request, socket, head) => {
+        context.after(() => socket.destroy());
+        // The first is that of the probe.
+        if (++upgrades < 4)
+          return websockets.handleUpgrade(request, socket, head, (each) =>
+            websockets.emit("connection", each, request),
+          );
+        if (way === "hangs") return;
+        http.close();
+        socket.destroy();
+      });
+      const port = await listen(http);
+      context.after(() => http.close());
+      const args = ["--timeout", "300", "--concurrency", "1", ...FRAMING];
+      const { status, stdout, stderr } = await conform(`http://127.0.0.1:${port}`, ...args);
+      assert.match(
+        stderr,
+        /^The server no longer answers since about websocket\.framing\.\S+: \d+ cases not run\.\n$/,
+      );
+      assert.match(stdout, /^The server no longer answers/m);
+      assert.equal(status, 1);
+    });
+  }
+});
+
+describe("the client's direction", () => {
+  test("a port in use is one sentence", async (context) => {
+    const server = createTcp();
+    const port = await listen(server);
+    context.after(() => server.close());
+    const called = await conform("--client", "--port", `${port}`);
+    assertRefused(called, /^Port \d+ of 127\.0\.0\.1 is in use/);
+  });
+
+  test("an address that is not of this machine", async () => {
+    const called = await conform("--client", "--host", "192.0.2.1", "--port", "0");
+    assertRefused(called, /cannot be listened to: EADDRNOTAVAIL/);
+  });
+});

@@ -1,0 +1,248 @@
+// The reports: well-formed whatever the server has said, and each counts as the exit status does.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import { renderHtml } from "../../conformance/reports/html.ts";
+import { renderJson } from "../../conformance/reports/json.ts";
+import { renderJunit } from "../../conformance/reports/junit.ts";
+import { isBreach, printable } from "../../conformance/reports/report.ts";
+import { renderTap } from "../../conformance/reports/tap.ts";
+import { renderText } from "../../conformance/reports/text.ts";
+import { matches, select } from "../../conformance/selection.ts";
+import { HOSTILE, MANY, REPORT, RESULTS, result } from "./results.ts";
+
+const STRICT = { ...REPORT, strict: true };
+
+/** Any character that would do something to a terminal, but the end of a line. */
+const CONTROL = /[\p{Cc}\p{Cs}\u202e]/u;
+
+function assertHarmless(text: string): void {
+  for (const line of text.split("\n")) assert.doesNotMatch(line, CONTROL);
+}
+
+test("what a server says is harmless, and on one line", () => {
+  assertHarmless(printable(HOSTILE));
+  assert.ok(!printable(HOSTILE).includes("\n"));
+  assert.equal(printable("grüße 🎉 →"), "grüße 🎉 →");
+});
+
+test("what counts as a breach", () => {
+  for (const [severity, lax, strict] of [
+    ["MUST", true, true],
+    ["SHOULD", false, true],
+    ["INFO", false, false],
+  ] as const) {
+    const failed = result("websocket.a.b", { severity, outcome: "failed" });
+    assert.deepEqual([isBreach(failed, false), isBreach(failed, true)], [lax, strict]);
+    assert.equal(isBreach({ ...failed, outcome: "skipped" }, true), false);
+  }
+});
+
+test("names of cases: ids, groups and patterns", () => {
+  for (const [pattern, is] of [
+    ["websocket.framing.rsv-001", true],
+    ["websocket.framing", true],
+    ["websocket", true],
+    ["websocket.frame", false],
+    ["websocket.framing.rsv", false],
+    ["websocket.framing.rsv-*", true],
+    ["*.rsv-001", true],
+    ["*001", true],
+    ["web*", true],
+    ["framing", false],
+    ["websocket?framing", false],
+  ] as const) {
+    assert.equal(matches("websocket.framing.rsv-001", pattern), is, pattern);
+  }
+  const all = { layers: [], only: [], skip: [], severity: "INFO" } as const;
+  assert.equal(select(RESULTS, all).length, RESULTS.length);
+  assert.equal(select(RESULTS, { ...all, severity: "SHOULD" }).length, RESULTS.length - 1);
+  assert.equal(select(RESULTS, { ...all, layers: ["engineio4"] }).length, 2);
+  // A group may have a layer's name.
+  const group = [result("engineio4.websocket.echo")];
+  assert.deepEqual(select(group, { ...all, layers: ["websocket"] }), []);
+});
+
+test("JSON has every byte that was kept", () => {
+  const parsed = JSON.parse(renderJson(REPORT));
+  assert.deepEqual(parsed.counts, { passed: 3, failed: 2, skipped: 1 });
+  assert.equal(parsed.results[1].got, HOSTILE);
+  const [, received, note] = parsed.results[0].conversation;
+  assert.deepEqual([received.bytes, received.length], ["81".repeat(256), 70_000]);
+  assert.deepEqual([note.direction, note.bytes], ["note", ""]);
+});
+
+describe("text", () => {
+  test("what failed is told whole, what was skipped with its reason", () => {
+    const text = renderText(REPORT);
+    assertHarmless(text);
+    assert.match(text, /^✗ websocket\.framing\.hostile {2}MUST {2}RFC 6455 §5\.2$/m);
+    assert.match(text, /^✗ engineio4\.polling\.lesser {2}SHOULD/m);
+    assert.match(text, /^ {2}no # compression: websocket\.deflate\.optional$/m);
+    assert.match(text, /^WebSocket +1 +1 +1$/m);
+    assert.match(text, /^engineio3 is left out/m);
+    const last = "6 cases in 41.2 s: 3 passed, 2 failed (1 of what is no MUST), 1 skipped.\n";
+    assert.ok(text.endsWith(last));
+    assert.ok(renderText(STRICT).includes("2 failed, 1 skipped"));
+    assert.match(text, /← text frame, fin\n +(?:81 ){32}… \(70000 bytes\)$/m);
+  });
+
+  test("long conversations and many failures are cut short", () => {
+    const [utterance] = RESULTS[0]?.conversation ?? [];
+    assert.ok(utterance !== undefined);
+    const conversation = Array.from({ length: 400 }, () => utterance);
+    const long = { ...result("websocket.a.b", { outcome: "failed" }), conversation };
+    assert.match(renderText({ ...REPORT, results: [long] }), /^ {2}… and 360 more; --html/m);
+    const many = Array.from({ length: 400 }, () => long);
+    assert.ok(renderText({ ...REPORT, results: many }).split("\n").length < 5000);
+  });
+
+  test("colours only when they are asked for, and closed on each line", () => {
+    const text = renderText(REPORT, true);
+    assert.equal(text.replace(new RegExp(`${"\x1b"}\\[\\d+m`, "g"), ""), renderText(REPORT));
+  });
+});
+
+describe("TAP", () => {
+  /** What a reader of TAP 13 sees. Fails on a line that it would not understand. */
+  function parse(text: string): { ok: boolean; name: string; directive: string }[] {
+    const [version, ...lines] = text.trimEnd().split("\n");
+    assert.equal(version, "TAP version 13");
+    const points: { ok: boolean; name: string; directive: string }[] = [];
+    let plan = 0;
+    let details = false;
+    for (const line of lines) {
+      if (details) {
+        details = line !== "  ...";
+        // A mapping of scalars, and one sequence.
+        if (details) assert.match(line, /^ {2}(?:\w+: (?:[\w.]+|".*")|conversation:| {2}- ".*")$/);
+        for (const [string] of line.matchAll(/".*"/g)) JSON.parse(string);
+        continue;
+      }
+      const point = /^(not )?ok (\d+) - ((?:[^#\\]|\\.)*?)(?: # (.*))?$/.exec(line);
+      if (point !== null) {
+        const [, not, number, name = "", directive = ""] = point;
+        assert.equal(Number(number), points.length + 1);
+        points.push({ ok: not === undefined, name, directive });
+      } else if (line === "  ---") details = true;
+      else if (/^1\.\.\d+$/.test(line)) plan = Number(line.slice(3));
+      else assert.match(line, /^# /);
+    }
+    assert.equal(plan, points.length);
+    return points;
+  }
+
+  test("each line is one, and # in names begins no directive", () => {
+    const text = renderTap(REPORT);
+    assertHarmless(text);
+    const points = parse(text);
+    assert.deepEqual(
+      points.map(({ ok, directive }) => [ok, directive]),
+      [
+        [true, ""],
+        [false, ""],
+        [true, "SKIP no \\# compression"],
+        [true, ""],
+        [false, "TODO SHOULD, no MUST"],
+        [true, ""],
+      ],
+    );
+    assert.ok(points[1]?.name.includes("\\# TODO"));
+  });
+
+  test("--strict", () => {
+    assert.equal(parse(renderTap(STRICT))[4]?.directive, "");
+    assert.equal(parse(renderTap(MANY)).length, 500);
+  });
+});
+
+describe("JUnit", () => {
+  /** The names of the elements, in order. Fails where XML 1.0 is not well-formed, of the kind that is written here. */
+  function parse(xml: string): string[] {
+    assert.ok(xml.startsWith('<?xml version="1.0" encoding="UTF-8"?>\n'));
+    const names: string[] = [];
+    const open: string[] = [];
+    const text = "(?:[^<&]|&#\\d+;)*";
+    const token = new RegExp(
+      `<(/?)([a-z-]+)((?: [a-z]+="(?:[^<&"]|&#\\d+;)*")*)(/?)>|(${text})`,
+      "y",
+    );
+    token.lastIndex = xml.indexOf("\n");
+    while (token.lastIndex < xml.length) {
+      const at = token.lastIndex;
+      const [all = "", close, name, , empty] = token.exec(xml) ?? [];
+      assert.notEqual(all, "", xml.slice(at, at + 80));
+      if (name === undefined) continue;
+      if (close === "/") assert.equal(open.pop(), name);
+      else {
+        names.push(name);
+        if (empty !== "/") open.push(name);
+      }
+    }
+    assert.deepEqual(open, []);
+    return names;
+  }
+
+  test("it is well-formed, whatever the server has said", () => {
+    const xml = renderJunit(REPORT);
+    assertHarmless(xml);
+    const names = parse(xml);
+    assert.equal(names.filter((name) => name === "testcase").length, RESULTS.length);
+    assert.equal(names.filter((name) => name === "testsuite").length, 3);
+    assert.equal(names.filter((name) => name === "failure").length, 1);
+    assert.equal(names.filter((name) => name === "skipped").length, 2);
+    assert.match(
+      xml,
+      /<testsuites name="barewire conform" tests="6" failures="1" errors="0" skipped="2"/,
+    );
+    assert.match(xml, /classname="websocket\.framing" name="good: does what/);
+    assert.match(xml, /<skipped message="SHOULD not met: /);
+    assert.match(xml, /&#60;img src=x/);
+  });
+
+  test("--strict, and a whole run", () => {
+    const strict = parse(renderJunit(STRICT));
+    assert.equal(strict.filter((name) => name === "failure").length, 2);
+    assert.equal(parse(renderJunit(MANY)).filter((name) => name === "testcase").length, 500);
+  });
+});
+
+describe("HTML", () => {
+  test("nothing that the server has said is markup", () => {
+    const html = renderHtml(REPORT);
+    assertHarmless(html);
+    assert.ok(!html.includes("<img"));
+    assert.equal(html.split("</script>").length, 2);
+    assert.doesNotMatch(html, / style="| on[a-z]+="/);
+  });
+
+  test("long conversations are cut short, but those of failures", () => {
+    const [utterance] = RESULTS[0]?.conversation ?? [];
+    assert.ok(utterance !== undefined);
+    const conversation = Array.from({ length: 400 }, () => utterance);
+    for (const [outcome, rows] of [
+      ["passed", 40],
+      ["failed", 400],
+    ] as const) {
+      const one = result("websocket.a.b", { outcome, conversation });
+      const html = renderHtml({ ...REPORT, results: [one] });
+      assert.equal(html.split('<tr class="sent">').length - 1, rows);
+      assert.equal(html.includes("and 360 more"), outcome === "passed");
+    }
+  });
+
+  test("a whole run is a page of less than 2 MB", () => {
+    assert.ok(renderHtml(MANY).length < 2_000_000);
+  });
+
+  test("the verdict follows the exit status", () => {
+    const lesser = RESULTS.filter(({ id }) => id !== "websocket.framing.hostile");
+    assert.match(
+      renderHtml({ ...REPORT, results: lesser }),
+      /No MUST has failed; 1 lesser case did/,
+    );
+    assert.match(renderHtml(REPORT), /2 cases failed</);
+    assert.match(renderHtml({ ...REPORT, results: [] }), /Nothing has failed/);
+  });
+});
