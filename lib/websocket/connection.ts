@@ -231,6 +231,7 @@ export class Connection implements Wire {
   }
 
   /** Ends the TCP connection at once, without a closing handshake. */
+  // §7.2.2: a server may end it at any time, without a closing handshake.
   terminate(): void {
     this.#socket.destroy();
   }
