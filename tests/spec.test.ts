@@ -3,9 +3,13 @@
 // case. docs/traceability.md shows it; `npx tsx build/traceability.ts` writes it anew.
 
 import assert from "node:assert/strict";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { describe, test } from "node:test";
 
 import {
+  type Citation,
+  citations,
   keyOf,
   REQUIREMENTS,
   readUncovered,
@@ -18,6 +22,7 @@ import {
   writtenPage,
 } from "../build/traceability.ts";
 
+const ROOT = join(import.meta.dirname, "..");
 const UNCOVERED = readUncovered();
 const ANEW = "run: npx tsx build/traceability.ts";
 
@@ -71,4 +76,64 @@ test("docs/uncovered.json names only what has no case", () => {
 
 test("docs/traceability.md is what the sources and tests say", () => {
   assert.ok(writtenPage() === traceability(UNCOVERED), ANEW);
+});
+
+describe("protocol/README.md: each question is answered where it says", () => {
+  const TOUR = "protocol/README.md";
+  const rows = readFileSync(join(ROOT, TOUR), "utf8")
+    .split("\n")
+    .map((row) => /^\| (.+?\?) +\| \[(.+?)\]\(\2\) +\| (.+?) +\|$/.exec(row))
+    .filter((row) => row !== null);
+
+  test("and there are enough of them", () => {
+    assert.ok(rows.length >= 45, `${rows.length}`);
+    for (const layer of ["websocket", "engineio", "socketio"]) {
+      assert.ok(rows.some(([, , file = ""]) => file.startsWith(layer)));
+    }
+  });
+
+  for (const [, question = "", file = "", sections = ""] of rows) {
+    test(question, () => {
+      const source = join("protocol", file);
+      const cited = new Set(citations(source).map(citationText));
+      for (const asked of sectionsIn(sections, source)) {
+        assert.ok(cited.has(asked), `${source} does not cite ${asked}, but ${[...cited]}`);
+      }
+    });
+  }
+
+  /** The sections or headings in a cell. Those of other revisions are in no list: they must stand in the file. */
+  function sectionsIn(cell: string, source: string): string[] {
+    const [, other = ""] = /^((?:Engine|Socket)\.IO [34] "[^"]+")$/.exec(cell) ?? [];
+    if (other !== "") {
+      assert.ok(readFileSync(join(ROOT, source), "utf8").includes(other), other);
+      return [];
+    }
+    const numbers = [...cell.matchAll(/(RFC \d+ )?§(\d+(?:\.\d+)*)/g)].map(
+      ([, document = "RFC 6455 ", section = ""]) => `${document}§${section}`,
+    );
+    const layer = source.includes("engineio") ? "Engine.IO 4" : "Socket.IO 5";
+    const headings = [...cell.matchAll(/"([^"]+)"/g)].map(([, title]) => `${layer} §${title}`);
+    const all = [...numbers, ...headings];
+    assert.notEqual(all.length, 0, `${cell} names nothing`);
+    return all;
+  }
+});
+
+function citationText({ document, section }: Citation): string {
+  return `${document} §${section}`;
+}
+
+test("links in the tour, the transcripts and the matrix lead to files that are there", () => {
+  const pages = [
+    "protocol/README.md",
+    "docs/traceability.md",
+    ...readdirSync(join(ROOT, "docs/wire")).map((name) => `docs/wire/${name}`),
+  ];
+  for (const page of pages) {
+    const text = readFileSync(join(ROOT, page), "utf8");
+    for (const [, target = ""] of text.matchAll(/\]\(([^)#]+)[^)]*\)/g)) {
+      assert.ok(existsSync(join(ROOT, dirname(page), target)), `${page}: ${target}`);
+    }
+  }
 });
