@@ -37,6 +37,10 @@ export interface Requirement {
   readonly unkept?: string;
   /** File and a text in the line that obeys it, with "#" between them, where the section alone does not tell. */
   readonly line?: string;
+  /** The same of the test. */
+  readonly test?: string;
+  /** A pattern: which of the section's tests and cases are about it. */
+  readonly about?: string;
 }
 
 /** A place that cites a section. */
@@ -142,11 +146,10 @@ function documentOf(before: string, file: string): string {
 const COMMENT = /^\s*\/\//;
 
 function testName(line: string): string | undefined {
-  const [, quoted] =
-    /\b(?:test|it|describe)\(\s*(?:"|`)(.+?)(?:"|`),/.exec(line) ??
-    /\b(?:does|why): (?:"|`)(.+?)(?:"|`)(?:,| )/.exec(line) ??
-    [];
-  return quoted;
+  const found =
+    /\b(?:test|it|describe)\(\s*(?:"(.+?)"|`(.+?)`),/.exec(line) ??
+    /\b(?:does|why): (?:"(.+?)"|`(.+?)`)(?:,| )/.exec(line);
+  return found?.[1] ?? found?.[2];
 }
 
 export const SOURCES: readonly Citation[] = [
@@ -184,6 +187,8 @@ function casesOf(
   };
   return CASES.filter(({ clause }) => cites(clause)).map(({ id }) => id);
 }
+
+const TITLE_OF = new Map(CASES.map(({ id, title }) => [id, title]));
 
 export interface Traced {
   readonly document: string;
@@ -250,7 +255,7 @@ export function stillUncovered(uncovered: Uncovered): Uncovered {
 }
 
 /** The line that a requirement names. Throws where it is not there any more. */
-function namedLine(named: string): { file: string; line: number } {
+function namedLine(named: string): Place {
   const at = named.indexOf("#");
   const [file, text] = [named.slice(0, at), named.slice(at + 1)];
   const index = read(file)
@@ -272,14 +277,52 @@ function bestSource(whom: Requirement["whom"], sources: readonly Citation[]): Ci
   return sources.toSorted((one, other) => rank(one) - rank(other))[0];
 }
 
-function lineOf({ whom, line }: Requirement, sources: readonly Citation[]): string {
-  if (line !== undefined) return link(namedLine(line));
-  const best = bestSource(whom, sources);
-  return best === undefined ? "–" : link(best);
+interface Place {
+  readonly file: string;
+  readonly line: number;
 }
 
-function link({ file, line }: { readonly file: string; readonly line: number }): string {
-  return `[${file}:${line}](../${file}#L${line})`;
+/** Where a sentence is obeyed, and who looks whether it is. */
+export interface Evidence {
+  readonly line: Place | undefined;
+  readonly test: Place | undefined;
+  readonly case: string | undefined;
+}
+
+export function evidenceFor(requirement: Requirement, { sources, tests, cases }: Traced): Evidence {
+  const { whom, line, test, about = "." } = requirement;
+  const fits = new RegExp(about, "i");
+  const named = tests.filter(({ name }) => name !== undefined);
+  const found = named.find(({ name = "" }) => fits.test(name));
+  return {
+    line: line === undefined ? bestSource(whom, sources) : namedLine(line),
+    test:
+      test === undefined ? (found ?? (named.length > 0 ? undefined : tests[0])) : namedLine(test),
+    case:
+      whom === "client"
+        ? undefined
+        : cases.find((each) => fits.test(`${each} ${TITLE_OF.get(each)}`)),
+  };
+}
+
+/** A sentence's row. */
+function cellsOf(requirement: Requirement, traced: Traced): string[] {
+  const { level, whom, sentence, reason, unkept } = requirement;
+  const cells = [level, whom, escapeMarkdown(sentence)];
+  if (reason !== undefined) return [...cells, reason, "", ""];
+  if (unkept !== undefined) return [...cells, `not kept: ${unkept}`, "", ""];
+  const evidence = evidenceFor(requirement, traced);
+  return [
+    ...cells,
+    evidence.line === undefined ? "–" : link(evidence.line),
+    evidence.test === undefined ? "–" : link(evidence.test),
+    evidence.case === undefined ? "–" : `\`${evidence.case}\``,
+  ];
+}
+
+function link({ file, line }: Place): string {
+  // The file's name is enough to the eye.
+  return `[${file.slice(file.lastIndexOf("/") + 1)}:${line}](../${file}#L${line})`;
 }
 
 /** Tests whose names cite the section before those that do it in a comment, one of each file first. */
@@ -324,13 +367,12 @@ function sectionPart(traced: Traced, uncovered: Uncovered): string[] {
     );
   }
   if (requirements.length > 0) {
-    lines.push("| level | whom | sentence | line |", "| --- | --- | --- | --- |");
-    for (const each of requirements) {
-      const line =
-        each.reason ?? (each.unkept && `not kept: ${each.unkept}`) ?? lineOf(each, sources);
-      lines.push(`| ${each.level} | ${each.whom} | ${escapeMarkdown(each.sentence)} | ${line} |`);
-    }
-    lines.push("");
+    lines.push(
+      "| level | whom | sentence | line | unit test | case |",
+      "| --- | --- | --- | --- | --- | --- |",
+      ...requirements.map((each) => `| ${cellsOf(each, traced).join(" | ")} |`),
+      "",
+    );
   }
   return lines;
 

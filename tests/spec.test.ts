@@ -10,6 +10,7 @@ import { describe, test } from "node:test";
 import {
   type Citation,
   citations,
+  evidenceFor,
   keyOf,
   REQUIREMENTS,
   readUncovered,
@@ -58,6 +59,17 @@ test("docs/requirements.json: each is of a section, and has a reason where it is
     assert.ok(SECTIONS[each.document]?.[each.section], keyOf(each));
     assert.equal(each.reason !== undefined, each.whom === "other", each.sentence);
     assert.match(each.sentence, new RegExp(`\\b(?:${WORDS[each.level]})\\b`));
+  }
+});
+
+test("each sentence that is for somebody here has a line and a unit test", () => {
+  for (const traced of TRACED) {
+    for (const requirement of traced.requirements) {
+      if (requirement.whom === "other" || requirement.unkept !== undefined) continue;
+      const { line, test: by } = evidenceFor(requirement, traced);
+      assert.ok(line !== undefined, `no line obeys it: ${requirement.sentence}`);
+      assert.ok(by !== undefined, `no test is about it: ${requirement.sentence}`);
+    }
   }
 });
 
