@@ -182,7 +182,8 @@ function casesOf(
     }
     const [layer = "", revision = ""] = document.split(" ");
     return (
-      new RegExp(`${layer} (?:protocol )?v?${revision}\\b`).test(clause) && clause.includes(title)
+      new RegExp(`${layer} (?:protocol )?v?${revision}\\b`).test(clause) &&
+      [title, ...alsoCitedAs].some((each) => clause.includes(each))
     );
   };
   return CASES.filter(({ clause }) => cites(clause)).map(({ id }) => id);
