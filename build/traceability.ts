@@ -7,14 +7,30 @@
 // found by what sources, unit tests and conformance cases cite. docs/uncovered.json names what has
 // no conformance case yet, and why; what has got one leaves that list here.
 
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { pathToFileURL } from "node:url";
 
 import { CASES } from "../conformance/cases.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const PAGE = "docs/traceability.md";
 const UNCOVERED = "docs/uncovered.json";
+
+/** What a case says of itself. */
+interface CaseText {
+  readonly id: string;
+  readonly title: string;
+  readonly clause: string;
+}
+
+/** Cases for clients, where the kit has some. */
+const CLIENT_CASES_FILE = join(ROOT, "conformance/client/cases.ts");
+const { CLIENT_CASES = [] }: { readonly CLIENT_CASES?: readonly CaseText[] } = existsSync(
+  CLIENT_CASES_FILE,
+)
+  ? await import(pathToFileURL(CLIENT_CASES_FILE).href)
+  : {};
 
 export interface Section {
   readonly title: string;
@@ -165,12 +181,22 @@ export const TESTS: readonly Citation[] = [
   ...files(".md", "docs/wire"),
 ].flatMap(citations);
 
+/** A case, and which end it asks. */
+export interface TracedCase extends CaseText {
+  readonly end: "server" | "client";
+}
+
+const ALL_CASES: readonly TracedCase[] = [
+  ...CASES.map(({ id, title, clause }) => ({ id, title, clause, end: "server" as const })),
+  ...CLIENT_CASES.map(({ id, title, clause }) => ({ id, title, clause, end: "client" as const })),
+];
+
 /** What conformance cases cite: clauses such as "RFC 6455 §5.2" and "Engine.IO v4, Handshake". */
 function casesOf(
   document: string,
   section: string,
   { title, alsoCitedAs = [] }: Section,
-): string[] {
+): TracedCase[] {
   const numbers = new Set([section, ...alsoCitedAs]);
   const cites = (clause: string): boolean => {
     if (!HEADED.test(document)) {
@@ -186,10 +212,8 @@ function casesOf(
       [title, ...alsoCitedAs].some((each) => clause.includes(each))
     );
   };
-  return CASES.filter(({ clause }) => cites(clause)).map(({ id }) => id);
+  return ALL_CASES.filter(({ clause }) => cites(clause));
 }
-
-const TITLE_OF = new Map(CASES.map(({ id, title }) => [id, title]));
 
 export interface Traced {
   readonly document: string;
@@ -202,7 +226,7 @@ export interface Traced {
   readonly obligesServer: boolean;
   readonly sources: readonly Citation[];
   readonly tests: readonly Citation[];
-  readonly cases: readonly string[];
+  readonly cases: readonly TracedCase[];
 }
 
 /** Sections by their numbers, headings as the document has them. */
@@ -246,7 +270,7 @@ export function keyOf({ document, section }: Traced | Requirement): string {
 
 /** Sections that a server must obey and that no case looks at. */
 export const WITHOUT_CASE: readonly string[] = TRACED.filter(
-  ({ obligesServer, cases }) => obligesServer && cases.length === 0,
+  ({ obligesServer, cases }) => obligesServer && !cases.some(({ end }) => end === "server"),
 ).map(keyOf);
 
 /** What of `uncovered` still has no case. */
@@ -299,10 +323,9 @@ export function evidenceFor(requirement: Requirement, { sources, tests, cases }:
     line: line === undefined ? bestSource(whom, sources) : namedLine(line),
     test:
       test === undefined ? (found ?? (named.length > 0 ? undefined : tests[0])) : namedLine(test),
-    case:
-      whom === "client"
-        ? undefined
-        : cases.find((each) => fits.test(`${each} ${TITLE_OF.get(each)}`)),
+    case: cases.find(
+      ({ id, title, end }) => (whom === "both" || whom === end) && fits.test(`${id} ${title}`),
+    )?.id,
   };
 }
 
@@ -380,10 +403,10 @@ function sectionPart(traced: Traced, uncovered: Uncovered): string[] {
   function casesPart(): string {
     if (cases.length > 0)
       return list(
-        cases.map((id) => `\`${id}\``),
+        cases.map(({ id }) => `\`${id}\``),
         3,
       );
-    if (!obligesServer) return "none: of a client, and the kit asks servers";
+    if (!obligesServer) return "none: it is of a client";
     return `none: ${uncovered[keyOf(traced)] ?? "?"}`;
   }
 }
@@ -403,7 +426,7 @@ export function traceability(uncovered: Uncovered): string {
     "",
     `${REQUIREMENTS.length} sentences of RFC 6455 and RFC 7692 say MUST, SHOULD or MAY (or the like); ${ours.length} of them`,
     `concern a server or a client, and ${headings.length} headings of the protocol documents do. They are in ${obliging.length}`,
-    `sections; ${obliging.filter(({ cases }) => cases.length > 0).length} have conformance cases, which ask servers. Those of a client alone have none.`,
+    `sections; ${obliging.filter(({ cases }) => cases.length > 0).length} have conformance cases.`,
     "",
   ];
   for (const document of Object.keys(SECTIONS)) {
