@@ -38,6 +38,8 @@ export interface Section {
   readonly normative?: boolean;
   /** Sections under which the same is cited. */
   readonly alsoCitedAs?: readonly string[];
+  /** Sections that it refers to, whose conformance cases look at it too. */
+  readonly casesAt?: readonly string[];
 }
 
 export interface Requirement {
@@ -195,9 +197,9 @@ const ALL_CASES: readonly TracedCase[] = [
 function casesOf(
   document: string,
   section: string,
-  { title, alsoCitedAs = [] }: Section,
+  { title, alsoCitedAs = [], casesAt = [] }: Section,
 ): TracedCase[] {
-  const numbers = new Set([section, ...alsoCitedAs]);
+  const numbers = new Set([section, ...alsoCitedAs, ...casesAt]);
   const cites = (clause: string): boolean => {
     if (!HEADED.test(document)) {
       let last = "";
@@ -209,7 +211,7 @@ function casesOf(
     const [layer = "", revision = ""] = document.split(" ");
     return (
       new RegExp(`${layer} (?:protocol )?v?${revision}\\b`).test(clause) &&
-      [title, ...alsoCitedAs].some((each) => clause.includes(each))
+      [title, ...alsoCitedAs, ...casesAt].some((each) => clause.includes(each))
     );
   };
   return ALL_CASES.filter(({ clause }) => cites(clause));
