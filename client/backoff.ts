@@ -1,5 +1,5 @@
 // How long to wait before the next attempt to connect: twice as long each time, up to a limit, and
-// not everybody at the same moment.
+// not everybody at the same moment. RFC 6455 §7.2.3.
 
 export interface BackoffOptions {
   /** Milliseconds of the first wait. */

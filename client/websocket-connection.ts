@@ -76,7 +76,7 @@ export class Connection implements Wire {
     if (head.length > 0) this.#onData(head);
   }
 
-  /** What the server's close frame said; 1006 where none came (§7.1.5). */
+  /** What the server's close frame said; 1006 where none came (§7.1.5), as when TCP is lost (§7.2.1). */
   get closeStatus(): { readonly code: number; readonly reason: string } {
     return this.#endpoint.closeStatus;
   }

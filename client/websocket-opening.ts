@@ -75,6 +75,7 @@ export class Opening {
     const { protocols, deflate, request: more } = this.#options;
     // §4.1, item 7: a new one for each connection.
     const offer: HandshakeOffer = { key: randomBytes(16).toString("base64"), protocols, deflate };
+    // §10.6, and §4.1, item 5: TLS first, with the name of the server in it.
     const secure = url.protocol === "wss:" || url.protocol === "https:";
     const request = (secure ? requestHttps : requestHttp)({
       // A connection that is to be upgraded is no other request's.

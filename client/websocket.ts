@@ -263,6 +263,7 @@ export class WebSocket extends EventTarget {
 
 const GONE = { code: 1006, reason: "" };
 
+/** RFC 6455 §3: two schemes, and no fragment. */
 function parse(url: string | URL): URL {
   let target: URL;
   try {

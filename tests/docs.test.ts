@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
@@ -16,6 +16,7 @@ const PAGES = [
   "docs/from-socket.io.md",
   "docs/from-flask-socketio.md",
   "protocol/README.md",
+  ...readdirSync(join(ROOT, "docs/wire")).map((name) => `docs/wire/${name}`),
 ];
 
 /** What the programs import, and where it is. */

@@ -1,74 +1,148 @@
 // The specifications as a checklist: every section cited exists, and every section that obliges
-// an endpoint is cited where it is obeyed and where it is tested.
+// an endpoint has a line that obeys it, a unit test and, where it obliges a server, a conformance
+// case. docs/traceability.md shows it; `npx tsx build/traceability.ts` writes it anew.
 
 import assert from "node:assert/strict";
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { describe, test } from "node:test";
 
+import {
+  type Citation,
+  citations,
+  evidenceFor,
+  keyOf,
+  REQUIREMENTS,
+  readUncovered,
+  SECTIONS,
+  SOURCES,
+  TESTS,
+  TRACED,
+  traceability,
+  WITHOUT_CASE,
+  writtenPage,
+} from "../build/traceability.ts";
+
 const ROOT = join(import.meta.dirname, "..");
-
-interface Section {
-  readonly title: string;
-  /** It says what an endpoint MUST, SHOULD or MAY do. */
-  readonly normative?: boolean;
-}
-
-const SECTIONS: Readonly<Record<string, Readonly<Record<string, Section>>>> = JSON.parse(
-  readFileSync(join(ROOT, "docs/sections.json"), "utf8"),
-);
-
-function files(...folders: readonly string[]): string[] {
-  return folders.flatMap((folder) =>
-    readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })
-      .filter((name) => name.endsWith(".ts"))
-      .map((name) => join(folder, name)),
-  );
-}
-
-interface Citation {
-  readonly file: string;
-  readonly document: string;
-  readonly section: string;
-}
-
-/**
- * The sections that a file cites. One without its document is of the first document that the file
- * names and that has it; RFC 6455 where it names none.
- */
-function citations(file: string): Citation[] {
-  const text = readFileSync(join(ROOT, file), "utf8");
-  const named = [...text.matchAll(/RFC \d+/g)].map(([name]) => name);
-  return [...text.matchAll(/(RFC \d+ )?§(\d+(?:\.\d+)*)/g)].map(([, rfc, section = ""]) => {
-    const document =
-      rfc?.trim() ?? named.find((name) => SECTIONS[name]?.[section] !== undefined) ?? "RFC 6455";
-    return { file, document, section };
-  });
-}
-
-const SOURCES = files("protocol", "lib").flatMap(citations);
-const TESTS = files("tests")
-  .filter((file) => file !== join("tests", "spec.test.ts"))
-  .flatMap(citations);
+const UNCOVERED = readUncovered();
+const ANEW = "run: npx tsx build/traceability.ts";
 
 test("every section cited exists", () => {
-  for (const { file, document, section } of [...SOURCES, ...TESTS]) {
+  for (const { file, line, document, section } of [...SOURCES, ...TESTS]) {
     const sections = SECTIONS[document];
     // Other documents are cited here and there, and not kept as a list.
-    if (sections !== undefined) assert.ok(sections[section], `${file}: ${document} §${section}`);
+    if (sections === undefined || !document.startsWith("RFC")) continue;
+    assert.ok(sections[section], `${file}:${line}: ${document} §${section}`);
   }
 });
 
-for (const [document, sections] of Object.entries(SECTIONS)) {
+for (const document of Object.keys(SECTIONS)) {
   describe(`${document}: what obliges an endpoint is obeyed and tested`, () => {
-    for (const [section, { title, normative }] of Object.entries(sections)) {
-      if (!normative) continue;
-      test(`§${section} ${title}`, () => {
-        const cites = (each: Citation): boolean =>
-          each.document === document && each.section === section;
-        assert.ok(SOURCES.some(cites), "no source cites it");
-        assert.ok(TESTS.some(cites), "no test cites it");
+    for (const traced of TRACED) {
+      if (traced.document !== document || !traced.obliges) continue;
+      test(`${keyOf(traced)} ${traced.title}`, () => {
+        assert.notEqual(traced.sources.length, 0, "no source cites it");
+        assert.notEqual(traced.tests.length, 0, "no test cites it");
+        const reason = UNCOVERED[keyOf(traced)];
+        const without = WITHOUT_CASE.includes(keyOf(traced));
+        assert.ok(!without || reason, "no case cites it, and docs/uncovered.json does not say why");
       });
     }
   });
 }
+
+test("docs/requirements.json: each is of a section, and has a reason where it is nobody's", () => {
+  for (const each of REQUIREMENTS) {
+    assert.ok(SECTIONS[each.document]?.[each.section], keyOf(each));
+    assert.equal(each.reason !== undefined, each.whom === "other", each.sentence);
+    assert.match(each.sentence, new RegExp(`\\b(?:${WORDS[each.level]})\\b`));
+  }
+});
+
+test("each sentence that is for somebody here has a line and a unit test", () => {
+  for (const traced of TRACED) {
+    for (const requirement of traced.requirements) {
+      if (requirement.whom === "other" || requirement.unkept !== undefined) continue;
+      const { line, test: by } = evidenceFor(requirement, traced);
+      assert.ok(line !== undefined, `no line obeys it: ${requirement.sentence}`);
+      assert.ok(by !== undefined, `no test is about it: ${requirement.sentence}`);
+    }
+  }
+});
+
+/** RFC 2119. */
+const WORDS = {
+  MUST: "MUST|SHALL|REQUIRED",
+  SHOULD: "SHOULD|RECOMMENDED",
+  MAY: "MAY|OPTIONAL",
+} as const;
+
+test("docs/uncovered.json names only what has no case", () => {
+  const without = new Set(WITHOUT_CASE);
+  const stale = Object.keys(UNCOVERED).filter((key) => !without.has(key));
+  assert.deepEqual(stale, [], ANEW);
+});
+
+test("docs/traceability.md is what the sources and tests say", () => {
+  assert.ok(writtenPage() === traceability(UNCOVERED), ANEW);
+});
+
+describe("protocol/README.md: each question is answered where it says", () => {
+  const TOUR = "protocol/README.md";
+  const rows = readFileSync(join(ROOT, TOUR), "utf8")
+    .split("\n")
+    .map((row) => /^\| (.+?\?) +\| \[(.+?)\]\(\2\) +\| (.+?) +\|$/.exec(row))
+    .filter((row) => row !== null);
+
+  test("and there are enough of them", () => {
+    assert.ok(rows.length >= 45, `${rows.length}`);
+    for (const layer of ["websocket", "engineio", "socketio"]) {
+      assert.ok(rows.some(([, , file = ""]) => file.startsWith(layer)));
+    }
+  });
+
+  for (const [, question = "", file = "", sections = ""] of rows) {
+    test(question, () => {
+      const source = join("protocol", file);
+      const cited = new Set(citations(source).map(citationText));
+      for (const asked of sectionsIn(sections, source)) {
+        assert.ok(cited.has(asked), `${source} does not cite ${asked}, but ${[...cited]}`);
+      }
+    });
+  }
+
+  /** The sections or headings in a cell. Those of other revisions are in no list: they must stand in the file. */
+  function sectionsIn(cell: string, source: string): string[] {
+    const [, other = ""] = /^((?:Engine|Socket)\.IO [34] "[^"]+")$/.exec(cell) ?? [];
+    if (other !== "") {
+      assert.ok(readFileSync(join(ROOT, source), "utf8").includes(other), other);
+      return [];
+    }
+    const numbers = [...cell.matchAll(/(RFC \d+ )?§(\d+(?:\.\d+)*)/g)].map(
+      ([, document = "RFC 6455 ", section = ""]) => `${document}§${section}`,
+    );
+    const layer = source.includes("engineio") ? "Engine.IO 4" : "Socket.IO 5";
+    const headings = [...cell.matchAll(/"([^"]+)"/g)].map(([, title]) => `${layer} §${title}`);
+    const all = [...numbers, ...headings];
+    assert.notEqual(all.length, 0, `${cell} names nothing`);
+    return all;
+  }
+});
+
+function citationText({ document, section }: Citation): string {
+  return `${document} §${section}`;
+}
+
+test("links in the tour, the transcripts and the matrix lead to files that are there", () => {
+  const pages = [
+    "protocol/README.md",
+    "docs/traceability.md",
+    ...readdirSync(join(ROOT, "docs/wire")).map((name) => `docs/wire/${name}`),
+  ];
+  for (const page of pages) {
+    const text = readFileSync(join(ROOT, page), "utf8");
+    for (const [, target = ""] of text.matchAll(/\]\(([^)#]+)[^)]*\)/g)) {
+      assert.ok(existsSync(join(ROOT, dirname(page), target)), `${page}: ${target}`);
+    }
+  }
+});

@@ -22,7 +22,7 @@ export interface AttachOptions {
   readonly destroyUpgradeTimeout?: number;
 }
 
-/** The path that requests are compared with, as a prefix. */
+/** The path that requests are compared with, as a prefix. Engine.IO "Request path". */
 export function enginePath({
   path = "/socket.io",
   addTrailingSlash = true,

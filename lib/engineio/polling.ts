@@ -141,6 +141,7 @@ export class PollingTransport implements Transport {
     sendCompressed(response, headers, body, compress ? compression : undefined);
   }
 
+  /** "Receiving data". */
   #onGet(response: ServerResponse): void {
     if (this.#poll !== undefined) {
       response.writeHead(400).end();
@@ -167,6 +168,7 @@ export class PollingTransport implements Transport {
     }
   }
 
+  /** "Sending data". */
   #onPost(request: IncomingMessage, response: ServerResponse): void {
     if (this.#post !== undefined) {
       response.writeHead(400).end();
@@ -174,6 +176,7 @@ export class PollingTransport implements Transport {
       return;
     }
     const { format } = this.#options;
+    // "Headers": what is sent with another type, or none, is text.
     const isBinary = request.headers["content-type"] === OCTET_STREAM;
     // In revision 4 bytes travel in base64; what calls itself binary is of another.
     if (isBinary && format.decodeBinary === undefined) {

@@ -228,11 +228,11 @@ export class Dispatcher implements SessionSink, Client {
     if (packet !== undefined) this.dispatch(packet);
   }
 
-  /** Finds the socket that a packet is for. */
+  /** Finds the socket that a packet is for. Socket.IO "Exchange protocol". */
   protected dispatch(packet: Packet): void {
     const socket = this.#socketIn(packet.namespace);
     if (packet.type === CONNECT && !socket?.connected) {
-      // Asking again before the answer has come is asking once.
+      // "Connection to a namespace": asking again before the answer has come is asking once.
       if (socket === undefined) this.join(packet.namespace, packet.data ?? NO_AUTH);
     } else if (packet.type === EVENT && socket?.connected) {
       socket.onEvent(packet.data, packet.id);
@@ -242,7 +242,7 @@ export class Dispatcher implements SessionSink, Client {
       socket.onClose("client namespace disconnect");
       this.#left?.delete(packet.namespace);
     } else if (packet.type === DISCONNECT && this.#answer(packet.namespace)) {
-      // It has changed its mind before the namespace was found.
+      // "Disconnection from a namespace": it has changed its mind before the namespace was found.
     } else if (!(packet.type < CONNECT_ERROR && this.#left?.has(packet.namespace))) {
       // A second CONNECT, a server's packet, or one for a namespace that the client is not in.
       this.close();

@@ -243,6 +243,7 @@ export class Connection implements Wire, CompressingHost {
   }
 
   /** Ends the TCP connection at once, without a closing handshake. */
+  // §7.2.2: a server may end it at any time, without a closing handshake.
   terminate(): void {
     // The 101 may be among what was written.
     this.flush();

@@ -47,7 +47,7 @@ export interface WebSocketServerOptions {
   readonly protocols?:
     | readonly string[]
     | ((offered: readonly string[], request: IncomingMessage) => string | undefined);
-  /** Whether a client may connect, asked before the 101. `false` or a Refusal turns it away. */
+  /** Whether a client may connect, by its Origin (RFC 6455 §10.2) or anything else; asked before the 101. `false` or a Refusal turns it away. */
   readonly verify?: (request: IncomingMessage) => Verdict | Promise<Verdict>;
 }
 

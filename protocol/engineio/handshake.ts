@@ -35,7 +35,7 @@ export const REFUSALS = {
 
 export type RefusalName = keyof typeof REFUSALS;
 
-/** The query of a URL by its names; of a name that comes twice the last. A Map, since names come from outside. */
+/** The query of a URL by its names ("Query parameters"); of a name that comes twice the last. A Map, since names come from outside. */
 export function parseQuery(search: string): ReadonlyMap<string, string> {
   // The common case: nothing to be decoded, as in the queries of all clients that add none of their own.
   if (ESCAPED.test(search)) return new Map(new URLSearchParams(search));

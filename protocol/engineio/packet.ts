@@ -11,7 +11,7 @@ export const MESSAGE = "4";
 export const UPGRADE = "5";
 export const NOOP = "6";
 
-/** The types' names in the protocol document. */
+/** The types' names in the protocol document ("Protocol"). */
 export const PACKET_NAMES = {
   [OPEN]: "open",
   [CLOSE]: "close",
@@ -31,7 +31,7 @@ export type PacketType =
   | typeof UPGRADE
   | typeof NOOP;
 
-/** A binary payload is always a message. */
+/** A binary payload is always a message ("Message"). */
 export type Packet =
   | { readonly type: PacketType; readonly data: string }
   | { readonly type: typeof MESSAGE; readonly data: Bytes };

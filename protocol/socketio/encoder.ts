@@ -1,4 +1,4 @@
-// A packet to its text and attachments. Socket.IO "Packet encoding".
+// A packet to its text and attachments. Socket.IO "Packet encoding", "Format".
 //
 //   <packet type>[<# of binary attachments>-][<namespace>,][<acknowledgment id>][JSON-stringified payload without binary]
 

@@ -14,7 +14,7 @@ export const BINARY_ACK = 6;
 /** The main namespace, which is left out on the wire. */
 export const MAIN_NAMESPACE = "/";
 
-/** "The payload is mandatory and MUST be a non-empty array": the event's name, and its arguments. */
+/** "Sending and receiving data": "The payload is mandatory and MUST be a non-empty array": the event's name, and its arguments. */
 export type EventData = readonly [name: string | number, ...args: readonly unknown[]];
 
 export type Packet =

@@ -44,7 +44,7 @@ export interface Wire {
 }
 
 export interface EndpointOptions extends ReceiverOptions {
-  /** A client's source of masking keys; §5.3 wants them unpredictable. A server has none (§5.1). */
+  /** A client's source of masking keys; §5.3 and §10.3 want them unpredictable. A server has none (§5.1). */
   readonly randomFill?: RandomFill;
 }
 

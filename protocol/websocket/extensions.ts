@@ -130,7 +130,8 @@ interface Offer {
 
 /**
  * The first offer of permessage-deflate that a server can accept, as agreed, or `undefined`.
- * RFC 7692 §5.1: offers stand in the client's order of preference, and declining all of them does
+ * RFC 6455 §9: "A server MUST NOT respond with any extension not requested by the client."
+ * RFC 7692 §5: offers stand in the client's order of preference, and declining all of them does
  * not fail the handshake.
  */
 export function acceptDeflate(
@@ -213,7 +214,7 @@ export function deflateOffer(wishes: DeflateWishes): Extension {
 
 /**
  * What a server's response means to the client that made the offer of deflateOffer(wishes), or
- * `undefined` where the client must fail the connection (RFC 7692 §5.1, §7.1).
+ * `undefined` where the client must fail the connection (RFC 7692 §5, §7).
  */
 export function readDeflateResponse(
   response: Extension,
@@ -240,7 +241,7 @@ export function readDeflateResponse(
 
 /**
  * The four parameters of one permessage-deflate, or `undefined` for another extension and where
- * RFC 7692 §7.1 wants it declined: an unknown parameter, an invalid value, a name given twice.
+ * RFC 7692 §7 wants it declined: an unknown parameter, an invalid value, a name given twice.
  */
 function readDeflate({ name, parameters }: Extension): Offer | undefined {
   if (name !== PERMESSAGE_DEFLATE) return undefined;

@@ -71,7 +71,10 @@ export type HandshakeDecision =
 // §4.1, item 7: sixteen bytes in base64.
 const KEY = /^[A-Za-z0-9+/]{22}==$/;
 
-/** What a server answers to an opening handshake (§4.2). */
+/**
+ * What a server answers to an opening handshake (§4.2). Several fields of extensions or subprotocols
+ * are one list (§11.3.2, §11.3.4); in the response each is there once, as is the key's (§11.3.3).
+ */
 export function decideHandshake(
   request: HandshakeRequest,
   options: HandshakeOptions = {},
@@ -101,7 +104,10 @@ export function decideHandshake(
   return { accepted: true, headers: response, protocol, deflate };
 }
 
-/** The items of §4.2.1, in its order. */
+/**
+ * The items of §4.2.1, in its order. A key or a version that is given twice (§11.3.1, §11.3.5) comes
+ * from Node as one, with a comma, which is neither.
+ */
 function brokenRule({
   method,
   httpVersion,

@@ -1,6 +1,6 @@
 // The rules whose breach makes an endpoint _Fail the WebSocket Connection_ (RFC 6455 §7.1.7), with
 // the status code that tells the peer (§7.4.1). Those of the opening handshake, where there is no
-// connection to fail yet, are in handshake.ts.
+// connection to fail yet, are in handshake.ts. §10.7: "Incoming data MUST always be validated".
 
 interface Rule {
   readonly section: string;

@@ -8,7 +8,7 @@ import { delayBefore } from "../../client/backoff.ts";
 const OPTIONS = { reconnectionDelay: 1000, reconnectionDelayMax: 5000, randomizationFactor: 0.5 };
 
 describe("delayBefore()", () => {
-  test("doubles up to the limit", () => {
+  test("§7.2.3 doubles up to the limit", () => {
     const delays = [0, 1, 2, 3, 4].map((attempt) => delayBefore(attempt, OPTIONS, 0.5));
     assert.deepEqual(delays, [1000, 2000, 4000, 5000, 5000]);
   });

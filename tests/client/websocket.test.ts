@@ -130,7 +130,7 @@ describe("WebSocket", () => {
     assert.deepEqual(log, ["open", "x"]);
   });
 
-  test("over TLS, with a subprotocol and header fields", async (context) => {
+  test("§10.6 over TLS, with a subprotocol and header fields", async (context) => {
     const https = createSecureServer(CERTIFICATE);
     const seen: unknown[] = [];
     https.on("upgrade", ({ headers }) => seen.push(headers["x-name"]));
@@ -218,6 +218,7 @@ describe("WebSocket", () => {
     assert.deepEqual([...(pong?.subarray(0, 2) ?? [])], [0x8a, 0x81]);
   });
 
+  // RFC 6455 §3.
   test("the caller's mistakes throw where they are made", async (context) => {
     for (const url of ["nothing", "ftp://x/", "ws://x/#fragment"]) {
       assert.throws(() => new WebSocket(url), { name: "SyntaxError" });

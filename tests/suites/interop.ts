@@ -96,6 +96,7 @@ export function interopSuite(way: Way): void {
 
   const { generation } = way;
   describe(`The stock client ${generation.version} over ${way.name}`, () => {
+    // Socket.IO "Sending and receiving data".
     test("events with any number of arguments, both ways, in order", async (context) => {
       const ends = await start(context, way);
       const client = ends.client();
@@ -116,6 +117,7 @@ export function interopSuite(way: Way): void {
       assert.deepEqual(theirs, events);
     });
 
+    // Socket.IO "Acknowledgement".
     test("acknowledgements both ways, text and binary", async (context) => {
       const ends = await start(context, way);
       const client = ends.client();

@@ -74,6 +74,7 @@ function text(content: string): Parameters<Session["send"]>[0] {
 
 export function transportSuite(transport: TransportUnderTest): void {
   describe(`A session over ${transport.name}`, () => {
+    // Engine.IO "Message".
     test("delivers what the client sends, in order", async (context) => {
       const { client, log } = await start(context, transport);
       await client.send("4one", Buffer.from([1, 2]), "4", Buffer.alloc(0), "4two");

@@ -1,12 +1,18 @@
 // "barewire" for the programs in the documentation: the same, but that servers can be closed when a
 // program has ended.
 
+import type { NodeServer } from "../../lib/engineio/attach.ts";
 import type { Untyped } from "../../protocol/events.ts";
 import { type DefaultEventsMap, Server as RealServer } from "../../server.ts";
 
 export * from "../../server.ts";
 
-const servers: { close(): Promise<void> }[] = [];
+const servers: { readonly httpServer: NodeServer; close(): Promise<void> }[] = [];
+
+/** The HTTP server of the one that was made last. */
+export function lastHttpServer(): NodeServer | undefined {
+  return servers.at(-1)?.httpServer;
+}
 
 /** Closes those that were made since the last call. */
 export async function closeServers(): Promise<void> {

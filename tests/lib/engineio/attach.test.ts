@@ -105,6 +105,7 @@ describe("An engine on an HTTP server", () => {
     assert.equal((await ask(port, "/")).body, "theirs");
   });
 
+  // "Request path".
   test("another upgrade listener has its own paths", async (context) => {
     const http = createServer();
     const io = new Server(http);

@@ -103,6 +103,7 @@ describe("Heartbeat", () => {
 describe("A session's heartbeat", () => {
   const options = { pingInterval: 1000, pingTimeout: 400 };
 
+  // "Heartbeat".
   test("over WebSocket", async (context) => {
     const clock = new Clock(context);
     const { port, io } = await serve(context, options);

@@ -147,6 +147,7 @@ describe("A session over HTTP", () => {
     }
   });
 
+  // "Sending data", "Receiving data".
   test("a POST is answered with ok, a GET with packets between U+001E", async (context) => {
     const { port, io } = await serve(context);
     io.on("connection", (socket) => socket.emit("one", Buffer.from([1])).valueOf());
@@ -238,6 +239,7 @@ describe("A request that names a session", () => {
     await heard;
   });
 
+  // "Headers".
   test("CVE-2026-59725: octets that call themselves so are 400, and the session ends", async (context) => {
     const { port, io } = await serve(context);
     const ends: unknown[] = [];

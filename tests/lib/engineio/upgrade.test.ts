@@ -33,6 +33,7 @@ function numbers(io: Server): number[] {
 }
 
 describe("The upgrade", () => {
+  // "Upgrade".
   test("in the order of the document: probe, noop for the waiting GET, upgrade", async (context) => {
     const { port, io } = await serve(context);
     const received = numbers(io);

@@ -132,6 +132,7 @@ describe("A session over a WebSocket", () => {
     }
   });
 
+  // "WebSocket".
   test("one packet a message, bytes as they are", async (context) => {
     const { port, io } = await serve(context);
     io.on("connection", (socket) => socket.on("echo", (...args) => socket.emit("echo", ...args)));

@@ -8,6 +8,7 @@ import { PollingClient, serve, turn, until, WebSocketClient } from "../../suppor
 import { gatherUncaught } from "../../support/uncaught.ts";
 
 describe("Namespace", () => {
+  // "Connection to a namespace".
   test("a client passes all middleware in order, and is there only then", async (context) => {
     const { io, port } = await serve(context);
     const log: unknown[] = [];

@@ -182,6 +182,7 @@ describe("Socket", () => {
     assert.equal(await other.next(), '421["b"]');
   });
 
+  // "Disconnection from a namespace".
   test("disconnect() from within a listener: nothing more is delivered", async (context) => {
     const { socket, client, io } = await start(context);
     const log: unknown[] = [];

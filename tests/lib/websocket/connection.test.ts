@@ -66,7 +66,7 @@ describe("Connection", () => {
     assert.deepEqual(await frames(), []);
   });
 
-  test("and one that breaks is 1006 too", async (context) => {
+  test("§7.2.1 and one that breaks is 1006 too", async (context) => {
     const { client, ours } = await connect(context);
     const closed = closeOf(ours);
     reset(client.socket);

@@ -137,7 +137,7 @@ describe("WebSocketServer", () => {
     assert.match((await late.closed).toString(), /^HTTP\/1\.1 503 Service Unavailable\r\n/);
   });
 
-  describe("asks verify() before the 101", () => {
+  describe("§10.2 asks verify() before the 101", () => {
     const answers = [
       { does: "false is 403", verify: () => false, gives: [403, ""] },
       { does: "a promise of false is 403", verify: async () => false, gives: [403, ""] },
@@ -339,7 +339,7 @@ describe("WebSocketConnection", () => {
     assert.equal(await client.closed, 1009);
   });
 
-  test("terminate() ends it at once", async (context) => {
+  test("§7.2.2 terminate() ends it at once", async (context) => {
     const { client, ours } = await pair(context);
     ours.terminate();
     assert.equal(await client.closed, 1006);

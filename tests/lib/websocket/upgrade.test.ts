@@ -107,7 +107,7 @@ describe("An upgrade request that is no opening handshake", () => {
 });
 
 describe("An opening handshake", () => {
-  test("§1.3 is answered with the key's hash, and no extension that was not asked for", async (context) => {
+  test("§1.3, §9 is answered with the key's hash, and no extension that was not asked for", async (context) => {
     const { port } = await start(context);
     const client = new TcpClient(port).write(GOOD);
     const answer = await client.until("\r\n\r\n");
@@ -118,6 +118,42 @@ describe("An opening handshake", () => {
       "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
       "",
       "",
+    ]);
+  });
+
+  for (const [section, name, value] of [
+    ["§11.3.1", "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="],
+    ["§11.3.5", "Sec-WebSocket-Version", "13"],
+  ] as const) {
+    test(`${section} is refused where ${name} is given twice`, async (context) => {
+      const { port } = await start(context);
+      const twice = GOOD.replace("\r\n\r\n", `\r\n${name}: ${value}\r\n\r\n`);
+      const answer = await new TcpClient(port).write(twice).until("\r\n\r\n");
+      assert.match(answer, /^HTTP\/1\.1 400 /);
+    });
+  }
+
+  test("§11.3.2, §11.3.4 offers in several fields are one list; §11.3.3 the answer has each field once", async (context) => {
+    const http = createServer();
+    const server = new WebSocketServer({ server: http, perMessageDeflate: true, protocols: ["b"] });
+    const port = await listen(http);
+    context.after(async () => {
+      for (const connection of server.clients) connection.terminate();
+      await server.close();
+      http.close();
+    });
+    const more = [
+      "Sec-WebSocket-Protocol: a",
+      "Sec-WebSocket-Protocol: b, c",
+      "Sec-WebSocket-Extensions: x-other",
+      "Sec-WebSocket-Extensions: permessage-deflate",
+    ];
+    const asked = GOOD.replace("\r\n\r\n", `\r\n${more.join("\r\n")}\r\n\r\n`);
+    const answer = await new TcpClient(port).write(asked).until("\r\n\r\n");
+    assert.deepEqual(answer.match(/^Sec-WebSocket-[^\r]*/gm), [
+      "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
+      "Sec-WebSocket-Protocol: b",
+      "Sec-WebSocket-Extensions: permessage-deflate",
     ]);
   });
 

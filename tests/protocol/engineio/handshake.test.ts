@@ -150,6 +150,7 @@ describe("revision 3", () => {
   });
 });
 
+// "Query parameters".
 describe("parseQuery", () => {
   test("reads what URLSearchParams reads", () => {
     const searches = fc.string({ unit: fc.constantFrom(..."ab=&?%+21/é;#"), maxLength: 12 });

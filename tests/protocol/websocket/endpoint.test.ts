@@ -106,7 +106,7 @@ describe("Endpoint sends", () => {
     assert.equal(wire.take().length, 0);
   });
 
-  test("§5.3 a client, and only a client, has a source of masking keys", () => {
+  test("§5.3, §10.3 a client, and only a client, has a source of masking keys", () => {
     const wire = new MemoryWire();
     assert.throws(() => new Endpoint(wire, { ...SERVER, randomFill: () => {} }), TypeError);
     assert.throws(() => new Endpoint(wire, { ...SERVER, role: "client" }), TypeError);

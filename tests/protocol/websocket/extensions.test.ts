@@ -98,9 +98,9 @@ interface Row {
 
 // biome-ignore format: aligned table
 const OFFERS: readonly Row[] = [
-  { does: "RFC 7692 §5.1 another extension is declined",             offer: "x-webkit-deflate-frame",            gives: undefined },
-  { does: "RFC 7692 §5.1 the first offer that can be accepted is",   offer: "permessage-deflate; server_max_window_bits=8, permessage-deflate; server_max_window_bits=10, permessage-deflate", gives: "permessage-deflate; server_max_window_bits=10" },
-  { does: "RFC 7692 §5.1 none, where none can",                      offer: "permessage-deflate; x, other",      gives: undefined },
+  { does: "RFC 7692 §5 another extension is declined",             offer: "x-webkit-deflate-frame",            gives: undefined },
+  { does: "RFC 7692 §5 the first offer that can be accepted is",   offer: "permessage-deflate; server_max_window_bits=8, permessage-deflate; server_max_window_bits=10, permessage-deflate", gives: "permessage-deflate; server_max_window_bits=10" },
+  { does: "RFC 7692 §5 none, where none can",                      offer: "permessage-deflate; x, other",      gives: undefined },
   { does: "§7.1 no parameters (Autobahn 12.1, 13.1)",       offer: "permessage-deflate",                gives: "permessage-deflate" },
   { does: "§7.1 an unknown parameter",                      offer: "permessage-deflate; window=9",      gives: undefined },
   { does: "§7.1.1.1 asked for (Autobahn 13.2)",             offer: "permessage-deflate; server_no_context_takeover", gives: "permessage-deflate; server_no_context_takeover" },
@@ -163,8 +163,8 @@ const PLAIN: DeflateParameters = {
 
 // biome-ignore format: aligned table
 const ANSWERS: readonly Answer[] = [
-  { does: "RFC 7692 §5.1 accepted as it is",                   response: "permessage-deflate", gives: PLAIN },
-  { does: "RFC 7692 §5.1 another extension",                   response: "other", gives: undefined },
+  { does: "RFC 7692 §5 accepted as it is",                   response: "permessage-deflate", gives: PLAIN },
+  { does: "RFC 7692 §5 another extension",                   response: "other", gives: undefined },
   { does: "§7.1 an unknown parameter",                response: "permessage-deflate; x", gives: undefined },
   { does: "§7.1.1.1 asked for and granted",           wishes: { serverNoContextTakeover: true }, response: "permessage-deflate; server_no_context_takeover", gives: { ...PLAIN, serverNoContextTakeover: true } },
   { does: "§7.1.1.1 asked for and not granted",       wishes: { serverNoContextTakeover: true }, response: "permessage-deflate", gives: undefined },

@@ -60,7 +60,7 @@ describe("ProtocolError", () => {
     });
   }
 
-  test("§7.4.1 1002 is for the protocol, 1007 for what a message holds, 1009 for its size", () => {
+  test("§7.4.1, §10.7 1002 is for the protocol, 1007 for what a message holds, 1009 for its size", () => {
     const codes = new Map(NAMES.map((name) => [name, RULES[name].code]));
     assert.equal(codes.get("MESSAGE_TOO_BIG"), 1009);
     assert.equal(codes.get("INVALID_UTF8"), 1007);

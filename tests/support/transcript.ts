@@ -1,0 +1,434 @@
+// Transcripts of what goes over the wire, as docs/wire/ has them: read, played against a server, and
+// compared byte for byte. docs/wire/README.md says what the lines mean.
+
+import { connect, type Socket as TcpSocket } from "node:net";
+import { inflateRawSync } from "node:zlib";
+
+import { PACKET_NAMES } from "../../protocol/engineio/packet.ts";
+import { describe as describeFrame, readFrames } from "./frame.ts";
+
+type Sign = ">" | "<" | "=" | "@" | "~";
+
+export interface Line {
+  /** Of the page, from 1. */
+  readonly number: number;
+  /** Which TCP connection, where there are several. */
+  readonly connection: string;
+  readonly sign: Sign;
+  readonly text: string;
+}
+
+export interface Page {
+  /** The program that serves, in TypeScript. */
+  readonly program: string;
+  readonly lines: readonly Line[];
+}
+
+/** A page of docs/wire/. Throws for a line of a transcript that is none. */
+export function readPage(text: string): Page {
+  const lines: Line[] = [];
+  const program: string[] = [];
+  let block: string | undefined;
+  for (const [index, line] of text.split("\n").entries()) {
+    if (line.startsWith("```")) {
+      block = block === undefined ? line.slice(3) : undefined;
+    } else if (block === "ts") {
+      program.push(line);
+    } else if (block === "wire" && line.trim() !== "") {
+      const [, connection = "", sign, rest = ""] = /^([A-Z]?)([><=@~])(?: (.*))?$/.exec(line) ?? [];
+      if (!isSign(sign)) throw new Error(`line ${index + 1} is no line of a transcript: ${line}`);
+      // What stands behind the bar is for the reader.
+      const said = rest.replace(/(^|\s{2,})\| .*$/, "").trimEnd();
+      lines.push({ number: index + 1, connection, sign, text: said });
+    }
+  }
+  return { program: program.join("\n"), lines };
+}
+
+function isSign(text: string | undefined): text is Sign {
+  return text !== undefined && "><=@~".includes(text);
+}
+
+/** Values that differ each time are ids, by the names that a page gives them; all are of one length. */
+const ID_LENGTH = 20;
+/** The one that is another each time that it is named. */
+const DATE = "date";
+const DATE_LENGTH = 29;
+
+export type Values = Map<string, string>;
+
+/** A part of what a line says: a text that is known, or a value that this line is the first to have. */
+type Part = { readonly text: string } | { readonly name: string; readonly length: number };
+
+/**
+ * What a line says as bytes, in latin1. Pairs of hex digits are bytes, what stands in single quotes
+ * is text, and a line of both is both; anything else is a line of HTTP, which CR and LF end.
+ */
+function partsOf(line: string, values: Values): Part[] {
+  const pieces = /^(?:(?:[0-9a-f]{2}|'(?:[^'\\]|\\.)*')(?: |$))+$/.test(line)
+    ? [...line.matchAll(/([0-9a-f]{2})(?= |$)|'((?:[^'\\]|\\.)*)'/g)].map(([, hex, text]) =>
+        hex === undefined ? withEscapes(text ?? "") : String.fromCharCode(Number.parseInt(hex, 16)),
+      )
+    : [`${latin1(line)}\r\n`];
+  const parts: Part[] = [];
+  for (const piece of pieces) {
+    for (const [index, part] of piece.split(/\{([a-zA-Z]+)\}/).entries()) {
+      if (index % 2 === 0) {
+        parts.push({ text: part });
+      } else {
+        const known = values.get(part);
+        parts.push(
+          known === undefined
+            ? { name: part, length: part === DATE ? DATE_LENGTH : ID_LENGTH }
+            : { text: latin1(known) },
+        );
+      }
+    }
+  }
+  return parts;
+}
+
+const ESCAPES = new Map([
+  ["r", "\r"],
+  ["n", "\n"],
+  ["\\", "\\"],
+  ["'", "'"],
+]);
+
+function withEscapes(text: string): string {
+  const plain = text.replace(/\\(?:x([0-9a-f]{2})|([rn\\']))/g, (_all, code, letter) =>
+    code === undefined
+      ? (ESCAPES.get(`${letter}`) ?? "")
+      : String.fromCharCode(Number.parseInt(`${code}`, 16)),
+  );
+  return latin1(plain);
+}
+
+function latin1(text: string): string {
+  return Buffer.from(text).toString("latin1");
+}
+
+/** One TCP connection, and what has come on it and was not yet expected. */
+class Wire {
+  readonly #socket: TcpSocket;
+  #received = "";
+  #ended = false;
+  #wake: () => void = () => {};
+
+  constructor(port: number) {
+    this.#socket = connect(port, "127.0.0.1");
+    const wake = (): void => this.#wake();
+    this.#socket
+      .on("data", (chunk: Buffer) => {
+        this.#received += chunk.toString("latin1");
+        wake();
+      })
+      .on("error", () => {})
+      .on("end", () => {
+        this.#ended = true;
+        wake();
+      });
+  }
+
+  get rest(): string {
+    return this.#received;
+  }
+
+  send(bytes: string): void {
+    this.#socket.write(bytes, "latin1");
+  }
+
+  sendEnd(): void {
+    this.#socket.end();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  /** Takes `parts` from what comes, and says what was there. Throws for anything else. */
+  async expect(parts: readonly Part[], values: Values): Promise<string> {
+    const all = parts.map((part) => ("text" in part ? part.text : `{${part.name}}`)).join("");
+    let at = 0;
+    for (const part of parts) {
+      const length = "text" in part ? part.text.length : part.length;
+      for (;;) {
+        const got = this.#received.slice(at, at + length);
+        if ("text" in part && !part.text.startsWith(got)) throw new Mismatch(all, this.#received);
+        if (got.length === length) break;
+        if (this.#ended) throw new Mismatch(all, `${this.#received}, and the end`);
+        await this.#more(() => new Mismatch(all, `${this.#received}, and nothing more`));
+      }
+      if (!("text" in part) && part.name !== DATE)
+        values.set(part.name, this.#received.slice(at, at + length));
+      at += length;
+    }
+    const bytes = this.#received.slice(0, at);
+    this.#received = this.#received.slice(at);
+    return bytes;
+  }
+
+  async expectEnd(): Promise<void> {
+    while (!this.#ended && this.#received === "") {
+      await this.#more(() => new Mismatch("the end", "nothing"));
+    }
+    if (this.#received !== "") throw new Mismatch("the end", this.#received);
+  }
+
+  #more(late: () => Error): Promise<void> {
+    return soon((resolve) => {
+      this.#wake = resolve;
+    }, late);
+  }
+}
+
+class Mismatch extends Error {
+  constructor(expected: string, got: string) {
+    super(`expected ${show(expected)}\n     got ${show(got)}`);
+  }
+}
+
+/** Bytes as a line would have them: what is printable in quotes. */
+function show(bytes: string): string {
+  return `${bytes
+    .replace(
+      /[^ -&(-~]+|'/g,
+      (run) => `' ${Buffer.from(run, "latin1").toString("hex").replace(/../g, "$& ")}'`,
+    )
+    .replace(/^/, "'")}'`.replace(/'' ?/g, "");
+}
+
+const WAIT = 5000;
+// Those of a test may stand still.
+const { setTimeout: later, clearTimeout: never } = globalThis;
+
+/** Rejects where what should come does not. */
+function soon(start: (resolve: () => void) => void, late: () => Error): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const timer = later(() => reject(late()), WAIT);
+    start(() => {
+      never(timer);
+      resolve();
+    });
+  });
+}
+
+/** What a server's program printed, line by line. */
+export class Printed {
+  readonly #lines: string[] = [];
+  #wake: () => void = () => {};
+
+  add(line: string): void {
+    this.#lines.push(line);
+    this.#wake();
+  }
+
+  get rest(): readonly string[] {
+    return this.#lines;
+  }
+
+  async next(): Promise<string> {
+    while (this.#lines.length === 0) {
+      await soon(
+        (resolve) => {
+          this.#wake = resolve;
+        },
+        () => new Error("the program printed nothing"),
+      );
+    }
+    return this.#lines.shift() ?? "";
+  }
+}
+
+/** A message of which one end has sent a part. */
+interface Unfinished {
+  readonly opcode: number;
+  readonly compressed: boolean;
+  readonly payload: Buffer;
+}
+
+export interface Player {
+  readonly port: number;
+  readonly printed: Printed;
+  /** Resolves when the server has read so many bytes. */
+  readonly readAll: (bytes: number) => Promise<void>;
+  /** Lets milliseconds pass for the server. */
+  readonly pass: (milliseconds: number) => void;
+  /** Told of each line that was played, with its layers. */
+  readonly onPlayed?: (line: Line, layers: readonly string[]) => void;
+}
+
+/** Plays a transcript. Rejects at the first line that is not so, with its number. */
+export async function play(lines: readonly Line[], player: Player): Promise<void> {
+  const values: Values = new Map();
+  const wires = new Map<string, Wire>();
+  const unfinished = new Map<string, Unfinished>();
+  let layers: string[] = [];
+  let sent = 0;
+  let lastSender = "";
+  try {
+    for (const line of lines) {
+      try {
+        await playLine(line);
+        player.onPlayed?.(line, layers);
+      } catch (error) {
+        const why = error instanceof Error ? error.message : `${error}`;
+        throw new Error(`line ${line.number}: ${why}`, { cause: error });
+      }
+    }
+    for (const [name, { rest }] of wires) {
+      if (rest !== "") throw new Error(`behind the last line: ${name}< ${show(rest)}`);
+    }
+    const [more] = player.printed.rest;
+    if (more !== undefined) throw new Error(`behind the last line: @ ${more}`);
+  } finally {
+    for (const wire of wires.values()) wire.destroy();
+  }
+
+  async function playLine({ connection, sign, text }: Line): Promise<void> {
+    if (sign === "=") {
+      const at = layers.indexOf(text);
+      if (at === -1)
+        throw new Error(`expected = ${text}\n     got = ${layers.join("\n         = ")}`);
+      layers = layers.slice(at + 1);
+    } else if (sign === "@") {
+      const expected = fill(text);
+      const got = await player.printed.next();
+      if (got !== expected) throw new Error(`expected @ ${expected}\n     got @ ${got}`);
+    } else if (sign === "~") {
+      const [, count, unit] = /^(\d+) (ms|s)$/.exec(text) ?? [];
+      if (count === undefined) throw new Error(`"${text}" is no time`);
+      await player.readAll(sent);
+      player.pass(Number(count) * (unit === "s" ? 1000 : 1));
+    } else {
+      const wire = wires.get(connection) ?? new Wire(player.port);
+      wires.set(connection, wire);
+      if (text === "FIN") {
+        layers = [];
+        if (sign === ">") wire.sendEnd();
+        else await wire.expectEnd();
+        return;
+      }
+      const parts = partsOf(text, values);
+      let bytes: string;
+      if (sign === ">") {
+        bytes = parts.map((part) => ("text" in part ? part.text : fill(`{${part.name}}`))).join("");
+        // What went over another connection comes first.
+        if (lastSender !== connection) await player.readAll(sent);
+        lastSender = connection;
+        sent += bytes.length;
+        wire.send(bytes);
+      } else {
+        bytes = await wire.expect(parts, values);
+      }
+      layers = layersOf(text, bytes, connection + sign);
+      for (const [name, value] of values) {
+        layers = layers.map((layer) => layer.replaceAll(value, `{${name}}`));
+      }
+    }
+  }
+
+  function fill(text: string): string {
+    return text.replace(/\{([a-zA-Z]+)\}/g, (_all, name) => {
+      const value = values.get(name);
+      if (value === undefined) throw new Error(`{${name}} is not known yet`);
+      return value;
+    });
+  }
+
+  /** What the bytes of a line are in each layer. */
+  function layersOf(line: string, bytes: string, direction: string): string[] {
+    const data = Buffer.from(bytes, "latin1");
+    if (line.startsWith("'")) return data.toString().split("\x1e").flatMap(engineLayers);
+    if (!/^[0-9a-f]{2} /.test(line)) return [];
+    const [frame] = readFrames(data);
+    if (frame === undefined) return [];
+    const { first, masked, payload } = frame;
+    const opcode = first & 0x0f;
+    const fin = first >= 0x80;
+    const marks = [fin ? "FIN" : "", first & 0x40 ? "RSV1" : "", opcodeName(opcode)];
+    const said = `${marks.join(" ").trim().replaceAll("  ", " ")}${masked ? ", masked" : ""}, ${bytesOf(payload.length)}`;
+    const result = [`frame ${said}`];
+    if (opcode >= 8) return [...result, describeFrame(opcode, payload)];
+
+    const before = unfinished.get(direction);
+    const compressed = before?.compressed ?? (first & 0x40) !== 0;
+    const message: Unfinished = {
+      opcode: before?.opcode ?? opcode,
+      compressed,
+      payload: Buffer.concat([before?.payload ?? Buffer.alloc(0), payload]),
+    };
+    if (!fin || before !== undefined || compressed) {
+      result.push(`payload ${compressed || message.opcode === 2 ? hex(payload) : payload}`);
+    }
+    if (!fin) {
+      unfinished.set(direction, message);
+      return result;
+    }
+    unfinished.delete(direction);
+    // RFC 7692 §7.2.2: the four octets that the sender cut off.
+    const whole = compressed
+      ? inflateRawSync(Buffer.concat([message.payload, Buffer.from("0000ffff", "hex")]), {
+          finishFlush: 2,
+        })
+      : message.payload;
+    if (message.opcode === 2) {
+      return [...result, `message ${hex(whole)}`];
+    }
+    return [...result, `message ${whole}`, ...engineLayers(`${whole}`)];
+  }
+}
+
+const OPCODES = new Map([
+  [0x0, "continuation"],
+  [0x1, "text"],
+  [0x2, "binary"],
+  [0x8, "close"],
+  [0x9, "ping"],
+  [0xa, "pong"],
+]);
+
+function opcodeName(opcode: number): string {
+  return OPCODES.get(opcode) ?? `opcode ${opcode}`;
+}
+
+function bytesOf(count: number): string {
+  return count === 1 ? "1 byte" : `${count} bytes`;
+}
+
+function hex(bytes: Buffer): string {
+  return bytes.toString("hex").replace(/..(?!$)/g, "$& ");
+}
+
+const SOCKETIO_NAMES = [
+  "CONNECT",
+  "DISCONNECT",
+  "EVENT",
+  "ACK",
+  "CONNECT_ERROR",
+  "BINARY_EVENT",
+  "BINARY_ACK",
+];
+
+/** An Engine.IO packet, and the Socket.IO packet in a message. */
+function engineLayers(packet: string): string[] {
+  if (packet.startsWith("b")) {
+    return [`Engine.IO message ${hex(Buffer.from(packet.slice(1), "base64"))}`];
+  }
+  const name: string | undefined = Object.entries(PACKET_NAMES).find(
+    ([type]) => type === packet[0],
+  )?.[1];
+  if (name === undefined) return [];
+  const data = packet.slice(1);
+  const engine = `Engine.IO ${name} ${data}`.trimEnd();
+  const [, type, attachments, namespace = "/", id, payload = ""] =
+    /^([0-6])(?:(\d+)-)?(?:(\/[^,]*),?)?(\d+)?(.*)$/s.exec(name === "message" ? data : "") ?? [];
+  if (type === undefined) return [engine];
+  const says = [
+    `Socket.IO ${SOCKETIO_NAMES[Number(type)]} ${namespace}`,
+    attachments === undefined ? "" : `, attachments ${attachments}`,
+    id === undefined ? "" : `, id ${id}`,
+    payload === "" ? "" : `, ${payload}`,
+  ];
+  return [engine, says.join("")];
+}
