@@ -19,6 +19,9 @@ import { singleFile } from "../build/single-file.ts";
 const ROOT = join(import.meta.dirname, "..");
 const EXAMPLE = join(ROOT, "examples/minimal/server.ts");
 const MAX_PACKAGE = 400_000;
+/** The conformance kit, which is there for who tests other servers. */
+const MAX_KIT = 80_000;
+const KIT = "dist/conform.js.br";
 const MAX_FILE = 60_000;
 
 const run = promisify(execFile);
@@ -99,7 +102,7 @@ async function serves(context: TestContext, command: string, file: string): Prom
 }
 
 describe("the package", () => {
-  test(`has no dependency, and at most ${MAX_PACKAGE} bytes without source maps`, async (context) => {
+  test(`has no dependency, and at most ${MAX_PACKAGE} bytes without source maps and the kit`, async (context) => {
     const path = emptyFolder("package");
     for (const name of ["package.json", "README.md", "LICENSE", "CHANGELOG.md"]) {
       copyFileSync(join(ROOT, name), join(path, name));
@@ -120,11 +123,13 @@ describe("the package", () => {
     ]) {
       assert.ok(names.includes(name), name);
     }
+    const kit = files.find(({ path: name }) => name === KIT)?.size ?? 0;
     const size = files
-      .filter((file) => !file.path.endsWith(".map"))
+      .filter((file) => !file.path.endsWith(".map") && file.path !== KIT)
       .reduce((sum, file) => sum + file.size, 0);
-    context.diagnostic(`${size} bytes in ${files.length} files`);
+    context.diagnostic(`${size} bytes in ${files.length} files, and ${kit} of the conformance kit`);
     assert.ok(size <= MAX_PACKAGE, `${size} bytes`);
+    assert.ok(kit > 0 && kit <= MAX_KIT, `${kit} bytes of the kit`);
   });
 
   test("classes have the names that they have in the sources", async () => {

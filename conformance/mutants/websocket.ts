@@ -358,7 +358,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   {
     name: "takes-any-inflated-text",
     fault: "It does not check the UTF-8 of what it inflates.",
-    file: "lib/websocket/connection.ts",
+    file: "lib/websocket/compressing.ts",
     from: 'if (event === TEXT && !isValidUtf8(message)) throw new ProtocolError("INVALID_UTF8");',
     to: "",
     caughtBy: "websocket.deflate.invalid-utf8",

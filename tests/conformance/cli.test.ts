@@ -244,7 +244,10 @@ describe("a run", () => {
     assert.match(called.stdout, /^ {2}expected +78 78 .* \(126 bytes\)$/m);
     assert.match(called.stdout, /^ {2}got +1b 5b 33 31 6d 77/m);
     assert.match(called.stdout, /← text frame, fin: "\\u001b\[31mwrong"\n +81 0a 1b 5b/);
-    assert.match(called.stdout, /: \d+ passed, 2 failed, 0 skipped\.\n$/);
+    assert.match(
+      called.stdout,
+      /: \d+ passed, \d+ failed \(\d+ of what is no MUST\), 0 skipped\.\n$/,
+    );
     assert.ok(!called.stdout.includes("\x1b"));
   });
 
