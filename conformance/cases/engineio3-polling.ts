@@ -314,7 +314,7 @@ const BREACHES: readonly Case[] = MALFORMED.map(({ name, what, body, severity = 
   run: async (context) => {
     const isText = typeof body === "string";
     const session = await PollingSession.open(context, isText ? TEXT_ONLY : BYTES);
-    await Promise.allSettled([session.post(body, isText ? {} : OCTET_STREAM)]);
+    await within(1000, Promise.allSettled([session.post(body, isText ? {} : OCTET_STREAM)]));
     await session.expectClosed();
   },
 }));

@@ -6,6 +6,7 @@ import { quote } from "../kit/conversation.ts";
 import {
   checkIntervals,
   expectPackets,
+  maxPayloadOf,
   type OpenPacket,
   type Packet,
   PollingSession,
@@ -52,7 +53,7 @@ const ECHOES: readonly Case[] = MESSAGES.map(({ name, what, packets }) => ({
   run: async (context) => {
     const { session, open } = await WebSocketSession.open(context);
     const largest = Math.max(...packets.map(({ length }) => length));
-    if (largest > open.maxPayload) throw new Skip(`maxPayload is ${open.maxPayload}`);
+    if (largest > open.maxPayload) throw new Skip(`its maxPayload is ${open.maxPayload}`);
     await session.echo(...packets);
   },
 }));
@@ -89,9 +90,7 @@ const BREACHES: readonly Case[] = MALFORMED.map(({ name, what, severity, text })
 /** What is said of an id whose session is over WebSocket: the code of the refusal, where there is one. */
 async function codeOf(context: Context, sid: string): Promise<unknown> {
   const path = pathWith(context.target, { EIO: "4", transport: "polling", sid });
-  const { status, body } = await context.http({ path });
-  expect(status === 400, "status 400", `status ${status}`);
-  return parseObject(body)?.code;
+  return parseObject((await context.http({ path })).body)?.code;
 }
 
 /** The session ends within a second: its id becomes unknown. */
@@ -143,7 +142,7 @@ const SESSION: readonly Case[] = [
     id: "engineio4.websocket.noop",
     title: "takes no notice of a noop",
     clause: "Engine.IO v4, Packet encoding",
-    severity: "SHOULD",
+    severity: "INFO",
     sends: "a noop packet, and a message",
     expects: "the message",
     run: async (context) => {
@@ -178,7 +177,7 @@ const SESSION: readonly Case[] = [
     expects: "the end of the WebSocket",
     run: async (context) => {
       const { session, open } = await WebSocketSession.open(context);
-      session.send(`4${"x".repeat(open.maxPayload)}`);
+      session.send(`4${"x".repeat(maxPayloadOf(open))}`);
       await session.expectClosed();
     },
   },
@@ -191,14 +190,14 @@ const SESSION: readonly Case[] = [
     expects: "the same",
     run: async (context) => {
       const { session, open } = await WebSocketSession.open(context);
-      await session.echo(`4${"x".repeat(open.maxPayload - 1)}`);
+      await session.echo(`4${"x".repeat(maxPayloadOf(open) - 1)}`);
     },
   },
   {
     id: "engineio4.close.websocket",
     title: "ends the session for a close packet over WebSocket",
     clause: "Engine.IO v4, Packet encoding",
-    severity: "MUST",
+    severity: "SHOULD",
     sends: "a close packet",
     expects: "the end of the WebSocket",
     run: async (context) => {
@@ -481,7 +480,7 @@ const HEARTBEATS: readonly Case[] = [
     expects: "the session's end",
     run: async (context) => {
       const session = await PollingSession.open(context);
-      await Promise.allSettled([session.post("2")]);
+      await within(1000, Promise.allSettled([session.post("2")]));
       await session.expectClosed();
     },
   },
