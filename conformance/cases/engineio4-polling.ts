@@ -237,7 +237,12 @@ const OVERLAPS: readonly Case[] = [
     expects: "400 for the last",
     run: async (context) => {
       const session = await PollingSession.open(context);
-      await Promise.allSettled([session.get(), session.get()]);
+      const both = [session.get(), session.get()];
+      await Promise.allSettled(both);
+      for (const each of both) {
+        const { status, body } = await each.catch(() => ({ status: 0, body: "" }));
+        expect(status !== 200 || body !== "2", "a session that has ended", "a ping");
+      }
       await session.expectClosed();
     },
   },

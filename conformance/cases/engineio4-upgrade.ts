@@ -73,7 +73,8 @@ const IN_ORDER: readonly Case[] = [
       const websocket = await connect(context, polling);
       websocket.send("2probe");
       await websocket.expect("3probe");
-      const packets = await within(1000, waiting);
+      // Sooner than a ping, which would answer it too.
+      const packets = await within(200, waiting);
       if (packets === undefined) throw new Failure("a noop", "a GET that waits");
       expectPackets(packets, ["6"]);
     },
@@ -483,7 +484,8 @@ const RACES: readonly Case[] = [
     run: async (context) => {
       const { polling, websocket } = await probe(context);
       await polling.send("1");
-      await websocket.expectClosed();
+      // Sooner than the time limit of an upgrade.
+      await websocket.expectClosed(500);
       expectRefusal(await polling.get());
     },
   },

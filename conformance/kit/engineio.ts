@@ -382,8 +382,10 @@ export class PollingSession {
 
   /** It has ended: its id is refused, now or when the client has heard of it. */
   async expectClosed(): Promise<void> {
+    // No longer than a session of revision 3 may be silent: that would end it, too.
+    const limit = Math.min(1000, this.open.pingInterval || 1000);
     for (let turn = 0; turn < 4; turn++) {
-      const answer = await within(1000, this.get());
+      const answer = await within(limit, this.get());
       if (answer === undefined) throw new Failure("a session that has ended", "a GET that waits");
       if (answer.status !== 200) {
         // That it is 400 is the matter of other cases.

@@ -105,7 +105,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
     file: "protocol/engineio/payload.ts",
     from: 'export const SEPARATOR = "\\x1e";',
     to: 'export const SEPARATOR = "\\n";',
-    caughtBy: "engineio4.polling.echo-several",
+    caughtBy: "engineio4.close.messages-before",
   },
   {
     name: "one-packet-of-a-payload",
@@ -194,14 +194,6 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
     from: "this.#sink?.onWritable();\n    } else {",
     to: "this.#sink?.onWritable();\n      if (this.#answer.length === 0) this.send(NOOP_PACKET);\n    } else {",
     caughtBy: "engineio4.polling.get-waits",
-  },
-  {
-    name: "no-limit-of-length",
-    fault: "It reads a body that says that it is too large.",
-    file: "lib/engineio/polling.ts",
-    from: 'if (Number(request.headers["content-length"]) > maxPayload) {',
-    to: 'if (Number(request.headers["content-length"]) > 1e9) {',
-    caughtBy: "engineio4.limits.not-delivered",
   },
   {
     name: "no-limit-of-chunks",
@@ -348,14 +340,6 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
     caughtBy: "engineio4.upgrade.abandoned-behind-probe",
   },
   {
-    name: "no-upgrade-timeout",
-    fault: "It waits for the probe for ever.",
-    file: "lib/engineio/engine.ts",
-    from: "this.#upgrades.add(upgrade);\n",
-    to: "",
-    caughtBy: "engineio4.upgrade.timeout",
-  },
-  {
     name: "probe-outlives-session",
     fault: "It keeps the WebSocket of a session that has ended.",
     file: "lib/engineio/session.ts",
@@ -408,16 +392,8 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
     fault: "It keeps a client of revision 3 that sends nothing.",
     file: "lib/engineio/heartbeat.ts",
     from: "new Deadlines(pingInterval + pingTimeout, (session) => session.onPingTimeout());",
-    to: "new Deadlines(pingInterval + pingTimeout, (session) => this.begin(session));",
+    to: "new Deadlines(pingInterval + pingTimeout, () => {});",
     caughtBy: "engineio3.heartbeat.silent-websocket",
-  },
-  {
-    name: "length-in-bytes",
-    fault: "It counts the length of a text in bytes.",
-    file: "protocol/engineio/v3.ts",
-    from: ".map((text) => `${text.length}:${text}`)",
-    to: ".map((text) => `${encodeUtf8(text).length}:${text}`)",
-    caughtBy: "engineio3.text.echo-non-ascii",
   },
   {
     name: "length-unchecked",
