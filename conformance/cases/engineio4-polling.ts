@@ -142,15 +142,15 @@ const REQUESTS: readonly Case[] = [
     clause: POLLING,
     severity: "MUST",
     sends: "three POSTs and a GET on one TCP connection",
-    expects: "ok three times, and the three messages",
+    expects: "200 three times, and the three messages",
     run: async (context) => {
       const session = await PollingSession.open(context);
       const requests = await RawRequests.open(context);
       for (const text of ["4a", "4b", "4c"]) {
         requests.head(`POST ${session.path()}`, "Content-Length: 2");
         requests.piece(text);
-        const { status, body } = await requests.answer();
-        expect(status === 200 && body === "ok", '200 "ok"', `${status} ${quote(body)}`);
+        const { status } = await requests.answer();
+        expect(status === 200, "status 200", `status ${status}`);
       }
       expectPackets(await session.receive(3), ["4a", "4b", "4c"]);
     },
