@@ -8,6 +8,7 @@ import type { Revision } from "../../protocol/engineio/handshake.ts";
 import {
   CLOSE,
   decodePacket,
+  encodePacket,
   MESSAGE,
   PACKET_NAMES,
   type Packet,
@@ -24,7 +25,7 @@ import {
 import { NodeEmitter } from "../events.ts";
 import type { ClientHeartbeat, Heartbeat, Heartbeating } from "./heartbeat.ts";
 import { KeptRequest } from "./kept-request.ts";
-import { NOOP_PACKET, type Outgoing, PING_PACKET, PONG_PACKET } from "./outgoing.ts";
+import { NOOP_PACKET, Outgoing, PING_PACKET, PONG_PACKET } from "./outgoing.ts";
 import type { Transport, TransportSink } from "./transport.ts";
 import type { Upgrade } from "./upgrade.ts";
 import type { WebSocketTransport } from "./websocket.ts";
@@ -244,12 +245,12 @@ export class Session extends NodeEmitter<SessionEvents> implements TransportSink
       this.#transport.release();
       this.onLost("transport close");
     } else if (packet.type === PING || packet.type === PONG) {
-      this.#onHeartbeat(packet.type);
+      this.#onHeartbeat(packet.type, packet.data);
     }
   }
 
   /** "the server sends ping, the client pong"; in revision 3 the other way round. */
-  #onHeartbeat(type: typeof PING | typeof PONG): void {
+  #onHeartbeat(type: typeof PING | typeof PONG, data: string): void {
     if (type !== (this.protocol === 4 ? PONG : PING)) {
       this.discard("transport error", new Error("invalid heartbeat direction"));
       return;
@@ -259,7 +260,9 @@ export class Session extends NodeEmitter<SessionEvents> implements TransportSink
       this.#host.heartbeat.onPong(this);
     } else {
       this.#host.heartbeat.onOtherPacket(this);
-      this.send(PONG_PACKET);
+      // Engine.IO 3 "Packet": "a pong packet containing the same data".
+      const pong = data === "" ? PONG_PACKET : new Outgoing([encodePacket(PONG, data)], false);
+      this.send(pong);
     }
   }
 

@@ -160,6 +160,8 @@ describe("Engine.IO 3 over polling", () => {
     clock.tick(499);
     await client.post("1:2");
     assert.equal(texts((await client.poll()).bytes), "3|");
+    await client.post("6:2hello");
+    assert.equal(texts((await client.poll()).bytes), "3hello|");
     clock.tick(499);
     await client.post('7:42["x"]');
     clock.tick(499);

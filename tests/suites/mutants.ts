@@ -1,0 +1,27 @@
+// The kit is tested by servers that have one fault each: the right case catches every one.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import { CASES } from "../../conformance/cases.ts";
+import { runCase } from "../../conformance/kit/runner.ts";
+import type { Mutant } from "../../conformance/mutants/mutant.ts";
+import { createMutant, withTarget } from "../conformance/support.ts";
+
+const LIMIT = 2000;
+
+/** Declares a test for each of `mutants`. A file for each layer has its own run at the same time. */
+export function testMutants(layer: string, mutants: readonly Mutant[]): void {
+  describe(`A server with one fault of ${layer}`, () => {
+    for (const mutant of mutants) {
+      test(`${mutant.name} is caught by ${mutant.caughtBy}: ${mutant.fault}`, async () => {
+        const catcher = CASES.find(({ id }) => id === mutant.caughtBy);
+        assert.ok(catcher, "there is no such case");
+        await withTarget(await createMutant(mutant), async (target) => {
+          const { outcome } = await runCase(catcher, target, LIMIT);
+          assert.equal(outcome, "failed");
+        });
+      });
+    }
+  });
+}
