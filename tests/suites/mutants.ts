@@ -12,7 +12,7 @@ const LIMIT = 2000;
 
 /** Declares a test for each of `mutants`. A file for each layer has its own run at the same time. */
 export function testMutants(layer: string, mutants: readonly Mutant[]): void {
-  describe(`A server with one fault of ${layer}`, () => {
+  describe(`A server with one fault of ${layer}`, { concurrency: 8 }, () => {
     for (const mutant of mutants) {
       test(`${mutant.name} is caught by ${mutant.caughtBy}: ${mutant.fault}`, async () => {
         const catcher = CASES.find(({ id }) => id === mutant.caughtBy);
