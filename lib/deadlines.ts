@@ -4,13 +4,16 @@
 /** Calls back for each item that has waited `delay` milliseconds since it was added. */
 export class Deadlines<Item> {
   readonly #delay: number;
+  readonly #slack: number;
   readonly #onExpire: (item: Item) => void;
   // In the order of their ends, since all wait equally long.
   readonly #ends = new Map<Item, number>();
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(delay: number, onExpire: (item: Item) => void) {
+  /** @param slack milliseconds that an item may be early, so that it is called with those before it */
+  constructor(delay: number, onExpire: (item: Item) => void, slack = 0) {
     this.#delay = delay;
+    this.#slack = slack;
     this.#onExpire = onExpire;
   }
 
@@ -45,7 +48,7 @@ export class Deadlines<Item> {
     const now = performance.now();
     for (const [item, end] of this.#ends) {
       // Timers count whole milliseconds and may be up to one early.
-      if (end > now + 1) break;
+      if (end > now + 1 + this.#slack) break;
       this.#ends.delete(item);
       this.#onExpire(item);
     }
