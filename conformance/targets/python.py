@@ -31,7 +31,8 @@ async def echo(sid, data):
     await eio.send(sid, data)
 
 
-sio = socketio.AsyncServer(**OPTIONS)
+# Without it, what a handler of "connect" emits comes before the answer to CONNECT.
+sio = socketio.AsyncServer(**OPTIONS, always_connect=True)
 sio.attach(app, "/socket.io/")
 
 
