@@ -239,8 +239,8 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
     name: "ping-too-early",
     fault: "It sends its pings after a tenth of the interval.",
     file: "lib/engineio/heartbeat.ts",
-    from: "this.#quiet = new Deadlines(pingInterval, (session) => {",
-    to: "this.#quiet = new Deadlines(pingInterval / 10, (session) => {",
+    from: "new Deadlines(pingInterval, onDue, pingInterval * EARLY)",
+    to: "new Deadlines(pingInterval / 10, onDue)",
     caughtBy: "engineio4.heartbeat.polling",
   },
   {
