@@ -11,6 +11,11 @@ export function byteAt(bytes: Bytes, i: number): number {
   return bytes[i] as number;
 }
 
+/** The word at `i`. The caller has checked that it exists. */
+export function wordAt(words: Uint32Array, i: number): number {
+  return words[i] as number;
+}
+
 /** The two bytes at `i`, in network byte order. */
 export function uint16At(bytes: Bytes, i: number): number {
   return (byteAt(bytes, i) << 8) | byteAt(bytes, i + 1);

@@ -153,6 +153,10 @@ export class MessageDeflate {
   /** §7.2.2. Throws ProtocolError for what cannot be inflated, or becomes larger than it may. */
   async inflate(message: Bytes): Promise<Bytes> {
     const release = await SLOTS.take();
+    return this.#inflateInPool(message).finally(release);
+  }
+
+  async #inflateInPool(message: Bytes): Promise<Bytes> {
     try {
       if (this.#closed) throw CLOSED;
       const options = this.#inflateOptions(this.#settings.maxPayload);
@@ -163,8 +167,6 @@ export class MessageDeflate {
       return this.#inflated(inflated);
     } catch (error) {
       throw breach(error);
-    } finally {
-      release();
     }
   }
 
@@ -212,11 +214,19 @@ function isTooLarge(error: unknown): boolean {
 
 function inflateWhole(message: Bytes, options: ZlibOptions): Promise<Bytes> {
   return new Promise((resolve, reject) => {
-    zlib().inflateRaw(message, options, (error, inflated) => {
-      if (error === null) resolve(inflated);
-      else reject(error);
-    });
+    zlib().inflateRaw(message, options, settling(resolve, reject));
   });
+}
+
+/** A callback as Node has them, which settles a promise. */
+function settling(
+  resolve: (bytes: Bytes) => void,
+  reject: (error: Error) => void,
+): (error: Error | null | undefined, bytes: Bytes) => void {
+  return (error, bytes) => {
+    if (error) reject(error);
+    else resolve(bytes);
+  };
 }
 
 /** Compresses one message after another, each with those before it in mind. */
@@ -240,13 +250,13 @@ class DeflateStream {
   /** @param message not empty: a flush behind a flush gives nothing */
   compress(message: Bytes): Promise<Bytes> {
     return new Promise((resolve, reject) => {
+      const settle = settling(resolve, reject);
       this.#fail = reject;
       this.#stream.write(message, (error) => {
         const output = this.#output;
         this.#output = [];
         this.#fail = undefined;
-        if (error) reject(error);
-        else resolve(concat(output));
+        settle(error, concat(output));
       });
     });
   }

@@ -3,7 +3,7 @@
 // A key is held as one number, its first byte lowest, so that a payload that arrives in pieces
 // goes on with the key turned by the bytes already done.
 
-import { type Bytes, byteAt } from "../bytes.ts";
+import { type Bytes, byteAt, wordAt } from "../bytes.ts";
 
 /** The masking key at `bytes[i..i+4)`. */
 export function readKey(bytes: Bytes, i: number): number {
@@ -45,7 +45,7 @@ function maskWords(bytes: Bytes, key: number, start: number, end: number): void 
   maskBytes(bytes, key, start, first);
   const turned = turnKey(key, first - start);
   const words = new Uint32Array(bytes.buffer, bytes.byteOffset + first, count);
-  for (let i = 0; i < count; i++) words[i] = (words[i] ?? 0) ^ turned;
+  for (let i = 0; i < count; i++) words[i] = wordAt(words, i) ^ turned;
   maskBytes(bytes, turned, first + count * 4, end);
 }
 

@@ -133,6 +133,7 @@ describe("MessageDeflate at once", () => {
 
   test("what is large, or refers to what was sent before, is for the thread pool", async () => {
     const server = end("server", NO_CONTEXT, { maxPayload: 100_000 });
+    assert.deepEqual(Buffer.from(server.compressNow(bytes("")) ?? []), Buffer.of(0));
     assert.ok(server.compressNow(Buffer.alloc(4096)));
     assert.equal(server.compressNow(Buffer.alloc(4097)), undefined);
     assert.equal(end("server").compressNow(bytes("00")), undefined);
