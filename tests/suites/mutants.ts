@@ -9,6 +9,7 @@ import type { Mutant } from "../../conformance/mutants/mutant.ts";
 import { createMutant, withTarget } from "../conformance/support.ts";
 
 const LIMIT = 2000;
+const ATTEMPTS = 4;
 
 /** Declares a test for each of `mutants`. A file for each layer has its own run at the same time. */
 export function testMutants(layer: string, mutants: readonly Mutant[]): void {
@@ -18,7 +19,11 @@ export function testMutants(layer: string, mutants: readonly Mutant[]): void {
         const catcher = CASES.find(({ id }) => id === mutant.caughtBy);
         assert.ok(catcher, "there is no such case");
         await withTarget(await createMutant(mutant), async (target) => {
-          const { outcome } = await runCase(catcher, target, LIMIT);
+          // On a busy machine something else may come just in time, such as a ping that answers a GET.
+          let { outcome } = await runCase(catcher, target, LIMIT);
+          for (let again = 0; outcome !== "failed" && again < ATTEMPTS; again++) {
+            ({ outcome } = await runCase(catcher, target, LIMIT));
+          }
           assert.equal(outcome, "failed");
         });
       });
