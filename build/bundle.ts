@@ -63,7 +63,7 @@ const INTERNAL = new RegExp(
     ..."onlyOnce overdue payload pending prepend registered registrant registrations release".split(
       " ",
     ),
-    ..."removeUntyped sendAll timer toMessages tries unref want".split(" "),
+    ..."removeUntyped sendAll timer toMessages tries unref want webSocket".split(" "),
   ].join("|")})$`,
 );
 
@@ -102,6 +102,8 @@ export async function bundle(name: ClientFile): Promise<ReadonlyMap<string, stri
     compress: {
       passes: 4,
       hoist_funs: true,
+      // Some bytes shorter so, when compressed.
+      comparisons: false,
       if_return: false,
       unsafe_methods: true,
       pure_getters: true,

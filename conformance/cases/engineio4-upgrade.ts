@@ -71,6 +71,8 @@ const IN_ORDER: readonly Case[] = [
       const polling = await PollingSession.open(context);
       const waiting = polling.poll();
       const websocket = await connect(context, polling);
+      // The GET is there before the probe: behind it, it would be answered at once.
+      await wait(50);
       websocket.send("2probe");
       await websocket.expect("3probe");
       // Sooner than a ping, which would answer it too.

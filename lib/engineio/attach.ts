@@ -58,8 +58,11 @@ export function attach(
   const isOurs = (request: IncomingMessage): boolean => request.url?.startsWith(path) === true;
 
   const silent = new Set<Socket>();
-  const onSpeak = (socket: Socket): void => {
-    if (silent.delete(socket)) socket.off("close", onSilentEnd);
+  /** Whether it is the first request on a connection to this server. */
+  const onSpeak = (socket: Socket): boolean => {
+    const wasSilent = silent.delete(socket);
+    if (wasSilent) socket.off("close", onSilentEnd);
+    return wasSilent;
   };
   const onSilent = (socket: Socket): void => {
     silent.add(socket);
@@ -72,16 +75,15 @@ export function attach(
   const CONNECTION = "addContext" in server ? "secureConnection" : "connection";
   server.on(CONNECTION, onSilent);
 
-  /** No other listener has the request, and no other server has passed it on: Node notes whose a socket is. */
-  const isFirst = (event: "request" | "upgrade", { socket }: IncomingMessage): boolean =>
-    server.listenerCount(event) === 1 && Reflect.get(socket, "server") === server;
+  /** No other listener has such requests. What another server passes on is on no connection to this one. */
+  const isAlone = (event: "request" | "upgrade"): boolean => server.listenerCount(event) === 1;
 
   // Who listens to requests answers every one of them, so those for us must not get there.
   const others = server.listeners("request");
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
-    onSpeak(request.socket);
+    const isFirst = onSpeak(request.socket);
     if (isOurs(request)) {
-      engine.handleRequest(request, response, isFirst("request", request));
+      engine.handleRequest(request, response, isFirst && isAlone("request"));
     } else for (const listener of others) listener.call(server, request, response);
   };
   server.removeAllListeners("request");
@@ -89,9 +91,9 @@ export function attach(
 
   const { destroyUpgrade = true, destroyUpgradeTimeout = 1000 } = options;
   const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Uint8Array): void => {
-    onSpeak(request.socket);
+    const isFirst = onSpeak(request.socket);
     if (isOurs(request)) {
-      engine.handleUpgrade(request, socket, head, isFirst("upgrade", request));
+      engine.handleUpgrade(request, socket, head, isFirst && isAlone("upgrade"));
     } else if (destroyUpgrade) {
       // Another listener may answer it. Until then nobody hears the socket's errors.
       socket.on("error", () => socket.destroy());

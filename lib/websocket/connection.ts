@@ -242,8 +242,7 @@ export class Connection implements Wire, CompressingHost {
     else this.#compressing.close(code, reason);
   }
 
-  /** Ends the TCP connection at once, without a closing handshake. */
-  // §7.2.2: a server may end it at any time, without a closing handshake.
+  /** Ends the TCP connection at once, without a closing handshake. §7.2.2: a server may, at any time. */
   terminate(): void {
     // The 101 may be among what was written.
     this.flush();

@@ -85,17 +85,15 @@ export function restore(data: unknown, attachments: readonly Bytes[]): unknown {
   if (!isObject(data)) return data;
   if (data._placeholder === true) return attachmentOf(data.num, attachments);
   for (const key in data) {
-    const value = data[key];
-    if (!isObject(value) || !hasOwn.call(data, key)) continue;
     // Not a new prototype: where the key is "__proto__" JSON.parse() has made it a field of its own.
-    data[key] = restore(value, attachments);
+    if (hasOwn.call(data, key)) data[key] = restore(data[key], attachments);
   }
   return data;
 }
 
 function attachmentOf(num: unknown, attachments: readonly Bytes[]): Bytes | ArrayBufferLike {
-  const bytes = typeof num === "number" ? attachments[num] : undefined;
-  if (bytes === undefined) throw new ProtocolError("PLACEHOLDER");
+  const bytes = typeof num === "number" && attachments[num];
+  if (!bytes) throw new ProtocolError("PLACEHOLDER");
   return asGiven(bytes);
 }
 

@@ -100,8 +100,8 @@ describe("our client in Chromium", { skip: noChromium }, () => {
 
   // What pages load, compressed.
   for (const [name, most] of [
-    ["socket.io.esm.min.js", 9 * 1024],
-    ["socket.io.msgpack.min.js", 11 * 1024],
+    ["socket.io.esm.min.js", 9_000],
+    ["socket.io.msgpack.min.js", 11_000],
   ] as const) {
     test(`${name} is at most ${most} bytes, compressed, and asks nothing of Node`, () => {
       const file = fileOf(folder, name);
