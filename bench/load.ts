@@ -1,11 +1,11 @@
 // The load generator: a process of its own that has many clients and does with them what the bench
 // tells it. It speaks bytes, so that it is not what is measured.
 
-import { Agent, request } from "node:http";
 import { constants, deflateRawSync } from "node:zlib";
 
 import { type Arguments, type Json, obey } from "./ipc.ts";
 import { type ConnectOptions, LoadClient, maskedFrame, maskedText } from "./load-client.ts";
+import { HttpClient, httpRequest } from "./load-http.ts";
 
 let clients: LoadClient[] = [];
 
@@ -139,24 +139,6 @@ function answerPings(): Json {
   return null;
 }
 
-const agent = new Agent({ keepAlive: true, maxSockets: 1000 });
-
-function http(port: number, path: string, body?: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const method = body === undefined ? "GET" : "POST";
-    const headers = body === undefined ? {} : { "Content-Length": Buffer.byteLength(body) };
-    request({ host: "127.0.0.1", port, path, method, agent, headers }, (response) => {
-      let all = "";
-      response.setEncoding("utf8").on("data", (chunk: string) => {
-        all += chunk;
-      });
-      response.on("end", () => resolve(all)).on("error", reject);
-    })
-      .on("error", reject)
-      .end(body);
-  });
-}
-
 /** Sessions on long-polling; each POSTs an echo and GETs it. How many such cycles in `ms`. */
 async function polling(args: Arguments): Promise<Json> {
   const port = number(args, "port");
@@ -165,17 +147,22 @@ async function polling(args: Arguments): Promise<Json> {
   let cycles = 0;
   const end = performance.now() + number(args, "ms");
   const session = async (): Promise<void> => {
-    const opened = await http(port, path);
+    const [polls, posts] = [new HttpClient(port), new HttpClient(port)];
+    const opened = await polls.send(httpRequest("GET", path));
     const own = `${path}&sid=${/"sid":"([^"]+)"/.exec(opened)?.[1]}`;
-    await http(port, own, "40");
-    await http(port, own);
+    const get = httpRequest("GET", own);
+    const post = httpRequest("POST", own, body);
+    await posts.send(httpRequest("POST", own, "40"));
+    await polls.send(get);
     while (performance.now() < end) {
-      const answer = http(port, own);
-      await http(port, own, body);
+      const answer = polls.send(get);
+      await posts.send(post);
       if ((await answer) !== body) throw new Error("no echo");
       cycles++;
     }
-    await http(port, own, "1");
+    await posts.send(httpRequest("POST", own, "1"));
+    polls.destroy();
+    posts.destroy();
   };
   await Promise.all(Array.from({ length: number(args, "clients") }, session));
   return cycles;

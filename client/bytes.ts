@@ -23,14 +23,15 @@ export function asGiven(bytes: Bytes): ArrayBufferLike {
 }
 
 export function isBinary(value: object): boolean {
-  return value instanceof ArrayBuffer || ArrayBuffer.isView(value) || value instanceof Blob;
+  return ArrayBuffer.isView(value) || value instanceof ArrayBuffer || value instanceof Blob;
 }
 
 /** A Blob stays one: a WebSocket sends it as it is, and polling.ts reads it. */
 export function bytesOf(value: ArrayBuffer | ArrayBufferView | Blob): Bytes | Blob {
-  if (value instanceof Uint8Array || value instanceof Blob) return value;
-  if (value instanceof ArrayBuffer) return new Uint8Array(value);
-  return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+  if (value instanceof Blob) return value;
+  return ArrayBuffer.isView(value)
+    ? new Uint8Array(value.buffer, value.byteOffset, value.byteLength)
+    : new Uint8Array(value);
 }
 
 const ENCODER = /* @__PURE__ */ new TextEncoder();

@@ -54,10 +54,11 @@ export function asGiven(bytes: Bytes): Bytes | ArrayBufferLike {
 
 /** Whether a value of a program is bytes. @throws TypeError for a Blob, whose bytes are not there yet */
 export function isBinary(value: object): value is ArrayBuffer | ArrayBufferView {
+  if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return true;
   if (value instanceof Blob) {
     throw new TypeError("a Blob cannot be read at once: send its arrayBuffer()");
   }
-  return value instanceof ArrayBuffer || ArrayBuffer.isView(value);
+  return false;
 }
 
 /** The bytes of what isBinary(). */

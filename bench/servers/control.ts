@@ -4,7 +4,7 @@ import type { Server } from "node:net";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
-import { type Arguments, type Json, obey } from "../ipc.ts";
+import { obey } from "../ipc.ts";
 import { listening } from "./listening.ts";
 
 /** An event of 32 bytes of text, as each of the servers broadcasts it. */
@@ -14,10 +14,7 @@ setFlagsFromString("--expose-gc");
 const collect: unknown = runInNewContext("gc");
 
 /** Listens on a free port, and tells it, and how much processor and memory the process has used. */
-export function serveBench(
-  server: Server,
-  commands: Readonly<Record<string, (args: Arguments) => Json | Promise<Json>>> = {},
-): void {
+export function serveBench(server: Server): void {
   const port = listening(server);
   obey({
     port: () => port,
@@ -37,6 +34,5 @@ export function serveBench(
       return process.memoryUsage.rss();
     },
     exit: () => process.exit(),
-    ...commands,
   });
 }

@@ -3,7 +3,6 @@
 import type { Server as HttpServer } from "node:http";
 
 import type { Server } from "../../server.ts";
-import type { Arguments } from "../ipc.ts";
 import { NEWS, serveBench } from "./control.ts";
 
 export const SETTINGS = { serveClient: false, pingInterval: 600_000, pingTimeout: 600_000 };
@@ -21,5 +20,5 @@ export function serveEvents(io: Server, http: HttpServer): void {
       for (let n = 0; n < count; n++) io.emit("news", NEWS);
     });
   });
-  serveBench(http, { clients: (_args: Arguments) => io.engine.clientsCount });
+  serveBench(http);
 }

@@ -13,6 +13,8 @@ function frame(text: string): Buffer {
 
 const OPEN = frame(OPEN_PACKET);
 const CONNECT = frame(CONNECT_PACKET);
+const PING = frame("2");
+const PONG = "3";
 const NEWS_FRAME = frame(`42["news","${NEWS}"]`);
 /** Masks are no longer than this, and a message for the echo is as long as the bench's always are. */
 const MASKED_HEADER = 6;
@@ -63,7 +65,7 @@ const server = createServer((socket) => {
         const count = Number.parseInt(text.slice(BURST_PREFIX.length), 10);
         const bytes = Buffer.concat(new Array<Buffer>(count).fill(NEWS_FRAME));
         for (const client of clients) client.write(bytes);
-      } else {
+      } else if (text !== PONG) {
         length = one;
         echo = echoes.get(one) ?? frame(text);
         echoes.set(one, echo);
@@ -75,4 +77,12 @@ const server = createServer((socket) => {
     });
   });
 });
+
+// Pings to all at once, which is the least that they can cost.
+const { pingInterval }: { pingInterval?: number } = JSON.parse(process.argv[2] ?? "{}");
+if (pingInterval !== undefined) {
+  setInterval(() => {
+    for (const client of clients) client.write(PING);
+  }, pingInterval);
+}
 serveBench(server);

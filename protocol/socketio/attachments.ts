@@ -84,9 +84,9 @@ function replaceInFields(object: Fields, attachments: Bytes[]): Fields {
 export function restore(data: unknown, attachments: readonly Bytes[]): unknown {
   if (!isObject(data)) return data;
   if (data._placeholder === true) return attachmentOf(data.num, attachments);
-  for (const key in data) {
-    // Not a new prototype: where the key is "__proto__" JSON.parse() has made it a field of its own.
-    if (hasOwn.call(data, key)) data[key] = restore(data[key], attachments);
+  // Not a new prototype: where a key is "__proto__" JSON.parse() has made it a field of its own.
+  for (const key of Array.isArray(data) ? data.keys() : Object.keys(data)) {
+    data[key] = restore(data[key], attachments);
   }
   return data;
 }
