@@ -4,13 +4,14 @@
 //   npm run bench -- --only echo-1       cases by their names, with commas
 //   npm run bench -- --rounds 5 --json   figures as JSON
 //   npm run bench -- --quick             a short look, too noisy to cite
+//   npm run bench -- --write             all of it, and the tables of README.md and docs/ anew
 //   npm run bench -- --growth file.svg   from 100 to 20,000 clients, and nothing else, with a plot
 //
 // Each server and the load are processes of their own, the server on the first core and the load on
 // the second, where the system has taskset. A figure is the processor time that the server took,
 // not what a clock on the wall says: it stays the same when the machine has something else to do.
 
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -35,6 +36,7 @@ const { values } = parseArgs({
     rounds: { type: "string", default: "3" },
     json: { type: "boolean", default: false },
     quick: { type: "boolean", default: false },
+    write: { type: "boolean", default: false },
     growth: { type: "string" },
   },
 });
@@ -126,8 +128,20 @@ async function runAll(): Promise<void> {
     const plain = rows.map((row) => ({ ...row, figures: Object.fromEntries(row.figures) }));
     console.log(JSON.stringify({ machine, rounds, rows: plain, singles, codecs }, null, 2));
   } else {
-    console.log(`\n${machine}; ${rounds} rounds, medians\n`);
-    console.log(table(rows, singles, codecs));
+    const text = `${machine}; ${rounds} rounds, medians\n\n${table(rows, singles, codecs)}`;
+    console.log(`\n${text}`);
+    if (values.write) writeTables(text);
+  }
+}
+
+function writeTables(text: string): void {
+  for (const name of ["README.md", "../docs/performance.md"]) {
+    const file = join(import.meta.dirname, name);
+    const [before, after] = readFileSync(file, "utf8").split(
+      /(?<=<!-- table -->\n).*(?=<!-- \/table -->)/s,
+    );
+    if (after === undefined) throw new Error(`${name} has no place for a table`);
+    writeFileSync(file, `${before}${text}\n${after}`);
   }
 }
 

@@ -158,31 +158,34 @@ async function deflateIdle(settings: Settings): Promise<Single> {
 
 /** Joining, leaving and disconnecting in a room of 10,000, among many rooms and among few. */
 function rooms(settings: Settings): Single {
-  const { adapter } = new Server().of("/");
-  const fill = (count: number): void => {
-    for (let n = 0; n < count; n++) adapter.addAll(`other ${n}`, new Set([`room ${n}`]));
+  const costAmong = (others: number): (() => number) => {
+    const { adapter } = new Server().of("/");
+    for (let n = 0; n < others; n++) adapter.addAll(`other ${n}`, new Set([`room ${n}`]));
+    for (let n = 0; n < 10_000; n++) adapter.addAll(`member ${n}`, new Set([`member ${n}`, "big"]));
+    // Another one each time: V8's sets look for a value through all places where it was before.
+    let last = 0;
+    return () => {
+      const begin = process.cpuUsage();
+      for (let n = 0; n < 5000; n++) {
+        const id = `socket ${last++}`;
+        adapter.addAll(id, new Set([id, "big"]));
+        adapter.del(id, "big");
+        adapter.addAll(id, new Set(["big"]));
+        adapter.delAll(id);
+      }
+      const { user, system } = process.cpuUsage(begin);
+      return (user + system) / 5000;
+    };
   };
-  const members = 10_000;
-  for (let n = 0; n < members; n++) adapter.addAll(`member ${n}`, new Set([`member ${n}`, "big"]));
-  // Another one each time: V8's sets look for a value through all places where it was before.
-  let last = 0;
-  const cost = (): number => {
-    const begin = process.cpuUsage();
-    for (let n = 0; n < 20_000; n++) {
-      const id = `socket ${last++}`;
-      adapter.addAll(id, new Set([id, "big"]));
-      adapter.del(id, "big");
-      adapter.addAll(id, new Set(["big"]));
-      adapter.delAll(id);
+  const among = { few: costAmong(10), many: costAmong(10_000) };
+  const figures = { few: [] as number[], many: [] as number[] };
+  for (let round = -10; round < settings.rounds * 20; round++) {
+    for (const count of ["few", "many"] as const) {
+      const cost = among[count]();
+      if (round >= 0) figures[count].push(cost);
     }
-    const { user, system } = process.cpuUsage(begin);
-    return (user + system) / 20_000;
-  };
-  fill(10);
-  cost();
-  const few = median(Array.from({ length: settings.rounds * 3 }, cost));
-  fill(10_000);
-  const many = median(Array.from({ length: settings.rounds * 3 }, cost));
+  }
+  const [few, many] = [median(figures.few), median(figures.many)];
   return {
     name: "rooms",
     title: "join, leave and disconnect in a room of 10,000, among 10,000 rooms and among 10",
