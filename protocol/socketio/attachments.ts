@@ -62,14 +62,15 @@ function replaceInArray(array: readonly unknown[], attachments: Bytes[]): readon
 }
 
 function replaceInFields(object: Fields, attachments: Bytes[]): Fields {
+  // What is inherited is not asked for, since it may be a getter.
+  const fields = Object.getPrototypeOf(object) === Object.prototype ? object : { ...object };
   let copy: Fields | undefined;
-  // Its own: what is inherited may be a getter.
-  for (const key of Object.keys(object)) {
-    const value = object[key];
-    if (!isObject(value)) continue;
+  for (const key in fields) {
+    const value = fields[key];
+    if (!isObject(value) || !hasOwn.call(fields, key)) continue;
     const replaced = replace(value, attachments);
     if (replaced === value) continue;
-    copy ??= { ...object };
+    copy ??= { ...fields };
     // Not of a new prototype: where the key is "__proto__" the copy has it as a field of its own.
     copy[key] = replaced;
   }
@@ -85,10 +86,10 @@ export function restore(data: unknown, attachments: readonly Bytes[]): unknown {
   if (data._placeholder === true) return attachmentOf(data.num, attachments);
   if (Array.isArray(data)) {
     for (let i = 0; i < data.length; i++) data[i] = restore(data[i], attachments);
-    return data;
+  } else {
+    // Not a new prototype: where a key is "__proto__" JSON.parse() has made it a field of its own.
+    for (const key of Object.keys(data)) data[key] = restore(data[key], attachments);
   }
-  // Not a new prototype: where a key is "__proto__" JSON.parse() has made it a field of its own.
-  for (const key of Object.keys(data)) data[key] = restore(data[key], attachments);
   return data;
 }
 
@@ -101,3 +102,9 @@ function attachmentOf(num: unknown, attachments: readonly Bytes[]): Bytes | Arra
 export function isObject(value: unknown): value is Fields {
   return typeof value === "object" && value !== null;
 }
+
+/**
+ * A third of what Object.hasOwn() takes. Asked for every field, and not only for those that hold an
+ * object, it would still be nearly half of the walk, as would a list of Object.keys().
+ */
+const hasOwn = Object.prototype.hasOwnProperty;

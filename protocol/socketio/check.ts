@@ -1,6 +1,7 @@
 // What a packet must be, however it has travelled: the rules for names, ids and payloads. Socket.IO
 // "Exchange protocol".
 
+import { isObject } from "./attachments.ts";
 import {
   ACK,
   BINARY_ACK,
@@ -43,7 +44,9 @@ export function isNamespace(name: string): boolean {
 export function check({ type, namespace, id }: Header, payload: unknown): Packet {
   switch (type) {
     case CONNECT:
-      if (payload !== undefined && !isObject(payload)) throw new ProtocolError("CONNECT_PAYLOAD");
+      if (payload !== undefined && (!isObject(payload) || Array.isArray(payload))) {
+        throw new ProtocolError("CONNECT_PAYLOAD");
+      }
       return { type: CONNECT, namespace, data: payload };
     case DISCONNECT:
       if (payload !== undefined) throw new ProtocolError("DISCONNECT_PAYLOAD");
@@ -65,10 +68,6 @@ export function check({ type, namespace, id }: Header, payload: unknown): Packet
   }
 }
 
-function isObject(value: unknown): value is object {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
 function isEventData(value: unknown): value is EventData {
   return Array.isArray(value) && (typeof value[0] === "string" || typeof value[0] === "number");
 }
@@ -76,7 +75,7 @@ function isEventData(value: unknown): value is EventData {
 /** "…an object with the message"; a bare message is what servers in other languages send. */
 function connectError(payload: unknown): ConnectErrorData {
   if (typeof payload === "string") return { message: payload };
-  if (!isObject(payload) || !("message" in payload) || typeof payload.message !== "string") {
+  if (!isObject(payload) || typeof payload.message !== "string") {
     throw new ProtocolError("ERROR_PAYLOAD");
   }
   return { ...payload, message: payload.message };
