@@ -71,6 +71,17 @@ function echo({
   };
 }
 
+async function connect(stage: Stage): Promise<number> {
+  const { server, load, port } = stage;
+  // What is seldom run is not compiled yet, and what closes is not part of it.
+  for (let n = 0; n < 4; n++) {
+    await load.call("connect", { port, count: 1000, path: PATH });
+    await load.call("disconnect");
+    while ((await server.number("connections")) > 0);
+  }
+  return perUnit(stage, () => load.number("connect", { port, count: 3000, path: PATH }));
+}
+
 function burst(count: number): Case["measure"] {
   return async (stage) => {
     const { load, port, scale } = stage;
@@ -141,16 +152,14 @@ export const CASES: readonly Case[] = [
     unit: "µs",
     contenders: SOCKETIO,
     goal: { peer: "socketio", ratio: 0.5 },
-    measure: async (stage) => {
-      const { server, load, port } = stage;
-      // What is seldom run is not compiled yet, and what closes is not part of it.
-      for (let n = 0; n < 4; n++) {
-        await load.call("connect", { port, count: 1000, path: PATH });
-        await load.call("disconnect");
-        while ((await server.number("connections")) > 0);
-      }
-      return perUnit(stage, () => load.number("connect", { port, count: 3000, path: PATH }));
-    },
+    measure: connect,
+  },
+  {
+    name: "connect-http",
+    title: "the same by a bare node:http server that knows no session (in the column of rawnet)",
+    unit: "µs",
+    contenders: ["rawhttp"],
+    measure: connect,
   },
   {
     name: "idle",

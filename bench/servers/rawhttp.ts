@@ -1,10 +1,10 @@
-// The limit for long-polling: node:http, which answers each GET of a session with what its next POST
-// brings, and looks at neither.
+// The limit for what begins at node:http. It answers each GET of a session with what its next POST
+// brings, and looks at neither; an upgrade it completes, and answers whatever comes as if it joined.
 
 import { createServer, type ServerResponse } from "node:http";
 
 import { serveBench } from "./control.ts";
-import { CONNECT_PACKET, OPEN_PACKET } from "./session.ts";
+import { CONNECT_PACKET, frame, OPEN_PACKET, switching } from "./session.ts";
 
 let lastId = 0;
 const polls = new Map<string, ServerResponse>();
@@ -35,5 +35,13 @@ const http = createServer((request, response) => {
     });
     request.on("end", () => answer(response, "ok"));
   }
+});
+
+const OPEN = frame(OPEN_PACKET).toString("latin1");
+const CONNECT = frame(CONNECT_PACKET);
+http.on("upgrade", ({ headers }, socket) => {
+  socket.write(switching(headers["sec-websocket-key"]) + OPEN, "latin1");
+  socket.on("error", () => {});
+  socket.on("data", () => socket.write(CONNECT));
 });
 serveBench(http);

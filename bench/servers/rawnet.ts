@@ -1,15 +1,9 @@
 // The limit: node:net, which answers the handshakes and then moves the same bytes, unread.
 
-import { createHash } from "node:crypto";
 import { createServer, type Socket } from "node:net";
 
 import { NEWS, serveBench } from "./control.ts";
-import { BURST_PREFIX, CONNECT_PACKET, OPEN_PACKET } from "./session.ts";
-
-function frame(text: string): Buffer {
-  const payload = Buffer.from(text);
-  return Buffer.concat([Buffer.of(0x81, payload.length), payload]);
-}
+import { BURST_PREFIX, CONNECT_PACKET, frame, OPEN_PACKET, switching } from "./session.ts";
 
 const OPEN = frame(OPEN_PACKET);
 const CONNECT = frame(CONNECT_PACKET);
@@ -42,11 +36,7 @@ const server = createServer((socket) => {
   let echo = OPEN;
   socket.once("data", (request) => {
     const key = /sec-websocket-key: (\S+)/i.exec(request.toString("latin1"))?.[1];
-    const accept = createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`);
-    socket.write(
-      "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
-        `Sec-WebSocket-Accept: ${accept.digest("base64")}\r\n\r\n`,
-    );
+    socket.write(switching(key));
     socket.write(OPEN);
     socket.on("data", (chunk: Buffer) => {
       if (length > 0) {
