@@ -82,8 +82,6 @@ export const EXPLANATIONS: Readonly<Record<string, Readonly<Record<string, strin
       "aiohttp's fault: a refusal does not tell the version that it speaks (RFC 6455 §4.4).",
     "websocket.handshake.subprotocol-in-two-lines":
       "aiohttp's fault: it looks at the first line only.",
-    "websocket.handshake.header-of-64-kib":
-      "aiohttp answers with HTTP/1.0, which the case does not read.",
     "websocket.framing.length-*-bits":
       "Our reading: the shortest form is a MUST of the sender. SHOULD.",
     "websocket.framing.unmasked": "aiohttp's fault: frames of clients need no mask.",
@@ -100,7 +98,7 @@ export const EXPLANATIONS: Readonly<Record<string, Readonly<Record<string, strin
     "websocket.deflate.ping-inside":
       "aiohttp's fault: a ping inside a compressed message is taken for a part of it.",
     "websocket.deflate.garbage-*":
-      "aiohttp's fault: what cannot be inflated is no failure, code 1000.",
+      "aiohttp closes with 1000 what cannot be inflated; the code for it is a SHOULD.",
     "websocket.deflate.offer-server-bits-15":
       "aiohttp's fault: it accepts the parameter and does not answer it.",
     "websocket.deflate.declines-*":

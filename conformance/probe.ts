@@ -5,7 +5,8 @@ import { connect as connectTls } from "node:tls";
 
 import type { Layer } from "./kit/case.ts";
 import { Context } from "./kit/context.ts";
-import type { Target } from "./kit/target.ts";
+import { addressOf, type Target } from "./kit/target.ts";
+import { serverName } from "./kit/tcp.ts";
 import { shakeHands, TEXT } from "./kit/websocket.ts";
 
 /** There is no server to test. Its message is a sentence for people. */
@@ -90,7 +91,7 @@ function connectionError(
 ): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = secure
-      ? connectTls({ host, port, rejectUnauthorized: false })
+      ? connectTls({ host, port, rejectUnauthorized: false, ...serverName(host) })
       : connectTcp({ host, port });
     const settle = (result: string | undefined): void => {
       clearTimeout(timer);
@@ -106,11 +107,6 @@ function connectionError(
 
 function codeOf(error: Error): string {
   return "code" in error && typeof error.code === "string" ? error.code : error.message;
-}
-
-/** "127.0.0.1:3000" */
-export function addressOf({ host, port }: Target): string {
-  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 /** Asks for one layer. Never rejects. */

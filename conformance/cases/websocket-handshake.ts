@@ -2,6 +2,7 @@
 
 import { type Case, expect } from "../kit/case.ts";
 import type { Context } from "../kit/context.ts";
+import { addressOf } from "../kit/target.ts";
 import {
   acceptFor,
   encodeFrame,
@@ -40,11 +41,11 @@ interface Asked {
 }
 
 async function ask(context: Context, request: Request): Promise<Asked> {
-  const { host, port, websocketPath } = context.target;
+  const { websocketPath } = context.target;
   const { method = "GET", version = "HTTP/1.1", query = "", change = {}, more = [] } = request;
   const { rename = (name) => name, behind, piece } = request;
   const fields: Record<string, string | undefined> = {
-    Host: `${host}:${port}`,
+    Host: addressOf(context.target),
     Upgrade: "websocket",
     Connection: "Upgrade",
     "Sec-WebSocket-Key": KEY,
@@ -68,7 +69,7 @@ async function ask(context: Context, request: Request): Promise<Asked> {
     await writeInPieces(tcp, bytes, piece);
     answer = await readHandshakeAnswer(tcp, conversation, key);
   }
-  return { answer, peer: new WebSocketPeer(tcp, answer, conversation) };
+  return { answer, peer: new WebSocketPeer(tcp, answer, context.target, conversation) };
 }
 
 /** The handshake must be accepted as §4.2.2 has it. */

@@ -41,11 +41,14 @@ export class Failure extends Error {
   override readonly name = "Failure";
   readonly expected: string;
   readonly got: string;
+  /** How much it is asked for, where that is less than what else the case is about. */
+  readonly severity: Severity | undefined;
 
-  constructor(expected: string, got: string) {
+  constructor(expected: string, got: string, severity?: Severity) {
     super(`expected ${expected}, got ${got}`);
     this.expected = expected;
     this.got = got;
+    this.severity = severity;
   }
 }
 
@@ -55,8 +58,13 @@ export class Skip extends Error {
 }
 
 /** @throws Failure unless `condition` */
-export function expect(condition: boolean, expected: string, got: string): asserts condition {
-  if (!condition) throw new Failure(expected, got);
+export function expect(
+  condition: boolean,
+  expected: string,
+  got: string,
+  severity?: Severity,
+): asserts condition {
+  if (!condition) throw new Failure(expected, got, severity);
 }
 
 /** @throws Failure unless both are the same as JSON. */

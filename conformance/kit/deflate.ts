@@ -77,7 +77,9 @@ export async function openDeflate(
   const peer = await context.websocket({ headers: { "Sec-WebSocket-Extensions": offer } });
   const agreement = readAgreement(peer.header("sec-websocket-extensions"));
   if (agreement === undefined) throw new Skip(`the server declines "${offer}"`);
-  return new DeflatePeer(peer, agreement);
+  // §7.1.2.2: with a value the client says that it will not use a larger one, whatever is answered.
+  const offered = /client_max_window_bits=(\d+)/.exec(offer)?.[1];
+  return new DeflatePeer(peer, agreement, offered === undefined ? 15 : Number(offered));
 }
 
 export interface InflatedMessage {
@@ -91,18 +93,23 @@ export interface InflatedMessage {
 export class DeflatePeer {
   readonly peer: WebSocketPeer;
   readonly agreement: Agreement;
+  readonly #windowBits: number;
   // What was said before, to which a message may refer.
   #sent: Uint8Array = new Uint8Array(0);
   #received: Uint8Array = new Uint8Array(0);
 
-  constructor(peer: WebSocketPeer, agreement: Agreement) {
+  /** @param offeredBits the window that the client has said to be its largest */
+  constructor(peer: WebSocketPeer, agreement: Agreement, offeredBits = 15) {
     this.peer = peer;
     this.agreement = agreement;
+    this.#windowBits = Math.min(offeredBits, agreement.clientMaxWindowBits ?? 15);
+    peer.extended = true;
   }
 
   /** §7.2.1: the payload of the next message. */
   compress(message: string | Uint8Array): Uint8Array {
-    const { clientMaxWindowBits = 15, clientNoContextTakeover } = this.agreement;
+    const { clientNoContextTakeover } = this.agreement;
+    const clientMaxWindowBits = this.#windowBits;
     const bytes = Buffer.from(message);
     if (bytes.length === 0) return Buffer.of(0);
     const compressed = compressAlone(bytes, {

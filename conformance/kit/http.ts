@@ -3,6 +3,7 @@
 import { type ClientRequest, request as requestPlain } from "node:http";
 import { request as requestSecure } from "node:https";
 
+import { Failure } from "./case.ts";
 import { type Conversation, quote } from "./conversation.ts";
 import type { Target } from "./target.ts";
 
@@ -24,6 +25,9 @@ export interface HttpAnswer {
   readonly bytes: Uint8Array;
   readonly body: string;
 }
+
+/** Bytes of one answer: no case asks for more than a fourth of it. */
+const MOST = 64 * 1024 * 1024;
 
 /** Rejects where the connection breaks before the answer is whole. */
 export function requestHttp(
@@ -48,7 +52,14 @@ export function requestHttp(
       },
       (response) => {
         const chunks: Uint8Array[] = [];
-        response.on("data", (chunk) => chunks.push(chunk));
+        let length = 0;
+        response.on("data", (chunk) => {
+          chunks.push(chunk);
+          length += chunk.length;
+          if (length <= MOST) return;
+          reject(new Failure(`${MOST} bytes at most`, "more, without an end"));
+          request.destroy();
+        });
         response.on("error", reject);
         response.on("end", () => {
           const bytes = Buffer.concat(chunks);

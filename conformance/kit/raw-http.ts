@@ -3,7 +3,9 @@
 import { Failure } from "./case.ts";
 import type { Context } from "./context.ts";
 import { quote } from "./conversation.ts";
+import { addressOf } from "./target.ts";
 import { ENDED, type TcpConnection } from "./tcp.ts";
+import { statusOf } from "./websocket.ts";
 
 export interface RawAnswer {
   readonly status: number;
@@ -25,8 +27,7 @@ export class RawRequests {
 
   /** The head of a request, with Host. */
   head(first: string, ...fields: readonly string[]): void {
-    const { host, port } = this.#context.target;
-    const lines = [`${first} HTTP/1.1`, `Host: ${host}:${port}`, ...fields];
+    const lines = [`${first} HTTP/1.1`, `Host: ${addressOf(this.#context.target)}`, ...fields];
     this.#write(Buffer.from([...lines, "", ""].join("\r\n"), "latin1"), lines.join(" ⏎ "));
   }
 
@@ -54,7 +55,7 @@ export class RawRequests {
     const text = Buffer.from(message).toString();
     const head = text.slice(0, text.indexOf("\r\n\r\n"));
     const body = text.slice(head.length + 4);
-    const status = Number(/^HTTP\/1\.1 (\d{3})/.exec(head)?.[1] ?? Number.NaN);
+    const status = statusOf(head);
     this.#context.conversation.received(message, `${status}: ${quote(body)}`);
     return { status, body };
   }
@@ -65,7 +66,11 @@ export class RawRequests {
   }
 }
 
+/** Bytes of an answer: those to a request by hand are short. */
+const MOST = 1024 * 1024;
+
 function measureAnswer(input: Uint8Array): number | undefined {
+  if (input.length > MOST) throw new Failure(`${MOST} bytes at most`, `${input.length} and more`);
   const text = Buffer.from(input).toString("latin1");
   const end = text.indexOf("\r\n\r\n");
   if (end === -1) return undefined;

@@ -83,10 +83,14 @@ export async function runCase(each: Case, target: Target, timeout: number): Prom
   };
 }
 
-function judge(error: unknown): Pick<Result, "outcome" | "expected" | "got" | "reason"> {
+type Verdict = Pick<Result, "outcome" | "expected" | "got" | "reason"> &
+  Partial<Pick<Result, "severity">>;
+
+function judge(error: unknown): Verdict {
   if (error instanceof Skip) return { outcome: "skipped", reason: error.message };
   if (error instanceof Failure) {
-    return { outcome: "failed", expected: error.expected, got: error.got };
+    const { expected, got, severity } = error;
+    return { outcome: "failed", expected, got, ...(severity !== undefined && { severity }) };
   }
   const got = error instanceof Error ? error.message : String(error);
   return { outcome: "failed", expected: "the conversation to go on", got };

@@ -43,3 +43,8 @@ export function parseTarget(url: string, paths: Paths = {}): Target {
     socketioPath: paths.socketio ?? "/socket.io/",
   };
 }
+
+/** "127.0.0.1:3000", "[::1]:3000": as people write it, and as Host has it (RFC 9110 §7.2). */
+export function addressOf({ host, port }: Pick<Target, "host" | "port">): string {
+  return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+}

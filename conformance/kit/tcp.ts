@@ -1,6 +1,6 @@
 // A TCP or TLS connection whose bytes are awaited, and recorded by who knows what they mean.
 
-import { connect as connectTcp, type Socket } from "node:net";
+import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 
 import { Failure } from "./case.ts";
@@ -8,6 +8,9 @@ import type { Target } from "./target.ts";
 
 /** The server has ended the connection. */
 export const ENDED = "the end of the connection";
+
+/** Bytes that may have come and not been taken: four of the largest messages that a case is about. */
+const MOST = 64 * 1024 * 1024;
 
 export class TcpConnection {
   readonly #socket: Socket;
@@ -17,6 +20,7 @@ export class TcpConnection {
   #start = 0;
   #end = 0;
   #ended = false;
+  #flooded = false;
   #wake: () => void = () => {};
 
   constructor(socket: Socket) {
@@ -37,7 +41,7 @@ export class TcpConnection {
   static open({ host, port, secure }: Target): Promise<TcpConnection> {
     return new Promise((resolve, reject) => {
       const socket = secure
-        ? connectTls({ host, port, rejectUnauthorized: false })
+        ? connectTls({ host, port, rejectUnauthorized: false, ...serverName(host) })
         : connectTcp({ host, port });
       socket.once("error", reject);
       socket.once(secure ? "secureConnect" : "connect", () => {
@@ -104,6 +108,7 @@ export class TcpConnection {
       const { input } = this;
       const count = measure(input);
       if (count !== undefined && count <= input.length) return this.take(count);
+      if (this.#flooded) throw new Failure(`${MOST} bytes at most`, "more, without an end");
       if (this.#ended) return undefined;
       await this.more();
     }
@@ -111,15 +116,18 @@ export class TcpConnection {
 
   /** Resolves when the server has ended the connection. @throws Failure when it says something before */
   async untilEnd(): Promise<void> {
-    while (!this.#ended) {
-      if (this.input.length > 0) throw new Failure(ENDED, `${this.input.length} bytes`);
-      await this.more();
-    }
+    while (!this.#ended && this.input.length === 0) await this.more();
+    if (this.input.length > 0) throw new Failure(ENDED, `${this.input.length} bytes`);
   }
 
   /** Room is doubled, so that a message of many chunks is not copied for each of them. */
   #add(chunk: Uint8Array): void {
     const { input } = this;
+    if (input.length + chunk.length > MOST) {
+      this.#flooded = true;
+      this.#socket.destroy();
+      return;
+    }
     if (input.length === 0) {
       this.#buffer = chunk;
       this.#start = 0;
@@ -136,4 +144,9 @@ export class TcpConnection {
     this.#buffer.set(chunk, this.#end);
     this.#end += chunk.length;
   }
+}
+
+/** RFC 6066 §3: the name for which a certificate is asked, which an address is not. */
+export function serverName(host: string): { servername?: string } {
+  return isIP(host) === 0 ? { servername: host } : {};
 }

@@ -5,8 +5,8 @@ import { createHash, randomBytes } from "node:crypto";
 
 import { expect, Failure } from "./case.ts";
 import { type Conversation, hex, quote } from "./conversation.ts";
-import type { Target } from "./target.ts";
-import { ENDED, type TcpConnection } from "./tcp.ts";
+import { addressOf, type Target } from "./target.ts";
+import { ENDED, TcpConnection } from "./tcp.ts";
 
 export const CONTINUATION = 0x0;
 export const TEXT = 0x1;
@@ -153,13 +153,13 @@ export function acceptFor(key: string): string {
 /** Sends a handshake's request and reads the head of the answer. @throws Failure for none */
 export async function shakeHands(
   tcp: TcpConnection,
-  { host, port, websocketPath }: Target,
+  target: Target,
   conversation: Conversation,
-  { path = websocketPath, headers = {}, behind }: WebSocketOptions,
+  { path = target.websocketPath, headers = {}, behind }: WebSocketOptions,
 ): Promise<HandshakeAnswer> {
   const key = headers["Sec-WebSocket-Key"] ?? randomBytes(16).toString("base64");
   const fields: Record<string, string | undefined> = {
-    Host: `${host}:${port}`,
+    Host: addressOf(target),
     Upgrade: "websocket",
     Connection: "Upgrade",
     "Sec-WebSocket-Key": key,
@@ -191,6 +191,17 @@ export function encodeRequest(lines: readonly string[]): Uint8Array {
   return Buffer.from([...lines, "", ""].join("\r\n"), "latin1");
 }
 
+const LONGEST_HEAD = 64 * 1024;
+
+/**
+ * The status of an answer that begins with that line, or `NaN`. §4.2.2 has the 101 in HTTP/1.1; with
+ * what it refuses a server may say that it speaks no more than 1.0.
+ */
+export function statusOf(line: string): number {
+  const [, minor, status] = /^HTTP\/1\.([01]) (\d{3})(?:\s|$)/.exec(line) ?? [];
+  return minor === undefined || (minor === "0" && status === "101") ? Number.NaN : Number(status);
+}
+
 /** Reads the head of the answer to a request that was sent with that key. @throws Failure for none */
 export async function readHandshakeAnswer(
   tcp: TcpConnection,
@@ -198,13 +209,16 @@ export async function readHandshakeAnswer(
   key: string,
 ): Promise<HandshakeAnswer> {
   const head = await tcp.next((input) => {
-    const end = Buffer.from(input).indexOf("\r\n\r\n");
+    const end = Buffer.from(input.buffer, input.byteOffset, input.length).indexOf("\r\n\r\n");
+    if (end === -1 && input.length > LONGEST_HEAD) {
+      throw new Failure(`a head of ${LONGEST_HEAD} bytes at most`, `${input.length} and more`);
+    }
     return end === -1 ? undefined : end + 4;
   });
   if (head === undefined) throw new Failure("an answer to the handshake", ENDED);
   const [first = "", ...rest] = Buffer.from(head).toString("latin1").trimEnd().split("\r\n");
   conversation.received(head, [first, ...rest].join(" ⏎ "));
-  const status = Number(/^HTTP\/1\.1 (\d{3})(?: |$)/.exec(first)?.[1] ?? Number.NaN);
+  const status = statusOf(first);
   const answered = new Map<string, string>();
   for (const line of rest) {
     const colon = line.indexOf(":");
@@ -233,11 +247,22 @@ export async function writeInPieces(
 export class WebSocketPeer {
   readonly tcp: TcpConnection;
   readonly handshake: HandshakeAnswer;
+  /** An extension was agreed on that has a use for RSV1 to RSV3, and looks after them. */
+  extended = false;
+  readonly #target: Target;
   readonly #conversation: Conversation;
+  // A message is under way whose last fragment has not come.
+  #fragmented = false;
 
-  constructor(tcp: TcpConnection, handshake: HandshakeAnswer, conversation: Conversation) {
+  constructor(
+    tcp: TcpConnection,
+    handshake: HandshakeAnswer,
+    target: Target,
+    conversation: Conversation,
+  ) {
     this.tcp = tcp;
     this.handshake = handshake;
+    this.#target = target;
     this.#conversation = conversation;
   }
 
@@ -249,7 +274,7 @@ export class WebSocketPeer {
   ): Promise<WebSocketPeer> {
     const handshake = await shakeHands(tcp, target, conversation, options);
     expect(handshake.status === 101, "status 101", `status ${handshake.status}`);
-    return new WebSocketPeer(tcp, handshake, conversation);
+    return new WebSocketPeer(tcp, handshake, target, conversation);
   }
 
   /** A header field of the server's answer, or "". */
@@ -294,18 +319,36 @@ export class WebSocketPeer {
     for (let at = 0; at < bytes.length; at += piece) this.tcp.write(bytes.subarray(at, at + piece));
   }
 
-  /** The next frame, or `undefined` at the end of the connection. */
+  /** The next frame, or `undefined` at the end of the connection. @throws Failure for one that no server may send */
   async next(): Promise<Frame | undefined> {
     const bytes = await this.tcp.next(measureFrame);
     if (bytes === undefined) {
       this.#conversation.note("the server has ended the connection");
+      const { length } = this.tcp.input;
+      if (length > 0) throw new Failure("whole frames", `${length} bytes of one, and ${ENDED}`);
       return undefined;
     }
     const frame = decodeFrame(bytes);
     this.#conversation.received(bytes, describeFrame(frame));
-    // §5.1: "A server MUST NOT mask any frames that it sends to the client."
-    if (frame.masked) throw new Failure("an unmasked frame (RFC 6455 §5.1)", "a masked one");
+    this.#check(frame);
     return frame;
+  }
+
+  #check(frame: Frame): void {
+    const { fin, rsv, opcode, masked, payload } = frame;
+    const got = describeFrame(frame);
+    // §5.1: "A server MUST NOT mask any frames that it sends to the client."
+    expect(!masked, "an unmasked frame (RFC 6455 §5.1)", got);
+    expect(rsv === 0 || this.extended, "RSV1 to RSV3 unset (RFC 6455 §5.2)", got);
+    expect(NAMES[opcode] !== undefined, "no reserved opcode (RFC 6455 §5.2)", got);
+    if (opcode >= CLOSE) {
+      expect(fin && payload.length <= 125, "a short control frame with FIN (RFC 6455 §5.5)", got);
+      return;
+    }
+    const continues = opcode === CONTINUATION;
+    const wanted = this.#fragmented ? "a continuation frame" : "a frame that begins a message";
+    expect(continues === this.#fragmented, `${wanted} (RFC 6455 §5.4)`, got);
+    this.#fragmented = !fin;
   }
 
   /** The next message, of one frame or several; control frames between them are passed over. */
@@ -370,18 +413,29 @@ export class WebSocketPeer {
   }
 
   /**
-   * The server must fail the connection (§7.1.7): it ends it, with a close frame of one of these
-   * codes before it or with none, and says nothing else.
+   * The server must fail the connection (§7.1.7): it ends it, with a close frame before it or with
+   * none, and says nothing else. That the frame has one of these codes is a SHOULD.
    */
   async expectFailed(codes: readonly number[]): Promise<void> {
     const wanted = `the connection failed with ${codes.join(" or ")}, or without a close frame`;
     const frame = await this.next();
-    if (frame === undefined) return;
+    if (frame === undefined) {
+      await this.#expectServer();
+      return;
+    }
     expect(frame.opcode === CLOSE, wanted, describeFrame(frame));
+    await this.expectEnd();
     const [high, low] = frame.payload;
     const code = high === undefined || low === undefined ? 1005 : high * 256 + low;
-    expect(codes.includes(code), wanted, `code ${code}`);
-    await this.expectEnd();
+    expect(codes.includes(code), wanted, `code ${code}`, "SHOULD");
+  }
+
+  /** What has ended is the connection, and not the server. */
+  async #expectServer(): Promise<void> {
+    const again = await TcpConnection.open(this.#target).catch((error: unknown) => {
+      throw new Failure("a server that is still there", `${error}`);
+    });
+    again.destroy();
   }
 
   /** The server must end TCP, and say nothing more. It is answered as §7.1.1 has it. */

@@ -1,0 +1,148 @@
+// What servers do that no mutant of ours can: they flood, they die, they send frames that are none.
+
+import assert from "node:assert/strict";
+import { createServer as createHttpServer } from "node:http";
+import { createServer, type Socket } from "node:net";
+import { test } from "node:test";
+
+import { CASES } from "../../conformance/cases.ts";
+import { type Result, runCase } from "../../conformance/kit/runner.ts";
+import { addressOf, parseTarget } from "../../conformance/kit/target.ts";
+import { acceptFor } from "../../conformance/kit/websocket.ts";
+import { portOf } from "../support/net.ts";
+import { withTarget } from "./support.ts";
+
+const CHUNK = Buffer.alloc(1024 * 1024);
+
+/** A server that answers the handshake as `status` has it, and the first bytes behind it by `fault`. */
+async function run(
+  id: string,
+  fault: (socket: Socket, close: () => void) => void,
+  status = "HTTP/1.1 101 Switching Protocols",
+): Promise<Result> {
+  const sockets = new Set<Socket>();
+  const server = createServer((socket) => {
+    sockets.add(socket);
+    socket.on("error", () => {});
+    socket.once("data", (request) => {
+      const key = /sec-websocket-key: (\S+)/i.exec(request.toString())?.[1] ?? "";
+      socket.write(
+        `${status}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${acceptFor(key)}\r\n\r\n`,
+      );
+      socket.once("data", () => fault(socket, () => server.close()));
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const each = CASES.find((one) => one.id === id);
+  assert.ok(each !== undefined, id);
+  const result = await runCase(each, parseTarget(`http://127.0.0.1:${portOf(server)}`), 10_000);
+  for (const socket of sockets) socket.destroy();
+  if (server.listening) server.close();
+  return result;
+}
+
+test("a frame without end fails the case, and not the kit", async () => {
+  const result = await run("websocket.framing.text-of-1", (socket) => {
+    socket.write(Buffer.of(0x82, 127, 0, 0, 1, 0, 0, 0, 0, 0));
+    const flood = (): void => {
+      while (!socket.destroyed && socket.write(CHUNK));
+    };
+    socket.on("drain", flood);
+    flood();
+  });
+  assert.equal(result.outcome, "failed");
+  assert.equal(result.got, "more, without an end");
+});
+
+test("a body without end fails the case, and not the kit", async () => {
+  const server = createHttpServer((_request, response) => {
+    response.writeHead(200);
+    const flood = (): void => {
+      while (!response.destroyed && response.write(CHUNK));
+    };
+    response.on("drain", flood);
+    flood();
+  });
+  const each = CASES.find(({ id }) => id === "engineio4.handshake.polling");
+  assert.ok(each !== undefined);
+  const { outcome, got } = await withTarget(server, (target) => runCase(each, target, 10_000));
+  assert.deepEqual([outcome, got], ["failed", "more, without an end"]);
+});
+
+test("a server that is gone has not failed the connection", async () => {
+  const result = await run("websocket.framing.opcode-3", (socket, close) => {
+    close();
+    socket.destroy();
+  });
+  assert.equal(result.outcome, "failed");
+  assert.equal(result.expected, "a server that is still there");
+});
+
+test("half a frame is no end", async () => {
+  const result = await run("websocket.framing.opcode-3", (socket) => {
+    socket.end(Buffer.of(0x81, 5, 0x61));
+  });
+  assert.equal(result.outcome, "failed");
+  assert.equal(result.expected, "whole frames");
+});
+
+test("what stands behind a close frame is heard, also with the end at once", async () => {
+  const result = await run("websocket.closing.reason", (socket) => {
+    socket.end(Buffer.of(0x88, 2, 3, 0xe8, 0x81, 1, 0x61));
+  });
+  assert.equal(result.outcome, "failed");
+  assert.equal(result.got, "3 bytes");
+});
+
+test("a close frame without a code is a form of failing, and of answering", async () => {
+  const end = (socket: Socket): void => void socket.end(Buffer.of(0x88, 0));
+  const failed = await run("websocket.framing.opcode-3", end);
+  assert.equal(failed.outcome, "failed");
+  assert.equal(failed.severity, "SHOULD");
+  const answered = await run("websocket.closing.reason", end);
+  assert.equal(answered.outcome, "passed");
+});
+
+// The header of a server's frame of one byte, which no server may send.
+const WRONG = [
+  { name: "RSV1", bytes: [0xc1, 1], expected: "RSV1 to RSV3 unset (RFC 6455 §5.2)" },
+  { name: "opcode 0xB", bytes: [0x8b, 1], expected: "no reserved opcode (RFC 6455 §5.2)" },
+  {
+    name: "a continuation",
+    bytes: [0x80, 1],
+    expected: "a frame that begins a message (RFC 6455 §5.4)",
+  },
+  {
+    name: "a ping without FIN",
+    bytes: [0x09, 1],
+    expected: "a short control frame with FIN (RFC 6455 §5.5)",
+  },
+  {
+    name: "two beginnings",
+    bytes: [0x01, 1, 0x61, 0x81, 1],
+    expected: "a continuation frame (RFC 6455 §5.4)",
+  },
+];
+
+for (const { name, bytes, expected } of WRONG) {
+  test(`a server's frame is read strictly: ${name}`, async () => {
+    const result = await run("websocket.framing.text-of-1", (socket) => {
+      socket.write(Buffer.from([...bytes, 0x61]));
+    });
+    assert.equal(result.outcome, "failed");
+    assert.equal(result.expected, expected);
+  });
+}
+
+test("a refusal may be of HTTP/1.0, a 101 may not", async () => {
+  const refused = await run("websocket.handshake.no-key", () => {}, "HTTP/1.0 400 Bad Request");
+  assert.equal(refused.outcome, "passed");
+  const switched = await run("websocket.framing.text-of-1", () => {}, "HTTP/1.0 101 Switching");
+  assert.equal(switched.got, "status NaN");
+});
+
+test("an address of IPv6 has its brackets where it is written", () => {
+  const target = parseTarget("http://[::1]:3000");
+  assert.equal(target.host, "::1");
+  assert.equal(addressOf(target), "[::1]:3000");
+});
