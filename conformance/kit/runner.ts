@@ -2,7 +2,7 @@
 
 import { type Case, Failure, type Layer, layerOf, Skip } from "./case.ts";
 import { Context } from "./context.ts";
-import type { Utterance } from "./conversation.ts";
+import { shorten, type Utterance } from "./conversation.ts";
 import type { Target } from "./target.ts";
 
 export type Outcome = "passed" | "failed" | "skipped";
@@ -84,11 +84,11 @@ export async function runCase(each: Case, target: Target, timeout: number): Prom
 }
 
 function judge(error: unknown): Pick<Result, "outcome" | "expected" | "got" | "reason"> {
-  if (error instanceof Skip) return { outcome: "skipped", reason: error.message };
+  if (error instanceof Skip) return { outcome: "skipped", reason: shorten(error.message) };
   if (error instanceof Failure) {
-    return { outcome: "failed", expected: error.expected, got: error.got };
+    return { outcome: "failed", expected: shorten(error.expected), got: shorten(error.got) };
   }
-  const got = error instanceof Error ? error.message : String(error);
+  const got = shorten(error instanceof Error ? error.message : String(error));
   return { outcome: "failed", expected: "the conversation to go on", got };
 }
 

@@ -19,9 +19,7 @@ import {
 
 /** How much of a conversation is shown: of a case that passed little, lest the page grow too big. */
 const PASSED = { bytes: 32, lines: 40 } as const;
-const OTHERS = { bytes: Number.POSITIVE_INFINITY, lines: 400 } as const;
-/** Characters of one meaning. */
-const MEANING = 2000;
+const OTHERS = { bytes: Number.POSITIVE_INFINITY, lines: Number.POSITIVE_INFINITY } as const;
 /** Failures are unfolded from the beginning, unless they are so many that nobody finds the next. */
 const UNFOLDED = 12;
 /** So many of them are listed at the beginning. */
@@ -251,8 +249,7 @@ function renderUtterance(utterance: Utterance, most: number): Markup {
   const { at, direction, bytes, length, meaning } = utterance;
   const shown = hex(bytes, most);
   // The head of an HTTP message, as the kit writes it.
-  const cut = meaning.length > MEANING ? `${meaning.slice(0, MEANING)}…` : meaning;
-  const lines = cut.split(" ⏎ ").map((line) => html`<span>${line}</span>`);
+  const lines = meaning.split(" ⏎ ").map((line) => html`<span>${line}</span>`);
   const more = length > Math.min(bytes.length, most) ? ` ${length} bytes` : "";
   const cell = shown === "" ? NOTHING : html`<code>${shown}</code><small>${more}</small>`;
   return html`

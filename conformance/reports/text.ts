@@ -75,7 +75,9 @@ function renderFailure(result: Result, whole: boolean, paint: Paint): string[] {
     field("expected", printable(expected)),
     field("got", paint("bold", printable(got))),
     ...conversation.slice(0, LINES).map((each) => renderUtterance(each, paint)),
-    ...(rest > 0 ? [paint("dim", `  … and ${rest} more; --html and --json have them all`)] : []),
+    ...(rest > 0
+      ? [paint("dim", `  … and ${rest} more; --html and --json have all that is kept`)]
+      : []),
     "",
   ];
 }
