@@ -120,8 +120,8 @@ Examples:
   barewire conform wss://127.0.0.1:9443 --layer websocket --websocket-path /
   barewire conform http://127.0.0.1:3000 --only "engineio4.*" --severity MUST --junit report.xml
 
-Exit status: 0 no MUST has failed; 1 one has, or the server has gone; 2 wrong usage, or nothing there
-to test.
+Exit status: 0 no MUST has failed; 1 one has, or the server has gone; 2 wrong usage, nothing there to
+test, or a report that could not be written.
 `;
 
 export type Format = "json" | "junit" | "tap" | "html";
