@@ -17,7 +17,7 @@ import { type Output, Progress } from "./progress.ts";
 import { renderHtml } from "./reports/html.ts";
 import { renderJson } from "./reports/json.ts";
 import { renderJunit } from "./reports/junit.ts";
-import { isBreach, plural, printable, type Report } from "./reports/report.ts";
+import { isFailed, plural, printable, type Report } from "./reports/report.ts";
 import { renderTap } from "./reports/tap.ts";
 import { renderText } from "./reports/text.ts";
 import { select } from "./selection.ts";
@@ -90,7 +90,7 @@ async function conform(
   for (const file of reports.values()) if (file !== "-") checkFolder(file);
   const begin = performance.now();
   const date = new Date().toISOString();
-  const { gone, ...found } = await (client ? testClient : testServer)(options, terminal);
+  const found = await (client ? testClient : testServer)(options, terminal);
   const report: Report = {
     ...found,
     date,
@@ -98,15 +98,12 @@ async function conform(
     milliseconds: Math.round(performance.now() - begin),
     strict: options.strict,
   };
-  write(report, options, terminal);
-  const failed = gone || report.results.some((each) => isBreach(each, options.strict));
-  return failed ? FAILED : 0;
+  const written = write(report, options, terminal);
+  return written ? (isFailed(report) ? FAILED : 0) : UNUSABLE;
 }
 
-/** What a run has found, and whether the server went away in it. */
-interface Run extends Pick<Report, "target" | "notes" | "results"> {
-  readonly gone: boolean;
-}
+/** What a run has found. */
+type Run = Pick<Report, "target" | "notes" | "results" | "gone">;
 
 async function testServer(options: ConformOptions, terminal: Terminal): Promise<Run> {
   const { url, timeout, concurrency, quiet } = options;
@@ -141,14 +138,13 @@ async function testServer(options: ConformOptions, terminal: Terminal): Promise<
       watch.see(result);
     },
   });
+  await watch.end();
   progress.clear();
-  const gone = watch.signal.aborted;
-  if (gone) {
-    const left = plural(cases.length - results.length, "case");
-    const note = `The server no longer answers since about ${watch.since}: ${left} not run.`;
-    terminal.stderr.write(`${printable(note)}\n`);
-    notes.push(note);
-  }
+  const left = plural(cases.length - results.length, "case");
+  const gone = watch.signal.aborted
+    ? `The server no longer answers since about ${watch.since}: ${left} not run.`
+    : undefined;
+  if (gone !== undefined) terminal.stderr.write(`${printable(gone)}\n`);
   return { target: url, notes, results, gone };
 }
 
@@ -181,18 +177,19 @@ async function testClient(options: ConformOptions, terminal: Terminal): Promise<
   const note = `The client has not come again for ${plural(left, "case")}.`;
   return {
     target: `the client of ${where}`,
-    notes: left === 0 ? [] : [note],
+    notes: [],
     results,
-    gone: left > 0,
+    gone: left === 0 ? undefined : note,
   };
 }
 
-/** Sees whether the server is still there when cases fail. */
+/** Sees whether the server is still there when cases fail, and at the end. */
 class Watch {
   readonly #target: Target;
   readonly #timeout: number;
   readonly #controller = new AbortController();
-  #looking = false;
+  #looking: Promise<void> | undefined;
+  #latest: Result | undefined;
   since = "";
 
   constructor(target: Target, timeout: number) {
@@ -204,20 +201,25 @@ class Watch {
     return this.#controller.signal;
   }
 
-  see({ outcome, layer, id }: Result): void {
-    if (outcome !== "failed" || this.#looking || this.signal.aborted) return;
-    this.#looking = true;
-    void this.#look(layer, id);
+  see(result: Result): void {
+    this.#latest = result;
+    if (result.outcome !== "failed" || this.#looking !== undefined || this.signal.aborted) return;
+    this.#looking = this.#look(result).finally(() => {
+      this.#looking = undefined;
+    });
   }
 
-  async #look(layer: Layer, id: string): Promise<void> {
+  /** Looks once more: the last case may have ended the server, and passed. */
+  async end(): Promise<void> {
+    await this.#looking;
+    if (this.#latest !== undefined && !this.signal.aborted) await this.#look(this.#latest);
+  }
+
+  async #look({ layer, id }: Result): Promise<void> {
     // Twice: a server that one of the cases keeps busy is late, and not gone.
     for (let round = 0; round < 2; round++) {
       const { kind } = await probeLayer(this.#target, layer, this.#timeout);
-      if (kind === "spoken" || kind === "refused") {
-        this.#looking = false;
-        return;
-      }
+      if (kind === "spoken" || kind === "refused") return;
     }
     this.since = id;
     this.#controller.abort();
@@ -300,30 +302,60 @@ async function freePort(host: string, port: number): Promise<number> {
   return typeof address === "object" && address !== null ? address.port : port;
 }
 
-function write(report: Report, options: ConformOptions, { stdout, stderr, environment }: Terminal) {
+/** Writes all that can be written. False where a report could not be, which is said. */
+function write(
+  report: Report,
+  options: ConformOptions,
+  { stdout, stderr, environment }: Terminal,
+): boolean {
   const printed = [...options.reports].find(([, file]) => file === "-");
+  let written = true;
   for (const [format, file] of options.reports) {
-    const text = RENDERERS[format](report);
-    if (file === "-") stdout.write(text);
-    else writeFileSync(file, text);
+    try {
+      const text = RENDERERS[format](report);
+      if (file === "-") stdout.write(text);
+      else writeFileSync(file, text);
+    } catch (error) {
+      written = false;
+      stderr.write(
+        `The report --${format} ${printable(`${file} cannot be written: ${reason(error)}`)}.\n`,
+      );
+    }
   }
-  if (options.quiet) return;
+  if (options.quiet) return written;
   const output = printed === undefined ? stdout : stderr;
   const { NO_COLOR: noColour = "" } = environment;
   output.write(renderText(report, output.isTTY === true && noColour === ""));
+  return written;
+}
+
+function reason(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }
 
 /** The program as a process. What cases have left open does not keep it. */
 export async function run(version: string): Promise<void> {
   const { stdout, stderr } = process;
-  // Who reads has gone, as `head` does.
-  for (const stream of [stdout, stderr]) stream.on("error", () => process.exit());
+  let lost = false;
+  for (const [stream, name] of [
+    [stdout, "Standard output"],
+    [stderr, "Standard error"],
+  ] as const) {
+    stream.on("error", (error) => {
+      // Who reads has gone, as `head` does: the run goes on to its own status.
+      if ("code" in error && error.code === "EPIPE") return;
+      if (!lost) stderr.write(`${name} cannot be written: ${reason(error)}.\n`);
+      lost = true;
+    });
+  }
   const status = await main(
     process.argv.slice(2),
     { stdout, stderr, environment: process.env },
     version,
   );
-  stdout.write("", () => stderr.write("", () => process.exit(status)));
+  const exit = (): never => process.exit(lost ? UNUSABLE : status);
+  // A stream calls back first, and emits its error later in the same turn.
+  stdout.write("", () => stderr.write("", () => setImmediate(exit)));
 }
 
 if (process.argv[1] === import.meta.filename) {

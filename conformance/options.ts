@@ -51,10 +51,14 @@ export const OPTIONS = {
     value: "path",
     help: "where Socket.IO is (default /socket.io/)",
   },
-  json: { type: "string", value: "[file]", help: "the results with every byte, for programs" },
+  json: {
+    type: "string",
+    value: "[file]",
+    help: "the results with all that is kept of the conversations, for programs",
+  },
   junit: { type: "string", value: "[file]", help: "the results as JUnit's XML, for CI servers" },
   tap: { type: "string", value: "[file]", help: "the results in the Test Anything Protocol" },
-  html: { type: "string", value: "file", help: "the results as one page with every conversation" },
+  html: { type: "string", value: "file", help: "the results as one page with the conversations" },
   list: { type: "boolean", help: "shows the cases and runs none" },
   quiet: { type: "boolean", short: "q", help: "says nothing but errors" },
   client: { type: "boolean", help: "tests a client: it must connect here again and again" },
@@ -116,8 +120,8 @@ Examples:
   barewire conform wss://127.0.0.1:9443 --layer websocket --websocket-path /
   barewire conform http://127.0.0.1:3000 --only "engineio4.*" --severity MUST --junit report.xml
 
-Exit status: 0 no MUST has failed; 1 one has, or the server has gone; 2 wrong usage, or nothing there
-to test.
+Exit status: 0 no MUST has failed; 1 one has, or the server has gone; 2 wrong usage, nothing there to
+test, or a report that could not be written.
 `;
 
 export type Format = "json" | "junit" | "tap" | "html";

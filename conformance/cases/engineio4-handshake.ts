@@ -325,7 +325,7 @@ const MISMATCHES: readonly Case[] = [
     clause: "Engine.IO v4, Session identifier",
     severity: "MUST",
     sends: "a session over WebSocket, and a GET with its id",
-    expects: "400 with code 3, and the session goes on",
+    expects: "400, and the session goes on",
     run: async (context) => {
       const { session, open } = await WebSocketSession.open(context);
       const path = pathWith(context.target, { ...QUERY, sid: open.sid });

@@ -22,7 +22,7 @@ export interface Case {
   readonly sends: string;
   /** What must come back, in words. */
   readonly expects: string;
-  /** It measures time, or would disturb others: it runs when no other does. */
+  /** It would disturb others, or they it: it runs when no other does. */
   readonly alone?: boolean;
   /** Milliseconds it may take beyond the run's own limit, such as a heartbeat. */
   readonly extraTime?: number;

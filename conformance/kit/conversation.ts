@@ -14,15 +14,20 @@ export interface Utterance {
   readonly meaning: string;
 }
 
-/** Of more than that only the beginning is kept. */
+/** Of more bytes than that only the beginning is kept. */
 const KEPT = 256;
-/** A case that hears more than that is reported with what came first. */
-const MOST = 400;
+/** Of more than both, what came first and what came last is kept: most cases fail at the end. */
+const FIRST = 200;
+const LAST = 200;
+/** Characters of one text: much of it is the server's, which may say more than a report can hold. */
+const CHARACTERS = 2000;
 
 const NOTHING = new Uint8Array(0);
 
 export class Conversation {
-  readonly utterances: Utterance[] = [];
+  readonly #first: Utterance[] = [];
+  readonly #last: Utterance[] = [];
+  #lost = 0;
   readonly #begin = performance.now();
 
   sent(bytes: Uint8Array, meaning: string): void {
@@ -38,12 +43,38 @@ export class Conversation {
     this.#add("note", NOTHING, meaning);
   }
 
-  #add(direction: Direction, bytes: Uint8Array, meaning: string): void {
-    if (this.utterances.length >= MOST) return;
-    const at = Math.round(performance.now() - this.#begin);
-    const kept = Uint8Array.from(bytes.subarray(0, KEPT));
-    this.utterances.push({ at, direction, bytes: kept, length: bytes.length, meaning });
+  /** What is kept of it until now. A note stands for what is not. */
+  get utterances(): Utterance[] {
+    const at = this.#last[0]?.at;
+    if (this.#lost === 0 || at === undefined) return [...this.#first, ...this.#last];
+    const meaning = `what was said here is not kept: ${this.#lost} more`;
+    const gap: Utterance = { at, direction: "note", bytes: NOTHING, length: 0, meaning };
+    return [...this.#first, gap, ...this.#last];
   }
+
+  #add(direction: Direction, bytes: Uint8Array, meaning: string): void {
+    const utterance: Utterance = {
+      at: Math.round(performance.now() - this.#begin),
+      direction,
+      bytes: Uint8Array.from(bytes.subarray(0, KEPT)),
+      length: bytes.length,
+      meaning: shorten(meaning),
+    };
+    if (this.#first.length < FIRST) {
+      this.#first.push(utterance);
+      return;
+    }
+    this.#last.push(utterance);
+    if (this.#last.length <= LAST) return;
+    this.#last.shift();
+    this.#lost++;
+  }
+}
+
+/** A text of the server's, with a mark where it is too long for a report. */
+export function shorten(text: string): string {
+  const rest = text.length - CHARACTERS;
+  return rest <= 0 ? text : `${text.slice(0, CHARACTERS)}… (${rest} more characters)`;
 }
 
 /** "81 05 48 65 …" */

@@ -2,7 +2,7 @@
 
 import { type Case, Failure, type Layer, layerOf, Skip } from "./case.ts";
 import { Context } from "./context.ts";
-import type { Utterance } from "./conversation.ts";
+import { shorten, type Utterance } from "./conversation.ts";
 import type { Target } from "./target.ts";
 
 export type Outcome = "passed" | "failed" | "skipped";
@@ -87,12 +87,13 @@ type Verdict = Pick<Result, "outcome" | "expected" | "got" | "reason"> &
   Partial<Pick<Result, "severity">>;
 
 function judge(error: unknown): Verdict {
-  if (error instanceof Skip) return { outcome: "skipped", reason: error.message };
+  if (error instanceof Skip) return { outcome: "skipped", reason: shorten(error.message) };
   if (error instanceof Failure) {
-    const { expected, got, severity } = error;
+    const { severity } = error;
+    const [expected, got] = [shorten(error.expected), shorten(error.got)];
     return { outcome: "failed", expected, got, ...(severity !== undefined && { severity }) };
   }
-  const got = error instanceof Error ? error.message : String(error);
+  const got = shorten(error instanceof Error ? error.message : String(error));
   return { outcome: "failed", expected: "the conversation to go on", got };
 }
 

@@ -11,6 +11,7 @@ import {
   count,
   duration,
   isBreach,
+  isFailed,
   LAYER_NAMES,
   plural,
   printable,
@@ -19,9 +20,7 @@ import {
 
 /** How much of a conversation is shown: of a case that passed little, lest the page grow too big. */
 const PASSED = { bytes: 32, lines: 40 } as const;
-const OTHERS = { bytes: Number.POSITIVE_INFINITY, lines: 400 } as const;
-/** Characters of one meaning. */
-const MEANING = 2000;
+const OTHERS = { bytes: Number.POSITIVE_INFINITY, lines: Number.POSITIVE_INFINITY } as const;
 /** Failures are unfolded from the beginning, unless they are so many that nobody finds the next. */
 const UNFOLDED = 12;
 /** So many of them are listed at the beginning. */
@@ -65,7 +64,8 @@ const WHO: Readonly<Record<Utterance["direction"], string>> = {
 };
 
 export function renderHtml(report: Report): string {
-  const { target, results } = report;
+  const { target, results, gone } = report;
+  const { failed } = count(results);
   const page = html`<!doctype html>
 <html lang="en">
 <head>
@@ -73,8 +73,8 @@ export function renderHtml(report: Report): string {
 <meta http-equiv="Content-Security-Policy" content="${policy()}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>${count(results).failed} failed: conformance of ${target}</title>
-<link rel="icon" href="${icon(count(results).failed === 0)}">
+<title>${gone === undefined ? "" : "Broken off, "}${failed} failed: conformance of ${target}</title>
+<link rel="icon" href="${icon(failed === 0 && !isFailed(report))}">
 <style>${new Markup(STYLE)}</style>
 </head>
 <body>
@@ -87,7 +87,7 @@ ${byLayer(results).map(([layer, groups]) => {
   const all = [...groups.values()].flat();
   return html`<section class="layer" id="${layer}" aria-labelledby="${layer}-name">
 <h2 id="${layer}-name">${LAYER_NAMES[layer]} <small>${tally(count(all))}</small></h2>
-${[...groups].map(([group, members]) => renderGroup(group, members, count(results).failed))}
+${[...groups].map(([group, members]) => renderGroup(group, members, failed))}
 </section>
 `;
 })}
@@ -113,16 +113,18 @@ function icon(good: boolean): string {
 }
 
 function renderHead(report: Report): Markup {
-  const { target, date, versions, milliseconds, notes, results, strict } = report;
+  const { target, date, versions, milliseconds, notes, results, strict, gone } = report;
   const { passed, failed, skipped } = count(results);
   const breaches = results.filter((result) => isBreach(result, strict)).length;
-  const outcome = breaches === 0 ? "passed" : "failed";
+  const outcome = isFailed(report) ? "failed" : "passed";
   const verdict =
-    failed === 0
-      ? "Nothing has failed"
-      : breaches === 0
-        ? `No MUST has failed; ${plural(failed, "lesser case")} did`
-        : `${plural(failed, "case")} failed`;
+    gone !== undefined
+      ? `The run has failed. ${gone}`
+      : failed === 0
+        ? "Nothing has failed"
+        : breaches === 0
+          ? `No MUST has failed; ${plural(failed, "lesser case")} did`
+          : `${plural(failed, "case")} failed`;
   return html`<header>
 <p class="kind">Conformance report</p>
 <h1>${target}</h1>
@@ -251,8 +253,7 @@ function renderUtterance(utterance: Utterance, most: number): Markup {
   const { at, direction, bytes, length, meaning } = utterance;
   const shown = hex(bytes, most);
   // The head of an HTTP message, as the kit writes it.
-  const cut = meaning.length > MEANING ? `${meaning.slice(0, MEANING)}…` : meaning;
-  const lines = cut.split(" ⏎ ").map((line) => html`<span>${line}</span>`);
+  const lines = meaning.split(" ⏎ ").map((line) => html`<span>${line}</span>`);
   const more = length > Math.min(bytes.length, most) ? ` ${length} bytes` : "";
   const cell = shown === "" ? NOTHING : html`<code>${shown}</code><small>${more}</small>`;
   return html`

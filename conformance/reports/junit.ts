@@ -4,31 +4,47 @@ import { hex } from "../kit/conversation.ts";
 import type { Result } from "../kit/runner.ts";
 import { byLayer, groupOf, isBreach, printable, type Report } from "./report.ts";
 
-export function renderJunit({ target, date, results, strict, milliseconds }: Report): string {
+export function renderJunit(report: Report): string {
+  const { target, date, results, notes, strict, milliseconds, gone } = report;
+  const said = notes.map((note) => `<property name="note" value="${escapeXml(note)}"/>`).join("");
+  const where = `hostname="${escapeXml(target)}" timestamp="${escapeXml(date)}"`;
   const suites = byLayer(results).map(([layer, groups]) => {
     const all = [...groups.values()].flat();
     const time = all.reduce((sum, each) => sum + each.milliseconds, 0);
-    const attributes = `name="${layer}" hostname="${escapeXml(target)}" timestamp="${escapeXml(date)}"`;
     return [
-      `  <testsuite ${attributes} ${counts(all, strict)} time="${seconds(time)}">`,
+      `  <testsuite name="${layer}" ${where} ${counts(all, strict)} time="${seconds(time)}">`,
+      ...(said === "" ? [] : [`    <properties>${said}</properties>`]),
       ...all.flatMap((result) => renderCase(result, strict)),
       "  </testsuite>",
     ].join("\n");
   });
   return [
     '<?xml version="1.0" encoding="UTF-8"?>',
-    `<testsuites name="barewire conform" ${counts(results, strict)} time="${seconds(milliseconds)}">`,
+    `<testsuites name="barewire conform" ${counts(results, strict, gone)} time="${seconds(milliseconds)}">`,
     ...suites,
+    ...(gone === undefined ? [] : renderGone(gone, where)),
     "</testsuites>",
     "",
   ].join("\n");
 }
 
-function counts(results: readonly Result[], strict: boolean): string {
+/** A suite of its own: the table of a CI server knows no other way to be red. */
+function renderGone(gone: string, where: string): string[] {
+  return [
+    `  <testsuite name="run" ${where} ${counts([], false, gone)} time="0.000">`,
+    '    <testcase classname="run" name="comes to its end" time="0.000">',
+    `      <error type="gone" message="${escapeXml(gone)}"/>`,
+    "    </testcase>",
+    "  </testsuite>",
+  ];
+}
+
+function counts(results: readonly Result[], strict: boolean, gone?: string): string {
   const failures = results.filter((result) => isBreach(result, strict)).length;
   const passed = results.filter(({ outcome }) => outcome === "passed").length;
   const skipped = results.length - passed - failures;
-  return `tests="${results.length}" failures="${failures}" errors="0" skipped="${skipped}"`;
+  const errors = gone === undefined ? 0 : 1;
+  return `tests="${results.length + errors}" failures="${failures}" errors="${errors}" skipped="${skipped}"`;
 }
 
 function renderCase(result: Result, strict: boolean): string[] {

@@ -13,6 +13,8 @@ export interface Report {
   readonly milliseconds: number;
   /** Sentences about what was not tested, and why. */
   readonly notes: readonly string[];
+  /** Where what was tested went away before the end: a sentence that says so, and how much was not run. */
+  readonly gone: string | undefined;
   /** SHOULD counts like MUST. */
   readonly strict: boolean;
   readonly results: readonly Result[];
@@ -36,6 +38,11 @@ export function count(results: readonly Result[]): Counts {
 /** Is it a failure for which the whole run has failed? */
 export function isBreach({ outcome, severity }: Result, strict: boolean): boolean {
   return outcome === "failed" && (severity === "MUST" || (strict && severity === "SHOULD"));
+}
+
+/** Has the whole run failed? The exit status says so, and each report says the same. */
+export function isFailed({ gone, results, strict }: Report): boolean {
+  return gone !== undefined || results.some((result) => isBreach(result, strict));
 }
 
 /** "websocket.framing" of "websocket.framing.rsv-001" */
@@ -70,13 +77,14 @@ export function duration(milliseconds: number): string {
   return milliseconds < 1000 ? `${milliseconds} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
 }
 
-/** One sentence with all the numbers. */
-export function summarize({ results, milliseconds, strict }: Report): string {
+/** One sentence with all the numbers, and one more where they do not show that the run has failed. */
+export function summarize({ results, milliseconds, strict, gone }: Report): string {
   const { passed, failed, skipped } = count(results);
   const lesser = failed - results.filter((result) => isBreach(result, strict)).length;
   const optional = lesser === 0 ? "" : ` (${lesser} of what is no MUST)`;
   const cases = plural(results.length, "case");
-  return `${cases} in ${duration(milliseconds)}: ${passed} passed, ${failed} failed${optional}, ${skipped} skipped.`;
+  const end = gone === undefined ? "" : " The run has failed.";
+  return `${cases} in ${duration(milliseconds)}: ${passed} passed, ${failed} failed${optional}, ${skipped} skipped.${end}`;
 }
 
 /**

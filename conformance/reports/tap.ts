@@ -5,12 +5,15 @@ import type { Result } from "../kit/runner.ts";
 import { isBreach, printable, type Report, summarize } from "./report.ts";
 
 export function renderTap(report: Report): string {
-  const { results, notes, strict } = report;
+  const { results, notes, strict, gone } = report;
   const lines = [
     "TAP version 13",
     ...results.flatMap((result, index) => renderPoint(result, index + 1, strict)),
-    `1..${results.length}`,
+    // A run that was broken off has no plan: who does not know the line for that misses this one.
+    ...(gone === undefined ? [`1..${results.length}`] : []),
     ...[...notes, summarize(report)].map((note) => `# ${escapeTap(note)}`),
+    // Last, since nothing behind it is read (TAP 13, Bail out!).
+    ...(gone === undefined ? [] : [`Bail out! ${escapeTap(gone)}`]),
   ];
   return `${lines.join("\n")}\n`;
 }

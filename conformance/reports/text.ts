@@ -5,7 +5,7 @@ import type { Result } from "../kit/runner.ts";
 import {
   byLayer,
   count,
-  isBreach,
+  isFailed,
   LAYER_NAMES,
   printable,
   type Report,
@@ -44,7 +44,7 @@ function colour(style: keyof typeof STYLES, text: string): string {
 
 export function renderText(report: Report, colours = false): string {
   const paint: Paint = colours ? colour : (_style, text) => text;
-  const { results, notes, strict } = report;
+  const { results, notes, gone } = report;
   const failures = results.filter(({ outcome }) => outcome === "failed");
   const lines = [
     ...failures.flatMap((result, index) => renderFailure(result, index < WHOLE, paint)),
@@ -52,7 +52,8 @@ export function renderText(report: Report, colours = false): string {
     ...renderCounts(results, paint),
     "",
     ...notes.map((note) => paint("yellow", printable(note))),
-    paint(results.some((each) => isBreach(each, strict)) ? "red" : "green", summarize(report)),
+    ...(gone === undefined ? [] : [paint("red", printable(gone))]),
+    paint(isFailed(report) ? "red" : "green", summarize(report)),
   ];
   return `${lines.join("\n")}\n`;
 }
@@ -75,7 +76,9 @@ function renderFailure(result: Result, whole: boolean, paint: Paint): string[] {
     field("expected", printable(expected)),
     field("got", paint("bold", printable(got))),
     ...conversation.slice(0, LINES).map((each) => renderUtterance(each, paint)),
-    ...(rest > 0 ? [paint("dim", `  … and ${rest} more; --html and --json have them all`)] : []),
+    ...(rest > 0
+      ? [paint("dim", `  … and ${rest} more; --html and --json have all that is kept`)]
+      : []),
     "",
   ];
 }

@@ -1,7 +1,9 @@
 // `barewire conform` as it is called: what it says, and its exit status.
 
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, existsSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
 import { createServer as createHttp, type Server as HttpServer } from "node:http";
 import { createServer as createHttps } from "node:https";
 import { createServer as createTcp } from "node:net";
@@ -323,6 +325,76 @@ describe("a run", () => {
       assert.equal(status, 1);
     });
   }
+
+  test("a server that exits in the last case is gone, though that has passed", async (context) => {
+    const http = createHttp();
+    const websockets = new WebSocketServer({ noServer: true });
+    let upgrades = 0;
+    http.on("upgrade", (request, socket, head) => {
+      context.after(() => socket.destroy());
+      // The first is that of the probe.
+      if (++upgrades === 2) http.close();
+      websockets.handleUpgrade(request, socket, head, (each) => {
+        each.on("error", () => {});
+        each.on("message", (data, binary) => each.send(data, { binary }));
+      });
+    });
+    const port = await listen(http);
+    context.after(() => http.close());
+    const args = ["--only", "websocket.framing.text-of-126", "--junit"];
+    const { status, stdout, stderr } = await conform(`http://127.0.0.1:${port}`, ...args);
+    assert.match(stderr, /^The server no longer answers since about \S+: 0 cases not run\.$/m);
+    assert.match(stderr, /1 passed, 0 failed, 0 skipped\. The run has failed\.\n$/);
+    assert.match(stdout, /failures="0" errors="1"/);
+    assert.equal(status, 1);
+  });
+});
+
+describe("what cannot be written", () => {
+  test("a file: one sentence, the other reports and the summary, and status 2", async (context) => {
+    const url = await targetUrl(context);
+    const tap = join(folder, "beside.tap");
+    const called = await conform(url, ...FRAMING, "--html", folder, "--tap", tap);
+    assert.match(called.stderr, /^The report --html \S+ cannot be written: EISDIR.*\.\n$/);
+    assert.match(called.stdout, /passed, 0 failed, 0 skipped\.\n$/);
+    assert.match(readFileSync(tap, "utf8"), /^TAP version 13\n/);
+    assert.equal(called.status, 2);
+    const quiet = await conform(url, ...FRAMING, "--html", folder, "--quiet");
+    assert.deepEqual(quiet, { status: 2, stdout: "", stderr: called.stderr });
+  });
+
+  const PROGRAM = ["--import", "tsx", join(import.meta.dirname, "../../conformance/cli.ts")];
+
+  test("standard output on a full device: one sentence, and status 2", {
+    skip: !existsSync("/dev/full"),
+  }, async () => {
+    const full = openSync("/dev/full", "w");
+    const child = spawn(process.execPath, [...PROGRAM, "conform", "--list"], {
+      stdio: ["ignore", full, "pipe"],
+    });
+    closeSync(full);
+    let stderr = "";
+    child.stderr?.on("data", (chunk) => {
+      stderr += chunk;
+    });
+    assert.deepEqual(await once(child, "close"), [2, null]);
+    assert.match(stderr, /^Standard output cannot be written: ENOSPC[^\n]*\.\n$/);
+  });
+
+  test("standard output that nobody reads any more: the status is the run's", async (context) => {
+    const port = await websocketServer(context, createHttp(), () => Buffer.from("wrong"));
+    const args = ["conform", `http://127.0.0.1:${port}`, "--only", "websocket.framing.text-of-126"];
+    for (const [arguments_, expected] of [
+      [[...args, "--junit"], 1],
+      [["conform", "--list"], 0],
+    ] as const) {
+      const child = spawn(process.execPath, [...PROGRAM, ...arguments_], {
+        stdio: ["ignore", "pipe", "ignore"],
+      });
+      child.stdout.destroy();
+      assert.deepEqual(await once(child, "exit"), [expected, null]);
+    }
+  });
 });
 
 describe("the client's direction", () => {

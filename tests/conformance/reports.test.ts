@@ -14,6 +14,13 @@ import { HOSTILE, MANY, REPORT, RESULTS, result } from "./results.ts";
 
 const STRICT = { ...REPORT, strict: true };
 
+/** All was well until the server went away. */
+const GONE = {
+  ...REPORT,
+  results: RESULTS.filter(({ outcome }) => outcome !== "failed"),
+  gone: `The server no longer answers since about "a.b": 3 cases not run. ${HOSTILE}`,
+};
+
 /** Any character that would do something to a terminal, but the end of a line. */
 const CONTROL = /[\p{Cc}\p{Cs}\u202e]/u;
 
@@ -98,6 +105,14 @@ describe("text", () => {
     assert.ok(renderText({ ...REPORT, results: many }).split("\n").length < 5000);
   });
 
+  test("a run that was broken off has failed", () => {
+    const text = renderText(GONE);
+    assertHarmless(text);
+    assert.match(text, /^The server no longer answers since .*: 3 cases not run\./m);
+    assert.match(text, / 3 passed, 0 failed, 1 skipped\. The run has failed\.\n$/);
+    assert.ok(renderText(GONE, true).includes("\x1b[31m4 cases in "));
+  });
+
   test("colours only when they are asked for, and closed on each line", () => {
     const text = renderText(REPORT, true);
     assert.equal(text.replace(new RegExp(`${"\x1b"}\\[\\d+m`, "g"), ""), renderText(REPORT));
@@ -157,6 +172,16 @@ describe("TAP", () => {
   });
 });
 
+test("TAP of a run that was broken off has no plan and bails out", () => {
+  const lines = renderTap(GONE).trimEnd().split("\n");
+  assert.match(lines.at(-1) ?? "", /^Bail out! The server no longer answers since about "a\.b"/);
+  assert.deepEqual(
+    lines.filter((line) => line.startsWith("1..")),
+    [],
+  );
+  assertHarmless(renderTap(GONE));
+});
+
 describe("JUnit", () => {
   /** The names of the elements, in order. Fails where XML 1.0 is not well-formed, of the kind that is written here. */
   function parse(xml: string): string[] {
@@ -201,6 +226,20 @@ describe("JUnit", () => {
     assert.match(xml, /&#60;img src=x/);
   });
 
+  test("a run that was broken off has an error, and the notes are there", () => {
+    const xml = renderJunit(GONE);
+    assertHarmless(xml);
+    const names = parse(xml);
+    assert.equal(names.filter((name) => name === "error").length, 1);
+    assert.equal(names.filter((name) => name === "testcase").length, GONE.results.length + 1);
+    assert.match(xml, /<testsuites [^>]*tests="5" failures="0" errors="1" skipped="1"/);
+    assert.match(xml, /<testsuite name="run" [^>]*tests="1" failures="0" errors="1" skipped="0"/);
+    assert.match(xml, /<error type="gone" message="The server no longer answers since about &#34;/);
+    assert.match(xml, /<property name="note" value="engineio3 is left out: it answers 400\."\/>/);
+    assert.ok(!renderJunit(REPORT).includes("<error"));
+    assert.ok(!renderJunit({ ...REPORT, notes: [] }).includes("<properties"));
+  });
+
   test("--strict, and a whole run", () => {
     const strict = parse(renderJunit(STRICT));
     assert.equal(strict.filter((name) => name === "failure").length, 2);
@@ -243,6 +282,13 @@ describe("HTML", () => {
       /No MUST has failed; 1 lesser case did/,
     );
     assert.match(renderHtml(REPORT), /2 cases failed</);
-    assert.match(renderHtml({ ...REPORT, results: [] }), /Nothing has failed/);
+    const good = renderHtml({ ...REPORT, results: [] });
+    assert.match(good, /class="verdict passed"><[^\n]*Nothing has failed/);
+    const gone = renderHtml(GONE);
+    assertHarmless(gone);
+    assert.match(gone, /class="verdict failed"><[^\n]*The run has failed\. The server no longer/);
+    assert.match(gone, /<title>Broken off, 0 failed/);
+    const icon = (page: string) => /rel="icon" href="([^"]+)"/.exec(page)?.[1];
+    assert.notEqual(icon(gone), icon(good));
   });
 });

@@ -70,6 +70,7 @@ export const REPORT: Report = {
   versions: "barewire 1.2.3, Node 20.19.0, linux",
   milliseconds: 41_234,
   notes: ["engineio3 is left out: it answers 400."],
+  gone: undefined,
   strict: false,
   results: RESULTS,
 };
