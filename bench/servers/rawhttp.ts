@@ -42,6 +42,6 @@ const CONNECT = frame(CONNECT_PACKET);
 http.on("upgrade", ({ headers }, socket) => {
   socket.write(switching(headers["sec-websocket-key"]) + OPEN, "latin1");
   socket.on("error", () => {});
-  socket.on("data", () => socket.write(CONNECT));
+  socket.on("data", () => socket.write(CONNECT)).on("end", () => socket.end());
 });
 serveBench(http);
