@@ -77,7 +77,10 @@ async function connect(stage: Stage): Promise<number> {
   for (let n = 0; n < 4; n++) {
     await load.call("connect", { port, count: 1000, path: PATH });
     await load.call("disconnect");
-    while ((await server.number("connections")) > 0);
+    const late = performance.now() + 10_000;
+    while ((await server.number("connections")) > 0) {
+      if (performance.now() > late) throw new Error("connections stay that the load has ended");
+    }
   }
   return perUnit(stage, () => load.number("connect", { port, count: 3000, path: PATH }));
 }

@@ -152,6 +152,9 @@ async function runGrowth(file: string): Promise<void> {
   else console.log(`\n${machine}; ${rounds} rounds, medians\n\n${growthTable(growth)}`);
 }
 
+if (values.write && (only !== undefined || values.quick || values.json)) {
+  throw new Error("--write wants all of it, at full length, as tables");
+}
 await compile();
 if (values.growth === undefined) await runAll();
 else await runGrowth(values.growth);

@@ -5,12 +5,7 @@
 //   refused, sent away, disconnect() ──▶ not active: it does not ask again by itself
 
 import { CatchAll } from "../protocol/catch-all.ts";
-import {
-  AckTimeoutError,
-  ArgumentTypeError,
-  checkMilliseconds,
-  DisconnectedError,
-} from "../protocol/errors.ts";
+import { AckTimeoutError, ArgumentTypeError, DisconnectedError } from "../protocol/errors.ts";
 import {
   type AckValue,
   type AllButLast,
@@ -39,6 +34,7 @@ import {
 import { ClientEmitter } from "./emitter.ts";
 import type { CloseReason } from "./engine.ts";
 import type { AnyManager, ManagerOptions } from "./manager.ts";
+import { type Flags, SocketEmitter } from "./socket-emitter.ts";
 import type { DisconnectDetails } from "./transport.ts";
 
 /** What a client says of itself when it joins: the same each time, or asked for each time. */
@@ -82,11 +78,6 @@ export class RefusedError extends Error {
 export type EventPacket = Extract<Packet, { readonly type: typeof EVENT }>;
 
 type AnyListener = (event: string, ...args: Untyped[]) => void;
-
-interface Flags {
-  readonly volatile?: boolean;
-  readonly timeout?: number;
-}
 
 /** Called once: with the arguments of an acknowledgement, or with an error. */
 type AckCallback = (error: Error | null, args: readonly Untyped[]) => void;
@@ -531,61 +522,5 @@ export class Socket<
       this.offAny(onEvent);
       this.removeUntyped(END, onEnd);
     }
-  }
-}
-
-/** A socket as its emitters see it. */
-interface EmitTarget {
-  emitWith(event: string, args: readonly unknown[], flags: Flags): void;
-  ask<Value>(event: string, args: readonly unknown[], flags: Flags): Promise<Value>;
-}
-
-/** What is emitted, and how: with or without acknowledgement, in time, volatile. Every step gives a new emitter and changes none. */
-export class SocketEmitter<EmitEvents> {
-  readonly #socket: EmitTarget;
-  readonly #flags: Flags;
-
-  constructor(socket: EmitTarget, flags: Flags) {
-    this.#socket = socket;
-    this.#flags = flags;
-  }
-
-  /** As Socket.emit(). */
-  emit<Event extends EventNames<EmitEvents>>(
-    event: Event,
-    ...args: EventArguments<EmitEvents, Event>
-  ): this {
-    this.#socket.emitWith(event, args, this.#flags);
-    return this;
-  }
-
-  /** As Socket.emitWithAck(). */
-  emitWithAck<Event extends EventNames<EmitEvents>>(
-    event: Event,
-    ...args: AllButLast<EventArguments<EmitEvents, Event>>
-  ): Promise<AckValue<LastArgument<EventArguments<EmitEvents, Event>>>> {
-    return this.#socket.ask(event, args, this.#flags);
-  }
-
-  /** Sends a "message" event. */
-  send(...args: MessageArguments<EmitEvents>): this {
-    this.#socket.emitWith("message", args, this.#flags);
-    return this;
-  }
-
-  /** Drops the event if it cannot be sent now. */
-  get volatile(): SocketEmitter<EmitEvents> {
-    return new SocketEmitter(this.#socket, { ...this.#flags, volatile: true });
-  }
-
-  /** For programs of socket.io-client: what is worth compressing is decided by the connection. */
-  compress(_compress: boolean): this {
-    return this;
-  }
-
-  /** Acknowledgements are awaited for so many milliseconds, and callbacks told of an error first. */
-  timeout(milliseconds: number): SocketEmitter<WithTimeout<EmitEvents>> {
-    checkMilliseconds("the timeout", milliseconds);
-    return new SocketEmitter(this.#socket, { ...this.#flags, timeout: milliseconds });
   }
 }

@@ -1,12 +1,9 @@
 // Before the cases: does anything listen there, and which layers does it speak?
 
-import { connect as connectTcp } from "node:net";
-import { connect as connectTls } from "node:tls";
-
 import type { Layer } from "./kit/case.ts";
 import { Context } from "./kit/context.ts";
 import { addressOf, type Target } from "./kit/target.ts";
-import { serverName } from "./kit/tcp.ts";
+import { dial } from "./kit/tcp.ts";
 import { shakeHands, TEXT } from "./kit/websocket.ts";
 
 /** There is no server to test. Its message is a sentence for people. */
@@ -51,7 +48,8 @@ export async function probe(
       `Something listens at ${addressOf(target)}, but it has not answered an HTTP request within ${timeout} ms.`,
     );
   }
-  const speaksTls = !target.secure && (await connectionError(target, true, timeout)) === undefined;
+  const speaksTls =
+    !target.secure && (await connectionError({ ...target, secure: true }, timeout)) === undefined;
   throw new NoServer(
     speaksTls
       ? `What listens at ${addressOf(target)} speaks TLS: use https:// in its place.`
@@ -63,7 +61,7 @@ export async function probe(
 async function reach(target: Target, timeout: number): Promise<void> {
   const { host } = target;
   const where = addressOf(target);
-  const error = await connectionError(target, false, timeout);
+  const error = await connectionError({ ...target, secure: false }, timeout);
   switch (error) {
     case undefined:
       break;
@@ -76,7 +74,7 @@ async function reach(target: Target, timeout: number): Promise<void> {
       throw new NoServer(`No connection to ${where} can be made: ${error}.`);
   }
   if (!target.secure) return;
-  const refusal = await connectionError(target, true, timeout);
+  const refusal = await connectionError(target, timeout);
   if (refusal === undefined) return;
   throw new NoServer(
     `Something listens at ${where}, but it does not speak TLS (${refusal}): use http:// if it is a plain port.`,
@@ -84,22 +82,15 @@ async function reach(target: Target, timeout: number): Promise<void> {
 }
 
 /** The code of the error with which a connection fails, or `undefined` when it comes about. */
-function connectionError(
-  { host, port }: Target,
-  secure: boolean,
-  timeout: number,
-): Promise<string | undefined> {
+function connectionError(target: Target, timeout: number): Promise<string | undefined> {
   return new Promise((resolve) => {
-    const socket = secure
-      ? connectTls({ host, port, rejectUnauthorized: false, ...serverName(host) })
-      : connectTcp({ host, port });
+    const socket = dial(target, () => settle(undefined));
     const settle = (result: string | undefined): void => {
       clearTimeout(timer);
       resolve(result);
       socket.destroy();
     };
     const timer = setTimeout(() => settle(`no answer within ${timeout} ms`), timeout);
-    socket.on(secure ? "secureConnect" : "connect", () => settle(undefined));
     socket.on("error", (error) => settle(codeOf(error)));
     socket.on("end", () => settle("the connection was ended"));
   });

@@ -11,19 +11,20 @@ import {
   BINARY,
   CLOSE,
   CONTINUATION,
+  closeCodeOf,
   closePayload,
   decodeFrame,
   describeFrame,
   encodeFrame,
   type Frame,
   type FrameOptions,
+  FrameRules,
   measureFrame,
   PING,
   PONG,
   TEXT,
 } from "../kit/websocket.ts";
 
-const OPCODES: readonly number[] = [CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG];
 /** §7.4.1 and §7.4.2: codes that may be in a close frame. */
 const CLOSE_CODES = [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014];
 
@@ -36,6 +37,7 @@ export class WebSocketClientPeer {
   readonly tcp: TcpConnection;
   /** The masking keys of the frames that have come, in hex. */
   readonly keys: string[] = [];
+  readonly #rules = new FrameRules("client");
   readonly #conversation: Conversation;
 
   constructor(tcp: TcpConnection, conversation: Conversation) {
@@ -77,23 +79,10 @@ export class WebSocketClientPeer {
       return undefined;
     }
     const frame = decodeFrame(bytes);
-    const said = describeFrame(frame);
-    this.#conversation.received(bytes, said);
-    expect(frame.masked, "a masked frame (RFC 6455 §5.3)", said);
-    expect(frame.rsv === 0, "no reserved bits, since no extension is agreed on (§5.2)", said);
-    expect(OPCODES.includes(frame.opcode), "an opcode that is defined (§5.2)", said);
-    const { length } = frame.payload;
-    const short = (bytes[1] ?? 0) & 0x7f;
-    const fewest = length < 126 ? short === length : short === (length < 65_536 ? 126 : 127);
-    expect(fewest, "the length in as few bytes as it takes (§5.2)", said);
-    if (frame.opcode >= CLOSE) {
-      expect(
-        frame.fin && length < 126,
-        "a control frame whole and of 125 bytes at most (§5.5)",
-        said,
-      );
-    }
+    this.#conversation.received(bytes, describeFrame(frame));
+    this.#rules.check(frame, bytes);
     if (frame.opcode === CLOSE) expectCloseFrame(frame);
+    const { length } = frame.payload;
     const key = bytes.subarray(bytes.length - length - 4, bytes.length - length);
     this.keys.push(Buffer.from(key).toString("hex"));
     return frame;
@@ -112,10 +101,7 @@ export class WebSocketClientPeer {
       }
       if (frame.opcode === PING) this.send({ opcode: PONG, payload: frame.payload });
       if (frame.opcode > CLOSE) continue;
-      const first = payloads.length === 0;
-      const said = describeFrame(frame);
-      expect(first !== (frame.opcode === CONTINUATION), "fragments in order (§5.4)", said);
-      if (first) opcode = frame.opcode;
+      if (payloads.length === 0) opcode = frame.opcode;
       payloads.push(frame.payload);
       if (!frame.fin) continue;
       const payload = Buffer.concat(payloads);
@@ -157,7 +143,7 @@ export class WebSocketClientPeer {
     const frame = await this.next();
     if (frame === undefined) throw new Failure(wanted, ENDED);
     expect(frame.opcode === CLOSE, wanted, describeFrame(frame));
-    expect(codes.length === 0 || codes.includes(codeOf(frame)), wanted, describeFrame(frame));
+    expect(codes.length === 0 || codes.includes(closeCodeOf(frame)), wanted, describeFrame(frame));
     await this.endAndExpectEnd();
   }
 
@@ -167,7 +153,7 @@ export class WebSocketClientPeer {
     const frame = await this.next();
     if (frame === undefined) return;
     expect(frame.opcode === CLOSE, wanted, describeFrame(frame));
-    expect(codes.includes(codeOf(frame)), wanted, describeFrame(frame));
+    expect(codes.includes(closeCodeOf(frame)), wanted, describeFrame(frame));
     this.answerClose(frame);
     await this.endAndExpectEnd();
   }
@@ -193,13 +179,9 @@ export class WebSocketClientPeer {
 }
 
 /** 1005 for none (§7.1.5). */
-function codeOf({ payload: [high, low] }: Frame): number {
-  return high === undefined || low === undefined ? 1005 : high * 256 + low;
-}
-
 function expectCloseFrame(frame: Frame): void {
   if (frame.payload.length === 0) return;
-  const code = codeOf(frame);
+  const code = closeCodeOf(frame);
   const valid = CLOSE_CODES.includes(code) || (code >= 3000 && code < 5000);
   expect(valid, "a code that may be sent (§7.4)", describeFrame(frame));
   const reason = Buffer.from(frame.payload.subarray(2));

@@ -103,7 +103,7 @@ export class DeflatePeer {
     this.peer = peer;
     this.agreement = agreement;
     this.#windowBits = Math.min(offeredBits, agreement.clientMaxWindowBits ?? 15);
-    peer.extended = true;
+    peer.rules.extended = true;
   }
 
   /** §7.2.1: the payload of the next message. */

@@ -3,9 +3,9 @@
 import { type ClientRequest, request as requestPlain } from "node:http";
 import { request as requestSecure } from "node:https";
 
-import { Failure } from "./case.ts";
 import { type Conversation, quote } from "./conversation.ts";
 import type { Target } from "./target.ts";
+import { flooded, MOST_BYTES } from "./tcp.ts";
 
 export interface HttpQuestion {
   /** Default "GET". */
@@ -26,8 +26,14 @@ export interface HttpAnswer {
   readonly body: string;
 }
 
-/** Bytes of one answer: no case asks for more than a fourth of it. */
-const MOST = 64 * 1024 * 1024;
+/**
+ * The status of an answer that begins with that line, or `NaN`. RFC 6455 §4.2.2 has the 101 in HTTP/1.1; with
+ * what it refuses a server may say that it speaks no more than 1.0.
+ */
+export function statusOf(line: string): number {
+  const [, minor, status] = /^HTTP\/1\.([01]) (\d{3})(?:\s|$)/.exec(line) ?? [];
+  return minor === undefined || (minor === "0" && status === "101") ? Number.NaN : Number(status);
+}
 
 /** Rejects where the connection breaks before the answer is whole. */
 export function requestHttp(
@@ -56,8 +62,8 @@ export function requestHttp(
         response.on("data", (chunk) => {
           chunks.push(chunk);
           length += chunk.length;
-          if (length <= MOST) return;
-          reject(new Failure(`${MOST} bytes at most`, "more, without an end"));
+          if (length <= MOST_BYTES) return;
+          reject(flooded());
           request.destroy();
         });
         response.on("error", reject);

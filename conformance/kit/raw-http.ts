@@ -3,9 +3,9 @@
 import { Failure } from "./case.ts";
 import type { Context } from "./context.ts";
 import { quote } from "./conversation.ts";
+import { statusOf } from "./http.ts";
 import { addressOf } from "./target.ts";
 import { ENDED, type TcpConnection } from "./tcp.ts";
-import { statusOf } from "./websocket.ts";
 
 export interface RawAnswer {
   readonly status: number;

@@ -9,15 +9,7 @@ import { expect, Failure } from "./case.ts";
 import type { Context } from "./context.ts";
 import { quote } from "./conversation.ts";
 import { ENDED } from "./tcp.ts";
-import {
-  CLOSE,
-  CONTINUATION,
-  describeFrame,
-  PING,
-  PONG,
-  TEXT,
-  type WebSocketPeer,
-} from "./websocket.ts";
+import { CLOSE, CONTINUATION, PING, PONG, TEXT, type WebSocketPeer } from "./websocket.ts";
 
 /** A packet as it travels: the text without Engine.IO's "4", and the attachments behind it. */
 export interface EncodedPacket {
@@ -322,8 +314,6 @@ export class SocketioPeer {
         if (!frame.fin) continue;
         const bytes = Buffer.concat(payloads);
         return opcode === TEXT ? { text: bytes.toString() } : { bytes };
-      } else if (frame.opcode !== PONG) {
-        throw new Failure("a frame that RFC 6455 knows", describeFrame(frame));
       }
     }
   }

@@ -9,8 +9,12 @@ import type { Target } from "./target.ts";
 /** The server has ended the connection. */
 export const ENDED = "the end of the connection";
 
-/** Bytes that may have come and not been taken: four of the largest messages that a case is about. */
-const MOST = 64 * 1024 * 1024;
+/** Bytes that a server may say at a time: four of the largest messages that a case is about. */
+export const MOST_BYTES = 64 * 1024 * 1024;
+
+export function flooded(): Failure {
+  return new Failure(`${MOST_BYTES} bytes at most`, "more, without an end");
+}
 
 export class TcpConnection {
   readonly #socket: Socket;
@@ -38,16 +42,13 @@ export class TcpConnection {
   }
 
   /** Rejects where nothing listens. */
-  static open({ host, port, secure }: Target): Promise<TcpConnection> {
+  static open(target: Target): Promise<TcpConnection> {
     return new Promise((resolve, reject) => {
-      const socket = secure
-        ? connectTls({ host, port, rejectUnauthorized: false, ...serverName(host) })
-        : connectTcp({ host, port });
-      socket.once("error", reject);
-      socket.once(secure ? "secureConnect" : "connect", () => {
+      const socket = dial(target, () => {
         socket.off("error", reject);
         resolve(new TcpConnection(socket));
       });
+      socket.once("error", reject);
     });
   }
 
@@ -108,7 +109,7 @@ export class TcpConnection {
       const { input } = this;
       const count = measure(input);
       if (count !== undefined && count <= input.length) return this.take(count);
-      if (this.#flooded) throw new Failure(`${MOST} bytes at most`, "more, without an end");
+      if (this.#flooded) throw flooded();
       if (this.#ended) return undefined;
       await this.more();
     }
@@ -123,7 +124,7 @@ export class TcpConnection {
   /** Room is doubled, so that a message of many chunks is not copied for each of them. */
   #add(chunk: Uint8Array): void {
     const { input } = this;
-    if (input.length + chunk.length > MOST) {
+    if (input.length + chunk.length > MOST_BYTES) {
       this.#flooded = true;
       this.#socket.destroy();
       return;
@@ -146,7 +147,10 @@ export class TcpConnection {
   }
 }
 
-/** RFC 6066 §3: the name for which a certificate is asked, which an address is not. */
-export function serverName(host: string): { servername?: string } {
-  return isIP(host) === 0 ? { servername: host } : {};
+/** A connection that is being made, over TLS where the target is. Its certificate is not checked. */
+export function dial({ host, port, secure }: Target, onConnected: () => void): Socket {
+  if (!secure) return connectTcp({ host, port }, onConnected);
+  // RFC 6066 §3: a name for which a certificate is asked, and not an address.
+  const name = isIP(host) === 0 ? { servername: host } : {};
+  return connectTls({ host, port, rejectUnauthorized: false, ...name }, onConnected);
 }

@@ -5,6 +5,7 @@ import { createHash, randomBytes } from "node:crypto";
 
 import { expect, Failure } from "./case.ts";
 import { type Conversation, hex, quote } from "./conversation.ts";
+import { statusOf } from "./http.ts";
 import { addressOf, type Target } from "./target.ts";
 import { ENDED, TcpConnection } from "./tcp.ts";
 
@@ -129,6 +130,48 @@ export function describeFrame({ fin, rsv, opcode, masked, payload }: Frame): str
   return `${name} frame${flags}${said}`;
 }
 
+/** What the frames of one end must be, one behind the other. */
+export class FrameRules {
+  /** An extension was agreed on that has a use for RSV1 to RSV3, and looks after them. */
+  extended = false;
+  readonly #masked: boolean;
+  // A message is under way whose last fragment has not come.
+  #fragmented = false;
+
+  constructor(sender: "client" | "server") {
+    // §5.1: a client masks all of its frames, and a server none.
+    this.#masked = sender === "client";
+  }
+
+  /** @param bytes as it came @throws Failure for a frame that must not be sent */
+  check(frame: Frame, bytes: Uint8Array): void {
+    const { fin, rsv, opcode, masked, payload } = frame;
+    const got = describeFrame(frame);
+    const mask = this.#masked ? "a masked frame" : "an unmasked frame";
+    expect(masked === this.#masked, `${mask} (RFC 6455 §5.1)`, got);
+    expect(rsv === 0 || this.extended, "RSV1 to RSV3 unset (RFC 6455 §5.2)", got);
+    expect(NAMES[opcode] !== undefined, "no reserved opcode (RFC 6455 §5.2)", got);
+    const { length } = payload;
+    const short = (bytes[1] ?? 0) & 0x7f;
+    const fewest = length < 126 ? short === length : short === (length < 65_536 ? 126 : 127);
+    expect(fewest, "the length in as few bytes as it takes (RFC 6455 §5.2)", got);
+    if (opcode >= CLOSE) {
+      expect(fin && length <= 125, "a short control frame with FIN (RFC 6455 §5.5)", got);
+      return;
+    }
+    const wanted = this.#fragmented ? "a continuation frame" : "a frame that begins a message";
+    const continues = opcode === CONTINUATION;
+    expect(continues === this.#fragmented, `${wanted} (RFC 6455 §5.4)`, got);
+    this.#fragmented = !fin;
+  }
+}
+
+/** The code of a close frame: 1005, "no code", for one that has none (§7.1.5). */
+export function closeCodeOf({ payload }: Pick<Frame, "payload">): number {
+  const [high, low] = payload;
+  return high === undefined || low === undefined ? 1005 : high * 256 + low;
+}
+
 export interface WebSocketOptions {
   /** With its query. Default: where the target echoes. */
   readonly path?: string;
@@ -193,15 +236,6 @@ export function encodeRequest(lines: readonly string[]): Uint8Array {
 
 const LONGEST_HEAD = 64 * 1024;
 
-/**
- * The status of an answer that begins with that line, or `NaN`. §4.2.2 has the 101 in HTTP/1.1; with
- * what it refuses a server may say that it speaks no more than 1.0.
- */
-export function statusOf(line: string): number {
-  const [, minor, status] = /^HTTP\/1\.([01]) (\d{3})(?:\s|$)/.exec(line) ?? [];
-  return minor === undefined || (minor === "0" && status === "101") ? Number.NaN : Number(status);
-}
-
 /** Reads the head of the answer to a request that was sent with that key. @throws Failure for none */
 export async function readHandshakeAnswer(
   tcp: TcpConnection,
@@ -247,12 +281,9 @@ export async function writeInPieces(
 export class WebSocketPeer {
   readonly tcp: TcpConnection;
   readonly handshake: HandshakeAnswer;
-  /** An extension was agreed on that has a use for RSV1 to RSV3, and looks after them. */
-  extended = false;
+  readonly rules = new FrameRules("server");
   readonly #target: Target;
   readonly #conversation: Conversation;
-  // A message is under way whose last fragment has not come.
-  #fragmented = false;
 
   constructor(
     tcp: TcpConnection,
@@ -330,25 +361,8 @@ export class WebSocketPeer {
     }
     const frame = decodeFrame(bytes);
     this.#conversation.received(bytes, describeFrame(frame));
-    this.#check(frame);
+    this.rules.check(frame, bytes);
     return frame;
-  }
-
-  #check(frame: Frame): void {
-    const { fin, rsv, opcode, masked, payload } = frame;
-    const got = describeFrame(frame);
-    // §5.1: "A server MUST NOT mask any frames that it sends to the client."
-    expect(!masked, "an unmasked frame (RFC 6455 §5.1)", got);
-    expect(rsv === 0 || this.extended, "RSV1 to RSV3 unset (RFC 6455 §5.2)", got);
-    expect(NAMES[opcode] !== undefined, "no reserved opcode (RFC 6455 §5.2)", got);
-    if (opcode >= CLOSE) {
-      expect(fin && payload.length <= 125, "a short control frame with FIN (RFC 6455 §5.5)", got);
-      return;
-    }
-    const continues = opcode === CONTINUATION;
-    const wanted = this.#fragmented ? "a continuation frame" : "a frame that begins a message";
-    expect(continues === this.#fragmented, `${wanted} (RFC 6455 §5.4)`, got);
-    this.#fragmented = !fin;
   }
 
   /** The next message, of one frame or several; control frames between them are passed over. */
@@ -406,8 +420,7 @@ export class WebSocketPeer {
     while (passing && frame !== undefined && frame.opcode !== CLOSE) frame = await this.next();
     if (frame === undefined) throw new Failure(wanted, ENDED);
     expect(frame.opcode === CLOSE, wanted, describeFrame(frame));
-    const [high, low] = frame.payload;
-    const code = high === undefined || low === undefined ? 1005 : high * 256 + low;
+    const code = closeCodeOf(frame);
     expect(codes.length === 0 || codes.includes(code), wanted, `code ${code}`);
     await this.expectEnd();
   }
@@ -425,8 +438,7 @@ export class WebSocketPeer {
     }
     expect(frame.opcode === CLOSE, wanted, describeFrame(frame));
     await this.expectEnd();
-    const [high, low] = frame.payload;
-    const code = high === undefined || low === undefined ? 1005 : high * 256 + low;
+    const code = closeCodeOf(frame);
     expect(codes.includes(code), wanted, `code ${code}`, "SHOULD");
   }
 

@@ -86,7 +86,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   {
     name: "sid-predictable",
     fault: "It counts its sessions' ids.",
-    file: "lib/engineio/engine.ts",
+    file: "lib/generate-id.ts",
     from: 'return RANDOM.toString("base64url", randomOffset - ID_LENGTH, randomOffset);',
     to: 'return String(++randomOffset).padStart(20, "0");',
     caughtBy: "engineio4.handshake.sid-unguessable",
@@ -94,7 +94,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   {
     name: "sid-equal",
     fault: "It gives each session the same id.",
-    file: "lib/engineio/engine.ts",
+    file: "lib/generate-id.ts",
     from: "randomOffset += ID_LENGTH;",
     to: "randomOffset = ID_LENGTH;",
     caughtBy: "engineio4.handshake.sid-unique",

@@ -58,7 +58,10 @@ export function attach(
   const isOurs = (request: IncomingMessage): boolean => request.url?.startsWith(path) === true;
 
   const silent = new Set<Socket>();
-  /** Whether it is the first request on a connection to this server. */
+  /**
+   * Whether it is the first request on a connection to this server. Of a later one it is not known, since
+   * to remember every connection would take more memory than it saves.
+   */
   const onSpeak = (socket: Socket): boolean => {
     const wasSilent = silent.delete(socket);
     if (wasSilent) socket.off("close", onSilentEnd);

@@ -1,6 +1,5 @@
 // Sessions by their ids, and each HTTP request and upgrade to the right one. Engine.IO "Handshake".
 
-import { randomFillSync } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 
@@ -17,6 +16,7 @@ import {
 import { checkFunction } from "../../protocol/errors.ts";
 import { Deadlines } from "../deadlines.ts";
 import { NodeEmitter } from "../events.ts";
+import { generateId } from "../generate-id.ts";
 import { once } from "../once.ts";
 import { destroyOnError } from "../websocket/connection.ts";
 import {
@@ -517,22 +517,6 @@ export class Engine extends NodeEmitter<EngineEvents> {
     upgrade.start();
   }
 }
-
-/**
- * A session's id: 120 random bits in the 20 characters `[A-Za-z0-9_-]` that load balancers and
- * adapters for Socket.IO look for.
- */
-export function generateId(): string {
-  if (randomOffset === RANDOM.length) randomOffset = 0;
-  // For one id at a time the call takes longer than the bytes.
-  if (randomOffset === 0) randomFillSync(RANDOM);
-  randomOffset += ID_LENGTH;
-  return RANDOM.toString("base64url", randomOffset - ID_LENGTH, randomOffset);
-}
-
-const ID_LENGTH = 15;
-const RANDOM = Buffer.allocUnsafeSlow(ID_LENGTH * 128);
-let randomOffset = 0;
 
 /** The query of a request's URL; of a name that comes twice the last. */
 export function queryOf({ url = "" }: IncomingMessage): ReadonlyMap<string, string> {

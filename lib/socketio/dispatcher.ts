@@ -15,9 +15,9 @@ import {
   type Packet,
 } from "../../protocol/socketio/packet.ts";
 import { ProtocolError } from "../../protocol/socketio/rules.ts";
-import { generateId } from "../engineio/engine.ts";
 import type { Outgoing } from "../engineio/outgoing.ts";
 import type { CloseReason, Session, SessionSink } from "../engineio/session.ts";
+import { generateId } from "../generate-id.ts";
 import type { RecoveryFailure, RestoredSession } from "./adapter.ts";
 import type { Client } from "./client.ts";
 import type { Codec, PacketDecoder } from "./codec.ts";

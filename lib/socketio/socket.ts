@@ -27,9 +27,9 @@ import {
   EVENT,
   type Packet,
 } from "../../protocol/socketio/packet.ts";
-import { generateId } from "../engineio/engine.ts";
 import type { Outgoing } from "../engineio/outgoing.ts";
 import type { CloseReason, Session } from "../engineio/session.ts";
+import { generateId } from "../generate-id.ts";
 import { type AckCallback, Acks } from "./acks.ts";
 import type {
   Adapter,

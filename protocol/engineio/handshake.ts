@@ -40,14 +40,10 @@ export function parseQuery(search: string): ReadonlyMap<string, string> {
   // The common case: nothing to be decoded, as in the queries of all clients that add none of their own.
   if (ESCAPED.test(search)) return new Map(new URLSearchParams(search));
   const query = new Map<string, string>();
-  for (let start = 0; start < search.length; ) {
-    const and = search.indexOf("&", start);
-    const end = and === -1 ? search.length : and;
-    const equals = search.indexOf("=", start);
-    if (equals !== -1 && equals < end)
-      query.set(search.slice(start, equals), search.slice(equals + 1, end));
-    else if (end > start) query.set(search.slice(start, end), "");
-    start = end + 1;
+  for (const part of search.split("&")) {
+    const end = part.indexOf("=");
+    if (end !== -1) query.set(part.slice(0, end), part.slice(end + 1));
+    else if (part !== "") query.set(part, "");
   }
   return query;
 }
