@@ -13,76 +13,105 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 
 import { ClientFiles } from "./lib/client-files.ts";
-import { Deadlines } from "./lib/deadlines.ts";
 import {
   type Attachment,
-  type AttachOptions,
   attach,
   type EngineHandler,
   enginePath,
   type NodeServer,
 } from "./lib/engineio/attach.ts";
-import { applyCors } from "./lib/engineio/cors.ts";
-import { DEFAULTS, Engine, type EngineOptions, type EngineSink } from "./lib/engineio/engine.ts";
-import { MemoryTransport } from "./lib/engineio/memory.ts";
-import { type Running, type RunOptions, run } from "./lib/run.ts";
-import { Adapter, type AdapterFactory, createAdapter } from "./lib/socketio/adapter.ts";
-import { type BroadcastOperator, GroupBroadcaster } from "./lib/socketio/broadcast.ts";
-import { type Codec, standardCodec } from "./lib/socketio/codec.ts";
-import { Dispatcher, type DispatcherHost } from "./lib/socketio/dispatcher.ts";
-import type { ErrorHandler } from "./lib/socketio/handling.ts";
+import { CLOSE_TIMEOUT, Engine } from "./lib/engineio/engine.ts";
+import { MemoryTransport } from "./lib/engineio/memory-transport.ts";
+import type { EngineStats } from "./lib/engineio/monitor.ts";
+import type { DefaultEventsMap, Untyped } from "./lib/events/emitter.ts";
+import { ArgumentTypeError, checkFunction } from "./lib/events/errors.ts";
 import {
-  type Middleware,
-  Namespace,
-  type NamespaceEvents,
-  type NamespaceHost,
+  boolean,
+  checkOptions,
+  milliseconds,
+  type OptionTable,
+  urlPath,
+} from "./lib/events/options.ts";
+import { checkServer } from "./lib/node-server.ts";
+import {
+  RUN_OPTIONS,
+  type Running,
+  type RunningWorkers,
+  type RunOptions,
+  run,
+  runInWorkers,
+  type WorkerCount,
+} from "./lib/run.ts";
+import type { Adapter } from "./lib/socketio/adapter.ts";
+import type { BroadcastOperator } from "./lib/socketio/broadcast.ts";
+import { Clients } from "./lib/socketio/clients.ts";
+import type { Codec } from "./lib/socketio/codec.ts";
+import { type AdapterFactory, createAdapter } from "./lib/socketio/create-adapter.ts";
+import type { ErrorHandler } from "./lib/socketio/event-handlers.ts";
+import type { EventMaps } from "./lib/socketio/event-maps.ts";
+import type { Middleware } from "./lib/socketio/middleware.ts";
+import {
+  type Namespace,
   type NamespaceServer,
+  ServerBroadcaster,
 } from "./lib/socketio/namespace.ts";
-import type { HandlerMethods, NamespaceHandler } from "./lib/socketio/namespace-handler.ts";
-import { type NamespaceMatcher, ParentNamespace } from "./lib/socketio/parent-namespace.ts";
-import { codecOf, type Parser } from "./lib/socketio/parser.ts";
-import { RecoveryAdapter, type RecoveryOptions } from "./lib/socketio/recovery.ts";
+import {
+  type HandlerMethods,
+  type NamespaceHandler,
+  RegisteredHandler,
+} from "./lib/socketio/namespace-handler.ts";
+import { Namespaces } from "./lib/socketio/namespaces.ts";
+import {
+  adapterFor,
+  clientLimits,
+  codecFor,
+  DEFAULT_CONNECT_TIMEOUT,
+  DEFAULT_MAX_ROOMS,
+  DEFAULT_PATH,
+  engineOptions,
+  mergeOptions,
+  recoveryLimits,
+  recoveryOf,
+  SERVER_OPTIONS,
+  type ServerOptions,
+} from "./lib/socketio/options.ts";
+import type { NamespaceMatcher, ParentNamespace } from "./lib/socketio/parent-namespace.ts";
+import type { RecoveryLimits } from "./lib/socketio/recovery-store.ts";
 import type { Socket } from "./lib/socketio/socket.ts";
 import {
   createTestRequest,
+  TEST_CLIENT_OPTIONS,
   TestClient,
   type TestClientOptions,
 } from "./lib/socketio/test-client.ts";
-import { Dispatcher4 } from "./lib/socketio/v4.ts";
-import {
-  ArgumentRangeError,
-  ArgumentTypeError,
-  checkFunction,
-  checkMilliseconds,
-} from "./protocol/errors.ts";
-import type {
-  AckValue,
-  AllButLast,
-  DefaultEventsMap,
-  EventArguments,
-  EventNames,
-  LastArgument,
-  Untyped,
-  WithResponses,
-} from "./protocol/events.ts";
-import { MAIN_NAMESPACE } from "./protocol/socketio/packet.ts";
 
 export { Engine } from "./lib/engineio/engine.ts";
 export type { EngineMiddleware } from "./lib/engineio/middleware.ts";
-export type { Running, RunOptions } from "./lib/run.ts";
-export type { RecoveryFailure } from "./lib/socketio/adapter.ts";
-export { Adapter, type AdapterFactory } from "./lib/socketio/adapter.ts";
-export { BroadcastOperator, RemoteSocket, ReservedEventError } from "./lib/socketio/broadcast.ts";
-export { acks, type ErrorHandler, type HandlerCall } from "./lib/socketio/handling.ts";
-export type { Handshake } from "./lib/socketio/handshake.ts";
-export { type ExtendedError, Namespace } from "./lib/socketio/namespace.ts";
-export { type HandlerMethods, NamespaceHandler } from "./lib/socketio/namespace-handler.ts";
-export { type NamespaceMatcher, ParentNamespace } from "./lib/socketio/parent-namespace.ts";
-export type { Parser } from "./lib/socketio/parser.ts";
-export { ConnectionRefused } from "./lib/socketio/refused.ts";
+export type { EngineStats, Logger } from "./lib/engineio/monitor.ts";
+export type { AnyListener } from "./lib/events/catch-all.ts";
 export {
-  type AnyListener,
+  AckTimeoutError,
+  ArgumentRangeError,
+  ArgumentTypeError,
+  DisconnectedError,
+} from "./lib/events/errors.ts";
+export type { Parser } from "./lib/events/parser.ts";
+export type { Running, RunningWorkers, RunOptions, WorkerCount } from "./lib/run.ts";
+export type { RecoveryFailure } from "./lib/socketio/adapter.ts";
+export { Adapter } from "./lib/socketio/adapter.ts";
+export { BroadcastOperator, RemoteSocket, ReservedEventError } from "./lib/socketio/broadcast.ts";
+export { ConnectionRefused } from "./lib/socketio/connection-refused.ts";
+export type { AdapterFactory } from "./lib/socketio/create-adapter.ts";
+export { acks, type ErrorHandler, type HandlerCall } from "./lib/socketio/event-handlers.ts";
+export type { Handshake } from "./lib/socketio/handshake.ts";
+export type { ExtendedError } from "./lib/socketio/middleware.ts";
+export { Namespace } from "./lib/socketio/namespace.ts";
+export { type HandlerMethods, NamespaceHandler } from "./lib/socketio/namespace-handler.ts";
+export type { ServerOptions } from "./lib/socketio/options.ts";
+export { type NamespaceMatcher, ParentNamespace } from "./lib/socketio/parent-namespace.ts";
+export {
   type DisconnectReason,
+  type Event,
   type PacketMiddleware,
   Socket,
 } from "./lib/socketio/socket.ts";
@@ -91,46 +120,29 @@ export {
   TestClient,
   type TestClientOptions,
 } from "./lib/socketio/test-client.ts";
-export {
-  AckTimeoutError,
-  ArgumentRangeError,
-  ArgumentTypeError,
-  DisconnectedError,
-} from "./protocol/errors.ts";
 export type { DefaultEventsMap };
+
+/** How a server is doing. */
+export interface ServerStats extends EngineStats {
+  /** Sockets of this process by the names of their namespaces. */
+  readonly sockets: Readonly<Record<string, number>>;
+}
 
 type ConnectionListener<ListenEvents, EmitEvents, ServerSideEvents, SocketData> = (
   socket: Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>,
 ) => void;
 
-export interface ServerOptions extends EngineOptions, AttachOptions {
-  /** The client's files are served under the path. Default `true`. */
-  readonly serveClient?: boolean;
-  /** Who is in which room; one that works over a network makes several servers one. Default: in memory. */
-  readonly adapter?: AdapterFactory;
-  /** How packets travel, which clients must know too: `import * as parser from "barewire/msgpack"`. Default: as JSON, with bytes beside it. */
-  readonly parser?: Parser;
-  /** Clients that come back in time are the same sockets again. Default: they are not. */
-  readonly connectionStateRecovery?: RecoveryOptions;
-  /** Milliseconds that a client may be connected without having joined a namespace. Default 45,000. */
-  readonly connectTimeout?: number;
+/** How a server closes. */
+export interface CloseOptions {
   /**
-   * A listener that does not take the callback of an acknowledgement acknowledges with what it
-   * returns or resolves to: nothing with no arguments, `acks(a, b)` with several. One takes the
-   * callback that has a parameter for it. Default `false`.
+   * Milliseconds that clients may take to receive what waits for them, and all connections of the HTTP server to end.
+   * Those that are left are cut off. Default: 1,000.
    */
-  readonly ackReturnValues?: boolean;
-  /** Binary attachments that one packet may have. Default 10. */
-  readonly maxAttachments?: number;
-  /** Namespaces that were made for a client, by of() with a pattern or function, end with their last socket. Default `false`. */
-  readonly cleanupEmptyChildNamespaces?: boolean;
-  /** Namespaces that one connection may cause to be made. Default 100. */
-  readonly maxCreatedNamespaces?: number;
+  readonly drain?: number;
 }
 
-const DEFAULT_CONNECT_TIMEOUT = 45_000;
-const DEFAULT_MAX_ATTACHMENTS = 10;
-const DEFAULT_MAX_CREATED_NAMESPACES = 100;
+const CLOSE_OPTIONS: OptionTable<CloseOptions> = { drain: milliseconds };
+
 const NOT_ATTACHED = "the server is not attached to an HTTP server";
 
 /**
@@ -145,139 +157,116 @@ export class Server<
     ServerSideEvents = DefaultEventsMap,
     SocketData = Untyped,
   >
-  extends GroupBroadcaster<
-    NamespaceEvents<
-      Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>,
-      ServerSideEvents
-    >,
-    EmitEvents,
-    SocketData
-  >
-  implements NamespaceServer<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
+  extends ServerBroadcaster<EventMaps<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>
+  implements NamespaceServer<EventMaps<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>
 {
   /** The main namespace, "/". */
   readonly sockets: Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>;
 
-  readonly #options: ServerOptions;
-  readonly #codec: Codec;
-  readonly #namespaces: Map<
-    string,
-    Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
+  private readonly options: ServerOptions;
+  private readonly codec: Codec;
+  private readonly namespaces: Namespaces<
+    EventMaps<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
   >;
-  readonly #parents: ParentNamespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>[] = [];
-  readonly #namespaceHost: NamespaceHost<ListenEvents, EmitEvents, ServerSideEvents, SocketData>;
-  #errorHandler:
+  private readonly clients: Clients;
+  private errorHandler:
     | ErrorHandler<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>
     | undefined;
-  readonly #dispatchers = new Set<Dispatcher>();
-  // Clients that have not joined a namespace yet; more than one where the timeout has been changed.
-  #connecting: Deadlines<Dispatcher>[] = [];
-  readonly #dispatcherHost: DispatcherHost;
-  readonly #engineSink: EngineSink;
-  #path: string;
-  #connectTimeout: number;
-  #servesClient: boolean;
-  #adapter: AdapterFactory;
-  #engine: Engine | undefined;
-  #httpServer: NodeServer | undefined;
-  #attachment: Attachment | undefined;
-  // Called when the last client has gone.
-  #onDrained: (() => void) | undefined;
+  private servedPath = DEFAULT_PATH;
+  private servesClient: boolean;
+  private adapterFactory: AdapterFactory;
+  /** The program has set the adapter. */
+  private hasOwnAdapter: boolean;
+  private attachedEngine: Engine | undefined;
+  private attachedServer: NodeServer | undefined;
+  private attachment: Attachment | undefined;
 
   /**
    * @param server an HTTP or HTTPS server, or the port of one made for this; without it attach()
    * gives one later
+   * @throws ArgumentTypeError or ArgumentRangeError for what is no server or port, and for an
+   * invalid or unknown option
    */
-  constructor(server?: NodeServer | number | string | ServerOptions, options?: ServerOptions) {
+  constructor(
+    server?: NodeServer | number | string | ServerOptions | null,
+    options: ServerOptions = {},
+  ) {
     super();
     const isOptions = typeof server === "object" && server !== null && !("listen" in server);
-    this.#options = (isOptions ? server : options) ?? {};
-    const {
-      connectionStateRecovery: recovery,
-      maxAttachments,
-      maxCreatedNamespaces,
-    } = this.#options;
-    this.#path = this.#options.path ?? "/socket.io";
-    this.#connectTimeout = this.#options.connectTimeout || DEFAULT_CONNECT_TIMEOUT;
-    this.connectTimeout(this.#connectTimeout);
-    this.#servesClient = this.#options.serveClient ?? true;
-    this.#adapter = this.#options.adapter ?? this.#defaultAdapter();
-    const { parser } = this.#options;
-    this.#codec =
-      parser === undefined
-        ? standardCodec(maxAttachments ?? DEFAULT_MAX_ATTACHMENTS)
-        : codecOf(parser);
-    this.#namespaceHost = {
-      server: this,
-      ackReturnValues: this.#options.ackReturnValues ?? false,
-      errorHandler: () => this.#errorHandler,
-      codec: this.#codec,
-      createAdapter: (nsp) => createAdapter(this.#adapter, nsp),
-      recovery: recovery && { skipMiddlewares: recovery.skipMiddlewares ?? true },
-    };
-    // What listens to the server listens to the main namespace.
-    this.sockets = new Namespace(this.#namespaceHost, MAIN_NAMESPACE);
+    if (server !== undefined && server !== null && !isOptions) checkServer(server);
+    this.options = isOptions ? server : options;
+    checkOptions(this.options, SERVER_OPTIONS);
+    const recovery = recoveryOf(this.options);
+    const limits = this.recoveryLimits;
+    this.path(this.options.path ?? DEFAULT_PATH);
+    this.servesClient = this.options.serveClient ?? true;
+    this.adapterFactory = adapterFor(this.options);
+    this.hasOwnAdapter = this.options.adapter !== undefined;
+    this.codec = codecFor(this.options);
+    this.namespaces = new Namespaces(
+      {
+        server: this,
+        ackReturnValues: this.options.ackReturnValues ?? false,
+        errorHandler: () => this.errorHandler,
+        codec: this.codec,
+        maxRoomsPerSocket: this.options.maxRoomsPerSocket ?? DEFAULT_MAX_ROOMS,
+        createAdapter: (nsp) => createAdapter(this.adapterFactory, nsp),
+        onError: (error) => this.attachedEngine?.onError(error),
+        recovery: recovery &&
+          limits && {
+            skipMiddlewares: recovery.skipMiddlewares ?? true,
+            maxDisconnectionDuration: limits.sessionDuration,
+          },
+        onCreated: (namespace) => {
+          const call = this.sockets.callerOf("new_namespace");
+          for (const listener of this.registered("new_namespace"))
+            call(this, listener, [namespace]);
+        },
+      },
+      this.options.cleanupEmptyChildNamespaces ?? false,
+    );
+    this.sockets = this.namespaces.main;
+    // Listeners of the server are listeners of the main namespace.
     this.shareListenersOf(this.sockets);
-    this.#namespaces = new Map([[MAIN_NAMESPACE, this.sockets]]);
-    this.#dispatcherHost = {
-      codec: this.#codec,
-      maxCreatedNamespaces: maxCreatedNamespaces ?? DEFAULT_MAX_CREATED_NAMESPACES,
-      findNamespace: (name, auth, mayCreate, callback) => {
-        const namespace = this.#namespaces.get(name);
-        if (namespace !== undefined || !mayCreate) callback(namespace, false);
-        else this.#createFor(name, auth, 0, callback);
-      },
-      onJoined: (dispatcher) => this.#forgetConnecting(dispatcher),
-      onGone: (dispatcher) => {
-        this.#forgetConnecting(dispatcher);
-        this.#dispatchers.delete(dispatcher);
-        if (this.#dispatchers.size === 0) this.#onDrained?.();
-      },
-    };
-    this.#engineSink = {
-      onSession: (session) => {
-        const Revision = session.protocol === 3 ? Dispatcher4 : Dispatcher;
-        const dispatcher = new Revision(session, this.#dispatcherHost);
-        this.#dispatchers.add(dispatcher);
-        this.#connecting.at(-1)?.add(dispatcher);
-        return dispatcher;
-      },
-    };
+    this.clients = new Clients(this.codec, this.namespaces, clientLimits(this.options));
+    this.connectTimeout(this.options.connectTimeout || DEFAULT_CONNECT_TIMEOUT);
     if (server !== undefined && server !== null && !isOptions) this.attach(server);
   }
 
   /** The HTTP server that it is attached to. @throws Error before attach() */
   get httpServer(): NodeServer {
-    if (this.#httpServer === undefined) throw new Error(NOT_ATTACHED);
-    return this.#httpServer;
+    if (this.attachedServer === undefined) throw new Error(NOT_ATTACHED);
+    return this.attachedServer;
   }
 
   /** The Engine.IO server: sessions, whatever travels in them. @throws Error before attach() */
   get engine(): Engine {
-    if (this.#engine === undefined) throw new Error(NOT_ATTACHED);
-    return this.#engine;
+    if (this.attachedEngine === undefined) throw new Error(NOT_ATTACHED);
+    return this.attachedEngine;
   }
 
   /**
    * Serves Socket.IO on an HTTP or HTTPS server, or on a port. The server's own listeners get all
    * requests but those for the path.
    *
-   * @param options what the constructor was given stands before it
-   * @throws TypeError for what is no server
+   * @param options replace those of the constructor, except where they are `undefined`. The parser,
+   * the recovery and the limits of packets and namespaces can only be given to the constructor.
+   * @throws ArgumentTypeError or ArgumentRangeError if `server` is neither a server nor a port, for an invalid or
+   * unknown option, and for one that only the constructor takes
    */
-  attach(server: NodeServer | number | string, options?: ServerOptions): this {
-    if (typeof server === "function") {
-      throw new ArgumentTypeError(
-        "You are trying to attach socket.io to an express request handler function. Please pass a http.Server instance.",
-      );
-    }
-    const port = typeof server === "object" ? undefined : portOf(server);
-    const all: ServerOptions = { ...options, ...this.#options, path: this.#path };
-    // Throws where the options are not good, and then nothing has changed.
-    const engine = new Engine(all, this.#engineSink);
-    this.#engine = engine;
-    this.#httpServer = typeof server === "object" ? server : listen(port ?? 0);
-    this.#attachment = attach(this.#handler(engine, all), this.#httpServer, all);
+  attach(server: NodeServer | number | string, options: ServerOptions = {}): this {
+    checkServer(server);
+    checkOptions(options, SERVER_OPTIONS);
+    const all = { ...mergeOptions(this.options, options), path: options.path ?? this.servedPath };
+    // The engine throws if it cannot be created with these options; nothing has changed until then.
+    const engine = new Engine(engineOptions(all), this.clients);
+    if (options.path !== undefined) this.path(options.path);
+    if (options.serveClient !== undefined) this.serveClient(options.serveClient);
+    if (options.connectTimeout) this.connectTimeout(options.connectTimeout);
+    if (options.adapter !== undefined) this.adapter(options.adapter);
+    this.attachedEngine = engine;
+    this.attachedServer = typeof server === "object" ? server : listen(Number(server));
+    this.attachment = attach(this.handlerFor(engine, all), this.attachedServer, all);
     return this;
   }
 
@@ -291,8 +280,8 @@ export class Server<
     if (!(engine instanceof Engine)) {
       throw new ArgumentTypeError("bind() takes an Engine of this package");
     }
-    this.#engine = engine;
-    engine.deliverTo(this.#engineSink);
+    this.attachedEngine = engine;
+    engine.deliverTo(this.clients);
     return this;
   }
 
@@ -329,7 +318,8 @@ export class Server<
     if (typeof name !== "string" && typeof name !== "function" && !(name instanceof RegExp)) {
       throw new ArgumentTypeError("a namespace has a text, a pattern or a function for its name");
     }
-    const namespace = typeof name === "string" ? this.#named(name) : this.#addParent(name);
+    const namespace =
+      typeof name === "string" ? this.namespaces.named(name) : this.namespaces.addParent(name);
     if (onConnection !== undefined) namespace.onConnection(onConnection);
     return namespace;
   }
@@ -344,7 +334,12 @@ export class Server<
     string,
     Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
   > {
-    return this.#namespaces;
+    return this.namespaces.all;
+  }
+
+  /** What connection state recovery keeps; `undefined` where it is off. @internal */
+  get recoveryLimits(): RecoveryLimits | undefined {
+    return recoveryLimits(this.options);
   }
 
   /** Has every client pass `middleware` before it may join the main namespace. */
@@ -360,9 +355,9 @@ export class Server<
   /** Sets the path, for attach(). Default "/socket.io". */
   path(path: string): this;
   path(path?: string): string | this {
-    if (path === undefined) return this.#path;
-    if (typeof path !== "string") throw new ArgumentTypeError("the path is not a text");
-    this.#path = path.replace(/\/$/, "");
+    if (path === undefined) return this.servedPath;
+    urlPath(path, "path");
+    this.servedPath = path.replace(/\/$/, "");
     return this;
   }
 
@@ -371,12 +366,9 @@ export class Server<
   /** Sets it, for clients that come later. Default 45,000. */
   connectTimeout(milliseconds: number): this;
   connectTimeout(milliseconds?: number): number | this {
-    if (milliseconds === undefined) return this.#connectTimeout;
-    checkMilliseconds("the timeout", milliseconds);
-    this.#connectTimeout = milliseconds;
-    const waiting = this.#connecting.filter(({ size }) => size > 0);
-    const latest = new Deadlines<Dispatcher>(milliseconds, (dispatcher) => dispatcher.close());
-    this.#connecting = [...waiting, latest];
+    if (milliseconds === undefined) return this.clients.connectTimeout;
+    SERVER_OPTIONS.connectTimeout(milliseconds, "connectTimeout");
+    this.clients.connectTimeout = milliseconds;
     return this;
   }
 
@@ -385,9 +377,24 @@ export class Server<
   /** Sets it, for attach(). Default `true`. */
   serveClient(serve: boolean): this;
   serveClient(serve?: boolean): boolean | this {
-    if (serve === undefined) return this.#servesClient;
-    this.#servesClient = serve;
+    if (serve === undefined) return this.servesClient;
+    boolean(serve, "serveClient");
+    this.servesClient = serve;
     return this;
+  }
+
+  /**
+   * How the server is doing: what the engine has counted, and how many sockets each namespace has. It walks
+   * through all connections, so it is for now and then.
+   *
+   * @throws Error before attach()
+   */
+  stats(): ServerStats {
+    const namespaces = [...this.namespaces.all.values()];
+    const sockets = Object.fromEntries(
+      namespaces.map(({ name, sockets: { size } }) => [name, size]),
+    );
+    return { ...this.engine.stats(), sockets };
   }
 
   /** What makes the adapter of each namespace. */
@@ -395,12 +402,11 @@ export class Server<
   /** Sets it; the namespaces that are there change to new ones, whose rooms are empty. */
   adapter(adapter: AdapterFactory): this;
   adapter(adapter?: AdapterFactory): AdapterFactory | this {
-    if (adapter === undefined) return this.#adapter;
-    if (typeof adapter !== "function") {
-      throw new ArgumentTypeError("the adapter is neither a class nor a function");
-    }
-    this.#adapter = adapter;
-    for (const namespace of this.#namespaces.values()) namespace.renewAdapter();
+    if (adapter === undefined) return this.adapterFactory;
+    SERVER_OPTIONS.adapter(adapter, "adapter");
+    this.namespaces.renewAdapters(adapter);
+    this.adapterFactory = adapter;
+    this.hasOwnAdapter = true;
     return this;
   }
 
@@ -413,62 +419,67 @@ export class Server<
     handler: ErrorHandler<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>,
   ): this {
     checkFunction("the error handler", handler);
-    this.#errorHandler = handler;
+    this.errorHandler = handler;
     return this;
   }
 
   /**
    * Has the methods of a class handle the events of its namespace.
    *
-   * @throws Error (`code` "ERR_ALREADY_REGISTERED") where the namespace has such a class already
+   * @throws Error (`code` "ERR_ALREADY_REGISTERED") if the namespace has such a class already
+   * @throws TypeError if two methods are for the same event, as onMessage() and on_message(), or if a
+   * method whose name begins with "on" is for none
    */
   register(
     handler: NamespaceHandler<ListenEvents, EmitEvents, ServerSideEvents, SocketData> &
       HandlerMethods<ListenEvents, EmitEvents, ServerSideEvents, SocketData>,
   ): this {
+    const methods = new RegisteredHandler(handler);
     const { name } = handler;
     const namespace = typeof name === "string" ? this.of(name) : this.of(name);
-    namespace.register(handler);
+    namespace.register(methods);
     handler.registered(namespace);
     return this;
   }
 
-  /** Namespace.serverSideEmit() of the main namespace. */
-  serverSideEmit<Event extends EventNames<ServerSideEvents>>(
-    event: Event,
-    ...args: EventArguments<WithResponses<ServerSideEvents>, Event>
-  ): true {
-    return this.sockets.serverSideEmit(event, ...args);
-  }
-
-  /** Namespace.serverSideEmitWithAck() of the main namespace. */
-  serverSideEmitWithAck<Event extends EventNames<ServerSideEvents>>(
-    event: Event,
-    ...args: AllButLast<EventArguments<ServerSideEvents, Event>>
-  ): Promise<AckValue<LastArgument<EventArguments<ServerSideEvents, Event>>>[]> {
-    return this.sockets.serverSideEmitWithAck(event, ...args);
-  }
-
+  /**
+   * Runs the program in workers of node:cluster, which serve the clients together: docs/cluster.md. Each process runs the
+   * program. In the primary, which has no clients, it resolves when all workers are ready.
+   *
+   * @throws WorkerFailedError (rejects) if a worker ends before it is ready; `code` says why it cannot listen
+   */
+  run(options: RunOptions & { readonly workers: WorkerCount }): Promise<RunningWorkers>;
   /**
    * Listens, and resolves when it does; says where, and goes in good order at SIGINT and SIGTERM:
    * takes no new clients, tells those that are there, waits for what they are still to get, and ends
    * the process. On the HTTP server that it is attached to, or on one of its own.
    */
+  run(options?: RunOptions): Promise<Running>;
   run(options: RunOptions = {}): Promise<Running> {
-    if (this.#httpServer === undefined) this.attach(createServer(notFound));
-    return run(this.httpServer, (timeout) => this.#drain(timeout), options);
+    checkOptions(options, RUN_OPTIONS);
+    if (this.attachedServer === undefined) this.attach(createServer(notFound));
+    const drain = (timeout: number): Promise<void> => this.drain(timeout);
+    const { workers } = options;
+    if (workers === undefined) return run(this.httpServer, drain, options);
+    const { engine, httpServer, recoveryLimits: recovery } = this;
+    const useAdapter = (factory: AdapterFactory): void => {
+      if (!this.hasOwnAdapter) this.adapter(factory);
+    };
+    const host = { engine, httpServer, recovery, useAdapter, drain };
+    return runInWorkers(host, { ...options, workers });
   }
 
   /**
    * A client in this process, for tests: no port, but the real codec. Resolves when it is connected,
    * or refused: its `connected` and `refusal` say which.
    *
-   * @throws Error (rejects) where `allowRequest` refuses it
+   * @throws Error (rejects) where `allowRequest` refuses it, and for an invalid or unknown option
    */
   async testClient(options: TestClientOptions = {}): Promise<TestClient<ListenEvents>> {
-    if (this.#engine === undefined) this.bind(new Engine(this.#options));
+    checkOptions(options, TEST_CLIENT_OPTIONS);
+    if (this.attachedEngine === undefined) this.bind(new Engine(engineOptions(this.options)));
     const transport = new MemoryTransport();
-    const client = new TestClient<ListenEvents>(transport, this.#codec, options.namespace ?? "/");
+    const client = new TestClient<ListenEvents>(transport, this.codec, options.namespace ?? "/");
     await this.engine.accept(createTestRequest(options), transport, (session) =>
       transport.start(session),
     );
@@ -476,20 +487,61 @@ export class Server<
   }
 
   /**
-   * Disconnects all clients and closes the HTTP server. Resolves when it is closed.
+   * Disconnects all clients and closes the HTTP server. Clients still receive what was sent to them
+   * before. Every connection of the HTTP server that is open after a second is cut off, whatever it is used for.
+   * Resolves when the HTTP server is closed.
    *
    * @param callback called then too, with an error where the HTTP server was not listening
    */
-  async close(callback?: (error?: Error) => void): Promise<void> {
-    for (const dispatcher of [...this.#dispatchers]) dispatcher.shutDown();
-    await Promise.allSettled([...this.#namespaces.values()].map(({ adapter }) => adapter.close()));
-    this.#engine?.close();
-    const httpServer = this.#httpServer;
-    const attachment = this.#attachment;
-    this.#attachment = undefined;
+  close(callback?: (error?: Error) => void): Promise<void>;
+  /**
+   * close() that waits longer, or not as long.
+   *
+   * @throws ArgumentTypeError or ArgumentRangeError for an invalid or unknown option
+   */
+  close(options: CloseOptions, callback?: (error?: Error) => void): Promise<void>;
+  close(
+    options?: CloseOptions | ((error?: Error) => void),
+    callback?: (error?: Error) => void,
+  ): Promise<void> {
+    if (typeof options !== "object") return this.closeWithin(CLOSE_TIMEOUT, options);
+    checkOptions(options, CLOSE_OPTIONS);
+    return this.drain(options.drain ?? CLOSE_TIMEOUT, callback);
+  }
+
+  /**
+   * @param timeout milliseconds in which clients may receive what was sent to them, and all connections of the HTTP server
+   * may end
+   */
+  private async closeWithin(timeout: number, callback?: (error?: Error) => void): Promise<void> {
+    const end = performance.now() + timeout;
+    const engine = this.attachedEngine;
+    // Listeners of "disconnect" may connect clients.
+    engine?.refuseClients();
+    this.clients.shutDown();
+    const ended = engine?.close(timeout);
+    await settledWithin(timeout, this.namespaces.closeAdapters());
+    await ended;
+    const httpServer = this.attachedServer;
+    const attachment = this.attachment;
+    this.attachment = undefined;
     const error = await new Promise<Error | undefined>((resolve) => {
-      if (httpServer === undefined) resolve(undefined);
-      else httpServer.close(resolve);
+      if (httpServer === undefined) {
+        resolve(undefined);
+        return;
+      }
+      // One that drips its request, never answers a close frame, or waits for a function of the program.
+      const cutOff = setTimeout(
+        () => {
+          engine?.cutOff();
+          attachment?.cutOff();
+        },
+        Math.max(0, end - performance.now()),
+      );
+      httpServer.close((failure) => {
+        clearTimeout(cutOff);
+        resolve(failure);
+      });
       attachment?.endSilentConnections();
     });
     // Until now requests still came on open connections, and were answered.
@@ -497,124 +549,47 @@ export class Server<
     callback?.(error);
   }
 
-  /** Has every client get what waits for it, and closes; clients that take longer are cut off. */
-  async #drain(timeout: number): Promise<void> {
-    this.#engine?.refuseClients();
-    const drained = new Promise<void>((resolve) => {
-      this.#onDrained = resolve;
-    });
-    const timer = setTimeout(() => this.#onDrained?.(), timeout);
-    for (const dispatcher of [...this.#dispatchers]) dispatcher.drain();
-    if (this.#dispatchers.size === 0) this.#onDrained?.();
-    await drained;
-    clearTimeout(timer);
-    await this.close();
+  /** Has every client get what waits for it, and closes; connections that take longer are cut off. */
+  private async drain(timeout: number, callback?: (error?: Error) => void): Promise<void> {
+    const end = performance.now() + timeout;
+    this.attachedEngine?.refuseClients();
+    this.clients.drain();
+    await this.attachedEngine?.drained(timeout);
+    await this.closeWithin(Math.max(0, end - performance.now()), callback);
   }
 
-  #named(name: string): Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData> {
-    const full = name.startsWith("/") ? name : `/${name}`;
-    const known = this.#namespaces.get(full);
-    if (known !== undefined) return known;
-    const parent = this.#parents.find(({ pattern }) => pattern?.test(full) === true);
-    return parent === undefined
-      ? this.#begin(new Namespace(this.#namespaceHost, full))
-      : this.#begin(this.#childOf(parent, full));
-  }
-
-  #addParent(
-    names: RegExp | NamespaceMatcher,
-  ): ParentNamespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData> {
-    const parent = new ParentNamespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>(
-      this.#namespaceHost,
-      `/_${this.#parents.length}`,
-      names,
-    );
-    this.#parents.push(parent);
-    return parent;
-  }
-
-  #childOf(
-    parent: ParentNamespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>,
-    name: string,
-  ): Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData> {
-    return parent.createChild(name, (child) => {
-      if (this.#options.cleanupEmptyChildNamespaces !== true) return;
-      parent.children.delete(child);
-      if (this.#namespaces.get(name) === child) this.#namespaces.delete(name);
-    });
-  }
-
-  #begin(
-    namespace: Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>,
-  ): Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData> {
-    this.#namespaces.set(namespace.name, namespace);
-    this.dispatch("new_namespace", [namespace]);
-    return namespace;
-  }
-
-  /** Makes a namespace that a client has asked for, if one of the parents from number `index` on allows it. */
-  #createFor(
-    name: string,
-    auth: object,
-    index: number,
-    callback: Parameters<DispatcherHost["findNamespace"]>[3],
-  ): void {
-    const parent = this.#parents[index];
-    if (parent === undefined) {
-      callback(undefined, false);
-      return;
-    }
-    parent.matches(name, auth, (allowed) => {
-      // Another client may have caused it to be meanwhile.
-      const known = this.#namespaces.get(name);
-      if (known !== undefined) callback(known, false);
-      else if (allowed) callback(this.#begin(this.#childOf(parent, name)), true);
-      else this.#createFor(name, auth, index + 1, callback);
-    });
+  protected override get currentAdapter(): Adapter {
+    return this.sockets.adapter;
   }
 
   protected override start(): BroadcastOperator<EmitEvents, SocketData> {
     return this.sockets.except([]);
   }
 
-  /** Rooms in memory. */
-  #defaultAdapter(): AdapterFactory {
-    const { connectionStateRecovery, pingInterval, pingTimeout } = this.#options;
-    if (connectionStateRecovery === undefined) return Adapter;
-    const heartbeat =
-      (pingInterval ?? DEFAULTS.pingInterval) + (pingTimeout ?? DEFAULTS.pingTimeout);
-    return (nsp) => new RecoveryAdapter(nsp, connectionStateRecovery, heartbeat);
-  }
-
   /** The engine, with the client's files in front of it. */
-  #handler(engine: Engine, options: ServerOptions): EngineHandler {
-    if (!this.#servesClient) return engine;
+  private handlerFor(engine: Engine, options: ServerOptions): EngineHandler {
+    if (!this.servesClient) return engine;
     const files = new ClientFiles(`${enginePath(options).replace(/\/$/, "")}/`);
     return {
-      handleRequest: (request, response, alone) => {
-        if (!files.has(request)) engine.handleRequest(request, response, alone);
-        else if (!options.cors) files.serve(request, response);
-        else applyCors(options.cors, request, response, () => files.serve(request, response));
+      onRequest: (arrival) => {
+        const { request, response } = arrival;
+        if (!files.has(request)) engine.onRequest(arrival);
+        else engine.setCorsHeaders(request, response, () => files.serve(request, response));
       },
-      handleUpgrade: (request, socket, head, alone) =>
-        engine.handleUpgrade(request, socket, head, alone),
+      onUpgrade: (arrival) => engine.onUpgrade(arrival),
     };
-  }
-
-  #forgetConnecting(dispatcher: Dispatcher): void {
-    for (const deadlines of this.#connecting) deadlines.delete(dispatcher);
   }
 }
 
-/** @throws TypeError for what is no number, RangeError for one that is no port */
-function portOf(given: number | string): number {
-  const port = typeof given === "number" || typeof given === "string" ? Number(given) : Number.NaN;
-  if (Number.isNaN(port))
-    throw new ArgumentTypeError("neither an HTTP server nor a port was given");
-  if (!Number.isInteger(port) || port < 0 || port > 65_535) {
-    throw new ArgumentRangeError("the port is not between 0 and 65535");
-  }
-  return port;
+/** Resolves when `promise` does, or after so many milliseconds. */
+function settledWithin(milliseconds: number, promise: Promise<void>): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, milliseconds);
+    void promise.finally(() => {
+      clearTimeout(timer);
+      resolve();
+    });
+  });
 }
 
 /** An HTTP server that has nothing to serve but Socket.IO. */

@@ -3,8 +3,10 @@
 
 export {
   CloseEvent,
+  type CloseEventInit,
   ErrorEvent,
+  type ErrorEventInit,
   WebSocket,
   type WebSocketOptions,
-} from "./client/websocket.ts";
+} from "./lib/websocket/client.ts";
 export * from "./lib/websocket/server.ts";

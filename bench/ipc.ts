@@ -23,10 +23,10 @@ interface Answer {
   readonly error?: string;
 }
 
+export type Commands = Readonly<Record<string, (args: Arguments) => Json | Promise<Json>>>;
+
 /** In a process that was started for the bench: does what it is told, and ends with its parent. */
-export function obey(
-  commands: Readonly<Record<string, (args: Arguments) => Json | Promise<Json>>>,
-): void {
+export function obey(commands: Commands): void {
   process.on("message", async ({ id, name, args }: Command) => {
     const command = commands[name];
     let answer: Answer;

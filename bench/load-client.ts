@@ -3,27 +3,14 @@
 
 import { connect, type Socket } from "node:net";
 
+import { frame } from "../tests/support/frame.ts";
+
 const KEY = "dGhlIHNhbXBsZSBub25jZQ==";
-const MASK = [0x12, 0x34, 0x56, 0x78];
+const MASKING_KEY = Buffer.from([0x12, 0x34, 0x56, 0x78]);
 
-/** A frame as a client sends it. @param reserved the bits that extensions use */
-export function maskedFrame(payload: Uint8Array, opcode: 1 | 2, reserved = 0): Buffer {
-  const { length } = payload;
-  const size = length < 126 ? 2 : length < 65_536 ? 4 : 10;
-  const frame = Buffer.alloc(size + 4 + length);
-  frame[0] = 0x80 | reserved | opcode;
-  frame[1] = 0x80 | (size === 2 ? length : size === 4 ? 126 : 127);
-  if (size === 4) frame.writeUInt16BE(length, 2);
-  if (size === 10) frame.writeBigUInt64BE(BigInt(length), 2);
-  frame.set(MASK, size);
-  for (let at = 0; at < length; at++) {
-    frame[size + 4 + at] = (payload[at] ?? 0) ^ (MASK[at & 3] ?? 0);
-  }
-  return frame;
-}
-
-export function maskedText(text: string): Buffer {
-  return maskedFrame(Buffer.from(text), 1);
+/** Encodes a message as a client sends it. @param rsv RSV1 to RSV3, RSV1 highest: 0 to 7 */
+export function masked(opcode: 0x1 | 0x2, payload: Uint8Array | string, rsv = 0): Buffer {
+  return frame(opcode, payload, { rsv, key: MASKING_KEY });
 }
 
 /** Counts the frames of a stream, wherever it is cut. */
@@ -101,7 +88,7 @@ export class LoadClient {
     const onGreeting = (frames: number): void => {
       const before = greeted;
       greeted += frames;
-      if (join && before === 0 && greeted > 0) this.#socket.write(maskedText("40"));
+      if (join && before === 0 && greeted > 0) this.#socket.write(masked(0x1, "40"));
       if (greeted < greetings) return;
       this.onFrames = () => {};
       connected();

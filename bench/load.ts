@@ -4,7 +4,7 @@
 import { constants, deflateRawSync } from "node:zlib";
 
 import { type Arguments, type Json, obey } from "./ipc.ts";
-import { type ConnectOptions, LoadClient, maskedFrame, maskedText } from "./load-client.ts";
+import { type ConnectOptions, LoadClient, masked } from "./load-client.ts";
 import { HttpClient, httpRequest } from "./load-http.ts";
 
 let clients: LoadClient[] = [];
@@ -50,8 +50,8 @@ async function disconnect(): Promise<Json> {
 function message(args: Arguments): { bytes: Buffer; frames: number } {
   const size = number(args, "size");
   if (args.kind === "binary") {
-    const header = maskedText('451-["echo",{"_placeholder":true,"num":0}]');
-    return { bytes: Buffer.concat([header, maskedFrame(Buffer.alloc(size, 7), 2)]), frames: 2 };
+    const header = masked(0x1, '451-["echo",{"_placeholder":true,"num":0}]');
+    return { bytes: Buffer.concat([header, masked(0x2, Buffer.alloc(size, 7))]), frames: 2 };
   }
   if (args.kind === "deflate") {
     // JSON of something that is told again and again.
@@ -59,9 +59,9 @@ function message(args: Arguments): { bytes: Buffer; frames: number } {
     const json = Buffer.from(row.repeat(Math.ceil(size / row.length)).slice(0, size));
     // RFC 7692 §7.2.1: without the four bytes that end it.
     const deflated = deflateRawSync(json, { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4);
-    return { bytes: maskedFrame(deflated, 1, 0x40), frames: 1 };
+    return { bytes: masked(0x1, deflated, 4), frames: 1 };
   }
-  return { bytes: maskedText(`42["echo","${"x".repeat(size)}"]`), frames: 1 };
+  return { bytes: masked(0x1, `42["echo","${"x".repeat(size)}"]`), frames: 1 };
 }
 
 /** Echoes for `ms` milliseconds with so many messages of each client under way; how many came back. */
@@ -110,7 +110,7 @@ function echo(args: Arguments): Promise<Json> {
 /** Asks for bursts for `ms` milliseconds, each when all has come of the last; how many deliveries. */
 function burst(args: Arguments): Promise<Json> {
   const count = number(args, "count");
-  const ask = maskedText(`42["burst",${count}]`);
+  const ask = masked(0x1, `42["burst",${count}]`);
   const end = performance.now() + number(args, "ms");
   let missing = 0;
   let done = 0;
@@ -134,7 +134,7 @@ function burst(args: Arguments): Promise<Json> {
 
 /** From here on each frame that comes is answered with a pong of Engine.IO. */
 function answerPings(): Json {
-  const pong = maskedText("3");
+  const pong = masked(0x1, "3");
   for (const client of clients) client.onFrames = () => client.write(pong);
   return null;
 }

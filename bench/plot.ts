@@ -30,7 +30,7 @@ const NAMES = ["barewire", "socketio"] as const;
 
 // An image in a page knows whether the reader prefers dark, and nothing of the page's own colours: no
 // background is drawn, and all but the two lines is grey. The lines differ in their marks too.
-const STYLE = `
+export const STYLE = `
     text { font: 12px system-ui, sans-serif; fill: #57606a; }
     .count { font-size: 11px; }
     .title { font-size: 14px; font-weight: 600; fill: #24292f; }
@@ -123,7 +123,7 @@ function mark(name: (typeof NAMES)[number], x: number, y: number): string {
 }
 
 /** A round distance of lines, so that there are three to six of them. */
-function stepFor(most: number): number {
+export function stepFor(most: number): number {
   const power = 10 ** Math.floor(Math.log10(most / 3));
   return power * ([5, 2, 1].find((times) => most / (times * power) >= 3) ?? 1);
 }
@@ -133,6 +133,6 @@ function short(count: number): string {
   return count < 1000 ? `${count}` : `${count / 1000}k`;
 }
 
-function round(value: number): number {
+export function round(value: number): number {
   return Math.round(value * 10) / 10;
 }

@@ -19,13 +19,15 @@ export function median(figures: readonly number[]): number {
 }
 
 /** The median, and how far the rounds lie from it. */
-function cell(figures: readonly number[] | undefined): string {
-  if (figures === undefined) return "";
+export function spread(figures: readonly number[]): string {
   const middle = median(figures);
   const digits = middle < 10 ? 2 : middle < 100 ? 1 : 0;
-  const spread = (Math.max(...figures) - Math.min(...figures)) / 2 / middle;
-  return `${middle.toFixed(digits)} ±${Math.round(spread * 100)} %`;
+  const distance = (Math.max(...figures) - Math.min(...figures)) / 2 / middle;
+  return `${middle.toFixed(digits)} ±${Math.round(distance * 100)} %`;
 }
+
+const cell = (figures: readonly number[] | undefined): string =>
+  figures === undefined ? "" : spread(figures);
 
 function verdict(is: number, limit: number): string {
   return `${is.toFixed(2)} (≤ ${limit}) ${is <= limit ? "✓" : "✗"}`;

@@ -1,6 +1,6 @@
-// The client's files for pages: one classic script and one module, as they are and minified.
+// Bundles the client into the files that pages load: a classic script and a module.
 
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { mkdir, writeFile } from "node:fs/promises";
 import { basename, join, relative } from "node:path";
 import { brotliCompressSync } from "node:zlib";
 
@@ -9,109 +9,53 @@ import { minify } from "terser";
 
 const ROOT = join(import.meta.dirname, "..");
 
-/** Puts files of client/ in the place of files of protocol/. */
-function replace(name: string): Plugin {
-  return {
-    name,
-    setup: ({ onResolve }) => {
-      onResolve({ filter: new RegExp(`/${name}\\.ts$`) }, ({ path, resolveDir, kind }) => {
-        const target = relative(ROOT, join(resolveDir, path));
-        if (kind === "entry-point" || !target.startsWith("protocol/")) return undefined;
-        return { path: join(ROOT, "client", `${name}.ts`) };
-      });
-    },
-  };
-}
-
-/** Browsers have no Buffer: what protocol/ knows of bytes is another file there. */
-const BYTES = replace("bytes");
-
-/** Browsers are told little, and quickness counts less there than what has to be loaded. */
-const JSON_PARSER = replace("json");
-
-/** The sentences about rules are a tenth of the client. */
-const RULES = replace("rules");
-
-/**
- * Private members become properties: frameworks as Vue put what an application keeps behind proxies,
- * through which no private member can be reached. No class that has some extends another that has.
- */
-const PROPERTIES: Plugin = {
-  name: "properties",
-  setup: ({ onLoad }) => {
-    onLoad({ filter: /\/(client|protocol)\/.*\.ts$/ }, async ({ path }) => {
-      const source = await readFile(path, "utf8");
-      const names = [...new Set(source.match(PRIVATE))];
-      // By their number, so that after minifying all classes have the same.
-      const contents = source.replace(PRIVATE, (name) => `_p${names.indexOf(name)}`);
-      return { contents, loader: "ts" };
+/** Browsers have no Buffer. The field "browser" of package.json does the same for other bundlers. */
+const BROWSER_BYTES: Plugin = {
+  name: "browser-bytes",
+  setup: ({ onResolve }) => {
+    onResolve({ filter: /\/bytes\.ts$/ }, ({ path, resolveDir }) => {
+      const target = relative(ROOT, join(resolveDir, path));
+      return target === "protocol/bytes.ts"
+        ? { path: join(ROOT, "client/platform/bytes.ts") }
+        : undefined;
     });
   },
 };
 
-const PRIVATE = /#[a-z]\w*\b/gi;
-
-/** Those properties, and members that only the client's own files know of each other. */
-const INTERNAL = new RegExp(
-  `^(_p\\d+|${[
-    ..."append ask attachments callback createDecoder dispatch emitWith endIfOverdue expected".split(
-      " ",
-    ),
-    ..."header insert jitter onClose onError onLeave onLost onMessage onNetwork onOpen onPacket onPing onWritable".split(
-      " ",
-    ),
-    ..."onlyOnce overdue payload pending prepend registered registrant registrations release".split(
-      " ",
-    ),
-    ..."removeUntyped sendAll timer toMessages tries unref want webSocket".split(" "),
-  ].join("|")})$`,
-);
-
-/** Each file, what it is made of, and how. */
+/** Each file, its entry point, and whether it is minified. */
 const FILES = {
   "socket.io.js": { entryPoints: ["client/global.ts"], format: "iife" },
   "socket.io.min.js": { minify: true, entryPoints: ["client/global.ts"], format: "iife" },
   "socket.io.esm.min.js": { minify: true, entryPoints: ["client/browser.ts"], format: "esm" },
-  "socket.io.msgpack.min.js": { minify: true, entryPoints: ["client/msgpack.ts"], format: "iife" },
+  "socket.io.msgpack.min.js": {
+    minify: true,
+    entryPoints: ["client/global-msgpack.ts"],
+    format: "iife",
+  },
 } as const satisfies Readonly<Record<string, BuildOptions>>;
 
 export type ClientFile = keyof typeof FILES;
 
-/** A file and its source map, by their names. */
+/** Returns a file and its source map, by their names. */
 export async function bundle(name: ClientFile): Promise<ReadonlyMap<string, string>> {
-  const { minify: minified, ...options }: BuildOptions = FILES[name];
+  const options: BuildOptions = FILES[name];
   const { outputFiles } = await build({
     ...options,
+    minify: false,
     absWorkingDir: ROOT,
     outfile: name,
     write: false,
     bundle: true,
     platform: "browser",
     target: "es2022",
-    tsconfigRaw: { compilerOptions: { useDefineForClassFields: false } },
-    minifySyntax: minified === true,
-    sourcemap: minified === true ? "inline" : "linked",
+    sourcemap: options.minify === true ? "inline" : "linked",
     logLevel: "warning",
-    plugins: [BYTES, JSON_PARSER, ...(minified === true ? [RULES] : []), PROPERTIES],
+    plugins: [BROWSER_BYTES],
   });
   const files = new Map(outputFiles.map(({ path, text }) => [basename(path), text]));
-  if (minified !== true) return files;
+  if (options.minify !== true) return files;
   const { code = "", map } = await minify(files.get(name) ?? "", {
     module: true,
-    ecma: 2020,
-    compress: {
-      passes: 4,
-      hoist_funs: true,
-      // Some bytes shorter so, when compressed.
-      comparisons: false,
-      if_return: false,
-      unsafe_methods: true,
-      pure_getters: true,
-      unsafe: true,
-      unsafe_arrows: true,
-    },
-    format: { wrap_func_args: false },
-    mangle: { properties: { regex: INTERNAL } },
     sourceMap: { content: "inline", filename: name, url: `${name}.map` },
   });
   return new Map([
@@ -120,13 +64,9 @@ export async function bundle(name: ClientFile): Promise<ReadonlyMap<string, stri
   ]);
 }
 
-/** What bundlers for pages take the package's client from, and so must be able to read. */
-const MODULE = "socket.io.esm.min.js";
-
 /**
- * Writes all of them, with their source maps. The module is there as it is: the others are for the
- * server alone, which most often sends them as Brotli has them, and can decompress in a millisecond
- * what it needs a tenth of a second to compress.
+ * Writes every file and its source map into `folder`. The scripts are compressed with Brotli, since
+ * the server sends them so to almost every page; it decompresses them for the others.
  */
 export async function bundleClient(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true });
@@ -134,16 +74,15 @@ export async function bundleClient(folder: string): Promise<void> {
   const isFile = (name: string): name is ClientFile => names.includes(name);
   for (const name of names.filter(isFile)) {
     for (const [file, text] of await bundle(name)) {
-      // Maps are asked for rarely.
-      const isPlain = file.endsWith(".map") || file === MODULE;
-      if (isPlain) await writeFile(join(folder, file), text);
+      // Developer tools rarely ask for source maps.
+      if (file.endsWith(".map")) await writeFile(join(folder, file), text);
       else await writeFile(join(folder, `${file}.br`), brotliCompressSync(text));
     }
   }
 }
 
-/** The module as the examples serve it. */
+/** Returns the client as a module, as the examples serve it. */
 export async function clientModule(): Promise<string> {
-  const files = await bundle(MODULE);
-  return files.get(MODULE) ?? "";
+  const files = await bundle("socket.io.esm.min.js");
+  return files.get("socket.io.esm.min.js") ?? "";
 }

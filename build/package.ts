@@ -1,139 +1,74 @@
-// What npm publishes: the declarations, with their comments; the code, minified in as few files as
-// the package has ways in need, with source maps; and the client's files for pages.
+// Builds the package that npm publishes.
 //
-//   tsx build/package.ts dist
+//   npx tsx build/package.ts dist
+//
+// dist/            The sources as JavaScript modules, one file each, with their comments, declarations and source maps.
+// dist/cjs/        The same modules as CommonJS, for tools that cannot require() an ES module.
+// dist/client-files/  The client as the server sends it to pages.
 
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { basename, dirname, join, resolve } from "node:path";
+import { copyFileSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
 
 import { build } from "esbuild";
-import { minify } from "terser";
 
 import { bundleClient } from "./bundle.ts";
-import { bundleConformance } from "./conformance.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 
-/** What package.json exports. */
-const ENTRIES = [
-  "server",
-  "commonjs",
-  "websocket",
-  "client/index",
-  "client/commonjs",
-  "protocol/websocket",
-  "protocol/engineio",
-  "protocol/socketio",
-  "protocol/socketio/msgpack",
-];
+/** What require() returns for the two entries that are functions. Written by hand in both formats. */
+const CALLABLE = ["commonjs", "client/commonjs"];
 
-/** Declarations of these files and of all that they name, in the folder; no others stay. */
-function declare(folder: string): void {
+/** Compiles the sources with TypeScript. */
+function compile(folder: string): void {
   const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
   const settings = join(ROOT, "tsconfig.build.json");
   execFileSync(process.execPath, [tsc, "-p", settings, "--outDir", folder], { stdio: "inherit" });
-  const named = new Set<string>();
-  const visit = (file: string): void => {
-    if (named.has(file)) return;
-    named.add(file);
-    for (const [, path = ""] of readFileSync(file, "utf8").matchAll(/"(\.[^"]+)\.ts"/g)) {
-      visit(join(dirname(file), `${path}.d.ts`));
-    }
-  };
-  for (const entry of ENTRIES) visit(join(folder, `${entry}.d.ts`));
-  for (const file of declarations(folder)) {
-    if (named.has(file)) writeFileSync(file, indent(withoutImplements(readFileSync(file, "utf8"))));
-    else rmSync(file);
-  }
 }
 
-function declarations(folder: string): string[] {
-  return readdirSync(folder, { recursive: true, encoding: "utf8" })
-    .filter((name) => name.endsWith(".d.ts"))
-    .map((name) => join(folder, name));
-}
-
-/**
- * The interfaces of a class are between our own layers. Their members are internal, so that they are
- * not declared, and a user's compiler would miss them.
- */
-function withoutImplements(text: string): string {
-  return text.replace(/^(export declare (?:abstract )?class .*) implements .* \{$/gm, "$1 {");
-}
-
-/** Four spaces at the beginning of a line are a tab: a twentieth of the declarations. */
-function indent(text: string): string {
-  return text.replace(/^(?: {4})+/gm, (spaces) => "\t".repeat(spaces.length / 4));
-}
-
-/**
- * What the files in lib/ export only the others import, under names that are short: no minifier sees
- * both ends. The lines stay where they are, for the source map.
- */
-function shorten(text: string, path: string, nicknames: Map<string, string>): string {
-  const nickname = (name: string): string => {
-    const known = nicknames.get(name) ?? `_${nicknames.size.toString(36)}`;
-    nicknames.set(name, known);
-    return known;
-  };
-  const imported = text.replace(
-    /^import \{([^}]*)\}(?= from "[^"]*\/[A-Z0-9]{8}\.js";$)/gm,
-    (_all, names: string) =>
-      `import {${names.replace(/(\w+)(?: as (\w+))?/g, (_one, name, local) => `${nickname(name)} as ${local ?? name}`)}}`,
-  );
-  if (!/[\\/][A-Z0-9]{8}\.js$/.test(path)) return imported;
-  return imported.replace(
-    /^export \{([^}]*)\};$/m,
-    (_all, names: string) =>
-      `export {${names.replace(/(\w+)(?: as (\w+))?/g, (_one, local, name) => `${local} as ${nickname(name ?? local)}`)}};`,
+/** Returns the files below a folder whose names end with `ending`, relative to it. */
+function filesIn(folder: string, ending: string): string[] {
+  return readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((name) =>
+    name.endsWith(ending),
   );
 }
 
-/** Writes the package's code into a folder, whose former content goes. */
-export async function buildPackage(folder: string): Promise<void> {
-  rmSync(folder, { recursive: true, force: true });
-  declare(folder);
-  const { outputFiles } = await build({
-    absWorkingDir: ROOT,
-    entryPoints: ENTRIES.map((entry) => ({ in: `${entry}.ts`, out: entry })),
-    outdir: folder,
-    bundle: true,
-    splitting: true,
-    // What lib/client-files.ts reads it finds beside its own folder.
-    chunkNames: "lib/[hash]",
+/**
+ * Writes each compiled module as CommonJS into dist/cjs/, with its declarations. Node itself never
+ * loads these files, so that a process has one copy of each class: package.json has the condition.
+ */
+async function convertToCommonJs(folder: string): Promise<void> {
+  const isLibrary = (name: string): boolean => !name.startsWith("conformance");
+  const target = join(folder, "cjs");
+  const declarations = filesIn(folder, ".d.ts").filter(isLibrary);
+  await build({
+    absWorkingDir: folder,
+    entryPoints: filesIn(folder, ".js").filter(isLibrary),
+    outdir: target,
+    outbase: folder,
+    format: "cjs",
     platform: "node",
-    format: "esm",
-    target: "node20.19",
-    write: false,
-    minifySyntax: true,
-    sourcemap: "inline",
+    target: "node18",
+    sourcemap: "linked",
+    define: { "import.meta.dirname": "__dirname" },
     logLevel: "warning",
   });
-  const nicknames = new Map<string, string>();
-  for (const { path, text } of outputFiles) {
-    // esbuild makes `Server = class` of a class, which has its name from the variable, and
-    // `Server = class _Server` of one that names itself. In its place is one as long.
-    const names = (form: RegExp): string[] => [...text.matchAll(form)].map(([, name = ""]) => name);
-    const source = names(/\b(\w+) = class _\1\b/g).reduce(
-      (all, name) => all.replace(new RegExp(`\\b_${name}\\b`, "g"), ` ${name}`),
-      shorten(text, path, nicknames),
-    );
-    const { code = "", map } = await minify(source, {
-      module: true,
-      ecma: 2020,
-      // Consoles, profiles and heap snapshots name classes.
-      keep_classnames: true,
-      mangle: { reserved: names(/\b(\w+) = class\b/g) },
-      compress: { passes: 4, hoist_funs: true },
-      sourceMap: { content: "inline", filename: basename(path), url: `${basename(path)}.map` },
-    });
-    mkdirSync(dirname(path), { recursive: true });
-    writeFileSync(path, code);
-    writeFileSync(`${path}.map`, `${map}`);
+  for (const name of declarations) copyFileSync(join(folder, name), join(target, name));
+  writeFileSync(join(target, "package.json"), '{ "type": "commonjs" }\n');
+}
+
+/** Builds the package into `folder` and deletes what was there before. */
+export async function buildPackage(folder: string): Promise<void> {
+  rmSync(folder, { recursive: true, force: true });
+  compile(folder);
+  await convertToCommonJs(folder);
+  for (const name of CALLABLE.flatMap((each) => [`${each}.cjs`, `${each}.d.cts`])) {
+    for (const target of [folder, join(folder, "cjs")]) {
+      mkdirSync(dirname(join(target, name)), { recursive: true });
+      copyFileSync(join(ROOT, name), join(target, name));
+    }
   }
   await bundleClient(join(folder, "client-files"));
-  await bundleConformance(folder);
 }
 
 const [, script, folder] = process.argv;

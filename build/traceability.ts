@@ -3,9 +3,10 @@
 //   npx tsx build/traceability.ts
 //
 // What the specifications say is in docs/sections.json (sections and headings) and
-// docs/requirements.json (the sentences of the RFCs that oblige or allow something). Who obeys is
-// found by what sources, unit tests and conformance cases cite. docs/uncovered.json names what has
-// no conformance case yet, and why; what has got one leaves that list here.
+// docs/requirements.json (the sentences of the RFCs that oblige or allow something). Each of those
+// sentences names the line that obeys it and the test that fails when it is broken. Which sources,
+// tests and cases belong to a section is found by what they cite. docs/uncovered.json names the
+// sections without a conformance case, and why; a section that has one leaves that list here.
 
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -53,16 +54,19 @@ export interface Requirement {
   readonly reason?: string;
   /** Why it is not kept. */
   readonly unkept?: string;
-  /** File and a text in the line that obeys it, with "#" between them, where the section alone does not tell. */
+  /** The line that obeys it: a file and a text that only this line of it has, with "#" between them. */
   readonly line?: string;
-  /** The same of the test. */
-  readonly test?: string;
-  /** A pattern: which of the section's tests and cases are about it. */
-  readonly about?: string;
+  /** The tests that fail when it is broken, each named like `line`. */
+  readonly test?: string | readonly string[];
+  /** Why no test can or need fail. */
+  readonly untested?: string;
+  /** The id of the conformance case that fails when it is broken. */
+  readonly case?: string;
 }
 
 /** A place that cites a section. */
 export interface Citation {
+  /** "" where the section stands without its document. */
   readonly document: string;
   /** A section's number, or a heading. */
   readonly section: string;
@@ -110,17 +114,25 @@ const TITLES = new Map(
     ]),
 );
 
+/** The sections that a line cites, as "RFC 6455 §5.1" or, several of one document, "RFC 6455 §5.1, §5.3". */
+export function sectionsIn(line: string): { document: string; section: string }[] {
+  let last = "";
+  return [...line.matchAll(/(?:\b(RFC \d+|ECMA-\d+) )?§(\d+(?:\.\d+)*)/g)].map(
+    ([, document = last, section = ""]) => {
+      last = document;
+      return { document, section };
+    },
+  );
+}
+
 /**
- * The sections and headings that a file cites. A section without its document is of the first that
- * the file names and that has it; RFC 6455 where it names none. A heading without its document is of
- * the one that the line names before it, or the file's folder.
+ * The sections and headings that a file cites. A heading without its document is of the document that
+ * the line names before it, or of the one that the file's folder implements.
  */
 export function citations(file: string): Citation[] {
-  const text = read(file);
-  const named = [...text.matchAll(/RFC \d+/g)].map(([name]) => name);
   const cited: Citation[] = [];
   let before = "";
-  const lines = text.split("\n");
+  const lines = read(file).split("\n");
   for (const [index, line] of lines.entries()) {
     const name = testName(line);
     // A comment above a test is about it.
@@ -130,11 +142,7 @@ export function citations(file: string): Citation[] {
     const [, heading = ""] = /^([A-Z][A-Za-z -]+): /.exec(name ?? "") ?? [];
     const document = documentOf("", file);
     if (TITLES.get(document)?.has(heading)) cited.push({ document, section: heading, ...at });
-    for (const [, rfc, section = ""] of line.matchAll(/(RFC \d+ )?§(\d+(?:\.\d+)*)/g)) {
-      const document =
-        rfc?.trim() ?? named.find((name) => SECTIONS[name]?.[section] !== undefined) ?? "RFC 6455";
-      cited.push({ document, section, ...at });
-    }
+    for (const found of sectionsIn(line)) cited.push({ ...found, ...at });
     if (mayCiteHeadings(file, line)) {
       // A citation may be cut by the end of its line.
       const joined = `${before} ${line}`;
@@ -281,27 +289,29 @@ export function stillUncovered(uncovered: Uncovered): Uncovered {
   return Object.fromEntries(Object.entries(uncovered).filter(([key]) => without.has(key)));
 }
 
-/** The line that a requirement names. Throws where it is not there any more. */
+/** The line that a requirement names. @throws Error where no line of the file has that text, or several have */
 function namedLine(named: string): Place {
   const at = named.indexOf("#");
   const [file, text] = [named.slice(0, at), named.slice(at + 1)];
-  const index = read(file)
-    .split("\n")
-    .findIndex((line) => line.includes(text));
-  if (index === -1) throw new Error(`docs/requirements.json: "${text}" is not in ${file}`);
-  return { file, line: index + 1 };
+  const lines = existsSync(join(ROOT, file)) ? read(file).split("\n") : [];
+  const places = lines.flatMap((line, index) => (line.includes(text) ? [index + 1] : []));
+  const [line] = places;
+  if (line === undefined || places.length > 1) {
+    throw new Error(`docs/requirements.json: ${places.length} lines of ${file} have "${text}"`);
+  }
+  return { file, line };
 }
 
-/** The citation that says it best: of the right end, and in protocol/ before what is built on it. */
-function bestSource(whom: Requirement["whom"], sources: readonly Citation[]): Citation | undefined {
-  const folders =
-    whom === "client" ? ["client/", "protocol/", "lib/"] : ["protocol/", "lib/", "client/"];
+/** Citations in protocol/ before those of what is built on it, and those beside code before those of a whole file. */
+function bestFirst(sources: readonly Citation[]): readonly Citation[] {
+  const folders = ["protocol/", "lib/", "client/"];
   const rank = ({ file, line }: Citation): number => {
     const folder = folders.findIndex((each) => file.startsWith(each));
     // The first lines say what a file is of; further down it is said what does it.
     return (folder === -1 ? folders.length : folder) * 2 + (line < 5 ? 1 : 0);
   };
-  return sources.toSorted((one, other) => rank(one) - rank(other))[0];
+  const [best] = sources.toSorted((one, other) => rank(one) - rank(other));
+  return best === undefined ? [] : [best, ...sources.filter((each) => each !== best)];
 }
 
 interface Place {
@@ -309,40 +319,39 @@ interface Place {
   readonly line: number;
 }
 
-/** Where a sentence is obeyed, and who looks whether it is. */
+/** Where a sentence is obeyed, and what fails when it is broken: as docs/requirements.json names them. */
 export interface Evidence {
   readonly line: Place | undefined;
-  readonly test: Place | undefined;
-  readonly case: string | undefined;
+  readonly tests: readonly Place[];
+  readonly case: TracedCase | undefined;
 }
 
-export function evidenceFor(requirement: Requirement, { sources, tests, cases }: Traced): Evidence {
-  const { whom, line, test, about = "." } = requirement;
-  const fits = new RegExp(about, "i");
-  const named = tests.filter(({ name }) => name !== undefined);
-  const found = named.find(({ name = "" }) => fits.test(name));
+/** @throws Error where a line, a test or a case that the requirement names does not exist */
+export function evidenceFor(requirement: Requirement): Evidence {
+  const { line, test = [], case: id } = requirement;
+  const named = ALL_CASES.find((each) => each.id === id);
+  if (id !== undefined && named === undefined) {
+    throw new Error(`docs/requirements.json: there is no case ${id}`);
+  }
   return {
-    line: line === undefined ? bestSource(whom, sources) : namedLine(line),
-    test:
-      test === undefined ? (found ?? (named.length > 0 ? undefined : tests[0])) : namedLine(test),
-    case: cases.find(
-      ({ id, title, end }) => (whom === "both" || whom === end) && fits.test(`${id} ${title}`),
-    )?.id,
+    line: line === undefined ? undefined : namedLine(line),
+    tests: [test].flat().map(namedLine),
+    case: named,
   };
 }
 
 /** A sentence's row. */
-function cellsOf(requirement: Requirement, traced: Traced): string[] {
-  const { level, whom, sentence, reason, unkept } = requirement;
+function cellsOf(requirement: Requirement): string[] {
+  const { level, whom, sentence, reason, unkept, untested } = requirement;
   const cells = [level, whom, escapeMarkdown(sentence)];
   if (reason !== undefined) return [...cells, reason, "", ""];
   if (unkept !== undefined) return [...cells, `not kept: ${unkept}`, "", ""];
-  const evidence = evidenceFor(requirement, traced);
+  const evidence = evidenceFor(requirement);
   return [
     ...cells,
     evidence.line === undefined ? "–" : link(evidence.line),
-    evidence.test === undefined ? "–" : link(evidence.test),
-    evidence.case === undefined ? "–" : `\`${evidence.case}\``,
+    evidence.tests.map(link).join(", ") || `– ${untested ?? ""}`.trimEnd(),
+    evidence.case === undefined ? "–" : `\`${evidence.case.id}\``,
   ];
 }
 
@@ -383,10 +392,8 @@ function sectionPart(traced: Traced, uncovered: Uncovered): string[] {
   const headed = HEADED.test(document);
   const lines = [`### ${headed ? section : `§${section} ${title}`}`, ""];
   if (obliges) {
-    const best = bestSource("both", sources);
-    const rest = sources.filter((each) => each !== best);
     lines.push(
-      `- lines: ${list([...(best === undefined ? [] : [best]), ...rest].map(link), 3)}`,
+      `- lines: ${list(bestFirst(sources).map(link), 3)}`,
       `- unit tests: ${testsOf(tests)}`,
       `- conformance cases: ${casesPart()}`,
       "",
@@ -396,7 +403,7 @@ function sectionPart(traced: Traced, uncovered: Uncovered): string[] {
     lines.push(
       "| level | whom | sentence | line | unit test | case |",
       "| --- | --- | --- | --- | --- | --- |",
-      ...requirements.map((each) => `| ${cellsOf(each, traced).join(" | ")} |`),
+      ...requirements.map((each) => `| ${cellsOf(each).join(" | ")} |`),
       "",
     );
   }
@@ -417,18 +424,23 @@ function sectionPart(traced: Traced, uncovered: Uncovered): string[] {
 export function traceability(uncovered: Uncovered): string {
   const shown = TRACED.filter(({ obliges, requirements }) => obliges || requirements.length > 0);
   const ours = REQUIREMENTS.filter(({ whom }) => whom !== "other");
+  const kept = ours.filter(({ unkept }) => unkept === undefined);
+  const tested = kept.filter(({ test }) => test !== undefined);
   const headings = shown.filter(({ document }) => HEADED.test(document));
   const obliging = shown.filter(({ obliges }) => obliges);
   const lines = [
     "# Traceability",
     "",
-    "Made by `npx tsx build/traceability.ts`; do not edit. `tests/spec.test.ts` fails when it is not",
-    "what that makes, and when a section that obliges an endpoint has no line, no unit test or no",
-    "conformance case.",
+    "Made by `npx tsx build/traceability.ts`; do not edit. `tests/spec.test.ts` fails when the page is",
+    "out of date, and when a section that obliges an endpoint has no line, no unit test or no conformance",
+    "case. The tables are of single sentences: the line that obeys each, the tests that fail when it is",
+    "broken, and the conformance case that does, each named in `docs/requirements.json`. A sentence",
+    "without a test has a “–” and the reason.",
     "",
     `${REQUIREMENTS.length} sentences of RFC 6455 and RFC 7692 say MUST, SHOULD or MAY (or the like); ${ours.length} of them`,
     `concern a server or a client, and ${headings.length} headings of the protocol documents do. They are in ${obliging.length}`,
-    `sections; ${obliging.filter(({ cases }) => cases.length > 0).length} have conformance cases.`,
+    `sections; ${obliging.filter(({ cases }) => cases.length > 0).length} have conformance cases. Of the ${ours.length} sentences ${kept.length} are kept; ${tested.length} of these have`,
+    `a test, and ${kept.length - tested.length} the reason why not.`,
     "",
   ];
   for (const document of Object.keys(SECTIONS)) {

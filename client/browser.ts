@@ -1,14 +1,22 @@
 // The client in browsers: what the bundles begin with.
 
-import { standardCodec } from "./codec.ts";
-import { createLookup, type Lookup } from "./lookup.ts";
-import { AnyManager, type ManagerOptions } from "./manager.ts";
-import { createBrowserPlatform, page } from "./web.ts";
+import { createBrowserPlatform, page } from "./platform/browser.ts";
+import { standardCodec } from "./socketio/codec.ts";
+import { createLookup, type Lookup } from "./socketio/lookup.ts";
+import { AnyManager } from "./socketio/manager.ts";
+import type { ManagerOptions } from "./socketio/options.ts";
 
-export { AckTimeoutError, DisconnectedError } from "../protocol/errors.ts";
-export { PollingTransport as Fetch, PollingTransport as XHR } from "./polling.ts";
-export { RefusedError, Socket } from "./socket.ts";
-export { WebSocketTransport as WebSocket } from "./websocket-transport.ts";
+export { AckTimeoutError, DisconnectedError } from "../lib/events/errors.ts";
+export {
+  PollingTransport as Fetch,
+  PollingTransport as NodeXHR,
+  PollingTransport as XHR,
+} from "./engineio/polling.ts";
+export {
+  WebSocketTransport as NodeWebSocket,
+  WebSocketTransport as WebSocket,
+} from "./engineio/websocket.ts";
+export { RefusedError, Socket } from "./socketio/socket.ts";
 
 const BROWSER = createBrowserPlatform(standardCodec);
 
@@ -16,14 +24,16 @@ const BROWSER = createBrowserPlatform(standardCodec);
 export const protocol = 5;
 
 export class Manager extends AnyManager {
-  /** @param url of the server; of the page's if it says no more than a path */
-  constructor(url: string | URL = page(), options?: ManagerOptions) {
-    super(BROWSER, new URL(url, page()), options);
+  /** @param url of the server. Default: the page's, or what the options say. */
+  constructor(url?: string | URL, options?: ManagerOptions);
+  constructor(options: ManagerOptions);
+  constructor(url?: string | URL | ManagerOptions, options?: ManagerOptions) {
+    super(BROWSER, page(), url, options);
   }
 }
 
 /** The socket of a namespace: the path of the URL. Without a URL, of the page's server. */
-export const io: Lookup = createLookup((url, options) => new Manager(url, options), page);
+export const io: Lookup<typeof Manager> = createLookup(Manager, page);
 /** The same as io(). */
-export const connect: Lookup = io;
+export const connect: Lookup<typeof Manager> = io;
 export default io;

@@ -4,54 +4,59 @@
 //   socket.on("chat", (text) => …);
 //   const delivered = await socket.emitWithAck("chat", "hello");
 
-import { createLookup, type Lookup } from "./lookup.ts";
-import { AnyManager, type ManagerEvents, type ManagerOptions } from "./manager.ts";
-import { createNodePlatform } from "./node.ts";
+import { createNodePlatform } from "./platform/node.ts";
+import { createLookup, type Lookup } from "./socketio/lookup.ts";
+import { AnyManager, type ManagerEvents } from "./socketio/manager.ts";
+import type { ManagerOptions } from "./socketio/options.ts";
 
-export { AckTimeoutError, DisconnectedError } from "../protocol/errors.ts";
-export { ConnectError, type Engine } from "./engine.ts";
-export type { ClientOptions } from "./lookup.ts";
+export type { DefaultEventsMap } from "../lib/events/emitter.ts";
+export { AckTimeoutError, DisconnectedError } from "../lib/events/errors.ts";
+export { ConnectError, type Engine } from "./engineio/engine.ts";
 /** Transports, for the option `transports`: over HTTP requests, and over a WebSocket. */
 export {
   PollingTransport as Fetch,
   PollingTransport as NodeXHR,
   PollingTransport as XHR,
-} from "./polling.ts";
-export {
-  type DisconnectReason,
-  RefusedError,
-  Socket,
-  type SocketOptions,
-  type SocketReservedEvents,
-} from "./socket.ts";
+} from "./engineio/polling.ts";
 export type {
   DisconnectDetails,
   Link,
   Transport,
   TransportClass,
   TransportSink,
-} from "./transport.ts";
+} from "./engineio/transport.ts";
 export {
   WebSocketTransport as NodeWebSocket,
   WebSocketTransport as WebSocket,
-} from "./websocket-transport.ts";
-export type { ManagerEvents, ManagerOptions };
+} from "./engineio/websocket.ts";
+export type { ClientOptions, SocketOptions } from "./socketio/options.ts";
+export {
+  type DisconnectDescription,
+  type DisconnectReason,
+  type ExtendedError,
+  RefusedError,
+  Socket,
+  type SocketReservedEvents,
+} from "./socketio/socket.ts";
+export type { ManagerEvents, ManagerEvents as ManagerReservedEvents, ManagerOptions };
 
 /** The revision of the protocol. */
 export const protocol = 5;
 
 export class Manager extends AnyManager {
-  /** @param url of the server */
-  constructor(url: string | URL, options?: ManagerOptions) {
-    super(createNodePlatform(), new URL(url), options);
+  /** @param url of the server. Default: `http://localhost`, or what the options say. */
+  constructor(url?: string | URL, options?: ManagerOptions);
+  constructor(options: ManagerOptions);
+  constructor(url?: string | URL | ManagerOptions, options?: ManagerOptions) {
+    super(createNodePlatform(), HERE, url, options);
   }
 }
 
+/** Where a URL without a host leads. */
+const HERE = "http://localhost";
+
 /** The socket of a namespace: the path of the URL. Connections to the same server are shared. */
-export const io: Lookup = createLookup(
-  (url, options) => new Manager(url, options),
-  () => "http://localhost",
-);
+export const io: Lookup<typeof Manager> = createLookup(Manager, () => HERE);
 /** The same as io(). */
-export const connect: Lookup = io;
+export const connect: Lookup<typeof Manager> = io;
 export default io;

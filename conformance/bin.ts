@@ -1,14 +1,10 @@
-// What npx runs. The kit is one compressed file beside it, which build/package.ts makes of cli.ts.
+#!/usr/bin/env node
+// The command `barewire`.
 
 import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { compileFunction } from "node:vm";
-import { brotliDecompressSync } from "node:zlib";
+import { join } from "node:path";
 
-const read = (name: string): Buffer => readFileSync(new URL(name, import.meta.url));
+import { run } from "./cli.ts";
 
-const { version } = JSON.parse(read("../package.json").toString());
-// Not from a data: URL, which would be the name of the file in the trace of each error.
-compileFunction(brotliDecompressSync(read("conform.js.br")).toString(), ["require", "version"], {
-  filename: "barewire/conform.js",
-})(createRequire(import.meta.url), version);
+const manifest = readFileSync(join(import.meta.dirname, "../../package.json"), "utf8");
+await run(JSON.parse(manifest).version);

@@ -8,11 +8,13 @@ import { dirname, join, resolve } from "node:path";
 
 import { CASES } from "./cases.ts";
 import { CLIENT_CASES, serveClientCases } from "./client.ts";
+import { ALL_BEHAVIOURS } from "./kit/behaviour.ts";
 import { type Case, type Layer, layerOf } from "./kit/case.ts";
 import { type Result, runCases } from "./kit/runner.ts";
 import { parseTarget, type Target } from "./kit/target.ts";
 import { type ConformOptions, type Format, HELP, parseOptions, UsageError } from "./options.ts";
-import { explain, NoServer, probe, probeLayer } from "./probe.ts";
+import { describeLacking, findLacking, ofLayers } from "./preflight.ts";
+import { GRACE, NoServer, Patience, probe, probeLayer } from "./probe.ts";
 import { type Output, Progress } from "./progress.ts";
 import { renderHtml } from "./reports/html.ts";
 import { renderJson } from "./reports/json.ts";
@@ -105,34 +107,34 @@ async function conform(
 /** What a run has found. */
 type Run = Pick<Report, "target" | "notes" | "results" | "gone">;
 
-async function testServer(options: ConformOptions, terminal: Terminal): Promise<Run> {
-  const { url, timeout, concurrency, quiet } = options;
-  const target = targetOf(options);
-  const meant = selected(CASES, options);
-  const layers = [...new Set(meant.map(layerOf))];
-  const findings = await probe(target, layers, timeout);
-  const notes: string[] = [];
-  const spoken = new Set<Layer>();
-  for (const [layer, finding] of findings) {
-    if (finding.kind === "spoken") spoken.add(layer);
-    else notes.push(`${layer} is left out: ${explain(finding, timeout)}.`);
-  }
-  if (spoken.size === 0) {
-    throw new NoServer(`No layer that was to be tested is there. ${notes.join(" ")}`);
-  }
-  const missing = options.selection.layers.find((layer) => !spoken.has(layer));
-  if (missing !== undefined && layers.includes(missing)) {
-    throw new NoServer(`--layer ${missing} was asked for, but ${notes.join(" ")}`);
-  }
-  const cases = meant.filter((each) => spoken.has(layerOf(each)));
-  if (!quiet) for (const note of notes) terminal.stderr.write(`${printable(note)}\n`);
+/** Milliseconds of a run with --protocol-only: with its preflight and its last cases it takes less than 20 s. */
+const BUDGET = 11_000;
 
+async function testServer(options: ConformOptions, terminal: Terminal): Promise<Run> {
+  const { url, timeout, concurrency, protocolOnly, quiet } = options;
+  const say = (line: string): void => {
+    if (!quiet) terminal.stderr.write(`${printable(line)}\n`);
+  };
+  const asked = targetOf(options);
+  const meant = selected(CASES, options);
+  const [{ spoken, notes }, lacking] = await Promise.all([
+    findLayers(asked, meant, options),
+    protocolOnly ? ALL_BEHAVIOURS : findLacking(asked, new Set(meant.map(layerOf))),
+  ]);
+  const lacks = protocolOnly ? lacking : ofLayers(lacking, spoken);
+  const target = { ...asked, lacks };
+  if (protocolOnly) notes.push("Cases that need a behaviour of the server are skipped.");
+  else if (lacks.size > 0) notes.push(...describeLacking(asked, lacks), CONTRACT);
+  for (const note of notes) say(note);
+
+  const cases = meant.filter((each) => spoken.has(layerOf(each)));
   const progress = new Progress(terminal.stderr, cases.length, !quiet);
   const watch = new Watch(target, timeout);
   const results = await runCases(cases, target, {
     timeout,
     concurrency,
     signal: watch.signal,
+    ...(protocolOnly && { budget: BUDGET }),
     onResult: (result) => {
       progress.update(result);
       watch.see(result);
@@ -146,6 +148,41 @@ async function testServer(options: ConformOptions, terminal: Terminal): Promise<
     : undefined;
   if (gone !== undefined) terminal.stderr.write(`${printable(gone)}\n`);
   return { target: url, notes, results, gone };
+}
+
+const CONTRACT =
+  'Cases that need this are skipped. What a server under test does is in docs/conformance.md, "The server under test", and in barewire conform --help; --protocol-only asks for none of it.';
+
+interface Layers {
+  readonly spoken: ReadonlySet<Layer>;
+  /** What is left out, and why. */
+  readonly notes: string[];
+}
+
+/** @throws NoServer where nothing is to be tested, or not all that was asked for */
+async function findLayers(
+  target: Target,
+  meant: readonly Case[],
+  { timeout, selection }: ConformOptions,
+): Promise<Layers> {
+  const layers = [...new Set(meant.map(layerOf))];
+  // Who names layers says that they are there, and may have to wait.
+  const grace = selection.layers.length > 0 ? timeout : Math.min(timeout, GRACE);
+  const findings = await probe(target, layers, timeout, grace);
+  const notes: string[] = [];
+  const spoken = new Set<Layer>();
+  for (const [layer, finding] of findings) {
+    if (finding.kind === "spoken") spoken.add(layer);
+    else notes.push(`${layer} is left out: ${finding.said}.`);
+  }
+  if (spoken.size === 0) {
+    throw new NoServer(`No layer that was to be tested is there. ${notes.join(" ")}`);
+  }
+  const missing = selection.layers.find((layer) => !spoken.has(layer));
+  if (missing !== undefined && layers.includes(missing)) {
+    throw new NoServer(`--layer ${missing} was asked for, but ${notes.join(" ")}`);
+  }
+  return { spoken, notes };
 }
 
 async function testClient(options: ConformOptions, terminal: Terminal): Promise<Run> {
@@ -218,7 +255,9 @@ class Watch {
   async #look({ layer, id }: Result): Promise<void> {
     // Twice: a server that one of the cases keeps busy is late, and not gone.
     for (let round = 0; round < 2; round++) {
-      const { kind } = await probeLayer(this.#target, layer, this.#timeout);
+      const patience = new Patience(this.#timeout);
+      const { kind } = await probeLayer(this.#target, layer, patience);
+      patience.end();
       if (kind === "spoken" || kind === "refused") return;
     }
     this.since = id;

@@ -2,8 +2,8 @@
 
 import { parseArgs } from "node:util";
 
-import { LAYERS, type Layer } from "./kit/case.ts";
-import { SEVERITIES, type Selection } from "./selection.ts";
+import { LAYERS, type Layer, SEVERITIES } from "./kit/case.ts";
+import type { Selection } from "./selection.ts";
 
 interface Option {
   readonly type: "string" | "boolean";
@@ -34,8 +34,20 @@ export const OPTIONS = {
     help: "MUST, SHOULD or INFO (default): at least that",
   },
   strict: { type: "boolean", help: "SHOULD counts like MUST" },
-  timeout: { type: "string", value: "ms", help: "the limit for one case (default 10000)" },
-  concurrency: { type: "string", value: "n", help: "cases at a time (default 8)" },
+  "protocol-only": {
+    type: "boolean",
+    help: "asks no behaviour of the server: does it speak the protocols? Takes less than 20 s",
+  },
+  timeout: {
+    type: "string",
+    value: "ms",
+    help: "the limit for one case (default 10000; with --protocol-only 2000)",
+  },
+  concurrency: {
+    type: "string",
+    value: "n",
+    help: "cases at a time (default 8)",
+  },
   "websocket-path": {
     type: "string",
     value: "path",
@@ -98,7 +110,8 @@ ${Object.entries<Option>(OPTIONS)
 Lists are separated by commas, or the option is repeated. Where a report is "-" or has no file, it
 goes to standard output and the summary to standard error.
 
-The server under test has any of these; a layer that is not there is left out:
+The server under test has any of these; a layer that is not there is left out, and cases that need what
+the server lacks are skipped. With --protocol-only it needs none of the behaviour, only the paths:
   /websocket      a WebSocket server that echoes each message, with the subprotocol "echo"
   /engine.io/     an Engine.IO server, of revision 4 or 3 or both, that echoes each message
   /socket.io/     a Socket.IO server. In the namespaces "/" and "/custom" it emits "auth" with what
@@ -117,6 +130,7 @@ Short waits keep a run short: pingInterval 300, pingTimeout 200, upgradeTimeout 
 
 Examples:
   barewire conform http://127.0.0.1:3000 --html report.html
+  barewire conform http://127.0.0.1:3000 --protocol-only
   barewire conform wss://127.0.0.1:9443 --layer websocket --websocket-path /
   barewire conform http://127.0.0.1:3000 --only "engineio4.*" --severity MUST --junit report.xml
 
@@ -139,6 +153,8 @@ export interface ConformOptions {
   readonly timeout: number;
   readonly concurrency: number;
   readonly strict: boolean;
+  /** No case that needs a behaviour of the contract is run. */
+  readonly protocolOnly: boolean;
   readonly quiet: boolean;
   /** Formats and files; "-" is standard output. */
   readonly reports: ReadonlyMap<Format, string>;
@@ -160,6 +176,7 @@ export function parseOptions(args: readonly string[]): ConformOptions | "help" |
   if (values.help === true) return "help";
   if (values.version === true) return "version";
   const { client = false, list = false, severity = "INFO" } = values;
+  const protocolOnly = values["protocol-only"] ?? false;
   const least = SEVERITIES.find((each) => each === severity.toUpperCase());
   if (least === undefined) {
     throw new UsageError(`--severity is one of ${SEVERITIES.join(", ")}, not "${severity}".`);
@@ -170,6 +187,9 @@ export function parseOptions(args: readonly string[]): ConformOptions | "help" |
   }
   if (client && url !== undefined) {
     throw new UsageError(`With --client the client comes here: "${url}" has no place.`);
+  }
+  if (client && protocolOnly) {
+    throw new UsageError("--protocol-only is for servers, and --client tests a client.");
   }
   if (url === undefined && !client && !list) throw new UsageError("No URL is given.");
   return {
@@ -186,9 +206,10 @@ export function parseOptions(args: readonly string[]): ConformOptions | "help" |
       skip: split(values.skip),
       severity: least,
     },
-    timeout: numberOf(values, "timeout", 10_000, 1, 3_600_000),
+    timeout: numberOf(values, "timeout", protocolOnly ? 2000 : 10_000, 1, 3_600_000),
     concurrency: numberOf(values, "concurrency", 8, 1, 256),
     strict: values.strict ?? false,
+    protocolOnly,
     quiet: values.quiet ?? false,
     reports: reportsOf(values),
     client,

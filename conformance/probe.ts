@@ -2,6 +2,7 @@
 
 import type { Layer } from "./kit/case.ts";
 import { Context } from "./kit/context.ts";
+import { describeStatus } from "./kit/http.ts";
 import { addressOf, type Target } from "./kit/target.ts";
 import { dial } from "./kit/tcp.ts";
 import { shakeHands, TEXT } from "./kit/websocket.ts";
@@ -14,28 +15,36 @@ export class NoServer extends Error {
 /** What a server does when it is asked for a layer. */
 export type Finding =
   | { readonly kind: "spoken" }
-  /** An answer in HTTP that is another. */
-  | { readonly kind: "refused"; readonly said: string }
-  /** Nothing, the end of the connection, or what is no HTTP. */
-  | { readonly kind: "silent" | "ended" | "foreign" };
+  /**
+   * "refused": an answer in HTTP that is another. "silent": no answer. "ended": the end of the connection.
+   * "foreign": what is no HTTP. Each with a clause that says so.
+   */
+  | { readonly kind: "refused" | "silent" | "ended" | "foreign"; readonly said: string };
 
 const SPOKEN: Finding = { kind: "spoken" };
-const SILENT: Finding = { kind: "silent" };
+
+/** Milliseconds for the other layers when one has answered: the server is there, and is no slow one. */
+export const GRACE = 1000;
 
 /**
- * What the server says to each layer.
+ * Returns what the server says to each layer.
  *
+ * @param timeout milliseconds for the first answer
+ * @param grace milliseconds for the others behind it
  * @throws NoServer where none of them is answered in HTTP
  */
 export async function probe(
   target: Target,
   layers: readonly Layer[],
   timeout: number,
+  grace = timeout,
 ): Promise<Map<Layer, Finding>> {
   await reach(target, timeout);
+  const patience = new Patience(timeout, grace);
   const findings = await Promise.all(
-    layers.map(async (layer) => [layer, await probeLayer(target, layer, timeout)] as const),
+    layers.map(async (layer) => [layer, await probeLayer(target, layer, patience)] as const),
   );
+  patience.end();
   if (findings.some(([, { kind }]) => kind === "spoken" || kind === "refused")) {
     return new Map(findings);
   }
@@ -100,54 +109,131 @@ function codeOf(error: Error): string {
   return "code" in error && typeof error.code === "string" ? error.code : error.message;
 }
 
+/** How long a server may take to answer. Its first answer says that it is there, and no slow one. */
+export class Patience {
+  /** Resolves with the number of milliseconds when they are over. */
+  readonly over: Promise<number>;
+  readonly #grace: number;
+  readonly #begin = performance.now();
+  #resolve: (milliseconds: number) => void = () => {};
+  #timer: NodeJS.Timeout | undefined;
+  #limit = Number.POSITIVE_INFINITY;
+
+  /**
+   * @param milliseconds for the first answer
+   * @param grace milliseconds for the other answers behind the first
+   */
+  constructor(milliseconds: number, grace = milliseconds) {
+    this.#grace = grace;
+    this.over = new Promise((resolve) => {
+      this.#resolve = resolve;
+    });
+    this.#wait(milliseconds);
+  }
+
+  answered(): void {
+    this.#wait(Math.round(performance.now() - this.#begin) + this.#grace);
+  }
+
+  end(): void {
+    clearTimeout(this.#timer);
+  }
+
+  /** Until so many milliseconds after the beginning, or the time before where that is earlier. */
+  #wait(milliseconds: number): void {
+    if (milliseconds >= this.#limit) return;
+    this.#limit = milliseconds;
+    clearTimeout(this.#timer);
+    const left = milliseconds - (performance.now() - this.#begin);
+    this.#timer = setTimeout(() => this.#resolve(milliseconds), Math.max(0, left));
+  }
+}
+
 /** Asks for one layer. Never rejects. */
-export async function probeLayer(target: Target, layer: Layer, timeout: number): Promise<Finding> {
+export async function probeLayer(
+  target: Target,
+  layer: Layer,
+  patience: Patience,
+): Promise<Finding> {
   const context = new Context(target);
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<Finding>((resolve) => {
-    timer = setTimeout(() => resolve(SILENT), timeout);
+  // The first answer says more than that a second one is missing.
+  let first: Finding | undefined;
+  const tell = (answer: Finding): void => {
+    first = answer;
+    patience.answered();
+  };
+  const late = patience.over.then((milliseconds): Finding => {
+    const said = `${pathOf(target, layer)} is not answered within ${milliseconds} ms`;
+    return first ?? { kind: "silent", said };
   });
-  const asked = ask(context, layer).catch((error: unknown): Finding => {
+  const asked = ask(context, layer, tell).catch((error: unknown): Finding => {
     const code = error instanceof Error ? codeOf(error) : "";
     // The HTTP parser's errors.
-    return { kind: code.startsWith("HPE_") ? "foreign" : "ended" };
+    return code.startsWith("HPE_")
+      ? { kind: "foreign", said: `the answer at ${pathOf(target, layer)} is no HTTP` }
+      : { kind: "ended", said: `${pathOf(target, layer)} ends the connection without an answer` };
   });
   const finding = await Promise.race([asked, late]);
-  clearTimeout(timer);
+  if (finding.kind !== "silent") patience.answered();
   context.close();
   return finding;
 }
 
-async function ask(context: Context, layer: Layer): Promise<Finding> {
+/** Where a layer is. */
+export function pathOf(target: Target, layer: Layer): string {
+  switch (layer) {
+    case "websocket":
+      return target.websocketPath;
+    case "engineio4":
+    case "engineio3":
+      return target.engineioPath;
+    case "socketio":
+      return target.socketioPath;
+  }
+}
+
+type Tell = (answer: Finding) => void;
+
+async function ask(context: Context, layer: Layer, tell: Tell): Promise<Finding> {
   const { websocketPath, engineioPath, socketioPath } = context.target;
   switch (layer) {
     case "websocket":
       return askForWebSocket(context, websocketPath);
     case "engineio4":
-      return askForEngine(context, `${engineioPath}?EIO=4`, /^0\{/);
+      return askForEngine(context, `${engineioPath}?EIO=4`, /^0\{/, tell);
     case "engineio3":
-      return askForEngine(context, `${engineioPath}?EIO=3`, /^\d+:0\{/);
+      return askForEngine(context, `${engineioPath}?EIO=3`, /^\d+:0\{/, tell);
     case "socketio":
-      return askForEngine(context, `${socketioPath}?EIO=4`, /^0\{/);
+      return askForEngine(context, `${socketioPath}?EIO=4`, /^0\{/, tell);
   }
 }
 
 async function askForWebSocket(context: Context, path: string): Promise<Finding> {
   const { target, conversation } = context;
-  const { status } = await shakeHands(await context.tcp(), target, conversation, { path });
+  const { status, line } = await shakeHands(await context.tcp(), target, conversation, { path });
   if (status === 101) return SPOKEN;
-  if (Number.isNaN(status)) return { kind: "foreign" };
-  return { kind: "refused", said: `${path} answers a WebSocket handshake with ${status}` };
+  if (!line.startsWith("HTTP/")) return { kind: "foreign", said: "the answer is no HTTP" };
+  return {
+    kind: "refused",
+    said: `${path} answers a WebSocket handshake with ${describeStatus(line)}`,
+  };
 }
 
 /** By polling first; a server may have WebSocket alone. */
-async function askForEngine(context: Context, path: string, open: RegExp): Promise<Finding> {
+async function askForEngine(
+  context: Context,
+  path: string,
+  open: RegExp,
+  tell: Tell,
+): Promise<Finding> {
   const polling = `${path}&transport=polling`;
   const answer = await context.http({ path: `${polling}&b64=1` });
   if (answer.status === 200 && open.test(answer.body)) return SPOKEN;
-  if (await opensByWebSocket(context, `${path}&transport=websocket`)) return SPOKEN;
-  const instead = answer.status === 200 ? "something else than an open packet" : answer.status;
-  return { kind: "refused", said: `${polling} answers ${instead}` };
+  const instead =
+    answer.status === 200 ? "something else than an open packet" : `status ${answer.status}`;
+  const refused: Finding = { kind: "refused", said: `${polling} answers ${instead}` };
+  tell(refused);
+  return (await opensByWebSocket(context, `${path}&transport=websocket`)) ? SPOKEN : refused;
 }
 
 async function opensByWebSocket(context: Context, path: string): Promise<boolean> {
@@ -156,19 +242,5 @@ async function opensByWebSocket(context: Context, path: string): Promise<boolean
     return frame?.opcode === TEXT && Buffer.from(frame.payload).toString().startsWith("0{");
   } catch {
     return false;
-  }
-}
-
-/** Why a layer is left out. */
-export function explain(finding: Exclude<Finding, { kind: "spoken" }>, timeout: number): string {
-  switch (finding.kind) {
-    case "refused":
-      return finding.said;
-    case "silent":
-      return `it is not answered within ${timeout} ms`;
-    case "ended":
-      return "the connection is ended without an answer";
-    case "foreign":
-      return "the answer is no HTTP";
   }
 }

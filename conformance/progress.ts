@@ -1,4 +1,4 @@
-// The line at the bottom of a terminal that says how far a run is.
+// How far a run is: a line at the bottom of a terminal, or a line now and then where there is none.
 
 import type { Result } from "./kit/runner.ts";
 
@@ -12,30 +12,47 @@ export interface Output {
 /** ECMA-48 §8.3.41: what stands in the line is erased. */
 const ERASE = "\r\x1b[K";
 
+/** Milliseconds between two lines where the output is no terminal, as in CI. */
+const INTERVAL = 5000;
+
 export class Progress {
   readonly #output: Output;
   readonly #total: number;
   readonly #shown: boolean;
+  readonly #timer: NodeJS.Timeout | undefined;
   #done = 0;
   #failed = 0;
+  #musts = 0;
+  #latest = "";
 
-  /** Nothing is shown where `output` is no terminal. */
   constructor(output: Output, total: number, wanted: boolean) {
     this.#output = output;
     this.#total = total;
     this.#shown = wanted && output.isTTY === true;
+    if (wanted && !this.#shown) {
+      this.#timer = setInterval(() => output.write(`${this.#line()}\n`), INTERVAL);
+    }
   }
 
-  update({ id, outcome }: Result): void {
+  update({ id, outcome, severity }: Pick<Result, "id" | "outcome" | "severity">): void {
     this.#done++;
     if (outcome === "failed") this.#failed++;
-    if (!this.#shown) return;
-    const line = `${this.#done}/${this.#total}, ${this.#failed} failed  ${id}`;
+    if (outcome === "failed" && severity === "MUST") this.#musts++;
+    this.#latest = id;
     // A line that wraps could not be erased.
-    this.#output.write(ERASE + line.slice(0, (this.#output.columns ?? 80) - 1));
+    if (this.#shown) {
+      this.#output.write(ERASE + this.#line().slice(0, (this.#output.columns ?? 80) - 1));
+    }
   }
 
+  /** Ends it. A line of a terminal is erased. */
   clear(): void {
+    clearInterval(this.#timer);
     if (this.#shown) this.#output.write(ERASE);
+  }
+
+  #line(): string {
+    const musts = this.#musts === 0 ? "" : ` (${this.#musts} MUST)`;
+    return `${this.#done}/${this.#total}, ${this.#failed} failed${musts}  ${this.#latest}`;
   }
 }

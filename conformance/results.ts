@@ -2,11 +2,13 @@
 //
 //   tsx conformance/results.ts [peer …]
 //
-// With names of peers only these are run, and nothing is written.
+// With names of peers only these are run, and nothing is written. Packages of npm that the project does not
+// depend on, some of them large, are installed into a temporary folder for the run.
 
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 
@@ -16,7 +18,7 @@ import { LAYERS, layerOf } from "./kit/case.ts";
 import { type Result, runCases } from "./kit/runner.ts";
 import { parseTarget, type Target } from "./kit/target.ts";
 import { probe } from "./probe.ts";
-import { count, LAYER_NAMES, plural, printable } from "./reports/report.ts";
+import { count, failuresOf, isBreach, LAYER_NAMES, plural, printable } from "./reports/report.ts";
 import { matches } from "./selection.ts";
 
 const ROOT = join(import.meta.dirname, "..");
@@ -24,13 +26,33 @@ const PAGE = join(ROOT, "docs/conformance-results.md");
 const LIMIT = 10_000;
 const OPTIONS = { timeout: LIMIT, concurrency: 4 };
 /** Milliseconds in which a target must be there. */
-const START = 20_000;
+const START = 60_000;
 
 interface Peer {
   readonly name: string;
   /** In conformance/targets/. */
   readonly file: string;
+  /** The package of npm that is installed for it, with its version. */
+  readonly installs?: string;
+  /** The program of that package which runs the file, and its arguments before it. Default: Node or Python. */
+  readonly runsBy?: readonly string[];
   readonly versions: () => string;
+}
+
+/** A peer that is a package of npm which the project does not depend on. */
+function installed(
+  name: string,
+  packageName: string,
+  version: string,
+  ...runsBy: readonly string[]
+): Peer {
+  return {
+    name,
+    file: `${name}.ts`,
+    installs: `${packageName}@${version}`,
+    ...(runsBy.length > 0 && { runsBy }),
+    versions: () => `${packageName} ${version}`,
+  };
 }
 
 const PEERS: readonly Peer[] = [
@@ -42,6 +64,12 @@ const PEERS: readonly Peer[] = [
     file: "python.py",
     versions: () => python("python-socketio", "python-engineio", "aiohttp"),
   },
+  { name: "aiohttp", file: "aiohttp_echo.py", versions: () => python("aiohttp") },
+  { name: "websockets", file: "python-websockets.py", versions: () => python("websockets") },
+  installed("faye", "faye-websocket", "0.11.4"),
+  installed("theturtle32", "websocket", "1.0.35"),
+  installed("bun", "bun", "1.4.5", "bun"),
+  installed("deno", "deno", "2.9.6", "deno", "run", "--allow-net"),
 ];
 
 const PYTHON = "/usr/bin/python3";
@@ -71,27 +99,66 @@ interface Findings {
 const DEEP = /^socketio\.malformed\.deep/;
 
 async function examine(peer: Peer): Promise<Findings> {
-  const results = await withServer(peer, async (target) => {
+  const folder = mkdtempSync(join(tmpdir(), "barewire-peer-"));
+  try {
+    if (peer.installs !== undefined) {
+      const args = ["install", "--no-audit", "--no-fund", "--prefix", folder, peer.installs];
+      execFileSync("npm", args, { stdio: "ignore" });
+    }
+    return await examineIn(folder, peer);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+async function examineIn(folder: string, peer: Peer): Promise<Findings> {
+  const results = await withServer(folder, peer, async (target) => {
     const findings = await probe(target, LAYERS, LIMIT);
     const spoken = CASES.filter((each) => findings.get(layerOf(each))?.kind === "spoken");
     const together = spoken.filter(({ id }) => !DEEP.test(id));
+    const done = await runCases(together, target, OPTIONS);
+    // On a busy machine a case may take too long: it gets another chance.
+    const late = new Set(done.filter(isLate).map(({ id }) => id));
+    const again = await runCases(
+      together.filter(({ id }) => late.has(id)),
+      target,
+      OPTIONS,
+    );
+    const second = new Map(again.map((result) => [result.id, result]));
     return {
       deep: spoken.filter(({ id }) => DEEP.test(id)),
-      done: await runCases(together, target, OPTIONS),
+      done: done.map((result) => second.get(result.id) ?? result),
     };
   });
   const alone: Result[] = [];
   for (const each of results.deep) {
-    alone.push(...(await withServer(peer, (target) => runCases([each], target, OPTIONS))));
+    alone.push(...(await withServer(folder, peer, (target) => runCases([each], target, OPTIONS))));
   }
   return { peer, versions: peer.versions(), results: [...results.done, ...alone] };
 }
 
-async function withServer<T>(peer: Peer, use: (target: Target) => Promise<T>): Promise<T> {
-  const file = join(import.meta.dirname, "targets", peer.file);
-  const [command, args] = file.endsWith(".py")
-    ? [PYTHON, [file, "0"]]
-    : [process.execPath, ["--import", "tsx", file, "0"]];
+function isLate({ outcome, got = "" }: Result): boolean {
+  return outcome === "failed" && got.startsWith("nothing more within");
+}
+
+/** The command line of a target. */
+function commandOf(folder: string, { file, runsBy }: Peer): readonly [string, string[]] {
+  const path = join(import.meta.dirname, "targets", file);
+  const [program, ...before] = runsBy ?? [];
+  if (program !== undefined) {
+    return [join(folder, "node_modules/.bin", program), [...before, path, "0"]];
+  }
+  return file.endsWith(".py")
+    ? [PYTHON, [path, "0"]]
+    : [process.execPath, ["--import", "tsx", path, "0", folder]];
+}
+
+async function withServer<T>(
+  folder: string,
+  peer: Peer,
+  use: (target: Target) => Promise<T>,
+): Promise<T> {
+  const [command, args] = commandOf(folder, peer);
   // What it says of the cases' mistakes is not ours to tell.
   const child = spawn(command, args, { cwd: ROOT, stdio: ["ignore", "pipe", "ignore"] });
   try {
@@ -142,7 +209,8 @@ function render(all: readonly Findings[]): string {
     "`npx tsx conformance/results.ts`, not by hand; the reasons are in `conformance/explanations.ts`.",
     `${plural(CASES.length, "case")}, Node ${process.versions.node}.`,
     "",
-    "Passed / failed / skipped; a dash where the server does not have the layer.",
+    "Passed / failed / skipped, with the MUSTs among the failures in brackets; a dash where the server does not",
+    "have the layer.",
     "",
     ...table(
       ["server", "versions", ...LAYERS.map((layer) => LAYER_NAMES[layer])],
@@ -152,7 +220,9 @@ function render(all: readonly Findings[]): string {
         ...LAYERS.map((layer) => {
           const own = results.filter((result) => result.layer === layer);
           const { passed, failed, skipped } = count(own);
-          return own.length === 0 ? "–" : `${passed} / ${failed} / ${skipped}`;
+          const musts = own.filter((result) => isBreach(result, false)).length;
+          const failures = musts === 0 ? `${failed}` : `${failed} (${musts})`;
+          return own.length === 0 ? "–" : `${passed} / ${failures} / ${skipped}`;
         }),
       ]),
     ),
@@ -161,7 +231,7 @@ function render(all: readonly Findings[]): string {
 }
 
 function renderFailures({ peer, results }: Findings): string[] {
-  const failures = results.filter(({ outcome }) => outcome === "failed");
+  const failures = failuresOf(results);
   if (failures.length === 0) return ["", `## ${peer.name}`, "", "Nothing fails."];
   const rows = failures.map(({ id, severity, clause, expected = "", got = "" }) => [
     `\`${id}\``,

@@ -1,9 +1,6 @@
 // Which of the cases are meant, by layer, name and severity.
 
-import type { Case, Layer, Severity } from "./kit/case.ts";
-
-/** From the most to the least. */
-export const SEVERITIES = ["MUST", "SHOULD", "INFO"] as const satisfies readonly Severity[];
+import { type Case, type Layer, SEVERITIES, type Severity } from "./kit/case.ts";
 
 export interface Selection {
   /** None: all. */

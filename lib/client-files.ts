@@ -1,13 +1,16 @@
-// The client's files, for pages that load them from the server: found once, in Brotli since the
-// package was built, in gzip when first asked for, and answered with 304 to who has them.
-// RFC 9110 §12.5.3, RFC 9110 §13.1.2.
+// Serves the client's files to pages that load them from the server. A file is read once. The package
+// holds it in Brotli; it is compressed with gzip at the first request for that. A page that has the
+// file already receives a 304. RFC 9110 §13.1.2.
 
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { dirname, join } from "node:path";
 
-import { zlib } from "../protocol/zlib.ts";
+import { preferredEncoding } from "./accept-encoding.ts";
+import { addHeader } from "./headers.ts";
+import { pathOf } from "./request-target.ts";
+import { zlib } from "./zlib.ts";
 
 /** The names under which pages load the client. */
 const NAMES: ReadonlySet<string> = new Set(
@@ -54,12 +57,13 @@ export class ClientFiles {
     }
     response.setHeader("ETag", file.etag);
     response.setHeader("Cache-Control", "public, max-age=0");
-    response.setHeader("Vary", "Accept-Encoding");
+    addHeader(response, "Vary", "Accept-Encoding");
     if (knows(request.headers["if-none-match"], file.etag)) {
       response.writeHead(304).end();
       return;
     }
-    const encoding = bestEncoding(`${request.headers["accept-encoding"] ?? ""}`);
+    // Of two with the same weight the smaller one.
+    const encoding = preferredEncoding(request.headers["accept-encoding"], ["br", "gzip"]);
     const body = file.bodies[encoding]();
     response.setHeader("Content-Type", file.type);
     response.setHeader("Content-Length", body.length);
@@ -69,11 +73,18 @@ export class ClientFiles {
 }
 
 function nameIn(url: string, prefix: string): string | undefined {
-  return url.startsWith(prefix) ? url.slice(prefix.length).split("?")[0] : undefined;
+  const path = pathOf(url);
+  return path.startsWith(prefix) ? path.slice(prefix.length) : undefined;
 }
 
+/** Returns `undefined` if the file cannot be found or read, so that a request never ends the process. */
 function load(name: string): File | undefined {
-  const body = read(name);
+  let body: Buffer | undefined;
+  try {
+    body = read(name);
+  } catch {
+    // A bundle for CommonJS has no `import.meta.url`, and a package can be damaged.
+  }
   if (body === undefined) return undefined;
   const hash = createHash("sha256").update(body).digest("base64url").slice(0, 20);
   const type = name.endsWith(".map") ? "application/json" : "application/javascript";
@@ -88,24 +99,25 @@ function load(name: string): File | undefined {
   };
 }
 
-/** Ours, which the package holds; in a checkout, that of the installed socket.io-client. */
+/** This folder; `undefined` in a program that a bundler has made one CommonJS file of. */
+const FOLDER: string | undefined = import.meta.dirname;
+
+/** Returns the package's own file; in a checkout that is not built, that of the installed socket.io-client. */
 function read(name: string): Buffer | undefined {
   const plain = ours(name);
   if (plain !== undefined) return plain;
   const compressed = ours(`${name}.br`);
   if (compressed !== undefined) return zlib().brotliDecompressSync(compressed);
-  try {
-    const { createRequire } = process.getBuiltinModule("node:module");
-    const { resolve } = createRequire(import.meta.url);
-    return readFileSync(join(dirname(resolve("socket.io-client/package.json")), "dist", name));
-  } catch {
-    return undefined;
-  }
+  if (FOLDER === undefined) return undefined;
+  const { createRequire } = process.getBuiltinModule("node:module");
+  const { resolve } = createRequire(join(FOLDER, "client-files.js"));
+  return readFileSync(join(dirname(resolve("socket.io-client/package.json")), "dist", name));
 }
 
-/** A file of those that the package holds, most of them only compressed. */
+/** Returns a file of the package's folder client-files/, which holds the scripts compressed only. */
 function ours(name: string): Buffer | undefined {
-  const file = new URL(`../client-files/${name}`, import.meta.url);
+  if (FOLDER === undefined) return undefined;
+  const file = join(FOLDER, "../client-files", name);
   return existsSync(file) ? readFileSync(file) : undefined;
 }
 
@@ -123,17 +135,4 @@ function knows(ifNoneMatch: string | undefined, etag: string): boolean {
   if (ifNoneMatch === undefined) return false;
   const known = ifNoneMatch.split(",").map((each) => each.trim().replace(/^W\//, ""));
   return known.includes(etag) || known.includes("*");
-}
-
-/** RFC 9110 §12.5.3: what the client likes best of what it takes; of equals the smallest. */
-function bestEncoding(accepted: string): Encoding {
-  const qualities = new Map<string, number>();
-  for (const part of accepted.toLowerCase().split(",")) {
-    const [coding = "", ...parameters] = part.split(";").map((each) => each.trim());
-    const q = parameters.find((each) => each.startsWith("q="));
-    qualities.set(coding, q === undefined ? 1 : Number(q.slice(2)) || 0);
-  }
-  const quality = (coding: Encoding): number => qualities.get(coding) ?? qualities.get("*") ?? 0;
-  if (quality("br") > 0 && quality("br") >= quality("gzip")) return "br";
-  return quality("gzip") > 0 ? "gzip" : "identity";
 }

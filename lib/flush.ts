@@ -8,14 +8,19 @@ export interface Flushable {
 
 let waiting: Flushable[] = [];
 
-/** Has `flushable` flushed when the running callback, and the promises it settled, are done. */
+/** Has `flushable` flushed at the end of the turn, after the callbacks of all that was received in it. */
 export function flushSoon(flushable: Flushable): void {
-  if (waiting.length === 0) process.nextTick(flushAll);
+  // Not process.nextTick(): that is the end of one callback. If several clients of a room speak in the same
+  // turn, each of its members would be written to for each of them (bench/redis.ts).
+  if (waiting.length === 0) setImmediate(flushAll);
   waiting.push(flushable);
 }
 
 function flushAll(): void {
-  const all = waiting;
-  waiting = [];
-  for (const flushable of all) flushable.flush();
+  // A flush may have others write.
+  while (waiting.length > 0) {
+    const all = waiting;
+    waiting = [];
+    for (const flushable of all) flushable.flush();
+  }
 }

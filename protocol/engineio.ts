@@ -1,6 +1,7 @@
 // `barewire/protocol/engineio`: Engine.IO 4, and 3 as `revision3`, without a socket, a clock or a random number.
 
 export * from "./engineio/handshake.ts";
+export * as revision3 from "./engineio/legacy.ts";
 export * from "./engineio/packet.ts";
 export {
   decodePayload,
@@ -15,4 +16,3 @@ export {
   type SessionEvent,
   type SessionState,
 } from "./engineio/session.ts";
-export * as revision3 from "./engineio/v3.ts";

@@ -8,7 +8,8 @@ export {
   maySendData,
   nextClosingState,
 } from "./websocket/closing.ts";
-export { type DeflateSettings, MessageDeflate } from "./websocket/deflate.ts";
+export * from "./websocket/deflate.ts";
+export * from "./websocket/deflate-negotiation.ts";
 export { Endpoint, type EndpointOptions, NotOpenError, type Wire } from "./websocket/endpoint.ts";
 export * from "./websocket/extensions.ts";
 export * from "./websocket/frame.ts";

@@ -7,49 +7,128 @@ import { describe, test } from "node:test";
 
 const ROOT = join(import.meta.dirname, "..");
 
-/** What each folder may import; the first that fits a file counts. */
-const MAY_IMPORT: readonly (readonly [folder: string, allowed: readonly string[]])[] = [
+/** What each folder or file may import. The first that fits a file counts. */
+const MAY_IMPORT: readonly (readonly [place: string, allowed: readonly string[]])[] = [
   [
-    "protocol/websocket",
-    [
-      "protocol/websocket/",
-      "protocol/bytes.ts",
-      "protocol/fragments.ts",
-      "protocol/zlib.ts",
-      "node:crypto",
-      "node:zlib",
-    ],
+    "protocol/websocket/",
+    ["protocol/websocket/", "protocol/bytes.ts", "protocol/fragments.ts", "node:crypto"],
   ],
-  ["protocol/engineio", ["protocol/engineio/", "protocol/bytes.ts"]],
-  ["protocol/socketio", ["protocol/socketio/", "protocol/bytes.ts"]],
-  ["protocol", ["protocol/", "node:buffer", "node:zlib"]],
-  ["lib/websocket", ["protocol/websocket/", "protocol/bytes.ts", "lib/websocket/", "node:"]],
+  ["protocol/engineio/", ["protocol/engineio/", "protocol/bytes.ts"]],
+  ["protocol/socketio/", ["protocol/socketio/", "protocol/bytes.ts"]],
+  ["protocol/", ["protocol/", "node:buffer"]],
+  // Both ends' edge. Browsers load it, so it knows no Node. One file of it adapts packets to parsers.
+  ["lib/events/parser.ts", ["protocol/socketio/", "protocol/bytes.ts", "lib/events/"]],
+  ["lib/events/", ["lib/events/"]],
+  // What is sent to many clients is encoded without a socket.
+  ["lib/websocket/frames", ["protocol/websocket/frame.ts", "protocol/bytes.ts"]],
+  ["lib/engineio/outgoing", ["protocol/engineio/", "protocol/bytes.ts", "lib/websocket/frames.ts"]],
   [
-    "lib/engineio",
+    "lib/websocket/",
+    ["protocol/websocket/", "protocol/bytes.ts", "lib/websocket/", "lib/events/", "node:"],
+  ],
+  [
+    "lib/engineio/",
     [
       "protocol/engineio/",
       "protocol/bytes.ts",
       "protocol/fragments.ts",
-      "protocol/zlib.ts",
       "lib/engineio/",
       "lib/websocket/",
+      "lib/events/",
       "node:",
     ],
   ],
   [
-    "lib/socketio",
-    ["protocol/socketio/", "protocol/bytes.ts", "lib/socketio/", "lib/engineio/", "node:"],
+    "lib/socketio/",
+    [
+      "protocol/socketio/",
+      "protocol/bytes.ts",
+      "lib/socketio/",
+      "lib/engineio/",
+      "lib/events/",
+      "node:",
+    ],
   ],
-  ["lib", ["lib/", "protocol/zlib.ts", "node:"]],
-  ["client", ["protocol/", "client/", "node:"]],
+  // Processes, and what travels between them. Of the layers it knows what it passes on.
+  [
+    "lib/cluster/",
+    [
+      "lib/cluster/",
+      "lib/engineio/arrival.ts",
+      "lib/engineio/engine.ts",
+      "lib/socketio/fair-bound.ts",
+      "lib/socketio/recovery-store.ts",
+      "node:",
+    ],
+  ],
+  // Entries of the package: the server knows none of them.
+  [
+    "lib/adapters/",
+    [
+      "protocol/socketio/",
+      "protocol/bytes.ts",
+      "lib/adapters/",
+      "lib/cluster/",
+      "lib/socketio/",
+      "lib/engineio/outgoing.ts",
+      "lib/events/",
+      "node:",
+    ],
+  ],
+  ["lib/", ["lib/", "protocol/websocket/deflate-negotiation.ts", "node:"]],
+  [
+    "client/platform/node",
+    [
+      "protocol/",
+      "client/platform/",
+      "client/engineio/",
+      "client/socketio/",
+      "lib/events/",
+      "lib/websocket/",
+      "lib/node-options.ts",
+      "node:",
+    ],
+  ],
+  [
+    "client/engineio/",
+    [
+      "protocol/engineio/",
+      "protocol/bytes.ts",
+      "client/engineio/",
+      "client/platform/network.ts",
+      "client/platform/platform.ts",
+      "lib/events/",
+    ],
+  ],
+  [
+    "client/socketio/",
+    [
+      "protocol/socketio/",
+      "protocol/bytes.ts",
+      "client/socketio/",
+      "client/engineio/",
+      "client/platform/network.ts",
+      "client/platform/platform.ts",
+      "lib/events/",
+    ],
+  ],
+  [
+    "client/platform/",
+    ["protocol/", "client/platform/", "client/engineio/", "client/socketio/", "lib/events/"],
+  ],
+  // Entries alone put a platform under the layers.
+  ["client/", ["protocol/", "client/", "lib/events/"]],
 ];
-/** Shared by the three layers of lib/; and by both ends, at their edge. */
+/**
+ * The first of two files imports types of the second, which imports the first. A socket has its namespace or its
+ * manager as a public member, and these create the sockets.
+ */
+const MUTUAL_TYPES: readonly (readonly [string, string])[] = [
+  ["lib/socketio/socket.ts", "lib/socketio/namespace.ts"],
+  ["client/socketio/socket.ts", "client/socketio/manager.ts"],
+];
+/** Files that the three layers of lib/ share. */
 const SHARED = /^lib\/[^/]+\.ts$/;
-const EDGE: ReadonlySet<string> = new Set([
-  "protocol/catch-all.ts",
-  "protocol/errors.ts",
-  "protocol/events.ts",
-]);
 
 function sources(folder: string): string[] {
   // One that holds nothing yet is not there in a fresh clone.
@@ -74,29 +153,83 @@ const FILES = ["protocol", "lib", "client"].flatMap(sources);
 
 describe("imports run one way", () => {
   for (const file of FILES) {
-    const [folder, allowed] = MAY_IMPORT.find(([prefix]) => file.startsWith(`${prefix}/`)) ?? [
-      "",
-      [],
-    ];
-    test(`${file} imports what ${folder}/ may`, () => {
+    const [place, allowed] = MAY_IMPORT.find(([prefix]) => file.startsWith(prefix)) ?? ["", []];
+    test(`${file} imports what ${place} may`, () => {
       for (const target of imports(file)) {
         const fits = allowed.some((prefix) => target.startsWith(prefix));
-        const shared = file.startsWith("lib/") && (SHARED.test(target) || EDGE.has(target));
+        const shared =
+          file.startsWith("lib/") && !file.startsWith("lib/events/") && SHARED.test(target);
         assert.ok(fits || shared, `${file} imports ${target}`);
       }
     });
   }
 
+  test("only run() loads a module later than it begins: what a program without workers never needs", () => {
+    for (const file of [...FILES, "server.ts"]) {
+      const later = [...read(file).matchAll(/^(?!\/\/).*\bimport\("([^"]+)"\)/gm)].map(
+        ([, name]) => name,
+      );
+      assert.deepEqual(later, file === "lib/run.ts" ? ["barewire/cluster"] : [], file);
+    }
+  });
+
+  test("the server imports nothing of lib/cluster but types", () => {
+    const reached = new Set<string>();
+    const visit = (file: string): void => {
+      if (reached.has(file) || !file.endsWith(".ts")) return;
+      reached.add(file);
+      for (const target of valueImports(file)) visit(target);
+    };
+    visit("server.ts");
+    const found = [...reached].filter((file) => /^lib\/(?:cluster|adapters)\//.test(file));
+    assert.deepEqual(found, []);
+  });
+
+  test("only adapters import lib/adapters", () => {
+    for (const file of [...FILES, "server.ts"]) {
+      if (file.startsWith("lib/adapters/")) continue;
+      const found = imports(file).filter((target) => target.startsWith("lib/adapters/"));
+      assert.deepEqual(found, [], file);
+    }
+  });
+
   test("nothing imports server.ts but tests and examples", () => {
     for (const file of FILES) assert.ok(!imports(file).includes("server.ts"), file);
   });
 
-  test("no cycles", () => {
+  test("only adapters import adapters: a program without one does not load them", () => {
+    for (const file of [...FILES, "server.ts"].filter(
+      (name) => !name.startsWith("lib/adapters/"),
+    )) {
+      const targets = imports(file).filter((target) => target.startsWith("lib/adapters/"));
+      assert.deepEqual(targets, [], file);
+    }
+  });
+
+  test("the client for browsers reaches no module of Node", () => {
+    const reached = new Set<string>();
+    const visit = (file: string): void => {
+      // Bundlers put this file in its place: the field "browser" of package.json.
+      if (file === "protocol/bytes.ts") file = "client/platform/bytes.ts";
+      if (reached.has(file)) return;
+      reached.add(file);
+      for (const target of valueImports(file)) visit(target);
+      const modules = imports(file).filter((name) => name.startsWith("node:"));
+      assert.deepEqual(modules, [], file);
+    };
+    for (const entry of ["client/browser.ts", "client/global.ts", "client/global-msgpack.ts"])
+      visit(entry);
+    assert.ok(reached.has("client/engineio/engine.ts"));
+  });
+
+  test("no cycles, imports of types counted", () => {
     const done = new Set<string>();
     const visit = (file: string, path: readonly string[]): void => {
+      const from = path.at(-1) ?? "";
+      if (MUTUAL_TYPES.some(([one, other]) => one === from && other === file)) return;
       assert.ok(!path.includes(file), `${[...path, file].join(" → ")}`);
       if (done.has(file) || !file.endsWith(".ts")) return;
-      for (const target of valueImports(file)) visit(target, [...path, file]);
+      for (const target of imports(file)) visit(target, [...path, file]);
       done.add(file);
     };
     for (const file of [...FILES, "server.ts"]) visit(file, []);

@@ -2,19 +2,27 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { pathToFileURL } from "node:url";
-
 import { closeServers } from "./support/docs-entry.ts";
+import { ENVIRONMENT } from "./support/environment.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const PAGES = [
   "README.md",
   "docs/from-socket.io.md",
   "docs/from-flask-socketio.md",
+  "docs/operating.md",
   "protocol/README.md",
   ...readdirSync(join(ROOT, "docs/wire")).map((name) => `docs/wire/${name}`),
 ];
@@ -23,7 +31,11 @@ const PAGES = [
 const MODULES: Readonly<Record<string, string>> = {
   barewire: join(ROOT, "tests/support/docs-entry.ts"),
   "barewire/client": join(ROOT, "client/index.ts"),
-  "barewire/msgpack": join(ROOT, "protocol/socketio/msgpack.ts"),
+  "barewire/msgpack": join(ROOT, "protocol/socketio/msgpack-parser.ts"),
+  "barewire/python": join(ROOT, "lib/adapters/python.ts"),
+  "barewire/redis": join(ROOT, "lib/adapters/redis.ts"),
+  "barewire/emitter": join(ROOT, "lib/adapters/emitter.ts"),
+  "barewire/cluster": join(ROOT, "lib/adapters/cluster.ts"),
   "barewire/websocket": join(ROOT, "websocket.ts"),
 };
 
@@ -38,6 +50,7 @@ function programs(page: string): string[] {
         return `from ${JSON.stringify(path)}`;
       })
       .replace(/new Server\(3000/g, "new Server(0")
+      .replace(/listen\(3000/g, "listen(0")
       .replace(/port: 5000/g, "port: 0")
       .concat("\nexport {};\n"),
   );
@@ -46,13 +59,16 @@ function programs(page: string): string[] {
 const folder = mkdtempSync(join(tmpdir(), "barewire-docs-"));
 after(() => rmSync(folder, { recursive: true }));
 
+symlinkSync(join(ROOT, "node_modules"), join(folder, "node_modules"));
 writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
 
 const FILES = PAGES.flatMap((page) =>
   programs(page).map((code, index) => {
     const file = join(folder, `${page.replace(/\W/g, "-")}-${index + 1}.ts`);
     writeFileSync(file, code);
-    return { name: `${page}, program ${index + 1}`, file };
+    // It has clients in memory and no server that listens.
+    const ends = code.includes("testClient(") && !/new Server\(0|\.run\(|listen\(/.test(code);
+    return { name: `${page}, program ${index + 1}`, file, ends };
   }),
 );
 
@@ -86,4 +102,18 @@ describe("documentation", () => {
       await closeServers();
     });
   }
+
+  test("programs with clients in memory end by themselves", async () => {
+    const files = FILES.filter(({ ends }) => ends).map(({ file }) => file);
+    assert.ok(files.length >= 5, `only ${files.length} programs`);
+    for (const file of files) {
+      // Programs that do not end are killed, which throws.
+      execFileSync(process.execPath, ["--import", "tsx", file], {
+        cwd: ROOT,
+        env: ENVIRONMENT,
+        stdio: ["ignore", "ignore", "inherit"],
+        timeout: 60_000,
+      });
+    }
+  });
 });

@@ -7,7 +7,8 @@ import type { Browser } from "playwright-core";
 
 import { startTutorial } from "../examples/flask-tutorial/server.ts";
 import { launchChromium, noChromium } from "./support/chromium.ts";
-import { GENERATIONS, generation, type StockClient } from "./support/generations.ts";
+import { GENERATIONS, generation } from "./support/generations.ts";
+import { heard } from "./support/heard.ts";
 
 const WAIT = 15_000;
 
@@ -16,10 +17,6 @@ async function start(context: TestContext): Promise<{ url: string; lines: string
   const running = await startTutorial(0, (line) => lines.push(line));
   context.after(() => running.stop());
   return { url: running.url, lines };
-}
-
-function heard(client: StockClient, event: string): Promise<unknown[]> {
-  return new Promise((resolve) => client.once(event, (...args) => resolve(args)));
 }
 
 describe("the tutorial", () => {
@@ -100,31 +97,62 @@ describe("the tutorial's page, with client 1.3.6", { skip: noChromium }, () => {
   });
   after(() => browser?.close());
 
-  test("says and hears all of it", async (context) => {
-    const { url } = await start(context);
-    const page = await browser.newPage();
-    context.after(() => page.close());
-    page.setDefaultTimeout(WAIT);
-    const errors: string[] = [];
-    page.on("pageerror", ({ message }) => errors.push(message));
-    await page.goto(url);
-    const line = (text: string): Promise<void> =>
-      page.getByRole("log").getByText(text, { exact: true }).first().waitFor();
-    await page.getByRole("status").getByText("connected", { exact: true }).waitFor();
-    await line('my response: {"data":"I\'m connected!"}');
-    await line("acknowledged: one");
-    for (const [label, text, button, expected] of [
-      ["Message", "grüß 日本 😀", "send()", "message: grüß 日本 😀"],
-      ["JSON", '{"é": [1]}', "json", 'json: {"é":[1]}'],
-      ["Data", "x", "my event", 'my response: {"data":"x"}'],
-      ["Data for /test", "y", "/test my_event", '/test my_response: {"data":"y"}'],
-    ] as const) {
-      await page.getByLabel(label, { exact: true }).fill(text);
-      await page.getByRole("button", { name: button, exact: true }).click();
-      await line(expected);
-    }
-    const version = await page.evaluate("io.version || io.protocol");
-    assert.equal(version, 4);
-    assert.deepEqual(errors, []);
-  });
+  for (const transport of ["polling", "websocket"]) {
+    test(`sends and receives all of it over ${transport}`, async (context) => {
+      const { url, lines } = await start(context);
+      const page = await browser.newPage();
+      // A client that finds no WebSocket in its page stays with polling.
+      if (transport === "polling") await page.addInitScript("globalThis.WebSocket = undefined");
+      context.after(() => page.close());
+      page.setDefaultTimeout(WAIT);
+      const errors: string[] = [];
+      page.on("pageerror", ({ message }) => errors.push(message));
+      await page.goto(url);
+      const line = (text: string): Promise<void> =>
+        page.getByRole("log").getByText(text, { exact: true }).first().waitFor();
+      await page.getByRole("status").getByText("connected", { exact: true }).waitFor();
+      await line('my response: {"data":"I\'m connected!"}');
+      await line("acknowledged: one");
+      if (transport === "websocket") {
+        await page.waitForFunction("socket.io.engine.transport.name === 'websocket'");
+      }
+      for (const [label, text, button, expected] of [
+        ["Message", "你好", "send()", "message: 你好"],
+        ["Message", "grüß 日本 😀", "send()", "message: grüß 日本 😀"],
+        ["JSON", '{"你好": ["é"]}', "json", 'json: {"你好":["é"]}'],
+        ["Data", "你好", "my event", 'my response: {"data":"你好"}'],
+        ["Data for /test", "你好", "/test my_event", '/test my_response: {"data":"你好"}'],
+      ] as const) {
+        await page.getByLabel(label, { exact: true }).fill(text);
+        await page.getByRole("button", { name: button, exact: true }).click();
+        await line(expected);
+      }
+      await page.getByLabel("JSON", { exact: true }).fill("{ no JSON");
+      await page.getByRole("button", { name: "json", exact: true }).click();
+      await page.getByRole("alert").getByText("Not sent: ").waitFor();
+      await page.getByLabel("JSON", { exact: true }).fill("[2]");
+      await page.getByRole("button", { name: "json", exact: true }).click();
+      await line("json: [2]");
+      await page.getByRole("alert").waitFor({ state: "hidden" });
+      assert.ok(lines.includes("received message: 你好"));
+      assert.ok(lines.includes('received json: {"你好":["é"]}'));
+      assert.equal(await page.evaluate("socket.io.engine.transport.name"), transport);
+      const version = await page.evaluate("io.version || io.protocol");
+      assert.equal(version, 4);
+      assert.deepEqual(errors, []);
+    });
+  }
+
+  for (const colorScheme of ["light", "dark"] as const) {
+    test(`has the colours of the scheme "${colorScheme}"`, async (context) => {
+      const { url } = await start(context);
+      const page = await browser.newPage({ colorScheme });
+      context.after(() => page.close());
+      await page.goto(url);
+      // The system's colour for text is light on dark, and dark on light.
+      const colour: string = await page.evaluate("getComputedStyle(document.body).color");
+      const [red = 0] = [...colour.matchAll(/\d+/g)].map(Number);
+      assert.equal(red > 127 ? "dark" : "light", colorScheme, colour);
+    });
+  }
 });

@@ -6,20 +6,12 @@ import { describe, type TestContext, test } from "node:test";
 
 import { DisconnectedError, type Socket } from "../server.ts";
 import { Clock } from "./support/clock.ts";
-import { PollingClient, serve, turn, until, WebSocketClient } from "./support/net.ts";
+import { startNodes } from "./support/cluster.ts";
+import { join, PollingClient, serve, turn, until, WebSocketClient } from "./support/net.ts";
+import { noRedis, startRedis } from "./support/redis.ts";
+import { CLIENTS, eventually, known, startRedisNode, untilHeard } from "./support/redis-nodes.ts";
+import { acquainted, ReturningClient, startStreamsNode } from "./support/streams-nodes.ts";
 import { gatherUncaught } from "./support/uncaught.ts";
-
-/** A client that has joined, and its socket. */
-async function join(
-  port: number,
-  io: Awaited<ReturnType<typeof serve>>["io"],
-  auth: object = {},
-): Promise<{ client: WebSocketClient; socket: Socket; welcome: { sid: string; pid: string } }> {
-  const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
-  const client = new WebSocketClient(port);
-  const answer = await client.join(`40${JSON.stringify(auth)}`);
-  return { client, socket: await connected, welcome: JSON.parse(answer.slice(2)) };
-}
 
 async function goneOf(socket: Socket): Promise<string> {
   return new Promise((resolve) => socket.once("disconnect", resolve));
@@ -52,7 +44,7 @@ const GUARANTEES: Record<string, Test> = {
   "Events to one client reach it in the order in which they were emitted, broadcasts and acknowledgements among them.":
     async (context) => {
       const { io, port } = await serve(context);
-      const { client, socket } = await join(port, io);
+      const { client, socket } = await join(io, port);
       socket.on("ask", (answer) => {
         socket.emit("n", 1);
         io.emit("n", 2);
@@ -88,7 +80,7 @@ const GUARANTEES: Record<string, Test> = {
 
   "The attachments of an event follow it with nothing between them.": async (context) => {
     const { io, port } = await serve(context);
-    const { client, socket } = await join(port, io);
+    const { client, socket } = await join(io, port);
     socket.emit("b", Buffer.of(1), Buffer.of(2));
     io.emit("c", Buffer.of(3));
     socket.emit("d");
@@ -102,7 +94,7 @@ const GUARANTEES: Record<string, Test> = {
 
   "A listener that is asynchronous does not hold up the events behind it.": async (context) => {
     const { io, port } = await serve(context);
-    const { client, socket } = await join(port, io);
+    const { client, socket } = await join(io, port);
     const log: string[] = [];
     let goOn = (): void => {};
     socket.on("slow", async () => {
@@ -127,7 +119,7 @@ const GUARANTEES: Record<string, Test> = {
     const { io, port } = await serve(context);
     const polling = await PollingClient.open(port);
     await polling.join();
-    const { client } = await join(port, io);
+    const { client } = await join(io, port);
     io.emit("n", 1);
     assert.equal(await client.next(), '42["n",1]');
     io.emit("n", 2);
@@ -137,7 +129,7 @@ const GUARANTEES: Record<string, Test> = {
 
   "An event reaches a client at most once.": async (context) => {
     const { io, port } = await serve(context);
-    const { client, socket } = await join(port, io);
+    const { client, socket } = await join(io, port);
     void socket.join(["a", "b"]);
     io.to("a").to("b").to(socket.id).emit("n", 1);
     io.emit("end");
@@ -150,7 +142,7 @@ const GUARANTEES: Record<string, Test> = {
   ) => {
     const uncaught = gatherUncaught(context);
     const { io, port } = await serve(context);
-    const { client, socket } = await join(port, io);
+    const { client, socket } = await join(io, port);
     const gone = goneOf(socket);
     client.socket.terminate();
     await gone;
@@ -167,14 +159,14 @@ const GUARANTEES: Record<string, Test> = {
     for (const recovers of [false, true]) {
       const options = recovers ? { connectionStateRecovery: {} } : {};
       const { io, port } = await serve(context, options);
-      const { client, socket, welcome } = await join(port, io);
+      const { client, socket, welcome } = await join(io, port);
       const gone = goneOf(socket);
       // The client reads nothing any more.
       client.socket.pause();
       io.emit("n", 1);
       client.socket.terminate();
       await gone;
-      const again = await join(port, io, { pid: welcome.pid });
+      const again = await join(io, port, { pid: welcome.pid });
       io.emit("end");
       const next = `${await again.client.next()}`;
       assert.match(next, recovers ? /^42\["n",1/ : /^42\["end"/);
@@ -184,7 +176,7 @@ const GUARANTEES: Record<string, Test> = {
   "An event whose acknowledgement has come was received; one without may have been, or not.":
     async (context) => {
       const { io, port } = await serve(context);
-      const { client, socket } = await join(port, io);
+      const { client, socket } = await join(io, port);
       const answered = socket.emitWithAck("n", 1);
       assert.equal(await client.next(), '420["n",1]');
       client.send('430["received"]');
@@ -199,7 +191,7 @@ const GUARANTEES: Record<string, Test> = {
   "Emitting again until it is acknowledged, with an id that the receiver remembers, is at least once.":
     async (context) => {
       const { io, port } = await serve(context);
-      const first = await join(port, io);
+      const first = await join(io, port);
       const received = new Set<number>();
       const deliver = async (id: number): Promise<void> => {
         for (;;) {
@@ -213,7 +205,7 @@ const GUARANTEES: Record<string, Test> = {
       received.add(7);
       // It has come, but the acknowledgement has not.
       first.client.socket.terminate();
-      const second = await join(port, io);
+      const second = await join(io, port);
       assert.match(`${await second.client.next()}`, /^421\["n",7\]$/);
       assert.ok(received.has(7), "the receiver knows it");
       second.client.send("431[true]");
@@ -248,7 +240,7 @@ const GUARANTEES: Record<string, Test> = {
   "A pending `emitWithAck()` rejects with a DisconnectedError at once when the client disconnects.":
     async (context) => {
       const { io, port } = await serve(context);
-      const { client, socket } = await join(port, io);
+      const { client, socket } = await join(io, port);
       const log: string[] = [];
       socket.emitWithAck("n").catch((error) => log.push(error.code));
       socket
@@ -264,7 +256,7 @@ const GUARANTEES: Record<string, Test> = {
   "A callback without `timeout()` is never called when the client disconnects; with `timeout()` it is, with the error.":
     async (context) => {
       const { io, port } = await serve(context);
-      const { client, socket } = await join(port, io);
+      const { client, socket } = await join(io, port);
       const errors: unknown[] = [];
       socket.emit("n", () => assert.fail("nobody has answered"));
       socket.timeout(60_000).emit("n", (error: unknown) => errors.push(error));
@@ -278,7 +270,7 @@ const GUARANTEES: Record<string, Test> = {
 
   "An acknowledgement is sent once, however often the callback is called.": async (context) => {
     const { io, port } = await serve(context);
-    const { client, socket } = await join(port, io);
+    const { client, socket } = await join(io, port);
     socket.on("n", (answer) => {
       answer(1);
       answer(2);
@@ -292,7 +284,7 @@ const GUARANTEES: Record<string, Test> = {
   "An acknowledgement that comes after the timeout is ignored.": async (context) => {
     const clock = new Clock(context);
     const { io, port } = await serve(context, { pingInterval: 1_000_000 });
-    const { client, socket } = await join(port, io);
+    const { client, socket } = await join(io, port);
     const late = socket.timeout(10).emitWithAck("n");
     await client.next();
     clock.tick(10);
@@ -308,8 +300,8 @@ const GUARANTEES: Record<string, Test> = {
     context,
   ) => {
     const { io, port } = await serve(context);
-    const first = await join(port, io);
-    const second = await join(port, io);
+    const first = await join(io, port);
+    const second = await join(io, port);
     const answers = io.emitWithAck("n");
     await first.client.next();
     first.client.send('430["here"]');
@@ -323,14 +315,14 @@ const GUARANTEES: Record<string, Test> = {
       assert.deepEqual([...socket.rooms], [socket.id]);
       io.to(socket.id).emit("n");
     });
-    const { client } = await join(port, io);
+    const { client } = await join(io, port);
     assert.equal(await client.next(), '42["n"]');
   },
 
   'Rooms are still there for "disconnecting" listeners and left before "disconnect" listeners are called.':
     async (context) => {
       const { io, port } = await serve(context);
-      const { client, socket } = await join(port, io);
+      const { client, socket } = await join(io, port);
       void socket.join("room");
       const log: unknown[] = [];
       socket.on("disconnecting", () => log.push([...socket.rooms]));
@@ -342,7 +334,7 @@ const GUARANTEES: Record<string, Test> = {
 
   "A socket that has gone cannot join a room.": async (context) => {
     const { io, port } = await serve(context);
-    const { client, socket } = await join(port, io);
+    const { client, socket } = await join(io, port);
     const gone = goneOf(socket);
     client.send("41");
     await gone;
@@ -353,8 +345,8 @@ const GUARANTEES: Record<string, Test> = {
 
   "A room exists as long as somebody is in it.": async (context) => {
     const { io, port } = await serve(context);
-    const first = await join(port, io);
-    const second = await join(port, io);
+    const first = await join(io, port);
+    const second = await join(io, port);
     void first.socket.join("room");
     void second.socket.join("room");
     void first.socket.leave("room");
@@ -377,13 +369,13 @@ const GUARANTEES: Record<string, Test> = {
       next();
     });
     io.on("connection", () => log.push("connection"));
-    await join(port, io);
+    await join(io, port);
     assert.deepEqual(log, ["first", "second", "connection"]);
   },
 
   "A socket is disconnected once, with one reason.": async (context) => {
     const { io, port } = await serve(context);
-    const { client, socket } = await join(port, io);
+    const { client, socket } = await join(io, port);
     const reasons: string[] = [];
     socket.on("disconnect", (reason) => {
       reasons.push(reason);
@@ -401,7 +393,7 @@ const GUARANTEES: Record<string, Test> = {
   ) => {
     const uncaught = gatherUncaught(context);
     const { io, port } = await serve(context);
-    const { client, socket } = await join(port, io);
+    const { client, socket } = await join(io, port);
     const log: string[] = [];
     socket.on("n", () => {
       throw new Error("oops");
@@ -415,8 +407,8 @@ const GUARANTEES: Record<string, Test> = {
     context,
   ) => {
     const { io, port } = await serve(context);
-    const bad = await join(port, io);
-    const good = await join(port, io);
+    const bad = await join(io, port);
+    const good = await join(io, port);
     bad.client.send("4what?");
     await bad.client.closed;
     assert.equal(bad.socket.connected, false);
@@ -427,7 +419,7 @@ const GUARANTEES: Record<string, Test> = {
   "A client that comes back in time has its id, its rooms and its data, and what was sent to its rooms, once each and in order.":
     async (context) => {
       const { io, port } = await serve(context, { connectionStateRecovery: {} });
-      const { client, socket, welcome } = await join(port, io);
+      const { client, socket, welcome } = await join(io, port);
       socket.data = { name: "ada" };
       void socket.join("room");
       const gone = goneOf(socket);
@@ -436,7 +428,7 @@ const GUARANTEES: Record<string, Test> = {
       io.to("room").emit("n", 1);
       io.to("other").emit("n", 2);
       io.emit("n", 3);
-      const again = await join(port, io, { pid: welcome.pid });
+      const again = await join(io, port, { pid: welcome.pid });
       assert.equal(again.socket.id, socket.id);
       assert.deepEqual(again.socket.data, { name: "ada" });
       assert.ok(again.socket.rooms.has("room"));
@@ -449,12 +441,12 @@ const GUARANTEES: Record<string, Test> = {
   "A client that comes back has lost its listeners on the server, its pending acknowledgements and the events that asked for one.":
     async (context) => {
       const { io, port } = await serve(context, { connectionStateRecovery: {} });
-      const { client, socket, welcome } = await join(port, io);
+      const { client, socket, welcome } = await join(io, port);
       socket.on("n", () => assert.fail("a listener of the socket before"));
       const pending = socket.emitWithAck("ask");
       client.socket.terminate();
       await assert.rejects(pending, DisconnectedError);
-      const again = await join(port, io, { pid: welcome.pid });
+      const again = await join(io, port, { pid: welcome.pid });
       assert.equal(again.socket.recovered, true);
       assert.notEqual(again.socket, socket);
       assert.equal(again.socket.listenerCount("n"), 0);
@@ -464,15 +456,15 @@ const GUARANTEES: Record<string, Test> = {
 
   "A session is recovered once.": async (context) => {
     const { io, port } = await serve(context, { connectionStateRecovery: {} });
-    const { client, socket, welcome } = await join(port, io);
+    const { client, socket, welcome } = await join(io, port);
     const gone = goneOf(socket);
     client.socket.terminate();
     await gone;
-    const second = await join(port, io, { pid: welcome.pid });
+    const second = await join(io, port, { pid: welcome.pid });
     assert.equal(second.socket.id, socket.id);
     second.client.send("41");
     await goneOf(second.socket);
-    const third = await join(port, io, { pid: welcome.pid });
+    const third = await join(io, port, { pid: welcome.pid });
     assert.notEqual(third.socket.id, socket.id);
   },
 
@@ -482,11 +474,11 @@ const GUARANTEES: Record<string, Test> = {
       (client: WebSocketClient) => client.send("41"),
       (_client: WebSocketClient, socket: Socket) => void socket.disconnect(true),
     ]) {
-      const { client, socket, welcome } = await join(port, io);
+      const { client, socket, welcome } = await join(io, port);
       const gone = goneOf(socket);
       end(client, socket);
       await gone;
-      const again = await join(port, io, { pid: welcome.pid });
+      const again = await join(io, port, { pid: welcome.pid });
       assert.notEqual(again.socket.id, socket.id);
     }
   },
@@ -494,10 +486,127 @@ const GUARANTEES: Record<string, Test> = {
   "A client that does not recover is told by a new id, and the server by `recoveryFailure`.":
     async (context) => {
       const { io, port } = await serve(context, { connectionStateRecovery: {} });
-      const { socket, welcome } = await join(port, io, { pid: "of another server", offset: "1" });
+      const { socket, welcome } = await join(io, port, { pid: "of another server", offset: "1" });
       assert.equal(welcome.sid, socket.id);
       assert.equal(socket.recovered, false);
       assert.equal(socket.recoveryFailure, "unknown session");
+    },
+
+  "Over Redis, events of one server reach the clients of another in the order in which they were emitted, once each.":
+    async (context) => {
+      if (noRedis !== false) return context.skip(noRedis);
+      const { url } = await startRedis(context);
+      const a = await startRedisNode(context, CLIENTS.redis(url));
+      const b = await startRedisNode(context, CLIENTS.ioredis(url));
+      await known([a, b]);
+      await b.socket.join("room");
+      for (let n = 0; n < 300; n++) {
+        if (n % 3 === 0) a.io.emit("n", n);
+        else if (n % 3 === 1) a.io.to("room").emit("n", n);
+        else a.io.to(["room", b.socket.id]).emit("n", n);
+      }
+      for (let n = 0; n < 300; n++) assert.deepEqual(await b.next("n"), [n]);
+    },
+
+  "Over Redis, an event that is emitted while Redis cannot be reached reaches the clients of its own server, and is lost to all others.":
+    async (context) => {
+      if (noRedis !== false) return context.skip(noRedis);
+      const redis = await startRedis(context);
+      const a = await startRedisNode(context, CLIENTS.redis(redis.url));
+      const b = await startRedisNode(context, CLIENTS.ioredis(redis.url));
+      await known([a, b]);
+      await redis.stop();
+      await eventually(() => !a.adapter.stats().ready);
+      a.io.emit("n", 1);
+      assert.deepEqual(await a.next("n"), [1]);
+      await redis.restart();
+      await untilHeard(a, b);
+      a.io.emit("n", 2);
+      assert.deepEqual(await b.next("n"), [2]);
+    },
+
+  "Over Redis, a server that does not answer a request is named, and what the others answered is kept.":
+    async (context) => {
+      if (noRedis !== false) return context.skip(noRedis);
+      const { url } = await startRedis(context);
+      const options = { requestTimeout: 500 };
+      const a = await startRedisNode(context, CLIENTS.redis(url), options);
+      const b = await startRedisNode(context, CLIENTS.ioredis(url), options);
+      const c = await startRedisNode(context, CLIENTS.redis(url), options);
+      await known([a, b, c]);
+      b.io.on("ask", (answer: unknown) => typeof answer === "function" && answer("b"));
+      await assert.rejects(a.io.serverSideEmitWithAck("ask"), {
+        code: "ERR_MISSING_NODES",
+        missing: [c.adapter.id],
+        responses: ["b"],
+      });
+    },
+
+  "Over streams of Redis, the clients of all servers receive the events of all servers in the same order.":
+    async (context) => {
+      if (noRedis !== false) return context.skip(noRedis);
+      const { url } = await startRedis(context);
+      const a = await startStreamsNode(context, CLIENTS.redis(url));
+      const b = await startStreamsNode(context, CLIENTS.ioredis(url));
+      const clients = [a, b].map(({ port }) => ReturningClient.connect(port));
+      const [one, other] = await Promise.all(clients);
+      for (let n = 0; n < 100; n++) {
+        a.io.emit("n", "a", n);
+        b.io.emit("n", "b", n);
+        if (n % 10 === 0) await turn();
+      }
+      for (let n = 0; n < 200; n++) assert.deepEqual(await one?.next(), await other?.next());
+    },
+
+  "Over streams of Redis, a client recovers on another server, also when its own was killed.":
+    async (context) => {
+      if (noRedis !== false) return context.skip(noRedis);
+      const { url } = await startRedis(context);
+      const server = { connectionStateRecovery: {} };
+      const adapter = { name: "barewire streams, ioredis", url } as const;
+      const [killed] = await startNodes(context, [{ adapter, server }]);
+      const b = await startStreamsNode(context, CLIENTS.redis(url));
+      await acquainted([b], 1);
+      const client = await ReturningClient.connect(killed?.port ?? 0);
+      b.io.emit("n", 1);
+      assert.deepEqual(await client.next(), ["n", 1]);
+      await killed?.kill();
+      b.io.to(client.sid).emit("n", 2);
+      const back = await client.comeBack(b.port);
+      assert.equal(back.sid, client.sid);
+      assert.deepEqual(await back.next(), ["n", 2]);
+    },
+
+  "Over streams of Redis, a client that recovers is not sent again what its server sent while Redis did not answer, unless it recovers before Redis answers.":
+    async (context) => {
+      if (noRedis !== false) return context.skip(noRedis);
+      const redis = await startRedis(context);
+      const a = await startStreamsNode(context, CLIENTS.redis(redis.url));
+      const b = await startStreamsNode(context, CLIENTS.ioredis(redis.url));
+      const [client, other] = await Promise.all([
+        ReturningClient.connect(a.port),
+        ReturningClient.connect(b.port),
+      ]);
+      a.io.emit("n", 1);
+      assert.deepEqual(
+        [await client.next(), await other.next()],
+        [
+          ["n", 1],
+          ["n", 1],
+        ],
+      );
+      redis.pause();
+      a.io.emit("n", 2);
+      assert.deepEqual(await client.next(), ["n", 2]);
+      redis.resume();
+      assert.deepEqual(await other.next(), ["n", 2]);
+      await eventually(() => a.adapter.stats().position === b.adapter.stats().position);
+      await client.break(a);
+      b.io.emit("n", 3);
+      assert.deepEqual(await other.next(), ["n", 3]);
+      const back = await client.comeBack(b.port);
+      assert.equal(back.sid, client.sid);
+      assert.deepEqual(await back.next(), ["n", 3]);
     },
 };
 

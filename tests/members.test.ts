@@ -6,6 +6,9 @@ import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { describe, test } from "node:test";
+import { fileURLToPath } from "node:url";
+
+import * as stock from "socket.io-client";
 
 import * as client from "../client/index.ts";
 import { Server, type Socket } from "../server.ts";
@@ -38,6 +41,31 @@ function options(path: string, name: string): string[] {
   return Array.from(body.matchAll(/^ {4}(\w+)\??:/gm), ([, option = ""]) => option);
 }
 
+/** The names that a module exports, as its source or declaration has them. */
+function exportedNames(path: string | URL): string[] {
+  const text = readFileSync(path, "utf8");
+  const lists = Array.from(
+    text.matchAll(/^export (?:type )?\{([^}]*)\}/gm),
+    ([, list = ""]) => list,
+  );
+  const listed = lists
+    .join(",")
+    .split(",")
+    .map(
+      (each) =>
+        each
+          .trim()
+          .replace(/^type /, "")
+          .split(" as ")
+          .at(-1) ?? "",
+    );
+  const declared = Array.from(
+    text.matchAll(/^export (?:declare )?(?:class|interface|type|const|function) (\w+)/gm),
+    ([, name = ""]) => name,
+  );
+  return [...new Set([...listed, ...declared])].filter((name) => name !== "");
+}
+
 const io = new Server({ pingInterval: 1_000_000 });
 const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
 await io.testClient();
@@ -66,6 +94,14 @@ describe("the members of socket.io", () => {
     });
   }
 
+  test("what it exports, types too", () => {
+    const theirs = exportedNames(join(DIST, "index.d.ts"));
+    assert.ok(theirs.includes("Server") && theirs.includes("Event"), theirs.join(" "));
+    const ours = exportedNames(new URL("../server.ts", import.meta.url));
+    const missing = theirs.filter((each) => !ours.includes(each) && !PAGE.includes(`\`${each}`));
+    assert.deepEqual(missing, []);
+  });
+
   test("its options, and those of engine.io", () => {
     const engine = createRequire(join(DIST, "x.js")).resolve("engine.io");
     const theirs = [
@@ -74,8 +110,14 @@ describe("the members of socket.io", () => {
       ...options(join(dirname(engine), "server.d.ts"), "AttachOptions"),
     ];
     assert.ok(theirs.length > 20, "the declarations were not understood");
-    const sources = ["server.ts", "lib/engineio/engine.ts", "lib/engineio/attach.ts"].map((file) =>
-      readFileSync(new URL(`../${file}`, import.meta.url), "utf8"),
+    const files = [
+      "socketio/options",
+      "engineio/options",
+      "engineio/attach",
+      "engineio/origin-gate",
+    ];
+    const sources = files.map((file) =>
+      readFileSync(new URL(`../lib/${file}.ts`, import.meta.url), "utf8"),
     );
     const isOurs = (option: string): boolean =>
       sources.some((source) => source.includes(`  readonly ${option}?: `));
@@ -104,21 +146,28 @@ const EMITTER = dirname(
   createRequire(join(CLIENT, "x.js")).resolve("@socket.io/component-emitter/package.json"),
 );
 
-/** What a declaration exports as values. */
+/** The names that a file exports, of values and of types. */
 function exports(path: string): string[] {
   const text = readFileSync(path, "utf8");
-  const types = new Set(
-    Array.from(text.matchAll(/^import \{([^}]*)\}/gm), ([, names = ""]) => names)
-      .join(",")
-      .split(",")
-      .map((name) => name.trim()),
+  const lists = Array.from(
+    text.matchAll(/^export (?:type )?\{([^}]*)\}/gm),
+    ([, names = ""]) => names,
   );
-  const lists = Array.from(text.matchAll(/^export \{([^}]*)\}/gm), ([, names = ""]) => names);
-  return lists
+  const listed = lists
     .join(",")
     .split(",")
-    .map((name) => name.trim().split(" as ").at(-1) ?? "")
-    .filter((name) => name !== "" && (name === "Manager" || name === "Socket" || !types.has(name)));
+    .map(
+      (name) =>
+        name
+          .replace(/\/\/.*/g, "")
+          .trim()
+          .split(/ as |^type /)
+          .at(-1) ?? "",
+    );
+  const declared = text.matchAll(/^export (?:class|const|function|interface|type) (\w+)/gm);
+  return [...listed, ...Array.from(declared, ([, name = ""]) => name)].filter(
+    (name) => name !== "",
+  );
 }
 
 describe("the members of socket.io-client", () => {
@@ -151,9 +200,12 @@ describe("the members of socket.io-client", () => {
       ...options(join(ENGINE, "build/esm/socket.d.ts"), "SocketOptions"),
     ];
     assert.ok(theirs.length > 40, "the declarations were not understood");
-    const sources = ["engine", "lookup", "manager", "platform", "socket"].map((file) =>
-      readFileSync(new URL(`../client/${file}.ts`, import.meta.url), "utf8"),
-    );
+    const sources = [
+      "engineio/options",
+      "platform/network",
+      "socketio/address",
+      "socketio/options",
+    ].map((file) => readFileSync(new URL(`../client/${file}.ts`, import.meta.url), "utf8"));
     const isOurs = (option: string): boolean =>
       sources.some((source) => source.includes(`  readonly ${option}?: `));
     const missing = theirs.filter((each) => !isOurs(each) && !CLIENT_PAGE.includes(`\`${each}`));
@@ -162,9 +214,9 @@ describe("the members of socket.io-client", () => {
 
   test("its events, and those of engine.io-client", () => {
     for (const [path, name, source] of [
-      [join(CLIENT, "build/esm/manager.d.ts"), "ManagerReservedEvents", "manager"],
-      [join(CLIENT, "build/esm/socket.d.ts"), "SocketReservedEvents", "socket"],
-      [join(ENGINE, "build/esm/socket.d.ts"), "SocketReservedEvents", "engine"],
+      [join(CLIENT, "build/esm/manager.d.ts"), "ManagerReservedEvents", "socketio/manager"],
+      [join(CLIENT, "build/esm/socket.d.ts"), "SocketReservedEvents", "socketio/socket"],
+      [join(ENGINE, "build/esm/socket.d.ts"), "SocketReservedEvents", "engineio/engine"],
     ] as const) {
       const theirs = options(path, name);
       assert.ok(theirs.length > 2, "the declaration was not understood");
@@ -178,10 +230,32 @@ describe("the members of socket.io-client", () => {
 
   test("what is exported", () => {
     const theirs = exports(join(CLIENT, "build/esm/index.d.ts"));
-    assert.ok(theirs.includes("io") && theirs.includes("WebTransport"), theirs.join(" "));
+    for (const name of ["io", "WebTransport", "ManagerOptions", "DisconnectDescription"]) {
+      assert.ok(theirs.includes(name), theirs.join(" "));
+    }
+    const ours = exports(fileURLToPath(new URL("../client/index.ts", import.meta.url)));
     const missing = theirs.filter(
-      (each) => !(each in client) && !CLIENT_PAGE.includes(`\`${each}`),
+      (each) => each !== "default" && !ours.includes(each) && !CLIENT_PAGE.includes(`\`${each}`),
     );
     assert.deepEqual(missing, []);
   });
+
+  // The keys of every form in which programs get the client, beside those of socket.io-client.
+  const forms: Readonly<Record<string, readonly [ours: object, theirs: object]>> = {
+    "the ES module": [client, stock],
+    "its default": [client.default, stock.default],
+    "its io": [client.io, stock.io],
+    "its connect": [client.connect, stock.connect],
+  };
+  for (const [form, [ours, theirs]] of Object.entries(forms)) {
+    test(`the keys of ${form}`, () => {
+      const keys = Object.keys(theirs);
+      assert.ok(keys.includes("connect") && keys.includes("Manager"));
+      const missing = keys.filter((key) => !(key in ours) && !CLIENT_PAGE.includes(`\`${key}`));
+      assert.deepEqual(missing, []);
+      for (const key of ["io", "connect"]) assert.equal(typeof Reflect.get(ours, key), "function");
+      assert.equal(Reflect.get(ours, "Manager"), client.Manager);
+      assert.equal(Reflect.get(ours, "Socket"), client.Socket);
+    });
+  }
 });

@@ -6,6 +6,7 @@ import { after, before, describe, type TestContext, test } from "node:test";
 import { io as connect, type Socket } from "socket.io-client";
 
 import { Environment, LIBRARIES } from "./support/environment.ts";
+import { heard } from "./support/heard.ts";
 import { until } from "./support/net.ts";
 
 /** A client that the test's end disconnects. */
@@ -22,10 +23,6 @@ async function join(
     client.once("connect_error", reject);
   });
   return client;
-}
-
-function heard(client: Socket, event: string): Promise<unknown[]> {
-  return new Promise((resolve) => client.once(event, (...args: unknown[]) => resolve(args)));
 }
 
 /** What a client's event is answered with. */

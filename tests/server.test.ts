@@ -7,8 +7,15 @@ import { createServer as createSecureServer } from "node:https";
 import { describe, test } from "node:test";
 
 import { io as connect } from "socket.io-client";
-import type { AdapterHost, ServerSideAnswer, ServerSideEvent } from "../lib/socketio/adapter.ts";
-import { Adapter, type DefaultEventsMap, Engine, Server, type Socket } from "../server.ts";
+import type { AdapterHost, ServerSideCallback, ServerSideEvent } from "../lib/socketio/adapter.ts";
+import {
+  Adapter,
+  type DefaultEventsMap,
+  Engine,
+  Server,
+  type ServerOptions,
+  type Socket,
+} from "../server.ts";
 import { CERTIFICATE } from "./support/certificate.ts";
 import { Clock } from "./support/clock.ts";
 import { ask, listen, portOf, until, WebSocketClient } from "./support/net.ts";
@@ -34,7 +41,7 @@ describe("Server", () => {
       assert.throws(() => io.httpServer, /not attached/);
       assert.throws(() => io.engine, /not attached/);
       const http = createServer();
-      assert.equal(io[name](http, { path: "/not this one" }), io);
+      assert.equal(io[name](http), io);
       assert.equal(io.httpServer, http);
       const port = await listen(http);
       const client = new WebSocketClient(port, "/chat/?EIO=4&transport=websocket");
@@ -43,6 +50,89 @@ describe("Server", () => {
       await io.close();
       assert.equal(io.engine.clientsCount, 0);
     }
+  });
+
+  describe("options given to attach()", () => {
+    const OPEN = "/?EIO=4&transport=polling";
+
+    /** Options of the constructor, what is called before attach(), its options, and the path that answers. */
+    interface Paths {
+      readonly given?: ServerOptions;
+      readonly set?: string;
+      /** An object: what programs in JavaScript give may be `undefined`. */
+      readonly later?: object;
+      readonly path: string;
+    }
+    // biome-ignore format: aligned table
+    const PATHS: Readonly<Record<string, Paths>> = {
+      "the default":                          { path: "/socket.io" },
+      "the constructor's":                    { given: { path: "/a/" }, path: "/a" },
+      "attach()'s over the default":          { later: { path: "/b" }, path: "/b" },
+      "attach()'s over the constructor's":    { given: { path: "/a" }, later: { path: "/b/" }, path: "/b" },
+      "attach()'s over path()'s":             { set: "/c", later: { path: "/b" }, path: "/b" },
+      "path()'s over the constructor's":      { given: { path: "/a" }, set: "/c", path: "/c" },
+      "an undefined one is not given":        { given: { path: "/a" }, later: { path: undefined }, path: "/a" },
+    };
+    for (const [name, { given, set, later, path }] of Object.entries(PATHS)) {
+      test(`path: ${name}`, async (context) => {
+        for (const method of ["attach", "listen"] as const) {
+          const io = new Server(given);
+          if (set !== undefined) io.path(set);
+          const http = createServer((_request, response) => response.writeHead(404).end());
+          Reflect.apply(io[method], io, [http, later]);
+          context.after(() => io.close());
+          const port = await listen(http);
+          const answers = ["/socket.io", "/a", "/b", "/c"].map(async (each) => {
+            const { status } = await ask(port, `${each}${OPEN}`);
+            return status === 200 ? [each] : [];
+          });
+          assert.deepEqual((await Promise.all(answers)).flat(), [path]);
+          assert.equal(io.path(), path);
+          assert.equal((await ask(port, `${path}/socket.io.js`)).status, 200);
+        }
+      });
+    }
+
+    test("replace those of the constructor, but for undefined ones", async (context) => {
+      class Own extends Adapter {}
+      const io = new Server({
+        pingInterval: 1000,
+        pingTimeout: 7,
+        connectTimeout: 1,
+        allowRequest: (_request, callback) => callback("no", false),
+      });
+      const http = createServer();
+      const unset: object = { path: undefined, pingTimeout: undefined };
+      io.attach(http, {
+        pingInterval: 2000,
+        serveClient: false,
+        connectTimeout: 2,
+        adapter: Own,
+        ...unset,
+      });
+      context.after(() => io.close());
+      const port = await listen(http);
+      assert.deepEqual([io.connectTimeout(), io.serveClient(), io.adapter()], [2, false, Own]);
+      assert.ok(io.sockets.adapter instanceof Own);
+      assert.equal((await ask(port, "/socket.io/socket.io.js")).status, 400);
+      assert.equal((await ask(port, `/socket.io${OPEN}`)).status, 403);
+      const more = new Server();
+      const other = createServer();
+      more.attach(other, { pingInterval: 2000, ...unset });
+      context.after(() => more.close());
+      const { body } = await ask(await listen(other), `/socket.io${OPEN}`);
+      const { pingInterval, pingTimeout } = JSON.parse(body.slice(1));
+      assert.deepEqual([pingInterval, pingTimeout], [2000, 20_000]);
+    });
+
+    test("throw if only the constructor can be given them, and they differ", async () => {
+      const same = { maxAttachments: 3, cleanupEmptyChildNamespaces: true };
+      const io = new Server(same);
+      assert.throws(() => io.attach(createServer(), { maxAttachments: 4 }), { code: TYPE });
+      assert.throws(() => io.attach(createServer(), { ackReturnValues: true }), { code: TYPE });
+      assert.throws(() => io.engine, /not attached/);
+      assert.equal(io.attach(createServer(), same), io);
+    });
   });
 
   test("on HTTPS, with the stock client", async () => {
@@ -134,10 +224,10 @@ describe("Server", () => {
       ["/socket.io", true, 45_000, Adapter],
     );
     class Own extends Adapter {}
-    assert.equal(io.path("/chat/").serveClient(false).connectTimeout(7).adapter(Own), io);
+    assert.equal(io.path("/chat/").serveClient(false).connectTimeout(7000).adapter(Own), io);
     assert.deepEqual(
       [io.path(), io.serveClient(), io.connectTimeout(), io.adapter()],
-      ["/chat", false, 7, Own],
+      ["/chat", false, 7000, Own],
     );
     const http = createServer();
     io.attach(http);
@@ -247,7 +337,7 @@ describe("Server", () => {
       override init(): void {
         if (this.nsp.name === "/") adapters.push(this);
       }
-      override serverSideEmit(event: ServerSideEvent, answered?: ServerSideAnswer): void {
+      override serverSideEmit(event: ServerSideEvent, answered?: ServerSideCallback): void {
         const others = adapters.filter((other) => other !== this);
         const responses: unknown[] = [];
         const answer = (response: unknown): void => {

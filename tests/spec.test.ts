@@ -16,6 +16,7 @@ import {
   readUncovered,
   SECTIONS,
   SOURCES,
+  sectionsIn,
   TESTS,
   TRACED,
   traceability,
@@ -27,8 +28,9 @@ const ROOT = join(import.meta.dirname, "..");
 const UNCOVERED = readUncovered();
 const ANEW = "run: npx tsx build/traceability.ts";
 
-test("every section cited exists", () => {
+test("every section cited exists, and is cited with its document, as RFC 6455 §5.1", () => {
   for (const { file, line, document, section } of [...SOURCES, ...TESTS]) {
+    assert.ok(document !== "", `${file}:${line}: §${section}`);
     const sections = SECTIONS[document];
     // Other documents are cited here and there, and not kept as a list.
     if (sections === undefined || !document.startsWith("RFC")) continue;
@@ -59,16 +61,26 @@ test("docs/requirements.json: each is of a section, and has a reason where it is
   }
 });
 
-test("each sentence that is for somebody here has a line and a unit test", () => {
-  for (const traced of TRACED) {
-    for (const requirement of traced.requirements) {
-      if (requirement.whom === "other" || requirement.unkept !== undefined) continue;
-      const { line, test: by } = evidenceFor(requirement, traced);
-      assert.ok(line !== undefined, `no line obeys it: ${requirement.sentence}`);
-      assert.ok(by !== undefined, `no test is about it: ${requirement.sentence}`);
+for (const requirement of REQUIREMENTS) {
+  const { level, whom, sentence, unkept } = requirement;
+  if (whom === "other") continue;
+  test(`${keyOf(requirement)} ${level} ${sentence}`, () => {
+    const { untested, test: named } = requirement;
+    const { line, tests, case: proof } = evidenceFor(requirement);
+    assert.ok(tests.every(({ file }) => file.startsWith("tests/")));
+    if (unkept !== undefined) {
+      assert.deepEqual(
+        [line, named, untested, proof],
+        [undefined, undefined, undefined, undefined],
+      );
+      return;
     }
-  }
-});
+    assert.ok(line !== undefined, "no line obeys it");
+    assert.ok((named === undefined) !== (untested === undefined), "either a test or a reason");
+    assert.ok(untested === undefined ? tests.length > 0 : untested.endsWith("."));
+    assert.ok(proof === undefined || whom === "both" || whom === proof.end, `${proof?.id}`);
+  });
+}
 
 /** RFC 2119. */
 const WORDS = {
@@ -105,22 +117,20 @@ describe("protocol/README.md: each question is answered where it says", () => {
     test(question, () => {
       const source = join("protocol", file);
       const cited = new Set(citations(source).map(citationText));
-      for (const asked of sectionsIn(sections, source)) {
+      for (const asked of citedIn(sections, source)) {
         assert.ok(cited.has(asked), `${source} does not cite ${asked}, but ${[...cited]}`);
       }
     });
   }
 
   /** The sections or headings in a cell. Those of other revisions are in no list: they must stand in the file. */
-  function sectionsIn(cell: string, source: string): string[] {
+  function citedIn(cell: string, source: string): string[] {
     const [, other = ""] = /^((?:Engine|Socket)\.IO [34] "[^"]+")$/.exec(cell) ?? [];
     if (other !== "") {
       assert.ok(readFileSync(join(ROOT, source), "utf8").includes(other), other);
       return [];
     }
-    const numbers = [...cell.matchAll(/(RFC \d+ )?§(\d+(?:\.\d+)*)/g)].map(
-      ([, document = "RFC 6455 ", section = ""]) => `${document}§${section}`,
-    );
+    const numbers = sectionsIn(cell).map(({ document, section }) => `${document} §${section}`);
     const layer = source.includes("engineio") ? "Engine.IO 4" : "Socket.IO 5";
     const headings = [...cell.matchAll(/"([^"]+)"/g)].map(([, title]) => `${layer} §${title}`);
     const all = [...numbers, ...headings];
@@ -136,6 +146,7 @@ function citationText({ document, section }: Citation): string {
 test("links in the tour, the transcripts and the matrix lead to files that are there", () => {
   const pages = [
     "protocol/README.md",
+    "lib/README.md",
     "docs/traceability.md",
     ...readdirSync(join(ROOT, "docs/wire")).map((name) => `docs/wire/${name}`),
   ];

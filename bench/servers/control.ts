@@ -4,7 +4,7 @@ import type { Server } from "node:net";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
-import { obey } from "../ipc.ts";
+import { type Commands, obey } from "../ipc.ts";
 import { listening } from "./listening.ts";
 
 /** An event of 32 bytes of text, as each of the servers broadcasts it. */
@@ -13,10 +13,15 @@ export const NEWS = "n".repeat(32);
 setFlagsFromString("--expose-gc");
 const collect: unknown = runInNewContext("gc");
 
-/** Listens on a free port, and tells it, and how much processor and memory the process has used. */
-export function serveBench(server: Server): void {
+/**
+ * Listens on a free port, and tells it, and how much processor and memory the process has used.
+ *
+ * @param more what this server does besides
+ */
+export function serveBench(server: Server, more: Commands = {}): void {
   const port = listening(server);
   obey({
+    ...more,
     port: () => port,
     /** Connections that are open. */
     connections: () =>

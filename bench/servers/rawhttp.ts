@@ -3,8 +3,9 @@
 
 import { createServer, type ServerResponse } from "node:http";
 
+import { frame } from "../../tests/support/frame.ts";
 import { serveBench } from "./control.ts";
-import { CONNECT_PACKET, frame, OPEN_PACKET, switching } from "./session.ts";
+import { CONNECT_PACKET, OPEN_PACKET, switching } from "./session.ts";
 
 let lastId = 0;
 const polls = new Map<string, ServerResponse>();
@@ -37,8 +38,8 @@ const http = createServer((request, response) => {
   }
 });
 
-const OPEN = frame(OPEN_PACKET).toString("latin1");
-const CONNECT = frame(CONNECT_PACKET);
+const OPEN = frame(0x1, OPEN_PACKET).toString("latin1");
+const CONNECT = frame(0x1, CONNECT_PACKET);
 http.on("upgrade", ({ headers }, socket) => {
   socket.write(switching(headers["sec-websocket-key"]) + OPEN, "latin1");
   socket.on("error", () => {});

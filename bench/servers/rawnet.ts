@@ -2,14 +2,15 @@
 
 import { createServer, type Socket } from "node:net";
 
+import { frame } from "../../tests/support/frame.ts";
 import { NEWS, serveBench } from "./control.ts";
-import { BURST_PREFIX, CONNECT_PACKET, frame, OPEN_PACKET, switching } from "./session.ts";
+import { BURST_PREFIX, CONNECT_PACKET, OPEN_PACKET, switching } from "./session.ts";
 
-const OPEN = frame(OPEN_PACKET);
-const CONNECT = frame(CONNECT_PACKET);
-const PING = frame("2");
+const OPEN = frame(0x1, OPEN_PACKET);
+const CONNECT = frame(0x1, CONNECT_PACKET);
+const PING = frame(0x1, "2");
 const PONG = "3";
-const NEWS_FRAME = frame(`42["news","${NEWS}"]`);
+const NEWS_FRAME = frame(0x1, `42["news","${NEWS}"]`);
 /** Masks are no longer than this, and a message for the echo is as long as the bench's always are. */
 const MASKED_HEADER = 6;
 
@@ -57,7 +58,7 @@ const server = createServer((socket) => {
         for (const client of clients) client.write(bytes);
       } else if (text !== PONG) {
         length = one;
-        echo = echoes.get(one) ?? frame(text);
+        echo = echoes.get(one) ?? frame(0x1, text);
         echoes.set(one, echo);
         received = chunk.length;
         const count = Math.floor(received / length);

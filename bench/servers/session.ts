@@ -7,12 +7,6 @@ export const OPEN_PACKET =
 export const CONNECT_PACKET = '40{"sid":"wZX3oN0bSVIhsaknAAAI"}';
 export const BURST_PREFIX = '42["burst",';
 
-/** A short text as a server sends it. */
-export function frame(text: string): Buffer {
-  const payload = Buffer.from(text);
-  return Buffer.concat([Buffer.of(0x81, payload.length), payload]);
-}
-
 /** The answer to an opening handshake. */
 export function switching(key: string | undefined): string {
   const accept = createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`);

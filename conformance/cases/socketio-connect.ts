@@ -1,5 +1,6 @@
 // Socket.IO "Connection to a namespace".
 
+import { needBehaviour } from "../kit/behaviour.ts";
 import { type Case, expect, expectSame, Failure, Skip } from "../kit/case.ts";
 import { wait } from "../kit/context.ts";
 import { describePacket, parsePacket, placeholder, SocketioPeer } from "../kit/socketio.ts";
@@ -378,7 +379,7 @@ const BEFORE: readonly Case[] = [
     run: async (context) => {
       const peer = await SocketioPeer.connected(context);
       peer.sendEvent(["message", 1], { namespace: CUSTOM });
-      peer.sendEvent(["message", "behind"]);
+      peer.sendBehind();
       await peer.expectClosed();
     },
   }),
@@ -391,6 +392,7 @@ const BEFORE: readonly Case[] = [
     expects: "the end of the connection within 3 s",
     alone: true,
     run: async (context) => {
+      needBehaviour(context.target, "short-waits");
       const peer = await SocketioPeer.open(context);
       const packet = await Promise.race([
         peer.next(),
@@ -413,7 +415,7 @@ const TWICE: readonly Case[] = [
     run: async (context) => {
       const peer = await SocketioPeer.connected(context);
       peer.sendConnect();
-      peer.sendEvent(["message", "behind"]);
+      peer.sendBehind();
       await peer.expectClosed();
     },
   }),
@@ -425,6 +427,7 @@ const TWICE: readonly Case[] = [
     sends: "CONNECT three times without a pause, and an event when it is in",
     expects: "one session id; the event back once, or the end of the connection",
     run: async (context) => {
+      needBehaviour(context.target, "auth");
       const peer = await SocketioPeer.open(context);
       for (let i = 0; i < 3; i++) peer.sendConnect();
       let sids = 0;

@@ -184,6 +184,7 @@ const OTHERS: readonly Case[] = [
     expects: "the event message-back",
     run: async (context) => {
       const peer = await SocketioPeer.connected(context);
+      peer.websocket.need("message");
       peer.websocket.send({ opcode: TEXT, fin: false, payload: '42["mess' });
       peer.websocket.send({ opcode: 0, fin: false, payload: "" });
       peer.websocket.send({ opcode: 0, payload: 'age",1]' });

@@ -93,7 +93,7 @@ const CLOSED: readonly Case[] = BREACHES.map(
         const peer = await SocketioPeer.connected(context);
         peer.send(packet, ...attachments);
         // Who passes over the breach is seen at once by the answer to this.
-        if (!announces) peer.sendEvent(["message", "behind"]);
+        if (!announces) peer.sendBehind();
         await peer.expectClosed();
         await bystander.expectAlive();
       },
@@ -166,7 +166,7 @@ const HOSTILE: readonly Case[] = [
       const bystander = await SocketioPeer.connected(context);
       const peer = await SocketioPeer.connected(context);
       peer.send(`2["message",${"[".repeat(largestText(peer) - 20)}`);
-      peer.sendEvent(["message", "behind"]);
+      peer.sendBehind();
       await peer.expectClosed();
       await bystander.expectAlive();
     },
@@ -223,7 +223,7 @@ const HOSTILE: readonly Case[] = [
       const peer = await SocketioPeer.connected(context);
       await peer.connect(CUSTOM);
       peer.send("2/custom,[]");
-      peer.sendEvent(["message", "behind"]);
+      peer.sendBehind();
       await peer.expectClosed();
     },
   }),

@@ -15,6 +15,7 @@ import {
   PONG,
   TEXT,
 } from "../kit/websocket.ts";
+import { CONTROL_FRAME, OWN_CONTROL_FRAME, PONG_ANSWERS, VALIDATE } from "./websocket-sentences.ts";
 
 /** "A Pong frame sent in response to a Ping frame must have identical "Application data"" (§5.5.3). */
 const ANSWERED: readonly Case[] = [
@@ -30,6 +31,7 @@ const ANSWERED: readonly Case[] = [
 ].map(({ name, what, payload }) => ({
   id: `websocket.control.ping-${name}`,
   title: `answers ${what} with a pong of the same payload`,
+  ...PONG_ANSWERS,
   clause: name === "empty" ? "RFC 6455 §5.5.2" : "RFC 6455 §5.5.3",
   severity: "MUST",
   sends: what,
@@ -44,7 +46,7 @@ const ANSWERED: readonly Case[] = [
 const ANSWER_FORM: Case = {
   id: "websocket.control.pong-form",
   title: "sends a pong in one frame, with FIN",
-  clause: "RFC 6455 §5.5",
+  ...OWN_CONTROL_FRAME,
   severity: "MUST",
   sends: "a ping",
   expects: "a pong with FIN and without reserved bits",
@@ -68,6 +70,7 @@ const BURSTS: readonly Case[] = (
 ).map(({ count, severity }) => ({
   id: `websocket.control.${count}-pings`,
   title: `answers ${count} pings that come at once: the last of them, and any others in their order`,
+  ...PONG_ANSWERS,
   clause: "RFC 6455 §5.5.3",
   severity,
   sends: `${count} pings in one write`,
@@ -90,7 +93,7 @@ const ARRIVING: readonly Case[] = [
   {
     id: "websocket.control.ping-in-pieces",
     title: "answers a ping that arrives byte by byte",
-    clause: "RFC 6455 §5.5.2",
+    ...PONG_ANSWERS,
     severity: "MUST",
     sends: "a ping in TCP segments of one byte",
     expects: "a pong with the same payload",
@@ -103,12 +106,13 @@ const ARRIVING: readonly Case[] = [
   {
     id: "websocket.control.ping-before-message",
     title: "answers a ping whether or not messages come with it",
-    clause: "RFC 6455 §5.5.2",
+    ...PONG_ANSWERS,
     severity: "MUST",
     sends: "a text message, a ping and a binary message in one write",
     expects: "both messages and a pong",
     run: async (context) => {
       const peer = await context.websocket();
+      peer.need("websocket-echo");
       const frames = [
         { opcode: TEXT, payload: "before" },
         { opcode: PING, payload: "between" },
@@ -136,6 +140,7 @@ const UNSOLICITED: readonly Case[] = [
 ].map(({ name, payload }) => ({
   id: `websocket.control.unsolicited-pong-${name}`,
   title: `ignores a pong of ${payload.length} bytes that it did not ask for`,
+  ...CONTROL_FRAME,
   clause: "RFC 6455 §5.5.3",
   severity: "MUST",
   sends: "a pong, and a ping",
@@ -208,12 +213,16 @@ const WRONG: readonly Wrong[] = [
   },
 ];
 
-/** "All control frames MUST have a payload length of 125 bytes or less and MUST NOT be fragmented." */
+// "All control frames MUST have a payload length of 125 bytes or less and MUST NOT be fragmented" (§5.5) is
+// said to the sender. A server that answers such a frame has not validated it (§10.7); one that ignores it,
+// as it may ignore every pong, breaks no sentence.
 const REFUSED: readonly Case[] = WRONG.map(({ name, what, frames }) => ({
   id: `websocket.control.${name}`,
   title: `fails the connection for ${what}`,
+  ...VALIDATE,
   clause: "RFC 6455 §5.5",
   severity: "MUST",
+  silence: "SHOULD",
   sends: what,
   expects: "the connection failed with 1002",
   run: async (context) => {

@@ -1,6 +1,6 @@
 // RFC 6455 §5.4: messages in several frames.
 
-import { type Case, expect, Failure } from "../kit/case.ts";
+import { type Case, expect, Failure, type Severity } from "../kit/case.ts";
 import { ENDED } from "../kit/tcp.ts";
 import {
   BINARY,
@@ -15,6 +15,13 @@ import {
   TEXT,
   type WebSocketPeer,
 } from "../kit/websocket.ts";
+import {
+  CLOSE_ANSWERS,
+  CONTROL_INSIDE,
+  FRAGMENTS,
+  NEXT_MESSAGE,
+  VALIDATE,
+} from "./websocket-sentences.ts";
 
 /** The frames of a message that is cut into these payloads. */
 function fragments(opcode: number, payloads: readonly (string | Uint8Array)[]): FrameOptions[] {
@@ -37,6 +44,8 @@ interface Whole {
   readonly payloads: readonly (string | Uint8Array)[];
   /** Bytes in a TCP segment. */
   readonly piece?: number;
+  /** Default "MUST". */
+  readonly severity?: Severity;
 }
 
 const CUT: readonly Whole[] = [
@@ -87,6 +96,8 @@ const CUT: readonly Whole[] = [
     what: "1000 empty fragments before the last",
     opcode: TEXT,
     payloads: [...Array.from({ length: 1000 }, () => ""), "last"],
+    // No client has a reason to send them, and a server may defend itself.
+    severity: "INFO",
   },
   {
     name: "in-pieces-of-1",
@@ -104,29 +115,31 @@ const CUT: readonly Whole[] = [
   },
 ];
 
-const WHOLE: readonly Case[] = CUT.map(({ name, what, opcode, payloads, piece }) => ({
-  id: `websocket.fragmentation.${name}`,
-  title: `puts together ${what}`,
-  clause: "RFC 6455 §5.4",
-  severity: "MUST",
-  sends: what,
-  expects: "one message with what all of them carry",
-  run: async (context) => {
-    const peer = await context.websocket();
-    const frames = fragments(opcode, payloads);
-    if (piece === undefined) sendAll(peer, frames);
-    else await peer.sendBytesInPieces(Buffer.concat(frames.map(encodeFrame)), "fragments", piece);
-    const whole = Buffer.concat(payloads.map((payload) => Buffer.from(payload)));
-    await peer.expectMessage(opcode === TEXT ? whole.toString() : whole);
-  },
-}));
+const WHOLE: readonly Case[] = CUT.map(
+  ({ name, what, opcode, payloads, piece, severity = "MUST" }): Case => ({
+    id: `websocket.fragmentation.${name}`,
+    title: `puts together ${what}`,
+    ...FRAGMENTS,
+    severity,
+    sends: what,
+    expects: "one message with what all of them carry",
+    run: async (context) => {
+      const peer = await context.websocket();
+      const frames = fragments(opcode, payloads);
+      if (piece === undefined) sendAll(peer, frames);
+      else await peer.sendBytesInPieces(Buffer.concat(frames.map(encodeFrame)), "fragments", piece);
+      const whole = Buffer.concat(payloads.map((payload) => Buffer.from(payload)));
+      await peer.expectMessage(opcode === TEXT ? whole.toString() : whole);
+    },
+  }),
+);
 
 /** "Control frames … MAY be injected in the middle of a fragmented message" and all "MUST be capable of handling" them. */
 const WITH_CONTROL: readonly Case[] = [
   {
     id: "websocket.fragmentation.ping-inside",
     title: "answers a ping inside a fragmented message before the message ends",
-    clause: "RFC 6455 §5.4",
+    ...CONTROL_INSIDE,
     severity: "MUST",
     sends: "a fragment and a ping; when that is answered, the last fragment",
     expects: "a pong, and the message",
@@ -142,7 +155,7 @@ const WITH_CONTROL: readonly Case[] = [
   {
     id: "websocket.fragmentation.pings-between",
     title: "answers a ping between any two fragments",
-    clause: "RFC 6455 §5.4",
+    ...CONTROL_INSIDE,
     severity: "MUST",
     sends: "five fragments with a ping behind each but the last",
     expects: "a pong for each ping, and the message",
@@ -160,12 +173,13 @@ const WITH_CONTROL: readonly Case[] = [
   {
     id: "websocket.fragmentation.ping-inside-at-once",
     title: "reads a ping inside a fragmented message that arrives at once",
-    clause: "RFC 6455 §5.4",
+    ...CONTROL_INSIDE,
     severity: "MUST",
     sends: "a fragment, a ping and the last fragment in one write",
     expects: "a pong, and the message; either may be first",
     run: async (context) => {
       const peer = await context.websocket();
+      peer.need("websocket-echo");
       const [first, last] = fragments(TEXT, ["frag", "ments"]);
       sendAll(
         peer,
@@ -190,7 +204,7 @@ const WITH_CONTROL: readonly Case[] = [
   {
     id: "websocket.fragmentation.pong-inside",
     title: "takes an unsolicited pong inside a fragmented message",
-    clause: "RFC 6455 §5.4",
+    ...CONTROL_INSIDE,
     severity: "MUST",
     sends: "a fragment, a pong and the last fragment",
     expects: "the message",
@@ -205,6 +219,7 @@ const WITH_CONTROL: readonly Case[] = [
   {
     id: "websocket.fragmentation.close-inside",
     title: "answers a close frame inside a fragmented message, and gives that up",
+    ...CLOSE_ANSWERS,
     clause: "RFC 6455 §5.4",
     severity: "MUST",
     sends: "a fragment, a close frame and the last fragment",
@@ -223,6 +238,7 @@ const SEQUENCES: readonly Case[] = [
   {
     id: "websocket.fragmentation.two-messages",
     title: "keeps two fragmented messages apart",
+    ...NEXT_MESSAGE,
     clause: "RFC 6455 §5.4",
     severity: "MUST",
     sends: "a text in two fragments and bytes in two fragments, in one write",
@@ -237,6 +253,7 @@ const SEQUENCES: readonly Case[] = [
   {
     id: "websocket.fragmentation.whole-after-fragmented",
     title: "takes a message in one frame behind a fragmented one",
+    ...NEXT_MESSAGE,
     clause: "RFC 6455 §5.4",
     severity: "MUST",
     sends: "bytes in two fragments, and a text in one frame",
@@ -354,11 +371,15 @@ const WRONG: readonly Wrong[] = [
   },
 ];
 
+// What §5.4 says of the order of frames, it says to the sender. A server that uses such a message has not
+// validated it (§10.7); one that ignores the frames breaks no sentence.
 const REFUSED: readonly Case[] = WRONG.map(({ name, title, sends, frames, before }) => ({
   id: `websocket.fragmentation.${name}`,
   title: `fails the connection for ${title}`,
+  ...VALIDATE,
   clause: "RFC 6455 §5.4",
   severity: "MUST",
+  silence: "SHOULD",
   sends,
   expects: "the connection failed with 1002",
   run: async (context) => {

@@ -14,6 +14,15 @@ import {
   PONG,
   TEXT,
 } from "../kit/websocket.ts";
+import {
+  NEXT_MESSAGE,
+  OWN_RESERVED_BIT,
+  PARSE,
+  RESERVED_BIT,
+  SHORTEST_LENGTH,
+  UNKNOWN_OPCODE,
+  VALIDATE,
+} from "./websocket-sentences.ts";
 
 const KINDS = [
   { kind: "text", opcode: TEXT },
@@ -26,6 +35,7 @@ const SIZES: readonly Case[] = [0, 1, 124, 125, 126, 127, 65_534, 65_535, 65_536
     KINDS.map(({ kind, opcode }) => ({
       id: `websocket.framing.${kind}-of-${size}`,
       title: `echoes a ${kind} message of ${size} bytes`,
+      ...PARSE,
       clause: "RFC 6455 §5.2",
       severity: "MUST",
       sends: `a ${kind} message of ${size} bytes`,
@@ -43,7 +53,7 @@ const SIZES: readonly Case[] = [0, 1, 124, 125, 126, 127, 65_534, 65_535, 65_536
 const RESERVED_BITS: readonly Case[] = [1, 2, 3, 4, 5, 6, 7].map((rsv) => ({
   id: `websocket.framing.rsv-${rsv.toString(2).padStart(3, "0")}`,
   title: `fails the connection for the reserved bits ${rsv.toString(2).padStart(3, "0")}`,
-  clause: "RFC 6455 §5.2",
+  ...RESERVED_BIT,
   severity: "MUST",
   sends: "a text frame with reserved bits that no extension has defined",
   expects: "the connection failed with 1002",
@@ -67,7 +77,7 @@ const RESERVED_BITS_ELSEWHERE: readonly Case[] = [
     return {
       id: `websocket.framing.${name}-${kind}`,
       title: `fails the connection for a ${kind} frame with ${name.toUpperCase()}`,
-      clause: "RFC 6455 §5.2",
+      ...RESERVED_BIT,
       severity: "MUST",
       sends: `a ${kind} frame with ${name.toUpperCase()}, which no extension has defined`,
       expects: "the connection failed with 1002",
@@ -87,7 +97,7 @@ const RESERVED_OPCODES: readonly Case[] = [3, 4, 5, 6, 7, 0xb, 0xc, 0xd, 0xe, 0x
     const id = `websocket.framing.opcode-${opcode.toString(16)}`;
     const kind = opcode < CLOSE ? "data" : "control";
     const common = {
-      clause: "RFC 6455 §5.2",
+      ...UNKNOWN_OPCODE,
       severity: "MUST",
       expects: "the connection failed with 1002",
     } as const;
@@ -159,12 +169,15 @@ const NOT_MINIMAL: readonly Case[] = (
   },
 }));
 
-/** "…the most significant bit MUST be 0": what such a frame means nothing tells. A server may find it wrong or too long. */
+// "…the most significant bit MUST be 0" (§5.2) is said to the sender, and no sentence says what such a frame
+// means. A server may find it wrong or too long, or wait for its end, which never comes.
 const HIGHEST_BIT: readonly Case[] = [2n ** 63n, 2n ** 63n + 5n, 2n ** 64n - 1n].map((length) => ({
   id: `websocket.framing.length-${length.toString(16)}`,
   title: `fails the connection for the length 0x${length.toString(16)}, whose highest bit is set`,
+  ...VALIDATE,
   clause: "RFC 6455 §5.2",
   severity: "MUST",
+  silence: "SHOULD",
   sends: "a binary frame with that length and five bytes of payload",
   expects: "the connection failed with 1002 or 1009",
   run: async (context) => {
@@ -187,6 +200,7 @@ const IN_PIECES: readonly Case[] = [
 ].map(({ size, piece }) => ({
   id: `websocket.framing.text-of-${size}-in-pieces-of-${piece}`,
   title: `echoes a message of ${size} bytes that arrives in pieces of ${piece}`,
+  ...PARSE,
   clause: "RFC 6455 §5.2",
   severity: "MUST",
   sends: `a text frame of ${size} bytes in TCP segments of ${piece}`,
@@ -212,6 +226,7 @@ const SPLIT_HEADERS: readonly Case[] = [
 ].map(({ bits, size, header }) => ({
   id: `websocket.framing.header-of-${bits}-bits-split`,
   title: `reads a header with a length of ${bits} bits wherever it is split`,
+  ...PARSE,
   clause: "RFC 6455 §5.2",
   severity: "MUST",
   sends: `${header} messages of ${size} bytes, the header of each split in another place`,
@@ -231,6 +246,7 @@ const SPLIT_HEADERS: readonly Case[] = [
 const SEVERAL_AT_ONCE: readonly Case[] = [2, 100].map((count) => ({
   id: `websocket.framing.${count}-messages-at-once`,
   title: `echoes ${count} messages that arrive at once, in their order`,
+  ...NEXT_MESSAGE,
   clause: "RFC 6455 §5.2",
   severity: "MUST",
   sends: `${count} text messages in one write`,
@@ -247,6 +263,7 @@ const SEVERAL_AT_ONCE: readonly Case[] = [2, 100].map((count) => ({
 /** The bytes of the next frame, as they are. */
 async function frameOf(context: Context, sent: FrameOptions): Promise<Uint8Array> {
   const peer = await context.websocket();
+  peer.need("websocket-echo");
   peer.send(sent);
   const frame = await peer.tcp.next(measureFrame);
   if (frame === undefined) throw new Failure("a frame", "the end of the connection");
@@ -257,7 +274,7 @@ async function frameOf(context: Context, sent: FrameOptions): Promise<Uint8Array
 const SERVER_LENGTHS: readonly Case[] = [0, 125, 126, 65_535, 65_536].map((size) => ({
   id: `websocket.framing.server-length-${size}`,
   title: `writes a length of ${size} in its shortest form`,
-  clause: "RFC 6455 §5.2",
+  ...SHORTEST_LENGTH,
   severity: "MUST",
   sends: `a binary message of ${size} bytes`,
   expects: "a frame whose length takes the fewest bytes",
@@ -275,7 +292,7 @@ const SERVER_LENGTHS: readonly Case[] = [0, 125, 126, 65_535, 65_536].map((size)
 const SERVER_BITS: Case = {
   id: "websocket.framing.server-rsv",
   title: "sets no reserved bit where no extension was agreed on",
-  clause: "RFC 6455 §5.2",
+  ...OWN_RESERVED_BIT,
   severity: "MUST",
   sends: "a text message that could be compressed",
   expects: "a frame without RSV1 to RSV3",

@@ -1,7 +1,9 @@
 // RFC 6455 §4.2: the opening handshake, as a server reads and answers it.
 
+import { needBehaviour } from "../kit/behaviour.ts";
 import { type Case, expect } from "../kit/case.ts";
 import type { Context } from "../kit/context.ts";
+import { describeStatus } from "../kit/http.ts";
 import { addressOf } from "../kit/target.ts";
 import {
   acceptFor,
@@ -14,6 +16,15 @@ import {
   WebSocketPeer,
   writeInPieces,
 } from "../kit/websocket.ts";
+import {
+  ACCEPT,
+  EXTENSION_GRAMMAR,
+  EXTENSION_NOT_REQUESTED,
+  NO_MATCH,
+  SUBPROTOCOL,
+  VALID_RESPONSE,
+  VERSION,
+} from "./websocket-sentences.ts";
 
 /** The key of RFC 6455 §1.3, where any will do. */
 const KEY = "dGhlIHNhbXBsZSBub25jZQ==";
@@ -73,8 +84,8 @@ async function ask(context: Context, request: Request): Promise<Asked> {
 }
 
 /** The handshake must be accepted as §4.2.2 has it. */
-function mustAccept({ status, headers, key }: HandshakeAnswer): void {
-  expect(status === 101, "status 101", `status ${status}`);
+function mustAccept({ status, line, headers, key }: HandshakeAnswer): void {
+  expect(status === 101, "status 101", describeStatus(line));
   const accept = headers.get("sec-websocket-accept");
   const wanted = acceptFor(key);
   expect(accept === wanted, `Sec-WebSocket-Accept: ${wanted}`, `${accept}`);
@@ -86,7 +97,10 @@ function mustAccept({ status, headers, key }: HandshakeAnswer): void {
   expect(right, "Connection: Upgrade", connection);
 }
 
+/** The WebSocket is open: a message comes back, or a pong where the echo is missing or may be compressed. */
 async function mustEcho(peer: WebSocketPeer): Promise<void> {
+  const compressed = peer.header("sec-websocket-extensions") !== "";
+  if (compressed || peer.lacks("websocket-echo")) return peer.expectAlive();
   peer.sendText("through the door");
   await peer.expectMessage("through the door");
 }
@@ -96,9 +110,40 @@ interface Accepted {
   readonly what: string;
   readonly request: Request;
   readonly severity?: Case["severity"];
+  /** Default "RFC 6455 §4.2.1". */
+  readonly clause?: string;
 }
 
+// RFC 2616 §2.1, by which RFC 6455 §4.3 and §9.1 write their lists: "null elements are allowed, but do not
+// contribute to the count of elements present". RFC 9110 §5.6.1.2 has it as a MUST of the recipient.
+const EMPTY_ELEMENTS: readonly Accepted[] = [
+  {
+    name: "extensions-empty-last",
+    field: "Sec-WebSocket-Extensions",
+    value: "permessage-deflate,",
+  },
+  {
+    name: "extensions-empty-first",
+    field: "Sec-WebSocket-Extensions",
+    value: ",permessage-deflate",
+  },
+  {
+    name: "extensions-empty-between",
+    field: "Sec-WebSocket-Extensions",
+    value: "x-unknown, , permessage-deflate",
+  },
+  { name: "protocol-empty-last", field: "Sec-WebSocket-Protocol", value: "echo," },
+  { name: "protocol-empty-first", field: "Sec-WebSocket-Protocol", value: ", echo" },
+  { name: "protocol-empty-between", field: "Sec-WebSocket-Protocol", value: "unknown,,echo" },
+].map(({ name, field, value }) => ({
+  name,
+  what: `with "${field}: ${value}", a list with an empty element`,
+  request: { more: [`${field}: ${value}`] },
+  clause: "RFC 9110 §5.6.1.2",
+}));
+
 const ACCEPTED: readonly Case[] = [
+  ...EMPTY_ELEMENTS,
   { name: "plain", what: "with what §4.2.1 asks for and nothing else", request: {} },
   {
     name: "names-lower-case",
@@ -162,10 +207,9 @@ const ACCEPTED: readonly Case[] = [
   },
   {
     name: "other-fields",
-    what: "with Origin, Cookie and fields that nobody knows",
-    request: {
-      more: ["Origin: http://example.com", "Cookie: a=b; c=d", "X-Unknown: 1", "Pragma: no-cache"],
-    },
+    // No Origin: a server may refuse pages of any origin (RFC 6455 §10.2).
+    what: "with Cookie and fields that nobody knows",
+    request: { more: ["Cookie: a=b; c=d", "X-Unknown: 1", "Pragma: no-cache"] },
   },
   {
     name: "in-pieces-of-1",
@@ -181,6 +225,8 @@ const ACCEPTED: readonly Case[] = [
     name: "header-of-4-kib",
     what: "with a field of 4 KiB",
     request: { more: [`Cookie: a=${"x".repeat(4096)}`] },
+    // How long a header may be is left to the server (RFC 9110 §5.4).
+    severity: "INFO" as const,
   },
   {
     name: "upgrade-list",
@@ -196,12 +242,13 @@ const ACCEPTED: readonly Case[] = [
     // RFC 4648 §3.5 leaves it to who decodes.
     severity: "INFO" as const,
   },
-].map(({ name, what, request, severity = "MUST" }: Accepted): Case => {
+].map(({ name, what, request, severity = "MUST", clause = "RFC 6455 §4.2.1" }: Accepted): Case => {
   const key = request.change?.["Sec-WebSocket-Key"]?.trim();
   return {
     id: `websocket.handshake.${name}`,
     title: `accepts a handshake ${what}`,
-    clause: "RFC 6455 §4.2.1",
+    ...ACCEPT,
+    clause,
     severity,
     sends: `a handshake ${what}, and a message`,
     expects: "101 with the right Upgrade, Connection and Sec-WebSocket-Accept, and the message",
@@ -221,7 +268,7 @@ const ACCEPT_VALUES: readonly Case[] = [
 ].map(({ name, key, accept = acceptFor(key) }) => ({
   id: `websocket.handshake.accept-${name}`,
   title: `answers the key ${key} with ${accept}`,
-  clause: "RFC 6455 §4.2.2",
+  ...VALID_RESPONSE,
   severity: "MUST",
   sends: `a handshake with the key ${key}`,
   expects: `Sec-WebSocket-Accept: ${accept}`,
@@ -239,6 +286,8 @@ interface Refused {
   readonly severity?: Case["severity"];
   /** Default "RFC 6455 §4.2.1". */
   readonly clause?: string;
+  /** Default: the sentence of that section. */
+  readonly sentence?: string;
 }
 
 const key = (value: string | undefined): Request => ({ change: { "Sec-WebSocket-Key": value } });
@@ -259,36 +308,45 @@ const REFUSED_TABLE: readonly Refused[] = [
   },
   { name: "put", what: "with PUT", request: { method: "PUT", more: ["Content-Length: 0"] } },
   { name: "options", what: "with OPTIONS", request: { method: "OPTIONS" } },
-  { name: "http-1.0", what: "over HTTP/1.0", request: { version: "HTTP/1.0" } },
+  { name: "http-1-0", what: "over HTTP/1.0", request: { version: "HTTP/1.0" } },
   { name: "no-host", what: "without Host", request: { change: { Host: undefined } } },
   { name: "no-key", what: "without a key", request: key(undefined) },
   { name: "key-empty", what: "with an empty key", request: key("") },
-  { name: "key-15-bytes", what: "with a key of 15 bytes", request: key("AAAAAAAAAAAAAAAAAAAA") },
-  {
-    name: "key-17-bytes",
-    what: "with a key of 17 bytes",
-    request: key("AAAAAAAAAAAAAAAAAAAAAAA="),
-  },
-  {
-    name: "key-18-bytes",
-    what: "with a key of 18 bytes",
-    request: key("AAAAAAAAAAAAAAAAAAAAAAAA"),
-  },
-  { name: "key-8-bytes", what: "with a key of 8 bytes", request: key("AAAAAAAAAAA=") },
+  // "It is not necessary for the server to base64-decode the |Sec-WebSocket-Key| value" (§4.2.2).
+  ...[
+    { name: "key-15-bytes", what: "with a key of 15 bytes", value: "AAAAAAAAAAAAAAAAAAAA" },
+    { name: "key-17-bytes", what: "with a key of 17 bytes", value: "AAAAAAAAAAAAAAAAAAAAAAA=" },
+    { name: "key-18-bytes", what: "with a key of 18 bytes", value: "AAAAAAAAAAAAAAAAAAAAAAAA" },
+    { name: "key-8-bytes", what: "with a key of 8 bytes", value: "AAAAAAAAAAA=" },
+  ].map(
+    ({ name, what, value }): Refused => ({
+      name,
+      what,
+      request: key(value),
+      severity: "INFO",
+      clause: "RFC 6455 §4.2.2",
+    }),
+  ),
+  // A violation of the grammar, which §4.2.1 has refused; but a server that need not decode the key has no
+  // reason to look at its characters either.
   {
     name: "key-without-padding",
     what: "whose key lacks the padding of base64",
     request: key("dGhlIHNhbXBsZSBub25jZQ"),
+    severity: "SHOULD",
   },
   {
     name: "key-no-base64",
     what: "whose key has characters that base64 has not",
     request: key("dGhlIHNhbXBsZSBub25j!!=="),
+    severity: "SHOULD",
   },
   {
     name: "two-keys",
     what: "with two keys",
     request: { more: ["Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA=="] },
+    // "…MUST NOT appear more than once in an HTTP request" is said to the client.
+    severity: "SHOULD",
     clause: "RFC 6455 §11.3.1",
   },
   { name: "no-version", what: "without a version", request: version(undefined) },
@@ -302,61 +360,61 @@ const REFUSED_TABLE: readonly Refused[] = [
     name: "extensions-semicolon",
     what: "whose extensions begin with a semicolon",
     request: extensions("; a"),
-    clause: "RFC 6455 §9.1",
+    ...EXTENSION_GRAMMAR,
   },
   {
     name: "extensions-no-parameter",
     what: "whose extension has a semicolon and no parameter",
     request: extensions("x-unknown;"),
-    clause: "RFC 6455 §9.1",
+    ...EXTENSION_GRAMMAR,
   },
   {
     name: "extensions-no-name",
     what: "whose extension has a parameter without a name",
     request: extensions("x-unknown; =5"),
-    clause: "RFC 6455 §9.1",
+    ...EXTENSION_GRAMMAR,
   },
   {
     name: "extensions-no-value",
     what: "whose extension has a parameter with = and no value",
     request: extensions("x-unknown; a="),
-    clause: "RFC 6455 §9.1",
+    ...EXTENSION_GRAMMAR,
   },
   {
     name: "extensions-two-words",
     what: "whose extension's name has a space",
     request: extensions("x unknown"),
-    clause: "RFC 6455 §9.1",
+    ...EXTENSION_GRAMMAR,
   },
   {
     name: "extensions-open-quote",
     what: "whose extension has a value with a quote that is not closed",
     request: extensions('x-unknown; a="b'),
-    clause: "RFC 6455 §9.1",
+    ...EXTENSION_GRAMMAR,
   },
   {
     name: "extensions-quoted-no-token",
     what: "whose extension has a quoted value that is no token",
     request: extensions('x-unknown; a="b c"'),
-    clause: "RFC 6455 §9.1",
+    ...EXTENSION_GRAMMAR,
   },
   {
     name: "protocol-two-words",
     what: "that asks for a subprotocol with a space in its name",
     request: protocols("ec ho"),
-    clause: "RFC 6455 §11.3.4",
+    clause: "RFC 6455 §4.3",
   },
   {
     name: "protocol-quoted",
     what: "that asks for a subprotocol in quotes",
     request: protocols('"echo"'),
-    clause: "RFC 6455 §11.3.4",
+    clause: "RFC 6455 §4.3",
   },
   {
     name: "protocol-with-parameter",
     what: "that asks for a subprotocol with a parameter",
     request: protocols("echo;a=b"),
-    clause: "RFC 6455 §11.3.4",
+    clause: "RFC 6455 §4.3",
   },
   {
     name: "protocol-twice",
@@ -368,19 +426,23 @@ const REFUSED_TABLE: readonly Refused[] = [
   },
 ];
 
+/** An "appropriate error code": the client's mistake, or what the server does not support. */
+function expectRefused({ status, line }: HandshakeAnswer): void {
+  const right = (status >= 400 && status < 500) || status === 501 || status === 505;
+  expect(right, "a status of 400 to 499, 501 or 505", describeStatus(line));
+}
+
 const REFUSED: readonly Case[] = REFUSED_TABLE.map(
-  ({ name, what, request, severity = "MUST", clause = "RFC 6455 §4.2.1" }) => ({
+  ({ name, what, request, severity = "MUST", clause, sentence }) => ({
     id: `websocket.handshake.${name}`,
     title: `refuses a handshake ${what}`,
-    clause,
+    ...NO_MATCH,
+    ...(clause !== undefined && { clause }),
+    ...(sentence !== undefined && { sentence }),
     severity,
     sends: `a handshake ${what}`,
     expects: "a status of 400 to 499, or one that says what is not supported: 501, 505",
-    run: async (context) => {
-      const { status } = (await ask(context, request)).answer;
-      const right = (status >= 400 && status < 500) || status === 501 || status === 505;
-      expect(right, "a status of 400 to 499, 501 or 505", `status ${status}`);
-    },
+    run: async (context) => expectRefused((await ask(context, request)).answer),
   }),
 );
 
@@ -411,55 +473,63 @@ const NO_UPGRADE: readonly Case[] = [
   ({ name, what, change }: { name: string; what: string; change: Request["change"] }): Case => ({
     id: `websocket.handshake.${name}`,
     title: `makes no WebSocket of a request ${what}`,
-    clause: "RFC 6455 §4.2.1",
+    ...NO_MATCH,
     severity: "MUST",
     sends: `a handshake ${what}`,
     expects: "a status other than 101",
     run: async (context) => {
-      const { status } = (await ask(context, { ...(change && { change }) })).answer;
-      expect(status !== 101, "a status other than 101", `status ${status}`);
+      const { line } = (await ask(context, { ...(change && { change }) })).answer;
+      // Of any version: a 101 of HTTP/1.0 has no status that counts.
+      const switches = /^HTTP\/\S+ 101\b/.test(line);
+      expect(!switches, "a status other than 101", describeStatus(line));
     },
   }),
 );
 
-/** "…it MUST respond with a |Sec-WebSocket-Version| header field … containing all versions it is willing to use" (§4.4). */
-const VERSIONS: readonly Case[] = [0, 7, 12, 14, 130, 255].map((number) => ({
+/** A refusal must tell the versions that the server speaks (§4.4). */
+function expectVersionRefused(answer: HandshakeAnswer): void {
+  expectRefused(answer);
+  const versions = answer.headers.get("sec-websocket-version") ?? "none";
+  const told = versions.split(",").some((each) => each.trim() === "13");
+  expect(told, "Sec-WebSocket-Version with 13", versions);
+}
+
+const VERSIONS: readonly Case[] = [0, 12, 14, 130, 255].map((number) => ({
   id: `websocket.handshake.version-${number}`,
   title: `refuses the version ${number}, and tells that it speaks 13`,
-  clause: "RFC 6455 §4.4",
+  ...VERSION,
   severity: "MUST",
   sends: `a handshake with the version ${number}`,
-  expects: "a status of 400 to 499, and 13 in Sec-WebSocket-Version",
+  expects: "a status of 400 to 499, 501 or 505, and 13 in Sec-WebSocket-Version",
+  run: async (context) => expectVersionRefused((await ask(context, version(`${number}`))).answer),
+}));
+
+// The versions of drafts that were deployed. They differ from 13 in nothing that a server sends here, and a
+// server may speak them: "all versions it is willing to use".
+const DRAFTS: readonly Case[] = [7, 8].map((number) => ({
+  id: `websocket.handshake.version-${number}`,
+  title: `refuses the version ${number} of a draft and tells that it speaks 13, or speaks it`,
+  ...VERSION,
+  severity: "MUST",
+  sends: `a handshake with the version ${number}, and a message where it is accepted`,
+  expects: "101 and the message, or a refusal with 13 in Sec-WebSocket-Version",
   run: async (context) => {
-    const { status, headers } = (await ask(context, version(`${number}`))).answer;
-    expect(status >= 400 && status < 500, "a status of 400 to 499", `status ${status}`);
-    const versions = headers.get("sec-websocket-version") ?? "none";
-    const told = versions.split(",").some((each) => each.trim() === "13");
-    expect(told, "Sec-WebSocket-Version with 13", versions);
+    const { answer, peer } = await ask(context, version(`${number}`));
+    if (answer.status === 101) await mustEcho(peer);
+    else expectVersionRefused(answer);
   },
 }));
 
-const VERSION_8: Case = {
-  id: "websocket.handshake.version-8",
-  title: "refuses the version 8, or speaks it: it differs from 13 in nothing that a server sends",
-  clause: "RFC 6455 §4.4",
-  severity: "MUST",
-  sends: "a handshake with the version 8",
-  expects: "101, or a status of 400 to 499 with 13 in Sec-WebSocket-Version",
-  run: async (context) => {
-    const { answer, peer } = await ask(context, version("8"));
-    if (answer.status === 101) {
-      await mustEcho(peer);
-      return;
-    }
-    const { status, headers } = answer;
-    expect(status >= 400 && status < 500, "a status of 400 to 499", `status ${status}`);
-    const versions = headers.get("sec-websocket-version") ?? "none";
-    expect(versions.includes("13"), "Sec-WebSocket-Version with 13", versions);
-  },
-};
+// §4.2.2, item 5: the value is one that the client sent, or the field is not there. That the server speaks
+// "echo" and no other is the contract's, and no MUST.
+interface Subprotocol {
+  readonly name: string;
+  readonly what: string;
+  readonly lines: readonly string[];
+  readonly chosen: string | undefined;
+  readonly clause?: string;
+}
 
-/** §4.2.2, item 5: the value is one that the client sent, or the field is not there. The target speaks "echo". */
 const PROTOCOLS: readonly Case[] = [
   { name: "echo", what: '"echo"', lines: ["echo"], chosen: "echo" },
   { name: "unknown", what: '"unknown"', lines: ["unknown"], chosen: undefined },
@@ -482,30 +552,39 @@ const PROTOCOLS: readonly Case[] = [
     what: '"unknown" and "echo" in two fields',
     lines: ["unknown", "echo"],
     chosen: "echo",
+    clause: "RFC 6455 §11.3.4",
   },
   { name: "prefix", what: '"echo2"', lines: ["echo2"], chosen: undefined },
   { name: "none", what: "no subprotocol", lines: [], chosen: undefined },
-].map(({ name, what, lines, chosen }) => ({
-  id: `websocket.handshake.subprotocol-${name}`,
-  title:
-    chosen === undefined
-      ? `chooses no subprotocol where the client asks for ${what}`
-      : `chooses "${chosen}" where the client asks for ${what}`,
-  clause: "RFC 6455 §4.2.2",
-  severity: chosen === undefined ? "MUST" : "SHOULD",
-  sends: `a handshake that asks for ${what}`,
-  expects:
-    chosen === undefined
-      ? "no Sec-WebSocket-Protocol; 101, or a refusal"
-      : `101 with Sec-WebSocket-Protocol: ${chosen}`,
-  run: async (context) => {
-    const more = lines.map((line) => `Sec-WebSocket-Protocol: ${line}`);
-    const { answer } = await ask(context, { more });
-    const got = answer.headers.get("sec-websocket-protocol");
-    expect(got === chosen, `${chosen ?? "no subprotocol"}`, `${got ?? "no subprotocol"}`);
-    if (chosen !== undefined || lines.length === 0) mustAccept(answer);
-  },
-}));
+].map(
+  ({ name, what, lines, chosen, clause = SUBPROTOCOL.clause }: Subprotocol): Case => ({
+    id: `websocket.handshake.subprotocol-${name}`,
+    title:
+      chosen === undefined
+        ? `chooses no subprotocol where the client asks for ${what}`
+        : `chooses "${chosen}" where the client asks for ${what}`,
+    ...SUBPROTOCOL,
+    clause,
+    severity: chosen === undefined ? "MUST" : "SHOULD",
+    sends: `a handshake that asks for ${what}`,
+    expects:
+      chosen === undefined
+        ? "no Sec-WebSocket-Protocol; 101, or a refusal"
+        : `101 with Sec-WebSocket-Protocol: ${chosen}`,
+    run: async (context) => {
+      if (chosen !== undefined) needBehaviour(context.target, "websocket-subprotocol");
+      const more = lines.map((line) => `Sec-WebSocket-Protocol: ${line}`);
+      const { answer } = await ask(context, { more });
+      const got = answer.headers.get("sec-websocket-protocol");
+      const offered = lines.flatMap((line) => line.split(",").map((name) => name.trim()));
+      const wanted = chosen ?? "no subprotocol";
+      const derived = got === undefined || offered.includes(got);
+      expect(derived, wanted, `"${got}", for which the client did not ask`);
+      expect(got === chosen, wanted, got ?? "no subprotocol", "SHOULD");
+      if (chosen !== undefined || lines.length === 0) mustAccept(answer);
+    },
+  }),
+);
 
 /** "…the extensions … that the server is ready to use" are among those of the client (§4.2.2, item 5; §9.1). */
 const NO_EXTENSION: readonly Case[] = [
@@ -525,7 +604,7 @@ const NO_EXTENSION: readonly Case[] = [
 ].map(({ name, what, more }) => ({
   id: `websocket.handshake.extension-${name}`,
   title: `agrees on no extension where the client offers ${what}`,
-  clause: "RFC 6455 §9.1",
+  ...EXTENSION_NOT_REQUESTED,
   severity: "MUST",
   sends: `a handshake that offers ${what}, and a message`,
   expects: "101 without Sec-WebSocket-Extensions, and the message",
@@ -580,9 +659,9 @@ const OTHERS: readonly Case[] = [
     expects: "101, or a status of 400 to 499",
     run: async (context) => {
       const more = [`Cookie: a=${"x".repeat(65_536)}`];
-      const { status } = (await ask(context, { more })).answer;
+      const { status, line } = (await ask(context, { more })).answer;
       const right = status === 101 || (status >= 400 && status < 500);
-      expect(right, "101, or a status of 400 to 499", `status ${status}`);
+      expect(right, "101, or a status of 400 to 499", describeStatus(line));
     },
   },
   {
@@ -608,7 +687,7 @@ export const HANDSHAKE: readonly Case[] = [
   ...REFUSED,
   ...NO_UPGRADE,
   ...VERSIONS,
-  VERSION_8,
+  ...DRAFTS,
   ...PROTOCOLS,
   ...NO_EXTENSION,
   ...OTHERS,

@@ -13,6 +13,7 @@ import {
   PONG,
   TEXT,
 } from "../kit/websocket.ts";
+import { NEVER_MASKS, NOT_MASKED, UNMASK } from "./websocket-sentences.ts";
 
 interface Unmasked {
   readonly id: string;
@@ -49,7 +50,7 @@ const UNMASKED: readonly Case[] = [
   ({ id, what, before, frame }: Unmasked): Case => ({
     id: `websocket.${id}`,
     title: `fails the connection for ${what} that is not masked`,
-    clause: "RFC 6455 §5.1",
+    ...NOT_MASKED,
     severity: "MUST",
     sends: `${what} without a mask`,
     expects: "the connection failed with 1002",
@@ -57,7 +58,7 @@ const UNMASKED: readonly Case[] = [
       const peer = await context.websocket();
       if (before !== undefined) peer.send(before);
       peer.send({ ...frame, masked: false });
-      await peer.expectFailed([1002]);
+      await peer.expectFailed([1002], "INFO");
     },
   }),
 );
@@ -65,7 +66,7 @@ const UNMASKED: readonly Case[] = [
 const UNMASKED_LATER: Case = {
   id: "websocket.masking.unmasked-after-masked",
   title: "fails the connection for a frame that is not masked behind others that were",
-  clause: "RFC 6455 §5.1",
+  ...NOT_MASKED,
   severity: "MUST",
   sends: "a masked text frame, and one without a mask",
   expects: "the first message, and the connection failed with 1002",
@@ -74,7 +75,7 @@ const UNMASKED_LATER: Case = {
     peer.sendText("masked");
     await peer.expectMessage("masked");
     peer.send({ opcode: TEXT, payload: "bare", masked: false });
-    await peer.expectFailed([1002]);
+    await peer.expectFailed([1002], "INFO");
   },
 };
 
@@ -89,6 +90,7 @@ const KEYS: readonly Case[] = [
 ].map(({ name, what }) => ({
   id: `websocket.masking.key-${name}`,
   title: `unmasks with a key ${what}`,
+  ...UNMASK,
   clause: "RFC 6455 §5.3",
   severity: "MUST",
   sends: `a text message masked with ${name}`,
@@ -104,6 +106,7 @@ const OTHER_KEYS: readonly Case[] = [
   {
     id: "websocket.masking.key-is-payload",
     title: "unmasks a payload that is all zeros on the wire",
+    ...UNMASK,
     clause: "RFC 6455 §5.3",
     severity: "MUST",
     sends: 'the text "keykkeykkeyk" masked with "keyk"',
@@ -117,6 +120,7 @@ const OTHER_KEYS: readonly Case[] = [
   {
     id: "websocket.masking.key-in-each-fragment",
     title: "begins with the first byte of the key anew in each fragment",
+    ...UNMASK,
     clause: "RFC 6455 §5.3",
     severity: "MUST",
     sends: "a text message in fragments of 1, 2, 3 and 5 bytes, each with a key of its own",
@@ -133,6 +137,7 @@ const OTHER_KEYS: readonly Case[] = [
   {
     id: "websocket.masking.every-alignment",
     title: "unmasks payloads of every length up to 40 bytes, wherever they lie",
+    ...UNMASK,
     clause: "RFC 6455 §5.3",
     severity: "MUST",
     sends: "40 binary messages of 1 to 40 bytes in one write",
@@ -148,6 +153,7 @@ const OTHER_KEYS: readonly Case[] = [
   {
     id: "websocket.masking.every-cut",
     title: "unmasks a payload that is cut in two anywhere",
+    ...UNMASK,
     clause: "RFC 6455 §5.3",
     severity: "MUST",
     sends: "a binary message of 13 bytes 12 times, cut behind each of its bytes",
@@ -167,6 +173,7 @@ const OTHER_KEYS: readonly Case[] = [
   {
     id: "websocket.masking.large",
     title: "unmasks 100,003 bytes, of which each is another than its neighbours",
+    ...UNMASK,
     clause: "RFC 6455 §5.3",
     severity: "MUST",
     sends: "a binary message of 100,003 bytes",
@@ -189,12 +196,13 @@ const SERVER: readonly Case[] = [
 ].map(({ kind, sent, answer }) => ({
   id: `websocket.masking.server-${kind}`,
   title: `does not mask its ${kind} frames`,
-  clause: "RFC 6455 §5.1",
+  ...NEVER_MASKS,
   severity: "MUST",
   sends: "what is answered with such a frame",
   expects: `a ${kind} frame without a mask`,
   run: async (context) => {
     const peer = await context.websocket();
+    if (answer === TEXT || answer === BINARY) peer.need("websocket-echo");
     peer.send(sent);
     const frame = (await peer.tcp.next(measureFrame)) ?? new Uint8Array(0);
     context.conversation.received(frame, `a frame of ${frame.length} bytes`);

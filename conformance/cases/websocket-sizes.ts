@@ -57,6 +57,7 @@ const WHOLE: readonly Case[] = [
     expects: "the same message",
     run: async (context) => {
       const peer = await context.websocket();
+      peer.need("websocket-echo");
       const payload = filled(kind, size);
       peer.send({ opcode: kind.opcode, payload });
       await expectSame(peer, kind.opcode, payload);
@@ -80,6 +81,7 @@ const FRAGMENTED: readonly Case[] = [
     expects: "the same message",
     run: async (context) => {
       const peer = await context.websocket();
+      peer.need("websocket-echo");
       const payload = filled(kind, size);
       sendFragments(peer, kind.opcode, payload, piece);
       await expectSame(peer, kind.opcode, payload);
@@ -100,6 +102,7 @@ const IN_PIECES: readonly Case[] = [
     expects: "the same message",
     run: async (context) => {
       const peer = await context.websocket();
+      peer.need("websocket-echo");
       const payload = filled(kind, size);
       await peer.sendInPieces({ opcode: kind.opcode, payload }, piece);
       await expectSame(peer, kind.opcode, payload);
@@ -118,6 +121,7 @@ const TOO_LARGE: readonly Case[] = KINDS.map((kind) => ({
   alone: true,
   run: async (context) => {
     const peer = await context.websocket();
+    peer.need("websocket-limit");
     peer.send({ opcode: kind.opcode, payload: filled(kind, LIMIT + 1) });
     await peer.expectFailed([1009]);
   },
@@ -137,6 +141,7 @@ const CLAIMED: readonly Case[] = [
   expects: "the connection failed with 1009",
   run: async (context) => {
     const peer = await context.websocket();
+    peer.need("websocket-limit");
     const frame = encodeFrame({ opcode: BINARY, lengthBytes: 8, length });
     peer.sendBytes(frame, `the header of a binary frame of ${length} bytes`);
     await peer.expectFailed([1009]);
@@ -154,6 +159,7 @@ const FRAGMENTS_TOO_LARGE: readonly Case[] = [
     alone: true,
     run: async (context) => {
       const peer = await context.websocket();
+      peer.need("websocket-limit");
       sendFragments(peer, BINARY, Buffer.alloc(17 * MIB), MIB);
       await peer.expectFailed([1009]);
     },
@@ -168,6 +174,7 @@ const FRAGMENTS_TOO_LARGE: readonly Case[] = [
     expects: "the connection failed with 1009",
     run: async (context) => {
       const peer = await context.websocket();
+      peer.need("websocket-limit");
       peer.send({ opcode: BINARY, fin: false, payload: "x" });
       const frame = encodeFrame({ opcode: CONTINUATION, lengthBytes: 8, length: LIMIT });
       peer.sendBytes(frame, "the header of a continuation frame of 16 MiB");
@@ -186,6 +193,7 @@ const SEVERAL: Case = {
   alone: true,
   run: async (context) => {
     const peer = await context.websocket();
+    peer.need("websocket-echo");
     const payload = Buffer.alloc(MIB, 0xa5);
     for (let i = 0; i < 20; i++) {
       peer.sendBinary(payload);

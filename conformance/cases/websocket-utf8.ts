@@ -2,6 +2,7 @@
 
 import type { Case } from "../kit/case.ts";
 import { BINARY, CONTINUATION, encodeFrame, PING, TEXT } from "../kit/websocket.ts";
+import { PARSE, UTF8 as UTF8_STREAM } from "./websocket-sentences.ts";
 
 /** Each is valid, and at a border of what is. */
 const VALID: readonly (readonly [name: string, what: string, hex: string])[] = [
@@ -29,6 +30,7 @@ const VALID: readonly (readonly [name: string, what: string, hex: string])[] = [
 const WHOLE: readonly Case[] = VALID.map(([name, what, hex]) => ({
   id: `websocket.utf8.valid-${name}`,
   title: `echoes a text of ${what}`,
+  ...PARSE,
   clause: "RFC 6455 §5.6",
   severity: "MUST",
   sends: `a text frame with the bytes ${hex}`,
@@ -59,6 +61,7 @@ const CUT: readonly Case[] = [
     {
       id: `websocket.utf8.fragmented-${name}`,
       title: `puts together a character of ${character.length} bytes that is cut behind byte ${at} into two fragments`,
+      ...PARSE,
       clause: "RFC 6455 §5.6",
       severity: "MUST",
       sends: "a text in two fragments, cut inside a character",
@@ -73,6 +76,7 @@ const CUT: readonly Case[] = [
     {
       id: `websocket.utf8.split-${name}`,
       title: `reads a character of ${character.length} bytes of which ${at} arrive before the others`,
+      ...PARSE,
       clause: "RFC 6455 §5.6",
       severity: "MUST",
       sends: "a text frame in two TCP segments, cut inside a character",
@@ -94,6 +98,7 @@ const LONGER: readonly Case[] = [
   {
     id: "websocket.utf8.byte-by-byte",
     title: "puts together a text with a fragment for each byte",
+    ...PARSE,
     clause: "RFC 6455 §5.6",
     severity: "MUST",
     sends: 'the text "κόσμε €😀" in fragments of one byte',
@@ -111,6 +116,7 @@ const LONGER: readonly Case[] = [
   {
     id: "websocket.utf8.every-character",
     title: "echoes a text of every character but the surrogates",
+    ...PARSE,
     clause: "RFC 6455 §5.6",
     severity: "MUST",
     sends: "a text of 1,112,064 characters",
@@ -129,6 +135,7 @@ const LONGER: readonly Case[] = [
   {
     id: "websocket.utf8.binary",
     title: "echoes bytes that are no UTF-8 in a binary message",
+    ...PARSE,
     clause: "RFC 6455 §5.6",
     severity: "MUST",
     sends: "a binary frame with bytes that no text may hold",
@@ -143,6 +150,7 @@ const LONGER: readonly Case[] = [
   {
     id: "websocket.utf8.binary-fragmented",
     title: "echoes bytes that are no UTF-8 in a fragmented binary message",
+    ...PARSE,
     clause: "RFC 6455 §5.6",
     severity: "MUST",
     sends: "a binary message in two fragments with bytes that no text may hold",
@@ -205,7 +213,7 @@ function invalid(name: string, what: string, hex: string): Case {
   return {
     id: `websocket.utf8.invalid-${name}`,
     title: `fails the connection for a text with ${what}`,
-    clause: "RFC 6455 §8.1",
+    ...UTF8_STREAM,
     severity: "MUST",
     sends: `a text frame that ends with the bytes ${hex}`,
     expects: "the connection failed with 1007",
@@ -222,7 +230,7 @@ function invalidFragmented(name: string, what: string, hex: string): Case {
   return {
     id: `websocket.utf8.invalid-fragmented-${name}`,
     title: `fails the connection for a text with ${what}, cut into fragments`,
-    clause: "RFC 6455 §8.1",
+    ...UTF8_STREAM,
     severity: "MUST",
     sends: `a text in two fragments that ends with the bytes ${hex}, cut behind the first of them`,
     expects: "the connection failed with 1007",

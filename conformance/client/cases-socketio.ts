@@ -402,7 +402,6 @@ const BREACHES: readonly { readonly name: string; readonly what: string; readonl
   { name: "reserved-name", what: "an event named disconnect", packet: '2["disconnect"]' },
   { name: "ack-without-payload", what: "an ACK without a payload", packet: "31" },
   { name: "ack-of-object", what: "an ACK with an object", packet: "31{}" },
-  { name: "connect-error-without-payload", what: "a CONNECT_ERROR without a payload", packet: "4" },
   { name: "connect-of-text", what: "a CONNECT with a text", packet: '0"sid"' },
   { name: "attachments-none", what: "a BINARY_EVENT without attachments", packet: '50-["message"]' },
   { name: "attachments-too-many", what: "a million attachments", packet: '51000000-["message"]' },

@@ -3,7 +3,7 @@
 //   tsx conformance/clients/barewire.ts http://127.0.0.1:9001
 
 import { io } from "../../client/index.ts";
-import { WebSocket } from "../../client/websocket.ts";
+import { WebSocket } from "../../lib/websocket/client.ts";
 import { isProgram, loop } from "./loop.ts";
 import { echo } from "./socketio.ts";
 

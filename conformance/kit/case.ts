@@ -7,8 +7,11 @@ export const LAYERS = ["websocket", "engineio4", "engineio3", "socketio"] as con
 
 export type Layer = (typeof LAYERS)[number];
 
+/** From the most to the least. */
+export const SEVERITIES = ["MUST", "SHOULD", "INFO"] as const;
+
 /** How much a specification asks for something (RFC 2119). INFO: nothing; but it is good to know. */
-export type Severity = "MUST" | "SHOULD" | "INFO";
+export type Severity = (typeof SEVERITIES)[number];
 
 export interface Case {
   /** Stable: layer, group and a name, with dots between: "websocket.framing.rsv1-text". */
@@ -17,6 +20,8 @@ export interface Case {
   readonly title: string;
   /** "RFC 6455 §5.2", or document and heading: "Engine.IO v4, Handshake". */
   readonly clause: string;
+  /** The sentence that obliges the server, with its section. Every MUST of the WebSocket layer has one. */
+  readonly sentence?: string;
   readonly severity: Severity;
   /** What the kit sends, in words. */
   readonly sends: string;
@@ -26,6 +31,8 @@ export interface Case {
   readonly alone?: boolean;
   /** Milliseconds it may take beyond the run's own limit, such as a heartbeat. */
   readonly extraTime?: number;
+  /** The severity of a server that does nothing until the time is over. Default: that of the case. */
+  readonly silence?: Severity;
   /** Throws Failure where the server does it otherwise, and Skip where it cannot be told. */
   readonly run: (context: Context) => Promise<void>;
 }

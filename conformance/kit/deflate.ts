@@ -182,6 +182,7 @@ export class DeflatePeer {
 
   /** The next message must be that text, or those bytes. */
   async expectMessage(message: string | Uint8Array): Promise<InflatedMessage> {
+    this.peer.need("websocket-echo");
     const got = await this.message();
     const wanted = typeof message === "string" ? TEXT : BINARY;
     const kind = wanted === TEXT ? "a text" : "a binary message";

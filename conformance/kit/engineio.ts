@@ -3,6 +3,7 @@
 
 import { randomBytes } from "node:crypto";
 
+import { needBehaviour } from "./behaviour.ts";
 import { expect, Failure, Skip } from "./case.ts";
 import { type Context, wait } from "./context.ts";
 import { hex, quote } from "./conversation.ts";
@@ -359,6 +360,7 @@ export class PollingSession {
   }
 
   async #receive(count: number): Promise<Packet[]> {
+    needBehaviour(this.#context.target, "engineio-echo");
     while (this.#received.length < count) {
       for (const packet of await this.poll()) {
         if (packet === "6") continue;
@@ -371,6 +373,7 @@ export class PollingSession {
 
   /** Sends messages in one payload, and must receive the same. */
   async echo(...packets: readonly Packet[]): Promise<void> {
+    needBehaviour(this.#context.target, "engineio-echo");
     await this.send(...packets);
     expectPackets(await this.receive(packets.length), packets);
   }
@@ -483,6 +486,7 @@ export class WebSocketSession {
   /** The next packets must be these; noops are passed over. */
   async expect(...packets: readonly Packet[]): Promise<void> {
     for (const packet of packets) {
+      if (isMessage(packet)) this.peer.need("engineio-echo");
       let got = await this.next();
       while (got === "6") got = await this.next();
       if (got === undefined) throw new Failure(describePacket(packet), "the end of the session");

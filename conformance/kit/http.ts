@@ -27,12 +27,18 @@ export interface HttpAnswer {
 }
 
 /**
- * The status of an answer that begins with that line, or `NaN`. RFC 6455 §4.2.2 has the 101 in HTTP/1.1; with
- * what it refuses a server may say that it speaks no more than 1.0.
+ * Returns the status of an answer that begins with that line, or `NaN` for one that does not count: what is no
+ * HTTP/1.0 or 1.1, and a 101 of HTTP/1.0. RFC 6455 §4.2.2 has the 101 in HTTP/1.1; a refusal may be of 1.0.
  */
 export function statusOf(line: string): number {
   const [, minor, status] = /^HTTP\/1\.([01]) (\d{3})(?:\s|$)/.exec(line) ?? [];
   return minor === undefined || (minor === "0" && status === "101") ? Number.NaN : Number(status);
+}
+
+/** Describes the answer that begins with that line: "status 404", or the line itself where it does not count. */
+export function describeStatus(line: string): string {
+  const status = statusOf(line);
+  return Number.isNaN(status) ? quote(line) : `status ${status}`;
 }
 
 /** Rejects where the connection breaks before the answer is whole. */

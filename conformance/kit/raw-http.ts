@@ -3,12 +3,14 @@
 import { Failure } from "./case.ts";
 import type { Context } from "./context.ts";
 import { quote } from "./conversation.ts";
-import { statusOf } from "./http.ts";
+import { describeStatus, statusOf } from "./http.ts";
 import { addressOf } from "./target.ts";
 import { ENDED, type TcpConnection } from "./tcp.ts";
 
 export interface RawAnswer {
   readonly status: number;
+  /** The first line of the answer. */
+  readonly line: string;
   readonly body: string;
 }
 
@@ -55,9 +57,9 @@ export class RawRequests {
     const text = Buffer.from(message).toString();
     const head = text.slice(0, text.indexOf("\r\n\r\n"));
     const body = text.slice(head.length + 4);
-    const status = statusOf(head);
-    this.#context.conversation.received(message, `${status}: ${quote(body)}`);
-    return { status, body };
+    const [line = ""] = head.split("\r\n", 1);
+    this.#context.conversation.received(message, `${describeStatus(line)}: ${quote(body)}`);
+    return { status: statusOf(line), line, body };
   }
 
   #write(bytes: Uint8Array, meaning: string): void {

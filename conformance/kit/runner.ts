@@ -1,5 +1,6 @@
 // Runs cases, those that are independent side by side, each within a limit of time.
 
+import { needBehaviour } from "./behaviour.ts";
 import { type Case, Failure, type Layer, layerOf, Skip } from "./case.ts";
 import { Context } from "./context.ts";
 import { shorten, type Utterance } from "./conversation.ts";
@@ -12,6 +13,7 @@ export interface Result {
   readonly layer: Layer;
   readonly title: string;
   readonly clause: string;
+  readonly sentence?: string;
   readonly severity: Case["severity"];
   readonly sends: string;
   readonly expects: string;
@@ -34,6 +36,8 @@ export interface RunOptions {
   readonly onResult?: (result: Result) => void;
   /** No further case is begun when it is aborted. */
   readonly signal?: AbortSignal;
+  /** Milliseconds for all cases: those that have not begun by then are skipped. Default: no limit. */
+  readonly budget?: number;
 }
 
 /** The results, in the order of the cases. */
@@ -43,9 +47,12 @@ export async function runCases(
   options: RunOptions,
 ): Promise<Result[]> {
   const results = new Map<Case, Result>();
+  const { budget = Number.POSITIVE_INFINITY } = options;
+  const end = performance.now() + budget;
   const run = async (each: Case): Promise<void> => {
     if (options.signal?.aborted === true) return;
-    const result = await runCase(each, target, options.timeout);
+    const inTime = performance.now() < end;
+    const result = await runCase(inTime ? each : tooLate(each, budget), target, options.timeout);
     results.set(each, result);
     options.onResult?.(result);
   };
@@ -59,14 +66,22 @@ export async function runCases(
   return cases.flatMap((each) => results.get(each) ?? []);
 }
 
+function tooLate(each: Case, budget: number): Case {
+  const run = (): Promise<void> => {
+    throw new Skip(`the ${budget / 1000} s for all cases were over`);
+  };
+  return { ...each, run };
+}
+
 export async function runCase(each: Case, target: Target, timeout: number): Promise<Result> {
   const context = new Context(target);
   const begin = performance.now();
   const limit = timeout + (each.extraTime ?? 0);
-  const { id, title, clause, severity, sends, expects } = each;
-  const outcome = await within(limit, () => each.run(context)).then(
+  const { id, title, clause, sentence, severity, sends, expects, silence } = each;
+  const late = new Failure(expects, `nothing more within ${limit} ms`, silence);
+  const outcome = await within(limit, late, () => run(each, context)).then(
     () => ({ outcome: "passed" as const }),
-    (error: unknown) => judge(error),
+    (error: unknown) => judge(error, expects),
   );
   context.close();
   return {
@@ -74,6 +89,7 @@ export async function runCase(each: Case, target: Target, timeout: number): Prom
     layer: layerOf(each),
     title,
     clause,
+    ...(sentence !== undefined && { sentence }),
     severity,
     sends,
     expects,
@@ -83,10 +99,16 @@ export async function runCase(each: Case, target: Target, timeout: number): Prom
   };
 }
 
+/** Cases that take longer than the others are about waits, which are short where the contract is met. */
+async function run(each: Case, context: Context): Promise<void> {
+  if (each.extraTime !== undefined) needBehaviour(context.target, "short-waits");
+  await each.run(context);
+}
+
 type Verdict = Pick<Result, "outcome" | "expected" | "got" | "reason"> &
   Partial<Pick<Result, "severity">>;
 
-function judge(error: unknown): Verdict {
+function judge(error: unknown, expects: string): Verdict {
   if (error instanceof Skip) return { outcome: "skipped", reason: shorten(error.message) };
   if (error instanceof Failure) {
     const { severity } = error;
@@ -94,17 +116,22 @@ function judge(error: unknown): Verdict {
     return { outcome: "failed", expected, got, ...(severity !== undefined && { severity }) };
   }
   const got = shorten(error instanceof Error ? error.message : String(error));
-  return { outcome: "failed", expected: "the conversation to go on", got };
+  return { outcome: "failed", expected: expects, got };
 }
 
-function within(milliseconds: number, work: () => Promise<void>): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(
-      () => reject(new Failure("an answer", `nothing more within ${milliseconds} ms`)),
-      milliseconds,
-    );
-    work()
-      .then(resolve, reject)
-      .finally(() => clearTimeout(timer));
+/** Rejects with `late` after so many milliseconds. */
+async function within(
+  milliseconds: number,
+  late: Failure,
+  work: () => Promise<void>,
+): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(late), milliseconds);
   });
+  try {
+    await Promise.race([work(), limit]);
+  } finally {
+    clearTimeout(timer);
+  }
 }

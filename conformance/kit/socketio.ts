@@ -5,9 +5,11 @@
 import { randomBytes } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 
+import { needBehaviour, needBehaviourOf } from "./behaviour.ts";
 import { expect, Failure } from "./case.ts";
 import type { Context } from "./context.ts";
 import { quote } from "./conversation.ts";
+import type { Target } from "./target.ts";
 import { ENDED } from "./tcp.ts";
 import { CLOSE, CONTINUATION, PING, PONG, TEXT, type WebSocketPeer } from "./websocket.ts";
 
@@ -133,19 +135,22 @@ export function parseOpenPacket(text: string): EngineHandshake {
 /** What a server has said to a CONNECT that it accepts. */
 export interface Joined {
   readonly sid: string;
-  /** What it has been told as `auth`, as it says itself in the first event. */
+  /** What the server was given as `auth`, as it says itself in the first event. */
   readonly auth: unknown;
 }
 
 export class SocketioPeer {
   readonly websocket: WebSocketPeer;
   readonly handshake: EngineHandshake;
+  readonly #target: Target;
   readonly #packets: EncodedPacket[] = [];
   #ended = false;
   #error: unknown;
+  #ponged: () => void = () => {};
   #wake: () => void = () => {};
 
-  constructor(websocket: WebSocketPeer, handshake: EngineHandshake) {
+  constructor(websocket: WebSocketPeer, handshake: EngineHandshake, target: Target) {
+    this.#target = target;
     this.websocket = websocket;
     this.handshake = handshake;
     this.#read()
@@ -163,7 +168,8 @@ export class SocketioPeer {
     const path = `${context.target.socketioPath}?EIO=4&transport=websocket`;
     const websocket = await context.websocket({ path });
     const { payload } = await websocket.message();
-    return new SocketioPeer(websocket, parseOpenPacket(Buffer.from(payload).toString()));
+    const handshake = parseOpenPacket(Buffer.from(payload).toString());
+    return new SocketioPeer(websocket, handshake, context.target);
   }
 
   /** A new connection that has joined a namespace. */
@@ -193,6 +199,15 @@ export class SocketioPeer {
     expect(typeof payload === "object" && payload !== null && "sid" in payload, name, got);
     const { sid } = payload;
     expect(typeof sid === "string" && sid !== "", name, got);
+    if (this.#target.lacks?.has("auth") === true) {
+      const target = this.#target;
+      return {
+        sid,
+        get auth() {
+          return needBehaviour(target, "auth");
+        },
+      };
+    }
     const told = await this.expectNext('the event "auth"');
     const event = parsePacket(told.text);
     const [first, auth] = Array.isArray(event.payload) ? event.payload : [];
@@ -201,8 +216,18 @@ export class SocketioPeer {
     return { sid, auth };
   }
 
-  /** Sends a packet, right or wrong. */
+  /** Sends a packet, right or wrong. @throws Skip where the server lacks what it asks for */
   send(text: string, ...attachments: readonly Uint8Array[]): void {
+    needBehaviourOf(this.#target, text);
+    this.#write(text, attachments);
+  }
+
+  /** Sends an event behind a packet for which the server must close: the answer would show that it did not. */
+  sendBehind(): void {
+    this.#write('2["message","behind"]');
+  }
+
+  #write(text: string, attachments: readonly Uint8Array[] = []): void {
     this.websocket.sendText(`4${text}`);
     for (const each of attachments) this.websocket.sendBinary(each);
   }
@@ -243,6 +268,7 @@ export class SocketioPeer {
   }
 
   async expectEvent(data: readonly unknown[], address?: Address): Promise<void> {
+    if (data[0] === "auth") needBehaviour(this.#target, "auth");
     expectSamePacket(await this.next(), encodeEvent(data, address));
   }
 
@@ -256,8 +282,22 @@ export class SocketioPeer {
     if (packet !== undefined) throw new Failure(ENDED, describePacket(packet));
   }
 
-  /** It is still there and in the namespace: an event comes back, with nothing before it. */
+  /**
+   * It is still there and in the namespace: an event comes back, with nothing before it. Where the server answers
+   * no events, a pong of the WebSocket must do.
+   */
   async expectAlive(namespace = "/"): Promise<void> {
+    if (this.#target.lacks?.has("message") === true) {
+      const ponged = new Promise<void>((resolve) => {
+        this.#ponged = resolve;
+      });
+      this.websocket.send({ opcode: PING, payload: "still there?" });
+      const other = this.next().then((packet) => {
+        throw new Failure("a pong", packet === undefined ? ENDED : describePacket(packet));
+      });
+      other.catch(() => {});
+      return Promise.race([ponged, other]);
+    }
     const mark = randomBytes(8).toString("hex");
     this.sendEvent(["message", mark], { namespace });
     await this.expectEvent(["message-back", mark], { namespace });
@@ -305,6 +345,8 @@ export class SocketioPeer {
       if (frame === undefined) return undefined;
       if (frame.opcode === PING) {
         this.websocket.send({ opcode: PONG, payload: frame.payload });
+      } else if (frame.opcode === PONG) {
+        this.#ponged();
       } else if (frame.opcode === CLOSE) {
         this.websocket.send({ opcode: CLOSE, payload: frame.payload.subarray(0, 2) });
         return undefined;

@@ -1,5 +1,7 @@
 // The server under test: where it is, and where it does what (docs/conformance.md).
 
+import type { Behaviour } from "./behaviour.ts";
+
 export interface Target {
   readonly host: string;
   readonly port: number;
@@ -11,6 +13,8 @@ export interface Target {
   readonly engineioPath: string;
   /** Where the Socket.IO server is. Default "/socket.io/". */
   readonly socketioPath: string;
+  /** What of the contract it does not do: cases that need it are skipped. Default: nothing. */
+  readonly lacks?: ReadonlySet<Behaviour>;
 }
 
 export interface Paths {

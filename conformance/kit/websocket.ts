@@ -3,9 +3,10 @@
 
 import { createHash, randomBytes } from "node:crypto";
 
+import { type Behaviour, needBehaviour } from "./behaviour.ts";
 import { expect, Failure } from "./case.ts";
 import { type Conversation, hex, quote } from "./conversation.ts";
-import { statusOf } from "./http.ts";
+import { describeStatus, statusOf } from "./http.ts";
 import { addressOf, type Target } from "./target.ts";
 import { ENDED, TcpConnection } from "./tcp.ts";
 
@@ -182,7 +183,10 @@ export interface WebSocketOptions {
 }
 
 export interface HandshakeAnswer {
+  /** `NaN` for an answer that does not count, see `statusOf()`. */
   readonly status: number;
+  /** The first line of the answer. */
+  readonly line: string;
   /** Names in lower case; several of one name are joined by ", ". */
   readonly headers: ReadonlyMap<string, string>;
   readonly key: string;
@@ -261,7 +265,7 @@ export async function readHandshakeAnswer(
     const value = line.slice(colon + 1).trim();
     answered.set(name, before === undefined ? value : `${before}, ${value}`);
   }
-  return { status, headers: answered, key };
+  return { status, line: first, headers: answered, key };
 }
 
 /** Between two pieces the reader has its turn, so that it sees them apart, if the network does not join them. */
@@ -304,8 +308,17 @@ export class WebSocketPeer {
     options: WebSocketOptions,
   ): Promise<WebSocketPeer> {
     const handshake = await shakeHands(tcp, target, conversation, options);
-    expect(handshake.status === 101, "status 101", `status ${handshake.status}`);
+    expect(handshake.status === 101, "status 101", describeStatus(handshake.line));
     return new WebSocketPeer(tcp, handshake, target, conversation);
+  }
+
+  lacks(behaviour: Behaviour): boolean {
+    return this.#target.lacks?.has(behaviour) === true;
+  }
+
+  /** @throws Skip where the server lacks it */
+  need(behaviour: Behaviour): void {
+    needBehaviour(this.#target, behaviour);
   }
 
   /** A header field of the server's answer, or "". */
@@ -397,6 +410,7 @@ export class WebSocketPeer {
 
   /** The next message must be that text, or those bytes. */
   async expectMessage(message: string | Uint8Array): Promise<void> {
+    this.need("websocket-echo");
     const { opcode, payload } = await this.message();
     const wanted = typeof message === "string" ? TEXT : BINARY;
     expect(opcode === wanted, `a ${NAMES[wanted]} message`, `a ${NAMES[opcode]} message`);
@@ -427,9 +441,12 @@ export class WebSocketPeer {
 
   /**
    * The server must fail the connection (§7.1.7): it ends it, with a close frame before it or with
-   * none, and says nothing else. That the frame has one of these codes is a SHOULD.
+   * none, and says nothing else. That the frame has one of these codes is a SHOULD, or less.
    */
-  async expectFailed(codes: readonly number[]): Promise<void> {
+  async expectFailed(
+    codes: readonly number[],
+    severityOfCode: "SHOULD" | "INFO" = "SHOULD",
+  ): Promise<void> {
     const wanted = `the connection failed with ${codes.join(" or ")}, or without a close frame`;
     const frame = await this.next();
     if (frame === undefined) {
@@ -439,7 +456,7 @@ export class WebSocketPeer {
     expect(frame.opcode === CLOSE, wanted, describeFrame(frame));
     await this.expectEnd();
     const code = closeCodeOf(frame);
-    expect(codes.includes(code), wanted, `code ${code}`, "SHOULD");
+    expect(codes.includes(code), wanted, `code ${code}`, severityOfCode);
   }
 
   /** What has ended is the connection, and not the server. */

@@ -79,7 +79,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
     name: "continues-nothing",
     fault: "It passes over fragments where no message has begun.",
     file: "protocol/websocket/receiver.ts",
-    from: 'if (this.#opcode === CONTINUATION) throw new ProtocolError("NOTHING_TO_CONTINUE");',
+    from: 'if (this.#opcode === NO_MESSAGE) throw new ProtocolError("NOTHING_TO_CONTINUE");',
     to: "",
     caughtBy: "websocket.fragmentation.nothing-to-continue",
   },
@@ -207,7 +207,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
     name: "keeps-tcp-open",
     fault: "It leaves it to the client to end TCP when both close frames are there.",
     file: "protocol/websocket/endpoint.ts",
-    from: 'if (this.#role === "server") this.#wire.end();',
+    from: 'if (this.role === "server") this.#wire.end();',
     to: "",
     caughtBy: "websocket.closing.server-first",
   },
@@ -279,8 +279,8 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
     name: "unasked-subprotocol",
     fault: "It chooses a subprotocol that the client did not ask for.",
     file: "protocol/websocket/handshake.ts",
-    from: 'offered.length > 0 ? (select(offered) ?? "") : "";',
-    to: 'select(offered) ?? "echo";',
+    from: "  return chosen;",
+    to: '  return chosen === "" && offered.length > 0 ? "echo" : chosen;',
     caughtBy: "websocket.handshake.subprotocol-unknown",
   },
   {
@@ -302,7 +302,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   {
     name: "accepts-leading-zero",
     fault: "It takes a window of 010 bits.",
-    file: "protocol/websocket/extensions.ts",
+    file: "protocol/websocket/deflate-negotiation.ts",
     from: "/^(?:[89]|1[0-5])$/",
     to: "/^0?(?:[89]|1[0-5])$/",
     caughtBy: "websocket.deflate.declines-server-bits-010",
@@ -310,7 +310,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   {
     name: "hides-the-window",
     fault: "Its answer does not name the window that it was asked for.",
-    file: "protocol/websocket/extensions.ts",
+    file: "protocol/websocket/deflate-negotiation.ts",
     from: "if (agreed.serverMaxWindowBits < LARGEST_WINDOW_BITS || agreed.serverMaxWindowBitsAsked) {",
     to: "if (false) {",
     caughtBy: "websocket.deflate.offer-server-bits-15",
@@ -334,9 +334,9 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   {
     name: "loses-the-context",
     fault: "It inflates each message by itself.",
-    file: "protocol/websocket/deflate.ts",
-    from: "if (takeover && this.#history !== undefined) options",
-    to: "if (!takeover && this.#history !== undefined) options",
+    file: "lib/websocket/message-deflate.ts",
+    from: "if (takeover && this.#window !== undefined) options",
+    to: "if (!takeover && this.#window !== undefined) options",
     caughtBy: "websocket.deflate.takeover-example",
   },
   {
@@ -350,7 +350,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   {
     name: "inflates-without-limit",
     fault: "It inflates messages of any size.",
-    file: "protocol/websocket/deflate.ts",
+    file: "lib/websocket/message-deflate.ts",
     from: "maxOutputLength: Math.max(1, Math.min(limit, LARGEST_LIMIT)),",
     to: "",
     caughtBy: "websocket.deflate.beyond-limit",
@@ -358,7 +358,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   {
     name: "takes-any-inflated-text",
     fault: "It does not check the UTF-8 of what it inflates.",
-    file: "lib/websocket/compressing.ts",
+    file: "lib/websocket/compressor.ts",
     from: 'if (event === TEXT && !isValidUtf8(message)) throw new ProtocolError("INVALID_UTF8");',
     to: "",
     caughtBy: "websocket.deflate.invalid-utf8",

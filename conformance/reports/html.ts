@@ -1,15 +1,17 @@
 // The report as one page that needs nothing else: no request, no script to be read.
 
 import { createHash } from "node:crypto";
-
+import { SEVERITIES } from "../kit/case.ts";
 import { hex, type Utterance } from "../kit/conversation.ts";
 import type { Outcome, Result } from "../kit/runner.ts";
 import { SCRIPT, STYLE } from "./html-page.ts";
 import {
   byLayer,
+  bySeverity,
   type Counts,
   count,
   duration,
+  failuresOf,
   isBreach,
   isFailed,
   LAYER_NAMES,
@@ -73,8 +75,8 @@ export function renderHtml(report: Report): string {
 <meta http-equiv="Content-Security-Policy" content="${policy()}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>${gone === undefined ? "" : "Broken off, "}${failed} failed: conformance of ${target}</title>
-<link rel="icon" href="${icon(failed === 0 && !isFailed(report))}">
+<title>${gone === undefined ? "" : "Broken off, "}${breachesOf(report)} failed: conformance of ${target}</title>
+<link rel="icon" href="${icon(!isFailed(report))}">
 <style>${new Markup(STYLE)}</style>
 </head>
 <body>
@@ -116,6 +118,7 @@ function renderHead(report: Report): Markup {
   const { target, date, versions, milliseconds, notes, results, strict, gone } = report;
   const { passed, failed, skipped } = count(results);
   const breaches = results.filter((result) => isBreach(result, strict)).length;
+  const lesser = failed - breaches;
   const outcome = isFailed(report) ? "failed" : "passed";
   const verdict =
     gone !== undefined
@@ -124,7 +127,7 @@ function renderHead(report: Report): Markup {
         ? "Nothing has failed"
         : breaches === 0
           ? `No MUST has failed; ${plural(failed, "lesser case")} did`
-          : `${plural(failed, "case")} failed`;
+          : `${breachesOf(report)} failed${lesser === 0 ? "" : `, and ${plural(lesser, "lesser case")}`}`;
   return html`<header>
 <p class="kind">Conformance report</p>
 <h1>${target}</h1>
@@ -132,7 +135,7 @@ function renderHead(report: Report): Markup {
 <dl class="facts">
 <div><dt>Cases</dt><dd>${results.length}</dd></div>
 <div><dt>Passed</dt><dd>${passed}</dd></div>
-<div><dt>Failed</dt><dd>${failed}</dd></div>
+<div><dt>Failed</dt><dd>${failed === 0 ? 0 : bySeverity(results)}</dd></div>
 <div><dt>Skipped</dt><dd>${skipped}</dd></div>
 <div><dt>Took</dt><dd>${duration(milliseconds)}</dd></div>
 <div><dt>When</dt><dd><time datetime="${date}">${date.slice(0, 16).replace("T", " ")} UTC</time></dd></div>
@@ -140,6 +143,16 @@ function renderHead(report: Report): Markup {
 </dl>
 ${notes.length === 0 ? NOTHING : html`<ul class="notes">${notes.map((note) => html`<li>${note}</li>`)}</ul>`}
 </header>`;
+}
+
+/** "2 MUSTs"; with --strict "1 MUST and 2 SHOULDs". */
+function breachesOf({ results, strict }: Pick<Report, "results" | "strict">): string {
+  const breaches = results.filter((result) => isBreach(result, strict));
+  const parts = SEVERITIES.flatMap((severity) => {
+    const { length } = breaches.filter((result) => result.severity === severity);
+    return length === 0 ? [] : [plural(length, severity)];
+  });
+  return parts.length === 0 ? "No MUST" : parts.join(" and ");
 }
 
 function renderOverview(results: readonly Result[]): Markup {
@@ -170,7 +183,7 @@ function renderBar({ passed, failed, skipped }: Counts): Markup {
 }
 
 function renderFailures(results: readonly Result[]): Markup {
-  const failures = results.filter(({ outcome }) => outcome === "failed");
+  const failures = failuresOf(results);
   if (failures.length === 0) return NOTHING;
   return html`<nav aria-labelledby="failures-name">
 <h2 id="failures-name">What failed</h2>
@@ -220,6 +233,7 @@ function renderCase(result: Result, unfolded: boolean): Markup {
 <summary><span class="outcome"><span aria-hidden="true">${GLYPHS[outcome]}</span> ${outcome}</span><span class="severity ${severity}">${severity}</span><span class="what"><code>${id}</code><span>${title}</span></span><span class="clause">${clause}</span><span class="time">${milliseconds} ms</span></summary>
 <div class="body">
 <dl>
+${result.sentence === undefined ? NOTHING : html`<dt>Rule</dt><dd>${result.sentence}</dd>`}
 <dt>Sends</dt><dd>${result.sends}</dd>
 <dt>Wants</dt><dd>${result.expects}</dd>
 ${renderOutcome(result)}</dl>

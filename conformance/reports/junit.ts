@@ -64,9 +64,18 @@ function renderCase(result: Result, strict: boolean): string[] {
   return [`${head}>`, ...inner.map((line) => `      ${line}`), "    </testcase>"];
 }
 
-function tell({ clause, sends, expects, expected = "", got = "", conversation }: Result): string {
+function tell({
+  clause,
+  sentence,
+  sends,
+  expects,
+  expected = "",
+  got = "",
+  conversation,
+}: Result): string {
   return [
     `clause: ${clause}`,
+    ...(sentence === undefined ? [] : [`rule: ${sentence}`]),
     `sends: ${sends}`,
     `expects: ${expects}`,
     `expected: ${expected}`,

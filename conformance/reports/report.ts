@@ -1,6 +1,6 @@
 // What every report is made of.
 
-import { LAYERS, type Layer } from "../kit/case.ts";
+import { LAYERS, type Layer, SEVERITIES } from "../kit/case.ts";
 import type { Outcome, Result } from "../kit/runner.ts";
 
 export interface Report {
@@ -33,6 +33,22 @@ export function count(results: readonly Result[]): Counts {
   const counts = { passed: 0, failed: 0, skipped: 0 };
   for (const { outcome } of results) counts[outcome]++;
   return counts;
+}
+
+/** The failures, those that weigh most first, and else in the order of the cases. */
+export function failuresOf(results: readonly Result[]): Result[] {
+  return SEVERITIES.flatMap((severity) =>
+    results.filter((result) => result.outcome === "failed" && result.severity === severity),
+  );
+}
+
+/** "1 MUST, 2 SHOULD"; "" where nothing has failed. */
+export function bySeverity(results: readonly Result[]): string {
+  const failures = failuresOf(results);
+  return SEVERITIES.flatMap((severity) => {
+    const { length } = failures.filter((result) => result.severity === severity);
+    return length === 0 ? [] : [`${length} ${severity}`];
+  }).join(", ");
 }
 
 /** Is it a failure for which the whole run has failed? */
@@ -78,13 +94,12 @@ export function duration(milliseconds: number): string {
 }
 
 /** One sentence with all the numbers, and one more where they do not show that the run has failed. */
-export function summarize({ results, milliseconds, strict, gone }: Report): string {
+export function summarize({ results, milliseconds, gone }: Report): string {
   const { passed, failed, skipped } = count(results);
-  const lesser = failed - results.filter((result) => isBreach(result, strict)).length;
-  const optional = lesser === 0 ? "" : ` (${lesser} of what is no MUST)`;
+  const weights = failed === 0 ? "" : ` (${bySeverity(results)})`;
   const cases = plural(results.length, "case");
   const end = gone === undefined ? "" : " The run has failed.";
-  return `${cases} in ${duration(milliseconds)}: ${passed} passed, ${failed} failed${optional}, ${skipped} skipped.${end}`;
+  return `${cases} in ${duration(milliseconds)}: ${passed} passed, ${failed} failed${weights}, ${skipped} skipped.${end}`;
 }
 
 /**

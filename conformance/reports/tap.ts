@@ -37,13 +37,15 @@ function renderPoint(result: Result, number: number, strict: boolean): string[] 
 }
 
 function renderDetails(result: Result): string[] {
-  const { milliseconds, severity, clause, outcome, sends, expects, expected, got } = result;
+  const { milliseconds, severity, clause, sentence, outcome } = result;
+  const { sends, expects, expected, got } = result;
   const lines = [
     `duration_ms: ${milliseconds}`,
     `severity: ${severity}`,
     `clause: ${scalar(clause)}`,
     ...(outcome === "failed"
       ? [
+          ...(sentence === undefined ? [] : [`rule: ${scalar(sentence)}`]),
           `sends: ${scalar(sends)}`,
           `expects: ${scalar(expects)}`,
           `expected: ${scalar(expected ?? "")}`,

@@ -4,7 +4,10 @@ import { hex, type Utterance } from "../kit/conversation.ts";
 import type { Result } from "../kit/runner.ts";
 import {
   byLayer,
+  bySeverity,
   count,
+  failuresOf,
+  isBreach,
   isFailed,
   LAYER_NAMES,
   printable,
@@ -23,7 +26,7 @@ const BYTES = 32;
 const LINES = 40;
 /** Characters of one meaning. */
 const MEANING = 400;
-/** So many failures are told whole; of the others only what should have come and what came. */
+/** So many failures are told whole; of the others only the title, what was expected and what came. */
 const WHOLE = 25;
 
 /** SGR parameters (ECMA-48 §8.3.117): what turns each on, and off. */
@@ -45,11 +48,10 @@ function colour(style: keyof typeof STYLES, text: string): string {
 export function renderText(report: Report, colours = false): string {
   const paint: Paint = colours ? colour : (_style, text) => text;
   const { results, notes, gone } = report;
-  const failures = results.filter(({ outcome }) => outcome === "failed");
   const lines = [
-    ...failures.flatMap((result, index) => renderFailure(result, index < WHOLE, paint)),
+    ...failuresOf(results).flatMap((result, index) => renderFailure(result, index < WHOLE, paint)),
     ...renderSkipped(results, paint),
-    ...renderCounts(results, paint),
+    ...renderCounts(report, paint),
     "",
     ...notes.map((note) => paint("yellow", printable(note))),
     ...(gone === undefined ? [] : [paint("red", printable(gone))]),
@@ -59,16 +61,17 @@ export function renderText(report: Report, colours = false): string {
 }
 
 function renderFailure(result: Result, whole: boolean, paint: Paint): string[] {
-  const { id, severity, clause, title, sends, expects, expected = "", got = "" } = result;
+  const { id, severity, clause, sentence, title, sends, expects, expected = "", got = "" } = result;
   const field = (name: string, value: string): string =>
     `  ${paint("dim", name.padEnd(9))} ${value}`;
   const conversation = whole ? result.conversation : [];
   const rest = conversation.length - LINES;
   return [
     `${paint(severity === "MUST" ? "red" : "yellow", `✗ ${id}`)}  ${severity}  ${paint("dim", clause)}`,
+    `  ${printable(title)}`,
     ...(whole
       ? [
-          `  ${printable(title)}`,
+          ...(sentence === undefined ? [] : [field("rule", printable(sentence))]),
           field("sends", printable(sends)),
           field("wants", printable(expects)),
         ]
@@ -110,13 +113,15 @@ function renderSkipped(results: readonly Result[], paint: Paint): string[] {
   return ["Skipped:", ...lines, ""];
 }
 
-function renderCounts(results: readonly Result[], paint: Paint): string[] {
+function renderCounts({ results, strict }: Report, paint: Paint): string[] {
   const cell = (value: string | number): string => `${value}`.padStart(9);
   const head = `${"".padEnd(14)}${["passed", "failed", "skipped"].map(cell).join("")}`;
   const rows = byLayer(results).map(([layer, groups]) => {
-    const { passed, failed, skipped } = count([...groups.values()].flat());
-    const red = failed === 0 ? cell(failed) : paint("red", cell(failed));
-    return `${LAYER_NAMES[layer].padEnd(14)}${cell(passed)}${red}${cell(skipped)}`;
+    const own = [...groups.values()].flat();
+    const { passed, failed, skipped } = count(own);
+    const breaches = own.some((result) => isBreach(result, strict));
+    const shown = failed === 0 ? cell(failed) : paint(breaches ? "red" : "yellow", cell(failed));
+    return `${LAYER_NAMES[layer].padEnd(14)}${cell(passed)}${shown}${cell(skipped)}  ${bySeverity(own)}`.trimEnd();
   });
   return [paint("dim", head), ...rows];
 }

@@ -7,7 +7,7 @@ import { createServer } from "node:http";
 import { Outgoing, textMessage } from "../../lib/engineio/outgoing.ts";
 import { Engine, Server } from "../../server.ts";
 import { WebSocketServer } from "../../websocket.ts";
-import { behave, ENGINE_OPTIONS, WEBSOCKET_MAX_PAYLOAD } from "./behaviour.ts";
+import { behave, ENGINE_OPTIONS, SERVER_OPTIONS, WEBSOCKET_MAX_PAYLOAD } from "./behaviour.ts";
 import { listen } from "./listen.ts";
 
 export function createTarget(): ReturnType<typeof createServer> {
@@ -15,6 +15,7 @@ export function createTarget(): ReturnType<typeof createServer> {
 
   const websockets = new WebSocketServer({
     noServer: true,
+    origins: "*",
     maxPayload: WEBSOCKET_MAX_PAYLOAD,
     perMessageDeflate: { threshold: 0 },
     protocols: ["echo"],
@@ -24,14 +25,14 @@ export function createTarget(): ReturnType<typeof createServer> {
   });
 
   // An engine with no Socket.IO on it echoes what comes.
-  const engine = new Engine({ ...ENGINE_OPTIONS, allowEIO3: true });
+  const engine = new Engine({ ...ENGINE_OPTIONS, allowEIO3: true, jsonp: true });
   engine.on("connection", (session) => {
     session.on("message", (data) => {
       session.send(new Outgoing([typeof data === "string" ? textMessage(data) : data], true));
     });
   });
 
-  const io = new Server(http, { ...ENGINE_OPTIONS, serveClient: false, destroyUpgrade: false });
+  const io = new Server(http, { ...SERVER_OPTIONS, serveClient: false, destroyUpgrade: false });
   behave(io);
 
   http.on("upgrade", (request, socket, head) => {

@@ -9,9 +9,11 @@ export const ENGINE_OPTIONS = {
   pingTimeout: 200,
   upgradeTimeout: 1000,
   maxHttpBufferSize: 100_000,
-  connectTimeout: 1000,
   cors: { origin: true, credentials: true },
 } as const;
+
+/** The same for Socket.IO. */
+export const SERVER_OPTIONS = { ...ENGINE_OPTIONS, connectTimeout: 1000 } as const;
 
 /** Bytes in one message of the plain WebSocket. */
 export const WEBSOCKET_MAX_PAYLOAD = 16 * 1024 * 1024;

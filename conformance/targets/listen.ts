@@ -1,7 +1,10 @@
-// A target on the port that was asked for, or on a free one, which it tells.
+// What the targets of Node share: their port, and packages that are not the project's own.
 
 import type { Server } from "node:http";
+import { createRequire } from "node:module";
+import { resolve } from "node:path";
 
+/** Listens on the port of the command line, or on a free one, and prints the URL. */
 export function listen(http: Server): void {
   http.listen(Number(process.argv[2] ?? 0), "127.0.0.1", () => {
     const address = http.address();
@@ -9,4 +12,9 @@ export function listen(http: Server): void {
       console.log(`http://127.0.0.1:${address.port}`);
     }
   });
+}
+
+/** Returns the `require` of a folder with a node_modules. Default: the current folder. */
+export function requireFrom(folder = "."): NodeJS.Require {
+  return createRequire(resolve(folder, "package.json"));
 }

@@ -4,11 +4,12 @@
 #   /usr/bin/python3 conformance/targets/python.py [port]
 
 import asyncio
-import sys
 
 import engineio
 import socketio
 from aiohttp import web
+
+from aiohttp_echo import serve
 
 # As targets/behaviour.ts has them; here in seconds. There is no upgradeTimeout or connectTimeout.
 OPTIONS = {
@@ -18,7 +19,6 @@ OPTIONS = {
     "max_http_buffer_size": 100_000,
     "cors_allowed_origins": "*",
 }
-WEBSOCKET_MAX_PAYLOAD = 16 * 1024 * 1024
 
 app = web.Application()
 
@@ -87,28 +87,4 @@ sio.register_namespace(Behaviour("/custom"))
 sio.register_namespace(Refusing("/refusing"))
 
 
-async def websocket(request):
-    connection = web.WebSocketResponse(max_msg_size=WEBSOCKET_MAX_PAYLOAD, protocols=["echo"])
-    await connection.prepare(request)
-    async for message in connection:
-        if message.type == web.WSMsgType.TEXT:
-            await connection.send_str(message.data)
-        elif message.type == web.WSMsgType.BINARY:
-            await connection.send_bytes(message.data)
-    return connection
-
-
-app.router.add_get("/websocket", websocket)
-
-
-async def main():
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    port = int(sys.argv[1]) if len(sys.argv) > 1 else 0
-    site = web.TCPSite(runner, "127.0.0.1", port)
-    await site.start()
-    print(f"http://127.0.0.1:{site._server.sockets[0].getsockname()[1]}", flush=True)
-    await asyncio.Event().wait()
-
-
-asyncio.run(main())
+asyncio.run(serve(app))

@@ -8,7 +8,7 @@ import { createRequire } from "node:module";
 import { WebSocketServer } from "ws";
 
 import type { Server } from "../../server.ts";
-import { behave, ENGINE_OPTIONS, WEBSOCKET_MAX_PAYLOAD } from "./behaviour.ts";
+import { behave, SERVER_OPTIONS, WEBSOCKET_MAX_PAYLOAD } from "./behaviour.ts";
 import { listen } from "./listen.ts";
 
 /** What is used here of engine.io. */
@@ -53,7 +53,7 @@ export function createTarget(): ReturnType<typeof createServer> {
     connection.on("message", (data, isBinary) => connection.send(data, { binary: isBinary }));
   });
 
-  const options = { ...ENGINE_OPTIONS, allowEIO3: true };
+  const options = { ...SERVER_OPTIONS, allowEIO3: true };
   const engine = new engineio.Server(options);
   engine.on("connection", (session) => {
     session.on("message", (data) => session.send(data));

@@ -3,10 +3,12 @@
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { clientModule } from "../../build/bundle.ts";
-import { Server } from "../../server.ts";
+import { Server } from "barewire";
+import { createRedisAdapter } from "barewire/redis";
 
-type Message = { id: string; name: string; at: number; content: string | Uint8Array };
+// Names are not unique: two people may have the same one. Ids are.
+type Person = { id: string; name: string };
+type Message = { id: string; from: Person; at: number; content: string | Uint8Array };
 type Reply = (refusal: string | null, past?: Message[]) => void;
 // Types are a promise that only our own page keeps: what a client sends is unknown until checked.
 export interface ClientEvents {
@@ -15,13 +17,15 @@ export interface ClientEvents {
   typing: (on: unknown) => void;
 }
 export interface ServerEvents {
-  presence: (namesByRoom: Record<string, string[]>) => void;
-  joined: (name: string) => void;
-  left: (name: string) => void;
+  presence: (peopleByRoom: Record<string, Person[]>) => void;
+  joined: (person: Person) => void;
+  left: (person: Person) => void;
   message: (message: Message) => void;
-  typing: (name: string, on: boolean) => void;
+  typing: (person: Person, on: boolean) => void;
 }
-export type SocketData = { seat?: { name: string; room: string; past: Message[] } };
+/** What the processes of the chat tell each other. */
+type ProcessEvents = { said: (room: string, message: Message) => void };
+export type SocketData = { seat?: { person: Person; room: string } };
 
 const ROOMS = ["lobby", "workshop", "kitchen", "garden"];
 const NAME = /^[\p{L}\p{N}][\p{L}\p{M}\p{N} .'_-]{0,23}$/u;
@@ -36,7 +40,6 @@ const FILES = [
   ["/", "text/html", load("public/index.html")],
   ["/chat.css", "text/css", load("public/chat.css")],
   ["/chat.js", JS, load("public/chat.js")],
-  ["/client.js", JS, await clientModule()],
 ] as const;
 
 function isContent(content: unknown): content is Message["content"] {
@@ -45,7 +48,21 @@ function isContent(content: unknown): content is Message["content"] {
   return IMAGE.test(Buffer.from(content.subarray(0, 12)).toString("latin1"));
 }
 
-export async function startChat(port: number): Promise<{ url: string; close(): Promise<void> }> {
+/** With the URL of a Redis, all processes that share it are one chat. */
+async function redisAdapter(url: string) {
+  const { createClient } = await import("redis");
+  const adapter = createRedisAdapter(createClient({ url }));
+  await adapter.ready.catch((error) => {
+    adapter.close();
+    throw error;
+  });
+  return adapter;
+}
+
+export async function startChat(
+  port: number,
+  redis?: string,
+): Promise<{ url: string; close(): Promise<void> }> {
   const http = createServer((request, response) => {
     const file = FILES.find(([path]) => path === request.url?.split("?")[0]);
     const [, type, body] = file ?? ["", "text/plain", "Not found"];
@@ -53,12 +70,22 @@ export async function startChat(port: number): Promise<{ url: string; close(): P
     response.setHeader("Content-Type", `${type}; charset=utf-8`);
     response.writeHead(file ? 200 : 404, { "X-Content-Type-Options": "nosniff" }).end(body);
   });
-  const io = new Server<ClientEvents, ServerEvents, Record<string, never>, SocketData>(http);
+  const options = redis === undefined ? {} : { adapter: await redisAdapter(redis) };
+  const io = new Server<ClientEvents, ServerEvents, ProcessEvents, SocketData>(http, options);
+  // What was said since this process began.
   const pasts = new Map<unknown, Message[]>(ROOMS.map((room) => [room, []]));
-  const tellPresence = () => {
-    const seats = [...io.sockets.sockets.values()].flatMap(({ data }) => data.seat ?? []);
-    const names = (room: string) => seats.filter((s) => s.room === room).map((s) => s.name);
-    io.emit("presence", Object.fromEntries(ROOMS.map((room) => [room, names(room)])));
+  const remember = (room: string, message: Message) => {
+    const past = pasts.get(room) ?? [];
+    past.push(message);
+    const images = () => past.filter(({ content }) => typeof content !== "string").length;
+    while (past.length > MAX.past || images() > MAX.pastImages) past.shift();
+  };
+  io.on("said", remember);
+  const tellPresence = async () => {
+    const sockets = await io.fetchSockets();
+    const seats = sockets.flatMap(({ data }) => data.seat ?? []);
+    const people = (room: string) => seats.filter((s) => s.room === room).map((s) => s.person);
+    io.emit("presence", Object.fromEntries(ROOMS.map((room) => [room, people(room)])));
   };
 
   io.on("connection", (socket) => {
@@ -67,7 +94,7 @@ export async function startChat(port: number): Promise<{ url: string; close(): P
       socket.data = {};
       if (seat === undefined) return;
       socket.leave(seat.room);
-      io.to(seat.room).emit("left", seat.name);
+      io.to(seat.room).emit("left", seat.person);
       tellPresence();
     };
     socket.on("disconnect", leave);
@@ -77,10 +104,11 @@ export async function startChat(port: number): Promise<{ url: string; close(): P
       if (typeof reply !== "function" || typeof room !== "string" || past === undefined) return;
       if (typeof name !== "string" || !NAME.test(name)) return reply("Letters and digits, please.");
       leave();
-      socket.data = { seat: { name, room, past } };
+      const person = { id: socket.id, name };
+      socket.data = { seat: { person, room } };
       socket.join(room);
       reply(null, past);
-      socket.to(room).emit("joined", name);
+      socket.to(room).emit("joined", person);
       tellPresence();
     });
 
@@ -90,17 +118,16 @@ export async function startChat(port: number): Promise<{ url: string; close(): P
       if (seat === undefined || !isContent(content)) return reply("Not accepted.");
       reply(null);
       // Who lost the connection before the reply sends again.
-      if (seat.past.some((message) => message.id === id)) return;
-      const message = { id, name: seat.name, at: Date.now(), content };
-      seat.past.push(message);
-      const images = () => seat.past.filter((past) => typeof past.content !== "string").length;
-      while (seat.past.length > MAX.past || images() > MAX.pastImages) seat.past.shift();
+      if (pasts.get(seat.room)?.some((message) => message.id === id)) return;
+      const message = { id, from: seat.person, at: Date.now(), content };
+      remember(seat.room, message);
+      io.serverSideEmit("said", seat.room, message);
       socket.to(seat.room).emit("message", message);
     });
 
     socket.on("typing", (on) => {
       const { seat } = socket.data;
-      if (seat) socket.to(seat.room).emit("typing", seat.name, on === true);
+      if (seat) socket.to(seat.room).emit("typing", seat.person, on === true);
     });
   });
   await once(http.listen(port, "127.0.0.1"), "listening");
@@ -110,7 +137,11 @@ export async function startChat(port: number): Promise<{ url: string; close(): P
 }
 
 if (process.argv[1] === import.meta.filename) {
-  const chat = await startChat(Number(process.env.PORT ?? 3000));
+  const { PORT = "3000", REDIS_URL } = process.env;
+  const chat = await startChat(Number(PORT), REDIS_URL);
   for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => chat.close());
   console.log(`The chat is at ${chat.url}`);
+  if (REDIS_URL !== undefined) console.log("It shares its rooms with all chats on the same Redis.");
+  else
+    console.log("Several processes are one chat with REDIS_URL=redis://127.0.0.1:6379 PORT=3001.");
 }

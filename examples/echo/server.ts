@@ -1,10 +1,11 @@
-// A WebSocket server that gives back what it gets:
+// A WebSocket server that sends every message back:
 //
 //   npx tsx examples/echo/server.ts
 
-import { WebSocketServer } from "../../lib/websocket/server.ts";
+import { WebSocketServer } from "barewire/websocket";
 
-const server = new WebSocketServer({ port: Number(process.env.PORT ?? 8080) });
+const port = Number(process.env.PORT ?? 8080);
+const server = new WebSocketServer({ port, host: process.env.HOST ?? "127.0.0.1" });
 
 server.on("listening", () => console.log("listening on", server.address()));
 server.on("connection", (connection) => {

@@ -3,14 +3,17 @@
 
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { createRequire } from "node:module";
 
-import { NamespaceHandler, type Running, Server, type Socket } from "../../server.ts";
+import { NamespaceHandler, type Running, Server, type Socket } from "barewire";
 
 const load = (file: string) => readFileSync(new URL(file, import.meta.url));
+// npm install socket.io-client-1.3@npm:socket.io-client@1.3.6
+const CLIENT = createRequire(import.meta.url).resolve("socket.io-client-1.3/socket.io.js");
 const FILES = [
   ["/", "text/html", load("public/index.html")],
   ["/page.js", "text/javascript", load("public/page.js")],
-  ["/client.js", "text/javascript", load("../../node_modules/socket.io-client-1.3/socket.io.js")],
+  ["/client.js", "text/javascript", readFileSync(CLIENT)],
 ] as const;
 
 /** What happened, for the console. */

@@ -5,8 +5,7 @@
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
-import { clientModule } from "../../build/bundle.ts";
-import { Server } from "../../server.ts";
+import { Server } from "barewire";
 
 type Reply = (refusal: string | null) => void;
 type Person = { id: string; name: string; hue: number };
@@ -38,7 +37,6 @@ const FILES = [
   ["/canvas.css", "text/css", load("public/canvas.css")],
   ["/canvas.js", JS, load("public/canvas.js")],
   ["/stroke.js", JS, load("public/stroke.js")],
-  ["/client.js", JS, await clientModule()],
 ] as const;
 
 /** A copy of it, if it is a stroke: what came is part of a larger piece of memory. */

@@ -1,9 +1,7 @@
-// A Socket.IO server in ten lines, for one file that holds all of it: docs/minimal-deployment.md.
-//
-//   npx tsx build/single-file.ts examples/minimal/server.ts server.cjs
+// A Socket.IO server in ten lines, which docs/minimal-deployment.md bundles into one file.
 
 import { createServer } from "node:http";
-import { Server } from "../../server.ts";
+import { Server } from "barewire";
 
 const http = createServer((_request, response) => response.writeHead(404).end());
 const io = new Server(http, { serveClient: false });

@@ -3,12 +3,15 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Server, Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import { pathAndQuery } from "../request-target.ts";
+import { leaveUpgrade, takeUpgrade } from "../unanswered-upgrade.ts";
+import { refuseUpgrade } from "../websocket/upgrade.ts";
+import { type Recipient, RequestArrival, UpgradeArrival } from "./arrival.ts";
 
-/** Who answers the requests and upgrades for the path of an engine. */
+/** Answers the requests and upgrades for the path of an engine. */
 export interface EngineHandler {
-  /** @param alone no other listener has the request */
-  handleRequest(request: IncomingMessage, response: ServerResponse, alone: boolean): void;
-  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array, alone: boolean): void;
+  onRequest(arrival: RequestArrival): void;
+  onUpgrade(arrival: UpgradeArrival): void;
 }
 
 export interface AttachOptions {
@@ -16,9 +19,9 @@ export interface AttachOptions {
   readonly path?: string;
   /** The path ends with "/", whether or not it was given so. Default `true`. */
   readonly addTrailingSlash?: boolean;
-  /** Upgrade requests that nobody has answered in time are closed. Default `true`. */
+  /** Refuse upgrade requests for other paths with 404 unless another listener answers them. Default `true`. */
   readonly destroyUpgrade?: boolean;
-  /** Milliseconds until then. Default 1,000. */
+  /** How long other listeners may take to answer, in milliseconds. Without any, the answer is 404 at once. Default 1,000. */
   readonly destroyUpgradeTimeout?: number;
 }
 
@@ -31,6 +34,12 @@ export function enginePath({
   return addTrailingSlash ? `${bare}/` : bare;
 }
 
+/** A connection, or a session of HTTP/2. */
+interface Closable {
+  once(event: "close", listener: () => void): unknown;
+  destroy(): unknown;
+}
+
 /** An HTTP, HTTPS or HTTP/2 server. */
 export type NodeServer = Server;
 
@@ -41,6 +50,8 @@ export interface Attachment {
    * server that closes would wait for their first request.
    */
   endSilentConnections(): void;
+  /** Ends all connections but those that were upgraded. */
+  cutOff(): void;
   /** Gives the server back to its own listeners. */
   detach(): void;
 }
@@ -55,7 +66,7 @@ export function attach(
   options: AttachOptions,
 ): Attachment {
   const path = enginePath(options);
-  const isOurs = (request: IncomingMessage): boolean => request.url?.startsWith(path) === true;
+  const isOurs = ({ url = "" }: IncomingMessage): boolean => pathAndQuery(url).startsWith(path);
 
   const silent = new Set<Socket>();
   /**
@@ -75,36 +86,60 @@ export function attach(
     silent.delete(this);
   }
   // What only a server of node:tls has, which a server without TLS need not load to tell.
-  const CONNECTION = "addContext" in server ? "secureConnection" : "connection";
+  const isSecure = "addContext" in server;
+  const CONNECTION = isSecure ? "secureConnection" : "connection";
   server.on(CONNECTION, onSilent);
 
-  /** No other listener has such requests. What another server passes on is on no connection to this one. */
-  const isAlone = (event: "request" | "upgrade"): boolean => server.listenerCount(event) === 1;
+  // Those that have not finished the TLS handshake, and HTTP/2's: a server does not know them.
+  const unsecured = new Map<string, Socket>();
+  const keys = new WeakMap<Socket, string>();
+  const sessions = new Set<Closable>();
+  // Which TLSSocket belongs to which socket has no public name.
+  const keyOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;
+  function onUnsecuredEnd(this: Socket): void {
+    unsecured.delete(keys.get(this) ?? "");
+  }
+  const onUnsecured = (socket: Socket): void => {
+    unsecured.set(keyOf(socket), socket);
+    keys.set(socket, keyOf(socket));
+    socket.once("close", onUnsecuredEnd);
+  };
+  const onSecured = (socket: Socket): void => {
+    const key = keyOf(socket);
+    unsecured.get(key)?.off("close", onUnsecuredEnd);
+    unsecured.delete(key);
+  };
+  const onSession = (session: Closable): void => {
+    sessions.add(session);
+    session.once("close", () => sessions.delete(session));
+  };
+  if (isSecure) server.on("connection", onUnsecured).on("secureConnection", onSecured);
+  server.on("session", onSession);
+
+  /** Returns who receives a request. What another server passes on is on no connection to this one. */
+  const recipientOf = (request: IncomingMessage, event: "request" | "upgrade"): Recipient =>
+    onSpeak(request.socket) && server.listenerCount(event) === 1 ? "engine" : "program";
 
   // Who listens to requests answers every one of them, so those for us must not get there.
   const others = server.listeners("request");
+  let attached = true;
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
-    const isFirst = onSpeak(request.socket);
-    if (isOurs(request)) {
-      engine.handleRequest(request, response, isFirst && isAlone("request"));
-    } else for (const listener of others) listener.call(server, request, response);
+    const recipient = recipientOf(request, "request");
+    if (attached && isOurs(request))
+      engine.onRequest(new RequestArrival(request, response, recipient));
+    else for (const listener of others) listener.call(server, request, response);
   };
   server.removeAllListeners("request");
   server.on("request", onRequest);
 
   const { destroyUpgrade = true, destroyUpgradeTimeout = 1000 } = options;
   const onUpgrade = (request: IncomingMessage, socket: Duplex, head: Uint8Array): void => {
-    const isFirst = onSpeak(request.socket);
+    const recipient = recipientOf(request, "upgrade");
     if (isOurs(request)) {
-      engine.handleUpgrade(request, socket, head, isFirst && isAlone("upgrade"));
+      takeUpgrade(socket);
+      engine.onUpgrade(new UpgradeArrival(request, socket, head, recipient));
     } else if (destroyUpgrade) {
-      // Another listener may answer it. Until then nobody hears the socket's errors.
-      socket.on("error", () => socket.destroy());
-      const timer = setTimeout(() => {
-        // Nobody reads it, so the client's end would never be seen.
-        if (socket.writable && !hasWritten(socket)) socket.end(() => socket.destroy());
-      }, destroyUpgradeTimeout);
-      socket.once("close", () => clearTimeout(timer));
+      leaveUpgrade(server, socket, destroyUpgradeTimeout, () => refuseUpgrade(socket, 404, ""));
     }
   };
   server.on("upgrade", onUpgrade);
@@ -113,9 +148,21 @@ export function attach(
     endSilentConnections: () => {
       for (const socket of silent) socket.destroy();
     },
+    cutOff: () => {
+      for (const connection of [...silent, ...unsecured.values(), ...sessions])
+        connection.destroy();
+      if ("closeAllConnections" in server && typeof server.closeAllConnections === "function") {
+        server.closeAllConnections();
+      }
+    },
     detach: () => {
       server.off(CONNECTION, onSilent);
+      server.off("connection", onUnsecured).off("secureConnection", onSecured);
+      server.off("session", onSession);
       server.off("upgrade", onUpgrade);
+      attached = false;
+      // Another engine that came later passes on to this listener, which passes on to those before it.
+      if (!server.listeners("request").includes(onRequest)) return;
       server.off("request", onRequest);
       // Those that were there before stand before those that came later.
       const later = server.listeners("request");
@@ -124,8 +171,4 @@ export function attach(
         Reflect.apply(server.on, server, ["request", listener]);
     },
   };
-}
-
-function hasWritten(socket: Duplex): boolean {
-  return "bytesWritten" in socket && Number(socket.bytesWritten) > 0;
 }

@@ -3,6 +3,21 @@
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 
+import { ArgumentTypeError } from "../events/errors.ts";
+import {
+  boolean,
+  checkOptions,
+  checkThat,
+  isBoolean,
+  isFunction,
+  isString,
+  number,
+  type OptionTable,
+} from "../events/options.ts";
+import { addHeader, isFieldValue } from "../headers.ts";
+import { integer, neverUndefined } from "../node-options.ts";
+import { askProgram } from "./ask-program.ts";
+
 type OriginRule = boolean | string | RegExp | readonly (string | RegExp)[];
 type OriginFunction = (
   origin: string | undefined,
@@ -10,7 +25,7 @@ type OriginFunction = (
 ) => void;
 
 export interface CorsOptions {
-  /** Who may ask: `true` everyone (echoed), `false` nobody, "*", one origin, a pattern, several, or a function. Default "*". */
+  /** Origins that are allowed: `true` all (echoed), `false` none, "*", one origin, a pattern, several, or a function. Default "*". */
   readonly origin?: OriginRule | OriginFunction;
   /** Default `GET,HEAD,PUT,PATCH,POST,DELETE`. */
   readonly methods?: string | readonly string[];
@@ -38,47 +53,116 @@ export type CorsDelegate = (
 
 const DEFAULT_METHODS = "GET,HEAD,PUT,PATCH,POST,DELETE";
 
+/** The options for one request, with the answer of their function if they have one. */
+export interface ResolvedCors {
+  readonly options: CorsOptions;
+  readonly rule: OriginRule;
+}
+
+const isOneOrigin = (value: unknown): boolean =>
+  (isString(value) && value !== "" && isFieldValue(value)) || value instanceof RegExp;
+const isRule = (value: unknown): value is OriginRule =>
+  isBoolean(value) || (Array.isArray(value) ? value.every(isOneOrigin) : isOneOrigin(value));
+const stringList = checkThat(
+  "a string or a list of strings without control characters",
+  (value): value is unknown => [value].flat().every(isString),
+  (value) => [value].flat().every((each) => isFieldValue(`${each}`)),
+);
+
+const CORS_OPTIONS: OptionTable<CorsOptions> = {
+  allowedHeaders: stringList,
+  credentials: boolean,
+  exposedHeaders: stringList,
+  headers: stringList,
+  maxAge: number("an integer", Number.isSafeInteger),
+  methods: stringList,
+  optionsSuccessStatus: integer(200, 599),
+  // A variable of the environment that is not set would let every page in.
+  origin: neverUndefined(
+    checkThat(
+      "a boolean, a string that is not empty, a RegExp, a list of these, or a function",
+      (value): value is unknown => isFunction(value) || isRule(value),
+    ),
+  ),
+  preflightContinue: boolean,
+};
+
 /**
- * Sets the headers that let pages of other origins read the response, answers a preflight, and
- * calls `next` for everything else; with an error where the options' own function gave one.
+ * Checks the options that a program passes, or a delegate calls back with.
+ *
+ * @throws ArgumentTypeError or ArgumentRangeError for an invalid or unknown option
  */
-export function applyCors(
+export function checkCors(options: unknown): asserts options is CorsOptions {
+  checkOptions(options, CORS_OPTIONS, "cors");
+}
+
+/**
+ * Finds out which options count for a request.
+ *
+ * @param origin the page's origin, for the function of the options
+ * @param callback called with the error of the options' own functions, or with the result:
+ * `undefined` if no page of another origin is allowed
+ */
+export function resolveCors(
   options: CorsOptions | CorsDelegate,
   request: IncomingMessage,
-  response: ServerResponse,
-  next: (error?: Error) => void,
+  origin: string | undefined,
+  callback: (error: unknown, resolved?: ResolvedCors) => void,
 ): void {
   if (typeof options !== "function") {
-    resolveOrigin(options, request, response, next);
+    resolveOrigin(options, origin, callback);
     return;
   }
-  options(request, (error, given) => {
-    if (error) next(error);
-    else if (given === undefined) next();
-    else resolveOrigin(given, request, response, next);
-  });
+  askProgram<CorsOptions>(
+    (answer) => options(request, answer),
+    (error, given) => {
+      if (error || !given) {
+        callback(error || undefined);
+        return;
+      }
+      try {
+        checkCors(given);
+      } catch (invalid) {
+        callback(invalid);
+        return;
+      }
+      resolveOrigin(given, origin, callback);
+    },
+  );
 }
 
 function resolveOrigin(
   options: CorsOptions,
-  request: IncomingMessage,
-  response: ServerResponse,
-  next: (error?: Error) => void,
+  page: string | undefined,
+  callback: (error: unknown, resolved?: ResolvedCors) => void,
 ): void {
   const { origin = "*" } = options;
   if (typeof origin !== "function") {
-    setHeaders(options, origin, request, response, next);
+    callback(undefined, { options, rule: origin });
     return;
   }
-  origin(request.headers.origin, (error, allow) => {
-    if (error || allow === undefined || allow === false) next(error ?? undefined);
-    else setHeaders(options, allow, request, response, next);
-  });
+  askProgram<OriginRule>(
+    (answer) => origin(page, answer),
+    (error, rule) => {
+      if (error) callback(error);
+      else if (!rule) callback(undefined);
+      else if (isRule(rule)) callback(undefined, { options, rule });
+      else callback(new ArgumentTypeError("cors.origin called back with an invalid value"));
+    },
+  );
 }
 
-function setHeaders(
-  options: CorsOptions,
-  rule: OriginRule,
+/** Whether CORS lets a page of `origin` read responses. */
+export function corsAllows({ rule }: ResolvedCors, origin: string): boolean {
+  return rule === "*" || isAllowed(rule, origin);
+}
+
+/**
+ * Sets the headers that let pages of other origins read the response, answers a preflight, and
+ * calls `next` for every other request.
+ */
+export function applyCors(
+  { options, rule }: ResolvedCors,
   request: IncomingMessage,
   response: ServerResponse,
   next: () => void,
@@ -99,7 +183,7 @@ function setHeaders(
   response.setHeader("Access-Control-Allow-Methods", list(options.methods) || DEFAULT_METHODS);
   const allowed = options.allowedHeaders ?? options.headers;
   if (allowed === undefined) {
-    vary(response, "Access-Control-Request-Headers");
+    addHeader(response, "Vary", "Access-Control-Request-Headers");
     const asked = request.headers["access-control-request-headers"];
     if (asked !== undefined) response.setHeader("Access-Control-Allow-Headers", asked);
   } else if (list(allowed) !== "") {
@@ -123,7 +207,7 @@ function setAllowedOrigin(
     return;
   }
   // The answer depends on who asks: a cache must know.
-  vary(response, "Origin");
+  addHeader(response, "Vary", "Origin");
   if (typeof rule === "string") response.setHeader("Access-Control-Allow-Origin", rule);
   else if (origin !== undefined && isAllowed(rule, origin)) {
     response.setHeader("Access-Control-Allow-Origin", origin);
@@ -135,11 +219,6 @@ function isAllowed(rule: OriginRule, origin: string): boolean {
   if (typeof rule === "string") return rule === origin;
   if (rule instanceof RegExp) return origin.search(rule) !== -1;
   return rule.some((each) => isAllowed(each, origin));
-}
-
-function vary(response: ServerResponse, field: string): void {
-  const before = response.getHeader("Vary");
-  response.setHeader("Vary", before === undefined ? field : `${before}, ${field}`);
 }
 
 function list(value: string | readonly string[] | undefined): string {

@@ -7,96 +7,59 @@ import {
   type Admission,
   admit,
   encodeOpen,
-  parseQuery,
   REFUSALS,
-  type RefusalName,
+  type Refusal,
   type Revision,
-  type TransportName,
+  refuse,
 } from "../../protocol/engineio/handshake.ts";
-import { checkFunction } from "../../protocol/errors.ts";
 import { Deadlines } from "../deadlines.ts";
-import { NodeEmitter } from "../events.ts";
+import { checkFunction } from "../events/errors.ts";
+import { NodeEmitter } from "../events/node-emitter.ts";
+import { checkOptions } from "../events/options.ts";
 import { generateId } from "../generate-id.ts";
-import { once } from "../once.ts";
+import { addHeader } from "../headers.ts";
 import { destroyOnError } from "../websocket/connection.ts";
 import {
+  type AcceptedHandshake,
   checkUpgrade,
   completeUpgrade,
-  type DeflateOptions,
   refuseUpgrade,
   type UpgradeOptions,
 } from "../websocket/upgrade.ts";
-import type { CompressionOptions } from "./compression.ts";
-import { type CookieOptions, formatCookie } from "./cookie.ts";
-import { applyCors, type CorsDelegate, type CorsOptions } from "./cors.ts";
+import { type Arrival, RequestArrival, UpgradeArrival } from "./arrival.ts";
+import { Backlog } from "./backlog.ts";
+import { formatCookie } from "./cookie.ts";
+import { applyCors } from "./cors.ts";
 import { ClientHeartbeat, Heartbeat } from "./heartbeat.ts";
+import { legacyFormat, legacyMessages } from "./legacy.ts";
 import { type EngineMiddleware, passMiddleware, passMiddlewareToUpgrade } from "./middleware.ts";
-import { Outgoing } from "./outgoing.ts";
+import { type EngineStats, Monitor } from "./monitor.ts";
+import { DEFAULTS, ENGINE_OPTIONS, type EngineOptions } from "./options.ts";
+import { OriginGate } from "./origin-gate.ts";
+import { NOOP_PACKET, Outgoing } from "./outgoing.ts";
+import { askPermission, type PermissionHost } from "./permission.ts";
 import { CURRENT_FORMAT, PollingTransport } from "./polling.ts";
+import { addQuery } from "./query.ts";
 import { Session, type SessionHost, type SessionSink } from "./session.ts";
 import type { Transport } from "./transport.ts";
 import { Upgrade } from "./upgrade.ts";
-import { formatOf3, WebSocketTransport3 } from "./v3.ts";
-import { Base64WebSocketTransport, WebSocketTransport } from "./websocket.ts";
-
-/** Calls back with whether a client may connect, and what a client that may not is told. */
-export type AllowRequest = (
-  request: IncomingMessage,
-  callback: (message: string | null | undefined, allowed: boolean) => void,
-) => void;
-
-export interface EngineOptions {
-  /** Milliseconds from a pong to the next ping. Default 25,000. */
-  readonly pingInterval?: number;
-  /** Milliseconds that a client may take to answer a ping. Default 20,000. */
-  readonly pingTimeout?: number;
-  /** Milliseconds that an upgrade may take. Default 10,000. */
-  readonly upgradeTimeout?: number;
-  /** Bytes in one message or request body; told to clients as `maxPayload`. Default 1,000,000. */
-  readonly maxHttpBufferSize?: number;
-  /**
-   * Bytes that may wait for one client that does not take them as fast as they are sent, beyond
-   * what the operating system holds. More ends its session. Default 16 MiB.
-   */
-  readonly maxBackpressure?: number;
-  /** Asked before a session is made. Default: every client may. */
-  readonly allowRequest?: AllowRequest;
-  /** Default both. */
-  readonly transports?: readonly TransportName[];
-  /** A session may go from polling to WebSocket. Default `true`. */
-  readonly allowUpgrades?: boolean;
-  /**
-   * Clients of Socket.IO 1.x and 2.x, which speak revision 3 of Engine.IO, may connect too. Default
-   * `false`.
-   */
-  readonly allowEIO3?: boolean;
-  /** permessage-deflate for WebSocket. Default `false`. */
-  readonly perMessageDeflate?: boolean | DeflateOptions;
-  /** Compression of the answers to polling requests. Default `true`, from 1024 bytes on. */
-  readonly httpCompression?: boolean | CompressionOptions;
-  /** A cookie with the session's id is set. Default `false`. */
-  readonly cookie?: boolean | CookieOptions;
-  /** Which pages of other origins may connect by polling. Default `false`: none. */
-  readonly cors?: false | CorsOptions | CorsDelegate;
-}
+import { BASE64_MESSAGES, CURRENT_MESSAGES, WebSocketTransport } from "./websocket.ts";
 
 /** The layer above: gets each new session and gives back where its messages go. */
 export interface EngineSink {
   onSession(session: Session): SessionSink;
 }
 
-/** What the options are that are not given. */
-export const DEFAULTS = {
-  pingInterval: 25_000,
-  pingTimeout: 20_000,
-  upgradeTimeout: 10_000,
-  maxHttpBufferSize: 1_000_000,
-  maxBackpressure: 16 * 1024 * 1024,
-  transports: ["polling", "websocket"],
-  allowUpgrades: true,
-} as const;
+/** Passes arrivals to other processes: those for sessions that these have. */
+export interface SessionRouter {
+  /** Passes a request on. Returns `false` if it is for this process. */
+  forwardRequest(arrival: RequestArrival): boolean;
+  /** Passes an upgrade request on. Returns `false` if it is for this process. */
+  forwardUpgrade(arrival: UpgradeArrival): boolean;
+}
 
-type Query = ReadonlyMap<string, string>;
+/** Milliseconds in which clients may still receive what was sent before close(). */
+export const CLOSE_TIMEOUT = 1000;
 
 /** A client was refused. */
 export interface ConnectionError {
@@ -126,48 +89,83 @@ export class Engine extends NodeEmitter<EngineEvents> {
   /** Gives each new session its id: 20 characters of `[A-Za-z0-9_-]` that nobody can guess. To be replaced where ids must say more. */
   generateId: (request: IncomingMessage) => string | Promise<string> = generateId;
 
-  readonly #options: EngineOptions & typeof DEFAULTS;
-  #sink: EngineSink | undefined;
-  #middleware: readonly EngineMiddleware[] = [];
-  readonly #sessions = new Map<string, Session>();
-  readonly #hosts: Readonly<Record<Revision, SessionHost>>;
-  readonly #revisions: readonly Revision[];
-  readonly #upgrades: Deadlines<Upgrade>;
-  readonly #upgradeOptions: UpgradeOptions;
-  #closed = false;
+  private readonly options: EngineOptions & typeof DEFAULTS;
+  private sink: EngineSink | undefined;
+  private router: SessionRouter | undefined;
+  private middleware: readonly EngineMiddleware[] = [];
+  private readonly sessions = new Map<string, Session>();
+  // Called when the last session has ended.
+  private readonly onEmpty = new Set<() => void>();
+  private readonly hosts: Readonly<Record<Revision, SessionHost>>;
+  private readonly revisions: readonly Revision[];
+  private readonly upgrades: Deadlines<Upgrade>;
+  private readonly upgradeOptions: UpgradeOptions;
+  private readonly gate: OriginGate;
+  private readonly monitor: Monitor;
+  private readonly permissionHost: PermissionHost;
+  // Upgraded sockets that no session has: the program has not decided about them, or they are closing.
+  private readonly sessionless = new Set<Duplex>();
+  private closed = false;
 
   /**
    * @param sink where new sessions go; without it, until deliverTo(), only events tell of them
-   * @throws TypeError for a cookie that cannot be
+   * @throws ArgumentTypeError or ArgumentRangeError for an invalid or unknown option
    */
   constructor(options: EngineOptions, sink?: EngineSink) {
     super();
+    checkOptions(options, ENGINE_OPTIONS);
     const given = Object.entries(options).filter(([, value]) => value !== undefined);
-    this.#options = { ...DEFAULTS, ...Object.fromEntries(given) };
-    this.#sink = sink;
-    const { pingInterval, pingTimeout, upgradeTimeout, perMessageDeflate, cookie } = this.#options;
-    if (cookie) formatCookie(cookie === true ? {} : cookie, "");
-    const { maxBackpressure } = this.#options;
+    this.options = { ...DEFAULTS, ...Object.fromEntries(given) };
+    this.sink = sink;
+    const { pingInterval, pingTimeout, upgradeTimeout, perMessageDeflate } = this.options;
+    this.gate = new OriginGate(options);
+    const { maxBackpressure, maxTotalBackpressure, logger } = this.options;
+    const backlog = new Backlog(maxTotalBackpressure);
+    const monitor = new Monitor(logger);
+    this.monitor = monitor;
     const onClosed = ({ id }: Session): void => {
-      this.#sessions.delete(id);
+      this.sessions.delete(id);
+      if (this.sessions.size > 0) return;
+      for (const onEmpty of this.onEmpty) onEmpty();
     };
     const heartbeat = new Heartbeat(pingInterval, pingTimeout);
     const clientHeartbeat = new ClientHeartbeat(pingInterval, pingTimeout);
-    this.#hosts = {
-      3: { protocol: 3, heartbeat: clientHeartbeat, maxBackpressure, onClosed },
-      4: { protocol: 4, heartbeat, maxBackpressure, onClosed },
+    this.hosts = {
+      3: { protocol: 3, heartbeat: clientHeartbeat, maxBackpressure, backlog, monitor, onClosed },
+      4: { protocol: 4, heartbeat, maxBackpressure, backlog, monitor, onClosed },
     };
-    this.#revisions = this.#options.allowEIO3 === true ? [4, 3] : [4];
-    this.#upgrades = new Deadlines(upgradeTimeout, (upgrade) => upgrade.abandon());
-    this.#upgradeOptions = {
-      maxPayload: this.#options.maxHttpBufferSize,
+    this.permissionHost = {
+      isClosed: () => this.closed,
+      allowRequest: this.options.allowRequest,
+      generateId: (request) => this.generateId(request),
+    };
+    this.revisions = this.options.allowEIO3 === true ? [4, 3] : [4];
+    this.upgrades = new Deadlines(upgradeTimeout, (upgrade) => upgrade.abandon());
+    this.upgradeOptions = {
+      maxPayload: this.options.maxHttpBufferSize,
       deflate: perMessageDeflate === true ? {} : perMessageDeflate || undefined,
+      closing: this.sessionless,
     };
+  }
+
+  /** The options, with the defaults of those that were not given. */
+  get opts(): EngineOptions & Required<Pick<EngineOptions, keyof typeof DEFAULTS>> {
+    return this.options;
   }
 
   /** How many sessions there are. */
   get clientsCount(): number {
-    return this.#sessions.size;
+    return this.sessions.size;
+  }
+
+  /** How the engine is doing. It walks through all sessions, so it is for now and then. */
+  stats(): EngineStats {
+    return this.monitor.stats(this.sessions.values());
+  }
+
+  /** Counts and logs a failure of the server's own. @internal */
+  onError(error: Error): void {
+    this.monitor.onError(error);
   }
 
   /**
@@ -176,59 +174,81 @@ export class Engine extends NodeEmitter<EngineEvents> {
    */
   use(middleware: EngineMiddleware): this {
     checkFunction("the middleware", middleware);
-    this.#middleware = [...this.#middleware, middleware];
+    this.middleware = [...this.middleware, middleware];
     return this;
   }
 
   /** Gives new sessions to another layer. */
   deliverTo(sink: EngineSink): void {
-    this.#sink = sink;
+    this.sink = sink;
   }
 
-  /**
-   * Answers an HTTP request for the path of this engine.
-   *
-   * @param alone nobody else has seen the request. Then it is not kept, and an equal one is made for
-   * who asks for it. Default `false`
-   */
-  handleRequest(request: IncomingMessage, response: ServerResponse, alone = false): void {
-    const { cors } = this.#options;
-    if (!cors) {
-      this.#passRequest(request, response, alone);
-      return;
-    }
-    const proceed = once((error?: Error) => {
-      if (response.destroyed) return;
-      const unseen = alone && typeof cors !== "function";
-      if (error === undefined) this.#passRequest(request, response, unseen);
-      else refuseRequest(response, "BAD_REQUEST");
-    });
-    answerFirst(
-      () => applyCors(cors, request, response, proceed),
-      () => proceed(new Error("cors")),
-    );
+  /** Asks `router` about every request and upgrade before anything else is decided. @internal */
+  routeBy(router: SessionRouter): void {
+    this.router = router;
   }
 
-  /**
-   * Answers an upgrade request for the path of this engine; a refusal comes instead of the 101.
-   *
-   * @param alone as for handleRequest()
-   */
-  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array, alone = false): void {
-    // The client may leave while it is decided whether it may come.
-    socket.on("error", destroyOnError);
-    if (this.#middleware.length === 0) {
-      this.#routeUpgrade(request, socket, head, [], alone);
-      return;
-    }
-    passMiddlewareToUpgrade(this.#middleware, request, socket, (error, lines) => {
-      if (error === undefined) {
-        this.#routeUpgrade(request, socket, head, lines, alone);
+  /** Answers the poll that waits for a session, if there is one. The client polls again. @internal */
+  answerPoll(sid: string): void {
+    const transport = this.sessions.get(sid)?.transport;
+    if (transport?.name === "polling" && transport.writable) transport.send(NOOP_PACKET);
+  }
+
+  /** Answers an HTTP request for the path of this engine. */
+  handleRequest(request: IncomingMessage, response: ServerResponse): void {
+    this.onRequest(new RequestArrival(request, response, "program"));
+  }
+
+  /** Answers an upgrade request for the path of this engine. */
+  handleUpgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array): void {
+    this.onUpgrade(new UpgradeArrival(request, socket, head, "program"));
+  }
+
+  /** @internal */
+  onRequest(arrival: RequestArrival): void {
+    if (this.router?.forwardRequest(arrival)) return;
+    const { request, response, query } = arrival;
+    this.showQuery(request);
+    this.gate.check(request, query.has("j"), (refusal, cors) => {
+      if (arrival.gone) return;
+      if (refusal !== undefined) {
+        this.tellRefused(request, refuse("BAD_REQUEST", refusal.context), refusal.message);
+        arrival.refuse("BAD_REQUEST", refusal.message);
+      } else if (cors === undefined) {
+        this.passRequest(arrival);
       } else {
-        this.#tellMiddlewareFailed(request, error);
-        refuseUpgrade(socket, 400, REFUSALS.BAD_REQUEST.message);
+        applyCors(cors, request, response, () => this.passRequest(arrival));
       }
     });
+  }
+
+  /** @internal */
+  onUpgrade(arrival: UpgradeArrival): void {
+    const { request, socket } = arrival;
+    // The client may leave while it is decided whether it may connect.
+    socket.on("error", destroyOnError);
+    if (this.router?.forwardUpgrade(arrival)) return;
+    this.showQuery(request);
+    this.gate.check(request, false, (refusal) => {
+      if (arrival.gone) return;
+      if (refusal !== undefined) {
+        this.tellRefused(request, refuse("BAD_REQUEST", refusal.context), refusal.message);
+        refuseUpgrade(socket, 400, refusal.message, "text/plain");
+      } else {
+        this.passUpgrade(arrival);
+      }
+    });
+    if (arrival.accepted || !socket.writable) return;
+    this.sessionless.add(socket);
+    socket.once("close", () => this.sessionless.delete(socket));
+  }
+
+  /**
+   * Sets the CORS headers of a response at the engine's path that belongs to no session, such as the
+   * client's files. Answers a preflight, and calls `next` for every other request.
+   */
+  setCorsHeaders(request: IncomingMessage, response: ServerResponse, next: () => void): void {
+    this.gate.setHeaders(request, response, next);
   }
 
   /**
@@ -242,15 +262,17 @@ export class Engine extends NodeEmitter<EngineEvents> {
     transport: Transport,
     start: (session: Session) => void,
   ): Promise<Session> {
+    addQuery(request);
     return new Promise((resolve, reject) => {
-      this.#ask(request, (refusal, message, id) => {
-        if (refusal !== undefined) {
-          reject(new Error(message));
+      askPermission(this.permissionHost, request, (permission) => {
+        if (permission.kind === "refused") {
+          this.tellRefused(request, permission);
+          reject(new Error(permission.message));
           return;
         }
-        const session = this.#createSession(id, request, false, transport);
+        const session = new Session(permission.id, request, transport, this.hosts[4]);
         start(session);
-        this.#open(session);
+        this.openSession(session);
         resolve(session);
       });
     });
@@ -258,245 +280,263 @@ export class Engine extends NodeEmitter<EngineEvents> {
 
   /** Takes no more sessions; those that are there go on. */
   refuseClients(): void {
-    this.#closed = true;
+    this.closed = true;
   }
 
-  /** Ends every session and takes no more. Clients that can hear it are told. */
-  close(): void {
+  /**
+   * Refuses new sessions and ends all that are open. A session for which something waits to be sent may
+   * send it first.
+   *
+   * @param timeout milliseconds that such a session may take. Default: 1,000
+   * @returns resolves when all sessions have ended
+   */
+  async close(timeout: number = CLOSE_TIMEOUT): Promise<void> {
     this.refuseClients();
-    for (const session of this.#sessions.values()) session.shutDown();
+    for (const session of [...this.sessions.values()]) session.shutDown();
+    await this.drained(timeout);
+    for (const session of [...this.sessions.values()]) session.discard("forced close");
   }
 
-  #passRequest(request: IncomingMessage, response: ServerResponse, alone: boolean): void {
-    if (this.#middleware.length === 0) {
-      this.#route(request, response, alone);
-      return;
-    }
-    passMiddleware(this.#middleware, request, response, (error) => {
-      if (error === undefined) {
-        this.#route(request, response, alone);
-      } else {
-        this.#tellMiddlewareFailed(request, error);
-        refuseRequest(response, "BAD_REQUEST");
-      }
+  /** Ends the connections of upgrades that no session has. @internal */
+  cutOff(): void {
+    for (const socket of this.sessionless) socket.destroy();
+  }
+
+  /** Resolves when no session is open, at the latest after `timeout` milliseconds. */
+  async drained(timeout: number): Promise<void> {
+    if (this.sessions.size === 0) return;
+    await new Promise<void>((resolve) => {
+      const onEmpty = (): void => {
+        clearTimeout(timer);
+        this.onEmpty.delete(onEmpty);
+        resolve();
+      };
+      const timer = setTimeout(onEmpty, timeout);
+      this.onEmpty.add(onEmpty);
     });
   }
 
-  /** @param lines of the header of the 101 */
-  #routeUpgrade(
-    request: IncomingMessage,
-    socket: Duplex,
-    head: Uint8Array,
-    lines: readonly string[],
-    alone: boolean,
-  ): void {
-    const query = queryOf(request);
-    const admission = this.#admit(request, query, true);
-    if (admission.kind === "refused") {
-      const { refusal, context, message } = admission;
-      this.#tellRefused(request, refusal, context, message);
-      refuseUpgrade(socket, 400, message);
+  private passRequest(arrival: RequestArrival): void {
+    const { request, response } = arrival;
+    if (this.middleware.length === 0) {
+      this.route(arrival);
       return;
     }
-    const session = admission.kind === "session" ? this.#sessions.get(admission.sid) : undefined;
-    if (session !== undefined && !(session.mayUpgrade && this.#options.allowUpgrades)) {
-      refuseUpgrade(socket, 400, REFUSALS.BAD_REQUEST.message);
-      return;
-    }
-    const handshake = checkUpgrade(request, socket, this.#upgradeOptions);
-    if (handshake === undefined) return;
-    const protocol = admission.kind === "session" ? session?.protocol : admission.protocol;
-    const complete = (): WebSocketTransport => {
-      const headers = this.#moreHeaders(request, session === undefined);
-      const more = headers.flatMap(([name, value]) =>
-        [value].flat().map((each) => `${name}: ${each}`),
-      );
-      const all = [...lines, ...more];
-      const connection = completeUpgrade(handshake, socket, head, this.#upgradeOptions, all);
-      const base64 = query.has("b64");
-      if (protocol === 3) return new WebSocketTransport3(connection, !base64);
-      return new (base64 ? Base64WebSocketTransport : WebSocketTransport)(connection);
-    };
-    if (session !== undefined) {
-      this.#upgrade(session, complete());
-      return;
-    }
-    this.#ask(request, (refusal, message, id) => {
-      if (socket.destroyed) return;
-      if (refusal !== undefined) refuseUpgrade(socket, 400, message);
-      else this.#openWebSocket(id, request, alone, complete(), protocol);
+    passMiddleware(this.middleware, request, response, (error) => {
+      if (error === undefined) this.route(arrival);
+      else this.refuse(arrival, middlewareFailure(error));
     });
   }
 
-  #route(request: IncomingMessage, response: ServerResponse, alone: boolean): void {
-    if (this.#closed) response.setHeader("Connection", "close");
-    const query = queryOf(request);
-    const admission = this.#admit(request, query, false);
-    const first = admission.kind !== "session";
-    for (const [name, value] of this.#moreHeaders(request, first)) response.setHeader(name, value);
+  private passUpgrade(arrival: UpgradeArrival): void {
+    if (this.middleware.length === 0) {
+      this.routeUpgrade(arrival);
+      return;
+    }
+    passMiddlewareToUpgrade(this.middleware, arrival, (error) => {
+      if (error === undefined) this.routeUpgrade(arrival);
+      else this.refuse(arrival, middlewareFailure(error));
+    });
+  }
+
+  private route(arrival: RequestArrival): void {
+    const { request, response } = arrival;
+    if (this.closed) response.setHeader("Connection", "close");
+    const admission = this.admit(arrival, false);
+    if (!this.addHeaders(arrival, admission.kind !== "session")) return;
     if (admission.kind === "refused") {
-      const { refusal, context, message } = admission;
-      this.#tellRefused(request, refusal, context, message);
-      refuseRequest(response, refusal, message);
+      this.refuse(arrival, admission);
       return;
     }
     setBrowserHeaders(request, response);
     // Middleware may ask for the header when it has left, and Node remembers one that is given to
     // writeHead() only where a field was set before.
-    if (this.#middleware.length > 0) response.setHeader("Cache-Control", "no-store");
-    if (admission.kind === "session") {
-      const transport = this.#sessions.get(admission.sid)?.transport;
-      if (transport instanceof PollingTransport) transport.onRequest(request, response);
+    if (this.middleware.length > 0) response.setHeader("Cache-Control", "no-store");
+    if (admission.kind === "handshake") this.openPolling(arrival, admission.protocol);
+    else this.sessions.get(admission.sid)?.onRequest(request, response);
+  }
+
+  private routeUpgrade(arrival: UpgradeArrival): void {
+    const admission = this.admit(arrival, true);
+    if (admission.kind === "refused") {
+      this.refuse(arrival, admission);
       return;
     }
-    this.#ask(request, (refusal, message, id) => {
-      if (response.destroyed) return;
-      if (refusal !== undefined) refuseRequest(response, refusal, message);
-      else this.#openPolling(id, request, alone, response, query, admission.protocol);
-    });
+    const session = admission.kind === "session" ? this.sessions.get(admission.sid) : undefined;
+    if (session !== undefined && !(session.mayUpgrade && this.options.allowUpgrades)) {
+      this.monitor.onRefusal(arrival.request, "UPGRADE_NOT_ALLOWED", "the session may not upgrade");
+      arrival.refuse("BAD_REQUEST");
+      return;
+    }
+    const handshake = checkUpgrade(arrival.request, arrival.socket, this.upgradeOptions);
+    if (handshake === undefined) {
+      this.monitor.onRefusal(
+        arrival.request,
+        "BAD_WEBSOCKET_HANDSHAKE",
+        "no valid opening handshake",
+      );
+      return;
+    }
+    if (admission.kind === "handshake") {
+      this.openWebSocket(arrival, handshake, admission.protocol);
+    } else if (session !== undefined) {
+      if (!this.addHeaders(arrival, false)) return;
+      this.beginUpgrade(session, this.webSocket(arrival, handshake, session.protocol));
+    }
   }
 
-  #tellRefused(
-    req: IncomingMessage,
-    refusal: RefusalName,
-    context: Readonly<Record<string, unknown>>,
-    message: string = REFUSALS[refusal].message,
-  ): void {
-    this.dispatch("connection_error", [{ req, code: REFUSALS[refusal].code, message, context }]);
-  }
-
-  #tellMiddlewareFailed(request: IncomingMessage, error: unknown): void {
-    this.#tellRefused(request, "BAD_REQUEST", { name: "MIDDLEWARE_FAILURE", error });
-  }
-
-  /** What listeners add to a response. */
-  #moreHeaders(
-    request: IncomingMessage,
-    first: boolean,
-  ): readonly (readonly [name: string, value: string | string[]])[] {
-    if (this.listenerCount("headers") + this.listenerCount("initial_headers") === 0) return [];
-    const headers: ResponseHeaders = {};
-    if (first) this.dispatch("initial_headers", [headers, request]);
-    this.dispatch("headers", [headers, request]);
-    return Object.entries(headers);
-  }
-
-  #admit(request: IncomingMessage, query: Query, upgrade: boolean): Admission {
+  private admit({ request, query }: Arrival, upgrade: boolean): Admission {
     return admit(
       { method: request.method ?? "", query, upgrade },
-      this.#options.transports,
-      this.#revisions,
+      this.options.transports,
+      this.revisions,
       (sid) => {
-        const session = this.#sessions.get(sid);
+        const session = this.sessions.get(sid);
         return session && { transport: session.transport.name, protocol: session.protocol };
       },
     );
   }
 
-  /** Asks `allowRequest`, then generateId(); calls back with the refusal and what the client is told, or with the id. */
-  #ask(
-    request: IncomingMessage,
-    callback: (refusal: RefusalName | undefined, message: string, id: string) => void,
+  /** Refuses an arrival, and emits "connection_error". */
+  private refuse(arrival: Arrival, refusal: Refusal): void {
+    this.tellRefused(arrival.request, refusal);
+    arrival.refuse(refusal.refusal, refusal.message);
+  }
+
+  /** @param message replaces the message of the table, not that which the client receives */
+  private tellRefused(
+    req: IncomingMessage,
+    { refusal, context }: Refusal,
+    message: string = REFUSALS[refusal].message,
   ): void {
-    const { allowRequest } = this.#options;
-    const forbidden = REFUSALS.FORBIDDEN.message;
-    const decide = once((message: string | null | undefined, allowed: boolean) => {
-      if (allowed && !this.#closed) {
-        this.#name(request, callback);
+    const { name = refusal } = context;
+    this.monitor.onRefusal(req, String(name), message);
+    addQuery(req);
+    this.dispatch("connection_error", [{ req, code: REFUSALS[refusal].code, message, context }]);
+  }
+
+  /** Sets `_query` of a request if a function of the program receives the request. */
+  private showQuery(request: IncomingMessage): void {
+    if (this.showsRequests) addQuery(request);
+  }
+
+  /**
+   * Adds the header fields that listeners set to a response. If a listener throws or a field is invalid, refuses the
+   * arrival and returns `false`: a client can often cause it, and it must not end the process.
+   *
+   * @param first the response is the first of a session
+   */
+  private addHeaders(arrival: Arrival, first: boolean): boolean {
+    if (this.listenerCount("headers") + this.listenerCount("initial_headers") === 0) return true;
+    const added: ResponseHeaders = {};
+    const listeners = [
+      ...(first ? this.registered("initial_headers") : []),
+      ...this.registered("headers"),
+    ];
+    try {
+      for (const listener of listeners) listener.call(this, added, arrival.request);
+      for (const [name, value] of Object.entries(added)) addHeader(arrival.headers, name, value);
+      return true;
+    } catch (error) {
+      this.refuse(arrival, middlewareFailure(error));
+      return false;
+    }
+  }
+
+  /** Opens the session of a new client if the program permits it. */
+  private whenPermitted(arrival: Arrival, open: (id: string) => void): void {
+    askPermission(this.permissionHost, arrival.request, (permission) => {
+      if (permission.kind === "granted") {
+        if (!arrival.gone) open(permission.id);
         return;
       }
-      const told = message || forbidden;
-      this.#tellRefused(request, "FORBIDDEN", { message: told }, told);
-      callback("FORBIDDEN", told, "");
+      this.tellRefused(arrival.request, permission);
+      if (!arrival.gone) arrival.refuse(permission.refusal, permission.message);
     });
-    if (this.#closed || allowRequest === undefined) decide(undefined, !this.#closed);
-    else
-      answerFirst(
-        () => allowRequest(request, decide),
-        () => decide(undefined, false),
-      );
   }
 
-  #name(
-    request: IncomingMessage,
-    callback: (refusal: RefusalName | undefined, message: string, id: string) => void,
-  ): void {
-    const fail = (error: unknown): void => {
-      this.#tellRefused(request, "BAD_REQUEST", { name: "ID_GENERATION_ERROR", error });
-      callback("BAD_REQUEST", REFUSALS.BAD_REQUEST.message, "");
-    };
-    try {
-      const id = this.generateId(request);
-      if (typeof id === "string") callback(undefined, "", id);
-      else id.then((given) => callback(undefined, "", given)).catch(fail);
-    } catch (error) {
-      fail(error);
-    }
+  private openPolling(arrival: RequestArrival, protocol: Revision): void {
+    this.whenPermitted(arrival, (id) => {
+      const { request, response, query } = arrival;
+      const { maxHttpBufferSize, httpCompression = true, cookie } = this.options;
+      const transport = new PollingTransport({
+        // Scripts cannot be bytes.
+        format:
+          protocol === 3 ? legacyFormat(!query.has("b64") && !query.has("j")) : CURRENT_FORMAT,
+        maxPayload: maxHttpBufferSize,
+        compression: httpCompression === true ? {} : httpCompression || undefined,
+        jsonp: query.get("j"),
+      });
+      try {
+        if (cookie) {
+          addHeader(response, "Set-Cookie", formatCookie(cookie === true ? {} : cookie, id));
+        }
+      } catch (error) {
+        this.refuse(arrival, middlewareFailure(error));
+        return;
+      }
+      const session = this.createSession(id, arrival, transport, protocol);
+      transport.start(session);
+      transport.onRequest(request, response);
+      this.openSession(session);
+    });
   }
 
-  #openPolling(
-    id: string,
-    request: IncomingMessage,
-    alone: boolean,
-    response: ServerResponse,
-    query: Query,
+  private openWebSocket(
+    arrival: UpgradeArrival,
+    handshake: AcceptedHandshake,
     protocol: Revision,
   ): void {
-    const { maxHttpBufferSize, httpCompression = true, cookie } = this.#options;
-    const transport = new PollingTransport({
-      // Scripts cannot be bytes.
-      format: protocol === 3 ? formatOf3(!query.has("b64") && !query.has("j")) : CURRENT_FORMAT,
-      maxPayload: maxHttpBufferSize,
-      compression: httpCompression === true ? {} : httpCompression || undefined,
-      jsonp: query.get("j"),
+    this.whenPermitted(arrival, (id) => {
+      if (!this.addHeaders(arrival, true)) return;
+      const transport = this.webSocket(arrival, handshake, protocol);
+      const session = this.createSession(id, arrival, transport, protocol);
+      this.openSession(session);
+      transport.start(session);
     });
-    const session = this.#createSession(id, request, alone, transport, protocol);
-    if (cookie) {
-      response.setHeader("Set-Cookie", formatCookie(cookie === true ? {} : cookie, session.id));
-    }
-    transport.start(session);
-    transport.onRequest(request, response);
-    this.#open(session);
   }
 
-  #openWebSocket(
-    id: string,
-    request: IncomingMessage,
-    alone: boolean,
-    transport: WebSocketTransport,
-    protocol: Revision | undefined,
-  ): void {
-    const session = this.#createSession(id, request, alone, transport, protocol);
-    this.#open(session);
-    transport.start(session);
+  /** Answers an upgrade request with the 101. */
+  private webSocket(
+    arrival: UpgradeArrival,
+    handshake: AcceptedHandshake,
+    protocol: Revision,
+  ): WebSocketTransport {
+    const { socket, head, headers, query } = arrival;
+    arrival.accepted = true;
+    this.sessionless.delete(socket);
+    const options = this.upgradeOptions;
+    const connection = completeUpgrade(handshake, socket, head, options, headers.lines);
+    const base64 = query.has("b64");
+    const current = base64 ? BASE64_MESSAGES : CURRENT_MESSAGES;
+    return new WebSocketTransport(connection, protocol === 3 ? legacyMessages(!base64) : current);
   }
 
-  #createSession(
+  private createSession(
     id: string,
-    request: IncomingMessage,
-    alone: boolean,
+    arrival: Arrival,
     transport: Transport,
-    protocol: Revision = 4,
+    protocol: Revision,
   ): Session {
-    const unseen = alone && !this.#showsRequests;
-    const session = new Session(id, request, unseen, transport, this.#hosts[protocol]);
-    this.#sessions.set(id, session);
-    return session;
+    const request = arrival.keep(this.showsRequests);
+    return new Session(id, request, transport, this.hosts[protocol]);
   }
 
-  /** Functions of the program are given each request. */
-  get #showsRequests(): boolean {
+  /** Functions of the program receive each request. */
+  private get showsRequests(): boolean {
     return (
-      this.#middleware.length > 0 ||
-      this.#options.allowRequest !== undefined ||
+      this.middleware.length > 0 ||
+      this.options.allowRequest !== undefined ||
+      this.gate.showsRequests ||
       this.generateId !== generateId ||
       this.listenerCount("headers") + this.listenerCount("initial_headers") > 0
     );
   }
 
-  #open(session: Session): void {
+  private openSession(session: Session): void {
+    this.sessions.set(session.id, session);
     const { pingInterval, pingTimeout, maxHttpBufferSize, transports, allowUpgrades } =
-      this.#options;
+      this.options;
     const mayUpgrade =
       session.transport.name === "polling" && allowUpgrades && transports.includes("websocket");
     const open = encodeOpen({
@@ -506,43 +546,21 @@ export class Engine extends NodeEmitter<EngineEvents> {
       pingTimeout,
       maxPayload: maxHttpBufferSize,
     });
+    this.monitor.onConnection(session);
     session.send(new Outgoing([open], false));
-    session.open(this.#sink?.onSession(session));
+    session.open(this.sink?.onSession(session));
     this.dispatch("connection", [session]);
   }
 
-  #upgrade(session: Session, transport: WebSocketTransport): void {
-    const upgrade = new Upgrade(session, transport, (ended) => this.#upgrades.delete(ended));
-    this.#upgrades.add(upgrade);
+  private beginUpgrade(session: Session, transport: WebSocketTransport): void {
+    const upgrade = new Upgrade(session, transport, (ended) => this.upgrades.delete(ended));
+    this.upgrades.add(upgrade);
     upgrade.start();
   }
 }
 
-/** The query of a request's URL; of a name that comes twice the last. */
-export function queryOf({ url = "" }: IncomingMessage): ReadonlyMap<string, string> {
-  const start = url.indexOf("?");
-  return parseQuery(start === -1 ? "" : url.slice(start + 1));
-}
-
-/** Runs the embedder's `decide`. What it throws is the embedder's to hear of, when the client has had its `answer`. */
-function answerFirst(decide: () => void, answer: () => void): void {
-  try {
-    decide();
-  } catch (error) {
-    answer();
-    throw error;
-  }
-}
-
-function refuseRequest(
-  response: ServerResponse,
-  refusal: RefusalName,
-  message: string = REFUSALS[refusal].message,
-): void {
-  const { code, status } = REFUSALS[refusal];
-  response
-    .writeHead(status, { "Content-Type": "application/json" })
-    .end(JSON.stringify({ code, message }));
+function middlewareFailure(error: unknown): Refusal {
+  return refuse("BAD_REQUEST", { name: "MIDDLEWARE_FAILURE", error });
 }
 
 /** Internet Explorer takes some payloads for an attack and empties the page, unless told not to. */

@@ -3,10 +3,9 @@
 // the 101 otherwise.
 
 import { type IncomingMessage, ServerResponse } from "node:http";
-import { Socket as TcpSocket } from "node:net";
-import type { Duplex } from "node:stream";
-
-import { once } from "../once.ts";
+import { once } from "../events/once.ts";
+import { isThenable } from "../events/thenable.ts";
+import type { UpgradeArrival } from "./arrival.ts";
 
 /** Lets a request on with `next()`, refuses it with `next(error)`, or answers it. */
 export type EngineMiddleware = (
@@ -41,7 +40,7 @@ export function passMiddleware(
     const fail = (error: unknown): void => next(error || new Error("the middleware has failed"));
     try {
       const result = current(request, response, next);
-      if (result instanceof Promise) result.catch(fail);
+      if (isThenable(result)) Promise.resolve(result).then(undefined, fail);
     } catch (error) {
       fail(error);
     }
@@ -49,31 +48,24 @@ export function passMiddleware(
   pass(0);
 }
 
-/** Header fields that the 101 has of its own, or must not have. */
-const OF_THE_101 = /^(?:connection|upgrade|content-length|transfer-encoding|sec-websocket-.*)$/;
-
 /**
- * passMiddleware() for a request for an upgrade.
+ * passMiddleware() for an upgrade request. The header fields that the middleware sets go into the 101.
  *
- * @param done called when all have passed, with lines for the header of the 101, or with the error
+ * @param done called when all have passed, or with the first error
  */
 export function passMiddlewareToUpgrade(
   middleware: readonly EngineMiddleware[],
-  request: IncomingMessage,
-  socket: Duplex,
-  done: (error: unknown, lines: readonly string[]) => void,
+  { request, socket, headers }: UpgradeArrival,
+  done: (error?: unknown) => void,
 ): void {
-  if (!(socket instanceof TcpSocket)) {
-    done(undefined, []);
-    return;
-  }
   const response = new ServerResponse(request);
   response.shouldKeepAlive = false;
   try {
-    response.assignSocket(socket);
+    // Any stream will do, and a connection that was handed over may be any. The declaration wants one of node:net.
+    Reflect.apply(response.assignSocket, response, [socket]);
   } catch (error) {
     // A request that came before on the same connection is not answered yet.
-    done(error, []);
+    done(error);
     return;
   }
   const onFinish = (): void => {
@@ -82,17 +74,16 @@ export function passMiddlewareToUpgrade(
   response.once("finish", onFinish);
   passMiddleware(middleware, request, response, (error) => {
     if (socket.destroyed) return;
-    response.detachSocket(socket);
+    Reflect.apply(response.detachSocket, response, [socket]);
     response.off("finish", onFinish);
     if (error === undefined) {
       // Some wait for the header to add theirs, or for the end to save a session. Nothing is sent
       // by either.
       response.writeHead(101).end();
     }
-    const fields = Object.entries(response.getHeaders()).filter(([name]) => !OF_THE_101.test(name));
-    const lines = fields.flatMap(([name, value]) =>
-      [value].flat().map((each) => `${name}: ${each}`),
-    );
-    done(error, lines);
+    for (const [name, value = ""] of Object.entries(response.getHeaders())) {
+      headers.setHeader(name, value);
+    }
+    done(error);
   });
 }

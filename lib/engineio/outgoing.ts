@@ -12,7 +12,7 @@ import {
   PROBE,
 } from "../../protocol/engineio/packet.ts";
 import { encodePayload } from "../../protocol/engineio/payload.ts";
-import { encodeFrames } from "../websocket/connection.ts";
+import { encodeFrames } from "../websocket/frames.ts";
 
 /** What the smallest message takes beside its text. */
 const OVERHEAD = 200;

@@ -1,7 +1,7 @@
 // One client, over whichever transport it has: its state, what waits to be sent, its heartbeat.
 // Engine.IO "Handshake" to "Upgrade"; the states are those of protocol/engineio/session.ts.
 
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 
 import type { Bytes } from "../../protocol/bytes.ts";
 import type { Revision } from "../../protocol/engineio/handshake.ts";
@@ -22,13 +22,15 @@ import {
   type SessionEvent,
   type SessionState,
 } from "../../protocol/engineio/session.ts";
-import { NodeEmitter } from "../events.ts";
+import { BoundExceededError } from "../bound-exceeded.ts";
+import { NodeEmitter } from "../events/node-emitter.ts";
+import type { Backlog, Debtor } from "./backlog.ts";
 import type { ClientHeartbeat, Heartbeat, Heartbeating } from "./heartbeat.ts";
-import { KeptRequest } from "./kept-request.ts";
+import type { Monitor } from "./monitor.ts";
 import { NOOP_PACKET, Outgoing, PING_PACKET, PONG_PACKET } from "./outgoing.ts";
+import { addQuery } from "./query.ts";
+import { SessionRequest } from "./session-request.ts";
 import type { Transport, TransportSink } from "./transport.ts";
-import type { Upgrade } from "./upgrade.ts";
-import type { WebSocketTransport } from "./websocket.ts";
 
 export type { CloseReason };
 
@@ -51,12 +53,18 @@ export interface PacketDetails {
   readonly data: string | Bytes;
 }
 
+/** A packet that is sent. */
+export interface SentPacketDetails extends PacketDetails {
+  /** Whether it may be compressed, where the transport can. */
+  readonly options: { readonly compress: boolean };
+}
+
 /** What a session tells of itself to whoever listens; what it carries goes to its sink. */
 export interface SessionEvents {
   /** A packet has come. */
   packet: (packet: PacketDetails) => void;
   /** A packet is sent. */
-  packetCreate: (packet: PacketDetails) => void;
+  packetCreate: (packet: SentPacketDetails) => void;
   /** A message has come. */
   message: (data: string | Bytes) => void;
   /** The same as "message". */
@@ -79,187 +87,242 @@ export interface SessionHost {
   readonly heartbeat: Heartbeat | ClientHeartbeat;
   /** Bytes that may wait for one client. */
   readonly maxBackpressure: number;
+  readonly backlog: Backlog;
+  readonly monitor: Monitor;
   /** A session has ended; its sink is told next. */
   onClosed(session: Session): void;
 }
 
-export class Session extends NodeEmitter<SessionEvents> implements TransportSink, Heartbeating {
+/** An attempt to change a session to a WebSocket. */
+export interface UpgradeAttempt {
+  /** Ends the attempt. The session continues over polling. */
+  abandon(): void;
+}
+
+export class Session
+  extends NodeEmitter<SessionEvents>
+  implements TransportSink, Heartbeating, Debtor
+{
   /** The session's id, "sid" on the wire. */
   readonly id: string;
   /** The IP address from which the client came. */
   readonly remoteAddress: string;
-  readonly #host: SessionHost;
-  #request: IncomingMessage | KeptRequest;
-  #state: SessionState;
-  #transport: Transport;
-  #sink: SessionSink | undefined;
-  #upgrade: Upgrade | undefined;
+  private readonly host: SessionHost;
+  private sessionRequest: IncomingMessage | SessionRequest;
+  private sessionState: SessionState;
+  private currentTransport: Transport;
+  private sink: SessionSink | undefined;
+  private upgradeAttempt: UpgradeAttempt | undefined;
   // What waits for the transport to be writable, in order, and how much memory that takes; most
   // sessions have nothing that waits.
-  #queue: Outgoing[] | undefined;
-  #queueLength = 0;
+  private queue: Outgoing[] | undefined;
+  private queueLength = 0;
+  // Those who wait for the client to take what was sent.
+  private onDrained: (() => void)[] | undefined;
 
-  /**
-   * @param request the HTTP request with which it begins
-   * @param alone nobody else has seen the request, so that another one may stand for it
-   */
+  /** @param request the HTTP request with which it begins */
   constructor(
     id: string,
-    request: IncomingMessage,
-    alone: boolean,
+    request: IncomingMessage | SessionRequest,
     transport: Transport,
     host: SessionHost,
   ) {
     super();
     this.id = id;
-    this.#request = alone ? KeptRequest.of(request) : request;
-    // Known while the connection is open only.
+    this.sessionRequest = request;
+    // Known only while the connection is open.
     this.remoteAddress = request.socket.remoteAddress ?? "";
-    this.#transport = transport;
-    this.#state = transport.name;
-    this.#host = host;
+    this.currentTransport = transport;
+    // A session in memory is never upgraded, like one that begins over WebSocket.
+    this.sessionState = transport.name === "polling" ? "polling" : "websocket";
+    this.host = host;
   }
 
   /** The HTTP request with which it began. */
   get request(): IncomingMessage {
-    const request = this.#request;
-    if (!(request instanceof KeptRequest)) return request;
+    const request = this.sessionRequest;
+    if (!(request instanceof SessionRequest)) return addQuery(request);
     const restored = request.restore();
-    this.#request = restored;
-    return restored;
+    this.sessionRequest = restored;
+    return addQuery(restored);
   }
 
   /** Programs for other servers set it to `null` to save memory, which there is no need for here. */
   set request(request: IncomingMessage | null) {
-    if (request !== null) this.#request = request;
+    if (request !== null) this.sessionRequest = request;
   }
 
   /** The revision of the protocol that its client speaks. */
   get protocol(): Revision {
-    return this.#host.protocol;
+    return this.host.protocol;
   }
 
   /** Begins to deliver. The transport must have been given this session as its sink, or be given it now. */
   open(sink: SessionSink | undefined): void {
-    this.#sink = sink;
-    this.#host.heartbeat.begin(this);
+    this.sink = sink;
+    this.host.heartbeat.begin(this);
   }
 
   get state(): SessionState {
-    return this.#state;
+    return this.sessionState;
   }
 
   /** Whether it is open, as other servers name it. */
   get readyState(): "open" | "closing" | "closed" {
-    return this.#isOpen() ? "open" : this.#state === "closed" ? "closed" : "closing";
+    switch (this.sessionState) {
+      case "closed":
+        return "closed";
+      case "closing":
+      case "closingProbing":
+        return "closing";
+      default:
+        return "open";
+    }
   }
 
   /** What carries its packets now. */
   get transport(): Transport {
-    return this.#transport;
+    return this.currentTransport;
   }
 
   /** Packets leave now; otherwise they wait (and volatile ones are dropped). */
   get writable(): boolean {
-    return this.#queue === undefined && this.#transport.writable && this.#isOpen();
+    return this.queue === undefined && this.currentTransport.writable && this.isOpen();
+  }
+
+  /** Bytes that wait for the client to take them, about, beyond what the operating system holds. */
+  get bufferedAmount(): number {
+    return this.queueLength + this.currentTransport.bufferedAmount;
+  }
+
+  /** Resolves when the client can be sent more: at once, if nothing waits. Resolves when the session ends, too. */
+  drained(): Promise<void> {
+    if (!this.waits()) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.onDrained ??= [];
+      this.onDrained.push(resolve);
+    });
+  }
+
+  /** Handles a polling request for this session. admit() refuses such requests for other transports. */
+  onRequest(request: IncomingMessage, response: ServerResponse): void {
+    if (this.currentTransport.name === "polling")
+      this.currentTransport.onRequest(request, response);
   }
 
   /** Sends when the transport can. What is sent on a session that is closing or closed is dropped. */
   send(message: Outgoing): void {
-    if (this.listenerCount("packetCreate") > 0 && this.#isOpen()) this.#tellSent(message);
-    if (this.writable) this.#transport.send(message);
-    else if (this.#isOpen()) this.#wait(message);
+    if (this.listens && this.listenerCount("packetCreate") > 0 && this.isOpen())
+      this.tellSent(message);
+    this.host.monitor.onSent(this, message);
+    if (this.writable) this.currentTransport.send(message);
+    else if (this.isOpen()) this.wait(message);
   }
 
   /** Ends the session when all that was sent has left; a client that polls is told with its next request. */
   close(): void {
-    if (!this.#isOpen()) return;
-    this.#advance("close");
-    if (this.#queue === undefined) this.#transport.close();
+    if (!this.isOpen()) return;
+    this.advance("close");
+    if (this.queue === undefined) this.currentTransport.close();
   }
 
-  /** Ends the session at once and tells a client that can hear it; what waits to be sent is dropped. */
+  /** Ends the session at once if nothing waits to be sent; otherwise ends it as close() does. */
   shutDown(): void {
-    this.#clear();
     this.close();
-    this.discard("forced close");
+    if (this.queue === undefined) this.discard("forced close");
   }
 
   /** Ends the session at once, for a fault; what waits to be sent is dropped. */
   discard(reason: CloseReason, detail?: Error): void {
-    if (this.#state === "closed") return;
-    this.#transport.discard();
+    if (this.sessionState === "closed") return;
+    this.currentTransport.discard();
     this.onLost(reason, detail);
+  }
+
+  /** Counts and logs that the client has reached a bound of a layer above. @internal */
+  onBound(bound: string, message: string): void {
+    this.host.monitor.onBound(this, bound, message);
+  }
+
+  /** Counts and logs that the client has broken a rule of a layer above. @internal */
+  onBreach(rule: string, message: string): void {
+    this.host.monitor.onBreach(this, rule, message);
   }
 
   // The upgrade. Engine.IO "Upgrade".
 
   /** A WebSocket for this session may be tried: none is being tried, and there is something to upgrade. */
   get mayUpgrade(): boolean {
-    return this.#state === "polling" && this.#upgrade === undefined;
+    return this.sessionState === "polling" && this.upgradeAttempt === undefined;
   }
 
   /** A WebSocket for this session was opened. */
-  beginUpgrade(upgrade: Upgrade): void {
-    this.#upgrade = upgrade;
+  beginUpgrade(upgrade: UpgradeAttempt): void {
+    this.upgradeAttempt = upgrade;
+  }
+
+  /** The session is between the probe and the upgrade. */
+  get probing(): boolean {
+    return this.sessionState === "probing" || this.sessionState === "closingProbing";
   }
 
   /** The WebSocket was proved to reach this session. */
   onProbe(transport: Transport): void {
-    if (this.#state !== "polling") return;
-    this.#advance("probe");
+    if (this.probing) return;
+    this.advance("probe");
     this.dispatch("upgrading", [transport]);
-    if (this.#transport.writable) this.onWritable();
+    if (this.currentTransport.writable) this.onWritable();
   }
 
-  /** The client has changed to the WebSocket: what waits leaves there. */
-  onUpgrade(transport: WebSocketTransport): void {
-    this.#advance("upgrade");
-    this.#upgrade = undefined;
-    const polling = this.#transport;
-    this.#transport = transport;
-    transport.deliverTo(this);
+  /** The client has changed to the WebSocket, which delivers to this session. What waits leaves there. */
+  onUpgrade(transport: Transport): void {
+    this.advance("upgrade");
+    this.upgradeAttempt = undefined;
+    const polling = this.currentTransport;
+    this.currentTransport = transport;
     polling.release();
+    this.host.monitor.onUpgrade(this, polling);
     this.dispatch("upgrade", [transport]);
     this.onWritable();
   }
 
   /** The WebSocket came to nothing. */
   onAbandon(): void {
-    this.#upgrade = undefined;
-    if (this.#state === "probing") this.#advance("abandon");
+    this.upgradeAttempt = undefined;
+    if (this.probing) this.advance("abandon");
   }
 
   // The transport's sink.
 
   onPacket(packet: Packet): void {
     // Who is being sent away is not heard any more, but for its own end.
-    if (!this.#isOpen() && (this.#state === "closed" || packet.type !== CLOSE)) return;
-    if (this.listens) this.#tellReceived(packet);
+    if (!this.isOpen() && (this.sessionState === "closed" || packet.type !== CLOSE)) return;
+    this.host.monitor.onReceived(this, packet);
+    if (this.listens) this.tellReceived(packet);
     // The common case first.
     if (packet.type === MESSAGE) {
-      this.#host.heartbeat.onOtherPacket(this);
-      if (typeof packet.data === "string") this.#sink?.onText(packet.data);
-      else this.#sink?.onBinary(packet.data);
+      this.host.heartbeat.onOtherPacket(this);
+      if (typeof packet.data === "string") this.sink?.onText(packet.data);
+      else this.sink?.onBinary(packet.data);
     } else if (packet.type === CLOSE) {
-      this.#transport.release();
+      this.currentTransport.release();
       this.onLost("transport close");
     } else if (packet.type === PING || packet.type === PONG) {
-      this.#onHeartbeat(packet.type, packet.data);
+      this.onHeartbeat(packet.type, packet.data);
     }
   }
 
   /** "the server sends ping, the client pong"; in revision 3 the other way round. */
-  #onHeartbeat(type: typeof PING | typeof PONG, data: string): void {
+  private onHeartbeat(type: typeof PING | typeof PONG, data: string): void {
     if (type !== (this.protocol === 4 ? PONG : PING)) {
       this.discard("transport error", new Error("invalid heartbeat direction"));
       return;
     }
     this.dispatch("heartbeat", []);
     if (type === PONG) {
-      this.#host.heartbeat.onPong(this);
+      this.host.heartbeat.onPong(this);
     } else {
-      this.#host.heartbeat.onOtherPacket(this);
+      this.host.heartbeat.onOtherPacket(this);
       // Engine.IO 3 "Packet": "a pong packet containing the same data".
       const pong = data === "" ? PONG_PACKET : new Outgoing([encodePacket(PONG, data)], false);
       this.send(pong);
@@ -267,34 +330,58 @@ export class Session extends NodeEmitter<SessionEvents> implements TransportSink
   }
 
   onWritable(): void {
-    const queue = this.#queue;
-    if (queue === undefined) {
+    const queue = this.queue;
+    if (queue !== undefined) {
+      this.flush(queue);
+    } else if (this.sessionState === "probing" && this.currentTransport.writable) {
       // The client finishes its requests before it changes to the WebSocket, so none is kept waiting.
-      if (this.#state === "probing" && this.#transport.writable) this.#transport.send(NOOP_PACKET);
-      return;
+      this.currentTransport.send(NOOP_PACKET);
     }
+    if (!this.isOpen() && this.sessionState !== "closed" && this.queue === undefined) {
+      this.currentTransport.close();
+    }
+    if (this.onDrained !== undefined && !this.waits()) this.tellDrained();
+  }
+
+  /** A client that polls takes what is sent with each of its requests. */
+  private waits(): boolean {
+    if (this.sessionState === "closed") return false;
+    const { name, writable } = this.currentTransport;
+    return this.queue !== undefined || (name === "websocket" && !writable);
+  }
+
+  private tellDrained(): void {
+    const waiting = this.onDrained ?? [];
+    this.onDrained = undefined;
+    for (const resolve of waiting) resolve();
+  }
+
+  /** Sends as much of the queue as the transport takes. */
+  private flush(queue: readonly Outgoing[]): void {
     let sent = 0;
     for (const message of queue) {
-      if (!this.#transport.writable) break;
-      this.#transport.send(message);
-      this.#queueLength -= message.length;
+      if (!this.currentTransport.writable) break;
+      this.currentTransport.send(message);
+      this.queueLength -= message.length;
       sent++;
     }
-    this.#queue = sent === queue.length ? undefined : queue.slice(sent);
-    if (this.#queue === undefined) this.dispatch("drain", []);
-    if (this.#state === "closing" && this.#queue === undefined) this.#transport.close();
+    this.queue = sent === queue.length ? undefined : queue.slice(sent);
+    this.countBacklog();
+    if (this.queue === undefined) this.dispatch("drain", []);
   }
 
   onLost(reason: CloseReason, detail?: Error): void {
-    if (this.#state === "closed") return;
-    this.#advance("lost");
-    this.#host.heartbeat.end(this);
-    this.#clear();
-    const upgrade = this.#upgrade;
-    this.#upgrade = undefined;
+    if (this.sessionState === "closed") return;
+    this.advance("lost");
+    this.host.heartbeat.end(this);
+    this.clear();
+    this.tellDrained();
+    const upgrade = this.upgradeAttempt;
+    this.upgradeAttempt = undefined;
     upgrade?.abandon();
-    this.#host.onClosed(this);
-    this.#sink?.onClose(reason, detail);
+    this.host.onClosed(this);
+    this.host.monitor.onClose(this, reason, detail);
+    this.sink?.onClose(reason, detail);
     this.dispatch("close", detail === undefined ? [reason] : [reason, detail]);
   }
 
@@ -308,45 +395,64 @@ export class Session extends NodeEmitter<SessionEvents> implements TransportSink
     this.discard("ping timeout");
   }
 
-  #tellReceived({ type, data }: Packet): void {
+  private tellReceived({ type, data }: Packet): void {
     this.dispatch("packet", [{ type: PACKET_NAMES[type], data }]);
     if (type !== MESSAGE) return;
     this.dispatch("data", [data]);
     this.dispatch("message", [data]);
   }
 
-  #tellSent({ packets }: Outgoing): void {
+  private tellSent({ packets, compress }: Outgoing): void {
     for (const encoded of packets) {
       const { type, data }: Packet =
         typeof encoded === "string" ? decodePacket(encoded) : { type: MESSAGE, data: encoded };
-      this.dispatch("packetCreate", [{ type: PACKET_NAMES[type], data }]);
+      this.dispatch("packetCreate", [{ type: PACKET_NAMES[type], data, options: { compress } }]);
     }
   }
 
   /** Keeps a message until the client takes it; a client that takes nothing is not waited for for ever. */
-  #wait(message: Outgoing): void {
-    this.#queueLength += message.length;
+  private wait(message: Outgoing): void {
+    this.queueLength += message.length;
     // However large it is, one message may wait.
-    if (this.#queue !== undefined && this.#queueLength > this.#host.maxBackpressure) {
-      this.discard("transport error", new Error("too much waits for the client"));
+    if (this.queue !== undefined && this.queueLength > this.host.maxBackpressure) {
+      this.discard(
+        "transport error",
+        new BoundExceededError("maxBackpressure", "too much waits for the client"),
+      );
     } else {
-      this.#queue ??= [];
-      this.#queue.push(message);
+      this.queue ??= [];
+      this.queue.push(message);
+      this.countBacklog();
     }
   }
 
-  #clear(): void {
-    this.#queue = undefined;
-    this.#queueLength = 0;
+  /** Nothing of a client for which nothing has to wait is counted. */
+  private countBacklog(): void {
+    const held = this.bufferedAmount + this.currentTransport.unreadBytes;
+    this.host.backlog.set(this, this.queue === undefined ? 0 : held);
   }
 
-  #isOpen(): boolean {
-    return this.#state !== "closing" && this.#state !== "closed";
+  /** @internal */
+  onBacklogFull(): void {
+    this.discard(
+      "transport error",
+      new BoundExceededError("maxTotalBackpressure", "too much waits for all clients"),
+    );
   }
 
-  #advance(event: SessionEvent): void {
-    const next = nextSessionState(this.#state, event);
-    if (next === undefined) throw new Error(`"${event}" cannot happen in "${this.#state}"`);
-    this.#state = next;
+  private clear(): void {
+    this.queue = undefined;
+    this.queueLength = 0;
+    this.countBacklog();
+  }
+
+  private isOpen(): boolean {
+    return this.readyState === "open";
+  }
+
+  private advance(event: SessionEvent): void {
+    const next = nextSessionState(this.sessionState, event);
+    if (next === undefined) throw new Error(`"${event}" cannot happen in "${this.sessionState}"`);
+    this.sessionState = next;
   }
 }

@@ -9,11 +9,11 @@
 
 import { type Packet, PING, PROBE, UPGRADE } from "../../protocol/engineio/packet.ts";
 import { PROBE_PONG } from "./outgoing.ts";
-import type { Session } from "./session.ts";
+import type { Session, UpgradeAttempt } from "./session.ts";
 import type { TransportSink } from "./transport.ts";
 import type { WebSocketTransport } from "./websocket.ts";
 
-export class Upgrade implements TransportSink {
+export class Upgrade implements TransportSink, UpgradeAttempt {
   readonly #session: Session;
   readonly #transport: WebSocketTransport;
   readonly #onEnd: (upgrade: Upgrade) => void;
@@ -34,8 +34,9 @@ export class Upgrade implements TransportSink {
     if (packet.type === PING && packet.data === PROBE) {
       this.#transport.send(PROBE_PONG);
       this.#session.onProbe(this.#transport);
-    } else if (packet.type === UPGRADE && this.#session.state === "probing") {
+    } else if (packet.type === UPGRADE && this.#session.probing) {
       this.#onEnd(this);
+      this.#transport.deliverTo(this.#session);
       this.#session.onUpgrade(this.#transport);
     } else {
       this.abandon();

@@ -6,22 +6,50 @@ import { decodePayloadPacket, encodePayload } from "../../protocol/engineio/payl
 import { ProtocolError } from "../../protocol/engineio/rules.ts";
 import type { Connection, ConnectionSink } from "../websocket/connection.ts";
 import type { Outgoing } from "./outgoing.ts";
-import type { Transport, TransportSink } from "./transport.ts";
+import type { ConnectionTransport, TransportSink } from "./transport.ts";
 
-export class WebSocketTransport implements Transport, ConnectionSink {
+/** How the packets of a revision travel in WebSocket messages. */
+export interface MessageFormat {
+  /**
+   * Encodes the bytes of a binary message: a text travels in a text message, bytes in a binary one. Default:
+   * as they are. Then all receivers of a broadcast can share its frames.
+   */
+  readonly encodeBytes?: (bytes: Bytes) => string | Bytes;
+  /** Decodes a text message. Throws a ProtocolError if it is invalid. */
+  decodeText(text: string): Packet;
+  /** Decodes a binary message. Throws a ProtocolError if it is invalid. */
+  decodeBinary(bytes: Bytes): Packet;
+}
+
+/** Engine.IO "WebSocket". */
+export const CURRENT_MESSAGES: MessageFormat = {
+  decodeText: decodePacket,
+  decodeBinary: (data) => ({ type: MESSAGE, data }),
+};
+
+/** Sends bytes as polling does, to a client that cannot receive bytes. */
+export const BASE64_MESSAGES: MessageFormat = {
+  ...CURRENT_MESSAGES,
+  encodeBytes: (bytes) => encodePayload([bytes]),
+  decodeText: decodePayloadPacket,
+};
+
+export class WebSocketTransport implements ConnectionTransport, ConnectionSink {
   readonly name = "websocket";
-  protected readonly connection: Connection;
+  readonly #connection: Connection;
+  readonly #format: MessageFormat;
   // `undefined` when nobody wants to hear any more.
   #sink: TransportSink | undefined;
 
-  constructor(connection: Connection) {
-    this.connection = connection;
+  constructor(connection: Connection, format: MessageFormat) {
+    this.#connection = connection;
+    this.#format = format;
   }
 
   /** Begins to read, and delivers to `sink`. */
   start(sink: TransportSink): void {
     this.#sink = sink;
-    this.connection.start(this);
+    this.#connection.start(this);
   }
 
   /** Delivers to another sink from now on. */
@@ -30,18 +58,36 @@ export class WebSocketTransport implements Transport, ConnectionSink {
   }
 
   get writable(): boolean {
-    return this.connection.open && !this.connection.congested;
+    return this.#connection.open && !this.#connection.congested;
+  }
+
+  get bytesReceived(): number {
+    return this.#connection.bytesReceived;
+  }
+
+  get bytesSent(): number {
+    return this.#connection.bytesSent;
+  }
+
+  get unreadBytes(): number {
+    return 0;
+  }
+
+  get bufferedAmount(): number {
+    return this.#connection.bufferedAmount;
   }
 
   send(message: Outgoing): void {
-    const { connection } = this;
-    if (!connection.compresses) {
+    const connection = this.#connection;
+    const { encodeBytes } = this.#format;
+    if (encodeBytes === undefined && !connection.compresses) {
       connection.sendFrames(message.frames);
       return;
     }
     for (const packet of message.packets) {
-      if (typeof packet === "string") connection.sendText(packet, message.compress);
-      else connection.sendBinary(packet, message.compress);
+      const encoded = typeof packet === "string" ? packet : (encodeBytes?.(packet) ?? packet);
+      if (typeof encoded === "string") connection.sendText(encoded, message.compress);
+      else connection.sendBinary(encoded, message.compress);
     }
   }
 
@@ -53,7 +99,7 @@ export class WebSocketTransport implements Transport, ConnectionSink {
 
   discard(): void {
     this.#sink = undefined;
-    this.connection.close();
+    this.#connection.close();
   }
 
   release(): void {
@@ -65,7 +111,7 @@ export class WebSocketTransport implements Transport, ConnectionSink {
   onText(text: string): void {
     let packet: Packet;
     try {
-      packet = this.decodeText(text);
+      packet = this.#format.decodeText(text);
     } catch (error) {
       this.#onBreach(error);
       return;
@@ -76,22 +122,12 @@ export class WebSocketTransport implements Transport, ConnectionSink {
   onBinary(data: Bytes): void {
     let packet: Packet;
     try {
-      packet = this.decodeBinary(data);
+      packet = this.#format.decodeBinary(data);
     } catch (error) {
       this.#onBreach(error);
       return;
     }
     this.#sink?.onPacket(packet);
-  }
-
-  /** Throws ProtocolError. */
-  protected decodeText(text: string): Packet {
-    return decodePacket(text);
-  }
-
-  /** Throws ProtocolError. */
-  protected decodeBinary(data: Bytes): Packet {
-    return { type: MESSAGE, data };
   }
 
   #onBreach(error: unknown): void {
@@ -114,18 +150,5 @@ export class WebSocketTransport implements Transport, ConnectionSink {
     this.#sink = undefined;
     if (failure === undefined) sink?.onLost("transport close");
     else sink?.onLost("transport error", failure);
-  }
-}
-
-/** For a client that has said that it cannot take bytes: what polling does with them, here too. */
-export class Base64WebSocketTransport extends WebSocketTransport {
-  override send(message: Outgoing): void {
-    for (const packet of message.packets) {
-      this.connection.sendText(encodePayload([packet]), message.compress);
-    }
-  }
-
-  protected override decodeText(text: string): Packet {
-    return decodePayloadPacket(text);
   }
 }

@@ -1,11 +1,11 @@
 // Who is in which room, and the way to all of them. This one serves one process; the names are
 // those that adapters for socket.io have. One for several processes extends it.
 
-import type { Untyped } from "../../protocol/events.ts";
-import { EVENT, type EventData, type Packet } from "../../protocol/socketio/packet.ts";
+import type { Packet } from "../../protocol/socketio/packet.ts";
 import type { Outgoing } from "../engineio/outgoing.ts";
-import { NodeEmitter } from "../events.ts";
-import type { AckCallback } from "./acks.ts";
+import type { AckCallback } from "../events/acknowledgements.ts";
+import type { CallListener, Untyped } from "../events/emitter.ts";
+import { NodeEmitter } from "../events/node-emitter.ts";
 import type { Handshake } from "./handshake.ts";
 
 export type Room = string;
@@ -51,14 +51,38 @@ export interface Member extends SocketDetails {
   join(rooms: Room | readonly Room[]): void | Promise<void>;
   leave(room: Room): void | Promise<void>;
   disconnect(close?: boolean): unknown;
+  /** What would be kept if its connection broke now; `undefined` where its client cannot come back. */
+  readonly recoverableSession?: RecoverableSession | undefined;
+  /** The connection, which says where the client came from. */
+  readonly conn?: { readonly remoteAddress: string };
 }
 
 /** The answers to a broadcast as they come. */
 export interface BroadcastAnswers {
+  /** So many processes were asked. Called once, before or after their first answers. */
+  onServers(count: number): void;
   /** So many clients of one process were asked. */
   onAsked(count: number): void;
   /** One has answered, or, with an error, never will. */
   onAnswer(error: Error | null, args: readonly unknown[]): void;
+  /** So many of those that were asked never will answer. */
+  onLost(error: Error, count: number): void;
+  /** It is not known how many processes were asked. */
+  onFailure(error: unknown): void;
+}
+
+/** What several processes have sent, and which of them have not. */
+export interface Gathered<Item> extends Array<Item> {
+  /**
+   * The processes that have not answered, by their ids, or "unknown" for one without an id. Empty when
+   * all have.
+   */
+  readonly missing: readonly string[];
+}
+
+/** Adds to a list which processes have not answered. Comparisons of lists do not see it. */
+export function gathered<Item>(items: Item[], missing: readonly string[] = []): Gathered<Item> {
+  return Object.defineProperty(Object.assign(items, { missing }), "missing", { enumerable: false });
 }
 
 /** The namespace as an adapter sees it. */
@@ -70,6 +94,14 @@ export interface AdapterHost {
   nextAckId(): number;
   /** Tells its listeners of an event that another server has emitted to all others. */
   onServerSideEmit(event: ServerSideEvent): void;
+  /** Milliseconds for which sessions are kept; `undefined` where clients cannot recover. */
+  readonly maxDisconnectionDuration: number | undefined;
+  /** The namespace itself, where an adapter is given something else that stands for it. */
+  readonly namespace?: AdapterHost;
+  /** Returns how the callback of an event is called. Default: what it throws surfaces as an uncaught error. */
+  callerOf?(event: string): CallListener;
+  /** Ends the connection of a client that has come back with this secret, here or to another server. */
+  onReturned?(pid: string): void;
 }
 
 /** Why a client that wanted to come back is a new one. */
@@ -78,7 +110,7 @@ export type RecoveryFailure =
   | "unknown session"
   /** The offset is not one that this server has given. */
   | "unknown offset"
-  /** More has been sent since than `maxPackets`. */
+  /** What has been sent since was too much to be kept, or is more than `maxBackpressure` lets the client be sent at once. */
   | "packets dropped";
 
 /** What is kept of a socket that has gone. */
@@ -89,6 +121,8 @@ export interface RecoverableSession {
   readonly data: Untyped;
   /** The offset at which it began: what came before is not its. */
   readonly offset: string;
+  /** Where its client came from, if that is known. */
+  readonly address?: string | undefined;
 }
 
 export interface RestoredSession extends RecoverableSession {
@@ -100,7 +134,7 @@ export interface RestoredSession extends RecoverableSession {
 export type ServerSideEvent = readonly [name: string, ...args: unknown[]];
 
 /** Called once with what the other servers answered; with an error where some have not. */
-export type ServerSideAnswer = (error: Error | null, responses: unknown[]) => void;
+export type ServerSideCallback = (error: Error | null, responses: unknown[]) => void;
 
 /** What an adapter tells of its rooms. */
 export interface AdapterEvents {
@@ -110,29 +144,28 @@ export interface AdapterEvents {
   "leave-room": (room: Room, id: SocketId) => void;
   /** A room has lost its last socket. */
   "delete-room": (room: Room) => void;
-}
-
-/** The option `adapter`: a class, or a function that makes one for a namespace. */
-export type AdapterFactory = (new (nsp: AdapterHost) => Adapter) | ((nsp: AdapterHost) => Adapter);
-
-/** Makes the adapter of a namespace. */
-export function createAdapter(factory: AdapterFactory, nsp: AdapterHost): Adapter {
-  return isClass(factory) ? new factory(nsp) : factory(nsp);
-}
-
-// Programs for socket.io give functions that may be called with `new`, and arrow functions.
-function isClass(factory: AdapterFactory): factory is new (nsp: AdapterHost) => Adapter {
-  return factory.prototype !== undefined;
+  /** Emitted by an adapter over several processes when something failed that it did for the program. */
+  error: (error: Error) => void;
 }
 
 export class Adapter extends NodeEmitter<AdapterEvents> {
   readonly nsp: AdapterHost;
-  readonly rooms: Map<Room, Set<SocketId>> = new Map();
-  readonly sids: Map<SocketId, Set<Room>> = new Map();
+  private readonly ownRooms = new Map<Room, Set<SocketId>>();
+  private readonly ownSids = new Map<SocketId, Set<Room>>();
 
   constructor(nsp: AdapterHost) {
     super();
-    this.nsp = nsp;
+    this.nsp = nsp.namespace ?? nsp;
+  }
+
+  /** The sockets of this process in each room. */
+  get rooms(): Map<Room, Set<SocketId>> {
+    return this.ownRooms;
+  }
+
+  /** The rooms of each socket of this process. */
+  get sids(): Map<SocketId, Set<Room>> {
+    return this.ownSids;
   }
 
   /** Called when its namespace begins to use it. */
@@ -149,6 +182,8 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
       this.sids.set(id, joined);
     }
     for (const room of rooms) {
+      // A listener of the room before may have disconnected the socket.
+      if (this.sids.get(id) !== joined) return;
       if (joined.has(room)) continue;
       joined.add(room);
       const members = this.rooms.get(room);
@@ -169,7 +204,8 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
 
   /** Takes a socket out of all rooms. */
   delAll(id: SocketId): void {
-    for (const room of this.sids.get(id) ?? []) this.#leave(id, room);
+    // Listeners may have it join others.
+    for (const room of [...(this.sids.get(id) ?? [])]) this.#leave(id, room);
     this.sids.delete(id);
   }
 
@@ -191,7 +227,8 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
   protected sendToMembers(packet: Packet, options: BroadcastOptions, encoded?: Outgoing): void {
     const { compress = true, volatile = false } = options.flags;
     let message = encoded;
-    for (const member of this.members(options)) {
+    // Listeners may change the rooms. Who receives is decided at the call.
+    for (const member of [...this.members(options)]) {
       message ??= this.nsp.encode(packet, compress);
       member.notifyOutgoingListeners(packet);
       member.deliver(message, volatile);
@@ -210,13 +247,43 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
   ): () => void {
     const members = [...this.members(options)];
     this.broadcast(packet, options);
-    for (const member of members) {
-      member.awaitAck(packet.id, (error, args) => answers.onAnswer(error, args));
-    }
-    answers.onAsked(members.length);
+    const forget = this.awaitAcks(members, packet.id, answers);
+    this.countServers(options, answers);
+    return forget;
+  }
+
+  /** Counts the servers that answer. For clients of this server only, no other does. */
+  protected countServers(options: BroadcastOptions, answers: BroadcastAnswers): void {
+    const asked = options.flags.local === true ? Promise.resolve(1) : this.serverCount();
+    asked.then(
+      (count) => answers.onServers(count),
+      (error: unknown) => answers.onFailure(error),
+    );
+  }
+
+  /**
+   * Awaits the acknowledgements of clients of this process.
+   *
+   * @returns what ends the wait
+   */
+  protected awaitAcks(
+    members: readonly Member[],
+    id: number,
+    { onAsked, onAnswer }: Pick<BroadcastAnswers, "onAsked" | "onAnswer">,
+  ): () => void {
+    for (const member of members) member.awaitAck(id, (error, args) => onAnswer(error, args));
+    onAsked(members.length);
     return () => {
-      for (const member of members) member.forgetAck(packet.id);
+      for (const member of members) member.forgetAck(id);
     };
+  }
+
+  /**
+   * How long the acknowledgements of a broadcast are awaited where the program does not say, in
+   * milliseconds. Default: as long as the clients are there.
+   */
+  get ackTimeout(): number | undefined {
+    return undefined;
   }
 
   /** How many processes share the namespace. */
@@ -230,34 +297,37 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
     return new Set([...ids].filter((id) => this.nsp.sockets.has(id)));
   }
 
-  /** The sockets that `options` means, of all processes. */
-  async fetchSockets(options: BroadcastOptions): Promise<SocketDetails[]> {
+  /** The sockets that `options` means, of all processes. One over several may know of some that did not answer. */
+  async fetchSockets(
+    options: BroadcastOptions,
+  ): Promise<SocketDetails[] | Gathered<SocketDetails>> {
     return [...this.members(options)];
   }
 
-  /** Puts all whom `options` means into rooms. */
-  addSockets(options: BroadcastOptions, rooms: readonly Room[]): void {
-    for (const member of [...this.members(options)]) void member.join(rooms);
+  /** Puts all whom `options` means into rooms. To be awaited where others are to have done it. */
+  addSockets(options: BroadcastOptions, rooms: readonly Room[]): void | Promise<void> {
+    return allOf([...this.members(options)].map((member) => member.join(rooms)));
   }
 
-  /** Takes all whom `options` means out of rooms. */
-  delSockets(options: BroadcastOptions, rooms: readonly Room[]): void {
-    for (const member of [...this.members(options)]) {
-      for (const room of rooms) void member.leave(room);
-    }
+  /** Takes all whom `options` means out of rooms. To be awaited where others are to have done it. */
+  delSockets(options: BroadcastOptions, rooms: readonly Room[]): void | Promise<void> {
+    return allOf(
+      [...this.members(options)].flatMap((member) => rooms.map((room) => member.leave(room))),
+    );
   }
 
   /** Disconnects all whom `options` means; with `close` their connections too. */
-  disconnectSockets(options: BroadcastOptions, close: boolean): void {
+  disconnectSockets(options: BroadcastOptions, close: boolean): void | Promise<void> {
     for (const member of [...this.members(options)]) member.disconnect(close);
   }
 
   // Connection state recovery; this adapter has none.
 
-  /** Prepares an event for clients that may miss it, and encodes it. */
-  stamp(data: EventData, { flags }: BroadcastOptions): { data: EventData; message: Outgoing } {
-    const packet: Packet = { type: EVENT, namespace: this.nsp.name, data };
-    return { data, message: this.nsp.encode(packet, flags.compress ?? true) };
+  /** Sends an event to one socket of this process that may recover. */
+  emitTo(member: Member, packet: Packet, flags: BroadcastFlags): void {
+    const message = this.nsp.encode(packet, flags.compress ?? true);
+    member.notifyOutgoingListeners(packet);
+    member.deliver(message, flags.volatile ?? false);
   }
 
   /** How far its events have come. */
@@ -280,7 +350,7 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
    * Tells all other servers of an event. This one knows of none, so nobody hears it and nobody
    * answers.
    */
-  serverSideEmit(_event: ServerSideEvent, answered?: ServerSideAnswer): void {
+  serverSideEmit(_event: ServerSideEvent, answered?: ServerSideCallback): void {
     answered?.(null, []);
   }
 
@@ -315,6 +385,12 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
     this.rooms.delete(room);
     this.dispatch("delete-room", [room]);
   }
+}
+
+/** Waits for those that take time. Nothing is awaited where none does. */
+export function allOf(results: readonly (void | Promise<void>)[]): void | Promise<void> {
+  const promises = results.filter((result) => result instanceof Promise);
+  if (promises.length > 0) return Promise.all(promises).then(() => {});
 }
 
 const NOBODY: ReadonlySet<SocketId> = new Set();

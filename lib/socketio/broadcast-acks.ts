@@ -1,7 +1,7 @@
 // The acknowledgements of a broadcast: how many are to come, what has come, and when it is over.
 
-import { AckTimeoutError } from "../../protocol/errors.ts";
 import { EVENT, type EventData } from "../../protocol/socketio/packet.ts";
+import { AckTimeoutError } from "../events/errors.ts";
 import type { Adapter, BroadcastOptions } from "./adapter.ts";
 
 /** Called once: with all responses, or with an error and those that have come. */
@@ -24,7 +24,7 @@ export function broadcastWithAck(
   options: BroadcastOptions,
   callback: BroadcastAckCallback,
 ): void {
-  const { timeout } = options.flags;
+  const { timeout = adapter.ackTimeout } = options.flags;
   const responses: unknown[] = [];
   // Until it is known how many servers there are, none of them is the last.
   let servers = Number.POSITIVE_INFINITY;
@@ -45,8 +45,12 @@ export function broadcastWithAck(
   };
   const forget = adapter.broadcastWithAck(
     { type: EVENT, namespace: adapter.nsp.name, data, id: adapter.nsp.nextAckId() },
-    options,
+    timeout === undefined ? options : { ...options, flags: { ...options.flags, timeout } },
     {
+      onServers: (count) => {
+        servers = count;
+        check();
+      },
       onAsked: (count) => {
         serversHeard++;
         left += count;
@@ -58,12 +62,14 @@ export function broadcastWithAck(
         else failure ??= error;
         check();
       },
+      onLost: (error, count) => {
+        left -= count;
+        if (count > 0) failure ??= error;
+        check();
+      },
+      onFailure: (error) => finish(error instanceof Error ? error : new Error(String(error))),
     },
   );
   const timer =
     timeout === undefined ? undefined : setTimeout(() => finish(new AckTimeoutError()), timeout);
-  adapter.serverCount().then((count) => {
-    servers = count;
-    check();
-  }, finish);
 }

@@ -4,7 +4,8 @@
 //
 // Rule: every step gives a new operator and changes none, so that one can be kept and used again.
 
-import { ArgumentTypeError, checkMilliseconds } from "../../protocol/errors.ts";
+import { EVENT, type EventData, RESERVED_EVENTS } from "../../protocol/socketio/packet.ts";
+import type { AckCallback } from "../events/acknowledgements.ts";
 import {
   type AckValue,
   type AllButLast,
@@ -17,16 +18,20 @@ import {
   type MessageArguments,
   type Untyped,
   type WithResponses,
-} from "../../protocol/events.ts";
-import { EVENT, type EventData, RESERVED_EVENTS } from "../../protocol/socketio/packet.ts";
-import { NodeEmitter } from "../events.ts";
-import type {
-  Adapter,
-  BroadcastFlags,
-  BroadcastOptions,
-  Room,
-  SocketDetails,
-  SocketId,
+  type WithTimeout,
+} from "../events/emitter.ts";
+import { ArgumentTypeError, checkMilliseconds } from "../events/errors.ts";
+import { NodeEmitter } from "../events/node-emitter.ts";
+import { type EventSender, emitTo, FlaggedEmitter } from "../events/socket-emitter.ts";
+import {
+  type Adapter,
+  type BroadcastFlags,
+  type BroadcastOptions,
+  type Gathered,
+  gathered,
+  type Room,
+  type SocketDetails,
+  type SocketId,
 } from "./adapter.ts";
 import { broadcastWithAck } from "./broadcast-acks.ts";
 import type { Handshake } from "./handshake.ts";
@@ -38,18 +43,23 @@ export const EVERYBODY: BroadcastOptions = { rooms: NO_ROOMS, except: NO_ROOMS, 
 
 /** Whom a chain of to(), in() and except() means so far, and how what is emitted is sent. */
 export class BroadcastOperator<EmitEvents, SocketData = Untyped> {
-  readonly #adapter: Adapter;
-  readonly #options: BroadcastOptions;
+  private readonly adapter: Adapter;
+  private readonly options: BroadcastOptions;
 
   constructor(adapter: Adapter, options: BroadcastOptions) {
-    this.#adapter = adapter;
-    this.#options = options;
+    this.adapter = adapter;
+    this.options = options;
+  }
+
+  /** The rooms of the chain so far; empty for the whole namespace. */
+  get rooms(): ReadonlySet<Room> {
+    return this.options.rooms;
   }
 
   /** Adds rooms: who is in any of them receives, once. */
   to(rooms: Room | readonly Room[]): BroadcastOperator<EmitEvents, SocketData> {
-    const { rooms: before } = this.#options;
-    return this.#with({ ...this.#options, rooms: union(before, rooms) });
+    const { rooms: before } = this.options;
+    return this.with({ ...this.options, rooms: union(before, rooms) });
   }
 
   /** The same as to(). */
@@ -59,29 +69,29 @@ export class BroadcastOperator<EmitEvents, SocketData = Untyped> {
 
   /** Takes out who is in any of these rooms. */
   except(rooms: Room | readonly Room[]): BroadcastOperator<EmitEvents, SocketData> {
-    const { except: before } = this.#options;
-    return this.#with({ ...this.#options, except: union(before, rooms) });
+    const { except: before } = this.options;
+    return this.with({ ...this.options, except: union(before, rooms) });
   }
 
   /** Drops the event for clients that cannot take it now. */
   get volatile(): BroadcastOperator<EmitEvents, SocketData> {
-    return this.#flag({ volatile: true });
+    return this.flag({ volatile: true });
   }
 
   /** Clients of this process only. */
   get local(): BroadcastOperator<EmitEvents, SocketData> {
-    return this.#flag({ local: true });
+    return this.flag({ local: true });
   }
 
   /** Whether the event is worth compressing, where the transport can. Default `true`. */
   compress(compress: boolean): BroadcastOperator<EmitEvents, SocketData> {
-    return this.#flag({ compress });
+    return this.flag({ compress });
   }
 
   /** Acknowledgements are awaited for so many milliseconds. */
   timeout(milliseconds: number): BroadcastOperator<EmitEvents, SocketData> {
     checkMilliseconds("the timeout", milliseconds);
-    return this.#flag({ timeout: milliseconds });
+    return this.flag({ timeout: milliseconds });
   }
 
   /**
@@ -100,11 +110,12 @@ export class BroadcastOperator<EmitEvents, SocketData = Untyped> {
     const last = given.at(-1);
     if (isListener(last)) {
       const data = eventData(event, given.slice(0, -1));
-      broadcastWithAck(this.#adapter, data, this.#options, (error, responses) =>
-        callListener(this, last, [error, responses]),
+      const call = this.adapter.nsp.callerOf?.(event) ?? callListener;
+      broadcastWithAck(this.adapter, data, this.options, (error, responses) =>
+        call(this, last, [error, responses]),
       );
     } else {
-      this.#broadcast(eventData(event, given));
+      this.broadcast(eventData(event, given));
     }
     return true;
   }
@@ -116,9 +127,9 @@ export class BroadcastOperator<EmitEvents, SocketData = Untyped> {
   ): Promise<AckValue<LastArgument<EventArguments<EmitEvents, Event>>>[]> {
     return new Promise((resolve, reject) => {
       broadcastWithAck(
-        this.#adapter,
+        this.adapter,
         eventData(event, args),
-        this.#options,
+        this.options,
         (error, responses: Untyped[]) => (error === null ? resolve(responses) : reject(error)),
       );
     });
@@ -126,7 +137,7 @@ export class BroadcastOperator<EmitEvents, SocketData = Untyped> {
 
   /** Sends a "message" event. */
   send(...args: MessageArguments<EmitEvents>): this {
-    this.#broadcast(["message", ...args]);
+    this.broadcast(["message", ...args]);
     return this;
   }
 
@@ -137,47 +148,53 @@ export class BroadcastOperator<EmitEvents, SocketData = Untyped> {
 
   /** Sends a "json" event. */
   json(...args: JsonArguments<EmitEvents>): this {
-    this.#broadcast(["json", ...args]);
+    this.broadcast(["json", ...args]);
     return this;
   }
 
-  /** The sockets that the chain means, of all servers; to look at, and to act on one by one. */
-  async fetchSockets(): Promise<RemoteSocket<EmitEvents, SocketData>[]> {
-    const sockets = await this.#adapter.fetchSockets(this.#options);
-    return sockets.map((details) => new RemoteSocket(this.#adapter, details));
+  /**
+   * Returns the sockets that the chain means, of all servers, to look at and to act on one by one. The
+   * list has `missing`: the servers that have not answered in time.
+   */
+  async fetchSockets(): Promise<Gathered<RemoteSocket<EmitEvents, SocketData>>> {
+    const sockets = await this.adapter.fetchSockets(this.options);
+    return gathered(
+      Array.from(sockets, (details) => new RemoteSocket(this.adapter, details)),
+      "missing" in sockets ? sockets.missing : [],
+    );
   }
 
-  /** Puts them all into a room, or several. */
-  socketsJoin(rooms: Room | readonly Room[]): void {
-    this.#adapter.addSockets(this.#options, listOf(rooms));
+  /** Puts them all into a room, or several. To be awaited where other servers are to have done it. */
+  socketsJoin(rooms: Room | readonly Room[]): void | Promise<void> {
+    return this.adapter.addSockets(this.options, listOf(rooms));
   }
 
-  /** Takes them all out of a room, or several. */
-  socketsLeave(rooms: Room | readonly Room[]): void {
-    this.#adapter.delSockets(this.#options, listOf(rooms));
+  /** Takes them all out of a room, or several. To be awaited where other servers are to have done it. */
+  socketsLeave(rooms: Room | readonly Room[]): void | Promise<void> {
+    return this.adapter.delSockets(this.options, listOf(rooms));
   }
 
   /** Disconnects them all; with `close` their connections too. Default `false`. */
-  disconnectSockets(close = false): void {
-    this.#adapter.disconnectSockets(this.#options, close);
+  disconnectSockets(close = false): void | Promise<void> {
+    return this.adapter.disconnectSockets(this.options, close);
   }
 
   /** The ids of the sockets in the chain's rooms. @deprecated for fetchSockets() */
   allSockets(): Promise<Set<string>> {
-    return this.#adapter.sockets(this.#options.rooms);
+    return this.adapter.sockets(this.options.rooms);
   }
 
-  #broadcast(data: EventData): void {
-    const { name } = this.#adapter.nsp;
-    this.#adapter.broadcast({ type: EVENT, namespace: name, data }, this.#options);
+  private broadcast(data: EventData): void {
+    const { name } = this.adapter.nsp;
+    this.adapter.broadcast({ type: EVENT, namespace: name, data }, this.options);
   }
 
-  #flag(flags: BroadcastFlags): BroadcastOperator<EmitEvents, SocketData> {
-    return this.#with({ ...this.#options, flags: { ...this.#options.flags, ...flags } });
+  private flag(flags: BroadcastFlags): BroadcastOperator<EmitEvents, SocketData> {
+    return this.with({ ...this.options, flags: { ...this.options.flags, ...flags } });
   }
 
-  #with(options: BroadcastOptions): BroadcastOperator<EmitEvents, SocketData> {
-    return new BroadcastOperator(this.#adapter, options);
+  private with(options: BroadcastOptions): BroadcastOperator<EmitEvents, SocketData> {
+    return new BroadcastOperator(this.adapter, options);
   }
 }
 
@@ -189,43 +206,87 @@ export class RemoteSocket<EmitEvents, SocketData = Untyped> {
   readonly rooms: Set<Room>;
   /** Its data when it was fetched; a copy where the socket is another server's. */
   readonly data: SocketData;
-  readonly #operator: BroadcastOperator<EmitEvents, SocketData>;
+  private readonly operator: BroadcastOperator<EmitEvents, SocketData>;
+  private readonly adapter: Adapter;
 
   constructor(adapter: Adapter, { id, handshake, rooms, data }: SocketDetails) {
     this.id = id;
     this.handshake = handshake;
     this.rooms = new Set(rooms);
     this.data = data;
-    this.#operator = new BroadcastOperator(adapter, { ...EVERYBODY, rooms: new Set([id]) });
+    this.adapter = adapter;
+    this.operator = new BroadcastOperator(adapter, { ...EVERYBODY, rooms: new Set([id]) });
   }
 
-  /** Sends it an event, as BroadcastOperator.emit() does. */
+  /**
+   * Sends it an event. Always `true`. A function as the last argument is called with what the client
+   * acknowledges it with, as with Socket.emit().
+   *
+   * @throws TypeError (`code` "ERR_RESERVED_EVENT") for an event that only the protocol may send
+   */
   emit<Event extends EventNames<EmitEvents>>(
     event: Event,
-    ...args: EventArguments<WithResponses<EmitEvents>, Event>
+    ...args: EventArguments<EmitEvents, Event>
   ): true {
-    return this.#operator.emit(event, ...args);
+    emitTo(this, event, args, {});
+    return true;
   }
 
-  /** Acknowledgements of the next event are awaited for so many milliseconds. */
-  timeout(milliseconds: number): BroadcastOperator<EmitEvents, SocketData> {
-    return this.#operator.timeout(milliseconds);
+  /** Sets how long to wait for the acknowledgement of the next event, in milliseconds. */
+  timeout(milliseconds: number): RemoteEmitter<WithTimeout<EmitEvents>> {
+    checkMilliseconds("the timeout", milliseconds);
+    return new RemoteEmitter(this, { timeout: milliseconds });
   }
 
-  /** Puts it into a room, or several. */
-  join(rooms: Room | readonly Room[]): void {
-    this.#operator.socketsJoin(rooms);
+  /** What its emitters call. @internal */
+  sendEvent(
+    event: string,
+    args: readonly unknown[],
+    flags: BroadcastFlags,
+    ack?: AckCallback,
+  ): void {
+    const data = eventData(event, args);
+    const options = { ...EVERYBODY, rooms: new Set([this.id]), flags };
+    if (ack === undefined) {
+      this.adapter.broadcast({ type: EVENT, namespace: this.adapter.nsp.name, data }, options);
+    } else {
+      // Its own room has one socket, whose answer is the only one.
+      broadcastWithAck(this.adapter, data, options, (error, responses) =>
+        ack(error, responses.slice(0, 1)),
+      );
+    }
   }
 
-  /** Takes it out of a room. */
-  leave(room: Room): void {
-    this.#operator.socketsLeave(room);
+  /** Puts it into a room, or several. To be awaited where the adapter works over a network. */
+  join(rooms: Room | readonly Room[]): void | Promise<void> {
+    return this.operator.socketsJoin(rooms);
+  }
+
+  /** Takes it out of a room. To be awaited where the adapter works over a network. */
+  leave(room: Room): void | Promise<void> {
+    return this.operator.socketsLeave(room);
   }
 
   /** Disconnects it; with `close` its connection too. */
   disconnect(close = false): this {
-    this.#operator.disconnectSockets(close);
+    void this.operator.disconnectSockets(close);
     return this;
+  }
+}
+
+/** Emits events to one socket, of this server or another, with a timeout. */
+export class RemoteEmitter<EmitEvents> extends FlaggedEmitter<
+  EmitEvents,
+  BroadcastFlags,
+  EventSender<BroadcastFlags>
+> {
+  /** As RemoteSocket.emit(), but the callback receives an error or `null` first. */
+  emit<Event extends EventNames<EmitEvents>>(
+    event: Event,
+    ...args: EventArguments<EmitEvents, Event>
+  ): true {
+    emitTo(this.sender, event, args, this.flags);
+    return true;
   }
 }
 
@@ -287,23 +348,23 @@ export abstract class GroupBroadcaster<
   }
 
   /** The sockets of the namespace, of all servers. */
-  fetchSockets(): Promise<RemoteSocket<EmitEvents, SocketData>[]> {
+  fetchSockets(): Promise<Gathered<RemoteSocket<EmitEvents, SocketData>>> {
     return this.start().fetchSockets();
   }
 
   /** Puts every socket of the namespace into a room, or several. */
-  socketsJoin(rooms: Room | readonly Room[]): void {
-    this.start().socketsJoin(rooms);
+  socketsJoin(rooms: Room | readonly Room[]): void | Promise<void> {
+    return this.start().socketsJoin(rooms);
   }
 
   /** Takes every socket of the namespace out of a room, or several. */
-  socketsLeave(rooms: Room | readonly Room[]): void {
-    this.start().socketsLeave(rooms);
+  socketsLeave(rooms: Room | readonly Room[]): void | Promise<void> {
+    return this.start().socketsLeave(rooms);
   }
 
   /** Disconnects every socket of the namespace; with `close` their connections too. */
-  disconnectSockets(close = false): void {
-    this.start().disconnectSockets(close);
+  disconnectSockets(close = false): void | Promise<void> {
+    return this.start().disconnectSockets(close);
   }
 
   /** The ids of the sockets of the namespace. @deprecated for fetchSockets() */
@@ -329,8 +390,8 @@ export abstract class GroupBroadcaster<
   }
 
   /** Takes everybody out of a room; nobody is disconnected. */
-  closeRoom(room: Room): void {
-    this.start().to(room).socketsLeave(room);
+  closeRoom(room: Room): void | Promise<void> {
+    return this.start().to(room).socketsLeave(room);
   }
 
   /** Drops the next event for clients that cannot take it now. */

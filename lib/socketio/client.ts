@@ -1,10 +1,10 @@
 // One connected client, over one session: what its sockets in several namespaces share.
 
 import type { IncomingMessage } from "node:http";
-import type { Untyped } from "../../protocol/events.ts";
 import type { ConnectErrorData } from "../../protocol/socketio/packet.ts";
 import type { Outgoing } from "../engineio/outgoing.ts";
 import type { Session } from "../engineio/session.ts";
+import type { Untyped } from "../events/emitter.ts";
 
 /** The connection as a socket sees it: a way out, and a way to end. */
 export interface Client {

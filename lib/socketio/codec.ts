@@ -1,35 +1,42 @@
-// Packets to what travels and back, in the standard way; parser.ts has that of the program's own.
+// Encodes the server's packets to Engine.IO messages, and decodes those of its clients.
 
-import type { Bytes } from "../../protocol/bytes.ts";
+import { CLIENT_LIMITS } from "../../protocol/socketio/check.ts";
 import { Decoder } from "../../protocol/socketio/decoder.ts";
 import { encode } from "../../protocol/socketio/encoder.ts";
 import type { Packet } from "../../protocol/socketio/packet.ts";
-import { messages, type Outgoing } from "../engineio/outgoing.ts";
+import { messages, Outgoing, textMessage } from "../engineio/outgoing.ts";
+import { type PacketDecoder, type Parser, parserCodec } from "../events/parser.ts";
 
-/** Messages of one client to packets. */
-export interface PacketDecoder {
-  /** Messages that are still to come before there is a packet. */
-  readonly pending: number;
-  /** Takes the next message; gives a packet once it is whole. @throws ProtocolError, ParserError */
-  add(message: string | Bytes): Packet | undefined;
-}
-
-/** How a server's packets travel. */
 export interface Codec {
-  /** A packet on its way out, with its attachments: nothing comes between them. */
+  /** Encodes a packet with its attachments. Nothing may be sent between them. */
   encode(packet: Packet, compress: boolean): Outgoing;
+  /** Creates a decoder for one client. */
   createDecoder(): PacketDecoder;
 }
 
-/** As the protocol document says. Socket.IO "Packet encoding". */
+/** Returns the codec of the protocol document. Socket.IO "Packet encoding". */
 export function standardCodec(maxAttachments: number): Codec {
   return {
     encode: encodePacket,
-    createDecoder: () => new Decoder({ maxAttachments }),
+    createDecoder: () => new Decoder({ maxAttachments, limits: CLIENT_LIMITS }),
   };
 }
 
 export function encodePacket(packet: Packet, compress: boolean): Outgoing {
   const { text, attachments } = encode(packet);
   return messages(text, attachments, compress);
+}
+
+/** Returns the codec of a user-supplied parser. */
+export function codecOf(parser: Parser): Codec {
+  const { encode, createDecoder } = parserCodec(parser, CLIENT_LIMITS);
+  return {
+    encode: (packet, compress) => {
+      const packets = encode(packet).map((message) =>
+        typeof message === "string" ? textMessage(message) : message,
+      );
+      return new Outgoing(packets, compress);
+    },
+    createDecoder,
+  };
 }

@@ -2,8 +2,7 @@
 
 import type { IncomingMessage } from "node:http";
 
-import { type Bytes, copy } from "../../protocol/bytes.ts";
-import type { Untyped } from "../../protocol/events.ts";
+import { type Bytes, copy, utf8Length } from "../../protocol/bytes.ts";
 import {
   ACK,
   CONNECT,
@@ -17,11 +16,12 @@ import {
 import { ProtocolError } from "../../protocol/socketio/rules.ts";
 import type { Outgoing } from "../engineio/outgoing.ts";
 import type { CloseReason, Session, SessionSink } from "../engineio/session.ts";
+import type { Untyped } from "../events/emitter.ts";
+import { type PacketDecoder, ParserError } from "../events/parser.ts";
 import { generateId } from "../generate-id.ts";
 import type { RecoveryFailure, RestoredSession } from "./adapter.ts";
 import type { Client } from "./client.ts";
-import type { Codec, PacketDecoder } from "./codec.ts";
-import { ParserError } from "./parser.ts";
+import type { Codec } from "./codec.ts";
 import type { DisconnectReason } from "./socket.ts";
 
 /** A socket as the dispatcher sees it. */
@@ -51,21 +51,50 @@ export interface DispatcherNamespace {
     session: RestoredSession | RecoveryFailure | undefined,
   ): DispatcherSocket;
   /** The client has gone before it could be added. */
-  giveBack(session: RestoredSession): void;
+  giveBack(session: RestoredSession | undefined): void;
+}
+
+/** How many more namespaces a client may cause to exist. */
+export interface Allowance {
+  left: number;
+}
+
+/** The namespaces of a server as the dispatcher sees them. */
+export interface NamespaceFinder {
+  /**
+   * Finds the namespace with this name, or creates it, and calls back, at once or later; with
+   * `undefined` where there is none.
+   *
+   * @param allowance returns what the client may still create. A namespace uses it up from the moment in which the
+   * program is asked about its name until the namespace ends
+   */
+  find(
+    name: string,
+    auth: object,
+    allowance: () => Allowance,
+    callback: (namespace: DispatcherNamespace | undefined) => void,
+  ): void;
+}
+
+/** What one client may have the server keep. */
+export interface ClientLimits {
+  /** Namespaces that it causes to exist at the same time. */
+  readonly maxCreatedNamespaces: number;
+  /** Bytes of its `auth` in all namespaces together. */
+  readonly maxAuthSize: number;
+  /** Milliseconds that its next attachment may take. */
+  readonly attachmentTimeout: number;
 }
 
 /** The server as the dispatcher sees it. */
 export interface DispatcherHost {
   readonly codec: Codec;
-  /** Finds the namespace of that name, or makes it, and calls back, at once or later; with `undefined` where there is none. */
-  findNamespace(
-    name: string,
-    auth: object,
-    mayCreate: boolean,
-    callback: (namespace: DispatcherNamespace | undefined, created: boolean) => void,
-  ): void;
-  /** Namespaces that one client may cause to be. */
-  readonly maxCreatedNamespaces: number;
+  readonly namespaces: NamespaceFinder;
+  readonly limits: ClientLimits;
+  /** A packet of a client has begun, or gone on, and is not complete. */
+  onIncomplete(dispatcher: Dispatcher): void;
+  /** It is complete. */
+  onComplete(dispatcher: Dispatcher): void;
   /** A client has joined a namespace. */
   onJoined(dispatcher: Dispatcher): void;
   /** A client has gone. */
@@ -74,6 +103,7 @@ export interface DispatcherHost {
 
 const NO_AUTH = {};
 const INVALID_NAMESPACE: ConnectErrorData = { message: "Invalid namespace" };
+const AUTH_TOO_LARGE: ConnectErrorData = { message: "auth is too large" };
 
 export class Dispatcher implements SessionSink, Client {
   readonly conn: Session;
@@ -87,7 +117,11 @@ export class Dispatcher implements SessionSink, Client {
   #asked: Set<string> | undefined;
   // Namespaces that the server has sent it out of, which it may not know yet.
   #left: Set<string> | undefined;
-  #created = 0;
+  #incomplete = false;
+  #allowance: Allowance | undefined;
+  // Bytes of `auth` that are held, and those of each socket that has some.
+  #authSize = 0;
+  #authSizes: Map<string, number> | undefined;
   #sessions: Map<string, Untyped> | undefined;
 
   constructor(session: Session, host: DispatcherHost) {
@@ -120,9 +154,9 @@ export class Dispatcher implements SessionSink, Client {
   }
 
   onBinary(bytes: Bytes): void {
-    // What waits for others must not keep the large chunk alive that it came in.
-    const waits = this.#decoder.pending > 1 && bytes.length * 2 < bytes.buffer.byteLength;
-    const own = waits ? copy(bytes) : bytes;
+    // A program may keep an attachment, and it may wait to be sent to others. It must not keep alive the large
+    // chunk in which it was received, of which only its own bytes are counted.
+    const own = bytes.length * 2 < bytes.buffer.byteLength ? copy(bytes) : bytes;
     // What an application is given as bytes is a Buffer, as everywhere in Node.
     this.#receive(Buffer.from(own.buffer, own.byteOffset, own.byteLength));
   }
@@ -160,6 +194,8 @@ export class Dispatcher implements SessionSink, Client {
 
   leave(namespace: string): void {
     if (this.#socketIn(namespace) === undefined) return;
+    this.#authSize -= this.#authSizes?.get(namespace) ?? 0;
+    this.#authSizes?.delete(namespace);
     if (namespace === MAIN_NAMESPACE) this.#main = undefined;
     else this.#others?.delete(namespace);
     this.#left ??= new Set();
@@ -194,10 +230,16 @@ export class Dispatcher implements SessionSink, Client {
 
   // What the server calls.
 
-  /** Ends the connection; its sockets are told at once, even if the client cannot be yet. */
+  /** Ends the connection. Its sockets are told first, with the same reason over every transport. */
   close(): void {
-    this.conn.close();
     this.#closeSockets("forced server close");
+    this.conn.close();
+  }
+
+  /** Ends the connection of a client that has reached a bound. */
+  endAt(bound: string, message: string): void {
+    this.conn.onBound(bound, message);
+    this.close();
   }
 
   /** Tells its sockets that the server is going, and the client when all that waits for it has left. */
@@ -225,15 +267,30 @@ export class Dispatcher implements SessionSink, Client {
       this.#fail(error);
       return;
     }
-    if (packet !== undefined) this.dispatch(packet);
+    if (packet === undefined) {
+      this.#incomplete = true;
+      this.#host.onIncomplete(this);
+      return;
+    }
+    if (this.#incomplete) {
+      this.#incomplete = false;
+      this.#host.onComplete(this);
+    }
+    this.dispatch(packet, message);
   }
 
-  /** Finds the socket that a packet is for. Socket.IO "Exchange protocol". */
-  protected dispatch(packet: Packet): void {
+  /**
+   * Finds the socket that a packet is for. Socket.IO "Exchange protocol".
+   *
+   * @param message the last message of the packet; a CONNECT has one
+   */
+  protected dispatch(packet: Packet, message: string | Bytes): void {
     const socket = this.#socketIn(packet.namespace);
     if (packet.type === CONNECT && !socket?.connected) {
       // "Connection to a namespace": asking again before the answer has come is asking once.
-      if (socket === undefined) this.join(packet.namespace, packet.data ?? NO_AUTH);
+      if (socket !== undefined) return;
+      const size = typeof message === "string" ? utf8Length(message) : message.length;
+      this.join(packet.namespace, packet.data ?? NO_AUTH, packet.data === undefined ? 0 : size);
     } else if (packet.type === EVENT && socket?.connected) {
       socket.onEvent(packet.data, packet.id);
     } else if (packet.type === ACK && socket !== undefined) {
@@ -249,16 +306,36 @@ export class Dispatcher implements SessionSink, Client {
     }
   }
 
-  /** The client asks to join a namespace. */
-  protected join(name: string, auth: object): void {
+  /**
+   * The client asks to join a namespace.
+   *
+   * @param authSize bytes of the packet with `auth`; as objects it may take twenty times as many
+   */
+  protected join(name: string, auth: object, authSize: number): void {
     if (this.#asked?.has(name)) return;
+    const { maxAuthSize, maxCreatedNamespaces } = this.#host.limits;
+    if (this.#authSize + authSize > maxAuthSize) {
+      this.conn.onBound("maxAuthSize", AUTH_TOO_LARGE.message);
+      this.sendRefused(name, AUTH_TOO_LARGE);
+      return;
+    }
+    this.#authSize += authSize;
     this.#asked ??= new Set();
     this.#asked.add(name);
     this.#left?.delete(name);
-    const mayCreate = this.#created < this.#host.maxCreatedNamespaces;
-    this.#host.findNamespace(name, auth, mayCreate, (namespace, created) => {
-      if (created) this.#created++;
+    const allowance = (): Allowance => {
+      this.#allowance ??= { left: maxCreatedNamespaces };
+      if (this.#allowance.left < 1) {
+        this.conn.onBound(
+          "maxCreatedNamespaces",
+          "the client has caused too many namespaces to exist",
+        );
+      }
+      return this.#allowance;
+    };
+    this.#host.namespaces.find(name, auth, allowance, (namespace) => {
       if (namespace === undefined) {
+        this.#authSize -= authSize;
         if (this.#answer(name)) this.sendRefused(name, INVALID_NAMESPACE);
         return;
       }
@@ -269,14 +346,19 @@ export class Dispatcher implements SessionSink, Client {
           this.#others ??= name === MAIN_NAMESPACE ? undefined : new Map();
           if (name === MAIN_NAMESPACE) this.#main = socket;
           else this.#others?.set(name, socket);
-        } else if (typeof session === "object") {
-          namespace.giveBack(session);
+          if (authSize === 0) return;
+          this.#authSizes ??= new Map();
+          this.#authSizes.set(name, authSize);
+        } else {
+          this.#authSize -= authSize;
+          namespace.giveBack(typeof session === "object" ? session : undefined);
         }
       });
     });
   }
 
   #fail(error: ProtocolError | ParserError): void {
+    this.conn.onBreach(error instanceof ProtocolError ? error.rule : error.name, error.message);
     for (const socket of this.#sockets()) socket.onError(error);
     this.close();
   }

@@ -1,8 +1,8 @@
 // What a client said when it connected, as socket.handshake shows it.
 
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
-import type { Untyped } from "../../protocol/events.ts";
-import { queryOf } from "../engineio/engine.ts";
+import { queryOf } from "../engineio/query.ts";
+import type { Untyped } from "../events/emitter.ts";
 
 /** The client's first HTTP request, and what it said with CONNECT. */
 export interface Handshake {

@@ -9,22 +9,28 @@
 //     onDisconnect(socket, reason) { … }
 //   }
 //   io.register(new Chat("/chat"));
+//
+// Each name may be written in both ways: on_connect(), on_message(), on_any() and on_disconnect(), too.
 
+import { RESERVED_EVENTS } from "../../protocol/socketio/packet.ts";
 import type {
   DefaultEventsMap,
   EventArguments,
   EventNames,
   Listener,
   Untyped,
-} from "../../protocol/events.ts";
-import { isListener } from "../../protocol/events.ts";
+} from "../events/emitter.ts";
+import { isListener } from "../events/emitter.ts";
+import { ArgumentTypeError } from "../events/errors.ts";
+import { checkThat, isFunction, isString } from "../events/options.ts";
+import { isThenable } from "../events/thenable.ts";
 import type { Room } from "./adapter.ts";
 import type { BroadcastOperator } from "./broadcast.ts";
-import type { Handler } from "./handling.ts";
+import { ConnectionRefused } from "./connection-refused.ts";
+import type { Handler, MethodHandlers } from "./event-handlers.ts";
 import type { Handshake } from "./handshake.ts";
 import type { Namespace } from "./namespace.ts";
 import type { NamespaceMatcher, ParentNamespace } from "./parent-namespace.ts";
-import { ConnectionRefused } from "./refused.ts";
 import type { DisconnectReason, Socket } from "./socket.ts";
 
 /**
@@ -45,6 +51,11 @@ export type HandlerMethods<
       ) => unknown;
     };
 
+const namespaceName = checkThat(
+  "a string, a RegExp or a function",
+  (value) => isString(value) || isFunction(value) || value instanceof RegExp,
+);
+
 /**
  * One for all clients: what it keeps of one client belongs into `socket.data`. A method that does
  * not take the callback of an acknowledgement acknowledges with what it returns or resolves to.
@@ -62,8 +73,12 @@ export class NamespaceHandler<
     | ParentNamespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
     | undefined;
 
-  /** @param name of the namespace, or a pattern or function for several, as for `io.of()`. Default "/" */
+  /**
+   * @param name of the namespace, or a pattern or function for several, as for `io.of()`. Default "/"
+   * @throws ArgumentTypeError for another type
+   */
   constructor(name: string | RegExp | NamespaceMatcher = "/") {
+    namespaceName(name, "name");
     this.name = name;
   }
 
@@ -132,60 +147,62 @@ export class NamespaceHandler<
   }
 }
 
-/** Names that are the class's own, and of events never. */
-const OWN: ReadonlySet<string> = new Set(Object.getOwnPropertyNames(NamespaceHandler.prototype));
+/** What is told to a handler beside its client's events. */
+type OwnEvent = "connect" | "disconnect" | "any";
 
-/** A handler at work: its methods by their events. */
-export class RegisteredHandler<S> {
+/** A registered handler: its methods by their events. */
+export class RegisteredHandler<S extends { readonly handshake: Handshake }>
+  implements MethodHandlers<S>
+{
   readonly #handler: NamespaceHandlerLike<S>;
-  readonly #methods: ReadonlyMap<string, string>;
+  readonly #methods: Methods;
 
+  /** @throws TypeError if two methods are for the same event, or a method name matches no event */
   constructor(handler: NamespaceHandlerLike<S>) {
     this.#handler = handler;
     this.#methods = handlerMethods(handler);
   }
 
-  /** A client comes. `false`, as Flask-SocketIO has it, refuses it too. */
-  readonly greet = (
-    socket: S & { readonly handshake: Handshake },
-    next: (error?: Error) => void,
-  ): unknown => {
+  /** Calls the handler's "connect". It refuses the client by throwing or, as in Flask-SocketIO, by returning `false`. */
+  readonly greet = (socket: S, next: (error?: Error) => void): unknown => {
     const accept = (answer: unknown): void => {
       if (answer === false) next(new ConnectionRefused());
       else next();
     };
-    const result = this.#handler.onConnect(socket, socket.handshake.auth);
-    if (result instanceof Promise) return result.then(accept);
-    return accept(result);
+    const connect = this.#own("connect");
+    const result: unknown = connect?.call(this.#handler, socket, socket.handshake.auth);
+    return isThenable(result) ? Promise.resolve(result).then(accept) : accept(result);
   };
 
-  /** What is to be called for an event of `socket`, if anything is. */
+  /** Returns what is to be called for an event of `socket`, if anything is. */
   find(socket: S, event: string): Handler | undefined {
     const handler = this.#handler;
     if (event === "disconnecting") {
-      return {
-        call: (reason, description) => handler.onDisconnect(socket, reason, description),
-        length: 2,
-        acknowledges: false,
-      };
+      const method = this.#own("disconnect");
+      return method && { ...callOf(handler, method, [socket]), acknowledges: false };
     }
-    const method = methodOf(handler, this.#methods.get(event) ?? "");
-    if (method !== undefined) {
-      return {
-        call: (...args) => method.call(handler, socket, ...args),
-        length: method.length - 1,
-        acknowledges: true,
-      };
-    }
-    const catchAll = handler.onAny;
-    if (catchAll === NamespaceHandler.prototype.onAny || EVENTS_OF_ITS_OWN.has(event))
-      return undefined;
-    return {
-      call: (...args) => handler.onAny(socket, event, ...args),
-      length: catchAll.length - 2,
-      acknowledges: true,
-    };
+    if (event === "disconnect") return undefined;
+    const method = methodOf(handler, this.#methods.events.get(event) ?? "");
+    if (method !== undefined) return { ...callOf(handler, method, [socket]), acknowledges: true };
+    // A socket's own "error" is no event from its client.
+    const any = event === "error" ? undefined : this.#own("any");
+    return any && { ...callOf(handler, any, [socket, event]), acknowledges: true };
   }
+
+  #own(event: OwnEvent): Listener | undefined {
+    return methodOf(this.#handler, this.#methods.own.get(event) ?? "");
+  }
+}
+
+function callOf(
+  handler: object,
+  method: Listener,
+  first: readonly unknown[],
+): Pick<Handler, "call" | "length"> {
+  return {
+    call: (...args) => method.call(handler, ...first, ...args),
+    length: method.length - first.length,
+  };
 }
 
 /** What a namespace calls of a handler, whatever its events. */
@@ -195,20 +212,41 @@ export interface NamespaceHandlerLike<S> {
   onAny(socket: S, event: string, ...args: Untyped[]): unknown;
 }
 
-/** What a socket tells of itself is no event from its client. */
-const EVENTS_OF_ITS_OWN: ReadonlySet<string> = new Set(["disconnect", "error"]);
+/** The names of a handler's methods, by what they are for. */
+interface Methods {
+  readonly own: ReadonlyMap<string, string>;
+  /** For the events of clients, which may be called "any" too. */
+  readonly events: ReadonlyMap<string, string>;
+}
 
-/** The methods of a handler that are for events, by the events' names. */
-function handlerMethods(handler: object): ReadonlyMap<string, string> {
-  const methods = new Map<string, string>();
+const OWN_EVENTS: ReadonlySet<string> = new Set<OwnEvent>(["connect", "disconnect", "any"]);
+
+/** @throws TypeError if two methods are for the same event, or a method name matches no event */
+function handlerMethods(handler: object): Methods {
+  const own = new Map<string, string>();
+  const events = new Map<string, string>();
   for (const name of methodNames(handler)) {
-    if (name.startsWith("on_")) methods.set(name.slice("on_".length), name);
-    else if (/^on[^a-z]/.test(name)) {
-      const event = name.slice("on".length);
-      methods.set(event.charAt(0).toLowerCase() + event.slice(1), name);
+    const event = eventOf(name);
+    const isOwn = event !== undefined && OWN_EVENTS.has(event);
+    if (event === undefined || (RESERVED_EVENTS.has(event) && !isOwn)) {
+      throw new ArgumentTypeError(
+        `no event can call the method ${name}() of a handler: name it on_event() or onEvent(), or without "on"`,
+      );
     }
+    const methods = isOwn ? own : events;
+    const other = methods.get(event);
+    if (other !== undefined) {
+      throw new ArgumentTypeError(`the methods ${other}() and ${name}() are for the same event`);
+    }
+    methods.set(event, name);
   }
-  return methods;
+  return { own, events };
+}
+
+/** The event for which a method is, by its name: "on_my_event" or "onMyEvent". */
+function eventOf(name: string): string | undefined {
+  const [, exact, first = "", rest = ""] = /^on(?:_(.+)|([^a-z_])(.*))$/.exec(name) ?? [];
+  return exact ?? (first === "" ? undefined : first.toLowerCase() + rest);
 }
 
 /** The method of a handler with that name, as it is now. */
@@ -217,12 +255,13 @@ function methodOf(handler: object, name: string): Listener | undefined {
   return isListener(method) ? method : undefined;
 }
 
+/** The methods of a handler whose names begin with "on", but for those that NamespaceHandler itself has. */
 function methodNames(handler: object): Set<string> {
   const names = new Set<string>();
   let each: unknown = handler;
   while (typeof each === "object" && each !== null && each !== NamespaceHandler.prototype) {
     for (const name of Object.getOwnPropertyNames(each)) {
-      if (!OWN.has(name) && methodOf(handler, name) !== undefined) names.add(name);
+      if (name.startsWith("on") && methodOf(handler, name) !== undefined) names.add(name);
     }
     each = Object.getPrototypeOf(each);
   }

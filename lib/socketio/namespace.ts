@@ -1,47 +1,46 @@
 // The sockets of one namespace: who may come in, and who is there.
 
-import { checkFunction } from "../../protocol/errors.ts";
+import type { Packet } from "../../protocol/socketio/packet.ts";
+import type { NodeServer } from "../engineio/attach.ts";
+import type { Engine } from "../engineio/engine.ts";
+import type { Outgoing } from "../engineio/outgoing.ts";
 import {
   type AckValue,
   type AllButLast,
+  type CallListener,
   callListener,
   type DefaultEventsMap,
   type EventArguments,
   type EventNames,
   isListener,
   type LastArgument,
-  type Listener,
   type Untyped,
   type WithResponses,
-} from "../../protocol/events.ts";
-import type { ConnectErrorData, Packet } from "../../protocol/socketio/packet.ts";
-import type { NodeServer } from "../engineio/attach.ts";
-import type { Engine } from "../engineio/engine.ts";
-import type { Outgoing } from "../engineio/outgoing.ts";
+} from "../events/emitter.ts";
+import { checkFunction } from "../events/errors.ts";
 import type {
   Adapter,
   AdapterHost,
   RecoveryFailure,
   RestoredSession,
-  ServerSideAnswer,
+  ServerSideCallback,
   ServerSideEvent,
   SocketId,
 } from "./adapter.ts";
 import { BroadcastOperator, EVERYBODY, GroupBroadcaster, ReservedEventError } from "./broadcast.ts";
 import type { Client } from "./client.ts";
 import type { Codec } from "./codec.ts";
-import { callHandler, callHandlers, type ErrorHandler } from "./handling.ts";
-import { type NamespaceHandlerLike, RegisteredHandler } from "./namespace-handler.ts";
-import { ConnectionRefused } from "./refused.ts";
+import { type AdapterFactory, createAdapter } from "./create-adapter.ts";
+import {
+  callHandler,
+  type ErrorHandler,
+  EventHandlers,
+  type EventHandlersHost,
+  type MethodHandlers,
+} from "./event-handlers.ts";
+import type { EventMaps } from "./event-maps.ts";
+import { type Middleware, passMiddleware } from "./middleware.ts";
 import { Socket } from "./socket.ts";
-
-/** An error with which middleware refuses a client; `data` reaches the client too. */
-export interface ExtendedError extends Error {
-  data?: Untyped;
-}
-
-/** Lets a client in with `next()`, or refuses it with `next(error)`. */
-export type Middleware<S> = (socket: S, next: (error?: ExtendedError) => void) => void;
 
 /** What a namespace tells of itself. */
 export interface NamespaceReservedEvents<S> {
@@ -67,38 +66,101 @@ export interface NamespaceLike {
 }
 
 /** The server as a namespace sees it. */
-export interface NamespaceHost<ListenEvents, EmitEvents, ServerSideEvents, SocketData> {
+export interface NamespaceHost<Events extends EventMaps>
+  extends EventHandlersHost<SocketOf<Events>> {
   /** The server, for programs. */
-  readonly server: NamespaceServer<ListenEvents, EmitEvents, ServerSideEvents, SocketData>;
-  /** Listeners acknowledge with what they return. */
-  readonly ackReturnValues: boolean;
-  /** Is told what handlers have thrown, where the namespace has none to tell. */
-  errorHandler():
-    | ErrorHandler<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>
-    | undefined;
+  readonly server: NamespaceServer<Events>;
   readonly codec: Codec;
   /** Makes an adapter for a namespace, as the server's option says. */
   createAdapter(nsp: AdapterHost): Adapter;
+  /** An adapter has failed at something of its own. */
+  onError(error: Error): void;
   /** Clients may come back; whether they skip the middleware then. `undefined`: they may not. */
-  readonly recovery: { readonly skipMiddlewares: boolean } | undefined;
+  readonly recovery:
+    | { readonly skipMiddlewares: boolean; readonly maxDisconnectionDuration: number }
+    | undefined;
+  readonly maxRoomsPerSocket: number;
+  /** A namespace was created. */
+  onCreated(namespace: NamespaceLike): void;
 }
 
 const RESERVED: ReadonlySet<string> = new Set(["connect", "connection", "new_namespace"]);
 
-/** What a namespace shows of the server to programs. */
-export interface NamespaceServer<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
-  extends GroupBroadcaster<
-    NamespaceEvents<
-      Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>,
-      ServerSideEvents
-    >,
-    EmitEvents,
-    SocketData
-  > {
-  readonly sockets: Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>;
+/** The sockets and the namespace of these events. */
+export type SocketOf<Events extends EventMaps> = Socket<
+  Events["listen"],
+  Events["emit"],
+  Events["serverSide"],
+  Events["data"]
+>;
+export type NamespaceOf<Events extends EventMaps> = Namespace<
+  Events["listen"],
+  Events["emit"],
+  Events["serverSide"],
+  Events["data"]
+>;
+
+/** A server or a namespace: it emits to all sockets of a namespace, and listens for them. */
+export abstract class NamespaceBroadcaster<Events extends EventMaps> extends GroupBroadcaster<
+  NamespaceEvents<SocketOf<Events>, Events["serverSide"]>,
+  Events["emit"],
+  Events["data"]
+> {}
+
+/** A server or a namespace that servers share: it emits to the other servers, too. */
+export abstract class ServerBroadcaster<
+  Events extends EventMaps,
+> extends NamespaceBroadcaster<Events> {
+  protected abstract readonly currentAdapter: Adapter;
+
+  /**
+   * Emits an event to this namespace of all other servers, where the adapter knows of any. A
+   * function as the last argument is called with `null` and what each of them answered, or with an
+   * error and what the others did. Always `true`.
+   *
+   * @throws TypeError (`code` "ERR_RESERVED_EVENT") for an event of the namespace's own
+   */
+  serverSideEmit<Event extends EventNames<Events["serverSide"]>>(
+    event: Event,
+    ...args: EventArguments<WithResponses<Events["serverSide"]>, Event>
+  ): true {
+    const given: readonly unknown[] = args;
+    const last = given.at(-1);
+    if (isListener(last)) {
+      const call = this.currentAdapter.nsp.callerOf?.(event) ?? callListener;
+      this.tellServers([event, ...given.slice(0, -1)], (error, responses) =>
+        call(this, last, [error, responses]),
+      );
+    } else {
+      this.tellServers([event, ...given]);
+    }
+    return true;
+  }
+
+  /** serverSideEmit(), and resolves to what each server answers; rejects where one does not, with `responses` of the others. */
+  serverSideEmitWithAck<Event extends EventNames<Events["serverSide"]>>(
+    event: Event,
+    ...args: AllButLast<EventArguments<Events["serverSide"], Event>>
+  ): Promise<AckValue<LastArgument<EventArguments<Events["serverSide"], Event>>>[]> {
+    return new Promise((resolve, reject) => {
+      this.tellServers([event, ...args], (error, responses: Untyped[]) =>
+        error === null ? resolve(responses) : reject(Object.assign(error, { responses })),
+      );
+    });
+  }
+
+  private tellServers(event: ServerSideEvent, answered?: ServerSideCallback): void {
+    if (RESERVED.has(event[0])) throw new ReservedEventError(event[0]);
+    this.currentAdapter.serverSideEmit(event, answered);
+  }
+}
+
+/** The server as programs see it from a namespace. */
+export interface NamespaceServer<Events extends EventMaps> extends NamespaceBroadcaster<Events> {
+  readonly sockets: NamespaceOf<Events>;
   readonly engine: Engine;
   readonly httpServer: NodeServer;
-  of(name: string): Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>;
+  of(name: string): NamespaceOf<Events>;
   close(callback?: (error?: Error) => void): Promise<void>;
 }
 
@@ -108,65 +170,57 @@ export class Namespace<
     ServerSideEvents = DefaultEventsMap,
     SocketData = Untyped,
   >
-  extends GroupBroadcaster<
-    NamespaceEvents<
-      Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>,
-      ServerSideEvents
-    >,
-    EmitEvents,
-    SocketData
-  >
+  extends ServerBroadcaster<EventMaps<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>
   implements AdapterHost
 {
   readonly name: string;
+  /** How the events of its sockets reach their handlers. @internal */
+  readonly handling: EventHandlers<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>;
 
-  readonly #host: NamespaceHost<ListenEvents, EmitEvents, ServerSideEvents, SocketData>;
-  readonly #sockets = new Map<
+  private readonly host: NamespaceHost<
+    EventMaps<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
+  >;
+  private readonly connectedSockets = new Map<
     SocketId,
     Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
   >();
   // Those that may come back, by the secrets that they come back with.
-  readonly #recoverable = new Map<
+  private readonly recoverable = new Map<
     string,
     Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
   >();
-  #adapter: Adapter;
-  #middleware: readonly Middleware<
+  protected override currentAdapter: Adapter;
+  private middleware: readonly Middleware<
     Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
   >[] = [];
-  #handler:
-    | RegisteredHandler<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>
-    | undefined;
-  #errorHandler:
-    | ErrorHandler<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>
-    | undefined;
-  #ackId = 0;
-  readonly #onEmpty: (() => void) | undefined;
+  private ackId = 0;
+  private readonly onEmpty: (() => void) | undefined;
   // Those that have not passed the middleware yet.
-  readonly #waiting = new Set<SocketId>();
+  private readonly waiting = new Set<SocketId>();
 
   /** @param onEmpty called when the last socket has gone, or the only one was refused */
   constructor(
-    host: NamespaceHost<ListenEvents, EmitEvents, ServerSideEvents, SocketData>,
+    host: NamespaceHost<EventMaps<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>,
     name: string,
     onEmpty?: () => void,
   ) {
     super();
-    this.#host = host;
+    this.host = host;
     this.name = name;
-    this.#onEmpty = onEmpty;
-    this.#adapter = host.createAdapter(this);
-    void this.#adapter.init();
+    this.onEmpty = onEmpty;
+    this.handling = new EventHandlers(host);
+    this.currentAdapter = this.watched(host.createAdapter(this));
+    this.begin(this.currentAdapter);
   }
 
   /** The server. */
-  get server(): NamespaceServer<ListenEvents, EmitEvents, ServerSideEvents, SocketData> {
-    return this.#host.server;
+  get server(): NamespaceServer<EventMaps<ListenEvents, EmitEvents, ServerSideEvents, SocketData>> {
+    return this.host.server;
   }
 
   /** Who is in which room. */
   get adapter(): Adapter {
-    return this.#adapter;
+    return this.currentAdapter;
   }
 
   /** The sockets that are connected, by their ids. */
@@ -174,7 +228,7 @@ export class Namespace<
     SocketId,
     Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
   > {
-    return this.#sockets;
+    return this.connectedSockets;
   }
 
   /** @internal */
@@ -189,7 +243,7 @@ export class Namespace<
     middleware: Middleware<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>,
   ): this {
     checkFunction("the middleware", middleware);
-    this.#middleware = [...this.#middleware, middleware];
+    this.middleware = [...this.middleware, middleware];
     return this;
   }
 
@@ -202,7 +256,7 @@ export class Namespace<
     handler: ErrorHandler<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>,
   ): this {
     checkFunction("the error handler", handler);
-    this.#errorHandler = handler;
+    this.handling.errorHandler = handler;
     return this;
   }
 
@@ -212,63 +266,35 @@ export class Namespace<
    * @throws Error (`code` "ERR_ALREADY_REGISTERED") where there is one already
    */
   register(
-    handler: NamespaceHandlerLike<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>,
+    handler: MethodHandlers<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>,
   ): void {
-    if (this.#handler !== undefined) throw new AlreadyRegisteredError(this.name);
-    this.#handler = new RegisteredHandler(handler);
-  }
-
-  /**
-   * Emits an event to this namespace of all other servers, where the adapter knows of any. A
-   * function as the last argument is called with `null` and what each of them answered, or with an
-   * error and what the others did. Always `true`.
-   *
-   * @throws TypeError (`code` "ERR_RESERVED_EVENT") for an event of the namespace's own
-   */
-  serverSideEmit<Event extends EventNames<ServerSideEvents>>(
-    event: Event,
-    ...args: EventArguments<WithResponses<ServerSideEvents>, Event>
-  ): true {
-    const given: readonly unknown[] = args;
-    const last = given.at(-1);
-    if (isListener(last)) {
-      this.#tellServers([event, ...given.slice(0, -1)], (error, responses) =>
-        callListener(this, last, [error, responses]),
-      );
-    } else {
-      this.#tellServers([event, ...given]);
-    }
-    return true;
-  }
-
-  /** serverSideEmit(), and resolves to what each server answers; rejects where one does not, with `responses` of the others. */
-  serverSideEmitWithAck<Event extends EventNames<ServerSideEvents>>(
-    event: Event,
-    ...args: AllButLast<EventArguments<ServerSideEvents, Event>>
-  ): Promise<AckValue<LastArgument<EventArguments<ServerSideEvents, Event>>>[]> {
-    return new Promise((resolve, reject) => {
-      this.#tellServers([event, ...args], (error, responses: Untyped[]) =>
-        error === null ? resolve(responses) : reject(Object.assign(error, { responses })),
-      );
-    });
-  }
-
-  #tellServers(event: ServerSideEvent, answered?: ServerSideAnswer): void {
-    if (RESERVED.has(event[0])) throw new ReservedEventError(event[0]);
-    this.#adapter.serverSideEmit(event, answered);
+    if (this.handling.methods !== undefined) throw new AlreadyRegisteredError(this.name);
+    this.handling.methods = handler;
   }
 
   protected override start(): BroadcastOperator<EmitEvents, SocketData> {
-    return new BroadcastOperator(this.#adapter, EVERYBODY);
+    return new BroadcastOperator(this.currentAdapter, EVERYBODY);
   }
 
   // What the server calls.
 
   /** Changes to the adapter that the server now has. @internal */
-  renewAdapter(): void {
-    void this.#adapter.close();
-    this.#adapter = this.#host.createAdapter(this);
-    void this.#adapter.init();
+  renewAdapter(factory: AdapterFactory): void {
+    const renewed = this.watched(createAdapter(factory, this));
+    const before = this.currentAdapter;
+    this.guardAdapter("close", () => before.close());
+    this.currentAdapter = renewed;
+    this.begin(renewed);
+  }
+
+  /** Begins to use an adapter. What it throws at once is for who creates the namespace, or sets the adapter. */
+  private begin(adapter: Adapter): void {
+    const begun = adapter.init();
+    if (begun !== undefined) this.guardAdapter("init", () => begun);
+  }
+
+  private watched(adapter: Adapter): Adapter {
+    return adapter.on("error", (error) => this.host.onError(error));
   }
 
   // What the dispatcher calls.
@@ -279,29 +305,31 @@ export class Namespace<
     callback: (session: RestoredSession | RecoveryFailure | undefined) => void,
   ): void {
     const { pid, offset } = { pid: undefined, offset: undefined, ...auth };
-    if (this.#host.recovery === undefined || typeof pid !== "string") {
+    if (this.host.recovery === undefined || typeof pid !== "string") {
       callback(undefined);
       return;
     }
-    // The client may know before us that its connection is broken.
-    this.#recoverable.get(pid)?.conn.discard("transport close");
-    const restored = this.#adapter.restoreSession(
-      pid,
-      typeof offset === "string" ? offset : undefined,
-    );
-    if (restored instanceof Promise) {
-      restored.then(callback, (error: unknown) => {
-        callback("unknown session");
-        throw error;
-      });
-    } else {
-      callback(restored);
-    }
+    this.onReturned(pid);
+    const found: { session: ReturnType<Adapter["restoreSession"]> } = {
+      session: "unknown session",
+    };
+    this.guardAdapter("restoreSession", () => {
+      const since = typeof offset === "string" ? offset : undefined;
+      found.session = this.currentAdapter.restoreSession(pid, since);
+      // A promise of its own: below, the failure is handled for the client, and it still has to surface.
+      return found.session instanceof Promise ? found.session.then() : found.session;
+    });
+    const { session } = found;
+    if (session instanceof Promise) session.then(callback, () => callback("unknown session"));
+    else callback(session);
   }
 
   /** @internal */
-  giveBack(session: RestoredSession): void {
-    void this.#adapter.persistSession(session);
+  giveBack(session: RestoredSession | undefined): void {
+    if (session !== undefined) {
+      this.guardAdapter("persistSession", () => this.currentAdapter.persistSession(session));
+    }
+    this.endIfEmpty();
   }
 
   /**
@@ -319,125 +347,102 @@ export class Namespace<
       auth,
       session,
     );
-    this.#waiting.add(socket.id);
-    const skip = socket.recovered && this.#host.recovery?.skipMiddlewares === true;
-    process.nextTick(() => this.#pass(socket, skip ? this.#middleware.length : 0));
+    this.waiting.add(socket.id);
+    const skip = socket.recovered && this.host.recovery?.skipMiddlewares === true;
+    process.nextTick(() =>
+      passMiddleware(skip ? [] : this.middleware, socket, this.handling, (passed) =>
+        this.onPassed(passed),
+      ),
+    );
     return socket;
   }
 
   // What its sockets and its adapter call.
 
+  /**
+   * Calls a method of the adapter for a client, or for the namespace. What it throws or rejects with reaches onError(),
+   * or surfaces: the program has not called it, so that there is nobody to catch it. @internal
+   */
+  guardAdapter(
+    method: keyof Adapter,
+    call: () => unknown,
+    socket?: Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>,
+  ): void {
+    this.handling.guard(socket, "adapter", [method], call);
+  }
+
+  /** @internal */
+  callerOf(event: string): CallListener {
+    return (self, listener, args) =>
+      this.handling.guard(undefined, event, args, () => Reflect.apply(listener, self, args));
+  }
+
   /** @internal */
   nextAckId(): number {
-    return this.#ackId++;
+    return this.ackId++;
   }
 
   /** Whether its sockets may come back. @internal */
   get recovers(): boolean {
-    return this.#host.recovery !== undefined;
+    return this.host.recovery !== undefined;
+  }
+
+  /** @internal */
+  get maxRoomsPerSocket(): number {
+    return this.host.maxRoomsPerSocket;
+  }
+
+  /** @internal */
+  get maxDisconnectionDuration(): number | undefined {
+    return this.host.recovery?.maxDisconnectionDuration;
   }
 
   /** @internal */
   remove({ id, pid }: { readonly id: SocketId; readonly pid: string | undefined }): void {
-    this.#sockets.delete(id);
-    this.#waiting.delete(id);
-    if (pid !== undefined) this.#recoverable.delete(pid);
-    if (this.#sockets.size === 0 && this.#waiting.size === 0) this.#onEmpty?.();
+    this.connectedSockets.delete(id);
+    this.waiting.delete(id);
+    if (pid !== undefined) this.recoverable.delete(pid);
+    this.endIfEmpty();
+  }
+
+  private endIfEmpty(): void {
+    if (this.connectedSockets.size === 0 && this.waiting.size === 0) this.onEmpty?.();
   }
 
   /** @internal */
   encode(packet: Packet, compress: boolean): Outgoing {
-    return this.#host.codec.encode(packet, compress);
+    return this.host.codec.encode(packet, compress);
+  }
+
+  /** @internal */
+  onReturned(pid: string): void {
+    // The client may know before us that its connection is broken.
+    this.recoverable.get(pid)?.conn.discard("transport close");
   }
 
   /** @internal */
   onServerSideEmit([event, ...args]: ServerSideEvent): void {
-    this.dispatch(event, args);
+    // No server emits these, and listeners would take what came with them for a socket.
+    if (RESERVED.has(event)) return;
+    const call = this.callerOf(event);
+    for (const listener of this.registered(event)) call(this, listener, args);
   }
 
-  /**
-   * Calls whom an event of `socket` is for: its listeners, and the method of a class.
-   *
-   * @param args the event's, with `acknowledge` behind them, if the client waits for an answer
-   * @returns `false` where there is no more to it than calling the listeners. @internal
-   */
-  handle(
-    socket: Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>,
-    event: string,
-    args: readonly unknown[],
-    acknowledge?: Listener,
-  ): boolean {
-    const acknowledges = this.#host.ackReturnValues;
-    const onError = this.#onError();
-    if (this.#handler === undefined && onError === undefined && !acknowledges) return false;
-    const handlers = socket.handlers(event, acknowledges);
-    const method = this.#handler?.find(socket, event);
-    if (method !== undefined) handlers.push(method);
-    // Middleware may have changed them.
-    const answers = acknowledge !== undefined && args.at(-1) === acknowledge;
-    const own = answers ? args.slice(0, -1) : args;
-    const tell = onError && ((error: unknown) => onError(error, { socket, event, args: own }));
-    callHandlers(handlers, own, answers ? acknowledge : undefined, tell);
-    return true;
-  }
-
-  #onError():
-    | ErrorHandler<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>
-    | undefined {
-    return this.#errorHandler ?? this.#host.errorHandler();
-  }
-
-  /** Lets `socket` pass the middleware from number `index` on. */
-  #pass(
-    socket: Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>,
-    index: number,
-  ): void {
-    // The client may go while it waits.
+  private onPassed(socket: Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>): void {
+    this.waiting.delete(socket.id);
+    this.connectedSockets.set(socket.id, socket);
+    if (socket.pid !== undefined) this.recoverable.set(socket.pid, socket);
+    socket.onConnect();
     if (socket.gone) return;
-    const middleware =
-      this.#middleware[index] ??
-      (index === this.#middleware.length ? this.#handler?.greet : undefined);
-    if (middleware === undefined) {
-      this.#waiting.delete(socket.id);
-      this.#sockets.set(socket.id, socket);
-      if (socket.pid !== undefined) this.#recoverable.set(socket.pid, socket);
-      socket.onConnect();
-      this.#tell("connect", socket);
-      this.#tell("connection", socket);
-      return;
-    }
-    let called = false;
-    const next = (error?: ExtendedError): void => {
-      // Whoever calls twice means the same once.
-      if (called || socket.gone) return;
-      called = true;
-      if (error) socket.onRefuse(refusal(error));
-      else process.nextTick(() => this.#pass(socket, index + 1));
-    };
-    // What throws surfaces as an uncaught error, and the client is not left waiting.
-    const fail = (error: unknown): void => {
-      if (error instanceof ConnectionRefused) {
-        next(error);
-        return;
-      }
-      next(new Error("internal error"));
-      const onError = this.#onError();
-      if (onError === undefined) throw error;
-      onError(error, { socket, event: "connect", args: [socket.handshake.auth] });
-    };
-    try {
-      const result: unknown = middleware(socket, next);
-      if (result instanceof Promise) result.catch(fail);
-    } catch (error) {
-      callListener(this, fail, [error]);
-    }
+    this.announce("connect", socket);
+    this.announce("connection", socket);
   }
 
-  #tell(
+  private announce(
     event: "connect" | "connection",
     socket: Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>,
   ): void {
-    const onError = this.#onError();
+    const { onError } = this.handling;
     if (onError === undefined) {
       this.dispatch(event, [socket]);
       return;
@@ -454,8 +459,4 @@ export class AlreadyRegisteredError extends Error {
   constructor(namespace: string) {
     super(`the namespace "${namespace}" has a handler already`);
   }
-}
-
-function refusal({ message, data }: ExtendedError): ConnectErrorData {
-  return data === undefined ? { message } : { message, data };
 }

@@ -1,26 +1,26 @@
 // Namespaces made when a client asks for them: the pattern or function that says which, and what
 // every one of them begins with.
 
-import { checkFunction } from "../../protocol/errors.ts";
-import { callListener, type DefaultEventsMap, type Untyped } from "../../protocol/events.ts";
 import type { Packet } from "../../protocol/socketio/packet.ts";
+import type { DefaultEventsMap, Untyped } from "../events/emitter.ts";
+import { checkFunction } from "../events/errors.ts";
+import { isThenable } from "../events/thenable.ts";
 import {
   Adapter,
+  allOf,
   type BroadcastAnswers,
   type BroadcastOptions,
+  type Gathered,
+  gathered,
   type Room,
   type SocketDetails,
 } from "./adapter.ts";
-import { BroadcastOperator, EVERYBODY, GroupBroadcaster } from "./broadcast.ts";
+import { BroadcastOperator, EVERYBODY } from "./broadcast.ts";
 import type { Codec } from "./codec.ts";
-import type { ErrorHandler } from "./handling.ts";
-import {
-  type Middleware,
-  Namespace,
-  type NamespaceEvents,
-  type NamespaceHost,
-} from "./namespace.ts";
-import type { NamespaceHandlerLike } from "./namespace-handler.ts";
+import { type ErrorHandler, EventHandlers, type MethodHandlers } from "./event-handlers.ts";
+import type { EventMaps } from "./event-maps.ts";
+import type { Middleware } from "./middleware.ts";
+import { Namespace, NamespaceBroadcaster, type NamespaceHost } from "./namespace.ts";
 import type { Socket } from "./socket.ts";
 
 /** Says whether a namespace of this name may be, for a client with this `auth`. */
@@ -39,11 +39,7 @@ export class ParentNamespace<
   EmitEvents = ListenEvents,
   ServerSideEvents = DefaultEventsMap,
   SocketData = Untyped,
-> extends GroupBroadcaster<
-  NamespaceEvents<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>, ServerSideEvents>,
-  EmitEvents,
-  SocketData
-> {
+> extends NamespaceBroadcaster<EventMaps<ListenEvents, EmitEvents, ServerSideEvents, SocketData>> {
   /** For people; no client can ask for it. */
   readonly name: string;
   readonly children: Set<Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>> =
@@ -51,35 +47,37 @@ export class ParentNamespace<
 
   /** The pattern that names fit, where it is one. */
   readonly pattern: RegExp | undefined;
-  readonly #matcher: NamespaceMatcher;
-  readonly #host: NamespaceHost<ListenEvents, EmitEvents, ServerSideEvents, SocketData>;
-  #handler:
-    | NamespaceHandlerLike<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>
+  private readonly matcher: NamespaceMatcher;
+  private readonly host: NamespaceHost<
+    EventMaps<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
+  >;
+  private handler:
+    | MethodHandlers<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>
     | undefined;
-  #errorHandler:
+  private errorHandler:
     | ErrorHandler<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>
     | undefined;
-  readonly #adapter: Adapter;
-  #middleware: readonly Middleware<
+  private readonly adapter: Adapter;
+  private middleware: readonly Middleware<
     Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
   >[] = [];
 
   /** @throws TypeError for a pattern with the flags "g" or "y" */
   constructor(
-    host: NamespaceHost<ListenEvents, EmitEvents, ServerSideEvents, SocketData>,
+    host: NamespaceHost<EventMaps<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>,
     name: string,
     names: RegExp | NamespaceMatcher,
   ) {
     super();
-    this.#host = host;
+    this.host = host;
     this.name = name;
     this.pattern = names instanceof RegExp ? names : undefined;
     if (this.pattern?.global || this.pattern?.sticky) {
       throw new TypeError("stateful regular expressions are not supported");
     }
-    this.#matcher =
+    this.matcher =
       names instanceof RegExp ? (asked, _auth, next) => next(null, names.test(asked)) : names;
-    this.#adapter = new ChildrenAdapter(host.codec, name, this.children);
+    this.adapter = new ChildrenAdapter(host.codec, name, this.children);
   }
 
   /** @internal */
@@ -94,7 +92,7 @@ export class ParentNamespace<
     middleware: Middleware<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>,
   ): this {
     checkFunction("the middleware", middleware);
-    this.#middleware = [...this.#middleware, middleware];
+    this.middleware = [...this.middleware, middleware];
     return this;
   }
 
@@ -103,15 +101,15 @@ export class ParentNamespace<
     handler: ErrorHandler<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>,
   ): this {
     checkFunction("the error handler", handler);
-    this.#errorHandler = handler;
+    this.errorHandler = handler;
     return this;
   }
 
   /** Namespace.register() of every namespace made later. @internal */
   register(
-    handler: NamespaceHandlerLike<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>,
+    handler: MethodHandlers<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>,
   ): void {
-    this.#handler = handler;
+    this.handler = handler;
   }
 
   /** Calls back, once, with whether it wants a namespace of this name. @internal */
@@ -122,16 +120,28 @@ export class ParentNamespace<
       called = true;
       callback(!error && allow);
     };
-    // What the program's function throws surfaces, and the client is refused.
-    const ask = (): void => {
-      try {
-        this.#matcher(name, { ...auth }, next);
-      } catch (error) {
-        next(null, false);
-        throw error;
-      }
+    // What the program's function throws or rejects with reaches onError(), and the client is refused.
+    const fail = (error: unknown): never => {
+      next(null, false);
+      throw error;
     };
-    callListener(this, ask, []);
+    this.guard(name, auth, () => {
+      try {
+        const result: unknown = this.matcher(name, { ...auth }, next);
+        return isThenable(result) ? Promise.resolve(result).then(undefined, fail) : undefined;
+      } catch (error) {
+        return fail(error);
+      }
+    });
+  }
+
+  /** Does something of the program for a client that asks for a namespace. @internal */
+  guard(name: string, auth: object, call: () => unknown): void {
+    const handling = new EventHandlers<
+      Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
+    >(this.host);
+    handling.errorHandler = this.errorHandler;
+    handling.guard(undefined, "connect", [name, auth], call);
   }
 
   /** Makes a namespace. @internal */
@@ -140,22 +150,29 @@ export class ParentNamespace<
     onEmpty: (child: Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>) => void,
   ): Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData> {
     const child: Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData> = new Namespace(
-      this.#host,
+      this.host,
       name,
       () => onEmpty(child),
     );
-    for (const middleware of this.#middleware) child.use(middleware);
-    if (this.#errorHandler !== undefined) child.onError(this.#errorHandler);
-    if (this.#handler !== undefined) child.register(this.#handler);
+    for (const middleware of this.middleware) child.use(middleware);
+    if (this.errorHandler !== undefined) child.onError(this.errorHandler);
+    if (this.handler !== undefined) child.register(this.handler);
     this.copyListenersTo(child);
     this.children.add(child);
     return child;
   }
 
   protected override start(): BroadcastOperator<EmitEvents, SocketData> {
-    return new BroadcastOperator(this.#adapter, EVERYBODY);
+    return new BroadcastOperator(this.adapter, EVERYBODY);
   }
 }
+
+export type ParentNamespaceOf<Events extends EventMaps> = ParentNamespace<
+  Events["listen"],
+  Events["emit"],
+  Events["serverSide"],
+  Events["data"]
+>;
 
 /** All sockets of all children, as if they were of one namespace. */
 class ChildrenAdapter extends Adapter {
@@ -172,12 +189,14 @@ class ChildrenAdapter extends Adapter {
       encode: (packet, compress) => codec.encode(packet, compress),
       nextAckId: () => 0,
       onServerSideEmit: () => {},
+      maxDisconnectionDuration: undefined,
     });
     this.#children = children;
   }
 
   override broadcast(packet: Packet, options: BroadcastOptions): void {
-    for (const { name, adapter } of this.#children) {
+    // Listeners may cause namespaces to be created, here and below.
+    for (const { name, adapter } of [...this.#children]) {
       adapter.broadcast({ ...packet, namespace: name }, options);
     }
   }
@@ -187,21 +206,24 @@ class ChildrenAdapter extends Adapter {
     options: BroadcastOptions,
     answers: BroadcastAnswers,
   ): () => void {
-    let asked = 0;
-    const forget = [...this.#children].map(({ name, adapter }) =>
+    const children = [...this.#children];
+    let servers = 0;
+    let untold = children.length;
+    const forget = children.map(({ name, adapter }) =>
       // Each namespace has acknowledgements of its own numbers.
       adapter.broadcastWithAck(
         { ...packet, namespace: name, id: adapter.nsp.nextAckId() },
         options,
         {
-          onAsked: (count) => {
-            asked += count;
+          ...answers,
+          onServers: (count) => {
+            servers += count;
+            if (--untold === 0) answers.onServers(servers);
           },
-          onAnswer: answers.onAnswer,
         },
       ),
     );
-    answers.onAsked(asked);
+    if (children.length === 0) process.nextTick(() => answers.onServers(0));
     return () => {
       for (const each of forget) each();
     };
@@ -212,20 +234,24 @@ class ChildrenAdapter extends Adapter {
     return new Set(ids.flatMap((each) => [...each]));
   }
 
-  override async fetchSockets(options: BroadcastOptions): Promise<SocketDetails[]> {
+  override async fetchSockets(options: BroadcastOptions): Promise<Gathered<SocketDetails>> {
     const all = [...this.#children].map(({ adapter }) => adapter.fetchSockets(options));
-    return (await Promise.all(all)).flat();
+    const lists = await Promise.all(all);
+    const missing = lists.flatMap((list) => ("missing" in list ? list.missing : []));
+    return gathered(lists.flat(), [...new Set(missing)]);
   }
 
-  override addSockets(options: BroadcastOptions, rooms: readonly Room[]): void {
-    for (const { adapter } of this.#children) adapter.addSockets(options, rooms);
+  override addSockets(options: BroadcastOptions, rooms: readonly Room[]): void | Promise<void> {
+    return allOf([...this.#children].map(({ adapter }) => adapter.addSockets(options, rooms)));
   }
 
-  override delSockets(options: BroadcastOptions, rooms: readonly Room[]): void {
-    for (const { adapter } of this.#children) adapter.delSockets(options, rooms);
+  override delSockets(options: BroadcastOptions, rooms: readonly Room[]): void | Promise<void> {
+    return allOf([...this.#children].map(({ adapter }) => adapter.delSockets(options, rooms)));
   }
 
-  override disconnectSockets(options: BroadcastOptions, close: boolean): void {
-    for (const { adapter } of this.#children) adapter.disconnectSockets(options, close);
+  override disconnectSockets(options: BroadcastOptions, close: boolean): void | Promise<void> {
+    return allOf(
+      [...this.#children].map(({ adapter }) => adapter.disconnectSockets(options, close)),
+    );
   }
 }

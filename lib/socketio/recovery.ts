@@ -9,18 +9,30 @@
 //     ── CONNECT {"sid","pid"}, the same ──▶
 //     ── EVENT … what came after the offset ──▶
 
+import { utf8Length } from "../../protocol/bytes.ts";
 import { EVENT, type EventData, type Packet } from "../../protocol/socketio/packet.ts";
-import { Deadlines } from "../deadlines.ts";
-import type { Outgoing } from "../engineio/outgoing.ts";
+import { Outgoing } from "../engineio/outgoing.ts";
+import { boolean, limit, type OptionTable } from "../events/options.ts";
+import { duration } from "../node-options.ts";
 import {
   Adapter,
   type AdapterHost,
+  type BroadcastFlags,
   type BroadcastOptions,
+  type Member,
   type RecoverableSession,
   type RecoveryFailure,
   type RestoredSession,
   type Room,
 } from "./adapter.ts";
+import {
+  type Offset,
+  type RecoveryBounds,
+  type RecoveryLimits,
+  RecoveryStore,
+  type StoredPacket,
+  sizeWith,
+} from "./recovery-store.ts";
 
 /** The option `connectionStateRecovery`. */
 export interface RecoveryOptions {
@@ -28,11 +40,28 @@ export interface RecoveryOptions {
   readonly maxDisconnectionDuration?: number;
   /** A client that comes back does not pass the middleware again. Default `true`. */
   readonly skipMiddlewares?: boolean;
-  /** Sessions that are kept in each namespace; the oldest are given up for others. Default 100,000. */
+  /**
+   * Sessions that are kept in all namespaces. Beyond, the oldest of the address with about the most are given up.
+   * Default 100,000.
+   */
   readonly maxSessions?: number;
-  /** Events that are kept in each namespace for clients that may come back. Default 10,000. */
+  /**
+   * Events that are kept in all namespaces for clients that may come back. Beyond, the oldest of the room or the address
+   * with about the most are given up. Default 10,000.
+   */
   readonly maxPackets?: number;
+  /** Bytes that the events may take, and the sessions as many again. Default 128 MiB. */
+  readonly maxBytes?: number;
 }
+
+/** What each option must be. */
+export const RECOVERY_OPTIONS: OptionTable<RecoveryOptions> = {
+  maxBytes: limit,
+  maxDisconnectionDuration: duration,
+  maxPackets: limit,
+  maxSessions: limit,
+  skipMiddlewares: boolean,
+};
 
 /** Reasons that are not anybody's will: the client may come back. */
 export const RECOVERABLE: ReadonlySet<string> = new Set([
@@ -44,83 +73,150 @@ export const RECOVERABLE: ReadonlySet<string> = new Set([
   "forced server close",
 ]);
 
-const DEFAULT_MAX_DISCONNECTION_DURATION = 120_000;
+export const DEFAULT_MAX_DISCONNECTION_DURATION = 120_000;
 const DEFAULT_MAX_SESSIONS = 100_000;
 const DEFAULT_MAX_PACKETS = 10_000;
+const DEFAULT_MAX_BYTES = 128 * 1024 * 1024;
 
-interface KeptPacket {
+/**
+ * Returns the options with their defaults.
+ *
+ * @param heartbeat milliseconds in which a client that has gone is found out: what was sent
+ * meanwhile is missed as well, so events are kept for so much longer than sessions
+ * @param maxBackpressure bytes that may wait for a client. Half of them may be what it has missed, so that there is room
+ * for what is sent while it receives that
+ */
+export function limitsOf(
+  options: RecoveryOptions,
+  heartbeat: number,
+  maxBackpressure: number,
+): RecoveryLimits {
+  const { maxDisconnectionDuration: sessionDuration = DEFAULT_MAX_DISCONNECTION_DURATION } =
+    options;
+  return {
+    sessionDuration,
+    packetDuration: sessionDuration + heartbeat,
+    maxSessions: options.maxSessions ?? DEFAULT_MAX_SESSIONS,
+    maxPackets: options.maxPackets ?? DEFAULT_MAX_PACKETS,
+    maxBytes: options.maxBytes ?? DEFAULT_MAX_BYTES,
+    maxReplay: maxBackpressure / 2,
+  };
+}
+
+/** An event that was sent. */
+class SentPacket implements StoredPacket {
+  readonly worker = 0;
   readonly sequence: number;
+  readonly rooms: ReadonlySet<Room>;
+  readonly except: ReadonlySet<Room>;
+  readonly local = false;
+  readonly size: number;
+  readonly length: number;
+  readonly #packets: Outgoing["packets"];
+  readonly #compress: boolean;
+  // Shared by the clients that receive it at one time. It has the frames beside the text, which are kept for nobody.
+  #message: WeakRef<Outgoing>;
+
+  constructor(sequence: number, message: Outgoing, { rooms, except }: BroadcastOptions) {
+    this.sequence = sequence;
+    this.rooms = rooms;
+    this.except = except;
+    this.size = sizeWith(
+      message.packets.reduce((sum, each) => sum + bytesOf(each), 0),
+      rooms,
+      except,
+    );
+    this.length = message.length;
+    this.#packets = message.packets;
+    this.#compress = message.compress;
+    this.#message = new WeakRef(message);
+  }
+
+  /** Its place in the one row of this process. */
+  get index(): number {
+    return this.sequence;
+  }
+
+  get message(): Outgoing {
+    const shared = this.#message.deref();
+    if (shared !== undefined) return shared;
+    const message = new Outgoing(this.#packets, this.#compress);
+    this.#message = new WeakRef(message);
+    return message;
+  }
+}
+
+/** Returns as many bytes as a packet takes in memory: a text that is not ASCII may take two for each character. */
+function bytesOf(packet: string | Uint8Array): number {
+  if (typeof packet !== "string") return packet.byteLength;
+  const bytes = utf8Length(packet);
+  return bytes === packet.length ? bytes : Math.max(bytes, 2 * packet.length);
+}
+
+/** An event with its offset. */
+interface Stamped {
+  readonly packet: Packet;
   readonly message: Outgoing;
-  readonly options: BroadcastOptions;
 }
 
 /** Rooms in memory, sessions that can be recovered, and the events that they may have missed. */
 export class RecoveryAdapter extends Adapter {
-  readonly #maxSessions: number;
-  readonly #maxPackets: number;
-  readonly #sessions = new Map<string, RecoverableSession>();
-  readonly #expiries: Deadlines<string>;
-  readonly #packets = new Set<KeptPacket>();
-  readonly #packetExpiries: Deadlines<KeptPacket>;
+  readonly #store: RecoveryStore<RecoverableSession, SentPacket>;
   // Offsets are numbers in a row, so one that was given is comparable even when its packet is gone.
   #sequence = 0;
-  #dropped = 0;
 
-  /**
-   * @param heartbeat milliseconds in which a client that has gone is found out: what was sent
-   * meanwhile is missed as well, so events are kept for so much longer than sessions
-   */
-  constructor(nsp: AdapterHost, options: RecoveryOptions, heartbeat: number) {
+  /** @param bounds of all namespaces together */
+  constructor(nsp: AdapterHost, bounds: RecoveryBounds) {
     super(nsp);
-    const { maxDisconnectionDuration: duration = DEFAULT_MAX_DISCONNECTION_DURATION } = options;
-    this.#maxSessions = options.maxSessions ?? DEFAULT_MAX_SESSIONS;
-    this.#maxPackets = options.maxPackets ?? DEFAULT_MAX_PACKETS;
-    this.#expiries = new Deadlines(duration, (pid) => this.#sessions.delete(pid));
-    this.#packetExpiries = new Deadlines(duration + heartbeat, (packet) => {
-      this.#packets.delete(packet);
-    });
+    this.#store = new RecoveryStore(nsp.name, bounds, offsetOf, (id) => this.#addressOf(id));
   }
 
   /** Sessions that are kept. */
   get sessionCount(): number {
-    return this.#sessions.size;
+    return this.#store.sessionCount;
   }
 
   /** Events that are kept. */
   get packetCount(): number {
-    return this.#packets.size;
+    return this.#store.packetCount;
   }
 
   override close(): void {
-    for (const pid of this.#sessions.keys()) this.#forget(pid);
-    for (const packet of this.#packets) this.#packetExpiries.delete(packet);
-    this.#packets.clear();
+    this.#store.close();
   }
 
   override broadcast(packet: Packet, options: BroadcastOptions): void {
-    if (packet.type !== EVENT || packet.id !== undefined) {
-      super.broadcast(packet, options);
+    const stamped = this.#stamp(packet, options);
+    if (stamped === undefined) super.broadcast(packet, options);
+    else this.sendToMembers(stamped.packet, options, stamped.message);
+  }
+
+  override emitTo(member: Member, packet: Packet, flags: BroadcastFlags): void {
+    const rooms = new Set([member.id]);
+    const stamped = this.#stamp(packet, { rooms, except: new Set(), flags });
+    if (stamped === undefined) {
+      super.emitTo(member, packet, flags);
       return;
     }
-    const stamped = this.stamp(packet.data, options);
-    this.sendToMembers({ ...packet, data: stamped.data }, options, stamped.message);
+    member.notifyOutgoingListeners(stamped.packet);
+    member.deliver(stamped.message, flags.volatile ?? false);
   }
 
   /**
-   * Puts an offset behind the arguments, and keeps the event unless it is volatile. A volatile one
-   * has an offset too: clients take a text at the end of any event for one.
+   * Puts an offset behind the arguments of an event, and keeps the event unless it is volatile. A
+   * volatile one has an offset too: clients take a text at the end of any event for one. An event that
+   * is to be acknowledged has none, since nobody would wait for the acknowledgement any more.
    */
-  override stamp(
-    event: EventData,
-    options: BroadcastOptions,
-  ): { data: EventData; message: Outgoing } {
+  #stamp(packet: Packet, options: BroadcastOptions): Stamped | undefined {
+    if (packet.type !== EVENT || packet.id !== undefined) return undefined;
     const { volatile = false, compress = true } = options.flags;
     if (!volatile) this.#sequence++;
-    const [name, ...args] = event;
+    const [name, ...args] = packet.data;
     const data: EventData = [name, ...args, this.offset];
-    const message = this.nsp.encode({ type: EVENT, namespace: this.nsp.name, data }, compress);
-    if (!volatile) this.#keep({ sequence: this.#sequence, message, options });
-    return { data, message };
+    const stamped: Packet = { ...packet, data };
+    const message = this.nsp.encode(stamped, compress);
+    if (!volatile) this.#store.add(new SentPacket(this.#sequence, message, options));
+    return { packet: stamped, message };
   }
 
   /** The offset of the last event. */
@@ -129,56 +225,24 @@ export class RecoveryAdapter extends Adapter {
   }
 
   override persistSession(session: RecoverableSession): void {
-    this.#sessions.set(session.pid, session);
-    this.#expiries.add(session.pid);
-    if (this.#sessions.size <= this.#maxSessions) return;
-    const [oldest] = this.#sessions.keys();
-    if (oldest !== undefined) this.#forget(oldest);
+    const { sid, address = this.#addressOf(sid), rooms } = session;
+    this.#store.keep({ ...session, address }, sizeWith(0, rooms));
   }
 
   override restoreSession(pid: string, offset?: string): RestoredSession | RecoveryFailure {
-    const session = this.#sessions.get(pid);
-    if (session === undefined) return "unknown session";
-    // Once: of two that know the secret, the second is not the client.
-    this.#forget(pid);
-    const began = sequenceOf(session.offset) ?? 0;
-    // Who has heard nothing yet has no offset, or one of an earlier session.
-    const given = offset === undefined ? began : sequenceOf(offset);
-    if (given === undefined || given > this.#sequence) return "unknown offset";
-    const heard = Math.max(given, began);
-    if (heard < this.#dropped) return "packets dropped";
-    const missed: Outgoing[] = [];
-    for (const packet of this.#packets) {
-      if (packet.sequence > heard && concerns(packet.options, session)) missed.push(packet.message);
-    }
-    return { ...session, missed };
+    const recovered = this.#store.recover(pid, offset, this.#sequence);
+    if (typeof recovered === "string") return recovered;
+    return { ...recovered.session, missed: recovered.missed.map(({ message }) => message) };
   }
 
-  #forget(pid: string): void {
-    this.#sessions.delete(pid);
-    this.#expiries.delete(pid);
-  }
-
-  #keep(packet: KeptPacket): void {
-    this.#packets.add(packet);
-    this.#packetExpiries.add(packet);
-    if (this.#packets.size <= this.#maxPackets) return;
-    const [oldest] = this.#packets;
-    if (oldest === undefined) return;
-    this.#packets.delete(oldest);
-    this.#packetExpiries.delete(oldest);
-    this.#dropped = oldest.sequence;
+  #addressOf(id: string): string | undefined {
+    return this.nsp.sockets.get(id)?.conn?.remoteAddress;
   }
 }
 
-/** The number that an offset stands for, `undefined` for what is none. */
-function sequenceOf(offset: string): number | undefined {
-  const sequence = Number.parseInt(offset, 36);
-  return sequence >= 0 && sequence.toString(36) === offset ? sequence : undefined;
-}
-
-function concerns({ rooms, except }: BroadcastOptions, session: RecoverableSession): boolean {
-  const isIn = (room: Room): boolean => session.rooms.has(room);
-  if ([...except].some(isIn)) return false;
-  return rooms.size === 0 || [...rooms].some(isIn);
+/** Reads an offset. Returns `undefined` for what is none. */
+function offsetOf(text: string): Offset | undefined {
+  const sequence = Number.parseInt(text, 36);
+  if (!(sequence >= 0) || sequence.toString(36) !== text) return undefined;
+  return { worker: 0, sequence, index: sequence };
 }

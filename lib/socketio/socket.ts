@@ -4,38 +4,41 @@
 //        └───────────────── refused, or the client has gone ──────────────────────▲
 
 import type { IncomingMessage } from "node:http";
-import { CatchAll } from "../../protocol/catch-all.ts";
-import { checkFunction, DisconnectedError } from "../../protocol/errors.ts";
-import {
-  type AckValue,
-  type AllButLast,
-  callListener,
-  type DefaultEventsMap,
-  type EventArguments,
-  type EventNames,
-  type JsonArguments,
-  type LastArgument,
-  type Listener,
-  type MessageArguments,
-  type Untyped,
-  type WithTimeout,
-} from "../../protocol/events.ts";
 import {
   ACK,
   type ConnectErrorData,
   DISCONNECT,
   EVENT,
+  type EventData,
   type Packet,
 } from "../../protocol/socketio/packet.ts";
 import type { Outgoing } from "../engineio/outgoing.ts";
 import type { CloseReason, Session } from "../engineio/session.ts";
+import { type AckCallback, Acknowledgements } from "../events/acknowledgements.ts";
+import { type AnyListener, CatchAll } from "../events/catch-all.ts";
+import type {
+  AckValue,
+  AllButLast,
+  CallListener,
+  DefaultEventsMap,
+  EventArguments,
+  EventNames,
+  JsonArguments,
+  LastArgument,
+  Listener,
+  MessageArguments,
+  Untyped,
+  WithTimeout,
+} from "../events/emitter.ts";
+import { checkFunction, DisconnectedError } from "../events/errors.ts";
+import { emitTo, request } from "../events/socket-emitter.ts";
 import { generateId } from "../generate-id.ts";
-import { type AckCallback, Acks } from "./acks.ts";
 import type {
   Adapter,
   BroadcastFlags,
   BroadcastOptions,
   Member,
+  RecoverableSession,
   RecoveryFailure,
   RestoredSession,
   Room,
@@ -43,11 +46,11 @@ import type {
 } from "./adapter.ts";
 import { Broadcaster, BroadcastOperator, EVERYBODY, eventData, listOf } from "./broadcast.ts";
 import type { Client } from "./client.ts";
-import type { Handler } from "./handling.ts";
+import type { EventMaps } from "./event-maps.ts";
 import { createHandshake, type Handshake } from "./handshake.ts";
 import type { Namespace, NamespaceServer } from "./namespace.ts";
 import { RECOVERABLE } from "./recovery.ts";
-import { CALL_TIMEOUT, type EmitTarget, emitTo, request, SocketEmitter } from "./socket-emitter.ts";
+import { CALL_TIMEOUT, type EmitTarget, SocketEmitter } from "./socket-emitter.ts";
 
 /** Why a socket was disconnected. */
 export type DisconnectReason =
@@ -69,14 +72,11 @@ export interface SocketReservedEvents {
 
 type SocketState = "connecting" | "connected" | "disconnecting" | "disconnected";
 
-/** Stands between an event and its listeners: lets it through with `next()`, or stops it with `next(error)`. */
-export type PacketMiddleware = (
-  event: [name: string, ...args: Untyped[]],
-  next: (error?: Error) => void,
-) => void;
+/** An event as middleware of a socket receives it: its name, then its arguments. */
+export type Event = [name: string, ...args: Untyped[]];
 
-/** Called for every event, with its name in front of its arguments. */
-export type AnyListener = (event: string, ...args: Untyped[]) => void;
+/** Stands between an event and its listeners: lets it through with `next()`, or stops it with `next(error)`. */
+export type PacketMiddleware = (event: Event, next: (error?: Error) => void) => void;
 
 const NO_FLAGS: BroadcastFlags = {};
 const NO_MIDDLEWARE: readonly PacketMiddleware[] = [];
@@ -104,17 +104,19 @@ export class Socket<
   readonly pid: string | undefined;
 
   // Most sockets have none of these, or are never asked for them.
-  #handshake: Handshake | undefined;
-  readonly #auth: object;
-  #data: SocketData | undefined;
-  #acks: Acks | undefined;
-  #middleware: readonly PacketMiddleware[] = NO_MIDDLEWARE;
-  #any: CatchAll | undefined;
-  #anyOutgoing: CatchAll | undefined;
-  #state: SocketState = "connecting";
+  private createdHandshake: Handshake | undefined;
+  private readonly handshakeAuth: object;
+  private ownData: SocketData | undefined;
+  private awaitedAcks: Acknowledgements | undefined;
+  private packetMiddleware: readonly PacketMiddleware[] = NO_MIDDLEWARE;
+  private catchAll: CatchAll | undefined;
+  private catchAllOutgoing: CatchAll | undefined;
+  private socketState: SocketState = "connecting";
   // What it was before, until it is connected.
-  #restored: RestoredSession | undefined;
-  #offset = "";
+  private restoredSession: RestoredSession | undefined;
+  private recoveryOffset = "";
+  // It has gone, and what it was is kept.
+  private mayComeBack = false;
 
   /** @param session what its client comes back to, or why it cannot */
   constructor(
@@ -132,33 +134,33 @@ export class Socket<
     this.pid = recoverable ? (restored?.pid ?? generateId()) : undefined;
     this.recovered = restored !== undefined;
     this.recoveryFailure = typeof session === "string" ? session : undefined;
-    this.#restored = restored;
-    this.#auth = auth;
-    this.#data = restored?.data;
+    this.restoredSession = restored;
+    this.handshakeAuth = auth;
+    this.ownData = restored?.data;
   }
 
   /** What the client said when it connected. */
   get handshake(): Handshake {
     const { request, address, issued } = this.client;
-    this.#handshake ??= createHandshake(request, address, issued, this.#auth);
-    return this.#handshake;
+    this.createdHandshake ??= createHandshake(request, address, issued, this.handshakeAuth);
+    return this.createdHandshake;
   }
 
   /** Room for whatever the application keeps of this client; an empty object at first. */
   get data(): SocketData {
-    if (this.#data !== undefined) return this.#data;
+    if (this.ownData !== undefined) return this.ownData;
     const none: Untyped = {};
-    this.#data = none;
+    this.ownData = none;
     return none;
   }
 
   set data(data: SocketData) {
-    this.#data = data;
+    this.ownData = data;
   }
 
   /** It may be used: the middleware has passed, and the client has not gone. */
   get connected(): boolean {
-    return this.#state === "connected" || this.#state === "disconnecting";
+    return this.socketState === "connected" || this.socketState === "disconnecting";
   }
 
   /** The opposite of `connected`. */
@@ -168,17 +170,33 @@ export class Socket<
 
   /** It will not be used any more: refused, or disconnected. @internal */
   get gone(): boolean {
-    return this.#state === "disconnected";
+    return this.socketState === "disconnected";
   }
 
   /** The server. */
-  get server(): NamespaceServer<ListenEvents, EmitEvents, ServerSideEvents, SocketData> {
+  get server(): NamespaceServer<EventMaps<ListenEvents, EmitEvents, ServerSideEvents, SocketData>> {
     return this.nsp.server;
   }
 
   /** The Engine.IO session that carries the connection. */
   get conn(): Session {
     return this.client.conn;
+  }
+
+  /**
+   * Bytes that wait for this client, about: what was sent to it, in all namespaces, and was not handed to the
+   * operating system yet. More than `maxBackpressure` end its connection.
+   */
+  get bufferedAmount(): number {
+    return this.client.conn.bufferedAmount;
+  }
+
+  /**
+   * Resolves when the client can be sent more, at once if nothing waits for it, and also when its connection ends.
+   * A program that sends much awaits it before it sends the next part.
+   */
+  drained(): Promise<void> {
+    return this.client.conn.drained();
   }
 
   /** The HTTP request with which the client came. */
@@ -202,7 +220,8 @@ export class Socket<
     event: Event,
     ...args: EventArguments<EmitEvents, Event>
   ): true {
-    return emitTo(this, event, args, NO_FLAGS);
+    emitTo(this, event, args, NO_FLAGS);
+    return true;
   }
 
   /**
@@ -264,16 +283,37 @@ export class Socket<
     return new BroadcastOperator(this.adapter, this.others(NO_FLAGS));
   }
 
-  /** Puts it into a room, or several. To be awaited where the adapter works over a network. */
+  /**
+   * Puts it into a room, or several. To be awaited where the adapter works over a network. A socket that would be in more
+   * than `maxRoomsPerSocket` has an "error" event, and its connection ends.
+   */
   join(rooms: Room | readonly Room[]): void | Promise<void> {
     // A listener that goes on after the client has gone would leave it in the room for ever.
-    if (this.#state === "disconnected") return;
-    return this.nsp.adapter.addAll(this.id, new Set(listOf(rooms)));
+    if (this.socketState === "disconnected") return;
+    const { adapter } = this;
+    const joined = adapter.socketRooms(this.id);
+    const more = new Set(listOf(rooms));
+    if ((joined?.size ?? 0) + more.size > this.nsp.maxRoomsPerSocket) {
+      for (const room of joined ?? []) more.delete(room);
+      if ((joined?.size ?? 0) + more.size > this.nsp.maxRoomsPerSocket) {
+        const message = "the socket is in too many rooms";
+        this.conn.onBound("maxRoomsPerSocket", message);
+        this.onError(new Error(message));
+        this.disconnect(true);
+        return;
+      }
+    }
+    return adapter.addAll(this.id, more);
   }
 
   /** Takes it out of a room. */
   leave(room: Room): void | Promise<void> {
     return this.nsp.adapter.del(this.id, room);
+  }
+
+  /** Removes the socket from all rooms, the one with its own id too: `io.to(socket.id)` does not reach it any more. */
+  leaveAll(): void {
+    this.nsp.adapter.delAll(this.id);
   }
 
   /**
@@ -302,12 +342,12 @@ export class Socket<
    * @param close ends the connection, and with it the client's sockets in all namespaces
    */
   disconnect(close = false): this {
-    if (this.#ends()) return this;
+    if (this.isEnding()) return this;
     if (close) {
       this.client.disconnectAll();
       return this;
     }
-    this.#send({ type: DISCONNECT, namespace: this.nsp.name });
+    this.sendPacket({ type: DISCONNECT, namespace: this.nsp.name });
     this.onClose("server namespace disconnect");
     return this;
   }
@@ -318,58 +358,58 @@ export class Socket<
    */
   use(middleware: PacketMiddleware): this {
     checkFunction("the middleware", middleware);
-    this.#middleware = [...this.#middleware, middleware];
+    this.packetMiddleware = [...this.packetMiddleware, middleware];
     return this;
   }
 
   /** Adds a listener for every event that comes, called before the middleware and all others. */
   onAny(listener: AnyListener): this {
-    this.#any ??= new CatchAll();
-    this.#any.append(listener);
+    this.catchAll ??= new CatchAll();
+    this.catchAll.append(listener);
     return this;
   }
 
   /** onAny(), in front of those that are there. */
   prependAny(listener: AnyListener): this {
-    this.#any ??= new CatchAll();
-    this.#any.prepend(listener);
+    this.catchAll ??= new CatchAll();
+    this.catchAll.prepend(listener);
     return this;
   }
 
   /** Removes a listener of onAny(); without one, all. */
   offAny(listener?: AnyListener): this {
-    this.#any?.remove(listener);
+    this.catchAll?.remove(listener);
     return this;
   }
 
   /** The listeners of onAny(). */
   listenersAny(): Listener[] {
-    return this.#any?.list() ?? [];
+    return this.catchAll?.list() ?? [];
   }
 
   /** Adds a listener for every event that is sent, by broadcasts too; acknowledgements are none. */
   onAnyOutgoing(listener: AnyListener): this {
-    this.#anyOutgoing ??= new CatchAll();
-    this.#anyOutgoing.append(listener);
+    this.catchAllOutgoing ??= new CatchAll();
+    this.catchAllOutgoing.append(listener);
     return this;
   }
 
   /** onAnyOutgoing(), in front of those that are there. */
   prependAnyOutgoing(listener: AnyListener): this {
-    this.#anyOutgoing ??= new CatchAll();
-    this.#anyOutgoing.prepend(listener);
+    this.catchAllOutgoing ??= new CatchAll();
+    this.catchAllOutgoing.prepend(listener);
     return this;
   }
 
   /** Removes a listener of onAnyOutgoing(); without one, all. */
   offAnyOutgoing(listener?: AnyListener): this {
-    this.#anyOutgoing?.remove(listener);
+    this.catchAllOutgoing?.remove(listener);
     return this;
   }
 
   /** The listeners of onAnyOutgoing(). */
   listenersAnyOutgoing(): Listener[] {
-    return this.#anyOutgoing?.list() ?? [];
+    return this.catchAllOutgoing?.list() ?? [];
   }
 
   // What its emitters call.
@@ -382,23 +422,55 @@ export class Socket<
     ack?: AckCallback,
   ): void {
     const data = eventData(event, args);
-    if (this.#state === "disconnected") {
-      ack?.(new DisconnectedError(), []);
-      return;
-    }
-    if (ack === undefined && this.nsp.recovers) {
-      const rooms = new Set([this.id]);
-      const stamped = this.adapter.stamp(data, { ...EVERYBODY, rooms, flags });
-      this.#anyOutgoing?.call(this, stamped.data);
-      this.client.send(stamped.message, flags.volatile ?? false);
+    if (this.socketState === "disconnected") {
+      this.emitTooLate(data, flags, ack);
       return;
     }
     const id = ack && this.nsp.nextAckId();
     const packet: Packet = { type: EVENT, namespace: this.nsp.name, data, id };
+    if (this.nsp.recovers) {
+      if (ack !== undefined && id !== undefined) this.acksAwaited().await(id, ack, flags.timeout);
+      try {
+        this.adapter.emitTo(this, packet, flags);
+      } catch (error) {
+        // It cannot be encoded, so nobody will answer.
+        if (id !== undefined) this.forgetAck(id);
+        throw error;
+      }
+      return;
+    }
     const message = this.nsp.encode(packet, flags.compress ?? true);
-    if (ack !== undefined && id !== undefined) this.#awaited().await(id, ack, flags.timeout);
-    this.#anyOutgoing?.call(this, data);
+    if (ack !== undefined && id !== undefined) this.acksAwaited().await(id, ack, flags.timeout);
+    this.tellSent(data);
     this.client.send(message, flags.volatile ?? false);
+  }
+
+  /** @internal */
+  callerOf(event: string): CallListener {
+    return (self, listener, args) =>
+      this.guard(event, args, () => Reflect.apply(listener, self, args));
+  }
+
+  /** Calls a function of the program. What it throws or rejects with reaches onError(), or surfaces. */
+  private guard(event: string, args: readonly Untyped[], call: () => unknown): void {
+    this.nsp.handling.guard(this, event, args, call);
+  }
+
+  private tellSent(data: EventData): void {
+    this.catchAllOutgoing?.call(this, data, (self, listener, all) =>
+      this.guard(`${data[0]}`, data.slice(1), () => Reflect.apply(listener, self, all)),
+    );
+  }
+
+  /** The client has gone. One that may come back receives the event then, as with `io.to(id)`. */
+  private emitTooLate(data: EventData, flags: BroadcastFlags, ack: AckCallback | undefined): void {
+    if (ack !== undefined) {
+      ack(new DisconnectedError(), []);
+    } else if (this.mayComeBack) {
+      this.tellSent(data);
+      const packet: Packet = { type: EVENT, namespace: this.nsp.name, data };
+      this.adapter.broadcast(packet, { ...EVERYBODY, rooms: new Set([this.id]), flags });
+    }
   }
 
   /** @internal */
@@ -419,35 +491,45 @@ export class Socket<
 
   /** @internal */
   deliver(message: Outgoing, volatile: boolean): void {
-    this.client.send(message, volatile);
+    // A listener of the same broadcast may have disconnected it.
+    if (this.socketState !== "disconnected") this.client.send(message, volatile);
   }
 
   /** @internal */
   notifyOutgoingListeners(packet: Packet): void {
-    if (packet.type === EVENT) this.#anyOutgoing?.call(this, packet.data);
+    if (packet.type !== EVENT || this.socketState === "disconnected") return;
+    this.tellSent(packet.data);
   }
 
   /** @internal */
   awaitAck(id: number, callback: AckCallback): void {
-    if (this.#state === "disconnected") callback(new DisconnectedError(), []);
-    else this.#awaited().await(id, callback);
+    if (this.socketState === "disconnected") callback(new DisconnectedError(), []);
+    else this.acksAwaited().await(id, callback);
   }
 
   /** @internal */
   forgetAck(id: number): void {
-    this.#acks?.forget(id);
+    this.awaitedAcks?.forget(id);
+  }
+
+  /** @internal */
+  get recoverableSession(): RecoverableSession | undefined {
+    const { id: sid, pid, data, recoveryOffset: offset } = this;
+    return pid === undefined ? undefined : { sid, pid, rooms: new Set(this.rooms), data, offset };
   }
 
   // What the namespace calls.
 
   /** The middleware has passed. @internal */
   onConnect(): void {
-    const restored = this.#restored;
-    this.#restored = undefined;
-    this.#state = "connected";
+    const restored = this.restoredSession;
+    this.restoredSession = undefined;
+    this.socketState = "connected";
     // Who goes again may have heard nothing of what it had missed.
-    this.#offset = restored?.offset ?? this.adapter.offset;
-    void this.join([this.id, ...(restored?.rooms ?? [])]);
+    this.recoveryOffset = restored?.offset ?? this.adapter.offset;
+    this.nsp.guardAdapter("addAll", () => this.join([this.id, ...(restored?.rooms ?? [])]), this);
+    // A listener of the adapter may have disconnected it.
+    if (this.gone) return;
     this.client.onJoined();
     const { id: sid, pid } = this;
     this.client.sendConnected(this.nsp.name, pid === undefined ? { sid } : { sid, pid });
@@ -456,14 +538,15 @@ export class Socket<
 
   /** The middleware has refused it. @internal */
   onRefuse(data: ConnectErrorData): void {
-    this.#state = "disconnected";
-    this.#leave();
-    this.client.sendRefused(this.nsp.name, data);
-  }
-
-  /** Its listeners of an event, to be called one by one. @internal */
-  handlers(event: string, acknowledges: boolean): Handler[] {
-    return this.calls(event).map((each) => ({ ...each, acknowledges }));
+    this.socketState = "disconnected";
+    this.leaveNamespace();
+    try {
+      this.client.sendRefused(this.nsp.name, data);
+    } catch (error) {
+      // JSON cannot say the data. The client must be told all the same; the error is the program's.
+      this.client.sendRefused(this.nsp.name, { message: data.message });
+      throw error;
+    }
   }
 
   // What the dispatcher calls.
@@ -471,61 +554,68 @@ export class Socket<
   /** An event came. @internal */
   onEvent(data: readonly [name: string | number, ...args: readonly unknown[]], id?: number): void {
     const [name, ...args] = data;
-    const acknowledge = id === undefined ? undefined : this.#acknowledgement(id);
+    const acknowledge = id === undefined ? undefined : this.acknowledgement(id);
     if (acknowledge !== undefined) args.push(acknowledge);
-    this.#any?.call(this, [`${name}`, ...args]);
-    if (this.#middleware.length === 0) this.#tell(`${name}`, args, acknowledge);
-    else this.#pass([`${name}`, ...args], acknowledge, 0);
+    this.catchAll?.call(this, [`${name}`, ...args], (self, listener, all) =>
+      this.guard(`${name}`, data.slice(1), () => Reflect.apply(listener, self, all)),
+    );
+    if (this.packetMiddleware.length === 0) this.callHandlers(`${name}`, args, acknowledge);
+    else this.passMiddleware([`${name}`, ...args], acknowledge, this.packetMiddleware, 0);
   }
 
   /** An acknowledgement came. @internal */
   onAck(id: number, args: readonly unknown[]): void {
-    this.#acks?.receive(id, args);
+    this.awaitedAcks?.receive(id, args);
   }
 
   /** The client broke the protocol. @internal */
   onError(error: Error): void {
-    this.dispatch("error", [error]);
+    for (const listener of this.registered("error")) {
+      this.guard("error", [error], () => Reflect.apply(listener, this, [error]));
+    }
   }
 
   /** It has gone, for whatever reason. @internal */
   onClose(reason: DisconnectReason, description?: Error): void {
-    if (this.#ends()) return;
-    const was = this.#state;
+    if (this.isEnding()) return;
+    const was = this.socketState;
     const details = description === undefined ? [reason] : [reason, description];
     if (was === "connected") {
-      this.#state = "disconnecting";
-      this.#tell("disconnecting", details);
+      this.socketState = "disconnecting";
+      this.callHandlers("disconnecting", details);
     }
-    this.#state = "disconnected";
-    if (RECOVERABLE.has(reason)) this.#persist(was);
-    this.#leave();
-    this.#acks?.disconnect();
-    if (was === "connected") this.#tell("disconnect", details);
+    this.socketState = "disconnected";
+    if (RECOVERABLE.has(reason)) this.persistSession(was);
+    this.leaveNamespace();
+    this.awaitedAcks?.disconnect();
+    if (was === "connected") this.callHandlers("disconnect", details);
   }
 
   /** It ends, or has ended: its listeners may end it again. */
-  #ends(): boolean {
-    return this.#state === "disconnecting" || this.#state === "disconnected";
+  private isEnding(): boolean {
+    return this.socketState === "disconnecting" || this.socketState === "disconnected";
   }
 
-  /** Calls whom an event is for. */
-  #tell(event: string, args: readonly unknown[], acknowledge?: Listener): void {
-    if (!this.nsp.handle(this, event, args, acknowledge)) this.dispatch(event, args);
+  /** Calls the handlers of an event. */
+  private callHandlers(event: string, args: readonly unknown[], acknowledge?: Listener): void {
+    const { handling } = this.nsp;
+    if (handling.isPlain) this.dispatch(event, args);
+    else handling.handle(this, event, this.calls(event), args, acknowledge);
   }
 
-  /** Lets an event pass the middleware from number `index` on. */
-  #pass(
+  /** Lets an event pass the middleware that was there when the event came, from number `index` on. */
+  private passMiddleware(
     event: [name: string, ...args: unknown[]],
     acknowledge: Listener | undefined,
+    all: readonly PacketMiddleware[],
     index: number,
   ): void {
     // The client may go while it waits.
     if (!this.connected) return;
-    const middleware = this.#middleware[index];
+    const middleware = all[index];
     if (middleware === undefined) {
       const [name, ...args] = event;
-      this.#tell(name, args, acknowledge);
+      this.callHandlers(name, args, acknowledge);
       return;
     }
     let called = false;
@@ -533,44 +623,53 @@ export class Socket<
       if (called) return;
       called = true;
       if (error) this.onError(error);
-      else this.#pass(event, acknowledge, index + 1);
+      else this.passMiddleware(event, acknowledge, all, index + 1);
     };
-    callListener(this, middleware, [event, next]);
+    const [name, ...args] = event;
+    // The callback of the acknowledgement is no argument of the event.
+    const own = acknowledge !== undefined && args.at(-1) === acknowledge ? args.slice(0, -1) : args;
+    this.guard(name, own, () => middleware.call(this, event, next));
   }
 
   /** The function with which a listener answers: once, and only while the client is there. */
-  #acknowledgement(id: number): Listener {
+  private acknowledgement(id: number): Listener {
     let sent = false;
     return (...args) => {
       if (sent) return;
       sent = true;
-      this.#send({ type: ACK, namespace: this.nsp.name, data: args, id });
+      try {
+        this.sendPacket({ type: ACK, namespace: this.nsp.name, data: args, id });
+      } catch (error) {
+        // It cannot be encoded. Something else may be sent instead.
+        sent = false;
+        throw error;
+      }
     };
   }
 
-  #awaited(): Acks {
-    this.#acks ??= new Acks();
-    return this.#acks;
+  private acksAwaited(): Acknowledgements {
+    this.awaitedAcks ??= new Acknowledgements();
+    return this.awaitedAcks;
   }
 
-  #send(packet: Packet): void {
+  private sendPacket(packet: Packet): void {
     this.client.send(this.nsp.encode(packet, true), false);
   }
 
   /** Keeps what it is for a client that may come back. */
-  #persist(was: SocketState): void {
-    const { id: sid, pid, rooms, data } = this;
-    if (was === "connected" && pid !== undefined) {
-      const offset = this.#offset;
-      void this.adapter.persistSession({ sid, pid, rooms: new Set(rooms), data, offset });
-    } else if (this.#restored !== undefined) {
+  private persistSession(was: SocketState): void {
+    const session = this.recoverableSession;
+    if (was === "connected" && session !== undefined) {
+      this.mayComeBack = true;
+      this.nsp.guardAdapter("persistSession", () => this.adapter.persistSession(session), this);
+    } else if (this.restoredSession !== undefined) {
       // It has gone again before the middleware let it in.
-      void this.adapter.persistSession(this.#restored);
+      this.nsp.giveBack(this.restoredSession);
     }
   }
 
-  #leave(): void {
-    this.nsp.adapter.delAll(this.id);
+  private leaveNamespace(): void {
+    this.nsp.guardAdapter("delAll", () => this.adapter.delAll(this.id), this);
     this.nsp.remove(this);
     this.client.leave(this.nsp.name);
   }

@@ -7,15 +7,6 @@
 
 import { IncomingMessage } from "node:http";
 import { Socket as NetSocket } from "node:net";
-import { DisconnectedError } from "../../protocol/errors.ts";
-import {
-  callListener,
-  type DefaultEventsMap,
-  type EventArguments,
-  type EventNames,
-  type Listener,
-  type Untyped,
-} from "../../protocol/events.ts";
 import {
   ACK,
   CONNECT,
@@ -25,9 +16,20 @@ import {
   EVENT,
   type Packet,
 } from "../../protocol/socketio/packet.ts";
-import type { MemoryTransport } from "../engineio/memory.ts";
-import { Acks } from "./acks.ts";
-import type { Codec, PacketDecoder } from "./codec.ts";
+import type { MemoryTransport } from "../engineio/memory-transport.ts";
+import { Acknowledgements, ackPromise } from "../events/acknowledgements.ts";
+import {
+  callListener,
+  type DefaultEventsMap,
+  type EventArguments,
+  type EventNames,
+  type Listener,
+  type Untyped,
+} from "../events/emitter.ts";
+import { DisconnectedError } from "../events/errors.ts";
+import { headerFields, type OptionTable, object, string } from "../events/options.ts";
+import type { PacketDecoder } from "../events/parser.ts";
+import type { Codec } from "./codec.ts";
 
 /** With what a test client comes. */
 export interface TestClientOptions {
@@ -40,6 +42,14 @@ export interface TestClientOptions {
   /** The header fields of its request. */
   readonly headers?: Readonly<Record<string, string>>;
 }
+
+/** What each option must be. */
+export const TEST_CLIENT_OPTIONS: OptionTable<TestClientOptions> = {
+  auth: object,
+  headers: headerFields,
+  namespace: string,
+  query: object,
+};
 
 /** An event that the server has sent. */
 export interface ReceivedEvent {
@@ -73,7 +83,7 @@ export class TestClient<ListenEvents = DefaultEventsMap> {
   readonly #codec: Codec;
   readonly #decoder: PacketDecoder;
   readonly #namespace: string;
-  readonly #acks = new Acks();
+  readonly #acks = new Acknowledgements();
   readonly #listeners = new Map<string, Listener>();
   #received: ReceivedEvent[] = [];
   #waiting: {
@@ -137,7 +147,7 @@ export class TestClient<ListenEvents = DefaultEventsMap> {
         return;
       }
       const id = this.#ackId++;
-      this.#acks.await(id, (error, [value]) => (error === null ? resolve(value) : reject(error)));
+      this.#acks.await(id, ackPromise(resolve, reject));
       this.#send({ type: EVENT, namespace: this.#namespace, data: [event, ...args], id });
     });
     // Whoever does not await it does not care.

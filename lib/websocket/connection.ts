@@ -1,52 +1,74 @@
-// A TCP socket around an Endpoint: reading, writing once a turn, back-pressure, and the end of it
-// all. RFC 6455 §7.1.1 to §7.1.7 where they speak of TCP.
+// A TCP or TLS socket around an Endpoint, for a client and for a server: reading, writing once a turn,
+// back-pressure, and the end of the connection. RFC 6455 §7.1.1 to §7.1.7 where they speak of TCP.
 
 import { Socket as TcpSocket } from "node:net";
 import type { Duplex } from "node:stream";
 
-import { type Bytes, concat, decodeValidUtf8, encodeUtf8 } from "../../protocol/bytes.ts";
+import {
+  type Bytes,
+  concat,
+  copy,
+  decodeValidUtf8,
+  encodeUtf8,
+  utf8Length,
+} from "../../protocol/bytes.ts";
 import { encodeClose } from "../../protocol/websocket/close.ts";
-import type { DeflateSettings } from "../../protocol/websocket/deflate.ts";
 import { Endpoint, NotOpenError, type Wire } from "../../protocol/websocket/endpoint.ts";
 import {
   BINARY,
-  encodeFrame,
-  encodeTextFrame,
-  FIN,
   PING,
   PONG,
+  type RandomFill,
+  type Role,
   TEXT,
 } from "../../protocol/websocket/frame.ts";
 import { NEED_DATA } from "../../protocol/websocket/receiver.ts";
 import type { ProtocolError } from "../../protocol/websocket/rules.ts";
 import { Deadlines } from "../deadlines.ts";
 import { flushSoon } from "../flush.ts";
-import { Compressing, type CompressingHost } from "./compressing.ts";
+import { Compressor, type CompressorHost } from "./compressor.ts";
+import type { DeflateSettings } from "./message-deflate.ts";
+import type { UnsentData } from "./unsent-data.ts";
 
-/** The layer above: what a connection delivers to, synchronously and in order. */
+/** What a connection delivers to, synchronously and in order: the layer above. */
 export interface ConnectionSink {
   onText(text: string): void;
+  /** A client's bytes are in memory of their own. A server's are a part of what the socket has read. */
   onBinary(bytes: Bytes): void;
-  /** A ping came and was answered. */
+  /** Called after a ping was received and answered. */
   onPing(payload: Bytes): void;
   onPong(payload: Bytes): void;
-  /** What was written has left, after `congested` was true. */
+  /** Called when `congested` is false again. */
   onDrain(): void;
   /**
-   * The connection has ended; nothing follows.
+   * Called when the connection has ended, or when this end has failed it. Nothing follows.
    *
-   * @param code what the peer's close frame said; 1005 for none, 1006 where no close frame came
-   * @param failure the peer's mistake for which this end failed the connection
+   * @param code the code in the peer's close frame; 1005 if it held none, 1006 if no close frame was received
+   * @param failure the peer's breach of the protocol for which this end failed the connection
+   * @param error the socket's error, if the connection broke before the closing handshake was finished
    */
-  onClose(code: number, reason: string, failure: ProtocolError | undefined): void;
+  onClose(
+    code: number,
+    reason: string,
+    failure: ProtocolError | undefined,
+    error: Error | undefined,
+  ): void;
 }
 
 export interface ConnectionOptions {
-  /** Bytes of payload in one message. */
+  /** Which end this is. A client masks its frames (RFC 6455 §5.1). */
+  readonly role: Role;
+  /** The source of masking keys, for a client only (RFC 6455 §5.3). */
+  readonly randomFill?: RandomFill;
+  /** Where a client counts what it has sent. */
+  readonly unsent?: UnsentData;
+  /** Largest message that may be received, in bytes. */
   readonly maxPayload: number;
-  /** permessage-deflate was agreed on. */
+  /** Where the socket is listed from the start of the closing handshake until it is closed. Default: nowhere. */
+  readonly closing?: Set<Duplex> | undefined;
+  /** The agreed settings of permessage-deflate. */
   readonly deflate?: DeflateSettings | undefined;
-  /** Bytes from which a message is compressed. */
+  /** Compress messages of at least this many bytes. Default: 0. */
   readonly threshold?: number;
 }
 
@@ -68,14 +90,14 @@ function onData(this: ConnectedSocket, chunk: Bytes): void {
   this[CONNECTION]?.receive(chunk);
 }
 
-/** TCP's FIN: the peer says nothing more, and reads nothing more (§7.1.4). */
+/** TCP's FIN: the peer sends nothing more, and reads nothing more (RFC 6455 §7.1.4). */
 function onEnd(this: ConnectedSocket): void {
   this[CONNECTION]?.end();
 }
 
-/** What breaks a TCP connection ends it, and "close" says so; a stream that is none may need to be told. */
-export function destroyOnError(this: Duplex): void {
-  this.destroy();
+/** An error ends a TCP socket by itself, and "close" follows. Other streams may have to be destroyed. */
+export function destroyOnError(this: Duplex, error: Error): void {
+  this.destroy(error);
 }
 
 function onDrain(this: ConnectedSocket): void {
@@ -89,39 +111,52 @@ function onClose(this: ConnectedSocket): void {
 // Up to here, copying pieces into one is cheaper than handing them over one by one.
 const LARGEST_COPY = 64 * 1024;
 
-/** Messages as whole frames for sendFrames(): strings as text, bytes as binary. */
-export function encodeFrames(messages: readonly (string | Bytes)[]): readonly Bytes[] {
-  return messages.map((message) =>
-    typeof message === "string" ? encodeTextFrame(message) : encodeFrame(FIN | BINARY, message),
-  );
+/** What is sent while something before it must be compressed or read first. */
+interface SendQueue {
+  /** Settled when all of it is sent. */
+  last: Promise<void>;
+  /** Bytes of the messages in it. */
+  bytes: number;
+  /** close() was called: nothing more may be sent. */
+  closing: boolean;
 }
 
-export class Connection implements Wire, CompressingHost {
+type Opcode = typeof TEXT | typeof BINARY;
+
+export class Connection implements Wire, CompressorHost {
   readonly #socket: Duplex;
   readonly #endpoint: Endpoint;
-  // Only where permessage-deflate was agreed on.
-  readonly #compressing: Compressing | undefined;
+  // Only if permessage-deflate was agreed on.
+  readonly #compressor: Compressor | undefined;
+  // Only a client counts.
+  readonly #unsent: UnsentData | undefined;
+  readonly #closing: Set<Duplex> | undefined;
   #sink: ConnectionSink | undefined;
 
   // Written in this turn and not handed to the socket yet.
   #written: Bytes[] | undefined;
   #writtenLength = 0;
-  // Somebody may have been told to wait.
+  // A caller may have seen that the connection is congested, and wait for onDrain().
   #wasCongested = false;
+  // Only while something waits in it.
+  #queue: SendQueue | undefined;
 
   constructor(socket: Duplex, options: ConnectionOptions) {
     this.#socket = socket;
-    const { maxPayload, deflate, threshold = 0 } = options;
+    const { role, randomFill, unsent, maxPayload, deflate, threshold = 0 } = options;
     const endpoint = new Endpoint(this, {
-      role: "server",
+      role,
       maxPayload,
       deflate: deflate !== undefined,
+      randomFill,
     });
     this.#endpoint = endpoint;
-    this.#compressing = deflate && new Compressing(this, socket, endpoint, deflate, threshold);
+    this.#compressor = deflate && new Compressor(this, socket, endpoint, deflate, threshold);
+    this.#unsent = unsent;
+    this.#closing = options.closing;
   }
 
-  /** Begins to read and deliver. */
+  /** Starts to read and to deliver to `sink`. A socket that is paused stays paused. */
   start(sink: ConnectionSink): void {
     this.#sink = sink;
     const socket: ConnectedSocket = this.#socket;
@@ -132,6 +167,8 @@ export class Connection implements Wire, CompressingHost {
     if (!socket.listeners("error").includes(destroyOnError)) socket.on("error", destroyOnError);
     socket.on("drain", onDrain);
     socket.on("close", onClose);
+    // The client may have left while it was decided whether it may come.
+    if (socket.readableEnded) this.end();
   }
 
   // What its socket's listeners call.
@@ -139,16 +176,16 @@ export class Connection implements Wire, CompressingHost {
   receive(chunk: Bytes): void {
     const endpoint = this.#endpoint;
     endpoint.receive(chunk);
-    if (this.#compressing !== undefined) {
-      this.#compressing.read();
+    if (this.#compressor !== undefined) {
+      this.#compressor.read();
       return;
     }
     for (let event = endpoint.next(); event !== NEED_DATA; event = endpoint.next()) {
-      this.deliver(event, endpoint.payload);
+      this.deliver(event);
     }
   }
 
-  /** What had to wait may go on, if it is so. */
+  /** Tells those who wait that the connection is no longer congested, if that is so. */
   drained(): void {
     if (!this.#wasCongested || this.congested) return;
     this.#wasCongested = false;
@@ -158,64 +195,117 @@ export class Connection implements Wire, CompressingHost {
 
   closed(): void {
     closing.delete(this.#socket);
-    // What came before the end is delivered before it.
-    if (!this.#compressing?.inflating) this.finish();
+    this.#closing?.delete(this.#socket);
+    // What was received before the end is delivered before it.
+    if (!this.#compressor?.inflating) this.finish();
   }
 
-  // What its socket and its Compressing call.
+  // What its socket's listeners and its Compressor call.
 
-  deliver(event: number, payload: Bytes): void {
+  deliver(event: number): void {
     const sink = this.#sink;
+    const { payload } = this.#endpoint;
     if (event === TEXT) sink?.onText(decodeValidUtf8(payload));
-    else if (event === BINARY) sink?.onBinary(payload);
+    else if (event === BINARY)
+      sink?.onBinary(this.#endpoint.role === "client" ? copy(payload) : payload);
     else if (event === PING) sink?.onPing(payload);
     else if (event === PONG) sink?.onPong(payload);
   }
 
+  deliverInflated(opcode: Opcode, message: Bytes): void {
+    if (opcode === TEXT) this.#sink?.onText(decodeValidUtf8(message));
+    else this.#sink?.onBinary(message);
+  }
+
   finish(): void {
-    this.#endpoint.receiveEnd();
-    this.#compressing?.end();
-    const { code, reason } = this.#endpoint.closeStatus;
-    this.#sink?.onClose(code, reason, this.#endpoint.failure);
+    const sink = this.#sink;
+    if (sink === undefined) return;
+    this.#sink = undefined;
+    const endpoint = this.#endpoint;
+    // RFC 6455 §7.2.1: a connection that is lost fails, with the socket's error. After a clean close
+    // (RFC 6455 §7.1.4), such as before a reset, that error is of no interest.
+    const isClean = endpoint.state === "finished";
+    endpoint.receiveEnd();
+    this.#compressor?.end();
+    const { code, reason } = endpoint.closeStatus;
+    const error = isClean ? undefined : (this.#socket.errored ?? undefined);
+    sink.onClose(code, reason, endpoint.failure, error);
   }
 
   /** Messages may be sent. */
   get open(): boolean {
-    return this.#endpoint.state === "open" && !this.#compressing?.closing;
+    return this.#endpoint.state === "open" && !this.#queue?.closing;
   }
 
-  /** The peer does not read as fast as we write, or more was written in this turn than it will take at once. */
+  /** The peer does not read as fast as this end writes, or more was written in this turn than the socket takes at once. */
   get congested(): boolean {
-    const waiting = this.#writtenLength + (this.#compressing?.waiting ?? 0);
+    const waiting = this.#writtenLength + (this.#queue?.bytes ?? 0);
     return this.#socket.writableNeedDrain || waiting >= this.#socket.writableHighWaterMark;
   }
 
-  /** Messages are compressed for this peer alone, so that frames made for many do not fit. */
+  /** Messages are compressed for this peer alone, so frames that were encoded for many cannot be sent. */
   get compresses(): boolean {
-    return this.#compressing !== undefined;
+    return this.#compressor !== undefined;
   }
 
-  /** Bytes that were sent and have not been handed to the operating system. */
+  /** Bytes that were received, those of the opening handshake too; 0 for what is no TCP socket. */
+  get bytesReceived(): number {
+    return this.#socket instanceof TcpSocket ? this.#socket.bytesRead : 0;
+  }
+
+  /** Bytes that were sent, or wait to be, those of the opening handshake too; 0 for what is no TCP socket. */
+  get bytesSent(): number {
+    return this.#socket instanceof TcpSocket ? this.#socket.bytesWritten : 0;
+  }
+
+  /** Bytes that were sent and have not been handed to the operating system, with the frames around them. */
   get bufferedAmount(): number {
-    const waiting = this.#writtenLength + (this.#compressing?.waiting ?? 0);
+    const waiting = this.#writtenLength + (this.#queue?.bytes ?? 0);
     return waiting + this.#socket.writableLength;
   }
 
-  /** Sends a text message; `compress` only permits. @throws NotOpenError */
+  /**
+   * Sends a text message.
+   *
+   * @param compress whether it may be compressed
+   * @throws NotOpenError
+   */
   sendText(text: string, compress = true): void {
     this.#mustBeOpen();
-    if (this.#compressing === undefined) this.#endpoint.sendText(text);
-    else this.#sendWith(this.#compressing, TEXT, encodeUtf8(text), compress);
+    if (this.#compressor === undefined && this.#queue === undefined) {
+      this.#unsent?.addWritten(utf8Length(text));
+      this.#endpoint.sendText(text);
+    } else {
+      this.#send(TEXT, encodeUtf8(text), compress);
+    }
   }
 
-  /** Sends a binary message; `compress` only permits. @throws NotOpenError */
+  /**
+   * Sends a binary message.
+   *
+   * @param compress whether it may be compressed
+   * @throws NotOpenError
+   */
   sendBinary(bytes: Bytes, compress = true): void {
     this.#mustBeOpen();
-    if (this.#compressing === undefined) this.#endpoint.sendBinary(bytes);
-    else this.#sendWith(this.#compressing, BINARY, bytes, compress);
+    if (this.#compressor === undefined && this.#queue === undefined) {
+      this.#unsent?.addWritten(bytes.length);
+      this.#endpoint.sendBinary(bytes);
+    } else {
+      this.#send(BINARY, bytes, compress);
+    }
   }
 
-  /** Sends whole frames made elsewhere, for many receivers at once; not where `compresses`. @throws NotOpenError */
+  /** Sends a Blob as a binary message, after reading it. What is sent behind it waits for it. @throws NotOpenError */
+  sendBlob(blob: Blob): void {
+    this.#mustBeOpen();
+    this.#unsent?.add(blob.size);
+    this.#enqueue(async () => {
+      await this.#sendQueued(BINARY, new Uint8Array(await blob.arrayBuffer()), true);
+    }, blob.size);
+  }
+
+  /** Sends whole frames that were encoded for many clients. Not if the connection `compresses`. @throws NotOpenError */
   sendFrames(frames: readonly Bytes[]): void {
     this.#mustBeOpen();
     for (const frame of frames) this.#endpoint.sendFrame(frame);
@@ -228,21 +318,25 @@ export class Connection implements Wire, CompressingHost {
   }
 
   /**
-   * Starts the closing handshake, behind what was sent; does nothing where it has begun already.
+   * Starts the closing handshake, after what was sent. A peer that takes longer than CLOSE_TIMEOUT is disconnected.
    *
-   * @param code without one the close frame is empty
+   * @param code Default: none, and the close frame is empty
    * @param reason at most 123 bytes of UTF-8
    * @throws RangeError for a code or reason that a close frame cannot carry
    */
   close(code?: number, reason?: string): void {
     encodeClose(code, reason);
+    if (!closing.has(this.#socket)) this.#startCloseTimer();
     if (!this.open) return;
-    closing.add(this.#socket);
-    if (this.#compressing === undefined) this.#endpoint.close(code, reason);
-    else this.#compressing.close(code, reason);
+    if (this.#queue === undefined) {
+      this.#endpoint.close(code, reason);
+    } else {
+      this.#queue.closing = true;
+      this.#enqueue(() => this.#endpoint.close(code, reason), 0);
+    }
   }
 
-  /** Ends the TCP connection at once, without a closing handshake. §7.2.2: a server may, at any time. */
+  /** Ends the TCP connection at once, without a closing handshake. RFC 6455 §7.2.2: a server may, at any time. */
   terminate(): void {
     // The 101 may be among what was written.
     this.flush();
@@ -265,8 +359,10 @@ export class Connection implements Wire, CompressingHost {
   end(): void {
     this.flush();
     this.#socket.end();
-    // §7.1.1: the peer ends its side in turn; one that does not is cut off.
-    if (!this.#socket.destroyed) closing.add(this.#socket);
+    // RFC 6455 §7.1.1: the peer ends its side in turn.
+    this.#startCloseTimer();
+    // RFC 6455 §7.1.7: nothing more of a failed connection is delivered, also if the peer never ends its side.
+    if (this.#endpoint.failure !== undefined) process.nextTick(() => this.finish());
   }
 
   /** Hands what was written to the socket. */
@@ -278,29 +374,78 @@ export class Connection implements Wire, CompressingHost {
     this.#writtenLength = 0;
     const socket = this.#socket;
     if (!socket.writable) return;
+    const onWritten = this.#unsent?.flush();
     const [only] = written;
     if (written.length === 1 && only !== undefined) {
-      socket.write(only);
+      socket.write(only, onWritten);
     } else if (length <= LARGEST_COPY) {
-      socket.write(concat(written));
+      socket.write(concat(written), onWritten);
     } else {
       socket.cork();
+      const last = written.pop();
       for (const bytes of written) socket.write(bytes);
+      socket.write(last, onWritten);
       socket.uncork();
     }
     this.#wasCongested ||= this.congested;
     this.drained();
   }
 
-  #sendWith(
-    compressing: Compressing,
-    opcode: typeof TEXT | typeof BINARY,
-    payload: Bytes,
-    compress: boolean,
-  ): void {
-    compressing.send(opcode, payload, compress);
-    // It may stand in line now.
+  #send(opcode: Opcode, payload: Bytes, compress: boolean): void {
+    this.#unsent?.add(payload.length);
+    if (this.#queue === undefined) {
+      if (!compress || !this.#compressor?.compresses(payload.length)) {
+        this.#unsent?.write(payload.length);
+        this.#endpoint.sendMessage(opcode, payload);
+        return;
+      }
+      const compressed = this.#compressor.compressNow(payload);
+      if (compressed !== undefined) {
+        this.#unsent?.write(payload.length);
+        this.#endpoint.sendCompressed(opcode, compressed);
+        return;
+      }
+    }
+    // A client's program may change its bytes after send() (WHATWG). A server shares them between many clients.
+    const isBorrowed = opcode === BINARY && this.#endpoint.role === "client";
+    const own = isBorrowed ? copy(payload) : payload;
+    this.#enqueue(() => this.#sendQueued(opcode, own, compress), own.length);
+  }
+
+  /** Sends a message of the queue, compressed if it is worth it (RFC 7692 §6.1). */
+  async #sendQueued(opcode: Opcode, payload: Bytes, compress: boolean): Promise<void> {
+    const compressor =
+      compress && this.#compressor?.compresses(payload.length) ? this.#compressor : undefined;
+    const compressed = await compressor?.compress(payload);
+    if (this.#endpoint.state !== "open") return;
+    this.#unsent?.write(payload.length);
+    if (compressed === undefined) this.#endpoint.sendMessage(opcode, payload);
+    else this.#endpoint.sendCompressed(opcode, compressed);
+  }
+
+  /** Runs `job` after those in the queue. */
+  #enqueue(job: () => void | Promise<void>, length: number): void {
+    this.#queue ??= { last: Promise.resolve(), bytes: 0, closing: false };
+    const queue = this.#queue;
+    queue.bytes += length;
+    const last = queue.last
+      .then(job)
+      // zlib had no memory, or a Blob cannot be read: the messages behind it cannot be sent either.
+      .catch((error) => this.#socket.destroy(error))
+      .then(() => {
+        queue.bytes -= length;
+        if (queue.last === last) this.#queue = undefined;
+        this.drained();
+      });
+    queue.last = last;
     this.#wasCongested ||= this.congested;
+  }
+
+  /** RFC 6455 §7.1.1: disconnects a peer that has not answered, or not ended TCP, within CLOSE_TIMEOUT. */
+  #startCloseTimer(): void {
+    if (this.#socket.destroyed) return;
+    closing.add(this.#socket);
+    this.#closing?.add(this.#socket);
   }
 
   #mustBeOpen(): void {

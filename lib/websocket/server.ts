@@ -12,53 +12,46 @@ import type { Duplex } from "node:stream";
 import type { Bytes } from "../../protocol/bytes.ts";
 import { GOING_AWAY } from "../../protocol/websocket/close.ts";
 import type { ProtocolError } from "../../protocol/websocket/rules.ts";
-import { NodeEmitter } from "../events.ts";
+import { ArgumentTypeError } from "../events/errors.ts";
+import { NodeEmitter } from "../events/node-emitter.ts";
+import { checkOptions } from "../events/options.ts";
+import { OriginPolicy } from "../origins.ts";
+import { pathOf } from "../request-target.ts";
+import { LEFT_UPGRADE_TIMEOUT, leaveUpgrade, takeUpgrade } from "../unanswered-upgrade.ts";
 import { type Connection, type ConnectionSink, destroyOnError } from "./connection.ts";
-import { checkUpgrade, completeUpgrade, type DeflateOptions, refuseUpgrade } from "./upgrade.ts";
+import {
+  type Verdict,
+  WEBSOCKET_SERVER_OPTIONS,
+  type WebSocketServerOptions,
+} from "./server-options.ts";
+import {
+  checkUpgrade,
+  completeUpgrade,
+  type DeflateOptions,
+  refuseUpgrade,
+  type UpgradeOptions,
+} from "./upgrade.ts";
 
 export { NotOpenError } from "../../protocol/websocket/endpoint.ts";
 export { ProtocolError, type RuleName } from "../../protocol/websocket/rules.ts";
+export type { Refusal, WebSocketServerOptions } from "./server-options.ts";
 export type { DeflateOptions } from "./upgrade.ts";
 
-/** Why verify() turns a client away. */
-export interface Refusal {
-  /** HTTP status, 400 to 599. Default 403. */
-  readonly status?: number;
-  /** Body of the response. Default: none. */
-  readonly message?: string;
-}
-
-export interface WebSocketServerOptions {
-  /** An HTTP or HTTPS server whose upgrade requests are answered. One of `server`, `port` and `noServer` is given. */
-  readonly server?: HttpServer;
-  /** The port of an HTTP server made for this alone, which answers everything else with 426. 0 takes a free one. */
-  readonly port?: number;
-  /** The address for `port`. Default: all. */
-  readonly host?: string;
-  /** Nothing is listened to; the caller passes upgrade requests to handleUpgrade(). */
-  readonly noServer?: boolean;
-  /** Only upgrade requests for this path are answered; others are left to other listeners. Default: every path. */
-  readonly path?: string;
-  /** Bytes in one message, also after inflating. Default 1 MiB. A larger one fails the connection with 1009. */
-  readonly maxPayload?: number;
-  /** permessage-deflate (RFC 7692): on with `true` or with its options. Default `false`. */
-  readonly perMessageDeflate?: boolean | DeflateOptions;
-  /** The subprotocols spoken here, or a function that chooses among those offered (RFC 6455 §1.9). Default: none. */
-  readonly protocols?:
-    | readonly string[]
-    | ((offered: readonly string[], request: IncomingMessage) => string | undefined);
-  /** Whether a client may connect, by its Origin (RFC 6455 §10.2) or anything else; asked before the 101. `false` or a Refusal turns it away. */
-  readonly verify?: (request: IncomingMessage) => Verdict | Promise<Verdict>;
-}
-
-type Verdict = boolean | Refusal;
-
 export interface WebSocketServerEvents {
+  /**
+   * A client has connected. Listeners for its messages must be added in the same turn of the event loop: a listener
+   * that awaits something first may miss messages.
+   */
   connection: (connection: WebSocketConnection, request: IncomingMessage) => void;
   /** `port` was given and is listened to. */
   listening: () => void;
   /** The HTTP server made for `port` failed, such as with EADDRINUSE. */
   error: (error: Error) => void;
+  /**
+   * The option `verify` or `protocols` threw or rejected, and the client received 500. The error is not thrown, since
+   * clients can often cause it.
+   */
+  handshakeError: (error: unknown, request: IncomingMessage) => void;
   close: () => void;
 }
 
@@ -71,21 +64,31 @@ export class WebSocketServer extends NodeEmitter<WebSocketServerEvents> {
 
   readonly #options: WebSocketServerOptions;
   readonly #deflate: DeflateOptions | undefined;
+  readonly #policy: OriginPolicy;
   readonly #connections = new Set<WebSocketConnection>();
   readonly #http: HttpServer | undefined;
-  #closed = false;
+  // Clients that verify() has not decided on yet.
+  readonly #undecided = new Set<Duplex>();
+  #closing: Promise<void> | undefined;
 
-  /** @throws TypeError unless exactly one of `server`, `port` and `noServer` is given */
+  /**
+   * @throws ArgumentTypeError or ArgumentRangeError for an invalid or unknown option, and unless
+   * exactly one of `server`, `port` and `noServer` is given
+   */
   constructor(options: WebSocketServerOptions) {
     super();
+    checkOptions(options, WEBSOCKET_SERVER_OPTIONS);
     const { server, port, noServer, perMessageDeflate = false } = options;
     if (
       [server !== undefined, port !== undefined, noServer === true].filter(Boolean).length !== 1
     ) {
-      throw new TypeError('one of the options "server", "port" and "noServer" must be given');
+      throw new ArgumentTypeError(
+        'one of the options "server", "port" and "noServer" must be given',
+      );
     }
     this.clients = this.#connections;
     this.#options = options;
+    this.#policy = new OriginPolicy(options.origins, options.trustedProxies);
     this.#deflate = perMessageDeflate === true ? {} : perMessageDeflate || undefined;
     this.#http = server ?? (port === undefined ? undefined : this.#createHttpServer(port));
     this.#http?.on("upgrade", this.#onUpgrade);
@@ -96,18 +99,25 @@ export class WebSocketServer extends NodeEmitter<WebSocketServerEvents> {
     return this.#http?.address() ?? null;
   }
 
-  /** Answers an upgrade request: a "connection" event, or an HTTP error. */
+  /**
+   * Answers an upgrade request: with a "connection" event, or with an HTTP error, which is 404 for another path than the
+   * option `path`.
+   */
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array): void {
     // The client may leave while verify() is busy.
     socket.on("error", destroyOnError);
-    if (this.#closed) {
+    if (this.#closing !== undefined) {
       refuseUpgrade(socket, 503, "");
       return;
     }
-    // The embedder's mistake surfaces, but first the client is answered.
-    const fail = (error: unknown): never => {
-      refuseUpgrade(socket, 500, "");
-      throw error;
+    if (!this.#isForPath(request)) {
+      refuseUpgrade(socket, 404, "");
+      return;
+    }
+    const fail = (error: unknown): void => {
+      this.#undecided.delete(socket);
+      if (socket.writable) refuseUpgrade(socket, 500, "");
+      this.dispatch("handshakeError", [error, request]);
     };
     try {
       this.#decide(request, socket, head)?.catch(fail);
@@ -117,48 +127,72 @@ export class WebSocketServer extends NodeEmitter<WebSocketServerEvents> {
   }
 
   #decide(request: IncomingMessage, socket: Duplex, head: Uint8Array): Promise<void> | undefined {
-    const { maxPayload = DEFAULT_MAX_PAYLOAD, protocols = [], verify } = this.#options;
-    const options = {
-      maxPayload,
-      deflate: this.#deflate,
-      selectProtocol: (offered: readonly string[]): string | undefined =>
-        typeof protocols === "function"
-          ? protocols(offered, request)
-          : offered.find((protocol) => protocols.includes(protocol)),
-    };
+    const { maxPayload = DEFAULT_MAX_PAYLOAD } = this.#options;
+    const selectProtocol = this.#protocolSelector(request);
+    const options = { maxPayload, deflate: this.#deflate, selectProtocol };
     const handshake = checkUpgrade(request, socket, options);
     if (handshake === undefined) return undefined;
     const proceed = (verdict: Verdict): void => {
-      if (verdict === true && !this.#closed) {
-        if (socket.destroyed) return;
+      this.#undecided.delete(socket);
+      // The client has left, or close() has refused it.
+      if (!socket.writable) return;
+      if (verdict === true) {
         const connection = completeUpgrade(handshake, socket, head, options);
         this.#open(new WebSocketConnection(connection, handshake.protocol), request);
       } else {
-        const { status = this.#closed ? 503 : 403, message = "" } =
-          typeof verdict === "object" ? verdict : {};
+        const { status = 403, message = "" } = typeof verdict === "object" ? verdict : {};
         refuseUpgrade(socket, status, message);
       }
     };
-    const verdict = verify === undefined || verify(request);
-    if (verdict instanceof Promise) return verdict.then(proceed);
-    proceed(verdict);
-    return undefined;
+    const verdict = this.#judge(request);
+    if (typeof verdict !== "object" || !("then" in verdict)) {
+      proceed(verdict);
+      return undefined;
+    }
+    this.#undecided.add(socket);
+    socket.once("close", () => this.#undecided.delete(socket));
+    return Promise.resolve(verdict).then(proceed);
+  }
+
+  /** Chooses a subprotocol as the option says; `undefined` leaves it to the default of the handshake. */
+  #protocolSelector(request: IncomingMessage): UpgradeOptions["selectProtocol"] {
+    const { protocols } = this.#options;
+    if (protocols === undefined) return undefined;
+    if (typeof protocols === "function") return (offered) => protocols(offered, request);
+    return (offered) => offered.find((protocol) => protocols.includes(protocol));
+  }
+
+  /** Asks `origins`, then `verify`. */
+  #judge(request: IncomingMessage): Verdict | PromiseLike<Verdict> {
+    const { verify } = this.#options;
+    const { origin } = request.headers;
+    const next = (admitted: boolean): Verdict | PromiseLike<Verdict> =>
+      admitted && (verify === undefined || verify(request));
+    const admitted = origin === undefined || this.#policy.admits(origin, request);
+    return typeof admitted === "boolean" ? next(admitted) : admitted.then(next);
   }
 
   /**
-   * Closes every connection with 1001 and takes no more; with `port`, the HTTP server too.
-   * Resolves when all are closed.
+   * Closes every connection with 1001, and refuses new ones with 503. Closes the HTTP server too if it was created for
+   * `port`. Resolves when all are closed.
    */
-  async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  async #close(): Promise<void> {
     this.#http?.off("upgrade", this.#onUpgrade);
     const closed = [...this.#connections].map(
       (connection) => new Promise<void>((resolve) => connection.once("close", () => resolve())),
     );
     for (const connection of this.#connections) connection.close(GOING_AWAY);
-    if (this.#options.port !== undefined) {
-      closed.push(new Promise((resolve) => this.#http?.close(() => resolve())));
+    for (const socket of this.#undecided) refuseUpgrade(socket, 503, "");
+    const http = this.#options.port === undefined ? undefined : this.#http;
+    if (http !== undefined) {
+      closed.push(new Promise((resolve) => http.close(() => resolve())));
+      // Browsers open connections in advance, whose first request would be waited for.
+      http.closeAllConnections();
     }
     await Promise.all(closed);
     this.dispatch("close", []);
@@ -176,11 +210,19 @@ export class WebSocketServer extends NodeEmitter<WebSocketServerEvents> {
   }
 
   readonly #onUpgrade = (request: IncomingMessage, socket: Duplex, head: Uint8Array): void => {
-    const { path } = this.#options;
-    if (path === undefined || request.url?.split("?", 1)[0] === path) {
+    if (this.#http === undefined || this.#isForPath(request)) {
+      takeUpgrade(socket);
       this.handleUpgrade(request, socket, head);
+    } else {
+      const refuse = (): void => refuseUpgrade(socket, 404, "");
+      leaveUpgrade(this.#http, socket, LEFT_UPGRADE_TIMEOUT, refuse);
     }
   };
+
+  #isForPath({ url = "" }: IncomingMessage): boolean {
+    const { path } = this.#options;
+    return path === undefined || pathOf(url) === path;
+  }
 
   #open(connection: WebSocketConnection, request: IncomingMessage): void {
     this.#connections.add(connection);

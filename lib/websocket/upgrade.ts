@@ -5,7 +5,7 @@ import type { Duplex } from "node:stream";
 import type { ZlibOptions } from "node:zlib";
 
 import { encodeUtf8 } from "../../protocol/bytes.ts";
-import type { DeflateWishes } from "../../protocol/websocket/extensions.ts";
+import type { DeflatePreferences } from "../../protocol/websocket/deflate-negotiation.ts";
 import {
   decideHandshake,
   HANDSHAKE_RULES,
@@ -15,7 +15,7 @@ import {
 import { Connection } from "./connection.ts";
 
 /** How permessage-deflate is done (RFC 7692): what is agreed with the client, and what is compressed. */
-export interface DeflateOptions extends DeflateWishes {
+export interface DeflateOptions extends DeflatePreferences {
   /** Messages of fewer bytes are sent uncompressed. Default 1024. */
   readonly threshold?: number;
   /** zlib's settings for what is sent, such as `level` and `memLevel`. */
@@ -27,8 +27,10 @@ export interface UpgradeOptions {
   readonly maxPayload: number;
   /** `undefined`: permessage-deflate is declined. */
   readonly deflate?: DeflateOptions | undefined;
-  /** Chooses among the subprotocols offered. Default: the first. */
-  readonly selectProtocol?: (offered: readonly string[]) => string | undefined;
+  /** Lists the sockets whose closing handshake has started and that are not closed. Default: nowhere. */
+  readonly closing?: Set<Duplex>;
+  /** Chooses one of the subprotocols offered. Default: the first. */
+  readonly selectProtocol?: ((offered: readonly string[]) => string | undefined) | undefined;
 }
 
 const DEFAULT_THRESHOLD = 1024;
@@ -53,7 +55,7 @@ export function checkUpgrade(
   );
   if (decision.accepted) return decision;
   const { status, text } = HANDSHAKE_RULES[decision.rule];
-  // §4.4: "…with a |Sec-WebSocket-Version| header … indicating the version(s) the server is capable of".
+  // RFC 6455 §4.4: "…with a |Sec-WebSocket-Version| header … indicating the version(s) the server is capable of".
   const headers = decision.rule === "VERSION" ? [`Sec-WebSocket-Version: ${VERSION}`] : [];
   refuseUpgrade(socket, status, text, "text/html", headers);
   return undefined;
@@ -75,9 +77,11 @@ export function completeUpgrade(
   headers: readonly string[] = [],
 ): Connection {
   if (head.length > 0) socket.unshift(head);
-  const { maxPayload, deflate } = options;
+  const { maxPayload, deflate, closing } = options;
   const connection = new Connection(socket, {
+    role: "server",
     maxPayload,
+    closing,
     threshold: deflate?.threshold ?? DEFAULT_THRESHOLD,
     deflate: handshake.deflate && {
       role: "server",

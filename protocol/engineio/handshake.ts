@@ -15,7 +15,7 @@ const REVISIONS: ReadonlyMap<string, Revision> = new Map([
 
 export type TransportName = "polling" | "websocket";
 
-interface Refusal {
+interface RefusalDetails {
   readonly code: number;
   /** Of the HTTP response. */
   readonly status: number;
@@ -31,7 +31,7 @@ export const REFUSALS = {
   BAD_REQUEST:                  { code: 3, status: 400, message: "Bad request" },
   FORBIDDEN:                    { code: 4, status: 403, message: "Forbidden" },
   UNSUPPORTED_PROTOCOL_VERSION: { code: 5, status: 400, message: "Unsupported protocol version" },
-} as const satisfies Record<string, Refusal>;
+} as const satisfies Record<string, RefusalDetails>;
 
 export type RefusalName = keyof typeof REFUSALS;
 
@@ -61,20 +61,24 @@ export interface EngineRequest {
 
 /** What the server knows of the session that a request names. */
 export interface KnownSession {
-  readonly transport: TransportName;
+  /** The name of its transport, which may be one without HTTP requests. */
+  readonly transport: string;
   readonly protocol: Revision;
+}
+
+/** A request that is refused. */
+export interface Refusal {
+  readonly kind: "refused";
+  readonly refusal: RefusalName;
+  /** The text that the client receives. */
+  readonly message: string;
+  /** The exact mistake, which the client does not receive. */
+  readonly context: Readonly<Record<string, unknown>>;
 }
 
 /** What a request means. */
 export type Admission =
-  | {
-      readonly kind: "refused";
-      readonly refusal: RefusalName;
-      /** What the client is told. */
-      readonly message: string;
-      /** What exactly was wrong, for the server's own eyes. */
-      readonly context: Readonly<Record<string, unknown>>;
-    }
+  | Refusal
   | {
       readonly kind: "handshake";
       readonly transport: TransportName;
@@ -136,11 +140,12 @@ export function admit(
   return { kind: "handshake", transport, protocol };
 }
 
-function refuse(
+/** Creates a refusal. The message defaults to that of REFUSALS. */
+export function refuse(
   refusal: RefusalName,
   context: Readonly<Record<string, unknown>>,
   message: string = REFUSALS[refusal].message,
-): Admission {
+): Refusal {
   return { kind: "refused", refusal, message, context };
 }
 

@@ -14,45 +14,56 @@ interface Placeholder {
 type Fields = Record<string, unknown>;
 
 /**
- * `data` with a placeholder for each value that is bytes, in depth-first order, and those bytes. The
- * caller's data stays as it is: what holds bytes is copied, and nothing else.
+ * Returns `data` with a placeholder for each value that is bytes, in depth-first order, and those bytes.
+ * The caller's data stays as it is: what holds bytes is copied, and nothing else.
+ *
+ * @throws RangeError for data that is nested more than `maxDepth` deep, or in itself: the caller's mistake
  */
-export function extract(data: unknown): { data: unknown; attachments: readonly Bytes[] } {
+export function extract(
+  data: unknown,
+  maxDepth: number = Number.POSITIVE_INFINITY,
+): { data: unknown; attachments: readonly Bytes[] } {
   const attachments: Bytes[] = [];
-  return { data: isObject(data) ? replace(data, attachments) : data, attachments };
+  return { data: isObject(data) ? replace(data, attachments, maxDepth) : data, attachments };
 }
 
 // Every event is walked through in both directions, and few hold bytes. So nothing is allocated
 // before some are found, and what is no object costs no call: with Object.values() and fromEntries()
 // for each object an event with bytes took about twice as long (`codecs` in bench/).
 
-function replace(value: Fields, attachments: Bytes[]): unknown {
-  if (Array.isArray(value)) return replaceInArray(value, attachments);
+/** @param depth how many arrays and objects may be inside each other from here on */
+function replace(value: Fields, attachments: Bytes[], depth: number): unknown {
+  if (depth === 0) throw new RangeError("the data is nested too deeply, or in itself");
+  if (Array.isArray(value)) return replaceInArray(value, attachments, depth);
   if (isBinary(value)) {
     const num = attachments.push(bytesOf(value)) - 1;
     return { _placeholder: true, num } satisfies Placeholder;
   }
   // What JSON.stringify() would see in place of an object that says so itself, such as a Date.
   return typeof value.toJSON === "function"
-    ? replaceInJson(value.toJSON(), attachments)
-    : replaceInFields(value, attachments);
+    ? replaceInJson(value.toJSON(), attachments, depth)
+    : replaceInFields(value, attachments, depth);
 }
 
 /** In what a toJSON() gave, which is not asked for its own. */
-function replaceInJson(value: unknown, attachments: Bytes[]): unknown {
+function replaceInJson(value: unknown, attachments: Bytes[], depth: number): unknown {
   if (!isObject(value)) return value;
-  if (Array.isArray(value) || isBinary(value)) return replace(value, attachments);
-  const copy = replaceInFields(value, attachments);
+  if (Array.isArray(value) || isBinary(value)) return replace(value, attachments, depth);
+  const copy = replaceInFields(value, attachments, depth);
   // Nor is the copy, by JSON.stringify(): of an object's fields it leaves out those that are functions.
   return typeof copy.toJSON === "function" ? { ...copy, toJSON: undefined } : copy;
 }
 
-function replaceInArray(array: readonly unknown[], attachments: Bytes[]): readonly unknown[] {
+function replaceInArray(
+  array: readonly unknown[],
+  attachments: Bytes[],
+  depth: number,
+): readonly unknown[] {
   let copy: unknown[] | undefined;
   for (let i = 0; i < array.length; i++) {
     const item = array[i];
     if (!isObject(item)) continue;
-    const replaced = replace(item, attachments);
+    const replaced = replace(item, attachments, depth - 1);
     if (replaced === item) continue;
     // Not slice(), which makes one of the caller's own class, with a say in what is put into it.
     copy ??= [...array];
@@ -61,14 +72,14 @@ function replaceInArray(array: readonly unknown[], attachments: Bytes[]): readon
   return copy ?? array;
 }
 
-function replaceInFields(object: Fields, attachments: Bytes[]): Fields {
+function replaceInFields(object: Fields, attachments: Bytes[], depth: number): Fields {
   // What is inherited is not asked for, since it may be a getter.
   const fields = Object.getPrototypeOf(object) === Object.prototype ? object : { ...object };
   let copy: Fields | undefined;
   for (const key in fields) {
     const value = fields[key];
     if (!isObject(value) || !hasOwn.call(fields, key)) continue;
-    const replaced = replace(value, attachments);
+    const replaced = replace(value, attachments, depth - 1);
     if (replaced === value) continue;
     copy ??= { ...fields };
     // Not of a new prototype: where the key is "__proto__" the copy has it as a field of its own.
@@ -79,7 +90,7 @@ function replaceInFields(object: Fields, attachments: Bytes[]): Fields {
 
 /**
  * Puts attachments back where `data` has placeholders, in `data` itself, which is what JSON.parse()
- * gave and no deeper than MAX_DEPTH. Throws ProtocolError.
+ * gave and no deeper than the limit. Throws ProtocolError.
  */
 export function restore(data: unknown, attachments: readonly Bytes[]): unknown {
   if (!isObject(data)) return data;

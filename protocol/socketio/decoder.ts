@@ -10,12 +10,13 @@
 
 import type { Bytes } from "../bytes.ts";
 import { restore } from "./attachments.ts";
-import { check, type Header, isNamespace } from "./check.ts";
+import { CLIENT_LIMITS, check, type Header, isNamespace, type PacketLimits } from "./check.ts";
 import { parseJson } from "./json.ts";
 import {
   BINARY_ACK,
   BINARY_EVENT,
   CONNECT,
+  CONNECT_ERROR,
   MAIN_NAMESPACE,
   type Packet,
   type PacketFields,
@@ -25,6 +26,8 @@ import { ProtocolError } from "./rules.ts";
 export interface DecoderOptions {
   /** Attachments that one packet may have. */
   readonly maxAttachments: number;
+  /** Default: CLIENT_LIMITS. */
+  readonly limits?: PacketLimits;
 }
 
 /** A packet whose attachments have not all come. */
@@ -45,10 +48,12 @@ const SHORT = 1024;
 
 export class Decoder {
   readonly #maxAttachments: number;
+  readonly #limits: PacketLimits;
   #unfinished: Unfinished | undefined;
 
   constructor(options: DecoderOptions) {
     this.#maxAttachments = options.maxAttachments;
+    this.#limits = options.limits ?? CLIENT_LIMITS;
   }
 
   /** How many attachments are still to come before there is a packet. */
@@ -71,7 +76,7 @@ export class Decoder {
       this.#unfinished = unfinished;
       return undefined;
     }
-    return finished(unfinished);
+    return finished(unfinished, this.#limits);
   }
 
   #addText(text: string): Packet | undefined {
@@ -107,7 +112,10 @@ export class Decoder {
     const payload = text.slice(at);
     const header: Header = { type, namespace, id };
     // What can be told to be wrong without the attachments is, before any is kept.
-    const packet = check(header, parseJson(payload));
+    const { maxDepth } = this.#limits;
+    const data =
+      type === CONNECT_ERROR ? refusalOf(payload, maxDepth) : parseJson(payload, maxDepth);
+    const packet = check(header, data, this.#limits);
     if (expected === 0) return packet;
     this.#unfinished = {
       header,
@@ -120,12 +128,24 @@ export class Decoder {
   }
 }
 
-function finished({ header, payload, packet, attachments }: Unfinished): Packet {
-  const whole = packet ?? check(header, parseJson(payload));
+function finished(
+  { header, payload, packet, attachments }: Unfinished,
+  limits: PacketLimits,
+): Packet {
+  const whole = packet ?? check(header, parseJson(payload, limits.maxDepth), limits);
   // An array, as check() has seen, so that it is restored in its place.
   const { data }: PacketFields = whole;
   restore(data, attachments);
   return whole;
+}
+
+/** The payload of CONNECT_ERROR. Text that is not JSON is a message: the client is refused all the same. */
+function refusalOf(payload: string, maxDepth: number): unknown {
+  try {
+    return parseJson(payload, maxDepth);
+  } catch {
+    return payload;
+  }
 }
 
 const ZERO = 0x30;

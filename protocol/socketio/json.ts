@@ -1,12 +1,15 @@
 // JSON of a peer: how deep it goes is bounded before it is parsed.
 
-import { MAX_DEPTH } from "./check.ts";
 import { ProtocolError } from "./rules.ts";
 
-/** `undefined` where there is none. */
-export function parseJson(text: string): unknown {
+/**
+ * Parses the payload of a packet. Returns `undefined` for an empty one. Throws a ProtocolError if it is
+ * invalid, or if arrays and objects are nested more than `maxDepth` deep.
+ */
+export function parseJson(text: string, maxDepth: number): unknown {
   if (text === "") return undefined;
-  if (mayBeTooDeep(text) && isTooDeep(text)) throw new ProtocolError("PAYLOAD_DEPTH");
+  if (mayBeTooDeep(text, maxDepth) && isTooDeep(text, maxDepth))
+    throw new ProtocolError("PAYLOAD_DEPTH");
   try {
     return JSON.parse(text);
   } catch {
@@ -15,13 +18,13 @@ export function parseJson(text: string): unknown {
 }
 
 /**
- * Whether there are more than MAX_DEPTH brackets that open, in strings or not. V8's search passes over
+ * Whether there are more than `maxDepth` brackets that open, in strings or not. V8's search passes over
  * what lies between: for some kilobytes of chat it takes a tenth of the time of isTooDeep(), which
  * then would add half of what JSON.parse() takes ("history" of `codecs` in bench/).
  */
-function mayBeTooDeep(text: string): boolean {
-  if (text.length <= MAX_DEPTH) return false;
-  const left = MAX_DEPTH - count(text, "[", MAX_DEPTH);
+function mayBeTooDeep(text: string, maxDepth: number): boolean {
+  if (text.length <= maxDepth) return false;
+  const left = maxDepth - count(text, "[", maxDepth);
   return left < 0 || count(text, "{", left) > left;
 }
 
@@ -34,15 +37,15 @@ function count(text: string, char: string, most: number): number {
   return found;
 }
 
-/** Whether brackets that are not in strings stand deeper than MAX_DEPTH in JSON. */
-function isTooDeep(text: string): boolean {
+/** Whether brackets that are not in strings stand deeper than `maxDepth` in JSON. */
+function isTooDeep(text: string, maxDepth: number): boolean {
   let depth = 0;
   for (let at = 0; at < text.length; at++) {
     const char = text.charCodeAt(at);
     if (char === QUOTE) at = stringEnd(text, at + 1);
     else if (char === OPEN_BRACKET || char === OPEN_BRACE) depth++;
     else if (char === CLOSE_BRACKET || char === CLOSE_BRACE) depth--;
-    if (depth > MAX_DEPTH) return true;
+    if (depth > maxDepth) return true;
   }
   return false;
 }
@@ -54,8 +57,8 @@ const CLOSE_BRACKET = 0x5d;
 const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
 
-/** Where the quote stands that ends a string; the end of the text where none does. */
-function stringEnd(text: string, start: number): number {
+/** Returns the index of the quote that ends a string in JSON, or the end of the text if none does. */
+export function stringEnd(text: string, start: number): number {
   let quote = text.indexOf('"', start);
   while (quote !== -1 && isEscaped(text, quote)) quote = text.indexOf('"', quote + 1);
   return quote === -1 ? text.length : quote;

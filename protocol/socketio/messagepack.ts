@@ -16,13 +16,16 @@ import {
   utf8Length,
   writeUtf8,
 } from "../bytes.ts";
-import { MAX_DEPTH } from "./check.ts";
+import { SERVER_LIMITS } from "./check.ts";
 import { ProtocolError } from "./rules.ts";
 
 /** "timestamp extension type is assigned to extension type -1". */
 const TIMESTAMP = -1;
 /** As what parsers for Socket.IO give undefined, ArrayBuffers and dates. */
 const OWN_TYPE = 0;
+
+/** Both ends decode with this. The server checks separately what clients send. */
+const MAX_DEPTH = SERVER_LIMITS.maxDepth;
 
 const TWO_32 = 0x1_0000_0000;
 
@@ -51,6 +54,14 @@ export function decode(bytes: Bytes): unknown {
   const value = reader.value(0);
   if (!reader.atEnd) throw new ProtocolError("MESSAGEPACK");
   return value;
+}
+
+/**
+ * Returns the items of an encoded array, still encoded: what is behind a large item can be read without
+ * it. Throws ProtocolError.
+ */
+export function splitArray(bytes: Bytes): Bytes[] {
+  return new Reader(bytes).items();
 }
 
 class Writer {
@@ -237,6 +248,44 @@ class Reader {
 
   get atEnd(): boolean {
     return this.#at === this.#bytes.length;
+  }
+
+  /** The items of an array, each with its own bytes. */
+  items(): Bytes[] {
+    const type = byteAt(this.#bytes, this.#skip(1));
+    if ((type & 0xf0) !== 0x90 && type !== 0xdc && type !== 0xdd) {
+      throw new ProtocolError("MESSAGEPACK");
+    }
+    const length = type < 0xa0 ? type & 0x0f : this.#length(type - 0xdb);
+    this.#need(length);
+    const items: Bytes[] = [];
+    for (let i = 0; i < length; i++) {
+      const start = this.#at;
+      this.#pass();
+      items.push(this.#bytes.subarray(start, this.#at));
+    }
+    if (!this.atEnd) throw new ProtocolError("MESSAGEPACK");
+    return items;
+  }
+
+  /** Passes over one value. Values in it are counted, so its depth does not matter. */
+  #pass(): void {
+    for (let values = 1; values > 0; values--) {
+      const type = byteAt(this.#bytes, this.#skip(1));
+      if (type >= 0x80 && type < 0x90) values += 2 * (type & 0x0f);
+      else if (type >= 0x90 && type < 0xa0) values += type & 0x0f;
+      else if (type >= 0xa0 && type < 0xc0) this.#skip(type & 0x1f);
+      else if (type >= 0xc4 && type <= 0xc6) this.#skip(this.#length(type - 0xc4));
+      else if (type >= 0xc7 && type <= 0xc9) this.#skip(this.#length(type - 0xc7) + 1);
+      else if (type === 0xca) this.#skip(4);
+      else if (type === 0xcb) this.#skip(8);
+      else if (type >= 0xcc && type <= 0xcf) this.#skip(1 << (type - 0xcc));
+      else if (type >= 0xd0 && type <= 0xd3) this.#skip(1 << (type - 0xd0));
+      else if (type >= 0xd4 && type <= 0xd8) this.#skip((1 << (type - 0xd4)) + 1);
+      else if (type >= 0xd9 && type <= 0xdb) this.#skip(this.#length(type - 0xd9));
+      else if (type === 0xdc || type === 0xdd) values += this.#length(type - 0xdb);
+      else if (type === 0xde || type === 0xdf) values += 2 * this.#length(type - 0xdd);
+    }
   }
 
   value(depth: number): unknown {

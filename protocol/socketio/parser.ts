@@ -1,6 +1,6 @@
 // A packet as parsers for Socket.IO have it, those that a program gives in place of ours.
 
-import { check, isNamespace } from "./check.ts";
+import { check, isDeeper, isNamespace, type PacketLimits, SERVER_LIMITS } from "./check.ts";
 import { CONNECT, CONNECT_ERROR, DISCONNECT, type Packet, type PacketFields } from "./packet.ts";
 import { ProtocolError } from "./rules.ts";
 
@@ -21,11 +21,11 @@ export function fromPacket(packet: Packet): ParserPacket {
 
 /** What a parser has given, checked. Throws ProtocolError. */
 export function checkParserPacket(packet: unknown): ParserPacket {
-  return fromPacket(toPacket(packet));
+  return fromPacket(toPacket(packet, SERVER_LIMITS));
 }
 
 /** A packet that a parser has given, as ours. Throws ProtocolError. */
-export function toPacket(packet: unknown): Packet {
+export function toPacket(packet: unknown, limits: PacketLimits): Packet {
   const { type, nsp, data, id }: Partial<Record<keyof ParserPacket, unknown>> = Object(packet);
   if (typeof type !== "number" || !Number.isInteger(type) || type < 0 || type > CONNECT_ERROR) {
     throw new ProtocolError("PACKET_TYPE");
@@ -36,5 +36,6 @@ export function toPacket(packet: unknown): Packet {
   }
   // Some parsers say that there is nothing.
   const nothing = data === null && (type === CONNECT || type === DISCONNECT);
-  return check({ type, namespace: nsp, id }, nothing ? undefined : data);
+  if (isDeeper(data, limits.maxDepth)) throw new ProtocolError("PAYLOAD_DEPTH");
+  return check({ type, namespace: nsp, id }, nothing ? undefined : data, limits);
 }

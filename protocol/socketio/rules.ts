@@ -26,7 +26,6 @@ export const RULES = {
   RESERVED_EVENT:       { heading: "Exchange protocol", text: "the name of the event is reserved" },
   ACK_PAYLOAD:          { heading: "Exchange protocol", text: "the payload of ACK is not an array" },
   ACK_ID:               { heading: "Exchange protocol", text: "ACK without an id" },
-  ERROR_PAYLOAD:        { heading: "Exchange protocol", text: "the payload of CONNECT_ERROR is not an object with a message" },
 } as const satisfies Record<string, Rule>;
 
 export type RuleName = keyof typeof RULES;

@@ -1,4 +1,4 @@
-// The close frame: RFC 6455 §5.5.1, and the status codes of §7.4.
+// The close frame: RFC 6455 §5.5.1, and the status codes of RFC 6455 §7.4.
 
 import {
   allocateUnfilled,
@@ -12,18 +12,18 @@ import {
 import { MAX_CONTROL_PAYLOAD } from "./frame.ts";
 import { ProtocolError } from "./rules.ts";
 
-// §7.4.1, those that this code gives by itself.
+// The codes of RFC 6455 §7.4.1 that this code sends or reports by itself.
 export const NORMAL_CLOSURE = 1000;
 export const GOING_AWAY = 1001;
-/** §7.1.5: the close frame held no status code. Never sent. */
+/** RFC 6455 §7.1.5: the close frame held no status code. Never sent. */
 export const NO_STATUS = 1005;
-/** §7.1.5: the connection ended without a close frame. Never sent. */
+/** RFC 6455 §7.1.5: the connection ended without a close frame. Never sent. */
 export const ABNORMAL_CLOSURE = 1006;
 export const INTERNAL_ERROR = 1011;
 
 /** What a close frame says. */
 export interface CloseStatus {
-  /** 1005 where the frame held none (§7.1.5). */
+  /** 1005 where the frame held none (RFC 6455 §7.1.5). */
   readonly code: number;
   readonly reason: string;
 }
@@ -31,9 +31,9 @@ export interface CloseStatus {
 /**
  * Whether a close frame may carry `code`.
  *
- * §7.4.1 forbids 1004 to 1006 and 1015, and 1016 to 2999 are undefined; §7.4.2 keeps 0 to 999
- * unused and gives 3000 to 4999 to libraries and applications. 1012 to 1014 are in the IANA registry that
- * §11.7 set up.
+ * RFC 6455 §7.4.1 forbids 1004 to 1006 and 1015. RFC 6455 §7.4.2 keeps 0 to 999 unused, leaves 1016 to
+ * 2999 undefined, and gives 3000 to 4999 to libraries and applications. 1012 to 1014 are in the IANA
+ * registry that RFC 6455 §11.7 set up.
  */
 export function maySendCode(code: number): boolean {
   return (
@@ -70,7 +70,7 @@ export function encodeClose(code?: number, reason = ""): Bytes {
 /** Reads the payload of a close frame. Throws ProtocolError. */
 export function decodeClose(payload: Bytes): CloseStatus {
   if (payload.length === 0) return { code: NO_STATUS, reason: "" };
-  // §5.5.1: "If there is a body, the first two bytes of the body MUST be a 2-byte unsigned integer".
+  // RFC 6455 §5.5.1: "If there is a body, the first two bytes of the body MUST be a 2-byte unsigned integer".
   if (payload.length === 1) throw new ProtocolError("CLOSE_LENGTH");
   const code = uint16At(payload, 0);
   if (!maySendCode(code)) throw new ProtocolError("CLOSE_CODE");

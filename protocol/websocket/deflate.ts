@@ -1,294 +1,58 @@
-// permessage-deflate over node:zlib: RFC 7692 §7.2.
-//
-// What is small is done at once: a trip to the thread pool and back takes the main thread alone more
-// time. The rest goes there, a few at a time.
-//
-// Between two messages a connection has no zlib stream, but for what it sends with context takeover.
-// Without it the large ones borrow one, which remembers nothing when it is given back. What is received
-// with takeover needs no more than the bytes that came last: they are the dictionary of the next.
-
-import type { DeflateRaw, ZlibOptions } from "node:zlib";
+// permessage-deflate without zlib: what a sender cuts off and a receiver puts back, and what a receiver
+// remembers of earlier messages. RFC 7692 §7.2.
 
 import { allocateUnfilled, type Bytes, concat, EMPTY } from "../bytes.ts";
-import { zlib } from "../zlib.ts";
-import type { DeflateParameters } from "./extensions.ts";
+import type { DeflateParameters } from "./deflate-negotiation.ts";
 import type { Role } from "./frame.ts";
-import { ProtocolError } from "./rules.ts";
 
-// §7.2.1: what a sync flush ends with; cut off by the sender and put back by the receiver.
+// RFC 7692 §7.2.1: an empty deflate block, with which a sync flush ends.
 const TAIL = Uint8Array.of(0x00, 0x00, 0xff, 0xff);
 
-// §7.2.3.6: an empty message.
-const EMPTY_BLOCK = Uint8Array.of(0x00);
+/** The payload of an empty message. RFC 7692 §7.2.3.6. */
+export const EMPTY_BLOCK: Bytes = Uint8Array.of(0x00);
 
-// zlib's memory is freed late by the system's allocator when very many streams work at once, so few do.
-const CONCURRENCY = 10;
-
-// What is done at once: messages up to SMALL bytes, as they come in, and of what is inflated up to
-// SMALL_INFLATED. Some 50 µs, which is what the main thread spends on handing one to the thread pool.
-const SMALL = 4096;
-const SMALL_INFLATED = 32 * 1024;
-// What is inflated at once comes in pieces of this size, and the last lives as long as the message.
-const SMALL_PIECE = 4096;
-const LARGE_PIECE = 64 * 1024;
-
-// zlib finds nothing in the last bytes of its window: MIN_LOOKAHEAD in its deflate.h.
-const LOOKAHEAD = 262;
-// node:zlib makes no smaller ones for raw deflate.
-const LEAST_WINDOW_BITS = 9;
-
-// node:zlib takes no limit beyond its longest Buffer, and none below one byte.
-const LARGEST_LIMIT = 2 ** 31 - 1;
-
-export interface DeflateSettings {
-  /** Which end this is: each has parameters of its own. */
-  readonly role: Role;
-  readonly parameters: DeflateParameters;
-  /** Bytes of an inflated message; larger ones are a breach of protocol. */
-  readonly maxPayload: number;
-  /** zlib's own settings for what is sent, such as `level` and `memLevel`. Connections with the same object share streams. */
-  readonly zlib: ZlibOptions;
-}
-
-interface Direction {
-  readonly windowBits: number;
-  /** Messages are compressed with those before them in mind. */
-  readonly takeover: boolean;
-}
-
-/** Compresses what this end sends and inflates what the other sends. One message at a time in each direction. */
-export class MessageDeflate {
-  readonly #settings: DeflateSettings;
-  // This end's parameters, and the other's.
-  readonly #ours: Direction;
-  readonly #theirs: Direction;
-  // Each only with context takeover, from the first message on.
-  #stream: DeflateStream | undefined;
-  #history: History | undefined;
-  // The last small message grew large, and so may the next: not to be tried at once in vain.
-  #grows = false;
-  #closed = false;
-
-  constructor(settings: DeflateSettings) {
-    this.#settings = settings;
-    const { role, parameters } = settings;
-    const server: Direction = {
-      windowBits: parameters.serverMaxWindowBits,
-      takeover: !parameters.serverNoContextTakeover,
-    };
-    const client: Direction = {
-      windowBits: parameters.clientMaxWindowBits,
-      takeover: !parameters.clientNoContextTakeover,
-    };
-    this.#ours = role === "server" ? server : client;
-    this.#theirs = role === "server" ? client : server;
-  }
-
-  /** §7.2.1, at once; or `undefined` where it is for compress(). */
-  compressNow(message: Bytes): Bytes | undefined {
-    if (message.length > SMALL || this.#ours.takeover || this.#closed) return undefined;
-    if (message.length === 0) return EMPTY_BLOCK;
-    // A window that the message fits into gives the same bytes, and takes less time to set up.
-    const wanted = Math.ceil(Math.log2(message.length + LOOKAHEAD));
-    const options: ZlibOptions = {
-      ...this.#settings.zlib,
-      windowBits: Math.min(this.#ours.windowBits, Math.max(wanted, LEAST_WINDOW_BITS)),
-      finishFlush: zlib().constants.Z_SYNC_FLUSH,
-      // Room for what cannot be compressed, so that it is in one piece.
-      chunkSize: message.length + 64,
-    };
-    try {
-      return withoutTail(zlib().deflateRawSync(message, options));
-    } catch {
-      // No memory, or settings that zlib does not take: compress() tells of it.
-      return undefined;
-    }
-  }
-
-  /** §7.2.1. */
-  async compress(message: Bytes): Promise<Bytes> {
-    if (message.length === 0) return EMPTY_BLOCK;
-    const release = await SLOTS.take();
-    try {
-      if (this.#closed) throw CLOSED;
-      const options: ZlibOptions = {
-        ...this.#settings.zlib,
-        windowBits: this.#ours.windowBits,
-        finishFlush: zlib().constants.Z_SYNC_FLUSH,
-      };
-      if (!this.#ours.takeover) return withoutTail(await this.#compressBorrowing(message, options));
-      this.#stream ??= new DeflateStream(options);
-      return withoutTail(await this.#stream.compress(message));
-    } finally {
-      release();
-    }
-  }
-
-  /** At most as many streams as there are SLOTS come to be in a pool. */
-  async #compressBorrowing(message: Bytes, options: ZlibOptions): Promise<Bytes> {
-    const pool = poolOf(this.#settings.zlib, this.#ours.windowBits);
-    const stream = pool.pop() ?? new DeflateStream(options);
-    const compressed = await stream.compress(message);
-    stream.reset();
-    pool.push(stream);
-    if (this.#closed) throw CLOSED;
-    return compressed;
-  }
-
-  /** §7.2.2, at once; or `undefined` where it is for inflate(). Throws as inflate() does. */
-  inflateNow(message: Bytes): Bytes | undefined {
-    if (message.length > SMALL || this.#grows || this.#closed) return undefined;
-    const { maxPayload } = this.#settings;
-    try {
-      const options = this.#inflateOptions(Math.min(maxPayload, SMALL_INFLATED));
-      options.chunkSize = SMALL_PIECE;
-      return this.#inflated(zlib().inflateRawSync(concat([message, TAIL]), options));
-    } catch (error) {
-      this.#grows = isTooLarge(error) && maxPayload > SMALL_INFLATED;
-      if (this.#grows) return undefined;
-      throw breach(error);
-    }
-  }
-
-  /** §7.2.2. Throws ProtocolError for what cannot be inflated, or becomes larger than it may. */
-  async inflate(message: Bytes): Promise<Bytes> {
-    const release = await SLOTS.take();
-    return this.#inflateInPool(message).finally(release);
-  }
-
-  async #inflateInPool(message: Bytes): Promise<Bytes> {
-    try {
-      if (this.#closed) throw CLOSED;
-      const options = this.#inflateOptions(this.#settings.maxPayload);
-      // Each piece is a trip to the thread pool.
-      if (this.#grows) options.chunkSize = LARGE_PIECE;
-      const inflated = await inflateWhole(concat([message, TAIL]), options);
-      this.#grows = message.length <= SMALL && inflated.length > SMALL_INFLATED;
-      return this.#inflated(inflated);
-    } catch (error) {
-      throw breach(error);
-    }
-  }
-
-  #inflateOptions(limit: number): ZlibOptions {
-    const { windowBits, takeover } = this.#theirs;
-    const options: ZlibOptions = {
-      windowBits,
-      finishFlush: zlib().constants.Z_SYNC_FLUSH,
-      maxOutputLength: Math.max(1, Math.min(limit, LARGEST_LIMIT)),
-    };
-    if (takeover && this.#history !== undefined) options.dictionary = this.#history.bytes;
-    return options;
-  }
-
-  #inflated(message: Bytes): Bytes {
-    if (this.#theirs.takeover) {
-      this.#history ??= new History(2 ** this.#theirs.windowBits);
-      this.#history.add(message);
-    }
-    return message;
-  }
-
-  /** Frees zlib's memory. What is under way ends with an error. */
-  close(): void {
-    this.#closed = true;
-    this.#stream?.close();
-    this.#history = undefined;
-  }
-}
-
-const CLOSED = new Error("the connection was closed");
-
-function withoutTail(compressed: Bytes): Bytes {
+/** Returns compressed data without the last four bytes. RFC 7692 §7.2.1: "Remove 4 octets…". */
+export function withoutTail(compressed: Bytes): Bytes {
   return compressed.subarray(0, compressed.length - TAIL.length);
 }
 
-/** What zlib finds wrong with a message, as the rule that its sender broke. */
-function breach(error: unknown): ProtocolError {
-  return new ProtocolError(isTooLarge(error) ? "MESSAGE_TOO_BIG" : "INVALID_DEFLATE");
+/** Returns the payload of a message with those four bytes. RFC 7692 §7.2.2: "Append 4 octets…". */
+export function withTail(message: Bytes): Bytes {
+  return concat([message, TAIL]);
 }
 
-function isTooLarge(error: unknown): boolean {
-  return error instanceof Error && "code" in error && error.code === "ERR_BUFFER_TOO_LARGE";
+/** What was agreed on for the messages of one direction. */
+export interface DeflateDirection {
+  /** Base-2 logarithm of the LZ77 sliding window's size in bytes, 8 to 15. RFC 7692 §7.1.2. */
+  readonly windowBits: number;
+  /** Messages are compressed with the window that the messages before them left. RFC 7692 §7.1.1. */
+  readonly takeover: boolean;
 }
 
-function inflateWhole(message: Bytes, options: ZlibOptions): Promise<Bytes> {
-  return new Promise((resolve, reject) => {
-    zlib().inflateRaw(message, options, settling(resolve, reject));
-  });
+/** Returns what was agreed on for the messages that `sender` sends. */
+export function directionOf(sender: Role, parameters: DeflateParameters): DeflateDirection {
+  return sender === "server"
+    ? {
+        windowBits: parameters.serverMaxWindowBits,
+        takeover: !parameters.serverNoContextTakeover,
+      }
+    : {
+        windowBits: parameters.clientMaxWindowBits,
+        takeover: !parameters.clientNoContextTakeover,
+      };
 }
 
-/** A callback as Node has them, which settles a promise. */
-function settling(
-  resolve: (bytes: Bytes) => void,
-  reject: (error: Error) => void,
-): (error: Error | null | undefined, bytes: Bytes) => void {
-  return (error, bytes) => {
-    if (error) reject(error);
-    else resolve(bytes);
-  };
-}
-
-/** Compresses one message after another, each with those before it in mind. */
-class DeflateStream {
-  readonly #stream: DeflateRaw;
-  #output: Bytes[] = [];
-  #fail: ((error: Error) => void) | undefined;
-
-  constructor(options: ZlibOptions) {
-    // So that a write is flushed with it: flush() would be a second trip to the thread pool. Not
-    // Node's default, a full flush, which would forget what context takeover is for.
-    const { constants, createDeflateRaw } = zlib();
-    this.#stream = createDeflateRaw({ ...options, flush: constants.Z_SYNC_FLUSH });
-    this.#stream
-      .on("data", (chunk: Bytes) => this.#output.push(chunk))
-      .on("error", (error) => this.#fail?.(error))
-      // Closed under a write, it calls back all the same, as if all were well; but after this.
-      .on("close", () => this.#fail?.(CLOSED));
-  }
-
-  /** @param message not empty: a flush behind a flush gives nothing */
-  compress(message: Bytes): Promise<Bytes> {
-    return new Promise((resolve, reject) => {
-      const settle = settling(resolve, reject);
-      this.#fail = reject;
-      this.#stream.write(message, (error) => {
-        const output = this.#output;
-        this.#output = [];
-        this.#fail = undefined;
-        settle(error, concat(output));
-      });
-    });
-  }
-
-  /** Forgets what was compressed. */
-  reset(): void {
-    this.#stream.reset();
-  }
-
-  close(): void {
-    this.#stream.destroy();
-  }
-}
-
-// By zlib's settings and the bits of the window; gone when the settings are.
-const POOLS = new WeakMap<ZlibOptions, Map<number, DeflateStream[]>>();
-
-/** The streams that nobody uses now. */
-function poolOf(settings: ZlibOptions, windowBits: number): DeflateStream[] {
-  const pools = POOLS.get(settings) ?? new Map<number, DeflateStream[]>();
-  const pool = pools.get(windowBits) ?? [];
-  POOLS.set(settings, pools.set(windowBits, pool));
-  return pool;
-}
-
-/** The last `size` bytes of what was inflated, to which the next message may refer (§7.2.2). */
-class History {
+/**
+ * The last bytes that were inflated, to which the next message may refer where the context is taken
+ * over. RFC 7692 §7.2.2: the receiver needs no more of the earlier messages than these.
+ */
+export class SlidingWindow {
   readonly #size: number;
-  // What is kept ends at #end. There comes to be room for a quarter more, so that it is seldom moved.
+  // The bytes kept end at #end. The buffer grows to a quarter more than the window, so that they are seldom moved.
   #buffer = EMPTY;
   #end = 0;
 
+  /** @param size of the window in bytes */
   constructor(size: number) {
     this.#size = size;
   }
@@ -308,33 +72,8 @@ class History {
     const kept = this.#buffer.subarray(Math.max(0, this.#end + length - this.#size), this.#end);
     const room = Math.min(1.25 * this.#size, 2 * (kept.length + length));
     if (room > this.#buffer.length) this.#buffer = allocateUnfilled(room);
-    // Where both are the same memory, set() minds that they overlap.
+    // set() allows for the overlap where both are the same memory.
     this.#buffer.set(kept);
     this.#end = kept.length;
   }
 }
-
-/** Lets a few work at a time, the others in the order in which they came. */
-class Slots {
-  #free: number;
-  readonly #waiting: (() => void)[] = [];
-
-  constructor(count: number) {
-    this.#free = count;
-  }
-
-  /** Resolves when there is a slot; the caller calls the result to give it back. */
-  async take(): Promise<() => void> {
-    if (this.#free > 0) this.#free--;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    return this.#release;
-  }
-
-  readonly #release = (): void => {
-    const next = this.#waiting.shift();
-    if (next === undefined) this.#free++;
-    else next();
-  };
-}
-
-const SLOTS = new Slots(CONCURRENCY);

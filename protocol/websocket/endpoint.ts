@@ -44,22 +44,30 @@ export interface Wire {
 }
 
 export interface EndpointOptions extends ReceiverOptions {
-  /** A client's source of masking keys; §5.3 and §10.3 want them unpredictable. A server has none (§5.1). */
-  readonly randomFill?: RandomFill;
+  /**
+   * A client's source of masking keys, which must be unpredictable (RFC 6455 §5.3, §10.3). A server has
+   * none (RFC 6455 §5.1).
+   */
+  readonly randomFill?: RandomFill | undefined;
 }
 
 export class Endpoint {
-  /** What the peer's close frame said: 1005 for no code, 1006 while or because there was none (§7.1.5, §7.1.6). */
+  /**
+   * What the peer's close frame said (RFC 6455 §7.1.5, §7.1.6). The code is 1005 where the frame had none,
+   * and 1006 without a close frame.
+   */
   closeStatus: CloseStatus = GONE;
   /** The peer's mistake for which this end failed the connection. */
   failure: ProtocolError | undefined;
 
+  /** Which end this is. */
+  readonly role: Role;
+
   readonly #wire: Wire;
   readonly #receiver: Receiver;
-  readonly #role: Role;
   readonly #randomFill: RandomFill | undefined;
   #state: ClosingState = "open";
-  // §5.5.3: the ping to answer when the wire is free again.
+  // RFC 6455 §5.5.3: the ping to answer when the wire is free again.
   #unanswered: Bytes | undefined;
 
   /** @throws TypeError for a client without a source of masking keys, or a server with one */
@@ -67,9 +75,9 @@ export class Endpoint {
     if ((options.role === "client") !== (options.randomFill !== undefined)) {
       throw new TypeError("a client, and only a client, has a source of masking keys");
     }
+    this.role = options.role;
     this.#wire = wire;
     this.#receiver = new Receiver(options);
-    this.#role = options.role;
     this.#randomFill = options.randomFill;
   }
 
@@ -79,11 +87,11 @@ export class Endpoint {
 
   /** Takes what the network gave; call next() until NEED_DATA. The chunk is unmasked in place. */
   receive(chunk: Bytes): void {
-    // What comes behind a close frame or a failure is discarded (§1.4, §7.1.7).
+    // What comes behind a close frame or a failure is discarded (RFC 6455 §1.4, §7.1.7).
     if (mayReceive(this.#state)) this.#receiver.push(chunk);
   }
 
-  /** The TCP connection has ended, for whatever reason (§7.1.4). */
+  /** The TCP connection has ended, for whatever reason (RFC 6455 §7.1.4). */
   receiveEnd(): void {
     if (this.#state !== "closed") this.#advance("end");
   }
@@ -137,7 +145,7 @@ export class Endpoint {
     this.sendMessage(BINARY, bytes);
   }
 
-  // §6.1: "The endpoint MUST ensure the WebSocket connection is in the OPEN state".
+  // RFC 6455 §6.1: "The endpoint MUST ensure the WebSocket connection is in the OPEN state".
 
   /** Sends a message whose text, if it is one, is UTF-8 already. Throws unless the state allows it. */
   sendMessage(opcode: typeof TEXT | typeof BINARY, payload: Bytes): void {
@@ -153,24 +161,24 @@ export class Endpoint {
 
   /** Sends a whole unmasked frame made elsewhere, for many receivers at once. Throws unless the state allows it, and on a client. */
   sendFrame(frame: Bytes): void {
-    // §5.1: "a client MUST mask all frames that it sends to the server".
-    if (this.#role === "client") throw new TypeError("a client sends no unmasked frames");
+    // RFC 6455 §5.1: "a client MUST mask all frames that it sends to the server".
+    if (this.role === "client") throw new TypeError("a client sends no unmasked frames");
     this.#mustBeOpen();
     this.#wire.write(frame);
   }
 
-  /** §5.5.2. Throws unless the state allows it, and for more than 125 bytes. */
+  /** RFC 6455 §5.5.2. Throws unless the state allows it, and for more than 125 bytes. */
   ping(payload: Bytes = EMPTY): void {
     this.#sendControl(PING, payload);
   }
 
-  /** §5.5.3: an unsolicited pong "serves as a unidirectional heartbeat". Throws as ping() does. */
+  /** RFC 6455 §5.5.3: an unsolicited pong "serves as a unidirectional heartbeat". Throws as ping() does. */
   pong(payload: Bytes = EMPTY): void {
     this.#sendControl(PONG, payload);
   }
 
   /**
-   * §7.1.2, _Start the WebSocket Closing Handshake_. Does nothing where it has begun already.
+   * RFC 6455 §7.1.2, _Start the WebSocket Closing Handshake_. Does nothing where it has begun already.
    *
    * @throws RangeError for a code or reason that a close frame cannot carry
    */
@@ -179,7 +187,7 @@ export class Endpoint {
     if (this.#state === "open") this.#sendClose(payload);
   }
 
-  /** §7.1.7, _Fail the WebSocket Connection_, because of the peer's mistake. */
+  /** RFC 6455 §7.1.7, _Fail the WebSocket Connection_, because of the peer's mistake. */
   fail(failure: ProtocolError | RuleName): void {
     if (!mayReceive(this.#state)) return;
     this.failure = failure instanceof ProtocolError ? failure : new ProtocolError(failure);
@@ -197,20 +205,20 @@ export class Endpoint {
     if (mayReceive(this.#state)) this.#writeControl(PONG, payload);
   }
 
-  // §5.5.2: "…MUST send a Pong frame in response, unless it already received a Close frame": behind
-  // a close frame of its own too, since only data frames may not follow that.
+  // RFC 6455 §5.5.2: "…MUST send a Pong frame in response, unless it already received a Close frame":
+  // also after a close frame of its own, since only data frames may not follow that.
   //
-  // §5.5.3: "If an endpoint receives a Ping frame and has not yet sent Pong frame(s) in response
-  // to previous Ping frame(s), the endpoint MAY elect to send a Pong frame for only the most
-  // recently processed Ping frame." So pings that nobody reads the answers of pile up nothing.
+  // RFC 6455 §5.5.3: "If an endpoint receives a Ping frame and has not yet sent Pong frame(s) in
+  // response to previous Ping frame(s), the endpoint MAY elect to send a Pong frame for only the most
+  // recently processed Ping frame." So the pongs for a peer that does not read them do not pile up.
   #answerPing(): void {
     const { congested } = this.#wire;
     this.#unanswered = congested ? copy(this.payload) : undefined;
     if (!congested) this.#writeControl(PONG, this.payload);
   }
 
-  // §5.5.1: "When sending a Close frame in response, the endpoint typically echos the status code
-  // it received".
+  // RFC 6455 §5.5.1: "When sending a Close frame in response, the endpoint typically echos the status
+  // code it received".
   #answerClose(): void {
     const status = decodeClose(this.payload);
     this.closeStatus = status;
@@ -218,9 +226,9 @@ export class Endpoint {
     if (this.#state === "closeReceived") {
       this.#sendClose(status.code === NO_STATUS ? EMPTY : encodeClose(status.code));
     }
-    // §7.1.1: "the server MUST close the TCP connection immediately and the client SHOULD wait
-    // for the server to close" it.
-    if (this.#role === "server") this.#wire.end();
+    // RFC 6455 §5.5.1, §7.1.1: "The server MUST close the underlying TCP connection immediately; the
+    // client SHOULD wait for the server to close the connection".
+    if (this.role === "server") this.#wire.end();
   }
 
   #sendClose(payload: Bytes): void {

@@ -1,5 +1,4 @@
-// The grammar of Sec-WebSocket-Extensions (RFC 6455 §9.1), and permessage-deflate negotiated in it
-// (RFC 7692 §5 and §7.1).
+// The grammar of the header field Sec-WebSocket-Extensions. RFC 6455 §9.1.
 //
 //   extension-list  = 1#extension
 //   extension       = token *( ";" extension-param )
@@ -23,7 +22,12 @@ const TOKEN = /[!#$%&'*+\-.^_`|~0-9A-Za-z]+/y;
 const SPACE = /[ \t]*/y;
 const QUOTED = /"((?:[^"\\]|\\[\s\S])*)"/y;
 
-/** The extensions of a header, or `undefined` where it does not follow the grammar. */
+/**
+ * The extensions of a header, or `undefined` where it does not follow the grammar.
+ *
+ * "1#extension" permits empty elements, as in "a, , b,", if at least one element is not empty (RFC 2616 §2.1).
+ * RFC 9110 §5.6.1.2: "A recipient MUST parse and ignore a reasonable number of empty list elements".
+ */
 export function parseExtensions(header: string): readonly Extension[] | undefined {
   let at = 0;
   const read = (pattern: RegExp): string | undefined => {
@@ -41,7 +45,8 @@ export function parseExtensions(header: string): readonly Extension[] | undefine
     read(SPACE);
     return true;
   };
-  /** The value behind "=". "…after processing the quoted-string the resulting value MUST conform to the 'token' ABNF" (§9.1). */
+  // RFC 6455 §9.1: "…after processing the quoted-string the resulting value MUST conform to the 'token' ABNF".
+  /** Reads the value behind "=". */
   const readValue = (): string | undefined => {
     if (header[at] !== '"') return read(TOKEN);
     const value = read(QUOTED)?.replace(/\\([\s\S])/g, "$1");
@@ -52,7 +57,8 @@ export function parseExtensions(header: string): readonly Extension[] | undefine
   read(SPACE);
   do {
     const name = read(TOKEN);
-    if (name === undefined) return undefined;
+    // An empty element. What else is not a token stays unread, and fails the comparison at the end.
+    if (name === undefined) continue;
     const parameters: ExtensionParameter[] = [];
     while (follows(";")) {
       const parameter = read(TOKEN);
@@ -64,7 +70,7 @@ export function parseExtensions(header: string): readonly Extension[] | undefine
     }
     extensions.push({ name, parameters });
   } while (follows(","));
-  return at === header.length ? extensions : undefined;
+  return at === header.length && extensions.length > 0 ? extensions : undefined;
 }
 
 /** Whether `text` is a token (RFC 9110 §5.6.2). */
@@ -83,197 +89,4 @@ export function formatExtensions(extensions: readonly Extension[]): string {
       ].join("; "),
     )
     .join(", ");
-}
-
-export const PERMESSAGE_DEFLATE = "permessage-deflate";
-
-/** What both ends agreed on (RFC 7692 §7.1), all four parameters. */
-export interface DeflateParameters {
-  /** The server compresses each message by itself (§7.1.1.1). */
-  readonly serverNoContextTakeover: boolean;
-  /** The client compresses each message by itself (§7.1.1.2). */
-  readonly clientNoContextTakeover: boolean;
-  /** Base-2 logarithm of the server's sliding window, 8 to 15 (§7.1.2.1). */
-  readonly serverMaxWindowBits: number;
-  /** The same of the client's (§7.1.2.2). */
-  readonly clientMaxWindowBits: number;
-  /** The client's offer named the server's window: then the response names it too, 15 included. */
-  readonly serverMaxWindowBitsAsked?: boolean;
-}
-
-/** What a server wishes of permessage-deflate; each is left to the client where it is not given. */
-export interface DeflateWishes {
-  /** `true`: the server compresses each message by itself, `false`: offers that ask for it are declined. */
-  readonly serverNoContextTakeover?: boolean;
-  /** `true`: the client is asked to compress each message by itself. */
-  readonly clientNoContextTakeover?: boolean;
-  /** At most this window for what the server sends; 9 to 15. */
-  readonly serverMaxWindowBits?: number;
-  /** At most this window for what the client sends; 9 to 15. Offers that leave no say in it are declined. */
-  readonly clientMaxWindowBits?: number;
-}
-
-// zlib's raw deflate does not know a window of 256 bytes, so what asks for one is declined.
-const SMALLEST_WINDOW_BITS = 9;
-const LARGEST_WINDOW_BITS = 15;
-
-// RFC 7692 §7.1.2.1: "a decimal integer value without leading zeroes between 8 to 15, inclusive".
-const WINDOW_BITS = /^(?:[89]|1[0-5])$/;
-
-interface Offer {
-  serverNoContextTakeover: boolean;
-  clientNoContextTakeover: boolean;
-  serverMaxWindowBits: number | undefined;
-  /** `true`: the parameter came without a value. */
-  clientMaxWindowBits: number | true | undefined;
-}
-
-/**
- * The first offer of permessage-deflate that a server can accept, as agreed, or `undefined`.
- * RFC 6455 §9: "A server MUST NOT respond with any extension not requested by the client."
- * RFC 7692 §5: offers stand in the client's order of preference, and declining all of them does
- * not fail the handshake.
- */
-export function acceptDeflate(
-  extensions: readonly Extension[],
-  wishes: DeflateWishes,
-): DeflateParameters | undefined {
-  for (const extension of extensions) {
-    const offer = readDeflate(extension);
-    const agreed = offer && agree(offer, wishes);
-    if (agreed !== undefined) return agreed;
-  }
-  return undefined;
-}
-
-function agree(offer: Offer, wishes: DeflateWishes): DeflateParameters | undefined {
-  if (offer.serverNoContextTakeover && wishes.serverNoContextTakeover === false) return undefined;
-  // §7.1.2.2: without the client's parameter, "the server MUST NOT include" it in the response.
-  if (wishes.clientMaxWindowBits !== undefined && offer.clientMaxWindowBits === undefined) {
-    return undefined;
-  }
-  const serverMaxWindowBits = Math.min(
-    offer.serverMaxWindowBits ?? LARGEST_WINDOW_BITS,
-    wishes.serverMaxWindowBits ?? LARGEST_WINDOW_BITS,
-  );
-  if (serverMaxWindowBits < SMALLEST_WINDOW_BITS) return undefined;
-  const clientLimit =
-    typeof offer.clientMaxWindowBits === "number" ? offer.clientMaxWindowBits : LARGEST_WINDOW_BITS;
-  return {
-    serverNoContextTakeover:
-      offer.serverNoContextTakeover || wishes.serverNoContextTakeover === true,
-    clientNoContextTakeover:
-      offer.clientNoContextTakeover || wishes.clientNoContextTakeover === true,
-    serverMaxWindowBits,
-    clientMaxWindowBits: Math.min(clientLimit, wishes.clientMaxWindowBits ?? LARGEST_WINDOW_BITS),
-    ...(offer.serverMaxWindowBits === undefined ? {} : { serverMaxWindowBitsAsked: true }),
-  };
-}
-
-/**
- * permessage-deflate as a server's response says it (RFC 7692 §7.1).
- *
- * A window of 15 bits is the default and left out, as is a client's window that the client did
- * not ask about: `agreed` is smaller than 15 only where it did. But §7.1.2.1: "A server accepts an
- * extension negotiation offer with this parameter by including" it, and there are clients that
- * fail the connection where it is missing.
- */
-export function deflateResponse(agreed: DeflateParameters): Extension {
-  const parameters: ExtensionParameter[] = [];
-  if (agreed.serverNoContextTakeover) {
-    parameters.push({ name: "server_no_context_takeover", value: undefined });
-  }
-  if (agreed.clientNoContextTakeover) {
-    parameters.push({ name: "client_no_context_takeover", value: undefined });
-  }
-  if (agreed.serverMaxWindowBits < LARGEST_WINDOW_BITS || agreed.serverMaxWindowBitsAsked) {
-    parameters.push({ name: "server_max_window_bits", value: `${agreed.serverMaxWindowBits}` });
-  }
-  if (agreed.clientMaxWindowBits < LARGEST_WINDOW_BITS) {
-    parameters.push({ name: "client_max_window_bits", value: `${agreed.clientMaxWindowBits}` });
-  }
-  return { name: PERMESSAGE_DEFLATE, parameters };
-}
-
-/** permessage-deflate as a client offers it: it can do with any window, and says so. */
-export function deflateOffer(wishes: DeflateWishes): Extension {
-  const parameters: ExtensionParameter[] = [];
-  if (wishes.serverNoContextTakeover) {
-    parameters.push({ name: "server_no_context_takeover", value: undefined });
-  }
-  if (wishes.clientNoContextTakeover) {
-    parameters.push({ name: "client_no_context_takeover", value: undefined });
-  }
-  if (wishes.serverMaxWindowBits !== undefined) {
-    parameters.push({ name: "server_max_window_bits", value: `${wishes.serverMaxWindowBits}` });
-  }
-  const bits = wishes.clientMaxWindowBits;
-  parameters.push({ name: "client_max_window_bits", value: bits === undefined ? bits : `${bits}` });
-  return { name: PERMESSAGE_DEFLATE, parameters };
-}
-
-/**
- * What a server's response means to the client that made the offer of deflateOffer(wishes), or
- * `undefined` where the client must fail the connection (RFC 7692 §5, §7).
- */
-export function readDeflateResponse(
-  response: Extension,
-  wishes: DeflateWishes,
-): DeflateParameters | undefined {
-  const read = readDeflate(response);
-  if (read === undefined || read.clientMaxWindowBits === true) return undefined;
-  // §7.1.1.1: what was asked of the server must be granted.
-  if (wishes.serverNoContextTakeover && !read.serverNoContextTakeover) return undefined;
-  const serverMaxWindowBits = read.serverMaxWindowBits ?? LARGEST_WINDOW_BITS;
-  // §7.1.2.1: "…with the same or smaller value as the offer".
-  if (serverMaxWindowBits > (wishes.serverMaxWindowBits ?? LARGEST_WINDOW_BITS)) return undefined;
-  const ours = wishes.clientMaxWindowBits ?? LARGEST_WINDOW_BITS;
-  const clientMaxWindowBits = Math.min(read.clientMaxWindowBits ?? LARGEST_WINDOW_BITS, ours);
-  if (clientMaxWindowBits < SMALLEST_WINDOW_BITS) return undefined;
-  return {
-    serverNoContextTakeover: read.serverNoContextTakeover,
-    clientNoContextTakeover:
-      read.clientNoContextTakeover || wishes.clientNoContextTakeover === true,
-    serverMaxWindowBits,
-    clientMaxWindowBits,
-  };
-}
-
-/**
- * The four parameters of one permessage-deflate, or `undefined` for another extension and where
- * RFC 7692 §7 wants it declined: an unknown parameter, an invalid value, a name given twice.
- */
-function readDeflate({ name, parameters }: Extension): Offer | undefined {
-  if (name !== PERMESSAGE_DEFLATE) return undefined;
-  const offer: Offer = {
-    serverNoContextTakeover: false,
-    clientNoContextTakeover: false,
-    serverMaxWindowBits: undefined,
-    clientMaxWindowBits: undefined,
-  };
-  for (const { name: parameter, value } of parameters) {
-    const bits = value !== undefined && WINDOW_BITS.test(value) ? Number(value) : undefined;
-    switch (parameter) {
-      case "server_no_context_takeover":
-        if (offer.serverNoContextTakeover || value !== undefined) return undefined;
-        offer.serverNoContextTakeover = true;
-        break;
-      case "client_no_context_takeover":
-        if (offer.clientNoContextTakeover || value !== undefined) return undefined;
-        offer.clientNoContextTakeover = true;
-        break;
-      case "server_max_window_bits":
-        if (offer.serverMaxWindowBits !== undefined || bits === undefined) return undefined;
-        offer.serverMaxWindowBits = bits;
-        break;
-      case "client_max_window_bits":
-        if (offer.clientMaxWindowBits !== undefined) return undefined;
-        if (value !== undefined && bits === undefined) return undefined;
-        offer.clientMaxWindowBits = bits ?? true;
-        break;
-      default:
-        return undefined;
-    }
-  }
-  return offer;
 }

@@ -30,7 +30,7 @@ export const LENGTH = 0x7f;
 export const LENGTH_16 = 126;
 export const LENGTH_64 = 127;
 
-// Opcodes (§11.8).
+// Opcodes (RFC 6455 §11.8).
 export const CONTINUATION = 0x0;
 export const TEXT = 0x1;
 export const BINARY = 0x2;
@@ -38,18 +38,19 @@ export const CLOSE = 0x8;
 export const PING = 0x9;
 export const PONG = 0xa;
 
-/** §5.5: "All control frames MUST have a payload length of 125 bytes or less". */
+/** RFC 6455 §5.5: "All control frames MUST have a payload length of 125 bytes or less". */
 export const MAX_CONTROL_PAYLOAD = 125;
 
-/** Which end of the connection an endpoint is; it decides who masks (§5.1). */
+/** Which end of the connection an endpoint is; it decides who masks (RFC 6455 §5.1). */
 export type Role = "client" | "server";
 
-/** Control frames have the highest bit of the opcode set (§5.5). */
+/** Control frames have the highest bit of the opcode set (RFC 6455 §5.5). */
 export function isControl(opcode: number): boolean {
   return opcode >= CLOSE;
 }
 
-/** §5.2: "%x3-7 are reserved for further non-control frames", "%xB-F … for further control frames". */
+// RFC 6455 §5.2: "%x3-7 are reserved for further non-control frames", "%xB-F … for further control frames".
+/** Returns whether an opcode is reserved. */
 export function isReserved(opcode: number): boolean {
   return opcode > PONG || (opcode > BINARY && opcode < CLOSE);
 }
@@ -88,14 +89,14 @@ function startFrame(first: number, payloadLength: number, masked: boolean): Byte
   return frame;
 }
 
-/** What fills a masking key. §5.3: it "MUST be derived from a strong source of entropy". */
+/** What fills a masking key. RFC 6455 §5.3: it "MUST be derived from a strong source of entropy". */
 export type RandomFill = (key: Bytes) => void;
 
 /**
- * One unfragmented frame around bytes (§5.2).
+ * One unfragmented frame around bytes (RFC 6455 §5.2).
  *
  * @param first the first byte: FIN, RSV1 and the opcode
- * @param randomFill given by a client: the frame is masked with a fresh key (§5.3)
+ * @param randomFill given by a client: the frame is masked with a fresh key (RFC 6455 §5.3)
  */
 export function encodeFrame(first: number, payload: Bytes, randomFill?: RandomFill): Bytes {
   const frame = startFrame(first, payload.length, randomFill !== undefined);
@@ -105,7 +106,7 @@ export function encodeFrame(first: number, payload: Bytes, randomFill?: RandomFi
   return frame;
 }
 
-/** One unfragmented text frame (§5.6). Like encodeFrame(), without bytes of the text in between. */
+/** One unfragmented text frame (RFC 6455 §5.6). Does not copy the text's bytes, as encodeFrame() would. */
 export function encodeTextFrame(text: string, randomFill?: RandomFill): Bytes {
   const length = utf8Length(text);
   const frame = startFrame(FIN | TEXT, length, randomFill !== undefined);

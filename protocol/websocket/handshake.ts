@@ -6,17 +6,14 @@ import { createHash } from "node:crypto";
 import {
   acceptDeflate,
   type DeflateParameters,
-  type DeflateWishes,
+  type DeflatePreferences,
   deflateOffer,
   deflateResponse,
-  type Extension,
-  formatExtensions,
-  isToken,
-  parseExtensions,
   readDeflateResponse,
-} from "./extensions.ts";
+} from "./deflate-negotiation.ts";
+import { type Extension, formatExtensions, isToken, parseExtensions } from "./extensions.ts";
 
-/** The version this is (§4.1, item 9). */
+/** The version this is (RFC 6455 §4.1, item 9). */
 export const VERSION = "13";
 
 interface HandshakeRule {
@@ -25,18 +22,18 @@ interface HandshakeRule {
   readonly text: string;
 }
 
-/** Why a server refuses an opening handshake, with the status of the HTTP response (§4.2.2, §4.4). */
+/** Why a server refuses an opening handshake, with the HTTP status (RFC 6455 §4.2.2, §4.4). */
 // biome-ignore format: aligned table
 export const HANDSHAKE_RULES = {
-  METHOD:       { section: "4.2.1", status: 405, text: "Invalid HTTP method" },
-  HTTP_VERSION: { section: "4.2.1", status: 400, text: "Invalid HTTP version" },
-  HOST:         { section: "4.2.1", status: 400, text: "Missing Host header" },
-  UPGRADE:      { section: "4.2.1", status: 400, text: "Invalid Upgrade header" },
-  CONNECTION:   { section: "4.2.1", status: 400, text: "Invalid Connection header" },
-  KEY:          { section: "4.2.1", status: 400, text: "Missing or invalid Sec-WebSocket-Key header" },
-  VERSION:      { section: "4.4",   status: 400, text: "Missing or invalid Sec-WebSocket-Version header" },
-  PROTOCOL:     { section: "4.2.1", status: 400, text: "Invalid Sec-WebSocket-Protocol header" },
-  EXTENSIONS:   { section: "9.1",   status: 400, text: "Invalid or unacceptable Sec-WebSocket-Extensions header" },
+  METHOD:       { section: "RFC 6455 §4.2.1", status: 405, text: "Invalid HTTP method" },
+  HTTP_VERSION: { section: "RFC 6455 §4.2.1", status: 400, text: "Invalid HTTP version" },
+  HOST:         { section: "RFC 6455 §4.2.1", status: 400, text: "Missing Host header" },
+  UPGRADE:      { section: "RFC 6455 §4.2.1", status: 400, text: "Invalid Upgrade header" },
+  CONNECTION:   { section: "RFC 6455 §4.2.1", status: 400, text: "Invalid Connection header" },
+  KEY:          { section: "RFC 6455 §4.2.1", status: 400, text: "Missing or invalid Sec-WebSocket-Key header" },
+  VERSION:      { section: "RFC 6455 §4.4",   status: 400, text: "Missing or invalid Sec-WebSocket-Version header" },
+  PROTOCOL:     { section: "RFC 6455 §4.2.1", status: 400, text: "Invalid Sec-WebSocket-Protocol header" },
+  EXTENSIONS:   { section: "RFC 6455 §9.1",   status: 400, text: "Invalid or unacceptable Sec-WebSocket-Extensions header" },
 } as const satisfies Record<string, HandshakeRule>;
 
 export type HandshakeRuleName = keyof typeof HANDSHAKE_RULES;
@@ -52,28 +49,31 @@ export interface HandshakeRequest {
 }
 
 export interface HandshakeOptions {
-  /** Chooses among the subprotocols that the client offers, in its order; `undefined` for none. By default the first (§4.2.2). */
-  readonly selectProtocol?: (offered: readonly string[]) => string | undefined;
+  /**
+   * Chooses one of the subprotocols that the client offers, in the client's order, or `undefined` for
+   * none. Default: the first (RFC 6455 §4.2.2).
+   */
+  readonly selectProtocol?: ((offered: readonly string[]) => string | undefined) | undefined;
   /** permessage-deflate is accepted, on these terms. */
-  readonly deflate?: DeflateWishes | undefined;
+  readonly deflate?: DeflatePreferences | undefined;
 }
 
 export type HandshakeDecision =
   | {
       readonly accepted: true;
-      /** The lines of the response's header, in pairs of name and value (§4.2.2, item 5). */
+      /** The response's header fields, as pairs of name and value (RFC 6455 §4.2.2, item 5). */
       readonly headers: readonly (readonly [name: string, value: string])[];
       readonly protocol: string;
       readonly deflate: DeflateParameters | undefined;
     }
   | { readonly accepted: false; readonly rule: HandshakeRuleName };
 
-// §4.1, item 7: sixteen bytes in base64.
+// RFC 6455 §4.1, item 7: sixteen bytes in base64.
 const KEY = /^[A-Za-z0-9+/]{22}==$/;
 
 /**
- * What a server answers to an opening handshake (§4.2). Several fields of extensions or subprotocols
- * are one list (§11.3.2, §11.3.4); in the response each is there once, as is the key's (§11.3.3).
+ * Decides what a server responds to an opening handshake (RFC 6455 §4.2). Several fields of extensions or
+ * subprotocols are one list (RFC 6455 §11.3.2, §11.3.4). The response has each field once (RFC 6455 §11.3.3).
  */
 export function decideHandshake(
   request: HandshakeRequest,
@@ -94,8 +94,7 @@ export function decideHandshake(
     ["Connection", "Upgrade"],
     ["Sec-WebSocket-Accept", acceptKey(String(key))],
   ];
-  const select = options.selectProtocol ?? first;
-  const protocol = offered.length > 0 ? (select(offered) ?? "") : "";
+  const protocol = selectProtocol(offered, options.selectProtocol);
   if (protocol !== "") response.push(["Sec-WebSocket-Protocol", protocol]);
   const deflate = options.deflate && acceptDeflate(extensions, options.deflate);
   if (deflate !== undefined) {
@@ -105,8 +104,8 @@ export function decideHandshake(
 }
 
 /**
- * The items of §4.2.1, in its order. A key or a version that is given twice (§11.3.1, §11.3.5) comes
- * from Node as one, with a comma, which is neither.
+ * Checks the items of RFC 6455 §4.2.1, in its order. Node joins a key or a version that is given twice
+ * (RFC 6455 §11.3.1, §11.3.5) with a comma, and the result is not a valid key or version.
  */
 function brokenRule({
   method,
@@ -124,25 +123,56 @@ function brokenRule({
   return undefined;
 }
 
-function first(offered: readonly string[]): string | undefined {
-  return offered[0];
+// Subprotocols, both ends (RFC 6455 §1.9). A server without a choice of its own takes the first that
+// the client offers, since a client that offered some and got none fails the connection.
+
+/** The subprotocol that a server chooses, or "". @throws TypeError for a choice that was not offered */
+function selectProtocol(
+  offered: readonly string[],
+  select: HandshakeOptions["selectProtocol"] = ([first]) => first,
+): string {
+  const chosen = offered.length > 0 ? (select(offered) ?? "") : "";
+  if (chosen !== "" && !offered.includes(chosen)) {
+    throw new TypeError(
+      `the server chose the subprotocol "${chosen}", which the client did not offer`,
+    );
+  }
+  return chosen;
 }
 
-/** §4.2.2, item 5.4: the key and a fixed text, hashed, so that only who read the key as a WebSocket server can answer. */
+/**
+ * Why a client fails the connection over the subprotocol of a server's answer, or `undefined`.
+ *
+ * RFC 6455 §4.1 obliges the client to where the server chose what was not offered. The client also fails
+ * where the server chose none of those offered: RFC 6455 permits that, and WHATWG's "WebSockets" does not.
+ */
+function protocolFault(offered: readonly string[], chosen: Field): string | undefined {
+  if (chosen === undefined) {
+    return offered.length > 0 ? "the server chose none of the subprotocols offered" : undefined;
+  }
+  return typeof chosen === "string" && offered.includes(chosen)
+    ? undefined
+    : "the server chose a subprotocol that was not offered";
+}
+
+/**
+ * Returns the hash of the key and a fixed text (RFC 6455 §4.2.2, item 5.4), which proves that the server
+ * has read the key as a WebSocket server does.
+ */
 export function acceptKey(key: string): string {
   return createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
 }
 
-/** What a client asks with (§4.1). */
+/** What a client asks with (RFC 6455 §4.1). */
 export interface HandshakeOffer {
-  /** Sixteen random bytes in base64, new for each connection (§4.1, item 7). */
+  /** Sixteen random bytes in base64, new for each connection (RFC 6455 §4.1, item 7). */
   readonly key: string;
   readonly protocols: readonly string[];
   /** permessage-deflate is offered, on these terms. */
-  readonly deflate?: DeflateWishes | undefined;
+  readonly deflate?: DeflatePreferences | undefined;
 }
 
-/** The header fields with which a client opens a WebSocket, but for Host (§4.1). */
+/** The header fields with which a client opens a WebSocket, but for Host (RFC 6455 §4.1). */
 export function offerHandshake(offer: HandshakeOffer): readonly (readonly [string, string])[] {
   const headers: [string, string][] = [
     ["Upgrade", "websocket"],
@@ -167,7 +197,7 @@ export type HandshakeVerdict =
     }
   | { readonly accepted: false; readonly reason: string };
 
-/** Whether a server's answer opens the WebSocket that `offer` asked for (§4.1, the second list of items). */
+/** Judges whether a server's response accepts `offer` (RFC 6455 §4.1, the second list of items). */
 export function judgeHandshake(
   offer: HandshakeOffer,
   status: number,
@@ -179,28 +209,24 @@ export function judgeHandshake(
   if (!hasItem(headers.connection, "upgrade")) {
     return refuse("the Connection header does not hold Upgrade");
   }
-  // §4.1: "…but ignoring any leading and trailing whitespace".
+  // RFC 6455 §4.1: "…but ignoring any leading and trailing whitespace".
   if (fieldText(headers["sec-websocket-accept"]).trim() !== acceptKey(offer.key)) {
     return refuse("Sec-WebSocket-Accept does not fit the key");
   }
-  const protocol = headers["sec-websocket-protocol"];
-  if (
-    protocol !== undefined &&
-    !(typeof protocol === "string" && offer.protocols.includes(protocol))
-  ) {
-    return refuse("the server chose a subprotocol that was not offered");
-  }
+  const fault = protocolFault(offer.protocols, headers["sec-websocket-protocol"]);
+  if (fault !== undefined) return refuse(fault);
+  const protocol = fieldText(headers["sec-websocket-protocol"]);
   const extensions = parseExtensionHeader(headers["sec-websocket-extensions"]);
   if (extensions === undefined) return refuse("the Sec-WebSocket-Extensions header is malformed");
   const [extension] = extensions;
   if (extension === undefined) {
-    return { accepted: true, protocol: protocol ?? "", deflate: undefined };
+    return { accepted: true, protocol, deflate: undefined };
   }
   const deflate = offer.deflate && readDeflateResponse(extension, offer.deflate);
   if (deflate === undefined || extensions.length > 1) {
     return refuse("the server chose an extension that was not offered so");
   }
-  return { accepted: true, protocol: protocol ?? "", deflate };
+  return { accepted: true, protocol, deflate };
 }
 
 function refuse(reason: string): HandshakeVerdict {
@@ -217,21 +243,29 @@ function isExactly(field: Field, value: string): boolean {
   return fieldText(field).trim().toLowerCase() === value;
 }
 
-/** Whether a comma-separated field holds `item`, whatever its case (§4.2.1, items 3 and 4). */
+/** Whether a comma-separated field has `item`, in any case (RFC 6455 §4.2.1, items 3 and 4). */
 function hasItem(field: Field, item: string): boolean {
   return fieldText(field)
     .split(",")
     .some((part) => part.trim().toLowerCase() === item);
 }
 
-/** §4.1, item 10: tokens, each once. `undefined` where it is not that. */
+/**
+ * The subprotocols that a client offers: tokens, each once (RFC 6455 §4.1, item 10), or `undefined` for
+ * anything else. Empty elements are ignored, as in parseExtensions().
+ */
 function parseProtocols(field: Field): readonly string[] | undefined {
   if (field === undefined) return [];
   const protocols = fieldText(field)
     .split(",")
-    .map((part) => part.trim());
-  const valid = protocols.every(isToken) && new Set(protocols).size === protocols.length;
-  return valid ? protocols : undefined;
+    .map((part) => part.trim())
+    .filter((part) => part !== "");
+  return protocols.length > 0 && areProtocols(protocols) ? protocols : undefined;
+}
+
+/** Whether `protocols` may be offered (RFC 6455 §4.1, item 10): tokens, none of them twice. */
+export function areProtocols(protocols: readonly string[]): boolean {
+  return protocols.every(isToken) && new Set(protocols).size === protocols.length;
 }
 
 function parseExtensionHeader(field: Field): readonly Extension[] | undefined {

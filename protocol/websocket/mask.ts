@@ -24,7 +24,7 @@ export function turnKey(key: number, length: number): number {
 /**
  * Masks, or unmasks, `bytes[start..end)` in place.
  *
- * §5.3: "transformed-octet-i = original-octet-i XOR masking-key-octet-(i MOD 4)"
+ * RFC 6455 §5.3: "transformed-octet-i = original-octet-i XOR masking-key-octet-(i MOD 4)"
  */
 export function mask(bytes: Bytes, key: number, start: number, end: number): void {
   if (key === 0) return;

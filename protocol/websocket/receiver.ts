@@ -40,10 +40,15 @@ import { mask, readKey, turnKey } from "./mask.ts";
 import { ProtocolError } from "./rules.ts";
 import { Utf8Checker } from "./utf8.ts";
 
+/** next() has read everything that was pushed. */
 export const NEED_DATA = -1;
+/** A frame was read whole that neither is nor completes a message. Seen inside the receiver only. */
+const NOTHING_YET = -2;
+/** Stands in place of an opcode between two messages. */
+const NO_MESSAGE = -3;
 
 export interface ReceiverOptions {
-  /** Which end this is: a server demands masked frames, a client unmasked ones (§5.1). */
+  /** Which end this is: a server demands masked frames, a client unmasked ones (RFC 6455 §5.1). */
   readonly role: Role;
   /** Bytes of payload in one message. */
   readonly maxPayload: number;
@@ -70,8 +75,8 @@ export class Receiver {
   #key = 0;
   #remaining = 0;
 
-  // The message being put together (§5.4). Its opcode is CONTINUATION while there is none.
-  #opcode = CONTINUATION;
+  // The opcode of the message being put together (RFC 6455 §5.4), or NO_MESSAGE.
+  #opcode: number = NO_MESSAGE;
   #deflated = false;
   #fragments: Fragments | undefined;
   #utf8: Utf8Checker | undefined;
@@ -105,11 +110,11 @@ export class Receiver {
     for (;;) {
       const event = this.#remaining > 0 ? this.#readMore() : this.#readFrame();
       if (event === NEED_DATA) return this.#rest();
-      if (event !== CONTINUATION) return event;
+      if (event !== NOTHING_YET) return event;
     }
   }
 
-  /** Reads a frame from its header on. Returns the opcode of what it completes, CONTINUATION for nothing yet, or NEED_DATA. */
+  /** Reads a frame from its header on. Returns the opcode of the message or control frame that it completes, NOTHING_YET, or NEED_DATA. */
   #readFrame(): number {
     const available = this.#input.length - this.#offset;
     if (available < 2) return NEED_DATA;
@@ -162,7 +167,7 @@ export class Receiver {
     const piece = this.#unmask(this.#key, length);
     this.#key = turnKey(this.#key, length);
     this.#remaining -= length;
-    // §8.1, at the first byte that is wrong (Autobahn 6.4): in an unfinished frame too.
+    // RFC 6455 §8.1, at the first byte that is wrong (Autobahn 6.4): in an unfinished frame too.
     if (this.#opcode === TEXT && !this.#deflated) {
       this.#utf8 ??= new Utf8Checker();
       if (!this.#utf8.push(piece)) throw new ProtocolError("INVALID_UTF8");
@@ -170,10 +175,10 @@ export class Receiver {
     this.#fragments ??= new Fragments();
     this.#fragments.add(piece, this.#remaining);
     if (this.#remaining > 0) return NEED_DATA;
-    return (this.#first & FIN) === 0 ? CONTINUATION : this.#finish(this.#fragments);
+    return (this.#first & FIN) === 0 ? NOTHING_YET : this.#finish(this.#fragments);
   }
 
-  /** §5.4: the last frame of a message is read. Returns the message's opcode. */
+  /** RFC 6455 §5.4: the last frame of a message is read. Returns the message's opcode. */
   #finish(fragments: Fragments): number {
     if (this.#utf8 !== undefined) {
       if (!this.#utf8.complete) throw new ProtocolError("INVALID_UTF8");
@@ -183,11 +188,11 @@ export class Receiver {
     this.payload = fragments.take();
     this.compressed = this.#deflated;
     this.#fragments = undefined;
-    this.#opcode = CONTINUATION;
+    this.#opcode = NO_MESSAGE;
     return message;
   }
 
-  /** §5.2, and what §5.5 asks of control frames. */
+  /** RFC 6455 §5.2, and what RFC 6455 §5.5 asks of control frames. */
   #checkHeader(first: number, second: number): void {
     const opcode = first & OPCODE;
     if (isReserved(opcode)) throw new ProtocolError("RESERVED_OPCODE");
@@ -205,13 +210,13 @@ export class Receiver {
       if ((first & FIN) === 0) throw new ProtocolError("CONTROL_FRAGMENTED");
       if ((second & LENGTH) > MAX_CONTROL_PAYLOAD) throw new ProtocolError("CONTROL_TOO_LONG");
     } else if (opcode === CONTINUATION) {
-      if (this.#opcode === CONTINUATION) throw new ProtocolError("NOTHING_TO_CONTINUE");
-    } else if (this.#opcode !== CONTINUATION) {
+      if (this.#opcode === NO_MESSAGE) throw new ProtocolError("NOTHING_TO_CONTINUE");
+    } else if (this.#opcode !== NO_MESSAGE) {
       throw new ProtocolError("MESSAGE_UNFINISHED");
     }
   }
 
-  /** §5.2: "the minimal number of bytes MUST be used to encode the length". */
+  /** RFC 6455 §5.2: "the minimal number of bytes MUST be used to encode the length". */
   #payloadLength(short: number): number {
     if (short < LENGTH_16) return short;
     const at = this.#offset + 2;
@@ -222,7 +227,7 @@ export class Receiver {
     return length;
   }
 
-  /** §10.4: known from the header, before anything is kept. */
+  /** RFC 6455 §10.4: known from the header, before anything is kept. */
   #checkSize(length: number): void {
     const held = this.#fragments === undefined ? 0 : this.#fragments.length;
     if (held + length > this.#maxPayload) throw new ProtocolError("MESSAGE_TOO_BIG");

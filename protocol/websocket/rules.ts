@@ -1,6 +1,7 @@
 // The rules whose breach makes an endpoint _Fail the WebSocket Connection_ (RFC 6455 §7.1.7), with
-// the status code that tells the peer (§7.4.1). Those of the opening handshake, where there is no
-// connection to fail yet, are in handshake.ts. §10.7: "Incoming data MUST always be validated".
+// the status code that tells the peer (RFC 6455 §7.4.1). The rules of the opening handshake, where there
+// is no connection to fail yet, are in handshake.ts. RFC 6455 §10.7: "Incoming data MUST always be
+// validated".
 
 interface Rule {
   readonly section: string;
@@ -32,7 +33,7 @@ export type RuleName = keyof typeof RULES;
 export class ProtocolError extends Error {
   override readonly name = "ProtocolError";
   readonly rule: RuleName;
-  /** The status code of the close frame that tells the peer (§7.4.1). */
+  /** The status code of the close frame that tells the peer (RFC 6455 §7.4.1). */
   readonly code: number;
 
   constructor(rule: RuleName) {

@@ -8,7 +8,7 @@ import { crc32, deflateSync } from "node:zlib";
 import type { Browser, Locator, Page } from "playwright-core";
 
 import { startChat } from "../../examples/chat/server.ts";
-import { launchChromium, noChromium } from "../support/chromium.ts";
+import { launchChromium, noChromium, useOurClient } from "../support/chromium.ts";
 
 const WAIT = 15_000;
 
@@ -34,6 +34,9 @@ function uint32(value: number): Buffer {
   return bytes;
 }
 
+/** Our client, or the one that the server serves in this checkout. */
+type Client = "ours" | "served";
+
 /** One person's page. Whatever is looked for is awaited. */
 class Visitor {
   readonly page: Page;
@@ -49,8 +52,14 @@ class Visitor {
   }
 
   /** In a context of its own, which is what another person is to a browser. */
-  static async open(browser: Browser, url: string, name: string): Promise<Visitor> {
+  static async open(
+    browser: Browser,
+    url: string,
+    name: string,
+    client: Client = "ours",
+  ): Promise<Visitor> {
     const context = await browser.newContext();
+    if (client === "ours") await useOurClient(context);
     const visitor = new Visitor(await context.newPage());
     await visitor.page.goto(url);
     await visitor.page.getByLabel("Your name").fill(name);
@@ -81,6 +90,16 @@ class Visitor {
 
   person(name: string): Locator {
     return this.page.getByRole("region", { name: "Here now" }).getByText(name, { exact: true });
+  }
+
+  /** The link of a room. */
+  room(name: string): Locator {
+    return this.page.getByRole("link", { name });
+  }
+
+  /** The texts of the messages in the log. */
+  texts(): Promise<string[]> {
+    return this.page.locator("article .text").allTextContents();
   }
 
   get status(): Locator {
@@ -118,6 +137,7 @@ class Visitor {
 
 interface Case {
   readonly title: string;
+  readonly client?: Client;
   readonly query: string;
   /** What the page says of its connection, in the end. */
   readonly status: RegExp;
@@ -127,6 +147,31 @@ const CASES: readonly Case[] = [
   { title: "on polling only", query: "?transports=polling", status: /^polling$/ },
   { title: "on WebSocket only", query: "?transports=websocket", status: /^websocket$/ },
   { title: "after the upgrade", query: "", status: /^polling → websocket after \d+ ms$/ },
+  {
+    title: "with the client that the server serves",
+    client: "served",
+    query: "",
+    status: /^polling → websocket after \d+ ms$/,
+  },
+];
+
+/** The properties of a link that the test compares. */
+interface Anchor {
+  readonly tagName: string;
+  readonly href: string;
+  readonly rel: string;
+  readonly target: string;
+}
+
+/** Texts, and the addresses that are links in them. */
+const LINKS: readonly (readonly [text: string, links: readonly string[]])[] = [
+  ["see https://example.com/a?b=1#c.", ["https://example.com/a?b=1#c"]],
+  ["HTTP://EXAMPLE.com and http://x.test!", ["http://example.com/", "http://x.test/"]],
+  ["(https://a.test/a_(b)) and (http://x.test).", ["https://a.test/a_(b)", "http://x.test/"]],
+  ["javascript:alert(1) data:text/html,x file:///etc/passwd ftp://x.test //x.test", []],
+  ["<a href=https://x.test>https://y.test</a>", ["https://x.test/", "https://y.test/"]],
+  ["<img src=x onerror=alert(1)>", []],
+  ["https://bank.test@evil.test/ https://", []],
 ];
 
 describe("the chat", { skip: noChromium }, () => {
@@ -138,12 +183,12 @@ describe("the chat", { skip: noChromium }, () => {
 
   after(() => browser.close());
 
-  for (const { title, query, status } of CASES) {
+  for (const { title, client, query, status } of CASES) {
     test(`${title}: two people talk, and one leaves`, async (context) => {
       const chat = await startChat(0);
       context.after(() => chat.close());
       const [ada, grace] = await Promise.all(
-        ["Ada", "Grace"].map((name) => Visitor.open(browser, `${chat.url}/${query}`, name)),
+        ["Ada", "Grace"].map((name) => Visitor.open(browser, `${chat.url}/${query}`, name, client)),
       );
       assert.ok(ada && grace);
       context.after(() => Promise.all([ada.leave(), grace.leave()]));
@@ -216,5 +261,90 @@ describe("the chat", { skip: noChromium }, () => {
     await ada.sees(ada.message("Is anybody there?").getByText("delivered"));
     await ada.sees(ada.person("Grace"));
     assert.equal(await ada.message("Is anybody there?").count(), 1);
+  });
+
+  test("a restart of the server leaves the log as it was, and offline shows nobody", async (context) => {
+    const first = await startChat(0);
+    const ada = await Visitor.open(browser, first.url, "Ada");
+    context.after(() => ada.leave());
+    await ada.write("before the restart");
+    await ada.sees(ada.message("before the restart").getByText("delivered"));
+    await ada.sees(ada.room("lobby").getByText("1 here", { exact: true }));
+
+    await first.close();
+    await ada.sees(ada.status.filter({ hasText: "trying again" }));
+    await ada.sees(ada.person("Unknown while offline"));
+    await ada.seesNo(ada.person("Ada"));
+    await ada.seesNo(ada.room("lobby").getByText("here"));
+
+    const second = await startChat(Number(new URL(first.url).port));
+    context.after(() => second.close());
+    await ada.sees(ada.person("Ada"));
+    await ada.write("after the restart");
+    await ada.sees(ada.message("after the restart").getByText("delivered"));
+    assert.deepEqual(await ada.texts(), ["before the restart", "after the restart"]);
+
+    // A second time, with one message that the server has and one that it does not have.
+    await second.close();
+    await ada.sees(ada.person("Unknown while offline"));
+    const third = await startChat(Number(new URL(first.url).port));
+    context.after(() => third.close());
+    await ada.sees(ada.person("Ada"));
+    await ada.write("and again");
+    await ada.sees(ada.message("and again").getByText("delivered"));
+    assert.deepEqual(await ada.texts(), ["before the restart", "after the restart", "and again"]);
+
+    await ada.page.getByRole("link", { name: "kitchen" }).click();
+    await ada.sees(ada.line("It is quiet in the kitchen. Say something."));
+    assert.deepEqual(await ada.texts(), []);
+  });
+
+  test("of two people with one name, each is marked as you only on their own page", async (context) => {
+    const chat = await startChat(0);
+    context.after(() => chat.close());
+    const ada = await Visitor.open(browser, chat.url, "Ada");
+    const other = await Visitor.open(browser, chat.url, "Ada");
+    const grace = await Visitor.open(browser, chat.url, "Grace");
+    context.after(() => Promise.all([other.leave(), grace.leave()]));
+    for (const visitor of [ada, other]) {
+      await visitor.sees(visitor.person("Grace"));
+      assert.equal(await visitor.person("Ada").count(), 2);
+      assert.equal(await visitor.person("you").count(), 1);
+    }
+    await ada.write("from the one");
+    await grace.sees(grace.message("from the one"));
+    await other.write("from the other");
+    await grace.sees(grace.message("from the other"));
+    // Each message has its own signature: two people wrote them.
+    const signatures = grace.page.getByRole("article").getByText("Ada", { exact: true });
+    assert.equal(await signatures.filter({ visible: true }).count(), 2);
+    await ada.leave();
+    await grace.sees(grace.line("Ada left"));
+    await grace.sees(grace.room("lobby").getByText("2 here", { exact: true }));
+    assert.equal(await grace.person("Ada").count(), 1);
+  });
+
+  test("addresses of the web are links, and nothing else is", async (context) => {
+    const chat = await startChat(0);
+    context.after(() => chat.close());
+    const ada = await Visitor.open(browser, chat.url, "Ada");
+    const grace = await Visitor.open(browser, chat.url, "Grace");
+    context.after(() => Promise.all([ada.leave(), grace.leave()]));
+    for (const [index, [text, links]] of LINKS.entries()) {
+      await ada.write(text);
+      for (const visitor of [ada, grace]) {
+        const message = visitor.page.getByRole("article").nth(index);
+        await visitor.sees(message);
+        assert.equal(await message.locator(".text").textContent(), text);
+        const found = await message
+          .locator(".text > *")
+          .evaluateAll((all: Anchor[]) =>
+            all.map(({ tagName, href, rel, target }) => [tagName, href, rel, target]),
+          );
+        const expected = links.map((href) => ["A", href, "noopener noreferrer", "_blank"]);
+        assert.deepEqual(found, expected, text);
+      }
+    }
+    assert.deepEqual([...ada.errors, ...grace.errors], []);
   });
 });

@@ -12,7 +12,7 @@ import {
   type ServerEvents,
   startLiveCanvas,
 } from "../../examples/live-canvas/server.ts";
-import { launchChromium, noChromium } from "../support/chromium.ts";
+import { launchChromium, noChromium, useOurClient } from "../support/chromium.ts";
 import { until } from "../support/net.ts";
 
 const WAIT = 15_000;
@@ -41,6 +41,7 @@ class Painter {
   static async open(context: TestContext, browser: Browser, url: string): Promise<Painter> {
     const viewport = { width: 800, height: 600 };
     const visit = await browser.newContext({ viewport, deviceScaleFactor: SCALE });
+    await useOurClient(visit);
     context.after(() => visit.close());
     const painter = new Painter(await visit.newPage());
     await painter.page.goto(url);

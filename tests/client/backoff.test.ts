@@ -3,12 +3,12 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { delayBefore } from "../../client/backoff.ts";
+import { delayBefore } from "../../client/socketio/backoff.ts";
 
 const OPTIONS = { reconnectionDelay: 1000, reconnectionDelayMax: 5000, randomizationFactor: 0.5 };
 
 describe("delayBefore()", () => {
-  test("§7.2.3 doubles up to the limit", () => {
+  test("RFC 6455 §7.2.3 doubles up to the limit", () => {
     const delays = [0, 1, 2, 3, 4].map((attempt) => delayBefore(attempt, OPTIONS, 0.5));
     assert.deepEqual(delays, [1000, 2000, 4000, 5000, 5000]);
   });

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { CookieJar } from "../../client/cookies.ts";
+import { CookieJar } from "../../client/platform/cookies.ts";
 
 const FROM = "http://a.test/dir/file";
 

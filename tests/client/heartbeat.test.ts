@@ -9,7 +9,8 @@ import { describe, type TestContext, test } from "node:test";
 
 import { type WebSocket, WebSocketServer } from "ws";
 
-import { type ClientOptions, io as connect, type Socket } from "../../client/index.ts";
+import type { Socket } from "../../client/index.ts";
+import { connectTo } from "../support/client.ts";
 import { Clock } from "../support/clock.ts";
 import { listen, turn, until } from "../support/net.ts";
 
@@ -27,7 +28,10 @@ async function start(context: TestContext): Promise<{ client: Socket; there: Web
     webSocket.send(HANDSHAKE);
     webSocket.send('40{"sid":"s"}');
   });
-  const client = open(context, port, { transports: ["websocket"] });
+  const client = connectTo(context, `http://127.0.0.1:${port}`, {
+    transports: ["websocket"],
+    reconnectionDelay: 1000,
+  });
   context.after(() => {
     for (const each of server.clients) each.terminate();
     server.close();
@@ -36,12 +40,6 @@ async function start(context: TestContext): Promise<{ client: Socket; there: Web
   await until(() => client.connected && there !== undefined);
   if (there === undefined) throw new Error("nobody came");
   return { client, there };
-}
-
-function open(context: TestContext, port: number, options: ClientOptions): Socket {
-  const client = connect(`http://127.0.0.1:${port}`, { forceNew: true, ...options });
-  context.after(() => client.disconnect());
-  return client;
 }
 
 describe("the heartbeat", () => {
@@ -80,7 +78,11 @@ describe("the heartbeat", () => {
     await turn();
     assert.deepEqual(reasons, ["ping timeout"]);
     await until(() => there.readyState === there.CLOSED);
-    assert.deepEqual(sent, ["40"]);
+    // Its CONNECT may have been received before.
+    assert.deepEqual(
+      sent.filter((packet) => packet !== "40"),
+      [],
+    );
     assert.equal(client.sendBuffer.length, 1);
   });
 });
@@ -110,7 +112,10 @@ describe("timers of an attempt", () => {
     const clock = new Clock(context);
     const { port, came } = await startSilent(context);
     const options = { transports: ["websocket", "polling"], tryAllTransports: true } as const;
-    const client = open(context, port, { ...options, reconnection: false });
+    const client = connectTo(context, `http://127.0.0.1:${port}`, {
+      ...options,
+      reconnection: false,
+    });
     const errors: string[] = [];
     client.on("connect_error", ({ message }) => errors.push(message));
     await until(() => came.length === 1);
@@ -131,7 +136,11 @@ describe("timers of an attempt", () => {
     const clock = new Clock(context);
     const { port, stop } = await startSilent(context);
     await stop();
-    const client = open(context, port, { reconnectionDelayMax: 5000, randomizationFactor: 0 });
+    const client = connectTo(context, `http://127.0.0.1:${port}`, {
+      reconnectionDelay: 1000,
+      reconnectionDelayMax: 5000,
+      randomizationFactor: 0,
+    });
     let errors = 0;
     client.on("connect_error", () => errors++);
     let attempts = 0;

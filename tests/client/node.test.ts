@@ -5,10 +5,12 @@ import { Agent, createServer, type IncomingMessage } from "node:http";
 import { createServer as createSecureServer } from "node:https";
 import { describe, type TestContext, test } from "node:test";
 
-import { type ClientOptions, io as connect, type Socket } from "../../client/index.ts";
-import type { PlatformOptions } from "../../client/platform.ts";
+import type { ClientOptions, Socket } from "../../client/index.ts";
+import type { PlatformOptions } from "../../client/platform/network.ts";
 import { Server } from "../../server.ts";
 import { CERTIFICATE } from "../support/certificate.ts";
+import { connectTo } from "../support/client.ts";
+import { heard } from "../support/heard.ts";
 import { listen, serve, until } from "../support/net.ts";
 
 function start(
@@ -16,16 +18,7 @@ function start(
   url: string,
   options: ClientOptions & PlatformOptions,
 ): Socket {
-  const socket = connect(url, { forceNew: true, reconnection: false, ...options });
-  context.after(() => socket.disconnect());
-  return socket;
-}
-
-function heard(
-  socket: Socket,
-  event: "connect" | "connect_error" | "disconnect",
-): Promise<unknown> {
-  return new Promise((resolve) => socket.once(event, resolve));
+  return connectTo(context, url, { reconnection: false, ...options });
 }
 
 /** It has settled on WebSocket, and answers. */
@@ -91,7 +84,7 @@ describe("the client in Node", () => {
     const port = await listen(loop);
     context.after(() => loop.close());
     for (const transports of [["polling"], ["websocket"]] as const) {
-      const error = await heard(
+      const [error] = await heard(
         start(context, `http://127.0.0.1:${port}`, { transports }),
         "connect_error",
       );
@@ -110,7 +103,7 @@ describe("the client in Node", () => {
     await settled(start(context, url, { ca, checkServerIdentity: () => undefined }));
     await settled(start(context, url, { rejectUnauthorized: false }));
     for (const transports of [["polling"], ["websocket"]] as const) {
-      const error = await heard(start(context, url, { transports }), "connect_error");
+      const [error] = await heard(start(context, url, { transports }), "connect_error");
       assert.ok(error instanceof Error && "description" in error);
       assert.match(`${error.description}`, /certificate/);
     }
@@ -152,7 +145,7 @@ describe("the client in Node", () => {
     assert.deepEqual(new Set(seen), new Set(["polling", "websocket"]));
     for (const transports of [["polling"], ["websocket"]] as const) {
       const bad = start(context, url, { transports, extraHeaders: { X: "a\nb" } });
-      assert.ok((await heard(bad, "connect_error")) instanceof Error);
+      assert.ok((await heard(bad, "connect_error"))[0] instanceof Error);
     }
   });
 
@@ -167,7 +160,7 @@ describe("the client in Node", () => {
     const port = await listen(endless);
     context.after(() => endless.close());
     const client = start(context, `http://127.0.0.1:${port}`, { maxPayload: 100_000 });
-    const error = await heard(client, "connect_error");
+    const [error] = await heard(client, "connect_error");
     assert.ok(error instanceof Error && "description" in error);
     assert.match(`${error.description}`, /too long/);
   });

@@ -5,7 +5,9 @@ import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
 import { after, before, describe, type TestContext, test } from "node:test";
 
-import { type ClientOptions, io as connect, type Socket } from "../../client/index.ts";
+import type { ClientOptions, Socket } from "../../client/index.ts";
+import { connectTo } from "../support/client.ts";
+import { heard } from "../support/heard.ts";
 
 const PYTHON = "/usr/bin/python3";
 
@@ -36,15 +38,7 @@ describe("our client with python-socketio", { skip: noPython() }, () => {
   });
 
   function start(context: TestContext, path: string, options: ClientOptions): Socket {
-    const socket = connect(url + path, { forceNew: true, reconnection: false, ...options });
-    context.after(() => socket.disconnect());
-    return socket;
-  }
-
-  function heard(socket: Socket, event: string): Promise<unknown[]> {
-    return new Promise((resolve) => {
-      Reflect.apply(socket.once, socket, [event, (...args: unknown[]) => resolve(args)]);
-    });
+    return connectTo(context, url + path, { reconnection: false, ...options });
   }
 
   for (const transports of [

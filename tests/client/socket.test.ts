@@ -3,26 +3,13 @@
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
 
-import { type ClientOptions, io as connect, Manager, type Socket } from "../../client/index.ts";
+import { io as connect, Manager, type Socket } from "../../client/index.ts";
 import { Outgoing } from "../../lib/engineio/outgoing.ts";
 import type { Server, Socket as ServerSocket } from "../../server.ts";
+import { connectTo } from "../support/client.ts";
+import { heard } from "../support/heard.ts";
 import { serve, turn, until, WebSocketClient } from "../support/net.ts";
 import { gatherUncaught } from "../support/uncaught.ts";
-
-const FAST = { forceNew: true, reconnectionDelay: 1, reconnectionDelayMax: 5 };
-
-/** A client that the test's end disconnects. */
-function start(context: TestContext, url: string, options: ClientOptions = {}): Socket {
-  const socket = connect(url, { ...FAST, ...options });
-  context.after(() => socket.disconnect());
-  return socket;
-}
-
-function heard(socket: Socket, event: string): Promise<unknown[]> {
-  return new Promise((resolve) => {
-    Reflect.apply(socket.once, socket, [event, (...args: unknown[]) => resolve(args)]);
-  });
-}
 
 function connection(io: Server): Promise<ServerSocket> {
   return new Promise((resolve) => io.once("connection", resolve));
@@ -33,7 +20,7 @@ describe("the client's Socket", () => {
     const { io, url } = await serve(context);
     const got: unknown[] = [];
     io.on("connection", (socket) => socket.on("n", (n) => got.push(n)));
-    const client = start(context, url);
+    const client = connectTo(context, url);
     assert.deepEqual([client.connected, client.active, client.id], [false, true, undefined]);
     for (let n = 0; n < 5; n++) client.emit("n", n);
     client.volatile.emit("n", "volatile");
@@ -47,7 +34,7 @@ describe("the client's Socket", () => {
     const { io, url } = await serve(context);
     const got: unknown[] = [];
     io.on("connection", (socket) => socket.on("n", (n) => got.push(n)));
-    const client = start(context, url, { autoConnect: false, maxOfflineBuffer: 2 });
+    const client = connectTo(context, url, { autoConnect: false, maxOfflineBuffer: 2 });
     const dropped = client.emitWithAck("n", 0);
     for (let n = 1; n < 4; n++) client.emit("n", n);
     await assert.rejects(dropped, { code: "ERR_DISCONNECTED" });
@@ -58,7 +45,7 @@ describe("the client's Socket", () => {
 
   test("emitWithAck() rejects at once when the connection is lost", async (context) => {
     const { io, url } = await serve(context);
-    const client = start(context, url);
+    const client = connectTo(context, url);
     const socket = await connection(io);
     await until(() => client.connected);
     const pending = client.emitWithAck("n");
@@ -78,7 +65,7 @@ describe("the client's Socket", () => {
       });
       socket.on("now", (reply) => reply("x", "y"));
     });
-    const client = start(context, url);
+    const client = connectTo(context, url);
     await assert.rejects(client.timeout(20).emitWithAck("late"), { code: "ERR_ACK_TIMEOUT" });
     answer();
     const told = await new Promise<unknown[]>((resolve) => {
@@ -86,14 +73,14 @@ describe("the client's Socket", () => {
     });
     assert.deepEqual(told, [null, "x", "y"]);
     // One that has not been sent yet is not sent any more.
-    const offline = start(context, url, { autoConnect: false });
+    const offline = connectTo(context, url, { autoConnect: false });
     await assert.rejects(offline.timeout(1).emitWithAck("n"), { code: "ERR_ACK_TIMEOUT" });
     assert.throws(() => client.timeout(-1), { code: "ERR_OUT_OF_RANGE" });
   });
 
   test("reserved names and what is none throw at the call", async (context) => {
     const { url } = await serve(context);
-    const client = start(context, url);
+    const client = connectTo(context, url);
     for (const event of ["connect", "connect_error", "disconnect", "disconnecting"]) {
       assert.throws(() => client.emit(event), TypeError);
     }
@@ -107,7 +94,7 @@ describe("the client's Socket", () => {
       else next(Object.assign(new Error("not yet"), { data: { wait: 1 } }));
     });
     let attempt = 0;
-    const client = start(context, url, { auth: (say) => say({ attempt: ++attempt }) });
+    const client = connectTo(context, url, { auth: (say) => say({ attempt: ++attempt }) });
     const [error] = await heard(client, "connect_error");
     assert.ok(error instanceof Error && "data" in error && "code" in error);
     assert.deepEqual(
@@ -122,7 +109,7 @@ describe("the client's Socket", () => {
 
   test("comes back after the connection is lost, and not after it was sent away", async (context) => {
     const { io, url } = await serve(context);
-    const client = start(context, url);
+    const client = connectTo(context, url);
     const first = await connection(io);
     await until(() => client.connected);
     const attempts: number[] = [];
@@ -142,7 +129,7 @@ describe("the client's Socket", () => {
 
   test("recovers what it missed", async (context) => {
     const { io, url } = await serve(context, { connectionStateRecovery: {} });
-    const client = start(context, url);
+    const client = connectTo(context, url);
     const got: unknown[] = [];
     client.on("n", (n) => got.push(n));
     await connection(io);
@@ -170,7 +157,7 @@ describe("the client's Socket", () => {
         else answer(`${n}!`);
       });
     });
-    const client = start(context, url, { retries: 3, ackTimeout: 5000 });
+    const client = connectTo(context, url, { retries: 3, ackTimeout: 5000 });
     const answers = await Promise.all([client.emitWithAck("n", 1), client.emitWithAck("n", 2)]);
     assert.deepEqual(answers, ["1!", "2!"]);
     assert.deepEqual(got, [1, 1, 2]);
@@ -180,14 +167,14 @@ describe("the client's Socket", () => {
     const { io, url } = await serve(context);
     let tries = 0;
     io.on("connection", (socket) => socket.on("n", () => tries++));
-    const client = start(context, url, { retries: 2, ackTimeout: 10 });
+    const client = connectTo(context, url, { retries: 2, ackTimeout: 10 });
     await assert.rejects(client.emitWithAck("n"), { code: "ERR_ACK_TIMEOUT" });
     assert.equal(tries, 3);
   });
 
   test("for await: the events, until it is over", async (context) => {
     const { io, url } = await serve(context);
-    const client = start(context, url);
+    const client = connectTo(context, url);
     io.on("connection", (socket) => {
       socket.emit("a", 1);
       socket.emit("b", 2, 3);
@@ -208,7 +195,7 @@ describe("the client's Socket", () => {
   test("catch-all listeners, both ways", async (context) => {
     const { io, url } = await serve(context);
     io.on("connection", (socket) => socket.on("x", (n) => socket.emit("y", n)));
-    const client = start(context, url);
+    const client = connectTo(context, url);
     const log: unknown[] = [];
     const out = (...args: unknown[]): void => void log.push(["out", ...args]);
     client.onAnyOutgoing(out).prependAnyOutgoing((event) => log.push(["first", event]));
@@ -233,11 +220,42 @@ describe("the client's Socket", () => {
       [`${url.replace("http:", "")}/a b`, "/a b"],
       [new URL(url), "/"],
     ] as const) {
-      const client = start(context, `${given}`);
+      const client = connectTo(context, `${given}`);
       assert.equal(client.nsp, namespace);
       await heard(client, "connect");
     }
     assert.throws(() => connect("http://"), TypeError);
+  });
+
+  test("options of a socket are not options of its manager", async (context) => {
+    const { io, url } = await serve(context);
+    const seen: unknown[] = [];
+    for (const name of ["/a", "/b", "/c"]) {
+      io.of(name).on("connection", (socket) => {
+        seen.push([name, socket.handshake.auth]);
+        socket.on("n", () => {});
+        socket.on("leave", () => socket.disconnect());
+      });
+    }
+    const options = { auth: { secret: 1 }, ackTimeout: 1, retries: 1 };
+    const a = connect(`${url}/a`, options);
+    const b = connect(`${url}/b`);
+    context.after(() => a.io.close());
+    await Promise.all([heard(a, "connect"), heard(b, "connect")]);
+    const c = b.io.socket("/c");
+    await heard(c, "connect");
+    assert.deepEqual(seen, [
+      ["/a", options.auth],
+      ["/b", {}],
+      ["/c", {}],
+    ]);
+    assert.deepEqual([b.io, b.auth, c.auth], [a.io, undefined, undefined]);
+    await assert.rejects(a.emitWithAck("n"), { code: "ERR_ACK_TIMEOUT" });
+    for (const socket of [b, c]) {
+      const pending = socket.emitWithAck("n");
+      socket.emit("leave");
+      await assert.rejects(pending, { code: "ERR_DISCONNECTED" });
+    }
   });
 
   test("namespaces share a connection, and it ends with the last of them", async (context) => {
@@ -322,11 +340,11 @@ describe("the client's Manager", () => {
 
   test("tryAllTransports: the next is tried when one does not open", async (context) => {
     const { url } = await serve(context, { transports: ["websocket"] });
-    const client = start(context, url, { tryAllTransports: true });
+    const client = connectTo(context, url, { tryAllTransports: true });
     await heard(client, "connect");
     assert.equal(client.io.engine.transport.name, "websocket");
     const other = await serve(context, { transports: ["polling"] });
-    const polling = start(context, other.url, {
+    const polling = connectTo(context, other.url, {
       tryAllTransports: true,
       transports: ["websocket", "polling"],
     });
@@ -349,11 +367,11 @@ describe("whatever a server sends, the client goes on", () => {
         transport.send(new Outgoing([packet], false));
       }
     });
-    const client = start(context, url, { transports: ["websocket"], reconnection: false });
+    const client = connectTo(context, url, { transports: ["websocket"], reconnection: false });
     return { client, uncaught, io };
   }
 
-  for (const packet of ["43", "430", "44", "42", "42[]", "4x", "45", "452-[]", "41{}", "4", "x"]) {
+  for (const packet of ["43", "430", "42", "42[]", "4x", "45", "452-[]", "41{}", "4", "x"]) {
     test(`${JSON.stringify(packet)} ends the connection, with a reason`, async (context) => {
       const { client, uncaught } = await says(context, packet);
       const [reason, details] = await heard(client, "disconnect");
@@ -387,7 +405,7 @@ describe("whatever a server sends, the client goes on", () => {
     });
     const port = await listen(portal);
     context.after(() => portal.close());
-    const client = start(context, `http://127.0.0.1:${port}`, { reconnection: false });
+    const client = connectTo(context, `http://127.0.0.1:${port}`, { reconnection: false });
     const [error] = await heard(client, "connect_error");
     assert.ok(error instanceof Error);
     assert.match(error.message, /packet type/);
@@ -400,7 +418,7 @@ describe("whatever a server sends, the client goes on", () => {
       socket.conn.transport.send(new Outgoing(["40"], false));
       next();
     });
-    const client = start(context, `http://127.0.0.1:${port}`, { transports: ["websocket"] });
+    const client = connectTo(context, `http://127.0.0.1:${port}`, { transports: ["websocket"] });
     const [error] = await heard(client, "connect_error");
     assert.ok(error instanceof Error);
     assert.match(error.message, /Socket\.IO 2\.x or older, the client 3\.x/);

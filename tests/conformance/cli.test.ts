@@ -92,6 +92,8 @@ async function targetUrl(context: TestContext): Promise<string> {
 /** What clears the line of progress. */
 const ERASE = "\r\x1b[K";
 const FRAMING = ["--only", "websocket.framing"];
+/** What a run says now and then where there is no terminal. */
+const PROGRESS = /^(?:\d+\/\d+, \d+ failed.*\n)*$/;
 
 describe("the command line", () => {
   test("without a command, and with --help, it tells all options", async () => {
@@ -175,7 +177,7 @@ describe("what is no server to test", () => {
     const port = await listen(server);
     context.after(() => server.close());
     const url = `127.0.0.1:${port}`;
-    const slow = ["--timeout", "200"];
+    const slow = ["--timeout", "2000"];
     assertRefused(await conform(`http://${url}`, ...slow), /has not answered an HTTP request/);
     assertRefused(
       await conform(`https://${url}`, ...slow),
@@ -210,7 +212,7 @@ describe("what is no server to test", () => {
     const port = await listen(http);
     context.after(() => http.close());
     const called = await conform(`http://127.0.0.1:${port}`);
-    assertRefused(called, /No layer .* \/websocket answers a WebSocket handshake with 404/);
+    assertRefused(called, /No layer .* \/websocket answers a WebSocket handshake with status 404/);
   });
 
   test("a layer that was asked for is not there", async (context) => {
@@ -227,7 +229,8 @@ describe("a run", () => {
   test("all is right: the counts, and status 0", async (context) => {
     const { status, stdout, stderr } = await conform(await targetUrl(context), ...FRAMING);
     assert.match(stdout, /^ +passed +failed +skipped\nWebSocket +\d+ +0 +0\n\n\d+ cases in /);
-    assert.deepEqual([status, stderr], [0, ""]);
+    assert.match(stderr, PROGRESS);
+    assert.equal(status, 0);
   });
 
   test("over TLS, whose certificate nobody knows", async (context) => {
@@ -248,7 +251,7 @@ describe("a run", () => {
     assert.match(called.stdout, /← text frame, fin: "\\u001b\[31mwrong"\n +81 0a 1b 5b/);
     assert.match(
       called.stdout,
-      /: \d+ passed, \d+ failed \(\d+ of what is no MUST\), 0 skipped\.\n$/,
+      /: \d+ passed, \d+ failed \(\d+ MUST, \d+ SHOULD\), 0 skipped\.\n$/,
     );
     assert.ok(!called.stdout.includes("\x1b"));
   });
@@ -304,8 +307,8 @@ describe("a run", () => {
       });
       http.on("upgrade", (request, socket, head) => {
         context.after(() => socket.destroy());
-        // The first is that of the probe.
-        if (++upgrades < 4)
+        // The first three are those of the probe and the preflight.
+        if (++upgrades < 6)
           return websockets.handleUpgrade(request, socket, head, (each) =>
             websockets.emit("connection", each, request),
           );
@@ -319,7 +322,7 @@ describe("a run", () => {
       const { status, stdout, stderr } = await conform(`http://127.0.0.1:${port}`, ...args);
       assert.match(
         stderr,
-        /^The server no longer answers since about websocket\.framing\.\S+: \d+ cases not run\.\n$/,
+        /^The server no longer answers since about websocket\.framing\.\S+: \d+ cases not run\.$/m,
       );
       assert.match(stdout, /^The server no longer answers/m);
       assert.equal(status, 1);
@@ -332,8 +335,8 @@ describe("a run", () => {
     let upgrades = 0;
     http.on("upgrade", (request, socket, head) => {
       context.after(() => socket.destroy());
-      // The first is that of the probe.
-      if (++upgrades === 2) http.close();
+      // The first three are those of the probe and the preflight.
+      if (++upgrades === 4) http.close();
       websockets.handleUpgrade(request, socket, head, (each) => {
         each.on("error", () => {});
         each.on("message", (data, binary) => each.send(data, { binary }));

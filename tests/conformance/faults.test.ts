@@ -19,6 +19,7 @@ async function run(
   id: string,
   fault: (socket: Socket, close: () => void) => void,
   status = "HTTP/1.1 101 Switching Protocols",
+  limit = 10_000,
 ): Promise<Result> {
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
@@ -35,7 +36,7 @@ async function run(
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const each = CASES.find((one) => one.id === id);
   assert.ok(each !== undefined, id);
-  const result = await runCase(each, parseTarget(`http://127.0.0.1:${portOf(server)}`), 10_000);
+  const result = await runCase(each, parseTarget(`http://127.0.0.1:${portOf(server)}`), limit);
   for (const socket of sockets) socket.destroy();
   if (server.listening) server.close();
   return result;
@@ -134,11 +135,24 @@ for (const { name, bytes, expected } of WRONG) {
   });
 }
 
+test("a server that says nothing is told by what was expected, with the severity of silence", async () => {
+  for (const [id, severity] of [
+    ["websocket.framing.opcode-3", "MUST"],
+    ["websocket.control.pong-126-bytes", "SHOULD"],
+  ] as const) {
+    const each = CASES.find((one) => one.id === id);
+    const result = await run(id, () => {}, undefined, 300);
+    assert.equal(result.expected, each?.expects);
+    assert.match(result.got ?? "", /^nothing more within 300 ms$/);
+    assert.equal(result.severity, severity);
+  }
+});
+
 test("a refusal may be of HTTP/1.0, a 101 may not", async () => {
   const refused = await run("websocket.handshake.no-key", () => {}, "HTTP/1.0 400 Bad Request");
   assert.equal(refused.outcome, "passed");
   const switched = await run("websocket.framing.text-of-1", () => {}, "HTTP/1.0 101 Switching");
-  assert.equal(switched.got, "status NaN");
+  assert.equal(switched.got, '"HTTP/1.0 101 Switching"');
 });
 
 test("an address of IPv6 has its brackets where it is written", () => {

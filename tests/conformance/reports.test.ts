@@ -87,11 +87,10 @@ describe("text", () => {
     assert.match(text, /^✗ websocket\.framing\.hostile {2}MUST {2}RFC 6455 §5\.2$/m);
     assert.match(text, /^✗ engineio4\.polling\.lesser {2}SHOULD/m);
     assert.match(text, /^ {2}no # compression: websocket\.deflate\.optional$/m);
-    assert.match(text, /^WebSocket +1 +1 +1$/m);
+    assert.match(text, /^WebSocket +1 +1 +1 {2}1 MUST$/m);
     assert.match(text, /^engineio3 is left out/m);
-    const last = "6 cases in 41.2 s: 3 passed, 2 failed (1 of what is no MUST), 1 skipped.\n";
+    const last = "6 cases in 41.2 s: 3 passed, 2 failed (1 MUST, 1 SHOULD), 1 skipped.\n";
     assert.ok(text.endsWith(last));
-    assert.ok(renderText(STRICT).includes("2 failed, 1 skipped"));
     assert.match(text, /← text frame, fin\n +(?:81 ){32}… \(70000 bytes\)$/m);
   });
 
@@ -103,6 +102,27 @@ describe("text", () => {
     assert.match(renderText({ ...REPORT, results: [long] }), /^ {2}… and 360 more; --html/m);
     const many = Array.from({ length: 400 }, () => long);
     assert.ok(renderText({ ...REPORT, results: many }).split("\n").length < 5000);
+  });
+
+  test("what weighs most comes first, and each failure has its title and its rule", () => {
+    const severities = ["INFO", "SHOULD", "MUST"] as const;
+    const results = Array.from({ length: 90 }, (_each, index) =>
+      result(`websocket.group.case-${index}`, {
+        outcome: "failed",
+        severity: severities[index % 3] ?? "MUST",
+        sentence: `RFC 6455 §5.2: sentence ${index}`,
+      }),
+    );
+    const text = renderText({ ...REPORT, results });
+    const shown = [...text.matchAll(/^✗ \S+ {2}(\w+)/gm)].map(([, severity]) => severity);
+    const inOrder = ["MUST", "SHOULD", "INFO"].flatMap((each) => Array(30).fill(each));
+    assert.deepEqual(shown, inOrder);
+    for (const { title } of results) assert.ok(text.includes(`\n  ${title}\n`), title);
+    assert.match(text, /^ {2}rule +RFC 6455 §5\.2: sentence 2$/m);
+    assert.match(text, /90 failed \(30 MUST, 30 SHOULD, 30 INFO\)/);
+    const links = renderHtml({ ...REPORT, results }).match(/<li><a href="#[^"]+">.*?<\/li>/g);
+    const listed = (links ?? []).map((link) => /severity (\w+)/.exec(link)?.[1]);
+    assert.deepEqual(listed, inOrder.slice(0, listed.length));
   });
 
   test("a run that was broken off has failed", () => {
@@ -281,13 +301,15 @@ describe("HTML", () => {
       renderHtml({ ...REPORT, results: lesser }),
       /No MUST has failed; 1 lesser case did/,
     );
-    assert.match(renderHtml(REPORT), /2 cases failed</);
+    assert.match(renderHtml(REPORT), /> 1 MUST failed, and 1 lesser case</);
+    assert.match(renderHtml(REPORT), /<title>1 MUST failed: conformance of/);
+    assert.match(renderHtml(STRICT), /> 1 MUST and 1 SHOULD failed</);
     const good = renderHtml({ ...REPORT, results: [] });
     assert.match(good, /class="verdict passed"><[^\n]*Nothing has failed/);
     const gone = renderHtml(GONE);
     assertHarmless(gone);
     assert.match(gone, /class="verdict failed"><[^\n]*The run has failed\. The server no longer/);
-    assert.match(gone, /<title>Broken off, 0 failed/);
+    assert.match(gone, /<title>Broken off, No MUST failed/);
     const icon = (page: string) => /rel="icon" href="([^"]+)"/.exec(page)?.[1];
     assert.notEqual(icon(gone), icon(good));
   });

@@ -6,6 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
+import type { Case } from "../../conformance/kit/case.ts";
+import { type Result, runCases } from "../../conformance/kit/runner.ts";
 import { parseTarget, type Target } from "../../conformance/kit/target.ts";
 import { codeOf, type Mutant } from "../../conformance/mutants/mutant.ts";
 import { portOf } from "../support/net.ts";
@@ -19,6 +21,16 @@ export async function withTarget<T>(http: Server, use: (target: Target) => Promi
     http.closeAllConnections();
     http.close();
   }
+}
+
+/** Runs cases side by side. Those that fail may try once more alone: a busy machine is late. */
+export async function runPatiently(cases: readonly Case[], target: Target): Promise<Result[]> {
+  const together = await runCases(cases, target, { timeout: 10_000, concurrency: 8 });
+  const ids = new Set(together.filter(({ outcome }) => outcome === "failed").map(({ id }) => id));
+  const failed = cases.filter(({ id }) => ids.has(id));
+  const alone = await runCases(failed, target, { timeout: 10_000, concurrency: 1 });
+  const second = new Map(alone.map((result) => [result.id, result]));
+  return together.map((result) => second.get(result.id) ?? result);
 }
 
 /** The target with that fault. */

@@ -1,9 +1,16 @@
 // The client's files, as pages load them.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { describe, test } from "node:test";
 import { brotliDecompressSync, gunzipSync } from "node:zlib";
+
+import { build } from "esbuild";
 
 import { ask, serve } from "../support/net.ts";
 
@@ -92,9 +99,45 @@ describe("serveClient", () => {
     });
     assert.equal(status, 200);
     assert.equal(headers["access-control-allow-origin"], "https://page.example");
+    assert.equal(headers.vary, "Origin, Accept-Encoding");
     const bare = await serve(context, { addTrailingSlash: false });
     assert.equal((await ask(bare.port, "/socket.io/socket.io.js")).status, 200);
     const without = await serve(context, { serveClient: false });
     assert.equal((await ask(without.port, "/socket.io/socket.io.js")).status, 400);
   });
+
+  for (const format of ["cjs", "esm"] as const) {
+    test(`a server that is bundled as ${format} answers a request for them`, async (context) => {
+      const folder = mkdtempSync(join(tmpdir(), "barewire-bundled-"));
+      context.after(() => rmSync(folder, { recursive: true }));
+      const file = join(folder, format === "cjs" ? "server.cjs" : "server.mjs");
+      const library = JSON.stringify(join(import.meta.dirname, "../../server.ts"));
+      await build({
+        stdin: {
+          contents: `import { createServer } from "node:http";
+            import { Server } from ${library};
+            const http = createServer();
+            new Server(http);
+            http.listen(0, "127.0.0.1", () => console.log(http.address().port));`,
+          resolveDir: folder,
+        },
+        outfile: file,
+        bundle: true,
+        platform: "node",
+        format,
+        logLevel: "error",
+      });
+      const child = spawn(process.execPath, [file], { stdio: ["ignore", "pipe", "inherit"] });
+      context.after(() => child.kill("SIGKILL"));
+      const exited = once(child, "exit").then(([code]) => assert.fail(`it has ended with ${code}`));
+      exited.catch(() => {});
+      const [line] = await Promise.race([once(createInterface(child.stdout), "line"), exited]);
+      for (const path of ["socket.io.js", "socket.io.min.js.map"]) {
+        const answer = await Promise.race([ask(Number(line), `/socket.io/${path}`), exited]);
+        assert.equal(answer.status, 404);
+      }
+      const session = await ask(Number(line), "/socket.io/?EIO=4&transport=polling");
+      assert.equal(session.status, 200);
+    });
+  }
 });

@@ -1,8 +1,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
-
-import { NodeEmitter } from "../../lib/events.ts";
-import type { Listener } from "../../protocol/events.ts";
+import type { Listener } from "../../lib/events/emitter.ts";
+import { NodeEmitter } from "../../lib/events/node-emitter.ts";
 import { turn } from "../support/net.ts";
 import { gatherUncaught } from "../support/uncaught.ts";
 

@@ -17,6 +17,15 @@ describe("flushSoon()", () => {
     assert.equal(log.length, 3);
   });
 
+  test("flushes behind the other callbacks of the turn", async () => {
+    const log: string[] = [];
+    process.nextTick(() => flushSoon({ flush: () => log.push("flush") }));
+    await new Promise((resolve) => process.nextTick(resolve));
+    log.push("another callback");
+    await turn();
+    assert.deepEqual(log, ["another callback", "flush"]);
+  });
+
   test("what is written while flushing is flushed too", async () => {
     const log: string[] = [];
     const inner: Flushable = { flush: () => log.push("inner") };

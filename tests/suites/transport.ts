@@ -6,7 +6,8 @@ import { createServer, type Server as HttpServer } from "node:http";
 import { describe, type TestContext, test } from "node:test";
 
 import { attach } from "../../lib/engineio/attach.ts";
-import { Engine, type EngineOptions } from "../../lib/engineio/engine.ts";
+import { Engine } from "../../lib/engineio/engine.ts";
+import type { EngineOptions } from "../../lib/engineio/options.ts";
 import { messages } from "../../lib/engineio/outgoing.ts";
 import type { Session } from "../../lib/engineio/session.ts";
 import { Clock } from "../support/clock.ts";

@@ -2,7 +2,9 @@
 
 import { existsSync } from "node:fs";
 
-import { type Browser, chromium } from "playwright-core";
+import { type Browser, type BrowserContext, chromium } from "playwright-core";
+
+import { bundle } from "../../build/bundle.ts";
 
 const EXECUTABLE = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
@@ -31,4 +33,17 @@ export const noChromium: string | false =
 
 export function launchChromium(): Promise<Browser> {
   return chromium.launch({ executablePath: EXECUTABLE, args: ARGUMENTS });
+}
+
+const MODULE = "socket.io.esm.min.js";
+
+/**
+ * Gives pages our client in the place of the one that servers serve. In a checkout that is not built,
+ * servers serve the client of the installed socket.io-client.
+ */
+export async function useOurClient(context: BrowserContext): Promise<void> {
+  const files = await bundle(MODULE);
+  await context.route(`**/socket.io/${MODULE}`, (route) =>
+    route.fulfill({ contentType: "text/javascript", body: files.get(MODULE) ?? "" }),
+  );
 }

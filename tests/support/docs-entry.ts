@@ -2,7 +2,7 @@
 // program has ended.
 
 import type { NodeServer } from "../../lib/engineio/attach.ts";
-import type { Untyped } from "../../protocol/events.ts";
+import type { Untyped } from "../../lib/events/emitter.ts";
 import { type DefaultEventsMap, Server as RealServer } from "../../server.ts";
 
 export * from "../../server.ts";

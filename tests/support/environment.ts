@@ -45,13 +45,12 @@ export class Environment {
     mkdirSync(ours);
     const exports = { require: "./index.cjs", default: "./index.mjs" };
     writeFileSync(join(ours, "package.json"), JSON.stringify({ name: "socket.io", exports }));
-    const [server, callable] = ["server.ts", "commonjs.ts"].map((file) =>
-      JSON.stringify(join(ROOT, file)),
-    );
+    const server = JSON.stringify(join(ROOT, "server.ts"));
     writeFileSync(join(ours, "index.mjs"), `export * from ${server};\n`);
-    // What require() of the module itself gives, where the loader of TypeScript stands between.
-    const give = `const m = require(${callable}); module.exports = m["module.exports"] ?? m;\n`;
-    writeFileSync(join(ours, "index.cjs"), give);
+    // As commonjs.cjs, which requires the built module.
+    const callable = `const barewire = require(${server});
+      module.exports = Object.assign((...args) => new barewire.Server(...args), barewire);\n`;
+    writeFileSync(join(ours, "index.cjs"), callable);
   }
 
   /** Starts a program of the folder tests/programs, or one in a package, and gives its port. */

@@ -33,13 +33,15 @@ export class FaultProxy {
   /** How many faults there were. */
   faults = 0;
   readonly #server: Server;
-  readonly #target: number;
+  /** The port on loopback to which the next connections lead. */
+  target: number;
   readonly #sockets = new Set<Socket>();
   #port = 0;
+  #frozen: Promise<void> = Promise.resolve();
+  #thaw: () => void = () => {};
 
-  /** @param target the port on loopback behind it */
   constructor(target: number) {
-    this.#target = target;
+    this.target = target;
     this.#server = createServer({ allowHalfOpen: true }, (client) => this.#join(client));
   }
 
@@ -57,6 +59,17 @@ export class FaultProxy {
     return this.#sockets.size;
   }
 
+  /** Passes nothing on, of connections that there are and of those that come, until thaw(). */
+  freeze(): void {
+    this.#frozen = new Promise((resolve) => {
+      this.#thaw = resolve;
+    });
+  }
+
+  thaw(): void {
+    this.#thaw();
+  }
+
   /** Cuts all connections that there are. */
   cut(): void {
     for (const socket of this.#sockets) socket.destroy();
@@ -68,7 +81,7 @@ export class FaultProxy {
   }
 
   #join(client: Socket): void {
-    const server = connect({ port: this.#target, host: "127.0.0.1", allowHalfOpen: true });
+    const server = connect({ port: this.target, host: "127.0.0.1", allowHalfOpen: true });
     const fault = this.next();
     for (const socket of [client, server]) {
       this.#sockets.add(socket);
@@ -91,6 +104,7 @@ export class FaultProxy {
     let line = Promise.resolve();
     from.on("data", (chunk: Buffer) => {
       line = line.then(async () => {
+        await this.#frozen;
         const at = after - passed;
         passed += chunk.length;
         if (happened || at >= chunk.length || to.destroyed) {

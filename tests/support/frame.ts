@@ -1,5 +1,5 @@
-// WebSocket frames for tests, written and read without the code under test: any bits, any length
-// form, masked or not.
+// Writes and reads WebSocket frames for tests and the bench, without the code under test: any bits,
+// the shortest length form, masked or not. (The conformance kit has its own, which writes any length form.)
 
 import { Buffer } from "node:buffer";
 
@@ -11,12 +11,12 @@ export interface FrameOptions {
   readonly key?: Uint8Array;
 }
 
-/** One frame, its payload as bytes or as text in UTF-8. */
+/** Encodes one frame. A payload of text is sent in UTF-8. */
 export function frame(
   opcode: number,
   payload: Uint8Array | string = "",
   { rsv = 0, fin = true, key }: FrameOptions = {},
-): Uint8Array {
+): Buffer {
   const data = Buffer.from(payload);
   const length = Buffer.alloc(data.length < 126 ? 1 : data.length < 65536 ? 3 : 9);
   if (length.length === 1) {

@@ -1,8 +1,9 @@
 // The stock client of every generation, as far as all of them are the same.
 
+import type { RequestListener } from "node:http";
 import { createRequire } from "node:module";
 
-import type { Untyped } from "../../protocol/events.ts";
+import type { Untyped } from "../../lib/events/emitter.ts";
 
 /** A socket of any of them. */
 export interface StockClient {
@@ -31,6 +32,10 @@ export interface Generation {
   connect(url: string, options: object): StockClient;
   /** Bytes as this client can send them. */
   bytes(given: Buffer): Buffer;
+  /** Bytes as a Blob, where the client can send one. */
+  blob?(given: Buffer): unknown;
+  /** Serves the page that the client is in, where it is in one. */
+  readonly listener?: RequestListener;
 }
 
 const asTheyAre = (given: Buffer): Buffer => given;

@@ -9,11 +9,12 @@ import {
   type RequestListener,
 } from "node:http";
 import { connect, type Server as NetServer, type Socket as TcpSocket } from "node:net";
+import { Duplex, PassThrough } from "node:stream";
 import type { TestContext } from "node:test";
 
 import { type RawData, WebSocket, type ClientOptions as WebSocketOptions } from "ws";
 
-import { Server, type ServerOptions } from "../../server.ts";
+import { Server, type ServerOptions, type Socket } from "../../server.ts";
 
 /** Starts `server` on a free port of loopback and gives the port. */
 export async function listen(server: NetServer): Promise<number> {
@@ -40,6 +41,30 @@ export async function serve(
   const port = await listen(http);
   context.after(() => io.close());
   return { io, port, url: `http://127.0.0.1:${port}` };
+}
+
+/** A client that has joined the main namespace, its socket on the server, and the data of the server's CONNECT packet. */
+export interface Joined {
+  readonly client: WebSocketClient;
+  readonly socket: Socket;
+  readonly welcome: { readonly sid: string; readonly pid: string };
+}
+
+/** Connects a client, which joins the main namespace over WebSocket. */
+export async function join(io: Server, port: number, auth: object = {}): Promise<Joined> {
+  const accepted = new Promise<Socket>((resolve) => io.once("connection", resolve));
+  const client = new WebSocketClient(port);
+  const answer = await client.join(`40${JSON.stringify(auth)}`);
+  return { client, socket: await accepted, welcome: JSON.parse(answer.slice(2)) };
+}
+
+/** Starts a server as serve() does, with one client as of join(). */
+export async function serveJoined(
+  context: TestContext,
+  options: ServerOptions = {},
+): Promise<Joined & { io: Server; port: number }> {
+  const { io, port } = await serve(context, options);
+  return { io, port, ...(await join(io, port)) };
 }
 
 /** Resolves at the next turn of the event loop, when what was under way in this process has moved on. */
@@ -261,6 +286,41 @@ export function upgradeRequest(
     value === undefined ? [] : [`${name}: ${value}`],
   );
   return [`GET ${path} HTTP/1.1`, ...lines, "\r\n"].join("\r\n");
+}
+
+/** The status of the answer to an upgrade request. */
+export async function upgradeStatus(
+  port: number,
+  headers: Readonly<Record<string, string>> = {},
+  path = "/socket.io/?EIO=4&transport=websocket",
+  method = "GET",
+): Promise<number> {
+  const request = upgradeRequest(path, headers).replace(/^GET/, method);
+  const client = new TcpClient(port).write(request);
+  const head = await client.until("\r\n\r\n");
+  client.socket.destroy();
+  return Number(head.split(" ", 2)[1]);
+}
+
+/** A connection within the process, as a proxy hands one over: no socket of node:net. */
+export function handOver(
+  server: NetServer,
+  request: string,
+): { answer: Promise<string>; end: Duplex } {
+  const toServer = new PassThrough();
+  const toClient = new PassThrough();
+  server.emit("connection", Duplex.from({ readable: toServer, writable: toClient }));
+  const end = Duplex.from({ readable: toClient, writable: toServer });
+  const answer = new Promise<string>((resolve) => {
+    let received = "";
+    end.on("data", (chunk: Buffer) => {
+      received += chunk.toString("latin1");
+      if (received.includes("\r\n\r\n")) resolve(received);
+    });
+    end.on("close", () => resolve(received)).on("error", () => {});
+  });
+  end.write(request);
+  return { answer, end };
 }
 
 /**

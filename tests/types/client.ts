@@ -1,7 +1,17 @@
 // What the compiler says to a program that uses the client. Nothing here runs: `npm run types` is
 // the test, and each line that must not compile says so.
 
-import { io, Manager, type Socket } from "../../client/index.ts";
+import io, {
+  connect,
+  type DisconnectDescription,
+  type ExtendedError,
+  Manager,
+  type ManagerOptions,
+  type ManagerReservedEvents,
+  type Socket,
+  type SocketOptions,
+  type SocketReservedEvents,
+} from "../../client/index.ts";
 import type { Server } from "../../server.ts";
 
 interface ClientEvents {
@@ -95,4 +105,37 @@ export function aTypedManager(): TypedSocket {
   // @ts-expect-error no such transport
   io({ transports: ["pigeon"] });
   return manager.socket("/admin");
+}
+
+/** What a program for socket.io-client says with the names of its types. */
+export function namesOfStock(): void {
+  const options: Partial<ManagerOptions & SocketOptions> = {
+    forceNew: true,
+    multiplex: false,
+    auth: { token: "secret" },
+    retries: 3,
+    ackTimeout: 1000,
+    rejectUnauthorized: false,
+    query: { a: 1 },
+  };
+  const sockets = [io(options), io("/a", options), io.connect("/a"), io.io("/a"), connect("/a")];
+  const managers = [
+    new Manager(),
+    new Manager(options),
+    new Manager("//host", options),
+    new io.Manager("host:1"),
+  ];
+  const onDisconnect = (reason: Socket.DisconnectReason, details?: DisconnectDescription): void => {
+    if (reason === "ping timeout" && !(details instanceof Error)) details?.description.trim();
+  };
+  const onError = (error: ExtendedError): void => error.data.anything;
+  for (const socket of sockets) {
+    socket.on("disconnect", onDisconnect).on("connect_error", onError);
+    socket.on("connect_error", (error) => error.data.code);
+    if (socket instanceof io.Socket) socket.connect();
+  }
+  const onAttempt: ManagerReservedEvents["reconnect_attempt"] = () => {};
+  const onConnect: SocketReservedEvents["connect"] = () => {};
+  for (const manager of managers) manager.on("reconnect_attempt", onAttempt);
+  sockets[0]?.on("connect", onConnect);
 }

@@ -2,6 +2,9 @@
 // line that must not compile says so.
 
 import {
+  type DisconnectReason,
+  type Event,
+  type ExtendedError,
   type HandlerMethods,
   NamespaceHandler,
   type RemoteSocket,
@@ -66,6 +69,9 @@ export async function aTypedServer(io: TypedServer): Promise<void> {
   same<typeof remote, RemoteSocket<ServerEvents, Data>>(true);
   same<typeof remote.data, Data>(true);
   remote.emit("chat", "from", "text");
+  // A fetched socket acknowledges as the socket itself does.
+  const response = await remote.timeout(1).emitWithAck("ask", "why?");
+  same<typeof response, string>(true);
   const { nsp } = [...io.sockets.sockets.values()][0] ?? {};
   nsp?.to("room").emit("chat", "from", "text");
 }
@@ -184,7 +190,7 @@ export async function handlers(io: TypedServer): Promise<void> {
   io.register(new Mistyped("/mistyped"));
   io.onError((error, { socket, event, args }) => {
     same<typeof error, unknown>(true);
-    same<typeof socket, TypedSocket>(true);
+    same<typeof socket, TypedSocket | undefined>(true);
     same<typeof event, string>(true);
     return args.length;
   });
@@ -192,4 +198,19 @@ export async function handlers(io: TypedServer): Promise<void> {
   await client.emit("chat", "text");
   // @ts-expect-error the event has a number
   await client.emit("plain", "1", []);
+}
+
+/** The types that programs for socket.io import by name. */
+export async function exportedTypes(io: TypedServer, socket: TypedSocket): Promise<void> {
+  socket.use((event, next) => {
+    same<typeof event, Event>(true);
+    next();
+  });
+  socket.on("disconnect", (reason) => same<typeof reason, DisconnectReason>(true));
+  const refusal: ExtendedError = Object.assign(new Error("no"), { data: { code: 401 } });
+  io.use((_socket, next) => next(refusal));
+  const replies = await io.timeout(1).to("room").emitWithAck("ask", "why?");
+  same<typeof replies, string[]>(true);
+  socket.conn.on("packetCreate", ({ options }) => same<typeof options.compress, boolean>(true));
+  same<typeof io.engine.opts.pingInterval, number>(true);
 }

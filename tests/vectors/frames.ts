@@ -27,55 +27,55 @@ const KEY = "37 fa 21 3d";
 // biome-ignore format: aligned table
 export const FRAMES: readonly Vector[] = [
   // The RFC's own examples.
-  { does: "§5.7 a single-frame unmasked text message", input: "81 05 48 65 6c 6c 6f", gives: ["text Hello"] },
-  { does: "§5.7 a single-frame masked text message", as: "server", input: `81 85 ${KEY} 7f 9f 4d 51 58`, gives: ["text Hello"] },
-  { does: "§5.7 a fragmented unmasked text message", input: "01 03 48 65 6c  80 02 6c 6f", gives: ["text Hello"] },
-  { does: "§5.7 an unmasked ping", input: "89 05 48 65 6c 6c 6f", gives: ["ping Hello"] },
-  { does: "§5.7 a masked pong", as: "server", input: `8a 85 ${KEY} 7f 9f 4d 51 58`, gives: ["pong Hello"] },
-  { does: "§5.7 256 bytes in one unmasked frame", input: "82 7e 01 00 61*256", gives: [`binary${" 61".repeat(256)}`] },
-  { does: "§5.7 64 KiB in one unmasked frame", as: "unlimited", input: "82 7f 00 00 00 00 00 01 00 00 61*65536", gives: [`binary${" 61".repeat(65536)}`] },
+  { does: "RFC 6455 §5.7 a single-frame unmasked text message", input: "81 05 48 65 6c 6c 6f", gives: ["text Hello"] },
+  { does: "RFC 6455 §5.7 a single-frame masked text message", as: "server", input: `81 85 ${KEY} 7f 9f 4d 51 58`, gives: ["text Hello"] },
+  { does: "RFC 6455 §5.7 a fragmented unmasked text message", input: "01 03 48 65 6c  80 02 6c 6f", gives: ["text Hello"] },
+  { does: "RFC 6455 §5.7 an unmasked ping", input: "89 05 48 65 6c 6c 6f", gives: ["ping Hello"] },
+  { does: "RFC 6455 §5.7 a masked pong", as: "server", input: `8a 85 ${KEY} 7f 9f 4d 51 58`, gives: ["pong Hello"] },
+  { does: "RFC 6455 §5.7 256 bytes in one unmasked frame", input: "82 7e 01 00 61*256", gives: [`binary${" 61".repeat(256)}`] },
+  { does: "RFC 6455 §5.7 64 KiB in one unmasked frame", as: "unlimited", input: "82 7f 00 00 00 00 00 01 00 00 61*65536", gives: [`binary${" 61".repeat(65536)}`] },
 
   // Lengths at both ends of each form.
-  { does: "§5.2 an empty text message (Autobahn 1.1.1)", input: "81 00", gives: ["text"] },
-  { does: "§5.2 an empty masked message", as: "server", input: `82 80 ${KEY}`, gives: ["binary"] },
-  { does: "§5.2 one byte", input: "82 01 00", gives: ["binary 00"] },
-  { does: "§5.2 the longest 7-bit length, 125 (Autobahn 1.2.2)", input: "82 7d 61*125", gives: [`binary${" 61".repeat(125)}`] },
-  { does: "§5.2 the shortest 16-bit length, 126 (Autobahn 1.2.3)", input: "82 7e 00 7e 61*126", gives: [`binary${" 61".repeat(126)}`] },
-  { does: "§5.2 a 16-bit length of 127 (Autobahn 1.2.4)", input: "82 7e 00 7f 61*127", gives: [`binary${" 61".repeat(127)}`] },
-  { does: "§5.2 the longest 16-bit length, 65535 (Autobahn 1.2.6)", as: "unlimited", input: "82 7e ff ff 61*65535", gives: [`binary${" 61".repeat(65535)}`] },
-  { does: "§10.4 a message of exactly the largest size", input: "82 7e 03 e8 61*1000", gives: [`binary${" 61".repeat(1000)}`] },
-  { does: "§10.4 a fragmented message of exactly the largest size", input: "02 7e 03 e7 61*999 80 01 62", gives: [`binary${" 61".repeat(999)} 62`] },
-  { does: "§10.4 the size counts in each message anew", input: "82 7e 03 e8 61*1000 02 01 61 80 00 82 7e 03 e8 62*1000", gives: [`binary${" 61".repeat(1000)}`, "binary 61", `binary${" 62".repeat(1000)}`] },
-  { does: "§10.4 control frames do not count in the size of the message around them", input: "02 7e 03 e8 61*1000 89 02 70 71 80 00", gives: ["ping pq", `binary${" 61".repeat(1000)}`] },
+  { does: "RFC 6455 §5.2 an empty text message (Autobahn 1.1.1)", input: "81 00", gives: ["text"] },
+  { does: "RFC 6455 §5.2 an empty masked message", as: "server", input: `82 80 ${KEY}`, gives: ["binary"] },
+  { does: "RFC 6455 §5.2 one byte", input: "82 01 00", gives: ["binary 00"] },
+  { does: "RFC 6455 §5.2 the longest 7-bit length, 125 (Autobahn 1.2.2)", input: "82 7d 61*125", gives: [`binary${" 61".repeat(125)}`] },
+  { does: "RFC 6455 §5.2 the shortest 16-bit length, 126 (Autobahn 1.2.3)", input: "82 7e 00 7e 61*126", gives: [`binary${" 61".repeat(126)}`] },
+  { does: "RFC 6455 §5.2 a 16-bit length of 127 (Autobahn 1.2.4)", input: "82 7e 00 7f 61*127", gives: [`binary${" 61".repeat(127)}`] },
+  { does: "RFC 6455 §5.2 the longest 16-bit length, 65535 (Autobahn 1.2.6)", as: "unlimited", input: "82 7e ff ff 61*65535", gives: [`binary${" 61".repeat(65535)}`] },
+  { does: "RFC 6455 §10.4 a message of exactly the largest size", input: "82 7e 03 e8 61*1000", gives: [`binary${" 61".repeat(1000)}`] },
+  { does: "RFC 6455 §10.4 a fragmented message of exactly the largest size", input: "02 7e 03 e7 61*999 80 01 62", gives: [`binary${" 61".repeat(999)} 62`] },
+  { does: "RFC 6455 §10.4 the size counts in each message anew", input: "82 7e 03 e8 61*1000 02 01 61 80 00 82 7e 03 e8 62*1000", gives: [`binary${" 61".repeat(1000)}`, "binary 61", `binary${" 62".repeat(1000)}`] },
+  { does: "RFC 6455 §10.4 control frames do not count in the size of the message around them", input: "02 7e 03 e8 61*1000 89 02 70 71 80 00", gives: ["ping pq", `binary${" 61".repeat(1000)}`] },
 
   // Masking.
-  { does: "§5.3 a key of zeros", as: "server", input: "81 85 00 00 00 00 48 65 6c 6c 6f", gives: ["text Hello"] },
-  { does: "§5.3 a key of ones", as: "server", input: "82 85 ff ff ff ff ff fe fd fc fb", gives: ["binary 00 01 02 03 04"] },
-  { does: "§5.3 each frame has its own key, and begins at its first octet", as: "server", input: "02 83 01 02 03 04 01 02 03  80 82 10 20 30 40 11 21", gives: ["binary 00 00 00 01 01"] },
+  { does: "RFC 6455 §5.3 a key of zeros", as: "server", input: "81 85 00 00 00 00 48 65 6c 6c 6f", gives: ["text Hello"] },
+  { does: "RFC 6455 §5.3 a key of ones", as: "server", input: "82 85 ff ff ff ff ff fe fd fc fb", gives: ["binary 00 01 02 03 04"] },
+  { does: "RFC 6455 §5.3 each frame has its own key, and begins at its first octet", as: "server", input: "02 83 01 02 03 04 01 02 03  80 82 10 20 30 40 11 21", gives: ["binary 00 00 00 01 01"] },
 
   // Fragmentation.
-  { does: "§5.4 three fragments", input: "01 01 61  00 01 62  80 01 63", gives: ["text abc"] },
-  { does: "§5.4 binary fragments", input: "02 01 00  80 01 ff", gives: ["binary 00 ff"] },
-  { does: "§5.4 fragments of nothing (Autobahn 6.1.2)", input: "01 00  00 00  80 00", gives: ["text"] },
-  { does: "§5.4 something between fragments of nothing (Autobahn 6.1.3)", input: "01 00  00 03 61 62 63  80 00", gives: ["text abc"] },
-  { does: "§5.4 a first fragment of nothing", input: "01 00  80 01 61", gives: ["text a"] },
-  { does: "§5.4 a ping inside a fragmented message (Autobahn 5.6)", input: "01 03 48 65 6c  89 00  80 02 6c 6f", gives: ["ping", "text Hello"] },
-  { does: "§5.4 every control frame inside a fragmented message", input: "02 01 01  89 01 70  00 01 02  8a 01 71  88 02 03 e8  80 01 03", gives: ["ping p", "pong q", "close 1000", "binary 01 02 03"] },
-  { does: "§5.4 two fragmented messages", input: "01 01 61 80 01 62  02 01 63 80 01 64", gives: ["text ab", "binary 63 64"] },
-  { does: "§5.4 a whole message behind a fragmented one", input: "01 01 61 80 01 62  82 01 63", gives: ["text ab", "binary 63"] },
+  { does: "RFC 6455 §5.4 three fragments", input: "01 01 61  00 01 62  80 01 63", gives: ["text abc"] },
+  { does: "RFC 6455 §5.4 binary fragments", input: "02 01 00  80 01 ff", gives: ["binary 00 ff"] },
+  { does: "RFC 6455 §5.4 fragments of nothing (Autobahn 6.1.2)", input: "01 00  00 00  80 00", gives: ["text"] },
+  { does: "RFC 6455 §5.4 something between fragments of nothing (Autobahn 6.1.3)", input: "01 00  00 03 61 62 63  80 00", gives: ["text abc"] },
+  { does: "RFC 6455 §5.4 a first fragment of nothing", input: "01 00  80 01 61", gives: ["text a"] },
+  { does: "RFC 6455 §5.4 a ping inside a fragmented message (Autobahn 5.6)", input: "01 03 48 65 6c  89 00  80 02 6c 6f", gives: ["ping", "text Hello"] },
+  { does: "RFC 6455 §5.4 every control frame inside a fragmented message", input: "02 01 01  89 01 70  00 01 02  8a 01 71  88 02 03 e8  80 01 03", gives: ["ping p", "pong q", "close 1000", "binary 01 02 03"] },
+  { does: "RFC 6455 §5.4 two fragmented messages", input: "01 01 61 80 01 62  02 01 63 80 01 64", gives: ["text ab", "binary 63 64"] },
+  { does: "RFC 6455 §5.4 a whole message behind a fragmented one", input: "01 01 61 80 01 62  82 01 63", gives: ["text ab", "binary 63"] },
 
   // Control frames.
-  { does: "§5.5 a ping of 125 bytes (Autobahn 2.4)", input: "89 7d 61*125", gives: [`ping ${"a".repeat(125)}`] },
-  { does: "§5.5.1 an empty close frame", input: "88 00", gives: ["close"] },
-  { does: "§5.5.1 a close frame with a code and a reason", input: "88 06 03 e8 64 6f 6e 65", gives: ["close 1000 done"] },
-  { does: "§5.5.3 a pong that nobody asked for (Autobahn 2.7)", input: "8a 00", gives: ["pong"] },
+  { does: "RFC 6455 §5.5 a ping of 125 bytes (Autobahn 2.4)", input: "89 7d 61*125", gives: [`ping ${"a".repeat(125)}`] },
+  { does: "RFC 6455 §5.5.1 an empty close frame", input: "88 00", gives: ["close"] },
+  { does: "RFC 6455 §5.5.1 a close frame with a code and a reason", input: "88 06 03 e8 64 6f 6e 65", gives: ["close 1000 done"] },
+  { does: "RFC 6455 §5.5.3 a pong that nobody asked for (Autobahn 2.7)", input: "8a 00", gives: ["pong"] },
 
   // Text.
-  { does: "§5.6 a character of every length", input: "81 0a 24 c2 a2 e2 82 ac f0 90 8d 88", gives: ["text $¢€𐍈"] },
-  { does: "§5.6 characters cut by fragments (Autobahn 6.2.3)", input: "01 01 c2  00 01 a2  00 02 e2 82  00 01 ac  00 01 f0  00 02 90 8d  80 01 88", gives: ["text ¢€𐍈"] },
-  { does: "§5.6 a ping inside a character", input: "01 01 c2  89 01 ff  80 01 a2", gives: ["ping \ufffd", "text ¢"] },
-  { does: "§5.6 binary messages are not read as text", input: "82 01 ff  02 01 ff  80 01 c0", gives: ["binary ff", "binary ff c0"] },
-  { does: "§8.1 a byte order mark is a character like others", input: "81 03 ef bb bf", gives: ["text \ufeff"] },
+  { does: "RFC 6455 §5.6 a character of every length", input: "81 0a 24 c2 a2 e2 82 ac f0 90 8d 88", gives: ["text $¢€𐍈"] },
+  { does: "RFC 6455 §5.6 characters cut by fragments (Autobahn 6.2.3)", input: "01 01 c2  00 01 a2  00 02 e2 82  00 01 ac  00 01 f0  00 02 90 8d  80 01 88", gives: ["text ¢€𐍈"] },
+  { does: "RFC 6455 §5.6 a ping inside a character", input: "01 01 c2  89 01 ff  80 01 a2", gives: ["ping \ufffd", "text ¢"] },
+  { does: "RFC 6455 §5.6 binary messages are not read as text", input: "82 01 ff  02 01 ff  80 01 c0", gives: ["binary ff", "binary ff c0"] },
+  { does: "RFC 6455 §8.1 a byte order mark is a character like others", input: "81 03 ef bb bf", gives: ["text \ufeff"] },
 
   // Compressed messages, still compressed: RFC 7692.
   { does: "RFC 7692 §7.2.3.1 RSV1 marks a compressed message", as: "deflate", input: "c1 07 f2 48 cd c9 c9 07 00", gives: ["compressed text f2 48 cd c9 c9 07 00"] },
@@ -135,7 +135,7 @@ export const BREACHES: Record<RuleName, readonly [Breach, ...Breach[]]> = {
   MESSAGE_TOO_BIG: [
     "82 7e 03 e9", "81 7e ff ff", "82 7f 00*5 01 00 00", "02 7e 03 e8 61*1000 80 01", "02 7e 03 e8 61*1000 00 00 80 01",
     "02 01 61 89 00 80 7e 03 e8", ["deflate", "c2 7e 03 e9"], ["server", "82 fe 03 e9"],
-    // 2^53 and more cannot even be counted, and §5.2 wants the highest bit to be 0.
+    // 2^53 and more cannot even be counted, and RFC 6455 §5.2 wants the highest bit to be 0.
     "82 7f 7f ff*7", "82 7f ff*8", "82 7f 80 00*7",
     ["unlimited", "82 7f 00 20 00*6"], ["unlimited", "82 7f 80 00*7"], ["unlimited", "02 01 61 80 7f 00 1f ff*6"],
   ],
@@ -143,7 +143,7 @@ export const BREACHES: Record<RuleName, readonly [Breach, ...Breach[]]> = {
     "81 01 80", "81 01 bf", "81 01 c2", "81 02 c0 80", "81 02 c1 bf", "81 03 e0 80 80", "81 03 e0 9f bf", "81 03 ed a0 80", "81 03 ed bf bf",
     "81 04 f0 8f bf bf", "81 04 f4 90 80 80", "81 01 f5", "81 01 ff", "81 02 61 c2", "81 02 e2 82", "81 03 f0 90 8d",
     "01 01 80", "01 01 c2 80 00", "01 01 c2 80 01 61", "01 01 61 00 01 ff", "01 02 f4 90", "01 7e 01 00 61 ff", "81 05 61 ff",
-    // §5.5.1: the reason is text too.
+    // RFC 6455 §5.5.1: the reason is text too.
     "88 03 03 e8 ff", "88 04 03 e8 c2 41", "88 03 03 e8 c2",
     ["server", `81 82 ${KEY} f7 7a`], ["deflate", "81 01 ff"],
   ],

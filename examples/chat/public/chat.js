@@ -1,7 +1,7 @@
 // The page of the chat: what the server says goes into the log, and what is written goes to the
 // server until the server has acknowledged it.
 
-import { io } from "/client.js";
+import { io } from "/socket.io/socket.io.esm.min.js";
 
 // What the server takes; anything else is drawn again as a JPEG.
 const IMAGE_TYPES = ["image/png", "image/jpeg", "image/gif", "image/webp"];
@@ -27,7 +27,9 @@ let name = sessionStorage.getItem("name") ?? "";
 let room = "";
 // Whether the server has let us into the room, on the connection there is now.
 let entered = false;
-let namesByRoom = {};
+let peopleByRoom = {};
+// What the log shows of the room, by id: a server that was restarted has forgotten it.
+const shown = new Map();
 const unacknowledged = new Map();
 // Names are not unique and sockets change with each reconnection: our messages are known by their ids.
 const ours = new Set(JSON.parse(sessionStorage.getItem("ours") ?? "[]"));
@@ -37,6 +39,7 @@ const ours = new Set(JSON.parse(sessionStorage.getItem("ours") ?? "[]"));
 function showStatus(state, text) {
   page.status.dataset.state = state;
   page.status.textContent = text;
+  showPresence();
 }
 
 socket.io.on("open", () => {
@@ -66,12 +69,13 @@ socket.on("connect_error", () => showStatus("waiting", "no connection, trying ag
 
 // The room is in the address: it survives a reload, and the browser's buttons go back and forth.
 function goToRoom() {
-  const rooms = Object.keys(namesByRoom);
+  const rooms = Object.keys(peopleByRoom);
   const wanted = location.hash.slice(1);
   const next = rooms.includes(wanted) ? wanted : rooms[0];
   if (next === undefined || next === room) return;
   stopTyping();
   room = next;
+  shown.clear();
   page.room.textContent = room;
   page.log.replaceChildren();
   document.title = `${room} · barewire chat`;
@@ -100,7 +104,12 @@ function arrive(past) {
   page.log.ariaBusy = "true";
   page.log.replaceChildren();
   follow();
-  if (past.length === 0) showLine(`It is quiet in the ${room}. Say something.`);
+  // Messages that only this page has are older than those that the server still has.
+  const ids = new Set([...past.map(({ id }) => id), ...unacknowledged.keys()]);
+  const kept = [...shown.values()].filter(({ id }) => !ids.has(id));
+  if (past.length + kept.length === 0) showLine(`It is quiet in the ${room}. Say something.`);
+  shown.clear();
+  for (const message of kept) showMessage(message);
   for (const message of past) {
     // It arrived, and only its acknowledgement was lost.
     unacknowledged.delete(message.id);
@@ -119,17 +128,17 @@ addEventListener("hashchange", goToRoom);
 // ── Who is here ─────────────────────────────────────────────────────────────────────────────────
 
 socket.on("presence", (present) => {
-  namesByRoom = present;
+  peopleByRoom = present;
   if (page.rooms.childElementCount === 0) page.rooms.append(...Object.keys(present).map(roomItem));
   goToRoom();
   showPresence();
 });
 
-socket.on("joined", (who) => showLine(`${who} joined`));
+socket.on("joined", (person) => showLine(`${person.name} joined`));
 
-socket.on("left", (who) => {
-  showLine(`${who} left`);
-  showTyping(who, false);
+socket.on("left", (person) => {
+  showLine(`${person.name} left`);
+  showTyping(person, false);
 });
 
 function roomItem(title) {
@@ -145,26 +154,32 @@ function showPresence() {
   // The links stay the same ones: a new one would lose the focus.
   for (const link of page.rooms.querySelectorAll("a")) {
     const title = link.hash.slice(1);
-    const count = namesByRoom[title].length;
+    const count = socket.connected ? peopleByRoom[title].length : 0;
     link.ariaCurrent = title === room ? "page" : null;
-    link.lastElementChild.textContent = count || "";
-    link.lastElementChild.title = count ? `${count} here` : "";
+    link.lastElementChild.textContent = count ? `${count} here` : "";
   }
-  const names = (namesByRoom[room] ?? []).toSorted((a, b) => a.localeCompare(b));
-  page.people.replaceChildren(...names.map(personItem));
-  page.summary.textContent = listOf.format(names);
+  if (!socket.connected) {
+    // Who is here is known only while there is a connection.
+    page.people.replaceChildren(create("li", "quiet", "Unknown while offline"));
+    page.summary.textContent = "offline";
+    return;
+  }
+  const people = (peopleByRoom[room] ?? []).toSorted((a, b) => a.name.localeCompare(b.name));
+  page.people.replaceChildren(...people.map(personItem));
+  page.summary.textContent = listOf.format(people.map((person) => person.name));
 }
 
-function personItem(who) {
+function personItem(person) {
   const item = create("li");
-  item.append(avatar(who), create("span", "name", who));
-  if (who === name) item.append(create("span", "quiet", "you"));
+  item.append(avatar(person.name), create("span", "name", person.name));
+  if (person.id === socket.id) item.append(create("span", "quiet", "you"));
   return item;
 }
 
 // ── Who is typing ───────────────────────────────────────────────────────────────────────────────
 
-const typingNames = new Map();
+// The people who are typing, by id, with the timer that ends it.
+const typists = new Map();
 let typingSaid = Number.NEGATIVE_INFINITY;
 let typingEnd;
 
@@ -186,30 +201,32 @@ function stopTyping() {
 
 socket.on("typing", showTyping);
 
-function showTyping(who, on) {
-  clearTimeout(typingNames.get(who));
-  typingNames.delete(who);
-  // Who loses the connection never says that it stopped.
-  if (on) typingNames.set(who, setTimeout(showTyping, TYPING_END, who, false));
-  const names = [...typingNames.keys()];
+function showTyping(person, on) {
+  clearTimeout(typists.get(person.id)?.timer);
+  typists.delete(person.id);
+  // A person who loses the connection never says that the typing has stopped.
+  const timer = on && setTimeout(showTyping, TYPING_END, person, false);
+  if (on) typists.set(person.id, { person, timer });
+  const names = [...typists.values()].map((typist) => typist.person.name);
   const are = names.length === 1 ? "is" : "are";
   const all = names.length > 3 ? "Several people" : listOf.format(names);
   page.typing.textContent = names.length === 0 ? "" : `${all} ${are} typing…`;
 }
 
 function clearTyping() {
-  for (const who of typingNames.keys()) showTyping(who, false);
+  for (const { person } of typists.values()) showTyping(person, false);
 }
 
 // ── Messages ────────────────────────────────────────────────────────────────────────────────────
 
 socket.on("message", (message) => {
-  showTyping(message.name, false);
+  showTyping(message.from, false);
   showMessage(message);
 });
 
 function post(content) {
-  const message = { id: crypto.randomUUID(), room, name, at: Date.now(), content };
+  const from = { id: socket.id, name };
+  const message = { id: crypto.randomUUID(), room, from, at: Date.now(), content };
   ours.add(message.id);
   sessionStorage.setItem("ours", JSON.stringify([...ours].slice(-LINES)));
   unacknowledged.set(message.id, message);
@@ -225,6 +242,7 @@ function send({ id, content }) {
     // Sent twice: the room was left and entered again before the first acknowledgement.
     if (receipt === undefined) return;
     unacknowledged.delete(id);
+    if (refusal !== null) shown.delete(id);
     receipt.textContent = refusal ?? "delivered";
     receipt.dataset.state = refusal === null ? "delivered" : "refused";
   });
@@ -292,12 +310,14 @@ function showLine(text) {
 }
 
 function showMessage(message) {
-  const { id, at, content } = message;
+  const { id, from, at, content } = message;
+  shown.set(id, message);
+  if (shown.size > LINES) shown.delete(shown.keys().next().value);
   const element = create("article", "message");
-  element.append(avatar(message.name), signature(message), body(message.name, content));
+  element.append(avatar(from.name), signature(message), body(from.name, content));
   element.classList.toggle("ours", ours.has(id));
   element.classList.toggle("more", isMore(message, page.log.lastElementChild));
-  Object.assign(element.dataset, { name: message.name, at });
+  Object.assign(element.dataset, { from: ours.has(id) ? "ours" : from.id, at });
   if (ours.has(id)) {
     const waiting = unacknowledged.has(id);
     message.receipt = create("p", "receipt", waiting ? "sending…" : "delivered");
@@ -307,21 +327,51 @@ function showMessage(message) {
   add(element);
 }
 
-function isMore({ id, name: who, at }, previous) {
-  if (previous?.dataset.name !== who || at - previous.dataset.at > SAME_BREATH) return false;
-  return previous.classList.contains("ours") === ours.has(id);
+function isMore({ id, from, at }, previous) {
+  const author = ours.has(id) ? "ours" : from.id;
+  return previous?.dataset.from === author && at - previous.dataset.at <= SAME_BREATH;
 }
 
-function signature({ name: who, at }) {
+function signature({ from, at }) {
   const time = create("time", "", timeOf.format(at));
   time.dateTime = new Date(at).toISOString();
   const header = create("header");
-  header.append(create("strong", "", who), time);
+  header.append(create("strong", "", from.name), time);
   return header;
 }
 
 function body(who, content) {
-  return typeof content === "string" ? create("p", "text", content) : imageButton(who, content);
+  if (typeof content !== "string") return imageButton(who, content);
+  const text = create("p", "text");
+  text.append(...withLinks(content));
+  return text;
+}
+
+// A text in pieces: texts, and links where it names an address of the web. Nothing is read as HTML.
+function* withLinks(text) {
+  let end = 0;
+  for (const { 0: found, index } of text.matchAll(/\bhttps?:\/\/[^\s<>"]+/gi)) {
+    const address = withoutPunctuation(found);
+    const url = URL.parse(address);
+    // "https://bank.example@evil.example/" leads to the latter.
+    if (url === null || url.username !== "" || url.password !== "") continue;
+    const link = create("a", "link", address);
+    link.href = url.href;
+    link.target = "_blank";
+    link.rel = "noopener noreferrer";
+    yield text.slice(end, index);
+    yield link;
+    end = index + address.length;
+  }
+  yield text.slice(end);
+}
+
+// The end of a sentence is no part of an address, nor is a bracket that was opened before it.
+function withoutPunctuation(address) {
+  const trimmed = address.replace(/[.,;:!?'*_]+$/, "");
+  const isBalanced = trimmed.split("(").length >= trimmed.split(")").length;
+  if (isBalanced || !trimmed.endsWith(")")) return trimmed;
+  return withoutPunctuation(trimmed.slice(0, -1));
 }
 
 function imageButton(who, bytes) {

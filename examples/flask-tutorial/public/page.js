@@ -12,7 +12,13 @@ const log = (line) => {
 const onSubmit = (id, send) => {
   byId(id).addEventListener("submit", (event) => {
     event.preventDefault();
-    send(byId(id).querySelector("input").value);
+    byId("error").hidden = true;
+    try {
+      send(byId(id).querySelector("input").value);
+    } catch (error) {
+      byId("error").textContent = `Not sent: ${error.message}`;
+      byId("error").hidden = false;
+    }
   });
 };
 

@@ -1,7 +1,7 @@
 // The page of the canvas: what is drawn is shown at once, and goes to the server until the server has
 // acknowledged it.
 
-import { io } from "/client.js";
+import { io } from "/socket.io/socket.io.esm.min.js";
 import { decode, encode, SHEET, trace } from "/stroke.js";
 
 const MAX = { strokes: 2000, points: 1000 };

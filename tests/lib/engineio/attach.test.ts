@@ -15,6 +15,7 @@ import { CERTIFICATE } from "../../support/certificate.ts";
 import { Clock } from "../../support/clock.ts";
 import {
   ask,
+  handOver,
   listen,
   PollingClient,
   reset,
@@ -105,6 +106,25 @@ describe("An engine on an HTTP server", () => {
     assert.equal((await ask(port, "/")).body, "theirs");
   });
 
+  test("two servers close in any order, and the listeners are those that were given", async (context) => {
+    for (const reversed of [false, true]) {
+      let answers = 0;
+      const listener = (_request: unknown, response: ServerResponse): void => {
+        answers++;
+        response.end("theirs");
+      };
+      const http = createServer(listener);
+      const servers = [new Server(http, { path: "/a" }), new Server(http, { path: "/b" })];
+      for (const io of reversed ? servers.reverse() : servers) await io.close();
+      const port = await listen(http);
+      context.after(() => http.close());
+      for (const path of ["/", `/a/${QUERY}`, `/b/${QUERY}`]) {
+        assert.equal((await ask(port, path)).body, "theirs");
+      }
+      assert.equal(answers, 3);
+    }
+  });
+
   // "Request path".
   test("another upgrade listener has its own paths", async (context) => {
     const http = createServer();
@@ -124,9 +144,16 @@ describe("An engine on an HTTP server", () => {
     assert.match(await new WebSocketClient(port).join(), /^40\{"sid"/);
   });
 
-  test("an upgrade that nobody answers is closed after destroyUpgradeTimeout", async (context) => {
+  test("refuses an upgrade for another path where no other listener has it", async (context) => {
+    const { port } = await serve(context);
+    const nobodys = new TcpClient(port).write(upgradeRequest("/nobody"));
+    assert.match((await nobodys.closed).toString(), /^HTTP\/1\.1 404 Not Found\r\n/);
+  });
+
+  test("refuses one that another listener has and does not answer, after destroyUpgradeTimeout", async (context) => {
     const clock = new Clock(context);
-    const { port } = await serve(context, { destroyUpgradeTimeout: 300 });
+    const { port, io } = await serve(context, { destroyUpgradeTimeout: 300 });
+    io.httpServer.on("upgrade", () => {});
     const nobodys = new TcpClient(port).write(upgradeRequest("/nobody"));
     const both = await new WebSocketClient(port).join();
     assert.match(both, /^40/);
@@ -134,7 +161,19 @@ describe("An engine on an HTTP server", () => {
     await turn();
     assert.equal(nobodys.socket.closed, false);
     clock.tick(1);
-    assert.equal((await nobodys.closed).length, 0);
+    assert.match((await nobodys.closed).toString(), /^HTTP\/1\.1 404 Not Found\r\n/);
+  });
+
+  test("RFC 9112 §3.2.2 accepts the absolute form of a path, for requests and upgrades", async (context) => {
+    const { port } = await serve(context);
+    const authority = `http://127.0.0.1:${port}`;
+    const { body } = await ask(port, `${authority}/socket.io/${QUERY}`);
+    assert.match(body, /^0\{"sid"/);
+    const upgrade = upgradeRequest(`${authority}/socket.io/?EIO=4&transport=websocket`);
+    const client = new TcpClient(port).write(upgrade);
+    await client.until('{"sid"');
+    client.socket.destroy();
+    assert.equal((await ask(port, `${authority}/other`)).body, "other");
   });
 
   test("one that somebody answers is left alone", async (context) => {
@@ -153,6 +192,86 @@ describe("An engine on an HTTP server", () => {
     const [connection] = echo.clients;
     connection?.send("still here");
     assert.equal(await client.next(), "still here");
+  });
+
+  test("one on which another server here takes its time is left alone", async (context) => {
+    const clock = new Clock(context);
+    const http = createServer();
+    const answers: (() => void)[] = [];
+    const slow = new Server(http, {
+      path: "/slow",
+      allowRequest: (_request, callback) => answers.push(() => callback(null, true)),
+    });
+    new Server(http, { path: "/other" });
+    new WebSocketServer({ server: http, path: "/echo" });
+    const port = await listen(http);
+    context.after(() => slow.close());
+    const target = "/slow/?EIO=4&transport=websocket";
+    const client = new TcpClient(port).write(upgradeRequest(target));
+    await until(() => answers.length > 0);
+    clock.tick(1000);
+    for (const answer of answers) answer();
+    await client.until("HTTP/1.1 101 ");
+    client.socket.destroy();
+  });
+
+  test("a client that leaves while it is decided whether it may come leaves nothing behind", async (context) => {
+    const answers: (() => void)[] = [];
+    const { io, port } = await serve(context, {
+      allowRequest: (_request, callback) => answers.push(() => callback(null, true)),
+    });
+    const ended: string[] = [];
+    io.engine.on("connection", (session) => {
+      session.on("close", (reason) => ended.push(reason));
+    });
+    const arrived = once(io.httpServer, "upgrade");
+    const target = "/socket.io/?EIO=4&transport=websocket";
+    const client = new TcpClient(port).write(upgradeRequest(target));
+    const [, socket] = await arrived;
+    const left = once(socket, "end");
+    client.socket.end();
+    await left;
+    for (const answer of answers) answer();
+    await until(() => ended.length > 0);
+    assert.deepEqual(ended, ["transport close"]);
+    assert.equal(io.engine.clientsCount, 0);
+  });
+
+  test("one that is passed on from another server waits for whom it is passed on to next", async (context) => {
+    const [first, second] = [createServer(), createServer()];
+    const io = new Server(first);
+    const echo = new WebSocketServer({ server: second, path: "/echo" });
+    const outer = createServer().on("upgrade", (request, socket, head) => {
+      for (const inner of [first, second]) inner.emit("upgrade", request, socket, head);
+    });
+    const port = await listen(outer);
+    context.after(async () => {
+      await echo.close();
+      await io.close();
+      outer.close();
+    });
+    await new WebSocketClient(port, "/echo").opened();
+  });
+
+  test("one that somebody answers on a stream that is no socket is left alone, another is closed", async (context) => {
+    const clock = new Clock(context);
+    const { io } = await serve(context);
+    const taken = new Promise<Duplex>((resolve) =>
+      io.httpServer.on(
+        "upgrade",
+        (request, socket) => request.url === "/theirs" && resolve(socket),
+      ),
+    );
+    const theirs = handOver(io.httpServer, upgradeRequest("/theirs"));
+    const nobodys = handOver(io.httpServer, upgradeRequest("/nobody"));
+    const socket = await taken;
+    socket.resume().write("HTTP/1.1 101 Switching Protocols\r\n\r\n");
+    await theirs.answer;
+    await turn();
+    clock.tick(1000);
+    assert.match(await nobodys.answer, /^HTTP\/1\.1 404 /);
+    assert.equal(socket.writable, true);
+    socket.destroy();
   });
 
   test("with destroyUpgrade off it is left to whoever wants it, for ever", async (context) => {

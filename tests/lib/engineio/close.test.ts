@@ -53,7 +53,8 @@ describe("A session over polling that the server closes", () => {
     assert.equal((await client.poll()).status, 400);
   });
 
-  test("the server's close() waits for nobody", async (context) => {
+  test("the server's close() waits a second for clients that have something to receive", async (context) => {
+    const clock = new Clock(context);
     const { port, io } = await serve(context);
     const waiting = await PollingClient.open(port);
     await waiting.join();
@@ -71,7 +72,11 @@ describe("A session over polling that the server closes", () => {
     post.write("42");
     for (let i = 0; i < 10; i++) io.emit("to whom it may concern");
     await turn();
-    await io.close();
+    const closed = io.close();
+    await turn();
+    assert.equal(io.engine.clientsCount, 2);
+    clock.tick(1000);
+    await closed;
     assert.match((await polled).body, /^42\["to whom/);
     await assert.rejects(posted);
     assert.equal(io.sockets.sockets.size, 0);

@@ -4,8 +4,8 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import type { ServerOptions } from "../../../server.ts";
-import { type Answer, ask, PollingClient, serve } from "../../support/net.ts";
+import { Server, type ServerOptions } from "../../../server.ts";
+import { type Answer, ask, PollingClient, serve, upgradeStatus } from "../../support/net.ts";
 import { gatherUncaught } from "../../support/uncaught.ts";
 
 const OPEN = "/socket.io/?EIO=4&transport=polling";
@@ -16,7 +16,7 @@ type Cors = NonNullable<ServerOptions["cors"]>;
 interface Row {
   readonly does: string;
   readonly cors: Cors;
-  /** Access-Control-Allow-Origin of a handshake's answer. */
+  /** Access-Control-Allow-Origin of a handshake's answer; without it the page is refused. */
   readonly allows: string | undefined;
   readonly vary?: string;
 }
@@ -29,13 +29,13 @@ const ORIGINS: readonly Row[] = [
   { does: "origin true reflects",                cors: { origin: true },                           allows: ORIGIN, vary: "Origin" },
   { does: "origin false",                        cors: { origin: false },                          allows: undefined },
   { does: "one origin, this one",                cors: { origin: ORIGIN },                         allows: ORIGIN, vary: "Origin" },
-  { does: "one origin, another",                 cors: { origin: "https://other.example" },        allows: "https://other.example", vary: "Origin" },
+  { does: "one origin, another",                 cors: { origin: "https://other.example" },        allows: undefined },
   { does: "a pattern that fits",                 cors: { origin: /\.example$/ },                   allows: ORIGIN, vary: "Origin" },
   { does: "a pattern with state, twice",         cors: { origin: /\.example$/g },                  allows: ORIGIN, vary: "Origin" },
-  { does: "a pattern that does not fit",         cors: { origin: /\.org$/ },                       allows: undefined, vary: "Origin" },
+  { does: "a pattern that does not fit",         cors: { origin: /\.org$/ },                       allows: undefined },
   { does: "one of several",                      cors: { origin: ["https://a.example", ORIGIN] },  allows: ORIGIN, vary: "Origin" },
   { does: "one of several patterns",             cors: { origin: [/^http:/, /page/] },             allows: ORIGIN, vary: "Origin" },
-  { does: "none of several",                     cors: { origin: ["https://a.example", /org/] },   allows: undefined, vary: "Origin" },
+  { does: "none of several",                     cors: { origin: ["https://a.example", /org/] },   allows: undefined },
   { does: "a function that says true",           cors: { origin: (_o, callback) => callback(null, true) },     allows: ORIGIN, vary: "Origin" },
   { does: "a function that names the origin",    cors: { origin: (o, callback) => callback(null, o) },         allows: ORIGIN, vary: "Origin" },
   { does: "a function that says false",          cors: { origin: (_o, callback) => callback(null, false) },    allows: undefined },
@@ -57,9 +57,11 @@ describe("CORS, whom it allows:", () => {
       const { port } = await serve(context, { cors });
       for (let i = 0; i < 2; i++) {
         const { status, headers } = await ask(port, OPEN, { headers: { Origin: ORIGIN } });
-        assert.equal(status, 200);
+        assert.equal(status, allows === undefined ? 400 : 200);
         assert.equal(headers["access-control-allow-origin"], allows);
         assert.equal(headers.vary, vary);
+        const upgrade = await upgradeStatus(port, { Origin: ORIGIN });
+        assert.equal(upgrade, allows === undefined ? 400 : 101);
       }
     });
   }
@@ -129,34 +131,115 @@ describe("CORS", () => {
     assert.equal(headers["access-control-allow-origin"], ORIGIN);
   });
 
-  test("an error of the options' own functions refuses the request", async (context) => {
-    const mistake = new Error("not known");
-    for (const cors of [
-      { origin: (_origin, callback) => callback(mistake) },
-      (_request, callback) => callback(mistake),
-    ] satisfies Cors[]) {
-      const { port } = await serve(context, { cors });
-      const { status, body } = await ask(port, OPEN, { headers: { Origin: ORIGIN } });
-      assert.deepEqual([status, body], [400, '{"code":3,"message":"Bad request"}']);
-    }
-  });
-
-  test("what they throw surfaces, and the request is refused; calling twice is calling once", async (context) => {
-    const uncaught = gatherUncaught(context);
-    const mistake = new Error("a mistake");
-    const throwing = await serve(context, {
-      cors: () => {
-        throw mistake;
-      },
+  const mistake = new Error("not known");
+  const fail = (): never => {
+    throw mistake;
+  };
+  // biome-ignore format: aligned table
+  const FAILING: Readonly<Record<string, Cors>> = {
+    "an origin function that calls back with an error": { origin: (_origin, callback) => callback(mistake) },
+    "an origin function that throws":                   { origin: fail },
+    "an origin function that rejects":                  { origin: async () => fail() },
+    "an origin function that answers and throws":       { origin: (_origin, callback) => { callback(null, true); fail(); } },
+    "a delegate that calls back with an error":         (_request, callback) => callback(mistake),
+    "a delegate that throws":                           fail,
+    "a delegate that rejects":                          async () => fail(),
+  };
+  for (const [does, cors] of Object.entries(FAILING)) {
+    test(`${does} refuses requests and upgrades, and the process goes on`, async (context) => {
+      const uncaught = gatherUncaught(context);
+      const { port, io } = await serve(context, { cors });
+      const contexts: unknown[] = [];
+      io.engine.on("connection_error", ({ context: why }) => contexts.push(why));
+      for (const headers of [{ Origin: ORIGIN }, {}]) {
+        const { status, body } = await ask(port, OPEN, { headers });
+        assert.deepEqual([status, body], [400, '{"code":3,"message":"Bad request"}']);
+        assert.equal(await upgradeStatus(port, headers), 400);
+      }
+      const failure = { name: "MIDDLEWARE_FAILURE", error: mistake };
+      assert.deepEqual(contexts, [failure, failure, failure, failure]);
+      assert.deepEqual(uncaught, []);
+      // The client's files do not depend on it.
+      assert.equal((await ask(port, "/socket.io/socket.io.js")).status, 200);
     });
-    assert.equal((await ask(throwing.port, OPEN)).status, 400);
-    assert.deepEqual(uncaught, [mistake]);
-    const twice = await serve(context, {
+  }
+
+  test("calling back twice is calling back once", async (context) => {
+    const { port } = await serve(context, {
       cors: (_request, callback) => {
         callback(null, {});
         callback(null, {});
       },
     });
-    assert.equal((await ask(twice.port, OPEN)).status, 200);
+    assert.equal((await ask(port, OPEN)).status, 200);
   });
+
+  // What a variable of the environment that is not set makes of an option.
+  const UNSET: Readonly<Record<string, readonly unknown[]>> = {
+    origin: [undefined, null],
+    methods: [null],
+    allowedHeaders: [null],
+    credentials: [null],
+  };
+  for (const [name, values] of Object.entries(UNSET)) {
+    for (const value of values) {
+      test(`an explicit ${value} as ${name} throws at construction, and refuses from a delegate`, async (context) => {
+        const given = { credentials: true, [name]: value };
+        assert.throws(() => new Server({ cors: given }), {
+          code: "ERR_INVALID_ARG_TYPE",
+          message: new RegExp(`^cors\\.${name} must`),
+        });
+        const { port } = await serve(context, {
+          cors: (_request, callback) => callback(null, given),
+        });
+        assert.equal((await ask(port, OPEN, { headers: { Origin: ORIGIN } })).status, 400);
+        assert.equal(await upgradeStatus(port, { Origin: ORIGIN }), 400);
+      });
+    }
+  }
+
+  for (const origin of ["", 7, {}, ["https://a.example", undefined], [true], [[7]]]) {
+    test(`${JSON.stringify(origin)} is an invalid origin`, async (context) => {
+      const given: object = { origin };
+      assert.throws(() => new Server({ cors: given }), {
+        code: "ERR_INVALID_ARG_TYPE",
+        message: /^cors\.origin must be/,
+      });
+      const { port } = await serve(context, {
+        cors: (_request, callback) => callback(null, given),
+      });
+      assert.equal(await upgradeStatus(port, { Origin: ORIGIN }), 400);
+    });
+  }
+
+  // Without a valid origin the default would allow every page.
+  const NOT_CORS: readonly unknown[] = [
+    "https://a.example",
+    ["https://a.example"],
+    7,
+    { origins: ["https://a.example"] },
+    { orgin: "https://a.example" },
+  ];
+  for (const cors of NOT_CORS) {
+    test(`${JSON.stringify(cors)} throws at construction, and refuses from a delegate`, async (context) => {
+      assert.throws(() => Reflect.construct(Server, [{ cors }]), { code: "ERR_INVALID_ARG_TYPE" });
+      const delegate: Cors = (_request, callback) =>
+        Reflect.apply(callback, undefined, [null, cors]);
+      const { port } = await serve(context, { cors: delegate });
+      assert.equal(await upgradeStatus(port, { Origin: ORIGIN }), 400);
+    });
+  }
+
+  for (const none of [false, undefined]) {
+    test(`${none} from a delegate, and as the option, allows no page`, async (context) => {
+      const delegate: Cors = (_request, callback) =>
+        Reflect.apply(callback, undefined, [null, none]);
+      const options: object = { cors: none };
+      for (const given of [{ cors: delegate }, options]) {
+        const { port } = await serve(context, given);
+        assert.equal(await upgradeStatus(port, { Origin: ORIGIN }), 400);
+        assert.equal((await ask(port, OPEN)).status, 200);
+      }
+    });
+  }
 });

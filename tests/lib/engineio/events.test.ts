@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
 import type { Session } from "../../../lib/engineio/session.ts";
+import type { EngineMiddleware, ServerOptions } from "../../../server.ts";
 import {
   ask,
   PollingClient,
@@ -17,6 +18,13 @@ import { gatherUncaught } from "../../support/uncaught.ts";
 
 const OPEN = "/socket.io/?EIO=4&transport=polling";
 const WEBSOCKET = "/socket.io/?EIO=4&transport=websocket";
+
+const FIRST_ORIGIN = { Origin: "https://page.example" };
+
+/** The id of a new session. */
+async function sid(port: number, path: string): Promise<string | undefined> {
+  return /"sid":"([^"]+)"/.exec((await ask(port, path)).body)?.[1];
+}
 
 describe("io.engine", () => {
   test("tells of each session", async (context) => {
@@ -54,13 +62,9 @@ describe("io.engine", () => {
       [0, "Transport unknown", { transport: "x" }],
       [1, "Session ID unknown", { sid: "unknown" }],
       [2, "Bad handshake method", { method: "POST" }],
-      [
-        5,
-        "Unsupported protocol version: the client speaks Engine.IO 3, the server 4",
-        { protocol: "3" },
-      ],
-      [4, "not you", { message: "not you" }],
-      [4, "not you", { message: "not you" }],
+      [5, "Unsupported protocol version", { protocol: "3" }],
+      [4, "Forbidden", { message: "not you" }],
+      [4, "Forbidden", { message: "not you" }],
     ]);
   });
 
@@ -88,6 +92,104 @@ describe("io.engine", () => {
       /\r\nx-first: websocket\r\nset-cookie: a=1\r\nset-cookie: b=2\r\nx-all: yes\r\n/,
     );
     upgrading.socket.destroy();
+  });
+
+  describe("a header field that several set", () => {
+    const FIRST = { Origin: "https://page.example" };
+    const cors = { origin: "https://page.example" };
+    const use: EngineMiddleware = (_request, response, next) => {
+      response.setHeader("Set-Cookie", "m=1");
+      response.setHeader("Vary", "Accept");
+      response.setHeader("X-Last", "middleware");
+      next();
+    };
+    for (const name of ["Set-Cookie", "set-cookie"]) {
+      test(`${name}: each cookie is set, and each Vary kept; of others the last value counts`, async (context) => {
+        const { io, port } = await serve(context, { cookie: true, cors });
+        io.engine.use(use);
+        io.engine.on("initial_headers", (headers) => {
+          headers[name] = "a=1";
+          headers.Vary = "Cookie, origin";
+          headers["x-last"] = "listener";
+        });
+        io.engine.on("headers", (headers) => {
+          headers["SET-COOKIE"] = ["b=1", "c=1"];
+        });
+        const { headers } = await ask(port, OPEN, { headers: FIRST });
+        const cookies = headers["set-cookie"] ?? [];
+        const ours = cookies.filter((each) => !each.startsWith("io="));
+        assert.deepEqual([ours, cookies.length], [["m=1", "a=1", "b=1", "c=1"], 5]);
+        // The middleware replaces what was there before it, as it does in any server.
+        assert.equal(headers.vary, "Accept, Cookie, origin");
+        assert.equal(headers["x-last"], "listener");
+
+        const upgrading = new TcpClient(port).write(upgradeRequest(WEBSOCKET, FIRST));
+        const head = await upgrading.until("\r\n\r\n");
+        upgrading.socket.destroy();
+        const values = (field: string): string[] =>
+          [...head.matchAll(new RegExp(`\r\n${field}: (.*)`, "gi"))].map(([, value = ""]) => value);
+        assert.deepEqual(values("set-cookie"), ["m=1", "a=1", "b=1", "c=1"]);
+        assert.deepEqual(values("vary"), ["Accept, Cookie, origin"]);
+        assert.deepEqual(values("x-last"), ["listener"]);
+      });
+    }
+
+    test("a listener's Vary does not take away that of CORS", async (context) => {
+      const { io, port } = await serve(context, { cors });
+      io.engine.on("headers", (headers) => {
+        headers.vary = "Cookie";
+      });
+      const { headers } = await ask(port, OPEN, { headers: FIRST });
+      assert.equal(headers.vary, "Origin, Cookie");
+    });
+
+    test("a listener cannot set what the 101 has of its own", async (context) => {
+      const { io, port } = await serve(context);
+      io.engine.on("headers", (headers) => {
+        headers.Connection = "close";
+        headers["Sec-WebSocket-Accept"] = "x";
+      });
+      assert.match(await new WebSocketClient(port).join(), /^40/);
+    });
+  });
+
+  describe("_query", () => {
+    const query = { EIO: "4", transport: "polling", token: "a b" };
+    const path = "/socket.io/?EIO=4&transport=polling&token=a+b";
+    const of = (request: object): unknown => Reflect.get(request, "_query");
+    // biome-ignore format: aligned table
+    const SEEN: Readonly<Record<string, (see: (request: object) => void) => ServerOptions>> = {
+      "allowRequest":     (see) => ({ origins: "*", allowRequest: (request, callback) => { see(request); callback(null, true); } }),
+      "a cors delegate":  (see) => ({ cors: (request, callback) => { see(request); callback(null, {}); } }),
+      "origins":          (see) => ({ origins: (_origin, request) => { see(request); return true; } }),
+    };
+    for (const [name, options] of Object.entries(SEEN)) {
+      test(`is in the requests that ${name} receives`, async (context) => {
+        const seen: unknown[] = [];
+        const { port } = await serve(
+          context,
+          options((request) => seen.push(of(request))),
+        );
+        await ask(port, path, { headers: FIRST_ORIGIN });
+        assert.deepEqual(seen, [query]);
+      });
+    }
+
+    test("is in those of middleware, listeners, refusals, sessions and sockets", async (context) => {
+      const seen: unknown[] = [];
+      const { io, port } = await serve(context);
+      io.engine.once("connection", (session) => seen.push(of(session.request)));
+      io.once("connection", (socket) => seen.push(of(socket.request)));
+      await new PollingClient(port, (await sid(port, path)) ?? "").join();
+      io.engine.use((request, _response, next) => {
+        seen.push(of(request));
+        next();
+      });
+      io.engine.once("headers", (_headers, request) => seen.push(of(request)));
+      io.engine.once("connection_error", ({ req }) => seen.push(of(req)));
+      await ask(port, path, { method: "PUT" });
+      assert.deepEqual(seen, Array(5).fill(query));
+    });
   });
 
   test("what a header holds beyond Latin-1 becomes no line of the 101", async (context) => {

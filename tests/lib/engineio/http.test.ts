@@ -2,12 +2,15 @@
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { createServer } from "node:http";
+import { createRequire } from "node:module";
 import { describe, test } from "node:test";
 
-import type { ServerOptions } from "../../../server.ts";
+import { Server, type ServerOptions } from "../../../server.ts";
 import {
   answerTo,
   ask,
+  listen,
   open,
   PollingClient,
   type Question,
@@ -19,6 +22,9 @@ import {
 import { gatherUncaught } from "../../support/uncaught.ts";
 
 const OPEN = "/socket.io/?EIO=4&transport=polling";
+
+// It has the members that are used here, in types of its own.
+const { Server: Stock }: { Server: typeof Server } = createRequire(import.meta.url)("socket.io");
 
 interface Row {
   readonly does: string;
@@ -97,14 +103,16 @@ describe("allowRequest", () => {
     assert.equal((await staying).status, 200);
   });
 
-  test("what it throws surfaces, and the client is refused", async (context) => {
+  test("refuses the client if it throws, and the process goes on", async (context) => {
     const uncaught = gatherUncaught(context);
     const mistake = new Error("allowRequest's mistake");
-    const { port } = await serve(context, {
+    const { port, io } = await serve(context, {
       allowRequest: () => {
         throw mistake;
       },
     });
+    const contexts: unknown[] = [];
+    io.engine.on("connection_error", ({ context: why }) => contexts.push(why));
     const { status, body } = await ask(port, OPEN);
     assert.deepEqual([status, body], [403, refusal(4, "Forbidden")]);
     const client = new TcpClient(port);
@@ -112,7 +120,9 @@ describe("allowRequest", () => {
       "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
     );
     assert.match((await client.closed).toString(), /^HTTP\/1\.1 400 .*\r\n\r\nForbidden$/s);
-    assert.deepEqual(uncaught, [mistake, mistake]);
+    const failure = { name: "ALLOW_REQUEST_FAILURE", error: mistake };
+    assert.deepEqual(contexts, [failure, failure]);
+    assert.deepEqual(uncaught, []);
   });
 });
 
@@ -237,6 +247,22 @@ describe("A request that names a session", () => {
     assert.equal(largest.length, 1000);
     assert.equal((await client.post(largest)).body, "ok");
     await heard;
+  });
+
+  test("a POST too large leaves the session as it is, as socket.io does", async (context) => {
+    for (const Library of [Server, Stock]) {
+      const http = createServer();
+      const io = new Library(http, { maxHttpBufferSize: 1000 });
+      const port = await listen(http);
+      context.after(() => io.close());
+      const client = await PollingClient.open(port);
+      await client.join();
+      const polled = client.poll();
+      const { status, body } = await client.post("4".repeat(1001));
+      assert.deepEqual([status, body], [413, ""]);
+      io.emit("still", "here");
+      assert.equal((await polled).body, '42["still","here"]');
+    }
   });
 
   // "Headers".
@@ -391,18 +417,21 @@ describe("A request that names a session", () => {
   });
 });
 
+/** Browsers say so of a script that a page of this server loads. */
+const SAME_ORIGIN = { headers: { "Sec-Fetch-Site": "same-origin" } };
+
 describe("JSONP", () => {
   test("packets come as a script and go as a form", async (context) => {
-    const { port, io } = await serve(context);
-    const { headers, body } = await ask(port, `${OPEN}&j=12x`);
+    const { port, io } = await serve(context, { jsonp: true });
+    const { headers, body } = await ask(port, `${OPEN}&j=12x`, SAME_ORIGIN);
     assert.equal(headers["content-type"], "text/plain; charset=UTF-8");
     const script = /^___eio\[12\]\("(.*)"\);$/.exec(body);
     assert.ok(script !== null);
     const { sid } = JSON.parse(JSON.parse(`"${script[1]}"`).slice(1));
     const client = new PollingClient(port, sid, "&j=13");
-    const form = { "Content-Type": "application/x-www-form-urlencoded" };
+    const form = { ...SAME_ORIGIN.headers, "Content-Type": "application/x-www-form-urlencoded" };
     assert.equal((await client.post("d=40", form)).body, "ok");
-    assert.match((await client.poll()).body, /^___eio\[12\]\("40\{\\"sid\\":/);
+    assert.match((await client.poll(SAME_ORIGIN)).body, /^___eio\[12\]\("40\{\\"sid\\":/);
     const heard = new Promise((resolve) =>
       io.sockets.sockets.forEach((socket) => void socket.on("text", resolve)),
     );
@@ -411,6 +440,9 @@ describe("JSONP", () => {
     assert.equal(await heard, "a\nb");
     assert.equal((await client.post("e=1", form)).body, "ok");
     io.emit("text", "\u2028\u2029");
-    assert.equal((await client.poll()).body, '___eio[12]("42[\\"text\\",\\"\\u2028\\u2029\\"]");');
+    assert.equal(
+      (await client.poll(SAME_ORIGIN)).body,
+      '___eio[12]("42[\\"text\\",\\"\\u2028\\u2029\\"]");',
+    );
   });
 });

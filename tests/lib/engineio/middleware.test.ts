@@ -9,6 +9,7 @@ import helmet from "helmet";
 import type { EngineMiddleware, Server } from "../../../server.ts";
 import {
   ask,
+  handOver,
   PollingClient,
   serve,
   TcpClient,
@@ -29,6 +30,29 @@ async function upgrade(port: number, headers: Record<string, string> = {}): Prom
 }
 
 describe("engine.use()", () => {
+  test("is asked for a connection that was handed over, which is no socket of node:net", async (context) => {
+    const { io } = await serve(context);
+    io.engine.use(({ headers }, response, next) => {
+      response.setHeader("X-Seen", "yes");
+      if (headers.authorization === "answered") response.writeHead(401).end("who are you?");
+      else next(headers.authorization === "token" ? undefined : new Error("no token"));
+    });
+    const answerTo = async (headers: Record<string, string>): Promise<string> => {
+      const { answer, end } = handOver(io.httpServer, upgradeRequest(`${PATH}websocket`, headers));
+      const text = await answer;
+      end.destroy();
+      return text;
+    };
+    assert.match(await answerTo({}), /^HTTP\/1\.1 400 /);
+    assert.match(await answerTo({ Authorization: "answered" }), /^HTTP\/1\.1 401 /);
+    const admitted = await answerTo({ Authorization: "token" });
+    assert.match(admitted, /^HTTP\/1\.1 101 /);
+    assert.match(admitted, /\r\nx-seen: yes\r\n/i);
+    // The gates behind and before it are asked too.
+    const origin = { Authorization: "token", Origin: "https://evil.test" };
+    assert.match(await answerTo(origin), /^HTTP\/1\.1 400 /);
+  });
+
   test("helmet: its header fields are in every answer, and in the 101", async (context) => {
     const { io, port } = await serve(context);
     assert.equal(io.engine.use(helmet()), io.engine);

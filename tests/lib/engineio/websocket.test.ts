@@ -66,7 +66,7 @@ describe("An upgrade request is refused instead of a 101:", () => {
       [{ Upgrade: "other" }, 400, "Invalid Upgrade header"],
       [{ "Sec-WebSocket-Key": "x" }, 400, "Missing or invalid Sec-WebSocket-Key header"],
       [{ "Sec-WebSocket-Version": "7" }, 400, "Missing or invalid Sec-WebSocket-Version header"],
-      [{ "Sec-WebSocket-Protocol": "a,,b" }, 400, "Invalid Sec-WebSocket-Protocol header"],
+      [{ "Sec-WebSocket-Protocol": "," }, 400, "Invalid Sec-WebSocket-Protocol header"],
       [
         { "Sec-WebSocket-Extensions": "constructor; __proto__=1;" },
         400,

@@ -58,6 +58,7 @@ function start(ids: readonly string[]): Setting {
     },
     nextAckId: () => 0,
     onServerSideEmit: () => {},
+    maxDisconnectionDuration: undefined,
   });
   for (const id of ids) adapter.addAll(id, new Set([id]));
   return {

@@ -5,7 +5,7 @@ import { describe, type TestContext, test } from "node:test";
 
 import { AckTimeoutError, DisconnectedError, type Server } from "../../../server.ts";
 import { Clock } from "../../support/clock.ts";
-import { serve, turn, until, WebSocketClient } from "../../support/net.ts";
+import { join, serve, turn, until, type WebSocketClient } from "../../support/net.ts";
 
 /** A server with so many clients, in the order of its sockets. */
 async function start(
@@ -15,8 +15,7 @@ async function start(
   const { io, port } = await serve(context);
   const clients: WebSocketClient[] = [];
   for (let i = 0; i < count; i++) {
-    const client = new WebSocketClient(port);
-    await client.join();
+    const { client } = await join(io, port);
     clients.push(client);
   }
   return { io, clients };
@@ -159,12 +158,31 @@ describe("To many sockets at once", () => {
     assert.deepEqual([...a.rooms], [a.id, "y"]);
     remote.emit("hello", 1);
     assert.equal(await clients[0]?.next(), '42["hello",1]');
-    const told = remote.timeout(10_000).emitWithAck("ask", 1);
-    await answer(clients.slice(0, 1), 0);
-    assert.deepEqual(await told, ["answer 0"]);
     assert.equal(remote.disconnect(), remote);
     assert.equal(a.connected, false);
     assert.deepEqual(await io.allSockets(), new Set([b.id]));
     assert.deepEqual(await io.in("y").allSockets(), new Set());
+  });
+
+  test("a fetched socket answers as the socket itself does, not with a list", async (context) => {
+    const { io, clients } = await start(context, 1);
+    const [remote] = await io.fetchSockets();
+    assert.ok(remote);
+    const plain = new Promise((resolve) =>
+      remote.emit("ask", 1, (...args: unknown[]) => resolve(args)),
+    );
+    await answer(clients, 0);
+    assert.deepEqual(await plain, ["answer 0"]);
+    const timed = new Promise((resolve) =>
+      remote.timeout(10_000).emit("ask", 1, (...args: unknown[]) => resolve(args)),
+    );
+    await answer(clients, 1);
+    assert.deepEqual(await timed, [null, "answer 0"]);
+    const told = remote.timeout(10_000).emitWithAck("ask", 1);
+    await answer(clients, 2);
+    assert.equal(await told, "answer 0");
+    await assert.rejects(remote.timeout(1).emitWithAck("ask", 1), { code: "ERR_ACK_TIMEOUT" });
+    assert.throws(() => remote.emit("connect"), { code: "ERR_RESERVED_EVENT" });
+    assert.throws(() => remote.timeout(-1), RangeError);
   });
 });

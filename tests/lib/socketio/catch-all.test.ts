@@ -1,25 +1,13 @@
 // What stands between the wire and the listeners: catch-all listeners and per-packet middleware.
 
 import assert from "node:assert/strict";
-import { describe, type TestContext, test } from "node:test";
-
-import type { Server, Socket } from "../../../server.ts";
-import { serve, until, WebSocketClient } from "../../support/net.ts";
+import { describe, test } from "node:test";
+import { serveJoined, until } from "../../support/net.ts";
 import { gatherUncaught } from "../../support/uncaught.ts";
-
-async function start(
-  context: TestContext,
-): Promise<{ io: Server; client: WebSocketClient; socket: Socket }> {
-  const { io, port } = await serve(context);
-  const accepted = new Promise<Socket>((resolve) => io.once("connection", resolve));
-  const client = new WebSocketClient(port);
-  await client.join();
-  return { io, client, socket: await accepted };
-}
 
 describe("onAny()", () => {
   test("hears every event before the middleware and the listeners, its acknowledgement last", async (context) => {
-    const { client, socket } = await start(context);
+    const { client, socket } = await serveJoined(context);
     const log: unknown[] = [];
     socket.on("a", () => log.push("listener"));
     socket.use((_event, next) => {
@@ -37,7 +25,7 @@ describe("onAny()", () => {
   });
 
   test("its listeners are listed, and taken away one by one or all", async (context) => {
-    const { socket } = await start(context);
+    const { socket } = await serveJoined(context);
     const [one, other] = [() => {}, () => {}];
     assert.deepEqual(socket.listenersAny(), []);
     socket.offAny().offAny(one);
@@ -54,7 +42,7 @@ describe("onAny()", () => {
 
 describe("onAnyOutgoing()", () => {
   test("hears what is emitted and broadcast to it, without callbacks; not acknowledgements", async (context) => {
-    const { io, client, socket } = await start(context);
+    const { io, client, socket } = await serveJoined(context);
     const log: unknown[] = [];
     const listener = (...event: unknown[]): void => void log.push(event);
     socket.onAnyOutgoing(listener).prependAnyOutgoing((event) => log.push(`first ${event}`));
@@ -83,7 +71,7 @@ describe("onAnyOutgoing()", () => {
 
 describe("socket.use()", () => {
   test("lets events through in order, stops them with an error, and may change them", async (context) => {
-    const { client, socket } = await start(context);
+    const { client, socket } = await serveJoined(context);
     const log: unknown[] = [];
     socket.use((event, next) => {
       event.push("added");
@@ -104,7 +92,7 @@ describe("socket.use()", () => {
   });
 
   test("an event whose socket has gone meanwhile is not told", async (context) => {
-    const { client, socket } = await start(context);
+    const { client, socket } = await serveJoined(context);
     const waiting: (() => void)[] = [];
     socket.use((_event, next) => waiting.push(next));
     socket.on("late", () => assert.fail("the socket has gone"));
@@ -115,7 +103,7 @@ describe("socket.use()", () => {
   });
 
   test("what it throws surfaces, and the event goes no further", async (context) => {
-    const { client, socket } = await start(context);
+    const { client, socket } = await serveJoined(context);
     const uncaught = gatherUncaught(context);
     const mistake = new Error("the middleware's mistake");
     socket.use(([event], next) => {

@@ -1,6 +1,6 @@
 // The stock clients of all generations before today's, over each transport and through the upgrade.
 
-import { interopSuite } from "../../suites/interop.ts";
+import { damagedIn, interopSuite } from "../../suites/interop.ts";
 import { GENERATIONS } from "../../support/generations.ts";
 
 // The oldest sends the whole memory behind a Buffer, which small ones share.
@@ -13,6 +13,7 @@ for (const generation of GENERATIONS) {
     ["websocket", ["websocket"], "websocket"],
     ["polling and the upgrade", ["polling", "websocket"], "websocket"],
   ] as const) {
-    interopSuite({ name, generation, options: { transports }, settled });
+    const damaged = damagedIn(generation.version, name);
+    interopSuite({ name, generation, options: { transports }, settled, damaged });
   }
 }

@@ -51,11 +51,7 @@ class Chat extends Base {
 
   onNothing(): void {}
 
-  // Neither is for an event.
-  once(): string {
-    return "no event";
-  }
-
+  // No method.
   online = true;
 
   readonly onField = (_socket: Socket): string => `field of ${this.name}`;
@@ -206,6 +202,97 @@ describe("NamespaceHandler", () => {
     assert.match(`${await client.next()}`, /^40\/chat,/);
     assert.ok(ask);
   });
+
+  for (const [spelling, Handler] of Object.entries({
+    camel: class extends NamespaceHandler {
+      override onConnect(socket: Socket, auth: object): void {
+        socket.emit("connected", auth);
+      }
+      onMessage(socket: Socket, text: string): void {
+        socket.emit("text", text);
+      }
+      onJson(socket: Socket, value: unknown): void {
+        socket.emit("value", value);
+      }
+      override onAny(socket: Socket, event: string, ...args: unknown[]): void {
+        socket.emit("other", event, ...args);
+      }
+      override onDisconnect(socket: Socket, reason: string): void {
+        socket.nsp.emit("gone", reason, socket.rooms.has(socket.id));
+      }
+    },
+    snake: class extends NamespaceHandler {
+      on_connect(socket: Socket, auth: object): void {
+        socket.emit("connected", auth);
+      }
+      on_message(socket: Socket, text: string): void {
+        socket.emit("text", text);
+      }
+      on_json(socket: Socket, value: unknown): void {
+        socket.emit("value", value);
+      }
+      on_any(socket: Socket, event: string, ...args: unknown[]): void {
+        socket.emit("other", event, ...args);
+      }
+      on_disconnect(socket: Socket, reason: string): void {
+        socket.nsp.emit("gone", reason, socket.rooms.has(socket.id));
+      }
+    },
+  })) {
+    test(`every built-in event in the spelling ${spelling}`, async (context) => {
+      const { io, port } = await serve(context);
+      io.register(new Handler("/chat"));
+      const client = new WebSocketClient(port);
+      await client.next();
+      client.send('40/chat,{"token":1}');
+      assert.equal(await client.next(), '42/chat,["connected",{"token":1}]');
+      await client.next();
+      client.send('42/chat,["message","a"]');
+      assert.equal(await client.next(), '42/chat,["text","a"]');
+      client.send('42/chat,["json",[1]]');
+      assert.equal(await client.next(), '42/chat,["value",[1]]');
+      client.send('42/chat,["any",2]');
+      assert.equal(await client.next(), '42/chat,["other","any",2]');
+      client.send("41/chat,");
+      assert.equal(await client.next(), '42/chat,["gone","client namespace disconnect",true]');
+    });
+
+    test(`on_connect() in the spelling ${spelling} refuses`, async (context) => {
+      const { io, port } = await serve(context);
+      const method = spelling === "snake" ? "on_connect" : "onConnect";
+      const handler = new NamespaceHandler("/chat");
+      Reflect.set(handler, method, () => false);
+      io.register(handler);
+      assert.match(await new WebSocketClient(port).join("40/chat,"), /^44\/chat,/);
+    });
+  }
+
+  for (const [methods, message] of [
+    [["onMessage", "on_message"], /onMessage\(\) and on_message\(\) are for the same event/],
+    [["on_connect", "onConnect"], /for the same event/],
+    [["onDisconnect", "on_disconnect"], /for the same event/],
+    [["onAny", "on_any"], /for the same event/],
+    [["onmessage"], /no event can call the method onmessage\(\)/],
+    [["onconnect"], /no event/],
+    [["on"], /no event/],
+    [["on_"], /no event/],
+    [["once"], /no event/],
+    [["onDisconnecting"], /no event/],
+    [["on_disconnecting"], /no event/],
+    [["on_connect_error"], /no event/],
+    [["onNewListener"], /no event/],
+  ] as const) {
+    for (const name of ["/chat", /^\/chat/]) {
+      test(`register() throws for ${methods.join(" and ")} in ${name}`, async (context) => {
+        const { io } = await serve(context);
+        const handler = new NamespaceHandler(name);
+        for (const method of methods) Reflect.set(handler, method, () => {});
+        assert.throws(() => io.register(handler), { code: "ERR_INVALID_ARG_TYPE", message });
+        // Nothing has changed.
+        io.register(new NamespaceHandler("/chat"));
+      });
+    }
+  }
 
   test("one for each namespace", async (context) => {
     const { io } = await serve(context);

@@ -1,7 +1,9 @@
 // Connection state recovery: the same socket again, what it missed, and why not.
 
 import assert from "node:assert/strict";
-import { describe, test } from "node:test";
+import { describe, type TestContext, test } from "node:test";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 
 import { type Socket as ClientSocket, io as connect } from "socket.io-client";
 
@@ -10,7 +12,7 @@ import type {
   RecoveryFailure,
   RestoredSession,
 } from "../../../lib/socketio/adapter.ts";
-import { Adapter, type Socket } from "../../../server.ts";
+import { Adapter, type Server, type Socket } from "../../../server.ts";
 import { Clock } from "../../support/clock.ts";
 import { serve, turn, until, WebSocketClient } from "../../support/net.ts";
 import { gatherUncaught } from "../../support/uncaught.ts";
@@ -89,6 +91,78 @@ describe("recovery, with the stock client", () => {
       await until(() => got.at(-1) === 5);
     });
   }
+});
+
+describe("what is emitted to a socket that has gone", () => {
+  /** A client that has gone, and what it receives when it comes back. */
+  async function receivedAfter(
+    context: TestContext,
+    emit: (io: Server, gone: Socket) => void,
+  ): Promise<readonly string[]> {
+    const { io, port } = await serve(context, RECOVERY);
+    const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
+    const [client, { pid }] = await join(port);
+    const gone = await connected;
+    await lose(client, gone);
+    emit(io, gone);
+    const [again] = await join(port, { pid });
+    io.emit("end");
+    const received: string[] = [];
+    for (;;) {
+      const packet = `${await again.next()}`;
+      if (packet.includes("end")) return received;
+      received.push(packet.replace(/,"[^"]*"\]$/, "]"));
+    }
+  }
+
+  test("arrives when its client comes back, in order with broadcasts", async (context) => {
+    const outgoing: unknown[] = [];
+    const received = await receivedAfter(context, (io, gone) => {
+      gone.onAnyOutgoing((event, ...args) => outgoing.push([event, args[0]]));
+      gone.emit("n", 1);
+      io.to(gone.id).emit("n", 2);
+      gone.send(3);
+      gone.compress(false).emit("n", 4);
+    });
+    assert.deepEqual(received, ['42["n",1]', '42["n",2]', '42["message",3]', '42["n",4]']);
+    assert.deepEqual(outgoing, [
+      ["n", 1],
+      ["message", 3],
+      ["n", 4],
+    ]);
+  });
+
+  test("is dropped where it is volatile, or asks for an acknowledgement, which is an error at once", async (context) => {
+    const errors: unknown[] = [];
+    const received = await receivedAfter(context, (_io, gone) => {
+      gone.volatile.emit("n", 1);
+      gone.timeout(1000).emit("n", 2, (error: unknown) => errors.push(error));
+    });
+    assert.deepEqual(received, []);
+    assert.match(`${errors}`, /disconnected/);
+  });
+
+  test("reaches the client that has come back already", async (context) => {
+    const { io, port } = await serve(context, RECOVERY);
+    const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
+    const [client, { pid }] = await join(port);
+    const gone = await connected;
+    await lose(client, gone);
+    const [again] = await join(port, { pid });
+    gone.emit("n", 1);
+    assert.match(`${await again.next()}`, /^42\["n",1,/);
+  });
+
+  test("is not kept for a socket whose end is somebody's will", async (context) => {
+    const { io, port } = await serve(context, RECOVERY);
+    const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
+    await join(port);
+    const gone = await connected;
+    gone.disconnect();
+    gone.emit("n", 1);
+    const { adapter } = io.sockets;
+    assert.equal(Reflect.get(adapter, "packetCount"), 0);
+  });
 });
 
 describe("recovery, on the wire", () => {
@@ -333,6 +407,135 @@ describe("recovery, on the wire", () => {
     const [again, told] = await join(port, { pid });
     assert.equal(told.sid, sid);
     assert.match(`${await again.next()}`, /^42\["missed",1,/);
+  });
+});
+
+describe("what is kept has bounds", () => {
+  const OTHER = { localAddress: "127.0.0.2" };
+
+  /** A client from an address, and its socket. */
+  async function joinFrom(
+    io: Server,
+    port: number,
+    options: { localAddress?: string } = {},
+  ): Promise<[client: WebSocketClient, told: Welcome, socket: Socket]> {
+    const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
+    const client = new WebSocketClient(port, undefined, options);
+    const told = welcome(await client.join());
+    return [client, told, await connected];
+  }
+
+  test("large answers to small requests are kept up to maxBytes, and cost no other client its recovery", async (context) => {
+    const { io, port } = await serve(context, { connectionStateRecovery: { maxBytes: 4_000_000 } });
+    io.on("connection", (socket) => {
+      socket.on("ask", () => socket.emit("answer", "x".repeat(1_000_000)));
+    });
+    const [honest, { sid, pid }, gone] = await joinFrom(io, port);
+    await lose(honest, gone);
+    gone.emit("n", 1);
+    io.emit("n", 2);
+    const [attacker] = await joinFrom(io, port, OTHER);
+    for (let count = 0; count < 50; count++) {
+      attacker.send('42["ask"]');
+      assert.match(`${await attacker.next()}`, /^42\["answer"/);
+    }
+    assert.ok("packetCount" in io.sockets.adapter);
+    assert.equal(io.sockets.adapter.packetCount, 5);
+    const [again, told] = await join(port, { pid });
+    assert.equal(told.sid, sid);
+    assert.match(`${await again.next()}`, /^42\["n",1,/);
+    assert.match(`${await again.next()}`, /^42\["n",2,/);
+  });
+
+  test("sessions that one address leaves have none of another address given up", async (context) => {
+    const { io, port } = await serve(context, { connectionStateRecovery: { maxSessions: 3 } });
+    const [honest, { sid, pid }, gone] = await joinFrom(io, port);
+    await lose(honest, gone);
+    const left: Welcome[] = [];
+    for (let count = 0; count < 10; count++) {
+      const [client, told, socket] = await joinFrom(io, port, OTHER);
+      await lose(client, socket);
+      left.push(told);
+    }
+    assert.equal((await join(port, { pid }))[1].sid, sid);
+    const [first, last] = [left[0], left.at(-1)];
+    assert.ok(first && last);
+    assert.notEqual((await join(port, { pid: first.pid }))[1].sid, first.sid);
+    assert.equal((await join(port, { pid: last.pid }))[1].sid, last.sid);
+  });
+
+  test("events and sessions of all namespaces count together", async (context) => {
+    const { io, port } = await serve(context, {
+      connectionStateRecovery: { maxSessions: 2, maxPackets: 2 },
+    });
+    const counts = (name: string): unknown[] => {
+      const { adapter } = io.of(name);
+      return [Reflect.get(adapter, "sessionCount"), Reflect.get(adapter, "packetCount")];
+    };
+    io.of("/a");
+    io.of("/b");
+    for (const name of ["/a", "/a", "/b"]) {
+      const connected = new Promise<Socket>((resolve) => io.of(name).once("connection", resolve));
+      const client = new WebSocketClient(port);
+      await client.join(`40${name},`);
+      await lose(client, await connected);
+      io.of(name).emit("n");
+    }
+    assert.deepEqual(
+      [counts("/a"), counts("/b")],
+      [
+        [1, 1],
+        [1, 1],
+      ],
+    );
+  });
+
+  test("a polling client that has missed more than may wait for it is a new one, once", async (context) => {
+    const { io, url } = await serve(context, { ...RECOVERY, maxBackpressure: 1_000_000 });
+    const failures: unknown[] = [];
+    io.on("connection", (socket) => failures.push(socket.recoveryFailure));
+    const client: ClientSocket = connect(url, {
+      transports: ["polling"],
+      reconnectionDelay: 1,
+      reconnectionDelayMax: 1,
+      forceNew: true,
+    });
+    context.after(() => client.disconnect());
+    const received: unknown[] = [];
+    client.on("n", (n) => received.push(n));
+    await until(() => client.connected);
+    client.io.engine.close();
+    for (let n = 0; n < 20; n++) io.emit("n", n, "x".repeat(100_000));
+    await until(() => failures.length === 2 && client.connected);
+    io.emit("n", "after");
+    await until(() => received.length > 0);
+    assert.deepEqual(received, ["after"]);
+    assert.equal(client.recovered, false);
+    assert.deepEqual(failures, [undefined, "packets dropped"]);
+  });
+
+  test("events are kept once, as text: their frames are for nobody", async (context) => {
+    setFlagsFromString("--expose-gc");
+    const collect: unknown = runInNewContext("gc");
+    assert.ok(typeof collect === "function");
+    const { io, port } = await serve(context, RECOVERY);
+    const [client, { pid }, socket] = await joinFrom(io, port);
+    const inBuffers = (): number => {
+      collect();
+      return process.memoryUsage().arrayBuffers;
+    };
+    const before = inBuffers();
+    for (let n = 0; n < 30; n++) {
+      io.emit("n", n, "x".repeat(1_000_000));
+      await client.next();
+    }
+    // What the client and the socket have just let go of is freed in some rounds of the collector.
+    for (let n = 0; n < 50 && inBuffers() - before >= 10_000_000; n++) await turn();
+    assert.ok(inBuffers() - before < 10_000_000, "the frames are held");
+    await lose(client, socket);
+    // The text is still there.
+    const [again] = await join(port, { pid, offset: "q" });
+    assert.match(`${await again.next()}`, /^42\["n",26,"x+","r"\]$/);
   });
 });
 

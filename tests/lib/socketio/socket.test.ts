@@ -1,25 +1,22 @@
 // What a socket promises that the stock client's suite does not show.
 
 import assert from "node:assert/strict";
-import { describe, type TestContext, test } from "node:test";
+import { describe, test } from "node:test";
 
-import { AckTimeoutError, DisconnectedError, type Server, type Socket } from "../../../server.ts";
+import { AckTimeoutError, DisconnectedError, type Socket } from "../../../server.ts";
 import { Clock } from "../../support/clock.ts";
-import { PollingClient, serve, turn, until, WebSocketClient } from "../../support/net.ts";
-
-async function start(
-  context: TestContext,
-): Promise<{ io: Server; port: number; client: WebSocketClient; socket: Socket }> {
-  const { io, port } = await serve(context);
-  const accepted = new Promise<Socket>((resolve) => io.once("connection", resolve));
-  const client = new WebSocketClient(port);
-  await client.join();
-  return { io, port, client, socket: await accepted };
-}
+import {
+  PollingClient,
+  serve,
+  serveJoined,
+  turn,
+  until,
+  WebSocketClient,
+} from "../../support/net.ts";
 
 describe("Socket", () => {
   test("has an id of 20 characters that is not the session's, and a room of that name", async (context) => {
-    const { socket, io } = await start(context);
+    const { socket, io } = await serveJoined(context);
     assert.match(socket.id, /^[A-Za-z0-9_-]{20}$/);
     assert.notEqual(socket.id, socket.conn.id);
     assert.deepEqual([...socket.rooms], [socket.id]);
@@ -32,7 +29,7 @@ describe("Socket", () => {
   });
 
   test("write() is send()", async (context) => {
-    const { socket, client, io } = await start(context);
+    const { socket, client, io } = await serveJoined(context);
     socket.write("a").volatile.write("b");
     io.write("c").volatile.send("d");
     socket.compress(false).send("e");
@@ -41,7 +38,7 @@ describe("Socket", () => {
   });
 
   test("every way to broadcast leaves the socket itself out", async (context) => {
-    const { socket, client, port, io } = await start(context);
+    const { socket, client, port, io } = await serveJoined(context);
     const other = new WebSocketClient(port);
     await other.join();
     const [, otherSocket] = io.sockets.sockets.values();
@@ -65,7 +62,7 @@ describe("Socket", () => {
   });
 
   test("a step of a chain changes nothing that was there before", async (context) => {
-    const { socket, client, io } = await start(context);
+    const { socket, client, io } = await serveJoined(context);
     socket.join("a");
     const all = io.to("a");
     const none = all.except("a");
@@ -95,7 +92,7 @@ describe("Socket", () => {
   });
 
   test("an acknowledgement is sent once, and with bytes if it has any", async (context) => {
-    const { socket, client } = await start(context);
+    const { socket, client } = await serveJoined(context);
     socket.on("ask", (reply) => {
       reply(1, Buffer.from([2]));
       reply(3);
@@ -108,7 +105,7 @@ describe("Socket", () => {
   });
 
   test("one given when the client has gone is nothing", async (context) => {
-    const { socket, client } = await start(context);
+    const { socket, client } = await serveJoined(context);
     const replies: (() => void)[] = [];
     socket.on("ask", (reply) => replies.push(reply));
     client.send('427["ask"]');
@@ -119,7 +116,7 @@ describe("Socket", () => {
   });
 
   test("what is emitted when the client has gone is nothing; what asks is told at once", async (context) => {
-    const { socket, client } = await start(context);
+    const { socket, client } = await serveJoined(context);
     client.socket.terminate();
     await until(() => socket.disconnected);
     assert.equal(socket.emit("x"), true);
@@ -131,7 +128,7 @@ describe("Socket", () => {
   });
 
   test("whoever waits for an acknowledgement is told at once when the client goes", async (context) => {
-    const { socket, client } = await start(context);
+    const { socket, client } = await serveJoined(context);
     const silent: unknown[] = [];
     const told: unknown[] = [];
     socket.emit("x", () => silent.push("called"));
@@ -148,7 +145,7 @@ describe("Socket", () => {
 
   test("one that does not come in time is an error, and one that comes late is nothing", async (context) => {
     const clock = new Clock(context);
-    const { socket, client } = await start(context);
+    const { socket, client } = await serveJoined(context);
     const told: unknown[] = [];
     socket.timeout(500).emit("x", (error: unknown, value: unknown) => told.push(error, value));
     clock.tick(499);
@@ -172,7 +169,7 @@ describe("Socket", () => {
   });
 
   test("acknowledgements are numbered through the namespace", async (context) => {
-    const { socket, client, port, io } = await start(context);
+    const { socket, client, port, io } = await serveJoined(context);
     const other = new WebSocketClient(port);
     await other.join();
     const [, otherSocket] = io.sockets.sockets.values();
@@ -184,7 +181,7 @@ describe("Socket", () => {
 
   // "Disconnection from a namespace".
   test("disconnect() from within a listener: nothing more is delivered", async (context) => {
-    const { socket, client, io } = await start(context);
+    const { socket, client, io } = await serveJoined(context);
     const log: unknown[] = [];
     const other = new Promise((resolve) => io.of("/other").on("connection", resolve));
     socket.on("x", (n) => {
@@ -201,7 +198,7 @@ describe("Socket", () => {
   });
 
   test("disconnect(true) ends the sockets of all namespaces, and the connection", async (context) => {
-    const { socket, client, io } = await start(context);
+    const { socket, client, io } = await serveJoined(context);
     const ends: unknown[] = [];
     io.of("/a").on("connection", (each) => {
       each.on("disconnect", (reason) => ends.push(["/a", reason]));
@@ -220,7 +217,7 @@ describe("Socket", () => {
   });
 
   test("leave() of a room where it is not is nothing; a room that is empty is no more", async (context) => {
-    const { socket, io } = await start(context);
+    const { socket, io } = await serveJoined(context);
     socket.leave("nowhere");
     socket.join(["a", "b"]);
     assert.deepEqual([...socket.rooms], [socket.id, "a", "b"]);
@@ -301,5 +298,30 @@ describe("what Flask-SocketIO has", () => {
     await client.next();
     await new WebSocketClient(port).join();
     assert.deepEqual(seen, ["{}", "{}", '{"visits":1}', "{}"]);
+  });
+
+  test("members that programs for socket.io read: rooms of an operator, leaveAll(), the engine's options", async (context) => {
+    const { io, port } = await serve(context, { pingInterval: 30_000 });
+    const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
+    const client = new WebSocketClient(port);
+    await client.join();
+    const socket = await connected;
+    assert.deepEqual([...io.to("a").in(["b", "c"]).except("d").rooms], ["a", "b", "c"]);
+    assert.deepEqual([...io.volatile.rooms], []);
+    await socket.join(["a", "b"]);
+    socket.leaveAll();
+    assert.equal(socket.rooms.size, 0);
+    assert.equal(io.sockets.adapter.rooms.size, 0);
+    assert.equal(io.engine.opts.pingInterval, 30_000);
+    assert.equal(io.engine.opts.pingTimeout, 20_000);
+    const packets: unknown[] = [];
+    socket.conn.on("packetCreate", (packet) => packets.push(packet));
+    io.to(socket.id).emit("nobody");
+    socket.emit("n", 1);
+    socket.compress(false).emit("n", 2);
+    assert.deepEqual(packets, [
+      { type: "message", data: '2["n",1]', options: { compress: true } },
+      { type: "message", data: '2["n",2]', options: { compress: false } },
+    ]);
   });
 });

@@ -1,16 +1,14 @@
 // A connection's TCP side: RFC 6455 §7.1, and what is done when the peer does not do its part.
 
 import assert from "node:assert/strict";
-import { createServer } from "node:http";
 import { describe, type TestContext, test } from "node:test";
 
-import { encodeFrames } from "../../../lib/websocket/connection.ts";
-import { type WebSocketConnection, WebSocketServer } from "../../../lib/websocket/server.ts";
-import { concat } from "../../../protocol/bytes.ts";
+import type { WebSocketConnection } from "../../../lib/websocket/server.ts";
 import { Clock } from "../../support/clock.ts";
 import { describeFrames, frame } from "../../support/frame.ts";
-import { listen, reset, TcpClient, turn, until, upgradeRequest } from "../../support/net.ts";
+import { reset, TcpClient, turn, until, upgradeRequest } from "../../support/net.ts";
 import { bytes } from "../../support/split.ts";
+import { connection, serveWebSocket } from "../../support/web-socket-server.ts";
 
 const KEY = bytes("0a 0b 0c 0d");
 
@@ -23,17 +21,8 @@ interface Ends {
 
 /** A raw client, connected, and the server's end of it. */
 async function connect(context: TestContext): Promise<Ends> {
-  const http = createServer();
-  const server = new WebSocketServer({ server: http });
-  const port = await listen(http);
-  context.after(async () => {
-    for (const connection of server.clients) connection.terminate();
-    await server.close();
-    http.close();
-  });
-  const accepted = new Promise<WebSocketConnection>((resolve) =>
-    server.once("connection", resolve),
-  );
+  const { server, port } = await serveWebSocket(context);
+  const accepted = connection(server);
   const client = new TcpClient(port).write(upgradeRequest("/"));
   const ours = await accepted;
   await client.until("\r\n\r\n");
@@ -49,7 +38,7 @@ function closeOf(connection: WebSocketConnection): Promise<unknown[]> {
 }
 
 describe("Connection", () => {
-  test("§7.1.1 after both close frames the server ends TCP", async (context) => {
+  test("RFC 6455 §7.1.1 after both close frames the server ends TCP", async (context) => {
     const { client, ours, frames } = await connect(context);
     const closed = closeOf(ours);
     client.write(frame(8, bytes("03 e8"), { key: KEY }));
@@ -57,7 +46,18 @@ describe("Connection", () => {
     assert.deepEqual(await closed, [1000, "", undefined]);
   });
 
-  test("§7.1.5 TCP that ends without a close frame is 1006", async (context) => {
+  test("RFC 6455 §7.1.7 a failed connection ends for the program at once, also if the peer never ends TCP", async (context) => {
+    const { client, ours } = await connect(context);
+    const closed = closeOf(ours);
+    client.write(frame(1, "unmasked"));
+    const [code, , failure] = await closed;
+    assert.equal(code, 1006);
+    assert.ok(failure instanceof Error);
+    assert.equal(client.socket.readableEnded, false);
+    assert.equal(ours.open, false);
+  });
+
+  test("RFC 6455 §7.1.5 TCP that ends without a close frame is 1006", async (context) => {
     const { client, ours, frames } = await connect(context);
     const closed = closeOf(ours);
     client.write(frame(1, "hello", { key: KEY }));
@@ -66,7 +66,7 @@ describe("Connection", () => {
     assert.deepEqual(await frames(), []);
   });
 
-  test("§7.2.1 and one that breaks is 1006 too", async (context) => {
+  test("RFC 6455 §7.2.1 and one that breaks is 1006 too", async (context) => {
     const { client, ours } = await connect(context);
     const closed = closeOf(ours);
     reset(client.socket);
@@ -113,7 +113,7 @@ describe("Connection", () => {
     client.socket.destroy();
   });
 
-  test("§7.1.7 behind a mistake nothing is read any more", async (context) => {
+  test("RFC 6455 §7.1.7 behind a mistake nothing is read any more", async (context) => {
     const { client, ours, frames } = await connect(context);
     const log: unknown[] = [];
     ours.on("message", (data) => log.push(data));
@@ -132,7 +132,7 @@ describe("Connection", () => {
     assert.deepEqual(log, ["before"]);
   });
 
-  test("§5.5.1 nor behind a close frame", async (context) => {
+  test("RFC 6455 §5.5.1 nor behind a close frame", async (context) => {
     const { client, ours, frames } = await connect(context);
     const log: unknown[] = [];
     ours.on("message", (data) => log.push(data)).on("ping", () => log.push("ping"));
@@ -165,16 +165,5 @@ describe("Connection", () => {
     await until(() => pings === 200_000);
     // 25 MB of pongs were asked for. The kernel takes some; the rest is not kept.
     assert.ok(ours.bufferedAmount < 1_000_000, `${ours.bufferedAmount} bytes`);
-  });
-});
-
-describe("encodeFrames()", () => {
-  test("makes whole frames of strings and bytes, one or several", () => {
-    assert.deepEqual(describeFrames(concat(encodeFrames(["one"]))), ["text one"]);
-    assert.deepEqual(describeFrames(concat(encodeFrames(["one", Uint8Array.of(1, 2), ""]))), [
-      "text one",
-      "binary 01 02",
-      "text",
-    ]);
   });
 });

@@ -20,36 +20,18 @@ import {
   TcpClient,
   until,
   upgradeRequest,
+  upgradeStatus,
   WebSocketClient,
 } from "../../support/net.ts";
 import { gatherUncaught } from "../../support/uncaught.ts";
-
-/** A server on a free port, closed when the test ends. */
-async function start(
-  context: TestContext,
-  options: Omit<WebSocketServerOptions, "server" | "port" | "noServer"> = {},
-): Promise<{ server: WebSocketServer; port: number }> {
-  const http = createServer();
-  const server = new WebSocketServer({ ...options, server: http });
-  const port = await listen(http);
-  context.after(async () => {
-    for (const connection of server.clients) connection.terminate();
-    await server.close();
-    http.close();
-  });
-  return { server, port };
-}
-
-function connection(server: WebSocketServer): Promise<WebSocketConnection> {
-  return new Promise((resolve) => server.once("connection", resolve));
-}
+import { connection, serveWebSocket } from "../../support/web-socket-server.ts";
 
 /** A client and the server's end of the same connection. */
 async function pair(
   context: TestContext,
-  options: Parameters<typeof start>[1] = {},
+  options: Parameters<typeof serveWebSocket>[1] = {},
 ): Promise<{ server: WebSocketServer; client: WebSocketClient; ours: WebSocketConnection }> {
-  const { server, port } = await start(context, options);
+  const { server, port } = await serveWebSocket(context, options);
   const client = new WebSocketClient(port, "/");
   const [ours] = await Promise.all([connection(server), client.opened()]);
   return { server, client, ours };
@@ -101,7 +83,7 @@ describe("WebSocketServer", () => {
   });
 
   test("with a path: leaves other paths to other listeners", async (context) => {
-    const { server, port } = await start(context, { path: "/ours" });
+    const { server, port } = await serveWebSocket(context, { path: "/ours" });
     const http = createServer();
     assert.equal(server.address() === null, false);
     const theirs = new WebSocketServer({ server: http, path: "/theirs" });
@@ -137,7 +119,7 @@ describe("WebSocketServer", () => {
     assert.match((await late.closed).toString(), /^HTTP\/1\.1 503 Service Unavailable\r\n/);
   });
 
-  describe("§10.2 asks verify() before the 101", () => {
+  describe("RFC 6455 §10.2 asks verify() before the 101", () => {
     const answers = [
       { does: "false is 403", verify: () => false, gives: [403, ""] },
       { does: "a promise of false is 403", verify: async () => false, gives: [403, ""] },
@@ -150,7 +132,7 @@ describe("WebSocketServer", () => {
     ] as const;
     for (const { does, verify, gives } of answers) {
       test(does, async (context) => {
-        const { port, server } = await start(context, { verify });
+        const { port, server } = await serveWebSocket(context, { verify });
         server.on("connection", () => assert.fail("it was refused"));
         const client = new TcpClient(port).write(upgradeRequest("/"));
         const [head = "", body] = (await client.closed).toString().split("\r\n\r\n");
@@ -164,43 +146,45 @@ describe("WebSocketServer", () => {
         asked.push(url);
         return true;
       };
-      const { server, port } = await start(context, { verify });
+      const { server, port } = await serveWebSocket(context, { verify });
       const client = new WebSocketClient(port, "/me");
       await Promise.all([connection(server), client.opened()]);
       assert.deepEqual(asked, ["/me"]);
     });
 
-    test("one that fails is 500, and its error surfaces", async (context) => {
-      const uncaught = gatherUncaught(context);
-      const mistake = new Error("verify's mistake");
-      const verify = (): boolean => {
-        throw mistake;
-      };
-      const { port } = await start(context, { verify });
-      const client = new TcpClient(port).write(upgradeRequest("/"));
-      assert.match((await client.closed).toString(), /^HTTP\/1\.1 500 /);
-      assert.deepEqual(uncaught, [mistake]);
-    });
-
-    test("one that rejects is 500, and its error surfaces", async (context) => {
-      const rejected: unknown[] = [];
-      const mistake = new Error("verify's mistake");
-      const { port } = await start(context, { verify: () => Promise.reject(mistake) });
-      // The runner's own listeners would take the rejection for the test's.
-      const listeners = process.listeners("unhandledRejection");
-      process.removeAllListeners("unhandledRejection");
-      process.once("unhandledRejection", (error) => rejected.push(error));
-      context.after(() => {
-        for (const listener of listeners) process.on("unhandledRejection", listener);
+    const mistake = new Error("the program's mistake");
+    const failures: Readonly<Record<string, WebSocketServerOptions>> = {
+      "verify throws": {
+        verify: () => {
+          throw mistake;
+        },
+      },
+      "verify rejects": { verify: () => Promise.reject(mistake) },
+      "protocols throws": {
+        protocols: () => {
+          throw mistake;
+        },
+      },
+    };
+    for (const [does, options] of Object.entries(failures)) {
+      test(`${does}: the client receives 500, and the server emits "handshakeError"`, async (context) => {
+        const { port, server } = await serveWebSocket(context, options);
+        const failed = new Promise<[unknown, IncomingMessage]>((resolve) =>
+          server.once("handshakeError", (...args) => resolve(args)),
+        );
+        const client = new TcpClient(port).write(
+          upgradeRequest("/", { "Sec-WebSocket-Protocol": "chat" }),
+        );
+        assert.match((await client.closed).toString(), /^HTTP\/1\.1 500 /);
+        const [error, request] = await failed;
+        assert.equal(error, mistake);
+        assert.equal(request.url, "/");
       });
-      const client = new TcpClient(port).write(upgradeRequest("/"));
-      assert.match((await client.closed).toString(), /^HTTP\/1\.1 500 /);
-      assert.deepEqual(rejected, [mistake]);
-    });
+    }
 
     test("who has left meanwhile, or comes when all is closed, is no connection", async (context) => {
       const decide: ((verdict: boolean) => void)[] = [];
-      const { server, port } = await start(context, {
+      const { server, port } = await serveWebSocket(context, {
         verify: () => new Promise((resolve) => decide.push(resolve)),
       });
       server.on("connection", () => assert.fail("nobody should come"));
@@ -219,6 +203,55 @@ describe("WebSocketServer", () => {
     });
   });
 
+  describe("RFC 6455 §10.2 admits pages by their origin", () => {
+    const own = "http://own.example";
+    const page = "https://page.example";
+    interface Row {
+      readonly options: Pick<WebSocketServerOptions, "origins" | "trustedProxies" | "verify">;
+      readonly admits: readonly (string | undefined)[];
+      readonly refuses: readonly string[];
+    }
+    const mistake = (): never => {
+      throw new Error("a mistake");
+    };
+    // biome-ignore format: aligned table
+    const ROWS: Readonly<Record<string, Row>> = {
+      "no option":                     { options: {},                                        admits: [undefined, own],       refuses: [page, "https://own.example", "null"] },
+      '"*"':                           { options: { origins: "*" },                          admits: [undefined, own, page, "null"], refuses: [] },
+      "a list":                        { options: { origins: [page] },                       admits: [undefined, page],      refuses: [own, "null"] },
+      "a function that answers later": { options: { origins: async (origin) => origin === page }, admits: [undefined, page], refuses: [own] },
+      "a function that throws":        { options: { origins: mistake },                      admits: [undefined],            refuses: [own, page] },
+      "a function that rejects":       { options: { origins: async () => mistake() },        admits: [undefined],            refuses: [own, page] },
+      "verify, which is asked behind": { options: { verify: ({ headers }) => headers.origin !== own }, admits: [undefined], refuses: [own, page] },
+    };
+    for (const [does, { options, admits, refuses }] of Object.entries(ROWS)) {
+      test(does, async (context) => {
+        const uncaught = gatherUncaught(context);
+        const { port } = await serveWebSocket(context, options);
+        for (const origin of [...admits, ...refuses]) {
+          const headers = { Host: "own.example", ...(origin !== undefined && { Origin: origin }) };
+          const status = refuses.some((each) => each === origin) ? 403 : 101;
+          assert.equal(await upgradeStatus(port, headers, "/"), status, origin);
+        }
+        assert.deepEqual(uncaught, []);
+      });
+    }
+
+    test("behind a proxy on the same machine that ends TLS", async (context) => {
+      const { port } = await serveWebSocket(context);
+      const headers = { Host: "own.example", Origin: "https://own.example" };
+      assert.equal(
+        await upgradeStatus(port, { ...headers, "X-Forwarded-Proto": "https" }, "/"),
+        101,
+      );
+      const none = await serveWebSocket(context, { trustedProxies: "none" });
+      assert.equal(
+        await upgradeStatus(none.port, { ...headers, "X-Forwarded-Proto": "https" }, "/"),
+        403,
+      );
+    });
+  });
+
   describe("agrees on a subprotocol", () => {
     const choices = [
       { does: "the first offered of those in the list", protocols: ["b", "c"], gives: "b" },
@@ -228,7 +261,7 @@ describe("WebSocketServer", () => {
     ] as const;
     for (const { does, protocols, gives } of choices) {
       test(does, async (context) => {
-        const { server, port } = await start(context, { protocols });
+        const { server, port } = await serveWebSocket(context, { protocols });
         const offered = ["a", "b", "c"];
         const client = new WebSocketClient(port, "/", {}, offered);
         const ended = gives === "" ? client.closed : client.opened();
@@ -275,7 +308,7 @@ describe("WebSocketConnection", () => {
   });
 
   test("what is written in one turn leaves in one piece", async (context) => {
-    const { server, port } = await start(context);
+    const { server, port } = await serveWebSocket(context);
     const client = new TcpClient(port).write(upgradeRequest("/"));
     const ours = await connection(server);
     await client.until("\r\n\r\n");
@@ -287,7 +320,7 @@ describe("WebSocketConnection", () => {
     assert.equal(chunks.length, 1);
   });
 
-  test("§7.1.2 closes with a code and a reason, and throws for what no close frame may say", async (context) => {
+  test("RFC 6455 §7.1.2 closes with a code and a reason, and throws for what no close frame may say", async (context) => {
     const { client, ours } = await pair(context);
     for (const code of [999, 1004, 1005, 1006, 1015, 2999, 5000]) {
       assert.throws(() => ours.close(code), RangeError);
@@ -306,8 +339,8 @@ describe("WebSocketConnection", () => {
     assert.deepEqual(await told, [4001, "enough", undefined]);
   });
 
-  test("§7.1.5 says what the peer's close frame said", async (context) => {
-    const { server, port } = await start(context);
+  test("RFC 6455 §7.1.5 says what the peer's close frame said", async (context) => {
+    const { server, port } = await serveWebSocket(context);
     for (const [close, told] of [
       [(client: WebSocketClient) => client.socket.close(3000, "bye"), [3000, "bye", undefined]],
       [(client: WebSocketClient) => client.socket.close(), [1005, "", undefined]],
@@ -324,8 +357,8 @@ describe("WebSocketConnection", () => {
     }
   });
 
-  test("§7.1.7 the peer's mistake closes with the rule's code, and is named", async (context) => {
-    const { server, port } = await start(context, { maxPayload: 10 });
+  test("RFC 6455 §7.1.7 the peer's mistake closes with the rule's code, and is named", async (context) => {
+    const { server, port } = await serveWebSocket(context, { maxPayload: 10 });
     const client = new WebSocketClient(port, "/");
     const [ours] = await Promise.all([connection(server), client.opened()]);
     const closed = new Promise<unknown[]>((resolve) =>
@@ -339,7 +372,7 @@ describe("WebSocketConnection", () => {
     assert.equal(await client.closed, 1009);
   });
 
-  test("§7.2.2 terminate() ends it at once", async (context) => {
+  test("RFC 6455 §7.2.2 terminate() ends it at once", async (context) => {
     const { client, ours } = await pair(context);
     ours.terminate();
     assert.equal(await client.closed, 1006);
@@ -409,7 +442,7 @@ describe("WebSocketConnection", () => {
   });
 
   test("two servers do not share clients", async (context) => {
-    const [a, b] = await Promise.all([start(context), start(context)]);
+    const [a, b] = await Promise.all([serveWebSocket(context), serveWebSocket(context)]);
     const client = new WebSocketClient(a.port, "/");
     await Promise.all([connection(a.server), client.opened()]);
     assert.equal(a.server.clients.size, 1);

@@ -5,11 +5,17 @@ import { describe, test } from "node:test";
 
 import type { Bytes } from "../../../protocol/bytes.ts";
 import { Decoder } from "../../../protocol/socketio/decoder.ts";
-import { EVENT } from "../../../protocol/socketio/packet.ts";
+import { CONNECT_ERROR, EVENT } from "../../../protocol/socketio/packet.ts";
 import { RULES } from "../../../protocol/socketio/rules.ts";
 import { held } from "../../support/memory.ts";
 import { bytes } from "../../support/split.ts";
-import { BREACHES, MAX_ATTACHMENTS, PACKETS, TOLERATED } from "../../vectors/socketio.ts";
+import {
+  BREACHES,
+  MAX_ATTACHMENTS,
+  ODD_REFUSALS,
+  PACKETS,
+  TOLERATED,
+} from "../../vectors/socketio.ts";
 
 type Name = keyof typeof BREACHES;
 const NAMES = Object.keys(BREACHES).filter((name): name is Name => name in BREACHES);
@@ -107,6 +113,14 @@ describe("Decoder reads", () => {
       ["more", 2],
     ]);
   });
+
+  for (const { text, message, data } of ODD_REFUSALS) {
+    test(`Exchange protocol: ${text} is a refusal`, () => {
+      const packet = newDecoder().add(text);
+      assert.ok(packet?.type === CONNECT_ERROR);
+      assert.deepEqual({ message: packet.data.message, data: packet.data.data }, { message, data });
+    });
+  }
 
   test("Packet encoding: a payload as deep as it may be", () => {
     const depth = 498;

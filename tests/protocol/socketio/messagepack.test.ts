@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { MAX_DEPTH } from "../../../protocol/socketio/check.ts";
+import { SERVER_LIMITS } from "../../../protocol/socketio/check.ts";
 import { decode, encode } from "../../../protocol/socketio/messagepack.ts";
 import { ProtocolError } from "../../../protocol/socketio/rules.ts";
 import { Random, seed } from "../../support/random.ts";
@@ -190,8 +190,8 @@ describe("MessagePack", () => {
   ] as const) {
     test(`${kind} inside each other are taken both ways to the same depth`, () => {
       let value: unknown = 0;
-      for (let depth = 0; depth < MAX_DEPTH; depth++) value = wrap(value);
-      const deepest = `${repeat(prefix, MAX_DEPTH)} 00`;
+      for (let depth = 0; depth < SERVER_LIMITS.maxDepth; depth++) value = wrap(value);
+      const deepest = `${repeat(prefix, SERVER_LIMITS.maxDepth)} 00`;
       assert.equal(hex(encode(value)), deepest);
       assert.equal(hex(encode(decode(bytes(deepest)))), deepest);
       assert.throws(() => encode(wrap(value)), { name: "RangeError", message: /nested/ });

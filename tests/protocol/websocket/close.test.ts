@@ -14,16 +14,16 @@ import { bytes } from "../../support/split.ts";
 
 // biome-ignore format: aligned table
 const RANGES: readonly { from: number; to: number; may: boolean; why: string }[] = [
-  { from: 0,    to: 999,   may: false, why: "§7.4.2 0 to 999 are not used" },
-  { from: 1000, to: 1003,  may: true,  why: "§7.4.1 1000 to 1003 (Autobahn 7.7.1 to 7.7.4)" },
-  { from: 1004, to: 1006,  may: false, why: "§7.4.1 1004 to 1006 must not be sent (Autobahn 7.9.3 to 7.9.5)" },
-  { from: 1007, to: 1011,  may: true,  why: "§7.4.1 1007 to 1011 (Autobahn 7.7.5 to 7.7.9)" },
-  { from: 1012, to: 1014,  may: true,  why: "§11.7 1012 to 1014 were registered later" },
-  { from: 1015, to: 1015,  may: false, why: "§7.4.1 1015 must not be sent" },
-  { from: 1016, to: 2999,  may: false, why: "§7.4.2 1016 to 2999 are not defined (Autobahn 7.9.6 to 7.9.9)" },
-  { from: 3000, to: 3999,  may: true,  why: "§7.4.2 3000 to 3999 are for libraries (Autobahn 7.7.10)" },
-  { from: 4000, to: 4999,  may: true,  why: "§7.4.2 4000 to 4999 are for applications (Autobahn 7.7.12)" },
-  { from: 5000, to: 65535, may: false, why: "§7.4.2 nothing above 4999 (Autobahn 7.13.1)" },
+  { from: 0,    to: 999,   may: false, why: "RFC 6455 §7.4.2 0 to 999 are not used" },
+  { from: 1000, to: 1003,  may: true,  why: "RFC 6455 §7.4.1 1000 to 1003 (Autobahn 7.7.1 to 7.7.4)" },
+  { from: 1004, to: 1006,  may: false, why: "RFC 6455 §7.4.1 1004 to 1006 must not be sent (Autobahn 7.9.3 to 7.9.5)" },
+  { from: 1007, to: 1011,  may: true,  why: "RFC 6455 §7.4.1 1007 to 1011 (Autobahn 7.7.5 to 7.7.9)" },
+  { from: 1012, to: 1014,  may: true,  why: "RFC 6455 §11.7 1012 to 1014 were registered later" },
+  { from: 1015, to: 1015,  may: false, why: "RFC 6455 §7.4.1 1015 must not be sent" },
+  { from: 1016, to: 2999,  may: false, why: "RFC 6455 §7.4.2 1016 to 2999 are not defined (Autobahn 7.9.6 to 7.9.9)" },
+  { from: 3000, to: 3999,  may: true,  why: "RFC 6455 §7.4.2 3000 to 3999 are for libraries (Autobahn 7.7.10)" },
+  { from: 4000, to: 4999,  may: true,  why: "RFC 6455 §7.4.2 4000 to 4999 are for applications (Autobahn 7.7.12)" },
+  { from: 5000, to: 65535, may: false, why: "RFC 6455 §7.4.2 nothing above 4999 (Autobahn 7.13.1)" },
 ];
 
 describe("the status code of a close frame", () => {
@@ -51,30 +51,30 @@ describe("the status code of a close frame", () => {
 });
 
 describe("the payload of a close frame", () => {
-  test("§5.5.1 may be empty (Autobahn 7.3.1)", () => {
+  test("RFC 6455 §5.5.1 may be empty (Autobahn 7.3.1)", () => {
     assert.equal(encodeClose().length, 0);
     assert.equal(encodeClose(undefined, "").length, 0);
     assert.deepEqual(decodeClose(new Uint8Array(0)), { code: NO_STATUS, reason: "" });
   });
 
-  test("§5.5.1 is not one byte (Autobahn 7.3.2)", () => {
+  test("RFC 6455 §5.5.1 is not one byte (Autobahn 7.3.2)", () => {
     for (let byte = 0; byte < 256; byte++) {
       assert.throws(() => decodeClose(Uint8Array.of(byte)), { rule: "CLOSE_LENGTH" });
     }
   });
 
-  test("§5.5.1 a reason needs a code", () => {
+  test("RFC 6455 §5.5.1 a reason needs a code", () => {
     assert.throws(() => encodeClose(undefined, "because"), RangeError);
   });
 
-  test("§5.5.1 a reason has at most 123 bytes, however few characters (Autobahn 7.3.5)", () => {
+  test("RFC 6455 §5.5.1 a reason has at most 123 bytes, however few characters (Autobahn 7.3.5)", () => {
     assert.equal(encodeClose(1000, "a".repeat(123)).length, 125);
     assert.throws(() => encodeClose(1000, "a".repeat(124)), RangeError);
     assert.equal(encodeClose(1000, "€".repeat(41)).length, 125);
     assert.throws(() => encodeClose(1000, `${"€".repeat(41)}a`), RangeError);
   });
 
-  test("§5.5.1 a reason that is not UTF-8 is refused (Autobahn 7.5.1)", () => {
+  test("RFC 6455 §5.5.1 a reason that is not UTF-8 is refused (Autobahn 7.5.1)", () => {
     for (const hex of [
       "ff",
       "c2",
@@ -86,7 +86,7 @@ describe("the payload of a close frame", () => {
     }
   });
 
-  test("§7.4 the code is looked at before the reason", () => {
+  test("RFC 6455 §7.4 the code is looked at before the reason", () => {
     assert.throws(() => decodeClose(bytes("00 00 ff")), { rule: "CLOSE_CODE" });
   });
 

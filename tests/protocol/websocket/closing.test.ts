@@ -30,13 +30,13 @@ describe("the closing handshake", () => {
   for (const state of STATES) {
     for (const event of EVENTS) {
       const next = EXPECTED[state][event];
-      test(`§7.1 ${event} in ${state}: ${next ?? "cannot happen"}`, () => {
+      test(`RFC 6455 §7.1 ${event} in ${state}: ${next ?? "cannot happen"}`, () => {
         assert.equal(nextClosingState(state, event), next);
       });
     }
   }
 
-  test("§7.1 every state can be reached from open, and all but closed can end", () => {
+  test("RFC 6455 §7.1 every state can be reached from open, and all but closed can end", () => {
     const seen = new Set<ClosingState>(["open"]);
     for (const state of seen) {
       for (const event of EVENTS) {
@@ -59,11 +59,11 @@ describe("the closing handshake", () => {
     assert.equal(longest("open"), 3);
   });
 
-  test("§5.5.1 data may be sent until a close frame was sent", () => {
+  test("RFC 6455 §5.5.1 data may be sent until a close frame was sent", () => {
     assert.deepEqual(STATES.filter(maySendData), ["open", "closeReceived"]);
   });
 
-  test("§1.4 something may be received until a close frame was received", () => {
+  test("RFC 6455 §1.4 something may be received until a close frame was received", () => {
     assert.deepEqual(STATES.filter(mayReceive), ["open", "closeSent"]);
   });
 });

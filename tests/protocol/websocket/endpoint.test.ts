@@ -29,7 +29,7 @@ function fromClient(opcode: number, payload: Uint8Array | string = ""): Uint8Arr
 const CLOSE_1000 = bytes("03 e8");
 
 describe("Endpoint sends", () => {
-  test("§5.1 a server's frames unmasked, a client's masked with its key", () => {
+  test("RFC 6455 §5.1 a server's frames unmasked, a client's masked with its key", () => {
     for (const [options, masked] of [
       [SERVER, false],
       [CLIENT, true],
@@ -74,7 +74,7 @@ describe("Endpoint sends", () => {
     assert.equal(wire.take().length, 0);
   });
 
-  test("§6.1 nothing but in an open connection", () => {
+  test("RFC 6455 §6.1 nothing but in an open connection", () => {
     const wire = new MemoryWire();
     const endpoint = new Endpoint(wire, SERVER);
     endpoint.close();
@@ -96,7 +96,7 @@ describe("Endpoint sends", () => {
     assert.equal(wire.take().length, 0);
   });
 
-  test("§5.5 no ping or pong of more than 125 bytes", () => {
+  test("RFC 6455 §5.5 no ping or pong of more than 125 bytes", () => {
     const wire = new MemoryWire();
     const endpoint = new Endpoint(wire, SERVER);
     endpoint.ping(new Uint8Array(125));
@@ -106,7 +106,7 @@ describe("Endpoint sends", () => {
     assert.equal(wire.take().length, 0);
   });
 
-  test("§5.3, §10.3 a client, and only a client, has a source of masking keys", () => {
+  test("RFC 6455 §5.3, §10.3 a client, and only a client, has a source of masking keys", () => {
     const wire = new MemoryWire();
     assert.throws(() => new Endpoint(wire, { ...SERVER, randomFill: () => {} }), TypeError);
     assert.throws(() => new Endpoint(wire, { ...SERVER, role: "client" }), TypeError);
@@ -121,17 +121,17 @@ interface Case {
 
 const CASES: readonly Case[] = [
   {
-    does: "§5.5.2 a ping is answered with its payload",
+    does: "RFC 6455 §5.5.2 a ping is answered with its payload",
     input: [fromClient(9, "are you there?")],
     gives: ["ping are you there?", "sends pong are you there?"],
   },
   {
-    does: "§5.5.3 a pong that nobody asked for is passed over",
+    does: "RFC 6455 §5.5.3 a pong that nobody asked for is passed over",
     input: [fromClient(10, "yes")],
     gives: ["pong yes"],
   },
   {
-    does: "§5.4 a ping inside a fragmented message is answered at once",
+    does: "RFC 6455 §5.4 a ping inside a fragmented message is answered at once",
     input: [
       frame(1, "Hel", { fin: false, key: KEY }),
       fromClient(9, "?"),
@@ -140,22 +140,22 @@ const CASES: readonly Case[] = [
     gives: ["ping ?", "text Hello", "sends pong ?"],
   },
   {
-    does: "§5.5.1 a close frame is answered with its code, without its reason; the server ends TCP",
+    does: "RFC 6455 §5.5.1 a close frame is answered with its code, without its reason; the server ends TCP",
     input: [fromClient(8, Buffer.concat([CLOSE_1000, Buffer.from("bye")]))],
     gives: ["close 1000 bye", "sends close 1000", "ends"],
   },
   {
-    does: "§7.1.5 a close frame without a code is answered without one",
+    does: "RFC 6455 §7.1.5 a close frame without a code is answered without one",
     input: [fromClient(8)],
     gives: ["close", "sends close", "ends"],
   },
   {
-    does: "§1.4 what comes behind a close frame is discarded",
+    does: "RFC 6455 §1.4 what comes behind a close frame is discarded",
     input: [fromClient(8, CLOSE_1000), fromClient(1, "late"), fromClient(9), fromClient(3)],
     gives: ["close 1000", "sends close 1000", "ends"],
   },
   {
-    does: "§7.1.7 what comes behind a mistake is discarded",
+    does: "RFC 6455 §7.1.7 what comes behind a mistake is discarded",
     input: [fromClient(1, "good"), frame(1, "unmasked"), fromClient(1, "late"), fromClient(8)],
     gives: [
       "text good",
@@ -191,8 +191,8 @@ describe("Endpoint receives, at every split", () => {
   });
 });
 
-describe("§7.1 the closing handshake", () => {
-  test("§7.1.1 Close the WebSocket Connection: the client waits for the server to end TCP", () => {
+describe("RFC 6455 §7.1 the closing handshake", () => {
+  test("RFC 6455 §7.1.1 Close the WebSocket Connection: the client waits for the server to end TCP", () => {
     const station = new Station(CLIENT);
     station.receive(frame(8, CLOSE_1000));
     assert.deepEqual(station.outcome(), ["close 1000", "sends close 1000"]);
@@ -201,14 +201,14 @@ describe("§7.1 the closing handshake", () => {
     assert.equal(station.endpoint.state, "closed");
   });
 
-  test("§7.1.2 Start the WebSocket Closing Handshake, and once only", () => {
+  test("RFC 6455 §7.1.2 Start the WebSocket Closing Handshake, and once only", () => {
     const station = new Station(SERVER);
     station.endpoint.close(3000, "enough");
     station.endpoint.close(4000);
     station.endpoint.close();
     assert.deepEqual(describeFrames(station.wire.take()), ["close 3000 enough"]);
     assert.equal(station.endpoint.state, "closeSent");
-    // §5.5.2: a ping behind our close frame is answered still; messages are read.
+    // RFC 6455 §5.5.2: a ping behind our close frame is answered still; messages are read.
     station.receive(fromClient(9, "?"));
     station.receive(fromClient(1, "crossed"));
     station.receive(fromClient(8, bytes("0b b8")));
@@ -222,7 +222,7 @@ describe("§7.1 the closing handshake", () => {
     assert.equal(station.endpoint.state, "finished");
   });
 
-  test("§7.1.4 the connection is closed when TCP is, whatever was said before", () => {
+  test("RFC 6455 §7.1.4 the connection is closed when TCP is, whatever was said before", () => {
     for (const [before, status] of [
       [() => {}, 1006],
       [(station: Station) => station.endpoint.close(1000), 1006],
@@ -241,7 +241,7 @@ describe("§7.1 the closing handshake", () => {
     }
   });
 
-  test("§7.1.5 The WebSocket Connection Close Code, and §7.1.6 the reason: those of the first close frame", () => {
+  test("RFC 6455 §7.1.5 The WebSocket Connection Close Code, and RFC 6455 §7.1.6 the reason: those of the first close frame", () => {
     for (const [payload, code, reason] of [
       [bytes(""), 1005, ""],
       [bytes("03 e9"), 1001, ""],
@@ -254,7 +254,7 @@ describe("§7.1 the closing handshake", () => {
     }
   });
 
-  test("§7.4 codes and reasons that cannot be said throw, also when it is too late to say them", () => {
+  test("RFC 6455 §7.4 codes and reasons that cannot be said throw, also when it is too late to say them", () => {
     const station = new Station(SERVER);
     for (const code of [0, 999, 1004, 1005, 1006, 1015, 2999, 5000, 65536, -1, 1.5, Number.NaN]) {
       assert.throws(() => station.endpoint.close(code), RangeError);
@@ -266,7 +266,7 @@ describe("§7.1 the closing handshake", () => {
   });
 });
 
-describe("§7.1.7 Fail the WebSocket Connection", () => {
+describe("RFC 6455 §7.1.7 Fail the WebSocket Connection", () => {
   test("by whoever inflates, with the rule's code; then nothing is read", () => {
     const station = new Station(SERVER);
     station.endpoint.fail("MESSAGE_TOO_BIG");
@@ -288,7 +288,7 @@ describe("§7.1.7 Fail the WebSocket Connection", () => {
   });
 });
 
-describe("§5.5.3 when the peer does not read", () => {
+describe("RFC 6455 §5.5.3 when the peer does not read", () => {
   test("only the last of several pings is answered, as soon as it does", () => {
     const station = new Station(SERVER);
     station.wire.congested = true;

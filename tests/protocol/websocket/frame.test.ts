@@ -26,11 +26,11 @@ const KEY = bytes("37 fa 21 3d");
 const fill = (key: Uint8Array): void => key.set(KEY);
 
 describe("opcodes", () => {
-  test("§11.8 are those of the registry", () => {
+  test("RFC 6455 §11.8 are those of the registry", () => {
     assert.deepEqual([CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG], [0, 1, 2, 8, 9, 10]);
   });
 
-  test("§5.2 3 to 7 and 11 to 15 are reserved; §5.5 8 to 15 are for control frames", () => {
+  test("RFC 6455 §5.2 3 to 7 and 11 to 15 are reserved; RFC 6455 §5.5 8 to 15 are for control frames", () => {
     const all = Array.from({ length: 16 }, (_, opcode) => opcode);
     assert.deepEqual(all.filter(isReserved), [3, 4, 5, 6, 7, 11, 12, 13, 14, 15]);
     assert.deepEqual(all.filter(isControl), [8, 9, 10, 11, 12, 13, 14, 15]);
@@ -39,22 +39,22 @@ describe("opcodes", () => {
 
 // biome-ignore format: aligned table
 const EXAMPLES: readonly { does: string; frame: Uint8Array; is: string }[] = [
-  { does: "§5.7 a single-frame unmasked text message", frame: encodeTextFrame("Hello"), is: "81 05 48 65 6c 6c 6f" },
-  { does: "§5.7 a single-frame masked text message", frame: encodeTextFrame("Hello", fill), is: "81 85 37 fa 21 3d 7f 9f 4d 51 58" },
-  { does: "§5.7 an unmasked ping", frame: encodeFrame(FIN | PING, Buffer.from("Hello")), is: "89 05 48 65 6c 6c 6f" },
-  { does: "§5.7 a masked pong", frame: encodeFrame(FIN | PONG, Buffer.from("Hello"), fill), is: "8a 85 37 fa 21 3d 7f 9f 4d 51 58" },
-  { does: "§5.7 256 bytes", frame: encodeFrame(FIN | BINARY, bytes("61*256")), is: "82 7e 01 00 61*256" },
-  { does: "§5.7 64 KiB", frame: encodeFrame(FIN | BINARY, bytes("61*65536")), is: "82 7f 00 00 00 00 00 01 00 00 61*65536" },
-  { does: "§5.2 an empty message", frame: encodeFrame(FIN | BINARY, bytes("")), is: "82 00" },
-  { does: "§5.2 an empty text", frame: encodeTextFrame(""), is: "81 00" },
-  { does: "§5.3 an empty masked text has a key all the same", frame: encodeTextFrame("", fill), is: "81 80 37 fa 21 3d" },
-  { does: "§5.2 125 bytes", frame: encodeFrame(FIN | BINARY, bytes("61*125")), is: "82 7d 61*125" },
-  { does: "§5.2 126 bytes", frame: encodeFrame(FIN | BINARY, bytes("61*126")), is: "82 7e 00 7e 61*126" },
-  { does: "§5.2 65535 bytes", frame: encodeFrame(FIN | BINARY, bytes("61*65535")), is: "82 7e ff ff 61*65535" },
-  { does: "§5.2 a text of 125 bytes", frame: encodeTextFrame("a".repeat(125)), is: "81 7d 61*125" },
-  { does: "§5.2 the length of a text counts bytes, not characters", frame: encodeTextFrame("€".repeat(42)), is: `81 7e 00 7e ${"e2 82 ac ".repeat(42)}` },
-  { does: "§5.2 a text of 65536 bytes", frame: encodeTextFrame("a".repeat(65536)), is: "81 7f 00 00 00 00 00 01 00 00 61*65536" },
-  { does: "§5.4 a first byte without FIN", frame: encodeFrame(BINARY, bytes("61")), is: "02 01 61" },
+  { does: "RFC 6455 §5.7 a single-frame unmasked text message", frame: encodeTextFrame("Hello"), is: "81 05 48 65 6c 6c 6f" },
+  { does: "RFC 6455 §5.7 a single-frame masked text message", frame: encodeTextFrame("Hello", fill), is: "81 85 37 fa 21 3d 7f 9f 4d 51 58" },
+  { does: "RFC 6455 §5.7 an unmasked ping", frame: encodeFrame(FIN | PING, Buffer.from("Hello")), is: "89 05 48 65 6c 6c 6f" },
+  { does: "RFC 6455 §5.7 a masked pong", frame: encodeFrame(FIN | PONG, Buffer.from("Hello"), fill), is: "8a 85 37 fa 21 3d 7f 9f 4d 51 58" },
+  { does: "RFC 6455 §5.7 256 bytes", frame: encodeFrame(FIN | BINARY, bytes("61*256")), is: "82 7e 01 00 61*256" },
+  { does: "RFC 6455 §5.7 64 KiB", frame: encodeFrame(FIN | BINARY, bytes("61*65536")), is: "82 7f 00 00 00 00 00 01 00 00 61*65536" },
+  { does: "RFC 6455 §5.2 an empty message", frame: encodeFrame(FIN | BINARY, bytes("")), is: "82 00" },
+  { does: "RFC 6455 §5.2 an empty text", frame: encodeTextFrame(""), is: "81 00" },
+  { does: "RFC 6455 §5.3 an empty masked text has a key all the same", frame: encodeTextFrame("", fill), is: "81 80 37 fa 21 3d" },
+  { does: "RFC 6455 §5.2 125 bytes", frame: encodeFrame(FIN | BINARY, bytes("61*125")), is: "82 7d 61*125" },
+  { does: "RFC 6455 §5.2 126 bytes", frame: encodeFrame(FIN | BINARY, bytes("61*126")), is: "82 7e 00 7e 61*126" },
+  { does: "RFC 6455 §5.2 65535 bytes", frame: encodeFrame(FIN | BINARY, bytes("61*65535")), is: "82 7e ff ff 61*65535" },
+  { does: "RFC 6455 §5.2 a text of 125 bytes", frame: encodeTextFrame("a".repeat(125)), is: "81 7d 61*125" },
+  { does: "RFC 6455 §5.2 the length of a text counts bytes, not characters", frame: encodeTextFrame("€".repeat(42)), is: `81 7e 00 7e ${"e2 82 ac ".repeat(42)}` },
+  { does: "RFC 6455 §5.2 a text of 65536 bytes", frame: encodeTextFrame("a".repeat(65536)), is: "81 7f 00 00 00 00 00 01 00 00 61*65536" },
+  { does: "RFC 6455 §5.4 a first byte without FIN", frame: encodeFrame(BINARY, bytes("61")), is: "02 01 61" },
   { does: "RFC 7692 §7.2.3.1 a compressed message", frame: encodeFrame(FIN | RSV1 | TEXT, bytes("f2 48 cd c9 c9 07 00")), is: "c1 07 f2 48 cd c9 c9 07 00" },
 ];
 
@@ -63,7 +63,7 @@ describe("a frame", () => {
     test(does, () => assert.deepEqual(new Uint8Array(frame), bytes(is)));
   }
 
-  test("§5.3 is masked without harm to the caller's bytes, with a key asked for each time", () => {
+  test("RFC 6455 §5.3 is masked without harm to the caller's bytes, with a key asked for each time", () => {
     const payload = Buffer.from("unharmed");
     let asked = 0;
     const counting = (key: Uint8Array): void => {
@@ -107,7 +107,7 @@ describe("a frame", () => {
     }
   });
 
-  test("§5.2 4 GiB and more fit the eight bytes of a length", () => {
+  test("RFC 6455 §5.2 4 GiB and more fit the eight bytes of a length", () => {
     assert.deepEqual(
       [0, 125, 126, 65535, 65536, 2 ** 32, 2 ** 53 - 1].map(headerLength),
       [2, 2, 4, 4, 10, 10, 10],

@@ -31,11 +31,11 @@ function request(headers: Headers = {}, more: Partial<HandshakeRequest> = {}): H
   return { method: "GET", httpVersion: "1.1", headers: { ...GOOD, ...headers }, ...more };
 }
 
-test("§1.3 the key's answer, with the RFC's own example", () => {
+test("RFC 6455 §1.3 the key's answer, with the RFC's own example", () => {
   assert.equal(acceptKey(KEY), ACCEPT);
 });
 
-describe("§4.2.1 Reading the Client's Opening Handshake", () => {
+describe("RFC 6455 §4.2.1 Reading the Client's Opening Handshake", () => {
   const ACCEPTED: readonly (readonly [string, HandshakeRequest])[] = [
     ["the RFC's own example", request({ origin: "http://example.com" })],
     [
@@ -94,12 +94,15 @@ describe("§4.2.1 Reading the Client's Opening Handshake", () => {
     ],
     PROTOCOL: [
       request({ "sec-websocket-protocol": "" }),
-      request({ "sec-websocket-protocol": "a,,b" }),
+      request({ "sec-websocket-protocol": "," }),
+      request({ "sec-websocket-protocol": "a,,a" }),
+      request({ "sec-websocket-protocol": ",a b" }),
       request({ "sec-websocket-protocol": "a, b, a" }),
       request({ "sec-websocket-protocol": "a b" }),
     ],
     EXTENSIONS: [
       request({ "sec-websocket-extensions": "" }),
+      request({ "sec-websocket-extensions": "," }),
       request({ "sec-websocket-extensions": "a; b=" }),
       request({ "sec-websocket-extensions": ["a", "b;"] }),
     ],
@@ -114,15 +117,15 @@ describe("§4.2.1 Reading the Client's Opening Handshake", () => {
 
   test("each refusal has its section, its status and a sentence", () => {
     for (const { section, status, text } of Object.values(HANDSHAKE_RULES)) {
-      assert.match(section, /^(4\.2\.1|4\.4|9\.1)$/);
+      assert.match(section, /^RFC 6455 §(4\.2\.1|4\.4|9\.1)$/);
       assert.ok(status === 400 || status === 405);
       assert.match(text, /^(Invalid|Missing)/);
     }
   });
 
-  test("§4.4 Supporting Multiple Versions: the version is 13, and no other", () => {
+  test("RFC 6455 §4.4 Supporting Multiple Versions: the version is 13, and no other", () => {
     assert.equal(VERSION, "13");
-    assert.equal(HANDSHAKE_RULES.VERSION.section, "4.4");
+    assert.equal(HANDSHAKE_RULES.VERSION.section, "RFC 6455 §4.4");
     for (let version = 0; version < 256; version++) {
       const { accepted } = decideHandshake(request({ "sec-websocket-version": `${version}` }));
       assert.equal(accepted, version === 13);
@@ -130,7 +133,7 @@ describe("§4.2.1 Reading the Client's Opening Handshake", () => {
   });
 });
 
-describe("§4.2.2 Sending the Server's Opening Handshake", () => {
+describe("RFC 6455 §4.2.2 Sending the Server's Opening Handshake", () => {
   test("the first subprotocol offered, unless another is chosen, or none", () => {
     const offering = request({ "sec-websocket-protocol": "chat, superchat" });
     const chosen = (select?: (offered: readonly string[]) => string | undefined): unknown => {
@@ -154,6 +157,42 @@ describe("§4.2.2 Sending the Server's Opening Handshake", () => {
     assert.ok(lines.accepted && lines.protocol === "a");
   });
 
+  test("a choice that the client did not offer throws: the caller's mistake", () => {
+    const offering = request({ "sec-websocket-protocol": "chat, superchat" });
+    for (const choice of ["Chat", "chat, superchat", "chat\r\nX: y"]) {
+      assert.throws(
+        () => decideHandshake(offering, { selectProtocol: () => choice }),
+        /did not offer/,
+      );
+    }
+  });
+
+  // RFC 9110 §5.6.1.2.
+  test("ignores empty elements of a list", () => {
+    for (const list of ["echo,", ",echo", ", ,echo, ,chat,"]) {
+      const offering = {
+        "sec-websocket-protocol": list,
+        "sec-websocket-extensions": "permessage-deflate,",
+        connection: ",Upgrade,",
+        upgrade: "websocket,",
+      };
+      const decision = decideHandshake(request(offering), { deflate: {} });
+      assert.ok(decision.accepted);
+      assert.equal(decision.protocol, "echo");
+      assert.notEqual(decision.deflate, undefined);
+    }
+  });
+
+  test("RFC 6455 §9 no extension that the client did not offer", () => {
+    for (const offer of [undefined, "x-other", "permessage-deflate2", "permessage-deflate; x"]) {
+      const given = request({ "sec-websocket-extensions": offer });
+      const decision = decideHandshake(given, { deflate: { serverNoContextTakeover: true } });
+      assert.ok(decision.accepted && decision.deflate === undefined);
+      const names = decision.headers.map(([name]) => name);
+      assert.ok(!names.includes("Sec-WebSocket-Extensions"), offer);
+    }
+  });
+
   test("permessage-deflate where it is wanted, on its terms", () => {
     const offering = request({
       "sec-websocket-extensions": "permessage-deflate; client_max_window_bits",
@@ -170,7 +209,7 @@ describe("§4.2.2 Sending the Server's Opening Handshake", () => {
   });
 });
 
-describe("§4.1 Client Requirements", () => {
+describe("RFC 6455 §4.1 Client Requirements", () => {
   const OFFER: HandshakeOffer = { key: KEY, protocols: [] };
   const ANSWER: Headers = {
     upgrade: "websocket",
@@ -226,6 +265,12 @@ describe("§4.1 Client Requirements", () => {
     ]) {
       assert.deepEqual(judgeHandshake(OFFER, 101, headers), plain);
     }
+    // RFC 9110 §5.6.1.2.
+    const empty = judgeHandshake({ ...OFFER, deflate: {} }, 101, {
+      ...ANSWER,
+      "sec-websocket-extensions": ", permessage-deflate,",
+    });
+    assert.ok(empty.accepted && empty.deflate !== undefined);
     const chosen = judgeHandshake({ key: KEY, protocols: ["a"] }, 101, {
       ...ANSWER,
       "sec-websocket-protocol": "a",
@@ -249,7 +294,8 @@ describe("§4.1 Client Requirements", () => {
     ["another status", OFFER, 200, ANSWER, /status 200/],
     ["no Upgrade", OFFER, 101, { ...ANSWER, upgrade: undefined }, /Upgrade header/],
     ["another Upgrade", OFFER, 101, { ...ANSWER, upgrade: "websocket, h2c" }, /Upgrade header/],
-    ["no Connection", OFFER, 101, { ...ANSWER, connection: "close" }, /Connection header/],
+    ["no Connection", OFFER, 101, { ...ANSWER, connection: undefined }, /Connection header/],
+    ["another Connection", OFFER, 101, { ...ANSWER, connection: "close" }, /Connection header/],
     [
       "no answer to the key",
       OFFER,
@@ -271,6 +317,28 @@ describe("§4.1 Client Requirements", () => {
       101,
       { ...ANSWER, "sec-websocket-protocol": ["a", "a"] },
       /subprotocol/,
+    ],
+    [
+      "another than those offered",
+      { key: KEY, protocols: ["a", "b"] },
+      101,
+      { ...ANSWER, "sec-websocket-protocol": "A" },
+      /subprotocol that was not offered/,
+    ],
+    // The field holds one subprotocol, not a list (RFC 6455 §11.3.4).
+    [
+      "a list of one",
+      { key: KEY, protocols: ["a", "b"] },
+      101,
+      { ...ANSWER, "sec-websocket-protocol": "a," },
+      /subprotocol that was not offered/,
+    ],
+    [
+      "none of those offered",
+      { key: KEY, protocols: ["a"] },
+      101,
+      ANSWER,
+      /none of the subprotocols/,
     ],
     [
       "an extension unasked",
@@ -302,7 +370,7 @@ describe("§4.1 Client Requirements", () => {
     ],
   ];
   for (const [does, offer, status, headers, reason] of FAILS) {
-    test(`§4.1 fails for ${does}`, () => {
+    test(`RFC 6455 §4.1 fails for ${does}`, () => {
       const verdict = judgeHandshake(offer, status, headers);
       assert.ok(!verdict.accepted);
       assert.match(verdict.reason, reason);

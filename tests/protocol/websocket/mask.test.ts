@@ -29,7 +29,7 @@ function range(from: number, to: number): number[] {
 }
 
 describe("mask()", () => {
-  test("§5.3 is the RFC's formula at every offset and length, and undoes itself", () => {
+  test("RFC 6455 §5.3 is the RFC's formula at every offset and length, and undoes itself", () => {
     for (const key of KEYS.map(bytes)) {
       for (let start = 0; start < 9; start++) {
         // Long ones are masked word by word, wherever in memory their bytes begin.
@@ -46,13 +46,13 @@ describe("mask()", () => {
     }
   });
 
-  test("§5.7 the masked Hello", () => {
+  test("RFC 6455 §5.7 the masked Hello", () => {
     const hello = bytes("7f 9f 4d 51 58");
     mask(hello, readKey(bytes("81 85 37 fa 21 3d"), 2), 0, 5);
     assert.equal(Buffer.from(hello).toString(), "Hello");
   });
 
-  test(`§5.3 goes on with a turned key wherever a payload was cut (SEED=${seed})`, () => {
+  test(`RFC 6455 §5.3 goes on with a turned key wherever a payload was cut (SEED=${seed})`, () => {
     const random = new Random(seed);
     for (let round = 0; round < 2000; round++) {
       const keyBytes = random.bytes(4);
@@ -71,7 +71,7 @@ describe("mask()", () => {
 });
 
 describe("turnKey()", () => {
-  test("§5.3 octet i takes key octet i MOD 4, also behind very long payloads", () => {
+  test("RFC 6455 §5.3 octet i takes key octet i MOD 4, also behind very long payloads", () => {
     const key = readKey(bytes("01 02 03 84"), 0);
     const turned = ["01 02 03 84", "02 03 84 01", "03 84 01 02", "84 01 02 03"];
     for (const length of [0, 1, 2, 3, 4, 5, 6, 7, 65535, 65536, 2 ** 31 + 1, 2 ** 32 + 2]) {

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import type { DeflateWishes } from "../../../protocol/websocket/extensions.ts";
+import type { DeflatePreferences } from "../../../protocol/websocket/deflate-negotiation.ts";
 import {
   decideHandshake,
   HANDSHAKE_RULES,
@@ -118,7 +118,10 @@ describe("headers", () => {
       'permessage-deflate; client_max_window_bits; server_max_window_bits="10", foo; a=b',
     "sec-websocket-accept": "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=",
   };
-  const WISHES: readonly DeflateWishes[] = [{}, { serverMaxWindowBits: 9, clientMaxWindowBits: 9 }];
+  const PREFERENCES: readonly DeflatePreferences[] = [
+    {},
+    { serverMaxWindowBits: 9, clientMaxWindowBits: 9 },
+  ];
 
   function mutated(random: Random): Record<string, string | undefined> {
     const entries = Object.entries(HEADERS).map(([name, value]) => {
@@ -141,7 +144,7 @@ describe("headers", () => {
     let accepted = 0;
     for (let i = 0; i < 100_000; i++) {
       const headers = mutated(random);
-      const deflate = random.pick(WISHES);
+      const deflate = random.pick(PREFERENCES);
       const decision = decideHandshake({ method: "GET", httpVersion: "1.1", headers }, { deflate });
       if (decision.accepted) accepted++;
       else assert.ok(Object.hasOwn(HANDSHAKE_RULES, decision.rule));

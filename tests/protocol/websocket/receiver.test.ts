@@ -107,7 +107,7 @@ describe("Receiver fails at the first byte that is wrong", () => {
     "CONTROL_TOO_LONG",
   ] as const;
   for (const rule of EARLY) {
-    test(`§5.2 ${rule} is known from a frame's first two bytes`, () => {
+    test(`RFC 6455 §5.2 ${rule} is known from a frame's first two bytes`, () => {
       for (const breach of BREACHES[rule]) {
         const [as, hex] = typeof breach === "string" ? ["client" as const, breach] : breach;
         const input = bytes(hex);
@@ -119,14 +119,14 @@ describe("Receiver fails at the first byte that is wrong", () => {
     });
   }
 
-  test("§10.4 MESSAGE_TOO_BIG and MINIMAL_LENGTH are known from the length", () => {
+  test("RFC 6455 §10.4 MESSAGE_TOO_BIG and MINIMAL_LENGTH are known from the length", () => {
     assert.equal(fallsAt(bytes("82 7e 03 e9 61 62"), PROFILES.client), 4);
     assert.equal(fallsAt(bytes("82 7f 00*5 01 00 00 61"), PROFILES.client), 10);
     assert.equal(fallsAt(bytes("82 7e 00 7d 61 62"), PROFILES.client), 4);
     assert.equal(fallsAt(bytes("82 7f 00*6 ff ff 61"), PROFILES.client), 10);
   });
 
-  test("§8.1 INVALID_UTF8 at the byte that no other can make good (Autobahn 6.4)", () => {
+  test("RFC 6455 §8.1 INVALID_UTF8 at the byte that no other can make good (Autobahn 6.4)", () => {
     // Two bytes of header, "κόσμε" in eleven, f4, and 90.
     const text = "ce ba e1 bd b9 cf 83 ce bc ce b5 f4 90 80 80 65 64 69 74 65 64";
     assert.equal(fallsAt(bytes(`81 15 ${text}`), PROFILES.client), 15);

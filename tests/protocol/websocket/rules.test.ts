@@ -15,7 +15,7 @@ const NAMES = Object.keys(RULES).filter((name): name is RuleName => name in RULE
 describe("a peer that breaks a rule fails the connection", () => {
   for (const rule of NAMES) {
     const { section, code, text } = RULES[rule];
-    test(`${section.replace("RFC 6455 ", "")} ${text}`, () => {
+    test(`${section} ${text}`, () => {
       for (const breach of BREACHES[rule]) {
         const [as, hex] = typeof breach === "string" ? ["client" as const, breach] : breach;
         const whole = bytes(hex);
@@ -26,7 +26,7 @@ describe("a peer that breaks a rule fails the connection", () => {
           const { endpoint, wire } = station;
           assert.equal(endpoint.failure?.rule, rule, hex);
           assert.equal(endpoint.state, "failed", hex);
-          // §7.1.7: "…SHOULD send a Close frame with an appropriate status code", and end.
+          // RFC 6455 §7.1.7: "…SHOULD send a Close frame with an appropriate status code", and end.
           const said = describeFrames(wire.take()).at(-1);
           assert.equal(said, `close ${code} ${text} (${section})`, hex);
           assert.ok(wire.ended);
@@ -60,7 +60,7 @@ describe("ProtocolError", () => {
     });
   }
 
-  test("§7.4.1, §10.7 1002 is for the protocol, 1007 for what a message holds, 1009 for its size", () => {
+  test("RFC 6455 §7.4.1, §10.7 1002 is for the protocol, 1007 for what a message holds, 1009 for its size", () => {
     const codes = new Map(NAMES.map((name) => [name, RULES[name].code]));
     assert.equal(codes.get("MESSAGE_TOO_BIG"), 1009);
     assert.equal(codes.get("INVALID_UTF8"), 1007);

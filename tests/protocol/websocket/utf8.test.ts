@@ -81,11 +81,11 @@ describe("Utf8Checker", () => {
     assert.ok(checker.complete);
   });
 
-  test("§8.1 all sequences of one byte", () => {
+  test("RFC 6455 §8.1 all sequences of one byte", () => {
     for (let a = 0; a < 256; a++) checkEverySplit(single(a));
   });
 
-  test("§8.1 all sequences of two bytes, at every split", () => {
+  test("RFC 6455 §8.1 all sequences of two bytes, at every split", () => {
     for (let a = 0; a < 256; a++) {
       // A byte that cannot stand first is looked at once: nothing behind it matters.
       if (!canContinue(single(a))) {
@@ -96,7 +96,7 @@ describe("Utf8Checker", () => {
     }
   });
 
-  test("§8.1 all sequences of three bytes, at every split", () => {
+  test("RFC 6455 §8.1 all sequences of three bytes, at every split", () => {
     // One of the bytes below 80 stands for all; those that cannot stand first are above.
     const firsts = [0x41];
     for (let a = 0xc2; a <= 0xf4; a++) firsts.push(a);
@@ -131,7 +131,7 @@ describe("Utf8Checker", () => {
     }
   });
 
-  test("§8.1 four bytes: every first and second, with all ends of ranges behind, at every split", () => {
+  test("RFC 6455 §8.1 four bytes: every first and second, with all ends of ranges behind, at every split", () => {
     const thirds = [0x00, 0x7f, 0x80, 0xbf, 0xc0, 0xff];
     for (let a = 0xe0; a < 256; a++) {
       for (let b = 0; b < 256; b++) {
@@ -149,7 +149,7 @@ describe("Utf8Checker", () => {
     }
   });
 
-  test("§8.1 every character there is, whole and byte by byte", () => {
+  test("RFC 6455 §8.1 every character there is, whole and byte by byte", () => {
     const checker = new Utf8Checker();
     for (let code = 0; code <= 0x10ffff; code += code < 0x1_0000 ? 1 : 61) {
       if (code >= 0xd800 && code <= 0xdfff) continue;
@@ -163,7 +163,7 @@ describe("Utf8Checker", () => {
     }
   });
 
-  test("§8.1 agrees with TextDecoder where text, not only sequences, is cut", () => {
+  test("RFC 6455 §8.1 agrees with TextDecoder where text, not only sequences, is cut", () => {
     const decoder = new TextDecoder("utf-8", { fatal: true });
     for (const hex of [
       "61 e2 82 ac 62",
@@ -183,7 +183,7 @@ describe("Utf8Checker", () => {
     }
   });
 
-  test(`§8.1 fails at exactly the first byte that nothing can make good (SEED=${seed})`, () => {
+  test(`RFC 6455 §8.1 fails at exactly the first byte that nothing can make good (SEED=${seed})`, () => {
     const random = new Random(seed);
     const LEADS = [
       0x00, 0x7f, 0x80, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xec, 0xed, 0xee, 0xef, 0xf0,
@@ -197,7 +197,7 @@ describe("Utf8Checker", () => {
     }
   });
 
-  test(`§8.1 fails there in long texts too (SEED=${seed})`, () => {
+  test(`RFC 6455 §8.1 fails there in long texts too (SEED=${seed})`, () => {
     const random = new Random(seed + 1);
     const text = Buffer.from(
       "Zwölf Boxkämpfer jagen Viktor quer über den großen Sylter Deich. 日本語 😀 ".repeat(3),

@@ -1,0 +1,110 @@
+// What a broadcast costs by the number of nodes on one Redis: ours alone, each node with a few clients of
+// the room. docs/scaling.md computes larger clusters, and this checks its formulas.
+
+import { type Cost, withCluster } from "./redis-cluster.ts";
+import type { Settings } from "./singles.ts";
+import { median, spread } from "./table.ts";
+
+const COUNTS = [2, 4, 8] as const;
+const CLIENTS = 10;
+/** In a turn, so that however busy the machine is as many leave together. */
+const BROADCASTS = 16;
+/** What is seldom run is not compiled yet: so many broadcasts come before those that count. */
+const WARM_UP = 10_000;
+/** Milliseconds between the heartbeats that are counted. So many come that what else happens is little. */
+const HEARTBEAT = 100;
+
+/** One round with so many nodes. */
+interface Figures {
+  /** Bytes that Redis sends for a broadcast. */
+  readonly sent: number;
+  /** Microseconds of the processor for a broadcast: of the node that emits, of each other, and of Redis. */
+  readonly emitting: number;
+  readonly receiving: number;
+  readonly redis: number;
+  /** Bytes that Redis sends for one heartbeat of one node, and microseconds that it takes for it. */
+  readonly heartbeat: number;
+  readonly heartbeatCpu: number;
+}
+
+export interface NodesRow {
+  readonly nodes: number;
+  readonly rounds: readonly Figures[];
+}
+
+async function measureBroadcasts(settings: Settings, count: number, ms: number): Promise<Cost> {
+  return withCluster(settings, "barewire", count, undefined, async (cluster) => {
+    for (let node = 0; node < count; node++) await cluster.join(node, CLIENTS);
+    await cluster.addAskers(1);
+    for (let done = 0; done < WARM_UP; )
+      done += await cluster.burst({ count: BROADCASTS, ms: 100 });
+    return cluster.measure(() => cluster.burst({ count: BROADCASTS, ms }));
+  });
+}
+
+/** The cost of Redis for all heartbeats, and how many of them each node has sent. */
+async function measureHeartbeats(settings: Settings, count: number, ms: number): Promise<Cost> {
+  const adapter = { heartbeatInterval: HEARTBEAT };
+  return withCluster(settings, "barewire", count, adapter, ({ measure, nodes }) =>
+    measure(async () => {
+      const published = async (): Promise<number> => {
+        const each = await Promise.all(nodes.map((node) => node.number("published")));
+        return each.reduce((sum, count) => sum + count);
+      };
+      const before = await published();
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      return (await published()) - before;
+    }),
+  );
+}
+
+/** @param scale multiplies how long things take; below 1 for a quick look */
+export async function measureNodes(settings: Settings, scale: number): Promise<NodesRow[]> {
+  const rows = COUNTS.map((nodes) => ({ nodes, rounds: [] as Figures[] }));
+  for (let round = 0; round < settings.rounds; round++) {
+    for (const { nodes, rounds } of rows) {
+      const broadcasts = await measureBroadcasts(settings, nodes, 3000 * scale);
+      const heartbeats = await measureHeartbeats(settings, nodes, 3000 * scale);
+      const [emitting = Number.NaN, ...others] = broadcasts.nodes;
+      const receiving = others.reduce((sum, cpu) => sum + cpu) / others.length;
+      const figures = {
+        sent: broadcasts.sent / broadcasts.result,
+        emitting: emitting / broadcasts.result,
+        receiving: receiving / broadcasts.result,
+        redis: broadcasts.redis / broadcasts.result,
+        heartbeat: heartbeats.sent / heartbeats.result,
+        heartbeatCpu: heartbeats.redis / heartbeats.result,
+      };
+      rounds.push(figures);
+      console.error(`${nodes} nodes: ${JSON.stringify(figures)}`);
+    }
+  }
+  return rows;
+}
+
+export function nodesTable(rows: readonly NodesRow[]): string {
+  const lines = [
+    `${CLIENTS} clients on each node, ${BROADCASTS} broadcasts in a turn, 32 B`,
+    "",
+    "| nodes | Redis sends for a broadcast | to each node | processor time of the node that emits | of each other node | of Redis | of Redis, for each node | Redis sends for a heartbeat | to each node | processor time of Redis |",
+    "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
+  ];
+  for (const { nodes, rounds } of rows) {
+    const all = (name: keyof Figures): number[] => rounds.map((figures) => figures[name]);
+    const middle = (name: keyof Figures): number => median(all(name));
+    const cells = [
+      nodes,
+      `${middle("sent").toFixed(0)} B`,
+      `${(middle("sent") / nodes).toFixed(0)} B`,
+      `${spread(all("emitting"))} µs`,
+      `${spread(all("receiving"))} µs`,
+      `${spread(all("redis"))} µs`,
+      `${(middle("redis") / nodes).toFixed(2)} µs`,
+      `${middle("heartbeat").toFixed(0)} B`,
+      `${(middle("heartbeat") / nodes).toFixed(0)} B`,
+      `${spread(all("heartbeatCpu"))} µs`,
+    ];
+    lines.push(`| ${cells.join(" | ")} |`);
+  }
+  return lines.join("\n");
+}

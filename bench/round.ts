@@ -1,0 +1,84 @@
+// One round of a case: a server and the load beside it, both new processes.
+//
+// The server is on the first core and the load on the second, where the system has taskset. A figure is the
+// processor time that the server took, not what a clock on the wall says: it stays the same when the machine
+// has something else to do.
+
+import { mkdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
+
+import { build } from "esbuild";
+
+import type { Case, Contender, Stage } from "./cases.ts";
+import { Child } from "./ipc.ts";
+
+export const SERVER_CORE = 0;
+export const LOAD_CORE = 1;
+
+/**
+ * Makes JavaScript of the servers and the load, so that Node starts with no more than its users have.
+ *
+ * @param project the folder of the barewire that the servers import, built
+ * @returns the folder with the programs
+ */
+export async function compile(project: string): Promise<string> {
+  const folder = join(project, "bench/.built");
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  await build({
+    entryPoints: ["servers/*.ts", "load.ts", "load-nodes.ts"].map((path) =>
+      join(import.meta.dirname, path),
+    ),
+    outdir: folder,
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    packages: "external",
+    logLevel: "warning",
+    plugins: [
+      {
+        name: "the package as it is published",
+        setup: ({ onResolve }) => {
+          onResolve({ filter: /\/server\.ts$/ }, () => ({ path: "barewire", external: true }));
+          onResolve({ filter: /\/adapters\/redis\.ts$/ }, () => ({
+            path: "barewire/redis",
+            external: true,
+          }));
+          onResolve({ filter: /\/websocket\.ts$/ }, ({ kind }) =>
+            kind === "entry-point" ? undefined : { path: "barewire/websocket", external: true },
+          );
+        },
+      },
+    ],
+  });
+  return folder;
+}
+
+/** Measures a case once. `scale` multiplies how long that takes. */
+export async function round(
+  folder: string,
+  what: Case,
+  contender: Contender,
+  scale: number,
+): Promise<number> {
+  const options = JSON.stringify(what.options ?? {});
+  const server = new Child(join(folder, "servers", `${contender}.js`), SERVER_CORE, [], [options]);
+  const load = new Child(join(folder, "load.js"), LOAD_CORE);
+  try {
+    const port = await server.number("port");
+    const stage: Stage = { server, load, port, scale };
+    const before = await load.number("cpu");
+    const begin = performance.now();
+    const figure = await what.measure(stage);
+    const busy = ((await load.number("cpu")) - before) / 1000 / (performance.now() - begin);
+    if (busy > 0.9 && what.unit === "µs") {
+      // The server's processor time still counts, but it is less busy than it could be.
+      console.error(
+        `${what.name}, ${contender}: the load took ${Math.round(busy * 100)} % of its core`,
+      );
+    }
+    return figure;
+  } finally {
+    await Promise.all([server.stop(), load.stop()]);
+  }
+}

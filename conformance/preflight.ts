@@ -1,0 +1,190 @@
+// Before the cases, within about a second: what of the contract (docs/conformance.md) does the server lack?
+// The cases that need it are skipped.
+
+import { ALL_BEHAVIOURS, BEHAVIOURS, type Behaviour } from "./kit/behaviour.ts";
+import { type Layer, Skip } from "./kit/case.ts";
+import { Context, wait } from "./kit/context.ts";
+import { checkIntervals, WebSocketSession } from "./kit/engineio.ts";
+import { parsePacket, SocketioPeer } from "./kit/socketio.ts";
+import type { Target } from "./kit/target.ts";
+
+/** Milliseconds for each behaviour. All are looked at side by side. */
+const LIMIT = 1000;
+/** A busy machine has so many times as long as a request took beside them, and no longer than the longest. */
+const TIMES = 40;
+const LONGEST = 10_000;
+
+// A wrong answer, or the end of the connection, is the matter of the cases: only silence is a lack.
+interface Check {
+  /** Any of these layers has cases that need it. */
+  readonly layers: readonly Layer[];
+  /** Does not end where the server lacks it, or throws Skip. */
+  readonly run: (context: Context) => Promise<void>;
+}
+
+/** A Socket.IO client in the main namespace, whether or not the server emits "auth". */
+async function join(context: Context): Promise<SocketioPeer> {
+  const peer = await SocketioPeer.open(context);
+  peer.sendConnect();
+  await until(peer, (text) => text.startsWith("0"));
+  return peer;
+}
+
+/** Waits for a packet like that. @throws Failure at the end of the connection */
+async function until(peer: SocketioPeer, is: (text: string) => boolean): Promise<void> {
+  while (!is((await peer.expectNext("a packet")).text));
+}
+
+function check(run: (peer: SocketioPeer) => Promise<void>): Check {
+  return { layers: ["socketio"], run: async (context) => run(await join(context)) };
+}
+
+function isEvent(name: string): (text: string) => boolean {
+  return (text) => {
+    const { type, payload } = parsePacket(text);
+    return type === 2 && Array.isArray(payload) && payload[0] === name;
+  };
+}
+
+/** The server must answer an event with another. */
+function answers(event: string, answer: string): Check {
+  return check(async (peer) => {
+    peer.sendEvent([event, "preflight"]);
+    await until(peer, isEvent(answer));
+  });
+}
+
+/** Of whichever revision the server has. */
+async function openEngine(context: Context): ReturnType<typeof WebSocketSession.open> {
+  try {
+    return await WebSocketSession.open(context);
+  } catch {
+    return await WebSocketSession.open(context, { revision: 3 });
+  }
+}
+
+const CHECKS: Readonly<Record<Behaviour, Check>> = {
+  "websocket-echo": {
+    layers: ["websocket"],
+    run: async (context) => {
+      const peer = await context.websocket();
+      peer.sendText("preflight");
+      await peer.message();
+    },
+  },
+  "websocket-subprotocol": {
+    layers: ["websocket"],
+    run: async (context) => {
+      const headers = { "Sec-WebSocket-Protocol": "echo" };
+      const got = (await context.websocket({ headers })).header("sec-websocket-protocol");
+      if (got !== "echo") throw new Skip(got);
+    },
+  },
+  // To see it would take as long as the cases about it.
+  "websocket-limit": { layers: ["websocket"], run: () => Promise.resolve() },
+  "engineio-echo": {
+    layers: ["engineio4", "engineio3"],
+    run: async (context) => {
+      const { session } = await openEngine(context);
+      session.send("4preflight");
+      let packet = await session.next();
+      while (packet === "6") packet = await session.next();
+    },
+  },
+  "short-waits": {
+    layers: ["engineio4", "engineio3"],
+    run: async (context) => checkIntervals((await openEngine(context)).open),
+  },
+  auth: {
+    layers: ["socketio"],
+    run: async (context) => void (await SocketioPeer.connected(context)),
+  },
+  message: answers("message", "message-back"),
+  "message-with-ack": check(async (peer) => {
+    peer.sendEvent(["message-with-ack", "preflight"], { id: 1 });
+    await until(peer, (text) => parsePacket(text).type === 3);
+  }),
+  "ask-me": answers("ask-me", "question"),
+  join: check(async (peer) => {
+    peer.sendEvent(["join", "preflight"]);
+    peer.sendEvent(["to-room", "preflight"]);
+    await until(peer, isEvent("news"));
+  }),
+  "disconnect-me": check(async (peer) => {
+    peer.sendEvent(["disconnect-me"]);
+    await until(peer, (text) => parsePacket(text).type === 1);
+  }),
+  "close-me": check(async (peer) => {
+    peer.sendEvent(["close-me"]);
+    while ((await peer.next()) !== undefined);
+  }),
+  custom: check(async (peer) => {
+    peer.sendConnect("/custom");
+    await until(peer, (text) => text.startsWith("0/custom,"));
+  }),
+  refusing: check(async (peer) => {
+    peer.sendConnect("/refusing");
+    await until(peer, (text) => text.startsWith("4/refusing,") && text.includes("not here"));
+  }),
+};
+
+/** Returns what the server lacks of the contract of these layers. Never rejects. */
+export async function findLacking(
+  target: Target,
+  layers: ReadonlySet<Layer>,
+): Promise<ReadonlySet<Behaviour>> {
+  const checks = [...ofLayers(ALL_BEHAVIOURS, layers)].map((behaviour) => {
+    const context = new Context(target);
+    return { behaviour, context, running: CHECKS[behaviour].run(context) };
+  });
+  // Asked last, so that it is answered when the server has come to all of them.
+  const limit = patience(target);
+  const found = await Promise.all(
+    checks.map(async ({ behaviour, context, running }) => {
+      const there = running.then(
+        () => true,
+        (error: unknown) => !(error instanceof Skip),
+      );
+      const has = await Promise.race([there, limit.then(() => false)]);
+      context.close();
+      return has ? [] : [behaviour];
+    }),
+  );
+  return new Set(found.flat());
+}
+
+/** Resolves when the time for the behaviours is over. Never rejects. */
+async function patience(target: Target): Promise<void> {
+  const context = new Context(target);
+  const begin = performance.now();
+  const took = (): number => performance.now() - begin;
+  const answer = context.http({ path: "/" }).then(took, took);
+  await wait(LIMIT);
+  const milliseconds = await Promise.race([answer, wait(LONGEST / TIMES).then(took)]);
+  context.close();
+  await wait(Math.min(LONGEST, TIMES * milliseconds) - took());
+}
+
+/** Those of the behaviours that these layers have. */
+export function ofLayers(
+  behaviours: ReadonlySet<Behaviour>,
+  layers: ReadonlySet<Layer>,
+): ReadonlySet<Behaviour> {
+  const isOf = (each: Behaviour): boolean => CHECKS[each].layers.some((own) => layers.has(own));
+  return new Set([...behaviours].filter(isOf));
+}
+
+/** One sentence for each path that lacks something. */
+export function describeLacking(target: Target, lacking: ReadonlySet<Behaviour>): string[] {
+  const paths = [
+    ["websocket", target.websocketPath],
+    ["engineio4", target.engineioPath],
+    ["socketio", target.socketioPath],
+  ] as const;
+  return paths.flatMap(([layer, path]) => {
+    const own = [...lacking].filter((behaviour) => CHECKS[behaviour].layers.includes(layer));
+    if (own.length === 0) return [];
+    const list = own.map((behaviour) => BEHAVIOURS[behaviour]).join("; ");
+    return [`At ${path} the server does not: ${list}.`];
+  });
+}

@@ -1,0 +1,589 @@
+// The base of adapters over several processes: rooms in memory, and messages to the others.
+//
+//   this process                               another
+//     broadcast() ── publish(message) ──▶ … ──▶ receive(message, sender) ──▶ its sockets
+//     fetchSockets() ── ask(request) ──▶  … ──▶ receive(request, sender)
+//       ◀── receive(answer, sender) … ◀── respond(to, answer) ──┘
+//
+// An adapter extends it with publish() and respond(), and calls receive() with what arrives.
+//
+// Rules: a message is published before it is applied here, so that of two messages of this process the
+// others see the same order as its own sockets. A process that is silent for `heartbeatTimeout` is
+// removed, and no request waits for it any more. A request that not everybody answers has a partial
+// result, which says who is missing.
+
+import { EVENT, type Packet } from "../../protocol/socketio/packet.ts";
+import { Deadlines } from "../deadlines.ts";
+import { callListener } from "../events/emitter.ts";
+import { DisconnectedError } from "../events/errors.ts";
+import type { OptionTable } from "../events/options.ts";
+import { generateId } from "../generate-id.ts";
+import { callback, positiveMilliseconds } from "../node-options.ts";
+import {
+  Adapter,
+  type AdapterHost,
+  allOf,
+  type BroadcastAnswers,
+  type BroadcastOptions,
+  type Gathered,
+  gathered,
+  type Room,
+  type ServerSideCallback,
+  type ServerSideEvent,
+  type SocketDetails,
+  type SocketId,
+} from "../socketio/adapter.ts";
+import type {
+  ClusterAnswer,
+  ClusterMessage,
+  ClusterRequest,
+  NodeId,
+  Received,
+  RequestId,
+} from "./cluster-messages.ts";
+import { type Completion, type Expected, PendingRequest } from "./pending-request.ts";
+
+export interface ClusterOptions {
+  /** Milliseconds between two heartbeats of a process. Default: 5,000. */
+  readonly heartbeatInterval?: number;
+  /** Milliseconds of silence after which a process is removed. Default: 10,000. */
+  readonly heartbeatTimeout?: number;
+  /** Milliseconds that a request waits for the answers of other processes. Default: 5,000. */
+  readonly requestTimeout?: number;
+  /** Called with each error of an adapter, besides its "error" event. Default: none. */
+  readonly onError?: (error: Error) => void;
+}
+
+/** The checks of the options. */
+export const CLUSTER_OPTIONS: OptionTable<ClusterOptions> = {
+  heartbeatInterval: positiveMilliseconds,
+  heartbeatTimeout: positiveMilliseconds,
+  onError: callback,
+  requestTimeout: positiveMilliseconds,
+};
+
+const DEFAULT_HEARTBEAT_INTERVAL = 5_000;
+const DEFAULT_HEARTBEAT_TIMEOUT = 10_000;
+const DEFAULT_REQUEST_TIMEOUT = 5_000;
+
+/** Some processes have not answered. What the others answered is in the result beside it. */
+export class MissingNodesError extends Error {
+  override readonly name = "MissingNodesError";
+  readonly code = "ERR_MISSING_NODES";
+  /** The ids of the processes, or "unknown" for one without. */
+  readonly missing: readonly NodeId[];
+
+  constructor(request: string, missing: readonly NodeId[], why: Completion = "answered") {
+    const reached = why === "timeout" ? "timeout reached, " : "";
+    super(`${request}: ${reached}no answer of ${missing.join(", ")}`);
+    this.missing = missing;
+  }
+}
+
+/** What an adapter tells of its cluster. */
+export interface ClusterStats {
+  /** The id of this process in this namespace. */
+  readonly id: NodeId;
+  /** The ids of the others that are known. */
+  readonly nodes: readonly NodeId[];
+  /** Requests that wait for answers. */
+  readonly pendingRequests: number;
+  /** Requests that not everybody answered. */
+  readonly partialResults: number;
+  /** Processes that were removed since they were silent. */
+  readonly removedNodes: number;
+}
+
+/** A request that waits. */
+interface Pending {
+  readonly pending: PendingRequest;
+  readonly onAnswer: (answer: ClusterAnswer) => void;
+}
+
+/** A broadcast whose acknowledgements are awaited. */
+interface PendingAcks {
+  /** Waits until each process has told how many clients it has asked. */
+  readonly asked: PendingRequest;
+  readonly answers: BroadcastAnswers;
+  /** Clients of each process that are still to answer. */
+  readonly left: Map<NodeId | undefined, number>;
+  /** Processes that have told. */
+  heard: number;
+}
+
+export abstract class ClusterAdapter extends Adapter {
+  /** The id of this process in this namespace. */
+  readonly id: NodeId = generateId();
+  protected readonly requestTimeout: number;
+  private readonly onError: ((error: Error) => void) | undefined;
+  private readonly heartbeatInterval: number;
+  private readonly silences: Deadlines<NodeId>;
+  private readonly known = new Set<NodeId>();
+  private readonly requests = new Map<RequestId, Pending>();
+  private readonly acks = new Map<RequestId, PendingAcks>();
+  private heartbeat: NodeJS.Timeout | undefined;
+  private requestCount = 0;
+  private partialResults = 0;
+  private removedNodes = 0;
+
+  constructor(nsp: AdapterHost, options: ClusterOptions = {}) {
+    super(nsp);
+    this.requestTimeout = options.requestTimeout ?? DEFAULT_REQUEST_TIMEOUT;
+    this.heartbeatInterval = options.heartbeatInterval ?? DEFAULT_HEARTBEAT_INTERVAL;
+    this.onError = options.onError;
+    this.silences = new Deadlines(options.heartbeatTimeout ?? DEFAULT_HEARTBEAT_TIMEOUT, (node) =>
+      this.removeNode(node),
+    );
+  }
+
+  // What an adapter has to bring.
+
+  /**
+   * Sends a message to all other processes of the namespace. Must not throw: report() takes errors. The
+   * message may be received by this process too, which receive() ignores.
+   */
+  protected abstract publish(message: ClusterMessage): void;
+
+  /** Sends an answer to one process. Must not throw. */
+  protected abstract respond(to: NodeId, answer: ClusterAnswer): void;
+
+  /**
+   * Publishes a request, and says who will answer. Default: every process that is known.
+   *
+   * An adapter where processes exist that send no heartbeat overrides it.
+   */
+  protected ask(request: ClusterRequest): Expected | Promise<Expected> {
+    const nodes = [...this.known];
+    this.publish(request);
+    return { nodes, unknown: 0 };
+  }
+
+  /** The processes that count as expected if a request is over before ask() has resolved. Default: all known ones. */
+  protected get presumed(): Expected {
+    return { nodes: [...this.known], unknown: 0 };
+  }
+
+  // What an adapter calls.
+
+  /**
+   * Begins to send heartbeats. An adapter that is not ready to receive when it is created overrides
+   * it, and calls it when it is.
+   */
+  override init(): void | Promise<void> {
+    this.publish({ type: "hello" });
+    this.heartbeat = setInterval(() => this.beat(), this.heartbeatInterval).unref();
+  }
+
+  /** Leaves the cluster. What still waits has a partial result. */
+  override close(): void | Promise<void> {
+    if (this.heartbeat === undefined) return;
+    clearInterval(this.heartbeat);
+    this.heartbeat = undefined;
+    this.publish({ type: "goodbye" });
+    for (const { pending } of [...this.requests.values()]) pending.finish("closed");
+    for (const { asked } of [...this.acks.values()]) asked.finish("closed");
+    for (const node of this.known) this.silences.delete(node);
+    this.known.clear();
+  }
+
+  /** Called at each `heartbeatInterval`. */
+  protected beat(): void {
+    this.publish({ type: "heartbeat" });
+  }
+
+  /** Whether it sends heartbeats: init() has been called, and close() has not. */
+  protected get isBeating(): boolean {
+    return this.heartbeat !== undefined;
+  }
+
+  /** The other processes that are known. */
+  protected get nodes(): ReadonlySet<NodeId> {
+    return this.known;
+  }
+
+  /**
+   * Takes a message or an answer that has arrived. Does not throw.
+   *
+   * @param sender `undefined` where the message does not say
+   */
+  protected receive(message: Received, sender: NodeId | undefined): void {
+    if (sender === this.id) return;
+    // A message of a process is a sign of life, but only heartbeats make it known: a process that
+    // only emits never answers.
+    if (sender !== undefined && this.known.has(sender)) this.silences.add(sender);
+    this.attempt(() => this.handle(message, sender));
+  }
+
+  /** Does what may fail for a value of another process, or of the program, that cannot be encoded: reports it. */
+  protected attempt(work: () => void): void {
+    try {
+      work();
+    } catch (error) {
+      this.report(error instanceof Error ? error : new Error(String(error)));
+    }
+  }
+
+  private handle(message: Received, sender: NodeId | undefined): void {
+    switch (message.type) {
+      case "hello":
+        this.addNode(sender);
+        if (sender !== undefined) this.respond(sender, { type: "heartbeat" });
+        break;
+      case "heartbeat":
+        this.addNode(sender);
+        break;
+      case "goodbye":
+        if (sender !== undefined) this.forgetNode(sender, true);
+        break;
+      case "broadcast":
+        this.onBroadcast(message, sender);
+        break;
+      case "join":
+        this.confirm(super.addSockets(message.options, message.rooms), message, sender);
+        break;
+      case "leave":
+        this.confirm(super.delSockets(message.options, message.rooms), message, sender);
+        break;
+      case "disconnect":
+        this.confirm(super.disconnectSockets(message.options, message.close), message, sender);
+        break;
+      case "fetch":
+        this.onFetch(message.options, message.request, sender);
+        break;
+      case "server-side-emit":
+        this.onServerSideEmit(message.event, message.request, sender);
+        break;
+      case "asked":
+      case "answer":
+      case "no-answer":
+        this.onAcknowledgement(message, sender);
+        break;
+      default:
+        this.onAnswer(message, sender);
+    }
+  }
+
+  /** Tells the program of an error: the option `onError`, and listeners of "error". */
+  protected report(error: Error): void {
+    if (this.onError !== undefined) callListener(this, this.onError, [error]);
+    this.dispatch("error", [error]);
+  }
+
+  /** What is known of the cluster, and what has gone wrong in it. */
+  stats(): ClusterStats {
+    return {
+      id: this.id,
+      nodes: [...this.known],
+      pendingRequests: this.requests.size + this.acks.size,
+      partialResults: this.partialResults,
+      removedNodes: this.removedNodes,
+    };
+  }
+
+  // What the namespace calls.
+
+  override broadcast(packet: Packet, options: BroadcastOptions): void {
+    if (options.flags.local !== true) this.publish({ type: "broadcast", packet, options });
+    super.broadcast(packet, options);
+  }
+
+  override broadcastWithAck(
+    packet: Packet & { readonly id: number },
+    options: BroadcastOptions,
+    answers: BroadcastAnswers,
+  ): () => void {
+    const members = [...this.members(options)];
+    const request = this.nextRequest();
+    const asked = new PendingRequest(this.requestTimeout, this.presumed, (missing, why) => {
+      // One that has not told how many it has asked counts as one client that never answers.
+      const error = this.partial("broadcast", missing, why);
+      for (const _node of error?.missing ?? []) answers.onAsked(1);
+      if (error !== null) answers.onLost(error, error.missing.length);
+      answers.onServers(1 + acks.heard + (error?.missing.length ?? 0));
+    });
+    const acks: PendingAcks = { asked, answers, left: new Map(), heard: 0 };
+    if (options.flags.local === true) {
+      expectAll(asked, NOBODY);
+    } else {
+      this.acks.set(request, acks);
+      expectAll(asked, this.ask({ type: "broadcast", packet, options, request }));
+    }
+    this.sendToMembers(packet, options);
+    const forget = this.awaitAcks(members, packet.id, answers);
+    return () => {
+      this.acks.delete(request);
+      asked.stop();
+      forget();
+    };
+  }
+
+  override async serverCount(): Promise<number> {
+    return 1 + this.known.size;
+  }
+
+  override async sockets(rooms: ReadonlySet<Room>): Promise<Set<SocketId>> {
+    const found = await this.fetchSockets({ rooms, except: new Set(), flags: {} });
+    return new Set(Array.from(found, ({ id }) => id));
+  }
+
+  override async fetchSockets(options: BroadcastOptions): Promise<Gathered<SocketDetails>> {
+    const sockets: SocketDetails[] = [...this.members(options)];
+    if (options.flags.local === true) return gathered(sockets);
+    const request = this.nextRequest();
+    const missing = await this.gather(
+      { type: "fetch", options, request },
+      options.flags.timeout,
+      (answer) => {
+        if (answer.type === "fetched") sockets.push(...answer.sockets);
+      },
+    );
+    return gathered(sockets, missing);
+  }
+
+  override addSockets(options: BroadcastOptions, rooms: readonly Room[]): void | Promise<void> {
+    const request = this.nextRequest();
+    const others = this.askToDo({ type: "join", options, rooms, request });
+    return allOf([others, super.addSockets(options, rooms)]);
+  }
+
+  override delSockets(options: BroadcastOptions, rooms: readonly Room[]): void | Promise<void> {
+    const request = this.nextRequest();
+    const others = this.askToDo({ type: "leave", options, rooms, request });
+    return allOf([others, super.delSockets(options, rooms)]);
+  }
+
+  override disconnectSockets(options: BroadcastOptions, close: boolean): void | Promise<void> {
+    const request = this.nextRequest();
+    const others = this.askToDo({ type: "disconnect", options, close, request });
+    return allOf([others, super.disconnectSockets(options, close)]);
+  }
+
+  override serverSideEmit(event: ServerSideEvent, answered?: ServerSideCallback): void {
+    if (answered === undefined) {
+      this.publish({ type: "server-side-emit", event });
+      return;
+    }
+    const request = this.nextRequest();
+    const responses: unknown[] = [];
+    this.startRequest(
+      { type: "server-side-emit", event, request },
+      undefined,
+      (answer) => {
+        if (answer.type === "server-side-answer") responses.push(answer.value);
+      },
+      (error) => answered(error, responses),
+    );
+  }
+
+  // Requests of this process.
+
+  protected nextRequest(): RequestId {
+    // With the id of the process it is unique in the cluster.
+    return `${this.id}${(this.requestCount++).toString(36)}`;
+  }
+
+  /** Sends a request and resolves to the processes that have not answered it in time. */
+  private gather(
+    request: ClusterRequest,
+    timeout: number | undefined,
+    onAnswer: (answer: ClusterAnswer) => void,
+  ): Promise<readonly NodeId[]> {
+    return new Promise((resolve) => {
+      this.startRequest(request, timeout, onAnswer, (error) => resolve(error?.missing ?? []));
+    });
+  }
+
+  private startRequest(
+    request: ClusterRequest,
+    timeout: number | undefined,
+    onAnswer: (answer: ClusterAnswer) => void,
+    onComplete: (error: MissingNodesError | null) => void,
+  ): void {
+    const pending = new PendingRequest(
+      timeout ?? this.requestTimeout,
+      this.presumed,
+      (missing, why) => {
+        this.requests.delete(request.request);
+        onComplete(this.partial(request.type, missing, why));
+      },
+    );
+    this.requests.set(request.request, { pending, onAnswer });
+    expectAll(pending, this.ask(request));
+  }
+
+  /** Asks all others to do something. Resolves when they have. */
+  protected askToDo(
+    request: ClusterRequest & { readonly options: BroadcastOptions },
+  ): void | Promise<void> {
+    if (request.options.flags.local === true) return;
+    return this.gather(request, undefined, () => {}).then(() => {});
+  }
+
+  /**
+   * Returns the error of a request that some have not answered. Processes that it did not reach have ended:
+   * they are removed, and nothing is missing.
+   */
+  private partial(
+    request: string,
+    missing: readonly NodeId[],
+    why: Completion,
+  ): MissingNodesError | null {
+    if (why === "unreached") {
+      for (const node of missing) this.removeNode(node);
+      return null;
+    }
+    if (missing.length === 0) return null;
+    const error = new MissingNodesError(request, missing, why);
+    this.partialResults++;
+    this.report(error);
+    return error;
+  }
+
+  private onAnswer(
+    answer: ClusterAnswer & { readonly request: RequestId },
+    sender: NodeId | undefined,
+  ): void {
+    const { pending, onAnswer } = this.requests.get(answer.request) ?? {};
+    pending?.answer(sender, () => onAnswer?.(answer));
+  }
+
+  private onAcknowledgement(
+    answer: Extract<ClusterAnswer, { type: "asked" | "answer" | "no-answer" }>,
+    sender: NodeId | undefined,
+  ): void {
+    const acks = this.acks.get(answer.request);
+    if (acks === undefined) return;
+    const { answers, asked, left } = acks;
+    if (answer.type === "asked") {
+      asked.answer(sender, () => {
+        // Those without an id count together.
+        left.set(sender, (left.get(sender) ?? 0) + answer.count);
+        acks.heard++;
+        answers.onAsked(answer.count);
+      });
+      return;
+    }
+    asked.whenExpected(() => {
+      const count = left.get(sender) ?? 0;
+      // More than it has asked, or after it was removed.
+      if (count === 0) return;
+      left.set(sender, count - 1);
+      if (answer.type === "answer") answers.onAnswer(null, [answer.value]);
+      else answers.onAnswer(new DisconnectedError(), []);
+    });
+  }
+
+  // Requests of others.
+
+  private onBroadcast(
+    { packet, options, request }: ClusterMessage & { readonly type: "broadcast" },
+    sender: NodeId | undefined,
+  ): void {
+    if (request === undefined || sender === undefined || packet.type !== EVENT) {
+      this.sendToMembers(packet, options);
+      return;
+    }
+    const members = [...this.members(options)];
+    // Acknowledgements have numbers of this process.
+    const id = this.nsp.nextAckId();
+    this.sendToMembers({ ...packet, id }, options);
+    const forget = this.awaitAcks(members, id, {
+      onAsked: (count) => this.respond(sender, { type: "asked", request, count }),
+      onAnswer: (error, [value]) =>
+        this.respond(
+          sender,
+          error === null ? { type: "answer", request, value } : { type: "no-answer", request },
+        ),
+    });
+    const { timeout = this.ackTimeout } = options.flags;
+    if (timeout !== undefined) setTimeout(forget, timeout).unref();
+  }
+
+  private confirm(
+    work: void | Promise<void>,
+    { request }: { readonly request?: RequestId | undefined },
+    sender: NodeId | undefined,
+  ): void {
+    if (request === undefined || sender === undefined) return;
+    const done = (): void => this.respond(sender, { type: "done", request });
+    if (work instanceof Promise) void work.then(done, done);
+    else done();
+  }
+
+  private onFetch(options: BroadcastOptions, request: RequestId, sender: NodeId | undefined): void {
+    if (sender === undefined) return;
+    this.respond(sender, { type: "fetched", request, sockets: [...this.members(options)] });
+  }
+
+  private onServerSideEmit(
+    event: ServerSideEvent,
+    request: RequestId | undefined,
+    sender: NodeId | undefined,
+  ): void {
+    if (request === undefined || sender === undefined) {
+      this.nsp.onServerSideEmit(event);
+      return;
+    }
+    let answered = false;
+    const answer = (value: unknown): void => {
+      if (answered) return;
+      answered = true;
+      this.respond(sender, { type: "server-side-answer", request, value });
+    };
+    this.nsp.onServerSideEmit([...event, answer]);
+  }
+
+  // Membership.
+
+  private addNode(node: NodeId | undefined): void {
+    if (node === undefined || this.heartbeat === undefined) return;
+    this.known.add(node);
+    this.silences.add(node);
+  }
+
+  /** A process is silent. */
+  private removeNode(node: NodeId): void {
+    if (!this.known.has(node)) return;
+    this.removedNodes++;
+    this.forgetNode(node, false);
+  }
+
+  /** @param left whether it has said that it leaves: its clients are gone, and nothing is missing */
+  private forgetNode(node: NodeId, left: boolean): void {
+    if (!this.known.delete(node)) return;
+    this.silences.delete(node);
+    this.onNodeRemoved(node);
+    for (const { pending } of [...this.requests.values()]) pending.remove(node, !left);
+    for (const acks of [...this.acks.values()]) this.endAcks(acks, node, left);
+  }
+
+  private endAcks(
+    { asked, answers, left: counts }: PendingAcks,
+    node: NodeId,
+    left: boolean,
+  ): void {
+    const count = counts.get(node) ?? 0;
+    counts.set(node, 0);
+    const error = left ? new DisconnectedError() : new MissingNodesError("broadcast", [node]);
+    answers.onLost(error, count);
+    asked.remove(node, !left);
+  }
+
+  /** Called when a process has left or was removed. */
+  protected onNodeRemoved(_node: NodeId): void {}
+}
+
+const NOBODY: Expected = { nodes: [], unknown: 0 };
+
+/** Has a request wait for those who will answer. Where that is not known nobody is waited for but until the deadline. */
+function expectAll(pending: PendingRequest, expected: Expected | Promise<Expected>): void {
+  if (expected instanceof Promise) {
+    expected.then(
+      (who) => pending.expect(who),
+      () => pending.finish("failed"),
+    );
+  } else {
+    // The result never arrives before the call returns.
+    process.nextTick(() => pending.expect(expected));
+  }
+}

@@ -1,0 +1,364 @@
+// The adapter of one namespace in a cluster of one machine: its messages travel through the primary, which also
+// keeps the sessions and packets of clients that may come back, to any worker.
+//
+// Connection state recovery: each event has an offset behind its arguments (lib/cluster/offset.ts). A packet that
+// may be missed is sent to the primary: in the turn in which it is emitted if it is for other processes too, otherwise
+// within a few milliseconds. Rooms and data of connected sockets are
+// sent to the primary as they change, so that they outlive the worker.
+//
+//   claim ──▶ the primary                  packets of this worker are noted from here on,
+//   ◀── the session, and what it missed    those of others from here on,
+//   the socket joins its rooms             until here, where they reach it by themselves
+
+import { deserialize, serialize } from "node:v8";
+
+import { EVENT, type EventData, type Packet } from "../../protocol/socketio/packet.ts";
+import type { Link, LinkedAdapter } from "../cluster/link.ts";
+import type { ClaimResult, KeptFor, MissedPacket, SessionRecord } from "../cluster/messages.ts";
+import type { Outgoing } from "../engineio/outgoing.ts";
+import type { Untyped } from "../events/emitter.ts";
+import { flushSoon } from "../flush.ts";
+import type {
+  AdapterHost,
+  BroadcastFlags,
+  BroadcastOptions,
+  Member,
+  RecoverableSession,
+  RecoveryFailure,
+  RestoredSession,
+  Room,
+  SocketId,
+} from "../socketio/adapter.ts";
+import { concerns, type RecoveryLimits } from "../socketio/recovery-store.ts";
+import { ClusterAdapter } from "./cluster-adapter.ts";
+import type { ClusterAnswer, ClusterMessage, NodeId } from "./cluster-messages.ts";
+import { decodeMessage, encodeMessage } from "./ipc-messages.ts";
+
+/** Milliseconds in which the data of every socket is looked at once, a part of the sockets at a time. */
+const DATA_INTERVAL = 2_000;
+const DATA_PARTS = 10;
+
+/** A session whose list of missed packets still grows. */
+type GrowingSession = RecoverableSession & { readonly missed: Outgoing[] };
+
+/** A client that wants to come back, until it is in its rooms. */
+interface Returning {
+  readonly pid: string;
+  /** Known when the primary has answered. */
+  session: GrowingSession | undefined;
+  /** What is sent here meanwhile. */
+  readonly sent: { readonly message: Outgoing; readonly options: BroadcastOptions }[];
+}
+
+export class IpcAdapter extends ClusterAdapter implements LinkedAdapter {
+  private readonly link: Link;
+  private readonly recovery: RecoveryLimits | undefined;
+  private readonly returning = new Set<Returning>();
+  // The connected sockets that may come back: their secrets, and their data as the primary has them.
+  private readonly pids = new Map<SocketId, string>();
+  private readonly knownData = new Map<SocketId, Buffer>();
+  private readonly changed = new Set<SocketId>();
+  private readonly flusher = { flush: (): void => this.sendChanged() };
+  private dataCursor: IterableIterator<[SocketId, Buffer]> | undefined;
+  private dataTimer: NodeJS.Timeout | undefined;
+
+  /** @param recovery without it, clients cannot come back */
+  constructor(nsp: AdapterHost, link: Link, recovery: RecoveryLimits | undefined) {
+    super(nsp);
+    this.link = link;
+    this.recovery = recovery;
+  }
+
+  get node(): NodeId {
+    return this.id;
+  }
+
+  override init(): void | Promise<void> {
+    this.link.join(this.nsp.name, this, this.recovery);
+    if (this.recovery !== undefined)
+      this.dataTimer = setInterval(() => this.lookAtData(), DATA_INTERVAL / DATA_PARTS).unref();
+    return super.init();
+  }
+
+  override close(): void | Promise<void> {
+    clearInterval(this.dataTimer);
+    const closed = super.close();
+    this.link.part(this.nsp.name, this);
+    return closed;
+  }
+
+  // What the base asks for.
+
+  protected override publish(message: ClusterMessage): void {
+    this.send(message, undefined);
+  }
+
+  protected override respond(to: NodeId, answer: ClusterAnswer): void {
+    const { name: nsp } = this.nsp;
+    this.attempt(() => {
+      this.link.post({ type: "respond", nsp, node: this.id, to, body: encodeMessage(answer) });
+    });
+  }
+
+  private send(message: ClusterMessage, kept: KeptFor | undefined): void {
+    const { name: nsp } = this.nsp;
+    this.attempt(() => {
+      const body = encodeMessage(message);
+      this.link.post({ type: "publish", nsp, node: this.id, body, kept });
+    });
+  }
+
+  // What the link calls.
+
+  onMessage(from: NodeId, body: Uint8Array): void {
+    const message = decodeMessage(body);
+    if (message.type === "broadcast" && this.isStamped(message.packet)) {
+      const { packet, options } = message;
+      // Those before the primary's answer are in the answer.
+      const waiting = [...this.returning].filter(({ session }) => session !== undefined);
+      this.attempt(() => this.deliver(packet.data, options, waiting));
+    } else {
+      this.receive(message, from);
+    }
+  }
+
+  onGone(node: NodeId): void {
+    this.receive({ type: "goodbye" }, node);
+  }
+
+  onReturned(pid: string): void {
+    this.nsp.onReturned?.(pid);
+  }
+
+  // Connection state recovery.
+
+  private isStamped(packet: Packet): packet is Packet & { readonly type: typeof EVENT } {
+    return this.recovery !== undefined && packet.type === EVENT && packet.id === undefined;
+  }
+
+  override broadcast(packet: Packet, options: BroadcastOptions): void {
+    if (!this.isStamped(packet)) {
+      super.broadcast(packet, options);
+      return;
+    }
+    const kept = this.keptFor(options);
+    if (options.flags.local !== true) this.send({ type: "broadcast", packet, options }, kept);
+    else if (kept !== undefined) this.keep(packet, options, kept);
+    this.deliver(packet.data, options, this.returning);
+  }
+
+  override emitTo(member: Member, packet: Packet, flags: BroadcastFlags): void {
+    if (!this.isStamped(packet)) {
+      super.emitTo(member, packet, flags);
+      return;
+    }
+    const options = { rooms: new Set([member.id]), except: new Set<Room>(), flags };
+    const kept = this.keptFor(options);
+    if (kept !== undefined) this.keep(packet, options, kept);
+    const data = withOffset(packet.data, this.offset);
+    member.notifyOutgoingListeners({ type: EVENT, namespace: this.nsp.name, data });
+    member.deliver(this.encode(data, options), flags.volatile ?? false);
+  }
+
+  override get offset(): string {
+    return this.recovery === undefined ? "" : this.link.offset;
+  }
+
+  /** Sends an event to the clients of this process, with their offset, and notes it for those that return. */
+  private deliver(
+    event: EventData,
+    options: BroadcastOptions,
+    returning: Iterable<Returning>,
+  ): void {
+    const data = withOffset(event, this.offset);
+    const packet: Packet = { type: EVENT, namespace: this.nsp.name, data };
+    let message: Outgoing | undefined;
+    for (const { sent } of options.flags.volatile === true ? [] : returning) {
+      message ??= this.encode(data, options);
+      sent.push({ message, options });
+    }
+    this.sendToMembers(packet, options, message);
+  }
+
+  private encode(data: EventData, { flags }: BroadcastOptions): Outgoing {
+    const packet: Packet = { type: EVENT, namespace: this.nsp.name, data };
+    return this.nsp.encode(packet, flags.compress ?? true);
+  }
+
+  /** Counts a packet that may be missed. */
+  private keptFor({ rooms, except, flags }: BroadcastOptions): KeptFor | undefined {
+    if (flags.volatile === true) return undefined;
+    return {
+      sequence: this.link.nextSequence(),
+      rooms: [...rooms],
+      except: [...except],
+      local: flags.local === true,
+    };
+  }
+
+  private keep(packet: Packet, options: BroadcastOptions, kept: KeptFor): void {
+    const { name: nsp } = this.nsp;
+    this.attempt(() => {
+      const body = encodeMessage({ type: "broadcast", packet, options });
+      this.link.postLater({ type: "keep", nsp, body, kept });
+    });
+  }
+
+  override persistSession(session: RecoverableSession): void {
+    for (const each of this.returning) if (each.pid === session.pid) this.returning.delete(each);
+    this.pids.delete(session.sid);
+    this.knownData.delete(session.sid);
+    const { name: nsp } = this.nsp;
+    const record = this.recordOf(session, encodeData(session.data));
+    this.link.post({ type: "persist", nsp, session: record });
+  }
+
+  override restoreSession(
+    pid: string,
+    offset?: string,
+  ): RecoveryFailure | Promise<RestoredSession | RecoveryFailure> {
+    if (this.recovery === undefined) return "unknown session";
+    const returning: Returning = { pid, session: undefined, sent: [] };
+    this.returning.add(returning);
+    return new Promise((resolve) => {
+      this.link.claim(this.nsp.name, pid, offset, (result) =>
+        resolve(this.onClaimed(returning, result)),
+      );
+    });
+  }
+
+  private onClaimed(returning: Returning, result: ClaimResult): RestoredSession | RecoveryFailure {
+    if (typeof result === "string") {
+      this.returning.delete(returning);
+      return result;
+    }
+    const { session: record } = result;
+    const missed = result.missed.flatMap((packet) => this.missedMessage(packet));
+    // The primary has counted the packets as it has them. JSON may take more.
+    const size = missed.reduce((sum, { length }) => sum + length, 0);
+    if (this.recovery !== undefined && size > this.recovery.maxReplay) {
+      this.returning.delete(returning);
+      this.link.post({ type: "socket-gone", nsp: this.nsp.name, pid: record.pid });
+      return "packets dropped";
+    }
+    const session: GrowingSession = {
+      sid: record.sid,
+      pid: record.pid,
+      rooms: new Set(record.rooms),
+      data: deserialize(record.data),
+      offset: record.offset,
+      address: record.address,
+      missed,
+    };
+    returning.session = session;
+    // The primary counts it as connected here, until it is told otherwise.
+    this.pids.set(record.sid, record.pid);
+    return session;
+  }
+
+  /** A client has come back. Adds what was sent since the primary has answered. */
+  private endReturn(id: SocketId): void {
+    for (const returning of this.returning) {
+      const { session, sent } = returning;
+      if (session?.sid !== id) continue;
+      this.returning.delete(returning);
+      for (const { message, options } of sent) {
+        if (concerns(options, session.rooms)) session.missed.push(message);
+      }
+    }
+  }
+
+  private missedMessage({ body, offset }: MissedPacket): Outgoing[] {
+    const message = decodeMessage(body);
+    if (message.type !== "broadcast" || message.packet.type !== EVENT) return [];
+    const { options, packet } = message;
+    const encoded: Outgoing[] = [];
+    this.attempt(() => encoded.push(this.encode(withOffset(packet.data, offset), options)));
+    return encoded;
+  }
+
+  // The sockets, as the primary has them.
+
+  override addAll(id: SocketId, rooms: ReadonlySet<Room>): void | Promise<void> {
+    if (this.returning.size > 0) this.endReturn(id);
+    this.note(id);
+    return super.addAll(id, rooms);
+  }
+
+  override del(id: SocketId, room: Room): void | Promise<void> {
+    this.note(id);
+    return super.del(id, room);
+  }
+
+  override delAll(id: SocketId): void {
+    if (this.returning.size > 0) this.endReturn(id);
+    this.note(id);
+    super.delAll(id);
+  }
+
+  private note(id: SocketId): void {
+    if (this.recovery === undefined) return;
+    if (this.changed.size === 0) flushSoon(this.flusher);
+    this.changed.add(id);
+  }
+
+  private sendChanged(): void {
+    const { name: nsp, sockets } = this.nsp;
+    for (const id of this.changed) {
+      const session = sockets.get(id)?.recoverableSession;
+      const pid = this.pids.get(id);
+      if (session !== undefined) {
+        const data = encodeData(session.data);
+        this.pids.set(id, session.pid);
+        this.knownData.set(id, data);
+        this.link.post({ type: "socket", nsp, session: this.recordOf(session, data) });
+      } else if (pid !== undefined) {
+        this.pids.delete(id);
+        this.knownData.delete(id);
+        this.link.post({ type: "socket-gone", nsp, pid });
+      }
+    }
+    this.changed.clear();
+  }
+
+  private recordOf(session: RecoverableSession, data: Uint8Array): SessionRecord {
+    const { sid, pid, rooms, offset } = session;
+    const address = session.address ?? this.nsp.sockets.get(sid)?.conn?.remoteAddress;
+    return { sid, pid, rooms: [...rooms], data, offset, address };
+  }
+
+  /** Programs change the data of a socket without a call. */
+  private lookAtData(): void {
+    for (let left = Math.ceil(this.knownData.size / DATA_PARTS); left > 0; left--) {
+      const next = this.dataCursor?.next();
+      if (next === undefined || next.done === true) {
+        this.dataCursor = this.knownData.entries();
+        continue;
+      }
+      const [id, known] = next.value;
+      const member = this.nsp.sockets.get(id);
+      if (member !== undefined && !encodeData(member.data).equals(known)) this.note(id);
+    }
+  }
+}
+
+/** Encodes the data of a socket. Properties that structured clone cannot copy, such as functions, are left out. */
+function encodeData(data: Untyped): Buffer {
+  try {
+    return serialize(data);
+  } catch {
+    const copied: Record<string, Untyped> = {};
+    for (const [name, value] of Object.entries(data)) {
+      try {
+        copied[name] = deserialize(serialize(value));
+      } catch {
+        // Left out.
+      }
+    }
+    return serialize(copied);
+  }
+}
+
+function withOffset([name, ...args]: EventData, offset: string): EventData {
+  return [name, ...args, offset];
+}

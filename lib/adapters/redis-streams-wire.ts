@@ -1,0 +1,357 @@
+// The wire format of @socket.io/redis-streams-adapter 0.3, and what is added to it.
+//
+//   key                              content
+//   <streamName>                     stream of entries {uid, nsp, type, data}: broadcasts, and commands to
+//                                    sockets. `data` is JSON, or MessagePack in base64 where it holds bytes
+//   <sessionKeyPrefix><pid>          MessagePack in base64: the session of a client that may recover
+//
+//   channel                          content
+//   <channelPrefix>#<namespace>#     MessagePack {uid, nsp, type, data}: requests that are answered
+//   <channelPrefix>#<namespace>#<uid>#         the same: the answers to one process
+//   <channelPrefix>-barewire#<namespace>#      the same: hello, heartbeat, goodbye, returned, removed. Only
+//                                    barewire listens
+//
+// Added to entries are the field `number`, by which a process finds its own, and `requestId` in the data of
+// commands; to sessions `offset`; and four types. Processes of others ignore all of them.
+
+import { type Bytes, isBinary } from "../../protocol/bytes.ts";
+import { isDeeper, SERVER_LIMITS } from "../../protocol/socketio/check.ts";
+import { parseJson } from "../../protocol/socketio/json.ts";
+import { decode, encode } from "../../protocol/socketio/messagepack.ts";
+import { BINARY_EVENT, EVENT, type Packet } from "../../protocol/socketio/packet.ts";
+import { fromPacket, toPacket } from "../../protocol/socketio/parser.ts";
+import type { Untyped } from "../events/emitter.ts";
+import { isNumber, isObject, isString } from "../events/options.ts";
+import type { BroadcastOptions, RecoverableSession } from "../socketio/adapter.ts";
+import type { ClusterAnswer, ClusterMessage, NodeId, Received } from "./cluster-messages.ts";
+import {
+  attempt,
+  detailsOf,
+  holdsBytes,
+  optionsOf,
+  roomsOf,
+  serverSideEventOf,
+  socketFields,
+  targetFields,
+} from "./redis-wire.ts";
+
+/** What processes with this adapter tell each other about recovery. */
+export type RecoveryNews =
+  /** A client of another process has come back here, and its session is taken. */
+  | { readonly type: "returned"; readonly pid: string }
+  /** Clients were sent these entries without an offset. A client that recovers is not sent them again. */
+  | { readonly type: "removed"; readonly ids: readonly string[] };
+
+export type StreamsMessage = Received | RecoveryNews;
+
+/** The types of messages. Those that are texts are added here. */
+const TYPES = {
+  hello: 1,
+  heartbeat: 2,
+  broadcast: 3,
+  join: 4,
+  leave: 5,
+  disconnect: 6,
+  fetch: 7,
+  fetched: 8,
+  "server-side-emit": 9,
+  "server-side-answer": 10,
+  asked: 11,
+  answer: 12,
+  goodbye: 13,
+  done: "done",
+  "no-answer": "no-answer",
+  removed: "removed",
+  returned: "returned",
+} as const satisfies Record<StreamsMessage["type"], number | string>;
+
+const NAMES: ReadonlyMap<string, string> = new Map(
+  Object.entries(TYPES).map(([name, type]) => [`${type}`, name]),
+);
+
+/** The most clients of one process: its sockets are in a Map, which holds no more. */
+const MAX_CLIENTS = 2 ** 24;
+
+/** Arrays and objects inside each other in an entry: those that an event may have, and what is around it. */
+const MAX_DEPTH = SERVER_LIMITS.maxDepth + 4;
+
+/** What an entry of the stream, or a message of a channel, says. */
+export interface StreamsFrom {
+  readonly sender: NodeId;
+  /** `undefined` for a type that is unknown. */
+  readonly message: StreamsMessage | undefined;
+  /** The number that the sender has given it. */
+  readonly number: number | undefined;
+}
+
+// Entries of the stream.
+
+/** The fields of an entry. */
+export type EntryFields = ReadonlyMap<string, string>;
+
+/** Encodes a message as the fields of an entry. @throws TypeError, RangeError for a value that cannot be encoded */
+export function encodeEntry(
+  uid: NodeId,
+  namespace: string,
+  message: ClusterMessage,
+  number: number,
+): EntryFields {
+  const data = dataOf(message);
+  // Received as this process itself receives it.
+  if (message.type === "broadcast") checkDepth(fromPacket(message.packet).data);
+  const text = holdsBytes(data)
+    ? Buffer.from(encode(asJson(data))).toString("base64")
+    : JSON.stringify(data);
+  return new Map([
+    ["uid", uid],
+    ["nsp", namespace],
+    ["type", `${TYPES[message.type]}`],
+    ["data", text],
+    ["number", `${number}`],
+  ]);
+}
+
+/** Decodes the fields of an entry. `undefined` for what is invalid. */
+export function decodeEntry(fields: EntryFields, namespace: string): StreamsFrom | undefined {
+  return attempt(() => {
+    const sender = fields.get("uid");
+    const data = fields.get("data") ?? "{}";
+    if (sender === undefined) return undefined;
+    const value: unknown = data.startsWith("{")
+      ? parseJson(data, MAX_DEPTH)
+      : decode(Buffer.from(data, "base64"));
+    const number = Number(fields.get("number") ?? Number.NaN);
+    const message = messageOf(fields.get("type"), value, namespace);
+    return (
+      message && { sender, number: Number.isSafeInteger(number) ? number : undefined, ...message }
+    );
+  });
+}
+
+// Messages of channels.
+
+/** Encodes a message for a channel. @throws TypeError, RangeError for a value that cannot be encoded */
+export function encodeStreamsMessage(
+  uid: NodeId,
+  nsp: string,
+  message: ClusterMessage | ClusterAnswer | RecoveryNews,
+): Bytes {
+  return encode({ uid, nsp, type: TYPES[message.type], data: asJson(dataOf(message)) });
+}
+
+/** Decodes a message of a channel. `undefined` for what is invalid. */
+export function decodeStreamsMessage(bytes: Bytes, namespace: string): StreamsFrom | undefined {
+  return attempt(() => {
+    const { uid, nsp, type, data }: Fields<"uid" | "nsp" | "type" | "data"> = Object(decode(bytes));
+    if (!isString(uid) || nsp !== namespace) return undefined;
+    const message = messageOf(type, data ?? {}, namespace);
+    return message && { sender: uid, number: undefined, ...message };
+  });
+}
+
+// Sessions.
+
+/** Encodes a session. Properties of its data that cannot be encoded, such as functions, are left out. */
+export function encodeSession({ sid, pid, rooms, data, offset }: RecoverableSession): string {
+  const session = { sid, pid, rooms: [...rooms], offset };
+  const bytes =
+    attempt(() => encode({ ...session, data })) ?? encode({ ...session, data: encodable(data) });
+  return Buffer.from(bytes).toString("base64");
+}
+
+/** Decodes the session of a client. `undefined` for what is invalid. */
+export function decodeSession(text: string, secret: string): RecoverableSession | undefined {
+  return attempt(() => {
+    const fields: Fields<"sid" | "pid" | "rooms" | "offset"> & { data?: Untyped } = Object(
+      decode(Buffer.from(text, "base64")),
+    );
+    const { sid, pid, data = {}, offset } = fields;
+    const rooms = roomsOf(fields.rooms);
+    if (!isString(sid) || sid === "" || pid !== secret || rooms === undefined) return undefined;
+    // Sessions that others have kept have no offset.
+    return {
+      sid,
+      pid: secret,
+      rooms: new Set(rooms),
+      data,
+      offset: isString(offset) ? offset : "",
+    };
+  });
+}
+
+function encodable(data: Untyped): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(Object(data)).filter(([, value]) => attempt(() => encode(value)) !== undefined),
+  );
+}
+
+// Values.
+
+/** The fields of an object that others have sent. Each may be missing, or have a value of each type. */
+type Fields<Name extends string> = Readonly<Partial<Record<Name, unknown>>>;
+
+function dataOf(message: ClusterMessage | ClusterAnswer | RecoveryNews): object {
+  switch (message.type) {
+    case "hello":
+    case "heartbeat":
+    case "goodbye":
+      return {};
+    case "returned":
+      return { pid: message.pid };
+    case "removed":
+      return { ids: message.ids };
+    case "broadcast": {
+      const { packet, request: requestId } = message;
+      const { type, nsp, data } = fromPacket(packet);
+      return { opts: optionFields(message.options), packet: { type, nsp, data }, requestId };
+    }
+    case "join":
+    case "leave": {
+      const { rooms, request: requestId } = message;
+      return { opts: optionFields(message.options), rooms, requestId };
+    }
+    case "disconnect": {
+      const { close, request: requestId } = message;
+      return { opts: optionFields(message.options), close, requestId };
+    }
+    case "fetch":
+      return { opts: optionFields(message.options), requestId: message.request };
+    case "server-side-emit":
+      return { packet: message.event, requestId: message.request };
+    case "fetched":
+      return { requestId: message.request, sockets: message.sockets.map(socketFields) };
+    case "server-side-answer":
+    case "answer":
+      return { requestId: message.request, packet: message.value };
+    case "asked":
+      return { requestId: message.request, clientCount: message.count };
+    default:
+      return { requestId: message.request };
+  }
+}
+
+function optionFields(options: BroadcastOptions): object {
+  return { ...targetFields(options), flags: options.flags };
+}
+
+type Names =
+  | "clientCount"
+  | "close"
+  | "ids"
+  | "opts"
+  | "packet"
+  | "pid"
+  | "requestId"
+  | "rooms"
+  | "sockets";
+
+/** The message of a type, with `undefined` for a type that is unknown. `undefined` for what is invalid. */
+function messageOf(
+  type: unknown,
+  data: unknown,
+  namespace: string,
+): { readonly message: StreamsMessage | undefined } | undefined {
+  const name = NAMES.get(`${type}`);
+  if (name === undefined) return { message: undefined };
+  const message = knownMessageOf(name, Object(data), namespace);
+  return message && { message };
+}
+
+function knownMessageOf(
+  type: string,
+  fields: Fields<Names>,
+  namespace: string,
+): StreamsMessage | undefined {
+  const { requestId, packet: value } = fields;
+  const request = isString(requestId) ? requestId : undefined;
+  const options = optionsOf(fields.opts);
+  switch (type) {
+    case "hello":
+    case "heartbeat":
+    case "goodbye":
+      return { type };
+    case "returned":
+      return isString(fields.pid) ? { type, pid: fields.pid } : undefined;
+    case "removed": {
+      const { ids } = fields;
+      return Array.isArray(ids) && ids.every(isString) ? { type, ids } : undefined;
+    }
+    case "broadcast": {
+      const packet = packetOf(value, namespace);
+      return options && packet && { type, packet, options, request };
+    }
+    case "join":
+    case "leave": {
+      const rooms = roomsOf(fields.rooms);
+      return options && rooms && { type, options, rooms, request };
+    }
+    case "disconnect":
+      return options && { type, options, close: fields.close === true, request };
+    case "server-side-emit": {
+      const event = serverSideEventOf(value);
+      return event && { type, event, request };
+    }
+    default:
+      return request === undefined ? undefined : answeredOf(type, request, options, fields);
+  }
+}
+
+/** Messages that have a request. */
+function answeredOf(
+  type: string,
+  request: string,
+  options: BroadcastOptions | undefined,
+  { packet: value, clientCount: count, sockets }: Fields<Names>,
+): StreamsMessage | undefined {
+  switch (type) {
+    case "fetch":
+      return options && { type, options, request };
+    case "fetched":
+      return Array.isArray(sockets)
+        ? { type, request, sockets: sockets.flatMap((socket) => detailsOf(socket) ?? []) }
+        : undefined;
+    case "server-side-answer":
+    case "answer":
+      return { type, request, value };
+    case "asked":
+      return isNumber(count) && Number.isInteger(count) && count >= 0 && count <= MAX_CLIENTS
+        ? { type, request, count }
+        : undefined;
+    case "done":
+    case "no-answer":
+      return { type, request };
+    default:
+      return undefined;
+  }
+}
+
+/** The event that a packet is. Throws ProtocolError for what clients could not be sent. */
+function packetOf(value: unknown, namespace: string): Packet | undefined {
+  const { type, nsp = namespace, data }: Fields<"type" | "nsp" | "data"> = Object(value);
+  if ((type !== EVENT && type !== BINARY_EVENT) || nsp !== namespace) return undefined;
+  return toPacket({ type: EVENT, nsp, data }, SERVER_LIMITS);
+}
+
+/**
+ * What JSON makes of a value, but for bytes. MessagePack has dates of its own, which other decoders do not
+ * read, and clients would receive differently than from events without bytes.
+ */
+function asJson(value: unknown): unknown {
+  checkDepth(value);
+  return withoutDates(value);
+}
+
+function checkDepth(value: unknown): void {
+  if (isDeeper(value, SERVER_LIMITS.maxDepth)) {
+    throw new RangeError("the value is nested too deeply, or in itself");
+  }
+}
+
+function withoutDates(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutDates);
+  if (!isObject(value) || isBinary(value)) return value;
+  if ("toJSON" in value && typeof value.toJSON === "function") return withoutDates(value.toJSON());
+  return Object.fromEntries(
+    Object.entries(value).map(([name, each]) => [name, withoutDates(each)]),
+  );
+}

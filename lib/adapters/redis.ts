@@ -1,0 +1,491 @@
+// barewire/redis: several processes as one, over Redis. It speaks the format of @socket.io/redis-adapter 8
+// (redis-wire.ts), so that processes with that adapter, and @socket.io/redis-emitter, belong to the same
+// cluster.
+//
+//   // a client of the package "redis" or "ioredis"
+//   const adapter = createRedisAdapter(createClient({ url: process.env.REDIS_URL }));
+//   const io = new Server(3000, { adapter });
+//   await adapter.ready;
+//
+// What it does not do is what makes it fast: it is subscribed to the rooms that have sockets here, and
+// decodes a broadcast only when a socket here receives it.
+
+import type { Bytes } from "../../protocol/bytes.ts";
+import { checkOptions, type OptionTable, string } from "../events/options.ts";
+import { bytes, oneOf } from "../node-options.ts";
+import {
+  type AdapterHost,
+  allOf,
+  type BroadcastOptions,
+  type Room,
+  type SocketId,
+} from "../socketio/adapter.ts";
+import { CLUSTER_OPTIONS, ClusterAdapter, type ClusterStats } from "./cluster-adapter.ts";
+import type { ClusterAnswer, ClusterMessage, ClusterRequest, NodeId } from "./cluster-messages.ts";
+import type { Expected } from "./pending-request.ts";
+import { checkClient, type RedisClient } from "./redis-client.ts";
+import {
+  ACK_TIMEOUT,
+  type HubFactory,
+  MAX_LOST,
+  RedisHub,
+  type RedisHubOptions,
+} from "./redis-hub.ts";
+import type { ChannelListener, LinkStats, RedisLink } from "./redis-link.ts";
+import {
+  type Channels,
+  channelsOf,
+  decodeAnswer,
+  decodeBroadcast,
+  decodeMembership,
+  decodeRequest,
+  encodeAnswer,
+  encodeBroadcast,
+  encodeMembership,
+  encodeRequest,
+  type RedisAnswer,
+} from "./redis-wire.ts";
+
+export { MissingNodesError } from "./cluster-adapter.ts";
+export type { IoRedisClient, NodeRedisClient, RedisClient } from "./redis-client.ts";
+export { RedisCommandError, RedisOverloadedError, RedisUnavailableError } from "./redis-link.ts";
+export {
+  createRedisStreamsAdapter,
+  type RedisStreamsAdapter,
+  type RedisStreamsAdapterFactory,
+  type RedisStreamsAdapterOptions,
+  type RedisStreamsStats,
+} from "./redis-streams.ts";
+
+export interface RedisAdapterOptions extends RedisHubOptions {
+  /** What the names of the channels begin with; the option `key` of @socket.io/redis-adapter. Default: "socket.io". */
+  readonly prefix?: string;
+  /**
+   * The channels that are subscribed to: "rooms" for those of the rooms that have sockets here, "namespace"
+   * for those of all rooms, "auto" for the first until a process with another adapter is found, and then the
+   * second. Default: "auto".
+   */
+  readonly subscribe?: "auto" | "rooms" | "namespace";
+}
+
+/** The checks of the options. */
+export const REDIS_ADAPTER_OPTIONS: OptionTable<RedisAdapterOptions> = {
+  ...CLUSTER_OPTIONS,
+  maxPending: bytes,
+  prefix: string,
+  subscribe: oneOf("auto", "rooms", "namespace"),
+};
+
+/** What an adapter tells of its cluster, of Redis, and of the work that it does. */
+export interface RedisStats extends ClusterStats, LinkStats {
+  /** Broadcasts of others that sockets here have received. */
+  readonly delivered: number;
+  /** Broadcasts of others that no socket here receives. Their packets were not decoded. */
+  readonly skipped: number;
+  /** Messages that could not be read. */
+  readonly invalid: number;
+  /** Whether it is subscribed to all rooms of the namespace. */
+  readonly subscribedToAll: boolean;
+}
+
+const DEFAULT_PREFIX = "socket.io";
+const DEFAULT_HEARTBEAT_TIMEOUT = 10_000;
+
+/** Makes the adapter of each namespace. For the option `adapter` of a server. */
+export interface RedisAdapterFactory extends HubFactory {
+  (nsp: AdapterHost): RedisAdapter;
+}
+
+/**
+ * Creates an adapter over Redis, for the option `adapter` of a server.
+ *
+ * @param client a client of the package "redis" or "ioredis". The adapter opens two connections of its own
+ * with the same settings, and closes them with the server
+ * @throws ArgumentTypeError for what is no client, for a client of a Redis Cluster, and for invalid options
+ */
+export function createRedisAdapter(
+  client: RedisClient,
+  options: RedisAdapterOptions = {},
+): RedisAdapterFactory {
+  checkClient(client);
+  checkOptions(options, REDIS_ADAPTER_OPTIONS);
+  const hub = new RedisHub(client, options);
+  return Object.assign((nsp: AdapterHost) => new RedisAdapter(nsp, hub, options), {
+    ready: hub.ready,
+    close: () => hub.close(),
+  });
+}
+
+/** The rooms of a namespace, over several processes. Created by createRedisAdapter(). */
+export class RedisAdapter extends ClusterAdapter {
+  private readonly hub: RedisHub;
+  private readonly link: RedisLink;
+  private readonly channels: Channels;
+  private readonly mode: "auto" | "rooms" | "namespace";
+  private readonly heartbeatTimeout: number;
+  /** Rooms that others may still be subscribing to, since this process has put sockets into them. */
+  private readonly joining = new Map<Room, number>();
+  /** Processes that were removed and may still be subscribed. */
+  private readonly lost = new Set<NodeId>();
+  // While one subscription replaces the other, a message arrives by both, one directly after the other: Redis
+  // sends a message to the patterns in the step in which it sends it to its channel. The last one is enough.
+  private last: { readonly channel: string; readonly message: Bytes } | undefined;
+  private all = false;
+  private subscribing: Promise<void> | undefined;
+  private isOpen = true;
+  private lastEcho = performance.now();
+  private farewell: Promise<unknown> = Promise.resolve();
+  private delivered = 0;
+  private skipped = 0;
+  private invalid = 0;
+
+  /** @internal */
+  constructor(nsp: AdapterHost, hub: RedisHub, options: RedisAdapterOptions) {
+    super(nsp, options);
+    this.hub = hub;
+    this.channels = channelsOf(options.prefix ?? DEFAULT_PREFIX, nsp.name);
+    this.mode = options.subscribe ?? "auto";
+    this.heartbeatTimeout = options.heartbeatTimeout ?? DEFAULT_HEARTBEAT_TIMEOUT;
+    hub.add(this);
+    this.link = hub.link;
+  }
+
+  override async init(): Promise<void> {
+    const { broadcasts, requests, responses, membership } = this.channels;
+    const { subscriptions } = this.link;
+    const listeners: readonly (readonly [string, ChannelListener])[] = [
+      [requests, (message) => this.onRequest(message)],
+      [responses, (message) => this.onResponse(message)],
+      [this.channels.responsesTo(this.id), (message) => this.onResponse(message)],
+      [membership, (message) => this.onMembership(message)],
+      [broadcasts, this.onBroadcastMessage],
+    ];
+    await Promise.all(listeners.map(([channel, listener]) => subscriptions.add(channel, listener)));
+    if (this.mode === "namespace") await this.subscribeToAll();
+    else await this.findOthers();
+    if (this.isOpen) super.init();
+  }
+
+  override async close(): Promise<void> {
+    if (!this.isOpen) return;
+    this.isOpen = false;
+    super.close();
+    const { broadcasts, requests, responses, membership } = this.channels;
+    const own = [broadcasts, requests, responses, membership, this.channels.responsesTo(this.id)];
+    for (const channel of own) this.link.subscriptions.delete(channel);
+    for (const room of this.rooms.keys()) this.unsubscribe(room);
+    if (this.all) this.link.unsubscribePattern(`${broadcasts}*`);
+    await this.hub.remove(this, this.farewell);
+  }
+
+  override get ackTimeout(): number {
+    return ACK_TIMEOUT;
+  }
+
+  // What the hub calls.
+
+  /** Redis is connected, for the first time or again. @internal */
+  onReady(): void {
+    this.lastEcho = performance.now();
+    // Before init() has ended it is told as "hello" there.
+    if (this.isBeating) this.publish({ type: "hello" });
+    if (this.mode === "namespace" && !this.all) void this.subscribeToAll();
+  }
+
+  /** @internal */
+  onLinkError(error: Error): void {
+    this.dispatch("error", [error]);
+  }
+
+  // What the namespace calls.
+
+  override addAll(id: SocketId, rooms: ReadonlySet<Room>): void | Promise<void> {
+    void super.addAll(id, rooms);
+    if (!this.isOpen) return;
+    if (this.all) return this.subscribing;
+    const pending = [...rooms].map((room) =>
+      // A listener may have had it leave again.
+      this.rooms.has(room)
+        ? this.link.subscriptions.add(this.channels.room(room), this.onBroadcastMessage)
+        : undefined,
+    );
+    // Subscribed to when Redis is back.
+    return this.link.ready ? allOf(pending) : undefined;
+  }
+
+  override del(id: SocketId, room: Room): void {
+    void super.del(id, room);
+    if (!this.rooms.has(room)) this.unsubscribe(room);
+  }
+
+  override delAll(id: SocketId): void {
+    const rooms = [...(this.sids.get(id) ?? [])];
+    super.delAll(id);
+    for (const room of rooms) if (!this.rooms.has(room)) this.unsubscribe(room);
+  }
+
+  /**
+   * Puts sockets into rooms. Until all processes have done it and are subscribed, events of this process to
+   * those rooms take the channel of the namespace.
+   */
+  override addSockets(options: BroadcastOptions, rooms: readonly Room[]): void | Promise<void> {
+    const added = super.addSockets(options, rooms);
+    if (!(added instanceof Promise) || options.flags.local === true) return added;
+    for (const room of rooms) this.joining.set(room, (this.joining.get(room) ?? 0) + 1);
+    return added.then(() => {
+      for (const room of rooms) {
+        const count = (this.joining.get(room) ?? 0) - 1;
+        if (count > 0) this.joining.set(room, count);
+        else this.joining.delete(room);
+      }
+    });
+  }
+
+  /** How many processes share the namespace, those with other adapters counted. */
+  override async serverCount(): Promise<number> {
+    const [count] = (await this.link.countSubscribers(this.channels.requests)) ?? [];
+    return count ?? super.serverCount();
+  }
+
+  override stats(): RedisStats {
+    return {
+      ...super.stats(),
+      ...this.link.stats(),
+      delivered: this.delivered,
+      skipped: this.skipped,
+      invalid: this.invalid,
+      subscribedToAll: this.all,
+    };
+  }
+
+  // What the cluster's part calls.
+
+  protected override publish(message: ClusterMessage): void {
+    void this.send(message);
+  }
+
+  protected override respond(to: NodeId, answer: ClusterAnswer): void {
+    // Others would take it for an acknowledgement.
+    if (answer.type === "no-answer" && !this.nodes.has(to)) return;
+    // Who learns of a socket may emit to it at once.
+    const settled = answer.type === "fetched" ? this.link.subscriptions.settled : undefined;
+    if (settled === undefined) this.answer(to, answer);
+    else void settled.then(() => this.answer(to, answer));
+  }
+
+  protected override async ask(request: ClusterRequest): Promise<Expected> {
+    const nodes = [...this.nodes];
+    const publishing = this.send(request);
+    if (
+      request.type !== "fetch" &&
+      request.type !== "server-side-emit" &&
+      request.type !== "broadcast"
+    ) {
+      // Others do not answer these.
+      return (await publishing) === undefined ? unreachable(nodes) : { nodes, unknown: 0 };
+    }
+    const [received, counts] = await Promise.all([
+      publishing,
+      this.link.countSubscribers(this.channels.membership),
+    ]);
+    const [ours = 1] = counts ?? [];
+    if (received === undefined) return unreachable(nodes);
+    // Processes that have come but were not heard yet, and those with other adapters.
+    const others = Math.max(0, ours - 1 - nodes.length);
+    // What was removed and is not subscribed any more does not come back.
+    this.forgetLost(others);
+    const unknown = others - this.lost.size + Math.max(0, received - ours);
+    return { nodes, unknown, received: received - 1 };
+  }
+
+  protected override beat(): void {
+    super.beat();
+    this.link.subscriptions.retry();
+    const silence = performance.now() - this.lastEcho;
+    if (silence > this.heartbeatTimeout) this.link.onSilence(this.heartbeatTimeout);
+    if (this.all || this.mode === "rooms") return;
+    void (this.mode === "auto" ? this.findOthers() : this.subscribeToAll());
+  }
+
+  protected override onNodeRemoved(node: NodeId): void {
+    this.lost.add(node);
+    this.forgetLost(MAX_LOST);
+  }
+
+  /** Keeps so many of the processes that were removed, the latest. */
+  private forgetLost(most: number): void {
+    for (const node of this.lost) {
+      if (this.lost.size <= most) break;
+      this.lost.delete(node);
+    }
+  }
+
+  // Sending.
+
+  /** Sends a message. Resolves to the number of processes that receive it, this one counted. */
+  private send(message: ClusterMessage): Promise<number | undefined> {
+    const { id, channels, link } = this;
+    switch (message.type) {
+      case "hello":
+      case "heartbeat":
+      case "goodbye": {
+        const sent = link.publish(channels.membership, encodeMembership(id, message.type));
+        if (message.type === "goodbye") this.farewell = sent;
+        return sent;
+      }
+      case "broadcast": {
+        const { packet, options, request } = message;
+        if (request !== undefined) break;
+        return link.publish(this.channelFor(options), encodeBroadcast(id, packet, options));
+      }
+    }
+    return link.publish(channels.requests, encodeRequest(id, message));
+  }
+
+  private channelFor({ rooms }: BroadcastOptions): string {
+    const [room] = rooms;
+    if (room === undefined || rooms.size > 1 || this.joining.has(room))
+      return this.channels.broadcasts;
+    return this.channels.room(room);
+  }
+
+  private answer(to: NodeId, answer: RedisAnswer): void {
+    let bytes: Bytes;
+    try {
+      bytes = encodeAnswer(this.id, answer);
+    } catch (error) {
+      // The data of a socket, or a program's answer. Who has asked is told that this one is missing.
+      this.report(new Error(`an answer (${answer.type}) cannot be encoded`, { cause: error }));
+      return;
+    }
+    void this.link.publish(this.channels.responsesTo(to), bytes);
+  }
+
+  // Receiving.
+
+  private readonly onBroadcastMessage: ChannelListener = (message, channel) => {
+    if (this.all) this.last = { channel, message };
+    this.onBroadcastBytes(message);
+  };
+
+  private readonly onPatternMessage: ChannelListener = (message, channel) => {
+    const { last } = this;
+    this.last = undefined;
+    if (last?.channel === channel && Buffer.compare(last.message, message) === 0) return;
+    const room = channel.slice(this.channels.broadcasts.length, -1);
+    // Programs without types name rooms by numbers too.
+    if (room === "" || this.rooms.has(room) || !Number.isNaN(Number(room))) {
+      this.onBroadcastBytes(message);
+    } else {
+      this.skipped++;
+    }
+  };
+
+  private onBroadcastBytes(bytes: Bytes): void {
+    const broadcast = decodeBroadcast(bytes, this.nsp.name);
+    if (broadcast === undefined) {
+      this.invalid++;
+      return;
+    }
+    const { sender, options } = broadcast;
+    if (sender === this.id) return;
+    if (sender === STOCK_EMITTER && this.mode === "auto") void this.subscribeToAll();
+    if (this.members(options).next().done === true) {
+      this.skipped++;
+      return;
+    }
+    const packet = broadcast.packet();
+    if (packet === undefined) {
+      this.invalid++;
+      return;
+    }
+    this.delivered++;
+    this.receive({ type: "broadcast", packet, options }, sender);
+  }
+
+  private onRequest(bytes: Bytes): void {
+    const request = decodeRequest(bytes, this.nsp.name);
+    if (request === undefined) {
+      this.invalid++;
+      return;
+    }
+    const { sender, message } = request;
+    if (sender === this.id) return;
+    if (message.type === "sockets") {
+      const ids = [
+        ...this.members({ rooms: new Set(message.rooms), except: new Set(), flags: {} }),
+      ];
+      const sockets = ids.map(({ id }) => id);
+      if (sender !== undefined) this.answer(sender, { ...message, sockets });
+    } else if (message.type === "all-rooms") {
+      if (sender !== undefined) this.answer(sender, { ...message, rooms: [...this.rooms.keys()] });
+    } else {
+      this.receive(message, sender);
+    }
+  }
+
+  private onResponse(bytes: Bytes): void {
+    // Processes with other adapters answer each other on the same channel, in ways unknown here.
+    const response = decodeAnswer(bytes);
+    if (response !== undefined) this.receive(response.message, response.sender);
+  }
+
+  private onMembership(bytes: Bytes): void {
+    const heard = decodeMembership(bytes);
+    if (heard === undefined) {
+      this.invalid++;
+      return;
+    }
+    const { sender, message } = heard;
+    if (sender === this.id) {
+      this.lastEcho = performance.now();
+      this.link.onSound();
+    } else if (sender !== undefined) {
+      this.lost.delete(sender);
+      this.receive(message, sender);
+      if (message.type === "goodbye") this.lost.delete(sender);
+    }
+  }
+
+  // Subscribing.
+
+  private unsubscribe(room: Room): void {
+    this.link.subscriptions.delete(this.channels.room(room));
+  }
+
+  /** Looks for processes with other adapters. These publish to a room at once when it is joined. */
+  private async findOthers(): Promise<void> {
+    const { requests, membership } = this.channels;
+    const [all = 0, ours = 0] = (await this.link.countSubscribers(requests, membership)) ?? [];
+    if (this.mode === "auto" && all > ours) await this.subscribeToAll();
+  }
+
+  /** Subscribes to all rooms, and then ends the subscriptions to each of them. */
+  private async subscribeToAll(): Promise<void> {
+    if (this.all || !this.isOpen) return;
+    this.all = true;
+    const { broadcasts } = this.channels;
+    this.subscribing = this.link
+      .subscribePattern(`${broadcasts}*`, this.onPatternMessage)
+      .then(undefined, () => {
+        // Redis is away. It is tried again with the next heartbeat, or when Redis is back.
+        this.all = false;
+      });
+    await this.subscribing;
+    this.subscribing = undefined;
+    if (!this.all || !this.isOpen) return;
+    const { subscriptions } = this.link;
+    subscriptions.delete(broadcasts);
+    for (const room of this.rooms.keys()) this.unsubscribe(room);
+    await subscriptions.idle();
+    this.last = undefined;
+  }
+}
+
+/** The id of @socket.io/redis-emitter. */
+const STOCK_EMITTER = "emitter";
+
+/** Redis has not taken a request: nobody will answer. */
+function unreachable(nodes: readonly NodeId[]): Expected {
+  return { nodes, unknown: 0, failed: true };
+}

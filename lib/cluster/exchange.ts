@@ -1,0 +1,173 @@
+// What the primary does for its workers, whoever forks them: it numbers them, passes messages and connections
+// between them, and tells each who the others are.
+
+import type { Worker } from "node:cluster";
+import { mkdtempSync, rmSync } from "node:fs";
+import { Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+
+import { Channel } from "./channel.ts";
+import { createSecret, stopReading } from "./forwarding.ts";
+import { Hub } from "./hub.ts";
+import { Link } from "./link.ts";
+import { type FromPrimary, isToPrimary, SOURCE, type ToPrimary } from "./messages.ts";
+import { MAX_WORKER_NUMBER } from "./worker-id.ts";
+
+/** The number of the primary among the members of the hub. */
+const PRIMARY_NUMBER = 0;
+
+/** A worker that an exchange knows. */
+export interface Participant {
+  readonly number: number;
+  readonly worker: Worker;
+  readonly channel: Channel<FromPrimary>;
+  /** Where it receives what is forwarded. */
+  readonly path: string;
+  /** It receives what is forwarded, and it is about to exit. */
+  state: "starting" | "ready" | "leaving";
+}
+
+/** Takes the messages of a worker that an exchange does not answer itself. */
+export type OnMessage = (message: ToPrimary) => void;
+
+export class Exchange {
+  /** The way of the primary's own adapters to the hub. */
+  readonly link: Link;
+  readonly #hub = new Hub();
+  readonly #secret = createSecret();
+  readonly #directory = mkdtempSync(join(tmpdir(), "barewire-"));
+  readonly #participants = new Set<Participant>();
+  readonly #removeDirectory = (): void => rmSync(this.#directory, { recursive: true, force: true });
+  readonly #portFor: () => number | undefined;
+  readonly #log: (line: string) => void;
+  #lastNumber = PRIMARY_NUMBER;
+
+  /**
+   * @param portFor returns the port that a worker is to ask for; `undefined` for that of the program
+   * @param log takes the lines that say what happens. Default: they are warnings of the process
+   */
+  constructor(
+    portFor: () => number | undefined,
+    log: (line: string) => void = (line) => process.emitWarning(line),
+  ) {
+    this.#portFor = portFor;
+    this.#log = log;
+    this.link = new Link(PRIMARY_NUMBER, (items) => this.#hub.receive(PRIMARY_NUMBER, items));
+    this.#hub.add(PRIMARY_NUMBER, (items) => this.link.receive(items));
+    process.once("exit", this.#removeDirectory);
+  }
+
+  /** Adds a worker that was forked. */
+  add(worker: Worker, onMessage: OnMessage = () => {}): Participant {
+    const number = this.#nextNumber();
+    const path = this.#pathOf(number);
+    const channel = new Channel<FromPrimary>(
+      (message, socket, callback) => worker.send(message, socket, callback),
+      () => {
+        this.#log(`Worker ${number} does not read what it is sent: killed`);
+        worker.process.kill("SIGKILL");
+      },
+    );
+    const participant: Participant = { number, worker, channel, path, state: "starting" };
+    this.#participants.add(participant);
+    worker.on("message", (message: unknown, handle: unknown) => {
+      if (!isToPrimary(message)) return;
+      this.#onMessage(participant, message, handle);
+      onMessage(message);
+    });
+    worker.process.once("disconnect", () => {
+      channel.close();
+      // Whatever it has sent before has arrived.
+      this.#hub.remove(number);
+    });
+    worker.process.once("exit", () => {
+      this.#participants.delete(participant);
+      this.tellPeers();
+    });
+    worker.process.on("error", () => {});
+    return participant;
+  }
+
+  /** Says that a worker is about to exit. */
+  leave(participant: Participant): void {
+    participant.state = "leaving";
+    this.tellPeers();
+  }
+
+  /** Tells every worker who the others are. */
+  tellPeers(): void {
+    const there = [...this.#participants].filter(({ state }) => state !== "starting");
+    const peers = there.map(({ number, path, state }) => {
+      return { number, path, leaving: state === "leaving" };
+    });
+    for (const participant of there) {
+      const others = peers.filter(({ number }) => number !== participant.number);
+      this.send(participant, { source: SOURCE, type: "peers", peers: others });
+    }
+  }
+
+  send({ channel }: Participant, message: FromPrimary): void {
+    channel.send(message);
+  }
+
+  /** Gives up what is kept, when all workers have ended. */
+  close(): void {
+    this.#hub.close();
+    process.off("exit", this.#removeDirectory);
+    this.#removeDirectory();
+  }
+
+  #onMessage(participant: Participant, message: ToPrimary, handle: unknown): void {
+    switch (message.type) {
+      case "hello": {
+        const { number, path } = participant;
+        this.#hub.add(number, (items) =>
+          this.send(participant, { source: SOURCE, type: "batch", items }),
+        );
+        const [secret, port] = [this.#secret, this.#portFor()];
+        this.send(participant, { source: SOURCE, type: "welcome", number, secret, path, port });
+        break;
+      }
+      case "joined":
+        participant.state = "ready";
+        this.tellPeers();
+        break;
+      case "batch":
+        this.#hub.receive(participant.number, message.items);
+        break;
+      case "leaving":
+        this.leave(participant);
+        break;
+      case "connection":
+        if (handle instanceof Socket) this.#passOn(message, handle);
+        break;
+      default:
+    }
+  }
+
+  #passOn(
+    { to, head, ...message }: ToPrimary & { readonly type: "connection" },
+    socket: Socket,
+  ): void {
+    const participant = [...this.#participants].find(({ number }) => number === to);
+    socket.on("error", () => {});
+    const bytes = Buffer.concat([message.bytes, stopReading(socket)]);
+    if (participant === undefined) socket.destroy();
+    else participant.channel.send({ source: SOURCE, type: "connection", head, bytes }, socket);
+  }
+
+  /** The numbers are taken in turn, so that one is not in use again before its sessions are forgotten. */
+  #nextNumber(): number {
+    const used = new Set(Array.from(this.#participants, ({ number }) => number));
+    do this.#lastNumber = (this.#lastNumber % MAX_WORKER_NUMBER) + 1;
+    while (used.has(this.#lastNumber));
+    return this.#lastNumber;
+  }
+
+  #pathOf(number: number): string {
+    return process.platform === "win32"
+      ? `\\\\.\\pipe\\barewire-${this.#secret}-${number}`
+      : join(this.#directory, `${number}`);
+  }
+}

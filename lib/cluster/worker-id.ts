@@ -1,0 +1,27 @@
+// The number of a worker in the ids of its sessions, so that every worker knows whose a session is.
+//
+//   A C k3…      20 characters of [A-Za-z0-9_-]
+//   └─┘ └─ 108 random bits
+//    └─ the worker's number, from 1 to 4095
+
+import { generateId } from "../generate-id.ts";
+
+const ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+const ID_LENGTH = 20;
+
+/** The largest number of a worker. */
+export const MAX_WORKER_NUMBER = 4095;
+
+/** Returns a new id of a session of the worker with this number. */
+export function generateSessionId(number: number): string {
+  const prefix = ALPHABET.charAt(number >> 6) + ALPHABET.charAt(number & 63);
+  return prefix + generateId().slice(prefix.length);
+}
+
+/** Returns the number of the worker that has a session, or `undefined` if the id is none of generateSessionId(). */
+export function ownerOf(sid: string): number | undefined {
+  if (sid.length !== ID_LENGTH) return undefined;
+  const high = ALPHABET.indexOf(sid.charAt(0));
+  const low = ALPHABET.indexOf(sid.charAt(1));
+  return high === -1 || low === -1 ? undefined : high * 64 + low;
+}

@@ -1,0 +1,254 @@
+// What an engine tells its operator: counts, channels of node:diagnostics_channel, a logger of the program, and
+// lines on standard error if NODE_DEBUG=barewire:engine. docs/operating.md shows how to read them.
+
+import { channel } from "node:diagnostics_channel";
+import type { IncomingMessage } from "node:http";
+import { type IntervalHistogram, monitorEventLoopDelay } from "node:perf_hooks";
+import { debuglog } from "node:util";
+
+import type { Revision } from "../../protocol/engineio/handshake.ts";
+import type { Packet } from "../../protocol/engineio/packet.ts";
+import type { CloseReason } from "../../protocol/engineio/session.ts";
+import { BoundExceededError } from "../bound-exceeded.ts";
+import { callListener } from "../events/emitter.ts";
+import type { Outgoing } from "./outgoing.ts";
+import type { Transport } from "./transport.ts";
+
+/** Takes a text and its details: `console`, or a logger of any library with these methods. */
+export interface Logger {
+  /** Each connection that begins, changes its transport, or ends as it should. */
+  debug?(message: string, details: object): void;
+  /** Kept for what an operator wants to see of a healthy server; nothing of the engine is. */
+  info?(message: string, details: object): void;
+  /** A client that was refused, has broken a protocol or has reached a bound. */
+  warn?(message: string, details: object): void;
+  /** Something of the server's own has failed, such as the way to the other nodes of a cluster. */
+  error?(message: string, details: object): void;
+}
+
+/** How an engine is doing. Counts are since it was created. */
+export interface EngineStats {
+  readonly connections: {
+    /** Clients that are connected. */
+    readonly open: number;
+    /** Clients that have been connected. */
+    readonly total: number;
+    /** Those that are connected, by their transport. */
+    readonly byTransport: Readonly<Record<Transport["name"], number>>;
+    /** Those that are connected, by the revision of Engine.IO that they speak. */
+    readonly byRevision: Readonly<Record<Revision, number>>;
+  };
+  /** Packets of Engine.IO: messages and heartbeats. */
+  readonly packets: { readonly received: number; readonly sent: number };
+  readonly bytes: {
+    /** Of WebSocket connections with their heads, and of the bodies of polling requests. */
+    readonly received: number;
+    /** Of WebSocket connections with their heads, and of the bodies of the answers to polling requests. */
+    readonly sent: number;
+    /** That wait in this process for clients to take them. */
+    readonly waiting: number;
+  };
+  /** Clients that were refused, by the reason. */
+  readonly refusals: Readonly<Record<string, number>>;
+  /** Sessions that have ended, by the reason that "disconnect" listeners are given. */
+  readonly closes: Readonly<Record<string, number>>;
+  /** Breaches of a protocol that ended a session, by the rule. */
+  readonly breaches: Readonly<Record<string, number>>;
+  /** Failures of the server's own, such as of the way to the other nodes of a cluster. */
+  readonly errors: number;
+  /** Bounds that clients have reached, by the name of the option. */
+  readonly bounds: Readonly<Record<string, number>>;
+  /**
+   * Milliseconds by which the event loop is late, since the first call of stats(), to which it is not known. A
+   * sample is taken every 20 ms.
+   */
+  readonly eventLoopDelay: { readonly mean: number; readonly p99: number; readonly max: number };
+}
+
+/** A session as its monitor sees it. */
+export interface Monitored {
+  readonly id: string;
+  readonly protocol: Revision;
+  readonly remoteAddress: string;
+  readonly transport: Transport;
+  readonly bufferedAmount: number;
+}
+
+const debug = debuglog("barewire:engine");
+
+const CONNECTION = channel("barewire:connection");
+const MESSAGE = channel("barewire:message");
+const REFUSAL = channel("barewire:refusal");
+const BOUND = channel("barewire:bound");
+const CLOSE = channel("barewire:close");
+
+const SAMPLING_INTERVAL = 20;
+const NANOSECONDS = 1e6;
+
+/** Counts by names that are not known beforehand. */
+class Counts {
+  readonly #counts = new Map<string, number>();
+
+  add(name: string): void {
+    this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1);
+  }
+
+  toRecord(): Record<string, number> {
+    return Object.fromEntries(this.#counts);
+  }
+}
+
+export class Monitor {
+  // Counted at each packet, so they are plain numbers.
+  received = 0;
+  sent = 0;
+  #total = 0;
+  #bytesReceived = 0;
+  #bytesSent = 0;
+  readonly #refusals = new Counts();
+  readonly #closes = new Counts();
+  readonly #breaches = new Counts();
+  readonly #bounds = new Counts();
+  readonly #logger: Logger | undefined;
+  #errors = 0;
+  #delay: IntervalHistogram | undefined;
+
+  constructor(logger: Logger | undefined) {
+    this.#logger = logger;
+  }
+
+  onConnection(session: Monitored): void {
+    this.#total++;
+    const { id, protocol, transport, remoteAddress } = session;
+    if (CONNECTION.hasSubscribers) CONNECTION.publish({ session });
+    if (debug.enabled) debug("%s connects over %s, revision %d", id, transport.name, protocol);
+    if (this.#logger?.debug === undefined) return;
+    this.#log("debug", "a client has connected", {
+      id,
+      address: remoteAddress,
+      transport: transport.name,
+      revision: protocol,
+    });
+  }
+
+  onUpgrade({ id }: Monitored, from: Transport): void {
+    this.#addBytes(from);
+    if (debug.enabled) debug("%s changes to its WebSocket", id);
+    this.#log("debug", "a client has changed to its WebSocket", { id });
+  }
+
+  /** @param name of the refusal, or of what exactly was wrong */
+  onRefusal(request: IncomingMessage, name: string, message: string): void {
+    this.#refusals.add(name);
+    if (REFUSAL.hasSubscribers) REFUSAL.publish({ request, name, message });
+    if (debug.enabled) debug("refuses %s %s: %s", request.method, request.url, message);
+    const { remoteAddress: address } = request.socket;
+    this.#log("warn", "a client was refused", { name, message, address, url: request.url });
+  }
+
+  onReceived(session: Monitored, packet: Packet): void {
+    this.received++;
+    if (MESSAGE.hasSubscribers) {
+      MESSAGE.publish({ session, direction: "received", packets: [packet] });
+    }
+  }
+
+  onSent(session: Monitored, { packets }: Outgoing): void {
+    this.sent += packets.length;
+    if (MESSAGE.hasSubscribers) MESSAGE.publish({ session, direction: "sent", packets });
+  }
+
+  onClose(session: Monitored, reason: CloseReason, detail: Error | undefined): void {
+    const { id, remoteAddress: address } = session;
+    this.#closes.add(reason);
+    this.#addBytes(session.transport);
+    if (CLOSE.hasSubscribers) CLOSE.publish({ session, reason, detail });
+    if (debug.enabled) debug("%s ends: %s%s", id, reason, detail ? `, ${detail.message}` : "");
+    const rule: unknown = detail && Reflect.get(detail, "rule");
+    if (typeof rule === "string") this.#breaches.add(rule);
+    if (detail instanceof BoundExceededError) {
+      this.onBound(session, detail.bound, detail.message);
+    } else if (rule === "MESSAGE_TOO_BIG") {
+      this.onBound(session, "maxHttpBufferSize", `${detail?.message}`);
+    } else if (detail === undefined) {
+      this.#log("debug", "a client has disconnected", { id, reason });
+    } else {
+      this.#log("warn", "a connection has failed", { id, address, reason, error: detail });
+    }
+  }
+
+  /** @param rule the name of the rule of Socket.IO */
+  onBreach({ id, remoteAddress: address }: Monitored, rule: string, message: string): void {
+    this.#breaches.add(rule);
+    if (rule === "TOO_MANY_ATTACHMENTS") this.#bounds.add("maxAttachments");
+    if (debug.enabled) debug("%s breaks a rule: %s", id, message);
+    this.#log("warn", "a client has broken the protocol", { id, address, rule, message });
+  }
+
+  /** @param bound the name of its option */
+  onBound({ id, remoteAddress: address }: Monitored, bound: string, message: string): void {
+    this.#bounds.add(bound);
+    if (BOUND.hasSubscribers) BOUND.publish({ id, address, bound, message });
+    this.#log("warn", "a client has reached a bound", { id, address, bound, message });
+  }
+
+  onError(error: Error): void {
+    this.#errors++;
+    this.#log("error", error.message, { error });
+  }
+
+  /** @param sessions those that are open */
+  stats(sessions: Iterable<Monitored>): EngineStats {
+    const byTransport = { polling: 0, websocket: 0, memory: 0 };
+    const byRevision = { 3: 0, 4: 0 };
+    let [open, received, sent, waiting] = [0, this.#bytesReceived, this.#bytesSent, 0];
+    for (const { transport, protocol, bufferedAmount } of sessions) {
+      open++;
+      byTransport[transport.name]++;
+      byRevision[protocol]++;
+      received += transport.bytesReceived;
+      sent += transport.bytesSent;
+      waiting += bufferedAmount;
+    }
+    this.#delay ??= startSampling();
+    const { mean, max } = this.#delay;
+    return {
+      connections: { open, total: this.#total, byTransport, byRevision },
+      packets: { received: this.received, sent: this.sent },
+      bytes: { received, sent, waiting },
+      refusals: this.#refusals.toRecord(),
+      closes: this.#closes.toRecord(),
+      breaches: this.#breaches.toRecord(),
+      bounds: this.#bounds.toRecord(),
+      errors: this.#errors,
+      eventLoopDelay: {
+        mean: lateness(mean),
+        p99: lateness(this.#delay.percentile(99)),
+        max: lateness(max),
+      },
+    };
+  }
+
+  #addBytes({ bytesReceived, bytesSent }: Transport): void {
+    this.#bytesReceived += bytesReceived;
+    this.#bytesSent += bytesSent;
+  }
+
+  #log(level: keyof Logger, message: string, details: object): void {
+    const write = this.#logger?.[level];
+    if (write !== undefined && this.#logger !== undefined) {
+      callListener(this.#logger, write, [message, details]);
+    }
+  }
+}
+
+function startSampling(): IntervalHistogram {
+  const histogram = monitorEventLoopDelay({ resolution: SAMPLING_INTERVAL });
+  histogram.enable();
+  return histogram;
+}
+
+/** Node counts from one sample to the next. Without samples there is no mean. */
+function lateness(nanoseconds: number): number {
+  return Math.max(0, (nanoseconds || 0) / NANOSECONDS - SAMPLING_INTERVAL);
+}

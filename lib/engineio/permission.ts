@@ -1,0 +1,84 @@
+// Whether a new client may connect, and the id of its session. The program can decide both.
+
+import type { IncomingMessage } from "node:http";
+
+import { type Refusal, refuse } from "../../protocol/engineio/handshake.ts";
+import { askProgram } from "./ask-program.ts";
+import type { AllowRequest } from "./options.ts";
+
+/** The answer to a new client. */
+export type Permission = { readonly kind: "granted"; readonly id: string } | Refusal;
+
+/** The engine as this file sees it. */
+export interface PermissionHost {
+  /** The engine accepts no more clients. */
+  isClosed(): boolean;
+  readonly allowRequest: AllowRequest | undefined;
+  generateId(request: IncomingMessage): string | Promise<string>;
+}
+
+/** The arguments with which `allowRequest` calls back. */
+interface Verdict {
+  readonly message: string | null | undefined;
+  readonly allowed: boolean;
+}
+
+/** Asks `allowRequest`, then generateId(), and calls back once, at once or later. */
+export function askPermission(
+  host: PermissionHost,
+  request: IncomingMessage,
+  callback: (permission: Permission) => void,
+): void {
+  const { allowRequest } = host;
+  if (host.isClosed()) {
+    callback(serverClosed());
+  } else if (allowRequest === undefined) {
+    askForId(host, request, callback);
+  } else {
+    askProgram<Verdict>(
+      (answer) =>
+        allowRequest(request, (message, allowed) => answer(undefined, { message, allowed })),
+      (error, verdict) => {
+        if (host.isClosed()) callback(serverClosed());
+        else if (error !== undefined) callback(forbidden({ name: "ALLOW_REQUEST_FAILURE", error }));
+        else if (verdict?.allowed) askForId(host, request, callback);
+        else callback(refusalOf(verdict?.message));
+      },
+    );
+  }
+}
+
+function askForId(
+  host: PermissionHost,
+  request: IncomingMessage,
+  callback: (permission: Permission) => void,
+): void {
+  const grant = (id: string): void => {
+    // The engine may have been closed meanwhile.
+    callback(host.isClosed() ? serverClosed() : { kind: "granted", id });
+  };
+  const fail = (error: unknown): void =>
+    callback(refuse("BAD_REQUEST", { name: "ID_GENERATION_ERROR", error }));
+  try {
+    const id = host.generateId(request);
+    if (typeof id === "string") grant(id);
+    else id.then(grant).catch(fail);
+  } catch (error) {
+    fail(error);
+  }
+}
+
+function forbidden(context: Refusal["context"], message?: string): Refusal {
+  return refuse("FORBIDDEN", context, message);
+}
+
+function serverClosed(): Refusal {
+  return forbidden({ name: "SERVER_CLOSED" });
+}
+
+/** Returns the refusal for what `allowRequest` called back with: a string, or an error with a message. */
+function refusalOf(reason: unknown): Refusal {
+  const text = reason instanceof Error ? reason.message : reason;
+  const message = typeof text === "string" ? text : undefined;
+  return forbidden({ message }, message || undefined);
+}

@@ -1,0 +1,109 @@
+// The acknowledgements that one end of a socket waits for. Socket.IO "Exchange protocol", "Acknowledgement".
+//
+//   await(id) ─┬─ the packet arrives ─────▶ callback(null, arguments)
+//              ├─ the timeout has passed ──▶ callback(AckTimeoutError)
+//              ├─ the connection drops ───▶ callback(DisconnectedError)
+//              └─ forget(id) ────────────▶ no call
+
+import { type CallListener, callListener, type Listener, type Untyped } from "./emitter.ts";
+import { AckTimeoutError, DisconnectedError } from "./errors.ts";
+
+/** Called once, with the arguments of the acknowledgement or with an error. */
+export type AckCallback = (error: Error | null, args: readonly Untyped[]) => void;
+
+interface Pending {
+  readonly callback: AckCallback;
+  readonly timer: ReturnType<typeof setTimeout> | undefined;
+}
+
+const NO_IDS: ReadonlySet<number | undefined> = new Set();
+
+export class Acknowledgements {
+  private readonly pending = new Map<number, Pending>();
+  private readonly onTimeout: ((id: number) => void) | undefined;
+
+  /** @param onTimeout called with the id of an acknowledgement that timed out, before its callback */
+  constructor(onTimeout?: (id: number) => void) {
+    this.onTimeout = onTimeout;
+  }
+
+  /**
+   * Waits for the acknowledgement with `id`.
+   *
+   * @param timeout milliseconds after which `callback` receives an AckTimeoutError. Default: none
+   */
+  await(id: number, callback: AckCallback, timeout?: number): void {
+    const timer = timeout === undefined ? undefined : setTimeout(() => this.expire(id), timeout);
+    this.pending.set(id, { callback, timer });
+  }
+
+  /** Passes on an acknowledgement that was received. One with an unknown id is ignored. */
+  receive(id: number, args: readonly unknown[]): void {
+    this.settle(id, null, args);
+  }
+
+  /** Stops waiting for an acknowledgement. Its callback receives `error`. */
+  fail(id: number, error: Error): void {
+    this.settle(id, error, []);
+  }
+
+  /** Stops waiting for an acknowledgement. Its callback is not called. */
+  forget(id: number): void {
+    clearTimeout(this.pending.get(id)?.timer);
+    this.pending.delete(id);
+  }
+
+  /**
+   * Fails the pending acknowledgements with a DisconnectedError.
+   *
+   * @param unsent ids of events that will be sent over the next connection. Default: none
+   */
+  disconnect(unsent: ReadonlySet<number | undefined> = NO_IDS): void {
+    for (const id of [...this.pending.keys()]) {
+      if (!unsent.has(id)) this.fail(id, new DisconnectedError());
+    }
+  }
+
+  private expire(id: number): void {
+    this.onTimeout?.(id);
+    this.fail(id, new AckTimeoutError());
+  }
+
+  private settle(id: number, error: Error | null, args: readonly unknown[]): void {
+    const pending = this.pending.get(id);
+    if (pending === undefined) return;
+    this.pending.delete(id);
+    clearTimeout(pending.timer);
+    pending.callback(error, args);
+  }
+}
+
+/**
+ * Adapts the callback of a program.
+ *
+ * @param errorFirst whether the callback expects an error, or `null`, as its first argument. A callback
+ * that does not is called only if the acknowledgement arrives
+ * @param call how it is called. Default: what it throws surfaces as an uncaught error
+ */
+export function ackCallback(
+  self: object,
+  callback: Listener,
+  errorFirst: boolean,
+  call: CallListener = callListener,
+): AckCallback {
+  return (error, args) => {
+    if (errorFirst) call(self, callback, [error, ...args]);
+    else if (error === null) call(self, callback, args);
+  };
+}
+
+/** Adapts the functions of a promise, which resolves to the first argument of the acknowledgement. */
+export function ackPromise(
+  resolve: (value: Untyped) => void,
+  reject: (error: Error) => void,
+): AckCallback {
+  return (error, [value]) => {
+    if (error === null) resolve(value);
+    else reject(error);
+  };
+}

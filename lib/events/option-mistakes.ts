@@ -1,0 +1,53 @@
+// What is wrong with an option, in a sentence.
+
+/**
+ * Says that an option is unknown, and which one was probably meant.
+ *
+ * @param path the option that holds the unknown one, followed by ".", or ""
+ */
+export function unknownOption(path: string, name: string, known: readonly string[]): string {
+  const near = nearestName(name, known);
+  const hint = near === undefined ? "" : `; did you mean "${path}${near}"?`;
+  return `unknown option "${path}${name}"${hint}`;
+}
+
+/** Says what the value of an option must be, and what it is. */
+export function invalidOption(name: string, expected: string, value: unknown): string {
+  // A string in the place of an object may be a secret.
+  const isSecret = expected.includes("object") && typeof value === "string";
+  return `${name} must be ${expected}, got ${isSecret ? "a string" : shown(value)}`;
+}
+
+function shown(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value);
+  if (typeof value === "function") return "a function";
+  if (Array.isArray(value)) return "an array";
+  return typeof value === "object" && value !== null ? "an object" : String(value);
+}
+
+/** Returns the known name that was probably meant, or `undefined` if none is near. */
+function nearestName(name: string, known: readonly string[]): string | undefined {
+  let nearest: string | undefined;
+  let least = Math.max(2, Math.floor(name.length / 3)) + 1;
+  for (const each of known) {
+    const distance = editDistance(name.toLowerCase(), each.toLowerCase());
+    if (distance >= least) continue;
+    least = distance;
+    nearest = each;
+  }
+  return nearest;
+}
+
+/** How many characters must be inserted, removed or replaced to make `from` into `to`. */
+function editDistance(from: string, to: string): number {
+  let previous = Array.from({ length: to.length + 1 }, (_, index) => index);
+  for (const [row, char] of [...from].entries()) {
+    const current = [row + 1];
+    for (const [column, above] of previous.slice(1).entries()) {
+      const diagonal = (previous[column] ?? 0) + (char === to[column] ? 0 : 1);
+      current.push(Math.min(above + 1, (current[column] ?? 0) + 1, diagonal));
+    }
+    previous = current;
+  }
+  return previous.at(-1) ?? 0;
+}

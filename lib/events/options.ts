@@ -1,0 +1,111 @@
+// Checks the options that a program passes, when it passes them: their names, types and ranges. The
+// options of each constructor are a table of checks.
+//
+//   pingInterval must be a positive number of milliseconds, got "25s"
+//   unknown option "pingIntervall"; did you mean "pingInterval"?
+
+import { ArgumentRangeError, ArgumentTypeError } from "./errors.ts";
+import { invalidOption, unknownOption } from "./option-mistakes.ts";
+
+/**
+ * Throws if the value of an option is invalid. `undefined` is an option that was not given.
+ *
+ * @param name of the option, such as "cors.origin"
+ */
+export type Check = (value: unknown, name: string) => void;
+
+/** A check for each option. `Stock` names options that are known and do nothing here. */
+export type OptionTable<Options, Stock extends string = never> = Readonly<
+  Record<keyof Options | Stock, Check>
+>;
+
+/** The longest wait of a timer, in milliseconds. A longer one would end at once. */
+const MAX_TIMER = 0x7fffffff;
+
+/**
+ * Checks the options of a constructor.
+ *
+ * @param path the option that holds these options, such as "cors". Default: none
+ * @throws ArgumentTypeError for an unknown name or a value of the wrong type, ArgumentRangeError for a
+ * value out of range
+ */
+export function checkOptions(
+  options: unknown,
+  table: Readonly<Record<string, Check>>,
+  path?: string,
+): void {
+  if (!isObject(options)) {
+    throw new ArgumentTypeError(invalidOption(path ?? "options", "an object", options));
+  }
+  const prefix = path === undefined ? "" : `${path}.`;
+  for (const name of Object.keys(options)) {
+    if (!Object.hasOwn(table, name)) {
+      throw new ArgumentTypeError(unknownOption(prefix, name, Object.keys(table)));
+    }
+  }
+  for (const [name, check] of Object.entries(table)) {
+    if (name in options) check(Reflect.get(options, name), prefix + name);
+  }
+}
+
+/**
+ * Makes a check.
+ *
+ * @param expected what the value must be, for the error
+ * @param fits whether a value of the right type is in range. Default: each is
+ */
+export function checkThat<Value>(
+  expected: string,
+  isType: (value: unknown) => value is Value,
+  fits: (value: Value) => boolean = () => true,
+): Check {
+  return (value, name) => {
+    if (value === undefined) return;
+    if (!isType(value)) throw new ArgumentTypeError(invalidOption(name, expected, value));
+    if (!fits(value)) throw new ArgumentRangeError(invalidOption(name, expected, value));
+  };
+}
+
+/** Makes a check for a number. */
+export function number(expected: string, fits: (value: number) => boolean): Check {
+  return checkThat(expected, isNumber, fits);
+}
+
+export const isBoolean = (value: unknown): value is boolean => typeof value === "boolean";
+export const isNumber = (value: unknown): value is number => typeof value === "number";
+export const isString = (value: unknown): value is string => typeof value === "string";
+export const isFunction = (value: unknown): value is (...args: never[]) => unknown =>
+  typeof value === "function";
+export const isObject = (value: unknown): value is object =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+export const boolean: Check = checkThat("a boolean", isBoolean);
+export const string: Check = checkThat("a string", isString);
+export const object: Check = checkThat("an object", isObject);
+
+/** A number of milliseconds that a timer can wait. */
+export const milliseconds: Check = number(
+  `a number of milliseconds from 0 to ${MAX_TIMER}`,
+  (value) => value >= 0 && value <= MAX_TIMER,
+);
+/** How many there may be; `Infinity` for no limit. */
+export const limit: Check = number(
+  "an integer, 0 or more, or Infinity",
+  (value) => value >= 0 && (Number.isSafeInteger(value) || value === Number.POSITIVE_INFINITY),
+);
+/** Where requests go: without the "/" none would ever match. */
+export const urlPath: Check = checkThat('a string that starts with "/"', isString, (value) =>
+  value.startsWith("/"),
+);
+/** Classes that encode and decode packets. */
+export const parser: Check = checkThat(
+  "an object with the classes Encoder and Decoder",
+  (value): value is object =>
+    isObject(value) && ["Encoder", "Decoder"].every((name) => isFunction(Reflect.get(value, name))),
+);
+/** Fields of an HTTP header. */
+export const headerFields: Check = checkThat("an object of strings", isObject, (value) =>
+  Object.values(value)
+    .flat()
+    .every((each) => isString(each) || isNumber(each)),
+);

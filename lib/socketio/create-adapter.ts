@@ -1,0 +1,88 @@
+// Makes the adapter of a namespace from what the program gives: a class or a function, of this
+// package or for socket.io.
+
+import { ArgumentTypeError } from "../events/errors.ts";
+import type { NodeEmitter } from "../events/node-emitter.ts";
+import { isObject } from "../events/options.ts";
+import { Adapter, type AdapterEvents, type AdapterHost } from "./adapter.ts";
+import {
+  STOCK_METHODS,
+  StockAdapter,
+  type StockAdapterLike,
+  StockNamespace,
+} from "./stock-adapter.ts";
+
+/**
+ * The option `adapter`: a class, or a function that makes an adapter for a namespace. Adapters for
+ * socket.io work too.
+ */
+export type AdapterFactory =
+  | (new (
+      nsp: AdapterHost,
+    ) => Adapter | StockAdapterLike)
+  | ((nsp: AdapterHost) => Adapter | StockAdapterLike);
+
+/** What is called of an adapter of this package besides what one for socket.io has. */
+const FURTHER: Readonly<
+  Record<
+    Exclude<
+      keyof Adapter,
+      | keyof NodeEmitter<AdapterEvents>
+      | keyof StockAdapterLike
+      | "ackTimeout"
+      | "members"
+      | "nsp"
+      | "offset"
+    >,
+    true
+  >
+> = { emitTo: true, sockets: true };
+
+const OWN_METHODS = [...STOCK_METHODS, ...Object.keys(FURTHER)];
+
+/**
+ * Makes the adapter of a namespace.
+ *
+ * @throws ArgumentTypeError for what is neither an adapter of this package nor one for socket.io
+ */
+export function createAdapter(factory: AdapterFactory, nsp: AdapterHost): Adapter {
+  const made = isOwnClass(factory) ? new factory(nsp) : make(factory, new StockNamespace(nsp));
+  if (isOwn(made)) return made;
+  const methods = made instanceof Adapter ? OWN_METHODS : STOCK_METHODS;
+  const missing = methods.find((name) => !hasMethod(made, name));
+  if (missing === undefined) return new StockAdapter(nsp, made);
+  // It may have opened something. How it closes is not the mistake that matters here.
+  if (hasMethod(made, "close"))
+    Promise.resolve()
+      .then(() => made.close())
+      .catch(() => {});
+  throw new ArgumentTypeError(
+    `the adapter has no method ${missing}(): it must extend Adapter of this package or of socket.io-adapter`,
+  );
+}
+
+function make(factory: AdapterFactory, nsp: AdapterHost): Adapter | StockAdapterLike {
+  return isClass(factory) ? new factory(nsp) : factory(nsp);
+}
+
+// Not by its class: another copy of this package has classes of its own.
+function isOwn(made: Adapter | StockAdapterLike): made is Adapter {
+  return OWN_METHODS.every((name) => hasMethod(made, name));
+}
+
+function isOwnClass(factory: AdapterFactory): factory is new (nsp: AdapterHost) => Adapter {
+  return factory === Adapter || factory.prototype instanceof Adapter;
+}
+
+function hasMethod(value: unknown, name: string): boolean {
+  return isObject(value) && typeof Reflect.get(value, name) === "function";
+}
+
+// Programs for socket.io give functions that may be called with `new`, and arrow functions.
+function isClass(
+  factory: AdapterFactory,
+): factory is new (
+  nsp: AdapterHost,
+) => Adapter | StockAdapterLike {
+  return factory.prototype !== undefined;
+}

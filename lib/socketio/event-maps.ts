@@ -1,0 +1,17 @@
+// The type parameters of the public classes as one, for everything inside.
+
+/** The event maps of a server, and the type of `socket.data`. */
+export interface EventMaps<
+  ListenEvents = unknown,
+  EmitEvents = unknown,
+  ServerSideEvents = unknown,
+  SocketData = unknown,
+> {
+  /** The events that clients emit. */
+  readonly listen: ListenEvents;
+  /** The events that the server emits. */
+  readonly emit: EmitEvents;
+  /** The events that servers emit to each other. */
+  readonly serverSide: ServerSideEvents;
+  readonly data: SocketData;
+}

@@ -1,0 +1,606 @@
+// The bridge to adapters that were written for socket.io: classes that extend those of the package
+// socket.io-adapter, such as the ones of @socket.io/redis-adapter. They are used as they are. Each one
+// stands between two things of this file:
+//
+//   namespace ── calls ──▶ StockAdapter ── calls ──▶ stock adapter ── calls ──▶ StockNamespace
+//       ▲                  (an Adapter of ours)      (theirs)                   (what it looks for)
+//       └──────────────────────────────────────────────────────────────────────────┘
+//
+// Rule: nothing else knows of such adapters. What they look for in a namespace and in its sockets was
+// read in their sources (socket.io-adapter 2.5, redis-adapter 8.3, redis-streams-adapter 0.3,
+// cluster-adapter 0.3, postgres-adapter 0.5) and is all here.
+
+import type { Bytes } from "../../protocol/bytes.ts";
+import { SERVER_LIMITS } from "../../protocol/socketio/check.ts";
+import { BINARY_EVENT, EVENT, type Packet } from "../../protocol/socketio/packet.ts";
+import { fromPacket, type ParserPacket, toPacket } from "../../protocol/socketio/parser.ts";
+import { ProtocolError } from "../../protocol/socketio/rules.ts";
+import { Outgoing, textMessage } from "../engineio/outgoing.ts";
+import type { AckCallback } from "../events/acknowledgements.ts";
+import type { Listener, Untyped } from "../events/emitter.ts";
+import { isThenable } from "../events/thenable.ts";
+import {
+  Adapter,
+  type AdapterHost,
+  type BroadcastAnswers,
+  type BroadcastFlags,
+  type BroadcastOptions,
+  type Member,
+  type RecoverableSession,
+  type RecoveryFailure,
+  type RestoredSession,
+  type Room,
+  type ServerSideCallback,
+  type ServerSideEvent,
+  type SocketDetails,
+  type SocketId,
+} from "./adapter.ts";
+import type { Handshake } from "./handshake.ts";
+
+/** A packet as stock adapters have it. They write to it: `nsp`, `id`, an offset at the end of `data`. */
+interface StockPacket {
+  type: number;
+  nsp: string;
+  data?: unknown;
+  id?: number | undefined;
+}
+
+interface StockOptions {
+  rooms: Set<Room>;
+  except: Set<Room>;
+  flags: BroadcastFlags;
+}
+
+interface StockSession {
+  readonly sid: SocketId;
+  readonly pid: string;
+  readonly rooms: Room[];
+  readonly data: unknown;
+}
+
+/** What is called of an adapter for socket.io. */
+export interface StockAdapterLike {
+  readonly rooms: Map<Room, Set<SocketId>>;
+  readonly sids: Map<SocketId, Set<Room>>;
+  on(event: string, listener: Listener): unknown;
+  init(): void | Promise<void>;
+  close(): void | Promise<void>;
+  serverCount(): Promise<number>;
+  addAll(id: SocketId, rooms: Set<Room>): void | Promise<void>;
+  del(id: SocketId, room: Room): void | Promise<void>;
+  delAll(id: SocketId): void;
+  socketRooms(id: SocketId): Set<Room> | undefined;
+  broadcast(packet: StockPacket, options: StockOptions): unknown;
+  broadcastWithAck(
+    packet: StockPacket,
+    options: StockOptions,
+    clientCountCallback: (count: number) => void,
+    ack: (...args: Untyped[]) => void,
+  ): unknown;
+  fetchSockets(options: StockOptions): Promise<Untyped>;
+  addSockets(options: StockOptions, rooms: Room[]): unknown;
+  delSockets(options: StockOptions, rooms: Room[]): unknown;
+  disconnectSockets(options: StockOptions, close: boolean): unknown;
+  serverSideEmit(packet: Untyped[]): unknown;
+  persistSession(session: StockSession): unknown;
+  restoreSession(pid: string, offset: string): Untyped;
+}
+
+/** The methods of an adapter for socket.io. */
+const METHODS: Readonly<Record<Exclude<keyof StockAdapterLike, "rooms" | "sids">, true>> = {
+  addAll: true,
+  addSockets: true,
+  broadcast: true,
+  broadcastWithAck: true,
+  close: true,
+  del: true,
+  delAll: true,
+  delSockets: true,
+  disconnectSockets: true,
+  fetchSockets: true,
+  init: true,
+  on: true,
+  persistSession: true,
+  restoreSession: true,
+  serverCount: true,
+  serverSideEmit: true,
+  socketRooms: true,
+};
+
+/** The names of the methods that an adapter for socket.io has. */
+export const STOCK_METHODS: readonly string[] = Object.keys(METHODS);
+
+/**
+ * How long the acknowledgements of a broadcast are awaited where the program does not say, in
+ * milliseconds. Stock adapters forget a request after its timeout, and learn nothing of clients of
+ * other servers that disconnect.
+ */
+const ACK_TIMEOUT = 60_000;
+
+/** Has an adapter for socket.io do what a namespace asks of an adapter. */
+export class StockAdapter extends Adapter {
+  readonly #stock: StockAdapterLike;
+  readonly #forwarded = new Set<string>();
+
+  constructor(nsp: AdapterHost, stock: StockAdapterLike) {
+    super(nsp);
+    this.#stock = stock;
+    this.#showMembers();
+  }
+
+  override get rooms(): Map<Room, Set<SocketId>> {
+    return this.#stock.rooms;
+  }
+
+  override get sids(): Map<SocketId, Set<Room>> {
+    return this.#stock.sids;
+  }
+
+  override get ackTimeout(): number {
+    return ACK_TIMEOUT;
+  }
+
+  override init(): void | Promise<void> {
+    return this.#stock.init();
+  }
+
+  override close(): void | Promise<void> {
+    return this.#stock.close();
+  }
+
+  override serverCount(): Promise<number> {
+    return this.#stock.serverCount();
+  }
+
+  override addAll(id: SocketId, rooms: ReadonlySet<Room>): void | Promise<void> {
+    return this.#stock.addAll(id, new Set(rooms));
+  }
+
+  override del(id: SocketId, room: Room): void | Promise<void> {
+    return this.#stock.del(id, room);
+  }
+
+  override delAll(id: SocketId): void {
+    this.#stock.delAll(id);
+  }
+
+  override socketRooms(id: SocketId): Set<Room> | undefined {
+    return this.#stock.socketRooms(id);
+  }
+
+  override broadcast(packet: Packet, options: BroadcastOptions): void {
+    this.#stock.broadcast(toStockPacket(packet), toStockOptions(options));
+  }
+
+  override broadcastWithAck(
+    packet: Packet & { readonly id: number },
+    options: BroadcastOptions,
+    answers: BroadcastAnswers,
+  ): () => void {
+    const request = new AckRequest(answers);
+    this.#stock.broadcastWithAck(
+      toStockPacket(packet),
+      toStockOptions(options),
+      (count) => request.onAsked(count),
+      request.ack,
+    );
+    this.countServers(options, answers);
+    return () => request.end();
+  }
+
+  /** Stock adapters return the sockets of this server, so the ids are those of fetchSockets(). */
+  override async sockets(rooms: ReadonlySet<Room>): Promise<Set<SocketId>> {
+    const sockets = await this.fetchSockets({ rooms, except: new Set(), flags: {} });
+    return new Set(sockets.map(({ id }) => id));
+  }
+
+  override async fetchSockets(options: BroadcastOptions): Promise<SocketDetails[]> {
+    const sockets: unknown = await this.#stock.fetchSockets(toStockOptions(options));
+    return Array.isArray(sockets) ? sockets.flatMap(toDetails) : [];
+  }
+
+  override addSockets(options: BroadcastOptions, rooms: readonly Room[]): void {
+    this.#stock.addSockets(toStockOptions(options), [...rooms]);
+  }
+
+  override delSockets(options: BroadcastOptions, rooms: readonly Room[]): void {
+    this.#stock.delSockets(toStockOptions(options), [...rooms]);
+  }
+
+  override disconnectSockets(options: BroadcastOptions, close: boolean): void {
+    this.#stock.disconnectSockets(toStockOptions(options), close);
+  }
+
+  override serverSideEmit(event: ServerSideEvent, answered?: ServerSideCallback): void {
+    if (answered === undefined) {
+      this.#stock.serverSideEmit([...event]);
+      return;
+    }
+    const emitted = this.#stock.serverSideEmit([...event, answered]);
+    // It may fail before it has asked anybody.
+    if (isThenable(emitted)) {
+      Promise.resolve(emitted).then(undefined, (error: unknown) => answered(toError(error), []));
+    }
+  }
+
+  /**
+   * Broadcasts to the room of the socket's id, as socket.io does: adapters keep what is broadcast. A
+   * socket that is not in the room yet, or not any more, is sent to without.
+   */
+  override emitTo(member: Member, packet: Packet, flags: BroadcastFlags): void {
+    const { id } = member;
+    if (this.socketRooms(id)?.has(id) === true && this.nsp.sockets.has(id)) {
+      this.broadcast(packet, { rooms: new Set([id]), except: new Set(), flags });
+    } else {
+      super.emitTo(member, packet, flags);
+    }
+  }
+
+  override persistSession({ sid, pid, rooms, data }: RecoverableSession): void {
+    this.#stock.persistSession({ sid, pid, rooms: [...rooms], data });
+  }
+
+  override async restoreSession(
+    pid: string,
+    offset?: string,
+  ): Promise<RestoredSession | RecoveryFailure> {
+    if (offset === undefined) return "unknown offset";
+    try {
+      return this.#toRestored(await this.#stock.restoreSession(pid, offset)) ?? "unknown session";
+    } catch {
+      // Stock adapters reject for a session that they do not know.
+      return "unknown session";
+    }
+  }
+
+  /** Its listeners are called for what the stock adapter emits, from the first one of an event on. */
+  protected override insert(event: string, listener: Listener, first: boolean): this {
+    super.insert(event, listener, first);
+    if (!this.#forwarded.has(event)) {
+      this.#forwarded.add(event);
+      this.#stock.on(event, (...args) => this.dispatch(event, args));
+    }
+    return this;
+  }
+
+  #toRestored(session: Untyped): RestoredSession | undefined {
+    const { sid, pid, rooms, data, missedPackets } = Object(session);
+    if (typeof sid !== "string" || typeof pid !== "string") return undefined;
+    const namespace = this.nsp.name;
+    const missed = listOf(missedPackets).flatMap((event) => {
+      const packet = toEvent({ type: EVENT, nsp: namespace, data: event });
+      return packet === undefined ? [] : [this.nsp.encode(packet, true)];
+    });
+    return { sid, pid, rooms: new Set(listOf(rooms)), data, offset: "", missed };
+  }
+
+  /** Shows the members that the stock adapter has beside those of every adapter, such as allRooms(). */
+  #showMembers(): void {
+    const stock: object = this.#stock;
+    for (const name of membersOf(stock)) {
+      if (name in this) continue;
+      Object.defineProperty(this, name, {
+        configurable: true,
+        get: (): unknown => {
+          const member: unknown = Reflect.get(stock, name);
+          return typeof member === "function" ? member.bind(stock) : member;
+        },
+      });
+    }
+  }
+}
+
+/** The acknowledgements of one broadcast. */
+class AckRequest {
+  /** Called for each acknowledgement, whichever server it is from. */
+  readonly ack = (...args: unknown[]): void => {
+    this.#answers?.onAnswer(null, args);
+  };
+  #answers: BroadcastAnswers | undefined;
+  readonly #awaited: [member: Member, id: number][] = [];
+
+  constructor(answers: BroadcastAnswers) {
+    this.#answers = answers;
+    REQUESTS.set(this.ack, this);
+  }
+
+  onAsked(count: number): void {
+    this.#answers?.onAsked(count);
+  }
+
+  /** Waits for a socket of this server. */
+  await(member: Member, id: number): void {
+    this.#awaited.push([member, id]);
+    member.awaitAck(id, (error, args) => this.#answers?.onAnswer(error, args));
+  }
+
+  /** Stops waiting. */
+  end(): void {
+    this.#answers = undefined;
+    for (const [member, id] of this.#awaited) member.forgetAck(id);
+  }
+}
+
+/** The requests of this server, by the function that stock adapters have for each. */
+const REQUESTS = new WeakMap<Listener, AckRequest>();
+
+/** A namespace as stock adapters know it. */
+export class StockNamespace implements AdapterHost {
+  readonly namespace: AdapterHost;
+  readonly sockets: StockSockets;
+  readonly server: StockServer;
+
+  constructor(namespace: AdapterHost) {
+    this.namespace = namespace;
+    this.sockets = new StockSockets(namespace);
+    this.server = new StockServer(namespace);
+  }
+
+  get name(): string {
+    return this.namespace.name;
+  }
+
+  get maxDisconnectionDuration(): number | undefined {
+    return this.namespace.maxDisconnectionDuration;
+  }
+
+  /** The next number for an acknowledgement. Adapters read it as `_ids++`. */
+  get _ids(): number {
+    return this.namespace.nextAckId();
+  }
+
+  set _ids(_next: number) {
+    // Reading it has increased it.
+  }
+
+  _onServerSideEmit(args: unknown): void {
+    const [event, ...rest] = listOf(args);
+    // It comes from another server.
+    if (typeof event === "string") this.namespace.onServerSideEmit([event, ...rest]);
+  }
+
+  encode(packet: Packet, compress: boolean): Outgoing {
+    return this.namespace.encode(packet, compress);
+  }
+
+  nextAckId(): number {
+    return this.namespace.nextAckId();
+  }
+
+  onServerSideEmit(event: ServerSideEvent): void {
+    this.namespace.onServerSideEmit(event);
+  }
+}
+
+/** `namespace.server` as stock adapters know it. */
+class StockServer {
+  readonly encoder: { encode(packet: unknown): (string | Bytes)[] };
+  readonly opts: { readonly connectionStateRecovery?: object };
+
+  constructor(host: AdapterHost) {
+    const { maxDisconnectionDuration } = host;
+    this.encoder = { encode: (packet) => encodeFor(host, packet) };
+    this.opts =
+      maxDisconnectionDuration === undefined
+        ? {}
+        : { connectionStateRecovery: { maxDisconnectionDuration } };
+  }
+}
+
+/** The messages of a packet. None for what another server has sent and what is no event. */
+function encodeFor(host: AdapterHost, stockPacket: unknown): (string | Bytes)[] {
+  const packet = toEvent(stockPacket);
+  if (packet === undefined) return [];
+  // Texts without the packet type of Engine.IO, which writeToEngine() puts in front again.
+  return host
+    .encode(packet, true)
+    .packets.map((each) => (typeof each === "string" ? each.slice(1) : each));
+}
+
+/**
+ * What leaves for the messages of one broadcast, which all its receivers are sent with the same options:
+ * it is encoded for each kind of transport once.
+ */
+const ENCODED = new WeakMap<readonly (string | Bytes)[], Outgoing>();
+
+function outgoingOf(encoded: readonly (string | Bytes)[], compress: boolean): Outgoing {
+  const known = ENCODED.get(encoded);
+  if (known !== undefined) return known;
+  const packets = encoded.map((message) =>
+    typeof message === "string" ? textMessage(message) : message,
+  );
+  const outgoing = new Outgoing(packets, compress);
+  ENCODED.set(encoded, outgoing);
+  return outgoing;
+}
+
+// Older versions of TypeScript have no name for the iterators of a map.
+type SocketMap = ReadonlyMap<SocketId, StockSocket>;
+
+/** `namespace.sockets` as stock adapters know it. */
+class StockSockets implements ReadonlyMap<SocketId, StockSocket> {
+  readonly #host: AdapterHost;
+  readonly #known = new WeakMap<Member, StockSocket>();
+
+  constructor(host: AdapterHost) {
+    this.#host = host;
+  }
+
+  get size(): number {
+    return this.#host.sockets.size;
+  }
+
+  get(id: SocketId): StockSocket | undefined {
+    const member = this.#host.sockets.get(id);
+    return member && this.#show(member);
+  }
+
+  has(id: SocketId): boolean {
+    return this.#host.sockets.has(id);
+  }
+
+  keys(): ReturnType<SocketMap["keys"]> {
+    return this.#copy().keys();
+  }
+
+  values(): ReturnType<SocketMap["values"]> {
+    return this.#copy().values();
+  }
+
+  entries(): ReturnType<SocketMap["entries"]> {
+    return this.#copy().entries();
+  }
+
+  [Symbol.iterator](): ReturnType<SocketMap["entries"]> {
+    return this.entries();
+  }
+
+  forEach(
+    callback: (
+      socket: StockSocket,
+      id: SocketId,
+      sockets: ReadonlyMap<SocketId, StockSocket>,
+    ) => void,
+  ): void {
+    for (const [id, socket] of this.#copy()) callback(socket, id, this);
+  }
+
+  #copy(): Map<SocketId, StockSocket> {
+    return new Map([...this.#host.sockets].map(([id, member]) => [id, this.#show(member)]));
+  }
+
+  #show(member: Member): StockSocket {
+    const known = this.#known.get(member);
+    if (known !== undefined) return known;
+    const socket = new StockSocket(member);
+    this.#known.set(member, socket);
+    return socket;
+  }
+}
+
+/** A socket as stock adapters know it. */
+class StockSocket implements Member {
+  readonly #member: Member;
+
+  constructor(member: Member) {
+    this.#member = member;
+  }
+
+  get id(): SocketId {
+    return this.#member.id;
+  }
+
+  get handshake(): Handshake {
+    return this.#member.handshake;
+  }
+
+  get rooms(): ReadonlySet<Room> {
+    return this.#member.rooms;
+  }
+
+  get data(): Untyped {
+    return this.#member.data;
+  }
+
+  // Adapters call one method of each of these, so neither is an object of its own.
+
+  /** The connection, with `writeToEngine()`. */
+  get client(): this {
+    return this;
+  }
+
+  /** The acknowledgements that are awaited, with `set()`. */
+  get acks(): this {
+    return this;
+  }
+
+  writeToEngine(encoded: readonly (string | Bytes)[], options: BroadcastFlags = {}): void {
+    if (encoded.length === 0) return;
+    const message = outgoingOf(encoded, options.compress ?? true);
+    this.deliver(message, options.volatile ?? false);
+  }
+
+  set(id: number, ack: Listener): void {
+    const request = REQUESTS.get(ack);
+    if (request !== undefined) request.await(this.#member, id);
+    // Another server's request: that one waits until its timeout for clients that disconnect.
+    else this.awaitAck(id, (error, args) => error === null && ack(...args));
+  }
+
+  deliver(message: Outgoing, volatile: boolean): void {
+    this.#member.deliver(message, volatile);
+  }
+
+  notifyOutgoingListeners(packet: unknown): void {
+    const event = toEvent(packet);
+    if (event !== undefined) this.#member.notifyOutgoingListeners(event);
+  }
+
+  awaitAck(id: number, callback: AckCallback): void {
+    this.#member.awaitAck(id, callback);
+  }
+
+  forgetAck(id: number): void {
+    this.#member.forgetAck(id);
+  }
+
+  join(rooms: Room | readonly Room[]): void | Promise<void> {
+    return this.#member.join(rooms);
+  }
+
+  leave(room: Room): void | Promise<void> {
+    return this.#member.leave(room);
+  }
+
+  disconnect(close?: boolean): unknown {
+    return this.#member.disconnect(close);
+  }
+}
+
+function toStockPacket(packet: Packet): StockPacket {
+  const { data, ...others }: ParserPacket = fromPacket(packet);
+  return { ...others, ...(Array.isArray(data) && { data: [...data] }) };
+}
+
+/** The event that a packet of an adapter is, `undefined` for what is none. */
+function toEvent(packet: unknown): Packet | undefined {
+  const { type, nsp, data, id } = Object(packet);
+  // Emitters have sent the type of the wire for events with bytes.
+  const own = type === BINARY_EVENT ? EVENT : type;
+  try {
+    const event = toPacket({ type: own, nsp, data, ...(id != null && { id }) }, SERVER_LIMITS);
+    return event.type === EVENT ? event : undefined;
+  } catch (error) {
+    if (error instanceof ProtocolError) return undefined;
+    throw error;
+  }
+}
+
+function toStockOptions({ rooms, except, flags }: BroadcastOptions): StockOptions {
+  return { rooms: new Set(rooms), except: new Set(except), flags: { ...flags } };
+}
+
+/** A socket that an adapter has found; none for what is none. */
+function toDetails(socket: unknown): SocketDetails[] {
+  const { id, handshake, rooms, data } = Object(socket);
+  if (typeof id !== "string") return [];
+  return [{ id, handshake, rooms: new Set(rooms instanceof Set ? rooms : listOf(rooms)), data }];
+}
+
+function listOf(value: unknown): Untyped[] {
+  return Array.isArray(value) ? value : [];
+}
+
+function toError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error));
+}
+
+/** The names of an object's own members and of those that its classes have. */
+function membersOf(object: object): Set<string> {
+  const names = new Set<string>();
+  for (let each: object | null = object; each !== null; each = Object.getPrototypeOf(each)) {
+    if (each === Object.prototype) break;
+    for (const name of Object.getOwnPropertyNames(each)) names.add(name);
+  }
+  return names;
+}

@@ -1,0 +1,34 @@
+// Proxies that are trusted by their addresses.
+
+import { BlockList, isIP } from "node:net";
+
+/** Returns a function that says whether a peer is in a list of IP addresses and CIDR ranges. */
+export function trustList(ranges: readonly string[]): (peer: string | undefined) => boolean {
+  const trusted = new BlockList();
+  for (const each of ranges) {
+    const range = parseRange(each);
+    if (range !== undefined) trusted.addSubnet(range.address, range.bits, range.family);
+  }
+  return (peer = "") => {
+    // Link-local addresses have the name of a network interface behind them.
+    const [address = ""] = peer.split("%", 1);
+    const version = isIP(address);
+    return version !== 0 && trusted.check(address, version === 6 ? "ipv6" : "ipv4");
+  };
+}
+
+interface Range {
+  readonly address: string;
+  readonly bits: number;
+  readonly family: "ipv4" | "ipv6";
+}
+
+/** Returns `undefined` for what is neither an IP address nor a CIDR range. */
+export function parseRange(text: string): Range | undefined {
+  const [, address = "", prefix] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
+  const version = isIP(address);
+  const most = version === 6 ? 128 : 32;
+  const bits = Number(prefix ?? most);
+  if (version === 0 || bits > most) return undefined;
+  return { address, bits, family: version === 6 ? "ipv6" : "ipv4" };
+}

@@ -1,0 +1,19 @@
+// The adapter suite over two servers of ours and one of socket.io, on one Redis: one cluster.
+
+import { adapterSuite } from "../suites/adapter.ts";
+import { noRedis, startRedis } from "../support/redis.ts";
+
+for (const name of ["classic, redis", "streams, redis"] as const) {
+  const recovers = name.startsWith("streams");
+  adapterSuite({
+    name: `stock, for Redis: ${name}, beside a server of socket.io`,
+    recovers,
+    skip: noRedis,
+    prepare: async (context) => {
+      const { url } = await startRedis(context);
+      const server = recovers ? { connectionStateRecovery: {} } : {};
+      const ours = { adapter: { name, url }, server };
+      return [ours, { ...ours, library: "socket.io" }, ours];
+    },
+  });
+}

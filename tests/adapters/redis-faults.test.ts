@@ -1,0 +1,356 @@
+// What barewire/redis does while Redis, or the way to it, is broken: the clients of each server go on, what
+// is lost is what docs/redis.md says, and everything heals by itself.
+
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { describe, test } from "node:test";
+
+import { createClient } from "redis";
+
+import { MissingNodesError, RedisUnavailableError } from "../../lib/adapters/redis.ts";
+import { startNodes } from "../support/cluster.ts";
+import { FaultProxy } from "../support/fault-proxy.ts";
+import { noRedis, startRedis } from "../support/redis.ts";
+import { CLIENTS, eventually, known, startRedisNode, untilHeard } from "../support/redis-nodes.ts";
+
+const LIMIT = { timeout: 60_000, skip: noRedis };
+
+for (const [name, clientFor] of Object.entries(CLIENTS)) {
+  describe(`barewire/redis with the client ${name}`, { skip: noRedis }, () => {
+    test("goes on when Redis is restarted, and joins the others again", LIMIT, async (context) => {
+      const redis = await startRedis(context);
+      const a = await startRedisNode(context, clientFor(redis.url));
+      const b = await startRedisNode(context, clientFor(redis.url));
+      await known([a, b]);
+      await redis.stop();
+      await eventually(() => a.errors.length > 0 && b.errors.length > 0);
+      assert.ok(a.errors[0] instanceof RedisUnavailableError);
+      // Nothing waits for Redis: joining, emitting, asking.
+      await a.socket.join("room");
+      a.io.to("room").emit("local", 1);
+      assert.deepEqual(await a.next("local"), [1]);
+      const sockets = await a.io.fetchSockets();
+      assert.deepEqual(
+        sockets.map(({ id }) => id),
+        [a.socket.id],
+      );
+      // It is not known yet that the other is gone, and it is not.
+      assert.equal(await a.adapter.serverCount(), 2);
+      assert.ok(a.adapter.stats().dropped > 0);
+      assert.equal(a.adapter.stats().ready, false);
+
+      await redis.restart();
+      await Promise.all([untilHeard(a, b), untilHeard(b, a)]);
+      await known([a, b]);
+      // Rooms that were joined meanwhile are subscribed to.
+      await eventually(() => a.adapter.stats().ready && b.adapter.stats().ready);
+      await a.socket.join("late");
+      await untilHeard(b, a, "room", "back");
+      await untilHeard(b, a, "late", "back late");
+      assert.equal((await b.io.fetchSockets()).length, 2);
+      // One error for one failure, and not one for each event.
+      const unavailable = a.errors.filter((error) => error instanceof RedisUnavailableError);
+      assert.ok(unavailable.length <= 2, String(unavailable));
+    });
+
+    test("goes on while Redis is paused, within its bound of bytes", LIMIT, async (context) => {
+      const redis = await startRedis(context);
+      const options = { heartbeatTimeout: 1_000, requestTimeout: 1_500, maxPending: 100_000 };
+      const a = await startRedisNode(context, clientFor(redis.url), options);
+      const b = await startRedisNode(context, clientFor(redis.url), options);
+      await known([a, b]);
+      redis.pause();
+      for (let event = 0; event < 100; event++) a.io.emit("large", "x".repeat(10_000));
+      for (let event = 0; event < 100; event++) await a.next("large");
+      assert.ok(a.adapter.stats().pendingBytes <= 100_000);
+      assert.ok(a.adapter.stats().dropped > 50);
+      const codes = (): unknown[] => a.errors.map((error) => Reflect.get(error, "code"));
+      assert.ok(codes().includes("ERR_REDIS_OVERLOADED"));
+      // The others are silent, so they are removed, and Redis is found to be silent.
+      await known([a, b], 0);
+      await eventually(() => codes().includes("ERR_REDIS_UNAVAILABLE"));
+      const sockets = await a.io.fetchSockets();
+      assert.equal(sockets.length, 1);
+      redis.resume();
+      await known([a, b]);
+      await untilHeard(a, b);
+      await eventually(() => a.adapter.stats().pendingBytes < 10_000);
+    });
+
+    test("goes on when connections break that commands wait on", LIMIT, async (context) => {
+      const redis = await startRedis(context);
+      const proxy = new FaultProxy(redis.port);
+      context.after(() => proxy.close());
+      const url = `redis://127.0.0.1:${await proxy.start()}`;
+      const a = await startRedisNode(context, clientFor(url));
+      const b = await startRedisNode(context, clientFor(redis.url));
+      await known([a, b]);
+      await a.socket.join("before");
+      for (let round = 0; round < 3; round++) {
+        // SUBSCRIBE and PUBLISH are sent, and never answered.
+        proxy.freeze();
+        const joined = a.socket.join(`room${round}`);
+        a.io.emit("lost", round);
+        await eventually(() => a.adapter.stats().pendingBytes > 0);
+        proxy.cut();
+        await eventually(() => !a.adapter.stats().ready);
+        proxy.thaw();
+        await joined;
+        await Promise.all([untilHeard(a, b), untilHeard(b, a)]);
+        await known([a, b]);
+        await a.socket.join(`after${round}`);
+        for (const room of ["before", `room${round}`, `after${round}`]) {
+          await untilHeard(b, a, room, `${room} in round ${round}`);
+        }
+        assert.equal((await a.io.fetchSockets()).length, 2);
+        await eventually(() => a.adapter.stats().pendingBytes < 1_000);
+      }
+    });
+
+    test(
+      "goes on when connections break again before they are subscribed",
+      LIMIT,
+      async (context) => {
+        const redis = await startRedis(context);
+        const proxy = new FaultProxy(redis.port);
+        context.after(() => proxy.close());
+        const url = `redis://127.0.0.1:${await proxy.start()}`;
+        const a = await startRedisNode(context, clientFor(url));
+        const b = await startRedisNode(context, clientFor(redis.url));
+        await known([a, b]);
+        await a.socket.join("room");
+        // Somewhere in the handshake, or in the subscriptions that follow it.
+        for (let after = 40; after < 640; after += 60) {
+          proxy.next = () => ({ kind: "cut", direction: "up", after });
+          const faults = proxy.faults;
+          proxy.cut();
+          await eventually(() => proxy.faults > faults + 1);
+          proxy.next = () => ({ kind: "none", direction: "up", after: 0 });
+          await eventually(() => a.adapter.stats().ready);
+        }
+        await Promise.all([untilHeard(a, b), untilHeard(b, a)]);
+        await known([a, b]);
+        await untilHeard(b, a, "room", "event");
+      },
+    );
+
+    test(
+      "is one clear error where the address is wrong, and the server serves",
+      LIMIT,
+      async (context) => {
+        const redis = await startRedis(context);
+        await redis.stop();
+        const errors: Error[] = [];
+        const { createRedisAdapter } = await import("../../lib/adapters/redis.ts");
+        const factory = createRedisAdapter(clientFor(redis.url), {
+          onError: (error) => errors.push(error),
+        });
+        await assert.rejects(factory.ready, (error: Error) => {
+          assert.ok(error instanceof RedisUnavailableError);
+          assert.match(error.message, /ECONNREFUSED/);
+          return true;
+        });
+        const host = await startRedisNode(context, clientFor(redis.url)).then(
+          () => assert.fail("it is not ready"),
+          (error: unknown) => error,
+        );
+        assert.ok(host instanceof RedisUnavailableError);
+        assert.equal(errors.length, 1);
+        factory.close();
+      },
+    );
+
+    test("is one clear error where the password is wrong", LIMIT, async (context) => {
+      const redis = await startRedis(context, { arguments: ["--requirepass", "secret"] });
+      const errors: Error[] = [];
+      const { createRedisAdapter } = await import("../../lib/adapters/redis.ts");
+      const { Host } = await import("../support/bus.ts");
+      for (const password of ["", ":wrong@"]) {
+        const url = redis.url.replace("//", `//${password}`);
+        const factory = createRedisAdapter(clientFor(url), {
+          onError: (error) => errors.push(error),
+        });
+        await assert.rejects(factory.ready, /Redis cannot be reached \((NOAUTH|WRONGPASS)/);
+        await factory(new Host()).close();
+      }
+      assert.equal(errors.length, 2);
+      const right = redis.url.replace("//", "//:secret@");
+      const node = await startRedisNode(context, clientFor(right));
+      assert.deepEqual(node.errors, []);
+    });
+  });
+}
+
+describe("barewire/redis", { skip: noRedis }, () => {
+  test(
+    "delivers what has waited for a paused Redis longer than the client's timeout of commands",
+    LIMIT,
+    async (context) => {
+      const redis = await startRedis(context);
+      const client = createClient({ url: redis.url, commandOptions: { timeout: 50 } });
+      const a = await startRedisNode(context, client);
+      const b = await startRedisNode(context, createClient({ url: redis.url }));
+      await known([a, b]);
+      redis.pause();
+      // More than the system takes for a connection, so that the last of it waits in the client.
+      const text = "x".repeat(1_000_000);
+      for (let event = 0; event < 15; event++) a.io.to(b.socket.id).emit("large", event, text);
+      // A timer of the same kind, started after those that the client would have.
+      await once(AbortSignal.timeout(50), "abort");
+      redis.resume();
+      for (let event = 0; event < 15; event++) {
+        const [number] = await b.next("large");
+        assert.equal(number, event);
+      }
+      assert.equal(a.adapter.stats().dropped, 0);
+      assert.deepEqual(a.errors, []);
+    },
+  );
+
+  test(
+    "has partial results when a server is partitioned, and takes it back",
+    LIMIT,
+    async (context) => {
+      const redis = await startRedis(context);
+      const proxy = new FaultProxy(redis.port);
+      context.after(() => proxy.close());
+      const port = await proxy.start();
+      const options = { heartbeatTimeout: 1_500, requestTimeout: 30_000 };
+      const a = await startRedisNode(context, CLIENTS.redis(redis.url), options);
+      const b = await startRedisNode(context, CLIENTS.ioredis(redis.url), options);
+      const c = await startRedisNode(context, CLIENTS.redis(`redis://127.0.0.1:${port}`), options);
+      await known([a, b, c]);
+      // Its connections stay, and nothing passes.
+      proxy.freeze();
+      const fetched = await a.io.fetchSockets();
+      assert.deepEqual(fetched.missing, [c.adapter.id]);
+      assert.equal(fetched.length, 2);
+      assert.ok(a.errors.at(-1) instanceof MissingNodesError);
+      // It is removed now, and costs no time any more.
+      assert.deepEqual((await a.io.fetchSockets()).missing, []);
+      c.io.emit("own", 1);
+      assert.deepEqual(await c.next("own"), [1]);
+      await known([c], 0);
+      proxy.thaw();
+      await known([a, b, c]);
+      await Promise.all([untilHeard(a, c), untilHeard(c, b)]);
+      assert.equal((await a.io.fetchSockets()).length, 3);
+    },
+  );
+
+  test("goes on when Redis fails over to its replica", LIMIT, async (context) => {
+    const main = await startRedis(context);
+    const replica = await startRedis(context, {
+      arguments: ["--replicaof", "127.0.0.1", String(main.port), "--repl-diskless-sync-delay", "0"],
+    });
+    // What a name in the DNS, or Sentinel, does: the address leads to the replica.
+    const proxy = new FaultProxy(main.port);
+    context.after(() => proxy.close());
+    const url = `redis://127.0.0.1:${await proxy.start()}`;
+    const a = await startRedisNode(context, CLIENTS.redis(url));
+    const b = await startRedisNode(context, CLIENTS.ioredis(url));
+    await known([a, b]);
+    await a.socket.join("room");
+    await main.stop();
+    await eventually(() => !a.adapter.stats().ready && !b.adapter.stats().ready);
+    a.io.emit("own", 1);
+    assert.deepEqual(await a.next("own"), [1]);
+    const operator = createClient({ url: replica.url });
+    operator.on("error", () => {});
+    await operator.connect();
+    context.after(() => operator.destroy());
+    await operator.sendCommand(["REPLICAOF", "NO", "ONE"]);
+    proxy.target = replica.port;
+    await Promise.all([untilHeard(a, b), untilHeard(b, a)]);
+    await known([a, b]);
+    await untilHeard(b, a, "room", "event");
+    assert.equal((await b.io.fetchSockets()).length, 2);
+  });
+
+  test("goes on when connections to Redis break, again and again", LIMIT, async (context) => {
+    const redis = await startRedis(context);
+    const proxy = new FaultProxy(redis.port);
+    context.after(() => proxy.close());
+    const port = await proxy.start();
+    const a = await startRedisNode(context, CLIENTS.redis(redis.url));
+    const b = await startRedisNode(context, CLIENTS.ioredis(`redis://127.0.0.1:${port}`));
+    await known([a, b]);
+    for (let round = 0; round < 3; round++) {
+      proxy.cut();
+      await eventually(() => !b.adapter.stats().ready);
+      b.io.emit("own", round);
+      assert.deepEqual(await b.next("own"), [round]);
+      await Promise.all([untilHeard(a, b), untilHeard(b, a)]);
+      await known([a, b]);
+    }
+  });
+
+  test("delivers with a slow Redis, in order", LIMIT, async (context) => {
+    const redis = await startRedis(context);
+    const proxy = new FaultProxy(redis.port);
+    context.after(() => proxy.close());
+    const port = await proxy.start();
+    proxy.next = () => ({ kind: "delay", direction: "up", after: 2_000 });
+    const a = await startRedisNode(context, CLIENTS.redis(`redis://127.0.0.1:${port}`));
+    const b = await startRedisNode(context, CLIENTS.ioredis(redis.url));
+    await known([a, b]);
+    for (let event = 0; event < 200; event++) a.io.emit("slow", event);
+    for (let event = 0; event < 200; event++) {
+      assert.deepEqual(await a.next("slow"), [event]);
+      assert.deepEqual(await b.next("slow"), [event]);
+    }
+    assert.equal(a.adapter.stats().dropped, 0);
+  });
+
+  test("goes on when Redis is out of memory", LIMIT, async (context) => {
+    const redis = await startRedis(context, { arguments: ["--maxmemory", "1", "--save", ""] });
+    const a = await startRedisNode(context, CLIENTS.redis(redis.url));
+    const b = await startRedisNode(context, CLIENTS.ioredis(redis.url));
+    await known([a, b]);
+    // What is published takes no memory that counts.
+    a.io.emit("full", "x".repeat(100_000));
+    assert.equal(String(await b.next("full")).length, 100_000);
+    assert.deepEqual([...a.errors, ...b.errors], []);
+  });
+
+  test(
+    "goes on when a server is killed in the middle of its broadcasts",
+    LIMIT,
+    async (context) => {
+      const { url } = await startRedis(context);
+      const settings = { adapter: { name: "barewire, redis", url } } as const;
+      const [killed] = await startNodes(context, [settings]);
+      assert.ok(killed);
+      const a = await startRedisNode(context, CLIENTS.redis(url));
+      const b = await startRedisNode(context, CLIENTS.ioredis(url));
+      await known([a, b], 2);
+      for (let event = 0; event < 2_000; event++) {
+        killed.ask("emit", {}, "flood", event).catch(() => {});
+      }
+      await a.next("flood");
+      const asking = a.io
+        .timeout(30_000)
+        .emitWithAck("ask")
+        .catch((error: unknown) => error);
+      await killed.kill();
+      for (const { client } of [a, b]) {
+        for (;;) {
+          const text = `${await client.next()}`;
+          if (text.includes('["ask"]')) {
+            client.send(`43${/^42(\d+)/.exec(text)?.[1]}[1]`);
+            break;
+          }
+        }
+      }
+      // It had no clients: those of the others have answered, and no time is lost.
+      const answered = await asking;
+      if (answered instanceof Error)
+        assert.equal(Reflect.get(answered, "code"), "ERR_MISSING_NODES");
+      else assert.deepEqual(answered, [1, 1]);
+      const sockets = await b.io.fetchSockets();
+      assert.deepEqual([sockets.length, sockets.missing], [2, []]);
+      await untilHeard(a, b);
+      await eventually(async () => (await a.adapter.serverCount()) === 2);
+    },
+  );
+});

@@ -1,0 +1,687 @@
+// barewire/redis over streams: what clients recover, on which server, and when they start anew.
+
+import assert from "node:assert/strict";
+import { describe, type TestContext, test } from "node:test";
+
+import { createClient } from "redis";
+
+import type { RedisStreamsAdapterOptions } from "../../lib/adapters/redis.ts";
+import { decode, encode } from "../../protocol/socketio/messagepack.ts";
+import { startNodes } from "../support/cluster.ts";
+import { heard } from "../support/heard.ts";
+import { noRedis, startRedis } from "../support/redis.ts";
+import { CLIENTS, eventually } from "../support/redis-nodes.ts";
+import {
+  acquainted,
+  ReturningClient,
+  type StreamsNode,
+  startStreamsNode,
+} from "../support/streams-nodes.ts";
+
+const LIMIT = { timeout: 30_000, skip: noRedis };
+
+/** A client of Redis for what the test does there itself. */
+async function operatorOf(context: TestContext, url: string) {
+  const operator = createClient({ url });
+  operator.on("error", () => {});
+  await operator.connect();
+  context.after(() => operator.destroy());
+  return (...command: string[]): Promise<unknown> => operator.sendCommand(command);
+}
+
+async function start(
+  context: TestContext,
+  options: RedisStreamsAdapterOptions = {},
+  recovery: object = {},
+) {
+  const redis = await startRedis(context);
+  const a = await startStreamsNode(context, CLIENTS.redis(redis.url), options, recovery);
+  const b = await startStreamsNode(context, CLIENTS.ioredis(redis.url), options, recovery);
+  await acquainted([a, b]);
+  return { redis, a, b, run: await operatorOf(context, redis.url) };
+}
+
+/** Adds an entry to the stream, as any program with a client of Redis may. */
+function forge(
+  run: (...command: string[]) => Promise<unknown>,
+  fields: Readonly<Record<string, string>>,
+): Promise<unknown> {
+  return run("XADD", "socket.io", "*", ...Object.entries(fields).flat());
+}
+
+function session(node: StreamsNode, id: string) {
+  const socket = node.io.sockets.sockets.get(id);
+  assert.ok(socket, "the socket is not here");
+  return socket;
+}
+
+describe("a client of barewire/redis over streams", { skip: noRedis }, () => {
+  test(
+    "comes back to another server, with its rooms, its data and what it missed",
+    LIMIT,
+    async (context) => {
+      const { a, b, run } = await start(context);
+      const client = await ReturningClient.connect(a.port);
+      const socket = session(a, client.sid);
+      socket.join("room");
+      socket.data = { name: "Ada", since: new Date(0), bytes: Buffer.from([1, 2]) };
+      a.io.emit("event", 1);
+      b.io.to("room").emit("event", 2);
+      const seen = [await client.next(), await client.next()];
+      assert.deepEqual(seen.map(([, number]) => number).sort(), [1, 2]);
+      await client.break(a);
+      a.io.to("room").emit("event", 3);
+      b.io.to("elsewhere").emit("event", 4);
+      b.io.to(client.sid).emit("event", 5);
+      a.io.except("room").emit("event", 6);
+      b.io.volatile.emit("event", 7);
+      a.io.emit("end");
+      const back = await client.comeBack(b.port);
+      assert.deepEqual([back.sid, back.pid], [client.sid, client.pid]);
+      assert.deepEqual((await back.until("end")).map(([, number]) => number).sort(), [3, 5]);
+      const restored = session(b, client.sid);
+      assert.equal(restored.recovered, true);
+      assert.deepEqual([...restored.rooms].sort(), [client.sid, "room"].sort());
+      assert.equal(restored.data.name, "Ada");
+      assert.deepEqual(restored.data.since, new Date(0));
+      assert.deepEqual(Buffer.from(restored.data.bytes), Buffer.from([1, 2]));
+      assert.equal(b.adapter.stats().recovered, 1);
+      // It goes on from there, and can come back again.
+      await back.break(b);
+      b.io.to("room").emit("event", 8);
+      const again = await back.comeBack(a.port);
+      assert.deepEqual(await again.next(), ["event", 8]);
+      assert.equal(await run("EXISTS", `sio:session:${client.pid}`), 1);
+    },
+  );
+
+  test("comes back after its server was killed", LIMIT, async (context) => {
+    const { url } = await startRedis(context);
+    const settings = {
+      adapter: { name: "barewire streams, redis", url },
+      server: { connectionStateRecovery: {} },
+    } as const;
+    const [killed] = await startNodes(context, [settings]);
+    assert.ok(killed);
+    const b = await startStreamsNode(context, CLIENTS.redis(url));
+    await acquainted([b], 1);
+    const client = await ReturningClient.connect(killed.port);
+    await killed.ask("callSocket", "/", client.sid, "join", "room");
+    await killed.ask("setData", "/", client.sid, { name: "Ada" });
+    // The data is saved with the next change of the rooms.
+    await killed.ask("callSocket", "/", client.sid, "join", "other");
+    await killed.ask("emit", { rooms: ["room"] }, "event", 1);
+    assert.deepEqual(await client.next(), ["event", 1]);
+    await killed.kill();
+    b.io.to("room").emit("event", 2);
+    const back = await client.comeBack(b.port);
+    assert.equal(back.sid, client.sid);
+    assert.deepEqual(await back.next(), ["event", 2]);
+    const restored = session(b, client.sid);
+    assert.deepEqual([...restored.rooms].sort(), [client.sid, "other", "room"].sort());
+    assert.deepEqual(restored.data, { name: "Ada" });
+  });
+
+  test(
+    "comes back before its old server knows that its connection is broken",
+    LIMIT,
+    async (context) => {
+      const { a, b, run } = await start(context);
+      const client = await ReturningClient.connect(a.port);
+      a.io.emit("event", 1);
+      await client.next();
+      const back = await client.comeBack(b.port);
+      assert.equal(back.sid, client.sid);
+      // The old server ends the connection, and keeps nothing of it.
+      await client.closed;
+      await eventually(() => !a.io.sockets.sockets.has(client.sid));
+      await eventually(async () => (await run("EXISTS", `sio:session:${client.pid}`)) === 1);
+      a.io.emit("event", 2);
+      assert.deepEqual(await back.next(), ["event", 2]);
+      assert.equal((await b.io.fetchSockets()).length, 1);
+    },
+  );
+
+  test("comes back once, of two that know its secret", LIMIT, async (context) => {
+    const { a, b } = await start(context);
+    const client = await ReturningClient.connect(a.port);
+    a.io.emit("event", 1);
+    await client.next();
+    await client.break(a);
+    const both = await Promise.all([client.comeBack(a.port), client.comeBack(b.port)]);
+    assert.equal(both.filter(({ sid }) => sid === client.sid).length, 1);
+  });
+
+  test("has heard nothing yet, and misses nothing", LIMIT, async (context) => {
+    const { a, b } = await start(context);
+    const client = await ReturningClient.connect(a.port);
+    await client.break(a);
+    b.io.emit("event", 1);
+    const back = await client.comeBack(b.port, undefined);
+    assert.equal(back.sid, client.sid);
+    assert.deepEqual(await back.next(), ["event", 1]);
+  });
+
+  test("misses nothing that is sent while it comes back", LIMIT, async (context) => {
+    const { a, b } = await start(context);
+    let client = await ReturningClient.connect(a.port);
+    const { sid } = client;
+    let number = 0;
+    let expected = 0;
+    const timer = setInterval(() => (number++ % 2 ? a : b).io.emit("n", number), 1);
+    context.after(() => clearInterval(timer));
+    const seen = new Set<unknown>();
+    let nodes = [a, b] as const;
+    for (let round = 0; round < 10; round++) {
+      for (let read = 0; read < 5; read++) {
+        const [, n] = await client.next();
+        assert.ok(!seen.has(n), `${n} twice`);
+        seen.add(n);
+      }
+      await client.break(nodes[0]);
+      nodes = [nodes[1], nodes[0]];
+      client = await client.comeBack(nodes[0].port);
+      assert.equal(client.sid, sid);
+      // The other server has heard that the client is here: news of it that comes when the client is there again
+      // would end its connection.
+      const known = heard(nodes[1].io, "known");
+      nodes[0].io.serverSideEmit("known");
+      await known;
+    }
+    clearInterval(timer);
+    nodes[1].io.emit("end");
+    expected = number;
+    for (const [, n] of await client.until("end")) {
+      assert.ok(!seen.has(n), `${n} twice`);
+      seen.add(n);
+    }
+    // The events of both servers until the last one have no gap.
+    const missing = Array.from({ length: expected }, (_, index) => index + 1).filter(
+      (n) => !seen.has(n),
+    );
+    assert.ok(
+      missing.every((n) => n < 5 || n > expected - 5),
+      `${missing}`,
+    );
+  });
+
+  test(
+    "starts anew when it was disconnected by the server, or went of its own will",
+    LIMIT,
+    async (context) => {
+      const { a, b, run } = await start(context);
+      const one = await ReturningClient.connect(a.port);
+      const other = await ReturningClient.connect(a.port);
+      for (const { pid } of [one, other])
+        await eventually(async () => (await run("EXISTS", `sio:session:${pid}`)) === 1);
+      b.io.to(one.sid).disconnectSockets(true);
+      await one.closed;
+      other.send("41");
+      for (const client of [one, other]) {
+        await eventually(async () => (await run("EXISTS", `sio:session:${client.pid}`)) === 0);
+        const back = await client.comeBack(b.port, b.adapter.offset);
+        assert.notEqual(back.sid, client.sid);
+        assert.equal(session(b, back.sid).recoveryFailure, "unknown session");
+      }
+    },
+  );
+
+  test("starts anew when its session has expired, which is up to Redis", LIMIT, async (context) => {
+    const { a, b, run } = await start(context, {}, { maxDisconnectionDuration: 300 });
+    const client = await ReturningClient.connect(a.port);
+    a.io.emit("event", 1);
+    await client.next();
+    const key = `sio:session:${client.pid}`;
+    // While it is connected its session is renewed.
+    const began = performance.now();
+    while (performance.now() - began < 1_000) {
+      const left = Number(await run("PTTL", key));
+      assert.ok(left > 0 && left <= 600, `${left}`);
+    }
+    await client.break(a);
+    const left = Number(await run("PTTL", key));
+    assert.ok(left > 0 && left <= 300, `${left}`);
+    await eventually(async () => (await run("EXISTS", key)) === 0);
+    const back = await client.comeBack(b.port);
+    assert.equal(session(b, back.sid).recoveryFailure, "unknown session");
+  });
+
+  test("starts anew when the stream was trimmed behind its offset", LIMIT, async (context) => {
+    const { redis, a, run } = await start(context);
+    const client = await ReturningClient.connect(a.port);
+    const other = await ReturningClient.connect(a.port);
+    a.io.emit("event", 1);
+    await client.next();
+    await other.next();
+    await Promise.all([client.break(a), other.break(a)]);
+    a.io.emit("event", 2);
+    a.io.to("elsewhere").emit("event", 4);
+    a.io.volatile.emit("event", 5);
+    a.io.emit("event", 3);
+    await eventually(async () => Number(await run("XLEN", "socket.io")) >= 6);
+    // A server that was started later reads the stream.
+    const c = await startStreamsNode(context, CLIENTS.redis(redis.url));
+    const back = await client.comeBack(c.port);
+    assert.deepEqual(
+      [back.sid, await back.next(), await back.next()],
+      [client.sid, ["event", 2], ["event", 3]],
+    );
+    await run("XTRIM", "socket.io", "MAXLEN", "1");
+    const anew = await other.comeBack(c.port);
+    assert.notEqual(anew.sid, other.sid);
+    assert.equal(session(c, anew.sid).recoveryFailure, "packets dropped");
+  });
+
+  test(
+    "starts anew when it has missed more than `maxMissedEvents` or `maxMissedBytes`",
+    LIMIT,
+    async (context) => {
+      for (const options of [{ maxMissedEvents: 5 }, { maxMissedBytes: 1_500 }]) {
+        const { redis, a, b } = await start(context, options);
+        const client = await ReturningClient.connect(a.port);
+        const other = await ReturningClient.connect(a.port);
+        for (const each of [client, other]) await each.break(a);
+        for (let event = 0; event < 20; event++) b.io.emit("event", event);
+        const c = await startStreamsNode(context, CLIENTS.redis(redis.url), options);
+        // One keeps the newest events in memory, the other reads the stream.
+        for (const [node, each] of [
+          [b, client],
+          [c, other],
+        ] as const) {
+          await eventually(() => node.adapter.stats().waiting === 0);
+          const back = await each.comeBack(node.port, undefined);
+          assert.equal(session(node, back.sid).recoveryFailure, "packets dropped");
+        }
+      }
+    },
+  );
+
+  for (const offset of [
+    "",
+    "0",
+    "1-1-1",
+    "$",
+    "+",
+    "(1-1",
+    "99999999999999-0",
+    `${"9".repeat(400)}-1`,
+  ]) {
+    test(
+      `starts anew with the offset ${JSON.stringify(offset.slice(0, 20))}`,
+      LIMIT,
+      async (context) => {
+        const { a, b } = await start(context);
+        const client = await ReturningClient.connect(a.port);
+        await client.break(a);
+        const back = await client.comeBack(b.port, offset);
+        assert.equal(session(b, back.sid).recoveryFailure, "unknown offset");
+      },
+    );
+  }
+
+  test("starts anew with a session that is invalid", LIMIT, async (context) => {
+    const { a, b, run } = await start(context);
+    const client = await ReturningClient.connect(a.port);
+    await client.break(a);
+    const key = `sio:session:${client.pid}`;
+    const kept: unknown = decode(Buffer.from(`${await run("GET", key)}`, "base64"));
+    const forged = [
+      "",
+      "no base64!",
+      Buffer.from([0xc1]).toString("base64"),
+      ...[
+        null,
+        [],
+        "text",
+        { ...Object(kept), sid: 1 },
+        { ...Object(kept), rooms: "room" },
+        { ...Object(kept), rooms: [{}] },
+        { ...Object(kept), pid: "other" },
+      ].map((value) => Buffer.from(encode(value)).toString("base64")),
+    ];
+    for (const [index, text] of forged.entries()) {
+      await run("SET", key, text);
+      const back = await client.comeBack(b.port, b.adapter.offset);
+      assert.equal(session(b, back.sid).recoveryFailure, "unknown session", text);
+      await eventually(() => b.adapter.stats().invalid === index + 1);
+    }
+    // What was kept is valid.
+    await run("SET", key, Buffer.from(encode(kept)).toString("base64"));
+    assert.equal((await client.comeBack(b.port, b.adapter.offset)).sid, client.sid);
+  });
+});
+
+describe("the stream of barewire/redis", { skip: noRedis }, () => {
+  test(
+    "has all servers send all events in one order, with offsets that grow",
+    LIMIT,
+    async (context) => {
+      const { a, b } = await start(context);
+      const clients = await Promise.all([
+        ReturningClient.connect(a.port),
+        ReturningClient.connect(b.port),
+      ]);
+      for (let event = 0; event < 300; event++) {
+        (event % 2 ? a : b).io.emit("event", event);
+        if (event % 50 === 0) await new Promise(setImmediate);
+      }
+      const seen = await Promise.all(
+        clients.map(async (client) => {
+          const events: unknown[] = [];
+          let last = [0, 0];
+          for (let event = 0; event < 300; event++) {
+            events.push((await client.next())[1]);
+            const id = `${client.offset}`.split("-").map(Number);
+            assert.ok(
+              Number(id[0]) > Number(last[0]) || Number(id[1]) > Number(last[1]),
+              `${id} after ${last}`,
+            );
+            last = id;
+          }
+          return events;
+        }),
+      );
+      assert.deepEqual(seen[0], seen[1]);
+      for (const parity of [0, 1]) {
+        const own = seen[0]?.filter((event) => Number(event) % 2 === parity);
+        assert.deepEqual(
+          own,
+          own?.toSorted((x, y) => Number(x) - Number(y)),
+        );
+      }
+    },
+  );
+
+  test(
+    "keeps the order of commands, of one socket's events and of those with `local`",
+    LIMIT,
+    async (context) => {
+      const { a, b } = await start(context);
+      const client = await ReturningClient.connect(a.port);
+      const socket = session(a, client.sid);
+      a.io.emit("n", 1);
+      a.io.local.emit("n", 2);
+      socket.emit("n", 3);
+      a.io.socketsJoin("room");
+      a.io.to("room").emit("n", 4);
+      a.io.socketsLeave("room");
+      a.io.to("room").emit("n", 5);
+      const list = ["text"];
+      a.io.local.emit("n", 6, list);
+      list.push("later");
+      a.io.emit("n", 7);
+      a.io.disconnectSockets(true);
+      const numbers: unknown[] = [];
+      for (let event = 0; event < 6; event++) numbers.push((await client.next()).slice(1));
+      assert.deepEqual(numbers, [[1], [2], [3], [4], [6, ["text"]], [7]]);
+      await client.closed;
+      assert.equal((await b.io.fetchSockets()).length, 0);
+    },
+  );
+
+  test("is skipped where it is invalid, with an error", LIMIT, async (context) => {
+    const { a, b, run } = await start(context);
+    const client = await ReturningClient.connect(a.port);
+    const opts = { rooms: [], except: [], flags: {} };
+    const deep = `${"[".repeat(20_000)}${"]".repeat(20_000)}`;
+    const base64 = (value: unknown): string => Buffer.from(encode(value)).toString("base64");
+    const data = [
+      "",
+      "{",
+      "{}",
+      "[]",
+      "null",
+      "!!!",
+      deep,
+      "é",
+      base64(null),
+      base64([]),
+      base64("text"),
+      Buffer.from([0xdf, 255, 255, 255, 255]).toString("base64"),
+      JSON.stringify({ opts, packet: null }),
+      JSON.stringify({ opts, packet: { type: 0, nsp: "/", data: ["event"] } }),
+      JSON.stringify({ opts, packet: { type: 2, nsp: "/other", data: ["event"] } }),
+      JSON.stringify({ opts, packet: { type: 2, nsp: "/", data: [] } }),
+      JSON.stringify({ opts, packet: { type: 2, nsp: "/", data: [{}] } }),
+      JSON.stringify({ opts, packet: { type: 2, nsp: "/", data: ["connect"] } }),
+      JSON.stringify({
+        opts: { rooms: "all", except: [] },
+        packet: { type: 2, nsp: "/", data: ["event"] },
+      }),
+      JSON.stringify({
+        opts: { rooms: [{}], except: [] },
+        packet: { type: 2, nsp: "/", data: ["event"] },
+      }),
+      JSON.stringify({ packet: { type: 2, nsp: "/", data: ["event"] } }),
+      `{"opts":${JSON.stringify(opts)},"packet":{"type":2,"nsp":"/","data":["event",${deep}]}}`,
+    ];
+    for (const each of data) await forge(run, { uid: "x", nsp: "/", type: "3", data: each });
+    for (const type of ["4", "5", "6", "7", "8", "9", "10", "11", "12"])
+      await forge(run, { uid: "x", nsp: "/", type, data: "{}" });
+    await forge(run, { nsp: "/", type: "3", data: data[0] ?? "" });
+    const expected = data.length + 9 + 1;
+    // What is unknown, and what is for nobody here, is no error.
+    await forge(run, { uid: "x", nsp: "/", type: "77", data: "{}" });
+    await forge(run, { uid: "x", nsp: "/none", type: "3", data: "{" });
+    await forge(run, { what: "ever" });
+    await forge(run, { uid: a.adapter.id, nsp: "/", type: "1" });
+    b.io.emit("end");
+    assert.deepEqual(await client.until("end"), []);
+    assert.equal(a.adapter.stats().invalid, expected);
+    assert.ok(a.errors.length >= expected);
+    assert.match(
+      a.errors[0]?.message ?? "",
+      /the entry \d+-\d+ of the stream socket\.io is invalid/,
+    );
+    await run("PUBLISH", "socket.io#/#", "{");
+    await eventually(() => a.adapter.stats().invalid === expected + 1);
+  });
+
+  test("has about `maxLen` entries", LIMIT, async (context) => {
+    const { a, run } = await start(context, { maxLen: 200, streamName: "other" });
+    const client = await ReturningClient.connect(a.port);
+    for (let event = 0; event < 2_000; event++) a.io.emit("event", event);
+    a.io.emit("end");
+    assert.equal((await client.until("end")).length, 2_000);
+    assert.ok(Number(await run("XLEN", "other")) < 500);
+  });
+
+  test("throws at emit() for what cannot be encoded, and goes on", LIMIT, async (context) => {
+    const { a } = await start(context);
+    const client = await ReturningClient.connect(a.port);
+    const cycle: unknown[] = [];
+    cycle.push(cycle);
+    assert.throws(() => a.io.emit("event", cycle));
+    assert.throws(() => a.io.emit("event", 1n));
+    assert.throws(() => a.io.emit("event", Buffer.alloc(1), cycle));
+    let deep: unknown = [];
+    for (let depth = 0; depth < 2_000; depth++) deep = [deep];
+    assert.throws(() => a.io.emit("event", deep), RangeError);
+    // The deepest that clients can be sent.
+    let deepest: unknown = [];
+    for (let depth = 2; depth < 1_000; depth++) deepest = [deepest];
+    a.io.emit("event", deepest);
+    a.io.emit("end");
+    assert.equal((await client.until("end")).length, 1);
+    assert.equal(a.adapter.stats().invalid, 0);
+  });
+});
+
+describe("barewire/redis over streams while Redis is broken", { skip: noRedis }, () => {
+  test(
+    "sends to its own clients while Redis is paused, and nothing twice",
+    LIMIT,
+    async (context) => {
+      const { redis, a, b, run } = await start(context);
+      const client = await ReturningClient.connect(a.port);
+      const other = await ReturningClient.connect(b.port);
+      a.io.emit("event", 0);
+      await client.next();
+      await other.next();
+      redis.pause();
+      a.io.emit("event", 1);
+      a.io.emit("event", 2);
+      const began = performance.now();
+      assert.deepEqual(
+        [await client.next(), await client.next()],
+        [
+          ["event", 1],
+          ["event", 2],
+        ],
+      );
+      assert.ok(performance.now() - began < 4_000);
+      // From now on nothing waits.
+      const again = performance.now();
+      a.io.emit("event", 3);
+      assert.deepEqual(await client.next(), ["event", 3]);
+      assert.ok(performance.now() - again < 1_000);
+      redis.resume();
+      for (const event of [1, 2, 3]) assert.deepEqual(await other.next(), ["event", event]);
+      // The stream has none of what was sent without an offset.
+      await eventually(async () => Number(await run("XLEN", "socket.io")) === 2);
+      await client.break(a);
+      await other.break(b);
+      a.io.emit("end");
+      const back = await client.comeBack(b.port);
+      assert.equal(back.sid, client.sid);
+      assert.deepEqual(await back.until("end"), []);
+      const otherBack = await other.comeBack(a.port);
+      assert.equal(otherBack.sid, other.sid);
+      assert.deepEqual(await otherBack.until("end"), []);
+    },
+  );
+
+  test("has no more than `maxPending` bytes wait while Redis is paused", LIMIT, async (context) => {
+    const { redis, a } = await start(context, { maxPending: 100_000 });
+    const client = await ReturningClient.connect(a.port);
+    redis.pause();
+    for (let event = 0; event < 100; event++) {
+      a.io.emit("large", event, "x".repeat(10_000));
+      assert.ok(a.adapter.stats().waiting < 12);
+    }
+    for (let event = 0; event < 100; event++) assert.equal((await client.next())[1], event);
+    redis.resume();
+    a.io.emit("end");
+    await client.until("end");
+  });
+
+  test("goes on when Redis is restarted without its data", LIMIT, async (context) => {
+    const { redis, a, b } = await start(context);
+    const client = await ReturningClient.connect(a.port);
+    const other = await ReturningClient.connect(b.port);
+    a.io.emit("event", 0);
+    assert.deepEqual(
+      [await client.next(), await other.next()],
+      [
+        ["event", 0],
+        ["event", 0],
+      ],
+    );
+    await redis.stop();
+    await eventually(() => !a.adapter.stats().ready && !b.adapter.stats().ready);
+    a.io.emit("event", 1);
+    a.io.socketsJoin("room");
+    a.io.to("room").emit("event", 2);
+    assert.deepEqual(
+      [await client.next(), await client.next()],
+      [
+        ["event", 1],
+        ["event", 2],
+      ],
+    );
+    const away = await ReturningClient.connect(b.port, { pid: "unknown" });
+    assert.equal(session(b, away.sid).recoveryFailure, "unknown session");
+    await redis.restart();
+    await eventually(() => a.adapter.stats().ready && b.adapter.stats().ready);
+    await acquainted([a, b]);
+    const heard = other.until("back");
+    let done = false;
+    void heard.then(() => {
+      done = true;
+    });
+    await eventually(() => {
+      a.io.emit("back");
+      return done;
+    });
+    assert.deepEqual(await heard, []);
+    // Its session is in the new Redis when it is saved next.
+    session(a, client.sid).join("another");
+    await client.until("back");
+    await client.break(a);
+    b.io.emit("event", 3);
+    const back = await client.comeBack(b.port);
+    assert.equal(back.sid, client.sid);
+    await eventually(async () => (await back.next())[1] === 3);
+  });
+
+  test("receives what was emitted while its connections were broken", LIMIT, async (context) => {
+    const { redis, a } = await start(context);
+    const { FaultProxy } = await import("../support/fault-proxy.ts");
+    const proxy = new FaultProxy(redis.port);
+    context.after(() => proxy.close());
+    const c = await startStreamsNode(
+      context,
+      CLIENTS.redis(`redis://127.0.0.1:${await proxy.start()}`),
+    );
+    const client = await ReturningClient.connect(c.port);
+    a.io.emit("event", 0);
+    assert.deepEqual(await client.next(), ["event", 0]);
+    proxy.cut();
+    for (let event = 1; event <= 50; event++) a.io.emit("event", event);
+    for (let event = 1; event <= 50; event++)
+      assert.deepEqual(await client.next(), ["event", event]);
+  });
+
+  test("goes on when Redis is out of memory, and says so", LIMIT, async (context) => {
+    const { a, b, run } = await start(context);
+    const client = await ReturningClient.connect(a.port);
+    await run("CONFIG", "SET", "maxmemory", "1");
+    a.io.emit("event", 1);
+    assert.deepEqual(await client.next(), ["event", 1]);
+    assert.ok(a.errors.some((error) => Reflect.get(error, "code") === "ERR_REDIS_COMMAND"));
+    assert.ok(a.adapter.stats().dropped > 0);
+    await run("CONFIG", "SET", "maxmemory", "0");
+    b.io.emit("event", 2);
+    assert.deepEqual(await client.next(), ["event", 2]);
+  });
+
+  test(
+    "says that the key of the stream holds something else, and reads it later",
+    LIMIT,
+    async (context) => {
+      const { url } = await startRedis(context);
+      const run = await operatorOf(context, url);
+      await run("SET", "socket.io", "text");
+      const starting = startStreamsNode(context, CLIENTS.redis(url));
+      let started = false;
+      void starting.then(() => {
+        started = true;
+      });
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      assert.equal(started, false);
+      await run("DEL", "socket.io");
+      const a = await starting;
+      assert.match(
+        a.errors.map(({ message }) => message).join(),
+        /the stream cannot be read: WRONGTYPE/,
+      );
+      const client = await ReturningClient.connect(a.port);
+      a.io.emit("event", 1);
+      assert.deepEqual(await client.next(), ["event", 1]);
+    },
+  );
+
+  test(
+    "opens no more requests than it has, and leaves nothing behind when it closes",
+    LIMIT,
+    async (context) => {
+      const { redis, a, b, run } = await start(context);
+      await ReturningClient.connect(a.port);
+      await a.io.close();
+      await b.io.close();
+      const clients = `${await run("CLIENT", "LIST")}`.trim().split("\n");
+      assert.equal(clients.length, 1, clients.join("\n"));
+      assert.ok(redis.port > 0);
+    },
+  );
+});

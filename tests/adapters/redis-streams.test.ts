@@ -1,0 +1,59 @@
+// barewire/redis over streams: three servers on one Redis, with either client, with and without recovery, and
+// beside servers of socket.io with the adapter that its format is of.
+
+import type { TestContext } from "node:test";
+
+import { type AdapterUnderTest, adapterSuite } from "../suites/adapter.ts";
+import type { NodeSettings } from "../support/cluster.ts";
+import type { AdapterName } from "../support/cluster-adapters.ts";
+import { noRedis, startRedis } from "../support/redis.ts";
+
+type Node = Pick<NodeSettings, "library"> & { readonly name: AdapterName };
+
+/** Nodes with these adapters over one Redis. */
+function over(recovers: boolean, ...nodes: readonly Node[]): AdapterUnderTest["prepare"] {
+  return async (context: TestContext) => {
+    const { url } = await startRedis(context);
+    const server = recovers ? { connectionStateRecovery: {} } : {};
+    return nodes.map(({ name, ...library }) => ({ ...library, adapter: { name, url }, server }));
+  };
+}
+
+const redis: Node = { name: "barewire streams, redis" };
+const ioredis: Node = { name: "barewire streams, ioredis" };
+const stock: Node = { name: "streams, redis", library: "socket.io" };
+
+adapterSuite({
+  name: "barewire/redis over streams, redis",
+  prepare: over(true, redis, redis, redis),
+  recovers: true,
+  skip: noRedis,
+});
+adapterSuite({
+  name: "barewire/redis over streams, ioredis",
+  prepare: over(true, ioredis, ioredis, ioredis),
+  recovers: true,
+  skip: noRedis,
+});
+adapterSuite({
+  name: "barewire/redis over streams, without recovery",
+  prepare: over(false, redis, ioredis, redis),
+  skip: noRedis,
+});
+// Clients recover from the first server on the second: theirs on ours, and ours on theirs.
+adapterSuite({
+  name: "barewire/redis over streams with socket.io, which loses clients",
+  prepare: over(true, stock, redis, ioredis),
+  recovers: true,
+  excluded: {
+    // The first server, which is asked in this case, is that of socket.io.
+    "returns the ids of all sockets": "stock adapters return those of one server",
+  },
+  skip: noRedis,
+});
+adapterSuite({
+  name: "barewire/redis over streams with socket.io, which restores clients",
+  prepare: over(true, ioredis, stock, redis),
+  recovers: true,
+  skip: noRedis,
+});

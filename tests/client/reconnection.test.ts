@@ -1,0 +1,50 @@
+// The states of a manager: every state with every event.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import {
+  type ConnectionEvent,
+  type ConnectionState,
+  isConnecting,
+  isReconnecting,
+  nextConnectionState,
+} from "../../client/socketio/reconnection.ts";
+import { keys, reachable, testTable } from "../support/table.ts";
+
+const NO = undefined;
+
+/** A state or an event without its entries does not compile. */
+// biome-ignore format: aligned table
+const EXPECTED: Record<ConnectionState, Record<ConnectionEvent, ConnectionState | undefined>> = {
+  closed:       { attempt: "opening",   open: NO,     fail: NO,             lost: NO,             wait: NO,        stop: NO,        close: NO       },
+  opening:      { attempt: NO,          open: "open", fail: "disconnected", lost: NO,             wait: NO,        stop: NO,        close: "closed" },
+  open:         { attempt: NO,          open: NO,     fail: NO,             lost: "disconnected", wait: NO,        stop: NO,        close: "closed" },
+  disconnected: { attempt: "opening",   open: NO,     fail: NO,             lost: NO,             wait: "waiting", stop: "closed",  close: "closed" },
+  waiting:      { attempt: "reopening", open: NO,     fail: NO,             lost: NO,             wait: "waiting", stop: "closed",  close: "closed" },
+  reopening:    { attempt: NO,          open: "open", fail: "waiting",      lost: NO,             wait: NO,        stop: "opening", close: "closed" },
+};
+
+const STATES = keys(EXPECTED);
+const EVENTS = keys(EXPECTED.closed);
+
+describe("the connection of a manager", () => {
+  testTable(EXPECTED, nextConnectionState);
+
+  test("reaches every state from every state, so it can always end and start again", () => {
+    for (const state of STATES) {
+      assert.deepEqual(reachable(state, EVENTS, nextConnectionState), new Set(STATES), state);
+    }
+  });
+
+  test("is closed at once in every state", () => {
+    for (const state of STATES.filter((each) => each !== "closed")) {
+      assert.equal(nextConnectionState(state, "close"), "closed", state);
+    }
+  });
+
+  test("goes on with a reconnection only from a state of a reconnection", () => {
+    assert.deepEqual(STATES.filter(isReconnecting), ["waiting", "reopening"]);
+    assert.deepEqual(STATES.filter(isConnecting), ["opening", "reopening"]);
+  });
+});

@@ -1,0 +1,371 @@
+// The messages of a python-socketio cluster, as data: what three versions have published, byte by byte, and what is
+// written for them.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { describe, test } from "node:test";
+
+import { parsePythonJson } from "../../../lib/adapters/python-json.ts";
+import {
+  decodeMessage,
+  type Emit,
+  encodeCallback,
+  encodeCloseRoom,
+  encodeEmit,
+  encodeOperation,
+  type PythonFormat,
+  type PythonMessage,
+} from "../../../lib/adapters/python-messages.ts";
+
+interface Vector {
+  readonly version: "5.7.2" | "5.15.0" | "5.16.3";
+  readonly name: string;
+  readonly hex?: string;
+  readonly text?: string;
+}
+
+const VECTORS: readonly Vector[] = JSON.parse(
+  readFileSync(new URL("../../vectors/python-socketio.json", import.meta.url), "utf8"),
+);
+
+const FORMATS: Readonly<Record<Vector["version"], PythonFormat>> = {
+  "5.7.2": { dialect: "raw", pickle: true },
+  "5.15.0": { dialect: "raw", pickle: false },
+  "5.16.3": { dialect: "args-list", pickle: false },
+};
+const NEWEST = FORMATS["5.16.3"];
+const MIDDLE = FORMATS["5.15.0"];
+const OLDEST = FORMATS["5.7.2"];
+
+const HOST = "48a60123456789abcdef0123456789ab";
+const ASKING = "ffff0123456789abcdef0123456789ab";
+const EVERYBODY = { event: "ev", rooms: undefined, skip: [], callback: undefined };
+
+function emit(args: readonly unknown[], rest: Partial<Emit> = {}): PythonMessage {
+  return { method: "emit", namespace: "/", hostId: HOST, ...EVERYBODY, args, ...rest };
+}
+
+const BYTES = [{ b: Buffer.of(0, 255), x: [Buffer.from("q")] }];
+
+/** What each emit of python-socketio.py is to its receivers. A function tells the versions apart. */
+const EXPECTED: Readonly<Record<string, PythonMessage | ((version: string) => PythonMessage)>> = {
+  object: emit([{ a: 1 }]),
+  None: emit([]),
+  // A tuple of 5.14 and 5.15.0 is a list to all of its receivers, those in Python too.
+  "empty tuple": (version) => (version === "5.15.0" ? emit([[]]) : emit([])),
+  tuple: (version) => (version === "5.15.0" ? emit([["a", 2, [3]]]) : emit(["a", 2, [3]])),
+  list: emit([[1, 2]]),
+  string: emit(["hé 😀"]),
+  constants: emit([
+    [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 'NaN "Infinity'],
+  ]),
+  "large int": emit([2 ** 53 + 2]),
+  "larger int": emit([-(2 ** 80)]),
+  "lone surrogate": emit(["a\ud800b"]),
+  scalars: emit([[null, true, false, 0, -1, 255, 256, 65536, -70000, 1.5, 2 ** 31]]),
+  bytes: emit(BYTES),
+  "bytes alone": emit([Buffer.of(0, 255)]),
+  "bytes in a tuple": emit([Buffer.of(0), 1]),
+  "same twice": emit([
+    [
+      ["a", "a"],
+      ["a", "a"],
+    ],
+  ]),
+  room: emit([1], { rooms: ["r1"] }),
+  rooms: emit([1], { rooms: ["r1", "r2"] }),
+  "numeric room": emit([1], { rooms: ["7"] }),
+  "skip one": emit([1], { skip: ["s1"] }),
+  "skip two": emit([1], { skip: ["s1", "s2"] }),
+  callback: emit([1], { rooms: ["s1"], callback: ["s1", "/", 1] }),
+  answer: {
+    method: "callback",
+    namespace: "/",
+    hostId: ASKING,
+    sid: "s1",
+    id: 1,
+    args: ["acked", { q: 1 }],
+  },
+  // Before 5.10 these had no host_id.
+  disconnect: (version) => ({
+    method: "disconnect",
+    namespace: "/",
+    hostId: version === "5.7.2" ? undefined : HOST,
+    sid: "s1",
+  }),
+  "close room": (version) => ({
+    method: "close_room",
+    namespace: "/",
+    hostId: version === "5.7.2" ? undefined : HOST,
+    room: "r1",
+  }),
+  "enter room": { method: "enter_room", namespace: "/", hostId: HOST, sid: "s1", room: "rx" },
+  "leave room": { method: "leave_room", namespace: "/", hostId: HOST, sid: "s1", room: "rx" },
+};
+
+function bytesOf({ hex, text }: Vector): Buffer {
+  return hex === undefined ? Buffer.from(text ?? "") : Buffer.from(hex, "hex");
+}
+
+function decode(message: object | string, format = NEWEST): PythonMessage | undefined {
+  const text = typeof message === "string" ? message : JSON.stringify(message);
+  return decodeMessage(Buffer.from(text), format);
+}
+
+describe("what python-socketio has published", () => {
+  for (const vector of VECTORS) {
+    const { version, name } = vector;
+    test(`${version}: reads "${name}"`, () => {
+      const expected = EXPECTED[name];
+      assert.ok(expected !== undefined);
+      assert.deepEqual(
+        decodeMessage(bytesOf(vector), FORMATS[version]),
+        typeof expected === "function" ? expected(version) : expected,
+      );
+    });
+  }
+
+  test("there are vectors of every version", () => {
+    for (const version of Object.keys(FORMATS)) {
+      assert.ok(VECTORS.filter((vector) => vector.version === version).length >= 22, version);
+    }
+  });
+
+  test("a pickle is refused unless the option pickle is set", () => {
+    for (const vector of VECTORS.filter(({ version }) => version === "5.7.2")) {
+      assert.throws(() => decodeMessage(bytesOf(vector), NEWEST), {
+        name: "PythonAdapterError",
+        code: "ERR_PYTHON_PICKLE_OFF",
+      });
+    }
+  });
+});
+
+describe("what is written", () => {
+  const text = (args: readonly unknown[], rest: Partial<Emit> = {}, format = NEWEST): string =>
+    encodeEmit({ ...EVERYBODY, args, ...rest }, "/", HOST, format);
+  const vector = (version: string, name: string): unknown =>
+    parsePythonJson(
+      VECTORS.find((each) => each.version === version && each.name === name)?.text ?? "",
+    );
+
+  /** Arguments here, and the name of what Python publishes for the same. */
+  const SAME: readonly (readonly [name: string, args: unknown[], rest?: Partial<Emit>])[] = [
+    ["object", [{ a: 1 }]],
+    ["None", [null]],
+    ["string", ["hé 😀"]],
+    ["lone surrogate", ["a\ud800b"]],
+    ["large int", [2 ** 53 + 2]],
+    ["list", [[1, 2]]],
+    ["bytes", BYTES],
+    ["bytes alone", [Buffer.of(0, 255)]],
+    ["room", [1], { rooms: ["r1"] }],
+    ["rooms", [1], { rooms: ["r1", "r2"] }],
+    ["skip one", [1], { skip: ["s1"] }],
+    ["skip two", [1], { skip: ["s1", "s2"] }],
+    ["callback", [1], { rooms: ["s1"], callback: ["s1", "/", 1] }],
+  ];
+  for (const [name, args, rest] of SAME) {
+    test(`"${name}" is what python-socketio writes, in both dialects of JSON`, () => {
+      assert.deepEqual(JSON.parse(text(args, rest)), vector("5.16.3", name));
+      assert.deepEqual(JSON.parse(text(args, rest, MIDDLE)), vector("5.15.0", name));
+    });
+  }
+
+  test("several arguments and none are what python-socketio writes in args-list", () => {
+    assert.deepEqual(JSON.parse(text(["a", 2, [3]])), vector("5.16.3", "tuple"));
+    assert.deepEqual(JSON.parse(text([])), vector("5.16.3", "empty tuple"));
+    assert.deepEqual(JSON.parse(text([Buffer.of(0), 1])), vector("5.16.3", "bytes in a tuple"));
+  });
+
+  test("operations and acknowledgements are what python-socketio writes", () => {
+    const parsed = {
+      disconnect: encodeOperation("disconnect", "s1", undefined, "/", HOST),
+      "enter room": encodeOperation("enter_room", "s1", "rx", "/", HOST),
+      "leave room": encodeOperation("leave_room", "s1", "rx", "/", HOST),
+      "close room": encodeCloseRoom("r1", "/", HOST),
+      answer: encodeCallback(ASKING, ["s1", "/", 1], ["acked", { q: 1 }]),
+    };
+    for (const [name, written] of Object.entries(parsed)) {
+      assert.deepEqual(JSON.parse(written), vector("5.16.3", name), name);
+    }
+  });
+
+  test("numbers that JSON has not are null, for Python and for clients alike", () => {
+    assert.deepEqual(JSON.parse(text([Number.NaN])).data, [null]);
+  });
+
+  test("raw: no argument is null, and several are refused", () => {
+    assert.equal(JSON.parse(text([], {}, MIDDLE)).data, null);
+    assert.equal(JSON.parse(text([undefined], {}, MIDDLE)).data, null);
+    for (const format of [MIDDLE, OLDEST]) {
+      assert.throws(() => text([1, 2], {}, format), { code: "ERR_PYTHON_INEXPRESSIBLE" });
+    }
+  });
+
+  test("raw with pickles: bytes are refused, since those hosts read none in JSON", () => {
+    assert.throws(() => text([Buffer.of(1)], {}, OLDEST), { code: "ERR_PYTHON_INEXPRESSIBLE" });
+    assert.doesNotThrow(() => text(["no bytes"], {}, OLDEST));
+  });
+
+  test("an object that looks like a placeholder is refused beside bytes, and sent without", () => {
+    const lookalike = { _placeholder: true, num: 0 };
+    // What Python takes for true, and what a toJSON() gives.
+    const others = [{ _placeholder: 1, num: 7 }, { toJSON: () => lookalike }, [[{ x: lookalike }]]];
+    for (const object of [lookalike, ...others]) {
+      assert.throws(() => text([object, Buffer.of(1)]), { code: "ERR_PYTHON_INEXPRESSIBLE" });
+      assert.doesNotThrow(() => text([object]));
+    }
+    assert.doesNotThrow(() => text([{ _placeholder: true }, { num: 0 }, Buffer.of(1)]));
+  });
+
+  test("views and buffers of every kind are base64", () => {
+    const { buffer } = new Uint8Array([1, 2, 3, 4]);
+    const { data } = JSON.parse(text([buffer, new DataView(buffer, 1, 2)]));
+    assert.deepEqual(data.slice(1), ["AQIDBA==", "AgM="]);
+  });
+
+  test("an acknowledgement with bytes is refused: no host reads it", () => {
+    assert.throws(() => encodeCallback(ASKING, ["s1", "/", 1], [{ b: Buffer.of(1) }]), {
+      code: "ERR_PYTHON_INEXPRESSIBLE",
+    });
+  });
+});
+
+describe("what other writers may publish", () => {
+  const BASE = { method: "emit", event: "ev", namespace: "/" };
+
+  test("only event, data and namespace are needed", () => {
+    const args = [1];
+    const expected = { ...emit(args), hostId: undefined };
+    assert.deepEqual(decode({ ...BASE, data: args }), expected);
+  });
+
+  test("data that is no list is one argument, and null is none", () => {
+    for (const [data, args] of [
+      [{ a: 1 }, [{ a: 1 }]],
+      ["text", ["text"]],
+      [null, []],
+      [[null], []],
+      [
+        [null, null],
+        [null, null],
+      ],
+    ] as const) {
+      assert.deepEqual(decode({ ...BASE, data }), { ...emit(args), hostId: undefined });
+    }
+  });
+
+  test("an empty list of rooms is nobody", () => {
+    const message = decode({ ...BASE, data: [], room: [] });
+    assert.deepEqual(message, { ...emit([]), hostId: undefined, rooms: [] });
+  });
+
+  test("a callback that is not of three parts asks for nothing", () => {
+    for (const callback of [[], ["s1", "/"], "s1/1", { 0: 1 }]) {
+      assert.deepEqual(decode({ ...BASE, data: [], callback }), { ...emit([]), hostId: undefined });
+    }
+  });
+
+  test("a method that is unknown is ignored", () => {
+    assert.equal(decode({ method: "rejoice", namespace: "/" }), undefined);
+  });
+
+  test("Python's numbers are read outside strings only", () => {
+    const written = String.raw`[NaN, -Infinity, Infinity, "NaN, \" Infinity", {"NaN": NaN}]`;
+    assert.deepEqual(parsePythonJson(written), [
+      Number.NaN,
+      Number.NEGATIVE_INFINITY,
+      Number.POSITIVE_INFINITY,
+      'NaN, " Infinity',
+      { NaN: Number.NaN },
+    ]);
+    assert.deepEqual(parsePythonJson(String.raw`["N\u0061N", NaN]`), ["NaN", Number.NaN]);
+    for (const bad of ["NaNs", "xNaN", "1NaN", "-NaN", "[Infinity", '"NaN', "nan", "{NaN: 1}"]) {
+      assert.throws(() => parsePythonJson(bad), { name: "ProtocolError" }, bad);
+    }
+  });
+
+  test("many of Python's numbers cost no more than their text", () => {
+    const many = ",NaN".repeat(100_000);
+    // json.dumps() escapes whatever is not ASCII.
+    for (const before of [String.raw`"\u00e9"`, `"NaN${"N".repeat(400_000)}"`]) {
+      const began = performance.now();
+      const values = parsePythonJson(`[${before}${many}]`);
+      assert.ok(Array.isArray(values) && values.length === 100_001);
+      assert.ok(Number.isNaN(values.at(-1)));
+      assert.ok(performance.now() - began < 5_000);
+    }
+  });
+
+  test("a key __proto__ is a field", () => {
+    const message = decode(
+      `{"method":"emit","event":"e","namespace":"/","data":[{"__proto__":{"x":1}}]}`,
+    );
+    assert.ok(message?.method === "emit");
+    const [object] = message.args;
+    assert.ok(typeof object === "object" && object !== null);
+    assert.deepEqual(Object.keys(object), ["__proto__"]);
+    assert.equal("x" in object, false);
+  });
+
+  const deep = `${"[".repeat(1200)}${"]".repeat(1200)}`;
+  const INVALID: Readonly<Record<string, string | object>> = {
+    "no JSON": "{",
+    nothing: "",
+    "a number": "1",
+    "a list": "[]",
+    "null, as some have it": "null",
+    "no method": { event: "ev" },
+    "a method that is no string": { method: 1 },
+    "no namespace": { method: "emit", event: "ev", data: [] },
+    "a namespace that is no string": { ...BASE, namespace: null, data: [] },
+    "no event": { method: "emit", namespace: "/", data: [] },
+    "an event that is no string": { ...BASE, event: ["ev"], data: [] },
+    "a reserved event": { ...BASE, event: "disconnect", data: [] },
+    "no data": BASE,
+    "a room that is no string": { ...BASE, data: [], room: { a: 1 } },
+    "a sid that is no string": { ...BASE, data: [], skip_sid: [true] },
+    "binary without a list": { ...BASE, data: "AP8=", binary: true },
+    "binary with an empty list": { ...BASE, data: [], binary: true },
+    "an attachment that is no base64": { ...BASE, data: [[], "*"], binary: true },
+    "an attachment that is no string": { ...BASE, data: [[], 7], binary: true },
+    "a placeholder for nothing": {
+      ...BASE,
+      data: [[{ _placeholder: true, num: 1 }], "AP8="],
+      binary: true,
+    },
+    "a placeholder with a name": {
+      ...BASE,
+      data: [[{ _placeholder: true, num: "length" }], "AP8="],
+      binary: true,
+    },
+    "data that is too deep": `{"method":"emit","event":"ev","namespace":"/","data":${deep}}`,
+    "data that is too deep, with a NaN": `{"method":"emit","x":NaN,"namespace":"/","data":${deep}}`,
+    "a callback without arguments": { method: "callback", namespace: "/", sid: "s", id: 1 },
+    "a disconnect without a sid": { method: "disconnect", namespace: "/" },
+    "a room to close that is none": { method: "close_room", namespace: "/", room: null },
+    "nobody to enter a room": { method: "enter_room", namespace: "/", room: "r", sid: null },
+    "no room to leave": { method: "leave_room", namespace: "/", sid: "s1" },
+  };
+  for (const [name, message] of Object.entries(INVALID)) {
+    test(`refuses ${name}`, () => {
+      assert.throws(() => decode(message), /./);
+    });
+  }
+
+  test("refuses what is not UTF-8", () => {
+    assert.throws(() => decodeMessage(Buffer.of(0x22, 0xff, 0x22), NEWEST), {
+      code: "ERR_PYTHON_MESSAGE",
+    });
+  });
+
+  test("a message cut anywhere throws, and nothing else happens", () => {
+    for (const vector of VECTORS.filter(({ text }) => text !== undefined)) {
+      const bytes = bytesOf(vector);
+      for (let end = 0; end < bytes.length; end++) {
+        assert.throws(() => decodeMessage(bytes.subarray(0, end), FORMATS[vector.version]));
+      }
+    }
+  });
+});

@@ -1,0 +1,134 @@
+// Subscriptions: however many channels come and go, one command is under way, and nothing waits forever.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import { createRedisAdapter } from "../../../lib/adapters/redis.ts";
+import { Subscriptions } from "../../../lib/adapters/subscriptions.ts";
+import { turn, until } from "../../support/net.ts";
+
+interface Command {
+  readonly name: string;
+  readonly channels: readonly string[];
+  done(error?: Error): Promise<void>;
+}
+
+function start(timeout = 60_000): { subscriptions: Subscriptions<string>; sent: Command[] } {
+  const sent: Command[] = [];
+  const command = (name: string, channels: readonly string[]): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const done = async (error?: Error): Promise<void> => {
+        if (error === undefined) resolve();
+        else reject(error);
+        await turn();
+      };
+      sent.push({ name, channels, done });
+    });
+  const subscriptions = new Subscriptions<string>(
+    {
+      subscribe: (channels) => command("subscribe", channels),
+      unsubscribe: (channels) => command("unsubscribe", channels),
+    },
+    timeout,
+  );
+  return { subscriptions, sent };
+}
+
+describe("subscriptions", () => {
+  test("collect what changes in one turn, and while a command is under way", async () => {
+    const { subscriptions, sent } = start();
+    const a = subscriptions.add("a", "A");
+    void subscriptions.add("b", "B");
+    void subscriptions.add("c", "C");
+    subscriptions.delete("c");
+    await turn();
+    assert.deepEqual(sent[0]?.channels, ["a", "b"]);
+    void subscriptions.add("d", "D");
+    subscriptions.delete("b");
+    await turn();
+    assert.equal(sent.length, 1);
+    assert.equal(subscriptions.size, 2);
+    assert.equal(subscriptions.listenerOf("d"), "D");
+    await sent[0]?.done();
+    await a;
+    assert.deepEqual(
+      sent.slice(1).map(({ name, channels }) => [name, ...channels]),
+      [
+        ["subscribe", "d"],
+        ["unsubscribe", "b"],
+      ],
+    );
+    const idle = subscriptions.idle();
+    for (const each of sent.slice(1)) await each.done();
+    await idle;
+    assert.equal(subscriptions.add("a", "A"), undefined);
+    assert.equal(subscriptions.settled, undefined);
+    await subscriptions.idle();
+  });
+
+  test("send again what has failed, when they are told to", async () => {
+    const { subscriptions, sent } = start();
+    const added = subscriptions.add("a", "A");
+    const again = subscriptions.add("a", "A2");
+    assert.equal(added, again);
+    await turn();
+    await sent[0]?.done(new Error("away"));
+    void subscriptions.add("b", "B");
+    await turn();
+    assert.equal(sent.length, 1);
+    await subscriptions.idle();
+    subscriptions.retry();
+    assert.deepEqual(sent[1]?.channels, ["a", "b"]);
+    await sent[1]?.done();
+    await added;
+    subscriptions.delete("a");
+    subscriptions.delete("a");
+    await turn();
+    await sent[2]?.done(new Error("away"));
+    subscriptions.retry();
+    assert.deepEqual(sent[3]?.channels, ["a"]);
+  });
+
+  test("are not waited for where Redis is away, or takes too long", async () => {
+    const { subscriptions } = start();
+    const added = subscriptions.add("a", "A");
+    const settled = subscriptions.settled;
+    subscriptions.release();
+    await added;
+    await settled;
+
+    const slow = start(20);
+    const waiting = slow.subscriptions.add("a", "A");
+    let ended = false;
+    void waiting?.then(() => {
+      ended = true;
+    });
+    await until(() => ended);
+  });
+
+  test("take a thousand channels at a time", async () => {
+    const { subscriptions, sent } = start();
+    for (let each = 0; each < 1_500; each++) void subscriptions.add(`${each}`, "");
+    await turn();
+    assert.equal(sent[0]?.channels.length, 1_000);
+    await sent[0]?.done();
+    assert.equal(sent[1]?.channels.length, 500);
+  });
+});
+
+describe("createRedisAdapter()", () => {
+  test("rejects what is no client, and options that are invalid", () => {
+    const create = (client: object, options = {}): unknown =>
+      Reflect.apply(createRedisAdapter, undefined, [client, options]);
+    assert.throws(() => create({}), {
+      code: "ERR_INVALID_ARG_TYPE",
+      message: /"redis" or "ioredis"/,
+    });
+    assert.throws(() => create({ isCluster: true }), { message: /Redis Cluster/ });
+    assert.throws(() => create({ masters: [] }), { message: /Redis Cluster/ });
+    const client = { duplicate: () => assert.fail(), psubscribe: () => {} };
+    assert.throws(() => create(client, { key: "x" }), { message: /unknown option "key"/ });
+    assert.throws(() => create(client, { subscribe: "x" }), { code: "ERR_OUT_OF_RANGE" });
+    assert.throws(() => create(client, { heartbeatTimeout: 0 }), { code: "ERR_OUT_OF_RANGE" });
+  });
+});

@@ -1,0 +1,295 @@
+// Requests and upgrades on their way between two workers, both in this process.
+
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer, request as httpRequest } from "node:http";
+import { connect, createServer as createNetServer, type Socket } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type TestContext, test } from "node:test";
+
+import { InnerServer, stopReading } from "../../../lib/cluster/forwarding.ts";
+import { Router, receiveConnection } from "../../../lib/cluster/router.ts";
+import { generateSessionId, ownerOf } from "../../../lib/cluster/worker-id.ts";
+import { Server } from "../../../server.ts";
+import {
+  answerTo,
+  ask,
+  listen,
+  PollingClient,
+  until,
+  upgradeStatus,
+  WebSocketClient,
+} from "../../support/net.ts";
+
+const SECRET = "secret";
+const HANDSHAKE = "/socket.io/?EIO=4&transport=polling";
+
+interface Worker {
+  readonly number: number;
+  readonly io: Server;
+  readonly router: Router;
+  readonly port: number;
+  readonly path: string;
+  leaving: boolean;
+  /** Requests that the other workers have forwarded. */
+  requests: number;
+}
+
+/** A connection as it would be in the process that it was sent to: it receives again. */
+function received(socket: Socket): Socket {
+  const handle: { readStart(): void } = Reflect.get(socket, "_handle");
+  handle.readStart();
+  return socket;
+}
+
+async function startWorker(
+  context: TestContext,
+  number: number,
+  path: string,
+  workers: Worker[],
+): Promise<Worker> {
+  const http = createServer();
+  const io = new Server(http, { pingInterval: 1_000_000, maxHttpBufferSize: 1_000_000 });
+  const router = new Router(number, SECRET, (to, head, bytes, socket) => {
+    const worker = workers.find((each) => each.number === to);
+    if (worker !== undefined) receiveConnection(worker.io.engine, head, bytes, received(socket));
+  });
+  io.engine.generateId = () => generateSessionId(number);
+  io.engine.routeBy(router);
+  io.on("connection", (socket) => {
+    socket.on("length", (value, answer) => answer(value.length, number));
+  });
+  const inner = new InnerServer(SECRET, io.engine);
+  inner.server.listen(path);
+  await once(inner.server, "listening");
+  const port = await listen(http);
+  const worker: Worker = { number, io, router, port, path, leaving: false, requests: 0 };
+  inner.server.on("request", () => worker.requests++);
+  context.after(async () => {
+    router.close();
+    inner.server.close();
+    inner.server.closeAllConnections();
+    await io.close();
+  });
+  return worker;
+}
+
+/** Two workers, and one that is not there. */
+async function startTwo(context: TestContext): Promise<[Worker, Worker]> {
+  const folder = mkdtempSync(join(tmpdir(), "barewire-router-"));
+  context.after(() => rmSync(folder, { recursive: true }));
+  const workers: Worker[] = [];
+  const one = await startWorker(context, 1, join(folder, "1"), workers);
+  const other = await startWorker(context, 2, join(folder, "2"), workers);
+  workers.push(one, other);
+  const gone = { number: 3, path: join(folder, "3"), leaving: false };
+  one.router.setPeers([gone, other]);
+  other.router.setPeers([gone, one]);
+  return [one, other];
+}
+
+test("session ids are 20 characters that name their worker", () => {
+  for (const number of [1, 63, 64, 4095]) {
+    const sid = generateSessionId(number);
+    assert.match(sid, /^[\w-]{20}$/);
+    assert.equal(ownerOf(sid), number);
+    assert.notEqual(generateSessionId(number), sid);
+  }
+  for (const none of ["", "AB", `${"A".repeat(21)}`, `!B${"A".repeat(18)}`])
+    assert.equal(ownerOf(none), undefined);
+});
+
+test("forwards polls and large posts to the worker that has the session", async (context) => {
+  const [one, other] = await startTwo(context);
+  const { sid } = await PollingClient.open(one.port);
+  const client = new PollingClient(other.port, sid);
+  assert.match(await client.join(), /^40/);
+  const text = "ü".repeat(300_000);
+  assert.equal((await client.post(`420["length","${text}"]`)).body, "ok");
+  const { status, headers, body } = await client.poll();
+  assert.deepEqual([status, body], [200, "430[300000,1]"]);
+  assert.equal(headers["cache-control"], "no-store");
+  assert.equal(headers["content-type"], "text/plain; charset=UTF-8");
+  assert.equal((await client.post("x".repeat(1_000_001))).status, 413);
+  assert.deepEqual([one.io.engine.clientsCount, other.io.engine.clientsCount], [1, 0]);
+});
+
+test("ends the session if the client aborts a forwarded poll, as if it was not forwarded", async (context) => {
+  const [one, other] = await startTwo(context);
+  const { sid } = await PollingClient.open(one.port);
+  const client = new PollingClient(other.port, sid);
+  await client.join();
+  const poll = httpRequest({ host: "127.0.0.1", port: other.port, path: client.path });
+  poll.on("error", () => {});
+  poll.end();
+  await until(() => one.io.sockets.sockets.size === 1);
+  const [socket] = one.io.sockets.sockets.values();
+  assert.ok(socket);
+  const reason = once(socket, "disconnect");
+  // The poll waits when its session cannot be written to otherwise.
+  await until(() => socket.conn.transport.writable);
+  poll.destroy();
+  assert.equal((await reason)[0], "transport error");
+});
+
+test("answers a request for the session of a worker that is gone like one for an unknown session", async (context) => {
+  const [one] = await startTwo(context);
+  const path = `${HANDSHAKE}&sid=${generateSessionId(3)}`;
+  const { status, body } = await ask(one.port, path);
+  assert.deepEqual([status, JSON.parse(body)], [400, { code: 1, message: "Session ID unknown" }]);
+});
+
+test("a worker that leaves passes new clients on, those of open connections too", async (context) => {
+  const [one, other] = await startTwo(context);
+  one.router.leave();
+  one.io.engine.refuseClients();
+  // The one that is not there is tried as well.
+  for (const _each of [1, 2, 3]) {
+    const { status, headers, body } = await ask(one.port, HANDSHAKE);
+    assert.equal(status, 200);
+    assert.equal(headers.connection, "close");
+    assert.equal(ownerOf(/"sid":"([^"]+)"/.exec(body)?.[1] ?? ""), 2);
+  }
+  assert.equal(other.io.engine.clientsCount, 3);
+  const addresses: string[] = [];
+  other.io.on("connection", (socket) => addresses.push(socket.handshake.address));
+  const client = await PollingClient.open(one.port);
+  await client.join();
+  assert.deepEqual(addresses, ["127.0.0.1"]);
+});
+
+test("a worker that leaves refuses new clients if no other one is there", async (context) => {
+  const [one, other] = await startTwo(context);
+  one.router.setPeers([{ ...other, leaving: true }]);
+  one.router.leave();
+  one.io.engine.refuseClients();
+  assert.equal((await ask(one.port, HANDSHAKE)).status, 403);
+  one.router.setPeers([{ number: 3, path: `${other.path}-gone`, leaving: false }]);
+  assert.equal((await ask(one.port, HANDSHAKE)).status, 403);
+});
+
+test("of two workers that leave at once, neither passes on what the other has passed to it", async (context) => {
+  const [one, other] = await startTwo(context);
+  // Neither knows yet that the other one leaves.
+  one.router.setPeers([other]);
+  other.router.setPeers([one]);
+  one.router.leave();
+  other.router.leave();
+  const { status, body } = await ask(one.port, HANDSHAKE);
+  assert.equal(status, 200);
+  assert.equal(ownerOf(/"sid":"([^"]+)"/.exec(body)?.[1] ?? ""), 2);
+  const client = new WebSocketClient(one.port);
+  await client.join();
+  client.socket.close();
+  assert.equal(one.io.engine.clientsCount, 0);
+});
+
+test("a worker answers a forwarded request itself, whoever its session belongs to", async (context) => {
+  const [one, other] = await startTwo(context);
+  const path = `${HANDSHAKE}&sid=${generateSessionId(2)}`;
+  // As from a worker that takes worker 1 for worker 2.
+  const headers = { "barewire-forwarded": `${SECRET} 3 127.0.0.1 1 tcp` };
+  const request = httpRequest({ socketPath: one.path, path, headers, agent: false });
+  request.end();
+  assert.equal((await answerTo(request)).status, 400);
+  assert.equal(other.requests, 0);
+});
+
+test("hands over the WebSocket of another worker's session, and a new one if it leaves", async (context) => {
+  const [one, other] = await startTwo(context);
+  const session = await PollingClient.open(one.port);
+  await session.join();
+  const path = `/socket.io/?EIO=4&transport=websocket&sid=${session.sid}`;
+  const client = await new WebSocketClient(other.port, path).opened();
+  client.send("2probe");
+  assert.equal(await client.next(), "3probe");
+  client.send("5");
+  client.send('421["length","text"]');
+  assert.equal(await client.next(), "431[4,1]");
+  client.socket.close();
+  one.router.setPeers([other]);
+  one.router.leave();
+  one.io.engine.refuseClients();
+  const fresh = new WebSocketClient(one.port);
+  await fresh.join();
+  assert.equal(other.io.engine.clientsCount, 1);
+  fresh.socket.close();
+  // A request that no WebSocket can be opened for is refused by the other one, as one of its own is.
+  const bad = { "Sec-WebSocket-Version": "7" };
+  assert.equal(await upgradeStatus(one.port, bad), await upgradeStatus(other.port, bad));
+});
+
+test("answers nobody who does not know the secret", async (context) => {
+  const [one] = await startTwo(context);
+  const fields = [undefined, "", "secre 2 1.2.3.4 5 tcp", "secrets 2 1.2.3.4 5 tcp"];
+  for (const field of fields) {
+    const headers = field === undefined ? {} : { "barewire-forwarded": field };
+    const request = httpRequest({ socketPath: one.path, path: HANDSHAKE, headers, agent: false });
+    request.end();
+    assert.equal((await answerTo(request)).status, 403);
+  }
+  const upgrade = connect(one.path);
+  upgrade.write(
+    "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+  );
+  await once(upgrade.resume(), "close");
+  assert.equal(one.io.engine.clientsCount, 0);
+});
+
+test("polls that a leaving worker has forwarded are answered, and so are those to come", async (context) => {
+  const folder = mkdtempSync(join(tmpdir(), "barewire-router-"));
+  const http = createServer();
+  const io = new Server(http, { pingInterval: 1_000_000 });
+  io.engine.generateId = () => generateSessionId(1);
+  const inner = new InnerServer(SECRET, io.engine);
+  inner.server.listen(join(folder, "1"));
+  await once(inner.server, "listening");
+  const port = await listen(http);
+  context.after(async () => {
+    inner.server.close();
+    inner.server.closeAllConnections();
+    await io.close();
+    rmSync(folder, { recursive: true });
+  });
+  const client = await PollingClient.open(port);
+  await client.join();
+  const forwarded = (): Promise<{ body: string }> => {
+    const headers = { "barewire-forwarded": `${SECRET} 2 127.0.0.1 1 tcp` };
+    const socketPath = join(folder, "1");
+    const request = httpRequest({ socketPath, path: client.path, headers, agent: false });
+    request.end();
+    return answerTo(request);
+  };
+  const [socket] = io.sockets.sockets.values();
+  const first = forwarded();
+  await until(() => socket?.conn.transport.writable === true);
+  inner.setLeaving(new Set([2]));
+  assert.equal((await first).body, "6");
+  assert.equal((await forwarded()).body, "6");
+  assert.equal(io.engine.clientsCount, 1);
+});
+
+test("a connection that is handed over is not read here any more, and nothing of it is lost", async (context) => {
+  const connections: Socket[] = [];
+  const server = createNetServer((connection) => connections.push(connection));
+  const port = await listen(server);
+  const client = connect(port, "127.0.0.1");
+  context.after(() => {
+    for (const each of [client, ...connections]) each.destroy();
+    server.close();
+  });
+  client.write("early");
+  await until(() => connections[0]?.readableLength === 5);
+  const [connection] = connections;
+  assert.ok(connection !== undefined);
+  assert.equal(Buffer.from(stopReading(connection)).toString(), "early");
+  client.write("late");
+  // What another connection has received after that would have found "late" as well.
+  connect(port, "127.0.0.1").end("later");
+  await until(() => connections[1]?.readableLength === 5);
+  assert.deepEqual([connection.bytesRead, connection.readableLength], [5, 0]);
+  const [late]: Buffer[] = await once(received(connection), "data");
+  assert.equal(`${late}`, "late");
+});

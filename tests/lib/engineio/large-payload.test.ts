@@ -1,0 +1,93 @@
+// A POST with very many packets: it is delivered over several turns of the event loop, so that one client
+// does not keep the others waiting.
+
+import assert from "node:assert/strict";
+import { type TestContext, test } from "node:test";
+
+import type { Server, Socket } from "../../../server.ts";
+import { PollingClient, serve, until, WebSocketClient } from "../../support/net.ts";
+
+const COUNT = 20_000;
+const PAYLOAD = Array.from({ length: COUNT }, (_, n) => `42["n",${n}]`).join("\x1e");
+
+interface Setting {
+  readonly io: Server;
+  readonly port: number;
+  readonly client: PollingClient;
+  readonly socket: Socket;
+  /** The numbers that have arrived. */
+  readonly received: number[];
+  /** Resolves with the first one. */
+  readonly begun: Promise<void>;
+}
+
+async function start(context: TestContext): Promise<Setting> {
+  const { io, port } = await serve(context);
+  const accepted = new Promise<Socket>((resolve) => io.once("connection", resolve));
+  const client = await PollingClient.open(port);
+  await client.join();
+  const socket = await accepted;
+  const received: number[] = [];
+  const begun = new Promise<void>((resolve) => {
+    socket.on("n", (n: number) => {
+      received.push(n);
+      resolve();
+    });
+  });
+  return { io, port, client, socket, received, begun };
+}
+
+test("every packet arrives, in order, and the POST is answered behind the last", async (context) => {
+  const { client, received } = await start(context);
+  const { status, body } = await client.post(PAYLOAD);
+  assert.deepEqual([status, body], [200, "ok"]);
+  assert.deepEqual(received, [...Array(COUNT).keys()]);
+  assert.equal((await client.post('42["n",-1]')).body, "ok");
+  assert.equal(received.at(-1), -1);
+});
+
+test("another client is answered before the last packet is delivered", async (context) => {
+  const { io, port, client, received } = await start(context);
+  const other = new WebSocketClient(port);
+  await other.join();
+  let behind = 0;
+  for (const socket of io.sockets.sockets.values()) {
+    socket.on("hello", () => {
+      behind = received.length;
+    });
+  }
+  const posted = client.post(PAYLOAD);
+  await until(() => received.length > 0);
+  other.send('42["hello"]');
+  await posted;
+  await until(() => behind > 0);
+  assert.ok(behind < COUNT, `${behind} of ${COUNT} packets were delivered first`);
+});
+
+test("a second POST meanwhile is refused, and the session ends", async (context) => {
+  const { client, socket, received, begun } = await start(context);
+  const gone = new Promise((resolve) => socket.once("disconnect", resolve));
+  const posted = client.post(PAYLOAD);
+  await begun;
+  assert.equal((await client.post("3")).status, 400);
+  assert.equal(await gone, "transport error");
+  assert.equal((await posted).body, "ok");
+  assert.ok(received.length < COUNT);
+});
+
+test("a listener that ends the session ends the delivery", async (context) => {
+  const { client, socket, received } = await start(context);
+  socket.on("n", (n: number) => {
+    if (n === 700) socket.disconnect(true);
+  });
+  assert.equal((await client.post(PAYLOAD)).body, "ok");
+  assert.equal(received.length, 701);
+});
+
+test("an invalid packet in a later turn ends the session with what came before it", async (context) => {
+  const { client, socket, received } = await start(context);
+  const gone = new Promise((resolve) => socket.once("disconnect", resolve));
+  assert.equal((await client.post(`${PAYLOAD}\x1ex`)).body, "ok");
+  assert.equal(await gone, "parse error");
+  assert.equal(received.length, COUNT);
+});

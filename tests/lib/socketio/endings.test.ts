@@ -1,0 +1,419 @@
+// Every way in which a client's connection can end, in every state that the connection can be in: what
+// was emitted before the end arrives, the program is told the reason, and nothing is left behind.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import { io as connect } from "socket.io-client";
+
+import { type DisconnectReason, type Running, Server, type Socket } from "../../../server.ts";
+import { Clock } from "../../support/clock.ts";
+import {
+  answerTo,
+  open,
+  PollingClient,
+  portOf,
+  turn,
+  until,
+  WebSocketClient,
+} from "../../support/net.ts";
+
+/** The states of a connection, by what the client is doing. */
+type State =
+  /** Over polling, with a GET that the server has not answered yet. */
+  | "getWaits"
+  /** Over polling, between two GETs. */
+  | "noGet"
+  /** Over polling. A WebSocket for the upgrade is open, and not probed yet. */
+  | "opened"
+  /** Between the server's "3probe" and the client's "5". */
+  | "probing"
+  | "websocket"
+  /** Over a WebSocket that compresses its messages. */
+  | "deflated"
+  /** Over a WebSocket that the client does not read. */
+  | "congested"
+  /** Over polling. The server has closed the session; the client does not know yet. */
+  | "closing"
+  /** The server has closed the session between "3probe" and "5". */
+  | "closingProbing";
+
+type Ending =
+  | "disconnect"
+  | "disconnectClose"
+  | "disconnectSockets"
+  | "disconnectSocketsClose"
+  | "connClose"
+  | "ioClose"
+  | "stop"
+  | "clientDisconnects"
+  | "clientCloses"
+  | "clientVanishes"
+  | "pingTimeout"
+  | "parseError";
+
+/** The server's reason, then what the client receives from the moment of the ending on, until its connection ends. */
+type Cell = readonly [reason: DisconnectReason, received: string];
+
+/** A client under test. */
+interface Peer {
+  /** Sends an Engine.IO packet. */
+  send(packet: string): Promise<unknown>;
+  /** Breaks all its connections. */
+  vanish(): void;
+  /** Does what a stock client does until the connection has ended; returns the packets received, and how it ended. */
+  receiveRest(): Promise<readonly string[]>;
+}
+
+/** A client that polls. */
+class PollingPeer implements Peer {
+  readonly client: PollingClient;
+  readonly #webSocket: WebSocketClient | undefined;
+  #get: ReturnType<typeof open> | undefined;
+  #answer: Promise<string> | undefined;
+
+  /** @param webSocket for the upgrade */
+  constructor(client: PollingClient, webSocket?: WebSocketClient) {
+    this.client = client;
+    this.#webSocket = webSocket;
+  }
+
+  /** Sends a GET, and does not wait for the answer. */
+  poll(): Promise<string> {
+    const get = open(this.client.port, this.client.path);
+    get.end();
+    this.#get = get;
+    this.#answer = answerTo(get).then(
+      ({ status, body }) => (status === 200 ? body : `${status}`),
+      () => "refused",
+    );
+    return this.#answer;
+  }
+
+  send(packet: string): Promise<unknown> {
+    return this.client.post(packet).catch(() => {});
+  }
+
+  vanish(): void {
+    this.#get?.destroy();
+    this.#webSocket?.socket.terminate();
+  }
+
+  async receiveRest(): Promise<readonly string[]> {
+    const received: string[] = [];
+    for (;;) {
+      const packets = (await (this.#answer ?? this.poll())).split("\x1e");
+      this.#answer = undefined;
+      received.push(...packets);
+      if (packets.some((packet) => /^(1|\d{3}|refused)$/.test(packet))) return received;
+      // A client whose only socket is disconnected closes the connection.
+      if (packets.includes("41")) await this.send("1");
+    }
+  }
+}
+
+/** A client that has a WebSocket. */
+class WebSocketPeer implements Peer {
+  readonly client: WebSocketClient;
+
+  constructor(client: WebSocketClient) {
+    this.client = client;
+  }
+
+  async send(packet: string): Promise<void> {
+    if (packet === "1") this.client.socket.close();
+    else this.client.send(packet);
+  }
+
+  vanish(): void {
+    this.client.socket.terminate();
+  }
+
+  async receiveRest(): Promise<readonly string[]> {
+    const received: string[] = [];
+    this.client.socket.resume();
+    for (;;) {
+      try {
+        const packet = `${await this.client.next()}`;
+        received.push(packet);
+        if (packet === "41") this.client.socket.close();
+      } catch {
+        return [...received, `${await this.client.closed}`];
+      }
+    }
+  }
+}
+
+/** A client that has been sent "3probe": it sends packets only after "5". */
+class ProbingPeer extends WebSocketPeer {
+  override async send(packet: string): Promise<void> {
+    this.client.send("5");
+    await super.send(packet);
+  }
+
+  override receiveRest(): Promise<readonly string[]> {
+    if (this.client.socket.readyState === this.client.socket.OPEN) this.client.send("5");
+    return super.receiveRest();
+  }
+}
+
+function only(io: Server): Socket {
+  const [socket] = io.sockets.sockets.values();
+  return socket ?? assert.fail("no socket is connected");
+}
+
+async function joinPolling(port: number): Promise<PollingClient> {
+  const client = await PollingClient.open(port);
+  await client.join();
+  return client;
+}
+
+async function joinWebSocket(port: number, perMessageDeflate = false): Promise<WebSocketPeer> {
+  const path = "/socket.io/?EIO=4&transport=websocket";
+  const client = new WebSocketClient(port, path, { perMessageDeflate });
+  await client.join();
+  return new WebSocketPeer(client);
+}
+
+async function probe(port: number): Promise<ProbingPeer> {
+  const webSocket = await (await joinPolling(port)).webSocket().opened();
+  webSocket.send("2probe");
+  assert.equal(await webSocket.next(), "3probe");
+  return new ProbingPeer(webSocket);
+}
+
+/** Brings a client into a state. */
+const ENTER: Record<State, (io: Server, port: number) => Promise<Peer>> = {
+  getWaits: async (io, port) => {
+    const peer = new PollingPeer(await joinPolling(port));
+    void peer.poll();
+    await until(() => only(io).conn.writable);
+    return peer;
+  },
+  noGet: async (_io, port) => new PollingPeer(await joinPolling(port)),
+  opened: async (_io, port) => {
+    const client = await joinPolling(port);
+    return new PollingPeer(client, await client.webSocket().opened());
+  },
+  probing: (_io, port) => probe(port),
+  websocket: (_io, port) => joinWebSocket(port),
+  deflated: (_io, port) => joinWebSocket(port, true),
+  congested: async (io, port) => {
+    const peer = await joinWebSocket(port);
+    peer.client.socket.pause();
+    while (only(io).conn.writable) {
+      only(io).emit("large", "x".repeat(10_000_000));
+      // The operating system takes what it can at once.
+      await turn();
+    }
+    return peer;
+  },
+  closing: async (_io, port) => new PollingPeer(await joinPolling(port)),
+  closingProbing: (_io, port) => probe(port),
+};
+
+/** The states in which the server closes the session behind the last event, before the ending. */
+const CLOSED: ReadonlySet<State> = new Set(["closing", "closingProbing"]);
+
+/** The server sends a ping, and waits for the pong in vain. */
+function passHeartbeat(clock: Clock): void {
+  clock.tick(25_000);
+  clock.tick(20_000);
+}
+
+interface Setting {
+  readonly io: Server;
+  readonly running: Running;
+  // Endings that the server causes need neither.
+  readonly peer?: Peer;
+  readonly clock?: Clock;
+}
+
+/** Causes an ending. */
+const END: Record<Ending, (setting: Setting) => unknown> = {
+  disconnect: ({ io }) => only(io).disconnect(),
+  disconnectClose: ({ io }) => only(io).disconnect(true),
+  disconnectSockets: ({ io }) => io.disconnectSockets(),
+  disconnectSocketsClose: ({ io }) => io.disconnectSockets(true),
+  connClose: ({ io }) => only(io).conn.close(),
+  ioClose: ({ io }) => void io.close(),
+  stop: ({ running }) => void running.stop(),
+  clientDisconnects: async ({ peer }) => {
+    await peer?.send("41");
+    await peer?.send("1");
+  },
+  clientCloses: ({ peer }) => peer?.send("1"),
+  clientVanishes: ({ peer }) => peer?.vanish(),
+  pingTimeout: ({ clock }) => clock && passHeartbeat(clock),
+  parseError: ({ peer }) => peer?.send("4x"),
+};
+
+/** The same in all states, but for what a client can be told over each transport. */
+function everywhere(
+  reason: DisconnectReason,
+  overPolling: string,
+  overWebSocket: string,
+): Record<State, Cell> {
+  return {
+    getWaits: [reason, overPolling],
+    noGet: [reason, overPolling],
+    opened: [reason, overPolling],
+    probing: [reason, overWebSocket],
+    websocket: [reason, overWebSocket],
+    deflated: [reason, overWebSocket],
+    congested: [reason, overWebSocket],
+    closing: [reason, overPolling],
+    closingProbing: [reason, overWebSocket],
+  };
+}
+
+// The client is told with a DISCONNECT, and closes the connection: the next GET is for no session. A
+// session that is closing sends nothing more.
+const DISCONNECTED: Record<State, Cell> = {
+  ...everywhere("server namespace disconnect", "bye 41 400", "bye 41 1005"),
+  closing: ["server namespace disconnect", "bye 1"],
+  closingProbing: ["server namespace disconnect", "bye 1005"],
+};
+
+const CELLS: Record<Ending, Record<State, Cell>> = {
+  disconnect: DISCONNECTED,
+  disconnectClose: DISCONNECTED,
+  disconnectSockets: DISCONNECTED,
+  disconnectSocketsClose: DISCONNECTED,
+  connClose: everywhere("forced close", "bye 1", "bye 1005"),
+  ioClose: {
+    ...everywhere("server shutting down", "bye 1", "bye 1005"),
+    // The event has left with the answer to the GET, so the server waits for nobody.
+    getWaits: ["server shutting down", "bye refused"],
+  },
+  stop: everywhere("server shutting down", "bye 1", "bye 1005"),
+  clientDisconnects: {
+    ...everywhere("client namespace disconnect", "", ""),
+    closing: ["transport close", ""],
+    closingProbing: ["forced close", ""],
+  },
+  clientCloses: {
+    ...everywhere("transport close", "", ""),
+    closingProbing: ["forced close", ""],
+  },
+  clientVanishes: {
+    ...everywhere("ping timeout", "", ""),
+    getWaits: ["transport error", ""],
+    websocket: ["transport close", ""],
+    deflated: ["transport close", ""],
+    congested: ["transport close", ""],
+    closing: ["forced close", ""],
+    closingProbing: ["forced close", ""],
+  },
+  // A client that does not answer pings, but reads what has arrived.
+  pingTimeout: {
+    ...everywhere("ping timeout", "bye 2 400", "bye 2 1005"),
+    // The session keeps what the client does not read, and drops it when it ends.
+    congested: ["ping timeout", "1005"],
+    noGet: ["ping timeout", "400"],
+    opened: ["ping timeout", "400"],
+    closing: ["ping timeout", "400"],
+    // After `upgradeTimeout` the WebSocket is closed, and 30 seconds later cut off.
+    probing: ["ping timeout", "1006"],
+    closingProbing: ["ping timeout", "1006"],
+  },
+  parseError: {
+    ...everywhere("forced server close", "bye 1", "bye 1005"),
+    closing: ["forced close", "bye 1"],
+    closingProbing: ["forced close", "bye 1005"],
+  },
+};
+
+/** The client goes, and reads nothing more. */
+const LEAVES: ReadonlySet<Ending> = new Set([
+  "clientDisconnects",
+  "clientCloses",
+  "clientVanishes",
+]);
+
+/** Packets as the table has them. */
+function shortened(packets: readonly string[]): string {
+  return packets
+    .filter((packet) => packet !== "6" && !packet.startsWith('42["large"'))
+    .map((packet) => (packet === '42["bye"]' ? "bye" : packet))
+    .join(" ");
+}
+
+/** The keys of a record, as what they are. */
+function keys<Key extends string>(record: Readonly<Record<Key, unknown>>): readonly Key[] {
+  const isKey = (name: string): name is Key => name in record;
+  return Object.keys(record).filter(isKey);
+}
+
+describe("what was emitted before the end arrives, and nothing is left", () => {
+  for (const ending of keys(END)) {
+    for (const state of keys(ENTER)) {
+      test(`${ending} in the state ${state}`, { timeout: 60_000 }, async (context) => {
+        const clock = new Clock(context);
+        const io = new Server({ perMessageDeflate: { threshold: 0 } });
+        const running = await io.run({ port: 0, log: () => {} });
+        context.after(() => running.stop());
+        const reasons: unknown[] = [];
+        io.on("connection", (socket) => socket.on("disconnect", (reason) => reasons.push(reason)));
+        const peer = await ENTER[state](io, portOf(io.httpServer));
+        if (!LEAVES.has(ending)) only(io).emit("bye");
+        if (CLOSED.has(state)) only(io).conn.close();
+        const [reason, received] = CELLS[ending][state];
+        await END[ending]({ io, running, peer, clock });
+        if (ending === "clientVanishes") {
+          // No connection that breaks tells the server.
+          if (/^(ping timeout|forced close)$/.test(reason)) passHeartbeat(clock);
+        } else {
+          const rest = shortened(await peer.receiveRest());
+          if (!LEAVES.has(ending)) assert.equal(rest, received);
+        }
+        await until(() => io.engine.clientsCount === 0);
+        assert.deepEqual(reasons, [reason]);
+        assert.equal(io.sockets.sockets.size, 0);
+        assert.equal(io.sockets.adapter.rooms.size, 0);
+        assert.equal(io.sockets.adapter.sids.size, 0);
+        await until(() => clock.timers === 0);
+      });
+    }
+  }
+});
+
+type ServerEnding = Exclude<
+  Ending,
+  "clientDisconnects" | "clientCloses" | "clientVanishes" | "pingTimeout" | "parseError"
+>;
+
+/** The reason that the stock client gives. It reconnects unless its socket was disconnected. */
+const STOCK: Record<ServerEnding, string> = {
+  disconnect: "io server disconnect",
+  disconnectClose: "io server disconnect",
+  disconnectSockets: "io server disconnect",
+  disconnectSocketsClose: "io server disconnect",
+  connClose: "transport close",
+  ioClose: "transport close",
+  stop: "transport close",
+};
+
+describe("the stock client receives the event and the reason while it changes to WebSocket", () => {
+  for (const ending of keys(STOCK)) {
+    test(ending, { timeout: 60_000 }, async (context) => {
+      const io = new Server();
+      const running = await io.run({ port: 0, log: () => {} });
+      context.after(() => running.stop());
+      io.on("connection", (socket) => {
+        socket.conn.on("upgrading", () => {
+          socket.emit("bye");
+          void END[ending]({ io, running });
+        });
+      });
+      const client = connect(running.url, { reconnection: false, forceNew: true });
+      context.after(() => client.disconnect());
+      const log: unknown[] = [];
+      client.on("bye", () => log.push("bye"));
+      client.on("disconnect", (reason) => log.push(reason));
+      await until(() => log.length === 2);
+      assert.deepEqual(log, ["bye", STOCK[ending]]);
+      await until(() => io.engine.clientsCount === 0);
+    });
+  }
+});

@@ -1,0 +1,122 @@
+// What is given up when several owners keep too much together.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import { FairBound, Kept } from "../../../lib/socketio/fair-bound.ts";
+import { Random, seed } from "../../support/random.ts";
+
+class Item extends Kept {
+  readonly owner: string;
+  readonly name: string;
+  readonly size: number;
+  readonly giveUp: () => void;
+
+  constructor(owner: string, name: string, size: number, giveUp: () => void) {
+    super();
+    this.owner = owner;
+    this.name = name;
+    this.size = size;
+    this.giveUp = giveUp;
+  }
+}
+
+/** A bound, and the names of what was given up. */
+function start(maxCount: number, maxSize: number): { bound: FairBound; given: string[] } {
+  return { bound: new FairBound(maxCount, maxSize), given: [] };
+}
+
+function itemOf(given: string[], owner: string, name: string, size = 1): Item {
+  return new Item(owner, name, size, () => given.push(name));
+}
+
+describe("what is kept for several owners", () => {
+  test("is given up beyond the number: the oldest of the owner that has the most", () => {
+    const { bound, given } = start(4, 1000);
+    for (const name of ["a1", "b1", "b2", "b3", "b4", "b5"]) {
+      bound.add(itemOf(given, name.charAt(0), name));
+    }
+    assert.deepEqual(given, ["b1", "b2"]);
+  });
+
+  test("counts by its number where the number is exceeded, however small it is", () => {
+    const { bound, given } = start(4, 1000);
+    bound.add(itemOf(given, "a", "a1", 200));
+    for (const name of ["b1", "b2", "b3", "b4"]) bound.add(itemOf(given, "b", name));
+    assert.deepEqual(given, ["b1"]);
+  });
+
+  test("is given up beyond the size, and one that is larger than all is given up itself", () => {
+    const { bound, given } = start(1000, 100);
+    bound.add(itemOf(given, "a", "a1", 40));
+    bound.add(itemOf(given, "b", "b1", 50));
+    bound.add(itemOf(given, "b", "b2", 20));
+    assert.deepEqual(given, ["b1"]);
+    bound.add(itemOf(given, "c", "c1", 101));
+    assert.deepEqual(given, ["b1", "c1"]);
+  });
+
+  test("is the oldest of all where all have as much", () => {
+    const { bound, given } = start(3, 1000);
+    for (const name of ["a", "b", "c", "d", "e"]) bound.add(itemOf(given, name, name));
+    assert.deepEqual(given, ["a", "b"]);
+  });
+
+  test("may be nothing at all", () => {
+    for (const [count, size] of [
+      [0, 1000],
+      [1000, 0],
+      [0, 0],
+    ] as const) {
+      const { bound, given } = start(count, size);
+      bound.add(itemOf(given, "a", "a1"));
+      assert.deepEqual(given, ["a1"], `${count} ${size}`);
+    }
+  });
+
+  test("has no bound of Infinity", () => {
+    const { bound, given } = start(Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY);
+    for (let count = 0; count < 1000; count++) bound.add(itemOf(given, "a", `${count}`, 2 ** 40));
+    assert.deepEqual(given, []);
+  });
+
+  test("counts no more when it is deleted, once", () => {
+    const { bound, given } = start(2, 1000);
+    const first = itemOf(given, "a", "a1");
+    bound.add(first);
+    bound.add(itemOf(given, "a", "a2"));
+    bound.delete(first);
+    bound.delete(first);
+    bound.add(itemOf(given, "a", "a3"));
+    assert.deepEqual(given, []);
+    bound.add(itemOf(given, "a", "a4"));
+    assert.deepEqual(given, ["a2"]);
+  });
+
+  test(`never exceeds the bounds, and an owner with few keeps all (SEED=${seed})`, () => {
+    const random = new Random(seed);
+    const [maxCount, maxSize] = [50, 2000];
+    const bound = new FairBound(maxCount, maxSize);
+    const kept = new Map<string, Item>();
+    const keep = (owner: string, name: string, size: number): void => {
+      const item = new Item(owner, name, size, () => kept.delete(name));
+      kept.set(name, item);
+      bound.add(item);
+    };
+    const sizes = (): number[] => [...kept.values()].map(({ size }) => size);
+    for (const name of ["f1", "f2", "f3"]) keep("few", name, 10);
+    for (let step = 0; step < 5000; step++) {
+      const item = [...kept.values()][random.int(kept.size)];
+      if (item === undefined || random.int(3) > 0) {
+        keep(`${random.int(3)}`, `${step}`, 1 + random.int(300));
+      } else if (item.owner !== "few") {
+        kept.delete(item.name);
+        bound.delete(item);
+      }
+      assert.ok(kept.size <= maxCount);
+      assert.ok(sizes().reduce((sum, size) => sum + size, 0) <= maxSize);
+      assert.ok(["f1", "f2", "f3"].every((name) => kept.has(name)));
+    }
+    assert.ok(kept.size > 10);
+  });
+});

@@ -1,0 +1,235 @@
+// What is kept for clients that may come back, within the bounds of all namespaces.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import {
+  type Offset,
+  RecoveryBounds,
+  type RecoveryLimits,
+  RecoveryStore,
+  type StoredPacket,
+  type StoredSession,
+} from "../../../lib/socketio/recovery-store.ts";
+import { Clock } from "../../support/clock.ts";
+
+const LIMITS: RecoveryLimits = {
+  sessionDuration: 1000,
+  packetDuration: 1500,
+  maxSessions: 100,
+  maxPackets: 100,
+  maxBytes: 100_000,
+  maxReplay: 100_000,
+};
+
+function offsetOf(text: string): Offset | undefined {
+  const index = Number(text);
+  return Number.isNaN(index) ? undefined : { worker: 0, sequence: index, index };
+}
+
+/** Namespaces of one server, whose packets are numbers. */
+class Namespaces {
+  readonly #bounds: RecoveryBounds;
+  readonly #stores = new Map<string, RecoveryStore<StoredSession, StoredPacket>>();
+  /** The addresses of the sockets that are connected. */
+  readonly addresses = new Map<string, string>();
+  #index = 0;
+
+  constructor(limits: Partial<RecoveryLimits> = {}) {
+    this.#bounds = new RecoveryBounds({ ...LIMITS, ...limits });
+  }
+
+  of(name = "/"): RecoveryStore<StoredSession, StoredPacket> {
+    const store =
+      this.#stores.get(name) ??
+      new RecoveryStore(name, this.#bounds, offsetOf, (id) => this.addresses.get(id));
+    this.#stores.set(name, store);
+    return store;
+  }
+
+  /** A client goes. Its id and its secret are the same. */
+  lose(
+    pid: string,
+    { name = "/", rooms = [] as readonly string[], address = "", size = 100 } = {},
+  ): void {
+    const session = { sid: pid, pid, rooms: [pid, ...rooms], offset: `${this.#index}`, address };
+    this.of(name).keep(session, size);
+  }
+
+  emit(
+    rooms: readonly string[],
+    { name = "/", size = 100, except = [] as readonly string[] } = {},
+  ): void {
+    const index = ++this.#index;
+    const place = { worker: 0, sequence: index, index };
+    this.of(name).add({ ...place, rooms, except, local: false, size, length: size });
+  }
+
+  /** A client comes back. Returns the numbers of what it has missed, or why it is a new one. */
+  recover(pid: string, name = "/"): readonly number[] | string {
+    const recovered = this.of(name).recover(pid, undefined, this.#index);
+    return typeof recovered === "string" ? recovered : recovered.missed.map(({ index }) => index);
+  }
+}
+
+describe("sessions", () => {
+  test("are bounded over all namespaces, in number and bytes", () => {
+    for (const limits of [{ maxSessions: 3 }, { maxBytes: 300 }]) {
+      const all = new Namespaces(limits);
+      for (const name of ["/a", "/b", "/c", "/d"]) all.lose(name, { name });
+      assert.equal(all.recover("/a", "/a"), "unknown session");
+      for (const name of ["/b", "/c", "/d"]) assert.deepEqual(all.recover(name, name), []);
+    }
+  });
+
+  test("of one address do not have those of others given up", () => {
+    const all = new Namespaces({ maxSessions: 10 });
+    all.lose("honest", { address: "1.1.1.1" });
+    for (let count = 0; count < 100; count++) {
+      all.lose(`${count}`, { address: "2.2.2.2", name: `/${count % 5}` });
+    }
+    assert.deepEqual(all.recover("honest"), []);
+    assert.equal(all.recover("0", "/0"), "unknown session");
+    assert.deepEqual(all.recover("99", "/4"), []);
+  });
+
+  test("that are kept anew are kept once", () => {
+    const all = new Namespaces({ maxSessions: 2 });
+    all.lose("a");
+    all.lose("b");
+    all.lose("b");
+    assert.equal(all.of().sessionCount, 2);
+    assert.deepEqual(all.recover("a"), []);
+  });
+});
+
+describe("packets", () => {
+  test("are bounded over all namespaces, in number and bytes", () => {
+    for (const limits of [{ maxPackets: 3 }, { maxBytes: 300 }]) {
+      const all = new Namespaces(limits);
+      for (const name of ["/a", "/b"]) all.lose(name, { name });
+      all.emit([], { name: "/a" });
+      all.emit([], { name: "/a" });
+      all.emit([], { name: "/b" });
+      all.emit([], { name: "/b" });
+      assert.equal(all.recover("/a", "/a"), "packets dropped");
+      assert.deepEqual(all.recover("/b", "/b"), [3, 4]);
+    }
+  });
+
+  test("for one socket do not have those for others given up, however many sockets an address has", () => {
+    const all = new Namespaces({ maxBytes: 5_000, maxPackets: 1000, maxSessions: 1000 });
+    all.lose("honest", { address: "1.1.1.1", rooms: ["room"] });
+    all.emit(["honest"]);
+    all.emit(["room"], { size: 500 });
+    all.emit([], { size: 500 });
+    for (let count = 0; count < 100; count++) {
+      all.addresses.set(`connected${count}`, "2.2.2.2");
+      all.emit([`connected${count}`]);
+      all.lose(`gone${count}`, { address: "2.2.2.2", size: 10 });
+      all.emit([`gone${count}`]);
+    }
+    assert.deepEqual(all.recover("honest"), [1, 2, 3]);
+    assert.equal(all.recover("gone0"), "packets dropped");
+    assert.deepEqual(all.recover("gone99"), [203]);
+  });
+
+  test("for one room do not have those for others given up", () => {
+    const all = new Namespaces({ maxPackets: 10 });
+    all.lose("a", { rooms: ["quiet"] });
+    all.lose("b", { rooms: ["busy"] });
+    all.emit(["quiet"]);
+    for (let count = 0; count < 50; count++) all.emit(["busy"]);
+    all.emit(["quiet"]);
+    assert.deepEqual(all.recover("a"), [1, 52]);
+    assert.equal(all.recover("b"), "packets dropped");
+  });
+
+  test("for several rooms or none are given up for everybody", () => {
+    for (const rooms of [[], ["b", "c"]]) {
+      const all = new Namespaces({ maxPackets: 2 });
+      all.lose("a");
+      for (let count = 0; count < 3; count++) all.emit(rooms);
+      assert.equal(all.recover("a"), "packets dropped");
+    }
+  });
+
+  test("for one room are kept up to what one client may be sent", () => {
+    const all = new Namespaces({ maxReplay: 250 });
+    all.lose("a");
+    for (let count = 0; count < 100; count++) all.emit(["a"]);
+    assert.equal(all.of().packetCount, 2);
+    assert.equal(all.recover("a"), "packets dropped");
+    all.lose("b");
+    all.emit(["b"], { size: 251 });
+    assert.equal(all.of().packetCount, 2);
+    assert.equal(all.recover("b"), "packets dropped");
+  });
+
+  test("that are more than a client may be sent make it a new one", () => {
+    const all = new Namespaces({ maxReplay: 250 });
+    for (const pid of ["a", "b", "c"]) all.lose(pid, { rooms: ["room"] });
+    all.emit([]);
+    all.emit(["room"]);
+    assert.deepEqual(all.recover("a"), [1, 2]);
+    all.emit([], { except: ["c"] });
+    assert.equal(all.recover("b"), "packets dropped");
+    assert.equal(all.recover("b"), "unknown session");
+    assert.deepEqual(all.recover("c"), [1, 2]);
+  });
+
+  test("come in their order, whichever rooms they are for, once each", () => {
+    const all = new Namespaces();
+    all.lose("a", { rooms: ["x", "y"] });
+    for (const rooms of [["y"], ["x"], [], ["a"], ["x", "y"], ["z"], ["x"], ["z", "w"]]) {
+      all.emit(rooms);
+    }
+    assert.deepEqual(all.recover("a"), [1, 2, 3, 4, 5, 7]);
+  });
+});
+
+describe("what was given up", () => {
+  test("is forgotten when it would have expired", (context) => {
+    const clock = new Clock(context);
+    const all = new Namespaces({ maxPackets: 1 });
+    all.emit([]);
+    all.emit([]);
+    const session = { sid: "a", pid: "a", rooms: ["a"], offset: "0" };
+    all.of().keep(session, 100);
+    assert.equal(all.recover("a"), "packets dropped");
+    clock.tick(1500);
+    all.of().keep(session, 100);
+    assert.deepEqual(all.recover("a"), []);
+    assert.equal(clock.timers, 0);
+  });
+
+  test("is told apart by rooms within a bound, beyond which it concerns everybody", () => {
+    const all = new Namespaces({ maxPackets: 0, maxSessions: 10 });
+    all.lose("a");
+    for (let count = 0; count < 10; count++) all.emit([`${count}`]);
+    assert.deepEqual(all.recover("a"), []);
+    all.of().keep({ sid: "a", pid: "a", rooms: ["a"], offset: "0" }, 100);
+    all.emit(["10"]);
+    assert.equal(all.recover("a"), "packets dropped");
+  });
+
+  test("concerns nobody when the session that it was for is not kept any more", () => {
+    const all = new Namespaces({ maxPackets: 0, maxSessions: 10 });
+    all.lose("a", { address: "1.1.1.1" });
+    for (let count = 0; count < 100; count++) {
+      all.lose(`${count}`, { address: "2.2.2.2" });
+      all.emit([`${count}`]);
+    }
+    assert.deepEqual(all.recover("a"), []);
+  });
+});
+
+test("nothing is left when a store is closed", (context) => {
+  const clock = new Clock(context);
+  const all = new Namespaces({ maxPackets: 1 });
+  all.lose("a");
+  for (const rooms of [["a"], [], ["b"]]) all.emit(rooms);
+  assert.notEqual(clock.timers, 0);
+  all.of().close();
+  assert.deepEqual([all.of().sessionCount, all.of().packetCount, clock.timers], [0, 0, 0]);
+});

@@ -1,0 +1,290 @@
+// What an operator sees of a server: io.stats(), the option `logger`, and the channels of node:diagnostics_channel.
+
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { describe, type TestContext, test } from "node:test";
+import { promisify } from "node:util";
+
+import { Adapter, type Logger, type Server, type ServerOptions } from "../../server.ts";
+import { ENVIRONMENT } from "../support/environment.ts";
+import { heard } from "../support/heard.ts";
+import {
+  ask,
+  PollingClient,
+  serve,
+  until,
+  upgradeStatus,
+  WebSocketClient,
+} from "../support/net.ts";
+import { gatherUncaught } from "../support/uncaught.ts";
+
+const run = promisify(execFile);
+
+/** Keeps what a logger is told, as "<level> <message>". */
+function recorder(): { readonly lines: string[]; readonly logger: Logger } {
+  const lines: string[] = [];
+  const write = (level: string) => (message: string) => lines.push(`${level} ${message}`);
+  const logger = {
+    debug: write("debug"),
+    info: write("info"),
+    warn: write("warn"),
+    error: write("error"),
+  };
+  return { lines, logger };
+}
+
+/** What strangers do, and what is counted of it. */
+interface Incident {
+  readonly happens: string;
+  readonly options?: ServerOptions;
+  readonly provoke: (port: number, io: Server) => Promise<unknown>;
+  readonly counted: (stats: ReturnType<Server["stats"]>) => unknown;
+  readonly as: unknown;
+  readonly logs: string;
+}
+
+const HANDSHAKE = "/socket.io/?EIO=4&transport=polling";
+
+const INCIDENTS: readonly Incident[] = [
+  {
+    happens: "a request names a session that there is not",
+    provoke: (port) => ask(port, `${HANDSHAKE}&sid=unknown`),
+    counted: ({ refusals }) => refusals,
+    as: { UNKNOWN_SID: 1 },
+    logs: "warn a client was refused",
+  },
+  {
+    happens: "allowRequest refuses a client",
+    options: { allowRequest: (_request, callback) => callback("no", false) },
+    provoke: (port) => ask(port, HANDSHAKE),
+    counted: ({ refusals }) => refusals,
+    as: { FORBIDDEN: 1 },
+    logs: "warn a client was refused",
+  },
+  {
+    happens: "a page of another origin is refused",
+    provoke: (port) => ask(port, HANDSHAKE, { headers: { origin: "https://evil.test" } }),
+    options: { origins: "same" },
+    counted: ({ refusals }) => Object.values(refusals),
+    as: [1],
+    logs: "warn a client was refused",
+  },
+  {
+    happens: "an upgrade request is no opening handshake",
+    provoke: (port) => upgradeStatus(port, { "Sec-WebSocket-Version": "7" }),
+    counted: ({ refusals }) => refusals,
+    as: { BAD_WEBSOCKET_HANDSHAKE: 1 },
+    logs: "warn a client was refused",
+  },
+  {
+    happens: "a client breaks the protocol",
+    provoke: async (port) => {
+      const client = new WebSocketClient(port);
+      await client.join();
+      client.send("x");
+      await client.closed;
+    },
+    counted: ({ closes, breaches }) => [closes, Object.values(breaches)],
+    as: [{ "parse error": 1 }, [1]],
+    logs: "warn a connection has failed",
+  },
+  {
+    happens: "a client does not read",
+    options: { maxBackpressure: 100_000 },
+    provoke: async (port, io) => {
+      const client = await PollingClient.open(port);
+      await client.join();
+      const ended = new Promise((resolve) => {
+        for (const socket of io.sockets.sockets.values()) socket.once("disconnect", resolve);
+      });
+      for (let n = 0; n < 20; n++) io.emit("news", "x".repeat(10_000));
+      await ended;
+    },
+    counted: ({ closes, bounds }) => [closes, bounds],
+    as: [{ "transport error": 1 }, { maxBackpressure: 1 }],
+    logs: "warn a client has reached a bound",
+  },
+  {
+    happens: "an adapter fails",
+    options: {
+      adapter: class extends Adapter {
+        override init(): void {
+          setImmediate(() => this.dispatch("error", [new Error("the way to the others")]));
+        }
+      },
+    },
+    provoke: (_port, io) => heard(io.sockets.adapter, "error"),
+    counted: ({ errors }) => errors,
+    as: 1,
+    logs: "error the way to the others",
+  },
+];
+
+/** Each bound of the layer of Socket.IO, and of messages: the options, and what a client sends that reaches it. */
+const BOUNDS: Readonly<
+  Record<string, { readonly options: ServerOptions; readonly sends: readonly string[] }>
+> = {
+  maxHttpBufferSize: { options: { maxHttpBufferSize: 1000 }, sends: ["40", "x".repeat(1001)] },
+  maxAttachments: {
+    options: { maxAttachments: 1 },
+    sends: ["40", '452-["a",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]'],
+  },
+  attachmentTimeout: {
+    options: { attachmentTimeout: 1 },
+    sends: ["40", '451-["a",{"_placeholder":true,"num":0}]'],
+  },
+  connectTimeout: { options: { connectTimeout: 1 }, sends: [] },
+  maxAuthSize: {
+    options: { maxAuthSize: 100 },
+    sends: [`40${JSON.stringify({ token: "x".repeat(100) })}`],
+  },
+  maxCreatedNamespaces: { options: { maxCreatedNamespaces: 0 }, sends: ["40/dynamic,"] },
+  maxRoomsPerSocket: {
+    options: { maxRoomsPerSocket: 2 },
+    sends: ["40", '42["join",["a","b","c"]]'],
+  },
+};
+
+describe("io.stats().bounds counts", () => {
+  for (const [bound, { options, sends }] of Object.entries(BOUNDS)) {
+    test(bound, async (context) => {
+      const { lines, logger } = recorder();
+      const { io, port } = await serve(context, { ...options, logger });
+      io.of(/^\/dynamic$/);
+      io.on("connection", (socket) => {
+        socket.on("error", () => {});
+        socket.on("join", (rooms) => socket.join(rooms));
+      });
+      const client = await new WebSocketClient(port).opened();
+      await client.next();
+      for (const text of sends) {
+        client.send(text);
+        if (text === "40") await client.next();
+      }
+      await until(() => Object.keys(io.stats().bounds).length > 0);
+      assert.deepEqual(io.stats().bounds, { [bound]: 1 });
+      assert.ok(lines.some((line) => line.startsWith("warn ")));
+      client.socket.terminate();
+    });
+  }
+});
+
+describe("io.stats() and the logger", () => {
+  for (const { happens, options, provoke, counted, as, logs } of INCIDENTS) {
+    test(happens, async (context) => {
+      const { lines, logger } = recorder();
+      const { io, port } = await serve(context, { ...options, logger });
+      await provoke(port, io);
+      await until(() => lines.includes(logs));
+      assert.deepEqual(counted(io.stats()), as);
+    });
+  }
+
+  test("count connections by transport and revision, packets and bytes", async (context) => {
+    const { lines, logger } = recorder();
+    const { io, port } = await serve(context, { allowEIO3: true, logger });
+    io.on("connection", (socket) => {
+      socket.on("echo", (value, answer) => answer(value));
+    });
+    const polling = await PollingClient.open(port);
+    await polling.join();
+    const client = new WebSocketClient(port);
+    await client.join();
+    client.send('420["echo","text"]');
+    assert.equal(await client.next(), '430["text"]');
+    const { connections, packets, bytes, sockets } = io.stats();
+    assert.deepEqual(connections, {
+      open: 2,
+      total: 2,
+      byTransport: { polling: 1, websocket: 1, memory: 0 },
+      byRevision: { 3: 0, 4: 2 },
+    });
+    assert.deepEqual(sockets, { "/": 2 });
+    // For each of them open, CONNECT and its answer; then the event and the answer.
+    assert.deepEqual(packets, { received: 3, sent: 5 });
+    assert.ok(bytes.received > 18 && bytes.sent > 11, "the bytes of open connections count");
+    client.socket.terminate();
+    await until(() => io.stats().connections.open === 1);
+    const later = io.stats();
+    assert.equal(later.connections.total, 2);
+    assert.ok(later.bytes.received >= bytes.received, "those of ended ones count, too");
+    assert.deepEqual(later.closes, { "transport close": 1 });
+    const told = ["a client has connected", "a client has connected", "a client has disconnected"];
+    assert.deepEqual(
+      lines,
+      told.map((line) => `debug ${line}`),
+    );
+  });
+
+  test("a logger that throws changes nothing but that its error surfaces", async (context) => {
+    const mistake = new Error("the disk is full");
+    const uncaught = gatherUncaught(context);
+    const logger: Logger = {
+      debug: (message) => {
+        if (message === "a client has connected") throw mistake;
+      },
+    };
+    const { port } = await serve(context, { logger });
+    const client = new WebSocketClient(port);
+    await client.join();
+    await until(() => uncaught.length > 0);
+    assert.deepEqual(uncaught, [mistake]);
+    client.socket.terminate();
+  });
+});
+
+/** Keeps what is published on a channel. */
+function published(context: TestContext, name: string): object[] {
+  const messages: object[] = [];
+  const listener = (message: unknown): void => {
+    if (typeof message === "object" && message !== null) messages.push(message);
+  };
+  subscribe(name, listener);
+  context.after(() => unsubscribe(name, listener));
+  return messages;
+}
+
+test("diagnostics channels tell of a connection from its begin to its end", async (context) => {
+  const connections = published(context, "barewire:connection");
+  const messages = published(context, "barewire:message");
+  const closes = published(context, "barewire:close");
+  const refusals = published(context, "barewire:refusal");
+  const { io, port } = await serve(context);
+  const client = new WebSocketClient(port);
+  await client.join();
+  client.send("1");
+  await client.closed;
+  await ask(port, `${HANDSHAKE}&sid=unknown`);
+  await until(() => io.engine.clientsCount === 0);
+  assert.equal(connections.length, 1);
+  const directions = messages.map((message) => Reflect.get(message, "direction"));
+  assert.deepEqual(directions, ["sent", "received", "sent", "received"]);
+  assert.deepEqual(
+    closes.map((close) => Reflect.get(close, "reason")),
+    ["transport close"],
+  );
+  assert.deepEqual(
+    refusals.map((refusal) => Reflect.get(refusal, "name")),
+    ["UNKNOWN_SID"],
+  );
+});
+
+test("NODE_DEBUG=barewire:engine has a line for each decision", async () => {
+  const program = `
+    import { get } from "node:http";
+    import { Server } from "./server.ts";
+    const io = new Server(0);
+    io.httpServer.on("listening", () => {
+      const { port } = io.httpServer.address();
+      get("http://127.0.0.1:" + port + "/socket.io/?EIO=4&transport=polling&sid=unknown", (answer) => {
+        answer.resume().on("end", () => io.close());
+      });
+    });`;
+  const { stderr } = await run(process.execPath, [...TSX, "--eval", program], {
+    env: { ...ENVIRONMENT, NODE_DEBUG: "barewire:engine" },
+  });
+  assert.match(stderr, /BAREWIRE:ENGINE \d+: refuses GET \/socket\.io\/\S+: Session ID unknown/);
+});
+
+const TSX = ["--import", "tsx", "--input-type=module"];

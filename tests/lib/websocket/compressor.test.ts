@@ -1,0 +1,298 @@
+// permessage-deflate over real connections: RFC 7692, with `ws` at the other end.
+
+import assert from "node:assert/strict";
+import { describe, type TestContext, test } from "node:test";
+import { constants, deflateRawSync, inflateRawSync } from "node:zlib";
+
+import type { WebSocketConnection, WebSocketServerOptions } from "../../../lib/websocket/server.ts";
+import { frame, readFrames } from "../../support/frame.ts";
+import { TcpClient, turn, until, upgradeRequest, WebSocketClient } from "../../support/net.ts";
+import { Random, seed } from "../../support/random.ts";
+import { bytes } from "../../support/split.ts";
+import { connection, serveWebSocket } from "../../support/web-socket-server.ts";
+
+const KEY = bytes("0a 0b 0c 0d");
+const TEXT = "the same words again and again, ".repeat(100);
+
+/** A raw client that has offered permessage-deflate, the server's end, and how it ends. */
+async function raw(
+  context: TestContext,
+  options: Partial<WebSocketServerOptions> = {},
+  offer = "permessage-deflate",
+): Promise<{ client: TcpClient; ours: WebSocketConnection; closed: Promise<unknown[]> }> {
+  const { server, port } = await serveWebSocket(context, { perMessageDeflate: true, ...options });
+  const client = new TcpClient(port);
+  client.write(upgradeRequest("/", { "Sec-WebSocket-Extensions": offer }));
+  const ours = await connection(server);
+  await client.until("\r\n\r\n");
+  const closed = new Promise<unknown[]>((resolve) =>
+    ours.once("close", (code, reason, failure) => resolve([code, reason, failure?.rule])),
+  );
+  return { client, ours, closed };
+}
+
+/** The code in the close frame, the only frame behind the opening handshake. */
+function closeCode(received: Buffer): number | undefined {
+  const [close] = readFrames(received.subarray(received.indexOf("\r\n\r\n") + 4));
+  return close?.payload.readUInt16BE(0);
+}
+
+function compressed(text: string | Uint8Array): Buffer {
+  const whole = deflateRawSync(text, { finishFlush: constants.Z_SYNC_FLUSH });
+  return whole.subarray(0, whole.length - 4);
+}
+
+describe("permessage-deflate", () => {
+  const TERMS = [
+    { does: "RFC 7692 §7.1 both directions with context", ours: true, theirs: true },
+    {
+      does: "RFC 7692 §7.1.1.1 no context of the server's",
+      ours: { serverNoContextTakeover: true },
+      theirs: true,
+    },
+    {
+      does: "RFC 7692 §7.1.1.2 no context of the client's",
+      ours: { clientNoContextTakeover: true },
+      theirs: true,
+    },
+    {
+      does: "RFC 7692 §7.1.1 no context that the client asks for",
+      ours: true,
+      theirs: { serverNoContextTakeover: true, clientNoContextTakeover: true },
+    },
+    {
+      does: "RFC 7692 §7.1.2 small windows",
+      ours: { serverMaxWindowBits: 9, clientMaxWindowBits: 9 },
+      theirs: { clientMaxWindowBits: 10 },
+    },
+  ] as const;
+  for (const { does, ours, theirs } of TERMS) {
+    test(`${does}: messages of every size come back as they went (SEED=${seed})`, async (context) => {
+      const { server, port } = await serveWebSocket(context, {
+        perMessageDeflate: ours === true ? { threshold: 0 } : { ...ours, threshold: 0 },
+      });
+      server.on("connection", (each: WebSocketConnection) =>
+        each.on("message", (data) => each.send(data)),
+      );
+      const options = { perMessageDeflate: theirs === true ? { threshold: 0 } : theirs };
+      const client = await new WebSocketClient(port, "/", options).opened();
+      assert.match(client.socket.extensions, /permessage-deflate/);
+      const random = new Random(seed);
+      const messages = [TEXT, TEXT, "", "short", "€".repeat(30_000), random.bytes(70_000)];
+      for (const message of messages) client.send(message);
+      for (const message of messages) {
+        const received = await client.next();
+        if (typeof message === "string") assert.equal(received, message);
+        else assert.ok(Buffer.isBuffer(received) && received.equals(message));
+      }
+      client.socket.close();
+      await client.closed;
+    });
+  }
+
+  test("is declined where it is off, or not offered", async (context) => {
+    const off = await serveWebSocket(context, { perMessageDeflate: false });
+    const client = new WebSocketClient(off.port, "/", { perMessageDeflate: true });
+    const [ours] = await Promise.all([connection(off.server), client.opened()]);
+    assert.equal(client.socket.extensions, "");
+    ours.send(TEXT);
+    assert.equal(await client.next(), TEXT);
+    const on = await serveWebSocket(context, { perMessageDeflate: true });
+    const plain = new WebSocketClient(on.port, "/");
+    const [other] = await Promise.all([connection(on.server), plain.opened()]);
+    assert.equal(plain.socket.extensions, "");
+    other.send(TEXT);
+    assert.equal(await plain.next(), TEXT);
+  });
+
+  test("messages below the threshold go uncompressed, in the order in which they were sent", async (context) => {
+    const { client, ours } = await raw(context, { perMessageDeflate: { threshold: 100 } });
+    ours.send("short");
+    ours.send(TEXT);
+    ours.send("behind");
+    ours.send("x".repeat(100));
+    ours.close(1000);
+    client.socket.once("data", () => {});
+    const received = await new Promise<Buffer>((resolve) => {
+      const answerClose = (): void => {
+        client.write(frame(8, bytes("03 e8"), { key: KEY }));
+        resolve(client.closed);
+      };
+      void client.until("\x88\x02\x03\xe8").then(answerClose);
+    });
+    const frames = readFrames(received.subarray(received.indexOf("\r\n\r\n") + 4));
+    const kinds = frames.map(({ first }) => first.toString(16));
+    assert.deepEqual(kinds, ["81", "c1", "81", "c1", "88"]);
+    assert.equal(frames[2]?.payload.toString(), "behind");
+    // RFC 7692 §7.2.1: the four octets that end a sync flush are left out.
+    const payload = frames[1]?.payload ?? Buffer.alloc(0);
+    const tail = Buffer.from([0, 0, 0xff, 0xff]);
+    assert.ok(!payload.subarray(-4).equals(tail));
+    const whole = inflateRawSync(Buffer.concat([payload, tail]), {
+      finishFlush: constants.Z_SYNC_FLUSH,
+    });
+    assert.equal(whole.toString(), TEXT);
+  });
+
+  test("what waits to be compressed counts as buffered, and close() comes behind it", async (context) => {
+    const { server, port } = await serveWebSocket(context, { perMessageDeflate: { threshold: 0 } });
+    const client = new WebSocketClient(port, "/", { perMessageDeflate: true });
+    const [ours] = await Promise.all([connection(server), client.opened()]);
+    for (let i = 0; i < 20; i++) ours.send(`${i} ${TEXT}`);
+    assert.ok(ours.bufferedAmount >= 20 * TEXT.length);
+    ours.close(1000, "done");
+    for (let i = 0; i < 20; i++) assert.equal(await client.next(), `${i} ${TEXT}`);
+    assert.equal(await client.closed, 1000);
+  });
+
+  test("nothing is sent, and nothing escapes, when it is cut off meanwhile", async (context) => {
+    const { server, port } = await serveWebSocket(context, { perMessageDeflate: { threshold: 0 } });
+    for (const noContext of [false, true]) {
+      const client = new WebSocketClient(port, "/", {
+        perMessageDeflate: { serverNoContextTakeover: noContext },
+      });
+      const [ours] = await Promise.all([connection(server), client.opened()]);
+      const closed = new Promise((resolve) => ours.once("close", resolve));
+      for (let i = 0; i < 50; i++) ours.send(TEXT);
+      await turn();
+      ours.terminate();
+      await closed;
+      await client.closed;
+      await until(() => ours.bufferedAmount === 0);
+    }
+  });
+
+  test("a peer's failure while messages wait to be compressed sends its close frame and no more", async (context) => {
+    const { client, ours, closed } = await raw(context, { perMessageDeflate: { threshold: 0 } });
+    for (let i = 0; i < 20; i++) ours.send(i % 2 === 0 ? TEXT : "");
+    client.write(frame(3, "", { key: KEY }));
+    const [code, , rule] = await closed;
+    assert.deepEqual([code, rule], [1006, "RESERVED_OPCODE"]);
+    const received = await client.closed;
+    const frames = readFrames(received.subarray(received.indexOf("\r\n\r\n") + 4));
+    assert.equal(
+      frames.findIndex(({ first }) => first === 0x88),
+      frames.length - 1,
+    );
+  });
+
+  test("many connections at once take turns", async (context) => {
+    const { server, port } = await serveWebSocket(context, { perMessageDeflate: { threshold: 0 } });
+    server.on("connection", (each: WebSocketConnection) =>
+      each.on("message", (data) => each.send(data)),
+    );
+    const clients = Array.from(
+      { length: 25 },
+      () => new WebSocketClient(port, "/", { perMessageDeflate: { threshold: 0 } }),
+    );
+    await Promise.all(clients.map((client) => client.opened()));
+    for (const client of clients) client.send(TEXT);
+    for (const client of clients) assert.equal(await client.next(), TEXT);
+  });
+});
+
+describe("permessage-deflate, from a peer that errs", () => {
+  for (const offer of ["permessage-deflate", "permessage-deflate; client_no_context_takeover"]) {
+    const terms = offer.includes(";") ? "without context" : "with context";
+    const options = { perMessageDeflate: true, maxPayload: 100_000 };
+
+    test(`${terms}: RFC 6455 §10.4 a message that grows beyond maxPayload is stopped at it`, async (context) => {
+      const { client, ours, closed } = await raw(context, options, offer);
+      ours.on("message", () => assert.fail("too large to be delivered"));
+      const bomb = compressed(Buffer.alloc(50_000_000));
+      assert.ok(bomb.length < 100_000);
+      client.write(frame(2, bomb, { rsv: 4, key: KEY }));
+      const [code, , rule] = await closed;
+      assert.deepEqual([code, rule], [1006, "MESSAGE_TOO_BIG"]);
+      assert.equal(closeCode(await client.closed), 1009);
+    });
+
+    test(`${terms}: RFC 6455 §10.4 so is one that is small enough to be inflated at once`, async (context) => {
+      for (const maxPayload of [100_000, 1000]) {
+        const { client, ours, closed } = await raw(context, { ...options, maxPayload }, offer);
+        ours.on("message", () => assert.fail("too large to be delivered"));
+        const bomb = compressed(Buffer.alloc(500_000));
+        assert.ok(bomb.length < 1000);
+        client.write(frame(2, bomb, { rsv: 4, key: KEY }));
+        const [code, , rule] = await closed;
+        assert.deepEqual([code, rule], [1006, "MESSAGE_TOO_BIG"]);
+        assert.equal(closeCode(await client.closed), 1009);
+      }
+    });
+
+    test(`${terms}: what grows is delivered in its place among what is small`, async (context) => {
+      const { client, ours } = await raw(context, options, offer);
+      const log: number[] = [];
+      ours.on("message", (data) => log.push(data.length));
+      const small = frame(1, compressed("small"), { rsv: 4, key: KEY });
+      const grows = frame(1, compressed("x".repeat(90_000)), { rsv: 4, key: KEY });
+      const plain = frame(1, "plain.", { key: KEY });
+      assert.ok(grows.length < 4096);
+      client.write(Buffer.concat([small, grows, plain, small, grows, small]));
+      await until(() => log.length === 6);
+      assert.deepEqual(log, [5, 90_000, 6, 5, 90_000, 5]);
+    });
+
+    test(`${terms}: many small messages in one chunk let others have their turn`, async (context) => {
+      const { client, ours } = await raw(context, options, offer);
+      let count = 0;
+      const turns = new Set<number>();
+      ours.on("message", () => {
+        if (count++ === 0) setImmediate(() => turns.add(count));
+      });
+      const message = frame(1, compressed("small"), { rsv: 4, key: KEY });
+      client.write(Buffer.concat(new Array<Uint8Array>(1000).fill(message)));
+      await until(() => count === 1000);
+      const [turn = count] = turns;
+      assert.ok(turn <= 100, `a turn after ${turn}`);
+    });
+
+    test(`${terms}: what is not deflated fails with 1007`, async (context) => {
+      const { client, closed } = await raw(context, options, offer);
+      client.write(frame(1, bytes("ff ff ff ff ff"), { rsv: 4, key: KEY }));
+      const [code, , rule] = await closed;
+      assert.deepEqual([code, rule], [1006, "INVALID_DEFLATE"]);
+      assert.equal(closeCode(await client.closed), 1007);
+    });
+
+    test(`${terms}: RFC 6455 §8.1 text that is not UTF-8 when inflated fails with 1007`, async (context) => {
+      const { client, ours, closed } = await raw(context, options, offer);
+      ours.on("message", () => assert.fail("no text"));
+      client.write(frame(1, compressed(Buffer.from([0xff])), { rsv: 4, key: KEY }));
+      assert.deepEqual(await closed, [1006, "", "INVALID_UTF8"]);
+    });
+
+    test(`${terms}: whoever leaves while its message is inflated is still read, then gone`, async (context) => {
+      const { client, ours, closed } = await raw(context, options, offer);
+      const log: unknown[] = [];
+      ours.on("message", (data) => log.push(data));
+      const message = frame(1, compressed(TEXT), { rsv: 4, key: KEY });
+      client.write(Buffer.concat([message, frame(1, "plain", { key: KEY }), message]));
+      client.socket.end();
+      await closed;
+      assert.deepEqual(log, [TEXT, "plain", TEXT]);
+    });
+  }
+
+  test("RFC 7692 §7.2.3.4 a block with BFINAL set does not end the conversation", async (context) => {
+    const { client, ours } = await raw(context);
+    const log: unknown[] = [];
+    ours.on("message", (data) => log.push(data));
+    // RFC 7692 §7.2.3.4: "Hello" in a block with BFINAL, and the octet that follows it.
+    const final = bytes("f3 48 cd c9 c9 07 00 00");
+    client.write(frame(1, final, { rsv: 4, key: KEY }));
+    client.write(frame(1, compressed("again"), { rsv: 4, key: KEY }));
+    await until(() => log.length === 2);
+    assert.deepEqual(log, ["Hello", "again"]);
+  });
+
+  test("RFC 7692 §7.2.3.2 a message may refer to the one before", async (context) => {
+    const { client, ours } = await raw(context);
+    const log: unknown[] = [];
+    ours.on("message", (data) => log.push(data));
+    client.write(frame(1, bytes("f2 48 cd c9 c9 07 00"), { rsv: 4, key: KEY }));
+    client.write(frame(1, bytes("f2 00 11 00 00"), { rsv: 4, key: KEY }));
+    await until(() => log.length === 2);
+    assert.deepEqual(log, ["Hello", "Hello"]);
+  });
+});

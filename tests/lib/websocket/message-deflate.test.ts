@@ -1,0 +1,322 @@
+// RFC 7692 §7.2: what one end compresses the other inflates, whatever they have agreed on.
+
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { describe, test } from "node:test";
+
+import { constants, deflateRawSync, type ZlibOptions } from "node:zlib";
+
+import { MessageDeflate } from "../../../lib/websocket/message-deflate.ts";
+import { Random, seed } from "../../support/random.ts";
+import { bytes } from "../../support/split.ts";
+
+const MESSAGES = ["", "a", "the same words again and again, ".repeat(50)].map((text) =>
+  Buffer.from(text),
+);
+
+interface Options {
+  readonly maxPayload?: number;
+  readonly zlib?: ZlibOptions;
+}
+
+function end(
+  role: "client" | "server",
+  options: object = {},
+  { maxPayload = 10_000, zlib = {} }: Options = {},
+): MessageDeflate {
+  const parameters = {
+    serverNoContextTakeover: false,
+    clientNoContextTakeover: false,
+    serverMaxWindowBits: 15,
+    clientMaxWindowBits: 15,
+    ...options,
+  };
+  return new MessageDeflate({ role, parameters, maxPayload, zlib });
+}
+
+describe("MessageDeflate", () => {
+  for (const options of [
+    {},
+    { serverNoContextTakeover: true },
+    { clientNoContextTakeover: true },
+    { serverMaxWindowBits: 9 },
+    { clientMaxWindowBits: 9 },
+    { serverMaxWindowBits: 10, clientMaxWindowBits: 12, clientNoContextTakeover: true },
+  ]) {
+    test(`RFC 7692 §7.2: both ways, with ${JSON.stringify(options)}`, async () => {
+      const [client, server] = [end("client", options), end("server", options)];
+      for (const [from, to] of [
+        [client, server],
+        [server, client],
+      ] as const) {
+        for (const message of [...MESSAGES, ...MESSAGES]) {
+          const compressed = await from.compress(message);
+          assert.deepEqual(Buffer.from(await to.inflate(compressed)), message);
+        }
+      }
+      client.close();
+      server.close();
+    });
+  }
+
+  test("RFC 7692 §7.1.1: each direction has the parameter of the end that sends", async () => {
+    // Nothing in it comes twice, so that only a message before it helps.
+    const message = createHash("sha512").update("any").digest();
+    for (const role of ["client", "server"] as const) {
+      const without = end(role, { [`${role}NoContextTakeover`]: true });
+      const first = await without.compress(message);
+      assert.equal((await without.compress(message)).length, first.length);
+      const other = role === "client" ? "server" : "client";
+      const takeover = end(role, { [`${other}NoContextTakeover`]: true });
+      await takeover.compress(message);
+      assert.ok((await takeover.compress(message)).length < first.length);
+      takeover.close();
+    }
+  });
+
+  test("RFC 7692 §7.2.2: what is none, or too much, is a breach", async () => {
+    const server = end("server");
+    await assert.rejects(server.inflate(bytes("ff ff ff")), { rule: "INVALID_DEFLATE" });
+    const large = await end("client", { clientNoContextTakeover: true }).compress(
+      Buffer.alloc(20_000),
+    );
+    await assert.rejects(end("server").inflate(large), { rule: "MESSAGE_TOO_BIG" });
+    server.close();
+    await assert.rejects(server.compress(bytes("00")));
+    await assert.rejects(server.inflate(bytes("00")));
+    const whole = { clientNoContextTakeover: true, serverNoContextTakeover: true };
+    const each = end("server", whole);
+    await assert.rejects(each.inflate(bytes("ff ff ff")), { rule: "INVALID_DEFLATE" });
+    await assert.rejects(each.inflate(large), { rule: "MESSAGE_TOO_BIG" });
+    // What is under way when it is closed ends with an error.
+    for (const options of [{}, whole]) {
+      const closing = end("server", options);
+      const jobs = [closing.compress(Buffer.alloc(100_000)), closing.inflate(large)];
+      closing.close();
+      const outcomes = await Promise.allSettled(jobs);
+      assert.deepEqual(
+        outcomes.map(({ status }) => status),
+        ["rejected", "rejected"],
+      );
+    }
+  });
+});
+
+const NO_CONTEXT = { serverNoContextTakeover: true, clientNoContextTakeover: true };
+
+/** zlib's own, in one go. */
+function deflated(message: Uint8Array, options: ZlibOptions = {}): Buffer {
+  const whole = deflateRawSync(message, { finishFlush: constants.Z_SYNC_FLUSH, ...options });
+  return whole.subarray(0, whole.length - 4);
+}
+
+/** Bytes of which the lowest bit comes first, as RFC 1951 §3.1.1 has them. */
+function bits(text: string): Uint8Array {
+  const all = text.replaceAll(" ", "");
+  return Uint8Array.from({ length: Math.ceil(all.length / 8) }, (_, i) =>
+    Number.parseInt([...all.slice(8 * i, 8 * i + 8).padEnd(8, "0")].reverse().join(""), 2),
+  );
+}
+
+/** JSON that says some things again, of about this many bytes. */
+function json(random: Random, length: number): Buffer {
+  let text = "";
+  while (text.length < length) text += `{"id":${random.int(1000)},"name":"n${random.int(9)}"},`;
+  return Buffer.from(text);
+}
+
+describe("MessageDeflate at once", () => {
+  test(`gives the bytes that zlib gives with the whole window (SEED=${seed})`, () => {
+    const random = new Random(seed);
+    for (const windowBits of [9, 12, 15]) {
+      const server = end("server", { ...NO_CONTEXT, serverMaxWindowBits: windowBits });
+      for (let n = 0; n < 200; n++) {
+        const length = 1 + random.int(4096);
+        const message =
+          n % 2 === 0 ? random.bytes(length) : json(random, length).subarray(0, length);
+        assert.deepEqual(server.compressNow(message), deflated(message, { windowBits }));
+      }
+    }
+  });
+
+  test("what is large, or refers to what was sent before, is for the thread pool", async () => {
+    const server = end("server", NO_CONTEXT, { maxPayload: 100_000 });
+    assert.deepEqual(Buffer.from(server.compressNow(bytes("")) ?? []), Buffer.of(0));
+    assert.ok(server.compressNow(Buffer.alloc(4096)));
+    assert.equal(server.compressNow(Buffer.alloc(4097)), undefined);
+    assert.equal(end("server").compressNow(bytes("00")), undefined);
+    const random = new Random(seed);
+    const large = deflated(random.bytes(4097));
+    assert.equal(server.inflateNow(large), undefined);
+    assert.equal((await server.inflate(large)).length, 4097);
+  });
+
+  for (const options of [{}, NO_CONTEXT]) {
+    test(`RFC 6455 §10.4 a small message that grows large is stopped, with ${JSON.stringify(options)}`, async () => {
+      const most = deflated(Buffer.alloc(32 * 1024));
+      const more = deflated(Buffer.alloc(32 * 1024 + 1));
+      const server = end("server", options, { maxPayload: 100_000 });
+      assert.equal(server.inflateNow(most)?.length, 32 * 1024);
+      // Not at once, but allowed; nor has the attempt left anything behind.
+      assert.equal(server.inflateNow(more), undefined);
+      assert.equal((await server.inflate(more)).length, 32 * 1024 + 1);
+      // The next is not tried in vain; once one has stayed small, others are done at once again.
+      assert.equal(server.inflateNow(most), undefined);
+      assert.equal((await server.inflate(most)).length, 32 * 1024);
+      assert.equal(server.inflateNow(most)?.length, 32 * 1024);
+      const bomb = deflated(Buffer.alloc(1_000_000));
+      assert.ok(bomb.length < 4096);
+      assert.equal(server.inflateNow(bomb), undefined);
+      await assert.rejects(server.inflate(bomb), { rule: "MESSAGE_TOO_BIG" });
+      // Here there is no need to try again.
+      const strict = end("server", options, { maxPayload: 1000 });
+      assert.equal(strict.inflateNow(deflated(Buffer.alloc(1000)))?.length, 1000);
+      assert.throws(() => strict.inflateNow(deflated(Buffer.alloc(1001))), {
+        rule: "MESSAGE_TOO_BIG",
+      });
+      assert.throws(() => strict.inflateNow(bomb), { rule: "MESSAGE_TOO_BIG" });
+      assert.throws(() => strict.inflateNow(bytes("ff ff ff")), { rule: "INVALID_DEFLATE" });
+      const endless = end("server", options, { maxPayload: Number.POSITIVE_INFINITY });
+      assert.equal((await endless.inflate(bomb)).length, 1_000_000);
+    });
+  }
+
+  test("not when it is closed, nor with settings that zlib does not take", async () => {
+    const server = end("server", NO_CONTEXT);
+    server.close();
+    assert.equal(server.compressNow(bytes("00")), undefined);
+    assert.equal(server.inflateNow(bytes("00")), undefined);
+    for (const options of [{}, NO_CONTEXT]) {
+      const wrong = end("server", options, { zlib: { level: 99 } });
+      assert.equal(wrong.compressNow(bytes("00")), undefined);
+      await assert.rejects(wrong.compress(bytes("00")), RangeError);
+    }
+  });
+});
+
+describe("MessageDeflate and what came before", () => {
+  // RFC 7692 §7.2.3.2: "Hello", and "Hello" again by a reference to the first.
+  const hello = bytes("f2 48 cd c9 c9 07 00");
+  const again = bytes("f2 00 11 00 00");
+
+  test("a message cannot refer to that of another connection, nor to one before without context", async () => {
+    const [one, other, none] = [end("server"), end("server"), end("server", NO_CONTEXT)];
+    for (const each of [one, none]) {
+      assert.equal(String(each.inflateNow(hello)), "Hello");
+      assert.equal(String(await each.inflate(hello)), "Hello");
+    }
+    assert.equal(String(one.inflateNow(again)), "Hello");
+    assert.equal(String(await one.inflate(again)), "Hello");
+    for (const each of [other, none]) {
+      assert.throws(() => each.inflateNow(again), { rule: "INVALID_DEFLATE" });
+      await assert.rejects(each.inflate(again), { rule: "INVALID_DEFLATE" });
+    }
+  });
+
+  test("nor is one message compressed with another in mind, without context", async () => {
+    const random = new Random(seed);
+    const secret = random.bytes(20_000);
+    const messages = [secret, Buffer.concat([random.bytes(100), secret]), random.bytes(3000)];
+    const zlib = {};
+    for (let n = 0; n < 3; n++) {
+      // Each time other connections, with the same settings, so that they share streams.
+      const jobs = Array.from({ length: 30 }, async (_, i) => {
+        const each = end("server", NO_CONTEXT, { zlib });
+        const message = messages[i % messages.length] ?? secret;
+        assert.deepEqual(await each.compress(message), deflated(message));
+        assert.deepEqual(
+          each.compressNow(message.subarray(0, 1000)),
+          deflated(message.subarray(0, 1000)),
+        );
+      });
+      await Promise.all(jobs);
+    }
+  });
+
+  test("a stream that was lent to a connection which closes meanwhile serves the next", async () => {
+    const message = new Random(seed).bytes(500_000);
+    const zlib = {};
+    const server = end("server", NO_CONTEXT, { zlib });
+    const job = server.compress(message);
+    setImmediate(() => server.close());
+    await assert.rejects(job, /closed/);
+    await assert.rejects(server.compress(message), /closed/);
+    const next = end("server", NO_CONTEXT, { zlib });
+    for (let n = 0; n < 2; n++) assert.deepEqual(await next.compress(message), deflated(message));
+  });
+
+  test("RFC 7692 §7.2.3.4 a block with BFINAL ends neither the conversation nor its context", () => {
+    const server = end("server");
+    assert.equal(String(server.inflateNow(bytes("f3 48 cd c9 c9 07 00 00"))), "Hello");
+    assert.equal(String(server.inflateNow(again)), "Hello");
+  });
+
+  test("RFC 7692 §7.1.2 the window is as long as was agreed on, and no longer", () => {
+    // Five bytes, and then a reference to them over so many.
+    for (const [gap, fits] of [
+      [512, true],
+      [513, false],
+    ] as const) {
+      const random = new Random(seed);
+      const past = Buffer.from(random.bytes(5));
+      const server = end("server", { clientMaxWindowBits: 9 });
+      const whole = end("server", { clientMaxWindowBits: 10 });
+      const rest = random.bytes(gap - 5);
+      const reference = deflateRawSync(past, {
+        windowBits: 10,
+        finishFlush: constants.Z_SYNC_FLUSH,
+        // zlib finds nothing at the very beginning.
+        dictionary: Buffer.concat([Buffer.of(0), past, rest]),
+      }).subarray(0, -4);
+      for (const each of [server, whole]) {
+        each.inflateNow(deflated(past));
+        each.inflateNow(deflated(rest));
+      }
+      assert.deepEqual(whole.inflateNow(reference), past);
+      if (fits) assert.deepEqual(server.inflateNow(reference), past);
+      else assert.throws(() => server.inflateNow(reference), { rule: "INVALID_DEFLATE" });
+    }
+  });
+
+  test("RFC 7692 §7.2.2 the window has 32,768 bytes where nothing else was agreed on", async () => {
+    // A block of fixed codes: five bytes from 32,768 bytes ago, the end of the block, and an empty one.
+    const reference = bits("0 10 0000011 11101 1111111111111 0000000 000");
+    const past = Buffer.from(new Random(seed).bytes(32 * 1024));
+    for (const role of ["server", "client"] as const) {
+      const each = end(role, {}, { maxPayload: 100_000 });
+      for (let at = 0; at < past.length; at += 4096) {
+        await each.inflate(deflated(past.subarray(at, at + 4096)));
+      }
+      assert.deepEqual(Buffer.from(await each.inflate(reference)), past.subarray(0, 5), role);
+    }
+  });
+
+  test("closed while zlib is busy with it, a message ends with an error", async () => {
+    const server = end("server");
+    const message = new Random(seed).bytes(1_000_000);
+    const job = server.compress(message);
+    setImmediate(() => server.close());
+    await assert.rejects(job, /closed/);
+    await assert.rejects(server.compress(message), /closed/);
+  });
+
+  for (const windowBits of [9, 11, 15]) {
+    test(`messages of every length, with a window of ${windowBits} bits (SEED=${seed})`, async () => {
+      const random = new Random(seed);
+      const large = { maxPayload: 200_000 };
+      const client = end("client", { clientMaxWindowBits: windowBits }, large);
+      const server = end("server", { clientMaxWindowBits: windowBits }, large);
+      const lengths = [1, 10, 100, 1000, 3 * 2 ** windowBits];
+      for (let n = 0; n < 300; n++) {
+        const message = json(random, random.int(random.pick(lengths) ?? 1));
+        const compressed = await client.compress(message);
+        const now = random.int(4) === 0 ? undefined : server.inflateNow(compressed);
+        const inflated = now ?? (await server.inflate(compressed));
+        assert.deepEqual(Buffer.from(inflated), message);
+        // What was delivered is the program's, to do with as it likes.
+        inflated.fill(0);
+      }
+      client.close();
+    });
+  }
+});

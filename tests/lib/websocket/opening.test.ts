@@ -1,0 +1,165 @@
+// The opening handshake as the WebSocket client makes it, on the wire: RFC 6455 §3, §4.1.
+
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { Agent, type ClientRequestArgs, createServer, type IncomingMessage } from "node:http";
+import { createServer as createSecureServer } from "node:https";
+import { PassThrough } from "node:stream";
+import { describe, type TestContext, test } from "node:test";
+
+import { WebSocket } from "../../../lib/websocket/client.ts";
+import { byHand, SWITCH } from "../../support/by-hand.ts";
+import { CERTIFICATE } from "../../support/certificate.ts";
+import { listen, turn } from "../../support/net.ts";
+
+/** The request that a client sends for `target`, as node:http parses it. */
+async function requestFor(
+  context: TestContext,
+  target: string,
+  protocols: readonly string[] = [],
+  headers: Record<string, string> = {},
+): Promise<IncomingMessage & { readonly port: number }> {
+  const http = createServer();
+  const port = await listen(http);
+  context.after(() => http.close());
+  const upgrade = once(http, "upgrade");
+  const socket = new WebSocket(`ws://127.0.0.1:${port}${target}`, protocols, { headers });
+  const [request, tcp] = await upgrade;
+  tcp.destroy();
+  await once(socket, "close");
+  return Object.assign(request, { port });
+}
+
+/** Connects to nothing. Keeps what a client wanted a connection to, and what it wrote. */
+class NoNetwork extends Agent {
+  readonly asked: ClientRequestArgs[] = [];
+  readonly written = new PassThrough();
+
+  constructor(protocol: "http:" | "https:") {
+    super();
+    Object.assign(this, { protocol, defaultPort: protocol === "https:" ? 443 : 80 });
+  }
+
+  override createConnection(options: ClientRequestArgs): PassThrough {
+    this.asked.push(options);
+    return this.written;
+  }
+}
+
+describe("the client's opening handshake", () => {
+  // biome-ignore format: aligned table
+  const URLS: readonly (readonly [url: string, host: string, port: number, field: string])[] = [
+    ["ws://example.com/",         "example.com", 80,   "example.com"],
+    ["wss://example.com/",        "example.com", 443,  "example.com"],
+    ["ws://example.com:443/",     "example.com", 443,  "example.com:443"],
+    ["wss://example.com:8443/a",  "example.com", 8443, "example.com:8443"],
+    ["ws://[::1]:8080/",          "::1",         8080, "[::1]:8080"],
+  ];
+  for (const [url, host, port, field] of URLS) {
+    test(`RFC 6455 §3, §4.1 connects to the host and the port of ${url}, and names them`, async () => {
+      const agent = new NoNetwork(url.startsWith("wss:") ? "https:" : "http:");
+      const socket = new WebSocket(url, [], { agent });
+      const closed = once(socket, "close");
+      assert.deepEqual(
+        agent.asked.map((asked) => [asked.host, Number(asked.port)]),
+        [[host, port]],
+      );
+      const [request] = await once(agent.written, "data");
+      assert.equal(/^Host: (.*)\r$/im.exec(`${request}`)?.[1], field);
+      socket.close();
+      await closed;
+    });
+  }
+
+  test("RFC 6455 §4.1 is a GET request of HTTP/1.1 for the resource name", async (context) => {
+    const request = await requestFor(context, "/a/b?c=d&e");
+    assert.deepEqual([request.method, request.httpVersion], ["GET", "1.1"]);
+    assert.equal(request.url, "/a/b?c=d&e");
+    assert.equal(request.headers.host, `127.0.0.1:${request.port}`);
+  });
+
+  test("RFC 6455 §3 sends an escaped # as it is", async (context) => {
+    const { url } = await requestFor(context, "/a%23b?c=%23d");
+    assert.equal(url, "/a%23b?c=%23d");
+  });
+
+  test("RFC 6455 §4.1 has the header fields of WebSocket, each once", async (context) => {
+    const { headersDistinct } = await requestFor(context, "/", ["a", "b"]);
+    assert.deepEqual(headersDistinct.upgrade, ["websocket"]);
+    assert.deepEqual(headersDistinct.connection, ["Upgrade"]);
+    assert.deepEqual(headersDistinct["sec-websocket-version"], ["13"]);
+    assert.deepEqual(headersDistinct["sec-websocket-protocol"], ["a, b"]);
+    assert.equal(headersDistinct["sec-websocket-extensions"]?.length, 1);
+    assert.equal(headersDistinct["sec-websocket-key"]?.length, 1);
+  });
+
+  test("RFC 6455 §4.1 has the program's header fields, Origin and cookies among them", async (context) => {
+    const headers = { Origin: "http://a.example", Cookie: "a=b", Authorization: "Bearer c" };
+    const request = await requestFor(context, "/", [], headers);
+    const { origin, cookie, authorization } = request.headers;
+    assert.deepEqual([origin, cookie, authorization], Object.values(headers));
+  });
+
+  test("RFC 6455 §4.1 has a key of 16 bytes in base64, another for each connection", async (context) => {
+    const keys = new Set<string>();
+    for (let i = 0; i < 20; i++) {
+      const { headers } = await requestFor(context, "/");
+      const key = `${headers["sec-websocket-key"]}`;
+      const bytes = Buffer.from(key, "base64");
+      assert.equal(bytes.length, 16);
+      assert.equal(bytes.toString("base64"), key);
+      keys.add(key);
+    }
+    assert.equal(keys.size, 20);
+  });
+
+  test("RFC 6455 §4.1 sends nothing more before the response", async (context) => {
+    let received = Buffer.alloc(0);
+    const http = createServer();
+    const port = await listen(http);
+    context.after(() => http.close());
+    const upgrade = once(http, "upgrade");
+    const socket = new WebSocket(`ws://127.0.0.1:${port}/`);
+    assert.throws(() => socket.send("early"), { name: "InvalidStateError" });
+    const [request, tcp, head] = await upgrade;
+    assert.equal(head.length, 0);
+    tcp.on("data", (chunk: Buffer) => {
+      received = Buffer.concat([received, chunk]);
+    });
+    // Client and server share this process: what the client had written would have arrived by now.
+    for (let turns = 0; turns < 20; turns++) await turn();
+    assert.equal(received.length, 0);
+    assert.equal(socket.readyState, WebSocket.CONNECTING);
+    tcp.write(SWITCH(request.headers["sec-websocket-key"]));
+    await once(socket, "open");
+    tcp.destroy();
+    await once(socket, "close");
+  });
+
+  test("RFC 6455 §4.1 names the server in the TLS handshake (SNI)", async (context) => {
+    const names: string[] = [];
+    const https = createSecureServer({
+      ...CERTIFICATE,
+      SNICallback: (name, done) => {
+        names.push(name);
+        done(null);
+      },
+    });
+    https.on("upgrade", (_request, tcp) => tcp.destroy());
+    const port = await listen(https);
+    context.after(() => https.close());
+    const socket = new WebSocket(`wss://localhost:${port}/`, [], { rejectUnauthorized: false });
+    await once(socket, "close");
+    assert.deepEqual(names, ["localhost"]);
+  });
+
+  test("RFC 6455 §4.1 a server that ends TCP instead of responding fails the connection", async (context) => {
+    const url = await byHand(
+      context,
+      () => "",
+      (tcp) => void tcp.end(),
+    );
+    const [{ code }] = await once(new WebSocket(url), "close");
+    assert.equal(code, 1006);
+  });
+});

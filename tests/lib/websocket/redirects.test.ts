@@ -1,0 +1,74 @@
+// Where a response sends a request, and what goes along: RFC 9110 §15.4.
+
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { Agent, createServer } from "node:http";
+import { describe, test } from "node:test";
+
+import { io } from "../../../client/index.ts";
+import { isRedirect, redirectHeaders, redirectTarget } from "../../../lib/websocket/redirects.ts";
+
+const FROM = new URL("https://a.test:1/dir/file?x=1");
+
+describe("redirections", () => {
+  test("RFC 9110 §15.4: the statuses", () => {
+    const statuses = [200, 300, 301, 302, 303, 304, 305, 307, 308, 400, undefined];
+    assert.deepEqual(statuses.filter(isRedirect), [301, 302, 303, 307, 308]);
+  });
+
+  for (const [location, target] of [
+    ["/other", "https://a.test:1/other"],
+    ["other?y", "https://a.test:1/dir/other?y"],
+    ["//b.test/", "https://b.test/"],
+    ["wss://b.test/", "wss://b.test/"],
+    ["ftp://b.test/", undefined],
+    ["javascript:alert(1)", undefined],
+    ["http://[", undefined],
+    [undefined, undefined],
+  ] as const) {
+    test(`RFC 9110 §10.2.2: ${location}`, () => {
+      assert.equal(redirectTarget(FROM, location)?.href, target);
+    });
+  }
+
+  for (const [to, kept] of [
+    ["https://a.test:1/x", true],
+    ["wss://a.test:1/x", true],
+    ["https://a.test:2/x", false],
+    ["https://b.test:1/x", false],
+    ["http://a.test:1/x", false],
+  ] as const) {
+    test(`what says who this is ${kept ? "goes" : "does not go"} to ${to}`, () => {
+      const headers = { Authorization: "s", cookie: "a=b", "Proxy-Authorization": "p", More: "m" };
+      const expected = kept ? headers : { More: "m" };
+      assert.deepEqual(redirectHeaders(FROM, new URL(to), headers), expected);
+    });
+  }
+
+  for (const [transport, location] of [
+    ["polling", "ws://127.0.0.1:9/"],
+    ["polling", "https://127.0.0.1:9/"],
+    ["websocket", "wss://127.0.0.1:9/"],
+  ] as const) {
+    test(`over ${transport}, ${location} is refused where no request can be made for it`, async (t) => {
+      const server = createServer((_request, response) => {
+        response.writeHead(307, { Location: location, Connection: "close" }).end();
+      });
+      server.listen(0, "127.0.0.1");
+      await once(server, "listening");
+      t.after(() => server.close());
+      const address = server.address();
+      assert.ok(typeof address === "object" && address !== null);
+      const socket = io(`http://127.0.0.1:${address.port}`, {
+        // An agent for http makes no request for https.
+        agent: new Agent(),
+        forceNew: true,
+        reconnection: false,
+        transports: [transport],
+      });
+      t.after(() => socket.disconnect());
+      const error = await new Promise<Error>((resolve) => socket.on("connect_error", resolve));
+      assert.match(error.message, /polling poll error|websocket error/);
+    });
+  }
+});

@@ -1,0 +1,126 @@
+// Clients that do not read what they cause to be sent: each one is bounded, and all of them together.
+
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { describe, test } from "node:test";
+
+import { Clock } from "../support/clock.ts";
+import { PollingClient, serve, TcpClient, turn, until, WebSocketClient } from "../support/net.ts";
+
+const LARGE = "x".repeat(900_000);
+
+/** Asks with a GET and does not read the answer. */
+async function pollUnread(port: number, path: string): Promise<TcpClient> {
+  const client = new TcpClient(port);
+  await once(client.socket, "connect");
+  client.socket.pause();
+  client.write(`GET ${path} HTTP/1.1\r\nHost: x\r\n\r\n`);
+  return client;
+}
+
+describe("An answer to a poll that nobody reads", () => {
+  test("is the only one of its session: the next poll ends the session", async (context) => {
+    const { io, port } = await serve(context);
+    const polling = await PollingClient.open(port);
+    await polling.join();
+    const reasons: unknown[] = [];
+    const [socket] = io.sockets.sockets.values();
+    socket?.on("disconnect", (reason, detail) => reasons.push(reason, detail?.message));
+    // More than the operating system takes.
+    io.emit("large", "x".repeat(20_000_000));
+    const first = await pollUnread(port, polling.path);
+    await until(() => socket?.conn.transport.unreadBytes !== 0);
+    assert.ok((socket?.conn.transport.unreadBytes ?? 0) > 1_000_000);
+    assert.equal((await polling.poll()).status, 400);
+    assert.deepEqual(reasons, ["transport error", "overlap from client"]);
+    first.socket.destroy();
+  });
+
+  test("outlives its session by five seconds at most", async (context) => {
+    const clock = new Clock(context);
+    const { io, port } = await serve(context);
+    const polling = await PollingClient.open(port);
+    await polling.join();
+    const [socket] = io.sockets.sockets.values();
+    io.emit("large", "x".repeat(20_000_000));
+    const client = await pollUnread(port, polling.path);
+    await until(() => socket?.conn.transport.unreadBytes !== 0);
+    socket?.conn.discard("ping timeout");
+    let open = 0;
+    const count = async (): Promise<void> => {
+      open = await new Promise((resolve) =>
+        io.httpServer.getConnections((_error, connections) => resolve(connections)),
+      );
+    };
+    clock.tick(4999);
+    await turn();
+    await count();
+    assert.equal(open, 1);
+    clock.tick(1);
+    while (open > 0) await count();
+    client.socket.destroy();
+  });
+
+  test("of a client that reads is no overlap, however large it is", async (context) => {
+    const { io, port } = await serve(context);
+    const polling = await PollingClient.open(port);
+    await polling.join();
+    for (let i = 0; i < 10; i++) io.emit("large", "x".repeat(1_500_000));
+    for (let i = 0; i < 10; i++) assert.ok((await polling.poll()).body.length > 1_500_000);
+  });
+});
+
+describe("What waits for all clients together", () => {
+  test("is at most maxTotalBackpressure: the client for which the most waits pays", async (context) => {
+    const { io, port } = await serve(context, { maxTotalBackpressure: 10_000_000 });
+    const ends: unknown[] = [];
+    io.on("connection", (socket) => {
+      socket.on("disconnect", (reason, detail) => ends.push(reason, detail?.message));
+      socket.on("ask", () => socket.emit("answer", LARGE));
+    });
+    // Each stays below maxBackpressure.
+    const readers: PollingClient[] = [];
+    for (let i = 0; i < 3; i++) {
+      const client = await PollingClient.open(port);
+      await client.join();
+      readers.push(client);
+    }
+    const [greedy, other, small] = readers;
+    await greedy?.post(Array(7).fill('42["ask"]').join("\x1e"));
+    await small?.post('42["ask"]');
+    await other?.post(Array(3).fill('42["ask"]').join("\x1e"));
+    assert.deepEqual(ends, []);
+    await small?.post('42["ask"]');
+    assert.deepEqual(ends, ["transport error", "too much waits for all clients"]);
+    assert.equal((await greedy?.poll())?.status, 400);
+    // What the others were sent is not lost, and counts no more when they have it.
+    for (let i = 0; i < 20; i++) {
+      await small?.post('42["ask"]');
+      assert.ok(((await small?.poll())?.body.length ?? 0) > 900_000);
+    }
+    assert.equal(io.engine.clientsCount, 2);
+  });
+
+  test("counts over WebSocket, too, and one client alone has its own limit", async (context) => {
+    const { io, port } = await serve(context, { maxTotalBackpressure: 1_000_000 });
+    const ends: unknown[] = [];
+    io.on("connection", (socket) => {
+      socket.on("disconnect", (_reason, detail) => ends.push(detail?.message));
+    });
+    const clients = [];
+    for (let i = 0; i < 2; i++) {
+      const client = new WebSocketClient(port);
+      await client.join();
+      client.socket.pause();
+      clients.push(client);
+    }
+    const [first, second] = io.sockets.sockets.values();
+    for (let i = 0; i < 12; i++) first?.emit("large", LARGE);
+    assert.deepEqual(ends, []);
+    for (let i = 0; i < 2; i++) second?.emit("large", LARGE);
+    assert.deepEqual(ends, ["too much waits for all clients"]);
+    assert.equal(first?.connected, false);
+    assert.equal(second?.connected, true);
+    for (const { socket } of clients) socket.terminate();
+  });
+});

@@ -1,0 +1,225 @@
+// What may keep a server from closing, and does not: io.close() and run() have one deadline for all connections.
+
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import { connect as connectHttp2, createSecureServer } from "node:http2";
+import { createServer } from "node:https";
+import { describe, type TestContext, test } from "node:test";
+import { connect as connectTls } from "node:tls";
+
+import { Adapter, Server, type ServerOptions } from "../../server.ts";
+import { CERTIFICATE } from "../support/certificate.ts";
+import { Clock } from "../support/clock.ts";
+import {
+  listen,
+  PollingClient,
+  portOf,
+  serve,
+  TcpClient,
+  until,
+  upgradeRequest,
+} from "../support/net.ts";
+
+const WEBSOCKET = upgradeRequest("/socket.io/?EIO=4&transport=websocket");
+
+interface Obstacle {
+  readonly options?: ServerOptions;
+  /** Adds functions of the program. Returns what says that the obstacle is there. */
+  readonly add?: (io: Server) => () => boolean;
+  /** What a client does. */
+  readonly connect?: (port: number, client: TcpClient) => Promise<unknown>;
+}
+
+let asked = 0;
+
+// Each keeps its connection open for as long as it likes.
+const OBSTACLES: Readonly<Record<string, Obstacle>> = {
+  "a head that is sent byte by byte": {
+    connect: async (_port, client) => client.write("GET /other HTTP/1.1\r\nHost: x"),
+  },
+  "a second head on a kept connection": {
+    connect: async (_port, client) => {
+      await client.write("GET /other HTTP/1.1\r\nHost: x\r\n\r\n").until("other");
+      client.write("GET /oth");
+    },
+  },
+  "the body of a refused POST that is sent byte by byte": {
+    connect: async (port, client) => {
+      const { path } = await PollingClient.open(port);
+      client.write(`POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000001\r\n\r\n4`);
+      await client.until("413");
+    },
+  },
+  "a POST that is sent byte by byte": {
+    connect: async (port, client) => {
+      const { path } = await PollingClient.open(port);
+      const head = `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n`;
+      await client.write(head).until("100 Continue");
+      client.write("4");
+    },
+  },
+  "a request of the program that is not answered": {
+    add: () => () => asked === 1,
+    connect: async (_port, client) => client.write("GET /waits HTTP/1.1\r\nHost: x\r\n\r\n"),
+  },
+  "a WebSocket that ignores the close frame": {
+    connect: async (_port, client) => client.write(WEBSOCKET).until('"sid"'),
+  },
+  "a WebSocket that broke the protocol and does not end TCP": {
+    connect: async (_port, client) => {
+      await client.write(WEBSOCKET).until('"sid"');
+      client.socket.pause();
+      client.write(Buffer.from([0x81, 0x01, 0x78]));
+    },
+  },
+  "allowRequest that never answers, over polling": {
+    options: { allowRequest: () => asked++ },
+    add: () => () => asked === 1,
+    connect: async (_port, client) =>
+      client.write("GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\n\r\n"),
+  },
+  "allowRequest that never answers, over WebSocket": {
+    options: { allowRequest: () => asked++ },
+    add: () => () => asked === 1,
+    connect: async (_port, client) => client.write(WEBSOCKET),
+  },
+  "middleware that never answers an upgrade": {
+    add: (io) => {
+      io.engine.use(() => asked++);
+      return () => asked === 1;
+    },
+    connect: async (_port, client) => client.write(WEBSOCKET),
+  },
+  "an adapter that never closes": {
+    options: {
+      adapter: class extends Adapter {
+        override close(): Promise<void> {
+          return new Promise(() => {});
+        }
+      },
+    },
+  },
+};
+
+async function hinder(
+  context: TestContext,
+  { options = {}, add, connect }: Obstacle,
+): Promise<{ io: Server; client: TcpClient }> {
+  asked = 0;
+  const { io, port } = await serve(context, options, ({ url }, response) => {
+    if (url === "/waits") asked++;
+    else response.end("other");
+  });
+  const isThere = add?.(io) ?? (() => true);
+  const client = new TcpClient(port);
+  context.after(() => client.socket.destroy());
+  await once(client.socket, "connect");
+  await connect?.(port, client);
+  await until(isThere);
+  return { io, client };
+}
+
+describe("close() cuts off what is open when its time is over", () => {
+  for (const [name, obstacle] of Object.entries(OBSTACLES)) {
+    test(name, { timeout: 5000 }, async (context) => {
+      const { io, client } = await hinder(context, obstacle);
+      await io.close({ drain: 10 });
+      assert.equal(io.httpServer.listening, false);
+      client.socket.resume();
+      await client.closed;
+    });
+  }
+
+  test("a TLS connection without a handshake, one without a request, and HTTP/2", {
+    timeout: 5000,
+  }, async (context) => {
+    const http = createSecureServer(CERTIFICATE);
+    const io = new Server(http);
+    const port = await listen(http);
+    const raw = new TcpClient(port);
+    await once(raw.socket, "connect");
+    const secure = connectTls({
+      port,
+      host: "127.0.0.1",
+      rejectUnauthorized: false,
+      ALPNProtocols: ["h2"],
+    });
+    await once(secure, "secureConnect");
+    const session = connectHttp2(`https://127.0.0.1:${port}`, { rejectUnauthorized: false });
+    context.after(() => session.destroy());
+    await once(session, "connect");
+    secure.on("error", () => {});
+    session.on("error", () => {});
+    await io.close({ drain: 10 });
+    await raw.closed;
+  });
+
+  test("an HTTPS connection that never finishes its handshake", { timeout: 5000 }, async () => {
+    const http = createServer(CERTIFICATE);
+    const io = new Server(http);
+    const raw = new TcpClient(await listen(http));
+    await once(raw.socket, "connect");
+    await until(() => http.listenerCount("connection") > 0);
+    await io.close({ drain: 10 });
+    await raw.closed;
+  });
+
+  test("after a second without an option", { timeout: 5000 }, async (context) => {
+    const clock = new Clock(context);
+    const { io, client } = await hinder(
+      context,
+      OBSTACLES["a request of the program that is not answered"] ?? {},
+    );
+    const closed = io.close();
+    await until(() => clock.timers > 0 && !io.httpServer.listening);
+    clock.tick(999);
+    assert.equal(client.socket.destroyed, false);
+    clock.tick(1);
+    await closed;
+  });
+
+  test("and not before: what ends by itself may", { timeout: 5000 }, async (context) => {
+    const { io, port } = await serve(context, {}, (_request, response) => {
+      void io.close({ drain: 10_000 }).then(() => closed());
+      setImmediate(() => response.end("late"));
+    });
+    let closed = (): void => {};
+    const isClosed = new Promise<void>((resolve) => {
+      closed = resolve;
+    });
+    const client = new TcpClient(port).write(
+      "GET /other HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+    );
+    assert.match((await client.closed).toString(), /late$/);
+    await isClosed;
+  });
+
+  test("checks its options", async (context) => {
+    const { io } = await serve(context);
+    assert.throws(() => Reflect.apply(io.close, io, [{ drain: -1 }]), { code: "ERR_OUT_OF_RANGE" });
+    assert.throws(() => Reflect.apply(io.close, io, [{ drian: 1 }]), {
+      code: "ERR_INVALID_ARG_TYPE",
+    });
+  });
+});
+
+describe("run() ends within drainTimeout", () => {
+  test("whatever clients do", { timeout: 5000 }, async (context) => {
+    const io = new Server();
+    const running = await io.run({ port: 0, log: () => {}, drainTimeout: 50 });
+    const port = portOf(io.httpServer);
+    const clients = [];
+    for (const { connect } of Object.values(OBSTACLES)) {
+      const client = new TcpClient(port);
+      context.after(() => client.socket.destroy());
+      if (connect === OBSTACLES["a second head on a kept connection"]?.connect) continue;
+      await connect?.(port, client);
+      clients.push(client);
+    }
+    await running.stop();
+    for (const { closed, socket } of clients) {
+      socket.resume();
+      await closed;
+    }
+  });
+});

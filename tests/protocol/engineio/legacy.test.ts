@@ -1,0 +1,341 @@
+// Engine.IO 3 "Encoding": packets and payloads of clients 1.x and 2.x, beside their own parsers.
+
+import assert from "node:assert/strict";
+import { createRequire } from "node:module";
+import { describe, test } from "node:test";
+
+import type { Bytes } from "../../../protocol/bytes.ts";
+import {
+  decodeBinaryMessage,
+  decodeBinaryPayload,
+  decodeOnceMore,
+  decodeTextPacket,
+  encodeBinaryMessage,
+  encodeBinaryPayload,
+  TextPayloads,
+  toAscii,
+} from "../../../protocol/engineio/legacy.ts";
+import { encodePacket, MESSAGE, type Packet, PING } from "../../../protocol/engineio/packet.ts";
+import { ProtocolError, RULES, type RuleName } from "../../../protocol/engineio/rules.ts";
+import { Mutator } from "../../support/mutate.ts";
+import { Random, seed } from "../../support/random.ts";
+import { bytes } from "../../support/split.ts";
+import { BINARY_PAYLOADS, BREACHES_3, TEXT_PAYLOADS } from "../../vectors/engineio-v3.ts";
+
+const message = (data: string): Packet => ({ type: MESSAGE, data });
+const binary = (hex: string): Packet => ({ type: MESSAGE, data: bytes(hex) });
+
+/** A packet as it is encoded into a payload. */
+function outgoing({ type, data }: Packet): string | Bytes {
+  return typeof data === "string" ? encodePacket(type, data) : data;
+}
+
+function comparable(packets: Iterable<Packet>): unknown[] {
+  return Array.from(packets, ({ type, data }) => ({
+    type,
+    data: typeof data === "string" ? data : new Uint8Array(data),
+  }));
+}
+
+function decode(body: string | Bytes): Packet[] {
+  const texts = new TextPayloads();
+  return [...(typeof body === "string" ? texts.decode(body) : decodeBinaryPayload(body))];
+}
+
+/** Encodes packets as a text payload for a client that has sent nothing yet. */
+function encodeText(packets: readonly (string | Bytes)[]): string {
+  return new TextPayloads().encode(packets);
+}
+
+describe("a text payload", () => {
+  for (const [body, packets] of TEXT_PAYLOADS) {
+    test(JSON.stringify(body), () => {
+      assert.equal(encodeText(packets.map(outgoing)), body);
+      assert.deepEqual(comparable(decode(body)), packets);
+      for (let end = 1; end < body.length; end++) {
+        // A part of it is the packets that are whole, and a breach.
+        const part = body.slice(0, end);
+        try {
+          assert.ok(decode(part).length < packets.length);
+        } catch (error) {
+          assert.ok(error instanceof ProtocolError, part);
+        }
+      }
+    });
+  }
+
+  test("a length counts UTF-16 code units", () => {
+    for (const text of ["é", "日本", "😀", "a\ud83d", "Ω≈ç"]) {
+      const body = `${text.length + 1}:4${text}1:2`;
+      assert.deepEqual(decode(body), [message(text), { type: PING, data: "" }]);
+    }
+  });
+});
+
+describe("a binary payload", () => {
+  for (const [hex, packets] of BINARY_PAYLOADS) {
+    test(hex, () => {
+      const body = bytes(hex);
+      assert.deepEqual(new Uint8Array(bytes(hex)), encoded(packets));
+      assert.deepEqual(comparable(decode(body)), packets);
+    });
+  }
+
+  test("only where the client can receive bytes, and then always", () => {
+    assert.deepEqual(encoded([message("a")]), bytes("00 02 ff 34 61"));
+    assert.equal(encodeText([bytes("01")]), "6:b4AQ==");
+  });
+});
+
+function encoded(packets: readonly Packet[]): Uint8Array {
+  return new Uint8Array(encodeBinaryPayload(packets.map(outgoing)));
+}
+
+describe("breaches", () => {
+  for (const [rule, breaches] of Object.entries(BREACHES_3)) {
+    for (const [as, input] of breaches) {
+      test(`${rule} ${JSON.stringify(input).slice(0, 60)}`, () => {
+        const body = as === "bytes" ? bytes(input) : input;
+        assert.throws(() => decode(body), { name: "ProtocolError", rule });
+      });
+    }
+  }
+
+  test("a WebSocket message of bytes has a type", () => {
+    const rules: [string, RuleName][] = [
+      ["", "EMPTY_PACKET"],
+      ["34 61", "UNKNOWN_PACKET_TYPE"],
+      ["02", "UNKNOWN_PACKET_TYPE"],
+    ];
+    for (const [hex, rule] of rules) {
+      assert.throws(() => decodeBinaryMessage(bytes(hex)), { rule });
+    }
+    assert.deepEqual(comparable([decodeBinaryMessage(bytes("04 01 02"))]), [binary("01 02")]);
+    assert.deepEqual(new Uint8Array(encodeBinaryMessage(bytes("01 02"))), bytes("04 01 02"));
+    assert.deepEqual(comparable([decodeTextPacket("b4AQI=")]), [binary("01 02")]);
+  });
+
+  const run = seed;
+  test(`noise is read, or a breach that has a name (seed ${run})`, () => {
+    const random = new Random(run);
+    const corpus = [
+      ...TEXT_PAYLOADS.map(([body]) => body),
+      ...Object.values(BREACHES_3).flatMap((all) => all.map(([, input]) => input)),
+    ];
+    const mutator = new Mutator("0123456789:b4=é\0ÿ", corpus);
+    for (let n = 0; n < 50_000; n++) {
+      let text = random.pick(corpus) ?? "";
+      for (let i = random.int(4); i >= 0; i--) text = mutator.mutate(text, random);
+      const body = n % 2 === 0 ? text : Uint8Array.from(text, (char) => char.charCodeAt(0) & 0xff);
+      try {
+        decode(body);
+      } catch (error) {
+        assert.ok(error instanceof ProtocolError && error.rule in RULES, `${error}`);
+      }
+    }
+  });
+});
+
+interface Parser {
+  encodePayload(
+    packets: object[],
+    binary: boolean,
+    callback: (body: string | Buffer) => void,
+  ): void;
+  decodePayload(
+    body: string | Buffer,
+    callback: (packet: { type: string; data?: string | Buffer }) => void,
+  ): void;
+}
+
+function isParser(value: unknown): value is Parser {
+  return typeof value === "object" && value !== null && "decodePayload" in value;
+}
+
+/** The parser that a client has. */
+function parserOf(client: string): Parser {
+  const engine = createRequire(createRequire(import.meta.url).resolve(client));
+  const parser: unknown = createRequire(engine.resolve("engine.io-client"))("engine.io-parser");
+  assert.ok(isParser(parser));
+  return parser;
+}
+
+const CLIENTS = [
+  { client: "socket.io-client-1.3", twice: true },
+  { client: "socket.io-client-1.7", twice: true },
+  { client: "socket.io-client-2", twice: false },
+] as const;
+
+/** Messages of Socket.IO with all kinds of characters. */
+const TEXTS = ["é", "日本", "😀", "aÿb", "\u2028", "\u007f\u0080", "Ã", "x"].map(
+  (text) => `2["chat",${JSON.stringify(text)}]`,
+);
+
+for (const { client, twice } of CLIENTS) {
+  describe(`beside the parser of ${client}`, () => {
+    const parser = parserOf(client);
+
+    function theirs(packets: object[], supportsBinary: boolean): string | Buffer {
+      let body: string | Buffer = "";
+      parser.encodePayload(packets, supportsBinary, (given) => {
+        body = given;
+      });
+      return body;
+    }
+
+    function read(body: string | Bytes): unknown[] {
+      const packets: unknown[] = [];
+      const given = typeof body === "string" ? body : Buffer.from(body);
+      parser.decodePayload(given, ({ type, data }) => {
+        packets.push(typeof data === "string" ? [type, JSON.parse(data.slice(1))] : [type, data]);
+      });
+      return packets;
+    }
+
+    test("it reads our texts as they are meant", () => {
+      const body = encodeText(TEXTS.map((text) => `4${text}`));
+      const expected = TEXTS.map((text) => ["message", JSON.parse(text.slice(1))]);
+      assert.deepEqual(read(body), expected);
+    });
+
+    test("we read its texts as they are meant", () => {
+      const body = theirs(
+        TEXTS.map((data) => ({ type: "message", data })),
+        false,
+      );
+      assert.ok(typeof body === "string");
+      assert.equal(/[^\0-\xff]/.test(body), !twice);
+      assert.deepEqual(decode(body), TEXTS.map(message));
+    });
+
+    // In browsers, those of 1.x send texts alone as text, too.
+    test("in Node, where it can receive bytes it sends texts alone as bytes (1.x) or as text (2.x)", () => {
+      const packets = TEXTS.map((data) => ({ type: "message", data }));
+      const sent = theirs(packets, true);
+      assert.equal(typeof sent === "string", !twice);
+      assert.deepEqual(decode(sent), TEXTS.map(message));
+    });
+
+    test("bytes both ways, as bytes and as base64", () => {
+      // Of a pool it would send the whole.
+      const data = Buffer.from(Uint8Array.of(1, 2, 255).buffer);
+      const packets = [
+        { type: "message", data: TEXTS[1] },
+        { type: "message", data },
+      ];
+      const ours = [`4${TEXTS[1]}`, data];
+      const expected = [
+        { type: MESSAGE, data: TEXTS[1] },
+        { type: MESSAGE, data: Uint8Array.of(1, 2, 255) },
+      ];
+      for (const supportsBinary of [true, false]) {
+        const body = supportsBinary ? encodeBinaryPayload(ours) : encodeText(ours);
+        const got = read(body);
+        assert.deepEqual(got[0], ["message", JSON.parse(TEXTS[1]?.slice(1) ?? "")]);
+        assert.deepEqual(got[1], ["message", data]);
+        const sent = theirs(packets, supportsBinary);
+        // The oldest sends other bytes than it was given: the whole pool of Node's, or none of it.
+        if (client === "socket.io-client-1.3") continue;
+        assert.deepEqual(
+          comparable(decode(typeof sent === "string" ? sent : new Uint8Array(sent))),
+          expected,
+        );
+      }
+    });
+
+    const run = seed;
+    test(`random messages both ways (seed ${run})`, () => {
+      const random = new Random(run);
+      for (let n = 0; n < 500; n++) {
+        const texts = Array.from({ length: 1 + random.int(4) }, () => {
+          const codes = Array.from({ length: random.int(20) }, () =>
+            random.int(3) === 0 ? random.int(0x10000) : random.int(0x100),
+          );
+          // Half a character is no text; the oldest parser takes none that is not whole.
+          const whole = codes.filter((code) => code < 0xd800 || code > 0xdfff);
+          return `2${JSON.stringify([String.fromCharCode(...whole)])}`;
+        });
+        const body = encodeText(texts.map((text) => `4${text}`));
+        assert.deepEqual(
+          read(body),
+          texts.map((text) => ["message", JSON.parse(text.slice(1))]),
+        );
+        const sent = theirs(
+          texts.map((data) => ({ type: "message", data })),
+          false,
+        );
+        assert.ok(typeof sent === "string");
+        // What a client of 2.x sends first and looks encoded twice is taken for that.
+        const all = texts.join("");
+        const misread = !twice && (decodeOnceMore(all) ?? all) !== all;
+        if (!misread) assert.deepEqual(decode(sent), texts.map(message));
+      }
+    });
+  });
+}
+
+describe("texts of clients 1.x and 2.x", () => {
+  test("what cannot have been encoded twice is not decoded once more", () => {
+    for (const text of ["é", "日", "a\xc3", "\x80", "\xff", "\xc3\xa9日", "\xed\xa0\x80"]) {
+      assert.equal(decodeOnceMore(text), undefined);
+    }
+    // Whose lower halves would be UTF-8.
+    for (const text of ["\xc3\u01a9", "\xc3\xa9\u0141"]) {
+      assert.equal(decodeOnceMore(text), undefined);
+    }
+    assert.equal(decodeOnceMore("\xc3\xa9"), "é");
+    assert.equal(decodeOnceMore("a\xf0\x9f\x98\x80b"), "a😀b");
+  });
+
+  const payload = (...texts: string[]): string =>
+    texts.map((text) => `${text.length}:${text}`).join("");
+  const LIKE_UTF8 = "4CAFÉ®";
+  const READ_TWICE = "4CAFɮ";
+  // biome-ignore format: aligned table
+  const SESSIONS: readonly (readonly [does: string, bodies: readonly string[], last: string])[] = [
+    ["nothing else is known",                       [],                                     READ_TWICE],
+    ["only ASCII came before",                      [payload("4a")],                        READ_TWICE],
+    ["a text encoded twice came before",            [payload("4\xe6\x97\xa5")],             READ_TWICE],
+    ["a character above U+00FF came before",        [payload("4日")],                        LIKE_UTF8],
+    ["a character that is not UTF-8 came before",   [payload("4é")],                        LIKE_UTF8],
+    ["both came before",                            [payload("4Ã©"), payload("4é")],        LIKE_UTF8],
+    ["a CONNECT of 2.x came before",                [payload("40/admin,")],                 LIKE_UTF8],
+    ["a DISCONNECT of 2.x came before",             [payload("2", "41/admin,")],            LIKE_UTF8],
+    ["a CONNECT of 1.x came before",                [payload("40/admin")],                  READ_TWICE],
+    ["a CONNECT of 1.x with a query came before",   [payload("40/admin?list=a,")],          READ_TWICE],
+  ];
+  for (const [does, bodies, last] of SESSIONS) {
+    test(`a text that looks like UTF-8, where ${does}`, () => {
+      const texts = new TextPayloads();
+      for (const body of bodies) for (const _ of texts.decode(body));
+      const [packet] = texts.decode(payload(LIKE_UTF8));
+      assert.deepEqual(packet, message(last.slice(1)));
+    });
+  }
+
+  test("another text of the same payload tells how it is encoded", () => {
+    const packets = [...new TextPayloads().decode(payload(LIKE_UTF8, "4é"))];
+    assert.deepEqual(packets, [message("CAFÉ®"), message("é")]);
+  });
+
+  test("the name of a namespace is sent as the client encodes texts", () => {
+    const name = "/日本";
+    const once = payload(`40${name},`);
+    const twice = payload(`40${Buffer.from(name).toString("latin1")}`);
+    for (const body of [once, twice]) {
+      const texts = new TextPayloads();
+      const [packet] = texts.decode(body);
+      assert.deepEqual(packet, message(body === once ? `0${name},` : `0${name}`));
+      const answer = texts.encode([`40${name}`]);
+      assert.equal(answer, body === once ? payload(`40${name}`) : twice);
+    }
+  });
+
+  test("only JSON is made ASCII", () => {
+    assert.equal(toAscii('42["é😀\ud800"]'), '42["\\u00e9\\ud83d\\ude00\\ud800"]');
+    assert.equal(toAscii('42/é,["é"]'), '42/é,["\\u00e9"]');
+    assert.equal(toAscii('44"ü"'), '44"\\u00fc"');
+    assert.equal(toAscii("42/é,"), "42/é,");
+    assert.equal(toAscii("3probe"), "3probe");
+  });
+});

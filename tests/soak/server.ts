@@ -1,0 +1,120 @@
+// The server of the soak, in a process of its own. It numbers what it sends, so that clients can tell whether
+// anything was lost or out of order, and counts what it receives.
+//
+//   n      to one client, from 0 on          all    to all clients, from 0 on
+//   room   to a room, from 0 on              up     from a client, from 0 on
+
+import { createServer } from "node:http";
+
+import { type Json, obey } from "../../bench/ipc.ts";
+import { Server, type Socket } from "../../server.ts";
+import { held } from "../support/memory.ts";
+import { listen } from "../support/net.ts";
+
+const http = createServer((_request, response) => response.end());
+// Shorter than the defaults, so that a run of minutes sees the ends of half-open connections.
+const io = new Server(http, {
+  allowEIO3: true,
+  pingInterval: 5000,
+  pingTimeout: 10_000,
+  connectTimeout: 5000,
+});
+const port = await listen(http);
+
+/** What the server has sent to and received from one client. */
+interface Tally {
+  sent: number;
+  received: number;
+  /** Set while the client says goodbye, so that nothing follows the last count. */
+  leaving: boolean;
+}
+
+const tallies = new Map<Socket, Tally>();
+const faults: string[] = [];
+/** The next number of each room. */
+const rooms = new Map<string, number>();
+let broadcasts = 0;
+let connections = 0;
+
+const nextOf = (room: string): number => rooms.get(room) ?? 0;
+
+io.on("connection", (socket) => {
+  connections++;
+  const tally: Tally = { sent: 0, received: 0, leaving: false };
+  socket.on("start", (reply) => {
+    tallies.set(socket, tally);
+    socket.join("all");
+    reply(broadcasts);
+  });
+  socket.on("up", (n) => {
+    if (n !== tally.received) faults.push(`from a client: ${n} instead of ${tally.received}`);
+    tally.received++;
+  });
+  socket.on("echo", (value, reply) => reply(value));
+  socket.on("join", (room, reply) => {
+    socket.join(room);
+    reply(nextOf(room));
+  });
+  socket.on("leave", (room, reply) => {
+    socket.leave(room);
+    reply(nextOf(room));
+  });
+  socket.on("slow", () => socket.join("slow"));
+  socket.on("bye", (reply) => {
+    tallies.delete(socket);
+    const left: Record<string, number> = {};
+    for (const room of socket.rooms) if (rooms.has(room)) left[room] = nextOf(room);
+    for (const room of socket.rooms) if (room !== socket.id) socket.leave(room);
+    reply({ sent: tally.sent, received: tally.received, broadcasts, rooms: left });
+  });
+  socket.on("disconnect", () => tallies.delete(socket));
+});
+
+const NUMBERS_EVERY_MS = 200;
+const ROOMS_EVERY_MS = 500;
+const BROADCAST_EVERY_MS = 1000;
+const FLOOD_EVERY_MS = 50;
+const ROOMS = Array.from({ length: 10 }, (_, i) => `room ${i}`);
+const FLOOD = "x".repeat(20_000);
+
+setInterval(() => {
+  for (const [socket, tally] of tallies) socket.emit("n", tally.sent++);
+}, NUMBERS_EVERY_MS);
+setInterval(() => {
+  for (const room of ROOMS) {
+    const n = nextOf(room);
+    rooms.set(room, n + 1);
+    io.to(room).emit("room", room, n);
+  }
+}, ROOMS_EVERY_MS);
+setInterval(() => io.to("all").emit("all", broadcasts++), BROADCAST_EVERY_MS);
+setInterval(() => io.to("slow").emit("flood", FLOOD), FLOOD_EVERY_MS);
+
+const escaped: string[] = [];
+process.on("uncaughtException", (error) => escaped.push(`uncaught: ${error.stack}`));
+
+obey({
+  port: () => port,
+  sample: (): Json => ({
+    heap: held(),
+    resident: process.memoryUsage().rss,
+    sessions: io.engine.clientsCount,
+    waiting: io.stats().bytes.waiting,
+  }),
+  report: (): Json => {
+    const { bounds, breaches, closes, errors, eventLoopDelay, packets, refusals } = io.stats();
+    return {
+      connections,
+      faults: [...faults, ...escaped],
+      sent: packets.sent,
+      received: packets.received,
+      bounds,
+      breaches,
+      closes,
+      errors,
+      refusals,
+      eventLoopDelay: { ...eventLoopDelay },
+    };
+  },
+});
+io.stats();

@@ -1,0 +1,49 @@
+// A stock client in Chromium, over each transport and through the upgrade, and over the encodings that
+// clients of revision 3 have for old browsers.
+
+import { after, before, describe } from "node:test";
+
+import type { Browser } from "playwright-core";
+import { launchChromium, noChromium } from "../support/chromium.ts";
+import { pageGeneration } from "../support/page-client.ts";
+import { damagedIn, EVENTS, encodingSuite, interopSuite, type Way } from "./interop.ts";
+
+type Kind = Omit<Way, "generation">;
+
+// biome-ignore format: aligned table
+const TRANSPORTS: readonly Kind[] = [
+  { name: "polling",                 options: { transports: ["polling"] },              settled: "polling" },
+  { name: "websocket",               options: { transports: ["websocket"] },            settled: "websocket" },
+  { name: "polling and the upgrade", options: { transports: ["polling", "websocket"] }, settled: "websocket" },
+];
+
+/** To encode bytes in base64, these clients call a function with an argument for each byte. */
+const largest = 50_000;
+
+// biome-ignore format: aligned table
+const ENCODINGS: readonly Kind[] = [
+  { name: "polling in base64",   options: { transports: ["polling"], forceBase64: true }, settled: "polling",   largest },
+  { name: "websocket in base64", options: { transports: ["websocket"], forceBase64: true }, settled: "websocket", largest },
+  { name: "JSONP",               options: { transports: ["polling"], forceJSONP: true },  settled: "polling",   largest, server: { jsonp: true } },
+];
+
+/** Runs the suites with one version of the client, in a file of its own: each file has its own time limit. */
+export function pageInteropSuite(version: string): void {
+  describe(`Client ${version} in Chromium`, { skip: noChromium }, () => {
+    let browser: Browser;
+    before(async () => {
+      browser = await launchChromium();
+    });
+    after(async () => {
+      await idle();
+      await browser?.close();
+    });
+
+    const { generation, idle } = pageGeneration(version, () => browser, EVENTS);
+    for (const kind of TRANSPORTS)
+      interopSuite({ ...kind, generation, damaged: damagedIn(version, kind.name) });
+    if (generation.revision === 4) return;
+    for (const kind of ENCODINGS)
+      encodingSuite({ ...kind, generation, damaged: damagedIn(version, kind.name) });
+  });
+}

@@ -1,0 +1,15 @@
+// Waits for an event of any emitter.
+
+import type { Untyped } from "../../lib/events/emitter.ts";
+
+/**
+ * Resolves to the arguments of the next `event`. The emitter need not be one of Node's, and "error" is
+ * an event like others, as it is not to once() of node:events.
+ */
+export function heard(emitter: object, event: string): Promise<Untyped[]> {
+  return new Promise((resolve) => {
+    const once: unknown = Reflect.get(emitter, "once");
+    if (typeof once !== "function") throw new TypeError("it is no emitter");
+    once.call(emitter, event, (...args: Untyped[]) => resolve(args));
+  });
+}

@@ -1,0 +1,171 @@
+// A Redis that is a list of channels in this process, with clients that look like those of the packages
+// redis and ioredis.
+
+import { EventEmitter } from "node:events";
+
+import type { IoRedisClient } from "../../lib/adapters/redis.ts";
+
+type Deliver = (channel: string, message: Buffer) => void;
+
+export class MemoryRedis {
+  /** What was published, in order. */
+  readonly published: { readonly channel: string; readonly message: string }[] = [];
+  /** Called in place of what publish() does. */
+  onPublish: (() => Promise<number>) | undefined;
+  /** Called in place of what subscribe() does. */
+  onSubscribe: (() => Promise<unknown>) | undefined;
+  /** Called in place of what unsubscribe() does. */
+  onUnsubscribe: (() => Promise<unknown>) | undefined;
+  readonly #subscriptions = new Map<Deliver, string>();
+  readonly #connections = new Set<MemoryConnection>();
+
+  /** How many subscriptions a channel has. */
+  subscriptions(channel: string): number {
+    return [
+      ...this.#subscriptions.values(),
+      ...[...this.#connections].flatMap(({ channels }) => [...channels]),
+    ].filter((each) => each === channel).length;
+  }
+
+  /** Publishes as a client by other hands does. Subscribers receive it in a later turn. */
+  publish(channel: string, message: string | Buffer): Promise<number> {
+    const bytes = Buffer.from(message);
+    setImmediate(() => {
+      for (const [deliver, subscribed] of [...this.#subscriptions]) {
+        if (subscribed === channel) deliver(channel, bytes);
+      }
+      for (const connection of this.#connections) connection.receive(channel, bytes);
+    });
+    const byPattern = [...this.#connections].filter((each) => each.matches(channel).length > 0);
+    return Promise.resolve(this.subscriptions(channel) + byPattern.length);
+  }
+
+  /** A client of `ioredis` that opens connections of its own, as createRedisAdapter() takes it. */
+  client(): IoRedisClient {
+    return new MemoryConnection(this, this.#connections);
+  }
+
+  /** Both clients of a host, as `redis` has them. */
+  nodeRedis() {
+    const delivers = new Map<(message: Buffer) => unknown, Deliver>();
+    return {
+      publisher: this.#publisher(),
+      subscriber: {
+        sSubscribe: () => {},
+        subscribe: async (
+          channel: string,
+          listener: (message: Buffer) => unknown,
+          bufferMode: true,
+        ) => {
+          if (!bufferMode) throw new TypeError("the message would be a string");
+          await this.onSubscribe?.();
+          const deliver: Deliver = (_channel, message) => listener(message);
+          delivers.set(listener, deliver);
+          this.#subscriptions.set(deliver, channel);
+        },
+        unsubscribe: async (_channel: string, listener: (message: Buffer) => unknown) => {
+          await this.onUnsubscribe?.();
+          const deliver = delivers.get(listener);
+          if (deliver !== undefined) this.#subscriptions.delete(deliver);
+        },
+      },
+    };
+  }
+
+  /** Both clients of a host, as `ioredis` has them. */
+  ioredis() {
+    const emitter = new EventEmitter();
+    const deliver: Deliver = (channel, message) =>
+      emitter.emit("messageBuffer", Buffer.from(channel), message);
+    return {
+      publisher: this.#publisher(),
+      subscriber: Object.assign(emitter, {
+        subscribe: async (channel: string) => {
+          await this.onSubscribe?.();
+          this.#subscriptions.set(deliver, channel);
+        },
+        unsubscribe: async () => {
+          await this.onUnsubscribe?.();
+          this.#subscriptions.delete(deliver);
+        },
+      }),
+    };
+  }
+
+  #publisher() {
+    return {
+      publish: (channel: string, message: string): Promise<number> => {
+        this.published.push({ channel, message });
+        return this.onPublish?.() ?? this.publish(channel, message);
+      },
+    };
+  }
+}
+
+/** A connection, as a client of `ioredis` has it. */
+class MemoryConnection extends EventEmitter implements IoRedisClient {
+  readonly channels = new Set<string>();
+  readonly patterns = new Set<string>();
+  readonly #redis: MemoryRedis;
+  readonly #connections: Set<MemoryConnection>;
+
+  constructor(redis: MemoryRedis, connections: Set<MemoryConnection>) {
+    super();
+    this.#redis = redis;
+    this.#connections = connections;
+  }
+
+  get status(): string {
+    return this.#connections.has(this) ? "ready" : "end";
+  }
+
+  duplicate(): MemoryConnection {
+    const connection = new MemoryConnection(this.#redis, this.#connections);
+    setImmediate(() => {
+      this.#connections.add(connection);
+      connection.emit("ready");
+    });
+    return connection;
+  }
+
+  receive(channel: string, message: Buffer): void {
+    if (this.channels.has(channel)) this.emit("messageBuffer", Buffer.from(channel), message);
+    for (const pattern of this.matches(channel)) {
+      this.emit("pmessageBuffer", Buffer.from(pattern), Buffer.from(channel), message);
+    }
+  }
+
+  /** Patterns that are subscribed to and fit a channel: all end in "*". */
+  matches(channel: string): string[] {
+    return [...this.patterns].filter((pattern) => channel.startsWith(pattern.slice(0, -1)));
+  }
+
+  async call(command: string, args: (string | Buffer | number)[]): Promise<unknown> {
+    const [channel, message] = args;
+    if (command === "PUBLISH" && Buffer.isBuffer(message)) {
+      this.#redis.published.push({ channel: `${channel}`, message: message.toString() });
+      return this.#redis.publish(`${channel}`, message);
+    }
+    return args.slice(1).flatMap((name) => [name, this.#redis.subscriptions(`${name}`)]);
+  }
+
+  async subscribe(...channels: string[]): Promise<void> {
+    for (const channel of channels) this.channels.add(channel);
+  }
+
+  async unsubscribe(...channels: string[]): Promise<void> {
+    for (const channel of channels) this.channels.delete(channel);
+  }
+
+  async psubscribe(...patterns: string[]): Promise<void> {
+    for (const pattern of patterns) this.patterns.add(pattern);
+  }
+
+  async punsubscribe(...patterns: string[]): Promise<void> {
+    for (const pattern of patterns) this.patterns.delete(pattern);
+  }
+
+  disconnect(): void {
+    this.#connections.delete(this);
+  }
+}

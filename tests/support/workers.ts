@@ -1,0 +1,82 @@
+// A program that runs in workers (tests/programs/workers.ts), and what it says.
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
+
+import { ENVIRONMENT } from "./environment.ts";
+
+/** What a test context has, and `before` and `after` of a file. */
+interface Cleanup {
+  after(callback: () => Promise<void> | void): unknown;
+}
+
+export interface WorkersProgram {
+  readonly process: ChildProcess;
+  readonly port: number;
+  readonly url: string;
+  /** All that it has written. */
+  readonly output: () => string;
+  /** Resolves when this has been written. */
+  readonly says: (text: string | RegExp) => Promise<void>;
+  /** Resolves to its exit code and signal. */
+  readonly ended: Promise<unknown[]>;
+}
+
+/** Starts the program. Resolves when its workers listen. */
+export async function startWorkers(
+  context: Cleanup,
+  options: object = {},
+  environment: NodeJS.ProcessEnv = {},
+): Promise<WorkersProgram> {
+  const program = spawnWorkers(context, options, environment);
+  await program.says(/Listening on .*\n/);
+  const [, url = "", port] = /Listening on (\S+:(\d+)),/.exec(program.output()) ?? [];
+  return { ...program, port: Number(port), url };
+}
+
+/** Starts the program, which may fail. */
+export function spawnWorkers(
+  context: Cleanup,
+  options: object,
+  environment: NodeJS.ProcessEnv = {},
+): Omit<WorkersProgram, "port" | "url"> {
+  const script = join(import.meta.dirname, "../programs/workers.ts");
+  const child = spawn(process.execPath, ["--no-warnings", "--import", "tsx", script], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...ENVIRONMENT, ...environment, OPTIONS: JSON.stringify(options) },
+  });
+  const ended = once(child, "exit");
+  context.after(async () => {
+    // The workers end with it.
+    child.kill("SIGKILL");
+    await ended;
+  });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding("utf8").on("data", (chunk) => {
+      output += chunk;
+    });
+  }
+  const says = async (text: string | RegExp): Promise<void> => {
+    while (typeof text === "string" ? !output.includes(text) : !text.test(output)) {
+      if (child.exitCode !== null) throw new Error(`the program has ended:\n${output}`);
+      await pause(10);
+    }
+  };
+  return { process: child, output: () => output, says, ended };
+}
+
+/** Resolves when `condition` holds, or fails after a while. */
+export async function eventually(
+  condition: () => boolean | Promise<boolean>,
+  what: string,
+  limit = 20_000,
+): Promise<void> {
+  const end = performance.now() + limit;
+  while (!(await condition())) {
+    if (performance.now() > end) throw new Error(`in vain: ${what}`);
+    await pause(20);
+  }
+}

@@ -1,0 +1,45 @@
+// What the compiler says to a program that gives adapters for socket.io. Nothing here runs: `npm run
+// types` is the test, and each line that must not compile says so.
+
+import { createAdapter as createClusterAdapter } from "@socket.io/cluster-adapter";
+import { createAdapter as createPostgresAdapter } from "@socket.io/postgres-adapter";
+import { createAdapter, createShardedAdapter } from "@socket.io/redis-adapter";
+import { createAdapter as createStreamsAdapter } from "@socket.io/redis-streams-adapter";
+import { Redis } from "ioredis";
+import pg from "pg";
+import { createClient } from "redis";
+import {
+  ClusterAdapterWithHeartbeat,
+  SessionAwareAdapter,
+  Adapter as StockAdapter,
+} from "socket.io-adapter";
+
+import { createRedisStreamsAdapter } from "../../lib/adapters/redis.ts";
+import { Adapter, type AdapterFactory, Server } from "../../server.ts";
+
+export function adapters(io: Server): AdapterFactory[] {
+  class Own extends Adapter {}
+  class OwnStock extends StockAdapter {}
+  abstract class OwnCluster extends ClusterAdapterWithHeartbeat {}
+  const makeCluster = (make: () => OwnCluster): AdapterFactory => make;
+
+  io.adapter(createAdapter(createClient(), createClient()));
+  io.adapter(createAdapter(new Redis(), new Redis(), { key: "key" }));
+  io.adapter(createShardedAdapter(createClient(), createClient()));
+  io.adapter(createStreamsAdapter(createClient()));
+  io.adapter(createRedisStreamsAdapter(createClient()));
+  io.adapter(createRedisStreamsAdapter(new Redis(), { streamName: "stream", maxLen: 100 }));
+  // @ts-expect-error there is no such option
+  createRedisStreamsAdapter(new Redis(), { streamCount: 2 });
+  io.adapter(createClusterAdapter());
+  io.adapter(createPostgresAdapter(new pg.Pool()));
+  io.adapter(StockAdapter).adapter(SessionAwareAdapter).adapter(OwnStock);
+  io.adapter((nsp) => new OwnStock(nsp));
+  io.adapter(Own).adapter((nsp) => new Own(nsp));
+  new Server({ adapter: createClusterAdapter() });
+  // @ts-expect-error it is no adapter
+  io.adapter(class {});
+  // @ts-expect-error it is called with a namespace, and returns an adapter
+  io.adapter(() => 1);
+  return [makeCluster(() => Object(1))];
+}

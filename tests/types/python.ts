@@ -1,0 +1,24 @@
+// What the compiler says of the clients of Redis that barewire/python takes. Nothing here runs: `npm run
+// types` is the test.
+
+import { Redis } from "ioredis";
+import { createClient } from "redis";
+
+import type { RedisPublisher, RedisSubscriber } from "../../lib/adapters/python-redis.ts";
+
+declare function takes(publisher: RedisPublisher, subscriber: RedisSubscriber): void;
+
+export function clientsOfRedis(): void {
+  const client = createClient({ url: "redis://localhost" });
+  takes(client, client.duplicate());
+}
+
+export function clientsOfIoredis(): void {
+  const client = new Redis("redis://localhost");
+  takes(client, client.duplicate());
+}
+
+export function otherThings(): void {
+  // @ts-expect-error: neither publishes nor subscribes
+  takes({}, {});
+}
