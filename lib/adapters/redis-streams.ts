@@ -134,6 +134,8 @@ export interface RedisStreamsStats extends ClusterStats, LinkStats {
 const ECHO_TIMEOUT = 2_000;
 /** In how many parts the sessions of connected clients are renewed, so that not all are at once. */
 const RENEWALS = 20;
+/** The most entries that are noted as removed before they were read. */
+const MAX_REMOVED = 10_000;
 /** Clients whose missed events are read at the same time. The others wait. */
 const MAX_REPLAYS = 4;
 
@@ -256,7 +258,7 @@ interface Returning {
   /** Events up to this entry are no part of `sent`. */
   after: string;
   /** What is sent to the clients of this process meanwhile. */
-  readonly sent: Sent[];
+  sent: Sent[];
 }
 
 interface Sent {
@@ -307,6 +309,8 @@ export class RedisStreamsAdapter extends ClusterAdapter implements HubMember {
   // The newest events, so that they need not be read again for each client that comes back.
   private readonly recent = new Set<RecentEvent>();
   private recentBytes = 0;
+  /** Entries that another process has removed, and that were not read here yet. */
+  private readonly removed = new Set<string>();
   /** All events behind this entry are in `recent`. */
   private recentSince: string | undefined;
   // The connected sockets that may come back, with their secrets.
@@ -422,6 +426,7 @@ export class RedisStreamsAdapter extends ClusterAdapter implements HubMember {
   /** @internal */
   onRead(): void {
     this.silent = false;
+    for (const id of this.removed) if (!this.isAhead(id)) this.removed.delete(id);
     if (this.late.length === 0) return;
     const ids = this.late;
     this.late = [];
@@ -635,7 +640,8 @@ export class RedisStreamsAdapter extends ClusterAdapter implements HubMember {
     // Clients take a text at the end of any event for an offset, so each event has one.
     const stamped = withOffset(packet, id ?? this.offset);
     let message: Outgoing | undefined;
-    if (!volatile && options.flags.local !== true) {
+    const isRemoved = id !== undefined && this.removed.has(id);
+    if (!volatile && options.flags.local !== true && !isRemoved) {
       for (const { session, after, sent } of this.returning) {
         if (id !== undefined && compareIds(id, after) <= 0) continue;
         if (session !== undefined && !concerns(options, session.rooms)) continue;
@@ -885,7 +891,7 @@ export class RedisStreamsAdapter extends ClusterAdapter implements HubMember {
   /** Notes an event for clients that come back. */
   private keep(id: string, message: StreamsMessage, size: number): void {
     const event = this.recentOf(id, message, size + OVERHEAD);
-    if (event === undefined) return;
+    if (event === undefined || this.removed.has(id)) return;
     const { maxMissedBytes, maxMissedEvents } = this.settings;
     this.recent.add(event);
     this.recentBytes += event.size;
@@ -916,6 +922,20 @@ export class RedisStreamsAdapter extends ClusterAdapter implements HubMember {
       this.recent.delete(event);
       this.recentBytes -= event.size;
     }
+    for (const returning of this.returning)
+      returning.sent = returning.sent.filter(({ id }) => id === undefined || !removed.has(id));
+    // The news comes over another connection than the entries, and may be the first to arrive.
+    for (const id of ids) if (this.isAhead(id)) this.removed.add(id);
+    for (const oldest of this.removed) {
+      if (this.removed.size <= MAX_REMOVED) break;
+      this.removed.delete(oldest);
+    }
+  }
+
+  /** Whether an entry was not read here yet. */
+  private isAhead(id: string): boolean {
+    const { position } = this.hub;
+    return position === undefined || compareIds(id, position) > 0;
   }
 
   private encodeRecent(recent: RecentEvent): Outgoing {
