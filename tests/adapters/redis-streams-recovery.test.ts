@@ -77,6 +77,8 @@ describe("a client of barewire/redis over streams", { skip: noRedis }, () => {
       b.io.to(client.sid).emit("event", 5);
       a.io.except("room").emit("event", 6);
       b.io.volatile.emit("event", 7);
+      // What is volatile is missed by who is not there when it comes back from Redis.
+      await eventually(() => b.adapter.stats().waiting === 0);
       a.io.emit("end");
       const back = await client.comeBack(b.port);
       assert.deepEqual([back.sid, back.pid], [client.sid, client.pid]);
@@ -229,20 +231,20 @@ describe("a client of barewire/redis over streams", { skip: noRedis }, () => {
   );
 
   test("starts anew when its session has expired, which is up to Redis", LIMIT, async (context) => {
-    const { a, b, run } = await start(context, {}, { maxDisconnectionDuration: 300 });
+    const { a, b, run } = await start(context, {}, { maxDisconnectionDuration: 800 });
     const client = await ReturningClient.connect(a.port);
     a.io.emit("event", 1);
     await client.next();
     const key = `sio:session:${client.pid}`;
     // While it is connected its session is renewed.
     const began = performance.now();
-    while (performance.now() - began < 1_000) {
+    while (performance.now() - began < 1_700) {
       const left = Number(await run("PTTL", key));
-      assert.ok(left > 0 && left <= 600, `${left}`);
+      assert.ok(left > 0 && left <= 1_600, `${left}`);
     }
     await client.break(a);
     const left = Number(await run("PTTL", key));
-    assert.ok(left > 0 && left <= 300, `${left}`);
+    assert.ok(left > 0 && left <= 800, `${left}`);
     await eventually(async () => (await run("EXISTS", key)) === 0);
     const back = await client.comeBack(b.port);
     assert.equal(session(b, back.sid).recoveryFailure, "unknown session");
