@@ -3,12 +3,9 @@
 //
 // Connection state recovery: each event has an offset behind its arguments (lib/cluster/offset.ts). A packet that
 // may be missed is sent to the primary: in the turn in which it is emitted if it is for other processes too, otherwise
-// within a few milliseconds. Rooms and data of connected sockets are
-// sent to the primary as they change, so that they outlive the worker.
-//
-//   claim ──▶ the primary                  packets of this worker are noted from here on,
-//   ◀── the session, and what it missed    those of others from here on,
-//   the socket joins its rooms             until here, where they reach it by themselves
+// within a few milliseconds. Rooms and data of connected sockets are sent to the primary as they change.
+// What is published while a client comes back is noted: by this worker from its claim on, and by others from the
+// primary's answer on, since what they published before is in the answer.
 
 import { deserialize, serialize } from "node:v8";
 
@@ -17,7 +14,6 @@ import type { Link, LinkedAdapter } from "../cluster/link.ts";
 import type { ClaimResult, KeptFor, MissedPacket, SessionRecord } from "../cluster/messages.ts";
 import type { Outgoing } from "../engineio/outgoing.ts";
 import type { Untyped } from "../events/emitter.ts";
-import { flushSoon } from "../flush.ts";
 import type {
   AdapterHost,
   BroadcastFlags,
@@ -29,36 +25,26 @@ import type {
   Room,
   SocketId,
 } from "../socketio/adapter.ts";
-import { concerns, type RecoveryLimits } from "../socketio/recovery-store.ts";
-import { ClusterAdapter } from "./cluster-adapter.ts";
+import type { RecoveryLimits } from "../socketio/recovery-store.ts";
 import type { ClusterAnswer, ClusterMessage, NodeId } from "./cluster-messages.ts";
 import { decodeMessage, encodeMessage } from "./ipc-messages.ts";
+import {
+  type GrowingSession,
+  RecoveringAdapter,
+  type Returning,
+  type SentEvent,
+  withOffset,
+} from "./recovering-adapter.ts";
 
 /** Milliseconds in which the data of every socket is looked at once, a part of the sockets at a time. */
 const DATA_INTERVAL = 2_000;
 const DATA_PARTS = 10;
 
-/** A session whose list of missed packets still grows. */
-type GrowingSession = RecoverableSession & { readonly missed: Outgoing[] };
-
-/** A client that wants to come back, until it is in its rooms. */
-interface Returning {
-  readonly pid: string;
-  /** Known when the primary has answered. */
-  session: GrowingSession | undefined;
-  /** What is sent here meanwhile. */
-  readonly sent: { readonly message: Outgoing; readonly options: BroadcastOptions }[];
-}
-
-export class IpcAdapter extends ClusterAdapter implements LinkedAdapter {
+export class IpcAdapter extends RecoveringAdapter<SentEvent> implements LinkedAdapter {
   private readonly link: Link;
   private readonly recovery: RecoveryLimits | undefined;
-  private readonly returning = new Set<Returning>();
-  // The connected sockets that may come back: their secrets, and their data as the primary has them.
-  private readonly pids = new Map<SocketId, string>();
+  /** The data of the connected sockets that may come back, as the primary has them. */
   private readonly knownData = new Map<SocketId, Buffer>();
-  private readonly changed = new Set<SocketId>();
-  private readonly flusher = { flush: (): void => this.sendChanged() };
   private dataCursor: IterableIterator<[SocketId, Buffer]> | undefined;
   private dataTimer: NodeJS.Timeout | undefined;
 
@@ -168,7 +154,7 @@ export class IpcAdapter extends ClusterAdapter implements LinkedAdapter {
   private deliver(
     event: EventData,
     options: BroadcastOptions,
-    returning: Iterable<Returning>,
+    returning: Iterable<Returning<SentEvent>>,
   ): void {
     const data = withOffset(event, this.offset);
     const packet: Packet = { type: EVENT, namespace: this.nsp.name, data };
@@ -205,7 +191,7 @@ export class IpcAdapter extends ClusterAdapter implements LinkedAdapter {
   }
 
   override persistSession(session: RecoverableSession): void {
-    for (const each of this.returning) if (each.pid === session.pid) this.returning.delete(each);
+    this.stopReturns(session.pid);
     this.pids.delete(session.sid);
     this.knownData.delete(session.sid);
     const { name: nsp } = this.nsp;
@@ -218,7 +204,7 @@ export class IpcAdapter extends ClusterAdapter implements LinkedAdapter {
     offset?: string,
   ): RecoveryFailure | Promise<RestoredSession | RecoveryFailure> {
     if (this.recovery === undefined) return "unknown session";
-    const returning: Returning = { pid, session: undefined, sent: [] };
+    const returning: Returning<SentEvent> = { pid, session: undefined, sent: [] };
     this.returning.add(returning);
     return new Promise((resolve) => {
       this.link.claim(this.nsp.name, pid, offset, (result) =>
@@ -227,7 +213,10 @@ export class IpcAdapter extends ClusterAdapter implements LinkedAdapter {
     });
   }
 
-  private onClaimed(returning: Returning, result: ClaimResult): RestoredSession | RecoveryFailure {
+  private onClaimed(
+    returning: Returning<SentEvent>,
+    result: ClaimResult,
+  ): RestoredSession | RecoveryFailure {
     if (typeof result === "string") {
       this.returning.delete(returning);
       return result;
@@ -256,18 +245,6 @@ export class IpcAdapter extends ClusterAdapter implements LinkedAdapter {
     return session;
   }
 
-  /** A client has come back. Adds what was sent since the primary has answered. */
-  private endReturn(id: SocketId): void {
-    for (const returning of this.returning) {
-      const { session, sent } = returning;
-      if (session?.sid !== id) continue;
-      this.returning.delete(returning);
-      for (const { message, options } of sent) {
-        if (concerns(options, session.rooms)) session.missed.push(message);
-      }
-    }
-  }
-
   private missedMessage({ body, offset }: MissedPacket): Outgoing[] {
     const message = decodeMessage(body);
     if (message.type !== "broadcast" || message.packet.type !== EVENT) return [];
@@ -279,46 +256,20 @@ export class IpcAdapter extends ClusterAdapter implements LinkedAdapter {
 
   // The sockets, as the primary has them.
 
-  override addAll(id: SocketId, rooms: ReadonlySet<Room>): void | Promise<void> {
-    if (this.returning.size > 0) this.endReturn(id);
-    this.note(id);
-    return super.addAll(id, rooms);
+  protected override get recovers(): boolean {
+    return this.recovery !== undefined;
   }
 
-  override del(id: SocketId, room: Room): void | Promise<void> {
-    this.note(id);
-    return super.del(id, room);
+  protected override saveSession(session: RecoverableSession): void {
+    const data = encodeData(session.data);
+    this.knownData.set(session.sid, data);
+    const { name: nsp } = this.nsp;
+    this.link.post({ type: "socket", nsp, session: this.recordOf(session, data) });
   }
 
-  override delAll(id: SocketId): void {
-    if (this.returning.size > 0) this.endReturn(id);
-    this.note(id);
-    super.delAll(id);
-  }
-
-  private note(id: SocketId): void {
-    if (this.recovery === undefined) return;
-    if (this.changed.size === 0) flushSoon(this.flusher);
-    this.changed.add(id);
-  }
-
-  private sendChanged(): void {
-    const { name: nsp, sockets } = this.nsp;
-    for (const id of this.changed) {
-      const session = sockets.get(id)?.recoverableSession;
-      const pid = this.pids.get(id);
-      if (session !== undefined) {
-        const data = encodeData(session.data);
-        this.pids.set(id, session.pid);
-        this.knownData.set(id, data);
-        this.link.post({ type: "socket", nsp, session: this.recordOf(session, data) });
-      } else if (pid !== undefined) {
-        this.pids.delete(id);
-        this.knownData.delete(id);
-        this.link.post({ type: "socket-gone", nsp, pid });
-      }
-    }
-    this.changed.clear();
+  protected override forgetSession(id: SocketId, pid: string): void {
+    this.knownData.delete(id);
+    this.link.post({ type: "socket-gone", nsp: this.nsp.name, pid });
   }
 
   private recordOf(session: RecoverableSession, data: Uint8Array): SessionRecord {
@@ -357,8 +308,4 @@ function encodeData(data: Untyped): Buffer {
     }
     return serialize(copied);
   }
-}
-
-function withOffset([name, ...args]: EventData, offset: string): EventData {
-  return [name, ...args, offset];
 }

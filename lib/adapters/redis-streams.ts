@@ -4,26 +4,19 @@
 //
 //   io.emit() ──▶ XADD ──▶ the stream ──▶ XREAD ──▶ every process, this one too ──▶ its clients
 //
-// Where clients may recover, a process sends its own events when they come back from the stream. So all
-// processes send all events in the same order, the ids of the entries are offsets that only grow, and what a
-// client has missed is what stands in the stream behind its offset. What cannot be added, or does not come
-// back in time, is sent without: `pending` holds what waits, in order.
-//
-//   ┌─ pending ─▶ comes back ──────────────────────────▶ sent, with its id as the offset
-//   └───────────▶ refused, or late (ECHO_TIMEOUT) ─────▶ sent, with the last offset; removed from the
-//                                                        stream if it is there after all
-//
-// A session is in Redis as long as its client is connected, so that it outlives the process, and
-// `maxDisconnectionDuration` longer. GETDEL takes it, so one client at most comes back with it.
+// Where clients may recover, a process sends its own events when they come back from the stream (echo-queue.ts). So
+// all processes send all events in the same order, the ids of the entries are offsets that only grow, and what a
+// client has missed is what stands in the stream behind its offset (stream-history.ts). What does not come back is
+// sent with the last offset, and removed from the stream if it is there after all. Sessions are in Redis too
+// (redis-sessions.ts).
 
 import type { Bytes } from "../../protocol/bytes.ts";
 import { SERVER_LIMITS } from "../../protocol/socketio/check.ts";
 import { decode, encode } from "../../protocol/socketio/messagepack.ts";
-import { EVENT, type EventData, type Packet } from "../../protocol/socketio/packet.ts";
+import { EVENT, type Packet } from "../../protocol/socketio/packet.ts";
 import { fromPacket, toPacket } from "../../protocol/socketio/parser.ts";
 import type { Outgoing } from "../engineio/outgoing.ts";
 import { checkOptions, isString, type OptionTable, string } from "../events/options.ts";
-import { flushSoon } from "../flush.ts";
 import { bytes, positiveMilliseconds } from "../node-options.ts";
 import type {
   AdapterHost,
@@ -37,31 +30,38 @@ import type {
   SocketId,
 } from "../socketio/adapter.ts";
 import { concerns } from "../socketio/recovery-store.ts";
-import { CLUSTER_OPTIONS, ClusterAdapter, type ClusterStats } from "./cluster-adapter.ts";
+import { CLUSTER_OPTIONS, type ClusterStats } from "./cluster-adapter.ts";
 import type { ClusterAnswer, ClusterMessage, ClusterRequest, NodeId } from "./cluster-messages.ts";
+import { EchoQueue } from "./echo-queue.ts";
 import type { Expected } from "./pending-request.ts";
+import {
+  type GrowingSession,
+  RecoveringAdapter,
+  type Returning,
+  type SentEvent,
+  withOffset,
+} from "./recovering-adapter.ts";
 import { checkClient, type RedisClient } from "./redis-client.ts";
 import {
   ACK_TIMEOUT,
   DEFAULT_MAX_PENDING,
   type HubFactory,
-  type HubMember,
   MAX_LOST,
-  RedisHub,
   type RedisHubOptions,
 } from "./redis-hub.ts";
-import { type LinkStats, OVERHEAD, RedisCommandError, type RedisLink } from "./redis-link.ts";
+import { type LinkStats, OVERHEAD, type RedisLink } from "./redis-link.ts";
+import { RedisSessions, type SendCommand } from "./redis-sessions.ts";
 import {
   decodeEntry,
-  decodeSession,
   decodeStreamsMessage,
   encodeEntry,
-  encodeSession,
   encodeStreamsMessage,
   type RecoveryNews,
   type StreamsMessage,
 } from "./redis-streams-wire.ts";
-import { compareIds, entriesOf, type StreamEntry, StreamReader } from "./stream-reader.ts";
+import { StreamHistory } from "./stream-history.ts";
+import { StreamHub, type StreamMember } from "./stream-hub.ts";
+import { compareIds, type StreamEntry } from "./stream-reader.ts";
 
 /** The options. Those of @socket.io/redis-streams-adapter have its names and defaults. */
 export interface RedisStreamsAdapterOptions extends RedisHubOptions {
@@ -100,10 +100,11 @@ export const REDIS_STREAMS_OPTIONS: OptionTable<RedisStreamsAdapterOptions> = {
   streamName: string,
 };
 
-type Settings = Required<Omit<RedisStreamsAdapterOptions, keyof RedisHubOptions>> & {
-  readonly heartbeatTimeout: number;
-  readonly maxPending: number;
-};
+type Settings = RedisHubOptions &
+  Required<Omit<RedisStreamsAdapterOptions, keyof RedisHubOptions>> & {
+    readonly heartbeatTimeout: number;
+    readonly maxPending: number;
+  };
 
 const DEFAULTS: Settings = {
   blockTimeInMs: 5_000,
@@ -130,15 +131,6 @@ export interface RedisStreamsStats extends ClusterStats, LinkStats {
   readonly position: string | undefined;
 }
 
-/** Milliseconds after which the clients of this process are sent what has not come back from the stream. */
-const ECHO_TIMEOUT = 2_000;
-/** In how many parts the sessions of connected clients are renewed, so that not all are at once. */
-const RENEWALS = 20;
-/** The most entries that are noted as removed before they were read. */
-const MAX_REMOVED = 10_000;
-/** Clients whose missed events are read at the same time. The others wait. */
-const MAX_REPLAYS = 4;
-
 /** Makes the adapter of each namespace. For the option `adapter` of a server. */
 export interface RedisStreamsAdapterFactory extends HubFactory {
   (nsp: AdapterHost): RedisStreamsAdapter;
@@ -158,134 +150,44 @@ export function createRedisStreamsAdapter(
 ): RedisStreamsAdapterFactory {
   checkClient(client);
   checkOptions(options, REDIS_STREAMS_OPTIONS);
-  const hub = new StreamHub(client, options);
-  return Object.assign((nsp: AdapterHost) => new RedisStreamsAdapter(nsp, hub, options), {
+  // One that is given as `undefined` has its default.
+  const given = Object.entries(options).filter(([, value]) => value !== undefined);
+  const settings = { ...DEFAULTS, ...Object.fromEntries(given) };
+  const hub = new StreamHub(client, options, settings);
+  return Object.assign((nsp: AdapterHost) => new RedisStreamsAdapter(nsp, hub, settings), {
     ready: hub.redis.ready,
     close: () => hub.redis.close(),
   });
 }
 
-/** What the adapters of all namespaces share: the connections to Redis, and what reads the stream. */
-class StreamHub {
-  readonly redis: RedisHub;
-  readonly settings: Settings;
-  private readonly client: RedisClient;
-  private readonly adapters = new Set<RedisStreamsAdapter>();
-  private reader: StreamReader | undefined;
-  private readonly replays: (() => void)[] = [];
-  private replaying = 0;
-
-  constructor(client: RedisClient, options: RedisStreamsAdapterOptions) {
-    this.client = client;
-    // One that is given as `undefined` has its default.
-    const given = Object.entries(options).filter(([, value]) => value !== undefined);
-    this.settings = { ...DEFAULTS, ...Object.fromEntries(given) };
-    this.redis = new RedisHub(client, options);
-  }
-
-  /** The id of the last entry that was read; `undefined` until it is known where the stream ends. */
-  get position(): string | undefined {
-    return this.reader?.position;
-  }
-
-  add(adapter: RedisStreamsAdapter): void {
-    this.redis.add(adapter);
-    this.adapters.add(adapter);
-    this.reader ??= new StreamReader(this.client, this.settings, {
-      onLocated: (position) => {
-        for (const each of [...this.adapters]) each.onLocated(position);
-      },
-      onEntry: (entry) => this.onEntry(entry),
-      onRead: () => {
-        for (const each of [...this.adapters]) each.onRead();
-      },
-      onRefused: (cause) => {
-        const why = cause instanceof Error ? cause.message : String(cause);
-        const error = new RedisCommandError(`the stream cannot be read: ${why}`, { cause });
-        for (const each of [...this.adapters]) each.onRefused(error);
-      },
-    });
-  }
-
-  remove(adapter: RedisStreamsAdapter, farewell: Promise<unknown>): Promise<void> {
-    this.adapters.delete(adapter);
-    if (this.adapters.size === 0) {
-      this.reader?.end();
-      this.reader = undefined;
-    }
-    return this.redis.remove(adapter, farewell);
-  }
-
-  /** Runs a replay when fewer than MAX_REPLAYS are running. */
-  async replay<Result>(run: () => Promise<Result>): Promise<Result> {
-    if (this.replaying >= MAX_REPLAYS)
-      await new Promise<void>((resolve) => this.replays.push(resolve));
-    this.replaying++;
-    try {
-      return await run();
-    } finally {
-      this.replaying--;
-      this.replays.shift()?.();
-    }
-  }
-
-  private onEntry(entry: StreamEntry): void {
-    const namespace = entry.fields.get("nsp");
-    for (const each of [...this.adapters]) if (each.nsp.name === namespace) each.onEntry(entry);
-  }
+interface SentFromStream extends SentEvent {
+  /** Of its entry, if it has one. */
+  readonly id: string | undefined;
 }
 
-/** What this process has emitted, until its own clients are sent it. */
-interface Pending {
-  /** When it was emitted. */
-  readonly since: number;
-  /** Bytes of its entry. */
-  readonly size: number;
-  /** It waits for nothing but what is in front of it. */
-  ready: boolean;
-  /** Does it. @param id of its entry, if it has one */
-  run(id: string | undefined): void;
-}
-
-/** A session whose list of missed events still grows. */
-type GrowingSession = RecoverableSession & { readonly missed: Outgoing[] };
-
-/** A client that wants to come back, until it is in its rooms. */
-interface Returning {
-  readonly pid: string;
-  /** Known when its missed events have been read. */
-  session: GrowingSession | undefined;
+interface ReturningToStream extends Returning<SentFromStream> {
   /** Events up to this entry are no part of `sent`. */
   after: string;
-  /** What is sent to the clients of this process meanwhile. */
-  sent: Sent[];
-}
-
-interface Sent {
-  readonly id: string | undefined;
-  readonly message: Outgoing;
-  readonly options: BroadcastOptions;
-}
-
-type Event = Packet & { readonly type: typeof EVENT; readonly data: EventData };
-
-/** An event that clients may have missed. It is encoded for the first that has. */
-interface RecentEvent {
-  readonly id: string;
-  readonly event: Event;
-  readonly options: BroadcastOptions;
-  /** Bytes of its entry. */
-  readonly size: number;
-  message: Outgoing | undefined;
 }
 
 /** The rooms of a namespace, over several processes. Created by createRedisStreamsAdapter(). */
-export class RedisStreamsAdapter extends ClusterAdapter implements HubMember {
+export class RedisStreamsAdapter
+  extends RecoveringAdapter<SentFromStream, ReturningToStream>
+  implements StreamMember
+{
   private readonly hub: StreamHub;
   private readonly link: RedisLink;
   private readonly settings: Settings;
   private readonly channels: Readonly<Record<"requests" | "answers" | "membership", string>>;
-  private readonly sessionDuration: number | undefined;
+  /** Where clients may recover. */
+  private readonly sessions: RedisSessions | undefined;
+  private readonly history: StreamHistory;
+  /** What this process has emitted, by its number. */
+  private readonly echoes: EchoQueue;
+  /** Own entries that came back too late. */
+  private late: string[] = [];
+  /** Secrets of clients that have come back to another process. */
+  private readonly taken = new Set<string>();
   /** Processes that were removed and may still be subscribed. */
   private readonly lost = new Set<NodeId>();
   private isOpen = true;
@@ -296,38 +198,12 @@ export class RedisStreamsAdapter extends ClusterAdapter implements HubMember {
   private invalid = 0;
   private recovered = 0;
 
-  // What this process has emitted, by its number.
-  private readonly pending = new Map<number, Pending>();
-  private pendingBytes = 0;
-  private pendingTimer: NodeJS.Timeout | undefined;
-  /** Nothing comes back: nothing is waited for. */
-  private silent = false;
-  /** Own entries that came back too late. */
-  private late: string[] = [];
-
-  private readonly returning = new Set<Returning>();
-  // The newest events, so that they need not be read again for each client that comes back.
-  private readonly recent = new Set<RecentEvent>();
-  private recentBytes = 0;
-  /** Entries that another process has removed, and that were not read here yet. */
-  private readonly removed = new Set<string>();
-  /** All events behind this entry are in `recent`. */
-  private recentSince: string | undefined;
-  // The connected sockets that may come back, with their secrets.
-  private readonly pids = new Map<SocketId, string>();
-  /** Secrets of clients that have come back to another process. */
-  private readonly taken = new Set<string>();
-  private readonly changed = new Set<SocketId>();
-  private readonly flusher = { flush: (): void => this.saveChanged() };
-  private renewal: IterableIterator<[SocketId, string]> | undefined;
-  private renewalTimer: NodeJS.Timeout | undefined;
-
   /** @internal */
-  constructor(nsp: AdapterHost, hub: StreamHub, options: RedisStreamsAdapterOptions) {
-    super(nsp, options);
+  constructor(nsp: AdapterHost, hub: StreamHub, settings: Settings) {
+    super(nsp, settings);
     this.hub = hub;
-    this.settings = hub.settings;
-    const { channelPrefix } = hub.settings;
+    this.settings = settings;
+    const { channelPrefix, maxPending, sessionKeyPrefix } = settings;
     const requests = `${channelPrefix}#${nsp.name}#`;
     this.channels = {
       requests,
@@ -335,16 +211,18 @@ export class RedisStreamsAdapter extends ClusterAdapter implements HubMember {
       membership: `${channelPrefix}-barewire#${nsp.name}#`,
     };
     const duration = nsp.maxDisconnectionDuration;
-    // SETs take whole milliseconds.
-    this.sessionDuration =
-      duration === undefined ? undefined : Math.min(Math.max(1, Math.ceil(duration)), 0x7fffffff);
     hub.add(this);
-    this.recentSince = hub.position;
     this.link = hub.redis.link;
+    this.sessions =
+      duration === undefined
+        ? undefined
+        : new RedisSessions(this.command, sessionKeyPrefix, duration);
+    this.history = new StreamHistory(nsp, hub, this.command, settings);
+    this.echoes = new EchoQueue(maxPending);
   }
 
-  private get recovers(): boolean {
-    return this.sessionDuration !== undefined;
+  protected override get recovers(): boolean {
+    return this.sessions !== undefined;
   }
 
   override async init(): Promise<void> {
@@ -354,10 +232,8 @@ export class RedisStreamsAdapter extends ClusterAdapter implements HubMember {
       Object.values(this.channels).map((channel) => subscriptions.add(channel, onMessage)),
     );
     if (!this.isOpen) return;
-    if (this.sessionDuration !== undefined) {
-      const interval = Math.ceil(this.sessionDuration / 2 / RENEWALS);
-      this.renewalTimer = setInterval(() => this.renewSessions(), interval).unref();
-    }
+    const sessions = this.connectedSessions.bind(this);
+    this.sessions?.startRenewal(sessions, () => this.pids.size);
     super.init();
   }
 
@@ -365,9 +241,8 @@ export class RedisStreamsAdapter extends ClusterAdapter implements HubMember {
     if (!this.isOpen) return;
     this.isOpen = false;
     super.close();
-    clearInterval(this.renewalTimer);
-    clearTimeout(this.pendingTimer);
-    this.runPending();
+    this.sessions?.close();
+    this.echoes.close();
     // The sessions of its clients are saved by commands before this one.
     this.saveChanged();
     for (const channel of Object.values(this.channels)) this.link.subscriptions.delete(channel);
@@ -399,9 +274,7 @@ export class RedisStreamsAdapter extends ClusterAdapter implements HubMember {
 
   /** The stream is read from this entry on, for the first time or since it is another one. @internal */
   onLocated(position: string): void {
-    this.recent.clear();
-    this.recentBytes = 0;
-    this.recentSince = position;
+    this.history.onLocated(position);
   }
 
   /** An entry of the stream for this namespace. @internal */
@@ -413,20 +286,20 @@ export class RedisStreamsAdapter extends ClusterAdapter implements HubMember {
     }
     const { sender, message, number } = entry;
     if (message === undefined) return;
-    if (sender === this.id && !this.isAwaited(number)) {
+    if (sender === this.id && !this.echoes.has(number)) {
       // It was sent already, and clients that come back would be sent it twice.
       if (this.recovers && message.type === "broadcast") this.late.push(id);
       return;
     }
-    if (this.recovers) this.keep(id, message, fields.get("data")?.length ?? 0);
-    if (sender === this.id && number !== undefined) this.onOwnEntry(id, number);
+    if (this.recovers) this.history.add(id, message, fields.get("data")?.length ?? 0);
+    if (sender === this.id && number !== undefined) this.echoes.onEcho(number, id);
     else this.apply(message, sender, id);
   }
 
   /** @internal */
   onRead(): void {
-    this.silent = false;
-    for (const id of this.removed) if (!this.isAhead(id)) this.removed.delete(id);
+    this.echoes.onSound();
+    this.history.onRead();
     if (this.late.length === 0) return;
     const ids = this.late;
     this.late = [];
@@ -487,7 +360,7 @@ export class RedisStreamsAdapter extends ClusterAdapter implements HubMember {
       ...link,
       dropped: link.dropped + this.dropped,
       invalid: this.invalid,
-      waiting: this.pending.size,
+      waiting: this.echoes.size,
       recovered: this.recovered,
       position: this.hub.position,
     };
@@ -565,7 +438,7 @@ export class RedisStreamsAdapter extends ClusterAdapter implements HubMember {
   // Messages of channels.
 
   private answersOf(node: NodeId): string {
-    return `${this.hub.settings.channelPrefix}#${this.nsp.name}#${node}#`;
+    return `${this.settings.channelPrefix}#${this.nsp.name}#${node}#`;
   }
 
   private encode(message: ClusterMessage | ClusterAnswer | RecoveryNews): Bytes {
@@ -638,10 +511,10 @@ export class RedisStreamsAdapter extends ClusterAdapter implements HubMember {
     if (packet.type !== EVENT) return;
     const { volatile = false } = options.flags;
     // Clients take a text at the end of any event for an offset, so each event has one.
-    const stamped = withOffset(packet, id ?? this.offset);
+    const data = withOffset(packet.data, id ?? this.offset);
+    const stamped: Packet = { type: EVENT, namespace: packet.namespace, data };
     let message: Outgoing | undefined;
-    const isRemoved = id !== undefined && this.removed.has(id);
-    if (!volatile && options.flags.local !== true && !isRemoved) {
+    if (!volatile && options.flags.local !== true && !this.history.isRemoved(id)) {
       for (const { session, after, sent } of this.returning) {
         if (id !== undefined && compareIds(id, after) <= 0) continue;
         if (session !== undefined && !concerns(options, session.rooms)) continue;
@@ -680,97 +553,31 @@ export class RedisStreamsAdapter extends ClusterAdapter implements HubMember {
         void Promise.allSettled([applied]).then(() => added.then(resolve));
       };
       // Nothing comes back that was added before the reader knows where the stream ends.
-      const ready = this.silent || this.hub.position === undefined;
+      const ready = this.echoes.silent || this.hub.position === undefined;
       const size = (fields.get("data")?.length ?? 0) + OVERHEAD;
-      this.wait(number, { since: performance.now(), size, ready, run });
+      this.echoes.add(number, { size, ready, run });
       void added.then((isAdded) => {
-        const pending = this.pending.get(number);
-        if (isAdded || pending === undefined) return;
-        pending.ready = true;
-        this.runReady();
+        if (!isAdded) this.echoes.release(number);
       });
     });
   }
 
   /** Does something behind what was emitted before. At once, if nothing waits. */
   private inOrder(packet: Packet, run: (packet: Packet) => void): void {
-    if (this.pending.size === 0) {
+    if (this.echoes.size === 0) {
       run(packet);
       return;
     }
     const copy = copyOf(packet);
     const send = (): void => this.attempt(() => run(copy));
-    const size = OVERHEAD;
-    this.wait(this.count++, { since: performance.now(), size, ready: true, run: send });
-  }
-
-  private wait(number: number, pending: Pending): void {
-    this.pending.set(number, pending);
-    this.pendingBytes += pending.size;
-    this.runReady();
-    if (this.pendingBytes > this.settings.maxPending) this.giveUp();
-    else if (this.pending.size > 0) this.watchPending(ECHO_TIMEOUT);
-  }
-
-  /** Waits for nothing any more, until something comes back. */
-  private giveUp(): void {
-    this.silent = true;
-    this.runPending();
-  }
-
-  private runFirst(number: number, { size, run }: Pending, id?: string): void {
-    this.pending.delete(number);
-    this.pendingBytes -= size;
-    run(id);
-  }
-
-  private watchPending(milliseconds: number): void {
-    this.pendingTimer ??= setTimeout(() => {
-      this.pendingTimer = undefined;
-      const [first] = this.pending.values();
-      if (first === undefined) return;
-      const left = first.since + ECHO_TIMEOUT - performance.now();
-      if (left > 1) {
-        this.watchPending(left);
-      } else {
-        this.giveUp();
-      }
-    }, milliseconds).unref();
-  }
-
-  /** Does what is first and waits for nothing. */
-  private runReady(): void {
-    for (const [number, pending] of this.pending) {
-      if (!pending.ready) return;
-      this.runFirst(number, pending);
-    }
-  }
-
-  /** Does all that waits, up to one number. */
-  private runPending(before = Number.POSITIVE_INFINITY): void {
-    for (const [number, pending] of this.pending) {
-      if (number >= before) return;
-      this.runFirst(number, pending);
-    }
-  }
-
-  private isAwaited(number: number | undefined): boolean {
-    return number !== undefined && this.pending.has(number);
-  }
-
-  private onOwnEntry(id: string, number: number): void {
-    // Redis has not taken what was emitted before it: it would have come back before.
-    this.runPending(number);
-    const pending = this.pending.get(number);
-    if (pending !== undefined) this.runFirst(number, pending, id);
-    this.runReady();
+    this.echoes.add(this.count++, { size: OVERHEAD, ready: true, run: send });
   }
 
   /** Sends a command. Resolves to `undefined` where Redis has not taken it; never rejects. */
-  private command(...args: string[]): Promise<unknown> {
+  private readonly command: SendCommand = (...args) => {
     const size = args.reduce((sum, { length }) => sum + length, OVERHEAD);
     return this.link.command(args, size);
-  }
+  };
 
   // Connection state recovery.
 
@@ -781,11 +588,11 @@ export class RedisStreamsAdapter extends ClusterAdapter implements HubMember {
 
   override persistSession(session: RecoverableSession): void {
     const { pid, sid } = session;
-    for (const each of this.returning) if (each.pid === pid) this.returning.delete(each);
+    this.stopReturns(pid);
     const isKept = this.pids.delete(sid);
     if (this.taken.delete(pid)) return;
     // It is there already, unless the client has come back elsewhere meanwhile.
-    this.save(session, 1, isKept);
+    this.sessions?.saveLast(session, isKept);
   }
 
   override async restoreSession(
@@ -793,33 +600,36 @@ export class RedisStreamsAdapter extends ClusterAdapter implements HubMember {
     offset?: string,
   ): Promise<RestoredSession | RecoveryFailure> {
     const { position } = this.hub;
-    if (!this.recovers || position === undefined) return "unknown session";
-    const returning: Returning = { pid, session: undefined, after: position, sent: [] };
+    if (this.sessions === undefined || position === undefined) return "unknown session";
+    const returning: ReturningToStream = { pid, session: undefined, after: position, sent: [] };
     this.returning.add(returning);
-    const result = await this.inTime(this.claim(returning, position, offset), "unknown session");
+    const result = await this.inTime(
+      this.claim(this.sessions, returning, position, offset),
+      "unknown session",
+    );
     if (isString(result) || !this.returning.has(returning)) {
       this.returning.delete(returning);
       return isString(result) ? result : "unknown session";
     }
+    const { after } = returning;
+    returning.sent = returning.sent.filter(
+      ({ id }) => id === undefined || compareIds(id, after) > 0,
+    );
     returning.session = result;
     this.recovered++;
     return result;
   }
 
   private async claim(
-    returning: Returning,
+    sessions: RedisSessions,
+    returning: ReturningToStream,
     position: string,
     offset: string | undefined,
   ): Promise<GrowingSession | RecoveryFailure> {
     const { pid } = returning;
-    // Once: of two that know the secret, the second is not the client.
-    const text = await this.command("GETDEL", this.keyOf(pid));
-    if (!isString(text)) return "unknown session";
-    const session = decodeSession(text, pid);
-    if (session === undefined) {
-      this.onInvalid("the session of a client");
-      return "unknown session";
-    }
+    const session = await sessions.take(pid);
+    if (session === "invalid") this.onInvalid("the session of a client");
+    if (session === undefined || session === "invalid") return "unknown session";
     this.tell({ type: "returned", pid });
     const { offset: began } = session;
     const given = offset ?? began;
@@ -828,137 +638,19 @@ export class RedisStreamsAdapter extends ClusterAdapter implements HubMember {
     const heard = isOffset(began) && compareIds(began, given) > 0 ? began : given;
     if (compareIds(heard, position) > 0) {
       // Another process has read further. What comes until there is known to the client.
-      const known = entriesOf(await this.xrange(heard, heard, 1));
-      if (known.length === 0) return "unknown offset";
+      if (!(await this.history.has(heard))) return "unknown offset";
       returning.after = heard;
       return { ...session, missed: [] };
     }
-    const missed = await this.missedBy(session, heard, position);
+    const missed = await this.history.missedBy(session, heard, position);
     return missed === undefined ? "packets dropped" : { ...session, missed };
-  }
-
-  /** What a session has missed. `undefined` where not all of it is there, or it is too much. */
-  private async missedBy(
-    session: RecoverableSession,
-    heard: string,
-    position: string,
-  ): Promise<Outgoing[] | undefined> {
-    const { maxMissedEvents } = this.settings;
-    const missed: Outgoing[] = [];
-    if (this.recentSince !== undefined && compareIds(heard, this.recentSince) >= 0) {
-      for (const each of this.recent) {
-        const isMissed = compareIds(each.id, heard) > 0 && compareIds(each.id, position) <= 0;
-        if (isMissed && concerns(each.options, session.rooms)) missed.push(this.encodeRecent(each));
-      }
-      return missed;
-    }
-    const entries = await this.hub.replay(() => this.entriesBetween(heard, position));
-    for (const { id, fields } of entries ?? []) {
-      // Most entries of a busy stream are for others: what is no event here need not be decoded.
-      if (fields.get("nsp") !== this.nsp.name || fields.get("type") !== "3") continue;
-      const event = this.recentOf(id, decodeEntry(fields, this.nsp.name)?.message, 0);
-      if (event !== undefined && concerns(event.options, session.rooms))
-        missed.push(this.encodeRecent(event));
-    }
-    return entries === undefined || missed.length > maxMissedEvents ? undefined : missed;
-  }
-
-  /** Reads entries again. `undefined` where not all of them are there, or they are too many. */
-  private async entriesBetween(
-    heard: string,
-    position: string,
-  ): Promise<StreamEntry[] | undefined> {
-    const { maxMissedBytes, readCount } = this.settings;
-    const all: StreamEntry[] = [];
-    let size = 0;
-    for (let from = heard, more = true; more; ) {
-      const reply = await this.xrange(`(${from}`, position, readCount);
-      if (reply === undefined) return undefined;
-      const entries = entriesOf(reply);
-      for (const entry of entries) {
-        from = entry.id;
-        size += OVERHEAD + (entry.fields.get("data")?.length ?? 0);
-        all.push(entry);
-      }
-      if (size > maxMissedBytes) return undefined;
-      more = entries.length === readCount;
-    }
-    // Looked at last: nothing behind the offset was removed until now.
-    const [first] = entriesOf(await this.xrange("-", "+", 1));
-    return first !== undefined && compareIds(first.id, heard) <= 0 ? all : undefined;
-  }
-
-  /** Notes an event for clients that come back. */
-  private keep(id: string, message: StreamsMessage, size: number): void {
-    const event = this.recentOf(id, message, size + OVERHEAD);
-    if (event === undefined || this.removed.has(id)) return;
-    const { maxMissedBytes, maxMissedEvents } = this.settings;
-    this.recent.add(event);
-    this.recentBytes += event.size;
-    for (const oldest of this.recent) {
-      if (this.recent.size <= maxMissedEvents && this.recentBytes <= maxMissedBytes) break;
-      this.recent.delete(oldest);
-      this.recentBytes -= oldest.size;
-      this.recentSince = oldest.id;
-    }
-  }
-
-  /** The event that a client may miss, `undefined` for what is none. */
-  private recentOf(
-    id: string,
-    message: StreamsMessage | undefined,
-    size: number,
-  ): RecentEvent | undefined {
-    if (message?.type !== "broadcast" || message.request !== undefined) return undefined;
-    const { packet: event, options } = message;
-    if (event.type !== EVENT || options.flags.volatile === true) return undefined;
-    return { id, event, options, size, message: undefined };
   }
 
   private onRemoved(ids: readonly string[]): void {
     const removed = new Set(ids);
-    for (const event of this.recent) {
-      if (!removed.has(event.id)) continue;
-      this.recent.delete(event);
-      this.recentBytes -= event.size;
-    }
+    this.history.remove(removed);
     for (const returning of this.returning)
       returning.sent = returning.sent.filter(({ id }) => id === undefined || !removed.has(id));
-    // The news comes over another connection than the entries, and may be the first to arrive.
-    for (const id of ids) if (this.isAhead(id)) this.removed.add(id);
-    for (const oldest of this.removed) {
-      if (this.removed.size <= MAX_REMOVED) break;
-      this.removed.delete(oldest);
-    }
-  }
-
-  /** Whether an entry was not read here yet. */
-  private isAhead(id: string): boolean {
-    const { position } = this.hub;
-    return position === undefined || compareIds(id, position) > 0;
-  }
-
-  private encodeRecent(recent: RecentEvent): Outgoing {
-    const { id, event, options } = recent;
-    recent.message ??= this.nsp.encode(withOffset(event, id), options.flags.compress ?? true);
-    return recent.message;
-  }
-
-  private xrange(from: string, to: string, count: number): Promise<unknown> {
-    return this.command("XRANGE", this.settings.streamName, from, to, "COUNT", `${count}`);
-  }
-
-  /** A client has come back. Adds what was sent since its missed events were read. */
-  private endReturn(id: SocketId): void {
-    for (const returning of this.returning) {
-      const { session, after, sent } = returning;
-      if (session?.sid !== id) continue;
-      this.returning.delete(returning);
-      for (const each of sent) {
-        const isKnown = each.id !== undefined && compareIds(each.id, after) <= 0;
-        if (!isKnown && concerns(each.options, session.rooms)) session.missed.push(each.message);
-      }
-    }
   }
 
   /** A client of this process has come back to another one. */
@@ -979,75 +671,16 @@ export class RedisStreamsAdapter extends ClusterAdapter implements HubMember {
 
   // The sessions of connected clients, as Redis has them.
 
-  override addAll(id: SocketId, rooms: ReadonlySet<Room>): void | Promise<void> {
-    if (this.returning.size > 0) this.endReturn(id);
-    this.note(id);
-    return super.addAll(id, rooms);
+  protected override saveSession(session: RecoverableSession): void {
+    this.sessions?.save(session);
   }
 
-  override del(id: SocketId, room: Room): void | Promise<void> {
-    this.note(id);
-    return super.del(id, room);
+  protected override forgetSession(_id: SocketId, pid: string): void {
+    this.sessions?.delete(pid);
   }
 
-  override delAll(id: SocketId): void {
-    if (this.returning.size > 0) this.endReturn(id);
-    this.note(id);
-    super.delAll(id);
-  }
-
-  private note(id: SocketId): void {
-    if (!this.recovers) return;
-    if (this.changed.size === 0) flushSoon(this.flusher);
-    this.changed.add(id);
-  }
-
-  private saveChanged(): void {
-    for (const id of this.changed) {
-      const session = this.nsp.sockets.get(id)?.recoverableSession;
-      const pid = this.pids.get(id);
-      if (session !== undefined) {
-        this.pids.set(id, session.pid);
-        this.save(session, 2, false);
-      } else if (pid !== undefined) {
-        // It was disconnected, and may not come back.
-        this.pids.delete(id);
-        void this.command("DEL", this.keyOf(pid));
-      }
-    }
-    this.changed.clear();
-  }
-
-  /**
-   * Saves a session.
-   *
-   * @param times how often `maxDisconnectionDuration` it is kept: longer for a client that is connected, since it is
-   * renewed after half of that time
-   */
-  private save(session: RecoverableSession, times: number, onlyIfKept: boolean): void {
-    if (this.sessionDuration === undefined) return;
-    const duration = `${Math.min(times * this.sessionDuration, 0x7fffffff)}`;
-    const condition = onlyIfKept ? ["XX"] : [];
-    const key = this.keyOf(session.pid);
-    void this.command("SET", key, encodeSession(session), "PX", duration, ...condition);
-  }
-
-  /** Saves the sessions of some of the clients again, with what their data is now. */
-  private renewSessions(): void {
-    for (let left = Math.ceil(this.pids.size / RENEWALS); left > 0; left--) {
-      const next = this.renewal?.next();
-      if (next === undefined || next.done === true) {
-        this.renewal = this.pids.entries();
-        continue;
-      }
-      const [id] = next.value;
-      const session = this.nsp.sockets.get(id)?.recoverableSession;
-      if (session !== undefined) this.save(session, 2, false);
-    }
-  }
-
-  private keyOf(pid: string): string {
-    return `${this.settings.sessionKeyPrefix}${pid}`;
+  private *connectedSessions(): IterableIterator<RecoverableSession | undefined> {
+    for (const id of this.pids.keys()) yield this.nsp.sockets.get(id)?.recoverableSession;
   }
 }
 
@@ -1058,11 +691,6 @@ function isOffset(offset: string): boolean {
 
 function locally({ rooms, except, flags }: BroadcastOptions): BroadcastOptions {
   return { rooms, except, flags: { ...flags, local: true } };
-}
-
-/** An event, with an offset behind its arguments. */
-function withOffset({ namespace, data: [name, ...args] }: Event, offset: string): Event {
-  return { type: EVENT, namespace, data: [name, ...args, offset] };
 }
 
 /** Copies a packet as it is now: the program may change what it has emitted. */
