@@ -3,7 +3,7 @@
 
 import { isString } from "../events/options.ts";
 import type { RecoverableSession } from "../socketio/adapter.ts";
-import { decodeSession, encodeSession } from "./redis-streams-wire.ts";
+import { decodeSession, encodeSession, type KeptSession } from "./redis-streams-wire.ts";
 
 /** Sends a command. Resolves to `undefined` where Redis has not taken it; never rejects. */
 export type SendCommand = (...args: string[]) => Promise<unknown>;
@@ -17,6 +17,8 @@ export class RedisSessions {
   private readonly command: SendCommand;
   private readonly keyPrefix: string;
   private readonly duration: number;
+  /** How often the clients have come back that are connected here, if they have, by their secrets. */
+  private readonly returns = new Map<string, number>();
   private timer: NodeJS.Timeout | undefined;
 
   /** @param duration milliseconds for which a session is kept when its client has gone */
@@ -39,20 +41,37 @@ export class RedisSessions {
    */
   saveLast(session: RecoverableSession, onlyIfKept: boolean): void {
     this.set(session, this.duration, onlyIfKept ? ["XX"] : []);
+    this.release(session.pid);
   }
 
   delete(pid: string): void {
+    this.release(pid);
     void this.command("DEL", this.keyOf(pid));
   }
 
   /**
-   * Takes a session. Once: of two that know the secret, the second is not the client.
+   * Takes the session of a client that comes back. Once: of two that know the secret, the second is not the client.
    *
    * @returns `undefined` where there is none, "invalid" for something else
    */
-  async take(pid: string): Promise<RecoverableSession | "invalid" | undefined> {
+  async take(pid: string): Promise<KeptSession | "invalid" | undefined> {
     const text = await this.command("GETDEL", this.keyOf(pid));
-    return isString(text) ? (decodeSession(text, pid) ?? "invalid") : undefined;
+    if (!isString(text)) return undefined;
+    const session = decodeSession(text, pid);
+    if (session === undefined) return "invalid";
+    const returns = session.returns + 1;
+    this.returns.set(pid, returns);
+    return { ...session, returns };
+  }
+
+  /** How often a client that is connected here has come back. */
+  returnsOf(pid: string): number {
+    return this.returns.get(pid) ?? 0;
+  }
+
+  /** The client is not connected here: it has gone elsewhere, or has not come back after all. */
+  release(pid: string): void {
+    this.returns.delete(pid);
   }
 
   /** Begins to save the sessions again that save() has saved, with what their data is now, a part of them at a time. */
@@ -78,7 +97,14 @@ export class RedisSessions {
   private set(session: RecoverableSession, duration: number, condition: string[] = []): void {
     const key = this.keyOf(session.pid);
     const kept = `${Math.min(duration, MAX_DURATION)}`;
-    void this.command("SET", key, encodeSession(session), "PX", kept, ...condition);
+    void this.command(
+      "SET",
+      key,
+      encodeSession({ ...session, returns: this.returnsOf(session.pid) }),
+      "PX",
+      kept,
+      ...condition,
+    );
   }
 
   private keyOf(pid: string): string {

@@ -12,7 +12,7 @@
 //                                    barewire listens
 //
 // Added to entries are the field `number`, by which a process finds its own, and `requestId` in the data of
-// commands; to sessions `offset`; and four types. Processes of others ignore all of them.
+// commands; to sessions `offset` and `returns`; and four types. Processes of others ignore all of them.
 
 import { type Bytes, isBinary } from "../../protocol/bytes.ts";
 import { isDeeper, SERVER_LIMITS } from "../../protocol/socketio/check.ts";
@@ -37,8 +37,12 @@ import {
 
 /** What processes with this adapter tell each other about recovery. */
 export type RecoveryNews =
-  /** A client of another process has come back here, and its session is taken. */
-  | { readonly type: "returned"; readonly pid: string }
+  /**
+   * A client of another process has come back here, and its session is taken.
+   *
+   * `returns` counts how often it has come back, so that late news does not end a connection that came after.
+   */
+  | { readonly type: "returned"; readonly pid: string; readonly returns: number }
   /** Clients were sent these entries without an offset. A client that recovers is not sent them again. */
   | { readonly type: "removed"; readonly ids: readonly string[] };
 
@@ -151,32 +155,41 @@ export function decodeStreamsMessage(bytes: Bytes, namespace: string): StreamsFr
 
 // Sessions.
 
+/** A session, and how often its client has come back. */
+export interface KeptSession extends RecoverableSession {
+  readonly returns: number;
+}
+
 /** Encodes a session. Properties of its data that cannot be encoded, such as functions, are left out. */
-export function encodeSession({ sid, pid, rooms, data, offset }: RecoverableSession): string {
-  const session = { sid, pid, rooms: [...rooms], offset };
+export function encodeSession({ sid, pid, rooms, data, offset, returns }: KeptSession): string {
+  const session = { sid, pid, rooms: [...rooms], offset, returns };
   const bytes =
     attempt(() => encode({ ...session, data })) ?? encode({ ...session, data: encodable(data) });
   return Buffer.from(bytes).toString("base64");
 }
 
 /** Decodes the session of a client. `undefined` for what is invalid. */
-export function decodeSession(text: string, secret: string): RecoverableSession | undefined {
+export function decodeSession(text: string, secret: string): KeptSession | undefined {
   return attempt(() => {
-    const fields: Fields<"sid" | "pid" | "rooms" | "offset"> & { data?: Untyped } = Object(
-      decode(Buffer.from(text, "base64")),
-    );
+    const fields: Fields<"sid" | "pid" | "rooms" | "offset" | "returns"> & { data?: Untyped } =
+      Object(decode(Buffer.from(text, "base64")));
     const { sid, pid, data = {}, offset } = fields;
     const rooms = roomsOf(fields.rooms);
     if (!isString(sid) || sid === "" || pid !== secret || rooms === undefined) return undefined;
-    // Sessions that others have kept have no offset.
+    // Sessions that others have kept have no offset, and count nothing.
     return {
       sid,
       pid: secret,
       rooms: new Set(rooms),
       data,
       offset: isString(offset) ? offset : "",
+      returns: countOf(fields.returns),
     };
   });
+}
+
+function countOf(value: unknown): number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value > 0 ? value : 0;
 }
 
 function encodable(data: Untyped): Record<string, unknown> {
@@ -197,7 +210,7 @@ function dataOf(message: ClusterMessage | ClusterAnswer | RecoveryNews): object 
     case "goodbye":
       return {};
     case "returned":
-      return { pid: message.pid };
+      return { pid: message.pid, returns: message.returns };
     case "removed":
       return { ids: message.ids };
     case "broadcast": {
@@ -242,6 +255,7 @@ type Names =
   | "packet"
   | "pid"
   | "requestId"
+  | "returns"
   | "rooms"
   | "sockets";
 
@@ -271,7 +285,9 @@ function knownMessageOf(
     case "goodbye":
       return { type };
     case "returned":
-      return isString(fields.pid) ? { type, pid: fields.pid } : undefined;
+      return isString(fields.pid)
+        ? { type, pid: fields.pid, returns: countOf(fields.returns) }
+        : undefined;
     case "removed": {
       const { ids } = fields;
       return Array.isArray(ids) && ids.every(isString) ? { type, ids } : undefined;

@@ -481,7 +481,7 @@ export class RedisStreamsAdapter
   /** @param id of its entry, if it has one */
   private apply(message: StreamsMessage, sender: NodeId, id: string | undefined): void {
     this.attempt(() => {
-      if (message.type === "returned") this.onTaken(message.pid);
+      if (message.type === "returned") this.onTaken(message.pid, message.returns);
       else if (message.type === "removed") this.onRemoved(message.ids);
       else if (this.recovers && message.type === "broadcast" && message.request === undefined)
         this.deliver(message.packet, message.options, id);
@@ -590,7 +590,10 @@ export class RedisStreamsAdapter
     const { pid, sid } = session;
     this.stopReturns(pid);
     const isKept = this.pids.delete(sid);
-    if (this.taken.delete(pid)) return;
+    if (this.taken.delete(pid)) {
+      this.sessions?.release(pid);
+      return;
+    }
     // It is there already, unless the client has come back elsewhere meanwhile.
     this.sessions?.saveLast(session, isKept);
   }
@@ -609,6 +612,7 @@ export class RedisStreamsAdapter
     );
     if (isString(result) || !this.returning.has(returning)) {
       this.returning.delete(returning);
+      this.sessions.release(pid);
       return isString(result) ? result : "unknown session";
     }
     const { after } = returning;
@@ -630,7 +634,7 @@ export class RedisStreamsAdapter
     const session = await sessions.take(pid);
     if (session === "invalid") this.onInvalid("the session of a client");
     if (session === undefined || session === "invalid") return "unknown session";
-    this.tell({ type: "returned", pid });
+    this.tell({ type: "returned", pid, returns: session.returns });
     const { offset: began } = session;
     const given = offset ?? began;
     if (!isOffset(given)) return "unknown offset";
@@ -653,8 +657,10 @@ export class RedisStreamsAdapter
       returning.sent = returning.sent.filter(({ id }) => id === undefined || !removed.has(id));
   }
 
-  /** A client of this process has come back to another one. */
-  private onTaken(pid: string): void {
+  /** A client of this process has come back to another one, unless it is here again already. */
+  private onTaken(pid: string, returns: number): void {
+    if (this.sessions !== undefined && this.sessions.returnsOf(pid) >= returns && returns > 0)
+      return;
     this.taken.add(pid);
     this.nsp.onReturned?.(pid);
     this.taken.delete(pid);

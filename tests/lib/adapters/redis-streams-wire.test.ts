@@ -49,7 +49,7 @@ const IN_CHANNELS: readonly (ClusterMessage | ClusterAnswer | RecoveryNews)[] = 
   { type: "hello" },
   { type: "heartbeat" },
   { type: "goodbye" },
-  { type: "returned", pid: "secret" },
+  { type: "returned", pid: "secret", returns: 2 },
   { type: "removed", ids: ["1-0", "1-1"] },
   { type: "fetch", options: OPTIONS, request: "r" },
   { type: "server-side-emit", event: ["event", 1], request: undefined },
@@ -212,6 +212,7 @@ describe("sessions", () => {
     rooms: new Set(["sid", "room"]),
     data: { name: "Ada" },
     offset: "1-0",
+    returns: 3,
   };
 
   test("are read as they were written", () => {
@@ -219,7 +220,7 @@ describe("sessions", () => {
     assert.equal(decodeSession(encodeSession(session), "another"), undefined);
   });
 
-  test("of the stock adapter have no offset", () => {
+  test("of the stock adapter have no offset, and count nothing", () => {
     const { sid, pid, data } = session;
     const text = Buffer.from(encode({ sid, pid, rooms: ["sid"], data })).toString("base64");
     assert.deepEqual(decodeSession(text, "pid"), {
@@ -228,6 +229,7 @@ describe("sessions", () => {
       rooms: new Set(["sid"]),
       data,
       offset: "",
+      returns: 0,
     });
   });
 
