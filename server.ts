@@ -42,6 +42,7 @@ import {
   runInWorkers,
   type WorkerCount,
 } from "./lib/run.ts";
+import { type ClosingServer, drain, shutDown } from "./lib/shutdown.ts";
 import type { Adapter } from "./lib/socketio/adapter.ts";
 import type { BroadcastOperator } from "./lib/socketio/broadcast.ts";
 import { Clients } from "./lib/socketio/clients.ts";
@@ -458,14 +459,14 @@ export class Server<
   run(options: RunOptions = {}): Promise<Running> {
     checkOptions(options, RUN_OPTIONS);
     if (this.attachedServer === undefined) this.attach(createServer(notFound));
-    const drain = (timeout: number): Promise<void> => this.drain(timeout);
+    const close = (timeout: number): Promise<void> => this.drain(timeout);
     const { workers } = options;
-    if (workers === undefined) return run(this.httpServer, drain, options);
+    if (workers === undefined) return run(this.httpServer, close, options);
     const { engine, httpServer, recoveryLimits: recovery } = this;
     const useAdapter = (factory: AdapterFactory): void => {
       if (!this.hasOwnAdapter) this.adapter(factory);
     };
-    const host = { engine, httpServer, recovery, useAdapter, drain };
+    const host = { engine, httpServer, recovery, useAdapter, drain: close };
     return runInWorkers(host, { ...options, workers });
   }
 
@@ -509,53 +510,24 @@ export class Server<
     return this.drain(options.drain ?? CLOSE_TIMEOUT, callback);
   }
 
-  /**
-   * @param timeout milliseconds in which clients may receive what was sent to them, and all connections of the HTTP server
-   * may end
-   */
   private async closeWithin(timeout: number, callback?: (error?: Error) => void): Promise<void> {
-    const end = performance.now() + timeout;
-    const engine = this.attachedEngine;
-    // Listeners of "disconnect" may connect clients.
-    engine?.refuseClients();
-    this.clients.shutDown();
-    const ended = engine?.close(timeout);
-    await settledWithin(timeout, this.namespaces.closeAdapters());
-    await ended;
-    const httpServer = this.attachedServer;
-    const attachment = this.attachment;
+    const { parts } = this;
     this.attachment = undefined;
-    const error = await new Promise<Error | undefined>((resolve) => {
-      if (httpServer === undefined) {
-        resolve(undefined);
-        return;
-      }
-      // One that drips its request, never answers a close frame, or waits for a function of the program.
-      const cutOff = setTimeout(
-        () => {
-          engine?.cutOff();
-          attachment?.cutOff();
-        },
-        Math.max(0, end - performance.now()),
-      );
-      httpServer.close((failure) => {
-        clearTimeout(cutOff);
-        resolve(failure);
-      });
-      attachment?.endSilentConnections();
-    });
-    // Until now requests still came on open connections, and were answered.
-    attachment?.detach();
+    const error = await shutDown(parts, timeout);
     callback?.(error);
   }
 
   /** Has every client get what waits for it, and closes; connections that take longer are cut off. */
   private async drain(timeout: number, callback?: (error?: Error) => void): Promise<void> {
     const end = performance.now() + timeout;
-    this.attachedEngine?.refuseClients();
-    this.clients.drain();
-    await this.attachedEngine?.drained(timeout);
+    await drain(this.parts, timeout);
     await this.closeWithin(Math.max(0, end - performance.now()), callback);
+  }
+
+  /** What closes. */
+  private get parts(): ClosingServer {
+    const { attachedEngine: engine, attachedServer: httpServer, attachment } = this;
+    return { engine, httpServer, attachment, clients: this.clients, namespaces: this.namespaces };
   }
 
   protected override get currentAdapter(): Adapter {
@@ -579,17 +551,6 @@ export class Server<
       onUpgrade: (arrival) => engine.onUpgrade(arrival),
     };
   }
-}
-
-/** Resolves when `promise` does, or after so many milliseconds. */
-function settledWithin(milliseconds: number, promise: Promise<void>): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, milliseconds);
-    void promise.finally(() => {
-      clearTimeout(timer);
-      resolve();
-    });
-  });
 }
 
 /** An HTTP server that has nothing to serve but Socket.IO. */
