@@ -4,12 +4,12 @@
 import { channel } from "node:diagnostics_channel";
 import type { IncomingMessage } from "node:http";
 import { type IntervalHistogram, monitorEventLoopDelay } from "node:perf_hooks";
-import { debuglog } from "node:util";
 
 import type { Revision } from "../../protocol/engineio/handshake.ts";
 import type { Packet } from "../../protocol/engineio/packet.ts";
 import type { CloseReason } from "../../protocol/engineio/session.ts";
 import { BoundExceededError } from "../bound-exceeded.ts";
+import { debugEngine } from "../debug.ts";
 import { callListener } from "../events/emitter.ts";
 import type { Outgoing } from "./outgoing.ts";
 import type { Transport } from "./transport.ts";
@@ -74,8 +74,6 @@ export interface Monitored {
   readonly bufferedAmount: number;
 }
 
-const debug = debuglog("barewire:engine");
-
 const CONNECTION = channel("barewire:connection");
 const MESSAGE = channel("barewire:message");
 const REFUSAL = channel("barewire:refusal");
@@ -121,7 +119,8 @@ export class Monitor {
     this.#total++;
     const { id, protocol, transport, remoteAddress } = session;
     if (CONNECTION.hasSubscribers) CONNECTION.publish({ session });
-    if (debug.enabled) debug("%s connects over %s, revision %d", id, transport.name, protocol);
+    if (debugEngine.enabled)
+      debugEngine("%s connects over %s, revision %d", id, transport.name, protocol);
     if (this.#logger?.debug === undefined) return;
     this.#log("debug", "a client has connected", {
       id,
@@ -133,7 +132,7 @@ export class Monitor {
 
   onUpgrade({ id }: Monitored, from: Transport): void {
     this.#addBytes(from);
-    if (debug.enabled) debug("%s changes to its WebSocket", id);
+    if (debugEngine.enabled) debugEngine("%s changes to its WebSocket", id);
     this.#log("debug", "a client has changed to its WebSocket", { id });
   }
 
@@ -141,7 +140,7 @@ export class Monitor {
   onRefusal(request: IncomingMessage, name: string, message: string): void {
     this.#refusals.add(name);
     if (REFUSAL.hasSubscribers) REFUSAL.publish({ request, name, message });
-    if (debug.enabled) debug("refuses %s %s: %s", request.method, request.url, message);
+    if (debugEngine.enabled) debugEngine("refuses %s %s: %s", request.method, request.url, message);
     const { remoteAddress: address } = request.socket;
     this.#log("warn", "a client was refused", { name, message, address, url: request.url });
   }
@@ -163,7 +162,8 @@ export class Monitor {
     this.#closes.add(reason);
     this.#addBytes(session.transport);
     if (CLOSE.hasSubscribers) CLOSE.publish({ session, reason, detail });
-    if (debug.enabled) debug("%s ends: %s%s", id, reason, detail ? `, ${detail.message}` : "");
+    if (debugEngine.enabled)
+      debugEngine("%s ends: %s%s", id, reason, detail ? `, ${detail.message}` : "");
     const rule: unknown = detail && Reflect.get(detail, "rule");
     if (typeof rule === "string") this.#breaches.add(rule);
     if (detail instanceof BoundExceededError) {
@@ -181,7 +181,7 @@ export class Monitor {
   onBreach({ id, remoteAddress: address }: Monitored, rule: string, message: string): void {
     this.#breaches.add(rule);
     if (rule === "TOO_MANY_ATTACHMENTS") this.#bounds.add("maxAttachments");
-    if (debug.enabled) debug("%s breaks a rule: %s", id, message);
+    if (debugEngine.enabled) debugEngine("%s breaks a rule: %s", id, message);
     this.#log("warn", "a client has broken the protocol", { id, address, rule, message });
   }
 

@@ -14,6 +14,7 @@ import {
   type Packet,
 } from "../../protocol/socketio/packet.ts";
 import { ProtocolError } from "../../protocol/socketio/rules.ts";
+import { debugSocketio } from "../debug.ts";
 import type { Outgoing } from "../engineio/outgoing.ts";
 import type { CloseReason, Session, SessionSink } from "../engineio/session.ts";
 import type { Untyped } from "../events/emitter.ts";
@@ -316,7 +317,7 @@ export class Dispatcher implements SessionSink, Client {
     const { maxAuthSize, maxCreatedNamespaces } = this.#host.limits;
     if (this.#authSize + authSize > maxAuthSize) {
       this.conn.onBound("maxAuthSize", AUTH_TOO_LARGE.message);
-      this.sendRefused(name, AUTH_TOO_LARGE);
+      this.#refuse(name, AUTH_TOO_LARGE);
       return;
     }
     this.#authSize += authSize;
@@ -336,7 +337,7 @@ export class Dispatcher implements SessionSink, Client {
     this.#host.namespaces.find(name, auth, allowance, (namespace) => {
       if (namespace === undefined) {
         this.#authSize -= authSize;
-        if (this.#answer(name)) this.sendRefused(name, INVALID_NAMESPACE);
+        if (this.#answer(name)) this.#refuse(name, INVALID_NAMESPACE);
         return;
       }
       namespace.restore(this.recoverable ? auth : {}, (session) => {
@@ -357,7 +358,14 @@ export class Dispatcher implements SessionSink, Client {
     });
   }
 
+  #refuse(namespace: string, data: ConnectErrorData): void {
+    if (debugSocketio.enabled)
+      debugSocketio("%s is refused from %s: %s", this.id, namespace, data.message);
+    this.sendRefused(namespace, data);
+  }
+
   #fail(error: ProtocolError | ParserError): void {
+    if (debugSocketio.enabled) debugSocketio("%s breaks a rule: %s", this.id, error.message);
     this.conn.onBreach(error instanceof ProtocolError ? error.rule : error.name, error.message);
     for (const socket of this.#sockets()) socket.onError(error);
     this.close();

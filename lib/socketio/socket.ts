@@ -12,6 +12,7 @@ import {
   type EventData,
   type Packet,
 } from "../../protocol/socketio/packet.ts";
+import { debugSocketio } from "../debug.ts";
 import type { Outgoing } from "../engineio/outgoing.ts";
 import type { CloseReason, Session } from "../engineio/session.ts";
 import { type AckCallback, Acknowledgements } from "../events/acknowledgements.ts";
@@ -532,6 +533,11 @@ export class Socket<
     if (this.gone) return;
     this.client.onJoined();
     const { id: sid, pid } = this;
+    if (debugSocketio.enabled) {
+      const { recovered, recoveryFailure: failure = "" } = this;
+      const how = recovered ? ", recovered" : failure && `, not recovered: ${failure}`;
+      debugSocketio("%s joins %s as %s%s", this.client.id, this.nsp.name, sid, how);
+    }
     this.client.sendConnected(this.nsp.name, pid === undefined ? { sid } : { sid, pid });
     for (const message of restored?.missed ?? []) this.client.send(message, false);
   }
@@ -540,6 +546,9 @@ export class Socket<
   onRefuse(data: ConnectErrorData): void {
     this.socketState = "disconnected";
     this.leaveNamespace();
+    if (debugSocketio.enabled) {
+      debugSocketio("%s is refused from %s: %s", this.client.id, this.nsp.name, data.message);
+    }
     try {
       this.client.sendRefused(this.nsp.name, data);
     } catch (error) {
@@ -579,6 +588,8 @@ export class Socket<
   onClose(reason: DisconnectReason, description?: Error): void {
     if (this.isEnding()) return;
     const was = this.socketState;
+    if (debugSocketio.enabled)
+      debugSocketio("%s leaves %s: %s", this.client.id, this.nsp.name, reason);
     const details = description === undefined ? [reason] : [reason, description];
     if (was === "connected") {
       this.socketState = "disconnecting";

@@ -25,6 +25,7 @@ import {
 import { NEED_DATA } from "../../protocol/websocket/receiver.ts";
 import type { ProtocolError } from "../../protocol/websocket/rules.ts";
 import { Deadlines } from "../deadlines.ts";
+import { debugWebSocket } from "../debug.ts";
 import { flushSoon } from "../flush.ts";
 import { Compressor, type CompressorHost } from "./compressor.ts";
 import type { DeflateSettings } from "./message-deflate.ts";
@@ -160,6 +161,10 @@ export class Connection implements Wire, CompressorHost {
   start(sink: ConnectionSink): void {
     this.#sink = sink;
     const socket: ConnectedSocket = this.#socket;
+    if (debugWebSocket.enabled) {
+      const how = this.compresses ? ", with permessage-deflate" : "";
+      debugWebSocket("the connection with %s begins%s", peerOf(socket), how);
+    }
     socket[CONNECTION] = this;
     if (socket instanceof TcpSocket) socket.setTimeout(0).setNoDelay(true);
     socket.on("data", onData);
@@ -229,6 +234,10 @@ export class Connection implements Wire, CompressorHost {
     this.#compressor?.end();
     const { code, reason } = endpoint.closeStatus;
     const error = isClean ? undefined : (this.#socket.errored ?? undefined);
+    if (debugWebSocket.enabled) {
+      const why = endpoint.failure?.message ?? error?.message ?? reason;
+      debugWebSocket("the connection with %s ends: %d %s", peerOf(this.#socket), code, why);
+    }
     sink.onClose(code, reason, endpoint.failure, error);
   }
 
@@ -451,4 +460,10 @@ export class Connection implements Wire, CompressorHost {
   #mustBeOpen(): void {
     if (!this.open) throw new NotOpenError(this.#endpoint.state);
   }
+}
+
+function peerOf(socket: Duplex): string {
+  return socket instanceof TcpSocket
+    ? `${socket.remoteAddress}:${socket.remotePort}`
+    : "what is no TCP socket";
 }

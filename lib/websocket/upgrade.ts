@@ -12,6 +12,7 @@ import {
   type HandshakeDecision,
   VERSION,
 } from "../../protocol/websocket/handshake.ts";
+import { debugWebSocket } from "../debug.ts";
 import { Connection } from "./connection.ts";
 
 /** How permessage-deflate is done (RFC 7692): what is agreed with the client, and what is compressed. */
@@ -55,6 +56,7 @@ export function checkUpgrade(
   );
   if (decision.accepted) return decision;
   const { status, text } = HANDSHAKE_RULES[decision.rule];
+  if (debugWebSocket.enabled) debugWebSocket("refuses %s: %s", request.url, text);
   // RFC 6455 §4.4: "…with a |Sec-WebSocket-Version| header … indicating the version(s) the server is capable of".
   const headers = decision.rule === "VERSION" ? [`Sec-WebSocket-Version: ${VERSION}`] : [];
   refuseUpgrade(socket, status, text, "text/html", headers);

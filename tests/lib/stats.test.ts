@@ -270,21 +270,41 @@ test("diagnostics channels tell of a connection from its begin to its end", asyn
   );
 });
 
-test("NODE_DEBUG=barewire:engine has a line for each decision", async () => {
+test("NODE_DEBUG=barewire:* has a line for each decision", async () => {
   const program = `
     import { get } from "node:http";
+    import { io as connect } from "./client/index.ts";
     import { Server } from "./server.ts";
     const io = new Server(0);
+    io.of("/closed").use((socket, next) => next(new Error("not today")));
     io.httpServer.on("listening", () => {
-      const { port } = io.httpServer.address();
-      get("http://127.0.0.1:" + port + "/socket.io/?EIO=4&transport=polling&sid=unknown", (answer) => {
-        answer.resume().on("end", () => io.close());
+      const url = "http://127.0.0.1:" + io.httpServer.address().port;
+      get(url + "/socket.io/?EIO=4&transport=polling&sid=unknown", (answer) => {
+        answer.resume().on("end", () => {
+          const client = connect(url, { transports: ["websocket"] });
+          client.on("connect", () => {
+            client.io.socket("/closed").on("connect_error", () => {
+              client.disconnect();
+              io.close();
+            });
+          });
+        });
       });
     });`;
   const { stderr } = await run(process.execPath, [...TSX, "--eval", program], {
-    env: { ...ENVIRONMENT, NODE_DEBUG: "barewire:engine" },
+    env: { ...ENVIRONMENT, NODE_DEBUG: "barewire:*" },
   });
-  assert.match(stderr, /BAREWIRE:ENGINE \d+: refuses GET \/socket\.io\/\S+: Session ID unknown/);
+  for (const line of [
+    /BAREWIRE:ENGINE \d+: refuses GET \/socket\.io\/\S+: Session ID unknown/,
+    /BAREWIRE:WEBSOCKET \d+: the connection with 127\.0\.0\.1:\d+ begins/,
+    /BAREWIRE:ENGINE \d+: \S{20} connects over websocket, revision 4/,
+    /BAREWIRE:SOCKETIO \d+: \S{20} joins \/ as \S{20}\n/,
+    /BAREWIRE:SOCKETIO \d+: \S{20} is refused from \/closed: not today/,
+    /BAREWIRE:SOCKETIO \d+: \S{20} leaves \/: \S/,
+    /BAREWIRE:WEBSOCKET \d+: the connection with 127\.0\.0\.1:\d+ ends: 1\d{3}/,
+  ]) {
+    assert.match(stderr, line);
+  }
 });
 
 const TSX = ["--import", "tsx", "--input-type=module"];
