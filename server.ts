@@ -89,6 +89,7 @@ import {
 export { Engine } from "./lib/engineio/engine.ts";
 export type { EngineMiddleware } from "./lib/engineio/middleware.ts";
 export type { EngineStats, Logger } from "./lib/engineio/monitor.ts";
+export type { BackpressurePolicy } from "./lib/engineio/waiting-messages.ts";
 export type { AnyListener } from "./lib/events/catch-all.ts";
 export {
   AckTimeoutError,

@@ -169,7 +169,7 @@ export class Dispatcher implements SessionSink, Client {
   // What its sockets call.
 
   send(message: Outgoing, volatile: boolean): void {
-    if (!volatile || this.conn.writable) this.conn.send(message);
+    this.conn.send(message, volatile);
   }
 
   socketId(_namespace: string): string {

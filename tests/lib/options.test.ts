@@ -73,6 +73,7 @@ const PATH: Cases = {
 const TRANSPORTS = 'must be a list of "polling" and "websocket", got';
 const PARSER = "must be an object with the classes Encoder and Decoder, got";
 const ANYTHING: Cases = { good: [{}, "text", undefined], bad: [] };
+const POLICIES = 'must be "close" or "drop-volatile" or "drop-oldest", got';
 
 class Encoder {
   encode(): string[] {
@@ -104,6 +105,14 @@ const ENGINE: CasesOf<EngineOptions, "wsEngine" | "initialPacket"> = {
     ],
   },
   maxBackpressure: LIMIT,
+  backpressurePolicy: {
+    good: ["close", "drop-volatile", "drop-oldest", undefined],
+    bad: [
+      ["drop", RANGE, `${POLICIES} "drop"`],
+      [true, TYPE, `${POLICIES} true`],
+      [null, TYPE, `${POLICIES} null`],
+    ],
+  },
   maxTotalBackpressure: LIMIT,
   maxHttpBufferSize: BYTES,
   origins: ORIGINS,

@@ -106,6 +106,18 @@ const INCIDENTS: readonly Incident[] = [
     logs: "warn a client has reached a bound",
   },
   {
+    happens: "a client does not read, and events are dropped",
+    options: { maxBackpressure: 100_000, backpressurePolicy: "drop-oldest" },
+    provoke: async (port, io) => {
+      const client = await PollingClient.open(port);
+      await client.join();
+      for (let n = 0; n < 20; n++) io.emit("news", "x".repeat(10_000));
+    },
+    counted: ({ closes, bounds, dropped }) => [closes, bounds, dropped],
+    as: [{}, { maxBackpressure: 1 }, 11],
+    logs: "warn a client has reached a bound",
+  },
+  {
     happens: "an adapter fails",
     options: {
       adapter: class extends Adapter {
