@@ -313,6 +313,19 @@ const GUARANTEES: Record<string, Test> = {
     assert.deepEqual(numbersIn((await client.poll()).body), [0, 2, 4, 97, 98, 99]);
   },
 
+  "An event that `rateLimit` stops reaches no listener, and its acknowledgement is an error.":
+    async (context) => {
+      const { io, port } = await serve(context, { rateLimit: { events: 1, interval: 60_000 } });
+      const { client, socket } = await join(io, port);
+      const log: unknown[] = [];
+      socket.on("n", (n) => log.push(n));
+      socket.on("error", (error) => log.push(Reflect.get(error, "code")));
+      client.send('42["n",1]');
+      client.send('420["n",2]');
+      assert.match(`${await client.next()}`, /^430\[\{"error":\{"code":"ERR_RATE_LIMIT",/);
+      assert.deepEqual(log, [1, "ERR_RATE_LIMIT"]);
+    },
+
   "A pending `emitWithAck()` rejects with a DisconnectedError at once when the client disconnects.":
     async (context) => {
       const { io, port } = await serve(context);

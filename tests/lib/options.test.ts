@@ -19,6 +19,7 @@ import {
   Adapter,
   Engine,
   NamespaceHandler,
+  type RateLimitOptions,
   type RunOptions,
   Server,
   type ServerOptions,
@@ -72,8 +73,8 @@ const PATH: Cases = {
 };
 const TRANSPORTS = 'must be a list of "polling" and "websocket", got';
 const PARSER = "must be an object with the classes Encoder and Decoder, got";
-const ANYTHING: Cases = { good: [{}, "text", undefined], bad: [] };
 const POLICIES = 'must be "close" or "drop-volatile" or "drop-oldest", got';
+const ANYTHING: Cases = { good: [{}, "text", undefined], bad: [] };
 
 class Encoder {
   encode(): string[] {
@@ -104,7 +105,6 @@ const ENGINE: CasesOf<EngineOptions, "wsEngine" | "initialPacket"> = {
       [null, TYPE, "must be an object with the methods of a logger, got null"],
     ],
   },
-  maxBackpressure: LIMIT,
   backpressurePolicy: {
     good: ["close", "drop-volatile", "drop-oldest", undefined],
     bad: [
@@ -113,6 +113,7 @@ const ENGINE: CasesOf<EngineOptions, "wsEngine" | "initialPacket"> = {
       [null, TYPE, `${POLICIES} null`],
     ],
   },
+  maxBackpressure: LIMIT,
   maxTotalBackpressure: LIMIT,
   maxHttpBufferSize: BYTES,
   origins: ORIGINS,
@@ -167,6 +168,14 @@ const SERVER: CasesOf<ServerOptions, keyof typeof ENGINE> = {
     ],
   },
   path: PATH,
+  rateLimit: {
+    good: [{ events: 1, interval: 1 }, { events: 10, interval: 0.5, burst: 100 }, undefined],
+    bad: [
+      [10, TYPE, "must be an object, got 10"],
+      [true, TYPE, "must be an object, got true"],
+      [null, TYPE, "must be an object, got null"],
+    ],
+  },
   serveClient: BOOLEAN,
 };
 
@@ -297,6 +306,7 @@ const DEFLATE: CasesOf<DeflateOptions, "zlibInflateOptions" | "concurrencyLimit"
   zlibDeflateOptions: OBJECT,
   zlibInflateOptions: OBJECT,
 };
+const MUST_BE_GIVEN = "must be given";
 const DURATION = "must be a number of milliseconds, 0 or more, got";
 const RECOVERY: CasesOf<RecoveryOptions> = {
   maxDisconnectionDuration: {
@@ -314,6 +324,20 @@ const RECOVERY: CasesOf<RecoveryOptions> = {
   skipMiddlewares: BOOLEAN,
 };
 
+/** Adds those options of a rate limit that must be given, where they are missing. */
+function completed(options: object): { readonly rateLimit: object } {
+  return { rateLimit: { events: 1, interval: 1, ...Reflect.get(options, "rateLimit") } };
+}
+
+const RATE_LIMIT: CasesOf<RateLimitOptions> = {
+  burst: BYTES,
+  events: { good: [1, 1000], bad: [...BYTES.bad, [undefined, TYPE, MUST_BE_GIVEN]] },
+  interval: {
+    good: [1, 0.5, 1000],
+    bad: [...POSITIVE_MILLISECONDS.bad, [undefined, TYPE, MUST_BE_GIVEN]],
+  },
+};
+
 const make = (options: object): unknown => Reflect.construct(Server, [options]);
 
 testOptions("new Server(options)", SERVER, make);
@@ -323,6 +347,21 @@ testOptions("new Server(): perMessageDeflate", DEFLATE, make, ["perMessageDeflat
 testOptions("new Server(): zlib", ZLIB, make, ["perMessageDeflate", "zlibDeflateOptions"]);
 testOptions("new Server(): httpCompression", COMPRESSION, make, ["httpCompression"]);
 testOptions("new Server(): recovery", RECOVERY, make, ["connectionStateRecovery"]);
+testOptions("new Server(): rateLimit", RATE_LIMIT, (options) => make(completed(options)), [
+  "rateLimit",
+]);
+for (const parent of ["/a", /b/]) {
+  testOptions(
+    `rateLimit() of the namespace ${parent}`,
+    RATE_LIMIT,
+    (options) => {
+      const io = new Server();
+      const namespace = typeof parent === "string" ? io.of(parent) : io.of(parent);
+      return Reflect.apply(namespace.rateLimit, namespace, [completed(options).rateLimit]);
+    },
+    ["rateLimit"],
+  );
+}
 testOptions("new Server(server, options)", SERVER, (options) => {
   const http = createServer();
   return Reflect.construct(Server, [http, options]).close();
@@ -336,6 +375,7 @@ const CONSTRUCTOR_ONLY: ReadonlySet<string> = new Set([
   "maxAuthSize",
   "maxRoomsPerSocket",
   "attachmentTimeout",
+  "rateLimit",
   "maxCreatedNamespaces",
   "parser",
 ]);

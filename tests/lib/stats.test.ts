@@ -152,6 +152,10 @@ const BOUNDS: Readonly<
     sends: [`40${JSON.stringify({ token: "x".repeat(100) })}`],
   },
   maxCreatedNamespaces: { options: { maxCreatedNamespaces: 0 }, sends: ["40/dynamic,"] },
+  rateLimit: {
+    options: { rateLimit: { events: 1, interval: 3_600_000 } },
+    sends: ["40", '42["a"]', '42["b"]'],
+  },
   maxRoomsPerSocket: {
     options: { maxRoomsPerSocket: 2 },
     sends: ["40", '42["join",["a","b","c"]]'],
