@@ -71,6 +71,7 @@ import {
   DEFAULT_PATH,
   engineOptions,
   mergeOptions,
+  rateLimitOf,
   recoveryLimits,
   recoveryOf,
   SERVER_OPTIONS,
@@ -89,6 +90,7 @@ import {
 export { Engine } from "./lib/engineio/engine.ts";
 export type { EngineMiddleware } from "./lib/engineio/middleware.ts";
 export type { EngineStats, Logger } from "./lib/engineio/monitor.ts";
+export type { BackpressurePolicy } from "./lib/engineio/waiting-messages.ts";
 export type { AnyListener } from "./lib/events/catch-all.ts";
 export {
   AckTimeoutError,
@@ -110,6 +112,7 @@ export { Namespace } from "./lib/socketio/namespace.ts";
 export { type HandlerMethods, NamespaceHandler } from "./lib/socketio/namespace-handler.ts";
 export type { ServerOptions } from "./lib/socketio/options.ts";
 export { type NamespaceMatcher, ParentNamespace } from "./lib/socketio/parent-namespace.ts";
+export { RateLimitError, type RateLimitOptions } from "./lib/socketio/rate-limit.ts";
 export {
   type DisconnectReason,
   type Event,
@@ -211,6 +214,7 @@ export class Server<
         errorHandler: () => this.errorHandler,
         codec: this.codec,
         maxRoomsPerSocket: this.options.maxRoomsPerSocket ?? DEFAULT_MAX_ROOMS,
+        rateLimit: rateLimitOf(this.options),
         createAdapter: (nsp) => createAdapter(this.adapterFactory, nsp),
         onError: (error) => this.attachedEngine?.onError(error),
         recovery: recovery &&

@@ -4,7 +4,13 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { describe, type TestContext, test } from "node:test";
 
-import { DisconnectedError, type Socket } from "../server.ts";
+import {
+  type BackpressurePolicy,
+  DisconnectedError,
+  type Server,
+  type ServerOptions,
+  type Socket,
+} from "../server.ts";
 import { Clock } from "./support/clock.ts";
 import { startNodes } from "./support/cluster.ts";
 import { join, PollingClient, serve, turn, until, WebSocketClient } from "./support/net.ts";
@@ -15,6 +21,30 @@ import { gatherUncaught } from "./support/uncaught.ts";
 
 async function goneOf(socket: Socket): Promise<string> {
   return new Promise((resolve) => socket.once("disconnect", resolve));
+}
+
+const TEXT = "x".repeat(1000);
+
+/** A server that has 8,000 bytes wait for a client, and a client that polls when it is told to. */
+async function serveSlow(
+  context: TestContext,
+  backpressurePolicy: BackpressurePolicy,
+  options: ServerOptions = {},
+): Promise<{ io: Server; port: number; socket: Socket; client: PollingClient; pid: string }> {
+  const { io, port } = await serve(context, {
+    ...options,
+    backpressurePolicy,
+    maxBackpressure: 8000,
+  });
+  const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
+  const client = await PollingClient.open(port);
+  const { pid } = JSON.parse((await client.join()).slice(2));
+  return { io, port, socket: await connected, client, pid };
+}
+
+/** The numbers of the events "n" in a polling answer. */
+function numbersIn(body: string): number[] {
+  return [...body.matchAll(/\["n",(?:\{[^}]*\},)?(\d+)/g)].map(([, n]) => Number(n));
 }
 
 type Test = (context: TestContext) => Promise<void>;
@@ -212,17 +242,22 @@ const GUARANTEES: Record<string, Test> = {
       await delivered;
     },
 
-  "A volatile event is dropped when the client cannot take it at once, and never waits.": async (
-    context,
-  ) => {
-    const { io, port } = await serve(context);
-    const client = await PollingClient.open(port);
-    await client.join();
-    // No request waits, so the client cannot take it.
-    io.volatile.emit("n", 1);
-    io.emit("n", 2);
-    assert.equal((await client.poll()).body, '42["n",2]');
-  },
+  'A volatile event is dropped when the client cannot take it at once, and never waits, unless `backpressurePolicy` is "drop-volatile".':
+    async (context) => {
+      for (const [backpressurePolicy, received] of [
+        ["close", '42["n",2]'],
+        ["drop-oldest", '42["n",2]'],
+        ["drop-volatile", '42["n",1]\x1e42["n",2]'],
+      ] as const) {
+        const { io, port } = await serve(context, { backpressurePolicy });
+        const client = await PollingClient.open(port);
+        await client.join();
+        // No request waits, so the client cannot take it.
+        io.volatile.emit("n", 1);
+        io.emit("n", 2);
+        assert.equal((await client.poll()).body, received);
+      }
+    },
 
   "What waits for one client is at most `maxBackpressure` and one message more; beyond it the client is disconnected.":
     async (context) => {
@@ -235,6 +270,60 @@ const GUARANTEES: Record<string, Test> = {
       assert.equal(socket.connected, true);
       socket.emit("n");
       assert.equal(socket.connected, false);
+    },
+
+  'With `backpressurePolicy` "drop-volatile", the oldest volatile events that wait are dropped instead, for as long as there are any.':
+    async (context) => {
+      const { socket, client } = await serveSlow(context, "drop-volatile");
+      for (let n = 0; n < 30; n++) socket.volatile.emit("n", n, TEXT);
+      assert.deepEqual(numbersIn((await client.poll()).body), [24, 25, 26, 27, 28, 29]);
+      for (let n = 0; n < 6; n++) socket.volatile.emit("n", n, TEXT);
+      for (let n = 6; n < 12; n++) socket.emit("n", n, TEXT);
+      assert.equal(socket.connected, true);
+      socket.emit("n", 12, TEXT);
+      assert.equal(socket.connected, false);
+    },
+
+  'With `backpressurePolicy` "drop-oldest", the oldest events that wait are dropped instead, each with its attachments, but none whose acknowledgement is awaited.':
+    async (context) => {
+      const { io, socket, client } = await serveSlow(context, "drop-oldest");
+      socket.emit("asks", 100, TEXT, () => {});
+      for (let n = 0; n < 30; n++) io.emit("n", Buffer.alloc(1000, n), n);
+      const [asks, ...packets] = (await client.poll()).body.split("\x1e");
+      assert.match(`${asks}`, /^420\["asks"/);
+      assert.deepEqual(numbersIn(packets.join("\x1e")), [25, 26, 27, 28, 29]);
+      const bytes = [25, 26, 27, 28, 29].map((n) => `b${Buffer.alloc(1000, n).toString("base64")}`);
+      assert.deepEqual(
+        packets.filter((_packet, index) => index % 2 === 1),
+        bytes,
+      );
+      for (let n = 0; n < 7; n++) socket.emit("asks", n, TEXT, () => {});
+      assert.equal(socket.connected, false);
+    },
+
+  "What is received when events were dropped is in the order in which it was emitted.": async (
+    context,
+  ) => {
+    const { io, socket, client } = await serveSlow(context, "drop-oldest");
+    for (let n = 0; n < 100; n += 2) {
+      if (n < 6) socket.emit("n", n, TEXT, () => {});
+      else socket.emit("n", n, TEXT);
+      io.emit("n", n + 1, TEXT);
+    }
+    assert.deepEqual(numbersIn((await client.poll()).body), [0, 2, 4, 97, 98, 99]);
+  },
+
+  "An event that `rateLimit` stops reaches no listener, and its acknowledgement is an error.":
+    async (context) => {
+      const { io, port } = await serve(context, { rateLimit: { events: 1, interval: 60_000 } });
+      const { client, socket } = await join(io, port);
+      const log: unknown[] = [];
+      socket.on("n", (n) => log.push(n));
+      socket.on("error", (error) => log.push(Reflect.get(error, "code")));
+      client.send('42["n",1]');
+      client.send('420["n",2]');
+      assert.match(`${await client.next()}`, /^430\[\{"error":\{"code":"ERR_RATE_LIMIT",/);
+      assert.deepEqual(log, [1, "ERR_RATE_LIMIT"]);
     },
 
   "A pending `emitWithAck()` rejects with a DisconnectedError at once when the client disconnects.":
@@ -452,6 +541,26 @@ const GUARANTEES: Record<string, Test> = {
       assert.equal(again.socket.listenerCount("n"), 0);
       io.emit("end");
       assert.match(`${await again.client.next()}`, /^42\["end"/);
+    },
+
+  "A client that comes back is sent an event that was dropped only if it has received no later one.":
+    async (context) => {
+      for (const hasReceivedLater of [false, true]) {
+        const { io, port, socket, client, pid } = await serveSlow(context, "drop-oldest", {
+          connectionStateRecovery: {},
+        });
+        socket.emit("asks", 0, TEXT.repeat(5), () => {});
+        for (let n = 0; n < 6; n++) io.emit("n", n, "x".repeat(300));
+        assert.ok(io.stats().dropped > 0, "none was dropped");
+        const offset = /"([^"]+)"\]$/.exec((await client.poll()).body)?.[1];
+        socket.conn.discard("transport close");
+        const again = await join(io, port, hasReceivedLater ? { pid, offset } : { pid });
+        assert.equal(again.socket.recovered, true);
+        again.socket.emit("end");
+        const next = hasReceivedLater ? '42["end"' : '42["n",0,';
+        assert.ok(`${await again.client.next()}`.startsWith(next));
+        again.client.socket.terminate();
+      }
     },
 
   "A session is recovered once.": async (context) => {

@@ -119,7 +119,7 @@ export class Engine extends NodeEmitter<EngineEvents> {
     this.sink = sink;
     const { pingInterval, pingTimeout, upgradeTimeout, perMessageDeflate } = this.options;
     this.gate = new OriginGate(options);
-    const { maxBackpressure, maxTotalBackpressure, logger } = this.options;
+    const { maxBackpressure, backpressurePolicy, maxTotalBackpressure, logger } = this.options;
     const backlog = new Backlog(maxTotalBackpressure);
     const monitor = new Monitor(logger);
     this.monitor = monitor;
@@ -130,9 +130,10 @@ export class Engine extends NodeEmitter<EngineEvents> {
     };
     const heartbeat = new Heartbeat(pingInterval, pingTimeout);
     const clientHeartbeat = new ClientHeartbeat(pingInterval, pingTimeout);
+    const host = { maxBackpressure, backpressurePolicy, backlog, monitor, onClosed };
     this.hosts = {
-      3: { protocol: 3, heartbeat: clientHeartbeat, maxBackpressure, backlog, monitor, onClosed },
-      4: { protocol: 4, heartbeat, maxBackpressure, backlog, monitor, onClosed },
+      3: { protocol: 3, heartbeat: clientHeartbeat, ...host },
+      4: { protocol: 4, heartbeat, ...host },
     };
     this.permissionHost = {
       isClosed: () => this.closed,

@@ -58,6 +58,8 @@ export interface EngineStats {
   readonly errors: number;
   /** Bounds that clients have reached, by the name of the option. */
   readonly bounds: Readonly<Record<string, number>>;
+  /** Events that were not sent to a client because too much waited for it: `backpressurePolicy`. */
+  readonly dropped: number;
   /**
    * Milliseconds by which the event loop is late, since the first call of stats(), to which it is not known. A
    * sample is taken every 20 ms.
@@ -109,6 +111,7 @@ export class Monitor {
   readonly #bounds = new Counts();
   readonly #logger: Logger | undefined;
   #errors = 0;
+  #dropped = 0;
   #delay: IntervalHistogram | undefined;
 
   constructor(logger: Logger | undefined) {
@@ -185,11 +188,34 @@ export class Monitor {
     this.#log("warn", "a client has broken the protocol", { id, address, rule, message });
   }
 
-  /** @param bound the name of its option */
-  onBound({ id, remoteAddress: address }: Monitored, bound: string, message: string): void {
+  /**
+   * @param bound the name of its option
+   * @param isNew it is told of. Otherwise it is only counted: the client has reached the bound just before
+   */
+  onBound(
+    { id, remoteAddress: address }: Monitored,
+    bound: string,
+    message: string,
+    isNew = true,
+  ): void {
     this.#bounds.add(bound);
+    if (!isNew) return;
     if (BOUND.hasSubscribers) BOUND.publish({ id, address, bound, message });
     this.#log("warn", "a client has reached a bound", { id, address, bound, message });
+  }
+
+  /**
+   * Events for a client were dropped.
+   *
+   * @param begins they are the first of those that were dropped since something began to wait for it. Others are
+   * counted, and not told of: each event may be one
+   */
+  onDropped(session: Monitored, events: number, begins: boolean): void {
+    this.#dropped += events;
+    if (begins) {
+      const message = "too much waits for the client: events are dropped";
+      this.onBound(session, "maxBackpressure", message);
+    }
   }
 
   onError(error: Error): void {
@@ -220,6 +246,7 @@ export class Monitor {
       closes: this.#closes.toRecord(),
       breaches: this.#breaches.toRecord(),
       bounds: this.#bounds.toRecord(),
+      dropped: this.#dropped,
       errors: this.#errors,
       eventLoopDelay: {
         mean: lateness(mean),

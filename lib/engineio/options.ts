@@ -35,6 +35,7 @@ import { type CookieOptions, isCookieAttribute, isCookieName } from "./cookie.ts
 import { checkCors } from "./cors.ts";
 import type { Logger } from "./monitor.ts";
 import type { OriginOptions } from "./origin-gate.ts";
+import { BACKPRESSURE_POLICIES, type BackpressurePolicy } from "./waiting-messages.ts";
 
 /** Calls back with whether a client may connect, and what a client that may not is told. */
 export type AllowRequest = (
@@ -53,9 +54,16 @@ export interface EngineOptions extends OriginOptions {
   readonly maxHttpBufferSize?: number;
   /**
    * Bytes that may wait for one client that does not take them as fast as they are sent, beyond
-   * what the operating system holds. More ends its session. Default 16 MiB.
+   * what the operating system holds. More ends its session, or has events dropped: `backpressurePolicy`. Default 16 MiB.
    */
   readonly maxBackpressure?: number;
+  /**
+   * What is done when more than `maxBackpressure` would wait for a client: "close" ends its session, "drop-volatile"
+   * has volatile events wait and drops the oldest of them, "drop-oldest" drops the oldest events. Acknowledgements, events
+   * that ask for one, and all other packets are never dropped: if these alone are too much, the session ends.
+   * `io.stats().dropped` counts the events. Default "close".
+   */
+  readonly backpressurePolicy?: BackpressurePolicy;
   /**
    * Bytes that may wait for all clients together, those of answers that clients do not read among them. More ends the session
    * for which the most waits. Default: 256 MiB.
@@ -89,6 +97,7 @@ export const DEFAULTS = {
   upgradeTimeout: 10_000,
   maxHttpBufferSize: 1_000_000,
   maxBackpressure: 16 * 1024 * 1024,
+  backpressurePolicy: "close",
   maxTotalBackpressure: 256 * 1024 * 1024,
   transports: ["polling", "websocket"],
   allowUpgrades: true,
@@ -137,6 +146,7 @@ export const ENGINE_OPTIONS: OptionTable<EngineOptions, "wsEngine" | "initialPac
   allowEIO3: boolean,
   allowRequest: neverUndefined(callback),
   allowUpgrades: boolean,
+  backpressurePolicy: oneOf(...BACKPRESSURE_POLICIES),
   cookie: valueOr([true, false], nested(COOKIE_OPTIONS)),
   cors: valueOr([true, false, undefined], (value) => {
     if (!isFunction(value)) checkCors(value);

@@ -22,14 +22,17 @@ export class Outgoing {
   readonly packets: readonly (string | Bytes)[];
   /** Worth compressing, where the transport can. */
   readonly compress: boolean;
+  /** An event that nobody awaits an acknowledgement of: it may be left out where too much waits for a client. */
+  readonly isDroppable: boolean;
   /** About as many bytes as it takes while it waits. */
   readonly length: number;
   #payload: string | undefined;
   #frames: readonly Bytes[] | undefined;
 
-  constructor(packets: readonly (string | Bytes)[], compress: boolean) {
+  constructor(packets: readonly (string | Bytes)[], compress: boolean, isDroppable = false) {
     this.packets = packets;
     this.compress = compress;
+    this.isDroppable = isDroppable;
     this.length = packets.reduce((sum, packet) => sum + packet.length, OVERHEAD);
   }
 
@@ -47,8 +50,13 @@ export class Outgoing {
 }
 
 /** A text message with the binary messages that belong to it: nothing comes between them. */
-export function messages(text: string, attachments: readonly Bytes[], compress: boolean): Outgoing {
-  return new Outgoing([textMessage(text), ...attachments], compress);
+export function messages(
+  text: string,
+  attachments: readonly Bytes[],
+  compress: boolean,
+  isDroppable = false,
+): Outgoing {
+  return new Outgoing([textMessage(text), ...attachments], compress, isDroppable);
 }
 
 /** A text message as an encoded packet. */

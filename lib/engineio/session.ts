@@ -31,6 +31,7 @@ import { NOOP_PACKET, Outgoing, PING_PACKET, PONG_PACKET } from "./outgoing.ts";
 import { addQuery } from "./query.ts";
 import { SessionRequest } from "./session-request.ts";
 import type { Transport, TransportSink } from "./transport.ts";
+import { type BackpressurePolicy, WaitingMessages } from "./waiting-messages.ts";
 
 export type { CloseReason };
 
@@ -87,6 +88,7 @@ export interface SessionHost {
   readonly heartbeat: Heartbeat | ClientHeartbeat;
   /** Bytes that may wait for one client. */
   readonly maxBackpressure: number;
+  readonly backpressurePolicy: BackpressurePolicy;
   readonly backlog: Backlog;
   readonly monitor: Monitor;
   /** A session has ended; its sink is told next. */
@@ -113,10 +115,8 @@ export class Session
   private currentTransport: Transport;
   private sink: SessionSink | undefined;
   private upgradeAttempt: UpgradeAttempt | undefined;
-  // What waits for the transport to be writable, in order, and how much memory that takes; most
-  // sessions have nothing that waits.
-  private queue: Outgoing[] | undefined;
-  private queueLength = 0;
+  // What waits for the transport to be writable; most sessions have nothing that waits.
+  private queue: WaitingMessages | undefined;
   // Those who wait for the client to take what was sent.
   private onDrained: (() => void)[] | undefined;
 
@@ -185,14 +185,14 @@ export class Session
     return this.currentTransport;
   }
 
-  /** Packets leave now; otherwise they wait (and volatile ones are dropped). */
+  /** Packets leave now; otherwise they wait (and volatile ones are dropped, but for `backpressurePolicy` "drop-volatile"). */
   get writable(): boolean {
     return this.queue === undefined && this.currentTransport.writable && this.isOpen();
   }
 
   /** Bytes that wait for the client to take them, about, beyond what the operating system holds. */
   get bufferedAmount(): number {
-    return this.queueLength + this.currentTransport.bufferedAmount;
+    return (this.queue?.length ?? 0) + this.currentTransport.bufferedAmount;
   }
 
   /** Resolves when the client can be sent more: at once, if nothing waits. Resolves when the session ends, too. */
@@ -210,13 +210,18 @@ export class Session
       this.currentTransport.onRequest(request, response);
   }
 
-  /** Sends when the transport can. What is sent on a session that is closing or closed is dropped. */
-  send(message: Outgoing): void {
+  /**
+   * Sends when the transport can. What is sent on a session that is closing or closed is dropped.
+   *
+   * @param volatile it is dropped if it cannot leave now and `backpressurePolicy` does not have it wait
+   */
+  send(message: Outgoing, volatile = false): void {
+    if (volatile && !this.writable && this.host.backpressurePolicy !== "drop-volatile") return;
     if (this.listens && this.listenerCount("packetCreate") > 0 && this.isOpen())
       this.tellSent(message);
     this.host.monitor.onSent(this, message);
     if (this.writable) this.currentTransport.send(message);
-    else if (this.isOpen()) this.wait(message);
+    else if (this.isOpen()) this.wait(message, volatile);
   }
 
   /** Ends the session when all that was sent has left; a client that polls is told with its next request. */
@@ -239,9 +244,14 @@ export class Session
     this.onLost(reason, detail);
   }
 
-  /** Counts and logs that the client has reached a bound of a layer above. @internal */
-  onBound(bound: string, message: string): void {
-    this.host.monitor.onBound(this, bound, message);
+  /**
+   * Counts and logs that the client has reached a bound of a layer above.
+   *
+   * @param isNew it is logged. Default: `true`
+   * @internal
+   */
+  onBound(bound: string, message: string, isNew = true): void {
+    this.host.monitor.onBound(this, bound, message, isNew);
   }
 
   /** Counts and logs that the client has broken a rule of a layer above. @internal */
@@ -357,15 +367,13 @@ export class Session
   }
 
   /** Sends as much of the queue as the transport takes. */
-  private flush(queue: readonly Outgoing[]): void {
-    let sent = 0;
-    for (const message of queue) {
-      if (!this.currentTransport.writable) break;
+  private flush(queue: WaitingMessages): void {
+    while (this.currentTransport.writable) {
+      const message = queue.take();
+      if (message === undefined) break;
       this.currentTransport.send(message);
-      this.queueLength -= message.length;
-      sent++;
     }
-    this.queue = sent === queue.length ? undefined : queue.slice(sent);
+    if (queue.isEmpty) this.queue = undefined;
     this.countBacklog();
     if (this.queue === undefined) this.dispatch("drain", []);
   }
@@ -411,19 +419,21 @@ export class Session
   }
 
   /** Keeps a message until the client takes it; a client that takes nothing is not waited for for ever. */
-  private wait(message: Outgoing): void {
-    this.queueLength += message.length;
-    // However large it is, one message may wait.
-    if (this.queue !== undefined && this.queueLength > this.host.maxBackpressure) {
+  private wait(message: Outgoing, volatile: boolean): void {
+    const { maxBackpressure, backpressurePolicy, monitor } = this.host;
+    this.queue ??= new WaitingMessages(maxBackpressure, backpressurePolicy);
+    const { queue } = this;
+    const droppedBefore = queue.dropped;
+    if (!queue.add(message, volatile)) {
       this.discard(
         "transport error",
         new BoundExceededError("maxBackpressure", "too much waits for the client"),
       );
-    } else {
-      this.queue ??= [];
-      this.queue.push(message);
-      this.countBacklog();
+      return;
     }
+    const dropped = queue.dropped - droppedBefore;
+    if (dropped > 0) monitor.onDropped(this, dropped, droppedBefore === 0);
+    this.countBacklog();
   }
 
   /** Nothing of a client for which nothing has to wait is counted. */
@@ -442,7 +452,6 @@ export class Session
 
   private clear(): void {
     this.queue = undefined;
-    this.queueLength = 0;
     this.countBacklog();
   }
 

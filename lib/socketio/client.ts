@@ -28,6 +28,11 @@ export interface Client {
   sendConnected(namespace: string, data: { readonly sid: string; readonly pid?: string }): void;
   /** Tells the client that it may not come into a namespace. */
   sendRefused(namespace: string, data: ConnectErrorData): void;
+  /**
+   * When the fullest that a bucket of its next sockets may be is full: none is fuller than those of the sockets that it
+   * has left, so that to leave and join again earns no events. `rateLimit`.
+   */
+  bucketFullAt: number;
   /** It may come back to what it was. */
   readonly recoverable: boolean;
   /** A socket of this client is connected. */

@@ -3,7 +3,7 @@
 import { CLIENT_LIMITS } from "../../protocol/socketio/check.ts";
 import { Decoder } from "../../protocol/socketio/decoder.ts";
 import { encode } from "../../protocol/socketio/encoder.ts";
-import type { Packet } from "../../protocol/socketio/packet.ts";
+import { EVENT, type Packet } from "../../protocol/socketio/packet.ts";
 import { messages, Outgoing, textMessage } from "../engineio/outgoing.ts";
 import { type PacketDecoder, type Parser, parserCodec } from "../events/parser.ts";
 
@@ -24,7 +24,15 @@ export function standardCodec(maxAttachments: number): Codec {
 
 export function encodePacket(packet: Packet, compress: boolean): Outgoing {
   const { text, attachments } = encode(packet);
-  return messages(text, attachments, compress);
+  return messages(text, attachments, compress, isDroppable(packet));
+}
+
+/**
+ * Whether a packet may be dropped for a client that does not take what is sent to it. Not if an acknowledgement is
+ * awaited: it would never come, and what awaits it would be kept for as long as the client is there.
+ */
+export function isDroppable(packet: Packet): boolean {
+  return packet.type === EVENT && packet.id === undefined;
 }
 
 /** Returns the codec of a user-supplied parser. */
@@ -35,7 +43,7 @@ export function codecOf(parser: Parser): Codec {
       const packets = encode(packet).map((message) =>
         typeof message === "string" ? textMessage(message) : message,
       );
-      return new Outgoing(packets, compress);
+      return new Outgoing(packets, compress, isDroppable(packet));
     },
     createDecoder,
   };

@@ -109,6 +109,7 @@ const AUTH_TOO_LARGE: ConnectErrorData = { message: "auth is too large" };
 export class Dispatcher implements SessionSink, Client {
   readonly conn: Session;
   readonly issued = Date.now();
+  bucketFullAt = 0;
   readonly #host: DispatcherHost;
   readonly #decoder: PacketDecoder;
   // Most clients are in the main namespace and no other: a map for one would take more than the socket.
@@ -170,7 +171,7 @@ export class Dispatcher implements SessionSink, Client {
   // What its sockets call.
 
   send(message: Outgoing, volatile: boolean): void {
-    if (!volatile || this.conn.writable) this.conn.send(message);
+    this.conn.send(message, volatile);
   }
 
   socketId(_namespace: string): string {

@@ -40,6 +40,7 @@ import {
 } from "./event-handlers.ts";
 import type { EventMaps } from "./event-maps.ts";
 import { type Middleware, passMiddleware } from "./middleware.ts";
+import { createRateLimit, type RateLimit, type RateLimitOptions } from "./rate-limit.ts";
 import { Socket } from "./socket.ts";
 
 /** What a namespace tells of itself. */
@@ -80,6 +81,8 @@ export interface NamespaceHost<Events extends EventMaps>
     | { readonly skipMiddlewares: boolean; readonly maxDisconnectionDuration: number }
     | undefined;
   readonly maxRoomsPerSocket: number;
+  /** What each socket may send; `undefined` for no limit. */
+  readonly rateLimit: RateLimit | undefined;
   /** A namespace was created. */
   onCreated(namespace: NamespaceLike): void;
 }
@@ -190,6 +193,8 @@ export class Namespace<
     Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
   >();
   protected override currentAdapter: Adapter;
+  /** What each of its sockets may send. @internal */
+  eventLimit: RateLimit | undefined;
   private middleware: readonly Middleware<
     Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
   >[] = [];
@@ -208,6 +213,7 @@ export class Namespace<
     this.host = host;
     this.name = name;
     this.onEmpty = onEmpty;
+    this.eventLimit = host.rateLimit;
     this.handling = new EventHandlers(host);
     this.currentAdapter = this.watched(host.createAdapter(this));
     this.begin(this.currentAdapter);
@@ -257,6 +263,16 @@ export class Namespace<
   ): this {
     checkFunction("the error handler", handler);
     this.handling.errorHandler = handler;
+    return this;
+  }
+
+  /**
+   * Replaces the server's `rateLimit` for the sockets of this namespace, those that are there too. `false`: no limit.
+   *
+   * @throws ArgumentTypeError or ArgumentRangeError for an invalid limit
+   */
+  rateLimit(limit: RateLimitOptions | false): this {
+    this.eventLimit = createRateLimit(limit);
     return this;
   }
 

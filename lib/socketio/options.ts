@@ -23,6 +23,7 @@ import { Adapter, type AdapterHost } from "./adapter.ts";
 import { type Codec, codecOf, standardCodec } from "./codec.ts";
 import type { AdapterFactory } from "./create-adapter.ts";
 import type { ClientLimits } from "./dispatcher.ts";
+import { RateLimit, type RateLimitOptions, rateLimit } from "./rate-limit.ts";
 import { limitsOf, RECOVERY_OPTIONS, RecoveryAdapter, type RecoveryOptions } from "./recovery.ts";
 import { RecoveryBounds, type RecoveryLimits } from "./recovery-store.ts";
 
@@ -69,6 +70,13 @@ export interface ServerOptions extends EngineOptions, AttachOptions {
    * disconnected. Default: 30,000.
    */
   readonly attachmentTimeout?: number;
+  /**
+   * Events that each socket may send: `events` in each `interval` (milliseconds) over time, and `burst` (default: `events`)
+   * at once. One more is not delivered: the socket has an "error" event with a `RateLimitError`, and a client that awaits an
+   * acknowledgement receives `{ error: { code: "ERR_RATE_LIMIT", message, retryAfter } }`. Acknowledgements of the client
+   * do not count. `namespace.rateLimit()` sets another one. Default: no limit.
+   */
+  readonly rateLimit?: RateLimitOptions;
 }
 
 /** The checks of the options. */
@@ -86,6 +94,7 @@ export const SERVER_OPTIONS: OptionTable<ServerOptions, keyof typeof ENGINE_OPTI
   maxCreatedNamespaces: limit,
   maxRoomsPerSocket: limit,
   parser,
+  rateLimit,
   serveClient: boolean,
 };
 
@@ -106,6 +115,7 @@ const OPTIONS_OF_THE_CONSTRUCTOR = [
   "maxAuthSize",
   "maxRoomsPerSocket",
   "attachmentTimeout",
+  "rateLimit",
   "maxCreatedNamespaces",
   "cleanupEmptyChildNamespaces",
 ] as const satisfies readonly (keyof ServerOptions)[];
@@ -146,6 +156,11 @@ export function clientLimits({
   attachmentTimeout = DEFAULT_ATTACHMENT_TIMEOUT,
 }: ServerOptions): ClientLimits {
   return { maxCreatedNamespaces, maxAuthSize, attachmentTimeout };
+}
+
+/** Returns the option `rateLimit`, or `undefined` where there is no limit. */
+export function rateLimitOf({ rateLimit: limit }: ServerOptions): RateLimit | undefined {
+  return limit && new RateLimit(limit);
 }
 
 /** Returns the codec for the option `parser`. */

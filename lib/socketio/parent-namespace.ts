@@ -21,6 +21,7 @@ import { type ErrorHandler, EventHandlers, type MethodHandlers } from "./event-h
 import type { EventMaps } from "./event-maps.ts";
 import type { Middleware } from "./middleware.ts";
 import { Namespace, NamespaceBroadcaster, type NamespaceHost } from "./namespace.ts";
+import { createRateLimit, type RateLimitOptions } from "./rate-limit.ts";
 import type { Socket } from "./socket.ts";
 
 /** Says whether a namespace of this name may be, for a client with this `auth`. */
@@ -57,6 +58,7 @@ export class ParentNamespace<
   private errorHandler:
     | ErrorHandler<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>
     | undefined;
+  private limit: RateLimitOptions | false | undefined;
   private readonly adapter: Adapter;
   private middleware: readonly Middleware<
     Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
@@ -102,6 +104,17 @@ export class ParentNamespace<
   ): this {
     checkFunction("the error handler", handler);
     this.errorHandler = handler;
+    return this;
+  }
+
+  /**
+   * Namespace.rateLimit() of every namespace made later.
+   *
+   * @throws ArgumentTypeError or ArgumentRangeError for an invalid limit
+   */
+  rateLimit(limit: RateLimitOptions | false): this {
+    createRateLimit(limit);
+    this.limit = limit;
     return this;
   }
 
@@ -156,6 +169,7 @@ export class ParentNamespace<
     );
     for (const middleware of this.middleware) child.use(middleware);
     if (this.errorHandler !== undefined) child.onError(this.errorHandler);
+    if (this.limit !== undefined) child.rateLimit(this.limit);
     if (this.handler !== undefined) child.register(this.handler);
     this.copyListenersTo(child);
     this.children.add(child);

@@ -140,7 +140,8 @@ class SentPacket implements StoredPacket {
   get message(): Outgoing {
     const shared = this.#message.deref();
     if (shared !== undefined) return shared;
-    const message = new Outgoing(this.#packets, this.#compress);
+    // #stamp() keeps only events that nobody awaits an acknowledgement of.
+    const message = new Outgoing(this.#packets, this.#compress, true);
     this.#message = new WeakRef(message);
     return message;
   }

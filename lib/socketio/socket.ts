@@ -50,6 +50,7 @@ import type { Client } from "./client.ts";
 import type { EventMaps } from "./event-maps.ts";
 import { createHandshake, type Handshake } from "./handshake.ts";
 import type { Namespace, NamespaceServer } from "./namespace.ts";
+import { type RateLimit, RateLimitError, TokenBucket } from "./rate-limit.ts";
 import { RECOVERABLE } from "./recovery.ts";
 import { CALL_TIMEOUT, type EmitTarget, SocketEmitter } from "./socket-emitter.ts";
 
@@ -67,7 +68,10 @@ export interface SocketReservedEvents {
   disconnecting: (reason: DisconnectReason, description?: Error) => void;
   /** It is disconnected and has left its rooms. */
   disconnect: (reason: DisconnectReason, description?: Error) => void;
-  /** The client broke the protocol; it is disconnected next. */
+  /**
+   * The client broke the protocol, and is disconnected next; or an event was not delivered: middleware of use() has
+   * stopped it, or it was one more than `rateLimit` allows (`RateLimitError`).
+   */
   error: (error: Error) => void;
 }
 
@@ -116,6 +120,8 @@ export class Socket<
   // What it was before, until it is connected.
   private restoredSession: RestoredSession | undefined;
   private recoveryOffset = "";
+  // Only where there is a rate limit.
+  private bucket: TokenBucket | undefined;
   // It has gone, and what it was is kept.
   private mayComeBack = false;
 
@@ -138,6 +144,7 @@ export class Socket<
     this.restoredSession = restored;
     this.handshakeAuth = auth;
     this.ownData = restored?.data;
+    if (client.bucketFullAt > 0) this.bucket = new TokenBucket(client.bucketFullAt);
   }
 
   /** What the client said when it connected. */
@@ -186,7 +193,7 @@ export class Socket<
 
   /**
    * Bytes that wait for this client, about: what was sent to it, in all namespaces, and was not handed to the
-   * operating system yet. More than `maxBackpressure` end its connection.
+   * operating system yet. More than `maxBackpressure` end its connection, or have events dropped (`backpressurePolicy`).
    */
   get bufferedAmount(): number {
     return this.client.conn.bufferedAmount;
@@ -264,7 +271,7 @@ export class Socket<
     return this;
   }
 
-  /** Drops the next event if the client cannot take it now. */
+  /** Drops the next event if the client cannot take it now; with `backpressurePolicy` "drop-volatile" it may wait. */
   get volatile(): SocketEmitter<EmitEvents, SocketData> {
     return new SocketEmitter(this, { volatile: true });
   }
@@ -562,6 +569,8 @@ export class Socket<
 
   /** An event came. @internal */
   onEvent(data: readonly [name: string | number, ...args: readonly unknown[]], id?: number): void {
+    const limit = this.nsp.eventLimit;
+    if (limit !== undefined && this.isOverLimit(limit, `${data[0]}`, id)) return;
     const [name, ...args] = data;
     const acknowledge = id === undefined ? undefined : this.acknowledgement(id);
     if (acknowledge !== undefined) args.push(acknowledge);
@@ -572,12 +581,27 @@ export class Socket<
     else this.passMiddleware([`${name}`, ...args], acknowledge, this.packetMiddleware, 0);
   }
 
+  /** Takes a token for an event. If there is none, tells the client and the program, and returns `true`. */
+  private isOverLimit(limit: RateLimit, event: string, id: number | undefined): boolean {
+    this.bucket ??= new TokenBucket();
+    const wasOverdrawn = this.bucket.isOverdrawn;
+    const retryAfter = this.bucket.take(limit, performance.now());
+    if (retryAfter === 0) return false;
+    const error = new RateLimitError(event, retryAfter);
+    const { code, message } = error;
+    this.conn.onBound("rateLimit", message, !wasOverdrawn);
+    // Before the listeners, who may disconnect it.
+    if (id !== undefined) this.acknowledgement(id)({ error: { code, message, retryAfter } });
+    this.onError(error);
+    return true;
+  }
+
   /** An acknowledgement came. @internal */
   onAck(id: number, args: readonly unknown[]): void {
     this.awaitedAcks?.receive(id, args);
   }
 
-  /** The client broke the protocol. @internal */
+  /** The client broke the protocol, or an event is not delivered. @internal */
   onError(error: Error): void {
     for (const listener of this.registered("error")) {
       this.guard("error", [error], () => Reflect.apply(listener, this, [error]));
@@ -682,6 +706,8 @@ export class Socket<
   private leaveNamespace(): void {
     this.nsp.guardAdapter("delAll", () => this.adapter.delAll(this.id), this);
     this.nsp.remove(this);
-    this.client.leave(this.nsp.name);
+    const { client, bucket } = this;
+    client.leave(this.nsp.name);
+    if (bucket !== undefined) client.bucketFullAt = Math.max(client.bucketFullAt, bucket.fullAt);
   }
 }

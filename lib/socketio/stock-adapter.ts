@@ -391,11 +391,15 @@ class StockServer {
 function encodeFor(host: AdapterHost, stockPacket: unknown): (string | Bytes)[] {
   const packet = toEvent(stockPacket);
   if (packet === undefined) return [];
+  const { packets, isDroppable } = host.encode(packet, true);
   // Texts without the packet type of Engine.IO, which writeToEngine() puts in front again.
-  return host
-    .encode(packet, true)
-    .packets.map((each) => (typeof each === "string" ? each.slice(1) : each));
+  const encoded = packets.map((each) => (typeof each === "string" ? each.slice(1) : each));
+  if (isDroppable) DROPPABLE.add(encoded);
+  return encoded;
 }
+
+/** The messages of events that may be dropped. */
+const DROPPABLE = new WeakSet<readonly (string | Bytes)[]>();
 
 /**
  * What leaves for the messages of one broadcast, which all its receivers are sent with the same options:
@@ -409,7 +413,7 @@ function outgoingOf(encoded: readonly (string | Bytes)[], compress: boolean): Ou
   const packets = encoded.map((message) =>
     typeof message === "string" ? textMessage(message) : message,
   );
-  const outgoing = new Outgoing(packets, compress);
+  const outgoing = new Outgoing(packets, compress, DROPPABLE.has(encoded));
   ENCODED.set(encoded, outgoing);
   return outgoing;
 }

@@ -19,6 +19,7 @@ import {
   Adapter,
   Engine,
   NamespaceHandler,
+  type RateLimitOptions,
   type RunOptions,
   Server,
   type ServerOptions,
@@ -72,6 +73,7 @@ const PATH: Cases = {
 };
 const TRANSPORTS = 'must be a list of "polling" and "websocket", got';
 const PARSER = "must be an object with the classes Encoder and Decoder, got";
+const POLICIES = 'must be "close" or "drop-volatile" or "drop-oldest", got';
 const ANYTHING: Cases = { good: [{}, "text", undefined], bad: [] };
 
 class Encoder {
@@ -101,6 +103,14 @@ const ENGINE: CasesOf<EngineOptions, "wsEngine" | "initialPacket"> = {
     bad: [
       [5, TYPE, "must be an object with the methods of a logger, got 5"],
       [null, TYPE, "must be an object with the methods of a logger, got null"],
+    ],
+  },
+  backpressurePolicy: {
+    good: ["close", "drop-volatile", "drop-oldest", undefined],
+    bad: [
+      ["drop", RANGE, `${POLICIES} "drop"`],
+      [true, TYPE, `${POLICIES} true`],
+      [null, TYPE, `${POLICIES} null`],
     ],
   },
   maxBackpressure: LIMIT,
@@ -158,6 +168,14 @@ const SERVER: CasesOf<ServerOptions, keyof typeof ENGINE> = {
     ],
   },
   path: PATH,
+  rateLimit: {
+    good: [{ events: 1, interval: 1 }, { events: 10, interval: 0.5, burst: 100 }, undefined],
+    bad: [
+      [10, TYPE, "must be an object, got 10"],
+      [true, TYPE, "must be an object, got true"],
+      [null, TYPE, "must be an object, got null"],
+    ],
+  },
   serveClient: BOOLEAN,
 };
 
@@ -288,6 +306,7 @@ const DEFLATE: CasesOf<DeflateOptions, "zlibInflateOptions" | "concurrencyLimit"
   zlibDeflateOptions: OBJECT,
   zlibInflateOptions: OBJECT,
 };
+const MUST_BE_GIVEN = "must be given";
 const DURATION = "must be a number of milliseconds, 0 or more, got";
 const RECOVERY: CasesOf<RecoveryOptions> = {
   maxDisconnectionDuration: {
@@ -305,6 +324,20 @@ const RECOVERY: CasesOf<RecoveryOptions> = {
   skipMiddlewares: BOOLEAN,
 };
 
+/** Adds those options of a rate limit that must be given, where they are missing. */
+function completed(options: object): { readonly rateLimit: object } {
+  return { rateLimit: { events: 1, interval: 1, ...Reflect.get(options, "rateLimit") } };
+}
+
+const RATE_LIMIT: CasesOf<RateLimitOptions> = {
+  burst: BYTES,
+  events: { good: [1, 1000], bad: [...BYTES.bad, [undefined, TYPE, MUST_BE_GIVEN]] },
+  interval: {
+    good: [1, 0.5, 1000],
+    bad: [...POSITIVE_MILLISECONDS.bad, [undefined, TYPE, MUST_BE_GIVEN]],
+  },
+};
+
 const make = (options: object): unknown => Reflect.construct(Server, [options]);
 
 testOptions("new Server(options)", SERVER, make);
@@ -314,6 +347,21 @@ testOptions("new Server(): perMessageDeflate", DEFLATE, make, ["perMessageDeflat
 testOptions("new Server(): zlib", ZLIB, make, ["perMessageDeflate", "zlibDeflateOptions"]);
 testOptions("new Server(): httpCompression", COMPRESSION, make, ["httpCompression"]);
 testOptions("new Server(): recovery", RECOVERY, make, ["connectionStateRecovery"]);
+testOptions("new Server(): rateLimit", RATE_LIMIT, (options) => make(completed(options)), [
+  "rateLimit",
+]);
+for (const parent of ["/a", /b/]) {
+  testOptions(
+    `rateLimit() of the namespace ${parent}`,
+    RATE_LIMIT,
+    (options) => {
+      const io = new Server();
+      const namespace = typeof parent === "string" ? io.of(parent) : io.of(parent);
+      return Reflect.apply(namespace.rateLimit, namespace, [completed(options).rateLimit]);
+    },
+    ["rateLimit"],
+  );
+}
 testOptions("new Server(server, options)", SERVER, (options) => {
   const http = createServer();
   return Reflect.construct(Server, [http, options]).close();
@@ -327,6 +375,7 @@ const CONSTRUCTOR_ONLY: ReadonlySet<string> = new Set([
   "maxAuthSize",
   "maxRoomsPerSocket",
   "attachmentTimeout",
+  "rateLimit",
   "maxCreatedNamespaces",
   "parser",
 ]);

@@ -106,6 +106,18 @@ const INCIDENTS: readonly Incident[] = [
     logs: "warn a client has reached a bound",
   },
   {
+    happens: "a client does not read, and events are dropped",
+    options: { maxBackpressure: 100_000, backpressurePolicy: "drop-oldest" },
+    provoke: async (port, io) => {
+      const client = await PollingClient.open(port);
+      await client.join();
+      for (let n = 0; n < 20; n++) io.emit("news", "x".repeat(10_000));
+    },
+    counted: ({ closes, bounds, dropped }) => [closes, bounds, dropped],
+    as: [{}, { maxBackpressure: 1 }, 11],
+    logs: "warn a client has reached a bound",
+  },
+  {
     happens: "an adapter fails",
     options: {
       adapter: class extends Adapter {
@@ -140,6 +152,10 @@ const BOUNDS: Readonly<
     sends: [`40${JSON.stringify({ token: "x".repeat(100) })}`],
   },
   maxCreatedNamespaces: { options: { maxCreatedNamespaces: 0 }, sends: ["40/dynamic,"] },
+  rateLimit: {
+    options: { rateLimit: { events: 1, interval: 3_600_000 } },
+    sends: ["40", '42["a"]', '42["b"]'],
+  },
   maxRoomsPerSocket: {
     options: { maxRoomsPerSocket: 2 },
     sends: ["40", '42["join",["a","b","c"]]'],
