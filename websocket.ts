@@ -9,4 +9,12 @@ export {
   WebSocket,
   type WebSocketOptions,
 } from "./lib/websocket/client.ts";
+export { createWebSocketStream, type WebSocketDuplexOptions } from "./lib/websocket/duplex.ts";
+export { type WebSocketCloseInfo, WebSocketError } from "./lib/websocket/error.ts";
 export * from "./lib/websocket/server.ts";
+export {
+  type WebSocketConnectedStream,
+  WebSocketStream,
+  type WebSocketStreamChunk,
+  type WebSocketStreamOptions,
+} from "./lib/websocket/web-stream.ts";

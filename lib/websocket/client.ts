@@ -8,17 +8,26 @@ import { types } from "node:util";
 import type { ZlibOptions } from "node:zlib";
 
 import { type Bytes, EMPTY, utf8Length } from "../../protocol/bytes.ts";
-import { ABNORMAL_CLOSURE, encodeClose } from "../../protocol/websocket/close.ts";
+import { ABNORMAL_CLOSURE } from "../../protocol/websocket/close.ts";
+import { NotOpenError } from "../../protocol/websocket/endpoint.ts";
 import { areProtocols } from "../../protocol/websocket/handshake.ts";
+import { ArgumentTypeError } from "../events/errors.ts";
 import { checkOptions } from "../events/options.ts";
 import {
   WEBSOCKET_OPTIONS,
   type WebSocketDeflateOptions,
   type WebSocketOptions,
 } from "./client-options.ts";
+import { checkClose } from "./close-arguments.ts";
 import { Connection } from "./connection.ts";
 import { CloseEvent, ErrorEvent, type Handler, HandlerSlot } from "./events.ts";
 import { type Agreement, Opening } from "./opening.ts";
+import {
+  STREAM,
+  type StreamedSocket,
+  type StreamSink,
+  type StreamSource,
+} from "./stream-source.ts";
 import { UnsentData } from "./unsent-data.ts";
 
 export type { WebSocketDeflateOptions, WebSocketOptions } from "./client-options.ts";
@@ -45,7 +54,7 @@ type BinaryType = (typeof BINARY_TYPES)[number];
  *
  * Values of other types are converted as Web IDL says: send(1) sends the text "1".
  */
-export class WebSocket extends EventTarget {
+export class WebSocket extends EventTarget implements StreamSource {
   declare static readonly CONNECTING: 0;
   declare static readonly OPEN: 1;
   declare static readonly CLOSING: 2;
@@ -67,6 +76,7 @@ export class WebSocket extends EventTarget {
   #binaryType: BinaryType = "blob";
   #agreed: Agreement | undefined;
   #connection: Connection | undefined;
+  #stream: StreamSink | undefined;
   #state: 0 | 1 | 2 | 3 = CONNECTING;
   readonly #unsent = new UnsentData();
 
@@ -208,17 +218,7 @@ export class WebSocket extends EventTarget {
    * @throws DOMException for another code ("InvalidAccessError") or a longer reason ("SyntaxError")
    */
   close(code?: number, reason?: string): void {
-    const wanted = code === undefined ? undefined : clampToUint16(code);
-    if (wanted !== undefined && wanted !== 1000 && !(wanted >= 3000 && wanted <= 4999)) {
-      throw new DOMException("a close code is 1000, or 3000 to 4999", "InvalidAccessError");
-    }
-    const said = wanted ?? (reason === undefined ? undefined : 1000);
-    const text = reason === undefined ? undefined : `${reason}`;
-    try {
-      encodeClose(said, text);
-    } catch {
-      throw new DOMException("the reason has more than 123 bytes", "SyntaxError");
-    }
+    const { code: said, reason: text } = checkClose(code, reason);
     if (this.#state === CONNECTING) {
       this.#opening.abort();
       this.#fail(new Error("closed before it was open"));
@@ -226,6 +226,34 @@ export class WebSocket extends EventTarget {
       this.#state = CLOSING;
       this.#connection?.close(said, text);
     }
+  }
+
+  /** Gives the messages to a stream, also those that come after close(). @internal */
+  [STREAM](sink: StreamSink): StreamedSocket {
+    if (this.#stream !== undefined) throw new ArgumentTypeError("the WebSocket has a stream");
+    if (this.readyState > OPEN) throw new NotOpenError("closed");
+    this.#stream = sink;
+    const isConnecting = (): boolean => this.#state === CONNECTING;
+    const send = (message: string | Bytes): boolean => {
+      const connection = this.#connection;
+      if (connection === undefined) throw new NotOpenError("closed");
+      if (typeof message === "string") connection.sendText(message);
+      else connection.sendBinary(message);
+      return !connection.congested;
+    };
+    return {
+      get connecting() {
+        return isConnecting();
+      },
+      send,
+      pause: () => this.#connection?.pause(),
+      resume: () => this.#connection?.resume(),
+      close: (code, reason) => this.close(code, reason),
+      terminate: () => {
+        if (isConnecting()) this.close();
+        else this.#connection?.terminate();
+      },
+    };
   }
 
   #onOpened(socket: Duplex, head: Uint8Array, agreed: Agreement): void {
@@ -256,13 +284,14 @@ export class WebSocket extends EventTarget {
     setImmediate(() => socket.resume());
     this.#connection.start({
       onText: (text) => this.#onMessage(text),
-      onBinary: (bytes) => this.#onMessage(this.#given(bytes)),
+      onBinary: (bytes) => this.#onMessage(bytes),
       onPing: ignore,
       onPong: ignore,
-      onDrain: ignore,
+      onDrain: () => this.#stream?.onDrain(),
       onClose: (code, reason, failure, error) => this.#onClose(code, reason, failure ?? error),
     });
     this.dispatchEvent(new Event("open"));
+    this.#stream?.onOpen();
   }
 
   #given(bytes: Bytes): Bytes | ArrayBuffer | Blob {
@@ -272,8 +301,13 @@ export class WebSocket extends EventTarget {
     return this.#binaryType === "blob" ? new Blob([own]) : own;
   }
 
-  #onMessage(data: string | Bytes | ArrayBuffer | Blob): void {
+  #onMessage(message: string | Bytes): void {
+    if (this.#stream !== undefined) {
+      this.#stream.onMessage(message);
+      return;
+    }
     if (this.#state !== OPEN) return;
+    const data = typeof message === "string" ? message : this.#given(message);
     this.dispatchEvent(new MessageEvent("message", { data, origin: this.#url.origin }));
   }
 
@@ -282,6 +316,7 @@ export class WebSocket extends EventTarget {
     if (error !== undefined) this.dispatchEvent(new ErrorEvent("error", { error }));
     const wasClean = code !== ABNORMAL_CLOSURE;
     this.dispatchEvent(new CloseEvent("close", { wasClean, code, reason }));
+    this.#stream?.onClose(code, reason, error);
   }
 
   /** The opening handshake failed. */
@@ -343,16 +378,10 @@ function stringsOf(value: string | Iterable<string>): readonly string[] {
   return isSequence ? Array.from(value, (each) => `${each}`) : [`${value}`];
 }
 
-/** "[Clamp] unsigned short". */
-function clampToUint16(value: number): number {
-  const clamped = Math.min(Math.max(Number(value) || 0, 0), 0xffff);
-  const rounded = Math.round(clamped);
-  // Halves are rounded to even numbers.
-  return rounded - clamped === 0.5 && rounded % 2 === 1 ? rounded - 1 : rounded;
-}
-
 /** "(ArrayBuffer or ArrayBufferView or Blob or USVString)". */
-function messageOf(data: string | ArrayBuffer | ArrayBufferView | Blob): string | Bytes | Blob {
+export function messageOf(
+  data: string | ArrayBuffer | ArrayBufferView | Blob,
+): string | Bytes | Blob {
   if (data instanceof Blob) return data;
   let bytes: Bytes;
   // What has no bytes may have lost its memory to another thread: a view of that would throw.

@@ -17,6 +17,8 @@ import { type DeflateSettings, MessageDeflate } from "./message-deflate.ts";
 
 /** The connection whose messages a Compressor reads. */
 export interface CompressorHost {
+  /** Nothing is to be delivered for now. */
+  readonly paused: boolean;
   /** Delivers the message or control frame that the endpoint has read, which is not compressed. */
   deliver(event: number): void;
   /** Delivers a message that was compressed. */
@@ -61,7 +63,7 @@ export class Compressor {
   read(): void {
     const endpoint = this.#endpoint;
     let small = INFLATED_PER_TURN;
-    while (!this.inflating) {
+    while (!this.inflating && !this.#host.paused) {
       const event = endpoint.next();
       if (event === NEED_DATA) return;
       if (!endpoint.compressed || (event !== TEXT && event !== BINARY)) {
@@ -121,7 +123,7 @@ export class Compressor {
       this.inflating = false;
       this.#failFor(error);
     }
-    this.#socket.resume();
+    if (!this.#host.paused) this.#socket.resume();
     this.read();
     if (this.#socket.closed && !this.inflating) this.#host.finish();
   }

@@ -141,6 +141,7 @@ export class Connection implements Wire, CompressorHost {
   #wasCongested = false;
   // Only while something waits in it.
   #queue: SendQueue | undefined;
+  #paused = false;
 
   constructor(socket: Duplex, options: ConnectionOptions) {
     this.#socket = socket;
@@ -179,15 +180,8 @@ export class Connection implements Wire, CompressorHost {
   // What its socket's listeners call.
 
   receive(chunk: Bytes): void {
-    const endpoint = this.#endpoint;
-    endpoint.receive(chunk);
-    if (this.#compressor !== undefined) {
-      this.#compressor.read();
-      return;
-    }
-    for (let event = endpoint.next(); event !== NEED_DATA; event = endpoint.next()) {
-      this.deliver(event);
-    }
+    this.#endpoint.receive(chunk);
+    this.#deliverReceived();
   }
 
   /** Tells those who wait that the connection is no longer congested, if that is so. */
@@ -202,6 +196,7 @@ export class Connection implements Wire, CompressorHost {
     closing.delete(this.#socket);
     this.#closing?.delete(this.#socket);
     // What was received before the end is delivered before it.
+    if (this.#paused) this.#deliverRest();
     if (!this.#compressor?.inflating) this.finish();
   }
 
@@ -239,6 +234,28 @@ export class Connection implements Wire, CompressorHost {
       debugWebSocket("the connection with %s ends: %d %s", peerOf(this.#socket), code, why);
     }
     sink.onClose(code, reason, endpoint.failure, error);
+  }
+
+  /** pause() was called, and resume() was not. */
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  /**
+   * Delivers nothing more and reads nothing more from the socket, so that TCP slows the peer down. When the connection ends
+   * it delivers what it has received before.
+   */
+  pause(): void {
+    this.#paused = true;
+    this.#socket.pause();
+  }
+
+  /** Reads and delivers again, after pause(), from the next turn on. */
+  resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    // Not in this call, which may come from the listener of a message that is being delivered.
+    process.nextTick(() => this.#readOn());
   }
 
   /** Messages may be sent. */
@@ -398,6 +415,32 @@ export class Connection implements Wire, CompressorHost {
     }
     this.#wasCongested ||= this.congested;
     this.drained();
+  }
+
+  #deliverReceived(): void {
+    if (this.#compressor !== undefined) {
+      this.#compressor.read();
+      return;
+    }
+    const endpoint = this.#endpoint;
+    for (let event = endpoint.next(); event !== NEED_DATA; event = endpoint.next()) {
+      this.deliver(event);
+      if (this.#paused) return;
+    }
+  }
+
+  #readOn(): void {
+    if (this.#paused) return;
+    this.#deliverReceived();
+    if (!this.#paused && !this.#compressor?.inflating) this.#socket.resume();
+  }
+
+  /** The connection has ended while it was paused. */
+  #deliverRest(): void {
+    this.#paused = false;
+    const rest: Bytes | null = this.#socket.read();
+    if (rest === null) this.#deliverReceived();
+    else this.receive(rest);
   }
 
   #send(opcode: Opcode, payload: Bytes, compress: boolean): void {

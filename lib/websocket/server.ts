@@ -11,6 +11,7 @@ import type { Duplex } from "node:stream";
 
 import type { Bytes } from "../../protocol/bytes.ts";
 import { GOING_AWAY } from "../../protocol/websocket/close.ts";
+import { NotOpenError } from "../../protocol/websocket/endpoint.ts";
 import type { ProtocolError } from "../../protocol/websocket/rules.ts";
 import { ArgumentTypeError } from "../events/errors.ts";
 import { NodeEmitter } from "../events/node-emitter.ts";
@@ -24,6 +25,12 @@ import {
   WEBSOCKET_SERVER_OPTIONS,
   type WebSocketServerOptions,
 } from "./server-options.ts";
+import {
+  STREAM,
+  type StreamedSocket,
+  type StreamSink,
+  type StreamSource,
+} from "./stream-source.ts";
 import {
   checkUpgrade,
   completeUpgrade,
@@ -251,10 +258,14 @@ export interface WebSocketConnectionEvents {
 }
 
 /** One client of a WebSocketServer. */
-export class WebSocketConnection extends NodeEmitter<WebSocketConnectionEvents> {
+export class WebSocketConnection
+  extends NodeEmitter<WebSocketConnectionEvents>
+  implements StreamSource
+{
   /** The subprotocol agreed on, or "". */
   readonly protocol: string;
   readonly #connection: Connection;
+  #stream: StreamSink | undefined;
 
   constructor(connection: Connection, protocol: string) {
     super();
@@ -265,14 +276,40 @@ export class WebSocketConnection extends NodeEmitter<WebSocketConnectionEvents> 
   /** Begins to deliver. Called by the server. @internal */
   start(): void {
     const sink: ConnectionSink = {
-      onText: (text) => this.dispatch("message", [text]),
-      onBinary: (bytes) => this.dispatch("message", [bytes]),
+      onText: (text) => this.#onMessage(text),
+      onBinary: (bytes) => this.#onMessage(bytes),
       onPing: (payload) => this.dispatch("ping", [payload]),
       onPong: (payload) => this.dispatch("pong", [payload]),
-      onDrain: () => this.dispatch("drain", []),
-      onClose: (code, reason, failure) => this.dispatch("close", [code, reason, failure]),
+      onDrain: () => {
+        this.dispatch("drain", []);
+        this.#stream?.onDrain();
+      },
+      onClose: (code, reason, failure, error) => {
+        this.dispatch("close", [code, reason, failure]);
+        this.#stream?.onClose(code, reason, failure ?? error);
+      },
     };
     this.#connection.start(sink);
+  }
+
+  #onMessage(message: string | Bytes): void {
+    if (this.#stream === undefined) this.dispatch("message", [message]);
+    else this.#stream.onMessage(message);
+  }
+
+  /** Gives the messages to a stream. @internal */
+  [STREAM](sink: StreamSink): StreamedSocket {
+    if (this.#stream !== undefined) throw new ArgumentTypeError("the WebSocket has a stream");
+    if (!this.open) throw new NotOpenError("closed");
+    this.#stream = sink;
+    return {
+      connecting: false,
+      send: (message) => this.send(message),
+      pause: () => this.pause(),
+      resume: () => this.resume(),
+      close: (code, reason) => this.close(code, reason),
+      terminate: () => this.terminate(),
+    };
   }
 
   /** Messages may be sent. */
@@ -295,6 +332,24 @@ export class WebSocketConnection extends NodeEmitter<WebSocketConnectionEvents> 
     if (typeof data === "string") this.#connection.sendText(data);
     else this.#connection.sendBinary(data instanceof ArrayBuffer ? new Uint8Array(data) : data);
     return !this.#connection.congested;
+  }
+
+  /** pause() was called, and resume() was not. */
+  get isPaused(): boolean {
+    return this.#connection.paused;
+  }
+
+  /**
+   * Stops reading. No message, ping or close frame is received until resume() is called, and TCP slows the peer down. A
+   * connection that is lost meanwhile delivers what was received before, then "close".
+   */
+  pause(): void {
+    this.#connection.pause();
+  }
+
+  /** Reads again, after pause(). */
+  resume(): void {
+    this.#connection.resume();
   }
 
   /** Sends a ping of at most 125 bytes. @throws RangeError, NotOpenError */

@@ -1,0 +1,438 @@
+// createWebSocketStream() over both ends, beside that of `ws`.
+
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { createReadStream, createWriteStream } from "node:fs";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { type Duplex, getDefaultHighWaterMark } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import { describe, type TestContext, test } from "node:test";
+
+import {
+  createWebSocketStream,
+  WebSocket,
+  type WebSocketDuplexOptions,
+  WebSocketError,
+} from "../../../websocket.ts";
+import { byHand, SWITCH } from "../../support/by-hand.ts";
+import { frame } from "../../support/frame.ts";
+import { listen, turn, until } from "../../support/net.ts";
+import { type Maker, type StreamEnd, streamPair } from "../../support/streams.ts";
+import { connection, serveWebSocket } from "../../support/web-socket-server.ts";
+
+const MAKERS: readonly (readonly [client: Maker, server: Maker])[] = [
+  ["barewire", "barewire"],
+  ["barewire", "ws"],
+  ["ws", "barewire"],
+];
+
+const MESSAGE = 16 * 1024;
+const TOTAL = 20 * 1024 * 1024;
+
+/** How a stream has ended: what was read, then "end" or the error. */
+async function outcome(stream: Duplex): Promise<unknown[]> {
+  const read: unknown[] = [];
+  try {
+    for await (const chunk of stream) read.push(typeof chunk === "string" ? chunk : `${chunk}`);
+    read.push("end");
+  } catch (error) {
+    assert.ok(error instanceof WebSocketError, `${error}`);
+    read.push(`${error.name} ${error.closeCode} ${error.reason}`);
+  }
+  return read;
+}
+
+async function errorOf(stream: Duplex): Promise<unknown> {
+  const [error] = await once(stream, "error");
+  return error;
+}
+
+/** Writes `total` bytes, as fast as back-pressure lets it. */
+async function writeAll(stream: Duplex, total: number): Promise<void> {
+  for (let written = 0; written < total; written += MESSAGE) {
+    const message = Buffer.alloc(MESSAGE, written / MESSAGE);
+    if (!stream.write(message)) await once(stream, "drain");
+  }
+}
+
+describe("createWebSocketStream", () => {
+  for (const [client, server] of MAKERS) {
+    for (const deflate of [false, true]) {
+      const ends = `client of ${client}, server of ${server}${deflate ? ", compressed" : ""}`;
+      test(`an echo of 20 MB through a slow reader is never held as a whole: ${ends}`, async (context) => {
+        const pair = await streamPair(context, { client, server, deflate });
+        pair.server.stream.pipe(pair.server.stream);
+        const written = writeAll(pair.client.stream, TOTAL);
+        // The streams of `ws` are not under test.
+        const ours = [
+          ...(client === "barewire" ? [pair.client] : []),
+          ...(server === "barewire" ? [pair.server] : []),
+        ];
+        const most = { readable: 0, writable: 0, buffered: 0 };
+        let received = 0;
+        for await (const chunk of pair.client.stream) {
+          for (let i = 0; i < chunk.length; i += 997) {
+            assert.equal(chunk[i], (((received + i) / MESSAGE) | 0) & 0xff);
+          }
+          received += chunk.length;
+          for (const { stream, socket } of ours) {
+            most.readable = Math.max(most.readable, stream.readableLength);
+            most.writable = Math.max(most.writable, stream.writableLength);
+            most.buffered = Math.max(most.buffered, socket.bufferedAmount);
+          }
+          if (received === TOTAL) break;
+          await turn();
+        }
+        await written;
+        // A message more than the streams hold themselves, and the frame around it.
+        const bound = getDefaultHighWaterMark(false) + MESSAGE + 64;
+        assert.ok(most.readable <= bound + MESSAGE, JSON.stringify(most));
+        assert.ok(most.writable <= bound + MESSAGE, JSON.stringify(most));
+        assert.ok(most.buffered <= bound + MESSAGE, JSON.stringify(most));
+      });
+    }
+
+    test(`pipeline() copies a file there and back: client of ${client}, server of ${server}`, async (context) => {
+      const folder = await mkdtemp(join(tmpdir(), "barewire-streams-"));
+      context.after(() => rm(folder, { recursive: true }));
+      const [file, there, back] = ["file", "there", "back"].map((name) => join(folder, name));
+      assert.ok(file !== undefined && there !== undefined && back !== undefined);
+      const content = randomBytes(3_000_001);
+      await writeFile(file, content);
+
+      const up = await streamPair(context, { client, server });
+      await Promise.all([
+        pipeline(createReadStream(file), up.client.stream),
+        pipeline(up.server.stream, createWriteStream(there)),
+      ]);
+      const down = await streamPair(context, { client, server });
+      await Promise.all([
+        pipeline(createReadStream(there), down.server.stream),
+        pipeline(down.client.stream, createWriteStream(back)),
+      ]);
+      assert.ok((await readFile(back)).equals(content));
+    });
+  }
+
+  describe("what is read", () => {
+    const sent = ["é", Uint8Array.of(0x61, 0x62), "", "c"];
+    const cases: readonly (readonly [string, WebSocketDuplexOptions, unknown])[] = [
+      ["bytes", {}, Buffer.from("éabc")],
+      ["text with an encoding", { encoding: "utf8" }, "éabc"],
+      [
+        "messages with readableObjectMode",
+        { readableObjectMode: true },
+        ["é", Buffer.from("ab"), "", "c"],
+      ],
+    ];
+    for (const [does, options, expected] of cases) {
+      for (const role of ["client", "server"] as const) {
+        test(`${does}, by the ${role}`, async (context) => {
+          const pair = await streamPair(context, { [`${role}Stream`]: options });
+          const [reader, writer] =
+            role === "client" ? [pair.client, pair.server] : [pair.server, pair.client];
+          for (const message of sent) writer.send(message);
+          writer.socket.close(1000);
+          const read: unknown[] = [];
+          for await (const chunk of reader.stream) read.push(chunk);
+          if (Array.isArray(expected)) assert.deepEqual(read, expected);
+          else if (typeof expected === "string") assert.equal(read.join(""), expected);
+          else
+            assert.deepEqual(
+              Buffer.concat(read.map((each) => Buffer.from(each as Buffer))),
+              expected,
+            );
+        });
+      }
+    }
+  });
+
+  for (const role of ["client", "server"] as const) {
+    test(`what is written is a message each, text with decodeStrings: false, by the ${role}`, async (context) => {
+      const other = role === "client" ? "server" : "client";
+      const pair = await streamPair(context, {
+        [`${role}Stream`]: { decodeStrings: false },
+        [`${other}Stream`]: { readableObjectMode: true },
+      });
+      const writer = pair[role].stream;
+      writer.write("text");
+      writer.write(Uint8Array.of(1, 2));
+      writer.end("last");
+      const read: unknown[] = [];
+      for await (const chunk of pair[other].stream) read.push(chunk);
+      assert.deepEqual(read, ["text", Buffer.from([1, 2]), "last"]);
+    });
+  }
+
+  describe("when the peer ends it, after a message that is unread", () => {
+    const cases: readonly (readonly [string, (peer: StreamEnd) => void, string])[] = [
+      ["close frame 1000", ({ socket }) => socket.close(1000), "end"],
+      ["close frame without a code", ({ socket }) => socket.close(), "end"],
+      ["close frame 4000", ({ socket }) => socket.close(4000, "over"), "WebSocketError 4000 over"],
+    ];
+    for (const [does, end, expected] of cases) {
+      for (const role of ["client", "server"] as const) {
+        test(`${does}, for the ${role}`, async (context) => {
+          const pair = await streamPair(context);
+          const [ours, peer] =
+            role === "client" ? [pair.client, pair.server] : [pair.server, pair.client];
+          peer.send("before");
+          end(peer);
+          // Nothing is read until the WebSocket has ended.
+          await ours.closed;
+          assert.deepEqual(await outcome(ours.stream), ["before", expected]);
+          assert.equal(ours.stream.destroyed, true);
+        });
+      }
+    }
+
+    test("close frame 1001, for the client", async (context) => {
+      const pair = await streamPair(context);
+      pair.server.send("before");
+      pair.server.socket.close(1001);
+      assert.deepEqual(await outcome(pair.client.stream), ["before", "end"]);
+    });
+
+    for (const [does, bytes, expected] of [
+      ["a frame that breaks a rule", frame(3, "?"), "WebSocketError 1006 "],
+      ["a close frame 1011", frame(8, Uint8Array.of(3, 0xf3)), "WebSocketError 1011 "],
+      ["no close frame", undefined, "WebSocketError 1006 "],
+    ] as const) {
+      test(`${does}, for the client`, async (context) => {
+        const url = await byHand(context, SWITCH, (socket) => {
+          socket.write(frame(1, "before"));
+          if (bytes === undefined) socket.end();
+          else socket.end(bytes);
+        });
+        const stream = createWebSocketStream(new WebSocket(url));
+        assert.deepEqual(await outcome(stream), ["before", expected]);
+      });
+    }
+  });
+
+  for (const role of ["client", "server"] as const) {
+    const other = role === "client" ? "server" : "client";
+
+    test(`end() closes with 1000, and what the peer had sent is read: ${role}`, async (context) => {
+      const pair = await streamPair(context);
+      const [ours, peer] = [pair[role], pair[other]];
+      peer.send("sent before");
+      ours.stream.end();
+      assert.deepEqual(await outcome(ours.stream), ["sent before", "end"]);
+      assert.deepEqual(await peer.closed, [1000, ""]);
+      assert.deepEqual(await outcome(peer.stream), ["end"]);
+    });
+
+    test(`destroy() ends the connection at once: ${role}`, async (context) => {
+      const pair = await streamPair(context);
+      pair[role].stream.destroy();
+      const ended = outcome(pair[other].stream);
+      await once(pair[role].stream, "close");
+      assert.deepEqual(await ended, ["WebSocketError 1006 "]);
+    });
+
+    test(`destroy(error) emits the error: ${role}`, async (context) => {
+      const pair = await streamPair(context);
+      const error = new Error("enough");
+      const emitted = errorOf(pair[role].stream);
+      pair[role].stream.destroy(error);
+      assert.equal(await emitted, error);
+      assert.deepEqual(await pair[other].closed, [1006, ""]);
+    });
+
+    test(`a write that the peer never read fails: ${role}`, async (context) => {
+      const pair = await streamPair(context);
+      const { stream } = pair[role];
+      const failed = errorOf(stream);
+      // The peer reads nothing, so that in the end the socket takes no more.
+      let last: Error | null | undefined;
+      while (!stream.writableNeedDrain || pair[role].socket.bufferedAmount === 0) {
+        stream.write(Buffer.alloc(100_000), (error) => {
+          last = error;
+        });
+        await turn();
+      }
+      pair[other].terminate();
+      const error = await failed;
+      assert.ok(error instanceof WebSocketError);
+      assert.equal(error.closeCode, 1006);
+      assert.equal(last, error);
+    });
+
+    test(`a write after the end fails: ${role}`, async (context) => {
+      const pair = await streamPair(context);
+      const { stream, closed } = pair[role];
+      pair[other].socket.close(1000, "done");
+      await closed;
+      const failed = errorOf(stream);
+      stream.write("late");
+      const error = await failed;
+      assert.ok(error instanceof WebSocketError);
+      assert.deepEqual([error.closeCode, error.reason], [1000, "done"]);
+    });
+
+    test(`a signal destroys it: ${role}`, async (context) => {
+      const controller = new AbortController();
+      const pair = await streamPair(context, {
+        [`${role}Stream`]: { signal: controller.signal },
+      });
+      const emitted = errorOf(pair[role].stream);
+      controller.abort();
+      const error = await emitted;
+      assert.ok(error instanceof Error && error.name === "AbortError");
+      assert.deepEqual(await pair[other].closed, [1006, ""]);
+    });
+  }
+
+  describe("while it connects", () => {
+    test("what is written waits, and the end too", async (context) => {
+      const { server, port } = await serveWebSocket(context);
+      const received: unknown[] = [];
+      const closed = new Promise<unknown>((resolve) =>
+        server.once("connection", (each) => {
+          each.on("message", (data) => received.push(`${data}`));
+          each.once("close", resolve);
+        }),
+      );
+      const stream = createWebSocketStream(new WebSocket(`ws://127.0.0.1:${port}/`));
+      stream.write("a");
+      stream.write("b");
+      stream.end("c");
+      assert.equal(await closed, 1000);
+      assert.deepEqual(received, ["a", "b", "c"]);
+    });
+
+    test("end() alone waits", async (context) => {
+      const { server, port } = await serveWebSocket(context);
+      const accepted = connection(server);
+      const stream = createWebSocketStream(new WebSocket(`ws://127.0.0.1:${port}/`));
+      stream.end();
+      stream.resume();
+      const closed = once(stream, "close");
+      assert.equal(
+        await new Promise<unknown>((resolve) =>
+          accepted.then((each) => each.once("close", resolve)),
+        ),
+        1000,
+      );
+      await closed;
+    });
+
+    test("destroy() stops it", async (context) => {
+      const url = await byHand(context, () => undefined);
+      const socket = new WebSocket(url);
+      const stream = createWebSocketStream(socket);
+      stream.write("never sent", () => {});
+      stream.destroy();
+      await once(stream, "close");
+      assert.equal(socket.readyState, WebSocket.CLOSED);
+    });
+
+    test("a signal that was aborted before stops it", async (context) => {
+      const url = await byHand(context, () => undefined);
+      const stream = createWebSocketStream(new WebSocket(url), { signal: AbortSignal.abort() });
+      const error = await errorOf(stream);
+      assert.ok(error instanceof Error && error.name === "AbortError");
+    });
+
+    test("a server that cannot be reached is a WebSocketError, with its cause", async () => {
+      const http = createServer();
+      const port = await listen(http);
+      http.close();
+      await once(http, "close");
+      const stream = createWebSocketStream(new WebSocket(`ws://127.0.0.1:${port}/`));
+      const error = await errorOf(stream);
+      assert.ok(error instanceof WebSocketError);
+      assert.equal(error.name, "WebSocketError");
+      assert.equal(error.closeCode, 1006);
+      assert.match(error.message, /ECONNREFUSED/);
+      assert.ok(error.cause instanceof Error);
+    });
+  });
+
+  test("the caller's mistakes throw where they are made", async (context) => {
+    const { server, port } = await serveWebSocket(context);
+    const accepted = connection(server);
+    const socket = new WebSocket(`ws://127.0.0.1:${port}/`);
+    const ours = await accepted;
+    for (const options of [
+      { objectMode: true },
+      { writableObjectMode: true },
+      { allowHalfOpen: true },
+      { highWatermark: 1 },
+      { encoding: 8 },
+    ]) {
+      assert.throws(() => createWebSocketStream(ours, Object(options)), {
+        code: "ERR_INVALID_ARG_TYPE",
+      });
+    }
+    createWebSocketStream(socket).on("error", () => {});
+    createWebSocketStream(ours).on("error", () => {});
+    for (const each of [socket, ours]) {
+      assert.throws(() => createWebSocketStream(each), { code: "ERR_INVALID_ARG_TYPE" });
+    }
+    ours.terminate();
+    await once(socket, "close");
+    const closed = new WebSocket(`ws://127.0.0.1:${port}/`);
+    const theirs = await connection(server);
+    closed.close();
+    await once(closed, "close");
+    assert.throws(() => createWebSocketStream(closed), { code: "ERR_NOT_OPEN" });
+    await until(() => !theirs.open);
+    assert.throws(() => createWebSocketStream(theirs), { code: "ERR_NOT_OPEN" });
+  });
+
+  test("messages go to the stream and no more to listeners", async (context) => {
+    const { server, port } = await serveWebSocket(context);
+    const accepted = connection(server);
+    const socket = new WebSocket(`ws://127.0.0.1:${port}/`);
+    socket.addEventListener("message", () => assert.fail());
+    const stream = createWebSocketStream(socket, { readableObjectMode: true });
+    (await accepted).send("x");
+    assert.deepEqual(await once(stream, "data"), ["x"]);
+    stream.destroy();
+  });
+});
+
+/** A server's connection with a client that has sent the texts "0" to "9" in one piece. */
+async function tenAtOnce(context: TestContext) {
+  const { server, port } = await serveWebSocket(context);
+  const accepted = connection(server);
+  const socket = new WebSocket(`ws://127.0.0.1:${port}/`);
+  const ours = await accepted;
+  const log: string[] = [];
+  ours.on("message", (data) => {
+    log.push(`${data}`);
+    if (data === "2") ours.pause();
+  });
+  if (socket.readyState === WebSocket.CONNECTING) await once(socket, "open");
+  for (let i = 0; i < 10; i++) socket.send(`${i}`);
+  await until(() => ours.isPaused);
+  return { socket, ours, log };
+}
+
+describe("pause() of a server's connection", () => {
+  test("delivers nothing until resume(), then the rest in order", async (context) => {
+    const { socket, ours, log } = await tenAtOnce(context);
+    for (let i = 0; i < 20; i++) await turn();
+    assert.deepEqual(log, ["0", "1", "2"]);
+    ours.resume();
+    assert.equal(ours.isPaused, false);
+    await until(() => log.length === 10);
+    assert.deepEqual(log, Array.from("0123456789"));
+    socket.close();
+  });
+
+  test("when the connection is lost, what was received is delivered before its end", async (context) => {
+    const { socket, ours, log } = await tenAtOnce(context);
+    const closed = new Promise((resolve) => ours.once("close", resolve));
+    ours.terminate();
+    await closed;
+    assert.deepEqual(log, Array.from("0123456789"));
+    socket.close();
+  });
+});
