@@ -23,6 +23,7 @@ const PAGES = [
   "docs/from-socket.io.md",
   "docs/from-flask-socketio.md",
   "docs/operating.md",
+  "docs/websocket.md",
   "protocol/README.md",
   ...readdirSync(join(ROOT, "docs/wire")).map((name) => `docs/wire/${name}`),
 ];

@@ -6,21 +6,24 @@ import { once } from "node:events";
 import { createReadStream, createWriteStream } from "node:fs";
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
+import type { Socket as TcpSocket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Duplex, getDefaultHighWaterMark } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { describe, type TestContext, test } from "node:test";
+import { constants, deflateRawSync } from "node:zlib";
 
 import {
   createWebSocketStream,
   WebSocket,
+  type WebSocketConnection,
   type WebSocketDuplexOptions,
   WebSocketError,
 } from "../../../websocket.ts";
 import { byHand, SWITCH } from "../../support/by-hand.ts";
 import { frame } from "../../support/frame.ts";
-import { listen, turn, until } from "../../support/net.ts";
+import { listen, TcpClient, turn, until, upgradeRequest } from "../../support/net.ts";
 import { type Maker, type StreamEnd, streamPair } from "../../support/streams.ts";
 import { connection, serveWebSocket } from "../../support/web-socket-server.ts";
 
@@ -142,10 +145,7 @@ describe("createWebSocketStream", () => {
           if (Array.isArray(expected)) assert.deepEqual(read, expected);
           else if (typeof expected === "string") assert.equal(read.join(""), expected);
           else
-            assert.deepEqual(
-              Buffer.concat(read.map((each) => Buffer.from(each as Buffer))),
-              expected,
-            );
+            assert.deepEqual(Buffer.concat(read.map((each) => Buffer.from(`${each}`))), expected);
         });
       }
     }
@@ -398,41 +398,76 @@ describe("createWebSocketStream", () => {
   });
 });
 
-/** A server's connection with a client that has sent the texts "0" to "9" in one piece. */
-async function tenAtOnce(context: TestContext) {
-  const { server, port } = await serveWebSocket(context);
-  const accepted = connection(server);
-  const socket = new WebSocket(`ws://127.0.0.1:${port}/`);
-  const ours = await accepted;
+interface Paused {
+  readonly ours: WebSocketConnection;
+  readonly tcp: TcpSocket;
+  /** The first character of each message that was delivered. */
+  readonly log: string[];
+}
+
+/**
+ * A server's connection that was paused by the third of ten messages, which were sent in one piece. Each starts with its
+ * number, from 0 on.
+ */
+async function pausedByThird(
+  context: TestContext,
+  compressed: boolean,
+  length: number,
+): Promise<Paused> {
+  const { server, port } = await serveWebSocket(context, { perMessageDeflate: compressed });
   const log: string[] = [];
-  ours.on("message", (data) => {
-    log.push(`${data}`);
-    if (data === "2") ours.pause();
+  const accepted = new Promise<Paused>((resolve) =>
+    server.once("connection", (ours, { socket: tcp }) => resolve({ ours, tcp, log })),
+  );
+  const offer = compressed ? { "Sec-WebSocket-Extensions": "permessage-deflate" } : {};
+  const client = new TcpClient(port).write(upgradeRequest("/", offer));
+  const paused = await accepted;
+  await client.until("\r\n\r\n");
+  paused.ours.on("message", (data) => {
+    log.push(`${data}`.charAt(0));
+    if (log.length === 3) paused.ours.pause();
   });
-  if (socket.readyState === WebSocket.CONNECTING) await once(socket, "open");
-  for (let i = 0; i < 10; i++) socket.send(`${i}`);
-  await until(() => ours.isPaused);
-  return { socket, ours, log };
+  const noise = randomBytes(length).toString("base64");
+  const key = Uint8Array.of(1, 2, 3, 4);
+  const frames = Array.from({ length: 10 }, (_, i) => {
+    const text = `${i}${noise}`;
+    if (!compressed) return frame(1, text, { key });
+    const finishFlush = constants.Z_SYNC_FLUSH;
+    return frame(1, deflateRawSync(text, { finishFlush }).subarray(0, -4), { key, rsv: 4 });
+  });
+  client.write(Buffer.concat(frames));
+  await until(() => paused.ours.isPaused);
+  return paused;
 }
 
 describe("pause() of a server's connection", () => {
-  test("delivers nothing until resume(), then the rest in order", async (context) => {
-    const { socket, ours, log } = await tenAtOnce(context);
-    for (let i = 0; i < 20; i++) await turn();
-    assert.deepEqual(log, ["0", "1", "2"]);
-    ours.resume();
-    assert.equal(ours.isPaused, false);
-    await until(() => log.length === 10);
-    assert.deepEqual(log, Array.from("0123456789"));
-    socket.close();
-  });
+  const DIGITS = Array.from("0123456789");
+  const cases: readonly (readonly [string, compressed: boolean, length: number])[] = [
+    ["small messages", false, 10],
+    ["messages of several chunks", false, 100_000],
+    ["small messages, compressed", true, 10],
+    ["messages that are inflated in the thread pool", true, 100_000],
+  ];
+  for (const [does, compressed, length] of cases) {
+    test(`delivers nothing until resume(), then the rest in order: ${does}`, async (context) => {
+      const { ours, tcp, log } = await pausedByThird(context, compressed, length);
+      for (let i = 0; i < 50; i++) await turn();
+      assert.deepEqual(log, ["0", "1", "2"]);
+      assert.equal(tcp.isPaused(), true);
+      ours.resume();
+      assert.equal(ours.isPaused, false);
+      await until(() => log.length === 10);
+      assert.deepEqual(log, DIGITS);
+    });
+  }
 
-  test("when the connection is lost, what was received is delivered before its end", async (context) => {
-    const { socket, ours, log } = await tenAtOnce(context);
-    const closed = new Promise((resolve) => ours.once("close", resolve));
-    ours.terminate();
-    await closed;
-    assert.deepEqual(log, Array.from("0123456789"));
-    socket.close();
-  });
+  for (const [does, compressed, length] of cases.filter(([, , length]) => length === 10)) {
+    test(`delivers what was received when the connection is lost: ${does}`, async (context) => {
+      const { ours, log } = await pausedByThird(context, compressed, length);
+      const closed = new Promise((resolve) => ours.once("close", resolve));
+      ours.terminate();
+      await closed;
+      assert.deepEqual(log, DIGITS);
+    });
+  }
 });

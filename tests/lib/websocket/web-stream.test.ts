@@ -1,0 +1,357 @@
+// WebSocketStream, as the WHATWG's proposal has it; the server is ours, `ws` or written by hand.
+
+import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import { getDefaultHighWaterMark } from "node:stream";
+import { type ReadableStreamDefaultReader, WritableStream } from "node:stream/web";
+import { describe, type TestContext, test } from "node:test";
+
+import { WebSocketServer as StockServer } from "ws";
+
+import {
+  type WebSocketConnection,
+  WebSocketError,
+  type WebSocketServerOptions,
+  WebSocketStream,
+} from "../../../websocket.ts";
+import { byHand, SWITCH } from "../../support/by-hand.ts";
+import { frame } from "../../support/frame.ts";
+import { listen, turn } from "../../support/net.ts";
+import { connection, serveWebSocket } from "../../support/web-socket-server.ts";
+
+const MESSAGE = 16 * 1024;
+const TOTAL = 20 * 1024 * 1024;
+
+/** A WebSocketStream that is connected, and the server's end of it. */
+async function connected(
+  context: TestContext,
+  options: Omit<WebSocketServerOptions, "server" | "port" | "noServer"> = {},
+) {
+  const { server, port } = await serveWebSocket(context, options);
+  const accepted = connection(server);
+  const webSocket = new WebSocketStream(`ws://127.0.0.1:${port}/path`, { protocols: ["chat"] });
+  const streams = await webSocket.opened;
+  const peer = await accepted;
+  const closed = new Promise<readonly [number, string]>((resolve) =>
+    peer.once("close", (code, reason) => resolve([code, reason])),
+  );
+  return { webSocket, ...streams, peer, closed };
+}
+
+/** What a reader gives until its end. */
+async function rest(reader: ReadableStreamDefaultReader<unknown>): Promise<unknown[]> {
+  const chunks: unknown[] = [];
+  for (let next = await reader.read(); !next.done; next = await reader.read()) {
+    chunks.push(next.value);
+  }
+  return chunks;
+}
+
+function isWebSocketError(closeCode: number | null, reason = ""): (error: unknown) => boolean {
+  return (error) => {
+    assert.ok(error instanceof WebSocketError && error instanceof DOMException, `${error}`);
+    assert.deepEqual(
+      [error.name, error.closeCode, error.reason],
+      ["WebSocketError", closeCode, reason],
+    );
+    return true;
+  };
+}
+
+describe("WebSocketStream", () => {
+  test("has url, opened and closed; texts are strings, bytes are a Uint8Array", async (context) => {
+    const { webSocket, readable, writable, extensions, protocol, peer, closed } =
+      await connected(context);
+    assert.match(webSocket.url, /^ws:\/\/127\.0\.0\.1:\d+\/path$/);
+    assert.deepEqual([extensions, protocol], ["", "chat"]);
+    const received: unknown[] = [];
+    peer.on("message", (data) => {
+      received.push(typeof data === "string" ? data : [...data]);
+      peer.send(data);
+    });
+    const writer = writable.getWriter();
+    const reader = readable.getReader();
+    await writer.write("é");
+    await writer.write(Uint8Array.of(1, 2).buffer);
+    await writer.write(new DataView(Uint8Array.of(1, 2, 3).buffer, 1));
+    const echoes = [await reader.read(), await reader.read(), await reader.read()];
+    assert.deepEqual(received, ["é", [1, 2], [2, 3]]);
+    assert.deepEqual(
+      echoes.map(({ value }) => value),
+      ["é", Uint8Array.of(1, 2), Uint8Array.of(2, 3)],
+    );
+    webSocket.close({ closeCode: 3000, reason: "bye" });
+    assert.deepEqual(await webSocket.closed, { closeCode: 3000, reason: "" });
+    assert.deepEqual(await closed, [3000, "bye"]);
+    assert.deepEqual(await rest(reader), []);
+    await assert.rejects(writer.write("late"), { name: "InvalidStateError" });
+  });
+
+  for (const maker of ["barewire", "ws"]) {
+    test(`an echo of 20 MB through a slow reader is never held as a whole: server of ${maker}`, async (context) => {
+      const http = createServer();
+      const port = await listen(http);
+      context.after(() => http.close());
+      const server = new StockServer({ noServer: true });
+      let url = `ws://127.0.0.1:${port}/`;
+      const peers: WebSocketConnection[] = [];
+      if (maker === "ws") {
+        http.on("upgrade", (request, socket, head) =>
+          server.handleUpgrade(request, socket, head, (peer) => {
+            peer.on("message", (data) => {
+              peer.pause();
+              peer.send(data, () => peer.resume());
+            });
+          }),
+        );
+      } else {
+        const ours = await serveWebSocket(context);
+        url = `ws://127.0.0.1:${ours.port}/`;
+        ours.server.on("connection", (peer) => {
+          peers.push(peer);
+          peer.on("message", (data) => {
+            if (!peer.send(data)) peer.pause();
+          });
+          peer.on("drain", () => peer.resume());
+        });
+      }
+      const webSocket = new WebSocketStream(url, { perMessageDeflate: false });
+      const { readable, writable } = await webSocket.opened;
+      const writing = (async () => {
+        const writer = writable.getWriter();
+        for (let written = 0; written < TOTAL; written += MESSAGE) {
+          await writer.write(new Uint8Array(MESSAGE));
+        }
+      })();
+      let received = 0;
+      let most = 0;
+      for await (const chunk of readable) {
+        assert.ok(chunk instanceof Uint8Array);
+        received += chunk.length;
+        for (const peer of peers) most = Math.max(most, peer.bufferedAmount);
+        if (received === TOTAL) break;
+        await turn();
+      }
+      await writing;
+      assert.equal(received, TOTAL);
+      // A message more than the socket holds itself, and the frames around them.
+      const bound = getDefaultHighWaterMark(false) + 2 * (MESSAGE + 4);
+      assert.ok(most <= bound, `${most} bytes`);
+    });
+  }
+
+  test("while nothing is read, no more than one message is taken from the socket", async (context) => {
+    const { readable, peer, closed } = await connected(context);
+    let answered = false;
+    void closed.then(() => {
+      answered = true;
+    });
+    const texts = Array.from({ length: 100 }, (_, i) => `${i}`);
+    for (const text of texts) peer.send(text);
+    // Its answer shows that the client has taken all that came before it.
+    peer.close(1000);
+    for (let i = 0; i < 100; i++) await turn();
+    assert.equal(answered, false);
+    assert.deepEqual(await rest(readable.getReader()), texts);
+    assert.deepEqual(await closed, [1000, ""]);
+  });
+
+  describe("closed", () => {
+    const cases: readonly (readonly [
+      string,
+      (peer: WebSocketConnection) => void,
+      number,
+      string,
+    ])[] = [
+      ["1000", (peer) => peer.close(1000), 1000, ""],
+      ["no code", (peer) => peer.close(), 1005, ""],
+      ["4000 and a reason", (peer) => peer.close(4000, "over"), 4000, "over"],
+    ];
+    for (const [does, end, closeCode, reason] of cases) {
+      test(`is fulfilled when the server closes with ${does}`, async (context) => {
+        const { webSocket, readable, writable, peer } = await connected(context);
+        peer.send("last");
+        end(peer);
+        assert.deepEqual(await rest(readable.getReader()), ["last"]);
+        assert.deepEqual(await webSocket.closed, { closeCode, reason });
+        await assert.rejects(writable.getWriter().closed, { name: "InvalidStateError" });
+      });
+    }
+
+    for (const [does, bytes] of [
+      ["breaks a rule", frame(3, "?")],
+      ["ends TCP", undefined],
+    ] as const) {
+      test(`is rejected when the server ${does}, as both streams are`, async (context) => {
+        const url = await byHand(context, SWITCH, (tcp) => {
+          if (bytes === undefined) tcp.end();
+          else tcp.write(bytes);
+        });
+        const webSocket = new WebSocketStream(url);
+        const { readable, writable } = await webSocket.opened;
+        const failed = isWebSocketError(1006);
+        await assert.rejects(webSocket.closed, failed);
+        await assert.rejects(rest(readable.getReader()), failed);
+        await assert.rejects(writable.getWriter().write("late"), failed);
+      });
+    }
+  });
+
+  describe("the program ends it", () => {
+    type Connected = Awaited<ReturnType<typeof connected>>;
+    const cases: readonly (readonly [string, (ours: Connected) => unknown, number, string])[] = [
+      ["close()", ({ webSocket }) => webSocket.close(), 1005, ""],
+      ["close() with a reason", ({ webSocket }) => webSocket.close({ reason: "x" }), 1000, "x"],
+      ["writer.close()", ({ writable }) => writable.getWriter().close(), 1005, ""],
+      ["abort()", ({ writable }) => writable.abort(new Error("no matter")), 1005, ""],
+      [
+        "abort() with a WebSocketError",
+        ({ writable }) =>
+          writable.abort(new WebSocketError("", { closeCode: 4001, reason: "why" })),
+        4001,
+        "why",
+      ],
+      ["cancel()", ({ readable }) => readable.cancel(), 1005, ""],
+      [
+        "cancel() with a WebSocketError",
+        ({ readable }) => readable.cancel(new WebSocketError("", { reason: "why" })),
+        1000,
+        "why",
+      ],
+    ];
+    for (const [does, end, code, reason] of cases) {
+      test(`${does}: the server sees ${code}`, async (context) => {
+        const ours = await connected(context);
+        await end(ours);
+        assert.deepEqual(await ours.closed, [code, reason]);
+        assert.deepEqual(await ours.webSocket.closed, { closeCode: code, reason: "" });
+      });
+    }
+
+    test("abort() while a write waits", async (context) => {
+      const { writable, peer, closed } = await connected(context);
+      peer.pause();
+      const writer = writable.getWriter();
+      let waits = false;
+      // Until the kernel takes no more.
+      while (!waits) {
+        waits = true;
+        const write = writer.write(new Uint8Array(1_000_000));
+        write.then(
+          () => {
+            waits = false;
+          },
+          () => {},
+        );
+        for (let i = 0; i < 50 && waits; i++) await turn();
+      }
+      const aborted = writer.abort(new WebSocketError("", { closeCode: 4002 }));
+      // Though the server has not read what was written.
+      await aborted;
+      peer.resume();
+      assert.deepEqual(await closed, [4002, ""]);
+    });
+
+    test("the error of another WebSocket that is piped into it closes it", async (context) => {
+      const { writable, closed } = await connected(context);
+      const url = await byHand(context, SWITCH, (tcp) => tcp.end());
+      const other = await new WebSocketStream(url).opened;
+      await assert.rejects(other.readable.pipeTo(writable), isWebSocketError(1006));
+      assert.deepEqual(await closed, [1005, ""]);
+    });
+  });
+
+  describe("while it connects", () => {
+    test("a server that refuses rejects both promises", async (context) => {
+      const url = await byHand(context, () => "HTTP/1.1 403 Forbidden\r\n\r\n");
+      const webSocket = new WebSocketStream(url);
+      await assert.rejects(webSocket.opened, /status 403/);
+      await assert.rejects(webSocket.opened, isWebSocketError(1006));
+      await assert.rejects(webSocket.closed, isWebSocketError(1006));
+    });
+
+    test("close() rejects both promises", async (context) => {
+      const webSocket = new WebSocketStream(await byHand(context, () => undefined));
+      webSocket.close();
+      await assert.rejects(webSocket.opened, isWebSocketError(1006));
+      await assert.rejects(webSocket.closed, isWebSocketError(1006));
+    });
+
+    for (const when of ["before", "meanwhile"]) {
+      test(`a signal that is aborted ${when} rejects both promises with its reason`, async (context) => {
+        const url = await byHand(context, () => undefined);
+        const controller = new AbortController();
+        const reason = new Error("no time");
+        if (when === "before") controller.abort(reason);
+        const webSocket = new WebSocketStream(url, { signal: controller.signal });
+        controller.abort(reason);
+        await assert.rejects(webSocket.opened, reason);
+        await assert.rejects(webSocket.closed, reason);
+      });
+    }
+
+    test("a signal that is aborted afterwards does nothing", async (context) => {
+      const { server, port } = await serveWebSocket(context);
+      server.on("connection", (peer) => peer.on("message", (data) => peer.send(data)));
+      const controller = new AbortController();
+      const { signal } = controller;
+      const webSocket = new WebSocketStream(`ws://127.0.0.1:${port}/`, { signal });
+      const { readable, writable } = await webSocket.opened;
+      controller.abort();
+      await writable.getWriter().write("still");
+      assert.deepEqual((await readable.getReader().read()).value, "still");
+      webSocket.close();
+    });
+  });
+
+  test("the caller's mistakes throw where they are made", async (context) => {
+    for (const [url, options, name] of [
+      ["nothing", {}, "SyntaxError"],
+      ["ws://x/#", {}, "SyntaxError"],
+      ["ws://x/", { protocols: ["a", "a"] }, "SyntaxError"],
+      ["ws://x/", { signal: {} }, "TypeError"],
+      ["ws://x/", { protocol: 1 }, "TypeError"],
+      ["ws://x/", { timeout: -1 }, "RangeError"],
+    ] as const) {
+      assert.throws(() => new WebSocketStream(url, Object(options)), { name });
+    }
+    const { webSocket, writable } = await connected(context);
+    assert.throws(() => webSocket.close({ closeCode: 1001 }), { name: "InvalidAccessError" });
+    assert.throws(() => webSocket.close({ reason: "x".repeat(124) }), { name: "SyntaxError" });
+    await assert.rejects(writable.getWriter().write(Object(new Blob(["x"]))), TypeError);
+  });
+
+  test("it is piped into another stream, and ends it", async (context) => {
+    const { readable, peer } = await connected(context);
+    const chunks: unknown[] = [];
+    const end = readable.pipeTo(new WritableStream({ write: (chunk) => void chunks.push(chunk) }));
+    peer.send("a");
+    peer.send("b");
+    peer.close(1000);
+    await end;
+    assert.deepEqual(chunks, ["a", "b"]);
+  });
+});
+
+describe("WebSocketError", () => {
+  test("is constructed from a message and a dictionary", () => {
+    const table: readonly (readonly [object, number | null, string])[] = [
+      [{}, null, ""],
+      [{ closeCode: 1000 }, 1000, ""],
+      [{ closeCode: 4999, reason: "é" }, 4999, "é"],
+      [{ reason: "x" }, 1000, "x"],
+      [{ reason: "" }, null, ""],
+    ];
+    for (const [init, closeCode, reason] of table) {
+      const error = new WebSocketError("why", init);
+      assert.ok(isWebSocketError(closeCode, reason)(error));
+      assert.equal(error.message, "why");
+    }
+    assert.throws(() => new WebSocketError("", { closeCode: 1006 }), {
+      name: "InvalidAccessError",
+    });
+    assert.throws(() => new WebSocketError("", { reason: "x".repeat(124) }), {
+      name: "SyntaxError",
+    });
+  });
+});
