@@ -211,10 +211,25 @@ describe("Server", () => {
     const io = new Server(http, { maxAttachments: 1 });
     const port = await listen(http);
     context.after(() => io.close());
+    const delivered: string[] = [];
+    const second = new Promise<void>((resolve) =>
+      io.on("connection", (socket) => {
+        socket.on("one", () => delivered.push("one"));
+        socket.on("two", () => {
+          delivered.push("two");
+          resolve();
+        });
+      }),
+    );
     const client = new WebSocketClient(port);
     await client.join();
-    client.send('452-["x"]');
-    assert.equal(await client.closed, 1005);
+    client.send('451-["one",{"_placeholder":true,"num":0}]');
+    client.send(Buffer.from([1]));
+    client.send('452-["two",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]');
+    client.send(Buffer.from([1]));
+    client.send(Buffer.from([2]));
+    assert.equal(await Promise.race([client.closed, second]), 1005);
+    assert.deepEqual(delivered, ["one"]);
   });
 
   test("path(), serveClient(), connectTimeout() and adapter() give, and set before attach()", async (context) => {

@@ -1,4 +1,4 @@
-// docs/limits.md, row by row: its options exist, and its tests too.
+// docs/limits.md, row by row: its options exist, and its tests and guards too.
 
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
@@ -7,10 +7,12 @@ import { describe, test } from "node:test";
 
 import { RUN_OPTIONS } from "../../lib/run.ts";
 import { SERVER_OPTIONS } from "../../lib/socketio/options.ts";
+import { readBounds } from "./bounds.ts";
+import { GUARDS } from "./guards.ts";
 
 const TESTS = join(import.meta.dirname, "..");
-const page = readFileSync(join(TESTS, "../docs/limits.md"), "utf8");
-const [, , ...rows] = page.split("\n").filter((line) => line.startsWith("|"));
+const ROOT = join(TESTS, "..");
+const bounds = readBounds();
 
 const sources = readdirSync(TESTS, { recursive: true, encoding: "utf8" })
   .filter((name) => name.endsWith(".test.ts"))
@@ -18,17 +20,32 @@ const sources = readdirSync(TESTS, { recursive: true, encoding: "utf8" })
   .join("\n");
 
 describe("docs/limits.md", () => {
-  test("has rows", () => assert.ok(rows.length >= 3, `${rows.length}`));
+  test("has rows", () => assert.ok(bounds.length >= 3, `${bounds.length}`));
 
-  for (const row of rows) {
-    const cells = row.split("|").map((cell) => cell.trim());
-    const [, what = "", option = "", , , title = ""] = cells;
-    test(`${what}: the option and the test exist`, () => {
-      assert.equal(cells.length, 7, row);
+  for (const { line, what, option, title } of bounds) {
+    test(`${what}: the option, the test and a guard exist`, () => {
+      assert.equal(line.split("|").length, 7, line);
       for (const [, name = ""] of option.matchAll(/^`(\w+)`$/g)) {
         assert.ok(name in SERVER_OPTIONS || name in RUN_OPTIONS, name);
       }
       assert.ok(title !== "" && sources.includes(`"${title}"`), `no test is named "${title}"`);
+      const guarded = GUARDS.some(({ bound }) => bound === what);
+      assert.ok(guarded, "tests/limits/guards.ts has no guard for it");
+    });
+  }
+});
+
+describe("tests/limits/guards.ts", () => {
+  for (const { bound, file, from, to, test: testFile } of GUARDS) {
+    test(`${bound}: ${from.split("\n")[0]} stands in ${file} once, and ${testFile} exists`, () => {
+      assert.ok(
+        bounds.some(({ what }) => what === bound),
+        "docs/limits.md has no such row",
+      );
+      const places = readFileSync(join(ROOT, file), "utf8").split(from).length - 1;
+      assert.equal(places, 1);
+      assert.notEqual(from, to);
+      assert.match(readFileSync(join(ROOT, testFile), "utf8"), /\btest\(/);
     });
   }
 });

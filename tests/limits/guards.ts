@@ -1,0 +1,246 @@
+// The guards of the bounds in docs/limits.md: the line of the sources that holds each, what stands there without it, and
+// the test that then fails. `npm run guards` removes them one by one.
+
+/** A place of the sources that holds a bound. */
+export interface Guard {
+  /** What is bounded, as the first column of docs/limits.md has it. A bound may have several guards. */
+  readonly bound: string;
+  /** From the root of the project. */
+  readonly file: string;
+  /** The guard. Stands in the file exactly once. */
+  readonly from: string;
+  /** Stands there when the guard is removed. */
+  readonly to: string;
+  /** The file of the test, from the root of the project. */
+  readonly test: string;
+  /** The title of the test, or a part of several titles. Default: the last column of docs/limits.md. */
+  readonly title?: string;
+}
+
+export const GUARDS: readonly Guard[] = [
+  {
+    bound: "Bytes of a message, also after inflating, and of a POST",
+    file: "lib/engineio/polling.ts",
+    from: "const { maxPayload } = this.#options;",
+    to: "const maxPayload = Number.POSITIVE_INFINITY;",
+    test: "tests/lib/engineio/ways-in.test.ts",
+    // "body size" is the name of a suite.
+    title: "POST is refused: 413",
+  },
+  {
+    bound: "Bytes of a message, also after inflating, and of a POST",
+    file: "lib/engineio/polling.ts",
+    from: 'if (Number(request.headers["content-length"]) > maxPayload) {',
+    to: "if (false) {",
+    test: "tests/limits/slow.test.ts",
+    title: "that says that it is too large: may take five seconds more",
+  },
+  {
+    bound: "Bytes of a message, also after inflating, and of a POST",
+    file: "lib/engineio/polling.ts",
+    from: "if (body.length + chunk.length <= maxPayload) {",
+    to: "if (true) {",
+    test: "tests/limits/slow.test.ts",
+    title: "that becomes too large: may take five seconds more",
+  },
+  {
+    bound: "Bytes of a message, also after inflating, and of a POST",
+    file: "protocol/websocket/receiver.ts",
+    from: 'if (held + length > this.#maxPayload) throw new ProtocolError("MESSAGE_TOO_BIG");',
+    to: "void held;",
+    test: "tests/protocol/websocket/receiver.test.ts",
+    title: "RFC 6455 §10.4 MESSAGE_TOO_BIG and MINIMAL_LENGTH are known from the length",
+  },
+  {
+    bound: "Bytes of a message, also after inflating, and of a POST",
+    file: "lib/websocket/message-deflate.ts",
+    from: "const options = this.#inflateOptions(Math.min(maxPayload, SMALL_INFLATED));",
+    to: "const options = this.#inflateOptions(SMALL_INFLATED);",
+    test: "tests/lib/websocket/message-deflate.test.ts",
+    title: "RFC 6455 §10.4 a small message that grows large is stopped",
+  },
+  {
+    bound: "Bytes of a message, also after inflating, and of a POST",
+    file: "lib/websocket/message-deflate.ts",
+    from: "const options = this.#inflateOptions(this.#settings.maxPayload);",
+    to: "const options = this.#inflateOptions(Number.POSITIVE_INFINITY);",
+    test: "tests/lib/websocket/message-deflate.test.ts",
+    title: "RFC 7692 §7.2.2: what is none, or too much, is a breach",
+  },
+  {
+    bound: "Attachments of a packet",
+    file: "protocol/socketio/decoder.ts",
+    from: 'if (expected > this.#maxAttachments) throw new ProtocolError("TOO_MANY_ATTACHMENTS");',
+    to: "",
+    test: "tests/server.test.ts",
+  },
+  {
+    bound: "Milliseconds until a client has joined a namespace",
+    file: "lib/socketio/clients.ts",
+    from: "this.#connecting.at(-1)?.add(dispatcher);",
+    to: "",
+    test: "tests/lib/engineio/heartbeat.test.ts",
+  },
+  {
+    bound: "Milliseconds of an upgrade",
+    file: "lib/engineio/engine.ts",
+    from: "this.upgrades = new Deadlines(upgradeTimeout, (upgrade) => upgrade.abandon());",
+    to: "this.upgrades = new Deadlines(upgradeTimeout, () => {});",
+    test: "tests/lib/engineio/upgrade.test.ts",
+  },
+  {
+    bound: "Milliseconds until a pong",
+    file: "lib/engineio/heartbeat.ts",
+    from: "this.#awaiting.add(session);\n      session.onPingDue();",
+    to: "session.onPingDue();",
+    test: "tests/lib/engineio/heartbeat.test.ts",
+  },
+  {
+    bound: "Bytes of `auth`, in all namespaces of a connection together",
+    file: "lib/socketio/dispatcher.ts",
+    from: "if (this.#authSize + authSize > maxAuthSize) {",
+    to: "if (authSize > maxAuthSize) {",
+    test: "tests/limits/connect.test.ts",
+  },
+  {
+    bound: "Bytes of `auth`, in all namespaces of a connection together",
+    file: "lib/socketio/dispatcher.ts",
+    from: "if (this.#authSize + authSize > maxAuthSize) {",
+    to: "if (this.#authSize > maxAuthSize) {",
+    test: "tests/limits/connect.test.ts",
+    title: "of more than maxAuthSize bytes is refused, and the connection goes on",
+  },
+  {
+    bound: "Namespaces that a connection causes to exist, undecided ones too",
+    file: "lib/socketio/namespaces.ts",
+    from: "if (allowance.left < 1 || name.length > MAX_CREATED_NAME) {",
+    to: "if (name.length > MAX_CREATED_NAME) {",
+    test: "tests/limits/connect.test.ts",
+  },
+  {
+    bound: "Pages that load polling answers as scripts (JSONP)",
+    file: "lib/engineio/origin-gate.ts",
+    from: "if (jsonp && !this.#jsonp) {",
+    to: "if (false) {",
+    test: "tests/lib/engineio/ways-in.test.ts",
+    // "jsonp off" is the name of a suite.
+    title: "is refused: 400 JSONP_NOT_ENABLED",
+  },
+  {
+    bound: "Milliseconds in which all connections end after `io.close()`",
+    file: "server.ts",
+    from: "engine?.cutOff();\n          attachment?.cutOff();",
+    to: "engine?.cutOff();",
+    test: "tests/limits/close.test.ts",
+  },
+  {
+    bound: "Milliseconds in which all connections end after SIGTERM, with `io.run()`",
+    file: "lib/run.ts",
+    from: "await close(drainTimeout);",
+    to: "await close(0x7fffffff);",
+    test: "tests/limits/close.test.ts",
+  },
+  {
+    bound: "Milliseconds for the rest of a request body that was refused",
+    file: "lib/engineio/unread-body.ts",
+    from: "unread.add(request);",
+    to: "",
+    test: "tests/limits/slow.test.ts",
+    // "The body of a request that was refused" is the name of a suite.
+    title: "may take five seconds more",
+  },
+  {
+    bound: "Milliseconds that each attachment of a packet may take",
+    file: "lib/socketio/clients.ts",
+    from: 'dispatcher.endAt("attachmentTimeout", "an attachment has not come in time"),',
+    to: "void dispatcher,",
+    test: "tests/limits/slow.test.ts",
+  },
+  {
+    bound: "Rooms of one socket",
+    file: "lib/socketio/socket.ts",
+    from: "if ((joined?.size ?? 0) + more.size > this.nsp.maxRoomsPerSocket) {\n      for",
+    to: "if (false) {\n      for",
+    test: "tests/limits/slow.test.ts",
+  },
+  {
+    bound: "Bytes that wait for one client, and one message more",
+    file: "lib/engineio/session.ts",
+    from: "if (this.queue !== undefined && this.queueLength > this.host.maxBackpressure) {",
+    to: "if (false) {",
+    test: "tests/guarantees.test.ts",
+  },
+  {
+    bound: "Bytes that wait for all clients together",
+    file: "lib/engineio/backlog.ts",
+    from: "while (this.#total > this.#max && this.#lengths.size > 1) this.#endLargest();",
+    to: "",
+    test: "tests/limits/backlog.test.ts",
+  },
+  {
+    bound: "Answers to polls that a client has not read",
+    file: "lib/engineio/polling.ts",
+    from: "if (this.#poll !== undefined || this.unreadBytes > 0) {",
+    to: "if (this.#poll !== undefined) {",
+    test: "tests/limits/backlog.test.ts",
+  },
+  {
+    bound: "Milliseconds in which the last answer of a session must be read",
+    file: "lib/engineio/polling.ts",
+    from: "if (this.#unread !== undefined) unsent.add(this.#unread);",
+    to: "",
+    test: "tests/limits/backlog.test.ts",
+  },
+  {
+    bound: "Characters in the name of such a namespace",
+    file: "lib/socketio/namespaces.ts",
+    from: "if (allowance.left < 1 || name.length > MAX_CREATED_NAME) {",
+    to: "if (allowance.left < 1) {",
+    test: "tests/limits/connect.test.ts",
+  },
+  {
+    bound:
+      "Bytes of the events that are kept for clients that may come back, and of their sessions",
+    file: "lib/socketio/recovery-store.ts",
+    from: "this.packets = new FairBound(maxPackets, maxBytes);",
+    to: "this.packets = new FairBound(maxPackets, Number.POSITIVE_INFINITY);",
+    test: "tests/lib/socketio/recovery.test.ts",
+  },
+  {
+    bound:
+      "Bytes of the events that are kept for clients that may come back, and of their sessions",
+    file: "lib/socketio/recovery-store.ts",
+    from: "this.sessions = new FairBound(maxSessions, maxBytes);",
+    to: "this.sessions = new FairBound(maxSessions, Number.POSITIVE_INFINITY);",
+    test: "tests/lib/socketio/recovery-store.test.ts",
+    title: "are bounded over all namespaces, in number and bytes",
+  },
+  {
+    bound: "Sessions that are kept for clients that may come back",
+    file: "lib/socketio/recovery-store.ts",
+    from: "this.sessions = new FairBound(maxSessions, maxBytes);",
+    to: "this.sessions = new FairBound(Number.POSITIVE_INFINITY, maxBytes);",
+    test: "tests/lib/socketio/recovery.test.ts",
+  },
+  {
+    bound: "Events that are kept for clients that may come back",
+    file: "lib/socketio/recovery-store.ts",
+    from: "this.packets = new FairBound(maxPackets, maxBytes);",
+    to: "this.packets = new FairBound(Number.POSITIVE_INFINITY, maxBytes);",
+    test: "tests/lib/socketio/recovery.test.ts",
+  },
+  {
+    bound: "Bytes that are sent to a client that comes back",
+    file: "lib/socketio/recovery-store.ts",
+    from: 'if (length > this.#bounds.limits.maxReplay) return "packets dropped";',
+    to: "",
+    test: "tests/lib/socketio/recovery.test.ts",
+  },
+  {
+    bound: "Packets of one POST that are delivered before others get their turn",
+    file: "lib/engineio/polling.ts",
+    from: "for (let count = 0; count < PACKETS_PER_TURN; count++) {",
+    to: "for (;;) {",
+    test: "tests/lib/engineio/large-payload.test.ts",
+  },
+];
