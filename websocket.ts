@@ -13,6 +13,7 @@ export { createWebSocketStream, type WebSocketDuplexOptions } from "./lib/websoc
 export { type WebSocketCloseInfo, WebSocketError } from "./lib/websocket/error.ts";
 export * from "./lib/websocket/server.ts";
 export {
+  type WebSocketClosed,
   type WebSocketConnectedStream,
   WebSocketStream,
   type WebSocketStreamChunk,

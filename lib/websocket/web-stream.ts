@@ -40,6 +40,13 @@ export const WEBSOCKET_STREAM_OPTIONS: OptionTable<WebSocketStreamOptions> = {
 /** What a program writes: bytes are sent as a binary message, anything else as text. */
 export type WebSocketStreamChunk = string | ArrayBuffer | ArrayBufferView;
 
+/** How a WebSocketStream was closed, as the server's close frame says. */
+export interface WebSocketClosed {
+  /** 1005 if the close frame held no code. */
+  readonly closeCode: number;
+  readonly reason: string;
+}
+
 /** What a WebSocketStream has when it is connected. */
 export interface WebSocketConnectedStream {
   /** Messages: text as a string, binary as a Uint8Array. */
@@ -60,10 +67,10 @@ export class WebSocketStream {
   /** Fulfilled when it is connected. Rejected with a WebSocketError, or the reason of the signal, if it cannot connect. */
   readonly opened: Promise<WebSocketConnectedStream>;
   /**
-   * Fulfilled with the peer's close code and reason after the closing handshake; the code is 1005 if there was none.
+   * Fulfilled after the closing handshake.
    * Rejected with a WebSocketError if the connection ended without it, and as `opened` is.
    */
-  readonly closed: Promise<Required<WebSocketCloseInfo>>;
+  readonly closed: Promise<WebSocketClosed>;
   readonly #socket: WebSocket;
 
   /**
@@ -114,7 +121,7 @@ class Deferred<Value> {
 
 class Streams implements StreamSink {
   readonly #opened = new Deferred<WebSocketConnectedStream>();
-  readonly #closed = new Deferred<Required<WebSocketCloseInfo>>();
+  readonly #closed = new Deferred<WebSocketClosed>();
   readonly opened = this.#opened.promise;
   readonly closed = this.#closed.promise;
 
