@@ -81,6 +81,7 @@ process.chdir(folder);
 const titles = new Map(readBounds().map(({ what, title }) => [what, title]));
 const asked = process.argv.slice(2);
 const guards = GUARDS.filter(({ bound }) => asked.every((word) => bound.includes(word)));
+if (guards.length === 0) throw new Error(`no bound has the words "${asked.join(" ")}"`);
 
 async function remove({ bound, file, from, to, test, title }: Guard): Promise<boolean> {
   const wanted = title ?? titles.get(bound) ?? "";
