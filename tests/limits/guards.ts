@@ -128,9 +128,9 @@ export const GUARDS: readonly Guard[] = [
   },
   {
     bound: "Milliseconds in which all connections end after `io.close()`",
-    file: "server.ts",
-    from: "engine?.cutOff();\n          attachment?.cutOff();",
-    to: "engine?.cutOff();",
+    file: "lib/shutdown.ts",
+    from: "attachment?.cutOff();",
+    to: "",
     test: "tests/limits/close.test.ts",
   },
   {
