@@ -165,8 +165,8 @@ export const GUARDS: readonly Guard[] = [
   },
   {
     bound: "Bytes that wait for one client, and one message more",
-    file: "lib/engineio/session.ts",
-    from: "if (this.queue !== undefined && this.queueLength > this.host.maxBackpressure) {",
+    file: "lib/engineio/waiting-messages.ts",
+    from: "if (this.#kept.first !== undefined && mustFit > this.#max) {",
     to: "if (false) {",
     test: "tests/guarantees.test.ts",
   },
@@ -242,5 +242,19 @@ export const GUARDS: readonly Guard[] = [
     from: "for (let count = 0; count < PACKETS_PER_TURN; count++) {",
     to: "for (;;) {",
     test: "tests/lib/engineio/large-payload.test.ts",
+  },
+  {
+    bound: "What becomes of a client at `maxBackpressure`",
+    file: "lib/engineio/waiting-messages.ts",
+    from: "this.#makeRoom(this.#max - message.length);",
+    to: "",
+    test: "tests/lib/socketio/slow-client.test.ts",
+  },
+  {
+    bound: "Events that one socket sends",
+    file: "lib/socketio/rate-limit.ts",
+    from: "if (excess > ROUNDING) {",
+    to: "if (false) {",
+    test: "tests/lib/socketio/rate-limit.test.ts",
   },
 ];
