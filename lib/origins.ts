@@ -5,7 +5,7 @@
 
 import type { IncomingMessage } from "node:http";
 
-import { trustList } from "./trusted-proxies.ts";
+import { type TrustedProxies, trustOf } from "./trusted-proxies.ts";
 
 /** Decides whether a page of `origin` may connect. Only `true` admits it. */
 export type OriginFunction = (
@@ -15,9 +15,6 @@ export type OriginFunction = (
 
 /** "same": the server's own origin. "*": every origin. A list: exactly these, as "scheme://host[:port]". */
 export type Origins = "same" | "*" | readonly string[] | OriginFunction;
-
-/** "none", "loopback", or a list of IP addresses and CIDR ranges. */
-export type TrustedProxies = "none" | "loopback" | readonly string[];
 
 /** How a request reached this process, and where its sender says that it was sent. */
 export interface Destination {
@@ -76,13 +73,12 @@ export class OriginPolicy {
   readonly #origins: "same" | "*" | ReadonlySet<string> | OriginFunction;
   readonly #isTrusted: (peer: string | undefined) => boolean;
 
-  constructor(origins: Origins = "same", trustedProxies: TrustedProxies = "loopback") {
+  constructor(origins: Origins = "same", trustedProxies?: TrustedProxies) {
     this.#origins =
       typeof origins === "object"
         ? new Set(origins.map((each) => parseOrigin(each) ?? each))
         : origins;
-    if (typeof trustedProxies === "object") this.#isTrusted = trustList(trustedProxies);
-    else this.#isTrusted = trustedProxies === "loopback" ? isLocal : () => false;
+    this.#isTrusted = trustOf(trustedProxies);
   }
 
   /** A function of the program decides, and receives the request. */
@@ -139,9 +135,4 @@ export class OriginPolicy {
       forwarded: this.#isTrusted(socket.remoteAddress) ? readForwarded(headers) : undefined,
     });
   }
-}
-
-/** Peers on Unix domain sockets, and streams within the process, have no address. */
-function isLocal(peer: string | undefined): boolean {
-  return peer === undefined || peer === "::1" || /^(?:::ffff:)?127\./.test(peer);
 }

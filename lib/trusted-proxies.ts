@@ -2,6 +2,22 @@
 
 import { BlockList, isIP } from "node:net";
 
+/** "none", "loopback", or a list of IP addresses and CIDR ranges. */
+export type TrustedProxies = "none" | "loopback" | readonly string[];
+
+/** Returns a function that says whether a peer is one of `proxies`. Default: "loopback". */
+export function trustOf(
+  proxies: TrustedProxies = "loopback",
+): (peer: string | undefined) => boolean {
+  if (typeof proxies === "object") return trustList(proxies);
+  return proxies === "loopback" ? isLocal : () => false;
+}
+
+/** Peers on Unix domain sockets, and streams within the process, have no address. */
+function isLocal(peer: string | undefined): boolean {
+  return peer === undefined || peer === "::1" || /^(?:::ffff:)?127\./.test(peer);
+}
+
 /** Returns a function that says whether a peer is in a list of IP addresses and CIDR ranges. */
 export function trustList(ranges: readonly string[]): (peer: string | undefined) => boolean {
   const trusted = new BlockList();

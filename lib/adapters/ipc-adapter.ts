@@ -274,7 +274,7 @@ export class IpcAdapter extends RecoveringAdapter<SentEvent> implements LinkedAd
 
   private recordOf(session: RecoverableSession, data: Uint8Array): SessionRecord {
     const { sid, pid, rooms, offset } = session;
-    const address = session.address ?? this.nsp.sockets.get(sid)?.conn?.remoteAddress;
+    const address = session.address ?? this.nsp.sockets.get(sid)?.conn?.addressGroup;
     return { sid, pid, rooms: [...rooms], data, offset, address };
   }
 

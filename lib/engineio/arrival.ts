@@ -1,11 +1,13 @@
 // One HTTP request or upgrade request for an engine, until it is refused or belongs to a session.
 
+import type { EventEmitter } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 
 import { REFUSALS, type RefusalName } from "../../protocol/engineio/handshake.ts";
 import { type HeaderFields, UpgradeHeaders } from "../headers.ts";
 import { refuseUpgrade } from "../websocket/upgrade.ts";
+import type { Place } from "./connection-bounds.ts";
 import { queryOf } from "./query.ts";
 import { SessionRequest } from "./session-request.ts";
 import { discardBody } from "./unread-body.ts";
@@ -21,6 +23,8 @@ export abstract class Arrival {
   readonly query: ReadonlyMap<string, string>;
   /** The header fields of the response. */
   abstract readonly headers: HeaderFields;
+  /** The place of a new client, if there is a bound on them. */
+  place: Place | undefined;
   readonly #recipient: Recipient;
 
   constructor(request: IncomingMessage, recipient: Recipient) {
@@ -32,8 +36,22 @@ export abstract class Arrival {
   /** The client has left. */
   abstract get gone(): boolean;
 
-  /** Answers with a refusal. */
-  abstract refuse(refusal: RefusalName, message?: string): void;
+  /** Emits "close" when the client has left, if noticeEnd() was called. */
+  abstract get connection(): EventEmitter;
+
+  /**
+   * Notices if the client leaves while it waits for an answer.
+   *
+   * @returns ends that
+   */
+  abstract noticeEnd(): () => void;
+
+  /**
+   * Answers with a refusal.
+   *
+   * @param retryAfter seconds after which the client may try again. Default: it is not told
+   */
+  abstract refuse(refusal: RefusalName, message?: string, retryAfter?: number): void;
 
   /**
    * Returns what a session keeps of the request.
@@ -62,8 +80,24 @@ export class RequestArrival extends Arrival {
     return this.response.destroyed;
   }
 
-  refuse(refusal: RefusalName, message: string = REFUSALS[refusal].message): void {
+  get connection(): EventEmitter {
+    // A pipelined request has no connection for its response yet, and then the response does not hear of its end. The
+    // connection of HTTP/2 carries other requests, and a response may end before it.
+    return this.response.socket === null ? this.request.socket : this.response;
+  }
+
+  noticeEnd(): () => void {
+    // Node's HTTP server does.
+    return () => {};
+  }
+
+  refuse(
+    refusal: RefusalName,
+    message: string = REFUSALS[refusal].message,
+    retryAfter?: number,
+  ): void {
     const { code, status } = REFUSALS[refusal];
+    if (retryAfter !== undefined) this.response.setHeader("Retry-After", retryAfter);
     this.response
       .writeHead(status, { "Content-Type": "application/json" })
       .end(JSON.stringify({ code, message }));
@@ -90,8 +124,30 @@ export class UpgradeArrival extends Arrival {
     return this.socket.destroyed;
   }
 
-  /** Answers with a refusal instead of the 101. Clients receive the same status for each. */
-  refuse(refusal: RefusalName, message: string = REFUSALS[refusal].message): void {
-    refuseUpgrade(this.socket, 400, message);
+  get connection(): EventEmitter {
+    return this.socket;
+  }
+
+  noticeEnd(): () => void {
+    const { socket } = this;
+    // Nobody reads the socket yet, and one that is not read does not tell of its end. Bytes stay where they are.
+    const onReadable = (): void => {
+      if (socket.readableLength === 0) socket.destroy();
+    };
+    socket.on("readable", onReadable);
+    return () => socket.off("readable", onReadable);
+  }
+
+  /** Answers with a refusal instead of the 101. Clients receive the same status for each refusal of the protocol. */
+  refuse(
+    refusal: RefusalName,
+    message: string = REFUSALS[refusal].message,
+    retryAfter?: number,
+  ): void {
+    if (retryAfter === undefined) refuseUpgrade(this.socket, 400, message);
+    else {
+      const { status } = REFUSALS[refusal];
+      refuseUpgrade(this.socket, status, message, "text/html", [`Retry-After: ${retryAfter}`]);
+    }
   }
 }

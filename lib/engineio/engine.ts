@@ -12,12 +12,14 @@ import {
   type Revision,
   refuse,
 } from "../../protocol/engineio/handshake.ts";
+import { clientAddress } from "../client-address.ts";
 import { Deadlines } from "../deadlines.ts";
 import { checkFunction } from "../events/errors.ts";
 import { NodeEmitter } from "../events/node-emitter.ts";
 import { checkOptions } from "../events/options.ts";
 import { generateId } from "../generate-id.ts";
 import { addHeader } from "../headers.ts";
+import { trustOf } from "../trusted-proxies.ts";
 import { destroyOnError } from "../websocket/connection.ts";
 import {
   type AcceptedHandshake,
@@ -28,6 +30,12 @@ import {
 } from "../websocket/upgrade.ts";
 import { type Arrival, RequestArrival, UpgradeArrival } from "./arrival.ts";
 import { Backlog } from "./backlog.ts";
+import {
+  type ConnectionBound,
+  ConnectionBounds,
+  type NoPlace,
+  Place,
+} from "./connection-bounds.ts";
 import { formatCookie } from "./cookie.ts";
 import { applyCors } from "./cors.ts";
 import { ClientHeartbeat, Heartbeat } from "./heartbeat.ts";
@@ -101,6 +109,9 @@ export class Engine extends NodeEmitter<EngineEvents> {
   private readonly upgrades: Deadlines<Upgrade>;
   private readonly upgradeOptions: UpgradeOptions;
   private readonly gate: OriginGate;
+  private readonly isTrusted: (peer: string | undefined) => boolean;
+  // `undefined` without a bound.
+  private readonly bounds: ConnectionBounds | undefined;
   private readonly monitor: Monitor;
   private readonly permissionHost: PermissionHost;
   // Upgraded sockets that no session has: the program has not decided about them, or they are closing.
@@ -121,9 +132,15 @@ export class Engine extends NodeEmitter<EngineEvents> {
     this.gate = new OriginGate(options);
     const { maxBackpressure, backpressurePolicy, maxTotalBackpressure, logger } = this.options;
     const backlog = new Backlog(maxTotalBackpressure);
-    const monitor = new Monitor(logger);
+    this.isTrusted = trustOf(options.trustedProxies);
+    const monitor = new Monitor(logger, (request) => this.addressOf(request));
     this.monitor = monitor;
-    const onClosed = ({ id }: Session): void => {
+    const { maxConnections, maxConnectionsPerAddress, maxHandshakesPerSecond } = this.options;
+    const limits = { maxConnections, maxConnectionsPerAddress, maxHandshakesPerSecond };
+    const isBounded = Object.values(limits).some(Number.isFinite);
+    this.bounds = isBounded ? new ConnectionBounds(limits) : undefined;
+    const onClosed = ({ id, addressGroup }: Session): void => {
+      this.bounds?.leave(addressGroup);
       this.sessions.delete(id);
       if (this.sessions.size > 0) return;
       for (const onEmpty of this.onEmpty) onEmpty();
@@ -265,13 +282,21 @@ export class Engine extends NodeEmitter<EngineEvents> {
   ): Promise<Session> {
     addQuery(request);
     return new Promise((resolve, reject) => {
+      const place = this.enter(request);
+      if (place !== undefined && !(place instanceof Place)) {
+        reject(new Error(REFUSALS.TOO_MANY_CONNECTIONS.message));
+        return;
+      }
       askPermission(this.permissionHost, request, (permission) => {
         if (permission.kind === "refused") {
+          place?.release();
           this.tellRefused(request, permission);
           reject(new Error(permission.message));
           return;
         }
-        const session = new Session(permission.id, request, transport, this.hosts[4]);
+        place?.passToSession();
+        const address = place?.address ?? this.addressOf(request);
+        const session = new Session(permission.id, request, transport, this.hosts[4], address);
         start(session);
         this.openSession(session);
         resolve(session);
@@ -398,8 +423,32 @@ export class Engine extends NodeEmitter<EngineEvents> {
     );
   }
 
+  private addressOf(request: IncomingMessage): string {
+    return clientAddress(request, this.isTrusted);
+  }
+
+  /**
+   * Gives a place to a new client.
+   *
+   * @returns the place, a refusal that was told to the program, or `undefined` if there is no bound. A closed engine
+   * gives no places: it refuses every client for another reason
+   */
+  private enter(request: IncomingMessage): Place | NoPlace | undefined {
+    if (this.bounds === undefined || this.closed) return undefined;
+    const address = this.addressOf(request);
+    const place = this.bounds.enter(address);
+    if (place instanceof Place) return place;
+    const { bound, limit } = place;
+    const { message } = REFUSALS.TOO_MANY_CONNECTIONS;
+    this.monitor.onNewcomerBound(address, bound, message);
+    const context = { name: NEWCOMER_BOUNDS[bound], bound, limit, address };
+    this.tellRefused(request, refuse("TOO_MANY_CONNECTIONS", context));
+    return place;
+  }
+
   /** Refuses an arrival, and emits "connection_error". */
   private refuse(arrival: Arrival, refusal: Refusal): void {
+    arrival.place?.release();
     this.tellRefused(arrival.request, refusal);
     arrival.refuse(refusal.refusal, refusal.message);
   }
@@ -446,14 +495,32 @@ export class Engine extends NodeEmitter<EngineEvents> {
 
   /** Opens the session of a new client if the program permits it. */
   private whenPermitted(arrival: Arrival, open: (id: string) => void): void {
+    if (arrival.gone) return;
+    const place = this.enter(arrival.request);
+    if (place !== undefined && !(place instanceof Place)) {
+      arrival.refuse("TOO_MANY_CONNECTIONS", undefined, place.retryAfter);
+      return;
+    }
+    arrival.place = place;
+    let decided = false;
+    let ignoreEnd = (): void => {};
     askPermission(this.permissionHost, arrival.request, (permission) => {
-      if (permission.kind === "granted") {
-        if (!arrival.gone) open(permission.id);
+      decided = true;
+      ignoreEnd();
+      const gone = arrival.gone || place?.held === false;
+      if (permission.kind === "granted" && !gone) {
+        open(permission.id);
         return;
       }
+      place?.release();
+      if (permission.kind === "granted") return;
       this.tellRefused(arrival.request, permission);
-      if (!arrival.gone) arrival.refuse(permission.refusal, permission.message);
+      if (!gone) arrival.refuse(permission.refusal, permission.message);
     });
+    // The client may leave before the program has answered, and the program may never do so.
+    if (decided || place === undefined) return;
+    place.releaseOnClose(arrival.connection);
+    ignoreEnd = arrival.noticeEnd();
   }
 
   private openPolling(arrival: RequestArrival, protocol: Revision): void {
@@ -519,8 +586,10 @@ export class Engine extends NodeEmitter<EngineEvents> {
     transport: Transport,
     protocol: Revision,
   ): Session {
+    const address = arrival.place?.address ?? this.addressOf(arrival.request);
+    arrival.place?.passToSession();
     const request = arrival.keep(this.showsRequests);
-    return new Session(id, request, transport, this.hosts[protocol]);
+    return new Session(id, request, transport, this.hosts[protocol], address);
   }
 
   /** Functions of the program receive each request. */
@@ -559,6 +628,13 @@ export class Engine extends NodeEmitter<EngineEvents> {
     upgrade.start();
   }
 }
+
+/** What `connection_error` and the counts of refusals name the bounds on new clients. */
+const NEWCOMER_BOUNDS: Readonly<Record<ConnectionBound, string>> = {
+  maxConnections: "MAX_CONNECTIONS",
+  maxConnectionsPerAddress: "MAX_CONNECTIONS_PER_ADDRESS",
+  maxHandshakesPerSecond: "MAX_HANDSHAKES_PER_SECOND",
+};
 
 function middlewareFailure(error: unknown): Refusal {
   return refuse("BAD_REQUEST", { name: "MIDDLEWARE_FAILURE", error });

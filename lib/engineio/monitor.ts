@@ -31,6 +31,8 @@ export interface EngineStats {
   readonly connections: {
     /** Clients that are connected. */
     readonly open: number;
+    /** Addresses from which they have come. Of IPv6, each network of 64 bits is one. */
+    readonly addresses: number;
     /** Clients that have been connected. */
     readonly total: number;
     /** Those that are connected, by their transport. */
@@ -71,7 +73,8 @@ export interface EngineStats {
 export interface Monitored {
   readonly id: string;
   readonly protocol: Revision;
-  readonly remoteAddress: string;
+  readonly clientAddress: string;
+  readonly addressGroup: string;
   readonly transport: Transport;
   readonly bufferedAmount: number;
 }
@@ -110,24 +113,27 @@ export class Monitor {
   readonly #breaches = new Counts();
   readonly #bounds = new Counts();
   readonly #logger: Logger | undefined;
+  readonly #addressOf: (request: IncomingMessage) => string;
   #errors = 0;
   #dropped = 0;
   #delay: IntervalHistogram | undefined;
 
-  constructor(logger: Logger | undefined) {
+  /** @param addressOf returns the address of a request's client */
+  constructor(logger: Logger | undefined, addressOf: (request: IncomingMessage) => string) {
     this.#logger = logger;
+    this.#addressOf = addressOf;
   }
 
   onConnection(session: Monitored): void {
     this.#total++;
-    const { id, protocol, transport, remoteAddress } = session;
+    const { id, protocol, transport, clientAddress } = session;
     if (CONNECTION.hasSubscribers) CONNECTION.publish({ session });
     if (debugEngine.enabled)
       debugEngine("%s connects over %s, revision %d", id, transport.name, protocol);
     if (this.#logger?.debug === undefined) return;
     this.#log("debug", "a client has connected", {
       id,
-      address: remoteAddress,
+      address: clientAddress,
       transport: transport.name,
       revision: protocol,
     });
@@ -144,7 +150,8 @@ export class Monitor {
     this.#refusals.add(name);
     if (REFUSAL.hasSubscribers) REFUSAL.publish({ request, name, message });
     if (debugEngine.enabled) debugEngine("refuses %s %s: %s", request.method, request.url, message);
-    const { remoteAddress: address } = request.socket;
+    if (this.#logger?.warn === undefined) return;
+    const address = this.#addressOf(request);
     this.#log("warn", "a client was refused", { name, message, address, url: request.url });
   }
 
@@ -161,7 +168,7 @@ export class Monitor {
   }
 
   onClose(session: Monitored, reason: CloseReason, detail: Error | undefined): void {
-    const { id, remoteAddress: address } = session;
+    const { id, clientAddress: address } = session;
     this.#closes.add(reason);
     this.#addBytes(session.transport);
     if (CLOSE.hasSubscribers) CLOSE.publish({ session, reason, detail });
@@ -181,7 +188,7 @@ export class Monitor {
   }
 
   /** @param rule the name of the rule of Socket.IO */
-  onBreach({ id, remoteAddress: address }: Monitored, rule: string, message: string): void {
+  onBreach({ id, clientAddress: address }: Monitored, rule: string, message: string): void {
     this.#breaches.add(rule);
     if (rule === "TOO_MANY_ATTACHMENTS") this.#bounds.add("maxAttachments");
     if (debugEngine.enabled) debugEngine("%s breaks a rule: %s", id, message);
@@ -193,7 +200,7 @@ export class Monitor {
    * @param isNew it is told of. Otherwise it is only counted: the client has reached the bound just before
    */
   onBound(
-    { id, remoteAddress: address }: Monitored,
+    { id, clientAddress: address }: Monitored,
     bound: string,
     message: string,
     isNew = true,
@@ -218,6 +225,12 @@ export class Monitor {
     }
   }
 
+  /** A new client was refused because of a bound. @param bound the name of its option */
+  onNewcomerBound(address: string, bound: string, message: string): void {
+    this.#bounds.add(bound);
+    if (BOUND.hasSubscribers) BOUND.publish({ id: undefined, address, bound, message });
+  }
+
   onError(error: Error): void {
     this.#errors++;
     this.#log("error", error.message, { error });
@@ -228,8 +241,10 @@ export class Monitor {
     const byTransport = { polling: 0, websocket: 0, memory: 0 };
     const byRevision = { 3: 0, 4: 0 };
     let [open, received, sent, waiting] = [0, this.#bytesReceived, this.#bytesSent, 0];
-    for (const { transport, protocol, bufferedAmount } of sessions) {
+    const addresses = new Set<string>();
+    for (const { transport, protocol, bufferedAmount, addressGroup } of sessions) {
       open++;
+      addresses.add(addressGroup);
       byTransport[transport.name]++;
       byRevision[protocol]++;
       received += transport.bytesReceived;
@@ -239,7 +254,13 @@ export class Monitor {
     this.#delay ??= startSampling();
     const { mean, max } = this.#delay;
     return {
-      connections: { open, total: this.#total, byTransport, byRevision },
+      connections: {
+        open,
+        addresses: addresses.size,
+        total: this.#total,
+        byTransport,
+        byRevision,
+      },
       packets: { received: this.received, sent: this.sent },
       bytes: { received, sent, waiting },
       refusals: this.#refusals.toRecord(),

@@ -31,6 +31,7 @@ import { origins, trustedProxies } from "../origin-options.ts";
 import type { DeflateOptions } from "../websocket/upgrade.ts";
 import type { AttachOptions } from "./attach.ts";
 import type { CompressionOptions } from "./compression.ts";
+import type { ConnectionBoundOptions } from "./connection-bounds.ts";
 import { type CookieOptions, isCookieAttribute, isCookieName } from "./cookie.ts";
 import { checkCors } from "./cors.ts";
 import type { Logger } from "./monitor.ts";
@@ -43,7 +44,7 @@ export type AllowRequest = (
   callback: (message: string | null | undefined, allowed: boolean) => void,
 ) => void;
 
-export interface EngineOptions extends OriginOptions {
+export interface EngineOptions extends OriginOptions, ConnectionBoundOptions {
   /** Milliseconds from a pong to the next ping. Default 25,000. */
   readonly pingInterval?: number;
   /** Milliseconds that a client may take to answer a ping. Default 20,000. */
@@ -99,6 +100,9 @@ export const DEFAULTS = {
   maxBackpressure: 16 * 1024 * 1024,
   backpressurePolicy: "close",
   maxTotalBackpressure: 256 * 1024 * 1024,
+  maxConnections: Number.POSITIVE_INFINITY,
+  maxConnectionsPerAddress: Number.POSITIVE_INFINITY,
+  maxHandshakesPerSecond: Number.POSITIVE_INFINITY,
   transports: ["polling", "websocket"],
   allowUpgrades: true,
 } as const;
@@ -156,6 +160,9 @@ export const ENGINE_OPTIONS: OptionTable<EngineOptions, "wsEngine" | "initialPac
   jsonp: boolean,
   logger: checkThat("an object with the methods of a logger", isObject),
   maxBackpressure: limit,
+  maxConnections: limit,
+  maxConnectionsPerAddress: limit,
+  maxHandshakesPerSecond: number("a positive number, or Infinity", (value) => value > 0),
   maxHttpBufferSize: bytes,
   maxTotalBackpressure: limit,
   origins: neverUndefined(origins),

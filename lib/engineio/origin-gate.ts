@@ -4,7 +4,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 
 import { REFUSALS } from "../../protocol/engineio/handshake.ts";
-import { OriginPolicy, type Origins, parseOrigin, type TrustedProxies } from "../origins.ts";
+import { OriginPolicy, type Origins, parseOrigin } from "../origins.ts";
+import type { TrustedProxies } from "../trusted-proxies.ts";
 import {
   applyCors,
   type CorsDelegate,
@@ -25,9 +26,10 @@ export interface OriginOptions {
   readonly origins?: Origins;
   /**
    * Proxies whose X-Forwarded-Proto, X-Forwarded-Host and Forwarded headers name this server's own
-   * origin: "none", "loopback", or IP addresses and CIDR ranges. A page of another origin cannot send
-   * these headers: WebSockets have none, and other requests ask with a preflight, which is refused.
-   * Default "loopback".
+   * origin, and whose X-Forwarded-For and Forwarded headers name the client's address: "none",
+   * "loopback", or IP addresses and CIDR ranges. A page of another origin cannot send these headers:
+   * WebSockets have none, and other requests ask with a preflight, which is refused. Other programs can:
+   * one that reaches the server from a trusted address may name any address as its own. Default "loopback".
    */
   readonly trustedProxies?: TrustedProxies;
   /**

@@ -23,6 +23,7 @@ import {
   type SessionState,
 } from "../../protocol/engineio/session.ts";
 import { BoundExceededError } from "../bound-exceeded.ts";
+import { addressGroup } from "../client-address.ts";
 import { NodeEmitter } from "../events/node-emitter.ts";
 import type { Backlog, Debtor } from "./backlog.ts";
 import type { ClientHeartbeat, Heartbeat, Heartbeating } from "./heartbeat.ts";
@@ -107,8 +108,12 @@ export class Session
 {
   /** The session's id, "sid" on the wire. */
   readonly id: string;
-  /** The IP address from which the client came. */
+  /** The IP address of the connection with which the client came: its own, or that of a proxy. */
   readonly remoteAddress: string;
+  /** The client's IP address, also behind proxies that are in `trustedProxies`. */
+  readonly clientAddress: string;
+  /** What stands for the address where clients are counted: of IPv6, the first 64 bits. */
+  readonly addressGroup: string;
   private readonly host: SessionHost;
   private sessionRequest: IncomingMessage | SessionRequest;
   private sessionState: SessionState;
@@ -120,18 +125,24 @@ export class Session
   // Those who wait for the client to take what was sent.
   private onDrained: (() => void)[] | undefined;
 
-  /** @param request the HTTP request with which it begins */
+  /**
+   * @param request the HTTP request with which it begins
+   * @param clientAddress the IP address of the client
+   */
   constructor(
     id: string,
     request: IncomingMessage | SessionRequest,
     transport: Transport,
     host: SessionHost,
+    clientAddress: string,
   ) {
     super();
     this.id = id;
     this.sessionRequest = request;
     // Known only while the connection is open.
     this.remoteAddress = request.socket.remoteAddress ?? "";
+    this.clientAddress = clientAddress;
+    this.addressGroup = addressGroup(clientAddress);
     this.currentTransport = transport;
     // A session in memory is never upgraded, like one that begins over WebSocket.
     this.sessionState = transport.name === "polling" ? "polling" : "websocket";

@@ -54,7 +54,7 @@ export interface Member extends SocketDetails {
   /** What would be kept if its connection broke now; `undefined` where its client cannot come back. */
   readonly recoverableSession?: RecoverableSession | undefined;
   /** The connection, which says where the client came from. */
-  readonly conn?: { readonly remoteAddress: string };
+  readonly conn?: { readonly addressGroup: string };
 }
 
 /** The answers to a broadcast as they come. */
@@ -121,7 +121,7 @@ export interface RecoverableSession {
   readonly data: Untyped;
   /** The offset at which it began: what came before is not its. */
   readonly offset: string;
-  /** Where its client came from, if that is known. */
+  /** The group of addresses that its client came from, if that is known. */
   readonly address?: string | undefined;
 }
 

@@ -237,7 +237,7 @@ export class RecoveryAdapter extends Adapter {
   }
 
   #addressOf(id: string): string | undefined {
-    return this.nsp.sockets.get(id)?.conn?.remoteAddress;
+    return this.nsp.sockets.get(id)?.conn?.addressGroup;
   }
 }
 

@@ -24,7 +24,8 @@ import {
 } from "../node-options.ts";
 import { isServer } from "../node-server.ts";
 import { origins, trustedProxies } from "../origin-options.ts";
-import type { Origins, TrustedProxies } from "../origins.ts";
+import type { Origins } from "../origins.ts";
+import type { TrustedProxies } from "../trusted-proxies.ts";
 import type { DeflateOptions } from "./upgrade.ts";
 
 /** Why verify() turns a client away. */

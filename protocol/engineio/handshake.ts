@@ -22,7 +22,10 @@ interface RefusalDetails {
   readonly message: string;
 }
 
-/** Why a request is refused. Clients know the codes. */
+/**
+ * Why a request is refused. Clients know the codes. The last one is not of the protocol: it has the code of a refusal
+ * that the server decides on, and the status of a server that will accept the client later (RFC 9110 §15.6.4).
+ */
 // biome-ignore format: aligned table
 export const REFUSALS = {
   UNKNOWN_TRANSPORT:            { code: 0, status: 400, message: "Transport unknown" },
@@ -31,6 +34,7 @@ export const REFUSALS = {
   BAD_REQUEST:                  { code: 3, status: 400, message: "Bad request" },
   FORBIDDEN:                    { code: 4, status: 403, message: "Forbidden" },
   UNSUPPORTED_PROTOCOL_VERSION: { code: 5, status: 400, message: "Unsupported protocol version" },
+  TOO_MANY_CONNECTIONS:         { code: 4, status: 503, message: "Too many connections" },
 } as const satisfies Record<string, RefusalDetails>;
 
 export type RefusalName = keyof typeof REFUSALS;

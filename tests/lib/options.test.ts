@@ -114,6 +114,18 @@ const ENGINE: CasesOf<EngineOptions, "wsEngine" | "initialPacket"> = {
     ],
   },
   maxBackpressure: LIMIT,
+  maxConnections: LIMIT,
+  maxConnectionsPerAddress: LIMIT,
+  maxHandshakesPerSecond: {
+    good: [0.5, 1, 1000, Number.POSITIVE_INFINITY, undefined],
+    bad: [
+      ["10", TYPE, 'must be a positive number, or Infinity, got "10"'],
+      [null, TYPE, "must be a positive number, or Infinity, got null"],
+      [0, RANGE, "must be a positive number, or Infinity, got 0"],
+      [-1, RANGE, "must be a positive number, or Infinity, got -1"],
+      [Number.NaN, RANGE, "must be a positive number, or Infinity, got NaN"],
+    ],
+  },
   maxTotalBackpressure: LIMIT,
   maxHttpBufferSize: BYTES,
   origins: ORIGINS,

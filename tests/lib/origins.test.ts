@@ -1,8 +1,6 @@
 // Which pages may connect: the decision alone, without a server.
 
 import assert from "node:assert/strict";
-import { IncomingMessage } from "node:http";
-import { Socket } from "node:net";
 import { describe, test } from "node:test";
 
 import {
@@ -10,6 +8,7 @@ import {
   trustedProxies as checkProxies,
 } from "../../lib/origin-options.ts";
 import { OriginPolicy, ownOrigin, parseOrigin, readForwarded } from "../../lib/origins.ts";
+import { requestFrom } from "../support/net.ts";
 
 describe("parseOrigin()", () => {
   // biome-ignore format: aligned table
@@ -82,13 +81,6 @@ describe("readForwarded()", () => {
     });
   }
 });
-
-/** A request on a connection from `peer`. */
-function requestFrom(peer: string | undefined, headers: Record<string, string>): IncomingMessage {
-  const socket = new Socket();
-  Object.defineProperty(socket, "remoteAddress", { value: peer });
-  return Object.assign(new IncomingMessage(socket), { headers });
-}
 
 describe("OriginPolicy", () => {
   const forwarded = {

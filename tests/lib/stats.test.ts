@@ -212,6 +212,7 @@ describe("io.stats() and the logger", () => {
     const { connections, packets, bytes, sockets } = io.stats();
     assert.deepEqual(connections, {
       open: 2,
+      addresses: 1,
       total: 2,
       byTransport: { polling: 1, websocket: 1, memory: 0 },
       byRevision: { 3: 0, 4: 2 },

@@ -257,4 +257,25 @@ export const GUARDS: readonly Guard[] = [
     to: "if (false) {",
     test: "tests/lib/socketio/rate-limit.test.ts",
   },
+  {
+    bound: "Clients that are connected at once",
+    file: "lib/engineio/connection-bounds.ts",
+    from: 'if (this.#count >= maxConnections) return this.#noPlace("maxConnections");',
+    to: "void maxConnections;",
+    test: "tests/limits/connections.test.ts",
+  },
+  {
+    bound: "Clients of one address that are connected at once; of IPv6, of one network of 64 bits",
+    file: "lib/engineio/connection-bounds.ts",
+    from: 'if (ofGroup >= maxConnectionsPerAddress) return this.#noPlace("maxConnectionsPerAddress");',
+    to: "",
+    test: "tests/limits/connections.test.ts",
+  },
+  {
+    bound: "New clients in one second",
+    file: "lib/engineio/connection-bounds.ts",
+    from: "if (this.#tokens < 1) {",
+    to: "if (false) {",
+    test: "tests/limits/connections.test.ts",
+  },
 ];

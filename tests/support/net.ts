@@ -6,9 +6,10 @@ import {
   createServer,
   request as httpRequest,
   type IncomingHttpHeaders,
+  IncomingMessage,
   type RequestListener,
 } from "node:http";
-import { connect, type Server as NetServer, type Socket as TcpSocket } from "node:net";
+import { connect, type Server as NetServer, Socket as TcpSocket } from "node:net";
 import { Duplex, PassThrough } from "node:stream";
 import type { TestContext } from "node:test";
 
@@ -137,7 +138,7 @@ export class PollingClient {
   /** A session of its own. */
   static async open(port: number, query = "", revision: 3 | 4 = 4): Promise<PollingClient> {
     const { body } = await ask(port, `/socket.io/?EIO=${revision}&transport=polling${query}`);
-    const sid = /"sid":"([^"]+)"/.exec(body)?.[1];
+    const sid = /"sid\\?":\\?"([^"\\]+)/.exec(body)?.[1];
     if (sid === undefined) throw new Error(`no session: ${body}`);
     return new PollingClient(port, sid, query, revision);
   }
@@ -334,4 +335,14 @@ export function reset(socket: TcpSocket): void {
     if (typeof now === "function") now.call(handle, () => socket.emit("close", false));
   }
   socket.destroy();
+}
+
+/** A request on a connection from `peer`. */
+export function requestFrom(
+  peer: string | undefined,
+  headers: Readonly<Record<string, string>>,
+): IncomingMessage {
+  const socket = new TcpSocket();
+  Object.defineProperty(socket, "remoteAddress", { value: peer });
+  return Object.assign(new IncomingMessage(socket), { headers });
 }

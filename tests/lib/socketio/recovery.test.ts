@@ -417,7 +417,7 @@ describe("what is kept has bounds", () => {
   async function joinFrom(
     io: Server,
     port: number,
-    options: { localAddress?: string } = {},
+    options: { localAddress?: string; headers?: Record<string, string> } = {},
   ): Promise<[client: WebSocketClient, told: Welcome, socket: Socket]> {
     const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
     const client = new WebSocketClient(port, undefined, options);
@@ -463,6 +463,27 @@ describe("what is kept has bounds", () => {
     assert.notEqual((await join(port, { pid: first.pid }))[1].sid, first.sid);
     assert.equal((await join(port, { pid: last.pid }))[1].sid, last.sid);
   });
+
+  // biome-ignore format: table
+  const PROXIED: Readonly<Record<string, (count: number) => string>> = {
+    "one address behind a proxy": () => "203.0.113.1",
+    "one network of IPv6 behind a proxy": (count) => `2001:db8::${count}`,
+  };
+  for (const [place, addressOf] of Object.entries(PROXIED)) {
+    test(`sessions that ${place} leaves have none of another address given up`, async (context) => {
+      const { io, port } = await serve(context, { connectionStateRecovery: { maxSessions: 3 } });
+      const [honest, { sid, pid }, gone] = await joinFrom(io, port);
+      await lose(honest, gone);
+      for (let count = 0; count < 10; count++) {
+        const headers = { "X-Forwarded-For": addressOf(count) };
+        const [client, , socket] = await joinFrom(io, port, { headers });
+        assert.equal(socket.conn.clientAddress, addressOf(count));
+        assert.equal(socket.handshake.address, "127.0.0.1");
+        await lose(client, socket);
+      }
+      assert.equal((await join(port, { pid }))[1].sid, sid);
+    });
+  }
 
   test("events and sessions of all namespaces count together", async (context) => {
     const { io, port } = await serve(context, {

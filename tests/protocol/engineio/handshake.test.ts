@@ -200,6 +200,8 @@ describe("REFUSALS", () => {
       "3 400 Bad request",
       "4 403 Forbidden",
       "5 400 Unsupported protocol version",
+      // Of this server.
+      "4 503 Too many connections",
     ]);
   });
 });

@@ -1,0 +1,133 @@
+// The address of a request's client: that of its connection, or, behind a trusted proxy, the one that the proxy names.
+//
+//   client 203.0.113.7 ──▶ proxy 10.0.0.2 ──▶ proxy 10.0.0.1 ──▶ this server
+//
+//   X-Forwarded-For: 198.51.100.1, 203.0.113.7, 10.0.0.2
+//                    │             │            └ added by 10.0.0.1, which is trusted: so is what it says
+//                    │             └ added by 10.0.0.2, which is trusted; this one is not: the client
+//                    └ sent by the client, which may send what it likes
+
+import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
+import { isIP } from "node:net";
+
+/**
+ * Returns the IP address of a request's client.
+ *
+ * If the peer of the connection is trusted, this is the rightmost address in X-Forwarded-For, or else in Forwarded
+ * (RFC 7239 §5.2), that is not trusted; the leftmost if all are. In all other cases it is the address of the peer:
+ * without these headers, and if what they say at that place is no IP address.
+ *
+ * @param isTrusted says whether an address is that of a trusted proxy
+ * @returns the address. An IPv4 address in the form of IPv6 ("::ffff:192.0.2.1") is returned as IPv4. "" if the peer has no
+ * address, such as on a Unix domain socket
+ */
+export function clientAddress(
+  { headers, socket }: Pick<IncomingMessage, "headers" | "socket">,
+  isTrusted: (address: string | undefined) => boolean,
+): string {
+  const { remoteAddress } = socket;
+  const peer = withoutMapping(remoteAddress ?? "");
+  if (!isTrusted(remoteAddress)) return peer;
+  let client = peer;
+  for (const address of forwardedAddresses(headers).reverse()) {
+    if (address === undefined) return peer;
+    client = withoutMapping(address);
+    if (!isTrusted(client)) break;
+  }
+  return client;
+}
+
+/**
+ * Returns what stands for an address where clients are counted: an IPv4 address itself, and of an IPv6 address the first
+ * 64 bits. A network of IPv6 has at least as many as 2^64 addresses, and each of its machines may use all of them
+ * (RFC 4291 §2.5.4).
+ */
+export function addressGroup(address: string): string {
+  if (isIP(address) !== 6) return address;
+  return `${fieldsOf(address)
+    .slice(0, 4)
+    .map((field) => field.toString(16))
+    .join(":")}::/64`;
+}
+
+/** Returns the addresses that the headers name, from the client on. `undefined` stands for what is no IP address. */
+function forwardedAddresses(headers: IncomingHttpHeaders): (string | undefined)[] {
+  const { forwarded, "x-forwarded-for": list } = headers;
+  if (list !== undefined) return `${list}`.split(",").map(parseListed);
+  if (forwarded === undefined) return [];
+  return splitQuoted(forwarded, ELEMENTS).map((element) => parseNode(nodeOf(element)));
+}
+
+// RFC 7239 §4: elements are separated by commas, their parameters by semicolons. Either may stand in a quoted string.
+const ELEMENTS = /((?:[^",]|"(?:[^"\\]|\\.)*")*)(,|$)/y;
+const PARAMETERS = /((?:[^";]|"(?:[^"\\]|\\.)*")*)(;|$)/y;
+
+/** Splits a text at separators outside of quoted strings. From an unfinished quoted string on it is one part. */
+function splitQuoted(text: string, pattern: RegExp): string[] {
+  const parts: string[] = [];
+  let at = 0;
+  for (;;) {
+    pattern.lastIndex = at;
+    const [all = "", part, separator] = pattern.exec(text) ?? [];
+    if (part === undefined) return [...parts, text.slice(at)];
+    parts.push(part);
+    if (separator === "") return parts;
+    at += all.length;
+  }
+}
+
+/** Returns the value of the parameter "for". RFC 7239 §5.2. */
+function nodeOf(element: string): string {
+  for (const parameter of splitQuoted(element, PARAMETERS)) {
+    const [name = "", value = ""] = parameter.trim().split("=", 2);
+    if (name.toLowerCase() !== "for") continue;
+    return /^".*"$/.test(value) ? value.slice(1, -1).replaceAll(/\\(.)/g, "$1") : value;
+  }
+  return "";
+}
+
+/**
+ * Returns the address of a node, which may have a port behind it. IPv6 addresses are in brackets. Returns `undefined`
+ * for nodes whose address the header does not say ("unknown", "_secret"). RFC 7239 §6.
+ */
+function parseNode(text: string): string | undefined {
+  const [, inBrackets = "", bare = ""] =
+    /^(?:\[([\da-f:.]+)\]|([\d.]+))(?::(?:\d{1,5}|_[\w.-]+))?$/i.exec(text) ?? [];
+  if (isIP(inBrackets) === 6) return inBrackets;
+  return isIP(bare) === 4 ? bare : undefined;
+}
+
+/** X-Forwarded-For has no specification. Most proxies write IPv6 addresses without brackets, and some write ports. */
+function parseListed(text: string): string | undefined {
+  const node = text.trim();
+  // The name of a network interface means nothing to another machine.
+  return isIP(node) === 6 && !node.includes("%") ? node : parseNode(node);
+}
+
+/** Returns an IPv4-mapped IPv6 address (RFC 4291 §2.5.5.2) as IPv4, and every other address as it is. */
+function withoutMapping(address: string): string {
+  if (isIP(address) !== 6) return address;
+  const fields = fieldsOf(address);
+  const [high = 0, low = 0] = fields.slice(6);
+  const isMapped = fields[5] === 0xffff && fields.slice(0, 5).every((field) => field === 0);
+  return isMapped ? [high >> 8, high & 0xff, low >> 8, low & 0xff].join(".") : address;
+}
+
+/** Returns the eight 16-bit fields of an IPv6 address. RFC 4291 §2.2. */
+function fieldsOf(address: string): number[] {
+  const [text = ""] = address.split("%", 1);
+  const [before = "", after] = text.split("::", 2);
+  const first = hexFields(before);
+  if (after === undefined) return first;
+  const last = hexFields(after);
+  return [...first, ...Array<number>(8 - first.length - last.length).fill(0), ...last];
+}
+
+function hexFields(text: string): number[] {
+  if (text === "") return [];
+  return text.split(":").flatMap((field) => {
+    if (!field.includes(".")) return [Number.parseInt(field, 16)];
+    const [a = 0, b = 0, c = 0, d = 0] = field.split(".").map(Number);
+    return [(a << 8) | b, (c << 8) | d];
+  });
+}

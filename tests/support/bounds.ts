@@ -1,0 +1,11 @@
+// The places that clients have within the bounds of a server.
+
+import { ConnectionBounds } from "../../lib/engineio/connection-bounds.ts";
+import type { Server } from "../../server.ts";
+
+/** Returns the bounds of a server that has at least one of their options. */
+export function boundsOf(io: Server): ConnectionBounds {
+  const bounds: unknown = Reflect.get(io.engine, "bounds");
+  if (!(bounds instanceof ConnectionBounds)) throw new TypeError("the engine has no bounds");
+  return bounds;
+}
