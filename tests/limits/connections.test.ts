@@ -3,12 +3,13 @@
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
+import { connect as connectHttp2, createServer as createHttp2Server } from "node:http2";
 import { describe, type TestContext, test } from "node:test";
 
 import type { ConnectionBound } from "../../lib/engineio/connection-bounds.ts";
 import type { Session } from "../../lib/engineio/session.ts";
 import type { CloseReason } from "../../protocol/engineio/session.ts";
-import type { Server, ServerOptions } from "../../server.ts";
+import { Server, type ServerOptions } from "../../server.ts";
 import { boundsOf } from "../support/bounds.ts";
 import { connectTo } from "../support/client.ts";
 import { Clock } from "../support/clock.ts";
@@ -16,6 +17,7 @@ import { generation } from "../support/generations.ts";
 import {
   type Answer,
   ask,
+  listen,
   PollingClient,
   reset,
   serve,
@@ -638,6 +640,25 @@ describe("A place is given back, once, when a client gets no session:", () => {
     for (let at = 0; at < 5; at++) await assert.rejects(io.testClient(), new Error("no"));
     allowed = true;
     await assertTwoPlaces(io, port);
+  });
+
+  test("over HTTP/2 its stream or its connection ends, and the program never answers", async (context) => {
+    let asked = 0;
+    const http = createHttp2Server();
+    const io = new Server(http, { ...TWO, allowRequest: () => asked++ });
+    context.after(() => io.close());
+    const client = connectHttp2(`http://127.0.0.1:${await listen(http)}`).on("error", () => {});
+    context.after(() => client.destroy());
+    const request = () => client.request({ ":path": POLLING }).on("error", () => {});
+    const bounds = boundsOf(io);
+    const [first] = [request(), request()];
+    await until(() => asked === 2);
+    assert.equal(bounds.count, 2);
+    first?.close(8);
+    await until(() => bounds.count === 1);
+    client.destroy();
+    await until(() => bounds.count === 0);
+    assert.equal(bounds.addressCount, 0);
   });
 
   test("a client that waits for the program has a place", async (context) => {
