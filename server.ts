@@ -130,6 +130,10 @@ export type { DefaultEventsMap };
 export interface ServerStats extends EngineStats {
   /** Sockets of this process by the names of their namespaces. */
   readonly sockets: Readonly<Record<string, number>>;
+  /** Rooms in which sockets of this process are, by namespace. Each socket has one of its own. */
+  readonly rooms: Readonly<Record<string, number>>;
+  /** Acknowledgements that are awaited from clients of this process, by namespace. */
+  readonly awaitedAcks: Readonly<Record<string, number>>;
 }
 
 type ConnectionListener<ListenEvents, EmitEvents, ServerSideEvents, SocketData> = (
@@ -395,11 +399,16 @@ export class Server<
    * @throws Error before attach()
    */
   stats(): ServerStats {
-    const namespaces = [...this.namespaces.all.values()];
-    const sockets = Object.fromEntries(
-      namespaces.map(({ name, sockets: { size } }) => [name, size]),
-    );
-    return { ...this.engine.stats(), sockets };
+    const sockets: Record<string, number> = {};
+    const rooms: Record<string, number> = {};
+    const awaitedAcks: Record<string, number> = {};
+    for (const { name, sockets: connected, adapter } of this.namespaces.all.values()) {
+      sockets[name] = connected.size;
+      rooms[name] = adapter.rooms.size;
+      awaitedAcks[name] = 0;
+      for (const { awaitedAcksCount } of connected.values()) awaitedAcks[name] += awaitedAcksCount;
+    }
+    return { ...this.engine.stats(), sockets, rooms, awaitedAcks };
   }
 
   /** What makes the adapter of each namespace. */

@@ -460,7 +460,7 @@ export class Engine extends NodeEmitter<EngineEvents> {
     message: string = REFUSALS[refusal].message,
   ): void {
     const { name = refusal } = context;
-    this.monitor.onRefusal(req, String(name), message);
+    this.monitor.onRefusal(req, String(name), message, context);
     addQuery(req);
     this.dispatch("connection_error", [{ req, code: REFUSALS[refusal].code, message, context }]);
   }

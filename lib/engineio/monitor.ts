@@ -60,6 +60,8 @@ export interface EngineStats {
   readonly errors: number;
   /** Bounds that clients have reached, by the name of the option. */
   readonly bounds: Readonly<Record<string, number>>;
+  /** Those for which the most waits, at most five. */
+  readonly slowest: readonly SlowClient[];
   /** Events that were not sent to a client because too much waited for it: `backpressurePolicy`. */
   readonly dropped: number;
   /**
@@ -68,6 +70,17 @@ export interface EngineStats {
    */
   readonly eventLoopDelay: { readonly mean: number; readonly p99: number; readonly max: number };
 }
+
+/** A client that does not take what is sent to it as fast as it is sent. */
+export interface SlowClient {
+  /** Of its session, as the logger has it. */
+  readonly id: string;
+  readonly address: string;
+  /** Bytes that wait for it in this process. */
+  readonly waiting: number;
+}
+
+const MAX_SLOWEST = 5;
 
 /** A session as its monitor sees it. */
 export interface Monitored {
@@ -145,14 +158,23 @@ export class Monitor {
     this.#log("debug", "a client has changed to its WebSocket", { id });
   }
 
-  /** @param name of the refusal, or of what exactly was wrong */
-  onRefusal(request: IncomingMessage, name: string, message: string): void {
+  /**
+   * @param name of the refusal, or of what exactly was wrong
+   * @param context what else is known, as "connection_error" has it
+   */
+  onRefusal(
+    request: IncomingMessage,
+    name: string,
+    message: string,
+    context: Readonly<Record<string, unknown>> = {},
+  ): void {
     this.#refusals.add(name);
     if (REFUSAL.hasSubscribers) REFUSAL.publish({ request, name, message });
     if (debugEngine.enabled) debugEngine("refuses %s %s: %s", request.method, request.url, message);
     if (this.#logger?.warn === undefined) return;
     const address = this.#addressOf(request);
-    this.#log("warn", "a client was refused", { name, message, address, url: request.url });
+    const { url } = request;
+    this.#log("warn", "a client was refused", { ...context, name, message, address, url });
   }
 
   onReceived(session: Monitored, packet: Packet): void {
@@ -167,7 +189,13 @@ export class Monitor {
     if (MESSAGE.hasSubscribers) MESSAGE.publish({ session, direction: "sent", packets });
   }
 
-  onClose(session: Monitored, reason: CloseReason, detail: Error | undefined): void {
+  /** @param waiting bytes that waited for the client */
+  onClose(
+    session: Monitored,
+    waiting: number,
+    reason: CloseReason,
+    detail: Error | undefined,
+  ): void {
     const { id, clientAddress: address } = session;
     this.#closes.add(reason);
     this.#addBytes(session.transport);
@@ -180,6 +208,8 @@ export class Monitor {
       this.onBound(session, detail.bound, detail.message);
     } else if (rule === "MESSAGE_TOO_BIG") {
       this.onBound(session, "maxHttpBufferSize", `${detail?.message}`);
+    } else if (reason === "ping timeout" && waiting > 0) {
+      this.#log("warn", "a client did not read, and has timed out", { id, address, waiting });
     } else if (detail === undefined) {
       this.#log("debug", "a client has disconnected", { id, reason });
     } else {
@@ -242,7 +272,9 @@ export class Monitor {
     const byRevision = { 3: 0, 4: 0 };
     let [open, received, sent, waiting] = [0, this.#bytesReceived, this.#bytesSent, 0];
     const addresses = new Set<string>();
-    for (const { transport, protocol, bufferedAmount, addressGroup } of sessions) {
+    const slow: SlowClient[] = [];
+    for (const session of sessions) {
+      const { transport, protocol, bufferedAmount, addressGroup } = session;
       open++;
       addresses.add(addressGroup);
       byTransport[transport.name]++;
@@ -250,7 +282,10 @@ export class Monitor {
       received += transport.bytesReceived;
       sent += transport.bytesSent;
       waiting += bufferedAmount;
+      const { id, clientAddress: address } = session;
+      if (bufferedAmount > 0) slow.push({ id, address, waiting: bufferedAmount });
     }
+    slow.sort((one, other) => other.waiting - one.waiting);
     this.#delay ??= startSampling();
     const { mean, max } = this.#delay;
     return {
@@ -267,6 +302,7 @@ export class Monitor {
       closes: this.#closes.toRecord(),
       breaches: this.#breaches.toRecord(),
       bounds: this.#bounds.toRecord(),
+      slowest: slow.slice(0, MAX_SLOWEST),
       dropped: this.#dropped,
       errors: this.#errors,
       eventLoopDelay: {

@@ -251,8 +251,9 @@ export class Session
   /** Ends the session at once, for a fault; what waits to be sent is dropped. */
   discard(reason: CloseReason, detail?: Error): void {
     if (this.sessionState === "closed") return;
+    const waiting = this.bufferedAmount;
     this.currentTransport.discard();
-    this.onLost(reason, detail);
+    this.onLost(reason, detail, waiting);
   }
 
   /**
@@ -389,7 +390,8 @@ export class Session
     if (this.queue === undefined) this.dispatch("drain", []);
   }
 
-  onLost(reason: CloseReason, detail?: Error): void {
+  /** @param waiting bytes that waited for the client */
+  onLost(reason: CloseReason, detail?: Error, waiting = this.bufferedAmount): void {
     if (this.sessionState === "closed") return;
     this.advance("lost");
     this.host.heartbeat.end(this);
@@ -399,7 +401,7 @@ export class Session
     this.upgradeAttempt = undefined;
     upgrade?.abandon();
     this.host.onClosed(this);
-    this.host.monitor.onClose(this, reason, detail);
+    this.host.monitor.onClose(this, waiting, reason, detail);
     this.sink?.onClose(reason, detail);
     this.dispatch("close", detail === undefined ? [reason] : [reason, detail]);
   }

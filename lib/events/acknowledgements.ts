@@ -27,6 +27,11 @@ export class Acknowledgements {
     this.onTimeout = onTimeout;
   }
 
+  /** How many are awaited. */
+  get size(): number {
+    return this.pending.size;
+  }
+
   /**
    * Waits for the acknowledgement with `id`.
    *

@@ -515,6 +515,11 @@ export class Socket<
     else this.acksAwaited().await(id, callback);
   }
 
+  /** How many acknowledgements of the client are awaited. @internal */
+  get awaitedAcksCount(): number {
+    return this.awaitedAcks?.size ?? 0;
+  }
+
   /** @internal */
   forgetAck(id: number): void {
     this.awaitedAcks?.forget(id);

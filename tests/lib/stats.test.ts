@@ -234,6 +234,59 @@ describe("io.stats() and the logger", () => {
     );
   });
 
+  test("show who is slow, how many rooms there are, and what is not acknowledged", async (context) => {
+    const { io, port } = await serve(context, { pingInterval: 1_000_000 });
+    const reader = new WebSocketClient(port);
+    await reader.join();
+    const slow = await PollingClient.open(port);
+    await slow.join();
+    assert.deepEqual(io.stats().slowest, []);
+    io.socketsJoin("room");
+    io.emit("question", () => {});
+    for (const socket of io.sockets.sockets.values()) socket.emit("question", () => {});
+    io.emit("news", "x".repeat(1_000));
+    // Until the operating system has what was sent to the other one.
+    await until(() => io.stats().slowest.length === 1);
+    const { slowest, rooms, awaitedAcks, bytes } = io.stats();
+    assert.deepEqual(
+      slowest.map(({ id, address }) => [id, address]),
+      [[slow.sid, "127.0.0.1"]],
+    );
+    assert.equal(slowest[0]?.waiting, bytes.waiting);
+    assert.deepEqual([rooms, awaitedAcks], [{ "/": 3 }, { "/": 4 }]);
+  });
+
+  test("the five slowest are shown, the slowest first", async (context) => {
+    const { io, port } = await serve(context, { pingInterval: 1_000_000 });
+    for (let count = 1; count <= 7; count++) {
+      const client = await PollingClient.open(port);
+      await client.join();
+      io.emit("news", "x".repeat(1_000));
+    }
+    const waiting = io.stats().slowest.map((client) => client.waiting);
+    assert.equal(waiting.length, 5);
+    assert.deepEqual(
+      waiting,
+      waiting.toSorted((one, other) => other - one),
+    );
+  });
+
+  test("the logger says which origin was refused, and who timed out without reading", async (context) => {
+    const logged: [message: string, details: object][] = [];
+    const logger: Logger = { warn: (...entry) => logged.push(entry) };
+    const { io, port } = await serve(context, { logger, pingInterval: 100, pingTimeout: 100 });
+    const client = await PollingClient.open(port);
+    await client.join();
+    io.emit("news");
+    await ask(port, HANDSHAKE, { headers: { origin: "https://evil.test" } });
+    await until(() => logged.length === 2);
+    const [[, refused] = [], [message, timedOut] = []] = logged;
+    assert.equal(Reflect.get(refused ?? {}, "origin"), "https://evil.test");
+    assert.equal(Reflect.get(refused ?? {}, "expected"), `http://127.0.0.1:${port}`);
+    assert.equal(message, "a client did not read, and has timed out");
+    assert.equal(Reflect.get(timedOut ?? {}, "id"), client.sid);
+  });
+
   test("a logger that throws changes nothing but that its error surfaces", async (context) => {
     const mistake = new Error("the disk is full");
     const uncaught = gatherUncaught(context);
