@@ -523,10 +523,9 @@ export class Server<
     return this.drain(options.drain ?? CLOSE_TIMEOUT, callback);
   }
 
+  /** @param timeout milliseconds until every connection that is left is cut off */
   private async closeWithin(timeout: number, callback?: (error?: Error) => void): Promise<void> {
-    const { parts } = this;
-    this.attachment = undefined;
-    const error = await shutDown(parts, timeout);
+    const error = await shutDown(this.parts, timeout);
     callback?.(error);
   }
 

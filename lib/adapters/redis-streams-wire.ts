@@ -12,7 +12,7 @@
 //                                    barewire listens
 //
 // Added to entries are the field `number`, by which a process finds its own, and `requestId` in the data of
-// commands; to sessions `offset` and `returns`; and four types. Processes of others ignore all of them.
+// commands; to sessions `nsp`, `offset` and `returns`; and four types. Processes of others ignore all of them.
 
 import { type Bytes, isBinary } from "../../protocol/bytes.ts";
 import { isDeeper, SERVER_LIMITS } from "../../protocol/socketio/check.ts";
@@ -22,7 +22,7 @@ import { BINARY_EVENT, EVENT, type Packet } from "../../protocol/socketio/packet
 import { fromPacket, toPacket } from "../../protocol/socketio/parser.ts";
 import type { Untyped } from "../events/emitter.ts";
 import { isNumber, isObject, isString } from "../events/options.ts";
-import type { BroadcastOptions, RecoverableSession } from "../socketio/adapter.ts";
+import type { BroadcastOptions, RecoverableSession, SocketId } from "../socketio/adapter.ts";
 import type { ClusterAnswer, ClusterMessage, NodeId, Received } from "./cluster-messages.ts";
 import {
   attempt,
@@ -42,7 +42,12 @@ export type RecoveryNews =
    *
    * `returns` counts how often it has come back, so that late news does not end a connection that came after.
    */
-  | { readonly type: "returned"; readonly pid: string; readonly returns: number }
+  | {
+      readonly type: "returned";
+      readonly sid: SocketId;
+      readonly pid: string;
+      readonly returns: number;
+    }
   /** Clients were sent these entries without an offset. A client that recovers is not sent them again. */
   | { readonly type: "removed"; readonly ids: readonly string[] };
 
@@ -155,31 +160,37 @@ export function decodeStreamsMessage(bytes: Bytes, namespace: string): StreamsFr
 
 // Sessions.
 
-/** A session, and how often its client has come back. */
+/** A session as Redis has it. */
 export interface KeptSession extends RecoverableSession {
+  /** The name of its namespace: only there may its client come back to it. */
+  readonly nsp: string;
+  /** How often its client has come back. */
   readonly returns: number;
 }
 
 /** Encodes a session. Properties of its data that cannot be encoded, such as functions, are left out. */
-export function encodeSession({ sid, pid, rooms, data, offset, returns }: KeptSession): string {
-  const session = { sid, pid, rooms: [...rooms], offset, returns };
+export function encodeSession(session: KeptSession): string {
+  const { sid, pid, nsp, rooms, data, offset, returns } = session;
+  const others = { sid, pid, nsp, rooms: [...rooms], offset, returns };
   const bytes =
-    attempt(() => encode({ ...session, data })) ?? encode({ ...session, data: encodable(data) });
+    attempt(() => encode({ ...others, data })) ?? encode({ ...others, data: encodable(data) });
   return Buffer.from(bytes).toString("base64");
 }
 
 /** Decodes the session of a client. `undefined` for what is invalid. */
 export function decodeSession(text: string, secret: string): KeptSession | undefined {
   return attempt(() => {
-    const fields: Fields<"sid" | "pid" | "rooms" | "offset" | "returns"> & { data?: Untyped } =
-      Object(decode(Buffer.from(text, "base64")));
-    const { sid, pid, data = {}, offset } = fields;
+    const fields: Fields<"sid" | "pid" | "nsp" | "rooms" | "offset" | "returns"> & {
+      data?: Untyped;
+    } = Object(decode(Buffer.from(text, "base64")));
+    const { sid, pid, nsp, data = {}, offset } = fields;
     const rooms = roomsOf(fields.rooms);
     if (!isString(sid) || sid === "" || pid !== secret || rooms === undefined) return undefined;
-    // Sessions that others have kept have no offset, and count nothing.
+    // Sessions that others have kept are of no namespace that is known, have no offset, and count nothing.
     return {
       sid,
       pid: secret,
+      nsp: isString(nsp) ? nsp : "",
       rooms: new Set(rooms),
       data,
       offset: isString(offset) ? offset : "",
@@ -210,7 +221,7 @@ function dataOf(message: ClusterMessage | ClusterAnswer | RecoveryNews): object 
     case "goodbye":
       return {};
     case "returned":
-      return { pid: message.pid, returns: message.returns };
+      return { sid: message.sid, pid: message.pid, returns: message.returns };
     case "removed":
       return { ids: message.ids };
     case "broadcast": {
@@ -257,6 +268,7 @@ type Names =
   | "requestId"
   | "returns"
   | "rooms"
+  | "sid"
   | "sockets";
 
 /** The message of a type, with `undefined` for a type that is unknown. `undefined` for what is invalid. */
@@ -285,8 +297,8 @@ function knownMessageOf(
     case "goodbye":
       return { type };
     case "returned":
-      return isString(fields.pid)
-        ? { type, pid: fields.pid, returns: countOf(fields.returns) }
+      return isString(fields.pid) && isString(fields.sid)
+        ? { type, sid: fields.sid, pid: fields.pid, returns: countOf(fields.returns) }
         : undefined;
     case "removed": {
       const { ids } = fields;

@@ -56,6 +56,7 @@ import {
   decodeStreamsMessage,
   encodeEntry,
   encodeStreamsMessage,
+  type KeptSession,
   type RecoveryNews,
   type StreamsMessage,
 } from "./redis-streams-wire.ts";
@@ -186,6 +187,8 @@ export class RedisStreamsAdapter
   private readonly echoes: EchoQueue;
   /** Own entries that came back too late. */
   private late: string[] = [];
+  /** How often the clients have come back whose sockets are here, if they have. */
+  private readonly returns = new Map<SocketId, number>();
   /** Secrets of clients that have come back to another process. */
   private readonly taken = new Set<string>();
   /** Processes that were removed and may still be subscribed. */
@@ -216,7 +219,7 @@ export class RedisStreamsAdapter
     this.sessions =
       duration === undefined
         ? undefined
-        : new RedisSessions(this.command, sessionKeyPrefix, duration);
+        : new RedisSessions(this.command, nsp.name, sessionKeyPrefix, duration);
     this.history = new StreamHistory(nsp, hub, this.command, settings);
     this.echoes = new EchoQueue(maxPending);
   }
@@ -233,7 +236,8 @@ export class RedisStreamsAdapter
     );
     if (!this.isOpen) return;
     const sessions = this.connectedSessions.bind(this);
-    this.sessions?.startRenewal(sessions, () => this.pids.size);
+    const count = (): number => this.pids.size;
+    this.sessions?.startRenewal(sessions, count, (session) => this.saveSession(session));
     super.init();
   }
 
@@ -481,7 +485,7 @@ export class RedisStreamsAdapter
   /** @param id of its entry, if it has one */
   private apply(message: StreamsMessage, sender: NodeId, id: string | undefined): void {
     this.attempt(() => {
-      if (message.type === "returned") this.onTaken(message.pid, message.returns);
+      if (message.type === "returned") this.onTaken(message);
       else if (message.type === "removed") this.onRemoved(message.ids);
       else if (this.recovers && message.type === "broadcast" && message.request === undefined)
         this.deliver(message.packet, message.options, id);
@@ -590,12 +594,11 @@ export class RedisStreamsAdapter
     const { pid, sid } = session;
     this.stopReturns(pid);
     const isKept = this.pids.delete(sid);
-    if (this.taken.delete(pid)) {
-      this.sessions?.release(pid);
-      return;
-    }
+    const returns = this.returnsOf(sid);
+    this.returns.delete(sid);
+    if (this.taken.delete(pid)) return;
     // It is there already, unless the client has come back elsewhere meanwhile.
-    this.sessions?.saveLast(session, isKept);
+    this.sessions?.saveLast(session, returns, isKept);
   }
 
   override async restoreSession(
@@ -612,7 +615,6 @@ export class RedisStreamsAdapter
     );
     if (isString(result) || !this.returning.has(returning)) {
       this.returning.delete(returning);
-      this.sessions.release(pid);
       return isString(result) ? result : "unknown session";
     }
     const { after } = returning;
@@ -620,6 +622,7 @@ export class RedisStreamsAdapter
       ({ id }) => id === undefined || compareIds(id, after) > 0,
     );
     returning.session = result;
+    this.returns.set(result.sid, result.returns);
     this.recovered++;
     return result;
   }
@@ -629,12 +632,12 @@ export class RedisStreamsAdapter
     returning: ReturningToStream,
     position: string,
     offset: string | undefined,
-  ): Promise<GrowingSession | RecoveryFailure> {
+  ): Promise<(GrowingSession & KeptSession) | RecoveryFailure> {
     const { pid } = returning;
     const session = await sessions.take(pid);
     if (session === "invalid") this.onInvalid("the session of a client");
     if (session === undefined || session === "invalid") return "unknown session";
-    this.tell({ type: "returned", pid, returns: session.returns });
+    this.tell({ type: "returned", sid: session.sid, pid, returns: session.returns });
     const { offset: began } = session;
     const given = offset ?? began;
     if (!isOffset(given)) return "unknown offset";
@@ -657,10 +660,9 @@ export class RedisStreamsAdapter
       returning.sent = returning.sent.filter(({ id }) => id === undefined || !removed.has(id));
   }
 
-  /** A client of this process has come back to another one, unless it is here again already. */
-  private onTaken(pid: string, returns: number): void {
-    if (this.sessions !== undefined && this.sessions.returnsOf(pid) >= returns && returns > 0)
-      return;
+  /** A client of this process has come back to another one, unless it has come back to this one since. */
+  private onTaken({ sid, pid, returns }: Extract<RecoveryNews, { type: "returned" }>): void {
+    if (this.returnsOf(sid) > returns) return;
     this.taken.add(pid);
     this.nsp.onReturned?.(pid);
     this.taken.delete(pid);
@@ -678,11 +680,20 @@ export class RedisStreamsAdapter
   // The sessions of connected clients, as Redis has them.
 
   protected override saveSession(session: RecoverableSession): void {
-    this.sessions?.save(session);
+    this.sessions?.save(session, this.returnsOf(session.sid));
   }
 
   protected override forgetSession(_id: SocketId, pid: string): void {
     this.sessions?.delete(pid);
+  }
+
+  override delAll(id: SocketId): void {
+    super.delAll(id);
+    this.returns.delete(id);
+  }
+
+  private returnsOf(id: SocketId): number {
+    return this.returns.get(id) ?? 0;
   }
 
   private *connectedSessions(): IterableIterator<RecoverableSession | undefined> {

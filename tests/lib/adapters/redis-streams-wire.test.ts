@@ -49,7 +49,7 @@ const IN_CHANNELS: readonly (ClusterMessage | ClusterAnswer | RecoveryNews)[] = 
   { type: "hello" },
   { type: "heartbeat" },
   { type: "goodbye" },
-  { type: "returned", pid: "secret", returns: 2 },
+  { type: "returned", sid: "sid", pid: "secret", returns: 2 },
   { type: "removed", ids: ["1-0", "1-1"] },
   { type: "fetch", options: OPTIONS, request: "r" },
   { type: "server-side-emit", event: ["event", 1], request: undefined },
@@ -182,7 +182,12 @@ describe("messages of channels", () => {
     "no object": 1,
     "no sender": { nsp: "/", type: 2 },
     "a sender that is no text": { uid: 1, nsp: "/", type: 2 },
-    "a secret that is no text": { uid: "x", nsp: "/", type: "returned", data: { pid: 1 } },
+    "a secret that is no text": {
+      uid: "x",
+      nsp: "/",
+      type: "returned",
+      data: { sid: "sid", pid: 1 },
+    },
     "ids that are no texts": { uid: "x", nsp: "/", type: "removed", data: { ids: [1] } },
     "no request": { uid: "x", nsp: "/", type: 7, data: { opts: { rooms: [], except: [] } } },
     "a negative count": { uid: "x", nsp: "/", type: 11, data: { requestId: "r", clientCount: -1 } },
@@ -209,6 +214,7 @@ describe("sessions", () => {
   const session = {
     sid: "sid",
     pid: "pid",
+    nsp: "/",
     rooms: new Set(["sid", "room"]),
     data: { name: "Ada" },
     offset: "1-0",
@@ -220,12 +226,13 @@ describe("sessions", () => {
     assert.equal(decodeSession(encodeSession(session), "another"), undefined);
   });
 
-  test("of the stock adapter have no offset, and count nothing", () => {
+  test("of the stock adapter are of no namespace, have no offset, and count nothing", () => {
     const { sid, pid, data } = session;
     const text = Buffer.from(encode({ sid, pid, rooms: ["sid"], data })).toString("base64");
     assert.deepEqual(decodeSession(text, "pid"), {
       sid,
       pid,
+      nsp: "",
       rooms: new Set(["sid"]),
       data,
       offset: "",
