@@ -227,9 +227,9 @@ export class Session
    * @param volatile it is dropped if it cannot leave now and `backpressurePolicy` does not have it wait
    */
   send(message: Outgoing, volatile = false): void {
+    if (!this.isOpen()) return;
     if (volatile && !this.writable && this.host.backpressurePolicy !== "drop-volatile") return;
-    if (this.listens && this.listenerCount("packetCreate") > 0 && this.isOpen())
-      this.tellSent(message);
+    if (this.listens && this.listenerCount("packetCreate") > 0) this.tellSent(message);
     this.host.monitor.onSent(this, message);
     if (this.writable) this.currentTransport.send(message);
     else if (this.isOpen()) this.wait(message, volatile);

@@ -194,6 +194,24 @@ describe("close() cuts off what is open when its time is over", () => {
     await isClosed;
   });
 
+  test("of a second call, while the first one would wait longer", {
+    timeout: 5000,
+  }, async (context) => {
+    let count = 0;
+    class StuckAdapter extends Adapter {
+      override close(): Promise<void> | undefined {
+        return count++ === 0 ? new Promise(() => {}) : undefined;
+      }
+    }
+    const { io, port } = await serve(context, { adapter: StuckAdapter }, () => {});
+    const client = new TcpClient(port).write("GET /other HTTP/1.1\r\nHost: x\r\n\r\n");
+    await once(io.httpServer, "request");
+    const calls = [2_000, 50].map((drain) => io.close({ drain }).then(() => drain));
+    assert.equal(await Promise.race(calls), 50);
+    await client.closed;
+    await Promise.all(calls);
+  });
+
   test("checks its options", async (context) => {
     const { io } = await serve(context);
     assert.throws(() => Reflect.apply(io.close, io, [{ drain: -1 }]), { code: "ERR_OUT_OF_RANGE" });
