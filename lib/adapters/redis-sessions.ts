@@ -8,6 +8,9 @@ import { decodeSession, encodeSession, type KeptSession } from "./redis-streams-
 /** Sends a command. Resolves to `undefined` where Redis has not taken it; never rejects. */
 export type SendCommand = (...args: string[]) => Promise<unknown>;
 
+/** The session of a client that comes back. */
+export type TakenSession = KeptSession & { readonly passesMiddleware: boolean };
+
 /** In how many parts the sessions of connected clients are renewed, so that not all are at once. */
 const RENEWALS = 20;
 /** Redis takes no more milliseconds. */
@@ -57,16 +60,19 @@ export class RedisSessions {
   }
 
   /**
-   * Takes the session of a client that comes back. Once: of two that know the secret, the second is not the client.
+   * Takes the session of a client that comes back. Once: of two that know the secret, the second is not the client. One
+   * that does not say its namespace may be of another, whose middleware has let its client in.
    *
    * @returns `undefined` where there is none for this namespace, "invalid" for something else
    */
-  async take(pid: string): Promise<KeptSession | "invalid" | undefined> {
+  async take(pid: string): Promise<TakenSession | "invalid" | undefined> {
     const text = await this.command("GETDEL", this.keyOf(pid));
     if (!isString(text)) return undefined;
     const session = decodeSession(text, pid);
     if (session === undefined) return "invalid";
-    return session.nsp === this.nsp ? { ...session, returns: session.returns + 1 } : undefined;
+    const { nsp = this.nsp, returns } = session;
+    if (nsp !== this.nsp) return undefined;
+    return { ...session, returns: returns + 1, passesMiddleware: session.nsp === undefined };
   }
 
   /** Begins to save the sessions again that save() has saved, with what their data is now, a part of them at a time. */

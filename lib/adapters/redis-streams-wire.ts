@@ -162,8 +162,8 @@ export function decodeStreamsMessage(bytes: Bytes, namespace: string): StreamsFr
 
 /** A session as Redis has it. */
 export interface KeptSession extends RecoverableSession {
-  /** The name of its namespace: only there may its client come back to it. */
-  readonly nsp: string;
+  /** The name of its namespace; `undefined` for one that another adapter has kept, which does not say. */
+  readonly nsp: string | undefined;
   /** How often its client has come back. */
   readonly returns: number;
 }
@@ -186,11 +186,11 @@ export function decodeSession(text: string, secret: string): KeptSession | undef
     const { sid, pid, nsp, data = {}, offset } = fields;
     const rooms = roomsOf(fields.rooms);
     if (!isString(sid) || sid === "" || pid !== secret || rooms === undefined) return undefined;
-    // Sessions that others have kept are of no namespace that is known, have no offset, and count nothing.
+    // Sessions that others have kept have no namespace and no offset, and count nothing.
     return {
       sid,
       pid: secret,
-      nsp: isString(nsp) ? nsp : "",
+      nsp: isString(nsp) ? nsp : undefined,
       rooms: new Set(rooms),
       data,
       offset: isString(offset) ? offset : "",

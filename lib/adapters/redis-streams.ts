@@ -50,13 +50,12 @@ import {
   type RedisHubOptions,
 } from "./redis-hub.ts";
 import { type LinkStats, OVERHEAD, type RedisLink } from "./redis-link.ts";
-import { RedisSessions, type SendCommand } from "./redis-sessions.ts";
+import { RedisSessions, type SendCommand, type TakenSession } from "./redis-sessions.ts";
 import {
   decodeEntry,
   decodeStreamsMessage,
   encodeEntry,
   encodeStreamsMessage,
-  type KeptSession,
   type RecoveryNews,
   type StreamsMessage,
 } from "./redis-streams-wire.ts";
@@ -632,7 +631,7 @@ export class RedisStreamsAdapter
     returning: ReturningToStream,
     position: string,
     offset: string | undefined,
-  ): Promise<(GrowingSession & KeptSession) | RecoveryFailure> {
+  ): Promise<(GrowingSession & TakenSession) | RecoveryFailure> {
     const { pid } = returning;
     const session = await sessions.take(pid);
     if (session === "invalid") this.onInvalid("the session of a client");

@@ -126,6 +126,11 @@ export interface RecoverableSession {
 }
 
 export interface RestoredSession extends RecoverableSession {
+  /**
+   * The session may be of another namespace, so its client passes the middleware of this one, also with
+   * `skipMiddlewares`. Default: `false`.
+   */
+  readonly passesMiddleware?: boolean;
   /** What was sent to its rooms since, in order. */
   readonly missed: readonly Outgoing[];
 }

@@ -364,7 +364,9 @@ export class Namespace<
       session,
     );
     this.waiting.add(socket.id);
-    const skip = socket.recovered && this.host.recovery?.skipMiddlewares === true;
+    const mayBeOfAnother = typeof session === "object" && session.passesMiddleware === true;
+    const skip =
+      socket.recovered && this.host.recovery?.skipMiddlewares === true && !mayBeOfAnother;
     process.nextTick(() =>
       passMiddleware(skip ? [] : this.middleware, socket, this.handling, (passed) =>
         this.onPassed(passed),

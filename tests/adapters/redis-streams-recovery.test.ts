@@ -187,6 +187,25 @@ describe("a client of barewire/redis over streams", { skip: noRedis }, () => {
     assert.equal(await client.next(), '44/admin,{"message":"no"}');
   });
 
+  test(
+    "passes the middleware with a session that does not say its namespace, as stock ones",
+    LIMIT,
+    async (context) => {
+      const { a, b, run } = await start(context);
+      b.io.use((_socket, next) => next(new Error("no")));
+      const client = await ReturningClient.connect(a.port);
+      await client.break(a);
+      const key = `sio:session:${client.pid}`;
+      const kept = Object(decode(Buffer.from(`${await run("GET", key)}`, "base64")));
+      await run("SET", key, Buffer.from(encode({ ...kept, nsp: undefined })).toString("base64"));
+      const back = new WebSocketClient(b.port);
+      const answer = await back.join(
+        `40${JSON.stringify({ pid: client.pid, offset: b.adapter.offset })}`,
+      );
+      assert.equal(answer, '44{"message":"no"}');
+    },
+  );
+
   test("comes back once, of two that know its secret", LIMIT, async (context) => {
     const { a, b } = await start(context);
     const client = await ReturningClient.connect(a.port);

@@ -156,12 +156,12 @@ class Setting {
 
   async join(index: number, client: SuiteClient, ...rooms: readonly string[]): Promise<void> {
     await this.node(index).ask("callSocket", this.namespace, client.id, "join", rooms);
+    if (!this.subscribesLate) return;
     for (const room of rooms) await this.subscribed(client, room);
   }
 
   /** Resolves when a client in a room receives what each node emits to it. */
   async subscribed(client: SuiteClient, room: string): Promise<void> {
-    if (!this.subscribesLate) return;
     const probed = new Set<unknown>();
     await this.until(async () => {
       for (const [from, node] of this.nodes.entries()) {
@@ -341,6 +341,7 @@ const CASES = {
   "emits to a socket of another node by its id": {
     run: async (setting) => {
       const [a, b, c] = await setting.clients();
+      await setting.subscribed(c, c.id);
       await setting.node(0).ask("emit", setting.to([c.id]), "event", 1);
       await setting.fence(0, a, b, c);
       assert.deepEqual([a.heard, b.heard, c.heard], [[], [], [["event", 1]]]);
@@ -829,6 +830,7 @@ const LAST_CASES = {
       await setting.add();
       const c = await setting.client(2, "c");
       await setting.node(2).ask("emit", setting.to(), "event", 1);
+      await setting.subscribed(c, c.id);
       await setting.node(0).ask("emit", setting.to([c.id]), "event", 2);
       await c.until(({ heard }) => heard.length === 2);
       assert.deepEqual(sorted(c.heard), ["event 1", "event 2"]);

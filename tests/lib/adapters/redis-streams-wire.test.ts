@@ -226,13 +226,13 @@ describe("sessions", () => {
     assert.equal(decodeSession(encodeSession(session), "another"), undefined);
   });
 
-  test("of the stock adapter are of no namespace, have no offset, and count nothing", () => {
+  test("of the stock adapter have no namespace and no offset, and count nothing", () => {
     const { sid, pid, data } = session;
     const text = Buffer.from(encode({ sid, pid, rooms: ["sid"], data })).toString("base64");
     assert.deepEqual(decodeSession(text, "pid"), {
       sid,
       pid,
-      nsp: "",
+      nsp: undefined,
       rooms: new Set(["sid"]),
       data,
       offset: "",
