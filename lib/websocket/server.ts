@@ -326,11 +326,17 @@ export class WebSocketConnection
    * Sends a string as a text message, bytes as a binary one.
    *
    * @returns `false` where the peer does not read as fast as we write: better to wait for "drain"
-   * @throws NotOpenError (`code` "ERR_NOT_OPEN") on a connection that is closing or closed
+   * @throws NotOpenError (`code` "ERR_NOT_OPEN") on a connection that is closing or closed; ArgumentTypeError for
+   * other data, which a program may have parsed from a client's message
    */
   send(data: string | Bytes | ArrayBuffer): boolean {
-    if (typeof data === "string") this.#connection.sendText(data);
-    else this.#connection.sendBinary(data instanceof ArrayBuffer ? new Uint8Array(data) : data);
+    if (typeof data === "string") {
+      this.#connection.sendText(data);
+    } else {
+      const bytes = data instanceof ArrayBuffer ? new Uint8Array(data) : data;
+      checkBytes(bytes);
+      this.#connection.sendBinary(bytes);
+    }
     return !this.#connection.congested;
   }
 
@@ -352,8 +358,9 @@ export class WebSocketConnection
     this.#connection.resume();
   }
 
-  /** Sends a ping of at most 125 bytes. @throws RangeError, NotOpenError */
+  /** Sends a ping of at most 125 bytes. @throws RangeError, NotOpenError, ArgumentTypeError */
   ping(payload?: Bytes): void {
+    if (payload !== undefined) checkBytes(payload);
     this.#connection.ping(payload);
   }
 
@@ -373,4 +380,10 @@ export class WebSocketConnection
   terminate(): void {
     this.#connection.terminate();
   }
+}
+
+/** @throws ArgumentTypeError for an object that only has a length, from which a frame with unwritten bytes could be made */
+function checkBytes(bytes: Bytes): void {
+  if (ArrayBuffer.isView(bytes)) return;
+  throw new ArgumentTypeError(`a payload must be bytes, got ${typeof bytes}`);
 }

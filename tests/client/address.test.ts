@@ -66,6 +66,22 @@ describe("parseAddress()", () => {
       assert.equal(parseAddress("http://other", PAGE, options).url.href, "http://other/");
     });
   }
+  test("a URL of a million characters takes time that grows with its length alone", () => {
+    const long = 1_000_000;
+    const started = performance.now();
+    for (const part of ["a", "@", ":", "[", "a:", "a@", "//", "%"]) {
+      const text = part.repeat(long);
+      for (const url of [text, `http://${text}`, `http://host/${text}`]) {
+        try {
+          parseAddress(url, PAGE);
+        } catch (error) {
+          assert.ok(error instanceof TypeError);
+        }
+      }
+    }
+    // A pass of this length takes some ten milliseconds, and one for each character takes hours.
+    assert.ok(performance.now() - started < 5000);
+  });
   for (const url of ["http://", "//", "http://host:x"]) {
     test(`"${url}" throws`, () => {
       assert.throws(() => parseAddress(url, PAGE), TypeError);

@@ -3,9 +3,11 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
+import { rowsOf } from "../support/page-rows.ts";
+
 /** A row. */
 export interface Bound {
-  readonly line: string;
+  readonly cells: readonly string[];
   /** "What is bounded". */
   readonly what: string;
   /** "Option", as it is written. */
@@ -17,9 +19,8 @@ export interface Bound {
 /** Reads the rows of the page. */
 export function readBounds(): Bound[] {
   const page = readFileSync(join(import.meta.dirname, "../../docs/limits.md"), "utf8");
-  const [, , ...rows] = page.split("\n").filter((line) => line.startsWith("|"));
-  return rows.map((line) => {
-    const [, what = "", option = "", , , title = ""] = line.split("|").map((cell) => cell.trim());
-    return { line, what, option, title };
+  return rowsOf(page).map((cells) => {
+    const [what = "", option = "", , , title = ""] = cells;
+    return { cells, what, option, title };
   });
 }

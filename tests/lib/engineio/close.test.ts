@@ -4,7 +4,15 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
 import { Clock } from "../../support/clock.ts";
-import { answerTo, open, PollingClient, serve, turn, until } from "../../support/net.ts";
+import {
+  answerTo,
+  open,
+  PollingClient,
+  serve,
+  turn,
+  until,
+  WebSocketClient,
+} from "../../support/net.ts";
 
 describe("A session over polling that the server closes", () => {
   test("a GET that waits is answered with close", async (context) => {
@@ -35,6 +43,26 @@ describe("A session over polling that the server closes", () => {
     next?.conn.close();
     assert.equal((await other.poll()).body, "6\x1e1");
     assert.equal((await other.poll()).status, 400);
+  });
+
+  test("io.close() ends every session, also when a library has added to Object.prototype", async (context) => {
+    const { port, io } = await serve(context);
+    const client = await PollingClient.open(port);
+    await client.join();
+    const webSocket = new WebSocketClient(port);
+    await webSocket.join();
+    const polled = client.poll();
+    await until(() => [...io.sockets.sockets.values()][0]?.conn.writable === true);
+    const added = { value: "added", enumerable: true, configurable: true };
+    Object.defineProperty(Object.prototype, "added", added);
+    try {
+      await io.close();
+      assert.equal((await polled).body, "1");
+      await webSocket.closed;
+      assert.equal(io.engine.clientsCount, 0);
+    } finally {
+      Reflect.deleteProperty(Object.prototype, "added");
+    }
   });
 
   test("a client that does not ask within 30 seconds is given up", async (context) => {

@@ -280,6 +280,20 @@ describe("A request that names a session", () => {
     assert.equal((await client.poll()).body, refusal(1, "Session ID unknown"));
   });
 
+  test("CVE-2026-59725: a flood of them leaves no request without an answer, nor the GET that waits", async (context) => {
+    const { port, io } = await serve(context);
+    const client = await PollingClient.open(port);
+    await client.join();
+    const polled = client.poll();
+    await until(() => [...io.sockets.sockets.values()][0]?.conn.writable === true);
+    const headers = { "Content-Type": "application/octet-stream" };
+    const flood = Array.from({ length: 50 }, () => client.post("4".repeat(1000), headers));
+    const statuses = (await Promise.all(flood)).map(({ status }) => status);
+    assert.deepEqual(statuses, Array(50).fill(400));
+    assert.equal((await polled).status, 200);
+    assert.equal(io.engine.clientsCount, 0);
+  });
+
   for (const [does, body] of [
     ["an empty body", ""],
     ["an unknown packet type", "7"],

@@ -152,6 +152,8 @@ describe("Engine.IO 3 over polling", () => {
 
   for (const [does, body] of [
     ["a length that is none", "x:4a"],
+    ["a length of 400 digits", `${"1".repeat(400)}:2`],
+    ["a binary length of 400 digits", Buffer.of(0, ...Array(400).fill(1), 0xff, 0x32)],
     ["a packet that is cut off", "9:4a"],
     ["the form of revision 4", "40"],
   ] as const) {
@@ -160,7 +162,8 @@ describe("Engine.IO 3 over polling", () => {
       const reasons: string[] = [];
       io.on("connection", (socket) => socket.on("disconnect", (reason) => reasons.push(reason)));
       const client = await OldClient.open(port);
-      await client.post(body);
+      const bytes = { "Content-Type": "application/octet-stream" };
+      await client.post(body, typeof body === "string" ? {} : bytes);
       await until(() => reasons.length === 1);
       assert.deepEqual(reasons, ["parse error"]);
       assert.equal((await client.poll()).status, 400);

@@ -233,6 +233,10 @@ describe("A session over a WebSocket", () => {
       client.socket.end();
       await client.closed;
     }
+    // A body of the request comes to the same.
+    const path = "/socket.io/?EIO=4&transport=websocket";
+    const client = new TcpClient(port).write(upgradeRequest(path, { "Content-Length": "8" }));
+    await client.write("somebody").closed;
     assert.equal(io.sockets.sockets.size, 1);
     io.emit("still here");
     assert.equal(await witness.next(), '42["still here"]');

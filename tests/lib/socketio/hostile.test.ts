@@ -310,6 +310,23 @@ describe("What is allowed, though odd", () => {
     assert.equal(handshake.query.constructor, "y");
   });
 
+  test("the query of a client 2.x, which is its auth, has them as its own properties too", async (context) => {
+    const { port, io } = await serve(context, { allowEIO3: true });
+    const accepted = new Promise<Socket>((resolve) => io.of("/a").once("connection", resolve));
+    const client = new WebSocketClient(port, "/socket.io/?EIO=3&transport=websocket");
+    await client.next();
+    assert.equal(await client.next(), "40");
+    client.send("40/a?__proto__=x&constructor=y&admin=,");
+    assert.equal(await client.next(), "40/a,");
+    const { auth } = (await accepted).handshake;
+    assert.deepEqual(Object.entries(auth), [
+      ["__proto__", "x"],
+      ["constructor", "y"],
+      ["admin", ""],
+    ]);
+    assert.equal(Object.getPrototypeOf(auth), Object.prototype);
+  });
+
   test("an acknowledgement that nobody awaits is passed over", async (context) => {
     const { client, socket } = await start(context);
     client.send('43999["x"]');

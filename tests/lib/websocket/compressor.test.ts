@@ -2,7 +2,14 @@
 
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
-import { constants, deflateRawSync, inflateRawSync } from "node:zlib";
+import {
+  type CompressCallback,
+  constants,
+  deflateRawSync,
+  type InputType,
+  inflateRawSync,
+  type ZlibOptions,
+} from "node:zlib";
 
 import type { WebSocketConnection, WebSocketServerOptions } from "../../../lib/websocket/server.ts";
 import { frame, readFrames } from "../../support/frame.ts";
@@ -273,6 +280,31 @@ describe("permessage-deflate, from a peer that errs", () => {
       assert.deepEqual(log, [TEXT, "plain", TEXT]);
     });
   }
+
+  test("large messages of many connections are inflated ten at a time", async (context) => {
+    const zlib = process.getBuiltinModule("node:zlib");
+    const { inflateRaw } = zlib;
+    let busy = 0;
+    let most = 0;
+    context.mock.method(
+      zlib,
+      "inflateRaw",
+      (message: InputType, options: ZlibOptions, callback: CompressCallback) => {
+        most = Math.max(most, ++busy);
+        inflateRaw(message, options, (error, result) => {
+          busy--;
+          callback(error, result);
+        });
+      },
+    );
+    const large = compressed(new Random(seed).bytes(20_000));
+    const ends = await Promise.all(Array.from({ length: 25 }, () => raw(context)));
+    let received = 0;
+    for (const { ours } of ends) ours.on("message", () => received++);
+    for (const { client } of ends) client.write(frame(2, large, { rsv: 4, key: KEY }));
+    await until(() => received === ends.length);
+    assert.equal(most, 10);
+  });
 
   test("RFC 7692 §7.2.3.4 a block with BFINAL set does not end the conversation", async (context) => {
     const { client, ours } = await raw(context);

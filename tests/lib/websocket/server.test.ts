@@ -339,6 +339,27 @@ describe("WebSocketConnection", () => {
     assert.deepEqual(await told, [4001, "enough", undefined]);
   });
 
+  test("CVE-2026-45736: what is no bytes, and no string as a reason, throws and is not sent", async (context) => {
+    const { client, ours } = await pair(context);
+    client.socket.on("ping", () => assert.fail("it was sent"));
+    for (const [name, ...args] of [
+      ["ping", 100],
+      ["ping", { length: 100 }],
+      // Rounded in some places only, a byte would remain unwritten.
+      ["ping", { length: 5.5 }],
+      ["send", 1_000_000],
+      ["send", { length: 1_000_000_000 }],
+      ["send", { length: 5.5 }],
+      ["close", 1000, 100],
+      ["close", 1000, new Uint8Array(100)],
+      ["close", 1000, { length: 100 }],
+    ] as const) {
+      assert.throws(() => Reflect.apply(ours[name], ours, args), TypeError);
+    }
+    ours.send("end");
+    assert.equal(await client.next(), "end");
+  });
+
   test("RFC 6455 §7.1.5 says what the peer's close frame said", async (context) => {
     const { server, port } = await serveWebSocket(context);
     for (const [close, told] of [

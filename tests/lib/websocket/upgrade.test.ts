@@ -139,6 +139,24 @@ describe("An opening handshake", () => {
     ]);
   });
 
+  test("offers with names of every object's properties are declined, whatever they repeat", async (context) => {
+    const { port } = await serveWebSocket(context, { perMessageDeflate: true });
+    for (const offer of [
+      "constructor; __proto__=1, __proto__; toString, hasOwnProperty",
+      "permessage-deflate; constructor; __proto__",
+      "permessage-deflate; server_max_window_bits=99",
+      "permessage-deflate; server_no_context_takeover; server_no_context_takeover",
+      `permessage-deflate${"; a=1".repeat(2000)}`,
+    ]) {
+      const headers = { "Sec-WebSocket-Extensions": offer };
+      const client = new TcpClient(port).write(upgradeRequest("/", headers));
+      const answer = await client.until("\r\n\r\n");
+      assert.match(answer, /^HTTP\/1\.1 101 /);
+      assert.doesNotMatch(answer, /Sec-WebSocket-Extensions/i);
+      client.socket.destroy();
+    }
+  });
+
   test("frames in the same piece as the request are read", async (context) => {
     const { port, server } = await serveWebSocket(context);
     const told = new Promise((resolve) =>

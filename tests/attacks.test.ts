@@ -1,0 +1,40 @@
+// docs/attacks.md, row by row: the test that it names is in the file that it names.
+
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+
+import { hasTitle, rowsOf } from "./support/page-rows.ts";
+
+const DOCS = join(import.meta.dirname, "../docs");
+const rows = rowsOf(readFileSync(join(DOCS, "attacks.md"), "utf8"));
+
+/** Rows without a test begin their outcome so. */
+const UNTESTED = /^Does not apply: /;
+
+/** A link to a file, and the title of a test there: of a table of tests, the group or not, and the row. */
+const TEST = /^\[[^\]]+\]\(([^)]+)\) ((?:`[^`]+`)(?: › `[^`]+`)*)$/;
+
+describe("docs/attacks.md", () => {
+  test("has rows, each with a test or the reason why there is none", () => {
+    assert.ok(rows.length >= 80, `${rows.length}`);
+    for (const [attack = "", outcome = "", tests = "", ...others] of rows) {
+      assert.deepEqual(others, [], attack);
+      assert.equal(tests === "", UNTESTED.test(outcome), attack);
+    }
+  });
+
+  for (const [attack = "", , tests = ""] of rows) {
+    if (tests === "") continue;
+    test(`${attack}: the test exists`, () => {
+      for (const each of tests.split("<br>")) {
+        const [, file = "", titles = ""] = TEST.exec(each) ?? assert.fail(each);
+        for (const title of titles.split(" › ")) {
+          const text = title.slice(1, -1);
+          assert.ok(hasTitle(join(DOCS, file), text), `${file} has no test "${text}"`);
+        }
+      }
+    });
+  }
+});

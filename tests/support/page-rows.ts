@@ -1,0 +1,44 @@
+// The tables of a page of the documentation, and the titles of the tests that it names.
+
+import { existsSync, readFileSync } from "node:fs";
+
+/** Returns the cells of each row of the tables in `page`, without the heads of the tables. */
+export function rowsOf(page: string): string[][] {
+  return page.split(/\n(?!\|)/).flatMap((part) => {
+    const [, , ...rows] = part.split("\n").filter((line) => line.startsWith("|"));
+    return rows.map((row) =>
+      row
+        .split(/(?<!\\)\|/)
+        .slice(1, -1)
+        .map((cell) => cell.trim().replaceAll("\\|", "|")),
+    );
+  });
+}
+
+/** Returns whether a test of `file`, a group of tests, or a row of its tables of tests has this title. */
+export function hasTitle(file: string, title: string): boolean {
+  if (!existsSync(file)) return false;
+  const source = readFileSync(file, "utf8");
+  // A title with an escape is written in the page as it is in the file.
+  const literals = [JSON.stringify(title), `"${title}"`, `'${title}'`, `\`${title}\``];
+  if (literals.some((literal) => isTitle(source, literal))) return true;
+  if (!makesTitles(file, source)) return false;
+  return literals.some((literal) => source.includes(literal)) || isKey(source, title);
+}
+
+/** Whether the literal is the first argument of a call that declares a test. */
+function isTitle(source: string, literal: string): boolean {
+  const escaped = literal.replace(/[\\^$.*+?()[\]{}|/]/g, "\\$&");
+  return new RegExp(`\\b(?:test|describe|check)\\(\\s*${escaped}`).test(source);
+}
+
+/** Whether titles are made of the texts and keys of tables. Files that are no tests have nothing but tables. */
+function makesTitles(file: string, source: string): boolean {
+  return (
+    !file.endsWith(".test.ts") || /\b(?:test|describe|check)\(\s*(?:\w|`[^`]*\$\{)/.test(source)
+  );
+}
+
+function isKey(source: string, name: string): boolean {
+  return /^\w+$/.test(name) && new RegExp(`[\\s{]${name}: `).test(source);
+}
