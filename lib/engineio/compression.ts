@@ -17,6 +17,8 @@ const DEFAULT_THRESHOLD = 1024;
 /**
  * Ends `response` with `headers` and `body`. The body is compressed if there are `options`, if it is
  * at least as long as their threshold, and if the client accepts it.
+ *
+ * @returns the bytes of the body, uncompressed
  */
 export function sendCompressed(
   response: ServerResponse,
