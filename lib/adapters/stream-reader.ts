@@ -2,7 +2,7 @@
 //
 //   connecting ─▶ locating ─▶ reading ─▶ XREAD from the last id that was read ─┐
 //        ▲                       ▲───────────────────────────────────────────┘
-//        └── the connection breaks, or Redis refuses: again from the same id
+//        └── the connection breaks, or Redis refuses, or is silent (another connection): again from the same id
 //
 // Rule: it reads from an id that exists, not from `$`, the end, which would skip what is added between two reads.
 // In a stream that is empty it adds an entry without a namespace, which all readers skip.
@@ -38,9 +38,19 @@ export interface StreamSink {
 
 /** Milliseconds until Redis is read from again after it has refused. */
 const RETRY = 1_000;
+/** Milliseconds for which a reply may be late: a network that drops everything breaks no connection. */
+const REPLY_TIMEOUT = 5_000;
+/** Milliseconds without news of a connection that is not ready, until another one is opened. */
+const CONNECT_TIMEOUT = 15_000;
+/** setTimeout() takes no more milliseconds. */
+const MAX_TIMEOUT = 0x7fffffff;
+
+/** Redis has not answered in time. */
+class SilenceError extends Error {}
 
 export class StreamReader {
-  private readonly connection: RedisConnection;
+  private readonly client: RedisClient;
+  private connection: RedisConnection;
   private readonly options: StreamReaderOptions;
   private readonly sink: StreamSink;
   private last: string | undefined;
@@ -52,12 +62,8 @@ export class StreamReader {
   constructor(client: RedisClient, options: StreamReaderOptions, sink: StreamSink) {
     this.options = options;
     this.sink = sink;
-    this.connection = openConnection(client, {
-      onMessage: () => {},
-      onState: () => void this.read(),
-      // The other connections break at the same time, and tell of it.
-      onError: () => {},
-    });
+    this.client = client;
+    this.connection = this.open();
     void this.read();
   }
 
@@ -76,32 +82,66 @@ export class StreamReader {
     return !this.ended && this.connection.ready;
   }
 
+  private open(): RedisConnection {
+    return openConnection(this.client, {
+      onMessage: () => {},
+      onState: () => void this.read(),
+      // The other connections break at the same time, and tell of it.
+      onError: () => {},
+    });
+  }
+
+  private reopen(): void {
+    this.connection.end();
+    this.connection = this.open();
+  }
+
   private async read(): Promise<void> {
-    if (this.reading || !this.mayRead) return;
+    if (this.reading || this.ended) return;
     this.reading = true;
     clearTimeout(this.timer);
     try {
-      await this.locate();
+      if (this.mayRead) await this.locate();
       while (this.mayRead) await this.readOnce();
     } catch (error) {
       if (this.mayRead && !this.refused) {
         this.refused = true;
         this.sink.onRefused(error);
       }
+      if (error instanceof SilenceError && !this.ended) this.reopen();
     }
     this.reading = false;
+    if (this.ended) return;
     // It is read from at once when the connection is back.
-    if (this.mayRead) this.timer = setTimeout(() => void this.read(), RETRY).unref();
+    const isReady = this.connection.ready;
+    const retry = (): void => {
+      if (!this.mayRead) this.reopen();
+      void this.read();
+    };
+    this.timer = setTimeout(retry, isReady ? RETRY : CONNECT_TIMEOUT).unref();
+  }
+
+  /** Sends a command. @throws SilenceError when there is no reply in time */
+  private async command(args: readonly string[], duration = 0): Promise<unknown> {
+    let timer: NodeJS.Timeout | undefined;
+    const milliseconds = Math.min(duration + REPLY_TIMEOUT, MAX_TIMEOUT);
+    const silence = new Promise<never>((_, reject) => {
+      const onSilence = (): void =>
+        reject(new SilenceError(`Redis has not answered for ${milliseconds} ms`));
+      timer = setTimeout(onSilence, milliseconds).unref();
+    });
+    return Promise.race([this.connection.command(args), silence]).finally(() =>
+      clearTimeout(timer),
+    );
   }
 
   /** Finds the end of the stream. Where it was read before, it may be another stream now, which ends earlier. */
   private async locate(): Promise<void> {
     const { streamName } = this.options;
     const [newest] = entriesOf(
-      await this.connection.command(["XREVRANGE", streamName, "+", "-", "COUNT", "1"]),
+      await this.command(["XREVRANGE", streamName, "+", "-", "COUNT", "1"]),
     );
-    const end =
-      newest?.id ?? (await this.connection.command(["XADD", streamName, "*", "type", "start"]));
+    const end = newest?.id ?? (await this.command(["XADD", streamName, "*", "type", "start"]));
     if (!isString(end)) throw new TypeError("the reply of Redis has no id");
     if (this.last !== undefined && compareIds(end, this.last) >= 0) return;
     this.last = end;
@@ -110,11 +150,11 @@ export class StreamReader {
 
   private async readOnce(): Promise<void> {
     const { streamName, readCount, blockTimeInMs } = this.options;
-    const reply = await this.connection.command([
-      "XREAD",
-      ...["COUNT", `${readCount}`, "BLOCK", `${blockTimeInMs}`],
-      ...["STREAMS", streamName, this.last ?? "$"],
-    ]);
+    const count = ["COUNT", `${readCount}`, "BLOCK", `${blockTimeInMs}`];
+    const reply = await this.command(
+      ["XREAD", ...count, "STREAMS", streamName, this.last ?? "$"],
+      blockTimeInMs,
+    );
     this.refused = false;
     for (const entry of entriesOf(streamOf(reply))) {
       if (this.ended) return;

@@ -10,6 +10,7 @@ import { encodeEntry, encodeStreamsMessage } from "../../lib/adapters/redis-stre
 import { decode, encode } from "../../protocol/socketio/messagepack.ts";
 import { EVENT, type Packet } from "../../protocol/socketio/packet.ts";
 import { startNodes } from "../support/cluster.ts";
+import { FaultProxy } from "../support/fault-proxy.ts";
 import { heard } from "../support/heard.ts";
 import { WebSocketClient } from "../support/net.ts";
 import { noRedis, startRedis } from "../support/redis.ts";
@@ -708,7 +709,6 @@ describe("barewire/redis over streams while Redis is broken", { skip: noRedis },
 
   test("receives what was emitted while its connections were broken", LIMIT, async (context) => {
     const { redis, a } = await start(context);
-    const { FaultProxy } = await import("../support/fault-proxy.ts");
     const proxy = new FaultProxy(redis.port);
     context.after(() => proxy.close());
     const c = await startStreamsNode(
@@ -723,6 +723,43 @@ describe("barewire/redis over streams while Redis is broken", { skip: noRedis },
     for (let event = 1; event <= 50; event++)
       assert.deepEqual(await client.next(), ["event", event]);
   });
+
+  for (const command of ["XREAD\r", "XREVRANGE\r"]) {
+    test(
+      `reads on when the connection that reads is silent and stays open, at ${command.trim()}`,
+      LIMIT,
+      async (context) => {
+        const { redis, a } = await start(context);
+        const nodes = await Promise.all(
+          ([CLIENTS.redis, CLIENTS.ioredis] as const).map(async (connect) => {
+            const proxy = new FaultProxy(redis.port);
+            context.after(() => proxy.close());
+            const url = `redis://127.0.0.1:${await proxy.start()}`;
+            const node = await startStreamsNode(context, connect(url), { blockTimeInMs: 100 });
+            const client = await ReturningClient.connect(node.port);
+            return { proxy, node, client };
+          }),
+        );
+        a.io.emit("event", 0);
+        for (const { client } of nodes) assert.deepEqual(await client.next(), ["event", 0]);
+        for (const { proxy } of nodes) proxy.silencedBy = (chunk) => chunk.includes(command);
+        // Where the stream ends is looked for when the connection is new.
+        if (command === "XREVRANGE\r") for (const { proxy } of nodes) proxy.cut();
+        await eventually(() => nodes.every(({ proxy }) => proxy.faults === 1));
+        for (const { proxy } of nodes) proxy.silencedBy = () => false;
+        a.io.emit("event", 1);
+        for (const { client, node } of nodes) {
+          assert.deepEqual(await client.next(), ["event", 1]);
+          const silences = node.errors.filter(({ message }) =>
+            /cannot be read: Redis has not answered/.test(message),
+          );
+          // Each is told to `onError`, and as an event.
+          assert.equal(new Set(silences).size, 1);
+          assert.equal(node.adapter.stats().position, a.adapter.stats().position);
+        }
+      },
+    );
+  }
 
   test("goes on when Redis is out of memory, and says so", LIMIT, async (context) => {
     const { a, b, run } = await start(context);

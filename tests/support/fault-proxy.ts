@@ -30,6 +30,8 @@ export function randomFault(random: Random, kinds: readonly FaultKind[], within 
 export class FaultProxy {
   /** The fault of the next connection. */
   next: () => Fault = () => NONE;
+  /** What a connection sends from which on nothing of it is passed on, either way, though it stays open. */
+  silencedBy: (chunk: Buffer) => boolean = () => false;
   /** How many faults there were. */
   faults = 0;
   readonly #server: Server;
@@ -93,16 +95,30 @@ export class FaultProxy {
       });
     }
     const up = fault.direction === "up";
-    this.#pass(client, server, up ? fault : NONE);
-    this.#pass(server, client, up ? NONE : fault);
+    let isSilent = false;
+    const silences = (chunk: Buffer, from: Socket): boolean => {
+      if (!isSilent && from === client && this.silencedBy(chunk)) {
+        isSilent = true;
+        this.faults++;
+      }
+      return isSilent;
+    };
+    this.#pass(client, server, up ? fault : NONE, silences);
+    this.#pass(server, client, up ? NONE : fault, silences);
   }
 
   /** Passes on what comes, in order, until the fault. */
-  #pass(from: Socket, to: Socket, { kind, after }: Fault): void {
+  #pass(
+    from: Socket,
+    to: Socket,
+    { kind, after }: Fault,
+    silences: (chunk: Buffer, from: Socket) => boolean,
+  ): void {
     let passed = 0;
     let happened = kind === "none";
     let line = Promise.resolve();
     from.on("data", (chunk: Buffer) => {
+      if (silences(chunk, from)) return;
       line = line.then(async () => {
         await this.#frozen;
         const at = after - passed;
