@@ -42,8 +42,8 @@ export class EchoQueue {
     return this.isSilent;
   }
 
-  has(number: number | undefined): boolean {
-    return number !== undefined && this.waiting.has(number);
+  has(number: number): boolean {
+    return this.waiting.has(number);
   }
 
   /** @param number larger than those before */

@@ -8,11 +8,11 @@
 //   channel                          content
 //   <channelPrefix>#<namespace>#     MessagePack {uid, nsp, type, data}: requests that are answered
 //   <channelPrefix>#<namespace>#<uid>#         the same: the answers to one process
-//   <channelPrefix>-barewire#<namespace>#      the same: hello, heartbeat, goodbye, returned, removed. Only
-//                                    barewire listens
+//   <channelPrefix>-barewire#<namespace>#      the same: hello, heartbeat, goodbye, returned. Only barewire
+//                                    listens
 //
 // Added to entries are the field `number`, by which a process finds its own, and `requestId` in the data of
-// commands; to sessions `nsp`, `offset` and `returns`; and four types. Processes of others ignore all of them.
+// commands; to sessions `nsp`, `offset` and `returns`; and three types. Processes of others ignore all of them.
 
 import { type Bytes, isBinary } from "../../protocol/bytes.ts";
 import { isDeeper, SERVER_LIMITS } from "../../protocol/socketio/check.ts";
@@ -35,21 +35,18 @@ import {
   targetFields,
 } from "./redis-wire.ts";
 
-/** What processes with this adapter tell each other about recovery. */
-export type RecoveryNews =
-  /**
-   * A client of another process has come back here, and its session is taken.
-   *
-   * `returns` counts how often it has come back, so that late news does not end a connection that came after.
-   */
-  | {
-      readonly type: "returned";
-      readonly sid: SocketId;
-      readonly pid: string;
-      readonly returns: number;
-    }
-  /** Clients were sent these entries without an offset. A client that recovers is not sent them again. */
-  | { readonly type: "removed"; readonly ids: readonly string[] };
+/**
+ * What processes with this adapter tell each other about recovery: a client of another process has come back here,
+ * and its session is taken.
+ *
+ * `returns` counts how often it has come back, so that late news does not end a connection that came after.
+ */
+export interface RecoveryNews {
+  readonly type: "returned";
+  readonly sid: SocketId;
+  readonly pid: string;
+  readonly returns: number;
+}
 
 export type StreamsMessage = Received | RecoveryNews;
 
@@ -70,7 +67,6 @@ const TYPES = {
   goodbye: 13,
   done: "done",
   "no-answer": "no-answer",
-  removed: "removed",
   returned: "returned",
 } as const satisfies Record<StreamsMessage["type"], number | string>;
 
@@ -222,8 +218,6 @@ function dataOf(message: ClusterMessage | ClusterAnswer | RecoveryNews): object 
       return {};
     case "returned":
       return { sid: message.sid, pid: message.pid, returns: message.returns };
-    case "removed":
-      return { ids: message.ids };
     case "broadcast": {
       const { packet, request: requestId } = message;
       const { type, nsp, data } = fromPacket(packet);
@@ -261,7 +255,6 @@ function optionFields(options: BroadcastOptions): object {
 type Names =
   | "clientCount"
   | "close"
-  | "ids"
   | "opts"
   | "packet"
   | "pid"
@@ -300,10 +293,6 @@ function knownMessageOf(
       return isString(fields.pid) && isString(fields.sid)
         ? { type, sid: fields.sid, pid: fields.pid, returns: countOf(fields.returns) }
         : undefined;
-    case "removed": {
-      const { ids } = fields;
-      return Array.isArray(ids) && ids.every(isString) ? { type, ids } : undefined;
-    }
     case "broadcast": {
       const packet = packetOf(value, namespace);
       return options && packet && { type, packet, options, request };

@@ -6,8 +6,8 @@
 //
 // Where clients may recover, a process sends its own events when they come back from the stream (echo-queue.ts). So
 // all processes send all events in the same order, the ids of the entries are offsets that only grow, and what a
-// client has missed is what stands in the stream behind its offset (stream-history.ts). What does not come back is
-// sent with the last offset, and removed from the stream if it is there after all. Sessions are in Redis too
+// client has missed is what stands in the stream behind its offset (stream-history.ts). What does not come back in
+// time is sent early (early-events.ts), with an offset that says so (stream-offset.ts). Sessions are in Redis too
 // (redis-sessions.ts).
 
 import type { Bytes } from "../../protocol/bytes.ts";
@@ -32,6 +32,7 @@ import type {
 import { concerns } from "../socketio/recovery-store.ts";
 import { CLUSTER_OPTIONS, type ClusterStats } from "./cluster-adapter.ts";
 import type { ClusterAnswer, ClusterMessage, ClusterRequest, NodeId } from "./cluster-messages.ts";
+import { type Added, EarlyEvents } from "./early-events.ts";
 import { EchoQueue } from "./echo-queue.ts";
 import type { Expected } from "./pending-request.ts";
 import {
@@ -61,6 +62,13 @@ import {
 } from "./redis-streams-wire.ts";
 import { StreamHistory } from "./stream-history.ts";
 import { StreamHub, type StreamMember } from "./stream-hub.ts";
+import {
+  formatOffset,
+  includes,
+  parseOffset,
+  type StreamOffset,
+  type StreamPlace,
+} from "./stream-offset.ts";
 import { compareIds, type StreamEntry } from "./stream-reader.ts";
 
 /** The options. Those of @socket.io/redis-streams-adapter have its names and defaults. */
@@ -161,13 +169,15 @@ export function createRedisStreamsAdapter(
 }
 
 interface SentFromStream extends SentEvent {
-  /** Of its entry, if it has one. */
-  readonly id: string | undefined;
+  /** Of its entry, if that was read. */
+  readonly place: StreamPlace | undefined;
 }
 
 interface ReturningToStream extends Returning<SentFromStream> {
   /** Events up to this entry are no part of `sent`. */
   after: string;
+  /** Events that the client has are no part of it either. */
+  heard: StreamOffset | undefined;
 }
 
 /** The rooms of a namespace, over several processes. Created by createRedisStreamsAdapter(). */
@@ -184,8 +194,8 @@ export class RedisStreamsAdapter
   private readonly history: StreamHistory;
   /** What this process has emitted, by its number. */
   private readonly echoes: EchoQueue;
-  /** Own entries that came back too late. */
-  private late: string[] = [];
+  /** Of them, what was sent before its entry was read. */
+  private readonly early = new EarlyEvents();
   /** How often the clients have come back whose sockets are here, if they have. */
   private readonly returns = new Map<SocketId, number>();
   /** Secrets of clients that have come back to another process. */
@@ -289,25 +299,17 @@ export class RedisStreamsAdapter
     }
     const { sender, message, number } = entry;
     if (message === undefined) return;
-    if (sender === this.id && !this.echoes.has(number)) {
-      // It was sent already, and clients that come back would be sent it twice.
-      if (this.recovers && message.type === "broadcast") this.late.push(id);
-      return;
-    }
-    if (this.recovers) this.history.add(id, message, fields.get("data")?.length ?? 0);
-    if (sender === this.id && number !== undefined) this.echoes.onEcho(number, id);
-    else this.apply(message, sender, id);
+    const place = { id, sender, number };
+    if (this.recovers) this.history.add(place, message, fields.get("data")?.length ?? 0);
+    if (sender !== this.id) this.apply(message, sender, place);
+    // One that does not wait was sent early. The clients that were not here then find it in the stream.
+    else if (number !== undefined && this.echoes.has(number)) this.echoes.onEcho(number, id);
   }
 
   /** @internal */
   onRead(): void {
     this.echoes.onSound();
-    this.history.onRead();
-    if (this.late.length === 0) return;
-    const ids = this.late;
-    this.late = [];
-    void this.command("XDEL", this.settings.streamName, ...ids);
-    this.tell({ type: "removed", ids });
+    this.early.onRead(this.hub.position);
   }
 
   // What the namespace calls.
@@ -481,22 +483,21 @@ export class RedisStreamsAdapter
 
   // Doing what was emitted, here or elsewhere.
 
-  /** @param id of its entry, if it has one */
-  private apply(message: StreamsMessage, sender: NodeId, id: string | undefined): void {
+  /** @param place of its entry, if that was read */
+  private apply(message: StreamsMessage, sender: NodeId, place: StreamPlace | undefined): void {
     this.attempt(() => {
       if (message.type === "returned") this.onTaken(message);
-      else if (message.type === "removed") this.onRemoved(message.ids);
       else if (this.recovers && message.type === "broadcast" && message.request === undefined)
-        this.deliver(message.packet, message.options, id);
+        this.deliver(message.packet, message.options, place);
       else this.receive(message, sender);
     });
   }
 
   /** Does what this process has emitted, when it is its turn. */
-  private async applyOwn(message: StreamsMessage, id: string | undefined): Promise<void> {
+  private async applyOwn(message: StreamsMessage, place: StreamPlace | undefined): Promise<void> {
     switch (message.type) {
       case "broadcast":
-        this.apply(message, this.id, id);
+        this.apply(message, this.id, place);
         break;
       case "join":
         await super.addSockets(locally(message.options), message.rooms);
@@ -510,20 +511,21 @@ export class RedisStreamsAdapter
   }
 
   /** Sends an event to the clients of this process, with an offset, and notes it for those that come back. */
-  private deliver(packet: Packet, options: BroadcastOptions, id: string | undefined): void {
+  private deliver(packet: Packet, options: BroadcastOptions, place: StreamPlace | undefined): void {
     if (packet.type !== EVENT) return;
-    const { volatile = false } = options.flags;
+    const number = this.early.last;
+    const early = this.early.isPending ? { sender: this.id, number } : undefined;
     // Clients take a text at the end of any event for an offset, so each event has one.
-    const data = withOffset(packet.data, id ?? this.offset);
+    const offset = formatOffset({ id: place?.id ?? this.offset, early });
+    const data = withOffset(packet.data, offset);
     const stamped: Packet = { type: EVENT, namespace: packet.namespace, data };
+    const isKept = options.flags.volatile !== true && options.flags.local !== true;
     let message: Outgoing | undefined;
-    if (!volatile && options.flags.local !== true && !this.history.isRemoved(id)) {
-      for (const { session, after, sent } of this.returning) {
-        if (id !== undefined && compareIds(id, after) <= 0) continue;
-        if (session !== undefined && !concerns(options, session.rooms)) continue;
-        message ??= this.nsp.encode(stamped, options.flags.compress ?? true);
-        sent.push({ id, message, options });
-      }
+    for (const { session, after, sent } of isKept ? this.returning : []) {
+      if (place !== undefined && compareIds(place.id, after) <= 0) continue;
+      if (session !== undefined && !concerns(options, session.rooms)) continue;
+      message ??= this.nsp.encode(stamped, options.flags.compress ?? true);
+      sent.push({ place, message, options });
     }
     this.sendToMembers(stamped, options, message);
   }
@@ -542,25 +544,30 @@ export class RedisStreamsAdapter
     const added = this.command(
       ...["XADD", streamName, "MAXLEN", "~", `${maxLen}`, "*"],
       ...[...fields].flat(),
-    ).then((reply) => {
-      if (isString(reply)) return true;
+    ).then((reply): Added => {
+      if (isString(reply)) return { id: reply };
       this.dropped++;
-      return false;
+      return this.link.ready ? "refused" : "unknown";
     });
-    if (!this.recovers) return added;
+    const isAdded = added.then((result) => typeof result === "object");
+    if (!this.recovers) return isAdded;
     return new Promise((resolve) => {
+      let refused = false;
       const run = (id: string | undefined): void => {
         const own = decodeEntry(fields, this.nsp.name)?.message;
         if (own === undefined) this.onInvalid("an event of this process");
-        const applied = own && this.applyOwn(own, id);
-        void Promise.allSettled([applied]).then(() => added.then(resolve));
+        if (id === undefined && !refused) this.early.add(number, added);
+        const place = id === undefined ? undefined : { id, sender: this.id, number };
+        const applied = own && this.applyOwn(own, place);
+        void Promise.allSettled([applied]).then(() => resolve(isAdded));
       };
       // Nothing comes back that was added before the reader knows where the stream ends.
       const ready = this.echoes.silent || this.hub.position === undefined;
       const size = (fields.get("data")?.length ?? 0) + OVERHEAD;
       this.echoes.add(number, { size, ready, run });
-      void added.then((isAdded) => {
-        if (!isAdded) this.echoes.release(number);
+      void added.then((result) => {
+        refused = result === "refused";
+        if (typeof result === "string") this.echoes.release(number);
       });
     });
   }
@@ -604,9 +611,18 @@ export class RedisStreamsAdapter
     pid: string,
     offset?: string,
   ): Promise<RestoredSession | RecoveryFailure> {
+    // The clients that are here have those events, and this one does not.
+    const isOver = this.early.over().then(() => true);
+    if (this.early.isPending && !(await this.inTime(isOver, false))) return "unknown session";
     const { position } = this.hub;
     if (this.sessions === undefined || position === undefined) return "unknown session";
-    const returning: ReturningToStream = { pid, session: undefined, after: position, sent: [] };
+    const returning: ReturningToStream = {
+      pid,
+      session: undefined,
+      after: position,
+      heard: undefined,
+      sent: [],
+    };
     this.returning.add(returning);
     const result = await this.inTime(
       this.claim(this.sessions, returning, position, offset),
@@ -616,10 +632,11 @@ export class RedisStreamsAdapter
       this.returning.delete(returning);
       return isString(result) ? result : "unknown session";
     }
-    const { after } = returning;
-    returning.sent = returning.sent.filter(
-      ({ id }) => id === undefined || compareIds(id, after) > 0,
-    );
+    const { after, heard } = returning;
+    returning.sent = returning.sent.filter(({ place }) => {
+      if (place === undefined || heard === undefined) return true;
+      return compareIds(place.id, after) > 0 && !includes(heard, place);
+    });
     returning.session = result;
     this.returns.set(result.sid, result.returns);
     this.recovered++;
@@ -638,25 +655,20 @@ export class RedisStreamsAdapter
     if (session === undefined || session === "invalid") return "unknown session";
     this.tell({ type: "returned", sid: session.sid, pid, returns: session.returns });
     const { offset: began } = session;
-    const given = offset ?? began;
-    if (!isOffset(given)) return "unknown offset";
+    const given = parseOffset(offset ?? began);
+    if (given === undefined) return "unknown offset";
+    const { id: start = given.id } = parseOffset(began) ?? {};
     // A client that has received nothing in this session may have the offset of an earlier one.
-    const heard = isOffset(began) && compareIds(began, given) > 0 ? began : given;
-    if (compareIds(heard, position) > 0) {
+    const heard = compareIds(start, given.id) > 0 ? { ...given, id: start } : given;
+    returning.heard = heard;
+    if (compareIds(heard.id, position) > 0) {
       // Another process has read further. What comes until there is known to the client.
-      if (!(await this.history.has(heard))) return "unknown offset";
-      returning.after = heard;
+      if (!(await this.history.has(heard.id))) return "unknown offset";
+      returning.after = heard.id;
       return { ...session, missed: [] };
     }
     const missed = await this.history.missedBy(session, heard, position);
     return missed === undefined ? "packets dropped" : { ...session, missed };
-  }
-
-  private onRemoved(ids: readonly string[]): void {
-    const removed = new Set(ids);
-    this.history.remove(removed);
-    for (const returning of this.returning)
-      returning.sent = returning.sent.filter(({ id }) => id === undefined || !removed.has(id));
   }
 
   /** A client of this process has come back to another one, unless it has come back to this one since. */
@@ -698,11 +710,6 @@ export class RedisStreamsAdapter
   private *connectedSessions(): IterableIterator<RecoverableSession | undefined> {
     for (const id of this.pids.keys()) yield this.nsp.sockets.get(id)?.recoverableSession;
   }
-}
-
-/** An id of an entry, as clients send it back. Numbers of this length are exact. */
-function isOffset(offset: string): boolean {
-  return /^\d{1,15}-\d{1,15}$/.test(offset);
 }
 
 function locally({ rooms, except, flags }: BroadcastOptions): BroadcastOptions {

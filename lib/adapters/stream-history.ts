@@ -10,6 +10,7 @@ import { OVERHEAD } from "./redis-link.ts";
 import type { SendCommand } from "./redis-sessions.ts";
 import { decodeEntry, type StreamsMessage } from "./redis-streams-wire.ts";
 import type { StreamHub } from "./stream-hub.ts";
+import { includes, type StreamOffset, type StreamPlace } from "./stream-offset.ts";
 import { compareIds, entriesOf, type StreamEntry } from "./stream-reader.ts";
 
 export interface StreamHistoryOptions {
@@ -23,17 +24,13 @@ export interface StreamHistoryOptions {
 }
 
 /** An event that clients may have missed. It is encoded for the first that has. */
-interface StreamEvent {
-  readonly id: string;
+interface StreamEvent extends StreamPlace {
   readonly packet: Packet & { readonly type: typeof EVENT };
   readonly options: BroadcastOptions;
   /** Bytes of its entry. */
   readonly size: number;
   message: Outgoing | undefined;
 }
-
-/** The most entries that are noted as removed before they were read. */
-const MAX_REMOVED = 10_000;
 
 export class StreamHistory {
   private readonly nsp: AdapterHost;
@@ -44,8 +41,6 @@ export class StreamHistory {
   private recentBytes = 0;
   /** All events behind this entry are in `recent`. */
   private recentSince: string | undefined;
-  /** Entries that another process has removed, and that were not read here yet. */
-  private readonly removed = new Set<string>();
 
   constructor(
     nsp: AdapterHost,
@@ -67,15 +62,10 @@ export class StreamHistory {
     this.recentSince = position;
   }
 
-  /** The stream was read. */
-  onRead(): void {
-    for (const id of this.removed) if (!this.isAhead(id)) this.removed.delete(id);
-  }
-
-  /** Notes a message of the stream that is an event. */
-  add(id: string, message: StreamsMessage, size: number): void {
-    const event = this.eventOf(id, message, size + OVERHEAD);
-    if (event === undefined || this.removed.has(id)) return;
+  /** Notes a message of the stream, if it is an event. */
+  add(place: StreamPlace, message: StreamsMessage, size: number): void {
+    const event = this.eventOf(place, message, size + OVERHEAD);
+    if (event === undefined) return;
     const { maxMissedBytes, maxMissedEvents } = this.options;
     this.recent.add(event);
     this.recentBytes += event.size;
@@ -87,25 +77,6 @@ export class StreamHistory {
     }
   }
 
-  /** Entries were removed from the stream. The news may arrive before them, which come over another connection. */
-  remove(ids: ReadonlySet<string>): void {
-    for (const event of this.recent) {
-      if (!ids.has(event.id)) continue;
-      this.recent.delete(event);
-      this.recentBytes -= event.size;
-    }
-    for (const id of ids) if (this.isAhead(id)) this.removed.add(id);
-    for (const oldest of this.removed) {
-      if (this.removed.size <= MAX_REMOVED) break;
-      this.removed.delete(oldest);
-    }
-  }
-
-  /** Whether an entry is removed that was not read when that was told. */
-  isRemoved(id: string | undefined): boolean {
-    return id !== undefined && this.removed.has(id);
-  }
-
   /** Whether an entry is in the stream. */
   async has(id: string): Promise<boolean> {
     return entriesOf(await this.range(id, id, 1)).length > 0;
@@ -114,24 +85,25 @@ export class StreamHistory {
   /** What a session has missed up to a position. `undefined` where not all of it is there, or it is too much. */
   async missedBy(
     session: RecoverableSession,
-    heard: string,
+    heard: StreamOffset,
     position: string,
   ): Promise<Outgoing[] | undefined> {
     const missed: Outgoing[] = [];
-    if (this.recentSince !== undefined && compareIds(heard, this.recentSince) >= 0) {
+    if (this.recentSince !== undefined && compareIds(heard.id, this.recentSince) >= 0) {
       for (const each of this.recent) {
-        const isMissed = compareIds(each.id, heard) > 0 && compareIds(each.id, position) <= 0;
+        const isMissed = !includes(heard, each) && compareIds(each.id, position) <= 0;
         if (isMissed && concerns(each.options, session.rooms)) missed.push(this.encode(each));
       }
       return missed;
     }
-    const entries = await this.hub.replay(() => this.entriesBetween(heard, position));
+    const entries = await this.hub.replay(() => this.entriesBetween(heard.id, position));
     for (const { id, fields } of entries ?? []) {
       // Most entries of a busy stream are for others: what is no event here need not be decoded.
       if (fields.get("nsp") !== this.nsp.name || fields.get("type") !== "3") continue;
-      const event = this.eventOf(id, decodeEntry(fields, this.nsp.name)?.message, 0);
-      if (event !== undefined && concerns(event.options, session.rooms))
-        missed.push(this.encode(event));
+      const entry = decodeEntry(fields, this.nsp.name);
+      const event = entry && this.eventOf({ id, ...entry }, entry.message, 0);
+      if (event === undefined || includes(heard, event)) continue;
+      if (concerns(event.options, session.rooms)) missed.push(this.encode(event));
     }
     const isTooMuch = missed.length > this.options.maxMissedEvents;
     return entries === undefined || isTooMuch ? undefined : missed;
@@ -164,14 +136,14 @@ export class StreamHistory {
 
   /** The event that a client may miss, `undefined` for what is none. */
   private eventOf(
-    id: string,
+    { id, sender, number }: StreamPlace,
     message: StreamsMessage | undefined,
     size: number,
   ): StreamEvent | undefined {
     if (message?.type !== "broadcast" || message.request !== undefined) return undefined;
     const { packet, options } = message;
     if (packet.type !== EVENT || options.flags.volatile === true) return undefined;
-    return { id, packet, options, size, message: undefined };
+    return { id, sender, number, packet, options, size, message: undefined };
   }
 
   private encode(event: StreamEvent): Outgoing {
@@ -185,11 +157,5 @@ export class StreamHistory {
 
   private range(from: string, to: string, count: number): Promise<unknown> {
     return this.command("XRANGE", this.options.streamName, from, to, "COUNT", `${count}`);
-  }
-
-  /** Whether an entry was not read here yet. */
-  private isAhead(id: string): boolean {
-    const { position } = this.hub;
-    return position === undefined || compareIds(id, position) > 0;
   }
 }

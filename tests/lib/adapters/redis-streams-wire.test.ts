@@ -50,7 +50,6 @@ const IN_CHANNELS: readonly (ClusterMessage | ClusterAnswer | RecoveryNews)[] = 
   { type: "heartbeat" },
   { type: "goodbye" },
   { type: "returned", sid: "sid", pid: "secret", returns: 2 },
-  { type: "removed", ids: ["1-0", "1-1"] },
   { type: "fetch", options: OPTIONS, request: "r" },
   { type: "server-side-emit", event: ["event", 1], request: undefined },
   { type: "server-side-emit", event: ["event", Buffer.from([1])], request: "r" },
@@ -188,7 +187,6 @@ describe("messages of channels", () => {
       type: "returned",
       data: { sid: "sid", pid: 1 },
     },
-    "ids that are no texts": { uid: "x", nsp: "/", type: "removed", data: { ids: [1] } },
     "no request": { uid: "x", nsp: "/", type: 7, data: { opts: { rooms: [], except: [] } } },
     "a negative count": { uid: "x", nsp: "/", type: 11, data: { requestId: "r", clientCount: -1 } },
     "a forged count": {
