@@ -60,7 +60,7 @@ import {
   type RecoveryNews,
   type StreamsMessage,
 } from "./redis-streams-wire.ts";
-import { StreamHistory } from "./stream-history.ts";
+import { type HistoryTurn, StreamHistory } from "./stream-history.ts";
 import { StreamHub, type StreamMember } from "./stream-hub.ts";
 import {
   formatOffset,
@@ -88,7 +88,8 @@ export interface RedisStreamsAdapterOptions extends RedisHubOptions {
   /** The events that a client that recovers is sent. One that has missed more starts anew. Default: 10,000. */
   readonly maxMissedEvents?: number;
   /**
-   * The bytes of the events that a client may have missed. With more it starts anew. At most half of the server's
+   * The bytes of the events that a client may have missed. With more it starts anew. 16 times as many are read of the
+   * stream for it, which has the events of all rooms and namespaces. At most half of the server's
    * `maxBackpressure`, beyond which the client would be disconnected at once. Default: 8 MiB.
    */
   readonly maxMissedBytes?: number;
@@ -649,6 +650,23 @@ export class RedisStreamsAdapter
     position: string,
     offset: string | undefined,
   ): Promise<(GrowingSession & TakenSession) | RecoveryFailure> {
+    const isWanted = (): boolean => this.returning.has(returning);
+    const given = offset === undefined ? undefined : parseOffset(offset);
+    if (offset !== undefined && (given === undefined || this.history.isRecent(given.id)))
+      return this.take(sessions, returning, position, offset, undefined);
+    // Its session is there until it can be read what the client has missed.
+    const turn = await this.history.turn(isWanted);
+    if (turn === undefined) return "unknown session";
+    return this.take(sessions, returning, position, offset, turn).finally(() => turn.leave());
+  }
+
+  private async take(
+    sessions: RedisSessions,
+    returning: ReturningToStream,
+    position: string,
+    offset: string | undefined,
+    turn: HistoryTurn | undefined,
+  ): Promise<(GrowingSession & TakenSession) | RecoveryFailure> {
     const { pid } = returning;
     const session = await sessions.take(pid);
     if (session === "invalid") this.onInvalid("the session of a client");
@@ -667,7 +685,7 @@ export class RedisStreamsAdapter
       returning.after = heard.id;
       return { ...session, missed: [] };
     }
-    const missed = await this.history.missedBy(session, heard, position);
+    const missed = await this.history.missedBy(session, heard, position, turn);
     return missed === undefined ? "packets dropped" : { ...session, missed };
   }
 

@@ -12,10 +12,11 @@ import { decodeEntry, type StreamsMessage } from "./redis-streams-wire.ts";
 import type { StreamHub } from "./stream-hub.ts";
 import { includes, type StreamOffset, type StreamPlace } from "./stream-offset.ts";
 import { compareIds, entriesOf, type StreamEntry } from "./stream-reader.ts";
+import { type ReplayTurn, StreamReplays } from "./stream-replays.ts";
 
 export interface StreamHistoryOptions {
   readonly streamName: string;
-  /** The events that a client may have missed. */
+  /** The events that a client may have missed. A process keeps so many in memory. */
   readonly maxMissedEvents: number;
   /** Bytes of the events that a client may have missed. */
   readonly maxMissedBytes: number;
@@ -32,11 +33,28 @@ interface StreamEvent extends StreamPlace {
   message: Outgoing | undefined;
 }
 
+/** What is read of a stream at once. */
+interface Page {
+  /** Those of the namespace. */
+  readonly events: readonly StreamEvent[];
+  /** Bytes of all entries. */
+  readonly size: number;
+}
+
+/** The turn of a client that comes back, for which the stream is read. */
+export type HistoryTurn = ReplayTurn<Page>;
+
+/**
+ * For a client that has missed little much may be read, since the entries are those of all rooms and namespaces. It
+ * starts anew where that is so many times `maxMissedBytes`.
+ */
+const MAX_READ = 16;
+
 export class StreamHistory {
   private readonly nsp: AdapterHost;
-  private readonly hub: StreamHub;
   private readonly command: SendCommand;
   private readonly options: StreamHistoryOptions;
+  private readonly replays: StreamReplays<Page>;
   private readonly recent = new Set<StreamEvent>();
   private recentBytes = 0;
   /** All events behind this entry are in `recent`. */
@@ -49,9 +67,9 @@ export class StreamHistory {
     options: StreamHistoryOptions,
   ) {
     this.nsp = nsp;
-    this.hub = hub;
     this.command = command;
     this.options = options;
+    this.replays = new StreamReplays(hub, command, options, (entries) => this.pageOf(entries));
     this.recentSince = hub.position;
   }
 
@@ -82,56 +100,70 @@ export class StreamHistory {
     return entriesOf(await this.range(id, id, 1)).length > 0;
   }
 
-  /** What a session has missed up to a position. `undefined` where not all of it is there, or it is too much. */
+  /** Whether all events behind an entry are in memory. */
+  isRecent(id: string): boolean {
+    return this.recentSince !== undefined && compareIds(id, this.recentSince) >= 0;
+  }
+
+  /**
+   * Resolves when the stream can be read for a client that comes back.
+   *
+   * @param isWanted whether somebody still waits for the client
+   * @returns `undefined` when nobody does
+   */
+  turn(isWanted: () => boolean): Promise<HistoryTurn | undefined> {
+    return this.replays.turn(isWanted);
+  }
+
+  /**
+   * What a session has missed up to a position. `undefined` where not all of it is there, or it is too much.
+   *
+   * @param given the turn of the client, if it has one
+   */
   async missedBy(
     session: RecoverableSession,
     heard: StreamOffset,
     position: string,
+    given: HistoryTurn | undefined,
   ): Promise<Outgoing[] | undefined> {
     const missed: Outgoing[] = [];
-    if (this.recentSince !== undefined && compareIds(heard.id, this.recentSince) >= 0) {
+    if (this.isRecent(heard.id)) {
       for (const each of this.recent) {
         const isMissed = !includes(heard, each) && compareIds(each.id, position) <= 0;
         if (isMissed && concerns(each.options, session.rooms)) missed.push(this.encode(each));
       }
       return missed;
     }
-    const entries = await this.hub.replay(() => this.entriesBetween(heard.id, position));
-    for (const { id, fields } of entries ?? []) {
-      // Most entries of a busy stream are for others: what is no event here need not be decoded.
-      if (fields.get("nsp") !== this.nsp.name || fields.get("type") !== "3") continue;
-      const entry = decodeEntry(fields, this.nsp.name);
-      const event = entry && this.eventOf({ id, ...entry }, entry.message, 0);
-      if (event === undefined || includes(heard, event)) continue;
-      if (concerns(event.options, session.rooms)) missed.push(this.encode(event));
-    }
-    const isTooMuch = missed.length > this.options.maxMissedEvents;
-    return entries === undefined || isTooMuch ? undefined : missed;
+    const { maxMissedBytes, maxMissedEvents } = this.options;
+    let size = 0;
+    let read = 0;
+    const onPage = (page: Page): boolean => {
+      read += page.size;
+      for (const event of page.events) {
+        if (!concerns(event.options, session.rooms) || includes(heard, event)) continue;
+        // What was read since is noted elsewhere.
+        if (compareIds(event.id, position) > 0) break;
+        size += event.size;
+        missed.push(this.encode(event));
+      }
+      const isTooMuch = missed.length > maxMissedEvents || size > maxMissedBytes;
+      return !isTooMuch && read <= MAX_READ * maxMissedBytes;
+    };
+    const turn = given ?? (await this.turn(() => true));
+    return (await turn?.read({ from: heard.id, onPage })) === true ? missed : undefined;
   }
 
-  /** Reads entries again. `undefined` where not all of them are there, or they are too many. */
-  private async entriesBetween(
-    heard: string,
-    position: string,
-  ): Promise<StreamEntry[] | undefined> {
-    const { maxMissedBytes, readCount } = this.options;
-    const all: StreamEntry[] = [];
-    let size = 0;
-    for (let from = heard, more = true; more; ) {
-      const reply = await this.range(`(${from}`, position, readCount);
-      if (reply === undefined) return undefined;
-      const entries = entriesOf(reply);
-      for (const entry of entries) {
-        from = entry.id;
-        size += OVERHEAD + (entry.fields.get("data")?.length ?? 0);
-        all.push(entry);
-      }
-      if (size > maxMissedBytes) return undefined;
-      more = entries.length === readCount;
-    }
-    // Looked at last: nothing behind the offset was removed until now.
-    const [first] = entriesOf(await this.range("-", "+", 1));
-    return first !== undefined && compareIds(first.id, heard) <= 0 ? all : undefined;
+  private pageOf(entries: readonly StreamEntry[]): Page {
+    let all = 0;
+    const events = entries.flatMap(({ id, fields }) => {
+      const size = OVERHEAD + (fields.get("data")?.length ?? 0);
+      all += size;
+      // Most entries of a busy stream are for others: what is no event here need not be decoded.
+      if (fields.get("nsp") !== this.nsp.name || fields.get("type") !== "3") return [];
+      const entry = decodeEntry(fields, this.nsp.name);
+      return (entry && this.eventOf({ id, ...entry }, entry.message, size)) ?? [];
+    });
+    return { events, size: all };
   }
 
   /** The event that a client may miss, `undefined` for what is none. */

@@ -19,7 +19,7 @@ export interface StreamMember extends HubMember {
   onRefused(error: Error): void;
 }
 
-/** Clients whose missed events are read at the same time. The others wait. */
+/** Namespaces of which is read at the same time what clients have missed. The others wait. */
 const MAX_REPLAYS = 4;
 
 export class StreamHub {

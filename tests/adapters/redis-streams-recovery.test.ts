@@ -355,6 +355,66 @@ describe("a client of barewire/redis over streams", { skip: noRedis }, () => {
     },
   );
 
+  test("may have missed little of a stream in which others have much", LIMIT, async (context) => {
+    const options = { maxMissedBytes: 2_000 };
+    const { redis, a, b } = await start(context, options);
+    const clients = await Promise.all([1, 2, 3].map(() => ReturningClient.connect(a.port)));
+    a.io.emit("event", 0);
+    for (const client of clients) assert.deepEqual(await client.next(), ["event", 0]);
+    for (const client of clients) await client.break(a);
+    a.io.emit("event", 1);
+    // Together 16 times as much may be read.
+    for (let event = 0; event < 20; event++) a.io.to("others").emit("event", "x".repeat(500));
+    a.io.to("others").emit("event", Buffer.alloc(10));
+    a.io.emit("event", 2);
+    await eventually(() => a.adapter.stats().waiting === 0);
+    const c = await startStreamsNode(context, CLIENTS.redis(redis.url), options);
+    for (const [index, node] of [b, c].entries()) {
+      const back = await clients[index]?.comeBack(node.port);
+      assert.equal(back?.sid, clients[index]?.sid);
+      assert.deepEqual(
+        [await back?.next(), await back?.next()],
+        [
+          ["event", 1],
+          ["event", 2],
+        ],
+      );
+    }
+    for (let event = 0; event < 20; event++) a.io.to("others").emit("event", "x".repeat(500));
+    await eventually(() => a.adapter.stats().waiting === 0);
+    const back = await clients[2]?.comeBack(c.port);
+    assert.equal(session(c, `${back?.sid}`).recoveryFailure, "packets dropped");
+  });
+
+  test("comes back with many others for whom the stream is read once", LIMIT, async (context) => {
+    const { redis, a, run } = await start(context, { maxMissedEvents: 2_000 });
+    const clients = await Promise.all(
+      Array.from({ length: 30 }, () => ReturningClient.connect(a.port)),
+    );
+    // Each has an offset of its own.
+    for (const [index, client] of clients.entries()) {
+      for (let event = 0; event <= index; event++) a.io.to(client.sid).emit("event", event);
+      for (let event = 0; event <= index; event++) await client.next();
+    }
+    for (const client of clients) await client.break(a);
+    for (let event = 0; event < 1_000; event++) a.io.to("nobody").emit("event", event);
+    for (const { sid } of clients) a.io.to(sid).emit("mine", sid);
+    a.io.emit("end");
+    await eventually(() => a.adapter.stats().waiting === 0);
+    const c = await startStreamsNode(context, CLIENTS.redis(redis.url));
+    const calls = async (): Promise<number> =>
+      Number(/cmdstat_xrange:calls=(\d+)/.exec(`${await run("INFO", "commandstats")}`)?.[1] ?? 0);
+    const before = await calls();
+    const back = await Promise.all(clients.map((client) => client.comeBack(c.port)));
+    for (const [index, client] of back.entries()) {
+      assert.equal(client.sid, clients[index]?.sid);
+      assert.deepEqual(await client.until("end"), [["mine", client.sid]]);
+    }
+    // 16 pages and a look at the first entry; for those that came first, and for the others.
+    const reads = (await calls()) - before;
+    assert.ok(reads <= 3 * 20, `${reads}`);
+  });
+
   for (const offset of [
     "",
     "0",
