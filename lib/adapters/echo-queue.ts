@@ -1,8 +1,11 @@
 // What this process has added to a stream, in order, until it comes back from there and is done here too. So all
 // processes do everything in the same order.
 //
-//   waits ─▶ comes back ─────────────────────────▶ done, with the id of its entry
-//     └────▶ refused, or late (ECHO_TIMEOUT) ────▶ done, without
+//   add() ─▶ waits ─┬─▶ onEcho()     it has come back ─────────────▶ run(), with the id of its entry
+//                   ├─▶ onRefused()  it will not come back ─────────▶ run(), without
+//                   └─▶ giveUp()     it is late, or too much waits ─▶ run() of all that waits, without
+//
+// When it has given up, what is added does not wait until the stream is read again (onRead()).
 //
 // Nothing overtakes: what need not come back is done behind what was emitted before it.
 
@@ -10,8 +13,8 @@
 export interface Awaited {
   /** Bytes that it takes. */
   readonly size: number;
-  /** It waits for nothing but what is in front of it. */
-  readonly ready: boolean;
+  /** Whether it waits until it comes back. Otherwise it waits only for what is in front of it. */
+  readonly needsEcho: boolean;
   /** Does it. @param id of its entry, if it has come back */
   run(id: string | undefined): void;
 }
@@ -22,11 +25,11 @@ const ECHO_TIMEOUT = 2_000;
 export class EchoQueue {
   private readonly maxBytes: number;
   private readonly waiting = new Map<number, Awaited & { readonly since: number }>();
-  /** Those that came to be ready while they waited. */
-  private readonly released = new Set<number>();
+  /** Those of them that will not come back. */
+  private readonly refused = new Set<number>();
   private bytes = 0;
   private timer: NodeJS.Timeout | undefined;
-  private isSilent = false;
+  private hasGivenUp = false;
 
   /** @param maxBytes that wait at most; with more, nothing is waited for until something comes back */
   constructor(maxBytes: number) {
@@ -37,9 +40,9 @@ export class EchoQueue {
     return this.waiting.size;
   }
 
-  /** Nothing comes back, so nothing is waited for. */
-  get silent(): boolean {
-    return this.isSilent;
+  /** Whether nothing is waited for, since nothing comes back. */
+  get gaveUp(): boolean {
+    return this.hasGivenUp;
   }
 
   has(number: number): boolean {
@@ -50,61 +53,62 @@ export class EchoQueue {
   add(number: number, awaited: Awaited): void {
     this.waiting.set(number, { ...awaited, since: performance.now() });
     this.bytes += awaited.size;
-    this.runReady();
+    this.runFront();
     if (this.bytes > this.maxBytes) this.giveUp();
     else if (this.waiting.size > 0) this.watch(ECHO_TIMEOUT);
   }
 
   /** It will not come back. */
-  release(number: number): void {
+  onRefused(number: number): void {
     if (!this.waiting.has(number)) return;
-    this.released.add(number);
-    this.runReady();
+    this.refused.add(number);
+    this.runFront();
   }
 
   /** It has come back. What was added before it and has not come back was refused. */
   onEcho(number: number, id: string): void {
-    this.runAll(number);
+    this.runBefore(number);
     this.run(number, id);
-    this.runReady();
+    this.runFront();
   }
 
   /** The stream is read again. */
-  onSound(): void {
-    this.isSilent = false;
+  onRead(): void {
+    this.hasGivenUp = false;
   }
 
   /** Does all that waits, and waits no more. */
   close(): void {
     clearTimeout(this.timer);
-    this.runAll();
+    this.runBefore(Number.POSITIVE_INFINITY);
   }
 
   private giveUp(): void {
-    this.isSilent = true;
-    this.runAll();
+    this.hasGivenUp = true;
+    this.runBefore(Number.POSITIVE_INFINITY);
   }
 
   private run(number: number, id?: string): void {
     const awaited = this.waiting.get(number);
     if (awaited === undefined) return;
     this.waiting.delete(number);
-    this.released.delete(number);
+    this.refused.delete(number);
     this.bytes -= awaited.size;
     awaited.run(id);
   }
 
-  private runReady(): void {
-    for (const [number, { ready }] of this.waiting) {
-      if (!ready && !this.released.has(number)) return;
+  /** Does what is in front, up to the first that has to come back. */
+  private runFront(): void {
+    for (const [number, { needsEcho }] of this.waiting) {
+      if (needsEcho && !this.refused.has(number)) return;
       this.run(number);
     }
   }
 
-  private runAll(before = Number.POSITIVE_INFINITY): void {
-    for (const number of this.waiting.keys()) {
-      if (number >= before) return;
-      this.run(number);
+  private runBefore(number: number): void {
+    for (const each of this.waiting.keys()) {
+      if (each >= number) return;
+      this.run(each);
     }
   }
 

@@ -37,7 +37,7 @@ export class RedisSessions {
   }
 
   /**
-   * Saves the session of a client that is connected. It is renewed before half of its time is over.
+   * Saves the session of a client that is connected. It is renewed when about a quarter of its time is over.
    *
    * @param returns how often the client has come back
    */

@@ -309,7 +309,7 @@ export class RedisStreamsAdapter
 
   /** @internal */
   onRead(): void {
-    this.echoes.onSound();
+    this.echoes.onRead();
     this.early.onRead(this.hub.position);
   }
 
@@ -563,12 +563,12 @@ export class RedisStreamsAdapter
         void Promise.allSettled([applied]).then(() => resolve(isAdded));
       };
       // Nothing comes back that was added before the reader knows where the stream ends.
-      const ready = this.echoes.silent || this.hub.position === undefined;
+      const needsEcho = !this.echoes.gaveUp && this.hub.position !== undefined;
       const size = (fields.get("data")?.length ?? 0) + OVERHEAD;
-      this.echoes.add(number, { size, ready, run });
+      this.echoes.add(number, { size, needsEcho, run });
       void added.then((result) => {
         refused = result === "refused";
-        if (typeof result === "string") this.echoes.release(number);
+        if (typeof result === "string") this.echoes.onRefused(number);
       });
     });
   }
@@ -581,7 +581,7 @@ export class RedisStreamsAdapter
     }
     const copy = copyOf(packet);
     const send = (): void => this.attempt(() => run(copy));
-    this.echoes.add(this.count++, { size: OVERHEAD, ready: true, run: send });
+    this.echoes.add(this.count++, { size: OVERHEAD, needsEcho: false, run: send });
   }
 
   /** Sends a command. Resolves to `undefined` where Redis has not taken it; never rejects. */
