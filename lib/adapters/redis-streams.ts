@@ -680,9 +680,11 @@ export class RedisStreamsAdapter
     const heard = compareIds(start, given.id) > 0 ? { ...given, id: start } : given;
     returning.heard = heard;
     if (compareIds(heard.id, position) > 0) {
-      // Another process has read further. What comes until there is known to the client.
+      // Another process has read further. What comes until there is known to the client, which is not among those
+      // that are sent it.
       if (!(await this.history.has(heard.id))) return "unknown offset";
       returning.after = heard.id;
+      await this.hub.reached(heard.id);
       return { ...session, missed: [] };
     }
     const missed = await this.history.missedBy(session, heard, position, turn);

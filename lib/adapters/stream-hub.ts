@@ -4,7 +4,12 @@
 import type { RedisClient } from "./redis-client.ts";
 import { type HubMember, RedisHub, type RedisHubOptions } from "./redis-hub.ts";
 import { RedisCommandError } from "./redis-link.ts";
-import { type StreamEntry, StreamReader, type StreamReaderOptions } from "./stream-reader.ts";
+import {
+  compareIds,
+  type StreamEntry,
+  StreamReader,
+  type StreamReaderOptions,
+} from "./stream-reader.ts";
 
 /** An adapter as the hub sees it. */
 export interface StreamMember extends HubMember {
@@ -29,6 +34,8 @@ export class StreamHub {
   private readonly adapters = new Set<StreamMember>();
   private reader: StreamReader | undefined;
   private readonly replays: (() => void)[] = [];
+  /** Called at each read. */
+  private readonly readers = new Set<() => void>();
   private replaying = 0;
 
   constructor(client: RedisClient, options: RedisHubOptions, reader: StreamReaderOptions) {
@@ -42,6 +49,19 @@ export class StreamHub {
     return this.reader?.position;
   }
 
+  /** Resolves when the stream was read up to an entry. */
+  reached(id: string): Promise<void> {
+    return new Promise((resolve) => {
+      const check = (): void => {
+        if (this.position === undefined || compareIds(this.position, id) < 0) return;
+        this.readers.delete(check);
+        resolve();
+      };
+      this.readers.add(check);
+      check();
+    });
+  }
+
   add(adapter: StreamMember): void {
     this.redis.add(adapter);
     this.adapters.add(adapter);
@@ -52,6 +72,7 @@ export class StreamHub {
       onEntry: (entry) => this.onEntry(entry),
       onRead: () => {
         for (const each of [...this.adapters]) each.onRead();
+        for (const check of this.readers) check();
       },
       onRefused: (cause) => {
         const why = cause instanceof Error ? cause.message : String(cause);

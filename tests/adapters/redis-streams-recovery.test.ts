@@ -826,6 +826,33 @@ describe("barewire/redis over streams while Redis is broken", { skip: noRedis },
     );
   }
 
+  test(
+    "sends nothing twice that a client has heard of a server that has read further",
+    LIMIT,
+    async (context) => {
+      const { redis, a } = await start(context);
+      const proxy = new FaultProxy(redis.port);
+      context.after(() => proxy.close());
+      const url = `redis://127.0.0.1:${await proxy.start()}`;
+      const options = { blockTimeInMs: 100, requestTimeout: 20_000 };
+      const c = await startStreamsNode(context, CLIENTS.redis(url), options);
+      const client = await ReturningClient.connect(a.port);
+      // It reads nothing until another connection is opened.
+      proxy.silencedBy = (chunk) => chunk.includes("XREAD\r");
+      await eventually(() => proxy.faults === 1);
+      proxy.silencedBy = () => false;
+      a.io.emit("event", 0);
+      assert.deepEqual(await client.next(), ["event", 0]);
+      await client.break(a);
+      const coming = client.comeBack(c.port);
+      a.io.emit("event", 1);
+      const back = await coming;
+      assert.equal(back.sid, client.sid);
+      a.io.emit("end");
+      assert.deepEqual(await back.until("end"), [["event", 1]]);
+    },
+  );
+
   test("goes on when Redis is out of memory, and says so", LIMIT, async (context) => {
     const { a, b, run } = await start(context);
     const client = await ReturningClient.connect(a.port);
