@@ -110,7 +110,7 @@ describe("New clients", () => {
         logged,
         [POLLING, WEBSOCKET].map((url) => [
           "a client was refused",
-          { name, message: "Too many connections", address, url },
+          { ...details, message: "Too many connections", url },
         ]),
       );
       const { connections, refusals, bounds } = io.stats();
