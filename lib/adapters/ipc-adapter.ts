@@ -174,10 +174,13 @@ export class IpcAdapter extends RecoveringAdapter<SentEvent> implements LinkedAd
   /** Counts a packet that may be missed. */
   private keptFor({ rooms, except, flags }: BroadcastOptions): KeptFor | undefined {
     if (flags.volatile === true) return undefined;
+    const kept = [...rooms].filter(isPortable);
+    // No room at all would mean everybody.
+    if (kept.length === 0 && rooms.size > 0) return undefined;
     return {
       sequence: this.link.nextSequence(),
-      rooms: [...rooms],
-      except: [...except],
+      rooms: kept,
+      except: [...except].filter(isPortable),
       local: flags.local === true,
     };
   }
@@ -275,7 +278,7 @@ export class IpcAdapter extends RecoveringAdapter<SentEvent> implements LinkedAd
   private recordOf(session: RecoverableSession, data: Uint8Array): SessionRecord {
     const { sid, pid, rooms, offset } = session;
     const address = session.address ?? this.nsp.sockets.get(sid)?.conn?.addressGroup;
-    return { sid, pid, rooms: [...rooms], data, offset, address };
+    return { sid, pid, rooms: [...rooms].filter(isPortable), data, offset, address };
   }
 
   /** Programs change the data of a socket without a call. */
@@ -291,6 +294,14 @@ export class IpcAdapter extends RecoveringAdapter<SentEvent> implements LinkedAd
       if (member !== undefined && !encodeData(member.data).equals(known)) this.note(id);
     }
   }
+}
+
+/**
+ * Whether a room is the same room in another process. Programs without types may name a room by anything; an object is
+ * another one there, and a symbol or a function cannot be sent at all.
+ */
+function isPortable(room: unknown): boolean {
+  return room === null || !["object", "symbol", "function"].includes(typeof room);
 }
 
 /** Encodes the data of a socket. Properties that structured clone cannot copy, such as functions, are left out. */

@@ -34,6 +34,8 @@ class Chain<Item extends Chained<Item>> {
 export abstract class Kept extends Chained<Kept> {
   /** That of its owner, while it is kept. */
   account: Account | undefined;
+  /** The bytes with which it was counted. */
+  counted = 0;
   /** For whom it is kept. */
   abstract readonly owner: string;
   /** About as many bytes as it takes. */
@@ -51,6 +53,8 @@ class Account extends Chained<Account> {
 
 /** The most that counts as a bound in the weights. */
 const LARGE = 2 ** 30;
+/** The most bytes for which one item counts: the sum of many is still exact. */
+const LARGEST = 2 ** 40;
 
 export class FairBound {
   readonly #maxCount: number;
@@ -70,7 +74,9 @@ export class FairBound {
   constructor(maxCount: number, maxSize: number) {
     this.#maxCount = maxCount;
     this.#maxSize = maxSize;
-    this.#share = Math.ceil(Math.min(maxSize, LARGE) / Math.max(1, Math.min(maxCount, LARGE)));
+    const share = Math.ceil(Math.min(maxSize, LARGE) / Math.max(1, Math.min(maxCount, LARGE)));
+    // What weighs nothing could not be given up.
+    this.#share = Math.max(1, share);
   }
 
   /** Adds an item. Others, or the item itself, are given up if that is too much. */
@@ -79,8 +85,14 @@ export class FairBound {
     this.#accounts.set(item.owner, account);
     item.account = account;
     account.items.append(item);
-    this.#change(account, 1, item.size);
-    while (this.#count > this.#maxCount || this.#size > this.#maxSize) this.#giveUp();
+    item.counted = countedSize(item.size);
+    this.#change(account, 1, item.counted);
+    while (this.#count > this.#maxCount || this.#size > this.#maxSize) {
+      const oldest = this.#byWeight.at(-1)?.first?.items.first;
+      if (oldest === undefined) break;
+      this.delete(oldest);
+      oldest.giveUp();
+    }
   }
 
   /** Removes an item, if it is there. */
@@ -89,15 +101,8 @@ export class FairBound {
     if (account === undefined) return;
     item.account = undefined;
     account.items.remove(item);
-    this.#change(account, -1, -item.size);
+    this.#change(account, -1, -item.counted);
     if (account.items.first === undefined) this.#accounts.delete(item.owner);
-  }
-
-  #giveUp(): void {
-    const oldest = this.#byWeight.at(-1)?.first?.items.first;
-    if (oldest === undefined) throw new Error("nothing is there to give up");
-    this.delete(oldest);
-    oldest.giveUp();
   }
 
   #change(account: Account, count: number, size: number): void {
@@ -114,6 +119,11 @@ export class FairBound {
     while (this.#byWeight.length > 0 && this.#byWeight.at(-1)?.first === undefined)
       this.#byWeight.pop();
   }
+}
+
+/** Returns the bytes for which an item counts. One whose size is no number counts as the largest, on its owner's account. */
+function countedSize(size: number): number {
+  return size >= 0 && size < LARGEST ? size : LARGEST;
 }
 
 function classOf(weight: number): number {

@@ -4,6 +4,7 @@
 import { Deadlines } from "../deadlines.ts";
 import type { RecoveryFailure, Room, SocketId } from "./adapter.ts";
 import { FairBound, Kept } from "./fair-bound.ts";
+import { valueSize } from "./value-size.ts";
 
 /** The options of recovery with their defaults. */
 export interface RecoveryLimits {
@@ -68,8 +69,18 @@ const BEGINNING: Offset = { worker: 0, sequence: 0, index: 0 };
 /** Returns about as many bytes as something takes that is kept for these rooms. */
 export function sizeWith(bytes: number, ...lists: readonly Iterable<Room>[]): number {
   let size = OVERHEAD + bytes;
-  for (const rooms of lists) for (const room of rooms) size += ROOM_OVERHEAD + 2 * room.length;
+  for (const rooms of lists) for (const room of rooms) size += ROOM_OVERHEAD + sizeOfRoom(room);
   return size;
+}
+
+/** Programs without types may name a room by anything: a number, `null`, an object that a client has sent. */
+function sizeOfRoom(room: unknown): number {
+  return typeof room === "string" ? 2 * room.length : valueSize(room);
+}
+
+/** Returns whose packets those for a room are: each named room has its own, and all other rooms have theirs together. */
+function ownerOfRoom(nsp: string, room: unknown): string {
+  return `${nsp} ${typeof room === "string" ? room : ""}`;
 }
 
 /** The bounds of what all namespaces keep together. */
@@ -260,7 +271,8 @@ export class RecoveryStore<Session extends StoredSession, Packet extends StoredP
     const rooms = new Set(session.rooms);
     const missed: Packet[] = [];
     let length = 0;
-    for (const key of [undefined, ...rooms]) {
+    // A program may have named a room `undefined`.
+    for (const key of new Set([undefined, ...rooms])) {
       if (![...(this.#losses.get(key)?.places.values() ?? [])].every(has)) return "packets dropped";
       for (const { packet } of this.#logs.get(key)?.packets ?? []) {
         if (has(packet) || (packet.local && packet.worker !== given.worker)) continue;
@@ -294,7 +306,7 @@ export class RecoveryStore<Session extends StoredSession, Packet extends StoredP
   /** On whose account a packet is kept: that of its client, or of its room. */
   #ownerOf(key: Key): string {
     const address = key === undefined ? undefined : (this.#addressOf(key) ?? this.#ids.get(key));
-    return address === undefined ? `${this.#name} ${key ?? ""}` : address;
+    return address ?? ownerOfRoom(this.#name, key);
   }
 
   #forget(pid: string): void {

@@ -9,6 +9,7 @@ import { Link } from "../../../lib/cluster/link.ts";
 import type { FromHub, SessionRecord, ToHub } from "../../../lib/cluster/messages.ts";
 import { formatOffset, parseOffset } from "../../../lib/cluster/offset.ts";
 import type { Outgoing } from "../../../lib/engineio/outgoing.ts";
+import type { Untyped } from "../../../lib/events/emitter.ts";
 import type { Member, RestoredSession } from "../../../lib/socketio/adapter.ts";
 import { EVERYBODY } from "../../../lib/socketio/broadcast.ts";
 import { includes, type RecoveryLimits } from "../../../lib/socketio/recovery-store.ts";
@@ -524,4 +525,23 @@ describe("what the primary keeps", () => {
     startWorker({});
     for (const pid of ["other", "a"]) assert.equal(claim("/", pid), 0);
   });
+});
+
+test("rooms that cannot be sent to another process are left out, and what is for them alone is for nobody there", async () => {
+  const [one, other] = await two();
+  const rooms: Untyped[] = [Symbol("room"), () => {}, {}, 5, null, "text"];
+  void one.adapter.addAll("a", new Set(rooms));
+  await turn();
+  const offset = one.adapter.offset;
+  for (const room of rooms) {
+    const packet = { type: EVENT, namespace: "/", data: ["event", typeof room] } as const;
+    other.adapter.broadcast(packet, { ...EVERYBODY, rooms: new Set([room]) });
+  }
+  await turn();
+  one.lose("a");
+  await turn();
+  const restored = await other.adapter.restoreSession("pid", offset);
+  assert.ok(typeof restored !== "string");
+  assert.deepEqual(restored.rooms, new Set(["a", 5, null, "text"]));
+  assert.deepEqual(valuesOf(restored.missed), ["number", "object", "string"]);
 });

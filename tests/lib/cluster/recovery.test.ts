@@ -253,3 +253,27 @@ test("the workers end with a primary that is killed, and leave no files", async 
   await eventually(() => one.socket.disconnected && other.socket.disconnected, "they end");
   await eventually(() => left().length === 0, "the directory is removed");
 });
+
+test("a client that joins rooms which are no strings ends no process, and recovers", async (context) => {
+  const program = await startWorkers(context, { workers: 2, connectionStateRecovery: true });
+  const [theirs, others] = await clientsOfBoth(context, program.url, { transports: ["websocket"] });
+  const [client] = theirs;
+  const [sender] = others;
+  assert.ok(client && sender);
+  const { id } = client.socket;
+  const rooms = [null, 5, true, { length: 1e300 }, { length: "x" }, [[1]]];
+  for (const room of rooms) {
+    await client.socket.timeout(10_000).emitWithAck("join", room);
+    sender.socket.emit("to", room, "to a room");
+  }
+  client.socket.emit("die");
+  await eventually(() => client.disconnections > 0, "its worker ends");
+  sender.socket.emit("to", 5, 1);
+  sender.socket.emit("to", null, 2);
+  sender.socket.emit("all", 3);
+  await eventually(() => client.socket.connected && client.socket.recovered, "it recovers");
+  await eventually(() => client.numbers.at(-1) === 3, "it receives what it has missed");
+  assert.deepEqual(client.numbers.slice(-3), [1, 2, 3]);
+  assert.equal(client.socket.id, id);
+  assert.equal(sender.disconnections, 0);
+});

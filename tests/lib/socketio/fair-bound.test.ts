@@ -74,6 +74,44 @@ describe("what is kept for several owners", () => {
     }
   });
 
+  test("holds its bounds whatever the size of an item is: what has no size is given up with its owner's", () => {
+    for (const size of [Number.NaN, Number.POSITIVE_INFINITY, -1, 1e300]) {
+      const { bound, given } = start(4, 1000);
+      bound.add(itemOf(given, "a", "a1"));
+      bound.add(itemOf(given, "b", "b1", size));
+      assert.deepEqual(given, ["b1"], `${size}`);
+      for (let count = 2; count < 10; count++) bound.add(itemOf(given, "b", `b${count}`));
+      assert.deepEqual(given, ["b1", "b2", "b3", "b4", "b5", "b6"], `${size}`);
+    }
+  });
+
+  test("counts with the size that it had when it was added", () => {
+    const { bound, given } = start(100, 1000);
+    const changing = {
+      ...{ bytes: 900 },
+      item: new (class extends Kept {
+        readonly owner = "a";
+        get size(): number {
+          return changing.bytes;
+        }
+        giveUp(): void {
+          given.push("a1");
+        }
+      })(),
+    };
+    bound.add(changing.item);
+    changing.bytes = 1;
+    bound.delete(changing.item);
+    bound.add(itemOf(given, "b", "b1", 900));
+    assert.deepEqual(given, []);
+  });
+
+  test("is given up where there may be nothing, also if it has no bytes", () => {
+    const { bound, given } = start(0, 0);
+    bound.add(itemOf(given, "a", "a1", 0));
+    assert.deepEqual(given, ["a1"]);
+  });
+
   test("has no bound of Infinity", () => {
     const { bound, given } = start(Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY);
     for (let count = 0; count < 1000; count++) bound.add(itemOf(given, "a", `${count}`, 2 ** 40));

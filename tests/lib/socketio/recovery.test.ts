@@ -6,7 +6,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
 import { type Socket as ClientSocket, io as connect } from "socket.io-client";
-
+import type { Untyped } from "../../../lib/events/emitter.ts";
 import type {
   RecoverableSession,
   RecoveryFailure,
@@ -635,5 +635,85 @@ describe("an adapter without recovery", () => {
     await lose(client, socket);
     const [, again] = await join(port, { pid });
     assert.notEqual(again.sid, sid);
+  });
+});
+
+describe("a room that is not a string", () => {
+  const throwing: unknown = Object.defineProperty({}, "length", {
+    enumerable: true,
+    get: () => {
+      throw new Error("no length");
+    },
+  });
+  // biome-ignore format: table
+  const ROOMS: Readonly<Record<string, Untyped>> = {
+    "a number": 5,
+    NaN: Number.NaN,
+    null: null,
+    undefined,
+    "an object with a length": { length: 1e300 },
+    "an object with a text as its length": { length: "x" },
+    "an object that throws": throwing,
+    "an object without a prototype": Object.create(null),
+    "a symbol": Symbol("room"),
+    "a function": () => {},
+  };
+  const WAYS: Readonly<Record<string, (io: Server, socket: Socket, room: Untyped) => void>> = {
+    join: (_io, socket, room) => void socket.join([room]),
+    to: (io, _socket, room) => void io.to([room]).emit("n", "to"),
+    except: (io, _socket, room) => void io.except([room]).emit("n", "except"),
+  };
+
+  for (const [name, room] of Object.entries(ROOMS)) {
+    for (const [way, use] of Object.entries(WAYS)) {
+      test(`costs nobody recovery: ${way} with ${name}`, async (context) => {
+        const { io, port } = await serve(context, {
+          connectionStateRecovery: { maxPackets: 10, maxSessions: 10 },
+        });
+        const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
+        const [client, { sid, pid }] = await join(port);
+        const socket = await connected;
+        for (let count = 0; count < 20; count++) use(io, socket, room);
+        await lose(client, socket);
+        io.emit("n", 1);
+        io.to([room]).emit("n", 2);
+        const [again, told] = await join(port, { pid, offset: io.sockets.adapter.offset });
+        assert.equal(told.sid, sid);
+        io.emit("n", 3);
+        assert.match(`${await again.next()}`, /^42\["n",3,/);
+        assert.ok("packetCount" in io.sockets.adapter);
+        assert.equal(io.sockets.adapter.packetCount, 10 - (way === "join" ? 7 : 0));
+      });
+    }
+    test(`is a room as others: a client that comes back to ${name} receives what was sent to it, once`, async (context) => {
+      const { io, port } = await serve(context, RECOVERY);
+      const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
+      const [client, { sid, pid }] = await join(port);
+      const socket = await connected;
+      socket.join([room]);
+      await lose(client, socket);
+      io.to([room]).emit("n", 1);
+      io.except([room]).emit("n", "excepted");
+      io.emit("n", 2);
+      const [again, told] = await join(port, { pid });
+      assert.equal(told.sid, sid);
+      assert.match(`${await again.next()}`, /^42\["n",1,/);
+      assert.match(`${await again.next()}`, /^42\["n",2,/);
+    });
+  }
+
+  test("counts with the bytes that it has: what one address names so costs no other client its recovery", async (context) => {
+    const { io, port } = await serve(context, { connectionStateRecovery: { maxBytes: 200_000 } });
+    const adapter = io.sockets.adapter;
+    for (let count = 0; count < 10; count++) {
+      const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
+      const [client] = await join(port);
+      const socket = await connected;
+      const room: Untyped = { text: "x".repeat(30_000) };
+      socket.join([room]);
+      await lose(client, socket);
+    }
+    assert.ok("sessionCount" in adapter);
+    assert.equal(adapter.sessionCount, 3);
   });
 });
