@@ -26,10 +26,10 @@ import type {
   SocketId,
 } from "../socketio/adapter.ts";
 import type { RecoveryLimits } from "../socketio/recovery-store.ts";
+import { noteSent } from "../socketio/returning.ts";
 import type { ClusterAnswer, ClusterMessage, NodeId } from "./cluster-messages.ts";
 import { decodeMessage, encodeMessage } from "./ipc-messages.ts";
 import {
-  type GrowingSession,
   RecoveringAdapter,
   type Returning,
   type SentEvent,
@@ -159,9 +159,9 @@ export class IpcAdapter extends RecoveringAdapter<SentEvent> implements LinkedAd
     const data = withOffset(event, this.offset);
     const packet: Packet = { type: EVENT, namespace: this.nsp.name, data };
     let message: Outgoing | undefined;
-    for (const { sent } of options.flags.volatile === true ? [] : returning) {
+    for (const each of options.flags.volatile === true ? [] : returning) {
       message ??= this.encode(data, options);
-      sent.push({ message, options });
+      noteSent(each, { message, options }, this.maxReplay);
     }
     this.sendToMembers(packet, options, message);
   }
@@ -228,12 +228,12 @@ export class IpcAdapter extends RecoveringAdapter<SentEvent> implements LinkedAd
     const missed = result.missed.flatMap((packet) => this.missedMessage(packet));
     // The primary has counted the packets as it has them. JSON may take more.
     const size = missed.reduce((sum, { length }) => sum + length, 0);
-    if (this.recovery !== undefined && size > this.recovery.maxReplay) {
+    if (size > this.maxReplay) {
       this.returning.delete(returning);
       this.link.post({ type: "socket-gone", nsp: this.nsp.name, pid: record.pid });
       return "packets dropped";
     }
-    const session: GrowingSession = {
+    const session: RestoredSession = {
       sid: record.sid,
       pid: record.pid,
       rooms: new Set(record.rooms),
@@ -255,6 +255,10 @@ export class IpcAdapter extends RecoveringAdapter<SentEvent> implements LinkedAd
     const encoded: Outgoing[] = [];
     this.attempt(() => encoded.push(this.encode(withOffset(packet.data, offset), options)));
     return encoded;
+  }
+
+  protected override get maxReplay(): number {
+    return this.recovery?.maxReplay ?? 0;
   }
 
   // The sockets, as the primary has them.

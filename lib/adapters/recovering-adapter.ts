@@ -1,34 +1,18 @@
 // The base of adapters over several processes whose clients may come back to any of them. What is kept of a client
 // is kept outside of this process, from the time when it connects, so that it outlives the process.
-//
-//   claim ──▶ where it is kept             what is sent by this process is noted from here on,
-//   ◀── the session, and what it missed
-//   the socket joins its rooms             until here, where it reaches the socket by itself
+// What is sent by this process while a client comes back is noted (socketio/returning.ts).
 
 import type { EventData } from "../../protocol/socketio/packet.ts";
 import type { Outgoing } from "../engineio/outgoing.ts";
 import { flushSoon } from "../flush.ts";
-import type { BroadcastOptions, RecoverableSession, Room, SocketId } from "../socketio/adapter.ts";
-import { concerns } from "../socketio/recovery-store.ts";
+import type { RecoverableSession, RestoredSession, Room, SocketId } from "../socketio/adapter.ts";
+import { endReturn, type Returning, type SentEvent, stopReturns } from "../socketio/returning.ts";
 import { ClusterAdapter } from "./cluster-adapter.ts";
 
-/** A session whose list of missed events still grows. */
+export type { Returning, SentEvent } from "../socketio/returning.ts";
+
+/** A session whose missed events are being read. */
 export type GrowingSession = RecoverableSession & { readonly missed: Outgoing[] };
-
-/** An event that was sent to the clients of this process. */
-export interface SentEvent {
-  readonly message: Outgoing;
-  readonly options: BroadcastOptions;
-}
-
-/** A client that wants to come back, until it is in its rooms. */
-export interface Returning<Sent extends SentEvent> {
-  readonly pid: string;
-  /** Known when its missed events have been read. */
-  session: GrowingSession | undefined;
-  /** What is sent to the clients of this process meanwhile. */
-  sent: Sent[];
-}
 
 export abstract class RecoveringAdapter<
   Sent extends SentEvent,
@@ -50,7 +34,6 @@ export abstract class RecoveringAdapter<
   protected abstract forgetSession(id: SocketId, pid: string): void;
 
   override addAll(id: SocketId, rooms: ReadonlySet<Room>): void | Promise<void> {
-    if (this.returning.size > 0) this.endReturn(id);
     this.note(id);
     return super.addAll(id, rooms);
   }
@@ -61,7 +44,6 @@ export abstract class RecoveringAdapter<
   }
 
   override delAll(id: SocketId): void {
-    if (this.returning.size > 0) this.endReturn(id);
     this.note(id);
     super.delAll(id);
   }
@@ -80,7 +62,7 @@ export abstract class RecoveringAdapter<
       if (session !== undefined) {
         this.pids.set(id, session.pid);
         this.saveSession(session);
-      } else if (pid !== undefined) {
+      } else if (pid !== undefined && !this.isReturning(id)) {
         this.pids.delete(id);
         this.forgetSession(id, pid);
       }
@@ -88,21 +70,23 @@ export abstract class RecoveringAdapter<
     this.changed.clear();
   }
 
-  /** The connection of a client breaks: nobody comes back any more whose return has begun with the same secret. */
-  protected stopReturns(pid: string): void {
-    for (const each of this.returning) if (each.pid === pid) this.returning.delete(each);
+  /** Middleware may put a socket into rooms before it is connected. */
+  private isReturning(id: SocketId): boolean {
+    for (const { session } of this.returning) if (session?.sid === id) return true;
+    return false;
   }
 
-  /** A client has come back. Adds what was sent since its missed events were read. */
-  private endReturn(id: SocketId): void {
-    for (const returning of this.returning) {
-      const { session, sent } = returning;
-      if (session?.sid !== id) continue;
-      this.returning.delete(returning);
-      for (const { message, options } of sent) {
-        if (concerns(options, session.rooms)) session.missed.push(message);
-      }
-    }
+  /** Bytes of the events that a client which comes back is sent. */
+  protected get maxReplay(): number {
+    return Number.POSITIVE_INFINITY;
+  }
+
+  override endReturn(session: RestoredSession): readonly Outgoing[] | undefined {
+    return endReturn(this.returning, session, this.maxReplay);
+  }
+
+  protected stopReturns(pid: string): void {
+    stopReturns(this.returning, pid);
   }
 }
 

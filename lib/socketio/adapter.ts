@@ -131,7 +131,7 @@ export interface RestoredSession extends RecoverableSession {
    * `skipMiddlewares`. Default: `false`.
    */
   readonly passesMiddleware?: boolean;
-  /** What was sent to its rooms since, in order. */
+  /** What was sent to its rooms until it was restored, in order. */
   readonly missed: readonly Outgoing[];
 }
 
@@ -349,6 +349,16 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
     _offset?: string,
   ): RestoredSession | RecoveryFailure | Promise<RestoredSession | RecoveryFailure> {
     return "unknown session";
+  }
+
+  /**
+   * The client of a session that was restored is put into its rooms now, or has gone. What it is sent until this call does
+   * not reach it by itself.
+   *
+   * @returns what it has missed until now, in order; `undefined` if that is more than it may be sent at once
+   */
+  endReturn(session: RestoredSession): readonly Outgoing[] | undefined {
+    return session.missed;
   }
 
   /**

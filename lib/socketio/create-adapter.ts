@@ -36,7 +36,7 @@ const FURTHER: Readonly<
     >,
     true
   >
-> = { emitTo: true, sockets: true };
+> = { emitTo: true, endReturn: true, sockets: true };
 
 const OWN_METHODS = [...STOCK_METHODS, ...Object.keys(FURTHER)];
 

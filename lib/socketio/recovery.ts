@@ -33,6 +33,7 @@ import {
   type StoredPacket,
   sizeWith,
 } from "./recovery-store.ts";
+import { endReturn, noteSent, type Returning, type SentEvent, stopReturns } from "./returning.ts";
 
 /** The option `connectionStateRecovery`. */
 export interface RecoveryOptions {
@@ -163,12 +164,15 @@ interface Stamped {
 /** Rooms in memory, sessions that can be recovered, and the events that they may have missed. */
 export class RecoveryAdapter extends Adapter {
   readonly #store: RecoveryStore<RecoverableSession, SentPacket>;
+  readonly #maxReplay: number;
+  readonly #returning = new Set<Returning<SentEvent>>();
   // Offsets are numbers in a row, so one that was given is comparable even when its packet is gone.
   #sequence = 0;
 
   /** @param bounds of all namespaces together */
   constructor(nsp: AdapterHost, bounds: RecoveryBounds) {
     super(nsp);
+    this.#maxReplay = bounds.limits.maxReplay;
     this.#store = new RecoveryStore(nsp.name, bounds, offsetOf, (id) => this.#addressOf(id));
   }
 
@@ -182,14 +186,26 @@ export class RecoveryAdapter extends Adapter {
     return this.#store.packetCount;
   }
 
+  /** Clients that have come back and that the middleware has not let in yet. */
+  get returningCount(): number {
+    return this.#returning.size;
+  }
+
   override close(): void {
+    this.#returning.clear();
     this.#store.close();
   }
 
   override broadcast(packet: Packet, options: BroadcastOptions): void {
     const stamped = this.#stamp(packet, options);
-    if (stamped === undefined) super.broadcast(packet, options);
-    else this.sendToMembers(stamped.packet, options, stamped.message);
+    if (stamped === undefined) {
+      super.broadcast(packet, options);
+      return;
+    }
+    const { message } = stamped;
+    if (this.#returning.size > 0 && options.flags.volatile !== true)
+      for (const each of this.#returning) noteSent(each, { message, options }, this.#maxReplay);
+    this.sendToMembers(stamped.packet, options, message);
   }
 
   override emitTo(member: Member, packet: Packet, flags: BroadcastFlags): void {
@@ -226,6 +242,7 @@ export class RecoveryAdapter extends Adapter {
   }
 
   override persistSession(session: RecoverableSession): void {
+    stopReturns(this.#returning, session.pid);
     const { sid, address = this.#addressOf(sid), rooms } = session;
     this.#store.keep({ ...session, address }, sizeWith(0, rooms));
   }
@@ -233,7 +250,14 @@ export class RecoveryAdapter extends Adapter {
   override restoreSession(pid: string, offset?: string): RestoredSession | RecoveryFailure {
     const recovered = this.#store.recover(pid, offset, this.#sequence);
     if (typeof recovered === "string") return recovered;
-    return { ...recovered.session, missed: recovered.missed.map(({ message }) => message) };
+    const missed = recovered.missed.map(({ message }) => message);
+    const session: RestoredSession = { ...recovered.session, missed };
+    this.#returning.add({ pid, session, sent: [] });
+    return session;
+  }
+
+  override endReturn(session: RestoredSession): readonly Outgoing[] | undefined {
+    return endReturn(this.#returning, session, this.#maxReplay);
   }
 
   #addressOf(id: string): string | undefined {

@@ -536,6 +536,12 @@ export class Socket<
   /** The middleware has passed. @internal */
   onConnect(): void {
     const restored = this.restoredSession;
+    const missed = restored === undefined ? [] : this.adapter.endReturn(restored);
+    if (missed === undefined) {
+      // So much was sent while the middleware waited. The client comes back at once, and starts anew.
+      this.conn.discard("transport close");
+      return;
+    }
     this.restoredSession = undefined;
     this.socketState = "connected";
     // Who goes again may have heard nothing of what it had missed.
@@ -551,7 +557,7 @@ export class Socket<
       debugSocketio("%s joins %s as %s%s", this.client.id, this.nsp.name, sid, how);
     }
     this.client.sendConnected(this.nsp.name, pid === undefined ? { sid } : { sid, pid });
-    for (const message of restored?.missed ?? []) this.client.send(message, false);
+    for (const message of missed) this.client.send(message, false);
   }
 
   /** The middleware has refused it. @internal */
@@ -709,6 +715,7 @@ export class Socket<
   }
 
   private leaveNamespace(): void {
+    if (this.restoredSession !== undefined) this.adapter.endReturn(this.restoredSession);
     this.nsp.guardAdapter("delAll", () => this.adapter.delAll(this.id), this);
     this.nsp.remove(this);
     const { client, bucket } = this;

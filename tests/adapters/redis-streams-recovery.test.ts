@@ -908,3 +908,41 @@ describe("barewire/redis over streams while Redis is broken", { skip: noRedis },
     },
   );
 });
+
+for (const early of ["join", "leaveAll"] as const) {
+  test(
+    `a client that comes back misses nothing while its middleware waits, also after ${early}()`,
+    LIMIT,
+    async (context) => {
+      const redis = await startRedis(context);
+      const recovery = { skipMiddlewares: false };
+      const node = await startStreamsNode(context, CLIENTS.redis(redis.url), {}, recovery);
+      const client = await ReturningClient.connect(node.port);
+      session(node, client.sid).join("room");
+      node.io.to("room").emit("event", 1);
+      await client.next();
+      await client.break(node);
+      node.io.to("room").emit("event", 2);
+      const waits = new Promise<() => void>((resolve) =>
+        node.io.use((socket, next) => {
+          if (early === "join") socket.join("early");
+          else socket.leaveAll();
+          resolve(next);
+        }),
+      );
+      const back = client.comeBack(node.port);
+      const pass = await waits;
+      const { position } = node.adapter.stats();
+      node.io.to("room").emit("event", 3);
+      await eventually(() => node.adapter.stats().position !== position);
+      pass();
+      const returned = await back;
+      assert.equal(returned.sid, client.sid);
+      node.io.emit("end");
+      assert.deepEqual(await returned.until("end"), [
+        ["event", 2],
+        ["event", 3],
+      ]);
+    },
+  );
+}

@@ -113,13 +113,15 @@ class Node {
   /** A client comes back here. Returns the values that it has missed, or why it cannot. */
   async restore(pid: string, offset?: string): Promise<readonly unknown[] | string> {
     const restored = await this.adapter.restoreSession(pid, offset);
-    if (typeof restored === "string") return restored;
-    this.join(restored, pid);
-    return valuesOf(restored.missed);
+    return typeof restored === "string" ? restored : this.join(restored, pid);
   }
 
-  join({ sid, offset }: RestoredSession, pid: string): void {
-    this.host.connect(this.adapter, sid, pid, offset);
+  /** The middleware lets a client in. Returns the values that it has missed. */
+  join(session: RestoredSession, pid: string): readonly unknown[] | string {
+    const missed = this.adapter.endReturn(session);
+    if (missed === undefined) return "too much";
+    this.host.connect(this.adapter, session.sid, pid, session.offset);
+    return valuesOf(missed);
   }
 }
 
@@ -264,11 +266,38 @@ describe("a client that comes back to another process", () => {
     // As with middleware that takes its time.
     one.emit("event", 7);
     await turn();
-    other.join(restored, "pid");
+    const missed = other.join(restored, "pid");
     other.emit("event", 8);
     // What the primary had numbered when it answered, and then what came here.
-    assert.deepEqual(valuesOf(restored.missed), [4, 2, 3, 5, 6, 7]);
+    assert.deepEqual(missed, [4, 2, 3, 5, 6, 7]);
     assert.deepEqual(other.heard("a"), [8]);
+  });
+
+  test("is not let in if more is sent meanwhile than may wait for it, and then starts anew", async () => {
+    const [one, other] = await two({ ...LIMITS, maxReplay: 50_000 });
+    one.lose("a");
+    await turn();
+    const restored = await other.adapter.restoreSession("pid");
+    if (typeof restored === "string") throw new Error(restored);
+    for (let count = 0; count < 10; count++) one.emit("event", "x".repeat(10_000));
+    await turn();
+    assert.equal(other.join(restored, "pid"), "too much");
+    other.adapter.persistSession(restored);
+    await turn();
+    assert.equal(await one.restore("pid"), "packets dropped");
+  });
+
+  test("misses nothing if middleware puts it into a room before it is let in, also if that worker ends", async () => {
+    const [one, other] = await two();
+    one.lose("a");
+    await turn();
+    const restored = await other.adapter.restoreSession("pid");
+    if (typeof restored === "string") throw new Error(restored);
+    void other.adapter.addAll("a", new Set(["early"]));
+    one.emit("event", 1);
+    await turn();
+    hub.remove(2);
+    assert.deepEqual(await one.restore("pid"), [1]);
   });
 
   test("that is lost again in between receives what is left", async () => {
@@ -337,6 +366,7 @@ describe("a client that comes back to another process", () => {
     const restored = await one.adapter.restoreSession("pid", offset);
     assert.ok(typeof restored === "object");
     // Middleware has refused it.
+    one.adapter.endReturn(restored);
     one.adapter.delAll("a");
     await turn();
     hub.remove(1);

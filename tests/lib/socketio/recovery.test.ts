@@ -1,6 +1,7 @@
 // Connection state recovery: the same socket again, what it missed, and why not.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { describe, type TestContext, test } from "node:test";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
@@ -408,6 +409,102 @@ describe("recovery, on the wire", () => {
     assert.equal(told.sid, sid);
     assert.match(`${await again.next()}`, /^42\["missed",1,/);
   });
+});
+
+describe("a client that comes back while its middleware waits", () => {
+  interface Returning {
+    readonly io: Server;
+    readonly sid: string;
+    readonly client: WebSocketClient;
+    readonly port: number;
+    readonly pid: string;
+    /** Its socket, and what lets it in. */
+    readonly socket: Socket;
+    readonly pass: (error?: Error) => void;
+  }
+
+  /** A client of "room" has gone, and comes back. Resolves when the middleware has its socket. */
+  async function comeBack(context: TestContext, options: object = {}): Promise<Returning> {
+    const { io, port } = await serve(context, {
+      connectionStateRecovery: { skipMiddlewares: false },
+      ...options,
+    });
+    const [first, { sid, pid }] = await join(port);
+    const [gone] = io.sockets.sockets.values();
+    assert.ok(gone !== undefined);
+    gone.join("room");
+    await lose(first, gone);
+    io.to("room").emit("n", 1);
+    const waits = new Promise<Pick<Returning, "socket" | "pass">>((resolve) =>
+      io.use((socket, pass) => {
+        if (socket.recovered) resolve({ socket, pass });
+        else pass();
+      }),
+    );
+    const client = new WebSocketClient(port);
+    await client.next();
+    client.send(`40${JSON.stringify({ pid })}`);
+    return { io, port, sid, pid, client, ...(await waits) };
+  }
+
+  // biome-ignore format: table
+  const MEANWHILE: Readonly<Record<string, (io: Server, socket: Socket) => void>> = {
+    nothing: () => {},
+    "it joins another room": (_io, socket) => void socket.join("other"),
+    "it leaves all rooms": (_io, socket) => void socket.leaveAll(),
+  };
+  for (const [what, meanwhile] of Object.entries(MEANWHILE)) {
+    test(`receives what is sent meanwhile, once and in order; before that, ${what}`, async (context) => {
+      const { io, sid, client, socket, pass } = await comeBack(context);
+      meanwhile(io, socket);
+      io.to("room").emit("n", 2);
+      io.to("elsewhere").emit("n", "not its room");
+      io.except("room").emit("n", "excepted");
+      io.volatile.emit("n", "volatile");
+      io.to(sid).emit("n", 3);
+      io.emit("n", 4);
+      pass();
+      assert.equal(welcome(`${await client.next()}`).sid, sid);
+      io.to("room").emit("n", 5);
+      for (const number of [1, 2, 3, 4, 5]) {
+        assert.match(`${await client.next()}`, new RegExp(`^42\\["n",${number},`));
+      }
+    });
+  }
+
+  test("starts anew if too much is sent meanwhile, of which no more is noted than it may be sent", async (context) => {
+    const { io, port, sid, pid, client, socket, pass } = await comeBack(context, {
+      maxBackpressure: 100_000,
+    });
+    const closed = once(client.socket, "close");
+    for (let count = 0; count < 20; count++) io.to("room").emit("n", "x".repeat(10_000));
+    assert.equal(socket.connected, false);
+    pass();
+    await turn();
+    assert.equal(io.sockets.sockets.has(sid), false);
+    await closed;
+    const [, told] = await join(port, { pid });
+    assert.notEqual(told.sid, sid);
+    assert.equal(io.sockets.sockets.get(told.sid)?.recoveryFailure, "packets dropped");
+  });
+
+  // biome-ignore format: table
+  const ENDINGS: Readonly<Record<string, (returning: Returning) => void>> = {
+    "it is refused": ({ pass }) => pass(new Error("no")),
+    "its connection breaks": ({ client }) => client.socket.terminate(),
+    "it leaves the namespace": ({ client }) => client.send("41"),
+    "it is let in": ({ pass }) => pass(),
+  };
+  for (const [what, end] of Object.entries(ENDINGS)) {
+    test(`nothing is noted any more when ${what}`, async (context) => {
+      const returning = await comeBack(context);
+      const { adapter } = returning.io.sockets;
+      assert.ok("returningCount" in adapter);
+      assert.equal(adapter.returningCount, 1);
+      end(returning);
+      await until(() => Reflect.get(adapter, "returningCount") === 0);
+    });
+  }
 });
 
 describe("what is kept has bounds", () => {
