@@ -14,6 +14,11 @@ export function generateId(): string {
   return RANDOM.toString("base64url", randomOffset - ID_LENGTH, randomOffset);
 }
 
+/** Returns whether a room may be that of a socket's id: a generated one, which clients of Socket.IO 1 and 2 have behind "#". */
+export function mayBeSocketId(room: unknown): boolean {
+  return typeof room === "string" && /(?:^|#)[\w-]{20}$/.test(room);
+}
+
 const ID_LENGTH = 15;
 const RANDOM = Buffer.allocUnsafeSlow(ID_LENGTH * 128);
 let randomOffset = 0;

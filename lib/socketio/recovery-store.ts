@@ -2,9 +2,13 @@
 // In one process the adapter has it (recovery.ts), in a cluster the primary.
 
 import { Deadlines } from "../deadlines.ts";
+import { mayBeSocketId } from "../generate-id.ts";
 import type { RecoveryFailure, Room, SocketId } from "./adapter.ts";
 import { FairBound, Kept } from "./fair-bound.ts";
+import { LossBounds, Losses, type Offset } from "./losses.ts";
 import { valueSize } from "./value-size.ts";
+
+export type { Offset } from "./losses.ts";
 
 /** The options of recovery with their defaults. */
 export interface RecoveryLimits {
@@ -20,13 +24,6 @@ export interface RecoveryLimits {
   readonly maxBytes: number;
   /** Bytes of the packets that one client is sent when it comes back. */
   readonly maxReplay: number;
-}
-
-/** How far a client has received, and where a packet stands. One process is the worker 0, and has one row of numbers. */
-export interface Offset {
-  readonly worker: number;
-  readonly sequence: number;
-  readonly index: number;
 }
 
 /** What is kept of a socket that has gone. */
@@ -88,14 +85,14 @@ export class RecoveryBounds {
   readonly limits: RecoveryLimits;
   readonly sessions: FairBound;
   readonly packets: FairBound;
-  readonly losses: FairBound;
+  readonly losses: LossBounds;
 
   constructor(limits: RecoveryLimits) {
     const { maxSessions, maxPackets, maxBytes } = limits;
     this.limits = limits;
     this.sessions = new FairBound(maxSessions, maxBytes);
     this.packets = new FairBound(maxPackets, maxBytes);
-    this.losses = new FairBound(maxSessions, Number.POSITIVE_INFINITY);
+    this.losses = new LossBounds(maxSessions);
   }
 }
 
@@ -158,20 +155,6 @@ interface Log<Packet extends StoredPacket> {
   length: number;
 }
 
-/** The last packet of each worker for a room that was given up. Those before it were, too. */
-class Loss extends Kept {
-  readonly places = new Map<number, Offset>();
-  readonly size = OVERHEAD;
-  readonly owner: string;
-  readonly giveUp: () => void;
-
-  constructor(owner: string, giveUp: () => void) {
-    super();
-    this.owner = owner;
-    this.giveUp = giveUp;
-  }
-}
-
 export class RecoveryStore<Session extends StoredSession, Packet extends StoredPacket> {
   readonly #name: string;
   readonly #bounds: RecoveryBounds;
@@ -182,8 +165,7 @@ export class RecoveryStore<Session extends StoredSession, Packet extends StoredP
   readonly #expiries: Deadlines<string>;
   readonly #logs = new Map<Key, Log<Packet>>();
   readonly #packetExpiries: Deadlines<KeptPacket<Packet>>;
-  readonly #losses = new Map<Key, Loss>();
-  readonly #lossExpiries: Deadlines<Key>;
+  readonly #losses: Losses<Room>;
   readonly #onSessionGivenUp = (pid: string): void => this.#forget(pid);
   readonly #onPacketGivenUp = (kept: KeptPacket<Packet>): void => this.#lose(kept);
 
@@ -206,7 +188,7 @@ export class RecoveryStore<Session extends StoredSession, Packet extends StoredP
     this.#expiries = new Deadlines(sessionDuration, (pid) => this.#forget(pid));
     this.#packetExpiries = new Deadlines(packetDuration, (kept) => this.#remove(kept));
     // A client that may come back has missed nothing that is older.
-    this.#lossExpiries = new Deadlines(packetDuration, (key) => this.#forgetLoss(key));
+    this.#losses = new Losses(bounds.losses, packetDuration);
   }
 
   /** Sessions that are kept. */
@@ -269,11 +251,13 @@ export class RecoveryStore<Session extends StoredSession, Packet extends StoredP
     if (given === undefined || given.index > last) return "unknown offset";
     const has = (place: Offset): boolean => includes(given, place) || includes(began, place);
     const rooms = new Set(session.rooms);
+    for (const place of this.#lossesOf(session, rooms)) {
+      if (!has(place)) return "packets dropped";
+    }
     const missed: Packet[] = [];
     let length = 0;
     // A program may have named a room `undefined`.
     for (const key of new Set([undefined, ...rooms])) {
-      if (![...(this.#losses.get(key)?.places.values() ?? [])].every(has)) return "packets dropped";
       for (const { packet } of this.#logs.get(key)?.packets ?? []) {
         if (has(packet) || (packet.local && packet.worker !== given.worker)) continue;
         if (!concerns(packet, rooms)) continue;
@@ -292,7 +276,7 @@ export class RecoveryStore<Session extends StoredSession, Packet extends StoredP
     for (const { packets } of [...this.#logs.values()]) {
       for (const kept of [...packets]) this.#remove(kept);
     }
-    for (const key of [...this.#losses.keys()]) this.#forgetLoss(key);
+    this.#losses.clear();
   }
 
   /** Gives up the oldest packets of a room, which no client would be sent. */
@@ -305,14 +289,32 @@ export class RecoveryStore<Session extends StoredSession, Packet extends StoredP
 
   /** On whose account a packet is kept: that of its client, or of its room. */
   #ownerOf(key: Key): string {
-    const address = key === undefined ? undefined : (this.#addressOf(key) ?? this.#ids.get(key));
-    return address ?? ownerOfRoom(this.#name, key);
+    return this.#addressOfRoom(key) ?? ownerOfRoom(this.#name, key);
+  }
+
+  /** The address of the socket whose room it is, while that is connected or may come back. */
+  #addressOfRoom(key: Key): string | undefined {
+    return key === undefined ? undefined : (this.#addressOf(key) ?? this.#ids.get(key));
+  }
+
+  /** Where packets stood that a session may have missed and that were given up. */
+  *#lossesOf({ sid, address }: Session, rooms: ReadonlySet<Room>): Generator<Offset> {
+    yield* this.#losses.ofEverybody;
+    for (const room of rooms) yield* this.#losses.ofRoom(room);
+    if (!this.#losses.hasAddresses) return;
+    if (address !== undefined) yield* this.#losses.ofAddress(address);
+    for (const room of rooms) {
+      if (room === sid) continue;
+      const other = this.#addressOfRoom(room);
+      // The room of a socket that has gone may have been that of any address.
+      if (other !== undefined || mayBeSocketId(room)) yield* this.#losses.ofAddress(other);
+    }
   }
 
   #forget(pid: string): void {
     const session = this.#take(pid);
     // Its client does not come back, so what it has missed matters to nobody.
-    if (session !== undefined) this.#forgetLoss(session.sid);
+    if (session !== undefined) this.#losses.forget(session.sid);
   }
 
   #take(pid: string): Session | undefined {
@@ -338,34 +340,15 @@ export class RecoveryStore<Session extends StoredSession, Packet extends StoredP
   /** Removes a packet before its time. */
   #lose(kept: KeptPacket<Packet>): void {
     this.#remove(kept);
-    this.#noteLoss(kept.key, kept.packet);
-  }
-
-  #noteLoss(key: Key, { worker, sequence, index }: Offset): void {
-    let loss = this.#losses.get(key);
-    if (loss === undefined) {
-      loss = new Loss(this.#name, () => this.#generalise(key));
-      this.#losses.set(key, loss);
-      if (key !== undefined) this.#bounds.losses.add(loss);
+    const { key } = kept;
+    const { worker, sequence, index } = kept.packet;
+    const place: Offset = { worker, sequence, index };
+    if (key === undefined) {
+      this.#losses.addForEverybody(place);
+      return;
     }
-    this.#lossExpiries.add(key);
-    if (index < (loss.places.get(worker)?.index ?? 0)) return;
-    loss.places.set(worker, { worker, sequence, index });
-  }
-
-  /** Rooms of which packets are lost are no longer told apart. */
-  #generalise(key: Key): void {
-    const places = this.#losses.get(key)?.places.values() ?? [];
-    this.#forgetLoss(key);
-    for (const place of places) this.#noteLoss(undefined, place);
-  }
-
-  #forgetLoss(key: Key): void {
-    const loss = this.#losses.get(key);
-    if (loss === undefined) return;
-    this.#losses.delete(key);
-    this.#lossExpiries.delete(key);
-    this.#bounds.losses.delete(loss);
+    const owner = this.#addressOfRoom(key) ?? kept.owner;
+    this.#losses.addForRoom(key, owner, owner !== ownerOfRoom(this.#name, key), place);
   }
 }
 

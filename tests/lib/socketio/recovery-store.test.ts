@@ -213,6 +213,61 @@ describe("what was given up", () => {
     assert.equal(all.recover("a"), "packets dropped");
   });
 
+  test("for the sockets of one address concerns no other address, however many sockets that is", () => {
+    const all = new Namespaces({ maxPackets: 20, maxSessions: 10 });
+    all.lose("same", { address: "2.2.2.2" });
+    all.lose("honest", { address: "1.1.1.1", rooms: ["room"] });
+    all.emit(["room"]);
+    // Each leaves for good at once. What it was sent is kept on the account of its address, and then given up.
+    for (let count = 0; count < 1000; count++) {
+      const id = `${count}`;
+      all.addresses.set(id, "2.2.2.2");
+      all.emit([id], { name: count % 2 === 0 ? "/" : "/other" });
+      all.addresses.delete(id);
+    }
+    assert.deepEqual(all.recover("honest"), [1]);
+    assert.equal(all.recover("same"), "packets dropped");
+  });
+
+  test("for the sockets of one address concerns whoever may be in their rooms", () => {
+    const id = (count: number): string => `${count}`.padStart(20, "x");
+    // biome-ignore format: table
+    const SESSIONS: readonly [room: string, address: string, isConnected: boolean, recovers: boolean][] = [
+      [id(0), "1.1.1.1", false, false],
+      [`/nsp#${id(0)}`, "1.1.1.1", false, false],
+      [id(0), "1.1.1.1", true, false],
+      ["room", "1.1.1.1", true, true],
+      ["room", "2.2.2.2", true, false],
+    ];
+    for (const [room, address, isConnected, recovers] of SESSIONS) {
+      const all = new Namespaces({ maxPackets: 0, maxSessions: 10 });
+      all.lose("a", { address, rooms: [room] });
+      for (let count = 0; count < 100; count++) {
+        all.addresses.set(id(count), "2.2.2.2");
+        all.emit([id(count)]);
+        if (!isConnected) all.addresses.delete(id(count));
+      }
+      const result = recovers ? [] : "packets dropped";
+      assert.deepEqual(all.recover("a"), result, `${room} ${address} ${isConnected}`);
+    }
+  });
+
+  test("concerns everybody when it was of too many addresses", () => {
+    const all = new Namespaces({ maxPackets: 0, maxSessions: 10 });
+    all.lose("a", { address: "1.1.1.1" });
+    const loseOf = (from: number, to: number): void => {
+      for (let count = from; count < to; count++) {
+        all.addresses.set(`${count}`, `address ${count}`);
+        all.emit([`${count}`]);
+      }
+    };
+    loseOf(0, 20);
+    assert.deepEqual(all.recover("a"), []);
+    all.of().keep({ sid: "a", pid: "a", rooms: ["a"], offset: "0", address: "1.1.1.1" }, 100);
+    loseOf(20, 21);
+    assert.equal(all.recover("a"), "packets dropped");
+  });
+
   test("concerns nobody when the session that it was for is not kept any more", () => {
     const all = new Namespaces({ maxPackets: 0, maxSessions: 10 });
     all.lose("a", { address: "1.1.1.1" });

@@ -582,6 +582,29 @@ describe("what is kept has bounds", () => {
     });
   }
 
+  test("a connection whose sockets come and go costs no other address its recovery", async (context) => {
+    const { io, port } = await serve(context, {
+      connectionStateRecovery: { maxSessions: 20, maxPackets: 10 },
+    });
+    const [honest, { sid, pid }, gone] = await joinFrom(io, port);
+    await lose(honest, gone);
+    gone.emit("n", 1);
+    io.emit("n", 2);
+    io.on("connection", (socket) => socket.emit("welcome"));
+    const attacker = new WebSocketClient(port, undefined, OTHER);
+    await attacker.join("40{}");
+    for (let count = 0; count < 100; count++) {
+      assert.match(`${await attacker.next()}`, /^42\["welcome"/);
+      attacker.send("41");
+      attacker.send("40{}");
+      await attacker.next();
+    }
+    const [again, told] = await join(port, { pid });
+    assert.equal(told.sid, sid);
+    for (const number of [1, 2])
+      assert.match(`${await again.next()}`, new RegExp(`^42\\["n",${number},`));
+  });
+
   test("events and sessions of all namespaces count together", async (context) => {
     const { io, port } = await serve(context, {
       connectionStateRecovery: { maxSessions: 2, maxPackets: 2 },
