@@ -18,22 +18,24 @@ import { formatOffset, parseOffset } from "./offset.ts";
 /** About as many bytes as a message takes beside its body while it waits for a client. */
 const MESSAGE_OVERHEAD = 200;
 
+/** A connected socket. What is sent to it counts for its address, also when its session was given up. */
 class ConnectedSession extends Kept {
-  readonly session: SessionRecord;
-  readonly giveUp: () => void;
+  readonly sid: string;
+  readonly owner: string;
+  readonly size: number;
+  /** What would be kept of it if its worker ended now; `undefined` when that was given up. */
+  session: SessionRecord | undefined;
 
-  constructor(session: SessionRecord, giveUp: () => void) {
+  constructor(session: SessionRecord) {
     super();
+    this.sid = session.sid;
+    this.owner = session.address ?? session.pid;
+    this.size = sizeOf(session);
     this.session = session;
-    this.giveUp = giveUp;
   }
 
-  get owner(): string {
-    return this.session.address ?? this.session.pid;
-  }
-
-  get size(): number {
-    return sizeOf(this.session);
+  giveUp(): void {
+    this.session = undefined;
   }
 }
 
@@ -41,7 +43,10 @@ interface PublishedPacket extends StoredPacket {
   readonly body: Uint8Array;
 }
 
-/** Bounds what the primary knows of connected sockets. A socket of which it knows nothing has no session after a crash. */
+/**
+ * Bounds what the primary knows of connected sockets. Of one beyond the bound it knows the ids and the address; it has no
+ * session after a crash.
+ */
 export function boundConnected({ maxBytes }: RecoveryLimits): FairBound {
   return new FairBound(Number.POSITIVE_INFINITY, maxBytes);
 }
@@ -92,7 +97,7 @@ export class ClusterStore {
     this.removeConnected(worker, pid);
     const sockets = this.#connected.get(worker) ?? new Map<string, ConnectedSession>();
     this.#connected.set(worker, sockets);
-    const known = new ConnectedSession(session, () => this.removeConnected(worker, pid));
+    const known = new ConnectedSession(session);
     sockets.set(pid, known);
     this.#addresses.set(sid, address);
     this.#bound.add(known);
@@ -105,7 +110,7 @@ export class ClusterStore {
     if (sockets === undefined || known === undefined) return;
     sockets.delete(pid);
     if (sockets.size === 0) this.#connected.delete(worker);
-    this.#addresses.delete(known.session.sid);
+    this.#addresses.delete(known.sid);
     this.#bound.delete(known);
   }
 
@@ -121,11 +126,14 @@ export class ClusterStore {
     this.#store.keep(session, sizeOf(session));
   }
 
-  /** Keeps the sessions of all clients of a worker that has ended. Returns their pids. */
+  /** A worker has ended. Keeps the sessions of its clients, but for those that were given up. Returns the pids of all. */
   keepAllOf(worker: number): string[] {
-    const known = [...(this.#connected.get(worker)?.values() ?? [])];
-    for (const { session } of known) this.keep(worker, session);
-    return known.map(({ session }) => session.pid);
+    const sockets = [...(this.#connected.get(worker) ?? [])];
+    for (const [pid, { session }] of sockets) {
+      if (session === undefined) this.removeConnected(worker, pid);
+      else this.keep(worker, session);
+    }
+    return sockets.map(([pid]) => pid);
   }
 
   /**

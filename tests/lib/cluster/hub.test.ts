@@ -546,6 +546,18 @@ describe("what the primary keeps", () => {
     assert.equal(claim("/b", "19"), 0);
   });
 
+  test("of connected sockets is bounded, and those beyond count for their address all the same", () => {
+    startWorker({ maxBytes: 20_000 }, "/");
+    say({ type: "persist", nsp: "/", session: session("honest", "1.1.1.1") });
+    emit("/", 1, ["id of honest"], 1_000);
+    for (let count = 0; count < 40; count++)
+      say({ type: "socket", nsp: "/", session: session(`${count}`, "2.2.2.2", 15_000) });
+    for (let count = 0; count < 40; count++) emit("/", 2 + count, [`id of ${count}`], 1_000);
+    assert.equal(claim("/", "honest"), 1);
+    say({ type: "persist", nsp: "/", session: session("39", "2.2.2.2") });
+    assert.equal(claim("/", "39"), 1);
+  });
+
   test("of a connected socket that joins rooms again and again is kept once", () => {
     startWorker({ maxBytes: 20_000 }, "/");
     say({ type: "socket", nsp: "/", session: session("other", "1.1.1.1") });
