@@ -26,7 +26,7 @@ import type { Engine } from "../engineio/engine.ts";
 
 const FIELD = "barewire-forwarded";
 
-/** Header fields of one connection, RFC 9110 §7.6.1, and our own. */
+/** Header fields of one connection, RFC 9110 §7.6.1, and our own. Those that Connection names are not forwarded either. */
 const NOT_FORWARDED: ReadonlySet<string> = new Set([
   FIELD,
   "connection",
@@ -36,6 +36,14 @@ const NOT_FORWARDED: ReadonlySet<string> = new Set([
   "proxy-connection",
   "te",
   "trailer",
+]);
+
+/** What a message cannot do without, whatever its Connection field says. An upgrade is forwarded as one. */
+const ALWAYS_FORWARDED: ReadonlySet<string> = new Set([
+  "content-length",
+  "host",
+  "transfer-encoding",
+  "upgrade",
 ]);
 
 /** Creates the secret that the processes of a cluster share. */
@@ -143,15 +151,26 @@ export class Forwarder {
 /** The fields of a head that are forwarded, names and values in turn. */
 function keptFields({ rawHeaders, headers }: IncomingMessage): string[] {
   const fields: string[] = [];
+  const named = fieldsOfConnection(headers.connection ?? "");
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at] ?? "";
     // HTTP/2 has the parts of the request line among its fields.
     if (name.startsWith(":") || NOT_FORWARDED.has(name.toLowerCase())) continue;
+    if (named.has(name.toLowerCase())) continue;
     fields.push(name, rawHeaders[at + 1] ?? "");
   }
   const authority = headers[":authority"];
   if (typeof authority === "string" && headers.host === undefined) fields.push("Host", authority);
   return fields;
+}
+
+/**
+ * Returns the fields that a Connection field names, in lower case. Without the frame of the message and what an upgrade
+ * needs, which are no options of a connection (RFC 9110 §7.6.1), the other worker could not read the request.
+ */
+function fieldsOfConnection(connection: string): ReadonlySet<string> {
+  const names = connection.split(",").map((name) => name.trim().toLowerCase());
+  return new Set(names.filter((name) => !ALWAYS_FORWARDED.has(name)));
 }
 
 /** Node takes such a list for header fields, and keeps repeated names. Its types know it for responses only. */

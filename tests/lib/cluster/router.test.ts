@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
-import { createServer, request as httpRequest } from "node:http";
+import { createServer, request as httpRequest, type IncomingHttpHeaders } from "node:http";
 import { connect, createServer as createNetServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -292,4 +292,36 @@ test("a connection that is handed over is not read here any more, and nothing of
   assert.deepEqual([connection.bytesRead, connection.readableLength], [5, 0]);
   const [late]: Buffer[] = await once(received(connection), "data");
   assert.equal(`${late}`, "late");
+});
+
+test("header fields that Connection names are for one connection, and are not forwarded", async (context) => {
+  const [one, other] = await startTwo(context);
+  const seen: IncomingHttpHeaders[] = [];
+  other.io.engine.use((request, _response, next) => {
+    seen.push(request.headers);
+    next();
+  });
+  const { sid } = await PollingClient.open(other.port);
+  seen.length = 0;
+  const request = httpRequest({
+    host: "127.0.0.1",
+    port: one.port,
+    path: `${HANDSHAKE}&sid=${sid}`,
+    method: "POST",
+    headers: {
+      Connection: "close, X-Secret ,X-OTHER, host, content-length",
+      "X-Secret": "1",
+      "X-Other": "2",
+      "X-Kept": "3",
+      "Content-Length": 2,
+    },
+  });
+  request.end("40");
+  assert.equal((await answerTo(request)).status, 200);
+  const [headers] = seen;
+  assert.ok(headers !== undefined && other.requests > 0);
+  assert.equal(headers["x-kept"], "3");
+  assert.equal(headers["content-length"], "2");
+  assert.equal(headers.host, `127.0.0.1:${one.port}`);
+  for (const name of ["x-secret", "x-other"]) assert.equal(headers[name], undefined);
 });
