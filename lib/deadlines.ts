@@ -61,15 +61,19 @@ export class Deadlines<Item> {
 
   #expire(): void {
     const now = performance.now();
-    for (const [item, end] of this.#ends) {
-      // Timers count whole milliseconds and may be up to one early.
-      if (end > now + 1 + this.#slack) break;
-      this.#ends.delete(item);
-      this.#onExpire(item);
+    try {
+      for (const [item, end] of this.#ends) {
+        // Timers count whole milliseconds and may be up to one early.
+        if (end > now + 1 + this.#slack) break;
+        this.#ends.delete(item);
+        this.#onExpire(item);
+      }
+    } finally {
+      // Also when one has thrown: the error surfaces, and the others expire all the same.
+      this.#stop();
+      const [next] = this.#ends.values();
+      if (next !== undefined) this.#timer = this.#startTimer(next - performance.now());
     }
-    this.#stop();
-    const [next] = this.#ends.values();
-    if (next !== undefined) this.#timer = this.#startTimer(next - performance.now());
   }
 
   /**

@@ -21,6 +21,18 @@ function flushAll(): void {
   while (waiting.length > 0) {
     const all = waiting;
     waiting = [];
-    for (const flushable of all) flushable.flush();
+    let flushed = 0;
+    try {
+      for (const flushable of all) {
+        flushable.flush();
+        flushed++;
+      }
+    } finally {
+      // One has thrown. The error surfaces, and the others are flushed all the same.
+      if (flushed < all.length) {
+        waiting = [...all.slice(flushed + 1), ...waiting];
+        if (waiting.length > 0) setImmediate(flushAll);
+      }
+    }
   }
 }

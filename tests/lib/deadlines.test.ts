@@ -50,6 +50,24 @@ describe("Deadlines", () => {
     assert.deepEqual(expired, ["b", "a"]);
   });
 
+  test("calls back for the others when one throws, and the error surfaces", (context) => {
+    const clock = new Clock(context);
+    const expired: string[] = [];
+    const deadlines = new Deadlines<string>(100, (item) => {
+      expired.push(item);
+      if (item === "bad") throw new Error("expire");
+    });
+    for (const item of ["a", "bad", "b"]) deadlines.add(item);
+    clock.tick(50);
+    deadlines.add("later");
+    assert.throws(() => clock.tick(50), /expire/);
+    clock.tick(1);
+    assert.deepEqual(expired, ["a", "bad", "b"]);
+    clock.tick(50);
+    assert.deepEqual(expired, ["a", "bad", "b", "later"]);
+    assert.equal(clock.timers, 0);
+  });
+
   test("who has left is not called for", (context) => {
     const clock = new Clock(context);
     const expired: string[] = [];

@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
 import { type Flushable, flushSoon } from "../../lib/flush.ts";
-import { turn } from "../support/net.ts";
+import { turn, until } from "../support/net.ts";
+import { gatherUncaught } from "../support/uncaught.ts";
 
 describe("flushSoon()", () => {
   test("flushes behind the running callback, in order, once for each call", async () => {
@@ -37,5 +38,37 @@ describe("flushSoon()", () => {
     });
     await turn();
     assert.deepEqual(log, ["outer", "inner"]);
+  });
+
+  test("flushes the others when one throws, and the error surfaces", {
+    timeout: 5_000,
+  }, async (context) => {
+    for (const [place, expected] of [
+      ["first", ["a", "b", "inner", "later"]],
+      ["last", ["a", "b", "inner", "later"]],
+    ] as const) {
+      const uncaught = gatherUncaught(context);
+      const log: string[] = [];
+      const failing: Flushable = {
+        flush: () => {
+          throw new Error("flush");
+        },
+      };
+      if (place === "first") flushSoon(failing);
+      flushSoon({ flush: () => log.push("a") });
+      flushSoon({
+        flush: () => {
+          log.push("b");
+          flushSoon({ flush: () => log.push("inner") });
+        },
+      });
+      if (place === "last") flushSoon(failing);
+      await until(() => log.includes("inner"));
+      flushSoon({ flush: () => log.push("later") });
+      await turn();
+      assert.deepEqual(log, expected, place);
+      assert.deepEqual(uncaught.map(String), ["Error: flush"], place);
+      process.setUncaughtExceptionCaptureCallback(null);
+    }
   });
 });
