@@ -35,6 +35,8 @@ import {
 } from "./recovery-store.ts";
 import { endReturn, noteSent, type Returning, type SentEvent, stopReturns } from "./returning.ts";
 
+import { valueSize } from "./value-size.ts";
+
 /** The option `connectionStateRecovery`. */
 export interface RecoveryOptions {
   /** Milliseconds for which the session of a client that has gone is kept. Default 120,000. */
@@ -51,7 +53,11 @@ export interface RecoveryOptions {
    * with about the most are given up. Default 10,000.
    */
   readonly maxPackets?: number;
-  /** Bytes that the events may take, and the sessions as many again. Default 128 MiB. */
+  /**
+   * Bytes that the events may take, and the sessions as many again. A session counts with its rooms and its `data`. In one
+   * process these are measured once, when the client goes: texts, binary data, arrays, plain objects, maps and sets, of the
+   * first 10,000 values, and an instance of another class as 16 bytes. In workers their serialized form counts. Default 128 MiB.
+   */
   readonly maxBytes?: number;
 }
 
@@ -243,8 +249,8 @@ export class RecoveryAdapter extends Adapter {
 
   override persistSession(session: RecoverableSession): void {
     stopReturns(this.#returning, session.pid);
-    const { sid, address = this.#addressOf(sid), rooms } = session;
-    this.#store.keep({ ...session, address }, sizeWith(0, rooms));
+    const { sid, address = this.#addressOf(sid), data, rooms } = session;
+    this.#store.keep({ ...session, address }, sizeWith(valueSize(data), rooms));
   }
 
   override restoreSession(pid: string, offset?: string): RestoredSession | RecoveryFailure {

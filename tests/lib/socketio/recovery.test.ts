@@ -582,6 +582,36 @@ describe("what is kept has bounds", () => {
     });
   }
 
+  test("sessions count with their data, and cost no other address its recovery", async (context) => {
+    const { io, port } = await serve(context, { connectionStateRecovery: { maxBytes: 1_000_000 } });
+    const [honest, { sid, pid }, gone] = await joinFrom(io, port);
+    gone.data = { name: "ada" };
+    await lose(honest, gone);
+    for (let count = 0; count < 20; count++) {
+      const [client, , socket] = await joinFrom(io, port, OTHER);
+      socket.data = { messages: [{ text: "x".repeat(100_000) }] };
+      await lose(client, socket);
+    }
+    const { adapter } = io.sockets;
+    assert.ok("sessionCount" in adapter);
+    assert.equal(adapter.sessionCount, 5);
+    assert.equal((await join(port, { pid }))[1].sid, sid);
+  });
+
+  test("instances of classes in the data, which the program may share, do not count with their contents", async (context) => {
+    const { io, port } = await serve(context, { connectionStateRecovery: { maxBytes: 100_000 } });
+    class Shared {
+      readonly text = "x".repeat(1_000_000);
+    }
+    const shared = new Shared();
+    for (let count = 0; count < 10; count++) {
+      const [client, , socket] = await joinFrom(io, port);
+      socket.data = { shared };
+      await lose(client, socket);
+    }
+    assert.equal(Reflect.get(io.sockets.adapter, "sessionCount"), 10);
+  });
+
   test("a connection whose sockets come and go costs no other address its recovery", async (context) => {
     const { io, port } = await serve(context, {
       connectionStateRecovery: { maxSessions: 20, maxPackets: 10 },
