@@ -72,7 +72,7 @@ export function channelsOf(prefix: string, namespace: string): Channels {
     responses,
     requests: `${prefix}-request#${namespace}#`,
     membership: `${prefix}-barewire#${namespace}#`,
-    room: (room) => `${broadcasts}${room}#`,
+    room: (room) => `${broadcasts}${nameOf(room)}#`,
     responsesTo: (node) => `${responses}${node}#`,
   };
 }
@@ -370,6 +370,15 @@ function fieldsOf(value: unknown): Fields | undefined {
 
 function textOf(value: unknown): string | undefined {
   return isString(value) ? value : undefined;
+}
+
+/** Programs without types name rooms by anything, also by an object of a client whose `toString` is no function. */
+function nameOf(room: unknown): string {
+  try {
+    return String(room);
+  } catch {
+    return typeof room;
+  }
 }
 
 // Programs without types name rooms by numbers too.

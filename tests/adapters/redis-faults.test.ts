@@ -6,12 +6,13 @@ import { once } from "node:events";
 import { describe, test } from "node:test";
 
 import { createClient } from "redis";
-
 import { MissingNodesError, RedisUnavailableError } from "../../lib/adapters/redis.ts";
+import type { Untyped } from "../../lib/events/emitter.ts";
 import { startNodes } from "../support/cluster.ts";
 import { FaultProxy } from "../support/fault-proxy.ts";
 import { noRedis, startRedis } from "../support/redis.ts";
 import { CLIENTS, eventually, known, startRedisNode, untilHeard } from "../support/redis-nodes.ts";
+import { gatherUncaught } from "../support/uncaught.ts";
 
 const LIMIT = { timeout: 60_000, skip: noRedis };
 
@@ -354,3 +355,25 @@ describe("barewire/redis", { skip: noRedis }, () => {
     },
   );
 });
+
+test(
+  "a room that a client names and that is no text throws nothing when it is joined, sent to and left",
+  LIMIT,
+  async (context) => {
+    const redis = await startRedis(context);
+    const uncaught = gatherUncaught(context);
+    const a = await startRedisNode(context, CLIENTS.redis(redis.url));
+    const rooms: Untyped[] = [5, null, { toString: 1 }, Object.create(null), [{}]];
+    for (const room of rooms) {
+      await a.socket.join([room]);
+      a.io.to([room]).emit("event", typeof room);
+      assert.deepEqual(await a.next("event"), [typeof room]);
+      await a.socket.leave(room);
+      await a.socket.join([room]);
+    }
+    const gone = once(a.socket, "disconnect");
+    a.client.socket.terminate();
+    await gone;
+    assert.deepEqual([uncaught, a.errors], [[], []]);
+  },
+);
