@@ -572,6 +572,8 @@ describe("what the primary keeps", () => {
 test("rooms that cannot be sent to another process are left out, and what is for them alone is for nobody there", async () => {
   const [one, other] = await two();
   const rooms: Untyped[] = [Symbol("room"), () => {}, {}, 5, null, "text"];
+  const errors: Error[] = [];
+  for (const { adapter } of [one, other]) adapter.on("error", (error) => errors.push(error));
   void one.adapter.addAll("a", new Set(rooms));
   await turn();
   const offset = one.adapter.offset;
@@ -579,11 +581,19 @@ test("rooms that cannot be sent to another process are left out, and what is for
     const packet = { type: EVENT, namespace: "/", data: ["event", typeof room] } as const;
     other.adapter.broadcast(packet, { ...EVERYBODY, rooms: new Set([room]) });
   }
+  for (const room of rooms) {
+    const packet = { type: EVENT, namespace: "/", data: ["event", "except"] } as const;
+    other.adapter.broadcast(packet, { ...EVERYBODY, except: new Set([room]) });
+  }
   await turn();
   one.lose("a");
   await turn();
   const restored = await other.adapter.restoreSession("pid", offset);
   assert.ok(typeof restored !== "string");
+  // Of both ways. What is for a symbol cannot be told to others.
+  const error = "TypeError: a symbol cannot be encoded";
+  assert.deepEqual(errors.map(String), [error, error]);
   assert.deepEqual(restored.rooms, new Set(["a", 5, null, "text"]));
-  assert.deepEqual(valuesOf(restored.missed), ["number", "object", "string"]);
+  const excepts = ["except", "except"];
+  assert.deepEqual(valuesOf(restored.missed), ["number", "object", "string", ...excepts]);
 });
