@@ -29,7 +29,7 @@ import type {
   Room,
   SocketId,
 } from "../socketio/adapter.ts";
-import { concerns } from "../socketio/recovery-store.ts";
+import { noteSent } from "../socketio/returning.ts";
 import { CLUSTER_OPTIONS, type ClusterStats } from "./cluster-adapter.ts";
 import type { ClusterAnswer, ClusterMessage, ClusterRequest, NodeId } from "./cluster-messages.ts";
 import { type Added, EarlyEvents } from "./early-events.ts";
@@ -522,11 +522,10 @@ export class RedisStreamsAdapter
     const stamped: Packet = { type: EVENT, namespace: packet.namespace, data };
     const isKept = options.flags.volatile !== true && options.flags.local !== true;
     let message: Outgoing | undefined;
-    for (const { session, after, sent } of isKept ? this.returning : []) {
-      if (place !== undefined && compareIds(place.id, after) <= 0) continue;
-      if (session !== undefined && !concerns(options, session.rooms)) continue;
+    for (const each of isKept ? this.returning : []) {
+      if (place !== undefined && compareIds(place.id, each.after) <= 0) continue;
       message ??= this.nsp.encode(stamped, options.flags.compress ?? true);
-      sent.push({ place, message, options });
+      noteSent(each, { place, message, options }, this.maxReplay);
     }
     this.sendToMembers(stamped, options, message);
   }
@@ -595,6 +594,11 @@ export class RedisStreamsAdapter
   /** The id of the last entry that was read. */
   override get offset(): string {
     return this.recovers ? (this.hub.position ?? "") : "";
+  }
+
+  /** What a client has missed, and as much again that is sent until it is in its rooms. */
+  protected override get maxReplay(): number {
+    return 2 * this.settings.maxMissedBytes;
   }
 
   override persistSession(session: RecoverableSession): void {

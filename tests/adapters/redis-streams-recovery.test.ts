@@ -946,3 +946,31 @@ for (const early of ["join", "leaveAll"] as const) {
     },
   );
 }
+
+test(
+  "a client that comes back starts anew if too much is sent while its middleware waits",
+  LIMIT,
+  async (context) => {
+    const redis = await startRedis(context);
+    const recovery = { skipMiddlewares: false };
+    const options = { maxMissedBytes: 2_000 };
+    const node = await startStreamsNode(context, CLIENTS.redis(redis.url), options, recovery);
+    const client = await ReturningClient.connect(node.port);
+    node.io.emit("event", 1);
+    await client.next();
+    await client.break(node);
+    const waits = new Promise<() => void>((resolve) =>
+      node.io.use((_socket, next) => resolve(next)),
+    );
+    const back = new WebSocketClient(node.port);
+    void back
+      .join(`40${JSON.stringify({ pid: client.pid, offset: client.offset })}`)
+      .catch(() => {});
+    const pass = await waits;
+    for (let count = 0; count < 10; count++) node.io.emit("event", "x".repeat(1_000));
+    await eventually(() => node.adapter.stats().waiting === 0);
+    pass();
+    await back.closed;
+    assert.equal(node.io.sockets.sockets.size, 0);
+  },
+);
