@@ -10,7 +10,7 @@ import type { Server } from "../../server.ts";
 import { SETTINGS } from "./events.ts";
 import { nodeOptions, serveNode } from "./redis-node.ts";
 
-// It has the members that are used here, in types of its own.
+// Its own types are others, and the members that are used here are the same.
 const { Server: Stock }: { Server: typeof Server } = createRequire(import.meta.url)("socket.io");
 
 const publisher = createClient({ url: nodeOptions().url });
