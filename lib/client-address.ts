@@ -25,9 +25,10 @@ export function clientAddress(
   { headers, socket }: Pick<IncomingMessage, "headers" | "socket">,
   isTrusted: (address: string | undefined) => boolean,
 ): string {
-  const { remoteAddress } = socket;
+  const { remoteAddress, destroyed } = socket;
   const peer = withoutMapping(remoteAddress ?? "");
-  if (!isTrusted(remoteAddress)) return peer;
+  // Node does not know any more from where a connection came that has ended.
+  if ((remoteAddress === undefined && destroyed) || !isTrusted(remoteAddress)) return peer;
   let client = peer;
   for (const address of forwardedAddresses(headers).reverse()) {
     if (address === undefined) return peer;
@@ -59,21 +60,39 @@ function forwardedAddresses(headers: IncomingHttpHeaders): (string | undefined)[
 }
 
 // RFC 7239 §4: elements are separated by commas, their parameters by semicolons. Either may stand in a quoted string.
-const ELEMENTS = /((?:[^",]|"(?:[^"\\]|\\.)*")*)(,|$)/y;
-const PARAMETERS = /((?:[^";]|"(?:[^"\\]|\\.)*")*)(;|$)/y;
+const ELEMENTS: Separation = {
+  balanced: /(?:[^",]|"(?:[^"\\]|\\.)*")*(?=,|$)/y,
+  separator: ",",
+};
+const PARAMETERS: Separation = {
+  balanced: /(?:[^";]|"(?:[^"\\]|\\.)*")*(?=;|$)/y,
+  separator: ";",
+};
 
-/** Splits a text at separators outside of quoted strings. From an unfinished quoted string on it is one part. */
-function splitQuoted(text: string, pattern: RegExp): string[] {
+interface Separation {
+  /** What stands up to the next separator, with finished quoted strings. */
+  readonly balanced: RegExp;
+  readonly separator: string;
+}
+
+/**
+ * Splits a text at separators outside of quoted strings. A quoted string that is not finished ends at the next separator,
+ * so that a client cannot hide in it what proxies append.
+ */
+function splitQuoted(text: string, { balanced, separator }: Separation): string[] {
   const parts: string[] = [];
-  let at = 0;
-  for (;;) {
-    pattern.lastIndex = at;
-    const [all = "", part, separator] = pattern.exec(text) ?? [];
-    if (part === undefined) return [...parts, text.slice(at)];
-    parts.push(part);
-    if (separator === "") return parts;
-    at += all.length;
+  for (let at = 0; ; ) {
+    balanced.lastIndex = at;
+    const end = balanced.test(text) ? balanced.lastIndex : endOf(text, separator, at);
+    parts.push(text.slice(at, end));
+    if (end >= text.length) return parts;
+    at = end + separator.length;
   }
+}
+
+function endOf(text: string, separator: string, at: number): number {
+  const end = text.indexOf(separator, at);
+  return end < 0 ? text.length : end;
 }
 
 /** Returns the value of the parameter "for". RFC 7239 §5.2. */

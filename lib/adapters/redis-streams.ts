@@ -688,10 +688,15 @@ export class RedisStreamsAdapter
       // that are sent it.
       if (!(await this.history.has(heard.id))) return "unknown offset";
       returning.after = heard.id;
+      turn?.leave();
       await this.hub.reached(heard.id);
       return { ...session, missed: [] };
     }
-    const missed = await this.history.missedBy(session, heard, position, turn);
+    const missed = await this.history.missedBy(session, heard, position, turn).catch((error) => {
+      // An event of another process that cannot be encoded for clients.
+      this.report(new Error("what a client has missed cannot be encoded", { cause: error }));
+      return undefined;
+    });
     return missed === undefined ? "packets dropped" : { ...session, missed };
   }
 

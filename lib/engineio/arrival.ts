@@ -20,6 +20,8 @@ export type Recipient = "engine" | "program";
 
 export abstract class Arrival {
   readonly request: IncomingMessage;
+  /** The address of the connection's peer. */
+  readonly peer: string | undefined;
   readonly query: ReadonlyMap<string, string>;
   /** The header fields of the response. */
   abstract readonly headers: HeaderFields;
@@ -29,6 +31,8 @@ export abstract class Arrival {
 
   constructor(request: IncomingMessage, recipient: Recipient) {
     this.request = request;
+    // Node knows it of a connection that has ended if it was asked before.
+    this.peer = request.socket.remoteAddress;
     this.query = queryOf(request);
     this.#recipient = recipient;
   }
@@ -77,7 +81,8 @@ export class RequestArrival extends Arrival {
   }
 
   get gone(): boolean {
-    return this.response.destroyed;
+    // The response of a pipelined request does not hear of the end.
+    return this.response.destroyed || this.request.socket.destroyed;
   }
 
   get connection(): EventEmitter {
@@ -130,9 +135,10 @@ export class UpgradeArrival extends Arrival {
 
   noticeEnd(): () => void {
     const { socket } = this;
-    // Nobody reads the socket yet, and one that is not read does not tell of its end. Bytes stay where they are.
+    // Nobody reads the socket yet, and one that is not read does not tell of its end, behind further bytes least of all.
+    // RFC 6455 §4.1: the client "MUST wait for a response from the server before sending any further data".
     const onReadable = (): void => {
-      if (socket.readableLength === 0) socket.destroy();
+      socket.destroy();
     };
     socket.on("readable", onReadable);
     return () => socket.off("readable", onReadable);

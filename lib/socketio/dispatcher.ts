@@ -104,6 +104,8 @@ export interface DispatcherHost {
 
 const NO_AUTH = {};
 const INVALID_NAMESPACE: ConnectErrorData = { message: "Invalid namespace" };
+/** Sessions of one client that are looked for at the same time. Beyond them it joins as a new one. */
+const MAX_RETURNS = 100;
 const AUTH_TOO_LARGE: ConnectErrorData = { message: "auth is too large" };
 
 export class Dispatcher implements SessionSink, Client {
@@ -120,6 +122,8 @@ export class Dispatcher implements SessionSink, Client {
   // Namespaces that the server has sent it out of, which it may not know yet.
   #left: Set<string> | undefined;
   #incomplete = false;
+  // Sessions that are looked for.
+  #returns = 0;
   #allowance: Allowance | undefined;
   // Bytes of `auth` that are held, and those of each socket that has some.
   #authSize = 0;
@@ -341,7 +345,10 @@ export class Dispatcher implements SessionSink, Client {
         if (this.#answer(name)) this.#refuse(name, INVALID_NAMESPACE);
         return;
       }
-      namespace.restore(this.recoverable ? auth : {}, (session) => {
+      const mayReturn = this.recoverable && this.#returns < MAX_RETURNS;
+      this.#returns++;
+      namespace.restore(mayReturn ? auth : NO_AUTH, (session) => {
+        this.#returns--;
         // The client may go, or think better of it, meanwhile.
         if (this.#answer(name)) {
           const socket = namespace.add(this, auth, session);

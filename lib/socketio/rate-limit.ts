@@ -102,7 +102,9 @@ export class TokenBucket {
    */
   take(limit: RateLimit, now: number): number {
     const isFull = this.fullAt <= now;
-    const fullAt = (isFull ? now : this.fullAt) + limit.interval;
+    // Of another limit, it may have been emptier than a bucket of this one can be.
+    this.fullAt = isFull ? now : Math.min(this.fullAt, now + limit.capacity);
+    const fullAt = this.fullAt + limit.interval;
     const excess = fullAt - now - limit.capacity;
     if (excess > ROUNDING) {
       this.isOverdrawn = true;

@@ -249,8 +249,9 @@ export class RecoveryAdapter extends Adapter {
 
   override persistSession(session: RecoverableSession): void {
     stopReturns(this.#returning, session.pid);
-    const { sid, address = this.#addressOf(sid), data, rooms } = session;
-    this.#store.keep({ ...session, address }, sizeWith(valueSize(data), rooms));
+    const { sid, pid, address = this.#addressOf(sid), data, rooms, offset } = session;
+    // Without what it had missed, if it comes from a client that has not come back after all.
+    this.#store.keep({ sid, pid, rooms, data, offset, address }, sizeWith(valueSize(data), rooms));
   }
 
   override restoreSession(pid: string, offset?: string): RestoredSession | RecoveryFailure {

@@ -59,7 +59,10 @@ export function endReturn(
   return session.missed;
 }
 
-/** The connection of a client breaks: nobody comes back any more whose return has begun with the same secret. */
+/**
+ * The connection of a client breaks: nobody comes back any more with the session that it has. A further claim with its
+ * secret is answered by whoever keeps the session.
+ */
 export function stopReturns(all: Set<Returning<SentEvent>>, pid: string): void {
-  for (const each of all) if (each.pid === pid) all.delete(each);
+  for (const each of all) if (each.pid === pid && each.session !== undefined) all.delete(each);
 }

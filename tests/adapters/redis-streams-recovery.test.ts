@@ -6,8 +6,9 @@ import { describe, type TestContext, test } from "node:test";
 import { createClient } from "redis";
 
 import type { RedisStreamsAdapterOptions } from "../../lib/adapters/redis.ts";
-import { encodeStreamsMessage } from "../../lib/adapters/redis-streams-wire.ts";
+import { encodeEntry, encodeStreamsMessage } from "../../lib/adapters/redis-streams-wire.ts";
 import { decode, encode } from "../../protocol/socketio/messagepack.ts";
+import { EVENT, type Packet } from "../../protocol/socketio/packet.ts";
 import { startNodes } from "../support/cluster.ts";
 import { FaultProxy } from "../support/fault-proxy.ts";
 import { heard } from "../support/heard.ts";
@@ -175,6 +176,26 @@ describe("a client of barewire/redis over streams", { skip: noRedis }, () => {
     assert.deepEqual(await here.next(), ["event", 2]);
     await tell(3);
     await here.closed;
+  });
+
+  test("starts anew if it has missed what cannot be encoded for it", LIMIT, async (context) => {
+    const { a, b, run } = await start(context);
+    const client = await ReturningClient.connect(a.port);
+    a.io.emit("event", 1);
+    await client.next();
+    await client.break(a);
+    const packet: Packet = {
+      type: EVENT,
+      namespace: "/",
+      data: ["event", Buffer.from([1]), 2n ** 60n + 1n],
+    };
+    const options = { rooms: new Set<string>(), except: new Set<string>(), flags: {} };
+    const fields = encodeEntry("other", "/", { type: "broadcast", packet, options }, 0);
+    const id = await run("XADD", "socket.io", "*", ...[...fields].flat());
+    await eventually(() => b.adapter.stats().position === id);
+    const back = await client.comeBack(b.port);
+    assert.equal(session(b, back.sid).recoveryFailure, "packets dropped");
+    assert.match(`${b.errors.at(-1)?.message}`, /what a client has missed cannot be encoded/);
   });
 
   test("comes back to its own namespace only", LIMIT, async (context) => {

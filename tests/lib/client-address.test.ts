@@ -75,7 +75,10 @@ const CASES: readonly Case[] = [
   { does: "RFC 7239 §6 falls back to the peer's for IPv6 without brackets", peer: "127.0.0.1", headers: forwarded('for="2001:db8::7"'), gives: "127.0.0.1" },
   { does: "RFC 7239 §6 falls back to the peer's for IPv4 in brackets", peer: "127.0.0.1", headers: forwarded('for="[203.0.113.7]"'), gives: "127.0.0.1" },
   { does: "falls back to the peer's for an element without for", peer: "127.0.0.1", headers: forwarded("for=203.0.113.7, proto=https"), gives: "127.0.0.1" },
-  { does: "falls back to the peer's for a quoted string without an end", peer: "127.0.0.1", headers: forwarded('for="203.0.113.7, for=203.0.113.8'), gives: "127.0.0.1" },
+  { does: "falls back to the peer's for a quoted string without an end", peer: "127.0.0.1", headers: forwarded('for=203.0.113.7, for="203.0.113.8'), gives: "127.0.0.1" },
+  { does: "is not hidden by a quoted string of the client without an end", peer: "127.0.0.1", headers: forwarded('for="x, for=203.0.113.8'), gives: "203.0.113.8" },
+  { does: "is not hidden, quoted, by a quoted string without an end", peer: "127.0.0.1", headers: forwarded('for="x, for="[2001:db8::7]:4711"'), gives: "2001:db8::7" },
+  { does: "is not hidden by a backslash in front of the comma", peer: "127.0.0.1", headers: forwarded('for="x\\, for="[2001:db8::7]"'), gives: "2001:db8::7" },
   { does: "falls back to the peer's for an empty header", peer: "127.0.0.1", headers: forwarded(""), gives: "127.0.0.1" },
 ];
 
@@ -86,8 +89,15 @@ describe("The address of a client", () => {
     });
   }
 
+  test("is unknown for a connection that has ended, whatever the headers say", () => {
+    const request = requestFrom(undefined, list("203.0.113.7"));
+    request.socket.destroy();
+    assert.equal(clientAddress(request, trustOf()), "");
+  });
+
   for (const [name, text] of Object.entries({
     quotes: '"'.repeat(16_000),
+    "quotes and commas": `${'",'.repeat(8000)}"`,
     "quotes in pairs": `${'""'.repeat(8000)}"`,
     backslashes: `"${"\\".repeat(16_001)}`,
     spaces: `for=${" ".repeat(16_000)}x`,

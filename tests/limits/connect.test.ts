@@ -5,6 +5,7 @@ import { once } from "node:events";
 import { describe, test } from "node:test";
 
 import * as msgpack from "../../protocol/socketio/msgpack-parser.ts";
+import { Adapter } from "../../server.ts";
 import { join, serve, serveJoined, until, WebSocketClient } from "../support/net.ts";
 
 const TOO_LARGE = '{"message":"auth is too large"}';
@@ -167,4 +168,27 @@ describe("dynamic namespaces", () => {
     io.of(long);
     assert.match(await ask(client, long), /^\{"sid"/);
   });
+});
+
+test("A client looks for at most 100 sessions at the same time, and joins as a new one beyond them", async (context) => {
+  let claims = 0;
+  class SilentAdapter extends Adapter {
+    override restoreSession(): Promise<never> {
+      claims++;
+      return new Promise(() => {});
+    }
+  }
+  const { io, port } = await serve(context, {
+    adapter: SilentAdapter,
+    connectionStateRecovery: {},
+  });
+  const client = await connect(port);
+  for (let count = 0; count < 150; count++) {
+    client.send('40{"pid":"unknown"}');
+    client.send("41");
+  }
+  client.send('40{"pid":"unknown"}');
+  assert.match(`${await client.next()}`, /^40\{"sid"/);
+  assert.equal(claims, 100);
+  assert.equal(io.sockets.sockets.size, 1);
 });

@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { connect as connectHttp2, createServer as createHttp2Server } from "node:http2";
+import type { Duplex } from "node:stream";
 import { describe, type TestContext, test } from "node:test";
 
 import type { ConnectionBound } from "../../lib/engineio/connection-bounds.ts";
@@ -118,6 +119,33 @@ describe("New clients", () => {
       assert.deepEqual([connections.open, connections.addresses], [2, 1]);
     });
   }
+
+  test("that pipeline requests and have left get no session, nor the address that they name", async (context) => {
+    const { io, port } = await serve(context);
+    const sockets: Duplex[] = [];
+    io.httpServer.on("connection", (socket: Duplex) => sockets.push(socket));
+    const waiting: (() => void)[] = [];
+    io.engine.use((_request, _response, next) => waiting.push(next));
+    const client = new TcpClient(port);
+    const head = (n: number): string =>
+      `GET ${POLLING} HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 198.51.100.${n}\r\n\r\n`;
+    client.write(head(1) + head(2) + head(3));
+    await until(() => waiting.length === 3);
+    client.socket.resetAndDestroy();
+    await until(() => sockets.every(({ closed }) => closed));
+    for (const next of waiting) next();
+    await turn();
+    assert.equal(io.engine.clientsCount, 0);
+  });
+
+  test("that send more before the answer, and leave, give their place back", async (context) => {
+    const { io, port } = await serve(context, { maxConnections: 1, allowRequest: () => {} });
+    const client = new TcpClient(port).write(upgradeRequest(WEBSOCKET));
+    context.after(() => client.socket.destroy());
+    await until(() => boundsOf(io).count === 1);
+    client.write("early").socket.end();
+    await until(() => boundsOf(io).count === 0);
+  });
 
   test("of all addresses count together towards maxConnections", async (context) => {
     const { port } = await serve(context, { maxConnections: 2 });

@@ -357,6 +357,15 @@ describe("rateLimit of sockets and namespaces", () => {
     assert.equal(await exhaust(socket, client), 5);
   });
 
+  test("a bucket of a slower limit is no emptier under a faster one than it can be", () => {
+    const bucket = new TokenBucket();
+    const slow = new RateLimit({ events: 5, interval: 60_000 });
+    for (let count = 0; count < 5; count++) assert.equal(bucket.take(slow, 1_000), 0);
+    const fast = new RateLimit({ events: 100, interval: 1_000 });
+    assert.equal(bucket.take(fast, 1_000), 10);
+    assert.equal(bucket.take(fast, 1_010), 0);
+  });
+
   test("namespaces of a pattern have that of their parent", async (context) => {
     const { io, client } = await serveJoined(context, { rateLimit });
     io.of(/^\/room-\d$/);
