@@ -233,10 +233,11 @@ describe("A session over a WebSocket", () => {
       client.socket.end();
       await client.closed;
     }
-    // A body of the request comes to the same.
+    // A body of the request comes to the same; newer Nodes take it for one, and drop it.
     const path = "/socket.io/?EIO=4&transport=websocket";
     const client = new TcpClient(port).write(upgradeRequest(path, { "Content-Length": "8" }));
-    await client.write("somebody").closed;
+    client.write("somebody").socket.end();
+    await client.closed;
     assert.equal(io.sockets.sockets.size, 1);
     io.emit("still here");
     assert.equal(await witness.next(), '42["still here"]');
