@@ -22,6 +22,7 @@ import { checkClose } from "./close-arguments.ts";
 import { Connection } from "./connection.ts";
 import { CloseEvent, ErrorEvent, type Handler, HandlerSlot } from "./events.ts";
 import { type Agreement, Opening } from "./opening.ts";
+import { readAgain } from "./read-again.ts";
 import {
   STREAM,
   type StreamedSocket,
@@ -281,7 +282,7 @@ export class WebSocket extends EventTarget implements StreamSource {
     // Reading starts in the next turn of the event loop: listeners that are added in this turn, or in promises
     // that the event settles, receive the first message.
     socket.pause();
-    setImmediate(() => socket.resume());
+    setImmediate(() => readAgain(socket));
     this.#connection.start({
       onText: (text) => this.#onMessage(text),
       onBinary: (bytes) => this.#onMessage(bytes),

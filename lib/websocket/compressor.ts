@@ -14,6 +14,7 @@ import { BINARY, TEXT } from "../../protocol/websocket/frame.ts";
 import { NEED_DATA } from "../../protocol/websocket/receiver.ts";
 import { ProtocolError } from "../../protocol/websocket/rules.ts";
 import { type DeflateSettings, MessageDeflate } from "./message-deflate.ts";
+import { readAgain } from "./read-again.ts";
 
 /** The connection whose messages a Compressor reads. */
 export interface CompressorHost {
@@ -23,7 +24,9 @@ export interface CompressorHost {
   deliver(event: number): void;
   /** Delivers a message that was compressed. */
   deliverInflated(opcode: Opcode, message: Bytes): void;
-  /** Called after the last message was inflated if TCP has ended in the meantime. */
+  /** The socket is closed, and what it had received was given to the endpoint. */
+  readonly ended: boolean;
+  /** Called after the last message was inflated if the connection has ended in the meantime. */
   finish(): void;
 }
 
@@ -123,9 +126,9 @@ export class Compressor {
       this.inflating = false;
       this.#failFor(error);
     }
-    if (!this.#host.paused) this.#socket.resume();
+    if (!this.#host.paused) readAgain(this.#socket);
     this.read();
-    if (this.#socket.closed && !this.inflating) this.#host.finish();
+    if (this.#host.ended && !this.inflating) this.#host.finish();
   }
 
   #failFor(error: unknown): void {

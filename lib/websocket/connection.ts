@@ -29,6 +29,7 @@ import { debugWebSocket } from "../debug.ts";
 import { flushSoon } from "../flush.ts";
 import { Compressor, type CompressorHost } from "./compressor.ts";
 import type { DeflateSettings } from "./message-deflate.ts";
+import { readAgain } from "./read-again.ts";
 import type { UnsentData } from "./unsent-data.ts";
 
 /** What a connection delivers to, synchronously and in order: the layer above. */
@@ -142,6 +143,8 @@ export class Connection implements Wire, CompressorHost {
   // Only while something waits in it.
   #queue: SendQueue | undefined;
   #paused = false;
+  // The socket is closed: what was received before is delivered, whatever calls pause().
+  #ended = false;
 
   constructor(socket: Duplex, options: ConnectionOptions) {
     this.#socket = socket;
@@ -195,8 +198,14 @@ export class Connection implements Wire, CompressorHost {
   closed(): void {
     closing.delete(this.#socket);
     this.#closing?.delete(this.#socket);
-    // What was received before the end is delivered before it.
-    if (this.#paused) this.#deliverRest();
+    // What was received before the end is delivered before it, also if pause() is called again meanwhile.
+    this.#ended = true;
+    this.#paused = false;
+    const socket = this.#socket;
+    for (let rest: Bytes | null = socket.read(); rest !== null; rest = socket.read()) {
+      this.#endpoint.receive(rest);
+    }
+    this.#deliverReceived();
     if (!this.#compressor?.inflating) this.finish();
   }
 
@@ -236,16 +245,22 @@ export class Connection implements Wire, CompressorHost {
     sink.onClose(code, reason, endpoint.failure, error);
   }
 
-  /** pause() was called, and resume() was not. */
+  /** pause() was called, and resume() was not. `false` when the connection has ended. */
   get paused(): boolean {
     return this.#paused;
   }
 
+  /** The socket is closed. What was received before may still be delivered. */
+  get ended(): boolean {
+    return this.#ended;
+  }
+
   /**
    * Delivers nothing more and reads nothing more from the socket, so that TCP slows the peer down. When the connection ends
-   * it delivers what it has received before.
+   * it delivers what it has received before, all of it: from then on this method does nothing.
    */
   pause(): void {
+    if (this.#ended) return;
     this.#paused = true;
     this.#socket.pause();
   }
@@ -432,15 +447,7 @@ export class Connection implements Wire, CompressorHost {
   #readOn(): void {
     if (this.#paused) return;
     this.#deliverReceived();
-    if (!this.#paused && !this.#compressor?.inflating) this.#socket.resume();
-  }
-
-  /** The connection has ended while it was paused. */
-  #deliverRest(): void {
-    this.#paused = false;
-    const rest: Bytes | null = this.#socket.read();
-    if (rest === null) this.#deliverReceived();
-    else this.receive(rest);
+    if (!this.#paused && !this.#compressor?.inflating) readAgain(this.#socket);
   }
 
   #send(opcode: Opcode, payload: Bytes, compress: boolean): void {

@@ -340,14 +340,15 @@ export class WebSocketConnection
     return !this.#connection.congested;
   }
 
-  /** pause() was called, and resume() was not. */
+  /** pause() was called, and resume() was not. `false` when the connection has ended. */
   get isPaused(): boolean {
     return this.#connection.paused;
   }
 
   /**
    * Stops reading. No message, ping or close frame is received until resume() is called, and TCP slows the peer down. A
-   * connection that is lost meanwhile delivers what was received before, then "close".
+   * connection that ends meanwhile delivers all that was received before, then "close": also to a listener that calls pause()
+   * again, which does nothing then.
    */
   pause(): void {
     this.#connection.pause();

@@ -37,7 +37,7 @@ export interface StreamedSocket {
   readonly connecting: boolean;
   /** Sends a message. Returns `false` if the next message should wait for onDrain(). @throws NotOpenError */
   send(message: string | Bytes): boolean;
-  /** Stops reading, until resume(). When the connection ends it delivers what was received before. */
+  /** Stops reading, until resume(). When the connection ends it delivers all that was received before, whatever calls pause(). */
   pause(): void;
   resume(): void;
   /** Starts the closing handshake behind what was sent, or stops connecting. */

@@ -133,6 +133,8 @@ class Streams implements StreamSink {
   #writing: WritableStreamDefaultController | undefined;
   // The write that waits until what was sent has left.
   #write: Deferred<void> | undefined;
+  // Why the WebSocket has failed, while something that it received before is unread.
+  #failure: WebSocketError | undefined;
 
   constructor(webSocket: WebSocket, signal: AbortSignal | undefined) {
     this.#webSocket = webSocket;
@@ -149,7 +151,11 @@ class Streams implements StreamSink {
       start: (controller) => {
         this.#reading = controller;
       },
-      pull: () => this.#socket.resume(),
+      // With the default queue, of one message, this is called when the queue is empty.
+      pull: () => {
+        if (this.#failure === undefined) this.#socket.resume();
+        else this.#reading?.error(this.#failure);
+      },
       cancel: (reason) => {
         this.#reading = undefined;
         // To receive the peer's close frame.
@@ -205,7 +211,9 @@ class Streams implements StreamSink {
       this.#closed.resolve({ closeCode: code, reason });
     } else {
       const failure = errorOfClose(code, reason, error);
-      this.#reading?.error(failure);
+      // error() throws away what is unread.
+      if ((this.#reading?.desiredSize ?? 0) > 0) this.#reading?.error(failure);
+      else this.#failure = failure;
       this.#writing?.error(failure);
       this.#write?.reject(failure);
       this.#opened.reject(failure);

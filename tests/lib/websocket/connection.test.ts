@@ -1,9 +1,20 @@
 // A connection's TCP side: RFC 6455 §7.1, and what is done when the peer does not do its part.
 
 import assert from "node:assert/strict";
+import { subscribe, unsubscribe } from "node:diagnostics_channel";
+import { once } from "node:events";
+import { Socket as TcpSocket } from "node:net";
 import { describe, type TestContext, test } from "node:test";
-
-import type { WebSocketConnection } from "../../../lib/websocket/server.ts";
+import { constants, deflateRawSync } from "node:zlib";
+import { EMPTY } from "../../../protocol/bytes.ts";
+import {
+  createWebSocketStream,
+  WebSocket,
+  type WebSocketConnection,
+  WebSocketError,
+  WebSocketStream,
+} from "../../../websocket.ts";
+import { byHand, SWITCH } from "../../support/by-hand.ts";
 import { Clock } from "../../support/clock.ts";
 import { describeFrames, frame } from "../../support/frame.ts";
 import { reset, TcpClient, turn, until, upgradeRequest } from "../../support/net.ts";
@@ -165,5 +176,242 @@ describe("Connection", () => {
     await until(() => pings === 200_000);
     // 25 MB of pongs were asked for. The kernel takes some; the rest is not kept.
     assert.ok(ours.bufferedAmount < 1_000_000, `${ours.bufferedAmount} bytes`);
+  });
+});
+
+/** A connection whose program pauses it, or does not read yet. */
+interface Paused {
+  /** The peer's socket. */
+  readonly peer: TcpSocket;
+  /** With which the peer masks its frames, if it is the client. */
+  readonly key?: Uint8Array;
+  /** The first character of each message that the program has received in the end, then the code of the end. */
+  outcome(): Promise<readonly unknown[]>;
+}
+
+/** A server's connection, the socket below, and that of its client. */
+async function accept(context: TestContext, deflate: boolean) {
+  const { server, port } = await serveWebSocket(context, { perMessageDeflate: deflate });
+  const accepted = new Promise<{ ours: WebSocketConnection; tcp: TcpSocket }>((resolve) =>
+    server.once("connection", (ours, { socket: tcp }) => resolve({ ours, tcp })),
+  );
+  const offer = deflate ? { "Sec-WebSocket-Extensions": "permessage-deflate" } : {};
+  const client = new TcpClient(port).write(upgradeRequest("/", offer));
+  const { ours, tcp } = await accepted;
+  await client.until("\r\n\r\n");
+  return { ours, tcp, peer: client.socket };
+}
+
+/** Accepts a client by hand. `more` is sent in one piece with the answer. */
+async function acceptByHand(context: TestContext, deflate: boolean, more: Uint8Array = EMPTY) {
+  let tell: (socket: TcpSocket) => void = () => {};
+  const accepted = new Promise<TcpSocket>((resolve) => {
+    tell = resolve;
+  });
+  const extension = deflate ? "Sec-WebSocket-Extensions: permessage-deflate\r\n" : "";
+  const answer = (key: string) => Buffer.concat([Buffer.from(SWITCH(key, extension)), more]);
+  return { url: await byHand(context, answer, (socket) => tell(socket)), accepted };
+}
+
+/** Reads a stream to its end, of which `closed` tells the code. */
+async function readAll(
+  stream: AsyncIterable<unknown>,
+  closed: Promise<unknown>,
+): Promise<readonly unknown[]> {
+  // Nothing is read before the connection has ended.
+  const code = await closed;
+  const read: unknown[] = [];
+  try {
+    for await (const message of stream) read.push(`${message}`.charAt(0));
+  } catch (error) {
+    assert.ok(error instanceof WebSocketError, `${error}`);
+    assert.equal(error.closeCode, code);
+  }
+  return [...read, code];
+}
+
+const SLOW = { readableObjectMode: true, readableHighWaterMark: 2 };
+
+type MakePaused = (context: TestContext, deflate: boolean) => Promise<Paused>;
+
+const PAUSED: readonly (readonly [string, MakePaused])[] = [
+  [
+    "a listener that calls pause() for each",
+    async (context, deflate) => {
+      const { ours, peer } = await accept(context, deflate);
+      const log = logOf(ours, () => ours.pause());
+      const outcome = closeOf(ours).then(([code]) => [...log, code]);
+      return { peer, key: KEY, outcome: () => outcome };
+    },
+  ],
+  [
+    "a Duplex over a server's connection",
+    async (context, deflate) => {
+      const { ours, peer } = await accept(context, deflate);
+      const stream = createWebSocketStream(ours, SLOW).on("error", () => {});
+      const closed = closeOf(ours).then(([code]) => code);
+      return { peer, key: KEY, outcome: () => readAll(stream, closed) };
+    },
+  ],
+  [
+    "a Duplex over a client",
+    async (context, deflate) => {
+      const { url, accepted } = await acceptByHand(context, deflate);
+      const socket = new WebSocket(url);
+      const stream = createWebSocketStream(socket, SLOW).on("error", () => {});
+      const closed = once(socket, "close").then(([{ code }]) => code);
+      await once(socket, "open");
+      return { peer: await accepted, outcome: () => readAll(stream, closed) };
+    },
+  ],
+  [
+    "a web stream",
+    async (context, deflate) => {
+      const { url, accepted } = await acceptByHand(context, deflate);
+      const webSocket = new WebSocketStream(url);
+      const { readable } = await webSocket.opened;
+      const closed = webSocket.closed.then(
+        ({ closeCode }) => closeCode,
+        ({ closeCode }) => closeCode,
+      );
+      return { peer: await accepted, outcome: () => readAll(readable, closed) };
+    },
+  ],
+];
+
+/** The first character of each message that is received from now on, after which `then` is called. */
+function logOf(ours: WebSocketConnection, then: () => void): unknown[] {
+  const log: unknown[] = [];
+  ours.on("message", (message) => {
+    log.push(`${message}`.charAt(0));
+    then();
+  });
+  return log;
+}
+
+function compressed(text: string): Uint8Array {
+  return deflateRawSync(text, { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4);
+}
+
+/** Messages of `length` bytes, which start with the digits of `from`. */
+function messages(from: string, length: number, deflate: boolean, key?: Uint8Array): Uint8Array {
+  const mask = key === undefined ? {} : { key };
+  const frames = Array.from(from, (digit) => {
+    const text = digit.padEnd(length, "x");
+    return deflate ? frame(1, compressed(text), { ...mask, rsv: 4 }) : frame(1, text, mask);
+  });
+  return Buffer.concat(frames);
+}
+
+const DIGITS = "0123456789";
+
+/** Bytes of a message that is inflated in the thread pool. */
+const LARGE = 200_000;
+
+const ENDS: readonly (readonly [string, code: number, (peer: TcpSocket) => void])[] = [
+  ["RST", 1006, reset],
+  ["a close frame and FIN", 1000, (peer) => peer.end()],
+  ["the peer's destroy()", 1006, (peer) => peer.destroy()],
+];
+
+const KINDS: readonly (readonly [string, deflate: boolean, length: number])[] = [
+  ["messages", false, 10],
+  ["compressed messages", true, 10],
+  ["messages that are inflated in the thread pool", true, LARGE],
+];
+
+describe("what was received before the end is delivered before it, also where it is paused", () => {
+  for (const [who, make] of PAUSED) {
+    for (const [what, deflate, length] of KINDS) {
+      for (const [how, code, end] of ENDS) {
+        test(`${what}, to ${who}, before ${how}`, async (context) => {
+          const { peer, key, outcome } = await make(context, deflate);
+          const mask = key === undefined ? {} : { key };
+          const close = code === 1000 ? frame(8, bytes("03 e8"), mask) : EMPTY;
+          // The pong tells that the piece was read from TCP.
+          peer.write(
+            Buffer.concat([frame(9, "", mask), messages(DIGITS, length, deflate, key), close]),
+          );
+          await once(peer, "data");
+          end(peer);
+          assert.deepEqual(await outcome(), [...DIGITS, code]);
+        });
+      }
+    }
+  }
+
+  const endings: readonly (readonly [
+    string,
+    (ours: WebSocketConnection, tcp: TcpSocket) => void,
+  ])[] = [
+    ["RST", (_ours, tcp) => tcp.destroy(new Error("ECONNRESET"))],
+    [
+      "resume() and terminate() at once",
+      (ours) => {
+        ours.resume();
+        ours.terminate();
+      },
+    ],
+    [
+      "RST and resume() at once",
+      (ours, tcp) => {
+        tcp.destroy(new Error("ECONNRESET"));
+        ours.resume();
+      },
+    ],
+  ];
+  for (const [what, deflate, length] of KINDS) {
+    for (const [how, end] of endings) {
+      test(`${what} that are still in the socket, before ${how}`, async (context) => {
+        const { ours, tcp, peer } = await accept(context, deflate);
+        const log = logOf(ours, () => ours.pause());
+        const closed = closeOf(ours);
+        peer.write(messages("0", length, deflate, KEY));
+        await until(() => ours.isPaused);
+        peer.write(messages("123456789", length, deflate, KEY));
+        await until(() => tcp.readableLength > 0);
+        end(ours, tcp);
+        await closed;
+        assert.deepEqual(log, [...DIGITS]);
+        assert.equal(ours.isPaused, false);
+      });
+    }
+  }
+
+  for (const when of ["while the one before them is being inflated", "by its listener"]) {
+    test(`messages that are still in the socket, before RST ${when}`, async (context) => {
+      const { ours, tcp, peer } = await accept(context, true);
+      const breaks = (): void => void tcp.destroy(new Error("ECONNRESET"));
+      const log = logOf(ours, () => {
+        if (when === "by its listener") breaks();
+      });
+      const closed = closeOf(ours);
+      peer.write(messages("0", LARGE, true, KEY));
+      await until(() => tcp.isPaused());
+      // As if they came now, but surely before it is inflated.
+      tcp.unshift(messages("123456789", 10, true, KEY));
+      if (when !== "by its listener") breaks();
+      await closed;
+      assert.deepEqual(log, [...DIGITS]);
+    });
+  }
+
+  test("messages that come in one piece with the opening handshake, before RST", async (context) => {
+    const { url } = await acceptByHand(context, false, messages(DIGITS, 10, false));
+    let reset = (): void => {};
+    const onSocket = (message: unknown): void => {
+      if (!(message instanceof Object)) return;
+      const tcp: unknown = Reflect.get(message, "socket");
+      if (tcp instanceof TcpSocket) reset = () => void tcp.destroy(new Error("ECONNRESET"));
+    };
+    const log: unknown[] = [];
+    subscribe("net.client.socket", onSocket);
+    const socket = new WebSocket(url);
+    unsubscribe("net.client.socket", onSocket);
+    // Before anything is read.
+    socket.onopen = () => reset();
+    socket.onmessage = ({ data }) => log.push(`${data}`.charAt(0));
+    await once(socket, "close");
+    assert.deepEqual(log, [...DIGITS]);
   });
 });
