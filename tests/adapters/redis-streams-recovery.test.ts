@@ -267,6 +267,10 @@ describe("a client of barewire/redis over streams", { skip: noRedis }, () => {
       nodes = [nodes[1], nodes[0]];
       client = await client.comeBack(nodes[0].port);
       assert.equal(client.sid, sid);
+      // The session is in Redis again: what a server says later comes later.
+      const known = heard(nodes[1].io, "known");
+      nodes[0].io.serverSideEmit("known");
+      await known;
     }
     clearInterval(timer);
     nodes[1].io.emit("end");
