@@ -898,12 +898,16 @@ describe("barewire/redis over streams while Redis is broken", { skip: noRedis },
       const { url } = await startRedis(context);
       const run = await operatorOf(context, url);
       await run("SET", "socket.io", "text");
-      const starting = startStreamsNode(context, CLIENTS.redis(url));
+      let onRefused = (): void => {};
+      const refused = new Promise<void>((resolve) => {
+        onRefused = resolve;
+      });
+      const starting = startStreamsNode(context, CLIENTS.redis(url), { onError: onRefused });
       let started = false;
       void starting.then(() => {
         started = true;
       });
-      await new Promise((resolve) => setTimeout(resolve, 200));
+      await refused;
       assert.equal(started, false);
       await run("DEL", "socket.io");
       const a = await starting;
