@@ -143,6 +143,7 @@ describe("what is kept for several owners", () => {
     };
     const sizes = (): number[] => [...kept.values()].map(({ size }) => size);
     for (const name of ["f1", "f2", "f3"]) keep("few", name, 10);
+    let most = 0;
     for (let step = 0; step < 5000; step++) {
       const item = [...kept.values()][random.int(kept.size)];
       if (item === undefined || random.int(3) > 0) {
@@ -151,10 +152,12 @@ describe("what is kept for several owners", () => {
         kept.delete(item.name);
         bound.delete(item);
       }
+      most = Math.max(most, kept.size);
       assert.ok(kept.size <= maxCount);
       assert.ok(sizes().reduce((sum, size) => sum + size, 0) <= maxSize);
       assert.ok(["f1", "f2", "f3"].every((name) => kept.has(name)));
     }
-    assert.ok(kept.size > 10);
+    // More than three are kept at all.
+    assert.ok(most > 10);
   });
 });
