@@ -4,7 +4,7 @@
 import { createHash, randomBytes } from "node:crypto";
 
 import { type Behaviour, needBehaviour } from "./behaviour.ts";
-import { expect, Failure } from "./case.ts";
+import { expect, Failure, type Severity } from "./case.ts";
 import { type Conversation, hex, quote } from "./conversation.ts";
 import { describeStatus, statusOf } from "./http.ts";
 import { addressOf, type Target } from "./target.ts";
@@ -288,6 +288,10 @@ export class WebSocketPeer {
   readonly rules = new FrameRules("server");
   readonly #target: Target;
   readonly #conversation: Conversation;
+  /** Frames that have come and are looked at once more. */
+  readonly #ahead: (Frame | undefined)[] = [];
+  /** What next() has returned since an attempt began. */
+  #seen: (Frame | undefined)[] | undefined;
 
   constructor(
     tcp: TcpConnection,
@@ -363,8 +367,40 @@ export class WebSocketPeer {
     for (let at = 0; at < bytes.length; at += piece) this.tcp.write(bytes.subarray(at, at + piece));
   }
 
+  /**
+   * Makes attempts one after the other, each at the same frames, until one of them succeeds.
+   *
+   * @throws Failure where none does: that of the last, with what all have expected
+   */
+  async firstOf(attempts: readonly (() => Promise<void>)[]): Promise<void> {
+    const expected: string[] = [];
+    let got = "";
+    for (const attempt of attempts) {
+      const seen: (Frame | undefined)[] = [];
+      this.#seen = seen;
+      try {
+        await attempt();
+        return;
+      } catch (error) {
+        if (!(error instanceof Failure)) throw error;
+        expected.push(error.expected);
+        got = error.got;
+        this.#ahead.unshift(...seen);
+      } finally {
+        this.#seen = undefined;
+      }
+    }
+    throw new Failure(expected.join(", or "), got);
+  }
+
   /** The next frame, or `undefined` at the end of the connection. @throws Failure for one that no server may send */
   async next(): Promise<Frame | undefined> {
+    const frame = this.#ahead.length > 0 ? this.#ahead.shift() : await this.#read();
+    this.#seen?.push(frame);
+    return frame;
+  }
+
+  async #read(): Promise<Frame | undefined> {
     const bytes = await this.tcp.next(measureFrame);
     if (bytes === undefined) {
       this.#conversation.note("the server has ended the connection");
@@ -428,6 +464,12 @@ export class WebSocketPeer {
    * of TCP. Messages before it are passed over where `passing` is set.
    */
   async expectClose(codes: readonly number[] = [], passing = false): Promise<void> {
+    await this.expectCloseFrame(codes, passing);
+    await this.expectEnd();
+  }
+
+  /** The close frame of expectClose(), which need not be the end of TCP. */
+  async expectCloseFrame(codes: readonly number[] = [], passing = false): Promise<void> {
     const wanted =
       codes.length === 0 ? "a close frame" : `a close frame with ${codes.join(" or ")}`;
     let frame = await this.next();
@@ -436,7 +478,6 @@ export class WebSocketPeer {
     expect(frame.opcode === CLOSE, wanted, describeFrame(frame));
     const code = closeCodeOf(frame);
     expect(codes.length === 0 || codes.includes(code), wanted, `code ${code}`);
-    await this.expectEnd();
   }
 
   /**
@@ -445,7 +486,7 @@ export class WebSocketPeer {
    */
   async expectFailed(
     codes: readonly number[],
-    severityOfCode: "SHOULD" | "INFO" = "SHOULD",
+    severityOfCode: Severity = "SHOULD",
   ): Promise<void> {
     const wanted = `the connection failed with ${codes.join(" or ")}, or without a close frame`;
     const frame = await this.next();

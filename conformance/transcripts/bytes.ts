@@ -1,0 +1,124 @@
+// Bytes as a transcript writes them: pairs of hex digits, text in single quotes, and what is made of them.
+
+import type { Scanner } from "./scanner.ts";
+
+/** A part of some bytes. */
+type Part =
+  | { readonly kind: "bytes"; readonly bytes: Uint8Array }
+  /** What a variable stands for, as text. */
+  | { readonly kind: "variable"; readonly name: string }
+  /** Each byte from `first` to `last`. */
+  | { readonly kind: "range"; readonly first: number; readonly last: number }
+  /** A part so many times. */
+  | { readonly kind: "times"; readonly part: readonly Part[]; readonly count: number }
+  /** A part, repeated until there are so many bytes, the last time only in part. */
+  | { readonly kind: "up to"; readonly part: readonly Part[]; readonly size: number };
+
+/** Bytes that may depend on variables. */
+export type Bytes = readonly Part[];
+
+export type Variables = ReadonlyMap<string, string>;
+
+/** A variable in a text: {sid}. */
+export const VARIABLE = /\{([a-zA-Z][\w-]*)\}/;
+
+const ESCAPES: Readonly<Record<string, string>> = {
+  r: "\r",
+  n: "\n",
+  t: "\t",
+  "0": "\0",
+  "\\": "\\",
+  "'": "'",
+};
+
+/** Takes bytes, as many parts as stand next; none is no bytes. */
+export function scanBytes(scanner: Scanner): Bytes {
+  const parts: Part[] = [];
+  for (;;) {
+    const part = scanPart(scanner);
+    if (part === undefined) return parts;
+    if (scanner.take("×")) {
+      const count = scanner.number("how many times");
+      parts.push({ kind: "times", part, count });
+    } else if (scanner.take("up to")) {
+      const size = scanner.number("how many bytes");
+      parts.push({ kind: "up to", part, size });
+    } else {
+      parts.push(...part);
+    }
+  }
+}
+
+function scanPart(scanner: Scanner): Part[] | undefined {
+  const range = scanner.match(/[0-9a-f]{2}\.\.[0-9a-f]{2}(?![\w.])/);
+  if (range !== undefined) {
+    const [first = 0, last = 0] = range.split("..").map((pair) => Number.parseInt(pair, 16));
+    return [{ kind: "range", first, last }];
+  }
+  const pair = scanner.match(/(?:[0-9a-f]{2})+(?![\w-])/);
+  if (pair !== undefined) return [{ kind: "bytes", bytes: Buffer.from(pair, "hex") }];
+  if (!scanner.take("'")) return undefined;
+  const inside = scanner.match(/(?:[^'\\]|\\.)*/s) ?? "";
+  const parts = partsOfText(inside, scanner);
+  scanner.need("'");
+  return parts;
+}
+
+function partsOfText(text: string, scanner: Scanner): Part[] {
+  return text.split(VARIABLE).flatMap((piece, index): Part[] => {
+    if (index % 2 === 1) return [{ kind: "variable", name: piece }];
+    if (piece === "") return [];
+    return [{ kind: "bytes", bytes: Buffer.from(withEscapes(piece, scanner)) }];
+  });
+}
+
+function withEscapes(text: string, scanner: Scanner): string {
+  return text.replace(
+    /\\(?:u\{([0-9a-f]{1,6})\}|x([0-9a-f]{2})|(.))/gs,
+    (all, point: string | undefined, byte: string | undefined, letter: string | undefined) => {
+      const code = point ?? byte;
+      if (code !== undefined) return String.fromCodePoint(Number.parseInt(code, 16));
+      return ESCAPES[letter ?? ""] ?? scanner.fail(`unknown escape "${all}" in the text before`);
+    },
+  );
+}
+
+/** The names of the variables in them. */
+export function variablesOf(bytes: Bytes): string[] {
+  return bytes.flatMap((part) => {
+    if (part.kind === "variable") return [part.name];
+    return part.kind === "times" || part.kind === "up to" ? variablesOf(part.part) : [];
+  });
+}
+
+/** @throws Error for a variable without a value */
+export function evaluate(bytes: Bytes, variables: Variables): Buffer {
+  return Buffer.concat(bytes.map((part) => evaluatePart(part, variables)));
+}
+
+function evaluatePart(part: Part, variables: Variables): Uint8Array {
+  switch (part.kind) {
+    case "bytes":
+      return part.bytes;
+    case "variable": {
+      const value = variables.get(part.name);
+      if (value === undefined) throw new Error(`{${part.name}} has no value yet`);
+      return Buffer.from(value);
+    }
+    case "range": {
+      const { first, last } = part;
+      return Uint8Array.from({ length: last - first + 1 }, (_each, index) => first + index);
+    }
+    case "times": {
+      return repeat(evaluate(part.part, variables), part.count);
+    }
+    case "up to": {
+      const once = evaluate(part.part, variables);
+      return repeat(once, Math.ceil(part.size / Math.max(1, once.length))).subarray(0, part.size);
+    }
+  }
+}
+
+function repeat(bytes: Buffer, count: number): Buffer {
+  return bytes.length === 0 ? bytes : Buffer.alloc(bytes.length * count, bytes);
+}

@@ -1,0 +1,154 @@
+// The lines of a bare connection: a request of HTTP as it is written, and what its answer must be.
+
+import { expect } from "../kit/case.ts";
+import type { Context } from "../kit/context.ts";
+import { describeStatus, statusOf } from "../kit/http.ts";
+import type { TcpConnection } from "../kit/tcp.ts";
+import {
+  encodeRequest,
+  type HandshakeAnswer,
+  readHandshakeAnswer,
+  WebSocketPeer,
+  writeInPieces,
+} from "../kit/websocket.ts";
+import { VARIABLE, type Variables } from "./bytes.ts";
+import type { Action, Play } from "./play.ts";
+import type { Scanner } from "./scanner.ts";
+import { scanSeverity } from "./severity.ts";
+
+/** A line of HTTP: a request, a status, a field, or the empty line behind the fields. */
+export const HTTP_LINE = /^(?:[A-Z]+ \S.* HTTP\/\d\.\d|HTTP\/\d.*|[!#$%&'*+.^`|~\w-]+:.*|)$/;
+
+/** A connection over which requests are written, and the answer to the last of them. */
+export class HttpExchange {
+  readonly tcp: TcpConnection;
+  readonly #context: Context;
+  #lines: string[] = [];
+  #answer: HandshakeAnswer | undefined;
+
+  constructor(tcp: TcpConnection, context: Context) {
+    this.tcp = tcp;
+    this.#context = context;
+  }
+
+  /** The head is written whole when its empty line comes. */
+  add(line: string): void {
+    this.#lines.push(line);
+  }
+
+  /** @param behind bytes that are written together with the head */
+  async sendHead(behind: Uint8Array, piece?: number): Promise<void> {
+    const lines = this.#lines.splice(0);
+    this.#answer = undefined;
+    const bytes = Buffer.concat([encodeRequest(lines), behind]);
+    const pieces = piece === undefined ? "" : `, in pieces of ${piece} bytes`;
+    this.#context.conversation.sent(bytes, lines.join(" ⏎ ") + pieces);
+    if (piece === undefined) this.tcp.write(bytes);
+    else await writeInPieces(this.tcp, bytes, piece);
+  }
+
+  /** The head of the answer to the last request. @throws Failure for none */
+  async answer(): Promise<HandshakeAnswer> {
+    this.#answer ??= await readHandshakeAnswer(this.tcp, this.#context.conversation, "");
+    return this.#answer;
+  }
+
+  /** From here on the connection is a WebSocket. @throws Failure unless the answer was 101 */
+  async upgrade(): Promise<WebSocketPeer> {
+    const answer = await this.answer();
+    expect(answer.status === 101, "status 101", describeStatus(answer.line));
+    const { target, conversation } = this.#context;
+    return new WebSocketPeer(this.tcp, answer, target, conversation);
+  }
+}
+
+/** A line with the values of its variables. */
+export function fill(line: string, variables: Variables): string {
+  return line
+    .split(VARIABLE)
+    .map((part, index) => {
+      if (index % 2 === 0) return part;
+      const value = variables.get(part);
+      if (value === undefined) throw new Error(`{${part}} has no value yet`);
+      return value;
+    })
+    .join("");
+}
+
+/**
+ * Takes what must come in answer to a request:
+ *
+ *     status 101                   also: 400..499, 501 or not 101
+ *     header Upgrade: websocket    the field, in letters of either case where "(any case)" stands behind it
+ *     header Connection has Upgrade  a list with this element, in letters of either case
+ *     no header Sec-WebSocket-Protocol
+ *     websocket                    101, and from here on frames
+ *     FIN                          the end of the connection, with nothing before it
+ */
+export function scanAnswer(scanner: Scanner, connection: string): Action {
+  const answer = ({ http }: Play): Promise<HandshakeAnswer> => http.get(connection).answer();
+  if (scanner.take("FIN")) return ({ http }) => http.get(connection).tcp.untilEnd();
+  if (scanner.take("websocket")) {
+    return async ({ http, websockets }) => {
+      websockets.set(connection, await http.get(connection).upgrade());
+    };
+  }
+  if (scanner.take("status")) {
+    const { text, fits } = scanStatus(scanner);
+    const severity = scanSeverity(scanner);
+    return async (play) => {
+      const { line } = await answer(play);
+      expect(fits(line), `status ${text}`, describeStatus(line), severity);
+    };
+  }
+  if (scanner.take("no header")) {
+    const name = scanName(scanner);
+    const severity = scanSeverity(scanner);
+    return async (play) => {
+      const value = (await answer(play)).headers.get(name.toLowerCase());
+      expect(value === undefined, `no ${name}`, `${value}`, severity);
+    };
+  }
+  scanner.need("header");
+  const name = scanName(scanner);
+  if (scanner.take("has")) {
+    const token = scanner.expect(/[\w.-]+/, "an element");
+    const severity = scanSeverity(scanner);
+    return async (play) => {
+      const value = (await answer(play)).headers.get(name.toLowerCase()) ?? "none";
+      const has = value
+        .split(",")
+        .some((each) => each.trim().toLowerCase() === token.toLowerCase());
+      expect(has, `${name} with ${token}`, value, severity);
+    };
+  }
+  scanner.need(":");
+  const value = scanner.expect(/(?:(?! \().)+/, "a value");
+  const anyCase = scanner.take("(any case)");
+  const severity = scanSeverity(scanner);
+  const key = (text: string): string => (anyCase ? text.toLowerCase() : text);
+  return async (play) => {
+    const wanted = fill(value, play.variables).trim();
+    const got = (await answer(play)).headers.get(name.toLowerCase()) ?? "none";
+    expect(key(got) === key(wanted), `${name}: ${wanted}`, got, severity);
+  };
+}
+
+function scanName(scanner: Scanner): string {
+  return scanner.expect(/[\w-]+/, "the name of a field");
+}
+
+/** 101, 400..499, 400 or 501, not 101. */
+function scanStatus(scanner: Scanner): { text: string; fits: (line: string) => boolean } {
+  const pattern = /(?:not )?\d{3}(?:\.\.\d{3})?(?: or \d{3}(?:\.\.\d{3})?)*/;
+  const text = scanner.expect(pattern, "a status");
+  const ranges = text.replace("not ", "").split(" or ");
+  const isOne = (status: number): boolean =>
+    ranges.some((range) => {
+      const [first = 0, last = first] = range.split("..").map(Number);
+      return first <= status && status <= last;
+    });
+  if (!text.startsWith("not ")) return { text, fits: (line) => isOne(statusOf(line)) };
+  // Of any version: a 101 of HTTP/1.0 has no status that counts, and is a 101 all the same.
+  return { text, fits: (line) => !isOne(Number(/^HTTP\/\S+ (\d{3})\b/.exec(line)?.[1])) };
+}

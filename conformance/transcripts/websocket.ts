@@ -1,0 +1,251 @@
+// The lines of a WebSocket: frames as they are sent, messages and frames as they must come.
+
+import { expect, Failure } from "../kit/case.ts";
+import { hex } from "../kit/conversation.ts";
+import { ENDED } from "../kit/tcp.ts";
+import {
+  BINARY,
+  CLOSE,
+  CONTINUATION,
+  closePayload,
+  describeFrame,
+  encodeFrame,
+  type FrameOptions,
+  PING,
+  PONG,
+  TEXT,
+  type WebSocketPeer,
+} from "../kit/websocket.ts";
+import { type Bytes, evaluate, scanBytes, type Variables } from "./bytes.ts";
+import type { Action, Play } from "./play.ts";
+import type { Scanner } from "./scanner.ts";
+import { scanSeverity } from "./severity.ts";
+
+/** What a line of ">" writes. Lines with ">+" are written together with the one above. */
+export interface Written {
+  readonly encode: (play: Play, connection: string) => Uint8Array;
+  /** In words, for the report. */
+  readonly meaning: string;
+  /** Bytes in a TCP segment. */
+  readonly piece: number | undefined;
+}
+
+const OPCODES = {
+  text: TEXT,
+  binary: BINARY,
+  continuation: CONTINUATION,
+  close: CLOSE,
+  ping: PING,
+  pong: PONG,
+} as const;
+
+type Kind = keyof typeof OPCODES;
+
+const KINDS: readonly Kind[] = ["text", "binary", "continuation", "close", "ping", "pong"];
+
+/** A frame as a line says it. */
+type FrameOf = (variables: Variables) => FrameOptions;
+
+/**
+ * Takes what is written to a WebSocket:
+ *
+ *     text 'hello'                  a frame, masked, with FIN
+ *     in pieces of 7: text 'hello'  in TCP segments of 7 bytes
+ *     first 3 bytes of text 'hello' "rest" sends the others
+ *     header of binary length 2^63  without mask and payload
+ *     fragments of 64: text 'x' × 1 MiB
+ *     bytes 81 80
+ *
+ * @returns `undefined` for FIN and RST, which no other line can join
+ */
+export function scanWritten(scanner: Scanner): Written {
+  const meaning = scanner.rest.trim();
+  let piece: number | undefined;
+  if (scanner.take("in pieces of")) {
+    piece = scanner.number();
+    scanner.need(":");
+  }
+  return { encode: scanEncode(scanner), meaning, piece };
+}
+
+function scanEncode(scanner: Scanner): Written["encode"] {
+  if (scanner.take("rest")) return (play, connection) => play.takeRest(connection);
+  if (scanner.take("bytes")) {
+    const bytes = scanBytes(scanner);
+    return ({ variables }) => evaluate(bytes, variables);
+  }
+  if (scanner.take("fragments of")) {
+    const size = scanner.number("how many bytes");
+    scanner.need(":");
+    const frame = scanFrame(scanner);
+    return ({ variables }) => encodeFragments(frame(variables), size);
+  }
+  if (scanner.take("header of")) {
+    const frame = scanFrame(scanner);
+    return ({ variables }) => encodeFrame({ ...frame(variables), payload: "" });
+  }
+  const count = scanner.take("first") ? scanner.number("how many bytes") : undefined;
+  if (count !== undefined) scanner.need("bytes of");
+  const frame = scanFrame(scanner);
+  return (play, connection) => {
+    const bytes = encodeFrame(frame(play.variables));
+    if (count === undefined) return bytes;
+    play.keepRest(connection, bytes.subarray(count));
+    return bytes.subarray(0, count);
+  };
+}
+
+/** RFC 6455 §5.2: opcode, what is unusual about the header, close code, payload. */
+function scanFrame(scanner: Scanner): FrameOf {
+  const opcode = scanOpcode(scanner);
+  let fin = true;
+  let masked = true;
+  let rsv = 0;
+  let lengthBytes: 0 | 2 | 8 | undefined;
+  let length: bigint | undefined;
+  let key: Bytes | undefined;
+  for (;;) {
+    if (scanner.take("no-fin")) fin = false;
+    else if (scanner.take("unmasked")) masked = false;
+    else if (scanner.take("rsv")) rsv = Number.parseInt(scanner.expect(/[01]{3}/, "three bits"), 2);
+    else if (scanner.take("7-bit")) lengthBytes = 0;
+    else if (scanner.take("16-bit")) lengthBytes = 2;
+    else if (scanner.take("64-bit")) lengthBytes = 8;
+    else if (scanner.take("length")) length = scanLength(scanner);
+    else if (scanner.take("mask")) key = scanKey(scanner);
+    else break;
+  }
+  const code = opcode === CLOSE ? scanner.match(/\d+(?= |$)/) : undefined;
+  const bytes = scanBytes(scanner);
+  return (variables) => {
+    const payload = evaluate(bytes, variables);
+    return {
+      ...{ fin, rsv, opcode, masked },
+      payload: code === undefined ? payload : closePayload(Number(code), payload),
+      ...(lengthBytes !== undefined && { lengthBytes }),
+      ...(length !== undefined && { length }),
+      ...(key !== undefined && { key: evaluate(key, variables) }),
+    };
+  };
+}
+
+function scanOpcode(scanner: Scanner): number {
+  if (scanner.take("opcode")) {
+    return Number.parseInt(scanner.expect(/[0-9a-f](?!\w)/, "a hex digit"), 16);
+  }
+  return OPCODES[scanner.oneOf(KINDS)];
+}
+
+/** A length that is claimed: 1000, 16 MiB, 2^63, 2^63-1. */
+function scanLength(scanner: Scanner): bigint {
+  const power = scanner.match(/2\^\d+/);
+  if (power === undefined) return BigInt(scanner.number());
+  const more = scanner.match(/[+-]\d+/) ?? "0";
+  return 2n ** BigInt(power.slice(2)) + BigInt(more.replace("+", ""));
+}
+
+/** Four bytes (§5.3). */
+function scanKey(scanner: Scanner): Bytes {
+  const digits = scanner.expect(/(?:[0-9a-f]{2} ?){4}/, "four bytes");
+  return [{ kind: "bytes", bytes: Buffer.from(digits.replaceAll(" ", ""), "hex") }];
+}
+
+/** A message in frames of so many bytes (§5.4). */
+function encodeFragments(frame: FrameOptions, size: number): Uint8Array {
+  const payload = Buffer.from(frame.payload ?? "");
+  const frames: Uint8Array[] = [];
+  for (let at = 0; at < payload.length; at += size) {
+    const fin = at + size >= payload.length;
+    const opcode = at === 0 ? frame.opcode : CONTINUATION;
+    frames.push(encodeFrame({ ...frame, opcode, fin, payload: payload.subarray(at, at + size) }));
+  }
+  return Buffer.concat(frames);
+}
+
+/** Something that must come, for itself or in any order with others. */
+export interface Awaited {
+  readonly action: Action;
+  /** Of a message or a frame. */
+  readonly item?: { readonly opcode: number; readonly payload: (play: Play) => Uint8Array };
+}
+
+/**
+ * Takes what must come over a WebSocket:
+ *
+ *     text 'hello'             the next message; control frames before it are passed over
+ *     pong 'hello'             the next frame; without bytes, with any payload
+ *     close 1000 or 1001       the next frame; without codes, with any
+ *     fail 1002 (INFO)         the connection fails (§7.1.7), with this code or without a close frame
+ *     alive                    a ping is answered, with nothing before the pong
+ *     FIN                      the end of the connection, with nothing before it
+ */
+export function scanAwaited(scanner: Scanner, connection: string): Awaited {
+  const peerOf = (play: Play): WebSocketPeer => play.websockets.get(connection);
+  if (scanner.take("alive")) return { action: (play) => peerOf(play).expectAlive() };
+  if (scanner.take("FIN")) return { action: (play) => peerOf(play).expectEnd() };
+  if (scanner.take("fail")) {
+    const codes = scanCodes(scanner);
+    if (codes.length === 0) scanner.fail("expected a code");
+    const severity = scanSeverity(scanner) ?? "SHOULD";
+    return { action: (play) => peerOf(play).expectFailed(codes, severity) };
+  }
+  if (scanner.take("close")) {
+    const codes = scanCodes(scanner);
+    return { action: (play) => peerOf(play).expectCloseFrame(codes) };
+  }
+  const kind = scanner.oneOf(["text", "binary", "ping", "pong"]);
+  const opcode = OPCODES[kind];
+  const anyPayload = scanner.done;
+  const bytes = scanBytes(scanner);
+  const payload = ({ variables }: Play): Uint8Array => evaluate(bytes, variables);
+  if (opcode === TEXT || opcode === BINARY) {
+    const action = (play: Play): Promise<void> =>
+      peerOf(play).expectMessage(opcode === TEXT ? `${payload(play)}` : payload(play));
+    return { action, item: { opcode, payload } };
+  }
+  const action = async (play: Play): Promise<void> => {
+    await peerOf(play).expectFrame(opcode, anyPayload ? undefined : payload(play));
+  };
+  return { action, item: { opcode, payload } };
+}
+
+/** 1000 or 1001 */
+function scanCodes(scanner: Scanner): number[] {
+  const codes: number[] = [];
+  if (scanner.done) return codes;
+  do codes.push(scanner.number("a code"));
+  while (scanner.take("or"));
+  return codes;
+}
+
+/** Messages and frames that must come, each once, in whatever order. */
+export async function expectInAnyOrder(
+  play: Play,
+  connection: string,
+  awaited: readonly Awaited[],
+): Promise<void> {
+  const peer = play.websockets.get(connection);
+  const rest = awaited.flatMap(({ item }) =>
+    item === undefined ? [] : [{ opcode: item.opcode, payload: item.payload(play) }],
+  );
+  if (rest.some(({ opcode }) => opcode < CLOSE)) peer.need("websocket-echo");
+  let opcode = CONTINUATION;
+  const fragments: Uint8Array[] = [];
+  while (rest.length > 0) {
+    const frame = await peer.next();
+    if (frame === undefined) throw new Failure(`${rest.length} more`, ENDED);
+    let got = { opcode: frame.opcode, payload: frame.payload };
+    if (frame.opcode < CLOSE) {
+      if (frame.opcode !== CONTINUATION) opcode = frame.opcode;
+      fragments.push(frame.payload);
+      if (!frame.fin) continue;
+      got = { opcode, payload: Buffer.concat(fragments.splice(0)) };
+    }
+    const at = rest.findIndex(
+      (each) => each.opcode === got.opcode && Buffer.compare(each.payload, got.payload) === 0,
+    );
+    const wanted = rest.map(({ payload }) => hex(payload, 16)).join(" or ");
+    expect(at !== -1, wanted, describeFrame(frame));
+    rest.splice(at, 1);
+  }
+}
