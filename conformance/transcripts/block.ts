@@ -1,5 +1,6 @@
 // The steps of a case: lines, and blocks of lines that come in any order or instead of each other.
 
+import { Failure, type Severity } from "../kit/case.ts";
 import { wait } from "../kit/context.ts";
 import type { WebSocketPeer } from "../kit/websocket.ts";
 import { evaluate, scanBytes, VARIABLE } from "./bytes.ts";
@@ -7,6 +8,7 @@ import { fill, HTTP_LINE, HttpExchange, scanAnswer } from "./http.ts";
 import { LEVELS, type Level } from "./levels.ts";
 import { type Action, GIVEN, type Play } from "./play.ts";
 import { Scanner, SyntaxFault, scanConnection } from "./scanner.ts";
+import { scanSeverity } from "./severity.ts";
 import {
   type Awaited,
   expectInAnyOrder,
@@ -234,16 +236,15 @@ class BlockReader {
     const scanner = new Scanner(said.said, said.number, said.indent);
     this.#awaited.push(`${prefix(said)}${said.said}`);
     const kind = this.#kindOf(said);
-    if (kind !== "http") {
-      const scanOne = kind === "websocket" ? scanAwaited : kind.awaited;
-      const awaited = scanOne(scanner, said.connection);
-      scanner.end();
-      return awaited;
-    }
-    const action = scanAnswer(scanner, said.connection);
+    const scanOne =
+      kind === "http" ? scanAnswer : kind === "websocket" ? scanAwaited : kind.awaited;
+    const awaited = scanOne(scanner, said.connection);
+    const severity = scanSeverity(scanner);
     scanner.end();
-    if (said.said === "websocket") this.#kinds.set(said.connection, "websocket");
-    return { action };
+    if (kind === "http" && said.said === "websocket") {
+      this.#kinds.set(said.connection, "websocket");
+    }
+    return severity === undefined ? awaited : { action: weigh(awaited.action, severity) };
   }
 
   /** The lines of a request's head, up to the empty one, and what is written together with it. */
@@ -352,6 +353,18 @@ class BlockReader {
     scanner.end();
     return written;
   }
+}
+
+/** Lets a failure of this line weigh less than the case. */
+function weigh(action: Action, severity: Severity): Action {
+  return async (play) => {
+    try {
+      await action(play);
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      throw new Failure(error.expected, error.got, severity);
+    }
+  };
 }
 
 /** Plays steps one after the other. */

@@ -14,7 +14,7 @@ import {
 import { VARIABLE, type Variables } from "./bytes.ts";
 import type { Action, Play } from "./play.ts";
 import type { Scanner } from "./scanner.ts";
-import { scanSeverity } from "./severity.ts";
+import type { Awaited } from "./websocket.ts";
 
 /** A line of HTTP: a request, a status, a field, or the empty line behind the fields. */
 export const HTTP_LINE = /^(?:[A-Z]+ \S.* HTTP\/\d\.\d|HTTP\/\d.*|[!#$%&'*+.^`|~\w-]+:.*|)$/;
@@ -85,7 +85,11 @@ export function fill(line: string, variables: Variables): string {
  *     websocket                    101, and from here on frames
  *     FIN                          the end of the connection, with nothing before it
  */
-export function scanAnswer(scanner: Scanner, connection: string): Action {
+export function scanAnswer(scanner: Scanner, connection: string): Awaited {
+  return { action: scanAction(scanner, connection) };
+}
+
+function scanAction(scanner: Scanner, connection: string): Action {
   const answer = ({ http }: Play): Promise<HandshakeAnswer> => http.get(connection).answer();
   if (scanner.take("FIN")) return ({ http }) => http.get(connection).tcp.untilEnd();
   if (scanner.take("websocket")) {
@@ -95,42 +99,38 @@ export function scanAnswer(scanner: Scanner, connection: string): Action {
   }
   if (scanner.take("status")) {
     const { text, fits } = scanStatus(scanner);
-    const severity = scanSeverity(scanner);
     return async (play) => {
       const { line } = await answer(play);
-      expect(fits(line), `status ${text}`, describeStatus(line), severity);
+      expect(fits(line), `status ${text}`, describeStatus(line));
     };
   }
   if (scanner.take("no header")) {
     const name = scanName(scanner);
-    const severity = scanSeverity(scanner);
     return async (play) => {
       const value = (await answer(play)).headers.get(name.toLowerCase());
-      expect(value === undefined, `no ${name}`, `${value}`, severity);
+      expect(value === undefined, `no ${name}`, `${value}`);
     };
   }
   scanner.need("header");
   const name = scanName(scanner);
   if (scanner.take("has")) {
     const token = scanner.expect(/[\w.-]+/, "an element");
-    const severity = scanSeverity(scanner);
     return async (play) => {
       const value = (await answer(play)).headers.get(name.toLowerCase()) ?? "none";
       const has = value
         .split(",")
         .some((each) => each.trim().toLowerCase() === token.toLowerCase());
-      expect(has, `${name} with ${token}`, value, severity);
+      expect(has, `${name} with ${token}`, value);
     };
   }
   scanner.need(":");
   const value = scanner.expect(/(?:(?! \().)+/, "a value");
   const anyCase = scanner.take("(any case)");
-  const severity = scanSeverity(scanner);
   const key = (text: string): string => (anyCase ? text.toLowerCase() : text);
   return async (play) => {
     const wanted = fill(value, play.variables).trim();
     const got = (await answer(play)).headers.get(name.toLowerCase()) ?? "none";
-    expect(key(got) === key(wanted), `${name}: ${wanted}`, got, severity);
+    expect(key(got) === key(wanted), `${name}: ${wanted}`, got);
   };
 }
 
