@@ -65,7 +65,8 @@ class BlockReader {
   readonly #awaited: string[] = [];
 
   constructor(lines: readonly Line[]) {
-    this.#lines = lines;
+    // What stands behind the bar is for the reader.
+    this.#lines = lines.map((line) => ({ ...line, text: line.text.replace(/\s{2,}\| .*$/, "") }));
   }
 
   sends(): string {
@@ -206,10 +207,8 @@ class BlockReader {
 
   /** Takes apart `A> text 'hello'`. */
   #say(line: Line): Said {
-    // What stands behind the bar is for the reader.
-    const text = line.text.replace(/\s{2,}\| .*$/, "");
     const [whole, connection = "", sign, plus = "", said = ""] =
-      /^([A-Z]?)([><])(\+?)(?: (.*))?$/s.exec(text) ?? [];
+      /^([A-Z]?)([><])(\+?)(?: (.*))?$/s.exec(line.text) ?? [];
     if (whole === undefined || (sign !== ">" && sign !== "<")) {
       fail(line, "expected a step: >, <, ~, connect, for, either or any order");
     }

@@ -19,8 +19,8 @@ export type Bytes = readonly Part[];
 
 export type Variables = ReadonlyMap<string, string>;
 
-/** A variable in a text: {sid}. */
-export const VARIABLE = /\{([a-zA-Z][\w-]*)\}/;
+/** A variable in a text: {sid}. The escape \u{feff} has none. */
+export const VARIABLE = /(?<!\\u)\{([a-zA-Z][\w-]*)\}/;
 
 const ESCAPES: Readonly<Record<string, string>> = {
   r: "\r",
@@ -57,9 +57,10 @@ function scanPart(scanner: Scanner): Part[] | undefined {
   }
   const pair = scanner.match(/(?:[0-9a-f]{2})+(?![\w-])/);
   if (pair !== undefined) return [{ kind: "bytes", bytes: Buffer.from(pair, "hex") }];
-  if (!scanner.take("'")) return undefined;
-  const inside = scanner.match(/(?:[^'\\]|\\.)*/s) ?? "";
-  const parts = partsOfText(inside, scanner);
+  // In one go with the quote, so that no space in front of the text is lost.
+  const text = scanner.match(/'(?:[^'\\]|\\.)*/s);
+  if (text === undefined) return undefined;
+  const parts = partsOfText(text.slice(1), scanner);
   scanner.need("'");
   return parts;
 }
