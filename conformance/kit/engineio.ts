@@ -29,7 +29,7 @@ export type Packet = string | Uint8Array;
 export const SEPARATOR = "\x1e";
 
 /** Longer than this no case waits for a heartbeat. */
-const LONGEST_INTERVAL = 2000;
+export const LONGEST_INTERVAL = 2000;
 
 /** What a busy machine may need on top of a wait. */
 export const SLACK = 700;

@@ -2,13 +2,13 @@
 
 import { Failure, type Severity } from "../kit/case.ts";
 import { wait } from "../kit/context.ts";
-import type { WebSocketPeer } from "../kit/websocket.ts";
 import { evaluate, scanBytes, VARIABLE } from "./bytes.ts";
 import { fill, HTTP_LINE, HttpExchange, scanAnswer } from "./http.ts";
-import { LEVELS, type Level } from "./levels.ts";
+import { type Attempted, LEVELS, type Lines } from "./levels.ts";
 import { type Action, GIVEN, type Play } from "./play.ts";
 import { Scanner, SyntaxFault, scanConnection } from "./scanner.ts";
 import { scanSeverity } from "./severity.ts";
+import { scanDuration, scanLimits } from "./time.ts";
 import {
   type Awaited,
   expectInAnyOrder,
@@ -35,7 +35,7 @@ export interface Line {
 }
 
 /** What a connection carries, which decides how its lines are read. */
-type Kind = "http" | "websocket" | Level;
+type Kind = "http" | "websocket" | Lines;
 
 /** One line of a conversation. */
 interface Said extends Line {
@@ -91,8 +91,18 @@ class BlockReader {
   }
 
   #readStep(line: Line): Action {
-    if (line.text.startsWith("connect ")) return this.#readConnect(line);
     if (line.text.startsWith("~")) return this.#readWait(line);
+    const action = this.#readSaid(line);
+    const isAwaited = /^(?:[A-Z]?<|any order$|either$)/.test(line.text);
+    return async (play) => {
+      const begin = performance.now();
+      await action(play);
+      play.lastSaid = isAwaited ? performance.now() : begin;
+    };
+  }
+
+  #readSaid(line: Line): Action {
+    if (line.text.startsWith("connect ")) return this.#readConnect(line);
     if (line.text === "any order") return this.#readAnyOrder(line);
     if (line.text === "either") return this.#readEither(line);
     const said = this.#say(line);
@@ -114,9 +124,12 @@ class BlockReader {
     const kind = scanner.oneOf(words);
     const level = LEVELS.get(kind);
     if (level !== undefined) {
-      const { name, action } = level.connect(scanner);
+      const { name, of, lines = level, action } = level.connect(scanner);
+      if (of !== undefined && !this.#kinds.has(of)) scanner.fail(`no connection "${of}" is open`);
       scanner.end();
-      this.#open(name, level, scanner);
+      this.#open(name, lines, scanner);
+      for (const variable of level.gives ?? []) this.#known.add(variable);
+      this.#sent.push(line.text);
       return action;
     }
     const name = scanConnection(scanner);
@@ -150,11 +163,11 @@ class BlockReader {
     this.#at++;
     const scanner = scan(line);
     scanner.need("~");
-    const count = scanner.number();
-    const milliseconds = scanner.oneOf(["ms", "s"]) === "s" ? count * 1000 : count;
+    const text = scanner.rest.trim();
+    const duration = scanDuration(scanner, this.#known);
     scanner.end();
-    this.#sent.push(`nothing for ${milliseconds} ms`);
-    return () => wait(milliseconds);
+    this.#sent.push(`nothing for ${text}`);
+    return (play) => wait(duration(play));
   }
 
   #readAnyOrder(line: Line): Action {
@@ -196,9 +209,9 @@ class BlockReader {
     this.#at++;
     const [name = ""] = connections;
     const kind = this.#kinds.get(name);
-    const peerOf = kind === "websocket" ? webSocketOf : kind === "http" ? undefined : kind?.peerOf;
+    const peerOf = kind === "websocket" ? webSocketOf : kind === "http" ? exchangeOf : kind?.peerOf;
     if (connections.size !== 1 || peerOf === undefined) {
-      fail(line, "expected alternatives over one connection of messages behind this");
+      fail(line, "expected alternatives over one connection behind this");
     }
     this.#awaited.push(expected.join(", or "));
     return (play) =>
@@ -238,12 +251,14 @@ class BlockReader {
     const scanOne =
       kind === "http" ? scanAnswer : kind === "websocket" ? scanAwaited : kind.awaited;
     const awaited = scanOne(scanner, said.connection);
+    const limited = scanLimits(scanner, this.#known, said.said, awaited.action);
     const severity = scanSeverity(scanner);
     scanner.end();
     if (kind === "http" && said.said === "websocket") {
       this.#kinds.set(said.connection, "websocket");
     }
-    return severity === undefined ? awaited : { action: weigh(awaited.action, severity) };
+    if (severity !== undefined) return { action: weigh(limited, severity) };
+    return limited === awaited.action ? awaited : { action: limited };
   }
 
   /** The lines of a request's head, up to the empty one, and what is written together with it. */
@@ -303,7 +318,7 @@ class BlockReader {
     };
   }
 
-  #readSent(said: Said, level: Level): Action {
+  #readSent(said: Said, level: Lines): Action {
     this.#at++;
     const scanner = new Scanner(said.said, said.number, said.indent);
     this.#sent.push(`${prefix(said)}${said.said}`);
@@ -368,11 +383,17 @@ function weigh(action: Action, severity: Severity): Action {
 
 /** Plays steps one after the other. */
 export async function playAll(actions: readonly Action[], play: Play): Promise<void> {
-  for (const action of actions) await action(play);
+  for (const action of actions) {
+    await action(play);
+  }
 }
 
-function webSocketOf({ websockets }: Play, name: string): WebSocketPeer {
+function webSocketOf({ websockets }: Play, name: string): Attempted {
   return websockets.get(name);
+}
+
+function exchangeOf({ http }: Play, name: string): Attempted {
+  return http.get(name);
 }
 
 function prefix({ connection }: Said): string {

@@ -1,9 +1,11 @@
 // The lines of a bare connection: a request of HTTP as it is written, and what its answer must be.
 
-import { expect } from "../kit/case.ts";
+import { expect, Failure } from "../kit/case.ts";
 import type { Context } from "../kit/context.ts";
+import { quote } from "../kit/conversation.ts";
+import { parseObject } from "../kit/engineio.ts";
 import { describeStatus, statusOf } from "../kit/http.ts";
-import type { TcpConnection } from "../kit/tcp.ts";
+import { ENDED, type TcpConnection } from "../kit/tcp.ts";
 import {
   encodeRequest,
   type HandshakeAnswer,
@@ -11,7 +13,7 @@ import {
   WebSocketPeer,
   writeInPieces,
 } from "../kit/websocket.ts";
-import { VARIABLE, type Variables } from "./bytes.ts";
+import { evaluate, scanBytes, VARIABLE, type Variables } from "./bytes.ts";
 import type { Action, Play } from "./play.ts";
 import type { Scanner } from "./scanner.ts";
 import type { Awaited } from "./websocket.ts";
@@ -25,6 +27,7 @@ export class HttpExchange {
   readonly #context: Context;
   #lines: string[] = [];
   #answer: HandshakeAnswer | undefined;
+  #body: Promise<string> | undefined;
 
   constructor(tcp: TcpConnection, context: Context) {
     this.tcp = tcp;
@@ -39,7 +42,10 @@ export class HttpExchange {
   /** @param behind bytes that are written together with the head */
   async sendHead(behind: Uint8Array, piece?: number): Promise<void> {
     const lines = this.#lines.splice(0);
+    // What belongs to the last answer stands before the next one.
+    if (this.#answer !== undefined && this.#answer.status !== 101) await this.body();
     this.#answer = undefined;
+    this.#body = undefined;
     const bytes = Buffer.concat([encodeRequest(lines), behind]);
     const pieces = piece === undefined ? "" : `, in pieces of ${piece} bytes`;
     this.#context.conversation.sent(bytes, lines.join(" ⏎ ") + pieces);
@@ -53,12 +59,75 @@ export class HttpExchange {
     return this.#answer;
   }
 
+  /** The body of the answer to the last request. @throws Failure where the connection ends first */
+  body(): Promise<string> {
+    this.#body ??= this.#readBody();
+    return this.#body;
+  }
+
+  async #readBody(): Promise<string> {
+    const { headers } = await this.answer();
+    const length = headers.get("content-length");
+    const isChunked = headers.get("transfer-encoding")?.toLowerCase() === "chunked";
+    const bytes =
+      length !== undefined
+        ? await this.tcp.next(() => Number(length))
+        : isChunked
+          ? await this.tcp.next((input) => readChunks(input)?.end)
+          : await this.#readToEnd();
+    if (bytes === undefined) throw new Failure("the whole body", ENDED);
+    const body = isChunked ? readChunks(bytes)?.body : bytes;
+    const text = Buffer.from(body ?? bytes).toString();
+    this.#context.conversation.received(bytes, quote(text));
+    return text;
+  }
+
+  /** Without a length a body goes on to the end of the connection. */
+  async #readToEnd(): Promise<Uint8Array> {
+    while (!this.tcp.ended) await this.tcp.more();
+    return this.tcp.take(this.tcp.input.length);
+  }
+
   /** From here on the connection is a WebSocket. @throws Failure unless the answer was 101 */
   async upgrade(): Promise<WebSocketPeer> {
     const answer = await this.answer();
     expect(answer.status === 101, "status 101", describeStatus(answer.line));
     const { target, conversation } = this.#context;
     return new WebSocketPeer(this.tcp, answer, target, conversation);
+  }
+
+  /** Makes attempts at the same answer, until one of them succeeds. @throws Failure where none does */
+  async firstOf(attempts: readonly (() => Promise<void>)[]): Promise<void> {
+    const failures: Failure[] = [];
+    for (const attempt of attempts) {
+      try {
+        await attempt();
+        return;
+      } catch (error) {
+        if (!(error instanceof Failure)) throw error;
+        failures.push(error);
+      }
+    }
+    const expected = failures.map((failure) => failure.expected).join(", or ");
+    throw new Failure(expected, failures.at(-1)?.got ?? "");
+  }
+}
+
+/** Returns what the chunks up to the empty one hold (RFC 9112 §7.1), and where they end. Trailers are not known here. */
+function readChunks(
+  input: Uint8Array,
+): { readonly body: Buffer; readonly end: number } | undefined {
+  const text = Buffer.from(input).toString("latin1");
+  const chunks: Uint8Array[] = [];
+  let at = 0;
+  for (;;) {
+    const [line, digits = ""] = /^([0-9a-f]+)[^\r]*\r\n/i.exec(text.slice(at, at + 64)) ?? [];
+    if (line === undefined) return undefined;
+    const start = at + line.length;
+    const end = start + Number.parseInt(digits, 16);
+    chunks.push(input.subarray(start, end));
+    at = end + 2;
+    if (end === start) return { body: Buffer.concat(chunks), end: at };
   }
 }
 
@@ -75,6 +144,16 @@ export function fill(line: string, variables: Variables): string {
     .join("");
 }
 
+/** The answer to a request. */
+export interface Answer {
+  /** The status line. */
+  readonly line: string;
+  /** Names in lower case. */
+  readonly headers: ReadonlyMap<string, string>;
+  /** @throws Failure where the connection ends first */
+  readonly body: () => Promise<string>;
+}
+
 /**
  * Takes what must come in answer to a request:
  *
@@ -82,6 +161,8 @@ export function fill(line: string, variables: Variables): string {
  *     header Upgrade: websocket    the field, in letters of either case where "(any case)" stands behind it
  *     header Connection has Upgrade  a list with this element, in letters of either case
  *     no header Sec-WebSocket-Protocol
+ *     body 'ok'                    also: with 'ok', without 'ok'
+ *     refused 3                    the refusal of Engine.IO, with this code
  *     websocket                    101, and from here on frames
  *     FIN                          the end of the connection, with nothing before it
  */
@@ -90,13 +171,21 @@ export function scanAnswer(scanner: Scanner, connection: string): Awaited {
 }
 
 function scanAction(scanner: Scanner, connection: string): Action {
-  const answer = ({ http }: Play): Promise<HandshakeAnswer> => http.get(connection).answer();
   if (scanner.take("FIN")) return ({ http }) => http.get(connection).tcp.untilEnd();
   if (scanner.take("websocket")) {
     return async ({ http, websockets }) => {
       websockets.set(connection, await http.get(connection).upgrade());
     };
   }
+  return scanAnswerOf(scanner, async ({ http }) => {
+    const exchange = http.get(connection);
+    const { line, headers } = await exchange.answer();
+    return { line, headers, body: () => exchange.body() };
+  });
+}
+
+/** Takes what must be so of an answer that has its lines, a body or both. */
+export function scanAnswerOf(scanner: Scanner, answer: (play: Play) => Promise<Answer>): Action {
   if (scanner.take("status")) {
     const { text, fits } = scanStatus(scanner);
     return async (play) => {
@@ -104,6 +193,8 @@ function scanAction(scanner: Scanner, connection: string): Action {
       expect(fits(line), `status ${text}`, describeStatus(line));
     };
   }
+  if (scanner.take("refused")) return scanRefusal(scanner, answer);
+  if (scanner.take("body")) return scanBody(scanner, answer);
   if (scanner.take("no header")) {
     const name = scanName(scanner);
     return async (play) => {
@@ -114,23 +205,54 @@ function scanAction(scanner: Scanner, connection: string): Action {
   scanner.need("header");
   const name = scanName(scanner);
   if (scanner.take("has")) {
-    const token = scanner.expect(/[\w.-]+/, "an element");
+    const element = scanner.expect(/[\w.*/-]+/, "an element");
     return async (play) => {
       const value = (await answer(play)).headers.get(name.toLowerCase()) ?? "none";
       const has = value
         .split(",")
-        .some((each) => each.trim().toLowerCase() === token.toLowerCase());
-      expect(has, `${name} with ${token}`, value);
+        // Without parameters, such as a media type's charset.
+        .map((each) => each.replace(/;.*/s, "").trim().toLowerCase())
+        .includes(element.toLowerCase());
+      expect(has, `${name} with ${element}`, value);
     };
   }
   scanner.need(":");
   const value = scanner.expect(/(?:(?! \().)+/, "a value");
   const anyCase = scanner.take("(any case)");
-  const key = (text: string): string => (anyCase ? text.toLowerCase() : text);
+  const key = (text: string): string => {
+    // RFC 9110 §5.6.6: blanks around the semicolon of a parameter mean nothing.
+    const whole = text.replace(/[ \t]*;[ \t]*/g, ";");
+    return anyCase ? whole.toLowerCase() : whole;
+  };
   return async (play) => {
     const wanted = fill(value, play.variables).trim();
     const got = (await answer(play)).headers.get(name.toLowerCase()) ?? "none";
     expect(key(got) === key(wanted), `${name}: ${wanted}`, got);
+  };
+}
+
+/** body 'ok', body with 'ok', body without 'ok' */
+function scanBody(scanner: Scanner, answer: (play: Play) => Promise<Answer>): Action {
+  const part = scanner.take("without") ? "without" : scanner.take("with") ? "with" : "";
+  const bytes = scanBytes(scanner);
+  return async (play) => {
+    const wanted = evaluate(bytes, play.variables).toString();
+    const got = await (await answer(play)).body();
+    const fits = part === "" ? got === wanted : got.includes(wanted) === (part === "with");
+    expect(fits, `a body ${part} ${quote(wanted)}`, quote(got));
+  };
+}
+
+/** Status 400, with the code and a message as JSON and nothing else. */
+function scanRefusal(scanner: Scanner, answer: (play: Play) => Promise<Answer>): Action {
+  const code = Number(scanner.expect(/\d+/, "a code"));
+  return async (play) => {
+    const { line, body } = await answer(play);
+    expect(statusOf(line) === 400, "status 400", describeStatus(line));
+    const text = await body();
+    const { code: told, message, ...more } = parseObject(text) ?? {};
+    const fits = told === code && typeof message === "string" && Object.keys(more).length === 0;
+    expect(fits, `{"code":${code},"message":"…"}`, quote(text));
   };
 }
 

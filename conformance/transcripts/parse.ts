@@ -214,7 +214,7 @@ function unroll(lines: readonly Line[]): Line[] {
     const line = lines[at];
     if (line === undefined) break;
     if (!line.text.startsWith("for ")) {
-      result.push(line);
+      result.push(writeOut(line));
       continue;
     }
     const scanner = scan(line);
@@ -234,6 +234,16 @@ function unroll(lines: readonly Line[]): Line[] {
     at = end;
   }
   return result;
+}
+
+/** Writes "> '4{i}' for i in 0..99" out: what is said once for each value, with commas between. */
+function writeOut(line: Line): Line {
+  const [, sign, said, name = "", values = ""] =
+    /^([A-Z]?[><] )(.*) for ([a-zA-Z][\w-]*) in ([\d., ]+)$/.exec(line.text) ?? [];
+  if (sign === undefined || said === undefined) return line;
+  const items = values.split(",").flatMap((value) => rangeOf(value.trim()));
+  const all = items.map((value) => replace({ ...line, text: said }, new Map([[name, value]])).text);
+  return { ...line, text: `${sign}${all.join(", ")}` };
 }
 
 /** Where the block that begins at `start` ends. */

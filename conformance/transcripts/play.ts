@@ -6,8 +6,12 @@ import { addressOf } from "../kit/target.ts";
 import type { WebSocketPeer } from "../kit/websocket.ts";
 import type { HttpExchange } from "./http.ts";
 
-/** Does what a line says. Throws Failure where the server does it otherwise. */
-export type Action = (play: Play) => Promise<void> | void;
+/**
+ * Does what a line says. Throws Failure where the server does it otherwise.
+ *
+ * @param limit the milliseconds that the line allows, for what has a limit of its own otherwise
+ */
+export type Action = (play: Play, limit?: number) => Promise<void> | void;
 
 /** Connections of one kind by their names. */
 export class Connections<Connection> {
@@ -32,6 +36,11 @@ export class Play {
   readonly websockets = new Connections<WebSocketPeer>();
 
   readonly #rests = new Map<string, Uint8Array>();
+  /**
+   * When the last line was said, for lines that must not come before some time: what the harness does counts from its
+   * beginning, and what comes from its end.
+   */
+  lastSaid = performance.now();
 
   constructor(context: Context) {
     this.context = context;
