@@ -26,7 +26,7 @@ export type Revision = 3 | 4;
 export type Packet = string | Uint8Array;
 
 /** Stands between two packets of a payload of revision 4. */
-export const SEPARATOR = "\x1e";
+const SEPARATOR = "\x1e";
 
 /** Longer than this no case waits for a heartbeat. */
 export const LONGEST_INTERVAL = 2000;
@@ -36,14 +36,14 @@ export const SLACK = 700;
 
 // Payloads.
 
-export function encodePayload4(packets: readonly Packet[]): string {
+function encodePayload4(packets: readonly Packet[]): string {
   const texts = packets.map((packet) =>
     typeof packet === "string" ? packet : `b${Buffer.from(packet).toString("base64")}`,
   );
   return texts.join(SEPARATOR);
 }
 
-export function decodePayload4(body: string): Packet[] {
+function decodePayload4(body: string): Packet[] {
   return body.split(SEPARATOR).map((text) => {
     if (text === "") throw new Failure("packets", `an empty one in ${quote(body)}`);
     return text.startsWith("b") ? decodeBase64(text.slice(1)) : text;
@@ -51,14 +51,14 @@ export function decodePayload4(body: string): Packet[] {
 }
 
 /** As text: "<length>:<packet>", the length in UTF-16 code units. */
-export function encodeTextPayload3(packets: readonly Packet[]): string {
+function encodeTextPayload3(packets: readonly Packet[]): string {
   const texts = packets.map((packet) =>
     typeof packet === "string" ? packet : `b4${Buffer.from(packet).toString("base64")}`,
   );
   return texts.map((text) => `${text.length}:${text}`).join("");
 }
 
-export function decodeTextPayload3(body: string): Packet[] {
+function decodeTextPayload3(body: string): Packet[] {
   const packets: Packet[] = [];
   let at = 0;
   while (at < body.length) {
@@ -75,7 +75,7 @@ export function decodeTextPayload3(body: string): Packet[] {
 }
 
 /** As bytes: 0 or 1, the digits of the length, 255, the packet. */
-export function encodeBinaryPayload3(packets: readonly Packet[]): Uint8Array {
+function encodeBinaryPayload3(packets: readonly Packet[]): Uint8Array {
   const parts = packets.flatMap((packet) => {
     const isText = typeof packet === "string";
     const bytes = isText ? Buffer.from(packet) : Buffer.from([4, ...packet]);
@@ -84,7 +84,7 @@ export function encodeBinaryPayload3(packets: readonly Packet[]): Uint8Array {
   return Buffer.concat(parts);
 }
 
-export function decodeBinaryPayload3(body: Uint8Array): Packet[] {
+function decodeBinaryPayload3(body: Uint8Array): Packet[] {
   const packets: Packet[] = [];
   let at = 0;
   while (at < body.length) {
@@ -109,13 +109,13 @@ function withoutType(bytes: Uint8Array): Uint8Array {
   return bytes.subarray(1);
 }
 
-function decodeBase64(text: string): Uint8Array {
+export function decodeBase64(text: string): Uint8Array {
   const fits = /^(?:[\w+/-]{4})*(?:[\w+/-]{2}(?:==)?|[\w+/-]{3}=?)?$/.test(text);
   expect(fits, "base64", quote(text));
   return Buffer.from(text, "base64");
 }
 
-function describePacket(packet: Packet): string {
+export function describePacket(packet: Packet): string {
   if (typeof packet === "string") return quote(packet, 40);
   return `<${hex(packet, 16)}> (${packet.length} bytes)`;
 }
@@ -134,8 +134,15 @@ export function expectPackets(got: readonly Packet[], wanted: readonly Packet[])
   expect(same, describePackets(wanted), describePackets(got));
 }
 
+/** Bytes may be base64 over a WebSocket of revision 3. */
 export function isMessage(packet: Packet): boolean {
-  return typeof packet !== "string" || packet.startsWith("4");
+  return typeof packet !== "string" || /^b?4/.test(packet);
+}
+
+/** As a browser sends the field "d" of a form, with line feeds escaped as clients do it. */
+function formOf(payload: string): string {
+  const escaped = payload.replace(/\\n/g, "\\\\n").replace(/\n/g, "\\n");
+  return `${new URLSearchParams({ d: escaped })}`;
 }
 
 // The handshake.
@@ -143,7 +150,7 @@ export function isMessage(packet: Packet): boolean {
 export type Query = Readonly<Record<string, string | undefined>>;
 
 /** As it stands behind the "?"; what is `undefined` is left out. */
-export function encodeQuery(query: Query): string {
+function encodeQuery(query: Query): string {
   const given = Object.entries(query).flatMap(([name, value]) =>
     value === undefined ? [] : [[name, value] satisfies [string, string]],
   );
@@ -166,7 +173,7 @@ export interface OpenPacket {
 }
 
 /** @throws Failure for what is no open packet with a session's id */
-export function readOpen(packet: Packet | undefined): OpenPacket {
+function readOpen(packet: Packet | undefined): OpenPacket {
   const text = typeof packet === "string" ? packet : "";
   const got = packet === undefined ? "nothing" : describePacket(packet);
   expect(text.startsWith("0"), "an open packet", got);
@@ -207,19 +214,10 @@ export function checkIntervals({ pingInterval, pingTimeout }: OpenPacket): void 
 }
 
 /** @throws Skip where the server does not speak revision 3 */
-export async function needRevision3(context: Context): Promise<void> {
+async function needRevision3(context: Context): Promise<void> {
   const path = pathWith(context.target, { EIO: "3", transport: "polling", b64: "1" });
   const { status } = await context.http({ path });
   if (status === 400) throw new Skip("the server does not speak Engine.IO 3");
-}
-
-/** @throws Failure unless it refuses a request, with `code` where one is given */
-export function expectRefusal({ status, body }: HttpAnswer, code?: number): void {
-  expect(status === 400, "status 400", `status ${status}: ${quote(body)}`);
-  if (code === undefined) return;
-  const refusal = parseObject(body);
-  const fits = refusal?.code === code && typeof refusal.message === "string";
-  expect(fits, `{"code":${code},"message":"…"}`, quote(body));
 }
 
 /** Another WebSocket for a session comes to nothing: its probe is not answered. */
@@ -258,7 +256,7 @@ export async function within<T>(milliseconds: number, promise: Promise<T>): Prom
   return Promise.race([quietly(promise), wait(milliseconds).then(() => undefined)]);
 }
 
-export interface SessionOptions {
+interface SessionOptions {
   /** Default 4. */
   readonly revision?: Revision;
   /** More than EIO, transport and sid. */
@@ -272,11 +270,21 @@ export class PollingSession {
   readonly #query: Query;
   // What has come and was not asked for.
   #received: Packet[] = [];
+  /** What stood in the answer to the handshake behind the open packet. */
+  readonly behindOpen: readonly Packet[];
   // Two POSTs must not overlap.
   #posting: Promise<unknown> = Promise.resolve();
 
-  constructor(context: Context, open: OpenPacket, revision: Revision, query: Query) {
+  constructor(
+    context: Context,
+    open: OpenPacket,
+    revision: Revision,
+    query: Query,
+    behindOpen: readonly Packet[],
+  ) {
     this.#context = context;
+    this.behindOpen = behindOpen;
+    this.#received = behindOpen.filter((packet) => packet !== "2");
     this.open = open;
     this.#revision = revision;
     this.#query = query;
@@ -295,9 +303,7 @@ export class PollingSession {
     expect(answer.status === 200, "status 200", `status ${answer.status}`);
     const [first, ...rest] = decodeBody(answer, revision, query);
     const open = readOpen(first);
-    const session = new PollingSession(context, open, revision, { ...all, sid: open.sid });
-    session.#received = rest.filter((packet) => packet !== "2");
-    return session;
+    return new PollingSession(context, open, revision, { ...all, sid: open.sid }, rest);
   }
 
   get sid(): string {
@@ -315,21 +321,44 @@ export class PollingSession {
     return quietly(this.#context.http(abort === undefined ? { path } : { path, abort }));
   }
 
-  /** A POST, answered in whichever way. */
-  post(body: string | Uint8Array, headers: Record<string, string> = {}): Promise<HttpAnswer> {
+  /** A POST, or a request of another method, answered in whichever way. */
+  post(
+    body: string | Uint8Array,
+    headers: Record<string, string> = {},
+    method = "POST",
+  ): Promise<HttpAnswer> {
     const all = { "Content-Type": "text/plain;charset=UTF-8", ...headers };
-    const question = { method: "POST", path: this.path(), headers: all, body };
-    return quietly(this.#context.http(question));
+    return quietly(this.#context.http({ method, path: this.path(), headers: all, body }));
   }
 
   /** Sends packets in one payload, which must be taken. */
   async send(...packets: readonly Packet[]): Promise<void> {
-    const encode = this.#revision === 4 ? encodePayload4 : encodeTextPayload3;
-    const sent = this.#posting.then(() => this.post(encode(packets)));
+    const { body: payload, type } = this.encode(packets);
+    const sent = this.#posting.then(() => this.post(payload, { "Content-Type": type }));
     this.#posting = sent.catch(() => {});
     // Whether the body is "ok" is the matter of one case.
     const { status, body } = await sent;
     expect(status === 200, "status 200", `status ${status}: ${quote(body)}`);
+  }
+
+  /** A payload, and what it calls itself: in revision 3 a form with JSONP, and bytes where bytes are read. */
+  encode(packets: readonly Packet[]): { body: string | Uint8Array; type: string } {
+    const isText = packets.every((packet) => typeof packet === "string");
+    if (this.#revision === 4) return { body: encodePayload4(packets), type: TYPES.text };
+    if (this.#query.j !== undefined) {
+      return { body: formOf(encodeTextPayload3(packets)), type: TYPES.form };
+    }
+    if (!isText && this.#query.b64 === undefined) {
+      return { body: encodeBinaryPayload3(packets), type: TYPES.bytes };
+    }
+    return { body: encodeTextPayload3(packets), type: TYPES.text };
+  }
+
+  /** What a payload of this session calls itself that may be malformed. */
+  get type(): string {
+    if (this.#revision === 4) return TYPES.text;
+    if (this.#query.j !== undefined) return TYPES.form;
+    return this.#query.b64 === undefined ? TYPES.bytes : TYPES.text;
   }
 
   /** The packets of a GET's answer. @throws Failure for what is none */
@@ -402,16 +431,24 @@ export class PollingSession {
   }
 }
 
-function decodeBody(answer: HttpAnswer, revision: Revision, { j }: Query): Packet[] {
+/** Values of Content-Type. */
+const TYPES = {
+  text: "text/plain;charset=UTF-8",
+  form: "application/x-www-form-urlencoded",
+  bytes: "application/octet-stream",
+} as const;
+
+function decodeBody(answer: HttpAnswer, revision: Revision, { j, b64 }: Query): Packet[] {
   const { headers, bytes, body } = answer;
   if (revision === 4) return decodePayload4(body);
   if (j !== undefined) return decodeTextPayload3(payloadOfScript(body, j));
-  const isBinary = `${headers["content-type"]}`.startsWith("application/octet-stream");
+  // A client with b64=1 reads text only.
+  const isBinary = b64 === undefined && `${headers["content-type"]}`.startsWith(TYPES.bytes);
   return isBinary ? decodeBinaryPayload3(bytes) : decodeTextPayload3(body);
 }
 
 /** The payload in `___eio[<index>]("…");`. */
-export function payloadOfScript(script: string, index: string): string {
+function payloadOfScript(script: string, index: string): string {
   const [, called, literal = ""] = /^___eio\[(\d+)\]\((".*")\);?\s*$/s.exec(script) ?? [];
   expect(called === index, `___eio[${index}]("…");`, quote(script));
   try {
@@ -477,44 +514,8 @@ export class WebSocketSession {
       const bytes = Buffer.concat(this.#payloads.splice(0));
       if (this.#opcode === BINARY) return this.#revision === 4 ? bytes : withoutType(bytes);
       const text = bytes.toString();
-      if (this.#revision === 3 && text.startsWith("b4")) return decodeBase64(text.slice(2));
       if (this.#revision === 3 || pings || text !== "2") return text;
       this.send("3");
-    }
-  }
-
-  /** The next packets must be these; noops are passed over. */
-  async expect(...packets: readonly Packet[]): Promise<void> {
-    for (const packet of packets) {
-      if (isMessage(packet)) this.peer.need("engineio-echo");
-      let got = await this.next();
-      while (got === "6") got = await this.next();
-      if (got === undefined) throw new Failure(describePacket(packet), "the end of the session");
-      expectPackets([got], [packet]);
-    }
-  }
-
-  /** Sends messages, and must receive the same. */
-  async echo(...packets: readonly Packet[]): Promise<void> {
-    this.send(...packets);
-    await this.expect(...packets);
-  }
-
-  /** It goes on: a message comes back. */
-  async expectAlive(): Promise<void> {
-    await this.echo(`4alive ${randomBytes(6).toString("hex")}`);
-  }
-
-  /** The server ends it soon, and sends no message before. */
-  async expectClosed(milliseconds = 1000): Promise<void> {
-    const end = this.next().then((packet) => ({ packet }));
-    const answer = await within(milliseconds, end);
-    if (answer === undefined) throw new Failure("the end of the WebSocket", "one that goes on");
-    const { packet } = answer;
-    // A close packet may tell of the end.
-    if (packet === "1") await this.expectClosed(milliseconds);
-    else if (packet !== undefined) {
-      throw new Failure("the end of the WebSocket", describePacket(packet));
     }
   }
 }

@@ -1,5 +1,6 @@
 // What a connection can carry above frames and HTTP: each level reads its own lines.
 
+import { ENGINEIO3, ENGINEIO4 } from "./engineio.ts";
 import type { Action, Play } from "./play.ts";
 import type { Scanner } from "./scanner.ts";
 import type { Awaited } from "./websocket.ts";
@@ -37,4 +38,7 @@ export interface Attempted {
 }
 
 /** By the word that names it behind "connect". */
-export const LEVELS: ReadonlyMap<string, Level> = new Map();
+export const LEVELS: ReadonlyMap<string, Level> = new Map([
+  ["engineio4", ENGINEIO4],
+  ["engineio3", ENGINEIO3],
+]);

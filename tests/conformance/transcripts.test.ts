@@ -118,6 +118,8 @@ const BYTES: readonly (readonly [text: string, hex: string])[] = [
   ["'hello'", "68656c6c6f"],
   ["'é\\r\\n\\t\\0\\\\\\''", "c3a90d0a09005c27"],
   ["'\\u{1f600}'", "f09f9880"],
+  ["'\\u{feff}'", "efbbbf"],
+  ["'  x'", "202078"],
   ["'ab' × 3", "616261626162"],
   ["'ab' up to 5", "6162616261"],
   ["'' up to 0", ""],
