@@ -5,7 +5,7 @@ import { wait } from "../kit/context.ts";
 import type { WebSocketPeer } from "../kit/websocket.ts";
 import { evaluate, scanBytes, VARIABLE } from "./bytes.ts";
 import { fill, HTTP_LINE, HttpExchange, scanAnswer } from "./http.ts";
-import { LEVELS, type Level } from "./levels.ts";
+import { LEVELS, type Lines } from "./levels.ts";
 import { type Action, GIVEN, type Play } from "./play.ts";
 import { Scanner, SyntaxFault, scanConnection } from "./scanner.ts";
 import { scanSeverity } from "./severity.ts";
@@ -35,7 +35,7 @@ export interface Line {
 }
 
 /** What a connection carries, which decides how its lines are read. */
-type Kind = "http" | "websocket" | Level;
+type Kind = "http" | "websocket" | Lines;
 
 /** One line of a conversation. */
 interface Said extends Line {
@@ -65,15 +65,16 @@ class BlockReader {
   readonly #awaited: string[] = [];
 
   constructor(lines: readonly Line[]) {
-    this.#lines = lines;
+    // What stands behind the bar is for the reader.
+    this.#lines = lines.map((line) => ({ ...line, text: line.text.replace(/\s{2,}\| .*$/, "") }));
   }
 
   sends(): string {
-    return this.#sent.length === 0 ? "nothing" : this.#sent.join("; ");
+    return summaryOf(this.#sent);
   }
 
   expects(): string {
-    return this.#awaited.length === 0 ? "nothing" : this.#awaited.join("; ");
+    return summaryOf(this.#awaited);
   }
 
   /** Reads steps up to a line that `isEnd` knows, which stays, or to the last. */
@@ -113,9 +114,12 @@ class BlockReader {
     const kind = scanner.oneOf(words);
     const level = LEVELS.get(kind);
     if (level !== undefined) {
-      const { name, action } = level.connect(scanner);
+      const { name, of, lines = level, action } = level.connect(scanner);
+      if (of !== undefined && !this.#kinds.has(of)) scanner.fail(`no connection "${of}" is open`);
       scanner.end();
-      this.#open(name, level, scanner);
+      this.#open(name, lines, scanner);
+      for (const variable of level.gives ?? []) this.#known.add(variable);
+      this.#sent.push(line.text);
       return action;
     }
     const name = scanConnection(scanner);
@@ -206,10 +210,8 @@ class BlockReader {
 
   /** Takes apart `A> text 'hello'`. */
   #say(line: Line): Said {
-    // What stands behind the bar is for the reader.
-    const text = line.text.replace(/\s{2,}\| .*$/, "");
     const [whole, connection = "", sign, plus = "", said = ""] =
-      /^([A-Z]?)([><])(\+?)(?: (.*))?$/s.exec(text) ?? [];
+      /^([A-Z]?)([><])(\+?)(?: (.*))?$/s.exec(line.text) ?? [];
     if (whole === undefined || (sign !== ">" && sign !== "<")) {
       fail(line, "expected a step: >, <, ~, connect, for, either or any order");
     }
@@ -304,7 +306,7 @@ class BlockReader {
     };
   }
 
-  #readSent(said: Said, level: Level): Action {
+  #readSent(said: Said, level: Lines): Action {
     this.#at++;
     const scanner = new Scanner(said.said, said.number, said.indent);
     this.#sent.push(`${prefix(said)}${said.said}`);
@@ -353,6 +355,13 @@ class BlockReader {
     scanner.end();
     return written;
   }
+}
+
+/** Steps in the words of their lines. Of many, such as those of "for", only the first and the last are shown. */
+function summaryOf(steps: readonly string[]): string {
+  if (steps.length === 0) return "nothing";
+  if (steps.length <= 10) return steps.join("; ");
+  return [...steps.slice(0, 4), `… (${steps.length - 5} more)`, ...steps.slice(-1)].join("; ");
 }
 
 /** Lets a failure of this line weigh less than the case. */

@@ -1,6 +1,12 @@
 // Bytes as a transcript writes them: pairs of hex digits, text in single quotes, and what is made of them.
 
+import { Skip } from "../kit/case.ts";
 import type { Scanner } from "./scanner.ts";
+
+/** A number, or one that depends on a limit of the server: {maxPayload} / 2 - 20, rounded down. */
+type Count =
+  | number
+  | { readonly name: string; readonly divisor: number; readonly subtrahend: number };
 
 /** A part of some bytes. */
 type Part =
@@ -10,17 +16,17 @@ type Part =
   /** Each byte from `first` to `last`. */
   | { readonly kind: "range"; readonly first: number; readonly last: number }
   /** A part so many times. */
-  | { readonly kind: "times"; readonly part: readonly Part[]; readonly count: number }
+  | { readonly kind: "times"; readonly part: readonly Part[]; readonly count: Count }
   /** A part, repeated until there are so many bytes, the last time only in part. */
-  | { readonly kind: "up to"; readonly part: readonly Part[]; readonly size: number };
+  | { readonly kind: "up to"; readonly part: readonly Part[]; readonly size: Count };
 
 /** Bytes that may depend on variables. */
 export type Bytes = readonly Part[];
 
 export type Variables = ReadonlyMap<string, string>;
 
-/** A variable in a text: {sid}. */
-export const VARIABLE = /\{([a-zA-Z][\w-]*)\}/;
+/** A variable in a text: {sid}. The escape \u{feff} has none. */
+export const VARIABLE = /(?<!\\u)\{([a-zA-Z][\w-]*)\}/;
 
 const ESCAPES: Readonly<Record<string, string>> = {
   r: "\r",
@@ -38,15 +44,23 @@ export function scanBytes(scanner: Scanner): Bytes {
     const part = scanPart(scanner);
     if (part === undefined) return parts;
     if (scanner.take("×")) {
-      const count = scanner.number("how many times");
+      const count = scanCount(scanner, "how many times");
       parts.push({ kind: "times", part, count });
     } else if (scanner.take("up to")) {
-      const size = scanner.number("how many bytes");
+      const size = scanCount(scanner, "how many bytes");
       parts.push({ kind: "up to", part, size });
     } else {
       parts.push(...part);
     }
   }
+}
+
+function scanCount(scanner: Scanner, what: string): Count {
+  const name = scanner.match(/\{[a-zA-Z][\w-]*\}/)?.slice(1, -1);
+  if (name === undefined) return scanner.number(what);
+  const divisor = scanner.take("/") ? scanner.number() : 1;
+  const subtrahend = scanner.take("-") ? scanner.number() : 0;
+  return { name, divisor, subtrahend };
 }
 
 function scanPart(scanner: Scanner): Part[] | undefined {
@@ -57,9 +71,10 @@ function scanPart(scanner: Scanner): Part[] | undefined {
   }
   const pair = scanner.match(/(?:[0-9a-f]{2})+(?![\w-])/);
   if (pair !== undefined) return [{ kind: "bytes", bytes: Buffer.from(pair, "hex") }];
-  if (!scanner.take("'")) return undefined;
-  const inside = scanner.match(/(?:[^'\\]|\\.)*/s) ?? "";
-  const parts = partsOfText(inside, scanner);
+  // In one go with the quote, so that no space in front of the text is lost.
+  const text = scanner.match(/'(?:[^'\\]|\\.)*/s);
+  if (text === undefined) return undefined;
+  const parts = partsOfText(text.slice(1), scanner);
   scanner.need("'");
   return parts;
 }
@@ -87,11 +102,16 @@ function withEscapes(text: string, scanner: Scanner): string {
 export function variablesOf(bytes: Bytes): string[] {
   return bytes.flatMap((part) => {
     if (part.kind === "variable") return [part.name];
-    return part.kind === "times" || part.kind === "up to" ? variablesOf(part.part) : [];
+    if (part.kind !== "times" && part.kind !== "up to") return [];
+    const count = part.kind === "times" ? part.count : part.size;
+    return [...variablesOf(part.part), ...(typeof count === "number" ? [] : [count.name])];
   });
 }
 
-/** @throws Error for a variable without a value */
+/**
+ * @throws Error for a variable without a value
+ * @throws Skip for a count that depends on a limit which the server does not announce
+ */
 export function evaluate(bytes: Bytes, variables: Variables): Buffer {
   return Buffer.concat(bytes.map((part) => evaluatePart(part, variables)));
 }
@@ -110,13 +130,21 @@ function evaluatePart(part: Part, variables: Variables): Uint8Array {
       return Uint8Array.from({ length: last - first + 1 }, (_each, index) => first + index);
     }
     case "times": {
-      return repeat(evaluate(part.part, variables), part.count);
+      return repeat(evaluate(part.part, variables), evaluateCount(part.count, variables));
     }
     case "up to": {
       const once = evaluate(part.part, variables);
-      return repeat(once, Math.ceil(part.size / Math.max(1, once.length))).subarray(0, part.size);
+      const size = evaluateCount(part.size, variables);
+      return repeat(once, Math.ceil(size / Math.max(1, once.length))).subarray(0, size);
     }
   }
+}
+
+function evaluateCount(count: Count, variables: Variables): number {
+  if (typeof count === "number") return count;
+  const value = variables.get(count.name);
+  if (value === undefined) throw new Skip(`the server announces no ${count.name}`);
+  return Math.floor(Number(value) / count.divisor) - count.subtrahend;
 }
 
 function repeat(bytes: Buffer, count: number): Buffer {

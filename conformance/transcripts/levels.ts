@@ -4,9 +4,25 @@ import type { Action, Play } from "./play.ts";
 import type { Scanner } from "./scanner.ts";
 import type { Awaited } from "./websocket.ts";
 
-export interface Level {
-  /** Takes what stands behind the level's name in a line "connect", and returns the connection's name. */
-  readonly connect: (scanner: Scanner) => { readonly name: string; readonly action: Action };
+export interface Level extends Lines {
+  /** Takes what stands behind the level's name in a line "connect". */
+  readonly connect: (scanner: Scanner) => Connecting;
+  /** The variables to which its connections give values. */
+  readonly gives?: readonly string[];
+}
+
+export interface Connecting {
+  /** The connection's name. */
+  readonly name: string;
+  /** The name of the connection that must be open already. */
+  readonly of?: string | undefined;
+  /** The lines of this connection, where those of the level depend on what stands behind "connect". */
+  readonly lines?: Lines;
+  readonly action: Action;
+}
+
+/** How the lines of a connection are read. */
+export interface Lines {
   /** Takes what stands behind ">". */
   readonly sent: (scanner: Scanner, connection: string) => Action;
   /** Takes what stands behind "<". */

@@ -1,5 +1,7 @@
 // What a transcript works with while it is played.
 
+import { randomBytes } from "node:crypto";
+
 import { Failure } from "../kit/case.ts";
 import type { Context } from "../kit/context.ts";
 import { addressOf } from "../kit/target.ts";
@@ -41,6 +43,7 @@ export class Play {
       ["websocket", target.websocketPath],
       ["engineio", target.engineioPath],
       ["socketio", target.socketioPath],
+      ["random", randomBytes(8).toString("hex")],
     ]);
   }
 
@@ -59,4 +62,10 @@ export class Play {
 }
 
 /** The variables that every transcript has. */
-export const GIVEN: ReadonlySet<string> = new Set(["host", "websocket", "engineio", "socketio"]);
+export const GIVEN: ReadonlySet<string> = new Set([
+  "host",
+  "websocket",
+  "engineio",
+  "socketio",
+  "random",
+]);
