@@ -2,6 +2,7 @@
 
 import type { Action, Play } from "./play.ts";
 import type { Scanner } from "./scanner.ts";
+import { SOCKETIO } from "./socketio.ts";
 import type { Awaited } from "./websocket.ts";
 
 export interface Level extends Lines {
@@ -37,4 +38,4 @@ export interface Attempted {
 }
 
 /** By the word that names it behind "connect". */
-export const LEVELS: ReadonlyMap<string, Level> = new Map();
+export const LEVELS: ReadonlyMap<string, Level> = new Map([["socketio", SOCKETIO]]);

@@ -7,6 +7,7 @@ import type { Context } from "../kit/context.ts";
 import { addressOf } from "../kit/target.ts";
 import type { WebSocketPeer } from "../kit/websocket.ts";
 import type { HttpExchange } from "./http.ts";
+import type { SocketioConnection } from "./socketio.ts";
 
 /** Does what a line says. Throws Failure where the server does it otherwise. */
 export type Action = (play: Play) => Promise<void> | void;
@@ -32,6 +33,9 @@ export class Play {
   readonly variables: Map<string, string>;
   readonly http = new Connections<HttpExchange>();
   readonly websockets = new Connections<WebSocketPeer>();
+  readonly socketio = new Connections<SocketioConnection>();
+  /** The session ids that the server has given, of Engine.IO and of Socket.IO. */
+  readonly sids = new Set<string>();
 
   readonly #rests = new Map<string, Uint8Array>();
 
