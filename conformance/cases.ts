@@ -2,7 +2,7 @@
 
 import { ENGINEIO3 } from "./cases/server/engineio3.ts";
 import { ENGINEIO4 } from "./cases/server/engineio4.ts";
-import { SOCKETIO } from "./cases/socketio.ts";
+import { SOCKETIO } from "./cases/server/socketio.ts";
 import { WEBSOCKET } from "./cases/websocket.ts";
 import type { Case } from "./kit/case.ts";
 

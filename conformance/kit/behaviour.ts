@@ -35,7 +35,7 @@ export function needBehaviour({ lacks }: Target, behaviour: Behaviour): void {
   }
 }
 
-/** The behaviour of each event that a client emits. */
+/** The behaviour of each event that a client emits, and of those with which the server answers. */
 const OF_EVENTS: Readonly<Record<string, Behaviour>> = {
   message: "message",
   "message-with-ack": "message-with-ack",
@@ -44,6 +44,11 @@ const OF_EVENTS: Readonly<Record<string, Behaviour>> = {
   "to-room": "join",
   "disconnect-me": "disconnect-me",
   "close-me": "close-me",
+  auth: "auth",
+  "message-back": "message",
+  question: "ask-me",
+  answered: "ask-me",
+  news: "join",
 };
 
 const OF_NAMESPACES: Readonly<Record<string, Behaviour>> = {
@@ -55,7 +60,7 @@ const OF_NAMESPACES: Readonly<Record<string, Behaviour>> = {
 const CONNECT = /^0(\/[^,]*)(?:,|$)/;
 const EVENT = /^(?:2|5\d+-)(?:\/[^,]*,)?\d*(\[.*\])\s*$/s;
 
-/** @throws Skip where the server lacks what a Socket.IO packet asks of it. Malformed ones ask for nothing. */
+/** @throws Skip where the server lacks what a Socket.IO packet asks of it, or what it answers. Malformed ones ask for nothing. */
 export function needBehaviourOf(target: Target, packet: string): void {
   const namespace = OF_NAMESPACES[CONNECT.exec(packet)?.[1] ?? ""];
   if (namespace !== undefined) needBehaviour(target, namespace);

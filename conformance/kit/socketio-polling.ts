@@ -1,15 +1,14 @@
 // A Socket.IO 5 client by hand, over Engine.IO 4 and HTTP long-polling.
 
-import { needBehaviourOf } from "./behaviour.ts";
 import { expect, Failure } from "./case.ts";
 import type { Context } from "./context.ts";
 import { quote } from "./conversation.ts";
 import {
   type EncodedPacket,
   type EngineHandshake,
-  expectSamePacket,
   parseOpenPacket,
   parsePacket,
+  type SentPacket,
 } from "./socketio.ts";
 
 /** Stands between the packets of one payload. Engine.IO "Packet encoding". */
@@ -36,36 +35,27 @@ export class PollingPeer {
     return new PollingPeer(context, `${path}&sid=${encodeURIComponent(handshake.sid)}`, handshake);
   }
 
-  /** A new session that has joined the main namespace. */
-  static async connected(context: Context): Promise<PollingPeer> {
-    const peer = await PollingPeer.open(context);
-    await peer.post("40");
-    const { type } = parsePacket((await peer.next()).text);
-    expect(type === 0, "CONNECT", `a packet of type ${type}`);
-    if (context.target.lacks?.has("auth") !== true) await peer.expectPacket('2["auth",{}]');
-    return peer;
+  /** Sends packets in one payload. */
+  async write(packets: readonly SentPacket[]): Promise<void> {
+    const ofEngine = packets.flatMap(({ text, attachments }) => [
+      ...(text === undefined ? [] : [`4${text}`]),
+      ...attachments.map((each) => `b${Buffer.from(each).toString("base64")}`),
+    ]);
+    await this.#post(ofEngine);
   }
 
-  /** Posts packets of Engine.IO in one payload; gives the status of the answer. */
-  async post(...packets: readonly string[]): Promise<number> {
-    for (const packet of packets) needBehaviourOf(this.#context.target, packet.slice(1));
-    const { status } = await this.#context.http({
+  /** A server that refuses a payload may end the session, which the next poll shows. */
+  async #post(packets: readonly string[]): Promise<void> {
+    await this.#context.http({
       method: "POST",
       path: this.#path,
       headers: { "Content-Type": "text/plain;charset=UTF-8" },
       body: packets.join(SEPARATOR),
     });
-    return status;
-  }
-
-  /** Posts packets, which must be taken. */
-  async send(...packets: readonly string[]): Promise<void> {
-    const status = await this.post(...packets);
-    expect(status === 200, "status 200 to a payload", `status ${status}`);
   }
 
   /** The next packet of Engine.IO that is no ping; `undefined` where the session is no more. */
-  async nextPacket(): Promise<string | undefined> {
+  async #nextOfEngine(): Promise<string | undefined> {
     for (;;) {
       const packet = this.#came.shift();
       if (packet === undefined) {
@@ -75,31 +65,28 @@ export class PollingPeer {
       } else if (packet.startsWith("1")) {
         return undefined;
       } else if (packet.startsWith("2")) {
-        await this.send(`3${packet.slice(1)}`);
+        await this.#post([`3${packet.slice(1)}`]);
       } else if (packet !== "6") {
         return packet;
       }
     }
   }
 
-  /** The next packet of Socket.IO, with its attachments. @throws Failure where there is none */
-  async next(): Promise<EncodedPacket> {
-    const packet = await this.nextPacket();
-    if (!packet?.startsWith("4")) throw new Failure("a message", quote(packet ?? "the end"));
+  /** The next packet of Socket.IO, with its attachments; `undefined` where the session is no more. */
+  async next(): Promise<EncodedPacket | undefined> {
+    const packet = await this.#nextOfEngine();
+    if (packet === undefined) return undefined;
+    if (!packet.startsWith("4")) throw new Failure("a message", quote(packet));
     const text = packet.slice(1);
     const attachments: Uint8Array[] = [];
     const { count } = parsePacket(text);
     while (attachments.length < count) {
-      const attachment = await this.nextPacket();
+      const attachment = await this.#nextOfEngine();
       if (!attachment?.startsWith("b")) {
         throw new Failure("an attachment in base64", quote(attachment ?? "the end"));
       }
       attachments.push(Buffer.from(attachment.slice(1), "base64"));
     }
     return { text, attachments };
-  }
-
-  async expectPacket(text: string, ...attachments: readonly Uint8Array[]): Promise<void> {
-    expectSamePacket(await this.next(), { text, attachments });
   }
 }

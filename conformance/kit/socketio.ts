@@ -2,20 +2,35 @@
 // wrong. Pings are answered in the background, so that a case may listen to one client for as long
 // as it likes while others wait.
 
-import { randomBytes } from "node:crypto";
 import { isDeepStrictEqual } from "node:util";
 
-import { needBehaviour, needBehaviourOf } from "./behaviour.ts";
+import { needBehaviourOf } from "./behaviour.ts";
 import { expect, Failure } from "./case.ts";
 import type { Context } from "./context.ts";
 import { quote } from "./conversation.ts";
 import type { Target } from "./target.ts";
 import { ENDED } from "./tcp.ts";
-import { CLOSE, CONTINUATION, PING, PONG, TEXT, type WebSocketPeer } from "./websocket.ts";
+import {
+  BINARY,
+  CLOSE,
+  CONTINUATION,
+  encodeFrame,
+  PING,
+  PONG,
+  TEXT,
+  type WebSocketPeer,
+} from "./websocket.ts";
 
 /** A packet as it travels: the text without Engine.IO's "4", and the attachments behind it. */
 export interface EncodedPacket {
   readonly text: string;
+  readonly attachments: readonly Uint8Array[];
+}
+
+/** A packet that is sent, right or wrong. */
+export interface SentPacket {
+  /** Missing: attachments only. */
+  readonly text: string | undefined;
   readonly attachments: readonly Uint8Array[];
 }
 
@@ -38,7 +53,7 @@ export interface PacketFields {
 }
 
 /** A placeholder, as JSON has it. */
-export function placeholder(num: number): string {
+export function placeholder(num: number | string): string {
   return `{"_placeholder":true,"num":${num}}`;
 }
 
@@ -97,9 +112,10 @@ function parseJson(text: string): unknown {
 }
 
 /** For people. */
-export function describePacket({ text, attachments }: EncodedPacket): string {
+export function describePacket({ text, attachments }: SentPacket): string {
+  const packet = text === undefined ? "no packet" : quote(text);
   const bytes = attachments.map(({ length }) => length).join(" and ");
-  return quote(text) + (attachments.length === 0 ? "" : ` with attachments of ${bytes} bytes`);
+  return packet + (attachments.length === 0 ? "" : ` with attachments of ${bytes} bytes`);
 }
 
 /** @throws Failure unless both say the same: in JSON there are several ways to say it. */
@@ -132,11 +148,28 @@ export function parseOpenPacket(text: string): EngineHandshake {
   return { sid, maxPayload };
 }
 
-/** What a server has said to a CONNECT that it accepts. */
-export interface Joined {
-  readonly sid: string;
-  /** What the server was given as `auth`, as it says itself in the first event. */
-  readonly auth: unknown;
+/** The session id with which a server answers CONNECT. @throws Failure for any other packet */
+export function sidOf(packet: EncodedPacket, namespace: string): string {
+  const { payload } = parsePacket(packet.text);
+  const sid =
+    typeof payload === "object" && payload !== null && "sid" in payload ? payload.sid : undefined;
+  expect(
+    packet.text.startsWith(`0${namespacePart(namespace)}{`) &&
+      typeof sid === "string" &&
+      sid !== "",
+    `CONNECT of "${namespace}" with a session id`,
+    describePacket(packet),
+  );
+  return sid;
+}
+
+/** What the server was given with CONNECT, as it says in the event "auth". @throws Failure for any other packet */
+export function authOf(packet: EncodedPacket, namespace: string): unknown {
+  const { type, namespace: where, payload } = parsePacket(packet.text);
+  const [event, auth] = Array.isArray(payload) ? payload : [];
+  const isAuth = type === 2 && where === namespace && event === "auth";
+  expect(isAuth, `the event "auth" in "${namespace}"`, describePacket(packet));
+  return auth;
 }
 
 export class SocketioPeer {
@@ -146,7 +179,7 @@ export class SocketioPeer {
   readonly #packets: EncodedPacket[] = [];
   #ended = false;
   #error: unknown;
-  #ponged: () => void = () => {};
+  #ponged: (before: boolean) => void = () => {};
   #wake: () => void = () => {};
 
   constructor(websocket: WebSocketPeer, handshake: EngineHandshake, target: Target) {
@@ -160,6 +193,7 @@ export class SocketioPeer {
       .finally(() => {
         this.#ended = true;
         this.#wake();
+        this.#ponged(false);
       });
   }
 
@@ -172,73 +206,38 @@ export class SocketioPeer {
     return new SocketioPeer(websocket, handshake, context.target);
   }
 
-  /** A new connection that has joined a namespace. */
-  static async connected(context: Context, namespace = "/"): Promise<SocketioPeer> {
+  /** A new connection that has joined the main namespace. */
+  static async connected(context: Context): Promise<SocketioPeer> {
     const peer = await SocketioPeer.open(context);
-    await peer.connect(namespace);
+    peer.sendConnect();
+    sidOf(await peer.expectNext("CONNECT"), "/");
+    if (context.target.lacks?.has("auth") !== true) {
+      authOf(await peer.expectNext('the event "auth"'), "/");
+    }
     return peer;
   }
 
-  /** Joins a namespace. @throws Failure where it is refused */
-  async connect(namespace = "/", auth?: unknown): Promise<Joined> {
-    this.sendConnect(namespace, auth);
-    return this.expectJoined(namespace);
-  }
-
-  sendConnect(namespace = "/", auth?: unknown): void {
-    this.send(`0${namespacePart(namespace)}${auth === undefined ? "" : JSON.stringify(auth)}`);
-  }
-
-  /** The server must let it in: CONNECT with a session id, and the event that says with what it came. */
-  async expectJoined(namespace = "/"): Promise<Joined> {
-    const name = `CONNECT of "${namespace}" with a session id`;
-    const answer = await this.expectNext(name);
-    const { type, namespace: where, payload } = parsePacket(answer.text);
-    const got = describePacket(answer);
-    expect(type === 0 && where === namespace, name, got);
-    expect(typeof payload === "object" && payload !== null && "sid" in payload, name, got);
-    const { sid } = payload;
-    expect(typeof sid === "string" && sid !== "", name, got);
-    if (this.#target.lacks?.has("auth") === true) {
-      const target = this.#target;
-      return {
-        sid,
-        get auth() {
-          return needBehaviour(target, "auth");
-        },
-      };
-    }
-    const told = await this.expectNext('the event "auth"');
-    const event = parsePacket(told.text);
-    const [first, auth] = Array.isArray(event.payload) ? event.payload : [];
-    const isAuth = event.type === 2 && event.namespace === namespace && first === "auth";
-    expect(isAuth, `the event "auth" in "${namespace}"`, describePacket(told));
-    return { sid, auth };
+  sendConnect(namespace = "/"): void {
+    this.send(`0${namespacePart(namespace)}`);
   }
 
   /** Sends a packet, right or wrong. @throws Skip where the server lacks what it asks for */
   send(text: string, ...attachments: readonly Uint8Array[]): void {
     needBehaviourOf(this.#target, text);
-    this.#write(text, attachments);
+    this.write([{ text, attachments }]);
   }
 
-  /** Sends an event behind a packet for which the server must close: the answer would show that it did not. */
-  sendBehind(): void {
-    this.#write('2["message","behind"]');
-  }
-
-  #write(text: string, attachments: readonly Uint8Array[] = []): void {
-    this.websocket.sendText(`4${text}`);
-    for (const each of attachments) this.websocket.sendBinary(each);
+  /** Sends packets in one write, whatever the server lacks. */
+  write(packets: readonly SentPacket[]): void {
+    const frames = packets.flatMap(({ text, attachments }) => [
+      ...(text === undefined ? [] : [encodeFrame({ opcode: TEXT, payload: `4${text}` })]),
+      ...attachments.map((payload) => encodeFrame({ opcode: BINARY, payload })),
+    ]);
+    this.websocket.sendBytes(Buffer.concat(frames), packets.map(describePacket).join(", and "));
   }
 
   sendEvent(data: readonly unknown[], address?: Address): void {
     const { text, attachments } = encodeEvent(data, address);
-    this.send(text, ...attachments);
-  }
-
-  sendAck(id: number, data: readonly unknown[], namespace?: string): void {
-    const { text, attachments } = encodeAck(id, data, namespace);
     this.send(text, ...attachments);
   }
 
@@ -262,45 +261,18 @@ export class SocketioPeer {
     return packet;
   }
 
-  /** The next packet must say the same. */
-  async expectPacket(text: string, ...attachments: readonly Uint8Array[]): Promise<void> {
-    expectSamePacket(await this.next(), { text, attachments });
-  }
-
-  async expectEvent(data: readonly unknown[], address?: Address): Promise<void> {
-    if (data[0] === "auth") needBehaviour(this.#target, "auth");
-    expectSamePacket(await this.next(), encodeEvent(data, address));
-  }
-
-  async expectAck(id: number, data: readonly unknown[], namespace?: string): Promise<void> {
-    expectSamePacket(await this.next(), encodeAck(id, data, namespace));
-  }
-
-  /** The server must end the connection, and say nothing before. */
-  async expectClosed(): Promise<void> {
-    const packet = await this.next();
-    if (packet !== undefined) throw new Failure(ENDED, describePacket(packet));
-  }
-
-  /**
-   * It is still there and in the namespace: an event comes back, with nothing before it. Where the server answers
-   * no events, a pong of the WebSocket must do.
-   */
-  async expectAlive(namespace = "/"): Promise<void> {
-    if (this.#target.lacks?.has("message") === true) {
-      const ponged = new Promise<void>((resolve) => {
-        this.#ponged = resolve;
-      });
+  /** Whether a ping of the WebSocket is answered before the connection ends. */
+  ping(): Promise<boolean> {
+    if (this.#ended) return Promise.resolve(false);
+    return new Promise((resolve) => {
+      this.#ponged = resolve;
       this.websocket.send({ opcode: PING, payload: "still there?" });
-      const other = this.next().then((packet) => {
-        throw new Failure("a pong", packet === undefined ? ENDED : describePacket(packet));
-      });
-      other.catch(() => {});
-      return Promise.race([ponged, other]);
-    }
-    const mark = randomBytes(8).toString("hex");
-    this.sendEvent(["message", mark], { namespace });
-    await this.expectEvent(["message-back", mark], { namespace });
+    });
+  }
+
+  /** A packet that has come and was not taken. */
+  get waiting(): EncodedPacket | undefined {
+    return this.#packets[0];
   }
 
   /** Takes messages until the end. */
@@ -346,7 +318,7 @@ export class SocketioPeer {
       if (frame.opcode === PING) {
         this.websocket.send({ opcode: PONG, payload: frame.payload });
       } else if (frame.opcode === PONG) {
-        this.#ponged();
+        this.#ponged(true);
       } else if (frame.opcode === CLOSE) {
         this.websocket.send({ opcode: CLOSE, payload: frame.payload.subarray(0, 2) });
         return undefined;

@@ -484,10 +484,7 @@ export class WebSocketPeer {
    * The server must fail the connection (§7.1.7): it ends it, with a close frame before it or with
    * none, and says nothing else. That the frame has one of these codes is a SHOULD, or less.
    */
-  async expectFailed(
-    codes: readonly number[],
-    severityOfCode: Severity = "SHOULD",
-  ): Promise<void> {
+  async expectFailed(codes: readonly number[], severityOfCode: Severity = "SHOULD"): Promise<void> {
     const wanted = `the connection failed with ${codes.join(" or ")}, or without a close frame`;
     const frame = await this.next();
     if (frame === undefined) {

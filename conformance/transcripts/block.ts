@@ -70,11 +70,11 @@ class BlockReader {
   }
 
   sends(): string {
-    return this.#sent.length === 0 ? "nothing" : this.#sent.join("; ");
+    return summaryOf(this.#sent);
   }
 
   expects(): string {
-    return this.#awaited.length === 0 ? "nothing" : this.#awaited.join("; ");
+    return summaryOf(this.#awaited);
   }
 
   /** Reads steps up to a line that `isEnd` knows, which stays, or to the last. */
@@ -367,6 +367,13 @@ class BlockReader {
     scanner.end();
     return written;
   }
+}
+
+/** Steps in the words of their lines. Of many, such as those of "for", only the first and the last are shown. */
+function summaryOf(steps: readonly string[]): string {
+  if (steps.length === 0) return "nothing";
+  if (steps.length <= 10) return steps.join("; ");
+  return [...steps.slice(0, 4), `… (${steps.length - 5} more)`, ...steps.slice(-1)].join("; ");
 }
 
 /** Lets a failure of this line weigh less than the case. */

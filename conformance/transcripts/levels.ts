@@ -3,6 +3,7 @@
 import { ENGINEIO3, ENGINEIO4 } from "./engineio.ts";
 import type { Action, Play } from "./play.ts";
 import type { Scanner } from "./scanner.ts";
+import { SOCKETIO } from "./socketio.ts";
 import type { Awaited } from "./websocket.ts";
 
 export interface Level extends Lines {
@@ -41,4 +42,5 @@ export interface Attempted {
 export const LEVELS: ReadonlyMap<string, Level> = new Map([
   ["engineio4", ENGINEIO4],
   ["engineio3", ENGINEIO3],
+  ["socketio", SOCKETIO],
 ]);

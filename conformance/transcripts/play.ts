@@ -1,10 +1,13 @@
 // What a transcript works with while it is played.
 
+import { randomBytes } from "node:crypto";
+
 import { Failure } from "../kit/case.ts";
 import type { Context } from "../kit/context.ts";
 import { addressOf } from "../kit/target.ts";
 import type { WebSocketPeer } from "../kit/websocket.ts";
 import type { HttpExchange } from "./http.ts";
+import type { SocketioConnection } from "./socketio.ts";
 
 /**
  * Does what a line says. Throws Failure where the server does it otherwise.
@@ -34,6 +37,9 @@ export class Play {
   readonly variables: Map<string, string>;
   readonly http = new Connections<HttpExchange>();
   readonly websockets = new Connections<WebSocketPeer>();
+  readonly socketio = new Connections<SocketioConnection>();
+  /** The session ids that the server has given, of Engine.IO and of Socket.IO. */
+  readonly sids = new Set<string>();
 
   readonly #rests = new Map<string, Uint8Array>();
   /**
@@ -50,6 +56,7 @@ export class Play {
       ["websocket", target.websocketPath],
       ["engineio", target.engineioPath],
       ["socketio", target.socketioPath],
+      ["random", randomBytes(8).toString("hex")],
     ]);
   }
 
@@ -68,4 +75,10 @@ export class Play {
 }
 
 /** The variables that every transcript has. */
-export const GIVEN: ReadonlySet<string> = new Set(["host", "websocket", "engineio", "socketio"]);
+export const GIVEN: ReadonlySet<string> = new Set([
+  "host",
+  "websocket",
+  "engineio",
+  "socketio",
+  "random",
+]);
