@@ -1,29 +1,84 @@
 // The lines of a bare connection: a request of HTTP as it is written, and what its answer must be.
 
-import { expect } from "../kit/case.ts";
+import { expect, Failure } from "../kit/case.ts";
 import type { Context } from "../kit/context.ts";
 import { describeStatus, statusOf } from "../kit/http.ts";
 import type { TcpConnection } from "../kit/tcp.ts";
 import {
-  encodeRequest,
   type HandshakeAnswer,
   readHandshakeAnswer,
   WebSocketPeer,
   writeInPieces,
 } from "../kit/websocket.ts";
-import { VARIABLE, type Variables } from "./bytes.ts";
+import { evaluate, scanBytes, VARIABLE, type Variables } from "./bytes.ts";
 import type { Action, Play } from "./play.ts";
 import type { Scanner } from "./scanner.ts";
 import type { Awaited } from "./websocket.ts";
 
 /** A line of HTTP: a request, a status, a field, or the empty line behind the fields. */
-export const HTTP_LINE = /^(?:[A-Z]+ \S.* HTTP\/\d\.\d|HTTP\/\d.*|[!#$%&'*+.^`|~\w-]+:.*|)$/;
+const HTTP_LINE = /^(?:[A-Z]+ \S.* HTTP\/\d\.\d|HTTP\/\d.*|[!#$%&'*+.^`|~\w-]+:.*|)$/;
+
+/** The fields of a handshake (RFC 6455 §4.1), with the key of §1.3. */
+const HANDSHAKE: readonly (readonly [name: string, value: string])[] = [
+  ["Host", "{host}"],
+  ["Upgrade", "websocket"],
+  ["Connection", "Upgrade"],
+  ["Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="],
+  ["Sec-WebSocket-Version", "13"],
+];
+
+/** Lines of a head, without their CRLF. */
+export type HeadLines = (variables: Variables) => readonly Uint8Array[];
+
+/** Whether a head begins with this line. All else is bytes of no request. */
+export function beginsHead(line: string): boolean {
+  return HTTP_LINE.test(line) || /^handshake\b/.test(line);
+}
+
+/**
+ * Takes a line of a head, which may stand for several:
+ *
+ *     GET / HTTP/1.1
+ *     Upgrade: websocket
+ *     'Upgrade: \t websocket '             with escapes, and spaces at its end
+ *     handshake                            the lines of a handshake
+ *     handshake with Upgrade: WebSocket    and this field, in place of its own if it has one
+ *     handshake without Host
+ */
+export function scanHeadLines(scanner: Scanner): HeadLines {
+  if (scanner.take("handshake")) return scanHandshake(scanner);
+  if (scanner.rest.startsWith("'")) {
+    const bytes = scanBytes(scanner);
+    return (variables) => [evaluate(bytes, variables)];
+  }
+  if (!HTTP_LINE.test(scanner.rest)) scanner.fail("expected a line of HTTP");
+  const line = scanner.takeRest();
+  return (variables) => [Buffer.from(fill(line, variables), "latin1")];
+}
+
+function scanHandshake(scanner: Scanner): HeadLines {
+  const fields = new Map(HANDSHAKE);
+  if (scanner.take("with")) {
+    const name = scanName(scanner);
+    scanner.need(":");
+    fields.set(name, scanner.takeRest());
+  } else if (scanner.take("without")) {
+    const name = scanName(scanner);
+    if (!fields.delete(name)) scanner.fail(`a handshake has no ${name}`);
+  }
+  const lines = [...fields].map(([name, value]) => `${name}: ${value}`);
+  return (variables) =>
+    ["GET {websocket} HTTP/1.1", ...lines].map((line) =>
+      Buffer.from(fill(line, variables), "latin1"),
+    );
+}
+
+const CRLF = Buffer.from("\r\n");
 
 /** A connection over which requests are written, and the answer to the last of them. */
 export class HttpExchange {
   readonly tcp: TcpConnection;
   readonly #context: Context;
-  #lines: string[] = [];
   #answer: HandshakeAnswer | undefined;
 
   constructor(tcp: TcpConnection, context: Context) {
@@ -31,18 +86,20 @@ export class HttpExchange {
     this.#context = context;
   }
 
-  /** The head is written whole when its empty line comes. */
-  add(line: string): void {
-    this.#lines.push(line);
-  }
-
-  /** @param behind bytes that are written together with the head */
-  async sendHead(behind: Uint8Array, piece?: number): Promise<void> {
-    const lines = this.#lines.splice(0);
+  /**
+   * @param behind bytes that are written together with the head
+   * @param meaning what is sent, in words
+   */
+  async sendHead(
+    lines: readonly Uint8Array[],
+    behind: Uint8Array,
+    meaning: string,
+    piece?: number,
+  ): Promise<void> {
     this.#answer = undefined;
-    const bytes = Buffer.concat([encodeRequest(lines), behind]);
+    const bytes = Buffer.concat([...lines.flatMap((line) => [line, CRLF]), CRLF, behind]);
     const pieces = piece === undefined ? "" : `, in pieces of ${piece} bytes`;
-    this.#context.conversation.sent(bytes, lines.join(" ⏎ ") + pieces);
+    this.#context.conversation.sent(bytes, meaning + pieces);
     if (piece === undefined) this.tcp.write(bytes);
     else await writeInPieces(this.tcp, bytes, piece);
   }
@@ -59,6 +116,22 @@ export class HttpExchange {
     expect(answer.status === 101, "status 101", describeStatus(answer.line));
     const { target, conversation } = this.#context;
     return new WebSocketPeer(this.tcp, answer, target, conversation);
+  }
+
+  /** Makes attempts at the same answer, until one of them succeeds. @throws Failure where none does */
+  async firstOf(attempts: readonly (() => Promise<void>)[]): Promise<void> {
+    const failures: Failure[] = [];
+    for (const attempt of attempts) {
+      try {
+        await attempt();
+        return;
+      } catch (error) {
+        if (!(error instanceof Failure)) throw error;
+        failures.push(error);
+      }
+    }
+    const expected = failures.map((failure) => failure.expected).join(", or ");
+    throw new Failure(expected, failures.at(-1)?.got ?? "");
   }
 }
 

@@ -52,11 +52,9 @@ type FrameOf = (variables: Variables) => FrameOptions;
  *     text 'hello'                  a frame, masked, with FIN
  *     in pieces of 7: text 'hello'  in TCP segments of 7 bytes
  *     first 3 bytes of text 'hello' "rest" sends the others
- *     header of binary length 2^63  without mask and payload
  *     fragments of 64: text 'x' × 1 MiB
+ *     text no-fin 'a' + ping        frames that are written together
  *     bytes 81 80
- *
- * @returns `undefined` for FIN and RST, which no other line can join
  */
 export function scanWritten(scanner: Scanner): Written {
   const meaning = scanner.rest.trim();
@@ -65,7 +63,11 @@ export function scanWritten(scanner: Scanner): Written {
     piece = scanner.number();
     scanner.need(":");
   }
-  return { encode: scanEncode(scanner), meaning, piece };
+  const parts = [scanEncode(scanner)];
+  while (scanner.take("+")) parts.push(scanEncode(scanner));
+  const encode: Written["encode"] = (play, connection) =>
+    Buffer.concat(parts.map((part) => part(play, connection)));
+  return { encode, meaning, piece };
 }
 
 function scanEncode(scanner: Scanner): Written["encode"] {
@@ -79,10 +81,6 @@ function scanEncode(scanner: Scanner): Written["encode"] {
     scanner.need(":");
     const frame = scanFrame(scanner);
     return ({ variables }) => encodeFragments(frame(variables), size);
-  }
-  if (scanner.take("header of")) {
-    const frame = scanFrame(scanner);
-    return ({ variables }) => encodeFrame({ ...frame(variables), payload: "" });
   }
   const count = scanner.take("first") ? scanner.number("how many bytes") : undefined;
   if (count !== undefined) scanner.need("bytes of");
@@ -156,8 +154,9 @@ function encodeFragments(frame: FrameOptions, size: number): Uint8Array {
   const frames: Uint8Array[] = [];
   for (let at = 0; at < payload.length; at += size) {
     const fin = at + size >= payload.length;
-    const opcode = at === 0 ? frame.opcode : CONTINUATION;
-    frames.push(encodeFrame({ ...frame, opcode, fin, payload: payload.subarray(at, at + size) }));
+    // RFC 7692 §6.1: only the first frame of a message has RSV1.
+    const first = at === 0 ? frame : { ...frame, opcode: CONTINUATION, rsv: 0 };
+    frames.push(encodeFrame({ ...first, fin, payload: payload.subarray(at, at + size) }));
   }
   return Buffer.concat(frames);
 }
