@@ -173,6 +173,16 @@ export function closeCodeOf({ payload }: Pick<Frame, "payload">): number {
   return high === undefined || low === undefined ? 1005 : high * 256 + low;
 }
 
+/** §5.5.1: it is empty, or has a code and a reason in UTF-8. @throws Failure for any other */
+function checkCloseBody(frame: Frame): void {
+  const { payload } = frame;
+  const form = "a close frame that is empty or has a code (RFC 6455 §5.5.1)";
+  expect(payload.length !== 1, form, describeFrame(frame));
+  const reason = Buffer.from(payload.subarray(2));
+  const same = Buffer.from(reason.toString()).equals(reason);
+  expect(same, "a reason in UTF-8 (RFC 6455 §5.5.1)", hex(reason));
+}
+
 export interface WebSocketOptions {
   /** With its query. Default: where the target echoes. */
   readonly path?: string;
@@ -476,6 +486,7 @@ export class WebSocketPeer {
     while (passing && frame !== undefined && frame.opcode !== CLOSE) frame = await this.next();
     if (frame === undefined) throw new Failure(wanted, ENDED);
     expect(frame.opcode === CLOSE, wanted, describeFrame(frame));
+    checkCloseBody(frame);
     const code = closeCodeOf(frame);
     expect(codes.length === 0 || codes.includes(code), wanted, `code ${code}`);
   }
@@ -484,10 +495,7 @@ export class WebSocketPeer {
    * The server must fail the connection (§7.1.7): it ends it, with a close frame before it or with
    * none, and says nothing else. That the frame has one of these codes is a SHOULD, or less.
    */
-  async expectFailed(
-    codes: readonly number[],
-    severityOfCode: Severity = "SHOULD",
-  ): Promise<void> {
+  async expectFailed(codes: readonly number[], severityOfCode: Severity = "SHOULD"): Promise<void> {
     const wanted = `the connection failed with ${codes.join(" or ")}, or without a close frame`;
     const frame = await this.next();
     if (frame === undefined) {
@@ -495,6 +503,7 @@ export class WebSocketPeer {
       return;
     }
     expect(frame.opcode === CLOSE, wanted, describeFrame(frame));
+    checkCloseBody(frame);
     await this.expectEnd();
     const code = closeCodeOf(frame);
     expect(codes.includes(code), wanted, `code ${code}`, severityOfCode);

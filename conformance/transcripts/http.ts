@@ -5,6 +5,7 @@ import type { Context } from "../kit/context.ts";
 import { describeStatus, statusOf } from "../kit/http.ts";
 import type { TcpConnection } from "../kit/tcp.ts";
 import {
+  acceptFor,
   type HandshakeAnswer,
   readHandshakeAnswer,
   WebSocketPeer,
@@ -43,7 +44,7 @@ export function beginsHead(line: string): boolean {
  *     'Upgrade: \t websocket '             with escapes, and spaces at its end
  *     handshake                            the lines of a handshake
  *     handshake with Upgrade: WebSocket    and this field, in place of its own if it has one
- *     handshake without Host
+ *     handshake without Host, Upgrade
  */
 export function scanHeadLines(scanner: Scanner): HeadLines {
   if (scanner.take("handshake")) return scanHandshake(scanner);
@@ -63,8 +64,10 @@ function scanHandshake(scanner: Scanner): HeadLines {
     scanner.need(":");
     fields.set(name, scanner.takeRest());
   } else if (scanner.take("without")) {
-    const name = scanName(scanner);
-    if (!fields.delete(name)) scanner.fail(`a handshake has no ${name}`);
+    do {
+      const name = scanName(scanner);
+      if (!fields.delete(name)) scanner.fail(`a handshake has no ${name}`);
+    } while (scanner.take(","));
   }
   const lines = [...fields].map(([name, value]) => `${name}: ${value}`);
   return (variables) =>
@@ -80,6 +83,8 @@ export class HttpExchange {
   readonly tcp: TcpConnection;
   readonly #context: Context;
   #answer: HandshakeAnswer | undefined;
+  /** Sec-WebSocket-Key of the last request. */
+  #key = "";
 
   constructor(tcp: TcpConnection, context: Context) {
     this.tcp = tcp;
@@ -97,6 +102,8 @@ export class HttpExchange {
     piece?: number,
   ): Promise<void> {
     this.#answer = undefined;
+    const fields = lines.map((line) => /^sec-websocket-key:(.*)$/i.exec(`${line}`)?.[1]);
+    this.#key = fields.find((field) => field !== undefined)?.trim() ?? "";
     const bytes = Buffer.concat([...lines.flatMap((line) => [line, CRLF]), CRLF, behind]);
     const pieces = piece === undefined ? "" : `, in pieces of ${piece} bytes`;
     this.#context.conversation.sent(bytes, meaning + pieces);
@@ -106,14 +113,20 @@ export class HttpExchange {
 
   /** The head of the answer to the last request. @throws Failure for none */
   async answer(): Promise<HandshakeAnswer> {
-    this.#answer ??= await readHandshakeAnswer(this.tcp, this.#context.conversation, "");
+    this.#answer ??= await readHandshakeAnswer(this.tcp, this.#context.conversation, this.#key);
     return this.#answer;
   }
 
-  /** From here on the connection is a WebSocket. @throws Failure unless the answer was 101 */
+  /** From here on the connection is a WebSocket. @throws Failure unless the answer was that of RFC 6455 §4.2.2 */
   async upgrade(): Promise<WebSocketPeer> {
     const answer = await this.answer();
     expect(answer.status === 101, "status 101", describeStatus(answer.line));
+    const accept = answer.headers.get("sec-websocket-accept") ?? "none";
+    expect(accept === acceptFor(answer.key), `Sec-WebSocket-Accept of ${answer.key}`, accept);
+    const upgrade = answer.headers.get("upgrade") ?? "none";
+    expect(upgrade.toLowerCase() === "websocket", "Upgrade: websocket", upgrade);
+    const connection = answer.headers.get("connection") ?? "none";
+    expect(hasElement(connection, "upgrade"), "Connection: Upgrade", connection);
     const { target, conversation } = this.#context;
     return new WebSocketPeer(this.tcp, answer, target, conversation);
   }
@@ -155,7 +168,7 @@ export function fill(line: string, variables: Variables): string {
  *     header Upgrade: websocket    the field, in letters of either case where "(any case)" stands behind it
  *     header Connection has Upgrade  a list with this element, in letters of either case
  *     no header Sec-WebSocket-Protocol
- *     websocket                    101, and from here on frames
+ *     websocket                    101 with the fields of RFC 6455 §4.2.2, and from here on frames
  *     FIN                          the end of the connection, with nothing before it
  */
 export function scanAnswer(scanner: Scanner, connection: string): Awaited {
@@ -190,10 +203,7 @@ function scanAction(scanner: Scanner, connection: string): Action {
     const token = scanner.expect(/[\w.-]+/, "an element");
     return async (play) => {
       const value = (await answer(play)).headers.get(name.toLowerCase()) ?? "none";
-      const has = value
-        .split(",")
-        .some((each) => each.trim().toLowerCase() === token.toLowerCase());
-      expect(has, `${name} with ${token}`, value);
+      expect(hasElement(value, token), `${name} with ${token}`, value);
     };
   }
   scanner.need(":");
@@ -205,6 +215,10 @@ function scanAction(scanner: Scanner, connection: string): Action {
     const got = (await answer(play)).headers.get(name.toLowerCase()) ?? "none";
     expect(key(got) === key(wanted), `${name}: ${wanted}`, got);
   };
+}
+
+function hasElement(list: string, element: string): boolean {
+  return list.split(",").some((each) => each.trim().toLowerCase() === element.toLowerCase());
 }
 
 function scanName(scanner: Scanner): string {

@@ -95,7 +95,10 @@ function scanEncode(scanner: Scanner): Written["encode"] {
 
 /** RFC 6455 §5.2: opcode, what is unusual about the header, close code, payload. */
 function scanFrame(scanner: Scanner): FrameOf {
-  const opcode = scanOpcode(scanner);
+  const numbered = scanner.take("opcode");
+  const opcode = numbered
+    ? Number.parseInt(scanner.expect(/[0-9a-f](?!\w)/, "a hex digit"), 16)
+    : OPCODES[scanner.oneOf(KINDS)];
   let fin = true;
   let masked = true;
   let rsv = 0;
@@ -113,7 +116,7 @@ function scanFrame(scanner: Scanner): FrameOf {
     else if (scanner.take("mask")) key = scanKey(scanner);
     else break;
   }
-  const code = opcode === CLOSE ? scanner.match(/\d+(?= |$)/) : undefined;
+  const code = opcode === CLOSE && !numbered ? scanner.match(/\d+(?= |$)/) : undefined;
   const bytes = scanBytes(scanner);
   return (variables) => {
     const payload = evaluate(bytes, variables);
@@ -125,13 +128,6 @@ function scanFrame(scanner: Scanner): FrameOf {
       ...(key !== undefined && { key: evaluate(key, variables) }),
     };
   };
-}
-
-function scanOpcode(scanner: Scanner): number {
-  if (scanner.take("opcode")) {
-    return Number.parseInt(scanner.expect(/[0-9a-f](?!\w)/, "a hex digit"), 16);
-  }
-  return OPCODES[scanner.oneOf(KINDS)];
 }
 
 /** A length that is claimed: 1000, 16 MiB, 2^63, 2^63-1. */
@@ -195,6 +191,7 @@ export function scanAwaited(scanner: Scanner, connection: string): Awaited {
   const kind = scanner.oneOf(["text", "binary", "ping", "pong"]);
   const opcode = OPCODES[kind];
   const anyPayload = scanner.done;
+  if (opcode < CLOSE && anyPayload) scanner.fail("expected bytes, '' for none");
   const bytes = scanBytes(scanner);
   const payload = ({ variables }: Play): Uint8Array => evaluate(bytes, variables);
   if (opcode === TEXT || opcode === BINARY) {
