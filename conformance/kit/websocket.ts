@@ -133,8 +133,8 @@ export function describeFrame({ fin, rsv, opcode, masked, payload }: Frame): str
 
 /** What the frames of one end must be, one behind the other. */
 export class FrameRules {
-  /** An extension was agreed on that has a use for RSV1 to RSV3, and looks after them. */
-  extended = false;
+  /** permessage-deflate was agreed on, which has a use for RSV1 (RFC 7692 §6). */
+  deflate = false;
   readonly #masked: boolean;
   // A message is under way whose last fragment has not come.
   #fragmented = false;
@@ -150,7 +150,10 @@ export class FrameRules {
     const got = describeFrame(frame);
     const mask = this.#masked ? "a masked frame" : "an unmasked frame";
     expect(masked === this.#masked, `${mask} (RFC 6455 §5.1)`, got);
-    expect(rsv === 0 || this.extended, "RSV1 to RSV3 unset (RFC 6455 §5.2)", got);
+    const begins = opcode === TEXT || opcode === BINARY;
+    const compressed = this.deflate && rsv === 4 && begins;
+    const where = this.deflate ? ", but for RSV1 where a message begins (RFC 7692 §6.1)" : "";
+    expect(rsv === 0 || compressed, `RSV1 to RSV3 unset (RFC 6455 §5.2)${where}`, got);
     expect(NAMES[opcode] !== undefined, "no reserved opcode (RFC 6455 §5.2)", got);
     const { length } = payload;
     const short = (bytes[1] ?? 0) & 0x7f;

@@ -12,6 +12,7 @@ import {
   type Awaited,
   expectInAnyOrder,
   scanAwaited,
+  scanOpening,
   scanWritten,
   type Written,
 } from "./websocket.ts";
@@ -125,17 +126,10 @@ class BlockReader {
         http.set(name, new HttpExchange(await context.tcp(), context));
       };
     }
-    let headers: Record<string, string> = {};
-    if (scanner.take("with")) {
-      const field = scanner.expect(/[\w-]+(?=:)/, "a field of HTTP");
-      scanner.need(":");
-      headers = { [field]: scanner.takeRest() };
-    }
+    const open = scanOpening(scanner);
     scanner.end();
     this.#open(name, "websocket", scanner);
-    return async ({ context, websockets }) => {
-      websockets.set(name, await context.websocket({ headers }));
-    };
+    return (play) => open(play, name);
   }
 
   #open(name: string, kind: Kind, scanner: Scanner): void {

@@ -9,6 +9,8 @@ type Part =
   | { readonly kind: "variable"; readonly name: string }
   /** Each byte from `first` to `last`. */
   | { readonly kind: "range"; readonly first: number; readonly last: number }
+  /** Bytes in which nothing repeats, the same wherever they stand. */
+  | { readonly kind: "noise"; readonly size: number }
   /** A part so many times. */
   | { readonly kind: "times"; readonly part: readonly Part[]; readonly count: number }
   /** A part, repeated until there are so many bytes, the last time only in part. */
@@ -57,6 +59,7 @@ function scanPart(scanner: Scanner): Part[] | undefined {
   }
   const pair = scanner.match(/(?:[0-9a-f]{2})+(?![\w-])/);
   if (pair !== undefined) return [{ kind: "bytes", bytes: Buffer.from(pair, "hex") }];
+  if (scanner.take("noise")) return [{ kind: "noise", size: scanner.number("how many bytes") }];
   if (!scanner.take("'")) return undefined;
   const inside = scanner.match(/(?:[^'\\]|\\.)*/s) ?? "";
   const parts = partsOfText(inside, scanner);
@@ -109,6 +112,8 @@ function evaluatePart(part: Part, variables: Variables): Uint8Array {
       const { first, last } = part;
       return Uint8Array.from({ length: last - first + 1 }, (_each, index) => first + index);
     }
+    case "noise":
+      return noise(part.size);
     case "times": {
       return repeat(evaluate(part.part, variables), part.count);
     }
@@ -117,6 +122,19 @@ function evaluatePart(part: Part, variables: Variables): Uint8Array {
       return repeat(once, Math.ceil(part.size / Math.max(1, once.length))).subarray(0, part.size);
     }
   }
+}
+
+/** The last byte of each number of an xorshift generator. */
+export function noise(size: number): Buffer {
+  const bytes = Buffer.alloc(size);
+  let state = 0x2545f491;
+  for (let i = 0; i < size; i++) {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    bytes[i] = state;
+  }
+  return bytes;
 }
 
 function repeat(bytes: Buffer, count: number): Buffer {

@@ -2,6 +2,7 @@
 
 import { Failure } from "../kit/case.ts";
 import type { Context } from "../kit/context.ts";
+import type { DeflatePeer } from "../kit/deflate.ts";
 import { addressOf } from "../kit/target.ts";
 import type { WebSocketPeer } from "../kit/websocket.ts";
 import type { HttpExchange } from "./http.ts";
@@ -30,6 +31,8 @@ export class Play {
   readonly variables: Map<string, string>;
   readonly http = new Connections<HttpExchange>();
   readonly websockets = new Connections<WebSocketPeer>();
+  /** The WebSockets on which permessage-deflate is agreed, by their names. */
+  readonly deflates = new Map<string, DeflatePeer>();
 
   readonly #rests = new Map<string, Uint8Array>();
 
