@@ -42,5 +42,8 @@ export class Context {
 
 /** Resolves after so many milliseconds: for cases about time, and for silence that must be heard. */
 export function wait(milliseconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+  return new Promise((resolve) => {
+    // A server in this process reads what was sent before the immediate, which comes behind the reading of its turn.
+    setTimeout(() => setImmediate(resolve), milliseconds);
+  });
 }

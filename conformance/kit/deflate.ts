@@ -77,9 +77,7 @@ export async function openDeflate(
   const peer = await context.websocket({ headers: { "Sec-WebSocket-Extensions": offer } });
   const agreement = readAgreement(peer.header("sec-websocket-extensions"));
   if (agreement === undefined) throw new Skip(`the server declines "${offer}"`);
-  // §7.1.2.2: with a value the client says that it will not use a larger one, whatever is answered.
-  const offered = /client_max_window_bits=(\d+)/.exec(offer)?.[1];
-  return new DeflatePeer(peer, agreement, offered === undefined ? 15 : Number(offered));
+  return new DeflatePeer(peer, agreement, offer);
 }
 
 export interface InflatedMessage {
@@ -94,21 +92,24 @@ export class DeflatePeer {
   readonly peer: WebSocketPeer;
   readonly agreement: Agreement;
   readonly #windowBits: number;
+  readonly #keepsContext: boolean;
   // What was said before, to which a message may refer.
   #sent: Uint8Array = new Uint8Array(0);
   #received: Uint8Array = new Uint8Array(0);
 
-  /** @param offeredBits the window that the client has said to be its largest */
-  constructor(peer: WebSocketPeer, agreement: Agreement, offeredBits = 15) {
+  /** @param offer what the client has said of its own context and window, to which it keeps whatever is answered */
+  constructor(peer: WebSocketPeer, agreement: Agreement, offer = "") {
     this.peer = peer;
     this.agreement = agreement;
-    this.#windowBits = Math.min(offeredBits, agreement.clientMaxWindowBits ?? 15);
-    peer.rules.extended = true;
+    const offeredBits = /client_max_window_bits=(\d+)/.exec(offer)?.[1] ?? 15;
+    this.#windowBits = Math.min(Number(offeredBits), agreement.clientMaxWindowBits ?? 15);
+    const alone = offer.includes("client_no_context_takeover");
+    this.#keepsContext = !alone && !agreement.clientNoContextTakeover;
+    peer.rules.deflate = true;
   }
 
   /** §7.2.1: the payload of the next message. */
   compress(message: string | Uint8Array): Uint8Array {
-    const { clientNoContextTakeover } = this.agreement;
     const clientMaxWindowBits = this.#windowBits;
     const bytes = Buffer.from(message);
     if (bytes.length === 0) return Buffer.of(0);
@@ -118,7 +119,7 @@ export class DeflatePeer {
       ...(clientMaxWindowBits < 9 && { strategy: constants.Z_HUFFMAN_ONLY }),
       ...(this.#sent.length > 0 && { dictionary: this.#sent }),
     });
-    if (!clientNoContextTakeover) {
+    if (this.#keepsContext) {
       this.#sent = lastOf(this.#sent, bytes, 2 ** clientMaxWindowBits);
     }
     return compressed;
@@ -151,9 +152,6 @@ export class DeflatePeer {
       if (frame === undefined) throw new Failure("a message", ENDED);
       if (frame.opcode === CLOSE) throw new Failure("a message", describeFrame(frame));
       const first = payloads.length === 0 && frame.opcode < CLOSE;
-      // §6.1: only the first frame of a message has RSV1.
-      const allowed = frame.rsv === 0 || (frame.rsv === 4 && first);
-      expect(allowed, "RSV1 on the first frame of a message at most", describeFrame(frame));
       if (frame.opcode > CLOSE) continue;
       if (first) {
         opcode = frame.opcode;

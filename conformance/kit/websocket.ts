@@ -133,8 +133,8 @@ export function describeFrame({ fin, rsv, opcode, masked, payload }: Frame): str
 
 /** What the frames of one end must be, one behind the other. */
 export class FrameRules {
-  /** An extension was agreed on that has a use for RSV1 to RSV3, and looks after them. */
-  extended = false;
+  /** permessage-deflate was agreed on, which has a use for RSV1 (RFC 7692 §6). */
+  deflate = false;
   readonly #masked: boolean;
   // A message is under way whose last fragment has not come.
   #fragmented = false;
@@ -150,7 +150,10 @@ export class FrameRules {
     const got = describeFrame(frame);
     const mask = this.#masked ? "a masked frame" : "an unmasked frame";
     expect(masked === this.#masked, `${mask} (RFC 6455 §5.1)`, got);
-    expect(rsv === 0 || this.extended, "RSV1 to RSV3 unset (RFC 6455 §5.2)", got);
+    const begins = opcode === TEXT || opcode === BINARY;
+    const compressed = this.deflate && rsv === 4 && begins;
+    const where = this.deflate ? ", but for RSV1 where a message begins (RFC 7692 §6.1)" : "";
+    expect(rsv === 0 || compressed, `RSV1 to RSV3 unset (RFC 6455 §5.2)${where}`, got);
     expect(NAMES[opcode] !== undefined, "no reserved opcode (RFC 6455 §5.2)", got);
     const { length } = payload;
     const short = (bytes[1] ?? 0) & 0x7f;
@@ -171,6 +174,16 @@ export class FrameRules {
 export function closeCodeOf({ payload }: Pick<Frame, "payload">): number {
   const [high, low] = payload;
   return high === undefined || low === undefined ? 1005 : high * 256 + low;
+}
+
+/** §5.5.1: it is empty, or has a code and a reason in UTF-8. @throws Failure for any other */
+function checkCloseBody(frame: Frame): void {
+  const { payload } = frame;
+  const form = "a close frame that is empty or has a code (RFC 6455 §5.5.1)";
+  expect(payload.length !== 1, form, describeFrame(frame));
+  const reason = Buffer.from(payload.subarray(2));
+  const same = Buffer.from(reason.toString()).equals(reason);
+  expect(same, "a reason in UTF-8 (RFC 6455 §5.5.1)", hex(reason));
 }
 
 export interface WebSocketOptions {
@@ -476,6 +489,7 @@ export class WebSocketPeer {
     while (passing && frame !== undefined && frame.opcode !== CLOSE) frame = await this.next();
     if (frame === undefined) throw new Failure(wanted, ENDED);
     expect(frame.opcode === CLOSE, wanted, describeFrame(frame));
+    checkCloseBody(frame);
     const code = closeCodeOf(frame);
     expect(codes.length === 0 || codes.includes(code), wanted, `code ${code}`);
   }
@@ -492,6 +506,7 @@ export class WebSocketPeer {
       return;
     }
     expect(frame.opcode === CLOSE, wanted, describeFrame(frame));
+    checkCloseBody(frame);
     await this.expectEnd();
     const code = closeCodeOf(frame);
     expect(codes.includes(code), wanted, `code ${code}`, severityOfCode);

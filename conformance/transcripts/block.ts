@@ -3,7 +3,7 @@
 import { Failure, type Severity } from "../kit/case.ts";
 import { wait } from "../kit/context.ts";
 import { evaluate, scanBytes, VARIABLE } from "./bytes.ts";
-import { fill, HTTP_LINE, HttpExchange, scanAnswer } from "./http.ts";
+import { beginsHead, type HeadLines, HttpExchange, scanAnswer, scanHeadLines } from "./http.ts";
 import { type Attempted, LEVELS, type Lines } from "./levels.ts";
 import { type Action, GIVEN, type Play } from "./play.ts";
 import { Scanner, SyntaxFault, scanConnection } from "./scanner.ts";
@@ -13,6 +13,7 @@ import {
   type Awaited,
   expectInAnyOrder,
   scanAwaited,
+  scanOpening,
   scanWritten,
   type Written,
 } from "./websocket.ts";
@@ -140,17 +141,10 @@ class BlockReader {
         http.set(name, new HttpExchange(await context.tcp(), context));
       };
     }
-    let headers: Record<string, string> = {};
-    if (scanner.take("with")) {
-      const field = scanner.expect(/[\w-]+(?=:)/, "a field of HTTP");
-      scanner.need(":");
-      headers = { [field]: scanner.takeRest() };
-    }
+    const open = scanOpening(scanner);
     scanner.end();
     this.#open(name, "websocket", scanner);
-    return async ({ context, websockets }) => {
-      websockets.set(name, await context.websocket({ headers }));
-    };
+    return (play) => open(play, name);
   }
 
   #open(name: string, kind: Kind, scanner: Scanner): void {
@@ -202,7 +196,10 @@ class BlockReader {
       const { connection, sign } = this.#say(first);
       if (sign !== "<") fail(first, "expected a line that says what comes");
       connections.add(connection);
+      const kind = this.#kinds.get(connection);
       alternatives.push(this.readUntil((text) => text === "or" || text === "end"));
+      // An alternative may go on as a WebSocket. The next one begins where this one began.
+      if (kind !== undefined) this.#kinds.set(connection, kind);
       expected.push(this.#awaited.splice(before).join("; "));
     } while (this.#next?.text === "or");
     if (this.#next?.text !== "end") fail(line, 'expected an "end" behind this');
@@ -264,29 +261,32 @@ class BlockReader {
   /** The lines of a request's head, up to the empty one, and what is written together with it. */
   #readHead(first: Said): Action {
     const { connection } = first;
-    const lines: string[] = [];
+    const lines: HeadLines[] = [];
+    const texts: string[] = [];
     let piece: number | undefined;
     let said = first;
     const pieces = /^in pieces of (\d+):$/.exec(first.said)?.[1];
     if (pieces !== undefined) {
       piece = Number(pieces);
       said = this.#advance(first);
-    } else if (!HTTP_LINE.test(first.said)) {
+    } else if (!beginsHead(first.said)) {
       return this.#readBytes(first);
     }
     while (said.said !== "") {
-      if (!HTTP_LINE.test(said.said)) fail(said, "expected a line of HTTP");
-      lines.push(said.said);
+      const scanner = new Scanner(said.said, said.number, said.indent);
+      lines.push(scanHeadLines(scanner));
+      scanner.end();
+      texts.push(said.said);
       said = this.#advance(first);
     }
     this.#at++;
     const behind = this.#readJoined(connection);
-    this.#sent.push([`${prefix(first)}${lines.join(" ⏎ ")}`, ...behind.map(meaningOf)].join(" + "));
+    const meaning = [texts.join(" ⏎ "), ...behind.map(meaningOf)].join(" + ");
+    this.#sent.push(prefix(first) + meaning);
     return async (play) => {
-      const exchange = play.http.get(connection);
-      for (const line of lines) exchange.add(fill(line, play.variables));
+      const head = lines.flatMap((line) => line(play.variables));
       const bytes = Buffer.concat(behind.map(({ encode }) => encode(play, connection)));
-      await exchange.sendHead(bytes, piece);
+      await play.http.get(connection).sendHead(head, bytes, meaning, piece);
     };
   }
 

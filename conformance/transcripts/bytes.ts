@@ -15,6 +15,8 @@ type Part =
   | { readonly kind: "variable"; readonly name: string }
   /** Each byte from `first` to `last`. */
   | { readonly kind: "range"; readonly first: number; readonly last: number }
+  /** Bytes in which nothing repeats, the same wherever they stand. */
+  | { readonly kind: "noise"; readonly size: number }
   /** A part so many times. */
   | { readonly kind: "times"; readonly part: readonly Part[]; readonly count: Count }
   /** A part, repeated until there are so many bytes, the last time only in part. */
@@ -71,6 +73,7 @@ function scanPart(scanner: Scanner): Part[] | undefined {
   }
   const pair = scanner.match(/(?:[0-9a-f]{2})+(?![\w-])/);
   if (pair !== undefined) return [{ kind: "bytes", bytes: Buffer.from(pair, "hex") }];
+  if (scanner.take("noise")) return [{ kind: "noise", size: scanner.number("how many bytes") }];
   // In one go with the quote, so that no space in front of the text is lost.
   const text = scanner.match(/'(?:[^'\\]|\\.)*/s);
   if (text === undefined) return undefined;
@@ -129,6 +132,8 @@ function evaluatePart(part: Part, variables: Variables): Uint8Array {
       const { first, last } = part;
       return Uint8Array.from({ length: last - first + 1 }, (_each, index) => first + index);
     }
+    case "noise":
+      return noise(part.size);
     case "times": {
       return repeat(evaluate(part.part, variables), evaluateCount(part.count, variables));
     }
@@ -145,6 +150,19 @@ function evaluateCount(count: Count, variables: Variables): number {
   const value = variables.get(count.name);
   if (value === undefined) throw new Skip(`the server announces no ${count.name}`);
   return Math.floor(Number(value) / count.divisor) - count.subtrahend;
+}
+
+/** The last byte of each number of an xorshift generator. */
+export function noise(size: number): Buffer {
+  const bytes = Buffer.alloc(size);
+  let state = 0x2545f491;
+  for (let i = 0; i < size; i++) {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    bytes[i] = state;
+  }
+  return bytes;
 }
 
 function repeat(bytes: Buffer, count: number): Buffer {

@@ -7,7 +7,7 @@ import { parseObject } from "../kit/engineio.ts";
 import { describeStatus, statusOf } from "../kit/http.ts";
 import { ENDED, type TcpConnection } from "../kit/tcp.ts";
 import {
-  encodeRequest,
+  acceptFor,
   type HandshakeAnswer,
   readHandshakeAnswer,
   WebSocketPeer,
@@ -19,43 +19,107 @@ import type { Scanner } from "./scanner.ts";
 import type { Awaited } from "./websocket.ts";
 
 /** A line of HTTP: a request, a status, a field, or the empty line behind the fields. */
-export const HTTP_LINE = /^(?:[A-Z]+ \S.* HTTP\/\d\.\d|HTTP\/\d.*|[!#$%&'*+.^`|~\w-]+:.*|)$/;
+const HTTP_LINE = /^(?:[A-Z]+ \S.* HTTP\/\d\.\d|HTTP\/\d.*|[!#$%&'*+.^`|~\w-]+:.*|)$/;
+
+/** The fields of a handshake (RFC 6455 §4.1), with the key of §1.3. */
+const HANDSHAKE: readonly (readonly [name: string, value: string])[] = [
+  ["Host", "{host}"],
+  ["Upgrade", "websocket"],
+  ["Connection", "Upgrade"],
+  ["Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="],
+  ["Sec-WebSocket-Version", "13"],
+];
+
+/** Lines of a head, without their CRLF. */
+export type HeadLines = (variables: Variables) => readonly Uint8Array[];
+
+/** Whether a head begins with this line. All else is bytes of no request. */
+export function beginsHead(line: string): boolean {
+  return HTTP_LINE.test(line) || /^handshake\b/.test(line);
+}
+
+/**
+ * Takes a line of a head, which may stand for several:
+ *
+ *     GET / HTTP/1.1
+ *     Upgrade: websocket
+ *     'Upgrade: \t websocket '             with escapes, and spaces at its end
+ *     handshake                            the lines of a handshake
+ *     handshake with Upgrade: WebSocket    and this field, in place of its own if it has one
+ *     handshake without Host, Upgrade
+ */
+export function scanHeadLines(scanner: Scanner): HeadLines {
+  if (scanner.take("handshake")) return scanHandshake(scanner);
+  if (scanner.rest.startsWith("'")) {
+    const bytes = scanBytes(scanner);
+    return (variables) => [evaluate(bytes, variables)];
+  }
+  if (!HTTP_LINE.test(scanner.rest)) scanner.fail("expected a line of HTTP");
+  const line = scanner.takeRest();
+  return (variables) => [Buffer.from(fill(line, variables), "latin1")];
+}
+
+function scanHandshake(scanner: Scanner): HeadLines {
+  const fields = new Map(HANDSHAKE);
+  if (scanner.take("with")) {
+    const name = scanName(scanner);
+    scanner.need(":");
+    fields.set(name, scanner.takeRest());
+  } else if (scanner.take("without")) {
+    do {
+      const name = scanName(scanner);
+      if (!fields.delete(name)) scanner.fail(`a handshake has no ${name}`);
+    } while (scanner.take(","));
+  }
+  const lines = [...fields].map(([name, value]) => `${name}: ${value}`);
+  return (variables) =>
+    ["GET {websocket} HTTP/1.1", ...lines].map((line) =>
+      Buffer.from(fill(line, variables), "latin1"),
+    );
+}
+
+const CRLF = Buffer.from("\r\n");
 
 /** A connection over which requests are written, and the answer to the last of them. */
 export class HttpExchange {
   readonly tcp: TcpConnection;
   readonly #context: Context;
-  #lines: string[] = [];
   #answer: HandshakeAnswer | undefined;
   #body: Promise<string> | undefined;
+  /** Sec-WebSocket-Key of the last request. */
+  #key = "";
 
   constructor(tcp: TcpConnection, context: Context) {
     this.tcp = tcp;
     this.#context = context;
   }
 
-  /** The head is written whole when its empty line comes. */
-  add(line: string): void {
-    this.#lines.push(line);
-  }
-
-  /** @param behind bytes that are written together with the head */
-  async sendHead(behind: Uint8Array, piece?: number): Promise<void> {
-    const lines = this.#lines.splice(0);
+  /**
+   * @param behind bytes that are written together with the head
+   * @param meaning what is sent, in words
+   */
+  async sendHead(
+    lines: readonly Uint8Array[],
+    behind: Uint8Array,
+    meaning: string,
+    piece?: number,
+  ): Promise<void> {
     // What belongs to the last answer stands before the next one.
     if (this.#answer !== undefined && this.#answer.status !== 101) await this.body();
     this.#answer = undefined;
     this.#body = undefined;
-    const bytes = Buffer.concat([encodeRequest(lines), behind]);
+    const fields = lines.map((line) => /^sec-websocket-key:(.*)$/i.exec(`${line}`)?.[1]);
+    this.#key = fields.find((field) => field !== undefined)?.trim() ?? "";
+    const bytes = Buffer.concat([...lines.flatMap((line) => [line, CRLF]), CRLF, behind]);
     const pieces = piece === undefined ? "" : `, in pieces of ${piece} bytes`;
-    this.#context.conversation.sent(bytes, lines.join(" ⏎ ") + pieces);
+    this.#context.conversation.sent(bytes, meaning + pieces);
     if (piece === undefined) this.tcp.write(bytes);
     else await writeInPieces(this.tcp, bytes, piece);
   }
 
   /** The head of the answer to the last request. @throws Failure for none */
   async answer(): Promise<HandshakeAnswer> {
-    this.#answer ??= await readHandshakeAnswer(this.tcp, this.#context.conversation, "");
+    this.#answer ??= await readHandshakeAnswer(this.tcp, this.#context.conversation, this.#key);
     return this.#answer;
   }
 
@@ -88,10 +152,16 @@ export class HttpExchange {
     return this.tcp.take(this.tcp.input.length);
   }
 
-  /** From here on the connection is a WebSocket. @throws Failure unless the answer was 101 */
+  /** From here on the connection is a WebSocket. @throws Failure unless the answer was that of RFC 6455 §4.2.2 */
   async upgrade(): Promise<WebSocketPeer> {
     const answer = await this.answer();
     expect(answer.status === 101, "status 101", describeStatus(answer.line));
+    const accept = answer.headers.get("sec-websocket-accept") ?? "none";
+    expect(accept === acceptFor(answer.key), `Sec-WebSocket-Accept of ${answer.key}`, accept);
+    const upgrade = answer.headers.get("upgrade") ?? "none";
+    expect(upgrade.toLowerCase() === "websocket", "Upgrade: websocket", upgrade);
+    const connection = answer.headers.get("connection") ?? "none";
+    expect(hasElement(connection, "upgrade"), "Connection: Upgrade", connection);
     const { target, conversation } = this.#context;
     return new WebSocketPeer(this.tcp, answer, target, conversation);
   }
@@ -163,7 +233,7 @@ export interface Answer {
  *     no header Sec-WebSocket-Protocol
  *     body 'ok'                    also: with 'ok', without 'ok'
  *     refused 3                    the refusal of Engine.IO, with this code
- *     websocket                    101, and from here on frames
+ *     websocket                    101 with the fields of RFC 6455 §4.2.2, and from here on frames
  *     FIN                          the end of the connection, with nothing before it
  */
 export function scanAnswer(scanner: Scanner, connection: string): Awaited {
@@ -208,12 +278,7 @@ export function scanAnswerOf(scanner: Scanner, answer: (play: Play) => Promise<A
     const element = scanner.expect(/[\w.*/-]+/, "an element");
     return async (play) => {
       const value = (await answer(play)).headers.get(name.toLowerCase()) ?? "none";
-      const has = value
-        .split(",")
-        // Without parameters, such as a media type's charset.
-        .map((each) => each.replace(/;.*/s, "").trim().toLowerCase())
-        .includes(element.toLowerCase());
-      expect(has, `${name} with ${element}`, value);
+      expect(hasElement(value, element), `${name} with ${element}`, value);
     };
   }
   scanner.need(":");
@@ -229,6 +294,14 @@ export function scanAnswerOf(scanner: Scanner, answer: (play: Play) => Promise<A
     const got = (await answer(play)).headers.get(name.toLowerCase()) ?? "none";
     expect(key(got) === key(wanted), `${name}: ${wanted}`, got);
   };
+}
+
+/** Parameters of an element, such as a media type's charset, are none of its name. */
+function hasElement(list: string, element: string): boolean {
+  return list
+    .split(",")
+    .map((each) => each.replace(/;.*/s, "").trim().toLowerCase())
+    .includes(element.toLowerCase());
 }
 
 /** body 'ok', body with 'ok', body without 'ok' */

@@ -3,6 +3,7 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
+import { needBehaviour } from "../kit/behaviour.ts";
 import type { Case } from "../kit/case.ts";
 import { playAll } from "./block.ts";
 import { parseTranscripts, type Transcript } from "./parse.ts";
@@ -30,6 +31,10 @@ export function loadFolder(folder: string): Case[] {
   return names.sort().flatMap((name) => loadCases(join(folder, name)));
 }
 
-function caseOf({ steps, line: _line, ...rest }: Transcript): Case {
-  return { ...rest, run: (context) => playAll(steps.actions, new Play(context)) };
+function caseOf({ steps, needs, line: _line, ...rest }: Transcript): Case {
+  const run: Case["run"] = async (context) => {
+    if (needs !== undefined) needBehaviour(context.target, needs);
+    await playAll(steps.actions, new Play(context));
+  };
+  return { ...rest, run };
 }

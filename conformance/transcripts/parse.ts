@@ -1,5 +1,6 @@
 // Reads a file of transcripts: docs/transcripts.md has the grammar.
 
+import { ALL_BEHAVIOURS, type Behaviour } from "../kit/behaviour.ts";
 import { type Case, SEVERITIES } from "../kit/case.ts";
 import { type Block, type Line, scanBlock } from "./block.ts";
 import { VARIABLE } from "./bytes.ts";
@@ -8,6 +9,8 @@ import { Scanner, SyntaxFault } from "./scanner.ts";
 /** A case as its file says it. */
 export interface Transcript extends Omit<Case, "run"> {
   readonly steps: Block;
+  /** What the server must do beyond the specification: without it the case is skipped. */
+  readonly needs?: Behaviour;
   /** Where its first line stands, from 1. */
   readonly line: number;
 }
@@ -80,6 +83,7 @@ const FIELDS = [
   "silence",
   "extra-time",
   "alone",
+  "needs",
 ] as const;
 type Field = (typeof FIELDS)[number];
 
@@ -108,6 +112,14 @@ function readCase(lines: Line[], sentences: ReadonlyMap<string, Sentence>): Tran
     const severity = severityOf(required("severity"), header);
     const silence = field("silence");
     const extraTime = field("extra-time");
+    const needed = field("needs");
+    const needs = [...ALL_BEHAVIOURS].find((each) => each === needed);
+    if (needed !== undefined && needs === undefined) {
+      fail(
+        header.fields.get("needs") ?? header.line,
+        `"${needed}" is nothing that a case can need`,
+      );
+    }
     const steps = scanBlock(unroll(body.map((line) => replace(line, row))));
     return {
       id: replace({ ...header.line, text: header.id }, row).text,
@@ -118,6 +130,7 @@ function readCase(lines: Line[], sentences: ReadonlyMap<string, Sentence>): Tran
       ...(silence !== undefined && { silence: severityOf(silence, header) }),
       ...(header.fields.has("alone") && field("alone") !== "no" && { alone: true }),
       ...(extraTime !== undefined && { extraTime: Number.parseInt(extraTime, 10) }),
+      ...(needs !== undefined && { needs }),
       sends: steps.sends,
       expects: steps.expects,
       steps,

@@ -4,6 +4,7 @@ import { randomBytes } from "node:crypto";
 
 import { Failure } from "../kit/case.ts";
 import type { Context } from "../kit/context.ts";
+import type { DeflatePeer } from "../kit/deflate.ts";
 import { addressOf } from "../kit/target.ts";
 import type { WebSocketPeer } from "../kit/websocket.ts";
 import type { HttpExchange } from "./http.ts";
@@ -40,6 +41,8 @@ export class Play {
   readonly socketio = new Connections<SocketioConnection>();
   /** The session ids that the server has given, of Engine.IO and of Socket.IO. */
   readonly sids = new Set<string>();
+  /** The WebSockets on which permessage-deflate is agreed, by their names. */
+  readonly deflates = new Map<string, DeflatePeer>();
 
   readonly #rests = new Map<string, Uint8Array>();
   /**

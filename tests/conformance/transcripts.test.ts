@@ -51,7 +51,7 @@ const WRONG: readonly (readonly [what: string, text: string, error: RegExp])[] =
   ["an either that sends first", withSteps("connect websocket", "either", "> ping", "end"), /^line 7, column 1: expected a line that says what comes$/],
   ["what has no payload, in any order", withSteps("connect websocket", "any order", "< alive", "end"), /^line 7, column 1: expected a message, a ping or a pong$/],
   ["a head without its end", withSteps("connect tcp", "> GET / HTTP/1.1"), /expected an empty line behind the head$/],
-  ["a line of a head that is none", withSteps("connect tcp", "> GET / HTTP/1.1", "> nothing"), /^line 7, column 3: expected a line of HTTP$/],
+  ["a line of a head that is none", withSteps("connect tcp", "> GET / HTTP/1.1", "> nothing"), /^line 7, column 3: expected a line of HTTP, got "nothing"$/],
   ["a status that is none", withSteps("connect tcp", "< status ok"), /^line 6, column 10: expected a status/],
   ["a time without a unit", withSteps("~ 200"), /^line 5, column 6: expected ms or s/],
 ];
