@@ -42,8 +42,9 @@ export class HttpExchange {
   /** @param behind bytes that are written together with the head */
   async sendHead(behind: Uint8Array, piece?: number): Promise<void> {
     const lines = this.#lines.splice(0);
-    // What belongs to the last answer stands before the next one.
-    if (this.#answer !== undefined && this.#answer.status !== 101) await this.body();
+    // The body of the last answer stands before the next answer, unless it ends with the connection.
+    const before = this.#answer?.headers;
+    if (before?.has("content-length") || before?.has("transfer-encoding")) await this.body();
     this.#answer = undefined;
     this.#body = undefined;
     const bytes = Buffer.concat([encodeRequest(lines), behind]);
