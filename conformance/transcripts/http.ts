@@ -104,8 +104,9 @@ export class HttpExchange {
     meaning: string,
     piece?: number,
   ): Promise<void> {
-    // What belongs to the last answer stands before the next one.
-    if (this.#answer !== undefined && this.#answer.status !== 101) await this.body();
+    // The body of the last answer stands before the next answer, unless it ends with the connection.
+    const before = this.#answer?.headers;
+    if (before?.has("content-length") || before?.has("transfer-encoding")) await this.body();
     this.#answer = undefined;
     this.#body = undefined;
     const fields = lines.map((line) => /^sec-websocket-key:(.*)$/i.exec(`${line}`)?.[1]);
