@@ -248,7 +248,8 @@ class BlockReader {
     const scanOne =
       kind === "http" ? scanAnswer : kind === "websocket" ? scanAwaited : kind.awaited;
     const awaited = scanOne(scanner, said.connection);
-    const limited = scanLimits(scanner, this.#known, said.said, awaited.action);
+    const what = said.said.slice(0, said.said.length - scanner.rest.length).trim();
+    const limited = scanLimits(scanner, this.#known, what, awaited.action);
     const severity = scanSeverity(scanner);
     scanner.end();
     if (kind === "http" && said.said === "websocket") {
