@@ -36,6 +36,7 @@ interface Header {
 export function parseTranscripts(text: string): Transcript[] {
   const lines = linesOf(text);
   const sentences = new Map<string, Sentence>();
+  const defaults = new Map<string, Line>();
   const transcripts: Transcript[] = [];
   while (lines.length > 0) {
     const line = lines[0];
@@ -44,8 +45,12 @@ export function parseTranscripts(text: string): Transcript[] {
       const [name, sentence] = readSentence(line);
       sentences.set(name, sentence);
       lines.shift();
+    } else if (DEFAULT.test(line.text)) {
+      const [field = ""] = line.text.split(" ", 1);
+      defaults.set(field, { ...line, text: line.text.slice(field.length).trim() });
+      lines.shift();
     } else {
-      transcripts.push(...readCase(lines, sentences));
+      transcripts.push(...readCase(lines, sentences, defaults));
     }
   }
   const ids = new Set<string>();
@@ -55,6 +60,9 @@ export function parseTranscripts(text: string): Transcript[] {
   }
   return transcripts;
 }
+
+/** A line that says something of all cases below it. */
+const DEFAULT = /^(?:section|severity) /;
 
 function linesOf(text: string): Line[] {
   return text.split("\n").flatMap((whole, index): Line[] => {
@@ -92,9 +100,13 @@ function isField(word: string): word is Field {
 }
 
 /** Takes the lines of one case, and returns a case for each row of its tables. */
-function readCase(lines: Line[], sentences: ReadonlyMap<string, Sentence>): Transcript[] {
+function readCase(
+  lines: Line[],
+  sentences: ReadonlyMap<string, Sentence>,
+  defaults: ReadonlyMap<string, Line>,
+): Transcript[] {
   const header = readHeader(lines);
-  const end = lines.findIndex(({ text }) => /^(?:case|sentence) /.test(text));
+  const end = lines.findIndex(({ text }) => /^(?:case|sentence|section|severity) /.test(text));
   const body = lines.splice(0, end === -1 ? lines.length : end);
   if (body.length === 0) fail(header.line, "expected steps behind this");
   return product(header.tables).map((row) => {
@@ -103,7 +115,9 @@ function readCase(lines: Line[], sentences: ReadonlyMap<string, Sentence>): Tran
       return line === undefined ? undefined : replace(line, row).text;
     };
     const required = (name: Field): string =>
-      field(name) ?? fail(header.line, `expected a line "${name}" in this case`);
+      field(name) ??
+      defaults.get(name)?.text ??
+      fail(header.line, `expected a line "${name}" in this case`);
     const named = field("sentence");
     const quoted = named === undefined ? undefined : sentences.get(named);
     if (named !== undefined && quoted === undefined) {

@@ -88,6 +88,27 @@ describe("a file", () => {
     );
   });
 
+  test("has a section and a severity for the cases below, unless they have their own", () => {
+    const steps = "title t\nconnect websocket";
+    const text = [
+      "sentence a: RFC 6455 §5.1: Something.",
+      "section s",
+      "severity MUST",
+      `case a.1\n${steps}`,
+      `case a.2\nsentence a\nseverity INFO\n${steps}`,
+      "section t",
+      `case a.3\n${steps}`,
+    ].join("\n");
+    assert.deepEqual(
+      parseTranscripts(text).map(({ clause, severity }) => [clause, severity]),
+      [
+        ["s", "MUST"],
+        ["RFC 6455 §5.1", "INFO"],
+        ["t", "MUST"],
+      ],
+    );
+  });
+
   test("repeats what stands between for and end, and describes what is sent and what must come", () => {
     const [{ sends, expects } = { sends: "", expects: "" }] = parseTranscripts(
       withSteps(
