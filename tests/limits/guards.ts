@@ -19,7 +19,7 @@ export interface Guard {
 
 export const GUARDS: readonly Guard[] = [
   {
-    bound: "Bytes of a message, also after inflating, and of a POST",
+    bound: "Bytes of a message, before and after inflating, and of a POST",
     file: "lib/engineio/polling.ts",
     from: "const { maxPayload } = this.#options;",
     to: "const maxPayload = Number.POSITIVE_INFINITY;",
@@ -28,7 +28,7 @@ export const GUARDS: readonly Guard[] = [
     title: "POST is refused: 413",
   },
   {
-    bound: "Bytes of a message, also after inflating, and of a POST",
+    bound: "Bytes of a message, before and after inflating, and of a POST",
     file: "lib/engineio/polling.ts",
     from: 'if (Number(request.headers["content-length"]) > maxPayload) {',
     to: "if (false) {",
@@ -36,7 +36,7 @@ export const GUARDS: readonly Guard[] = [
     title: "that says that it is too large: may take five seconds more",
   },
   {
-    bound: "Bytes of a message, also after inflating, and of a POST",
+    bound: "Bytes of a message, before and after inflating, and of a POST",
     file: "lib/engineio/polling.ts",
     from: "if (body.length + chunk.length <= maxPayload) {",
     to: "if (true) {",
@@ -44,7 +44,7 @@ export const GUARDS: readonly Guard[] = [
     title: "that becomes too large: may take five seconds more",
   },
   {
-    bound: "Bytes of a message, also after inflating, and of a POST",
+    bound: "Bytes of a message, before and after inflating, and of a POST",
     file: "protocol/websocket/receiver.ts",
     from: 'if (held + length > this.#maxPayload) throw new ProtocolError("MESSAGE_TOO_BIG");',
     to: "void held;",
@@ -52,7 +52,7 @@ export const GUARDS: readonly Guard[] = [
     title: "RFC 6455 §10.4 MESSAGE_TOO_BIG and MINIMAL_LENGTH are known from the length",
   },
   {
-    bound: "Bytes of a message, also after inflating, and of a POST",
+    bound: "Bytes of a message, before and after inflating, and of a POST",
     file: "lib/websocket/message-deflate.ts",
     from: "const options = this.#inflateOptions(Math.min(maxPayload, SMALL_INFLATED));",
     to: "const options = this.#inflateOptions(SMALL_INFLATED);",
@@ -60,7 +60,7 @@ export const GUARDS: readonly Guard[] = [
     title: "RFC 6455 §10.4 a small message that grows large is stopped",
   },
   {
-    bound: "Bytes of a message, also after inflating, and of a POST",
+    bound: "Bytes of a message, before and after inflating, and of a POST",
     file: "lib/websocket/message-deflate.ts",
     from: "const options = this.#inflateOptions(this.#settings.maxPayload);",
     to: "const options = this.#inflateOptions(Number.POSITIVE_INFINITY);",
@@ -82,14 +82,14 @@ export const GUARDS: readonly Guard[] = [
     test: "tests/lib/engineio/heartbeat.test.ts",
   },
   {
-    bound: "Milliseconds of an upgrade",
+    bound: "Milliseconds that an upgrade may take",
     file: "lib/engineio/engine.ts",
     from: "this.upgrades = new Deadlines(upgradeTimeout, (upgrade) => upgrade.abandon());",
     to: "this.upgrades = new Deadlines(upgradeTimeout, () => {});",
     test: "tests/lib/engineio/upgrade.test.ts",
   },
   {
-    bound: "Milliseconds until a pong",
+    bound: "Milliseconds until a pong must arrive",
     file: "lib/engineio/heartbeat.ts",
     from: "this.#awaiting.add(session);\n      session.onPingDue();",
     to: "session.onPingDue();",
@@ -111,14 +111,15 @@ export const GUARDS: readonly Guard[] = [
     title: "of more than maxAuthSize bytes is refused, and the connection goes on",
   },
   {
-    bound: "Namespaces that a connection causes to exist, undecided ones too",
+    bound:
+      "Namespaces that a connection causes to exist, including those that the program has not decided about",
     file: "lib/socketio/namespaces.ts",
     from: "if (allowance.left < 1 || name.length > MAX_CREATED_NAME) {",
     to: "if (name.length > MAX_CREATED_NAME) {",
     test: "tests/limits/connect.test.ts",
   },
   {
-    bound: "Pages that load polling answers as scripts (JSONP)",
+    bound: "Polling responses that pages load as scripts (JSONP)",
     file: "lib/engineio/origin-gate.ts",
     from: "if (jsonp && !this.#jsonp) {",
     to: "if (false) {",
@@ -164,7 +165,7 @@ export const GUARDS: readonly Guard[] = [
     test: "tests/limits/slow.test.ts",
   },
   {
-    bound: "Bytes that wait for one client, and one message more",
+    bound: "Bytes that wait for one client, plus one message",
     file: "lib/engineio/waiting-messages.ts",
     from: "if (this.#kept.first !== undefined && mustFit > this.#max) {",
     to: "if (false) {",
@@ -178,37 +179,35 @@ export const GUARDS: readonly Guard[] = [
     test: "tests/limits/backlog.test.ts",
   },
   {
-    bound: "Answers to polls that a client has not read",
+    bound: "Poll responses that a client has not read",
     file: "lib/engineio/polling.ts",
     from: "if (this.#poll !== undefined || this.unreadBytes > 0) {",
     to: "if (this.#poll !== undefined) {",
     test: "tests/limits/backlog.test.ts",
   },
   {
-    bound: "Milliseconds in which the last answer of a session must be read",
+    bound: "Milliseconds in which a client must read the last poll response of a session",
     file: "lib/engineio/polling.ts",
     from: "if (this.#unread !== undefined) unsent.add(this.#unread);",
     to: "",
     test: "tests/limits/backlog.test.ts",
   },
   {
-    bound: "Characters in the name of such a namespace",
+    bound: "Characters in the name of a namespace that a client causes to exist",
     file: "lib/socketio/namespaces.ts",
     from: "if (allowance.left < 1 || name.length > MAX_CREATED_NAME) {",
     to: "if (allowance.left < 1) {",
     test: "tests/limits/connect.test.ts",
   },
   {
-    bound:
-      "Bytes of the events that are kept for clients that may come back, and of their sessions",
+    bound: "Bytes of the events and the sessions that are kept for clients that may recover",
     file: "lib/socketio/recovery-store.ts",
     from: "this.packets = new FairBound(maxPackets, maxBytes);",
     to: "this.packets = new FairBound(maxPackets, Number.POSITIVE_INFINITY);",
     test: "tests/lib/socketio/recovery.test.ts",
   },
   {
-    bound:
-      "Bytes of the events that are kept for clients that may come back, and of their sessions",
+    bound: "Bytes of the events and the sessions that are kept for clients that may recover",
     file: "lib/socketio/recovery-store.ts",
     from: "this.sessions = new FairBound(maxSessions, maxBytes);",
     to: "this.sessions = new FairBound(maxSessions, Number.POSITIVE_INFINITY);",
@@ -216,35 +215,35 @@ export const GUARDS: readonly Guard[] = [
     title: "are bounded over all namespaces, in number and bytes",
   },
   {
-    bound: "Sessions that are kept for clients that may come back",
+    bound: "Sessions that are kept for clients that may recover",
     file: "lib/socketio/recovery-store.ts",
     from: "this.sessions = new FairBound(maxSessions, maxBytes);",
     to: "this.sessions = new FairBound(Number.POSITIVE_INFINITY, maxBytes);",
     test: "tests/lib/socketio/recovery.test.ts",
   },
   {
-    bound: "Events that are kept for clients that may come back",
+    bound: "Events that are kept for clients that may recover",
     file: "lib/socketio/recovery-store.ts",
     from: "this.packets = new FairBound(maxPackets, maxBytes);",
     to: "this.packets = new FairBound(Number.POSITIVE_INFINITY, maxBytes);",
     test: "tests/lib/socketio/recovery.test.ts",
   },
   {
-    bound: "Bytes that are sent to a client that comes back",
+    bound: "Bytes that are sent to a client that recovers",
     file: "lib/socketio/recovery-store.ts",
     from: 'if (length > this.#bounds.limits.maxReplay) return "packets dropped";',
     to: "",
     test: "tests/lib/socketio/recovery.test.ts",
   },
   {
-    bound: "Packets of one POST that are delivered before others get their turn",
+    bound: "Packets of one POST that are delivered before other clients are served",
     file: "lib/engineio/polling.ts",
     from: "for (let count = 0; count < PACKETS_PER_TURN; count++) {",
     to: "for (;;) {",
     test: "tests/lib/engineio/large-payload.test.ts",
   },
   {
-    bound: "What becomes of a client at `maxBackpressure`",
+    bound: "Events that wait for a client at `maxBackpressure`",
     file: "lib/engineio/waiting-messages.ts",
     from: "this.#makeRoom(this.#max - message.length);",
     to: "",
@@ -265,7 +264,8 @@ export const GUARDS: readonly Guard[] = [
     test: "tests/limits/connections.test.ts",
   },
   {
-    bound: "Clients of one address that are connected at once; of IPv6, of one network of 64 bits",
+    bound:
+      "Clients of one address that are connected at once; for IPv6, clients of one network of 64 bits",
     file: "lib/engineio/connection-bounds.ts",
     from: 'if (ofGroup >= maxConnectionsPerAddress) return this.#noPlace("maxConnectionsPerAddress");',
     to: "",
