@@ -1,14 +1,20 @@
-// barewire: a Socket.IO server. The one file that names every layer.
-//
-//   import { Server } from "barewire";
-//
-//   const io = new Server(3000);
-//   io.on("connection", (socket) => {
-//     socket.on("chat", (text, delivered) => {
-//       io.emit("chat", text);
-//       if (typeof delivered === "function") delivered();
-//     });
-//   });
+/**
+ * barewire: a Socket.IO server. The one file that names every layer.
+ *
+ * ```ts
+ * import { Server } from "barewire";
+ *
+ * const io = new Server(3000);
+ * io.on("connection", (socket) => {
+ *   socket.on("chat", (text, delivered) => {
+ *     io.emit("chat", text);
+ *     if (typeof delivered === "function") delivered();
+ *   });
+ * });
+ * ```
+ *
+ * @module barewire
+ */
 
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 

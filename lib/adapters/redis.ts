@@ -1,14 +1,20 @@
-// barewire/redis: several processes as one, over Redis. It speaks the format of @socket.io/redis-adapter 8
-// (redis-wire.ts), so that processes with that adapter, and @socket.io/redis-emitter, belong to the same
-// cluster.
-//
-//   // a client of the package "redis" or "ioredis"
-//   const adapter = createRedisAdapter(createClient({ url: process.env.REDIS_URL }));
-//   const io = new Server(3000, { adapter });
-//   await adapter.ready;
-//
-// What it does not do is what makes it fast: it is subscribed to the rooms that have sockets here, and
-// decodes a broadcast only when a socket here receives it.
+/**
+ * barewire/redis: several processes as one, over Redis. It speaks the format of @socket.io/redis-adapter 8
+ * (redis-wire.ts), so that processes with that adapter, and @socket.io/redis-emitter, belong to the same
+ * cluster.
+ *
+ * ```ts
+ * // a client of the package "redis" or "ioredis"
+ * const adapter = createRedisAdapter(createClient({ url: process.env.REDIS_URL }));
+ * const io = new Server(3000, { adapter });
+ * await adapter.ready;
+ * ```
+ *
+ * What it does not do is what makes it fast: it is subscribed to the rooms that have sockets here, and
+ * decodes a broadcast only when a socket here receives it.
+ *
+ * @module barewire/redis
+ */
 
 import type { Bytes } from "../../protocol/bytes.ts";
 import { checkOptions, type OptionTable, string } from "../events/options.ts";
