@@ -94,8 +94,9 @@ import {
 } from "./lib/socketio/test-client.ts";
 
 export { Engine } from "./lib/engineio/engine.ts";
+export type { Logger } from "./lib/engineio/log.ts";
 export type { EngineMiddleware } from "./lib/engineio/middleware.ts";
-export type { EngineStats, Logger } from "./lib/engineio/monitor.ts";
+export type { EngineStats } from "./lib/engineio/monitor.ts";
 export type { BackpressurePolicy } from "./lib/engineio/waiting-messages.ts";
 export type { AnyListener } from "./lib/events/catch-all.ts";
 export {
