@@ -85,9 +85,18 @@ async function echo(client: WebSocketClient, value: number): Promise<void> {
   assert.equal(await client.next(), `42["echo",${value}]`);
 }
 
+/** Why the test cannot run here. */
+function reason(): string | false {
+  if (!existsSync("/proc/self/fd")) return "needs /proc, which lists open file descriptors";
+  // In these runs a client of the test, which polls over one kept connection, waited for ever. 60 others passed.
+  const { node } = process.versions;
+  return (
+    Number.parseInt(node, 10) >= 26 && "2 of 62 runs did not end on Node 26, for an unknown reason"
+  );
+}
+
 test("File descriptors that run out during upgrades cost only the upgrades", {
-  // Node 26 does not end here. Why is not known yet: new connections may wait there, where Node 20 has them reset.
-  skip: !existsSync("/proc/self/fd") || Number.parseInt(process.versions.node, 10) >= 26,
+  skip: reason(),
 }, async (context) => {
   const server = await Faulty.start(context, [], { descriptors: 256 });
   const webSocket = new WebSocketClient(server.port);
