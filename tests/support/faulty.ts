@@ -42,7 +42,8 @@ export class Faulty {
         program,
         ...args,
       ],
-      { stdio, env: ENVIRONMENT },
+      // tsx would write its cache while the process has no file descriptors.
+      { stdio, env: { ...ENVIRONMENT, TSX_DISABLE_CACHE: "1" } },
     );
     context.after(() => child.kill("SIGKILL"));
     const [port] = await once(child, "message");
