@@ -1,14 +1,20 @@
-// barewire: a Socket.IO server. The one file that names every layer.
-//
-//   import { Server } from "barewire";
-//
-//   const io = new Server(3000);
-//   io.on("connection", (socket) => {
-//     socket.on("chat", (text, delivered) => {
-//       io.emit("chat", text);
-//       if (typeof delivered === "function") delivered();
-//     });
-//   });
+/**
+ * barewire: a Socket.IO server. The one file that names every layer.
+ *
+ * ```ts
+ * import { Server } from "barewire";
+ *
+ * const io = new Server(3000);
+ * io.on("connection", (socket) => {
+ *   socket.on("chat", (text, delivered) => {
+ *     io.emit("chat", text);
+ *     if (typeof delivered === "function") delivered();
+ *   });
+ * });
+ * ```
+ *
+ * @module barewire
+ */
 
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 
@@ -88,8 +94,9 @@ import {
 } from "./lib/socketio/test-client.ts";
 
 export { Engine } from "./lib/engineio/engine.ts";
+export type { Logger } from "./lib/engineio/log.ts";
 export type { EngineMiddleware } from "./lib/engineio/middleware.ts";
-export type { EngineStats, Logger } from "./lib/engineio/monitor.ts";
+export type { EngineStats } from "./lib/engineio/monitor.ts";
 export type { BackpressurePolicy } from "./lib/engineio/waiting-messages.ts";
 export type { AnyListener } from "./lib/events/catch-all.ts";
 export {

@@ -1,5 +1,9 @@
-// `barewire/websocket`: WebSockets and nothing else, both ends. The client has the interface that
-// browsers have.
+/**
+ * `barewire/websocket`: WebSockets and nothing else, both ends. The client has the interface that
+ * browsers have.
+ *
+ * @module barewire/websocket
+ */
 
 export {
   CloseEvent,

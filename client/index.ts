@@ -1,8 +1,14 @@
-// `barewire/client` in Node: a client for Socket.IO servers, ours and all others since 3.0.
-//
-//   const socket = io("http://localhost:3000", { auth: { token } });
-//   socket.on("chat", (text) => …);
-//   const delivered = await socket.emitWithAck("chat", "hello");
+/**
+ * `barewire/client` in Node: a client for Socket.IO servers, ours and all others since 3.0.
+ *
+ * ```ts
+ * const socket = io("http://localhost:3000", { auth: { token } });
+ * socket.on("chat", (text) => …);
+ * const delivered = await socket.emitWithAck("chat", "hello");
+ * ```
+ *
+ * @module barewire/client
+ */
 
 import { createNodePlatform } from "./platform/node.ts";
 import { createLookup, type Lookup } from "./socketio/lookup.ts";

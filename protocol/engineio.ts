@@ -1,4 +1,8 @@
-// `barewire/protocol/engineio`: Engine.IO 4, and 3 as `revision3`, without a socket, a clock or a random number.
+/**
+ * `barewire/protocol/engineio`: Engine.IO 4, and 3 as `revision3`, without a socket, a clock or a random number.
+ *
+ * @module barewire/protocol/engineio
+ */
 
 export * from "./engineio/handshake.ts";
 export * as revision3 from "./engineio/legacy.ts";

@@ -1,4 +1,8 @@
-// `barewire/protocol/socketio`: Socket.IO 5 without a socket, a clock or a random number.
+/**
+ * `barewire/protocol/socketio`: Socket.IO 5 without a socket, a clock or a random number.
+ *
+ * @module barewire/protocol/socketio
+ */
 
 export { extract, restore } from "./socketio/attachments.ts";
 export { Decoder, type DecoderOptions } from "./socketio/decoder.ts";

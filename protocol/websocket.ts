@@ -1,4 +1,8 @@
-// `barewire/protocol/websocket`: RFC 6455 and RFC 7692 without a socket, a clock or a random number.
+/**
+ * `barewire/protocol/websocket`: RFC 6455 and RFC 7692 without a socket, a clock or a random number.
+ *
+ * @module barewire/protocol/websocket
+ */
 
 export { type CloseStatus, decodeClose, encodeClose, maySendCode } from "./websocket/close.ts";
 export {

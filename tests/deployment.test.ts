@@ -28,7 +28,7 @@ import { heard } from "./support/heard.ts";
 const ROOT = join(import.meta.dirname, "..");
 const EXAMPLE = join(ROOT, "examples/minimal/server.ts");
 /** Bytes of the minimal server, bundled and minified by esbuild's own settings. */
-const MAX_FILE = 163_000;
+const MAX_FILE = 165_000;
 
 const run = promisify(execFile);
 

@@ -50,7 +50,7 @@ function numbersIn(body: string): number[] {
 type Test = (context: TestContext) => Promise<void>;
 
 const GUARANTEES: Record<string, Test> = {
-  "Events from one client reach its listeners in the order in which it sent them, across the upgrade from polling to WebSocket too.":
+  "Events from one client reach the listeners of its socket in the order in which the client sent them, also during the upgrade from polling to WebSocket.":
     async (context) => {
       const { io, port } = await serve(context);
       const got: number[] = [];
@@ -71,7 +71,7 @@ const GUARANTEES: Record<string, Test> = {
       assert.deepEqual(got, [1, 2, 3, 4, 5]);
     },
 
-  "Events to one client reach it in the order in which they were emitted, broadcasts and acknowledgements among them.":
+  "A client receives events in the order in which they were emitted, including broadcasts and acknowledgements.":
     async (context) => {
       const { io, port } = await serve(context);
       const { client, socket } = await join(io, port);
@@ -88,7 +88,7 @@ const GUARANTEES: Record<string, Test> = {
       assert.deepEqual(got, ['42["n",1]', '42["n",2]', "430[3]", '42["n",4]', '42["n",5]']);
     },
 
-  "An event never reaches a client before the answer to its CONNECT, unless middleware emitted it.":
+  "A client receives no event before the response to its CONNECT packet, unless middleware emitted the event.":
     async (context) => {
       const { io, port } = await serve(context);
       io.on("connection", (socket) => {
@@ -108,21 +108,22 @@ const GUARANTEES: Record<string, Test> = {
       assert.match(`${await client.next()}`, /^40\/m,/);
     },
 
-  "The attachments of an event follow it with nothing between them.": async (context) => {
-    const { io, port } = await serve(context);
-    const { client, socket } = await join(io, port);
-    socket.emit("b", Buffer.of(1), Buffer.of(2));
-    io.emit("c", Buffer.of(3));
-    socket.emit("d");
-    const got = [];
-    for (let i = 0; i < 6; i++) got.push(await client.next());
-    assert.match(`${got[0]}`, /^452-\["b"/);
-    assert.deepEqual(got.slice(1, 3), [Buffer.of(1), Buffer.of(2)]);
-    assert.match(`${got[3]}`, /^451-\["c"/);
-    assert.deepEqual(got.slice(4), [Buffer.of(3), '42["d"]']);
-  },
+  "The attachments of an event directly follow the event, with no other packet between them.":
+    async (context) => {
+      const { io, port } = await serve(context);
+      const { client, socket } = await join(io, port);
+      socket.emit("b", Buffer.of(1), Buffer.of(2));
+      io.emit("c", Buffer.of(3));
+      socket.emit("d");
+      const got = [];
+      for (let i = 0; i < 6; i++) got.push(await client.next());
+      assert.match(`${got[0]}`, /^452-\["b"/);
+      assert.deepEqual(got.slice(1, 3), [Buffer.of(1), Buffer.of(2)]);
+      assert.match(`${got[3]}`, /^451-\["c"/);
+      assert.deepEqual(got.slice(4), [Buffer.of(3), '42["d"]']);
+    },
 
-  "A listener that is asynchronous does not hold up the events behind it.": async (context) => {
+  "An asynchronous listener does not delay later events.": async (context) => {
     const { io, port } = await serve(context);
     const { client, socket } = await join(io, port);
     const log: string[] = [];
@@ -144,7 +145,7 @@ const GUARANTEES: Record<string, Test> = {
     assert.deepEqual(log, ["begins", "fast", "ends"]);
   },
 
-  "Between clients there is no order.": async (context) => {
+  "The order of events from different clients is undefined.": async (context) => {
     // What can be shown: one that takes nothing does not hold up another.
     const { io, port } = await serve(context);
     const polling = await PollingClient.open(port);
@@ -167,7 +168,7 @@ const GUARANTEES: Record<string, Test> = {
     assert.equal(await client.next(), '42["end"]');
   },
 
-  "An event that is emitted to a client that has gone is lost, and nothing is thrown.": async (
+  "An event that is emitted to a disconnected client is lost, and nothing is thrown.": async (
     context,
   ) => {
     const uncaught = gatherUncaught(context);
@@ -183,7 +184,7 @@ const GUARANTEES: Record<string, Test> = {
     assert.deepEqual(uncaught, []);
   },
 
-  "An event that is on its way when the connection breaks is lost, unless recovery is on.": async (
+  "An event that is in transit when the connection breaks is lost, unless recovery is on.": async (
     context,
   ) => {
     for (const recovers of [false, true]) {
@@ -203,7 +204,7 @@ const GUARANTEES: Record<string, Test> = {
     }
   },
 
-  "An event whose acknowledgement has come was received; one without may have been, or not.":
+  "An event whose acknowledgement has arrived was received; an event without an acknowledgement may or may not have been received.":
     async (context) => {
       const { io, port } = await serve(context);
       const { client, socket } = await join(io, port);
@@ -218,7 +219,7 @@ const GUARANTEES: Record<string, Test> = {
       await assert.rejects(unanswered, DisconnectedError);
     },
 
-  "Emitting again until it is acknowledged, with an id that the receiver remembers, is at least once.":
+  "A program that emits an event again until it is acknowledged delivers the event at least once, and an id in the event lets the receiver ignore repetitions.":
     async (context) => {
       const { io, port } = await serve(context);
       const first = await join(io, port);
@@ -242,7 +243,7 @@ const GUARANTEES: Record<string, Test> = {
       await delivered;
     },
 
-  'A volatile event is dropped when the client cannot take it at once, and never waits, unless `backpressurePolicy` is "drop-volatile".':
+  'A volatile event is dropped if the client cannot receive it at once, and never waits, unless `backpressurePolicy` is "drop-volatile".':
     async (context) => {
       for (const [backpressurePolicy, received] of [
         ["close", '42["n",2]'],
@@ -259,7 +260,7 @@ const GUARANTEES: Record<string, Test> = {
       }
     },
 
-  "What waits for one client is at most `maxBackpressure` and one message more; beyond it the client is disconnected.":
+  "At most `maxBackpressure` bytes and one message wait for one client; beyond this limit the client is disconnected.":
     async (context) => {
       const { io, port } = await serve(context, { maxBackpressure: 10_000 });
       const client = await PollingClient.open(port);
@@ -272,7 +273,7 @@ const GUARANTEES: Record<string, Test> = {
       assert.equal(socket.connected, false);
     },
 
-  'With `backpressurePolicy` "drop-volatile", the oldest volatile events that wait are dropped instead, for as long as there are any.':
+  'With `backpressurePolicy` "drop-volatile", the oldest waiting volatile events are dropped instead, as long as any are waiting.':
     async (context) => {
       const { socket, client } = await serveSlow(context, "drop-volatile");
       for (let n = 0; n < 30; n++) socket.volatile.emit("n", n, TEXT);
@@ -284,7 +285,7 @@ const GUARANTEES: Record<string, Test> = {
       assert.equal(socket.connected, false);
     },
 
-  'With `backpressurePolicy` "drop-oldest", the oldest events that wait are dropped instead, each with its attachments, but none whose acknowledgement is awaited.':
+  'With `backpressurePolicy` "drop-oldest", the oldest waiting events are dropped instead, each with its attachments, but no event that asks for an acknowledgement is dropped.':
     async (context) => {
       const { io, socket, client } = await serveSlow(context, "drop-oldest");
       socket.emit("asks", 100, TEXT, () => {});
@@ -301,19 +302,18 @@ const GUARANTEES: Record<string, Test> = {
       assert.equal(socket.connected, false);
     },
 
-  "What is received when events were dropped is in the order in which it was emitted.": async (
-    context,
-  ) => {
-    const { io, socket, client } = await serveSlow(context, "drop-oldest");
-    for (let n = 0; n < 100; n += 2) {
-      if (n < 6) socket.emit("n", n, TEXT, () => {});
-      else socket.emit("n", n, TEXT);
-      io.emit("n", n + 1, TEXT);
-    }
-    assert.deepEqual(numbersIn((await client.poll()).body), [0, 2, 4, 97, 98, 99]);
-  },
+  "After events were dropped, the client still receives the other events in the order in which they were emitted.":
+    async (context) => {
+      const { io, socket, client } = await serveSlow(context, "drop-oldest");
+      for (let n = 0; n < 100; n += 2) {
+        if (n < 6) socket.emit("n", n, TEXT, () => {});
+        else socket.emit("n", n, TEXT);
+        io.emit("n", n + 1, TEXT);
+      }
+      assert.deepEqual(numbersIn((await client.poll()).body), [0, 2, 4, 97, 98, 99]);
+    },
 
-  "An event that `rateLimit` stops reaches no listener, and its acknowledgement is an error.":
+  "An event that exceeds `rateLimit` reaches no listener, and its acknowledgement is an error.":
     async (context) => {
       const { io, port } = await serve(context, { rateLimit: { events: 1, interval: 60_000 } });
       const { client, socket } = await join(io, port);
@@ -342,7 +342,7 @@ const GUARANTEES: Record<string, Test> = {
       assert.deepEqual(log.sort(), ["ERR_DISCONNECTED", "ERR_DISCONNECTED", "disconnect"]);
     },
 
-  "A callback without `timeout()` is never called when the client disconnects; with `timeout()` it is, with the error.":
+  "When the client disconnects, a pending callback with `timeout()` is called with the error; a callback without `timeout()` is never called.":
     async (context) => {
       const { io, port } = await serve(context);
       const { client, socket } = await join(io, port);
@@ -370,7 +370,7 @@ const GUARANTEES: Record<string, Test> = {
     assert.equal(await client.next(), '42["end"]');
   },
 
-  "An acknowledgement that comes after the timeout is ignored.": async (context) => {
+  "An acknowledgement that arrives after the timeout is ignored.": async (context) => {
     const clock = new Clock(context);
     const { io, port } = await serve(context, { pingInterval: 1_000_000 });
     const { client, socket } = await join(io, port);
@@ -385,20 +385,19 @@ const GUARANTEES: Record<string, Test> = {
     assert.equal(socket.connected, true);
   },
 
-  "A broadcast with an acknowledgement tells what the others answered when one has gone.": async (
-    context,
-  ) => {
-    const { io, port } = await serve(context);
-    const first = await join(io, port);
-    const second = await join(io, port);
-    const answers = io.emitWithAck("n");
-    await first.client.next();
-    first.client.send('430["here"]');
-    second.client.socket.terminate();
-    await assert.rejects(answers, { code: "ERR_DISCONNECTED", responses: ["here"] });
-  },
+  "If a client disconnects during a broadcast with an acknowledgement, the error contains the responses of the other clients.":
+    async (context) => {
+      const { io, port } = await serve(context);
+      const first = await join(io, port);
+      const second = await join(io, port);
+      const answers = io.emitWithAck("n");
+      await first.client.next();
+      first.client.send('430["here"]');
+      second.client.socket.terminate();
+      await assert.rejects(answers, { code: "ERR_DISCONNECTED", responses: ["here"] });
+    },
 
-  "A socket is in the room of its own id from the moment it is connected.": async (context) => {
+  "A socket is in the room of its own id as soon as it is connected.": async (context) => {
     const { io, port } = await serve(context);
     io.on("connection", (socket) => {
       assert.deepEqual([...socket.rooms], [socket.id]);
@@ -408,7 +407,7 @@ const GUARANTEES: Record<string, Test> = {
     assert.equal(await client.next(), '42["n"]');
   },
 
-  'Rooms are still there for "disconnecting" listeners and left before "disconnect" listeners are called.':
+  'A socket is still in its rooms when "disconnecting" listeners are called, and has left them when "disconnect" listeners are called.':
     async (context) => {
       const { io, port } = await serve(context);
       const { client, socket } = await join(io, port);
@@ -421,7 +420,7 @@ const GUARANTEES: Record<string, Test> = {
       assert.deepEqual(log, [[socket.id, "room"], []]);
     },
 
-  "A socket that has gone cannot join a room.": async (context) => {
+  "A disconnected socket cannot join a room.": async (context) => {
     const { io, port } = await serve(context);
     const { client, socket } = await join(io, port);
     const gone = goneOf(socket);
@@ -432,7 +431,7 @@ const GUARANTEES: Record<string, Test> = {
     assert.equal(io.sockets.adapter.sids.size, 0);
   },
 
-  "A room exists as long as somebody is in it.": async (context) => {
+  "A room exists as long as a socket is in it.": async (context) => {
     const { io, port } = await serve(context);
     const first = await join(io, port);
     const second = await join(io, port);
@@ -444,23 +443,22 @@ const GUARANTEES: Record<string, Test> = {
     assert.equal(io.sockets.adapter.rooms.has("room"), false);
   },
 
-  'Middleware is passed in order, and "connection" listeners are called after all of it.': async (
-    context,
-  ) => {
-    const { io, port } = await serve(context);
-    const log: string[] = [];
-    io.use((_socket, next) => {
-      log.push("first");
-      setImmediate(next);
-    });
-    io.use((_socket, next) => {
-      log.push("second");
-      next();
-    });
-    io.on("connection", () => log.push("connection"));
-    await join(io, port);
-    assert.deepEqual(log, ["first", "second", "connection"]);
-  },
+  'Middleware functions are called in the order in which they were added, and "connection" listeners are called after all of them.':
+    async (context) => {
+      const { io, port } = await serve(context);
+      const log: string[] = [];
+      io.use((_socket, next) => {
+        log.push("first");
+        setImmediate(next);
+      });
+      io.use((_socket, next) => {
+        log.push("second");
+        next();
+      });
+      io.on("connection", () => log.push("connection"));
+      await join(io, port);
+      assert.deepEqual(log, ["first", "second", "connection"]);
+    },
 
   "A socket is disconnected once, with one reason.": async (context) => {
     const { io, port } = await serve(context);
@@ -477,9 +475,7 @@ const GUARANTEES: Record<string, Test> = {
     assert.equal(reasons.length, 1);
   },
 
-  "What a listener throws does not keep the other listeners from being called.": async (
-    context,
-  ) => {
+  "If a listener throws, the other listeners are still called.": async (context) => {
     const uncaught = gatherUncaught(context);
     const { io, port } = await serve(context);
     const { client, socket } = await join(io, port);
@@ -492,20 +488,19 @@ const GUARANTEES: Record<string, Test> = {
     await until(() => log.length === 1 && uncaught.length === 1);
   },
 
-  "A client that breaks the protocol loses its own connection, and nobody else's.": async (
-    context,
-  ) => {
-    const { io, port } = await serve(context);
-    const bad = await join(io, port);
-    const good = await join(io, port);
-    bad.client.send("4what?");
-    await bad.client.closed;
-    assert.equal(bad.socket.connected, false);
-    io.emit("n");
-    assert.equal(await good.client.next(), '42["n"]');
-  },
+  "If a client violates the protocol, its own connection ends, and no other connection is affected.":
+    async (context) => {
+      const { io, port } = await serve(context);
+      const bad = await join(io, port);
+      const good = await join(io, port);
+      bad.client.send("4what?");
+      await bad.client.closed;
+      assert.equal(bad.socket.connected, false);
+      io.emit("n");
+      assert.equal(await good.client.next(), '42["n"]');
+    },
 
-  "A client that comes back in time has its id, its rooms and its data, and what was sent to its rooms, once each and in order.":
+  "A client that reconnects in time keeps its id, its rooms and its data, and receives each event that it missed once and in order.":
     async (context) => {
       const { io, port } = await serve(context, { connectionStateRecovery: {} });
       const { client, socket, welcome } = await join(io, port);
@@ -527,7 +522,7 @@ const GUARANTEES: Record<string, Test> = {
       assert.match(`${await again.client.next()}`, /^42\["end"/);
     },
 
-  "A client that comes back has lost its listeners on the server, its pending acknowledgements and the events that asked for one.":
+  "A client that recovers loses the listeners of its socket on the server, its pending acknowledgements, and the missed events that ask for an acknowledgement.":
     async (context) => {
       const { io, port } = await serve(context, { connectionStateRecovery: {} });
       const { client, socket, welcome } = await join(io, port);
@@ -543,7 +538,7 @@ const GUARANTEES: Record<string, Test> = {
       assert.match(`${await again.client.next()}`, /^42\["end"/);
     },
 
-  "A client that comes back is sent an event that was dropped only if it has received no later one.":
+  "A client that recovers receives a dropped event only if it has not received a later event.":
     async (context) => {
       for (const hasReceivedLater of [false, true]) {
         const { io, port, socket, client, pid } = await serveSlow(context, "drop-oldest", {
@@ -563,7 +558,7 @@ const GUARANTEES: Record<string, Test> = {
       }
     },
 
-  "A session is recovered once.": async (context) => {
+  "Only one client can recover a session.": async (context) => {
     const { io, port } = await serve(context, { connectionStateRecovery: {} });
     const { client, socket, welcome } = await join(io, port);
     const gone = goneOf(socket);
@@ -577,7 +572,9 @@ const GUARANTEES: Record<string, Test> = {
     assert.notEqual(third.socket.id, socket.id);
   },
 
-  "A client that was sent away, or went of its own will, does not recover.": async (context) => {
+  "A client does not recover if the server or the client ended the connection on purpose.": async (
+    context,
+  ) => {
     const { io, port } = await serve(context, { connectionStateRecovery: {} });
     for (const end of [
       (client: WebSocketClient) => client.send("41"),
@@ -592,7 +589,7 @@ const GUARANTEES: Record<string, Test> = {
     }
   },
 
-  "A client that does not recover is told by a new id, and the server by `recoveryFailure`.":
+  "A client that does not recover receives a new id, and the server sees the reason in `recoveryFailure`.":
     async (context) => {
       const { io, port } = await serve(context, { connectionStateRecovery: {} });
       const { socket, welcome } = await join(io, port, { pid: "of another server", offset: "1" });
@@ -601,7 +598,7 @@ const GUARANTEES: Record<string, Test> = {
       assert.equal(socket.recoveryFailure, "unknown session");
     },
 
-  "Over Redis, events of one server reach the clients of another in the order in which they were emitted, once each.":
+  "Over Redis, the clients of one server receive the events of another server once each, in the order in which they were emitted.":
     async (context) => {
       if (noRedis !== false) return context.skip(noRedis);
       const { url } = await startRedis(context);
@@ -617,7 +614,7 @@ const GUARANTEES: Record<string, Test> = {
       for (let n = 0; n < 300; n++) assert.deepEqual(await b.next("n"), [n]);
     },
 
-  "Over Redis, an event that is emitted while Redis cannot be reached reaches the clients of its own server, and is lost to all others.":
+  "Over Redis, an event that is emitted while Redis is unreachable reaches only the clients of the server that emitted it.":
     async (context) => {
       if (noRedis !== false) return context.skip(noRedis);
       const redis = await startRedis(context);
@@ -634,7 +631,7 @@ const GUARANTEES: Record<string, Test> = {
       assert.deepEqual(await b.next("n"), [2]);
     },
 
-  "Over Redis, a server that does not answer a request is named, and what the others answered is kept.":
+  "Over Redis, the result of a request names each server that did not answer, and contains the answers of the others.":
     async (context) => {
       if (noRedis !== false) return context.skip(noRedis);
       const { url } = await startRedis(context);
@@ -651,7 +648,7 @@ const GUARANTEES: Record<string, Test> = {
       });
     },
 
-  "Over streams of Redis, the clients of all servers receive the events of all servers in the same order.":
+  "Over a Redis stream, the clients of all servers receive the events of all servers in the same order.":
     async (context) => {
       if (noRedis !== false) return context.skip(noRedis);
       const { url } = await startRedis(context);
@@ -667,7 +664,7 @@ const GUARANTEES: Record<string, Test> = {
       for (let n = 0; n < 200; n++) assert.deepEqual(await one?.next(), await other?.next());
     },
 
-  "Over streams of Redis, a client recovers on another server, also when its own was killed.":
+  "Over a Redis stream, a client recovers on another server, even if its own server was killed.":
     async (context) => {
       if (noRedis !== false) return context.skip(noRedis);
       const { url } = await startRedis(context);
@@ -686,7 +683,7 @@ const GUARANTEES: Record<string, Test> = {
       assert.deepEqual(await back.next(), ["n", 2]);
     },
 
-  "Over streams of Redis, a client that recovers is not sent again what its server sent while Redis did not answer, unless it recovers before Redis answers.":
+  "Over a Redis stream, a client that recovers does not receive an event twice that its server sent while Redis did not answer, unless the client recovers before Redis answers.":
     async (context) => {
       if (noRedis !== false) return context.skip(noRedis);
       const redis = await startRedis(context);

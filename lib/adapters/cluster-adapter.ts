@@ -115,6 +115,7 @@ export abstract class ClusterAdapter extends Adapter {
   /** The id of this process in this namespace. */
   readonly id: NodeId = generateId();
   protected readonly requestTimeout: number;
+  protected readonly heartbeatTimeout: number;
   private readonly onError: ((error: Error) => void) | undefined;
   private readonly heartbeatInterval: number;
   private readonly silences: Deadlines<NodeId>;
@@ -130,10 +131,9 @@ export abstract class ClusterAdapter extends Adapter {
     super(nsp);
     this.requestTimeout = options.requestTimeout ?? DEFAULT_REQUEST_TIMEOUT;
     this.heartbeatInterval = options.heartbeatInterval ?? DEFAULT_HEARTBEAT_INTERVAL;
+    this.heartbeatTimeout = options.heartbeatTimeout ?? DEFAULT_HEARTBEAT_TIMEOUT;
     this.onError = options.onError;
-    this.silences = new Deadlines(options.heartbeatTimeout ?? DEFAULT_HEARTBEAT_TIMEOUT, (node) =>
-      this.removeNode(node),
-    );
+    this.silences = new Deadlines(this.heartbeatTimeout, (node) => this.removeNode(node));
   }
 
   // What an adapter has to bring.

@@ -1,15 +1,21 @@
-// barewire/cluster: one program on all cores of a machine. io.run({ workers: "cores" }) loads it; a program that runs
-// in one process never does.
-//
-//                    ┌──────── primary ────────┐      no clients; the listening socket, the relay of
-//                    │  RoundRobin   Hub       │      messages, what clients may come back to
-//                    └──┬─────────────┬────────┘
-//       connections, IPC│             │
-//               ┌───────▼───┐     ┌───▼───────┐
-//               │ worker 1  │◀═══▶│ worker 2  │      requests for each other's sessions, over a
-//               └───────────┘     └───────────┘      Unix domain socket
-//
-// Each process runs the same program. `cluster.isPrimary` of node:cluster tells where it is.
+/**
+ * barewire/cluster: one program on all cores of a machine. io.run({ workers: "cores" }) loads it; a program that runs
+ * in one process never does.
+ *
+ * ```text
+ *                  ┌──────── primary ────────┐      no clients; the listening socket, the relay of
+ *                  │  RoundRobin   Hub       │      messages, what clients may come back to
+ *                  └──┬─────────────┬────────┘
+ *     connections, IPC│             │
+ *             ┌───────▼───┐     ┌───▼───────┐
+ *             │ worker 1  │◀═══▶│ worker 2  │      requests for each other's sessions, over a
+ *             └───────────┘     └───────────┘      Unix domain socket
+ * ```
+ *
+ * Each process runs the same program. `cluster.isPrimary` of node:cluster tells where it is.
+ *
+ * @module barewire/cluster
+ */
 
 import cluster from "node:cluster";
 import { availableParallelism } from "node:os";

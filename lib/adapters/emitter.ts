@@ -1,13 +1,19 @@
-// barewire/emitter: emits to the clients of a cluster from a process that serves none, such as a job or a
-// command line. It speaks the format of redis-wire.ts, to processes with barewire/redis and with
-// @socket.io/redis-adapter.
-//
-//   const emitter = new Emitter(client);
-//   const processes = await emitter.to("room1").emit("event", 1);
-//   if (processes === 0) throw new Error("no process has this room");
-//
-// Events and commands go over the client that the program has passed. Acknowledgements and other answers
-// arrive over a connection of its own, which is opened for the first request.
+/**
+ * barewire/emitter: emits to the clients of a cluster from a process that serves none, such as a job or a
+ * command line. It speaks the format of redis-wire.ts, to processes with barewire/redis and with
+ * @socket.io/redis-adapter.
+ *
+ * ```ts
+ * const emitter = new Emitter(client);
+ * const processes = await emitter.to("room1").emit("event", 1);
+ * if (processes === 0) throw new Error("no process has this room");
+ * ```
+ *
+ * Events and commands go over the client that the program has passed. Acknowledgements and other answers
+ * arrive over a connection of its own, which is opened for the first request.
+ *
+ * @module barewire/emitter
+ */
 
 import { EVENT } from "../../protocol/socketio/packet.ts";
 import { Deadlines } from "../deadlines.ts";

@@ -1,11 +1,17 @@
-// `barewire/python`: the server joins a cluster of python-socketio or Flask-SocketIO over Redis, as one
-// more host of it. https://python-socketio.readthedocs.io/en/stable/server.html#using-a-message-queue
-//
-//   const publisher = createClient({ url: "redis://localhost" });       // of the package redis, or
-//   const subscriber = publisher.duplicate();                           // new Redis() of ioredis
-//   await Promise.all([publisher.connect(), subscriber.connect()]);
-//   const adapter = createPythonAdapter({ publisher, subscriber, channel: "flask-socketio" });
-//   const io = new Server(3000, { adapter });
+/**
+ * `barewire/python`: the server joins a cluster of python-socketio or Flask-SocketIO over Redis, as one
+ * more host of it. https://python-socketio.readthedocs.io/en/stable/server.html#using-a-message-queue
+ *
+ * ```ts
+ * const publisher = createClient({ url: "redis://localhost" });       // of the package redis, or
+ * const subscriber = publisher.duplicate();                           // new Redis() of ioredis
+ * await Promise.all([publisher.connect(), subscriber.connect()]);
+ * const adapter = createPythonAdapter({ publisher, subscriber, channel: "flask-socketio" });
+ * const io = new Server(3000, { adapter });
+ * ```
+ *
+ * @module barewire/python
+ */
 
 import { EVENT, type Packet } from "../../protocol/socketio/packet.ts";
 import { Deadlines } from "../deadlines.ts";

@@ -28,13 +28,6 @@ export interface HubFactory {
   close(): void;
 }
 
-/**
- * Milliseconds that the acknowledgements of a broadcast are awaited where the program does not say. Redis may lose
- * the one that others wait for, and processes with other adapters do not tell that a client has gone.
- */
-export const ACK_TIMEOUT = 60_000;
-/** How many removed processes are remembered. Anyone who can publish can invent any number of them. */
-export const MAX_LOST = 1_000;
 export const DEFAULT_MAX_PENDING = 16 * 1024 * 1024;
 const DEFAULT_REQUEST_TIMEOUT = 5_000;
 /** Milliseconds that the last messages may take until the connections end. */
@@ -70,16 +63,14 @@ export class RedisHub {
     );
   }
 
-  get link(): RedisLink {
-    return this.current;
-  }
-
-  add(adapter: HubMember): void {
+  /** Returns the link, which is open until each adapter that was added is removed. */
+  add(adapter: HubMember): RedisLink {
     if (!this.isCurrent) {
       this.current = this.open();
       this.isCurrent = true;
     }
     this.adapters.add(adapter);
+    return this.current;
   }
 
   /** An adapter has closed. With the last one the link ends, when its goodbye is sent. */

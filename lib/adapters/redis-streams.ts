@@ -31,26 +31,25 @@ import type {
 } from "../socketio/adapter.ts";
 import { noteSent } from "../socketio/returning.ts";
 import { CLUSTER_OPTIONS, type ClusterStats } from "./cluster-adapter.ts";
-import type { ClusterAnswer, ClusterMessage, ClusterRequest, NodeId } from "./cluster-messages.ts";
+import type {
+  ClusterAnswer,
+  ClusterCommand,
+  ClusterMessage,
+  ClusterRequest,
+  NodeId,
+} from "./cluster-messages.ts";
 import { type Added, EarlyEvents } from "./early-events.ts";
 import { EchoQueue } from "./echo-queue.ts";
-import type { Expected } from "./pending-request.ts";
 import {
   type GrowingSession,
-  RecoveringAdapter,
   type Returning,
   type SentEvent,
   withOffset,
 } from "./recovering-adapter.ts";
 import { checkClient, type RedisClient } from "./redis-client.ts";
-import {
-  ACK_TIMEOUT,
-  DEFAULT_MAX_PENDING,
-  type HubFactory,
-  MAX_LOST,
-  type RedisHubOptions,
-} from "./redis-hub.ts";
-import { type LinkStats, OVERHEAD, type RedisLink } from "./redis-link.ts";
+import { DEFAULT_MAX_PENDING, type HubFactory, type RedisHubOptions } from "./redis-hub.ts";
+import { isMembership, type MembershipMessage, RedisHubAdapter } from "./redis-hub-adapter.ts";
+import { type LinkStats, OVERHEAD } from "./redis-link.ts";
 import { RedisSessions, type SendCommand, type TakenSession } from "./redis-sessions.ts";
 import {
   decodeEntry,
@@ -111,14 +110,12 @@ export const REDIS_STREAMS_OPTIONS: OptionTable<RedisStreamsAdapterOptions> = {
 
 type Settings = RedisHubOptions &
   Required<Omit<RedisStreamsAdapterOptions, keyof RedisHubOptions>> & {
-    readonly heartbeatTimeout: number;
     readonly maxPending: number;
   };
 
 const DEFAULTS: Settings = {
   blockTimeInMs: 5_000,
   channelPrefix: "socket.io",
-  heartbeatTimeout: 10_000,
   maxLen: 10_000,
   maxMissedBytes: 8 * 1024 * 1024,
   maxMissedEvents: 10_000,
@@ -183,13 +180,14 @@ interface ReturningToStream extends Returning<SentFromStream> {
 
 /** The rooms of a namespace, over several processes. Created by createRedisStreamsAdapter(). */
 export class RedisStreamsAdapter
-  extends RecoveringAdapter<SentFromStream, ReturningToStream>
+  extends RedisHubAdapter<SentFromStream, ReturningToStream>
   implements StreamMember
 {
   private readonly hub: StreamHub;
-  private readonly link: RedisLink;
   private readonly settings: Settings;
-  private readonly channels: Readonly<Record<"requests" | "answers" | "membership", string>>;
+  protected override readonly channels: Readonly<
+    Record<"requests" | "answers" | "membership", string>
+  >;
   /** Where clients may recover. */
   private readonly sessions: RedisSessions | undefined;
   private readonly history: StreamHistory;
@@ -201,11 +199,6 @@ export class RedisStreamsAdapter
   private readonly returns = new Map<SocketId, number>();
   /** Secrets of clients that have come back to another process. */
   private readonly taken = new Set<string>();
-  /** Processes that were removed and may still be subscribed. */
-  private readonly lost = new Set<NodeId>();
-  private isOpen = true;
-  private lastEcho = performance.now();
-  private farewell: Promise<unknown> = Promise.resolve();
   private count = 0;
   private dropped = 0;
   private invalid = 0;
@@ -213,7 +206,7 @@ export class RedisStreamsAdapter
 
   /** @internal */
   constructor(nsp: AdapterHost, hub: StreamHub, settings: Settings) {
-    super(nsp, settings);
+    super(nsp, hub.redis, settings);
     this.hub = hub;
     this.settings = settings;
     const { channelPrefix, maxPending, sessionKeyPrefix } = settings;
@@ -225,7 +218,6 @@ export class RedisStreamsAdapter
     };
     const duration = nsp.maxDisconnectionDuration;
     hub.add(this);
-    this.link = hub.redis.link;
     this.sessions =
       duration === undefined
         ? undefined
@@ -239,11 +231,9 @@ export class RedisStreamsAdapter
   }
 
   override async init(): Promise<void> {
-    const { subscriptions } = this.link;
+    const { requests, answers, membership } = this.channels;
     const onMessage = (message: Bytes): void => this.onMessage(message);
-    await Promise.all(
-      Object.values(this.channels).map((channel) => subscriptions.add(channel, onMessage)),
-    );
+    await this.listen({ [requests]: onMessage, [answers]: onMessage, [membership]: onMessage });
     if (!this.isOpen) return;
     const sessions = this.connectedSessions.bind(this);
     const count = (): number => this.pids.size;
@@ -251,35 +241,15 @@ export class RedisStreamsAdapter
     super.init();
   }
 
-  override async close(): Promise<void> {
-    if (!this.isOpen) return;
-    this.isOpen = false;
-    super.close();
+  protected override release(): void {
     this.sessions?.close();
     this.echoes.close();
     // The sessions of its clients are saved by commands before this one.
     this.saveChanged();
-    for (const channel of Object.values(this.channels)) this.link.subscriptions.delete(channel);
-    await this.hub.remove(this, this.farewell);
-  }
-
-  override get ackTimeout(): number {
-    return ACK_TIMEOUT;
+    this.hub.remove(this);
   }
 
   // What the hub calls.
-
-  /** @internal */
-  onReady(): void {
-    this.lastEcho = performance.now();
-    // Before init() has ended it is told as "hello" there.
-    if (this.isBeating) this.publish({ type: "hello" });
-  }
-
-  /** @internal */
-  onLinkError(error: Error): void {
-    this.dispatch("error", [error]);
-  }
 
   /** @internal */
   onRefused(error: Error): void {
@@ -353,12 +323,6 @@ export class RedisStreamsAdapter
     return this.recovers && flags.local !== true;
   }
 
-  /** How many processes share the namespace, those with other adapters counted. */
-  override async serverCount(): Promise<number> {
-    const [count] = (await this.link.countSubscribers(this.channels.requests)) ?? [];
-    return count ?? super.serverCount();
-  }
-
   override stats(): RedisStreamsStats {
     const link = this.link.stats();
     return {
@@ -374,71 +338,23 @@ export class RedisStreamsAdapter
 
   // What the cluster's part calls.
 
-  protected override publish(message: ClusterMessage): void {
-    switch (message.type) {
-      case "hello":
-      case "heartbeat":
-      case "goodbye":
-        this.tell(message);
-        break;
-      case "server-side-emit":
-        void this.link.publish(this.channels.requests, this.encode(message));
-        break;
-      default:
-        void this.append(message);
-    }
-  }
-
   protected override respond(to: NodeId, answer: ClusterAnswer): void {
-    let message: Bytes;
-    try {
-      message = this.encode(answer);
-    } catch (error) {
-      // The data of a socket, or a program's answer. The process that asked is told that this answer is missing.
-      this.report(new Error(`an answer (${answer.type}) cannot be encoded`, { cause: error }));
-      return;
-    }
-    void this.link.publish(this.answersOf(to), message);
+    this.publishAnswer(this.answersOf(to), answer.type, () => this.encode(answer));
   }
 
-  protected override async ask(request: ClusterRequest): Promise<Expected> {
-    const nodes = [...this.nodes];
-    if (request.type === "join" || request.type === "leave" || request.type === "disconnect") {
-      // Others do not answer these.
-      return { nodes, unknown: 0, failed: !(await this.append(request)) };
-    }
-    const [received, counts] = await Promise.all([
-      this.link.publish(this.channels.requests, this.encode(request)),
-      this.link.countSubscribers(this.channels.membership),
-    ]);
-    const [ours = 1] = counts ?? [];
-    if (received === undefined) return { nodes, unknown: 0, failed: true };
-    // Processes that have come but were not heard yet, and those with other adapters.
-    const others = Math.max(0, ours - 1 - nodes.length);
-    // What was removed and is not subscribed any more does not come back.
-    this.forgetLost(others);
-    const unknown = others - this.lost.size + Math.max(0, received - ours);
-    return { nodes, unknown, received: received - 1 };
+  protected override send(message: ClusterCommand): Promise<boolean> {
+    if (message.type !== "server-side-emit") return this.append(message);
+    return this.link
+      .publish(this.channels.requests, this.encode(message))
+      .then((received) => received !== undefined);
   }
 
-  protected override beat(): void {
-    super.beat();
-    this.link.subscriptions.retry();
-    const { heartbeatTimeout } = this.settings;
-    if (performance.now() - this.lastEcho > heartbeatTimeout) this.link.onSilence(heartbeatTimeout);
+  protected override encodeRequest(request: ClusterRequest): Bytes {
+    return this.encode(request);
   }
 
-  protected override onNodeRemoved(node: NodeId): void {
-    this.lost.add(node);
-    this.forgetLost(MAX_LOST);
-  }
-
-  /** Keeps so many of the processes that were removed, the latest. */
-  private forgetLost(most: number): void {
-    for (const node of this.lost) {
-      if (this.lost.size <= most) break;
-      this.lost.delete(node);
-    }
+  protected override encodeMembership(message: MembershipMessage): Bytes {
+    return this.encode(message);
   }
 
   // Messages of channels.
@@ -451,12 +367,6 @@ export class RedisStreamsAdapter
     return encodeStreamsMessage(this.id, this.nsp.name, message);
   }
 
-  /** Tells the processes that have this adapter. */
-  private tell(message: ClusterMessage | RecoveryNews): void {
-    const told = this.link.publish(this.channels.membership, this.encode(message));
-    if (message.type === "goodbye") this.farewell = told;
-  }
-
   private onMessage(bytes: Bytes): void {
     const decoded = decodeStreamsMessage(bytes, this.nsp.name);
     if (decoded === undefined) {
@@ -464,17 +374,9 @@ export class RedisStreamsAdapter
       return;
     }
     const { sender, message } = decoded;
-    const isMembership =
-      message?.type === "hello" || message?.type === "heartbeat" || message?.type === "goodbye";
-    if (sender === this.id) {
-      if (!isMembership) return;
-      this.lastEcho = performance.now();
-      this.link.onSound();
-    } else if (message !== undefined) {
-      if (isMembership) this.lost.delete(sender);
-      this.apply(message, sender, undefined);
-      if (message.type === "goodbye") this.lost.delete(sender);
-    }
+    if (message === undefined) return;
+    if (isMembership(message)) this.onMembership(message, sender);
+    else if (sender !== this.id) this.apply(message, sender, undefined);
   }
 
   private onInvalid(what: string): void {
@@ -537,7 +439,7 @@ export class RedisStreamsAdapter
    *
    * @throws TypeError, RangeError for a value that cannot be encoded
    */
-  private append(message: ClusterMessage): Promise<boolean> {
+  private append(message: ClusterCommand): Promise<boolean> {
     const number = this.count++;
     const { streamName, maxLen } = this.settings;
     const fields = encodeEntry(this.id, this.nsp.name, message, number);
@@ -675,7 +577,9 @@ export class RedisStreamsAdapter
     const session = await sessions.take(pid);
     if (session === "invalid") this.onInvalid("the session of a client");
     if (session === undefined || session === "invalid") return "unknown session";
-    this.tell({ type: "returned", sid: session.sid, pid, returns: session.returns });
+    const { sid, returns } = session;
+    const news = this.encode({ type: "returned", sid, pid, returns });
+    void this.link.publish(this.channels.membership, news);
     const { offset: began } = session;
     const given = parseOffset(offset ?? began);
     if (given === undefined) return "unknown offset";

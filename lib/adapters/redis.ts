@@ -1,14 +1,20 @@
-// barewire/redis: several processes as one, over Redis. It speaks the format of @socket.io/redis-adapter 8
-// (redis-wire.ts), so that processes with that adapter, and @socket.io/redis-emitter, belong to the same
-// cluster.
-//
-//   // a client of the package "redis" or "ioredis"
-//   const adapter = createRedisAdapter(createClient({ url: process.env.REDIS_URL }));
-//   const io = new Server(3000, { adapter });
-//   await adapter.ready;
-//
-// What it does not do is what makes it fast: it is subscribed to the rooms that have sockets here, and
-// decodes a broadcast only when a socket here receives it.
+/**
+ * barewire/redis: several processes as one, over Redis. It speaks the format of @socket.io/redis-adapter 8
+ * (redis-wire.ts), so that processes with that adapter, and @socket.io/redis-emitter, belong to the same
+ * cluster.
+ *
+ * ```ts
+ * // a client of the package "redis" or "ioredis"
+ * const adapter = createRedisAdapter(createClient({ url: process.env.REDIS_URL }));
+ * const io = new Server(3000, { adapter });
+ * await adapter.ready;
+ * ```
+ *
+ * What it does not do is what makes it fast: it is subscribed to the rooms that have sockets here, and
+ * decodes a broadcast only when a socket here receives it.
+ *
+ * @module barewire/redis
+ */
 
 import type { Bytes } from "../../protocol/bytes.ts";
 import { checkOptions, type OptionTable, string } from "../events/options.ts";
@@ -20,18 +26,12 @@ import {
   type Room,
   type SocketId,
 } from "../socketio/adapter.ts";
-import { CLUSTER_OPTIONS, ClusterAdapter, type ClusterStats } from "./cluster-adapter.ts";
-import type { ClusterAnswer, ClusterMessage, ClusterRequest, NodeId } from "./cluster-messages.ts";
-import type { Expected } from "./pending-request.ts";
+import { CLUSTER_OPTIONS, type ClusterStats } from "./cluster-adapter.ts";
+import type { ClusterAnswer, ClusterCommand, NodeId } from "./cluster-messages.ts";
 import { checkClient, type RedisClient } from "./redis-client.ts";
-import {
-  ACK_TIMEOUT,
-  type HubFactory,
-  MAX_LOST,
-  RedisHub,
-  type RedisHubOptions,
-} from "./redis-hub.ts";
-import type { ChannelListener, LinkStats, RedisLink } from "./redis-link.ts";
+import { type HubFactory, RedisHub, type RedisHubOptions } from "./redis-hub.ts";
+import { type MembershipMessage, RedisHubAdapter } from "./redis-hub-adapter.ts";
+import type { ChannelListener, LinkStats } from "./redis-link.ts";
 import {
   type Channels,
   channelsOf,
@@ -89,7 +89,6 @@ export interface RedisStats extends ClusterStats, LinkStats {
 }
 
 const DEFAULT_PREFIX = "socket.io";
-const DEFAULT_HEARTBEAT_TIMEOUT = 10_000;
 
 /** Makes the adapter of each namespace. For the option `adapter` of a server. */
 export interface RedisAdapterFactory extends HubFactory {
@@ -117,84 +116,52 @@ export function createRedisAdapter(
 }
 
 /** The rooms of a namespace, over several processes. Created by createRedisAdapter(). */
-export class RedisAdapter extends ClusterAdapter {
-  private readonly hub: RedisHub;
-  private readonly link: RedisLink;
-  private readonly channels: Channels;
+export class RedisAdapter extends RedisHubAdapter {
+  protected override readonly channels: Channels;
   private readonly mode: "auto" | "rooms" | "namespace";
-  private readonly heartbeatTimeout: number;
   /** Rooms that others may still be subscribing to, since this process has put sockets into them. */
   private readonly joining = new Map<Room, number>();
-  /** Processes that were removed and may still be subscribed. */
-  private readonly lost = new Set<NodeId>();
   // While one subscription replaces the other, a message arrives by both, one directly after the other: Redis
   // sends a message to the patterns in the step in which it sends it to its channel. The last one is enough.
   private last: { readonly channel: string; readonly message: Bytes } | undefined;
   private all = false;
   private subscribing: Promise<void> | undefined;
-  private isOpen = true;
-  private lastEcho = performance.now();
-  private farewell: Promise<unknown> = Promise.resolve();
   private delivered = 0;
   private skipped = 0;
   private invalid = 0;
 
   /** @internal */
   constructor(nsp: AdapterHost, hub: RedisHub, options: RedisAdapterOptions) {
-    super(nsp, options);
-    this.hub = hub;
+    super(nsp, hub, options);
     this.channels = channelsOf(options.prefix ?? DEFAULT_PREFIX, nsp.name);
     this.mode = options.subscribe ?? "auto";
-    this.heartbeatTimeout = options.heartbeatTimeout ?? DEFAULT_HEARTBEAT_TIMEOUT;
-    hub.add(this);
-    this.link = hub.link;
   }
 
   override async init(): Promise<void> {
     const { broadcasts, requests, responses, membership } = this.channels;
-    const { subscriptions } = this.link;
-    const listeners: readonly (readonly [string, ChannelListener])[] = [
-      [requests, (message) => this.onRequest(message)],
-      [responses, (message) => this.onResponse(message)],
-      [this.channels.responsesTo(this.id), (message) => this.onResponse(message)],
-      [membership, (message) => this.onMembership(message)],
-      [broadcasts, this.onBroadcastMessage],
-    ];
-    await Promise.all(listeners.map(([channel, listener]) => subscriptions.add(channel, listener)));
+    await this.listen({
+      [requests]: (message) => this.onRequest(message),
+      [responses]: (message) => this.onResponse(message),
+      [this.channels.responsesTo(this.id)]: (message) => this.onResponse(message),
+      [membership]: (message) => this.onMembershipBytes(message),
+      [broadcasts]: this.onBroadcastMessage,
+    });
     if (this.mode === "namespace") await this.subscribeToAll();
     else await this.findOthers();
     if (this.isOpen) super.init();
   }
 
-  override async close(): Promise<void> {
-    if (!this.isOpen) return;
-    this.isOpen = false;
-    super.close();
-    const { broadcasts, requests, responses, membership } = this.channels;
-    const own = [broadcasts, requests, responses, membership, this.channels.responsesTo(this.id)];
-    for (const channel of own) this.link.subscriptions.delete(channel);
+  protected override release(): void {
     for (const room of this.rooms.keys()) this.unsubscribe(room);
-    if (this.all) this.link.unsubscribePattern(`${broadcasts}*`);
-    await this.hub.remove(this, this.farewell);
-  }
-
-  override get ackTimeout(): number {
-    return ACK_TIMEOUT;
+    if (this.all) this.link.unsubscribePattern(`${this.channels.broadcasts}*`);
   }
 
   // What the hub calls.
 
-  /** Redis is connected, for the first time or again. @internal */
-  onReady(): void {
-    this.lastEcho = performance.now();
-    // Before init() has ended it is told as "hello" there.
-    if (this.isBeating) this.publish({ type: "hello" });
-    if (this.mode === "namespace" && !this.all) void this.subscribeToAll();
-  }
-
   /** @internal */
-  onLinkError(error: Error): void {
-    this.dispatch("error", [error]);
+  override onReady(): void {
+    super.onReady();
+    if (this.mode === "namespace" && !this.all) void this.subscribeToAll();
   }
 
   // What the namespace calls.
@@ -241,12 +208,6 @@ export class RedisAdapter extends ClusterAdapter {
     });
   }
 
-  /** How many processes share the namespace, those with other adapters counted. */
-  override async serverCount(): Promise<number> {
-    const [count] = (await this.link.countSubscribers(this.channels.requests)) ?? [];
-    return count ?? super.serverCount();
-  }
-
   override stats(): RedisStats {
     return {
       ...super.stats(),
@@ -260,10 +221,6 @@ export class RedisAdapter extends ClusterAdapter {
 
   // What the cluster's part calls.
 
-  protected override publish(message: ClusterMessage): void {
-    void this.send(message);
-  }
-
   protected override respond(to: NodeId, answer: ClusterAnswer): void {
     // Others would take it for an acknowledgement.
     if (answer.type === "no-answer" && !this.nodes.has(to)) return;
@@ -273,74 +230,42 @@ export class RedisAdapter extends ClusterAdapter {
     else void settled.then(() => this.answer(to, answer));
   }
 
-  protected override async ask(request: ClusterRequest): Promise<Expected> {
-    const nodes = [...this.nodes];
-    const publishing = this.send(request);
-    if (
-      request.type !== "fetch" &&
-      request.type !== "server-side-emit" &&
-      request.type !== "broadcast"
-    ) {
-      // Others do not answer these.
-      return (await publishing) === undefined ? unreachable(nodes) : { nodes, unknown: 0 };
-    }
-    const [received, counts] = await Promise.all([
-      publishing,
-      this.link.countSubscribers(this.channels.membership),
-    ]);
-    const [ours = 1] = counts ?? [];
-    if (received === undefined) return unreachable(nodes);
-    // Processes that have come but were not heard yet, and those with other adapters.
-    const others = Math.max(0, ours - 1 - nodes.length);
-    // What was removed and is not subscribed any more does not come back.
-    this.forgetLost(others);
-    const unknown = others - this.lost.size + Math.max(0, received - ours);
-    return { nodes, unknown, received: received - 1 };
+  protected override send(message: ClusterCommand): Promise<boolean> {
+    const isRequest = message.type !== "broadcast" || message.request !== undefined;
+    const published = isRequest
+      ? this.link.publish(this.channels.requests, this.encodeRequest(message))
+      : this.link.publish(
+          this.channelFor(message.options),
+          encodeBroadcast(this.id, message.packet, message.options),
+        );
+    return published.then((received) => received !== undefined);
+  }
+
+  protected override encodeRequest(request: ClusterCommand): Bytes {
+    return encodeRequest(this.id, request);
+  }
+
+  protected override encodeMembership({ type }: MembershipMessage): Bytes {
+    return encodeMembership(this.id, type);
   }
 
   protected override beat(): void {
     super.beat();
-    this.link.subscriptions.retry();
-    const silence = performance.now() - this.lastEcho;
-    if (silence > this.heartbeatTimeout) this.link.onSilence(this.heartbeatTimeout);
     if (this.all || this.mode === "rooms") return;
     void (this.mode === "auto" ? this.findOthers() : this.subscribeToAll());
   }
 
-  protected override onNodeRemoved(node: NodeId): void {
-    this.lost.add(node);
-    this.forgetLost(MAX_LOST);
+  // Nothing is kept of its clients, which never come back.
+
+  protected override get recovers(): boolean {
+    return false;
   }
 
-  /** Keeps so many of the processes that were removed, the latest. */
-  private forgetLost(most: number): void {
-    for (const node of this.lost) {
-      if (this.lost.size <= most) break;
-      this.lost.delete(node);
-    }
-  }
+  protected override saveSession(): void {}
+
+  protected override forgetSession(): void {}
 
   // Sending.
-
-  /** Sends a message. Resolves to the number of processes that receive it, this one counted. */
-  private send(message: ClusterMessage): Promise<number | undefined> {
-    const { id, channels, link } = this;
-    switch (message.type) {
-      case "hello":
-      case "heartbeat":
-      case "goodbye": {
-        const sent = link.publish(channels.membership, encodeMembership(id, message.type));
-        if (message.type === "goodbye") this.farewell = sent;
-        return sent;
-      }
-      case "broadcast": {
-        const { packet, options, request } = message;
-        if (request !== undefined) break;
-        return link.publish(this.channelFor(options), encodeBroadcast(id, packet, options));
-      }
-    }
-    return link.publish(channels.requests, encodeRequest(id, message));
-  }
 
   private channelFor({ rooms }: BroadcastOptions): string {
     const [room] = rooms;
@@ -350,15 +275,8 @@ export class RedisAdapter extends ClusterAdapter {
   }
 
   private answer(to: NodeId, answer: RedisAnswer): void {
-    let bytes: Bytes;
-    try {
-      bytes = encodeAnswer(this.id, answer);
-    } catch (error) {
-      // The data of a socket, or a program's answer. Who has asked is told that this one is missing.
-      this.report(new Error(`an answer (${answer.type}) cannot be encoded`, { cause: error }));
-      return;
-    }
-    void this.link.publish(this.channels.responsesTo(to), bytes);
+    const encode = (): Bytes => encodeAnswer(this.id, answer);
+    this.publishAnswer(this.channels.responsesTo(to), answer.type, encode);
   }
 
   // Receiving.
@@ -430,21 +348,14 @@ export class RedisAdapter extends ClusterAdapter {
     if (response !== undefined) this.receive(response.message, response.sender);
   }
 
-  private onMembership(bytes: Bytes): void {
+  private onMembershipBytes(bytes: Bytes): void {
     const heard = decodeMembership(bytes);
     if (heard === undefined) {
       this.invalid++;
       return;
     }
     const { sender, message } = heard;
-    if (sender === this.id) {
-      this.lastEcho = performance.now();
-      this.link.onSound();
-    } else if (sender !== undefined) {
-      this.lost.delete(sender);
-      this.receive(message, sender);
-      if (message.type === "goodbye") this.lost.delete(sender);
-    }
+    if (sender !== undefined) this.onMembership(message, sender);
   }
 
   // Subscribing.
@@ -484,8 +395,3 @@ export class RedisAdapter extends ClusterAdapter {
 
 /** The id of @socket.io/redis-emitter. */
 const STOCK_EMITTER = "emitter";
-
-/** Redis has not taken a request: nobody will answer. */
-function unreachable(nodes: readonly NodeId[]): Expected {
-  return { nodes, unknown: 0, failed: true };
-}

@@ -2,7 +2,7 @@
 // stream.
 
 import type { RedisClient } from "./redis-client.ts";
-import { type HubMember, RedisHub, type RedisHubOptions } from "./redis-hub.ts";
+import { RedisHub, type RedisHubOptions } from "./redis-hub.ts";
 import { RedisCommandError } from "./redis-link.ts";
 import {
   compareIds,
@@ -12,7 +12,7 @@ import {
 } from "./stream-reader.ts";
 
 /** An adapter as the hub sees it. */
-export interface StreamMember extends HubMember {
+export interface StreamMember {
   readonly nsp: { readonly name: string };
   /** The stream is read from this entry on, for the first time or since it is another one. */
   onLocated(position: string): void;
@@ -62,8 +62,8 @@ export class StreamHub {
     });
   }
 
+  /** Passes the entries of the stream on to an adapter, until it is removed. */
   add(adapter: StreamMember): void {
-    this.redis.add(adapter);
     this.adapters.add(adapter);
     this.reader ??= new StreamReader(this.client, this.options, {
       onLocated: (position) => {
@@ -82,13 +82,12 @@ export class StreamHub {
     });
   }
 
-  remove(adapter: StreamMember, farewell: Promise<unknown>): Promise<void> {
+  /** With the last adapter it stops to read. */
+  remove(adapter: StreamMember): void {
     this.adapters.delete(adapter);
-    if (this.adapters.size === 0) {
-      this.reader?.end();
-      this.reader = undefined;
-    }
-    return this.redis.remove(adapter, farewell);
+    if (this.adapters.size > 0) return;
+    this.reader?.end();
+    this.reader = undefined;
   }
 
   /** Runs a replay when fewer than MAX_REPLAYS are running. */

@@ -5,9 +5,9 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
 
 import { REFUSALS, type RefusalName } from "../../protocol/engineio/handshake.ts";
+import type { Place } from "../connection-bounds.ts";
 import { type HeaderFields, UpgradeHeaders } from "../headers.ts";
 import { refuseUpgrade } from "../websocket/upgrade.ts";
-import type { Place } from "./connection-bounds.ts";
 import { queryOf } from "./query.ts";
 import { SessionRequest } from "./session-request.ts";
 import { discardBody } from "./unread-body.ts";

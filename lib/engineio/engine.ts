@@ -12,7 +12,14 @@ import {
   type Revision,
   refuse,
 } from "../../protocol/engineio/handshake.ts";
+import { Backlog } from "../backlog.ts";
 import { clientAddress } from "../client-address.ts";
+import {
+  type ConnectionBound,
+  ConnectionBounds,
+  type NoPlace,
+  Place,
+} from "../connection-bounds.ts";
 import { Deadlines } from "../deadlines.ts";
 import { checkFunction } from "../events/errors.ts";
 import { NodeEmitter } from "../events/node-emitter.ts";
@@ -29,13 +36,6 @@ import {
   type UpgradeOptions,
 } from "../websocket/upgrade.ts";
 import { type Arrival, RequestArrival, UpgradeArrival } from "./arrival.ts";
-import { Backlog } from "./backlog.ts";
-import {
-  type ConnectionBound,
-  ConnectionBounds,
-  type NoPlace,
-  Place,
-} from "./connection-bounds.ts";
 import { formatCookie } from "./cookie.ts";
 import { applyCors } from "./cors.ts";
 import { ClientHeartbeat, Heartbeat } from "./heartbeat.ts";
@@ -135,10 +135,7 @@ export class Engine extends NodeEmitter<EngineEvents> {
     this.isTrusted = trustOf(options.trustedProxies);
     const monitor = new Monitor(logger, (request) => this.addressOf(request));
     this.monitor = monitor;
-    const { maxConnections, maxConnectionsPerAddress, maxHandshakesPerSecond } = this.options;
-    const limits = { maxConnections, maxConnectionsPerAddress, maxHandshakesPerSecond };
-    const isBounded = Object.values(limits).some(Number.isFinite);
-    this.bounds = isBounded ? new ConnectionBounds(limits) : undefined;
+    this.bounds = ConnectionBounds.of(this.options);
     const onClosed = ({ id, addressGroup }: Session): void => {
       this.bounds?.leave(addressGroup);
       this.sessions.delete(id);
@@ -321,6 +318,7 @@ export class Engine extends NodeEmitter<EngineEvents> {
     for (const session of [...this.sessions.values()]) session.shutDown();
     await this.drained(timeout);
     for (const session of [...this.sessions.values()]) session.discard("forced close");
+    this.monitor.flushLog();
   }
 
   /** Ends the connections of upgrades that no session has. @internal */

@@ -10,21 +10,9 @@ import type { Packet } from "../../protocol/engineio/packet.ts";
 import type { CloseReason } from "../../protocol/engineio/session.ts";
 import { BoundExceededError } from "../bound-exceeded.ts";
 import { debugEngine } from "../debug.ts";
-import { callListener } from "../events/emitter.ts";
+import { Log, type Logger } from "./log.ts";
 import type { Outgoing } from "./outgoing.ts";
 import type { Transport } from "./transport.ts";
-
-/** Takes a text and its details: `console`, or a logger of any library with these methods. */
-export interface Logger {
-  /** Each connection that begins, changes its transport, or ends as it should. */
-  debug?(message: string, details: object): void;
-  /** Kept for what an operator wants to see of a healthy server; nothing of the engine is. */
-  info?(message: string, details: object): void;
-  /** A client that was refused, has broken a protocol or has reached a bound. */
-  warn?(message: string, details: object): void;
-  /** Something of the server's own has failed, such as the way to the other nodes of a cluster. */
-  error?(message: string, details: object): void;
-}
 
 /** How an engine is doing. Counts are since it was created. */
 export interface EngineStats {
@@ -56,7 +44,7 @@ export interface EngineStats {
   readonly closes: Readonly<Record<string, number>>;
   /** Breaches of a protocol that ended a session, by the rule. */
   readonly breaches: Readonly<Record<string, number>>;
-  /** Failures of the server's own, such as of the way to the other nodes of a cluster. */
+  /** Failures of the server's own, such as of the way to the other nodes of a cluster, or of the logger. */
   readonly errors: number;
   /** Bounds that clients have reached, by the name of the option. */
   readonly bounds: Readonly<Record<string, number>>;
@@ -125,7 +113,8 @@ export class Monitor {
   readonly #closes = new Counts();
   readonly #breaches = new Counts();
   readonly #bounds = new Counts();
-  readonly #logger: Logger | undefined;
+  readonly #log: Log;
+  #loggerHasFailed = false;
   readonly #addressOf: (request: IncomingMessage) => string;
   #errors = 0;
   #dropped = 0;
@@ -133,7 +122,7 @@ export class Monitor {
 
   /** @param addressOf returns the address of a request's client */
   constructor(logger: Logger | undefined, addressOf: (request: IncomingMessage) => string) {
-    this.#logger = logger;
+    this.#log = new Log(logger, (error) => this.#onLoggerFailure(error));
     this.#addressOf = addressOf;
   }
 
@@ -143,8 +132,8 @@ export class Monitor {
     if (CONNECTION.hasSubscribers) CONNECTION.publish({ session });
     if (debugEngine.enabled)
       debugEngine("%s connects over %s, revision %d", id, transport.name, protocol);
-    if (this.#logger?.debug === undefined) return;
-    this.#log("debug", "a client has connected", {
+    if (!this.#log.debugs) return;
+    this.#log.debug("a client has connected", {
       id,
       address: clientAddress,
       transport: transport.name,
@@ -155,7 +144,7 @@ export class Monitor {
   onUpgrade({ id }: Monitored, from: Transport): void {
     this.#addBytes(from);
     if (debugEngine.enabled) debugEngine("%s changes to its WebSocket", id);
-    this.#log("debug", "a client has changed to its WebSocket", { id });
+    this.#log.debug("a client has changed to its WebSocket", { id });
   }
 
   /**
@@ -171,10 +160,10 @@ export class Monitor {
     this.#refusals.add(name);
     if (REFUSAL.hasSubscribers) REFUSAL.publish({ request, name, message });
     if (debugEngine.enabled) debugEngine("refuses %s %s: %s", request.method, request.url, message);
-    if (this.#logger?.warn === undefined) return;
-    const address = this.#addressOf(request);
-    const { url } = request;
-    this.#log("warn", "a client was refused", { ...context, name, message, address, url });
+    this.#log.warn("a client was refused", name, () => {
+      const address = this.#addressOf(request);
+      return { ...context, name, message, address, url: request.url };
+    });
   }
 
   onReceived(session: Monitored, packet: Packet): void {
@@ -209,11 +198,13 @@ export class Monitor {
     } else if (rule === "MESSAGE_TOO_BIG") {
       this.onBound(session, "maxHttpBufferSize", `${detail?.message}`);
     } else if (reason === "ping timeout" && waiting > 0) {
-      this.#log("warn", "a client did not read, and has timed out", { id, address, waiting });
+      const details = { id, address, waiting };
+      this.#log.warn("a client did not read, and has timed out", reason, () => details);
     } else if (detail === undefined) {
-      this.#log("debug", "a client has disconnected", { id, reason });
+      this.#log.debug("a client has disconnected", { id, reason });
     } else {
-      this.#log("warn", "a connection has failed", { id, address, reason, error: detail });
+      const details = { id, address, reason, error: detail };
+      this.#log.warn("a connection has failed", reason, () => details);
     }
   }
 
@@ -222,7 +213,8 @@ export class Monitor {
     this.#breaches.add(rule);
     if (rule === "TOO_MANY_ATTACHMENTS") this.#bounds.add("maxAttachments");
     if (debugEngine.enabled) debugEngine("%s breaks a rule: %s", id, message);
-    this.#log("warn", "a client has broken the protocol", { id, address, rule, message });
+    const details = { id, address, rule, message };
+    this.#log.warn("a client has broken the protocol", rule, () => details);
   }
 
   /**
@@ -238,7 +230,8 @@ export class Monitor {
     this.#bounds.add(bound);
     if (!isNew) return;
     if (BOUND.hasSubscribers) BOUND.publish({ id, address, bound, message });
-    this.#log("warn", "a client has reached a bound", { id, address, bound, message });
+    const details = { id, address, bound, message };
+    this.#log.warn("a client has reached a bound", bound, () => details);
   }
 
   /**
@@ -261,9 +254,14 @@ export class Monitor {
     if (BOUND.hasSubscribers) BOUND.publish({ id: undefined, address, bound, message });
   }
 
+  /** Logs how many lines were left out lately. */
+  flushLog(): void {
+    this.#log.flush();
+  }
+
   onError(error: Error): void {
     this.#errors++;
-    this.#log("error", error.message, { error });
+    this.#log.error(error.message, { error });
   }
 
   /** @param sessions those that are open */
@@ -318,11 +316,17 @@ export class Monitor {
     this.#bytesSent += bytesSent;
   }
 
-  #log(level: keyof Logger, message: string, details: object): void {
-    const write = this.#logger?.[level];
-    if (write !== undefined && this.#logger !== undefined) {
-      callListener(this.#logger, write, [message, details]);
-    }
+  /**
+   * Counts a failure of the logger. The process warns of the first one, unless the operating system has caused it: standard
+   * error may be on the same full disk, and a warning that cannot be written ends a process of Node.
+   */
+  #onLoggerFailure(error: unknown): void {
+    this.#errors++;
+    if (debugEngine.enabled) debugEngine("the logger has failed: %s", error);
+    const isSystem = error instanceof Error && "syscall" in error;
+    if (isSystem || this.#loggerHasFailed) return;
+    this.#loggerHasFailed = true;
+    process.emitWarning(`the logger has failed: ${error}`, { type: "BarewireLoggerWarning" });
   }
 }
 

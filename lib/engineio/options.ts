@@ -3,6 +3,8 @@
 import type { IncomingMessage } from "node:http";
 
 import type { TransportName } from "../../protocol/engineio/handshake.ts";
+import { CONNECTION_BOUND_OPTIONS } from "../connection-bound-options.ts";
+import type { ConnectionBoundOptions } from "../connection-bounds.ts";
 import {
   boolean,
   type Check,
@@ -31,10 +33,9 @@ import { origins, trustedProxies } from "../origin-options.ts";
 import type { DeflateOptions } from "../websocket/upgrade.ts";
 import type { AttachOptions } from "./attach.ts";
 import type { CompressionOptions } from "./compression.ts";
-import type { ConnectionBoundOptions } from "./connection-bounds.ts";
 import { type CookieOptions, isCookieAttribute, isCookieName } from "./cookie.ts";
 import { checkCors } from "./cors.ts";
-import type { Logger } from "./monitor.ts";
+import type { Logger } from "./log.ts";
 import type { OriginOptions } from "./origin-gate.ts";
 import { BACKPRESSURE_POLICIES, type BackpressurePolicy } from "./waiting-messages.ts";
 
@@ -87,7 +88,11 @@ export interface EngineOptions extends OriginOptions, ConnectionBoundOptions {
   readonly httpCompression?: boolean | CompressionOptions;
   /** A cookie with the session's id is set. Default `false`. */
   readonly cookie?: boolean | CookieOptions;
-  /** Is told of connections, refusals and failures; `console` or any library's. Default: nobody is. */
+  /**
+   * Is told of connections, refusals and failures; `console` or any library's. A flood of refused or failing clients
+   * does not flood the log: for each reason, `warn` is called at most 10 times a second, and then once with the number of
+   * the others. What the logger throws is counted in `io.stats().errors`. Default: nobody is told.
+   */
   readonly logger?: Logger;
 }
 
@@ -160,9 +165,6 @@ export const ENGINE_OPTIONS: OptionTable<EngineOptions, "wsEngine" | "initialPac
   jsonp: boolean,
   logger: checkThat("an object with the methods of a logger", isObject),
   maxBackpressure: limit,
-  maxConnections: limit,
-  maxConnectionsPerAddress: limit,
-  maxHandshakesPerSecond: number("a positive number, or Infinity", (value) => value > 0),
   maxHttpBufferSize: bytes,
   maxTotalBackpressure: limit,
   origins: neverUndefined(origins),
@@ -179,6 +181,7 @@ export const ENGINE_OPTIONS: OptionTable<EngineOptions, "wsEngine" | "initialPac
   trustedProxies,
   upgradeTimeout: positiveMilliseconds,
   wsEngine: () => {},
+  ...CONNECTION_BOUND_OPTIONS,
 };
 
 export const ATTACH_OPTIONS: OptionTable<AttachOptions> = {

@@ -8,7 +8,7 @@
 //
 // Rule: nothing else knows of such adapters. What they look for in a namespace and in its sockets was
 // read in their sources (socket.io-adapter 2.5, redis-adapter 8.3, redis-streams-adapter 0.3,
-// cluster-adapter 0.3, postgres-adapter 0.5) and is all here.
+// cluster-adapter 0.3, mongo-adapter 0.4, postgres-adapter 0.5) and is all here.
 
 import type { Bytes } from "../../protocol/bytes.ts";
 import { SERVER_LIMITS } from "../../protocol/socketio/check.ts";

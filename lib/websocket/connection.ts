@@ -377,11 +377,15 @@ export class Connection implements Wire, CompressorHost {
     }
   }
 
-  /** Ends the TCP connection at once, without a closing handshake. RFC 6455 §7.2.2: a server may, at any time. */
-  terminate(): void {
+  /**
+   * Ends the TCP connection at once, without a closing handshake. RFC 6455 §7.2.2: a server may, at any time.
+   *
+   * @param error passed on to onClose()
+   */
+  terminate(error?: Error): void {
     // The 101 may be among what was written.
     this.flush();
-    this.#socket.destroy();
+    this.#socket.destroy(error);
   }
 
   // The endpoint's wire.

@@ -3,6 +3,8 @@
 import type { Server as HttpServer, IncomingMessage } from "node:http";
 
 import { isToken } from "../../protocol/websocket/extensions.ts";
+import { CONNECTION_BOUND_OPTIONS } from "../connection-bound-options.ts";
+import type { ConnectionBoundOptions } from "../connection-bounds.ts";
 import {
   boolean,
   checkThat,
@@ -19,6 +21,7 @@ import {
   neverUndefined,
   perMessageDeflate,
   port,
+  positiveMilliseconds,
   unsupported,
   valueOr,
 } from "../node-options.ts";
@@ -36,7 +39,7 @@ export interface Refusal {
   readonly message?: string;
 }
 
-export interface WebSocketServerOptions {
+export interface WebSocketServerOptions extends ConnectionBoundOptions {
   /** An HTTP or HTTPS server whose upgrade requests are answered. One of `server`, `port` and `noServer` is given. */
   readonly server?: HttpServer;
   /** The port of an HTTP server made for this alone, which answers everything else with 426. 0 takes a free one. */
@@ -52,6 +55,19 @@ export interface WebSocketServerOptions {
   readonly path?: string;
   /** Bytes in one message, also after inflating. Default 1 MiB. A larger one fails the connection with 1009. */
   readonly maxPayload?: number;
+  /**
+   * Bytes that may wait for one client that does not read as fast as messages are sent to it, beyond what the operating
+   * system holds. The next message ends its connection: code 1006, and a BoundExceededError for listeners of "close". A program that waits for "drain"
+   * when send() returns `false` does not get there. Default 16 MiB.
+   */
+  readonly maxBackpressure?: number;
+  /**
+   * Bytes that may wait for all clients together. More ends the connection for which the most waits, as `maxBackpressure` does.
+   * Default 256 MiB.
+   */
+  readonly maxTotalBackpressure?: number;
+  /** Milliseconds in which `origins` and `verify` must decide about a client. Then it gets 503. Default 30,000. */
+  readonly handshakeTimeout?: number;
   /** permessage-deflate (RFC 7692): on with `true` or with its options. Default `false`. */
   readonly perMessageDeflate?: boolean | DeflateOptions;
   /**
@@ -70,7 +86,7 @@ export interface WebSocketServerOptions {
   readonly origins?: Origins;
   /**
    * Proxies whose X-Forwarded-Proto, X-Forwarded-Host and Forwarded headers name this server's own
-   * origin: "none", "loopback", or IP addresses and CIDR ranges. Default "loopback".
+   * origin, and whose X-Forwarded-For or Forwarded names the client for `maxConnectionsPerAddress`: "none", "loopback", or IP addresses and CIDR ranges. Default "loopback".
    */
   readonly trustedProxies?: TrustedProxies;
   /** Whether a client may connect, by anything in its request; asked before the 101, and after `origins`. `false` or a Refusal turns it away. */
@@ -96,8 +112,11 @@ type Ws =
   | "WebSocket";
 
 export const WEBSOCKET_SERVER_OPTIONS: OptionTable<WebSocketServerOptions, Ws> = {
+  handshakeTimeout: positiveMilliseconds,
   host: string,
+  maxBackpressure: limit,
   maxPayload: bytes,
+  maxTotalBackpressure: limit,
   noServer: boolean,
   origins: neverUndefined(origins),
   path: urlPath,
@@ -112,6 +131,7 @@ export const WEBSOCKET_SERVER_OPTIONS: OptionTable<WebSocketServerOptions, Ws> =
   server: checkThat("an HTTP or HTTPS server", isServer),
   trustedProxies,
   verify: neverUndefined(callback),
+  ...CONNECTION_BOUND_OPTIONS,
 
   // Those of ws. What a message may cost is bounded by other means here, whatever its parts.
   allowSynchronousEvents: boolean,

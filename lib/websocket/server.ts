@@ -13,11 +13,18 @@ import type { Bytes } from "../../protocol/bytes.ts";
 import { GOING_AWAY } from "../../protocol/websocket/close.ts";
 import { NotOpenError } from "../../protocol/websocket/endpoint.ts";
 import type { ProtocolError } from "../../protocol/websocket/rules.ts";
+import { Backlog, type Debtor } from "../backlog.ts";
+import { BoundExceededError } from "../bound-exceeded.ts";
+import { clientAddress } from "../client-address.ts";
+import { ConnectionBounds, Place } from "../connection-bounds.ts";
+import { Deadlines } from "../deadlines.ts";
+import { debugWebSocket } from "../debug.ts";
 import { ArgumentTypeError } from "../events/errors.ts";
 import { NodeEmitter } from "../events/node-emitter.ts";
 import { checkOptions } from "../events/options.ts";
 import { OriginPolicy } from "../origins.ts";
 import { pathOf } from "../request-target.ts";
+import { trustOf } from "../trusted-proxies.ts";
 import { LEFT_UPGRADE_TIMEOUT, leaveUpgrade, takeUpgrade } from "../unanswered-upgrade.ts";
 import { type Connection, type ConnectionSink, destroyOnError } from "./connection.ts";
 import {
@@ -41,6 +48,7 @@ import {
 
 export { NotOpenError } from "../../protocol/websocket/endpoint.ts";
 export { ProtocolError, type RuleName } from "../../protocol/websocket/rules.ts";
+export { BoundExceededError } from "../bound-exceeded.ts";
 export type { Refusal, WebSocketServerOptions } from "./server-options.ts";
 export type { DeflateOptions } from "./upgrade.ts";
 
@@ -59,10 +67,25 @@ export interface WebSocketServerEvents {
    * clients can often cause it.
    */
   handshakeError: (error: unknown, request: IncomingMessage) => void;
+  /**
+   * A client was refused with 503 because of the option that `error.bound` names: `maxConnections`,
+   * `maxConnectionsPerAddress`, `maxHandshakesPerSecond` or `handshakeTimeout`.
+   */
+  refused: (error: BoundExceededError, request: IncomingMessage) => void;
   close: () => void;
 }
 
 const DEFAULT_MAX_PAYLOAD = 1024 * 1024;
+const DEFAULT_MAX_BACKPRESSURE = 16 * 1024 * 1024;
+const DEFAULT_MAX_TOTAL_BACKPRESSURE = 256 * 1024 * 1024;
+const DEFAULT_HANDSHAKE_TIMEOUT = 30_000;
+
+/** A client that it is not decided about yet. */
+interface Undecided {
+  readonly request: IncomingMessage;
+  /** `undefined` if no option bounds how many clients there may be. */
+  readonly place: Place | undefined;
+}
 
 /** Answers WebSocket opening handshakes and gives a connection for each. RFC 6455 §4.2. */
 export class WebSocketServer extends NodeEmitter<WebSocketServerEvents> {
@@ -74,8 +97,12 @@ export class WebSocketServer extends NodeEmitter<WebSocketServerEvents> {
   readonly #policy: OriginPolicy;
   readonly #connections = new Set<WebSocketConnection>();
   readonly #http: HttpServer | undefined;
-  // Clients that verify() has not decided on yet.
-  readonly #undecided = new Set<Duplex>();
+  // `undefined` without a bound.
+  readonly #bounds: ConnectionBounds | undefined;
+  readonly #isTrusted: (peer: string | undefined) => boolean;
+  readonly #undecided = new Map<Duplex, Undecided>();
+  readonly #handshakes: Deadlines<Duplex>;
+  readonly #limits: SendLimits;
   #closing: Promise<void> | undefined;
 
   /**
@@ -86,6 +113,11 @@ export class WebSocketServer extends NodeEmitter<WebSocketServerEvents> {
     super();
     checkOptions(options, WEBSOCKET_SERVER_OPTIONS);
     const { server, port, noServer, perMessageDeflate = false } = options;
+    const {
+      maxBackpressure = DEFAULT_MAX_BACKPRESSURE,
+      maxTotalBackpressure = DEFAULT_MAX_TOTAL_BACKPRESSURE,
+      handshakeTimeout = DEFAULT_HANDSHAKE_TIMEOUT,
+    } = options;
     if (
       [server !== undefined, port !== undefined, noServer === true].filter(Boolean).length !== 1
     ) {
@@ -96,6 +128,10 @@ export class WebSocketServer extends NodeEmitter<WebSocketServerEvents> {
     this.clients = this.#connections;
     this.#options = options;
     this.#policy = new OriginPolicy(options.origins, options.trustedProxies);
+    this.#bounds = ConnectionBounds.of(options);
+    this.#isTrusted = trustOf(options.trustedProxies);
+    this.#handshakes = new Deadlines(handshakeTimeout, (socket) => this.#onLate(socket));
+    this.#limits = { maxBackpressure, backlog: new Backlog(maxTotalBackpressure) };
     this.#deflate = perMessageDeflate === true ? {} : perMessageDeflate || undefined;
     this.#http = server ?? (port === undefined ? undefined : this.#createHttpServer(port));
     this.#http?.on("upgrade", this.#onUpgrade);
@@ -122,7 +158,7 @@ export class WebSocketServer extends NodeEmitter<WebSocketServerEvents> {
       return;
     }
     const fail = (error: unknown): void => {
-      this.#undecided.delete(socket);
+      this.#decided(socket)?.place?.release();
       if (socket.writable) refuseUpgrade(socket, 500, "");
       this.dispatch("handshakeError", [error, request]);
     };
@@ -138,15 +174,16 @@ export class WebSocketServer extends NodeEmitter<WebSocketServerEvents> {
     const selectProtocol = this.#protocolSelector(request);
     const options = { maxPayload, deflate: this.#deflate, selectProtocol };
     const handshake = checkUpgrade(request, socket, options);
-    if (handshake === undefined) return undefined;
+    if (handshake === undefined || !this.#enter(request, socket)) return undefined;
     const proceed = (verdict: Verdict): void => {
-      this.#undecided.delete(socket);
-      // The client has left, or close() has refused it.
+      const place = this.#decided(socket)?.place;
+      // The client has left, is late, or close() has refused it.
       if (!socket.writable) return;
       if (verdict === true) {
         const connection = completeUpgrade(handshake, socket, head, options);
-        this.#open(new WebSocketConnection(connection, handshake.protocol), request);
+        this.#open(new WebSocketConnection(connection, handshake.protocol, this.#limits), request);
       } else {
+        place?.release();
         const { status = 403, message = "" } = typeof verdict === "object" ? verdict : {};
         refuseUpgrade(socket, status, message);
       }
@@ -156,9 +193,54 @@ export class WebSocketServer extends NodeEmitter<WebSocketServerEvents> {
       proceed(verdict);
       return undefined;
     }
-    this.#undecided.add(socket);
-    socket.once("close", () => this.#undecided.delete(socket));
+    this.#handshakes.add(socket);
+    socket.once("close", () => this.#decided(socket));
     return Promise.resolve(verdict).then(proceed);
+  }
+
+  /** Gives a client that has sent a valid handshake its place until its connection ends, or refuses it. */
+  #enter(request: IncomingMessage, socket: Duplex): boolean {
+    // What has closed gives no place back.
+    if (socket.destroyed) return false;
+    const place = this.#bounds?.enter(clientAddress(request, this.#isTrusted));
+    if (place !== undefined && !(place instanceof Place)) {
+      const { bound, retryAfter } = place;
+      this.#refuse(socket, request, bound, "Too many connections", retryAfter);
+      return false;
+    }
+    place?.releaseOnClose(socket);
+    this.#undecided.set(socket, { request, place });
+    return true;
+  }
+
+  /** What was not decided about a client until now, if anything. */
+  #decided(socket: Duplex): Undecided | undefined {
+    const undecided = this.#undecided.get(socket);
+    this.#undecided.delete(socket);
+    this.#handshakes.delete(socket);
+    return undecided;
+  }
+
+  #onLate(socket: Duplex): void {
+    const undecided = this.#decided(socket);
+    if (undecided === undefined) return;
+    undecided.place?.release();
+    const message = "The handshake has taken too long";
+    this.#refuse(socket, undecided.request, "handshakeTimeout", message);
+  }
+
+  /** Refuses a client with 503. @param retryAfter seconds after which it may try again */
+  #refuse(
+    socket: Duplex,
+    request: IncomingMessage,
+    bound: string,
+    message: string,
+    retryAfter?: number,
+  ): void {
+    if (debugWebSocket.enabled) debugWebSocket("refuses %s: %s", request.url, message);
+    const headers = retryAfter === undefined ? [] : [`Retry-After: ${retryAfter}`];
+    refuseUpgrade(socket, 503, message, "text/plain", headers);
+    this.dispatch("refused", [new BoundExceededError(bound, message), request]);
   }
 
   /** Chooses a subprotocol as the option says; `undefined` leaves it to the default of the handshake. */
@@ -194,7 +276,10 @@ export class WebSocketServer extends NodeEmitter<WebSocketServerEvents> {
       (connection) => new Promise<void>((resolve) => connection.once("close", () => resolve())),
     );
     for (const connection of this.#connections) connection.close(GOING_AWAY);
-    for (const socket of this.#undecided) refuseUpgrade(socket, 503, "");
+    for (const socket of [...this.#undecided.keys()]) {
+      this.#decided(socket);
+      refuseUpgrade(socket, 503, "");
+    }
     const http = this.#options.port === undefined ? undefined : this.#http;
     if (http !== undefined) {
       closed.push(new Promise((resolve) => http.close(() => resolve())));
@@ -252,25 +337,40 @@ export interface WebSocketConnectionEvents {
    *
    * `code` and `reason` are those of the peer's close frame: 1005 where it held no code, 1006 where
    * none came (RFC 6455 §7.1.5). `failure` is the peer's breach of the protocol for which this end
-   * failed the connection.
+   * failed the connection. `exceeded` is the bound that it has reached, by not reading what was sent to it.
    */
-  close: (code: number, reason: string, failure: ProtocolError | undefined) => void;
+  close: (
+    code: number,
+    reason: string,
+    failure: ProtocolError | undefined,
+    exceeded?: BoundExceededError,
+  ) => void;
+}
+
+/** How much may wait for clients. */
+export interface SendLimits {
+  /** Bytes for each of them. */
+  readonly maxBackpressure: number;
+  /** All of them together. */
+  readonly backlog: Backlog;
 }
 
 /** One client of a WebSocketServer. */
 export class WebSocketConnection
   extends NodeEmitter<WebSocketConnectionEvents>
-  implements StreamSource
+  implements StreamSource, Debtor
 {
   /** The subprotocol agreed on, or "". */
   readonly protocol: string;
   readonly #connection: Connection;
+  readonly #limits: SendLimits;
   #stream: StreamSink | undefined;
 
-  constructor(connection: Connection, protocol: string) {
+  constructor(connection: Connection, protocol: string, limits: SendLimits) {
     super();
     this.#connection = connection;
     this.protocol = protocol;
+    this.#limits = limits;
   }
 
   /** Begins to deliver. Called by the server. @internal */
@@ -281,11 +381,14 @@ export class WebSocketConnection
       onPing: (payload) => this.dispatch("ping", [payload]),
       onPong: (payload) => this.dispatch("pong", [payload]),
       onDrain: () => {
+        this.#limits.backlog.set(this, 0);
         this.dispatch("drain", []);
         this.#stream?.onDrain();
       },
       onClose: (code, reason, failure, error) => {
-        this.dispatch("close", [code, reason, failure]);
+        this.#limits.backlog.set(this, 0);
+        const exceeded = error instanceof BoundExceededError ? [error] : [];
+        this.dispatch("close", [code, reason, failure, ...exceeded]);
         this.#stream?.onClose(code, reason, failure ?? error);
       },
     };
@@ -325,19 +428,38 @@ export class WebSocketConnection
   /**
    * Sends a string as a text message, bytes as a binary one.
    *
-   * @returns `false` where the peer does not read as fast as we write: better to wait for "drain"
+   * @returns `false` where the peer does not read as fast as we write: better to wait for "drain". If more than
+   * `maxBackpressure` bytes wait already, the connection ends instead
    * @throws NotOpenError (`code` "ERR_NOT_OPEN") on a connection that is closing or closed; ArgumentTypeError for
    * other data, which a program may have parsed from a client's message
    */
   send(data: string | Bytes | ArrayBuffer): boolean {
+    const connection = this.#connection;
+    const { maxBackpressure, backlog } = this.#limits;
+    if (connection.open && connection.bufferedAmount > maxBackpressure) {
+      this.#cutOff("maxBackpressure", "too much waits for the client");
+      return false;
+    }
     if (typeof data === "string") {
-      this.#connection.sendText(data);
+      connection.sendText(data);
     } else {
       const bytes = data instanceof ArrayBuffer ? new Uint8Array(data) : data;
       checkBytes(bytes);
-      this.#connection.sendBinary(bytes);
+      connection.sendBinary(bytes);
     }
-    return !this.#connection.congested;
+    if (!connection.congested) return true;
+    // Whoever is congested is told when that is over: onDrain().
+    backlog.set(this, connection.bufferedAmount);
+    return false;
+  }
+
+  /** More waits for all clients than may, and the most for this one. @internal */
+  onBacklogFull(): void {
+    this.#cutOff("maxTotalBackpressure", "too much waits for all clients");
+  }
+
+  #cutOff(bound: string, message: string): void {
+    this.#connection.terminate(new BoundExceededError(bound, message));
   }
 
   /** pause() was called, and resume() was not. `false` when the connection has ended. */

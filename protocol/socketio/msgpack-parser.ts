@@ -1,8 +1,14 @@
-// `barewire/msgpack`: packets as MessagePack, one binary message each, with their bytes inside. On
-// the wire it is what socket.io-msgpack-parser is; both ends must have the same.
-//
-//   const parser = await import("barewire/msgpack");
-//   new Server(3000, { parser });          io(url, { parser });
+/**
+ * `barewire/msgpack`: packets as MessagePack, one binary message each, with their bytes inside. On
+ * the wire it is what socket.io-msgpack-parser is; both ends must have the same.
+ *
+ * ```ts
+ * const parser = await import("barewire/msgpack");
+ * new Server(3000, { parser });          io(url, { parser });
+ * ```
+ *
+ * @module barewire/msgpack
+ */
 
 import type { Bytes } from "../bytes.ts";
 import { decode, encode } from "./messagepack.ts";

@@ -1003,3 +1003,169 @@ test(
     assert.equal(node.io.sockets.sockets.size, 0);
   },
 );
+
+describe("a client that comes back and disconnects again", { skip: noRedis }, () => {
+  /** Nothing is sent to Redis unless a client comes or goes. */
+  const QUIET = { heartbeatInterval: 60_000 };
+
+  /** Sends what a client sends to come back, without waiting for the answer. */
+  async function comesBack(port: number, { pid, offset }: ReturningClient) {
+    const back = new WebSocketClient(port);
+    await back.next();
+    back.send(`40${JSON.stringify({ pid, offset })}`);
+    return back;
+  }
+
+  /** Has the middleware keep the first client that comes. Resolves when that has come. */
+  function keepWaiting({ io }: StreamsNode): Promise<void> {
+    return new Promise((resolve) => {
+      let isFirst = true;
+      io.use((_socket, next) => {
+        if (isFirst) resolve();
+        else next();
+        isFirst = false;
+      });
+    });
+  }
+
+  /** Starts a server, and a client that has received event 0, has disconnected and has missed event 1. */
+  async function away(context: TestContext) {
+    const redis = await startRedis(context);
+    const run = await operatorOf(context, redis.url);
+    const recovery = { skipMiddlewares: false };
+    const node = await startStreamsNode(context, CLIENTS.redis(redis.url), QUIET, recovery);
+    const client = await ReturningClient.connect(node.port);
+    session(node, client.sid).join("room");
+    session(node, client.sid).data = { name: "Ada" };
+    node.io.to("room").emit("event", 0);
+    assert.deepEqual(await client.next(), ["event", 0]);
+    await client.break(node);
+    node.io.to("room").emit("event", 1);
+    await eventually(() => node.adapter.stats().waiting === 0);
+    const sessionInRedis = async (): Promise<object | undefined> => {
+      const text = await run("GET", `sio:session:${client.pid}`);
+      return typeof text === "string" ? Object(decode(Buffer.from(text, "base64"))) : undefined;
+    };
+    const before = await sessionInRedis();
+    /** Resolves when the session is in Redis again, as it was: what the client has missed is in the stream. */
+    const keptAgain = async (): Promise<void> => {
+      let kept: object | undefined;
+      await eventually(async () => {
+        kept = await sessionInRedis();
+        return Reflect.get(kept ?? {}, "returns") === 1;
+      });
+      assert.deepEqual(kept, { ...before, returns: 1 });
+    };
+    /** Has the client come back again, which then receives all that it has missed. */
+    const recovers = async (): Promise<void> => {
+      node.io.to("room").emit("event", 2);
+      node.io.emit("end");
+      const back = await client.comeBack(node.port);
+      assert.equal(back.sid, client.sid);
+      assert.deepEqual(await back.until("end"), [
+        ["event", 1],
+        ["event", 2],
+      ]);
+      assert.deepEqual(session(node, client.sid).data, { name: "Ada" });
+    };
+    return { redis, node, client, sessionInRedis, keptAgain, recovers };
+  }
+
+  test("recovers later if it disconnects while the middleware waits", LIMIT, async (context) => {
+    const { node, client, sessionInRedis, keptAgain, recovers } = await away(context);
+    const waits = keepWaiting(node);
+    const back = await comesBack(node.port, client);
+    await waits;
+    assert.equal(await sessionInRedis(), undefined);
+    back.socket.terminate();
+    await keptAgain();
+    await recovers();
+  });
+
+  test("recovers later if it disconnects while Redis is asked", LIMIT, async (context) => {
+    const { redis, node, client, keptAgain, recovers } = await away(context);
+    await eventually(() => node.adapter.stats().pendingBytes === 0);
+    redis.pause();
+    const back = await comesBack(node.port, client);
+    await eventually(() => node.adapter.stats().pendingBytes > 0);
+    back.socket.terminate();
+    await eventually(() => node.io.engine.clientsCount === 0);
+    redis.resume();
+    await keptAgain();
+    await recovers();
+  });
+
+  test(
+    "is sent everything once more if it disconnects before it has received anything",
+    LIMIT,
+    async (context) => {
+      const { a, b } = await start(context);
+      const client = await ReturningClient.connect(a.port);
+      await client.break(a);
+      a.io.emit("event", 1);
+      const back = await client.comeBack(b.port);
+      assert.equal(back.sid, client.sid);
+      await back.break(b);
+      a.io.emit("event", 2);
+      a.io.emit("end");
+      const again = await back.comeBack(a.port);
+      assert.equal(again.sid, client.sid);
+      assert.deepEqual(await again.until("end"), [
+        ["event", 1],
+        ["event", 2],
+      ]);
+    },
+  );
+
+  test(
+    "recovers by a second attempt that began before the first has failed",
+    LIMIT,
+    async (context) => {
+      const { redis, node, client } = await away(context);
+      const other = await ReturningClient.connect(node.port);
+      node.io.to(other.sid).emit("event", 0);
+      await other.next();
+      await other.break(node);
+      node.io.emit("event", 2);
+      await eventually(() => node.adapter.stats().waiting === 0);
+      // This server was started later, so it has to read the stream for each of them.
+      const later = await startStreamsNode(context, CLIENTS.redis(redis.url), QUIET, {
+        skipMiddlewares: false,
+      });
+      const fence = later.io.of("/fence");
+      const waits = keepWaiting(later);
+      const first = await comesBack(later.port, client);
+      await waits;
+      const pending = (): number => later.adapter.stats().pendingBytes;
+      await eventually(() => pending() === 0);
+      // The other client is read for, and Redis does not answer.
+      redis.pause();
+      const otherBack = other.comeBack(later.port);
+      await eventually(() => pending() > 0);
+      // The second attempt waits for that.
+      const joined = heard(fence, "connection");
+      const second = await comesBack(later.port, client);
+      second.send("40/fence,");
+      await joined;
+      assert.match(`${await second.next()}`, /^40\/fence,/);
+      // The first one fails: its session is given back.
+      const before = pending();
+      first.socket.terminate();
+      await eventually(() => pending() > before);
+      redis.resume();
+      const { sid } = JSON.parse(`${await second.next()}`.slice(2));
+      assert.equal(sid, client.sid);
+      assert.equal((await otherBack).sid, other.sid);
+      const events = [await second.next(), await second.next()].map((text) =>
+        JSON.parse(`${text}`.slice(2)),
+      );
+      assert.deepEqual(
+        events.map(([name, number]) => [name, number]),
+        [
+          ["event", 1],
+          ["event", 2],
+        ],
+      );
+    },
+  );
+});

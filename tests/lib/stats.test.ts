@@ -17,7 +17,6 @@ import {
   upgradeStatus,
   WebSocketClient,
 } from "../support/net.ts";
-import { gatherUncaught } from "../support/uncaught.ts";
 
 const run = promisify(execFile);
 
@@ -285,22 +284,6 @@ describe("io.stats() and the logger", () => {
     assert.equal(Reflect.get(refused ?? {}, "expected"), `http://127.0.0.1:${port}`);
     assert.equal(message, "a client did not read, and has timed out");
     assert.equal(Reflect.get(timedOut ?? {}, "id"), client.sid);
-  });
-
-  test("a logger that throws changes nothing but that its error surfaces", async (context) => {
-    const mistake = new Error("the disk is full");
-    const uncaught = gatherUncaught(context);
-    const logger: Logger = {
-      debug: (message) => {
-        if (message === "a client has connected") throw mistake;
-      },
-    };
-    const { port } = await serve(context, { logger });
-    const client = new WebSocketClient(port);
-    await client.join();
-    await until(() => uncaught.length > 0);
-    assert.deepEqual(uncaught, [mistake]);
-    client.socket.terminate();
   });
 });
 

@@ -7,7 +7,7 @@ import { connect as connectHttp2, createServer as createHttp2Server } from "node
 import type { Duplex } from "node:stream";
 import { describe, type TestContext, test } from "node:test";
 
-import type { ConnectionBound } from "../../lib/engineio/connection-bounds.ts";
+import type { ConnectionBound } from "../../lib/connection-bounds.ts";
 import type { Session } from "../../lib/engineio/session.ts";
 import type { CloseReason } from "../../protocol/engineio/session.ts";
 import { Server, type ServerOptions } from "../../server.ts";

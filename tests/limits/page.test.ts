@@ -7,6 +7,7 @@ import { describe, test } from "node:test";
 
 import { RUN_OPTIONS } from "../../lib/run.ts";
 import { SERVER_OPTIONS } from "../../lib/socketio/options.ts";
+import { WEBSOCKET_SERVER_OPTIONS } from "../../lib/websocket/server-options.ts";
 import { hasTitle } from "../support/page-rows.ts";
 import { readBounds } from "./bounds.ts";
 import { GUARDS } from "./guards.ts";
@@ -26,7 +27,13 @@ describe("docs/limits.md", () => {
     test(`${what}: the option, the test and a guard exist`, () => {
       assert.equal(cells.length, 5, `${cells}`);
       for (const [, name = ""] of option.matchAll(/^`(\w+)`$/g)) {
-        assert.ok(name in SERVER_OPTIONS || name in RUN_OPTIONS, name);
+        const tables = what.includes("`WebSocketServer`")
+          ? [WEBSOCKET_SERVER_OPTIONS]
+          : [SERVER_OPTIONS, RUN_OPTIONS];
+        assert.ok(
+          tables.some((table) => name in table),
+          name,
+        );
       }
       assert.ok(
         title !== "" && FILES.some((file) => hasTitle(file, title)),

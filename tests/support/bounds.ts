@@ -1,6 +1,6 @@
 // The places that clients have within the bounds of a server.
 
-import { ConnectionBounds } from "../../lib/engineio/connection-bounds.ts";
+import { ConnectionBounds } from "../../lib/connection-bounds.ts";
 import type { Server } from "../../server.ts";
 
 /** Returns the bounds of a server that has at least one of their options. */

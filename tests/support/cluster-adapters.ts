@@ -7,7 +7,7 @@ import type { Untyped } from "../../lib/events/emitter.ts";
 /** Which adapter a node has. It travels to the node as JSON. */
 export interface AdapterSettings {
   readonly name: AdapterName;
-  /** Of the Redis or PostgreSQL server that all nodes share. */
+  /** Of the Redis, PostgreSQL or MongoDB server that all nodes share. */
   readonly url?: string;
   /** The adapter's own options. */
   readonly options?: object;
@@ -96,6 +96,20 @@ const ADAPTERS = {
     return createAdapter({ ...HEARTBEAT, ...options });
   },
 
+  mongo: async (url, options) => {
+    const { createAdapter } = await import("@socket.io/mongo-adapter");
+    const { MongoClient, ObjectId } = await import("mongodb");
+    const client = new MongoClient(url, {
+      serverApi: "1",
+      // Events that clients have missed are sent as the driver reads them: bytes would be objects of its own.
+      promoteBuffers: true,
+      // An offset is the id of a document. Those that drivers make in the same second have no order across processes.
+      pkFactory: { createPk: () => new ObjectId(growingId()) },
+    });
+    await client.connect();
+    return createAdapter(client.db("socketio").collection("events"), { ...HEARTBEAT, ...options });
+  },
+
   postgres: async (url, options) => {
     const { createAdapter } = await import("@socket.io/postgres-adapter");
     const pool = await postgresPool(url);
@@ -134,6 +148,14 @@ function giveBack(client: PoolClient): void {
   try {
     client.release(true);
   } catch {}
+}
+
+/** Returns 12 bytes that grow over all processes of this machine: the time since it was started, and the process. */
+function growingId(): Buffer {
+  const id = Buffer.alloc(12);
+  id.writeBigUInt64BE(process.hrtime.bigint());
+  id.writeUInt32BE(process.pid, 8);
+  return id;
 }
 
 async function twoRedisClients(url: string) {

@@ -268,6 +268,25 @@ export class TcpClient {
     }
     return this.#received.toString("latin1");
   }
+
+  /** Takes the next HTTP response, whose length is in its header, and returns its body. */
+  async takeAnswer(): Promise<string> {
+    for (;;) {
+      const end = this.#received.indexOf("\r\n\r\n");
+      const head = this.#received.subarray(0, Math.max(end, 0)).toString("latin1");
+      const length = Number(/^content-length: (\d+)/im.exec(head)?.[1] ?? Number.NaN);
+      const next = end + 4 + length;
+      if (this.#received.length >= next) {
+        const body = this.#received.subarray(end + 4, next).toString();
+        this.#received = this.#received.subarray(next);
+        return body;
+      }
+      if (this.socket.closed) throw new Error("ended before a whole response came");
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
 }
 
 /** An HTTP request that asks for an upgrade to WebSocket, as lines; `undefined` leaves a header out. */

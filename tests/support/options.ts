@@ -132,6 +132,17 @@ export const LIMIT: Cases = {
     [Number.NaN, RANGE, `${COUNT} NaN`],
   ],
 };
+const PER_SECOND = "must be a positive number, or Infinity, got";
+export const RATE: Cases = {
+  good: [0.5, 1, 1000, Number.POSITIVE_INFINITY, undefined],
+  bad: [
+    ["10", TYPE, `${PER_SECOND} "10"`],
+    [null, TYPE, `${PER_SECOND} null`],
+    [0, RANGE, `${PER_SECOND} 0`],
+    [-1, RANGE, `${PER_SECOND} -1`],
+    [Number.NaN, RANGE, `${PER_SECOND} NaN`],
+  ],
+};
 // biome-ignore-end format: tables
 
 /** Both ends of a range, and what is beyond them. */

@@ -7,6 +7,9 @@ import { setTimeout as pause } from "node:timers/promises";
 
 import { ENVIRONMENT } from "./environment.ts";
 
+/** Milliseconds in which the program must write what is awaited. */
+const SAYING = 60_000;
+
 /** What a test context has, and `before` and `after` of a file. */
 interface Cleanup {
   after(callback: () => Promise<void> | void): unknown;
@@ -60,8 +63,10 @@ export function spawnWorkers(
     });
   }
   const says = async (text: string | RegExp): Promise<void> => {
+    const end = performance.now() + SAYING;
     while (typeof text === "string" ? !output.includes(text) : !text.test(output)) {
       if (child.exitCode !== null) throw new Error(`the program has ended:\n${output}`);
+      if (performance.now() > end) throw new Error(`the program does not say ${text}:\n${output}`);
       await pause(10);
     }
   };

@@ -2,10 +2,12 @@
 // types` is the test, and each line that must not compile says so.
 
 import { createAdapter as createClusterAdapter } from "@socket.io/cluster-adapter";
+import { createAdapter as createMongoAdapter } from "@socket.io/mongo-adapter";
 import { createAdapter as createPostgresAdapter } from "@socket.io/postgres-adapter";
 import { createAdapter, createShardedAdapter } from "@socket.io/redis-adapter";
 import { createAdapter as createStreamsAdapter } from "@socket.io/redis-streams-adapter";
 import { Redis } from "ioredis";
+import { MongoClient } from "mongodb";
 import pg from "pg";
 import { createClient } from "redis";
 import {
@@ -32,6 +34,7 @@ export function adapters(io: Server): AdapterFactory[] {
   // @ts-expect-error there is no such option
   createRedisStreamsAdapter(new Redis(), { streamCount: 2 });
   io.adapter(createClusterAdapter());
+  io.adapter(createMongoAdapter(new MongoClient("mongodb://localhost").db().collection("events")));
   io.adapter(createPostgresAdapter(new pg.Pool()));
   io.adapter(StockAdapter).adapter(SessionAwareAdapter).adapter(OwnStock);
   io.adapter((nsp) => new OwnStock(nsp));

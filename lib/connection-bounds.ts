@@ -1,12 +1,12 @@
 // How many clients may connect: at once, from one address, and in one second.
 //
-// A client has a place from before the program is asked about it until its session has ended, or until it is known
-// that it gets none. What happens between is in the hands of strangers, so the place is an object of its own that is
+// A client has a place from before the program is asked about it until its session, or its connection, has ended, or until
+// it is known that it gets none. What happens between is in the hands of strangers, so the place is an object of its own that is
 // given back once, however often it is told to be.
 
 import type { EventEmitter } from "node:events";
 
-import { addressGroup } from "../client-address.ts";
+import { addressGroup } from "./client-address.ts";
 
 export interface ConnectionBoundOptions {
   /**
@@ -52,6 +52,18 @@ export class ConnectionBounds {
   constructor(limits: Readonly<Record<ConnectionBound, number>>) {
     this.#limits = limits;
     this.#tokens = this.#mostTokens;
+  }
+
+  /** Returns the bounds of a server with these options, or `undefined` if there is none. */
+  static of(options: ConnectionBoundOptions): ConnectionBounds | undefined {
+    const {
+      maxConnections = Number.POSITIVE_INFINITY,
+      maxConnectionsPerAddress = Number.POSITIVE_INFINITY,
+      maxHandshakesPerSecond = Number.POSITIVE_INFINITY,
+    } = options;
+    const limits = { maxConnections, maxConnectionsPerAddress, maxHandshakesPerSecond };
+    const isBounded = Object.values(limits).some(Number.isFinite);
+    return isBounded ? new ConnectionBounds(limits) : undefined;
   }
 
   /** Clients that have a place. */

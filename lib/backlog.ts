@@ -1,7 +1,7 @@
-// What waits for the clients of an engine all together, and whose session ends when it is too much: the one for which the
+// What waits for the clients of a server all together, and whose connection ends when it is too much: the one for which the
 // most waits, so that a client that reads pays for nobody.
 
-/** A session for which something waits. */
+/** A client for which something waits. */
 export interface Debtor {
   /** More waits for all clients than may, and the most for this one. */
   onBacklogFull(): void;
@@ -17,7 +17,7 @@ export class Backlog {
     this.#max = max;
   }
 
-  /** Sets how many bytes wait for a session. A single one may exceed the limit: it has its own. */
+  /** Sets how many bytes wait for a client. A single one may exceed the limit: it has its own. */
   set(debtor: Debtor, length: number): void {
     this.#total += length - (this.#lengths.get(debtor) ?? 0);
     if (length === 0) this.#lengths.delete(debtor);

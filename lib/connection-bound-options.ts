@@ -1,0 +1,10 @@
+// What the options of ConnectionBounds must be, for every server that has them.
+
+import type { ConnectionBoundOptions } from "./connection-bounds.ts";
+import { limit, number, type OptionTable } from "./events/options.ts";
+
+export const CONNECTION_BOUND_OPTIONS: OptionTable<ConnectionBoundOptions> = {
+  maxConnections: limit,
+  maxConnectionsPerAddress: limit,
+  maxHandshakesPerSecond: number("a positive number, or Infinity", (value) => value > 0),
+};

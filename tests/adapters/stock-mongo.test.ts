@@ -1,0 +1,64 @@
+// The adapter suite over socket.io's adapter for MongoDB, as it is, with MongoDB's own driver. In place of MongoDB
+// stands a server in memory (tests/support/mongo.ts).
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { createAdapter } from "@socket.io/mongo-adapter";
+import { Emitter } from "@socket.io/mongo-emitter";
+import { MongoClient } from "mongodb";
+
+import { adapterSuite } from "../suites/adapter.ts";
+import { connectTo } from "../support/client.ts";
+import { heard } from "../support/heard.ts";
+import { startMongo } from "../support/mongo.ts";
+import { serve } from "../support/net.ts";
+import { eventually } from "../support/redis-nodes.ts";
+
+for (const second of ["barewire", "socket.io"] as const) {
+  adapterSuite({
+    name: `stock, for MongoDB, beside a server of ${second}`,
+    recovers: true,
+    excluded: {
+      "keeps the order of what one node emits":
+        "the driver inserts over several connections, on servers of socket.io too",
+    },
+    prepare: async (context) => {
+      const { url } = await startMongo(context);
+      const server = { connectionStateRecovery: {} };
+      const node = { adapter: { name: "mongo", url }, server } as const;
+      return [node, { ...node, library: second }, node];
+    },
+  });
+}
+
+test("the stock emitter for MongoDB reaches our clients", { timeout: 30_000 }, async (context) => {
+  const mongo = new MongoClient((await startMongo(context)).url, { serverApi: "1" });
+  context.after(() => mongo.close());
+  const collection = mongo.db("socketio").collection("events");
+  const emitter = new Emitter(collection);
+  const { io, url } = await serve(context, { adapter: createAdapter(collection) });
+  const client = connectTo(context, url);
+  if (!client.connected) await heard(client, "connect");
+
+  // The stream of changes may be opened after the first ones.
+  const ready = heard(io, "ready");
+  let isReady = false;
+  void ready.then(() => {
+    isReady = true;
+  });
+  await eventually(() => {
+    emitter.serverSideEmit("ready");
+    return isReady;
+  });
+  emitter.emit("all", 1, Buffer.from([1, 2]));
+  assert.deepEqual(await heard(client, "all"), [1, Buffer.from([1, 2])]);
+  const joined = heard(io.sockets.adapter, "create-room");
+  emitter.in(client.id ?? "").socketsJoin("room");
+  assert.deepEqual(await joined, ["room"]);
+  emitter.to("room").emit("one", 2);
+  assert.deepEqual(await heard(client, "one"), [2]);
+  const disconnected = heard(client, "disconnect");
+  emitter.to("room").disconnectSockets();
+  assert.equal((await disconnected)[0], "io server disconnect");
+});

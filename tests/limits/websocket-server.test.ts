@@ -1,0 +1,279 @@
+// The bounds of a WebSocketServer of barewire/websocket: how many clients there may be, how long it may take to decide about
+// one, and how much may wait for those that do not read.
+
+import assert from "node:assert/strict";
+import { once } from "node:events";
+import type { IncomingMessage } from "node:http";
+import { describe, type TestContext, test } from "node:test";
+
+import type { BoundExceededError, WebSocketConnection, WebSocketServer } from "../../websocket.ts";
+import { Clock } from "../support/clock.ts";
+import { heard } from "../support/heard.ts";
+import { TcpClient, turn, until, upgradeRequest, WebSocketClient } from "../support/net.ts";
+import { connection, serveWebSocket } from "../support/web-socket-server.ts";
+
+type Options = Parameters<typeof serveWebSocket>[1];
+
+const from = (address = "203.0.113.1"): string =>
+  upgradeRequest("/", { "X-Forwarded-For": address });
+
+/** Asks for a WebSocket. Returns the status of the answer. An accepted client stays connected. */
+async function statusOf(
+  context: TestContext,
+  port: number,
+  request: string = from(),
+): Promise<number> {
+  const client = new TcpClient(port).write(request);
+  context.after(() => client.socket.destroy());
+  return Number((await client.until("\r\n\r\n")).split(" ", 2)[1]);
+}
+
+/** Keeps the bounds for which clients are refused. */
+function refusedBy(server: WebSocketServer): string[] {
+  const bounds: string[] = [];
+  server.on("refused", (error: BoundExceededError, request: IncomingMessage) => {
+    assert.equal(request.url, "/");
+    bounds.push(error.bound);
+  });
+  return bounds;
+}
+
+describe("Clients of a WebSocketServer", () => {
+  const BOUNDS: Readonly<Record<string, { options: Options; retryAfter: number }>> = {
+    maxConnections: { options: { maxConnections: 2 }, retryAfter: 5 },
+    maxConnectionsPerAddress: { options: { maxConnectionsPerAddress: 2 }, retryAfter: 5 },
+    maxHandshakesPerSecond: { options: { maxHandshakesPerSecond: 2 }, retryAfter: 1 },
+  };
+  for (const [bound, { options, retryAfter }] of Object.entries(BOUNDS)) {
+    test(`beyond ${bound} get 503, and the program is told`, async (context) => {
+      new Clock(context);
+      const { server, port } = await serveWebSocket(context, options);
+      const bounds = refusedBy(server);
+      assert.equal(await statusOf(context, port), 101);
+      assert.equal(await statusOf(context, port), 101);
+      const answer = (await new TcpClient(port).write(from()).closed).toString();
+      assert.match(answer, /^HTTP\/1\.1 503 Service Unavailable\r\n/);
+      assert.ok(answer.includes(`\r\nRetry-After: ${retryAfter}\r\n`), answer);
+      assert.ok(answer.endsWith("\r\n\r\nToo many connections"), answer);
+      assert.deepEqual(bounds, [bound]);
+      assert.equal(server.clients.size, 2);
+    });
+  }
+
+  test("that leave give their place back, in whichever way they leave", async (context) => {
+    const { server, port } = await serveWebSocket(context, { maxConnections: 1 });
+    const WAYS: ((client: WebSocketClient, ours: WebSocketConnection) => unknown)[] = [
+      (client) => client.socket.close(),
+      (client) => client.socket.terminate(),
+      (_client, ours) => ours.close(),
+      (_client, ours) => ours.terminate(),
+    ];
+    for (const leave of WAYS) {
+      const accepted = connection(server);
+      const client = new WebSocketClient(port, "/");
+      const ours = await accepted;
+      await client.opened();
+      assert.equal(await statusOf(context, port), 503);
+      const closed = heard(ours, "close");
+      leave(client, ours);
+      await closed;
+    }
+    assert.equal(await statusOf(context, port), 101);
+  });
+
+  test("that are refused, or leave before it is decided about them, give their place back", async (context) => {
+    const answers: ((verdict: boolean) => void)[] = [];
+    let verdict: "no" | "throw" | "later" = "no";
+    const { server, port } = await serveWebSocket(context, {
+      maxConnections: 1,
+      verify: () => {
+        if (verdict === "throw") throw new Error("a mistake");
+        return verdict === "no" ? false : new Promise((resolve) => answers.push(resolve));
+      },
+    });
+    assert.equal(await statusOf(context, port), 403);
+    verdict = "throw";
+    assert.equal(await statusOf(context, port), 500);
+    const invalid = upgradeRequest("/", { "Sec-WebSocket-Key": undefined });
+    assert.equal(await statusOf(context, port, invalid), 400);
+    verdict = "later";
+    const bounds = refusedBy(server);
+    const leaves = new TcpClient(port).write(from());
+    await until(() => answers.length === 1);
+    // It counts while it is decided about it.
+    assert.equal(await statusOf(context, port), 503);
+    leaves.socket.resetAndDestroy();
+    let status = 503;
+    const next = async (): Promise<void> => {
+      const client = new TcpClient(port).write(from());
+      context.after(() => client.socket.destroy());
+      const head = client.until("\r\n\r\n");
+      await Promise.race([head, until(() => answers.length === 2)]);
+      answers[1]?.(true);
+      status = Number((await head).split(" ", 2)[1]);
+    };
+    while (status === 503) await next();
+    assert.equal(status, 101);
+    assert.ok(bounds.every((bound) => bound === "maxConnections"));
+    // That the first one may come, too late, changes nothing.
+    answers[0]?.(true);
+    await turn();
+    assert.equal(server.clients.size, 1);
+  });
+
+  test("of one address count together, of IPv6 one network, as trustedProxies has it", async (context) => {
+    const { port } = await serveWebSocket(context, { maxConnectionsPerAddress: 1 });
+    // biome-ignore format: table
+    const CLIENTS = [
+      ["203.0.113.1", 101], ["203.0.113.1", 503], ["203.0.113.2", 101],
+      ["2001:db8:0:1::1", 101], ["2001:db8:0:1:ffff::2", 503], ["2001:db8:0:2::1", 101],
+    ] as const;
+    for (const [address, status] of CLIENTS) {
+      assert.equal(await statusOf(context, port, from(address)), status, address);
+    }
+    const options = { maxConnectionsPerAddress: 1, trustedProxies: "none" } as const;
+    const { port: other } = await serveWebSocket(context, options);
+    assert.equal(await statusOf(context, other, from("203.0.113.1")), 101);
+    assert.equal(await statusOf(context, other, from("203.0.113.2")), 503);
+  });
+
+  test("connect again as time passes, with maxHandshakesPerSecond", async (context) => {
+    const clock = new Clock(context);
+    const { port } = await serveWebSocket(context, { maxHandshakesPerSecond: 2 });
+    const statuses = [];
+    for (let n = 0; n < 3; n++) statuses.push(await statusOf(context, port));
+    clock.tick(500);
+    for (let n = 0; n < 2; n++) statuses.push(await statusOf(context, port));
+    assert.deepEqual(statuses, [101, 101, 503, 101, 503]);
+  });
+
+  const UNDECIDED = new Promise<boolean>(() => {});
+  const NEVER: Readonly<Record<string, Options>> = {
+    "that verify does not decide about get 503 after handshakeTimeout": {
+      verify: () => UNDECIDED,
+      origins: "*",
+    },
+    "that origins does not decide about get 503 after handshakeTimeout": {
+      origins: () => UNDECIDED,
+    },
+  };
+  for (const [title, options] of Object.entries(NEVER)) {
+    test(title, async (context) => {
+      const clock = new Clock(context);
+      const { server, port } = await serveWebSocket(context, {
+        ...options,
+        handshakeTimeout: 5000,
+        maxConnections: 1,
+      });
+      const bounds = refusedBy(server);
+      const client = new TcpClient(port);
+      client.write(upgradeRequest("/", { Origin: "https://example.com" }));
+      await until(() => clock.timers > 0);
+      clock.tick(4999);
+      await turn();
+      assert.deepEqual(bounds, []);
+      clock.tick(1);
+      assert.match((await client.closed).toString(), /^HTTP\/1\.1 503 Service Unavailable\r\n/);
+      assert.deepEqual(bounds, ["handshakeTimeout"]);
+      assert.equal(clock.timers, 0);
+      // Its place is free for the next one, which it is not decided about either.
+      new TcpClient(port).write(upgradeRequest("/", { Origin: "https://example.com" }));
+      await until(() => clock.timers > 0);
+      assert.deepEqual(bounds, ["handshakeTimeout"]);
+    });
+  }
+});
+
+const MESSAGE = "x".repeat(100_000);
+
+/** A client that reads nothing, and how its connection ends. */
+async function nonReader(
+  server: WebSocketServer,
+  port: number,
+): Promise<{ client: WebSocketClient; ours: WebSocketConnection; end: Promise<unknown[]> }> {
+  const accepted = connection(server);
+  const client = new WebSocketClient(port, "/");
+  const ours = await accepted;
+  await client.opened();
+  client.socket.pause();
+  const end = new Promise<unknown[]>((resolve) =>
+    ours.once("close", (code, reason, failure, exceeded) =>
+      resolve([code, reason, failure, exceeded?.bound]),
+    ),
+  );
+  return { client, ours, end };
+}
+
+describe("What waits for a client of a WebSocketServer", () => {
+  const NON_READERS: Readonly<Record<string, Options>> = {
+    "is at most maxBackpressure and one message more; the next one ends its connection": {},
+    "compressed is at most maxBackpressure and one message more, too": {
+      perMessageDeflate: { threshold: 0 },
+    },
+  };
+  for (const [title, deflate] of Object.entries(NON_READERS)) {
+    test(title, async (context) => {
+      const options = { maxBackpressure: 1_000_000, ...deflate };
+      const { server, port } = await serveWebSocket(context, options);
+      const { ours, end } = await nonReader(server, port);
+      let most = 0;
+      // In one turn: also a program that does not wait for anything is bounded.
+      for (let n = 0; n < 1000; n++) {
+        ours.send(MESSAGE);
+        most = Math.max(most, ours.bufferedAmount);
+      }
+      assert.deepEqual(await end, [1006, "", undefined, "maxBackpressure"]);
+      assert.ok(most > 1_000_000 && most < 1_000_000 + 2 * MESSAGE.length, `${most}`);
+      assert.equal(server.clients.size, 0);
+      assert.throws(() => ours.send(MESSAGE), { code: "ERR_NOT_OPEN" });
+    });
+  }
+
+  test("does not reach maxBackpressure if the program waits for drain", async (context) => {
+    const { server, port } = await serveWebSocket(context, { maxBackpressure: 200_000 });
+    const { client, ours } = await nonReader(server, port);
+    client.socket.resume();
+    for (let n = 0; n < 100; n++) {
+      if (!ours.send(MESSAGE)) await heard(ours, "drain");
+    }
+    for (let n = 0; n < 100; n++) assert.equal(await client.next(), MESSAGE);
+  });
+
+  test("of all together is at most maxTotalBackpressure: the one for which the most waits pays", async (context) => {
+    const { server, port } = await serveWebSocket(context, { maxTotalBackpressure: 2_000_000 });
+    const greedy = await nonReader(server, port);
+    const other = await nonReader(server, port);
+    const reads = await nonReader(server, port);
+    reads.client.socket.resume();
+    // A client alone has maxBackpressure.
+    for (let n = 0; n < 50; n++) greedy.ours.send(MESSAGE);
+    for (let n = 0; n < 3; n++) other.ours.send(MESSAGE);
+    assert.deepEqual(await greedy.end, [1006, "", undefined, "maxTotalBackpressure"]);
+    // What waits no longer does not count.
+    for (let n = 0; n < 50; n++) {
+      if (!reads.ours.send(MESSAGE)) await heard(reads.ours, "drain");
+    }
+    for (let n = 0; n < 50; n++) assert.equal(await reads.client.next(), MESSAGE);
+    assert.equal(server.clients.size, 2);
+    other.client.socket.resume();
+    for (let n = 0; n < 3; n++) assert.equal(await other.client.next(), MESSAGE);
+  });
+
+  test("ends its stream with the bound", async (context) => {
+    const { createWebSocketStream } = await import("../../websocket.ts");
+    const { server, port } = await serveWebSocket(context, { maxBackpressure: 500_000 });
+    const { ours } = await nonReader(server, port);
+    const stream = createWebSocketStream(ours);
+    const failed = once(stream, "error");
+    for (let n = 0; n < 100; n++) ours.send(MESSAGE);
+    const [error] = await failed;
+    assert.equal(error.cause.bound, "maxBackpressure");
+  });
+});
+
+test("A message to a WebSocketServer has at most maxPayload bytes", async (context) => {
+  const { port } = await serveWebSocket(context, { maxPayload: 1000 });
+  const client = await new WebSocketClient(port, "/").opened();
+  client.send("x".repeat(1001));
+  assert.equal(await client.closed, 1009);
+});

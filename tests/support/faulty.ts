@@ -1,0 +1,77 @@
+// Starts fault-program.ts.
+
+import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
+import { once } from "node:events";
+import type { TestContext } from "node:test";
+
+import { ENVIRONMENT } from "./environment.ts";
+import type { Command, Report } from "./fault-program.ts";
+
+/** A server in a process of its own. */
+export class Faulty {
+  readonly port: number;
+  readonly #child: ChildProcess;
+
+  private constructor(child: ChildProcess, port: number) {
+    this.#child = child;
+    this.port = port;
+  }
+
+  /**
+   * @param args the name of a logger
+   * @param descriptors how many files the process may have open
+   */
+  static async start(
+    context: TestContext,
+    args: readonly string[],
+    {
+      descriptors = 1024,
+      output = "inherit",
+    }: { descriptors?: number; output?: number | "inherit" },
+  ): Promise<Faulty> {
+    const program = new URL("fault-program.ts", import.meta.url).pathname;
+    const stdio: StdioOptions = ["ignore", output, output, "ipc"];
+    const child = spawn(
+      "sh",
+      [
+        "-c",
+        `ulimit -n ${descriptors}; exec "$0" "$@"`,
+        process.execPath,
+        "--import",
+        "tsx",
+        program,
+        ...args,
+      ],
+      // tsx would write its cache while the process has no file descriptors.
+      { stdio, env: { ...ENVIRONMENT, TSX_DISABLE_CACHE: "1" } },
+    );
+    context.after(() => child.kill("SIGKILL"));
+    const [port] = await once(child, "message");
+    return new Faulty(child, Number(port));
+  }
+
+  /** The process runs. */
+  get alive(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  async report(): Promise<Report> {
+    return this.#ask("report");
+  }
+
+  /** Leaves so many file descriptors that it can open. */
+  async leave(free: number): Promise<void> {
+    await this.#ask({ free });
+  }
+
+  async release(): Promise<void> {
+    await this.#ask("release");
+  }
+
+  async #ask(command: Command) {
+    const answered = once(this.#child, "message");
+    this.#child.send(command);
+    const [answer] = await answered;
+    return answer;
+  }
+}
