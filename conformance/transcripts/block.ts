@@ -1,7 +1,7 @@
 // The steps of a case: lines, and blocks of lines that come in any order or instead of each other.
 
-import { Failure, type Severity } from "../kit/case.ts";
-import { wait } from "../kit/context.ts";
+import { Failure, type Severity } from "../harness/case.ts";
+import { wait } from "../harness/context.ts";
 import { evaluate, scanBytes, VARIABLE } from "./bytes.ts";
 import { beginsHead, type HeadLines, HttpExchange, scanAnswer, scanHeadLines } from "./http.ts";
 import { type Attempted, LEVELS, type Lines } from "./levels.ts";

@@ -1,6 +1,6 @@
 // Bytes as a transcript writes them: pairs of hex digits, text in single quotes, and what is made of them.
 
-import { Skip } from "../kit/case.ts";
+import { Skip } from "../harness/case.ts";
 import type { Scanner } from "./scanner.ts";
 
 /** A number, or one that depends on a limit of the server: {maxPayload} / 2 - 20, rounded down. */

@@ -2,10 +2,10 @@
 
 import { randomBytes } from "node:crypto";
 
-import { needBehaviour } from "../kit/behaviour.ts";
-import { expect, Failure, Skip } from "../kit/case.ts";
-import { type Context, wait } from "../kit/context.ts";
-import { hex } from "../kit/conversation.ts";
+import { needBehaviour } from "../harness/behaviour.ts";
+import { expect, Failure, Skip } from "../harness/case.ts";
+import { type Context, wait } from "../harness/context.ts";
+import { hex } from "../harness/conversation.ts";
 import {
   checkIntervals,
   decodeBase64,
@@ -20,10 +20,10 @@ import {
   type Revision,
   type WebSocketSession,
   within,
-} from "../kit/engineio.ts";
-import type { HttpAnswer } from "../kit/http.ts";
-import { ENDED } from "../kit/tcp.ts";
-import { BINARY, describeFrame, encodeFrame, PONG, TEXT } from "../kit/websocket.ts";
+} from "../peers/engineio.ts";
+import type { HttpAnswer } from "../peers/http.ts";
+import { ENDED } from "../peers/tcp.ts";
+import { BINARY, describeFrame, encodeFrame, PONG, TEXT } from "../peers/websocket.ts";
 import type { Answer } from "./http.ts";
 
 /** What the answer to a request, and the end of a session, have time for. */

@@ -1,6 +1,6 @@
 // The lines of an Engine.IO session: packets as they are sent and as they must come.
 
-import { expect, expectSame, Failure, Skip } from "../kit/case.ts";
+import { expect, expectSame, Failure, Skip } from "../harness/case.ts";
 import {
   describePacket,
   expectNoWebSocket,
@@ -10,7 +10,7 @@ import {
   type Query,
   type Revision,
   WebSocketSession,
-} from "../kit/engineio.ts";
+} from "../peers/engineio.ts";
 import { type Bytes, evaluate, scanBytes, variablesOf } from "./bytes.ts";
 import {
   expectAlive,

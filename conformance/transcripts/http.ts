@@ -1,18 +1,18 @@
 // The lines of a bare connection: a request of HTTP as it is written, and what its answer must be.
 
-import { expect, Failure } from "../kit/case.ts";
-import type { Context } from "../kit/context.ts";
-import { quote } from "../kit/conversation.ts";
-import { parseObject } from "../kit/engineio.ts";
-import { describeStatus, statusOf } from "../kit/http.ts";
-import { ENDED, type TcpConnection } from "../kit/tcp.ts";
+import { expect, Failure } from "../harness/case.ts";
+import type { Context } from "../harness/context.ts";
+import { quote } from "../harness/conversation.ts";
+import { parseObject } from "../peers/engineio.ts";
+import { describeStatus, statusOf } from "../peers/http.ts";
+import { ENDED, type TcpConnection } from "../peers/tcp.ts";
 import {
   acceptFor,
   type HandshakeAnswer,
   readHandshakeAnswer,
   WebSocketPeer,
   writeInPieces,
-} from "../kit/websocket.ts";
+} from "../peers/websocket.ts";
 import { evaluate, scanBytes, VARIABLE, type Variables } from "./bytes.ts";
 import type { Action, Play } from "./play.ts";
 import type { Scanner } from "./scanner.ts";

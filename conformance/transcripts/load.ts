@@ -3,8 +3,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
-import { needBehaviour } from "../kit/behaviour.ts";
-import type { Case } from "../kit/case.ts";
+import { needBehaviour } from "../harness/behaviour.ts";
+import type { Case } from "../harness/case.ts";
 import { playAll } from "./block.ts";
 import { parseTranscripts, type Transcript } from "./parse.ts";
 import { Play } from "./play.ts";

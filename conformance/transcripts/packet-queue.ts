@@ -1,7 +1,7 @@
 // The packets of a connection in the order in which they were received. Alternatives read the same packets again.
 
-import { Failure } from "../kit/case.ts";
-import type { EncodedPacket } from "../kit/socketio.ts";
+import { Failure } from "../harness/case.ts";
+import type { EncodedPacket } from "../peers/socketio.ts";
 import type { Attempted } from "./levels.ts";
 
 export class PacketQueue implements Attempted {

@@ -1,6 +1,6 @@
 // A Socket.IO packet as a line writes it, and its comparison with a received packet.
 
-import { type EncodedPacket, placeholder } from "../kit/socketio.ts";
+import { type EncodedPacket, placeholder } from "../peers/socketio.ts";
 import { type Bytes, evaluate, scanBytes, VARIABLE, type Variables } from "./bytes.ts";
 import type { Scanner } from "./scanner.ts";
 

@@ -1,7 +1,7 @@
 // Reads a file of transcripts: docs/transcripts.md has the grammar.
 
-import { ALL_BEHAVIOURS, type Behaviour } from "../kit/behaviour.ts";
-import { type Case, SEVERITIES } from "../kit/case.ts";
+import { ALL_BEHAVIOURS, type Behaviour } from "../harness/behaviour.ts";
+import { type Case, SEVERITIES } from "../harness/case.ts";
 import { type Block, type Line, scanBlock } from "./block.ts";
 import { VARIABLE } from "./bytes.ts";
 import { Scanner, SyntaxFault } from "./scanner.ts";

@@ -2,11 +2,11 @@
 
 import { randomBytes } from "node:crypto";
 
-import { Failure } from "../kit/case.ts";
-import type { Context } from "../kit/context.ts";
-import type { DeflatePeer } from "../kit/deflate.ts";
-import { addressOf } from "../kit/target.ts";
-import type { WebSocketPeer } from "../kit/websocket.ts";
+import { Failure } from "../harness/case.ts";
+import type { Context } from "../harness/context.ts";
+import { addressOf } from "../harness/target.ts";
+import type { DeflatePeer } from "../peers/deflate.ts";
+import type { WebSocketPeer } from "../peers/websocket.ts";
 import type { HttpExchange } from "./http.ts";
 import type { SocketioConnection } from "./socketio.ts";
 

@@ -1,6 +1,6 @@
 // How much a single line is asked for, where that is less than what the case is about: (SHOULD).
 
-import { SEVERITIES, type Severity } from "../kit/case.ts";
+import { SEVERITIES, type Severity } from "../harness/case.ts";
 import type { Scanner } from "./scanner.ts";
 
 /** Takes "(SHOULD)" and the like; `undefined` where none stands next. */

@@ -2,9 +2,9 @@
 
 import { randomBytes } from "node:crypto";
 
-import { needBehaviour, needBehaviourOf } from "../kit/behaviour.ts";
-import { expect, Failure } from "../kit/case.ts";
-import type { Context } from "../kit/context.ts";
+import { needBehaviour, needBehaviourOf } from "../harness/behaviour.ts";
+import { expect, Failure } from "../harness/case.ts";
+import type { Context } from "../harness/context.ts";
 import {
   authOf,
   describePacket,
@@ -15,9 +15,9 @@ import {
   type SentPacket,
   SocketioPeer,
   sidOf,
-} from "../kit/socketio.ts";
-import { PollingPeer } from "../kit/socketio-polling.ts";
-import { ENDED } from "../kit/tcp.ts";
+} from "../peers/socketio.ts";
+import { PollingPeer } from "../peers/socketio-polling.ts";
+import { ENDED } from "../peers/tcp.ts";
 import { evaluate } from "./bytes.ts";
 import type { Connecting, Level, Lines } from "./levels.ts";
 import {

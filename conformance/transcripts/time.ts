@@ -1,7 +1,7 @@
 // Durations: how long nothing is done, and how long something may take.
 
-import { Failure, Skip } from "../kit/case.ts";
-import { LONGEST_INTERVAL, within } from "../kit/engineio.ts";
+import { Failure, Skip } from "../harness/case.ts";
+import { LONGEST_INTERVAL, within } from "../peers/engineio.ts";
 import type { Action, Play } from "./play.ts";
 import type { Scanner } from "./scanner.ts";
 

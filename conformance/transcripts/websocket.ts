@@ -1,9 +1,9 @@
 // The lines of a WebSocket: frames as they are sent, messages and frames as they must come.
 
-import { expect, Failure } from "../kit/case.ts";
-import { hex } from "../kit/conversation.ts";
-import { type Agreement, DeflatePeer, openDeflate, readAgreement } from "../kit/deflate.ts";
-import { ENDED } from "../kit/tcp.ts";
+import { expect, Failure } from "../harness/case.ts";
+import { hex } from "../harness/conversation.ts";
+import { type Agreement, DeflatePeer, openDeflate, readAgreement } from "../peers/deflate.ts";
+import { ENDED } from "../peers/tcp.ts";
 import {
   BINARY,
   CLOSE,
@@ -16,7 +16,7 @@ import {
   PONG,
   TEXT,
   type WebSocketPeer,
-} from "../kit/websocket.ts";
+} from "../peers/websocket.ts";
 import { type Bytes, evaluate, scanBytes, type Variables } from "./bytes.ts";
 import type { Action, Play } from "./play.ts";
 import type { Scanner } from "./scanner.ts";

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { Failure } from "../../conformance/kit/case.ts";
+import { Failure } from "../../conformance/harness/case.ts";
 import { matchPacket } from "../../conformance/transcripts/packet.ts";
 import { PacketQueue } from "../../conformance/transcripts/packet-queue.ts";
 import { parseTranscripts } from "../../conformance/transcripts/parse.ts";

@@ -2,7 +2,7 @@
 
 import { join } from "node:path";
 
-import type { Case } from "../../kit/case.ts";
+import type { Case } from "../../harness/case.ts";
 import { loadCases } from "../../transcripts/load.ts";
 import { CLOSING } from "./websocket/closing.ts";
 import { CONTROL } from "./websocket/control.ts";

@@ -1,7 +1,7 @@
 // A case that is no transcript: it compares many sessions with each other.
 
-import { type Case, expect } from "../../../kit/case.ts";
-import { PollingSession } from "../../../kit/engineio.ts";
+import { type Case, expect } from "../../../harness/case.ts";
+import { PollingSession } from "../../../peers/engineio.ts";
 
 export const HANDSHAKE3: readonly Case[] = [
   {

@@ -1,8 +1,8 @@
 // Cases that are no transcripts: they compare many sessions, or two of them, with each other.
 
-import { type Case, expect, expectSame } from "../../../kit/case.ts";
-import type { Context } from "../../../kit/context.ts";
-import { type OpenPacket, PollingSession, WebSocketSession } from "../../../kit/engineio.ts";
+import { type Case, expect, expectSame } from "../../../harness/case.ts";
+import type { Context } from "../../../harness/context.ts";
+import { type OpenPacket, PollingSession, WebSocketSession } from "../../../peers/engineio.ts";
 
 /** How many handshakes show that ids differ. */
 const MANY = 50;

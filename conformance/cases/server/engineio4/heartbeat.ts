@@ -1,8 +1,8 @@
 // A case that is no transcript: it sends and receives at the same time, until the server ends it.
 
-import { type Case, expect } from "../../../kit/case.ts";
-import { wait } from "../../../kit/context.ts";
-import { checkIntervals, SLACK, WebSocketSession, within } from "../../../kit/engineio.ts";
+import { type Case, expect } from "../../../harness/case.ts";
+import { wait } from "../../../harness/context.ts";
+import { checkIntervals, SLACK, WebSocketSession, within } from "../../../peers/engineio.ts";
 
 export const HEARTBEAT4: readonly Case[] = [
   {

@@ -1,9 +1,9 @@
 // Cases that are no transcripts: of two requests that race, either may lose; and the size of a chunk is written in hex, for
 // which a transcript would have to calculate.
 
-import { type Case, expect, Failure } from "../../../kit/case.ts";
-import { maxPayloadOf, PollingSession, within } from "../../../kit/engineio.ts";
-import { RawRequests } from "../../../kit/raw-http.ts";
+import { type Case, expect, Failure } from "../../../harness/case.ts";
+import { maxPayloadOf, PollingSession, within } from "../../../peers/engineio.ts";
+import { RawRequests } from "../../../peers/raw-http.ts";
 
 export const POLLING4: readonly Case[] = [
   {

@@ -1,8 +1,8 @@
 // A case that is no transcript: it keeps a session alive until the server gives a WebSocket up, whenever that is.
 
-import { type Case, Skip } from "../../../kit/case.ts";
-import { wait } from "../../../kit/context.ts";
-import { checkIntervals, PollingSession, WebSocketSession } from "../../../kit/engineio.ts";
+import { type Case, Skip } from "../../../harness/case.ts";
+import { wait } from "../../../harness/context.ts";
+import { checkIntervals, PollingSession, WebSocketSession } from "../../../peers/engineio.ts";
 
 export const UPGRADE4: readonly Case[] = [
   {

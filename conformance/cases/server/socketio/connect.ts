@@ -1,11 +1,11 @@
 // Socket.IO "Connection to a namespace": a case that cannot be a transcript. It skips servers that set no time limit for
 // CONNECT, or one of more than 3 s, and a transcript can only fail them.
 
-import { needBehaviour } from "../../../kit/behaviour.ts";
-import { type Case, Failure, Skip } from "../../../kit/case.ts";
-import { wait } from "../../../kit/context.ts";
-import { describePacket, SocketioPeer } from "../../../kit/socketio.ts";
-import { ENDED } from "../../../kit/tcp.ts";
+import { needBehaviour } from "../../../harness/behaviour.ts";
+import { type Case, Failure, Skip } from "../../../harness/case.ts";
+import { wait } from "../../../harness/context.ts";
+import { describePacket, SocketioPeer } from "../../../peers/socketio.ts";
+import { ENDED } from "../../../peers/tcp.ts";
 
 export const CONNECT: readonly Case[] = [
   {

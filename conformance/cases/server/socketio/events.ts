@@ -1,8 +1,8 @@
 // Socket.IO "Sending and receiving data": a case that cannot be a transcript. Its object has 500 different names, and a
 // transcript can only repeat the same text.
 
-import type { Case } from "../../../kit/case.ts";
-import { encodeEvent, expectSamePacket, SocketioPeer } from "../../../kit/socketio.ts";
+import type { Case } from "../../../harness/case.ts";
+import { encodeEvent, expectSamePacket, SocketioPeer } from "../../../peers/socketio.ts";
 
 export const EVENTS: readonly Case[] = [
   {

@@ -1,7 +1,7 @@
 // RFC 6455 §5.5.1: what is no transcript, since its time is measured.
 
-import { type Case, expect } from "../../../kit/case.ts";
-import { CLOSE } from "../../../kit/websocket.ts";
+import { type Case, expect } from "../../../harness/case.ts";
+import { CLOSE } from "../../../peers/websocket.ts";
 
 export const CLOSING: readonly Case[] = [
   {

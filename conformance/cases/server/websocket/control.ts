@@ -1,9 +1,9 @@
 // RFC 6455 §5.5: what is no transcript, since a server may send any number of frames, or answer any of several.
 
-import { type Case, expect } from "../../../kit/case.ts";
-import { wait } from "../../../kit/context.ts";
-import { hex } from "../../../kit/conversation.ts";
-import { describeFrame, encodeFrame, PING, PONG } from "../../../kit/websocket.ts";
+import { type Case, expect } from "../../../harness/case.ts";
+import { wait } from "../../../harness/context.ts";
+import { hex } from "../../../harness/conversation.ts";
+import { describeFrame, encodeFrame, PING, PONG } from "../../../peers/websocket.ts";
 
 // "If an endpoint receives a Ping frame and has not yet sent Pong frame(s) in response to previous
 // Ping frame(s), the endpoint MAY elect to send a Pong frame for only the most recently processed

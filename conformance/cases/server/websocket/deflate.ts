@@ -3,9 +3,9 @@
 
 import { constants } from "node:zlib";
 
-import { type Case, expect, Skip } from "../../../kit/case.ts";
-import { compressAlone, openDeflate } from "../../../kit/deflate.ts";
-import { TEXT } from "../../../kit/websocket.ts";
+import { type Case, expect, Skip } from "../../../harness/case.ts";
+import { compressAlone, openDeflate } from "../../../peers/deflate.ts";
+import { TEXT } from "../../../peers/websocket.ts";
 import { noise } from "../../../transcripts/bytes.ts";
 
 /** A text that compresses well. */

@@ -1,6 +1,6 @@
 // RFC 6455 §5.6: what is no transcript, since its text of a million characters is computed.
 
-import type { Case } from "../../../kit/case.ts";
+import type { Case } from "../../../harness/case.ts";
 
 export const UTF8: readonly Case[] = [
   {
