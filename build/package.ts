@@ -4,6 +4,7 @@
 //
 // dist/            The sources as JavaScript modules, one file each, with their comments, declarations and source maps.
 // dist/cjs/        The same modules as CommonJS, for tools that cannot require() an ES module.
+// dist/conformance/cases/  The cases of the conformance kit, as transcripts.
 // dist/client-files/  The client as the server sends it to pages.
 
 import { execFileSync } from "node:child_process";
@@ -57,11 +58,22 @@ async function convertToCommonJs(folder: string): Promise<void> {
   writeFileSync(join(target, "package.json"), '{ "type": "commonjs" }\n');
 }
 
+/** Copies the transcripts of the conformance kit, which are data. */
+function copyTranscripts(folder: string): void {
+  const cases = "conformance/cases";
+  for (const name of filesIn(join(ROOT, cases), ".wire")) {
+    const target = join(folder, cases, name);
+    mkdirSync(dirname(target), { recursive: true });
+    copyFileSync(join(ROOT, cases, name), target);
+  }
+}
+
 /** Builds the package into `folder` and deletes what was there before. */
 export async function buildPackage(folder: string): Promise<void> {
   rmSync(folder, { recursive: true, force: true });
   compile(folder);
   await convertToCommonJs(folder);
+  copyTranscripts(folder);
   for (const name of CALLABLE.flatMap((each) => [`${each}.cjs`, `${each}.d.cts`])) {
     for (const target of [folder, join(folder, "cjs")]) {
       mkdirSync(dirname(join(target, name)), { recursive: true });

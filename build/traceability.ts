@@ -26,7 +26,7 @@ interface CaseText {
 }
 
 /** Cases for clients, where the kit has some. */
-const CLIENT_CASES_FILE = join(ROOT, "conformance/client/cases.ts");
+const CLIENT_CASES_FILE = join(ROOT, "conformance/cases/client.ts");
 const { CLIENT_CASES = [] }: { readonly CLIENT_CASES?: readonly CaseText[] } = existsSync(
   CLIENT_CASES_FILE,
 )

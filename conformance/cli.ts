@@ -8,10 +8,10 @@ import { dirname, join, resolve } from "node:path";
 
 import { CASES } from "./cases.ts";
 import { CLIENT_CASES, serveClientCases } from "./client.ts";
-import { ALL_BEHAVIOURS } from "./kit/behaviour.ts";
-import { type Case, type Layer, layerOf } from "./kit/case.ts";
-import { type Result, runCases } from "./kit/runner.ts";
-import { parseTarget, type Target } from "./kit/target.ts";
+import { ALL_BEHAVIOURS } from "./harness/behaviour.ts";
+import { type Case, type Layer, layerOf } from "./harness/case.ts";
+import { type Result, runCases } from "./harness/runner.ts";
+import { parseTarget, type Target } from "./harness/target.ts";
 import { type ConformOptions, type Format, HELP, parseOptions, UsageError } from "./options.ts";
 import { describeLacking, findLacking, ofLayers } from "./preflight.ts";
 import { GRACE, NoServer, Patience, probe, probeLayer } from "./probe.ts";

@@ -2,7 +2,7 @@
 
 import { parseArgs } from "node:util";
 
-import { LAYERS, type Layer, SEVERITIES } from "./kit/case.ts";
+import { LAYERS, type Layer, SEVERITIES } from "./harness/case.ts";
 import type { Selection } from "./selection.ts";
 
 interface Option {

@@ -1,12 +1,12 @@
 // Before the cases, within about a second: what of the contract (docs/conformance.md) does the server lack?
 // The cases that need it are skipped.
 
-import { ALL_BEHAVIOURS, BEHAVIOURS, type Behaviour } from "./kit/behaviour.ts";
-import { type Layer, Skip } from "./kit/case.ts";
-import { Context, wait } from "./kit/context.ts";
-import { checkIntervals, WebSocketSession } from "./kit/engineio.ts";
-import { parsePacket, SocketioPeer } from "./kit/socketio.ts";
-import type { Target } from "./kit/target.ts";
+import { ALL_BEHAVIOURS, BEHAVIOURS, type Behaviour } from "./harness/behaviour.ts";
+import { type Layer, Skip } from "./harness/case.ts";
+import { Context, wait } from "./harness/context.ts";
+import type { Target } from "./harness/target.ts";
+import { checkIntervals, WebSocketSession } from "./peers/engineio.ts";
+import { parsePacket, SocketioPeer } from "./peers/socketio.ts";
 
 /** Milliseconds for each behaviour. All are looked at side by side. */
 const LIMIT = 1000;

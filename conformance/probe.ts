@@ -1,11 +1,11 @@
 // Before the cases: does anything listen there, and which layers does it speak?
 
-import type { Layer } from "./kit/case.ts";
-import { Context } from "./kit/context.ts";
-import { describeStatus } from "./kit/http.ts";
-import { addressOf, type Target } from "./kit/target.ts";
-import { dial } from "./kit/tcp.ts";
-import { shakeHands, TEXT } from "./kit/websocket.ts";
+import type { Layer } from "./harness/case.ts";
+import { Context } from "./harness/context.ts";
+import { addressOf, type Target } from "./harness/target.ts";
+import { describeStatus } from "./peers/http.ts";
+import { dial } from "./peers/tcp.ts";
+import { shakeHands, TEXT } from "./peers/websocket.ts";
 
 /** There is no server to test. Its message is a sentence for people. */
 export class NoServer extends Error {

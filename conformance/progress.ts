@@ -1,6 +1,6 @@
 // How far a run is: a line at the bottom of a terminal, or a line now and then where there is none.
 
-import type { Result } from "./kit/runner.ts";
+import type { Result } from "./harness/runner.ts";
 
 /** Where output goes; process.stdout is one. */
 export interface Output {

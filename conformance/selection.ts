@@ -1,6 +1,6 @@
 // Which of the cases are meant, by layer, name and severity.
 
-import { type Case, type Layer, SEVERITIES, type Severity } from "./kit/case.ts";
+import { type Case, type Layer, SEVERITIES, type Severity } from "./harness/case.ts";
 
 export interface Selection {
   /** None: all. */

@@ -1,9 +1,9 @@
 // The report as one page that needs nothing else: no request, no script to be read.
 
 import { createHash } from "node:crypto";
-import { SEVERITIES } from "../kit/case.ts";
-import { hex, type Utterance } from "../kit/conversation.ts";
-import type { Outcome, Result } from "../kit/runner.ts";
+import { SEVERITIES } from "../harness/case.ts";
+import { hex, type Utterance } from "../harness/conversation.ts";
+import type { Outcome, Result } from "../harness/runner.ts";
 import { SCRIPT, STYLE } from "./html-page.ts";
 import {
   byLayer,

@@ -1,7 +1,7 @@
 // The report in the XML that CI servers read, as JUnit's reports are.
 
-import { hex } from "../kit/conversation.ts";
-import type { Result } from "../kit/runner.ts";
+import { hex } from "../harness/conversation.ts";
+import type { Result } from "../harness/runner.ts";
 import { byLayer, groupOf, isBreach, printable, type Report } from "./report.ts";
 
 export function renderJunit(report: Report): string {

@@ -1,7 +1,7 @@
 // What every report is made of.
 
-import { LAYERS, type Layer, SEVERITIES } from "../kit/case.ts";
-import type { Outcome, Result } from "../kit/runner.ts";
+import { LAYERS, type Layer, SEVERITIES } from "../harness/case.ts";
+import type { Outcome, Result } from "../harness/runner.ts";
 
 export interface Report {
   /** What was tested: its URL. */

@@ -1,7 +1,7 @@
 // The report in the Test Anything Protocol, in the form that node's own reporter writes.
 
-import { hex } from "../kit/conversation.ts";
-import type { Result } from "../kit/runner.ts";
+import { hex } from "../harness/conversation.ts";
+import type { Result } from "../harness/runner.ts";
 import { isBreach, printable, type Report, summarize } from "./report.ts";
 
 export function renderTap(report: Report): string {

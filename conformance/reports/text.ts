@@ -1,7 +1,7 @@
 // The report for a person at a terminal.
 
-import { hex, type Utterance } from "../kit/conversation.ts";
-import type { Result } from "../kit/runner.ts";
+import { hex, type Utterance } from "../harness/conversation.ts";
+import type { Result } from "../harness/runner.ts";
 import {
   byLayer,
   bySeverity,

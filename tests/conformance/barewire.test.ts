@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { CASES } from "../../conformance/cases.ts";
-import { createTarget } from "../../conformance/targets/barewire.ts";
+import { createTarget } from "../../conformance/testees/servers/barewire.ts";
 import { runPatiently, withTarget } from "./support.ts";
 
 test("barewire passes every case, and none is skipped", async () => {

@@ -16,7 +16,7 @@ import { WebSocketServer } from "ws";
 import { main } from "../../conformance/cli.ts";
 import { OPTIONS } from "../../conformance/options.ts";
 import type { Output } from "../../conformance/progress.ts";
-import { createTarget } from "../../conformance/targets/barewire.ts";
+import { createTarget } from "../../conformance/testees/servers/barewire.ts";
 import { CERTIFICATE } from "../support/certificate.ts";
 import { listen } from "../support/net.ts";
 

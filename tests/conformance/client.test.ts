@@ -6,14 +6,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { pathToFileURL } from "node:url";
-
-import type { ClientCase } from "../../conformance/client/case.ts";
-import { CLIENT_CASES } from "../../conformance/client/cases.ts";
-import { serveClientCases } from "../../conformance/client/serve.ts";
-import { runBarewire } from "../../conformance/clients/barewire.ts";
-import type { Result } from "../../conformance/kit/runner.ts";
-import { CLIENT_MUTANTS } from "../../conformance/mutants/client.ts";
-import { codeOf, type Mutant } from "../../conformance/mutants/mutant.ts";
+import { CLIENT_CASES } from "../../conformance/cases/client.ts";
+import type { ClientCase } from "../../conformance/harness/client-case.ts";
+import type { Result } from "../../conformance/harness/runner.ts";
+import { serveClientCases } from "../../conformance/harness/serve-clients.ts";
+import { runBarewire } from "../../conformance/testees/clients/barewire.ts";
+import { CLIENT_MUTANTS } from "./mutants/client.ts";
+import { codeOf, type Mutant } from "./mutants/mutant.ts";
 
 async function runAgainst(
   run: typeof runBarewire,
@@ -39,7 +38,7 @@ async function createFaultyClient(mutant: Mutant): Promise<typeof runBarewire> {
   const folder = mkdtempSync(join(tmpdir(), "barewire-mutant-"));
   try {
     const file = join(folder, `${mutant.name}.mjs`);
-    writeFileSync(file, await codeOf(mutant, "conformance/clients/barewire.ts"));
+    writeFileSync(file, await codeOf(mutant, "conformance/testees/clients/barewire.ts"));
     const faulty: { runBarewire: typeof runBarewire } = await import(pathToFileURL(file).href);
     return faulty.runBarewire;
   } finally {

@@ -3,10 +3,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { type Case, Failure, Skip } from "../../conformance/kit/case.ts";
-import { Conversation } from "../../conformance/kit/conversation.ts";
-import { runCase } from "../../conformance/kit/runner.ts";
-import { parseTarget } from "../../conformance/kit/target.ts";
+import { type Case, Failure, Skip } from "../../conformance/harness/case.ts";
+import { Conversation } from "../../conformance/harness/conversation.ts";
+import { runCase } from "../../conformance/harness/runner.ts";
+import { parseTarget } from "../../conformance/harness/target.ts";
 import { renderHtml } from "../../conformance/reports/html.ts";
 import { REPORT, result } from "./results.ts";
 

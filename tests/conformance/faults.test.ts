@@ -6,9 +6,9 @@ import { createServer, type Socket } from "node:net";
 import { test } from "node:test";
 
 import { CASES } from "../../conformance/cases.ts";
-import { type Result, runCase } from "../../conformance/kit/runner.ts";
-import { addressOf, parseTarget } from "../../conformance/kit/target.ts";
-import { acceptFor } from "../../conformance/kit/websocket.ts";
+import { type Result, runCase } from "../../conformance/harness/runner.ts";
+import { addressOf, parseTarget } from "../../conformance/harness/target.ts";
+import { acceptFor } from "../../conformance/peers/websocket.ts";
 import { portOf } from "../support/net.ts";
 import { withTarget } from "./support.ts";
 

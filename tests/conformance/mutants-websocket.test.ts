@@ -1,6 +1,6 @@
 // Faults of WebSocket, each caught by the right case.
 
-import { WEBSOCKET_MUTANTS } from "../../conformance/mutants/websocket.ts";
 import { testMutants } from "../suites/mutants.ts";
+import { WEBSOCKET_MUTANTS } from "./mutants/websocket.ts";
 
 testMutants("WebSocket", WEBSOCKET_MUTANTS);

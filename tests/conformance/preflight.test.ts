@@ -11,18 +11,18 @@ import { WebSocketServer } from "ws";
 
 import { CASES } from "../../conformance/cases.ts";
 import { main } from "../../conformance/cli.ts";
-import { ALL_BEHAVIOURS, BEHAVIOURS, type Behaviour } from "../../conformance/kit/behaviour.ts";
-import { LAYERS } from "../../conformance/kit/case.ts";
-import { runCases } from "../../conformance/kit/runner.ts";
-import { parseTarget } from "../../conformance/kit/target.ts";
-import { codeOf, type Mutant } from "../../conformance/mutants/mutant.ts";
+import { ALL_BEHAVIOURS, BEHAVIOURS, type Behaviour } from "../../conformance/harness/behaviour.ts";
+import { LAYERS } from "../../conformance/harness/case.ts";
+import { runCases } from "../../conformance/harness/runner.ts";
+import { parseTarget } from "../../conformance/harness/target.ts";
 import { findLacking } from "../../conformance/preflight.ts";
 import { probe } from "../../conformance/probe.ts";
 import { Progress } from "../../conformance/progress.ts";
 import type { Report } from "../../conformance/reports/report.ts";
-import { createTarget } from "../../conformance/targets/barewire.ts";
+import { createTarget } from "../../conformance/testees/servers/barewire.ts";
 import { Server } from "../../server.ts";
 import { listen, portOf } from "../support/net.ts";
+import { codeOf, type Mutant } from "./mutants/mutant.ts";
 import { createMutant, withTarget } from "./support.ts";
 
 interface Called {
@@ -74,8 +74,8 @@ async function bareServer(context: TestContext): Promise<string> {
   return `http://127.0.0.1:${port}`;
 }
 
-const BEHAVIOUR = "conformance/targets/behaviour.ts";
-const TARGET = "conformance/targets/barewire.ts";
+const BEHAVIOUR = "conformance/testees/servers/behaviour.ts";
+const TARGET = "conformance/testees/servers/barewire.ts";
 
 /** What takes each behaviour, and no other, from barewire's target. `undefined`: nothing looks at it before the cases. */
 const WITHOUT: Readonly<Record<Behaviour, Pick<Mutant, "file" | "from" | "to"> | undefined>> = {

@@ -1,6 +1,6 @@
 // Results as a run has them, with all that could go wrong in a report.
 
-import type { Result } from "../../conformance/kit/runner.ts";
+import type { Result } from "../../conformance/harness/runner.ts";
 import type { Report } from "../../conformance/reports/report.ts";
 
 /** What a hostile server might say: markup, the ends of XML and of scripts, directives, controls. */

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
-import { WEBSOCKET } from "../../conformance/cases/websocket.ts";
+import { WEBSOCKET } from "../../conformance/cases/server/websocket.ts";
 import { CASES } from "../../conformance/cases.ts";
 import { CLIENT_CASES } from "../../conformance/client.ts";
 import { groupOf } from "../../conformance/reports/report.ts";

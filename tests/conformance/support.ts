@@ -6,11 +6,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
-import type { Case } from "../../conformance/kit/case.ts";
-import { type Result, runCases } from "../../conformance/kit/runner.ts";
-import { parseTarget, type Target } from "../../conformance/kit/target.ts";
-import { codeOf, type Mutant } from "../../conformance/mutants/mutant.ts";
+import type { Case } from "../../conformance/harness/case.ts";
+import { type Result, runCases } from "../../conformance/harness/runner.ts";
+import { parseTarget, type Target } from "../../conformance/harness/target.ts";
 import { portOf } from "../support/net.ts";
+import { codeOf, type Mutant } from "./mutants/mutant.ts";
 
 /** Calls `use` with a server that listens. */
 export async function withTarget<T>(http: Server, use: (target: Target) => Promise<T>): Promise<T> {

@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { WEBSOCKET } from "../../conformance/cases/websocket.ts";
-import { createTarget } from "../../conformance/targets/ws.ts";
+import { WEBSOCKET } from "../../conformance/cases/server/websocket.ts";
+import { createTarget } from "../../conformance/testees/servers/ws.ts";
 import { runPatiently, withTarget } from "./support.ts";
 
 const KNOWN = [

@@ -4,8 +4,8 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
 import { CASES } from "../../conformance/cases.ts";
-import { runCase } from "../../conformance/kit/runner.ts";
-import type { Mutant } from "../../conformance/mutants/mutant.ts";
+import { runCase } from "../../conformance/harness/runner.ts";
+import type { Mutant } from "../conformance/mutants/mutant.ts";
 import { createMutant, withTarget } from "../conformance/support.ts";
 
 const LIMIT = 2000;

@@ -2,6 +2,8 @@
 
 import { existsSync, readFileSync } from "node:fs";
 
+import { loadCases } from "../../conformance/transcripts/load.ts";
+
 /** Returns the cells of each row of the tables in `page`, without the heads of the tables. */
 export function rowsOf(page: string): string[][] {
   return page.split(/\n(?!\|)/).flatMap((part) => {
@@ -15,9 +17,13 @@ export function rowsOf(page: string): string[][] {
   });
 }
 
-/** Returns whether a test of `file`, a group of tests, or a row of its tables of tests has this title. */
+/**
+ * Returns whether a test of `file`, a group of tests, or a row of its tables of tests has this title. A transcript of
+ * the conformance kit has a case with this id.
+ */
 export function hasTitle(file: string, title: string): boolean {
   if (!existsSync(file)) return false;
+  if (file.endsWith(".wire")) return loadCases(file).some(({ id }) => id === title);
   const source = readFileSync(file, "utf8");
   // A title with an escape is written in the page as it is in the file.
   const literals = [JSON.stringify(title), `"${title}"`, `'${title}'`, `\`${title}\``];

@@ -1,0 +1,21 @@
+// A case that is no transcript: it compares many sessions with each other.
+
+import { type Case, expect } from "../../../harness/case.ts";
+import { PollingSession } from "../../../peers/engineio.ts";
+
+export const HANDSHAKE3: readonly Case[] = [
+  {
+    id: "engineio3.handshake.sid",
+    title: "names each session with an id of its own",
+    clause: "Engine.IO v3, Anatomy of an Engine.IO session",
+    severity: "MUST",
+    sends: "twenty handshakes",
+    expects: "twenty ids that are strings",
+    run: async (context) => {
+      const options = { revision: 3, query: { b64: "1" } } as const;
+      const opened = Array.from({ length: 20 }, () => PollingSession.open(context, options));
+      const ids = new Set((await Promise.all(opened)).map(({ sid }) => sid));
+      expect(ids.size === 20, "20 ids", `${ids.size}`);
+    },
+  },
+];

@@ -1,0 +1,34 @@
+// A case that is no transcript: it keeps a session alive until the server gives a WebSocket up, whenever that is.
+
+import { type Case, Skip } from "../../../harness/case.ts";
+import { wait } from "../../../harness/context.ts";
+import { checkIntervals, PollingSession, WebSocketSession } from "../../../peers/engineio.ts";
+
+export const UPGRADE4: readonly Case[] = [
+  {
+    id: "engineio4.upgrade.timeout",
+    title: "gives up a WebSocket that is not probed in time",
+    clause: "Engine.IO v4, Upgrade",
+    severity: "INFO",
+    sends: "a WebSocket with the session's id, and nothing more over it",
+    expects: "the end of the WebSocket within 2 s; the session goes on over polling",
+    extraTime: 10_000,
+    run: async (context) => {
+      const polling = await PollingSession.open(context);
+      checkIntervals(polling.open);
+      const websocket = await WebSocketSession.connect(context, { query: { sid: polling.sid } });
+      let ended = false;
+      const end = websocket.next().then(() => {
+        ended = true;
+      });
+      const begin = performance.now();
+      // The heartbeat must go on meanwhile.
+      while (!ended && performance.now() - begin < 2000) {
+        await polling.expectAlive();
+        await Promise.race([wait(100), end]);
+      }
+      if (!ended) throw new Skip("it waits longer than 2 s");
+      await polling.expectAlive();
+    },
+  },
+];

@@ -1,0 +1,30 @@
+// Socket.IO "Connection to a namespace": a case that cannot be a transcript. It skips servers that set no time limit for
+// CONNECT, or one of more than 3 s, and a transcript can only fail them.
+
+import { needBehaviour } from "../../../harness/behaviour.ts";
+import { type Case, Failure, Skip } from "../../../harness/case.ts";
+import { wait } from "../../../harness/context.ts";
+import { describePacket, SocketioPeer } from "../../../peers/socketio.ts";
+import { ENDED } from "../../../peers/tcp.ts";
+
+export const CONNECT: readonly Case[] = [
+  {
+    id: "socketio.before-connect.nothing",
+    clause: "Socket.IO v5, Connection to a namespace",
+    severity: "INFO",
+    title: "closes the connection of a client that never sends CONNECT",
+    sends: "nothing, but the answers to pings",
+    expects: "the end of the connection within 3 s",
+    alone: true,
+    run: async (context) => {
+      needBehaviour(context.target, "short-waits");
+      const peer = await SocketioPeer.open(context);
+      const packet = await Promise.race([
+        peer.next(),
+        wait(3000).then(() => "still open" as const),
+      ]);
+      if (packet === "still open") throw new Skip("no limit of time for CONNECT of 3 s or less");
+      if (packet !== undefined) throw new Failure(ENDED, describePacket(packet));
+    },
+  },
+];

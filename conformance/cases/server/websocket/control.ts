@@ -1,0 +1,60 @@
+// RFC 6455 §5.5: what is no transcript, since a server may send any number of frames, or answer any of several.
+
+import { type Case, expect } from "../../../harness/case.ts";
+import { wait } from "../../../harness/context.ts";
+import { hex } from "../../../harness/conversation.ts";
+import { describeFrame, encodeFrame, PING, PONG } from "../../../peers/websocket.ts";
+
+// "If an endpoint receives a Ping frame and has not yet sent Pong frame(s) in response to previous
+// Ping frame(s), the endpoint MAY elect to send a Pong frame for only the most recently processed
+// Ping frame" (§5.5.3).
+// A thousand of them in one write no client has reason to send, and a server may defend itself: INFO.
+const BURSTS: readonly Case[] = (
+  [
+    { count: 10, severity: "MUST" },
+    { count: 1000, severity: "INFO" },
+  ] as const
+).map(({ count, severity }) => ({
+  id: `websocket.control.${count}-pings`,
+  title: `answers ${count} pings that come at once: the last of them, and any others in their order`,
+  clause: "RFC 6455 §5.5.3",
+  sentence:
+    "RFC 6455 §5.5.2: Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response, unless it already received a Close frame.",
+  severity,
+  sends: `${count} pings in one write`,
+  expects: "pongs in the order of the pings, the last one's among them",
+  run: async (context) => {
+    const peer = await context.websocket();
+    const pings = Array.from({ length: count }, (_, i) => Buffer.from(`${i}`));
+    const frames = pings.map((payload) => encodeFrame({ opcode: PING, payload }));
+    peer.sendBytes(Buffer.concat(frames), `${count} pings`);
+    for (let last = -1; last < count - 1; ) {
+      const { payload } = await peer.expectFrame(PONG);
+      const number = Number(Buffer.from(payload).toString());
+      expect(number > last, `a pong for a ping behind ${last}`, hex(payload));
+      last = number;
+    }
+  },
+}));
+
+const SILENT: Case = {
+  id: "websocket.control.silent",
+  title: "says nothing that it was not asked for",
+  clause: "RFC 6455 §5.5",
+  severity: "INFO",
+  sends: "nothing for 200 ms, then a ping",
+  expects: "nothing but the answer to the ping; a ping of the server's own is answered",
+  run: async (context) => {
+    const peer = await context.websocket();
+    await wait(200);
+    peer.send({ opcode: PING, payload: "still there?" });
+    let frame = await peer.next();
+    for (; frame?.opcode === PING; frame = await peer.next()) {
+      peer.send({ opcode: PONG, payload: frame.payload });
+    }
+    const got = frame === undefined ? "the end of the connection" : describeFrame(frame);
+    expect(frame?.opcode === PONG, "a pong", got);
+  },
+};
+
+export const CONTROL: readonly Case[] = [...BURSTS, SILENT];

@@ -1,0 +1,26 @@
+// RFC 6455 §5.6: what is no transcript, since its text of a million characters is computed.
+
+import type { Case } from "../../../harness/case.ts";
+
+export const UTF8: readonly Case[] = [
+  {
+    id: "websocket.utf8.every-character",
+    title: "echoes a text of every character but the surrogates",
+    clause: "RFC 6455 §5.6",
+    sentence:
+      "RFC 6455 §6.2: Incoming data MUST be parsed as WebSocket frames as defined in Section 5.2.",
+    severity: "MUST",
+    sends: "a text of 1,112,064 characters",
+    expects: "the same text",
+    run: async (context) => {
+      const peer = await context.websocket();
+      const parts: string[] = [];
+      for (let code = 0; code <= 0x10ffff; code++) {
+        if (code < 0xd800 || code > 0xdfff) parts.push(String.fromCodePoint(code));
+      }
+      const text = parts.join("");
+      peer.sendText(text);
+      await peer.expectMessage(text);
+    },
+  },
+];

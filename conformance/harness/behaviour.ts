@@ -1,0 +1,78 @@
+// What the contract asks of a server beyond the protocols (docs/conformance.md), and what a case does
+// where a server lacks it: the case is skipped, since its failure would say nothing of the protocol.
+
+import { Skip } from "./case.ts";
+import type { Target } from "./target.ts";
+
+/** Each as the end of a sentence that begins "The server does not". */
+export const BEHAVIOURS = {
+  "websocket-echo": "send each message at its WebSocket path back",
+  "websocket-subprotocol": 'choose the subprotocol "echo" where a client asks for it',
+  "websocket-limit": "limit a WebSocket message to 16 MiB",
+  "engineio-echo": "send each message at its Engine.IO path back",
+  "short-waits": "have the short waits of the contract, such as a pingInterval of 300 ms",
+  auth: 'emit "auth" to each socket that connects',
+  message: 'answer the event "message" with "message-back"',
+  "message-with-ack": 'acknowledge the event "message-with-ack"',
+  "ask-me": 'answer the event "ask-me" with "question"',
+  join: 'join a room at the event "join" and reach it with "to-room"',
+  "disconnect-me": 'disconnect the socket at the event "disconnect-me"',
+  "close-me": 'close the connection at the event "close-me"',
+  custom: 'have the namespace "/custom"',
+  refusing: 'refuse connections to the namespace "/refusing"',
+} as const;
+
+export type Behaviour = keyof typeof BEHAVIOURS;
+
+export const ALL_BEHAVIOURS: ReadonlySet<Behaviour> = new Set(
+  Object.keys(BEHAVIOURS).filter((name): name is Behaviour => name in BEHAVIOURS),
+);
+
+/** @throws Skip where the server lacks it */
+export function needBehaviour({ lacks }: Target, behaviour: Behaviour): void {
+  if (lacks?.has(behaviour) === true) {
+    throw new Skip(`needs a server that can ${BEHAVIOURS[behaviour]}`);
+  }
+}
+
+/** The behaviour of each event that a client emits, and of those with which the server answers. */
+const OF_EVENTS: Readonly<Record<string, Behaviour>> = {
+  message: "message",
+  "message-with-ack": "message-with-ack",
+  "ask-me": "ask-me",
+  join: "join",
+  "to-room": "join",
+  "disconnect-me": "disconnect-me",
+  "close-me": "close-me",
+  auth: "auth",
+  "message-back": "message",
+  question: "ask-me",
+  answered: "ask-me",
+  news: "join",
+};
+
+const OF_NAMESPACES: Readonly<Record<string, Behaviour>> = {
+  "/custom": "custom",
+  "/refusing": "refusing",
+};
+
+/** A CONNECT or an EVENT as it is encoded; the payload of an EVENT is an array. */
+const CONNECT = /^0(\/[^,]*)(?:,|$)/;
+const EVENT = /^(?:2|5\d+-)(?:\/[^,]*,)?\d*(\[.*\])\s*$/s;
+
+/** @throws Skip where the server lacks what a Socket.IO packet asks of it, or what it answers. Malformed ones ask for nothing. */
+export function needBehaviourOf(target: Target, packet: string): void {
+  const namespace = OF_NAMESPACES[CONNECT.exec(packet)?.[1] ?? ""];
+  if (namespace !== undefined) needBehaviour(target, namespace);
+  const behaviour = OF_EVENTS[eventOf(packet)];
+  if (behaviour !== undefined) needBehaviour(target, behaviour);
+}
+
+function eventOf(packet: string): string {
+  try {
+    const [event]: unknown[] = JSON.parse(EVENT.exec(packet)?.[1] ?? "[]");
+    return typeof event === "string" ? event : "";
+  } catch {
+    return "";
+  }
+}

@@ -1,0 +1,161 @@
+// The server to which a client comes that is to be tested: each of its connections gets the next
+// case. The client comes again until there are no more:
+//
+//   GET /more?websocket    "yes" or "no"; "no" and nobody listening mean the same
+//   GET /more?socketio
+
+import { createServer, type IncomingMessage } from "node:http";
+import { Socket } from "node:net";
+import { TcpConnection } from "../peers/tcp.ts";
+import type { ClientCase, ClientKind } from "./client-case.ts";
+import { ClientContext, type ClientRequest } from "./client-context.ts";
+import { type Result, runCase } from "./runner.ts";
+import type { Target } from "./target.ts";
+
+export interface ServeOptions {
+  /** 0 for a free one. */
+  readonly port: number;
+  /** Default "127.0.0.1". */
+  readonly host?: string;
+  readonly cases: readonly ClientCase[];
+  /** Called when clients may come. */
+  readonly onListening?: (port: number) => void;
+  /** Called as each case is done. */
+  readonly onResult?: (result: Result) => void;
+  /** Milliseconds for one case. Default 10,000. */
+  readonly timeout?: number;
+  /** Milliseconds in which no client comes, after which no more is awaited. */
+  readonly idleTimeout: number;
+}
+
+/** A case that a client has begun. */
+interface Running {
+  readonly kind: ClientKind;
+  readonly context: Promise<ClientContext>;
+  /** How often the client has still to come. */
+  missing: number;
+}
+
+/** Where the target of a case stands that has none. */
+const NOWHERE: Target = {
+  host: "",
+  port: 0,
+  secure: false,
+  websocketPath: "/",
+  engineioPath: "/",
+  socketioPath: "/",
+};
+
+/** The results in the order of the cases, when all are done, or no client has come for `idleTimeout`; then those that are left are skipped. */
+export function serveClientCases(options: ServeOptions): Promise<Result[]> {
+  const { port, host = "127.0.0.1", cases, timeout = 10_000, idleTimeout } = options;
+  const waiting = new Set(cases);
+  const running = new Set<Running>();
+  const results = new Map<ClientCase, Result>();
+  const sockets = new Set<Socket>();
+  const http = createServer();
+  http.on("connection", (socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+  });
+
+  return new Promise((resolve, reject) => {
+    let idle = setTimeout(() => finish(), idleTimeout);
+
+    const finish = (): void => {
+      clearTimeout(idle);
+      for (const each of waiting) results.set(each, skipped(each));
+      http.close();
+      for (const socket of sockets) socket.destroy();
+      resolve(cases.flatMap((each) => results.get(each) ?? []));
+    };
+
+    const hurry = (): void => {
+      clearTimeout(idle);
+      idle = setTimeout(() => (running.size === 0 ? finish() : hurry()), idleTimeout);
+    };
+
+    const next = (kind: ClientKind): ClientCase | undefined =>
+      [...waiting].find((each) => each.kind === kind);
+
+    const expected = (kind: ClientKind): Running | undefined =>
+      [...running].find((each) => each.kind === kind && each.missing > 0);
+
+    const begin = (each: ClientCase, client: ClientRequest): void => {
+      waiting.delete(each);
+      let give: (context: ClientContext) => void = () => {};
+      const context = new Promise<ClientContext>((resolve) => {
+        give = resolve;
+      });
+      const run: Running = { kind: each.kind, context, missing: (each.connections ?? 1) - 1 };
+      running.add(run);
+      const adapted = {
+        ...each,
+        run: async ({ conversation }: { conversation: ClientContext["conversation"] }) => {
+          const own = new ClientContext(conversation);
+          own.add(client);
+          give(own);
+          await each.run(own);
+        },
+      };
+      void runCase(adapted, NOWHERE, timeout).then(async (result) => {
+        (await context).close();
+        running.delete(run);
+        results.set(each, result);
+        options.onResult?.(result);
+        hurry();
+        if (waiting.size === 0 && running.size === 0) finish();
+      });
+    };
+
+    http.on("upgrade", (request, socket, head) => {
+      hurry();
+      if (!(socket instanceof Socket)) return;
+      if (head.length > 0) socket.unshift(head);
+      const client = { request, tcp: new TcpConnection(socket) };
+      const kind = kindOf(request);
+      const again = expected(kind);
+      const each = next(kind);
+      if (again !== undefined) {
+        again.missing--;
+        void again.context.then((context) => context.add(client));
+      } else if (each !== undefined) {
+        begin(each, client);
+      } else {
+        socket.destroy();
+      }
+    });
+    http.on("request", (request, response) => {
+      const kind = request.url === "/more?socketio" ? "socketio" : "websocket";
+      const more = next(kind) !== undefined || expected(kind) !== undefined;
+      const asked = request.url?.startsWith("/more?") === true;
+      response.writeHead(asked ? 200 : 404, { Connection: "close" });
+      response.end(asked ? (more ? "yes" : "no") : "");
+    });
+    http.on("error", reject);
+    http.listen(port, host, () => {
+      const address = http.address();
+      if (typeof address === "object" && address !== null) options.onListening?.(address.port);
+    });
+  });
+}
+
+function kindOf({ url = "" }: IncomingMessage): ClientKind {
+  return url.startsWith("/socket.io/") ? "socketio" : "websocket";
+}
+
+function skipped({ id, kind, title, clause, severity, sends, expects }: ClientCase): Result {
+  return {
+    id,
+    layer: kind,
+    title,
+    clause,
+    severity,
+    sends,
+    expects,
+    outcome: "skipped",
+    reason: "no client has come for it",
+    milliseconds: 0,
+    conversation: [],
+  };
+}

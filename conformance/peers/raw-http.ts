@@ -1,0 +1,85 @@
+// An HTTP request piece by piece on a connection of one's own, and its answer.
+
+import { Failure } from "../harness/case.ts";
+import type { Context } from "../harness/context.ts";
+import { quote } from "../harness/conversation.ts";
+import { addressOf } from "../harness/target.ts";
+import { describeStatus, statusOf } from "./http.ts";
+import { ENDED, type TcpConnection } from "./tcp.ts";
+
+export interface RawAnswer {
+  readonly status: number;
+  /** The first line of the answer. */
+  readonly line: string;
+  readonly body: string;
+}
+
+export class RawRequests {
+  readonly tcp: TcpConnection;
+  readonly #context: Context;
+
+  constructor(tcp: TcpConnection, context: Context) {
+    this.tcp = tcp;
+    this.#context = context;
+  }
+
+  static async open(context: Context): Promise<RawRequests> {
+    return new RawRequests(await context.tcp(), context);
+  }
+
+  /** The head of a request, with Host. */
+  head(first: string, ...fields: readonly string[]): void {
+    const lines = [`${first} HTTP/1.1`, `Host: ${addressOf(this.#context.target)}`, ...fields];
+    this.#write(Buffer.from([...lines, "", ""].join("\r\n"), "latin1"), lines.join(" ⏎ "));
+  }
+
+  /** Bytes of a body. */
+  piece(bytes: string | Uint8Array): void {
+    const piece = Buffer.from(bytes);
+    this.#write(piece, `${piece.length} bytes of the body: ${quote(piece.toString(), 40)}`);
+  }
+
+  /** A body's chunk, of chunked transfer; an empty one is the last. */
+  chunk(bytes: string | Uint8Array): void {
+    const chunk = Buffer.from(bytes);
+    const size = Buffer.from(`${chunk.length.toString(16)}\r\n`);
+    const all = Buffer.concat([size, chunk, Buffer.from("\r\n")]);
+    this.#write(all, `a chunk of ${chunk.length} bytes: ${quote(chunk.toString(), 40)}`);
+  }
+
+  /** @throws Failure where the connection ends first */
+  async answer(): Promise<RawAnswer> {
+    const { tcp } = this;
+    let message = await tcp.next(measureAnswer);
+    // Without a length a body goes on to the end of the connection.
+    if (message === undefined && tcp.input.length > 0) message = tcp.take(tcp.input.length);
+    if (message === undefined) throw new Failure("an answer", ENDED);
+    const text = Buffer.from(message).toString();
+    const head = text.slice(0, text.indexOf("\r\n\r\n"));
+    const body = text.slice(head.length + 4);
+    const [line = ""] = head.split("\r\n", 1);
+    this.#context.conversation.received(message, `${describeStatus(line)}: ${quote(body)}`);
+    return { status: statusOf(line), line, body };
+  }
+
+  #write(bytes: Uint8Array, meaning: string): void {
+    this.#context.conversation.sent(bytes, meaning);
+    this.tcp.write(bytes);
+  }
+}
+
+/** Bytes of an answer: those to a request by hand are short. */
+const MOST = 1024 * 1024;
+
+function measureAnswer(input: Uint8Array): number | undefined {
+  if (input.length > MOST) throw new Failure(`${MOST} bytes at most`, `${input.length} and more`);
+  const text = Buffer.from(input).toString("latin1");
+  const end = text.indexOf("\r\n\r\n");
+  if (end === -1) return undefined;
+  const head = text.slice(0, end);
+  const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1];
+  if (length !== undefined) return end + 4 + Number(length);
+  if (!/\r\ntransfer-encoding: *chunked/i.test(head)) return undefined;
+  const last = text.indexOf("0\r\n\r\n", end);
+  return last === -1 ? undefined : last + 5;
+}

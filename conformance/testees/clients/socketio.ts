@@ -1,0 +1,45 @@
+// What a Socket.IO client does before the kit, in the API that socket.io-client and barewire share.
+
+import { CLIENT_AUTH } from "../../peers/socketio-client.ts";
+
+/** As much of a client's socket as it takes. */
+export interface EchoingSocket {
+  on(event: string, listener: (...args: unknown[]) => void): unknown;
+  emit(event: string, ...args: unknown[]): unknown;
+  disconnect(): unknown;
+  readonly io: { on(event: "close" | "error", listener: () => void): unknown };
+}
+
+const TRANSPORTS: "websocket"[] = ["websocket"];
+
+/** One connection, which does not come again by itself. */
+export const OPTIONS = {
+  transports: TRANSPORTS,
+  auth: CLIENT_AUTH,
+  forceNew: true,
+  reconnection: false,
+};
+
+/** Echoes over one connection; resolves when that has ended. */
+export function echo(connect: (options: typeof OPTIONS) => EchoingSocket): Promise<void> {
+  return new Promise((resolve) => {
+    const socket = connect(OPTIONS);
+    let over = false;
+    const end = (): void => {
+      // To disconnect is to be told of it.
+      if (over) return;
+      over = true;
+      socket.disconnect();
+      resolve();
+    };
+    socket.on("message", (...args) => void socket.emit("message-back", ...args));
+    socket.on("message-with-ack", (...args) => {
+      const acknowledge = args.pop();
+      if (typeof acknowledge === "function") acknowledge(...args);
+    });
+    socket.on("connect_error", end);
+    socket.on("disconnect", end);
+    socket.io.on("close", end);
+    socket.io.on("error", end);
+  });
+}

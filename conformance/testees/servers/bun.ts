@@ -1,0 +1,46 @@
+// Bun as the server under test: the WebSocket layer alone.
+//
+//   bun conformance/testees/servers/bun.ts [port]
+
+/** What is used here of Bun, whose types are a package of their own. */
+interface BunWebSocket {
+  send(data: string | Uint8Array): void;
+}
+
+interface BunServer {
+  readonly port: number;
+  upgrade(request: Request, options: { readonly headers: Record<string, string> }): boolean;
+}
+
+declare const Bun: {
+  serve(options: {
+    readonly port: number;
+    readonly hostname: string;
+    fetch(request: Request, server: BunServer): Response | undefined;
+    readonly websocket: {
+      readonly maxPayloadLength: number;
+      readonly perMessageDeflate: boolean;
+      message(socket: BunWebSocket, data: string | Uint8Array): void;
+    };
+  }): BunServer;
+};
+
+const { port } = Bun.serve({
+  port: Number(process.argv[2] ?? 0),
+  hostname: "127.0.0.1",
+  fetch(request, server) {
+    if (new URL(request.url).pathname !== "/websocket") return new Response("", { status: 404 });
+    const offered = request.headers.get("sec-websocket-protocol") ?? "";
+    const knows = offered.split(",").some((name) => name.trim() === "echo");
+    const headers: Record<string, string> = knows ? { "Sec-WebSocket-Protocol": "echo" } : {};
+    if (server.upgrade(request, { headers })) return undefined;
+    return new Response("", { status: 400 });
+  },
+  websocket: {
+    // Not imported: this is also run where node_modules is not.
+    maxPayloadLength: 16 * 1024 * 1024,
+    perMessageDeflate: true,
+    message: (socket, data) => socket.send(data),
+  },
+});
+console.log(`http://127.0.0.1:${port}`);

@@ -1,0 +1,421 @@
+// The steps of a case: lines, and blocks of lines that come in any order or instead of each other.
+
+import { Failure, type Severity } from "../harness/case.ts";
+import { wait } from "../harness/context.ts";
+import { evaluate, scanBytes, VARIABLE } from "./bytes.ts";
+import { beginsHead, type HeadLines, HttpExchange, scanAnswer, scanHeadLines } from "./http.ts";
+import { type Attempted, LEVELS, type Lines } from "./levels.ts";
+import { type Action, GIVEN, type Play } from "./play.ts";
+import { Scanner, SyntaxFault, scanConnection } from "./scanner.ts";
+import { scanSeverity } from "./severity.ts";
+import { scanDuration, scanLimits } from "./time.ts";
+import {
+  type Awaited,
+  expectInAnyOrder,
+  scanAwaited,
+  scanOpening,
+  scanWritten,
+  type Written,
+} from "./websocket.ts";
+
+/** Steps in their order. */
+export interface Block {
+  readonly actions: readonly Action[];
+  /** What the harness sends, in the words of the lines. */
+  readonly sends: string;
+  /** What must come, in the words of the lines. */
+  readonly expects: string;
+}
+
+export interface Line {
+  readonly text: string;
+  /** From 1. */
+  readonly number: number;
+  /** Characters before `text` in its line of the file. */
+  readonly indent: number;
+}
+
+/** What a connection carries, which decides how its lines are read. */
+type Kind = "http" | "websocket" | Lines;
+
+/** One line of a conversation. */
+interface Said extends Line {
+  /** "" or a capital letter. */
+  readonly connection: string;
+  readonly sign: ">" | "<";
+  /** Written together with the line above. */
+  readonly joins: boolean;
+  /** What is said, without the sign. */
+  readonly said: string;
+}
+
+/** Reads steps. @throws SyntaxFault at the first line that breaks the grammar */
+export function scanBlock(lines: readonly Line[]): Block {
+  const reader = new BlockReader(lines);
+  const actions = reader.readUntil(() => false);
+  return { actions, sends: reader.sends(), expects: reader.expects() };
+}
+
+class BlockReader {
+  readonly #lines: readonly Line[];
+  #at = 0;
+  readonly #kinds = new Map<string, Kind>();
+  /** The variables that have a value by now. */
+  readonly #known = new Set(GIVEN);
+  readonly #sent: string[] = [];
+  readonly #awaited: string[] = [];
+
+  constructor(lines: readonly Line[]) {
+    // What stands behind the bar is for the reader.
+    this.#lines = lines.map((line) => ({ ...line, text: line.text.replace(/\s{2,}\| .*$/, "") }));
+  }
+
+  sends(): string {
+    return summaryOf(this.#sent);
+  }
+
+  expects(): string {
+    return summaryOf(this.#awaited);
+  }
+
+  /** Reads steps up to a line that `isEnd` knows, which stays, or to the last. */
+  readUntil(isEnd: (text: string) => boolean): Action[] {
+    const actions: Action[] = [];
+    for (let line = this.#next; line !== undefined && !isEnd(line.text); line = this.#next) {
+      actions.push(this.#readStep(line));
+    }
+    return actions;
+  }
+
+  get #next(): Line | undefined {
+    return this.#lines[this.#at];
+  }
+
+  #readStep(line: Line): Action {
+    if (line.text.startsWith("~")) return this.#readWait(line);
+    const action = this.#readSaid(line);
+    const isAwaited = /^(?:[A-Z]?<|any order$|either$)/.test(line.text);
+    return async (play) => {
+      const begin = performance.now();
+      await action(play);
+      play.lastSaid = isAwaited ? performance.now() : begin;
+    };
+  }
+
+  #readSaid(line: Line): Action {
+    if (line.text.startsWith("connect ")) return this.#readConnect(line);
+    if (line.text === "any order") return this.#readAnyOrder(line);
+    if (line.text === "either") return this.#readEither(line);
+    const said = this.#say(line);
+    const kind = this.#kindOf(said);
+    if (said.sign === "<") {
+      this.#at++;
+      return this.#readAwaited(said).action;
+    }
+    if (kind === "http") return this.#readHead(said);
+    return kind === "websocket" ? this.#readWritten(said) : this.#readSent(said, kind);
+  }
+
+  /** connect websocket as B with Sec-WebSocket-Extensions: permessage-deflate */
+  #readConnect(line: Line): Action {
+    this.#at++;
+    const scanner = scan(line);
+    scanner.need("connect");
+    const words = ["tcp", "websocket", ...LEVELS.keys()];
+    const kind = scanner.oneOf(words);
+    const level = LEVELS.get(kind);
+    if (level !== undefined) {
+      const { name, of, lines = level, action } = level.connect(scanner);
+      if (of !== undefined && !this.#kinds.has(of)) scanner.fail(`no connection "${of}" is open`);
+      scanner.end();
+      this.#open(name, lines, scanner);
+      for (const variable of level.gives ?? []) this.#known.add(variable);
+      this.#sent.push(line.text);
+      return action;
+    }
+    const name = scanConnection(scanner);
+    if (kind === "tcp") {
+      scanner.end();
+      this.#open(name, "http", scanner);
+      return async ({ context, http }) => {
+        http.set(name, new HttpExchange(await context.tcp(), context));
+      };
+    }
+    const open = scanOpening(scanner);
+    scanner.end();
+    this.#open(name, "websocket", scanner);
+    return (play) => open(play, name);
+  }
+
+  #open(name: string, kind: Kind, scanner: Scanner): void {
+    if (this.#kinds.has(name)) scanner.fail(`connection "${name}" is open already`);
+    this.#kinds.set(name, kind);
+  }
+
+  /** ~ 200 ms */
+  #readWait(line: Line): Action {
+    this.#at++;
+    const scanner = scan(line);
+    scanner.need("~");
+    const text = scanner.rest.trim();
+    const duration = scanDuration(scanner, this.#known);
+    scanner.end();
+    this.#sent.push(`nothing for ${text}`);
+    return (play) => wait(duration(play));
+  }
+
+  #readAnyOrder(line: Line): Action {
+    this.#at++;
+    const awaited: Awaited[] = [];
+    let connection: string | undefined;
+    for (let next = this.#next; next?.text !== "end"; next = this.#next) {
+      if (next === undefined) fail(line, 'expected an "end" behind this');
+      this.#at++;
+      const said = this.#say(next);
+      const each = this.#readAwaited(said);
+      if (each.item === undefined) fail(next, "expected a message, a ping or a pong");
+      if (said.connection !== (connection ?? said.connection))
+        fail(next, "expected one connection");
+      connection = said.connection;
+      awaited.push(each);
+    }
+    this.#at++;
+    const name = connection ?? fail(line, "expected lines behind this");
+    return (play) => expectInAnyOrder(play, name, awaited);
+  }
+
+  /** The first alternative that is so counts. Each begins with what comes over the same connection. */
+  #readEither(line: Line): Action {
+    const alternatives: Action[][] = [];
+    const connections = new Set<string>();
+    const expected: string[] = [];
+    const before = this.#awaited.length;
+    do {
+      this.#at++;
+      const first = this.#next ?? fail(line, "expected lines behind this");
+      const { connection, sign } = this.#say(first);
+      if (sign !== "<") fail(first, "expected a line that says what comes");
+      connections.add(connection);
+      const kind = this.#kinds.get(connection);
+      alternatives.push(this.readUntil((text) => text === "or" || text === "end"));
+      // An alternative may go on as a WebSocket. The next one begins where this one began.
+      if (kind !== undefined) this.#kinds.set(connection, kind);
+      expected.push(this.#awaited.splice(before).join("; "));
+    } while (this.#next?.text === "or");
+    if (this.#next?.text !== "end") fail(line, 'expected an "end" behind this');
+    this.#at++;
+    const [name = ""] = connections;
+    const kind = this.#kinds.get(name);
+    const peerOf = kind === "websocket" ? webSocketOf : kind === "http" ? exchangeOf : kind?.peerOf;
+    if (connections.size !== 1 || peerOf === undefined) {
+      fail(line, "expected alternatives over one connection behind this");
+    }
+    this.#awaited.push(expected.join(", or "));
+    return (play) =>
+      peerOf(play, name).firstOf(alternatives.map((actions) => () => playAll(actions, play)));
+  }
+
+  /** Takes apart `A> text 'hello'`. */
+  #say(line: Line): Said {
+    const [whole, connection = "", sign, plus = "", said = ""] =
+      /^([A-Z]?)([><])(\+?)(?: (.*))?$/s.exec(line.text) ?? [];
+    if (whole === undefined || (sign !== ">" && sign !== "<")) {
+      fail(line, "expected a step: >, <, ~, connect, for, either or any order");
+    }
+    if (!this.#kinds.has(connection)) fail(line, `no connection "${connection}" is open`);
+    const indent = line.indent + whole.length - said.length;
+    this.#checkVariables(said, sign === "<", { ...line, indent });
+    return { ...line, indent, connection, sign, joins: plus === "+", said: said.trim() };
+  }
+
+  /** Each variable has a value before it is sent. */
+  #checkVariables(text: string, awaited: boolean, line: Line): void {
+    for (const [index, name] of text.split(VARIABLE).entries()) {
+      if (index % 2 === 0 || this.#known.has(name)) continue;
+      if (!awaited) fail(line, `{${name}} has no value yet`);
+      this.#known.add(name);
+    }
+  }
+
+  #kindOf({ connection }: Said): Kind {
+    return this.#kinds.get(connection) ?? "http";
+  }
+
+  #readAwaited(said: Said): Awaited {
+    const scanner = new Scanner(said.said, said.number, said.indent);
+    this.#awaited.push(`${prefix(said)}${said.said}`);
+    const kind = this.#kindOf(said);
+    const scanOne =
+      kind === "http" ? scanAnswer : kind === "websocket" ? scanAwaited : kind.awaited;
+    const awaited = scanOne(scanner, said.connection);
+    const what = said.said.slice(0, said.said.length - scanner.rest.length).trim();
+    const limited = scanLimits(scanner, this.#known, what, awaited.action);
+    const severity = scanSeverity(scanner);
+    scanner.end();
+    if (kind === "http" && said.said === "websocket") {
+      this.#kinds.set(said.connection, "websocket");
+    }
+    if (severity !== undefined) return { action: weigh(limited, severity) };
+    return limited === awaited.action ? awaited : { action: limited };
+  }
+
+  /** The lines of a request's head, up to the empty one, and what is written together with it. */
+  #readHead(first: Said): Action {
+    const { connection } = first;
+    const lines: HeadLines[] = [];
+    const texts: string[] = [];
+    let piece: number | undefined;
+    let said = first;
+    const pieces = /^in pieces of (\d+):$/.exec(first.said)?.[1];
+    if (pieces !== undefined) {
+      piece = Number(pieces);
+      said = this.#advance(first);
+    } else if (!beginsHead(first.said)) {
+      return this.#readBytes(first);
+    }
+    while (said.said !== "") {
+      const scanner = new Scanner(said.said, said.number, said.indent);
+      lines.push(scanHeadLines(scanner));
+      scanner.end();
+      texts.push(said.said);
+      said = this.#advance(first);
+    }
+    this.#at++;
+    const behind = this.#readJoined(connection);
+    const meaning = [texts.join(" ⏎ "), ...behind.map(meaningOf)].join(" + ");
+    this.#sent.push(prefix(first) + meaning);
+    return async (play) => {
+      const head = lines.flatMap((line) => line(play.variables));
+      const bytes = Buffer.concat(behind.map(({ encode }) => encode(play, connection)));
+      await play.http.get(connection).sendHead(head, bytes, meaning, piece);
+    };
+  }
+
+  /** The next line of the same head. */
+  #advance(first: Said): Said {
+    this.#at++;
+    const line = this.#next ?? fail(first, "expected an empty line behind the head");
+    const said = this.#say(line);
+    if (said.sign !== ">" || said.joins || said.connection !== first.connection) {
+      fail(line, "expected a line of the head, or the empty line behind it");
+    }
+    return said;
+  }
+
+  /** Bytes over a bare connection. */
+  #readBytes(said: Said): Action {
+    this.#at++;
+    const { connection } = said;
+    this.#sent.push(`${prefix(said)}${said.said}`);
+    if (said.said === "FIN") return ({ http }) => http.get(connection).tcp.end();
+    if (said.said === "RST") return ({ http }) => http.get(connection).tcp.reset();
+    const scanner = new Scanner(said.said, said.number, said.indent);
+    const bytes = scanBytes(scanner);
+    scanner.end();
+    return ({ context, http, variables }) => {
+      const whole = evaluate(bytes, variables);
+      context.conversation.sent(whole, said.said);
+      http.get(connection).tcp.write(whole);
+    };
+  }
+
+  #readSent(said: Said, level: Lines): Action {
+    this.#at++;
+    const scanner = new Scanner(said.said, said.number, said.indent);
+    this.#sent.push(`${prefix(said)}${said.said}`);
+    const action = level.sent(scanner, said.connection);
+    scanner.end();
+    return action;
+  }
+
+  #readWritten(said: Said): Action {
+    this.#at++;
+    const { connection } = said;
+    if (said.said === "FIN" || said.said === "RST") {
+      this.#sent.push(`${prefix(said)}${said.said}`);
+      return ({ websockets }) => {
+        const { tcp } = websockets.get(connection);
+        if (said.said === "FIN") tcp.end();
+        else tcp.reset();
+      };
+    }
+    const written = [this.#scanOne(said), ...this.#readJoined(connection)];
+    this.#sent.push(prefix(said) + written.map(meaningOf).join(" + "));
+    return async (play) => {
+      const peer = play.websockets.get(connection);
+      const bytes = Buffer.concat(written.map(({ encode }) => encode(play, connection)));
+      const meaning = written.map(meaningOf).join(" + ");
+      const [{ piece } = { piece: undefined }] = written;
+      if (piece === undefined) peer.sendBytes(bytes, meaning);
+      else await peer.sendBytesInPieces(bytes, meaning, piece);
+    };
+  }
+
+  /** The lines with ">+" that stand next. */
+  #readJoined(connection: string): Written[] {
+    const written: Written[] = [];
+    for (;;) {
+      const line = this.#next;
+      if (line === undefined || !line.text.startsWith(`${connection}>+`)) return written;
+      this.#at++;
+      written.push(this.#scanOne(this.#say(line)));
+    }
+  }
+
+  #scanOne({ said, number, indent }: Said): Written {
+    const scanner = new Scanner(said, number, indent);
+    const written = scanWritten(scanner);
+    scanner.end();
+    return written;
+  }
+}
+
+/** Steps in the words of their lines. Of many, such as those of "for", only the first and the last are shown. */
+function summaryOf(steps: readonly string[]): string {
+  if (steps.length === 0) return "nothing";
+  if (steps.length <= 10) return steps.join("; ");
+  return [...steps.slice(0, 4), `… (${steps.length - 5} more)`, ...steps.slice(-1)].join("; ");
+}
+
+/** Lets a failure of this line weigh less than the case. */
+function weigh(action: Action, severity: Severity): Action {
+  return async (play) => {
+    try {
+      await action(play);
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      throw new Failure(error.expected, error.got, severity);
+    }
+  };
+}
+
+/** Plays steps one after the other. */
+export async function playAll(actions: readonly Action[], play: Play): Promise<void> {
+  for (const action of actions) {
+    await action(play);
+  }
+}
+
+function webSocketOf({ websockets }: Play, name: string): Attempted {
+  return websockets.get(name);
+}
+
+function exchangeOf({ http }: Play, name: string): Attempted {
+  return http.get(name);
+}
+
+function prefix({ connection }: Said): string {
+  return connection === "" ? "" : `${connection}: `;
+}
+
+function meaningOf({ meaning }: Written): string {
+  return meaning;
+}
+
+function scan({ text, number, indent }: Line): Scanner {
+  return new Scanner(text, number, indent);
+}
+
+function fail({ number, indent }: Line, message: string): never {
+  throw new SyntaxFault(message, number, indent + 1);
+}

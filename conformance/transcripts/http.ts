@@ -1,0 +1,350 @@
+// The lines of a bare connection: a request of HTTP as it is written, and what its answer must be.
+
+import { expect, Failure } from "../harness/case.ts";
+import type { Context } from "../harness/context.ts";
+import { quote } from "../harness/conversation.ts";
+import { parseObject } from "../peers/engineio.ts";
+import { describeStatus, statusOf } from "../peers/http.ts";
+import { ENDED, type TcpConnection } from "../peers/tcp.ts";
+import {
+  acceptFor,
+  type HandshakeAnswer,
+  readHandshakeAnswer,
+  WebSocketPeer,
+  writeInPieces,
+} from "../peers/websocket.ts";
+import { evaluate, scanBytes, VARIABLE, type Variables } from "./bytes.ts";
+import type { Action, Play } from "./play.ts";
+import type { Scanner } from "./scanner.ts";
+import type { Awaited } from "./websocket.ts";
+
+/** A line of HTTP: a request, a status, a field, or the empty line behind the fields. */
+const HTTP_LINE = /^(?:[A-Z]+ \S.* HTTP\/\d\.\d|HTTP\/\d.*|[!#$%&'*+.^`|~\w-]+:.*|)$/;
+
+/** The fields of a handshake (RFC 6455 §4.1), with the key of §1.3. */
+const HANDSHAKE: readonly (readonly [name: string, value: string])[] = [
+  ["Host", "{host}"],
+  ["Upgrade", "websocket"],
+  ["Connection", "Upgrade"],
+  ["Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="],
+  ["Sec-WebSocket-Version", "13"],
+];
+
+/** Lines of a head, without their CRLF. */
+export type HeadLines = (variables: Variables) => readonly Uint8Array[];
+
+/** Whether a head begins with this line. All else is bytes of no request. */
+export function beginsHead(line: string): boolean {
+  return HTTP_LINE.test(line) || /^handshake\b/.test(line);
+}
+
+/**
+ * Takes a line of a head, which may stand for several:
+ *
+ *     GET / HTTP/1.1
+ *     Upgrade: websocket
+ *     'Upgrade: \t websocket '             with escapes, and spaces at its end
+ *     handshake                            the lines of a handshake
+ *     handshake with Upgrade: WebSocket    and this field, in place of its own if it has one
+ *     handshake without Host, Upgrade
+ */
+export function scanHeadLines(scanner: Scanner): HeadLines {
+  if (scanner.take("handshake")) return scanHandshake(scanner);
+  if (scanner.rest.startsWith("'")) {
+    const bytes = scanBytes(scanner);
+    return (variables) => [evaluate(bytes, variables)];
+  }
+  if (!HTTP_LINE.test(scanner.rest)) scanner.fail("expected a line of HTTP");
+  const line = scanner.takeRest();
+  return (variables) => [Buffer.from(fill(line, variables), "latin1")];
+}
+
+function scanHandshake(scanner: Scanner): HeadLines {
+  const fields = new Map(HANDSHAKE);
+  if (scanner.take("with")) {
+    const name = scanName(scanner);
+    scanner.need(":");
+    fields.set(name, scanner.takeRest());
+  } else if (scanner.take("without")) {
+    do {
+      const name = scanName(scanner);
+      if (!fields.delete(name)) scanner.fail(`a handshake has no ${name}`);
+    } while (scanner.take(","));
+  }
+  const lines = [...fields].map(([name, value]) => `${name}: ${value}`);
+  return (variables) =>
+    ["GET {websocket} HTTP/1.1", ...lines].map((line) =>
+      Buffer.from(fill(line, variables), "latin1"),
+    );
+}
+
+const CRLF = Buffer.from("\r\n");
+
+/** A connection over which requests are written, and the answer to the last of them. */
+export class HttpExchange {
+  readonly tcp: TcpConnection;
+  readonly #context: Context;
+  #answer: HandshakeAnswer | undefined;
+  #body: Promise<string> | undefined;
+  /** Sec-WebSocket-Key of the last request. */
+  #key = "";
+
+  constructor(tcp: TcpConnection, context: Context) {
+    this.tcp = tcp;
+    this.#context = context;
+  }
+
+  /**
+   * @param behind bytes that are written together with the head
+   * @param meaning what is sent, in words
+   */
+  async sendHead(
+    lines: readonly Uint8Array[],
+    behind: Uint8Array,
+    meaning: string,
+    piece?: number,
+  ): Promise<void> {
+    // The body of the last answer stands before the next answer, unless it ends with the connection.
+    const before = this.#answer?.headers;
+    if (before?.has("content-length") || before?.has("transfer-encoding")) await this.body();
+    this.#answer = undefined;
+    this.#body = undefined;
+    const fields = lines.map((line) => /^sec-websocket-key:(.*)$/i.exec(`${line}`)?.[1]);
+    this.#key = fields.find((field) => field !== undefined)?.trim() ?? "";
+    const bytes = Buffer.concat([...lines.flatMap((line) => [line, CRLF]), CRLF, behind]);
+    const pieces = piece === undefined ? "" : `, in pieces of ${piece} bytes`;
+    this.#context.conversation.sent(bytes, meaning + pieces);
+    if (piece === undefined) this.tcp.write(bytes);
+    else await writeInPieces(this.tcp, bytes, piece);
+  }
+
+  /** The head of the answer to the last request. @throws Failure for none */
+  async answer(): Promise<HandshakeAnswer> {
+    this.#answer ??= await readHandshakeAnswer(this.tcp, this.#context.conversation, this.#key);
+    return this.#answer;
+  }
+
+  /** The body of the answer to the last request. @throws Failure where the connection ends first */
+  body(): Promise<string> {
+    this.#body ??= this.#readBody();
+    return this.#body;
+  }
+
+  async #readBody(): Promise<string> {
+    const { headers } = await this.answer();
+    const length = headers.get("content-length");
+    const isChunked = headers.get("transfer-encoding")?.toLowerCase() === "chunked";
+    const bytes =
+      length !== undefined
+        ? await this.tcp.next(() => Number(length))
+        : isChunked
+          ? await this.tcp.next((input) => readChunks(input)?.end)
+          : await this.#readToEnd();
+    if (bytes === undefined) throw new Failure("the whole body", ENDED);
+    const body = isChunked ? readChunks(bytes)?.body : bytes;
+    const text = Buffer.from(body ?? bytes).toString();
+    this.#context.conversation.received(bytes, quote(text));
+    return text;
+  }
+
+  /** Without a length a body goes on to the end of the connection. */
+  async #readToEnd(): Promise<Uint8Array> {
+    while (!this.tcp.ended) await this.tcp.more();
+    return this.tcp.take(this.tcp.input.length);
+  }
+
+  /** From here on the connection is a WebSocket. @throws Failure unless the answer was that of RFC 6455 §4.2.2 */
+  async upgrade(): Promise<WebSocketPeer> {
+    const answer = await this.answer();
+    expect(answer.status === 101, "status 101", describeStatus(answer.line));
+    const accept = answer.headers.get("sec-websocket-accept") ?? "none";
+    expect(accept === acceptFor(answer.key), `Sec-WebSocket-Accept of ${answer.key}`, accept);
+    const upgrade = answer.headers.get("upgrade") ?? "none";
+    expect(upgrade.toLowerCase() === "websocket", "Upgrade: websocket", upgrade);
+    const connection = answer.headers.get("connection") ?? "none";
+    expect(hasElement(connection, "upgrade"), "Connection: Upgrade", connection);
+    const { target, conversation } = this.#context;
+    return new WebSocketPeer(this.tcp, answer, target, conversation);
+  }
+
+  /** Makes attempts at the same answer, until one of them succeeds. @throws Failure where none does */
+  async firstOf(attempts: readonly (() => Promise<void>)[]): Promise<void> {
+    const failures: Failure[] = [];
+    for (const attempt of attempts) {
+      try {
+        await attempt();
+        return;
+      } catch (error) {
+        if (!(error instanceof Failure)) throw error;
+        failures.push(error);
+      }
+    }
+    const expected = failures.map((failure) => failure.expected).join(", or ");
+    throw new Failure(expected, failures.at(-1)?.got ?? "");
+  }
+}
+
+/** Returns what the chunks up to the empty one hold (RFC 9112 §7.1), and where they end. Trailers are not known here. */
+function readChunks(
+  input: Uint8Array,
+): { readonly body: Buffer; readonly end: number } | undefined {
+  const text = Buffer.from(input).toString("latin1");
+  const chunks: Uint8Array[] = [];
+  let at = 0;
+  for (;;) {
+    const [line, digits = ""] = /^([0-9a-f]+)[^\r]*\r\n/i.exec(text.slice(at, at + 64)) ?? [];
+    if (line === undefined) return undefined;
+    const start = at + line.length;
+    const end = start + Number.parseInt(digits, 16);
+    chunks.push(input.subarray(start, end));
+    at = end + 2;
+    if (end === start) return { body: Buffer.concat(chunks), end: at };
+  }
+}
+
+/** A line with the values of its variables. */
+export function fill(line: string, variables: Variables): string {
+  return line
+    .split(VARIABLE)
+    .map((part, index) => {
+      if (index % 2 === 0) return part;
+      const value = variables.get(part);
+      if (value === undefined) throw new Error(`{${part}} has no value yet`);
+      return value;
+    })
+    .join("");
+}
+
+/** The answer to a request. */
+export interface Answer {
+  /** The status line. */
+  readonly line: string;
+  /** Names in lower case. */
+  readonly headers: ReadonlyMap<string, string>;
+  /** @throws Failure where the connection ends first */
+  readonly body: () => Promise<string>;
+}
+
+/**
+ * Takes what must come in answer to a request:
+ *
+ *     status 101                   also: 400..499, 501 or not 101
+ *     header Upgrade: websocket    the field, in letters of either case where "(any case)" stands behind it
+ *     header Connection has Upgrade  a list with this element, in letters of either case
+ *     no header Sec-WebSocket-Protocol
+ *     body 'ok'                    also: with 'ok', without 'ok'
+ *     refused 3                    the refusal of Engine.IO, with this code
+ *     websocket                    101 with the fields of RFC 6455 §4.2.2, and from here on frames
+ *     FIN                          the end of the connection, with nothing before it
+ */
+export function scanAnswer(scanner: Scanner, connection: string): Awaited {
+  return { action: scanAction(scanner, connection) };
+}
+
+function scanAction(scanner: Scanner, connection: string): Action {
+  if (scanner.take("FIN")) return ({ http }) => http.get(connection).tcp.untilEnd();
+  if (scanner.take("websocket")) {
+    return async ({ http, websockets }) => {
+      websockets.set(connection, await http.get(connection).upgrade());
+    };
+  }
+  return scanAnswerOf(scanner, async ({ http }) => {
+    const exchange = http.get(connection);
+    const { line, headers } = await exchange.answer();
+    return { line, headers, body: () => exchange.body() };
+  });
+}
+
+/** Takes what must be so of an answer that has its lines, a body or both. */
+export function scanAnswerOf(scanner: Scanner, answer: (play: Play) => Promise<Answer>): Action {
+  if (scanner.take("status")) {
+    const { text, fits } = scanStatus(scanner);
+    return async (play) => {
+      const { line } = await answer(play);
+      expect(fits(line), `status ${text}`, describeStatus(line));
+    };
+  }
+  if (scanner.take("refused")) return scanRefusal(scanner, answer);
+  if (scanner.take("body")) return scanBody(scanner, answer);
+  if (scanner.take("no header")) {
+    const name = scanName(scanner);
+    return async (play) => {
+      const value = (await answer(play)).headers.get(name.toLowerCase());
+      expect(value === undefined, `no ${name}`, `${value}`);
+    };
+  }
+  scanner.need("header");
+  const name = scanName(scanner);
+  if (scanner.take("has")) {
+    const element = scanner.expect(/[\w.*/-]+/, "an element");
+    return async (play) => {
+      const value = (await answer(play)).headers.get(name.toLowerCase()) ?? "none";
+      expect(hasElement(value, element), `${name} with ${element}`, value);
+    };
+  }
+  scanner.need(":");
+  const value = scanner.expect(/(?:(?! \().)+/, "a value");
+  const anyCase = scanner.take("(any case)");
+  const key = (text: string): string => {
+    // RFC 9110 §5.6.6: blanks around the semicolon of a parameter mean nothing.
+    const whole = text.replace(/[ \t]*;[ \t]*/g, ";");
+    return anyCase ? whole.toLowerCase() : whole;
+  };
+  return async (play) => {
+    const wanted = fill(value, play.variables).trim();
+    const got = (await answer(play)).headers.get(name.toLowerCase()) ?? "none";
+    expect(key(got) === key(wanted), `${name}: ${wanted}`, got);
+  };
+}
+
+/** Parameters of an element, such as a media type's charset, are none of its name. */
+function hasElement(list: string, element: string): boolean {
+  return list
+    .split(",")
+    .map((each) => each.replace(/;.*/s, "").trim().toLowerCase())
+    .includes(element.toLowerCase());
+}
+
+/** body 'ok', body with 'ok', body without 'ok' */
+function scanBody(scanner: Scanner, answer: (play: Play) => Promise<Answer>): Action {
+  const part = scanner.take("without") ? "without" : scanner.take("with") ? "with" : "";
+  const bytes = scanBytes(scanner);
+  return async (play) => {
+    const wanted = evaluate(bytes, play.variables).toString();
+    const got = await (await answer(play)).body();
+    const fits = part === "" ? got === wanted : got.includes(wanted) === (part === "with");
+    expect(fits, `a body ${part} ${quote(wanted)}`, quote(got));
+  };
+}
+
+/** Status 400, with the code and a message as JSON and nothing else. */
+function scanRefusal(scanner: Scanner, answer: (play: Play) => Promise<Answer>): Action {
+  const code = Number(scanner.expect(/\d+/, "a code"));
+  return async (play) => {
+    const { line, body } = await answer(play);
+    expect(statusOf(line) === 400, "status 400", describeStatus(line));
+    const text = await body();
+    const { code: told, message, ...more } = parseObject(text) ?? {};
+    const fits = told === code && typeof message === "string" && Object.keys(more).length === 0;
+    expect(fits, `{"code":${code},"message":"…"}`, quote(text));
+  };
+}
+
+function scanName(scanner: Scanner): string {
+  return scanner.expect(/[\w-]+/, "the name of a field");
+}
+
+/** 101, 400..499, 400 or 501, not 101. */
+function scanStatus(scanner: Scanner): { text: string; fits: (line: string) => boolean } {
+  const pattern = /(?:not )?\d{3}(?:\.\.\d{3})?(?: or \d{3}(?:\.\.\d{3})?)*/;
+  const text = scanner.expect(pattern, "a status");
+  const ranges = text.replace("not ", "").split(" or ");
+  const isOne = (status: number): boolean =>
+    ranges.some((range) => {
+      const [first = 0, last = first] = range.split("..").map(Number);
+      return first <= status && status <= last;
+    });
+  if (!text.startsWith("not ")) return { text, fits: (line) => isOne(statusOf(line)) };
+  // Of any version: a 101 of HTTP/1.0 has no status that counts, and is a 101 all the same.
+  return { text, fits: (line) => !isOne(Number(/^HTTP\/\S+ (\d{3})\b/.exec(line)?.[1])) };
+}

@@ -1,0 +1,40 @@
+// The cases that are files of transcripts.
+
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+
+import { needBehaviour } from "../harness/behaviour.ts";
+import type { Case } from "../harness/case.ts";
+import { playAll } from "./block.ts";
+import { parseTranscripts, type Transcript } from "./parse.ts";
+import { Play } from "./play.ts";
+import { SyntaxFault } from "./scanner.ts";
+
+/**
+ * Returns the cases of a file, in its order.
+ *
+ * @throws Error that names the file, the line and the column where it breaks the grammar
+ */
+export function loadCases(file: string): Case[] {
+  try {
+    return parseTranscripts(readFileSync(file, "utf8")).map(caseOf);
+  } catch (error) {
+    if (error instanceof SyntaxFault)
+      throw new Error(`${file}: ${error.message}`, { cause: error });
+    throw error;
+  }
+}
+
+/** Returns the cases of each file of a folder, in the order of the names. */
+export function loadFolder(folder: string): Case[] {
+  const names = readdirSync(folder).filter((name) => name.endsWith(".wire"));
+  return names.sort().flatMap((name) => loadCases(join(folder, name)));
+}
+
+function caseOf({ steps, needs, line: _line, ...rest }: Transcript): Case {
+  const run: Case["run"] = async (context) => {
+    if (needs !== undefined) needBehaviour(context.target, needs);
+    await playAll(steps.actions, new Play(context));
+  };
+  return { ...rest, run };
+}

@@ -1,0 +1,12 @@
+// All servers with one fault, which the kit must catch.
+
+import { ENGINEIO_MUTANTS } from "./engineio.ts";
+import type { Mutant } from "./mutant.ts";
+import { SOCKETIO_MUTANTS } from "./socketio.ts";
+import { WEBSOCKET_MUTANTS } from "./websocket.ts";
+
+export const MUTANTS: readonly Mutant[] = [
+  ...WEBSOCKET_MUTANTS,
+  ...ENGINEIO_MUTANTS,
+  ...SOCKETIO_MUTANTS,
+];

@@ -1,0 +1,126 @@
+// Transcripts of Socket.IO: errors with their line and column, and which packets a line takes for its own.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import { Failure } from "../../conformance/harness/case.ts";
+import { matchPacket } from "../../conformance/transcripts/packet.ts";
+import { PacketQueue } from "../../conformance/transcripts/packet-queue.ts";
+import { parseTranscripts } from "../../conformance/transcripts/parse.ts";
+
+/** A case with these steps, which begin in line 6. */
+function withSteps(...steps: readonly string[]): string {
+  const header = ["case a.b.c", "title t", "section s", "severity MUST", "connect socketio"];
+  return [...header, ...steps].join("\n");
+}
+
+// biome-ignore format: aligned table
+const WRONG: readonly (readonly [what: string, step: string, error: RegExp])[] = [
+  ["a namespace without a slash", "connect socketio in custom as B", /^line 6, column 21: expected a namespace, got "custom as B"$/],
+  ["no namespace behind and", "connect socketio in / and", /^line 6, column 26: expected a namespace/],
+  ["an unknown transport", "connect socketio smoke", /^line 6, column 18: expected the end of the line, got "smoke"$/],
+  ["a connection that is open", "connect socketio", /^line 6, column 17: connection "" is open already/],
+  ["a packet without quotes", "> 2[]", /^line 6, column 3: expected a packet in quotes, got "2\[\]"$/],
+  ["a packet without its end", "> '2[]", /^line 6, column 7: expected "'", got the end of the line$/],
+  ["no packet behind a comma", "> '2[]',", /^line 6, column 9: expected a packet in quotes/],
+  ["half a byte of an attachment", "> '2[]' + 0", /^line 6, column 11: expected the end of the line, got "0"$/],
+  ["an unknown frame", "> frame txet 'a'", /^line 6, column 9: expected text or binary/],
+  ["a frame of a session that polls", "connect socketio polling as P\nP> frame close", /^line 7, column 4: expected a packet in quotes, got "frame close"$/],
+  ["an id without a value", "> '3{id}[]'", /^line 6, column 3: \{id\} has no value yet$/],
+  ["attachments only, awaited", "< + 01", /^line 6, column 7: expected a packet in quotes/],
+  ["an awaited payload that is not JSON", "< '2[\"a\"'", /^line 6, column 10: expected JSON in '2\["a"'/],
+  ["an argument of auth that is not JSON", "< joined / '{token}}'", /^line 6, column 22: expected JSON in '\{token\}\}'/],
+  ["joined without a namespace", "< joined", /^line 6, column 9: expected a namespace/],
+  ["another sid than a new one", "< joined / with an old sid", /^line 6, column 12: expected the end of the line/],
+  ["something else than closed behind the comma", "< '1', or open", /^line 6, column 6: expected the end of the line, got ", or open"$/],
+];
+
+describe("a line of Socket.IO that breaks the grammar", () => {
+  for (const [what, step, error] of WRONG) {
+    test(what, () => {
+      assert.throws(() => parseTranscripts(withSteps(step)), {
+        name: "SyntaxFault",
+        message: error,
+      });
+    });
+  }
+});
+
+// biome-ignore format: aligned table
+const MATCHES: readonly (readonly [wanted: string, got: string, found: Record<string, string> | undefined])[] = [
+  ["1", "1", {}],
+  ["1/custom,", "1", undefined],
+  ['2["a",{"b":1,"c":[]}]', '2[ "a", {"c":[],"b":1.0} ]', {}],
+  ['2["a"]', '2/,["a"]', undefined],
+  ['2["a"]', '20["a"]', undefined],
+  ['2["a",{}]', '2["a",[]]', undefined],
+  ['2["a",{}]', '2["a",null]', undefined],
+  ['2["a",1]', '2["a"]', undefined],
+  ['2["a",{"__proto__":1}]', '2["a",{}]', undefined],
+  ['2["a",{"__proto__":1}]', '2["a",{"__proto__":1}]', {}],
+  ['2{id}["a"]', '2007["a"]', { id: "007" }],
+  ['2/b,{id}["a"]', '2/b,9007199254740993["a"]', { id: "9007199254740993" }],
+  ['2{id}["a"]', '2["a"]', undefined],
+  ['51-{id}["a"]', '50-1["a"]', undefined],
+  ['4/b,{"message":"{text}"}', '4/b,{"message":"no"}', { text: "no" }],
+  ['4/b,{"message":"{text}"}', '4/b,{"message":7}', undefined],
+  ['2["a",{value}]', '2["a",{"b":[1]}]', { value: '{"b":[1]}' }],
+  ["2{payload}", '2["a", 1]', { payload: '["a", 1]' }],
+  ["2{payload}", "2", undefined],
+];
+
+describe("an awaited packet", () => {
+  for (const [wanted, got, found] of MATCHES) {
+    test(`${wanted} ${found === undefined ? "is not" : "is"} ${got}`, () => {
+      const [left, right] = [wanted, got].map((text) => ({ text, attachments: [] }));
+      assert.ok(left !== undefined && right !== undefined);
+      const values = matchPacket(left, right);
+      assert.deepEqual(values && Object.fromEntries(values), found);
+    });
+  }
+
+  test("has the same attachments", () => {
+    const packet = (...attachments: number[]): { text: string; attachments: Uint8Array[] } => ({
+      text: '51-["a"]',
+      attachments: attachments.map((byte) => Uint8Array.of(byte)),
+    });
+    assert.ok(matchPacket(packet(1, 2), packet(1, 2)));
+    assert.equal(matchPacket(packet(1, 2), packet(2, 1)), undefined);
+    assert.equal(matchPacket(packet(1), packet(1, 2)), undefined);
+  });
+});
+
+describe("the packets of a connection", () => {
+  function queueOf(...texts: readonly string[]): PacketQueue {
+    const rest = texts.map((text) => ({ text, attachments: [] }));
+    return new PacketQueue(() => Promise.resolve(rest.shift()));
+  }
+
+  test("those that do not fit stay, in their order", async () => {
+    const queue = queueOf("a", "b", "c");
+    assert.equal((await queue.take(({ text }) => text === "c"))?.text, "c");
+    assert.equal((await queue.take(() => true))?.text, "a");
+    assert.equal((await queue.peek())?.text, "b");
+    assert.equal((await queue.take(() => true))?.text, "b");
+    assert.equal(await queue.take(() => true), undefined);
+    assert.equal(await queue.peek(), undefined);
+  });
+
+  test("each attempt begins at the same packet, also inside another attempt", async () => {
+    const queue = queueOf("a", "b", "c");
+    const expectNext = async (text: string): Promise<void> => {
+      const packet = await queue.take(() => true);
+      if (packet?.text !== text) throw new Failure(text, `${packet?.text}`);
+    };
+    const both = async (first: string, second: string): Promise<void> => {
+      await expectNext(first);
+      await queue.firstOf([() => expectNext("no"), () => expectNext(second)]);
+    };
+    await queue.firstOf([() => both("a", "c"), () => both("a", "b")]);
+    await expectNext("c");
+    await assert.rejects(queue.firstOf([() => expectNext("x"), () => expectNext("y")]), {
+      expected: "x, or y",
+      got: "undefined",
+    });
+  });
+});

@@ -1,0 +1,53 @@
+// Transcripts: what breaks the grammar of the lines of a bare connection and of a WebSocket is an error with its line and
+// column.
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import { parseTranscripts } from "../../conformance/transcripts/parse.ts";
+
+/** A case with these steps, which begin in line 5. */
+function withSteps(...steps: readonly string[]): string {
+  const header = ["case a.b.c", "title t", "section RFC 6455 §5.2", "severity MUST"];
+  return [...header, ...steps].join("\n");
+}
+
+const DEFLATE = "connect websocket with permessage-deflate";
+
+// biome-ignore format: aligned table
+const WRONG: readonly (readonly [what: string, steps: readonly string[], error: RegExp])[] = [
+  ["a handshake without its end", ["connect tcp", "> handshake"], /^line 6, column 3: expected an empty line behind the head$/],
+  ["a handshake with a field without a value", ["connect tcp", "> handshake with Host", ">"], /^line 6, column 22: expected ":", got the end of the line$/],
+  ["a handshake without a field that it has not", ["connect tcp", "> handshake without Cookie", ">"], /^line 6, column 27: a handshake has no Cookie/],
+  ["a handshake with neither", ["connect tcp", "> handshake and Cookie", ">"], /^line 6, column 13: expected the end of the line, got "and Cookie"$/],
+  ["a quoted line of a head without its end", ["connect tcp", "> handshake", "> 'Cookie: a", ">"], /^line 7, column 13: expected "'", got the end of the line$/],
+  ["an alternative of a request that goes on as a WebSocket", ["connect tcp", "either", "< websocket", "or", "< alive", "end"], /^line 9, column 3: expected "header", got "alive"$/],
+  ["an either whose alternatives have all gone on as a WebSocket", ["connect tcp", "either", "< websocket", "end", "< alive"], /^line 9, column 3: expected "header", got "alive"$/],
+  ["a sign without a frame behind it", ["connect websocket", "> text 'a' +"], /^line 6, column 13: expected text or binary/],
+  ["a frame behind a frame without a sign", ["connect websocket", "> text 'a' ping"], /^line 6, column 12: expected the end of the line, got "ping"$/],
+  ["an opcode of two digits", ["connect websocket", "> opcode 10"], /^line 6, column 10: expected a hex digit, got "10"$/],
+  ["a message that must come without bytes", ["connect websocket", "< text"], /^line 6, column 7: expected bytes, '' for none/],
+  ["an offer of nothing", ["connect websocket with"], /^line 5, column 23: expected a field of HTTP, or an offer of permessage-deflate/],
+  ["noise without a size", ["connect websocket", "> binary noise"], /^line 6, column 15: expected how many bytes, got the end of the line$/],
+  ["a parameter of no extension", [DEFLATE, "< agreed window"], /^line 6, column 10: expected server_no_context_takeover or .*, got "window"$/],
+  ["a window without a number", [DEFLATE, "< agreed server_max_window_bits"], /^line 6, column 32: expected "at most"/],
+  ["a number for a parameter that has none", [DEFLATE, "< agreed server_no_context_takeover at most 1"], /^line 6, column 37: expected the end of the line/],
+  ["a number for a parameter that must not be there", [DEFLATE, "< not agreed client_max_window_bits at most 9"], /^line 6, column 37: expected the end of the line/],
+];
+
+describe("a line of HTTP or of a WebSocket that breaks the grammar", () => {
+  for (const [what, steps, error] of WRONG) {
+    test(what, () => {
+      assert.throws(() => parseTranscripts(withSteps(...steps)), {
+        name: "SyntaxFault",
+        message: error,
+      });
+    });
+  }
+
+  test("a case that needs what no server has", () => {
+    const text = withSteps("needs wings", "connect websocket");
+    const message = 'line 5, column 1: "wings" is nothing that a case can need';
+    assert.throws(() => parseTranscripts(text), { name: "SyntaxFault", message });
+  });
+});
