@@ -8,6 +8,7 @@ import { SignJWT } from "jose";
 import { type ClientOptions, io as connect, type Socket } from "../client/index.ts";
 import { Clock } from "./support/clock.ts";
 import { HOW_TOS, HowTos } from "./support/how-to.ts";
+import { until } from "./support/net.ts";
 
 const pages = new HowTos();
 after(() => pages.remove());
@@ -165,6 +166,27 @@ const TESTS: Readonly<Record<string, () => void>> = {
       assert.equal(await refusalOf(socket), "not logged in");
     });
   },
+
+  "http-frameworks": () => {
+    for (const framework of ["express", "fastify", "hono", "koa"]) {
+      test(`${framework}: the framework answers its own requests, and clients connect over both transports`, async (context) => {
+        const port = await pages.serve(context, "http-frameworks", `${framework}.ts`);
+        const hello = await fetch(`http://127.0.0.1:${port}/hello`);
+        assert.deepEqual([hello.status, await hello.text()], [200, "hello"]);
+        const other = await fetch(`http://127.0.0.1:${port}/socket.io/?EIO=4&transport=other`);
+        assert.deepEqual(await other.json(), { code: 0, message: "Transport unknown" });
+        for (const transport of ["polling", "websocket"] as const) {
+          const socket = clientOf(context, port, { transports: [transport] });
+          assert.equal(await socket.emitWithAck("echo", "hi"), "hi");
+          assert.equal(socket.io.engine.transport.name, transport);
+        }
+        const upgrading = clientOf(context, port);
+        await next(upgrading, "connect");
+        await until(() => upgrading.io.engine.transport.name === "websocket");
+        assert.equal(await upgrading.emitWithAck("echo", "hi"), "hi");
+      });
+    }
+  },
 };
 
 describe("docs/how-to", () => {
@@ -174,5 +196,6 @@ describe("docs/how-to", () => {
     assert.deepEqual(Object.keys(TESTS).sort(), [...HOW_TOS].sort());
   });
 
-  for (const [page, tests] of Object.entries(TESTS)) describe(`${page}.md`, tests);
+  for (const [page, tests] of Object.entries(TESTS))
+    describe(`${page}.md`, { timeout: 60_000 }, tests);
 });
