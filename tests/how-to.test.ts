@@ -1,15 +1,23 @@
 // docs/how-to/: the programs of each page compile under `strict`, and do what the page says.
 
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, describe, type TestContext, test } from "node:test";
 
 import { SignJWT } from "jose";
 
 import { type ClientOptions, io as connect, type Socket } from "../client/index.ts";
 import { Clock } from "./support/clock.ts";
+import { lastServer } from "./support/docs-entry.ts";
+import { ENVIRONMENT } from "./support/environment.ts";
 import { HOW_TOS, HowTos } from "./support/how-to.ts";
-import { until } from "./support/net.ts";
+import { turn, until } from "./support/net.ts";
 
+const ROOT = join(import.meta.dirname, "..");
 const pages = new HowTos();
 after(() => pages.remove());
 
@@ -40,6 +48,18 @@ function exported<F>(module: Readonly<Record<string, unknown>>, name: string): F
 
 function isFunction<F>(value: unknown): value is F {
   return typeof value === "function";
+}
+
+/** Runs chat.test.ts of a folder in a process of its own. Returns what it printed. */
+function runTests(folder: string): string {
+  const args = ["--import", "tsx", "--test-reporter=tap", join(folder, "chat.test.ts")];
+  const { stdout } = spawnSync(process.execPath, args, {
+    cwd: ROOT,
+    env: ENVIRONMENT,
+    encoding: "utf8",
+    timeout: 60_000,
+  });
+  return stdout;
 }
 
 const TESTS: Readonly<Record<string, () => void>> = {
@@ -186,6 +206,190 @@ const TESTS: Readonly<Record<string, () => void>> = {
         assert.equal(await upgrading.emitWithAck("echo", "hi"), "hi");
       });
     }
+  },
+
+  uploads: () => {
+    type Upload = (
+      socket: Socket,
+      file: Blob,
+      onProgress: (done: number) => void,
+    ) => Promise<string>;
+    const pathOf = (id: unknown): string => join(tmpdir(), `upload-${id}`);
+
+    async function serveUploads(context: TestContext): Promise<{ socket: Socket; upload: Upload }> {
+      const port = await pages.serve(context, "uploads");
+      const client = await pages.import("uploads", "client.ts", port);
+      return { socket: clientOf(context, port), upload: exported<Upload>(client, "upload") };
+    }
+
+    test("a file arrives as it is, and the client sees how far it is", async (context) => {
+      const { socket, upload } = await serveUploads(context);
+      const bytes = randomBytes(1_000_000);
+      const progress: number[] = [];
+      const id = await upload(socket, new Blob([bytes]), (done) => progress.push(done));
+      context.after(() => rm(pathOf(id)));
+      assert.deepEqual(await readFile(pathOf(id)), bytes);
+      assert.deepEqual(
+        progress,
+        [262_144, 524_288, 786_432, 1_000_000].map((n) => n / 1_000_000),
+      );
+      // The next one is a new upload.
+      const second = await upload(socket, new Blob(["hi"]), () => {});
+      context.after(() => rm(pathOf(second)));
+      assert.equal(await readFile(pathOf(second), "utf8"), "hi");
+    });
+
+    test("chunks that are sent at once are written in their order", async (context) => {
+      const { socket } = await serveUploads(context);
+      const { id } = await socket.emitWithAck("upload:start", 8);
+      context.after(() => rm(pathOf(id)));
+      const chunks = ["ab", "cd", "ef", "gh"].map((text) =>
+        socket.emitWithAck("upload:chunk", Buffer.from(text)),
+      );
+      const written = (await Promise.all(chunks)).map((answer) => answer.written);
+      assert.equal(Math.max(...written), 8);
+      assert.equal(await readFile(pathOf(id), "utf8"), "abcdefgh");
+    });
+
+    test("the server checks what the client sends", async (context) => {
+      const { socket, upload } = await serveUploads(context);
+      const chunk = (bytes: unknown) => socket.emitWithAck("upload:chunk", bytes);
+      assert.deepEqual(await chunk(Buffer.from("x")), { error: "no upload is under way" });
+      for (const size of ["5", 1.5, 0, 1e9, null]) {
+        assert.deepEqual(await socket.emitWithAck("upload:start", size), { error: "invalid size" });
+      }
+      await assert.rejects(
+        upload(socket, new Blob([]), () => {}),
+        { message: "invalid size" },
+      );
+      const starts = [2, 2].map((size) => socket.emitWithAck("upload:start", size));
+      const [{ id }, second] = await Promise.all(starts);
+      assert.match(id, /./);
+      assert.deepEqual(second, { error: "an upload is under way" });
+      assert.deepEqual(await chunk("text"), { error: "invalid chunk" });
+      assert.deepEqual(await chunk(Buffer.from("abc")), { error: "invalid chunk" });
+      assert.deepEqual(await chunk(Buffer.from("ab")), { written: 2 });
+      await rm(pathOf(id));
+    });
+
+    test("the file of an upload that breaks off is removed, and the client learns of it", async (context) => {
+      const { socket, upload } = await serveUploads(context);
+      const folder = new Set(await readdir(tmpdir()));
+      const rest = async (): Promise<string[]> =>
+        (await readdir(tmpdir())).filter((name) => /^upload-/.test(name) && !folder.has(name));
+      const file = new Blob([randomBytes(1_000_000)]);
+      const failed = upload(socket, file, () => lastServer()?.disconnectSockets(true));
+      // The next chunk was on its way, or it waits for the next connection, which the server has no upload for.
+      socket.on("disconnect", () => socket.connect());
+      await assert.rejects(failed, /^DisconnectedError|no upload is under way$/);
+      while ((await rest()).length > 0) await turn();
+    });
+  },
+
+  presence: () => {
+    type Watch = (socket: Socket, onChange: (users: ReadonlySet<string>) => void) => void;
+
+    /** A tab of a user, with the users that it shows. */
+    async function openTab(context: TestContext, port: number, user: string) {
+      const client = await pages.import("presence", "client.ts", port);
+      const socket = clientOf(context, port, { auth: { user } });
+      const shown: string[] = [];
+      exported<Watch>(client, "watchPresence")(socket, (users) => {
+        shown.splice(0, shown.length, ...users);
+      });
+      await next(socket, "presence:list");
+      return { socket, shown };
+    }
+
+    test("a user is online until the last tab has been closed for five seconds", async (context) => {
+      const clock = new Clock(context);
+      const port = await pages.serve(context, "presence");
+      const ada = await openTab(context, port, "ada");
+      assert.deepEqual(ada.shown, ["ada"]);
+      const online = next(ada.socket, "presence:online");
+      const bob = await openTab(context, port, "bob");
+      await online;
+      assert.deepEqual(bob.shown, ["ada", "bob"]);
+      const events: unknown[] = [];
+      for (const event of ["presence:online", "presence:offline"]) {
+        ada.socket.on(event, (user: unknown) => events.push([event, user]));
+      }
+      const second = await openTab(context, port, "bob");
+      bob.socket.disconnect();
+      second.socket.disconnect();
+      await until(() => lastServer()?.stats().sockets["/"] === 1);
+      clock.tick(4999);
+      // Within the time: nobody is told, of this one neither.
+      const third = await openTab(context, port, "bob");
+      clock.tick(1);
+      assert.deepEqual(third.shown, ["ada", "bob"]);
+      third.socket.disconnect();
+      await until(() => lastServer()?.stats().sockets["/"] === 1);
+      const offline = next(ada.socket, "presence:offline");
+      clock.tick(5000);
+      assert.deepEqual(await offline, ["bob"]);
+      assert.deepEqual(ada.shown, ["ada"]);
+      assert.deepEqual(events, [["presence:offline", "bob"]]);
+    });
+
+    test("others learn of a user who comes", async (context) => {
+      const port = await pages.serve(context, "presence");
+      const ada = await openTab(context, port, "ada");
+      const online = next(ada.socket, "presence:online");
+      await openTab(context, port, "bob");
+      assert.deepEqual(await online, ["bob"]);
+      assert.deepEqual(ada.shown, ["ada", "bob"]);
+    });
+  },
+
+  "private-messages": () => {
+    type Show = (socket: Socket, show: (message: unknown) => void) => void;
+    type Send = (socket: Socket, to: string, text: string) => Promise<number>;
+
+    test("a message reaches all tabs of its receiver and of its sender, and nobody else", async (context) => {
+      const port = await pages.serve(context, "private-messages");
+      const client = await pages.import("private-messages", "client.ts", port);
+      const send = exported<Send>(client, "sendMessage");
+      const shown: unknown[] = [];
+      const sockets = ["ada", "ada", "bob", "bob", "eve"].map((user, index) => {
+        const socket = clientOf(context, port, { auth: { user } });
+        exported<Show>(client, "showMessages")(socket, (message) =>
+          shown.push([user, index, message]),
+        );
+        return socket;
+      });
+      const [ada, ...others] = sockets;
+      assert.ok(ada !== undefined);
+      await Promise.all(sockets.map((socket) => next(socket, "connect")));
+      assert.equal(await send(ada, "bob", "hello"), 2);
+      // Whatever was sent to them has arrived when they have an answer.
+      for (const socket of others) assert.equal(await send(socket, "nobody", "x"), 0);
+      const message = { from: "ada", to: "bob", text: "hello" };
+      const about = shown.filter((each) => JSON.stringify(each).includes("hello"));
+      assert.deepEqual(about.sort(), [
+        ["ada", 1, message],
+        ["bob", 2, message],
+        ["bob", 3, message],
+      ]);
+    });
+
+    test("a client cannot send in the name of another", async (context) => {
+      const port = await pages.serve(context, "private-messages");
+      const eve = clientOf(context, port, { auth: { user: "eve" } });
+      const bob = clientOf(context, port, { auth: { user: "bob" } });
+      await next(bob, "connect");
+      const message = next(bob, "message");
+      eve.emit("message:send", "bob", "hello", () => {});
+      assert.deepEqual((await message)[0], { from: "eve", to: "bob", text: "hello" });
+    });
+  },
+
+  testing: () => {
+    test("the tests of the page pass, and fail when the program is broken", async () => {
+      assert.match(runTests(pages.copy("testing")), /^# pass 5$/m);
+      const broken = pages.copy("testing", 0, (code) => code.replace("socket.to(", "io.to("));
+      assert.match(runTests(broken), /^# fail 1$/m);
+    });
   },
 };
 

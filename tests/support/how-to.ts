@@ -17,7 +17,7 @@ import { join } from "node:path";
 import type { TestContext } from "node:test";
 import { pathToFileURL } from "node:url";
 
-import { closeServers, lastHttpServer } from "./docs-entry.ts";
+import { closeServers, lastServer } from "./docs-entry.ts";
 import { portOf } from "./net.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
@@ -52,7 +52,6 @@ function filesOf(page: string): Map<string, string> {
 /** The files of all pages, in one folder for each, where they can be compiled, imported and bundled. */
 export class HowTos {
   readonly folder = mkdtempSync(join(tmpdir(), "barewire-how-to-"));
-  readonly #started = new Map<string, number>();
 
   constructor() {
     symlinkSync(join(ROOT, "node_modules"), join(this.folder, "node_modules"));
@@ -91,28 +90,38 @@ export class HowTos {
     }
   }
 
-  /** Imports a file of a page anew. What it imports of this package comes from the sources, and port 3000 is `port`. */
-  async import(page: string, name: string, port = 0): Promise<Readonly<Record<string, unknown>>> {
-    const count = (this.#started.get(page) ?? 0) + 1;
-    this.#started.set(page, count);
-    const code = readFileSync(join(this.folder, page, name), "utf8")
-      .replace(/from "(barewire[^"]*)"/g, (_all, module) => {
-        const path = MODULES[module];
-        assert.ok(path !== undefined, `${page}.md imports ${module}`);
-        return `from ${JSON.stringify(path)}`;
-      })
-      .replace(/(listen\(|new Server\(|port: )3000/g, `$1${port}`)
-      .replaceAll("http://localhost:3000", `http://127.0.0.1:${port}`);
-    const file = join(this.folder, page, `${count}-${name}`);
-    writeFileSync(file, code);
-    return import(pathToFileURL(file).href);
+  /**
+   * Writes the files of a page into a folder of their own, which is returned. What they import of this package comes from the
+   * sources, and port 3000 is `port`.
+   *
+   * @param edit changes the code of a file, to see what fails then
+   */
+  copy(page: string, port = 0, edit = (code: string): string => code): string {
+    const folder = mkdtempSync(join(this.folder, `${page}-`));
+    for (const [name, code] of filesOf(page)) {
+      const runnable = edit(code)
+        .replace(/from "(barewire[^"]*)"/g, (_all, module) => {
+          const path = MODULES[module];
+          assert.ok(path !== undefined, `${page}.md imports ${module}`);
+          return `from ${JSON.stringify(path)}`;
+        })
+        .replace(/(listen\(|new Server\(|port: )3000/g, `$1${port}`)
+        .replaceAll("http://localhost:3000", `http://127.0.0.1:${port}`);
+      writeFileSync(join(folder, name), runnable);
+    }
+    return folder;
+  }
+
+  /** Imports a file of a page anew. */
+  import(page: string, name: string, port?: number): Promise<Readonly<Record<string, unknown>>> {
+    return import(pathToFileURL(join(this.copy(page, port), name)).href);
   }
 
   /** Starts the server of a page, which is closed when the test ends. Returns its port. */
   async serve(context: TestContext, page: string, name = "server.ts"): Promise<number> {
     context.after(closeServers);
     await this.import(page, name);
-    const http = lastHttpServer();
+    const http = lastServer()?.httpServer;
     assert.ok(http !== undefined, `${name} of ${page}.md creates a server`);
     if (!http.listening) await once(http, "listening");
     return portOf(http);
