@@ -3,19 +3,23 @@
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { EventEmitter, once } from "node:events";
 import { readdir, readFile, rm } from "node:fs/promises";
+import { Server as HttpServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { Duplex } from "node:stream";
 import { after, describe, type TestContext, test } from "node:test";
 
 import { SignJWT } from "jose";
+import { WebSocket as WsClient, WebSocketServer as WsServer } from "ws";
 
 import { type ClientOptions, io as connect, type Socket } from "../client/index.ts";
 import { Clock } from "./support/clock.ts";
 import { lastServer } from "./support/docs-entry.ts";
 import { ENVIRONMENT } from "./support/environment.ts";
 import { HOW_TOS, HowTos } from "./support/how-to.ts";
-import { turn, until } from "./support/net.ts";
+import { portOf, serve, TcpClient, turn, until, upgradeRequest } from "./support/net.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const pages = new HowTos();
@@ -389,6 +393,125 @@ const TESTS: Readonly<Record<string, () => void>> = {
       assert.match(runTests(pages.copy("testing")), /^# pass 5$/m);
       const broken = pages.copy("testing", 0, (code) => code.replace("socket.to(", "io.to("));
       assert.match(runTests(broken), /^# fail 1$/m);
+    });
+  },
+
+  "sans-io": () => {
+    interface Events {
+      onMessage(data: string | Uint8Array): void;
+      onClose(code: number, reason: string, failure: Error | undefined): void;
+    }
+    interface Opened {
+      send(data: string | Uint8Array): void;
+      close(code?: number, reason?: string): void;
+    }
+
+    async function serveEcho(context: TestContext): Promise<number> {
+      context.mock.method(console, "log", () => {});
+      const { http } = await pages.import("sans-io", "server.ts");
+      assert.ok(http instanceof HttpServer);
+      if (!http.listening) await once(http, "listening");
+      context.after(() => http.close());
+      return portOf(http);
+    }
+
+    test("the client of the page talks to its server", async (context) => {
+      const port = await serveEcho(context);
+      const client = await pages.import("sans-io", "client.ts");
+      const open = exported<(url: string, events: Events) => Promise<Opened>>(client, "connect");
+      const received: (string | Uint8Array)[] = [];
+      const seen = new EventEmitter();
+      const closed = once(seen, "close");
+      const socket = await open(`http://127.0.0.1:${port}/`, {
+        onMessage: (data) => {
+          if (received.push(data) === 2) socket.close(4000, "bye");
+        },
+        onClose: (...args) => seen.emit("close", ...args),
+      });
+      socket.send("hällo");
+      socket.send(Uint8Array.of(1, 2));
+      assert.deepEqual(await closed, [4000, "", undefined]);
+      assert.deepEqual(received, ["hällo", Uint8Array.of(1, 2)]);
+      assert.throws(() => socket.send("x"), { code: "ERR_NOT_OPEN" });
+    });
+
+    test("the client of the page talks to ws, and rejects if the server refuses", async (context) => {
+      const server = new WsServer({ port: 0, host: "127.0.0.1" });
+      context.after(() => server.close());
+      await once(server, "listening");
+      server.on("connection", (socket) => socket.on("message", (data) => socket.send(`${data}!`)));
+      const client = await pages.import("sans-io", "client.ts");
+      const open = exported<(url: string, events: Events) => Promise<Opened>>(client, "connect");
+      const seen = new EventEmitter();
+      const message = once(seen, "message");
+      const address = server.address();
+      assert.ok(typeof address === "object" && address !== null);
+      const url = `http://127.0.0.1:${address.port}/`;
+      const socket = await open(url, {
+        onMessage: (data) => seen.emit("message", data),
+        onClose: () => {},
+      });
+      socket.send("hi");
+      assert.deepEqual(await message, ["hi!"]);
+      socket.close();
+      const { port } = await serve(context);
+      const refused = open(`http://127.0.0.1:${port}/`, { onMessage: () => {}, onClose: () => {} });
+      await assert.rejects(refused, { message: "the server answered with status 404" });
+    });
+
+    test("the server of the page talks to ws: messages in pieces, a ping, a close frame", async (context) => {
+      const client = new WsClient(`ws://127.0.0.1:${await serveEcho(context)}/`);
+      await once(client, "open");
+      client.ping("ping");
+      assert.equal(`${(await once(client, "pong"))[0]}`, "ping");
+      client.send("a".repeat(70_000), { fin: false });
+      client.send("b", { fin: true });
+      assert.equal(`${(await once(client, "message"))[0]}`, `${"a".repeat(70_000)}b`);
+      client.close(1001);
+      assert.equal((await once(client, "close"))[0], 1001);
+    });
+
+    test("the server of the page fails the connection of a client that breaks a rule", async (context) => {
+      const port = await serveEcho(context);
+      const tcp = new TcpClient(port).write(upgradeRequest("/"));
+      await tcp.until("\r\n\r\n");
+      // A text frame that is not masked.
+      tcp.write(Buffer.from([0x81, 0x02, 0x68, 0x69]));
+      const frames = (await tcp.closed).toString("latin1").split("\r\n\r\n")[1] ?? "";
+      assert.equal(frames.slice(0, 1) + frames.slice(2, 4), "\x88\x03\xea");
+      const large = new WsClient(`ws://127.0.0.1:${port}/`);
+      await once(large, "open");
+      large.on("error", () => {});
+      large.send(Buffer.alloc(1024 * 1024 + 1));
+      assert.equal((await once(large, "close"))[0], 1009);
+    });
+
+    test("the server of the page refuses a request without a key", async (context) => {
+      const tcp = new TcpClient(await serveEcho(context));
+      tcp.write("GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n");
+      assert.match(
+        `${await tcp.closed}`,
+        /^HTTP\/1\.1 400 Bad Request\r\n.*Sec-WebSocket-Key header$/s,
+      );
+    });
+
+    test("a peer that does not answer a close frame has ten seconds", async (context) => {
+      const module = await pages.import("sans-io", "websocket.ts");
+      const clock = new Clock(context);
+      const open = exported<(stream: Duplex, role: string, events: Events) => Opened>(
+        module,
+        "openWebSocket",
+      );
+      const stream = new Duplex({ read: () => {}, write: (_chunk, _encoding, done) => done() });
+      const codes: unknown[] = [];
+      const events: Events = { onMessage: () => {}, onClose: (code) => codes.push(code) };
+      open(stream, "server", events).close();
+      clock.tick(9999);
+      await turn();
+      assert.deepEqual(codes, []);
+      clock.tick(1);
+      await once(stream, "close");
+      assert.deepEqual([codes, clock.timers], [[1006], 0]);
     });
   },
 };
