@@ -16,9 +16,10 @@ import { WebSocket as WsClient, WebSocketServer as WsServer } from "ws";
 
 import { type ClientOptions, io as connect, type Socket } from "../client/index.ts";
 import { Clock } from "./support/clock.ts";
+import { COMPONENT_LIBRARIES, ComponentPage } from "./support/component-page.ts";
 import { lastServer } from "./support/docs-entry.ts";
 import { ENVIRONMENT } from "./support/environment.ts";
-import { HOW_TOS, HowTos } from "./support/how-to.ts";
+import { BROWSER_MODULES, HOW_TOS, HowTos } from "./support/how-to.ts";
 import { portOf, serve, TcpClient, turn, until, upgradeRequest } from "./support/net.ts";
 
 const ROOT = join(import.meta.dirname, "..");
@@ -391,7 +392,9 @@ const TESTS: Readonly<Record<string, () => void>> = {
   testing: () => {
     test("the tests of the page pass, and fail when the program is broken", async () => {
       assert.match(runTests(pages.copy("testing")), /^# pass 5$/m);
-      const broken = pages.copy("testing", 0, (code) => code.replace("socket.to(", "io.to("));
+      const broken = pages.copy("testing", {
+        edit: (code) => code.replace("socket.to(", "io.to("),
+      });
       assert.match(runTests(broken), /^# fail 1$/m);
     });
   },
@@ -514,6 +517,44 @@ const TESTS: Readonly<Record<string, () => void>> = {
       assert.deepEqual([codes, clock.timers], [[1006], 0]);
     });
   },
+  ...Object.fromEntries(
+    COMPONENT_LIBRARIES.map((library) => [
+      library,
+      () => {
+        test("a mounted component shows each message once, and disconnects when it is unmounted", async (context) => {
+          const { io, port } = await serve(context);
+          io.on("connection", (socket) => {
+            socket.on("message", (text) => io.emit("message", text));
+          });
+          const clients = (): number | undefined => io.stats().sockets["/"];
+          const page = await ComponentPage.open(
+            context,
+            library,
+            pages.copy(library, { modules: BROWSER_MODULES }),
+            port,
+          );
+          page.mount();
+          await page.status("online");
+          await page.send("hello");
+          await until(() => page.messages.length > 0);
+          assert.deepEqual(page.messages, ["hello"]);
+
+          page.unmount();
+          await until(() => clients() === 0);
+          page.mount();
+          await page.status("online");
+          for (const text of ["again", "end"]) await page.send(text);
+          await until(() => page.messages.includes("end"));
+          assert.deepEqual(page.messages.slice(-2), ["again", "end"]);
+          assert.equal(page.messages.filter((text) => text === "again").length, 1);
+
+          io.disconnectSockets(true);
+          await page.status("offline");
+          page.unmount();
+        });
+      },
+    ]),
+  ),
 };
 
 describe("docs/how-to", () => {

@@ -31,6 +31,20 @@ export const MODULES: Readonly<Record<string, string>> = {
   "barewire/protocol/websocket": join(ROOT, "protocol/websocket.ts"),
 };
 
+/** Where programs for browsers find it. */
+export const BROWSER_MODULES: Readonly<Record<string, string>> = {
+  "barewire/client": join(ROOT, "client/browser.ts"),
+};
+
+export interface CopyOptions {
+  /** What port 3000 is. Default: 0, a free one. */
+  readonly port?: number;
+  /** Where the files find what they import of this package. Default: the sources for Node. */
+  readonly modules?: Readonly<Record<string, string>>;
+  /** Changes the code of a file, to see what fails then. */
+  readonly edit?: (code: string) => string;
+}
+
 /** The names of the pages, such as "presence". */
 export const HOW_TOS: readonly string[] = readdirSync(PAGES)
   .filter((name) => name.endsWith(".md") && name !== "README.md")
@@ -90,18 +104,16 @@ export class HowTos {
     }
   }
 
-  /**
-   * Writes the files of a page into a folder of their own, which is returned. What they import of this package comes from the
-   * sources, and port 3000 is `port`.
-   *
-   * @param edit changes the code of a file, to see what fails then
-   */
-  copy(page: string, port = 0, edit = (code: string): string => code): string {
+  /** Writes the files of a page into a folder of their own, where they can run. Returns the folder. */
+  copy(
+    page: string,
+    { port = 0, modules = MODULES, edit = (code) => code }: CopyOptions = {},
+  ): string {
     const folder = mkdtempSync(join(this.folder, `${page}-`));
     for (const [name, code] of filesOf(page)) {
       const runnable = edit(code)
         .replace(/from "(barewire[^"]*)"/g, (_all, module) => {
-          const path = MODULES[module];
+          const path = modules[module];
           assert.ok(path !== undefined, `${page}.md imports ${module}`);
           return `from ${JSON.stringify(path)}`;
         })
@@ -113,8 +125,8 @@ export class HowTos {
   }
 
   /** Imports a file of a page anew. */
-  import(page: string, name: string, port?: number): Promise<Readonly<Record<string, unknown>>> {
-    return import(pathToFileURL(join(this.copy(page, port), name)).href);
+  import(page: string, name: string, port = 0): Promise<Readonly<Record<string, unknown>>> {
+    return import(pathToFileURL(join(this.copy(page, { port }), name)).href);
   }
 
   /** Starts the server of a page, which is closed when the test ends. Returns its port. */
