@@ -5,19 +5,22 @@ import { spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { EventEmitter, once } from "node:events";
 import { readdir, readFile, rm } from "node:fs/promises";
-import { Server as HttpServer } from "node:http";
+import { createServer, Server as HttpServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Duplex } from "node:stream";
 import { after, describe, type TestContext, test } from "node:test";
+import { pathToFileURL } from "node:url";
 
+import { transformSync } from "esbuild";
 import { SignJWT } from "jose";
 import { WebSocket as WsClient, WebSocketServer as WsServer } from "ws";
 
 import { type ClientOptions, io as connect, type Socket } from "../client/index.ts";
+import { type Namespace, ParentNamespace, Server } from "../server.ts";
 import { Clock } from "./support/clock.ts";
 import { COMPONENT_LIBRARIES, ComponentPage } from "./support/component-page.ts";
-import { lastServer } from "./support/docs-entry.ts";
+import { closeServers, lastServer } from "./support/docs-entry.ts";
 import { ENVIRONMENT } from "./support/environment.ts";
 import { BROWSER_MODULES, HOW_TOS, HowTos } from "./support/how-to.ts";
 import { portOf, serve, TcpClient, turn, until, upgradeRequest } from "./support/net.ts";
@@ -65,6 +68,10 @@ function runTests(folder: string): string {
     timeout: 60_000,
   });
   return stdout;
+}
+
+function isClass<Instance>(value: unknown): value is new (...args: unknown[]) => Instance {
+  return typeof value === "function";
 }
 
 const TESTS: Readonly<Record<string, () => void>> = {
@@ -211,6 +218,64 @@ const TESTS: Readonly<Record<string, () => void>> = {
         assert.equal(await upgrading.emitWithAck("echo", "hi"), "hi");
       });
     }
+  },
+
+  nestjs: () => {
+    interface Application {
+      close(): Promise<void>;
+    }
+
+    /** Starts the application of the page. esbuild compiles its decorators. */
+    async function start(context: TestContext): Promise<{ port: number; app: Application }> {
+      const compilerOptions = { experimentalDecorators: true };
+      const folder = pages.copy("nestjs", {
+        edit: (code) =>
+          transformSync(code, { loader: "ts", tsconfigRaw: { compilerOptions } }).code,
+      });
+      const main: { app: Application } = await import(pathToFileURL(join(folder, "main.ts")).href);
+      context.after(closeServers);
+      const http = lastServer()?.httpServer;
+      assert.ok(http !== undefined);
+      return { port: portOf(http), app: main.app };
+    }
+
+    test("what a handler of a gateway returns is the acknowledgement, or an event", async (context) => {
+      const { port, app } = await start(context);
+      context.after(() => app.close());
+      const ada = clientOf(context, port);
+      const bob = clientOf(context, port);
+      await next(bob, "connect");
+      const said = next(bob, "said");
+      assert.equal(await ada.emitWithAck("say", "hello"), "delivered: hello");
+      assert.deepEqual(await said, ["hello"]);
+      const time = next(ada, "time");
+      ada.emit("time");
+      assert.deepEqual(await time, [12]);
+    });
+
+    test("an application that closes disconnects the clients", async (context) => {
+      const { port, app } = await start(context);
+      const socket = clientOf(context, port, { reconnection: false });
+      await next(socket, "connect");
+      const disconnected = next(socket, "disconnect");
+      await app.close();
+      await disconnected;
+    });
+
+    test("gateways of one port share one server, each with its namespace", async (context) => {
+      context.after(closeServers);
+      interface Adapter {
+        create(port: number, options?: object): Server | Namespace;
+      }
+      const { BarewireAdapter } = await pages.import("nestjs", "barewire-adapter.ts");
+      assert.ok(isClass<Adapter>(BarewireAdapter));
+      const adapter = new BarewireAdapter(createServer());
+      const server = adapter.create(0, { pingInterval: 1000 });
+      assert.ok(server instanceof Server);
+      assert.equal(adapter.create(0, { namespace: "/admin", server }), server.of("/admin"));
+      const parent = adapter.create(0, { namespace: /^\/room-/, server });
+      assert.ok(parent instanceof ParentNamespace);
+    });
   },
 
   uploads: () => {

@@ -89,6 +89,8 @@ export class HowTos {
         rootDir: "/",
         lib: ["ES2023", "DOM", "DOM.Iterable"],
         jsx: "react-jsx",
+        // NestJS has decorators of parameters.
+        experimentalDecorators: true,
         paths: Object.fromEntries(Object.entries(MODULES).map(([name, path]) => [name, [path]])),
         rewriteRelativeImportExtensions: false,
         typeRoots: [join(ROOT, "node_modules/@types")],
@@ -117,8 +119,9 @@ export class HowTos {
           assert.ok(path !== undefined, `${page}.md imports ${module}`);
           return `from ${JSON.stringify(path)}`;
         })
-        .replace(/(listen\(|new Server\(|port: )3000/g, `$1${port}`)
+        .replace(/(listen\(|new Server(?:<[^(]*>)?\(|port: )3000/g, `$1${port}`)
         .replaceAll("http://localhost:3000", `http://127.0.0.1:${port}`);
+      assert.doesNotMatch(runnable, /\b3000\b/, `${page}.md has its own port`);
       writeFileSync(join(folder, name), runnable);
     }
     return folder;
