@@ -606,6 +606,7 @@ const TESTS: Readonly<Record<string, () => void>> = {
 
           page.unmount();
           await until(() => clients() === 0);
+          assert.equal(page.listeners, 0);
           page.mount();
           await page.status("online");
           for (const text of ["again", "end"]) await page.send(text);

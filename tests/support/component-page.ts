@@ -75,19 +75,25 @@ const ENTRIES = {
       root = createRoot(target);
       root.render(createElement(StrictMode, null, createElement(Chat)));
     };
-    window.unmount = () => root.unmount();`,
+    window.unmount = () => root.unmount();
+    import { socket } from "./use-socket.ts";
+    window.listeners = () => socket.listeners("message").length;`,
   vue: `
     import { createApp } from "vue";
     import Chat from "./Chat.vue";
     let app;
     window.mount = (target) => { app = createApp(Chat); app.mount(target); };
-    window.unmount = () => app.unmount();`,
+    window.unmount = () => app.unmount();
+    import { socket } from "./use-socket.ts";
+    window.listeners = () => socket.listeners("message").length;`,
   svelte: `
     import { mount, unmount } from "svelte";
     import Chat from "./Chat.svelte";
     let chat;
     window.mount = (target) => { chat = mount(Chat, { target }); };
-    window.unmount = () => unmount(chat);`,
+    window.unmount = () => unmount(chat);
+    import { socket } from "./socket.ts";
+    window.listeners = () => socket.listeners("message").length;`,
 } as const;
 
 export type ComponentLibrary = keyof typeof ENTRIES;
@@ -164,6 +170,11 @@ export class ComponentPage {
   /** Resolves when the status says so. */
   async status(text: string): Promise<void> {
     await until(() => this.#texts('[role="status"]').includes(text));
+  }
+
+  /** How many listeners for messages the socket has. */
+  get listeners(): unknown {
+    return this.#window.eval("listeners()");
   }
 
   get messages(): string[] {
