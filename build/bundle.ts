@@ -10,7 +10,7 @@ import { minify } from "terser";
 const ROOT = join(import.meta.dirname, "..");
 
 /** Browsers have no Buffer. The field "browser" of package.json does the same for other bundlers. */
-const BROWSER_BYTES: Plugin = {
+export const BROWSER_BYTES: Plugin = {
   name: "browser-bytes",
   setup: ({ onResolve }) => {
     onResolve({ filter: /\/bytes\.ts$/ }, ({ path, resolveDir }) => {

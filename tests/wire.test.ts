@@ -18,6 +18,7 @@ import { type Page, Printed, play, readPage } from "./support/transcript.ts";
 const ROOT = join(import.meta.dirname, "..");
 const FOLDER = "docs/wire";
 const ENTRY = join(ROOT, "tests/support/docs-entry.ts");
+const PARSER = join(ROOT, "protocol/socketio/msgpack-parser.ts");
 
 const folder = mkdtempSync(join(tmpdir(), "barewire-wire-"));
 after(() => rmSync(folder, { recursive: true }));
@@ -33,6 +34,7 @@ async function playPage(context: TestContext, { program, lines }: Page): Promise
   const file = join(folder, `program-${++programs}.ts`);
   const code = program
     .replace('from "barewire"', `from ${JSON.stringify(ENTRY)}`)
+    .replace('from "barewire/msgpack"', `from ${JSON.stringify(PARSER)}`)
     .replace("new Server(3000", "new Server(0");
   writeFileSync(file, code);
   await import(pathToFileURL(file).href);

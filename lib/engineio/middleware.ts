@@ -7,12 +7,15 @@ import { once } from "../events/once.ts";
 import { isThenable } from "../events/thenable.ts";
 import type { UpgradeArrival } from "./arrival.ts";
 
-/** Lets a request on with `next()`, refuses it with `next(error)`, or answers it. */
-export type EngineMiddleware = (
-  request: IncomingMessage,
-  response: ServerResponse,
-  next: (error?: unknown) => void,
-) => unknown;
+/**
+ * Lets a request on with `next()`, refuses it with `next(error)`, or answers it.
+ *
+ * Middleware for Express declares the request and the response of Express. It can be passed because it is declared as a method
+ * here, whose parameters TypeScript compares in both directions. Parameters without a type are those of node:http.
+ */
+export type EngineMiddleware = {
+  use(request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void): unknown;
+}["use"];
 
 /**
  * Has a request pass `middleware`, one after the other; what one throws or rejects with is what it

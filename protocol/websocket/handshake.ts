@@ -41,8 +41,9 @@ export type HandshakeRuleName = keyof typeof HANDSHAKE_RULES;
 /** Header fields by their names in lower case; several of one name joined by ", " or as a list, as Node gives them. */
 export type Headers = Readonly<Record<string, string | readonly string[] | undefined>>;
 
+/** An HTTP request, such as an IncomingMessage of Node. */
 export interface HandshakeRequest {
-  readonly method: string | undefined;
+  readonly method?: string | undefined;
   /** Such as "1.1". */
   readonly httpVersion: string;
   readonly headers: Headers;

@@ -7,11 +7,16 @@ import { type DefaultEventsMap, Server as RealServer } from "../../server.ts";
 
 export * from "../../server.ts";
 
-const servers: { readonly httpServer: NodeServer; close(): Promise<void> }[] = [];
+const servers: Pick<RealServer, "httpServer" | "stats" | "disconnectSockets" | "close">[] = [];
+
+/** The one that was made last. */
+export function lastServer(): (typeof servers)[number] | undefined {
+  return servers.at(-1);
+}
 
 /** The HTTP server of the one that was made last. */
 export function lastHttpServer(): NodeServer | undefined {
-  return servers.at(-1)?.httpServer;
+  return lastServer()?.httpServer;
 }
 
 /** Closes those that were made since the last call. */

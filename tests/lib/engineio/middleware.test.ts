@@ -6,7 +6,7 @@ import { describe, test } from "node:test";
 import session from "express-session";
 import helmet from "helmet";
 
-import type { EngineMiddleware, Server } from "../../../server.ts";
+import type { Server } from "../../../server.ts";
 import {
   ask,
   handOver,
@@ -68,11 +68,7 @@ describe("engine.use()", () => {
   test("express-session: the same session over requests and upgrades, and its cookie in the 101", async (context) => {
     const { io, port } = await serve(context);
     const quiet = { secret: "s", resave: false, saveUninitialized: true };
-    const sessions = session(quiet);
-    // Express gives its own request and response; what session needs of them is in every one.
-    const use: EngineMiddleware = (request, response, next) =>
-      Reflect.apply(sessions, undefined, [request, response, next]);
-    io.engine.use(use);
+    io.engine.use(session(quiet));
     const answer = await upgrade(port);
     const cookie = /\r\nset-cookie: ([^;]+)/i.exec(answer)?.[1];
     assert.match(`${cookie}`, /^connect\.sid=/);
