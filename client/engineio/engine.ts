@@ -215,7 +215,7 @@ export class Engine extends ClientEmitter<EngineEvents> implements ProbeSink {
     const first =
       this.transports.find(({ prototype }) => remembers && prototype.name === "websocket") ??
       this.transports[0];
-    if (first === undefined) throw new TypeError("transports must contain a supported transport");
+    if (first === undefined) throw new TypeError("no supported transport");
     this.untried = this.transports.filter((each) => each !== first);
     this.transport = new first(this.link(first), this);
     this.endings.push(

@@ -40,7 +40,7 @@ export class Probe implements TransportSink {
     this.transport = new Class(link, this);
   }
 
-  /** Opens the transport. After that, the probe packet is sent. */
+  /** Opens the transport, over which the probe then sends the probe packet. */
   start(): void {
     this.transport.open();
   }

@@ -27,7 +27,7 @@ const PARTS = /^((?:[a-z]+:)?\/\/)?([^/?#]*)([^?#]*)/i;
  * Parses "http://host:port/path?query". The scheme, the host, or both may be missing.
  *
  * @param base the URL of the page, which completes `text`. `undefined` if there is no page
- * @param options name the server if `text` has no host. Default: none
+ * @param options options that name the server if `text` has no host. Default: none
  * @throws TypeError if the URL is invalid, or has no host and there is no page
  */
 export function parseAddress(
@@ -37,9 +37,7 @@ export function parseAddress(
 ): Address {
   const [, scheme, host, path = ""] = PARTS.exec(text) ?? [];
   if (base === undefined && !host && options.host === undefined && options.hostname === undefined) {
-    throw new TypeError(
-      `the URL "${text}" has no host, and there is no page: pass a URL with a host`,
-    );
+    throw new TypeError(`the URL "${text}" must have a host where there is no page`);
   }
   // Only the origin of the page is used, because the page's path is not a namespace. The origin of a page from a file
   // is "null".

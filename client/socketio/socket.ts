@@ -537,8 +537,7 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>
   private onConnect(data: object | undefined): void {
     const { sid, pid }: Readonly<Record<string, unknown>> = { ...data };
     if (typeof sid !== "string") {
-      const message =
-        "the server uses Socket.IO 2.x or older, but this client requires 3.x or newer";
+      const message = "the server uses Socket.IO 2.x or older, the client 3.x or newer";
       this.dispatch("connect_error", [new Error(message)]);
       return;
     }

@@ -36,7 +36,7 @@ export class Acknowledgements {
   /**
    * Waits for the acknowledgement with `id`.
    *
-   * @param timeout in milliseconds, after which `callback` receives an AckTimeoutError. Default: no timeout
+   * @param timeout how long to wait, in milliseconds, before `callback` receives an AckTimeoutError. Default: no limit
    */
   await(id: number, callback: AckCallback, timeout?: number): void {
     const timer = timeout === undefined ? undefined : setTimeout(() => this.expire(id), timeout);

@@ -421,7 +421,7 @@ describe("whatever a server sends, the client goes on", () => {
     const client = connectTo(context, `http://127.0.0.1:${port}`, { transports: ["websocket"] });
     const [error] = await heard(client, "connect_error");
     assert.ok(error instanceof Error);
-    assert.match(error.message, /Socket\.IO 2\.x or older, but this client requires 3\.x/);
+    assert.match(error.message, /Socket\.IO 2\.x or older, the client 3\.x/);
     assert.deepEqual(uncaught, []);
     assert.ok(new WebSocketClient(port));
   });
