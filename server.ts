@@ -99,13 +99,26 @@ export type { EngineMiddleware } from "./lib/engineio/middleware.ts";
 export type { EngineStats } from "./lib/engineio/monitor.ts";
 export type { BackpressurePolicy } from "./lib/engineio/waiting-messages.ts";
 export type { AnyListener } from "./lib/events/catch-all.ts";
+export type {
+  AckValue,
+  AllButLast,
+  EventArguments,
+  EventNames,
+  JsonArguments,
+  LastArgument,
+  Listener,
+  ListenerOf,
+  MessageArguments,
+  WithResponses,
+  WithTimeout,
+} from "./lib/events/emitter.ts";
 export {
   AckTimeoutError,
   ArgumentRangeError,
   ArgumentTypeError,
   DisconnectedError,
 } from "./lib/events/errors.ts";
-export type { Parser } from "./lib/events/parser.ts";
+export type { Parser, ParserDecoder, ParserEncoder } from "./lib/events/parser.ts";
 export type { Running, RunningWorkers, RunOptions, WorkerCount } from "./lib/run.ts";
 export type { RecoveryFailure } from "./lib/socketio/adapter.ts";
 export { Adapter } from "./lib/socketio/adapter.ts";
@@ -131,7 +144,7 @@ export {
   TestClient,
   type TestClientOptions,
 } from "./lib/socketio/test-client.ts";
-export type { DefaultEventsMap };
+export type { DefaultEventsMap, Untyped };
 
 /** How a server is doing. */
 export interface ServerStats extends EngineStats {

@@ -1,4 +1,4 @@
-// The client in browsers: what the bundles begin with.
+// The entry point of the client for browsers.
 
 import { createBrowserPlatform, page } from "./platform/browser.ts";
 import { standardCodec } from "./socketio/codec.ts";
@@ -20,11 +20,12 @@ export { RefusedError, Socket } from "./socketio/socket.ts";
 
 const BROWSER = createBrowserPlatform(standardCodec);
 
-/** The revision of the protocol. */
+/** The version of the Socket.IO protocol that the client implements. */
 export const protocol = 5;
 
+/** The connection to a server, which the sockets of several namespaces share, with its reconnection. */
 export class Manager extends AnyManager {
-  /** @param url of the server. Default: the page's, or what the options say. */
+  /** @param url the URL of the server. Default: the server that the options name, or the server of the page */
   constructor(url?: string | URL, options?: ManagerOptions);
   constructor(options: ManagerOptions);
   constructor(url?: string | URL | ManagerOptions, options?: ManagerOptions) {
@@ -32,7 +33,10 @@ export class Manager extends AnyManager {
   }
 }
 
-/** The socket of a namespace: the path of the URL. Without a URL, of the page's server. */
+/**
+ * Returns the socket of a namespace, which is the path of the URL. Default: the main namespace of the page's
+ * server.
+ */
 export const io: Lookup<typeof Manager> = createLookup(Manager, page);
 /** The same as io(). */
 export const connect: Lookup<typeof Manager> = io;

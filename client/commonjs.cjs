@@ -1,5 +1,5 @@
-// What require("barewire/client") returns: the function io(), with all exports as its properties, as
-// socket.io-client has it.
+// The module that require("barewire/client") returns: the function io(), with all exports as its properties, as in
+// socket.io-client.
 
 "use strict";
 

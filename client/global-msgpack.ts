@@ -1,5 +1,4 @@
-// The classic script with MessagePack in the place of the standard encoding; servers must have the
-// same parser.
+// The entry point of the classic script that encodes packets with MessagePack. The server must use the same parser.
 
 import { parserCodec } from "../lib/events/parser.ts";
 import { SERVER_LIMITS } from "../protocol/socketio/check.ts";

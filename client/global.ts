@@ -1,4 +1,4 @@
-// The classic script: a global function `io`, as pages of socket.io-client load it.
+// The entry point of the classic script, which defines a global function `io` as socket.io-client does.
 
 import { AckTimeoutError, DisconnectedError } from "../lib/events/errors.ts";
 import { io, protocol, RefusedError } from "./browser.ts";

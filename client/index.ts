@@ -1,9 +1,11 @@
 /**
- * `barewire/client` in Node: a client for Socket.IO servers, ours and all others since 3.0.
+ * `barewire/client`: a client for Socket.IO servers since version 3.0, in Node and in browsers.
  *
  * ```ts
- * const socket = io("http://localhost:3000", { auth: { token } });
- * socket.on("chat", (text) => …);
+ * import { io } from "barewire/client";
+ *
+ * const socket = io("http://localhost:3000", { auth: { token: "secret" } });
+ * socket.on("chat", (text) => console.log(text));
  * const delivered = await socket.emitWithAck("chat", "hello");
  * ```
  *
@@ -15,15 +17,39 @@ import { createLookup, type Lookup } from "./socketio/lookup.ts";
 import { AnyManager, type ManagerEvents } from "./socketio/manager.ts";
 import type { ManagerOptions } from "./socketio/options.ts";
 
-export type { DefaultEventsMap } from "../lib/events/emitter.ts";
+export type { AnyListener } from "../lib/events/catch-all.ts";
+export type {
+  AckValue,
+  AllButLast,
+  DefaultEventsMap,
+  EventArguments,
+  EventNames,
+  LastArgument,
+  Listener,
+  ListenerOf,
+  MessageArguments,
+  Untyped,
+  WithTimeout,
+} from "../lib/events/emitter.ts";
 export { AckTimeoutError, DisconnectedError } from "../lib/events/errors.ts";
-export { ConnectError, type Engine } from "./engineio/engine.ts";
-/** Transports, for the option `transports`: over HTTP requests, and over a WebSocket. */
+export type { Parser, ParserDecoder, ParserEncoder } from "../lib/events/parser.ts";
+export type { EmitFlags } from "../lib/events/socket-emitter.ts";
+export {
+  type CloseReason,
+  ConnectError,
+  type Engine,
+  type EngineEvents,
+  type EnginePacket,
+} from "./engineio/engine.ts";
+export type { EngineOptions, TransportName } from "./engineio/options.ts";
+// The transports, by the names that socket.io-client exports.
 export {
   PollingTransport as Fetch,
   PollingTransport as NodeXHR,
   PollingTransport as XHR,
 } from "./engineio/polling.ts";
+export type { Query } from "./engineio/query.ts";
+export type { ReadyState } from "./engineio/states.ts";
 export type {
   DisconnectDetails,
   Link,
@@ -35,7 +61,18 @@ export {
   WebSocketTransport as NodeWebSocket,
   WebSocketTransport as WebSocket,
 } from "./engineio/websocket.ts";
-export type { ClientOptions, SocketOptions } from "./socketio/options.ts";
+export type {
+  Pem,
+  PerMessageDeflateOptions,
+  PlatformCall,
+  PlatformOptions,
+  PlatformResponse,
+  PlatformWebSocket,
+} from "./platform/network.ts";
+export type { AddressOptions } from "./socketio/address.ts";
+export type { Lookup, LookupClasses, LookupFunction } from "./socketio/lookup.ts";
+export type { AnyManager, Changeable } from "./socketio/manager.ts";
+export type { Auth, ClientOptions, SocketOptions } from "./socketio/options.ts";
 export {
   type DisconnectDescription,
   type DisconnectReason,
@@ -44,24 +81,51 @@ export {
   Socket,
   type SocketReservedEvents,
 } from "./socketio/socket.ts";
+export type { SocketEmitter } from "./socketio/socket-emitter.ts";
 export type { ManagerEvents, ManagerEvents as ManagerReservedEvents, ManagerOptions };
 
-/** The revision of the protocol. */
+/** The version of the Socket.IO protocol that the client implements. */
 export const protocol = 5;
 
+/** The connection to a server, which the sockets of several namespaces share, with its reconnection. */
 export class Manager extends AnyManager {
-  /** @param url of the server. Default: `http://localhost`, or what the options say. */
+  /**
+   * Creates a manager, and connects unless the option `autoConnect` is `false`.
+   *
+   * @param url the URL of the server. Default: the server that the options name, or `http://localhost`
+   * @param options the options of the connection. Default: none
+   * @throws TypeError if the URL or an option is invalid
+   *
+   * @example
+   * const manager = new Manager("http://localhost:3000", { reconnectionAttempts: 10 });
+   * const chat = manager.socket("/chat");
+   */
   constructor(url?: string | URL, options?: ManagerOptions);
+  /**
+   * Creates a manager for the server that the options name.
+   *
+   * @param options the options of the connection
+   * @throws TypeError if an option is invalid
+   *
+   * @example
+   * const manager = new Manager({ host: "localhost", port: 3000 });
+   */
   constructor(options: ManagerOptions);
   constructor(url?: string | URL | ManagerOptions, options?: ManagerOptions) {
     super(createNodePlatform(), HERE, url, options);
   }
 }
 
-/** Where a URL without a host leads. */
+/** Completes a URL without a host or a scheme. */
 const HERE = "http://localhost";
 
-/** The socket of a namespace: the path of the URL. Connections to the same server are shared. */
+/**
+ * Returns the socket of a namespace, which is the path of the URL, and connects to the server if necessary. Sockets of
+ * different namespaces of a server share one connection.
+ *
+ * @example
+ * const socket = io("http://localhost:3000/chat", { auth: { token: "secret" } });
+ */
 export const io: Lookup<typeof Manager> = createLookup(Manager, () => HERE);
 /** The same as io(). */
 export const connect: Lookup<typeof Manager> = io;

@@ -142,9 +142,14 @@ function read(file: string): string {
   return readFileSync(join(ROOT, file), "utf8");
 }
 
+/** The text of a file without its docstrings, whose examples import what they like. */
+function code(file: string): string {
+  return read(file).replace(/^ *(?:\/\*\*| \*).*$/gm, "");
+}
+
 /** What a file imports and re-exports: paths from the root, or the names of packages. */
 function imports(file: string): string[] {
-  return [...read(file).matchAll(/(?:from|import) "([^"]+)"/g)].map(([, specifier = ""]) =>
+  return [...code(file).matchAll(/(?:from|import) "([^"]+)"/g)].map(([, specifier = ""]) =>
     specifier.startsWith(".") ? normalize(join(dirname(file), specifier)) : specifier,
   );
 }
@@ -251,7 +256,7 @@ describe("sources", () => {
       // An entry of the package is a module of the API reference.
       assert.match(text, /^(?:\/\/ \S|\/\*\*\n \* \S[\s\S]*?\n \* @module barewire)/);
       assert.doesNotMatch(text, /\bas any\b|: any\b|<any>|@ts-|\bas unknown as\b/);
-      assert.doesNotMatch(text, /console\.|debugger/);
+      assert.doesNotMatch(code(file), /console\.|debugger/);
       // Whoever calls run() has given it the process.
       if (file !== "lib/run.ts") assert.doesNotMatch(text, /process\.exit/);
     });

@@ -1,5 +1,5 @@
-// One connection to a server: the handshake, the transport that carries the packets, the upgrade to another
-// transport, the heartbeat. Engine.IO "Handshake" to "Upgrade", the client's side. states.ts has the states.
+// The client's side of one Engine.IO connection: the handshake, the current transport, the upgrade to another
+// transport, and the heartbeat. Engine.IO "Handshake" to "Upgrade". states.ts has the states.
 
 import { ClientEmitter } from "../../lib/events/component-emitter.ts";
 import type { Bytes } from "../../protocol/bytes.ts";
@@ -34,6 +34,7 @@ import {
 import type { DisconnectDetails, Link, Transport, TransportClass } from "./transport.ts";
 import { WebSocketTransport } from "./websocket.ts";
 
+/** Why a connection was closed. "forced close" means that the program closed the connection. */
 export type CloseReason =
   | "transport close"
   | "transport error"
@@ -41,42 +42,111 @@ export type CloseReason =
   | "ping timeout"
   | "forced close";
 
-/** What an engine tells of itself. */
+/** An Engine.IO packet, as listeners of an engine receive packets. */
+export interface EnginePacket {
+  /** The name of the packet type, such as "message". */
+  readonly type: string;
+  /** The payload. Only a message has bytes. */
+  readonly data: string | Bytes;
+}
+
+/** The events that an engine emits. */
 export interface EngineEvents {
+  /** Emitted when the connection is open. */
   open: () => void;
+  /**
+   * Emitted when the open packet is received.
+   *
+   * @param handshake the content of the open packet
+   */
   handshake: (handshake: OpenPacket) => void;
-  packet: (packet: { readonly type: string; readonly data: string | Bytes }) => void;
-  packetCreate: (packet: { readonly type: string; readonly data: string | Bytes }) => void;
+  /**
+   * Emitted when a packet of any type is received.
+   *
+   * @param packet the received packet
+   */
+  packet: (packet: EnginePacket) => void;
+  /**
+   * Emitted when a packet is queued for sending.
+   *
+   * @param packet the queued packet
+   */
+  packetCreate: (packet: EnginePacket) => void;
+  /**
+   * Emitted when a message is received.
+   *
+   * @param data the message, a text or bytes
+   */
   message: (data: string | Bytes) => void;
+  /**
+   * The same as `message`.
+   *
+   * @param data the message, a text or bytes
+   */
   data: (data: string | Bytes) => void;
+  /** Emitted when a ping of the server is received. */
   ping: () => void;
+  /** Emitted after a ping of the server was answered with a pong. */
   pong: () => void;
+  /** Emitted when the transport has sent all queued packets. */
   drain: () => void;
+  /**
+   * Emitted when the server has answered the probe of another transport.
+   *
+   * @param transport the new transport
+   */
   upgrading: (transport: Transport) => void;
+  /**
+   * Emitted when the connection has changed to another transport.
+   *
+   * @param transport the new transport
+   */
   upgrade: (transport: Transport) => void;
+  /**
+   * Emitted when the probe of another transport fails. The connection continues over the current transport.
+   *
+   * @param error the cause, a ConnectError
+   */
   upgradeError: (error: Error) => void;
+  /**
+   * Emitted when the connection cannot be opened.
+   *
+   * @param error the cause, a ConnectError
+   */
   error: (error: Error) => void;
+  /**
+   * Emitted when the connection is closed.
+   *
+   * @param reason why the connection was closed
+   * @param details further details, if the connection was lost
+   */
   close: (reason: CloseReason, details?: DisconnectDetails) => void;
 }
 
-/** The layer above. */
+/** The layer above an engine: a manager. */
 export interface EngineSink {
+  /** The connection is open. */
   onOpen(): void;
-  /** What it throws ends the connection with "parse error". */
+  /** A message was received. If this method throws, the connection is closed with the reason "parse error". */
   onMessage(data: string | Bytes): void;
+  /** A ping of the server was received and answered. */
   onPing(): void;
-  /** The connection has ended. Where it was never open, `error` says why. */
+  /** The connection is closed. If the connection was never open, `error` is the cause. */
   onClose(reason: CloseReason, details?: DisconnectDetails, error?: Error): void;
 }
 
-/** A connection that could not be made. */
+/** Emitted as "connect_error" or "error" if the connection to the server cannot be opened. */
 export class ConnectError extends Error {
+  /** The name of the class. */
   override readonly name = "ConnectError";
+  /** Identifies this kind of error. */
   readonly code = "ERR_CONNECT";
+  /** The type that errors of socket.io-client have. */
   readonly type = "TransportError";
-  /** The status of a response, where there was one. */
+  /** The HTTP status of the response, or the error or event of the transport. May be `undefined`. */
   readonly description: unknown;
 
+  /** @internal */
   constructor(message: string, description?: unknown) {
     super(message);
     this.description = description;
@@ -86,16 +156,20 @@ export class ConnectError extends Error {
 const OURS: readonly TransportClass[] = [PollingTransport, WebSocketTransport];
 const DEFAULT_TRANSPORT_TIMEOUT = 10_000;
 
-/** Packets in one payload: servers in Python take no more, and lose all of a payload that has. */
+/**
+ * The largest number of packets in one payload. A server in Python rejects a larger payload, and its packets are
+ * lost.
+ */
 const MOST_PACKETS = 16;
 
-// Whether the last connection that was upgraded worked over WebSocket (`rememberUpgrade`).
+// Whether the last connection used a WebSocket. Read by the option `rememberUpgrade`.
 let upgradedBefore = false;
 
+/** One connection to a server. A manager creates another engine for each reconnection. Engine.IO "Handshake". */
 export class Engine extends ClientEmitter<EngineEvents> implements ProbeSink {
-  /** The session's id, from the handshake on until it has ended. */
+  /** The id of the session. `undefined` before the handshake and after the end of the connection. */
   id: string | undefined;
-  /** The transport that carries the packets. */
+  /** The current transport. Changes with an upgrade. */
   transport: Transport;
 
   private readonly platform: Platform;
@@ -105,20 +179,22 @@ export class Engine extends ClientEmitter<EngineEvents> implements ProbeSink {
   private readonly transports: readonly TransportClass[];
   private readonly untried: TransportClass[];
   private state: EngineState = "opening";
-  // The transport on trial: in the states `probing`, `upgrading` and `closingUpgrading`.
+  // The probe of another transport, in the states `probing`, `upgrading` and `closingUpgrading`.
   private probe: Probe | undefined;
-  // Encoded text packets, and the bytes of binary messages, until the transport is writable.
+  // Outgoing packets that wait until the transport is writable: encoded text packets, and the bytes of binary
+  // messages.
   private queue: (string | Bytes)[] = [];
   private attemptTimer: ReturnType<typeof setTimeout> | undefined;
   private heartbeatTimer: ReturnType<typeof setTimeout> | undefined;
-  // Of the open packet: the longest time between two pings, in milliseconds, and the longest payload in bytes.
+  // From the open packet: the longest time between two pings, in milliseconds, and the longest payload, in bytes.
   private heartbeatDelay = Number.POSITIVE_INFINITY;
   private maxPayload = Number.POSITIVE_INFINITY;
   private pingDue = Number.POSITIVE_INFINITY;
   private readonly endings: (() => void)[] = [];
-  // Why the transport that was tried last has not opened.
+  // The error of the last transport that could not be opened.
   private failure: Error | undefined;
 
+  /** @internal */
   constructor(
     platform: Platform,
     server: URL,
@@ -139,12 +215,12 @@ export class Engine extends ClientEmitter<EngineEvents> implements ProbeSink {
     const first =
       this.transports.find(({ prototype }) => remembers && prototype.name === "websocket") ??
       this.transports[0];
-    if (first === undefined) throw new TypeError("no transport");
+    if (first === undefined) throw new TypeError("no supported transport");
     this.untried = this.transports.filter((each) => each !== first);
     this.transport = new first(this.link(first), this);
     this.endings.push(
       platform.onNetwork((online) => {
-        // What is on this machine is there without a network.
+        // A server on this machine can be reached without a network.
         if (online || /^(localhost|127\.|\[::1)/.test(server.hostname)) return;
         this.onLost("transport close", { description: "network connection lost" });
       }),
@@ -155,26 +231,36 @@ export class Engine extends ClientEmitter<EngineEvents> implements ProbeSink {
     this.attempt();
   }
 
+  /** The state of the connection, as in engine.io-client. */
   get readyState(): ReadyState {
     return readyStateOf(this.state);
   }
 
-  /** Whether a message would be given to the transport at once. */
+  /** Whether a message would be sent at once, and not queued. */
   get writable(): boolean {
     return this.readyState === "open" && this.queue.length === 0 && this.transport.writable;
   }
 
-  /** Sends a message, or queues it until the transport is writable. Drops it in a closing or closed connection. */
+  /**
+   * Sends a message. The message is queued until the transport is writable, and dropped if the connection is closing
+   * or closed.
+   *
+   * @param message a text, or the bytes of a binary message
+   */
   send(message: string | Bytes): this {
     return this.sendAll([message]);
   }
 
-  /** The same as send(). */
+  /**
+   * The same as send().
+   *
+   * @param message a text, or the bytes of a binary message
+   */
   write(message: string | Bytes): this {
     return this.sendAll([message]);
   }
 
-  /** Sends messages that belong together. @internal */
+  /** Sends messages with no other message between them. @internal */
   sendAll(messages: readonly (string | Bytes)[]): this {
     if (maySend(this.state)) {
       for (const message of messages) {
@@ -185,7 +271,7 @@ export class Engine extends ClientEmitter<EngineEvents> implements ProbeSink {
     return this;
   }
 
-  /** Closes the connection after sending what is queued. */
+  /** Closes the connection after sending the queued messages. */
   close(): this {
     if (this.state === "opening") {
       this.end("close", "forced close");
@@ -196,7 +282,7 @@ export class Engine extends ClientEmitter<EngineEvents> implements ProbeSink {
     return this;
   }
 
-  /** Closes the connection as close() does, and reports nothing more to the layer above. @internal */
+  /** Closes the connection as close() does, and no longer calls the methods of the sink. @internal */
   release(): void {
     this.sink = undefined;
     this.close();
@@ -267,7 +353,7 @@ export class Engine extends ClientEmitter<EngineEvents> implements ProbeSink {
     try {
       this.onPacket(packetOf(data));
     } catch (error) {
-      // A ProtocolError, or whatever a parser of the program throws.
+      // A ProtocolError, or any error of a user-supplied parser.
       this.onLost("parse error", { description: `${error}`, context: error });
     }
   }
@@ -275,7 +361,7 @@ export class Engine extends ClientEmitter<EngineEvents> implements ProbeSink {
   private onPacket(packet: Packet): void {
     const { type, data } = packet;
     this.dispatch("packet", [named(packet)]);
-    // A listener may have closed the connection, which must start no timer then.
+    // A listener may have closed the connection. A closed connection must not start a timer.
     if (this.state === "closed") return;
     if (type === CLOSE) {
       this.onLost("transport close", { description: "transport closed by the server" });
@@ -309,7 +395,8 @@ export class Engine extends ClientEmitter<EngineEvents> implements ProbeSink {
     this.dispatch("handshake", [handshake]);
     if (!this.advance("open")) return;
     upgradedBefore = this.transport.name === "websocket";
-    // The layer above first: a listener may close the engine, and an end before the open would be lost.
+    // The sink is called before the listeners. Otherwise, if a listener closed the engine, the sink would receive
+    // onClose() before onOpen().
     this.sink?.onOpen();
     if (this.readyState === "open") this.dispatch("open", []);
     this.flush();
@@ -373,12 +460,12 @@ export class Engine extends ClientEmitter<EngineEvents> implements ProbeSink {
     this.transport.send(batch);
   }
 
-  /** Returns how many packets of the queue fit into one payload. One packet always does. */
+  /** Returns how many packets of the queue to send in one payload: at least one, whatever its length. */
   private batchLength(): number {
     if (this.transport.name !== "polling") return this.queue.length;
     let length = 0;
     for (const [index, packet] of this.queue.entries()) {
-      // UTF-8 has three bytes for a UTF-16 unit at most, and base64 fewer for one of ours.
+      // An upper bound. A UTF-16 unit has at most three bytes in UTF-8, and a byte fewer than three in base64.
       length += packet.length * 3 + 4;
       if (index === MOST_PACKETS || (index > 0 && length > this.maxPayload)) return index;
     }
@@ -394,8 +481,8 @@ export class Engine extends ClientEmitter<EngineEvents> implements ProbeSink {
   }
 
   /**
-   * Closes the connection if the server's ping is overdue, and returns whether it is. The timers of a page
-   * that sleeps are late, so the heartbeat may not have noticed yet. @internal
+   * Closes the connection if the server's ping is overdue, and returns whether the ping is overdue. While a computer
+   * sleeps or a page is frozen, timers do not run, so the timer of the heartbeat may be late. @internal
    */
   endIfOverdue(): boolean {
     const overdue = performance.now() > this.pingDue;
@@ -430,7 +517,7 @@ export class Engine extends ClientEmitter<EngineEvents> implements ProbeSink {
     this.dispatch("upgradeError", [new ConnectError(`probe error: ${description}`)]);
   }
 
-  /** Polling has finished its requests, so the transport of the probe takes its place. */
+  /** Changes to the transport of the probe, after the polling transport has finished its requests. */
   private onPaused(probe: Probe): void {
     if (!this.advance("upgrade")) return;
     this.probe = undefined;
@@ -447,7 +534,7 @@ export class Engine extends ClientEmitter<EngineEvents> implements ProbeSink {
   }
 
   private timer(callback: () => void, delay: number): ReturnType<typeof setTimeout> | undefined {
-    // A timer takes no more than 32 bits.
+    // Node and browsers call a timer with a longer delay at once.
     if (delay > 0x7fffffff) return undefined;
     const timer = setTimeout(callback, delay);
     if (this.options.autoUnref) this.platform.unref?.(timer);
@@ -455,12 +542,12 @@ export class Engine extends ClientEmitter<EngineEvents> implements ProbeSink {
   }
 }
 
-/** Throws ProtocolError. */
+/** Decodes a packet. @throws ProtocolError if the packet is invalid */
 function packetOf(data: string | Bytes): Packet {
   return typeof data === "string" ? decodePayloadPacket(data) : { type: MESSAGE, data };
 }
 
-/** As programs know it. */
-function named({ type, data }: Packet): { readonly type: string; readonly data: string | Bytes } {
+/** Returns a packet in the form that listeners receive. */
+function named({ type, data }: Packet): EnginePacket {
   return { type: PACKET_NAMES[type], data };
 }

@@ -1,47 +1,87 @@
-// The options of one connection.
+// The options of one Engine.IO connection.
 
 import type { PlatformOptions } from "../platform/network.ts";
 import type { Query } from "./query.ts";
 import type { TransportClass } from "./transport.ts";
 
-/** Unknown names, such as "webtransport", are ignored. */
+/**
+ * The name of a transport. "webtransport" is accepted and ignored, because this client does not support
+ * WebTransport.
+ */
 export type TransportName = "polling" | "websocket" | "webtransport";
 
+/** The options of one Engine.IO connection. */
 export interface EngineOptions {
-  /** In this order: names, or classes. Default polling, then WebSocket. */
+  /**
+   * The transports to use, in order of preference, as names or classes. Default: `["polling", "websocket"]`.
+   *
+   * @example
+   * const socket = io("http://localhost:3000", { transports: ["websocket"] });
+   */
   readonly transports?: readonly (TransportName | TransportClass)[];
-  /** The next transport is tried when one fails. Default `false`. */
+  /** Try the next transport if a transport cannot be opened. Default: `false`. */
   readonly tryAllTransports?: boolean;
-  /** Milliseconds that one transport may take to open. Default 10,000 where another is left to try. */
+  /**
+   * How long one transport may take to open, in milliseconds. Default: 10,000 if `tryAllTransports` is set and another
+   * transport is left, otherwise no limit.
+   */
   readonly transportTimeout?: number;
-  /** From polling to WebSocket. Default `true`. */
+  /** Upgrade a connection from polling to WebSocket if the server supports WebSockets. Default: `true`. */
   readonly upgrade?: boolean;
-  /** A connection that was upgraded is next tried over WebSocket. Default `false`. */
+  /** Open the next connection with a WebSocket if the previous connection used a WebSocket. Default: `false`. */
   readonly rememberUpgrade?: boolean;
-  /** Default "/socket.io". */
+  /**
+   * The path of all requests. Must be the same as the server's option `path`. Default: `"/socket.io"`.
+   *
+   * @example
+   * const socket = io("http://localhost:3000", { path: "/realtime" });
+   */
   readonly path?: string;
-  /** The path ends with "/". Default `true`. */
+  /** Add "/" to the end of the path. Default: `true`. */
   readonly addTrailingSlash?: boolean;
-  /** Fields in the query of each request. The query of the URL replaces them. */
+  /**
+   * Fields to add to the query of each request, as an object or as text. Ignored if the URL has a query. Default: none.
+   *
+   * @example
+   * const socket = io("http://localhost:3000", { query: { room: "lobby" } });
+   */
   readonly query?: Query;
-  /** Bytes travel as text, over WebSockets too. Default `false`. */
+  /** Send bytes as base64 text, also over a WebSocket. Default: `false`. */
   readonly forceBase64?: boolean;
-  /** Options that are others for one transport, by its name. */
+  /**
+   * Options that replace the others for one transport, by the name of the transport. Default: none.
+   *
+   * @example
+   * const socket = io("http://localhost:3000", {
+   *   transportOptions: { polling: { extraHeaders: { "X-Token": "secret" } } },
+   * });
+   */
   readonly transportOptions?: Readonly<Record<string, EngineOptions & PlatformOptions>>;
-  /** Header fields of each request; of a WebSocket in Node only. */
+  /**
+   * Header fields to add to each request. Browsers do not send them with the request of a WebSocket. Default: none.
+   *
+   * @example
+   * const socket = io("http://localhost:3000", { extraHeaders: { Authorization: "Bearer secret" } });
+   */
   readonly extraHeaders?: Readonly<Record<string, string>>;
-  /** Cookies go with requests to another origin. Default `false`. */
+  /**
+   * In browsers, send cookies with requests to another origin. In Node, keep the cookies of responses and send them
+   * with later requests. Default: `false`.
+   */
   readonly withCredentials?: boolean;
-  /** Requests carry a name that no other has, against caches. Default: those of polling. */
+  /** Add a random field to the query of each request, so that no cache answers. Default: `true` for polling only. */
   readonly timestampRequests?: boolean;
-  /** Of that name. Default "t". */
+  /** The name of the random field that `timestampRequests` adds. Default: `"t"`. */
   readonly timestampParam?: string;
-  /** Milliseconds that a request may take; 0, the default, for as long as it likes. */
+  /** How long a request of polling may take, in milliseconds. 0 means no limit. Default: 0. */
   readonly requestTimeout?: number;
-  /** Subprotocols of the WebSocket. */
+  /** The subprotocols that the WebSocket offers to the server. Default: none. */
   readonly protocols?: string | readonly string[];
-  /** The connection is closed when the page is left. Default `false`: the browser does. */
+  /**
+   * Close the connection on the "beforeunload" event of the page. Otherwise the browser closes the connection when
+   * the page is unloaded. Default: `false`.
+   */
   readonly closeOnBeforeunload?: boolean;
-  /** Timers do not keep a process of Node alive. Default `false`. */
+  /** Let a Node process exit while the connection is open. Default: `false`. */
   readonly autoUnref?: boolean;
 }

@@ -1,5 +1,5 @@
-// The transport over HTTP requests: a GET that waits for what the server has, a POST for what there
-// is to say. Engine.IO "HTTP long-polling".
+// The transport over HTTP requests. A GET receives packets, and the server answers when it has packets. A POST sends
+// packets. Engine.IO "HTTP long-polling".
 
 import type { Bytes } from "../../protocol/bytes.ts";
 import { CLOSE, encodePacket } from "../../protocol/engineio/packet.ts";
@@ -7,19 +7,24 @@ import { encodePayload, SEPARATOR } from "../../protocol/engineio/payload.ts";
 import type { PlatformCall } from "../platform/network.ts";
 import type { Link, Transport, TransportSink } from "./transport.ts";
 
-/** How long the server may take to answer that a session is closed, in milliseconds. */
+/** How long to wait for the response to the close packet, in milliseconds. */
 const CLOSE_TIMEOUT = 5000;
 
+/**
+ * The transport "polling", over HTTP requests. Pass the class in the option `transports`.
+ * Engine.IO "HTTP long-polling".
+ */
 export class PollingTransport implements Transport {
   readonly #link: Link;
   readonly #sink: TransportSink;
   #state: "opening" | "open" | "paused" | "closed" = "opening";
-  // What is under way.
+  // The requests without a response so far.
   readonly #calls = new Set<PlatformCall>();
   #polling: Promise<void> | undefined;
   #posting: Promise<void> | undefined;
   #writable = true;
 
+  /** @internal */
   constructor(link: Link, sink: TransportSink) {
     this.#link = link;
     this.#sink = sink;
@@ -50,7 +55,8 @@ export class PollingTransport implements Transport {
       this.#abort();
       return;
     }
-    // The poll ends last: to the server, one that ends before the close packet is a lost connection.
+    // The pending GET must end after the POST with the close packet. If the GET ended first, the server would report
+    // a lost connection.
     const timer = setTimeout(() => this.#abort(), CLOSE_TIMEOUT);
     void this.#answer(encodePacket(CLOSE)).then(() => {
       clearTimeout(timer);
@@ -88,7 +94,10 @@ export class PollingTransport implements Transport {
     if (this.#state === "open") this.#sink.onWritable();
   }
 
-  /** The body of the response, where it is one; otherwise the transport is lost. */
+  /**
+   * Sends a request and returns the body of the response. If there is no response with status 200, reports the
+   * loss.
+   */
   async #answer(posted?: string): Promise<string | undefined> {
     let context: unknown;
     const call = this.#link.request(posted);
@@ -113,7 +122,7 @@ export class PollingTransport implements Transport {
   }
 }
 
-/** A Blob, which a browser's program may send as bytes, has to be read first. */
+/** Returns the bytes of a Blob, and every other packet unchanged. In browsers, programs may send a Blob. */
 async function read(packet: string | Bytes): Promise<string | Bytes> {
   return packet instanceof Blob ? new Uint8Array(await packet.arrayBuffer()) : packet;
 }

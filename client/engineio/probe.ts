@@ -1,11 +1,13 @@
-// A transport on trial, while polling carries the packets: Engine.IO "Upgrade".
+// Tests whether a WebSocket reaches the session, while polling still carries the packets. Engine.IO "Upgrade".
 //
 //   asking ── "3probe" ──▶ answered ── upgrade() ──▶ upgraded
 //     └── anything else ──▶ onProbeFailed()
 //
-// The probe is the sink of its transport. In `asking`, the transport matters to nobody else, so its failure is
-// the failure of the probe. In `answered`, the engine pauses polling, so the loss of the transport is the loss
-// of the connection. In `upgraded`, the transport carries the packets, and the probe passes on its reports.
+// The probe is the sink of the new transport.
+//
+//   asking    If the transport fails, only the probe fails. The connection continues over polling.
+//   answered  The engine pauses polling. If the transport is lost, the connection is lost.
+//   upgraded  The transport carries the packets. The probe passes all calls of the transport to the engine.
 
 import type { Bytes } from "../../protocol/bytes.ts";
 import { encodePacket, PING, PONG, PROBE, UPGRADE } from "../../protocol/engineio/packet.ts";
@@ -17,16 +19,17 @@ import type {
   TransportSink,
 } from "./transport.ts";
 
-/** The layer above a probe. */
+/** The layer above a probe: an engine. */
 export interface ProbeSink extends TransportSink {
   /** The server has answered the probe. */
   onProbeAnswered(probe: Probe): void;
-  /** The transport does not reach the session. */
+  /** The transport could not be opened, or the server did not answer the probe as specified. */
   onProbeFailed(description: string): void;
 }
 
 type ProbeState = "asking" | "answered" | "upgraded";
 
+/** A new transport until the upgrade, and then the link between this transport and the engine. */
 export class Probe implements TransportSink {
   readonly transport: Transport;
   readonly #sink: ProbeSink;
@@ -37,17 +40,17 @@ export class Probe implements TransportSink {
     this.transport = new Class(link, this);
   }
 
-  /** Opens the transport, and asks the server to answer over it. */
+  /** Opens the transport, over which the probe then sends the probe packet. */
   start(): void {
     this.transport.open();
   }
 
-  /** Closes the transport. Nothing is reported any more. */
+  /** Closes the transport. The probe calls no more methods of the sink. */
   abandon(): void {
     this.transport.close();
   }
 
-  /** Tells the server that all further packets are sent over this transport. */
+  /** Sends the upgrade packet, after which the client sends all packets over this transport. */
   upgrade(): void {
     this.#state = "upgraded";
     this.transport.send([encodePacket(UPGRADE)]);
@@ -58,16 +61,15 @@ export class Probe implements TransportSink {
   }
 
   onMessage(data: string | Bytes): void {
-    // The common case first.
     if (this.#state === "upgraded") {
       this.#sink.onMessage(data);
     } else if (this.#state === "asking" && data === encodePacket(PONG, PROBE)) {
       this.#state = "answered";
       this.#sink.onProbeAnswered(this);
     } else if (this.#state === "asking") {
-      this.#sink.onProbeFailed("no probe");
+      this.#sink.onProbeFailed("the server did not answer the probe");
     }
-    // Before the server has received the upgrade packet, it sends nothing more over this transport.
+    // In `answered`, packets are ignored. The server must not send a packet here before it receives the upgrade packet.
   }
 
   onWritable(): void {

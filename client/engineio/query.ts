@@ -1,11 +1,11 @@
-// The query of a request: the option `query`, and what the client adds to it.
+// The query of a request: the fields of the option `query`, and the fields that the client adds.
 
-/** The option `query`: its fields, or its text. */
+/** A query, as an object with its fields or as text. */
 export type Query = Readonly<Record<string, unknown>> | string;
 
 /**
- * Returns the fields of a query. In a text, "+" and "=" stand for themselves, so that base64 is preserved: only
- * HTML forms write "+" for a blank.
+ * Returns the fields of a query. In a text, "+" and a second "=" are kept, so that base64 is not changed. Only the
+ * encoding of HTML forms uses "+" for a space.
  */
 export function queryFields(query: Query): Readonly<Record<string, unknown>> {
   if (typeof query !== "string") return query;
@@ -22,15 +22,15 @@ function decode(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    // "100%" is text.
+    // A text such as "100%" is not percent-encoded.
     return text;
   }
 }
 
-/** Formats fields as the query of a URL, with "%20" for a blank, which every server decodes. */
+/** Formats fields as the query of a URL. A space is encoded as "%20", which every server decodes. */
 export function formatQuery(fields: Readonly<Record<string, unknown>>): string {
   const search = new URLSearchParams();
   for (const [name, value] of Object.entries(fields)) search.append(name, `${value}`);
-  // Here "+" is a blank. A "+" in a field is "%2B".
+  // URLSearchParams encodes a space as "+", and a "+" as "%2B".
   return `${search}`.replaceAll("+", "%20");
 }

@@ -1,4 +1,4 @@
-// The states of a client's connection, as a table: Engine.IO "Handshake", "Upgrade", "Heartbeat".
+// The states of a client's Engine.IO connection. Engine.IO "Handshake", "Upgrade", "Heartbeat".
 //
 //   opening ── open ──▶ open ── probe ──▶ probing ── pong ──▶ upgrading
 //                        ▲ ▲                 │                    │
@@ -10,25 +10,25 @@
 //   upgrading ── close ──▶ closingUpgrading ── upgrade ──▶ closing
 //   every state but closed ── lost ──▶ closed
 //
-// The engine owns the queue of outgoing packets, and gives a transport packets only when that transport is
-// writable. So no packet is ever between two transports.
+// The engine holds the queue of outgoing packets, and passes packets to a transport only while the transport is
+// writable. Therefore no packet is lost during an upgrade.
 //
 //   opening           No packet is sent. Messages are queued until the open packet is received. A transport
-//                     that fails here may be replaced by the next one, without a change of the state.
+//                     that fails in this state may be replaced by the next one, and the state stays the same.
 //   open              Messages and pongs are sent over the transport.
-//   probing           As in `open`. Only the probe packet is sent over the new transport.
+//   probing           As `open`. In addition, the probe packet is sent over the new transport.
 //   upgrading         The server has answered the probe. No packet is sent until the polling transport has
 //                     finished its requests. Then the upgrade packet is the first one over the new transport,
 //                     and the queue follows.
 //   closing           The queue is sent, and new messages are dropped.
-//   closingUpgrading  As in `upgrading`, and new messages are dropped.
+//   closingUpgrading  As `upgrading`, but new messages are dropped.
 //   closed            Nothing is sent or reported.
 //
-// A probe may be abandoned as long as polling still carries the packets: nothing but the probe was sent over
-// the new transport. Therefore `close` in `probing` abandons the probe, while `close` in `upgrading` waits for
-// the upgrade: the server sends nothing more by polling, so the queue can only be sent over the new transport.
-// For the same reason the loss of either transport in `upgrading` is the loss of the connection.
+// In `probing`, polling still carries the packets, so `close` abandons the probe. In `upgrading`, `close` waits for
+// the upgrade: the server has stopped sending over polling, so the queue can be sent only over the new transport. For
+// the same reason, the loss of either transport in `upgrading` is the loss of the connection.
 
+/** A state of the drawing above. */
 export type EngineState =
   | "opening"
   | "open"
@@ -37,6 +37,7 @@ export type EngineState =
   | "closing"
   | "closingUpgrading"
   | "closed";
+/** An event that changes the state. */
 export type EngineEvent =
   /** The open packet was received. */
   | "open"
@@ -46,7 +47,7 @@ export type EngineEvent =
   | "pong"
   /** The probe has failed. */
   | "abandon"
-  /** The polling transport has finished its requests, so the other transport takes its place. */
+  /** The polling transport has finished its requests, and the new transport replaces it. */
   | "upgrade"
   /** The program closes the connection. */
   | "close"
@@ -55,7 +56,7 @@ export type EngineEvent =
   /** The transport or the heartbeat has failed, or the server has closed the connection. */
   | "lost";
 
-/** The state as programs for engine.io-client know it. */
+/** The state of a connection, by the names of engine.io-client. */
 export type ReadyState = "opening" | "open" | "closing" | "closed";
 
 // biome-ignore format: aligned table
@@ -84,16 +85,17 @@ export function nextEngineState(state: EngineState, event: EngineEvent): EngineS
   return NEXT[state][event];
 }
 
+/** Returns the name of a state in engine.io-client. */
 export function readyStateOf(state: EngineState): ReadyState {
   return READY_STATES[state];
 }
 
-/** Returns whether messages of the program are accepted. */
+/** Returns whether the program's messages are sent or queued. In the other states, they are dropped. */
 export function maySend(state: EngineState): boolean {
   return state === "open" || state === "opening" || state === "probing" || state === "upgrading";
 }
 
-/** Returns whether the transport may be given packets of the queue. */
+/** Returns whether packets of the queue may be sent. */
 export function mayFlush(state: EngineState): boolean {
   return state === "open" || state === "probing" || state === "closing";
 }

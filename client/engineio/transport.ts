@@ -1,54 +1,85 @@
-// What carries the packets of a client: the interface that polling.ts and websocket-transport.ts
-// implement, and the one they report to.
+// The interface of the client's transports, which polling.ts and websocket.ts implement, and the interface of the
+// layer above, whose methods a transport calls.
 
 import type { Bytes } from "../../protocol/bytes.ts";
 import type { PlatformCall, PlatformWebSocket } from "../platform/network.ts";
 
-/** What happened on the way, for whoever wants to know more than the reason. */
+/** The details of a lost connection, in addition to the reason. */
 export interface DisconnectDetails {
+  /** What happened, such as "websocket connection closed". */
   readonly description: string;
-  /** The status of the response, or the event or error behind it. */
+  /** The HTTP status of the response, or the error or event that ended the connection. */
   readonly context?: unknown;
 }
 
+/** Carries the packets of one connection. A program may implement its own transport. */
 export interface Transport {
-  /** What the server knows it by. */
+  /** The name of the transport in the query of its requests, such as "polling". */
   readonly name: string;
-  /** It takes packets now. */
+  /** Whether send() may be called now. */
   readonly writable: boolean;
+  /** Opens the transport. Reports onOpen() or onLost() to the sink. */
   open(): void;
-  /** Sends encoded text packets and the bytes of binary messages. Only while `writable`. */
+  /**
+   * Sends packets. Called only while `writable`. Reports onWritable() when more packets can be sent.
+   *
+   * @param packets encoded text packets, and the bytes of binary messages
+   */
   send(packets: readonly (string | Bytes)[]): void;
-  /** Ends it, and tells the server where it can. Nothing is reported any more. */
+  /** Closes the transport, and tells the server if possible. Nothing is reported to the sink afterwards. */
   close(): void;
-  /** Calls back when what is under way is over; nothing more is begun. */
+  /**
+   * Stops the transport before an upgrade. No new request is sent.
+   *
+   * @param done called when the pending requests have ended
+   */
   pause(done: () => void): void;
 }
 
-/** How a transport reaches the server: each call is with the session's URL as it is at that time. */
+/** Creates a transport's requests. Each request has the current URL of the session. */
 export interface Link {
-  /** An HTTP request; a POST where there is a body. */
+  /**
+   * Sends an HTTP request.
+   *
+   * @param body the body of a POST. Default: none, and the request is a GET
+   */
   request(body?: string): PlatformCall;
+  /** Opens a WebSocket. */
   webSocket(): PlatformWebSocket;
-  /** Bytes travel as text. */
+  /** Whether the transport must send bytes as base64 text (the option `forceBase64`). */
   readonly base64: boolean;
 }
 
-/** The option `transports` takes such classes beside the names of ours. */
+/** A class that the option `transports` accepts, besides the names of the built-in transports. */
 export interface TransportClass {
+  /**
+   * Creates a transport for one connection.
+   *
+   * @param link creates the requests of the transport
+   * @param sink the layer above, whose methods the transport calls
+   */
   new (link: Link, sink: TransportSink): Transport;
-  /** Its `name` is asked for before there is an instance. */
+  /** The prototype. Its `name` is read before an instance is created. */
   readonly prototype: Transport;
 }
 
-/** The layer above a transport. */
+/** The layer above a transport: an engine or a probe. */
 export interface TransportSink {
-  /** It takes packets. Polling does from the start. */
+  /** The transport is open. The polling transport does not call this method, because it needs no opening. */
   onOpen(): void;
-  /** A packet has come: a text as Engine.IO "Packet encoding" has it, or the bytes of a message. */
+  /**
+   * A packet was received. Engine.IO "Packet encoding".
+   *
+   * @param data an encoded text packet, or the bytes of a binary message
+   */
   onMessage(data: string | Bytes): void;
-  /** It has become writable. */
+  /** The transport has become writable. */
   onWritable(): void;
-  /** It carries nothing any more. */
+  /**
+   * The transport was lost, or could not be opened.
+   *
+   * @param reason the reason for the "disconnect" event
+   * @param details further details for the "disconnect" event
+   */
   onLost(reason: "transport close" | "transport error", details: DisconnectDetails): void;
 }

@@ -1,10 +1,12 @@
-// The transport over a WebSocket. Engine.IO "WebSocket": one packet in one message, bytes as they are.
+// The transport over a WebSocket. Each message is one packet, and bytes are sent without encoding.
+// Engine.IO "WebSocket".
 
 import type { Bytes } from "../../protocol/bytes.ts";
 import { encodePayload } from "../../protocol/engineio/payload.ts";
 import type { PlatformWebSocket } from "../platform/network.ts";
 import type { Link, Transport, TransportSink } from "./transport.ts";
 
+/** The transport "websocket". Pass the class in the option `transports`. Engine.IO "WebSocket". */
 export class WebSocketTransport implements Transport {
   readonly #link: Link;
   #sink: TransportSink | undefined;
@@ -12,6 +14,7 @@ export class WebSocketTransport implements Transport {
   #open = false;
   #error: unknown;
 
+  /** @internal */
   constructor(link: Link, sink: TransportSink) {
     this.#link = link;
     this.#sink = sink;

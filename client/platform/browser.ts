@@ -1,17 +1,20 @@
-// Browsers, as a platform: fetch() and their WebSocket.
+// The platform for browsers: fetch() and the browser's WebSocket.
 
 import type { EngineOptions } from "../engineio/options.ts";
 import type { PlatformCall, PlatformOptionTable } from "./network.ts";
 import type { Platform } from "./platform.ts";
 
-// What of a page is used here; the sources are compiled for Node. Workers, React Native and servers that render
-// pages lack the first, the second, or both.
+// The globals of a page that this file uses. They are declared here because the sources are compiled for Node.
+// Either may be missing in workers, in React Native, and on servers that render pages.
 declare const addEventListener:
   | ((name: string, listener: () => void, options: { readonly signal: AbortSignal }) => void)
   | undefined;
 declare const location: { readonly href: string } | undefined;
 
-/** Known, so that one program can run in Node too. */
+/**
+ * The check of an option that only Node uses. Accepts any value, so that the same program runs in Node and in
+ * browsers.
+ */
 const known = (): void => {};
 const OPTIONS: PlatformOptionTable = {
   agent: known,
@@ -37,7 +40,7 @@ function request(url: string, body: string | undefined, options: EngineOptions):
   const abort = (): void => controller.abort();
   const timer = requestTimeout ? setTimeout(abort, requestTimeout) : undefined;
   const response = fetch(url, {
-    // A text is "text/plain;charset=UTF-8" by itself.
+    // fetch() sets "text/plain;charset=UTF-8" as the content type of a text.
     ...(body !== undefined && { method: "POST", body }),
     headers: { ...extraHeaders },
     credentials: withCredentials ? "include" : "same-origin",
@@ -48,7 +51,7 @@ function request(url: string, body: string | undefined, options: EngineOptions):
   return { response, abort };
 }
 
-/** Listens to events of the page, by their names; gives what ends that. */
+/** Adds listeners for events of the page, by name. Returns a function that removes the listeners. */
 function listen(listeners: Readonly<Record<string, () => void>>): () => void {
   const controller = new AbortController();
   if (typeof addEventListener === "function") {
@@ -59,13 +62,17 @@ function listen(listeners: Readonly<Record<string, () => void>>): () => void {
   return () => controller.abort();
 }
 
-/** @param codec how packets travel where the program says nothing of it */
+/**
+ * Creates the platform for browsers.
+ *
+ * @param codec creates the codec for a manager without the option `parser`
+ */
 export function createBrowserPlatform(codec: Platform["codec"]): Platform {
   return {
     options: OPTIONS,
     codec,
     request,
-    // Header fields of its opening handshake are the browser's own.
+    // A browser's WebSocket does not accept header fields for the opening handshake.
     webSocket: (url, { protocols = [] }) => {
       const socket = new WebSocket(url, [protocols].flat());
       socket.binaryType = "arraybuffer";

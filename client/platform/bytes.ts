@@ -1,5 +1,5 @@
-// protocol/bytes.ts for browsers, which have no Buffer: a bundle takes this one in its place. What
-// only WebSocket frames need is not here, since the browser makes them.
+// Replaces protocol/bytes.ts in bundles for browsers, which have no Buffer. The functions for WebSocket frames are
+// missing, because the browser creates the frames.
 
 export type Bytes = Uint8Array;
 
@@ -17,7 +17,7 @@ export function copy(bytes: Bytes): Bytes {
   return new Uint8Array(bytes);
 }
 
-/** Bytes as an application is given them. */
+/** Returns bytes in the form in which a program receives them. */
 export function asGiven(bytes: Bytes): ArrayBufferLike {
   return bytes.byteLength === bytes.buffer.byteLength ? bytes.buffer : copy(bytes).buffer;
 }
@@ -26,7 +26,10 @@ export function isBinary(value: object): boolean {
   return ArrayBuffer.isView(value) || value instanceof ArrayBuffer || value instanceof Blob;
 }
 
-/** A Blob stays one: a WebSocket sends it as it is, and polling.ts reads it. */
+/**
+ * Returns the bytes of a value. A Blob is returned unchanged: a WebSocket can send a Blob, and polling.ts reads
+ * its bytes.
+ */
 export function bytesOf(value: ArrayBuffer | ArrayBufferView | Blob): Bytes | Blob {
   if (value instanceof Blob) return value;
   return ArrayBuffer.isView(value)
@@ -59,7 +62,7 @@ export function decodeUtf8(bytes: Bytes): string | undefined {
 
 export function encodeBase64(bytes: Bytes): string {
   let text = "";
-  // Not all at once: a call takes no more than some tens of thousands of arguments.
+  // In slices, because browsers limit the number of arguments of a call.
   for (let at = 0; at < bytes.length; at += 8192) {
     text += String.fromCharCode(...bytes.subarray(at, at + 8192));
   }
@@ -67,7 +70,7 @@ export function encodeBase64(bytes: Bytes): string {
 }
 
 export function decodeBase64(text: string): Bytes | undefined {
-  // atob() passes over blanks, and does without padding.
+  // atob() also accepts whitespace and missing padding.
   if (text.length % 4 !== 0 || /\s/.test(text)) return undefined;
   try {
     return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
@@ -76,7 +79,7 @@ export function decodeBase64(text: string): Bytes | undefined {
   }
 }
 
-/** New bytes, for a caller that writes every one of them. */
+/** Returns new bytes for a caller that overwrites all of them. */
 export function allocateUnfilled(length: number): Bytes {
   return new Uint8Array(length);
 }

@@ -1,37 +1,39 @@
-// Cookies, kept between a server's responses and the next requests. RFC 6265 §5.
+// Stores the cookies of responses, and adds them to later requests. RFC 6265 §5.
 
 interface Cookie {
   readonly name: string;
   readonly value: string;
-  /** The host that has set it, or the domain that it named. */
+  /** The value of the Domain attribute, or the host that set the cookie. */
   readonly domain: string;
-  /** It named none: no host below gets it. */
+  /** Whether the Domain attribute was missing. If so, the cookie is not sent to subdomains. */
   readonly hostOnly: boolean;
   readonly path: string;
   readonly secure: boolean;
-  /** Milliseconds of the clock; for ever where the server says nothing of it. */
+  /** The expiry time, in milliseconds since 1970. `Infinity` for a session cookie. */
   readonly expires: number;
 }
 
-/** A server may keep so many here; the oldest make room. RFC 6265 §6.1 asks for 50 at least. */
+/** The largest number of cookies. The oldest cookie is removed first. RFC 6265 §6.1 requires at least 50. */
 const MOST_COOKIES = 50;
-/** Characters of one; larger ones are passed over. RFC 6265 §6.1 asks for 4096 bytes at least. */
+/** The longest cookie, in characters. A longer cookie is ignored. RFC 6265 §6.1 requires at least 4096 bytes. */
 const LONGEST_COOKIE = 8192;
 
+/** The cookies of one manager. */
 export class CookieJar {
   readonly #now: () => number;
-  // By name, domain and path (RFC 6265 §5.3, item 11), in the order of their coming.
+  // By name, domain and path (RFC 6265 §5.3, item 11), the oldest first.
   readonly #cookies = new Map<string, Cookie>();
 
+  /** @param now returns the time, in milliseconds since 1970. Default: Date.now */
   constructor(now: () => number = Date.now) {
     this.#now = now;
   }
 
   /**
-   * Takes what a response says.
+   * Stores the cookies of a response, and removes those that the response expires.
    *
-   * @param url of the request
-   * @param fields each Set-Cookie of the response
+   * @param url the URL of the request
+   * @param fields the values of the response's Set-Cookie fields. Default: none
    */
   take(url: URL, fields: readonly string[] = []): void {
     for (const field of fields) {
@@ -45,7 +47,7 @@ export class CookieJar {
     }
   }
 
-  /** The field Cookie of a request, or `undefined` where there is none to send. RFC 6265 §5.4. */
+  /** Returns the Cookie field for a request to `url`, or `undefined` if no cookie matches. RFC 6265 §5.4. */
   header(url: URL): string | undefined {
     const secure = url.protocol === "https:" || url.protocol === "wss:";
     const pairs: string[] = [];
@@ -58,13 +60,16 @@ export class CookieJar {
     return pairs.length > 0 ? pairs.join("; ") : undefined;
   }
 
-  /** RFC 6265 §5.2: the pair, and the attributes whatever their case; unknown ones are passed over. */
+  /**
+   * Parses a Set-Cookie field. Returns `undefined` if the cookie must be ignored. The names of attributes are
+   * case-insensitive, and unknown attributes are ignored. RFC 6265 §5.2.
+   */
   #parse(url: URL, field: string): Cookie | undefined {
     const [pair = "", ...attributes] = field.split(";");
     const equals = pair.indexOf("=");
     const name = pair.slice(0, equals).trim();
     const value = pair.slice(equals + 1).trim();
-    // What would end a header field was never let in by Node, and must not be let out.
+    // A control character could end the Cookie field and start another field. Node accepts none in a response.
     if (equals === -1 || name === "" || /\p{Cc}/u.test(field)) return undefined;
     let path = defaultPath(url.pathname);
     let domain = "";
@@ -92,28 +97,28 @@ export class CookieJar {
           if (/^-?\d+$/.test(said)) maxAge = Number(said);
       }
     }
-    // RFC 6265 §5.3, item 3: Max-Age counts, whatever Expires says.
+    // RFC 6265 §5.3, item 3: Max-Age overrides Expires.
     if (maxAge !== undefined) expires = maxAge > 0 ? this.#now() + maxAge * 1000 : 0;
     const hostOnly = domain === "";
-    // RFC 6265 §5.3, item 6: nobody sets cookies for others.
+    // RFC 6265 §5.3, item 6: a server cannot set cookies for other domains.
     if (!hostOnly && !domainMatches(url.hostname, domain)) return undefined;
     return { name, value, domain: domain || url.hostname, hostOnly, path, secure, expires };
   }
 }
 
-/** RFC 6265 §5.1.4. */
+/** Returns the path of a cookie without a Path attribute. RFC 6265 §5.1.4. */
 function defaultPath(pathname: string): string {
   const end = pathname.lastIndexOf("/");
   return end <= 0 ? "/" : pathname.slice(0, end);
 }
 
-/** RFC 6265 §5.1.4. */
+/** Returns whether the path of a request is below a cookie's path. RFC 6265 §5.1.4. */
 function pathMatches(pathname: string, path: string): boolean {
   if (pathname === path) return true;
   return pathname.startsWith(path.endsWith("/") ? path : `${path}/`);
 }
 
-/** RFC 6265 §5.1.3. */
+/** Returns whether a host is a domain or one of its subdomains. RFC 6265 §5.1.3. */
 function domainMatches(host: string, domain: string): boolean {
   return host === domain || host.endsWith(`.${domain}`);
 }

@@ -1,57 +1,103 @@
-// HTTP requests and WebSockets as the client uses them, and the options that a platform has for them.
+// The interfaces of the HTTP requests and WebSockets of a platform, and the options that only Node supports.
 
 import type { OptionTable } from "../../lib/events/options.ts";
 import type { Bytes } from "../../protocol/bytes.ts";
 
-/** A WebSocket as far as the client uses it. */
+/** The members of a WebSocket that the client uses. A browser's WebSocket has them too. */
 export interface PlatformWebSocket {
-  // Each platform has classes of its own for these events.
+  // The parameters are `never` because Node and browsers have different classes for these events.
+  /** Called when the opening handshake has succeeded. */
   onopen: ((event: never) => void) | null;
+  /** Called when a message is received. */
   onmessage: ((event: never) => void) | null;
+  /** Called when the connection fails. */
   onerror: ((event: never) => void) | null;
+  /** Called when the connection is closed. */
   onclose: ((event: never) => void) | null;
+  /**
+   * Sends a message.
+   *
+   * @param data a text, or the bytes of a binary message
+   */
   send(data: string | Bytes): void;
+  /** Closes the connection with the closing handshake. */
   close(): void;
 }
 
+/** The response to a request of the polling transport. */
 export interface PlatformResponse {
+  /** The HTTP status. */
   readonly status: number;
+  /** The decoded body. */
   readonly body: string;
 }
 
+/** A request of the polling transport. */
 export interface PlatformCall {
-  /** Rejects where there is no response. */
+  /** Rejects if there is no valid response. */
   readonly response: Promise<PlatformResponse>;
-  /** Ends it; the response rejects. */
+  /** Aborts the request. `response` rejects. */
   abort(): void;
 }
 
-type Pem = string | Uint8Array | readonly (string | Uint8Array)[];
+/** Certificates or keys: one, or a list. A string is in PEM format. */
+export type Pem = string | Uint8Array | readonly (string | Uint8Array)[];
 
-/** What only Node can do; browsers pass it over. Where Node has an option of that name, it is that. */
+/** The options of the extension permessage-deflate. RFC 7692. */
+export interface PerMessageDeflateOptions {
+  /** Compress messages of at least this many bytes. Default: 1024. */
+  readonly threshold?: number;
+}
+
+/**
+ * Options that only Node supports. Browsers ignore them. The options for connections and TLS are passed to Node's
+ * http.request(), https.request() and tls.connect().
+ */
 export interface PlatformOptions {
-  /** Makes the connections: a proxy's, for one. Of node:http, or of node:https for https URLs. */
+  /**
+   * Creates the connections, such as connections through a proxy. An agent of node:https for https URLs, otherwise an
+   * agent of node:http. Default: a new connection for each request.
+   *
+   * @example
+   * import { Agent } from "node:http";
+   *
+   * const socket = io("http://localhost:3000", { agent: new Agent({ localAddress: "127.0.0.1" }) });
+   */
   readonly agent?: object | false;
+  /** The certificates of the authorities to trust. Default: the authorities that Node trusts. */
   readonly ca?: Pem;
+  /** The client's certificate. Default: none. */
   readonly cert?: Pem;
+  /** The private key of the client's certificate. Default: none. */
   readonly key?: Pem;
+  /** The client's certificate and private key in PKCS #12 format. Default: none. */
   readonly pfx?: Pem;
+  /** The passphrase of `key` or `pfx`. Default: none. */
   readonly passphrase?: string;
+  /** The ciphers to offer, in the syntax of OpenSSL. Default: the ciphers of Node. */
   readonly ciphers?: string;
-  /** `false`: whatever the certificate. Default `true`. */
+  /** Fail the connection if the server's certificate is invalid. Default: `true`. */
   readonly rejectUnauthorized?: boolean;
+  /**
+   * Returns an error if the server's certificate does not belong to the host. Default: Node's
+   * tls.checkServerIdentity().
+   *
+   * @param host the host name of the server
+   * @param certificate the server's certificate, a PeerCertificate of node:tls
+   */
   readonly checkServerIdentity?: (host: string, certificate: never) => Error | undefined;
-  /** 4 or 6. */
+  /** The version of IP to use: 4 or 6. 0 means both. Default: 0. */
   readonly family?: number;
+  /** The local address from which to connect. Default: chosen by the operating system. */
   readonly localAddress?: string;
-  /** permessage-deflate is offered to the server. Default `{ threshold: 1024 }`, in bytes. */
-  readonly perMessageDeflate?: boolean | { readonly threshold?: number };
-  /** Bytes in one message, or in one response to polling. Default 100 MiB. */
+  /** Offer the extension permessage-deflate to the server. Default: `{ threshold: 1024 }`. RFC 7692. */
+  readonly perMessageDeflate?: boolean | PerMessageDeflateOptions;
+  /** The largest WebSocket message or polling response to accept, in bytes. Default: 100 MiB. */
   readonly maxPayload?: number;
 }
 
-/** Options of socket.io-client that are known and do nothing. */
+/** Options of socket.io-client that are accepted and have no effect. */
 type Ignored = "policyPort" | "useNativeTimers";
 
-/** The options that only one platform uses. */
+/** The checks of the options that only Node supports. */
 export type PlatformOptionTable = OptionTable<PlatformOptions, Ignored>;

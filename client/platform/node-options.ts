@@ -1,4 +1,4 @@
-// The options of the client that only Node uses.
+// The checks of the client's options that only Node supports.
 
 import { boolean, type OptionTable, object, string } from "../../lib/events/options.ts";
 import { bytes, integer, perMessageDeflate, unsupported, valueOr } from "../../lib/node-options.ts";

@@ -1,4 +1,4 @@
-// Node: requests over node:http and node:https, WebSockets of our own.
+// The platform for Node: requests with node:http and node:https, and the WebSocket client of lib/websocket.
 
 import {
   type ClientRequest,
@@ -30,7 +30,7 @@ import type {
 import { NODE_OPTIONS } from "./node-options.ts";
 import type { Platform } from "./platform.ts";
 
-/** Options of a connection that are handed to Node as they are. */
+/** The options that are passed to Node unchanged. */
 const CONNECTION_OPTIONS = [
   "agent",
   "ca",
@@ -50,16 +50,16 @@ function connectionOptions(options: PlatformOptions): RequestOptions {
   return Object.fromEntries(given.map((name) => [name, options[name]]));
 }
 
-// Each request has a connection of its own. A server or a proxy may close a kept connection while the
-// next request is on its way, and whether it has read the request cannot be known. RFC 9110 §9.2.2
-// forbids sending a POST again then. TLS sessions are resumed.
+// Each request has its own connection. A server or a proxy may close a kept connection while the client sends the
+// next request. Then the client does not know whether the server has received the request, and RFC 9110 §9.2.2
+// forbids sending a POST again. TLS sessions are resumed.
 const AGENTS = { "http:": new HttpAgent(), "https:": new HttpsAgent() };
 
 const DEFAULT_MAX_PAYLOAD = 100 * 1024 * 1024;
 
 type Options = EngineOptions & PlatformOptions;
 
-/** One request and its redirections. */
+/** One request, including its redirects. */
 class Call implements PlatformCall {
   readonly response: Promise<PlatformResponse>;
   readonly #body: string | undefined;
@@ -105,24 +105,23 @@ class Call implements PlatformCall {
     try {
       request = this.#createRequest(url, body, headers);
     } catch (error) {
-      // Such as a header field that cannot be sent, or a redirection to a scheme that the agent does not have.
+      // For example, an invalid header field, or a redirect to a scheme that the agent does not support.
       this.#fail(error);
       return;
     }
     this.#request = request;
     if (this.#options.autoUnref === true) request.on("socket", unref);
-    // Not sent again: the server may have received the POST, or have sent the answer to the GET.
+    // The request is not sent again. The server may have received the POST, or may have answered the GET.
     request.on("error", (error) => this.#settle.reject(error));
-    // An answer of another protocol is none.
     request.on("upgrade", (_, socket) => {
       socket.destroy();
-      this.#fail(new Error("the server has changed the protocol"));
+      this.#fail(new Error("the server responded with status 101 to a polling request"));
     });
     request.on("response", (response) => this.#onResponse(url, headers, response));
     request.end(body);
   }
 
-  /** Throws what node:http throws for a request that it cannot make. */
+  /** Throws the error of node:http if the URL, the agent or a header field is invalid. */
   #createRequest(url: URL, body: string | undefined, headers: HeaderFields): ClientRequest {
     const secure = url.protocol === "https:";
     return (secure ? requestHttps : requestHttp)(url, {
@@ -139,8 +138,9 @@ class Call implements PlatformCall {
     const target = isRedirect(status) ? redirectTarget(url, response.headers.location) : undefined;
     if (target !== undefined) {
       response.resume();
-      if (++this.#redirects > MAX_REDIRECTS) this.#fail(new Error("too many redirections"));
-      // RFC 9110 §15.4: these two keep the method; behind the others a GET is what everybody sends.
+      if (++this.#redirects > MAX_REDIRECTS)
+        this.#fail(new Error(`too many redirections: more than ${MAX_REDIRECTS}`));
+      // RFC 9110 §15.4: 307 and 308 keep the method. After the others, clients send a GET.
       else if (status === 307 || status === 308) this.#follow(url, target, this.#body, headers);
       else this.#follow(url, target, undefined, headers);
       return;
@@ -152,13 +152,14 @@ class Call implements PlatformCall {
       .on("data", (chunk: Bytes) => {
         chunks.push(chunk);
         length += chunk.length;
-        if (length > maxPayload) this.#fail(new Error("the response is too long"));
+        if (length > maxPayload)
+          this.#fail(new Error(`the response is longer than maxPayload, ${maxPayload} bytes`));
       })
       .on("error", (error) => this.#settle.reject(error))
       .on("end", () => {
         clearTimeout(this.#timer);
         const body = decodeUtf8(concat(chunks));
-        if (body === undefined) this.#fail(new Error("the response is not UTF-8"));
+        if (body === undefined) this.#fail(new Error("the response is not valid UTF-8"));
         else this.#settle.resolve({ status, body });
       });
   }
@@ -201,7 +202,10 @@ function unref(socket: Socket): void {
 
 const nothing = (): void => {};
 
-/** A platform for one manager: its cookies are kept between its connections, where the option `withCredentials` is set. */
+/**
+ * Creates the platform of one manager. If the option `withCredentials` is set, cookies are kept from one connection of
+ * the manager to the next.
+ */
 export function createNodePlatform(): Platform {
   const jar = new CookieJar();
   const cookiesOf = (options: Options): CookieJar | undefined =>
@@ -211,7 +215,7 @@ export function createNodePlatform(): Platform {
     codec: standardCodec,
     request: (url, body, options) => new Call(url, body, options, cookiesOf(options)),
     webSocket: (url, options) => webSocket(url, options, cookiesOf(options)),
-    // Node knows nothing of either.
+    // Node has no events for the network or for leaving a page.
     onNetwork: () => nothing,
     onLeave: () => nothing,
     unref: (timer) => {

@@ -1,5 +1,5 @@
-// What differs between Node and a browser: HTTP requests and WebSockets. Each has its own; the rest
-// of the client is the same.
+// The interface that hides the differences between Node and browsers, which are mainly HTTP requests and WebSockets.
+// node.ts and browser.ts implement the interface. The rest of the client is the same on both.
 
 import type { PacketCodec } from "../../lib/events/parser.ts";
 import type { EngineOptions } from "../engineio/options.ts";
@@ -10,22 +10,31 @@ import type {
   PlatformWebSocket,
 } from "./network.ts";
 
+/** The functions that Node and browsers provide in different ways. */
 export interface Platform {
-  /** What its own options must be. */
+  /** The checks of the options that only Node supports. */
   readonly options: PlatformOptionTable;
-  /** How packets travel where the program says nothing of it. */
+  /** Creates the codec for a manager without the option `parser`. */
   codec(options: { readonly maxAttachments?: number }): PacketCodec;
+  /** Opens a WebSocket. */
   webSocket(url: string, options: EngineOptions & PlatformOptions): PlatformWebSocket;
-  /** @param body of a POST, as text in UTF-8; without one it is a GET */
+  /**
+   * Sends an HTTP request.
+   *
+   * @param body the body of a POST. `undefined` for a GET
+   */
   request(
     url: string,
     body: string | undefined,
     options: EngineOptions & PlatformOptions,
   ): PlatformCall;
-  /** Calls back when the network comes or goes; gives what ends that. */
+  /**
+   * Calls `listener` when the network becomes available or unavailable. Returns a function that removes the
+   * listener.
+   */
   onNetwork(listener: (online: boolean) => void): () => void;
-  /** Calls back when the page is left for good; gives what ends that. */
+  /** Calls `listener` when the user leaves the page. Returns a function that removes the listener. */
   onLeave(listener: () => void): () => void;
-  /** A timer that does not keep the process alive. */
+  /** Lets the process exit while the timer is pending. Missing in browsers. */
   unref?(timer: ReturnType<typeof setTimeout>): void;
 }

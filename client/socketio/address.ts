@@ -1,32 +1,33 @@
-// The address of a server: the forms of a URL that io() and Manager accept.
+// Parses the URL of a server, in the forms that io() and Manager accept.
 
-/** Options that name the server where no URL does. */
+/** Options of a Manager that name the server if there is no URL. io() ignores them. */
 export interface AddressOptions {
-  /** The server's host, if there is no URL, also as "host:port". Default: the page's, "localhost" in Node. */
+  /** The server's host, or "host:port", if there is no URL. Default: the host of the page, in Node "localhost". */
   readonly host?: string;
   /** The same as `host`. */
   readonly hostname?: string;
-  /** The server's port, if there is no URL. Default: the page's, or that of the scheme. */
+  /** The server's port, if there is no URL. Default: the port of the page, or the default port of the scheme. */
   readonly port?: string | number;
-  /** Use https and wss, if there is no URL. Default: as the page does. */
+  /** Use https and wss, if there is no URL. Default: `true` if the page uses https, otherwise `false`. */
   readonly secure?: boolean;
 }
 
 /** A parsed URL. */
 export interface Address {
-  /** With the scheme http or https. */
+  /** The URL, always with the scheme http or https. */
   readonly url: URL;
-  /** The path as the program wrote it, since a URL would encode it. */
+  /** The path as the program wrote it. The URL has an encoded path. */
   readonly path: string;
 }
 
-/** The scheme, the host and the path of a URL that may lack each of them. */
+/** Matches the scheme, the host and the path of a URL. Each of them may be missing. */
 const PARTS = /^((?:[a-z]+:)?\/\/)?([^/?#]*)([^?#]*)/i;
 
 /**
  * Parses "http://host:port/path?query". The scheme, the host, or both may be missing.
  *
- * @param base the page's URL, for what is missing; `undefined` if there is no page
+ * @param base the URL of the page, which completes `text`. `undefined` if there is no page
+ * @param options options that name the server if `text` has no host. Default: none
  * @throws TypeError if the URL is invalid, or has no host and there is no page
  */
 export function parseAddress(
@@ -36,11 +37,10 @@ export function parseAddress(
 ): Address {
   const [, scheme, host, path = ""] = PARTS.exec(text) ?? [];
   if (base === undefined && !host && options.host === undefined && options.hostname === undefined) {
-    throw new TypeError(
-      `there is no page whose server "${text}" could mean: give a URL with a host`,
-    );
+    throw new TypeError(`the URL "${text}" must have a host where there is no page`);
   }
-  // Without its path: the path of a page is no namespace. A page from a file has no origin.
+  // Only the origin of the page is used, because the page's path is not a namespace. The origin of a page from a file
+  // is "null".
   const { origin } = new URL(base ?? "http://localhost");
   const server = origin === "null" ? "http://localhost" : origin;
   const url = new URL(scheme === undefined && host ? `//${text}` : text, server);
@@ -49,17 +49,18 @@ export function parseAddress(
   return { url, path };
 }
 
-/** Puts what the options say in the place of the page's host. */
+/** Replaces the host, the port and the scheme of the page with those of the options. */
 function locate(url: URL, { host, hostname = host, port, secure }: AddressOptions): void {
   if (secure !== undefined) url.protocol = secure ? "https:" : "http:";
-  // Another host, or another scheme, has the scheme's port.
+  // The port of the page does not apply to another host or scheme.
   if (hostname !== undefined || secure !== undefined) url.port = "";
-  // The setters of a URL ignore an invalid host, and the client would connect to another one.
+  // The constructor of URL throws for an invalid host. The setter would ignore it, and the client would connect to
+  // the host of the page.
   if (hostname !== undefined) url.host = new URL(`${url.protocol}//${inBrackets(hostname)}`).host;
   if (port !== undefined) url.port = `${port}`;
 }
 
-/** An IPv6 address as it is in a URL, and every other host as it is. */
+/** Returns an IPv6 address in brackets, as URLs require, and every other host unchanged. */
 function inBrackets(host: string): string {
   return /^[^[]*:[^[]*:/.test(host) ? `[${host}]` : host;
 }

@@ -1,26 +1,27 @@
-// How long to wait before the next attempt to connect: twice as long each time, up to a limit, and
-// not everybody at the same moment. RFC 6455 §7.2.3.
+// The delay before the next attempt to connect. The delay doubles with each attempt, up to a limit. A random part
+// keeps the clients of a server from connecting at the same time. RFC 6455 §7.2.3.
 
+/** The options that determine the delays. */
 export interface BackoffOptions {
-  /** Milliseconds of the first wait. */
+  /** The delay before the first attempt, in milliseconds. */
   readonly reconnectionDelay: number;
-  /** Milliseconds of the longest. */
+  /** The longest delay, in milliseconds. */
   readonly reconnectionDelayMax: number;
-  /** How much of a wait may be taken off or put on, from 0 to 1. */
+  /** The largest random change of a delay, as a fraction of the delay, from 0 to 1. */
   readonly randomizationFactor: number;
 }
 
-/** A timer takes no more than 32 bits, and calls at once for what is larger. */
+/** The longest delay of a timer, in milliseconds. Node and browsers call a timer with a longer delay at once. */
 const LONGEST = 0x7fffffff;
 
-/** From here on the wait is the longest, however short the first was. */
+/** After this many doublings, the delay no longer grows. */
 const MOST_DOUBLINGS = 30;
 
 /**
- * Milliseconds to wait before attempt number `attempt`.
+ * Returns the delay before an attempt, in milliseconds.
  *
- * @param attempt from 0
- * @param random from 0 up to 1
+ * @param attempt the number of the attempt, from 0
+ * @param random a random number from 0 to 1, as from Math.random()
  */
 export function delayBefore(attempt: number, options: BackoffOptions, random: number): number {
   const { reconnectionDelay, reconnectionDelayMax, randomizationFactor } = options;

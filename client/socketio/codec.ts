@@ -1,14 +1,17 @@
-// Encodes the client's packets to messages, and decodes those of the server. Socket.IO "Packet encoding".
+// Encodes the client's packets, and decodes the server's packets. Socket.IO "Packet encoding".
 
 import type { PacketCodec } from "../../lib/events/parser.ts";
 import { SERVER_LIMITS } from "../../protocol/socketio/check.ts";
 import { Decoder as StandardDecoder } from "../../protocol/socketio/decoder.ts";
 import { encode } from "../../protocol/socketio/encoder.ts";
 
-/** Ten times what a client may send to a server of ours: servers relay attachments together. */
+/**
+ * Ten times the default limit of our server, because servers may collect attachments from several clients in one
+ * packet.
+ */
 const DEFAULT_MAX_ATTACHMENTS = 100;
 
-/** Returns the codec of the protocol document. */
+/** Returns the codec for the encoding of the Socket.IO protocol. */
 export function standardCodec({
   maxAttachments = DEFAULT_MAX_ATTACHMENTS,
 }: {

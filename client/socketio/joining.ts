@@ -1,4 +1,4 @@
-// The state of a client's socket in its namespace, as a table. Socket.IO "Connection to a namespace".
+// The states of a client's socket in its namespace. Socket.IO "Connection to a namespace".
 //
 //   inactive ── connect ──▶ waiting ── ask ──▶ authenticating ── join ──▶ joining ── accept ──▶ connected
 //                              ▲                     │                      │                     │
@@ -7,21 +7,23 @@
 //   waiting · authenticating ── accept ──▶ connected
 //   every state but inactive ── leave ──▶ inactive
 //
-//   inactive        The program has not connected the socket, or the socket has left the namespace: it was
-//                   disconnected by the program or by the server, or refused.
-//   waiting         The socket joins as soon as there is a connection.
-//   authenticating  The program was asked for the data of the CONNECT packet, and may answer later.
-//   joining         The CONNECT packet was sent. A second one on the same connection would make the server
-//                   close that connection, so only `waiting` leads to another one.
-//   connected       Events are sent. In every other state they are buffered.
+//   inactive        The program has not connected the socket, or the program or the server has disconnected the
+//                   socket, or the server has refused the client.
+//   waiting         The socket will send CONNECT when the manager has a connection.
+//   authenticating  The function `auth` of the program was called, and has not passed the data of the CONNECT packet.
+//   joining         The CONNECT packet was sent. A second CONNECT packet would make the server close the connection,
+//                   so the socket sends CONNECT again only after `waiting`, over the next connection.
+//   connected       Events are sent. In all other states events are buffered.
 //
-// A server that sends CONNECT without being asked is believed.
+// If the server sends CONNECT before the client has sent CONNECT, the socket is connected all the same.
 
+/** A state of the drawing above. */
 export type JoiningState = "inactive" | "waiting" | "authenticating" | "joining" | "connected";
+/** An event that changes the state. */
 export type JoiningEvent =
   /** The program connects the socket. */
   | "connect"
-  /** There is a connection, so the program is asked for `auth`. */
+  /** The manager has a connection, so the function `auth` is called. */
   | "ask"
   /** The CONNECT packet is sent. */
   | "join"

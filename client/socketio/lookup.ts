@@ -1,4 +1,4 @@
-// io(url): the socket of a namespace, on a connection that others to the same server share.
+// The function io(). Its sockets for the same server share one connection.
 
 import type { DefaultEventsMap } from "../../lib/events/emitter.ts";
 import { object } from "../../lib/events/options.ts";
@@ -7,37 +7,58 @@ import type { AnyManager } from "./manager.ts";
 import type { ClientOptions } from "./options.ts";
 import { Socket } from "./socket.ts";
 
-/** The class Manager of a platform. */
+/** The type of a platform's class Manager. */
 type ManagerClass = new (url: string | URL, options: ClientOptions) => AnyManager;
 
-interface LookupFunction {
+/** The call signatures of io(). */
+export interface LookupFunction {
+  /**
+   * Returns the socket of a namespace, and connects to the server if necessary. Sockets of different namespaces of a
+   * server share one connection.
+   *
+   * @param url the URL of the server. Its path is the namespace. Default: the server of the page
+   * @param options the options of the socket and the connection. Default: none
+   * @throws TypeError if the URL or an option is invalid
+   *
+   * @example
+   * const socket = io("http://localhost:3000/chat", { auth: { token: "secret" } });
+   */
   <ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>(
     url?: string | URL,
     options?: ClientOptions,
   ): Socket<ListenEvents, EmitEvents>;
-  /** Connects to the page's server. */
+  /**
+   * Returns the socket of the main namespace of the page's server.
+   *
+   * @param options the options of the socket and the connection
+   * @throws TypeError if an option is invalid
+   */
   <ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>(
     options: ClientOptions,
   ): Socket<ListenEvents, EmitEvents>;
 }
 
-interface Classes<Class> {
+/** The classes that io() has as members. */
+export interface LookupClasses<Class> {
+  /** The class Manager. */
   readonly Manager: Class;
+  /** The class Socket. */
   readonly Socket: typeof Socket;
 }
 
-/** The function io(). It has the main exports as members: programs call `io.connect()` and `new io.Manager()`. */
-export interface Lookup<Class = ManagerClass> extends LookupFunction, Classes<Class> {
+/** The type of io(). The main exports are members of the function, for `io.connect()` and `new io.Manager()`. */
+export interface Lookup<Class = ManagerClass> extends LookupFunction, LookupClasses<Class> {
   /** The same function. */
-  readonly io: LookupFunction & Classes<Class>;
+  readonly io: LookupFunction & LookupClasses<Class>;
   /** The same function. */
-  readonly connect: LookupFunction & Classes<Class>;
+  readonly connect: LookupFunction & LookupClasses<Class>;
 }
 
 /**
  * Creates the function io() of a platform.
  *
- * @param base the URL of the page, for URLs that lack a host or a scheme
+ * @param Manager the platform's class Manager
+ * @param base returns the URL of the page, which completes URLs without a host or a scheme
  */
 export function createLookup<Class extends ManagerClass>(
   Manager: Class,

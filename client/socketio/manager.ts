@@ -1,4 +1,4 @@
-// One connection for the sockets of many namespaces, and its reconnection. reconnection.ts has the states.
+// The connection that the sockets of several namespaces share, and its reconnection. reconnection.ts has the states.
 
 import { ClientEmitter } from "../../lib/events/component-emitter.ts";
 import { callListener, type DefaultEventsMap, type Untyped } from "../../lib/events/emitter.ts";
@@ -26,23 +26,57 @@ import {
 } from "./reconnection.ts";
 import { Socket } from "./socket.ts";
 
-/** What a manager tells of itself. */
+/** The events that a manager emits. */
 export interface ManagerEvents {
+  /** Emitted when the connection is open. */
   open: () => void;
+  /**
+   * Emitted when the connection cannot be opened.
+   *
+   * @param error the cause
+   */
   error: (error: Error) => void;
+  /** Emitted when a ping of the server is received. Engine.IO "Heartbeat". */
   ping: () => void;
+  /**
+   * Emitted when a Socket.IO packet is received, for any namespace.
+   *
+   * @param packet the decoded packet
+   */
   packet: (packet: Packet) => void;
+  /**
+   * Emitted when the connection is closed.
+   *
+   * @param reason why the connection was closed
+   * @param details further details, if the connection was lost
+   */
   close: (reason: CloseReason, details?: DisconnectDetails) => void;
+  /**
+   * Emitted before an attempt to reconnect.
+   *
+   * @param attempt the number of the attempt, from 1
+   */
   reconnect_attempt: (attempt: number) => void;
+  /**
+   * Emitted when the manager has reconnected.
+   *
+   * @param attempt the number of the successful attempt, from 1
+   */
   reconnect: (attempt: number) => void;
+  /**
+   * Emitted when an attempt to reconnect fails.
+   *
+   * @param error the cause
+   */
   reconnect_error: (error: Error) => void;
+  /** Emitted when all attempts to reconnect have failed (option `reconnectionAttempts`). */
   reconnect_failed: () => void;
 }
 
-/** Options that a program may change. */
+/** The same options, but writable. */
 export type Changeable<Options> = { -readonly [Name in keyof Options]: Options[Name] };
 
-/** A socket as its manager sees it. */
+/** The members of a socket that its manager uses. */
 interface ManagedSocket {
   readonly active: boolean;
   connect(): unknown;
@@ -52,6 +86,7 @@ interface ManagedSocket {
   onClose(reason: CloseReason, details?: DisconnectDetails): void;
 }
 
+/** The names of the settings. */
 const SETTINGS = [
   "reconnection",
   "reconnectionAttempts",
@@ -61,7 +96,7 @@ const SETTINGS = [
   "timeout",
 ] as const;
 
-/** What can be changed between connections. */
+/** The options that methods of the manager can change. */
 type Settings = Changeable<Required<Pick<ManagerOptions, (typeof SETTINGS)[number]>>>;
 
 const DEFAULTS: Readonly<Settings> = {
@@ -73,8 +108,12 @@ const DEFAULTS: Readonly<Settings> = {
   timeout: 20_000,
 };
 
+/**
+ * The connection to a server, which the sockets of several namespaces share. The base class of Manager on each
+ * platform.
+ */
 export class AnyManager extends ClientEmitter<ManagerEvents> implements EngineSink {
-  /** What it was made with. What is changed here counts from the next connection on. */
+  /** The options passed to the constructor. Changes apply from the next connection. */
   readonly opts: Changeable<ManagerOptions>;
   private readonly platform: Platform;
   private readonly server: URL;
@@ -93,8 +132,10 @@ export class AnyManager extends ClientEmitter<ManagerEvents> implements EngineSi
   private reconnectTimer: ReturnType<typeof setTimeout> | undefined;
 
   /**
-   * @param base the page's URL, for what `url` lacks
-   * @param url of the server, or the options
+   * @param base the URL of the page, which completes `url`
+   * @param url the URL of the server, or the options
+   * @throws TypeError if the URL or an option is invalid
+   * @internal
    */
   constructor(
     platform: Platform,
@@ -117,57 +158,100 @@ export class AnyManager extends ClientEmitter<ManagerEvents> implements EngineSi
     if (options.autoConnect !== false) this.open();
   }
 
-  /** The connection; another one after each reconnection, and `undefined` before the first open(). */
+  /** The current connection. Replaced by each reconnection. `undefined` before the first open(). */
   get engine(): Engine {
-    // That it may be missing is known from autoConnect, and was never in the type.
+    // The type has no `undefined`, as in socket.io-client. Only programs with `autoConnect: false` can read
+    // `undefined`.
     const engine: Untyped = this.currentEngine;
     return engine;
   }
 
-  /** Returns whether the manager connects again when the connection is lost. */
+  /** Returns whether the manager reconnects if the connection is lost. */
   reconnection(): boolean;
-  /** Sets whether the manager connects again. `false` also ends a reconnection that is under way. */
+  /**
+   * Sets whether the manager reconnects.
+   *
+   * @param reconnection `false` also ends a pending reconnection
+   *
+   * @example
+   * manager.reconnection(false);
+   */
   reconnection(reconnection: boolean): this;
   reconnection(reconnection?: boolean): boolean | this {
     if (reconnection === false) this.advance("stop");
     return this.setting("reconnection", reconnection);
   }
 
-  /** Attempts before it gives up. */
+  /** Returns the largest number of attempts to reconnect. */
   reconnectionAttempts(): number;
-  /** Sets them. */
+  /**
+   * Sets the largest number of attempts to reconnect.
+   *
+   * @param attempts `Infinity` for no limit. 0 means the default, `Infinity`
+   *
+   * @example
+   * manager.reconnectionAttempts(10);
+   */
   reconnectionAttempts(attempts: number): this;
   reconnectionAttempts(attempts?: number): number | this {
     return this.setting("reconnectionAttempts", attempts);
   }
 
-  /** Milliseconds before the first attempt. */
+  /** Returns the delay before the first attempt to reconnect, in milliseconds. */
   reconnectionDelay(): number;
-  /** Sets them. */
+  /**
+   * Sets the delay before the first attempt to reconnect. The delay doubles with each attempt.
+   *
+   * @param milliseconds the delay, in milliseconds. 0 means the default, 1,000
+   *
+   * @example
+   * manager.reconnectionDelay(500);
+   */
   reconnectionDelay(milliseconds: number): this;
   reconnectionDelay(milliseconds?: number): number | this {
     return this.setting("reconnectionDelay", milliseconds);
   }
 
-  /** Milliseconds before an attempt at most. */
+  /** Returns the longest delay before an attempt to reconnect, in milliseconds. */
   reconnectionDelayMax(): number;
-  /** Sets them. */
+  /**
+   * Sets the longest delay before an attempt to reconnect.
+   *
+   * @param milliseconds the delay, in milliseconds. 0 means the default, 5,000
+   *
+   * @example
+   * manager.reconnectionDelayMax(10_000);
+   */
   reconnectionDelayMax(milliseconds: number): this;
   reconnectionDelayMax(milliseconds?: number): number | this {
     return this.setting("reconnectionDelayMax", milliseconds);
   }
 
-  /** How much of a wait may be taken off or put on. */
+  /** Returns the largest random change of a delay, as a fraction of the delay. */
   randomizationFactor(): number;
-  /** Sets it, from 0 to 1. */
+  /**
+   * Sets the largest random change of a delay.
+   *
+   * @param factor a fraction of the delay, from 0 to 1
+   *
+   * @example
+   * manager.randomizationFactor(0.2);
+   */
   randomizationFactor(factor: number): this;
   randomizationFactor(factor?: number): number | this {
     return this.setting("randomizationFactor", factor);
   }
 
-  /** Milliseconds that a connection may take to be made. */
+  /** Returns how long a connection may take to open, in milliseconds. `false` means no limit. */
   timeout(): number | false;
-  /** Sets them. */
+  /**
+   * Sets how long a connection may take to open.
+   *
+   * @param milliseconds the timeout, in milliseconds. `false` means no limit. 0 means the default, 20,000
+   *
+   * @example
+   * manager.timeout(5000);
+   */
   timeout(milliseconds: number | false): this;
   timeout(milliseconds?: number | false): number | false | this {
     return this.setting("timeout", milliseconds);
@@ -179,17 +263,20 @@ export class AnyManager extends ClientEmitter<ManagerEvents> implements EngineSi
   ): Settings[Name] | this {
     if (value === undefined) return this.settings[name];
     CLIENT_OPTIONS[name](value, name);
-    // Without any time between them, attempts would be all that a client does.
+    // 0 is replaced by the default. With a delay of 0, the client would do nothing but attempt to connect.
     const none = name !== "randomizationFactor" && typeof value === "number" && !(value > 0);
     this.settings[name] = none ? DEFAULTS[name] : value;
     return this;
   }
 
   /**
-   * Connects. Does nothing if the manager is connected or connecting.
+   * Opens the connection. Does nothing if the connection is open or being opened.
    *
-   * @param callback called once, with an error if the connection cannot be made. In that case the manager
-   * makes no further attempt, unless it is reconnecting
+   * @param callback called once, with an error if the connection cannot be opened. After an error, a manager with a
+   * callback makes no further attempt, unless this attempt is part of a reconnection. Default: none
+   *
+   * @example
+   * manager.open((error) => console.log(error ?? "connected"));
    */
   open(callback?: (error?: Error) => void): this {
     if (!this.advance("attempt")) return this;
@@ -205,7 +292,11 @@ export class AnyManager extends ClientEmitter<ManagerEvents> implements EngineSi
     return this;
   }
 
-  /** The same as open(). */
+  /**
+   * The same as open().
+   *
+   * @param callback called once, with an error if the connection cannot be opened. Default: none
+   */
   connect(callback?: (error?: Error) => void): this {
     return this.open(callback);
   }
@@ -213,7 +304,12 @@ export class AnyManager extends ClientEmitter<ManagerEvents> implements EngineSi
   /**
    * Returns the socket of a namespace, creating it if necessary.
    *
-   * @param options of a new socket; those of the manager are not among them
+   * @param namespace the name of the namespace, such as "/chat"
+   * @param options the options of a new socket. Ignored if the socket exists. Default: none
+   * @throws TypeError if an option is invalid
+   *
+   * @example
+   * const chat = manager.socket("/chat", { auth: { token: "secret" } });
    */
   socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>(
     namespace: string,
@@ -223,7 +319,8 @@ export class AnyManager extends ClientEmitter<ManagerEvents> implements EngineSi
     const known = this.sockets.get(namespace);
     if (known !== undefined) {
       if (this.opts.autoConnect !== false && !known.active) known.connect();
-      // Whoever asked first has said what its events are; whoever asks now says it again.
+      // The compiler cannot check the types of the events: the first caller has declared them, and each further
+      // caller declares them again.
       const socket: Untyped = known;
       return socket;
     }
@@ -233,7 +330,7 @@ export class AnyManager extends ClientEmitter<ManagerEvents> implements EngineSi
     return socket;
   }
 
-  // What its sockets call.
+  // Called by the sockets.
 
   /** @internal */
   get connected(): boolean {
@@ -245,7 +342,7 @@ export class AnyManager extends ClientEmitter<ManagerEvents> implements EngineSi
     return this.sockets.has(namespace);
   }
 
-  /** The connection can take packets now. @internal */
+  /** Whether packets can be sent at once. @internal */
   get writable(): boolean {
     return this.currentEngine?.writable === true;
   }
@@ -265,26 +362,31 @@ export class AnyManager extends ClientEmitter<ManagerEvents> implements EngineSi
     this.sendAll(this.toMessages(packet));
   }
 
-  /** The connection has gone, though nobody has said so yet. @internal */
+  /** Whether the server's ping is overdue, so that the connection is lost although it is not closed yet. @internal */
   get overdue(): boolean {
     return this.currentEngine?.endIfOverdue() === true;
   }
 
-  /** Connects for a socket. A reconnection that is under way is not hurried. @internal */
+  /**
+   * Opens the connection for a socket, unless the manager is reconnecting: then the socket waits for the next
+   * attempt.
+   *
+   * @internal
+   */
   want(): void {
     if (!isReconnecting(this.state)) this.open();
   }
 
-  /** Closes the connection if no socket needs it any more. @internal */
+  /** Closes the connection if no socket is active. @internal */
   release(): void {
     if ([...this.sockets.values()].some(({ active }) => active)) return;
     this.close();
   }
 
-  /** Closes the connection after sending what is queued, and does not reconnect. */
+  /** Closes the connection after sending the queued messages. The manager does not reconnect. */
   close(): void {
     const connected = this.connected || isConnecting(this.state);
-    // The engine sends the rest of its queue without the manager.
+    // The manager is closed at once, while the engine still sends its queue.
     if (connected) this.currentEngine?.release();
     this.advance("close");
     if (connected) this.onDisconnected("forced close");
@@ -300,13 +402,14 @@ export class AnyManager extends ClientEmitter<ManagerEvents> implements EngineSi
     return true;
   }
 
-  // What the engine reports.
+  // Called by the engine.
 
   /** @internal */
   onOpen(): void {
     const reconnects = isReconnecting(this.state);
     this.advance("open");
-    // Listeners may open or close the manager and make sockets: what follows is about this connection.
+    // The listeners may open or close the manager and create sockets. Only the sockets and the callback of this
+    // connection must be called, so they are read before the listeners run.
     const sockets = [...this.sockets.values()];
     const callback = this.openCallback;
     this.openCallback = undefined;
@@ -341,7 +444,7 @@ export class AnyManager extends ClientEmitter<ManagerEvents> implements EngineSi
     }
   }
 
-  /** The connection could not be made. */
+  /** Handles a connection that could not be opened. */
   private onFailed(error: Error): void {
     this.advance("fail");
     this.currentEngine?.close();
@@ -352,12 +455,12 @@ export class AnyManager extends ClientEmitter<ManagerEvents> implements EngineSi
     for (const socket of sockets) socket.onError(error);
     if (callback !== undefined) callListener(this, callback, [error]);
     if (isReconnecting(this.state)) this.dispatch("reconnect_error", [error]);
-    // A program that gave a callback decides itself whether to connect again.
+    // A program with a callback decides by itself whether to connect again.
     else if (callback !== undefined) this.advance("stop");
     this.scheduleAttempt();
   }
 
-  /** Tells the listeners and the sockets that the connection has ended. */
+  /** Informs the listeners and the sockets that the connection is closed. */
   private onDisconnected(reason: CloseReason, details?: DisconnectDetails): void {
     this.decoder = undefined;
     const sockets = [...this.sockets.values()];
@@ -367,7 +470,7 @@ export class AnyManager extends ClientEmitter<ManagerEvents> implements EngineSi
 
   // Reconnection.
 
-  /** Waits for the next attempt, if the listeners of the last one have neither connected nor closed the manager. */
+  /** Starts the delay before the next attempt, unless a listener has opened or closed the manager. */
   private scheduleAttempt(): void {
     const { reconnection, reconnectionAttempts } = this.settings;
     if (this.state === "disconnected") this.attempt = 0;
@@ -391,7 +494,7 @@ export class AnyManager extends ClientEmitter<ManagerEvents> implements EngineSi
       if (this.state === "waiting") this.open();
     };
     this.reconnectTimer = this.timer(proceed, delay);
-    // The manager does not wait any longer when the network is back.
+    // When the network becomes available, the manager does not wait for the timer.
     this.stopWatching = this.platform.onNetwork((online) => {
       if (online) proceed();
     });

@@ -1,4 +1,4 @@
-// The options of io() and Manager, and what each must be. A platform adds its own.
+// The options of io() and Manager, and their checks. A platform adds the checks of its own options.
 
 import {
   boolean,
@@ -22,55 +22,107 @@ import type { EngineOptions } from "../engineio/options.ts";
 import type { PlatformOptions, PlatformOptionTable } from "../platform/network.ts";
 import type { AddressOptions } from "./address.ts";
 
-/** What a client says of itself when it joins: the same each time, or asked for each time. */
+/**
+ * Data that a client sends when it joins a namespace, or a function that passes the data to its callback. The function
+ * is called for each attempt to join.
+ */
 export type Auth =
   | Readonly<Record<string, unknown>>
   | ((callback: (data: Readonly<Record<string, unknown>>) => void) => void);
 
+/** The options of one socket. */
 export interface SocketOptions {
-  /** Says to the server who this is; the server finds it in `socket.handshake.auth`. */
+  /**
+   * Data that authenticates the client. The server receives the data as `socket.handshake.auth`. Default: none.
+   *
+   * @example
+   * const socket = io("http://localhost:3000", { auth: { token: "secret" } });
+   */
   readonly auth?: Auth;
-  /** Events are sent again until they are acknowledged, so many times; one after the other. */
+  /**
+   * How many times to send an event again if the server does not acknowledge it. The next event is sent after the
+   * previous event was acknowledged or has failed. Default: 0.
+   *
+   * @example
+   * const socket = io("http://localhost:3000", { retries: 3, ackTimeout: 5000 });
+   */
   readonly retries?: number;
-  /** Milliseconds that acknowledgements are awaited for. */
+  /** How long to wait for an acknowledgement, in milliseconds, as if with timeout(). Default: no limit. */
   readonly ackTimeout?: number;
 }
 
+/** The options of a connection. */
 export interface ManagerOptions extends EngineOptions, PlatformOptions, AddressOptions {
-  /** Of io(): use a connection of its own. Default: `false`. */
+  /**
+   * Only for io(): open a separate connection for the socket. Default: `false`.
+   *
+   * @example
+   * const socket = io("http://localhost:3000", { forceNew: true });
+   */
   readonly forceNew?: boolean;
-  /** Of io(): `false` is the same as `forceNew`. Default: `true`. */
+  /**
+   * Only for io(): share the connection with other sockets. `false` is the same as `forceNew: true`. Default:
+   * `true`.
+   */
   readonly multiplex?: boolean;
-  /** Connects again when the connection is lost. Default `true`. */
+  /** Reconnect if the connection is lost or cannot be opened. Default: `true`. */
   readonly reconnection?: boolean;
-  /** Attempts before it gives up. Default: it does not. */
+  /** The largest number of attempts to reconnect. 0 means the default. Default: `Infinity`. */
   readonly reconnectionAttempts?: number;
-  /** Milliseconds before the first attempt. Default 1,000. */
+  /**
+   * The delay before the first attempt to reconnect, in milliseconds. The delay doubles with each attempt. 0 means the
+   * default. Default: 1,000.
+   *
+   * @example
+   * const socket = io("http://localhost:3000", { reconnectionDelay: 500, reconnectionDelayMax: 10_000 });
+   */
   readonly reconnectionDelay?: number;
-  /** Milliseconds before an attempt at most. Default 5,000. */
+  /** The longest delay before an attempt to reconnect, in milliseconds. 0 means the default. Default: 5,000. */
   readonly reconnectionDelayMax?: number;
-  /** How much of a wait may be taken off or put on, from 0 to 1. Default 0.5. */
+  /** The largest random change of a delay, as a fraction of the delay, from 0 to 1. Default: 0.5. */
   readonly randomizationFactor?: number;
-  /** Milliseconds that a connection may take to be made. Default 20,000; `false` for as long as it likes. */
+  /**
+   * How long a connection may take to open, in milliseconds. `false` means no limit, and 0 means the default. Default:
+   * 20,000.
+   */
   readonly timeout?: number | false;
-  /** Connects at once. Default `true`. */
+  /**
+   * Connect when the manager or socket is created. Otherwise the program calls connect(). Default: `true`.
+   *
+   * @example
+   * const socket = io("http://localhost:3000", { autoConnect: false });
+   * socket.connect();
+   */
   readonly autoConnect?: boolean;
-  /** How packets travel; the server must have the same. */
+  /**
+   * Encodes and decodes packets. The server must use the same parser. Default: the encoding of the Socket.IO protocol.
+   *
+   * @example
+   * import * as parser from "barewire/msgpack";
+   *
+   * const socket = io("http://localhost:3000", { parser });
+   */
   readonly parser?: Parser;
-  /** Attachments that one packet of the server may have. Default: 100. */
+  /** The largest number of binary attachments to accept in one packet. Default: 100. */
   readonly maxAttachments?: number;
-  /** Events that wait for the connection, for each socket; more are dropped, the oldest first. Default 10,000. */
+  /**
+   * The largest number of events that each socket buffers while it is not connected. Then the oldest event is dropped.
+   * Default: 10,000.
+   */
   readonly maxOfflineBuffer?: number;
 }
 
-/** The options of io(). */
+/** The options of io(): those of a connection and those of a socket. */
 export interface ClientOptions extends ManagerOptions, SocketOptions {}
 
-/** One transport that a client has, or a class. */
+/** Returns whether a value is a class, or the name of a supported transport. */
 const isTransport = (value: unknown): boolean =>
   isFunction(value) || value === "polling" || value === "websocket";
 
-/** For io(), Manager and its sockets alike: each passes on what it was given. */
+/**
+ * The checks for io(), Manager and socket(). One table is enough, because io() passes all its options to the other
+ * two.
+ */
 export const CLIENT_OPTIONS: OptionTable<Omit<ClientOptions, keyof PlatformOptions>> = {
   ackTimeout: milliseconds,
   addTrailingSlash: boolean,
@@ -125,7 +177,13 @@ export const CLIENT_OPTIONS: OptionTable<Omit<ClientOptions, keyof PlatformOptio
   withCredentials: boolean,
 };
 
-/** Checks what io(), a Manager or its socket() was given. */
+/**
+ * Checks the options of io(), Manager or socket().
+ *
+ * @param platform the checks of the platform's own options
+ * @throws ArgumentTypeError if an option is unknown, or its value has the wrong type
+ * @throws ArgumentRangeError if a value is out of range
+ */
 export function checkClientOptions(options: unknown, platform: PlatformOptionTable): void {
   const table = { ...CLIENT_OPTIONS, ...platform };
   checkOptions(options, table);

@@ -1,4 +1,4 @@
-// The connection of a manager and its reconnection, as a table.
+// The states of a manager's connection, including the reconnection.
 //
 //   closed ── attempt ──▶ opening ─────── open ──────▶ open ◀───── open ────┐
 //                         ▲     │                      │                   │
@@ -16,19 +16,20 @@
 //   disconnected · waiting ── stop ──▶ closed
 //   every state but closed ── close ──▶ closed
 //
-//   closed        There is no connection, and the manager makes none by itself.
-//   opening       A connection is being made because the program asked for it.
+//   closed        There is no connection, and the manager does not open a connection by itself.
+//   opening       A connection is being opened because the program called open(), or a socket needs a connection.
 //   open          The sockets can join their namespaces.
-//   disconnected  The connection was lost or could not be made, and listeners are being called. Nothing is
-//                 decided: a listener that connects starts an attempt at once, and a listener that closes the
-//                 manager prevents the reconnection. After the listeners, the manager waits or stops.
-//   waiting       A timer runs until the next attempt. A socket that connects waits too.
-//   reopening     A connection is being made as part of a reconnection: its success is a "reconnect", and
-//                 its failure a "reconnect_error", after which the reconnection goes on.
+//   disconnected  The connection was lost or could not be opened, and the listeners are being called. A listener
+//                 may call open(), which starts an attempt at once, or close(), which prevents the reconnection.
+//                 After the listeners, the manager waits or stops.
+//   waiting       A timer runs until the next attempt. A socket that connects in this state waits for the timer.
+//   reopening     A connection is being opened as part of a reconnection. Success emits "reconnect". Failure emits
+//                 "reconnect_error", and the reconnection continues.
 //
-// So a reconnection is the time from `disconnected` to `open`, with `waiting` and `reopening` taking turns.
-// Its attempts are counted from `disconnected` on.
+// A reconnection lasts from `disconnected` to `open`, while `waiting` and `reopening` alternate. The count of
+// attempts starts again in `disconnected`.
 
+/** A state of the drawing above. */
 export type ConnectionState =
   | "closed"
   | "opening"
@@ -36,18 +37,19 @@ export type ConnectionState =
   | "disconnected"
   | "waiting"
   | "reopening";
+/** An event that changes the state. */
 export type ConnectionEvent =
   /** The program, a socket or the timer starts a connection. */
   | "attempt"
-  /** The connection was made. */
+  /** The connection was opened. */
   | "open"
-  /** The connection could not be made. */
+  /** The connection could not be opened. */
   | "fail"
   /** The connection was lost. */
   | "lost"
   /** The manager will make another attempt. */
   | "wait"
-  /** No further attempt is made: the program turned the reconnection off, or the last attempt was made. */
+  /** No further attempt follows: the program disabled the reconnection, or all attempts have failed. */
   | "stop"
   /** The program closes the manager. */
   | "close";
@@ -70,12 +72,12 @@ export function nextConnectionState(
   return NEXT[state][event];
 }
 
-/** Returns whether a connection is being made. */
+/** Returns whether a connection is being opened. */
 export function isConnecting(state: ConnectionState): boolean {
   return state === "opening" || state === "reopening";
 }
 
-/** Returns whether the manager connects again by itself. */
+/** Returns whether the manager is between the loss of the connection and the reconnection. */
 export function isReconnecting(state: ConnectionState): boolean {
   return state === "waiting" || state === "reopening";
 }

@@ -1,4 +1,4 @@
-// The client's events with flags: `volatile` and `timeout()`.
+// Sends the client's events with flags: `volatile` and `timeout()`.
 
 import type { EventArguments, EventNames, WithTimeout } from "../../lib/events/emitter.ts";
 import { checkMilliseconds } from "../../lib/events/errors.ts";
@@ -9,12 +9,22 @@ import {
   FlaggedEmitter,
 } from "../../lib/events/socket-emitter.ts";
 
+/** Sends events with the flags that `volatile` and `timeout()` of a socket have set. */
 export class SocketEmitter<EmitEvents> extends FlaggedEmitter<
   EmitEvents,
   EmitFlags,
   EventSender<EmitFlags>
 > {
-  /** As Socket.emit(). */
+  /**
+   * Sends an event. If the last argument is a function, it is called with the acknowledgement.
+   *
+   * @param event the event's name
+   * @param args the event's arguments
+   * @throws TypeError if the event name is reserved
+   *
+   * @example
+   * socket.volatile.emit("position", { x: 1, y: 2 });
+   */
   emit<Event extends EventNames<EmitEvents>>(
     event: Event,
     ...args: EventArguments<EmitEvents, Event>
@@ -23,17 +33,29 @@ export class SocketEmitter<EmitEvents> extends FlaggedEmitter<
     return this;
   }
 
-  /** Drops the event if it cannot be sent now. */
+  /** Drops the next event if it cannot be sent at once. */
   get volatile(): SocketEmitter<EmitEvents> {
     return new SocketEmitter(this.sender, { ...this.flags, volatile: true });
   }
 
-  /** Does nothing, as in socket.io-client: the connection decides what is compressed. */
+  /**
+   * Does nothing. Exists for programs written for socket.io-client. The connection decides which messages to
+   * compress.
+   *
+   * @param _compress ignored
+   */
   compress(_compress: boolean): this {
     return this;
   }
 
-  /** Sets how long to wait for the acknowledgement, in milliseconds. Its callback receives an error, or `null`, first. */
+  /**
+   * Sets how long to wait for the acknowledgement of the next event. The callback receives an error, or `null`, as its
+   * first argument.
+   *
+   * @param milliseconds the timeout, in milliseconds
+   * @throws TypeError if `milliseconds` is not a number
+   * @throws RangeError if `milliseconds` is not from 0 to 2,147,483,647
+   */
   timeout(milliseconds: number): SocketEmitter<WithTimeout<EmitEvents>> {
     checkMilliseconds("the timeout", milliseconds);
     return new SocketEmitter(this.sender, { ...this.flags, timeout: milliseconds });

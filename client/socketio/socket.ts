@@ -1,5 +1,5 @@
-// The client's end of one namespace: events in both directions, acknowledgements, and the events that are
-// buffered while there is no connection. joining.ts has the states.
+// The client's socket in one namespace. Sends and receives events and acknowledgements, and buffers events while
+// there is no connection. joining.ts has the states.
 
 import { type AckCallback, Acknowledgements } from "../../lib/events/acknowledgements.ts";
 import { type AnyListener, CatchAll } from "../../lib/events/catch-all.ts";
@@ -18,6 +18,7 @@ import {
   type WithTimeout,
 } from "../../lib/events/emitter.ts";
 import { ArgumentTypeError, DisconnectedError } from "../../lib/events/errors.ts";
+import { invalidOption } from "../../lib/events/option-mistakes.ts";
 import {
   type EmitFlags,
   type EventSender,
@@ -42,41 +43,64 @@ import type { AnyManager } from "./manager.ts";
 import type { Auth, SocketOptions } from "./options.ts";
 import { SocketEmitter } from "./socket-emitter.ts";
 
-/** Why a socket was disconnected. */
+/**
+ * Why a socket was disconnected. "io server disconnect" means that the server disconnected or refused the client, and
+ * "io client disconnect" that the program called disconnect(). The others are the reasons of the connection.
+ */
 export type DisconnectReason = CloseReason | "io server disconnect" | "io client disconnect";
 
-/** What the program learns about a disconnection beside its reason. */
+/** The second argument of a "disconnect" listener. */
 export type DisconnectDescription = Error | DisconnectDetails;
 
-/** An error that may have `data` of the server's middleware. */
+/** The error of a "connect_error" event. */
 export interface ExtendedError extends Error {
+  /**
+   * The `data` of the error that the server's middleware passed to next(). Missing if the server did not refuse
+   * the client.
+   */
   data?: Untyped;
 }
 
 /** The events that a socket emits by itself. */
 export interface SocketReservedEvents {
+  /** Emitted when the socket has joined the namespace, also after a reconnection. */
   connect: () => void;
-  /** It could not join: the connection could not be made (it tries again), or the server has refused it (it does not). */
+  /**
+   * Emitted when the connection cannot be opened, or when the server refuses the client. After a refusal, the socket
+   * does not try again.
+   *
+   * @param error the cause, a RefusedError if the server refuses the client
+   */
   connect_error: (error: ExtendedError) => void;
+  /**
+   * Emitted when the socket is disconnected.
+   *
+   * @param reason why the socket was disconnected
+   * @param details further details, if the connection was lost
+   */
   disconnect: (reason: DisconnectReason, details?: DisconnectDetails) => void;
 }
 
-/** The server has refused a client; `data` is what its middleware has said. */
+/** Emitted as "connect_error" if the server refuses the client. */
 export class RefusedError extends Error {
+  /** The name of the class. */
   override readonly name = "RefusedError";
+  /** Identifies this kind of error. */
   readonly code = "ERR_REFUSED";
+  /** The `data` of the error that the server's middleware passed to next(). */
   readonly data: Untyped;
 
+  /** @internal */
   constructor({ message, data }: ConnectErrorData) {
     super(message);
     this.data = data;
   }
 }
 
-/** An event that waits. */
+/** A buffered event. */
 export type EventPacket = Extract<Packet, { readonly type: typeof EVENT }>;
 
-/** An event that is sent until it is acknowledged. */
+/** An event that is sent again until the server acknowledges it (option `retries`). */
 interface Retried {
   readonly data: EventData;
   readonly callback: AckCallback | undefined;
@@ -86,25 +110,35 @@ interface Retried {
 }
 
 const DEFAULT_MAX_OFFLINE_BUFFER = 10_000;
-/** An event of its own, for its iterators. */
+/** A private event that ends the iterators of a socket. */
 const END = "";
 
+/**
+ * The client's socket in one namespace. Created by io() or Manager.socket().
+ *
+ * @typeParam ListenEvents the events that the server sends, with their listeners
+ * @typeParam EmitEvents the events that the client sends, with their listeners
+ */
 export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>
   extends ClientEmitter<ListenEvents & SocketReservedEvents>
   implements EventSender<EmitFlags>
 {
-  /** The connection. */
+  /** The manager of the connection. */
   readonly io: AnyManager;
+  /** The name of the namespace, such as "/chat". */
   readonly nsp: string;
-  /** Read again with every attempt to join. */
+  /** The data that authenticates the client. A change applies from the next attempt to join the namespace. */
   auth: Auth | undefined;
-  /** The server's name for it, while it is connected. */
+  /** The id of the socket on the server. `undefined` while the socket is not connected. */
   id: string | undefined;
-  /** What was missed while the connection was lost has come. */
+  /**
+   * Whether the server has recovered the socket's state after the last reconnection, and has sent the missed
+   * packets.
+   */
   recovered = false;
-  /** Events that wait for the connection, the oldest first. A program may empty it. */
+  /** Events that are buffered until the socket is connected, the oldest first. The program may clear the list. */
   sendBuffer: EventPacket[] = [];
-  /** Events that came before the socket was connected, and wait for that. */
+  /** Events that were received before the socket was connected. They are emitted when the socket is connected. */
   receiveBuffer: EventPacket[] = [];
 
   private readonly options: SocketOptions;
@@ -118,7 +152,7 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>
   private readonly any = new CatchAll();
   private readonly anyOutgoing = new CatchAll();
   private state: JoiningState = "inactive";
-  // How often the program was asked for `auth`: an answer counts only if nothing was asked since.
+  // How often the function `auth` was called. Only the data of the last call is used.
   private asked = 0;
   // Connection state recovery.
   private pid: string | undefined;
@@ -135,12 +169,12 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>
     this.maxOfflineBuffer = io.opts.maxOfflineBuffer ?? DEFAULT_MAX_OFFLINE_BUFFER;
   }
 
-  /** Whether the socket is in the namespace. */
+  /** Whether the socket has joined the namespace. */
   get connected(): boolean {
     return this.state === "connected";
   }
 
-  /** Whether the socket joins the namespace whenever there is a connection. */
+  /** Whether the socket is connected, or will join the namespace when there is a connection. */
   get active(): boolean {
     return this.state !== "inactive";
   }
@@ -150,7 +184,13 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>
     return !this.connected;
   }
 
-  /** Joins the namespace, now and whenever the manager has connected again. */
+  /**
+   * Joins the namespace, now and after each reconnection. Opens the connection if necessary.
+   *
+   * @example
+   * const socket = io("http://localhost:3000", { autoConnect: false });
+   * socket.connect();
+   */
   connect(): this {
     this.advance("connect");
     if (this.io.connected) this.onOpen();
@@ -163,7 +203,13 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>
     return this.connect();
   }
 
-  /** Leaves the namespace. The manager closes the connection when its last socket has left. */
+  /**
+   * Leaves the namespace. The socket does not reconnect. The connection is closed if the manager has no other active
+   * socket.
+   *
+   * @example
+   * socket.disconnect();
+   */
   disconnect(): this {
     if (this.connected) this.io.send({ type: DISCONNECT, namespace: this.nsp });
     this.leave("io client disconnect");
@@ -176,10 +222,15 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>
   }
 
   /**
-   * Sends an event; while there is no connection it waits. A function as the last argument is called
-   * with what the server acknowledges it with.
+   * Sends an event. The event is buffered while the socket is not connected. If the last argument is a function, it is
+   * called with the arguments of the acknowledgement.
    *
-   * @throws TypeError for an event that only the protocol may send
+   * @param event the event's name
+   * @param args the event's arguments
+   * @throws TypeError if the event name is reserved, or is neither a string nor a number
+   *
+   * @example
+   * socket.emit("chat", "hello", (id: number) => console.log(`stored as ${id}`));
    */
   emit<Event extends EventNames<EmitEvents>>(
     event: Event,
@@ -190,8 +241,16 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>
   }
 
   /**
-   * Sends an event and resolves to what the server acknowledges it with. Rejects with
-   * DisconnectedError when the connection is lost first, and with AckTimeoutError after timeout().
+   * Sends an event and awaits its acknowledgement.
+   *
+   * @param event the event's name
+   * @param args the event's arguments
+   * @returns a promise that resolves to the first argument of the acknowledgement. It rejects with a DisconnectedError
+   * if the connection is lost first, and with an AckTimeoutError after the timeout of timeout() or of the option
+   * `ackTimeout`
+   *
+   * @example
+   * const id: unknown = await socket.emitWithAck("chat", "hello");
    */
   emitWithAck<Event extends EventNames<EmitEvents>>(
     event: Event,
@@ -200,74 +259,135 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>
     return request(this, event, args, this.flags);
   }
 
-  /** Sends a "message" event. */
+  /**
+   * Sends a "message" event with these arguments.
+   *
+   * @param args the event's arguments
+   *
+   * @example
+   * socket.send("hello");
+   */
   send(...args: MessageArguments<EmitEvents>): this {
     emitTo(this, "message", args, this.flags);
     return this;
   }
 
-  /** Drops the next event if it cannot be sent now. */
+  /**
+   * Drops the next event if it cannot be sent at once.
+   *
+   * @example
+   * socket.volatile.emit("position", { x: 1, y: 2 });
+   */
   get volatile(): SocketEmitter<EmitEvents> {
     return new SocketEmitter(this, { ...this.flags, volatile: true });
   }
 
-  /** Acknowledgements of the next event are awaited for so many milliseconds, and callbacks told of an error first. */
+  /**
+   * Sets how long to wait for the acknowledgement of the next event. The callback receives an error, or `null`, as its
+   * first argument.
+   *
+   * @param milliseconds the timeout, in milliseconds
+   * @throws TypeError if `milliseconds` is not a number
+   * @throws RangeError if `milliseconds` is not from 0 to 2,147,483,647
+   *
+   * @example
+   * socket.timeout(5000).emit("chat", "hello", (error: Error | null, id?: number) => {
+   *   console.log(error ?? `stored as ${id}`);
+   * });
+   */
   timeout(milliseconds: number): SocketEmitter<WithTimeout<EmitEvents>> {
     return new SocketEmitter<EmitEvents>(this, this.flags).timeout(milliseconds);
   }
 
-  /** For programs of socket.io-client: what is worth compressing is decided by the connection. */
+  /**
+   * Does nothing. Exists for programs written for socket.io-client. The connection decides which messages to
+   * compress.
+   *
+   * @param _compress ignored
+   */
   compress(_compress: boolean): this {
     return this;
   }
 
-  /** Adds a listener for every event that comes, called before all others. */
+  /**
+   * Adds a listener for all received events. It is called before the listeners of the event.
+   *
+   * @param listener called with the event's name and arguments
+   * @throws TypeError if `listener` is not a function
+   *
+   * @example
+   * socket.onAny((event, ...args) => console.log(event, args));
+   */
   onAny(listener: AnyListener): this {
     this.any.append(listener);
     return this;
   }
 
-  /** onAny(), in front of those that are there. */
+  /**
+   * Adds a listener as onAny() does, but before the existing listeners of onAny().
+   *
+   * @param listener called with the event's name and arguments
+   */
   prependAny(listener: AnyListener): this {
     this.any.prepend(listener);
     return this;
   }
 
-  /** Removes a listener of onAny(); without one, all. */
+  /**
+   * Removes a listener of onAny().
+   *
+   * @param listener the listener to remove. Default: all listeners
+   */
   offAny(listener?: AnyListener): this {
     this.any.remove(listener);
     return this;
   }
 
-  /** The listeners of onAny(). */
+  /** Returns the listeners of onAny(). */
   listenersAny(): Listener[] {
     return this.any.list();
   }
 
-  /** Adds a listener for every event that is sent; acknowledgements are none. */
+  /**
+   * Adds a listener for all sent events. It is not called for acknowledgements.
+   *
+   * @param listener called with the event's name and arguments
+   * @throws TypeError if `listener` is not a function
+   *
+   * @example
+   * socket.onAnyOutgoing((event, ...args) => console.log(event, args));
+   */
   onAnyOutgoing(listener: AnyListener): this {
     this.anyOutgoing.append(listener);
     return this;
   }
 
-  /** onAnyOutgoing(), in front of those that are there. */
+  /**
+   * Adds a listener as onAnyOutgoing() does, but before the existing listeners of onAnyOutgoing().
+   *
+   * @param listener called with the event's name and arguments
+   */
   prependAnyOutgoing(listener: AnyListener): this {
     this.anyOutgoing.prepend(listener);
     return this;
   }
 
-  /** Removes a listener of onAnyOutgoing(); without one, all. */
+  /**
+   * Removes a listener of onAnyOutgoing().
+   *
+   * @param listener the listener to remove. Default: all listeners
+   */
   offAnyOutgoing(listener?: AnyListener): this {
     this.anyOutgoing.remove(listener);
     return this;
   }
 
-  /** The listeners of onAnyOutgoing(). */
+  /** Returns the listeners of onAnyOutgoing(). */
   listenersAnyOutgoing(): Listener[] {
     return this.anyOutgoing.list();
   }
 
-  // What its emitters call.
+  // Called by the emitters with flags.
 
   /** @internal */
   sendEvent(
@@ -277,7 +397,7 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>
     callback?: AckCallback,
   ): void {
     if (typeof event !== "string" && typeof event !== "number") {
-      throw new ArgumentTypeError("the event has no name");
+      throw new ArgumentTypeError(invalidOption("the event name", "a string or a number", event));
     }
     if (RESERVED_EVENTS.has(event)) {
       throw new ArgumentTypeError(`"${event}" is a reserved event name`);
@@ -301,7 +421,7 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>
   ): void {
     const id = callback && this.ackId++;
     const packet: EventPacket = { type: EVENT, namespace: this.nsp, data, id };
-    // What cannot be encoded throws here, at the call, also where it has to wait.
+    // The packet is encoded even if it will be buffered, so that emit() throws if an argument cannot be encoded.
     const messages = this.io.toMessages(packet);
     if (id !== undefined && callback !== undefined) this.acks.await(id, callback, timeout);
     if (this.connected && !this.io.overdue) this.write(packet, messages);
@@ -311,8 +431,8 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>
   private write(packet: EventPacket, messages = this.io.toMessages(packet)): void {
     const { id } = this;
     this.anyOutgoing.call(this, packet.data);
-    // A listener may disconnect. The server ends a connection on which an event comes for a namespace
-    // that the client has left.
+    // A listener may disconnect. If the client sent an event to a namespace that it has left, the server would close
+    // the connection.
     if (this.id === id) this.io.sendAll(messages);
     else this.wait(packet);
   }
@@ -324,7 +444,7 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>
     if (dropped?.id !== undefined) this.acks.fail(dropped.id, new DisconnectedError());
   }
 
-  // Events that are sent until they are acknowledged, one at a time.
+  // The option `retries`: events are sent one at a time, and each is sent again until the server acknowledges it.
 
   private retry(): void {
     const [first] = this.retried;
@@ -344,7 +464,7 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>
     });
   }
 
-  // What the manager calls.
+  // Called by the manager.
 
   /** Joins the namespace if the socket is waiting for a connection and there is one. @internal */
   onOpen(): void {
@@ -352,7 +472,7 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>
     this.asked++;
     const { asked } = this;
     const join = (data: Readonly<Record<string, unknown>>): void => {
-      // `auth` may answer twice, or after the socket has left or lost the connection.
+      // `auth` may call its callback twice, or after the socket has left the namespace or lost the connection.
       if (asked === this.asked) this.join(data);
     };
     if (typeof this.auth === "function") callListener(this, this.auth, [join]);
@@ -369,7 +489,7 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>
   /** @internal */
   onPacket(packet: Packet): void {
     if (!this.active) {
-      // The program has disconnected the socket before the server answered.
+      // The program has disconnected the socket before the server has accepted it.
       if (packet.type === CONNECT) this.io.send({ type: DISCONNECT, namespace: this.nsp });
       return;
     }
@@ -393,7 +513,7 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>
     }
   }
 
-  /** The connection could not be made. @internal */
+  /** The connection could not be opened. @internal */
   onError(error: Error): void {
     if (this.active && !this.connected) this.dispatch("connect_error", [error]);
   }
@@ -409,14 +529,15 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>
     this.id = undefined;
     this.receiveBuffer = [];
     this.dispatch("disconnect", [reason, details]);
-    // Buffered events are sent with the next connection. The server may have received the others, or not.
+    // The acknowledgements of buffered events stay pending, because these events are sent over the next connection.
+    // All others fail, because the server may or may not have received their events.
     this.acks.disconnect(new Set(this.sendBuffer.map(({ id }) => id)));
   }
 
   private onConnect(data: object | undefined): void {
     const { sid, pid }: Readonly<Record<string, unknown>> = { ...data };
     if (typeof sid !== "string") {
-      const message = "the server speaks Socket.IO 2.x or older, the client 3.x or newer";
+      const message = "the server uses Socket.IO 2.x or older, the client 3.x or newer";
       this.dispatch("connect_error", [new Error(message)]);
       return;
     }
@@ -429,7 +550,7 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>
     const received = this.receiveBuffer;
     this.receiveBuffer = [];
     for (const packet of received) {
-      // A listener may disconnect: what is left was for this session alone.
+      // A listener may disconnect. The remaining events were meant for this connection only, and are dropped.
       if (this.id === sid) this.onPacket(packet);
     }
     const waiting = this.sendBuffer;
@@ -453,12 +574,12 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>
     this.dispatch(`${name}`, args);
   }
 
-  /** The function with which a listener answers, once. */
+  /** Returns the function with which a listener acknowledges an event, at most once. */
   private acknowledgement(id: number): Listener {
     let sent = false;
     const sid = this.id;
     return (...data) => {
-      // Another session knows nothing of it.
+      // After a reconnection, the server no longer awaits this acknowledgement.
       if (sent || sid !== this.id) return;
       sent = true;
       this.io.send({ type: ACK, namespace: this.nsp, data, id });
@@ -482,7 +603,13 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>
     return next !== undefined;
   }
 
-  /** The events that come, one by one, until it is disconnected for good. */
+  /**
+   * Yields the received events in order, until the socket leaves the namespace. A lost connection does not end the
+   * iteration.
+   *
+   * @example
+   * for await (const [event, ...args] of socket) console.log(event, args);
+   */
   async *[Symbol.asyncIterator](): AsyncGenerator<[event: string, ...args: Untyped[]], void> {
     const events: [string, ...Untyped[]][] = [];
     let wake = (): void => {};
@@ -508,7 +635,7 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>
   }
 }
 
-/** Types of the class, by the names that programs for socket.io-client use. */
+/** Types that are members of the class, as in socket.io-client. */
 export declare namespace Socket {
   export type { DisconnectReason };
 }

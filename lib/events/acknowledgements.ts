@@ -1,9 +1,9 @@
-// The acknowledgements that one end of a socket waits for. Socket.IO "Exchange protocol", "Acknowledgement".
+// The acknowledgements that one end of a connection awaits. Socket.IO "Exchange protocol", "Acknowledgement".
 //
-//   await(id) ─┬─ the packet arrives ─────▶ callback(null, arguments)
-//              ├─ the timeout has passed ──▶ callback(AckTimeoutError)
-//              ├─ the connection drops ───▶ callback(DisconnectedError)
-//              └─ forget(id) ────────────▶ no call
+//   await(id) ─┬─ the packet is received ─▶ callback(null, arguments)
+//              ├─ the timeout elapses ─────▶ callback(AckTimeoutError)
+//              ├─ the connection is lost ──▶ callback(DisconnectedError)
+//              └─ forget(id) ──────────────▶ no call
 
 import { type CallListener, callListener, type Listener, type Untyped } from "./emitter.ts";
 import { AckTimeoutError, DisconnectedError } from "./errors.ts";
@@ -18,6 +18,7 @@ interface Pending {
 
 const NO_IDS: ReadonlySet<number | undefined> = new Set();
 
+/** The pending acknowledgements of one socket, by id. */
 export class Acknowledgements {
   private readonly pending = new Map<number, Pending>();
   private readonly onTimeout: ((id: number) => void) | undefined;
@@ -27,7 +28,7 @@ export class Acknowledgements {
     this.onTimeout = onTimeout;
   }
 
-  /** How many are awaited. */
+  /** The number of pending acknowledgements. */
   get size(): number {
     return this.pending.size;
   }
@@ -35,24 +36,27 @@ export class Acknowledgements {
   /**
    * Waits for the acknowledgement with `id`.
    *
-   * @param timeout milliseconds after which `callback` receives an AckTimeoutError. Default: none
+   * @param timeout how long to wait, in milliseconds, before `callback` receives an AckTimeoutError. Default: no limit
    */
   await(id: number, callback: AckCallback, timeout?: number): void {
     const timer = timeout === undefined ? undefined : setTimeout(() => this.expire(id), timeout);
     this.pending.set(id, { callback, timer });
   }
 
-  /** Passes on an acknowledgement that was received. One with an unknown id is ignored. */
+  /**
+   * Passes the arguments of a received acknowledgement to its callback. An acknowledgement with an unknown id is
+   * ignored.
+   */
   receive(id: number, args: readonly unknown[]): void {
     this.settle(id, null, args);
   }
 
-  /** Stops waiting for an acknowledgement. Its callback receives `error`. */
+  /** Stops awaiting an acknowledgement. Its callback receives `error`. */
   fail(id: number, error: Error): void {
     this.settle(id, error, []);
   }
 
-  /** Stops waiting for an acknowledgement. Its callback is not called. */
+  /** Stops awaiting an acknowledgement. Its callback is not called. */
   forget(id: number): void {
     clearTimeout(this.pending.get(id)?.timer);
     this.pending.delete(id);
@@ -61,7 +65,8 @@ export class Acknowledgements {
   /**
    * Fails the pending acknowledgements with a DisconnectedError.
    *
-   * @param unsent ids of events that will be sent over the next connection. Default: none
+   * @param unsent ids of events that are buffered for the next connection. Their acknowledgements stay pending.
+   * Default: none
    */
   disconnect(unsent: ReadonlySet<number | undefined> = NO_IDS): void {
     for (const id of [...this.pending.keys()]) {
@@ -84,11 +89,11 @@ export class Acknowledgements {
 }
 
 /**
- * Adapts the callback of a program.
+ * Adapts the callback that a program passes to emit().
  *
  * @param errorFirst whether the callback expects an error, or `null`, as its first argument. A callback
- * that does not is called only if the acknowledgement arrives
- * @param call how it is called. Default: what it throws surfaces as an uncaught error
+ * without this argument is called only if the acknowledgement is received
+ * @param call calls the callback. Default: an error that the callback throws becomes an uncaught exception
  */
 export function ackCallback(
   self: object,
@@ -102,7 +107,7 @@ export function ackCallback(
   };
 }
 
-/** Adapts the functions of a promise, which resolves to the first argument of the acknowledgement. */
+/** Adapts the two functions of a promise. The promise resolves to the first argument of the acknowledgement. */
 export function ackPromise(
   resolve: (value: Untyped) => void,
   reject: (error: Error) => void,

@@ -1,4 +1,4 @@
-// Listeners for every event of a socket, whatever its name.
+// Listeners that are called for every event of a socket, as those of onAny() are.
 
 import {
   type CallListener,
@@ -8,38 +8,48 @@ import {
   type Untyped,
 } from "./emitter.ts";
 
-/** Called for every event, with its name before its arguments. */
+/** A listener of onAny() or onAnyOutgoing(). Receives the name of the event, then its arguments. */
 export type AnyListener = (event: string, ...args: Untyped[]) => void;
 
-/** As the listeners of one event without a name. */
+/** The emitter's only event, under which all listeners are registered. */
 const ANY = "";
 
+/** An ordered list of listeners that are called for every event. */
 export class CatchAll extends Emitter<Record<typeof ANY, Listener>> {
-  /** Adds a listener behind those that are there. @throws TypeError for what is no function */
+  /**
+   * Adds a listener after the existing listeners.
+   *
+   * @throws ArgumentTypeError if `listener` is not a function
+   */
   append(listener: Listener): void {
     this.insert(ANY, listener, false);
   }
 
-  /** Adds a listener in front of those that are there. @throws TypeError for what is no function */
+  /**
+   * Adds a listener before the existing listeners.
+   *
+   * @throws ArgumentTypeError if `listener` is not a function
+   */
   prepend(listener: Listener): void {
     this.insert(ANY, listener, true);
   }
 
-  /** Removes a listener, the one added last where it was added several times; without one, all. */
+  /** Removes the most recent registration of `listener`. Without an argument, removes all listeners. */
   remove(listener?: Listener): void {
     if (listener === undefined) this.removeAllListeners();
     else this.removeUntyped(ANY, listener);
   }
 
-  /** Those that are there, in the order in which they are called. */
+  /** Returns the listeners in the order in which they are called. */
   list(): Listener[] {
     return this.listeners(ANY);
   }
 
   /**
-   * Calls each with an event's name and arguments.
+   * Calls every listener.
    *
-   * @param call how one is called. Default: what it throws surfaces as an uncaught error
+   * @param event the name of the event, then its arguments
+   * @param call calls one listener. Default: an error that the listener throws becomes an uncaught exception
    */
   call(self: object, event: readonly unknown[], call: CallListener = callListener): void {
     for (const listener of this.registered(ANY)) call(self, listener, event);

@@ -1,30 +1,31 @@
-// The emitter at the edge of both ends: typed, for the user's listeners. Between our own layers there
-// is none.
+// The typed emitter of the server's and the client's public classes. Only the program's listeners use it. The
+// layers of barewire call each other's methods instead.
 
 import { checkFunction } from "./errors.ts";
 
 /**
- * What came off the wire, before anyone has said what it is: TypeScript's own word for it is the
- * one that JSON.parse() has.
+ * A value whose type the program has not declared, such as an argument of a received event. This is the type that
+ * JSON.parse() returns, for the same reason.
  */
 export type Untyped = ReturnType<typeof JSON.parse>;
 
-/** Event names and their listeners where nobody declared any: everything goes. */
+/** The default map of events and their listeners. Accepts any event name and any arguments. */
 export interface DefaultEventsMap {
+  /** The listener of an event. */
   [event: string]: (...args: Untyped[]) => void;
 }
 
-/** The names of a map of events. */
+/** The names of the events in a map of events. */
 export type EventNames<Events> = keyof Events & string;
 
-/** The arguments of the listeners of `Event`. */
+/** The arguments of a listener of `Event`. */
 export type EventArguments<Events, Event extends keyof Events> = Events[Event] extends (
   ...args: infer Arguments
 ) => unknown
   ? Arguments
   : never;
 
-/** An acknowledgement's callback at the end of arguments, or `never`. */
+/** The last of an event's arguments, which is the callback of its acknowledgement if the event has one. */
 export type LastArgument<Arguments extends readonly unknown[]> = Arguments extends readonly [
   ...unknown[],
   infer Last,
@@ -34,7 +35,7 @@ export type LastArgument<Arguments extends readonly unknown[]> = Arguments exten
     ? Any
     : never;
 
-/** The arguments but for the last. */
+/** An event's arguments without the last, which is the callback of its acknowledgement. */
 export type AllButLast<Arguments extends readonly unknown[]> = Arguments extends readonly [
   ...infer Others,
   unknown,
@@ -42,17 +43,20 @@ export type AllButLast<Arguments extends readonly unknown[]> = Arguments extends
   ? Others
   : Arguments;
 
-/** The arguments of the listeners of "message", for send(). */
+/** The arguments of send(), which emits a "message" event. */
 export type MessageArguments<Events> = "message" extends keyof Events
   ? EventArguments<Events, "message">
   : Untyped[];
 
-/** The arguments of the listeners of "json", for json(). */
+/** The arguments of json(), which emits a "json" event. */
 export type JsonArguments<Events> = "json" extends keyof Events
   ? EventArguments<Events, "json">
   : Untyped[];
 
-/** What an acknowledgement resolves to: the first argument of its callback, but for the error that timeout() puts in front. */
+/**
+ * The value to which emitWithAck() resolves: the first argument of the acknowledgement's callback, apart from the
+ * error that timeout() adds in front.
+ */
 export type AckValue<Callback> = Callback extends (...args: infer Arguments) => unknown
   ? Arguments extends readonly [infer First, ...infer Others]
     ? IsError<First> extends true
@@ -63,21 +67,21 @@ export type AckValue<Callback> = Callback extends (...args: infer Arguments) => 
     : Untyped
   : Untyped;
 
-/** Whether `Type` is Error itself, and neither a union with it nor what everything fits. */
+/** `true` only for Error itself: not for a union with Error, and not for `any`. */
 type IsError<Type> = 0 extends 1 & Type
   ? false
   : [Type, Error] extends [Error, Type]
     ? true
     : false;
 
-/** The same events, with acknowledgements that are told of an error first: what timeout() makes of them. */
+/** The same events after timeout(): the callback of an acknowledgement receives an error, or `null`, first. */
 export type WithTimeout<Events> = {
   [Event in keyof Events]: Events[Event] extends (...args: infer Arguments) => infer Result
     ? (...args: ErrorFirst<Arguments>) => Result
     : never;
 };
 
-/** The same events, with the acknowledgements of many: what a broadcast makes of them. */
+/** The same events in a broadcast: the callback receives an error, or `null`, and then a list of all responses. */
 export type WithResponses<Events> = {
   [Event in keyof Events]: Events[Event] extends (...args: infer Arguments) => infer Result
     ? (...args: Responses<Arguments>) => Result
@@ -98,73 +102,107 @@ type ErrorFirst<Arguments extends readonly unknown[]> = Arguments extends [
   ? [...Others, (error: Error, ...args: Values) => Result]
   : Arguments;
 
-/** Any listener. */
+/** A function that can be registered as a listener. */
 export type Listener = (...args: Untyped[]) => unknown;
 
+/** Returns whether `value` is a function. */
 export function isListener(value: unknown): value is Listener {
   return typeof value === "function";
 }
 
-/** A listener of `Event`. */
+/** The type of a listener of `Event`. */
 export type ListenerOf<Events, Event extends keyof Events> = Events[Event] extends Listener
   ? Events[Event]
   : never;
 
 /**
- * Registers and calls listeners. Every listener is called even if one before it throws; the error
- * then surfaces as uncaught. What else Node's EventEmitter has is in lib/events/node-emitter.ts, and what else a
- * browser's client has in lib/events/component-emitter.ts.
+ * Registers and calls listeners. Every listener is called, even if an earlier listener throws. The error then
+ * becomes an uncaught exception. node-emitter.ts adds the other methods of Node's EventEmitter, and
+ * component-emitter.ts those of socket.io-client.
  */
 export abstract class Emitter<Events> {
   /**
-   * By event, one listener or several: most events have one, and a list would take more than the
-   * listener. Lists are replaced, never changed, so that one can be walked while listeners come and go.
+   * The listeners by event: one function or a list. Most events have one listener, and a list takes more memory
+   * than the function. A list is replaced and never changed, so that listeners can be added and removed while
+   * dispatch() iterates over the list.
+   *
+   * @internal
    */
   protected registrations: Map<string, Listener | readonly Listener[]> | undefined;
-  /** Whose listeners these are: its own, or another's. */
+  /** The emitter that holds the listeners: this emitter or another one. @internal */
   protected registrant: Emitter<Events> = this;
 
-  /** Adds a listener behind those that are there. */
+  /**
+   * Adds a listener after the existing listeners of the event.
+   *
+   * @param event the event's name
+   * @param listener called with the arguments of each event
+   * @throws ArgumentTypeError if `listener` is not a function
+   *
+   * @example
+   * socket.on("chat", (text: string) => console.log(text));
+   */
   on<Event extends EventNames<Events>>(event: Event, listener: ListenerOf<Events, Event>): this {
     return this.insert(event, listener, false);
   }
 
-  /** Adds a listener that is called once at most. */
+  /**
+   * Adds a listener that is called at most once, and then removed.
+   *
+   * @param event the event's name
+   * @param listener called with the arguments of the next event
+   * @throws ArgumentTypeError if `listener` is not a function
+   *
+   * @example
+   * socket.once("ready", () => console.log("ready"));
+   */
   once<Event extends EventNames<Events>>(event: Event, listener: ListenerOf<Events, Event>): this {
     return this.insert(event, this.onlyOnce(event, listener), false);
   }
 
-  /** Removes all listeners of one event, or of all. */
+  /**
+   * Removes all listeners of an event.
+   *
+   * @param event the event's name. Default: all events
+   */
   removeAllListeners(event?: EventNames<Events>): this {
     if (event === undefined) this.registrant.registrations = undefined;
     else this.registrant.registrations?.delete(event);
     return this;
   }
 
-  /** The listeners of an event, in the order in which they are called. */
+  /**
+   * Returns the listeners of an event, in the order in which they are called.
+   *
+   * @param event the event's name
+   */
   listeners(event: EventNames<Events>): Listener[] {
     return this.registered(event).map(originalOf);
   }
 
-  /** How many listeners an event has. */
+  /**
+   * Returns the number of listeners of an event.
+   *
+   * @param event the event's name
+   */
   listenerCount(event: EventNames<Events>): number {
     return this.registered(event).length;
   }
 
-  /** Calls the listeners of `event`; whether there were any. */
+  /** Calls the listeners of `event`. Returns whether there were any. @internal */
   protected dispatch(event: string, args: readonly unknown[]): boolean {
     const listeners = this.registered(event);
     for (const listener of listeners) callListener(this, listener, args);
     return listeners.length > 0;
   }
 
-  /** The listeners of `event` as they are called. */
+  /** Returns the listeners of `event`, including the wrappers of once(). @internal */
   protected registered(event: string): readonly Listener[] {
     const listeners = this.registrant.registrations?.get(event) ?? NONE;
     return typeof listeners === "function" ? [listeners] : listeners;
   }
 
-  /** Adds a listener, in front of those that are there or behind them. */
+  /** Adds a listener before the existing listeners if `first`, otherwise after them. @internal */
   protected insert(event: string, listener: Listener, first: boolean): this {
     checkFunction(`the listener of "${event}"`, listener);
     const before = this.registered(event);
@@ -175,7 +213,7 @@ export abstract class Emitter<Events> {
     return this;
   }
 
-  /** Removes a listener, the one added last where it was added several times. */
+  /** Removes the most recent registration of a listener. The compiler does not check the event. @internal */
   protected removeUntyped(event: string, listener: Listener): void {
     const before = this.registered(event);
     const at = before.findLastIndex((each) => each === listener || originalOf(each) === listener);
@@ -184,6 +222,7 @@ export abstract class Emitter<Events> {
     else this.registrant.registrations?.set(event, before.toSpliced(at, 1));
   }
 
+  /** Wraps a listener so that its first call removes it. @internal */
   protected onlyOnce(event: string, listener: Listener): Listener {
     if (typeof listener !== "function") return listener;
     const once: Listener = (...args) => {
@@ -195,10 +234,12 @@ export abstract class Emitter<Events> {
   }
 }
 
-/** Calls a user's function, and decides about what it throws. */
+/** Calls a function of the program, and handles an error that the function throws. */
 export type CallListener = (self: object, listener: Listener, args: readonly unknown[]) => void;
 
-/** Calls a user's function; what it throws surfaces as an uncaught error, and our work goes on. */
+/**
+ * Calls a function of the program. An error that the function throws becomes an uncaught exception in a microtask.
+ */
 export function callListener(self: object, listener: Listener, args: readonly unknown[]): void {
   try {
     listener.apply(self, [...args]);
@@ -209,12 +250,12 @@ export function callListener(self: object, listener: Listener, args: readonly un
   }
 }
 
-/** The listener as the program has given it. */
+/** Returns the listener that the program registered, without the wrapper of once(). */
 export function originalOf(listener: Listener): Listener {
   return ORIGINAL.get(listener) ?? listener;
 }
 
 const NONE: readonly Listener[] = [];
 
-/** What once() wrapped, for off() and listeners(). */
+/** The program's listener for each wrapper of once(). off() and listeners() need it. */
 const ORIGINAL = new WeakMap<Listener, Listener>();

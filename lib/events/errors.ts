@@ -1,45 +1,68 @@
-// What a program is told with, on both ends: Node's own classes for calls that cannot be meant, and
-// what becomes of acknowledgements; each with a `code` that stays the same when the words change.
+// Errors that the server and the client have in common. Each has a stable `code`, while its message may change. The
+// errors for invalid arguments have the codes of Node.
 
-/** An argument of the wrong type. `code` "ERR_INVALID_ARG_TYPE". */
+import { invalidOption } from "./option-mistakes.ts";
+
+/** Thrown if an argument or an option has the wrong type. */
 export class ArgumentTypeError extends TypeError {
+  /** Node's code for this kind of error. */
   readonly code = "ERR_INVALID_ARG_TYPE";
 }
 
-/** An argument of the right type that is out of bounds. `code` "ERR_OUT_OF_RANGE". */
+/** Thrown if an argument or an option has the right type, but its value is out of range. */
 export class ArgumentRangeError extends RangeError {
+  /** Node's code for this kind of error. */
   readonly code = "ERR_OUT_OF_RANGE";
 }
 
-/** @throws ArgumentTypeError for what is no function */
+/**
+ * Checks that an argument is a function.
+ *
+ * @param what the argument, as the error message names it
+ * @throws ArgumentTypeError if `value` is not a function
+ */
 export function checkFunction(what: string, value: unknown): void {
-  if (typeof value !== "function") throw new ArgumentTypeError(`${what} is not a function`);
+  if (typeof value !== "function")
+    throw new ArgumentTypeError(invalidOption(what, "a function", value));
 }
 
-/** @throws ArgumentTypeError for what is no number, ArgumentRangeError for one that is no time to wait */
+/**
+ * Checks that an argument is a number of milliseconds that a timer can wait.
+ *
+ * @param what the argument, as the error message names it
+ * @throws ArgumentTypeError if `value` is not a number
+ * @throws ArgumentRangeError if `value` is not from 0 to 2,147,483,647
+ */
 export function checkMilliseconds(what: string, value: unknown): void {
-  if (typeof value !== "number") throw new ArgumentTypeError(`${what} is not a number`);
-  // A timer takes no more than 32 bits, and calls at once for what is larger.
+  // Node and browsers call a timer with a delay of more than 31 bits at once.
+  const expected = "a number of milliseconds from 0 to 2147483647";
+  if (typeof value !== "number") throw new ArgumentTypeError(invalidOption(what, expected, value));
   if (!(value >= 0 && value <= 0x7fffffff)) {
-    throw new ArgumentRangeError(`${what} is not a number from 0 to 2147483647`);
+    throw new ArgumentRangeError(invalidOption(what, expected, value));
   }
 }
 
-/** No acknowledgement came in time. */
+/** Passed to callbacks and rejected promises if the other end does not acknowledge an event within the timeout. */
 export class AckTimeoutError extends Error {
+  /** The name of the class. */
   override readonly name = "AckTimeoutError";
+  /** Identifies this kind of error. */
   readonly code = "ERR_ACK_TIMEOUT";
 
+  /** @internal */
   constructor() {
     super("operation has timed out");
   }
 }
 
-/** The socket was disconnected before the acknowledgement came. */
+/** Passed to callbacks and rejected promises if the socket is disconnected before it receives the acknowledgement. */
 export class DisconnectedError extends Error {
+  /** The name of the class. */
   override readonly name = "DisconnectedError";
+  /** Identifies this kind of error. */
   readonly code = "ERR_DISCONNECTED";
 
+  /** @internal */
   constructor() {
     super("socket has been disconnected");
   }

@@ -1,16 +1,22 @@
-// The emitter of the server's classes, with the names of Node's EventEmitter.
+// The emitter of the server's classes, with the methods of Node's EventEmitter.
 
 import { Emitter, type EventNames, type Listener, type ListenerOf, originalOf } from "./emitter.ts";
 import { checkFunction } from "./errors.ts";
 
 /**
- * Registers and calls listeners. Unlike Node's, it calls every listener even if one before it
- * throws, and "error" without a listener is nothing special.
+ * Registers and calls listeners, with the methods of Node's EventEmitter. There are two differences: every listener is
+ * called, even if an earlier listener throws, and an "error" event without a listener does not throw.
  */
 export abstract class NodeEmitter<Events> extends Emitter<Events> {
+  /** @internal */
   declare protected registrant: NodeEmitter<Events>;
 
-  /** The same as on(). */
+  /**
+   * The same as on().
+   *
+   * @param event the event's name
+   * @param listener called with the arguments of each event
+   */
   addListener<Event extends EventNames<Events>>(
     event: Event,
     listener: ListenerOf<Events, Event>,
@@ -18,7 +24,13 @@ export abstract class NodeEmitter<Events> extends Emitter<Events> {
     return this.insert(event, listener, false);
   }
 
-  /** Adds a listener in front of those that are there. */
+  /**
+   * Adds a listener before the existing listeners of the event.
+   *
+   * @param event the event's name
+   * @param listener called with the arguments of each event
+   * @throws ArgumentTypeError if `listener` is not a function
+   */
   prependListener<Event extends EventNames<Events>>(
     event: Event,
     listener: ListenerOf<Events, Event>,
@@ -26,7 +38,13 @@ export abstract class NodeEmitter<Events> extends Emitter<Events> {
     return this.insert(event, listener, true);
   }
 
-  /** once(), in front of the listeners that are there. */
+  /**
+   * Adds a listener, before the existing listeners of the event, that is called at most once.
+   *
+   * @param event the event's name
+   * @param listener called with the arguments of the next event
+   * @throws ArgumentTypeError if `listener` is not a function
+   */
   prependOnceListener<Event extends EventNames<Events>>(
     event: Event,
     listener: ListenerOf<Events, Event>,
@@ -34,15 +52,31 @@ export abstract class NodeEmitter<Events> extends Emitter<Events> {
     return this.insert(event, this.onlyOnce(event, listener), true);
   }
 
-  /** Removes a listener, the one added last where it was added several times. */
+  /**
+   * Removes the most recent registration of a listener.
+   *
+   * @param event the event's name
+   * @param listener the listener to remove
+   * @throws ArgumentTypeError if `listener` is not a function
+   *
+   * @example
+   * const onChat = (text: string) => console.log(text);
+   * socket.on("chat", onChat);
+   * socket.off("chat", onChat);
+   */
   off<Event extends EventNames<Events>>(event: Event, listener: ListenerOf<Events, Event>): this {
-    // Forgotten, it would otherwise be no mistake: a client's off() may leave it out.
+    // In the client's off() the listener may be missing. Here a missing listener is a mistake.
     checkFunction(`the listener of "${event}"`, listener);
     this.removeUntyped(event, listener);
     return this;
   }
 
-  /** The same as off(). */
+  /**
+   * The same as off().
+   *
+   * @param event the event's name
+   * @param listener the listener to remove
+   */
   removeListener<Event extends EventNames<Events>>(
     event: Event,
     listener: ListenerOf<Events, Event>,
@@ -50,42 +84,51 @@ export abstract class NodeEmitter<Events> extends Emitter<Events> {
     return this.off(event, listener);
   }
 
-  /** There is no limit to be raised, so it does nothing; programs for Node's emitter call it. */
+  /**
+   * Does nothing, because the number of listeners is not limited. Exists for programs written for Node's
+   * EventEmitter.
+   *
+   * @param _count ignored
+   */
   setMaxListeners(_count: number): this {
     return this;
   }
 
-  /** How many listeners an event may have: there is no limit. */
+  /** Returns `Infinity`, because the number of listeners is not limited. */
   getMaxListeners(): number {
     return Number.POSITIVE_INFINITY;
   }
 
-  /** The same as listeners(), with the wrappers of once() as they are. */
+  /**
+   * Returns the listeners of an event as listeners() does, but with the wrappers of once().
+   *
+   * @param event the event's name
+   */
   rawListeners(event: EventNames<Events>): Listener[] {
     return [...this.registered(event)];
   }
 
-  /** The events that have listeners. */
+  /** Returns the names of the events that have listeners. */
   eventNames(): string[] {
     return [...(this.registrant.registrations?.keys() ?? [])];
   }
 
-  /** Whether anybody listens to anything. */
+  /** Whether any event has listeners. @internal */
   protected get listens(): boolean {
     return this.registrant.registrations !== undefined;
   }
 
-  /** What listens to it listens to `owner` from now on. */
+  /** Makes this emitter use the listeners of `owner`, which both emitters then call and change. @internal */
   protected shareListenersOf(owner: NodeEmitter<Events>): void {
     this.registrant = owner;
   }
 
-  /** on(), where the compiler cannot know the events. */
+  /** The same as on(), but the compiler does not check the event. @internal */
   protected addUntyped(event: string, listener: Listener): void {
     this.insert(event, listener, false);
   }
 
-  /** The listeners of `event` as they are called, each with how many parameters it has of its own. */
+  /** Returns the listeners of `event`, each with the number of parameters that its declaration has. @internal */
   protected calls(event: string): { readonly call: Listener; readonly length: number }[] {
     return this.registered(event).map((listener) => ({
       call: (...args) => listener.apply(this, args),
@@ -93,7 +136,7 @@ export abstract class NodeEmitter<Events> extends Emitter<Events> {
     }));
   }
 
-  /** Gives `other` the listeners that are here now. */
+  /** Adds the current listeners of this emitter to `other`. @internal */
   protected copyListenersTo(other: NodeEmitter<Events>): void {
     for (const event of this.eventNames()) {
       for (const listener of this.registered(event)) other.insert(event, listener, false);

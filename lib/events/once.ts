@@ -1,6 +1,6 @@
-// A callback for others to call: whoever calls twice means the same once.
+// Protects against a caller that calls a callback twice.
 
-/** `callback`, which is called the first time only. */
+/** Returns a function that calls `callback` at most once. Further calls do nothing. */
 export function once<Arguments extends unknown[]>(
   callback: (...args: Arguments) => void,
 ): (...args: Arguments) => void {

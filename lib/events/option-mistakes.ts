@@ -1,9 +1,9 @@
-// What is wrong with an option, in a sentence.
+// The error messages for options and arguments.
 
 /**
- * Says that an option is unknown, and which one was probably meant.
+ * Returns the message for an unknown option. Suggests the known option with the most similar name, if any is similar.
  *
- * @param path the option that holds the unknown one, followed by ".", or ""
+ * @param path the path of the object with the unknown option, such as "cors.". Empty for the outermost object
  */
 export function unknownOption(path: string, name: string, known: readonly string[]): string {
   const near = nearestName(name, known);
@@ -11,9 +11,12 @@ export function unknownOption(path: string, name: string, known: readonly string
   return `unknown option "${path}${name}"${hint}`;
 }
 
-/** Says what the value of an option must be, and what it is. */
+/**
+ * Returns the message for an option or argument with an invalid value. The message contains the expected and the
+ * given value.
+ */
 export function invalidOption(name: string, expected: string, value: unknown): string {
-  // A string in the place of an object may be a secret.
+  // A string that is passed instead of an object may be a secret, such as a token passed as `auth`.
   const isSecret = expected.includes("object") && typeof value === "string";
   return `${name} must be ${expected}, got ${isSecret ? "a string" : shown(value)}`;
 }
@@ -25,7 +28,7 @@ function shown(value: unknown): string {
   return typeof value === "object" && value !== null ? "an object" : String(value);
 }
 
-/** Returns the known name that was probably meant, or `undefined` if none is near. */
+/** Returns the most similar known name, or `undefined` if no name is similar. */
 function nearestName(name: string, known: readonly string[]): string | undefined {
   let nearest: string | undefined;
   let least = Math.max(2, Math.floor(name.length / 3)) + 1;
@@ -38,7 +41,10 @@ function nearestName(name: string, known: readonly string[]): string | undefined
   return nearest;
 }
 
-/** How many characters must be inserted, removed or replaced to make `from` into `to`. */
+/**
+ * Returns the Levenshtein distance: how many characters must be inserted, removed or replaced to turn `from` into
+ * `to`.
+ */
 function editDistance(from: string, to: string): number {
   let previous = Array.from({ length: to.length + 1 }, (_, index) => index);
   for (const [row, char] of [...from].entries()) {

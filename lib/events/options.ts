@@ -1,5 +1,5 @@
-// Checks the options that a program passes, when it passes them: their names, types and ranges. The
-// options of each constructor are a table of checks.
+// Checks the names, types and ranges of options when a program passes them. Each constructor has a table with a check
+// for each of its options.
 //
 //   pingInterval must be a positive number of milliseconds, got "25s"
 //   unknown option "pingIntervall"; did you mean "pingInterval"?
@@ -8,26 +8,26 @@ import { ArgumentRangeError, ArgumentTypeError } from "./errors.ts";
 import { invalidOption, unknownOption } from "./option-mistakes.ts";
 
 /**
- * Throws if the value of an option is invalid. `undefined` is an option that was not given.
+ * Throws if the value of an option is invalid. `undefined` is always valid, and means the default.
  *
- * @param name of the option, such as "cors.origin"
+ * @param name the option's name, such as "cors.origin"
  */
 export type Check = (value: unknown, name: string) => void;
 
-/** A check for each option. `Stock` names options that are known and do nothing here. */
+/** A check for each option. `Stock` names options of socket.io that are accepted and have no effect. */
 export type OptionTable<Options, Stock extends string = never> = Readonly<
   Record<keyof Options | Stock, Check>
 >;
 
-/** The longest wait of a timer, in milliseconds. A longer one would end at once. */
+/** The longest delay of a timer, in milliseconds. Node and browsers call a timer with a longer delay at once. */
 const MAX_TIMER = 0x7fffffff;
 
 /**
  * Checks the options of a constructor.
  *
- * @param path the option that holds these options, such as "cors". Default: none
- * @throws ArgumentTypeError for an unknown name or a value of the wrong type, ArgumentRangeError for a
- * value out of range
+ * @param path the name of the option that contains these options, such as "cors". Default: none
+ * @throws ArgumentTypeError if an option is unknown, or its value has the wrong type
+ * @throws ArgumentRangeError if a value is out of range
  */
 export function checkOptions(
   options: unknown,
@@ -49,10 +49,11 @@ export function checkOptions(
 }
 
 /**
- * Makes a check.
+ * Returns a check.
  *
- * @param expected what the value must be, for the error
- * @param fits whether a value of the right type is in range. Default: each is
+ * @param expected the valid values, as the error message describes them
+ * @param isType returns whether a value has the right type
+ * @param fits returns whether a value of the right type is in range. Default: every value is
  */
 export function checkThat<Value>(
   expected: string,
@@ -66,7 +67,11 @@ export function checkThat<Value>(
   };
 }
 
-/** Makes a check for a number. */
+/**
+ * Returns a check for a number.
+ *
+ * @param expected the valid numbers, as the error message describes them
+ */
 export function number(expected: string, fits: (value: number) => boolean): Check {
   return checkThat(expected, isNumber, fits);
 }
@@ -88,22 +93,22 @@ export const milliseconds: Check = number(
   `a number of milliseconds from 0 to ${MAX_TIMER}`,
   (value) => value >= 0 && value <= MAX_TIMER,
 );
-/** How many there may be; `Infinity` for no limit. */
+/** A maximum number of things. `Infinity` means no limit. */
 export const limit: Check = number(
   "an integer, 0 or more, or Infinity",
   (value) => value >= 0 && (Number.isSafeInteger(value) || value === Number.POSITIVE_INFINITY),
 );
-/** Where requests go: without the "/" none would ever match. */
+/** The path of requests. A path without "/" in front matches no request. */
 export const urlPath: Check = checkThat('a string that starts with "/"', isString, (value) =>
   value.startsWith("/"),
 );
-/** Classes that encode and decode packets. */
+/** The option `parser`: classes that encode and decode packets. */
 export const parser: Check = checkThat(
   "an object with the classes Encoder and Decoder",
   (value): value is object =>
     isObject(value) && ["Encoder", "Decoder"].every((name) => isFunction(Reflect.get(value, name))),
 );
-/** Fields of an HTTP header. */
+/** The fields of an HTTP header by name. */
 export const headerFields: Check = checkThat("an object of strings", isObject, (value) =>
   Object.values(value)
     .flat()

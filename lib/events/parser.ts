@@ -6,25 +6,43 @@ import type { Packet } from "../../protocol/socketio/packet.ts";
 import { fromPacket, type ParserPacket, toPacket } from "../../protocol/socketio/parser.ts";
 import { ProtocolError } from "../../protocol/socketio/rules.ts";
 
-/** The option `parser`: two classes, as in the packages for Socket.IO that are called parsers. */
+/**
+ * The option `parser`: the two classes that a parser package for Socket.IO exports, such as
+ * socket.io-msgpack-parser.
+ */
 export interface Parser {
-  readonly Encoder: new () => ParserEncoder;
-  readonly Decoder: new () => ParserDecoder;
+  /** The class that encodes packets. */
+  readonly Encoder: {
+    /** Creates an encoder. */
+    new (): ParserEncoder;
+  };
+  /** The class that decodes messages. */
+  readonly Decoder: {
+    /** Creates a decoder for one connection. */
+    new (): ParserDecoder;
+  };
 }
 
+/** Encodes packets to messages. */
 export interface ParserEncoder {
   /** Returns the messages of a packet in order: texts and bytes. */
   encode(packet: ParserPacket): readonly (string | Bytes)[];
 }
 
+/** Decodes the messages of one connection to packets. */
 export interface ParserDecoder {
+  /** Adds a listener that receives each decoded packet. */
   on(event: "decoded", listener: (packet: ParserPacket) => void): unknown;
-  /** Adds the next message. Calls the listeners when a packet is complete. May throw. */
+  /**
+   * Adds the next message. Calls the listeners if the message completes a packet. May throw if the message is
+   * invalid.
+   */
   add(message: string | Bytes): unknown;
+  /** Exists for parsers written for socket.io. barewire does not call it. */
   destroy?(): void;
 }
 
-/** Encodes packets to messages, and creates decoders. */
+/** Encodes packets to messages, and creates the decoders of connections. */
 export interface PacketCodec {
   /** Returns the messages of a packet in order. Nothing may be sent between them. */
   encode(packet: Packet): readonly (string | Bytes)[];
@@ -34,13 +52,18 @@ export interface PacketCodec {
 
 /** Decodes the messages of one connection. */
 export interface PacketDecoder {
-  /** How many messages the packet still needs. */
+  /** The number of attachments that the current packet still lacks. */
   readonly pending: number;
-  /** Adds the next message. Returns a packet if it is complete. @throws ProtocolError, ParserError */
+  /**
+   * Adds the next message. Returns the packet that the message completes, or `undefined`.
+   *
+   * @throws ProtocolError if the packet breaks a rule of the protocol
+   * @throws ParserError if a user-supplied parser throws
+   */
   add(message: string | Bytes): Packet | undefined;
 }
 
-/** A message that a user-supplied parser rejected. */
+/** An error that a user-supplied parser threw while it decoded a message. `cause` is that error. */
 export class ParserError extends Error {
   override readonly name = "ParserError";
   readonly code = "ERR_PARSER";
@@ -53,7 +76,7 @@ export class ParserError extends Error {
 /**
  * Adapts a user-supplied parser to the codec interface.
  *
- * @param limits what a packet from the other end may hold
+ * @param limits the limits for packets from the other end
  */
 export function parserCodec(parser: Parser, limits: PacketLimits): PacketCodec {
   const encoder = new parser.Encoder();
@@ -64,7 +87,7 @@ export function parserCodec(parser: Parser, limits: PacketLimits): PacketCodec {
 }
 
 class DecoderAdapter implements PacketDecoder {
-  /** Such a decoder does not tell. */
+  /** Infinite, because a user-supplied decoder does not say how many messages it still needs. */
   readonly pending = Number.POSITIVE_INFINITY;
   private readonly decoder: ParserDecoder;
   private decoded: Packet | undefined;

@@ -1,9 +1,10 @@
-// Emits events to the other end of a socket, with or without an acknowledgement. Both ends' sockets and
-// their emitters with flags do it here.
+// Sends events to the other end of a socket, with or without an acknowledgement. Shared by the sockets of the server
+// and the client, and by the emitters that their flags (`volatile`, `timeout()`) return.
 //
 //   socket.timeout(1000).emit("event", (error, answer) => …)
 //
-// Every flag returns a new emitter and changes none, so that one can be kept and used again.
+// Each flag returns a new emitter and does not change the existing emitter, so programs can keep an emitter and
+// use it several times.
 
 import { type AckCallback, ackCallback, ackPromise } from "./acknowledgements.ts";
 import {
@@ -17,23 +18,26 @@ import {
   type MessageArguments,
 } from "./emitter.ts";
 
-/** How an event is sent. */
+/** The flags with which an event is sent. */
 export interface EmitFlags {
-  /** Drop the event if it cannot be sent now. */
+  /** Drop the event if it cannot be sent now. Default: `false`. */
   readonly volatile?: boolean;
-  /** How long to wait for the acknowledgement, in milliseconds. */
+  /** How long to wait for the acknowledgement, in milliseconds. Default: no limit. */
   readonly timeout?: number;
 }
 
-/** What emits an event in the end: a socket. */
+/** A socket, to which emitters with flags pass their events. */
 export interface EventSender<Flags extends EmitFlags> {
-  /** Sends an event. With `ack`, the other end is asked to acknowledge it. */
+  /** Sends an event. With `ack`, the packet asks the other end for an acknowledgement. */
   sendEvent(event: string, args: readonly unknown[], flags: Flags, ack?: AckCallback): void;
-  /** Returns how the callback of an acknowledgement is called. Default: what it throws surfaces as an uncaught error. */
+  /**
+   * Returns the function that calls the callback of an acknowledgement. Default: an error that the callback throws
+   * becomes an uncaught exception.
+   */
   callerOf?(event: string): CallListener;
 }
 
-/** Sends an event. A function as its last argument is the callback of the acknowledgement. */
+/** Sends an event. If the last argument is a function, it is the callback of the acknowledgement. */
 export function emitTo<Flags extends EmitFlags>(
   sender: EventSender<Flags>,
   event: string,
@@ -50,7 +54,7 @@ export function emitTo<Flags extends EmitFlags>(
   }
 }
 
-/** Sends an event. Resolves to the first argument of its acknowledgement. */
+/** Sends an event. The promise resolves to the first argument of the acknowledgement. */
 export function request<Value, Flags extends EmitFlags>(
   sender: EventSender<Flags>,
   event: string,
@@ -62,21 +66,34 @@ export function request<Value, Flags extends EmitFlags>(
   });
 }
 
-/** What the emitters of both ends have in common. */
+/** The common part of the server's and the client's emitters with flags. */
 export abstract class FlaggedEmitter<
   EmitEvents,
   Flags extends EmitFlags,
   Sender extends EventSender<Flags>,
 > {
+  /** @internal */
   protected readonly sender: Sender;
+  /** @internal */
   protected readonly flags: Flags;
 
+  /** @internal */
   constructor(sender: Sender, flags: Flags) {
     this.sender = sender;
     this.flags = flags;
   }
 
-  /** As Socket.emitWithAck(). After timeout(), rejects with an AckTimeoutError if no acknowledgement arrives in time. */
+  /**
+   * Sends an event and awaits its acknowledgement.
+   *
+   * @param event the event's name
+   * @param args the event's arguments
+   * @returns a promise that resolves to the first argument of the acknowledgement. It rejects with an AckTimeoutError
+   * after the milliseconds of timeout(), and with a DisconnectedError if the socket is disconnected first
+   *
+   * @example
+   * const answer: unknown = await socket.timeout(5000).emitWithAck("question", "Ready?");
+   */
   emitWithAck<Event extends EventNames<EmitEvents>>(
     event: Event,
     ...args: AllButLast<EventArguments<EmitEvents, Event>>
@@ -84,7 +101,11 @@ export abstract class FlaggedEmitter<
     return request(this.sender, event, args, this.flags);
   }
 
-  /** Sends a "message" event. */
+  /**
+   * Sends a "message" event with these arguments.
+   *
+   * @param args the event's arguments
+   */
   send(...args: MessageArguments<EmitEvents>): this {
     emitTo(this.sender, "message", args, this.flags);
     return this;

@@ -1,6 +1,9 @@
-// What a program's function returns where it may be asynchronous.
+// Recognises the promises that asynchronous functions of the program return.
 
-/** Whether `value` is a promise, of this realm or of a library. */
+/**
+ * Returns whether `value` has a method then(), as a promise has. The promise may belong to a library or another
+ * realm.
+ */
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return (
     typeof value === "object" &&

@@ -22,7 +22,10 @@ for (const [form, create] of Object.entries({
   "new Manager({})": () => new Manager({}),
 })) {
   test(`${form} throws, since no server is named`, () => {
-    assert.throws(create, { name: "TypeError", message: /give a URL with a host$/ });
+    assert.throws(create, {
+      name: "TypeError",
+      message: /must have a host where there is no page$/,
+    });
   });
 }
 

@@ -162,7 +162,7 @@ describe("the client in Node", () => {
     const client = start(context, `http://127.0.0.1:${port}`, { maxPayload: 100_000 });
     const [error] = await heard(client, "connect_error");
     assert.ok(error instanceof Error && "description" in error);
-    assert.match(`${error.description}`, /too long/);
+    assert.match(`${error.description}`, /longer than maxPayload/);
   });
 
   test("permessage-deflate, where the server has it", async (context) => {
