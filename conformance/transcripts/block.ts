@@ -5,6 +5,7 @@ import { wait } from "../harness/context.ts";
 import { evaluate, scanBytes, VARIABLE } from "./bytes.ts";
 import { beginsHead, type HeadLines, HttpExchange, scanAnswer, scanHeadLines } from "./http.ts";
 import { type Attempted, LEVELS, type Lines } from "./levels.ts";
+import { type Line, takeApart, withoutRemark } from "./lines.ts";
 import { type Action, GIVEN, type Play } from "./play.ts";
 import { Scanner, SyntaxFault, scanConnection } from "./scanner.ts";
 import { scanSeverity } from "./severity.ts";
@@ -25,14 +26,6 @@ export interface Block {
   readonly sends: string;
   /** What must come, in the words of the lines. */
   readonly expects: string;
-}
-
-export interface Line {
-  readonly text: string;
-  /** From 1. */
-  readonly number: number;
-  /** Characters before `text` in its line of the file. */
-  readonly indent: number;
 }
 
 /** What a connection carries, which decides how its lines are read. */
@@ -67,7 +60,7 @@ class BlockReader {
 
   constructor(lines: readonly Line[]) {
     // What stands behind the bar is for the reader.
-    this.#lines = lines.map((line) => ({ ...line, text: line.text.replace(/\s{2,}\| .*$/, "") }));
+    this.#lines = lines.map((line) => ({ ...line, text: withoutRemark(line.text) }));
   }
 
   sends(): string {
@@ -217,15 +210,15 @@ class BlockReader {
 
   /** Takes apart `A> text 'hello'`. */
   #say(line: Line): Said {
-    const [whole, connection = "", sign, plus = "", said = ""] =
-      /^([A-Z]?)([><])(\+?)(?: (.*))?$/s.exec(line.text) ?? [];
-    if (whole === undefined || (sign !== ">" && sign !== "<")) {
+    const signed = takeApart(line.text);
+    if (signed === undefined || (signed.sign !== ">" && signed.sign !== "<")) {
       fail(line, "expected a step: >, <, ~, connect, for, either or any order");
     }
+    const { connection, sign, joins, said } = signed;
     if (!this.#kinds.has(connection)) fail(line, `no connection "${connection}" is open`);
-    const indent = line.indent + whole.length - said.length;
+    const indent = line.indent + line.text.length - said.length;
     this.#checkVariables(said, sign === "<", { ...line, indent });
-    return { ...line, indent, connection, sign, joins: plus === "+", said: said.trim() };
+    return { ...line, indent, connection, sign, joins, said: said.trim() };
   }
 
   /** Each variable has a value before it is sent. */

@@ -2,8 +2,9 @@
 
 import { ALL_BEHAVIOURS, type Behaviour } from "../harness/behaviour.ts";
 import { type Case, SEVERITIES } from "../harness/case.ts";
-import { type Block, type Line, scanBlock } from "./block.ts";
+import { type Block, scanBlock } from "./block.ts";
 import { VARIABLE } from "./bytes.ts";
+import type { Line } from "./lines.ts";
 import { Scanner, SyntaxFault } from "./scanner.ts";
 
 /** A case as its file says it. */

@@ -1,21 +1,18 @@
-// Transcripts of what goes over the wire, as docs/wire/ has them: read, played against a server, and
-// compared byte for byte. docs/wire/README.md says what the lines mean.
+// Transcripts of what goes over the wire, as docs/wire/ has them: read, played against a server, and compared byte for byte.
+// The lines are those of docs/transcripts.md, of a bare connection; docs/wire/README.md says what else they mean.
 
 import { connect, type Socket as TcpSocket } from "node:net";
 import { inflateRawSync } from "node:zlib";
 
+import { evaluate, scanBytes, VARIABLE } from "../../conformance/transcripts/bytes.ts";
+import { type Signed, takeApart, withoutRemark } from "../../conformance/transcripts/lines.ts";
+import { Scanner } from "../../conformance/transcripts/scanner.ts";
 import { PACKET_NAMES } from "../../protocol/engineio/packet.ts";
 import { describe as describeFrame, readFrames } from "./frame.ts";
 
-type Sign = ">" | "<" | "=" | "@" | "~";
-
-export interface Line {
+export interface Line extends Signed {
   /** Of the page, from 1. */
   readonly number: number;
-  /** Which TCP connection, where there are several. */
-  readonly connection: string;
-  readonly sign: Sign;
-  readonly text: string;
 }
 
 export interface Page {
@@ -35,18 +32,14 @@ export function readPage(text: string): Page {
     } else if (block === "ts") {
       program.push(line);
     } else if (block === "wire" && line.trim() !== "") {
-      const [, connection = "", sign, rest = ""] = /^([A-Z]?)([><=@~])(?: (.*))?$/.exec(line) ?? [];
-      if (!isSign(sign)) throw new Error(`line ${index + 1} is no line of a transcript: ${line}`);
-      // What stands behind the bar is for the reader.
-      const said = rest.replace(/(^|\s{2,})\| .*$/, "").trimEnd();
-      lines.push({ number: index + 1, connection, sign, text: said });
+      const signed = takeApart(withoutRemark(line));
+      if (signed === undefined) {
+        throw new Error(`line ${index + 1} is no line of a transcript: ${line}`);
+      }
+      lines.push({ ...signed, number: index + 1 });
     }
   }
   return { program: program.join("\n"), lines };
-}
-
-function isSign(text: string | undefined): text is Sign {
-  return text !== undefined && "><=@~".includes(text);
 }
 
 /** Values that differ each time are ids, by the names that a page gives them; all are of one length. */
@@ -60,48 +53,25 @@ export type Values = Map<string, string>;
 /** A part of what a line says: a text that is known, or a value that this line is the first to have. */
 type Part = { readonly text: string } | { readonly name: string; readonly length: number };
 
-/**
- * What a line says as bytes, in latin1. Pairs of hex digits are bytes, what stands in single quotes
- * is text, and a line of both is both; anything else is a line of HTTP, which CR and LF end.
- */
-function partsOf(line: string, values: Values): Part[] {
-  const pieces = /^(?:(?:[0-9a-f]{2}|'(?:[^'\\]|\\.)*')(?: |$))+$/.test(line)
-    ? [...line.matchAll(/([0-9a-f]{2})(?= |$)|'((?:[^'\\]|\\.)*)'/g)].map(([, hex, text]) =>
-        hex === undefined ? withEscapes(text ?? "") : String.fromCharCode(Number.parseInt(hex, 16)),
-      )
-    : [`${latin1(line)}\r\n`];
-  const parts: Part[] = [];
-  for (const piece of pieces) {
-    for (const [index, part] of piece.split(/\{([a-zA-Z]+)\}/).entries()) {
-      if (index % 2 === 0) {
-        parts.push({ text: part });
-      } else {
-        const known = values.get(part);
-        parts.push(
-          known === undefined
-            ? { name: part, length: part === DATE ? DATE_LENGTH : ID_LENGTH }
-            : { text: latin1(known) },
-        );
-      }
-    }
+/** What a line says as bytes, in latin1. A line that is not bytes is a line of HTTP, which CR and LF end. */
+function partsOf({ said, number }: Line, values: Values): Part[] {
+  const variable = (name: string): Part => {
+    const known = values.get(name);
+    if (known !== undefined) return { text: latin1(known) };
+    return { name, length: name === DATE ? DATE_LENGTH : ID_LENGTH };
+  };
+  if (!/^(?:[0-9a-f]{2}(?: |$)|')/.test(said)) {
+    const parts = `${said}\r\n`.split(VARIABLE);
+    return parts.map((part, index) => (index % 2 === 0 ? { text: latin1(part) } : variable(part)));
   }
-  return parts;
-}
-
-const ESCAPES = new Map([
-  ["r", "\r"],
-  ["n", "\n"],
-  ["\\", "\\"],
-  ["'", "'"],
-]);
-
-function withEscapes(text: string): string {
-  const plain = text.replace(/\\(?:x([0-9a-f]{2})|([rn\\']))/g, (_all, code, letter) =>
-    code === undefined
-      ? (ESCAPES.get(`${letter}`) ?? "")
-      : String.fromCharCode(Number.parseInt(`${code}`, 16)),
+  const scanner = new Scanner(said, number);
+  const bytes = scanBytes(scanner);
+  scanner.end();
+  return bytes.map((part) =>
+    part.kind === "variable"
+      ? variable(part.name)
+      : { text: evaluate([part], values).toString("latin1") },
   );
-  return latin1(plain);
 }
 
 function latin1(text: string): string {
@@ -285,7 +255,8 @@ export async function play(lines: readonly Line[], player: Player): Promise<void
     for (const wire of wires.values()) wire.destroy();
   }
 
-  async function playLine({ connection, sign, text }: Line): Promise<void> {
+  async function playLine(line: Line): Promise<void> {
+    const { connection, sign, said: text } = line;
     if (sign === "=") {
       const at = layers.indexOf(text);
       if (at === -1)
@@ -309,7 +280,7 @@ export async function play(lines: readonly Line[], player: Player): Promise<void
         else await wire.expectEnd();
         return;
       }
-      const parts = partsOf(text, values);
+      const parts = partsOf(line, values);
       let bytes: string;
       if (sign === ">") {
         bytes = parts.map((part) => ("text" in part ? part.text : fill(`{${part.name}}`))).join("");
