@@ -1,27 +1,31 @@
-// Numbers and text out of bytes. The only file of `protocol/` that knows Node's Buffer.
+// Reads and writes numbers and text in bytes. This is the only file of `protocol/` that uses Node's Buffer.
 
 import { Buffer, isUtf8 } from "node:buffer";
 
+/** Bytes. In Node, most values of this type that the package returns are Buffers. */
 export type Bytes = Uint8Array;
 
 export const EMPTY: Bytes = new Uint8Array(0);
 
-/** The byte at `i`. The caller has checked that it exists. */
+/** Returns the byte at index `i`. The caller has checked that the byte exists. */
 export function byteAt(bytes: Bytes, i: number): number {
   return bytes[i] as number;
 }
 
-/** The word at `i`. The caller has checked that it exists. */
+/** Returns the word at index `i`. The caller has checked that the word exists. */
 export function wordAt(words: Uint32Array, i: number): number {
   return words[i] as number;
 }
 
-/** The two bytes at `i`, in network byte order. */
+/** Reads two bytes in network byte order, starting at index `i`. */
 export function uint16At(bytes: Bytes, i: number): number {
   return (byteAt(bytes, i) << 8) | byteAt(bytes, i + 1);
 }
 
-/** The eight bytes at `i`, in network byte order; exact up to 2^53 - 1, and larger than that beyond. */
+/**
+ * Reads eight bytes in network byte order, starting at index `i`. The result is exact up to 2^53 - 1. A larger number
+ * is rounded, and the result is above 2^53 - 1.
+ */
 export function uint64At(bytes: Bytes, i: number): number {
   return (
     (uint16At(bytes, i) * 0x10000 + uint16At(bytes, i + 2)) * 0x1_0000_0000 +
@@ -30,82 +34,97 @@ export function uint64At(bytes: Bytes, i: number): number {
   );
 }
 
-/** New bytes of unknown content, for a caller that writes every one of them before letting go. */
+/** Allocates bytes with unknown content. The caller writes every byte before anyone else can read the bytes. */
 export function allocateUnfilled(length: number): Bytes {
   return Buffer.allocUnsafe(length);
 }
 
-/** `pieces` in one. */
+/** Concatenates `pieces`. */
 export function concat(pieces: readonly Bytes[]): Bytes {
   return Buffer.concat(pieces);
 }
 
-/** The same bytes in memory of their own. Not `slice()`, which for a Buffer is a view, nor a Buffer of a pool. */
+/**
+ * Copies bytes into memory that no other bytes share. Buffer's `slice()` would return a view, and
+ * Buffer.allocUnsafe() would return a part of Node's pool.
+ */
 export function copy(bytes: Bytes): Bytes {
   const own = Buffer.allocUnsafeSlow(bytes.length);
   own.set(bytes);
   return own;
 }
 
-/** Bytes as an application is given them: in Node as they came, which is a Buffer; in browsers an ArrayBuffer. */
+/**
+ * Returns bytes in the type that applications receive: in Node the same bytes, a Buffer, and in browsers an
+ * ArrayBuffer.
+ */
 export function asGiven(bytes: Bytes): Bytes | ArrayBufferLike {
   return bytes;
 }
 
-/** Whether a value of a program is bytes. @throws TypeError for a Blob, whose bytes are not there yet */
+/**
+ * Returns whether a value of the application is binary.
+ *
+ * @throws TypeError for a Blob, because its bytes can only be read asynchronously
+ */
 export function isBinary(value: object): value is ArrayBuffer | ArrayBufferView {
   if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer) return true;
   if (value instanceof Blob) {
-    throw new TypeError("a Blob cannot be read at once: send its arrayBuffer()");
+    throw new TypeError(
+      "a Blob cannot be sent, because it is read asynchronously: send its arrayBuffer()",
+    );
   }
   return false;
 }
 
-/** The bytes of what isBinary(). */
+/** Returns the bytes of a value for which isBinary() returns `true`, without copying. */
 export function bytesOf(value: ArrayBuffer | ArrayBufferView): Bytes {
   if (value instanceof Uint8Array) return value;
   if (value instanceof ArrayBuffer) return new Uint8Array(value);
   return new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
 }
 
-/** How many bytes `text` takes in UTF-8. */
+/** Returns the length of `text` in UTF-8, in bytes. */
 export function utf8Length(text: string): number {
   return Buffer.byteLength(text);
 }
 
-/** Writes `text` at `at`, in UTF-8, and returns how many bytes it took. */
+/** Writes `text` in UTF-8, starting at index `at`, and returns how many bytes were written. */
 export function writeUtf8(bytes: Bytes, text: string, at: number): number {
   return asBuffer(bytes).write(text, at);
 }
 
+/** Encodes `text` in UTF-8. */
 export function encodeUtf8(text: string): Bytes {
   return Buffer.from(text);
 }
 
-/** The text of `bytes`, which are known to be UTF-8. */
+/** Decodes bytes that are known to be valid UTF-8. */
 export function decodeValidUtf8(bytes: Bytes): string {
   return asBuffer(bytes).toString();
 }
 
-/** The text of `bytes`, or `undefined` where they are not UTF-8. */
+/** Decodes `bytes`. Returns `undefined` if the bytes are not valid UTF-8. */
 export function decodeUtf8(bytes: Bytes): string | undefined {
   return isUtf8(bytes) ? decodeValidUtf8(bytes) : undefined;
 }
 
+/** Returns whether `bytes` are valid UTF-8. */
 export function isValidUtf8(bytes: Bytes): boolean {
   return isUtf8(bytes);
 }
 
+/** Encodes `bytes` in base64, with padding (RFC 4648 §4). */
 export function encodeBase64(bytes: Bytes): string {
   return asBuffer(bytes).toString("base64");
 }
 
-/** The bytes of `text`, or `undefined` where it is not base64 with its padding (RFC 4648 §4). */
+/** Decodes base64 with padding (RFC 4648 §4). Returns `undefined` if `text` is invalid. */
 export function decodeBase64(text: string): Bytes | undefined {
-  // Buffer takes base64url too, and a character beyond ASCII by its low byte.
+  // Buffer also accepts base64url, and reads the low byte of characters beyond ASCII.
   if (text.length % 4 !== 0 || NOT_BASE64.test(text)) return undefined;
   const bytes = Buffer.from(text, "base64");
-  // Buffer passes over what is not base64, so that a shorter result tells of it.
+  // Buffer skips invalid characters. The result is then shorter than expected.
   const padding = text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0;
   return bytes.length === (text.length / 4) * 3 - padding ? bytes : undefined;
 }

@@ -1,25 +1,28 @@
-// A message while it arrives: the bytes that have come so far (RFC 6455 §5.4; a POST of Engine.IO).
+// Buffers the bytes of an incomplete message: the fragments of a WebSocket message (RFC 6455 §5.4), or
+// the body of an Engine.IO POST request.
 //
-// Rule: what is held is never more than what has arrived plus one block, however finely the sender
-// cuts it. So bytes are copied into blocks, and neither the network's chunks nor a piece for each
-// frame are kept.
+// Rule: the buffer is never larger than the received bytes plus one block, however small the sender
+// makes the fragments. Therefore the bytes are copied into blocks. Neither the network's chunks nor
+// one object for each frame are kept.
 
 import { allocateUnfilled, type Bytes, concat, EMPTY } from "./bytes.ts";
 
 const SMALLEST_BLOCK = 256;
 const LARGEST_BLOCK = 64 * 1024;
 
+/** The received part of a message. */
 export class Fragments {
-  /** How many bytes are held. */
+  /** The number of bytes in the buffer. */
   length = 0;
   #full: Bytes[] = [];
   #block: Bytes = EMPTY;
   #used = 0;
 
   /**
-   * Copies `bytes` behind what is held.
+   * Appends a copy of `bytes`.
    *
-   * @param expected how many bytes are known to follow these: no block is made too small for them, up to its largest size
+   * @param expected how many bytes are known to follow. A new block has room for all of them, up to the size of the
+   * largest block.
    */
   add(bytes: Bytes, expected: number): void {
     let rest = bytes;
@@ -33,7 +36,7 @@ export class Fragments {
     }
   }
 
-  /** All that is held, in one; it holds nothing afterwards. */
+  /** Returns all bytes, and clears the buffer. */
   take(): Bytes {
     const last = this.#block.subarray(0, this.#used);
     const whole = this.#full.length === 0 ? last : concat([...this.#full, last]);
@@ -41,6 +44,7 @@ export class Fragments {
     return whole;
   }
 
+  /** Removes all bytes. */
   clear(): void {
     this.length = 0;
     this.#full = [];
@@ -48,8 +52,8 @@ export class Fragments {
     this.#used = 0;
   }
 
-  // A block is as large as what is known to come; where little is announced, as large as all so
-  // far, so that the number of blocks stays small for a message of many small frames.
+  // A new block has room for all bytes that are known to come, and is at least as large as all earlier blocks
+  // together, up to LARGEST_BLOCK. Therefore a message of many small frames needs few blocks.
   #grow(announced: number): void {
     if (this.#used > 0) this.#full.push(this.#block);
     const size = Math.max(announced, this.length, SMALLEST_BLOCK);

@@ -1,9 +1,11 @@
 /**
- * `barewire/protocol/websocket`: RFC 6455 and RFC 7692 without a socket, a clock or a random number.
+ * `barewire/protocol/websocket` implements RFC 6455 and RFC 7692. It uses no sockets and no clocks. The caller
+ * provides the random numbers.
  *
  * @module barewire/protocol/websocket
  */
 
+export type { Bytes } from "./bytes.ts";
 export { type CloseStatus, decodeClose, encodeClose, maySendCode } from "./websocket/close.ts";
 export {
   type ClosingEvent,
@@ -20,5 +22,5 @@ export * from "./websocket/frame.ts";
 export * from "./websocket/handshake.ts";
 export { mask, readKey, turnKey } from "./websocket/mask.ts";
 export { NEED_DATA, Receiver, type ReceiverOptions } from "./websocket/receiver.ts";
-export { ProtocolError, RULES, type RuleName } from "./websocket/rules.ts";
+export { ProtocolError, RULES, type Rule, type RuleName } from "./websocket/rules.ts";
 export { Utf8Checker } from "./websocket/utf8.ts";

@@ -1,4 +1,4 @@
-// The close frame: RFC 6455 §5.5.1, and the status codes of RFC 6455 §7.4.
+// Encodes and decodes the close frame (RFC 6455 §5.5.1) and its status codes (RFC 6455 §7.4).
 
 import {
   allocateUnfilled,
@@ -12,28 +12,29 @@ import {
 import { MAX_CONTROL_PAYLOAD } from "./frame.ts";
 import { ProtocolError } from "./rules.ts";
 
-// The codes of RFC 6455 §7.4.1 that this code sends or reports by itself.
+// The status codes of RFC 6455 §7.4.1 that this implementation itself sends or reports.
 export const NORMAL_CLOSURE = 1000;
 export const GOING_AWAY = 1001;
-/** RFC 6455 §7.1.5: the close frame held no status code. Never sent. */
+/** The close frame contained no status code (RFC 6455 §7.1.5). Never sent. */
 export const NO_STATUS = 1005;
-/** RFC 6455 §7.1.5: the connection ended without a close frame. Never sent. */
+/** The connection ended without a close frame (RFC 6455 §7.1.5). Never sent. */
 export const ABNORMAL_CLOSURE = 1006;
 export const INTERNAL_ERROR = 1011;
 
-/** What a close frame says. */
+/** The contents of a close frame. */
 export interface CloseStatus {
-  /** 1005 where the frame held none (RFC 6455 §7.1.5). */
+  /** The status code. 1005 if the frame contained none (RFC 6455 §7.1.5). */
   readonly code: number;
+  /** The reason, or "" if the frame contained none (RFC 6455 §7.1.6). */
   readonly reason: string;
 }
 
 /**
- * Whether a close frame may carry `code`.
+ * Returns whether a close frame may contain a status code.
  *
- * RFC 6455 §7.4.1 forbids 1004 to 1006 and 1015. RFC 6455 §7.4.2 keeps 0 to 999 unused, leaves 1016 to
- * 2999 undefined, and gives 3000 to 4999 to libraries and applications. 1012 to 1014 are in the IANA
- * registry that RFC 6455 §11.7 set up.
+ * RFC 6455 §7.4.1 forbids 1004 to 1006 and 1015. RFC 6455 §7.4.2 forbids 0 to 999, reserves 1016 to 2999 for
+ * future versions, and assigns 3000 to 4999 to libraries and applications. 1012 to 1014 are in the IANA
+ * registry of RFC 6455 §11.7.
  */
 export function maySendCode(code: number): boolean {
   return (
@@ -42,23 +43,28 @@ export function maySendCode(code: number): boolean {
 }
 
 /**
- * The payload of a close frame.
+ * Encodes the payload of a close frame (RFC 6455 §5.5.1).
  *
- * @param code without one the payload is empty, and so must be the reason
- * @param reason at most 123 bytes of UTF-8
- * @throws RangeError for a code that may not be sent, or a reason that is too long: the caller's mistake
+ * @param code the status code. Without one, the payload is empty and `reason` must be empty too. Default: no code.
+ * @param reason at most 123 bytes in UTF-8. Default: "".
+ * @throws RangeError if the code may not be sent, if the reason is too long, or for a reason without a code
  */
 export function encodeClose(code?: number, reason = ""): Bytes {
   if (code === undefined) {
-    if (reason !== "") throw new RangeError("a close reason needs a status code");
+    if (reason !== "")
+      throw new RangeError(`a close reason needs a status code, got only the reason "${reason}"`);
     return EMPTY;
   }
   if (!Number.isInteger(code) || !maySendCode(code)) {
-    throw new RangeError(`${code} is no status code for a close frame`);
+    throw new RangeError(
+      `invalid close status code: expected 1000 to 1003, 1007 to 1014 or 3000 to 4999, got ${code}`,
+    );
   }
   const length = utf8Length(reason);
   if (2 + length > MAX_CONTROL_PAYLOAD) {
-    throw new RangeError(`a close reason has at most ${MAX_CONTROL_PAYLOAD - 2} bytes`);
+    throw new RangeError(
+      `a close reason must have at most ${MAX_CONTROL_PAYLOAD - 2} bytes in UTF-8, got ${length}`,
+    );
   }
   const payload = allocateUnfilled(2 + length);
   payload[0] = code >>> 8;
@@ -67,7 +73,11 @@ export function encodeClose(code?: number, reason = ""): Bytes {
   return payload;
 }
 
-/** Reads the payload of a close frame. Throws ProtocolError. */
+/**
+ * Decodes the payload of a close frame (RFC 6455 §5.5.1).
+ *
+ * @throws ProtocolError if the payload is one byte long, the status code is invalid, or the reason is not UTF-8
+ */
 export function decodeClose(payload: Bytes): CloseStatus {
   if (payload.length === 0) return { code: NO_STATUS, reason: "" };
   // RFC 6455 §5.5.1: "If there is a body, the first two bytes of the body MUST be a 2-byte unsigned integer".

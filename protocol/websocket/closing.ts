@@ -1,4 +1,4 @@
-// The closing handshake: RFC 6455 §7.1, as a table.
+// The closing handshake as a state table (RFC 6455 §7.1).
 //
 //              ┌── sendClose ──▶ closeSent ────── receiveClose ──┐
 //      open ───┤                                                 ├──▶ finished ── end ──▶ closed
@@ -6,16 +6,17 @@
 //
 //      open · closeSent · closeReceived ── fail ──▶ failed ── end ──▶ closed
 //
-// In the RFC's words: `open` is OPEN; every state between `open` and `closed` is CLOSING, and "The
-// WebSocket Closing Handshake is Started" (RFC 6455 §7.1.3) by the first close frame that is sent or
-// received; `closed` is CLOSED (RFC 6455 §7.1.4). CONNECTING is not here: an endpoint exists only after
-// the opening handshake.
+// `open` is the OPEN state of the RFC, and `closed` is CLOSED (RFC 6455 §7.1.4). All other states are CLOSING.
+// "The WebSocket Closing Handshake is Started" (RFC 6455 §7.1.3) by the first close frame that is sent or
+// received. The table has no CONNECTING state, because an endpoint exists only after the opening handshake.
 //
-// `fail` is _Fail the WebSocket Connection_ (RFC 6455 §7.1.7): from then on nothing is read. From every
-// state, the end of the TCP connection (`end`) leads to `closed`, also when it was lost or the server
-// aborted it (RFC 6455 §7.2.1, §7.2.2). Unless the state was `finished`, the closure was not clean
-// (RFC 6455 §7.1.4) and its code is 1006 (RFC 6455 §7.1.5).
+// `fail` is _Fail the WebSocket Connection_ (RFC 6455 §7.1.7). After `fail`, the endpoint reads nothing.
+//
+// `end` is the end of the TCP connection. It leads from every state to `closed`, even if the connection was
+// lost or the server aborted it (RFC 6455 §7.2.1, §7.2.2). If the state was not `finished`, the closure was
+// not clean (RFC 6455 §7.1.4). Without a close frame of the peer, the code is 1006 (RFC 6455 §7.1.5).
 
+/** The state of a WebSocket connection after the opening handshake. */
 export type ClosingState =
   | "open"
   | "closeSent"
@@ -23,6 +24,7 @@ export type ClosingState =
   | "finished"
   | "failed"
   | "closed";
+/** An event that changes the state of a WebSocket connection. */
 export type ClosingEvent = "sendClose" | "receiveClose" | "fail" | "end";
 
 // biome-ignore format: aligned table
@@ -35,7 +37,7 @@ const NEXT: Record<ClosingState, Partial<Record<ClosingEvent, ClosingState>>> = 
   closed:        {},
 };
 
-/** The state after `event`, or `undefined` where it cannot happen. */
+/** Returns the state after `event`, or `undefined` if `event` cannot happen in `state` (RFC 6455 §7.1). */
 export function nextClosingState(
   state: ClosingState,
   event: ClosingEvent,
@@ -43,13 +45,20 @@ export function nextClosingState(
   return NEXT[state][event];
 }
 
-/** RFC 6455 §5.5.1: "The application MUST NOT send any more data frames after sending a Close frame." */
+/**
+ * Returns whether data frames may be sent.
+ *
+ * RFC 6455 §5.5.1: "The application MUST NOT send any more data frames after sending a Close frame."
+ */
 export function maySendData(state: ClosingState): boolean {
   return state === "open" || state === "closeReceived";
 }
 
-// RFC 6455 §1.4: after receiving a close frame, "a peer discards any further data received".
-/** Whether what the peer sends is still read. */
+/**
+ * Returns whether frames from the peer are still read.
+ *
+ * RFC 6455 §1.4: after receiving a close frame, "a peer discards any further data received".
+ */
 export function mayReceive(state: ClosingState): boolean {
   return state === "open" || state === "closeSent";
 }

@@ -1,59 +1,74 @@
-// The negotiation of permessage-deflate: a client's offer, a server's response, and what both ends agree on.
-// RFC 7692 §5 and §7.1.
+// Negotiates permessage-deflate: the offer of the client, the response of the server, and the parameters on which
+// both ends agree (RFC 7692 §5, §7.1).
 
 import type { Extension, ExtensionParameter } from "./extensions.ts";
 
+/** The name of the extension (RFC 7692 §7). */
 export const PERMESSAGE_DEFLATE = "permessage-deflate";
 
-/** The four parameters that both ends have agreed on (RFC 7692 §7.1). */
+/** The parameters on which both ends have agreed (RFC 7692 §7.1). */
 export interface DeflateParameters {
-  /** The server compresses each message by itself (RFC 7692 §7.1.1.1). */
+  /** The server compresses each message by itself, without the context of earlier messages (RFC 7692 §7.1.1.1). */
   readonly serverNoContextTakeover: boolean;
-  /** The client compresses each message by itself (RFC 7692 §7.1.1.2). */
+  /** The client compresses each message by itself, without the context of earlier messages (RFC 7692 §7.1.1.2). */
   readonly clientNoContextTakeover: boolean;
-  /** Base-2 logarithm of the size of the server's sliding window, 8 to 15 (RFC 7692 §7.1.2.1). */
+  /** The base-2 logarithm of the size of the server's sliding window, 8 to 15 (RFC 7692 §7.1.2.1). */
   readonly serverMaxWindowBits: number;
-  /** Base-2 logarithm of the size of the client's sliding window, 8 to 15 (RFC 7692 §7.1.2.2). */
+  /** The base-2 logarithm of the size of the client's sliding window, 8 to 15 (RFC 7692 §7.1.2.2). */
   readonly clientMaxWindowBits: number;
-  /** The client's offer named the server's window. Then the response names it too, even if it is 15. */
+  /**
+   * The offer contained `server_max_window_bits`, so the response contains it too, even with the value 15. Default:
+   * `false`.
+   */
   readonly serverMaxWindowBitsAsked?: boolean;
 }
 
-/** What one end prefers in the negotiation. The other end decides each parameter that is not given. */
+/** The preferences of one end. A preference without a value leaves the parameter to the other end. */
 export interface DeflatePreferences {
-  /** `true`: the server compresses each message by itself. `false`: the server declines offers that ask for it. */
+  /**
+   * `true`: the server compresses each message by itself. `false`: the server declines offers that request this.
+   * Default: the offer decides.
+   */
   readonly serverNoContextTakeover?: boolean;
-  /** `true`: the client is asked to compress each message by itself. */
+  /** `true`: the client must compress each message by itself. Default: `false`. */
   readonly clientNoContextTakeover?: boolean;
-  /** Largest window for the messages that the server sends, 9 to 15. */
+  /** The largest window for messages of the server, as a base-2 logarithm, 9 to 15. Default: 15. */
   readonly serverMaxWindowBits?: number;
-  /** Largest window for the messages that the client sends, 9 to 15. The server declines offers that do not let it choose. */
+  /**
+   * The largest window for messages of the client, as a base-2 logarithm, 9 to 15. If this is set, the server
+   * declines offers without `client_max_window_bits`. Default: 15.
+   */
   readonly clientMaxWindowBits?: number;
 }
 
-// zlib cannot make raw deflate data for a window of 256 bytes, though it can inflate such data. A server
-// declines an offer that asks for such data. A client accepts that response: it has offered to use any window.
+// zlib can inflate raw deflate data for a window of 256 bytes (8 bits), but cannot produce such data. Therefore a
+// server declines an offer that requests this window. A client must accept a response with this window, because
+// its offer allows any window.
 const SMALLEST_WINDOW_BITS = 9;
 const LARGEST_WINDOW_BITS = 15;
 
 // RFC 7692 §7.1.2.1: "a decimal integer value without leading zeroes between 8 to 15, inclusive".
 const WINDOW_BITS = /^(?:[89]|1[0-5])$/;
 
-/** The parameters of an offer or a response, as they were received. */
+/** The parameters of a received offer or response. */
 interface Received {
   serverNoContextTakeover: boolean;
   clientNoContextTakeover: boolean;
   serverMaxWindowBits: number | undefined;
-  /** `true`: the parameter was received without a value. */
+  /** `true` if the parameter has no value. */
   clientMaxWindowBits: number | true | undefined;
 }
 
 /**
- * Returns what a server agrees to: the first offer of permessage-deflate that it can accept, with its own preferences.
- * Returns `undefined` if there is none.
+ * Accepts the first acceptable offer of permessage-deflate, and returns the agreed parameters. Returns `undefined` if
+ * no offer is acceptable.
  *
  * RFC 6455 §9: "A server MUST NOT respond with any extension not requested by the client."
- * RFC 7692 §5: offers are in the client's order of preference. The handshake succeeds even if all are declined.
+ * RFC 7692 §5: the offers are in the client's order of preference. The handshake succeeds even if the server declines
+ * all offers.
+ *
+ * @param extensions the extensions that the client offers
+ * @param preferences the preferences of the server
  */
 export function acceptDeflate(
   extensions: readonly Extension[],
@@ -70,7 +85,8 @@ export function acceptDeflate(
 function agree(offer: Received, preferences: DeflatePreferences): DeflateParameters | undefined {
   if (offer.serverNoContextTakeover && preferences.serverNoContextTakeover === false)
     return undefined;
-  // RFC 7692 §7.1.2.2: without the client's parameter, "the server MUST NOT include" it in the response.
+  // RFC 7692 §7.1.2.2: if the offer lacks this parameter, "the server MUST NOT include" the parameter in the
+  // response.
   if (preferences.clientMaxWindowBits !== undefined && offer.clientMaxWindowBits === undefined) {
     return undefined;
   }
@@ -96,11 +112,12 @@ function agree(offer: Received, preferences: DeflatePreferences): DeflateParamet
 }
 
 /**
- * Returns permessage-deflate for a server's response (RFC 7692 §7.1).
+ * Returns permessage-deflate for the response of a server (RFC 7692 §7.1).
  *
- * A window of 15 bits is the default and is left out. A client's window is smaller than that only if the
- * client's offer named it. But RFC 7692 §7.1.2.1: "A server accepts an extension negotiation offer with this
- * parameter by including" it, and some clients fail the connection if the server's window is missing.
+ * The response omits a window of 15 bits, because 15 is the default. There is one exception: if the offer contained
+ * the server's window, the response contains it too. RFC 7692 §7.1.2.1: "A server accepts an extension negotiation
+ * offer with this parameter by including" it. Some clients fail the connection if it is missing. The client's window
+ * is only smaller than 15 if the offer contained `client_max_window_bits`.
  */
 export function deflateResponse(agreed: DeflateParameters): Extension {
   const parameters: ExtensionParameter[] = [];
@@ -120,14 +137,18 @@ export function deflateResponse(agreed: DeflateParameters): Extension {
 }
 
 /**
- * Whether zlib can compress for a window of this size. Otherwise an endpoint sends its messages uncompressed, as
- * RFC 7692 §6 permits for each message.
+ * Returns whether zlib can compress with a window of this size. If not, the endpoint sends its messages
+ * uncompressed. RFC 7692 §6 allows this for each message.
+ *
+ * @param windowBits the base-2 logarithm of the size of the window
  */
 export function canCompress(windowBits: number): boolean {
   return windowBits >= SMALLEST_WINDOW_BITS;
 }
 
-/** Returns permessage-deflate for a client's offer, which says that the client can use any window. */
+/**
+ * Returns permessage-deflate for the offer of a client (RFC 7692 §7.1). The offer allows every window for the client.
+ */
 export function deflateOffer(preferences: DeflatePreferences): Extension {
   const parameters: ExtensionParameter[] = [];
   if (preferences.serverNoContextTakeover) {
@@ -148,8 +169,11 @@ export function deflateOffer(preferences: DeflatePreferences): Extension {
 }
 
 /**
- * Returns the parameters in a server's response to deflateOffer(preferences), or `undefined` if the client
- * must fail the connection (RFC 7692 §5, §7). The client's window may be too small for zlib: see canCompress().
+ * Returns the parameters in the response of a server to deflateOffer(). Returns `undefined` if the client
+ * must fail the connection (RFC 7692 §5, §7). The client's window may be too small for zlib, see canCompress().
+ *
+ * @param response the extension in the response
+ * @param preferences the preferences with which deflateOffer() was called
  */
 export function readDeflateResponse(
   response: Extension,
@@ -157,7 +181,7 @@ export function readDeflateResponse(
 ): DeflateParameters | undefined {
   const received = readDeflate(response);
   if (received === undefined || received.clientMaxWindowBits === true) return undefined;
-  // RFC 7692 §7.1.1.1: a server that accepts this request includes the parameter.
+  // RFC 7692 §7.1.1.1: a server that accepts an offer with this parameter includes it in the response.
   if (preferences.serverNoContextTakeover && !received.serverNoContextTakeover) return undefined;
   const serverMaxWindowBits = received.serverMaxWindowBits ?? LARGEST_WINDOW_BITS;
   // RFC 7692 §7.1.2.1: "…with the same or smaller value as the offer".
@@ -175,8 +199,8 @@ export function readDeflateResponse(
 }
 
 /**
- * Returns the four parameters of permessage-deflate, or `undefined` for another extension and where
- * RFC 7692 §7 wants it declined: for an unknown parameter, an invalid value, or a duplicate parameter.
+ * Reads the parameters of permessage-deflate. Returns `undefined` for any other extension. Also returns `undefined`
+ * if RFC 7692 §7 wants it declined: for an unknown parameter, an invalid value, or a duplicate parameter.
  */
 function readDeflate({ name, parameters }: Extension): Received | undefined {
   if (name !== PERMESSAGE_DEFLATE) return undefined;

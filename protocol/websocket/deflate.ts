@@ -1,35 +1,37 @@
-// permessage-deflate without zlib: what a sender cuts off and a receiver puts back, and what a receiver
-// remembers of earlier messages. RFC 7692 §7.2.
+// The parts of permessage-deflate that need no zlib: the four bytes that the sender removes and the receiver
+// appends, and the sliding window of earlier messages (RFC 7692 §7.2).
 
 import { allocateUnfilled, type Bytes, concat, EMPTY } from "../bytes.ts";
 import type { DeflateParameters } from "./deflate-negotiation.ts";
 import type { Role } from "./frame.ts";
 
-// RFC 7692 §7.2.1: an empty deflate block, with which a sync flush ends.
+// The empty deflate block at the end of a sync flush (RFC 7692 §7.2.1).
 const TAIL = Uint8Array.of(0x00, 0x00, 0xff, 0xff);
 
-/** The payload of an empty message. RFC 7692 §7.2.3.6. */
+/** The compressed payload of an empty message (RFC 7692 §7.2.3.6). */
 export const EMPTY_BLOCK: Bytes = Uint8Array.of(0x00);
 
-/** Returns compressed data without the last four bytes. RFC 7692 §7.2.1: "Remove 4 octets…". */
+/** Removes the last four bytes of compressed data. RFC 7692 §7.2.1: "Remove 4 octets…". */
 export function withoutTail(compressed: Bytes): Bytes {
   return compressed.subarray(0, compressed.length - TAIL.length);
 }
 
-/** Returns the payload of a message with those four bytes. RFC 7692 §7.2.2: "Append 4 octets…". */
+/** Appends the four bytes that the sender has removed. RFC 7692 §7.2.2: "Append 4 octets…". */
 export function withTail(message: Bytes): Bytes {
   return concat([message, TAIL]);
 }
 
-/** What was agreed on for the messages of one direction. */
+/** The agreed parameters for the messages of one direction. */
 export interface DeflateDirection {
-  /** Base-2 logarithm of the LZ77 sliding window's size in bytes, 8 to 15. RFC 7692 §7.1.2. */
+  /** The base-2 logarithm of the size of the LZ77 sliding window in bytes, 8 to 15 (RFC 7692 §7.1.2). */
   readonly windowBits: number;
-  /** Messages are compressed with the window that the messages before them left. RFC 7692 §7.1.1. */
+  /**
+   * The sender compresses each message with the sliding window that earlier messages have filled (RFC 7692 §7.1.1).
+   */
   readonly takeover: boolean;
 }
 
-/** Returns what was agreed on for the messages that `sender` sends. */
+/** Returns the agreed parameters for the messages that `sender` sends. */
 export function directionOf(sender: Role, parameters: DeflateParameters): DeflateDirection {
   return sender === "server"
     ? {
@@ -43,24 +45,31 @@ export function directionOf(sender: Role, parameters: DeflateParameters): Deflat
 }
 
 /**
- * The last bytes that were inflated, to which the next message may refer where the context is taken
- * over. RFC 7692 §7.2.2: the receiver needs no more of the earlier messages than these.
+ * The last inflated bytes of one direction. With context takeover, the next message may refer to these bytes. The
+ * receiver needs nothing else of the earlier messages (RFC 7692 §7.2.2).
  */
 export class SlidingWindow {
   readonly #size: number;
-  // The bytes kept end at #end. The buffer grows to a quarter more than the window, so that they are seldom moved.
+  // The kept bytes end at #end. The buffer grows to 1.25 times the size of the window, so that the bytes are seldom
+  // moved.
   #buffer = EMPTY;
   #end = 0;
 
-  /** @param size of the window in bytes */
+  /**
+   * Creates an empty window.
+   *
+   * @param size the size of the window in bytes
+   */
   constructor(size: number) {
     this.#size = size;
   }
 
+  /** The contents of the window, at most `size` bytes. */
   get bytes(): Bytes {
     return this.#buffer.subarray(Math.max(0, this.#end - this.#size), this.#end);
   }
 
+  /** Appends an inflated message. */
   add(message: Bytes): void {
     const added = message.subarray(Math.max(0, message.length - this.#size));
     if (this.#end + added.length > this.#buffer.length) this.#makeRoom(added.length);
@@ -72,7 +81,7 @@ export class SlidingWindow {
     const kept = this.#buffer.subarray(Math.max(0, this.#end + length - this.#size), this.#end);
     const room = Math.min(1.25 * this.#size, 2 * (kept.length + length));
     if (room > this.#buffer.length) this.#buffer = allocateUnfilled(room);
-    // set() allows for the overlap where both are the same memory.
+    // set() also copies correctly within one buffer.
     this.#buffer.set(kept);
     this.#end = kept.length;
   }

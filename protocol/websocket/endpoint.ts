@@ -1,6 +1,6 @@
-// One end of a WebSocket without its wire: the receiver, the closing handshake and the framing of
-// what is sent (RFC 6455 §5 to §7). lib/ gives it a TCP socket, tests give it an array, a client
-// reuses it as it is.
+// One end of a WebSocket connection without the I/O: the receiver, the closing handshake, and the frames to send
+// (RFC 6455 §5 to §7). An endpoint writes to a Wire: a TCP socket in lib/, an array in tests. Servers and
+// clients use the same class.
 
 import { type Bytes, copy, decodeValidUtf8, EMPTY } from "../bytes.ts";
 import {
@@ -34,46 +34,74 @@ import {
 import { NEED_DATA, Receiver, type ReceiverOptions } from "./receiver.ts";
 import { ProtocolError, type RuleName } from "./rules.ts";
 
-/** Where an endpoint puts the bytes it wants sent. */
+/** The destination of the bytes that an endpoint sends. */
 export interface Wire {
-  /** The peer does not read as fast as we write: only what must be sent should be. */
+  /** The peer reads more slowly than this end writes. The endpoint then delays pongs until drained(). */
   readonly congested: boolean;
+  /** Sends bytes. */
   write(bytes: Bytes): void;
-  /** Nothing more will be written: the TCP connection may be closed when all is sent. */
+  /** Called after the last write(). The wire closes the TCP connection after all bytes are sent. */
   end(): void;
 }
 
+/** Options of an endpoint. */
 export interface EndpointOptions extends ReceiverOptions {
   /**
-   * A client's source of masking keys, which must be unpredictable (RFC 6455 §5.3, §10.3). A server has
-   * none (RFC 6455 §5.1).
+   * Fills the masking keys of a client with unpredictable bytes (RFC 6455 §5.3, §10.3). Required for a client, and
+   * not allowed for a server, which does not mask (RFC 6455 §5.1). Default: `undefined`.
    */
   readonly randomFill?: RandomFill | undefined;
 }
 
+/**
+ * One end of a WebSocket connection after the opening handshake, without the I/O (RFC 6455 §5 to §7).
+ *
+ * The caller passes received bytes to receive(), and then calls next() until it returns NEED_DATA.
+ *
+ * @example
+ * ```ts
+ * import { Endpoint, NEED_DATA, TEXT } from "barewire/protocol/websocket";
+ *
+ * const sent: Uint8Array[] = [];
+ * const wire = { congested: false, write: (bytes: Uint8Array) => void sent.push(bytes), end: () => {} };
+ * const endpoint = new Endpoint(wire, { role: "server", maxPayload: 1_000_000, deflate: false });
+ *
+ * endpoint.receive(Uint8Array.of(0x81, 0x82, 0x37, 0xfa, 0x21, 0x3d, 0x5f, 0x93)); // "hi", masked
+ * for (let event = endpoint.next(); event !== NEED_DATA; event = endpoint.next()) {
+ *   if (event === TEXT) endpoint.sendText(endpoint.text);
+ * }
+ * ```
+ */
 export class Endpoint {
   /**
-   * What the peer's close frame said (RFC 6455 §7.1.5, §7.1.6). The code is 1005 where the frame had none,
-   * and 1006 without a close frame.
+   * The contents of the peer's close frame (RFC 6455 §7.1.5, §7.1.6). The code is 1005 if the frame contained no
+   * code, and 1006 if the peer has sent no close frame.
    */
   closeStatus: CloseStatus = GONE;
-  /** The peer's mistake for which this end failed the connection. */
+  /** The rule that the peer has broken, if this end has failed the connection. */
   failure: ProtocolError | undefined;
 
-  /** Which end this is. */
+  /** Whether this end is the server or the client. */
   readonly role: Role;
 
   readonly #wire: Wire;
   readonly #receiver: Receiver;
   readonly #randomFill: RandomFill | undefined;
   #state: ClosingState = "open";
-  // RFC 6455 §5.5.3: the ping to answer when the wire is free again.
+  // The payload of the last ping that arrived while the wire was congested (RFC 6455 §5.5.3).
   #unanswered: Bytes | undefined;
 
-  /** @throws TypeError for a client without a source of masking keys, or a server with one */
+  /**
+   * Creates an endpoint of an open connection.
+   *
+   * @param wire receives the bytes to send
+   * @throws TypeError if a client has no `randomFill`, or a server has one
+   */
   constructor(wire: Wire, options: EndpointOptions) {
     if ((options.role === "client") !== (options.randomFill !== undefined)) {
-      throw new TypeError("a client, and only a client, has a source of masking keys");
+      throw new TypeError(
+        `a client must have the option randomFill, and a server must not, got role "${options.role}"`,
+      );
     }
     this.role = options.role;
     this.#wire = wire;
@@ -81,25 +109,28 @@ export class Endpoint {
     this.#randomFill = options.randomFill;
   }
 
+  /** The state of the connection. */
   get state(): ClosingState {
     return this.#state;
   }
 
-  /** Takes what the network gave; call next() until NEED_DATA. The chunk is unmasked in place. */
+  /** Adds received bytes. Then call next() until it returns NEED_DATA. The endpoint unmasks the chunk in place. */
   receive(chunk: Bytes): void {
-    // What comes behind a close frame or a failure is discarded (RFC 6455 §1.4, §7.1.7).
+    // Bytes after a close frame or a failure are discarded (RFC 6455 §1.4, §7.1.7).
     if (mayReceive(this.#state)) this.#receiver.push(chunk);
   }
 
-  /** The TCP connection has ended, for whatever reason (RFC 6455 §7.1.4). */
+  /** Tells the endpoint that the TCP connection has ended, for any reason (RFC 6455 §7.1.4). */
   receiveEnd(): void {
     if (this.#state !== "closed") this.#advance("end");
   }
 
   /**
-   * The next TEXT, BINARY, PING, PONG or CLOSE, or NEED_DATA. A ping has been answered, and a
-   * close frame too. A peer that breaks a rule fails the connection: then it is NEED_DATA and
-   * `failure` tells which.
+   * Reads the next message or control frame. Returns TEXT, BINARY, PING, PONG or CLOSE, or NEED_DATA if there is no
+   * further one.
+   *
+   * The endpoint answers a ping or a close frame before it returns. If the peer breaks a rule, the endpoint
+   * fails the connection, sets `failure` and returns NEED_DATA (RFC 6455 §7.1.7).
    */
   next(): number {
     if (!mayReceive(this.#state)) {
@@ -119,75 +150,116 @@ export class Endpoint {
     }
   }
 
-  /** The payload next() stands on. Borrowed: good until next() is called again. */
+  /** The payload of the last message or control frame that next() returned. Valid until the next call of next(). */
   get payload(): Bytes {
     return this.#receiver.payload;
   }
 
-  /** The text next() stands on, where it is TEXT and not compressed. */
+  /** The payload as a string, if next() returned TEXT and the message is not compressed. */
   get text(): string {
     return decodeValidUtf8(this.#receiver.payload);
   }
 
-  /** The payload is compressed: whoever inflates it checks the size and the UTF-8 of what comes out. */
+  /** The payload is compressed. The caller inflates it, and checks the size and the UTF-8 of the result. */
   get compressed(): boolean {
     return this.#receiver.compressed;
   }
 
-  /** Sends a text message. Throws unless the state allows it: the caller's mistake. */
+  /**
+   * Sends a text message.
+   *
+   * @throws NotOpenError if the connection is closing or closed
+   */
   sendText(text: string): void {
     this.#mustBeOpen();
     this.#wire.write(encodeTextFrame(text, this.#randomFill));
   }
 
-  /** Sends a binary message. Throws unless the state allows it. */
+  /**
+   * Sends a binary message.
+   *
+   * @throws NotOpenError if the connection is closing or closed
+   */
   sendBinary(bytes: Bytes): void {
     this.sendMessage(BINARY, bytes);
   }
 
-  // RFC 6455 §6.1: "The endpoint MUST ensure the WebSocket connection is in the OPEN state".
-
-  /** Sends a message whose text, if it is one, is UTF-8 already. Throws unless the state allows it. */
+  /**
+   * Sends a message. A text is already encoded in UTF-8.
+   *
+   * RFC 6455 §6.1: "The endpoint MUST ensure the WebSocket connection is in the OPEN state".
+   *
+   * @throws NotOpenError if the connection is closing or closed
+   */
   sendMessage(opcode: typeof TEXT | typeof BINARY, payload: Bytes): void {
     this.#mustBeOpen();
     this.#wire.write(encodeFrame(FIN | opcode, payload, this.#randomFill));
   }
 
-  /** Sends a message that is compressed already (RFC 7692 §6.1). Throws unless the state allows it. */
+  /**
+   * Sends a message whose payload is already compressed (RFC 7692 §6.1).
+   *
+   * @throws NotOpenError if the connection is closing or closed
+   */
   sendCompressed(opcode: typeof TEXT | typeof BINARY, payload: Bytes): void {
     this.#mustBeOpen();
     this.#wire.write(encodeFrame(FIN | RSV1 | opcode, payload, this.#randomFill));
   }
 
-  /** Sends a whole unmasked frame made elsewhere, for many receivers at once. Throws unless the state allows it, and on a client. */
+  /**
+   * Sends an encoded, unmasked frame. A server can encode a frame once and send it to many clients.
+   *
+   * @throws TypeError on a client
+   * @throws NotOpenError if the connection is closing or closed
+   */
   sendFrame(frame: Bytes): void {
     // RFC 6455 §5.1: "a client MUST mask all frames that it sends to the server".
-    if (this.role === "client") throw new TypeError("a client sends no unmasked frames");
+    if (this.role === "client") throw new TypeError("a client cannot send an unmasked frame");
     this.#mustBeOpen();
     this.#wire.write(frame);
   }
 
-  /** RFC 6455 §5.5.2. Throws unless the state allows it, and for more than 125 bytes. */
+  /**
+   * Sends a ping (RFC 6455 §5.5.2).
+   *
+   * @param payload at most 125 bytes. Default: empty.
+   * @throws RangeError if the payload is too long
+   * @throws NotOpenError if the connection is closing or closed
+   */
   ping(payload: Bytes = EMPTY): void {
     this.#sendControl(PING, payload);
   }
 
-  /** RFC 6455 §5.5.3: an unsolicited pong "serves as a unidirectional heartbeat". Throws as ping() does. */
+  /**
+   * Sends an unsolicited pong. RFC 6455 §5.5.3: it "serves as a unidirectional heartbeat".
+   *
+   * @param payload at most 125 bytes. Default: empty.
+   * @throws RangeError if the payload is too long
+   * @throws NotOpenError if the connection is closing or closed
+   */
   pong(payload: Bytes = EMPTY): void {
     this.#sendControl(PONG, payload);
   }
 
   /**
-   * RFC 6455 §7.1.2, _Start the WebSocket Closing Handshake_. Does nothing where it has begun already.
+   * Sends a close frame: _Start the WebSocket Closing Handshake_ (RFC 6455 §7.1.2). Does nothing if the connection is
+   * already closing or closed.
    *
-   * @throws RangeError for a code or reason that a close frame cannot carry
+   * @param code the status code. Default: none, which the peer reports as 1005.
+   * @param reason at most 123 bytes in UTF-8. Default: "".
+   * @throws RangeError if a close frame cannot contain this code or reason
    */
   close(code?: number, reason?: string): void {
     const payload = encodeClose(code, reason);
     if (this.#state === "open") this.#sendClose(payload);
   }
 
-  /** RFC 6455 §7.1.7, _Fail the WebSocket Connection_, because of the peer's mistake. */
+  /**
+   * Sends a close frame with the status code of a broken rule, and ends the wire. This is
+   * _Fail the WebSocket Connection_, because the peer has broken a rule (RFC 6455 §7.1.7).
+   *
+   * @param failure the error, or the name of the broken rule
+   */
   fail(failure: ProtocolError | RuleName): void {
     if (!mayReceive(this.#state)) return;
     this.failure = failure instanceof ProtocolError ? failure : new ProtocolError(failure);
@@ -197,7 +269,7 @@ export class Endpoint {
     this.#wire.end();
   }
 
-  /** The wire, congested before, is free again. */
+  /** Tells the endpoint that the wire is no longer congested. Sends the delayed pong, if any. */
   drained(): void {
     const payload = this.#unanswered;
     if (payload === undefined) return;
@@ -205,12 +277,12 @@ export class Endpoint {
     if (mayReceive(this.#state)) this.#writeControl(PONG, payload);
   }
 
-  // RFC 6455 §5.5.2: "…MUST send a Pong frame in response, unless it already received a Close frame":
-  // also after a close frame of its own, since only data frames may not follow that.
+  // RFC 6455 §5.5.2: "…MUST send a Pong frame in response, unless it already received a Close frame".
+  // An endpoint that has sent a close frame still answers, because only data frames must not follow the close frame.
   //
   // RFC 6455 §5.5.3: "If an endpoint receives a Ping frame and has not yet sent Pong frame(s) in
   // response to previous Ping frame(s), the endpoint MAY elect to send a Pong frame for only the most
-  // recently processed Ping frame." So the pongs for a peer that does not read them do not pile up.
+  // recently processed Ping frame." Therefore unread pongs do not accumulate.
   #answerPing(): void {
     const { congested } = this.#wire;
     this.#unanswered = congested ? copy(this.payload) : undefined;
@@ -239,7 +311,9 @@ export class Endpoint {
   #sendControl(opcode: typeof PING | typeof PONG, payload: Bytes): void {
     this.#mustBeOpen();
     if (payload.length > MAX_CONTROL_PAYLOAD) {
-      throw new RangeError(`a ping or pong has at most ${MAX_CONTROL_PAYLOAD} bytes`);
+      throw new RangeError(
+        `the payload of a ping or pong must have at most ${MAX_CONTROL_PAYLOAD} bytes, got ${payload.length}`,
+      );
     }
     this.#writeControl(opcode, payload);
   }
@@ -259,13 +333,16 @@ export class Endpoint {
   }
 }
 
-/** Something was to be sent on a connection that is closing or closed: the caller's mistake. */
+/** Thrown when the caller sends on a connection that is closing or closed. */
 export class NotOpenError extends Error {
+  /** The name of the class. */
   override readonly name = "NotOpenError";
+  /** The stable code of this error. */
   readonly code = "ERR_NOT_OPEN";
 
+  /** Creates the error for a connection in `state`. */
   constructor(state: ClosingState) {
-    super(`nothing can be sent on a WebSocket that is ${state}`);
+    super(`cannot send on a WebSocket in the state "${state}"`);
   }
 }
 

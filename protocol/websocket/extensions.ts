@@ -1,31 +1,37 @@
-// The grammar of the header field Sec-WebSocket-Extensions. RFC 6455 §9.1.
+// Parses and formats the header field Sec-WebSocket-Extensions (RFC 6455 §9.1).
 //
 //   extension-list  = 1#extension
 //   extension       = token *( ";" extension-param )
 //   extension-param = token [ "=" (token | quoted-string) ]
 //
-// Rule: one pass from left to right, and no name from the network becomes a property of an object.
+// Rule: the parser reads the header once from left to right, and never uses a received name as the key of an object.
 
+/** A parameter of an extension (RFC 6455 §9.1). */
 export interface ExtensionParameter {
+  /** The name of the parameter, a token. */
   readonly name: string;
-  /** `undefined` for a parameter without "=". */
+  /** The value, a token. `undefined` for a parameter without "=". */
   readonly value: string | undefined;
 }
 
+/** An extension that a client offers or a server accepts (RFC 6455 §9.1). */
 export interface Extension {
+  /** The name of the extension, a token. */
   readonly name: string;
+  /** The parameters in the order of the header. */
   readonly parameters: readonly ExtensionParameter[];
 }
 
-// RFC 9110 §5.6.2, the characters of a token; RFC 6455 §9.1 wants an unquoted value to be one too.
+// The characters of a token (RFC 9110 §5.6.2). An unquoted value must be a token too (RFC 6455 §9.1).
 const TOKEN = /[!#$%&'*+\-.^_`|~0-9A-Za-z]+/y;
 const SPACE = /[ \t]*/y;
 const QUOTED = /"((?:[^"\\]|\\[\s\S])*)"/y;
 
 /**
- * The extensions of a header, or `undefined` where it does not follow the grammar.
+ * Parses the value of a Sec-WebSocket-Extensions header. Returns `undefined` if the value does not match the grammar
+ * (RFC 6455 §9.1).
  *
- * "1#extension" permits empty elements, as in "a, , b,", if at least one element is not empty (RFC 2616 §2.1).
+ * "1#extension" allows empty elements, as in "a, , b,", if at least one element is not empty (RFC 2616 §2.1).
  * RFC 9110 §5.6.1.2: "A recipient MUST parse and ignore a reasonable number of empty list elements".
  */
 export function parseExtensions(header: string): readonly Extension[] | undefined {
@@ -37,7 +43,7 @@ export function parseExtensions(header: string): readonly Extension[] | undefine
     at = pattern.lastIndex;
     return match[1] ?? match[0];
   };
-  /** Reads `char` and the spaces around it. */
+  /** Reads `char` and the spaces around it. Returns `false` if the next character is a different one. */
   const follows = (char: string): boolean => {
     read(SPACE);
     if (header[at] !== char) return false;
@@ -45,8 +51,11 @@ export function parseExtensions(header: string): readonly Extension[] | undefine
     read(SPACE);
     return true;
   };
-  // RFC 6455 §9.1: "…after processing the quoted-string the resulting value MUST conform to the 'token' ABNF".
-  /** Reads the value behind "=". */
+  /**
+   * Reads the value after "=".
+   *
+   * RFC 6455 §9.1: "…after processing the quoted-string the resulting value MUST conform to the 'token' ABNF".
+   */
   const readValue = (): string | undefined => {
     if (header[at] !== '"') return read(TOKEN);
     const value = read(QUOTED)?.replace(/\\([\s\S])/g, "$1");
@@ -57,7 +66,8 @@ export function parseExtensions(header: string): readonly Extension[] | undefine
   read(SPACE);
   do {
     const name = read(TOKEN);
-    // An empty element. What else is not a token stays unread, and fails the comparison at the end.
+    // An empty element, or an invalid character. An invalid character stays unread, so the last line returns
+    // `undefined`.
     if (name === undefined) continue;
     const parameters: ExtensionParameter[] = [];
     while (follows(";")) {
@@ -73,13 +83,13 @@ export function parseExtensions(header: string): readonly Extension[] | undefine
   return at === header.length && extensions.length > 0 ? extensions : undefined;
 }
 
-/** Whether `text` is a token (RFC 9110 §5.6.2). */
+/** Returns whether `text` is a token (RFC 9110 §5.6.2). */
 export function isToken(text: string): boolean {
   TOKEN.lastIndex = 0;
   return TOKEN.exec(text)?.[0].length === text.length;
 }
 
-/** The header that says `extensions`. */
+/** Formats extensions as the value of a Sec-WebSocket-Extensions header (RFC 6455 §9.1). */
 export function formatExtensions(extensions: readonly Extension[]): string {
   return extensions
     .map(({ name, parameters }) =>

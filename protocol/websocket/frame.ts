@@ -1,4 +1,4 @@
-// The frame: RFC 6455 §5.2, "Base Framing Protocol".
+// Encodes frames. RFC 6455 §5.2, "Base Framing Protocol":
 //
 //    0                   1                   2                   3
 //    0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1 2 3 4 5 6 7 8 9 0 1
@@ -18,54 +18,73 @@
 import { allocateUnfilled, type Bytes, utf8Length, writeUtf8 } from "../bytes.ts";
 import { mask, readKey } from "./mask.ts";
 
-// First byte.
+/** The bit of the first byte for the last frame of a message (RFC 6455 §5.2). */
 export const FIN = 0x80;
+/** The bit of the first byte for a compressed message (RFC 7692 §6). */
 export const RSV1 = 0x40;
+/** The reserved bits of the first byte that no supported extension uses (RFC 6455 §5.2). */
 export const RSV2_RSV3 = 0x30;
+/** The bits of the first byte for the opcode (RFC 6455 §5.2). */
 export const OPCODE = 0x0f;
 
-// Second byte.
+/** The bit of the second byte for a masked payload (RFC 6455 §5.2). */
 export const MASK = 0x80;
+/** The bits of the second byte for the payload length (RFC 6455 §5.2). */
 export const LENGTH = 0x7f;
+/** The payload length in the second byte if the next 16 bits contain the length (RFC 6455 §5.2). */
 export const LENGTH_16 = 126;
+/** The payload length in the second byte if the next 64 bits contain the length (RFC 6455 §5.2). */
 export const LENGTH_64 = 127;
 
-// Opcodes (RFC 6455 §11.8).
+/** The opcode of a continuation frame (RFC 6455 §11.8). */
 export const CONTINUATION = 0x0;
+/** The opcode of a text frame (RFC 6455 §11.8). */
 export const TEXT = 0x1;
+/** The opcode of a binary frame (RFC 6455 §11.8). */
 export const BINARY = 0x2;
+/** The opcode of a close frame (RFC 6455 §11.8). */
 export const CLOSE = 0x8;
+/** The opcode of a ping frame (RFC 6455 §11.8). */
 export const PING = 0x9;
+/** The opcode of a pong frame (RFC 6455 §11.8). */
 export const PONG = 0xa;
 
-/** RFC 6455 §5.5: "All control frames MUST have a payload length of 125 bytes or less". */
+/**
+ * The largest payload of a control frame, in bytes. RFC 6455 §5.5: "All control frames MUST have a payload length of
+ * 125 bytes or less".
+ */
 export const MAX_CONTROL_PAYLOAD = 125;
 
-/** Which end of the connection an endpoint is; it decides who masks (RFC 6455 §5.1). */
+/** The end of a connection. The client masks its frames, the server does not (RFC 6455 §5.1). */
 export type Role = "client" | "server";
 
-/** Control frames have the highest bit of the opcode set (RFC 6455 §5.5). */
+/** Returns whether an opcode belongs to a control frame: the highest bit of the opcode is set (RFC 6455 §5.5). */
 export function isControl(opcode: number): boolean {
   return opcode >= CLOSE;
 }
 
-// RFC 6455 §5.2: "%x3-7 are reserved for further non-control frames", "%xB-F … for further control frames".
-/** Returns whether an opcode is reserved. */
+/**
+ * Returns whether an opcode is reserved.
+ *
+ * RFC 6455 §5.2: "%x3-7 are reserved for further non-control frames", "%xB-F … for further control frames".
+ */
 export function isReserved(opcode: number): boolean {
   return opcode > PONG || (opcode > BINARY && opcode < CLOSE);
 }
 
-/** How many bytes the header of an unmasked frame takes: the length is written in its shortest form. */
+/**
+ * Returns the length of the header of an unmasked frame, in bytes. The header has the shortest form of the payload
+ * length (RFC 6455 §5.2).
+ */
 export function headerLength(payloadLength: number): number {
   return payloadLength < LENGTH_16 ? 2 : payloadLength < 0x1_0000 ? 4 : 10;
 }
 
 /**
- * One frame that ends its message, ready for the wire, with room left for the masking key and
- * the payload behind it.
+ * Allocates a frame and writes its header. The caller fills in the masking key and the payload.
  *
  * @param first the first byte: FIN, RSV1 and the opcode
- * @param masked whether four bytes for a masking key are left in front of the payload
+ * @param masked whether the frame has room for a masking key of four bytes before the payload
  */
 function startFrame(first: number, payloadLength: number, masked: boolean): Bytes {
   const header = headerLength(payloadLength);
@@ -89,14 +108,18 @@ function startFrame(first: number, payloadLength: number, masked: boolean): Byte
   return frame;
 }
 
-/** What fills a masking key. RFC 6455 §5.3: it "MUST be derived from a strong source of entropy". */
+/**
+ * Fills a masking key with random bytes. RFC 6455 §5.3: the key "MUST be derived from a strong source of entropy".
+ */
 export type RandomFill = (key: Bytes) => void;
 
 /**
- * One unfragmented frame around bytes (RFC 6455 §5.2).
+ * Encodes one frame (RFC 6455 §5.2).
  *
  * @param first the first byte: FIN, RSV1 and the opcode
- * @param randomFill given by a client: the frame is masked with a fresh key (RFC 6455 §5.3)
+ * @param payload the payload, which is copied
+ * @param randomFill fills a new masking key for the frame of a client (RFC 6455 §5.3). Default: the frame is not
+ * masked.
  */
 export function encodeFrame(first: number, payload: Bytes, randomFill?: RandomFill): Bytes {
   const frame = startFrame(first, payload.length, randomFill !== undefined);
@@ -106,7 +129,14 @@ export function encodeFrame(first: number, payload: Bytes, randomFill?: RandomFi
   return frame;
 }
 
-/** One unfragmented text frame (RFC 6455 §5.6). Does not copy the text's bytes, as encodeFrame() would. */
+/**
+ * Encodes a text message as one frame (RFC 6455 §5.6). Writes the text directly into the frame, which saves the copy
+ * that encodeFrame() makes.
+ *
+ * @param text the text of the message
+ * @param randomFill fills a new masking key for the frame of a client (RFC 6455 §5.3). Default: the frame is not
+ * masked.
+ */
 export function encodeTextFrame(text: string, randomFill?: RandomFill): Bytes {
   const length = utf8Length(text);
   const frame = startFrame(FIN | TEXT, length, randomFill !== undefined);

@@ -1,5 +1,5 @@
-// The opening handshake: RFC 6455 §4. For a server, a request's headers in and a decision out; for
-// a client, the headers to ask with and a verdict on the answer.
+// The opening handshake (RFC 6455 §4). For a server, it decides how to respond to a request. For a client, it creates
+// the headers of the request and checks the response.
 
 import { createHash } from "node:crypto";
 
@@ -13,18 +13,21 @@ import {
 } from "./deflate-negotiation.ts";
 import { type Extension, formatExtensions, isToken, parseExtensions } from "./extensions.ts";
 
-/** The version this is (RFC 6455 §4.1, item 9). */
+/** The version of the protocol (RFC 6455 §4.1, item 9). */
 export const VERSION = "13";
 
-interface HandshakeRule {
+/** A rule of the opening handshake that a client can break. */
+export interface HandshakeRule {
+  /** The document and the section, such as "RFC 6455 §4.2.1". */
   readonly section: string;
+  /** The status of the HTTP response (RFC 6455 §4.2.2, §4.4). */
   readonly status: number;
+  /** The text of the HTTP response. */
   readonly text: string;
 }
 
-/** Why a server refuses an opening handshake, with the HTTP status (RFC 6455 §4.2.2, §4.4). */
 // biome-ignore format: aligned table
-export const HANDSHAKE_RULES = {
+const TABLE = {
   METHOD:       { section: "RFC 6455 §4.2.1", status: 405, text: "Invalid HTTP method" },
   HTTP_VERSION: { section: "RFC 6455 §4.2.1", status: 400, text: "Invalid HTTP version" },
   HOST:         { section: "RFC 6455 §4.2.1", status: 400, text: "Missing Host header" },
@@ -36,44 +39,71 @@ export const HANDSHAKE_RULES = {
   EXTENSIONS:   { section: "RFC 6455 §9.1",   status: 400, text: "Invalid or unacceptable Sec-WebSocket-Extensions header" },
 } as const satisfies Record<string, HandshakeRule>;
 
-export type HandshakeRuleName = keyof typeof HANDSHAKE_RULES;
+/**
+ * The name of a rule of the opening handshake.
+ *
+ * @useDeclaredType
+ */
+export type HandshakeRuleName = keyof typeof TABLE;
 
-/** Header fields by their names in lower case; several of one name joined by ", " or as a list, as Node gives them. */
+/** The rules for which a server rejects an opening handshake, by name (RFC 6455 §4.2.2, §4.4). */
+export const HANDSHAKE_RULES: Readonly<Record<HandshakeRuleName, HandshakeRule>> = TABLE;
+
+/**
+ * Header fields by their names in lower case. Several fields of one name are a list or one string joined by ", ", as
+ * in Node's `headers`.
+ */
 export type Headers = Readonly<Record<string, string | readonly string[] | undefined>>;
 
+/** The request of an opening handshake. Node's IncomingMessage has these properties. */
 export interface HandshakeRequest {
+  /** The HTTP method, such as "GET". */
   readonly method: string | undefined;
-  /** Such as "1.1". */
+  /** The HTTP version, such as "1.1". */
   readonly httpVersion: string;
+  /** The header fields. */
   readonly headers: Headers;
 }
 
+/** Options of decideHandshake(). */
 export interface HandshakeOptions {
   /**
-   * Chooses one of the subprotocols that the client offers, in the client's order, or `undefined` for
-   * none. Default: the first (RFC 6455 §4.2.2).
+   * Chooses one of the subprotocols that the client offers. The list is in the client's order of preference. Returns
+   * `undefined` for none. Default: the first subprotocol (RFC 6455 §4.2.2).
    */
   readonly selectProtocol?: ((offered: readonly string[]) => string | undefined) | undefined;
-  /** permessage-deflate is accepted, on these terms. */
+  /** Accept permessage-deflate with these preferences. Default: do not accept it. */
   readonly deflate?: DeflatePreferences | undefined;
 }
 
+/** The decision of a server to accept a request of an opening handshake, or to reject it. */
 export type HandshakeDecision =
   | {
+      /** The server accepts the request with status 101. */
       readonly accepted: true;
-      /** The response's header fields, as pairs of name and value (RFC 6455 §4.2.2, item 5). */
+      /** The header fields of the response, as pairs of name and value (RFC 6455 §4.2.2, item 5). */
       readonly headers: readonly (readonly [name: string, value: string])[];
+      /** The chosen subprotocol, or "" for none. */
       readonly protocol: string;
+      /** The agreed parameters of permessage-deflate, or `undefined` if the messages are not compressed. */
       readonly deflate: DeflateParameters | undefined;
     }
-  | { readonly accepted: false; readonly rule: HandshakeRuleName };
+  | {
+      /** The server rejects the request. */
+      readonly accepted: false;
+      /** The name of the broken rule in HANDSHAKE_RULES. */
+      readonly rule: HandshakeRuleName;
+    };
 
-// RFC 6455 §4.1, item 7: sixteen bytes in base64.
+// Sixteen bytes in base64 (RFC 6455 §4.1, item 7).
 const KEY = /^[A-Za-z0-9+/]{22}==$/;
 
 /**
- * Decides what a server responds to an opening handshake (RFC 6455 §4.2). Several fields of extensions or
- * subprotocols are one list (RFC 6455 §11.3.2, §11.3.4). The response has each field once (RFC 6455 §11.3.3).
+ * Decides how a server responds to an opening handshake (RFC 6455 §4.2). Several Sec-WebSocket-Extensions or
+ * Sec-WebSocket-Protocol fields are one list (RFC 6455 §11.3.2, §11.3.4). The response contains each field once
+ * (RFC 6455 §11.3.3).
+ *
+ * @throws TypeError if `selectProtocol` returns a subprotocol that the client did not offer
  */
 export function decideHandshake(
   request: HandshakeRequest,
@@ -104,8 +134,8 @@ export function decideHandshake(
 }
 
 /**
- * Checks the items of RFC 6455 §4.2.1, in its order. Node joins a key or a version that is given twice
- * (RFC 6455 §11.3.1, §11.3.5) with a comma, and the result is not a valid key or version.
+ * Checks the items of RFC 6455 §4.2.1 in their order. Returns the first broken rule, or `undefined`. Node joins
+ * duplicate keys or versions with a comma, and the result is an invalid key or version (RFC 6455 §11.3.1, §11.3.5).
  */
 function brokenRule({
   method,
@@ -123,10 +153,12 @@ function brokenRule({
   return undefined;
 }
 
-// Subprotocols, both ends (RFC 6455 §1.9). A server without a choice of its own takes the first that
-// the client offers, since a client that offered some and got none fails the connection.
-
-/** The subprotocol that a server chooses, or "". @throws TypeError for a choice that was not offered */
+/**
+ * Returns the subprotocol that a server chooses, or "" for none (RFC 6455 §1.9). By default the server chooses the
+ * first offer, because a client fails the connection if the server chooses none of its offers.
+ *
+ * @throws TypeError if `select` returns a subprotocol that the client did not offer
+ */
 function selectProtocol(
   offered: readonly string[],
   select: HandshakeOptions["selectProtocol"] = ([first]) => first,
@@ -141,38 +173,42 @@ function selectProtocol(
 }
 
 /**
- * Why a client fails the connection over the subprotocol of a server's answer, or `undefined`.
+ * Returns the reason why a client must fail the connection because of the subprotocol in the response, or
+ * `undefined`.
  *
- * RFC 6455 §4.1 obliges the client to where the server chose what was not offered. The client also fails
- * where the server chose none of those offered: RFC 6455 permits that, and WHATWG's "WebSockets" does not.
+ * RFC 6455 §4.1 requires this if the client did not offer the subprotocol. The client also fails the connection if
+ * the server chose none of its offers. RFC 6455 allows such a response, but WHATWG's "WebSockets" forbids it.
  */
 function protocolFault(offered: readonly string[], chosen: Field): string | undefined {
   if (chosen === undefined) {
-    return offered.length > 0 ? "the server chose none of the subprotocols offered" : undefined;
+    return offered.length > 0 ? "the server chose none of the offered subprotocols" : undefined;
   }
   return typeof chosen === "string" && offered.includes(chosen)
     ? undefined
-    : "the server chose a subprotocol that was not offered";
+    : "the server chose a subprotocol that the client did not offer";
 }
 
 /**
- * Returns the hash of the key and a fixed text (RFC 6455 §4.2.2, item 5.4), which proves that the server
- * has read the key as a WebSocket server does.
+ * Returns the value of the Sec-WebSocket-Accept header for a key (RFC 6455 §4.2.2, item 5.4). The value proves that
+ * the server has received the key and supports WebSocket.
+ *
+ * @param key the value of the Sec-WebSocket-Key header
  */
 export function acceptKey(key: string): string {
   return createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
 }
 
-/** What a client asks with (RFC 6455 §4.1). */
+/** The offer in the request of a client (RFC 6455 §4.1). */
 export interface HandshakeOffer {
   /** Sixteen random bytes in base64, new for each connection (RFC 6455 §4.1, item 7). */
   readonly key: string;
+  /** The offered subprotocols, in order of preference. */
   readonly protocols: readonly string[];
-  /** permessage-deflate is offered, on these terms. */
+  /** Offer permessage-deflate with these preferences. Default: do not offer it. */
   readonly deflate?: DeflatePreferences | undefined;
 }
 
-/** The header fields with which a client opens a WebSocket, but for Host (RFC 6455 §4.1). */
+/** Returns the header fields of the request of a client, without Host, as pairs of name and value (RFC 6455 §4.1). */
 export function offerHandshake(offer: HandshakeOffer): readonly (readonly [string, string])[] {
   const headers: [string, string][] = [
     ["Upgrade", "websocket"],
@@ -189,42 +225,57 @@ export function offerHandshake(offer: HandshakeOffer): readonly (readonly [strin
   return headers;
 }
 
+/** The result of judgeHandshake(). */
 export type HandshakeVerdict =
   | {
+      /** The response is valid, and the connection is open. */
       readonly accepted: true;
+      /** The subprotocol that the server chose, or "" for none. */
       readonly protocol: string;
+      /** The agreed parameters of permessage-deflate, or `undefined` if the messages are not compressed. */
       readonly deflate: DeflateParameters | undefined;
     }
-  | { readonly accepted: false; readonly reason: string };
+  | {
+      /** The client must fail the connection. */
+      readonly accepted: false;
+      /** Why the response is invalid. */
+      readonly reason: string;
+    };
 
-/** Judges whether a server's response accepts `offer` (RFC 6455 §4.1, the second list of items). */
+/**
+ * Checks whether the response of a server is a valid answer to `offer` (RFC 6455 §4.1, the second list of items).
+ *
+ * @param offer the offer in the request
+ * @param status the status of the response
+ * @param headers the header fields of the response
+ */
 export function judgeHandshake(
   offer: HandshakeOffer,
   status: number,
   headers: Headers,
 ): HandshakeVerdict {
-  if (status !== 101) return refuse(`the server answered with status ${status}`);
+  if (status !== 101) return refuse(`the server responded with status ${status}, expected 101`);
   if (!isExactly(headers.upgrade, "websocket"))
-    return refuse("the Upgrade header is not websocket");
+    return refuse('the Upgrade header is not "websocket"');
   if (!hasItem(headers.connection, "upgrade")) {
-    return refuse("the Connection header does not hold Upgrade");
+    return refuse('the Connection header does not contain "Upgrade"');
   }
   // RFC 6455 §4.1: "…but ignoring any leading and trailing whitespace".
   if (fieldText(headers["sec-websocket-accept"]).trim() !== acceptKey(offer.key)) {
-    return refuse("Sec-WebSocket-Accept does not fit the key");
+    return refuse("the Sec-WebSocket-Accept header does not match the key");
   }
   const fault = protocolFault(offer.protocols, headers["sec-websocket-protocol"]);
   if (fault !== undefined) return refuse(fault);
   const protocol = fieldText(headers["sec-websocket-protocol"]);
   const extensions = parseExtensionHeader(headers["sec-websocket-extensions"]);
-  if (extensions === undefined) return refuse("the Sec-WebSocket-Extensions header is malformed");
+  if (extensions === undefined) return refuse("the Sec-WebSocket-Extensions header is invalid");
   const [extension] = extensions;
   if (extension === undefined) {
     return { accepted: true, protocol, deflate: undefined };
   }
   const deflate = offer.deflate && readDeflateResponse(extension, offer.deflate);
   if (deflate === undefined || extensions.length > 1) {
-    return refuse("the server chose an extension that was not offered so");
+    return refuse("the server chose an extension or a parameter that the client did not offer");
   }
   return { accepted: true, protocol, deflate };
 }
@@ -243,7 +294,7 @@ function isExactly(field: Field, value: string): boolean {
   return fieldText(field).trim().toLowerCase() === value;
 }
 
-/** Whether a comma-separated field has `item`, in any case (RFC 6455 §4.2.1, items 3 and 4). */
+/** Returns whether a comma-separated field contains `item`, ignoring case (RFC 6455 §4.2.1, items 3 and 4). */
 function hasItem(field: Field, item: string): boolean {
   return fieldText(field)
     .split(",")
@@ -251,8 +302,8 @@ function hasItem(field: Field, item: string): boolean {
 }
 
 /**
- * The subprotocols that a client offers: tokens, each once (RFC 6455 §4.1, item 10), or `undefined` for
- * anything else. Empty elements are ignored, as in parseExtensions().
+ * Parses the subprotocols that a client offers. Returns `undefined` unless all are tokens and occur only once
+ * (RFC 6455 §4.1, item 10). Empty elements are ignored, as in parseExtensions().
  */
 function parseProtocols(field: Field): readonly string[] | undefined {
   if (field === undefined) return [];
@@ -263,7 +314,7 @@ function parseProtocols(field: Field): readonly string[] | undefined {
   return protocols.length > 0 && areProtocols(protocols) ? protocols : undefined;
 }
 
-/** Whether `protocols` may be offered (RFC 6455 §4.1, item 10): tokens, none of them twice. */
+/** Returns whether a client may offer `protocols`: all are tokens, and occur only once (RFC 6455 §4.1, item 10). */
 export function areProtocols(protocols: readonly string[]): boolean {
   return protocols.every(isToken) && new Set(protocols).size === protocols.length;
 }

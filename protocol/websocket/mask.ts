@@ -1,11 +1,14 @@
-// Masking: RFC 6455 §5.3, "Client-to-Server Masking".
+// Masks and unmasks payloads. RFC 6455 §5.3, "Client-to-Server Masking".
 //
-// A key is held as one number, its first byte lowest, so that a payload that arrives in pieces
-// goes on with the key turned by the bytes already done.
+// A masking key is one number, with its first byte as the lowest. If a payload arrives in pieces, turnKey()
+// rotates the key for the next piece.
 
 import { type Bytes, byteAt, wordAt } from "../bytes.ts";
 
-/** The masking key at `bytes[i..i+4)`. */
+/**
+ * Reads the masking key of four bytes at index `i` (RFC 6455 §5.3). The lowest byte of the result is the first byte
+ * of the key.
+ */
 export function readKey(bytes: Bytes, i: number): number {
   return (
     byteAt(bytes, i) |
@@ -15,14 +18,17 @@ export function readKey(bytes: Bytes, i: number): number {
   );
 }
 
-/** The key for what follows `length` masked bytes: octet i takes key octet (i MOD 4). */
+/**
+ * Returns the key for the bytes after the first `length` bytes of a payload (RFC 6455 §5.3). The key is rotated,
+ * because octet i of the payload is masked with octet (i MOD 4) of the key.
+ */
 export function turnKey(key: number, length: number): number {
   const bits = (length & 3) * 8;
   return bits === 0 ? key : (key >>> bits) | (key << (32 - bits));
 }
 
 /**
- * Masks, or unmasks, `bytes[start..end)` in place.
+ * Masks or unmasks the bytes from index `start` to before index `end`, in place.
  *
  * RFC 6455 §5.3: "transformed-octet-i = original-octet-i XOR masking-key-octet-(i MOD 4)"
  */
@@ -32,13 +38,16 @@ export function mask(bytes: Bytes, key: number, start: number, end: number): voi
   else maskBytes(bytes, key, start, end);
 }
 
-/** Words have a key's first byte lowest, as the key has here. */
+/** Whether the first byte of a 32-bit word is its lowest byte, as in the key. */
 const LITTLE_ENDIAN = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
 
-/** From so many bytes on a view for words costs less than it saves (`binary` in bench/). */
+/**
+ * The smallest length, in bytes, for which a Uint32Array saves more time than its creation costs (`binary` in
+ * bench/).
+ */
 const WORTH_WORDS = 256;
 
-/** Four octets at a time, but for those in front of the first whole word and behind the last. */
+/** Masks four bytes at a time, except before the first whole word and after the last. */
 function maskWords(bytes: Bytes, key: number, start: number, end: number): void {
   const first = start + (-(bytes.byteOffset + start) & 3);
   const count = (end - first) >>> 2;

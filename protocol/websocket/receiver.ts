@@ -1,13 +1,13 @@
-// From bytes to messages: RFC 6455 §5.4 to §6.2.
+// Decodes received bytes into messages and control frames (RFC 6455 §5.4 to §6.2).
 //
-// A Receiver is read like a scanner: push() what the network gave, then call next() until it
-// returns NEED_DATA. Each call stands on one whole message or control frame.
+// A Receiver works like a scanner. The caller passes received bytes to push(), and then calls next() until it
+// returns NEED_DATA. Each call of next() reads one complete message or control frame.
 //
 //   receiver.push(chunk);
 //   for (let event = receiver.next(); event !== NEED_DATA; event = receiver.next()) { … }
 //
-// A message that lies whole in one chunk is not copied. What has come of any other is taken out of
-// its chunk at once, unmasked, checked and put into `#fragments`.
+// A message of one frame that is complete in one chunk is not copied. The receiver immediately unmasks, checks and
+// copies the received part of any other message into `#fragments`.
 
 import {
   type Bytes,
@@ -40,55 +40,62 @@ import { mask, readKey, turnKey } from "./mask.ts";
 import { ProtocolError } from "./rules.ts";
 import { Utf8Checker } from "./utf8.ts";
 
-/** next() has read everything that was pushed. */
+/** Returned by Receiver.next() and Endpoint.next() if no complete message or control frame is left. */
 export const NEED_DATA = -1;
-/** A frame was read whole that neither is nor completes a message. Seen inside the receiver only. */
+/** A complete frame was read, but its message is not complete. Only used inside the receiver. */
 const NOTHING_YET = -2;
-/** Stands in place of an opcode between two messages. */
+/** Used instead of an opcode between two messages. */
 const NO_MESSAGE = -3;
 
+/** Options of a receiver. */
 export interface ReceiverOptions {
-  /** Which end this is: a server demands masked frames, a client unmasked ones (RFC 6455 §5.1). */
+  /** The end that receives: a server accepts only masked frames, a client only unmasked frames (RFC 6455 §5.1). */
   readonly role: Role;
-  /** Bytes of payload in one message. */
+  /** The largest payload of a message, in bytes, before it is inflated. */
   readonly maxPayload: number;
-  /** permessage-deflate was negotiated, so RSV1 may be set (RFC 7692 §6). */
+  /** Whether permessage-deflate was negotiated, so that RSV1 may be set (RFC 7692 §6). */
   readonly deflate: boolean;
 }
 
+/** Decodes the bytes of a peer into messages and control frames (RFC 6455 §5.4 to §6.2). */
 export class Receiver {
-  /** The payload next() stands on. Borrowed: good until next() is called again. The text of a TEXT that is not compressed is valid UTF-8. */
+  /**
+   * The payload of the last message or control frame that next() returned. Valid until the next call of next(). The
+   * payload of an uncompressed text message is valid UTF-8.
+   */
   payload: Bytes = EMPTY;
-  /** The payload is compressed (RFC 7692 §6.2), so that its UTF-8 is unchecked. */
+  /** The payload is compressed (RFC 7692 §6.2), and its UTF-8 is not checked. */
   compressed = false;
 
   readonly #mustBeMasked: boolean;
   readonly #maxPayload: number;
   readonly #mayDeflate: boolean;
 
-  // What was pushed and not read yet.
+  // The received bytes that are not read yet.
   #input: Bytes = EMPTY;
   #offset = 0;
 
-  // The data frame whose payload is being read: its first byte, or 0 between frames.
+  // The data frame whose payload is being read: its first byte, the masking key, and the rest of the payload in
+  // bytes.
   #first = 0;
   #key = 0;
   #remaining = 0;
 
-  // The opcode of the message being put together (RFC 6455 §5.4), or NO_MESSAGE.
+  // The opcode of the incomplete message (RFC 6455 §5.4), or NO_MESSAGE.
   #opcode: number = NO_MESSAGE;
   #deflated = false;
   #fragments: Fragments | undefined;
   #utf8: Utf8Checker | undefined;
 
+  /** Creates a receiver for a connection after the opening handshake. */
   constructor(options: ReceiverOptions) {
     this.#mustBeMasked = options.role === "server";
-    // Above 2^53 - 1 no length is exact.
+    // Lengths above 2^53 - 1 are not exact.
     this.#maxPayload = Math.min(options.maxPayload, Number.MAX_SAFE_INTEGER);
     this.#mayDeflate = options.deflate;
   }
 
-  /** Takes what the network gave. The chunk is the receiver's from now on: it is unmasked in place. */
+  /** Adds received bytes. The caller no longer uses the chunk, because the receiver unmasks it in place. */
   push(chunk: Bytes): void {
     this.#input =
       this.#offset === this.#input.length
@@ -97,7 +104,7 @@ export class Receiver {
     this.#offset = 0;
   }
 
-  /** Lets go of everything, for a connection on which nothing more is read. */
+  /** Releases all memory. For a connection on which nothing more is read. */
   discard(): void {
     this.payload = EMPTY;
     this.#input = EMPTY;
@@ -105,7 +112,11 @@ export class Receiver {
     this.#fragments = undefined;
   }
 
-  /** Moves to the next message or control frame and returns its opcode, or NEED_DATA. Throws ProtocolError. */
+  /**
+   * Reads the next message or control frame and returns its opcode. Returns NEED_DATA if none is complete.
+   *
+   * @throws ProtocolError if the peer has broken a rule (RFC 6455 §7.1.7)
+   */
   next(): number {
     for (;;) {
       const event = this.#remaining > 0 ? this.#readMore() : this.#readFrame();
@@ -114,7 +125,10 @@ export class Receiver {
     }
   }
 
-  /** Reads a frame from its header on. Returns the opcode of the message or control frame that it completes, NOTHING_YET, or NEED_DATA. */
+  /**
+   * Reads a frame. Returns the opcode of the completed message or control frame, NOTHING_YET if the message is not
+   * complete, or NEED_DATA if the frame is not complete.
+   */
   #readFrame(): number {
     const available = this.#input.length - this.#offset;
     if (available < 2) return NEED_DATA;
@@ -131,7 +145,7 @@ export class Receiver {
 
     const header = lengthEnd + ((second & MASK) === 0 ? 0 : 4);
     const whole = available >= header + length;
-    // A control frame is short: it waits in the input until it is whole.
+    // An incomplete control frame stays in the input, because it is short.
     if (!whole && (available < header || isControl(opcode))) return NEED_DATA;
     const key = (second & MASK) === 0 ? 0 : readKey(this.#input, this.#offset + lengthEnd);
     this.#offset += header;
@@ -141,7 +155,7 @@ export class Receiver {
       this.compressed = false;
       return opcode;
     }
-    // The common case first: a message in one frame, in one chunk.
+    // The common case first: a message of one frame that is complete in one chunk.
     if (whole && opcode !== CONTINUATION && (first & FIN) !== 0) {
       this.payload = this.#unmask(key, length);
       this.compressed = (first & RSV1) !== 0;
@@ -161,13 +175,13 @@ export class Receiver {
     return this.#readMore();
   }
 
-  /** Takes what there is of the payload of a frame. Returns as #readFrame() does. */
+  /** Reads the received part of the payload of a data frame. Returns the same values as #readFrame(). */
   #readMore(): number {
     const length = Math.min(this.#remaining, this.#input.length - this.#offset);
     const piece = this.#unmask(this.#key, length);
     this.#key = turnKey(this.#key, length);
     this.#remaining -= length;
-    // RFC 6455 §8.1, at the first byte that is wrong (Autobahn 6.4): in an unfinished frame too.
+    // RFC 6455 §8.1: the connection fails at the first invalid byte, even in an incomplete frame (Autobahn 6.4).
     if (this.#opcode === TEXT && !this.#deflated) {
       this.#utf8 ??= new Utf8Checker();
       if (!this.#utf8.push(piece)) throw new ProtocolError("INVALID_UTF8");
@@ -178,7 +192,7 @@ export class Receiver {
     return (this.#first & FIN) === 0 ? NOTHING_YET : this.#finish(this.#fragments);
   }
 
-  /** RFC 6455 §5.4: the last frame of a message is read. Returns the message's opcode. */
+  /** Completes a message after its last frame (RFC 6455 §5.4), and returns the opcode of the message. */
   #finish(fragments: Fragments): number {
     if (this.#utf8 !== undefined) {
       if (!this.#utf8.complete) throw new ProtocolError("INVALID_UTF8");
@@ -192,7 +206,7 @@ export class Receiver {
     return message;
   }
 
-  /** RFC 6455 §5.2, and what RFC 6455 §5.5 asks of control frames. */
+  /** Checks the first two bytes of a frame (RFC 6455 §5.2, and for control frames RFC 6455 §5.5). */
   #checkHeader(first: number, second: number): void {
     const opcode = first & OPCODE;
     if (isReserved(opcode)) throw new ProtocolError("RESERVED_OPCODE");
@@ -216,7 +230,7 @@ export class Receiver {
     }
   }
 
-  /** RFC 6455 §5.2: "the minimal number of bytes MUST be used to encode the length". */
+  /** Returns the payload length. RFC 6455 §5.2: "the minimal number of bytes MUST be used to encode the length". */
   #payloadLength(short: number): number {
     if (short < LENGTH_16) return short;
     const at = this.#offset + 2;
@@ -227,13 +241,13 @@ export class Receiver {
     return length;
   }
 
-  /** RFC 6455 §10.4: known from the header, before anything is kept. */
+  /** Checks the size of the message before any part of the new frame is buffered (RFC 6455 §10.4). */
   #checkSize(length: number): void {
     const held = this.#fragments === undefined ? 0 : this.#fragments.length;
     if (held + length > this.#maxPayload) throw new ProtocolError("MESSAGE_TOO_BIG");
   }
 
-  /** The next `length` bytes of the input, unmasked. */
+  /** Reads and unmasks the next `length` bytes of the input. */
   #unmask(key: number, length: number): Bytes {
     const start = this.#offset;
     this.#offset = start + length;
@@ -241,7 +255,10 @@ export class Receiver {
     return this.#input.subarray(start, this.#offset);
   }
 
-  /** Lets go of the network's chunk: an idle connection keeps none alive, and of half a header only its bytes. */
+  /**
+   * Releases the received chunk. An idle connection therefore keeps no chunk alive. An incomplete header or control
+   * frame is copied.
+   */
   #rest(): typeof NEED_DATA {
     this.payload = EMPTY;
     this.#input =

@@ -1,8 +1,8 @@
-// UTF-8 as it arrives: RFC 6455 §8.1 with the syntax of RFC 3629 §4.
+// Checks the UTF-8 of text that arrives in pieces (RFC 6455 §8.1). The syntax is in RFC 3629 §4.
 //
-// A text may be cut anywhere, inside a character too, and the connection fails at the first byte
-// that no continuation can make valid. What stands between two chunks is how many bytes the
-// character at their border still needs, and which range its next byte is in:
+// A text may be cut anywhere, even inside a character. The connection fails at the first byte after which no
+// valid text is possible. Between two pieces, the checker remembers how many bytes the current
+// character still needs, and the range of its next byte:
 //
 //   lead byte      second byte      further bytes
 //   00-7F
@@ -16,12 +16,13 @@
 
 import { type Bytes, byteAt, isValidUtf8 } from "../bytes.ts";
 
+/** Checks the UTF-8 of a text that arrives in pieces (RFC 6455 §8.1). */
 export class Utf8Checker {
   #needed = 0;
   #low = 0x80;
   #high = 0xbf;
 
-  /** Takes the next bytes; `false` where they cannot be part of any UTF-8 text. */
+  /** Checks the next bytes of the text. Returns `false` if no valid UTF-8 text contains these bytes here. */
   push(bytes: Bytes): boolean {
     let i = 0;
     while (this.#needed > 0 && i < bytes.length) {
@@ -33,12 +34,12 @@ export class Utf8Checker {
     return true;
   }
 
-  /** Whether the text may end here: no character is unfinished. */
+  /** Whether the text may end here, with no incomplete character. */
   get complete(): boolean {
     return this.#needed === 0;
   }
 
-  /** Makes it ready for the next text. */
+  /** Resets the checker for the next text. */
   reset(): void {
     this.#needed = 0;
     this.#low = 0x80;
@@ -64,7 +65,10 @@ export class Utf8Checker {
   }
 }
 
-/** Where the last character that may be unfinished begins: at most three bytes before the end. */
+/**
+ * Returns the index at which an incomplete last character can start, or the end. The index is at most three bytes
+ * before the end.
+ */
 function lastBoundary(bytes: Bytes, start: number): number {
   const stop = Math.max(start, bytes.length - 3);
   for (let i = bytes.length - 1; i >= stop; i--) if (byteAt(bytes, i) >= 0xc0) return i;

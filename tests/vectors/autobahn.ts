@@ -17,15 +17,21 @@ export const KOSME = "κ\u1f79σμε";
 const CUT = { fin: false } as const;
 
 export const CLOSED = ["close 1000", "end"];
-const RSV = fails(1002, "a reserved bit is set that no extension defines (RFC 6455 §5.2)");
+const RSV = fails(1002, "a reserved bit is set without a negotiated extension (RFC 6455 §5.2)");
 const OPCODE = fails(1002, "the opcode is reserved (RFC 6455 §5.2)");
-const TOO_LONG = fails(1002, "a control frame carries more than 125 bytes (RFC 6455 §5.5)");
+const TOO_LONG = fails(
+  1002,
+  "the payload of a control frame is longer than 125 bytes (RFC 6455 §5.5)",
+);
 const FRAGMENTED = fails(1002, "a control frame is fragmented (RFC 6455 §5.5)");
-const CONTINUES_NOTHING = fails(1002, "a continuation frame continues no message (RFC 6455 §5.4)");
-const UNFINISHED = fails(1002, "a message begins inside another (RFC 6455 §5.4)");
-export const NOT_UTF8 = fails(1007, "the text is not UTF-8 (RFC 6455 §8.1)");
-const CLOSE_LENGTH = fails(1002, "a close frame carries half a status code (RFC 6455 §5.5.1)");
-const CLOSE_CODE = fails(1002, "the status code may not be sent in a close frame (RFC 6455 §7.4)");
+const CONTINUES_NOTHING = fails(
+  1002,
+  "a continuation frame does not continue a message (RFC 6455 §5.4)",
+);
+const UNFINISHED = fails(1002, "a message starts inside another message (RFC 6455 §5.4)");
+export const NOT_UTF8 = fails(1007, "the text is not valid UTF-8 (RFC 6455 §8.1)");
+const CLOSE_LENGTH = fails(1002, "the payload of a close frame is one byte long (RFC 6455 §5.5.1)");
+const CLOSE_CODE = fails(1002, "the status code of a close frame is invalid (RFC 6455 §7.4)");
 
 function fails(code: number, text: string): readonly string[] {
   return [`close ${code} ${text}`, "end"];

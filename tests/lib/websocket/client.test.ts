@@ -129,7 +129,7 @@ describe("WebSocket", () => {
     [
       "another key's answer",
       () => SWITCH("dGhlIHNhbXBsZSBub25jZQ=="),
-      /Sec-WebSocket-Accept does not fit/,
+      /Sec-WebSocket-Accept header does not match/,
     ],
     [
       "a subprotocol that was not offered",

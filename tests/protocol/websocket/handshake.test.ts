@@ -323,7 +323,7 @@ describe("RFC 6455 §4.1 Client Requirements", () => {
       { key: KEY, protocols: ["a", "b"] },
       101,
       { ...ANSWER, "sec-websocket-protocol": "A" },
-      /subprotocol that was not offered/,
+      /subprotocol that the client did not offer/,
     ],
     // The field holds one subprotocol, not a list (RFC 6455 §11.3.4).
     [
@@ -331,42 +331,42 @@ describe("RFC 6455 §4.1 Client Requirements", () => {
       { key: KEY, protocols: ["a", "b"] },
       101,
       { ...ANSWER, "sec-websocket-protocol": "a," },
-      /subprotocol that was not offered/,
+      /subprotocol that the client did not offer/,
     ],
     [
       "none of those offered",
       { key: KEY, protocols: ["a"] },
       101,
       ANSWER,
-      /none of the subprotocols/,
+      /none of the offered subprotocols/,
     ],
     [
       "an extension unasked",
       OFFER,
       101,
       { ...ANSWER, "sec-websocket-extensions": "permessage-deflate" },
-      /not offered/,
+      /did not offer/,
     ],
     [
       "another extension",
       deflating,
       101,
       { ...ANSWER, "sec-websocket-extensions": "other" },
-      /not offered/,
+      /did not offer/,
     ],
     [
       "one too many",
       deflating,
       101,
       { ...ANSWER, "sec-websocket-extensions": "permessage-deflate, permessage-deflate" },
-      /not offered/,
+      /did not offer/,
     ],
     [
       "no list of extensions",
       deflating,
       101,
       { ...ANSWER, "sec-websocket-extensions": ";" },
-      /malformed/,
+      /header is invalid/,
     ],
   ];
   for (const [does, offer, status, headers, reason] of FAILS) {
