@@ -1,9 +1,11 @@
 /**
- * `barewire/protocol/engineio`: Engine.IO 4, and 3 as `revision3`, without a socket, a clock or a random number.
+ * `barewire/protocol/engineio` encodes and decodes Engine.IO 4, and Engine.IO 3 as `revision3`. It uses no sockets,
+ * clocks or random numbers.
  *
  * @module barewire/protocol/engineio
  */
 
+export type { Bytes } from "./bytes.ts";
 export * from "./engineio/handshake.ts";
 export * as revision3 from "./engineio/legacy.ts";
 export * from "./engineio/packet.ts";
@@ -13,7 +15,7 @@ export {
   encodePayload,
   SEPARATOR,
 } from "./engineio/payload.ts";
-export { ProtocolError, RULES, type RuleName } from "./engineio/rules.ts";
+export { ProtocolError, RULES, type Rule, type RuleName } from "./engineio/rules.ts";
 export {
   type CloseReason,
   nextSessionState,

@@ -1,33 +1,33 @@
-// The handshake: a request's query becomes a session or one of six refusals, and the open packet
-// tells the client of its session. Engine.IO "Handshake".
+// The handshake. The server reads the query of an HTTP request, and creates a session, finds a session, or refuses
+// the request. The open packet describes a new session to the client. Engine.IO "Handshake".
 
 import { encodePacket, OPEN } from "./packet.ts";
 import { ProtocolError } from "./rules.ts";
 
-/** A revision of the protocol: 4 is current, 3 that of Socket.IO 1.x and 2.x. */
+/** A revision of Engine.IO. 4 is the current revision. Socket.IO 1.x and 2.x use 3. */
 export type Revision = 3 | 4;
 
-/** The revisions as "EIO" in the query has them. */
+/** The revisions by the value of "EIO" in the query. */
 const REVISIONS: ReadonlyMap<string, Revision> = new Map([
   ["4", 4],
   ["3", 3],
 ]);
 
+/** The name of a transport. */
 export type TransportName = "polling" | "websocket";
 
-interface RefusalDetails {
+/** A reason for which the server refuses a request. */
+export interface RefusalDetails {
+  /** The code in the body of the HTTP response. */
   readonly code: number;
-  /** Of the HTTP response. */
+  /** The status of the HTTP response. */
   readonly status: number;
+  /** The message in the body of the HTTP response. */
   readonly message: string;
 }
 
-/**
- * Why a request is refused. Clients know the codes. The last one is not of the protocol: it has the code of a refusal
- * that the server decides on, and the status of a server that will accept the client later (RFC 9110 §15.6.4).
- */
 // biome-ignore format: aligned table
-export const REFUSALS = {
+const TABLE = {
   UNKNOWN_TRANSPORT:            { code: 0, status: 400, message: "Transport unknown" },
   UNKNOWN_SID:                  { code: 1, status: 400, message: "Session ID unknown" },
   BAD_HANDSHAKE_METHOD:         { code: 2, status: 400, message: "Bad handshake method" },
@@ -37,11 +37,29 @@ export const REFUSALS = {
   TOO_MANY_CONNECTIONS:         { code: 4, status: 503, message: "Too many connections" },
 } as const satisfies Record<string, RefusalDetails>;
 
-export type RefusalName = keyof typeof REFUSALS;
+/**
+ * The name of a refusal.
+ *
+ * @useDeclaredType
+ */
+export type RefusalName = keyof typeof TABLE;
 
-/** The query of a URL by its names ("Query parameters"); of a name that comes twice the last. A Map, since names come from outside. */
+/**
+ * The reasons for which the server refuses a request, by name. Clients know the codes.
+ *
+ * TOO_MANY_CONNECTIONS is not part of the protocol. It has the code of FORBIDDEN, and the status 503, because the
+ * server can accept the client later (RFC 9110 §15.6.4).
+ */
+export const REFUSALS: Readonly<Record<RefusalName, RefusalDetails>> = TABLE;
+
+/**
+ * Parses the query of a URL ("Query parameters"). If a name occurs twice, the last value counts. The result is a Map,
+ * because an object with received names as keys would not be safe.
+ *
+ * @param search the query, with or without "?"
+ */
 export function parseQuery(search: string): ReadonlyMap<string, string> {
-  // The common case: nothing to be decoded, as in the queries of all clients that add none of their own.
+  // The common case: the query needs no decoding, because the client has added no parameters of its own.
   if (ESCAPED.test(search)) return new Map(new URLSearchParams(search));
   const query = new Map<string, string>();
   for (const part of search.split("&")) {
@@ -52,56 +70,71 @@ export function parseQuery(search: string): ReadonlyMap<string, string> {
   return query;
 }
 
-/** What URLSearchParams reads as something else than it is. */
+/** The characters that URLSearchParams decodes or removes. */
 const ESCAPED = /[%+]|^\?/;
 
+/** An HTTP request to an Engine.IO server. */
 export interface EngineRequest {
-  /** Of HTTP, such as "GET". */
+  /** The HTTP method, such as "GET". */
   readonly method: string;
+  /** The query, see parseQuery(). */
   readonly query: ReadonlyMap<string, string>;
-  /** It asks for an upgrade to WebSocket. */
+  /** Whether the request is an upgrade to WebSocket. */
   readonly upgrade: boolean;
 }
 
-/** What the server knows of the session that a request names. */
+/** The session whose id is in a request. */
 export interface KnownSession {
-  /** The name of its transport, which may be one without HTTP requests. */
+  /** The name of the current transport. This may be a transport that uses no HTTP requests. */
   readonly transport: string;
+  /** The revision with which the session was created. */
   readonly protocol: Revision;
 }
 
-/** A request that is refused. */
+/** The server refuses a request. */
 export interface Refusal {
+  /** Distinguishes the members of Admission. */
   readonly kind: "refused";
+  /** The name of the refusal in REFUSALS. */
   readonly refusal: RefusalName;
-  /** The text that the client receives. */
+  /** The message that the client receives. */
   readonly message: string;
-  /** The exact mistake, which the client does not receive. */
+  /** Details of the mistake, such as the unknown session id. The client does not receive them. */
   readonly context: Readonly<Record<string, unknown>>;
 }
 
-/** What a request means. */
-export type Admission =
-  | Refusal
-  | {
-      readonly kind: "handshake";
-      readonly transport: TransportName;
-      readonly protocol: Revision;
-    }
-  | {
-      readonly kind: "session";
-      readonly sid: string;
-      readonly transport: TransportName;
-      /** The session is to change to this request's transport. */
-      readonly upgrade: boolean;
-    };
+/** The decision of a server about a request: a refusal, a new session, or a request of an existing session. */
+export type Admission = Refusal | HandshakeAdmission | SessionAdmission;
+
+/** The request creates a session. */
+export interface HandshakeAdmission {
+  /** Distinguishes the members of Admission. */
+  readonly kind: "handshake";
+  /** The transport of the new session. */
+  readonly transport: TransportName;
+  /** The revision of the new session. */
+  readonly protocol: Revision;
+}
+
+/** The request belongs to an existing session. */
+export interface SessionAdmission {
+  /** Distinguishes the members of Admission. */
+  readonly kind: "session";
+  /** The id of the session. */
+  readonly sid: string;
+  /** The transport of the request. */
+  readonly transport: TransportName;
+  /** Whether the client wants to change the transport of the session to the one of the request. */
+  readonly upgrade: boolean;
+}
 
 /**
- * Decides what a request means, before any of it is acted on.
+ * Decides whether a request creates a session, belongs to an existing session, or is refused ("Handshake").
  *
- * @param transports those that this server offers
- * @param revisions those that it speaks
- * @param find the session with an id
+ * @param request the request
+ * @param transports the transports that the server supports
+ * @param revisions the revisions that the server supports
+ * @param find returns the session with an id, or `undefined`
  */
 export function admit(
   request: EngineRequest,
@@ -113,7 +146,7 @@ export function admit(
   const name = query.get("transport");
   const transport = transports.find((each) => each === name);
   if (transport === undefined) return refuse("UNKNOWN_TRANSPORT", { transport: name });
-  // Only a WebSocket is upgraded to, and it is never had without an upgrade.
+  // The transport "websocket" requires an upgrade request, and "polling" must not have one.
   const fits = upgrade === (transport === "websocket");
 
   const asked = query.get("EIO");
@@ -135,8 +168,10 @@ export function admit(
   if (!fits) return refuse("BAD_REQUEST", { name: "TRANSPORT_HANDSHAKE_ERROR", transport });
   if (protocol === undefined || !revisions.includes(protocol)) {
     const { message } = REFUSALS.UNSUPPORTED_PROTOCOL_VERSION;
-    // Not repeated unless it is a number: it may end up in a page.
-    const theirs = /^\d{1,3}$/.test(asked ?? "") ? `Engine.IO ${asked}` : "no Engine.IO known here";
+    // The message only repeats a short number, because a client may show the message in a page.
+    const theirs = /^\d{1,3}$/.test(asked ?? "")
+      ? `Engine.IO ${asked}`
+      : "an unknown revision of Engine.IO";
     const both = `the client speaks ${theirs}, the server ${revisions.join(" and ")}`;
     const context = { protocol: asked };
     return refuse("UNSUPPORTED_PROTOCOL_VERSION", context, `${message}: ${both}`);
@@ -144,7 +179,13 @@ export function admit(
   return { kind: "handshake", transport, protocol };
 }
 
-/** Creates a refusal. The message defaults to that of REFUSALS. */
+/**
+ * Creates a refusal.
+ *
+ * @param refusal the name of the refusal
+ * @param context details, which the client does not receive
+ * @param message the message that the client receives. Default: the message in REFUSALS.
+ */
 export function refuse(
   refusal: RefusalName,
   context: Readonly<Record<string, unknown>>,
@@ -153,21 +194,21 @@ export function refuse(
   return { kind: "refused", refusal, message, context };
 }
 
-/** What the server tells a client of its new session. */
+/** The data of an open packet, which describes a new session to the client ("Handshake"). */
 export interface OpenPacket {
-  /** The session's id. */
+  /** The id of the session. */
   readonly sid: string;
-  /** Transports that the client may change to. */
+  /** The transports to which the client may change. */
   readonly upgrades: readonly string[];
-  /** Milliseconds between two pings of the server. */
+  /** The interval between two pings of the server, in milliseconds. */
   readonly pingInterval: number;
-  /** Milliseconds that a ping may be late. */
+  /** How much later than `pingInterval` a ping may arrive, in milliseconds. */
   readonly pingTimeout: number;
-  /** Bytes in one payload. */
+  /** The largest payload that the server accepts, in bytes. */
   readonly maxPayload: number;
 }
 
-/** The open packet as it travels. */
+/** Encodes an open packet. */
 export function encodeOpen({
   sid,
   upgrades,
@@ -181,7 +222,12 @@ export function encodeOpen({
   );
 }
 
-/** Reads the data of an open packet. Throws ProtocolError. */
+/**
+ * Decodes the data of an open packet.
+ *
+ * @param data the packet without its type
+ * @throws ProtocolError if the data is not JSON, or if a required property is missing or invalid
+ */
 export function decodeOpen(data: string): OpenPacket {
   const { sid, upgrades, pingInterval, pingTimeout, maxPayload } = fieldsOf(data);
   if (
@@ -193,7 +239,7 @@ export function decodeOpen(data: string): OpenPacket {
   ) {
     throw new ProtocolError("OPEN_PACKET");
   }
-  // Servers of the first versions of this revision did not say it.
+  // Early servers of this revision do not send maxPayload.
   const limit = isMilliseconds(maxPayload) ? maxPayload : Number.POSITIVE_INFINITY;
   return { sid, upgrades, pingInterval, pingTimeout, maxPayload: limit };
 }

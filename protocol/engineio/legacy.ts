@@ -1,17 +1,17 @@
-// Legacy clients, Socket.IO 1.x and 2.x, speak revision 3 of Engine.IO: the differences from
-// revision 4 in packets and payloads. Engine.IO 3 "Encoding".
+// Encodes and decodes the packets and payloads of revision 3 of Engine.IO, which the legacy clients
+// (Socket.IO 1.x and 2.x) use. The differences from revision 4 are in Engine.IO 3 "Encoding":
 //
-//   over WebSocket   text as in revision 4; bytes with the type in front:  04 01 02 03
+//   over WebSocket   text as in revision 4, bytes after the type:         04 01 02 03
 //   as base64        "b", the type, the bytes:                            b4AQID
 //   text payload     length ":" packet, length in UTF-16 code units:      6:4hello2:2a
 //   binary payload   for each packet 00 (text) or 01 (bytes), the digits of its length in bytes as
 //                    bytes of 0 to 9, FF, and the packet:  00 06 ff "4hello" 01 04 ff 04 01 02 03
 //
-// Clients 1.x encode each text of a text payload in UTF-8 themselves, and HTTP encodes the body again;
-// clients 2.x leave it to HTTP. The lengths count the characters of the body in both. In binary
-// payloads and over WebSocket, both encode texts once. Which version a client is stands nowhere in its
-// requests, and whether it can receive bytes tells nothing: in a browser, both send a text payload
-// whenever none of its packets holds bytes. TextPayloads infers the encoding from what the client sends.
+// In a text payload, clients 1.x encode each text in UTF-8, and then HTTP encodes the body again. Clients 2.x
+// encode the text once, in HTTP. In both versions, the lengths count the characters of the body. In binary
+// payloads and over WebSocket, both versions encode texts once. The requests do not contain the version of
+// the client. Support for bytes does not reveal the version either: in a browser, both versions send a text
+// payload if no packet is binary. Therefore TextPayloads infers the encoding from the payloads of the client.
 
 import {
   type Bytes,
@@ -25,35 +25,43 @@ import {
 import { decodePacket, MESSAGE, type Packet } from "./packet.ts";
 import { ProtocolError } from "./rules.ts";
 
-/** This revision ("EIO" in the query). */
+/** The value of "EIO" in the query for this revision. */
 export const PROTOCOL_3 = "3";
 
 const TEXT = 0;
 const BINARY = 1;
 const END_OF_LENGTH = 0xff;
 const MESSAGE_BYTE = Number(MESSAGE);
-/** No length that memory can hold has more. */
+/** The largest number of digits in a length. No body in memory is longer. */
 const MAX_LENGTH_DIGITS = 15;
 
-/** The bytes of a message as a WebSocket message. */
+/** Encodes a binary message as a binary WebSocket message. */
 export function encodeBinaryMessage(data: Bytes): Bytes {
   return concat([Uint8Array.of(MESSAGE_BYTE), data]);
 }
 
-/** Reads a binary WebSocket message. Throws ProtocolError. */
+/**
+ * Decodes a binary WebSocket message.
+ *
+ * @throws ProtocolError if the message is empty, or its type is not MESSAGE
+ */
 export function decodeBinaryMessage(bytes: Bytes): Packet {
   if (bytes.length === 0) throw new ProtocolError("EMPTY_PACKET");
-  // Only messages can be bytes.
+  // Only packets of the type MESSAGE can be binary.
   if (byteAt(bytes, 0) !== MESSAGE_BYTE) throw new ProtocolError("UNKNOWN_PACKET_TYPE");
   return { type: MESSAGE, data: bytes.subarray(1) };
 }
 
-/** The bytes of a message as text, for clients that cannot receive bytes. */
+/** Encodes a binary message as text, for clients that do not support binary messages. */
 export function encodeBase64Message(data: Bytes): string {
   return `b${MESSAGE}${encodeBase64(data)}`;
 }
 
-/** Reads a text packet, which may be bytes in base64. Throws ProtocolError. */
+/**
+ * Decodes a text packet, or a binary message in base64.
+ *
+ * @throws ProtocolError if the packet is empty, its type is unknown, or its base64 is invalid
+ */
 export function decodeTextPacket(text: string): Packet {
   if (!text.startsWith("b")) return decodePacket(text);
   if (text[1] !== MESSAGE) throw new ProtocolError("UNKNOWN_PACKET_TYPE");
@@ -63,7 +71,7 @@ export function decodeTextPacket(text: string): Packet {
 }
 
 /**
- * Encodes packets as a binary payload, which clients 1.x and 2.x read alike.
+ * Encodes packets as a binary payload. Clients 1.x and 2.x decode it in the same way.
  *
  * @param packets encoded text packets, and the bytes of binary messages
  */
@@ -79,19 +87,20 @@ function encodeBinaryItem(packet: string | Bytes): readonly Bytes[] {
 }
 
 /**
- * The text payloads of one client: finds out whether it encodes texts once (2.x) or twice (1.x), from the
- * payloads that it sends.
+ * Encodes and decodes the text payloads of one client. Infers from the payloads of the client whether it encodes
+ * texts once (2.x) or twice (1.x).
  *
- * A payload has been encoded twice if its characters can be the bytes of UTF-8. If they cannot, the
- * client encodes once, and so do all its later payloads. What remains ambiguous is a client 2.x all of whose
- * non-ASCII characters so far look like UTF-8, such as "Ã©": it is mistaken for a client 1.x that sent "é".
+ * If the characters of a payload, read as bytes, are valid UTF-8, then the client has encoded the payload twice. If
+ * they are not, then the client encodes all its payloads once. ASCII reveals nothing. One case remains ambiguous: a
+ * client 2.x whose non-ASCII characters so far look like UTF-8, such as "Ã©", is mistaken for a client 1.x that sends
+ * "é".
  */
 export class TextPayloads {
   #encoding: "unknown" | "once" | "twice" = "unknown";
 
   /**
-   * Encodes packets as a text payload. Where the client's encoding is unknown, only the name of a namespace
-   * can be misread, because JSON is sent in ASCII.
+   * Encodes packets as a text payload. While the encoding of the client is unknown, the client can only misread the
+   * name of a namespace, because JSON is sent in ASCII.
    *
    * @param packets encoded text packets, and the bytes of binary messages
    */
@@ -106,7 +115,11 @@ export class TextPayloads {
     return `${sent.length}:${sent}`;
   }
 
-  /** Yields the packets of a text payload in order. Throws a ProtocolError at the first invalid packet. */
+  /**
+   * Yields the packets of a text payload in order.
+   *
+   * @throws ProtocolError at the first invalid packet
+   */
   *decode(body: string): Generator<Packet, void, undefined> {
     if (this.#encoding !== "once" && !isAscii(body)) {
       this.#encoding = decodeOnceMore(body) === undefined ? "once" : "twice";
@@ -119,13 +132,13 @@ export class TextPayloads {
   }
 }
 
-/** CONNECT or DISCONNECT of a namespace: only clients 2.x end it with a comma. */
+/** Matches a CONNECT or DISCONNECT packet of a namespace that ends with a comma. Only clients 2.x send the comma. */
 const COMMA_OF_2 = /^4[01]\/[^?,]*,$/;
 
-/** Yields the texts of a text payload's packets. */
+/** Yields the text of each packet in a text payload. */
 function* splitPayload(body: string): Generator<string, void, undefined> {
   if (body === "") throw new ProtocolError("EMPTY_PACKET");
-  // A payload of no packets.
+  // A payload without packets.
   if (body === "0:") return;
   let at = 0;
   while (at < body.length) {
@@ -140,7 +153,11 @@ function* splitPayload(body: string): Generator<string, void, undefined> {
   }
 }
 
-/** Yields the packets of a binary payload in order. Throws a ProtocolError at the first invalid packet. */
+/**
+ * Yields the packets of a binary payload in order.
+ *
+ * @throws ProtocolError at the first invalid packet
+ */
 export function* decodeBinaryPayload(body: Bytes): Generator<Packet, void, undefined> {
   if (body.length === 0) throw new ProtocolError("EMPTY_PACKET");
   let at = 0;
@@ -169,24 +186,24 @@ function isAscii(text: string): boolean {
   return !/[^\0-\x7f]/.test(text);
 }
 
-/** Encodes a text in UTF-8, each byte as a character. */
+/** Encodes a text in UTF-8, and returns a string with one character for each byte. */
 function encodeOnceMore(text: string): string {
   if (isAscii(text)) return text;
   return Array.from(encodeUtf8(text), (byte) => String.fromCharCode(byte)).join("");
 }
 
-/** Decodes a text whose characters are the bytes of UTF-8. Returns `undefined` if they are not. */
+/** Decodes a text whose characters are bytes of UTF-8. Returns `undefined` if the characters are not valid UTF-8. */
 export function decodeOnceMore(text: string): string | undefined {
   if (/[^\0-\xff]/.test(text)) return undefined;
-  // Uint8Array.from() takes twenty times as long, and a peer says how often.
+  // Uint8Array.from() is twenty times slower, and a peer decides how often this code runs.
   const bytes = new Uint8Array(text.length);
   for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
   return decodeUtf8(bytes);
 }
 
 /**
- * A message of Socket.IO with nothing but ASCII in its JSON, which then means the same. What stands
- * in front of that, the name of a namespace, is left as it is.
+ * Escapes all non-ASCII characters in the JSON of a Socket.IO packet, which does not change the meaning of the JSON.
+ * The name of the namespace before the JSON stays unchanged.
  */
 export function toAscii(packet: string): string {
   const start = packet.search(/[[{"]/);

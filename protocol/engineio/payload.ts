@@ -1,4 +1,5 @@
-// A payload: the packets in the body of one HTTP request or response. Engine.IO "HTTP long-polling".
+// Encodes and decodes payloads. A payload is the packets in the body of one HTTP request or response. Engine.IO
+// "HTTP long-polling".
 //
 //   4hello<U+001E>2<U+001E>bAQIDBA==
 
@@ -6,16 +7,16 @@ import { type Bytes, decodeBase64, encodeBase64 } from "../bytes.ts";
 import { decodePacket, MESSAGE, type Packet } from "./packet.ts";
 import { ProtocolError } from "./rules.ts";
 
-/** Stands between two packets: "the record separator character". */
+/** Separates two packets: "the record separator character". */
 export const SEPARATOR = "\x1e";
 
 /** "The binary payload MUST be base64-encoded, and prefixed with a `b` character". */
 const BINARY = "b";
 
 /**
- * Packets as one body.
+ * Encodes packets as one payload ("HTTP long-polling").
  *
- * @param packets text packets as encodePacket() gives them, and the bytes of binary messages
+ * @param packets text packets that encodePacket() has returned, and the bytes of binary messages
  */
 export function encodePayload(packets: readonly (string | Bytes)[]): string {
   const [only] = packets;
@@ -25,7 +26,11 @@ export function encodePayload(packets: readonly (string | Bytes)[]): string {
     .join(SEPARATOR);
 }
 
-/** The packets of a body, one by one; throws ProtocolError when it comes to one that is none. */
+/**
+ * Yields the packets of a payload in order ("HTTP long-polling").
+ *
+ * @throws ProtocolError at the first invalid packet, after the packets before it were yielded
+ */
 export function* decodePayload(body: string): Generator<Packet, void, undefined> {
   let start = 0;
   for (;;) {
@@ -37,8 +42,10 @@ export function* decodePayload(body: string): Generator<Packet, void, undefined>
 }
 
 /**
- * Reads one packet of a payload. A WebSocket carries them in this form, too, where one end cannot
- * take bytes. Throws ProtocolError.
+ * Decodes one packet of a payload. Over WebSocket, a packet has this form too if one end does not support binary
+ * messages.
+ *
+ * @throws ProtocolError if the packet is empty, its type is unknown, or its base64 is invalid
  */
 export function decodePayloadPacket(text: string): Packet {
   if (!text.startsWith(BINARY)) return decodePacket(text);

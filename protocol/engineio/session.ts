@@ -1,4 +1,4 @@
-// An Engine.IO v4 session, as a table ("Handshake", "Upgrade", "Heartbeat").
+// The states of an Engine.IO session, as a table ("Handshake", "Upgrade", "Heartbeat").
 //
 //                    ┌───────── abandon ────────┐
 //                    ▼                          │
@@ -7,14 +7,15 @@
 //
 //   polling · websocket ── close ──▶ closing ── drained ──▶ closed
 //   probing · closing ── close · probe ──▶ closingProbing ── upgrade · abandon ──▶ closing
-//   anything ── lost ──▶ closed
+//   every state ── lost ──▶ closed
 //
-// A client that has been sent "3probe" fetches nothing more by polling. So a session that closes while it
-// is probing must still be upgraded: what was sent before the close can leave only by WebSocket.
+// After it has received "3probe", a client stops polling. Therefore a session that closes while probing must still
+// complete the upgrade: the packets before the close can only be sent over WebSocket.
 //
-// The state names the transport that carries the packets, so there is no `transport`, `upgrading`,
-// `upgraded` or `readyState` beside it to disagree with.
+// The state also determines the transport that carries the packets. Therefore the session needs no other
+// variables, such as `transport`, `upgrading` or `readyState`, which could contradict the state.
 
+/** The state of a session on the server. */
 export type SessionState =
   | "polling"
   | "probing"
@@ -22,9 +23,14 @@ export type SessionState =
   | "closing"
   | "closingProbing"
   | "closed";
+/**
+ * An event that changes the state of a session: the client tests the WebSocket ("probe"), completes the change of the
+ * transport ("upgrade") or does not ("abandon"), the session is closed ("close"), all packets are sent ("drained"),
+ * or the transport has ended ("lost").
+ */
 export type SessionEvent = "probe" | "upgrade" | "abandon" | "close" | "drained" | "lost";
 
-/** Why a session ended; what "disconnect" listeners are told. */
+/** The reason why a session ended, as listeners of "disconnect" receive it. */
 export type CloseReason =
   | "transport close"
   | "transport error"
@@ -42,7 +48,7 @@ const NEXT: Record<SessionState, Partial<Record<SessionEvent, SessionState>>> = 
   closed:         {},
 };
 
-/** The state after `event`, or `undefined` where the peer may not cause it. */
+/** Returns the state after `event`, or `undefined` if the event is not allowed in `state`. */
 export function nextSessionState(
   state: SessionState,
   event: SessionEvent,

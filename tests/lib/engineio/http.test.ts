@@ -58,9 +58,9 @@ const REFUSED: readonly Row[] = [
   { does: "a handshake by HEAD",           path: OPEN, question: { method: "HEAD" },               status: 400, body: "" },
   { does: "a preflight without cors",      path: OPEN, question: { method: "OPTIONS" },            status: 400, body: refusal(2, "Bad handshake method") },
   { does: "websocket without an upgrade",  path: "/socket.io/?EIO=4&transport=websocket",          status: 400, body: refusal(3, "Bad request") },
-  { does: "no revision",                   path: "/socket.io/?transport=polling",                  status: 400, body: refusal(5, UNSUPPORTED("no Engine.IO known here")) },
+  { does: "no revision",                   path: "/socket.io/?transport=polling",                  status: 400, body: refusal(5, UNSUPPORTED("an unknown revision of Engine.IO")) },
   { does: "revision 3",                    path: "/socket.io/?EIO=3&transport=polling",            status: 400, body: refusal(5, UNSUPPORTED("Engine.IO 3")) },
-  { does: "a revision that is no number",  path: "/socket.io/?EIO=abc&transport=polling",          status: 400, body: refusal(5, UNSUPPORTED("no Engine.IO known here")) },
+  { does: "a revision that is no number",  path: "/socket.io/?EIO=abc&transport=polling",          status: 400, body: refusal(5, UNSUPPORTED("an unknown revision of Engine.IO")) },
   { does: "whom allowRequest refuses",     path: OPEN, options: { allowRequest: (_request, callback) => callback("not today", false) }, status: 403, body: refusal(4, "not today") },
   { does: "… without saying why",          path: OPEN, options: { allowRequest: (_request, callback) => callback(null, false) },        status: 403, body: refusal(4, "Forbidden") },
 ];

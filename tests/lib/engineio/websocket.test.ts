@@ -37,7 +37,7 @@ const REFUSED: readonly Row[] = [
   { does: "polling by an upgrade",       path: "/socket.io/?EIO=4&transport=polling",            message: "Bad request" },
   { does: "an unknown sid",              path: "/socket.io/?EIO=4&transport=websocket&sid=x",    message: "Session ID unknown" },
   { does: "__proto__ as sid",            path: "/socket.io/?EIO=4&transport=websocket&sid=__proto__", message: "Session ID unknown" },
-  { does: "no revision",                 path: "/socket.io/?transport=websocket",                message: UNSUPPORTED("no Engine.IO known here") },
+  { does: "no revision",                 path: "/socket.io/?transport=websocket",                message: UNSUPPORTED("an unknown revision of Engine.IO") },
   { does: "revision 3, before the 101",  path: "/socket.io/?EIO=3&transport=websocket",          message: UNSUPPORTED("Engine.IO 3") },
   { does: "whom allowRequest refuses",   path: "/socket.io/?EIO=4&transport=websocket", options: { allowRequest: (_request, callback) => callback("not today", false) }, message: "not today" },
 ];

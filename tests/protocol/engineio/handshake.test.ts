@@ -118,7 +118,7 @@ describe("revision 3", () => {
     for (const other of ["EIO=<b>&", "EIO=1234&", ""]) {
       assert.equal(
         message(`${other}transport=polling`, [4]),
-        `${prefix} no Engine.IO known here, the server 4`,
+        `${prefix} an unknown revision of Engine.IO, the server 4`,
       );
     }
   });
