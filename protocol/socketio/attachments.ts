@@ -1,11 +1,11 @@
-// Bytes taken out of a payload, and put back. Socket.IO "Packet encoding".
+// Extracts binary values from a payload as attachments, and restores them. Socket.IO "Packet encoding".
 //
 //   ["file", <01 02>, "x"]   ⇄   ["file",{"_placeholder":true,"num":0},"x"]   and   01 02
 
 import { asGiven, type Bytes, bytesOf, isBinary } from "../bytes.ts";
 import { ProtocolError } from "./rules.ts";
 
-/** Stands in the text for the attachment with its number. */
+/** Represents an attachment in the JSON of the packet. `num` is the index of the attachment. */
 interface Placeholder {
   readonly _placeholder: true;
   readonly num: number;
@@ -13,44 +13,55 @@ interface Placeholder {
 
 type Fields = Record<string, unknown>;
 
+/** The result of extract(). */
+export interface Extracted {
+  /** The value with placeholders. */
+  data: unknown;
+  /** The extracted bytes, in the order of the placeholders. */
+  attachments: readonly Bytes[];
+}
+
 /**
- * Returns `data` with a placeholder for each value that is bytes, in depth-first order, and those bytes.
- * The caller's data stays as it is: what holds bytes is copied, and nothing else.
+ * Replaces each binary value in `data` with a placeholder, in depth-first order ("Packet encoding"). The function
+ * does not change `data`: it copies the arrays and objects that contain binary values.
  *
- * @throws RangeError for data that is nested more than `maxDepth` deep, or in itself: the caller's mistake
+ * @param data any value
+ * @param maxDepth how deeply arrays and objects may be nested. Default: unlimited.
+ * @throws RangeError if `data` is nested more deeply, or contains itself
+ * @throws TypeError if `data` contains a Blob
  */
-export function extract(
-  data: unknown,
-  maxDepth: number = Number.POSITIVE_INFINITY,
-): { data: unknown; attachments: readonly Bytes[] } {
+export function extract(data: unknown, maxDepth: number = Number.POSITIVE_INFINITY): Extracted {
   const attachments: Bytes[] = [];
   return { data: isObject(data) ? replace(data, attachments, maxDepth) : data, attachments };
 }
 
-// Every event is walked through in both directions, and few hold bytes. So nothing is allocated
-// before some are found, and what is no object costs no call: with Object.values() and fromEntries()
-// for each object an event with bytes took about twice as long (`codecs` in bench/).
+// Every event is searched for binary values when it is encoded, and few events contain any. Therefore nothing is
+// allocated before a binary value is found, and a value that is not an object costs no function call. With
+// Object.values() and Object.fromEntries(), an event with binary values took about twice as long (`codecs` in
+// bench/).
 
-/** @param depth how many arrays and objects may be inside each other from here on */
+/** @param depth how deeply arrays and objects may be nested in `value` */
 function replace(value: Fields, attachments: Bytes[], depth: number): unknown {
-  if (depth === 0) throw new RangeError("the data is nested too deeply, or in itself");
+  if (depth === 0) throw new RangeError("the data is nested too deeply, or contains itself");
   if (Array.isArray(value)) return replaceInArray(value, attachments, depth);
   if (isBinary(value)) {
     const num = attachments.push(bytesOf(value)) - 1;
     return { _placeholder: true, num } satisfies Placeholder;
   }
-  // What JSON.stringify() would see in place of an object that says so itself, such as a Date.
+  // JSON.stringify() encodes the result of toJSON() instead of the object, for example for a Date.
   return typeof value.toJSON === "function"
     ? replaceInJson(value.toJSON(), attachments, depth)
     : replaceInFields(value, attachments, depth);
 }
 
-/** In what a toJSON() gave, which is not asked for its own. */
+/**
+ * Replaces binary values in the result of a toJSON(). Like JSON.stringify(), it does not call toJSON() of the result.
+ */
 function replaceInJson(value: unknown, attachments: Bytes[], depth: number): unknown {
   if (!isObject(value)) return value;
   if (Array.isArray(value) || isBinary(value)) return replace(value, attachments, depth);
   const copy = replaceInFields(value, attachments, depth);
-  // Nor is the copy, by JSON.stringify(): of an object's fields it leaves out those that are functions.
+  // Later, JSON.stringify() must not call toJSON() of the copy either. JSON omits a function anyway.
   return typeof copy.toJSON === "function" ? { ...copy, toJSON: undefined } : copy;
 }
 
@@ -65,7 +76,7 @@ function replaceInArray(
     if (!isObject(item)) continue;
     const replaced = replace(item, attachments, depth - 1);
     if (replaced === item) continue;
-    // Not slice(), which makes one of the caller's own class, with a say in what is put into it.
+    // Not slice(): on a subclass of Array, it would create an instance of the subclass.
     copy ??= [...array];
     copy[i] = replaced;
   }
@@ -73,7 +84,7 @@ function replaceInArray(
 }
 
 function replaceInFields(object: Fields, attachments: Bytes[], depth: number): Fields {
-  // What is inherited is not asked for, since it may be a getter.
+  // Inherited properties are not read, because they may be getters.
   const fields = Object.getPrototypeOf(object) === Object.prototype ? object : { ...object };
   let copy: Fields | undefined;
   for (const key in fields) {
@@ -82,15 +93,19 @@ function replaceInFields(object: Fields, attachments: Bytes[], depth: number): F
     const replaced = replace(value, attachments, depth - 1);
     if (replaced === value) continue;
     copy ??= { ...fields };
-    // Not of a new prototype: where the key is "__proto__" the copy has it as a field of its own.
+    // This cannot set a prototype: if the key is "__proto__", the copy already has an own property with this name.
     copy[key] = replaced;
   }
   return copy ?? object;
 }
 
 /**
- * Puts attachments back where `data` has placeholders, in `data` itself, which is what JSON.parse()
- * gave and no deeper than the limit. Throws ProtocolError.
+ * Replaces the placeholders in `data` with attachments, in place ("Packet encoding").
+ *
+ * @param data the result of JSON.parse(), whose depth the caller has checked
+ * @param attachments the attachments in order
+ * @returns `data`, or the attachment if `data` itself is a placeholder
+ * @throws ProtocolError if a placeholder has no attachment
  */
 export function restore(data: unknown, attachments: readonly Bytes[]): unknown {
   if (!isObject(data)) return data;
@@ -98,7 +113,7 @@ export function restore(data: unknown, attachments: readonly Bytes[]): unknown {
   if (Array.isArray(data)) {
     for (let i = 0; i < data.length; i++) data[i] = restore(data[i], attachments);
   } else {
-    // Not a new prototype: where a key is "__proto__" JSON.parse() has made it a field of its own.
+    // This cannot set a prototype: JSON.parse() has made "__proto__" an own property.
     for (const key of Object.keys(data)) data[key] = restore(data[key], attachments);
   }
   return data;
@@ -110,12 +125,13 @@ function attachmentOf(num: unknown, attachments: readonly Bytes[]): Bytes | Arra
   return asGiven(bytes);
 }
 
+/** Returns whether a value is an object or an array. */
 export function isObject(value: unknown): value is Fields {
   return typeof value === "object" && value !== null;
 }
 
 /**
- * A third of what Object.hasOwn() takes. Asked for every field, and not only for those that hold an
- * object, it would still be nearly half of the walk, as would a list of Object.keys().
+ * Takes a third of the time of Object.hasOwn(). Called for every property, and not only for those with an object as
+ * value, it would still take nearly half of the time of the search. So would Object.keys().
  */
 const hasOwn = Object.prototype.hasOwnProperty;

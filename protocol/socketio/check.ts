@@ -1,5 +1,4 @@
-// What a packet must be, however it has travelled: the rules for names, ids and payloads. Socket.IO
-// "Exchange protocol".
+// Checks the namespace, id and payload of a packet, in every encoding. Socket.IO "Exchange protocol".
 
 import { isBinary } from "../bytes.ts";
 import { isObject } from "./attachments.ts";
@@ -18,28 +17,30 @@ import {
 } from "./packet.ts";
 import { ProtocolError } from "./rules.ts";
 
-/** What one packet may hold. */
+/** The limits of one packet. */
 export interface PacketLimits {
   /**
-   * Arrays and objects inside each other. JSON.parse() accepts any depth, but the functions that walk
-   * through the value afterwards, JSON.stringify() too, run out of stack.
+   * How deeply arrays and objects may be nested. JSON.parse() accepts any depth, but other recursive functions, such
+   * as JSON.stringify(), throw a RangeError when the stack is full.
    */
   readonly maxDepth: number;
-  /** Arguments of one event or acknowledgement. A function cannot be called with many more. */
+  /**
+   * The largest number of arguments of an event or acknowledgement. JavaScript cannot call a function with many more.
+   */
   readonly maxArguments: number;
 }
 
-/** The limits for packets from clients. */
+/** The limits of packets from clients. */
 export const CLIENT_LIMITS: PacketLimits = { maxDepth: 500, maxArguments: 10_000 };
 
 /**
- * The limits for packets from servers, and for all packets that are encoded. They are wider: a server
- * relays what clients send, inside further arrays and with further arguments. With equal limits, a client
- * could send a message that the server accepts, and for which all others drop their connection.
+ * The limits of packets from servers, and of all packets that are encoded. They are larger, because a server relays
+ * the data of clients inside further arrays and with further arguments. With equal limits, a client could send data
+ * that the server accepts, but that the other clients reject with an error that ends their connections.
  */
 export const SERVER_LIMITS: PacketLimits = { maxDepth: 1000, maxArguments: 20_000 };
 
-/** What stands before the payload. */
+/** The parts of a packet before the payload ("Packet encoding"). */
 export interface Header {
   readonly type: number;
   readonly namespace: string;
@@ -48,12 +49,16 @@ export interface Header {
 
 const CONTROL_CHARACTER = /\p{Cc}/u;
 
-/** Whether a text can be the name of a namespace. */
+/** Returns whether a text is a valid name of a namespace: it starts with "/" and contains no control characters. */
 export function isNamespace(name: string): boolean {
   return name.startsWith("/") && !CONTROL_CHARACTER.test(name);
 }
 
-/** Socket.IO "Exchange protocol": what each type's payload must be. */
+/**
+ * Checks the payload against the type of the packet, and returns the packet. Socket.IO "Exchange protocol".
+ *
+ * @throws ProtocolError if the payload or the id is invalid
+ */
 export function check(
   { type, namespace, id }: Header,
   payload: unknown,
@@ -89,19 +94,19 @@ function isEventData(value: unknown): value is EventData {
   return Array.isArray(value) && (typeof value[0] === "string" || typeof value[0] === "number");
 }
 
-/** Whether a value that a parser returned has arrays and objects more than `maxDepth` deep. */
+/** Returns whether arrays and objects are nested more than `maxDepth` deep in a value that a parser has returned. */
 export function isDeeper(value: unknown, maxDepth: number): boolean {
   if (!isObject(value) || isBinary(value)) return false;
   return maxDepth === 0 || Object.values(value).some((each) => isDeeper(each, maxDepth - 1));
 }
 
-/** The message of a refusal that has none. */
+/** The message if the server refuses a client without a message. */
 const NO_MESSAGE = "the server refused the client and gave no message";
 
 /**
- * "…an object with the message". Servers also send a text, an object without a message, or nothing.
- * Each of them refuses the client. As a breach it would be a lost connection, and the client would
- * connect again for ever.
+ * Returns the data of a CONNECT_ERROR packet. The protocol requires "…an object with the message". Some servers send
+ * a text, an object without a message, or nothing. All of these refuse the client. An error here would end the
+ * connection, and the client would reconnect forever.
  */
 function connectError(payload: unknown): ConnectErrorData {
   if (typeof payload === "string") return { message: payload };

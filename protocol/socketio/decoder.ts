@@ -1,4 +1,4 @@
-// Texts and attachments to packets. What comes from outside is checked here, and nowhere behind.
+// Decodes texts and attachments into packets. All received data is checked here, and nowhere else.
 // Socket.IO "Packet encoding".
 //
 //   packet      = type [ count "-" ] [ namespace "," ] [ id ] [ payload ]
@@ -23,46 +23,64 @@ import {
 } from "./packet.ts";
 import { ProtocolError } from "./rules.ts";
 
+/** Options of a decoder. */
 export interface DecoderOptions {
-  /** Attachments that one packet may have. */
+  /** The largest number of attachments of a packet. */
   readonly maxAttachments: number;
-  /** Default: CLIENT_LIMITS. */
+  /** The limits of a packet. Default: CLIENT_LIMITS, a depth of 500 and 10,000 arguments. */
   readonly limits?: PacketLimits;
 }
 
-/** A packet whose attachments have not all come. */
+/** A packet whose attachments have not all been received. */
 interface Unfinished {
   readonly header: Header;
   readonly payload: string;
   /**
-   * The packet with its placeholders, where the payload is SHORT. A longer one is parsed once more:
-   * as objects it may take twenty times the memory, for as long as the sender likes.
+   * The packet with placeholders, if the payload is at most SHORT. A longer payload is parsed again when all
+   * attachments are received. Parsed, it may need twenty times the memory, for as long as the sender wants.
    */
   readonly packet: Packet | undefined;
   readonly expected: number;
   readonly attachments: Bytes[];
 }
 
-/** As objects it takes some 20 kB at most. */
+/** The longest payload that is kept parsed, in characters. Parsed, it needs at most about 20 kB. */
 const SHORT = 1024;
 
+/**
+ * Decodes the texts and attachments of a peer into packets ("Packet encoding").
+ *
+ * @example
+ * ```ts
+ * import { Decoder } from "barewire/protocol/socketio";
+ *
+ * const decoder = new Decoder({ maxAttachments: 10 });
+ * decoder.add('2["chat","hello"]'); // { type: EVENT, namespace: "/", data: ["chat", "hello"], … }
+ * ```
+ */
 export class Decoder {
   readonly #maxAttachments: number;
   readonly #limits: PacketLimits;
   #unfinished: Unfinished | undefined;
 
+  /** Creates a decoder for the packets of one peer. */
   constructor(options: DecoderOptions) {
     this.#maxAttachments = options.maxAttachments;
     this.#limits = options.limits ?? CLIENT_LIMITS;
   }
 
-  /** How many attachments are still to come before there is a packet. */
+  /** The number of attachments that the current packet still lacks. */
   get pending(): number {
     const unfinished = this.#unfinished;
     return unfinished === undefined ? 0 : unfinished.expected - unfinished.attachments.length;
   }
 
-  /** Takes the next text or binary message. Returns a packet once it is whole. Throws ProtocolError, and then holds nothing. */
+  /**
+   * Decodes the next text or binary message. Returns the packet if it is complete, and `undefined` if attachments are
+   * missing.
+   *
+   * @throws ProtocolError if the message is invalid. The decoder then discards the incomplete packet.
+   */
   add(message: string | Bytes): Packet | undefined {
     const unfinished = this.#unfinished;
     this.#unfinished = undefined;
@@ -111,7 +129,7 @@ export class Decoder {
 
     const payload = text.slice(at);
     const header: Header = { type, namespace, id };
-    // What can be told to be wrong without the attachments is, before any is kept.
+    // Every error that can be found without the attachments is found before an attachment is kept.
     const { maxDepth } = this.#limits;
     const data =
       type === CONNECT_ERROR ? refusalOf(payload, maxDepth) : parseJson(payload, maxDepth);
@@ -133,13 +151,16 @@ function finished(
   limits: PacketLimits,
 ): Packet {
   const whole = packet ?? check(header, parseJson(payload, limits.maxDepth), limits);
-  // An array, as check() has seen, so that it is restored in its place.
+  // The data is an array, as check() has ensured. Therefore restore() changes it in place.
   const { data }: PacketFields = whole;
   restore(data, attachments);
   return whole;
 }
 
-/** The payload of CONNECT_ERROR. Text that is not JSON is a message: the client is refused all the same. */
+/**
+ * Parses the payload of CONNECT_ERROR. A text that is not JSON is the message, because the packet still refuses the
+ * client.
+ */
 function refusalOf(payload: string, maxDepth: number): unknown {
   try {
     return parseJson(payload, maxDepth);
@@ -151,16 +172,16 @@ function refusalOf(payload: string, maxDepth: number): unknown {
 const ZERO = 0x30;
 const NINE = 0x39;
 
-/** Behind the digits that begin at `at`. */
+/** Returns the index after the digits that start at `at`. */
 function digitsEnd(text: string, at: number): number {
   let end = at;
   while (text.charCodeAt(end) >= ZERO && text.charCodeAt(end) <= NINE) end++;
   return end;
 }
 
-/** The number between, `NaN` for none: one way to write each, so without leading zeros. */
+/** Parses the digits from `start` to before `end`. Returns `NaN` for no digits, and for leading zeros. */
 function numberAt(text: string, start: number, end: number): number {
   if (start === end || (end - start > 1 && text[start] === "0")) return Number.NaN;
-  // No number that is safe has more digits, and a million of them are not worth reading.
+  // No safe integer has more than 16 digits. Parsing a million digits would waste time.
   return end - start > 16 ? Number.POSITIVE_INFINITY : Number(text.slice(start, end));
 }

@@ -1,4 +1,4 @@
-// A packet to its text and attachments. Socket.IO "Packet encoding", "Format".
+// Encodes a packet as a text and attachments. Socket.IO "Packet encoding", "Format".
 //
 //   <packet type>[<# of binary attachments>-][<namespace>,][<acknowledgment id>][JSON-stringified payload without binary]
 
@@ -18,16 +18,25 @@ import {
 const NOTHING: ReturnType<typeof extract> = { data: undefined, attachments: [] };
 
 /**
- * Encodes a packet.
+ * Encodes a packet ("Packet encoding").
  *
- * @throws TypeError for data that JSON cannot express, such as a BigInt, and RangeError for a cycle and for data
- * beyond SERVER_LIMITS: the caller's mistake
+ * @throws TypeError if JSON cannot represent the data, for example a BigInt, or if the data contains a Blob
+ * @throws RangeError if the data contains itself, is nested more than 1000 deep, or has more than 20,000 arguments
+ *
+ * @example
+ * ```ts
+ * import { encode, EVENT } from "barewire/protocol/socketio";
+ *
+ * encode({ type: EVENT, namespace: "/", data: ["chat", "hello"] }).text; // '2["chat","hello"]'
+ * ```
  */
 export function encode(packet: Packet): Encoded {
   const { data: given }: PacketFields = packet;
   const mayHoldBinary = packet.type === EVENT || packet.type === ACK;
   if (mayHoldBinary && packet.data.length > SERVER_LIMITS.maxArguments) {
-    throw new RangeError(`a packet has at most ${SERVER_LIMITS.maxArguments} arguments`);
+    throw new RangeError(
+      `a packet must have at most ${SERVER_LIMITS.maxArguments} arguments, got ${packet.data.length}`,
+    );
   }
   const { data, attachments } = mayHoldBinary ? extract(given, SERVER_LIMITS.maxDepth) : NOTHING;
   const count = attachments.length;
@@ -37,7 +46,7 @@ export function encode(packet: Packet): Encoded {
   return { text: type + addressOf(packet) + payload, attachments };
 }
 
-/** The namespace, "omitted for the main one", and the id. */
+/** Returns the namespace and the id. The main namespace is omitted ("Packet encoding"). */
 function addressOf({ namespace, id }: PacketFields): string {
   return (namespace === MAIN_NAMESPACE ? "" : `${namespace},`) + (id ?? "");
 }

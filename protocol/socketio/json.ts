@@ -1,10 +1,11 @@
-// JSON of a peer: how deep it goes is bounded before it is parsed.
+// Parses the JSON of a peer. The depth is checked before the JSON is parsed.
 
 import { ProtocolError } from "./rules.ts";
 
 /**
- * Parses the payload of a packet. Returns `undefined` for an empty one. Throws a ProtocolError if it is
- * invalid, or if arrays and objects are nested more than `maxDepth` deep.
+ * Parses the payload of a packet. Returns `undefined` for an empty payload.
+ *
+ * @throws ProtocolError if the payload is not JSON, or if arrays and objects are nested more than `maxDepth` deep
  */
 export function parseJson(text: string, maxDepth: number): unknown {
   if (text === "") return undefined;
@@ -18,9 +19,9 @@ export function parseJson(text: string, maxDepth: number): unknown {
 }
 
 /**
- * Whether there are more than `maxDepth` brackets that open, in strings or not. V8's search passes over
- * what lies between: for some kilobytes of chat it takes a tenth of the time of isTooDeep(), which
- * then would add half of what JSON.parse() takes ("history" of `codecs` in bench/).
+ * Returns whether the text contains more than `maxDepth` opening brackets, inside or outside strings. indexOf() is
+ * fast: for a few kilobytes of chat, this function takes a tenth of the time of isTooDeep(). isTooDeep() would take
+ * half as long as JSON.parse() ("history" of `codecs` in bench/).
  */
 function mayBeTooDeep(text: string, maxDepth: number): boolean {
   if (text.length <= maxDepth) return false;
@@ -28,7 +29,7 @@ function mayBeTooDeep(text: string, maxDepth: number): boolean {
   return left < 0 || count(text, "{", left) > left;
 }
 
-/** How often `char` is in `text`, counted to one more than `most`. */
+/** Returns how often `char` occurs in `text`, at most `most` + 1. */
 function count(text: string, char: string, most: number): number {
   let found = 0;
   for (let at = text.indexOf(char); at !== -1 && found <= most; at = text.indexOf(char, at + 1)) {
@@ -37,7 +38,7 @@ function count(text: string, char: string, most: number): number {
   return found;
 }
 
-/** Whether brackets that are not in strings stand deeper than `maxDepth` in JSON. */
+/** Returns whether brackets outside strings are nested more than `maxDepth` deep. */
 function isTooDeep(text: string, maxDepth: number): boolean {
   let depth = 0;
   for (let at = 0; at < text.length; at++) {
@@ -57,7 +58,9 @@ const CLOSE_BRACKET = 0x5d;
 const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
 
-/** Returns the index of the quote that ends a string in JSON, or the end of the text if none does. */
+/**
+ * Returns the index of the quote that ends a string in JSON, or the length of the text if the string does not end.
+ */
 export function stringEnd(text: string, start: number): number {
   let quote = text.indexOf('"', start);
   while (quote !== -1 && isEscaped(text, quote)) quote = text.indexOf('"', quote + 1);

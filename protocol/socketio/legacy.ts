@@ -1,12 +1,13 @@
-// Legacy clients, Socket.IO 1.x and 2.x, speak revision 4 of Socket.IO: the differences from
-// revision 5. Socket.IO 4 "Exchange protocol".
+// Packets of revision 4 of Socket.IO, which the legacy clients (Socket.IO 1.x and 2.x) use. The differences
+// from revision 5 are in Socket.IO 4 "Exchange protocol":
 //
-//   the main namespace   joined without being asked:  the server sends 0
-//   another namespace    0/admin?token=1,             its query is what `auth` is in revision 5
-//   its answer           0/admin,                     without an id
-//   a refusal            4/admin,"not you"            the message, or the data of the error as it is
+//   main namespace    the server connects the client without a request, and sends 0
+//   other namespaces  0/admin?token=1,    the query replaces `auth` of revision 5
+//   the response      0/admin,            contains no id
+//   a refusal         4/admin,"not you"   contains the message, or the data of the error
 //
-// An id is the session's in the main namespace, and "/admin#" with that behind it in another.
+// In the main namespace, the id of a socket is the id of the session. In another namespace, such as "/admin", the id
+// is "/admin#" followed by the id of the session.
 
 import {
   CONNECT,
@@ -16,18 +17,18 @@ import {
   type Packet,
 } from "./packet.ts";
 
-/** The packet that says that a client is in a namespace. */
+/** Returns the packet that accepts a client in a namespace. */
 export function connected(namespace: string): Packet {
   return { type: CONNECT, namespace };
 }
 
-/** The text of the packet that refuses a client. */
+/** Encodes the packet that refuses a client. */
 export function encodeRefusal(namespace: string, { message, data }: ConnectErrorData): string {
   const address = namespace === MAIN_NAMESPACE ? "" : `${namespace},`;
   return `${CONNECT_ERROR}${address}${JSON.stringify(data ?? message)}`;
 }
 
-/** The namespace of a packet without its query, and that as names and values. */
+/** Splits the namespace of a packet into the name and the parsed query. */
 export function splitNamespace(given: string): { namespace: string; query: object } {
   const mark = given.indexOf("?");
   if (mark === -1) return { namespace: given, query: {} };
@@ -35,7 +36,7 @@ export function splitNamespace(given: string): { namespace: string; query: objec
   return { namespace: given.slice(0, mark), query };
 }
 
-/** The id of a client's socket. */
+/** Returns the id of a socket, from the namespace and the id of the session. */
 export function socketId(namespace: string, sid: string): string {
   return namespace === MAIN_NAMESPACE ? sid : `${namespace}#${sid}`;
 }

@@ -1,10 +1,9 @@
-// MessagePack: values to bytes and back. https://github.com/msgpack/msgpack/blob/master/spec.md
+// Encodes and decodes MessagePack. https://github.com/msgpack/msgpack/blob/master/spec.md
 //
-// What JSON.stringify() makes of objects holds here too, as other parsers for Socket.IO have it:
-// toJSON() is asked, fields that are undefined or functions are left out, undefined is null. Unlike
-// there, bytes are bytes and a Date is a Date. It is written as those parsers write it, as an
-// extension of their own, since those in use do not read the timestamp of the specification; that
-// is read here as well.
+// Like JSON.stringify() and other parsers for Socket.IO, the encoder calls toJSON(), omits properties whose value is
+// undefined or a function, and encodes undefined elsewhere as null. Unlike JSON.stringify(), it encodes bytes as
+// bytes and a Date as a Date. It encodes a Date like other parsers for Socket.IO, with an extension type of theirs,
+// because these parsers cannot decode the timestamp of the specification. The decoder accepts both.
 
 import {
   allocateUnfilled,
@@ -21,26 +20,26 @@ import { ProtocolError } from "./rules.ts";
 
 /** "timestamp extension type is assigned to extension type -1". */
 const TIMESTAMP = -1;
-/** As what parsers for Socket.IO give undefined, ArrayBuffers and dates. */
+/** The extension type that parsers for Socket.IO use for undefined, ArrayBuffers and dates. */
 const OWN_TYPE = 0;
 
-/** Both ends decode with this. The server checks separately what clients send. */
+/** The largest depth, for both ends. The server checks the smaller limit for clients separately. */
 const MAX_DEPTH = SERVER_LIMITS.maxDepth;
 
 const TWO_32 = 0x1_0000_0000;
 
-/** The longest text whose length is in its first byte. Such are read and written without a call. */
+/** The longest text whose length fits in its first byte. If such a text is ASCII, no function of Buffer is called. */
 const SHORT_TEXT = 31;
 
-/** Numbers pass through here, so that no message needs a view of its own. */
+/** Converts numbers. It is shared, so that not every message allocates a DataView. */
 const WORD = new DataView(new ArrayBuffer(8));
 const WORD_BYTES = new Uint8Array(WORD.buffer);
 
 /**
  * Encodes a value.
  *
- * @throws RangeError for a cycle or what is nested too deeply, and for a BigInt of more than 64 bits;
- * TypeError for a symbol: the caller's mistake
+ * @throws RangeError if the value is nested too deeply, contains itself, or contains a BigInt of more than 64 bits
+ * @throws TypeError if the value contains a symbol
  */
 export function encode(value: unknown): Bytes {
   const writer = new Writer();
@@ -48,7 +47,11 @@ export function encode(value: unknown): Bytes {
   return writer.take();
 }
 
-/** Decodes a value. Throws ProtocolError. */
+/**
+ * Decodes a value.
+ *
+ * @throws ProtocolError if the bytes are not valid MessagePack, or the value is nested too deeply
+ */
 export function decode(bytes: Bytes): unknown {
   const reader = new Reader(bytes);
   const value = reader.value(0);
@@ -57,8 +60,10 @@ export function decode(bytes: Bytes): unknown {
 }
 
 /**
- * Returns the items of an encoded array, still encoded: what is behind a large item can be read without
- * it. Throws ProtocolError.
+ * Splits an encoded array into its items, without decoding them. The caller can then decode an item without decoding
+ * a large item before it.
+ *
+ * @throws ProtocolError if the bytes are not a valid array
  */
 export function splitArray(bytes: Bytes): Bytes[] {
   return new Reader(bytes).items();
@@ -73,7 +78,8 @@ class Writer {
   }
 
   value(value: unknown, depth: number): void {
-    if (depth > MAX_DEPTH) throw new RangeError("the value is nested too deeply, or in itself");
+    if (depth > MAX_DEPTH)
+      throw new RangeError("the value is nested too deeply, or contains itself");
     switch (typeof value) {
       case "string":
         this.#text(value);
@@ -136,7 +142,7 @@ class Writer {
     this.#at += writeUtf8(this.#bytes, text, this.#at);
   }
 
-  /** Writes a text that is ASCII; whether it is. */
+  /** Writes a text if it is ASCII. Returns whether it is. */
   #shortText(text: string): boolean {
     this.#reserve(1 + text.length);
     let at = this.#at;
@@ -159,8 +165,8 @@ class Writer {
   }
 
   /**
-   * The head of what has a length: in one byte with `short` where it is at most `longest`, or the byte
-   * `wide` and 16 bits, or the byte behind `wide` and 32 bits.
+   * Writes the first bytes of a value with a length. If the length is at most `longest`, this is one byte, `short`
+   * with the length in its low bits. Otherwise it is the byte `wide` and 16 bits, or the byte `wide` + 1 and 32 bits.
    */
   #head(length: number, short: number, longest: number, wide: number): void {
     if (length <= longest) this.#byte(short | length);
@@ -250,7 +256,7 @@ class Reader {
     return this.#at === this.#bytes.length;
   }
 
-  /** The items of an array, each with its own bytes. */
+  /** Returns the bytes of each item of an array. */
   items(): Bytes[] {
     const type = byteAt(this.#bytes, this.#skip(1));
     if ((type & 0xf0) !== 0x90 && type !== 0xdc && type !== 0xdd) {
@@ -268,7 +274,7 @@ class Reader {
     return items;
   }
 
-  /** Passes over one value. Values in it are counted, so its depth does not matter. */
+  /** Skips one value. It counts the values inside instead of calling itself, so any depth is allowed. */
   #pass(): void {
     for (let values = 1; values > 0; values--) {
       const type = byteAt(this.#bytes, this.#skip(1));
@@ -351,7 +357,7 @@ class Reader {
     }
   }
 
-  /** A number of 8, 16 or 32 bits, for a `size` of 0, 1 or 2. */
+  /** Reads a number of 8, 16 or 32 bits, for a `size` of 0, 1 or 2. */
   #length(size: number): number {
     if (size === 0) return byteAt(this.#bytes, this.#skip(1));
     if (size === 1) return uint16At(this.#bytes, this.#skip(2));
@@ -359,7 +365,7 @@ class Reader {
     return uint16At(this.#bytes, start) * 0x1_0000 + uint16At(this.#bytes, start + 2);
   }
 
-  /** The next bytes, to be read as a number of `length` bytes. */
+  /** Copies the next `length` bytes into WORD, and returns it. */
   #word(length: number): DataView {
     const start = this.#skip(length);
     for (let i = 0; i < length; i++) WORD_BYTES[i] = byteAt(this.#bytes, start + i);
@@ -374,7 +380,7 @@ class Reader {
     return text;
   }
 
-  /** A text that is ASCII, or `undefined` where it is not. */
+  /** Reads a text if it is ASCII. Returns `undefined` if it is not. */
   #shortText(start: number, length: number): string | undefined {
     let text = "";
     for (let i = start; i < start + length; i++) {
@@ -386,7 +392,7 @@ class Reader {
   }
 
   #array(length: number, depth: number): unknown[] {
-    // Each item has a byte at least, so a length that is not true is told at once.
+    // Each item has at least one byte. Therefore a length that is too large is rejected immediately.
     this.#need(length);
     const items: unknown[] = [];
     for (let i = 0; i < length; i++) items.push(this.value(depth + 1));
@@ -402,7 +408,7 @@ class Reader {
         throw new ProtocolError("MESSAGEPACK");
       }
       const value = this.value(depth + 1);
-      // To assign it would set the prototype.
+      // An assignment would set the prototype.
       if (name === "__proto__") Object.defineProperty(fields, name, { ...FIELD, value });
       else fields[name] = value;
     }
@@ -410,9 +416,11 @@ class Reader {
   }
 
   /**
-   * `fixed` where the length is that of a format: "fixext 1" to "fixext 16". To the specification it is
-   * the same either way; other parsers for Socket.IO tell by it what is theirs: an ArrayBuffer of one
-   * byte is not undefined, and one of eight is no date.
+   * Reads an extension.
+   *
+   * @param fixed whether the format determines the length ("fixext 1" to "fixext 16"). In the specification this
+   * makes no difference. Other parsers for Socket.IO use a fixed length of one byte for undefined and of eight bytes
+   * for a date. ArrayBuffers of the same lengths have the other format.
    */
   #extension(length: number, fixed: boolean): unknown {
     const type = (this.#length(0) << 24) >> 24;
@@ -437,7 +445,7 @@ class Reader {
     return this.#bytes.subarray(start, start + length);
   }
 
-  /** Where `length` bytes begin that are now behind. */
+  /** Skips `length` bytes, and returns the index of the first of them. */
   #skip(length: number): number {
     this.#need(length);
     const start = this.#at;
@@ -454,10 +462,10 @@ function dateOf(seconds: number, nanoseconds: number): Date {
   return new Date(seconds * 1000 + Math.floor(nanoseconds / 1_000_000));
 }
 
-/** An integer as a number, or as a BigInt where no number is it. */
+/** Converts an integer to a number, or returns the BigInt if no number is equal to it. */
 function numberOf(value: bigint): number | bigint {
   const number = Number(value);
-  // Other parsers for Socket.IO write a number beyond 2^53 as an integer; it is to come back as it was.
+  // Other parsers for Socket.IO encode a number above 2^53 as an integer. It must be decoded as the same number.
   return BigInt(number) === value ? number : value;
 }
 

@@ -1,6 +1,7 @@
 /**
- * `barewire/msgpack`: packets as MessagePack, one binary message each, with their bytes inside. On
- * the wire it is what socket.io-msgpack-parser is; both ends must have the same.
+ * `barewire/msgpack` is a parser that encodes each packet as one binary message in MessagePack. Binary values need no
+ * attachments. The encoding is the same as in socket.io-msgpack-parser. The server and the client must use the same
+ * parser.
  *
  * ```ts
  * const parser = await import("barewire/msgpack");
@@ -17,50 +18,70 @@ import { ProtocolError } from "./rules.ts";
 
 export type { ParserPacket };
 
-/** The revision of Socket.IO whose packets these are. */
+/** The revision of Socket.IO that this parser encodes. */
 export const protocol = 5;
 
+/** Encodes packets in MessagePack. */
 export class Encoder {
-  /** The messages that are a packet: one. @throws TypeError or RangeError for data that cannot be encoded */
+  /**
+   * Encodes a packet as a list of one binary message.
+   *
+   * @throws TypeError if the data contains a symbol
+   * @throws RangeError if the data is nested more than 1000 deep, contains itself, or contains a BigInt of more than
+   * 64 bits
+   */
   encode({ type, nsp, data, id }: ParserPacket): Bytes[] {
     return [encode({ type, nsp, data, id })];
   }
 }
 
-type DecodedListener = (packet: ParserPacket) => void;
+/** Called with each decoded packet. */
+export type DecodedListener = (packet: ParserPacket) => void;
 
+/** Decodes packets in MessagePack. */
 export class Decoder {
   #listeners: readonly DecodedListener[] = [];
 
-  /** Calls `listener` for each packet. */
+  /** Adds a listener, which is called with each decoded packet. */
   on(_event: "decoded", listener: DecodedListener): this {
     this.#listeners = [...this.#listeners, listener];
     return this;
   }
 
-  /** Calls it no more; without it, none. */
+  /**
+   * Removes a listener.
+   *
+   * @param listener the listener. Default: all listeners.
+   */
   off(_event?: "decoded", listener?: DecodedListener): this {
     this.#listeners = this.#listeners.filter((each) => listener !== undefined && each !== listener);
     return this;
   }
 
-  /** The same as off(). */
+  /** Removes a listener, as off() does. */
   removeListener(event?: "decoded", listener?: DecodedListener): this {
     return this.off(event, listener);
   }
 
-  /** The same as off() without a listener. */
+  /** Removes all listeners. */
   removeAllListeners(): this {
     return this.off();
   }
 
-  /** Takes a message, and gives its packet to the listeners. Throws ProtocolError. */
+  /**
+   * Decodes a message, and calls the listeners with the packet.
+   *
+   * @param message a Uint8Array or an ArrayBuffer
+   * @throws ProtocolError if the message is not valid MessagePack, or the packet is invalid
+   */
   add(message: unknown): void {
     const packet = decodePacket(message);
     for (const listener of this.#listeners) listener(packet);
   }
 
-  /** Nothing is kept from one message to the next, so there is nothing to be let go. */
+  /**
+   * Does nothing, because the decoder keeps no data between messages. Socket.IO calls this method of every parser.
+   */
   destroy(): void {}
 }
 

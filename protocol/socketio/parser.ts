@@ -1,30 +1,42 @@
-// A packet as parsers for Socket.IO have it, those that a program gives in place of ours.
+// Converts packets for custom parsers, which an application passes with the option `parser`.
 
 import { check, isDeeper, isNamespace, type PacketLimits, SERVER_LIMITS } from "./check.ts";
 import { CONNECT, CONNECT_ERROR, DISCONNECT, type Packet, type PacketFields } from "./packet.ts";
 import { ProtocolError } from "./rules.ts";
 
+/** A packet in the form that parsers for Socket.IO use. */
 export interface ParserPacket {
+  /** The packet type, 0 to 4. */
   readonly type: number;
   /** The namespace. */
   readonly nsp: string;
+  /** The payload. Default: no payload. */
   readonly data?: unknown;
+  /** The acknowledgement id. Default: no id. */
   readonly id?: number | undefined;
 }
 
-/** A packet of ours for a parser. */
+/** Converts a packet for a parser. */
 export function fromPacket(packet: Packet): ParserPacket {
   const { type, namespace: nsp } = packet;
   const { data, id }: PacketFields = packet;
   return { type, nsp, ...(data !== undefined && { data }), ...(id !== undefined && { id }) };
 }
 
-/** What a parser has given, checked. Throws ProtocolError. */
+/**
+ * Checks a packet that a parser has decoded.
+ *
+ * @throws ProtocolError if the packet is invalid
+ */
 export function checkParserPacket(packet: unknown): ParserPacket {
   return fromPacket(toPacket(packet, SERVER_LIMITS));
 }
 
-/** A packet that a parser has given, as ours. Throws ProtocolError. */
+/**
+ * Checks a packet that a parser has decoded, and converts it to our form.
+ *
+ * @throws ProtocolError if the packet is invalid
+ */
 export function toPacket(packet: unknown, limits: PacketLimits): Packet {
   const { type, nsp, data, id }: Partial<Record<keyof ParserPacket, unknown>> = Object(packet);
   if (typeof type !== "number" || !Number.isInteger(type) || type < 0 || type > CONNECT_ERROR) {
@@ -34,7 +46,7 @@ export function toPacket(packet: unknown, limits: PacketLimits): Packet {
   if (id !== undefined && !(typeof id === "number" && Number.isSafeInteger(id) && id >= 0)) {
     throw new ProtocolError("PACKET_ID");
   }
-  // Some parsers say that there is nothing.
+  // Some parsers use null for a missing payload.
   const nothing = data === null && (type === CONNECT || type === DISCONNECT);
   if (isDeeper(data, limits.maxDepth)) throw new ProtocolError("PAYLOAD_DEPTH");
   return check({ type, namespace: nsp, id }, nothing ? undefined : data, limits);

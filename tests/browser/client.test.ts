@@ -283,7 +283,7 @@ describe("our client in Chromium", { skip: noChromium }, () => {
 
   for (const path of ["/classic", "/minified", "/module"]) {
     for (const [packet, rule] of [
-      ["43[]", "ACK without an id"],
+      ["43[]", "ACK has no id"],
       [`42["x",${"[".repeat(1200)}${"]".repeat(1200)}]`, "nested too deeply"],
       ["42[", "not JSON"],
       ["x", "packet type"],

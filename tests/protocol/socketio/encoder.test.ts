@@ -90,7 +90,7 @@ describe("encode refuses what it cannot say, as the caller's mistake", () => {
     const data = ["x", { file: new Blob(["a"]) }] as const;
     assert.throws(() => encode({ type: EVENT, namespace: "/", data }), {
       name: "TypeError",
-      message: "a Blob cannot be read at once: send its arrayBuffer()",
+      message: "a Blob cannot be sent, because it is read asynchronously: send its arrayBuffer()",
     });
     // Where something before it has told already that there are bytes.
     const late = ["x", bytes("00"), new Blob(["a"])] as const;

@@ -26,7 +26,7 @@ describe("the limits of the encoder", () => {
       assert.match(encode(packetOf(maxArguments)).text, /null\]$/);
       assert.throws(() => encode(packetOf(maxArguments + 1)), {
         name: "RangeError",
-        message: `a packet has at most ${maxArguments} arguments`,
+        message: `a packet must have at most ${maxArguments} arguments, got ${maxArguments + 1}`,
       });
     });
   }
