@@ -52,8 +52,6 @@ const SHORT = 1024;
  *
  * @example
  * ```ts
- * import { Decoder } from "barewire/protocol/socketio";
- *
  * const decoder = new Decoder({ maxAttachments: 10 });
  * decoder.add('2["chat","hello"]'); // { type: EVENT, namespace: "/", data: ["chat", "hello"], … }
  * ```

@@ -25,8 +25,6 @@ const NOTHING: ReturnType<typeof extract> = { data: undefined, attachments: [] }
  *
  * @example
  * ```ts
- * import { encode, EVENT } from "barewire/protocol/socketio";
- *
  * encode({ type: EVENT, namespace: "/", data: ["chat", "hello"] }).text; // '2["chat","hello"]'
  * ```
  */

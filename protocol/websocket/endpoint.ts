@@ -60,8 +60,6 @@ export interface EndpointOptions extends ReceiverOptions {
  *
  * @example
  * ```ts
- * import { Endpoint, NEED_DATA, TEXT } from "barewire/protocol/websocket";
- *
  * const sent: Uint8Array[] = [];
  * const wire = { congested: false, write: (bytes: Uint8Array) => void sent.push(bytes), end: () => {} };
  * const endpoint = new Endpoint(wire, { role: "server", maxPayload: 1_000_000, deflate: false });
