@@ -208,7 +208,11 @@ export interface OpenPacket {
   readonly maxPayload: number;
 }
 
-/** Encodes an open packet. */
+/**
+ * Encodes an open packet.
+ *
+ * @param packet the data of the packet
+ */
 export function encodeOpen({
   sid,
   upgrades,

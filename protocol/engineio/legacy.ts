@@ -35,7 +35,11 @@ const MESSAGE_BYTE = Number(MESSAGE);
 /** The largest number of digits in a length. No body in memory is longer. */
 const MAX_LENGTH_DIGITS = 15;
 
-/** Encodes a binary message as a binary WebSocket message. */
+/**
+ * Encodes a binary message as a binary WebSocket message.
+ *
+ * @param data the bytes of the message
+ */
 export function encodeBinaryMessage(data: Bytes): Bytes {
   return concat([Uint8Array.of(MESSAGE_BYTE), data]);
 }
@@ -43,6 +47,7 @@ export function encodeBinaryMessage(data: Bytes): Bytes {
 /**
  * Decodes a binary WebSocket message.
  *
+ * @param bytes the payload of the WebSocket message
  * @throws ProtocolError if the message is empty, or its type is not MESSAGE
  */
 export function decodeBinaryMessage(bytes: Bytes): Packet {
@@ -52,7 +57,11 @@ export function decodeBinaryMessage(bytes: Bytes): Packet {
   return { type: MESSAGE, data: bytes.subarray(1) };
 }
 
-/** Encodes a binary message as text, for clients that do not support binary messages. */
+/**
+ * Encodes a binary message as text, for clients that do not support binary messages.
+ *
+ * @param data the bytes of the message
+ */
 export function encodeBase64Message(data: Bytes): string {
   return `b${MESSAGE}${encodeBase64(data)}`;
 }
@@ -60,6 +69,7 @@ export function encodeBase64Message(data: Bytes): string {
 /**
  * Decodes a text packet, or a binary message in base64.
  *
+ * @param text the encoded packet
  * @throws ProtocolError if the packet is empty, its type is unknown, or its base64 is invalid
  */
 export function decodeTextPacket(text: string): Packet {
@@ -118,6 +128,7 @@ export class TextPayloads {
   /**
    * Yields the packets of a text payload in order.
    *
+   * @param body the body of the HTTP request or response
    * @throws ProtocolError at the first invalid packet
    */
   *decode(body: string): Generator<Packet, void, undefined> {
@@ -156,6 +167,7 @@ function* splitPayload(body: string): Generator<string, void, undefined> {
 /**
  * Yields the packets of a binary payload in order.
  *
+ * @param body the body of the HTTP request or response
  * @throws ProtocolError at the first invalid packet
  */
 export function* decodeBinaryPayload(body: Bytes): Generator<Packet, void, undefined> {
@@ -192,7 +204,11 @@ function encodeOnceMore(text: string): string {
   return Array.from(encodeUtf8(text), (byte) => String.fromCharCode(byte)).join("");
 }
 
-/** Decodes a text whose characters are bytes of UTF-8. Returns `undefined` if the characters are not valid UTF-8. */
+/**
+ * Decodes a text whose characters are bytes of UTF-8. Returns `undefined` if the characters are not valid UTF-8.
+ *
+ * @param text the text that was encoded twice
+ */
 export function decodeOnceMore(text: string): string | undefined {
   if (/[^\0-\xff]/.test(text)) return undefined;
   // Uint8Array.from() is twenty times slower, and a peer decides how often this code runs.
@@ -204,6 +220,8 @@ export function decodeOnceMore(text: string): string | undefined {
 /**
  * Escapes all non-ASCII characters in the JSON of a Socket.IO packet, which does not change the meaning of the JSON.
  * The name of the namespace before the JSON stays unchanged.
+ *
+ * @param packet the encoded packet
  */
 export function toAscii(packet: string): string {
   const start = packet.search(/[[{"]/);

@@ -75,6 +75,7 @@ export function encodePacket(type: PacketType, data = ""): string {
 /**
  * Decodes a text packet.
  *
+ * @param text the encoded packet
  * @throws ProtocolError if the packet is empty, or its type is unknown
  */
 export function decodePacket(text: string): Packet {

@@ -29,6 +29,7 @@ export function encodePayload(packets: readonly (string | Bytes)[]): string {
 /**
  * Yields the packets of a payload in order ("HTTP long-polling").
  *
+ * @param body the body of the HTTP request or response
  * @throws ProtocolError at the first invalid packet, after the packets before it were yielded
  */
 export function* decodePayload(body: string): Generator<Packet, void, undefined> {
@@ -45,6 +46,7 @@ export function* decodePayload(body: string): Generator<Packet, void, undefined>
  * Decodes one packet of a payload. Over WebSocket, a packet has this form too if one end does not support binary
  * messages.
  *
+ * @param text the encoded packet
  * @throws ProtocolError if the packet is empty, its type is unknown, or its base64 is invalid
  */
 export function decodePayloadPacket(text: string): Packet {

@@ -36,7 +36,11 @@ export class ProtocolError extends Error {
   /** The name of the broken rule. */
   readonly rule: RuleName;
 
-  /** Creates the error for a broken rule. */
+  /**
+   * Creates the error for a broken rule.
+   *
+   * @param rule the name of the broken rule
+   */
   constructor(rule: RuleName) {
     super(`${RULES[rule].text} (Engine.IO "${RULES[rule].heading}")`);
     this.rule = rule;

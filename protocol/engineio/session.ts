@@ -48,7 +48,12 @@ const NEXT: Record<SessionState, Partial<Record<SessionEvent, SessionState>>> = 
   closed:         {},
 };
 
-/** Returns the state after `event`, or `undefined` if the event is not allowed in `state`. */
+/**
+ * Returns the state after `event`, or `undefined` if the event is not allowed in `state`.
+ *
+ * @param state the current state
+ * @param event what happens
+ */
 export function nextSessionState(
   state: SessionState,
   event: SessionEvent,

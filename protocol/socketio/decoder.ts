@@ -61,7 +61,11 @@ export class Decoder {
   readonly #limits: PacketLimits;
   #unfinished: Unfinished | undefined;
 
-  /** Creates a decoder for the packets of one peer. */
+  /**
+   * Creates a decoder for the packets of one peer.
+   *
+   * @param options the limits of a packet
+   */
   constructor(options: DecoderOptions) {
     this.#maxAttachments = options.maxAttachments;
     this.#limits = options.limits ?? CLIENT_LIMITS;
@@ -77,6 +81,7 @@ export class Decoder {
    * Decodes the next text or binary message. Returns the packet if it is complete, and `undefined` if attachments are
    * missing.
    *
+   * @param message a text message, or the bytes of a binary message
    * @throws ProtocolError if the message is invalid. The decoder then discards the incomplete packet.
    */
   add(message: string | Bytes): Packet | undefined {

@@ -26,6 +26,7 @@ export class Encoder {
   /**
    * Encodes a packet as a list of one binary message.
    *
+   * @param packet the packet
    * @throws TypeError if the data contains a symbol
    * @throws RangeError if the data is nested more than 1000 deep, contains itself, or contains a BigInt of more than
    * 64 bits
@@ -42,7 +43,12 @@ export type DecodedListener = (packet: ParserPacket) => void;
 export class Decoder {
   #listeners: readonly DecodedListener[] = [];
 
-  /** Adds a listener, which is called with each decoded packet. */
+  /**
+   * Adds a listener, which is called with each decoded packet.
+   *
+   * @param _event "decoded", the only event
+   * @param listener the listener
+   */
   on(_event: "decoded", listener: DecodedListener): this {
     this.#listeners = [...this.#listeners, listener];
     return this;
@@ -51,6 +57,7 @@ export class Decoder {
   /**
    * Removes a listener.
    *
+   * @param _event "decoded", the only event
    * @param listener the listener. Default: all listeners.
    */
   off(_event?: "decoded", listener?: DecodedListener): this {
@@ -58,7 +65,12 @@ export class Decoder {
     return this;
   }
 
-  /** Removes a listener, as off() does. */
+  /**
+   * Removes a listener, as off() does.
+   *
+   * @param event "decoded", the only event
+   * @param listener the listener. Default: all listeners.
+   */
   removeListener(event?: "decoded", listener?: DecodedListener): this {
     return this.off(event, listener);
   }

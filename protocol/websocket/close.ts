@@ -35,6 +35,8 @@ export interface CloseStatus {
  * RFC 6455 §7.4.1 forbids 1004 to 1006 and 1015. RFC 6455 §7.4.2 forbids 0 to 999, reserves 1016 to 2999 for
  * future versions, and assigns 3000 to 4999 to libraries and applications. 1012 to 1014 are in the IANA
  * registry of RFC 6455 §11.7.
+ *
+ * @param code the status code
  */
 export function maySendCode(code: number): boolean {
   return (
@@ -76,6 +78,7 @@ export function encodeClose(code?: number, reason = ""): Bytes {
 /**
  * Decodes the payload of a close frame (RFC 6455 §5.5.1).
  *
+ * @param payload the unmasked payload
  * @throws ProtocolError if the payload is one byte long, the status code is invalid, or the reason is not UTF-8
  */
 export function decodeClose(payload: Bytes): CloseStatus {

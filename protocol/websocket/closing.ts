@@ -37,7 +37,12 @@ const NEXT: Record<ClosingState, Partial<Record<ClosingEvent, ClosingState>>> = 
   closed:        {},
 };
 
-/** Returns the state after `event`, or `undefined` if `event` cannot happen in `state` (RFC 6455 §7.1). */
+/**
+ * Returns the state after `event`, or `undefined` if `event` cannot happen in `state` (RFC 6455 §7.1).
+ *
+ * @param state the current state
+ * @param event what happens
+ */
 export function nextClosingState(
   state: ClosingState,
   event: ClosingEvent,
@@ -49,6 +54,8 @@ export function nextClosingState(
  * Returns whether data frames may be sent.
  *
  * RFC 6455 §5.5.1: "The application MUST NOT send any more data frames after sending a Close frame."
+ *
+ * @param state the current state
  */
 export function maySendData(state: ClosingState): boolean {
   return state === "open" || state === "closeReceived";
@@ -58,6 +65,8 @@ export function maySendData(state: ClosingState): boolean {
  * Returns whether frames from the peer are still read.
  *
  * RFC 6455 §1.4: after receiving a close frame, "a peer discards any further data received".
+ *
+ * @param state the current state
  */
 export function mayReceive(state: ClosingState): boolean {
   return state === "open" || state === "closeSent";

@@ -118,6 +118,8 @@ function agree(offer: Received, preferences: DeflatePreferences): DeflateParamet
  * the server's window, the response contains it too. RFC 7692 §7.1.2.1: "A server accepts an extension negotiation
  * offer with this parameter by including" it. Some clients fail the connection if it is missing. The client's window
  * is only smaller than 15 if the offer contained `client_max_window_bits`.
+ *
+ * @param agreed the parameters that acceptDeflate() has returned
  */
 export function deflateResponse(agreed: DeflateParameters): Extension {
   const parameters: ExtensionParameter[] = [];
@@ -148,6 +150,8 @@ export function canCompress(windowBits: number): boolean {
 
 /**
  * Returns permessage-deflate for the offer of a client (RFC 7692 §7.1). The offer allows every window for the client.
+ *
+ * @param preferences the preferences of the client
  */
 export function deflateOffer(preferences: DeflatePreferences): Extension {
   const parameters: ExtensionParameter[] = [];

@@ -11,12 +11,20 @@ const TAIL = Uint8Array.of(0x00, 0x00, 0xff, 0xff);
 /** The compressed payload of an empty message (RFC 7692 §7.2.3.6). */
 export const EMPTY_BLOCK: Bytes = Uint8Array.of(0x00);
 
-/** Removes the last four bytes of compressed data. RFC 7692 §7.2.1: "Remove 4 octets…". */
+/**
+ * Removes the last four bytes of compressed data. RFC 7692 §7.2.1: "Remove 4 octets…".
+ *
+ * @param compressed the output of a sync flush
+ */
 export function withoutTail(compressed: Bytes): Bytes {
   return compressed.subarray(0, compressed.length - TAIL.length);
 }
 
-/** Appends the four bytes that the sender has removed. RFC 7692 §7.2.2: "Append 4 octets…". */
+/**
+ * Appends the four bytes that the sender has removed. RFC 7692 §7.2.2: "Append 4 octets…".
+ *
+ * @param message the payload of a compressed message
+ */
 export function withTail(message: Bytes): Bytes {
   return concat([message, TAIL]);
 }
@@ -31,7 +39,12 @@ export interface DeflateDirection {
   readonly takeover: boolean;
 }
 
-/** Returns the agreed parameters for the messages that `sender` sends. */
+/**
+ * Returns the agreed parameters for the messages that `sender` sends.
+ *
+ * @param sender the end that sends the messages
+ * @param parameters the agreed parameters of both directions
+ */
 export function directionOf(sender: Role, parameters: DeflateParameters): DeflateDirection {
   return sender === "server"
     ? {
@@ -69,7 +82,11 @@ export class SlidingWindow {
     return this.#buffer.subarray(Math.max(0, this.#end - this.#size), this.#end);
   }
 
-  /** Appends an inflated message. */
+  /**
+   * Appends an inflated message.
+   *
+   * @param message the inflated message
+   */
   add(message: Bytes): void {
     const added = message.subarray(Math.max(0, message.length - this.#size));
     if (this.#end + added.length > this.#buffer.length) this.#makeRoom(added.length);

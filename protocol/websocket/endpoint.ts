@@ -38,7 +38,11 @@ import { ProtocolError, type RuleName } from "./rules.ts";
 export interface Wire {
   /** The peer reads more slowly than this end writes. The endpoint then delays pongs until drained(). */
   readonly congested: boolean;
-  /** Sends bytes. */
+  /**
+   * Sends bytes.
+   *
+   * @param bytes a complete frame. The wire must not change it, because other connections may send the same bytes.
+   */
   write(bytes: Bytes): void;
   /** Called after the last write(). The wire closes the TCP connection after all bytes are sent. */
   end(): void;
@@ -93,6 +97,7 @@ export class Endpoint {
    * Creates an endpoint of an open connection.
    *
    * @param wire receives the bytes to send
+   * @param options the end, the limits and the source of masking keys
    * @throws TypeError if a client has no `randomFill`, or a server has one
    */
   constructor(wire: Wire, options: EndpointOptions) {
@@ -112,7 +117,11 @@ export class Endpoint {
     return this.#state;
   }
 
-  /** Adds received bytes. Then call next() until it returns NEED_DATA. The endpoint unmasks the chunk in place. */
+  /**
+   * Adds received bytes. Then call next() until it returns NEED_DATA. The endpoint unmasks the chunk in place.
+   *
+   * @param chunk the next bytes of the TCP connection, of any length
+   */
   receive(chunk: Bytes): void {
     // Bytes after a close frame or a failure are discarded (RFC 6455 §1.4, §7.1.7).
     if (mayReceive(this.#state)) this.#receiver.push(chunk);
@@ -166,6 +175,7 @@ export class Endpoint {
   /**
    * Sends a text message.
    *
+   * @param text the text of the message
    * @throws NotOpenError if the connection is closing or closed
    */
   sendText(text: string): void {
@@ -176,6 +186,7 @@ export class Endpoint {
   /**
    * Sends a binary message.
    *
+   * @param bytes the payload of the message
    * @throws NotOpenError if the connection is closing or closed
    */
   sendBinary(bytes: Bytes): void {
@@ -187,6 +198,8 @@ export class Endpoint {
    *
    * RFC 6455 §6.1: "The endpoint MUST ensure the WebSocket connection is in the OPEN state".
    *
+   * @param opcode TEXT or BINARY
+   * @param payload the payload of the message
    * @throws NotOpenError if the connection is closing or closed
    */
   sendMessage(opcode: typeof TEXT | typeof BINARY, payload: Bytes): void {
@@ -197,6 +210,8 @@ export class Endpoint {
   /**
    * Sends a message whose payload is already compressed (RFC 7692 §6.1).
    *
+   * @param opcode TEXT or BINARY
+   * @param payload the compressed payload without the last four bytes, see withoutTail()
    * @throws NotOpenError if the connection is closing or closed
    */
   sendCompressed(opcode: typeof TEXT | typeof BINARY, payload: Bytes): void {
@@ -207,6 +222,7 @@ export class Endpoint {
   /**
    * Sends an encoded, unmasked frame. A server can encode a frame once and send it to many clients.
    *
+   * @param frame a complete frame, see encodeFrame()
    * @throws TypeError on a client
    * @throws NotOpenError if the connection is closing or closed
    */
@@ -254,7 +270,8 @@ export class Endpoint {
 
   /**
    * Sends a close frame with the status code of a broken rule, and ends the wire. This is
-   * _Fail the WebSocket Connection_, because the peer has broken a rule (RFC 6455 §7.1.7).
+   * _Fail the WebSocket Connection_, because the peer has broken a rule (RFC 6455 §7.1.7). If this end has already
+   * sent a close frame, the method sends no second one.
    *
    * @param failure the error, or the name of the broken rule
    */
@@ -338,7 +355,11 @@ export class NotOpenError extends Error {
   /** The stable code of this error. */
   readonly code = "ERR_NOT_OPEN";
 
-  /** Creates the error for a connection in `state`. */
+  /**
+   * Creates the error for a connection in `state`.
+   *
+   * @param state the state of the connection
+   */
   constructor(state: ClosingState) {
     super(`cannot send on a WebSocket in the state "${state}"`);
   }

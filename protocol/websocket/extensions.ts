@@ -33,6 +33,8 @@ const QUOTED = /"((?:[^"\\]|\\[\s\S])*)"/y;
  *
  * "1#extension" allows empty elements, as in "a, , b,", if at least one element is not empty (RFC 2616 §2.1).
  * RFC 9110 §5.6.1.2: "A recipient MUST parse and ignore a reasonable number of empty list elements".
+ *
+ * @param header the value of the header
  */
 export function parseExtensions(header: string): readonly Extension[] | undefined {
   let at = 0;
@@ -83,13 +85,21 @@ export function parseExtensions(header: string): readonly Extension[] | undefine
   return at === header.length && extensions.length > 0 ? extensions : undefined;
 }
 
-/** Returns whether `text` is a token (RFC 9110 §5.6.2). */
+/**
+ * Returns whether `text` is a token (RFC 9110 §5.6.2).
+ *
+ * @param text any text
+ */
 export function isToken(text: string): boolean {
   TOKEN.lastIndex = 0;
   return TOKEN.exec(text)?.[0].length === text.length;
 }
 
-/** Formats extensions as the value of a Sec-WebSocket-Extensions header (RFC 6455 §9.1). */
+/**
+ * Formats extensions as the value of a Sec-WebSocket-Extensions header (RFC 6455 §9.1).
+ *
+ * @param extensions the extensions in order of preference
+ */
 export function formatExtensions(extensions: readonly Extension[]): string {
   return extensions
     .map(({ name, parameters }) =>

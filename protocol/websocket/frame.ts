@@ -58,7 +58,11 @@ export const MAX_CONTROL_PAYLOAD = 125;
 /** The end of a connection. The client masks its frames, the server does not (RFC 6455 §5.1). */
 export type Role = "client" | "server";
 
-/** Returns whether an opcode belongs to a control frame: the highest bit of the opcode is set (RFC 6455 §5.5). */
+/**
+ * Returns whether an opcode belongs to a control frame: the highest bit of the opcode is set (RFC 6455 §5.5).
+ *
+ * @param opcode the opcode, 0 to 15
+ */
 export function isControl(opcode: number): boolean {
   return opcode >= CLOSE;
 }
@@ -67,6 +71,8 @@ export function isControl(opcode: number): boolean {
  * Returns whether an opcode is reserved.
  *
  * RFC 6455 §5.2: "%x3-7 are reserved for further non-control frames", "%xB-F … for further control frames".
+ *
+ * @param opcode the opcode, 0 to 15
  */
 export function isReserved(opcode: number): boolean {
   return opcode > PONG || (opcode > BINARY && opcode < CLOSE);
@@ -75,6 +81,8 @@ export function isReserved(opcode: number): boolean {
 /**
  * Returns the length of the header of an unmasked frame, in bytes. The header has the shortest form of the payload
  * length (RFC 6455 §5.2).
+ *
+ * @param payloadLength the length of the payload in bytes
  */
 export function headerLength(payloadLength: number): number {
   return payloadLength < LENGTH_16 ? 2 : payloadLength < 0x1_0000 ? 4 : 10;

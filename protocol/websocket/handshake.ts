@@ -103,6 +103,8 @@ const KEY = /^[A-Za-z0-9+/]{22}==$/;
  * Sec-WebSocket-Protocol fields are one list (RFC 6455 §11.3.2, §11.3.4). The response contains each field once
  * (RFC 6455 §11.3.3).
  *
+ * @param request the request of the client
+ * @param options the preferences of the server. Default: the first subprotocol, no compression.
  * @throws TypeError if `selectProtocol` returns a subprotocol that the client did not offer
  */
 export function decideHandshake(
@@ -208,7 +210,11 @@ export interface HandshakeOffer {
   readonly deflate?: DeflatePreferences | undefined;
 }
 
-/** Returns the header fields of the request of a client, without Host, as pairs of name and value (RFC 6455 §4.1). */
+/**
+ * Returns the header fields of the request of a client, without Host, as pairs of name and value (RFC 6455 §4.1).
+ *
+ * @param offer the key, the subprotocols and the extensions that the client offers
+ */
 export function offerHandshake(offer: HandshakeOffer): readonly (readonly [string, string])[] {
   const headers: [string, string][] = [
     ["Upgrade", "websocket"],
@@ -314,7 +320,11 @@ function parseProtocols(field: Field): readonly string[] | undefined {
   return protocols.length > 0 && areProtocols(protocols) ? protocols : undefined;
 }
 
-/** Returns whether a client may offer `protocols`: all are tokens, and occur only once (RFC 6455 §4.1, item 10). */
+/**
+ * Returns whether a client may offer `protocols`: all are tokens, and occur only once (RFC 6455 §4.1, item 10).
+ *
+ * @param protocols the names of the subprotocols
+ */
 export function areProtocols(protocols: readonly string[]): boolean {
   return protocols.every(isToken) && new Set(protocols).size === protocols.length;
 }

@@ -8,6 +8,9 @@ import { type Bytes, byteAt, wordAt } from "../bytes.ts";
 /**
  * Reads the masking key of four bytes at index `i` (RFC 6455 §5.3). The lowest byte of the result is the first byte
  * of the key.
+ *
+ * @param bytes the frame
+ * @param i the index of the first byte of the key
  */
 export function readKey(bytes: Bytes, i: number): number {
   return (
@@ -21,6 +24,9 @@ export function readKey(bytes: Bytes, i: number): number {
 /**
  * Returns the key for the bytes after the first `length` bytes of a payload (RFC 6455 §5.3). The key is rotated,
  * because octet i of the payload is masked with octet (i MOD 4) of the key.
+ *
+ * @param key the key of the first byte of the payload
+ * @param length the number of bytes that were already masked
  */
 export function turnKey(key: number, length: number): number {
   const bits = (length & 3) * 8;
@@ -31,6 +37,11 @@ export function turnKey(key: number, length: number): number {
  * Masks or unmasks the bytes from index `start` to before index `end`, in place.
  *
  * RFC 6455 §5.3: "transformed-octet-i = original-octet-i XOR masking-key-octet-(i MOD 4)"
+ *
+ * @param bytes the bytes, which are changed
+ * @param key the key for the byte at index `start`, see readKey()
+ * @param start the index of the first byte
+ * @param end the index after the last byte
  */
 export function mask(bytes: Bytes, key: number, start: number, end: number): void {
   if (key === 0) return;

@@ -87,7 +87,11 @@ export class Receiver {
   #fragments: Fragments | undefined;
   #utf8: Utf8Checker | undefined;
 
-  /** Creates a receiver for a connection after the opening handshake. */
+  /**
+   * Creates a receiver for a connection after the opening handshake.
+   *
+   * @param options the end that receives, the limit and the extension
+   */
   constructor(options: ReceiverOptions) {
     this.#mustBeMasked = options.role === "server";
     // Lengths above 2^53 - 1 are not exact.
@@ -95,7 +99,11 @@ export class Receiver {
     this.#mayDeflate = options.deflate;
   }
 
-  /** Adds received bytes. The caller no longer uses the chunk, because the receiver unmasks it in place. */
+  /**
+   * Adds received bytes. The caller no longer uses the chunk, because the receiver unmasks it in place.
+   *
+   * @param chunk the next bytes of the TCP connection, of any length
+   */
   push(chunk: Bytes): void {
     this.#input =
       this.#offset === this.#input.length

@@ -49,7 +49,11 @@ export class ProtocolError extends Error {
   /** The status code of the close frame with which the endpoint fails the connection (RFC 6455 §7.4.1). */
   readonly code: number;
 
-  /** Creates the error for a broken rule. */
+  /**
+   * Creates the error for a broken rule.
+   *
+   * @param rule the name of the broken rule
+   */
   constructor(rule: RuleName) {
     super(`${RULES[rule].text} (${RULES[rule].section})`);
     this.rule = rule;

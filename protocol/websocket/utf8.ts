@@ -22,7 +22,11 @@ export class Utf8Checker {
   #low = 0x80;
   #high = 0xbf;
 
-  /** Checks the next bytes of the text. Returns `false` if no valid UTF-8 text contains these bytes here. */
+  /**
+   * Checks the next bytes of the text. Returns `false` if no valid UTF-8 text contains these bytes here.
+   *
+   * @param bytes the next bytes of the text, of any length
+   */
   push(bytes: Bytes): boolean {
     let i = 0;
     while (this.#needed > 0 && i < bytes.length) {
