@@ -2,8 +2,8 @@
 //
 // Like JSON.stringify() and other parsers for Socket.IO, the encoder calls toJSON(), omits properties whose value is
 // undefined or a function, and encodes undefined elsewhere as null. Unlike JSON.stringify(), it encodes bytes as
-// bytes and a Date as a Date. It encodes a Date like other parsers for Socket.IO, with an extension type of theirs,
-// because these parsers cannot decode the timestamp of the specification. The decoder accepts both.
+// bytes and a Date as a Date. The encoder writes a Date with the extension type of other parsers for Socket.IO, because
+// these parsers cannot decode the timestamp of the specification. The decoder accepts both.
 
 import {
   allocateUnfilled,
@@ -352,7 +352,7 @@ class Reader {
       case 0xdf:
         return this.#map(this.#length(type - 0xdd), depth);
       default:
-        // "never used"
+        // The specification marks 0xc1 as "never used".
         throw new ProtocolError("MESSAGEPACK");
     }
   }
