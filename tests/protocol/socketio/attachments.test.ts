@@ -180,7 +180,7 @@ describe("bytes taken out", () => {
       assert.deepEqual(extract(value, 10).attachments, []);
       assert.throws(() => extract(value, 9), {
         name: "RangeError",
-        message: "the data is nested too deeply, or in itself",
+        message: "the data is nested too deeply, or contains itself",
       });
     }
   });

@@ -177,7 +177,10 @@ describe("MessagePack", () => {
     const cycle: unknown[] = [];
     cycle.push(cycle);
     // Not the RangeError of a stack that has run out.
-    const tooDeep = { name: "RangeError", message: "the value is nested too deeply, or in itself" };
+    const tooDeep = {
+      name: "RangeError",
+      message: "the value is nested too deeply, or contains itself",
+    };
     assert.throws(() => encode(cycle), tooDeep);
     const field: { self?: unknown } = {};
     field.self = field;

@@ -73,7 +73,7 @@ describe("Endpoint sends", () => {
     const client = new Endpoint(wire, CLIENT);
     assert.throws(() => client.sendFrame(encodeTextFrame("made")), {
       name: "TypeError",
-      message: "a client sends no unmasked frames",
+      message: "a client cannot send an unmasked frame",
     });
     assert.equal(wire.take().length, 0);
   });
@@ -95,7 +95,7 @@ describe("Endpoint sends", () => {
       assert.throws(send, {
         name: "NotOpenError",
         code: "ERR_NOT_OPEN",
-        message: "nothing can be sent on a WebSocket that is closeSent",
+        message: 'cannot send on a WebSocket in the state "closeSent"',
       });
     }
     assert.equal(wire.take().length, 0);
@@ -106,7 +106,10 @@ describe("Endpoint sends", () => {
     const endpoint = new Endpoint(wire, SERVER);
     endpoint.ping(new Uint8Array(125));
     assert.equal(wire.take().length, 127);
-    const tooLong = { name: "RangeError", message: "a ping or pong has at most 125 bytes" };
+    const tooLong = {
+      name: "RangeError",
+      message: "the payload of a ping or pong must have at most 125 bytes, got 126",
+    };
     assert.throws(() => endpoint.ping(new Uint8Array(126)), tooLong);
     assert.throws(() => endpoint.pong(new Uint8Array(126)), tooLong);
     assert.equal(wire.take().length, 0);
@@ -114,12 +117,12 @@ describe("Endpoint sends", () => {
 
   test("RFC 6455 §5.3, §10.3 a client, and only a client, has a source of masking keys", () => {
     const wire = new MemoryWire();
-    const error = {
+    const error = (role: string) => ({
       name: "TypeError",
-      message: "a client, and only a client, has a source of masking keys",
-    };
-    assert.throws(() => new Endpoint(wire, { ...SERVER, randomFill: () => {} }), error);
-    assert.throws(() => new Endpoint(wire, { ...SERVER, role: "client" }), error);
+      message: `a client must have the option randomFill, and a server must not, got role "${role}"`,
+    });
+    assert.throws(() => new Endpoint(wire, { ...SERVER, randomFill: () => {} }), error("server"));
+    assert.throws(() => new Endpoint(wire, { ...SERVER, role: "client" }), error("client"));
   });
 });
 
