@@ -182,9 +182,12 @@ function digitsEnd(text: string, at: number): number {
   return end;
 }
 
-/** Parses the digits from `start` to before `end`. Returns `NaN` for no digits, and for leading zeros. */
+/**
+ * Parses the digits from `start` to before `end`. Returns 0 for no digits, and `NaN` for leading zeros, because each
+ * number has only one valid form.
+ */
 function numberAt(text: string, start: number, end: number): number {
-  if (start === end || (end - start > 1 && text[start] === "0")) return Number.NaN;
+  if (end - start > 1 && text[start] === "0") return Number.NaN;
   // No safe integer has more than 16 digits. Parsing a million digits would waste time.
   return end - start > 16 ? Number.POSITIVE_INFINITY : Number(text.slice(start, end));
 }

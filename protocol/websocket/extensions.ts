@@ -25,7 +25,7 @@ export interface Extension {
 // The characters of a token (RFC 9110 §5.6.2). An unquoted value must be a token too (RFC 6455 §9.1).
 const TOKEN = /[!#$%&'*+\-.^_`|~0-9A-Za-z]+/y;
 const SPACE = /[ \t]*/y;
-const QUOTED = /"((?:[^"\\]|\\[\s\S])*)"/y;
+const QUOTED = /"((?:[^"\\]|\\.)*)"/y;
 
 /**
  * Parses the value of a Sec-WebSocket-Extensions header. Returns `undefined` if the value does not match the grammar
@@ -60,7 +60,7 @@ export function parseExtensions(header: string): readonly Extension[] | undefine
    */
   const readValue = (): string | undefined => {
     if (header[at] !== '"') return read(TOKEN);
-    const value = read(QUOTED)?.replace(/\\([\s\S])/g, "$1");
+    const value = read(QUOTED)?.replace(/\\(.)/g, "$1");
     return value !== undefined && isToken(value) ? value : undefined;
   };
 

@@ -95,8 +95,26 @@ export function headerLength(payloadLength: number): number {
  * @param masked whether the frame has room for a masking key of four bytes before the payload
  */
 function startFrame(first: number, payloadLength: number, masked: boolean): Bytes {
+  const frame = allocateUnfilled(headerLength(payloadLength) + (masked ? 4 : 0) + payloadLength);
+  writeHeader(frame, first, payloadLength, masked);
+  return frame;
+}
+
+/**
+ * Writes the header of a frame, up to the masking key. The payload length has its shortest form (RFC 6455 §5.2).
+ *
+ * @param frame the frame, which has room for headerLength() bytes
+ * @param first the first byte: FIN, RSV1 and the opcode
+ * @param payloadLength the length of the payload in bytes
+ * @param masked whether the MASK bit is set
+ */
+export function writeHeader(
+  frame: Bytes,
+  first: number,
+  payloadLength: number,
+  masked: boolean,
+): void {
   const header = headerLength(payloadLength);
-  const frame = allocateUnfilled(header + (masked ? 4 : 0) + payloadLength);
   frame[0] = first;
   const mask = masked ? MASK : 0;
   if (header === 2) {
@@ -113,7 +131,6 @@ function startFrame(first: number, payloadLength: number, masked: boolean): Byte
       frame[6 + i] = (payloadLength >>> (24 - 8 * i)) & 0xff;
     }
   }
-  return frame;
 }
 
 /**

@@ -158,12 +158,8 @@ export class Receiver {
     const key = (second & MASK) === 0 ? 0 : readKey(this.#input, this.#offset + lengthEnd);
     this.#offset += header;
 
-    if (isControl(opcode)) {
-      this.payload = this.#unmask(key, length);
-      this.compressed = false;
-      return opcode;
-    }
-    // The common case first: a message of one frame that is complete in one chunk.
+    // The common case first: a message of one frame that is complete in one chunk. This branch also reads control
+    // frames.
     if (whole && opcode !== CONTINUATION && (first & FIN) !== 0) {
       this.payload = this.#unmask(key, length);
       this.compressed = (first & RSV1) !== 0;

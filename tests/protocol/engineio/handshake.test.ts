@@ -15,6 +15,7 @@ import {
   type Revision,
   type TransportName,
 } from "../../../protocol/engineio/handshake.ts";
+import { PROTOCOL_3 } from "../../../protocol/engineio/legacy.ts";
 import { decodePacket, OPEN } from "../../../protocol/engineio/packet.ts";
 import { RULES } from "../../../protocol/engineio/rules.ts";
 import { BREACHES, OPENS, REQUESTS, SID, TOLERATED_OPENS } from "../../vectors/engineio.ts";
@@ -111,10 +112,12 @@ describe("revision 3", () => {
     };
     const prefix = "Unsupported protocol version: the client speaks";
     assert.equal(message("EIO=3&transport=polling", [4]), `${prefix} Engine.IO 3, the server 4`);
-    assert.equal(
-      message("EIO=5&transport=polling", [4, 3]),
-      `${prefix} Engine.IO 5, the server 4 and 3`,
-    );
+    for (const version of ["5", "12", "123"]) {
+      assert.equal(
+        message(`EIO=${version}&transport=polling`, [4, 3]),
+        `${prefix} Engine.IO ${version}, the server 4 and 3`,
+      );
+    }
     for (const other of ["EIO=<b>&", "EIO=1234&", ""]) {
       assert.equal(
         message(`${other}transport=polling`, [4]),
@@ -124,7 +127,7 @@ describe("revision 3", () => {
   });
 
   test("Handshake: where it is, a session has the revision that it began with", () => {
-    const kinds = (["3", "4"] as const).map((version) => {
+    const kinds = [PROTOCOL_3, "4"].map((version) => {
       const admission = admit(
         request(`EIO=${version}&transport=polling`),
         BOTH,
