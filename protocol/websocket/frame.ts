@@ -68,8 +68,19 @@ export function headerLength(payloadLength: number): number {
  * @param masked whether four bytes for a masking key are left in front of the payload
  */
 function startFrame(first: number, payloadLength: number, masked: boolean): Bytes {
+  const frame = allocateUnfilled(headerLength(payloadLength) + (masked ? 4 : 0) + payloadLength);
+  writeHeader(frame, first, payloadLength, masked);
+  return frame;
+}
+
+/** Writes the first bytes of a frame, up to the masking key, in the shortest form (RFC 6455 §5.2). */
+export function writeHeader(
+  frame: Bytes,
+  first: number,
+  payloadLength: number,
+  masked: boolean,
+): void {
   const header = headerLength(payloadLength);
-  const frame = allocateUnfilled(header + (masked ? 4 : 0) + payloadLength);
   frame[0] = first;
   const mask = masked ? MASK : 0;
   if (header === 2) {
@@ -86,7 +97,6 @@ function startFrame(first: number, payloadLength: number, masked: boolean): Byte
       frame[6 + i] = (payloadLength >>> (24 - 8 * i)) & 0xff;
     }
   }
-  return frame;
 }
 
 /** What fills a masking key. RFC 6455 §5.3: it "MUST be derived from a strong source of entropy". */

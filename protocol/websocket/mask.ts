@@ -18,7 +18,7 @@ export function readKey(bytes: Bytes, i: number): number {
 /** The key for what follows `length` masked bytes: octet i takes key octet (i MOD 4). */
 export function turnKey(key: number, length: number): number {
   const bits = (length & 3) * 8;
-  return bits === 0 ? key : (key >>> bits) | (key << (32 - bits));
+  return (key >>> bits) | (key << (32 - bits));
 }
 
 /**
