@@ -20,7 +20,7 @@ export interface Extension {
 // RFC 9110 §5.6.2, the characters of a token; RFC 6455 §9.1 wants an unquoted value to be one too.
 const TOKEN = /[!#$%&'*+\-.^_`|~0-9A-Za-z]+/y;
 const SPACE = /[ \t]*/y;
-const QUOTED = /"((?:[^"\\]|\\[\s\S])*)"/y;
+const QUOTED = /"((?:[^"\\]|\\.)*)"/y;
 
 /**
  * The extensions of a header, or `undefined` where it does not follow the grammar.
@@ -49,7 +49,7 @@ export function parseExtensions(header: string): readonly Extension[] | undefine
   /** Reads the value behind "=". */
   const readValue = (): string | undefined => {
     if (header[at] !== '"') return read(TOKEN);
-    const value = read(QUOTED)?.replace(/\\([\s\S])/g, "$1");
+    const value = read(QUOTED)?.replace(/\\(.)/g, "$1");
     return value !== undefined && isToken(value) ? value : undefined;
   };
 

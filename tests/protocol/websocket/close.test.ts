@@ -36,7 +36,10 @@ describe("the status code of a close frame", () => {
           assert.deepEqual([...encodeClose(code)], [...payload]);
           assert.deepEqual(decodeClose(payload), { code, reason: "" });
         } else {
-          assert.throws(() => encodeClose(code), RangeError);
+          assert.throws(() => encodeClose(code), {
+            name: "RangeError",
+            message: `${code} is no status code for a close frame`,
+          });
           assert.throws(() => decodeClose(payload), { rule: "CLOSE_CODE" });
         }
       }
@@ -64,14 +67,18 @@ describe("the payload of a close frame", () => {
   });
 
   test("RFC 6455 §5.5.1 a reason needs a code", () => {
-    assert.throws(() => encodeClose(undefined, "because"), RangeError);
+    assert.throws(() => encodeClose(undefined, "because"), {
+      name: "RangeError",
+      message: "a close reason needs a status code",
+    });
   });
 
   test("RFC 6455 §5.5.1 a reason has at most 123 bytes, however few characters (Autobahn 7.3.5)", () => {
     assert.equal(encodeClose(1000, "a".repeat(123)).length, 125);
-    assert.throws(() => encodeClose(1000, "a".repeat(124)), RangeError);
+    const tooLong = { name: "RangeError", message: "a close reason has at most 123 bytes" };
+    assert.throws(() => encodeClose(1000, "a".repeat(124)), tooLong);
     assert.equal(encodeClose(1000, "€".repeat(41)).length, 125);
-    assert.throws(() => encodeClose(1000, `${"€".repeat(41)}a`), RangeError);
+    assert.throws(() => encodeClose(1000, `${"€".repeat(41)}a`), tooLong);
   });
 
   test("RFC 6455 §5.5.1 a reason that is not UTF-8 is refused (Autobahn 7.5.1)", () => {
