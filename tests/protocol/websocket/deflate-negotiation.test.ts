@@ -44,6 +44,7 @@ const OFFERS: readonly Row[] = [
   { does: "RFC 7692 §7.1.2.1 without a value",                       offer: "permessage-deflate; server_max_window_bits",   gives: undefined },
   { does: "RFC 7692 §7.1.2.1 too small",                             offer: "permessage-deflate; server_max_window_bits=7", gives: undefined },
   { does: "RFC 7692 §7.1.2.1 too large",                             offer: "permessage-deflate; server_max_window_bits=16", gives: undefined },
+  { does: "RFC 7692 §7.1.2.1 with a digit more",                     offer: "permessage-deflate; server_max_window_bits=80", gives: undefined },
   { does: "RFC 7692 §7.1.2.1 with a leading zero",                   offer: "permessage-deflate; server_max_window_bits=010", gives: undefined },
   { does: "RFC 7692 §7.1.2.1 no integer",                            offer: "permessage-deflate; server_max_window_bits=1e1", gives: undefined },
   { does: "RFC 7692 §7.1.2.1 twice",                                 offer: "permessage-deflate; server_max_window_bits=10; server_max_window_bits=10", gives: undefined },
@@ -130,6 +131,11 @@ describe("RFC 7692: a client and a server's response", () => {
       }),
       "permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=10; client_max_window_bits=11",
     );
+  });
+
+  test("RFC 7692 §7.1.2.2 a window is offered as text, as an offer that was received has it", () => {
+    const { parameters } = deflateOffer({ clientMaxWindowBits: 11 });
+    assert.deepEqual(parameters, [{ name: "client_max_window_bits", value: "11" }]);
   });
 
   test("RFC 7692 §7.1 both ends agree, whatever each prefers", () => {

@@ -49,4 +49,27 @@ describe("SlidingWindow", () => {
       }
     }
   });
+
+  // A window so large that Node does not take its memory from a pool.
+  const LARGE = 262_144;
+
+  test("takes as much memory as few messages need, and at most a quarter more than the window", () => {
+    const window = new SlidingWindow(LARGE);
+    window.add(new Uint8Array(40_000));
+    assert.equal(window.bytes.buffer.byteLength, 80_000);
+    window.add(new Uint8Array(LARGE));
+    assert.equal(window.bytes.buffer.byteLength, 1.25 * LARGE);
+  });
+
+  test("moves its bytes, within their memory, when the quarter is full", () => {
+    const window = new SlidingWindow(LARGE);
+    window.add(new Uint8Array(LARGE));
+    const { buffer } = window.bytes;
+    const starts = [LARGE / 8, LARGE / 8, 1].map((length) => {
+      window.add(new Uint8Array(length));
+      return window.bytes.byteOffset;
+    });
+    assert.deepEqual(starts, [LARGE / 8, LARGE / 4, 0]);
+    assert.equal(window.bytes.buffer, buffer);
+  });
 });
