@@ -8,6 +8,7 @@ import { BINARY, encodeTextFrame, TEXT } from "../../../protocol/websocket/frame
 import { NEED_DATA } from "../../../protocol/websocket/receiver.ts";
 import { MemoryWire, Station } from "../../support/endpoint.ts";
 import { describeFrames, frame, readFrames } from "../../support/frame.ts";
+import { held } from "../../support/memory.ts";
 import { Pair } from "../../support/pair.ts";
 import { Random, seed } from "../../support/random.ts";
 import { bytes, everySplit } from "../../support/split.ts";
@@ -70,7 +71,10 @@ describe("Endpoint sends", () => {
     new Endpoint(wire, SERVER).sendFrame(encodeTextFrame("made"));
     assert.deepEqual(describeFrames(wire.take()), ["text made"]);
     const client = new Endpoint(wire, CLIENT);
-    assert.throws(() => client.sendFrame(encodeTextFrame("made")), TypeError);
+    assert.throws(() => client.sendFrame(encodeTextFrame("made")), {
+      name: "TypeError",
+      message: "a client sends no unmasked frames",
+    });
     assert.equal(wire.take().length, 0);
   });
 
@@ -88,10 +92,11 @@ describe("Endpoint sends", () => {
       () => endpoint.ping(),
       () => endpoint.pong(),
     ]) {
-      assert.throws(
-        send,
-        (error) => error instanceof NotOpenError && error.code === "ERR_NOT_OPEN",
-      );
+      assert.throws(send, {
+        name: "NotOpenError",
+        code: "ERR_NOT_OPEN",
+        message: "nothing can be sent on a WebSocket that is closeSent",
+      });
     }
     assert.equal(wire.take().length, 0);
   });
@@ -101,15 +106,20 @@ describe("Endpoint sends", () => {
     const endpoint = new Endpoint(wire, SERVER);
     endpoint.ping(new Uint8Array(125));
     assert.equal(wire.take().length, 127);
-    assert.throws(() => endpoint.ping(new Uint8Array(126)), RangeError);
-    assert.throws(() => endpoint.pong(new Uint8Array(126)), RangeError);
+    const tooLong = { name: "RangeError", message: "a ping or pong has at most 125 bytes" };
+    assert.throws(() => endpoint.ping(new Uint8Array(126)), tooLong);
+    assert.throws(() => endpoint.pong(new Uint8Array(126)), tooLong);
     assert.equal(wire.take().length, 0);
   });
 
   test("RFC 6455 §5.3, §10.3 a client, and only a client, has a source of masking keys", () => {
     const wire = new MemoryWire();
-    assert.throws(() => new Endpoint(wire, { ...SERVER, randomFill: () => {} }), TypeError);
-    assert.throws(() => new Endpoint(wire, { ...SERVER, role: "client" }), TypeError);
+    const error = {
+      name: "TypeError",
+      message: "a client, and only a client, has a source of masking keys",
+    };
+    assert.throws(() => new Endpoint(wire, { ...SERVER, randomFill: () => {} }), error);
+    assert.throws(() => new Endpoint(wire, { ...SERVER, role: "client" }), error);
   });
 });
 
@@ -278,6 +288,16 @@ describe("RFC 6455 §7.1.7 Fail the WebSocket Connection", () => {
       "ends",
     ]);
     assert.equal(station.endpoint.state, "failed");
+  });
+
+  test("what comes behind it is not kept, before next() is called either", () => {
+    const endpoint = new Endpoint(new MemoryWire(), SERVER);
+    endpoint.fail("MESSAGE_TOO_BIG");
+    const before = held();
+    for (let i = 0; i < 8; i++) endpoint.receive(new Uint8Array(1024 * 1024));
+    const grown = held() - before;
+    assert.equal(endpoint.next(), NEED_DATA);
+    assert.ok(grown < 1024 * 1024, `${grown} bytes`);
   });
 
   test("behind its own close frame it says nothing more", () => {
