@@ -81,9 +81,11 @@ describe("RFC 6455 §4.2.1 Reading the Client's Opening Handshake", () => {
       request({ "sec-websocket-key": undefined }),
       request({ "sec-websocket-key": "" }),
       request({ "sec-websocket-key": `${KEY} ` }),
+      request({ "sec-websocket-key": `x${KEY}` }),
       request({ "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ" }),
       request({ "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZT==x" }),
       request({ "sec-websocket-key": "dGhlIHNhbXBsZSBub25j-_==" }),
+      request({ "sec-websocket-key": [KEY] }),
       request({ "sec-websocket-key": [KEY, KEY] }),
     ],
     VERSION: [
@@ -99,6 +101,7 @@ describe("RFC 6455 §4.2.1 Reading the Client's Opening Handshake", () => {
       request({ "sec-websocket-protocol": ",a b" }),
       request({ "sec-websocket-protocol": "a, b, a" }),
       request({ "sec-websocket-protocol": "a b" }),
+      request({ "sec-websocket-protocol": "a, b c" }),
     ],
     EXTENSIONS: [
       request({ "sec-websocket-extensions": "" }),
@@ -261,6 +264,7 @@ describe("RFC 6455 §4.1 Client Requirements", () => {
     for (const headers of [
       ANSWER,
       { ...ANSWER, upgrade: "WebSocket", connection: "keep-alive, UPGRADE" },
+      { ...ANSWER, upgrade: " websocket\t" },
       { ...ANSWER, "sec-websocket-accept": ` ${ACCEPT} ` },
     ]) {
       assert.deepEqual(judgeHandshake(OFFER, 101, headers), plain);
