@@ -20,6 +20,12 @@ function check(chunks: readonly Uint8Array[]): boolean {
   return chunks.every((chunk) => checker.push(chunk)) && checker.complete;
 }
 
+// Both ends of each range of a first byte, and what lies beside them.
+const LEADS = [
+  0x00, 0x7f, 0x80, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xec, 0xed, 0xee, 0xef, 0xf0, 0xf1,
+  0xf3, 0xf4, 0xf5, 0xff,
+];
+
 // Every end of a range that a second byte can be bound to (RFC 3629 §4).
 const CONTINUATIONS = [0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf];
 
@@ -79,6 +85,19 @@ describe("Utf8Checker", () => {
       assert.equal(checker.complete, hex === "88" || (hex === "" && checker.complete));
     }
     assert.ok(checker.complete);
+  });
+
+  // Before the tests that try everything and take their time.
+  test("RFC 3629 §4 both ends of each range, and what lies beside them, at every split", () => {
+    const seconds = [0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0];
+    const endings = ["", "7f", "80", "bf", "c0", "80 7f", "80 80", "bf bf", "80 c0", "80 80 61"];
+    for (const lead of LEADS) {
+      for (const second of seconds) {
+        for (const ending of endings) {
+          checkEverySplit(Uint8Array.of(lead, second, ...bytes(ending)));
+        }
+      }
+    }
   });
 
   test("RFC 6455 §8.1 all sequences of one byte", () => {
@@ -185,10 +204,6 @@ describe("Utf8Checker", () => {
 
   test(`RFC 6455 §8.1 fails at exactly the first byte that nothing can make good (SEED=${seed})`, () => {
     const random = new Random(seed);
-    const LEADS = [
-      0x00, 0x7f, 0x80, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xec, 0xed, 0xee, 0xef, 0xf0,
-      0xf1, 0xf3, 0xf4, 0xf5, 0xff,
-    ];
     for (let round = 0; round < 3000; round++) {
       const input = Uint8Array.from({ length: 1 + random.int(12) }, () =>
         random.int(3) === 0 ? (random.pick(LEADS) ?? 0) : (random.pick(CONTINUATIONS) ?? 0),
