@@ -111,10 +111,12 @@ describe("revision 3", () => {
     };
     const prefix = "Unsupported protocol version: the client speaks";
     assert.equal(message("EIO=3&transport=polling", [4]), `${prefix} Engine.IO 3, the server 4`);
-    assert.equal(
-      message("EIO=5&transport=polling", [4, 3]),
-      `${prefix} Engine.IO 5, the server 4 and 3`,
-    );
+    for (const version of ["5", "12", "123"]) {
+      assert.equal(
+        message(`EIO=${version}&transport=polling`, [4, 3]),
+        `${prefix} Engine.IO ${version}, the server 4 and 3`,
+      );
+    }
     for (const other of ["EIO=<b>&", "EIO=1234&", ""]) {
       assert.equal(
         message(`${other}transport=polling`, [4]),
