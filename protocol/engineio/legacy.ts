@@ -132,7 +132,6 @@ function* splitPayload(body: string): Generator<string, void, undefined> {
     const colon = body.slice(at, at + MAX_LENGTH_DIGITS + 1).indexOf(":");
     const digits = body.slice(at, at + Math.max(colon, 0));
     if (!/^(?:0|[1-9]\d*)$/.test(digits)) throw new ProtocolError("PAYLOAD_LENGTH");
-    if (digits === "0") throw new ProtocolError("EMPTY_PACKET");
     const start = at + colon + 1;
     at = start + Number(digits);
     if (at > body.length) throw new ProtocolError("PAYLOAD_LENGTH");

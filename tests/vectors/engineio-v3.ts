@@ -55,7 +55,7 @@ export const BREACHES_3: Record<Exclude<RuleName, "OPEN_PACKET">, readonly [Brea
     // Longer than what there is, or shorter.
     ["text", "3:4a"], ["text", "999999999999999:4a"], ["text", "2:4abc"], ["text", "2:4a2:4"],
     ["bytes", "02 02 ff 34 61"], ["bytes", "34 61"], ["bytes", "00"], ["bytes", "00 02"], ["bytes", "00 02 34 61"], ["bytes", "00 ff 34 61"], ["bytes", "00 00 02 ff 34 61"],
-    ["bytes", "00 0a ff 34 61"], ["bytes", `00 0a ff ${"34 ".repeat(10)}`], ["bytes", "00 32 ff 34 61"], ["bytes", "00 03 ff 34 61"], ["bytes", "00 01 ff 34 61"], ["bytes", "01 09 09 09 ff 04"],
+    ["bytes", "00 0a ff 34 61"], ["bytes", `00 01 0a ff ${"34 ".repeat(20)}`], ["bytes", `00 0a ff ${"34 ".repeat(10)}`], ["bytes", "00 32 ff 34 61"], ["bytes", "00 03 ff 34 61"], ["bytes", "00 01 ff 34 61"], ["bytes", "01 09 09 09 ff 04"],
     ["bytes", `00 ${"01 ".repeat(400)}ff 34 61`],
   ],
 };

@@ -15,6 +15,7 @@ import {
   type Revision,
   type TransportName,
 } from "../../../protocol/engineio/handshake.ts";
+import { PROTOCOL_3 } from "../../../protocol/engineio/legacy.ts";
 import { decodePacket, OPEN } from "../../../protocol/engineio/packet.ts";
 import { RULES } from "../../../protocol/engineio/rules.ts";
 import { BREACHES, OPENS, REQUESTS, SID, TOLERATED_OPENS } from "../../vectors/engineio.ts";
@@ -126,7 +127,7 @@ describe("revision 3", () => {
   });
 
   test("Handshake: where it is, a session has the revision that it began with", () => {
-    const kinds = (["3", "4"] as const).map((version) => {
+    const kinds = [PROTOCOL_3, "4"].map((version) => {
       const admission = admit(
         request(`EIO=${version}&transport=polling`),
         BOTH,

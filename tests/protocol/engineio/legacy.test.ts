@@ -303,6 +303,8 @@ describe("texts of clients 1.x and 2.x", () => {
     ["a DISCONNECT of 2.x came before",             [payload("2", "41/admin,")],            LIKE_UTF8],
     ["a CONNECT of 1.x came before",                [payload("40/admin")],                  READ_TWICE],
     ["a CONNECT of 1.x with a query came before",   [payload("40/admin?list=a,")],          READ_TWICE],
+    ["one whose query looks like a CONNECT",        [payload("40/admin?list=40/a,")],       READ_TWICE],
+    ["one of 1.x to a name with a comma",           [payload("40/a,b")],                    READ_TWICE],
   ];
   for (const [does, bodies, last] of SESSIONS) {
     test(`a text that looks like UTF-8, where ${does}`, () => {
@@ -328,6 +330,14 @@ describe("texts of clients 1.x and 2.x", () => {
       assert.deepEqual(packet, message(body === once ? `0${name},` : `0${name}`));
       const answer = texts.encode([`40${name}`]);
       assert.equal(answer, body === once ? payload(`40${name}`) : twice);
+    }
+  });
+
+  test("the name of a namespace is encoded once while a client has sent nothing but ASCII", () => {
+    const texts = new TextPayloads();
+    for (const body of [undefined, payload("4a"), payload("40/admin")]) {
+      if (body !== undefined) for (const _ of texts.decode(body));
+      assert.equal(texts.encode(["40/日本"]), payload("40/日本"));
     }
   });
 
