@@ -177,18 +177,20 @@ describe("Decoder refuses", () => {
     }
   });
 
-  test("Packet encoding: prefixes of five million characters, in one pass (CVE-2020-36049)", () => {
+  test("Packet encoding: prefixes of a million characters, in one pass (CVE-2020-36049)", () => {
     const decoder = newDecoder();
-    const long = 5_000_000;
-    const started = performance.now();
+    const long = 1_000_000;
+    const before = process.cpuUsage();
     assert.throws(() => decoder.add(`5${"1".repeat(long)}`), { rule: "ATTACHMENT_COUNT" });
     assert.throws(() => decoder.add(`5${"1".repeat(long)}-`), { rule: "TOO_MANY_ATTACHMENTS" });
     assert.throws(() => decoder.add(`5${"-".repeat(long)}`), { rule: "ATTACHMENT_COUNT" });
     assert.throws(() => decoder.add(`2${"1".repeat(long)}`), { rule: "PACKET_ID" });
     assert.throws(() => decoder.add(`2/${"a".repeat(long)}`), { rule: "EVENT_PAYLOAD" });
     assert.throws(() => decoder.add("2".repeat(long)), { rule: "PACKET_ID" });
-    // A pass of this length takes some ten milliseconds, and one for each character takes hours.
-    assert.ok(performance.now() - started < 5000);
+    // A pass of this length takes some milliseconds, and one for each character takes an hour. The time of this
+    // process counts, and not that of others on the machine.
+    const { user, system } = process.cpuUsage(before);
+    assert.ok(user + system < 5_000_000, `${user + system} microseconds`);
   });
 });
 
