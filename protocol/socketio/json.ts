@@ -25,7 +25,7 @@ export function parseJson(text: string, maxDepth: number): unknown {
 function mayBeTooDeep(text: string, maxDepth: number): boolean {
   if (text.length <= maxDepth) return false;
   const left = maxDepth - count(text, "[", maxDepth);
-  return left < 0 || count(text, "{", left) > left;
+  return count(text, "{", left) > left;
 }
 
 /** How often `char` is in `text`, counted to one more than `most`. */

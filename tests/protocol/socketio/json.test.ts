@@ -1,0 +1,82 @@
+// JSON of a peer, and how deep it may be. Socket.IO "Packet encoding".
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+
+import { parseJson, stringEnd } from "../../../protocol/socketio/json.ts";
+
+describe("JSON that is at most two levels deep", () => {
+  const ACCEPTED = [
+    "1",
+    '"[[["',
+    "[[1]]",
+    '{"a":{"b":1}}',
+    '[{"a":1}]',
+    '{"a":[1]}',
+    "[[],[],[]]",
+    "[{},{},{}]",
+    '{"a":{},"b":[],"c":{}}',
+    '["[[["]',
+    '{"[[[":"{{{"}',
+    '["\\"[[[",1]',
+    '["\\\\\\"[[["]',
+    '["a\\\\","[[["]',
+    '["","[[["]',
+  ];
+  for (const text of ACCEPTED) {
+    test(`Packet encoding: parses ${text}`, () => {
+      assert.deepEqual(parseJson(text, 2), JSON.parse(text));
+    });
+  }
+
+  const TOO_DEEP = [
+    "[[[1]]]",
+    "[[[]]]",
+    '{"a":{"b":{}}}',
+    '[{"a":[]}]',
+    '{"a":[{}]}',
+    "[[],[],[[]]]",
+    "[{},[{}]]",
+    // What stands in a string closes nothing, and a backslash that is escaped does not escape the quote.
+    '["]",[[]]]',
+    '["}",[{}]]',
+    '["\\\\",[[]]]',
+    '["\\\\\\\\",[[]]]',
+    '["\\"",[[]]]',
+    "[[[",
+    '[[["',
+  ];
+  for (const text of TOO_DEEP) {
+    test(`Packet encoding: refuses ${text}`, () => {
+      assert.throws(() => parseJson(text, 2), { name: "ProtocolError", rule: "PAYLOAD_DEPTH" });
+    });
+  }
+
+  const INVALID = ["[", "[1", '"', '"[[[', '"\\"[[[', "[]]", "{]", "a", " "];
+  for (const text of INVALID) {
+    test(`Packet encoding: refuses ${JSON.stringify(text)}`, () => {
+      assert.throws(() => parseJson(text, 2), { name: "ProtocolError", rule: "PAYLOAD_JSON" });
+    });
+  }
+
+  test("Packet encoding: an empty text is no payload", () => {
+    assert.equal(parseJson("", 2), undefined);
+  });
+});
+
+test("a string ends at the first quote that is not escaped, or with the text", () => {
+  for (const [text, start, end] of [
+    ['"', 0, 0],
+    ['a"b"', 0, 1],
+    ['a"b"', 2, 3],
+    ['\\"a"', 0, 3],
+    ['\\\\"a"', 0, 2],
+    ['\\\\\\"a"', 0, 5],
+    ['\\"\\"\\"a"', 0, 7],
+    ["abc", 0, 3],
+    ['\\"', 0, 2],
+    ["", 0, 0],
+  ] as const) {
+    assert.equal(stringEnd(text, start), end, text);
+  }
+});
