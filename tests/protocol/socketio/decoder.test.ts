@@ -4,8 +4,9 @@ import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
 import type { Bytes } from "../../../protocol/bytes.ts";
+import { CLIENT_LIMITS } from "../../../protocol/socketio/check.ts";
 import { Decoder } from "../../../protocol/socketio/decoder.ts";
-import { CONNECT_ERROR, EVENT } from "../../../protocol/socketio/packet.ts";
+import { ACK, CONNECT_ERROR, EVENT } from "../../../protocol/socketio/packet.ts";
 import { RULES } from "../../../protocol/socketio/rules.ts";
 import { held } from "../../support/memory.ts";
 import { bytes } from "../../support/split.ts";
@@ -121,6 +122,17 @@ describe("Decoder reads", () => {
       assert.deepEqual({ message: packet.data.message, data: packet.data.data }, { message, data });
     });
   }
+
+  test("Packet encoding: as many arguments as there may be", () => {
+    const { maxArguments } = CLIENT_LIMITS;
+    for (const [prefix, type] of [
+      ["2", EVENT],
+      ["37", ACK],
+    ] as const) {
+      const packet = newDecoder().add(`${prefix}["x"${",0".repeat(maxArguments - 1)}]`);
+      assert.ok(packet?.type === type && packet.data.length === maxArguments);
+    }
+  });
 
   test("Packet encoding: a payload as deep as it may be", () => {
     const depth = 498;
