@@ -158,9 +158,9 @@ function digitsEnd(text: string, at: number): number {
   return end;
 }
 
-/** The number between, `NaN` for none: one way to write each, so without leading zeros. */
+/** The number between, and 0 for no digits: one way to write each, so with leading zeros it is `NaN`. */
 function numberAt(text: string, start: number, end: number): number {
-  if (start === end || (end - start > 1 && text[start] === "0")) return Number.NaN;
+  if (end - start > 1 && text[start] === "0") return Number.NaN;
   // No number that is safe has more digits, and a million of them are not worth reading.
   return end - start > 16 ? Number.POSITIVE_INFINITY : Number(text.slice(start, end));
 }
