@@ -1,4 +1,4 @@
-// RFC 6455 §5.4 to §6.2: bytes in, messages out, and how much of them is held meanwhile.
+// RFC 6455 §5.4 to §6.2: bytes in, messages out.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -7,7 +7,6 @@ import { BINARY, PING, TEXT } from "../../../protocol/websocket/frame.ts";
 import { NEED_DATA, Receiver, type ReceiverOptions } from "../../../protocol/websocket/receiver.ts";
 import { receive } from "../../support/endpoint.ts";
 import { frame } from "../../support/frame.ts";
-import { held } from "../../support/memory.ts";
 import { bytes, everySplit, inChunks } from "../../support/split.ts";
 import { BREACHES, FRAMES, PROFILES } from "../../vectors/frames.ts";
 
@@ -155,129 +154,3 @@ function frameStarts(input: Uint8Array): number[] {
   }
   return starts;
 }
-
-describe("Receiver holds no more than maxPayload and a block of 64 KiB", () => {
-  const MAX = 1024 * 1024;
-  const SLACK = 512 * 1024;
-  const KEY = bytes("00 00 00 00");
-  const options = { role: "server", maxPayload: MAX, deflate: false } as const;
-
-  /** What `feed` leaves held by a receiver, beyond what was held before. */
-  function growth(feed: (give: (chunk: Uint8Array) => void, receiver: Receiver) => void): number {
-    const receiver = new Receiver(options);
-    const give = (chunk: Uint8Array): void => {
-      receiver.push(chunk);
-      while (receiver.next() !== NEED_DATA);
-    };
-    const before = held();
-    feed(give, receiver);
-    const after = held();
-    // The receiver is used behind the measurement, so that it lives until then.
-    assert.equal(receiver.next(), NEED_DATA);
-    return after - before;
-  }
-
-  /** The header of a masked frame that announces `length` bytes. */
-  function header(first: number, length: number): Uint8Array {
-    const head = Buffer.alloc(14);
-    head[0] = first;
-    head[1] = 0xff;
-    head.writeBigUInt64BE(BigInt(length), 2);
-    return new Uint8Array(head);
-  }
-
-  test("while a frame of the largest size comes a byte at a time", () => {
-    const grown = growth((give) => {
-      give(header(0x82, MAX));
-      for (let i = 1; i < MAX; i++) give(new Uint8Array(1));
-    });
-    assert.ok(grown < MAX + 64 * 1024 + SLACK, `${grown} bytes`);
-  });
-
-  test("while 300,000 fragments of nothing come", () => {
-    const grown = growth((give) => {
-      give(frame(2, "", { fin: false, key: KEY }));
-      for (let i = 0; i < 300_000; i++) give(frame(0, "", { fin: false, key: KEY }));
-    });
-    assert.ok(grown < 64 * 1024 + SLACK, `${grown} bytes`);
-  });
-
-  test("while 300,000 fragments of one byte come", () => {
-    const grown = growth((give) => {
-      give(frame(2, "x", { fin: false, key: KEY }));
-      for (let i = 0; i < 300_000; i++) give(frame(0, "x", { fin: false, key: KEY }));
-    });
-    assert.ok(grown < 300_000 + 64 * 1024 + SLACK, `${grown} bytes`);
-  });
-
-  test("when a length is announced and nothing follows", () => {
-    const receivers: Receiver[] = [];
-    const before = held();
-    for (let i = 0; i < 100; i++) {
-      const receiver = new Receiver(options);
-      receiver.push(header(0x82, MAX));
-      receiver.next();
-      receivers.push(receiver);
-    }
-    const grown = held() - before;
-    assert.equal(receivers.length, 100);
-    // Not a block each: what has not come is not waited for with memory.
-    assert.ok(grown < SLACK, `${grown} bytes`);
-  });
-
-  test("and one byte of what was announced costs one block at most", () => {
-    const receivers: Receiver[] = [];
-    const before = held();
-    for (let i = 0; i < 100; i++) {
-      const receiver = new Receiver(options);
-      receiver.push(Buffer.concat([header(0x82, MAX), new Uint8Array(1)]));
-      receiver.next();
-      receivers.push(receiver);
-    }
-    const grown = held() - before;
-    assert.equal(receivers.length, 100);
-    assert.ok(grown < 100 * 65 * 1024 + SLACK, `${grown} bytes`);
-  });
-
-  test("however large the chunks are that the fragments lie in", () => {
-    // Each chunk is 64 KiB of messages that end in it, and then one byte of one that does not.
-    const filler = frame(2, new Uint8Array(65_000), { key: KEY });
-    const rest = frame(0, "x", { fin: false, key: KEY });
-    const grown = growth((give) => {
-      const pings = Buffer.concat(Array(6000).fill(frame(9, "ping", { key: KEY })));
-      give(filler);
-      give(frame(2, "x", { fin: false, key: KEY }));
-      for (let i = 0; i < 500; i++) give(new Uint8Array(Buffer.concat([pings, rest])));
-    });
-    assert.ok(grown < 64 * 1024 + SLACK, `${grown} bytes`);
-  });
-
-  test("however large the chunks are in which half a header lies", () => {
-    const receivers: Receiver[] = [];
-    const before = held();
-    for (let i = 0; i < 200; i++) {
-      const receiver = new Receiver(options);
-      const message = frame(2, new Uint8Array(65_000), { key: KEY });
-      receiver.push(new Uint8Array(Buffer.concat([message, bytes("89 fd 00 00 00")])));
-      while (receiver.next() !== NEED_DATA);
-      receivers.push(receiver);
-    }
-    const grown = held() - before;
-    assert.equal(receivers.length, 200);
-    assert.ok(grown < SLACK, `${grown} bytes`);
-  });
-
-  test("and an idle one holds no chunk", () => {
-    const receivers: Receiver[] = [];
-    const before = held();
-    for (let i = 0; i < 200; i++) {
-      const receiver = new Receiver(options);
-      receiver.push(frame(2, new Uint8Array(65_000), { key: KEY }));
-      while (receiver.next() !== NEED_DATA);
-      receivers.push(receiver);
-    }
-    const grown = held() - before;
-    assert.equal(receivers.length, 200);
-    assert.ok(grown < SLACK, `${grown} bytes`);
-  });
-});
