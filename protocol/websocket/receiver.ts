@@ -136,12 +136,7 @@ export class Receiver {
     const key = (second & MASK) === 0 ? 0 : readKey(this.#input, this.#offset + lengthEnd);
     this.#offset += header;
 
-    if (isControl(opcode)) {
-      this.payload = this.#unmask(key, length);
-      this.compressed = false;
-      return opcode;
-    }
-    // The common case first: a message in one frame, in one chunk.
+    // The common case first: a message in one frame, in one chunk. A control frame is read here, too.
     if (whole && opcode !== CONTINUATION && (first & FIN) !== 0) {
       this.payload = this.#unmask(key, length);
       this.compressed = (first & RSV1) !== 0;

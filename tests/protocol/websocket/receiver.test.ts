@@ -20,15 +20,46 @@ describe("Receiver reads", () => {
   }
 });
 
+describe("Receiver refuses", () => {
+  const RULES_OF_FRAMES = [
+    "MASK_REQUIRED",
+    "MASK_FORBIDDEN",
+    "RESERVED_BITS",
+    "RESERVED_OPCODE",
+    "NOTHING_TO_CONTINUE",
+    "MESSAGE_UNFINISHED",
+    "CONTROL_FRAGMENTED",
+    "CONTROL_TOO_LONG",
+    "MINIMAL_LENGTH",
+    "MESSAGE_TOO_BIG",
+    "INVALID_UTF8",
+  ] as const;
+  for (const rule of RULES_OF_FRAMES) {
+    test(`RFC 6455 §7.1.7 ${rule}, whole and byte by byte`, () => {
+      for (const breach of BREACHES[rule]) {
+        const [as, hex] = typeof breach === "string" ? ["client" as const, breach] : breach;
+        // The endpoint reads close frames.
+        if (rule === "INVALID_UTF8" && hex.startsWith("88")) continue;
+        const whole = bytes(hex);
+        for (const chunks of [[whole], inChunks(whole, 1)]) {
+          assert.equal(receive(chunks, PROFILES[as]).at(-1), `fail ${rule}`, hex);
+        }
+      }
+    });
+  }
+});
+
 describe("Receiver as a scanner", () => {
   test("gives one event a call, and NEED_DATA as often as it is asked", () => {
     const receiver = new Receiver(PROFILES.client);
+    assert.equal(receiver.compressed, false);
     assert.equal(receiver.next(), NEED_DATA);
     receiver.push(bytes("81 01 61 89 00 82 01 62"));
     assert.equal(receiver.next(), TEXT);
     assert.equal(receiver.next(), PING);
     assert.equal(receiver.next(), BINARY);
     assert.equal(receiver.next(), NEED_DATA);
+    assert.equal(receiver.payload.length, 0);
     assert.equal(receiver.next(), NEED_DATA);
   });
 
@@ -60,11 +91,14 @@ describe("Receiver as a scanner", () => {
   });
 
   test("a message that lies whole in its chunk is not copied", () => {
-    const receiver = new Receiver(PROFILES.client);
-    const chunk = frame(2, "unmoved");
-    receiver.push(chunk);
-    receiver.next();
-    assert.equal(receiver.payload.buffer, chunk.buffer);
+    for (const opcode of [1, 2, 9]) {
+      const receiver = new Receiver(PROFILES.client);
+      // In memory of its own, and not in a pool that copies would share.
+      const chunk = new Uint8Array(frame(opcode, "unmoved"));
+      receiver.push(chunk);
+      receiver.next();
+      assert.equal(receiver.payload.buffer, chunk.buffer);
+    }
   });
 
   test("a payload put together from fragments is nobody else's memory", () => {
@@ -90,6 +124,13 @@ describe("Receiver as a scanner", () => {
     receiver.discard();
     assert.equal(receiver.payload.length, 0);
     assert.equal(receiver.next(), NEED_DATA);
+
+    const reading = new Receiver(PROFILES.client);
+    reading.push(bytes("81 01 61 81 01 62"));
+    assert.equal(reading.next(), TEXT);
+    reading.discard();
+    assert.equal(reading.payload.length, 0);
+    assert.equal(reading.next(), NEED_DATA);
   });
 });
 
