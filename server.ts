@@ -119,6 +119,7 @@ export {
   DisconnectedError,
 } from "./lib/events/errors.ts";
 export type { Parser, ParserDecoder, ParserEncoder } from "./lib/events/parser.ts";
+export type { OriginFunction, Origins } from "./lib/origins.ts";
 export type { Running, RunningWorkers, RunOptions, WorkerCount } from "./lib/run.ts";
 export type { RecoveryFailure } from "./lib/socketio/adapter.ts";
 export { Adapter } from "./lib/socketio/adapter.ts";
@@ -144,6 +145,7 @@ export {
   TestClient,
   type TestClientOptions,
 } from "./lib/socketio/test-client.ts";
+export type { TrustedProxies } from "./lib/trusted-proxies.ts";
 export type { DefaultEventsMap, Untyped };
 
 /** How a server is doing. */

@@ -1,15 +1,15 @@
 // The Accept-Encoding field of a request. RFC 9110 §12.5.3.
 
-/** RFC 9110 §12.4.2: from 0 to 1, with three decimals at most. */
+/** A weight: a number from 0 to 1 with at most three decimals. RFC 9110 §12.4.2. */
 const QVALUE = /^(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)$/;
 
 /**
- * Returns the content coding that the client prefers, or "identity" for none. A client that sends
- * no field, or an empty one, is sent none.
+ * Returns the content coding that the client prefers, or "identity" for no compression. Returns "identity" if the
+ * request has no Accept-Encoding field, or an empty one.
  *
- * @param field the field's value. Names are compared without regard to case; a coding with an
- * invalid weight is not accepted
- * @param available the codings that the server can apply. Of those with the same weight the first wins
+ * @param field the value of the field. The names of codings are case-insensitive. A coding with an invalid weight is
+ * not accepted
+ * @param available the codings that the server supports. If two have the same weight, the first of them is returned
  */
 export function preferredEncoding<Coding extends string>(
   field: string | readonly string[] | undefined,
@@ -29,7 +29,7 @@ export function preferredEncoding<Coding extends string>(
   return weightOf("identity") > highest ? "identity" : preferred;
 }
 
-/** Returns the weight of each coding in the field; without one it is 1. */
+/** Returns the weight of each coding in the field. The default weight is 1. */
 function parse(field: string): ReadonlyMap<string, number> {
   const weights = new Map<string, number>();
   for (const item of field.toLowerCase().split(",")) {

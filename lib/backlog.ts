@@ -1,23 +1,27 @@
-// What waits for the clients of a server all together, and whose connection ends when it is too much: the one for which the
-// most waits, so that a client that reads pays for nobody.
+// Limits the bytes that wait for all clients of a server together. If the limit is exceeded, the server closes the
+// connection of the client with the most waiting bytes, so that slow clients do not affect clients that read.
 
-/** A client for which something waits. */
+/** A client with waiting bytes. */
 export interface Debtor {
-  /** More waits for all clients than may, and the most for this one. */
+  /** Called when more bytes wait for all clients than the limit allows, and the most of them wait for this client. */
   onBacklogFull(): void;
 }
 
+/** Tracks how many bytes wait for each client of a server, and limits their sum. */
 export class Backlog {
   readonly #max: number;
   readonly #lengths = new Map<Debtor, number>();
   #total = 0;
 
-  /** @param max bytes that may wait for all clients together */
+  /** @param max the most bytes that may wait for all clients together */
   constructor(max: number) {
     this.#max = max;
   }
 
-  /** Sets how many bytes wait for a client. A single one may exceed the limit: it has its own. */
+  /**
+   * Sets how many bytes wait for a client. A single client may exceed this limit, because each client has a limit of
+   * its own.
+   */
   set(debtor: Debtor, length: number): void {
     this.#total += length - (this.#lengths.get(debtor) ?? 0);
     if (length === 0) this.#lengths.delete(debtor);

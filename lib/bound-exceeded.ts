@@ -1,11 +1,13 @@
-// A client has reached one of the bounds of the server. docs/limits.md lists them.
+// The error of a client that exceeds one of the server's limits. docs/limits.md lists the limits.
 
-/** What happened, with the name of the option that sets the bound. The session of the client ends. */
+/** Thrown or reported when a client exceeds one of the server's limits. The session of the client ends. */
 export class BoundExceededError extends Error {
+  /** The name of this class. */
   override readonly name = "BoundExceededError";
-  /** The bound, by the name of its option. */
+  /** The name of the option that sets the limit. */
   readonly bound: string;
 
+  /** Creates an error for the limit that the option `bound` sets. */
   constructor(bound: string, message: string) {
     super(message);
     this.bound = bound;

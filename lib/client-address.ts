@@ -1,11 +1,11 @@
-// The address of a request's client: that of its connection, or, behind a trusted proxy, the one that the proxy names.
+// The address of a request's client: the address of the connection's peer, or the address that a trusted proxy reports.
 //
 //   client 203.0.113.7 ──▶ proxy 10.0.0.2 ──▶ proxy 10.0.0.1 ──▶ this server
 //
 //   X-Forwarded-For: 198.51.100.1, 203.0.113.7, 10.0.0.2
-//                    │             │            └ added by 10.0.0.1, which is trusted: so is what it says
-//                    │             └ added by 10.0.0.2, which is trusted; this one is not: the client
-//                    └ sent by the client, which may send what it likes
+//                    │             │            └ added by 10.0.0.1. 10.0.0.1 is trusted, so the value is correct
+//                    │             └ added by 10.0.0.2, which is trusted. 203.0.113.7 is not trusted: this is the client
+//                    └ sent by the client, which can send any value
 
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import { isIP } from "node:net";
@@ -13,13 +13,14 @@ import { isIP } from "node:net";
 /**
  * Returns the IP address of a request's client.
  *
- * If the peer of the connection is trusted, this is the rightmost address in X-Forwarded-For, or else in Forwarded
- * (RFC 7239 §5.2), that is not trusted; the leftmost if all are. In all other cases it is the address of the peer:
- * without these headers, and if what they say at that place is no IP address.
+ * If the peer of the connection is trusted, this is the rightmost untrusted address in X-Forwarded-For, or, if the
+ * request has no X-Forwarded-For, in Forwarded (RFC 7239 §5.2). If all addresses are trusted, this is the leftmost one.
+ * The function returns the address of the peer if the request has neither header, or if the header has an invalid IP
+ * address at this position.
  *
- * @param isTrusted says whether an address is that of a trusted proxy
- * @returns the address. An IPv4 address in the form of IPv6 ("::ffff:192.0.2.1") is returned as IPv4. "" if the peer has no
- * address, such as on a Unix domain socket
+ * @param isTrusted returns whether an address is the address of a trusted proxy
+ * @returns the address. An IPv4-mapped IPv6 address ("::ffff:192.0.2.1") is returned as IPv4. "" if the peer has no
+ * address, for example on a Unix domain socket
  */
 export function clientAddress(
   { headers, socket }: Pick<IncomingMessage, "headers" | "socket">,
@@ -27,7 +28,7 @@ export function clientAddress(
 ): string {
   const { remoteAddress, destroyed } = socket;
   const peer = withoutMapping(remoteAddress ?? "");
-  // Node does not know any more from where a connection came that has ended.
+  // After a connection has ended, Node no longer has its remote address.
   if ((remoteAddress === undefined && destroyed) || !isTrusted(remoteAddress)) return peer;
   let client = peer;
   for (const address of forwardedAddresses(headers).reverse()) {
@@ -39,8 +40,8 @@ export function clientAddress(
 }
 
 /**
- * Returns what stands for an address where clients are counted: an IPv4 address itself, and of an IPv6 address the first
- * 64 bits. A network of IPv6 has at least as many as 2^64 addresses, and each of its machines may use all of them
+ * Returns the key by which clients are counted. For an IPv4 address this is the address. For an IPv6 address this is
+ * the /64 network, because a network has at least 2^64 addresses and each of its machines can use all of them
  * (RFC 4291 §2.5.4).
  */
 export function addressGroup(address: string): string {
@@ -51,7 +52,7 @@ export function addressGroup(address: string): string {
     .join(":")}::/64`;
 }
 
-/** Returns the addresses that the headers name, from the client on. `undefined` stands for what is no IP address. */
+/** Returns the addresses that the headers list, starting with the client's. Invalid IP addresses are `undefined`. */
 function forwardedAddresses(headers: IncomingHttpHeaders): (string | undefined)[] {
   const { forwarded, "x-forwarded-for": list } = headers;
   if (list !== undefined) return `${list}`.split(",").map(parseListed);
@@ -59,7 +60,7 @@ function forwardedAddresses(headers: IncomingHttpHeaders): (string | undefined)[
   return splitQuoted(forwarded, ELEMENTS).map((element) => parseNode(nodeOf(element)));
 }
 
-// RFC 7239 §4: elements are separated by commas, their parameters by semicolons. Either may stand in a quoted string.
+// RFC 7239 §4: elements are separated by commas, and their parameters by semicolons. A quoted string can contain both.
 const ELEMENTS: Separation = {
   balanced: /(?:[^",]|"(?:[^"\\]|\\.)*")*(?=,|$)/y,
   separator: ",",
@@ -70,14 +71,14 @@ const PARAMETERS: Separation = {
 };
 
 interface Separation {
-  /** What stands up to the next separator, with finished quoted strings. */
+  /** Matches the text up to the next separator, including complete quoted strings. */
   readonly balanced: RegExp;
   readonly separator: string;
 }
 
 /**
- * Splits a text at separators outside of quoted strings. A quoted string that is not finished ends at the next separator,
- * so that a client cannot hide in it what proxies append.
+ * Splits a text at the separators outside of quoted strings. An unterminated quoted string ends at the next separator,
+ * so that a client cannot hide the addresses that proxies append.
  */
 function splitQuoted(text: string, { balanced, separator }: Separation): string[] {
   const parts: string[] = [];
@@ -106,8 +107,8 @@ function nodeOf(element: string): string {
 }
 
 /**
- * Returns the address of a node, which may have a port behind it. IPv6 addresses are in brackets. Returns `undefined`
- * for nodes whose address the header does not say ("unknown", "_secret"). RFC 7239 §6.
+ * Returns the address of a node without its port. IPv6 addresses are in brackets. Returns `undefined` for nodes without
+ * an address ("unknown", "_secret"). RFC 7239 §6.
  */
 function parseNode(text: string): string | undefined {
   const [, inBrackets = "", bare = ""] =
@@ -116,14 +117,17 @@ function parseNode(text: string): string | undefined {
   return isIP(bare) === 4 ? bare : undefined;
 }
 
-/** X-Forwarded-For has no specification. Most proxies write IPv6 addresses without brackets, and some write ports. */
+/**
+ * Returns an address of X-Forwarded-For without its port. The header has no specification. Most proxies write IPv6
+ * addresses without brackets, and some append ports.
+ */
 function parseListed(text: string): string | undefined {
   const node = text.trim();
-  // The name of a network interface means nothing to another machine.
+  // A zone index ("%eth0") is only valid on the machine that wrote the address.
   return isIP(node) === 6 && !node.includes("%") ? node : parseNode(node);
 }
 
-/** Returns an IPv4-mapped IPv6 address (RFC 4291 §2.5.5.2) as IPv4, and every other address as it is. */
+/** Converts an IPv4-mapped IPv6 address (RFC 4291 §2.5.5.2) to IPv4. Returns every other address unchanged. */
 function withoutMapping(address: string): string {
   if (isIP(address) !== 6) return address;
   const fields = fieldsOf(address);

@@ -1,6 +1,6 @@
-// Serves the client's files to pages that load them from the server. A file is read once. The package
-// holds it in Brotli; it is compressed with gzip at the first request for that. A page that has the
-// file already receives a 304. RFC 9110 §13.1.2.
+// Serves the client's script files to pages. A file is read at its first request. The package contains each script
+// compressed with Brotli. The server compresses a script with gzip at the first request that needs gzip. A page that
+// already has the current file receives a 304 (RFC 9110 §13.1.2).
 
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
@@ -12,7 +12,7 @@ import { addHeader } from "./headers.ts";
 import { pathOf } from "./request-target.ts";
 import { zlib } from "./zlib.ts";
 
-/** The names under which pages load the client. */
+/** The file names that pages can request. */
 const NAMES: ReadonlySet<string> = new Set(
   ["socket.io.js", "socket.io.min.js", "socket.io.esm.min.js", "socket.io.msgpack.min.js"].flatMap(
     (name) => [name, `${name}.map`],
@@ -27,22 +27,23 @@ interface File {
   readonly bodies: Record<Encoding, () => Buffer>;
 }
 
+/** Responds to requests for the client's script files. */
 export class ClientFiles {
   readonly #prefix: string;
   readonly #files = new Map<string, File | undefined>();
 
-  /** @param path under which they are, with "/" at its end */
+  /** @param path the path of the files, with "/" at its end */
   constructor(path: string) {
     this.#prefix = path;
   }
 
-  /** Whether a request is for one of them. */
+  /** Returns whether a request is for one of the files. */
   has({ method, url = "" }: IncomingMessage): boolean {
     const name = nameIn(url, this.#prefix);
     return (method === "GET" || method === "HEAD") && name !== undefined && NAMES.has(name);
   }
 
-  /** Answers a request for one of them. */
+  /** Responds to a request for one of the files. */
   serve(request: IncomingMessage, response: ServerResponse): void {
     const name = nameIn(request.url ?? "", this.#prefix) ?? "";
     if (!this.#files.has(name)) this.#files.set(name, load(name));
@@ -50,9 +51,7 @@ export class ClientFiles {
     if (file === undefined) {
       response
         .writeHead(404, { "Content-Type": "text/plain; charset=utf-8" })
-        .end(
-          "The client is not built, and socket.io-client is not installed, so there is none to serve.",
-        );
+        .end("The client is not built, and socket.io-client is not installed.");
       return;
     }
     response.setHeader("ETag", file.etag);
@@ -62,7 +61,7 @@ export class ClientFiles {
       response.writeHead(304).end();
       return;
     }
-    // Of two with the same weight the smaller one.
+    // Brotli comes first, because its files are smaller.
     const encoding = preferredEncoding(request.headers["accept-encoding"], ["br", "gzip"]);
     const body = file.bodies[encoding]();
     response.setHeader("Content-Type", file.type);
@@ -83,7 +82,7 @@ function load(name: string): File | undefined {
   try {
     body = read(name);
   } catch {
-    // A bundle for CommonJS has no `import.meta.url`, and a package can be damaged.
+    // A CommonJS bundle has no `import.meta.url`, and files of the package can be missing.
   }
   if (body === undefined) return undefined;
   const hash = createHash("sha256").update(body).digest("base64url").slice(0, 20);
@@ -99,10 +98,10 @@ function load(name: string): File | undefined {
   };
 }
 
-/** This folder; `undefined` in a program that a bundler has made one CommonJS file of. */
+/** The directory of this file. `undefined` in a CommonJS bundle. */
 const FOLDER: string | undefined = import.meta.dirname;
 
-/** Returns the package's own file; in a checkout that is not built, that of the installed socket.io-client. */
+/** Returns a file of this package. In a checkout without a build, returns the file of the installed socket.io-client. */
 function read(name: string): Buffer | undefined {
   const plain = ours(name);
   if (plain !== undefined) return plain;
@@ -114,14 +113,14 @@ function read(name: string): Buffer | undefined {
   return readFileSync(join(dirname(resolve("socket.io-client/package.json")), "dist", name));
 }
 
-/** Returns a file of the package's folder client-files/, which holds the scripts compressed only. */
+/** Returns a file of the package's directory client-files/, which contains the scripts only in compressed form. */
 function ours(name: string): Buffer | undefined {
   if (FOLDER === undefined) return undefined;
   const file = join(FOLDER, "../client-files", name);
   return existsSync(file) ? readFileSync(file) : undefined;
 }
 
-/** `make`, which is called the first time only. */
+/** Returns a function that calls `make` at its first call and then always returns the same result. */
 function later(make: () => Buffer): () => Buffer {
   let made: Buffer | undefined;
   return () => {
@@ -130,7 +129,7 @@ function later(make: () => Buffer): () => Buffer {
   };
 }
 
-/** RFC 9110 §13.1.2: a list, compared weakly. */
+/** RFC 9110 §13.1.2: If-None-Match is a list, and uses the weak comparison. */
 function knows(ifNoneMatch: string | undefined, etag: string): boolean {
   if (ifNoneMatch === undefined) return false;
   const known = ifNoneMatch.split(",").map((each) => each.trim().replace(/^W\//, ""));

@@ -1,4 +1,4 @@
-// What the options of ConnectionBounds must be, for every server that has them.
+// The checks of the options of ConnectionBounds, for each server that has these options.
 
 import type { ConnectionBoundOptions } from "./connection-bounds.ts";
 import { limit, number, type OptionTable } from "./events/options.ts";

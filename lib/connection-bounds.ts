@@ -1,51 +1,53 @@
-// How many clients may connect: at once, from one address, and in one second.
+// Limits how many clients may connect: at the same time, from one address, and per second.
 //
-// A client has a place from before the program is asked about it until its session, or its connection, has ended, or until
-// it is known that it gets none. What happens between is in the hands of strangers, so the place is an object of its own that is
-// given back once, however often it is told to be.
+// A client has a place from before the user's functions decide about the client until its session or connection has
+// ended, or until the client is refused. A peer or a function of the user can interrupt the handshake at any time.
+// Therefore a place is an object, and release() can be called several times but returns the place only once.
 
 import type { EventEmitter } from "node:events";
 
 import { addressGroup } from "./client-address.ts";
 
+/** Options that limit how many clients may connect. */
 export interface ConnectionBoundOptions {
   /**
-   * Clients that may be connected at once. Beyond, new ones are refused with 503, and those that are there go on.
-   * Default: `Infinity`.
+   * The most clients that may be connected at the same time. The server refuses further clients with 503. Default:
+   * `Infinity`.
    */
   readonly maxConnections?: number;
   /**
-   * Clients of one address that may be connected at once; of IPv6 each network of 64 bits counts as one address.
-   * Beyond, new ones are refused with 503. Behind a proxy that is not in `trustedProxies`, all clients have the address
-   * of the proxy. Default: `Infinity`.
+   * The most clients of one address that may be connected at the same time. Each IPv6 /64 network counts as one
+   * address. The server refuses further clients with 503. Behind a proxy that is not in `trustedProxies`, all clients
+   * have the address of the proxy. Default: `Infinity`.
    */
   readonly maxConnectionsPerAddress?: number;
   /**
-   * New clients that may connect in one second, and as many at once after a quiet second. Beyond, they are refused
-   * with 503. Default: `Infinity`.
+   * The most new clients per second. After a second without new clients, this many may connect at once. The server
+   * refuses further clients with 503. Default: `Infinity`.
    */
   readonly maxHandshakesPerSecond?: number;
 }
 
 export type ConnectionBound = keyof ConnectionBoundOptions;
 
-/** A client that gets no place. */
+/** Why a client is refused. */
 export interface NoPlace {
-  /** The name of the option. */
+  /** The name of the option that sets the limit. */
   readonly bound: ConnectionBound;
   readonly limit: number;
   /** Seconds after which the client may try again. */
   readonly retryAfter: number;
 }
 
-/** Nobody knows when a client will leave. */
+/** The server cannot know when a connected client will disconnect. */
 const RETRY_AFTER = 5;
 
+/** Counts the clients of a server, and refuses clients beyond the limits. */
 export class ConnectionBounds {
   readonly #limits: Readonly<Record<ConnectionBound, number>>;
   #count = 0;
   readonly #counts = new Map<string, number>();
-  // A token bucket: each new client takes a token, and they come back with time.
+  // A token bucket: each new client takes a token, and tokens are added over time.
   #tokens: number;
   #refilled = performance.now();
 
@@ -54,7 +56,7 @@ export class ConnectionBounds {
     this.#tokens = this.#mostTokens;
   }
 
-  /** Returns the bounds of a server with these options, or `undefined` if there is none. */
+  /** Returns the limits that these options set, or `undefined` if the options set no limit. */
   static of(options: ConnectionBoundOptions): ConnectionBounds | undefined {
     const {
       maxConnections = Number.POSITIVE_INFINITY,
@@ -66,17 +68,17 @@ export class ConnectionBounds {
     return isBounded ? new ConnectionBounds(limits) : undefined;
   }
 
-  /** Clients that have a place. */
+  /** The number of clients with a place. */
   get count(): number {
     return this.#count;
   }
 
-  /** Addresses of clients that have a place. They are counted only if `maxConnectionsPerAddress` bounds them. */
+  /** The number of addresses of clients with a place. Addresses are only counted if `maxConnectionsPerAddress` is set. */
   get addressCount(): number {
     return this.#counts.size;
   }
 
-  /** Gives a place to a new client, or says which bound it would exceed. */
+  /** Returns a place for a new client, or the limit that the client would exceed. */
   enter(address: string): Place | NoPlace {
     const { maxConnections, maxConnectionsPerAddress, maxHandshakesPerSecond } = this.#limits;
     const group = addressGroup(address);
@@ -88,14 +90,18 @@ export class ConnectionBounds {
       const retryAfter = Math.ceil((1 - this.#tokens) / maxHandshakesPerSecond);
       return this.#noPlace("maxHandshakesPerSecond", retryAfter);
     }
-    // Last, so that only clients that pass the other bounds take tokens.
+    // This check is the last one, so that only clients that pass the other checks take tokens.
     this.#tokens--;
     this.#count++;
     if (maxConnectionsPerAddress !== Number.POSITIVE_INFINITY) this.#counts.set(group, ofGroup + 1);
     return new Place(this, address, group);
   }
 
-  /** Takes back the place of a client. @param group as addressGroup() has it for the address */
+  /**
+   * Frees the place of a client.
+   *
+   * @param group the return value of addressGroup() for the client's address
+   */
   leave(group: string): void {
     this.#count--;
     const ofGroup = this.#counts.get(group);
@@ -116,15 +122,15 @@ export class ConnectionBounds {
     const { maxHandshakesPerSecond } = this.#limits;
     const now = performance.now();
     const gained = ((now - this.#refilled) / 1000) * maxHandshakesPerSecond;
-    // Without a bound there may be Infinity of them, and none is gained in no time.
+    // Without a limit, `gained` is NaN if no time has passed, because Infinity times 0 is NaN.
     this.#tokens = Math.min(this.#mostTokens, this.#tokens + (gained || 0));
     this.#refilled = now;
   }
 }
 
-/** The place of a client that has no session yet. */
+/** The place of a client that does not have a session yet. */
 export class Place {
-  /** The client's. */
+  /** The client's address. */
   readonly address: string;
   readonly #group: string;
   readonly #bounds: ConnectionBounds;
@@ -137,33 +143,33 @@ export class Place {
     this.#group = group;
   }
 
-  /** It was neither given back nor passed to a session. */
+  /** Whether the place was neither released nor passed to a session. */
   get held(): boolean {
     return this.#held;
   }
 
-  /** Gives it back when `connection` closes. The program that is asked about the client may never answer. */
+  /** Releases the place when `connection` closes, because the user's functions may never decide about the client. */
   releaseOnClose(connection: EventEmitter): void {
     this.#connection = connection;
     addPlace(connection, this);
   }
 
-  /** Gives it back, unless it was given back or passed to a session before. */
+  /** Releases the place, unless it was already released or passed to a session. */
   release(): void {
     if (!this.#held) return;
     this.passToSession();
     this.#bounds.leave(this.#group);
   }
 
-  /** Leaves it to the client's session, at the end of which `leave()` is called. */
+  /** Passes the place to the client's session. The session calls `leave()` when it ends. */
   passToSession(): void {
     this.#held = false;
     if (this.#connection !== undefined) deletePlace(this.#connection, this);
   }
 }
 
-// Places by the connections on which their clients wait for an answer. Requests may be pipelined, so there may be many
-// on one connection, and it has one listener for all.
+// The places of the clients that wait for a response, by connection. Requests can be pipelined, so a connection can
+// have several places. All places of a connection share one listener.
 const waiting = new WeakMap<EventEmitter, Set<Place>>();
 
 function addPlace(connection: EventEmitter, place: Place): void {

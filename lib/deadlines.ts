@@ -1,61 +1,65 @@
-// Many equal waits on one timer: who waits longest is always first, so joining and leaving cost the
-// same however many wait.
+// Many waits of equal length that share one timer. The oldest wait always ends first, so adding and deleting takes the
+// same time however many items wait.
 
-/** Milliseconds by which a timer may fire late before the event loop counts as blocked. */
+/** How many milliseconds late a timer may fire before the event loop counts as blocked. */
 const LATE = 2;
 
-/** Calls back for each item that has waited `delay` milliseconds since it was added. */
+/** Calls a function for each item that was added `delay` milliseconds ago. */
 export class Deadlines<Item> {
   readonly #delay: number;
   readonly #slack: number;
   readonly #onExpire: (item: Item) => void;
-  // In the order of their ends, since all wait equally long.
+  // Sorted by end, because all waits have the same length.
   readonly #ends = new Map<Item, number>();
   #timer: NodeJS.Timeout | undefined;
   #due = 0;
   #immediate: NodeJS.Immediate | undefined;
 
-  /** @param slack milliseconds that an item may be early, so that it is called with those before it */
+  /**
+   * @param delay how long each item waits, in milliseconds
+   * @param onExpire called with each item whose wait has ended
+   * @param slack how many milliseconds early an item may expire, together with the items before it
+   */
   constructor(delay: number, onExpire: (item: Item) => void, slack = 0) {
     this.#delay = delay;
     this.#slack = slack;
     this.#onExpire = onExpire;
   }
 
-  /** How many wait. */
+  /** The number of waiting items. */
   get size(): number {
     return this.#ends.size;
   }
 
-  /** Whether `item` waits. */
+  /** Returns whether `item` is waiting. */
   has(item: Item): boolean {
     return this.#ends.has(item);
   }
 
-  /** Begins the wait of `item`, anew if it waits already. */
+  /** Starts the wait of `item`. Restarts the wait if `item` is already waiting. */
   add(item: Item): void {
     this.#ends.delete(item);
-    // A whole number takes no memory of its own, and timers count whole milliseconds anyway.
+    // An integer needs no allocation, and timers only count whole milliseconds.
     this.#ends.set(item, Math.ceil(performance.now() + this.#delay));
     this.#timer ??= this.#startTimer(this.#delay);
   }
 
-  /** Ends the wait of `item` without a call. Whether it waited. */
+  /** Ends the wait of `item` without calling `onExpire`. Returns whether `item` was waiting. */
   delete(item: Item): boolean {
     const waited = this.#ends.delete(item);
     if (this.#ends.size === 0) this.#stop();
     return waited;
   }
 
-  // A timer for an item that has left meanwhile only sets the next one. While it runs, add() leaves
-  // the timer alone: who joins last is never the next.
+  // If the item that the timer was set for has been deleted, the callback only sets the next timer. While the timer
+  // runs, add() does not change it, because a new item is always the last one to expire.
   readonly #onTimer = (): void => {
     if (performance.now() <= this.#due + LATE) {
       this.#expire();
       return;
     }
-    // The event loop was blocked. What clients have sent meanwhile is in their sockets' buffers, and is read before any of
-    // them is called late.
+    // The event loop was blocked. Data that clients have sent in the meantime is still in the sockets' buffers, and is
+    // read before an item expires.
     this.#immediate = setImmediate(() => this.#expire()).unref();
   };
 
@@ -63,13 +67,13 @@ export class Deadlines<Item> {
     const now = performance.now();
     try {
       for (const [item, end] of this.#ends) {
-        // Timers count whole milliseconds and may be up to one early.
+        // Timers count whole milliseconds and can fire up to 1 ms early.
         if (end > now + 1 + this.#slack) break;
         this.#ends.delete(item);
         this.#onExpire(item);
       }
     } finally {
-      // Also when one has thrown: the error surfaces, and the others expire all the same.
+      // Also runs if a callback has thrown: the error is not caught here, and the other items still expire.
       this.#stop();
       const [next] = this.#ends.values();
       if (next !== undefined) this.#timer = this.#startTimer(next - performance.now());
@@ -77,8 +81,8 @@ export class Deadlines<Item> {
   }
 
   /**
-   * Starts a timer that does not keep the process alive: sockets and servers do that. A timer takes no more than 32 bits,
-   * so a longer wait takes several.
+   * Starts a timer that does not keep the process alive, because sockets and servers already do. A timer's delay is
+   * limited to 31 bits, so a longer wait needs several timers.
    */
   #startTimer(delay: number): NodeJS.Timeout {
     const wait = Math.max(1, Math.min(delay, 0x7fffffff));

@@ -1,13 +1,13 @@
-// Lines on standard error for NODE_DEBUG=barewire:websocket,barewire:engine,barewire:socketio, one for each decision
-// about a client. NODE_DEBUG=barewire:* has them all.
+// Debug lines on standard error for NODE_DEBUG=barewire:websocket,barewire:engine,barewire:socketio: one line for each
+// decision about a client. NODE_DEBUG=barewire:* enables all three.
 
 import { debuglog } from "node:util";
 
-/** Connections that begin and end, and opening handshakes that are refused. */
+/** Logs connections that open and close, and opening handshakes that are refused. */
 export const debugWebSocket = debuglog("barewire:websocket");
 
-/** Who connects, is refused, changes its transport, and goes. */
+/** Logs clients that connect, are refused, upgrade their transport, and disconnect. */
 export const debugEngine = debuglog("barewire:engine");
 
-/** Who joins and leaves a namespace, or is refused from it. */
+/** Logs clients that connect to a namespace, disconnect from it, or are refused. */
 export const debugSocketio = debuglog("barewire:socketio");

@@ -1,23 +1,23 @@
-// Writing, once a turn: what is written to a connection within one turn of the event loop leaves
-// in one piece, and all connections that have something share one callback.
+// Writes once per turn of the event loop: everything that is written to a connection within one turn is sent in one
+// piece. All connections with data to send share one callback.
 
-/** Something that gathers what is written to it until flush() is called. */
+/** An object that buffers what is written to it until flush() is called. */
 export interface Flushable {
   flush(): void;
 }
 
 let waiting: Flushable[] = [];
 
-/** Has `flushable` flushed at the end of the turn, after the callbacks of all that was received in it. */
+/** Calls flush() of `flushable` at the end of the turn, after the callbacks for all data that was received in this turn. */
 export function flushSoon(flushable: Flushable): void {
-  // Not process.nextTick(): that is the end of one callback. If several clients of a room speak in the same
-  // turn, each of its members would be written to for each of them (bench/redis.ts).
+  // process.nextTick() would run at the end of each callback. If several clients of a room send events in the same
+  // turn, it would cause one write per event and member of the room instead of one write per member (bench/redis.ts).
   if (waiting.length === 0) setImmediate(flushAll);
   waiting.push(flushable);
 }
 
 function flushAll(): void {
-  // A flush may have others write.
+  // flush() can cause writes to other connections.
   while (waiting.length > 0) {
     const all = waiting;
     waiting = [];
@@ -28,7 +28,7 @@ function flushAll(): void {
         flushed++;
       }
     } finally {
-      // One has thrown. The error surfaces, and the others are flushed all the same.
+      // A call of flush() has thrown. The error is not caught here, and the other connections are still flushed.
       if (flushed < all.length) {
         waiting = [...all.slice(flushed + 1), ...waiting];
         if (waiting.length > 0) setImmediate(flushAll);

@@ -1,20 +1,24 @@
-// The ids of sessions, of sockets, and those with which clients come back: random, and not to be guessed.
+// The ids of sessions and sockets, and the secret ids with which clients recover their sessions. All of them are random
+// and cannot be guessed.
 
 import { randomFillSync } from "node:crypto";
 
 /**
- * A new id: 120 random bits in the 20 characters `[A-Za-z0-9_-]` that load balancers and
- * adapters for Socket.IO look for.
+ * Returns a new id: 120 random bits as 20 characters of `[A-Za-z0-9_-]`. Load balancers and adapters for Socket.IO
+ * expect this form.
  */
 export function generateId(): string {
   if (randomOffset === RANDOM.length) randomOffset = 0;
-  // For one id at a time the call takes longer than the bytes.
+  // A call of randomFillSync() takes longer than filling the bytes for many ids.
   if (randomOffset === 0) randomFillSync(RANDOM);
   randomOffset += ID_LENGTH;
   return RANDOM.toString("base64url", randomOffset - ID_LENGTH, randomOffset);
 }
 
-/** Returns whether a room may be that of a socket's id: a generated one, which clients of Socket.IO 1 and 2 have behind "#". */
+/**
+ * Returns whether a room can be the room of a socket's id. Such a room is a generated id. For clients of Socket.IO 1
+ * and 2, the id follows the namespace and "#".
+ */
 export function mayBeSocketId(room: unknown): boolean {
   return typeof room === "string" && /(?:^|#)[\w-]{20}$/.test(room);
 }

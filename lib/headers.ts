@@ -1,20 +1,20 @@
-// Header fields of a response that several parties set: each Set-Cookie and Vary is kept, and of
-// other fields the last value counts.
+// Header fields of a response that several functions set. All Set-Cookie and Vary fields are kept. For other fields,
+// the last value is kept.
 
 import { validateHeaderName } from "node:http";
 
 type Value = number | string | readonly string[];
 
-/** A response of node:http, or the header of a 101. */
+/** A response of node:http, or the header of a 101 response. */
 export interface HeaderFields {
   getHeader(name: string): Value | undefined;
   setHeader(name: string, value: Value): unknown;
 }
 
 /**
- * Sets a field. A further Set-Cookie or Vary is added to those before it.
+ * Sets a header field. A further Set-Cookie or Vary is added to the existing ones.
  *
- * @throws TypeError if a header cannot have this name or value
+ * @throws TypeError if the name or the value is invalid in a header
  */
 export function addHeader(fields: HeaderFields, name: string, value: Value): void {
   const before = fields.getHeader(name);
@@ -32,18 +32,18 @@ function joinVary(before: string, added: string): string {
   );
 }
 
-/** Fields that the 101 has of its own, or must not have. */
+/** Fields that the server sets in a 101 response itself, or that a 101 response must not have. */
 const OF_THE_101 = /^(?:connection|upgrade|content-length|transfer-encoding|sec-websocket-.*)$/;
 
-// RFC 9112 §5: a line end would begin another field.
+// RFC 9112 §5: a line break would start another field.
 const FIELD_VALUE = /^[\t\x20-\x7e\x80-\uffff]*$/;
 
-/** Whether a header field can have this value. */
+/** Returns whether a text is a valid value of a header field. */
 export function isFieldValue(text: string): boolean {
   return FIELD_VALUE.test(text);
 }
 
-/** The fields that a program adds to the header of a 101. */
+/** The fields that the user adds to the header of a 101 response. */
 export class UpgradeHeaders implements HeaderFields {
   readonly #fields = new Map<string, { readonly name: string; readonly value: Value }>();
 
@@ -54,13 +54,15 @@ export class UpgradeHeaders implements HeaderFields {
   setHeader(name: string, value: Value): void {
     validateHeaderName(name);
     if (![value].flat().every((each) => isFieldValue(`${each}`))) {
-      throw new TypeError(`the value of the header field "${name}" has control characters`);
+      throw new TypeError(
+        `the value of the header field "${name}" must not contain control characters`,
+      );
     }
     const lower = name.toLowerCase();
     if (!OF_THE_101.test(lower)) this.#fields.set(lower, { name, value });
   }
 
-  /** Lines of the header. */
+  /** The lines of the header. */
   get lines(): readonly string[] {
     return [...this.#fields.values()].flatMap(({ name, value }) =>
       [value].flat().map((each) => `${name}: ${each}`),

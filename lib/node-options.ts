@@ -1,5 +1,4 @@
-// Checks of options for what only Node has: servers, files, zlib. Bundles for browsers have no byte
-// of it.
+// The checks of options that only exist in Node: servers, files, zlib. Browser bundles do not include this file.
 
 import type { ZlibOptions } from "node:zlib";
 import type { DeflatePreferences } from "../protocol/websocket/deflate-negotiation.ts";
@@ -21,7 +20,7 @@ import {
 
 export const callback: Check = checkThat("a function", isFunction);
 
-/** Makes a check for an integer from `least` to `most`. */
+/** Returns a check that accepts integers from `least` to `most`. */
 export function integer(least: number, most: number): Check {
   return number(
     `an integer from ${least} to ${most}`,
@@ -29,51 +28,52 @@ export function integer(least: number, most: number): Check {
   );
 }
 
-/** Makes a check for one of several strings. */
+/** Returns a check that accepts one of several strings. */
 export function oneOf(...values: readonly string[]): Check {
   const expected = values.map((value) => JSON.stringify(value)).join(" or ");
   return checkThat(expected, isString, (value) => values.includes(value));
 }
 
-/** Makes a check for options of an option. */
+/** Returns a check that accepts an object with the options of `table`. */
 export function nested(table: Readonly<Record<string, Check>>): Check {
   return (value, name) => {
     if (value !== undefined) checkOptions(value, table, name);
   };
 }
 
-/** A size that goes onto the wire, and so is finite. */
+/** Accepts a size that is sent over the wire and therefore must be finite. */
 export const bytes: Check = number(
   "a positive integer",
   (value) => Number.isSafeInteger(value) && value > 0,
 );
-/** A positive number of milliseconds that a timer can wait. */
+/** Accepts a positive number of milliseconds that a timer supports. */
 export const positiveMilliseconds: Check = (value, name) => {
   number("a positive number of milliseconds", (given) => given > 0)(value, name);
   milliseconds(value, name);
 };
 
-/** Makes a check that `values` pass, and what `check` passes. */
+/** Returns a check that accepts `values`, and everything that `check` accepts. */
 export function valueOr(values: readonly unknown[], check: Check): Check {
   return (value, name) => {
     if (!values.includes(value)) check(value, name);
   };
 }
 
-/**
- * Makes a check for an option that has to be given with a value or not at all: `undefined` would
- * silently let everybody in.
- */
+/** Returns a check for an option that must not be `undefined`, because `undefined` would silently allow all clients. */
 export function neverUndefined(check: Check): Check {
   return (value, name) => {
     if (value === undefined) {
-      throw new ArgumentTypeError(`${name} must not be undefined: leave it out for its default`);
+      throw new ArgumentTypeError(`${name} must not be undefined: omit it to use its default`);
     }
     check(value, name);
   };
 }
 
-/** Makes a check for an option that other libraries have and this one has not. */
+/**
+ * Returns a check for an option of other libraries that this library does not support.
+ *
+ * @param instead what to use instead, for the error message
+ */
 export function unsupported(instead: string): Check {
   return (value, name) => {
     if (value !== undefined) {
@@ -82,7 +82,7 @@ export function unsupported(instead: string): Check {
   };
 }
 
-/** zlib's own options, which it would check with the first message only. */
+/** zlib's own options. zlib would only check them at the first message. */
 export const ZLIB_OPTIONS: OptionTable<ZlibOptions, "rejectGarbageAfterEnd"> = {
   chunkSize: integer(64, 0x7fffffff),
   dictionary: object,
@@ -97,13 +97,13 @@ export const ZLIB_OPTIONS: OptionTable<ZlibOptions, "rejectGarbageAfterEnd"> = {
   windowBits: integer(8, 15),
 };
 
-/** Settings of permessage-deflate, of servers and clients. */
+/** The settings of permessage-deflate, for servers and clients. */
 interface Deflate extends DeflatePreferences {
   readonly threshold: number;
   readonly zlibDeflateOptions: ZlibOptions;
 }
 
-/** The last two are known from ws. They change nothing that a peer sees, and do nothing here. */
+/** The last two options exist in ws. A peer cannot notice them, and they have no effect here. */
 export const DEFLATE_OPTIONS: OptionTable<Deflate, "zlibInflateOptions" | "concurrencyLimit"> = {
   clientMaxWindowBits: integer(9, 15),
   clientNoContextTakeover: boolean,
@@ -115,15 +115,15 @@ export const DEFLATE_OPTIONS: OptionTable<Deflate, "zlibInflateOptions" | "concu
   concurrencyLimit: limit,
 };
 
-/** `true`, `false`, or the settings. */
+/** Accepts `true`, `false`, or an object with the settings. */
 export const perMessageDeflate: Check = valueOr([true, false], nested(DEFLATE_OPTIONS));
 
-/** A number of milliseconds, or `Infinity`. */
+/** Accepts a number of milliseconds, or `Infinity`. */
 export const duration: Check = number("a number of milliseconds, 0 or more", (value) => value >= 0);
 
 export const port: Check = integer(0, 65_535);
 
-/** A certificate or key as Node takes it. */
+/** Accepts a certificate or key in one of the forms that node:tls accepts. */
 export const pem: Check = checkThat(
   "a string, bytes or a list of them",
   (value): value is unknown => [value].flat().every((each) => isString(each) || isObject(each)),

@@ -1,11 +1,11 @@
-// Tells servers of node:http, node:https and node:http2 from whatever else a program passes.
+// Distinguishes servers of node:http, node:https and node:http2 from other values that the user passes.
 
 import type { Server } from "node:net";
 
 import { ArgumentTypeError } from "./events/errors.ts";
 import { port } from "./node-options.ts";
 
-/** Whether requests can be listened to here. */
+/** Returns whether `value` is a server that emits requests. */
 export function isServer(value: unknown): value is Server {
   return (
     typeof value === "object" &&
@@ -17,9 +17,10 @@ export function isServer(value: unknown): value is Server {
 }
 
 /**
- * Checks that a program passes a server or a port.
+ * Checks that the user has passed a server or a port.
  *
- * @throws ArgumentTypeError for any other value, ArgumentRangeError for an invalid port
+ * @throws ArgumentTypeError if the value is neither a server nor a port
+ * @throws ArgumentRangeError if the port is invalid
  */
 export function checkServer(given: unknown): void {
   if (typeof given === "function") {
@@ -30,7 +31,7 @@ export function checkServer(given: unknown): void {
   if (isServer(given)) return;
   const isPort = typeof given === "number" || (typeof given === "string" && /^\d+$/.test(given));
   if (!isPort || Number.isNaN(given)) {
-    throw new ArgumentTypeError("neither an HTTP server nor a port was given");
+    throw new ArgumentTypeError("the server must be an HTTP server or a port");
   }
   port(Number(given), "the port");
 }

@@ -1,4 +1,4 @@
-// What the options `origins` and `trustedProxies` must be, for the engine and for WebSocketServer.
+// The checks of the options `origins` and `trustedProxies`, for Engine and WebSocketServer.
 
 import { type Check, checkThat, isFunction, isString } from "./events/options.ts";
 import { parseOrigin } from "./origins.ts";

@@ -1,28 +1,34 @@
-// Which web pages may connect, decided by the Origin header of their requests. RFC 6455 §10.2.
+// Decides which web pages may connect, based on the Origin header of their requests. RFC 6455 §10.2.
 //
-// A browser opens a WebSocket to any server for any page, and sends the server's cookies along. CORS
-// does not apply to WebSockets, so the server has to compare origins itself.
+// A browser opens a WebSocket to any server for any page, and sends the server's cookies. CORS does not apply to
+// WebSockets, so the server has to compare origins itself.
 
 import type { IncomingMessage } from "node:http";
 
 import { type TrustedProxies, trustOf } from "./trusted-proxies.ts";
 
-/** Decides whether a page of `origin` may connect. Only `true` admits it. */
+/**
+ * Decides whether a page of `origin` may connect. Only the return value `true`, or a promise of `true`, allows the
+ * page.
+ */
 export type OriginFunction = (
   origin: string,
   request: IncomingMessage,
 ) => boolean | Promise<boolean>;
 
-/** "same": the server's own origin. "*": every origin. A list: exactly these, as "scheme://host[:port]". */
+/**
+ * Which origins are allowed. "same": the server's own origin. "*": every origin. A list: exactly these origins, in the
+ * form "scheme://host[:port]". A function: the origins for which the function returns `true`.
+ */
 export type Origins = "same" | "*" | readonly string[] | OriginFunction;
 
-/** How a request reached this process, and where its sender says that it was sent. */
+/** How a request has reached this process, and for which host. */
 export interface Destination {
-  /** The connection to this process uses TLS. */
+  /** Whether the connection to this process uses TLS. */
   readonly encrypted: boolean;
   /** The Host header, or HTTP/2's `:authority`. */
   readonly host: string | undefined;
-  /** What the proxy in front says, if that proxy is trusted. */
+  /** The scheme and host that a trusted proxy reports. */
   readonly forwarded: Forwarded | undefined;
 }
 
@@ -31,13 +37,13 @@ export interface Forwarded {
   readonly host: string | undefined;
 }
 
-/** The origin of a page that this server itself has served, or `undefined` if the host is invalid. */
+/** Returns the origin of pages that this server serves, or `undefined` if the host is invalid. */
 export function ownOrigin({ encrypted, host, forwarded }: Destination): string | undefined {
   const scheme = forwarded?.scheme ?? (encrypted ? "https" : "http");
   return parseOrigin(`${HTTP_SCHEMES.get(scheme) ?? scheme}://${forwarded?.host ?? host ?? ""}`);
 }
 
-// Some proxies name the scheme of the WebSocket; the page's is that of HTTP.
+// Some proxies report the scheme of the WebSocket, but the page's origin has the scheme of HTTP.
 const HTTP_SCHEMES: ReadonlyMap<string, string> = new Map([
   ["ws", "http"],
   ["wss", "https"],
@@ -45,7 +51,7 @@ const HTTP_SCHEMES: ReadonlyMap<string, string> = new Map([
 
 const SERIALIZED_ORIGIN = /^[a-z][a-z\d+.-]*:\/\/[^\s/?#@\\*]*$/i;
 
-/** Normalizes the case and the default port of an origin. Returns `undefined` for "null" and invalid text. */
+/** Normalizes the case and the default port of an origin. Returns `undefined` for "null" and for invalid text. */
 export function parseOrigin(text: string): string | undefined {
   if (!SERIALIZED_ORIGIN.test(text) || !URL.canParse(text)) return undefined;
   const { protocol, host } = new URL(text);
@@ -53,8 +59,8 @@ export function parseOrigin(text: string): string | undefined {
 }
 
 /**
- * Reads X-Forwarded-Proto and X-Forwarded-Host, or else Forwarded (RFC 7239). Of several proxies, the
- * first one saw the client's request.
+ * Reads X-Forwarded-Proto and X-Forwarded-Host, or, without these headers, Forwarded (RFC 7239). If there were several
+ * proxies, the first value is the one that the client used.
  */
 export function readForwarded(headers: IncomingMessage["headers"]): Forwarded {
   const [element = ""] = `${headers.forwarded ?? ""}`.split(",", 1);
@@ -68,7 +74,7 @@ export function readForwarded(headers: IncomingMessage["headers"]): Forwarded {
   };
 }
 
-/** Admits or refuses origins by the options `origins` and `trustedProxies`. */
+/** Allows or refuses origins according to the options `origins` and `trustedProxies`. */
 export class OriginPolicy {
   readonly #origins: "same" | "*" | ReadonlySet<string> | OriginFunction;
   readonly #isTrusted: (peer: string | undefined) => boolean;
@@ -81,16 +87,16 @@ export class OriginPolicy {
     this.#isTrusted = trustOf(trustedProxies);
   }
 
-  /** A function of the program decides, and receives the request. */
+  /** Whether a function of the user decides. The function receives the request. */
   get asksProgram(): boolean {
     return typeof this.#origins === "function";
   }
 
   /**
-   * Whether a page of `origin` may connect.
+   * Returns whether a page of `origin` may connect.
    *
-   * @param failed called with the error if the program's function throws or rejects, which refuses the
-   * page: a client can often cause it, and it must not end the process
+   * @param failed called with the error if the user's function throws or rejects. The page is refused then. The error
+   * must not end the process, because clients can often cause it
    */
   admits(
     origin: string,
@@ -117,12 +123,12 @@ export class OriginPolicy {
     return origins === "same" ? parsed === this.#ownOrigin(request) : origins.has(parsed);
   }
 
-  /** Explains a refusal to the operator of the server. */
+  /** Returns why an origin was refused, for the operator of the server. */
   explain(origin: string, request: IncomingMessage): Readonly<Record<string, unknown>> {
     const origins = this.#origins;
     const expected =
       origins === "same" ? this.#ownOrigin(request) : origins instanceof Set && [...origins];
-    // The address to add to `trustedProxies`, if a proxy in front ends TLS or changes Host.
+    // If a proxy terminates TLS or changes Host, this is the address to add to `trustedProxies`.
     const peer = request.socket.remoteAddress;
     return { name: "ORIGIN_NOT_ALLOWED", origin, ...(expected && { expected }), peer };
   }

@@ -1,10 +1,10 @@
 // The target of an HTTP request. RFC 9112 §3.2.
 
 /**
- * The path and query of a request target.
+ * Returns the path and query of a request target.
  *
- * A client sends "/path?query" to a server, and "http://host/path?query" to a proxy. RFC 9112 §3.2.2: "a server
- * MUST accept the absolute-form in requests", too.
+ * A client sends "/path?query" to a server, and "http://host/path?query" to a proxy. RFC 9112 §3.2.2: "a server MUST
+ * accept the absolute-form in requests", too.
  */
 export function pathAndQuery(target: string): string {
   if (target.startsWith("/")) return target;
@@ -12,7 +12,7 @@ export function pathAndQuery(target: string): string {
   return rest === target || rest.startsWith("/") ? rest : `/${rest}`;
 }
 
-/** The path of a request target, without its query. */
+/** Returns the path of a request target, without its query. */
 export function pathOf(target: string): string {
   const [path = ""] = pathAndQuery(target).split("?", 1);
   return path;

@@ -1,5 +1,4 @@
-// A program that is nothing but a server: it listens, says where, and goes in good order when it is
-// told to.
+// Runs a server as a program: the server listens, logs its URL, and closes gracefully on a signal.
 
 import { once } from "node:events";
 import type { Server } from "node:net";
@@ -10,28 +9,29 @@ import { callback, port as portNumber, valueOr } from "./node-options.ts";
 import type { AdapterFactory } from "./socketio/create-adapter.ts";
 import type { RecoveryLimits } from "./socketio/recovery-store.ts";
 
+/** The options of `run()`. */
 export interface RunOptions {
-  /** Default "127.0.0.1": this machine only. */
+  /** The host name or IP address to listen on. Default: "127.0.0.1", which only this machine can reach. */
   readonly host?: string;
-  /** 0 for any that is free. Default 5000. */
+  /** The port to listen on, or 0 for any free port. Default: 5000. */
   readonly port?: number;
-  /** Milliseconds that clients may take to get what waits for them, when the program is told to go. Default 5,000. */
+  /** How long the server waits until clients have received all data when it stops, in milliseconds. Default: 5000. */
   readonly drainTimeout?: number;
-  /** Takes the lines that say what happens. Default: to the standard output. */
+  /** Called with each line of the log. Default: writes to the standard output. */
   readonly log?: (line: string) => void;
   /**
-   * Runs the program in so many processes of its own, "cores" for one on each core, which serve the clients together.
-   * See docs/cluster.md. Default: in this process alone.
+   * The number of processes in which the program runs, or "cores" for one process per core. The processes serve the
+   * clients together. See docs/cluster.md. Default: this process only.
    */
   readonly workers?: WorkerCount;
 }
 
-/** The option `workers`. */
+/** The value of the option `workers`: a number from 1 to 1024, or "cores". */
 export type WorkerCount = number | "cores";
 
 const MAX_WORKERS = 1024;
 
-/** What each option must be. */
+/** The checks of the options. */
 export const RUN_OPTIONS: OptionTable<RunOptions> = {
   drainTimeout: milliseconds,
   host: string,
@@ -46,29 +46,32 @@ export const RUN_OPTIONS: OptionTable<RunOptions> = {
   ),
 };
 
-/** What runs. */
+/** A running server. */
 export interface Running {
-  /** Where it listens, as "http://127.0.0.1:5000". */
+  /** The URL of the server, for example "http://127.0.0.1:5000". */
   readonly url: string;
-  /** Resolves when it has gone, told by a signal or by stop(). */
+  /** Resolves after the server has stopped, because of a signal or of stop(). */
   readonly stopped: Promise<void>;
-  /** Goes in good order, without ending the process. */
+  /** Stops the server gracefully, without ending the process. Resolves after the server has stopped. */
   stop(): Promise<void>;
 }
 
-/** What runs in workers. */
+/** A server that runs in several worker processes. */
 export interface RunningWorkers extends Running {
   /**
-   * Replaces the workers one by one: each new one is ready before the clients of an old one are told to connect anew.
-   * No connection is refused meanwhile. In the primary it resolves when all are replaced, and rejects with a
-   * WorkerFailedError if a new one is not ready; the old ones that are left stay then. The signal SIGUSR2 does the same.
+   * Replaces the workers one by one. Each new worker listens before the clients of an old worker are asked to
+   * reconnect. No connection is refused during a restart. The signal SIGUSR2 has the same effect.
+   *
+   * @returns a promise. In the primary the promise resolves after all workers were replaced
+   * @throws WorkerFailedError (rejects) if a new worker does not start to listen. The remaining old workers keep
+   * running
    */
   restart(): Promise<void>;
-  /** Asks the workers how they are. One that does not answer within a second has no report. */
+  /** Returns the state of each worker. A worker that does not answer within one second has no `report`. */
   health(): Promise<readonly WorkerHealth[]>;
 }
 
-/** A server that runs in workers. */
+/** The part of a server that a worker process uses. */
 export interface WorkersHost {
   readonly engine: Engine;
   readonly httpServer: Server;
@@ -84,10 +87,11 @@ const DEFAULT_PORT = 5000;
 const DEFAULT_DRAIN_TIMEOUT = 5000;
 
 /**
- * Listens; resolves when it does, and rejects where it cannot. From then on SIGINT and SIGTERM end
- * the process, when `close` has resolved; a second one ends it at once.
+ * Listens, and resolves after the server has started to listen. Rejects if the server cannot listen. After that, SIGINT
+ * and SIGTERM call `close` and then end the process. A second signal ends the process immediately.
  *
- * @param close stops accepting, tells the clients, and waits for what they are still to get
+ * @param close stops accepting clients, disconnects the clients, and waits until they have received all data, at most
+ * for the given number of milliseconds
  */
 export async function run(
   server: Server,
@@ -108,7 +112,7 @@ export async function run(
   });
   const stop = (): Promise<void> => {
     stopping ??= (async () => {
-      // The next signal finds nobody, and ends the process.
+      // Without listeners, the next signal ends the process immediately.
       for (const signal of SIGNALS) process.off(signal, onSignal);
       await close(drainTimeout);
       onStopped();
@@ -124,8 +128,9 @@ export async function run(
 }
 
 /**
- * Runs the program in workers. In the primary it resolves when all of them are ready, in a worker when that one is.
- * SIGINT and SIGTERM of the primary end all of them, SIGTERM of a worker has another one take its place.
+ * Runs the program in workers. In the primary, resolves after all workers have started to listen. In a worker, resolves
+ * after this worker has started to listen. SIGINT and SIGTERM stop the primary and all workers. SIGTERM of a worker
+ * replaces this worker.
  */
 export async function runInWorkers(
   server: WorkersHost,
@@ -133,7 +138,7 @@ export async function runInWorkers(
 ): Promise<RunningWorkers> {
   const { host = DEFAULT_HOST, port = DEFAULT_PORT, log = print, workers } = options;
   const { drainTimeout = DEFAULT_DRAIN_TIMEOUT } = options;
-  // A program that runs in one process loads none of it. By its name, a bundler can leave it out.
+  // A program that runs in one process does not load this module. A bundler can exclude the module by its name.
   const { runCluster } = await import("barewire/cluster");
   const exit = (): void => process.exit(0);
   const { isPrimary, leave, stop, ...running } = await runCluster(
@@ -141,7 +146,7 @@ export async function runInWorkers(
     { workers, host, port, drainTimeout, log, exit, onStopAsked: () => void stopAll().then(exit) },
   );
   if (!isPrimary) {
-    // A terminal sends SIGINT to the workers, too. The primary tells them.
+    // A terminal also sends SIGINT to the workers. The workers ignore it, because the primary stops them.
     process.on("SIGINT", () => {});
     process.once("SIGTERM", leave);
     return { ...running, stop };

@@ -1,13 +1,13 @@
-// How a server closes, before one deadline: its clients, its adapters, and the HTTP server with whatever else uses it.
+// How a server closes before a deadline: its clients, its adapters, and the HTTP server with its other connections.
 //
-//   drain()   no new clients ─▶ each client receives what waits for it
-//   shutDown()                  ─▶ clients are disconnected ─▶ adapters leave ─▶ the HTTP server closes
-//                                  (the deadline: every connection that is left is cut off)
+//   drain()     no new clients ─▶ each client receives all waiting data
+//   shutDown()                    ─▶ clients are disconnected ─▶ adapters close ─▶ the HTTP server closes
+//                                    (at the deadline, all remaining connections are destroyed)
 
 import type { Attachment, NodeServer } from "./engineio/attach.ts";
 import type { Engine } from "./engineio/engine.ts";
 
-/** What closes. A server that is attached to nothing has no engine. */
+/** The parts of a server that are closed. A server that was never attached has no engine. */
 export interface ClosingServer {
   readonly engine: Engine | undefined;
   readonly httpServer: NodeServer | undefined;
@@ -16,7 +16,10 @@ export interface ClosingServer {
   readonly namespaces: { closeAdapters(): Promise<void> };
 }
 
-/** Takes no clients any more. Resolves when those that are there have what was sent to them, or after so many milliseconds. */
+/**
+ * Stops accepting clients. Resolves after the connected clients have received all data, or after `timeout`
+ * milliseconds.
+ */
 export async function drain({ engine, clients }: ClosingServer, timeout: number): Promise<void> {
   engine?.refuseClients();
   clients.drain();
@@ -26,14 +29,14 @@ export async function drain({ engine, clients }: ClosingServer, timeout: number)
 /**
  * Closes a server.
  *
- * @param timeout milliseconds in which clients may receive what was sent to them, and all connections of the HTTP server
- * may end
+ * @param timeout how long the server waits until clients have received all data and all connections of the HTTP server
+ * have ended, in milliseconds
  * @returns the error of an HTTP server that was not listening, if any
  */
 export async function shutDown(server: ClosingServer, timeout: number): Promise<Error | undefined> {
   const end = performance.now() + timeout;
   const { engine, httpServer, attachment, clients, namespaces } = server;
-  // Listeners of "disconnect" may connect clients.
+  // Listeners of "disconnect" could cause clients to reconnect.
   engine?.refuseClients();
   clients.shutDown();
   const ended = engine?.close(timeout);
@@ -44,7 +47,7 @@ export async function shutDown(server: ClosingServer, timeout: number): Promise<
       resolve(undefined);
       return;
     }
-    // One that drips its request, never answers a close frame, or waits for a function of the program.
+    // A client may send its request slowly, never answer the close frame, or wait for a function of the user.
     const cutOff = setTimeout(
       () => {
         engine?.cutOff();
@@ -58,12 +61,12 @@ export async function shutDown(server: ClosingServer, timeout: number): Promise<
     });
     attachment?.endSilentConnections();
   });
-  // Until now requests still came on open connections, and were answered.
+  // Until now, requests on open connections still received responses.
   attachment?.detach();
   return error;
 }
 
-/** Resolves when `promise` does, or after so many milliseconds. */
+/** Resolves after `promise` has settled, or after this many milliseconds. */
 function settledWithin(milliseconds: number, promise: Promise<void>): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, milliseconds);

@@ -1,11 +1,14 @@
-// Proxies that are trusted by their addresses.
+// The proxies that are trusted, by their addresses.
 
 import { BlockList, isIP } from "node:net";
 
-/** "none", "loopback", or a list of IP addresses and CIDR ranges. */
+/**
+ * The proxies whose headers are trusted: "none", "loopback" (proxies on this machine), or a list of IP addresses and
+ * CIDR ranges.
+ */
 export type TrustedProxies = "none" | "loopback" | readonly string[];
 
-/** Returns a function that says whether a peer is one of `proxies`. Default: "loopback". */
+/** Returns a function that returns whether a peer is one of `proxies`. Default: "loopback". */
 export function trustOf(
   proxies: TrustedProxies = "loopback",
 ): (peer: string | undefined) => boolean {
@@ -13,12 +16,12 @@ export function trustOf(
   return proxies === "loopback" ? isLocal : () => false;
 }
 
-/** Peers on Unix domain sockets, and streams within the process, have no address. */
+/** Returns whether a peer is on this machine. Peers on Unix domain sockets and in-process streams have no address. */
 function isLocal(peer: string | undefined): boolean {
   return peer === undefined || peer === "::1" || /^(?:::ffff:)?127\./.test(peer);
 }
 
-/** Returns a function that says whether a peer is in a list of IP addresses and CIDR ranges. */
+/** Returns a function that returns whether a peer is in a list of IP addresses and CIDR ranges. */
 export function trustList(ranges: readonly string[]): (peer: string | undefined) => boolean {
   const trusted = new BlockList();
   for (const each of ranges) {
@@ -26,7 +29,7 @@ export function trustList(ranges: readonly string[]): (peer: string | undefined)
     if (range !== undefined) trusted.addSubnet(range.address, range.bits, range.family);
   }
   return (peer = "") => {
-    // Link-local addresses have the name of a network interface behind them.
+    // A link-local address can end with a zone index, such as "%eth0".
     const [address = ""] = peer.split("%", 1);
     const version = isIP(address);
     return version !== 0 && trusted.check(address, version === 6 ? "ipv6" : "ipv4");
@@ -39,7 +42,7 @@ interface Range {
   readonly family: "ipv4" | "ipv6";
 }
 
-/** Returns `undefined` for what is neither an IP address nor a CIDR range. */
+/** Parses an IP address or a CIDR range. Returns `undefined` if the text is neither. */
 export function parseRange(text: string): Range | undefined {
   const [, address = "", prefix] = /^([^/]+)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
   const version = isIP(address);

@@ -1,30 +1,30 @@
-// Upgrade requests that a listener leaves to the other listeners of an HTTP server. Node calls all of
-// them, and closes nothing that none of them answers.
+// Upgrade requests that a listener leaves to the other listeners of an HTTP server. Node calls all listeners, and does
+// not close the socket if no listener responds.
 
 import type { Server } from "node:net";
 import type { Duplex } from "node:stream";
 
-/** How long the other listeners may take to answer, in milliseconds. */
+/** How long the other listeners may take to respond, in milliseconds. */
 export const LEFT_UPGRADE_TIMEOUT = 1000;
 
 interface Left {
-  /** Listeners that left the request. */
+  /** How many listeners have left the request to others. */
   count: number;
-  /** Bytes that earlier responses on the connection took. */
+  /** How many bytes had been written to the connection before, for earlier responses. */
   readonly written: number;
 }
 
 const left = new WeakMap<Duplex, Left>();
 const taken = new WeakSet<Duplex>();
 
-/** Says that a listener will answer the upgrade request on `socket`, which can take it any time. */
+/** Marks the upgrade request on `socket` as handled by a listener, which may write to the socket at any time. */
 export function takeUpgrade(socket: Duplex): void {
   taken.add(socket);
 }
 
 /**
- * Leaves an upgrade request to the other listeners of `server`. Calls `refuse` if there are none, if all of them left
- * it too, or if none has answered after `timeout` milliseconds and none will.
+ * Leaves an upgrade request to the other listeners of `server`. Calls `refuse` if there are no other listeners, if all
+ * of them have left the request too, or if none of them has responded after `timeout` milliseconds.
  */
 export function leaveUpgrade(
   server: Server,
@@ -38,13 +38,13 @@ export function leaveUpgrade(
   const isAnswered = (): boolean =>
     taken.has(socket) ||
     ("bytesWritten" in socket ? bytesWritten(socket) > request.written : isRead(socket));
-  // Who passes on a request of another server may pass it on to others too.
+  // If a listener forwards the request of another server, other listeners of that server may handle it.
   const isOwn = Reflect.get(socket, "server") === server;
   if (isOwn && request.count >= server.listenerCount("upgrade") && !isAnswered()) {
     refuse();
     return;
   }
-  // Until another listener takes the socket, nothing else handles its errors.
+  // Until another listener handles the socket, nothing else handles its errors.
   socket.on("error", () => socket.destroy());
   const timer = setTimeout(() => {
     if (socket.writable && !isAnswered()) refuse();
@@ -56,7 +56,10 @@ function bytesWritten(socket: Duplex): number {
   return "bytesWritten" in socket ? Number(socket.bytesWritten) : 0;
 }
 
-/** Whether a listener reads from a stream that does not count what is written to it. */
+/**
+ * Returns whether a listener reads from a stream. Needed for streams that do not count the bytes that are written to
+ * them.
+ */
 function isRead(socket: Duplex): boolean {
   return socket.readableFlowing !== null || socket.listenerCount("readable") > 0;
 }

@@ -1,5 +1,5 @@
-// node:zlib, loaded when something is compressed or inflated for the first time. Most servers never
-// do that, and so they start some milliseconds sooner (`start` in bench/).
+// Loads node:zlib when data is compressed or inflated for the first time. Most servers never need it, and start a few
+// milliseconds faster without it (`start` in bench/).
 
 import type * as Zlib from "node:zlib";
 

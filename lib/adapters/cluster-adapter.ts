@@ -1,16 +1,18 @@
-// The base of adapters over several processes: rooms in memory, and messages to the others.
+// The base class of adapters for several processes: the rooms of this process are in memory, and messages go to the
+// other processes.
 //
-//   this process                               another
+//   this process                               another process
 //     broadcast() ── publish(message) ──▶ … ──▶ receive(message, sender) ──▶ its sockets
 //     fetchSockets() ── ask(request) ──▶  … ──▶ receive(request, sender)
 //       ◀── receive(answer, sender) … ◀── respond(to, answer) ──┘
 //
-// An adapter extends it with publish() and respond(), and calls receive() with what arrives.
+// A subclass implements publish() and respond(), and calls receive() with each message that arrives.
 //
-// Rules: a message is published before it is applied here, so that of two messages of this process the
-// others see the same order as its own sockets. A process that is silent for `heartbeatTimeout` is
-// removed, and no request waits for it any more. A request that not everybody answers has a partial
-// result, which says who is missing.
+// Rules:
+// - A message is published before it is applied in this process, so that the other processes see two messages of this
+//   process in the same order as its own sockets.
+// - A process that sends nothing for `heartbeatTimeout` is removed. Requests no longer wait for a removed process.
+// - If some processes do not answer a request, the result is partial and lists these processes.
 
 import { EVENT, type Packet } from "../../protocol/socketio/packet.ts";
 import { Deadlines } from "../deadlines.ts";
@@ -43,14 +45,15 @@ import type {
 } from "./cluster-messages.ts";
 import { type Completion, type Expected, PendingRequest } from "./pending-request.ts";
 
+/** The options that all adapters for several processes share. */
 export interface ClusterOptions {
-  /** Milliseconds between two heartbeats of a process. Default: 5,000. */
+  /** The interval between two heartbeats of a process, in milliseconds. Default: 5000. */
   readonly heartbeatInterval?: number;
-  /** Milliseconds of silence after which a process is removed. Default: 10,000. */
+  /** A process that sends nothing for this long is removed, in milliseconds. Default: 10,000. */
   readonly heartbeatTimeout?: number;
-  /** Milliseconds that a request waits for the answers of other processes. Default: 5,000. */
+  /** How long a request waits for the answers of other processes, in milliseconds. Default: 5000. */
   readonly requestTimeout?: number;
-  /** Called with each error of an adapter, besides its "error" event. Default: none. */
+  /** Called with each error of an adapter, in addition to its "error" event. Default: none. */
   readonly onError?: (error: Error) => void;
 }
 
@@ -66,13 +69,19 @@ const DEFAULT_HEARTBEAT_INTERVAL = 5_000;
 const DEFAULT_HEARTBEAT_TIMEOUT = 10_000;
 const DEFAULT_REQUEST_TIMEOUT = 5_000;
 
-/** Some processes have not answered. What the others answered is in the result beside it. */
+/**
+ * The error of a request that some processes have not answered. The answers of the others are in the result beside the
+ * error.
+ */
 export class MissingNodesError extends Error {
+  /** The name of this class. */
   override readonly name = "MissingNodesError";
+  /** The code of this error. */
   readonly code = "ERR_MISSING_NODES";
-  /** The ids of the processes, or "unknown" for one without. */
+  /** The ids of the processes that have not answered. "unknown" stands for a process whose id is unknown. */
   readonly missing: readonly NodeId[];
 
+  /** @internal */
   constructor(request: string, missing: readonly NodeId[], why: Completion = "answered") {
     const reached = why === "timeout" ? "timeout reached, " : "";
     super(`${request}: ${reached}no answer of ${missing.join(", ")}`);
@@ -80,41 +89,44 @@ export class MissingNodesError extends Error {
   }
 }
 
-/** What an adapter tells of its cluster. */
+/** What an adapter reports about its cluster. */
 export interface ClusterStats {
   /** The id of this process in this namespace. */
   readonly id: NodeId;
-  /** The ids of the others that are known. */
+  /** The ids of the other known processes. */
   readonly nodes: readonly NodeId[];
-  /** Requests that wait for answers. */
+  /** The number of requests that wait for answers. */
   readonly pendingRequests: number;
-  /** Requests that not everybody answered. */
+  /** The number of requests that some processes have not answered. */
   readonly partialResults: number;
-  /** Processes that were removed since they were silent. */
+  /** The number of processes that were removed because they had sent nothing for `heartbeatTimeout`. */
   readonly removedNodes: number;
 }
 
-/** A request that waits. */
+/** A request that waits for answers. */
 interface Pending {
   readonly pending: PendingRequest;
   readonly onAnswer: (answer: ClusterAnswer) => void;
 }
 
-/** A broadcast whose acknowledgements are awaited. */
+/** A broadcast that waits for acknowledgements. */
 interface PendingAcks {
-  /** Waits until each process has told how many clients it has asked. */
+  /** Waits until each process has reported how many of its clients have received the broadcast. */
   readonly asked: PendingRequest;
   readonly answers: BroadcastAnswers;
-  /** Clients of each process that are still to answer. */
+  /** For each process, the number of clients that have not acknowledged yet. */
   readonly left: Map<NodeId | undefined, number>;
-  /** Processes that have told. */
+  /** The number of processes that have reported. */
   heard: number;
 }
 
+/** The base class of adapters for several processes. */
 export abstract class ClusterAdapter extends Adapter {
   /** The id of this process in this namespace. */
   readonly id: NodeId = generateId();
+  /** @internal */
   protected readonly requestTimeout: number;
+  /** @internal */
   protected readonly heartbeatTimeout: number;
   private readonly onError: ((error: Error) => void) | undefined;
   private readonly heartbeatInterval: number;
@@ -136,21 +148,29 @@ export abstract class ClusterAdapter extends Adapter {
     this.silences = new Deadlines(this.heartbeatTimeout, (node) => this.removeNode(node));
   }
 
-  // What an adapter has to bring.
+  // Methods that a subclass implements.
 
   /**
-   * Sends a message to all other processes of the namespace. Must not throw: report() takes errors. The
-   * message may be received by this process too, which receive() ignores.
+   * Sends a message to all other processes of the namespace. Must not throw, but call report(). If this process
+   * receives its own message, receive() ignores it.
+   *
+   * @internal
    */
   protected abstract publish(message: ClusterMessage): void;
 
-  /** Sends an answer to one process. Must not throw. */
+  /**
+   * Sends an answer to one process. Must not throw.
+   *
+   * @internal
+   */
   protected abstract respond(to: NodeId, answer: ClusterAnswer): void;
 
   /**
-   * Publishes a request, and says who will answer. Default: every process that is known.
+   * Publishes a request. Returns the processes that are expected to answer: by default, all known processes.
    *
-   * An adapter where processes exist that send no heartbeat overrides it.
+   * A subclass overrides this method if its cluster can contain processes that send no heartbeats.
+   *
+   * @internal
    */
   protected ask(request: ClusterRequest): Expected | Promise<Expected> {
     const nodes = [...this.known];
@@ -158,23 +178,28 @@ export abstract class ClusterAdapter extends Adapter {
     return { nodes, unknown: 0 };
   }
 
-  /** The processes that count as expected if a request is over before ask() has resolved. Default: all known ones. */
+  /**
+   * The processes that are expected to answer if a request ends before ask() has resolved. Default: all known
+   * processes.
+   *
+   * @internal
+   */
   protected get presumed(): Expected {
     return { nodes: [...this.known], unknown: 0 };
   }
 
-  // What an adapter calls.
+  // Methods that a subclass calls.
 
   /**
-   * Begins to send heartbeats. An adapter that is not ready to receive when it is created overrides
-   * it, and calls it when it is.
+   * Starts to send heartbeats. If a subclass cannot receive messages immediately, it overrides this method and calls
+   * the base method when it can.
    */
   override init(): void | Promise<void> {
     this.publish({ type: "hello" });
     this.heartbeat = setInterval(() => this.beat(), this.heartbeatInterval).unref();
   }
 
-  /** Leaves the cluster. What still waits has a partial result. */
+  /** Leaves the cluster. Requests that still wait end with a partial result. */
   override close(): void | Promise<void> {
     if (this.heartbeat === undefined) return;
     clearInterval(this.heartbeat);
@@ -186,35 +211,53 @@ export abstract class ClusterAdapter extends Adapter {
     this.known.clear();
   }
 
-  /** Called at each `heartbeatInterval`. */
+  /**
+   * Called once per `heartbeatInterval`.
+   *
+   * @internal
+   */
   protected beat(): void {
     this.publish({ type: "heartbeat" });
   }
 
-  /** Whether it sends heartbeats: init() has been called, and close() has not. */
+  /**
+   * Whether this process sends heartbeats: from init() until close().
+   *
+   * @internal
+   */
   protected get isBeating(): boolean {
     return this.heartbeat !== undefined;
   }
 
-  /** The other processes that are known. */
+  /**
+   * The other known processes.
+   *
+   * @internal
+   */
   protected get nodes(): ReadonlySet<NodeId> {
     return this.known;
   }
 
   /**
-   * Takes a message or an answer that has arrived. Does not throw.
+   * Handles a message or an answer that has arrived. Does not throw.
    *
-   * @param sender `undefined` where the message does not say
+   * @param sender the id of the sender, or `undefined` if the message does not contain it
+   * @internal
    */
   protected receive(message: Received, sender: NodeId | undefined): void {
     if (sender === this.id) return;
-    // A message of a process is a sign of life, but only heartbeats make it known: a process that
-    // only emits never answers.
+    // Every message proves that a known process is alive. But only heartbeats make a process known, because an emitter
+    // sends messages and never answers.
     if (sender !== undefined && this.known.has(sender)) this.silences.add(sender);
     this.attempt(() => this.handle(message, sender));
   }
 
-  /** Does what may fail for a value of another process, or of the program, that cannot be encoded: reports it. */
+  /**
+   * Calls a function, and reports its error. For work that can fail because a value of the user or of another process
+   * cannot be encoded.
+   *
+   * @internal
+   */
   protected attempt(work: () => void): void {
     try {
       work();
@@ -263,13 +306,17 @@ export abstract class ClusterAdapter extends Adapter {
     }
   }
 
-  /** Tells the program of an error: the option `onError`, and listeners of "error". */
+  /**
+   * Reports an error to the user: calls the option `onError` and the listeners of "error".
+   *
+   * @internal
+   */
   protected report(error: Error): void {
     if (this.onError !== undefined) callListener(this, this.onError, [error]);
     this.dispatch("error", [error]);
   }
 
-  /** What is known of the cluster, and what has gone wrong in it. */
+  /** Returns the state of the cluster, and counts of the errors so far. */
   stats(): ClusterStats {
     return {
       id: this.id,
@@ -280,7 +327,7 @@ export abstract class ClusterAdapter extends Adapter {
     };
   }
 
-  // What the namespace calls.
+  // Methods that the namespace calls.
 
   override broadcast(packet: Packet, options: BroadcastOptions): void {
     if (options.flags.local !== true) this.publish({ type: "broadcast", packet, options });
@@ -295,7 +342,7 @@ export abstract class ClusterAdapter extends Adapter {
     const members = [...this.members(options)];
     const request = this.nextRequest();
     const asked = new PendingRequest(this.requestTimeout, this.presumed, (missing, why) => {
-      // One that has not told how many it has asked counts as one client that never answers.
+      // A process that has not reported counts as one client that never acknowledges.
       const error = this.partial("broadcast", missing, why);
       for (const _node of error?.missing ?? []) answers.onAsked(1);
       if (error !== null) answers.onLost(error, error.missing.length);
@@ -377,12 +424,13 @@ export abstract class ClusterAdapter extends Adapter {
 
   // Requests of this process.
 
+  /** @internal */
   protected nextRequest(): RequestId {
-    // With the id of the process it is unique in the cluster.
+    // The process' id makes the number unique in the cluster.
     return `${this.id}${(this.requestCount++).toString(36)}`;
   }
 
-  /** Sends a request and resolves to the processes that have not answered it in time. */
+  /** Sends a request. Resolves to the ids of the processes that have not answered in time. */
   private gather(
     request: ClusterRequest,
     timeout: number | undefined,
@@ -411,7 +459,11 @@ export abstract class ClusterAdapter extends Adapter {
     expectAll(pending, this.ask(request));
   }
 
-  /** Asks all others to do something. Resolves when they have. */
+  /**
+   * Asks all other processes to change their sockets. Resolves after they have confirmed it.
+   *
+   * @internal
+   */
   protected askToDo(
     request: ClusterRequest & { readonly options: BroadcastOptions },
   ): void | Promise<void> {
@@ -420,8 +472,8 @@ export abstract class ClusterAdapter extends Adapter {
   }
 
   /**
-   * Returns the error of a request that some have not answered. Processes that it did not reach have ended:
-   * they are removed, and nothing is missing.
+   * Returns the error of a request that some processes have not answered. If a process did not receive the request, it
+   * has ended. It is removed, and its answer is not missing.
    */
   private partial(
     request: string,
@@ -456,7 +508,7 @@ export abstract class ClusterAdapter extends Adapter {
     const { answers, asked, left } = acks;
     if (answer.type === "asked") {
       asked.answer(sender, () => {
-        // Those without an id count together.
+        // Processes without an id are counted together.
         left.set(sender, (left.get(sender) ?? 0) + answer.count);
         acks.heard++;
         answers.onAsked(answer.count);
@@ -465,7 +517,7 @@ export abstract class ClusterAdapter extends Adapter {
     }
     asked.whenExpected(() => {
       const count = left.get(sender) ?? 0;
-      // More than it has asked, or after it was removed.
+      // The process has sent more acknowledgements than it has clients, or was removed.
       if (count === 0) return;
       left.set(sender, count - 1);
       if (answer.type === "answer") answers.onAnswer(null, [answer.value]);
@@ -473,7 +525,7 @@ export abstract class ClusterAdapter extends Adapter {
     });
   }
 
-  // Requests of others.
+  // Requests of other processes.
 
   private onBroadcast(
     { packet, options, request }: ClusterMessage & { readonly type: "broadcast" },
@@ -484,7 +536,7 @@ export abstract class ClusterAdapter extends Adapter {
       return;
     }
     const members = [...this.members(options)];
-    // Acknowledgements have numbers of this process.
+    // An acknowledgement needs an id of this process.
     const id = this.nsp.nextAckId();
     this.sendToMembers({ ...packet, id }, options);
     const forget = this.awaitAcks(members, id, {
@@ -541,14 +593,14 @@ export abstract class ClusterAdapter extends Adapter {
     this.silences.add(node);
   }
 
-  /** A process is silent. */
+  /** Removes a process that has sent nothing for `heartbeatTimeout`. */
   private removeNode(node: NodeId): void {
     if (!this.known.has(node)) return;
     this.removedNodes++;
     this.forgetNode(node, false);
   }
 
-  /** @param left whether it has said that it leaves: its clients are gone, and nothing is missing */
+  /** @param left whether the process has said goodbye. Its clients have disconnected then, and no answer is missing */
   private forgetNode(node: NodeId, left: boolean): void {
     if (!this.known.delete(node)) return;
     this.silences.delete(node);
@@ -569,13 +621,17 @@ export abstract class ClusterAdapter extends Adapter {
     asked.remove(node, !left);
   }
 
-  /** Called when a process has left or was removed. */
+  /**
+   * Called after a process has left or was removed.
+   *
+   * @internal
+   */
   protected onNodeRemoved(_node: NodeId): void {}
 }
 
 const NOBODY: Expected = { nodes: [], unknown: 0 };
 
-/** Has a request wait for those who will answer. Where that is not known nobody is waited for but until the deadline. */
+/** Makes a request wait for the expected processes. Until they are known, the request only ends at its timeout. */
 function expectAll(pending: PendingRequest, expected: Expected | Promise<Expected>): void {
   if (expected instanceof Promise) {
     expected.then(
@@ -583,7 +639,7 @@ function expectAll(pending: PendingRequest, expected: Expected | Promise<Expecte
       () => pending.finish("failed"),
     );
   } else {
-    // The result never arrives before the call returns.
+    // The request must not complete before the caller's function returns.
     process.nextTick(() => pending.expect(expected));
   }
 }

@@ -1,6 +1,6 @@
-// What the processes of a cluster say to each other, whatever carries it.
+// The messages that the processes of a cluster exchange, independent of the transport.
 //
-//   everybody                              one process
+//   to all processes                       to one process
 //     hello ──▶                              ◀── heartbeat
 //     heartbeat ──▶ … goodbye ──▶
 //     broadcast ──▶                          ◀── asked, answer, answer …   (with a request)
@@ -19,14 +19,14 @@ import type {
 /** The id of a process in one namespace. */
 export type NodeId = string;
 
-/** Names a request in its answers. */
+/** The id of a request, which its answers repeat. */
 export type RequestId = string;
 
-/** What is published to all processes. */
+/** A message to all processes. */
 export type ClusterMessage =
-  /** A process is new. Each of the others answers with a heartbeat. */
+  /** A process has started. Each of the other processes answers with a heartbeat. */
   | { readonly type: "hello" }
-  /** A process is there. */
+  /** A process is alive. */
   | { readonly type: "heartbeat" }
   /** A process leaves. */
   | { readonly type: "goodbye" }
@@ -34,7 +34,10 @@ export type ClusterMessage =
       readonly type: "broadcast";
       readonly packet: Packet;
       readonly options: BroadcastOptions;
-      /** Asks each process how many clients it has sent it to, and for their acknowledgements. */
+      /**
+       * If present, each process reports how many of its clients have received the event, and sends their
+       * acknowledgements.
+       */
       readonly request?: RequestId | undefined;
     }
   | {
@@ -60,25 +63,25 @@ export type ClusterMessage =
       readonly request?: RequestId | undefined;
     };
 
-/** What is published about a process itself. */
+/** The types of the messages of a process about itself. */
 export type Membership = "hello" | "heartbeat" | "goodbye";
 
-/** A message that does something in other processes. */
+/** A message that has an effect on the other processes. */
 export type ClusterCommand = Exclude<ClusterMessage, { readonly type: Membership }>;
 
-/** A message that others answer. */
+/** A message that the other processes answer. */
 export type ClusterRequest = ClusterCommand & { readonly request: RequestId };
 
-/** What is sent to one process. */
+/** A message to one process. */
 export type ClusterAnswer =
   | { readonly type: "heartbeat" }
-  /** So many clients were asked to acknowledge a broadcast. */
+  /** The number of clients that have received a broadcast and may acknowledge it. */
   | { readonly type: "asked"; readonly request: RequestId; readonly count: number }
-  /** One of them has acknowledged it. */
+  /** The acknowledgement of one client. */
   | { readonly type: "answer"; readonly request: RequestId; readonly value: unknown }
-  /** One of them has disconnected without. */
+  /** A client has disconnected without acknowledging. */
   | { readonly type: "no-answer"; readonly request: RequestId }
-  /** What was asked for has been done. */
+  /** The requested change was made. */
   | { readonly type: "done"; readonly request: RequestId }
   | {
       readonly type: "fetched";
@@ -87,5 +90,5 @@ export type ClusterAnswer =
     }
   | { readonly type: "server-side-answer"; readonly request: RequestId; readonly value: unknown };
 
-/** What arrives from another process. */
+/** A message from another process. */
 export type Received = ClusterMessage | ClusterAnswer;

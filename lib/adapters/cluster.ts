@@ -1,19 +1,16 @@
 /**
- * barewire/cluster: one program on all cores of a machine. io.run({ workers: "cores" }) loads it; a program that runs
- * in one process never does.
- *
+ * `barewire/cluster`: runs one program on all cores of a machine. `io.run({ workers: "cores" })` loads this module. A
+ * program that runs in one process never loads it.
  * ```text
- *                  ┌──────── primary ────────┐      no clients; the listening socket, the relay of
- *                  │  RoundRobin   Hub       │      messages, what clients may come back to
+ *                  ┌──────── primary ────────┐      no clients. Has the listening socket, relays
+ *                  │  RoundRobin   Hub       │      messages, stores sessions for recovery
  *                  └──┬─────────────┬────────┘
  *     connections, IPC│             │
  *             ┌───────▼───┐     ┌───▼───────┐
- *             │ worker 1  │◀═══▶│ worker 2  │      requests for each other's sessions, over a
- *             └───────────┘     └───────────┘      Unix domain socket
+ *             │ worker 1  │◀═══▶│ worker 2  │      forward requests for each other's sessions over
+ *             └───────────┘     └───────────┘      a Unix domain socket
  * ```
- *
- * Each process runs the same program. `cluster.isPrimary` of node:cluster tells where it is.
- *
+ * All processes run the same program. `cluster.isPrimary` of node:cluster tells a process which role it has.
  * @module barewire/cluster
  */
 
@@ -32,42 +29,63 @@ import { IpcAdapter } from "./ipc-adapter.ts";
 export type { WorkerHealth, WorkerReport } from "../cluster/messages.ts";
 export { WorkerFailedError } from "../cluster/primary.ts";
 
-/** The server of the program. */
+/** The server that runs in the workers. */
 export interface ClusterHost extends Omit<WorkerHost, "useLink"> {
-  /** The limits of connection state recovery; `undefined` where it is off. */
+  /** The limits of connection state recovery. `undefined` if connection state recovery is disabled. */
   readonly recovery: RecoveryLimits | undefined;
-  /** Sets the adapter, unless the program has set one of its own. */
+  /**
+   * Sets the adapter of the server, unless the user has set one.
+   *
+   * @param factory creates the adapter of each namespace
+   */
   useAdapter(factory: AdapterFactory): void;
 }
 
+/** The options of `runCluster()`. */
 export interface ClusterRunOptions {
+  /** The number of workers, or "cores" for one worker per core. */
   readonly workers: number | "cores";
+  /** The host name or IP address to listen on. */
   readonly host: string;
+  /** The port to listen on, or 0 for any free port. */
   readonly port: number;
+  /** How long a worker waits until its clients have received all data, in milliseconds. */
   readonly drainTimeout: number;
+  /** Called with each line of the log. */
   readonly log: (line: string) => void;
-  /** Ends the process. */
+  /** Called to end the process. */
   readonly exit: () => void;
   /** Called in the primary when a worker has called stop(). */
   readonly onStopAsked: () => void;
 }
 
-/** What runs, in the primary and in each worker. */
+/** The running program, in the primary and in each worker. */
 export interface RunningCluster {
+  /** The URL on which the workers listen. */
   readonly url: string;
-  /** This process accepts the clients of no signal: the primary does it for all. */
+  /** Whether this process is the primary. The primary handles the signals for all processes. */
   readonly isPrimary: boolean;
+  /** Resolves after this process has stopped serving. */
   readonly stopped: Promise<void>;
+  /** Stops all workers. */
   stop(): Promise<void>;
-  /** In a worker: has another one take its place, and exits. */
+  /** In a worker: requests a replacement for this worker, and exits after the worker's clients have received all data. */
   leave(): void;
+  /** Replaces the workers one by one. In the primary, resolves after all of them were replaced. */
   restart(): Promise<void>;
+  /** Returns the state of each worker. */
   health(): Promise<readonly WorkerHealth[]>;
 }
 
-/** A server that can join a cluster: one of this package, attached to an HTTP server. */
+/** A server that can join a cluster: a Server of this package that is attached to an HTTP server. */
 export interface Joinable {
+  /** The engine of the server. */
   readonly engine: WorkerHost["engine"];
+  /**
+   * Sets the adapter of all namespaces.
+   *
+   * @param factory creates the adapter of each namespace
+   */
   adapter(factory: AdapterFactory): unknown;
   /** @internal */
   readonly recoveryLimits: RecoveryLimits | undefined;
@@ -76,14 +94,32 @@ export interface Joinable {
 let exchange: Exchange | undefined;
 
 /**
- * Passes messages and connections between the workers of node:cluster, those that are there and those to come. For a
- * program with a primary of its own; run() does it, too. To be called once, before the workers are forked.
+ * Passes messages and connections between the workers of node:cluster, including workers that are forked later. Call it
+ * once in the primary, before the workers are forked. It is for programs that fork their own workers. run() does not
+ * need it.
  *
- * @throws Error in a worker, and after the first call
+ * @throws Error if this process is a worker, or if setupPrimary() was already called
+ * @example
+ * ```ts
+ * import cluster from "node:cluster";
+ * import { createServer } from "node:http";
+ * import { Server } from "barewire";
+ * import { joinCluster, setupPrimary } from "barewire/cluster";
+ *
+ * if (cluster.isPrimary) {
+ *   setupPrimary();
+ *   for (let i = 0; i < 4; i++) cluster.fork();
+ * } else {
+ *   const httpServer = createServer();
+ *   await joinCluster(new Server(httpServer));
+ *   httpServer.listen(3000);
+ * }
+ * ```
  */
 export function setupPrimary(): void {
-  if (!cluster.isPrimary) throw new Error("setupPrimary() is for the primary");
-  if (exchange !== undefined) throw new Error("setupPrimary() was called before");
+  if (!cluster.isPrimary)
+    throw new Error("setupPrimary() must be called in the primary, not in a worker");
+  if (exchange !== undefined) throw new Error("setupPrimary() must be called only once");
   const created = new Exchange(() => undefined);
   exchange = created;
   cluster.setupPrimary({ serialization: "advanced" });
@@ -91,15 +127,16 @@ export function setupPrimary(): void {
 }
 
 /**
- * Makes a server one with those of the other workers: broadcasts reach the clients of all, and requests for a session
- * reach the worker that has it. To be called in each worker before the HTTP server listens; the primary needs
- * setupPrimary(). For a program with a primary of its own; run() does it, too.
+ * Joins a server to the servers of the other workers. Broadcasts reach the clients of all workers, and requests reach
+ * the worker that has the session. Call it in each worker, before the HTTP server listens. The primary must call
+ * setupPrimary(). It is for programs that fork their own workers. run() does not need it.
  *
- * @param server of this package, attached to an HTTP server. Its adapter is replaced
- * @throws Error (rejects) if the process is no worker, or if the engine's generateId() was replaced
+ * @param server a Server of this package that is attached to an HTTP server. Its adapter is replaced
+ * @throws Error (rejects) if the process is not a worker, or if the user has replaced the engine's generateId()
  */
 export async function joinCluster(server: Joinable): Promise<void> {
-  if (process.send === undefined) throw new Error("joinCluster() is for a worker of node:cluster");
+  if (process.send === undefined)
+    throw new Error("joinCluster() must be called in a worker of node:cluster");
   const { engine, recoveryLimits } = server;
   await ClusterMember.join({
     engine,
@@ -111,20 +148,22 @@ export async function joinCluster(server: Joinable): Promise<void> {
 let running = false;
 
 /**
- * Runs a server in workers: in the primary forks them, in a worker serves.
+ * Runs a server in workers: forks them in the primary, and serves clients in a worker. `io.run()` calls this function.
  *
- * @throws Error if it is called twice in a process, or in a worker that another primary has forked
- * @throws WorkerFailedError (rejects) if a worker ends before all are ready
+ * @param host the server
+ * @param options the options
+ * @throws Error if it was already called in this process, or if another primary has forked this process
+ * @throws WorkerFailedError (rejects) if a worker ends before all workers listen
  */
 export async function runCluster(
   host: ClusterHost,
   options: ClusterRunOptions,
 ): Promise<RunningCluster> {
-  if (running) throw new Error("one server of a program can run in workers, and one does");
+  if (running) throw new Error("only one server of a program can run in workers");
   running = true;
   if (cluster.isPrimary) return runPrimary(host, options);
   if (process.env[WORKER_VARIABLE] === undefined)
-    throw new Error("this process is a worker already: leave out the option workers");
+    throw new Error("this process is already a worker: omit the option workers");
   return runWorker(host, options);
 }
 

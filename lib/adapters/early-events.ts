@@ -1,35 +1,45 @@
-// The events that the clients of this process were sent before their entries were read, since Redis is slow, silent
-// or away. While entries of them may still come, offsets say up to which number clients have them (stream-offset.ts).
+// The events that clients of this process were sent before this process read their entries, because Redis was slow or
+// away. As long as such entries may still arrive, each offset contains the number of the last event that clients have
+// received (stream-offset.ts).
 //
-//   sent ─▶ Redis says the id of the entry ──────────────▶ the stream is read up to it ─┐
-//     ├───▶ the connection breaks: perhaps in the stream ▶ the stream is read twice ────┼─▶ over
-//     └───▶ refused ────────────────────────────────────────────────────────────────────┘
+//   sent ─▶ Redis answers with the id of the entry ──────▶ the stream is read up to the entry ─┐
+//     ├───▶ the connection breaks: the entry may exist ──▶ the stream is read twice ───────────┼─▶ over
+//     └───▶ refused ───────────────────────────────────────────────────────────────────────────┘
 
 import { compareIds } from "./stream-reader.ts";
 
-/** What has become of an entry: its id, or whether it may be in the stream. */
+/** The result of adding an entry: the id of the entry, "refused", or "unknown" if the entry may be in the stream. */
 export type Added = { readonly id: string } | "refused" | "unknown";
 
+/** Tracks the events that were sent early and whose entries may still arrive. */
 export class EarlyEvents {
   private readonly unanswered = new Set<number>();
-  /** Entries may come until this one is read. */
+  /** Entries may arrive until this entry was read. */
   private lastId: string | undefined;
-  /** Reads of the stream that must end until nothing comes. A read that has begun before is the first. */
+  /**
+   * How many more reads of the stream must end until no entry can arrive. The first may have started before the
+   * connection broke.
+   */
   private readsLeft = 0;
   private newest = -1;
   private waiting: (() => void)[] = [];
 
-  /** The number of the last one. */
+  /** The number of the last event. */
   get last(): number {
     return this.newest;
   }
 
-  /** Whether entries may still come. */
+  /** Whether entries may still arrive. */
   get isPending(): boolean {
     return this.unanswered.size > 0 || this.lastId !== undefined || this.readsLeft > 0;
   }
 
-  /** @param number of an event that is sent. Larger than those before */
+  /**
+   * Adds an event that is sent early.
+   *
+   * @param number the number of the event, larger than all before
+   * @param added resolves to the result of adding the entry
+   */
   add(number: number, added: Promise<Added>): void {
     this.newest = number;
     this.unanswered.add(number);
@@ -41,7 +51,7 @@ export class EarlyEvents {
     });
   }
 
-  /** The stream was read up to an entry. */
+  /** Called after the stream was read up to an entry. */
   onRead(position: string | undefined): void {
     if (this.readsLeft > 0) this.readsLeft--;
     if (this.lastId !== undefined && position !== undefined) {
@@ -50,7 +60,7 @@ export class EarlyEvents {
     this.check();
   }
 
-  /** Resolves when no entry comes any more. */
+  /** Resolves when no more entries can arrive. */
   async over(): Promise<void> {
     if (this.isPending) await new Promise<void>((resolve) => this.waiting.push(resolve));
   }

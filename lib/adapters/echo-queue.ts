@@ -1,55 +1,71 @@
-// What this process has added to a stream, in order, until it comes back from there and is done here too. So all
-// processes do everything in the same order.
+// The actions that this process has added to a stream, in order. An action waits until this process reads its entry
+// from the stream (its echo), and only then runs in this process. Therefore all processes run all actions in the same
+// order.
 //
-//   add() ─▶ waits ─┬─▶ onEcho()     it has come back ─────────────▶ run(), with the id of its entry
-//                   ├─▶ onRefused()  it will not come back ─────────▶ run(), without
-//                   └─▶ giveUp()     it is late, or too much waits ─▶ run() of all that waits, without
+//   add() ─▶ waits ─┬─▶ onEcho()     the entry was read ────────────────▶ run() with the id of the entry
+//                   ├─▶ onRefused()  there will be no entry ─────────────▶ run() without an id
+//                   └─▶ giveUp()     the echo is late, or too much waits ─▶ run() of all waiting actions without an id
 //
-// When it has given up, what is added does not wait until the stream is read again (onRead()).
+// After giveUp(), new actions do not wait until the stream is read again (onRead()).
 //
-// Nothing overtakes: what need not come back is done behind what was emitted before it.
+// The order never changes: an action that needs no echo still runs after the actions that were added before it.
 
-/** What waits. */
+/** An action that waits. */
 export interface Awaited {
-  /** Bytes that it takes. */
+  /** The size of the action, in bytes. */
   readonly size: number;
-  /** Whether it waits until it comes back. Otherwise it waits only for what is in front of it. */
+  /** Whether the action waits for its own echo. Otherwise it only waits for the actions before it. */
   readonly needsEcho: boolean;
-  /** Does it. @param id of its entry, if it has come back */
+  /**
+   * Runs the action.
+   *
+   * @param id the id of the action's entry. `undefined` if the entry was not read
+   */
   run(id: string | undefined): void;
 }
 
-/** Milliseconds after which the clients of this process are sent what has not come back. */
+/** How long an event waits for its echo before the clients of this process are sent it anyway, in milliseconds. */
 const ECHO_TIMEOUT = 2_000;
 
+/** A queue of actions that run when their entries are read from the stream. */
 export class EchoQueue {
   private readonly maxBytes: number;
   private readonly waiting = new Map<number, Awaited & { readonly since: number }>();
-  /** Those of them that will not come back. */
+  /** Waiting actions whose entries will not arrive. */
   private readonly refused = new Set<number>();
   private bytes = 0;
   private timer: NodeJS.Timeout | undefined;
   private hasGivenUp = false;
 
-  /** @param maxBytes that wait at most; with more, nothing is waited for until something comes back */
+  /**
+   * @param maxBytes the most bytes that may wait. If more wait, all actions run, and new ones do not wait until the
+   * stream is read again
+   */
   constructor(maxBytes: number) {
     this.maxBytes = maxBytes;
   }
 
+  /** The number of waiting actions. */
   get size(): number {
     return this.waiting.size;
   }
 
-  /** Whether nothing is waited for, since nothing comes back. */
+  /** Whether new actions do not wait, because an echo was late or too many bytes were waiting. */
   get gaveUp(): boolean {
     return this.hasGivenUp;
   }
 
+  /** Returns whether the action with this number is waiting. */
   has(number: number): boolean {
     return this.waiting.has(number);
   }
 
-  /** @param number larger than those before */
+  /**
+   * Adds an action.
+   *
+   * @param number the number of the action, larger than all before
+   * @param awaited the action
+   */
   add(number: number, awaited: Awaited): void {
     this.waiting.set(number, { ...awaited, since: performance.now() });
     this.bytes += awaited.size;
@@ -58,26 +74,26 @@ export class EchoQueue {
     else if (this.waiting.size > 0) this.watch(ECHO_TIMEOUT);
   }
 
-  /** It will not come back. */
+  /** Called when the entry of an action will not arrive. */
   onRefused(number: number): void {
     if (!this.waiting.has(number)) return;
     this.refused.add(number);
     this.runFront();
   }
 
-  /** It has come back. What was added before it and has not come back was refused. */
+  /** Called when the entry of an action was read. Earlier actions that still wait for an echo were refused. */
   onEcho(number: number, id: string): void {
     this.runBefore(number);
     this.run(number, id);
     this.runFront();
   }
 
-  /** The stream is read again. */
+  /** Called after the stream was read. */
   onRead(): void {
     this.hasGivenUp = false;
   }
 
-  /** Does all that waits, and waits no more. */
+  /** Runs all waiting actions. Must be the last call. */
   close(): void {
     clearTimeout(this.timer);
     this.runBefore(Number.POSITIVE_INFINITY);
@@ -97,7 +113,7 @@ export class EchoQueue {
     awaited.run(id);
   }
 
-  /** Does what is in front, up to the first that has to come back. */
+  /** Runs the actions at the front of the queue, up to the first one that waits for its echo. */
   private runFront(): void {
     for (const [number, { needsEcho }] of this.waiting) {
       if (needsEcho && !this.refused.has(number)) return;

@@ -1,17 +1,14 @@
 /**
- * barewire/emitter: emits to the clients of a cluster from a process that serves none, such as a job or a
- * command line. It speaks the format of redis-wire.ts, to processes with barewire/redis and with
+ * `barewire/emitter`: emits events to the clients of a cluster from a process without clients of its own, such as a
+ * background job or a command-line program. It uses the format of redis-wire.ts, for processes with `barewire/redis` or
  * @socket.io/redis-adapter.
- *
  * ```ts
  * const emitter = new Emitter(client);
  * const processes = await emitter.to("room1").emit("event", 1);
  * if (processes === 0) throw new Error("no process has this room");
  * ```
- *
- * Events and commands go over the client that the program has passed. Acknowledgements and other answers
- * arrive over a connection of its own, which is opened for the first request.
- *
+ * Events and commands are sent over the client that the user passes. Acknowledgements and other answers arrive over a
+ * separate connection, which the emitter opens for the first request.
  * @module barewire/emitter
  */
 
@@ -58,14 +55,20 @@ import {
 import { Subscriptions } from "./subscriptions.ts";
 
 export { MissingNodesError } from "./cluster-adapter.ts";
-export type { IoRedisClient, NodeRedisClient, RedisClient } from "./redis-client.ts";
+export type {
+  IoRedisClient,
+  NodeRedisClient,
+  RedisClient,
+  RedisMessageListener,
+} from "./redis-client.ts";
 
+/** The options of an emitter. */
 export interface EmitterOptions {
-  /** What the names of the channels begin with, as with createRedisAdapter(). Default: "socket.io". */
+  /** The prefix of the channel names. Must be the same as for createRedisAdapter(). Default: "socket.io". */
   readonly prefix?: string;
-  /** The namespace. Default: "/". */
+  /** The namespace to whose clients events are emitted. Default: "/". */
   readonly namespace?: string;
-  /** Milliseconds to wait for answers, where timeout() does not say otherwise. Default: 5,000. */
+  /** How long to wait for acknowledgements and answers without timeout(), in milliseconds. Default: 5000. */
   readonly requestTimeout?: number;
 }
 
@@ -77,10 +80,13 @@ export const EMITTER_OPTIONS: OptionTable<EmitterOptions> = {
 };
 
 const DEFAULT_REQUEST_TIMEOUT = 5_000;
-/** Milliseconds in which processes subscribe to a room that sockets were put into. */
+/** How long processes may take to subscribe to a room after sockets have joined it, in milliseconds. */
 const JOINING = 5_000;
 
-/** Whom a chain of to(), in() and except() means so far, and how what is emitted is sent. */
+/**
+ * A set of target sockets, and the flags of the events to send. to(), in(), except() and the flags return new
+ * operators.
+ */
 export class EmitterOperator<EmitEvents, SocketData = Untyped> {
   private readonly cluster: EmitterCluster;
   private readonly options: BroadcastOptions;
@@ -91,43 +97,98 @@ export class EmitterOperator<EmitEvents, SocketData = Untyped> {
     this.options = options;
   }
 
-  /** Adds rooms: sockets in any of them receive, once. */
+  /**
+   * Adds rooms to the target. A socket that is in several of the rooms receives an event once.
+   *
+   * @param rooms a room or a list of rooms
+   * @example
+   * ```ts
+   * await emitter.to(["room1", "room2"]).emit("event", 1);
+   * ```
+   */
   to(rooms: Room | readonly Room[]): EmitterOperator<EmitEvents, SocketData> {
     return this.with({ rooms: new Set([...this.options.rooms, ...listOf(rooms)]) });
   }
 
-  /** The same as to(). */
+  /**
+   * Adds rooms to the target. The same as to().
+   *
+   * @param rooms a room or a list of rooms
+   * @example
+   * ```ts
+   * await emitter.in("room1").disconnectSockets();
+   * ```
+   */
   in(rooms: Room | readonly Room[]): EmitterOperator<EmitEvents, SocketData> {
     return this.to(rooms);
   }
 
-  /** Excludes sockets that are in any of these rooms. */
+  /**
+   * Excludes the sockets that are in any of these rooms.
+   *
+   * @param rooms a room or a list of rooms
+   * @example
+   * ```ts
+   * await emitter.to("room1").except("room2").emit("event", 1);
+   * ```
+   */
   except(rooms: Room | readonly Room[]): EmitterOperator<EmitEvents, SocketData> {
     return this.with({ except: new Set([...this.options.except, ...listOf(rooms)]) });
   }
 
-  /** Drops the event for clients that cannot receive it now. */
+  /**
+   * Drops the event for clients that cannot receive it immediately.
+   *
+   * @example
+   * ```ts
+   * await emitter.volatile.emit("position", 3, 4);
+   * ```
+   */
   get volatile(): EmitterOperator<EmitEvents, SocketData> {
     return this.flag({ volatile: true });
   }
 
-  /** Whether the event is worth compressing, where the transport can. Default: `true`. */
+  /**
+   * Sets whether to compress the event, if the transport supports compression.
+   *
+   * @param compress whether to compress. Default: `true`
+   * @example
+   * ```ts
+   * await emitter.compress(false).emit("event", 1);
+   * ```
+   */
   compress(compress: boolean): EmitterOperator<EmitEvents, SocketData> {
     return this.flag({ compress });
   }
 
-  /** Sets how long to wait for acknowledgements and answers, in milliseconds. */
+  /**
+   * Sets how long to wait for acknowledgements and answers.
+   *
+   * @param milliseconds how long to wait, in milliseconds. Default: the option `requestTimeout`
+   * @throws ArgumentTypeError or ArgumentRangeError if the timeout is invalid
+   * @example
+   * ```ts
+   * const replies = await emitter.timeout(1000).emitWithAck("ping");
+   * ```
+   */
   timeout(milliseconds: number): EmitterOperator<EmitEvents, SocketData> {
     checkMilliseconds("the timeout", milliseconds);
     return this.flag({ timeout: milliseconds });
   }
 
   /**
-   * Sends an event. Resolves to the number of processes that receive it: 0 when no process listens, which
-   * for one room may mean that none has a socket in it. Rejects when Redis does not take it; a program that
-   * does not await it is not ended by that.
+   * Sends an event to all target sockets.
    *
-   * @throws TypeError (`code` "ERR_RESERVED_EVENT") for an event that only the protocol may send
+   * @param event the name of the event
+   * @param args the arguments of the event
+   * @returns the number of processes that receive the event. 0 if no process listens. If the target is one room, 0 can
+   * also mean that no process has a socket in this room. Rejects if Redis does not accept the message. An ignored
+   * rejection does not end the process
+   * @throws TypeError (`code` "ERR_RESERVED_EVENT") if the event name is reserved
+   * @example
+   * ```ts
+   * const processes = await emitter.to("room1").emit("event", 1);
+   * ```
    */
   emit<Event extends EventNames<EmitEvents>>(
     event: Event,
@@ -139,9 +200,19 @@ export class EmitterOperator<EmitEvents, SocketData = Untyped> {
   }
 
   /**
-   * Sends an event and resolves to what each client acknowledges it with. Rejects, with the `responses` of
-   * the others, with an AckTimeoutError after timeout() or `requestTimeout`, with a DisconnectedError when
-   * clients have disconnected, or with a MissingNodesError when processes do not answer.
+   * Sends an event, and resolves to the acknowledgements of all target sockets.
+   *
+   * The promise rejects with an AckTimeoutError if clients do not acknowledge before the timeout, with a
+   * DisconnectedError if clients have disconnected, and with a MissingNodesError if processes do not answer. The
+   * property `responses` of the error contains the acknowledgements that have arrived.
+   *
+   * @param event the name of the event
+   * @param args the arguments of the event, without the callback
+   * @throws TypeError (rejects; `code` "ERR_RESERVED_EVENT") if the event name is reserved
+   * @example
+   * ```ts
+   * const answers = await emitter.to("room1").emitWithAck("question");
+   * ```
    */
   emitWithAck<Event extends EventNames<EmitEvents>>(
     event: Event,
@@ -162,22 +233,58 @@ export class EmitterOperator<EmitEvents, SocketData = Untyped> {
     });
   }
 
-  /** Returns what is known of the sockets. The list has `missing`: processes that have not answered in time. */
+  /**
+   * Returns the data of all target sockets. The property `missing` of the list contains the processes that have not
+   * answered in time.
+   *
+   * @example
+   * ```ts
+   * const sockets = await emitter.in("room1").fetchSockets();
+   * for (const { id, rooms } of sockets) console.log(id, rooms);
+   * ```
+   */
   fetchSockets(): Promise<Gathered<SocketDetails>> {
     return this.cluster.fetchSockets(this.options);
   }
 
-  /** Puts the sockets into a room, or several. Resolves to the number of processes that receive it. */
+  /**
+   * Makes the target sockets join one or several rooms.
+   *
+   * @param rooms a room or a list of rooms
+   * @returns the number of processes that receive the command
+   * @example
+   * ```ts
+   * await emitter.in("room1").socketsJoin("room2");
+   * ```
+   */
   socketsJoin(rooms: Room | readonly Room[]): Promise<number> {
     return this.cluster.send({ type: "join", options: this.options, rooms: listOf(rooms) });
   }
 
-  /** Takes the sockets out of a room, or several. Resolves to the number of processes that receive it. */
+  /**
+   * Makes the target sockets leave one or several rooms.
+   *
+   * @param rooms a room or a list of rooms
+   * @returns the number of processes that receive the command
+   * @example
+   * ```ts
+   * await emitter.in("room1").socketsLeave("room2");
+   * ```
+   */
   socketsLeave(rooms: Room | readonly Room[]): Promise<number> {
     return this.cluster.send({ type: "leave", options: this.options, rooms: listOf(rooms) });
   }
 
-  /** Disconnects the sockets; with `close` their connections too. Default: `false`. Resolves to the number of processes that receive it. */
+  /**
+   * Disconnects the target sockets.
+   *
+   * @param close whether to close their connections too. Default: `false`
+   * @returns the number of processes that receive the command
+   * @example
+   * ```ts
+   * await emitter.in("user:1").disconnectSockets();
+   * ```
+   */
   disconnectSockets(close = false): Promise<number> {
     return this.cluster.send({ type: "disconnect", options: this.options, close });
   }
@@ -192,10 +299,21 @@ export class EmitterOperator<EmitEvents, SocketData = Untyped> {
 }
 
 /**
- * Emits to the clients of a cluster without serving any.
+ * Emits events to the clients of a cluster, without clients of its own.
  *
- * Its type parameters are maps of event names to listeners: what is emitted to clients, what is emitted to
- * servers, and the type of `socket.data`.
+ * The type parameters are maps of event names to listeners for the events to clients and for the events to servers, and
+ * the type of `socket.data`.
+ *
+ * @example
+ * ```ts
+ * import { createClient } from "redis";
+ * import { Emitter } from "barewire/emitter";
+ *
+ * const client = createClient({ url: "redis://localhost" });
+ * await client.connect();
+ * const emitter = new Emitter(client);
+ * await emitter.emit("event", 1);
+ * ```
  */
 export class Emitter<
   EmitEvents = DefaultEventsMap,
@@ -208,7 +326,10 @@ export class Emitter<
 
   /**
    * @param client a connected client of the package "redis" or "ioredis"
-   * @throws ArgumentTypeError for what is no client, for a client of a Redis Cluster, and for invalid options
+   * @param options the options of the emitter
+   * @throws ArgumentTypeError if `client` is not a Redis client or is a client of a Redis Cluster, or if an option is
+   * unknown or has an invalid type
+   * @throws ArgumentRangeError if an option is out of range
    */
   constructor(client: RedisClient, options: EmitterOptions = {}) {
     checkClient(client);
@@ -221,14 +342,32 @@ export class Emitter<
     this.settings = options;
   }
 
-  /** Returns what emits to another namespace. A missing leading "/" is added. */
+  /**
+   * Returns an operator that emits to another namespace.
+   *
+   * @param namespace the name of the namespace. A missing leading "/" is added
+   * @example
+   * ```ts
+   * await emitter.of("/admin").emit("event", 1);
+   * ```
+   */
   of(namespace: string): EmitterOperator<EmitEvents, SocketData> {
     const name = namespace.startsWith("/") ? namespace : `/${namespace}`;
     const cluster = new EmitterCluster(this.link, { ...this.settings, namespace: name });
     return new EmitterOperator(cluster, EVERYBODY);
   }
 
-  /** Emits an event to the servers. Resolves to the number of processes that receive it. */
+  /**
+   * Sends an event to the servers of the cluster.
+   *
+   * @param event the name of the event
+   * @param args the arguments of the event
+   * @returns the number of processes that receive the event
+   * @example
+   * ```ts
+   * await emitter.serverSideEmit("reload", "config");
+   * ```
+   */
   serverSideEmit<Event extends EventNames<ServerSideEvents>>(
     event: Event,
     ...args: EventArguments<ServerSideEvents, Event>
@@ -236,7 +375,17 @@ export class Emitter<
     return this.own.send({ type: "server-side-emit", event: [event, ...args] });
   }
 
-  /** serverSideEmit(), and resolves to what each server answers; rejects where one does not, with `responses` of the others. */
+  /**
+   * Sends an event to the servers of the cluster, and resolves to the answers of all servers. Rejects if a server does
+   * not answer. The property `responses` of the error contains the answers that have arrived.
+   *
+   * @param event the name of the event
+   * @param args the arguments of the event, without the callback
+   * @example
+   * ```ts
+   * const loads = await emitter.serverSideEmitWithAck("load");
+   * ```
+   */
   serverSideEmitWithAck<Event extends EventNames<ServerSideEvents>>(
     event: Event,
     ...args: AllButLast<EventArguments<ServerSideEvents, Event>>
@@ -248,13 +397,13 @@ export class Emitter<
     });
   }
 
-  /** Ends the connection for answers. The program's own client stays open. */
+  /** Closes the connection for answers. The user's client stays open. */
   close(): void {
     this.link.close();
   }
 }
 
-/** What the namespaces of an emitter share. */
+/** The connections that all namespaces of an emitter share. */
 class EmitterLink {
   private readonly client: RedisClient;
   private readonly subscriptions: Subscriptions<(message: Uint8Array) => void>;
@@ -271,14 +420,17 @@ class EmitterLink {
     );
   }
 
-  /** Rejects when Redis does not take it. One that nobody awaits is no unhandled rejection. */
+  /**
+   * Publishes a message. Rejects if Redis does not accept it. A rejection that the user ignores is not reported as
+   * unhandled.
+   */
   publish(channel: string, message: Uint8Array): Promise<number> {
     const published = sendCommand(this.client, ["PUBLISH", channel, message]).then(Number);
     published.catch(() => {});
     return published;
   }
 
-  /** Resolves when the channels are subscribed to, or Redis has taken too long. */
+  /** Resolves after the subscription is active, or after Redis has taken too long. */
   async subscribe(
     channels: readonly string[],
     listener: (message: Uint8Array) => void,
@@ -288,7 +440,7 @@ class EmitterLink {
       onState: () => {
         if (this.connection?.ready === true) this.subscriptions.retry();
       },
-      // The program's own client tells it the same.
+      // The user's client reports the same errors.
       onError: () => {},
     });
     await Promise.all(channels.map((channel) => this.subscriptions.add(channel, listener)));
@@ -301,11 +453,11 @@ class EmitterLink {
   }
 }
 
-/** The cluster as one sees it that belongs to it only to ask. */
+/** A member of the cluster that only sends requests, and has no clients. */
 class EmitterCluster extends ClusterAdapter {
   private readonly link: EmitterLink;
   private readonly channels: Channels;
-  /** Rooms that processes may still be subscribing to. */
+  /** Rooms that other processes may still be subscribing to. */
   private readonly joining = new Deadlines<Room>(JOINING, () => {});
   private subscribed: Promise<void> | undefined;
 
@@ -318,7 +470,7 @@ class EmitterCluster extends ClusterAdapter {
       name: namespace,
       sockets: new Map(),
       encode: (): never => {
-        throw new Error("there are no clients here");
+        throw new Error("an emitter has no clients");
       },
       nextAckId: () => lastAck++,
       onServerSideEmit: () => {},
@@ -333,7 +485,7 @@ class EmitterCluster extends ClusterAdapter {
     return this.requestTimeout;
   }
 
-  /** Sends a message, and resolves to the number of processes that receive it. */
+  /** Sends a message. Resolves to the number of processes that receive it. */
   send(message: ClusterCommand): Promise<number> {
     if (message.type === "join") for (const room of message.rooms) this.joining.add(room);
     if (message.type !== "broadcast" || message.request !== undefined) {

@@ -1,11 +1,12 @@
-// The adapter of one namespace in a cluster of one machine: its messages travel through the primary, which also
-// keeps the sessions and packets of clients that may come back, to any worker.
+// The adapter of one namespace in a cluster on one machine. Its messages travel through the primary, which also stores
+// sessions and packets for clients that may reconnect to any worker.
 //
-// Connection state recovery: each event has an offset behind its arguments (lib/cluster/offset.ts). A packet that
-// may be missed is sent to the primary: in the turn in which it is emitted if it is for other processes too, otherwise
-// within a few milliseconds. Rooms and data of connected sockets are sent to the primary as they change.
-// What is published while a client comes back is noted: by this worker from its claim on, and by others from the
-// primary's answer on, since what they published before is in the answer.
+// Connection state recovery: each event is sent with an offset as its last argument (lib/cluster/offset.ts). A packet
+// that clients may miss is sent to the primary: at the end of the turn if it is for other processes too, otherwise
+// within a few milliseconds. When the rooms or the data of a connected socket change, the worker sends them to the
+// primary. While a client reconnects, its worker buffers the packets that are published. It buffers its own packets
+// from the claim on. It buffers those of other workers from the primary's answer on, because the answer contains the
+// earlier ones.
 
 import { deserialize, serialize } from "node:v8";
 
@@ -36,19 +37,27 @@ import {
   withOffset,
 } from "./recovering-adapter.ts";
 
-/** Milliseconds in which the data of every socket is looked at once, a part of the sockets at a time. */
+/**
+ * The interval in which the data of every socket is checked for changes, in milliseconds. Each check covers a part of
+ * the sockets.
+ */
 const DATA_INTERVAL = 2_000;
 const DATA_PARTS = 10;
 
+/** The adapter of one namespace in a cluster on one machine. */
 export class IpcAdapter extends RecoveringAdapter<SentEvent> implements LinkedAdapter {
   private readonly link: Link;
   private readonly recovery: RecoveryLimits | undefined;
-  /** The data of the connected sockets that may come back, as the primary has them. */
+  /** The serialized data of the connected recoverable sockets, as the primary has stored them. */
   private readonly knownData = new Map<SocketId, Buffer>();
   private dataCursor: IterableIterator<[SocketId, Buffer]> | undefined;
   private dataTimer: NodeJS.Timeout | undefined;
 
-  /** @param recovery without it, clients cannot come back */
+  /**
+   * @param nsp the namespace
+   * @param link the link to the primary
+   * @param recovery the limits of connection state recovery. `undefined`: recovery is disabled
+   */
   constructor(nsp: AdapterHost, link: Link, recovery: RecoveryLimits | undefined) {
     super(nsp);
     this.link = link;
@@ -73,7 +82,7 @@ export class IpcAdapter extends RecoveringAdapter<SentEvent> implements LinkedAd
     return closed;
   }
 
-  // What the base asks for.
+  // Methods that the base class requires.
 
   protected override publish(message: ClusterMessage): void {
     this.send(message, undefined);
@@ -94,13 +103,13 @@ export class IpcAdapter extends RecoveringAdapter<SentEvent> implements LinkedAd
     });
   }
 
-  // What the link calls.
+  // Methods that the link calls.
 
   onMessage(from: NodeId, body: Uint8Array): void {
     const message = decodeMessage(body);
     if (message.type === "broadcast" && this.isStamped(message.packet)) {
       const { packet, options } = message;
-      // Those before the primary's answer are in the answer.
+      // For a client without the primary's answer, this packet is in the answer.
       const waiting = [...this.returning].filter(({ session }) => session !== undefined);
       this.attempt(() => this.deliver(packet.data, options, waiting));
     } else {
@@ -150,7 +159,7 @@ export class IpcAdapter extends RecoveringAdapter<SentEvent> implements LinkedAd
     return this.recovery === undefined ? "" : this.link.offset;
   }
 
-  /** Sends an event to the clients of this process, with their offset, and notes it for those that return. */
+  /** Sends an event with an offset to the clients of this process, and buffers it for clients that are reconnecting. */
   private deliver(
     event: EventData,
     options: BroadcastOptions,
@@ -171,11 +180,14 @@ export class IpcAdapter extends RecoveringAdapter<SentEvent> implements LinkedAd
     return this.nsp.encode(packet, flags.compress ?? true);
   }
 
-  /** Counts a packet that may be missed. */
+  /**
+   * Returns the sessions that may miss a packet, and assigns a number to the packet. Returns `undefined` if it need not
+   * be stored.
+   */
   private keptFor({ rooms, except, flags }: BroadcastOptions): KeptFor | undefined {
     if (flags.volatile === true) return undefined;
     const kept = [...rooms].filter(isPortable);
-    // No room at all would mean everybody.
+    // An empty list of rooms would mean all sockets.
     if (kept.length === 0 && rooms.size > 0) return undefined;
     return {
       sequence: this.link.nextSequence(),
@@ -226,7 +238,7 @@ export class IpcAdapter extends RecoveringAdapter<SentEvent> implements LinkedAd
     }
     const { session: record } = result;
     const missed = result.missed.flatMap((packet) => this.missedMessage(packet));
-    // The primary has counted the packets as it has them. JSON may take more.
+    // The primary's limit applies to the stored form. JSON can be larger.
     const size = missed.reduce((sum, { length }) => sum + length, 0);
     if (size > this.maxReplay) {
       this.returning.delete(returning);
@@ -243,7 +255,7 @@ export class IpcAdapter extends RecoveringAdapter<SentEvent> implements LinkedAd
       missed,
     };
     returning.session = session;
-    // The primary counts it as connected here, until it is told otherwise.
+    // The primary regards the session as connected to this worker, until the worker sends a change.
     this.pids.set(record.sid, record.pid);
     return session;
   }
@@ -261,7 +273,7 @@ export class IpcAdapter extends RecoveringAdapter<SentEvent> implements LinkedAd
     return this.recovery?.maxReplay ?? 0;
   }
 
-  // The sockets, as the primary has them.
+  // The state of the connected sockets, as the primary has it.
 
   protected override get recovers(): boolean {
     return this.recovery !== undefined;
@@ -285,7 +297,7 @@ export class IpcAdapter extends RecoveringAdapter<SentEvent> implements LinkedAd
     return { sid, pid, rooms: [...rooms].filter(isPortable), data, offset, address };
   }
 
-  /** Programs change the data of a socket without a call. */
+  /** Sends changed data to the primary. The user can change `socket.data` without a method call. */
   private lookAtData(): void {
     for (let left = Math.ceil(this.knownData.size / DATA_PARTS); left > 0; left--) {
       const next = this.dataCursor?.next();
@@ -301,14 +313,17 @@ export class IpcAdapter extends RecoveringAdapter<SentEvent> implements LinkedAd
 }
 
 /**
- * Whether a room is the same room in another process. Programs without types may name a room by anything; an object is
- * another one there, and a symbol or a function cannot be sent at all.
+ * Returns whether a room's name has the same meaning in another process. JavaScript users can use any value as a name.
+ * An object is a different object in another process, and a symbol or a function cannot be sent.
  */
 function isPortable(room: unknown): boolean {
   return room === null || !["object", "symbol", "function"].includes(typeof room);
 }
 
-/** Encodes the data of a socket. Properties that structured clone cannot copy, such as functions, are left out. */
+/**
+ * Serializes the data of a socket. Properties that the structured clone algorithm does not support, such as functions,
+ * are omitted.
+ */
 function encodeData(data: Untyped): Buffer {
   try {
     return serialize(data);
@@ -318,7 +333,7 @@ function encodeData(data: Untyped): Buffer {
       try {
         copied[name] = deserialize(serialize(value));
       } catch {
-        // Left out.
+        // This property is omitted.
       }
     }
     return serialize(copied);

@@ -1,5 +1,5 @@
-// Messages of a cluster as they travel between the processes of one machine: MessagePack, which takes what the program
-// has put in as clients receive it: toJSON() is asked, and functions are left out. Sets are lists.
+// Encodes the messages between the processes of one machine, as MessagePack. Values of the user are converted as for
+// clients: toJSON() is called, and functions are omitted. Sets are encoded as lists.
 
 import { decode, encode } from "../../protocol/socketio/messagepack.ts";
 import type { Untyped } from "../events/emitter.ts";
@@ -9,7 +9,7 @@ import type { ClusterAnswer, ClusterMessage, Received } from "./cluster-messages
 /**
  * Encodes a message.
  *
- * @throws RangeError or TypeError for values that cannot be encoded, such as a cycle
+ * @throws RangeError or TypeError if a value cannot be encoded, for example because of a cycle
  */
 export function encodeMessage(message: ClusterMessage | ClusterAnswer): Uint8Array {
   if ("options" in message) return encode({ ...message, options: withLists(message.options) });
@@ -20,7 +20,7 @@ export function encodeMessage(message: ClusterMessage | ClusterAnswer): Uint8Arr
   return encode({ ...message, sockets });
 }
 
-/** Decodes what encodeMessage() of the same version has encoded. */
+/** Decodes a message that encodeMessage() of the same version has encoded. */
 export function decodeMessage(bytes: Uint8Array): Received {
   const message: Untyped = decode(bytes);
   if (message.options !== undefined) message.options = withSets(message.options);

@@ -1,49 +1,54 @@
-// A request to other processes: who is still to answer, and when the wait is over.
+// A request to other processes: which processes have not answered yet, and when the request is complete.
 //
-//   expect() ─┬─ the last answer arrives ────────────▶ onComplete([])
-//             ├─ the last one without is removed ────▶ onComplete(missing)
-//             ├─ all that received it have answered ─▶ onComplete(those that did not receive it)
-//             └─ the deadline passes ────────────────▶ onComplete(missing)
+//   expect() ─┬─ the last answer arrives ──────────────────────▶ onComplete([])
+//             ├─ the last process without an answer is removed ─▶ onComplete(missing)
+//             ├─ all receivers of the request have answered ────▶ onComplete(those that did not receive it)
+//             └─ the timeout ends ──────────────────────────────▶ onComplete(missing)
 //
-// Answers may arrive before the set of expected processes is known. They wait until it is.
+// Answers may arrive before the set of expected processes is known. These answers are buffered.
 //
-// Rule: each process answers once. A second answer, and that of a process that nobody expects, counts for
-// nothing: whoever can publish could otherwise end a request, and have processes removed that are there.
+// Rule: each process answers once. A second answer is ignored, and so is an answer of an unexpected process. Otherwise
+// anyone who can publish could complete a request, and cause the removal of processes that are alive.
 
 import type { NodeId } from "./cluster-messages.ts";
 
-/** Who answers a request. */
+/** The processes that are expected to answer a request. */
 export interface Expected {
-  /** The processes that are known by their ids. */
+  /** The ids of the known processes. */
   readonly nodes: Iterable<NodeId>;
-  /** How many more there are. Their answers may have no id. */
+  /** How many more processes there are. Their answers may have no id. */
   readonly unknown: number;
-  /** How many have received the request, where that is known: no more of them can answer. */
+  /** How many processes have received the request, if known. No other process can answer. */
   readonly received?: number | undefined;
-  /** The request was not sent: nobody will answer. */
+  /** Whether the request could not be sent, so that no process will answer. */
   readonly failed?: boolean;
 }
 
-/** What stands for a process without an id in the list of those that have not answered. */
+/** Stands for a process without a known id in the list of missing processes. */
 export const UNKNOWN_NODE = "unknown";
 
 /**
- * Why the wait for a request is over: all that are there have "answered", or all that it reached and the
- * others were "unreached"; the "timeout" has passed; it "failed" to be sent; the adapter was "closed".
+ * Why a request is complete. "answered": all processes that are alive have answered. "unreached": all processes that
+ * received the request have answered, and the others did not receive it. "timeout": the timeout has ended. "failed":
+ * the request could not be sent. "closed": the adapter was closed.
  */
 export type Completion = "answered" | "unreached" | "timeout" | "failed" | "closed";
 
-/** What is known of a process: it is "asked" and has not answered; it was removed without an answer; it has left. */
+/**
+ * The state of a process: "asked" and not answered yet, "answered", "missing" because it was removed without an answer,
+ * or "left".
+ */
 type NodeState = "asked" | "answered" | "missing" | "left";
 
+/** Waits for the answers to one request. */
 export class PendingRequest {
   private readonly nodes = new Map<NodeId, NodeState>();
-  /** Processes of `nodes` that are still to answer. */
+  /** The number of processes in `nodes` that have not answered yet. */
   private waiting = 0;
   private unknown = 0;
   private received = Number.POSITIVE_INFINITY;
   private answered = 0;
-  // What came before expect(): answers, and processes that were removed.
+  // Events before expect(): buffered answers, and removed processes.
   private early: (() => void)[] | undefined = [];
   private readonly removed = new Map<NodeId, boolean>();
   private timer: ReturnType<typeof setTimeout> | undefined;
@@ -51,9 +56,9 @@ export class PendingRequest {
   private readonly onComplete: (missing: readonly NodeId[], why: Completion) => void;
 
   /**
-   * @param timeout milliseconds after which the wait is over
-   * @param presumed the processes that count as expected if the wait is over before expect()
-   * @param onComplete called once, with the processes that have not answered, and why the wait is over
+   * @param timeout how long to wait for answers, in milliseconds
+   * @param presumed the expected processes, used if the request is complete before expect() is called
+   * @param onComplete called once, with the processes that have not answered and the reason
    */
   constructor(
     timeout: number,
@@ -73,17 +78,17 @@ export class PendingRequest {
     this.check();
   }
 
-  /** Calls back when the expected processes are known: at once, or in the order of the calls. */
+  /** Calls a function when the expected processes are known: immediately, or later in the order of the calls. */
   whenExpected(handle: () => void): void {
     if (this.early === undefined) handle();
     else this.early.push(handle);
   }
 
   /**
-   * An answer has arrived.
+   * Handles an answer.
    *
-   * @param node `undefined` where the answer does not say
-   * @param take called with the first answer of a process that is expected, and with no other
+   * @param node the id of the process, or `undefined` if the answer does not contain it
+   * @param take called with the first answer of each expected process, and not with other answers
    */
   answer(node: NodeId | undefined, take: () => void): void {
     this.whenExpected(() => {
@@ -95,9 +100,9 @@ export class PendingRequest {
   }
 
   /**
-   * A process will not answer any more. One that has answered is not waited for anyway.
+   * Called when a process will not answer any more. Has no effect if the process has already answered.
    *
-   * @param missing whether its answer is missing: not that of a process that has left
+   * @param missing whether the process' answer is missing. `false` if the process has left
    */
   remove(node: NodeId, missing: boolean): void {
     if (this.early !== undefined) this.removed.set(node, missing);
@@ -105,11 +110,11 @@ export class PendingRequest {
     this.check();
   }
 
-  /** Ends the wait now. Those that have not answered are missing. */
+  /** Completes the request now. Processes that have not answered are missing. */
   finish(why: Completion): void {
     if (this.timer === undefined) return;
     if (this.early !== undefined) {
-      // The expected processes were never known. Those that have answered are there.
+      // The expected processes were never known. The processes that have answered are alive.
       this.open(this.presumed, this.early.length);
       this.unknown = this.presumed.unknown;
     }
@@ -121,19 +126,19 @@ export class PendingRequest {
     this.onComplete([...missing, ...unknown], why);
   }
 
-  /** Ends the wait without a call. */
+  /** Stops waiting, without a call of `onComplete`. */
   stop(): void {
     clearTimeout(this.timer);
     this.timer = undefined;
     this.early = undefined;
   }
 
-  /** Counts an answer. Whether it is the first one of a process that is expected. */
+  /** Counts an answer. Returns whether the answer is the first one of an expected process. */
   private count(node: NodeId | undefined): boolean {
     const state = node === undefined ? undefined : this.nodes.get(node);
     if (state === "answered" || state === "left") return false;
     if (state === "asked") this.waiting--;
-    // One that was removed, since it was silent, is there after all.
+    // A process that was removed because it sent nothing is alive after all.
     if (state === undefined) {
       if (this.unknown <= 0) return false;
       this.unknown--;
@@ -142,14 +147,18 @@ export class PendingRequest {
     return true;
   }
 
-  /** Takes what came early. `unknown`: how many answers of others than `nodes` count. */
+  /**
+   * Sets the expected processes, and handles the buffered answers.
+   *
+   * @param unknown how many answers of processes that are not in `nodes` are accepted
+   */
   private open({ nodes, received = Number.POSITIVE_INFINITY }: Expected, unknown: number): void {
     for (const node of nodes) this.nodes.set(node, "asked");
     this.waiting = this.nodes.size;
     this.unknown = unknown;
     this.received = received;
     for (const [node, missing] of this.removed) this.lose(node, missing);
-    // check() waits until all are counted.
+    // check() does nothing until all buffered answers are counted.
     for (const handle of this.early ?? []) handle();
     this.early = undefined;
   }
@@ -162,7 +171,7 @@ export class PendingRequest {
 
   private check(): void {
     if (this.timer === undefined || this.early !== undefined) return;
-    // Nobody else has received it, whatever was thought before.
+    // No other process has received the request, even if more processes were expected.
     if (this.answered >= this.received) {
       this.unknown = 0;
       this.finish("unreached");

@@ -1,5 +1,5 @@
-// Reads Python's pickles as data: protocols 2 to 5, and only the opcodes that build data. Python's own
-// reader runs what a pickle says; this one has no opcode that names, calls or builds an object.
+// Reads Python's pickles as data: protocols 2 to 5, and only the opcodes that create data. Python's own reader executes
+// the instructions of a pickle. This reader has no opcode that names, calls or creates an object.
 // https://github.com/python/cpython/blob/main/Lib/pickletools.py
 //
 //   80 04  95 …  7d 94  28 8c 01 "a" 94 4b 01 … 75  2e
@@ -13,19 +13,21 @@ import {
   isValidUtf8,
 } from "../../protocol/bytes.ts";
 
-/** A pickle is invalid, is larger than the limits, or does more than hold data. `code` "ERR_PICKLE". */
+/** Reported if a pickle is invalid, is larger than the limits, or contains more than data. */
 export class PickleError extends Error {
+  /** The name of this class. */
   override readonly name = "PickleError";
+  /** The code of this error. */
   readonly code = "ERR_PICKLE";
 }
 
-/** What a pickle may hold. */
+/** The limits for the contents of a pickle. */
 export interface PickleLimits {
-  /** Containers within each other. */
+  /** The most levels of nested containers. */
   readonly depth: number;
-  /** Opcodes, and so values. What is referred to several times counts each time. */
+  /** The most opcodes, and the most values. A value counts once for each reference. */
   readonly values: number;
-  /** Bytes of the pickle, and of its strings and bytes where each reference counts. */
+  /** The most bytes of the pickle, and of its strings and byte arrays. A value counts once for each reference. */
   readonly size: number;
 }
 
@@ -37,16 +39,15 @@ export const PICKLE_LIMITS: PickleLimits = {
 
 export interface Unpickled {
   readonly value: unknown;
-  /** The arrays that were tuples. */
+  /** The arrays that were tuples in Python. */
   readonly tuples: ReadonlySet<unknown>;
 }
 
 /**
- * Returns the value of a pickle. A dict is an object, a list and a tuple are arrays, an int is the
- * nearest number. Keys of a dict are strings as Python's json module writes them.
+ * Returns the value of a pickle. A dict becomes an object, a list or a tuple becomes an array, and an int becomes the
+ * nearest number. The keys of a dict become strings in the same way as in Python's json module.
  *
- * @throws PickleError for a pickle that is invalid or too large, and for every opcode that does more
- * than build data
+ * @throws PickleError if the pickle is invalid, too large, or has an opcode that does more than create data
  */
 export function unpickle(bytes: Bytes, limits: PickleLimits = PICKLE_LIMITS): Unpickled {
   return new Unpickler(bytes, limits).read();
@@ -58,7 +59,7 @@ const LOWEST_PROTOCOL = 2;
 const HIGHEST_PROTOCOL = 5;
 const PROTO = 0x80;
 const STOP = 0x2e;
-/** Bytes of the longest int. Larger ones have no number near them. */
+/** The most bytes of an int. Larger ones are outside the range of a number. */
 const MAX_INT_BYTES = 128;
 
 class Unpickler {
@@ -68,7 +69,7 @@ class Unpickler {
   private readonly view: DataView;
   private readonly limits: PickleLimits;
   private readonly stack: unknown[] = [];
-  // How long the stack was at each MARK that is still to be used.
+  // The length of the stack at each MARK that was not used yet.
   private readonly marks: number[] = [];
   private at = 0;
 
@@ -80,14 +81,14 @@ class Unpickler {
 
   read(): Unpickled {
     const { depth, values, size } = this.limits;
-    if (this.bytes.length > size) throw new PickleError(`a pickle of more than ${size} bytes`);
-    if (this.byte() !== PROTO) throw new PickleError("no pickle of protocol 2 to 5");
+    if (this.bytes.length > size) throw new PickleError(`the pickle is larger than ${size} bytes`);
+    if (this.byte() !== PROTO) throw new PickleError("the data is not a pickle of protocol 2 to 5");
     const protocol = this.byte();
     if (protocol < LOWEST_PROTOCOL || protocol > HIGHEST_PROTOCOL) {
       throw new PickleError(`pickle protocol ${protocol} is not supported`);
     }
     for (let count = 0; ; count++) {
-      if (count > values) throw new PickleError(`a pickle of more than ${values} values`);
+      if (count > values) throw new PickleError(`the pickle has more than ${values} values`);
       const opcode = this.byte();
       if (opcode === STOP) break;
       const run = OPCODES[opcode];
@@ -96,7 +97,7 @@ class Unpickler {
     }
     const value = this.pop();
     if (this.stack.length > 0 || this.marks.length > 0 || this.at < this.bytes.length) {
-      throw new PickleError("a pickle goes on after its value");
+      throw new PickleError("the pickle has data after its value");
     }
     new Measure({ depth, values, size }).measure(value);
     return { value, tuples: this.tuples };
@@ -118,7 +119,7 @@ class Unpickler {
     return this.view.getUint32(this.skip(4), true);
   }
 
-  /** A length of eight bytes. */
+  /** Reads a length of eight bytes. */
   uint64(): number {
     return Number(this.view.getBigUint64(this.skip(8), true));
   }
@@ -132,7 +133,7 @@ class Unpickler {
     return this.bytes.subarray(start, start + length);
   }
 
-  /** The start of a frame of this length, which must be there. */
+  /** Reads the start of a frame. The frame must be complete. */
   frame(length: number): void {
     if (length > this.bytes.length - this.at) throw truncated();
   }
@@ -155,10 +156,10 @@ class Unpickler {
     this.marks.push(this.stack.length);
   }
 
-  /** Takes the values since the last MARK. */
+  /** Removes the values since the last MARK from the stack. */
   takeMarked(): unknown[] {
     const mark = this.marks.pop();
-    if (mark === undefined) throw new PickleError("a pickle without a MARK where one is needed");
+    if (mark === undefined) throw new PickleError("the pickle has no MARK where one is required");
     return this.stack.splice(mark);
   }
 
@@ -167,7 +168,7 @@ class Unpickler {
     this.stack.push(items);
   }
 
-  /** Takes so many values, and pushes a tuple of them. */
+  /** Removes values from the stack, and pushes a tuple of them. */
   tuple(length: number): void {
     const items: unknown[] = [];
     for (let i = 0; i < length; i++) items.unshift(this.pop());
@@ -177,7 +178,7 @@ class Unpickler {
   append(items: readonly unknown[]): void {
     const list = this.top();
     if (!Array.isArray(list) || this.tuples.has(list)) {
-      throw new PickleError("a pickle appends to what is no list");
+      throw new PickleError("the pickle appends to a value that is not a list");
     }
     for (const item of items) list.push(item);
   }
@@ -185,7 +186,7 @@ class Unpickler {
   setItems(items: readonly unknown[]): void {
     const dict = this.top();
     if (!isDict(dict) || items.length % 2 !== 0) {
-      throw new PickleError("a pickle sets items of what is no dict");
+      throw new PickleError("the pickle sets items of a value that is not a dict");
     }
     for (let i = 0; i < items.length; i += 2) setItem(dict, keyOf(items[i]), items[i + 1]);
   }
@@ -196,7 +197,7 @@ class Unpickler {
 
   recall(index: number): void {
     if (!this.memo.has(index))
-      throw new PickleError(`a pickle refers to ${index}, which is unknown`);
+      throw new PickleError(`the pickle refers to the unknown memo entry ${index}`);
     this.stack.push(this.memo.get(index));
   }
 
@@ -209,7 +210,7 @@ class Unpickler {
 
   private needOne(): void {
     if (this.stack.length <= (this.marks.at(-1) ?? 0)) {
-      throw new PickleError("a pickle uses a value that is not there");
+      throw new PickleError("the pickle uses a value that does not exist");
     }
   }
 }
@@ -254,7 +255,7 @@ const OPCODES: Readonly<Record<number, Run>> = {
   106: (pickle) => pickle.recall(pickle.uint32()),              // LONG_BINGET
 };
 
-/** Opcodes that are known and not run, for the error. */
+/** The names of known opcodes that are not supported, for the error message. */
 // biome-ignore format: aligned table
 const REFUSED: Readonly<Record<number, string>> = {
   99: "GLOBAL",         147: "STACK_GLOBAL",    82: "REDUCE",       98: "BUILD",
@@ -271,28 +272,28 @@ const REFUSED: Readonly<Record<number, string>> = {
 function refused(opcode: number, at: number): PickleError {
   const name = REFUSED[opcode] ?? `0x${opcode.toString(16).padStart(2, "0")}`;
   return new PickleError(
-    `the opcode ${name} at byte ${at} of a pickle is not one of those for data`,
+    `the opcode ${name} at byte ${at} of the pickle is not an opcode for data`,
   );
 }
 
 function truncated(): PickleError {
-  return new PickleError("a pickle ends in the middle");
+  return new PickleError("the pickle is truncated");
 }
 
 function notNegative(length: number): number {
-  if (length < 0) throw new PickleError("a length in a pickle is negative");
+  if (length < 0) throw new PickleError("a length in the pickle is negative");
   return length;
 }
 
-/** The number nearest to an int: two's complement, the lowest byte first. */
+/** Returns the number nearest to an int, which is encoded in two's complement with the lowest byte first. */
 function int(bytes: Bytes): number {
-  if (bytes.length > MAX_INT_BYTES) throw new PickleError("an int in a pickle is too large");
+  if (bytes.length > MAX_INT_BYTES) throw new PickleError("an int in the pickle is too large");
   let value = 0n;
   for (const byte of bytes.toReversed()) value = (value << 8n) | BigInt(byte);
   return Number(BigInt.asIntN(bytes.length * 8, value));
 }
 
-/** Python keeps half of a surrogate pair as it is, in three bytes that are not UTF-8: "surrogatepass". */
+/** Decodes a string. Python encodes an unpaired surrogate as three bytes that are not valid UTF-8 ("surrogatepass"). */
 function text(bytes: Bytes): string {
   const whole = decodeUtf8(bytes);
   if (whole !== undefined) return whole;
@@ -311,21 +312,21 @@ function text(bytes: Bytes): string {
 }
 
 function valid(bytes: Bytes): string {
-  if (!isValidUtf8(bytes)) throw new PickleError("a string in a pickle is not UTF-8");
+  if (!isValidUtf8(bytes)) throw new PickleError("a string in the pickle is not valid UTF-8");
   return decodeValidUtf8(bytes);
 }
 
-/** A key as Python's json module writes it. */
+/** Returns a key in the form that Python's json module uses. */
 function keyOf(key: unknown): string {
   if (typeof key === "string") return key;
   if (key === null || typeof key === "number" || typeof key === "boolean") return String(key);
-  throw new PickleError("a key in a pickle is no string, number, boolean or None");
+  throw new PickleError("a dict key in the pickle is not a string, number, boolean or None");
 }
 
 function setItem(dict: Fields, key: string, value: unknown): void {
   if (key !== "__proto__") dict[key] = value;
   else {
-    // As JSON.parse() has it: a field, not a prototype.
+    // Like JSON.parse(), creates a property and does not set the prototype.
     Object.defineProperty(dict, key, {
       value,
       configurable: true,
@@ -350,8 +351,8 @@ interface Size {
 }
 
 /**
- * What a value takes once it is written out, where each reference is a copy. A container that is in
- * itself has no such size, and one that is doubled often enough has one that nobody can send.
+ * Computes the size of a value as if each reference were a copy. A container that contains itself has no such size.
+ * Containers that are referenced several times on many levels have a size that is too large to send.
  */
 class Measure {
   private readonly limits: PickleLimits;
@@ -368,7 +369,7 @@ class Measure {
     if (!isContainer(value)) return SCALAR;
     const known = this.known.get(value);
     if (known !== undefined) return known;
-    if (this.open.has(value)) throw new PickleError("a container in a pickle is in itself");
+    if (this.open.has(value)) throw new PickleError("a container in the pickle contains itself");
     if (this.open.size >= this.limits.depth) throw this.tooDeep();
     this.open.add(value);
     const measured = this.measureItems(value);
@@ -397,13 +398,13 @@ class Measure {
     const { limits } = this;
     if (depth >= limits.depth) throw this.tooDeep();
     if (values > limits.values || size > limits.size) {
-      throw new PickleError("a pickle is too large once it is written out");
+      throw new PickleError("the pickle is too large when each reference counts as a copy");
     }
     return { depth: depth + 1, values, size };
   }
 
   private tooDeep(): PickleError {
-    return new PickleError(`a pickle of more than ${this.limits.depth} containers in each other`);
+    return new PickleError(`the pickle has more than ${this.limits.depth} levels of containers`);
   }
 }
 

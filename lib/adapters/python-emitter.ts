@@ -1,4 +1,4 @@
-// For a process that serves no clients: it publishes to a cluster of python-socketio, and receives nothing.
+// For a process without clients of its own: publishes to a cluster of python-socketio, and receives nothing.
 //
 //   const emitter = createPythonEmitter({ publisher, channel: "flask-socketio" });
 //   await emitter.to("room").emit("event", 1);
@@ -25,14 +25,15 @@ import {
   redisPublisher,
 } from "./python-redis.ts";
 
+/** The options of createPythonEmitter(). */
 export interface PythonEmitterOptions {
-  /** Publish with this client of `redis` or `ioredis`. */
+  /** The client of `redis` or `ioredis` that publishes. Required. */
   readonly publisher: RedisPublisher;
-  /** Publish on this channel, as the option `channel` of createPythonAdapter(). */
+  /** The channel to publish on. Must be the channel of the other hosts, as for createPythonAdapter(). Required. */
   readonly channel: PythonChannel | (string & {});
-  /** Write emits for these versions, as the option `dialect` of createPythonAdapter(). Default: "args-list". */
+  /** The format of emitted events, as for createPythonAdapter(). Default: "args-list". */
   readonly dialect?: PythonDialect;
-  /** Refuse bytes in the dialect "raw", which hosts that send pickles cannot read. Default: `false`. */
+  /** Reject bytes in the dialect "raw", because hosts that send pickles cannot read them. Default: `false`. */
   readonly pickle?: boolean;
 }
 
@@ -44,9 +45,21 @@ const PYTHON_EMITTER_OPTIONS: OptionTable<PythonEmitterOptions> = {
 };
 
 /**
- * Makes an emitter for the main namespace.
+ * Creates an emitter for the main namespace.
  *
- * @throws ArgumentTypeError or ArgumentRangeError for an option that is missing, unknown or invalid
+ * @param options the options of the emitter. `publisher` and `channel` are required
+ * @throws ArgumentTypeError if an option is missing, unknown, or has an invalid type
+ * @throws ArgumentRangeError if an option has an invalid value
+ * @example
+ * ```ts
+ * import { createClient } from "redis";
+ * import { createPythonEmitter } from "barewire/python";
+ *
+ * const publisher = createClient({ url: "redis://localhost" });
+ * await publisher.connect();
+ * const emitter = createPythonEmitter({ publisher, channel: "flask-socketio" });
+ * await emitter.to("room").emit("event", 1);
+ * ```
  */
 export function createPythonEmitter(options: PythonEmitterOptions): PythonEmitter {
   checkOptions(options, PYTHON_EMITTER_OPTIONS);
@@ -66,8 +79,8 @@ interface Channel {
 }
 
 /**
- * Emits to the clients of all hosts. Each call resolves to the number of hosts that have received it, 0 if
- * none is subscribed, and rejects if Redis does not take it.
+ * Emits events to the clients of all hosts. Each call resolves to the number of hosts that have received the message,
+ * and to 0 if no host is subscribed. Each call rejects if Redis does not accept the message.
  */
 export class PythonEmitter {
   private readonly channel: Channel;
@@ -88,29 +101,59 @@ export class PythonEmitter {
     this.skip = skip;
   }
 
-  /** Returns the emitter of another namespace. */
+  /**
+   * Returns the emitter of another namespace.
+   *
+   * @param namespace the name of the namespace. A missing leading "/" is added
+   * @example
+   * ```ts
+   * await emitter.of("/chat").emit("event", 1);
+   * ```
+   */
   of(namespace: string): PythonEmitter {
     const name = namespace.startsWith("/") ? namespace : `/${namespace}`;
     return new PythonEmitter(this.channel, name, [], []);
   }
 
-  /** Adds rooms, or sockets by their ids. Who is in any of them receives, once. */
+  /**
+   * Adds rooms to the target, or sockets by id. A socket that is in several of the rooms receives an event once.
+   *
+   * @param rooms a room or a list of rooms
+   * @example
+   * ```ts
+   * await emitter.to(["room1", "room2"]).emit("event", 1);
+   * ```
+   */
   to(rooms: Room | readonly Room[]): PythonEmitter {
     const all = [...new Set([...this.rooms, ...listOf(rooms)])];
     return new PythonEmitter(this.channel, this.namespace, all, this.skip);
   }
 
-  /** Leaves out sockets, by their ids. */
+  /**
+   * Excludes sockets from the target.
+   *
+   * @param sids the id of a socket, or a list of ids
+   * @example
+   * ```ts
+   * await emitter.except(sid).emit("event", 1);
+   * ```
+   */
   except(sids: SocketId | readonly SocketId[]): PythonEmitter {
     const all = [...new Set([...this.skip, ...listOf(sids)])];
     return new PythonEmitter(this.channel, this.namespace, this.rooms, all);
   }
 
   /**
-   * Emits an event.
+   * Emits an event to all target sockets.
    *
-   * @throws PythonAdapterError (rejects; `code` "ERR_PYTHON_INEXPRESSIBLE") for what the dialect cannot say
-   * @throws TypeError (rejects; `code` "ERR_RESERVED_EVENT") for an event that only the protocol may send
+   * @param event the name of the event
+   * @param args the arguments of the event
+   * @throws PythonAdapterError (rejects; `code` "ERR_PYTHON_INEXPRESSIBLE") if the dialect cannot express the arguments
+   * @throws TypeError (rejects; `code` "ERR_RESERVED_EVENT") if the event name is reserved
+   * @example
+   * ```ts
+   * const hosts = await emitter.emit("event", 1);
+   * ```
    */
   async emit(event: string, ...args: readonly unknown[]): Promise<number> {
     const [name, ...rest] = eventData(event, args);
@@ -120,27 +163,69 @@ export class PythonEmitter {
     return publish(encodeEmit(emit, this.namespace, hostId, format));
   }
 
-  /** Emits a "message" event. */
+  /**
+   * Emits a "message" event to all target sockets.
+   *
+   * @param args the arguments of the event
+   * @example
+   * ```ts
+   * await emitter.send("hello");
+   * ```
+   */
   send(...args: readonly unknown[]): Promise<number> {
     return this.emit("message", ...args);
   }
 
-  /** Takes everybody out of a room. Nobody is disconnected. */
+  /**
+   * Makes all sockets leave a room. The sockets stay connected.
+   *
+   * @param room the room
+   * @example
+   * ```ts
+   * await emitter.closeRoom("room1");
+   * ```
+   */
   async closeRoom(room: Room): Promise<number> {
     return this.channel.publish(encodeCloseRoom(room, this.namespace, this.channel.hostId));
   }
 
-  /** Disconnects a socket from the namespace. */
+  /**
+   * Disconnects a socket from the namespace.
+   *
+   * @param sid the id of the socket
+   * @example
+   * ```ts
+   * await emitter.disconnect(sid);
+   * ```
+   */
   async disconnect(sid: SocketId): Promise<number> {
     return this.operate("disconnect", sid);
   }
 
-  /** Puts a socket into a room. Hosts of python-socketio know how from 5.10 on. */
+  /**
+   * Makes a socket join a room. Requires hosts with python-socketio 5.10 or later.
+   *
+   * @param sid the id of the socket
+   * @param room the room
+   * @example
+   * ```ts
+   * await emitter.enterRoom(sid, "room1");
+   * ```
+   */
   async enterRoom(sid: SocketId, room: Room): Promise<number> {
     return this.operate("enter_room", sid, room);
   }
 
-  /** Takes a socket out of a room. Hosts of python-socketio know how from 5.10 on. */
+  /**
+   * Makes a socket leave a room. Requires hosts with python-socketio 5.10 or later.
+   *
+   * @param sid the id of the socket
+   * @param room the room
+   * @example
+   * ```ts
+   * await emitter.leaveRoom(sid, "room1");
+   * ```
+   */
   async leaveRoom(sid: SocketId, room: Room): Promise<number> {
     return this.operate("leave_room", sid, room);
   }

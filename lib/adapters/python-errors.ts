@@ -1,32 +1,41 @@
-// What the adapter for python-socketio throws and reports.
+// The errors that the adapter for python-socketio throws and reports.
 
-/** What went wrong. It stays the same when the words change. */
+/** The reason of a PythonAdapterError. Codes are stable, messages can change. */
 export type PythonAdapterErrorCode =
-  /** Thrown: the dialect has no way to say what is emitted. Reported: nor has it one for an operation. */
+  /** Thrown if the dialect cannot express an event. Reported if the dialect cannot express an operation. */
   | "ERR_PYTHON_INEXPRESSIBLE"
-  /** Thrown: two servers use the adapter of one. */
+  /** Thrown if two servers use the same adapter. */
   | "ERR_PYTHON_IN_USE"
-  /** Reported: a message of another host was ignored, since it is invalid. */
+  /** Reported if an invalid message of another host was ignored. */
   | "ERR_PYTHON_MESSAGE"
-  /** Reported once: another host sends pickles, and the option `pickle` is off. */
+  /** Reported once if another host sends pickles and the option `pickle` is disabled. */
   | "ERR_PYTHON_PICKLE_OFF"
-  /** Reported: Redis did not take a message, so that other hosts have not received it. */
+  /** Reported if Redis has not accepted a message, so that other hosts have not received it. */
   | "ERR_PYTHON_PUBLISH"
-  /** Reported: Redis did not take the subscription. It is tried again. */
+  /** Reported if Redis has not accepted the subscription. The adapter tries again. */
   | "ERR_PYTHON_SUBSCRIBE";
 
-/** An error of the adapter for python-socketio. What caused it is its `cause`. */
+/** An error of the adapter for python-socketio. The property `cause` is the error that caused it, if any. */
 export class PythonAdapterError extends Error {
+  /** The name of this class. */
   override readonly name = "PythonAdapterError";
+  /** The reason of the error. */
   readonly code: PythonAdapterErrorCode;
 
+  /**
+   * Creates an error with a code, a message and a cause.
+   *
+   * @param code the reason
+   * @param message the message
+   * @param cause the error that caused this one, if any
+   */
   constructor(code: PythonAdapterErrorCode, message: string, cause?: unknown) {
     super(message, cause === undefined ? undefined : { cause });
     this.code = code;
   }
 }
 
-/** Adds what an error says to a sentence. */
+/** Appends the message of an error to a sentence. */
 export function because(sentence: string, error: unknown): string {
   return `${sentence}: ${error instanceof Error ? error.message : String(error)}`;
 }

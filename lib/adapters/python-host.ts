@@ -1,5 +1,5 @@
-// This process as one host of a python-socketio cluster: its id, its one subscription, and what waits
-// for Redis.
+// This process as a host of a python-socketio cluster: its id, its only subscription, and the messages that wait for
+// Redis.
 //
 //   adapter of "/" ──┐                 ┌── publish ──▶ channel of Redis ──▶ other hosts
 //   adapter of "/a" ─┴── PythonHost ◀──┴── subscribe ── the same channel
@@ -21,33 +21,35 @@ import {
   subscription,
 } from "./python-redis.ts";
 
-/** A namespace of this process. */
+/** The adapter of a namespace in this process. */
 export interface Receiver {
   readonly nsp: { readonly name: string };
-  /** Another host has published a message for this namespace. */
+  /** Called with each message of another host for this namespace. */
   receive(message: PythonMessage): void;
 }
 
+/** The options of a host. */
 export interface PythonHostOptions {
   readonly publisher: RedisPublisher;
   readonly subscriber: RedisSubscriber;
   readonly channel: string;
   readonly format: PythonFormat;
-  /** Bytes of messages that may wait for Redis. */
+  /** The most bytes of messages that may wait for Redis. */
   readonly maxBackpressure: number;
   readonly onError: (error: Error) => void;
 }
 
-/** Milliseconds until a subscription is tried again. The wait doubles from the first to the last. */
+/** The delays between two attempts to subscribe, in milliseconds. The delay doubles from the first to the last. */
 const FIRST_RETRY = 1000;
 const LAST_RETRY = 30_000;
-/** Milliseconds that a server that closes waits for Redis. */
+/** How long a closing server waits for Redis, in milliseconds. */
 const CLOSE_TIMEOUT = 1000;
 
+/** A host of a python-socketio cluster. */
 export class PythonHost {
   readonly id: string = randomBytes(16).toString("hex");
   readonly format: PythonFormat;
-  /** Resolves when what other hosts publish is received for the first time. */
+  /** Resolves when the subscription is active for the first time. */
   readonly ready: Promise<void>;
 
   private readonly publisher: RedisPublisher;
@@ -80,13 +82,14 @@ export class PythonHost {
   }
 
   /**
-   * Adds a namespace. The first one subscribes to the channel.
+   * Adds a namespace. The first one starts the subscription to the channel.
    *
    * @throws PythonAdapterError (`code` "ERR_PYTHON_IN_USE") if another server uses this host
    */
   add(receiver: Receiver): void {
     const { name } = receiver.nsp;
-    // A namespace that was made for clients may come and go. The main one is there as long as its server.
+    // A namespace that was created for clients can be removed and added again. The main namespace exists as long as its
+    // server.
     if (name === "/" && this.receivers.has(name)) {
       throw new PythonAdapterError(
         "ERR_PYTHON_IN_USE",
@@ -99,7 +102,7 @@ export class PythonHost {
     void this.subscribe(FIRST_RETRY);
   }
 
-  /** Removes a namespace. The last one ends the subscription. */
+  /** Removes a namespace. Removing the last one ends the subscription. */
   async remove(receiver: Receiver): Promise<void> {
     const { name } = receiver.nsp;
     if (this.receivers.get(name) !== receiver) return;
@@ -111,12 +114,15 @@ export class PythonHost {
     const late = new Promise((resolve) => {
       timer = setTimeout(resolve, CLOSE_TIMEOUT);
     });
-    // Redis may be away, and the program may have closed its client. Either way nothing is received any more.
+    // Redis may be away, or the user may have closed the client. In both cases no more messages arrive.
     await Promise.race([late, this.subscription.stop().catch(() => {})]);
     clearTimeout(timer);
   }
 
-  /** Publishes a message, or reports why it cannot. While messages are lost, the first of them is reported. */
+  /**
+   * Publishes a message, or reports why it cannot be published. If several messages in a row are lost, only the first
+   * is reported.
+   */
   publish(text: string): void {
     const size = Buffer.byteLength(text);
     if (this.waiting > 0 && this.waiting + size > this.maxBackpressure) {
@@ -136,19 +142,19 @@ export class PythonHost {
       });
   }
 
-  /** Reports an error to the program. */
+  /** Reports an error to the user. */
   report(error: Error): void {
     try {
       this.onError(error);
     } catch (thrown) {
-      // The mistake of a listener, which must not end what has called it.
+      // An error of the user's listener must not affect the caller of this method.
       queueMicrotask(() => {
         throw thrown;
       });
     }
   }
 
-  /** Reports, the first time, what every such call or message would say again. */
+  /** Reports an error once, even if it occurs for every call or message. */
   reportOnce(error: Error): void {
     if (this.reported.has(error.message)) return;
     this.reported.add(error.message);
@@ -167,7 +173,7 @@ export class PythonHost {
       this.onReady();
     } catch (error) {
       if (!this.isSubscribing) return;
-      const sentence = `the channel "${this.channel}" cannot be subscribed to`;
+      const sentence = `cannot subscribe to the channel "${this.channel}"`;
       this.fail("ERR_PYTHON_SUBSCRIBE", because(sentence, error), error);
       this.retry = setTimeout(
         () => void this.subscribe(Math.min(delay * 2, LAST_RETRY)),
@@ -177,13 +183,13 @@ export class PythonHost {
   }
 
   private onMessage(bytes: Buffer): void {
-    // Most messages of a busy host are its own. They come back as they were written.
+    // Most messages that a busy host receives are its own.
     if (bytes.subarray(-this.ending.length).equals(this.ending)) return;
     try {
       const message = decodeMessage(bytes, this.format);
       if (message === undefined) return;
       const isMine = message.hostId === this.id;
-      // A callback is for the host that it names, and everything else for all others.
+      // A callback is for the host that it names. Every other message is for all other hosts.
       if (isMine === (message.method === "callback")) {
         this.receivers.get(message.namespace)?.receive(message);
       }

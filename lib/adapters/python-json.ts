@@ -1,4 +1,4 @@
-// JSON as Python's json module writes it: NaN, Infinity and -Infinity are numbers there.
+// Parses JSON of Python's json module, which also writes the numbers NaN, Infinity and -Infinity.
 // https://docs.python.org/3/library/json.html#infinite-and-nan-number-values
 
 import { SERVER_LIMITS } from "../../protocol/socketio/check.ts";
@@ -7,13 +7,13 @@ import { ProtocolError } from "../../protocol/socketio/rules.ts";
 import { generateId } from "../generate-id.ts";
 
 const CONSTANT = /(?<![\w.+-])(?:NaN|-?Infinity)(?!\w|\s*:)/g;
-/** What stands for NaN while a text is parsed. It is random and never sent, so no peer can write it. */
+/** Represents NaN while a text is parsed. The value is random and never sent, so a peer cannot know it. */
 const NAN = generateId();
 
 /**
- * Returns what a text of Python holds. An int beyond 2^53 is the nearest number.
+ * Parses JSON that Python has written. An int beyond 2^53 becomes the nearest number.
  *
- * @throws ProtocolError for what is no JSON, or nested too deeply
+ * @throws ProtocolError if the text is not JSON, or is nested too deeply
  */
 export function parsePythonJson(text: string): unknown {
   try {
@@ -21,7 +21,7 @@ export function parsePythonJson(text: string): unknown {
   } catch (error) {
     if (!(error instanceof ProtocolError) || error.rule !== "PAYLOAD_JSON") throw error;
     const replaced = replaceConstants(text);
-    // The same text would only fail again.
+    // Without a constant in the text, a second attempt would fail in the same way.
     if (replaced === text) throw error;
     try {
       return JSON.parse(replaced, (_key, value: unknown) => (value === NAN ? Number.NaN : value));
@@ -31,7 +31,7 @@ export function parsePythonJson(text: string): unknown {
   }
 }
 
-/** Writes the constants outside strings as JSON that is parsed to them. A number beyond the largest is Infinity. */
+/** Replaces the constants outside of strings by JSON that can be parsed. 1e999 is parsed as Infinity. */
 function replaceConstants(text: string): string {
   let result = "";
   let at = 0;

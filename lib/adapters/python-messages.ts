@@ -1,9 +1,9 @@
-// What the hosts of a python-socketio cluster publish to each other, as socketio/pubsub_manager.py of
-// python-socketio writes and reads it.
+// The messages that the hosts of a python-socketio cluster publish, as socketio/pubsub_manager.py of python-socketio
+// writes and reads them.
 //
 //   {"method":"emit","event":"ev","data":[{"a":1}],"binary":false,"namespace":"/","room":null,
 //    "skip_sid":null,"callback":null,"host_id":"48a6…"}
-//   {"method":"callback","host_id":"<who asked>","sid":"<room>","namespace":"/","id":1,"args":["acked"]}
+//   {"method":"callback","host_id":"<host that sent the emit>","sid":"<room>","namespace":"/","id":1,"args":["acked"]}
 //   {"method":"disconnect","sid":"…","namespace":"/","host_id":"…"}
 //   {"method":"enter_room" or "leave_room","sid":"…","room":"r","namespace":"/","host_id":"…"}
 //   {"method":"close_room","room":"r","namespace":"/","host_id":"…"}
@@ -23,31 +23,33 @@ import { PythonAdapterError } from "./python-errors.ts";
 import { parsePythonJson } from "./python-json.ts";
 
 /**
- * How the data of an emit is written in JSON. "args-list": a list of the arguments, from python-socketio
- * 5.15.1 on. "raw": the only argument itself, before.
+ * The JSON format of an emit's data. "args-list": a list of the arguments, for python-socketio 5.15.1 and later. "raw":
+ * the only argument itself, for earlier versions.
  */
 export type PythonDialect = "args-list" | "raw";
 
-/** How messages are read and written. */
+/** The format in which messages are read and written. */
 export interface PythonFormat {
   readonly dialect: PythonDialect;
-  /** Pickles are read. Hosts that send them, up to python-socketio 5.13, read no bytes in JSON. */
+  /** Whether pickles are read. Hosts that send pickles (python-socketio up to 5.13) cannot read bytes in JSON. */
   readonly pickle: boolean;
 }
 
-/** Who asked for an acknowledgement, and its number there; sent back as it came. */
+/** Identifies the acknowledgement that a host waits for. The reply repeats it unchanged. */
 export type CallbackReference = readonly [room: unknown, namespace: unknown, id: unknown];
 
+/** The contents of an emit message. */
 export interface Emit {
   readonly event: string | number;
   readonly args: readonly unknown[];
-  /** `undefined`: everybody. Empty: nobody. */
+  /** `undefined`: all sockets. An empty list: no socket. */
   readonly rooms: readonly string[] | undefined;
-  /** Ids of sockets that do not receive it. */
+  /** The ids of sockets that do not receive the event. */
   readonly skip: readonly string[];
   readonly callback: CallbackReference | undefined;
 }
 
+/** A message of a host. */
 export type PythonMessage = { readonly namespace: string; readonly hostId: string | undefined } & (
   | ({ readonly method: "emit" } & Emit)
   | {
@@ -66,10 +68,10 @@ export type PythonMessage = { readonly namespace: string; readonly hostId: strin
 );
 
 /**
- * Writes an emit.
+ * Encodes an emit message.
  *
- * @throws PythonAdapterError (`code` "ERR_PYTHON_INEXPRESSIBLE") for arguments that the dialect cannot
- * say, and for an object that other hosts would take for bytes
+ * @throws PythonAdapterError (`code` "ERR_PYTHON_INEXPRESSIBLE") if the dialect cannot express the arguments, or if
+ * other hosts would mistake an object in the arguments for bytes
  */
 export function encodeEmit(
   { event, args, rooms, skip, callback = undefined }: Emit,
@@ -95,9 +97,9 @@ export function encodeEmit(
 }
 
 /**
- * Writes the acknowledgement that a client has given, for the host that asked.
+ * Encodes the acknowledgement of a client, for the host that has sent the event.
  *
- * @throws PythonAdapterError (`code` "ERR_PYTHON_INEXPRESSIBLE") for one with bytes
+ * @throws PythonAdapterError (`code` "ERR_PYTHON_INEXPRESSIBLE") if the acknowledgement contains bytes
  */
 export function encodeCallback(
   hostId: string,
@@ -105,12 +107,12 @@ export function encodeCallback(
   args: readonly unknown[],
 ): string {
   if (extract(args).attachments.length > 0) {
-    throw inexpressible("an acknowledgement for another host cannot hold bytes");
+    throw inexpressible("an acknowledgement for another host cannot contain bytes");
   }
   return JSON.stringify({ method: "callback", host_id: hostId, sid, namespace, id, args });
 }
 
-/** Writes a message about one socket. */
+/** Encodes an operation on one socket. */
 export function encodeOperation(
   method: "disconnect" | "enter_room" | "leave_room",
   sid: string,
@@ -121,30 +123,33 @@ export function encodeOperation(
   return JSON.stringify({ method, sid, room, namespace, host_id: hostId });
 }
 
-/** Writes that everybody leaves a room. */
+/** Encodes the command that makes all sockets leave a room. */
 export function encodeCloseRoom(room: string, namespace: string, hostId: string): string {
   return JSON.stringify({ method: "close_room", room, namespace, host_id: hostId });
 }
 
-/** How a message of this process ends: all but callbacks, whose host is the one that asked. */
+/**
+ * Returns the end of each message of this process. Callbacks are different: their host is the one that has sent the
+ * event.
+ */
 export function endingOf(hostId: string): Buffer {
   return Buffer.from(`"host_id":${JSON.stringify(hostId)}}`);
 }
 
-/** The first byte of a pickle of protocol 2 or later. No JSON begins with it. */
+/** The first byte of a pickle of protocol 2 or later. JSON never starts with this byte. */
 const PROTO = 0x80;
 
 /**
- * Reads a message. `undefined` for a method that is unknown, which other versions may have.
+ * Decodes a message. Returns `undefined` if the method is unknown, because other versions may have more methods.
  *
- * @throws PythonAdapterError, PickleError or ProtocolError for an invalid message
+ * @throws PythonAdapterError, PickleError or ProtocolError if the message is invalid
  */
 export function decodeMessage(bytes: Bytes, format: PythonFormat): PythonMessage | undefined {
   if (bytes[0] === PROTO) {
     if (!format.pickle) {
       throw new PythonAdapterError(
         "ERR_PYTHON_PICKLE_OFF",
-        "another host sends pickles, as python-socketio does up to 5.13: the option pickle reads them",
+        "another host sends pickles, as python-socketio up to 5.13 does: set the option pickle to read them",
       );
     }
     const { value, tuples } = unpickle(bytes);
@@ -162,7 +167,7 @@ export function decodeMessage(bytes: Bytes, format: PythonFormat): PythonMessage
 type ReadArguments = (data: unknown, binary: boolean) => readonly unknown[];
 
 function read(message: unknown, readArguments: ReadArguments): PythonMessage | undefined {
-  if (!isObject(message)) throw invalid("a message is no object");
+  if (!isObject(message)) throw invalid("a message is not an object");
   const { method, host_id } = message;
   if (typeof method !== "string") throw invalid("a message has no method");
   const hostId = typeof host_id === "string" ? host_id : undefined;
@@ -175,7 +180,7 @@ function read(message: unknown, readArguments: ReadArguments): PythonMessage | u
       return { method, ...about(), ...readEmit(message, readArguments) };
     case "callback": {
       const { sid, id, args } = message;
-      if (!Array.isArray(args)) throw invalid("the arguments of callback are no list");
+      if (!Array.isArray(args)) throw invalid("the arguments of callback are not a list");
       return { method, ...about(), sid, id, args };
     }
     case "disconnect":
@@ -209,7 +214,7 @@ function readEmit(message: Record<string, unknown>, readArguments: ReadArguments
   };
 }
 
-/** As Manager.emit() of Python: None is no argument. */
+/** Like Manager.emit() of python-socketio: None means no arguments. */
 function single(data: unknown): readonly unknown[] {
   return data === null ? [] : [data];
 }
@@ -218,7 +223,7 @@ function isTuple(data: unknown, tuples: ReadonlySet<unknown>): data is readonly 
   return tuples.has(data);
 }
 
-/** `[tree, base64, base64, …]` with the bytes in the tree. */
+/** Decodes `[tree, base64, base64, …]`. Returns the tree with the bytes in place of the placeholders. */
 function restoreBytes(data: unknown): unknown {
   if (!Array.isArray(data) || data.length === 0) throw invalid("a binary emit has no list of data");
   const [tree, ...encoded]: readonly unknown[] = data;
@@ -233,7 +238,7 @@ function restoreBytes(data: unknown): unknown {
 function onlyArgument(args: readonly unknown[]): unknown {
   if (args.length > 1) {
     throw inexpressible(
-      'the dialect "raw" has no way to emit several arguments to other hosts: emit one list or object, or use "args-list" where all hosts have python-socketio 5.15.1 or later',
+      'the dialect "raw" cannot emit several arguments to other hosts: emit one list or object, or use "args-list" if all hosts have python-socketio 5.15.1 or later',
     );
   }
   return args[0];
@@ -241,16 +246,16 @@ function onlyArgument(args: readonly unknown[]): unknown {
 
 function checkBinary(tree: unknown, attachments: number, { dialect, pickle }: PythonFormat): void {
   if (dialect === "raw" && pickle) {
-    throw inexpressible("hosts that send pickles read no bytes in JSON");
+    throw inexpressible("hosts that send pickles cannot read bytes in JSON");
   }
   if (placeholders(tree) !== attachments) {
     throw inexpressible(
-      'an object with "_placeholder" and "num" beside bytes would be taken for bytes by other hosts',
+      'other hosts would mistake an object with "_placeholder" and "num" for bytes',
     );
   }
 }
 
-/** How many objects are taken for bytes, by the rule of Python's Packet.reconstruct_binary(). */
+/** Returns how many objects Packet.reconstruct_binary() of python-socketio would replace by bytes. */
 function placeholders(value: unknown): number {
   if (!isObject(value)) return 0;
   const isPlaceholder = Boolean(value._placeholder) && "num" in value;
@@ -258,7 +263,7 @@ function placeholders(value: unknown): number {
   return inside + (isPlaceholder ? 1 : 0);
 }
 
-/** As Python has it: nothing is None, one is itself. */
+/** Like python-socketio: an empty list becomes None, and a list of one becomes the item. */
 function oneOrMany(names: readonly string[]): readonly string[] | string | null {
   if (names.length > 1) return names;
   return names[0] ?? null;
@@ -272,7 +277,7 @@ function listOf(value: unknown): readonly unknown[] {
   return Array.isArray(value) ? value : [value];
 }
 
-/** Rooms of Python may be numbers. Ours are strings. */
+/** Returns the name of a room as a string. In Python a room can be a number. */
 function roomName(room: unknown): string {
   if (typeof room === "number") return String(room);
   return string(room, "a room or a sid");
@@ -283,7 +288,7 @@ function isReference(value: unknown): value is CallbackReference {
 }
 
 function string(value: unknown, what: string): string {
-  if (typeof value !== "string") throw invalid(`${what} is no string`);
+  if (typeof value !== "string") throw invalid(`${what} is not a string`);
   return value;
 }
 

@@ -1,41 +1,63 @@
-// One channel of Redis over the user's clients, of the packages `redis` (4 to 6) or `ioredis`. They
-// are described here by the methods that are called, and never imported.
+// A channel of Redis over the user's clients, of the packages `redis` (4 to 6) or `ioredis`. The types only describe
+// the methods that are called. Neither package is imported.
 
 import { checkThat, isFunction, isObject, isString } from "../events/options.ts";
 
 /** A client of `redis` or `ioredis` that publishes. */
 export interface RedisPublisher {
+  /**
+   * A client of `redis` that is only used for subscriptions: the members that this package uses.
+   *
+   * @param channel the channel
+   * @param message the message
+   */
   publish(channel: string, message: string): Promise<number>;
 }
 
-/** A client of `redis` that is used for subscriptions only. */
+/**
+ * A client of `redis` that is only used for subscriptions.
+ *
+ * @internal
+ */
 export interface NodeRedisSubscriber {
+  /** Subscribes to a channel. The messages are passed as bytes. */
   subscribe(
     channel: string,
     listener: (message: Buffer) => unknown,
     bufferMode: true,
   ): Promise<unknown>;
+  /** Unsubscribes from a channel. */
   unsubscribe(
     channel: string,
     listener: (message: Buffer) => unknown,
     bufferMode: true,
   ): Promise<unknown>;
+  /** A method that distinguishes the client from one of `ioredis`. Not called. */
   sSubscribe: unknown;
-  /** Whether connect() was called. */
+  /** A client of `ioredis` that is only used for subscriptions: the members that this package uses. */
   readonly isOpen?: boolean;
 }
 
-/** A client of `ioredis` that is used for subscriptions only. */
+/**
+ * A client of `ioredis` that is only used for subscriptions.
+ *
+ * @internal
+ */
 export interface IoredisSubscriber {
+  /** Subscribes to a channel. */
   subscribe(channel: string): Promise<unknown>;
+  /** Unsubscribes from a channel. */
   unsubscribe(channel: string): Promise<unknown>;
+  /** Adds a listener of messages as bytes. */
   on(event: "messageBuffer", listener: (channel: Buffer, message: Buffer) => void): unknown;
+  /** Removes a listener. */
   removeListener(
     event: "messageBuffer",
     listener: (channel: Buffer, message: Buffer) => void,
   ): unknown;
 }
 
+/** A client of `redis` or `ioredis` that is only used for subscriptions. */
 export type RedisSubscriber = NodeRedisSubscriber | IoredisSubscriber;
 
 export const redisPublisher = checkThat(
@@ -47,7 +69,7 @@ export const redisSubscriber = checkThat(
   (value): value is object => isObject(value) && hasMethods(value, ["subscribe", "unsubscribe"]),
 );
 
-/** The channels that Flask-SocketIO and python-socketio use where nothing else is said. */
+/** The default channels: "flask-socketio" of Flask-SocketIO, and "socketio" of python-socketio. */
 export type PythonChannel = "flask-socketio" | "socketio";
 
 export const channelName = checkThat(
@@ -61,12 +83,13 @@ export const dialectName = checkThat('"args-list" or "raw"', isString, (name) =>
 
 /** A subscription to one channel. */
 export interface Subscription {
-  /** Subscribes; may be called again after it has rejected. The client subscribes anew after it has reconnected. */
+  /** Subscribes. Can be called again after it has rejected. After a reconnection, the client subscribes again. */
   start(): Promise<unknown>;
+  /** Unsubscribes. */
   stop(): Promise<unknown>;
 }
 
-/** Prepares a subscription whose messages arrive as bytes. */
+/** Prepares a subscription whose messages are passed as bytes. */
 export function subscription(
   subscriber: RedisSubscriber,
   channel: string,
@@ -74,9 +97,10 @@ export function subscription(
 ): Subscription {
   if (isNodeRedis(subscriber)) {
     return {
-      // It would wait for a connect() that the program has forgotten, and say nothing.
+      // Without this check, subscribe() would silently wait for a call of connect().
       start: async () => {
-        if (subscriber.isOpen === false) throw new Error("the client is closed, call connect()");
+        if (subscriber.isOpen === false)
+          throw new Error("the client is not connected: call connect()");
         await subscriber.subscribe(channel, onMessage, true);
       },
       stop: () => subscriber.unsubscribe(channel, onMessage, true),

@@ -1,7 +1,6 @@
 /**
- * `barewire/python`: the server joins a cluster of python-socketio or Flask-SocketIO over Redis, as one
- * more host of it. https://python-socketio.readthedocs.io/en/stable/server.html#using-a-message-queue
- *
+ * `barewire/python`: makes the server a host of a python-socketio or Flask-SocketIO cluster over Redis.
+ * https://python-socketio.readthedocs.io/en/stable/server.html#using-a-message-queue
  * ```ts
  * const publisher = createClient({ url: "redis://localhost" });       // of the package redis, or
  * const subscriber = publisher.duplicate();                           // new Redis() of ioredis
@@ -9,7 +8,6 @@
  * const adapter = createPythonAdapter({ publisher, subscriber, channel: "flask-socketio" });
  * const io = new Server(3000, { adapter });
  * ```
- *
  * @module barewire/python
  */
 
@@ -58,38 +56,45 @@ export { PickleError } from "./pickle.ts";
 export { createPythonEmitter, PythonEmitter, type PythonEmitterOptions } from "./python-emitter.ts";
 export { PythonAdapterError, type PythonAdapterErrorCode } from "./python-errors.ts";
 export type { PythonDialect } from "./python-messages.ts";
-export type { PythonChannel, RedisPublisher, RedisSubscriber } from "./python-redis.ts";
+export type {
+  IoredisSubscriber,
+  NodeRedisSubscriber,
+  PythonChannel,
+  RedisPublisher,
+  RedisSubscriber,
+} from "./python-redis.ts";
 
+/** The options of createPythonAdapter(). */
 export interface PythonAdapterOptions {
-  /** Publish with this client of `redis` or `ioredis`. */
+  /** The client of `redis` or `ioredis` that publishes. Required. */
   readonly publisher: RedisPublisher;
-  /** Subscribe with this client, which is another one: `publisher.duplicate()`. */
+  /** The client that subscribes. Must be a different client, for example `publisher.duplicate()`. Required. */
   readonly subscriber: RedisSubscriber;
   /**
-   * Publish and receive on this channel: "flask-socketio" where the others are Flask-SocketIO,
-   * "socketio" where they are python-socketio without Flask, or what they set with `channel`.
+   * The channel of the cluster: "flask-socketio" for Flask-SocketIO, "socketio" for python-socketio without Flask, or
+   * the value of their option `channel`. Required.
    */
   readonly channel: PythonChannel | (string & {});
   /**
-   * Write emits for these versions: "args-list" for python-socketio 5.15.1 and later, "raw" for
-   * earlier ones, which cannot be sent several arguments. Default: "args-list".
+   * The format of emitted events: "args-list" for python-socketio 5.15.1 and later, "raw" for earlier versions. With
+   * "raw", events can have only one argument. Default: "args-list".
    */
   readonly dialect?: PythonDialect;
-  /** Read the pickles that python-socketio sends up to 5.13, as data only. Default: `false`. */
+  /** Read the pickles that python-socketio up to 5.13 sends, as data only. Default: `false`. */
   readonly pickle?: boolean;
   /**
-   * Bytes of messages that may wait for Redis. Further messages do not reach other hosts, which is
+   * The most bytes of messages that may wait for Redis. Further messages do not reach other hosts, and an error is
    * reported. Default: 16 MiB.
    */
   readonly maxBackpressure?: number;
-  /** Called with what went wrong where nothing can be thrown. Default: a warning of the process. */
+  /** Called with each error that cannot be thrown. Default: emits a process warning. */
   readonly onError?: (error: Error) => void;
 }
 
-/** The option `adapter` of a server. */
+/** The value of the server's option `adapter`. */
 export interface PythonAdapterFactory {
   (nsp: AdapterHost): PythonAdapter;
-  /** Resolves when what other hosts publish is received. */
+  /** Resolves when the subscription is active, so that messages of other hosts arrive. */
   readonly ready: Promise<void>;
 }
 
@@ -104,13 +109,27 @@ const PYTHON_ADAPTER_OPTIONS: OptionTable<PythonAdapterOptions> = {
 };
 
 const DEFAULT_MAX_BACKPRESSURE = 16 * 1024 * 1024;
-/** Milliseconds that a host waits for an acknowledgement where no timeout() was set: call() of Python. */
+/** How long a host waits for an acknowledgement without timeout(), in milliseconds. Same as call() of python-socketio. */
 const CALL_TIMEOUT = 60_000;
 
 /**
- * Makes the option `adapter` of one server.
+ * Creates the adapter of a server, for its option `adapter`.
  *
- * @throws ArgumentTypeError or ArgumentRangeError for an option that is missing, unknown or invalid
+ * @param options the options of the adapter. `publisher`, `subscriber` and `channel` are required
+ * @throws ArgumentTypeError if an option is missing, unknown, or has an invalid type
+ * @throws ArgumentRangeError if an option has an invalid value
+ * @example
+ * ```ts
+ * import { Server } from "barewire";
+ * import { createPythonAdapter } from "barewire/python";
+ * import { createClient } from "redis";
+ *
+ * const publisher = createClient({ url: "redis://localhost" });
+ * const subscriber = publisher.duplicate();
+ * await Promise.all([publisher.connect(), subscriber.connect()]);
+ * const adapter = createPythonAdapter({ publisher, subscriber, channel: "flask-socketio" });
+ * const io = new Server(3000, { adapter });
+ * ```
  */
 export function createPythonAdapter(options: PythonAdapterOptions): PythonAdapterFactory {
   checkOptions(options, PYTHON_ADAPTER_OPTIONS);
@@ -120,7 +139,7 @@ export function createPythonAdapter(options: PythonAdapterOptions): PythonAdapte
   }
   if (Object.is(publisher, subscriber)) {
     throw new ArgumentTypeError(
-      "a client that subscribes cannot publish: subscriber must be another one than publisher",
+      "publisher and subscriber must be different clients: a client that subscribes cannot publish",
     );
   }
   const host = new PythonHost({
@@ -134,14 +153,14 @@ export function createPythonAdapter(options: PythonAdapterOptions): PythonAdapte
   return Object.assign((nsp: AdapterHost) => new PythonAdapter(nsp, host), { ready: host.ready });
 }
 
-/** An acknowledgement that another host is to send. */
+/** An acknowledgement that another host will send. */
 interface Awaited {
   readonly id: number;
   readonly room: Room;
   readonly answers: BroadcastAnswers;
 }
 
-/** The rooms of one namespace in this process, and the way to the other hosts of the cluster. */
+/** The rooms of one namespace in this process, connected with the other hosts of the cluster. */
 export class PythonAdapter extends Adapter {
   private readonly host: PythonHost;
   private readonly awaited = new Map<number, Awaited>();
@@ -166,15 +185,26 @@ export class PythonAdapter extends Adapter {
     return this.host.remove(this);
   }
 
-  /** Publishes the packet first, so that a mistake of the program is thrown before anybody receives it. */
+  /**
+   * Sends an event to the target sockets in all hosts. The event is published first, so that an invalid event throws
+   * before any client receives it.
+   *
+   * @param packet the event
+   * @param options the target sockets, and the flags of the event
+   */
   override broadcast(packet: Packet, options: BroadcastOptions): void {
     if (!options.flags.local) this.publishEmit(packet, options);
     this.sendToMembers(packet, options);
   }
 
   /**
-   * Clients of this process are asked. Where none of them is in the only room that is named, it is
-   * that of a client of another host, as with call() of Python, and its host is asked.
+   * Sends an event to the target sockets, and waits for their acknowledgements. Only sockets of this process are asked,
+   * with one exception: if the target is a single room without sockets in this process, the room is the id of another
+   * host's socket, as for call() of python-socketio, and this host is asked.
+   *
+   * @param packet the event, with the id that the acknowledgements repeat
+   * @param options the target sockets, and the flags of the event
+   * @param answers receives the acknowledgements
    */
   override broadcastWithAck(
     packet: Packet & { readonly id: number },
@@ -228,7 +258,11 @@ export class PythonAdapter extends Adapter {
     return super.disconnectSockets(options, close);
   }
 
-  /** Another host has published a message for this namespace. @internal */
+  /**
+   * Handles a message of another host for this namespace.
+   *
+   * @internal
+   */
   receive(message: PythonMessage): void {
     switch (message.method) {
       case "emit":
@@ -256,7 +290,7 @@ export class PythonAdapter extends Adapter {
   private receiveEmit(emit: Emit, hostId: string | undefined): void {
     const { event, args, rooms, skip, callback } = emit;
     if (rooms?.length === 0) return;
-    // Python skips sockets, and not who is in a room of that name.
+    // python-socketio only skips sockets by id, and not the sockets in a room of that name.
     const except = new Set(skip.filter((sid) => this.nsp.sockets.has(sid)));
     const options: BroadcastOptions = { rooms: new Set(rooms), except, flags: {} };
     const packet: Packet = { type: EVENT, namespace: this.nsp.name, data: [event, ...args] };
@@ -282,7 +316,7 @@ export class PythonAdapter extends Adapter {
     awaited.answers.onAnswer(null, args);
   }
 
-  /** Sends what a client has acknowledged an event with to the host that asked. */
+  /** Sends a client's acknowledgement to the host that has sent the event. */
   private answer(hostId: string, callback: CallbackReference, args: readonly unknown[]): void {
     try {
       this.host.publish(encodeCallback(hostId, callback, args));
@@ -316,7 +350,7 @@ export class PythonAdapter extends Adapter {
     this.host.publish(encodeOperation(method, sid, room, this.nsp.name, this.host.id));
   }
 
-  /** The only room of a broadcast, if no client of this process is in it. */
+  /** Returns the only room of a broadcast if no socket of this process is in this room. */
   private roomElsewhere(options: BroadcastOptions): Room | undefined {
     const [room] = options.rooms;
     if (options.rooms.size !== 1 || options.flags.local) return undefined;
@@ -324,8 +358,8 @@ export class PythonAdapter extends Adapter {
   }
 
   /**
-   * Who of `options` may be a socket of another host: messages name one socket by its id, and those
-   * that are rooms are ignored by other hosts.
+   * Returns the rooms that may be the ids of other hosts' sockets. An operation message names one socket by id. Other
+   * hosts ignore a message with the name of a room.
    */
   private socketsElsewhere(
     { rooms, except, flags }: BroadcastOptions,
@@ -337,7 +371,7 @@ export class PythonAdapter extends Adapter {
       this.host.reportOnce(
         new PythonAdapterError(
           "ERR_PYTHON_INEXPRESSIBLE",
-          `${operation} in "${name}" reaches clients of this process only: other hosts act on sockets by their ids`,
+          `${operation} in "${name}" only reaches clients of this process: other hosts select sockets by id`,
         ),
       );
       return [];
@@ -346,7 +380,7 @@ export class PythonAdapter extends Adapter {
   }
 }
 
-/** Whether `options` means everybody who is in one room. */
+/** Returns whether `options` selects exactly the sockets of one room. */
 function isOnlyRoom({ rooms, except }: BroadcastOptions, room: Room): boolean {
   return rooms.size === 1 && rooms.has(room) && except.size === 0;
 }

@@ -1,6 +1,6 @@
-// The base of adapters over several processes whose clients may come back to any of them. What is kept of a client
-// is kept outside of this process, from the time when it connects, so that it outlives the process.
-// What is sent by this process while a client comes back is noted (socketio/returning.ts).
+// The base class of adapters for several processes whose clients can recover their session in any process. The state of
+// a client is stored outside of this process from the time when the client connects, so that it outlives the process.
+// While a client reconnects, the events that this process sends are buffered for it (socketio/returning.ts).
 
 import type { EventData } from "../../protocol/socketio/packet.ts";
 import type { Outgoing } from "../engineio/outgoing.ts";
@@ -14,47 +14,87 @@ export type { Returning, SentEvent } from "../socketio/returning.ts";
 /** A session whose missed events are being read. */
 export type GrowingSession = RecoverableSession & { readonly missed: Outgoing[] };
 
+/** The base class of adapters whose clients can recover their session in any process. */
 export abstract class RecoveringAdapter<
   Sent extends SentEvent,
   Waiting extends Returning<Sent> = Returning<Sent>,
 > extends ClusterAdapter {
+  /** @internal */
   protected readonly returning = new Set<Waiting>();
-  /** The connected sockets that may come back, with their secrets. */
+  /**
+   * The connected sockets whose clients can recover, with their secret ids.
+   *
+   * @internal
+   */
   protected readonly pids = new Map<SocketId, string>();
   private readonly changed = new Set<SocketId>();
   private readonly flusher = { flush: (): void => this.saveChanged() };
 
-  /** Whether clients may come back. */
+  /**
+   * Whether clients can recover their session.
+   *
+   * @internal
+   */
   protected abstract get recovers(): boolean;
 
-  /** Keeps what a client that is connected would come back with. */
+  /**
+   * Stores the state of a connected client.
+   *
+   * @internal
+   */
   protected abstract saveSession(session: RecoverableSession): void;
 
-  /** Keeps nothing of a client any more: it was disconnected, and may not come back. */
+  /**
+   * Deletes the state of a client that was disconnected and cannot recover.
+   *
+   * @internal
+   */
   protected abstract forgetSession(id: SocketId, pid: string): void;
 
+  /**
+   * Adds a socket to rooms.
+   *
+   * @param id the id of the socket
+   * @param rooms the rooms
+   */
   override addAll(id: SocketId, rooms: ReadonlySet<Room>): void | Promise<void> {
     this.note(id);
     return super.addAll(id, rooms);
   }
 
+  /**
+   * Removes a socket from a room.
+   *
+   * @param id the id of the socket
+   * @param room the room
+   */
   override del(id: SocketId, room: Room): void | Promise<void> {
     this.note(id);
     return super.del(id, room);
   }
 
+  /**
+   * Removes a socket from all rooms.
+   *
+   * @param id the id of the socket
+   */
   override delAll(id: SocketId): void {
     this.note(id);
     super.delAll(id);
   }
 
-  /** Saves a socket at the end of the turn, once for all its changes. */
+  /**
+   * Stores the state of a socket at the end of the turn, once for all changes in this turn.
+   *
+   * @internal
+   */
   protected note(id: SocketId): void {
     if (!this.recovers) return;
     if (this.changed.size === 0) flushSoon(this.flusher);
     this.changed.add(id);
   }
 
+  /** @internal */
   protected saveChanged(): void {
     for (const id of this.changed) {
       const session = this.nsp.sockets.get(id)?.recoverableSession;
@@ -70,13 +110,20 @@ export abstract class RecoveringAdapter<
     this.changed.clear();
   }
 
-  /** Middleware may put a socket into rooms before it is connected. */
+  /**
+   * Returns whether the client of a socket is reconnecting. Middleware can add such a socket to rooms before it is
+   * connected.
+   */
   private isReturning(id: SocketId): boolean {
     for (const { session } of this.returning) if (session?.sid === id) return true;
     return false;
   }
 
-  /** Bytes of the events that a client which comes back is sent. */
+  /**
+   * The most bytes of missed events that a reconnecting client is sent.
+   *
+   * @internal
+   */
   protected get maxReplay(): number {
     return Number.POSITIVE_INFINITY;
   }
@@ -85,12 +132,13 @@ export abstract class RecoveringAdapter<
     return endReturn(this.returning, session, this.maxReplay);
   }
 
+  /** @internal */
   protected stopReturns(pid: string): void {
     stopReturns(this.returning, pid);
   }
 }
 
-/** The arguments of an event, with an offset behind them. */
+/** Appends an offset to the arguments of an event. */
 export function withOffset([name, ...args]: EventData, offset: string): EventData {
   return [name, ...args, offset];
 }

@@ -1,5 +1,5 @@
-// The clients for Redis of the packages "redis" and "ioredis", as one interface. Neither is imported: a
-// program passes the client that it has.
+// One interface for the Redis clients of the packages "redis" and "ioredis". Neither package is imported: the user
+// passes a client.
 
 import type { Bytes } from "../../protocol/bytes.ts";
 import type { Untyped } from "../events/emitter.ts";
@@ -7,83 +7,175 @@ import { ArgumentTypeError } from "../events/errors.ts";
 import { isFunction, isObject } from "../events/options.ts";
 import { BATCH } from "./subscriptions.ts";
 
-/** What both clients have in common. */
+/** The methods that both clients have. */
 interface ClientEvents {
+  /**
+   * Adds a listener of an event.
+   *
+   * @param event the name of the event
+   * @param listener the listener
+   */
   on(event: string, listener: (...args: Untyped[]) => void): unknown;
 }
 
-type MessageListener = (message: Buffer, channel: Buffer) => void;
+/**
+ * Called with a message and its channel.
+ *
+ * @param message the message
+ * @param channel the channel that the message was published on
+ */
+export type RedisMessageListener = (message: Buffer, channel: Buffer) => void;
 
-/** A client of the package "redis", version 4 or newer, as this package uses it. */
+/** A client of the package "redis", version 4 or later: the members that this package uses. */
 export interface NodeRedisClient extends ClientEvents {
+  /** Whether connect() was called, and the client was not closed. */
   readonly isOpen: boolean;
+  /** Whether the client can send commands. */
   readonly isReady: boolean;
+  /** Connects to Redis. */
   connect(): Promise<unknown>;
+  /**
+   * Creates a client with the same settings, which is not connected yet.
+   *
+   * @param overrides settings that differ
+   */
   duplicate(overrides?: {
     disableOfflineQueue?: boolean;
     commandOptions?: { timeout: number };
   }): NodeRedisClient;
+  /**
+   * Sends a command.
+   *
+   * @param args the name of the command, and its arguments
+   */
   sendCommand(args: (string | Buffer)[]): Promise<unknown>;
-  subscribe(channels: string[], listener: MessageListener, buffers: true): Promise<unknown>;
-  unsubscribe(channels: string[], listener: MessageListener, buffers: true): Promise<unknown>;
-  pSubscribe(patterns: string[], listener: MessageListener, buffers: true): Promise<unknown>;
-  pUnsubscribe(patterns: string[], listener: MessageListener, buffers: true): Promise<unknown>;
+  /**
+   * Subscribes to channels.
+   *
+   * @param channels the channels
+   * @param listener the listener of the messages
+   * @param buffers `true`: messages and channels are passed as bytes
+   */
+  subscribe(channels: string[], listener: RedisMessageListener, buffers: true): Promise<unknown>;
+  /**
+   * Unsubscribes from channels.
+   *
+   * @param channels the channels
+   * @param listener the listener of the subscription
+   * @param buffers `true`, as for subscribe()
+   */
+  unsubscribe(channels: string[], listener: RedisMessageListener, buffers: true): Promise<unknown>;
+  /**
+   * Subscribes to all channels that match a pattern.
+   *
+   * @param patterns the patterns
+   * @param listener the listener of the messages
+   * @param buffers `true`: messages and channels are passed as bytes
+   */
+  pSubscribe(patterns: string[], listener: RedisMessageListener, buffers: true): Promise<unknown>;
+  /**
+   * Unsubscribes from patterns.
+   *
+   * @param patterns the patterns
+   * @param listener the listener of the subscription
+   * @param buffers `true`, as for pSubscribe()
+   */
+  pUnsubscribe(patterns: string[], listener: RedisMessageListener, buffers: true): Promise<unknown>;
 }
 
-/** A client of the package "ioredis", as this package uses it. */
+/** A client of the package "ioredis": the members that this package uses. */
 export interface IoRedisClient extends ClientEvents {
+  /** The state of the connection. "ready" if the client can send commands. */
   readonly status: string;
+  /**
+   * Creates a client with the same settings, and connects it.
+   *
+   * @param overrides settings that differ
+   */
   duplicate(overrides?: {
     autoResendUnfulfilledCommands?: boolean;
     autoResubscribe?: boolean;
     enableOfflineQueue?: boolean;
     lazyConnect?: boolean;
   }): IoRedisClient;
+  /**
+   * Sends a command.
+   *
+   * @param command the name of the command
+   * @param args the arguments of the command
+   */
   call(command: string, args: (string | Buffer | number)[]): Promise<unknown>;
+  /**
+   * Subscribes to channels.
+   *
+   * @param channels the channels
+   */
   subscribe(...channels: string[]): Promise<unknown>;
+  /**
+   * Unsubscribes from channels.
+   *
+   * @param channels the channels
+   */
   unsubscribe(...channels: string[]): Promise<unknown>;
+  /**
+   * Subscribes to all channels that match a pattern.
+   *
+   * @param patterns the patterns
+   */
   psubscribe(...patterns: string[]): Promise<unknown>;
+  /**
+   * Unsubscribes from patterns.
+   *
+   * @param patterns the patterns
+   */
   punsubscribe(...patterns: string[]): Promise<unknown>;
+  /** Closes the connection immediately. */
   disconnect(): void;
 }
 
-/** A client for Redis: of the package "redis" or "ioredis". */
+/** A Redis client of the package "redis" or "ioredis". */
 export type RedisClient = NodeRedisClient | IoRedisClient;
 
-/** What a connection to Redis tells. */
+/** The events of a connection to Redis. */
 export interface RedisSink {
-  /** A message has arrived. `pattern` is that of the subscription, where it was one to a pattern. */
+  /**
+   * Called with each message. `pattern` is the pattern of the subscription, or `undefined` for a subscription to a
+   * channel.
+   */
   onMessage(channel: string, message: Bytes, pattern: string | undefined): void;
-  /** The connection is ready, or is not any more. */
+  /** Called when the connection becomes ready, and when it is no longer ready. */
   onState(): void;
+  /** Called with each error of the connection. */
   onError(error: Error): void;
 }
 
-/** One connection to Redis. */
+/** A connection to Redis. */
 export interface RedisConnection {
-  /** Whether commands are sent now. */
+  /** Whether commands can be sent now. */
   readonly ready: boolean;
+  /** Sends a command, and resolves to its reply. */
   command(args: readonly (string | Bytes)[]): Promise<unknown>;
   subscribe(channels: readonly string[]): Promise<unknown>;
   unsubscribe(channels: readonly string[]): Promise<unknown>;
+  /** Subscribes to all channels that match a pattern. */
   subscribePattern(pattern: string): Promise<unknown>;
   unsubscribePattern(pattern: string): Promise<unknown>;
-  /** Ends the connection at once. */
+  /** Closes the connection immediately. */
   end(): void;
 }
 
 /**
- * Opens a connection like that of `client`. Commands fail at once while it is broken, and none is sent
- * twice: a message that Redis had taken before would arrive twice.
+ * Opens a connection with the settings of `client`. While the connection is broken, commands fail immediately. No
+ * command is sent twice, because Redis may have executed it the first time, and a message would arrive twice.
  *
- * @throws ArgumentTypeError for what is no client, and for a client of a Redis Cluster
+ * @throws ArgumentTypeError if `client` is not a Redis client, or is a client of a Redis Cluster
  */
 export function openConnection(client: RedisClient, sink: RedisSink): RedisConnection {
   checkClient(client);
   return isNodeRedis(client) ? openNodeRedis(client, sink) : openIoRedis(client, sink);
 }
 
-/** Sends a command over the client of the program itself. */
+/** Sends a command over the user's client. */
 export function sendCommand(
   client: RedisClient,
   args: readonly (string | Bytes)[],
@@ -94,7 +186,11 @@ export function sendCommand(
     : client.call(`${command}`, others);
 }
 
-/** @throws ArgumentTypeError for what is no client, and for a client of a Redis Cluster */
+/**
+ * Checks the client that the user has passed.
+ *
+ * @throws ArgumentTypeError if `client` is not a Redis client, or is a client of a Redis Cluster
+ */
 export function checkClient(client: unknown): asserts client is RedisClient {
   const has = (name: string): boolean => isObject(client) && isFunction(Reflect.get(client, name));
   const isCluster =
@@ -105,7 +201,7 @@ export function checkClient(client: unknown): asserts client is RedisClient {
     );
   }
   if (has("duplicate") && (has("pSubscribe") || has("psubscribe"))) return;
-  throw new ArgumentTypeError('the client must be one of the package "redis" or "ioredis"');
+  throw new ArgumentTypeError('the client must be a client of the package "redis" or "ioredis"');
 }
 
 function isNodeRedis(client: RedisClient): client is NodeRedisClient {
@@ -113,17 +209,17 @@ function isNodeRedis(client: RedisClient): client is NodeRedisClient {
 }
 
 function openNodeRedis(template: NodeRedisClient, sink: RedisSink): RedisConnection {
-  // From version 5 on a command that was not written within 5 s fails, and each has a timer for that, which
-  // takes a third of the time of a node that publishes. What waits is bounded by its bytes instead.
+  // From version 5 on, each command has a timer and fails if it was not written within 5 s. The timers take a third of
+  // the CPU time of a process that publishes. Instead of the time, RedisLink limits the bytes that wait.
   const commandOptions = { timeout: 0 };
   const client = template.duplicate({ disableOfflineQueue: true, commandOptions });
   client.on("error", (error) => sink.onError(asError(error)));
   for (const event of ["ready", "reconnecting", "end"]) client.on(event, () => sink.onState());
-  // What it rejects with was told as an error before.
+  // The "error" event reports the same error.
   client.connect().catch(() => {});
-  const onMessage: MessageListener = (message, channel) =>
+  const onMessage: RedisMessageListener = (message, channel) =>
     sink.onMessage(channel.toString(), message, undefined);
-  const patterns = new Map<string, MessageListener>();
+  const patterns = new Map<string, RedisMessageListener>();
   return {
     get ready() {
       return client.isReady;
@@ -132,7 +228,7 @@ function openNodeRedis(template: NodeRedisClient, sink: RedisSink): RedisConnect
     subscribe: (channels) => client.subscribe([...channels], onMessage, true),
     unsubscribe: (channels) => client.unsubscribe([...channels], onMessage, true),
     subscribePattern: (pattern) => {
-      const listener: MessageListener = (message, channel) =>
+      const listener: RedisMessageListener = (message, channel) =>
         sink.onMessage(channel.toString(), message, pattern);
       patterns.set(pattern, listener);
       return client.pSubscribe([pattern], listener, true);
@@ -143,7 +239,7 @@ function openNodeRedis(template: NodeRedisClient, sink: RedisSink): RedisConnect
       if (listener !== undefined) await client.pUnsubscribe([pattern], listener, true);
     },
     end: () => {
-      // Its name changed with version 5.
+      // destroy() was named disconnect() before version 5.
       const end: unknown = Reflect.get(client, "destroy") ?? Reflect.get(client, "disconnect");
       if (typeof end !== "function" || !client.isOpen) return;
       Promise.resolve()
@@ -156,7 +252,7 @@ function openNodeRedis(template: NodeRedisClient, sink: RedisSink): RedisConnect
 function openIoRedis(template: IoRedisClient, sink: RedisSink): RedisConnection {
   const client = template.duplicate({
     autoResendUnfulfilledCommands: false,
-    // It forgets the subscriptions when the next connection breaks before it has them again.
+    // ioredis forgets the subscriptions if the next connection breaks before it has subscribed again.
     autoResubscribe: false,
     enableOfflineQueue: false,
     lazyConnect: false,
@@ -171,8 +267,8 @@ function openIoRedis(template: IoRedisClient, sink: RedisSink): RedisConnection 
     }
     for (const pattern of patterns) client.psubscribe(pattern).catch(() => {});
   });
-  // It never settles the commands that are not answered when the connection breaks, since it is not to
-  // send them again.
+  // If the connection breaks, ioredis never settles the commands that wait for a reply, because it must not send them
+  // again.
   const unanswered = new Set<(error: Error) => void>();
   const answered = <Reply>(command: Promise<Reply>): Promise<Reply> =>
     new Promise((resolve, reject) => {
@@ -215,7 +311,7 @@ function openIoRedis(template: IoRedisClient, sink: RedisSink): RedisConnection 
   };
 }
 
-/** The clients take no other bytes than those of a Buffer. */
+/** Returns an argument as a string or a Buffer, because the clients accept no other byte arrays. */
 function asArgument(value: string | Bytes): string | Buffer {
   if (typeof value === "string" || Buffer.isBuffer(value)) return value;
   return Buffer.from(value.buffer, value.byteOffset, value.byteLength);

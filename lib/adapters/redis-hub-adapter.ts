@@ -1,12 +1,13 @@
-// The base of the adapters over Redis: how a request is published, who is expected to answer it, and how Redis shows that
-// it passes messages on.
+// The base class of the adapters over Redis: how a request is published, which processes are expected to answer it, and
+// how an adapter detects that Redis delivers messages.
 //
-//   publish(request)     ──▶ so many have received it      │ of those, so many have this adapter and are known,
-//   count(membership)    ──▶ so many have this adapter     │ and the others may answer without an id
-//   publish("heartbeat") ──▶ Redis ──▶ this process too: Redis passes messages on
+//   publish(request)     ──▶ number of processes that have received it
+//   count(membership)    ──▶ number of processes with this adapter: some of them are known, the others answer without an id
+//   publish("heartbeat") ──▶ Redis ──▶ this process receives its own heartbeat: Redis delivers messages
 //
-// A process counts in `membership` as soon as it is subscribed there, and is known as soon as it was heard. One that was
-// removed since it was silent counts there too as long as its connection stays. It is not expected to answer.
+// A process counts in `membership` from its subscription on, and is known from its first message on. A process that was
+// removed because it sent nothing still counts in `membership` while its connection exists. It is not expected to
+// answer.
 
 import type { Bytes } from "../../protocol/bytes.ts";
 import type { AdapterHost } from "../socketio/adapter.ts";
@@ -23,16 +24,18 @@ import type { HubMember, RedisHub, RedisHubOptions } from "./redis-hub.ts";
 import type { ChannelListener, RedisLink } from "./redis-link.ts";
 
 /**
- * Milliseconds that the acknowledgements of a broadcast are awaited where the program does not say. Redis may lose
- * the one that others wait for, and processes with other adapters do not tell that a client has gone.
+ * How long a broadcast waits for acknowledgements without timeout(), in milliseconds. Without this limit it could wait
+ * forever, because Redis can lose an acknowledgement, and processes with other adapters do not report disconnected
+ * clients.
  */
 const ACK_TIMEOUT = 60_000;
-/** How many removed processes are remembered. Anyone who can publish can invent any number of them. */
+/** The most removed processes to remember. Anyone who can publish can invent any number of processes. */
 const MAX_LOST = 1_000;
 
 /** A message of a process about itself. */
 export type MembershipMessage = Extract<ClusterMessage, { readonly type: Membership }>;
 
+/** The base class of the adapters over Redis. */
 export abstract class RedisHubAdapter<
     Sent extends SentEvent = SentEvent,
     Waiting extends Returning<Sent> = Returning<Sent>,
@@ -40,10 +43,12 @@ export abstract class RedisHubAdapter<
   extends RecoveringAdapter<Sent, Waiting>
   implements HubMember
 {
+  /** @internal */
   protected readonly link: RedisLink;
+  /** @internal */
   protected isOpen = true;
   private readonly redis: RedisHub;
-  /** The channels that it is subscribed to as long as it is open. */
+  /** The channels to which this adapter subscribes while it is open. */
   private readonly own: string[] = [];
   /** Processes that were removed and may still be subscribed. */
   private readonly lost = new Set<NodeId>();
@@ -57,28 +62,44 @@ export abstract class RedisHubAdapter<
     this.link = redis.add(this);
   }
 
-  // What an adapter has to bring.
+  // Methods that a subclass implements.
 
-  /** Where requests are published, and where the processes with this adapter tell of themselves. */
+  /**
+   * The channels on which requests and membership messages are published.
+   *
+   * @internal
+   */
   protected abstract readonly channels: { readonly requests: string; readonly membership: string };
 
+  /** @internal */
   protected abstract encodeMembership(message: MembershipMessage): Bytes;
 
+  /** @internal */
   protected abstract encodeRequest(request: ClusterRequest): Bytes;
 
   /**
-   * Sends a message to all other processes. Resolves to whether Redis has taken it; never rejects.
+   * Sends a message to all other processes. Resolves to whether Redis has accepted it. Never rejects.
    *
-   * @throws TypeError, RangeError for a value that cannot be encoded
+   * @throws TypeError or RangeError if a value cannot be encoded
+   * @internal
    */
   protected abstract send(message: ClusterCommand): Promise<boolean>;
 
-  /** Ends what an adapter has beside its channels. Called once, by close(). */
+  /**
+   * Frees the resources of the subclass, except its channels. Called once, by close().
+   *
+   * @internal
+   */
   protected abstract release(): void;
 
-  // What an adapter calls.
+  // Methods that a subclass calls.
 
-  /** Subscribes to channels until close(). Resolves when that is done, or Redis has taken too long. */
+  /**
+   * Subscribes to channels until close(). Resolves after the subscriptions are active, or after Redis has taken too
+   * long.
+   *
+   * @internal
+   */
   protected async listen(listeners: Readonly<Record<string, ChannelListener>>): Promise<void> {
     const { subscriptions } = this.link;
     await Promise.all(
@@ -90,23 +111,29 @@ export abstract class RedisHubAdapter<
   }
 
   /**
-   * Publishes an answer for one process. If it cannot be encoded, that is reported.
+   * Publishes an answer for one process. If the answer cannot be encoded, the error is reported.
    *
-   * @param type of the answer, for the report
+   * @param type the type of the answer, for the error message
+   * @internal
    */
   protected publishAnswer(channel: string, type: string, encode: () => Bytes): void {
     let bytes: Bytes;
     try {
       bytes = encode();
     } catch (error) {
-      // The data of a socket, or a program's answer. The process that asked is told that this answer is missing.
+      // The data of a socket or an answer of the user cannot be encoded. In the process that asked, this answer will be
+      // missing.
       this.report(new Error(`an answer (${type}) cannot be encoded`, { cause: error }));
       return;
     }
     void this.link.publish(channel, bytes);
   }
 
-  /** Takes what a process has told of itself. What this one has told comes back too. */
+  /**
+   * Handles a message of a process about itself. This process also receives its own messages.
+   *
+   * @internal
+   */
   protected onMembership(message: MembershipMessage, sender: NodeId): void {
     if (sender === this.id) {
       this.lastEcho = performance.now();
@@ -115,25 +142,33 @@ export abstract class RedisHubAdapter<
     }
     this.lost.delete(sender);
     this.receive(message, sender);
-    // One that has said that it leaves will not be subscribed any more.
+    // After a goodbye, the process is no longer subscribed.
     if (message.type === "goodbye") this.lost.delete(sender);
   }
 
-  // What the hub calls.
+  // Methods that the hub calls.
 
-  /** Redis is connected, for the first time or again. @internal */
+  /**
+   * Called when the connection to Redis is ready, for the first time or again.
+   *
+   * @internal
+   */
   onReady(): void {
     this.lastEcho = performance.now();
-    // Before init() has ended it is told as "hello" there.
+    // Before the end of init(), this message is not needed, because init() sends it.
     if (this.isBeating) this.publish({ type: "hello" });
   }
 
-  /** @internal */
+  /**
+   * Called with each error of the connection to Redis.
+   *
+   * @internal
+   */
   onLinkError(error: Error): void {
     this.dispatch("error", [error]);
   }
 
-  // What the namespace calls.
+  // Methods that the namespace calls.
 
   override async close(): Promise<void> {
     if (!this.isOpen) return;
@@ -148,13 +183,13 @@ export abstract class RedisHubAdapter<
     return ACK_TIMEOUT;
   }
 
-  /** How many processes share the namespace, those with other adapters counted. */
+  /** Returns the number of processes with this namespace, including those with other adapters. */
   override async serverCount(): Promise<number> {
     const [count] = (await this.link.countSubscribers(this.channels.requests)) ?? [];
     return count ?? super.serverCount();
   }
 
-  // What the cluster's part calls.
+  // Methods that the base class calls.
 
   protected override publish(message: ClusterMessage): void {
     if (!isMembership(message)) {
@@ -168,7 +203,7 @@ export abstract class RedisHubAdapter<
   protected override async ask(request: ClusterRequest): Promise<Expected> {
     const nodes = [...this.nodes];
     if (request.type === "join" || request.type === "leave" || request.type === "disconnect") {
-      // Processes with other adapters do not answer these.
+      // Processes with other adapters do not answer these requests.
       return { nodes, unknown: 0, failed: !(await this.send(request)) };
     }
     const [received, counts] = await Promise.all([
@@ -176,11 +211,11 @@ export abstract class RedisHubAdapter<
       this.link.countSubscribers(this.channels.membership),
     ]);
     const [ours = 1] = counts ?? [];
-    // Redis has not taken it: nobody will answer.
+    // Redis has not accepted the request, so no process will answer.
     if (received === undefined) return { nodes, unknown: 0, failed: true };
-    // Processes that have come but were not heard yet, and those with other adapters.
+    // Processes that have subscribed and not sent a message yet, and processes with other adapters.
     const others = Math.max(0, ours - 1 - nodes.length);
-    // What was removed and is not subscribed any more does not come back.
+    // A removed process that is no longer subscribed will not return.
     this.forgetLost(others);
     const unknown = others - this.lost.size + Math.max(0, received - ours);
     return { nodes, unknown, received: received - 1 };
@@ -198,7 +233,7 @@ export abstract class RedisHubAdapter<
     this.forgetLost(MAX_LOST);
   }
 
-  /** Keeps so many of the processes that were removed, the latest. */
+  /** Forgets removed processes until at most `most` of them are left. The oldest are forgotten first. */
   private forgetLost(most: number): void {
     for (const node of this.lost) {
       if (this.lost.size <= most) break;
@@ -207,7 +242,7 @@ export abstract class RedisHubAdapter<
   }
 }
 
-/** Whether a message is one of a process about itself. */
+/** Returns whether a message is a message of a process about itself. */
 export function isMembership(message: { readonly type: string }): message is MembershipMessage {
   const { type } = message;
   return type === "hello" || type === "heartbeat" || type === "goodbye";

@@ -1,39 +1,48 @@
-// What the adapters of all namespaces share: the connections to Redis, which end with the last adapter.
+// The connections to Redis, which the adapters of all namespaces share. The connections are closed with the last
+// adapter.
 
 import { callListener } from "../events/emitter.ts";
 import type { ClusterOptions } from "./cluster-adapter.ts";
 import type { RedisClient } from "./redis-client.ts";
 import { RedisLink, RedisUnavailableError } from "./redis-link.ts";
 
+/** The options that all adapters over Redis share. */
 export interface RedisHubOptions extends ClusterOptions {
-  /** Bytes that may wait for Redis. More is dropped. Default: 16 MiB. */
+  /** The most bytes that may wait for Redis. Further messages are dropped. Default: 16 MiB. */
   readonly maxPending?: number;
 }
 
-/** An adapter as the hub sees it. */
+/** The methods of an adapter that the hub calls. */
 export interface HubMember {
-  /** Redis is connected, for the first time or again. */
+  /** Called when Redis is connected, for the first time or again. */
   onReady(): void;
+  /** Called with each error of the link to Redis. */
   onLinkError(error: Error): void;
 }
 
-/** What the factory of an adapter has beside the call that makes one. */
+/** The members that each adapter factory has. */
 export interface HubFactory {
   /**
-   * Resolves when Redis is connected, and rejects with a RedisUnavailableError when it could not be: for a
-   * wrong address, or a wrong password. The adapter goes on trying. Need not be awaited.
+   * Resolves when Redis is connected. Rejects with a RedisUnavailableError if the first attempt fails, for example
+   * because of a wrong address or password. The adapter keeps trying to connect. Waiting for this promise is optional.
    */
   readonly ready: Promise<void>;
-  /** Ends the connections if no server uses them, such as after `ready` has rejected. A server that closes ends its own. */
+  /**
+   * Closes the connections if no server uses them, for example after `ready` has rejected. A server that closes also
+   * closes its connections.
+   */
   close(): void;
 }
 
 export const DEFAULT_MAX_PENDING = 16 * 1024 * 1024;
 const DEFAULT_REQUEST_TIMEOUT = 5_000;
-/** Milliseconds that the last messages may take until the connections end. */
+/** How long to wait for the last messages before the connections are closed, in milliseconds. */
 const CLOSE_TIMEOUT = 1_000;
 
-/** What the adapters of all namespaces share: the link to Redis, which is opened for the first and ended with the last. */
+/**
+ * Owns the link to Redis that the adapters of all namespaces share. The link is opened by the first adapter, and closed
+ * with the last.
+ */
 export class RedisHub {
   readonly ready: Promise<void>;
   private readonly client: RedisClient;
@@ -49,12 +58,12 @@ export class RedisHub {
     this.ready = new Promise((resolve, reject) => {
       this.onFirst = (error) => (error === undefined ? resolve() : reject(error));
     });
-    // Those who do not await it are told by `onError`.
+    // If the user does not wait for the promise, `onError` reports the error.
     this.ready.catch(() => {});
     this.current = this.open();
     const { requestTimeout = DEFAULT_REQUEST_TIMEOUT } = options;
     const timer = setTimeout(() => {
-      const text = `Redis has not answered for ${requestTimeout} ms`;
+      const text = `Redis has not replied for ${requestTimeout} ms`;
       this.settleFirst(new RedisUnavailableError(text));
     }, requestTimeout).unref();
     this.ready.then(
@@ -63,7 +72,7 @@ export class RedisHub {
     );
   }
 
-  /** Returns the link, which is open until each adapter that was added is removed. */
+  /** Returns the link. The link stays open until each added adapter was removed. */
   add(adapter: HubMember): RedisLink {
     if (!this.isCurrent) {
       this.current = this.open();
@@ -73,7 +82,7 @@ export class RedisHub {
     return this.current;
   }
 
-  /** An adapter has closed. With the last one the link ends, when its goodbye is sent. */
+  /** Removes an adapter that has closed. Removing the last one closes the link, after the goodbye message was sent. */
   remove(adapter: HubMember, farewell: Promise<unknown>): Promise<void> {
     this.adapters.delete(adapter);
     const { current } = this;
@@ -90,7 +99,7 @@ export class RedisHub {
     });
   }
 
-  /** Ends the link if no adapter uses it. */
+  /** Closes the link if no adapter uses it. */
   close(): void {
     if (this.adapters.size > 0 || !this.isCurrent) return;
     this.isCurrent = false;
@@ -112,7 +121,7 @@ export class RedisHub {
       },
       (error) => {
         this.settleFirst(error);
-        // Once, not for each namespace.
+        // The error is reported once, not once for each namespace.
         if (onError === undefined) process.emitWarning(error);
         else callListener(this, onError, [error]);
         for (const adapter of [...this.adapters]) adapter.onLinkError(error);

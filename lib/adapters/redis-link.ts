@@ -1,60 +1,69 @@
-// A process' link to Redis: one connection that publishes and one that receives, of which nothing here
-// waits for Redis without a bound.
+// The link between a process and Redis: one connection that publishes, and one that subscribes. No call waits for Redis
+// without a limit.
 //
-//   connecting ──▶ ready ◀──▶ away          (each connection may break; the clients reconnect)
+//   connecting ──▶ ready ◀──▶ away          (each connection may break. The clients reconnect)
 //
-// Rules: while Redis is away nothing is published, since events that arrive late are worse than events
-// that are lost, and are lost to the receivers anyway, whose connections break too. While Redis does not
-// answer, `maxPending` bytes wait for it and the rest is dropped. Errors are reported when a state
-// begins, not for each message.
+// Rules:
+// - While Redis is away, messages are dropped, because late events are worse than lost events. The receivers would miss
+//   them anyway, because their connections break too.
+// - While Redis does not answer, at most `maxPending` bytes wait. Further messages are dropped.
+// - An error is reported once at the start of such a state, not for each message.
 
 import type { Bytes } from "../../protocol/bytes.ts";
 import { openConnection, type RedisClient, type RedisConnection } from "./redis-client.ts";
 import { Subscriptions } from "./subscriptions.ts";
 
-/** Redis cannot be reached. */
+/** Reported when Redis cannot be reached. */
 export class RedisUnavailableError extends Error {
+  /** The name of this class. */
   override readonly name = "RedisUnavailableError";
+  /** The code of this error. */
   readonly code = "ERR_REDIS_UNAVAILABLE";
 }
 
-/** More is published than Redis takes. */
+/** Reported when more bytes wait for Redis than `maxPending` allows. */
 export class RedisOverloadedError extends Error {
+  /** The name of this class. */
   override readonly name = "RedisOverloadedError";
+  /** The code of this error. */
   readonly code = "ERR_REDIS_OVERLOADED";
 }
 
-/** Redis has refused a command. */
+/** Reported when Redis has rejected a command. */
 export class RedisCommandError extends Error {
+  /** The name of this class. */
   override readonly name = "RedisCommandError";
+  /** The code of this error. */
   readonly code = "ERR_REDIS_COMMAND";
 }
 
-/** What a link tells. */
+/** The state of a link, and counts of its messages. */
 export interface LinkStats {
   /** Whether both connections to Redis are ready. */
   readonly ready: boolean;
-  /** Messages that Redis has taken. */
+  /** The number of messages that Redis has accepted. */
   readonly published: number;
-  /** Messages that were not sent, or that Redis has not taken. */
+  /** The number of messages that were not sent, or that Redis has not accepted. */
   readonly dropped: number;
-  /** Bytes that wait for Redis. */
+  /** The number of bytes that wait for Redis. */
   readonly pendingBytes: number;
-  /** Channels that are subscribed to. */
+  /** The number of channels in the subscription. */
   readonly channels: number;
 }
 
-/** Called with a message, and the channel that it was sent to. */
+/** Called with a message and its channel. */
 export type ChannelListener = (message: Bytes, channel: string) => void;
 
+/** The limits of a link: the most waiting bytes, and how long to wait for subscriptions, in milliseconds. */
 export interface LinkOptions {
   readonly maxPending: number;
   readonly timeout: number;
 }
 
-/** Bytes that a command takes beside its own while it waits. */
+/** The approximate size of a waiting command in addition to its arguments, in bytes. */
 export const OVERHEAD = 200;
 
+/** A process' link to Redis. */
 export class RedisLink {
   readonly subscriptions: Subscriptions<ChannelListener>;
   private readonly publisher: RedisConnection;
@@ -73,8 +82,11 @@ export class RedisLink {
   private pending = 0;
 
   /**
-   * @param onReady called when both connections are ready, each time
-   * @param onError called when Redis is away, is overloaded or refuses commands, once until that is over
+   * @param client the user's client, whose settings the connections use
+   * @param options the limits
+   * @param onReady called each time both connections become ready
+   * @param onError called when Redis is away, is overloaded, or rejects commands. Not called again until the state is
+   * over
    */
   constructor(
     client: RedisClient,
@@ -102,13 +114,14 @@ export class RedisLink {
     );
   }
 
+  /** Whether both connections are ready. */
   get ready(): boolean {
     return this.publisher.ready && this.subscriber.ready;
   }
 
   /**
-   * Publishes a message. Resolves to the number of connections that receive it, or to `undefined` where
-   * Redis has not taken it; never rejects.
+   * Publishes a message. Resolves to the number of connections that receive the message, or to `undefined` if Redis has
+   * not accepted it. Never rejects.
    */
   async publish(channel: string, message: Bytes): Promise<number | undefined> {
     const size = message.length + channel.length + OVERHEAD;
@@ -118,35 +131,36 @@ export class RedisLink {
     return result === undefined ? undefined : Number(result);
   }
 
-  /** How many connections are subscribed to each channel; `undefined` where Redis does not answer. Never rejects. */
+  /** Resolves to the number of subscribers of each channel, or to `undefined` if Redis does not answer. Never rejects. */
   async countSubscribers(...channels: readonly string[]): Promise<number[] | undefined> {
     const reply = await this.command(["PUBSUB", "NUMSUB", ...channels], OVERHEAD);
     if (!Array.isArray(reply)) return undefined;
     return channels.map((_, index) => Number(reply[index * 2 + 1]));
   }
 
-  /** Subscribes to all channels that fit a pattern. */
+  /** Subscribes to all channels that match a pattern. */
   async subscribePattern(pattern: string, listener: ChannelListener): Promise<void> {
     this.patterns.set(pattern, listener);
     await this.subscriber.subscribePattern(pattern);
   }
 
+  /** Unsubscribes from a pattern. */
   unsubscribePattern(pattern: string): void {
     this.patterns.delete(pattern);
     if (this.subscriber.ready) this.subscriber.unsubscribePattern(pattern).catch(() => {});
   }
 
-  /** Says that Redis is silent although the connections are there. */
+  /** Called when no message has arrived from Redis although the connections exist. */
   onSilence(milliseconds: number): void {
     this.reportAway(`no message has come back for ${milliseconds} ms`, undefined);
   }
 
-  /** Redis is heard again. */
+  /** Called when a message has arrived from Redis again. */
   onSound(): void {
     if (this.ready) this.away = false;
   }
 
-  /** Ends both connections. */
+  /** Closes both connections. */
   end(): void {
     this.ended = true;
     this.subscriptions.release();
@@ -154,6 +168,7 @@ export class RedisLink {
     this.subscriber.end();
   }
 
+  /** Returns the state of the link, and counts of its messages. */
   stats(): LinkStats {
     return {
       ready: this.ready,
@@ -164,13 +179,13 @@ export class RedisLink {
     };
   }
 
-  /** Sends a command of `size` bytes. Resolves to `undefined` where it was not sent or has failed; never rejects. */
+  /** Sends a command of `size` bytes. Resolves to `undefined` if the command was not sent or has failed. Never rejects. */
   async command(args: readonly (string | Bytes)[], size: number): Promise<unknown> {
     if (!this.publisher.ready) return undefined;
     if (this.pending + size > this.maxPending) {
       if (!this.overloaded) {
         this.overloaded = true;
-        const text = `more than ${this.maxPending} bytes wait for Redis: events reach only clients of this process`;
+        const text = `more than ${this.maxPending} bytes wait for Redis: events only reach clients of this process`;
         this.onError(new RedisOverloadedError(text));
       }
       return undefined;
@@ -199,14 +214,14 @@ export class RedisLink {
     if (this.ended) return;
     if (this.ready) {
       this.away = false;
-      // Clients tell of it twice, once for each connection.
+      // Each of the two connections calls this method when it becomes ready.
       if (this.wasReady) return;
       this.wasReady = true;
       this.subscriptions.retry();
       this.onReady();
       return;
     }
-    // A connection that has not been there yet is no news, until it fails.
+    // Before the first connection, not being ready is normal. Only an error is reported.
     if (error === undefined && !this.wasReady) return;
     this.wasReady = false;
     this.reportAway(error?.message ?? "the connection has ended", error);
@@ -216,15 +231,15 @@ export class RedisLink {
     if (this.away || this.ended) return;
     this.away = true;
     this.subscriptions.release();
-    const text = `Redis cannot be reached (${why}): events reach only clients of this process`;
+    const text = `Redis cannot be reached (${why}): events only reach clients of this process`;
     this.onError(new RedisUnavailableError(text, { cause }));
   }
 
-  /** A command has failed while the connection was there: Redis has refused it. */
+  /** Reports a command that has failed while the connection was ready: Redis has rejected it. */
   private reportRefusal(error: unknown): void {
     if (this.refused || this.ended || !this.publisher.ready) return;
     this.refused = true;
     const why = error instanceof Error ? error.message : String(error);
-    this.onError(new RedisCommandError(`Redis has refused a command: ${why}`, { cause: error }));
+    this.onError(new RedisCommandError(`Redis has rejected a command: ${why}`, { cause: error }));
   }
 }

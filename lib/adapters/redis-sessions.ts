@@ -1,69 +1,79 @@
-// The sessions of clients that may come back, as Redis has them: a key for each secret. A session is there as long as its
-// client is connected, so that it outlives the process, and `maxDisconnectionDuration` longer.
+// The sessions of clients that may reconnect, stored in Redis under one key per secret id. A session is stored while
+// its client is connected, so that it outlives the process, and for `maxDisconnectionDuration` after the client has
+// disconnected.
 
 import { isString } from "../events/options.ts";
 import type { RecoverableSession } from "../socketio/adapter.ts";
 import { decodeSession, encodeSession, type KeptSession } from "./redis-streams-wire.ts";
 
-/** Sends a command. Resolves to `undefined` where Redis has not taken it; never rejects. */
+/** Sends a command. Resolves to `undefined` if Redis has not accepted it. Never rejects. */
 export type SendCommand = (...args: string[]) => Promise<unknown>;
 
-/** The session of a client that comes back. */
+/** The session of a client that has reconnected. */
 export type TakenSession = KeptSession & { readonly passesMiddleware: boolean };
 
-/** In how many parts the sessions of connected clients are renewed, so that not all are at once. */
+/** The number of parts in which the sessions of connected clients are renewed, so that not all are renewed at once. */
 const RENEWALS = 20;
-/** Redis takes no more milliseconds. */
+/** The longest duration that Redis accepts, in milliseconds. */
 const MAX_DURATION = 0x7fffffff;
 
+/** Stores the sessions of one namespace in Redis. */
 export class RedisSessions {
   private readonly command: SendCommand;
   private readonly keyPrefix: string;
   private readonly duration: number;
-  /** The name of the namespace. Who may be in one may not be in another, so sessions are not taken across. */
+  /**
+   * The name of the namespace. A session cannot be used in another namespace, because its client may not be allowed
+   * there.
+   */
   private readonly nsp: string;
   private timer: NodeJS.Timeout | undefined;
 
   /**
+   * @param command sends a command to Redis
    * @param nsp the name of the namespace
-   * @param duration milliseconds for which a session is kept when its client has gone
+   * @param keyPrefix the prefix of the keys
+   * @param duration how long a session is stored after its client has disconnected, in milliseconds
    */
   constructor(command: SendCommand, nsp: string, keyPrefix: string, duration: number) {
     this.command = command;
     this.nsp = nsp;
     this.keyPrefix = keyPrefix;
-    // SET takes whole milliseconds.
+    // SET requires an integer.
     this.duration = Math.min(Math.max(1, Math.ceil(duration)), MAX_DURATION);
   }
 
   /**
-   * Saves the session of a client that is connected. It is renewed when about a quarter of its time is over.
+   * Stores the session of a connected client. It is renewed after about a quarter of its time.
    *
-   * @param returns how often the client has come back
+   * @param returns how often the client has reconnected
    */
   save(session: RecoverableSession, returns: number): void {
     this.set(session, returns, 2 * this.duration);
   }
 
   /**
-   * Saves the session of a client that has gone.
+   * Stores the session of a client that has disconnected.
    *
-   * @param returns how often the client has come back
-   * @param onlyIfKept it was saved before, and if it is there no more the client has come back elsewhere
+   * @param returns how often the client has reconnected
+   * @param onlyIfKept whether to store the session only if Redis still has it. If it is missing, the client has
+   * reconnected to another process
    */
   saveLast(session: RecoverableSession, returns: number, onlyIfKept: boolean): void {
     this.set(session, returns, this.duration, onlyIfKept ? ["XX"] : []);
   }
 
+  /** Deletes a session. */
   delete(pid: string): void {
     void this.command("DEL", this.keyOf(pid));
   }
 
   /**
-   * Takes the session of a client that comes back. Once: of two that know the secret, the second is not the client. One
-   * that does not say its namespace may be of another, whose middleware has let its client in.
+   * Returns the session of a client that has reconnected, and deletes it. If the secret id is used twice, the second
+   * user is not the client. A session without a namespace may be of another namespace, whose middleware has accepted
+   * the client.
    *
-   * @returns `undefined` where there is none for this namespace, "invalid" for something else
+   * @returns `undefined` if there is no session for this namespace. "invalid" if the stored value is not a session
    */
   async take(pid: string): Promise<TakenSession | "invalid" | undefined> {
     const text = await this.command("GETDEL", this.keyOf(pid));
@@ -75,7 +85,7 @@ export class RedisSessions {
     return { ...session, returns: returns + 1, passesMiddleware: session.nsp === undefined };
   }
 
-  /** Begins to save the sessions again that save() has saved, with what their data is now, a part of them at a time. */
+  /** Starts to renew the sessions that save() has stored, with their current data, one part at a time. */
   startRenewal(
     sessions: () => IterableIterator<RecoverableSession | undefined>,
     count: () => number,
@@ -92,6 +102,7 @@ export class RedisSessions {
     this.timer = setInterval(renew, Math.ceil(this.duration / 2 / RENEWALS)).unref();
   }
 
+  /** Stops renewing sessions. */
   close(): void {
     clearInterval(this.timer);
   }

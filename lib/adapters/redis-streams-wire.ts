@@ -1,18 +1,19 @@
-// The wire format of @socket.io/redis-streams-adapter 0.3, and what is added to it.
+// The wire format of @socket.io/redis-streams-adapter 0.3, and our extensions.
 //
 //   key                              content
 //   <streamName>                     stream of entries {uid, nsp, type, data}: broadcasts, and commands to
-//                                    sockets. `data` is JSON, or MessagePack in base64 where it holds bytes
+//                                    sockets. `data` is JSON, or MessagePack in base64 if it contains bytes
 //   <sessionKeyPrefix><pid>          MessagePack in base64: the session of a client that may recover
 //
 //   channel                          content
 //   <channelPrefix>#<namespace>#     MessagePack {uid, nsp, type, data}: requests that are answered
 //   <channelPrefix>#<namespace>#<uid>#         the same: the answers to one process
 //   <channelPrefix>-barewire#<namespace>#      the same: hello, heartbeat, goodbye, returned. Only barewire
-//                                    listens
+//                                    subscribes
 //
-// Added to entries are the field `number`, by which a process finds its own, and `requestId` in the data of
-// commands; to sessions `nsp`, `offset` and `returns`; and three types. Processes of others ignore all of them.
+// Extensions: entries have the field `number`, by which a process recognises its own entries, and commands have
+// `requestId` in their data. Sessions have `nsp`, `offset` and `returns`. There are three more types. Other
+// implementations ignore all of them.
 
 import { type Bytes, isBinary } from "../../protocol/bytes.ts";
 import { isDeeper, SERVER_LIMITS } from "../../protocol/socketio/check.ts";
@@ -36,10 +37,10 @@ import {
 } from "./redis-wire.ts";
 
 /**
- * What processes with this adapter tell each other about recovery: a client of another process has come back here,
- * and its session is taken.
+ * Reports to the other processes that a client of one of them has reconnected to this process, and that its session is
+ * taken.
  *
- * `returns` counts how often it has come back, so that late news does not end a connection that came after.
+ * `returns` is the number of the client's reconnections. It prevents a late message from ending a newer connection.
  */
 export interface RecoveryNews {
   readonly type: "returned";
@@ -48,9 +49,10 @@ export interface RecoveryNews {
   readonly returns: number;
 }
 
+/** A message of a process with this adapter. */
 export type StreamsMessage = Received | RecoveryNews;
 
-/** The types of messages. Those that are texts are added here. */
+/** The types of messages. The types that are strings are extensions. */
 const TYPES = {
   hello: 1,
   heartbeat: 2,
@@ -74,18 +76,18 @@ const NAMES: ReadonlyMap<string, string> = new Map(
   Object.entries(TYPES).map(([name, type]) => [`${type}`, name]),
 );
 
-/** The most clients of one process: its sockets are in a Map, which holds no more. */
+/** The most clients of one process, because its sockets are in a Map, and a Map has at most this many entries. */
 const MAX_CLIENTS = 2 ** 24;
 
-/** Arrays and objects inside each other in an entry: those that an event may have, and what is around it. */
+/** The most levels of nested arrays and objects in an entry: the levels of an event, and those of the message around it. */
 const MAX_DEPTH = SERVER_LIMITS.maxDepth + 4;
 
-/** What an entry of the stream, or a message of a channel, says. */
+/** A decoded entry of the stream, or a decoded message of a channel. */
 export interface StreamsFrom {
   readonly sender: NodeId;
-  /** `undefined` for a type that is unknown. */
+  /** `undefined` if the type is unknown. */
   readonly message: StreamsMessage | undefined;
-  /** The number that the sender has given it. */
+  /** The number that the sender has assigned to the entry. */
   readonly number: number | undefined;
 }
 
@@ -94,7 +96,11 @@ export interface StreamsFrom {
 /** The fields of an entry. */
 export type EntryFields = ReadonlyMap<string, string>;
 
-/** Encodes a message as the fields of an entry. @throws TypeError, RangeError for a value that cannot be encoded */
+/**
+ * Encodes a message as the fields of an entry.
+ *
+ * @throws TypeError or RangeError if a value cannot be encoded
+ */
 export function encodeEntry(
   uid: NodeId,
   namespace: string,
@@ -102,7 +108,7 @@ export function encodeEntry(
   number: number,
 ): EntryFields {
   const data = dataOf(message);
-  // Received as this process itself receives it.
+  // The event must pass the check that is made when the entry is received.
   if (message.type === "broadcast") checkDepth(fromPacket(message.packet).data);
   const text = holdsBytes(data)
     ? Buffer.from(encode(asJson(data))).toString("base64")
@@ -116,7 +122,7 @@ export function encodeEntry(
   ]);
 }
 
-/** Decodes the fields of an entry. `undefined` for what is invalid. */
+/** Decodes the fields of an entry. Returns `undefined` if they are invalid. */
 export function decodeEntry(fields: EntryFields, namespace: string): StreamsFrom | undefined {
   return attempt(() => {
     const sender = fields.get("uid");
@@ -135,7 +141,11 @@ export function decodeEntry(fields: EntryFields, namespace: string): StreamsFrom
 
 // Messages of channels.
 
-/** Encodes a message for a channel. @throws TypeError, RangeError for a value that cannot be encoded */
+/**
+ * Encodes a message for a channel.
+ *
+ * @throws TypeError or RangeError if a value cannot be encoded
+ */
 export function encodeStreamsMessage(
   uid: NodeId,
   nsp: string,
@@ -144,7 +154,7 @@ export function encodeStreamsMessage(
   return encode({ uid, nsp, type: TYPES[message.type], data: asJson(dataOf(message)) });
 }
 
-/** Decodes a message of a channel. `undefined` for what is invalid. */
+/** Decodes a message of a channel. Returns `undefined` if the message is invalid. */
 export function decodeStreamsMessage(bytes: Bytes, namespace: string): StreamsFrom | undefined {
   return attempt(() => {
     const { uid, nsp, type, data }: Fields<"uid" | "nsp" | "type" | "data"> = Object(decode(bytes));
@@ -156,15 +166,15 @@ export function decodeStreamsMessage(bytes: Bytes, namespace: string): StreamsFr
 
 // Sessions.
 
-/** A session as Redis has it. */
+/** A session as it is stored in Redis. */
 export interface KeptSession extends RecoverableSession {
-  /** The name of its namespace; `undefined` for one that another adapter has kept, which does not say. */
+  /** The name of its namespace. `undefined` for a session of another implementation, which does not store it. */
   readonly nsp: string | undefined;
-  /** How often its client has come back. */
+  /** How often its client has reconnected. */
   readonly returns: number;
 }
 
-/** Encodes a session. Properties of its data that cannot be encoded, such as functions, are left out. */
+/** Encodes a session. Properties of its data that cannot be encoded, such as functions, are omitted. */
 export function encodeSession(session: KeptSession): string {
   const { sid, pid, nsp, rooms, data, offset, returns } = session;
   const others = { sid, pid, nsp, rooms: [...rooms], offset, returns };
@@ -173,7 +183,7 @@ export function encodeSession(session: KeptSession): string {
   return Buffer.from(bytes).toString("base64");
 }
 
-/** Decodes the session of a client. `undefined` for what is invalid. */
+/** Decodes the session of a client. Returns `undefined` if the session is invalid. */
 export function decodeSession(text: string, secret: string): KeptSession | undefined {
   return attempt(() => {
     const fields: Fields<"sid" | "pid" | "nsp" | "rooms" | "offset" | "returns"> & {
@@ -182,7 +192,7 @@ export function decodeSession(text: string, secret: string): KeptSession | undef
     const { sid, pid, nsp, data = {}, offset } = fields;
     const rooms = roomsOf(fields.rooms);
     if (!isString(sid) || sid === "" || pid !== secret || rooms === undefined) return undefined;
-    // Sessions that others have kept have no namespace and no offset, and count nothing.
+    // Sessions of other implementations have no namespace, no offset and no count of reconnections.
     return {
       sid,
       pid: secret,
@@ -207,7 +217,7 @@ function encodable(data: Untyped): Record<string, unknown> {
 
 // Values.
 
-/** The fields of an object that others have sent. Each may be missing, or have a value of each type. */
+/** The fields of an object that another process has sent. Each field may be missing or have any type. */
 type Fields<Name extends string> = Readonly<Partial<Record<Name, unknown>>>;
 
 function dataOf(message: ClusterMessage | ClusterAnswer | RecoveryNews): object {
@@ -264,7 +274,10 @@ type Names =
   | "sid"
   | "sockets";
 
-/** The message of a type, with `undefined` for a type that is unknown. `undefined` for what is invalid. */
+/**
+ * Returns the message of a type. Returns `undefined` if the message is invalid. In the result, the message is
+ * `undefined` if the type is unknown.
+ */
 function messageOf(
   type: unknown,
   data: unknown,
@@ -313,7 +326,7 @@ function knownMessageOf(
   }
 }
 
-/** Messages that have a request. */
+/** Decodes the messages that contain a request id. */
 function answeredOf(
   type: string,
   request: string,
@@ -342,7 +355,11 @@ function answeredOf(
   }
 }
 
-/** The event that a packet is. Throws ProtocolError for what clients could not be sent. */
+/**
+ * Returns the event of a packet.
+ *
+ * @throws ProtocolError if clients cannot be sent the event
+ */
 function packetOf(value: unknown, namespace: string): Packet | undefined {
   const { type, nsp = namespace, data }: Fields<"type" | "nsp" | "data"> = Object(value);
   if ((type !== EVENT && type !== BINARY_EVENT) || nsp !== namespace) return undefined;
@@ -350,8 +367,8 @@ function packetOf(value: unknown, namespace: string): Packet | undefined {
 }
 
 /**
- * What JSON makes of a value, but for bytes. MessagePack has dates of its own, which other decoders do not
- * read, and clients would receive differently than from events without bytes.
+ * Converts a value as JSON would, except for bytes. Otherwise MessagePack would encode dates with its own type, which
+ * other decoders do not support, and clients would receive them in a different form than in events without bytes.
  */
 function asJson(value: unknown): unknown {
   checkDepth(value);
@@ -360,7 +377,7 @@ function asJson(value: unknown): unknown {
 
 function checkDepth(value: unknown): void {
   if (isDeeper(value, SERVER_LIMITS.maxDepth)) {
-    throw new RangeError("the value is nested too deeply, or in itself");
+    throw new RangeError("the value is nested too deeply, or contains itself");
   }
 }
 

@@ -1,13 +1,14 @@
-// Several processes as one over a stream of Redis, with connection state recovery on any of them. It speaks the
-// format of @socket.io/redis-streams-adapter 0.3 (redis-streams-wire.ts), so that processes with that adapter
-// belong to the same cluster.
+// Connects several processes over a stream of Redis, with connection state recovery in any of them. The adapter uses
+// the format of
+// @socket.io/redis-streams-adapter 0.3 (redis-streams-wire.ts), so processes with that adapter can be members of the
+// same cluster.
 //
-//   io.emit() ──▶ XADD ──▶ the stream ──▶ XREAD ──▶ every process, this one too ──▶ its clients
+//   io.emit() ──▶ XADD ──▶ the stream ──▶ XREAD ──▶ every process, including this one ──▶ its clients
 //
-// Where clients may recover, a process sends its own events when they come back from the stream (echo-queue.ts). So
-// all processes send all events in the same order, the ids of the entries are offsets that only grow, and what a
-// client has missed is what stands in the stream behind its offset (stream-history.ts). What does not come back in
-// time is sent early (early-events.ts), with an offset that says so (stream-offset.ts). Sessions are in Redis too
+// If clients can recover, a process sends its own events when it reads them from the stream (echo-queue.ts). Therefore
+// all processes send all events in the same order, the ids of the entries are increasing offsets, and a client has
+// missed the events after its offset in the stream (stream-history.ts). An event that is not read in time is sent early
+// (early-events.ts), with an offset that says so (stream-offset.ts). Sessions are stored in Redis too
 // (redis-sessions.ts).
 
 import type { Bytes } from "../../protocol/bytes.ts";
@@ -70,26 +71,36 @@ import {
 } from "./stream-offset.ts";
 import { compareIds, type StreamEntry } from "./stream-reader.ts";
 
-/** The options. Those of @socket.io/redis-streams-adapter have its names and defaults. */
+/**
+ * The options of createRedisStreamsAdapter(). The options that @socket.io/redis-streams-adapter also has have the same
+ * names and defaults.
+ */
 export interface RedisStreamsAdapterOptions extends RedisHubOptions {
   /** The key of the stream. Default: "socket.io". */
   readonly streamName?: string;
-  /** What the names of the channels begin with. Default: "socket.io". */
+  /** The prefix of the channel names. Default: "socket.io". */
   readonly channelPrefix?: string;
-  /** The entries that the stream keeps, about. Clients that have missed more start anew. Default: 10,000. */
+  /**
+   * The approximate number of entries that the stream keeps. Clients that have missed more start a new session.
+   * Default: 10,000.
+   */
   readonly maxLen?: number;
-  /** The most entries of one read. Default: 100. */
+  /** The most entries per read. Default: 100. */
   readonly readCount?: number;
-  /** Milliseconds that a read waits for entries. Default: 5,000. */
+  /** How long a read waits for entries, in milliseconds. Default: 5000. */
   readonly blockTimeInMs?: number;
-  /** What the keys of the sessions begin with. Default: "sio:session:". */
+  /** The prefix of the session keys. Default: "sio:session:". */
   readonly sessionKeyPrefix?: string;
-  /** The events that a client that recovers is sent. One that has missed more starts anew. Default: 10,000. */
+  /**
+   * The most missed events that a client is sent when it recovers. A client that has missed more starts a new session.
+   * Default: 10,000.
+   */
   readonly maxMissedEvents?: number;
   /**
-   * The bytes of the events that a client may have missed. With more it starts anew. 16 times as many are read of the
-   * stream for it, which has the events of all rooms and namespaces. At most half of the server's
-   * `maxBackpressure`, beyond which the client would be disconnected at once. Default: 8 MiB.
+   * The most bytes of missed events that a client is sent when it recovers. A client that has missed more starts a new
+   * session. The adapter reads up to 16 times as many bytes of the stream for a client, because the stream contains the
+   * events of all rooms and namespaces. Use at most half of the server's `maxBackpressure`, because otherwise the
+   * client could be disconnected immediately. Default: 8 MiB.
    */
   readonly maxMissedBytes?: number;
 }
@@ -125,30 +136,43 @@ const DEFAULTS: Settings = {
   streamName: "socket.io",
 };
 
-/** What an adapter tells of its cluster, of Redis, and of the clients that come back. */
+/** What the adapter reports about its cluster, its connection to Redis, and its recovered clients. */
 export interface RedisStreamsStats extends ClusterStats, LinkStats {
-  /** Entries and messages that could not be read. */
+  /** The number of invalid entries and messages. */
   readonly invalid: number;
-  /** Events of this process that wait for Redis before its clients are sent them. */
+  /** The number of events of this process that wait for Redis before its clients are sent them. */
   readonly waiting: number;
-  /** Clients that have come back here. */
+  /** The number of clients that have recovered in this process. */
   readonly recovered: number;
   /** The id of the last entry that was read. */
   readonly position: string | undefined;
 }
 
-/** Makes the adapter of each namespace. For the option `adapter` of a server. */
+/** Creates the adapter of each namespace. The value of the server's option `adapter`. */
 export interface RedisStreamsAdapterFactory extends HubFactory {
   (nsp: AdapterHost): RedisStreamsAdapter;
 }
 
 /**
- * Creates an adapter over a stream of Redis, for the option `adapter` of a server. Clients recover on any
- * server where the servers have the option `connectionStateRecovery`. Needs Redis 6.2.
+ * Creates an adapter over a stream of Redis, for the server's option `adapter`. If the servers have the option
+ * `connectionStateRecovery`, clients recover on any of them. Requires Redis 6.2.
  *
- * @param client a client of the package "redis" or "ioredis". The adapter opens three connections of its own
- * with the same settings, and closes them with the server
- * @throws ArgumentTypeError for what is no client, for a client of a Redis Cluster, and for invalid options
+ * @param client a client of the package "redis" or "ioredis". The adapter opens three connections with the same
+ * settings, and closes them with the server
+ * @param options the options of the adapter
+ * @throws ArgumentTypeError if `client` is not a Redis client or is a client of a Redis Cluster, or if an option is
+ * unknown or has an invalid type
+ * @throws ArgumentRangeError if an option is out of range
+ * @example
+ * ```ts
+ * import { Server } from "barewire";
+ * import { createRedisStreamsAdapter } from "barewire/redis";
+ * import { createClient } from "redis";
+ *
+ * const adapter = createRedisStreamsAdapter(createClient({ url: "redis://localhost" }));
+ * const io = new Server(3000, { adapter, connectionStateRecovery: {} });
+ * await adapter.ready;
+ * ```
  */
 export function createRedisStreamsAdapter(
   client: RedisClient,
@@ -156,7 +180,7 @@ export function createRedisStreamsAdapter(
 ): RedisStreamsAdapterFactory {
   checkClient(client);
   checkOptions(options, REDIS_STREAMS_OPTIONS);
-  // One that is given as `undefined` has its default.
+  // An option that is `undefined` has its default.
   const given = Object.entries(options).filter(([, value]) => value !== undefined);
   const settings = { ...DEFAULTS, ...Object.fromEntries(given) };
   const hub = new StreamHub(client, options, settings);
@@ -167,18 +191,19 @@ export function createRedisStreamsAdapter(
 }
 
 interface SentFromStream extends SentEvent {
-  /** Of its entry, if that was read. */
+  /** The place of the event's entry. `undefined` if the entry was not read. */
   readonly place: StreamPlace | undefined;
 }
 
+/** @internal */
 interface ReturningToStream extends Returning<SentFromStream> {
-  /** Events up to this entry are no part of `sent`. */
+  /** Events up to this entry are not in `sent`. */
   after: string;
-  /** Events that the client has are no part of it either. */
+  /** Events that the client already has are not in `sent` either. */
   heard: StreamOffset | undefined;
 }
 
-/** The rooms of a namespace, over several processes. Created by createRedisStreamsAdapter(). */
+/** The rooms of a namespace in several processes. Created by createRedisStreamsAdapter(). */
 export class RedisStreamsAdapter
   extends RedisHubAdapter<SentFromStream, ReturningToStream>
   implements StreamMember
@@ -188,16 +213,16 @@ export class RedisStreamsAdapter
   protected override readonly channels: Readonly<
     Record<"requests" | "answers" | "membership", string>
   >;
-  /** Where clients may recover. */
+  /** `undefined` if clients cannot recover. */
   private readonly sessions: RedisSessions | undefined;
   private readonly history: StreamHistory;
-  /** What this process has emitted, by its number. */
+  /** The events and commands of this process that wait for their echo. */
   private readonly echoes: EchoQueue;
-  /** Of them, what was sent before its entry was read. */
+  /** The events that were sent before their entry was read. */
   private readonly early = new EarlyEvents();
-  /** How often the clients have come back whose sockets are here, if they have. */
+  /** How often the client of each socket has reconnected, if it has. */
   private readonly returns = new Map<SocketId, number>();
-  /** Secrets of clients that have come back to another process. */
+  /** The secret ids of clients that have reconnected to another process. */
   private readonly taken = new Set<string>();
   private count = 0;
   private dropped = 0;
@@ -226,6 +251,7 @@ export class RedisStreamsAdapter
     this.echoes = new EchoQueue(maxPending);
   }
 
+  /** @internal */
   protected override get recovers(): boolean {
     return this.sessions !== undefined;
   }
@@ -241,27 +267,40 @@ export class RedisStreamsAdapter
     super.init();
   }
 
+  /** @internal */
   protected override release(): void {
     this.sessions?.close();
     this.echoes.close();
-    // The sessions of its clients are saved by commands before this one.
+    // The pending changes of sessions must be saved before the connections are closed.
     this.saveChanged();
     this.hub.remove(this);
   }
 
-  // What the hub calls.
+  // Methods that the hub calls.
 
-  /** @internal */
+  /**
+   * Called when the stream cannot be read.
+   *
+   * @internal
+   */
   onRefused(error: Error): void {
     this.report(error);
   }
 
-  /** The stream is read from this entry on, for the first time or since it is another one. @internal */
+  /**
+   * Called when the stream is read from an entry on: for the first time, or because it was replaced by another stream.
+   *
+   * @internal
+   */
   onLocated(position: string): void {
     this.history.onLocated(position);
   }
 
-  /** An entry of the stream for this namespace. @internal */
+  /**
+   * Called with each entry of the stream for this namespace.
+   *
+   * @internal
+   */
   onEntry({ id, fields }: StreamEntry): void {
     const entry = decodeEntry(fields, this.nsp.name);
     if (entry === undefined) {
@@ -273,18 +312,28 @@ export class RedisStreamsAdapter
     const place = { id, sender, number };
     if (this.recovers) this.history.add(place, message, fields.get("data")?.length ?? 0);
     if (sender !== this.id) this.apply(message, sender, place);
-    // One that does not wait was sent early. The clients that were not here then find it in the stream.
+    // An event that does not wait was sent early. Clients that connected later can find it in the stream.
     else if (number !== undefined && this.echoes.has(number)) this.echoes.onEcho(number, id);
   }
 
-  /** @internal */
+  /**
+   * Called after each read of the stream.
+   *
+   * @internal
+   */
   onRead(): void {
     this.echoes.onRead();
     this.early.onRead(this.hub.position);
   }
 
-  // What the namespace calls.
+  // Methods that the namespace calls.
 
+  /**
+   * Sends an event to the target sockets in all processes.
+   *
+   * @param packet the event
+   * @param options the target sockets, and the flags of the event
+   */
   override broadcast(packet: Packet, options: BroadcastOptions): void {
     if (!this.recovers || packet.type !== EVENT) super.broadcast(packet, options);
     else if (options.flags.local === true) {
@@ -292,33 +341,59 @@ export class RedisStreamsAdapter
     } else void this.append({ type: "broadcast", packet, options });
   }
 
-  /** Broadcasts to the room of the socket's id, where it can be kept for a client that comes back. */
+  /**
+   * Sends an event to one socket. If the client may recover, the event is broadcast to the room of the socket's id, so
+   * that the stream contains it.
+   *
+   * @param member the socket
+   * @param packet the event
+   * @param flags the flags of the event
+   */
   override emitTo(member: Member, packet: Packet, flags: BroadcastFlags): void {
     const { id } = member;
     const isIn = this.socketRooms(id)?.has(id) === true && this.nsp.sockets.has(id);
     if (!isIn) super.emitTo(member, packet, flags);
-    // Nobody would wait for the acknowledgement any more.
+    // An event with an acknowledgement is not stored, because after a recovery the sender no longer waits for the
+    // acknowledgement.
     else if (packet.type !== EVENT || packet.id !== undefined) {
       this.inOrder(packet, (sent) => super.emitTo(member, sent, flags));
     } else this.broadcast(packet, { rooms: new Set([id]), except: new Set(), flags });
   }
 
+  /**
+   * Makes the target sockets join rooms. Resolves after all processes have done it.
+   *
+   * @param options the target sockets
+   * @param rooms the rooms
+   */
   override addSockets(options: BroadcastOptions, rooms: readonly Room[]): void | Promise<void> {
     if (!this.isInStream(options)) return super.addSockets(options, rooms);
     return this.askToDo({ type: "join", options, rooms, request: this.nextRequest() });
   }
 
+  /**
+   * Makes the target sockets leave rooms. Resolves after all processes have done it.
+   *
+   * @param options the target sockets
+   * @param rooms the rooms
+   */
   override delSockets(options: BroadcastOptions, rooms: readonly Room[]): void | Promise<void> {
     if (!this.isInStream(options)) return super.delSockets(options, rooms);
     return this.askToDo({ type: "leave", options, rooms, request: this.nextRequest() });
   }
 
+  /**
+   * Disconnects the target sockets. Resolves after all processes have done it.
+   *
+   * @param options the target sockets
+   * @param close whether to close the connections of the clients too
+   */
   override disconnectSockets(options: BroadcastOptions, close: boolean): void | Promise<void> {
     if (!this.isInStream(options)) return super.disconnectSockets(options, close);
     return this.askToDo({ type: "disconnect", options, close, request: this.nextRequest() });
   }
 
-  /** Commands of this process are done here when they come back, behind the events before them. */
+  /** Returns whether a command runs when its entry is read from the stream, after all earlier events. */
   private isInStream({ flags }: BroadcastOptions): boolean {
     return this.recovers && flags.local !== true;
   }
@@ -336,12 +411,14 @@ export class RedisStreamsAdapter
     };
   }
 
-  // What the cluster's part calls.
+  // Methods that the base class calls.
 
+  /** @internal */
   protected override respond(to: NodeId, answer: ClusterAnswer): void {
     this.publishAnswer(this.answersOf(to), answer.type, () => this.encode(answer));
   }
 
+  /** @internal */
   protected override send(message: ClusterCommand): Promise<boolean> {
     if (message.type !== "server-side-emit") return this.append(message);
     return this.link
@@ -349,10 +426,12 @@ export class RedisStreamsAdapter
       .then((received) => received !== undefined);
   }
 
+  /** @internal */
   protected override encodeRequest(request: ClusterRequest): Bytes {
     return this.encode(request);
   }
 
+  /** @internal */
   protected override encodeMembership(message: MembershipMessage): Bytes {
     return this.encode(message);
   }
@@ -381,12 +460,16 @@ export class RedisStreamsAdapter
 
   private onInvalid(what: string): void {
     this.invalid++;
-    this.report(new Error(`${what} is invalid, and is skipped (namespace ${this.nsp.name})`));
+    this.report(new Error(`${what} is invalid and was skipped (namespace ${this.nsp.name})`));
   }
 
-  // Doing what was emitted, here or elsewhere.
+  // Applying events and commands, of this process and of others.
 
-  /** @param place of its entry, if that was read */
+  /**
+   * Applies a message.
+   *
+   * @param place the place of the message's entry, if the entry was read
+   */
   private apply(message: StreamsMessage, sender: NodeId, place: StreamPlace | undefined): void {
     this.attempt(() => {
       if (message.type === "returned") this.onTaken(message);
@@ -396,7 +479,7 @@ export class RedisStreamsAdapter
     });
   }
 
-  /** Does what this process has emitted, when it is its turn. */
+  /** Applies an event or a command of this process, when all earlier ones were applied. */
   private async applyOwn(message: StreamsMessage, place: StreamPlace | undefined): Promise<void> {
     switch (message.type) {
       case "broadcast":
@@ -413,12 +496,12 @@ export class RedisStreamsAdapter
     }
   }
 
-  /** Sends an event to the clients of this process, with an offset, and notes it for those that come back. */
+  /** Sends an event with an offset to the clients of this process, and buffers it for clients that are reconnecting. */
   private deliver(packet: Packet, options: BroadcastOptions, place: StreamPlace | undefined): void {
     if (packet.type !== EVENT) return;
     const number = this.early.last;
     const early = this.early.isPending ? { sender: this.id, number } : undefined;
-    // Clients take a text at the end of any event for an offset, so each event has one.
+    // Clients interpret a string at the end of any event as an offset, so each event must have an offset.
     const offset = formatOffset({ id: place?.id ?? this.offset, early });
     const data = withOffset(packet.data, offset);
     const stamped: Packet = { type: EVENT, namespace: packet.namespace, data };
@@ -435,9 +518,10 @@ export class RedisStreamsAdapter
   // The stream.
 
   /**
-   * Adds a message to the stream. Resolves when it is done here too, to whether Redis has taken it.
+   * Adds a message to the stream. Resolves after the message was applied in this process, to whether Redis has accepted
+   * it.
    *
-   * @throws TypeError, RangeError for a value that cannot be encoded
+   * @throws TypeError or RangeError if a value cannot be encoded
    */
   private append(message: ClusterCommand): Promise<boolean> {
     const number = this.count++;
@@ -463,7 +547,7 @@ export class RedisStreamsAdapter
         const applied = own && this.applyOwn(own, place);
         void Promise.allSettled([applied]).then(() => resolve(isAdded));
       };
-      // Nothing comes back that was added before the reader knows where the stream ends.
+      // The reader does not see entries that were added before it has found the end of the stream.
       const needsEcho = !this.echoes.gaveUp && this.hub.position !== undefined;
       const size = (fields.get("data")?.length ?? 0) + OVERHEAD;
       this.echoes.add(number, { size, needsEcho, run });
@@ -474,7 +558,7 @@ export class RedisStreamsAdapter
     });
   }
 
-  /** Does something behind what was emitted before. At once, if nothing waits. */
+  /** Runs a function after all earlier events were sent. Runs it immediately if no event is waiting. */
   private inOrder(packet: Packet, run: (packet: Packet) => void): void {
     if (this.echoes.size === 0) {
       run(packet);
@@ -485,7 +569,7 @@ export class RedisStreamsAdapter
     this.echoes.add(this.count++, { size: OVERHEAD, needsEcho: false, run: send });
   }
 
-  /** Sends a command. Resolves to `undefined` where Redis has not taken it; never rejects. */
+  /** Sends a command. Resolves to `undefined` if Redis has not accepted it. Never rejects. */
   private readonly command: SendCommand = (...args) => {
     const size = args.reduce((sum, { length }) => sum + length, OVERHEAD);
     return this.link.command(args, size);
@@ -493,12 +577,17 @@ export class RedisStreamsAdapter
 
   // Connection state recovery.
 
-  /** The id of the last entry that was read. */
+  /** The id of the last entry that was read. "" if clients cannot recover. */
   override get offset(): string {
     return this.recovers ? (this.hub.position ?? "") : "";
   }
 
-  /** What a client has missed, and as much again that is sent until it is in its rooms. */
+  /**
+   * Twice the limit of missed events: for the events that a client has missed, and for those until it has joined its
+   * rooms.
+   *
+   * @internal
+   */
   protected override get maxReplay(): number {
     return 2 * this.settings.maxMissedBytes;
   }
@@ -510,7 +599,7 @@ export class RedisStreamsAdapter
     const returns = this.returnsOf(sid);
     this.returns.delete(sid);
     if (this.taken.delete(pid)) return;
-    // It is there already, unless the client has come back elsewhere meanwhile.
+    // If Redis no longer has the session, the client has reconnected to another process.
     this.sessions?.saveLast(session, returns, isKept);
   }
 
@@ -518,7 +607,7 @@ export class RedisStreamsAdapter
     pid: string,
     offset?: string,
   ): Promise<RestoredSession | RecoveryFailure> {
-    // The clients that are here have those events, and this one does not.
+    // The connected clients have received the early events, but this client has not.
     const isOver = this.early.over().then(() => true);
     if (this.early.isPending && !(await this.inTime(isOver, false))) return "unknown session";
     const { position } = this.hub;
@@ -560,7 +649,7 @@ export class RedisStreamsAdapter
     const given = offset === undefined ? undefined : parseOffset(offset);
     if (offset !== undefined && (given === undefined || this.history.isRecent(given.id)))
       return this.take(sessions, returning, position, offset, undefined);
-    // Its session is there until it can be read what the client has missed.
+    // The session stays in Redis until the missed events can be read.
     const turn = await this.history.turn(isWanted);
     if (turn === undefined) return "unknown session";
     return this.take(sessions, returning, position, offset, turn).finally(() => turn.leave());
@@ -584,12 +673,12 @@ export class RedisStreamsAdapter
     const given = parseOffset(offset ?? began);
     if (given === undefined) return "unknown offset";
     const { id: start = given.id } = parseOffset(began) ?? {};
-    // A client that has received nothing in this session may have the offset of an earlier one.
+    // A client that has received no event in this session may send the offset of an earlier session.
     const heard = compareIds(start, given.id) > 0 ? { ...given, id: start } : given;
     returning.heard = heard;
     if (compareIds(heard.id, position) > 0) {
-      // Another process has read further. What comes until there is known to the client, which is not among those
-      // that are sent it.
+      // The client's previous process has read further than this one. The client already has the events up to its
+      // offset. It is not among their receivers here.
       if (!(await this.history.has(heard.id))) return "unknown offset";
       returning.after = heard.id;
       turn?.leave();
@@ -597,14 +686,19 @@ export class RedisStreamsAdapter
       return { ...session, missed: [] };
     }
     const missed = await this.history.missedBy(session, heard, position, turn).catch((error) => {
-      // An event of another process that cannot be encoded for clients.
-      this.report(new Error("what a client has missed cannot be encoded", { cause: error }));
+      // An event of another process cannot be encoded for clients.
+      this.report(
+        new Error("the events that a client has missed cannot be encoded", { cause: error }),
+      );
       return undefined;
     });
     return missed === undefined ? "packets dropped" : { ...session, missed };
   }
 
-  /** A client of this process has come back to another one, unless it has come back to this one since. */
+  /**
+   * Called when a client of this process has reconnected to another process. Ignored if the client has since returned
+   * to this one.
+   */
   private onTaken({ sid, pid, returns }: Extract<RecoveryNews, { type: "returned" }>): void {
     if (this.returnsOf(sid) > returns) return;
     this.taken.add(pid);
@@ -612,7 +706,7 @@ export class RedisStreamsAdapter
     this.taken.delete(pid);
   }
 
-  /** Waits as long as for an answer of other processes. */
+  /** Waits for a result, at most as long as for the answers of other processes. */
   private async inTime<Result>(result: Promise<Result>, otherwise: Result): Promise<Result> {
     let timer: NodeJS.Timeout | undefined;
     const timeout = new Promise<Result>((resolve) => {
@@ -621,16 +715,23 @@ export class RedisStreamsAdapter
     return Promise.race([result, timeout]).finally(() => clearTimeout(timer));
   }
 
-  // The sessions of connected clients, as Redis has them.
+  // The sessions of connected clients, as they are stored in Redis.
 
+  /** @internal */
   protected override saveSession(session: RecoverableSession): void {
     this.sessions?.save(session, this.returnsOf(session.sid));
   }
 
+  /** @internal */
   protected override forgetSession(_id: SocketId, pid: string): void {
     this.sessions?.delete(pid);
   }
 
+  /**
+   * Removes a socket from all rooms.
+   *
+   * @param id the id of the socket
+   */
   override delAll(id: SocketId): void {
     super.delAll(id);
     this.returns.delete(id);
@@ -649,7 +750,7 @@ function locally({ rooms, except, flags }: BroadcastOptions): BroadcastOptions {
   return { rooms, except, flags: { ...flags, local: true } };
 }
 
-/** Copies a packet as it is now: the program may change what it has emitted. */
+/** Returns a copy of a packet, because the user may change the arguments later. */
 function copyOf(packet: Packet): Packet {
   const { data, ...others } = fromPacket(packet);
   return toPacket({ ...others, data: decode(encode(data)) }, SERVER_LIMITS);

@@ -1,16 +1,15 @@
-// The wire format of @socket.io/redis-adapter 8, which @socket.io/redis-emitter speaks too, and what is
-// added to it.
+// The wire format of @socket.io/redis-adapter 8 and @socket.io/redis-emitter, and our extensions.
 //
 //   channel                          content
 //   <prefix>#<namespace>#            MessagePack [uid, packet, options]: a broadcast
 //   <prefix>#<namespace>#<room>#     the same, to exactly one room
-//   <prefix>-request#<namespace>#    JSON {uid, requestId, type, …}; MessagePack where it holds bytes
-//   <prefix>-response#<namespace>#   JSON {requestId, …}; MessagePack where it holds bytes
-//   <prefix>-response#<namespace>#<uid>#    the same, for the process that has asked
-//   <prefix>-barewire#<namespace>#   JSON {uid, type}: hello, heartbeat, goodbye. Only barewire listens.
+//   <prefix>-request#<namespace>#    JSON {uid, requestId, type, …}, or MessagePack if it contains bytes
+//   <prefix>-response#<namespace>#   JSON {requestId, …}, or MessagePack if it contains bytes
+//   <prefix>-response#<namespace>#<uid>#    the same, for the process that has sent the request
+//   <prefix>-barewire#<namespace>#   JSON {uid, type}: hello, heartbeat, goodbye. Only barewire subscribes
 //
-// Added to responses are `uid`, by which it is known who has answered, and two types of responses, "done"
-// and "no-answer". Processes of others ignore them: they look only for the names that they know.
+// Extensions: responses have `uid`, the id of the process that answers, and there are two more types of responses,
+// "done" and "no-answer". Other implementations ignore them, because they only read the fields that they know.
 
 import { type Bytes, byteAt, decodeUtf8, encodeUtf8, isBinary } from "../../protocol/bytes.ts";
 import { check, SERVER_LIMITS } from "../../protocol/socketio/check.ts";
@@ -46,24 +45,29 @@ const BROADCAST = 7;
 const BROADCAST_CLIENT_COUNT = 8;
 const BROADCAST_ACK = 9;
 
-/** The most clients of one process: its sockets are in a Map, which holds no more. */
+/** The most clients of one process, because its sockets are in a Map, and a Map has at most this many entries. */
 const MAX_CLIENTS = 2 ** 24;
 
-/** "{", with which JSON begins here and nothing in MessagePack that is sent. */
+/** "{": JSON messages start with this byte, and MessagePack messages never do. */
 const BRACE = 0x7b;
 
 /** The channels of a namespace. */
 export interface Channels {
+  /** The channel of broadcasts to several rooms, or to all sockets. */
   readonly broadcasts: string;
+  /** The channel of requests. */
   readonly requests: string;
+  /** The channel of responses. */
   readonly responses: string;
+  /** The channel on which processes report about themselves. */
   readonly membership: string;
-  /** The channel of a broadcast to one room. */
+  /** Returns the channel of broadcasts to one room. */
   room(room: Room): string;
-  /** The channel of the responses to one process. */
+  /** Returns the channel of responses to one process. */
   responsesTo(node: NodeId): string;
 }
 
+/** Returns the channels of a namespace. */
 export function channelsOf(prefix: string, namespace: string): Channels {
   const broadcasts = `${prefix}#${namespace}#`;
   const responses = `${prefix}-response#${namespace}#`;
@@ -79,20 +83,24 @@ export function channelsOf(prefix: string, namespace: string): Channels {
 
 // Broadcasts.
 
-/** Encodes a broadcast. @throws TypeError, RangeError for a value that cannot be encoded */
+/**
+ * Encodes a broadcast.
+ *
+ * @throws TypeError or RangeError if a value cannot be encoded
+ */
 export function encodeBroadcast(uid: NodeId, packet: Packet, options: BroadcastOptions): Bytes {
   return encode([uid, packetFields(packet), { ...targetFields(options), flags: options.flags }]);
 }
 
-/** A broadcast of which only the receivers are decoded so far. */
+/** A received broadcast. At first, only its sender and its target are decoded. */
 export interface ReceivedBroadcast {
   readonly sender: NodeId | undefined;
   readonly options: BroadcastOptions;
-  /** Decodes the packet. `undefined` for one that is invalid or of another namespace. */
+  /** Decodes the packet. Returns `undefined` if the packet is invalid or of another namespace. */
   packet(): Packet | undefined;
 }
 
-/** Decodes who sends a broadcast and to whom. `undefined` for what is invalid. */
+/** Decodes the sender and the target of a broadcast. Returns `undefined` if the message is invalid. */
 export function decodeBroadcast(bytes: Bytes, namespace: string): ReceivedBroadcast | undefined {
   return attempt(() => {
     const [uid, packet, options] = splitArray(bytes);
@@ -109,19 +117,23 @@ export function decodeBroadcast(bytes: Bytes, namespace: string): ReceivedBroadc
 
 // Requests.
 
-/** What old processes ask for besides. */
+/** A request, including those that only old versions send. */
 export type RedisRequest =
   | ClusterCommand
   | { readonly type: "sockets"; readonly rooms: readonly Room[]; readonly request: RequestId }
   | { readonly type: "all-rooms"; readonly request: RequestId };
 
-/** A request with who sends it. */
+/** A message and its sender. */
 export interface From<Message> {
   readonly sender: NodeId | undefined;
   readonly message: Message;
 }
 
-/** Encodes a request. @throws TypeError, RangeError for a value that cannot be encoded */
+/**
+ * Encodes a request.
+ *
+ * @throws TypeError or RangeError if a value cannot be encoded
+ */
 export function encodeRequest(uid: NodeId, message: ClusterCommand): Bytes {
   const { request: requestId } = message;
   switch (message.type) {
@@ -151,7 +163,7 @@ export function encodeRequest(uid: NodeId, message: ClusterCommand): Bytes {
   }
 }
 
-/** Decodes a request. `undefined` for what is invalid, and for types that are unknown. */
+/** Decodes a request. Returns `undefined` if the request is invalid or its type is unknown. */
 export function decodeRequest(bytes: Bytes, namespace: string): From<RedisRequest> | undefined {
   return attempt(() => {
     const fields = fieldsOf(decodeValue(bytes));
@@ -195,20 +207,24 @@ function requestOf(fields: Fields, namespace: string): RedisRequest | undefined 
   }
 }
 
-/** The socket that requests of version 6 and older name. */
+/** Returns the target of a request from version 6 or older, which contains the id of a socket. */
 function socketOf(sid: unknown): BroadcastOptions | undefined {
   return isString(sid) ? { rooms: new Set([sid]), except: new Set(), flags: {} } : undefined;
 }
 
 // Responses.
 
-/** What old processes are answered besides. */
+/** A response, including those to requests that only old versions send. */
 export type RedisAnswer =
   | ClusterAnswer
   | { readonly type: "sockets"; readonly request: RequestId; readonly sockets: readonly string[] }
   | { readonly type: "all-rooms"; readonly request: RequestId; readonly rooms: readonly Room[] };
 
-/** Encodes a response. @throws TypeError, RangeError for a value that cannot be encoded */
+/**
+ * Encodes a response.
+ *
+ * @throws TypeError or RangeError if a value cannot be encoded
+ */
 export function encodeAnswer(uid: NodeId, answer: RedisAnswer): Bytes {
   if (answer.type === "heartbeat") return encodeMembership(uid, "heartbeat");
   const { request: requestId } = answer;
@@ -235,7 +251,7 @@ export function encodeAnswer(uid: NodeId, answer: RedisAnswer): Bytes {
   }
 }
 
-/** Decodes a response. `undefined` for what is invalid, and for types that are unknown. */
+/** Decodes a response. Returns `undefined` if the response is invalid or its type is unknown. */
 export function decodeAnswer(bytes: Bytes): From<ClusterAnswer> | undefined {
   return attempt(() => {
     const fields = fieldsOf(decodeValue(bytes));
@@ -279,10 +295,12 @@ function answerOf(fields: Fields): ClusterAnswer | undefined {
 
 const MEMBERSHIP: readonly Membership[] = ["hello", "heartbeat", "goodbye"];
 
+/** Encodes a message of a process about itself. */
 export function encodeMembership(uid: NodeId, type: Membership): Bytes {
   return encodeUtf8(JSON.stringify({ uid, type }));
 }
 
+/** Decodes a message of a process about itself. Returns `undefined` if the message is invalid. */
 export function decodeMembership(bytes: Bytes): From<{ readonly type: Membership }> | undefined {
   return attempt(() => {
     const fields = fieldsOf(decodeValue(bytes));
@@ -293,7 +311,7 @@ export function decodeMembership(bytes: Bytes): From<{ readonly type: Membership
 
 // Values.
 
-/** The fields of an object that others have sent. Each may be missing, or have a value of each type. */
+/** The fields of an object that another process has sent. Each field may be missing or have any type. */
 type Fields = Readonly<
   Partial<
     Record<
@@ -322,7 +340,10 @@ type Fields = Readonly<
   >
 >;
 
-/** JSON, as others write it; MessagePack where JSON would lose bytes. They read both. */
+/**
+ * Encodes a value as JSON, like other implementations, or as MessagePack if it contains bytes. All implementations read
+ * both.
+ */
 function encodeValue(value: object): Bytes {
   return holdsBytes(value) ? encode(value) : encodeUtf8(JSON.stringify(value));
 }
@@ -333,13 +354,14 @@ function decodeValue(bytes: Bytes): unknown {
   return text === undefined ? undefined : parseJson(text, SERVER_LIMITS.maxDepth);
 }
 
+/** Returns whether a value contains bytes. */
 export function holdsBytes(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return false;
   if (isBinary(value)) return true;
   return Object.values(value).some(holdsBytes);
 }
 
-/** Bytes that are invalid are a value that is missing. */
+/** Calls a function. Returns `undefined` if it throws, because invalid bytes are treated as a missing value. */
 export function attempt<Value>(read: () => Value | undefined): Value | undefined {
   try {
     return read();
@@ -348,6 +370,7 @@ export function attempt<Value>(read: () => Value | undefined): Value | undefined
   }
 }
 
+/** Returns the target of a broadcast in the form in which it is encoded. */
 export function targetFields({ rooms, except }: BroadcastOptions): {
   rooms: readonly Room[];
   except: readonly Room[];
@@ -360,6 +383,7 @@ function packetFields(packet: Packet): object {
   return { type: packet.type, data, nsp: packet.namespace };
 }
 
+/** Returns the data of a socket in the form in which it is encoded. */
 export function socketFields({ id, handshake, rooms, data }: SocketDetails): object {
   return { id, handshake, rooms: [...rooms], data };
 }
@@ -372,7 +396,10 @@ function textOf(value: unknown): string | undefined {
   return isString(value) ? value : undefined;
 }
 
-/** Programs without types name rooms by anything, also by an object of a client whose `toString` is no function. */
+/**
+ * Returns the name of a room as a string. JavaScript users can use any value as a room, even an object without a
+ * `toString()`.
+ */
 function nameOf(room: unknown): string {
   try {
     return String(room);
@@ -381,15 +408,17 @@ function nameOf(room: unknown): string {
   }
 }
 
-// Programs without types name rooms by numbers too.
+// JavaScript users can also use numbers as rooms.
 function isRoom(value: unknown): value is Room {
   return isString(value) || isNumber(value);
 }
 
+/** Returns a decoded list of rooms, or `undefined` if the value is invalid. */
 export function roomsOf(value: unknown): Room[] | undefined {
   return Array.isArray(value) && value.every(isRoom) ? value : undefined;
 }
 
+/** Returns the decoded options of a broadcast, or `undefined` if the value is invalid. */
 export function optionsOf(value: unknown): BroadcastOptions | undefined {
   const fields = fieldsOf(value);
   const rooms = roomsOf(fields?.rooms);
@@ -410,18 +439,20 @@ function flagsOf(value: unknown): BroadcastFlags {
 function packetOf(value: unknown, namespace: string): Packet | undefined {
   const { type, data, nsp = "/" } = fieldsOf(value) ?? {};
   if (nsp !== namespace || (type !== EVENT && type !== BINARY_EVENT)) return undefined;
-  // What clients would fail for, or the encoder would throw for here, comes no further.
+  // Rejects events that clients would reject, and events that cannot be encoded.
   const packet = check({ type, namespace, id: undefined }, data, SERVER_LIMITS);
   return packet.type === EVENT ? { type: EVENT, namespace, data: packet.data } : undefined;
 }
 
+/** Returns a decoded event between servers, or `undefined` if the value is invalid. */
 export function serverSideEventOf(value: unknown): ServerSideEvent | undefined {
-  // A function cannot be called with many more arguments.
+  // JavaScript functions cannot be called with many more arguments.
   if (!Array.isArray(value) || value.length > SERVER_LIMITS.maxArguments) return undefined;
   const [name, ...args]: unknown[] = value;
   return isString(name) ? [name, ...args] : undefined;
 }
 
+/** Returns the decoded data of a socket, or `undefined` if the value is invalid. */
 export function detailsOf(value: unknown): SocketDetails | undefined {
   const { id, handshake, rooms, data } = fieldsOf(value) ?? {};
   const names = roomsOf(rooms);
@@ -429,7 +460,7 @@ export function detailsOf(value: unknown): SocketDetails | undefined {
   return { id, handshake, rooms: new Set(names), data };
 }
 
-/** A handshake of another process: it is as that process has it. */
+/** Returns whether a value is a handshake. Its fields are not checked, because another process has created it. */
 function isHandshake(value: unknown): value is Handshake {
   return isObject(value) && "headers" in value && isObject(value.headers);
 }

@@ -1,18 +1,14 @@
 /**
- * barewire/redis: several processes as one, over Redis. It speaks the format of @socket.io/redis-adapter 8
- * (redis-wire.ts), so that processes with that adapter, and @socket.io/redis-emitter, belong to the same
- * cluster.
- *
+ * `barewire/redis`: connects several processes over Redis. The adapter uses the format of @socket.io/redis-adapter 8
+ * (redis-wire.ts), so processes with that adapter, and @socket.io/redis-emitter, can be members of the same cluster.
  * ```ts
  * // a client of the package "redis" or "ioredis"
  * const adapter = createRedisAdapter(createClient({ url: process.env.REDIS_URL }));
  * const io = new Server(3000, { adapter });
  * await adapter.ready;
  * ```
- *
- * What it does not do is what makes it fast: it is subscribed to the rooms that have sockets here, and
- * decodes a broadcast only when a socket here receives it.
- *
+ * A process only subscribes to rooms that have sockets in this process, and only decodes a broadcast if one of its
+ * sockets receives it. This makes the adapter fast.
  * @module barewire/redis
  */
 
@@ -47,7 +43,12 @@ import {
 } from "./redis-wire.ts";
 
 export { MissingNodesError } from "./cluster-adapter.ts";
-export type { IoRedisClient, NodeRedisClient, RedisClient } from "./redis-client.ts";
+export type {
+  IoRedisClient,
+  NodeRedisClient,
+  RedisClient,
+  RedisMessageListener,
+} from "./redis-client.ts";
 export { RedisCommandError, RedisOverloadedError, RedisUnavailableError } from "./redis-link.ts";
 export {
   createRedisStreamsAdapter,
@@ -57,13 +58,14 @@ export {
   type RedisStreamsStats,
 } from "./redis-streams.ts";
 
+/** The options of createRedisAdapter(). */
 export interface RedisAdapterOptions extends RedisHubOptions {
-  /** What the names of the channels begin with; the option `key` of @socket.io/redis-adapter. Default: "socket.io". */
+  /** The prefix of the channel names. Corresponds to the option `key` of @socket.io/redis-adapter. Default: "socket.io". */
   readonly prefix?: string;
   /**
-   * The channels that are subscribed to: "rooms" for those of the rooms that have sockets here, "namespace"
-   * for those of all rooms, "auto" for the first until a process with another adapter is found, and then the
-   * second. Default: "auto".
+   * Which channels to subscribe to. "rooms": the channels of rooms that have sockets in this process. "namespace": the
+   * channels of all rooms. "auto": starts like "rooms", and changes to "namespace" when a process with another adapter
+   * is found. Default: "auto".
    */
   readonly subscribe?: "auto" | "rooms" | "namespace";
 }
@@ -76,31 +78,47 @@ export const REDIS_ADAPTER_OPTIONS: OptionTable<RedisAdapterOptions> = {
   subscribe: oneOf("auto", "rooms", "namespace"),
 };
 
-/** What an adapter tells of its cluster, of Redis, and of the work that it does. */
+/** What the adapter reports about its cluster, its connection to Redis, and its messages. */
 export interface RedisStats extends ClusterStats, LinkStats {
-  /** Broadcasts of others that sockets here have received. */
+  /** The number of broadcasts from other processes that sockets of this process have received. */
   readonly delivered: number;
-  /** Broadcasts of others that no socket here receives. Their packets were not decoded. */
+  /**
+   * The number of broadcasts from other processes that no socket of this process has received. Their packets were not
+   * decoded.
+   */
   readonly skipped: number;
-  /** Messages that could not be read. */
+  /** The number of invalid messages. */
   readonly invalid: number;
-  /** Whether it is subscribed to all rooms of the namespace. */
+  /** Whether the adapter is subscribed to all rooms of the namespace. */
   readonly subscribedToAll: boolean;
 }
 
 const DEFAULT_PREFIX = "socket.io";
 
-/** Makes the adapter of each namespace. For the option `adapter` of a server. */
+/** Creates the adapter of each namespace. The value of the server's option `adapter`. */
 export interface RedisAdapterFactory extends HubFactory {
   (nsp: AdapterHost): RedisAdapter;
 }
 
 /**
- * Creates an adapter over Redis, for the option `adapter` of a server.
+ * Creates an adapter over Redis, for the server's option `adapter`.
  *
- * @param client a client of the package "redis" or "ioredis". The adapter opens two connections of its own
- * with the same settings, and closes them with the server
- * @throws ArgumentTypeError for what is no client, for a client of a Redis Cluster, and for invalid options
+ * @param client a client of the package "redis" or "ioredis". The adapter opens two connections with the same settings,
+ * and closes them with the server
+ * @param options the options of the adapter
+ * @throws ArgumentTypeError if `client` is not a Redis client or is a client of a Redis Cluster, or if an option is
+ * unknown or has an invalid type
+ * @throws ArgumentRangeError if an option is out of range
+ * @example
+ * ```ts
+ * import { Server } from "barewire";
+ * import { createRedisAdapter } from "barewire/redis";
+ * import { createClient } from "redis";
+ *
+ * const adapter = createRedisAdapter(createClient({ url: "redis://localhost" }));
+ * const io = new Server(3000, { adapter });
+ * await adapter.ready;
+ * ```
  */
 export function createRedisAdapter(
   client: RedisClient,
@@ -115,14 +133,16 @@ export function createRedisAdapter(
   });
 }
 
-/** The rooms of a namespace, over several processes. Created by createRedisAdapter(). */
+/** The rooms of a namespace in several processes. Created by createRedisAdapter(). */
 export class RedisAdapter extends RedisHubAdapter {
+  /** @internal */
   protected override readonly channels: Channels;
   private readonly mode: "auto" | "rooms" | "namespace";
-  /** Rooms that others may still be subscribing to, since this process has put sockets into them. */
+  /** Rooms that this process has made sockets join, and to which other processes may still be subscribing. */
   private readonly joining = new Map<Room, number>();
-  // While one subscription replaces the other, a message arrives by both, one directly after the other: Redis
-  // sends a message to the patterns in the step in which it sends it to its channel. The last one is enough.
+  // While the subscription to all rooms replaces the others, a message arrives twice, because Redis sends it to the
+  // channel's subscribers and immediately afterwards to the pattern's. Comparing a message with the previous one is
+  // enough to detect this.
   private last: { readonly channel: string; readonly message: Bytes } | undefined;
   private all = false;
   private subscribing: Promise<void> | undefined;
@@ -151,40 +171,62 @@ export class RedisAdapter extends RedisHubAdapter {
     if (this.isOpen) super.init();
   }
 
+  /** @internal */
   protected override release(): void {
     for (const room of this.rooms.keys()) this.unsubscribe(room);
     if (this.all) this.link.unsubscribePattern(`${this.channels.broadcasts}*`);
   }
 
-  // What the hub calls.
+  // Methods that the hub calls.
 
-  /** @internal */
+  /**
+   * Called when Redis is connected, for the first time or again.
+   *
+   * @internal
+   */
   override onReady(): void {
     super.onReady();
     if (this.mode === "namespace" && !this.all) void this.subscribeToAll();
   }
 
-  // What the namespace calls.
+  // Methods that the namespace calls.
 
+  /**
+   * Adds a socket to rooms. Resolves after this process has subscribed to the rooms.
+   *
+   * @param id the id of the socket
+   * @param rooms the rooms
+   */
   override addAll(id: SocketId, rooms: ReadonlySet<Room>): void | Promise<void> {
     void super.addAll(id, rooms);
     if (!this.isOpen) return;
     if (this.all) return this.subscribing;
     const pending = [...rooms].map((room) =>
-      // A listener may have had it leave again.
+      // A listener may have made the socket leave the room again.
       this.rooms.has(room)
         ? this.link.subscriptions.add(this.channels.room(room), this.onBroadcastMessage)
         : undefined,
     );
-    // Subscribed to when Redis is back.
+    // While Redis is away, the promise does not wait. The subscription is made when Redis is back.
     return this.link.ready ? allOf(pending) : undefined;
   }
 
+  /**
+   * Removes a socket from a room.
+   *
+   * @param id the id of the socket
+   * @param room the room
+   */
   override del(id: SocketId, room: Room): void {
     void super.del(id, room);
     if (!this.rooms.has(room)) this.unsubscribe(room);
   }
 
+  /**
+   * Removes a socket from all rooms.
+   *
+   * @param id the id of the socket
+   */
   override delAll(id: SocketId): void {
     const rooms = [...(this.sids.get(id) ?? [])];
     super.delAll(id);
@@ -192,8 +234,11 @@ export class RedisAdapter extends RedisHubAdapter {
   }
 
   /**
-   * Puts sockets into rooms. Until all processes have done it and are subscribed, events of this process to
-   * those rooms take the channel of the namespace.
+   * Makes the target sockets join rooms. Until all processes have done it and have subscribed, this process publishes
+   * its events to these rooms on the channel of the namespace.
+   *
+   * @param options the target sockets
+   * @param rooms the rooms
    */
   override addSockets(options: BroadcastOptions, rooms: readonly Room[]): void | Promise<void> {
     const added = super.addSockets(options, rooms);
@@ -219,17 +264,19 @@ export class RedisAdapter extends RedisHubAdapter {
     };
   }
 
-  // What the cluster's part calls.
+  // Methods that the base class calls.
 
+  /** @internal */
   protected override respond(to: NodeId, answer: ClusterAnswer): void {
-    // Others would take it for an acknowledgement.
+    // A process with another adapter would interpret this answer as an acknowledgement.
     if (answer.type === "no-answer" && !this.nodes.has(to)) return;
-    // Who learns of a socket may emit to it at once.
+    // The process that receives the list may immediately emit to these sockets, so the subscriptions must be active.
     const settled = answer.type === "fetched" ? this.link.subscriptions.settled : undefined;
     if (settled === undefined) this.answer(to, answer);
     else void settled.then(() => this.answer(to, answer));
   }
 
+  /** @internal */
   protected override send(message: ClusterCommand): Promise<boolean> {
     const isRequest = message.type !== "broadcast" || message.request !== undefined;
     const published = isRequest
@@ -241,28 +288,34 @@ export class RedisAdapter extends RedisHubAdapter {
     return published.then((received) => received !== undefined);
   }
 
+  /** @internal */
   protected override encodeRequest(request: ClusterCommand): Bytes {
     return encodeRequest(this.id, request);
   }
 
+  /** @internal */
   protected override encodeMembership({ type }: MembershipMessage): Bytes {
     return encodeMembership(this.id, type);
   }
 
+  /** @internal */
   protected override beat(): void {
     super.beat();
     if (this.all || this.mode === "rooms") return;
     void (this.mode === "auto" ? this.findOthers() : this.subscribeToAll());
   }
 
-  // Nothing is kept of its clients, which never come back.
+  // No sessions are stored, because this adapter does not support connection state recovery.
 
+  /** @internal */
   protected override get recovers(): boolean {
     return false;
   }
 
+  /** @internal */
   protected override saveSession(): void {}
 
+  /** @internal */
   protected override forgetSession(): void {}
 
   // Sending.
@@ -291,7 +344,7 @@ export class RedisAdapter extends RedisHubAdapter {
     this.last = undefined;
     if (last?.channel === channel && Buffer.compare(last.message, message) === 0) return;
     const room = channel.slice(this.channels.broadcasts.length, -1);
-    // Programs without types name rooms by numbers too.
+    // JavaScript users can also use numbers as rooms.
     if (room === "" || this.rooms.has(room) || !Number.isNaN(Number(room))) {
       this.onBroadcastBytes(message);
     } else {
@@ -343,7 +396,7 @@ export class RedisAdapter extends RedisHubAdapter {
   }
 
   private onResponse(bytes: Bytes): void {
-    // Processes with other adapters answer each other on the same channel, in ways unknown here.
+    // Processes with other adapters answer each other on the same channel, in formats that are unknown here.
     const response = decodeAnswer(bytes);
     if (response !== undefined) this.receive(response.message, response.sender);
   }
@@ -364,14 +417,14 @@ export class RedisAdapter extends RedisHubAdapter {
     this.link.subscriptions.delete(this.channels.room(room));
   }
 
-  /** Looks for processes with other adapters. These publish to a room at once when it is joined. */
+  /** Looks for processes with other adapters. These processes publish to a room as soon as a socket has joined it. */
   private async findOthers(): Promise<void> {
     const { requests, membership } = this.channels;
     const [all = 0, ours = 0] = (await this.link.countSubscribers(requests, membership)) ?? [];
     if (this.mode === "auto" && all > ours) await this.subscribeToAll();
   }
 
-  /** Subscribes to all rooms, and then ends the subscriptions to each of them. */
+  /** Subscribes to all rooms, and then ends the subscriptions to single rooms. */
   private async subscribeToAll(): Promise<void> {
     if (this.all || !this.isOpen) return;
     this.all = true;
@@ -379,7 +432,7 @@ export class RedisAdapter extends RedisHubAdapter {
     this.subscribing = this.link
       .subscribePattern(`${broadcasts}*`, this.onPatternMessage)
       .then(undefined, () => {
-        // Redis is away. It is tried again with the next heartbeat, or when Redis is back.
+        // Redis is away. The next heartbeat tries again, or onReady() when Redis is back.
         this.all = false;
       });
     await this.subscribing;
@@ -393,5 +446,5 @@ export class RedisAdapter extends RedisHubAdapter {
   }
 }
 
-/** The id of @socket.io/redis-emitter. */
+/** The sender id of @socket.io/redis-emitter. */
 const STOCK_EMITTER = "emitter";

@@ -1,5 +1,5 @@
-// What a client has missed of a namespace: the events of the stream behind the offset that it has. The newest
-// are in memory, so that they need not be read again for each client that comes back.
+// The events that a client has missed in a namespace: the entries of the stream after the client's offset. The newest
+// events are kept in memory, so that they need not be read again for each client that reconnects.
 
 import { EVENT, type Packet } from "../../protocol/socketio/packet.ts";
 import type { Outgoing } from "../engineio/outgoing.ts";
@@ -14,42 +14,44 @@ import { includes, type StreamOffset, type StreamPlace } from "./stream-offset.t
 import { compareIds, entriesOf, type StreamEntry } from "./stream-reader.ts";
 import { type ReplayTurn, StreamReplays } from "./stream-replays.ts";
 
+/** The options of a history. */
 export interface StreamHistoryOptions {
   readonly streamName: string;
-  /** The events that a client may have missed. A process keeps so many in memory. */
+  /** The most events that a client may have missed. A process keeps this many in memory. */
   readonly maxMissedEvents: number;
-  /** Bytes of the events that a client may have missed. */
+  /** The most bytes of events that a client may have missed. */
   readonly maxMissedBytes: number;
-  /** The most entries of one read. */
+  /** The most entries per read. */
   readonly readCount: number;
 }
 
-/** An event that clients may have missed. It is encoded for the first that has. */
+/** An event that clients may have missed. It is encoded for the first client that has missed it. */
 interface StreamEvent extends StreamPlace {
   readonly packet: Packet & { readonly type: typeof EVENT };
   readonly options: BroadcastOptions;
-  /** Bytes of its entry. */
+  /** The size of the event's entry, in bytes. */
   readonly size: number;
   message: Outgoing | undefined;
 }
 
-/** What is read of a stream at once. */
+/** The entries of one read of the stream. */
 interface Page {
-  /** Those of the namespace. */
+  /** The events of the namespace. */
   readonly events: readonly StreamEvent[];
-  /** Bytes of all entries. */
+  /** The size of all entries, in bytes. */
   readonly size: number;
 }
 
-/** The turn of a client that comes back, for which the stream is read. */
+/** The turn of a reconnecting client, for which the stream is read. */
 export type HistoryTurn = ReplayTurn<Page>;
 
 /**
- * For a client that has missed little much may be read, since the entries are those of all rooms and namespaces. It
- * starts anew where that is so many times `maxMissedBytes`.
+ * For a client that has missed few events, many entries may have to be read, because the stream contains all rooms and
+ * namespaces. The client starts a new session if this exceeds `maxMissedBytes` times this number.
  */
 const MAX_READ = 16;
 
+/** Finds the events that a client has missed. */
 export class StreamHistory {
   private readonly nsp: AdapterHost;
   private readonly command: SendCommand;
@@ -57,7 +59,7 @@ export class StreamHistory {
   private readonly replays: StreamReplays<Page>;
   private readonly recent = new Set<StreamEvent>();
   private recentBytes = 0;
-  /** All events behind this entry are in `recent`. */
+  /** `recent` contains all events after this entry. */
   private recentSince: string | undefined;
 
   constructor(
@@ -73,14 +75,14 @@ export class StreamHistory {
     this.recentSince = hub.position;
   }
 
-  /** The stream is read from this entry on, for the first time or since it is another one. */
+  /** Called when the stream is read from an entry on: for the first time, or because it was replaced by another stream. */
   onLocated(position: string): void {
     this.recent.clear();
     this.recentBytes = 0;
     this.recentSince = position;
   }
 
-  /** Notes a message of the stream, if it is an event. */
+  /** Keeps a message of the stream if it is an event that clients may miss. */
   add(place: StreamPlace, message: StreamsMessage, size: number): void {
     const event = this.eventOf(place, message, size + OVERHEAD);
     if (event === undefined) return;
@@ -95,30 +97,32 @@ export class StreamHistory {
     }
   }
 
-  /** Whether an entry is in the stream. */
+  /** Returns whether an entry is in the stream. */
   async has(id: string): Promise<boolean> {
     return entriesOf(await this.range(id, id, 1)).length > 0;
   }
 
-  /** Whether all events behind an entry are in memory. */
+  /** Returns whether all events after an entry are in memory. */
   isRecent(id: string): boolean {
     return this.recentSince !== undefined && compareIds(id, this.recentSince) >= 0;
   }
 
   /**
-   * Resolves when the stream can be read for a client that comes back.
+   * Resolves when the stream can be read for a reconnecting client.
    *
-   * @param isWanted whether somebody still waits for the client
-   * @returns `undefined` when nobody does
+   * @param isWanted returns whether the client is still waiting
+   * @returns the client's turn, or `undefined` if the client is no longer waiting
    */
   turn(isWanted: () => boolean): Promise<HistoryTurn | undefined> {
     return this.replays.turn(isWanted);
   }
 
   /**
-   * What a session has missed up to a position. `undefined` where not all of it is there, or it is too much.
+   * Returns the events that a session has missed up to a position. Returns `undefined` if some of them were removed
+   * from the stream, or if they exceed the limits.
    *
-   * @param given the turn of the client, if it has one
+   * @param heard the client's offset
+   * @param given the turn of the client, if it already has one
    */
   async missedBy(
     session: RecoverableSession,
@@ -141,7 +145,7 @@ export class StreamHistory {
       read += page.size;
       for (const event of page.events) {
         if (!concerns(event.options, session.rooms) || includes(heard, event)) continue;
-        // What was read since is noted elsewhere.
+        // Later events are buffered in RedisStreamsAdapter.
         if (compareIds(event.id, position) > 0) break;
         size += event.size;
         missed.push(this.encode(event));
@@ -158,7 +162,8 @@ export class StreamHistory {
     const events = entries.flatMap(({ id, fields }) => {
       const size = OVERHEAD + (fields.get("data")?.length ?? 0);
       all += size;
-      // Most entries of a busy stream are for others: what is no event here need not be decoded.
+      // In a busy stream, most entries are for other namespaces. Entries that are not events of this one are not
+      // decoded.
       if (fields.get("nsp") !== this.nsp.name || fields.get("type") !== "3") return [];
       const entry = decodeEntry(fields, this.nsp.name);
       return (entry && this.eventOf({ id, ...entry }, entry.message, size)) ?? [];
@@ -166,7 +171,7 @@ export class StreamHistory {
     return { events, size: all };
   }
 
-  /** The event that a client may miss, `undefined` for what is none. */
+  /** Returns the event of a message, or `undefined` if it is not an event that clients may miss. */
   private eventOf(
     { id, sender, number }: StreamPlace,
     message: StreamsMessage | undefined,

@@ -1,5 +1,4 @@
-// What the adapters of all namespaces share that have one stream: the connections to Redis, and what reads the
-// stream.
+// The connections to Redis and the reader of the stream, which the adapters of all namespaces share.
 
 import type { RedisClient } from "./redis-client.ts";
 import { RedisHub, type RedisHubOptions } from "./redis-hub.ts";
@@ -11,20 +10,24 @@ import {
   type StreamReaderOptions,
 } from "./stream-reader.ts";
 
-/** An adapter as the hub sees it. */
+/**
+ * The methods of an adapter that the hub calls.
+ *
+ * @internal
+ */
 export interface StreamMember {
   readonly nsp: { readonly name: string };
-  /** The stream is read from this entry on, for the first time or since it is another one. */
+  /** Called when the stream is read from an entry on: for the first time, or because it was replaced by another stream. */
   onLocated(position: string): void;
-  /** An entry of the stream for its namespace. */
+  /** Called with each entry of the stream for the adapter's namespace. */
   onEntry(entry: StreamEntry): void;
-  /** Redis has answered, with entries or without, after all of them were passed to onEntry(). */
+  /** Called after each reply of Redis, after onEntry() was called with all its entries. */
   onRead(): void;
-  /** The stream cannot be read. */
+  /** Called when the stream cannot be read. */
   onRefused(error: Error): void;
 }
 
-/** Namespaces of which is read at the same time what clients have missed. The others wait. */
+/** The most namespaces for which missed events are read at the same time. The others wait. */
 const MAX_REPLAYS = 4;
 
 export class StreamHub {
@@ -34,7 +37,7 @@ export class StreamHub {
   private readonly adapters = new Set<StreamMember>();
   private reader: StreamReader | undefined;
   private readonly replays: (() => void)[] = [];
-  /** Called at each read. */
+  /** Called after each read. */
   private readonly readers = new Set<() => void>();
   private replaying = 0;
 
@@ -44,12 +47,12 @@ export class StreamHub {
     this.redis = new RedisHub(client, options);
   }
 
-  /** The id of the last entry that was read; `undefined` until it is known where the stream ends. */
+  /** The id of the last entry that was read. `undefined` until the end of the stream is known. */
   get position(): string | undefined {
     return this.reader?.position;
   }
 
-  /** Resolves when the stream was read up to an entry. */
+  /** Resolves after the stream was read up to an entry. */
   reached(id: string): Promise<void> {
     return new Promise((resolve) => {
       const check = (): void => {
@@ -62,7 +65,7 @@ export class StreamHub {
     });
   }
 
-  /** Passes the entries of the stream on to an adapter, until it is removed. */
+  /** Passes the entries of the stream to an adapter, until it is removed. */
   add(adapter: StreamMember): void {
     this.adapters.add(adapter);
     this.reader ??= new StreamReader(this.client, this.options, {
@@ -82,7 +85,7 @@ export class StreamHub {
     });
   }
 
-  /** With the last adapter it stops to read. */
+  /** Removes an adapter. Removing the last one stops the reader. */
   remove(adapter: StreamMember): void {
     this.adapters.delete(adapter);
     if (this.adapters.size > 0) return;
@@ -90,7 +93,7 @@ export class StreamHub {
     this.reader = undefined;
   }
 
-  /** Runs a replay when fewer than MAX_REPLAYS are running. */
+  /** Runs a replay as soon as fewer than MAX_REPLAYS are running. */
   async replay<Result>(run: () => Promise<Result>): Promise<Result> {
     if (this.replaying >= MAX_REPLAYS)
       await new Promise<void>((resolve) => this.replays.push(resolve));

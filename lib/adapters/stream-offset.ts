@@ -1,26 +1,28 @@
-// How far a client has heard a stream. Its server sends it the offset with each event, and it sends back the last.
+// The offset of a client in a stream: which events the client has received. The server sends an offset with each event,
+// and the client sends back the last one.
 //
-//   <id>                       all events up to this entry
-//   <id>~<process>~<number>    and those of a process up to the one with this number, wherever their entries are
+//   <id>                       the client has all events up to this entry
+//   <id>~<process>~<number>    and all events of a process up to this number, wherever their entries are
 //
-// The second is sent while clients were sent events whose entries the process has not read yet: they may be in the
-// stream behind the id, or come to be there.
+// The second form is used while clients were sent events whose entries the process has not read yet. These entries may
+// be after the id in the stream, or may be added later.
 
 import type { NodeId } from "./cluster-messages.ts";
 import { compareIds } from "./stream-reader.ts";
 
-/** Where an event is in a stream. */
+/** The place of an event in a stream. */
 export interface StreamPlace {
   readonly id: string;
   readonly sender: NodeId;
-  /** The number that the sender has given it, if it has. */
+  /** The number that the sender has assigned to the event, if any. */
   readonly number: number | undefined;
 }
 
+/** A parsed offset. */
 export interface StreamOffset {
-  /** All events up to this entry. */
+  /** The client has all events up to this entry. */
   readonly id: string;
-  /** And those of a process up to its number. */
+  /** The client also has the events of this process up to this number. */
   readonly early: { readonly sender: NodeId; readonly number: number } | undefined;
 }
 
@@ -28,16 +30,16 @@ export function formatOffset({ id, early }: StreamOffset): string {
   return early === undefined ? id : `${id}~${early.sender}~${early.number}`;
 }
 
-/** Reads what a client has sent. `undefined` for what is no offset. */
+/** Parses an offset that a client has sent. Returns `undefined` if the text is not a valid offset. */
 export function parseOffset(text: string): StreamOffset | undefined {
-  // Numbers of this length are exact.
+  // Numbers with up to 15 digits are exact.
   const [, id, sender, number] =
     /^(\d{1,15}-\d{1,15})(?:~([\w-]{1,64})~(\d{1,15}))?$/.exec(text) ?? [];
   if (id === undefined) return undefined;
   return { id, early: sender === undefined ? undefined : { sender, number: Number(number) } };
 }
 
-/** Whether a client with this offset has heard an event. */
+/** Returns whether a client with this offset has received an event. */
 export function includes({ id, early }: StreamOffset, place: StreamPlace): boolean {
   if (compareIds(place.id, id) <= 0) return true;
   const { sender, number } = place;

@@ -1,11 +1,11 @@
-// Reads a stream of Redis, over a connection of its own since it waits there.
+// Reads a stream of Redis, over a separate connection because reads block the connection.
 //
 //   connecting ─▶ locating ─▶ reading ─▶ XREAD from the last id that was read ─┐
 //        ▲                       ▲───────────────────────────────────────────┘
-//        └── the connection breaks, or Redis refuses, or is silent (another connection): again from the same id
+//        └── the connection breaks, Redis rejects the read, or Redis does not reply (new connection): again from the same id
 //
-// Rule: it reads from an id that exists, not from `$`, the end, which would skip what is added between two reads.
-// In a stream that is empty it adds an entry without a namespace, which all readers skip.
+// Rule: the reader reads from an existing id. Reading from `$`, the end, would skip entries that are added between two
+// reads. If the stream is empty, the reader adds an entry without a namespace, which all readers skip.
 
 import { isObject, isString } from "../events/options.ts";
 import { openConnection, type RedisClient, type RedisConnection } from "./redis-client.ts";
@@ -19,33 +19,34 @@ export interface StreamEntry {
 
 export interface StreamReaderOptions {
   readonly streamName: string;
-  /** The most entries of one read. */
+  /** The most entries per read. */
   readonly readCount: number;
-  /** Milliseconds that a read waits for entries. */
+  /** How long a read waits for entries, in milliseconds. */
   readonly blockTimeInMs: number;
 }
 
-/** What a reader calls. */
+/** The methods that a reader calls. */
 export interface StreamSink {
-  /** The stream is read from this entry on: for the first time, or since it is another stream now. */
+  /** Called when the stream is read from an entry on: for the first time, or because it was replaced by another stream. */
   onLocated(position: string): void;
+  /** Called with each entry. */
   onEntry(entry: StreamEntry): void;
-  /** Redis has answered, with entries or without, after all of them were passed to onEntry(). */
+  /** Called after each reply of Redis, after onEntry() was called with all its entries. */
   onRead(): void;
-  /** Redis has refused to be read from. Called once until it is read from again. */
+  /** Called when Redis has rejected a read. Not called again until a read has succeeded. */
   onRefused(error: unknown): void;
 }
 
-/** Milliseconds until Redis is read from again after it has refused. */
+/** How long to wait after Redis has rejected a read, in milliseconds. */
 const RETRY = 1_000;
-/** Milliseconds for which a reply may be late: a network that drops everything breaks no connection. */
+/** How late a reply may be, in milliseconds. A network that drops all packets does not break the connection. */
 const REPLY_TIMEOUT = 5_000;
-/** Milliseconds without news of a connection that is not ready, until another one is opened. */
+/** How long a connection may take to become ready before a new connection is opened, in milliseconds. */
 const CONNECT_TIMEOUT = 15_000;
-/** setTimeout() takes no more milliseconds. */
+/** The longest delay that setTimeout() supports, in milliseconds. */
 const MAX_TIMEOUT = 0x7fffffff;
 
-/** Redis has not answered in time. */
+/** Thrown if Redis has not replied in time. */
 class SilenceError extends Error {}
 
 export class StreamReader {
@@ -67,7 +68,7 @@ export class StreamReader {
     void this.read();
   }
 
-  /** The id of the last entry that was read; `undefined` until Redis has said where the stream ends. */
+  /** The id of the last entry that was read. `undefined` until the end of the stream is known. */
   get position(): string | undefined {
     return this.last;
   }
@@ -86,7 +87,7 @@ export class StreamReader {
     return openConnection(this.client, {
       onMessage: () => {},
       onState: () => void this.read(),
-      // The other connections break at the same time, and tell of it.
+      // The other connections break at the same time, and report the error.
       onError: () => {},
     });
   }
@@ -112,7 +113,7 @@ export class StreamReader {
     }
     this.reading = false;
     if (this.ended) return;
-    // It is read from at once when the connection is back.
+    // When the connection is ready again, onState() reads immediately.
     const isReady = this.connection.ready;
     const retry = (): void => {
       if (!this.mayRead) this.reopen();
@@ -121,13 +122,18 @@ export class StreamReader {
     this.timer = setTimeout(retry, isReady ? RETRY : CONNECT_TIMEOUT).unref();
   }
 
-  /** Sends a command. @throws SilenceError when there is no reply in time */
+  /**
+   * Sends a command.
+   *
+   * @param duration how long the command may block in Redis, in milliseconds
+   * @throws SilenceError (rejects) if there is no reply in time
+   */
   private async command(args: readonly string[], duration = 0): Promise<unknown> {
     let timer: NodeJS.Timeout | undefined;
     const milliseconds = Math.min(duration + REPLY_TIMEOUT, MAX_TIMEOUT);
     const silence = new Promise<never>((_, reject) => {
       const onSilence = (): void =>
-        reject(new SilenceError(`Redis has not answered for ${milliseconds} ms`));
+        reject(new SilenceError(`Redis has not replied for ${milliseconds} ms`));
       timer = setTimeout(onSilence, milliseconds).unref();
     });
     return Promise.race([this.connection.command(args), silence]).finally(() =>
@@ -135,14 +141,17 @@ export class StreamReader {
     );
   }
 
-  /** Finds the end of the stream. Where it was read before, it may be another stream now, which ends earlier. */
+  /**
+   * Finds the end of the stream. If the stream ends before the last entry that was read, it was replaced by another
+   * stream.
+   */
   private async locate(): Promise<void> {
     const { streamName } = this.options;
     const [newest] = entriesOf(
       await this.command(["XREVRANGE", streamName, "+", "-", "COUNT", "1"]),
     );
     const end = newest?.id ?? (await this.command(["XADD", streamName, "*", "type", "start"]));
-    if (!isString(end)) throw new TypeError("the reply of Redis has no id");
+    if (!isString(end)) throw new TypeError("the reply of Redis contains no id");
     if (this.last !== undefined && compareIds(end, this.last) >= 0) return;
     this.last = end;
     this.sink.onLocated(end);
@@ -165,21 +174,24 @@ export class StreamReader {
   }
 }
 
-/** Compares two ids of entries, as `sort()` does. */
+/** Compares the ids of two entries. The result has the form that sort() requires. */
 export function compareIds(one: string, other: string): number {
   const [time = 0, sequence = 0] = one.split("-").map(Number);
   const [otherTime = 0, otherSequence = 0] = other.split("-").map(Number);
   return time - otherTime || sequence - otherSequence;
 }
 
-/** The entries of the only stream in a reply to XREAD. RESP 3 has a map, which clients show in several ways. */
+/**
+ * Returns the entries of the only stream in a reply to XREAD. In RESP 3 the reply is a map, which clients represent in
+ * different ways.
+ */
 function streamOf(reply: unknown): unknown {
   if (!Array.isArray(reply)) return isObject(reply) ? Object.values(reply)[0] : undefined;
   const [first, second]: unknown[] = reply;
   return Array.isArray(first) ? first[1] : second;
 }
 
-/** The entries of a reply. */
+/** Returns the entries in a reply. */
 export function entriesOf(reply: unknown): StreamEntry[] {
   if (!Array.isArray(reply)) return [];
   return reply.flatMap((entry) => {

@@ -1,25 +1,26 @@
-// Reads a part of a stream again for clients that come back: once for all that wait, from the lowest of their offsets.
+// Reads a part of a stream again for reconnecting clients: once for all waiting clients, from the lowest of their
+// offsets.
 //
-//   turn() ─▶ waits while others are read for ─▶ the client's session is taken ─▶ read() ─▶ page after page
-//     └─▶ nobody waits for the client any more: it has no turn, and its session stays where it is
+//   turn() ─▶ waits while the stream is read for others ─▶ the client's session is taken ─▶ read() ─▶ page after page
+//     └─▶ the client is no longer waiting: it gets no turn, and its session stays where it is
 
 import type { SendCommand } from "./redis-sessions.ts";
 import type { StreamHub } from "./stream-hub.ts";
 import { compareIds, entriesOf, type StreamEntry } from "./stream-reader.ts";
 
-/** For whom a stream is read. */
+/** Receives the entries that are read for one client. */
 export interface ReplayReader<Page> {
-  /** The entry behind which it is read. */
+  /** The entry after which to read. */
   readonly from: string;
-  /** Takes what is next. The first page may begin before `from`. Returns whether it wants more. */
+  /** Called with the next page. The first page may start before `from`. Returns whether to continue. */
   onPage(page: Page): boolean;
 }
 
-/** The turn of a client. Others wait until it has called one of both. */
+/** The turn of a client. Other clients wait until read() or leave() was called. */
 export interface ReplayTurn<Page> {
-  /** Reads. Resolves to whether all was there and was wanted. */
+  /** Reads the stream. Resolves to whether all entries existed and the reader wanted all pages. */
   read(reader: ReplayReader<Page>): Promise<boolean>;
-  /** It need not be read for it. Does nothing after read(). */
+  /** Ends the turn without reading. Has no effect after read(). */
   leave(): void;
 }
 
@@ -28,15 +29,16 @@ interface Waiting<Page> {
   begin(turn: ReplayTurn<Page> | undefined): void;
 }
 
-/** Who has a turn and reads. */
+/** A client that has a turn, and whose reader receives pages. */
 interface Reading<Page> extends ReplayReader<Page> {
   isWanted(): boolean;
   end(isComplete: boolean | Promise<never>): void;
 }
 
-/** What replays need of a hub. */
+/** The members of the hub that replays use. */
 export type ReplayHub = Pick<StreamHub, "position" | "replay">;
 
+/** Reads the stream for reconnecting clients. */
 export class StreamReplays<Page> {
   private readonly hub: ReplayHub;
   private readonly command: SendCommand;
@@ -45,7 +47,12 @@ export class StreamReplays<Page> {
   private waiting: Waiting<Page>[] = [];
   private isReading = false;
 
-  /** @param toPage makes of entries what the readers take, once for all of them */
+  /**
+   * @param hub the hub of the stream
+   * @param command sends a command to Redis
+   * @param options the name of the stream, and the most entries per read
+   * @param toPage converts entries to the page that the readers receive, once for all readers
+   */
   constructor(
     hub: ReplayHub,
     command: SendCommand,
@@ -59,10 +66,10 @@ export class StreamReplays<Page> {
   }
 
   /**
-   * Resolves when it is a client's turn.
+   * Resolves when it is the client's turn.
    *
-   * @param isWanted whether somebody still waits for the client
-   * @returns `undefined` when nobody does
+   * @param isWanted returns whether the client is still waiting
+   * @returns the turn, or `undefined` if the client is no longer waiting
    */
   turn(isWanted: () => boolean): Promise<ReplayTurn<Page> | undefined> {
     return new Promise((begin) => {
@@ -100,7 +107,7 @@ export class StreamReplays<Page> {
       more = entries.length === readCount;
     }
     if (readers.length === 0) return;
-    // Looked at last: nothing behind the offsets was removed until now.
+    // The oldest entry is checked at the end, because entries can be removed while the stream is read.
     const [oldest] = entriesOf(await this.range("-", "+", 1));
     for (const each of readers)
       each.end(oldest !== undefined && compareIds(oldest.id, each.from) <= 0);
@@ -111,18 +118,21 @@ export class StreamReplays<Page> {
   }
 }
 
-/** Passes on a page that ends with an entry. Returns whether more is wanted. */
+/** Passes a page to a reader. `last` is the id of the page's last entry. Returns whether the reader wants more. */
 function wants<Page>(reader: Reading<Page>, last: string, page: Page): boolean {
   try {
     return compareIds(last, reader.from) <= 0 || reader.onPage(page);
   } catch (error) {
-    // Others read on.
+    // An error of one reader must not affect the others.
     reader.end(Promise.reject(error));
     return false;
   }
 }
 
-/** Gives a client its turn. Resolves when it is known whether it reads. */
+/**
+ * Gives a client its turn. Resolves when the client has called read() or leave(). The result is `undefined` after
+ * leave().
+ */
 function readingOf<Page>({
   isWanted,
   begin,

@@ -1,16 +1,16 @@
-// The channels that a connection to Redis is subscribed to: as many as there are rooms, and rooms come
-// and go with every client. Changes are collected while a command is under way, so that however many
-// there are, one command waits for Redis at a time.
+// The channels that a connection to Redis is subscribed to. There can be as many channels as rooms, and rooms are
+// created and removed with each client. Changes are collected while a command is waiting for a reply, so that at most
+// one command waits for Redis.
 //
 //   add, delete ─▶ changed ─ SUBSCRIBE a b c, UNSUBSCRIBE d ─▶ active
-//                     ▲──────── what failed, until retry() ───────┘
+//                     ▲──────── failed changes, after retry() ───┘
 
 import { Deadlines } from "../deadlines.ts";
 
-/** The most channels of one command. */
+/** The most channels per command. */
 export const BATCH = 1_000;
 
-/** What changes the subscriptions of a connection. */
+/** The commands that change the subscriptions of a connection. */
 export interface SubscriptionCommands {
   subscribe(channels: readonly string[]): Promise<unknown>;
   unsubscribe(channels: readonly string[]): Promise<unknown>;
@@ -21,6 +21,7 @@ interface Waiter {
   readonly resolve: () => void;
 }
 
+/** The subscriptions of a connection to Redis. */
 export class Subscriptions<Listener> {
   private readonly commands: SubscriptionCommands;
   private readonly wanted = new Map<string, Listener>();
@@ -32,29 +33,32 @@ export class Subscriptions<Listener> {
   private busy = false;
   private failed = false;
 
-  /** @param timeout milliseconds after which a wait for Redis ends without it */
+  /**
+   * @param commands the commands of the connection
+   * @param timeout how long a promise waits for Redis before it resolves anyway, in milliseconds
+   */
   constructor(commands: SubscriptionCommands, timeout: number) {
     this.commands = commands;
     this.waits = new Deadlines(timeout, (channel) => this.settle(channel));
   }
 
-  /** Channels that are wanted. */
+  /** The number of channels to which add() was called and delete() was not. */
   get size(): number {
     return this.wanted.size;
   }
 
-  /** Who listens to a channel. */
+  /** Returns the listener of a channel. */
   listenerOf(channel: string): Listener | undefined {
     return this.wanted.get(channel);
   }
 
-  /** Resolves when all that is wanted is active, or Redis has taken too long. `undefined` where it is. */
+  /** Resolves after all subscriptions are active, or after Redis has taken too long. `undefined` if all are active. */
   get settled(): Promise<void> | undefined {
     const pending = Array.from(this.waiters.values(), ({ promise }) => promise);
     return pending.length === 0 ? undefined : Promise.all(pending).then(() => {});
   }
 
-  /** Subscribes to a channel. Resolves when that is active, or Redis has taken too long. */
+  /** Subscribes to a channel. Resolves after the subscription is active, or after Redis has taken too long. */
   add(channel: string, listener: Listener): Promise<void> | undefined {
     this.wanted.set(channel, listener);
     if (this.active.has(channel) && !this.changed.has(channel)) return undefined;
@@ -77,18 +81,18 @@ export class Subscriptions<Listener> {
     this.change(channel);
   }
 
-  /** Sends again what has failed. */
+  /** Repeats the changes that have failed. */
   retry(): void {
     this.failed = false;
     this.flush();
   }
 
-  /** Nobody waits for Redis any more: it is away. */
+  /** Resolves all waiting promises, because Redis is away. */
   release(): void {
     for (const channel of [...this.waiters.keys()]) this.settle(channel);
   }
 
-  /** Resolves when no command is under way and no other is to follow, until retry(). */
+  /** Resolves when no command is waiting for a reply and no other command will follow, until retry() is called. */
   idle(): Promise<void> {
     if (!this.busy && (this.failed || this.changed.size === 0)) return Promise.resolve();
     return new Promise((resolve) => this.idlers.push(resolve));
@@ -97,7 +101,7 @@ export class Subscriptions<Listener> {
   private change(channel: string): void {
     const first = this.changed.size === 0;
     this.changed.add(channel);
-    // What changes in the same turn goes together.
+    // All changes of one turn are sent in one command.
     if (first) process.nextTick(() => this.flush());
   }
 

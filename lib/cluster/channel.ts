@@ -1,38 +1,40 @@
-// One process's way to another one, over IPC. Node keeps what the other process does not read, without a limit. A
-// channel has one: a process that does not read for so long counts as dead, since what is dropped between the two
-// would be missing for ever.
+// Sends messages to another process over IPC. Node buffers all messages that the other process does not read, without a
+// limit. A channel has a limit. A process that exceeds the limit is treated as dead, because the two processes could
+// not recover from dropped messages.
 
 import type { Socket } from "node:net";
 
 import type { FromPrimary, SessionRecord, ToPrimary } from "./messages.ts";
 
-/** Bytes that may wait until the other process reads. */
+/** The most bytes that may wait until the other process reads them. */
 export const MAX_WAITING = 128 * 1024 * 1024;
 
-/** About as many bytes as a message or an item of a batch takes beside its contents. */
+/** The approximate size of a message, or of an item in a batch, without its contents, in bytes. */
 const OVERHEAD = 256;
-/** About as many bytes as the name of a room takes. */
+/** The approximate size of a room's name, in bytes. */
 const ROOM = 64;
 
-/** Sends a message over IPC, and a connection with it; `callback` is called when the message is written. */
+/** Sends a message over IPC, and a connection with it. `callback` is called after the message was written. */
 export type SendMessage<Message> = (
   message: Message,
   socket: Socket | undefined,
   callback: (error?: Error | null) => void,
 ) => void;
 
+/** Sends messages to another process, and limits the bytes that wait for that process. */
 export class Channel<Message extends ToPrimary | FromPrimary> {
   readonly #send: SendMessage<Message>;
   readonly #onStalled: () => void;
   readonly #limit: number;
-  /** Connections that the other process has not received. */
+  /** Connections that the other process has not received yet. */
   readonly #sockets = new Set<Socket>();
   #waiting = 0;
   #closed = false;
 
   /**
-   * @param onStalled called once if more waits than `limit`. The channel is closed then
-   * @param limit in bytes. Default: 128 MiB
+   * @param send sends a message over IPC
+   * @param onStalled called once if more than `limit` bytes wait. The channel is closed then
+   * @param limit the most bytes that may wait. Default: 128 MiB
    */
   constructor(send: SendMessage<Message>, onStalled: () => void, limit: number = MAX_WAITING) {
     this.#send = send;
@@ -41,10 +43,10 @@ export class Channel<Message extends ToPrimary | FromPrimary> {
   }
 
   /**
-   * Sends a message, and with it a connection, which this process has no more then. If the channel is closed, or closes
-   * before the connection is sent, the connection is ended: its client connects anew at once.
+   * Sends a message, and a connection with it. This process no longer owns the connection. If the channel is closed, or
+   * closes before the connection is sent, the connection is destroyed, so that its client reconnects immediately.
    *
-   * @param callback called when the message is sent, and when it cannot be
+   * @param callback called after the message was sent, or cannot be sent
    */
   send(message: Message, socket?: Socket, callback?: () => void): void {
     if (this.#closed) {
@@ -52,7 +54,7 @@ export class Channel<Message extends ToPrimary | FromPrimary> {
       callback?.();
       return;
     }
-    // A message may be larger than all that may wait.
+    // A single message may be larger than the limit.
     const size = Math.min(sizeOf(message), this.#limit / 2);
     if (this.#waiting + size > this.#limit) {
       socket?.destroy();
@@ -67,14 +69,14 @@ export class Channel<Message extends ToPrimary | FromPrimary> {
       this.#waiting -= size;
       if (socket !== undefined) {
         this.#sockets.delete(socket);
-        // Nothing happens where it was sent. Where it could not be, its client must not wait.
+        // If the connection was sent, destroy() has no effect on it. If it could not be sent, its client must not wait.
         socket.destroy();
       }
       callback?.();
     });
   }
 
-  /** Ends the connections that were not sent. Nothing is sent any more. */
+  /** Destroys the connections that were not sent. Further messages are dropped. */
   close(): void {
     this.#closed = true;
     for (const socket of this.#sockets) socket.destroy();
@@ -82,7 +84,7 @@ export class Channel<Message extends ToPrimary | FromPrimary> {
   }
 }
 
-/** Returns about as many bytes as a message takes while it waits. */
+/** Returns the approximate number of bytes that a message takes while it waits. */
 function sizeOf(message: ToPrimary | FromPrimary): number {
   if (message.type === "connection") return 4 * OVERHEAD + message.bytes.length;
   if (message.type !== "batch") return OVERHEAD;

@@ -1,5 +1,5 @@
-// What the primary does for its workers, whoever forks them: it numbers them, passes messages and connections
-// between them, and tells each who the others are.
+// The services of the primary for its workers, independent of the code that forks the workers. The primary numbers the
+// workers, passes messages and connections between them, and sends each worker a list of the others.
 
 import type { Worker } from "node:cluster";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -22,17 +22,21 @@ export interface Participant {
   readonly number: number;
   readonly worker: Worker;
   readonly channel: Channel<FromPrimary>;
-  /** Where it receives what is forwarded. */
+  /** The path of the socket on which the worker receives forwarded requests. */
   readonly path: string;
-  /** It receives what is forwarded, and it is about to exit. */
+  /**
+   * "starting": the worker does not receive forwarded requests yet. "leaving": it still receives them, and will exit
+   * soon.
+   */
   state: "starting" | "ready" | "leaving";
 }
 
-/** Takes the messages of a worker that an exchange does not answer itself. */
+/** Called with each message of a worker, after the exchange has handled it. */
 export type OnMessage = (message: ToPrimary) => void;
 
+/** Numbers the workers, and passes messages and connections between them. */
 export class Exchange {
-  /** The way of the primary's own adapters to the hub. */
+  /** The link between the adapters in the primary and the hub. */
   readonly link: Link;
   readonly #hub = new Hub();
   readonly #secret = createSecret();
@@ -44,8 +48,9 @@ export class Exchange {
   #lastNumber = PRIMARY_NUMBER;
 
   /**
-   * @param portFor returns the port that a worker is to ask for; `undefined` for that of the program
-   * @param log takes the lines that say what happens. Default: they are warnings of the process
+   * @param portFor returns the port on which a worker must listen. `undefined`: the port that the worker's program
+   * chooses
+   * @param log called with each line of the log. Default: emits a process warning
    */
   constructor(
     portFor: () => number | undefined,
@@ -58,14 +63,14 @@ export class Exchange {
     process.once("exit", this.#removeDirectory);
   }
 
-  /** Adds a worker that was forked. */
+  /** Adds a worker after it was forked. */
   add(worker: Worker, onMessage: OnMessage = () => {}): Participant {
     const number = this.#nextNumber();
     const path = this.#pathOf(number);
     const channel = new Channel<FromPrimary>(
       (message, socket, callback) => worker.send(message, socket, callback),
       () => {
-        this.#log(`Worker ${number} does not read what it is sent: killed`);
+        this.#log(`Worker ${number} does not read its messages: killed`);
         worker.process.kill("SIGKILL");
       },
     );
@@ -78,7 +83,7 @@ export class Exchange {
     });
     worker.process.once("disconnect", () => {
       channel.close();
-      // Whatever it has sent before has arrived.
+      // At this point, all earlier messages of the worker have arrived.
       this.#hub.remove(number);
     });
     worker.process.once("exit", () => {
@@ -89,13 +94,13 @@ export class Exchange {
     return participant;
   }
 
-  /** Says that a worker is about to exit. */
+  /** Marks a worker as leaving, and informs the other workers. */
   leave(participant: Participant): void {
     participant.state = "leaving";
     this.tellPeers();
   }
 
-  /** Tells every worker who the others are. */
+  /** Sends each worker a list of the other workers. */
   tellPeers(): void {
     const there = [...this.#participants].filter(({ state }) => state !== "starting");
     const peers = there.map(({ number, path, state }) => {
@@ -107,11 +112,12 @@ export class Exchange {
     }
   }
 
+  /** Sends a message to a worker. */
   send({ channel }: Participant, message: FromPrimary): void {
     channel.send(message);
   }
 
-  /** Gives up what is kept, when all workers have ended. */
+  /** Deletes all stored sessions and packets. Called after all workers have ended. */
   close(): void {
     this.#hub.close();
     process.off("exit", this.#removeDirectory);
@@ -157,7 +163,10 @@ export class Exchange {
     else participant.channel.send({ source: SOURCE, type: "connection", head, bytes }, socket);
   }
 
-  /** The numbers are taken in turn, so that one is not in use again before its sessions are forgotten. */
+  /**
+   * Returns the next number in turn, so that a number is not used again before the sessions of its previous worker have
+   * expired.
+   */
   #nextNumber(): number {
     const used = new Set(Array.from(this.#participants, ({ number }) => number));
     do this.#lastNumber = (this.#lastNumber % MAX_WORKER_NUMBER) + 1;

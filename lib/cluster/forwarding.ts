@@ -1,12 +1,12 @@
-// Requests and upgrades on their way from the worker that received them to another one, over a Unix
-// domain socket (on Windows a named pipe).
+// Forwards requests and upgrades from the worker that received them to another worker, over a Unix domain socket (on
+// Windows a named pipe).
 //
-//   client ── request ──▶ worker 1 ── the same request, with one header field in front ──▶ worker 2
+//   client ── request ──▶ worker 1 ── the same request with an additional header field ──▶ worker 2
 //
 //   barewire-forwarded: <secret> <worker 1> <address> <port> <"tls" or "tcp">
 //
-// The field says where the request comes from. Only a process of the cluster knows the secret, a field of
-// this name that a client sends is removed, and other users of the machine cannot open the socket's directory.
+// The field contains the address of the client. Only processes of the cluster know the secret. A worker removes this
+// field from the requests of clients. Other users of the machine cannot open the directory of the socket.
 
 import { randomUUID, timingSafeEqual } from "node:crypto";
 import {
@@ -26,7 +26,10 @@ import type { Engine } from "../engineio/engine.ts";
 
 const FIELD = "barewire-forwarded";
 
-/** Header fields of one connection, RFC 9110 §7.6.1, and our own. Those that Connection names are not forwarded either. */
+/**
+ * Fields that only apply to one connection (RFC 9110 §7.6.1), and the field of this module. Fields that Connection
+ * lists are not forwarded either.
+ */
 const NOT_FORWARDED: ReadonlySet<string> = new Set([
   FIELD,
   "connection",
@@ -38,7 +41,7 @@ const NOT_FORWARDED: ReadonlySet<string> = new Set([
   "trailer",
 ]);
 
-/** What a message cannot do without, whatever its Connection field says. An upgrade is forwarded as one. */
+/** Fields that are always forwarded, even if Connection lists them. An upgrade is forwarded as an upgrade. */
 const ALWAYS_FORWARDED: ReadonlySet<string> = new Set([
   "content-length",
   "host",
@@ -46,7 +49,7 @@ const ALWAYS_FORWARDED: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
-/** Creates the secret that the processes of a cluster share. */
+/** Returns a new secret, which all processes of a cluster share. */
 export function createSecret(): string {
   return randomUUID();
 }
@@ -56,25 +59,30 @@ export class Forwarder {
   readonly #number: number;
   readonly #secret: string;
   #leaving = false;
-  // A poll holds its connection, so their number has no limit.
+  // The number of connections is not limited, because each waiting poll occupies a connection.
   readonly #agent = new Agent({ keepAlive: true, maxFreeSockets: 64 });
 
-  /** @param number of this worker */
+  /**
+   * @param number the number of this worker
+   * @param secret the secret of the cluster
+   */
   constructor(number: number, secret: string) {
     this.#number = number;
     this.#secret = secret;
   }
 
-  /** Ends each connection with its next response. */
+  /** Closes each client's connection after its next response. */
   leave(): void {
     this.#leaving = true;
   }
 
   /**
-   * Forwards a request and its response.
+   * Forwards a request, and sends the response to the client.
    *
-   * @param ownConnection the request begins a session, which keeps the connection's address
-   * @param onUnreachable called instead if the worker cannot be reached and nothing of the request was read
+   * @param path the path of the other worker's socket
+   * @param ownConnection whether to use a new connection. Needed for a request that starts a session, because the
+   * session keeps the address of the connection
+   * @param onUnreachable called if the other worker cannot be reached and no data of the request was read
    */
   forward(
     { request, response }: RequestArrival,
@@ -83,7 +91,7 @@ export class Forwarder {
     onUnreachable: () => void,
   ): void {
     const { headers, httpVersionMajor, method } = request;
-    // In HTTP/2 a body needs neither field (RFC 9113 §8.1).
+    // In HTTP/2, a request with a body needs neither field (RFC 9113 §8.1).
     const hasBody =
       "transfer-encoding" in headers ||
       Number(headers["content-length"] ?? 0) > 0 ||
@@ -104,14 +112,15 @@ export class Forwarder {
     forwarded.once("response", (answer) => {
       began = true;
       const fields = keptFields(answer);
-      // RFC 9113 §8.2.2: HTTP/2 has no such fields, and its own framing.
+      // RFC 9113 §8.2.2: HTTP/2 does not allow these fields, and has its own framing.
       const headers = request.httpVersionMajor > 1 ? withoutFraming(fields) : rawFields(fields);
       if (this.#leaving) response.setHeader("Connection", "close");
       response.writeHead(answer.statusCode ?? 502, headers);
       answer.on("error", () => response.destroy());
       answer.pipe(response);
     });
-    // A client that leaves does so for the other worker too, also one that was answered before it sent its whole body.
+    // If the client disconnects, the connection to the other worker is closed too. The same applies if the response was
+    // complete before the client had sent the whole body.
     response.once("close", () => {
       began = true;
       if (!response.writableFinished || !forwarded.writableFinished) forwarded.destroy();
@@ -120,7 +129,7 @@ export class Forwarder {
     else forwarded.end();
   }
 
-  /** Forwards an upgrade request, and from then on the bytes of both sides. */
+  /** Forwards an upgrade request, and afterwards the bytes of both sides. */
   forwardConnection({ request, socket, head }: UpgradeArrival, path: string): void {
     const fields = [...this.#field(request), ...keptFields(request)];
     fields.push("Connection", "Upgrade");
@@ -136,7 +145,7 @@ export class Forwarder {
     socket.pipe(other);
   }
 
-  /** Closes the connections to other workers that are not in use. */
+  /** Closes the unused connections to other workers. */
   close(): void {
     this.#agent.destroy();
   }
@@ -148,13 +157,13 @@ export class Forwarder {
   }
 }
 
-/** The fields of a head that are forwarded, names and values in turn. */
+/** Returns the header fields to forward: name, value, name, value, and so on. */
 function keptFields({ rawHeaders, headers }: IncomingMessage): string[] {
   const fields: string[] = [];
   const named = fieldsOfConnection(headers.connection ?? "");
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at] ?? "";
-    // HTTP/2 has the parts of the request line among its fields.
+    // HTTP/2 has pseudo-header fields such as ":path" among its fields.
     if (name.startsWith(":") || NOT_FORWARDED.has(name.toLowerCase())) continue;
     if (named.has(name.toLowerCase())) continue;
     fields.push(name, rawHeaders[at + 1] ?? "");
@@ -165,15 +174,19 @@ function keptFields({ rawHeaders, headers }: IncomingMessage): string[] {
 }
 
 /**
- * Returns the fields that a Connection field names, in lower case. Without the frame of the message and what an upgrade
- * needs, which are no options of a connection (RFC 9110 §7.6.1), the other worker could not read the request.
+ * Returns the names of the fields that a Connection field lists, in lower case. The result excludes the fields that are
+ * always forwarded. These fields are not connection options (RFC 9110 §7.6.1), and without them the other worker could
+ * not read the request.
  */
 function fieldsOfConnection(connection: string): ReadonlySet<string> {
   const names = connection.split(",").map((name) => name.trim().toLowerCase());
   return new Set(names.filter((name) => !ALWAYS_FORWARDED.has(name)));
 }
 
-/** Node takes such a list for header fields, and keeps repeated names. Its types know it for responses only. */
+/**
+ * Converts a flat list of names and values to a value for the option `headers`. Node accepts such a list and preserves
+ * repeated names, but Node's types only allow it for responses.
+ */
 function rawFields(fields: string[]): OutgoingHttpHeaders {
   const headers: unknown = fields;
   return isHeaders(headers) ? headers : {};
@@ -193,29 +206,32 @@ function isHeaders(value: unknown): value is OutgoingHttpHeaders {
   return typeof value === "object" && value !== null;
 }
 
-// An arrival that another worker has passed on is answered here, whatever this worker knows of the others: two
-// workers that leave at once would pass a new client to each other for ever.
+// A request that another worker has forwarded is always answered by this worker. Otherwise two leaving workers could
+// forward the request of a new client to each other without end.
 
 class ForwardedRequest extends RequestArrival {}
 
 class ForwardedUpgrade extends UpgradeArrival {}
 
-/** Returns whether another worker has passed an arrival to this one. */
+/** Returns whether a request was forwarded by another worker. */
 export function isForwarded(arrival: RequestArrival | UpgradeArrival): boolean {
   return arrival instanceof ForwardedRequest || arrival instanceof ForwardedUpgrade;
 }
 
-/** Receives what other workers forward. */
+/** Receives the requests that other workers forward. */
 export class InnerServer {
-  /** To listen, and to close. */
+  /** The HTTP server, which the caller starts and closes. */
   readonly server: Server;
   readonly #secret: string;
   readonly #engine: Engine;
-  /** Requests that wait for their answer, by the worker that has forwarded them. */
+  /** The forwarded requests that wait for a response, by the number of the worker that forwarded them. */
   readonly #waiting = new Map<number, Set<RequestArrival>>();
   #leaving: ReadonlySet<number> = new Set();
 
-  /** @param engine answers the requests */
+  /**
+   * @param secret the secret of the cluster
+   * @param engine the engine that answers the requests
+   */
   constructor(secret: string, engine: Engine) {
     this.#secret = secret;
     this.#engine = engine;
@@ -228,8 +244,8 @@ export class InnerServer {
   }
 
   /**
-   * Sets which workers are about to exit. Polls that they have forwarded are answered, so that their clients poll
-   * elsewhere.
+   * Sets which workers are about to exit. The waiting polls that these workers have forwarded are answered, so that
+   * their clients send the next poll over a connection to another worker.
    */
   setLeaving(workers: ReadonlySet<number>): void {
     for (const worker of workers) {
@@ -260,14 +276,14 @@ export class InnerServer {
       if (waiting.size === 0) this.#waiting.delete(worker);
     });
     this.#engine.onRequest(arrival);
-    // One that the worker has received on a connection that it still had.
+    // The leaving worker received this poll on a connection that was still open.
     if (this.#leaving.has(worker)) setImmediate(() => this.#answerPoll(arrival));
   }
 
   /**
-   * Gives a forwarded request the address of its client.
+   * Verifies that another worker has forwarded a request, and sets the address of the request's client.
    *
-   * @returns the number of the worker that has forwarded it, or `undefined` if none has
+   * @returns the number of the worker that has forwarded the request. `undefined` if the request was not forwarded
    */
   #accept(request: IncomingMessage): number | undefined {
     const field = request.headers[FIELD];
@@ -277,13 +293,14 @@ export class InnerServer {
     delete request.headers[FIELD];
     const at = request.rawHeaders.findIndex((name) => name.toLowerCase() === FIELD);
     request.rawHeaders.splice(at, 2);
-    // One connection carries the requests of several clients, one after another.
+    // Requests of several clients can arrive on the same connection one after another, so the properties must be
+    // configurable.
     Object.defineProperties(request.socket, {
       remoteAddress: { value: address, configurable: true },
       remotePort: { value: Number(port), configurable: true },
       remoteFamily: { value: address.includes(":") ? "IPv6" : "IPv4", configurable: true },
     });
-    // Programs ask whether there is such a property.
+    // Callers check whether the property exists, so it is deleted if the client's connection does not use TLS.
     if (scheme === "tls") Object.defineProperty(request.socket, "encrypted", ENCRYPTED);
     else Reflect.deleteProperty(request.socket, "encrypted");
     return Number(worker);
@@ -297,7 +314,7 @@ function isSecret(given: string, secret: string): boolean {
   return one.length === other.length && timingSafeEqual(one, other);
 }
 
-/** The head of a request as another process can receive it. */
+/** The head of a request, in a form that can be sent to another process. */
 export interface RequestHead {
   readonly method: string;
   readonly url: string;
@@ -306,20 +323,25 @@ export interface RequestHead {
   readonly rawHeaders: readonly string[];
 }
 
-/** Whether the connection itself can be handed to another process: TLS has its state in this one. */
+/**
+ * Returns whether the connection itself can be sent to another process. The state of a TLS connection cannot leave this
+ * process.
+ */
 export function canHandOver(socket: Duplex): socket is Socket {
   return socket instanceof Socket && !("encrypted" in socket) && !socket.destroyed;
 }
 
 /**
- * Takes what a connection has received, and keeps this process from receiving more.
+ * Stops reading from a connection. Returns the bytes that were received and not yet read.
  *
- * Node leaves a connection that is sent to another process open here until that one has confirmed it, and drops
- * what it reads meanwhile: the first frame of a fast client.
+ * While a connection is being sent to another process, Node keeps it open in this process until the other process has
+ * confirmed it. Node drops everything that this process reads in the meantime. A fast client could lose its first
+ * frame.
  */
 export function stopReading(socket: Socket): Uint8Array {
   const received: unknown = socket.read();
-  // Node's net.Socket offers this only before its first read (`pauseOnConnect`), so its handle is asked.
+  // net.Socket supports this only before the first read (option `pauseOnConnect`), so readStop() of the handle is
+  // called.
   const handle: unknown = Reflect.get(socket, "_handle");
   if (typeof handle === "object" && handle !== null) {
     const readStop: unknown = Reflect.get(handle, "readStop");
@@ -328,7 +350,7 @@ export function stopReading(socket: Socket): Uint8Array {
   return received instanceof Uint8Array ? received : new Uint8Array();
 }
 
-/** Takes the head of a request, for a connection that is handed over. */
+/** Returns the head of a request, for a connection that is sent to another process. */
 export function headOf({
   method,
   url,
@@ -345,7 +367,7 @@ export function headOf({
   };
 }
 
-/** Returns the upgrade request of a connection that was handed over. */
+/** Creates the upgrade request of a connection that another process has sent. */
 export function arrivalOf(
   request: IncomingMessage,
   { httpVersion, ...head }: RequestHead,

@@ -1,8 +1,9 @@
-// The middle of a cluster, in the primary: it passes messages between the adapters of all processes and
-// keeps what clients may come back to. It knows no process, only members that it can send to.
+// The hub of a cluster, in the primary. The hub passes messages between the adapters of all processes, and stores
+// sessions and packets for clients that may reconnect. The hub does not know about processes, only about members to
+// which it can send.
 //
-// Rule: what one member sends reaches each of the others in the order in which it was sent, and all others
-// receive the messages of different members in one order. Offsets rely on it (offset.ts).
+// Rule: each member receives the messages of another member in the order in which they were sent. All members receive
+// the messages of different members in the same order. Offsets depend on this rule (offset.ts).
 
 import type { FairBound } from "../socketio/fair-bound.ts";
 import { RecoveryBounds, type RecoveryLimits } from "../socketio/recovery-store.ts";
@@ -14,11 +15,11 @@ export type SendItems = (items: readonly FromHub[]) => void;
 
 interface Member {
   readonly send: SendItems;
-  /** Its adapters, by their namespaces. */
+  /** The ids of the member's adapters, by namespace. */
   readonly nodes: Map<string, NodeId>;
 }
 
-/** A client has come back before the worker to which it was connected has noticed that it has gone. */
+/** The claim of a client that has reconnected before its previous worker has noticed that the old connection is broken. */
 interface WaitingClaim {
   readonly member: number;
   readonly request: number;
@@ -26,18 +27,19 @@ interface WaitingClaim {
   readonly timer: NodeJS.Timeout;
 }
 
-/** How long the worker to which a client was connected may take to let it go, in milliseconds. */
+/** How long the client's previous worker may take to disconnect the old connection, in milliseconds. */
 const RETURN_TIMEOUT = 5_000;
 
+/** Passes messages between the members of a cluster, and stores what clients need for connection state recovery. */
 export class Hub {
   readonly #members = new Map<number, Member>();
-  /** The members by the adapters that they have in each namespace. */
+  /** For each namespace, the member of each adapter. */
   readonly #namespaces = new Map<string, Map<NodeId, number>>();
   readonly #stores = new Map<string, ClusterStore>();
-  /** Of all stores together. Every process has the same limits. */
+  /** The limits that all stores share. Every process has the same limits. */
   #bounds: { readonly kept: RecoveryBounds; readonly connected: FairBound } | undefined;
   readonly #waiting = new Map<string, WaitingClaim>();
-  // What is to be sent to each member when the items that have arrived are handled.
+  // The items to send to each member after the received items were handled.
   readonly #outgoing = new Map<number, FromHub[]>();
   #index = 0;
 
@@ -46,13 +48,14 @@ export class Hub {
     this.#members.set(number, { send, nodes: new Map() });
   }
 
-  /** Removes a member that has ended. Its clients may come back to others. */
+  /** Removes a member that has ended. Its clients may reconnect to other members. */
   remove(number: number): void {
     const member = this.#members.get(number);
     if (member === undefined) return;
     this.#members.delete(number);
     this.#outgoing.delete(number);
-    // Before the namespaces of the last member end, and the stores in which nothing is kept with them.
+    // The sessions are stored before the last node of a namespace is removed, because that also deletes the empty
+    // stores.
     for (const [nsp, store] of this.#stores) {
       for (const pid of store.keepAllOf(number)) this.#answerWaiting(nsp, pid);
     }
@@ -68,7 +71,7 @@ export class Hub {
     this.#flush();
   }
 
-  /** Gives up everything that is kept. */
+  /** Deletes all stored sessions and packets. */
   close(): void {
     for (const { timer } of this.#waiting.values()) clearTimeout(timer);
     for (const store of this.#stores.values()) store.close();
@@ -129,7 +132,10 @@ export class Hub {
     return new ClusterStore(nsp, this.#bounds.kept, this.#bounds.connected);
   }
 
-  /** Keeps a packet that may be missed. Returns its index. */
+  /**
+   * Stores a packet for clients that may miss it. Returns the packet's index, or `undefined` if the packet is not
+   * stored.
+   */
   #keep(number: number, item: ToHub & { readonly type: "publish" | "keep" }): number | undefined {
     const store = item.kept && this.#stores.get(item.nsp);
     if (item.kept === undefined || store === undefined) return undefined;
@@ -150,7 +156,7 @@ export class Hub {
       );
       return;
     }
-    // The client knows before its worker that its connection is broken.
+    // The client has noticed before its worker that the old connection is broken.
     const key = keyOf(nsp, pid);
     this.#refuseWaiting(key);
     const timer = setTimeout(() => {
@@ -168,7 +174,7 @@ export class Hub {
     this.#waiting.delete(key);
     clearTimeout(waiting.timer);
     const { member, request, offset } = waiting;
-    // It may have ended meanwhile.
+    // The member that has sent the claim may have ended in the meantime.
     if (!this.#members.has(member)) return;
     const result = this.#stores.get(nsp)?.claim(member, pid, offset, this.#index);
     this.#answer(member, request, result ?? "unknown session");
@@ -191,7 +197,7 @@ export class Hub {
     if (!nodes.delete(node)) return;
     for (const to of nodes.values()) this.#send(to, { type: "gone", nsp, node });
     if (nodes.size > 0) return;
-    // Namespaces that are created for clients end with their last one.
+    // A namespace that was created for clients ends with its last adapter. Empty stores of such namespaces are deleted.
     this.#namespaces.delete(nsp);
     for (const [name, { sessionCount, packetCount }] of this.#stores) {
       if (sessionCount + packetCount === 0 && !this.#namespaces.has(name))

@@ -1,23 +1,26 @@
-// The way of one process to the hub: what its adapters say in one turn travels in one message.
+// The link between one process and the hub. All items that the adapters send in one turn of the event loop travel in
+// one message.
 
 import { flushSoon } from "../flush.ts";
 import type { RecoveryLimits } from "../socketio/recovery-store.ts";
 import type { ClaimResult, FromHub, NodeId, ToHub } from "./messages.ts";
 import { formatOffset } from "./offset.ts";
 
-/** Milliseconds that items may wait for others. */
+/** How long items may wait for other items, in milliseconds. */
 const LATER = 5;
 
-/** An adapter as a link sees it. */
+/** The methods of an adapter that a link calls. */
 export interface LinkedAdapter {
   readonly node: NodeId;
+  /** Called with a message of another adapter of the namespace. */
   onMessage(from: NodeId, body: Uint8Array): void;
-  /** Another adapter of the namespace is there no more. */
+  /** Called when another adapter of the namespace was removed. */
   onGone(node: NodeId): void;
-  /** The client of a session has come back to another process. */
+  /** Called when the client of a session has reconnected to another process. */
   onReturned(pid: string): void;
 }
 
+/** Sends the items of this process' adapters to the hub, and passes the items of the hub to the adapters. */
 export class Link {
   /** The number of this process. */
   readonly number: number;
@@ -25,14 +28,17 @@ export class Link {
   readonly #adapters = new Map<string, LinkedAdapter>();
   readonly #claims = new Map<number, (result: ClaimResult) => void>();
   #outgoing: ToHub[] = [];
-  /** It is flushed at the end of this turn. */
+  /** Whether flush() will run at the end of this turn. */
   #flushing = false;
   #timer: NodeJS.Timeout | undefined;
   #requests = 0;
   #sequence = 0;
   #index = 0;
 
-  /** @param send sends items to the hub */
+  /**
+   * @param number the number of this process among the members of the hub
+   * @param send sends items to the hub
+   */
   constructor(number: number, send: (items: readonly ToHub[]) => void) {
     this.number = number;
     this.#send = send;
@@ -50,23 +56,25 @@ export class Link {
     this.post({ type: "part", nsp, node: adapter.node });
   }
 
-  /** Sends an item at the end of this turn, in the order of the calls. */
+  /** Sends an item at the end of this turn. Items are sent in the order of the calls. */
   post(item: ToHub): void {
     if (!this.#flushing) flushSoon(this);
     this.#flushing = true;
     this.#outgoing.push(item);
   }
 
-  /** Sends an item that nobody waits for: with the next that is sent, or after a few milliseconds. */
+  /** Sends an item without urgency: together with the next item, or after a few milliseconds. */
   postLater(item: ToHub): void {
     this.#outgoing.push(item);
     if (!this.#flushing) this.#timer ??= setTimeout(() => this.flush(), LATER).unref();
   }
 
   /**
-   * Asks for the session of a client that wants to come back.
+   * Requests the session of a client that reconnects.
    *
-   * @param callback called before the next item of the hub is handled
+   * @param pid the client's secret id
+   * @param offset the offset that the client has sent
+   * @param callback called with the result before the next item of the hub is handled
    */
   claim(
     nsp: string,
@@ -79,17 +87,17 @@ export class Link {
     this.post({ type: "claim", nsp, request, pid, offset });
   }
 
-  /** Counts a packet of this process that is kept. Returns its number. */
+  /** Assigns a number to a packet of this process that the hub stores. Returns the number. */
   nextSequence(): number {
     return ++this.#sequence;
   }
 
-  /** The offset of a client of this process that has received everything. */
+  /** The offset of a client of this process that has received all packets so far. */
   get offset(): string {
     return formatOffset({ worker: this.number, sequence: this.#sequence, index: this.#index });
   }
 
-  /** Sends what waits. */
+  /** Sends the waiting items. */
   flush(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -114,8 +122,9 @@ export class Link {
           this.#adapters.get(item.nsp)?.onReturned(item.pid);
           break;
         case "claimed":
-          // The client has received, or receives now, all packets for it up to here, those that its worker before
-          // has passed to nobody else as well. None of them is for another client of this process.
+          // With this result, the client has received all packets for it up to this index. This includes packets that
+          // its previous worker has sent only to its own clients. None of those packets is for other clients of this
+          // process.
           this.#index = item.index;
           this.#claims.get(item.request)?.(item.result);
           this.#claims.delete(item.request);

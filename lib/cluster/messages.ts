@@ -1,64 +1,66 @@
-// What the primary and its workers say to each other over IPC.
+// The messages that the primary and its workers exchange over IPC.
 //
 //   worker                                primary
-//     hello ──▶                             ◀── welcome: its number, and where it listens
-//     joined ──▶                            ◀── peers: the other workers, at each change
+//     hello ──▶                             ◀── welcome: the worker's number, and where it listens
+//     joined ──▶                            ◀── peers: the other workers, after each change
 //     batch of items ──▶                    ◀── batch of items
 //     connection, with its handle ──▶       ── connection ──▶ another worker
 //     leaving ──▶                           ◀── leave
 //
-// Items are what the adapters of namespaces say (the hub answers them). Those of one turn travel together.
+// Items are the messages that the adapters of namespaces exchange through the hub. The items of one turn travel
+// together.
 
 import type { RecoveryLimits } from "../socketio/recovery-store.ts";
 import type { RequestHead } from "./forwarding.ts";
 import type { Peer } from "./router.ts";
 
-/** Tells our messages from those of the program. */
+/** Distinguishes the messages of this module from those of the user's program. */
 export const SOURCE = "barewire";
 
 /** The id of an adapter in its namespace. */
 export type NodeId = string;
 
-/** What is kept of a socket. */
+/** The stored state of a socket. */
 export interface SessionRecord {
   readonly sid: string;
   readonly pid: string;
   readonly rooms: readonly string[];
-  /** `socket.data`, serialized. */
+  /** The serialized `socket.data`. */
   readonly data: Uint8Array;
-  /** The offset at which the session began. */
+  /** The offset at the start of the session. */
   readonly offset: string;
-  /** Where its client came from. */
+  /** The address of the client. */
   readonly address: string | undefined;
 }
 
-/** Which sessions a packet is for, and its place among those of its worker. */
+/** The sessions that a packet is for, and the packet's number among the packets of its worker. */
 export interface KeptFor {
   readonly sequence: number;
   readonly rooms: readonly string[];
   readonly except: readonly string[];
-  /** Clients of this worker only. */
+  /** Whether the packet is only for clients of this worker. */
   readonly local: boolean;
 }
 
 /** A packet that a client has missed. */
 export interface MissedPacket {
-  /** Its message, as it was published. */
+  /** The encoded message, as it was published. */
   readonly body: Uint8Array;
-  /** The offset with which the client receives it. */
+  /** The offset that the client receives with the packet. */
   readonly offset: string;
 }
 
-/** Why a session is not restored; as the adapter's RecoveryFailure. */
+/** Why a session cannot be restored. Same values as the adapter's RecoveryFailure. */
 export type ClaimFailure = "unknown session" | "unknown offset" | "packets dropped";
 
+/** The response to a claim: the session and the missed packets, or why the session cannot be restored. */
 export type ClaimResult =
   | { readonly session: SessionRecord; readonly missed: readonly MissedPacket[] }
   | ClaimFailure;
 
-/** From an adapter to the hub. */
+/** An item from an adapter to the hub. */
 export type ToHub =
-  /** An adapter is there. */
+  /** An adapter was created. */
   | {
       readonly type: "join";
       readonly nsp: string;
@@ -66,7 +68,7 @@ export type ToHub =
       readonly recovery: RecoveryLimits | undefined;
     }
   | { readonly type: "part"; readonly nsp: string; readonly node: NodeId }
-  /** To all other adapters of the namespace; kept if it may be missed. */
+  /** A message for all other adapters of the namespace. The hub stores a message that clients may miss. */
   | {
       readonly type: "publish";
       readonly nsp: string;
@@ -74,7 +76,7 @@ export type ToHub =
       readonly body: Uint8Array;
       readonly kept: KeptFor | undefined;
     }
-  /** To one adapter. */
+  /** A message for one adapter. */
   | {
       readonly type: "respond";
       readonly nsp: string;
@@ -82,20 +84,20 @@ export type ToHub =
       readonly to: NodeId;
       readonly body: Uint8Array;
     }
-  /** A packet for clients of the worker itself, which may be missed. */
+  /** A packet that was only sent to clients of this worker, and that they may miss. */
   | {
       readonly type: "keep";
       readonly nsp: string;
       readonly body: Uint8Array;
       readonly kept: KeptFor;
     }
-  /** What would be kept of a socket if its worker ended now. */
+  /** The state of a connected socket. The hub stores it if the worker ends unexpectedly. */
   | { readonly type: "socket"; readonly nsp: string; readonly session: SessionRecord }
-  /** The socket has disconnected. */
+  /** A socket has disconnected, and its client cannot recover the session. */
   | { readonly type: "socket-gone"; readonly nsp: string; readonly pid: string }
-  /** The socket has disconnected and may come back. */
+  /** A socket has disconnected, and its client may recover the session. */
   | { readonly type: "persist"; readonly nsp: string; readonly session: SessionRecord }
-  /** A client wants to come back. */
+  /** A client has reconnected and requests its session. */
   | {
       readonly type: "claim";
       readonly nsp: string;
@@ -104,9 +106,9 @@ export type ToHub =
       readonly offset: string | undefined;
     };
 
-/** From the hub to an adapter. */
+/** An item from the hub to an adapter. */
 export type FromHub =
-  /** @property index the place among all kept packets, for one that is kept */
+  /** A message of another adapter. `index` is the number of a stored packet among all stored packets. */
   | {
       readonly type: "message";
       readonly nsp: string;
@@ -114,43 +116,47 @@ export type FromHub =
       readonly body: Uint8Array;
       readonly index: number | undefined;
     }
-  /** An adapter is there no more. */
+  /** An adapter was removed. */
   | { readonly type: "gone"; readonly nsp: string; readonly node: NodeId }
-  /** @property index of the last packet that the primary has numbered */
+  /** The response to a claim. `index` is the number of the last packet that the hub has stored. */
   | {
       readonly type: "claimed";
       readonly request: number;
       readonly result: ClaimResult;
       readonly index: number;
     }
-  /** The client of this session has come back elsewhere. */
+  /** The client of this session has reconnected to another process. */
   | { readonly type: "returned"; readonly nsp: string; readonly pid: string };
 
-/** What a worker tells of itself. */
+/** What a worker reports about itself. */
 export interface WorkerReport {
-  /** Sessions that are open. */
+  /** The number of open Engine.IO sessions. */
   readonly clients: number;
-  /** Resident memory, in bytes. */
+  /** The resident memory, in bytes. */
   readonly memory: number;
 }
 
-/** How a worker is. */
+/** The state of a worker. */
 export interface WorkerHealth {
+  /** The number of the worker in the cluster, from 1 to 4095. */
   readonly number: number;
-  /** The id of its process. */
+  /** The id of the worker's process. */
   readonly pid: number | undefined;
-  /** It does not accept clients yet, it does, or it is about to exit. */
+  /** "starting": the worker does not accept clients yet. "ready": it accepts clients. "leaving": it will exit soon. */
   readonly state: "starting" | "ready" | "leaving";
-  /** Milliseconds since it was started. */
+  /** Milliseconds since the process was started. */
   readonly uptime: number;
-  /** `undefined` if it has not answered within a second: it is busy, or it hangs. */
+  /**
+   * The worker's own report. `undefined` if the worker has not answered within one second, because it is busy or
+   * blocked.
+   */
   readonly report: WorkerReport | undefined;
 }
 
-/** From a worker to the primary. */
+/** A message from a worker to the primary. */
 export type ToPrimary = { readonly source: typeof SOURCE } & (
   | { readonly type: "hello" }
-  /** It receives what is forwarded, and listens if it is one of run(). */
+  /** The worker receives forwarded requests. If run() has started it, it also listens for clients. */
   | {
       readonly type: "joined";
       readonly url: string | undefined;
@@ -170,15 +176,15 @@ export type ToPrimary = { readonly source: typeof SOURCE } & (
     }
 );
 
-/** From the primary to a worker. */
+/** A message from the primary to a worker. */
 export type FromPrimary = { readonly source: typeof SOURCE } & (
   | {
       readonly type: "welcome";
       readonly number: number;
       readonly secret: string;
-      /** Where it receives what is forwarded. */
+      /** The path of the socket on which the worker receives forwarded requests. */
       readonly path: string;
-      /** The port to ask for; `undefined` for that of the program. */
+      /** The port to listen on. `undefined`: the port that the worker's program chooses. */
       readonly port: number | undefined;
     }
   | { readonly type: "peers"; readonly peers: readonly Peer[] }
@@ -199,12 +205,12 @@ function isOurs(message: unknown): boolean {
   );
 }
 
-/** Whether a message of a worker is ours. Both processes run the same version. */
+/** Returns whether a message of a worker was sent by this module. Both processes run the same version. */
 export function isToPrimary(message: unknown): message is ToPrimary {
   return isOurs(message);
 }
 
-/** Whether a message of the primary is ours. */
+/** Returns whether a message of the primary was sent by this module. */
 export function isFromPrimary(message: unknown): message is FromPrimary {
   return isOurs(message);
 }

@@ -1,22 +1,22 @@
-// Offsets of events in a cluster: how far a client has heard.
+// The offset of an event in a cluster: which packets a client has received.
 //
 //   "3.k2.1z"     in base 36
-//    │  │  └─ index: it has received every packet up to this one of those that the primary has numbered
-//    │  └─ sequence: and every packet of the worker up to this one of the worker's own
+//    │  │  └─ index: the client has received all packets that the primary has numbered up to this index
+//    │  └─ sequence: and all packets of its worker up to this number among the worker's own packets
 //    └─ the number of the worker
 //
-// A worker delivers its own packets at once, and those of others when the primary has passed them on. The primary
-// numbers all packets in the order in which it passes them on. So two numbers say exactly what a client of a worker
-// has received, however many workers there are.
+// A worker delivers its own packets immediately, and the packets of other workers when the primary has passed them on.
+// The primary numbers all packets in the order in which it passes them on. Therefore two numbers describe exactly which
+// packets a client of a worker has received, for any number of workers.
 
 import type { Offset } from "../socketio/recovery-store.ts";
 
-/** The offset as it travels. */
+/** Formats an offset as it is sent to a client. */
 export function formatOffset({ worker, sequence, index }: Offset): string {
   return `${worker.toString(36)}.${sequence.toString(36)}.${index.toString(36)}`;
 }
 
-/** Reads an offset. Returns `undefined` for what is none. */
+/** Parses an offset. Returns `undefined` if the text is not a valid offset. */
 export function parseOffset(text: string): Offset | undefined {
   const [worker, sequence, index, ...more] = text.split(".").map((part) => numberOf(part));
   if (worker === undefined || sequence === undefined || index === undefined) return undefined;

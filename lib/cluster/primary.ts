@@ -1,8 +1,8 @@
-// The primary of a server that runs in workers: it forks them, replaces those that end, and restarts them one by one. It
-// serves no clients.
+// The primary of a server that runs in workers. The primary forks the workers, replaces workers that end, and restarts
+// them one by one. The primary does not serve clients.
 //
-//   fork ──▶ starting ── joined ──▶ ready ── leave ──▶ leaving ──▶ (its process has ended)
-//                └───────────────────┴── its process ends: another one is forked, later if it ends soon again
+//   fork ──▶ starting ── joined ──▶ ready ── leave ──▶ leaving ──▶ (the process has ended)
+//                └───────────────────┴── the process ends: a new worker is forked, with a delay if workers end repeatedly
 
 import cluster from "node:cluster";
 
@@ -11,33 +11,41 @@ import type { Link } from "./link.ts";
 import { SOURCE, type ToPrimary, type WorkerHealth, type WorkerReport } from "./messages.ts";
 import { FIRST_DELAY, RestartDelay } from "./restart-delay.ts";
 
-/** Tells the processes that the primary has forked from those of others. */
+/** The environment variable that identifies the processes that the primary has forked. */
 export const WORKER_VARIABLE = "BAREWIRE_WORKER";
 
-/** Milliseconds that a worker may take until it listens, when it replaces another in a restart. */
+/** How long a new worker may take until it listens during a restart, in milliseconds. */
 const START_TIMEOUT = 60_000;
-/** Milliseconds beyond `drainTimeout` that a worker may take to exit. */
+/** How long a worker may take to exit after `drainTimeout`, in milliseconds. */
 const EXIT_TIMEOUT = 5_000;
-/** Milliseconds that a worker may take to report. */
+/** How long a worker may take to report, in milliseconds. */
 const REPORT_TIMEOUT = 1_000;
 
+/** The options of a primary. */
 export interface PrimaryOptions {
-  /** How many workers there are. */
+  /** The number of workers. */
   readonly workers: number;
-  /** Milliseconds that a worker's clients may take to get what waits for them. */
+  /** How long a worker waits until its clients have received all data, in milliseconds. */
   readonly drainTimeout: number;
-  /** Takes the lines that say what happens. */
+  /** Called with each line of the log. */
   readonly log: (line: string) => void;
-  /** Called when a worker asks for the end of all. */
+  /** Called when a worker has requested that all workers stop. */
   readonly onStopAsked: () => void;
 }
 
-/** A worker has ended before it listened. */
+/** Thrown when a worker ends before it has started to listen. */
 export class WorkerFailedError extends Error {
+  /** The name of this class. */
   override readonly name = "WorkerFailedError";
-  /** "ERR_WORKER_FAILED", or why it could not listen, such as "EADDRINUSE". */
+  /** "ERR_WORKER_FAILED", or the reason why the worker could not listen, such as "EADDRINUSE". */
   readonly code: string;
 
+  /**
+   * Creates an error with a message and a code. Default: "ERR_WORKER_FAILED".
+   *
+   * @param message the message
+   * @param code the code. Default: "ERR_WORKER_FAILED"
+   */
   constructor(message: string, code = "ERR_WORKER_FAILED") {
     super(message);
     this.code = code;
@@ -47,14 +55,15 @@ export class WorkerFailedError extends Error {
 interface Entry {
   readonly participant: Participant;
   readonly started: number;
-  /** When it began to listen. */
+  /** When the worker started to listen. `undefined` if it does not listen yet. */
   listening: number | undefined;
-  /** Resolves when its process has ended. */
+  /** Resolves after the worker's process has ended. */
   readonly exited: Promise<void>;
-  /** Another worker is there in its place, or none is to be. */
+  /** Whether the worker was already replaced, or will not be replaced. */
   replaced: boolean;
 }
 
+/** Forks the workers of a server, and replaces workers that end. */
 export class Primary {
   readonly #options: PrimaryOptions;
   readonly #exchange: Exchange;
@@ -63,7 +72,7 @@ export class Primary {
   readonly #delayed = new Set<NodeJS.Timeout>();
   #url = "";
   #port: number | undefined;
-  /** The port that workers ask for. Those that share a socket ask for the same. */
+  /** The port on which new workers must listen. Workers that share a listening socket must use the same port. */
   #asked: number | undefined;
   readonly #restartDelay = new RestartDelay();
   #requests = 0;
@@ -73,29 +82,29 @@ export class Primary {
   constructor(options: PrimaryOptions) {
     this.#options = options;
     this.#exchange = new Exchange(() => this.#portFor(), options.log);
-    // Bytes travel as bytes.
+    // With "advanced" serialization, byte arrays are sent as bytes.
     cluster.setupPrimary({ serialization: "advanced" });
   }
 
-  /** The way of the primary's own adapters to the workers. */
+  /** The link between the adapters in the primary and the workers. */
   get link(): Link {
     return this.#exchange.link;
   }
 
-  /** Where the workers listen. */
+  /** The URL on which the workers listen. */
   get url(): string {
     return this.#url;
   }
 
   /**
-   * Forks the workers, and resolves when all of them listen.
+   * Forks the workers. Resolves after all of them have started to listen.
    *
-   * @throws WorkerFailedError (rejects) if one ends first
+   * @throws WorkerFailedError (rejects) if a worker ends before it listens
    */
   async start(): Promise<void> {
     const { workers } = this.#options;
     try {
-      // The first one alone: what keeps it from listening is told once.
+      // The first worker starts alone, so that an error which keeps all workers from listening is reported only once.
       await this.#fork();
       await Promise.all(Array.from({ length: workers - 1 }, () => this.#fork()));
     } catch (error) {
@@ -106,10 +115,10 @@ export class Primary {
   }
 
   /**
-   * Replaces the workers one by one: another one listens before the clients of the old one are told. Resolves when
-   * all are replaced.
+   * Replaces the workers one by one. Each new worker listens before the clients of the old worker are asked to
+   * reconnect. Resolves after all workers were replaced.
    *
-   * @throws WorkerFailedError (rejects) if a new one does not listen in time. The old ones that are left stay
+   * @throws WorkerFailedError (rejects) if a new worker does not listen in time. The remaining old workers keep running
    */
   restart(): Promise<void> {
     const restarting = this.#restarting.catch(() => {}).then(() => this.#replaceAll());
@@ -117,13 +126,13 @@ export class Primary {
     return restarting;
   }
 
-  /** Has every worker drain and exit. Resolves when all have. */
+  /** Stops all workers: each of them drains its clients and exits. Resolves after all of them have exited. */
   stop(): Promise<void> {
     this.#stopping ??= this.#endAll(false);
     return this.#stopping;
   }
 
-  /** Asks the workers how they are. */
+  /** Returns the state of each worker. */
   async health(): Promise<WorkerHealth[]> {
     return Promise.all(
       [...this.#entries].map(async ({ participant, started }) => ({
@@ -137,9 +146,9 @@ export class Primary {
   }
 
   /**
-   * Forks a worker, and resolves when it listens.
+   * Forks a worker. Resolves after the worker has started to listen.
    *
-   * @param timeout milliseconds after which it is killed if it does not. Default: none
+   * @param timeout how many milliseconds the worker may take to listen before it is killed. Default: no limit
    */
   #fork(timeout?: number): Promise<Entry> {
     const worker = cluster.fork({ [WORKER_VARIABLE]: "1" });
@@ -151,7 +160,7 @@ export class Primary {
       };
       const participant = this.#exchange.add(worker, (message) => {
         if (message.type === "joined" && message.port !== (this.#port ?? message.port)) {
-          // The last worker that had the port has ended between.
+          // The last worker that listened on the port has ended in the meantime.
           fail(`worker ${participant.number} listens on another port`);
         } else if (message.type === "joined") {
           clearTimeout(timer);
@@ -168,7 +177,7 @@ export class Primary {
       const { number } = participant;
       const timer =
         timeout &&
-        setTimeout(fail, timeout, `worker ${number} does not listen after ${timeout} ms`);
+        setTimeout(fail, timeout, `worker ${number} did not listen within ${timeout} ms`);
       const exited = new Promise<void>((onExited) => {
         worker.process.once("exit", (code: number | null, signal: string | null) => {
           clearTimeout(timer);
@@ -197,11 +206,14 @@ export class Primary {
     this.#forkLater();
   }
 
-  /** Forks a worker for one that has ended: at once, or later the more often they have failed in a row. */
+  /**
+   * Forks a worker to replace one that has ended. The first time there is no delay. The delay grows with each
+   * consecutive failure.
+   */
   #forkLater(): void {
     const { log } = this.#options;
     const { value: delay } = this.#restartDelay;
-    if (delay > FIRST_DELAY) log(`The next worker is started in ${delay} ms`);
+    if (delay > FIRST_DELAY) log(`The next worker starts in ${delay} ms`);
     const timer = setTimeout(() => {
       this.#delayed.delete(timer);
       this.#fork().catch((error: Error) => {
@@ -217,7 +229,7 @@ export class Primary {
   async #replaceAll(): Promise<void> {
     for (const entry of [...this.#entries]) {
       if (entry.participant.state !== "ready" || this.#stopping !== undefined) continue;
-      // It may end of itself meanwhile, and is replaced then, too.
+      // The old worker may end on its own in the meantime. The new worker replaces it in this case too.
       entry.replaced = true;
       try {
         await this.#fork(START_TIMEOUT);
@@ -230,7 +242,7 @@ export class Primary {
     }
   }
 
-  /** Has a worker exit. One that does not is killed. */
+  /** Tells a worker to exit, and kills it if it does not exit in time. */
   async #end(entry: Entry, restart: boolean): Promise<void> {
     const { participant, exited } = entry;
     entry.replaced = true;
@@ -245,13 +257,13 @@ export class Primary {
     clearTimeout(timer);
   }
 
-  /** @param atOnce their clients are not told */
+  /** @param atOnce whether to kill the workers without disconnecting their clients */
   async #endAll(atOnce: boolean): Promise<void> {
     for (const timer of this.#delayed) clearTimeout(timer);
     await Promise.all(
       [...this.#entries].map(async (entry) => {
         const { worker, state } = entry.participant;
-        // One that does not listen yet has nobody to tell.
+        // A worker that does not listen yet has no clients.
         if (!atOnce && state !== "starting") {
           await this.#end(entry, false);
           return;
@@ -268,7 +280,6 @@ export class Primary {
     const { participant } = entry;
     switch (message.type) {
       case "leaving":
-        // Somebody else has told it to: another one takes its place.
         if (entry.replaced || this.#stopping !== undefined) break;
         entry.replaced = true;
         this.#forkLater();
@@ -306,7 +317,10 @@ export class Primary {
     });
   }
 
-  /** A program that asks for any port keeps the one that it got, even if no worker is left that has it. */
+  /**
+   * Returns the port for a new worker. If the program listens on port 0, all workers use the port that the first worker
+   * was assigned, even if that worker has ended.
+   */
   #portFor(): number | undefined {
     const isReady = [...this.#entries].some(({ participant: { state } }) => state === "ready");
     if (!isReady) this.#asked = this.#port;

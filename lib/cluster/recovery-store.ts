@@ -1,8 +1,8 @@
-// What the primary keeps of one namespace for clients that may come back. It outlives every worker. Beside what any store
-// has, it has the sockets that are connected: what would be kept of them if their worker ended now.
+// What the primary stores of one namespace for clients that may reconnect. The store outlives every worker. In addition
+// to disconnected sessions, it contains the state of connected sockets, in case their worker ends unexpectedly.
 //
-//   connected ── its worker ends ──▶ kept ── claimed ──▶ connected to another worker
-//       └────── it disconnects ───────┘ └── expired ──▶ (nothing)
+//   connected ── its worker ends ──▶ stored ── claimed ──▶ connected to another worker
+//       └────── it disconnects ────────┘ └── expired ──▶ (deleted)
 
 import { FairBound, Kept } from "../socketio/fair-bound.ts";
 import {
@@ -15,15 +15,18 @@ import {
 import type { ClaimResult, KeptFor, MissedPacket, SessionRecord } from "./messages.ts";
 import { formatOffset, parseOffset } from "./offset.ts";
 
-/** About as many bytes as a message takes beside its body while it waits for a client. */
+/** The approximate size of a waiting message without its body, in bytes. */
 const MESSAGE_OVERHEAD = 200;
 
-/** A connected socket. What is sent to it counts for its address, also when its session was given up. */
+/**
+ * A connected socket. Packets for the socket count towards the limit of its address, even after its session was
+ * dropped.
+ */
 class ConnectedSession extends Kept {
   readonly sid: string;
   readonly owner: string;
   readonly size: number;
-  /** What would be kept of it if its worker ended now; `undefined` when that was given up. */
+  /** The state to store if the worker ends unexpectedly. `undefined` after the state was dropped because of the limit. */
   session: SessionRecord | undefined;
 
   constructor(session: SessionRecord) {
@@ -44,46 +47,47 @@ interface PublishedPacket extends StoredPacket {
 }
 
 /**
- * Bounds what the primary knows of connected sockets. Of one beyond the bound it knows the ids and the address; it has no
- * session after a crash.
+ * Returns the limit for the state of connected sockets. For a socket beyond the limit, the primary only knows the ids
+ * and the address. Its session is lost if its worker crashes.
  */
 export function boundConnected({ maxBytes }: RecoveryLimits): FairBound {
   return new FairBound(Number.POSITIVE_INFINITY, maxBytes);
 }
 
+/** Stores the sessions and packets of one namespace. */
 export class ClusterStore {
   readonly #store: RecoveryStore<SessionRecord, PublishedPacket>;
   readonly #bound: FairBound;
-  /** The sockets that are connected: those of each worker by their secrets, and the addresses of all by their ids. */
+  /** The connected sockets: for each worker, the sockets by secret id. */
   readonly #connected = new Map<number, Map<string, ConnectedSession>>();
   readonly #addresses = new Map<string, string | undefined>();
 
   /**
-   * @param name of the namespace
-   * @param bounds of what all namespaces keep together
-   * @param connected of what all namespaces know of connected sockets
+   * @param name the name of the namespace
+   * @param bounds the limits that the stores of all namespaces share
+   * @param connected the limit for the state of connected sockets, which all namespaces share
    */
   constructor(name: string, bounds: RecoveryBounds, connected: FairBound) {
     this.#store = new RecoveryStore(name, bounds, parseOffset, (id) => this.#addresses.get(id));
     this.#bound = connected;
   }
 
-  /** Sessions that are kept. */
+  /** The number of stored sessions. */
   get sessionCount(): number {
     return this.#store.sessionCount;
   }
 
-  /** Packets that are kept. */
+  /** The number of stored packets. */
   get packetCount(): number {
     return this.#store.packetCount;
   }
 
-  /** Whether a session is kept. */
+  /** Returns whether a session is stored. */
   has(pid: string): boolean {
     return this.#store.has(pid);
   }
 
-  /** Keeps a packet. */
+  /** Stores a packet. */
   addPacket(worker: number, index: number, body: Uint8Array, kept: KeptFor): void {
     const { sequence, rooms, except, local } = kept;
     const size = sizeWith(body.length, rooms, except);
@@ -91,7 +95,7 @@ export class ClusterStore {
     this.#store.add({ worker, index, sequence, rooms, except, local, size, length, body });
   }
 
-  /** Notes what would be kept of a connected socket. */
+  /** Updates the state of a connected socket. */
   setConnected(worker: number, session: SessionRecord): void {
     const { pid, sid, address } = session;
     this.removeConnected(worker, pid);
@@ -103,7 +107,7 @@ export class ClusterStore {
     this.#bound.add(known);
   }
 
-  /** The socket of a session has disconnected. */
+  /** Removes the state of a socket that has disconnected. */
   removeConnected(worker: number, pid: string): void {
     const sockets = this.#connected.get(worker);
     const known = sockets?.get(pid);
@@ -114,19 +118,22 @@ export class ClusterStore {
     this.#bound.delete(known);
   }
 
-  /** Returns the worker whose client a session is. */
+  /** Returns the worker to which the client of a session is connected. */
   workerOf(pid: string): number | undefined {
     for (const [worker, sockets] of this.#connected) if (sockets.has(pid)) return worker;
     return undefined;
   }
 
-  /** Keeps a session for a client that may come back. */
+  /** Stores the session of a client that may reconnect. */
   keep(worker: number, session: SessionRecord): void {
     this.removeConnected(worker, session.pid);
     this.#store.keep(session, sizeOf(session));
   }
 
-  /** A worker has ended. Keeps the sessions of its clients, but for those that were given up. Returns the pids of all. */
+  /**
+   * Stores the sessions of all clients of a worker that has ended, except those that were dropped. Returns the secret
+   * ids of all its clients.
+   */
   keepAllOf(worker: number): string[] {
     const sockets = [...(this.#connected.get(worker) ?? [])];
     for (const [pid, { session }] of sockets) {
@@ -137,10 +144,10 @@ export class ClusterStore {
   }
 
   /**
-   * Gives a session, once, to a worker, with what its client has missed. If the worker ends before the client is
-   * connected, the session is kept again.
+   * Returns a session to a worker, together with the packets that its client has missed. A session can be claimed only
+   * once. If the worker ends before the client is connected, the session is stored again.
    *
-   * @param text the client's offset
+   * @param text the offset that the client has sent
    * @param last the index of the last packet that the primary has numbered
    */
   claim(worker: number, pid: string, text: string | undefined, last: number): ClaimResult {
@@ -154,7 +161,7 @@ export class ClusterStore {
     return { session, missed };
   }
 
-  /** Gives up everything. */
+  /** Deletes everything. */
   close(): void {
     this.#store.close();
     for (const [worker, sockets] of [...this.#connected])
@@ -162,7 +169,7 @@ export class ClusterStore {
   }
 }
 
-/** Returns about as many bytes as a session takes. */
+/** Returns the approximate size of a session, in bytes. */
 function sizeOf({ data, rooms }: SessionRecord): number {
   return sizeWith(data.length, rooms);
 }

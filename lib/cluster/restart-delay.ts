@@ -1,7 +1,7 @@
-// How long the primary waits before it forks a worker in the place of one that has ended: not at all the first time,
-// and longer each time if the workers keep ending soon.
+// How long the primary waits before it forks a worker to replace one that has ended. The first time there is no delay.
+// If workers keep ending soon after they have started, each delay is longer than the one before.
 
-/** A worker that ends within so many milliseconds after it began to listen has failed at once. */
+/** A worker that ends within this many milliseconds after it has started to listen counts as failed. */
 export const SOON = 5_000;
 export const FIRST_DELAY = 100;
 export const LONGEST_DELAY = 30_000;
@@ -9,16 +9,16 @@ export const LONGEST_DELAY = 30_000;
 export class RestartDelay {
   #failures = 0;
 
-  /** Milliseconds to wait. */
+  /** The delay before the next fork, in milliseconds. */
   get value(): number {
     if (this.#failures === 0) return 0;
     return Math.min(FIRST_DELAY * 2 ** (this.#failures - 1), LONGEST_DELAY);
   }
 
   /**
-   * Notes that a worker has ended.
+   * Records that a worker has ended.
    *
-   * @param listened milliseconds for which it has listened; 0 if it never did
+   * @param listened for how many milliseconds the worker has listened, or 0 if it never listened
    */
   onEnd(listened: number): void {
     this.#failures = listened < SOON ? this.#failures + 1 : 0;

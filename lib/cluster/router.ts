@@ -1,5 +1,5 @@
-// Which worker answers a request: the one whose number is in the session's id. A worker that is about to
-// exit begins no sessions, so it passes new clients on as well. Nothing is passed on twice.
+// Decides which worker answers a request: the worker whose number is in the session's id. A worker that is about to
+// exit starts no new sessions, so it forwards the requests of new clients too. A request is forwarded at most once.
 
 import { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
@@ -17,25 +17,29 @@ import {
 } from "./forwarding.ts";
 import { ownerOf } from "./worker-id.ts";
 
-/** Another worker as a router sees it. */
+/** Another worker. */
 export interface Peer {
   readonly number: number;
-  /** Where it receives what is forwarded. */
+  /** The path of the socket on which the worker receives forwarded requests. */
   readonly path: string;
-  /** It is about to exit: its sessions still end there, and new ones begin elsewhere. */
+  /**
+   * Whether the worker is about to exit. Requests for its sessions are still forwarded to it, but not those of new
+   * clients.
+   */
   readonly leaving: boolean;
 }
 
-/** Hands a connection to another process, which answers the upgrade request. */
+/** Sends a connection to another process, which answers the upgrade request. */
 export type HandOver = (to: number, head: RequestHead, bytes: Uint8Array, socket: Socket) => void;
 
+/** Forwards requests for the sessions of other workers, and those of new clients if this worker is about to exit. */
 export class Router implements SessionRouter {
   readonly #number: number;
   readonly #forwarder: Forwarder;
   readonly #handOver: HandOver;
   #peers: ReadonlyMap<number, Peer> = new Map();
   #leaving = false;
-  // Whose turn it is to receive the next new client of a worker that leaves.
+  // The number of new clients that were forwarded, which selects the next worker.
   #turn = 0;
 
   constructor(number: number, secret: string, handOver: HandOver) {
@@ -44,12 +48,12 @@ export class Router implements SessionRouter {
     this.#handOver = handOver;
   }
 
-  /** Sets the other workers. */
+  /** Sets the list of the other workers. */
   setPeers(peers: readonly Peer[]): void {
     this.#peers = new Map(peers.map((peer) => [peer.number, peer]));
   }
 
-  /** Passes new clients to other workers from now on, as long as there are any. */
+  /** From now on, forwards new clients to other workers, as long as there are any. */
   leave(): void {
     this.#leaving = true;
     this.#forwarder.leave();
@@ -66,7 +70,7 @@ export class Router implements SessionRouter {
     if (sid === undefined) return this.#forwardNew(arrival, this.#successors());
     const owner = this.#ownerOf(sid);
     if (owner === undefined) return false;
-    // Its sessions have ended with it.
+    // If the owner cannot be reached, its sessions have ended with it.
     this.#forwarder.forward(arrival, owner.path, false, () => arrival.refuse("UNKNOWN_SID"));
     return true;
   }
@@ -89,7 +93,10 @@ export class Router implements SessionRouter {
     return owner === undefined || owner === this.#number ? undefined : this.#peers.get(owner);
   }
 
-  /** Those that new clients are passed to, in turn; none while this worker stays. */
+  /**
+   * The workers to which new clients are forwarded, starting with a different one each time. Empty while this worker
+   * accepts clients.
+   */
   #successors(): readonly Peer[] {
     if (!this.#leaving) return NOBODY;
     const staying = [...this.#peers.values()].filter(({ leaving }) => !leaving);
@@ -108,7 +115,7 @@ export class Router implements SessionRouter {
 
 const NOBODY: readonly Peer[] = [];
 
-/** Answers an upgrade request whose connection another process has handed over. */
+/** Answers an upgrade request on a connection that another process has sent. */
 export function receiveConnection(
   engine: Engine,
   head: RequestHead,

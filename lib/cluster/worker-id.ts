@@ -1,4 +1,4 @@
-// The number of a worker in the ids of its sessions, so that every worker knows whose a session is.
+// Puts the number of a worker into the ids of its sessions, so that every worker knows which worker has a session.
 //
 //   A C k3…      20 characters of [A-Za-z0-9_-]
 //   └─┘ └─ 108 random bits
@@ -12,13 +12,16 @@ const ID_LENGTH = 20;
 /** The largest number of a worker. */
 export const MAX_WORKER_NUMBER = 4095;
 
-/** Returns a new id of a session of the worker with this number. */
+/** Returns a new session id for the worker with this number. */
 export function generateSessionId(number: number): string {
   const prefix = ALPHABET.charAt(number >> 6) + ALPHABET.charAt(number & 63);
   return prefix + generateId().slice(prefix.length);
 }
 
-/** Returns the number of the worker that has a session, or `undefined` if the id is none of generateSessionId(). */
+/**
+ * Returns the number of the worker that has a session. Returns `undefined` if the id was not created by
+ * generateSessionId().
+ */
 export function ownerOf(sid: string): number | undefined {
   if (sid.length !== ID_LENGTH) return undefined;
   const high = ALPHABET.indexOf(sid.charAt(0));

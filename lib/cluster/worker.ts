@@ -1,4 +1,4 @@
-// A worker of a cluster: it serves its part of the clients, and forwards what belongs to another worker.
+// A worker of a cluster: it serves its own clients, and forwards requests for sessions of other workers.
 //
 //   hello ──▶ welcome ──▶ listening ──▶ ready ──▶ (serves) ──▶ leave ──▶ drained ──▶ goodbye
 
@@ -25,40 +25,50 @@ import { Router, receiveConnection } from "./router.ts";
 import { generateSessionId } from "./worker-id.ts";
 
 /**
- * Milliseconds from the end of listening to the end of the first sessions, in which connections that were
- * accepted just before send their first request.
+ * How long the worker waits after it has stopped listening, until it closes the first sessions, in milliseconds. During
+ * this time, connections that were accepted just before can send their first request.
  */
 const GRACE = 1_000;
-/** Milliseconds that the primary may take to answer. */
+/** How long the primary may take to answer, in milliseconds. */
 const WELCOME_TIMEOUT = 10_000;
 
 /** A server whose sessions belong to a worker. */
 export interface MemberHost {
+  /** The engine, whose sessions are numbered and routed. */
   readonly engine: Engine;
-  /** Gives the adapters the way to the other processes. */
+  /** Sets the link between the server's adapters and the other processes. */
   useLink(link: Link): void;
 }
 
 /** A server that runs in a worker. */
 export interface WorkerHost extends MemberHost {
+  /** The HTTP server, which the worker makes listen. */
   readonly httpServer: Server;
-  /** Ends the sessions; their clients get what waits for them first. */
+  /**
+   * Disconnects all clients, after they have received all data or after `timeout` milliseconds.
+   *
+   * @param timeout how long to wait, in milliseconds
+   */
   drain(timeout: number): Promise<void>;
-  /** Returns where the server listens. */
+  /** Returns the URL on which the server listens. */
   url(): string;
 }
 
+/** The options of a worker. */
 export interface WorkerOptions {
+  /** The host name or IP address to listen on. */
   readonly host: string;
+  /** The port to listen on. */
   readonly port: number;
+  /** How long the worker waits until its clients have received all data, in milliseconds. */
   readonly drainTimeout: number;
-  /** Ends the process. */
+  /** Called to end the process. */
   readonly exit: () => void;
 }
 
-/** A worker as the others know it: its sessions, and the way to theirs. */
+/** A worker as a member of the cluster: its sessions, and the link to the other workers. */
 export class ClusterMember {
-  /** The port that the worker is to ask for; `undefined` for that of the program. */
+  /** The port to listen on. `undefined`: the port that the program chooses. */
   readonly port: number | undefined;
   readonly #engine: Engine;
   readonly #link: Link;
@@ -66,19 +76,21 @@ export class ClusterMember {
   readonly #inner: InnerServer;
 
   /**
-   * Joins the other workers. From then on the sessions of the engine are known by their ids.
+   * Joins the cluster. From then on, the ids of new sessions contain the worker's number.
    *
-   * @throws Error (rejects) if the program has replaced the engine's generateId()
+   * @throws Error (rejects) if the user has replaced the engine's generateId()
    */
   static async join({ engine, useLink }: MemberHost): Promise<ClusterMember> {
     if (engine.generateId !== generateId)
-      throw new Error("workers need the engine's own generateId(): session ids name their worker");
+      throw new Error(
+        "the engine's generateId() must not be replaced: session ids contain the worker's number",
+      );
     send({ source: SOURCE, type: "hello" });
     const welcome = await receiveWelcome();
     const member = new ClusterMember(engine, welcome);
     process.once("exit", () => removeAfterPrimary(welcome.path));
     useLink(member.#link);
-    // Not one that the primary shares among the workers.
+    // `exclusive`: the primary must not share this socket among the workers.
     member.#inner.server.listen({ path: welcome.path, exclusive: true });
     await once(member.#inner.server, "listening");
     return member;
@@ -89,7 +101,8 @@ export class ClusterMember {
     this.#engine = engine;
     this.#link = new Link(number, (items) => send({ source: SOURCE, type: "batch", items }));
     this.#router = new Router(number, secret, (to, head, bytes, socket) => {
-      // Where it goes is no matter of the server, which would ask there when it closes.
+      // The HTTP server must not track the connection any longer. Otherwise it would ask the other process about it
+      // when it closes.
       Reflect.set(socket, "server", null);
       send({ source: SOURCE, type: "connection", to, head, bytes }, socket);
     });
@@ -101,7 +114,7 @@ export class ClusterMember {
     });
   }
 
-  /** Passes new clients to other workers. */
+  /** From now on, forwards new clients to other workers. */
   leave(): void {
     this.#router.leave();
   }
@@ -124,7 +137,7 @@ export class ClusterMember {
         break;
       }
       case "connection":
-        // The client may have left on the way.
+        // The handle is missing if the client has disconnected in the meantime.
         if (handle instanceof Socket)
           receiveConnection(this.#engine, message.head, message.bytes, handle);
         break;
@@ -135,8 +148,9 @@ export class ClusterMember {
 
 type Welcome = FromPrimary & { readonly type: "welcome" };
 
+/** A worker that was started by runCluster(): it listens, serves, and exits when the primary says so. */
 export class ClusterWorker {
-  /** Resolves when it has drained. */
+  /** Resolves after the worker has drained its clients. */
   readonly stopped: Promise<void>;
   readonly #host: WorkerHost;
   readonly #options: WorkerOptions;
@@ -146,7 +160,7 @@ export class ClusterWorker {
   #onStopped = (): void => {};
   #leaving: Promise<void> | undefined;
 
-  /** Starts to serve. Resolves when it listens, and rejects if it cannot. */
+  /** Starts the worker. Resolves after the worker has started to listen, and rejects if it cannot listen. */
   static async start(host: WorkerHost, options: WorkerOptions): Promise<ClusterWorker> {
     try {
       const member = await ClusterMember.join(host);
@@ -184,24 +198,24 @@ export class ClusterWorker {
     send({ source: SOURCE, type: "joined", url: this.#host.url(), port: listening });
   }
 
-  /** Has another worker take its place, and exits when its clients have got what waits for them. */
+  /** Requests a replacement for this worker, and exits after the worker's clients have received all data. */
   leave(): void {
     send({ source: SOURCE, type: "leaving" });
     void this.#leave(true);
   }
 
-  /** Has all workers exit. */
+  /** Requests that all workers stop. Resolves after this worker has drained its clients. */
   stop(): Promise<void> {
     send({ source: SOURCE, type: "stop" });
     return this.stopped;
   }
 
-  /** Has all workers replaced, one by one. */
+  /** Requests that all workers are replaced, one by one. */
   restart(): void {
     send({ source: SOURCE, type: "restart" });
   }
 
-  /** Asks the primary how the workers are. */
+  /** Requests the state of all workers from the primary. */
   health(): Promise<readonly WorkerHealth[]> {
     const request = this.#requests++;
     return new Promise((resolve) => {
@@ -210,7 +224,7 @@ export class ClusterWorker {
     });
   }
 
-  /** @param restart another worker is there for its clients */
+  /** @param restart whether other workers are available for the clients */
   #leave(restart: boolean): Promise<void> {
     this.#leaving ??= this.#drain(restart);
     return this.#leaving;
@@ -221,14 +235,14 @@ export class ClusterWorker {
     const { drainTimeout, exit } = this.#options;
     if (restart) {
       this.#member.leave();
-      // An HTTP server would end connections on which a request may be under way.
+      // close() of an HTTP server would also close idle connections, on which a client may be sending a request.
       Reflect.apply(Server.prototype.close, httpServer, []);
       await sleep(GRACE);
     }
     await drain(drainTimeout);
     this.#member.close();
     this.#onStopped();
-    // When this has been sent, all has.
+    // The callback runs after this message was sent, and therefore after all earlier ones.
     send({ source: SOURCE, type: "batch", items: [] }, undefined, exit);
   }
 
@@ -252,14 +266,14 @@ export class ClusterWorker {
   }
 }
 
-/** Says that a worker that no run() has started receives what is forwarded. */
+/** Reports that a worker which was not started by run() receives forwarded requests. */
 export function sendJoined(): void {
   send({ source: SOURCE, type: "joined", url: undefined, port: undefined });
 }
 
-/** Removes what the primary would, if it was killed: the directory of the sockets. All workers end then. */
+/** Removes the directory of the sockets, in place of a primary that was killed. In this case all workers end. */
 function removeAfterPrimary(path: string): void {
-  // A worker that disconnects of its own will leaves a primary that lives.
+  // If the worker has disconnected on purpose, the primary is still alive.
   const isLeaving = isPrimaryStalled || cluster.worker?.exitedAfterDisconnect === true;
   if (process.connected || isLeaving || process.platform === "win32") return;
   rmSync(dirname(path), { recursive: true, force: true });
@@ -267,18 +281,20 @@ function removeAfterPrimary(path: string): void {
 
 let isPrimaryStalled = false;
 const channel = new Channel<ToPrimary>(
-  // When the primary has gone, Node ends the worker.
+  // If the primary has ended, Node ends the worker.
   (message, socket, callback) =>
     process.connected ? process.send?.(message, socket, {}, callback) : callback(),
   () => {
-    process.stderr.write("The primary does not read what this worker sends: the worker ends\n");
+    process.stderr.write(
+      "The primary does not read the messages of this worker: the worker exits\n",
+    );
     isPrimaryStalled = true;
-    // Node ends the worker, as if the primary had gone.
+    // Node ends the worker in the same way as if the primary had ended.
     process.disconnect();
   },
 );
 
-/** Sends to the primary. */
+/** Sends a message to the primary, with a connection if given. */
 function send(message: ToPrimary, socket?: Socket, callback?: () => void): void {
   channel.send(message, socket, callback);
 }
@@ -293,7 +309,7 @@ function receiveWelcome(): Promise<Welcome> {
     };
     const timer = setTimeout(() => {
       process.off("message", onMessage);
-      reject(new Error("the primary does not answer: it has to call setupPrimary()"));
+      reject(new Error("the primary did not answer: it must call setupPrimary()"));
     }, WELCOME_TIMEOUT);
     process.on("message", onMessage);
   });

@@ -195,7 +195,10 @@ describe("a client of barewire/redis over streams", { skip: noRedis }, () => {
     await eventually(() => b.adapter.stats().position === id);
     const back = await client.comeBack(b.port);
     assert.equal(session(b, back.sid).recoveryFailure, "packets dropped");
-    assert.match(`${b.errors.at(-1)?.message}`, /what a client has missed cannot be encoded/);
+    assert.match(
+      `${b.errors.at(-1)?.message}`,
+      /the events that a client has missed cannot be encoded/,
+    );
   });
 
   test("comes back to its own namespace only", LIMIT, async (context) => {
@@ -841,7 +844,7 @@ describe("barewire/redis over streams while Redis is broken", { skip: noRedis },
         for (const { client, node } of nodes) {
           assert.deepEqual(await client.next(), ["event", 1]);
           const silences = node.errors.filter(({ message }) =>
-            /cannot be read: Redis has not answered/.test(message),
+            /cannot be read: Redis has not replied/.test(message),
           );
           // Each is told to `onError`, and as an event.
           assert.equal(new Set(silences).size, 1);

@@ -213,7 +213,7 @@ const CORS: CasesOf<CorsOptions> = {
   origin: {
     good: [true, false, "*", "https://a.test", /a/, ["https://a.test", /b/], [], () => {}],
     bad: [
-      [undefined, TYPE, "must not be undefined: leave it out for its default"],
+      [undefined, TYPE, "must not be undefined: omit it to use its default"],
       [null, TYPE, `${ORIGIN} null`],
       ["", TYPE, `${ORIGIN} ""`],
       [5, TYPE, `${ORIGIN} 5`],
@@ -549,7 +549,7 @@ describe("arguments of constructors", () => {
     for (const server of neither) {
       assert.throws(() => Reflect.construct(Server, [server]), {
         code: TYPE,
-        message: "neither an HTTP server nor a port was given",
+        message: "the server must be an HTTP server or a port",
       });
     }
     for (const server of [{}, null, undefined, ...neither]) {

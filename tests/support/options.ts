@@ -50,14 +50,14 @@ export const FUNCTION: Cases = {
 /** A function that lets everybody in where it is missing. */
 export const GATE: Cases = {
   good: [() => {}],
-  bad: [...FUNCTION.bad, [undefined, TYPE, "must not be undefined: leave it out for its default"]],
+  bad: [...FUNCTION.bad, [undefined, TYPE, "must not be undefined: omit it to use its default"]],
 };
 const ORIGINS_EXPECTED =
   'must be "same", "*", a list of origins such as "https://example.com", or a function, got';
 export const ORIGINS: Cases = {
   good: ["same", "*", [], ["https://example.com", "http://[::1]:80"], () => true],
   bad: [
-    [undefined, TYPE, "must not be undefined: leave it out for its default"],
+    [undefined, TYPE, "must not be undefined: omit it to use its default"],
     [null, TYPE, `${ORIGINS_EXPECTED} null`],
     ["https://example.com", TYPE, `${ORIGINS_EXPECTED} "https://example.com"`],
     [["https://example.com/chat"], TYPE, `${ORIGINS_EXPECTED} an array`],

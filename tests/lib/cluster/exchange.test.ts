@@ -146,6 +146,6 @@ test("a worker that does not read is killed when 128 MiB wait for it, and this i
   publish();
   assert.equal(other.sent.length, length);
   const [warning]: Error[] = await warned;
-  assert.match(`${warning}`, /Worker 2 does not read what it is sent: killed/);
+  assert.match(`${warning}`, /Worker 2 does not read its messages: killed/);
   await turn();
 });

@@ -217,7 +217,7 @@ test("a worker that hangs is killed when much waits for it, and another one take
   assert.ok(one && other);
   process.kill(one.pid, "SIGSTOP");
   other.socket.emit("flood", 150);
-  await program.says(/Worker \d does not read what it is sent: killed/);
+  await program.says(/Worker \d does not read its messages: killed/);
   await program.says(/Worker \d has ended: SIGKILL/);
   await eventually(() => one.socket.connected, "its client connects anew");
   assert.equal(other.disconnections, 0);
@@ -236,7 +236,7 @@ test("a worker ends when the primary hangs and much waits for it", async (contex
   program.process.kill("SIGSTOP");
   one.socket.emit("flood", 150);
   await eventually(() => one.disconnections === 1, "it ends");
-  assert.match(program.output(), /The primary does not read what this worker sends/);
+  assert.match(program.output(), /The primary does not read the messages of this worker/);
   program.process.kill("SIGCONT");
   await program.says(/Worker \d has ended: exit code 0/);
   await eventually(() => one.socket.connected, "its client connects anew");

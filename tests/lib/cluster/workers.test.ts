@@ -281,7 +281,7 @@ describe("a program that cannot run in workers", () => {
 
   test("waits longer each time if its workers end soon", async (context) => {
     const program = spawnWorkers(context, { workers: 1, fails: "when ready" });
-    await program.says("The next worker is started in 200 ms");
+    await program.says("The next worker starts in 200 ms");
     assert.match(program.output(), /Worker 1 has ended: exit code 3\n/);
     assert.match(program.output(), /Worker 2 has ended: exit code 3\n/);
   });
