@@ -540,7 +540,7 @@ export class Server<
    *
    * @example
    * ```ts
-   * console.log(io.stats().sockets["/"]);
+   * const connected = io.stats().sockets["/"];
    * ```
    */
   stats(): ServerStats {
@@ -586,7 +586,7 @@ export class Server<
    * @example
    * ```ts
    * io.onError((error, { event }) => {
-   *   console.error(`handler of ${event}:`, error);
+   *   process.emitWarning(`handler of ${event}: ${error}`);
    *   return { error: "internal error" };
    * });
    * ```

@@ -173,8 +173,8 @@ export class BroadcastOperator<EmitEvents, SocketData = Untyped> {
    *
    * @example
    * ```ts
-   * io.to("room1").timeout(5000).emit("question", (error, responses) => {
-   *   console.log(error === null ? "all answered" : "some did not answer", responses);
+   * io.to("room1").timeout(5000).emit("question", (error: Error | null, responses: unknown[]) => {
+   *   io.emit("result", responses.length, error === null);
    * });
    * ```
    */
@@ -573,7 +573,7 @@ export abstract class GroupBroadcaster<
    *
    * @example
    * ```ts
-   * for (const socket of await io.fetchSockets()) console.log(socket.id, socket.rooms);
+   * const ids = (await io.fetchSockets()).map((socket) => socket.id);
    * ```
    */
   fetchSockets(): Promise<Gathered<RemoteSocket<EmitEvents, SocketData>>> {

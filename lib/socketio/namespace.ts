@@ -344,7 +344,7 @@ export class Namespace<
    * @example
    * ```ts
    * io.of("/chat").onError((error, { event }) => {
-   *   console.error(`handler of ${event}:`, error);
+   *   process.emitWarning(`handler of ${event}: ${error}`);
    *   return { error: "internal error" };
    * });
    * ```

@@ -74,8 +74,8 @@ export const RECOVERY_OPTIONS: OptionTable<RecoveryOptions> = {
 };
 
 /**
- * Reasons for a disconnection that neither the application nor the client requested. Such a session
- * can be recovered.
+ * The reasons after which a session can be recovered. A session cannot be recovered if the
+ * application or the client has called disconnect() on the socket.
  */
 export const RECOVERABLE: ReadonlySet<string> = new Set([
   "transport error",
@@ -269,8 +269,8 @@ export class RecoveryAdapter extends Adapter {
   override persistSession(session: RecoverableSession): void {
     stopReturns(this.#returning, session.pid);
     const { sid, pid, address = this.#addressOf(sid), data, rooms, offset } = session;
-    // Missed packets are not part of the stored session. A client that failed to recover a session
-    // hands the session back with them.
+    // A session that was restored and is handed back also contains its missed packets. They are not
+    // stored.
     this.#store.keep({ sid, pid, rooms, data, offset, address }, sizeWith(valueSize(data), rooms));
   }
 

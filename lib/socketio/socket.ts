@@ -285,7 +285,7 @@ export class Socket<
    *
    * @example
    * ```ts
-   * socket.emit("question", "ready?", (answer: string) => console.log(answer));
+   * socket.emit("question", "ready?", (answer: string) => socket.emit("thanks", answer));
    * ```
    */
   emit<Event extends EventNames<EmitEvents>>(
@@ -380,7 +380,7 @@ export class Socket<
    * @example
    * ```ts
    * socket.timeout(5000).emit("question", (error: Error | null, answer: string) => {
-   *   console.log(error === null ? answer : "no answer");
+   *   socket.emit("result", error === null ? answer : "no answer");
    * });
    * ```
    */
@@ -527,7 +527,8 @@ export class Socket<
    *
    * @example
    * ```ts
-   * socket.onAny((event, ...args) => console.log(event, args));
+   * const received: string[] = [];
+   * socket.onAny((event) => received.push(event));
    * ```
    */
   onAny(listener: AnyListener): this {
@@ -564,7 +565,8 @@ export class Socket<
    *
    * @example
    * ```ts
-   * socket.onAnyOutgoing((event, ...args) => console.log(event, args));
+   * const sent: string[] = [];
+   * socket.onAnyOutgoing((event) => sent.push(event));
    * ```
    */
   onAnyOutgoing(listener: AnyListener): this {
