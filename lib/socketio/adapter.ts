@@ -57,7 +57,7 @@ export interface SocketDetails {
   readonly data: Untyped;
 }
 
-/** A socket of this process as an adapter sees it. */
+/** The part of a socket of this process that an adapter uses. */
 export interface Member extends SocketDetails {
   /** Sends a message that was encoded once for several sockets. */
   deliver(message: Outgoing, volatile: boolean): void;
@@ -124,7 +124,7 @@ export function gathered<Item>(items: Item[], missing: readonly string[] = []): 
   return Object.defineProperty(Object.assign(items, { missing }), "missing", { enumerable: false });
 }
 
-/** A namespace as an adapter sees it. */
+/** The part of a namespace that an adapter uses. */
 export interface AdapterHost {
   /** The name of the namespace, such as "/chat". */
   readonly name: string;

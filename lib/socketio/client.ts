@@ -7,7 +7,7 @@ import type { Outgoing } from "../engineio/outgoing.ts";
 import type { Session } from "../engineio/session.ts";
 import type { Untyped } from "../events/emitter.ts";
 
-/** The connection as a socket sees it. Sends messages and closes the connection. */
+/** The part of the connection that a socket uses. Sends messages and closes the connection. */
 export interface Client {
   /** The id of the Engine.IO session. */
   readonly id: string;

@@ -26,7 +26,7 @@ import type { Client } from "./client.ts";
 import type { Codec } from "./codec.ts";
 import type { DisconnectReason } from "./socket.ts";
 
-/** A socket as the dispatcher sees it. */
+/** The part of a socket that the dispatcher uses. */
 export interface DispatcherSocket {
   readonly connected: boolean;
   onEvent(data: readonly [name: string | number, ...args: readonly unknown[]], id?: number): void;
@@ -36,7 +36,7 @@ export interface DispatcherSocket {
   disconnect(): unknown;
 }
 
-/** A namespace as the dispatcher sees it. */
+/** The part of a namespace that the dispatcher uses. */
 export interface DispatcherNamespace {
   /**
    * Looks up the session that a client wants to recover. Calls back immediately or later, with
@@ -88,7 +88,7 @@ export interface ClientLimits {
   readonly attachmentTimeout: number;
 }
 
-/** The server as the dispatcher sees it. */
+/** The part of the server that the dispatcher uses. */
 export interface DispatcherHost {
   readonly codec: Codec;
   readonly namespaces: NamespaceFinder;

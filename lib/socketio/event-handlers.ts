@@ -82,7 +82,7 @@ export interface MethodHandlers<S> {
   find(socket: S, event: string): Handler | undefined;
 }
 
-/** The server as the event handling sees it. */
+/** The part of the server that the event handling uses. */
 export interface EventHandlersHost<S> {
   /** Whether the return values of listeners acknowledge events. */
   readonly ackReturnValues: boolean;

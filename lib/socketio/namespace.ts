@@ -68,7 +68,7 @@ export interface NamespaceLike {
   readonly sockets: ReadonlyMap<SocketId, unknown>;
 }
 
-/** The server as a namespace sees it. */
+/** The part of the server that a namespace uses. */
 export interface NamespaceHost<Events extends EventMaps>
   extends EventHandlersHost<SocketOf<Events>> {
   /** The public server object. */

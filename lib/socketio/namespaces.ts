@@ -12,7 +12,7 @@ import {
   type ParentNamespaceOf,
 } from "./parent-namespace.ts";
 
-/** The server as the namespaces of these events see it. */
+/** The part of the server that the namespaces of these events use. */
 type HostOf<Events extends EventMaps> = NamespaceHost<
   EventMaps<Events["listen"], Events["emit"], Events["serverSide"], Events["data"]>
 >;

@@ -104,9 +104,9 @@ export interface ServerOptions extends EngineOptions, AttachOptions {
   /**
    * Limit the events that each socket may send: `events` per `interval` (milliseconds) on average,
    * and `burst` at once (default: `events`). An event above the limit is not delivered. The socket
-   * emits "error" with a RateLimitError. If the client expects an acknowledgement, it receives `{
-   * error: { code: "ERR_RATE_LIMIT", message, retryAfter } }`. Acknowledgements from the client do
-   * not count. Namespace.rateLimit() overrides the limit. Default: no limit.
+   * emits "error" with a RateLimitError. If the client expects an acknowledgement, it receives
+   * `{ error: { code: "ERR_RATE_LIMIT", message, retryAfter } }`. Acknowledgements from the client
+   * do not count. Namespace.rateLimit() overrides the limit. Default: no limit.
    *
    * @example
    * ```ts
