@@ -98,10 +98,12 @@ export type { Logger } from "./lib/engineio/log.ts";
 export type { EngineMiddleware } from "./lib/engineio/middleware.ts";
 export type { EngineStats } from "./lib/engineio/monitor.ts";
 export type { BackpressurePolicy } from "./lib/engineio/waiting-messages.ts";
+export type { AckCallback } from "./lib/events/acknowledgements.ts";
 export type { AnyListener } from "./lib/events/catch-all.ts";
 export type {
   AckValue,
   AllButLast,
+  CallListener,
   EventArguments,
   EventNames,
   JsonArguments,
@@ -171,7 +173,7 @@ export {
   Socket,
   type SocketReservedEvents,
 } from "./lib/socketio/socket.ts";
-export type { EmitTarget, SocketEmitter } from "./lib/socketio/socket-emitter.ts";
+export type { SocketEmitter } from "./lib/socketio/socket-emitter.ts";
 export type {
   StockAdapterLike,
   StockOptions,

@@ -24,26 +24,28 @@ export interface Client {
    * connection closes.
    */
   readonly sessions: Map<string, Untyped>;
-  /** Sends a message. A volatile message is dropped if the connection cannot send now. */
+  /** Sends a message. A volatile message is dropped if the connection cannot send now. @internal */
   send(message: Outgoing, volatile: boolean): void;
-  /** Returns the id for a socket of this client in a namespace. */
+  /** Returns the id for a socket of this client in a namespace. @internal */
   socketId(namespace: string): string;
-  /** Tells the client that it has joined a namespace. */
+  /** Tells the client that it has joined a namespace. @internal */
   sendConnected(namespace: string, data: { readonly sid: string; readonly pid?: string }): void;
-  /** Tells the client that a namespace refused it. */
+  /** Tells the client that a namespace refused it. @internal */
   sendRefused(namespace: string, data: ConnectErrorData): void;
   /**
    * When the rate limit bucket of the client's next socket is full, on the clock of
    * performance.now(). No bucket starts fuller than the buckets of the sockets that the client has
    * left. So leaving and rejoining a namespace gains no events. See `rateLimit`.
+   *
+   * @internal
    */
   bucketFullAt: number;
-  /** Whether the client can recover its session after a reconnection. */
+  /** Whether the client can recover its session after a reconnection. @internal */
   readonly recoverable: boolean;
-  /** Called when a socket of this client is connected. */
+  /** Called when a socket of this client is connected. @internal */
   onJoined(): void;
-  /** Called when the socket of a namespace has disconnected. */
+  /** Called when the socket of a namespace has disconnected. @internal */
   leave(namespace: string): void;
-  /** Disconnects every socket and closes the connection. */
+  /** Disconnects every socket and closes the connection. @internal */
   disconnectAll(): void;
 }

@@ -19,7 +19,7 @@ import { BroadcastOperator } from "./broadcast.ts";
 /** How long call() waits, in milliseconds. */
 export const CALL_TIMEOUT = 60_000;
 
-/** The part of a socket that its emitters uses. */
+/** The part of a socket that its emitters use. */
 export interface EmitTarget extends EventSender<BroadcastFlags> {
   /** The adapter of the namespace. */
   readonly adapter: Adapter;
