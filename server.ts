@@ -1,5 +1,5 @@
 /**
- * barewire: a Socket.IO server. The one file that names every layer.
+ * barewire: a Socket.IO server. This file connects all layers.
  *
  * ```ts
  * import { Server } from "barewire";
@@ -98,10 +98,12 @@ export type { Logger } from "./lib/engineio/log.ts";
 export type { EngineMiddleware } from "./lib/engineio/middleware.ts";
 export type { EngineStats } from "./lib/engineio/monitor.ts";
 export type { BackpressurePolicy } from "./lib/engineio/waiting-messages.ts";
+export type { AckCallback } from "./lib/events/acknowledgements.ts";
 export type { AnyListener } from "./lib/events/catch-all.ts";
 export type {
   AckValue,
   AllButLast,
+  CallListener,
   EventArguments,
   EventNames,
   JsonArguments,
@@ -121,52 +123,95 @@ export {
 export type { Parser, ParserDecoder, ParserEncoder } from "./lib/events/parser.ts";
 export type { OriginFunction, Origins } from "./lib/origins.ts";
 export type { Running, RunningWorkers, RunOptions, WorkerCount } from "./lib/run.ts";
-export type { RecoveryFailure } from "./lib/socketio/adapter.ts";
+export type {
+  AdapterEvents,
+  AdapterHost,
+  BroadcastAnswers,
+  BroadcastFlags,
+  BroadcastOptions,
+  Gathered,
+  Member,
+  RecoverableSession,
+  RecoveryFailure,
+  RestoredSession,
+  Room,
+  ServerSideCallback,
+  ServerSideEvent,
+  SocketDetails,
+  SocketId,
+} from "./lib/socketio/adapter.ts";
 export { Adapter } from "./lib/socketio/adapter.ts";
+export type { RemoteEmitter } from "./lib/socketio/broadcast.ts";
 export { BroadcastOperator, RemoteSocket, ReservedEventError } from "./lib/socketio/broadcast.ts";
+export type { Client } from "./lib/socketio/client.ts";
 export { ConnectionRefused } from "./lib/socketio/connection-refused.ts";
 export type { AdapterFactory } from "./lib/socketio/create-adapter.ts";
+export type { AckValues } from "./lib/socketio/event-handlers.ts";
 export { acks, type ErrorHandler, type HandlerCall } from "./lib/socketio/event-handlers.ts";
+export type { EventMaps } from "./lib/socketio/event-maps.ts";
 export type { Handshake } from "./lib/socketio/handshake.ts";
-export type { ExtendedError } from "./lib/socketio/middleware.ts";
+export type { ExtendedError, Middleware } from "./lib/socketio/middleware.ts";
+export type {
+  NamespaceEvents,
+  NamespaceLike,
+  NamespaceOf,
+  NamespaceReservedEvents,
+  NamespaceServer,
+  SocketOf,
+} from "./lib/socketio/namespace.ts";
 export { Namespace } from "./lib/socketio/namespace.ts";
 export { type HandlerMethods, NamespaceHandler } from "./lib/socketio/namespace-handler.ts";
 export type { ServerOptions } from "./lib/socketio/options.ts";
 export { type NamespaceMatcher, ParentNamespace } from "./lib/socketio/parent-namespace.ts";
 export { RateLimitError, type RateLimitOptions } from "./lib/socketio/rate-limit.ts";
+export type { RecoveryOptions } from "./lib/socketio/recovery.ts";
+export type { RecoveryLimits } from "./lib/socketio/recovery-store.ts";
 export {
   type DisconnectReason,
   type Event,
   type PacketMiddleware,
   Socket,
+  type SocketReservedEvents,
 } from "./lib/socketio/socket.ts";
+export type { SocketEmitter } from "./lib/socketio/socket-emitter.ts";
+export type {
+  StockAdapterLike,
+  StockOptions,
+  StockPacket,
+  StockSession,
+} from "./lib/socketio/stock-adapter.ts";
 export {
   type ReceivedEvent,
   TestClient,
   type TestClientOptions,
+  type WithoutCallback,
 } from "./lib/socketio/test-client.ts";
 export type { TrustedProxies } from "./lib/trusted-proxies.ts";
 export type { DefaultEventsMap, Untyped };
 
-/** How a server is doing. */
+/** Statistics of a server. */
 export interface ServerStats extends EngineStats {
-  /** Sockets of this process by the names of their namespaces. */
+  /** Number of sockets of this process, by namespace. */
   readonly sockets: Readonly<Record<string, number>>;
-  /** Rooms in which sockets of this process are, by namespace. Each socket has one of its own. */
+  /**
+   * Number of rooms with sockets of this process, by namespace. Includes the room that each socket
+   * has for its own id.
+   */
   readonly rooms: Readonly<Record<string, number>>;
-  /** Acknowledgements that are awaited from clients of this process, by namespace. */
+  /** Number of acknowledgements that this process awaits from clients, by namespace. */
   readonly awaitedAcks: Readonly<Record<string, number>>;
 }
 
-type ConnectionListener<ListenEvents, EmitEvents, ServerSideEvents, SocketData> = (
+/** A listener for the "connection" event of a namespace. */
+export type ConnectionListener<ListenEvents, EmitEvents, ServerSideEvents, SocketData> = (
   socket: Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>,
 ) => void;
 
-/** How a server closes. */
+/** The options of Server.close(). */
 export interface CloseOptions {
   /**
-   * Milliseconds that clients may take to receive what waits for them, and all connections of the HTTP server to end.
-   * Those that are left are cut off. Default: 1,000.
+   * How long to wait for clients to receive the queued packets, and for the connections of the HTTP
+   * server to close, in milliseconds. The remaining connections are cut off. Default: 1,000.
    */
   readonly drain?: number;
 }
@@ -176,10 +221,21 @@ const CLOSE_OPTIONS: OptionTable<CloseOptions> = { drain: milliseconds };
 const NOT_ATTACHED = "the server is not attached to an HTTP server";
 
 /**
- * A Socket.IO server, on an HTTP server of its own or yours.
+ * A Socket.IO server. It creates its own HTTP server or uses an existing one.
  *
- * Its type parameters are maps of event names to listeners: what clients emit, what the server
- * emits, what servers emit to each other, and the type of `socket.data`.
+ * The type parameters are maps of event names to listeners: the events that clients emit, the
+ * events that the server emits, and the events that servers emit to each other. The last type
+ * parameter is the type of `socket.data`.
+ *
+ * @example
+ * ```ts
+ * import { Server } from "barewire";
+ *
+ * const io = new Server(3000);
+ * io.on("connection", (socket) => {
+ *   socket.on("chat", (text) => io.emit("chat", text));
+ * });
+ * ```
  */
 export class Server<
     ListenEvents = DefaultEventsMap,
@@ -205,17 +261,19 @@ export class Server<
   private servedPath = DEFAULT_PATH;
   private servesClient: boolean;
   private adapterFactory: AdapterFactory;
-  /** The program has set the adapter. */
+  /** The application has set the adapter. */
   private hasOwnAdapter: boolean;
   private attachedEngine: Engine | undefined;
   private attachedServer: NodeServer | undefined;
   private attachment: Attachment | undefined;
 
   /**
-   * @param server an HTTP or HTTPS server, or the port of one made for this; without it attach()
-   * gives one later
-   * @throws ArgumentTypeError or ArgumentRangeError for what is no server or port, and for an
-   * invalid or unknown option
+   * Creates a server.
+   *
+   * @param server an HTTP or HTTPS server, or a port to listen on. Without it, call attach() later
+   * @param options the options of the server
+   * @throws ArgumentTypeError or ArgumentRangeError if `server` is neither a server nor a port, and
+   * for an invalid or unknown option
    */
   constructor(
     server?: NodeServer | number | string | ServerOptions | null,
@@ -257,39 +315,57 @@ export class Server<
       this.options.cleanupEmptyChildNamespaces ?? false,
     );
     this.sockets = this.namespaces.main;
-    // Listeners of the server are listeners of the main namespace.
+    // The server and the main namespace share their listeners.
     this.shareListenersOf(this.sockets);
     this.clients = new Clients(this.codec, this.namespaces, clientLimits(this.options));
     this.connectTimeout(this.options.connectTimeout || DEFAULT_CONNECT_TIMEOUT);
     if (server !== undefined && server !== null && !isOptions) this.attach(server);
   }
 
-  /** The HTTP server that it is attached to. @throws Error before attach() */
+  /**
+   * The HTTP server that the Socket.IO server is attached to.
+   *
+   * @throws Error if the server is not attached
+   */
   get httpServer(): NodeServer {
     if (this.attachedServer === undefined) throw new Error(NOT_ATTACHED);
     return this.attachedServer;
   }
 
-  /** The Engine.IO server: sessions, whatever travels in them. @throws Error before attach() */
+  /**
+   * The Engine.IO server, which manages the connections.
+   *
+   * @throws Error if the server is not attached
+   */
   get engine(): Engine {
     if (this.attachedEngine === undefined) throw new Error(NOT_ATTACHED);
     return this.attachedEngine;
   }
 
   /**
-   * Serves Socket.IO on an HTTP or HTTPS server, or on a port. The server's own listeners get all
-   * requests but those for the path.
+   * Serves Socket.IO on an HTTP or HTTPS server, or on a port. Requests for other paths go to the
+   * existing listeners of the HTTP server.
    *
-   * @param options replace those of the constructor, except where they are `undefined`. The parser,
-   * the recovery and the limits of packets and namespaces can only be given to the constructor.
-   * @throws ArgumentTypeError or ArgumentRangeError if `server` is neither a server nor a port, for an invalid or
-   * unknown option, and for one that only the constructor takes
+   * @param server an HTTP or HTTPS server, or a port to listen on
+   * @param options override those of the constructor unless they are `undefined`. The parser, the
+   * recovery and the limits of packets and namespaces can only be passed to the constructor
+   * @throws ArgumentTypeError or ArgumentRangeError if `server` is neither a server nor a port, for
+   * an invalid or unknown option, and for an option that only the constructor accepts
+   *
+   * @example
+   * ```ts
+   * import { createServer } from "node:http";
+   *
+   * const httpServer = createServer();
+   * const io = new Server().attach(httpServer);
+   * httpServer.listen(3000);
+   * ```
    */
   attach(server: NodeServer | number | string, options: ServerOptions = {}): this {
     checkServer(server);
     checkOptions(options, SERVER_OPTIONS);
     const all = { ...mergeOptions(this.options, options), path: options.path ?? this.servedPath };
-    // The engine throws if it cannot be created with these options; nothing has changed until then.
+    // Throws if the engine cannot be created with these options. Nothing has changed until here.
     const engine = new Engine(engineOptions(all), this.clients);
     if (options.path !== undefined) this.path(options.path);
     if (options.serveClient !== undefined) this.serveClient(options.serveClient);
@@ -302,39 +378,54 @@ export class Server<
   }
 
   /**
-   * Serves Socket.IO on an engine that is attached to a server by other means, or fed by hand with
-   * its handleRequest() and handleUpgrade().
+   * Serves Socket.IO on an engine. The engine is attached to a server by other means, or the
+   * application calls its handleRequest() and handleUpgrade().
    *
-   * @throws TypeError for what is no Engine of this package
+   * @param engine an Engine of this package
+   * @throws ArgumentTypeError if `engine` is not an Engine of this package
    */
   bind(engine: Engine): this {
     if (!(engine instanceof Engine)) {
-      throw new ArgumentTypeError("bind() takes an Engine of this package");
+      throw new ArgumentTypeError("engine must be an Engine of this package");
     }
     this.attachedEngine = engine;
     engine.deliverTo(this.clients);
     return this;
   }
 
-  /** The same as attach(). */
+  /** Serves Socket.IO on a server or a port, as attach() does. */
   listen(server: NodeServer | number | string, options?: ServerOptions): this {
     return this.attach(server, options);
   }
 
   /**
-   * The namespace with this name, which begins to be; "/" in front is added.
+   * Returns the namespace with this name, creating it if necessary. A missing leading "/" is added.
    *
-   * @param onConnection a listener for its "connection"
+   * @param name the name of the namespace, such as "/chat"
+   * @param onConnection added as a listener for "connection"
+   * @throws ArgumentTypeError if `name` is neither a string, a RegExp nor a function
+   *
+   * @example
+   * ```ts
+   * io.of("/chat").on("connection", (socket) => socket.emit("welcome"));
+   * ```
    */
   of(
     name: string,
     onConnection?: ConnectionListener<ListenEvents, EmitEvents, ServerSideEvents, SocketData>,
   ): Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>;
   /**
-   * Namespaces that begin to be when a client asks for one whose name fits the pattern, or that the
-   * function allows: `(name, auth, next) => next(null, true)`.
+   * Creates namespaces on demand: when a client requests a name that matches the pattern, or that
+   * the function accepts.
    *
-   * @throws TypeError for a pattern that remembers its last match (flags "g" and "y")
+   * @param names a pattern, or a function that decides with `next(null, true)`
+   * @param onConnection added as a listener for "connection" of each namespace
+   * @throws TypeError for a pattern with the flags "g" or "y"
+   *
+   * @example
+   * ```ts
+   * io.of(/^\/room-\d+$/).on("connection", (socket) => socket.emit("welcome", socket.nsp.name));
+   * ```
    */
   of(
     names: RegExp | NamespaceMatcher,
@@ -347,7 +438,7 @@ export class Server<
     | Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
     | ParentNamespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData> {
     if (typeof name !== "string" && typeof name !== "function" && !(name instanceof RegExp)) {
-      throw new ArgumentTypeError("a namespace has a text, a pattern or a function for its name");
+      throw new ArgumentTypeError("name must be a string, a RegExp or a function");
     }
     const namespace =
       typeof name === "string" ? this.namespaces.named(name) : this.namespaces.addParent(name);
@@ -356,8 +447,8 @@ export class Server<
   }
 
   /**
-   * The namespaces by their names. Not for programs, who have of(); by this name socket.io's own
-   * Admin UI finds it.
+   * The namespaces by name, for socket.io's Admin UI, which reads this property. Applications use
+   * of().
    *
    * @internal
    */
@@ -368,12 +459,26 @@ export class Server<
     return this.namespaces.all;
   }
 
-  /** What connection state recovery keeps; `undefined` where it is off. @internal */
+  /** The limits of connection state recovery, or `undefined` if it is off. @internal */
   get recoveryLimits(): RecoveryLimits | undefined {
     return recoveryLimits(this.options);
   }
 
-  /** Has every client pass `middleware` before it may join the main namespace. */
+  /**
+   * Adds middleware that every client must pass before it joins the main namespace. Functions run
+   * in the order in which they were added.
+   *
+   * @param middleware calls `next()` to accept the client, or `next(error)` to refuse it
+   * @throws ArgumentTypeError if `middleware` is not a function
+   *
+   * @example
+   * ```ts
+   * io.use((socket, next) => {
+   *   if (socket.handshake.auth.token === "secret") next();
+   *   else next(new Error("wrong token"));
+   * });
+   * ```
+   */
   use(
     middleware: Middleware<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>,
   ): this {
@@ -381,9 +486,14 @@ export class Server<
     return this;
   }
 
-  /** The path under which it is attached. */
+  /** Returns the path of the Socket.IO server. */
   path(): string;
-  /** Sets the path, for attach(). Default "/socket.io". */
+  /**
+   * Sets the path that attach() uses. Default: "/socket.io".
+   *
+   * @param path the path, with or without a trailing "/"
+   * @throws ArgumentTypeError or ArgumentRangeError for an invalid path
+   */
   path(path: string): this;
   path(path?: string): string | this {
     if (path === undefined) return this.servedPath;
@@ -392,9 +502,14 @@ export class Server<
     return this;
   }
 
-  /** Milliseconds that a client may be connected without having joined a namespace. */
+  /** Returns how long a client may be connected without joining a namespace, in milliseconds. */
   connectTimeout(): number;
-  /** Sets it, for clients that come later. Default 45,000. */
+  /**
+   * Sets how long clients that connect later may stay without joining a namespace. Default: 45,000.
+   *
+   * @param milliseconds the time, in milliseconds
+   * @throws ArgumentTypeError or ArgumentRangeError for an invalid number
+   */
   connectTimeout(milliseconds: number): this;
   connectTimeout(milliseconds?: number): number | this {
     if (milliseconds === undefined) return this.clients.connectTimeout;
@@ -403,9 +518,14 @@ export class Server<
     return this;
   }
 
-  /** Whether the client's files are served under the path. */
+  /** Returns whether the files of the browser client are served. */
   serveClient(): boolean;
-  /** Sets it, for attach(). Default `true`. */
+  /**
+   * Sets whether attach() serves the files of the browser client under the path. Default: `true`.
+   *
+   * @param serve whether to serve the files
+   * @throws ArgumentTypeError if `serve` is not a boolean
+   */
   serveClient(serve: boolean): this;
   serveClient(serve?: boolean): boolean | this {
     if (serve === undefined) return this.servesClient;
@@ -415,10 +535,15 @@ export class Server<
   }
 
   /**
-   * How the server is doing: what the engine has counted, and how many sockets each namespace has. It walks
-   * through all connections, so it is for now and then.
+   * Returns statistics of the engine and of each namespace. The method visits every connection, so
+   * do not call it often.
    *
-   * @throws Error before attach()
+   * @throws Error if the server is not attached
+   *
+   * @example
+   * ```ts
+   * const connected = io.stats().sockets["/"];
+   * ```
    */
   stats(): ServerStats {
     const sockets: Record<string, number> = {};
@@ -433,9 +558,15 @@ export class Server<
     return { ...this.engine.stats(), sockets, rooms, awaitedAcks };
   }
 
-  /** What makes the adapter of each namespace. */
+  /** Returns the factory that creates the adapter of each namespace. */
   adapter(): AdapterFactory;
-  /** Sets it; the namespaces that are there change to new ones, whose rooms are empty. */
+  /**
+   * Sets the factory that creates the adapter of each namespace. Existing namespaces get new
+   * adapters, in which all rooms are empty.
+   *
+   * @param adapter an adapter class, or a function that returns an adapter
+   * @throws ArgumentTypeError if `adapter` is not a function
+   */
   adapter(adapter: AdapterFactory): this;
   adapter(adapter?: AdapterFactory): AdapterFactory | this {
     if (adapter === undefined) return this.adapterFactory;
@@ -447,9 +578,20 @@ export class Server<
   }
 
   /**
-   * Has `handler` told what a handler has thrown or rejected with: of events, of connections,
-   * middleware too, in every namespace that has no onError() of its own. What it returns is the
-   * acknowledgement. Without one, it surfaces like one that nobody catches.
+   * Sets the error handler for namespaces that have no onError() handler of their own. It receives
+   * what event handlers, connection handlers and middleware throw or reject with. Its return value
+   * acknowledges the event. Without an error handler, errors become uncaught exceptions.
+   *
+   * @param handler receives the error and a description of the call
+   * @throws ArgumentTypeError if `handler` is not a function
+   *
+   * @example
+   * ```ts
+   * io.onError((error, { event }) => {
+   *   process.emitWarning(`handler of ${event}: ${error}`);
+   *   return { error: "internal error" };
+   * });
+   * ```
    */
   onError(
     handler: ErrorHandler<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>,
@@ -460,11 +602,23 @@ export class Server<
   }
 
   /**
-   * Has the methods of a class handle the events of its namespace.
+   * Registers an object whose methods handle the events of its namespace.
    *
-   * @throws Error (`code` "ERR_ALREADY_REGISTERED") if the namespace has such a class already
-   * @throws TypeError if two methods are for the same event, as onMessage() and on_message(), or if a
-   * method whose name begins with "on" is for none
+   * @param handler an instance of a class that extends NamespaceHandler
+   * @throws Error (`code` "ERR_ALREADY_REGISTERED") if the namespace already has a registered
+   * handler
+   * @throws ArgumentTypeError if two methods handle the same event, such as onMessage() and
+   * on_message(), or the name of a method begins with "on" and matches no event
+   *
+   * @example
+   * ```ts
+   * class Chat extends NamespaceHandler {
+   *   onMessage(socket: Socket, text: string): void {
+   *     socket.broadcast.emit("message", text);
+   *   }
+   * }
+   * io.register(new Chat("/chat"));
+   * ```
    */
   register(
     handler: NamespaceHandler<ListenEvents, EmitEvents, ServerSideEvents, SocketData> &
@@ -479,16 +633,29 @@ export class Server<
   }
 
   /**
-   * Runs the program in workers of node:cluster, which serve the clients together: docs/cluster.md. Each process runs the
-   * program. In the primary, which has no clients, it resolves when all workers are ready.
+   * Runs the program in several worker processes (node:cluster) that serve the clients together, as
+   * described in docs/cluster.md. Each process runs the program. The primary process has no
+   * clients. There the promise resolves when all workers are ready.
    *
-   * @throws WorkerFailedError (rejects) if a worker ends before it is ready; `code` says why it cannot listen
+   * @throws WorkerFailedError (rejects) if a worker exits before it is ready. The `code` says why
+   * the worker could not listen
+   *
+   * @example
+   * ```ts
+   * await new Server().run({ port: 3000, workers: 4 });
+   * ```
    */
   run(options: RunOptions & { readonly workers: WorkerCount }): Promise<RunningWorkers>;
   /**
-   * Listens, and resolves when it does; says where, and goes in good order at SIGINT and SIGTERM:
-   * takes no new clients, tells those that are there, waits for what they are still to get, and ends
-   * the process. On the HTTP server that it is attached to, or on one of its own.
+   * Listens and resolves when the server is listening. Prints the address, and shuts down on SIGINT
+   * and SIGTERM: refuses new clients, disconnects the existing ones after their queued packets were
+   * sent, and ends the process. Uses the HTTP server that the server is attached to, or creates
+   * one.
+   *
+   * @example
+   * ```ts
+   * await new Server().run({ port: 3000 });
+   * ```
    */
   run(options?: RunOptions): Promise<Running>;
   run(options: RunOptions = {}): Promise<Running> {
@@ -506,10 +673,17 @@ export class Server<
   }
 
   /**
-   * A client in this process, for tests: no port, but the real codec. Resolves when it is connected,
-   * or refused: its `connected` and `refusal` say which.
+   * Connects a client in this process, for tests. It needs no port, but uses the real codec.
+   * Resolves when the client is connected or refused, as its `connected` and `refusal` say.
    *
-   * @throws Error (rejects) where `allowRequest` refuses it, and for an invalid or unknown option
+   * @throws Error (rejects) if `allowRequest` refuses the client, and for an invalid or unknown
+   * option
+   *
+   * @example
+   * ```ts
+   * const client = await io.testClient();
+   * const sum = await client.emit("sum", 1, 2);
+   * ```
    */
   async testClient(options: TestClientOptions = {}): Promise<TestClient<ListenEvents>> {
     checkOptions(options, TEST_CLIENT_OPTIONS);
@@ -523,17 +697,24 @@ export class Server<
   }
 
   /**
-   * Disconnects all clients and closes the HTTP server. Clients still receive what was sent to them
-   * before. Every connection of the HTTP server that is open after a second is cut off, whatever it is used for.
-   * Resolves when the HTTP server is closed.
+   * Disconnects all clients and closes the HTTP server. Packets that were sent before still reach
+   * the clients. After a second, all remaining connections of the HTTP server are cut off, whatever
+   * they are used for. Resolves when the HTTP server is closed.
    *
-   * @param callback called then too, with an error where the HTTP server was not listening
+   * @param callback called when the HTTP server is closed, with an error if it was not listening
    */
   close(callback?: (error?: Error) => void): Promise<void>;
   /**
-   * close() that waits longer, or not as long.
+   * Closes the server, as close() does, with a different time limit.
    *
+   * @param options the options for closing
+   * @param callback called when the HTTP server is closed, with an error if it was not listening
    * @throws ArgumentTypeError or ArgumentRangeError for an invalid or unknown option
+   *
+   * @example
+   * ```ts
+   * await io.close({ drain: 10_000 });
+   * ```
    */
   close(options: CloseOptions, callback?: (error?: Error) => void): Promise<void>;
   close(
@@ -545,25 +726,29 @@ export class Server<
     return this.drain(options.drain ?? CLOSE_TIMEOUT, callback);
   }
 
-  /** @param timeout milliseconds until every connection that is left is cut off */
+  /** @param timeout time until the remaining connections are cut off, in milliseconds */
   private async closeWithin(timeout: number, callback?: (error?: Error) => void): Promise<void> {
     const error = await shutDown(this.parts, timeout);
     callback?.(error);
   }
 
-  /** Has every client get what waits for it, and closes; connections that take longer are cut off. */
+  /**
+   * Closes the server after the queued packets have been sent. Connections that take longer are cut
+   * off.
+   */
   private async drain(timeout: number, callback?: (error?: Error) => void): Promise<void> {
     const end = performance.now() + timeout;
     await drain(this.parts, timeout);
     await this.closeWithin(Math.max(0, end - performance.now()), callback);
   }
 
-  /** What closes. */
+  /** The parts of the server that must be closed. */
   private get parts(): ClosingServer {
     const { attachedEngine: engine, attachedServer: httpServer, attachment } = this;
     return { engine, httpServer, attachment, clients: this.clients, namespaces: this.namespaces };
   }
 
+  /** The adapter of the main namespace. @internal */
   protected override get currentAdapter(): Adapter {
     return this.sockets.adapter;
   }
@@ -572,7 +757,7 @@ export class Server<
     return this.sockets.except([]);
   }
 
-  /** The engine, with the client's files in front of it. */
+  /** Returns the engine, preceded by the files of the browser client if they are served. */
   private handlerFor(engine: Engine, options: ServerOptions): EngineHandler {
     if (!this.servesClient) return engine;
     const files = new ClientFiles(`${enginePath(options).replace(/\/$/, "")}/`);
@@ -587,7 +772,7 @@ export class Server<
   }
 }
 
-/** An HTTP server that has nothing to serve but Socket.IO. */
+/** Creates an HTTP server that serves only Socket.IO. */
 function listen(port: number): NodeServer {
   return createServer(notFound).listen(port);
 }

@@ -1,5 +1,6 @@
-// Who is in which room, and the way to all of them. This one serves one process; the names are
-// those that adapters for socket.io have. One for several processes extends it.
+// Tracks which sockets are in which rooms, and sends packets to them. This adapter serves a single
+// process. An adapter for several processes extends it. Its methods have the names that socket.io's
+// adapters use.
 
 import type { Packet } from "../../protocol/socketio/packet.ts";
 import type { Outgoing } from "../engineio/outgoing.ts";
@@ -8,178 +9,260 @@ import type { CallListener, Untyped } from "../events/emitter.ts";
 import { NodeEmitter } from "../events/node-emitter.ts";
 import type { Handshake } from "./handshake.ts";
 
+/** The name of a room. */
 export type Room = string;
+/** The id of a socket. */
 export type SocketId = string;
 
-/** Who should receive, and how: a value, built step by step by to(), in(), except() and the flags. */
+/**
+ * Which sockets receive a broadcast, and how. An immutable value that to(), in(), except() and the
+ * flags extend step by step.
+ */
 export interface BroadcastOptions {
-  /** None: everybody in the namespace. Several: who is in any of them, once each. */
+  /**
+   * The rooms to send to. A socket in several of them receives the packet once. Empty: all sockets
+   * of the namespace.
+   */
   readonly rooms: ReadonlySet<Room>;
+  /** Sockets in any of these rooms do not receive the packet. */
   readonly except: ReadonlySet<Room>;
+  /** How the packet is sent. */
   readonly flags: BroadcastFlags;
 }
 
+/** How a packet is sent. */
 export interface BroadcastFlags {
-  /** Dropped for a client that cannot take it now. */
+  /** Drop the packet for clients whose connection cannot send now. Default: `false`. */
   readonly volatile?: boolean;
-  /** Clients of this process only. */
+  /** Send to clients of this process only. Default: `false`. */
   readonly local?: boolean;
-  /** Worth compressing, where the transport can. Default `true`. */
+  /** Compress the packet if the transport supports compression. Default: `true`. */
   readonly compress?: boolean;
-  /** Milliseconds to wait for acknowledgements. */
+  /**
+   * How long to wait for acknowledgements, in milliseconds. Default: the `ackTimeout` of the
+   * adapter.
+   */
   readonly timeout?: number;
 }
 
-/** What is known of a socket, of this process or another. */
+/** A description of a socket of this process or of another one. */
 export interface SocketDetails {
+  /** The id of the socket. */
   readonly id: SocketId;
+  /** The details of the client's handshake. */
   readonly handshake: Handshake;
+  /** The rooms that the socket is in. */
   readonly rooms: ReadonlySet<Room>;
+  /** The `data` of the socket. */
   readonly data: Untyped;
 }
 
-/** One client of this process as an adapter sees it. */
+/** The part of a socket of this process that an adapter uses. */
 export interface Member extends SocketDetails {
-  /** Sends what was encoded for many. */
+  /** Sends a message that was encoded once for several sockets. */
   deliver(message: Outgoing, volatile: boolean): void;
-  /** Tells its catch-all listeners what is sent. */
+  /** Calls the catch-all listeners for outgoing packets. */
   notifyOutgoingListeners(packet: Packet): void;
-  /** Awaits an acknowledgement, or the socket's end. */
+  /**
+   * Registers a callback for an acknowledgement. The callback receives an error if the socket
+   * disconnects first.
+   */
   awaitAck(id: number, callback: AckCallback): void;
-  /** Nothing is awaited any more. */
+  /** Stops waiting for an acknowledgement. */
   forgetAck(id: number): void;
+  /** Adds the socket to a room or to several rooms. */
   join(rooms: Room | readonly Room[]): void | Promise<void>;
+  /** Removes the socket from a room. */
   leave(room: Room): void | Promise<void>;
+  /** Disconnects the socket from its namespace. With `close` the connection is closed, too. */
   disconnect(close?: boolean): unknown;
-  /** What would be kept if its connection broke now; `undefined` where its client cannot come back. */
+  /**
+   * The session that would be stored if the connection broke now. `undefined` if the client cannot
+   * recover its session.
+   */
   readonly recoverableSession?: RecoverableSession | undefined;
-  /** The connection, which says where the client came from. */
-  readonly conn?: { readonly addressGroup: string };
+  /** The connection of the client. */
+  readonly conn?: {
+    /** The group of IP addresses that the client's address belongs to. */
+    readonly addressGroup: string;
+  };
 }
 
-/** The answers to a broadcast as they come. */
+/** Receives the acknowledgements of a broadcast as they arrive. */
 export interface BroadcastAnswers {
-  /** So many processes were asked. Called once, before or after their first answers. */
+  /**
+   * Called once with the number of servers that were asked. The first acknowledgements may arrive
+   * before this call.
+   */
   onServers(count: number): void;
-  /** So many clients of one process were asked. */
+  /** Called for each server with the number of its clients that were asked. */
   onAsked(count: number): void;
-  /** One has answered, or, with an error, never will. */
+  /**
+   * Called for each acknowledgement, or with an error for a client that can no longer acknowledge.
+   */
   onAnswer(error: Error | null, args: readonly unknown[]): void;
-  /** So many of those that were asked never will answer. */
+  /** Called with the number of asked clients that can no longer acknowledge, and the reason. */
   onLost(error: Error, count: number): void;
-  /** It is not known how many processes were asked. */
+  /** Called if the number of asked servers cannot be determined. */
   onFailure(error: unknown): void;
 }
 
-/** What several processes have sent, and which of them have not. */
+/** A list collected from several servers, with the servers that did not answer. */
 export interface Gathered<Item> extends Array<Item> {
   /**
-   * The processes that have not answered, by their ids, or "unknown" for one without an id. Empty when
-   * all have.
+   * The ids of the servers that did not answer. A server without an id is listed as "unknown".
+   * Empty if all servers answered.
    */
   readonly missing: readonly string[];
 }
 
-/** Adds to a list which processes have not answered. Comparisons of lists do not see it. */
+/**
+ * Adds the servers that did not answer to a list. The property is not enumerable, so comparisons of
+ * lists ignore it.
+ */
 export function gathered<Item>(items: Item[], missing: readonly string[] = []): Gathered<Item> {
   return Object.defineProperty(Object.assign(items, { missing }), "missing", { enumerable: false });
 }
 
-/** The namespace as an adapter sees it. */
+/** The part of a namespace that an adapter uses. */
 export interface AdapterHost {
+  /** The name of the namespace, such as "/chat". */
   readonly name: string;
+  /** The connected sockets of this process by id. */
   readonly sockets: ReadonlyMap<SocketId, Member>;
+  /**
+   * Encodes a packet.
+   *
+   * @param compress whether to compress the packet if the transport supports compression
+   */
   encode(packet: Packet, compress: boolean): Outgoing;
-  /** A number for an acknowledgement that no other of the namespace has. */
+  /** Returns an acknowledgement id that is unique in the namespace. */
   nextAckId(): number;
-  /** Tells its listeners of an event that another server has emitted to all others. */
+  /**
+   * Calls the namespace's listeners for an event that another server emitted with serverSideEmit().
+   */
   onServerSideEmit(event: ServerSideEvent): void;
-  /** Milliseconds for which sessions are kept; `undefined` where clients cannot recover. */
+  /**
+   * How long disconnected sessions are kept, in milliseconds. `undefined` if connection state
+   * recovery is off.
+   */
   readonly maxDisconnectionDuration: number | undefined;
-  /** The namespace itself, where an adapter is given something else that stands for it. */
+  /** The real namespace, if this object is only a stand-in for the namespace. */
   readonly namespace?: AdapterHost;
-  /** Returns how the callback of an event is called. Default: what it throws surfaces as an uncaught error. */
+  /**
+   * Returns a function that calls the callback of an event. Default: an error that the callback
+   * throws becomes an uncaught exception.
+   */
   callerOf?(event: string): CallListener;
-  /** Ends the connection of a client that has come back with this secret, here or to another server. */
+  /**
+   * Closes the old connection of a client that has reconnected to any server with this private
+   * session id.
+   */
   onReturned?(pid: string): void;
 }
 
-/** Why a client that wanted to come back is a new one. */
+/** Why a client that tried to recover its session got a new one. */
 export type RecoveryFailure =
-  /** Its session was never here, is kept no longer, or somebody has come back to it already. */
+  /** The session is not stored: it never existed, has expired, or was recovered already. */
   | "unknown session"
-  /** The offset is not one that this server has given. */
+  /** This server has not issued the offset. */
   | "unknown offset"
-  /** What has been sent since was too much to be kept, or is more than `maxBackpressure` lets the client be sent at once. */
+  /**
+   * Missed packets are no longer stored, or their bytes exceed the part of `maxBackpressure` that
+   * may be sent at once.
+   */
   | "packets dropped";
 
-/** What is kept of a socket that has gone. */
+/** The state of a disconnected socket that is kept for connection state recovery. */
 export interface RecoverableSession {
+  /** The id of the socket. */
   readonly sid: SocketId;
+  /** The private session id, a secret that the client presents to recover the session. */
   readonly pid: string;
+  /** The rooms that the socket was in. */
   readonly rooms: ReadonlySet<Room>;
+  /** The `data` of the socket. */
   readonly data: Untyped;
-  /** The offset at which it began: what came before is not its. */
+  /** The offset when the session started. Earlier packets do not belong to the session. */
   readonly offset: string;
-  /** The group of addresses that its client came from, if that is known. */
+  /** The group of IP addresses that the client's address belongs to, if known. */
   readonly address?: string | undefined;
 }
 
+/** A stored session together with the packets that its client missed. */
 export interface RestoredSession extends RecoverableSession {
   /**
-   * The session may be of another namespace, so its client passes the middleware of this one, also with
-   * `skipMiddlewares`. Default: `false`.
+   * Run the middleware even if `skipMiddlewares` is set, because the session may belong to another
+   * namespace. Default: `false`.
    */
   readonly passesMiddleware?: boolean;
-  /** What was sent to its rooms until it was restored, in order. */
+  /** The packets sent to the session's rooms until the session was restored, in order. */
   readonly missed: readonly Outgoing[];
 }
 
-/** What one server emits to all others: an event's name, and its arguments. */
+/** An event that one server emits to all other servers: its name and its arguments. */
 export type ServerSideEvent = readonly [name: string, ...args: unknown[]];
 
-/** Called once with what the other servers answered; with an error where some have not. */
+/**
+ * Called once with the responses of the other servers, and with an error if a server did not
+ * respond.
+ */
 export type ServerSideCallback = (error: Error | null, responses: unknown[]) => void;
 
-/** What an adapter tells of its rooms. */
+/** The events of an adapter. */
 export interface AdapterEvents {
-  /** A room has its first socket. */
+  /** Emitted when the first socket joins a room. */
   "create-room": (room: Room) => void;
+  /** Emitted when a socket joins a room. */
   "join-room": (room: Room, id: SocketId) => void;
+  /** Emitted when a socket leaves a room. */
   "leave-room": (room: Room, id: SocketId) => void;
-  /** A room has lost its last socket. */
+  /** Emitted when the last socket leaves a room. */
   "delete-room": (room: Room) => void;
-  /** Emitted by an adapter over several processes when something failed that it did for the program. */
+  /**
+   * Emitted by an adapter for several processes when an operation of the application fails in the
+   * background.
+   */
   error: (error: Error) => void;
 }
 
+/**
+ * Tracks the rooms of one namespace in memory, and sends packets to the sockets in them. Extend
+ * this class to connect several servers.
+ */
 export class Adapter extends NodeEmitter<AdapterEvents> {
+  /** The namespace that the adapter serves. */
   readonly nsp: AdapterHost;
   private readonly ownRooms = new Map<Room, Set<SocketId>>();
   private readonly ownSids = new Map<SocketId, Set<Room>>();
 
+  /**
+   * Creates an adapter. The server calls this constructor for each namespace.
+   *
+   * @param nsp the namespace that the adapter serves
+   */
   constructor(nsp: AdapterHost) {
     super();
     this.nsp = nsp.namespace ?? nsp;
   }
 
-  /** The sockets of this process in each room. */
+  /** The sockets of this process by room. */
   get rooms(): Map<Room, Set<SocketId>> {
     return this.ownRooms;
   }
 
-  /** The rooms of each socket of this process. */
+  /** The rooms by socket of this process. */
   get sids(): Map<SocketId, Set<Room>> {
     return this.ownSids;
   }
 
-  /** Called when its namespace begins to use it. */
+  /** Called when the namespace starts to use the adapter. */
   init(): void | Promise<void> {}
 
-  /** Called when its namespace uses it no more. */
+  /** Called when the namespace stops using the adapter. */
   close(): void | Promise<void> {}
 
-  /** Puts a socket into rooms. */
+  /** Adds a socket to rooms. */
   addAll(id: SocketId, rooms: ReadonlySet<Room>): void | Promise<void> {
     let joined = this.sids.get(id);
     if (joined === undefined) {
@@ -187,7 +270,7 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
       this.sids.set(id, joined);
     }
     for (const room of rooms) {
-      // A listener of the room before may have disconnected the socket.
+      // A listener for the previous room may have disconnected the socket.
       if (this.sids.get(id) !== joined) return;
       if (joined.has(room)) continue;
       joined.add(room);
@@ -202,37 +285,38 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
     }
   }
 
-  /** Takes a socket out of a room. */
+  /** Removes a socket from a room. */
   del(id: SocketId, room: Room): void | Promise<void> {
     if (this.sids.get(id)?.delete(room)) this.#leave(id, room);
   }
 
-  /** Takes a socket out of all rooms. */
+  /** Removes a socket from all rooms. */
   delAll(id: SocketId): void {
-    // Listeners may have it join others.
+    // A listener may join the socket to further rooms.
     for (const room of [...(this.sids.get(id) ?? [])]) this.#leave(id, room);
     this.sids.delete(id);
   }
 
-  /** The rooms of a socket, or `undefined` for one that is in none. */
+  /** Returns the rooms of a socket, or `undefined` if the socket is in no room. */
   socketRooms(id: SocketId): Set<Room> | undefined {
     return this.sids.get(id);
   }
 
-  /** Sends a packet, encoded once, to all whom `options` means. */
+  /** Sends a packet to all sockets that match `options`. The packet is encoded once. */
   broadcast(packet: Packet, options: BroadcastOptions): void {
     this.sendToMembers(packet, options);
   }
 
   /**
-   * Sends a packet to those in this process whom `options` means.
+   * Sends a packet to the sockets of this process that match `options`.
    *
-   * @param encoded the packet, where it is encoded already; otherwise it is when it has a receiver
+   * @param encoded the encoded packet. Default: the packet is encoded when the first socket matches
    */
   protected sendToMembers(packet: Packet, options: BroadcastOptions, encoded?: Outgoing): void {
     const { compress = true, volatile = false } = options.flags;
     let message = encoded;
-    // Listeners may change the rooms. Who receives is decided at the call.
+    // Listeners may change the rooms, so the receivers are determined before the first listener
+    // runs.
     for (const member of [...this.members(options)]) {
       message ??= this.nsp.encode(packet, compress);
       member.notifyOutgoingListeners(packet);
@@ -241,9 +325,10 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
   }
 
   /**
-   * Sends a packet that asks for acknowledgements to all whom `options` means.
+   * Sends a packet that requests acknowledgements to all sockets that match `options`.
    *
-   * @returns what ends the wait for those that are still to come
+   * @param answers receives the acknowledgements
+   * @returns a function that stops waiting for the missing acknowledgements
    */
   broadcastWithAck(
     packet: Packet & { readonly id: number },
@@ -257,7 +342,7 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
     return forget;
   }
 
-  /** Counts the servers that answer. For clients of this server only, no other does. */
+  /** Determines how many servers answer. With the `local` flag only this server answers. */
   protected countServers(options: BroadcastOptions, answers: BroadcastAnswers): void {
     const asked = options.flags.local === true ? Promise.resolve(1) : this.serverCount();
     asked.then(
@@ -267,9 +352,9 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
   }
 
   /**
-   * Awaits the acknowledgements of clients of this process.
+   * Waits for acknowledgements of clients of this process.
    *
-   * @returns what ends the wait
+   * @returns a function that stops waiting
    */
   protected awaitAcks(
     members: readonly Member[],
@@ -284,66 +369,89 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
   }
 
   /**
-   * How long the acknowledgements of a broadcast are awaited where the program does not say, in
-   * milliseconds. Default: as long as the clients are there.
+   * How long to wait for the acknowledgements of a broadcast if the application sets no timeout, in
+   * milliseconds. Default: `undefined`, until the clients disconnect.
    */
   get ackTimeout(): number | undefined {
     return undefined;
   }
 
-  /** How many processes share the namespace. */
+  /** Returns the number of servers that share the namespace. */
   async serverCount(): Promise<number> {
     return 1;
   }
 
-  /** The ids of those who are in any of the rooms; everybody's for no rooms. */
+  /**
+   * Returns the ids of the sockets in any of the rooms.
+   *
+   * @param rooms the rooms. Empty: all sockets of the namespace
+   */
   async sockets(rooms: ReadonlySet<Room>): Promise<Set<SocketId>> {
     const ids = rooms.size === 0 ? this.nsp.sockets.keys() : this.#idsIn(rooms);
     return new Set([...ids].filter((id) => this.nsp.sockets.has(id)));
   }
 
-  /** The sockets that `options` means, of all processes. One over several may know of some that did not answer. */
+  /**
+   * Returns the sockets of all servers that match `options`. An adapter for several servers may add
+   * the servers that did not answer (`missing`).
+   */
   async fetchSockets(
     options: BroadcastOptions,
   ): Promise<SocketDetails[] | Gathered<SocketDetails>> {
     return [...this.members(options)];
   }
 
-  /** Puts all whom `options` means into rooms. To be awaited where others are to have done it. */
+  /**
+   * Adds all sockets that match `options` to rooms. With an adapter for several servers, await the
+   * result to know that the other servers have done it.
+   */
   addSockets(options: BroadcastOptions, rooms: readonly Room[]): void | Promise<void> {
     return allOf([...this.members(options)].map((member) => member.join(rooms)));
   }
 
-  /** Takes all whom `options` means out of rooms. To be awaited where others are to have done it. */
+  /**
+   * Removes all sockets that match `options` from rooms. With an adapter for several servers, await
+   * the result to know that the other servers have done it.
+   */
   delSockets(options: BroadcastOptions, rooms: readonly Room[]): void | Promise<void> {
     return allOf(
       [...this.members(options)].flatMap((member) => rooms.map((room) => member.leave(room))),
     );
   }
 
-  /** Disconnects all whom `options` means; with `close` their connections too. */
+  /**
+   * Disconnects all sockets that match `options`.
+   *
+   * @param close whether to close the connections, too
+   */
   disconnectSockets(options: BroadcastOptions, close: boolean): void | Promise<void> {
     for (const member of [...this.members(options)]) member.disconnect(close);
   }
 
-  // Connection state recovery; this adapter has none.
+  // Connection state recovery. This adapter does not support it.
 
-  /** Sends an event to one socket of this process that may recover. */
+  /** Sends an event to one socket of this process whose session may be recovered. */
   emitTo(member: Member, packet: Packet, flags: BroadcastFlags): void {
     const message = this.nsp.encode(packet, flags.compress ?? true);
     member.notifyOutgoingListeners(packet);
     member.deliver(message, flags.volatile ?? false);
   }
 
-  /** How far its events have come. */
+  /** The offset of the last event. Empty if the adapter does not support recovery. */
   get offset(): string {
     return "";
   }
 
-  /** Keeps what a socket was that has gone. */
+  /** Stores the session of a disconnected socket. */
   persistSession(_session: RecoverableSession): void | Promise<void> {}
 
-  /** Gives back what was kept, once, with what was missed since `offset`; or why it cannot. */
+  /**
+   * Returns a stored session together with the packets that its client missed since `offset`, or
+   * the reason why the session cannot be recovered. A session is returned only once.
+   *
+   * @param _pid the private session id
+   * @param _offset the offset of the last packet that the client received
+   */
   restoreSession(
     _pid: string,
     _offset?: string,
@@ -352,24 +460,26 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
   }
 
   /**
-   * The client of a session that was restored is put into its rooms now, or has gone. What it is sent until this call does
-   * not reach it by itself.
+   * Ends the recovery of a session. Called when the socket is about to join its rooms again, or
+   * when the client has disconnected. Packets sent before this call are not delivered to the socket
+   * by themselves.
    *
-   * @returns what it has missed until now, in order; `undefined` if that is more than it may be sent at once
+   * @returns the packets that the client missed until now, in order. `undefined` if they are too
+   * large to be sent at once
    */
   endReturn(session: RestoredSession): readonly Outgoing[] | undefined {
     return session.missed;
   }
 
   /**
-   * Tells all other servers of an event. This one knows of none, so nobody hears it and nobody
-   * answers.
+   * Emits an event to all other servers. This adapter knows no other servers, so the callback
+   * receives no responses.
    */
   serverSideEmit(_event: ServerSideEvent, answered?: ServerSideCallback): void {
     answered?.(null, []);
   }
 
-  /** The sockets of this process whom `options` means, each once. */
+  /** Yields each socket of this process that matches `options` once. */
   *members({ rooms, except }: BroadcastOptions): Generator<Member> {
     const { sockets } = this.nsp;
     const excluded = this.#idsIn(except);
@@ -379,7 +489,7 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
     }
   }
 
-  /** A room that exists is given as it is; several are joined. */
+  /** Returns the ids of the sockets in any of the rooms. The set of a single room is not copied. */
   #idsIn(rooms: ReadonlySet<Room>): ReadonlySet<SocketId> {
     const sets: Set<SocketId>[] = [];
     for (const room of rooms) {
@@ -395,14 +505,14 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
     const members = this.rooms.get(room);
     if (!members?.delete(id)) return;
     this.dispatch("leave-room", [room, id]);
-    // Its last one may have gone meanwhile, with the listener's help.
+    // The listener may have emptied and deleted the room already.
     if (members.size > 0 || this.rooms.get(room) !== members) return;
     this.rooms.delete(room);
     this.dispatch("delete-room", [room]);
   }
 }
 
-/** Waits for those that take time. Nothing is awaited where none does. */
+/** Waits for the promises among `results`. Returns `undefined` if there is none. */
 export function allOf(results: readonly (void | Promise<void>)[]): void | Promise<void> {
   const promises = results.filter((result) => result instanceof Promise);
   if (promises.length > 0) return Promise.all(promises).then(() => {});

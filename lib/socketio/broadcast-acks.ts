@@ -1,22 +1,22 @@
-// The acknowledgements of a broadcast: how many are to come, what has come, and when it is over.
+// Collects the acknowledgements of a broadcast, and detects when all have arrived.
 
 import { EVENT, type EventData } from "../../protocol/socketio/packet.ts";
 import { AckTimeoutError } from "../events/errors.ts";
 import type { Adapter, BroadcastOptions } from "./adapter.ts";
 
-/** Called once: with all responses, or with an error and those that have come. */
+/** Called once with all responses, or with an error and the responses received so far. */
 export type BroadcastAckCallback = (error: BroadcastAckError | null, responses: unknown[]) => void;
 
-/** Not everybody has acknowledged a broadcast. */
+/** The error if some clients did not acknowledge a broadcast. */
 export type BroadcastAckError = Error & {
-  /** What the others have acknowledged it with. */
+  /** The responses of the clients that did acknowledge the broadcast. */
   readonly responses: readonly unknown[];
 };
 
 /**
- * Sends an event that asks for acknowledgements to all whom `options` means, and calls back when
- * every one of them has answered or gone, on every server, or when `flags.timeout` is over. Without
- * a timeout it waits as long as they are there.
+ * Sends an event that requests acknowledgements to all sockets that match `options`. Calls back
+ * when every receiver on every server has acknowledged the event or disconnected, or after
+ * `flags.timeout` milliseconds. Without a timeout, it waits until the receivers disconnect.
  */
 export function broadcastWithAck(
   adapter: Adapter,
@@ -26,7 +26,7 @@ export function broadcastWithAck(
 ): void {
   const { timeout = adapter.ackTimeout } = options.flags;
   const responses: unknown[] = [];
-  // Until it is known how many servers there are, none of them is the last.
+  // Until the number of servers is known, no answer can be the last.
   let servers = Number.POSITIVE_INFINITY;
   let serversHeard = 0;
   let left = 0;

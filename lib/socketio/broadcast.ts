@@ -1,8 +1,9 @@
-// To many at once: who receives is a value, built step by step and sent to at the end.
+// Broadcasts: an operator describes the receivers step by step, and emit() sends to them.
 //
 //   io.to("room1").to("room2").except("room3").volatile.emit("event", 1)
 //
-// Rule: every step gives a new operator and changes none, so that one can be kept and used again.
+// Rule: every step returns a new operator and does not change the old one, so that a program can keep
+// an operator and reuse it.
 
 import { EVENT, type EventData, RESERVED_EVENTS } from "../../protocol/socketio/packet.ts";
 import type { AckCallback } from "../events/acknowledgements.ts";
@@ -38,69 +39,144 @@ import type { Handshake } from "./handshake.ts";
 
 const NO_ROOMS: ReadonlySet<Room> = new Set();
 
-/** Everybody in the namespace. */
+/** All sockets of the namespace. */
 export const EVERYBODY: BroadcastOptions = { rooms: NO_ROOMS, except: NO_ROOMS, flags: {} };
 
-/** Whom a chain of to(), in() and except() means so far, and how what is emitted is sent. */
+/**
+ * Addresses several sockets. Chain to(), in(), except() and the flags to select the receivers, then
+ * emit. Operators are immutable: each method returns a new one.
+ *
+ * @example
+ * ```ts
+ * io.to("room1").except("room2").volatile.emit("news", "hello");
+ * ```
+ */
 export class BroadcastOperator<EmitEvents, SocketData = Untyped> {
   private readonly adapter: Adapter;
   private readonly options: BroadcastOptions;
 
+  /**
+   * Creates an operator. Use the methods of Server, Namespace or Socket instead.
+   *
+   * @internal
+   */
   constructor(adapter: Adapter, options: BroadcastOptions) {
     this.adapter = adapter;
     this.options = options;
   }
 
-  /** The rooms of the chain so far; empty for the whole namespace. */
+  /** The rooms selected so far. Empty: the whole namespace. */
   get rooms(): ReadonlySet<Room> {
     return this.options.rooms;
   }
 
-  /** Adds rooms: who is in any of them receives, once. */
+  /**
+   * Adds rooms. A socket in several of the rooms receives an event once.
+   *
+   * @param rooms a room or a list of rooms
+   *
+   * @example
+   * ```ts
+   * io.to("room1").to(["room2", "room3"]).emit("news", "hello");
+   * ```
+   */
   to(rooms: Room | readonly Room[]): BroadcastOperator<EmitEvents, SocketData> {
     const { rooms: before } = this.options;
     return this.with({ ...this.options, rooms: union(before, rooms) });
   }
 
-  /** The same as to(). */
+  /**
+   * Adds rooms, as to() does.
+   *
+   * @param rooms a room or a list of rooms
+   */
   in(rooms: Room | readonly Room[]): BroadcastOperator<EmitEvents, SocketData> {
     return this.to(rooms);
   }
 
-  /** Takes out who is in any of these rooms. */
+  /**
+   * Excludes the sockets in any of these rooms.
+   *
+   * @param rooms a room or a list of rooms
+   *
+   * @example
+   * ```ts
+   * io.to("room1").except("muted").emit("news", "hello");
+   * ```
+   */
   except(rooms: Room | readonly Room[]): BroadcastOperator<EmitEvents, SocketData> {
     const { except: before } = this.options;
     return this.with({ ...this.options, except: union(before, rooms) });
   }
 
-  /** Drops the event for clients that cannot take it now. */
+  /**
+   * Drops the event for clients whose connection cannot send now.
+   *
+   * @example
+   * ```ts
+   * io.volatile.emit("position", 1, 2);
+   * ```
+   */
   get volatile(): BroadcastOperator<EmitEvents, SocketData> {
     return this.flag({ volatile: true });
   }
 
-  /** Clients of this process only. */
+  /**
+   * Selects clients of this process only.
+   *
+   * @example
+   * ```ts
+   * io.local.emit("news", "from this process");
+   * ```
+   */
   get local(): BroadcastOperator<EmitEvents, SocketData> {
     return this.flag({ local: true });
   }
 
-  /** Whether the event is worth compressing, where the transport can. Default `true`. */
+  /**
+   * Sets whether to compress the event if the transport supports compression. Default: `true`.
+   *
+   * @example
+   * ```ts
+   * io.compress(false).emit("image", "already compressed");
+   * ```
+   */
   compress(compress: boolean): BroadcastOperator<EmitEvents, SocketData> {
     return this.flag({ compress });
   }
 
-  /** Acknowledgements are awaited for so many milliseconds. */
+  /**
+   * Sets how long to wait for acknowledgements, in milliseconds.
+   *
+   * @throws ArgumentTypeError or ArgumentRangeError for an invalid number
+   *
+   * @example
+   * ```ts
+   * const answers = await io.timeout(5000).emitWithAck("question");
+   * ```
+   */
   timeout(milliseconds: number): BroadcastOperator<EmitEvents, SocketData> {
     checkMilliseconds("the timeout", milliseconds);
     return this.flag({ timeout: milliseconds });
   }
 
   /**
-   * Sends an event. Always `true`. A function as the last argument is called when every client has
-   * acknowledged it, with `null` and what each said; or with an error (AckTimeoutError after
-   * timeout(), DisconnectedError when clients have gone) and what the others said, which is the
-   * error's `responses` too.
+   * Sends an event to the selected sockets. If the last argument is a function, it is called when
+   * every client has acknowledged the event, with `null` and a list of responses. If some clients
+   * do not acknowledge the event, the function receives an error and the responses of the other
+   * clients. The error is an AckTimeoutError after timeout(), or a DisconnectedError if clients
+   * disconnected. Its `responses` property holds the responses, too.
    *
-   * @throws TypeError (`code` "ERR_RESERVED_EVENT") for an event that only the protocol may send
+   * @returns `true`
+   * @throws ReservedEventError (`code` "ERR_RESERVED_EVENT") for an event name that the protocol
+   * reserves
+   *
+   * @example
+   * ```ts
+   * io.to("room1").timeout(5000).emit("question", (error: Error | null, responses: unknown[]) => {
+   *   io.emit("result", responses.length, error === null);
+   * });
+   * ```
    */
   emit<Event extends EventNames<EmitEvents>>(
     event: Event,
@@ -120,7 +196,15 @@ export class BroadcastOperator<EmitEvents, SocketData = Untyped> {
     return true;
   }
 
-  /** Sends an event and resolves to what each client acknowledges it with; rejects as emit() tells its callback. */
+  /**
+   * Sends an event and resolves to the list of the clients' acknowledgements. Rejects with the
+   * error that the callback of emit() would receive.
+   *
+   * @example
+   * ```ts
+   * const responses = await io.to("room1").timeout(5000).emitWithAck("question");
+   * ```
+   */
   emitWithAck<Event extends EventNames<EmitEvents>>(
     event: Event,
     ...args: AllButLast<EventArguments<EmitEvents, Event>>
@@ -141,7 +225,7 @@ export class BroadcastOperator<EmitEvents, SocketData = Untyped> {
     return this;
   }
 
-  /** The same as send(). */
+  /** Sends a "message" event, as send() does. */
   write(...args: MessageArguments<EmitEvents>): this {
     return this.send(...args);
   }
@@ -153,8 +237,13 @@ export class BroadcastOperator<EmitEvents, SocketData = Untyped> {
   }
 
   /**
-   * Returns the sockets that the chain means, of all servers, to look at and to act on one by one. The
-   * list has `missing`: the servers that have not answered in time.
+   * Returns the selected sockets of all servers. The property `missing` of the list holds the
+   * servers that did not answer in time.
+   *
+   * @example
+   * ```ts
+   * for (const socket of await io.in("room1").fetchSockets()) socket.emit("hello", socket.id);
+   * ```
    */
   async fetchSockets(): Promise<Gathered<RemoteSocket<EmitEvents, SocketData>>> {
     const sockets = await this.adapter.fetchSockets(this.options);
@@ -164,22 +253,51 @@ export class BroadcastOperator<EmitEvents, SocketData = Untyped> {
     );
   }
 
-  /** Puts them all into a room, or several. To be awaited where other servers are to have done it. */
+  /**
+   * Adds the selected sockets to a room or to several rooms. Await the result to know that other
+   * servers have done it, too.
+   *
+   * @example
+   * ```ts
+   * await io.in("room1").socketsJoin("room2");
+   * ```
+   */
   socketsJoin(rooms: Room | readonly Room[]): void | Promise<void> {
     return this.adapter.addSockets(this.options, listOf(rooms));
   }
 
-  /** Takes them all out of a room, or several. To be awaited where other servers are to have done it. */
+  /**
+   * Removes the selected sockets from a room or from several rooms. Await the result to know that
+   * other servers have done it, too.
+   *
+   * @example
+   * ```ts
+   * await io.in("room1").socketsLeave("room1");
+   * ```
+   */
   socketsLeave(rooms: Room | readonly Room[]): void | Promise<void> {
     return this.adapter.delSockets(this.options, listOf(rooms));
   }
 
-  /** Disconnects them all; with `close` their connections too. Default `false`. */
+  /**
+   * Disconnects the selected sockets from the namespace.
+   *
+   * @param close whether to close their connections, too. Default: `false`
+   *
+   * @example
+   * ```ts
+   * io.in("room1").disconnectSockets(true);
+   * ```
+   */
   disconnectSockets(close = false): void | Promise<void> {
     return this.adapter.disconnectSockets(this.options, close);
   }
 
-  /** The ids of the sockets in the chain's rooms. @deprecated for fetchSockets() */
+  /**
+   * Returns the ids of the sockets in the selected rooms.
+   *
+   * @deprecated Use fetchSockets().
+   */
   allSockets(): Promise<Set<string>> {
     return this.adapter.sockets(this.options.rooms);
   }
@@ -198,17 +316,29 @@ export class BroadcastOperator<EmitEvents, SocketData = Untyped> {
   }
 }
 
-/** A socket as fetchSockets() gives it: of this server or another, it is acted on in the same way. */
+/**
+ * A socket that fetchSockets() returned. The socket may be connected to this server or to another
+ * one.
+ */
 export class RemoteSocket<EmitEvents, SocketData = Untyped> {
+  /** The id of the socket. */
   readonly id: SocketId;
+  /** The details of the client's handshake. */
   readonly handshake: Handshake;
-  /** The rooms that it was in when it was fetched. */
+  /** The rooms that the socket was in when it was fetched. */
   readonly rooms: Set<Room>;
-  /** Its data when it was fetched; a copy where the socket is another server's. */
+  /**
+   * The `data` of the socket when it was fetched. A copy if the socket belongs to another server.
+   */
   readonly data: SocketData;
   private readonly operator: BroadcastOperator<EmitEvents, SocketData>;
   private readonly adapter: Adapter;
 
+  /**
+   * Creates a remote socket. Use fetchSockets() instead.
+   *
+   * @internal
+   */
   constructor(adapter: Adapter, { id, handshake, rooms, data }: SocketDetails) {
     this.id = id;
     this.handshake = handshake;
@@ -219,10 +349,18 @@ export class RemoteSocket<EmitEvents, SocketData = Untyped> {
   }
 
   /**
-   * Sends it an event. Always `true`. A function as the last argument is called with what the client
-   * acknowledges it with, as with Socket.emit().
+   * Sends an event to the client. If the last argument is a function, it is called with the
+   * client's acknowledgement, as with Socket.emit().
    *
-   * @throws TypeError (`code` "ERR_RESERVED_EVENT") for an event that only the protocol may send
+   * @returns `true`
+   * @throws ReservedEventError (`code` "ERR_RESERVED_EVENT") for an event name that the protocol
+   * reserves
+   *
+   * @example
+   * ```ts
+   * const [socket] = await io.fetchSockets();
+   * socket?.emit("news", "hello");
+   * ```
    */
   emit<Event extends EventNames<EmitEvents>>(
     event: Event,
@@ -232,13 +370,22 @@ export class RemoteSocket<EmitEvents, SocketData = Untyped> {
     return true;
   }
 
-  /** Sets how long to wait for the acknowledgement of the next event, in milliseconds. */
+  /**
+   * Sets how long to wait for the acknowledgement of the next event, in milliseconds. The callback
+   * of emit() then receives an error or `null` first.
+   *
+   * @throws ArgumentTypeError or ArgumentRangeError for an invalid number
+   */
   timeout(milliseconds: number): RemoteEmitter<WithTimeout<EmitEvents>> {
     checkMilliseconds("the timeout", milliseconds);
     return new RemoteEmitter(this, { timeout: milliseconds });
   }
 
-  /** What its emitters call. @internal */
+  /**
+   * Sends an event for an emitter of this socket.
+   *
+   * @internal
+   */
   sendEvent(
     event: string,
     args: readonly unknown[],
@@ -250,37 +397,47 @@ export class RemoteSocket<EmitEvents, SocketData = Untyped> {
     if (ack === undefined) {
       this.adapter.broadcast({ type: EVENT, namespace: this.adapter.nsp.name, data }, options);
     } else {
-      // Its own room has one socket, whose answer is the only one.
+      // The room of the socket's id contains this socket only, so there is one acknowledgement.
       broadcastWithAck(this.adapter, data, options, (error, responses) =>
         ack(error, responses.slice(0, 1)),
       );
     }
   }
 
-  /** Puts it into a room, or several. To be awaited where the adapter works over a network. */
+  /**
+   * Adds the socket to a room or to several rooms. Await the result to know that another server has
+   * done it.
+   */
   join(rooms: Room | readonly Room[]): void | Promise<void> {
     return this.operator.socketsJoin(rooms);
   }
 
-  /** Takes it out of a room. To be awaited where the adapter works over a network. */
+  /** Removes the socket from a room. Await the result to know that another server has done it. */
   leave(room: Room): void | Promise<void> {
     return this.operator.socketsLeave(room);
   }
 
-  /** Disconnects it; with `close` its connection too. */
+  /**
+   * Disconnects the socket from its namespace.
+   *
+   * @param close whether to close the connection, too. Default: `false`
+   */
   disconnect(close = false): this {
     void this.operator.disconnectSockets(close);
     return this;
   }
 }
 
-/** Emits events to one socket, of this server or another, with a timeout. */
+/** Emits events with a timeout to one socket of this server or of another one. */
 export class RemoteEmitter<EmitEvents> extends FlaggedEmitter<
   EmitEvents,
   BroadcastFlags,
   EventSender<BroadcastFlags>
 > {
-  /** As RemoteSocket.emit(), but the callback receives an error or `null` first. */
+  /**
+   * Sends an event, as RemoteSocket.emit() does, but the callback receives an error or `null`
+   * first.
+   */
   emit<Event extends EventNames<EmitEvents>>(
     event: Event,
     ...args: EventArguments<EmitEvents, Event>
@@ -290,43 +447,89 @@ export class RemoteEmitter<EmitEvents> extends FlaggedEmitter<
   }
 }
 
-/** What Server, Namespace and Socket have in common: listeners, and the beginnings of a broadcast. */
+/**
+ * The common base of Server, Namespace and Socket: listeners, and the first step of a broadcast.
+ */
 export abstract class Broadcaster<
   Events,
   EmitEvents,
   SocketData = Untyped,
 > extends NodeEmitter<Events> {
-  /** Where a chain starts: everybody for a namespace, everybody else for a socket. */
+  /**
+   * Returns the operator that broadcasts start with. For a namespace it selects all sockets, for a
+   * socket all others.
+   */
   protected abstract start(): BroadcastOperator<EmitEvents, SocketData>;
 
-  /** Who is in any of these rooms. */
+  /**
+   * Selects the sockets in any of these rooms. A socket does not select itself.
+   *
+   * @param rooms a room or a list of rooms
+   *
+   * @example
+   * ```ts
+   * io.to("room1").emit("news", "hello");
+   * ```
+   */
   to(rooms: Room | readonly Room[]): BroadcastOperator<EmitEvents, SocketData> {
     return this.start().to(rooms);
   }
 
-  /** The same as to(). */
+  /**
+   * Selects the sockets in any of these rooms, as to() does.
+   *
+   * @param rooms a room or a list of rooms
+   */
   in(rooms: Room | readonly Room[]): BroadcastOperator<EmitEvents, SocketData> {
     return this.start().to(rooms);
   }
 
-  /** Everybody but who is in any of these rooms. */
+  /**
+   * Selects all sockets except those in any of these rooms. A socket does not select itself.
+   *
+   * @param rooms a room or a list of rooms
+   *
+   * @example
+   * ```ts
+   * io.except("muted").emit("news", "hello");
+   * ```
+   */
   except(rooms: Room | readonly Room[]): BroadcastOperator<EmitEvents, SocketData> {
     return this.start().except(rooms);
   }
 
-  /** Clients of this process only. */
+  /**
+   * Selects clients of this process only.
+   *
+   * @example
+   * ```ts
+   * io.local.emit("news", "from this process");
+   * ```
+   */
   get local(): BroadcastOperator<EmitEvents, SocketData> {
     return this.start().local;
   }
 }
 
-/** What Server and Namespace have in common: they emit to everybody. */
+/** The common base of Server and Namespace: broadcasts to all sockets of a namespace. */
 export abstract class GroupBroadcaster<
   Events,
   EmitEvents,
   SocketData = Untyped,
 > extends Broadcaster<Events, EmitEvents, SocketData> {
-  /** Sends an event to everybody in the namespace, as BroadcastOperator.emit() does. */
+  /**
+   * Sends an event to all sockets of the namespace. If the last argument is a function, it is
+   * called when every client has acknowledged the event, as with BroadcastOperator.emit().
+   *
+   * @returns `true`
+   * @throws ReservedEventError (`code` "ERR_RESERVED_EVENT") for an event name that the protocol
+   * reserves
+   *
+   * @example
+   * ```ts
+   * io.emit("news", "hello");
+   * ```
+   */
   emit<Event extends EventNames<EmitEvents>>(
     event: Event,
     ...args: EventArguments<WithResponses<EmitEvents>, Event>
@@ -334,7 +537,15 @@ export abstract class GroupBroadcaster<
     return this.start().emit(event, ...args);
   }
 
-  /** Sends an event to everybody in the namespace, as BroadcastOperator.emitWithAck() does. */
+  /**
+   * Sends an event to all sockets of the namespace, and resolves to the list of the clients'
+   * acknowledgements, as BroadcastOperator.emitWithAck() does.
+   *
+   * @example
+   * ```ts
+   * const responses = await io.emitWithAck("question");
+   * ```
+   */
   emitWithAck<Event extends EventNames<EmitEvents>>(
     event: Event,
     ...args: AllButLast<EventArguments<EmitEvents, Event>>
@@ -342,84 +553,161 @@ export abstract class GroupBroadcaster<
     return this.start().emitWithAck(event, ...args);
   }
 
-  /** Acknowledgements of the next event are awaited for so many milliseconds. */
+  /**
+   * Sets how long to wait for the acknowledgements of the next event, in milliseconds.
+   *
+   * @throws ArgumentTypeError or ArgumentRangeError for an invalid number
+   *
+   * @example
+   * ```ts
+   * const responses = await io.timeout(5000).emitWithAck("question");
+   * ```
+   */
   timeout(milliseconds: number): BroadcastOperator<EmitEvents, SocketData> {
     return this.start().timeout(milliseconds);
   }
 
-  /** The sockets of the namespace, of all servers. */
+  /**
+   * Returns the sockets of the namespace on all servers. The property `missing` of the list holds
+   * the servers that did not answer in time.
+   *
+   * @example
+   * ```ts
+   * const ids = (await io.fetchSockets()).map((socket) => socket.id);
+   * ```
+   */
   fetchSockets(): Promise<Gathered<RemoteSocket<EmitEvents, SocketData>>> {
     return this.start().fetchSockets();
   }
 
-  /** Puts every socket of the namespace into a room, or several. */
+  /**
+   * Adds all sockets of the namespace to a room or to several rooms.
+   *
+   * @example
+   * ```ts
+   * io.socketsJoin("everybody");
+   * ```
+   */
   socketsJoin(rooms: Room | readonly Room[]): void | Promise<void> {
     return this.start().socketsJoin(rooms);
   }
 
-  /** Takes every socket of the namespace out of a room, or several. */
+  /**
+   * Removes all sockets of the namespace from a room or from several rooms.
+   *
+   * @example
+   * ```ts
+   * io.socketsLeave(["room1", "room2"]);
+   * ```
+   */
   socketsLeave(rooms: Room | readonly Room[]): void | Promise<void> {
     return this.start().socketsLeave(rooms);
   }
 
-  /** Disconnects every socket of the namespace; with `close` their connections too. */
+  /**
+   * Disconnects all sockets of the namespace.
+   *
+   * @param close whether to close their connections, too. Default: `false`
+   *
+   * @example
+   * ```ts
+   * io.disconnectSockets(true);
+   * ```
+   */
   disconnectSockets(close = false): void | Promise<void> {
     return this.start().disconnectSockets(close);
   }
 
-  /** The ids of the sockets of the namespace. @deprecated for fetchSockets() */
+  /**
+   * Returns the ids of the sockets of the namespace.
+   *
+   * @deprecated Use fetchSockets().
+   */
   allSockets(): Promise<Set<string>> {
     return this.start().allSockets();
   }
 
-  /** Sends a "message" event to everybody in the namespace. */
+  /** Sends a "message" event to all sockets of the namespace. */
   send(...args: MessageArguments<EmitEvents>): this {
     this.start().send(...args);
     return this;
   }
 
-  /** The same as send(). */
+  /** Sends a "message" event to all sockets of the namespace, as send() does. */
   write(...args: MessageArguments<EmitEvents>): this {
     return this.send(...args);
   }
 
-  /** Sends a "json" event to everybody in the namespace. */
+  /** Sends a "json" event to all sockets of the namespace. */
   json(...args: JsonArguments<EmitEvents>): this {
     this.start().json(...args);
     return this;
   }
 
-  /** Takes everybody out of a room; nobody is disconnected. */
+  /**
+   * Removes all sockets from a room. The sockets stay connected.
+   *
+   * @example
+   * ```ts
+   * io.closeRoom("room1");
+   * ```
+   */
   closeRoom(room: Room): void | Promise<void> {
     return this.start().to(room).socketsLeave(room);
   }
 
-  /** Drops the next event for clients that cannot take it now. */
+  /**
+   * Drops the next event for clients whose connection cannot send now.
+   *
+   * @example
+   * ```ts
+   * io.volatile.emit("position", 1, 2);
+   * ```
+   */
   get volatile(): BroadcastOperator<EmitEvents, SocketData> {
     return this.start().volatile;
   }
 
-  /** Whether the next event is worth compressing, where the transport can. Default `true`. */
+  /**
+   * Sets whether to compress the next event if the transport supports compression. Default: `true`.
+   *
+   * @example
+   * ```ts
+   * io.compress(false).emit("image", "already compressed");
+   * ```
+   */
   compress(compress: boolean): BroadcastOperator<EmitEvents, SocketData> {
     return this.start().compress(compress);
   }
 }
 
-/** The data of an EVENT packet. @throws TypeError for a reserved name, and for what is none */
+/**
+ * Returns the data of an EVENT packet.
+ *
+ * @throws ArgumentTypeError if the event name is neither a string nor a number
+ * @throws ReservedEventError if the event name is reserved
+ */
 export function eventData(event: string, args: readonly unknown[]): EventData {
-  // Programs without types number their events, too.
+  // JavaScript programs may use numbers as event names.
   if (typeof event !== "string" && typeof event !== "number") {
-    throw new ArgumentTypeError("an event has a text for its name");
+    throw new ArgumentTypeError("an event name must be a string");
   }
   if (RESERVED_EVENTS.has(event)) throw new ReservedEventError(event);
   return [event, ...args];
 }
 
-/** An event was to be emitted that only the protocol may send: the caller's mistake. */
+/** Thrown when a program emits an event whose name the protocol reserves. */
 export class ReservedEventError extends TypeError {
+  /** The name of the error class. */
   override readonly name = "ReservedEventError";
+  /** The error code. */
   readonly code = "ERR_RESERVED_EVENT";
 
+  /**
+   * Creates an error for a reserved event name.
+   *
+   * @internal
+   */
   constructor(event: string) {
     super(`"${event}" is a reserved event name`);
   }
@@ -429,7 +717,7 @@ function union(before: ReadonlySet<Room>, rooms: Room | readonly Room[]): Readon
   return new Set([...before, ...listOf(rooms)]);
 }
 
-/** Whatever a program without types names a room by is one, unless it is a list. */
+/** JavaScript programs may use any value as a room name. Only an array is a list of rooms. */
 function isList(rooms: Room | readonly Room[]): rooms is readonly Room[] {
   return Array.isArray(rooms);
 }

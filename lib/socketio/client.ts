@@ -1,4 +1,5 @@
-// One connected client, over one session: what its sockets in several namespaces share.
+// A connected client on one Engine.IO session: the state that its sockets in several namespaces
+// share.
 
 import type { IncomingMessage } from "node:http";
 import type { ConnectErrorData } from "../../protocol/socketio/packet.ts";
@@ -6,39 +7,45 @@ import type { Outgoing } from "../engineio/outgoing.ts";
 import type { Session } from "../engineio/session.ts";
 import type { Untyped } from "../events/emitter.ts";
 
-/** The connection as a socket sees it: a way out, and a way to end. */
+/** The part of the connection that a socket uses. Sends messages and closes the connection. */
 export interface Client {
-  /** The id of the Engine.IO session that carries it. */
+  /** The id of the Engine.IO session. */
   readonly id: string;
-  /** The Engine.IO session that carries it. */
+  /** The Engine.IO session. */
   readonly conn: Session;
-  /** The HTTP request with which it came. */
+  /** The HTTP request that opened the connection. */
   readonly request: IncomingMessage;
-  /** The IP address from which it came. */
+  /** The IP address of the client. */
   readonly address: string;
-  /** When it came, in milliseconds since 1970. */
+  /** When the connection was opened, in milliseconds since 1970. */
   readonly issued: number;
-  /** What the program keeps for this client and a namespace, as long as the connection is there. */
+  /**
+   * The values that the application stored with Socket.session(), by namespace. Kept until the
+   * connection closes.
+   */
   readonly sessions: Map<string, Untyped>;
-  /** Sends. A volatile message is dropped if it cannot leave now. */
+  /** Sends a message. A volatile message is dropped if the connection cannot send now. @internal */
   send(message: Outgoing, volatile: boolean): void;
-  /** The id for a socket of this client in a namespace. */
+  /** Returns the id for a socket of this client in a namespace. @internal */
   socketId(namespace: string): string;
-  /** Tells the client that it is in a namespace. */
+  /** Tells the client that it has joined a namespace. @internal */
   sendConnected(namespace: string, data: { readonly sid: string; readonly pid?: string }): void;
-  /** Tells the client that it may not come into a namespace. */
+  /** Tells the client that a namespace refused it. @internal */
   sendRefused(namespace: string, data: ConnectErrorData): void;
   /**
-   * When the fullest that a bucket of its next sockets may be is full: none is fuller than those of the sockets that it
-   * has left, so that to leave and join again earns no events. `rateLimit`.
+   * When the rate limit bucket of the client's next socket is full, on the clock of
+   * performance.now(). No bucket starts fuller than the buckets of the sockets that the client has
+   * left. So leaving and rejoining a namespace gains no events. See `rateLimit`.
+   *
+   * @internal
    */
   bucketFullAt: number;
-  /** It may come back to what it was. */
+  /** Whether the client can recover its session after a reconnection. @internal */
   readonly recoverable: boolean;
-  /** A socket of this client is connected. */
+  /** Called when a socket of this client is connected. @internal */
   onJoined(): void;
-  /** The socket of this namespace has gone. */
+  /** Called when the socket of a namespace has disconnected. @internal */
   leave(namespace: string): void;
-  /** Disconnects every socket and ends the connection. */
+  /** Disconnects every socket and closes the connection. @internal */
   disconnectAll(): void;
 }

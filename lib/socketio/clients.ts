@@ -1,5 +1,5 @@
-// The clients that are connected to a server: how long they may take to join a namespace, and how all
-// of them are disconnected.
+// The clients connected to a server. Enforces their timeouts, and disconnects all of them at
+// shutdown.
 
 import { Deadlines } from "../deadlines.ts";
 import type { EngineSink } from "../engineio/engine.ts";
@@ -20,7 +20,8 @@ export class Clients implements EngineSink, DispatcherHost {
   readonly #dispatchers = new Set<Dispatcher>();
   readonly #incomplete: Deadlines<Dispatcher>;
   #connectTimeout = 0;
-  // Clients that have not joined a namespace yet. There are several where the timeout was changed.
+  // Clients that have not joined a namespace yet. Each change of the timeout adds a list, because
+  // earlier clients keep their deadline.
   #connecting: Deadlines<Dispatcher>[] = [];
 
   constructor(codec: Codec, namespaces: NamespaceFinder, limits: ClientLimits) {
@@ -32,7 +33,7 @@ export class Clients implements EngineSink, DispatcherHost {
     );
   }
 
-  /** Milliseconds that a client may be connected without having joined a namespace. */
+  /** How long a client may be connected without joining a namespace, in milliseconds. */
   get connectTimeout(): number {
     return this.#connectTimeout;
   }
@@ -47,17 +48,20 @@ export class Clients implements EngineSink, DispatcherHost {
     this.#connecting = [...waiting, latest];
   }
 
-  /** Tells the sockets of every client that the server shuts down. The engine ends the connections. */
+  /**
+   * Disconnects the sockets of every client because the server shuts down. The engine closes the
+   * connections.
+   */
   shutDown(): void {
     for (const dispatcher of [...this.#dispatchers]) dispatcher.shutDown();
   }
 
-  /** Closes every connection when all that waits for its client has been sent. */
+  /** Closes every connection after everything queued for its client has been sent. */
   drain(): void {
     for (const dispatcher of [...this.#dispatchers]) dispatcher.drain();
   }
 
-  // What the engine calls.
+  // Called by the engine.
 
   onSession(session: Session): SessionSink {
     const Revision = session.protocol === 3 ? LegacyDispatcher : Dispatcher;
@@ -67,7 +71,7 @@ export class Clients implements EngineSink, DispatcherHost {
     return dispatcher;
   }
 
-  // What the dispatchers call.
+  // Called by the dispatchers.
 
   onJoined(dispatcher: Dispatcher): void {
     for (const deadlines of this.#connecting) deadlines.delete(dispatcher);

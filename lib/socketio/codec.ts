@@ -1,4 +1,4 @@
-// Encodes the server's packets to Engine.IO messages, and decodes those of its clients.
+// Encodes the server's packets into Engine.IO messages, and decodes the packets of its clients.
 
 import { CLIENT_LIMITS } from "../../protocol/socketio/check.ts";
 import { Decoder } from "../../protocol/socketio/decoder.ts";
@@ -8,13 +8,13 @@ import { messages, Outgoing, textMessage } from "../engineio/outgoing.ts";
 import { type PacketDecoder, type Parser, parserCodec } from "../events/parser.ts";
 
 export interface Codec {
-  /** Encodes a packet with its attachments. Nothing may be sent between them. */
+  /** Encodes a packet with its attachments. No other message may be sent between them. */
   encode(packet: Packet, compress: boolean): Outgoing;
   /** Creates a decoder for one client. */
   createDecoder(): PacketDecoder;
 }
 
-/** Returns the codec of the protocol document. Socket.IO "Packet encoding". */
+/** Returns the codec of the protocol specification. Socket.IO "Packet encoding". */
 export function standardCodec(maxAttachments: number): Codec {
   return {
     encode: encodePacket,
@@ -28,8 +28,9 @@ export function encodePacket(packet: Packet, compress: boolean): Outgoing {
 }
 
 /**
- * Whether a packet may be dropped for a client that does not take what is sent to it. Not if an acknowledgement is
- * awaited: it would never come, and what awaits it would be kept for as long as the client is there.
+ * Returns whether a packet may be dropped for a client that reads too slowly. A packet that
+ * requests an acknowledgement must not be dropped. Its acknowledgement would never arrive, and the
+ * pending callback would be kept until the client disconnects.
  */
 export function isDroppable(packet: Packet): boolean {
   return packet.type === EVENT && packet.id === undefined;

@@ -1,4 +1,4 @@
-// How a program says that a client may not come in.
+// How an application refuses a client.
 
 import type { ConnectErrorData } from "../../protocol/socketio/packet.ts";
 import type { Untyped } from "../events/emitter.ts";
@@ -6,14 +6,29 @@ import type { Untyped } from "../events/emitter.ts";
 const DEFAULT_MESSAGE = "Connection rejected by server";
 
 /**
- * Thrown by middleware or by a handler of connections, or what they reject with: the client is
- * refused with this message and data, and nothing surfaces.
+ * Refuses a client. Throw this error, or reject with it, in middleware or in a connection handler.
+ * The client receives the message and the data in its "connect_error" event. The error handler is
+ * not called.
+ *
+ * @example
+ * ```ts
+ * io.use((socket) => {
+ *   if (socket.handshake.auth.token !== "secret") throw new ConnectionRefused("wrong token");
+ * });
+ * ```
  */
 export class ConnectionRefused extends Error {
+  /** The name of the error class. */
   override readonly name = "ConnectionRefused";
+  /** Sent to the client as `error.data` of its "connect_error" event. */
   readonly data?: Untyped;
 
-  /** @param data reaches the client, as `error.data` of its "connect_error" */
+  /**
+   * Creates an error that refuses a client.
+   *
+   * @param message sent to the client. Default: "Connection rejected by server"
+   * @param data sent to the client as `error.data` of its "connect_error" event
+   */
   constructor(message = DEFAULT_MESSAGE, data?: unknown) {
     super(message);
     if (data !== undefined) this.data = data;
@@ -21,15 +36,15 @@ export class ConnectionRefused extends Error {
 }
 
 /**
- * Returns what the client is told when middleware calls `next(error)`. Programs without types call it with
- * other values than errors. Clients take a refusal without a text as its message for a broken packet, and
- * reconnect for ever, so there is always one.
+ * Returns the refusal that the client receives when middleware calls `next(error)`. JavaScript
+ * programs may pass values that are not errors. The refusal always has a message: without one,
+ * clients consider the packet invalid and reconnect forever.
  */
 export function refusalOf(error: unknown): ConnectErrorData {
   if (typeof error === "string") return { message: error };
   const { message, data }: Untyped = Object(error);
   const told = typeof message === "string" ? message : DEFAULT_MESSAGE;
-  // JSON leaves functions and symbols out.
+  // JSON omits functions and symbols.
   const hasData = data !== undefined && typeof data !== "function" && typeof data !== "symbol";
   return hasData ? { message: told, data } : { message: told };
 }

@@ -1,5 +1,5 @@
-// Makes the adapter of a namespace from what the program gives: a class or a function, of this
-// package or for socket.io.
+// Creates the adapter of a namespace from the option `adapter`: a class or a function, written for
+// this package or for socket.io.
 
 import { ArgumentTypeError } from "../events/errors.ts";
 import type { NodeEmitter } from "../events/node-emitter.ts";
@@ -13,8 +13,8 @@ import {
 } from "./stock-adapter.ts";
 
 /**
- * The option `adapter`: a class, or a function that makes an adapter for a namespace. Adapters for
- * socket.io work too.
+ * The option `adapter`: an adapter class, or a function that returns an adapter for a namespace.
+ * Adapters written for socket.io work, too.
  */
 export type AdapterFactory =
   | (new (
@@ -22,7 +22,9 @@ export type AdapterFactory =
     ) => Adapter | StockAdapterLike)
   | ((nsp: AdapterHost) => Adapter | StockAdapterLike);
 
-/** What is called of an adapter of this package besides what one for socket.io has. */
+/**
+ * The methods that an adapter of this package must have besides those of an adapter for socket.io.
+ */
 const FURTHER: Readonly<
   Record<
     Exclude<
@@ -41,9 +43,10 @@ const FURTHER: Readonly<
 const OWN_METHODS = [...STOCK_METHODS, ...Object.keys(FURTHER)];
 
 /**
- * Makes the adapter of a namespace.
+ * Creates the adapter of a namespace.
  *
- * @throws ArgumentTypeError for what is neither an adapter of this package nor one for socket.io
+ * @throws ArgumentTypeError if the result is neither an adapter of this package nor one for
+ * socket.io
  */
 export function createAdapter(factory: AdapterFactory, nsp: AdapterHost): Adapter {
   const made = isOwnClass(factory) ? new factory(nsp) : make(factory, new StockNamespace(nsp));
@@ -51,7 +54,8 @@ export function createAdapter(factory: AdapterFactory, nsp: AdapterHost): Adapte
   const methods = made instanceof Adapter ? OWN_METHODS : STOCK_METHODS;
   const missing = methods.find((name) => !hasMethod(made, name));
   if (missing === undefined) return new StockAdapter(nsp, made);
-  // It may have opened something. How it closes is not the mistake that matters here.
+  // The rejected adapter may have opened connections. An error from closing them would hide the
+  // error below.
   if (hasMethod(made, "close"))
     Promise.resolve()
       .then(() => made.close())
@@ -65,7 +69,7 @@ function make(factory: AdapterFactory, nsp: AdapterHost): Adapter | StockAdapter
   return isClass(factory) ? new factory(nsp) : factory(nsp);
 }
 
-// Not by its class: another copy of this package has classes of its own.
+// Checks the methods and not the class, because another copy of this package has other classes.
 function isOwn(made: Adapter | StockAdapterLike): made is Adapter {
   return OWN_METHODS.every((name) => hasMethod(made, name));
 }
@@ -78,7 +82,7 @@ function hasMethod(value: unknown, name: string): boolean {
   return isObject(value) && typeof Reflect.get(value, name) === "function";
 }
 
-// Programs for socket.io give functions that may be called with `new`, and arrow functions.
+// Programs for socket.io pass functions that can be called with `new`, and arrow functions.
 function isClass(
   factory: AdapterFactory,
 ): factory is new (

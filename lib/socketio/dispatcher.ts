@@ -1,4 +1,5 @@
-// One session split into its namespaces: decodes what comes, and finds the socket it is for.
+// Splits one session into namespaces: decodes incoming packets, and passes each to the socket of
+// its namespace.
 
 import type { IncomingMessage } from "node:http";
 
@@ -25,7 +26,7 @@ import type { Client } from "./client.ts";
 import type { Codec } from "./codec.ts";
 import type { DisconnectReason } from "./socket.ts";
 
-/** A socket as the dispatcher sees it. */
+/** The part of a socket that the dispatcher uses. */
 export interface DispatcherSocket {
   readonly connected: boolean;
   onEvent(data: readonly [name: string | number, ...args: readonly unknown[]], id?: number): void;
@@ -35,27 +36,27 @@ export interface DispatcherSocket {
   disconnect(): unknown;
 }
 
-/** A namespace as the dispatcher sees it. */
+/** The part of a namespace that the dispatcher uses. */
 export interface DispatcherNamespace {
   /**
-   * Looks for the session that a client wants to come back to, and calls back, at once or later;
-   * with `undefined` for a client that does not want to.
+   * Looks up the session that a client wants to recover. Calls back immediately or later, with
+   * `undefined` if the client does not request a recovery.
    */
   restore(
     auth: object,
     callback: (session: RestoredSession | RecoveryFailure | undefined) => void,
   ): void;
-  /** A client asks to join. */
+  /** Creates the socket of a client that asked to join. */
   add(
     client: Client,
     auth: object,
     session: RestoredSession | RecoveryFailure | undefined,
   ): DispatcherSocket;
-  /** The client has gone before it could be added. */
+  /** Stores a session again because its client disconnected before it could be added. */
   giveBack(session: RestoredSession | undefined): void;
 }
 
-/** How many more namespaces a client may cause to exist. */
+/** How many more namespaces a client may cause to be created. */
 export interface Allowance {
   left: number;
 }
@@ -63,11 +64,11 @@ export interface Allowance {
 /** The namespaces of a server as the dispatcher sees them. */
 export interface NamespaceFinder {
   /**
-   * Finds the namespace with this name, or creates it, and calls back, at once or later; with
-   * `undefined` where there is none.
+   * Finds the namespace with this name, or creates it. Calls back immediately or later, with
+   * `undefined` if the namespace does not exist and must not be created.
    *
-   * @param allowance returns what the client may still create. A namespace uses it up from the moment in which the
-   * program is asked about its name until the namespace ends
+   * @param allowance returns the client's allowance. A namespace counts against the allowance from
+   * the moment the application is asked about its name until the namespace ends
    */
   find(
     name: string,
@@ -77,34 +78,36 @@ export interface NamespaceFinder {
   ): void;
 }
 
-/** What one client may have the server keep. */
+/** Limits on what the server stores for one client. */
 export interface ClientLimits {
-  /** Namespaces that it causes to exist at the same time. */
+  /** Number of namespaces that exist at the same time because of the client. */
   readonly maxCreatedNamespaces: number;
-  /** Bytes of its `auth` in all namespaces together. */
+  /** Largest total of `auth` in all namespaces, in bytes. */
   readonly maxAuthSize: number;
-  /** Milliseconds that its next attachment may take. */
+  /** How long the client may take to send the next attachment, in milliseconds. */
   readonly attachmentTimeout: number;
 }
 
-/** The server as the dispatcher sees it. */
+/** The part of the server that the dispatcher uses. */
 export interface DispatcherHost {
   readonly codec: Codec;
   readonly namespaces: NamespaceFinder;
   readonly limits: ClientLimits;
-  /** A packet of a client has begun, or gone on, and is not complete. */
+  /** Called when a packet of a client is incomplete, once for each message of the packet. */
   onIncomplete(dispatcher: Dispatcher): void;
-  /** It is complete. */
+  /** Called when an incomplete packet has been completed. */
   onComplete(dispatcher: Dispatcher): void;
-  /** A client has joined a namespace. */
+  /** Called when a client has joined a namespace. */
   onJoined(dispatcher: Dispatcher): void;
-  /** A client has gone. */
+  /** Called when a client has disconnected. */
   onGone(dispatcher: Dispatcher): void;
 }
 
 const NO_AUTH = {};
 const INVALID_NAMESPACE: ConnectErrorData = { message: "Invalid namespace" };
-/** Sessions of one client that are looked for at the same time. Beyond them it joins as a new one. */
+/**
+ * Session lookups of one client that may run at the same time. Further sockets get new sessions.
+ */
 const MAX_RETURNS = 100;
 const AUTH_TOO_LARGE: ConnectErrorData = { message: "auth is too large" };
 
@@ -114,18 +117,20 @@ export class Dispatcher implements SessionSink, Client {
   bucketFullAt = 0;
   readonly #host: DispatcherHost;
   readonly #decoder: PacketDecoder;
-  // Most clients are in the main namespace and no other: a map for one would take more than the socket.
+  // Most clients join only the main namespace. A map for a single entry would take more memory than
+  // the socket.
   #main: DispatcherSocket | undefined;
   #others: Map<string, DispatcherSocket> | undefined;
-  // Namespaces that it has asked for and that are still looked for.
+  // Namespaces that the client has asked to join and that are still being looked up.
   #asked: Set<string> | undefined;
-  // Namespaces that the server has sent it out of, which it may not know yet.
+  // Namespaces that the server disconnected the client from. The client may not know this yet and
+  // send more packets to them.
   #left: Set<string> | undefined;
   #incomplete = false;
-  // Sessions that are looked for.
+  // Number of session lookups in progress.
   #returns = 0;
   #allowance: Allowance | undefined;
-  // Bytes of `auth` that are held, and those of each socket that has some.
+  // Bytes of `auth` in total, and by namespace for sockets that have an `auth`.
   #authSize = 0;
   #authSizes: Map<string, number> | undefined;
   #sessions: Map<string, Untyped> | undefined;
@@ -153,17 +158,18 @@ export class Dispatcher implements SessionSink, Client {
     return this.#sessions;
   }
 
-  // The session's sink.
+  // Called by the session.
 
   onText(text: string): void {
     this.#receive(text);
   }
 
   onBinary(bytes: Bytes): void {
-    // A program may keep an attachment, and it may wait to be sent to others. It must not keep alive the large
-    // chunk in which it was received, of which only its own bytes are counted.
+    // A program may keep an attachment, or the attachment may be queued for other clients. A small
+    // attachment is copied so that it does not keep the whole received chunk in memory, because the
+    // limits count only the attachment's own bytes.
     const own = bytes.length * 2 < bytes.buffer.byteLength ? copy(bytes) : bytes;
-    // What an application is given as bytes is a Buffer, as everywhere in Node.
+    // Programs receive binary data as a Buffer, as usual in Node.
     this.#receive(Buffer.from(own.buffer, own.byteOffset, own.byteLength));
   }
 
@@ -172,7 +178,7 @@ export class Dispatcher implements SessionSink, Client {
     this.#closeSockets(reason, detail);
   }
 
-  // What its sockets call.
+  // Called by the sockets.
 
   send(message: Outgoing, volatile: boolean): void {
     this.conn.send(message, volatile);
@@ -212,13 +218,13 @@ export class Dispatcher implements SessionSink, Client {
     return namespace === MAIN_NAMESPACE ? this.#main : this.#others?.get(namespace);
   }
 
-  /** Its sockets as they are now, in all namespaces. */
+  /** Returns a snapshot of the client's sockets in all namespaces. */
   #sockets(): DispatcherSocket[] {
     const others = this.#others === undefined ? [] : [...this.#others.values()];
     return this.#main === undefined ? others : [this.#main, ...others];
   }
 
-  /** It asks for the namespace no more; whether it did. */
+  /** Ends the client's request to join a namespace. Returns whether there was such a request. */
   #answer(namespace: string): boolean {
     const asked = this.#asked?.delete(namespace) === true;
     if (this.#asked?.size === 0) this.#asked = undefined;
@@ -234,27 +240,36 @@ export class Dispatcher implements SessionSink, Client {
     this.conn.close();
   }
 
-  // What the server calls.
+  // Called by the server.
 
-  /** Ends the connection. Its sockets are told first, with the same reason over every transport. */
+  /**
+   * Closes the connection. The sockets are disconnected first, so that they see the same reason
+   * with every transport.
+   */
   close(): void {
     this.#closeSockets("forced server close");
     this.conn.close();
   }
 
-  /** Ends the connection of a client that has reached a bound. */
+  /** Closes the connection of a client that has reached a limit. */
   endAt(bound: string, message: string): void {
     this.conn.onBound(bound, message);
     this.close();
   }
 
-  /** Tells its sockets that the server is going, and the client when all that waits for it has left. */
+  /**
+   * Disconnects the sockets because the server shuts down. Closes the connection after everything
+   * queued for the client has been sent.
+   */
   drain(): void {
     this.#closeSockets("server shutting down");
     this.conn.close();
   }
 
-  /** Tells its sockets that the server is going; the connection is ended with all others. */
+  /**
+   * Disconnects the sockets because the server shuts down. The engine closes the connection with
+   * all others.
+   */
   shutDown(): void {
     this.#closeSockets("server shutting down");
   }
@@ -286,14 +301,14 @@ export class Dispatcher implements SessionSink, Client {
   }
 
   /**
-   * Finds the socket that a packet is for. Socket.IO "Exchange protocol".
+   * Passes a packet to the socket of its namespace. Socket.IO "Exchange protocol".
    *
-   * @param message the last message of the packet; a CONNECT has one
+   * @param message the last message of the packet. A CONNECT packet has only one message
    */
   protected dispatch(packet: Packet, message: string | Bytes): void {
     const socket = this.#socketIn(packet.namespace);
     if (packet.type === CONNECT && !socket?.connected) {
-      // "Connection to a namespace": asking again before the answer has come is asking once.
+      // "Connection to a namespace": a repeated CONNECT before the server's answer is ignored.
       if (socket !== undefined) return;
       const size = typeof message === "string" ? utf8Length(message) : message.length;
       this.join(packet.namespace, packet.data ?? NO_AUTH, packet.data === undefined ? 0 : size);
@@ -305,17 +320,20 @@ export class Dispatcher implements SessionSink, Client {
       socket.onClose("client namespace disconnect");
       this.#left?.delete(packet.namespace);
     } else if (packet.type === DISCONNECT && this.#answer(packet.namespace)) {
-      // "Disconnection from a namespace": it has changed its mind before the namespace was found.
+      // "Disconnection from a namespace": the client withdraws its request before the namespace was
+      // found.
     } else if (!(packet.type < CONNECT_ERROR && this.#left?.has(packet.namespace))) {
-      // A second CONNECT, a server's packet, or one for a namespace that the client is not in.
+      // A second CONNECT, a packet that only servers send, or a packet for a namespace that the
+      // client has not joined.
       this.close();
     }
   }
 
   /**
-   * The client asks to join a namespace.
+   * Handles a client's request to join a namespace.
    *
-   * @param authSize bytes of the packet with `auth`; as objects it may take twenty times as many
+   * @param authSize size of the packet that contains `auth`, in bytes. The parsed object may take
+   * twenty times as much memory
    */
   protected join(name: string, auth: object, authSize: number): void {
     if (this.#asked?.has(name)) return;
@@ -349,7 +367,7 @@ export class Dispatcher implements SessionSink, Client {
       this.#returns++;
       namespace.restore(mayReturn ? auth : NO_AUTH, (session) => {
         this.#returns--;
-        // The client may go, or think better of it, meanwhile.
+        // The client may have disconnected or left the namespace during the lookup.
         if (this.#answer(name)) {
           const socket = namespace.add(this, auth, session);
           this.#others ??= name === MAIN_NAMESPACE ? undefined : new Map();

@@ -1,70 +1,98 @@
-// What becomes of a handler that returns, throws or rejects, where the program has asked for more
-// than socket.io does: acknowledgements by return value, and error handlers.
+// Calls event handlers and processes what they return, throw or reject with. Implements two
+// features that socket.io does not have: acknowledgements by return value, and error handlers.
 
 import { callListener, type Listener, type Untyped } from "../events/emitter.ts";
 import { isThenable } from "../events/thenable.ts";
 
-/** Several values of one acknowledgement; an array would be one value. */
+/** Several values for one acknowledgement. An array would be a single value. Created by acks(). */
 export class AckValues {
+  /** The arguments of the acknowledgement. */
   readonly values: readonly unknown[];
 
+  /**
+   * Creates the result of acks().
+   *
+   * @internal
+   */
   constructor(values: readonly unknown[]) {
     this.values = values;
   }
 }
 
-/** What a handler returns to acknowledge with several values: `return acks("saved", 7)`. */
+/**
+ * Creates a return value that acknowledges an event with several values.
+ *
+ * @param values the arguments of the acknowledgement
+ *
+ * @example
+ * ```ts
+ * const io = new Server(3000, { ackReturnValues: true });
+ * io.on("connection", (socket) => {
+ *   socket.on("save", () => acks("saved", 7));
+ * });
+ * ```
+ */
 export function acks(...values: readonly unknown[]): AckValues {
   return new AckValues(values);
 }
 
-/** What a handler was called for. */
+/** Describes the call of a handler that failed. */
 export interface HandlerCall<S> {
-  /** `undefined` for what concerns no client that is connected, such as the callback of a broadcast. */
+  /**
+   * The socket. `undefined` if the call does not concern a connected client, such as the callback
+   * of a broadcast.
+   */
   readonly socket: S | undefined;
   /**
-   * The name of the event. "connect" for middleware, for a handler of connections, and for the function of of(), whose
-   * arguments are the name of the namespace and `auth`. "adapter" for a method of the adapter, whose name is the argument.
+   * The name of the event. There are two special names:
+   *
+   * - "connect" for middleware, for a connection handler, and for the function passed to of(). The
+   * arguments of the latter are the name of the namespace and `auth`.
+   * - "adapter" for a method of the adapter. The argument is the name of the method.
    */
   readonly event: string;
-  /** Its arguments, without the acknowledgement's callback. */
+  /** The arguments of the event, without the acknowledgement callback. */
   readonly args: readonly Untyped[];
 }
 
 /**
- * Is told what a handler has thrown or rejected with. What it returns or resolves to is the
- * acknowledgement, as if the handler had.
+ * Receives the errors that handlers throw or reject with. The return value, or the value of the
+ * returned promise, acknowledges the event as if the handler had returned it.
  */
 export type ErrorHandler<S> = (error: unknown, call: HandlerCall<S>) => unknown;
 
-/** A handler on its way to be called. */
+/** A handler that is about to be called. */
 export interface Handler {
+  /** Calls the handler. */
   readonly call: (...args: Untyped[]) => unknown;
-  /** Parameters that it takes of its own, so that it is known whether the callback is among them. */
+  /**
+   * Number of parameters that the handler declares. The number shows whether the handler expects
+   * the acknowledgement callback.
+   */
   readonly length: number;
-  /** It acknowledges with what it returns, unless it takes the callback. */
+  /** Whether the return value acknowledges the event, unless the handler expects the callback. */
   readonly acknowledges: boolean;
 }
 
-/** A class whose methods handle the events of a namespace, as the namespace calls them. */
+/** An object whose methods handle the events of a namespace. */
 export interface MethodHandlers<S> {
-  /** Middleware that stands behind all other. */
+  /** Middleware that runs after all other middleware. */
   readonly greet: (socket: S, next: (error?: Error) => void) => unknown;
-  /** Returns the method for an event of `socket`, if there is one. */
+  /** Returns the method that handles an event of `socket`, if there is one. */
   find(socket: S, event: string): Handler | undefined;
 }
 
-/** The server as the handling of events sees it. */
+/** The part of the server that the event handling uses. */
 export interface EventHandlersHost<S> {
-  /** Listeners acknowledge with what they return. */
+  /** Whether the return values of listeners acknowledge events. */
   readonly ackReturnValues: boolean;
-  /** Receives errors for which the namespace has no error handler. */
+  /** Returns the error handler for namespaces that do not have one. */
   errorHandler(): ErrorHandler<S> | undefined;
 }
 
-/** How the handlers of a namespace are called. */
+/** Calls the event handlers of a namespace. */
 export class EventHandlers<S> {
-  /** Receives what handlers of this namespace throw. */
+  /** Receives errors of this namespace's handlers. */
   errorHandler: ErrorHandler<S> | undefined;
   methods: MethodHandlers<S> | undefined;
   readonly #host: EventHandlersHost<S>;
@@ -78,24 +106,25 @@ export class EventHandlers<S> {
   }
 
   /**
-   * Calls a function of the program. What it throws or rejects with reaches the error handler. Without one it surfaces as
-   * an uncaught error, and our work goes on.
+   * Calls a function of the application. An error that it throws or rejects with goes to the error
+   * handler. Without an error handler it becomes an uncaught exception, and the caller continues.
    */
   guard(socket: S | undefined, event: string, args: readonly Untyped[], call: () => unknown): void {
     const { onError } = this;
     callHandler(call, [], onError && ((error) => onError(error, { socket, event, args })));
   }
 
-  /** There is nothing more to do for an event than to call its listeners. */
+  /** Whether events need no processing besides calling their listeners. */
   get isPlain(): boolean {
     const { ackReturnValues } = this.#host;
     return this.methods === undefined && !ackReturnValues && this.onError === undefined;
   }
 
   /**
-   * Calls the listeners of an event of `socket`, and the method for it.
+   * Calls the listeners of an event of `socket`, and the method that handles the event.
    *
-   * @param args those of the event, followed by `acknowledge` if the client awaits an acknowledgement
+   * @param args the arguments of the event. The last one is `acknowledge` if the client expects an
+   * acknowledgement
    */
   handle(
     socket: S,
@@ -108,7 +137,7 @@ export class EventHandlers<S> {
     const handlers: Handler[] = listeners.map((each) => ({ ...each, acknowledges }));
     const method = this.methods?.find(socket, event);
     if (method !== undefined) handlers.push(method);
-    // Middleware may have changed them.
+    // Middleware may have changed the arguments.
     const answers = acknowledge !== undefined && args.at(-1) === acknowledge;
     const own = answers ? args.slice(0, -1) : args;
     const { onError } = this;
@@ -118,11 +147,11 @@ export class EventHandlers<S> {
 }
 
 /**
- * Calls handlers, every one even if one before it throws.
+ * Calls handlers. An error in one handler does not prevent the others from being called.
  *
- * @param args the event's, without the callback
- * @param acknowledge sends the acknowledgement that the client waits for
- * @param onError is told of errors; without it they surface as Node surfaces any
+ * @param args the arguments of the event, without the callback
+ * @param acknowledge sends the acknowledgement that the client expects
+ * @param onError receives errors. Default: errors become uncaught exceptions
  */
 function callHandlers(
   handlers: readonly Handler[],
@@ -142,10 +171,13 @@ function callHandlers(
   if (results.length > 0) answer(results, acknowledge, onError);
 }
 
-/** What callHandler() gives for a handler that has thrown, with nobody to tell. */
+/** Returned by callHandler() if the handler throws and there is no error handler. */
 const FAILED = Symbol("failed");
 
-/** Calls one handler; gives what it returns, or what `onError` makes of its error. */
+/**
+ * Calls one handler. Returns the handler's result, or the result of `onError` if the handler
+ * throws.
+ */
 export function callHandler(
   handler: Listener,
   args: readonly unknown[],
@@ -156,11 +188,11 @@ export function callHandler(
     result = handler(...args);
   } catch (error) {
     if (onError !== undefined) return callHandler(onError, [error], undefined);
-    // It surfaces, and our work goes on.
+    // The error becomes an uncaught exception, and the caller continues.
     callListener(handler, rethrow, [error]);
     return FAILED;
   }
-  // Left alone, a rejection surfaces by itself.
+  // Without an error handler, Node reports the rejection as unhandled.
   return isThenable(result) && onError !== undefined
     ? Promise.resolve(result).catch(onError)
     : result;
@@ -170,7 +202,7 @@ function rethrow(error: unknown): never {
   throw error;
 }
 
-/** Acknowledges with the first value that is one, when all are known. */
+/** Acknowledges with the first result that is not `undefined`, after all promises have resolved. */
 function answer(
   results: readonly unknown[],
   acknowledge: Listener,
@@ -182,7 +214,7 @@ function answer(
     else if (value === undefined) acknowledge();
     else acknowledge(value);
   };
-  // It may be a value that the codec cannot encode, such as a BigInt.
+  // The codec may be unable to encode the value, for example a BigInt.
   const sendOrTell = (values: readonly unknown[]): void => {
     let failed = false;
     const fail = (error: unknown): unknown => {

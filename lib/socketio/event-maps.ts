@@ -1,4 +1,4 @@
-// The type parameters of the public classes as one, for everything inside.
+// Combines the type parameters of the public classes into one for internal use.
 
 /** The event maps of a server, and the type of `socket.data`. */
 export interface EventMaps<
@@ -13,5 +13,6 @@ export interface EventMaps<
   readonly emit: EmitEvents;
   /** The events that servers emit to each other. */
   readonly serverSide: ServerSideEvents;
+  /** The type of `socket.data`. */
   readonly data: SocketData;
 }

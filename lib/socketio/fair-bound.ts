@@ -1,13 +1,17 @@
-// A bound on what is kept for several owners together. What is given up for others is the oldest of an owner that has
-// about the most, so that nobody can have the few things of others given up by having many.
+// Bounds the items that are kept for several owners together. When the bound is exceeded, the
+// oldest item of an owner with about the largest share is dropped. So an owner with many items
+// cannot displace the few items of others.
 
-/** A part of a chain. */
+/** An element of a linked list. */
 abstract class Chained<Item> {
   before: Item | undefined;
   after: Item | undefined;
 }
 
-/** A list whose first part is found at once. That of a Set is behind all places from which others were deleted. */
+/**
+ * A linked list that finds its first element in constant time. A Set would first have to skip the
+ * slots of deleted elements.
+ */
 class Chain<Item extends Chained<Item>> {
   first: Item | undefined;
   #last: Item | undefined;
@@ -30,56 +34,65 @@ class Chain<Item extends Chained<Item>> {
   }
 }
 
-/** Something that is kept. */
+/** An item that is kept. */
 export abstract class Kept extends Chained<Kept> {
-  /** That of its owner, while it is kept. */
+  /** The owner's account while the item is kept. */
   account: Account | undefined;
-  /** The bytes with which it was counted. */
+  /** The size that the item was counted with, in bytes. */
   counted = 0;
-  /** For whom it is kept. */
+  /** The owner on whose behalf the item is kept. */
   abstract readonly owner: string;
-  /** About as many bytes as it takes. */
+  /** Approximate size, in bytes. */
   abstract readonly size: number;
-  /** Called when it is given up for others. */
+  /** Called when the item is dropped to make room for others. */
   abstract giveUp(): void;
 }
 
-/** What is kept for one owner. */
+/** The items of one owner. */
 class Account extends Chained<Account> {
   readonly items = new Chain<Kept>();
-  /** What the items take of the bound: their bytes, and a part for their number. */
+  /**
+   * The share of the bound that the items take: their bytes, plus a fixed number of bytes for each
+   * item.
+   */
   weight = 0;
 }
 
-/** The most that counts as a bound in the weights. */
+/** Larger bounds count as this one when weights are calculated. */
 const LARGE = 2 ** 30;
-/** The most bytes for which one item counts: the sum of many is still exact. */
+/** Largest size of a single item, in bytes. The sum of many such sizes is still an exact number. */
 const LARGEST = 2 ** 40;
 
 export class FairBound {
   readonly #maxCount: number;
   readonly #maxSize: number;
-  /** The bytes for which one item counts: as many as there are for each when there are `maxCount`. */
+  /**
+   * The fixed number of bytes for each item: the bytes available per item when `maxCount` items are
+   * kept.
+   */
   readonly #share: number;
   readonly #accounts = new Map<string, Account>();
-  // By the logarithm of their weights, so that one with about the most is found without a search.
+  // Accounts grouped by the logarithm of their weight, so that an account with about the largest
+  // weight is found without a search.
   readonly #byWeight: Chain<Account>[] = [];
   #count = 0;
   #size = 0;
 
   /**
-   * @param maxCount items of all owners
-   * @param maxSize bytes of all owners
+   * Creates a bound.
+   *
+   * @param maxCount largest number of items of all owners
+   * @param maxSize largest total size of all owners' items, in bytes
    */
   constructor(maxCount: number, maxSize: number) {
     this.#maxCount = maxCount;
     this.#maxSize = maxSize;
     const share = Math.ceil(Math.min(maxSize, LARGE) / Math.max(1, Math.min(maxCount, LARGE)));
-    // What weighs nothing could not be given up.
+    // An item with weight 0 could not be dropped.
     this.#share = Math.max(1, share);
   }
 
-  /** Adds an item. Others, or the item itself, are given up if that is too much. */
+  /** Adds an item. Drops other items, or the item itself, if the bound is exceeded. */
   add(item: Kept): void {
     const account = this.#accounts.get(item.owner) ?? new Account();
     this.#accounts.set(item.owner, account);
@@ -95,7 +108,7 @@ export class FairBound {
     }
   }
 
-  /** Removes an item, if it is there. */
+  /** Removes an item. Does nothing if the item is not kept. */
   delete(item: Kept): void {
     const { account } = item;
     if (account === undefined) return;
@@ -112,7 +125,7 @@ export class FairBound {
     account.weight += size + count * this.#share;
     const after = classOf(account.weight);
     if (before === after) return;
-    // One that weighs nothing has nothing.
+    // An account with weight 0 has no items.
     if (before > 0) this.#byWeight[before]?.remove(account);
     while (this.#byWeight.length <= after) this.#byWeight.push(new Chain());
     if (after > 0) this.#byWeight[after]?.append(account);
@@ -121,7 +134,10 @@ export class FairBound {
   }
 }
 
-/** Returns the bytes for which an item counts. One whose size is no number counts as the largest, on its owner's account. */
+/**
+ * Returns the size that an item is counted with. An invalid size, such as NaN, counts as the
+ * largest one, at the expense of the item's owner.
+ */
 function countedSize(size: number): number {
   return size >= 0 && size < LARGEST ? size : LARGEST;
 }

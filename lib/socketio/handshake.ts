@@ -1,30 +1,32 @@
-// What a client said when it connected, as socket.handshake shows it.
+// The data of a client's handshake, available as socket.handshake.
 
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import { queryOf } from "../engineio/query.ts";
 import type { Untyped } from "../events/emitter.ts";
 
-/** The client's first HTTP request, and what it said with CONNECT. */
+/** Describes the HTTP request that opened the connection, and the data of the CONNECT packet. */
 export interface Handshake {
+  /** The headers of the request. */
   readonly headers: IncomingHttpHeaders;
-  /** When it connected, as a text for people. */
+  /** When the connection was opened, as readable text. */
   readonly time: string;
-  /** When it connected, in milliseconds since 1970. */
+  /** When the connection was opened, in milliseconds since 1970. */
   readonly issued: number;
-  /** Its IP address, or that of the proxy in front of it. */
+  /** The IP address of the client, or of the proxy in front of it. */
   readonly address: string;
-  /** The page is of another origin, or says where it is from. */
+  /** Whether the request has an Origin header. */
   readonly xdomain: boolean;
-  /** Over TLS. */
+  /** Whether the connection uses TLS. */
   readonly secure: boolean;
+  /** The URL of the request, with path and query. */
   readonly url: string;
-  /** The query of the URL; of a name that comes twice the last. */
+  /** The query parameters of the URL. If a name occurs several times, the last value counts. */
   readonly query: Readonly<Record<string, string>>;
-  /** What the client gave as `auth`; an empty object for nothing. */
+  /** The `auth` that the client sent. Default: an empty object. */
   readonly auth: Readonly<Record<string, Untyped>>;
 }
 
-/** The handshake of a client that joins a namespace with `auth`. */
+/** Creates the handshake of a client that joins a namespace with `auth`. */
 export function createHandshake(
   request: IncomingMessage,
   address: string,

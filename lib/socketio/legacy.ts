@@ -1,5 +1,5 @@
-// The dispatcher of legacy clients, Socket.IO 1.x and 2.x, which speak revision 4 of Socket.IO over
-// revision 3 of Engine.IO.
+// The dispatcher for legacy clients. Socket.IO 1.x and 2.x clients use revision 4 of the Socket.IO
+// protocol over revision 3 of Engine.IO.
 
 import type { Bytes } from "../../protocol/bytes.ts";
 import {
@@ -21,7 +21,7 @@ import { Dispatcher, type DispatcherHost } from "./dispatcher.ts";
 export class LegacyDispatcher extends Dispatcher {
   constructor(session: Session, host: DispatcherHost) {
     super(session, host);
-    // They do not ask.
+    // Legacy clients join the main namespace without a CONNECT packet.
     this.join(MAIN_NAMESPACE, {}, 0);
   }
 

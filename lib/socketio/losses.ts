@@ -1,5 +1,6 @@
-// Which packets were given up before their time: whoever may have missed one of them cannot recover. They are told apart
-// by rooms. Within their bound, those of an owner that has about the most are told apart no more.
+// Remembers which stored packets were dropped before they expired. A client that may have missed one of
+// them cannot recover its session. Losses are recorded by room. If there are too many, the losses of an
+// owner with about the largest share are merged into coarser ones.
 //
 //   of a room ── too many ──▶ of all sockets of an address ── too many ──▶ of everybody
 //       └────── a named room has no address ──────────────────────────────────▲
@@ -7,29 +8,36 @@
 import { Deadlines } from "../deadlines.ts";
 import { FairBound, Kept } from "./fair-bound.ts";
 
-/** How far a client has received, and where a packet stands. One process is the worker 0, and has one row of numbers. */
+/**
+ * A position in the sequence of packets. Marks the last packet that a client has received, or one
+ * packet. A single process is worker 0 and has one sequence.
+ */
 export interface Offset {
   readonly worker: number;
   readonly sequence: number;
   readonly index: number;
 }
 
-/** About as many bytes as a loss takes. */
+/** Approximate size of a loss, in bytes. */
 const SIZE = 1024;
 
-/** The bounds of the losses of all namespaces. */
+/** The bounds on the losses of all namespaces. */
 export class LossBounds {
   readonly rooms: FairBound;
   readonly addresses: FairBound;
 
-  /** @param maxCount losses of rooms, and as many of addresses */
+  /**
+   * Creates the bounds.
+   *
+   * @param maxCount largest number of losses of rooms, and largest number of losses of addresses
+   */
   constructor(maxCount: number) {
     this.rooms = new FairBound(maxCount, Number.POSITIVE_INFINITY);
     this.addresses = new FairBound(maxCount, Number.POSITIVE_INFINITY);
   }
 }
 
-/** The last packet of each worker that was given up. Those before it were, too. */
+/** The last dropped packet of each worker. Earlier packets count as dropped, too. */
 class Loss extends Kept {
   readonly places = new Map<number, Offset>();
   readonly size = SIZE;
@@ -57,43 +65,51 @@ export class Losses<Room> {
   readonly #rooms = new Map<Room, Loss>();
   readonly #expiries: Deadlines<Loss>;
 
-  /** @param duration milliseconds after which a loss matters to nobody any more */
+  /**
+   * Creates an empty record.
+   *
+   * @param duration how long losses are remembered, in milliseconds. After that time no session can
+   * have missed the packets
+   */
   constructor(bounds: LossBounds, duration: number) {
     this.#bounds = bounds;
     this.#expiries = new Deadlines(duration, ({ forget }) => forget());
   }
 
-  /** Whether there are losses of all sockets of an address. */
+  /** Whether there are losses recorded by address. */
   get hasAddresses(): boolean {
     return this.#addresses.size > 0;
   }
 
-  /** Where packets stood that were given up for everybody. */
+  /** The positions of dropped packets that count for everybody. */
   get ofEverybody(): Iterable<Offset> {
     return placesOf(this.#everybody.values());
   }
 
-  /** Where packets stood that were given up for a room. */
+  /** The positions of dropped packets of a room. */
   ofRoom(room: Room): Iterable<Offset> {
     return this.#rooms.get(room)?.places.values() ?? [];
   }
 
-  /** Where packets stood that were given up for the sockets of an address, or of any address. */
+  /**
+   * The positions of dropped packets of all sockets of an address. Without an address: of all
+   * addresses.
+   */
   ofAddress(address?: string): Iterable<Offset> {
     if (address === undefined) return placesOf(this.#addresses.values());
     return this.#addresses.get(address)?.places.values() ?? [];
   }
 
-  /** Notes that a packet for everybody, or for several rooms, was given up. */
+  /** Records the loss of a packet that was sent to everybody or to several rooms. */
   addForEverybody(place: Offset): void {
     this.#add(this.#everybody, "everybody", "", undefined, place, () => {});
   }
 
   /**
-   * Notes that a packet for a room was given up.
+   * Records the loss of a packet that was sent to one room.
    *
-   * @param owner on whose account it was kept
-   * @param isAddress `owner` is the address of the socket whose room it is
+   * @param owner the owner on whose behalf the packet was kept
+   * @param isAddress whether `owner` is the address of the socket whose own room this is
    */
   addForRoom(room: Room, owner: string, isAddress: boolean, place: Offset): void {
     this.#add(this.#rooms, room, owner, this.#bounds.rooms, place, (lost) => {
@@ -102,12 +118,12 @@ export class Losses<Room> {
     });
   }
 
-  /** Forgets what was given up for a room: nobody comes back to it. */
+  /** Forgets the losses of a room whose session can no longer be recovered. */
   forget(room: Room): void {
     this.#rooms.get(room)?.forget();
   }
 
-  /** Forgets everything. */
+  /** Forgets all losses. */
   clear(): void {
     for (const losses of [this.#everybody, this.#addresses, this.#rooms])
       for (const loss of [...losses.values()]) loss.forget();
@@ -144,7 +160,7 @@ export class Losses<Room> {
     }
     loss.add(place);
     this.#expiries.add(loss);
-    // It may be given up itself.
+    // Adding the loss may drop this loss itself.
     if (loss.account === undefined) bound?.add(loss);
   }
 }

@@ -1,4 +1,4 @@
-// The middleware that a client passes before its socket is connected.
+// Runs the middleware that a client must pass before its socket is connected.
 
 import type { ConnectErrorData } from "../../protocol/socketio/packet.ts";
 import { callListener, type Untyped } from "../events/emitter.ts";
@@ -7,28 +7,29 @@ import { ConnectionRefused, refusalOf } from "./connection-refused.ts";
 import type { EventHandlers } from "./event-handlers.ts";
 import type { Handshake } from "./handshake.ts";
 
-/** An error with which middleware refuses a client; `data` reaches the client too. */
+/** An error that refuses a client. The client receives its message and `data`. */
 export interface ExtendedError extends Error {
+  /** Sent to the client as `error.data` of its "connect_error" event. */
   data?: Untyped;
 }
 
-/** Lets a client in with `next()`, or refuses it with `next(error)`. */
+/** Accepts a client with `next()`, or refuses it with `next(error)`. */
 export type Middleware<S> = (socket: S, next: (error?: ExtendedError) => void) => void;
 
-/** A socket on its way through the middleware. */
+/** A socket that is passing the middleware. */
 interface Newcomer {
   readonly handshake: Handshake;
-  /** Its client has left. */
+  /** Whether the client has disconnected. */
   readonly gone: boolean;
   onRefuse(data: ConnectErrorData): void;
 }
 
 /**
- * Has a socket pass `middleware` in order, then the handler of a class. Each is called in a later turn
- * than the one before.
+ * Runs `middleware` in order for a socket, then the connect method of a registered handler. Each
+ * function runs in a later tick than the previous one.
  *
- * @param onPassed called when all have let the socket pass
- * @param index where in the list to begin
+ * @param onPassed called when all functions have accepted the socket
+ * @param index position of the next function to run
  */
 export function passMiddleware<S extends Newcomer>(
   middleware: readonly Middleware<S>[],
@@ -37,7 +38,7 @@ export function passMiddleware<S extends Newcomer>(
   onPassed: (socket: S) => void,
   index = 0,
 ): void {
-  // The client may leave while it waits.
+  // The client may have disconnected in the meantime.
   if (socket.gone) return;
   const current =
     middleware[index] ?? (index === middleware.length ? handling.methods?.greet : undefined);
@@ -47,7 +48,7 @@ export function passMiddleware<S extends Newcomer>(
   }
   let called = false;
   const next = (error?: ExtendedError): void => {
-    // A second call means the same as the first.
+    // Only the first call of next() counts.
     if (called || socket.gone) return;
     called = true;
     if (error) socket.onRefuse(refusalOf(error));
@@ -55,7 +56,8 @@ export function passMiddleware<S extends Newcomer>(
       process.nextTick(() => passMiddleware(middleware, socket, handling, onPassed, index + 1));
     }
   };
-  // An error of the middleware surfaces as uncaught, and the client does not wait for ever.
+  // An error in middleware goes to the error handler or becomes an uncaught exception. The client
+  // is refused, so that it does not wait forever.
   const fail = (error: unknown): void => {
     if (error instanceof ConnectionRefused) {
       next(error);

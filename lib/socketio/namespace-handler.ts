@@ -1,7 +1,7 @@
-// A namespace as a class: its methods whose names begin with "on" are its handlers.
+// A namespace as a class: methods whose names begin with "on" handle its events.
 //
 //   class Chat extends NamespaceHandler {
-//     onConnect(socket, auth) { … }             a client comes: throw ConnectionRefused to refuse it
+//     onConnect(socket, auth) { … }             called when a client connects. Throw ConnectionRefused to refuse
 //     onMessage(socket, text) { … }             the event "message"
 //     on_my_event(socket, data) { return 1; }   the event "my_event", acknowledged with 1
 //     onMyEvent(socket, data) { … }             the event "myEvent"
@@ -10,7 +10,7 @@
 //   }
 //   io.register(new Chat("/chat"));
 //
-// Each name may be written in both ways: on_connect(), on_message(), on_any() and on_disconnect(), too.
+// Both spellings work for every name, also on_connect(), on_message(), on_any() and on_disconnect().
 
 import { RESERVED_EVENTS } from "../../protocol/socketio/packet.ts";
 import type {
@@ -34,8 +34,8 @@ import type { NamespaceMatcher, ParentNamespace } from "./parent-namespace.ts";
 import type { DisconnectReason, Socket } from "./socket.ts";
 
 /**
- * What the methods of a handler must be for a map of events; `implements` it to have the compiler
- * check each: `class Chat extends NamespaceHandler<Events> implements HandlerMethods<Events>`.
+ * The types of a handler's methods for a map of events. Add `implements` and the compiler checks
+ * each method: `class Chat extends NamespaceHandler<Events> implements HandlerMethods<Events>`.
  */
 export type HandlerMethods<
   ListenEvents = DefaultEventsMap,
@@ -57,8 +57,21 @@ const namespaceName = checkThat(
 );
 
 /**
- * One for all clients: what it keeps of one client belongs into `socket.data`. A method that does
- * not take the callback of an acknowledgement acknowledges with what it returns or resolves to.
+ * Base class for objects whose methods handle the events of a namespace. One object serves all
+ * clients, so keep the state of a client in `socket.data`. The value that a method returns or
+ * resolves to is the acknowledgement, unless the method has a parameter for the acknowledgement
+ * callback.
+ *
+ * @example
+ * ```ts
+ * class Chat extends NamespaceHandler {
+ *   onMessage(socket: Socket, text: string): string {
+ *     socket.broadcast.emit("message", text);
+ *     return "delivered";
+ *   }
+ * }
+ * io.register(new Chat("/chat"));
+ * ```
  */
 export class NamespaceHandler<
   ListenEvents = DefaultEventsMap,
@@ -66,7 +79,7 @@ export class NamespaceHandler<
   ServerSideEvents = DefaultEventsMap,
   SocketData = Untyped,
 > {
-  /** The namespace, or which namespaces. */
+  /** The name of the namespace, or the pattern or function that selects namespaces. */
   readonly name: string | RegExp | NamespaceMatcher;
   #namespace:
     | Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
@@ -74,25 +87,36 @@ export class NamespaceHandler<
     | undefined;
 
   /**
-   * @param name of the namespace, or a pattern or function for several, as for `io.of()`. Default "/"
-   * @throws ArgumentTypeError for another type
+   * Creates a handler.
+   *
+   * @param name the name of a namespace, or a pattern or function that selects namespaces, as for
+   * Server.of(). Default: "/"
+   * @throws ArgumentTypeError if `name` is neither a string, a RegExp nor a function
    */
   constructor(name: string | RegExp | NamespaceMatcher = "/") {
     namespaceName(name, "name");
     this.name = name;
   }
 
-  /** What it was registered for. @throws Error before that */
+  /**
+   * The namespace that the handler is registered for.
+   *
+   * @throws Error if the handler is not registered
+   */
   get namespace():
     | Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
     | ParentNamespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData> {
-    if (this.#namespace === undefined) throw new Error("the handler is not registered");
+    if (this.#namespace === undefined)
+      throw new Error("the handler is not registered: call io.register() first");
     return this.#namespace;
   }
 
   /**
-   * A client comes; it is connected when this returns or resolves, and refused when it throws
-   * ConnectionRefused.
+   * Called when a client connects. The client is connected after this method returns or resolves.
+   * Throw ConnectionRefused to refuse the client.
+   *
+   * @param _socket the socket of the client
+   * @param _auth the `auth` that the client sent
    */
   onConnect(
     _socket: Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>,
@@ -101,7 +125,13 @@ export class NamespaceHandler<
     return undefined;
   }
 
-  /** A client goes; its rooms are still there. */
+  /**
+   * Called when a client disconnects. The socket is still in its rooms.
+   *
+   * @param _socket the socket of the client
+   * @param _reason why the client was disconnected
+   * @param _description the error that caused the disconnection, if there is one
+   */
   onDisconnect(
     _socket: Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>,
     _reason: DisconnectReason,
@@ -110,7 +140,13 @@ export class NamespaceHandler<
     return undefined;
   }
 
-  /** An event came that no other method is for. */
+  /**
+   * Called for an event that no other method handles.
+   *
+   * @param _socket the socket of the client
+   * @param _event the name of the event
+   * @param _args the arguments of the event
+   */
   onAny(
     _socket: Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>,
     _event: string,
@@ -119,7 +155,13 @@ export class NamespaceHandler<
     return undefined;
   }
 
-  /** Sends an event to everybody in the namespace. */
+  /**
+   * Sends an event to all sockets of the namespace.
+   *
+   * @returns `true`
+   * @throws ReservedEventError (`code` "ERR_RESERVED_EVENT") for an event name that the protocol
+   * reserves
+   */
   emit<Event extends EventNames<EmitEvents>>(
     event: Event,
     ...args: EventArguments<EmitEvents, Event>
@@ -127,17 +169,29 @@ export class NamespaceHandler<
     return Reflect.apply(this.namespace.emit, this.namespace, [event, ...args]);
   }
 
-  /** Who is in any of these rooms. */
+  /**
+   * Selects the sockets in any of these rooms.
+   *
+   * @param rooms a room or a list of rooms
+   */
   to(rooms: Room | readonly Room[]): BroadcastOperator<EmitEvents, SocketData> {
     return this.namespace.to(rooms);
   }
 
-  /** Everybody but who is in any of these rooms. */
+  /**
+   * Selects all sockets except those in any of these rooms.
+   *
+   * @param rooms a room or a list of rooms
+   */
   except(rooms: Room | readonly Room[]): BroadcastOperator<EmitEvents, SocketData> {
     return this.namespace.except(rooms);
   }
 
-  /** @internal */
+  /**
+   * Called when the handler is registered.
+   *
+   * @internal
+   */
   registered(
     namespace:
       | Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
@@ -147,23 +201,29 @@ export class NamespaceHandler<
   }
 }
 
-/** What is told to a handler beside its client's events. */
+/** The events that a handler receives besides the events of clients. */
 type OwnEvent = "connect" | "disconnect" | "any";
 
-/** A registered handler: its methods by their events. */
+/** A registered handler, with its methods by event. */
 export class RegisteredHandler<S extends { readonly handshake: Handshake }>
   implements MethodHandlers<S>
 {
   readonly #handler: NamespaceHandlerLike<S>;
   readonly #methods: Methods;
 
-  /** @throws TypeError if two methods are for the same event, or a method name matches no event */
+  /**
+   * @throws ArgumentTypeError if two methods handle the same event, or a method name matches no
+   * event
+   */
   constructor(handler: NamespaceHandlerLike<S>) {
     this.#handler = handler;
     this.#methods = handlerMethods(handler);
   }
 
-  /** Calls the handler's "connect". It refuses the client by throwing or, as in Flask-SocketIO, by returning `false`. */
+  /**
+   * Calls the handler's connect method. The method refuses the client if it throws or, as in
+   * Flask-SocketIO, returns `false`.
+   */
   readonly greet = (socket: S, next: (error?: Error) => void): unknown => {
     const accept = (answer: unknown): void => {
       if (answer === false) next(new ConnectionRefused());
@@ -174,7 +234,7 @@ export class RegisteredHandler<S extends { readonly handshake: Handshake }>
     return isThenable(result) ? Promise.resolve(result).then(accept) : accept(result);
   };
 
-  /** Returns what is to be called for an event of `socket`, if anything is. */
+  /** Returns the function that handles an event of `socket`, if there is one. */
   find(socket: S, event: string): Handler | undefined {
     const handler = this.#handler;
     if (event === "disconnecting") {
@@ -184,7 +244,7 @@ export class RegisteredHandler<S extends { readonly handshake: Handshake }>
     if (event === "disconnect") return undefined;
     const method = methodOf(handler, this.#methods.events.get(event) ?? "");
     if (method !== undefined) return { ...callOf(handler, method, [socket]), acknowledges: true };
-    // A socket's own "error" is no event from its client.
+    // The "error" event of a socket does not come from its client.
     const any = event === "error" ? undefined : this.#own("any");
     return any && { ...callOf(handler, any, [socket, event]), acknowledges: true };
   }
@@ -205,23 +265,25 @@ function callOf(
   };
 }
 
-/** What a namespace calls of a handler, whatever its events. */
+/** The methods of a handler that a namespace calls, for any event types. */
 export interface NamespaceHandlerLike<S> {
   onConnect(socket: S, auth: Readonly<Record<string, Untyped>>): unknown;
   onDisconnect(socket: S, reason: DisconnectReason, description?: Error): unknown;
   onAny(socket: S, event: string, ...args: Untyped[]): unknown;
 }
 
-/** The names of a handler's methods, by what they are for. */
+/** The method names of a handler by event. */
 interface Methods {
   readonly own: ReadonlyMap<string, string>;
-  /** For the events of clients, which may be called "any" too. */
+  /** Methods for events of clients. Such an event may be called "any", too. */
   readonly events: ReadonlyMap<string, string>;
 }
 
 const OWN_EVENTS: ReadonlySet<string> = new Set<OwnEvent>(["connect", "disconnect", "any"]);
 
-/** @throws TypeError if two methods are for the same event, or a method name matches no event */
+/**
+ * @throws ArgumentTypeError if two methods handle the same event, or a method name matches no event
+ */
 function handlerMethods(handler: object): Methods {
   const own = new Map<string, string>();
   const events = new Map<string, string>();
@@ -243,19 +305,22 @@ function handlerMethods(handler: object): Methods {
   return { own, events };
 }
 
-/** The event for which a method is, by its name: "on_my_event" or "onMyEvent". */
+/** Returns the event that a method handles, from its name: "on_my_event" or "onMyEvent". */
 function eventOf(name: string): string | undefined {
   const [, exact, first = "", rest = ""] = /^on(?:_(.+)|([^a-z_])(.*))$/.exec(name) ?? [];
   return exact ?? (first === "" ? undefined : first.toLowerCase() + rest);
 }
 
-/** The method of a handler with that name, as it is now. */
+/** Returns the current method of a handler with this name. */
 function methodOf(handler: object, name: string): Listener | undefined {
   const method: unknown = Reflect.get(handler, name);
   return isListener(method) ? method : undefined;
 }
 
-/** The methods of a handler whose names begin with "on", but for those that NamespaceHandler itself has. */
+/**
+ * Returns the names of a handler's methods that begin with "on", without those that
+ * NamespaceHandler itself defines.
+ */
 function methodNames(handler: object): Set<string> {
   const names = new Set<string>();
   let each: unknown = handler;

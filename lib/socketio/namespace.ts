@@ -1,4 +1,4 @@
-// The sockets of one namespace: who may come in, and who is there.
+// The sockets of one namespace. Decides which clients may join, and tracks the connected ones.
 
 import type { Packet } from "../../protocol/socketio/packet.ts";
 import type { NodeServer } from "../engineio/attach.ts";
@@ -43,13 +43,13 @@ import { type Middleware, passMiddleware } from "./middleware.ts";
 import { createRateLimit, type RateLimit, type RateLimitOptions } from "./rate-limit.ts";
 import { Socket } from "./socket.ts";
 
-/** What a namespace tells of itself. */
+/** The events of a namespace. */
 export interface NamespaceReservedEvents<S> {
-  /** A client has joined. */
+  /** Emitted when a client has joined the namespace. */
   connection: (socket: S) => void;
-  /** The same as "connection". */
+  /** Emitted before "connection", with the same argument. */
   connect: (socket: S) => void;
-  /** A namespace has begun to be. The main namespace tells of all others. */
+  /** Emitted on the main namespace when another namespace is created. */
   new_namespace: (namespace: NamespaceLike) => void;
 }
 
@@ -60,42 +60,49 @@ export type NamespaceEvents<S, ServerSideEvents> = NamespaceReservedEvents<S> & 
     : Event]: ServerSideEvents[Event];
 };
 
-/** A namespace, whatever its types. */
+/** A namespace of any types. */
 export interface NamespaceLike {
+  /** The name of the namespace, such as "/chat". */
   readonly name: string;
+  /** The connected sockets by id. */
   readonly sockets: ReadonlyMap<SocketId, unknown>;
 }
 
-/** The server as a namespace sees it. */
+/** The part of the server that a namespace uses. */
 export interface NamespaceHost<Events extends EventMaps>
   extends EventHandlersHost<SocketOf<Events>> {
-  /** The server, for programs. */
+  /** The public server object. */
   readonly server: NamespaceServer<Events>;
   readonly codec: Codec;
-  /** Makes an adapter for a namespace, as the server's option says. */
+  /** Creates an adapter for a namespace with the factory that the server is set to. */
   createAdapter(nsp: AdapterHost): Adapter;
-  /** An adapter has failed at something of its own. */
+  /** Called when an adapter reports an error. */
   onError(error: Error): void;
-  /** Clients may come back; whether they skip the middleware then. `undefined`: they may not. */
+  /**
+   * The settings of connection state recovery: whether recovered sockets skip the middleware, and
+   * how long sessions are kept, in milliseconds. `undefined` if it is off.
+   */
   readonly recovery:
     | { readonly skipMiddlewares: boolean; readonly maxDisconnectionDuration: number }
     | undefined;
+  /** Largest number of rooms that one socket may be in. */
   readonly maxRoomsPerSocket: number;
-  /** What each socket may send; `undefined` for no limit. */
+  /** The rate limit of each socket. `undefined` if there is none. */
   readonly rateLimit: RateLimit | undefined;
-  /** A namespace was created. */
+  /** Called when a namespace was created. */
   onCreated(namespace: NamespaceLike): void;
 }
 
 const RESERVED: ReadonlySet<string> = new Set(["connect", "connection", "new_namespace"]);
 
-/** The sockets and the namespace of these events. */
+/** The socket type for these events. */
 export type SocketOf<Events extends EventMaps> = Socket<
   Events["listen"],
   Events["emit"],
   Events["serverSide"],
   Events["data"]
 >;
+/** The namespace type for these events. */
 export type NamespaceOf<Events extends EventMaps> = Namespace<
   Events["listen"],
   Events["emit"],
@@ -103,25 +110,37 @@ export type NamespaceOf<Events extends EventMaps> = Namespace<
   Events["data"]
 >;
 
-/** A server or a namespace: it emits to all sockets of a namespace, and listens for them. */
+/**
+ * The common base of Server, Namespace and ParentNamespace: broadcasts to the sockets of a
+ * namespace, and has listeners for its events.
+ */
 export abstract class NamespaceBroadcaster<Events extends EventMaps> extends GroupBroadcaster<
   NamespaceEvents<SocketOf<Events>, Events["serverSide"]>,
   Events["emit"],
   Events["data"]
 > {}
 
-/** A server or a namespace that servers share: it emits to the other servers, too. */
+/** The common base of Server and Namespace: emits to the other servers, too. */
 export abstract class ServerBroadcaster<
   Events extends EventMaps,
 > extends NamespaceBroadcaster<Events> {
+  /** The current adapter of the namespace. @internal */
   protected abstract readonly currentAdapter: Adapter;
 
   /**
-   * Emits an event to this namespace of all other servers, where the adapter knows of any. A
-   * function as the last argument is called with `null` and what each of them answered, or with an
-   * error and what the others did. Always `true`.
+   * Emits an event on this namespace of all other servers. Requires an adapter for several servers.
+   * If the last argument is a function, it is called with `null` and a list of the servers'
+   * responses. If a server does not respond, the function receives an error and the responses of
+   * the others.
    *
-   * @throws TypeError (`code` "ERR_RESERVED_EVENT") for an event of the namespace's own
+   * @returns `true`
+   * @throws ReservedEventError (`code` "ERR_RESERVED_EVENT") for an event that the namespace itself
+   * emits
+   *
+   * @example
+   * ```ts
+   * io.serverSideEmit("reload", "configuration");
+   * ```
    */
   serverSideEmit<Event extends EventNames<Events["serverSide"]>>(
     event: Event,
@@ -140,7 +159,19 @@ export abstract class ServerBroadcaster<
     return true;
   }
 
-  /** serverSideEmit(), and resolves to what each server answers; rejects where one does not, with `responses` of the others. */
+  /**
+   * Emits an event on this namespace of all other servers, and resolves to the list of their
+   * responses. Rejects if a server does not respond. The `responses` property of the error holds
+   * the responses of the others.
+   *
+   * @throws ReservedEventError (`code` "ERR_RESERVED_EVENT") for an event that the namespace itself
+   * emits
+   *
+   * @example
+   * ```ts
+   * const counts = await io.serverSideEmitWithAck("count");
+   * ```
+   */
   serverSideEmitWithAck<Event extends EventNames<Events["serverSide"]>>(
     event: Event,
     ...args: AllButLast<EventArguments<Events["serverSide"], Event>>
@@ -158,15 +189,40 @@ export abstract class ServerBroadcaster<
   }
 }
 
-/** The server as programs see it from a namespace. */
+/** The server as it is available from a namespace. */
 export interface NamespaceServer<Events extends EventMaps> extends NamespaceBroadcaster<Events> {
+  /** The main namespace, "/". */
   readonly sockets: NamespaceOf<Events>;
+  /**
+   * The Engine.IO server.
+   *
+   * @throws Error if the server is not attached
+   */
   readonly engine: Engine;
+  /**
+   * The HTTP server that the Socket.IO server is attached to.
+   *
+   * @throws Error if the server is not attached
+   */
   readonly httpServer: NodeServer;
+  /** Returns the namespace with this name, creating it if necessary. */
   of(name: string): NamespaceOf<Events>;
+  /** Disconnects all clients and closes the HTTP server. */
   close(callback?: (error?: Error) => void): Promise<void>;
 }
 
+/**
+ * A namespace: a named group of sockets with its own middleware, rooms and events. Returned by
+ * Server.of().
+ *
+ * @example
+ * ```ts
+ * const chat = io.of("/chat");
+ * chat.on("connection", (socket) => {
+ *   socket.on("message", (text) => chat.emit("message", text));
+ * });
+ * ```
+ */
 export class Namespace<
     ListenEvents = DefaultEventsMap,
     EmitEvents = ListenEvents,
@@ -176,8 +232,13 @@ export class Namespace<
   extends ServerBroadcaster<EventMaps<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>
   implements AdapterHost
 {
+  /** The name of the namespace, such as "/chat". */
   readonly name: string;
-  /** How the events of its sockets reach their handlers. @internal */
+  /**
+   * Calls the event handlers of the namespace.
+   *
+   * @internal
+   */
   readonly handling: EventHandlers<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>;
 
   private readonly host: NamespaceHost<
@@ -187,23 +248,29 @@ export class Namespace<
     SocketId,
     Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
   >();
-  // Those that may come back, by the secrets that they come back with.
+  // Sockets that can be recovered, by private session id.
   private readonly recoverable = new Map<
     string,
     Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
   >();
+  /** The current adapter of the namespace. @internal */
   protected override currentAdapter: Adapter;
-  /** What each of its sockets may send. @internal */
+  /** The rate limit of each socket. @internal */
   eventLimit: RateLimit | undefined;
   private middleware: readonly Middleware<
     Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
   >[] = [];
   private ackId = 0;
   private readonly onEmpty: (() => void) | undefined;
-  // Those that have not passed the middleware yet.
+  // Sockets that have not passed the middleware yet.
   private readonly waiting = new Set<SocketId>();
 
-  /** @param onEmpty called when the last socket has gone, or the only one was refused */
+  /**
+   * Creates a namespace. Use Server.of() instead.
+   *
+   * @param onEmpty called when the last socket has left, or the only socket was refused
+   * @internal
+   */
   constructor(
     host: NamespaceHost<EventMaps<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>,
     name: string,
@@ -219,17 +286,17 @@ export class Namespace<
     this.begin(this.currentAdapter);
   }
 
-  /** The server. */
+  /** The server that the namespace belongs to. */
   get server(): NamespaceServer<EventMaps<ListenEvents, EmitEvents, ServerSideEvents, SocketData>> {
     return this.host.server;
   }
 
-  /** Who is in which room. */
+  /** The adapter, which tracks the rooms. */
   get adapter(): Adapter {
     return this.currentAdapter;
   }
 
-  /** The sockets that are connected, by their ids. */
+  /** The connected sockets of this process by id. */
   get sockets(): ReadonlyMap<
     SocketId,
     Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
@@ -244,7 +311,21 @@ export class Namespace<
     this.addUntyped("connect", listener);
   }
 
-  /** Has every client pass `middleware` before it may join; in the order of the calls. */
+  /**
+   * Adds middleware that every client must pass before it joins the namespace. Functions run in the
+   * order in which they were added.
+   *
+   * @param middleware calls `next()` to accept the client, or `next(error)` to refuse it
+   * @throws ArgumentTypeError if `middleware` is not a function
+   *
+   * @example
+   * ```ts
+   * io.of("/admin").use((socket, next) => {
+   *   if (socket.handshake.auth.token === "secret") next();
+   *   else next(new Error("wrong token"));
+   * });
+   * ```
+   */
   use(
     middleware: Middleware<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>,
   ): this {
@@ -254,9 +335,19 @@ export class Namespace<
   }
 
   /**
-   * Has `handler` told what a handler of this namespace has thrown or rejected with: of events, of
-   * connections, middleware too. What it returns is the acknowledgement. Without one here or at the
-   * server, it surfaces like one that nobody catches.
+   * Sets the error handler of this namespace. It receives what event handlers, connection handlers
+   * and middleware throw or reject with. Its return value acknowledges the event. Default: the
+   * error handler of the server. Without both, errors become uncaught exceptions.
+   *
+   * @throws ArgumentTypeError if `handler` is not a function
+   *
+   * @example
+   * ```ts
+   * io.of("/chat").onError((error, { event }) => {
+   *   process.emitWarning(`handler of ${event}: ${error}`);
+   *   return { error: "internal error" };
+   * });
+   * ```
    */
   onError(
     handler: ErrorHandler<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>,
@@ -267,9 +358,15 @@ export class Namespace<
   }
 
   /**
-   * Replaces the server's `rateLimit` for the sockets of this namespace, those that are there too. `false`: no limit.
+   * Replaces the server's `rateLimit` for the current and future sockets of this namespace.
    *
+   * @param limit the limit, or `false` for no limit
    * @throws ArgumentTypeError or ArgumentRangeError for an invalid limit
+   *
+   * @example
+   * ```ts
+   * io.of("/chat").rateLimit({ events: 10, interval: 1000 });
+   * ```
    */
   rateLimit(limit: RateLimitOptions | false): this {
     this.eventLimit = createRateLimit(limit);
@@ -277,9 +374,10 @@ export class Namespace<
   }
 
   /**
-   * Has a class's methods handle the events of this namespace. @internal
+   * Sets the object whose methods handle the events of this namespace.
    *
-   * @throws Error (`code` "ERR_ALREADY_REGISTERED") where there is one already
+   * @throws AlreadyRegisteredError (`code` "ERR_ALREADY_REGISTERED") if there is one already
+   * @internal
    */
   register(
     handler: MethodHandlers<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>,
@@ -292,9 +390,9 @@ export class Namespace<
     return new BroadcastOperator(this.currentAdapter, EVERYBODY);
   }
 
-  // What the server calls.
+  // Called by the server.
 
-  /** Changes to the adapter that the server now has. @internal */
+  /** Replaces the adapter after the server's adapter factory has changed. @internal */
   renewAdapter(factory: AdapterFactory): void {
     const renewed = this.watched(createAdapter(factory, this));
     const before = this.currentAdapter;
@@ -303,7 +401,10 @@ export class Namespace<
     this.begin(renewed);
   }
 
-  /** Begins to use an adapter. What it throws at once is for who creates the namespace, or sets the adapter. */
+  /**
+   * Starts to use an adapter. An error that init() throws goes to the code that created the
+   * namespace or set the adapter.
+   */
   private begin(adapter: Adapter): void {
     const begun = adapter.init();
     if (begun !== undefined) this.guardAdapter("init", () => begun);
@@ -313,7 +414,7 @@ export class Namespace<
     return adapter.on("error", (error) => this.host.onError(error));
   }
 
-  // What the dispatcher calls.
+  // Called by the dispatcher.
 
   /** @internal */
   restore(
@@ -332,7 +433,8 @@ export class Namespace<
     this.guardAdapter("restoreSession", () => {
       const since = typeof offset === "string" ? offset : undefined;
       found.session = this.currentAdapter.restoreSession(pid, since);
-      // A promise of its own: below, the failure is handled for the client, and it still has to surface.
+      // Returns a derived promise, whose rejection is reported to the application. The rejection of
+      // the original promise is handled below, for the client.
       return found.session instanceof Promise ? found.session.then() : found.session;
     });
     const { session } = found;
@@ -349,8 +451,10 @@ export class Namespace<
   }
 
   /**
-   * A client asks to join. It is a socket from now on, and connected when the middleware has
-   * passed; never before this call returns. @internal
+   * Creates a socket for a client that asks to join. The socket is connected after the middleware
+   * has passed, and never before this method returns.
+   *
+   * @internal
    */
   add(
     client: Client,
@@ -375,11 +479,14 @@ export class Namespace<
     return socket;
   }
 
-  // What its sockets and its adapter call.
+  // Called by the sockets and by the adapter.
 
   /**
-   * Calls a method of the adapter for a client, or for the namespace. What it throws or rejects with reaches onError(),
-   * or surfaces: the program has not called it, so that there is nobody to catch it. @internal
+   * Calls a method of the adapter on behalf of a client or of the namespace. An error goes to the
+   * error handler or becomes an uncaught exception, because no code of the application could catch
+   * it.
+   *
+   * @internal
    */
   guardAdapter(
     method: keyof Adapter,
@@ -400,7 +507,7 @@ export class Namespace<
     return this.ackId++;
   }
 
-  /** Whether its sockets may come back. @internal */
+  /** Whether sessions of this namespace can be recovered. @internal */
   get recovers(): boolean {
     return this.host.recovery !== undefined;
   }
@@ -434,13 +541,14 @@ export class Namespace<
 
   /** @internal */
   onReturned(pid: string): void {
-    // The client may know before us that its connection is broken.
+    // The client may detect a broken connection before the server does.
     this.recoverable.get(pid)?.conn.discard("transport close");
   }
 
   /** @internal */
   onServerSideEmit([event, ...args]: ServerSideEvent): void {
-    // No server emits these, and listeners would take what came with them for a socket.
+    // Other servers of this package never send these events. A listener would mistake the arguments
+    // for a socket.
     if (RESERVED.has(event)) return;
     const call = this.callerOf(event);
     for (const listener of this.registered(event)) call(this, listener, args);
@@ -470,11 +578,11 @@ export class Namespace<
   }
 }
 
-/** A namespace has a handler already. */
+/** Thrown when a second handler is registered for a namespace. */
 export class AlreadyRegisteredError extends Error {
   readonly code = "ERR_ALREADY_REGISTERED";
 
   constructor(namespace: string) {
-    super(`the namespace "${namespace}" has a handler already`);
+    super(`the namespace "${namespace}" already has a registered handler`);
   }
 }

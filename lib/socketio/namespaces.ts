@@ -1,4 +1,5 @@
-// The namespaces of a server: found by name, and created by the program or for a client.
+// The namespaces of a server. Finds them by name, and creates them for the application or for a
+// client.
 
 import { MAIN_NAMESPACE } from "../../protocol/socketio/packet.ts";
 import type { AdapterFactory } from "./create-adapter.ts";
@@ -11,12 +12,15 @@ import {
   type ParentNamespaceOf,
 } from "./parent-namespace.ts";
 
-/** The server as the namespaces of these events see it. */
+/** The part of the server that the namespaces of these events use. */
 type HostOf<Events extends EventMaps> = NamespaceHost<
   EventMaps<Events["listen"], Events["emit"], Events["serverSide"], Events["data"]>
 >;
 
-/** Characters of a name. A longer one would take more than its namespace, which may stay after the client has left. */
+/**
+ * Longest name of a namespace that a client may cause to be created, in characters. A longer name
+ * would take more memory than its namespace, which may outlive the client.
+ */
 const MAX_CREATED_NAME = 1000;
 
 export class Namespaces<Events extends EventMaps> implements NamespaceFinder {
@@ -27,7 +31,11 @@ export class Namespaces<Events extends EventMaps> implements NamespaceFinder {
   readonly #all: Map<string, NamespaceOf<Events>>;
   readonly #parents: ParentNamespaceOf<Events>[] = [];
 
-  /** @param removesEmpty a namespace with a parent is removed after its last socket has left */
+  /**
+   * Creates the main namespace.
+   *
+   * @param removesEmpty whether to remove a child namespace after its last socket has left
+   */
   constructor(host: HostOf<Events>, removesEmpty: boolean) {
     this.#host = host;
     this.#removesEmpty = removesEmpty;
@@ -51,7 +59,7 @@ export class Namespaces<Events extends EventMaps> implements NamespaceFinder {
     );
   }
 
-  /** Creates the parent of all namespaces that a pattern or function allows. */
+  /** Creates a parent namespace for all namespaces that a pattern or function accepts. */
   addParent(names: RegExp | NamespaceMatcher): ParentNamespaceOf<Events> {
     const name = `/_${this.#parents.length}`;
     const parent: ParentNamespaceOf<Events> = new ParentNamespace(this.#host, name, names);
@@ -75,22 +83,27 @@ export class Namespaces<Events extends EventMaps> implements NamespaceFinder {
       callback(undefined);
       return;
     }
-    // Counted before the program is asked: it may take long to answer, and many names may be asked for meanwhile.
+    // Counted before the application is asked. The answer may take long, and a client may request
+    // many names in the meantime.
     allowance.left--;
     this.#createFor(name, auth, allowance, [...this.#parents], callback);
   }
 
-  /** Gives every namespace a new adapter. The rooms of the new ones are empty. */
+  /** Gives every namespace a new adapter without any rooms. */
   renewAdapters(factory: AdapterFactory): void {
     for (const namespace of this.#all.values()) namespace.renewAdapter(factory);
   }
 
-  /** Closes the adapters. Resolves when all have closed or failed to. */
+  /** Closes the adapters. Resolves after all have closed or failed to close. */
   async closeAdapters(): Promise<void> {
     await Promise.allSettled([...this.#all.values()].map(async ({ adapter }) => adapter.close()));
   }
 
-  /** @param allowance of the client that has caused it to be created */
+  /**
+   * Creates a child namespace.
+   *
+   * @param allowance the allowance of the client that requested the namespace
+   */
   #childOf(
     parent: ParentNamespaceOf<Events>,
     name: string,
@@ -101,12 +114,12 @@ export class Namespaces<Events extends EventMaps> implements NamespaceFinder {
       if (allowance !== undefined) allowance.left++;
       if (this.#all.get(name) !== child) return;
       this.#all.delete(name);
-      // Another one of this name has an adapter of its own.
+      // A newer namespace with this name has its own adapter.
       child.guardAdapter("close", () => child.adapter.close());
     });
   }
 
-  /** Creates a namespace for a client. Returns `undefined` if the program's adapter cannot be created. */
+  /** Creates a namespace for a client. Returns `undefined` if creating its adapter failed. */
   #create(
     parent: ParentNamespaceOf<Events>,
     name: string,
@@ -128,7 +141,7 @@ export class Namespaces<Events extends EventMaps> implements NamespaceFinder {
     return namespace;
   }
 
-  /** Creates a namespace for a client, if one of `parents` allows it. */
+  /** Creates a namespace for a client if one of `parents` accepts its name. */
   #createFor(
     name: string,
     auth: object,
@@ -142,7 +155,7 @@ export class Namespaces<Events extends EventMaps> implements NamespaceFinder {
       return;
     }
     parent.matches(name, auth, (allowed) => {
-      // Another client may have caused it to be created meanwhile.
+      // Another client may have requested the namespace in the meantime.
       const known = this.#all.get(name);
       if (known !== undefined) {
         allowance.left++;

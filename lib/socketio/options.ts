@@ -1,4 +1,4 @@
-// The options of a server: what each does, its default, and the values that it may have.
+// The options of a server: descriptions, defaults and checks.
 
 import type { AttachOptions } from "../engineio/attach.ts";
 import {
@@ -27,64 +27,101 @@ import { RateLimit, type RateLimitOptions, rateLimit } from "./rate-limit.ts";
 import { limitsOf, RECOVERY_OPTIONS, RecoveryAdapter, type RecoveryOptions } from "./recovery.ts";
 import { RecoveryBounds, type RecoveryLimits } from "./recovery-store.ts";
 
+/** The options of a server. All are optional. */
 export interface ServerOptions extends EngineOptions, AttachOptions {
-  /** The client's files are served under the path. Default `true`. */
+  /** Serve the files of the browser client under the path. Default: `true`. */
   readonly serveClient?: boolean;
-  /** Who is in which room; one that works over a network makes several servers one. Default: in memory. */
+  /**
+   * Adapter class, or function that returns an adapter for a namespace. An adapter for several
+   * servers connects them to a cluster. Default: rooms in memory, for a single server.
+   */
   readonly adapter?: AdapterFactory;
-  /** Encodes and decodes packets, such as the module "barewire/msgpack". Clients need the same. Default: JSON, with bytes beside it. */
+  /**
+   * Encodes and decodes packets, for example the module "barewire/msgpack". Clients must use the
+   * same parser. Default: JSON with separate binary attachments.
+   */
   readonly parser?: Parser;
-  /** Clients that come back in time are the same sockets again. Default: they are not. */
+  /**
+   * Restore the id, the rooms and the data of a client that reconnects after a short disconnection.
+   * Default: `false`.
+   *
+   * @example
+   * ```ts
+   * const io = new Server(3000, { connectionStateRecovery: { maxDisconnectionDuration: 60_000 } });
+   * ```
+   */
   readonly connectionStateRecovery?: boolean | RecoveryOptions;
-  /** Milliseconds that a client may be connected without having joined a namespace. Default 45,000. */
+  /**
+   * Disconnect a client that has not joined a namespace after this time, in milliseconds. Default:
+   * 45,000.
+   */
   readonly connectTimeout?: number;
   /**
-   * A listener that does not take the callback of an acknowledgement acknowledges with what it
-   * returns or resolves to: nothing with no arguments, `acks(a, b)` with several. One takes the
-   * callback that has a parameter for it. Default `false`.
+   * Acknowledge events with the return values of listeners, or with the values of returned
+   * promises. `undefined` acknowledges without arguments, `acks(a, b)` with several. A listener
+   * that has a parameter for the acknowledgement callback must call the callback instead. Default:
+   * `false`.
+   *
+   * @example
+   * ```ts
+   * const io = new Server(3000, { ackReturnValues: true });
+   * io.on("connection", (socket) => {
+   *   socket.on("sum", (a: number, b: number) => a + b);
+   * });
+   * ```
    */
   readonly ackReturnValues?: boolean;
-  /** Binary attachments that one packet may have. Default 10. */
+  /** Largest number of binary attachments in one packet. Default: 10. */
   readonly maxAttachments?: number;
-  /** Namespaces that were made for a client, by of() with a pattern or function, end with their last socket. Default `false`. */
+  /**
+   * Remove a namespace that was created for a client (by of() with a pattern or function) after its
+   * last socket has left. Default: `false`.
+   */
   readonly cleanupEmptyChildNamespaces?: boolean;
   /**
-   * Namespaces that one connection may cause to exist at the same time, those about which the function of of() has not
-   * decided yet among them. Further ones are refused with "Invalid namespace", as are names of more than 1,000
-   * characters. Default: 100.
+   * Largest number of namespaces that exist at the same time because of one connection, including
+   * names that the function passed to of() has not decided on yet. Further requests are refused
+   * with "Invalid namespace", as are names of more than 1,000 characters. Default: 100.
    */
   readonly maxCreatedNamespaces?: number;
   /**
-   * Bytes that the `auth` of one connection may take, in all namespaces that it is in together: those of the packets
-   * that bring it. A client with more is refused with "auth is too large". Default: 16,384, as much as Node allows for
-   * the head of a request, where tokens are sent otherwise.
+   * Largest total size of the packets that contain `auth`, in bytes, for all namespaces that one
+   * connection is in. A client that exceeds it is refused with "auth is too large". Default:
+   * 16,384, which is Node's limit for the headers of a request, where tokens are usually sent.
    */
   readonly maxAuthSize?: number;
   /**
-   * Rooms that one socket may be in. A socket that would be in more has an "error" event, and its connection ends: to leave
-   * a million rooms blocks the event loop for more than a second. Default: 10,000.
+   * Largest number of rooms that one socket may be in. A socket that exceeds it emits "error", and
+   * its connection is closed. Leaving a million rooms would block the event loop for more than a
+   * second. Default: 10,000.
    */
   readonly maxRoomsPerSocket?: number;
   /**
-   * Milliseconds that each attachment of a packet may take after the message before it. A client that takes longer is
-   * disconnected. Default: 30,000.
+   * How long each attachment of a packet may take after the previous message, in milliseconds. A
+   * client that takes longer is disconnected. Default: 30,000.
    */
   readonly attachmentTimeout?: number;
   /**
-   * Events that each socket may send: `events` in each `interval` (milliseconds) over time, and `burst` (default: `events`)
-   * at once. One more is not delivered: the socket has an "error" event with a `RateLimitError`, and a client that awaits an
-   * acknowledgement receives `{ error: { code: "ERR_RATE_LIMIT", message, retryAfter } }`. Acknowledgements of the client
-   * do not count. `namespace.rateLimit()` sets another one. Default: no limit.
+   * Limit the events that each socket may send: `events` per `interval` (milliseconds) on average,
+   * and `burst` at once (default: `events`). An event above the limit is not delivered. The socket
+   * emits "error" with a RateLimitError. If the client expects an acknowledgement, it receives
+   * `{ error: { code: "ERR_RATE_LIMIT", message, retryAfter } }`. Acknowledgements from the client
+   * do not count. Namespace.rateLimit() overrides the limit. Default: no limit.
+   *
+   * @example
+   * ```ts
+   * const io = new Server(3000, { rateLimit: { events: 10, interval: 1000, burst: 20 } });
+   * ```
    */
   readonly rateLimit?: RateLimitOptions;
 }
 
-/** The checks of the options. */
+/** The checks of the server options. */
 export const SERVER_OPTIONS: OptionTable<ServerOptions, keyof typeof ENGINE_OPTIONS> = {
   ...ENGINE_OPTIONS,
   ...ATTACH_OPTIONS,
   ackReturnValues: boolean,
-  adapter: checkThat("a class or a function that makes one", isFunction),
+  adapter: checkThat("an adapter class or a function that returns an adapter", isFunction),
   attachmentTimeout: positiveMilliseconds,
   cleanupEmptyChildNamespaces: boolean,
   connectionStateRecovery: valueOr([true, false], nested(RECOVERY_OPTIONS)),
@@ -106,7 +143,7 @@ const DEFAULT_ATTACHMENT_TIMEOUT = 30_000;
 export const DEFAULT_MAX_ROOMS = 10_000;
 const DEFAULT_MAX_ATTACHMENTS = 10;
 
-/** The options with which the namespaces are created, before attach(). */
+/** The options that are needed to create the namespaces, before attach() is called. */
 const OPTIONS_OF_THE_CONSTRUCTOR = [
   "parser",
   "connectionStateRecovery",
@@ -120,36 +157,36 @@ const OPTIONS_OF_THE_CONSTRUCTOR = [
   "cleanupEmptyChildNamespaces",
 ] as const satisfies readonly (keyof ServerOptions)[];
 /**
- * Returns the options of the constructor, replaced by those of attach().
+ * Returns the options of the constructor, overridden by those of attach().
  *
- * @throws ArgumentTypeError for an option that only the constructor takes
+ * @throws ArgumentTypeError for an option that only the constructor accepts
  */
 export function mergeOptions(first: ServerOptions, later: ServerOptions): ServerOptions {
   for (const name of OPTIONS_OF_THE_CONSTRUCTOR) {
     if (later[name] === undefined || later[name] === first[name]) continue;
-    throw new ArgumentTypeError(`the option ${name} can only be given to the constructor`);
+    throw new ArgumentTypeError(`the option ${name} can only be passed to the constructor`);
   }
   const all: Record<string, unknown> = { ...first };
   for (const [name, value] of Object.entries(later)) {
-    // An explicit `undefined` must not remove an option of the constructor, such as allowRequest.
+    // An explicit `undefined` must not override an option of the constructor, such as allowRequest.
     if (value !== undefined || !(name in all)) all[name] = value;
   }
   return all;
 }
 
-/** Returns those options that are the engine's. */
+/** Returns the options that belong to the engine. */
 export function engineOptions(options: ServerOptions): EngineOptions {
   return Object.fromEntries(Object.entries(options).filter(([name]) => name in ENGINE_OPTIONS));
 }
 
-/** Returns the options of connection state recovery, or `undefined` where it is off. */
+/** Returns the options of connection state recovery, or `undefined` if it is off. */
 export function recoveryOf({
   connectionStateRecovery,
 }: ServerOptions): RecoveryOptions | undefined {
   return connectionStateRecovery === true ? {} : connectionStateRecovery || undefined;
 }
 
-/** Returns the limits of each client. */
+/** Returns the limits that apply to each client. */
 export function clientLimits({
   maxCreatedNamespaces = DEFAULT_MAX_CREATED_NAMESPACES,
   maxAuthSize = DEFAULT_MAX_AUTH_SIZE,
@@ -158,7 +195,7 @@ export function clientLimits({
   return { maxCreatedNamespaces, maxAuthSize, attachmentTimeout };
 }
 
-/** Returns the option `rateLimit`, or `undefined` where there is no limit. */
+/** Returns the rate limit, or `undefined` if there is none. */
 export function rateLimitOf({ rateLimit: limit }: ServerOptions): RateLimit | undefined {
   return limit && new RateLimit(limit);
 }
@@ -170,7 +207,7 @@ export function codecFor({ parser: own, maxAttachments }: ServerOptions): Codec 
     : codecOf(own);
 }
 
-/** Returns the limits of connection state recovery, or `undefined` where it is off. */
+/** Returns the limits of connection state recovery, or `undefined` if it is off. */
 export function recoveryLimits(options: ServerOptions): RecoveryLimits | undefined {
   const { pingInterval = DEFAULTS.pingInterval, pingTimeout = DEFAULTS.pingTimeout } = options;
   const { maxBackpressure = DEFAULTS.maxBackpressure } = options;

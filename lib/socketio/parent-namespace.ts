@@ -1,5 +1,5 @@
-// Namespaces made when a client asks for them: the pattern or function that says which, and what
-// every one of them begins with.
+// Namespaces that are created when a client requests them. The pattern or function that accepts
+// their names, and the settings that they start with.
 
 import type { Packet } from "../../protocol/socketio/packet.ts";
 import type { DefaultEventsMap, Untyped } from "../events/emitter.ts";
@@ -24,7 +24,13 @@ import { Namespace, NamespaceBroadcaster, type NamespaceHost } from "./namespace
 import { createRateLimit, type RateLimitOptions } from "./rate-limit.ts";
 import type { Socket } from "./socket.ts";
 
-/** Says whether a namespace of this name may be, for a client with this `auth`. */
+/**
+ * Decides whether a namespace may be created for a client. Calls `next(null, true)` to allow it.
+ *
+ * @param name the requested name
+ * @param auth the `auth` that the client sent
+ * @param next call with an error or `false` to refuse the client
+ */
 export type NamespaceMatcher = (
   name: string,
   auth: Readonly<Record<string, Untyped>>,
@@ -32,8 +38,16 @@ export type NamespaceMatcher = (
 ) => void;
 
 /**
- * What all namespaces of one pattern begin with. Listeners and middleware reach those that are
- * made later; what is emitted reaches all that are there.
+ * The parent of all namespaces that match a pattern or function. Listeners and middleware apply to
+ * namespaces that are created later. Broadcasts reach all existing namespaces.
+ *
+ * @example
+ * ```ts
+ * const rooms = io.of(/^\/room-\d+$/);
+ * rooms.on("connection", (socket) => {
+ *   socket.nsp.emit("joined", socket.id);
+ * });
+ * ```
  */
 export class ParentNamespace<
   ListenEvents = DefaultEventsMap,
@@ -41,12 +55,13 @@ export class ParentNamespace<
   ServerSideEvents = DefaultEventsMap,
   SocketData = Untyped,
 > extends NamespaceBroadcaster<EventMaps<ListenEvents, EmitEvents, ServerSideEvents, SocketData>> {
-  /** For people; no client can ask for it. */
+  /** A name for debugging. Clients cannot join the parent namespace itself. */
   readonly name: string;
+  /** The namespaces that have been created. */
   readonly children: Set<Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>> =
     new Set();
 
-  /** The pattern that names fit, where it is one. */
+  /** The pattern that names must match. `undefined` if a function decides. */
   readonly pattern: RegExp | undefined;
   private readonly matcher: NamespaceMatcher;
   private readonly host: NamespaceHost<
@@ -64,7 +79,12 @@ export class ParentNamespace<
     Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
   >[] = [];
 
-  /** @throws TypeError for a pattern with the flags "g" or "y" */
+  /**
+   * Creates a parent namespace. Use Server.of() instead.
+   *
+   * @throws TypeError for a pattern with the flags "g" or "y"
+   * @internal
+   */
   constructor(
     host: NamespaceHost<EventMaps<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>,
     name: string,
@@ -75,7 +95,7 @@ export class ParentNamespace<
     this.name = name;
     this.pattern = names instanceof RegExp ? names : undefined;
     if (this.pattern?.global || this.pattern?.sticky) {
-      throw new TypeError("stateful regular expressions are not supported");
+      throw new TypeError('regular expressions with the flags "g" and "y" are not supported');
     }
     this.matcher =
       names instanceof RegExp ? (asked, _auth, next) => next(null, names.test(asked)) : names;
@@ -89,7 +109,11 @@ export class ParentNamespace<
     this.addUntyped("connect", listener);
   }
 
-  /** Has every client of a namespace made later pass `middleware`. */
+  /**
+   * Adds middleware to every namespace that is created later, as Namespace.use() does.
+   *
+   * @throws ArgumentTypeError if `middleware` is not a function
+   */
   use(
     middleware: Middleware<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>,
   ): this {
@@ -98,7 +122,11 @@ export class ParentNamespace<
     return this;
   }
 
-  /** Namespace.onError() of every namespace made later. */
+  /**
+   * Sets the error handler of every namespace that is created later, as Namespace.onError() does.
+   *
+   * @throws ArgumentTypeError if `handler` is not a function
+   */
   onError(
     handler: ErrorHandler<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>,
   ): this {
@@ -108,8 +136,9 @@ export class ParentNamespace<
   }
 
   /**
-   * Namespace.rateLimit() of every namespace made later.
+   * Sets the rate limit of every namespace that is created later, as Namespace.rateLimit() does.
    *
+   * @param limit the limit, or `false` for no limit
    * @throws ArgumentTypeError or ArgumentRangeError for an invalid limit
    */
   rateLimit(limit: RateLimitOptions | false): this {
@@ -118,14 +147,14 @@ export class ParentNamespace<
     return this;
   }
 
-  /** Namespace.register() of every namespace made later. @internal */
+  /** Sets the registered handler of every namespace that is created later. @internal */
   register(
     handler: MethodHandlers<Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>>,
   ): void {
     this.handler = handler;
   }
 
-  /** Calls back, once, with whether it wants a namespace of this name. @internal */
+  /** Determines whether a namespace with this name may be created. Calls back once. @internal */
   matches(name: string, auth: object, callback: (allowed: boolean) => void): void {
     let called = false;
     const next = (error: Error | null, allow = false): void => {
@@ -133,7 +162,7 @@ export class ParentNamespace<
       called = true;
       callback(!error && allow);
     };
-    // What the program's function throws or rejects with reaches onError(), and the client is refused.
+    // An error of the application's function goes to the error handler, and the client is refused.
     const fail = (error: unknown): never => {
       next(null, false);
       throw error;
@@ -148,7 +177,9 @@ export class ParentNamespace<
     });
   }
 
-  /** Does something of the program for a client that asks for a namespace. @internal */
+  /**
+   * Calls a function of the application on behalf of a client that requests a namespace. @internal
+   */
   guard(name: string, auth: object, call: () => unknown): void {
     const handling = new EventHandlers<
       Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>
@@ -157,7 +188,7 @@ export class ParentNamespace<
     handling.guard(undefined, "connect", [name, auth], call);
   }
 
-  /** Makes a namespace. @internal */
+  /** Creates a child namespace. @internal */
   createChild(
     name: string,
     onEmpty: (child: Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>) => void,
@@ -181,6 +212,7 @@ export class ParentNamespace<
   }
 }
 
+/** The parent namespace type for these events. */
 export type ParentNamespaceOf<Events extends EventMaps> = ParentNamespace<
   Events["listen"],
   Events["emit"],
@@ -188,7 +220,7 @@ export type ParentNamespaceOf<Events extends EventMaps> = ParentNamespace<
   Events["data"]
 >;
 
-/** All sockets of all children, as if they were of one namespace. */
+/** Broadcasts to the sockets of all child namespaces as if they were in one namespace. */
 class ChildrenAdapter extends Adapter {
   readonly #children: ReadonlySet<{ readonly name: string; readonly adapter: Adapter }>;
 
@@ -209,7 +241,7 @@ class ChildrenAdapter extends Adapter {
   }
 
   override broadcast(packet: Packet, options: BroadcastOptions): void {
-    // Listeners may cause namespaces to be created, here and below.
+    // Listeners may cause namespaces to be created during this loop and those below.
     for (const { name, adapter } of [...this.#children]) {
       adapter.broadcast({ ...packet, namespace: name }, options);
     }
@@ -224,7 +256,7 @@ class ChildrenAdapter extends Adapter {
     let servers = 0;
     let untold = children.length;
     const forget = children.map(({ name, adapter }) =>
-      // Each namespace has acknowledgements of its own numbers.
+      // Acknowledgement ids are unique only within one namespace.
       adapter.broadcastWithAck(
         { ...packet, namespace: name, id: adapter.nsp.nextAckId() },
         options,

@@ -1,18 +1,19 @@
-// How many events a client may send: the option `rateLimit`. Each socket has a bucket of tokens. An event takes one, and
-// they come back at a steady rate until the bucket is full. There is no timer: when the bucket is full again says how many
-// are in it at any time, and each event puts that off.
+// The option `rateLimit`: limits how many events a client may send. Each socket has a bucket of
+// tokens. An event takes one token, and tokens are refilled at a constant rate until the bucket is
+// full. No timer is needed. The bucket stores the time at which it will be full again, which
+// implies the number of tokens at any time. Each event postpones that time.
 
 import { ArgumentTypeError } from "../events/errors.ts";
 import { type Check, checkOptions, number, type OptionTable } from "../events/options.ts";
 import { positiveMilliseconds } from "../node-options.ts";
 
-/** How many events one socket may send. */
+/** Limits how many events one socket may send. */
 export interface RateLimitOptions {
-  /** Events in each `interval`, over time. */
+  /** Number of events per `interval`, on average. */
   readonly events: number;
-  /** Milliseconds. */
+  /** The interval, in milliseconds. */
   readonly interval: number;
-  /** Events that may come at once after a pause. Default: `events`. */
+  /** Number of events that may arrive at once after a pause. Default: `events`. */
   readonly burst?: number;
 }
 
@@ -26,7 +27,7 @@ const RATE_LIMIT_OPTIONS: OptionTable<RateLimitOptions> = {
 
 const REQUIRED = ["events", "interval"] as const satisfies readonly (keyof RateLimitOptions)[];
 
-/** Checks the option `rateLimit`, of which `events` and `interval` must be given. */
+/** Checks the option `rateLimit`. `events` and `interval` are required. */
 export const rateLimit: Check = (value, name) => {
   if (value !== undefined) checkRateLimit(value, name);
 };
@@ -41,7 +42,7 @@ function checkRateLimit(value: unknown, name: string): void {
 }
 
 /**
- * Returns a limit, or `undefined` for `false`.
+ * Creates a rate limit. Returns `undefined` for `false`.
  *
  * @throws ArgumentTypeError or ArgumentRangeError for an invalid limit
  */
@@ -51,15 +52,25 @@ export function createRateLimit(limit: RateLimitOptions | false): RateLimit | un
   return new RateLimit(limit);
 }
 
-/** A client has sent more events than it may. The event was not delivered. `code` "ERR_RATE_LIMIT". */
+/**
+ * Passed to the "error" event of a socket whose client has exceeded its `rateLimit`. The event was
+ * not delivered.
+ */
 export class RateLimitError extends Error {
+  /** The name of the error class. */
   override readonly name = "RateLimitError";
+  /** The error code. */
   readonly code = "ERR_RATE_LIMIT";
-  /** The name of the event. */
+  /** The name of the event that was not delivered. */
   readonly event: string;
-  /** Milliseconds until the client may send the next event. At least 1. */
+  /** Time until the client may send the next event, in milliseconds. At least 1. */
   readonly retryAfter: number;
 
+  /**
+   * Creates an error for an event that exceeds the limit.
+   *
+   * @internal
+   */
   constructor(event: string, retryAfter: number) {
     super("too many events");
     this.event = event;
@@ -67,11 +78,11 @@ export class RateLimitError extends Error {
   }
 }
 
-/** A rate limit as buckets use it. */
+/** A rate limit in the form that buckets use. */
 export class RateLimit {
-  /** Milliseconds in which a token comes back. */
+  /** Time in which one token is refilled, in milliseconds. */
   readonly interval: number;
-  /** Milliseconds in which an empty bucket is full again. */
+  /** Time in which an empty bucket is refilled, in milliseconds. */
   readonly capacity: number;
 
   constructor({ events, interval, burst = events }: RateLimitOptions) {
@@ -80,16 +91,22 @@ export class RateLimit {
   }
 }
 
-/** Milliseconds that additions of times may be wrong by. */
+/** Largest rounding error of time calculations, in milliseconds. */
 const ROUNDING = 0.001;
 
+/** The tokens of one socket. */
 export class TokenBucket {
-  /** When it is full again, as performance.now() counts. */
+  /** When the bucket is full, on the clock of performance.now(). */
   fullAt: number;
-  /** An event was refused since it was full. */
+  /** Whether an event has been refused since the bucket was last full. */
   isOverdrawn = false;
 
-  /** @param fullAt Default: it is full */
+  /**
+   * Creates a bucket.
+   *
+   * @param fullAt when the bucket is full, on the clock of performance.now(). Default: it is full
+   * now
+   */
   constructor(fullAt = 0) {
     this.fullAt = fullAt;
   }
@@ -97,12 +114,12 @@ export class TokenBucket {
   /**
    * Takes a token.
    *
-   * @param now what performance.now() returns
-   * @returns 0, or if there is none the milliseconds until there is one: an integer
+   * @param now the value of performance.now()
+   * @returns 0, or the time until a token is available if there is none, in whole milliseconds
    */
   take(limit: RateLimit, now: number): number {
     const isFull = this.fullAt <= now;
-    // Of another limit, it may have been emptier than a bucket of this one can be.
+    // The bucket may have been filled under another limit, and be emptier than this limit allows.
     this.fullAt = isFull ? now : Math.min(this.fullAt, now + limit.capacity);
     const fullAt = this.fullAt + limit.interval;
     const excess = fullAt - now - limit.capacity;

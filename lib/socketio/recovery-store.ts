@@ -1,5 +1,6 @@
-// What is kept of one namespace for clients that may come back: sessions, and the packets that they may have missed.
-// In one process the adapter has it (recovery.ts), in a cluster the primary.
+// The state that one namespace keeps for connection state recovery: sessions of disconnected
+// clients, and packets that they may have missed. In a single process the adapter holds the store
+// (recovery.ts), in a cluster the primary holds it.
 
 import { Deadlines } from "../deadlines.ts";
 import { mayBeSocketId } from "../generate-id.ts";
@@ -10,77 +11,92 @@ import { valueSize } from "./value-size.ts";
 
 export type { Offset } from "./losses.ts";
 
-/** The options of recovery with their defaults. */
+/** The resolved options of connection state recovery. */
 export interface RecoveryLimits {
-  /** Milliseconds for which sessions are kept. */
+  /** How long sessions are kept, in milliseconds. */
   readonly sessionDuration: number;
-  /** Milliseconds for which packets are kept. */
+  /** How long packets are kept, in milliseconds. */
   readonly packetDuration: number;
-  /** Sessions of all namespaces. */
+  /** Largest number of sessions in all namespaces. */
   readonly maxSessions: number;
-  /** Packets of all namespaces. */
+  /** Largest number of packets in all namespaces. */
   readonly maxPackets: number;
-  /** Bytes of the packets of all namespaces, and of the sessions. */
+  /**
+   * Largest total size of the packets in all namespaces, in bytes. The sessions may take as much
+   * again.
+   */
   readonly maxBytes: number;
-  /** Bytes of the packets that one client is sent when it comes back. */
+  /** Largest total size of the packets that one client is sent after a recovery, in bytes. */
   readonly maxReplay: number;
 }
 
-/** What is kept of a socket that has gone. */
+/** The state of a disconnected socket. */
 export interface StoredSession {
+  /** The id of the socket. */
   readonly sid: SocketId;
+  /** The private session id. */
   readonly pid: string;
+  /** The rooms that the socket was in. */
   readonly rooms: Iterable<Room>;
-  /** The offset at which it began, as text. */
+  /** The offset when the session started. */
   readonly offset: string;
-  /** Where its client came from. */
+  /** The address of the client, if known. */
   readonly address?: string | undefined;
 }
 
 /** A packet that clients may have missed. */
 export interface StoredPacket extends Offset {
+  /** The rooms that the packet was sent to. Empty: all sockets. */
   readonly rooms: Iterable<Room>;
+  /** Sockets in any of these rooms did not receive the packet. */
   readonly except: Iterable<Room>;
-  /** It is for clients of its worker only. */
+  /** Whether the packet was sent only to clients of its worker. */
   readonly local: boolean;
-  /** About as many bytes as it takes while it is kept. */
+  /** Approximate size in the store, in bytes. */
   readonly size: number;
-  /** About as many bytes as it takes while it waits for a client. */
+  /** Approximate size in the send queue of a client, in bytes. */
   readonly length: number;
 }
 
-/** A session whose client has come back. */
+/** A recovered session. */
 export interface Recovered<Session, Packet> {
+  /** The state of the socket before the disconnection. */
   readonly session: Session;
-  /** How far the client has received. */
+  /** The offset of the last packet that the client received. */
   readonly given: Offset;
-  /** In order. */
+  /** The packets that the client missed, in order. */
   readonly missed: readonly Packet[];
 }
 
-/** About as many bytes as something takes that is kept, beside its contents, and as one of its rooms does. */
+/** Approximate size of a stored item without its contents, and of each of its rooms, in bytes. */
 const OVERHEAD = 1024;
 const ROOM_OVERHEAD = 64;
 const BEGINNING: Offset = { worker: 0, sequence: 0, index: 0 };
 
-/** Returns about as many bytes as something takes that is kept for these rooms. */
+/** Returns the approximate size of a stored item with these rooms, in bytes. */
 export function sizeWith(bytes: number, ...lists: readonly Iterable<Room>[]): number {
   let size = OVERHEAD + bytes;
   for (const rooms of lists) for (const room of rooms) size += ROOM_OVERHEAD + sizeOfRoom(room);
   return size;
 }
 
-/** Programs without types may name a room by anything: a number, `null`, an object that a client has sent. */
+/**
+ * JavaScript programs may use any value as a room: a number, `null`, or an object that a client
+ * sent.
+ */
 function sizeOfRoom(room: unknown): number {
   return typeof room === "string" ? 2 * room.length : valueSize(room);
 }
 
-/** Returns whose packets those for a room are: each named room has its own, and all other rooms have theirs together. */
+/**
+ * Returns the owner of packets for a room. Each room that is named by a string is an owner. All
+ * other rooms share one owner.
+ */
 function ownerOfRoom(nsp: string, room: unknown): string {
   return `${nsp} ${typeof room === "string" ? room : ""}`;
 }
 
-/** The bounds of what all namespaces keep together. */
+/** The bounds on the stored items of all namespaces. */
 export class RecoveryBounds {
   readonly limits: RecoveryLimits;
   readonly sessions: FairBound;
@@ -96,7 +112,9 @@ export class RecoveryBounds {
   }
 }
 
-/** Where the packets of a room are kept; those for several rooms or none stand together. */
+/**
+ * The key of a room's packets. Packets for several rooms, or for none, share the key `undefined`.
+ */
 type Key = Room | undefined;
 
 class KeptSession<Session extends StoredSession> extends Kept {
@@ -148,10 +166,10 @@ class KeptPacket<Packet extends StoredPacket> extends Kept {
   }
 }
 
-/** The packets of a room, in order. */
+/** The packets of one key, in order. */
 interface Log<Packet extends StoredPacket> {
   readonly packets: Set<KeptPacket<Packet>>;
-  /** Of the packets together, while they wait for a client. */
+  /** Total size of the packets in the send queue of a client, in bytes. */
   length: number;
 }
 
@@ -170,9 +188,11 @@ export class RecoveryStore<Session extends StoredSession, Packet extends StoredP
   readonly #onPacketGivenUp = (kept: KeptPacket<Packet>): void => this.#lose(kept);
 
   /**
-   * @param name of the namespace
-   * @param parse reads an offset; returns `undefined` for what is none
-   * @param addressOf returns the address of a socket that is connected
+   * Creates an empty store.
+   *
+   * @param name the name of the namespace
+   * @param parse parses an offset. Returns `undefined` for an invalid one
+   * @param addressOf returns the address of a connected socket
    */
   constructor(
     name: string,
@@ -187,26 +207,30 @@ export class RecoveryStore<Session extends StoredSession, Packet extends StoredP
     this.#addressOf = addressOf;
     this.#expiries = new Deadlines(sessionDuration, (pid) => this.#forget(pid));
     this.#packetExpiries = new Deadlines(packetDuration, (kept) => this.#remove(kept));
-    // A client that may come back has missed nothing that is older.
+    // Older packets cannot have been missed by a client whose session is still kept.
     this.#losses = new Losses(bounds.losses, packetDuration);
   }
 
-  /** Sessions that are kept. */
+  /** The number of stored sessions. */
   get sessionCount(): number {
     return this.#sessions.size;
   }
 
-  /** Packets that are kept. */
+  /** The number of stored packets. */
   get packetCount(): number {
     return this.#packetExpiries.size;
   }
 
-  /** Whether a session is kept. */
+  /** Returns whether a session is stored. */
   has(pid: string): boolean {
     return this.#sessions.has(pid);
   }
 
-  /** Keeps a session for a client that may come back. @param size about as many bytes as it takes */
+  /**
+   * Stores a session.
+   *
+   * @param size approximate size of the session, in bytes
+   */
   keep(session: Session, size: number): void {
     const { pid, sid, address } = session;
     this.#take(pid);
@@ -217,7 +241,7 @@ export class RecoveryStore<Session extends StoredSession, Packet extends StoredP
     this.#bounds.sessions.add(kept);
   }
 
-  /** Keeps a packet. */
+  /** Stores a packet. */
   add(packet: Packet): void {
     const [room, ...others] = packet.rooms;
     const key = others.length === 0 ? room : undefined;
@@ -232,9 +256,10 @@ export class RecoveryStore<Session extends StoredSession, Packet extends StoredP
   }
 
   /**
-   * Gives a session, once, with what its client has missed.
+   * Returns a session and the packets that its client missed, and removes the session from the
+   * store.
    *
-   * @param text the client's offset
+   * @param text the offset that the client sent
    * @param last the index of the last packet
    */
   recover(
@@ -242,11 +267,12 @@ export class RecoveryStore<Session extends StoredSession, Packet extends StoredP
     text: string | undefined,
     last: number,
   ): Recovered<Session, Packet> | RecoveryFailure {
-    // Once: of two that know the secret, the second is not the client.
+    // A session can be recovered only once. A second client that knows the secret is not the same
+    // client.
     const session = this.#take(pid);
     if (session === undefined) return "unknown session";
     const began = this.#parse(session.offset) ?? BEGINNING;
-    // A client that has received nothing yet has no offset, or one of an earlier session.
+    // A client that has not received any event has no offset, or an offset from an earlier session.
     const given = text === undefined ? began : this.#parse(text);
     if (given === undefined || given.index > last) return "unknown offset";
     const has = (place: Offset): boolean => includes(given, place) || includes(began, place);
@@ -256,7 +282,7 @@ export class RecoveryStore<Session extends StoredSession, Packet extends StoredP
     }
     const missed: Packet[] = [];
     let length = 0;
-    // A program may have named a room `undefined`.
+    // JavaScript programs may use `undefined` as a room.
     for (const key of new Set([undefined, ...rooms])) {
       for (const { packet } of this.#logs.get(key)?.packets ?? []) {
         if (has(packet) || (packet.local && packet.worker !== given.worker)) continue;
@@ -265,12 +291,12 @@ export class RecoveryStore<Session extends StoredSession, Packet extends StoredP
         length += packet.length;
       }
     }
-    // The client would lose its connection again and again.
+    // Sending more would exceed `maxBackpressure`, and the client would lose its connection again.
     if (length > this.#bounds.limits.maxReplay) return "packets dropped";
     return { session, given, missed: missed.sort((one, other) => one.index - other.index) };
   }
 
-  /** Gives up everything. */
+  /** Removes all sessions and packets. */
   close(): void {
     for (const pid of [...this.#sessions.keys()]) this.#forget(pid);
     for (const { packets } of [...this.#logs.values()]) {
@@ -279,7 +305,7 @@ export class RecoveryStore<Session extends StoredSession, Packet extends StoredP
     this.#losses.clear();
   }
 
-  /** Gives up the oldest packets of a room, which no client would be sent. */
+  /** Drops the oldest packets of a room, beyond what any client would be sent. */
   #shorten(log: Log<Packet>): void {
     for (const oldest of log.packets) {
       if (log.length <= this.#bounds.limits.maxReplay) break;
@@ -287,17 +313,20 @@ export class RecoveryStore<Session extends StoredSession, Packet extends StoredP
     }
   }
 
-  /** On whose account a packet is kept: that of its client, or of its room. */
+  /** Returns the owner of a packet: the address of the socket whose own room it is, or the room. */
   #ownerOf(key: Key): string {
     return this.#addressOfRoom(key) ?? ownerOfRoom(this.#name, key);
   }
 
-  /** The address of the socket whose room it is, while that is connected or may come back. */
+  /**
+   * Returns the address of the socket whose own room this is, while the socket is connected or its
+   * session is stored.
+   */
   #addressOfRoom(key: Key): string | undefined {
     return key === undefined ? undefined : (this.#addressOf(key) ?? this.#ids.get(key));
   }
 
-  /** Where packets stood that a session may have missed and that were given up. */
+  /** Yields the positions of dropped packets that a session may have missed. */
   *#lossesOf({ sid, address }: Session, rooms: ReadonlySet<Room>): Generator<Offset> {
     yield* this.#losses.ofEverybody;
     for (const room of rooms) yield* this.#losses.ofRoom(room);
@@ -306,14 +335,14 @@ export class RecoveryStore<Session extends StoredSession, Packet extends StoredP
     for (const room of rooms) {
       if (room === sid) continue;
       const other = this.#addressOfRoom(room);
-      // The room of a socket that has gone may have been that of any address.
+      // The own room of a disconnected socket may have belonged to any address.
       if (other !== undefined || mayBeSocketId(room)) yield* this.#losses.ofAddress(other);
     }
   }
 
   #forget(pid: string): void {
     const session = this.#take(pid);
-    // Its client does not come back, so what it has missed matters to nobody.
+    // The session can no longer be recovered, so the losses of its own room are irrelevant.
     if (session !== undefined) this.#losses.forget(session.sid);
   }
 
@@ -337,7 +366,7 @@ export class RecoveryStore<Session extends StoredSession, Packet extends StoredP
     this.#bounds.packets.delete(kept);
   }
 
-  /** Removes a packet before its time. */
+  /** Removes a packet before it expires, and records the loss. */
   #lose(kept: KeptPacket<Packet>): void {
     this.#remove(kept);
     const { key } = kept;
@@ -352,13 +381,13 @@ export class RecoveryStore<Session extends StoredSession, Packet extends StoredP
   }
 }
 
-/** Returns whether a client with this offset has received the packet at a place. */
+/** Returns whether a client with this offset has received the packet at a position. */
 export function includes(offset: Offset, place: Offset): boolean {
   if (place.index <= offset.index) return true;
   return place.worker === offset.worker && place.sequence <= offset.sequence;
 }
 
-/** Returns whether a packet is for a session with these rooms. */
+/** Returns whether a packet is addressed to a session with these rooms. */
 export function concerns(
   packet: { readonly rooms: Iterable<Room>; readonly except: Iterable<Room> },
   rooms: ReadonlySet<Room>,

@@ -1,13 +1,13 @@
-// Connection state recovery: a client that comes back in time is the same socket again, in the same
-// rooms, and gets what it has missed.
+// Connection state recovery: a client that reconnects in time gets its id, rooms and data back, and
+// receives the packets that it missed.
 //
 //   server                                  client
-//     ── CONNECT {"sid","pid"} ──▶            pid: a secret that names the session
-//     ── EVENT ["a", 1, "k3"] ──▶             the last argument is an offset: how far it has heard
-//            (the connection breaks; the session is kept, and what is sent to its rooms)
-//     ◀── CONNECT {"pid","offset"} ──         from now on nobody else can come back with this pid
+//     ── CONNECT {"sid","pid"} ──▶            pid: a secret that identifies the session
+//     ── EVENT ["a", 1, "k3"] ──▶             the last argument is the offset of the event
+//            (the connection breaks; the server stores the session, and the packets for its rooms)
+//     ◀── CONNECT {"pid","offset"} ──         the offset of the last received event. The pid is now used up
 //     ── CONNECT {"sid","pid"}, the same ──▶
-//     ── EVENT … what came after the offset ──▶
+//     ── EVENT … the events after the offset ──▶
 
 import { utf8Length } from "../../protocol/bytes.ts";
 import { EVENT, type EventData, type Packet } from "../../protocol/socketio/packet.ts";
@@ -39,29 +39,32 @@ import { valueSize } from "./value-size.ts";
 
 /** The option `connectionStateRecovery`. */
 export interface RecoveryOptions {
-  /** Milliseconds for which the session of a client that has gone is kept. Default 120,000. */
+  /** How long the session of a disconnected client is kept, in milliseconds. Default: 120,000. */
   readonly maxDisconnectionDuration?: number;
-  /** A client that comes back does not pass the middleware again. Default `true`. */
+  /** Do not run the middleware again for a recovered client. Default: `true`. */
   readonly skipMiddlewares?: boolean;
   /**
-   * Sessions that are kept in all namespaces. Beyond, the oldest of the address with about the most are given up.
-   * Default 100,000.
+   * Largest number of sessions kept in all namespaces. Beyond this, the oldest sessions of the
+   * address with about the largest share are dropped. Default: 100,000.
    */
   readonly maxSessions?: number;
   /**
-   * Events that are kept in all namespaces for clients that may come back. Beyond, the oldest of the room or the address
-   * with about the most are given up. Default 10,000.
+   * Largest number of events kept in all namespaces. Beyond this, the oldest events of the room or
+   * address with about the largest share are dropped. Default: 10,000.
    */
   readonly maxPackets?: number;
   /**
-   * Bytes that the events may take, and the sessions as many again. A session counts with its rooms and its `data`. In one
-   * process these are measured once, when the client goes: texts, binary data, arrays, plain objects, maps and sets, of the
-   * first 10,000 values, and an instance of another class as 16 bytes. In workers their serialized form counts. Default 128 MiB.
+   * Largest total size of the kept events, in bytes. The sessions may take as much again. A session
+   * counts with its rooms and its `data`. Default: 134,217,728 (128 MiB).
+   *
+   * In a single process, rooms and `data` are measured once, when the client disconnects. Strings,
+   * binary data, arrays, plain objects, maps and sets are measured up to their first 10,000 values.
+   * An instance of another class counts as 16 bytes. In workers the serialized size counts.
    */
   readonly maxBytes?: number;
 }
 
-/** What each option must be. */
+/** The checks of the options. */
 export const RECOVERY_OPTIONS: OptionTable<RecoveryOptions> = {
   maxBytes: limit,
   maxDisconnectionDuration: duration,
@@ -70,7 +73,10 @@ export const RECOVERY_OPTIONS: OptionTable<RecoveryOptions> = {
   skipMiddlewares: boolean,
 };
 
-/** Reasons that are not anybody's will: the client may come back. */
+/**
+ * The reasons after which a session can be recovered. A session cannot be recovered if the
+ * application or the client has called disconnect() on the socket.
+ */
 export const RECOVERABLE: ReadonlySet<string> = new Set([
   "transport error",
   "transport close",
@@ -88,10 +94,10 @@ const DEFAULT_MAX_BYTES = 128 * 1024 * 1024;
 /**
  * Returns the options with their defaults.
  *
- * @param heartbeat milliseconds in which a client that has gone is found out: what was sent
- * meanwhile is missed as well, so events are kept for so much longer than sessions
- * @param maxBackpressure bytes that may wait for a client. Half of them may be what it has missed, so that there is room
- * for what is sent while it receives that
+ * @param heartbeat time in which the server detects a broken connection, in milliseconds. Events
+ * sent in that time are missed, too, so events are kept for that much longer than sessions
+ * @param maxBackpressure largest number of bytes that may be queued for a client. Missed packets
+ * may take half of it, so that there is room for packets sent while the client receives them
  */
 export function limitsOf(
   options: RecoveryOptions,
@@ -110,7 +116,7 @@ export function limitsOf(
   };
 }
 
-/** An event that was sent. */
+/** An event that was sent and is kept. */
 class SentPacket implements StoredPacket {
   readonly worker = 0;
   readonly sequence: number;
@@ -121,7 +127,8 @@ class SentPacket implements StoredPacket {
   readonly length: number;
   readonly #packets: Outgoing["packets"];
   readonly #compress: boolean;
-  // Shared by the clients that receive it at one time. It has the frames beside the text, which are kept for nobody.
+  // The encoded message, shared by the clients that recover at about the same time. A weak
+  // reference, because the message also caches encoded frames, which need not be kept.
   #message: WeakRef<Outgoing>;
 
   constructor(sequence: number, message: Outgoing, { rooms, except }: BroadcastOptions) {
@@ -139,7 +146,7 @@ class SentPacket implements StoredPacket {
     this.#message = new WeakRef(message);
   }
 
-  /** Its place in the one row of this process. */
+  /** The position of the event. A single process has one sequence. */
   get index(): number {
     return this.sequence;
   }
@@ -147,52 +154,63 @@ class SentPacket implements StoredPacket {
   get message(): Outgoing {
     const shared = this.#message.deref();
     if (shared !== undefined) return shared;
-    // #stamp() keeps only events that nobody awaits an acknowledgement of.
+    // #stamp() keeps only events that do not request an acknowledgement.
     const message = new Outgoing(this.#packets, this.#compress, true);
     this.#message = new WeakRef(message);
     return message;
   }
 }
 
-/** Returns as many bytes as a packet takes in memory: a text that is not ASCII may take two for each character. */
+/**
+ * Returns the size of a packet in memory, in bytes. A string with other than ASCII characters may
+ * take two bytes per character.
+ */
 function bytesOf(packet: string | Uint8Array): number {
   if (typeof packet !== "string") return packet.byteLength;
   const bytes = utf8Length(packet);
   return bytes === packet.length ? bytes : Math.max(bytes, 2 * packet.length);
 }
 
-/** An event with its offset. */
+/** An event with its offset appended. */
 interface Stamped {
   readonly packet: Packet;
   readonly message: Outgoing;
 }
 
-/** Rooms in memory, sessions that can be recovered, and the events that they may have missed. */
+/**
+ * An adapter in memory that stores the sessions of disconnected clients, and the events that they
+ * may have missed.
+ */
 export class RecoveryAdapter extends Adapter {
   readonly #store: RecoveryStore<RecoverableSession, SentPacket>;
   readonly #maxReplay: number;
   readonly #returning = new Set<Returning<SentEvent>>();
-  // Offsets are numbers in a row, so one that was given is comparable even when its packet is gone.
+  // Offsets are consecutive numbers. So an offset can be compared even after its packet has been
+  // dropped.
   #sequence = 0;
 
-  /** @param bounds of all namespaces together */
+  /**
+   * Creates an adapter.
+   *
+   * @param bounds the bounds that all namespaces share
+   */
   constructor(nsp: AdapterHost, bounds: RecoveryBounds) {
     super(nsp);
     this.#maxReplay = bounds.limits.maxReplay;
     this.#store = new RecoveryStore(nsp.name, bounds, offsetOf, (id) => this.#addressOf(id));
   }
 
-  /** Sessions that are kept. */
+  /** The number of stored sessions. */
   get sessionCount(): number {
     return this.#store.sessionCount;
   }
 
-  /** Events that are kept. */
+  /** The number of stored events. */
   get packetCount(): number {
     return this.#store.packetCount;
   }
 
-  /** Clients that have come back and that the middleware has not let in yet. */
+  /** The number of clients that are recovering a session but have not passed the middleware yet. */
   get returningCount(): number {
     return this.#returning.size;
   }
@@ -226,9 +244,10 @@ export class RecoveryAdapter extends Adapter {
   }
 
   /**
-   * Puts an offset behind the arguments of an event, and keeps the event unless it is volatile. A
-   * volatile one has an offset too: clients take a text at the end of any event for one. An event that
-   * is to be acknowledged has none, since nobody would wait for the acknowledgement any more.
+   * Appends an offset to the arguments of an event, and stores the event unless it is volatile.
+   * Volatile events have an offset, too, because clients interpret a string at the end of any event
+   * as an offset. An event that requests an acknowledgement has no offset and is not stored: after
+   * a recovery, the callback would no longer exist.
    */
   #stamp(packet: Packet, options: BroadcastOptions): Stamped | undefined {
     if (packet.type !== EVENT || packet.id !== undefined) return undefined;
@@ -250,7 +269,8 @@ export class RecoveryAdapter extends Adapter {
   override persistSession(session: RecoverableSession): void {
     stopReturns(this.#returning, session.pid);
     const { sid, pid, address = this.#addressOf(sid), data, rooms, offset } = session;
-    // Without what it had missed, if it comes from a client that has not come back after all.
+    // A session that was restored and is handed back also contains its missed packets. They are not
+    // stored.
     this.#store.keep({ sid, pid, rooms, data, offset, address }, sizeWith(valueSize(data), rooms));
   }
 
@@ -272,7 +292,7 @@ export class RecoveryAdapter extends Adapter {
   }
 }
 
-/** Reads an offset. Returns `undefined` for what is none. */
+/** Parses an offset. Returns `undefined` for an invalid one. */
 function offsetOf(text: string): Offset | undefined {
   const sequence = Number.parseInt(text, 36);
   if (!(sequence >= 0) || sequence.toString(36) !== text) return undefined;

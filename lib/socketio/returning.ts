@@ -1,30 +1,37 @@
-// Clients that want to come back, until they are in their rooms again. Asynchronous middleware may take long to let one in.
+// Clients that are recovering a session, until they have joined their rooms again. Asynchronous
+// middleware may delay this for a long time.
 //
-//   claim ──▶ the session, and what was missed     what is sent is noted from here on,
-//   the socket joins its rooms                     until here, where it reaches the socket by itself
+//   claim ──▶ the session and the missed packets     from here on, packets that are sent are noted,
+//   the socket joins its rooms                       until here. Now packets reach the socket directly
 
 import type { Outgoing } from "../engineio/outgoing.ts";
 import type { BroadcastOptions, RestoredSession } from "./adapter.ts";
 import { concerns } from "./recovery-store.ts";
 
-/** An event that was sent to the clients of this process. */
+/** An event that was sent to clients of this process. */
 export interface SentEvent {
+  /** The encoded event. */
   readonly message: Outgoing;
+  /** Which sockets receive the event. */
   readonly options: BroadcastOptions;
 }
 
-/** A client that wants to come back, until it is in its rooms. */
+/** A client that is recovering a session. */
 export interface Returning<Sent extends SentEvent> {
+  /** The private session id. */
   readonly pid: string;
-  /** Known when its missed events have been read. */
+  /** The session. `undefined` until its missed packets have been read. */
   session: RestoredSession | undefined;
-  /** What is sent to the clients of this process meanwhile. */
+  /** Events sent to clients of this process since the recovery started. */
   sent: Sent[];
-  /** Bytes of what was noted, dropped events included. Default: 0. */
+  /** Total size of the noted events, including dropped ones, in bytes. Default: 0. */
   noted?: number;
 }
 
-/** Notes an event for a client that is not in its rooms yet. Beyond `limit` bytes all that was noted is dropped. */
+/**
+ * Notes an event for a client that has not joined its rooms yet. If the total exceeds `limit`
+ * bytes, all noted events are dropped.
+ */
 export function noteSent<Sent extends SentEvent>(
   returning: Returning<Sent>,
   event: Sent,
@@ -38,9 +45,9 @@ export function noteSent<Sent extends SentEvent>(
 }
 
 /**
- * Removes the client of a session, which is in its rooms now, or has gone.
+ * Ends the recovery of a session, because its client has joined its rooms or has disconnected.
  *
- * @returns what the client has missed, in order; `undefined` if that is more than `limit` bytes
+ * @returns the packets that the client missed, in order. `undefined` if they exceed `limit` bytes
  */
 export function endReturn(
   all: Set<Returning<SentEvent>>,
@@ -60,8 +67,8 @@ export function endReturn(
 }
 
 /**
- * The connection of a client breaks: nobody comes back any more with the session that it has. A further claim with its
- * secret is answered by whoever keeps the session.
+ * Discards the recoveries of a session whose new connection broke, too. The server that stores the
+ * session answers later attempts with the same secret.
  */
 export function stopReturns(all: Set<Returning<SentEvent>>, pid: string): void {
   for (const each of all) if (each.pid === pid && each.session !== undefined) all.delete(each);

@@ -1,4 +1,4 @@
-// The server's events to one client with flags: `volatile`, `compress()` and `timeout()`.
+// Emits the server's events to one client with flags: `volatile`, `compress()` and `timeout()`.
 
 import type {
   AckValue,
@@ -19,19 +19,35 @@ import { BroadcastOperator } from "./broadcast.ts";
 /** How long call() waits, in milliseconds. */
 export const CALL_TIMEOUT = 60_000;
 
-/** A socket as its emitters see it. */
+/** The part of a socket that its emitters use. */
 export interface EmitTarget extends EventSender<BroadcastFlags> {
+  /** The adapter of the namespace. */
   readonly adapter: Adapter;
-  /** Returns what addresses the other sockets of the namespace, with flags. */
+  /** Returns the options that address the other sockets of the namespace. */
   others(flags: BroadcastFlags): BroadcastOptions;
 }
 
+/**
+ * Emits events with flags to one client. Returned by the flags of Socket. Each flag returns a new
+ * emitter.
+ *
+ * @example
+ * ```ts
+ * socket.volatile.compress(false).emit("position", 1, 2);
+ * ```
+ */
 export class SocketEmitter<EmitEvents, SocketData = Untyped> extends FlaggedEmitter<
   EmitEvents,
   BroadcastFlags,
   EmitTarget
 > {
-  /** As Socket.emit(). */
+  /**
+   * Sends an event, as Socket.emit() does.
+   *
+   * @returns `true`
+   * @throws ReservedEventError (`code` "ERR_RESERVED_EVENT") for an event name that the protocol
+   * reserves
+   */
   emit<Event extends EventNames<EmitEvents>>(
     event: Event,
     ...args: EventArguments<EmitEvents, Event>
@@ -40,7 +56,10 @@ export class SocketEmitter<EmitEvents, SocketData = Untyped> extends FlaggedEmit
     return true;
   }
 
-  /** As Socket.call(), with the milliseconds of timeout() if they were given. */
+  /**
+   * Sends an event and resolves to the client's acknowledgement, as Socket.call() does. Waits for
+   * the time that timeout() sets. Default: 60,000 milliseconds.
+   */
   call<Event extends EventNames<EmitEvents>>(
     event: Event,
     ...args: AllButLast<EventArguments<EmitEvents, Event>>
@@ -48,7 +67,7 @@ export class SocketEmitter<EmitEvents, SocketData = Untyped> extends FlaggedEmit
     return request(this.sender, event, args, { timeout: CALL_TIMEOUT, ...this.flags });
   }
 
-  /** The same as send(). */
+  /** Sends a "message" event, as send() does. */
   write(...args: MessageArguments<EmitEvents>): this {
     return this.send(...args);
   }
@@ -59,43 +78,60 @@ export class SocketEmitter<EmitEvents, SocketData = Untyped> extends FlaggedEmit
     return this;
   }
 
-  /** Drops the event if the client cannot take it now. */
+  /** Drops the event if the connection cannot send now. */
   get volatile(): SocketEmitter<EmitEvents, SocketData> {
     return new SocketEmitter(this.sender, { ...this.flags, volatile: true });
   }
 
-  /** Whether the event is worth compressing, where the transport can. Default `true`. */
+  /** Sets whether to compress the event if the transport supports compression. Default: `true`. */
   compress(compress: boolean): SocketEmitter<EmitEvents, SocketData> {
     return new SocketEmitter(this.sender, { ...this.flags, compress });
   }
 
-  /** Acknowledgements are awaited for so many milliseconds, and callbacks told of an error first. */
+  /**
+   * Sets how long to wait for the acknowledgement, in milliseconds. The callback of emit() receives
+   * an error or `null` first.
+   *
+   * @throws ArgumentTypeError or ArgumentRangeError for an invalid number
+   */
   timeout(milliseconds: number): SocketEmitter<WithTimeout<EmitEvents>, SocketData> {
     checkMilliseconds("the timeout", milliseconds);
     return new SocketEmitter(this.sender, { ...this.flags, timeout: milliseconds });
   }
 
-  /** Everybody else in the namespace. */
+  /** Selects all other sockets of the namespace. */
   get broadcast(): BroadcastOperator<EmitEvents, SocketData> {
     return new BroadcastOperator(this.sender.adapter, this.sender.others(this.flags));
   }
 
-  /** Clients of this process only. */
+  /** Selects the other clients of this process. */
   get local(): BroadcastOperator<EmitEvents, SocketData> {
     return this.broadcast.local;
   }
 
-  /** Who else is in any of these rooms. */
+  /**
+   * Selects the other sockets in any of these rooms.
+   *
+   * @param rooms a room or a list of rooms
+   */
   to(rooms: Room | readonly Room[]): BroadcastOperator<EmitEvents, SocketData> {
     return this.broadcast.to(rooms);
   }
 
-  /** The same as to(). */
+  /**
+   * Selects the other sockets in any of these rooms, as to() does.
+   *
+   * @param rooms a room or a list of rooms
+   */
   in(rooms: Room | readonly Room[]): BroadcastOperator<EmitEvents, SocketData> {
     return this.broadcast.to(rooms);
   }
 
-  /** Everybody else but who is in any of these rooms. */
+  /**
+   * Selects the other sockets, except those in any of these rooms.
+   *
+   * @param rooms a room or a list of rooms
+   */
   except(rooms: Room | readonly Room[]): BroadcastOperator<EmitEvents, SocketData> {
     return this.broadcast.except(rooms);
   }

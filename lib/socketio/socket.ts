@@ -1,7 +1,7 @@
-// One client in one namespace: events both ways, acknowledgements, rooms, and its end.
+// One client in one namespace: events in both directions, acknowledgements, rooms and disconnection.
 //
 //   connecting ── the middleware has passed ──▶ connected ──▶ disconnecting ──▶ disconnected
-//        └───────────────── refused, or the client has gone ──────────────────────▲
+//        └────────── refused, or the client has disconnected ─────────────────────▲
 
 import type { IncomingMessage } from "node:http";
 import {
@@ -62,30 +62,55 @@ export type DisconnectReason =
   | "client namespace disconnect"
   | "server namespace disconnect";
 
-/** What a socket tells of itself. */
+/** The events that a socket itself emits. */
 export interface SocketReservedEvents {
-  /** It is being disconnected; its rooms are still there. */
+  /**
+   * Emitted before the socket leaves its rooms.
+   *
+   * @param reason why the socket is being disconnected
+   * @param description the error that caused the disconnection, if there is one
+   */
   disconnecting: (reason: DisconnectReason, description?: Error) => void;
-  /** It is disconnected and has left its rooms. */
+  /**
+   * Emitted after the socket has left its rooms.
+   *
+   * @param reason why the socket was disconnected
+   * @param description the error that caused the disconnection, if there is one
+   */
   disconnect: (reason: DisconnectReason, description?: Error) => void;
   /**
-   * The client broke the protocol, and is disconnected next; or an event was not delivered: middleware of use() has
-   * stopped it, or it was one more than `rateLimit` allows (`RateLimitError`).
+   * Emitted before a client that violated the protocol is disconnected. Also emitted when an event
+   * is not delivered, because middleware stopped it or the client has exceeded its `rateLimit`
+   * (RateLimitError).
    */
   error: (error: Error) => void;
 }
 
 type SocketState = "connecting" | "connected" | "disconnecting" | "disconnected";
 
-/** An event as middleware of a socket receives it: its name, then its arguments. */
+/** An event in the middleware of a socket: its name, followed by its arguments. */
 export type Event = [name: string, ...args: Untyped[]];
 
-/** Stands between an event and its listeners: lets it through with `next()`, or stops it with `next(error)`. */
+/**
+ * Runs between an event and its listeners. Passes the event on with `next()`, or stops it with
+ * `next(error)`.
+ */
 export type PacketMiddleware = (event: Event, next: (error?: Error) => void) => void;
 
 const NO_FLAGS: BroadcastFlags = {};
 const NO_MIDDLEWARE: readonly PacketMiddleware[] = [];
 
+/**
+ * One client in one namespace. Passed to the listeners of "connection".
+ *
+ * @example
+ * ```ts
+ * io.on("connection", (socket) => {
+ *   socket.join("room1");
+ *   socket.on("chat", (text) => socket.to("room1").emit("chat", text));
+ * });
+ * ```
+ */
 export class Socket<
     ListenEvents = DefaultEventsMap,
     EmitEvents = ListenEvents,
@@ -95,20 +120,30 @@ export class Socket<
   extends Broadcaster<ListenEvents & SocketReservedEvents, EmitEvents, SocketData>
   implements Member, EmitTarget
 {
-  /** 20 characters of `[A-Za-z0-9_-]`; another one in each namespace, and after each reconnection but for one that recovers. */
+  /**
+   * The id of the socket: 20 characters of `[A-Za-z0-9_-]`. A client has a different id in each
+   * namespace. It gets a new id when it reconnects, unless it recovers its session.
+   */
   readonly id: SocketId;
-  /** The namespace. */
+  /** The namespace of the socket. */
   readonly nsp: Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>;
-  /** The connection, which sockets in other namespaces may share. */
+  /** The connection. Sockets of the same client in other namespaces share it. */
   readonly client: Client;
-  /** Its client has come back: id, rooms and data are what they were, and what it missed is sent. */
+  /**
+   * Whether the client has recovered its session: the id, the rooms and the data are restored, and
+   * the missed packets are sent.
+   */
   readonly recovered: boolean;
-  /** Why a client that wanted to come back is a new one; `undefined` where it did not want to, or did. */
+  /** Why the client could not recover its session. `undefined` if it did not try, or succeeded. */
   readonly recoveryFailure: RecoveryFailure | undefined;
-  /** With which it may come back. A secret of this client. @internal */
+  /**
+   * The private session id, a secret of the client. `undefined` if the session cannot be recovered.
+   *
+   * @internal
+   */
   readonly pid: string | undefined;
 
-  // Most sockets have none of these, or are never asked for them.
+  // Created only when needed, because most sockets do not use them.
   private createdHandshake: Handshake | undefined;
   private readonly handshakeAuth: object;
   private ownData: SocketData | undefined;
@@ -117,15 +152,20 @@ export class Socket<
   private catchAll: CatchAll | undefined;
   private catchAllOutgoing: CatchAll | undefined;
   private socketState: SocketState = "connecting";
-  // What it was before, until it is connected.
+  // The recovered session, until the socket is connected.
   private restoredSession: RestoredSession | undefined;
   private recoveryOffset = "";
-  // Only where there is a rate limit.
+  // Set only if there is a rate limit.
   private bucket: TokenBucket | undefined;
-  // It has gone, and what it was is kept.
+  // The socket is disconnected, and its session is stored.
   private mayComeBack = false;
 
-  /** @param session what its client comes back to, or why it cannot */
+  /**
+   * Creates a socket. The namespace calls this constructor.
+   *
+   * @param session the session that the client recovers, or why it could not be recovered
+   * @internal
+   */
   constructor(
     namespace: Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>,
     client: Client,
@@ -147,14 +187,21 @@ export class Socket<
     if (client.bucketFullAt > 0) this.bucket = new TokenBucket(client.bucketFullAt);
   }
 
-  /** What the client said when it connected. */
+  /** The details of the client's handshake. */
   get handshake(): Handshake {
     const { request, address, issued } = this.client;
     this.createdHandshake ??= createHandshake(request, address, issued, this.handshakeAuth);
     return this.createdHandshake;
   }
 
-  /** Room for whatever the application keeps of this client; an empty object at first. */
+  /**
+   * Data that the application stores for this client. Default: an empty object.
+   *
+   * @example
+   * ```ts
+   * socket.data.user = "Ada";
+   * ```
+   */
   get data(): SocketData {
     if (this.ownData !== undefined) return this.ownData;
     const none: Untyped = {};
@@ -162,11 +209,12 @@ export class Socket<
     return none;
   }
 
+  /** Replaces the data. */
   set data(data: SocketData) {
     this.ownData = data;
   }
 
-  /** It may be used: the middleware has passed, and the client has not gone. */
+  /** Whether the socket can be used: it has passed the middleware and is not disconnected. */
   get connected(): boolean {
     return this.socketState === "connected" || this.socketState === "disconnecting";
   }
@@ -176,53 +224,69 @@ export class Socket<
     return !this.connected;
   }
 
-  /** It will not be used any more: refused, or disconnected. @internal */
+  /** Whether the socket was refused or is disconnected, and will not be used any more. @internal */
   get gone(): boolean {
     return this.socketState === "disconnected";
   }
 
-  /** The server. */
+  /** The server that the socket belongs to. */
   get server(): NamespaceServer<EventMaps<ListenEvents, EmitEvents, ServerSideEvents, SocketData>> {
     return this.nsp.server;
   }
 
-  /** The Engine.IO session that carries the connection. */
+  /** The Engine.IO session of the connection. */
   get conn(): Session {
     return this.client.conn;
   }
 
   /**
-   * Bytes that wait for this client, about: what was sent to it, in all namespaces, and was not handed to the
-   * operating system yet. More than `maxBackpressure` end its connection, or have events dropped (`backpressurePolicy`).
+   * Approximate number of bytes that are queued for this client in all namespaces and have not been
+   * passed to the operating system. If they exceed `maxBackpressure`, the connection is closed or
+   * events are dropped, as `backpressurePolicy` says.
    */
   get bufferedAmount(): number {
     return this.client.conn.bufferedAmount;
   }
 
   /**
-   * Resolves when the client can be sent more, at once if nothing waits for it, and also when its connection ends.
-   * A program that sends much awaits it before it sends the next part.
+   * Resolves when the client can receive more, immediately if nothing is queued. Also resolves when
+   * the connection closes. Await it between the parts of a large transfer.
+   *
+   * @example
+   * ```ts
+   * for (const part of ["one", "two", "three"]) {
+   *   socket.emit("part", part);
+   *   await socket.drained();
+   * }
+   * ```
    */
   drained(): Promise<void> {
     return this.client.conn.drained();
   }
 
-  /** The HTTP request with which the client came. */
+  /** The HTTP request that opened the connection. */
   get request(): IncomingMessage {
     return this.client.request;
   }
 
-  /** The rooms that it is in, the one with its own id among them. */
+  /** The rooms that the socket is in, including the room with its own id. */
   get rooms(): Set<Room> {
     return this.nsp.adapter.socketRooms(this.id) ?? new Set();
   }
 
   /**
-   * Sends an event to this client. A function as the last argument is called with what the client
-   * acknowledges it with. Always `true`.
+   * Sends an event to the client. If the last argument is a function, it is called with the
+   * client's acknowledgement.
    *
-   * @throws TypeError (`code` "ERR_RESERVED_EVENT") for an event that only the protocol may send;
-   * and for arguments that JSON cannot say
+   * @returns `true`
+   * @throws ReservedEventError (`code` "ERR_RESERVED_EVENT") for an event name that the protocol
+   * reserves
+   * @throws TypeError if JSON cannot encode the arguments
+   *
+   * @example
+   * ```ts
+   * socket.emit("question", "ready?", (answer: string) => socket.emit("thanks", answer));
+   * ```
    */
   emit<Event extends EventNames<EmitEvents>>(
     event: Event,
@@ -233,8 +297,14 @@ export class Socket<
   }
 
   /**
-   * Sends an event and resolves to what the client acknowledges it with. Rejects with
-   * DisconnectedError (`code` "ERR_DISCONNECTED") when the client goes first, and as emit() throws.
+   * Sends an event and resolves to the client's acknowledgement. Rejects with a DisconnectedError
+   * (`code` "ERR_DISCONNECTED") if the client disconnects first, and with the errors that emit()
+   * throws.
+   *
+   * @example
+   * ```ts
+   * const answer = await socket.timeout(5000).emitWithAck("question", "ready?");
+   * ```
    */
   emitWithAck<Event extends EventNames<EmitEvents>>(
     event: Event,
@@ -244,8 +314,13 @@ export class Socket<
   }
 
   /**
-   * emitWithAck() that waits for 60 seconds, and rejects with AckTimeoutError then; after
-   * `timeout(ms)` for as long as that says.
+   * Sends an event and resolves to the client's acknowledgement, as emitWithAck() does. Rejects
+   * with an AckTimeoutError after 60,000 milliseconds, or after the time that timeout() sets.
+   *
+   * @example
+   * ```ts
+   * const answer = await socket.call("question", "ready?");
+   * ```
    */
   call<Event extends EventNames<EmitEvents>>(
     event: Event,
@@ -260,7 +335,7 @@ export class Socket<
     return this;
   }
 
-  /** The same as send(). */
+  /** Sends a "message" event, as send() does. */
   write(...args: MessageArguments<EmitEvents>): this {
     return this.send(...args);
   }
@@ -271,32 +346,75 @@ export class Socket<
     return this;
   }
 
-  /** Drops the next event if the client cannot take it now; with `backpressurePolicy` "drop-volatile" it may wait. */
+  /**
+   * Drops the next event if the connection cannot send now. With `backpressurePolicy`
+   * "drop-volatile" the event may be queued first.
+   *
+   * @example
+   * ```ts
+   * socket.volatile.emit("position", 1, 2);
+   * ```
+   */
   get volatile(): SocketEmitter<EmitEvents, SocketData> {
     return new SocketEmitter(this, { volatile: true });
   }
 
-  /** Whether the next event is worth compressing, where the transport can. Default `true`. */
+  /**
+   * Sets whether to compress the next event if the transport supports compression. Default: `true`.
+   *
+   * @example
+   * ```ts
+   * socket.compress(false).emit("image", "already compressed");
+   * ```
+   */
   compress(compress: boolean): SocketEmitter<EmitEvents, SocketData> {
     return new SocketEmitter(this, { compress });
   }
 
-  /** Acknowledgements of the next event are awaited for so many milliseconds, and callbacks told of an error first. */
+  /**
+   * Sets how long to wait for the acknowledgement of the next event, in milliseconds. The callback
+   * of emit() then receives an error or `null` first.
+   *
+   * @throws ArgumentTypeError or ArgumentRangeError for an invalid number
+   *
+   * @example
+   * ```ts
+   * socket.timeout(5000).emit("question", (error: Error | null, answer: string) => {
+   *   socket.emit("result", error === null ? answer : "no answer");
+   * });
+   * ```
+   */
   timeout(milliseconds: number): SocketEmitter<WithTimeout<EmitEvents>, SocketData> {
     return new SocketEmitter(this, NO_FLAGS).timeout(milliseconds);
   }
 
-  /** Everybody else in the namespace. */
+  /**
+   * Selects all other sockets of the namespace.
+   *
+   * @example
+   * ```ts
+   * socket.broadcast.emit("joined", socket.id);
+   * ```
+   */
   get broadcast(): BroadcastOperator<EmitEvents, SocketData> {
     return new BroadcastOperator(this.adapter, this.others(NO_FLAGS));
   }
 
   /**
-   * Puts it into a room, or several. To be awaited where the adapter works over a network. A socket that would be in more
-   * than `maxRoomsPerSocket` has an "error" event, and its connection ends.
+   * Adds the socket to a room or to several rooms. With an adapter for several servers, await the
+   * result. If the socket would exceed `maxRoomsPerSocket`, it emits "error" and its connection is
+   * closed.
+   *
+   * @param rooms a room or a list of rooms
+   *
+   * @example
+   * ```ts
+   * socket.join("room1");
+   * ```
    */
   join(rooms: Room | readonly Room[]): void | Promise<void> {
-    // A listener that goes on after the client has gone would leave it in the room for ever.
+    // A listener that continues after the client has disconnected would leave the id in the room
+    // forever.
     if (this.socketState === "disconnected") return;
     const { adapter } = this;
     const joined = adapter.socketRooms(this.id);
@@ -314,23 +432,38 @@ export class Socket<
     return adapter.addAll(this.id, more);
   }
 
-  /** Takes it out of a room. */
+  /**
+   * Removes the socket from a room.
+   *
+   * @example
+   * ```ts
+   * socket.leave("room1");
+   * ```
+   */
   leave(room: Room): void | Promise<void> {
     return this.nsp.adapter.del(this.id, room);
   }
 
-  /** Removes the socket from all rooms, the one with its own id too: `io.to(socket.id)` does not reach it any more. */
+  /**
+   * Removes the socket from all rooms, including the room with its own id. `io.to(socket.id)` then
+   * no longer reaches the socket.
+   */
   leaveAll(): void {
     this.nsp.adapter.delAll(this.id);
   }
 
   /**
-   * What the program keeps for this client in this namespace, as long as the connection is there:
-   * unlike `data` it outlives the socket, for a client that leaves the namespace and comes again.
-   * An empty object at first.
+   * Returns the value that the application stores for this client in this namespace until the
+   * connection closes. Unlike `data`, the value is kept when the client leaves the namespace and
+   * joins it again. Default: an empty object.
+   *
+   * @example
+   * ```ts
+   * socket.session().visits = 1;
+   * ```
    */
   session(): Untyped;
-  /** Saves it. */
+  /** Replaces the value. */
   session(session: unknown): this;
   session(...args: [session?: unknown]): Untyped {
     const { sessions } = this.client;
@@ -345,9 +478,15 @@ export class Socket<
   }
 
   /**
-   * Disconnects it from this namespace.
+   * Disconnects the socket from its namespace.
    *
-   * @param close ends the connection, and with it the client's sockets in all namespaces
+   * @param close whether to close the connection, too, which disconnects the client's sockets in
+   * all namespaces. Default: `false`
+   *
+   * @example
+   * ```ts
+   * socket.disconnect(true);
+   * ```
    */
   disconnect(close = false): this {
     if (this.isEnding()) return this;
@@ -361,8 +500,20 @@ export class Socket<
   }
 
   /**
-   * Has every event pass `middleware` before its listeners are called; in the order of the calls.
-   * One that is stopped with an error is an "error" event here, and nothing to the client.
+   * Adds middleware that every event must pass before its listeners are called. Functions run in
+   * the order in which they were added. If middleware stops an event with an error, the socket
+   * emits "error". The client is not notified.
+   *
+   * @param middleware calls `next()` to pass the event on, or `next(error)` to stop it
+   * @throws ArgumentTypeError if `middleware` is not a function
+   *
+   * @example
+   * ```ts
+   * socket.use(([event], next) => {
+   *   if (event === "admin") next(new Error("not allowed"));
+   *   else next();
+   * });
+   * ```
    */
   use(middleware: PacketMiddleware): this {
     checkFunction("the middleware", middleware);
@@ -370,57 +521,83 @@ export class Socket<
     return this;
   }
 
-  /** Adds a listener for every event that comes, called before the middleware and all others. */
+  /**
+   * Adds a listener for every event that the client sends. It is called before the middleware and
+   * before all other listeners.
+   *
+   * @example
+   * ```ts
+   * const received: string[] = [];
+   * socket.onAny((event) => received.push(event));
+   * ```
+   */
   onAny(listener: AnyListener): this {
     this.catchAll ??= new CatchAll();
     this.catchAll.append(listener);
     return this;
   }
 
-  /** onAny(), in front of those that are there. */
+  /** Adds a listener for every event that the client sends, before the existing ones. */
   prependAny(listener: AnyListener): this {
     this.catchAll ??= new CatchAll();
     this.catchAll.prepend(listener);
     return this;
   }
 
-  /** Removes a listener of onAny(); without one, all. */
+  /**
+   * Removes a listener that was added with onAny().
+   *
+   * @param listener the listener to remove. Default: all listeners
+   */
   offAny(listener?: AnyListener): this {
     this.catchAll?.remove(listener);
     return this;
   }
 
-  /** The listeners of onAny(). */
+  /** Returns the listeners that were added with onAny(). */
   listenersAny(): Listener[] {
     return this.catchAll?.list() ?? [];
   }
 
-  /** Adds a listener for every event that is sent, by broadcasts too; acknowledgements are none. */
+  /**
+   * Adds a listener for every event that is sent to the client, including broadcasts. It is not
+   * called for acknowledgements.
+   *
+   * @example
+   * ```ts
+   * const sent: string[] = [];
+   * socket.onAnyOutgoing((event) => sent.push(event));
+   * ```
+   */
   onAnyOutgoing(listener: AnyListener): this {
     this.catchAllOutgoing ??= new CatchAll();
     this.catchAllOutgoing.append(listener);
     return this;
   }
 
-  /** onAnyOutgoing(), in front of those that are there. */
+  /** Adds a listener for every event that is sent to the client, before the existing ones. */
   prependAnyOutgoing(listener: AnyListener): this {
     this.catchAllOutgoing ??= new CatchAll();
     this.catchAllOutgoing.prepend(listener);
     return this;
   }
 
-  /** Removes a listener of onAnyOutgoing(); without one, all. */
+  /**
+   * Removes a listener that was added with onAnyOutgoing().
+   *
+   * @param listener the listener to remove. Default: all listeners
+   */
   offAnyOutgoing(listener?: AnyListener): this {
     this.catchAllOutgoing?.remove(listener);
     return this;
   }
 
-  /** The listeners of onAnyOutgoing(). */
+  /** Returns the listeners that were added with onAnyOutgoing(). */
   listenersAnyOutgoing(): Listener[] {
     return this.catchAllOutgoing?.list() ?? [];
   }
 
-  // What its emitters call.
+  // Called by the emitters.
 
   /** @internal */
   sendEvent(
@@ -441,7 +618,7 @@ export class Socket<
       try {
         this.adapter.emitTo(this, packet, flags);
       } catch (error) {
-        // It cannot be encoded, so nobody will answer.
+        // The packet cannot be encoded, so no acknowledgement will arrive.
         if (id !== undefined) this.forgetAck(id);
         throw error;
       }
@@ -459,7 +636,10 @@ export class Socket<
       this.guard(event, args, () => Reflect.apply(listener, self, args));
   }
 
-  /** Calls a function of the program. What it throws or rejects with reaches onError(), or surfaces. */
+  /**
+   * Calls a function of the application. An error goes to the error handler or becomes an uncaught
+   * exception.
+   */
   private guard(event: string, args: readonly Untyped[], call: () => unknown): void {
     this.nsp.handling.guard(this, event, args, call);
   }
@@ -470,7 +650,10 @@ export class Socket<
     );
   }
 
-  /** The client has gone. One that may come back receives the event then, as with `io.to(id)`. */
+  /**
+   * Handles an event that is emitted after the client has disconnected. A client that recovers its
+   * session will receive the event, as with `io.to(id)`.
+   */
   private emitTooLate(data: EventData, flags: BroadcastFlags, ack: AckCallback | undefined): void {
     if (ack !== undefined) {
       ack(new DisconnectedError(), []);
@@ -495,11 +678,11 @@ export class Socket<
     return this.broadcast;
   }
 
-  // What the adapter calls.
+  // Called by the adapter.
 
   /** @internal */
   deliver(message: Outgoing, volatile: boolean): void {
-    // A listener of the same broadcast may have disconnected it.
+    // A listener of the same broadcast may have disconnected the socket.
     if (this.socketState !== "disconnected") this.client.send(message, volatile);
   }
 
@@ -515,7 +698,7 @@ export class Socket<
     else this.acksAwaited().await(id, callback);
   }
 
-  /** How many acknowledgements of the client are awaited. @internal */
+  /** The number of acknowledgements that are awaited from the client. @internal */
   get awaitedAcksCount(): number {
     return this.awaitedAcks?.size ?? 0;
   }
@@ -531,23 +714,24 @@ export class Socket<
     return pid === undefined ? undefined : { sid, pid, rooms: new Set(this.rooms), data, offset };
   }
 
-  // What the namespace calls.
+  // Called by the namespace.
 
-  /** The middleware has passed. @internal */
+  /** Connects the socket after the middleware has passed. @internal */
   onConnect(): void {
     const restored = this.restoredSession;
     const missed = restored === undefined ? [] : this.adapter.endReturn(restored);
     if (missed === undefined) {
-      // So much was sent while the middleware waited. The client comes back at once, and starts anew.
+      // Too many packets were sent while the middleware was running. The client will reconnect
+      // immediately and get a new session.
       this.conn.discard("transport close");
       return;
     }
     this.restoredSession = undefined;
     this.socketState = "connected";
-    // Who goes again may have heard nothing of what it had missed.
+    // A client that disconnects again may not have received the packets it missed.
     this.recoveryOffset = restored?.offset ?? this.adapter.offset;
     this.nsp.guardAdapter("addAll", () => this.join([this.id, ...(restored?.rooms ?? [])]), this);
-    // A listener of the adapter may have disconnected it.
+    // A listener of the adapter may have disconnected the socket.
     if (this.gone) return;
     this.client.onJoined();
     const { id: sid, pid } = this;
@@ -560,7 +744,7 @@ export class Socket<
     for (const message of missed) this.client.send(message, false);
   }
 
-  /** The middleware has refused it. @internal */
+  /** Refuses the client on behalf of the middleware. @internal */
   onRefuse(data: ConnectErrorData): void {
     this.socketState = "disconnected";
     this.leaveNamespace();
@@ -570,15 +754,16 @@ export class Socket<
     try {
       this.client.sendRefused(this.nsp.name, data);
     } catch (error) {
-      // JSON cannot say the data. The client must be told all the same; the error is the program's.
+      // JSON cannot encode the data. The client is refused without them, and the error goes to the
+      // application.
       this.client.sendRefused(this.nsp.name, { message: data.message });
       throw error;
     }
   }
 
-  // What the dispatcher calls.
+  // Called by the dispatcher.
 
-  /** An event came. @internal */
+  /** Handles an event from the client. @internal */
   onEvent(data: readonly [name: string | number, ...args: readonly unknown[]], id?: number): void {
     const limit = this.nsp.eventLimit;
     if (limit !== undefined && this.isOverLimit(limit, `${data[0]}`, id)) return;
@@ -592,7 +777,10 @@ export class Socket<
     else this.passMiddleware([`${name}`, ...args], acknowledge, this.packetMiddleware, 0);
   }
 
-  /** Takes a token for an event. If there is none, tells the client and the program, and returns `true`. */
+  /**
+   * Takes a token for an event. If there is none, notifies the client and the application, and
+   * returns `true`.
+   */
   private isOverLimit(limit: RateLimit, event: string, id: number | undefined): boolean {
     this.bucket ??= new TokenBucket();
     const wasOverdrawn = this.bucket.isOverdrawn;
@@ -601,25 +789,27 @@ export class Socket<
     const error = new RateLimitError(event, retryAfter);
     const { code, message } = error;
     this.conn.onBound("rateLimit", message, !wasOverdrawn);
-    // Before the listeners, who may disconnect it.
+    // Sent before the listeners are called, because they may disconnect the client.
     if (id !== undefined) this.acknowledgement(id)({ error: { code, message, retryAfter } });
     this.onError(error);
     return true;
   }
 
-  /** An acknowledgement came. @internal */
+  /** Handles an acknowledgement from the client. @internal */
   onAck(id: number, args: readonly unknown[]): void {
     this.awaitedAcks?.receive(id, args);
   }
 
-  /** The client broke the protocol, or an event is not delivered. @internal */
+  /**
+   * Emits "error" because the client violated the protocol or an event is not delivered. @internal
+   */
   onError(error: Error): void {
     for (const listener of this.registered("error")) {
       this.guard("error", [error], () => Reflect.apply(listener, this, [error]));
     }
   }
 
-  /** It has gone, for whatever reason. @internal */
+  /** Disconnects the socket for any reason. @internal */
   onClose(reason: DisconnectReason, description?: Error): void {
     if (this.isEnding()) return;
     const was = this.socketState;
@@ -637,7 +827,7 @@ export class Socket<
     if (was === "connected") this.callHandlers("disconnect", details);
   }
 
-  /** It ends, or has ended: its listeners may end it again. */
+  /** Whether the socket is disconnecting or disconnected. Its listeners may disconnect it again. */
   private isEnding(): boolean {
     return this.socketState === "disconnecting" || this.socketState === "disconnected";
   }
@@ -649,14 +839,17 @@ export class Socket<
     else handling.handle(this, event, this.calls(event), args, acknowledge);
   }
 
-  /** Lets an event pass the middleware that was there when the event came, from number `index` on. */
+  /**
+   * Passes an event through the middleware that existed when the event was received, starting at
+   * position `index`.
+   */
   private passMiddleware(
     event: [name: string, ...args: unknown[]],
     acknowledge: Listener | undefined,
     all: readonly PacketMiddleware[],
     index: number,
   ): void {
-    // The client may go while it waits.
+    // The client may have disconnected while middleware was waiting.
     if (!this.connected) return;
     const middleware = all[index];
     if (middleware === undefined) {
@@ -672,12 +865,15 @@ export class Socket<
       else this.passMiddleware(event, acknowledge, all, index + 1);
     };
     const [name, ...args] = event;
-    // The callback of the acknowledgement is no argument of the event.
+    // The acknowledgement callback is not an argument of the event.
     const own = acknowledge !== undefined && args.at(-1) === acknowledge ? args.slice(0, -1) : args;
     this.guard(name, own, () => middleware.call(this, event, next));
   }
 
-  /** The function with which a listener answers: once, and only while the client is there. */
+  /**
+   * Returns the function with which a listener acknowledges an event. The function sends only once,
+   * and only while the client is connected.
+   */
   private acknowledgement(id: number): Listener {
     let sent = false;
     return (...args) => {
@@ -686,7 +882,7 @@ export class Socket<
       try {
         this.sendPacket({ type: ACK, namespace: this.nsp.name, data: args, id });
       } catch (error) {
-        // It cannot be encoded. Something else may be sent instead.
+        // The values cannot be encoded. The listener may send others instead.
         sent = false;
         throw error;
       }
@@ -702,14 +898,14 @@ export class Socket<
     this.client.send(this.nsp.encode(packet, true), false);
   }
 
-  /** Keeps what it is for a client that may come back. */
+  /** Stores the session of a client that may reconnect. */
   private persistSession(was: SocketState): void {
     const session = this.recoverableSession;
     if (was === "connected" && session !== undefined) {
       this.mayComeBack = true;
       this.nsp.guardAdapter("persistSession", () => this.adapter.persistSession(session), this);
     } else if (this.restoredSession !== undefined) {
-      // It has gone again before the middleware let it in.
+      // The client disconnected again before it passed the middleware.
       this.nsp.giveBack(this.restoredSession);
     }
   }

@@ -1,14 +1,14 @@
-// The bridge to adapters that were written for socket.io: classes that extend those of the package
-// socket.io-adapter, such as the ones of @socket.io/redis-adapter. They are used as they are. Each one
-// stands between two things of this file:
+// Runs adapters that were written for socket.io: classes that extend those of the package
+// socket.io-adapter, such as those of @socket.io/redis-adapter. They need no changes. Each one runs
+// between two classes of this file:
 //
 //   namespace ── calls ──▶ StockAdapter ── calls ──▶ stock adapter ── calls ──▶ StockNamespace
-//       ▲                  (an Adapter of ours)      (theirs)                   (what it looks for)
+//       ▲                  (an Adapter of ours)      (theirs)                   (looks like theirs)
 //       └──────────────────────────────────────────────────────────────────────────┘
 //
-// Rule: nothing else knows of such adapters. What they look for in a namespace and in its sockets was
-// read in their sources (socket.io-adapter 2.5, redis-adapter 8.3, redis-streams-adapter 0.3,
-// cluster-adapter 0.3, mongo-adapter 0.4, postgres-adapter 0.5) and is all here.
+// Rule: no other file knows about such adapters. This file provides everything that they use of a
+// namespace and its sockets, as found in their sources (socket.io-adapter 2.5, redis-adapter 8.3,
+// redis-streams-adapter 0.3, cluster-adapter 0.3, mongo-adapter 0.4, postgres-adapter 0.5).
 
 import type { Bytes } from "../../protocol/bytes.ts";
 import { SERVER_LIMITS } from "../../protocol/socketio/check.ts";
@@ -37,56 +37,91 @@ import {
 } from "./adapter.ts";
 import type { Handshake } from "./handshake.ts";
 
-/** A packet as stock adapters have it. They write to it: `nsp`, `id`, an offset at the end of `data`. */
-interface StockPacket {
+/**
+ * A packet in the form that stock adapters use. They modify it: `nsp`, `id`, and an offset at the
+ * end of `data`.
+ */
+export interface StockPacket {
+  /** The type of the packet. */
   type: number;
+  /** The name of the namespace. */
   nsp: string;
+  /** The name and the arguments of the event. */
   data?: unknown;
+  /** The acknowledgement id, if an acknowledgement is requested. */
   id?: number | undefined;
 }
 
-interface StockOptions {
+/** Which sockets receive a packet, and how. */
+export interface StockOptions {
+  /** The rooms to send to. Empty: all sockets of the namespace. */
   rooms: Set<Room>;
+  /** Sockets in any of these rooms do not receive the packet. */
   except: Set<Room>;
+  /** How the packet is sent. */
   flags: BroadcastFlags;
 }
 
-interface StockSession {
+/** The state of a disconnected socket that a stock adapter stores. */
+export interface StockSession {
+  /** The id of the socket. */
   readonly sid: SocketId;
+  /** The private session id. */
   readonly pid: string;
+  /** The rooms that the socket was in. */
   readonly rooms: Room[];
+  /** The `data` of the socket. */
   readonly data: unknown;
 }
 
-/** What is called of an adapter for socket.io. */
+/** The part of an adapter for socket.io that the server calls. */
 export interface StockAdapterLike {
+  /** The sockets of this process by room. */
   readonly rooms: Map<Room, Set<SocketId>>;
+  /** The rooms by socket of this process. */
   readonly sids: Map<SocketId, Set<Room>>;
+  /** Adds a listener. */
   on(event: string, listener: Listener): unknown;
+  /** Starts the adapter. */
   init(): void | Promise<void>;
+  /** Stops the adapter. */
   close(): void | Promise<void>;
+  /** Returns the number of servers. */
   serverCount(): Promise<number>;
+  /** Adds a socket to rooms. */
   addAll(id: SocketId, rooms: Set<Room>): void | Promise<void>;
+  /** Removes a socket from a room. */
   del(id: SocketId, room: Room): void | Promise<void>;
+  /** Removes a socket from all rooms. */
   delAll(id: SocketId): void;
+  /** Returns the rooms of a socket. */
   socketRooms(id: SocketId): Set<Room> | undefined;
+  /** Sends a packet to the matching sockets. */
   broadcast(packet: StockPacket, options: StockOptions): unknown;
+  /** Sends a packet to the matching sockets and collects their acknowledgements. */
   broadcastWithAck(
     packet: StockPacket,
     options: StockOptions,
     clientCountCallback: (count: number) => void,
     ack: (...args: Untyped[]) => void,
   ): unknown;
+  /** Returns the matching sockets. */
   fetchSockets(options: StockOptions): Promise<Untyped>;
+  /** Adds the matching sockets to rooms. */
   addSockets(options: StockOptions, rooms: Room[]): unknown;
+  /** Removes the matching sockets from rooms. */
   delSockets(options: StockOptions, rooms: Room[]): unknown;
+  /** Disconnects the matching sockets. */
   disconnectSockets(options: StockOptions, close: boolean): unknown;
+  /** Emits an event to the other servers. */
   serverSideEmit(packet: Untyped[]): unknown;
+  /** Stores the session of a disconnected socket. */
   persistSession(session: StockSession): unknown;
+  /** Returns a stored session with the packets that its client missed. */
   restoreSession(pid: string, offset: string): Untyped;
 }
 
-/** The methods of an adapter for socket.io. */
+/** The methods that an adapter for socket.io must have. */
 const METHODS: Readonly<Record<Exclude<keyof StockAdapterLike, "rooms" | "sids">, true>> = {
   addAll: true,
   addSockets: true,
@@ -107,17 +142,17 @@ const METHODS: Readonly<Record<Exclude<keyof StockAdapterLike, "rooms" | "sids">
   socketRooms: true,
 };
 
-/** The names of the methods that an adapter for socket.io has. */
+/** The names of the methods that an adapter for socket.io must have. */
 export const STOCK_METHODS: readonly string[] = Object.keys(METHODS);
 
 /**
- * How long the acknowledgements of a broadcast are awaited where the program does not say, in
- * milliseconds. Stock adapters forget a request after its timeout, and learn nothing of clients of
- * other servers that disconnect.
+ * How long to wait for the acknowledgements of a broadcast if the application sets no timeout, in
+ * milliseconds. Stock adapters discard a request after its timeout, and are not notified when
+ * clients of other servers disconnect.
  */
 const ACK_TIMEOUT = 60_000;
 
-/** Has an adapter for socket.io do what a namespace asks of an adapter. */
+/** Adapts a stock adapter to the interface that a namespace uses. */
 export class StockAdapter extends Adapter {
   readonly #stock: StockAdapterLike;
   readonly #forwarded = new Set<string>();
@@ -188,7 +223,10 @@ export class StockAdapter extends Adapter {
     return () => request.end();
   }
 
-  /** Stock adapters return the sockets of this server, so the ids are those of fetchSockets(). */
+  /**
+   * Stock adapters return only the sockets of this server, so the ids are taken from
+   * fetchSockets().
+   */
   override async sockets(rooms: ReadonlySet<Room>): Promise<Set<SocketId>> {
     const sockets = await this.fetchSockets({ rooms, except: new Set(), flags: {} });
     return new Set(sockets.map(({ id }) => id));
@@ -217,15 +255,16 @@ export class StockAdapter extends Adapter {
       return;
     }
     const emitted = this.#stock.serverSideEmit([...event, answered]);
-    // It may fail before it has asked anybody.
+    // The promise may reject before any server was asked.
     if (isThenable(emitted)) {
       Promise.resolve(emitted).then(undefined, (error: unknown) => answered(toError(error), []));
     }
   }
 
   /**
-   * Broadcasts to the room of the socket's id, as socket.io does: adapters keep what is broadcast. A
-   * socket that is not in the room yet, or not any more, is sent to without.
+   * Broadcasts to the room of the socket's id, as socket.io does, because adapters store
+   * broadcasts. If the socket is not in that room, the packet is sent to the socket directly and
+   * not stored.
    */
   override emitTo(member: Member, packet: Packet, flags: BroadcastFlags): void {
     const { id } = member;
@@ -248,12 +287,14 @@ export class StockAdapter extends Adapter {
     try {
       return this.#toRestored(await this.#stock.restoreSession(pid, offset)) ?? "unknown session";
     } catch {
-      // Stock adapters reject for a session that they do not know.
+      // Stock adapters reject for an unknown session.
       return "unknown session";
     }
   }
 
-  /** Its listeners are called for what the stock adapter emits, from the first one of an event on. */
+  /**
+   * Adds a listener. The first listener for an event subscribes to that event of the stock adapter.
+   */
   protected override insert(event: string, listener: Listener, first: boolean): this {
     super.insert(event, listener, first);
     if (!this.#forwarded.has(event)) {
@@ -274,7 +315,7 @@ export class StockAdapter extends Adapter {
     return { sid, pid, rooms: new Set(listOf(rooms)), data, offset: "", missed };
   }
 
-  /** Shows the members that the stock adapter has beside those of every adapter, such as allRooms(). */
+  /** Exposes the members that only the stock adapter has, such as allRooms(). */
   #showMembers(): void {
     const stock: object = this.#stock;
     for (const name of membersOf(stock)) {
@@ -290,9 +331,9 @@ export class StockAdapter extends Adapter {
   }
 }
 
-/** The acknowledgements of one broadcast. */
+/** The pending acknowledgements of one broadcast. */
 class AckRequest {
-  /** Called for each acknowledgement, whichever server it is from. */
+  /** Called for each acknowledgement of a client of any server. */
   readonly ack = (...args: unknown[]): void => {
     this.#answers?.onAnswer(null, args);
   };
@@ -308,23 +349,26 @@ class AckRequest {
     this.#answers?.onAsked(count);
   }
 
-  /** Waits for a socket of this server. */
+  /** Waits for the acknowledgement of a socket of this server. */
   await(member: Member, id: number): void {
     this.#awaited.push([member, id]);
     member.awaitAck(id, (error, args) => this.#answers?.onAnswer(error, args));
   }
 
-  /** Stops waiting. */
+  /** Stops waiting for all acknowledgements. */
   end(): void {
     this.#answers = undefined;
     for (const [member, id] of this.#awaited) member.forgetAck(id);
   }
 }
 
-/** The requests of this server, by the function that stock adapters have for each. */
+/**
+ * The requests of this server, by the acknowledgement function that the stock adapter passes
+ * around.
+ */
 const REQUESTS = new WeakMap<Listener, AckRequest>();
 
-/** A namespace as stock adapters know it. */
+/** A namespace in the form that stock adapters use. */
 export class StockNamespace implements AdapterHost {
   readonly namespace: AdapterHost;
   readonly sockets: StockSockets;
@@ -344,18 +388,18 @@ export class StockNamespace implements AdapterHost {
     return this.namespace.maxDisconnectionDuration;
   }
 
-  /** The next number for an acknowledgement. Adapters read it as `_ids++`. */
+  /** The next acknowledgement id. Stock adapters read it as `_ids++`. */
   get _ids(): number {
     return this.namespace.nextAckId();
   }
 
   set _ids(_next: number) {
-    // Reading it has increased it.
+    // Reading the property has increased the id already.
   }
 
   _onServerSideEmit(args: unknown): void {
     const [event, ...rest] = listOf(args);
-    // It comes from another server.
+    // Checked because the arguments come from another server.
     if (typeof event === "string") this.namespace.onServerSideEmit([event, ...rest]);
   }
 
@@ -372,7 +416,7 @@ export class StockNamespace implements AdapterHost {
   }
 }
 
-/** `namespace.server` as stock adapters know it. */
+/** `namespace.server` in the form that stock adapters use. */
 class StockServer {
   readonly encoder: { encode(packet: unknown): (string | Bytes)[] };
   readonly opts: { readonly connectionStateRecovery?: object };
@@ -387,23 +431,23 @@ class StockServer {
   }
 }
 
-/** The messages of a packet. None for what another server has sent and what is no event. */
+/** Returns the messages of a packet. Returns none for an invalid packet from another server. */
 function encodeFor(host: AdapterHost, stockPacket: unknown): (string | Bytes)[] {
   const packet = toEvent(stockPacket);
   if (packet === undefined) return [];
   const { packets, isDroppable } = host.encode(packet, true);
-  // Texts without the packet type of Engine.IO, which writeToEngine() puts in front again.
+  // Removes the Engine.IO packet type from text messages. writeToEngine() adds it again.
   const encoded = packets.map((each) => (typeof each === "string" ? each.slice(1) : each));
   if (isDroppable) DROPPABLE.add(encoded);
   return encoded;
 }
 
-/** The messages of events that may be dropped. */
+/** Encoded events that may be dropped. */
 const DROPPABLE = new WeakSet<readonly (string | Bytes)[]>();
 
 /**
- * What leaves for the messages of one broadcast, which all its receivers are sent with the same options:
- * it is encoded for each kind of transport once.
+ * The outgoing messages by encoded broadcast. All receivers get the same options, so each broadcast
+ * is encoded once for each kind of transport.
  */
 const ENCODED = new WeakMap<readonly (string | Bytes)[], Outgoing>();
 
@@ -421,7 +465,7 @@ function outgoingOf(encoded: readonly (string | Bytes)[], compress: boolean): Ou
 // Older versions of TypeScript have no name for the iterators of a map.
 type SocketMap = ReadonlyMap<SocketId, StockSocket>;
 
-/** `namespace.sockets` as stock adapters know it. */
+/** `namespace.sockets` in the form that stock adapters use. */
 class StockSockets implements ReadonlyMap<SocketId, StockSocket> {
   readonly #host: AdapterHost;
   readonly #known = new WeakMap<Member, StockSocket>();
@@ -482,7 +526,7 @@ class StockSockets implements ReadonlyMap<SocketId, StockSocket> {
   }
 }
 
-/** A socket as stock adapters know it. */
+/** A socket in the form that stock adapters use. */
 class StockSocket implements Member {
   readonly #member: Member;
 
@@ -506,14 +550,15 @@ class StockSocket implements Member {
     return this.#member.data;
   }
 
-  // Adapters call one method of each of these, so neither is an object of its own.
+  // Stock adapters call one method of each of the following properties, so each returns the socket
+  // itself.
 
-  /** The connection, with `writeToEngine()`. */
+  /** The connection. Stock adapters call its method `writeToEngine()`. */
   get client(): this {
     return this;
   }
 
-  /** The acknowledgements that are awaited, with `set()`. */
+  /** The pending acknowledgements. Stock adapters call its method `set()`. */
   get acks(): this {
     return this;
   }
@@ -527,7 +572,8 @@ class StockSocket implements Member {
   set(id: number, ack: Listener): void {
     const request = REQUESTS.get(ack);
     if (request !== undefined) request.await(this.#member, id);
-    // Another server's request: that one waits until its timeout for clients that disconnect.
+    // The request comes from another server, which waits until its timeout for disconnected
+    // clients.
     else this.awaitAck(id, (error, args) => error === null && ack(...args));
   }
 
@@ -566,10 +612,10 @@ function toStockPacket(packet: Packet): StockPacket {
   return { ...others, ...(Array.isArray(data) && { data: [...data] }) };
 }
 
-/** The event that a packet of an adapter is, `undefined` for what is none. */
+/** Converts a packet of a stock adapter to an event. Returns `undefined` for any other packet. */
 function toEvent(packet: unknown): Packet | undefined {
   const { type, nsp, data, id } = Object(packet);
-  // Emitters have sent the type of the wire for events with bytes.
+  // Some emitters use the BINARY_EVENT type of the wire protocol for events with binary data.
   const own = type === BINARY_EVENT ? EVENT : type;
   try {
     const event = toPacket({ type: own, nsp, data, ...(id != null && { id }) }, SERVER_LIMITS);
@@ -584,7 +630,7 @@ function toStockOptions({ rooms, except, flags }: BroadcastOptions): StockOption
   return { rooms: new Set(rooms), except: new Set(except), flags: { ...flags } };
 }
 
-/** A socket that an adapter has found; none for what is none. */
+/** Converts a socket that a stock adapter returned. Returns an empty list for an invalid one. */
 function toDetails(socket: unknown): SocketDetails[] {
   const { id, handshake, rooms, data } = Object(socket);
   if (typeof id !== "string") return [];
@@ -599,7 +645,7 @@ function toError(error: unknown): Error {
   return error instanceof Error ? error : new Error(String(error));
 }
 
-/** The names of an object's own members and of those that its classes have. */
+/** Returns the names of an object's own and inherited members. */
 function membersOf(object: object): Set<string> {
   const names = new Set<string>();
   for (let each: object | null = object; each !== null; each = Object.getPrototypeOf(each)) {

@@ -1,8 +1,8 @@
-// A client in the same process, for tests of programs: no port, and nothing of HTTP, but the real
-// session, the real codec both ways, and the real dispatch.
+// A client in the same process, for tests of applications. It needs no port and no HTTP, but uses the
+// real session, codec and dispatcher.
 //
 //   const client = await io.testClient({ auth: { token: "…" } });
-//   assert.equal(await client.emit("sum", 1, 2), 3);      // what the handler acknowledged
+//   assert.equal(await client.emit("sum", 1, 2), 3);      // the acknowledgement of the handler
 //   const [text] = await client.waitFor("chat");
 
 import { IncomingMessage } from "node:http";
@@ -31,19 +31,19 @@ import { headerFields, type OptionTable, object, string } from "../events/option
 import type { PacketDecoder } from "../events/parser.ts";
 import type { Codec } from "./codec.ts";
 
-/** With what a test client comes. */
+/** The options of a test client. */
 export interface TestClientOptions {
-  /** The namespace that it joins. Default "/". */
+  /** The namespace to join. Default: "/". */
   readonly namespace?: string;
-  /** What the server finds in `socket.handshake.auth`. */
+  /** The value of `socket.handshake.auth`. Default: an empty object. */
   readonly auth?: object;
-  /** The query of its request. */
+  /** Query parameters of the request. Default: none. */
   readonly query?: Readonly<Record<string, string>>;
-  /** The header fields of its request. */
+  /** Headers of the request. Default: none. */
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** What each option must be. */
+/** The checks of the options. */
 export const TEST_CLIENT_OPTIONS: OptionTable<TestClientOptions> = {
   auth: object,
   headers: headerFields,
@@ -51,21 +51,23 @@ export const TEST_CLIENT_OPTIONS: OptionTable<TestClientOptions> = {
   query: object,
 };
 
-/** An event that the server has sent. */
+/** An event that the server sent. */
 export interface ReceivedEvent {
+  /** The name of the event. */
   readonly event: string;
+  /** The arguments of the event. */
   readonly args: readonly Untyped[];
 }
 
-/** The arguments of an event, but for the callback of an acknowledgement. */
-type WithoutCallback<Arguments extends readonly unknown[]> = Arguments extends [
+/** The arguments of an event without the acknowledgement callback. */
+export type WithoutCallback<Arguments extends readonly unknown[]> = Arguments extends [
   ...infer Others,
   (...args: never[]) => unknown,
 ]
   ? Others
   : Arguments;
 
-/** The request with which a test client comes. */
+/** Creates the request of a test client. */
 export function createTestRequest({
   query = {},
   headers = {},
@@ -78,6 +80,17 @@ export function createTestRequest({
   return request;
 }
 
+/**
+ * A client in the same process, for tests. Created by Server.testClient().
+ *
+ * @example
+ * ```ts
+ * const client = await io.testClient({ auth: { token: "secret" } });
+ * const sum = await client.emit("sum", 1, 2);
+ * const [text] = await client.waitFor("chat");
+ * await client.disconnect();
+ * ```
+ */
 export class TestClient<ListenEvents = DefaultEventsMap> {
   readonly #transport: MemoryTransport;
   readonly #codec: Codec;
@@ -96,7 +109,7 @@ export class TestClient<ListenEvents = DefaultEventsMap> {
   #refusal: ConnectErrorData | undefined;
   #onAnswer: (() => void) | undefined;
 
-  /** @internal */
+  /** Creates a client. Use Server.testClient() instead. @internal */
   constructor(transport: MemoryTransport, codec: Codec, namespace: string) {
     this.#transport = transport;
     this.#codec = codec;
@@ -108,7 +121,9 @@ export class TestClient<ListenEvents = DefaultEventsMap> {
     });
   }
 
-  /** Joins the namespace; resolves when the server has answered. @internal */
+  /**
+   * Joins the namespace. Resolves after the server has accepted or refused the client. @internal
+   */
   async join(auth: object | undefined): Promise<this> {
     const answered = new Promise<void>((resolve) => {
       this.#onAnswer = resolve;
@@ -118,24 +133,26 @@ export class TestClient<ListenEvents = DefaultEventsMap> {
     return this;
   }
 
-  /** It is in the namespace: neither refused nor sent away, and has not gone. */
+  /** Whether the client is in the namespace: accepted, and not disconnected since. */
   get connected(): boolean {
     return this.#id !== undefined;
   }
 
-  /** The id of its socket, while it is connected. */
+  /** The id of the client's socket. `undefined` if the client is not connected. */
   get id(): string | undefined {
     return this.#id;
   }
 
-  /** With what it was refused. */
+  /**
+   * The message and the data with which the server refused the client. `undefined` if it did not.
+   */
   get refusal(): ConnectErrorData | undefined {
     return this.#refusal;
   }
 
   /**
-   * Sends an event; resolves to what the server acknowledges it with. Rejects with
-   * DisconnectedError when the end comes first. Need not be awaited.
+   * Sends an event and resolves to the server's acknowledgement. Rejects with a DisconnectedError
+   * if the client is disconnected first. The result may be ignored.
    */
   emit<Event extends EventNames<ListenEvents>>(
     event: Event,
@@ -150,25 +167,38 @@ export class TestClient<ListenEvents = DefaultEventsMap> {
       this.#acks.await(id, ackPromise(resolve, reject));
       this.#send({ type: EVENT, namespace: this.#namespace, data: [event, ...args], id });
     });
-    // Whoever does not await it does not care.
+    // Prevents an unhandled rejection if the caller ignores the result.
     acknowledged.catch(() => {});
     return acknowledged;
   }
 
-  /** Calls `listener` for an event of the server, with the callback of an acknowledgement at the end if the server awaits one. */
+  /**
+   * Sets the listener for an event of the server. If the server expects an acknowledgement, the
+   * last argument is the callback.
+   */
   on(event: string, listener: Listener): this {
     this.#listeners.set(event, listener);
     return this;
   }
 
-  /** The events that have come since the last call, of one name or all; those that waitFor() gave are not among them. */
+  /**
+   * Returns the events received since the last call, and forgets them. Events that waitFor()
+   * returned are not included.
+   *
+   * @param event the name of the events to return. Default: all events
+   */
   received(event?: string): ReceivedEvent[] {
     const matching = this.#received.filter((each) => event === undefined || each.event === event);
     this.#received = this.#received.filter((each) => !matching.includes(each));
     return matching;
   }
 
-  /** Resolves to the arguments of the next event of that name, which may have come already. Rejects with DisconnectedError when the end comes first. */
+  /**
+   * Resolves to the arguments of the next event with this name, which may have been received
+   * already. Rejects with a DisconnectedError if the client is disconnected first.
+   *
+   * @param event the name of the event
+   */
   waitFor(event: string): Promise<readonly Untyped[]> {
     const at = this.#received.findIndex((each) => each.event === event);
     const [come] = at === -1 ? [] : this.#received.splice(at, 1);
@@ -179,7 +209,7 @@ export class TestClient<ListenEvents = DefaultEventsMap> {
     });
   }
 
-  /** Leaves the namespace and ends the connection; resolves when the server knows. */
+  /** Leaves the namespace and closes the connection. Resolves after the server has noticed. */
   async disconnect(): Promise<void> {
     if (this.connected) this.#send({ type: DISCONNECT, namespace: this.#namespace });
     this.#leave();

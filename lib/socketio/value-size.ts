@@ -1,14 +1,18 @@
-// About how much memory a value of the program takes: the data of a socket, or a room that is not a string.
+// Estimates the memory that a value of the application takes: the data of a socket, or a room that
+// is not a string.
 
-/** The values of one value that are looked at, so that data that refer to much cost no more than a part of a millisecond. */
+/**
+ * Largest number of nested values that are measured, so that large data take only a fraction of a
+ * millisecond.
+ */
 const MAX_VALUES = 10_000;
-/** About as many bytes as a value takes beside its contents. */
+/** Approximate size of a value without its contents, in bytes. */
 const OVERHEAD = 16;
 
 /**
- * Returns about how many bytes a value takes: strings, binary data, arrays, plain objects, maps and sets with what is
- * in them. An instance of another class counts as one value, since the program may share it, and of more than 10,000
- * values only their number counts.
+ * Returns the approximate size of a value, in bytes. Strings, binary data, arrays, plain objects,
+ * maps and sets count with their contents. An instance of another class counts as one value,
+ * because the application may share it. Beyond 10,000 values only the number of values counts.
  */
 export function valueSize(value: unknown): number {
   let size = 0;
@@ -34,7 +38,7 @@ export function valueSize(value: unknown): number {
       else if (isPlain(next)) addAll([...Object.keys(next), ...Object.values(next)]);
     }
   } catch {
-    // A getter or a proxy of the program throws: what was counted until then counts.
+    // A getter or a proxy of the application threw an error. The size measured so far is returned.
   }
   return size;
 }

@@ -145,9 +145,13 @@ const SERVER: CasesOf<ServerOptions, keyof typeof ENGINE> = {
   adapter: {
     good: [Adapter, (nsp: never) => new Adapter(nsp), undefined],
     bad: [
-      [{}, TYPE, "must be a class or a function that makes one, got an object"],
-      [null, TYPE, "must be a class or a function that makes one, got null"],
-      ["redis", TYPE, 'must be a class or a function that makes one, got "redis"'],
+      [{}, TYPE, "must be an adapter class or a function that returns an adapter, got an object"],
+      [null, TYPE, "must be an adapter class or a function that returns an adapter, got null"],
+      [
+        "redis",
+        TYPE,
+        'must be an adapter class or a function that returns an adapter, got "redis"',
+      ],
     ],
   },
   addTrailingSlash: BOOLEAN,
