@@ -243,7 +243,7 @@ export class Monitor {
   onDropped(session: Monitored, events: number, begins: boolean): void {
     this.#dropped += events;
     if (begins) {
-      const message = "too much waits for the client: events are dropped";
+      const message = "too many bytes wait for the client: events are dropped";
       this.onBound(session, "maxBackpressure", message);
     }
   }

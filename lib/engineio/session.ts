@@ -440,7 +440,7 @@ export class Session
     if (!queue.add(message, volatile)) {
       this.discard(
         "transport error",
-        new BoundExceededError("maxBackpressure", "too much waits for the client"),
+        new BoundExceededError("maxBackpressure", "too many bytes wait for the client"),
       );
       return;
     }
@@ -459,7 +459,7 @@ export class Session
   onBacklogFull(): void {
     this.discard(
       "transport error",
-      new BoundExceededError("maxTotalBackpressure", "too much waits for all clients"),
+      new BoundExceededError("maxTotalBackpressure", "too many bytes wait for all clients"),
     );
   }
 
