@@ -23,6 +23,7 @@ import type { UpgradeArrival } from "./arrival.ts";
  * });
  */
 export type EngineMiddleware = {
+  /** Handles a request or an upgrade request. */
   use(request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void): unknown;
 }["use"];
 
