@@ -93,10 +93,37 @@ import {
   type TestClientOptions,
 } from "./lib/socketio/test-client.ts";
 
-export { Engine } from "./lib/engineio/engine.ts";
+export type { CompressionOptions } from "./lib/engineio/compression.ts";
+export type { CookieOptions } from "./lib/engineio/cookie.ts";
+export type {
+  CorsDelegate,
+  CorsOptions,
+  CorsOrigin,
+  CorsOriginFunction,
+} from "./lib/engineio/cors.ts";
+export {
+  type ConnectionError,
+  Engine,
+  type EngineEvents,
+  type EngineSink,
+  type ResponseHeaders,
+} from "./lib/engineio/engine.ts";
 export type { Logger } from "./lib/engineio/log.ts";
 export type { EngineMiddleware } from "./lib/engineio/middleware.ts";
-export type { EngineStats } from "./lib/engineio/monitor.ts";
+export type { EngineStats, SlowClient } from "./lib/engineio/monitor.ts";
+export type { AllowRequest, EngineOptions } from "./lib/engineio/options.ts";
+export type {
+  PacketDetails,
+  SentPacketDetails,
+  Session,
+  SessionEvents,
+  SessionSink,
+} from "./lib/engineio/session.ts";
+export type {
+  ConnectionTransport,
+  RequestTransport,
+  Transport,
+} from "./lib/engineio/transport.ts";
 export type { BackpressurePolicy } from "./lib/engineio/waiting-messages.ts";
 export type { AckCallback } from "./lib/events/acknowledgements.ts";
 export type { AnyListener } from "./lib/events/catch-all.ts";

@@ -1,6 +1,6 @@
 /**
- * `barewire/websocket`: WebSockets and nothing else, both ends. The client has the interface that
- * browsers have.
+ * `barewire/websocket`: a WebSocket client and a WebSocket server, without Engine.IO and Socket.IO. The client has the
+ * interface of a browser's `WebSocket`.
  *
  * @module barewire/websocket
  */
@@ -10,7 +10,9 @@ export {
   type CloseEventInit,
   ErrorEvent,
   type ErrorEventInit,
+  type Handler,
   WebSocket,
+  type WebSocketDeflateOptions,
   type WebSocketOptions,
 } from "./lib/websocket/client.ts";
 export { createWebSocketStream, type WebSocketDuplexOptions } from "./lib/websocket/duplex.ts";

@@ -1,4 +1,4 @@
-// One HTTP request or upgrade request for an engine, until it is refused or belongs to a session.
+// One HTTP request or upgrade request to an engine, until the engine refuses the request or a session handles it.
 
 import type { EventEmitter } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
@@ -13,54 +13,57 @@ import { SessionRequest } from "./session-request.ts";
 import { discardBody } from "./unread-body.ts";
 
 /**
- * Who has received the request object. A session keeps an object that the program has received, and
- * only the text of all others.
+ * Whether only the engine has received the request object, or the program may have, too. A session keeps a request object
+ * that the program may have received. Of another request, the session only keeps the text.
  */
 export type Recipient = "engine" | "program";
 
+/** A request to an engine. */
 export abstract class Arrival {
   readonly request: IncomingMessage;
-  /** The address of the connection's peer. */
+  /** The IP address of the connection's peer. `undefined` if the connection has ended. */
   readonly peer: string | undefined;
+  /** The parameters in the query of the URL. */
   readonly query: ReadonlyMap<string, string>;
   /** The header fields of the response. */
   abstract readonly headers: HeaderFields;
-  /** The place of a new client, if there is a bound on them. */
+  /** The place of a new client, if an option limits the number of clients. */
   place: Place | undefined;
   readonly #recipient: Recipient;
 
   constructor(request: IncomingMessage, recipient: Recipient) {
     this.request = request;
-    // Node knows it of a connection that has ended if it was asked before.
+    // Node remembers the address after the end of the connection only if the address was read before.
     this.peer = request.socket.remoteAddress;
     this.query = queryOf(request);
     this.#recipient = recipient;
   }
 
-  /** The client has left. */
+  /** Whether the client has disconnected. */
   abstract get gone(): boolean;
 
-  /** Emits "close" when the client has left, if noticeEnd() was called. */
+  /** Emits "close" when the client has disconnected, if noticeEnd() was called. */
   abstract get connection(): EventEmitter;
 
   /**
-   * Notices if the client leaves while it waits for an answer.
+   * Starts to detect whether the client disconnects while it waits for an answer.
    *
-   * @returns ends that
+   * @returns a function that stops the detection
    */
   abstract noticeEnd(): () => void;
 
   /**
    * Answers with a refusal.
    *
-   * @param retryAfter seconds after which the client may try again. Default: it is not told
+   * @param message the message in the response. Default: the message of the refusal
+   * @param retryAfter seconds after which the client may try again. Default: no Retry-After header field
    */
   abstract refuse(refusal: RefusalName, message?: string, retryAfter?: number): void;
 
   /**
-   * Returns what a session keeps of the request.
+   * Returns the request for the session to keep: the object itself, or a SessionRequest with its text.
    *
-   * @param shown functions of the program receive the requests of this engine
+   * @param shown whether functions of the program receive the requests of this engine
    */
   keep(shown: boolean): IncomingMessage | SessionRequest {
     const shared = shown || this.#recipient === "program";
@@ -68,6 +71,7 @@ export abstract class Arrival {
   }
 }
 
+/** An HTTP request to an engine. */
 export class RequestArrival extends Arrival {
   readonly response: ServerResponse;
 
@@ -81,18 +85,18 @@ export class RequestArrival extends Arrival {
   }
 
   get gone(): boolean {
-    // The response of a pipelined request does not hear of the end.
+    // The response to a pipelined request emits no "close" when the connection ends.
     return this.response.destroyed || this.request.socket.destroyed;
   }
 
   get connection(): EventEmitter {
-    // A pipelined request has no connection for its response yet, and then the response does not hear of its end. The
-    // connection of HTTP/2 carries other requests, and a response may end before it.
+    // The response to a pipelined request has no socket yet, and emits no "close". In HTTP/2 other requests share the
+    // connection, and a response may be closed before the connection.
     return this.response.socket === null ? this.request.socket : this.response;
   }
 
   noticeEnd(): () => void {
-    // Node's HTTP server does.
+    // Node's HTTP server reads the socket, and so detects the end.
     return () => {};
   }
 
@@ -110,13 +114,14 @@ export class RequestArrival extends Arrival {
   }
 }
 
+/** An upgrade request to an engine. */
 export class UpgradeArrival extends Arrival {
   readonly socket: Duplex;
-  /** The bytes that came behind the request in the same chunk. */
+  /** The bytes after the header of the request. */
   readonly head: Uint8Array;
-  /** Further header fields of the 101. */
+  /** Additional header fields of the response 101. */
   readonly headers: UpgradeHeaders = new UpgradeHeaders();
-  /** It was answered with the 101. */
+  /** Whether the request was answered with 101. */
   accepted = false;
 
   constructor(request: IncomingMessage, socket: Duplex, head: Uint8Array, recipient: Recipient) {
@@ -135,8 +140,9 @@ export class UpgradeArrival extends Arrival {
 
   noticeEnd(): () => void {
     const { socket } = this;
-    // Nobody reads the socket yet, and one that is not read does not tell of its end, behind further bytes least of all.
-    // RFC 6455 §4.1: the client "MUST wait for a response from the server before sending any further data".
+    // Nothing reads the socket yet, so "end" would not be emitted. The socket becomes readable at its end, or when bytes are
+    // received. Bytes are an error: RFC 6455 §4.1, the client "MUST wait for a response from the server before sending any
+    // further data".
     const onReadable = (): void => {
       socket.destroy();
     };
@@ -144,7 +150,7 @@ export class UpgradeArrival extends Arrival {
     return () => socket.off("readable", onReadable);
   }
 
-  /** Answers with a refusal instead of the 101. Clients receive the same status for each refusal of the protocol. */
+  /** Answers with a refusal instead of 101. The status is 400, except with `retryAfter`. */
   refuse(
     refusal: RefusalName,
     message: string = REFUSALS[refusal].message,

@@ -1,18 +1,18 @@
-// A function of the program that decides about a client and calls back.
+// Calls a function of the program that decides about a client by a callback.
 
 import { once } from "../events/once.ts";
 
 /**
- * Calls `ask` and passes its answer on, once. If `ask` throws, or returns a promise that rejects, the
- * error is the answer: a client can often cause it, and it must not end the process.
+ * Calls `ask` and passes its first answer to `done`. If `ask` throws or returns a promise that rejects, passes the error to
+ * `done`. Clients can often cause such an error, so the error must not end the process.
  */
 export function askProgram<Answer>(
   ask: (answer: (error: unknown, value?: Answer) => void) => unknown,
   done: (error: unknown, value: Answer | undefined) => void,
 ): void {
   const decide = once(done);
-  const failed = (error: unknown): unknown => error || new Error("the function failed");
-  // What follows the answer runs outside the `try`, so that its errors are not taken for those of `ask`.
+  const failed = (error: unknown): unknown => error || new Error("the function has failed");
+  // `done` is called outside the `try`. Otherwise an error of `done` would be handled as an error of `ask`.
   let asking = true;
   let given: [error: unknown, value: Answer | undefined] | undefined;
   try {

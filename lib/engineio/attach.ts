@@ -1,4 +1,4 @@
-// An engine on an HTTP server that serves other things too.
+// Attaches an engine to an HTTP server that also serves other requests.
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Server, Socket } from "node:net";
@@ -8,24 +8,30 @@ import { leaveUpgrade, takeUpgrade } from "../unanswered-upgrade.ts";
 import { refuseUpgrade } from "../websocket/upgrade.ts";
 import { type Recipient, RequestArrival, UpgradeArrival } from "./arrival.ts";
 
-/** Answers the requests and upgrades for the path of an engine. */
+/** Handles the requests and upgrade requests for the path of an engine. */
 export interface EngineHandler {
+  /** Answers an HTTP request. */
   onRequest(arrival: RequestArrival): void;
+  /** Answers an upgrade request. */
   onUpgrade(arrival: UpgradeArrival): void;
 }
 
+/** The options that attach an engine to an HTTP server. */
 export interface AttachOptions {
-  /** Where the path begins that is the engine's. Default "/socket.io". */
+  /** The prefix of the paths that are handled. Other requests are left to the HTTP server. Default: "/socket.io". */
   readonly path?: string;
-  /** The path ends with "/", whether or not it was given so. Default `true`. */
+  /** Add "/" to the end of `path`, unless the path already ends with "/". Default: `true`. */
   readonly addTrailingSlash?: boolean;
-  /** Refuse upgrade requests for other paths with 404 unless another listener answers them. Default `true`. */
+  /** Refuse upgrade requests for other paths with 404 unless another listener answers them. Default: `true`. */
   readonly destroyUpgrade?: boolean;
-  /** How long other listeners may take to answer, in milliseconds. Without any, the answer is 404 at once. Default 1,000. */
+  /**
+   * How long the other listeners may take to answer an upgrade request for another path, in milliseconds. If there is no other
+   * listener, the answer is 404 at once. Default: 1,000.
+   */
   readonly destroyUpgradeTimeout?: number;
 }
 
-/** The path that requests are compared with, as a prefix. Engine.IO "Request path". */
+/** Returns the prefix of the paths that an engine handles. Engine.IO "Request path". */
 export function enginePath({
   path = "/socket.io",
   addTrailingSlash = true,
@@ -34,7 +40,7 @@ export function enginePath({
   return addTrailingSlash ? `${bare}/` : bare;
 }
 
-/** A connection, or a session of HTTP/2. */
+/** A TCP connection, or an HTTP/2 session. */
 interface Closable {
   once(event: "close", listener: () => void): unknown;
   destroy(): unknown;
@@ -43,22 +49,22 @@ interface Closable {
 /** An HTTP, HTTPS or HTTP/2 server. */
 export type NodeServer = Server;
 
-/** An engine's place on an HTTP server. */
+/** An engine that is attached to an HTTP server. */
 export interface Attachment {
   /**
-   * Ends connections on which nothing has come yet, as browsers open some in advance. An HTTP
-   * server that closes would wait for their first request.
+   * Ends the connections without a request, such as those that browsers open in advance. Otherwise close() of the HTTP server
+   * would wait for their first request.
    */
   endSilentConnections(): void;
-  /** Ends all connections but those that were upgraded. */
+  /** Ends all connections that were not upgraded. */
   cutOff(): void;
-  /** Gives the server back to its own listeners. */
+  /** Removes the engine's listeners from the server, and restores the other listeners. */
   detach(): void;
 }
 
 /**
- * Has `server` pass the requests and upgrades for the engine's path to `engine`; its own listeners
- * get all others.
+ * Attaches an engine to a server. The engine receives the requests and upgrade requests for its path, and the server's other
+ * listeners receive all others.
  */
 export function attach(
   engine: EngineHandler,
@@ -70,8 +76,8 @@ export function attach(
 
   const silent = new Set<Socket>();
   /**
-   * Whether it is the first request on a connection to this server. Of a later one it is not known, since
-   * to remember every connection would take more memory than it saves.
+   * Returns whether a request is the first one on a connection to this server. `false` may also mean that the request belongs
+   * to another server. To remember every connection would take more memory than the distinction saves.
    */
   const onSpeak = (socket: Socket): boolean => {
     const wasSilent = silent.delete(socket);
@@ -85,16 +91,16 @@ export function attach(
   function onSilentEnd(this: Socket): void {
     silent.delete(this);
   }
-  // What only a server of node:tls has, which a server without TLS need not load to tell.
+  // Only a server of node:tls has this method. Unlike `instanceof`, the test does not load node:tls.
   const isSecure = "addContext" in server;
   const CONNECTION = isSecure ? "secureConnection" : "connection";
   server.on(CONNECTION, onSilent);
 
-  // Those that have not finished the TLS handshake, and HTTP/2's: a server does not know them.
+  // closeAllConnections() does not close connections without a finished TLS handshake, nor HTTP/2 sessions.
   const unsecured = new Map<string, Socket>();
   const keys = new WeakMap<Socket, string>();
   const sessions = new Set<Closable>();
-  // Which TLSSocket belongs to which socket has no public name.
+  // A TLSSocket has no public property for its TCP socket, so the two are matched by address and port.
   const keyOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;
   function onUnsecuredEnd(this: Socket): void {
     unsecured.delete(keys.get(this) ?? "");
@@ -116,11 +122,14 @@ export function attach(
   if (isSecure) server.on("connection", onUnsecured).on("secureConnection", onSecured);
   server.on("session", onSession);
 
-  /** Returns who receives a request. What another server passes on is on no connection to this one. */
+  /**
+   * Returns who receives a request. The program receives a request if there are other listeners, or if the program passes the
+   * request on from another server.
+   */
   const recipientOf = (request: IncomingMessage, event: "request" | "upgrade"): Recipient =>
     onSpeak(request.socket) && server.listenerCount(event) === 1 ? "engine" : "program";
 
-  // Who listens to requests answers every one of them, so those for us must not get there.
+  // Other listeners answer every request that they receive, so they must not receive the requests for the engine.
   const others = server.listeners("request");
   let attached = true;
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
@@ -161,10 +170,10 @@ export function attach(
       server.off("session", onSession);
       server.off("upgrade", onUpgrade);
       attached = false;
-      // Another engine that came later passes on to this listener, which passes on to those before it.
+      // An engine that was attached later has replaced this listener, and still calls it for other paths.
       if (!server.listeners("request").includes(onRequest)) return;
       server.off("request", onRequest);
-      // Those that were there before stand before those that came later.
+      // Listeners that existed before the engine keep their place before those that were added later.
       const later = server.listeners("request");
       server.removeAllListeners("request");
       for (const listener of [...others, ...later])

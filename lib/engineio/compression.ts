@@ -1,4 +1,4 @@
-// HTTP compression of poll responses, for clients that accept it. RFC 9110 §8.4.1.
+// HTTP compression of the responses to polling requests. RFC 9110 §8.4.1.
 
 import type { ServerResponse } from "node:http";
 import type { ZlibOptions } from "node:zlib";
@@ -6,7 +6,7 @@ import type { ZlibOptions } from "node:zlib";
 import { preferredEncoding } from "../accept-encoding.ts";
 import { zlib } from "../zlib.ts";
 
-/** zlib's settings, and the threshold. */
+/** The options of HTTP compression: those of node:zlib, and a threshold. */
 export interface CompressionOptions extends ZlibOptions {
   /** Compress responses of at least this many bytes. Default: 1024. */
   readonly threshold?: number;
@@ -15,10 +15,10 @@ export interface CompressionOptions extends ZlibOptions {
 const DEFAULT_THRESHOLD = 1024;
 
 /**
- * Ends `response` with `headers` and `body`. The body is compressed if there are `options`, if it is
- * at least as long as their threshold, and if the client accepts it.
+ * Ends `response` with `headers` and `body`. Compresses the body if `options` is set, the body is at least as long as the
+ * threshold, and the client accepts gzip or deflate.
  *
- * @returns the bytes of the body, uncompressed
+ * @returns the bytes of the uncompressed body
  */
 export function sendCompressed(
   response: ServerResponse,
@@ -31,12 +31,12 @@ export function sendCompressed(
   const accepted = response.req.headers["accept-encoding"];
   const encoding = worth ? preferredEncoding(accepted, ["gzip", "deflate"]) : "identity";
   if (encoding === "identity" || options === undefined) {
-    // A text leaves with the header in one piece.
+    // Node sends the header and a string in one write.
     response.writeHead(200, { ...headers, "Content-Length": length }).end(body);
     return length;
   }
   zlib()[encoding](Buffer.from(body), options, (error, compressed) => {
-    // zlib had no memory: nothing that the client could not read has been said yet.
+    // zlib has no memory left. The header is not sent yet, so the body can be sent uncompressed.
     if (error !== null) {
       response.writeHead(200, { ...headers, "Content-Length": length }).end(body);
       return;

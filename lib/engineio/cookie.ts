@@ -1,37 +1,41 @@
-// The cookie that names the session, for load balancers that keep a client on one server by it.
-// RFC 6265 §4.1.
+// The cookie with the session id, by which a load balancer can route all requests of a client to one server. RFC 6265 §4.1.
 
+/** The options of the cookie with the session id. RFC 6265 §4.1. */
 export interface CookieOptions {
-  /** Default "io". */
+  /** The name of the cookie. Default: "io". */
   readonly name?: string;
-  /** Default "/"; `false` leaves it out. */
+  /** The attribute Path. `false` omits the attribute. Default: "/". */
   readonly path?: string | false;
+  /** The attribute Domain. Default: none, and the cookie is for this host only. */
   readonly domain?: string;
-  /** Seconds. */
+  /** The attribute Max-Age, in seconds. Default: none, and the cookie expires when the browser is closed. */
   readonly maxAge?: number;
+  /** The attribute Expires. Default: none, and the cookie expires when the browser is closed. */
   readonly expires?: Date;
-  /** Hidden from scripts. Default `true`. */
+  /** Hide the cookie from scripts. Default: `true`. */
   readonly httpOnly?: boolean;
+  /** Send the cookie over TLS only. Default: `false`. */
   readonly secure?: boolean;
+  /** Store the cookie separately for each top-level site. Default: `false`. */
   readonly partitioned?: boolean;
-  /** Default "lax"; `true` is "strict". */
+  /** The attribute SameSite. `true` is "strict", and `false` omits the attribute. Default: "lax". */
   readonly sameSite?: boolean | "lax" | "strict" | "none";
-  /** Which cookies a browser drops last: "low", "medium" or "high". */
+  /** How long a browser with too many cookies keeps this cookie. Default: none. */
   readonly priority?: "low" | "medium" | "high";
-  /** Encodes the session's id. Default: `encodeURIComponent`. */
+  /** Encodes the session id. Default: `encodeURIComponent`. */
   readonly encode?: (value: string) => string;
 }
 
-// RFC 6265 §4.1.1: a name is a token, an attribute's value anything but controls and ";".
+// RFC 6265 §4.1.1: the name is a token. The value of an attribute has no control characters and no ";".
 const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const ATTRIBUTE = /^[\x20-\x3a\x3c-\x7e]*$/;
 
-/** Whether a cookie may have this name. */
+/** Returns whether a cookie may have this name. */
 export function isCookieName(text: string): boolean {
   return NAME.test(text);
 }
 
-/** Whether an attribute of a cookie may have this value. */
+/** Returns whether an attribute of a cookie may have this value. */
 export function isCookieAttribute(text: string): boolean {
   return ATTRIBUTE.test(text);
 }
@@ -39,15 +43,16 @@ export function isCookieAttribute(text: string): boolean {
 /**
  * Returns the value of a Set-Cookie header.
  *
- * @throws TypeError for a name or attribute that a cookie cannot have
+ * @throws TypeError if the name or an attribute is invalid
  */
 export function formatCookie(options: CookieOptions, value: string): string {
   const { name = "io", path = "/", httpOnly = true, sameSite = "lax" } = options;
   const { encode = encodeURIComponent, priority } = options;
-  if (!isCookieName(name)) throw new TypeError(`"${name}" cannot be the name of a cookie`);
+  if (!isCookieName(name)) throw new TypeError(`"${name}" is not a valid cookie name`);
   const parts = [`${name}=${encode(value)}`];
   const attribute = (key: string, text: string): void => {
-    if (!isCookieAttribute(text)) throw new TypeError(`"${text}" cannot be the ${key} of a cookie`);
+    if (!isCookieAttribute(text))
+      throw new TypeError(`"${text}" is not a valid ${key} of a cookie`);
     parts.push(`${key}=${text}`);
   };
   if (options.maxAge !== undefined) attribute("Max-Age", String(Math.floor(options.maxAge)));
@@ -63,7 +68,7 @@ export function formatCookie(options: CookieOptions, value: string): string {
   return parts.join("; ");
 }
 
-/** Programs write "Lax" too. */
+/** Capitalizes a word in any case, since programs also pass "Lax" or "LAX". */
 function capitalized(word: string): string {
   return word.charAt(0).toUpperCase() + word.slice(1).toLowerCase();
 }

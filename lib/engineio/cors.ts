@@ -1,5 +1,4 @@
-// Cross-origin resource sharing, with the options that users of the `cors` middleware know.
-// Fetch standard, "CORS protocol".
+// Cross-origin resource sharing, with the options of the Express middleware `cors`. Fetch standard, "CORS protocol".
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 
@@ -18,34 +17,45 @@ import { addHeader, isFieldValue } from "../headers.ts";
 import { integer, neverUndefined } from "../node-options.ts";
 import { askProgram } from "./ask-program.ts";
 
-type OriginRule = boolean | string | RegExp | readonly (string | RegExp)[];
-type OriginFunction = (
+/** The allowed origins: all or none, an origin, a pattern, or a list of these. */
+export type CorsOrigin = boolean | string | RegExp | readonly (string | RegExp)[];
+/** Decides about an origin, and calls `callback` with the allowed origins. */
+export type CorsOriginFunction = (
   origin: string | undefined,
-  callback: (error: Error | null, allow?: OriginRule) => void,
+  callback: (error: Error | null, allow?: CorsOrigin) => void,
 ) => void;
 
+/**
+ * The CORS options, which are those of the Express middleware `cors`. Fetch standard, "CORS protocol".
+ *
+ * @example
+ * const io = new Server(3000, { cors: { origin: "https://example.com", credentials: true } });
+ */
 export interface CorsOptions {
-  /** Origins that are allowed: `true` all (echoed), `false` none, "*", one origin, a pattern, several, or a function. Default "*". */
-  readonly origin?: OriginRule | OriginFunction;
-  /** Default `GET,HEAD,PUT,PATCH,POST,DELETE`. */
+  /**
+   * The allowed origins: "*" or `true` for all, `false` for none, an origin, a pattern, a list of origins and patterns, or a
+   * function that decides. `true` repeats the origin of the request in the response. Default: "*".
+   */
+  readonly origin?: CorsOrigin | CorsOriginFunction;
+  /** The allowed methods. Default: "GET,HEAD,PUT,PATCH,POST,DELETE". */
   readonly methods?: string | readonly string[];
-  /** Default: those that the request asks for. */
+  /** The request header fields that a page may set. Default: those that the preflight request asks for. */
   readonly allowedHeaders?: string | readonly string[];
   /** The same as `allowedHeaders`. */
   readonly headers?: string | readonly string[];
-  /** Default: none. */
+  /** The response header fields that a page may read. Default: none. */
   readonly exposedHeaders?: string | readonly string[];
-  /** Cookies may come along. Default `false`. */
+  /** Allow requests with cookies. Default: `false`. */
   readonly credentials?: boolean;
-  /** Seconds for which a browser may keep the answer to a preflight. Default: left to the browser. */
+  /** How long a browser may cache the answer to a preflight request, in seconds. Default: decided by the browser. */
   readonly maxAge?: number;
-  /** Status of the answer to a preflight. Default 204. */
+  /** The HTTP status of the answer to a preflight request. Default: 204. */
   readonly optionsSuccessStatus?: number;
-  /** A preflight is passed on instead of being answered. Default `false`. */
+  /** Do not answer preflight requests, and handle them like other requests. Default: `false`. */
   readonly preflightContinue?: boolean;
 }
 
-/** Gives the options for one request. */
+/** Calls `callback` with the CORS options for a request. */
 export type CorsDelegate = (
   request: IncomingMessage,
   callback: (error: Error | null, options?: CorsOptions) => void,
@@ -53,15 +63,16 @@ export type CorsDelegate = (
 
 const DEFAULT_METHODS = "GET,HEAD,PUT,PATCH,POST,DELETE";
 
-/** The options for one request, with the answer of their function if they have one. */
+/** The options for one request. */
 export interface ResolvedCors {
   readonly options: CorsOptions;
-  readonly rule: OriginRule;
+  /** The allowed origins: the value of the option `origin`, or the answer of its function. */
+  readonly rule: CorsOrigin;
 }
 
 const isOneOrigin = (value: unknown): boolean =>
   (isString(value) && value !== "" && isFieldValue(value)) || value instanceof RegExp;
-const isRule = (value: unknown): value is OriginRule =>
+const isRule = (value: unknown): value is CorsOrigin =>
   isBoolean(value) || (Array.isArray(value) ? value.every(isOneOrigin) : isOneOrigin(value));
 const stringList = checkThat(
   "a string or a list of strings without control characters",
@@ -77,7 +88,7 @@ const CORS_OPTIONS: OptionTable<CorsOptions> = {
   maxAge: number("an integer", Number.isSafeInteger),
   methods: stringList,
   optionsSuccessStatus: integer(200, 599),
-  // A variable of the environment that is not set would let every page in.
+  // `undefined`, such as from a missing environment variable, would allow every page.
   origin: neverUndefined(
     checkThat(
       "a boolean, a string that is not empty, a RegExp, a list of these, or a function",
@@ -88,20 +99,20 @@ const CORS_OPTIONS: OptionTable<CorsOptions> = {
 };
 
 /**
- * Checks the options that a program passes, or a delegate calls back with.
+ * Checks the options of the program or of its delegate.
  *
- * @throws ArgumentTypeError or ArgumentRangeError for an invalid or unknown option
+ * @throws ArgumentTypeError or ArgumentRangeError if an option is invalid or unknown
  */
 export function checkCors(options: unknown): asserts options is CorsOptions {
   checkOptions(options, CORS_OPTIONS, "cors");
 }
 
 /**
- * Finds out which options count for a request.
+ * Calls the program's functions to determine the options for a request.
  *
- * @param origin the page's origin, for the function of the options
- * @param callback called with the error of the options' own functions, or with the result:
- * `undefined` if no page of another origin is allowed
+ * @param origin the origin of the page
+ * @param callback called with the error of one of the functions, or with the options. The options are `undefined` if pages of
+ * other origins are not allowed
  */
 export function resolveCors(
   options: CorsOptions | CorsDelegate,
@@ -141,26 +152,26 @@ function resolveOrigin(
     callback(undefined, { options, rule: origin });
     return;
   }
-  askProgram<OriginRule>(
+  askProgram<CorsOrigin>(
     (answer) => origin(page, answer),
     (error, rule) => {
       if (error) callback(error);
       else if (!rule) callback(undefined);
       else if (isRule(rule)) callback(undefined, { options, rule });
-      else callback(new ArgumentTypeError("cors.origin called back with an invalid value"));
+      else
+        callback(
+          new ArgumentTypeError("the function cors.origin called back with an invalid origin"),
+        );
     },
   );
 }
 
-/** Whether CORS lets a page of `origin` read responses. */
+/** Returns whether CORS allows a page of `origin` to read responses. */
 export function corsAllows({ rule }: ResolvedCors, origin: string): boolean {
   return rule === "*" || isAllowed(rule, origin);
 }
 
-/**
- * Sets the headers that let pages of other origins read the response, answers a preflight, and
- * calls `next` for every other request.
- */
+/** Sets the CORS headers of a response. Answers a preflight request, and calls `next` for every other request. */
 export function applyCors(
   { options, rule }: ResolvedCors,
   request: IncomingMessage,
@@ -193,12 +204,12 @@ export function applyCors(
     response.setHeader("Access-Control-Max-Age", String(options.maxAge));
   }
   if (options.preflightContinue === true) next();
-  // Some browsers wait for a body where the length is not said.
+  // Without a Content-Length, some browsers wait for a body.
   else response.writeHead(options.optionsSuccessStatus ?? 204, { "Content-Length": 0 }).end();
 }
 
 function setAllowedOrigin(
-  rule: Exclude<OriginRule, false>,
+  rule: Exclude<CorsOrigin, false>,
   origin: string | undefined,
   response: ServerResponse,
 ): void {
@@ -206,7 +217,7 @@ function setAllowedOrigin(
     response.setHeader("Access-Control-Allow-Origin", "*");
     return;
   }
-  // The answer depends on who asks: a cache must know.
+  // The response depends on the Origin of the request, which caches must take into account.
   addHeader(response, "Vary", "Origin");
   if (typeof rule === "string") response.setHeader("Access-Control-Allow-Origin", rule);
   else if (origin !== undefined && isAllowed(rule, origin)) {
@@ -214,7 +225,7 @@ function setAllowedOrigin(
   }
 }
 
-function isAllowed(rule: OriginRule, origin: string): boolean {
+function isAllowed(rule: CorsOrigin, origin: string): boolean {
   if (typeof rule === "boolean") return rule;
   if (typeof rule === "string") return rule === origin;
   if (rule instanceof RegExp) return origin.search(rule) !== -1;

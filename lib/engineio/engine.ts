@@ -1,4 +1,4 @@
-// Sessions by their ids, and each HTTP request and upgrade to the right one. Engine.IO "Handshake".
+// The Engine.IO server: opens sessions, and routes each HTTP request and upgrade request to its session. Engine.IO "Handshake".
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
@@ -53,48 +53,89 @@ import type { Transport } from "./transport.ts";
 import { Upgrade } from "./upgrade.ts";
 import { BASE64_MESSAGES, CURRENT_MESSAGES, WebSocketTransport } from "./websocket.ts";
 
-/** The layer above: gets each new session and gives back where its messages go. */
+/** The layer above an engine. */
 export interface EngineSink {
+  /**
+   * Returns the receiver of a new session's messages.
+   *
+   * @param session the new session
+   */
   onSession(session: Session): SessionSink;
 }
 
-/** Passes arrivals to other processes: those for sessions that these have. */
+/** Passes requests on to the processes that have their sessions. */
 export interface SessionRouter {
-  /** Passes a request on. Returns `false` if it is for this process. */
+  /** Passes a request on. Returns `false` if the request is for this process. */
   forwardRequest(arrival: RequestArrival): boolean;
-  /** Passes an upgrade request on. Returns `false` if it is for this process. */
+  /** Passes an upgrade request on. Returns `false` if the upgrade request is for this process. */
   forwardUpgrade(arrival: UpgradeArrival): boolean;
 }
 
-/** Milliseconds in which clients may still receive what was sent before close(). */
+/** How long clients may take to receive the messages that were sent before close(), in milliseconds. */
 export const CLOSE_TIMEOUT = 1000;
 
-/** A client was refused. */
+/** The details of "connection_error". */
 export interface ConnectionError {
+  /** The refused request. */
   readonly req: IncomingMessage;
-  /** 0 to 5, as the client is told. */
+  /** The error code that the client receives, 0 to 5. */
   readonly code: number;
+  /** The message of the error code. */
   readonly message: string;
-  /** What exactly was wrong; the client is not told. */
+  /** The exact cause, which the client does not receive. `name` identifies the cause. */
   readonly context: Readonly<Record<string, unknown>>;
 }
 
-/** Header fields of a response, for listeners to add to. */
+/** Header fields that listeners add to a response. */
 export type ResponseHeaders = Record<string, string | string[]>;
 
+/** The events that an engine emits. */
 export interface EngineEvents {
-  /** A session has begun. */
+  /**
+   * Emitted when a session is opened.
+   *
+   * @param session the new session
+   */
   connection: (session: Session) => void;
-  /** A client was refused. */
+  /**
+   * Emitted when a client is refused.
+   *
+   * @param error the cause
+   */
   connection_error: (error: ConnectionError) => void;
-  /** The first response to a client, over polling or with the 101, is about to be sent. */
+  /**
+   * Emitted before the first response to a client is sent, over polling or as the response to an upgrade request.
+   *
+   * @param headers the header fields to add
+   * @param request the request of the client
+   */
   initial_headers: (headers: ResponseHeaders, request: IncomingMessage) => void;
-  /** A response, the first one too, is about to be sent. */
+  /**
+   * Emitted before each response is sent, including the first.
+   *
+   * @param headers the header fields to add
+   * @param request the request of the client
+   */
   headers: (headers: ResponseHeaders, request: IncomingMessage) => void;
 }
 
+/**
+ * The Engine.IO server, which `io.engine` returns: opens sessions, and routes each request to its session. Engine.IO
+ * "Handshake" to "Upgrade".
+ *
+ * @example
+ * const io = new Server(3000);
+ * io.engine.on("connection_error", ({ code, message, context }) => console.log(code, message, context));
+ */
 export class Engine extends NodeEmitter<EngineEvents> {
-  /** Gives each new session its id: 20 characters of `[A-Za-z0-9_-]` that nobody can guess. To be replaced where ids must say more. */
+  /**
+   * Generates the id of a new session. An application may assign another function. Ids must be unique and impossible to guess.
+   * Default: 20 random characters of `[A-Za-z0-9_-]`.
+   *
+   * @example
+   * const io = new Server(3000);
+   * io.engine.generateId = () => crypto.randomUUID();
+   */
   generateId: (request: IncomingMessage) => string | Promise<string> = generateId;
 
   private readonly options: EngineOptions & typeof DEFAULTS;
@@ -102,7 +143,7 @@ export class Engine extends NodeEmitter<EngineEvents> {
   private router: SessionRouter | undefined;
   private middleware: readonly EngineMiddleware[] = [];
   private readonly sessions = new Map<string, Session>();
-  // Called when the last session has ended.
+  // Functions that are called after the end of the last session.
   private readonly onEmpty = new Set<() => void>();
   private readonly hosts: Readonly<Record<Revision, SessionHost>>;
   private readonly revisions: readonly Revision[];
@@ -110,17 +151,21 @@ export class Engine extends NodeEmitter<EngineEvents> {
   private readonly upgradeOptions: UpgradeOptions;
   private readonly gate: OriginGate;
   private readonly isTrusted: (peer: string | undefined) => boolean;
-  // `undefined` without a bound.
+  // `undefined` if no option limits the number of clients.
   private readonly bounds: ConnectionBounds | undefined;
   private readonly monitor: Monitor;
   private readonly permissionHost: PermissionHost;
-  // Upgraded sockets that no session has: the program has not decided about them, or they are closing.
+  // Sockets of upgrade requests that belong to no session: the program has not decided about the client, or the WebSocket is
+  // closing.
   private readonly sessionless = new Set<Duplex>();
   private closed = false;
 
   /**
-   * @param sink where new sessions go; without it, until deliverTo(), only events tell of them
-   * @throws ArgumentTypeError or ArgumentRangeError for an invalid or unknown option
+   * Creates an engine.
+   *
+   * @param options the options
+   * @param sink the layer above. Default: none, and new sessions are only reported by events
+   * @throws ArgumentTypeError or ArgumentRangeError if an option is invalid or unknown
    */
   constructor(options: EngineOptions, sink?: EngineSink) {
     super();
@@ -163,29 +208,40 @@ export class Engine extends NodeEmitter<EngineEvents> {
     };
   }
 
-  /** The options, with the defaults of those that were not given. */
+  /** The options, with default values for those that were not set. */
   get opts(): EngineOptions & Required<Pick<EngineOptions, keyof typeof DEFAULTS>> {
     return this.options;
   }
 
-  /** How many sessions there are. */
+  /** The number of open sessions. */
   get clientsCount(): number {
     return this.sessions.size;
   }
 
-  /** How the engine is doing. It walks through all sessions, so it is for now and then. */
+  /** Returns statistics. Iterates over all sessions, so call it every few seconds and not for each message. */
   stats(): EngineStats {
     return this.monitor.stats(this.sessions.values());
   }
 
-  /** Counts and logs a failure of the server's own. @internal */
+  /** Counts and logs a failure in the server itself. @internal */
   onError(error: Error): void {
     this.monitor.onError(error);
   }
 
   /**
-   * Has every HTTP request and every upgrade pass `middleware`, as Express has it, before the engine
-   * looks at it; in the order of the calls. What one refuses, or throws, is a `connection_error`.
+   * Adds Express-style middleware, which is called for every HTTP request and upgrade request before the engine handles it.
+   * Middleware is called in the order in which it was added. If the middleware throws or passes an error to next(), the client is
+   * refused and "connection_error" is emitted.
+   *
+   * @param middleware the middleware
+   * @throws ArgumentTypeError if `middleware` is not a function
+   *
+   * @example
+   * const io = new Server(3000);
+   * io.engine.use((request, response, next) => {
+   *   response.setHeader("X-Served-By", "node-1");
+   *   next();
+   * });
    */
   use(middleware: EngineMiddleware): this {
     checkFunction("the middleware", middleware);
@@ -193,28 +249,39 @@ export class Engine extends NodeEmitter<EngineEvents> {
     return this;
   }
 
-  /** Gives new sessions to another layer. */
+  /** Passes new sessions to another layer from then on. @internal */
   deliverTo(sink: EngineSink): void {
     this.sink = sink;
   }
 
-  /** Asks `router` about every request and upgrade before anything else is decided. @internal */
+  /** Passes every request and upgrade request to `router` first. @internal */
   routeBy(router: SessionRouter): void {
     this.router = router;
   }
 
-  /** Answers the poll that waits for a session, if there is one. The client polls again. @internal */
+  /** Answers the waiting GET request of a session, if there is one, so that the client polls again. @internal */
   answerPoll(sid: string): void {
     const transport = this.sessions.get(sid)?.transport;
     if (transport?.name === "polling" && transport.writable) transport.send(NOOP_PACKET);
   }
 
-  /** Answers an HTTP request for the path of this engine. */
+  /**
+   * Answers an HTTP request for the path of this engine.
+   *
+   * @param request the request
+   * @param response the response to the request
+   */
   handleRequest(request: IncomingMessage, response: ServerResponse): void {
     this.onRequest(new RequestArrival(request, response, "program"));
   }
 
-  /** Answers an upgrade request for the path of this engine. */
+  /**
+   * Answers an upgrade request for the path of this engine.
+   *
+   * @param request the upgrade request
+   * @param socket the socket of the request
+   * @param head the bytes after the header of the request
+   */
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array): void {
     this.onUpgrade(new UpgradeArrival(request, socket, head, "program"));
   }
@@ -240,7 +307,7 @@ export class Engine extends NodeEmitter<EngineEvents> {
   /** @internal */
   onUpgrade(arrival: UpgradeArrival): void {
     const { request, socket } = arrival;
-    // The client may leave while it is decided whether it may connect.
+    // The client may disconnect while the engine decides about the request.
     socket.on("error", destroyOnError);
     if (this.router?.forwardUpgrade(arrival)) return;
     this.showQuery(request);
@@ -259,18 +326,21 @@ export class Engine extends NodeEmitter<EngineEvents> {
   }
 
   /**
-   * Sets the CORS headers of a response at the engine's path that belongs to no session, such as the
-   * client's files. Answers a preflight, and calls `next` for every other request.
+   * Sets the CORS headers of a response that belongs to no session, such as a file of the client. Answers a preflight request,
+   * and calls `next` for every other request.
+   *
+   * @internal
    */
   setCorsHeaders(request: IncomingMessage, response: ServerResponse, next: () => void): void {
     this.gate.setHeaders(request, response, next);
   }
 
   /**
-   * Begins a session over a transport that is not one of HTTP's.
+   * Opens a session over a transport that is not based on HTTP.
    *
-   * @param start called with the session, which the transport is to deliver to
-   * @returns the session; rejects with the message of a refusal
+   * @param start called with the session, to set the session as the sink of the transport
+   * @returns the session. Rejects with the message of the refusal if the client is refused
+   * @internal
    */
   accept(
     request: IncomingMessage,
@@ -301,17 +371,16 @@ export class Engine extends NodeEmitter<EngineEvents> {
     });
   }
 
-  /** Takes no more sessions; those that are there go on. */
+  /** Refuses new clients from then on. Open sessions continue. @internal */
   refuseClients(): void {
     this.closed = true;
   }
 
   /**
-   * Refuses new sessions and ends all that are open. A session for which something waits to be sent may
-   * send it first.
+   * Refuses new clients and ends all open sessions. A session with waiting messages sends them first.
    *
-   * @param timeout milliseconds that such a session may take. Default: 1,000
-   * @returns resolves when all sessions have ended
+   * @param timeout how long the sessions may take to send the waiting messages, in milliseconds. Default: 1,000
+   * @returns a promise that resolves when all sessions have ended
    */
   async close(timeout: number = CLOSE_TIMEOUT): Promise<void> {
     this.refuseClients();
@@ -321,12 +390,12 @@ export class Engine extends NodeEmitter<EngineEvents> {
     this.monitor.flushLog();
   }
 
-  /** Ends the connections of upgrades that no session has. @internal */
+  /** Ends the connections of upgrade requests that belong to no session. @internal */
   cutOff(): void {
     for (const socket of this.sessionless) socket.destroy();
   }
 
-  /** Resolves when no session is open, at the latest after `timeout` milliseconds. */
+  /** Resolves when no session is open, or after `timeout` milliseconds. @internal */
   async drained(timeout: number): Promise<void> {
     if (this.sessions.size === 0) return;
     await new Promise<void>((resolve) => {
@@ -373,8 +442,8 @@ export class Engine extends NodeEmitter<EngineEvents> {
       return;
     }
     setBrowserHeaders(request, response);
-    // Middleware may ask for the header when it has left, and Node remembers one that is given to
-    // writeHead() only where a field was set before.
+    // Middleware may read the header fields after they were sent. Node only remembers the fields that are passed to writeHead()
+    // if a field was set before with setHeader().
     if (this.middleware.length > 0) response.setHeader("Cache-Control", "no-store");
     if (admission.kind === "handshake") this.openPolling(arrival, admission.protocol);
     else this.sessions.get(admission.sid)?.onRequest(request, response);
@@ -388,7 +457,11 @@ export class Engine extends NodeEmitter<EngineEvents> {
     }
     const session = admission.kind === "session" ? this.sessions.get(admission.sid) : undefined;
     if (session !== undefined && !(session.mayUpgrade && this.options.allowUpgrades)) {
-      this.monitor.onRefusal(arrival.request, "UPGRADE_NOT_ALLOWED", "the session may not upgrade");
+      this.monitor.onRefusal(
+        arrival.request,
+        "UPGRADE_NOT_ALLOWED",
+        "the session cannot be upgraded",
+      );
       arrival.refuse("BAD_REQUEST");
       return;
     }
@@ -397,7 +470,7 @@ export class Engine extends NodeEmitter<EngineEvents> {
       this.monitor.onRefusal(
         arrival.request,
         "BAD_WEBSOCKET_HANDSHAKE",
-        "no valid opening handshake",
+        "the opening handshake is invalid",
       );
       return;
     }
@@ -426,10 +499,10 @@ export class Engine extends NodeEmitter<EngineEvents> {
   }
 
   /**
-   * Gives a place to a new client.
+   * Counts a new client.
    *
-   * @returns the place, a refusal that was told to the program, or `undefined` if there is no bound. A closed engine
-   * gives no places: it refuses every client for another reason
+   * @returns the client's place. A NoPlace if a limit is reached, which was reported by "connection_error". `undefined` if there
+   * is no limit, or if the engine is closed and so refuses every client for another reason
    */
   private enter(request: IncomingMessage): Place | NoPlace | undefined {
     if (this.bounds === undefined || this.closed) return undefined;
@@ -451,7 +524,11 @@ export class Engine extends NodeEmitter<EngineEvents> {
     arrival.refuse(refusal.refusal, refusal.message);
   }
 
-  /** @param message replaces the message of the table, not that which the client receives */
+  /**
+   * Counts and logs a refusal, and emits "connection_error".
+   *
+   * @param message the message of the event, which may differ from the message that the client receives
+   */
   private tellRefused(
     req: IncomingMessage,
     { refusal, context }: Refusal,
@@ -463,16 +540,16 @@ export class Engine extends NodeEmitter<EngineEvents> {
     this.dispatch("connection_error", [{ req, code: REFUSALS[refusal].code, message, context }]);
   }
 
-  /** Sets `_query` of a request if a function of the program receives the request. */
+  /** Sets the property `_query` of a request if functions of the program receive requests. */
   private showQuery(request: IncomingMessage): void {
     if (this.showsRequests) addQuery(request);
   }
 
   /**
-   * Adds the header fields that listeners set to a response. If a listener throws or a field is invalid, refuses the
-   * arrival and returns `false`: a client can often cause it, and it must not end the process.
+   * Adds the header fields of the listeners to a response. If a listener throws or a field is invalid, refuses the arrival and
+   * returns `false`. Clients can often cause such an error, so the error must not end the process.
    *
-   * @param first the response is the first of a session
+   * @param first whether the response is the first of a session
    */
   private addHeaders(arrival: Arrival, first: boolean): boolean {
     if (this.listenerCount("headers") + this.listenerCount("initial_headers") === 0) return true;
@@ -491,7 +568,7 @@ export class Engine extends NodeEmitter<EngineEvents> {
     }
   }
 
-  /** Opens the session of a new client if the program permits it. */
+  /** Calls `open` with the id of a new session, if the program permits the session. Otherwise refuses the client. */
   private whenPermitted(arrival: Arrival, open: (id: string) => void): void {
     if (arrival.gone) return;
     const place = this.enter(arrival.request);
@@ -515,7 +592,7 @@ export class Engine extends NodeEmitter<EngineEvents> {
       this.tellRefused(arrival.request, permission);
       if (!gone) arrival.refuse(permission.refusal, permission.message);
     });
-    // The client may leave before the program has answered, and the program may never do so.
+    // The client may disconnect before the program has decided, and the program may never decide.
     if (decided || place === undefined) return;
     place.releaseOnClose(arrival.connection);
     ignoreEnd = arrival.noticeEnd();
@@ -526,7 +603,7 @@ export class Engine extends NodeEmitter<EngineEvents> {
       const { request, response, query } = arrival;
       const { maxHttpBufferSize, httpCompression = true, cookie } = this.options;
       const transport = new PollingTransport({
-        // Scripts cannot be bytes.
+        // A script (JSONP) cannot contain binary data.
         format:
           protocol === 3 ? legacyFormat(!query.has("b64") && !query.has("j")) : CURRENT_FORMAT,
         maxPayload: maxHttpBufferSize,
@@ -562,7 +639,7 @@ export class Engine extends NodeEmitter<EngineEvents> {
     });
   }
 
-  /** Answers an upgrade request with the 101. */
+  /** Answers an upgrade request with 101, and returns the transport. */
   private webSocket(
     arrival: UpgradeArrival,
     handshake: AcceptedHandshake,
@@ -590,7 +667,7 @@ export class Engine extends NodeEmitter<EngineEvents> {
     return new Session(id, request, transport, this.hosts[protocol], address);
   }
 
-  /** Functions of the program receive each request. */
+  /** Whether functions of the program receive the requests. */
   private get showsRequests(): boolean {
     return (
       this.middleware.length > 0 ||
@@ -627,7 +704,7 @@ export class Engine extends NodeEmitter<EngineEvents> {
   }
 }
 
-/** What `connection_error` and the counts of refusals name the bounds on new clients. */
+/** The names of the limits on new clients in "connection_error" and in `refusals` of the statistics. */
 const NEWCOMER_BOUNDS: Readonly<Record<ConnectionBound, string>> = {
   maxConnections: "MAX_CONNECTIONS",
   maxConnectionsPerAddress: "MAX_CONNECTIONS_PER_ADDRESS",
@@ -638,7 +715,7 @@ function middlewareFailure(error: unknown): Refusal {
   return refuse("BAD_REQUEST", { name: "MIDDLEWARE_FAILURE", error });
 }
 
-/** Internet Explorer takes some payloads for an attack and empties the page, unless told not to. */
+/** Turns off the XSS filter of Internet Explorer, which blocks the page if a payload looks like an attack. */
 function setBrowserHeaders(request: IncomingMessage, response: ServerResponse): void {
   if (/;MSIE|Trident\//.test(request.headers["user-agent"] ?? "")) {
     response.setHeader("X-XSS-Protection", "0");

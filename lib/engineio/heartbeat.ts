@@ -1,33 +1,35 @@
-// One clock for all sessions: whom to ping, and who is late. Engine.IO "Heartbeat".
+// The heartbeat of all sessions: sends pings, and ends sessions whose client does not answer. Engine.IO "Heartbeat".
 //
-//   begin ──▶ quiet ── pingInterval ──▶ ping ──▶ awaiting ── pingTimeout ──▶ late
+//   begin ──▶ quiet ── pingInterval ──▶ ping ──▶ awaiting ── pingTimeout ──▶ ping timeout
 //               ▲                                   │
 //               └──────────────── pong ─────────────┘
 
 import { Deadlines } from "../deadlines.ts";
 
+/** A session with a heartbeat. */
 export interface Heartbeating {
-  /** Send a ping. */
+  /** A ping is due. */
   onPingDue(): void;
-  /** No pong has come in time. */
+  /** The client has not answered in time. */
   onPingTimeout(): void;
 }
 
 /**
- * By how much of the interval a ping may be early. Pings of one moment cost half of what as many
- * cost one by one, each of which wakes the process twice (`heartbeats` in bench/).
+ * The fraction of `pingInterval` by which a ping may be early. Pings that are sent together cost half as much as single pings,
+ * each of which wakes the process twice (`heartbeats` in bench/).
  */
 const EARLY = 0.02;
 
+/** The heartbeat of revision 4, where the server sends the pings. */
 export class Heartbeat {
   readonly #quiet: Deadlines<Heartbeating>;
   readonly #awaiting: Deadlines<Heartbeating>;
-  // Who has had the one extension of a wait.
+  // The sessions whose deadline was already extended once.
   readonly #extended = new Set<Heartbeating>();
 
   /**
    * @param pingInterval milliseconds from a pong to the next ping
-   * @param pingTimeout milliseconds that the pong may take
+   * @param pingTimeout milliseconds from a ping until the pong must be received
    */
   constructor(pingInterval: number, pingTimeout: number) {
     this.#awaiting = new Deadlines(pingTimeout, (session) => {
@@ -41,7 +43,7 @@ export class Heartbeat {
     this.#quiet = new Deadlines(pingInterval, onDue, pingInterval * EARLY);
   }
 
-  /** How many sessions it serves. */
+  /** The number of sessions. */
   get size(): number {
     return this.#quiet.size + this.#awaiting.size;
   }
@@ -57,8 +59,8 @@ export class Heartbeat {
   }
 
   /**
-   * Another packet came. A client that is busy with a long transfer cannot answer a ping before
-   * its end; so a sign of life while the pong is awaited renews the wait, once.
+   * Extends the deadline of a pong once, because another packet was received. A client that is sending a large message cannot
+   * send the pong before the end of the message.
    */
   onOtherPacket(session: Heartbeating): void {
     if (!this.#awaiting.has(session) || this.#extended.has(session)) return;
@@ -74,8 +76,8 @@ export class Heartbeat {
 }
 
 /**
- * The heartbeat of revision 3, where the client sends the pings: it is late when it has said nothing
- * for as long as a ping and its answer may take.
+ * The heartbeat of revision 3, where the client sends the pings. Ends a session if no packet is received for `pingInterval` and
+ * `pingTimeout` together.
  */
 export class ClientHeartbeat {
   readonly #quiet: Deadlines<Heartbeating>;
@@ -92,10 +94,10 @@ export class ClientHeartbeat {
     this.#quiet.add(session);
   }
 
-  /** A pong of the client is none of this revision; the session has ended before. */
+  /** Never called: in this revision a pong from the client is an error, which has ended the session. */
   onPong(): void {}
 
-  /** Whatever comes is a sign of life. */
+  /** Restarts the deadline, because a packet was received. */
   onOtherPacket(session: Heartbeating): void {
     this.#quiet.add(session);
   }

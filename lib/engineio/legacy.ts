@@ -1,4 +1,4 @@
-// The formats of legacy clients, Socket.IO 1.x and 2.x, which speak revision 3 of Engine.IO.
+// The formats of revision 3 of Engine.IO, for clients of Socket.IO 1.x and 2.x.
 
 import {
   decodeBinaryMessage,
@@ -15,7 +15,7 @@ import type { MessageFormat } from "./websocket.ts";
 /**
  * Creates the payload format of one session of revision 3.
  *
- * @param supportsBinary the client can receive bytes
+ * @param supportsBinary whether the client can receive binary data
  */
 export function legacyFormat(supportsBinary: boolean): PayloadFormat {
   const texts = new TextPayloads();
@@ -32,7 +32,7 @@ export function legacyFormat(supportsBinary: boolean): PayloadFormat {
 /**
  * Returns the message format of revision 3.
  *
- * @param supportsBinary the client can receive bytes
+ * @param supportsBinary whether the client can receive binary data
  */
 export function legacyMessages(supportsBinary: boolean): MessageFormat {
   return supportsBinary ? BINARY_MESSAGES : BASE64_MESSAGES;

@@ -1,49 +1,73 @@
-// The logger of the program, as an engine calls it. Strangers decide how often a client is refused or fails, so the lines about
-// it have a bound; and a logger that fails, such as on a full disk, fails alone.
+// Writes to the logger of the program. The number of lines about refused and failing clients is limited, because clients could
+// otherwise fill the log. An error of the logger, such as on a full disk, does not affect the server.
 
 import { Deadlines } from "../deadlines.ts";
 import { isThenable } from "../events/thenable.ts";
 
-/** Takes a text and its details: `console`, or a logger of any library with these methods. */
+/**
+ * A logger of the program: `console`, or a logger of any library with these methods. Each method is optional.
+ *
+ * @example
+ * const io = new Server(3000, { logger: { warn: console.warn, error: console.error } });
+ */
 export interface Logger {
-  /** Each connection that begins, changes its transport, or ends as it should. */
+  /**
+   * Called when a client connects, changes its transport, or disconnects.
+   *
+   * @param message the message
+   * @param details the details, such as the id of the session
+   */
   debug?(message: string, details: object): void;
-  /** Kept for what an operator wants to see of a healthy server; nothing of the engine is. */
+  /**
+   * Reserved. The server does not call this method.
+   *
+   * @param message the message
+   * @param details the details
+   */
   info?(message: string, details: object): void;
   /**
-   * A client that was refused, has broken a protocol or has reached a bound. Called at most 10 times a second for each
-   * reason, and then once with the number of the others.
+   * Called when a client is refused, violates a protocol or reaches a limit. Called at most 10 times a second for each reason,
+   * and then once with the number of further incidents.
+   *
+   * @param message the message
+   * @param details the details, such as the address of the client
    */
   warn?(message: string, details: object): void;
-  /** Something of the server's own has failed, such as the way to the other nodes of a cluster. */
+  /**
+   * Called when something in the server itself fails, such as the connection to the other nodes of a cluster.
+   *
+   * @param message the message
+   * @param details the details, with the error in `error`
+   */
   error?(message: string, details: object): void;
 }
 
-/** Lines for one reason in one second. */
+/** The largest number of lines for one reason in one second. */
 const MAX_LINES = 10;
 const SECOND = 1000;
 
-/** What was warned of for one reason since a second began. */
+/** The warnings for one reason within one second. */
 interface Warnings {
   readonly message: string;
   readonly reason: string;
   count: number;
 }
 
+/** Writes to the logger of the program. */
 export class Log {
   readonly #logger: Logger | undefined;
   readonly #onFailure: (error: unknown) => void;
-  // By message and reason. Both are from lists of ours, so strangers cannot make them many.
+  // By message and reason. Both are from fixed lists, so that clients cannot increase the number of entries.
   readonly #warnings = new Map<string, Warnings>();
   readonly #seconds = new Deadlines<Warnings>(SECOND, (warnings) => this.#end(warnings));
 
-  /** @param onFailure called with what the logger throws or rejects with */
+  /** @param onFailure called with the error if the logger throws or rejects */
   constructor(logger: Logger | undefined, onFailure: (error: unknown) => void) {
     this.#logger = logger;
     this.#onFailure = onFailure;
   }
 
-  /** Lines at `debug` are wanted. */
+  /** Whether the logger has the method `debug`. */
   get debugs(): boolean {
     return this.#logger?.debug !== undefined;
   }
@@ -57,10 +81,10 @@ export class Log {
   }
 
   /**
-   * Writes a line about a client, unless there were too many in this second.
+   * Writes a warning about a client, unless there were too many warnings in this second.
    *
-   * @param reason a name from a list of ours. Lines with the same message and reason count together
-   * @param describe returns the details. Called only if the line is written
+   * @param reason a name from a fixed list. Warnings with the same message and reason are counted together
+   * @param describe returns the details. Only called if the warning is written
    */
   warn(message: string, reason: string, describe: () => object): void {
     if (this.#logger?.warn === undefined) return;
@@ -73,7 +97,7 @@ export class Log {
     if (warnings.count <= MAX_LINES) this.#write("warn", message, describe());
   }
 
-  /** Writes how many lines were left out in this second. */
+  /** Writes how many warnings were omitted in this second. */
   flush(): void {
     for (const warnings of [...this.#warnings.values()]) {
       this.#seconds.delete(warnings);

@@ -1,17 +1,19 @@
-// The transport within one process. It delivers packets in the next tick and in order, as a network would.
+// A transport within one process, for tests. Delivers packets asynchronously and in order, as a network would.
 
 import type { Bytes } from "../../protocol/bytes.ts";
 import { decodePacket, MESSAGE, type Packet, PING } from "../../protocol/engineio/packet.ts";
 import { type Outgoing, PONG_PACKET } from "./outgoing.ts";
 import type { ConnectionTransport, TransportSink } from "./transport.ts";
 
-/** The client's end. */
+/** The client of a MemoryTransport. */
 export interface MemoryClient {
+  /** A message was received from the server. */
   onMessage(data: string | Bytes): void;
   /** The session has ended. */
   onEnd(): void;
 }
 
+/** Connects a session to a client in the same process. */
 export class MemoryTransport implements ConnectionTransport {
   readonly name = "memory";
   readonly bytesReceived = 0;
@@ -21,12 +23,12 @@ export class MemoryTransport implements ConnectionTransport {
   #sink: TransportSink | undefined;
   #client: MemoryClient | undefined;
 
-  /** Delivers what the client sends to `sink`. */
+  /** Delivers the client's packets to `sink` from then on. */
   start(sink: TransportSink): void {
     this.#sink = sink;
   }
 
-  /** Delivers what the session sends to `client`. */
+  /** Delivers the session's packets to `client` from then on. */
   deliverTo(client: MemoryClient): void {
     this.#client = client;
   }
@@ -57,12 +59,12 @@ export class MemoryTransport implements ConnectionTransport {
     this.discard();
   }
 
-  /** The client sends. */
+  /** Receives packets from the client. */
   receive(message: Outgoing): void {
     for (const packet of unpack(message)) process.nextTick(() => this.#sink?.onPacket(packet));
   }
 
-  /** The client goes without a word. */
+  /** Ends the session as if the client had disconnected without a close packet. */
   lose(): void {
     const sink = this.#sink;
     this.discard();
@@ -75,7 +77,7 @@ export class MemoryTransport implements ConnectionTransport {
   }
 }
 
-/** The packets, with bytes of their own, as everything that has been on a wire has. */
+/** Decodes the packets of a message. Copies bytes, since a network would not share memory with the sender either. */
 function unpack({ packets }: Outgoing): Packet[] {
   return packets.map((packet) =>
     typeof packet === "string"

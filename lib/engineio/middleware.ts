@@ -1,6 +1,6 @@
-// Express-style middleware in front of the engine: what is written for HTTP requests stands before
-// upgrades too, where it gets a response that is sent if it ends it, and whose header fields go into
-// the 101 otherwise.
+// Express-style middleware for the requests and upgrade requests of an engine. For an upgrade request, the middleware receives a
+// response object. If the middleware ends the response, it is sent to the client. Otherwise its header fields become header
+// fields of the 101.
 
 import { type IncomingMessage, ServerResponse } from "node:http";
 import { once } from "../events/once.ts";
@@ -8,20 +8,30 @@ import { isThenable } from "../events/thenable.ts";
 import type { UpgradeArrival } from "./arrival.ts";
 
 /**
- * Lets a request on with `next()`, refuses it with `next(error)`, or answers it.
+ * Express-style middleware of an engine. Calls `next()` to accept a request, calls `next(error)` to refuse it, or answers the
+ * request.
  *
- * Middleware for Express declares the request and the response of Express. It can be passed because it is declared as a method
- * here, whose parameters TypeScript compares in both directions. Parameters without a type are those of node:http.
+ * Middleware for Express can be passed, although it declares the request and the response of Express. TypeScript compares the
+ * parameters of a method in both directions, so the type is declared as a method here. Parameters without a type are those of
+ * node:http.
+ *
+ * @example
+ * const io = new Server(3000);
+ * io.engine.use((request, response, next) => {
+ *   if (request.headers.authorization === undefined) response.writeHead(401).end();
+ *   else next();
+ * });
  */
 export type EngineMiddleware = {
+  /** Handles a request or an upgrade request. */
   use(request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void): unknown;
 }["use"];
 
 /**
- * Has a request pass `middleware`, one after the other; what one throws or rejects with is what it
- * gives to next().
+ * Calls `middleware` for a request, one after another. A thrown error or a rejection is handled as an argument of next().
  *
- * @param done called when all have passed, or with the first error; never where one has answered
+ * @param done called when every middleware has called next(), or with the first error. Never called if a middleware answers
+ * the request
  */
 export function passMiddleware(
   middleware: readonly EngineMiddleware[],
@@ -52,9 +62,10 @@ export function passMiddleware(
 }
 
 /**
- * passMiddleware() for an upgrade request. The header fields that the middleware sets go into the 101.
+ * Calls `middleware` for an upgrade request, as passMiddleware() does for an HTTP request. The header fields that the middleware
+ * sets become header fields of the 101.
  *
- * @param done called when all have passed, or with the first error
+ * @param done called when every middleware has called next(), or with the first error
  */
 export function passMiddlewareToUpgrade(
   middleware: readonly EngineMiddleware[],
@@ -64,10 +75,11 @@ export function passMiddlewareToUpgrade(
   const response = new ServerResponse(request);
   response.shouldKeepAlive = false;
   try {
-    // Any stream will do, and a connection that was handed over may be any. The declaration wants one of node:net.
+    // The method accepts every stream, although its declaration requires a socket of node:net. A program may pass any stream to
+    // handleUpgrade().
     Reflect.apply(response.assignSocket, response, [socket]);
   } catch (error) {
-    // A request that came before on the same connection is not answered yet.
+    // An earlier request on the same connection is not answered yet.
     done(error);
     return;
   }
@@ -80,8 +92,8 @@ export function passMiddlewareToUpgrade(
     Reflect.apply(response.detachSocket, response, [socket]);
     response.off("finish", onFinish);
     if (error === undefined) {
-      // Some wait for the header to add theirs, or for the end to save a session. Nothing is sent
-      // by either.
+      // Some middleware adds header fields when the header is written, or saves a session when the response ends. Nothing is
+      // sent, since the response has no socket any more.
       response.writeHead(101).end();
     }
     for (const [name, value = ""] of Object.entries(response.getHeaders())) {

@@ -1,5 +1,5 @@
-// What an engine tells its operator: counts, channels of node:diagnostics_channel, a logger of the program, and
-// lines on standard error if NODE_DEBUG=barewire:engine. docs/operating.md shows how to read them.
+// Monitors an engine: counts, publishes to channels of node:diagnostics_channel, calls the program's logger, and writes to standard
+// error if NODE_DEBUG=barewire:engine is set. docs/operating.md explains the values.
 
 import { channel } from "node:diagnostics_channel";
 import type { IncomingMessage } from "node:http";
@@ -14,63 +14,78 @@ import { Log, type Logger } from "./log.ts";
 import type { Outgoing } from "./outgoing.ts";
 import type { Transport } from "./transport.ts";
 
-/** How an engine is doing. Counts are since it was created. */
+/** The statistics of an engine. Counts start when the engine is created. */
 export interface EngineStats {
+  /** The clients. */
   readonly connections: {
-    /** Clients that are connected. */
+    /** Connected clients. */
     readonly open: number;
-    /** Addresses from which they have come. Of IPv6, each network of 64 bits is one. */
+    /** Different IP addresses of the connected clients. The addresses of a /64 network of IPv6 count as one. */
     readonly addresses: number;
-    /** Clients that have been connected. */
+    /** Clients that have connected since the start. */
     readonly total: number;
-    /** Those that are connected, by their transport. */
+    /** Connected clients by transport. */
     readonly byTransport: Readonly<Record<Transport["name"], number>>;
-    /** Those that are connected, by the revision of Engine.IO that they speak. */
+    /** Connected clients by revision of Engine.IO. */
     readonly byRevision: Readonly<Record<Revision, number>>;
   };
-  /** Packets of Engine.IO: messages and heartbeats. */
-  readonly packets: { readonly received: number; readonly sent: number };
-  readonly bytes: {
-    /** Of WebSocket connections with their heads, and of the bodies of polling requests. */
+  /** Engine.IO packets, including heartbeats. */
+  readonly packets: {
+    /** Received packets. */
     readonly received: number;
-    /** Of WebSocket connections with their heads, and of the bodies of the answers to polling requests. */
+    /** Sent packets. */
     readonly sent: number;
-    /** That wait in this process for clients to take them. */
+  };
+  /** Bytes of the connections. */
+  readonly bytes: {
+    /** Received bytes: of WebSocket connections including their headers, and of the bodies of polling requests. */
+    readonly received: number;
+    /** Sent bytes: of WebSocket connections including their headers, and of the bodies of polling responses. */
+    readonly sent: number;
+    /** Bytes that wait in this process for clients that read too slowly. */
     readonly waiting: number;
   };
-  /** Clients that were refused, by the reason. */
+  /** Refused clients, by the name of the refusal. */
   readonly refusals: Readonly<Record<string, number>>;
-  /** Sessions that have ended, by the reason that "disconnect" listeners are given. */
+  /** Ended sessions, by the reason that listeners for "disconnect" receive. */
   readonly closes: Readonly<Record<string, number>>;
-  /** Breaches of a protocol that ended a session, by the rule. */
+  /** Protocol errors that ended a session, by the violated rule. */
   readonly breaches: Readonly<Record<string, number>>;
-  /** Failures of the server's own, such as of the way to the other nodes of a cluster, or of the logger. */
+  /** Failures in the server itself, such as of the connection to the other nodes of a cluster, or of the logger. */
   readonly errors: number;
-  /** Bounds that clients have reached, by the name of the option. */
+  /** Limits that clients have reached, by the name of the option. */
   readonly bounds: Readonly<Record<string, number>>;
-  /** Those for which the most waits, at most five. */
+  /** The clients for which the most bytes wait, at most five. */
   readonly slowest: readonly SlowClient[];
-  /** Events that were not sent to a client because too much waited for it: `backpressurePolicy`. */
+  /** Events that `backpressurePolicy` has dropped. */
   readonly dropped: number;
   /**
-   * Milliseconds by which the event loop is late, since the first call of stats(), to which it is not known. A
+   * By how much the event loop was late, in milliseconds, since the first call of stats(). All values are 0 in the first call. A
    * sample is taken every 20 ms.
    */
-  readonly eventLoopDelay: { readonly mean: number; readonly p99: number; readonly max: number };
+  readonly eventLoopDelay: {
+    /** The mean of the samples. */
+    readonly mean: number;
+    /** The 99th percentile of the samples. */
+    readonly p99: number;
+    /** The largest sample. */
+    readonly max: number;
+  };
 }
 
-/** A client that does not take what is sent to it as fast as it is sent. */
+/** A client that reads more slowly than the server sends. */
 export interface SlowClient {
-  /** Of its session, as the logger has it. */
+  /** The id of the session, as in the details for the logger. */
   readonly id: string;
+  /** The IP address of the client. */
   readonly address: string;
-  /** Bytes that wait for it in this process. */
+  /** Bytes that wait in this process for the client. */
   readonly waiting: number;
 }
 
 const MAX_SLOWEST = 5;
 
-/** A session as its monitor sees it. */
+/** A session that is monitored. */
 export interface Monitored {
   readonly id: string;
   readonly protocol: Revision;
@@ -89,7 +104,7 @@ const CLOSE = channel("barewire:close");
 const SAMPLING_INTERVAL = 20;
 const NANOSECONDS = 1e6;
 
-/** Counts by names that are not known beforehand. */
+/** Counts incidents by name. */
 class Counts {
   readonly #counts = new Map<string, number>();
 
@@ -102,8 +117,9 @@ class Counts {
   }
 }
 
+/** Counts and reports the events of an engine. */
 export class Monitor {
-  // Counted at each packet, so they are plain numbers.
+  // Public fields, which are faster than methods, because they change with each packet.
   received = 0;
   sent = 0;
   #total = 0;
@@ -148,8 +164,10 @@ export class Monitor {
   }
 
   /**
-   * @param name of the refusal, or of what exactly was wrong
-   * @param context what else is known, as "connection_error" has it
+   * A client was refused.
+   *
+   * @param name the name of the refusal, or of the exact cause
+   * @param context the details of "connection_error"
    */
   onRefusal(
     request: IncomingMessage,
@@ -178,7 +196,7 @@ export class Monitor {
     if (MESSAGE.hasSubscribers) MESSAGE.publish({ session, direction: "sent", packets });
   }
 
-  /** @param waiting bytes that waited for the client */
+  /** A session has ended. @param waiting bytes that waited for the client */
   onClose(
     session: Monitored,
     waiting: number,
@@ -208,7 +226,7 @@ export class Monitor {
     }
   }
 
-  /** @param rule the name of the rule of Socket.IO */
+  /** A client has violated the Socket.IO protocol. @param rule the name of the violated rule */
   onBreach({ id, clientAddress: address }: Monitored, rule: string, message: string): void {
     this.#breaches.add(rule);
     if (rule === "TOO_MANY_ATTACHMENTS") this.#bounds.add("maxAttachments");
@@ -218,8 +236,10 @@ export class Monitor {
   }
 
   /**
-   * @param bound the name of its option
-   * @param isNew it is told of. Otherwise it is only counted: the client has reached the bound just before
+   * A client has reached a limit.
+   *
+   * @param bound the name of the option
+   * @param isNew whether to log the incident. `false` if the client has reached the limit just before
    */
   onBound(
     { id, clientAddress: address }: Monitored,
@@ -237,24 +257,23 @@ export class Monitor {
   /**
    * Events for a client were dropped.
    *
-   * @param begins they are the first of those that were dropped since something began to wait for it. Others are
-   * counted, and not told of: each event may be one
+   * @param begins whether these are the first dropped events since messages began to wait for the client. Only these are logged
    */
   onDropped(session: Monitored, events: number, begins: boolean): void {
     this.#dropped += events;
     if (begins) {
-      const message = "too much waits for the client: events are dropped";
+      const message = "too many bytes wait for the client: events are dropped";
       this.onBound(session, "maxBackpressure", message);
     }
   }
 
-  /** A new client was refused because of a bound. @param bound the name of its option */
+  /** A new client was refused because of a limit. @param bound the name of the option */
   onNewcomerBound(address: string, bound: string, message: string): void {
     this.#bounds.add(bound);
     if (BOUND.hasSubscribers) BOUND.publish({ id: undefined, address, bound, message });
   }
 
-  /** Logs how many lines were left out lately. */
+  /** Logs how many warnings were omitted in this second. */
   flushLog(): void {
     this.#log.flush();
   }
@@ -264,7 +283,7 @@ export class Monitor {
     this.#log.error(error.message, { error });
   }
 
-  /** @param sessions those that are open */
+  /** Returns the statistics. @param sessions the open sessions */
   stats(sessions: Iterable<Monitored>): EngineStats {
     const byTransport = { polling: 0, websocket: 0, memory: 0 };
     const byRevision = { 3: 0, 4: 0 };
@@ -317,8 +336,8 @@ export class Monitor {
   }
 
   /**
-   * Counts a failure of the logger. The process warns of the first one, unless the operating system has caused it: standard
-   * error may be on the same full disk, and a warning that cannot be written ends a process of Node.
+   * Counts a failure of the logger, and emits a process warning for the first failure. Errors of the operating system cause no
+   * warning: standard error may be written to the same full disk, and a warning that cannot be written ends the process.
    */
   #onLoggerFailure(error: unknown): void {
     this.#errors++;
@@ -336,7 +355,7 @@ function startSampling(): IntervalHistogram {
   return histogram;
 }
 
-/** Node counts from one sample to the next. Without samples there is no mean. */
+/** Converts a delay of the histogram, which includes the sampling interval, to milliseconds. The mean is NaN without samples. */
 function lateness(nanoseconds: number): number {
   return Math.max(0, (nanoseconds || 0) / NANOSECONDS - SAMPLING_INTERVAL);
 }

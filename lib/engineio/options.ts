@@ -1,4 +1,4 @@
-// The options of an engine: what each does, its default, and the values that it may have.
+// The options of an engine, their defaults, and the check of each.
 
 import type { IncomingMessage } from "node:http";
 
@@ -39,64 +39,72 @@ import type { Logger } from "./log.ts";
 import type { OriginOptions } from "./origin-gate.ts";
 import { BACKPRESSURE_POLICIES, type BackpressurePolicy } from "./waiting-messages.ts";
 
-/** Calls back with whether a client may connect, and what a client that may not is told. */
+/**
+ * Decides whether a client may connect. Calls `callback` with a message and the decision. A refused client receives the message.
+ *
+ * @example
+ * const io = new Server(3000, {
+ *   allowRequest: (request, callback) => callback(null, request.headers.origin !== undefined),
+ * });
+ */
 export type AllowRequest = (
   request: IncomingMessage,
   callback: (message: string | null | undefined, allowed: boolean) => void,
 ) => void;
 
+/** The options of an engine. */
 export interface EngineOptions extends OriginOptions, ConnectionBoundOptions {
-  /** Milliseconds from a pong to the next ping. Default 25,000. */
+  /** How long to wait after a pong before the next ping is sent, in milliseconds. Default: 25,000. */
   readonly pingInterval?: number;
-  /** Milliseconds that a client may take to answer a ping. Default 20,000. */
+  /** How long a client may take to answer a ping, in milliseconds. Then the session ends. Default: 20,000. */
   readonly pingTimeout?: number;
-  /** Milliseconds that an upgrade may take. Default 10,000. */
+  /** How long the upgrade from polling to WebSocket may take, in milliseconds. Default: 10,000. */
   readonly upgradeTimeout?: number;
-  /** Bytes in one message or request body; told to clients as `maxPayload`. Default 1,000,000. */
+  /**
+   * Largest message or body of a POST request that is accepted, in bytes. The handshake sends the value to clients as
+   * `maxPayload`. Default: 1,000,000.
+   */
   readonly maxHttpBufferSize?: number;
   /**
-   * Bytes that may wait for one client that does not take them as fast as they are sent, beyond
-   * what the operating system holds. More ends its session, or has events dropped: `backpressurePolicy`. Default 16 MiB.
+   * How many bytes may wait in this process for a client that reads too slowly. When more bytes would wait, `backpressurePolicy`
+   * decides. Default: 16 MiB.
    */
   readonly maxBackpressure?: number;
   /**
-   * What is done when more than `maxBackpressure` would wait for a client: "close" ends its session, "drop-volatile"
-   * has volatile events wait and drops the oldest of them, "drop-oldest" drops the oldest events. Acknowledgements, events
-   * that ask for one, and all other packets are never dropped: if these alone are too much, the session ends.
-   * `io.stats().dropped` counts the events. Default "close".
+   * What happens when more than `maxBackpressure` bytes would wait for a client: "close" ends the session, "drop-volatile" queues
+   * volatile events and drops the oldest of them, "drop-oldest" drops the oldest events. Acknowledgements, events with an
+   * acknowledgement, and all other packets are never dropped. The session ends if these alone exceed the limit.
+   * `io.stats().dropped` counts the dropped events. Default: "close".
    */
   readonly backpressurePolicy?: BackpressurePolicy;
   /**
-   * Bytes that may wait for all clients together, those of answers that clients do not read among them. More ends the session
-   * for which the most waits. Default: 256 MiB.
+   * How many bytes may wait in this process for all clients together, including unread polling responses. When more bytes wait,
+   * the session for which the most bytes wait is ended. Default: 256 MiB.
    */
   readonly maxTotalBackpressure?: number;
-  /** Asked before a session is made. Default: every client may. */
+  /** Decides whether a client may connect. Called before a session is opened. Default: every client may connect. */
   readonly allowRequest?: AllowRequest;
-  /** Default both. */
+  /** The supported transports. Default: `["polling", "websocket"]`. */
   readonly transports?: readonly TransportName[];
-  /** A session may go from polling to WebSocket. Default `true`. */
+  /** Allow the upgrade of sessions from polling to WebSocket. Default: `true`. */
   readonly allowUpgrades?: boolean;
-  /**
-   * Clients of Socket.IO 1.x and 2.x, which speak revision 3 of Engine.IO, may connect too. Default
-   * `false`.
-   */
+  /** Accept clients of Socket.IO 1.x and 2.x, which use revision 3 of Engine.IO. Default: `false`. */
   readonly allowEIO3?: boolean;
-  /** permessage-deflate for WebSocket. Default `false`. */
+  /** Accept permessage-deflate (RFC 7692) on WebSockets, with the default options or with these. Default: `false`. */
   readonly perMessageDeflate?: boolean | DeflateOptions;
-  /** Compression of the answers to polling requests. Default `true`, from 1024 bytes on. */
+  /** Compress polling responses of at least 1,024 bytes, or with these options. Default: `true`. */
   readonly httpCompression?: boolean | CompressionOptions;
-  /** A cookie with the session's id is set. Default `false`. */
+  /** Set a cookie with the session id, with the default options or with these. Default: `false`. */
   readonly cookie?: boolean | CookieOptions;
   /**
-   * Is told of connections, refusals and failures; `console` or any library's. A flood of refused or failing clients
-   * does not flood the log: for each reason, `warn` is called at most 10 times a second, and then once with the number of
-   * the others. What the logger throws is counted in `io.stats().errors`. Default: nobody is told.
+   * A logger for connections, refusals and failures, such as `console`. For each reason, `warn` is called at most 10 times a
+   * second, and then once with the number of further incidents. `io.stats().errors` counts the errors that the logger throws.
+   * Default: none.
    */
   readonly logger?: Logger;
 }
 
-/** The defaults of the options. */
+/** The default values of the options. */
 export const DEFAULTS = {
   pingInterval: 25_000,
   pingTimeout: 20_000,
@@ -141,7 +149,7 @@ const COMPRESSION_OPTIONS: OptionTable<CompressionOptions, "rejectGarbageAfterEn
   threshold: limit,
 };
 
-// Clients wait with one timer for both together.
+// Clients start one timer for the sum of pingInterval and pingTimeout.
 const MAX_HEARTBEAT = 0x3fffffff;
 const heartbeat: Check = (value, name) => {
   positiveMilliseconds(value, name);
@@ -150,7 +158,7 @@ const heartbeat: Check = (value, name) => {
 
 const TRANSPORTS: readonly unknown[] = ["polling", "websocket"];
 
-/** `wsEngine` and `initialPacket` are known from engine.io, and do nothing here. */
+/** The checks of the options. `wsEngine` and `initialPacket` are options of engine.io that have no effect here. */
 export const ENGINE_OPTIONS: OptionTable<EngineOptions, "wsEngine" | "initialPacket"> = {
   allowEIO3: boolean,
   allowRequest: neverUndefined(callback),

@@ -1,5 +1,5 @@
-// Which pages may connect, before anything else is decided about a request or an upgrade: the options
-// `origins`, `trustedProxies`, `cors` and `jsonp`.
+// Decides by the origin of a page whether the page may connect, before a request is handled. Implements the options `origins`,
+// `trustedProxies`, `cors` and `jsonp`.
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 
@@ -15,43 +15,50 @@ import {
   resolveCors,
 } from "./cors.ts";
 
+/** The options about the origins of pages. */
 export interface OriginOptions {
   /**
-   * Which pages may connect, over every transport: "same" those of this server's own origin, "*" all, a
-   * list exactly these origins ("https://example.com"), a function those for which it returns or
-   * resolves to `true`. The origin "null" of pages without a server is in no list. Requests without an
-   * Origin header always pass: a page of another origin cannot read their responses.
-   * Default: "same", and what `cors` allows.
+   * The origins whose pages may connect, over every transport: "same" for the origin of this server, "*" for every origin, a list
+   * of origins such as "https://example.com", or a function that returns or resolves to `true` for an allowed origin. A list
+   * never contains the origin "null" of pages without a server. Requests without an Origin header are always accepted, because a
+   * page of another origin cannot read their responses. Default: "same", and the origins that `cors` allows.
+   *
+   * @example
+   * const io = new Server(3000, { origins: ["https://example.com"] });
    */
   readonly origins?: Origins;
   /**
-   * Proxies whose X-Forwarded-Proto, X-Forwarded-Host and Forwarded headers name this server's own
-   * origin, and whose X-Forwarded-For and Forwarded headers name the client's address: "none",
-   * "loopback", or IP addresses and CIDR ranges. A page of another origin cannot send these headers:
-   * WebSockets have none, and other requests ask with a preflight, which is refused. Other programs can:
-   * one that reaches the server from a trusted address may name any address as its own. Default "loopback".
+   * The proxies whose header fields are trusted: "none", "loopback", or a list of IP addresses and CIDR ranges. The origin of this
+   * server is read from X-Forwarded-Proto, X-Forwarded-Host and Forwarded, and the address of the client from X-Forwarded-For and
+   * Forwarded. A page of another origin cannot set these fields: a WebSocket cannot set header fields, and other requests
+   * require a preflight request, which is refused. Other programs can set them: a program that connects from a trusted address can
+   * claim any client address. Default: "loopback".
+   *
+   * @example
+   * const io = new Server(3000, { trustedProxies: ["10.0.0.0/8"] });
    */
   readonly trustedProxies?: TrustedProxies;
   /**
-   * CORS headers for pages of other origins. Without `origins`, these pages may connect. `true` allows every
-   * origin, as `{}` does. Default `false`: none.
+   * Send CORS headers to pages of other origins. If `origins` is not set, the allowed pages may also connect. `true` allows every
+   * origin, as `{}` does. Default: `false`, same origin only.
    */
   readonly cors?: boolean | CorsOptions | CorsDelegate;
-  /** Answer polling requests of scripts (JSONP), for browsers older than CORS. Default `false`. */
+  /** Answer polling requests of scripts (JSONP), for browsers without CORS. Default: `false`. */
   readonly jsonp?: boolean;
 }
 
-/** Why a page may not connect. */
+/** The refusal of a page because of its origin. */
 export interface OriginRefusal {
-  /** What the client is told. */
+  /** The message that the client receives. */
   readonly message: string;
-  /** What the server's operator is told. */
+  /** The details for the program and the logger. */
   readonly context: Readonly<Record<string, unknown>>;
 }
 
-/** CORS headers for pages that `origins` admits. */
+/** The CORS options for pages that `origins` allows, if `cors` is not set. */
 const ECHO: ResolvedCors = { options: {}, rule: true };
 
+/** Decides by the origin of a page whether the page may connect. */
 export class OriginGate {
   readonly #policy: OriginPolicy;
   readonly #origins: Origins | undefined;
@@ -66,15 +73,15 @@ export class OriginGate {
     this.#jsonp = jsonp === true;
   }
 
-  /** Functions of the program receive the requests. */
+  /** Whether functions of the program receive the requests. */
   get showsRequests(): boolean {
     return typeof this.#cors === "function" || this.#policy.asksProgram;
   }
 
   /**
-   * Decides whether the page that a request comes from may connect.
+   * Decides whether the page that sent a request may connect.
    *
-   * @param jsonp the page loads the response as a script
+   * @param jsonp whether the page loads the response as a script
    * @param callback called with the refusal, or with the CORS options for the response
    */
   check(
@@ -152,15 +159,15 @@ export class OriginGate {
   }
 
   #corsAdmits(request: IncomingMessage, origin: string, cors: ResolvedCors): boolean {
-    // A delegate has looked at the Origin header, and not at what stands for it in a request for a script.
+    // A delegate decides by the Origin header. The request for a script has none, so the delegate has not seen the origin.
     const seen = typeof this.#cors !== "function" || origin === request.headers.origin;
     return seen && corsAllows(cors, origin);
   }
 }
 
 /**
- * The origin of the page that loads a script. Browsers send no Origin header with such a request, so
- * that without another proof it counts as "null", an unknown page.
+ * Returns the origin of the page that loads a script. Browsers send no Origin header with such a request. Without other evidence,
+ * the origin is "null", an unknown page.
  */
 function originOfScript({ headers }: IncomingMessage): string | undefined {
   const { origin, referer = "" } = headers;

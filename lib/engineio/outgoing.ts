@@ -1,5 +1,5 @@
-// What goes out together: Engine.IO packets that leave in one piece, encoded at most once for each
-// kind of transport however many sessions receive them.
+// Engine.IO packets that are sent together. They are encoded at most once for each kind of transport, however many sessions
+// receive them.
 
 import type { Bytes } from "../../protocol/bytes.ts";
 import {
@@ -14,17 +14,18 @@ import {
 import { encodePayload } from "../../protocol/engineio/payload.ts";
 import { encodeFrames } from "../websocket/frames.ts";
 
-/** What the smallest message takes beside its text. */
+/** The memory that a waiting message takes in addition to its payload, in bytes. */
 const OVERHEAD = 200;
 
+/** Packets that are sent together, with no other packet between them. */
 export class Outgoing {
-  /** Encoded packets: text with its type, or the bytes of a binary message. */
+  /** The encoded packets: text packets with their type, and the bytes of binary messages. */
   readonly packets: readonly (string | Bytes)[];
-  /** Worth compressing, where the transport can. */
+  /** Whether the transport may compress the packets. */
   readonly compress: boolean;
-  /** An event that nobody awaits an acknowledgement of: it may be left out where too much waits for a client. */
+  /** Whether the packets are an event without an acknowledgement, which `backpressurePolicy` may drop. */
   readonly isDroppable: boolean;
-  /** About as many bytes as it takes while it waits. */
+  /** The approximate memory of the packets, in bytes. */
   readonly length: number;
   #payload: string | undefined;
   #frames: readonly Bytes[] | undefined;
@@ -36,20 +37,20 @@ export class Outgoing {
     this.length = packets.reduce((sum, packet) => sum + packet.length, OVERHEAD);
   }
 
-  /** For long-polling: the packets as a payload. */
+  /** The packets as a payload, for long-polling. */
   get payload(): string {
     this.#payload ??= encodePayload(this.packets);
     return this.#payload;
   }
 
-  /** For WebSocket: the packets as finished, unmasked frames. */
+  /** The packets as unmasked frames, for WebSocket. */
   get frames(): readonly Bytes[] {
     this.#frames ??= encodeFrames(this.packets);
     return this.#frames;
   }
 }
 
-/** A text message with the binary messages that belong to it: nothing comes between them. */
+/** Creates a text message with the binary messages that belong to it. */
 export function messages(
   text: string,
   attachments: readonly Bytes[],
@@ -59,12 +60,12 @@ export function messages(
   return new Outgoing([textMessage(text), ...attachments], compress, isDroppable);
 }
 
-/** A text message as an encoded packet. */
+/** Encodes a text message as a packet. */
 export function textMessage(text: string): string {
   return encodePacket(MESSAGE, text);
 }
 
-/** One packet, the same for every session. */
+/** Creates a packet that is the same for every session. */
 function constant(packet: string): Outgoing {
   return new Outgoing([packet], false);
 }

@@ -1,4 +1,4 @@
-// Whether a new client may connect, and the id of its session. The program can decide both.
+// Decides whether a new client may connect, and the id of its session. The program can decide both.
 
 import type { IncomingMessage } from "node:http";
 
@@ -6,24 +6,24 @@ import { type Refusal, refuse } from "../../protocol/engineio/handshake.ts";
 import { askProgram } from "./ask-program.ts";
 import type { AllowRequest } from "./options.ts";
 
-/** The answer to a new client. */
+/** The decision about a new client. */
 export type Permission = { readonly kind: "granted"; readonly id: string } | Refusal;
 
-/** The engine as this file sees it. */
+/** The engine that a new client connects to. */
 export interface PermissionHost {
-  /** The engine accepts no more clients. */
+  /** Whether the engine accepts no more clients. */
   isClosed(): boolean;
   readonly allowRequest: AllowRequest | undefined;
   generateId(request: IncomingMessage): string | Promise<string>;
 }
 
-/** The arguments with which `allowRequest` calls back. */
+/** The arguments of the callback of `allowRequest`. */
 interface Verdict {
   readonly message: string | null | undefined;
   readonly allowed: boolean;
 }
 
-/** Asks `allowRequest`, then generateId(), and calls back once, at once or later. */
+/** Calls `allowRequest` and then generateId(). Calls `callback` once, synchronously or asynchronously. */
 export function askPermission(
   host: PermissionHost,
   request: IncomingMessage,
@@ -54,7 +54,7 @@ function askForId(
   callback: (permission: Permission) => void,
 ): void {
   const grant = (id: string): void => {
-    // The engine may have been closed meanwhile.
+    // The engine may have been closed in the meantime.
     callback(host.isClosed() ? serverClosed() : { kind: "granted", id });
   };
   const fail = (error: unknown): void =>
@@ -76,7 +76,7 @@ function serverClosed(): Refusal {
   return forbidden({ name: "SERVER_CLOSED" });
 }
 
-/** Returns the refusal for what `allowRequest` called back with: a string, or an error with a message. */
+/** Returns the refusal for a reason of `allowRequest`: a string, or an error with a message. */
 function refusalOf(reason: unknown): Refusal {
   const text = reason instanceof Error ? reason.message : reason;
   const message = typeof text === "string" ? text : undefined;

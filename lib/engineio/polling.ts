@@ -1,5 +1,5 @@
-// The transport over HTTP requests: a GET waits until there is something for the client, a POST
-// brings what the client has. Engine.IO "HTTP long-polling".
+// The transport over HTTP requests. A GET request waits until packets are sent to the client, and a POST request has packets of the
+// client. Engine.IO "HTTP long-polling".
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 
@@ -17,13 +17,13 @@ import { CLOSE_PACKET, NOOP_PACKET, type Outgoing } from "./outgoing.ts";
 import type { RequestTransport, TransportSink } from "./transport.ts";
 import { discardBody } from "./unread-body.ts";
 
-/** Packets to bodies and back, as a revision has it. */
+/** The encoding of packets in HTTP bodies, which depends on the revision of the protocol. */
 export interface PayloadFormat {
-  /** The body of a response with what was sent. */
+  /** Encodes the body of a response. */
   encode(messages: readonly Outgoing[]): string | Bytes;
-  /** The packets of a request's body, which is text; throws ProtocolError when it comes to one that is none. */
+  /** Yields the packets of a text body in order. Throws a ProtocolError at the first invalid packet. */
   decode(body: string): Iterable<Packet>;
-  /** The packets of a body that calls itself binary, where there is such a thing. */
+  /** Yields the packets of a binary body. `undefined` if the revision has no binary bodies. */
   readonly decodeBinary?: (body: Bytes) => Iterable<Packet>;
 }
 
@@ -37,40 +37,41 @@ export const CURRENT_FORMAT: PayloadFormat = {
   decode: decodePayload,
 };
 
+/** The options of a polling transport. */
 export interface PollingOptions {
   readonly format: PayloadFormat;
-  /** Bytes in the body of a POST. */
+  /** Largest body of a POST request that is accepted, in bytes. */
   readonly maxPayload: number;
-  /** `undefined`: responses are not compressed. */
+  /** The options of HTTP compression. `undefined`: responses are not compressed. */
   readonly compression: CompressionOptions | undefined;
-  /** The value of the query's "j", for a client that loads scripts instead of making requests. */
+  /** The query parameter "j" of a client that uses JSONP. */
   readonly jsonp: string | undefined;
 }
 
-/** How long a client that is to be told of the end may take to poll, in milliseconds. */
+/** How long close() waits for the client's next GET request, in milliseconds. */
 const CLOSE_TIMEOUT = 30_000;
 
-/** How long a client may take to receive its last answer when its session has ended, in milliseconds. */
+/** How long a client may take to read the last response after the end of its session, in milliseconds. */
 const LAST_ANSWER_TIMEOUT = 5000;
 
 const unsent = new Deadlines<ServerResponse>(LAST_ANSWER_TIMEOUT, (response) => response.destroy());
 
 const OCTET_STREAM = "application/octet-stream";
 
-// Read by who asked only: what is a text to one user may be a page to another's browser.
+// Responses must not be cached. A cached response could be delivered to another user, whose browser might display it as a page.
 const TEXT_HEADERS = {
   "Content-Type": "text/plain; charset=UTF-8",
   "Cache-Control": "no-store",
 } as const;
 const BYTES_HEADERS = { ...TEXT_HEADERS, "Content-Type": OCTET_STREAM } as const;
 
-/** Packets of one POST that are delivered in one turn of the event loop. Others get their turn between. */
+/** The number of packets of a POST request that are delivered in one turn of the event loop. Other clients are served in between. */
 const PACKETS_PER_TURN = 500;
 
-/** From here on what else there is waits for the next GET, in bytes. */
+/** Largest response, in bytes. Further packets wait for the next GET request. */
 const LARGEST_ANSWER = 1_000_000;
 
-/** "ok" tells the client that its packets were received. */
+/** Answers a POST request with "ok", which confirms that the packets were received. */
 function answerPost(response: ServerResponse): void {
   response
     .writeHead(200, {
@@ -86,37 +87,38 @@ function refusePost(request: IncomingMessage, response: ServerResponse, status: 
   discardBody(request);
 }
 
+/** The long-polling transport of one session. */
 export class PollingTransport implements RequestTransport {
   readonly name = "polling";
   bytesReceived = 0;
   bytesSent = 0;
   readonly #options: PollingOptions;
   #sink: TransportSink | undefined;
-  // The GET that waits, and what was sent in this turn to answer it.
+  // The waiting GET request, and the messages that were sent in this turn of the event loop, which answer the request.
   #poll: ServerResponse | undefined;
   #answer: Outgoing[] = [];
   #answerLength = 0;
-  // The answer that the client has not received yet, and its length.
+  // The response that the client has not read yet, and its length.
   #unread: ServerResponse | undefined;
   #unreadLength = 0;
-  // The POST that is being read.
+  // The POST request whose body is being read.
   #post: ServerResponse | undefined;
-  // The POST whose packets are delivered over several turns.
+  // The POST request whose packets are being delivered in several turns of the event loop.
   #delivering: ServerResponse | undefined;
   #released = false;
-  // The client is told of the end with its next GET.
+  // Runs while close() waits for the next GET request.
   #closeTimer: NodeJS.Timeout | undefined;
 
   constructor(options: PollingOptions) {
     this.#options = options;
   }
 
-  /** Delivers to `sink` from now on. */
+  /** Delivers packets to `sink` from then on. */
   start(sink: TransportSink): void {
     this.#sink = sink;
   }
 
-  /** Takes an HTTP request that names this session. */
+  /** Handles an HTTP request for this session. */
   onRequest(request: IncomingMessage, response: ServerResponse): void {
     if (request.method === "GET") this.#onGet(response);
     else if (request.method === "POST") this.#onPost(request, response);
@@ -144,7 +146,7 @@ export class PollingTransport implements RequestTransport {
 
   close(): void {
     this.#post?.destroy();
-    // Clients act on the end before they act on what stands before it in the same payload.
+    // Clients handle a close packet before the packets in front of it in the same payload. So the close packet is sent alone.
     if (this.#poll !== undefined && !this.#answering) this.#end(CLOSE_PACKET, "forced close");
     else
       this.#closeTimer ??= setTimeout(() => this.#end(CLOSE_PACKET, "forced close"), CLOSE_TIMEOUT);
@@ -153,18 +155,18 @@ export class PollingTransport implements RequestTransport {
   discard(): void {
     this.#sink = undefined;
     this.#post?.destroy();
-    // An HTTP server that closes would wait for a connection that is kept.
+    // Otherwise close() of the HTTP server would wait for the connection, which HTTP keeps alive.
     this.#poll?.setHeader("Connection", "close");
     this.#end(this.#answering ? undefined : CLOSE_PACKET);
   }
 
   release(): void {
-    // A POST that is under way still counts: its sink ignores it where the session has ended.
+    // The packets of an unfinished POST request are still delivered. The sink ignores them if the session has ended.
     this.#released = true;
     this.#end(NOOP_PACKET);
   }
 
-  /** Answers the GET with what was sent. */
+  /** Answers the GET request with the messages that were sent. */
   flush(): void {
     const response = this.#poll;
     const messages = this.#answer;
@@ -183,10 +185,10 @@ export class PollingTransport implements RequestTransport {
     this.bytesSent += sendCompressed(response, headers, body, compress ? compression : undefined);
   }
 
-  /** "Receiving data". */
+  /** Handles a GET request. Engine.IO "Receiving data". */
   #onGet(response: ServerResponse): void {
-    // A client polls again when it has received the answer. One that polls without reading could have any number of them
-    // wait.
+    // A client must read the response before it polls again. Otherwise a client that never reads could make any number of
+    // responses wait.
     if (this.#poll !== undefined || this.unreadBytes > 0) {
       response.writeHead(400).end();
       this.#lose("transport error", new Error("overlap from client"));
@@ -195,12 +197,12 @@ export class PollingTransport implements RequestTransport {
     this.#poll = response;
     const { socket } = response.req;
     response.once("close", () => {
-      // An answer that did not reach the client is lost with all its packets. A client that has
-      // changed to another transport has had its last.
+      // If a response did not reach the client, its packets are lost, and the session must end. After an upgrade no packets are
+      // lost, since the last response is a noop.
       if (this.#poll === response) this.#poll = undefined;
       if (this.#unread === response) this.#unread = undefined;
       unsent.delete(response);
-      // Up to Node 20 a response counts as finished when its connection broke under it, too.
+      // In Node 20 a response is also finished if its connection has failed.
       const arrived = response.writableFinished && !socket.errored;
       if (!arrived && !this.#released) {
         this.#lose("transport error", new Error("poll connection closed prematurely"));
@@ -214,7 +216,7 @@ export class PollingTransport implements RequestTransport {
     }
   }
 
-  /** "Sending data". */
+  /** Handles a POST request. Engine.IO "Sending data". */
   #onPost(request: IncomingMessage, response: ServerResponse): void {
     if (this.#post !== undefined || this.#delivering !== undefined) {
       refusePost(request, response, 400);
@@ -222,9 +224,9 @@ export class PollingTransport implements RequestTransport {
       return;
     }
     const { format } = this.#options;
-    // "Headers": what is sent with another type, or none, is text.
+    // Engine.IO "Headers": a body with another content type, or with none, is text.
     const isBinary = request.headers["content-type"] === OCTET_STREAM;
-    // In revision 4 bytes travel in base64; what calls itself binary is of another.
+    // In revision 4 binary data is encoded in base64. A binary body is an error.
     if (isBinary && format.decodeBinary === undefined) {
       refusePost(request, response, 400);
       this.#lose("transport error", new Error("invalid content"));
@@ -256,7 +258,7 @@ export class PollingTransport implements RequestTransport {
       if (this.#post !== response && this.#delivering !== response) return;
       this.#post = undefined;
       this.#delivering = undefined;
-      // A client that has changed to another transport keeps its session.
+      // After an upgrade, the session continues over the other transport.
       if (this.#released) return;
       this.#lose("transport error", new Error("data request connection closed prematurely"));
     });
@@ -276,7 +278,7 @@ export class PollingTransport implements RequestTransport {
     }
   }
 
-  /** Delivers the packets of a POST, some in each turn, and answers it behind the last. */
+  /** Delivers the packets of a POST request, some in each turn of the event loop. Answers the request after the last packet. */
   #deliver(packets: Iterator<Packet>, response: ServerResponse): void {
     this.#delivering = undefined;
     try {
@@ -297,7 +299,7 @@ export class PollingTransport implements RequestTransport {
     }
     this.#delivering = response;
     setImmediate(() => {
-      // The client may have left, which has ended the session.
+      // The client may have disconnected, which has ended the session.
       if (this.#delivering === response) this.#deliver(packets, response);
     });
   }
@@ -321,12 +323,12 @@ export class PollingTransport implements RequestTransport {
     sink?.onLost(reason, detail);
   }
 
-  /** Something was sent in this turn, and no close packet may stand behind it. */
+  /** Whether messages were sent in this turn of the event loop. A close packet must not follow them in the same payload. */
   get #answering(): boolean {
     return this.#answer.length > 0;
   }
 
-  /** Ends the transport. A GET that waits is answered, with `last` at the end. */
+  /** Ends the transport. Answers a waiting GET request, with `last` as the last packet. */
   #end(last: Outgoing | undefined, reason?: CloseReason): void {
     clearTimeout(this.#closeTimer);
     if (this.#poll !== undefined) {

@@ -1,26 +1,27 @@
-// The HTTP request with which a session began. A program may look at it for as long as the session
-// lives, and most never do.
+// The HTTP request that opened a session. A program may read the request until the end of the session, but most programs never
+// do.
 //
-// Node's object takes some 2 kB with its headers, its lists and its stream. So of a request that no
-// code but ours has seen only the text is kept, and an equal object is made when somebody asks.
+// Node's request object takes about 2 kB with its headers, lists and stream. If only this library has received the object, the
+// session keeps only its text. An equal object is created when the program reads the request.
 //
-// Who has seen a request cannot be known for certain: instrumentation, a server's own class of
-// requests, or another server that passes them on come before every listener. So one that is not just
-// as Node makes it stays what it is.
+// The library cannot know for certain whether other code has received the object. Instrumentation, a server with its own class of
+// requests, or another server that passes requests on, run before every listener. So the session keeps every object that differs
+// from a new object of Node.
 
 import { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 
-// In no part of a request's head is there a line feed (RFC 9112 §2.2).
+// No part of a request header contains a line feed (RFC 9112 §2.2).
 const SEPARATOR = "\n";
 
+/** The text of a request, from which an equal request object can be created. */
 export class SessionRequest {
   readonly socket: Socket;
   readonly #text: string;
 
   /**
-   * What stands for `request`; itself, where somebody has changed it, or Node has joined several fields
-   * of one name by rules of its own.
+   * Returns the text of `request`. Returns `request` itself if other code has changed the object, or if Node has merged several
+   * header fields with the same name.
    */
   static of(request: IncomingMessage): SessionRequest | IncomingMessage {
     return isPlain(request) && saysItsRawHeaders(request) ? new SessionRequest(request) : request;
@@ -28,13 +29,13 @@ export class SessionRequest {
 
   constructor(request: IncomingMessage) {
     const { method, url, httpVersion, rawHeaders, socket } = request;
-    // What @types/node does not know.
+    // @types/node does not declare the property.
     const upgrade = Reflect.get(request, "upgrade") === true ? "upgrade" : "";
     this.socket = socket;
     this.#text = [method, url, httpVersion, upgrade, ...rawHeaders].join(SEPARATOR);
   }
 
-  /** A request that says the same; a new object with each call. */
+  /** Creates an equal request object. Each call returns a new object. */
   restore(): IncomingMessage {
     const [method = "", url = "", httpVersion = "", upgrade = "", ...rawHeaders] =
       this.#text.split(SEPARATOR);
@@ -60,7 +61,7 @@ export class SessionRequest {
   }
 }
 
-/** The fields by their names in lower case. */
+/** Returns the header fields, with their names in lower case. */
 function fieldsOf(rawHeaders: readonly string[]): [name: string, value: string][] {
   const fields: [name: string, value: string][] = [];
   for (let at = 0; at < rawHeaders.length; at += 2) {
@@ -69,7 +70,7 @@ function fieldsOf(rawHeaders: readonly string[]): [name: string, value: string][
   return fields;
 }
 
-/** Its headers are its fields and nothing else. */
+/** Returns whether `headers` of a request has the same fields as `rawHeaders`. */
 function saysItsRawHeaders({ headers, rawHeaders }: IncomingMessage): boolean {
   const fields = fieldsOf(rawHeaders);
   return (
@@ -78,11 +79,11 @@ function saysItsRawHeaders({ headers, rawHeaders }: IncomingMessage): boolean {
   );
 }
 
-// Node gives this one to requests for an upgrade.
+// Node adds this property to upgrade requests.
 const OWN_OF_UPGRADES = "parser";
 let own: ReadonlySet<string | symbol> | undefined;
 
-/** It is of Node's own class, and nobody has given it a property. */
+/** Returns whether a request is of Node's own class, without additional properties. */
 function isPlain(request: IncomingMessage): boolean {
   if (Object.getPrototypeOf(request) !== IncomingMessage.prototype) return false;
   own ??= new Set([...Reflect.ownKeys(new IncomingMessage(request.socket)), OWN_OF_UPGRADES]);

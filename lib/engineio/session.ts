@@ -1,5 +1,5 @@
-// One client, over whichever transport it has: its state, what waits to be sent, its heartbeat.
-// Engine.IO "Handshake" to "Upgrade"; the states are those of protocol/engineio/session.ts.
+// The Engine.IO session of one client, over polling or WebSocket: its state, its queue and its heartbeat. Engine.IO "Handshake" to
+// "Upgrade". protocol/engineio/session.ts has the states.
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 
@@ -36,83 +36,138 @@ import { type BackpressurePolicy, WaitingMessages } from "./waiting-messages.ts"
 
 export type { CloseReason };
 
-/** The layer above: what a session delivers to, synchronously and in order. */
+/** The layer above a session. The methods are called synchronously and in order. */
 export interface SessionSink {
+  /**
+   * A text message was received.
+   *
+   * @param text the message
+   */
   onText(text: string): void;
+  /**
+   * A binary message was received.
+   *
+   * @param bytes the message
+   */
   onBinary(bytes: Bytes): void;
   /**
-   * The session has ended; nothing follows.
+   * The session has ended. No further call follows.
    *
-   * @param detail what exactly happened, where more is known than the reason
+   * @param reason why the session has ended
+   * @param detail the exact cause, if there is more to say than the reason
    */
   onClose(reason: CloseReason, detail?: Error): void;
 }
 
-/** A packet as listeners see it, its type by name. */
+/** An Engine.IO packet, as listeners of a session receive it. */
 export interface PacketDetails {
+  /** The name of the packet type, such as "message". */
   readonly type: (typeof PACKET_NAMES)[PacketType];
-  /** Text, or the bytes of a message. */
+  /** The payload: a string, or the bytes of a binary message. */
   readonly data: string | Bytes;
 }
 
-/** A packet that is sent. */
+/** A sent packet, as listeners of a session receive it. */
 export interface SentPacketDetails extends PacketDetails {
-  /** Whether it may be compressed, where the transport can. */
-  readonly options: { readonly compress: boolean };
+  /** The options of the packet. */
+  readonly options: {
+    /** Whether the transport may compress the packet. */
+    readonly compress: boolean;
+  };
 }
 
-/** What a session tells of itself to whoever listens; what it carries goes to its sink. */
+/** The events that a session emits. */
 export interface SessionEvents {
-  /** A packet has come. */
+  /**
+   * Emitted when a packet of any type is received.
+   *
+   * @param packet the packet
+   */
   packet: (packet: PacketDetails) => void;
-  /** A packet is sent. */
+  /**
+   * Emitted when a packet of any type is sent or queued.
+   *
+   * @param packet the packet
+   */
   packetCreate: (packet: SentPacketDetails) => void;
-  /** A message has come. */
+  /**
+   * Emitted when a message is received.
+   *
+   * @param data a string, or the bytes of a binary message
+   */
   message: (data: string | Bytes) => void;
-  /** The same as "message". */
+  /**
+   * The same as "message".
+   *
+   * @param data a string, or the bytes of a binary message
+   */
   data: (data: string | Bytes) => void;
-  /** A ping or a pong has come in time. */
+  /** Emitted when the client has sent a ping, or has answered a ping in time. */
   heartbeat: () => void;
-  /** Another transport was proved to reach it. */
+  /**
+   * Emitted when the client has probed another transport.
+   *
+   * @param transport the new transport
+   */
   upgrading: (transport: Transport) => void;
-  /** It has changed to another transport. */
+  /**
+   * Emitted when the session has changed to another transport.
+   *
+   * @param transport the new transport
+   */
   upgrade: (transport: Transport) => void;
-  /** What waited has been handed over. */
+  /** Emitted when all queued packets were passed to the transport. */
   drain: () => void;
-  /** It has ended. */
+  /**
+   * Emitted when the session has ended.
+   *
+   * @param reason why the session has ended
+   * @param description the exact cause, if there is more to say than the reason
+   */
   close: (reason: CloseReason, description?: Error) => void;
 }
 
-/** What all sessions of an engine have in common that speak the same revision of the protocol. */
+/** The data that all sessions with the same revision of the protocol share. */
 export interface SessionHost {
   readonly protocol: Revision;
   readonly heartbeat: Heartbeat | ClientHeartbeat;
-  /** Bytes that may wait for one client. */
+  /** How many bytes may wait for one client. */
   readonly maxBackpressure: number;
   readonly backpressurePolicy: BackpressurePolicy;
+  /** Limits the bytes that wait for all clients together. */
   readonly backlog: Backlog;
   readonly monitor: Monitor;
-  /** A session has ended; its sink is told next. */
+  /** A session has ended. Called before the session's sink is called. */
   onClosed(session: Session): void;
 }
 
-/** An attempt to change a session to a WebSocket. */
+/** An attempt to upgrade a session to WebSocket. */
 export interface UpgradeAttempt {
   /** Ends the attempt. The session continues over polling. */
   abandon(): void;
 }
 
+/**
+ * The Engine.IO session of one client, over polling or WebSocket. A Socket.IO client has one session for all its sockets.
+ * Engine.IO "Handshake" to "Upgrade".
+ *
+ * @example
+ * const io = new Server(3000);
+ * io.engine.on("connection", (session) => {
+ *   session.on("upgrade", (transport) => console.log(session.id, transport.name));
+ * });
+ */
 export class Session
   extends NodeEmitter<SessionEvents>
   implements TransportSink, Heartbeating, Debtor
 {
-  /** The session's id, "sid" on the wire. */
+  /** The id of the session, which the protocol calls "sid". */
   readonly id: string;
-  /** The IP address of the connection with which the client came: its own, or that of a proxy. */
+  /** The IP address of the TCP connection that opened the session: of the client, or of a proxy. */
   readonly remoteAddress: string;
-  /** The client's IP address, also behind proxies that are in `trustedProxies`. */
+  /** The IP address of the client, also behind a proxy of `trustedProxies`. */
   readonly clientAddress: string;
-  /** What stands for the address where clients are counted: of IPv6, the first 64 bits. */
+  /** The network by which clients are counted: the IP address, or the first 64 bits of an IPv6 address. @internal */
   readonly addressGroup: string;
   private readonly host: SessionHost;
   private sessionRequest: IncomingMessage | SessionRequest;
@@ -120,14 +175,15 @@ export class Session
   private currentTransport: Transport;
   private sink: SessionSink | undefined;
   private upgradeAttempt: UpgradeAttempt | undefined;
-  // What waits for the transport to be writable; most sessions have nothing that waits.
+  // Messages that wait until the transport is writable. `undefined` while no message waits.
   private queue: WaitingMessages | undefined;
-  // Those who wait for the client to take what was sent.
+  // The resolve functions of drained().
   private onDrained: (() => void)[] | undefined;
 
   /**
-   * @param request the HTTP request with which it begins
+   * @param request the HTTP request that opens the session
    * @param clientAddress the IP address of the client
+   * @internal
    */
   constructor(
     id: string,
@@ -139,17 +195,17 @@ export class Session
     super();
     this.id = id;
     this.sessionRequest = request;
-    // Known only while the connection is open.
+    // The address is only known while the TCP connection is open.
     this.remoteAddress = request.socket.remoteAddress ?? "";
     this.clientAddress = clientAddress;
     this.addressGroup = addressGroup(clientAddress);
     this.currentTransport = transport;
-    // A session in memory is never upgraded, like one that begins over WebSocket.
+    // A session in memory is never upgraded, like a session that was opened over WebSocket.
     this.sessionState = transport.name === "polling" ? "polling" : "websocket";
     this.host = host;
   }
 
-  /** The HTTP request with which it began. */
+  /** The HTTP request that opened the session. */
   get request(): IncomingMessage {
     const request = this.sessionRequest;
     if (!(request instanceof SessionRequest)) return addQuery(request);
@@ -158,27 +214,28 @@ export class Session
     return addQuery(restored);
   }
 
-  /** Programs for other servers set it to `null` to save memory, which there is no need for here. */
+  /** Replaces the request. `null` is ignored: programs for socket.io set it to save memory, which is not necessary here. */
   set request(request: IncomingMessage | null) {
     if (request !== null) this.sessionRequest = request;
   }
 
-  /** The revision of the protocol that its client speaks. */
+  /** The revision of the Engine.IO protocol that the client uses. */
   get protocol(): Revision {
     return this.host.protocol;
   }
 
-  /** Begins to deliver. The transport must have been given this session as its sink, or be given it now. */
+  /** Starts to deliver messages to `sink`, and starts the heartbeat. @internal */
   open(sink: SessionSink | undefined): void {
     this.sink = sink;
     this.host.heartbeat.begin(this);
   }
 
+  /** The state of the session. */
   get state(): SessionState {
     return this.sessionState;
   }
 
-  /** Whether it is open, as other servers name it. */
+  /** The state of the session, as in engine.io. */
   get readyState(): "open" | "closing" | "closed" {
     switch (this.sessionState) {
       case "closed":
@@ -191,22 +248,25 @@ export class Session
     }
   }
 
-  /** What carries its packets now. */
+  /** The current transport. Changes with an upgrade. */
   get transport(): Transport {
     return this.currentTransport;
   }
 
-  /** Packets leave now; otherwise they wait (and volatile ones are dropped, but for `backpressurePolicy` "drop-volatile"). */
+  /**
+   * Whether packets are sent at once. Otherwise packets are queued. Volatile packets are then dropped, except with
+   * `backpressurePolicy` "drop-volatile".
+   */
   get writable(): boolean {
     return this.queue === undefined && this.currentTransport.writable && this.isOpen();
   }
 
-  /** Bytes that wait for the client to take them, about, beyond what the operating system holds. */
+  /** The approximate number of bytes that wait in this process for the client. */
   get bufferedAmount(): number {
     return (this.queue?.length ?? 0) + this.currentTransport.bufferedAmount;
   }
 
-  /** Resolves when the client can be sent more: at once, if nothing waits. Resolves when the session ends, too. */
+  /** Resolves when no packets wait for the client, or when the session has ended. */
   drained(): Promise<void> {
     if (!this.waits()) return Promise.resolve();
     return new Promise((resolve) => {
@@ -215,16 +275,18 @@ export class Session
     });
   }
 
-  /** Handles a polling request for this session. admit() refuses such requests for other transports. */
+  /** Handles a polling request for this session. The engine refuses polling requests for other transports. @internal */
   onRequest(request: IncomingMessage, response: ServerResponse): void {
     if (this.currentTransport.name === "polling")
       this.currentTransport.onRequest(request, response);
   }
 
   /**
-   * Sends when the transport can. What is sent on a session that is closing or closed is dropped.
+   * Sends a message, or queues the message until the transport is writable. Drops the message if the session is closing or closed.
    *
-   * @param volatile it is dropped if it cannot leave now and `backpressurePolicy` does not have it wait
+   * @param volatile whether to drop the message if it cannot be sent at once. With `backpressurePolicy` "drop-volatile", the
+   * message is queued nevertheless. Default: `false`
+   * @internal
    */
   send(message: Outgoing, volatile = false): void {
     if (!this.isOpen()) return;
@@ -235,20 +297,20 @@ export class Session
     else if (this.isOpen()) this.wait(message, volatile);
   }
 
-  /** Ends the session when all that was sent has left; a client that polls is told with its next request. */
+  /** Ends the session after all queued packets were sent. A polling client receives the end with its next GET request. */
   close(): void {
     if (!this.isOpen()) return;
     this.advance("close");
     if (this.queue === undefined) this.currentTransport.close();
   }
 
-  /** Ends the session at once if nothing waits to be sent; otherwise ends it as close() does. */
+  /** Ends the session at once if no packets are queued. Otherwise ends the session as close() does. @internal */
   shutDown(): void {
     this.close();
     if (this.queue === undefined) this.discard("forced close");
   }
 
-  /** Ends the session at once, for a fault; what waits to be sent is dropped. */
+  /** Ends the session at once after a failure. Drops the queued packets. @internal */
   discard(reason: CloseReason, detail?: Error): void {
     if (this.sessionState === "closed") return;
     const waiting = this.bufferedAmount;
@@ -257,38 +319,38 @@ export class Session
   }
 
   /**
-   * Counts and logs that the client has reached a bound of a layer above.
+   * Counts and logs that the client has reached a limit of the layer above.
    *
-   * @param isNew it is logged. Default: `true`
+   * @param isNew whether to log the incident. Default: `true`
    * @internal
    */
   onBound(bound: string, message: string, isNew = true): void {
     this.host.monitor.onBound(this, bound, message, isNew);
   }
 
-  /** Counts and logs that the client has broken a rule of a layer above. @internal */
+  /** Counts and logs that the client has violated a rule of the layer above. @internal */
   onBreach(rule: string, message: string): void {
     this.host.monitor.onBreach(this, rule, message);
   }
 
   // The upgrade. Engine.IO "Upgrade".
 
-  /** A WebSocket for this session may be tried: none is being tried, and there is something to upgrade. */
+  /** Whether the session may be upgraded: its transport is polling, and no other upgrade is in progress. @internal */
   get mayUpgrade(): boolean {
     return this.sessionState === "polling" && this.upgradeAttempt === undefined;
   }
 
-  /** A WebSocket for this session was opened. */
+  /** Starts an upgrade, after a WebSocket for this session was opened. @internal */
   beginUpgrade(upgrade: UpgradeAttempt): void {
     this.upgradeAttempt = upgrade;
   }
 
-  /** The session is between the probe and the upgrade. */
+  /** Whether the client has probed the WebSocket, and has not yet upgraded or abandoned it. @internal */
   get probing(): boolean {
     return this.sessionState === "probing" || this.sessionState === "closingProbing";
   }
 
-  /** The WebSocket was proved to reach this session. */
+  /** The client has probed the WebSocket. @internal */
   onProbe(transport: Transport): void {
     if (this.probing) return;
     this.advance("probe");
@@ -296,7 +358,7 @@ export class Session
     if (this.currentTransport.writable) this.onWritable();
   }
 
-  /** The client has changed to the WebSocket, which delivers to this session. What waits leaves there. */
+  /** The client has changed to the WebSocket. Queued packets are sent over the WebSocket. @internal */
   onUpgrade(transport: Transport): void {
     this.advance("upgrade");
     this.upgradeAttempt = undefined;
@@ -308,20 +370,21 @@ export class Session
     this.onWritable();
   }
 
-  /** The WebSocket came to nothing. */
+  /** The upgrade has failed. @internal */
   onAbandon(): void {
     this.upgradeAttempt = undefined;
     if (this.probing) this.advance("abandon");
   }
 
-  // The transport's sink.
+  // The methods that the transport calls.
 
+  /** @internal */
   onPacket(packet: Packet): void {
-    // Who is being sent away is not heard any more, but for its own end.
+    // While the session is closing, only a close packet of the client is handled.
     if (!this.isOpen() && (this.sessionState === "closed" || packet.type !== CLOSE)) return;
     this.host.monitor.onReceived(this, packet);
     if (this.listens) this.tellReceived(packet);
-    // The common case first.
+    // The most common case is tested first.
     if (packet.type === MESSAGE) {
       this.host.heartbeat.onOtherPacket(this);
       if (typeof packet.data === "string") this.sink?.onText(packet.data);
@@ -334,7 +397,7 @@ export class Session
     }
   }
 
-  /** "the server sends ping, the client pong"; in revision 3 the other way round. */
+  /** Handles a ping or pong. In revision 4 the server sends pings and the client pongs, in revision 3 vice versa. */
   private onHeartbeat(type: typeof PING | typeof PONG, data: string): void {
     if (type !== (this.protocol === 4 ? PONG : PING)) {
       this.discard("transport error", new Error("invalid heartbeat direction"));
@@ -351,12 +414,13 @@ export class Session
     }
   }
 
+  /** @internal */
   onWritable(): void {
     const queue = this.queue;
     if (queue !== undefined) {
       this.flush(queue);
     } else if (this.sessionState === "probing" && this.currentTransport.writable) {
-      // The client finishes its requests before it changes to the WebSocket, so none is kept waiting.
+      // The client finishes its requests before it changes to the WebSocket. So a waiting GET request is answered at once.
       this.currentTransport.send(NOOP_PACKET);
     }
     if (!this.isOpen() && this.sessionState !== "closed" && this.queue === undefined) {
@@ -365,7 +429,10 @@ export class Session
     if (this.onDrained !== undefined && !this.waits()) this.tellDrained();
   }
 
-  /** A client that polls takes what is sent with each of its requests. */
+  /**
+   * Whether packets wait for the client. A polling transport has no congestion: each response contains all the packets that the
+   * transport has.
+   */
   private waits(): boolean {
     if (this.sessionState === "closed") return false;
     const { name, writable } = this.currentTransport;
@@ -378,7 +445,7 @@ export class Session
     for (const resolve of waiting) resolve();
   }
 
-  /** Sends as much of the queue as the transport takes. */
+  /** Sends queued messages while the transport is writable. */
   private flush(queue: WaitingMessages): void {
     while (this.currentTransport.writable) {
       const message = queue.take();
@@ -390,7 +457,7 @@ export class Session
     if (this.queue === undefined) this.dispatch("drain", []);
   }
 
-  /** @param waiting bytes that waited for the client */
+  /** Ends the session. @param waiting bytes that waited for the client. @internal */
   onLost(reason: CloseReason, detail?: Error, waiting = this.bufferedAmount): void {
     if (this.sessionState === "closed") return;
     this.advance("lost");
@@ -406,12 +473,14 @@ export class Session
     this.dispatch("close", detail === undefined ? [reason] : [reason, detail]);
   }
 
-  // The heartbeat's calls.
+  // The methods that the heartbeat calls.
 
+  /** @internal */
   onPingDue(): void {
     this.send(PING_PACKET);
   }
 
+  /** @internal */
   onPingTimeout(): void {
     this.discard("ping timeout");
   }
@@ -431,7 +500,7 @@ export class Session
     }
   }
 
-  /** Keeps a message until the client takes it; a client that takes nothing is not waited for for ever. */
+  /** Queues a message. Ends the session if the limit on waiting bytes is exceeded and no messages may be dropped. */
   private wait(message: Outgoing, volatile: boolean): void {
     const { maxBackpressure, backpressurePolicy, monitor } = this.host;
     this.queue ??= new WaitingMessages(maxBackpressure, backpressurePolicy);
@@ -440,7 +509,7 @@ export class Session
     if (!queue.add(message, volatile)) {
       this.discard(
         "transport error",
-        new BoundExceededError("maxBackpressure", "too much waits for the client"),
+        new BoundExceededError("maxBackpressure", "too many bytes wait for the client"),
       );
       return;
     }
@@ -449,17 +518,17 @@ export class Session
     this.countBacklog();
   }
 
-  /** Nothing of a client for which nothing has to wait is counted. */
+  /** Updates the number of bytes that wait for the client. Counts 0 while the queue is empty. */
   private countBacklog(): void {
     const held = this.bufferedAmount + this.currentTransport.unreadBytes;
     this.host.backlog.set(this, this.queue === undefined ? 0 : held);
   }
 
-  /** @internal */
+  /** Ends the session. Called if too many bytes wait for all clients, and the most for this one. @internal */
   onBacklogFull(): void {
     this.discard(
       "transport error",
-      new BoundExceededError("maxTotalBackpressure", "too much waits for all clients"),
+      new BoundExceededError("maxTotalBackpressure", "too many bytes wait for all clients"),
     );
   }
 
@@ -474,7 +543,9 @@ export class Session
 
   private advance(event: SessionEvent): void {
     const next = nextSessionState(this.sessionState, event);
-    if (next === undefined) throw new Error(`"${event}" cannot happen in "${this.sessionState}"`);
+    if (next === undefined) {
+      throw new Error(`invalid event "${event}" in the state "${this.sessionState}"`);
+    }
     this.sessionState = next;
   }
 }

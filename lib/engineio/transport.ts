@@ -1,5 +1,4 @@
-// What carries a session's packets: the interface that polling.ts and websocket.ts implement, and
-// the one they report to.
+// The interface of transports, which carry the packets of a session, and of the sink that they report to.
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 
@@ -8,48 +7,53 @@ import type { CloseReason } from "../../protocol/engineio/session.ts";
 import type { Outgoing } from "./outgoing.ts";
 
 interface AnyTransport {
-  /** It takes packets now; otherwise they wait in the session (and volatile ones are dropped). */
+  /** Whether the transport accepts packets. Otherwise packets wait in the session, and volatile packets are dropped. */
   readonly writable: boolean;
-  /** Bytes that it has received and sent: those of a connection, or the bodies of requests. */
+  /** Received bytes: of the connection, or of the bodies of requests. */
   readonly bytesReceived: number;
+  /** Sent bytes: of the connection, or of the bodies of responses. */
   readonly bytesSent: number;
-  /** Bytes that it was given and has not handed to the operating system yet. */
+  /** Bytes that are buffered in the transport. */
   readonly bufferedAmount: number;
-  /** Bytes of an answer that it has handed to HTTP and that the client has not received. A program need not wait for them. */
+  /** Bytes of a response that was passed to HTTP, and that the client has not read. @internal */
   readonly unreadBytes: number;
-  /** Sends. Only while `writable`. */
+  /** Sends packets. Must only be called while `writable` is `true`. @internal */
   send(message: Outgoing): void;
-  /** Tells the client that the session ends, as soon as the client can hear it, and then reports "forced close". */
+  /** Sends the end of the session to the client, as soon as the client can receive it. Then reports "forced close". @internal */
   close(): void;
-  /** Ends at once; the client is told if it can hear it now. Nothing is reported any more. */
+  /** Ends at once. Sends the end of the session if the client can receive it now. Reports nothing any more. @internal */
   discard(): void;
-  /** Ends at once for a client that has left it of its own will. Nothing is reported any more. */
+  /** Ends at once, after the client has ended its side of the transport. Reports nothing any more. @internal */
   release(): void;
 }
 
 /** A transport over HTTP requests. */
 export interface RequestTransport extends AnyTransport {
+  /** The name of the transport. */
   readonly name: "polling";
-  /** Handles an HTTP request that names the session. */
+  /** Handles an HTTP request for the session. @internal */
   onRequest(request: IncomingMessage, response: ServerResponse): void;
 }
 
-/** A transport over a connection of its own. */
+/** A transport over its own connection. */
 export interface ConnectionTransport extends AnyTransport {
+  /** The name of the transport. "memory" is the transport of a test client. */
   readonly name: "websocket" | "memory";
 }
 
+/** A transport, which carries the packets of a session. */
 export type Transport = RequestTransport | ConnectionTransport;
 
-/** The layer above a transport, called synchronously and in order. */
+/** The layer above a transport. The methods are called synchronously and in order. */
 export interface TransportSink {
+  /** A packet was received. */
   onPacket(packet: Packet): void;
-  /** It has become writable. */
+  /** The transport has become writable. */
   onWritable(): void;
   /**
-   * It carries nothing any more.
+   * The transport has ended.
    *
-   * @param detail what exactly happened, for `disconnect` listeners
+   * @param detail the exact cause, for listeners of "disconnect"
    */
   onLost(reason: CloseReason, detail?: Error): void;
 }

@@ -1,11 +1,11 @@
-// From long-polling to WebSocket without losing a packet. Engine.IO "Upgrade".
+// The upgrade of a session from long-polling to WebSocket, without losing packets. Engine.IO "Upgrade".
 //
 //   client                      server
-//     ── WebSocket with sid ──▶   the session goes on over polling
-//     ── 2probe ──▶               state: probing; the request that waits is answered with a noop
+//     ── WebSocket with sid ──▶   the session continues over polling
+//     ── 2probe ──▶               state: probing; the waiting GET request is answered with a noop
 //     ◀── 3probe ──
 //        (the client finishes its requests)
-//     ── 5 ──▶                    state: websocket; what waits leaves there
+//     ── 5 ──▶                    state: websocket; waiting packets are sent over the WebSocket
 
 import { type Packet, PING, PROBE, UPGRADE } from "../../protocol/engineio/packet.ts";
 import { PROBE_PONG } from "./outgoing.ts";
@@ -13,12 +13,13 @@ import type { Session, UpgradeAttempt } from "./session.ts";
 import type { TransportSink } from "./transport.ts";
 import type { WebSocketTransport } from "./websocket.ts";
 
+/** One attempt to upgrade a session. */
 export class Upgrade implements TransportSink, UpgradeAttempt {
   readonly #session: Session;
   readonly #transport: WebSocketTransport;
   readonly #onEnd: (upgrade: Upgrade) => void;
 
-  /** @param onEnd called when it has succeeded or come to nothing */
+  /** @param onEnd called when the attempt has succeeded or failed */
   constructor(session: Session, transport: WebSocketTransport, onEnd: (upgrade: Upgrade) => void) {
     this.#session = session;
     this.#transport = transport;
@@ -50,7 +51,7 @@ export class Upgrade implements TransportSink, UpgradeAttempt {
     this.#session.onAbandon();
   }
 
-  /** Ends the attempt; the session goes on over polling. */
+  /** Ends the attempt. The session continues over polling. */
   abandon(): void {
     this.#transport.discard();
     this.onLost();

@@ -1,19 +1,21 @@
-// What waits for one client to take it, in order, and what becomes of it when that is more than may wait: the options
-// `maxBackpressure` and `backpressurePolicy`.
+// The queue of messages for one client that reads too slowly. Implements the options `maxBackpressure` and `backpressurePolicy`.
 //
-// Only what waits here can be dropped. Bytes that a transport was given may be half-way out: those of a frame, or of an
-// answer to a poll. A transport says that it is not writable as soon as it has been given a few, so it never holds many.
+// Only messages of this queue can be dropped. Messages that were passed to a transport may already be partly sent, as part of a
+// frame or of a polling response. A transport buffers only a few messages before it is no longer writable.
 
 import type { Outgoing } from "./outgoing.ts";
 
 /**
- * What is done about a client that does not take what is sent to it, when `maxBackpressure` is reached.
+ * What happens when `maxBackpressure` is reached for a client that reads too slowly.
  *
- * - "close": it is disconnected.
- * - "drop-volatile": volatile events wait as well, and the oldest of them are dropped. The client is disconnected when
- *   the rest alone exceeds the bound.
- * - "drop-oldest": the oldest events that nobody awaits an acknowledgement of are dropped, each with its attachments. The
- *   client is disconnected when the rest alone exceeds the bound. Volatile events do not wait.
+ * - "close": the client is disconnected.
+ * - "drop-volatile": volatile events are queued as well, and the oldest of them are dropped. The client is disconnected if the
+ *   other packets alone exceed the limit.
+ * - "drop-oldest": the oldest events without an acknowledgement are dropped, with their attachments. The client is disconnected
+ *   if the other packets alone exceed the limit. Volatile events are not queued.
+ *
+ * @example
+ * const io = new Server(3000, { backpressurePolicy: "drop-oldest", maxBackpressure: 1_000_000 });
  */
 export type BackpressurePolicy = "close" | "drop-volatile" | "drop-oldest";
 
@@ -25,12 +27,12 @@ export const BACKPRESSURE_POLICIES: readonly BackpressurePolicy[] = [
 
 interface Entry {
   readonly message: Outgoing;
-  /** Counts up over both rows, so that together they are one order. */
+  /** The number of the entry. Both rows share the numbers, which define the order of their entries. */
   readonly place: number;
   next: Entry | undefined;
 }
 
-/** Entries of which the first one leaves first. */
+/** A queue of entries (first in, first out). */
 class Row {
   first: Entry | undefined;
   #last: Entry | undefined;
@@ -50,20 +52,21 @@ class Row {
   }
 }
 
+/** The queue of messages for one client. */
 export class WaitingMessages {
-  /** Bytes that they take, about. */
+  /** The approximate memory of the messages, in bytes. */
   length = 0;
-  /** How many were dropped. */
+  /** The number of dropped messages. */
   dropped = 0;
   readonly #max: number;
   readonly #policy: BackpressurePolicy;
   readonly #kept = new Row();
   #keptLength = 0;
-  // Rows of their own, so that the oldest one is found at once, however much is in front of it.
+  // A separate row, so that the oldest droppable message is found at once.
   readonly #droppable = new Row();
   #places = 0;
 
-  /** @param max bytes that may wait */
+  /** @param max how many bytes may wait */
   constructor(max: number, policy: BackpressurePolicy) {
     this.#max = max;
     this.#policy = policy;
@@ -74,10 +77,10 @@ export class WaitingMessages {
   }
 
   /**
-   * Adds a message behind all others, and drops what must give way to it; it may be dropped itself. However large it is, a
-   * message that waits alone may wait.
+   * Adds a message to the end of the queue, and drops messages if the limit is exceeded. The message itself may be dropped. A
+   * single message is always accepted, however large the message is.
    *
-   * @returns `false` if more than may wait cannot be dropped. Then nothing has changed
+   * @returns `false` if the messages that must not be dropped exceed the limit. Then the queue is unchanged
    */
   add(message: Outgoing, volatile: boolean): boolean {
     const mayBeDropped = this.#mayBeDropped(message, volatile);
@@ -98,7 +101,7 @@ export class WaitingMessages {
     return true;
   }
 
-  /** Takes the first one out. Returns `undefined` if there is none. */
+  /** Removes and returns the first message. Returns `undefined` if the queue is empty. */
   take(): Outgoing | undefined {
     const { first: kept } = this.#kept;
     const { first: droppable } = this.#droppable;
@@ -121,7 +124,7 @@ export class WaitingMessages {
     }
   }
 
-  /** Drops the oldest that may be, until what is left takes no more than `length` or none may be dropped. */
+  /** Drops the oldest droppable messages until the queue takes at most `length` bytes, or no droppable message is left. */
   #makeRoom(length: number): void {
     while (this.length > length) {
       const oldest = this.#droppable.shift();

@@ -1,4 +1,4 @@
-// The transport over a WebSocket. Engine.IO "WebSocket": one packet in one message, bytes as they are.
+// The transport over a WebSocket. Engine.IO "WebSocket": each message contains one packet, and binary data is not encoded.
 
 import type { Bytes } from "../../protocol/bytes.ts";
 import { decodePacket, MESSAGE, type Packet } from "../../protocol/engineio/packet.ts";
@@ -8,11 +8,11 @@ import type { Connection, ConnectionSink } from "../websocket/connection.ts";
 import type { Outgoing } from "./outgoing.ts";
 import type { ConnectionTransport, TransportSink } from "./transport.ts";
 
-/** How the packets of a revision travel in WebSocket messages. */
+/** The encoding of packets in WebSocket messages, which depends on the revision of the protocol. */
 export interface MessageFormat {
   /**
-   * Encodes the bytes of a binary message: a text travels in a text message, bytes in a binary one. Default:
-   * as they are. Then all receivers of a broadcast can share its frames.
+   * Encodes the bytes of a binary message. Returns a string for a text message of WebSocket, and bytes for a binary message.
+   * Default: the bytes are not encoded. Then all receivers of a broadcast share its frames.
    */
   readonly encodeBytes?: (bytes: Bytes) => string | Bytes;
   /** Decodes a text message. Throws a ProtocolError if it is invalid. */
@@ -27,18 +27,19 @@ export const CURRENT_MESSAGES: MessageFormat = {
   decodeBinary: (data) => ({ type: MESSAGE, data }),
 };
 
-/** Sends bytes as polling does, to a client that cannot receive bytes. */
+/** Encodes binary data in base64, as polling does, for a client that cannot receive binary data. */
 export const BASE64_MESSAGES: MessageFormat = {
   ...CURRENT_MESSAGES,
   encodeBytes: (bytes) => encodePayload([bytes]),
   decodeText: decodePayloadPacket,
 };
 
+/** The WebSocket transport of one session. */
 export class WebSocketTransport implements ConnectionTransport, ConnectionSink {
   readonly name = "websocket";
   readonly #connection: Connection;
   readonly #format: MessageFormat;
-  // `undefined` when nobody wants to hear any more.
+  // `undefined` when the transport has ended.
   #sink: TransportSink | undefined;
 
   constructor(connection: Connection, format: MessageFormat) {
@@ -46,13 +47,13 @@ export class WebSocketTransport implements ConnectionTransport, ConnectionSink {
     this.#format = format;
   }
 
-  /** Begins to read, and delivers to `sink`. */
+  /** Starts to read, and delivers packets to `sink`. */
   start(sink: TransportSink): void {
     this.#sink = sink;
     this.#connection.start(this);
   }
 
-  /** Delivers to another sink from now on. */
+  /** Delivers packets to another sink from then on. */
   deliverTo(sink: TransportSink): void {
     this.#sink = sink;
   }
@@ -106,7 +107,7 @@ export class WebSocketTransport implements ConnectionTransport, ConnectionSink {
     this.discard();
   }
 
-  // The connection's sink.
+  // The methods that the connection calls.
 
   onText(text: string): void {
     let packet: Packet;

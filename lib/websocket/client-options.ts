@@ -1,4 +1,4 @@
-// The options of the WebSocket client, and what each must be.
+// The options of the WebSocket client, and the check of each.
 
 import type { RequestOptions } from "node:https";
 import type { ZlibOptions } from "node:zlib";
@@ -29,34 +29,49 @@ import {
   valueOr,
 } from "../node-options.ts";
 
+/** The options of permessage-deflate (RFC 7692) of a WebSocket client. */
 export interface WebSocketDeflateOptions extends DeflatePreferences {
-  /** Bytes from which a message is compressed. Default 1024. */
+  /** Compress messages of at least this many bytes. Default: 1024. */
   readonly threshold?: number;
-  /** zlib's own settings for what is sent, such as `level`. */
+  /** Options of node:zlib for the compression of sent messages, such as `level`. Default: the defaults of node:zlib. */
   readonly zlibDeflateOptions?: ZlibOptions;
 }
 
-/** What a browser's WebSocket does not have. */
+/**
+ * The options of the WebSocket client, in addition to those of `https.request()`. A browser's `WebSocket` has no options.
+ *
+ * @example
+ * const socket = new WebSocket("ws://localhost:8080", [], {
+ *   headers: { Authorization: "Bearer abc" },
+ *   handshakeTimeout: 5_000,
+ * });
+ */
 export interface WebSocketOptions extends RequestOptions {
-  /** Milliseconds that the opening handshake may take. Default 30,000. */
+  /** How long the opening handshake may take, redirections included, in milliseconds. Default: 30,000. */
   readonly handshakeTimeout?: number;
-  /** Bytes in one message. Default 100 MiB. */
+  /**
+   * Largest message that is accepted, in bytes, also after inflating. A larger message fails the connection with 1009.
+   * Default: 100 MiB.
+   */
   readonly maxPayload?: number;
-  /** permessage-deflate is offered. Default `true`. */
+  /** Offer permessage-deflate (RFC 7692), with the default options or with these. Default: `true`. */
   readonly perMessageDeflate?: boolean | WebSocketDeflateOptions;
-  /** A response that sends the client elsewhere is followed, up to ten times. Default `false`. */
+  /** Follow up to ten redirections. Default: `false`. */
   readonly followRedirects?: boolean;
-  /** The connection does not keep a process alive. Default `false`. */
+  /** Let the process exit while the connection is open. Default: `false`. */
   readonly autoUnref?: boolean;
-  /** Header fields of the request; to another host those that say who this is do not go along. */
+  /**
+   * Header fields of the request. A redirection to another host, or from TLS to plain TCP, loses Authorization, Cookie and
+   * Proxy-Authorization. Default: none.
+   */
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Node itself checks what these hold. */
 export const port: Check = checkThat("a number or a string", (v) => isNumber(v) || isString(v));
+/** Accepts every value, since node:http checks the option itself. */
 const anything: Check = () => {};
 
-/** What node:tls knows of certificates and of the other end. */
+/** The options of node:tls about certificates and the verification of the peer. */
 export const TLS_OPTIONS = {
   ca: pem,
   cert: pem,
@@ -68,7 +83,7 @@ export const TLS_OPTIONS = {
   rejectUnauthorized: boolean,
 };
 
-/** Options of ws's client. */
+/** Options of the client of ws. */
 type Ws =
   | "allowSynchronousEvents"
   | "autoPong"
@@ -92,7 +107,7 @@ export const WEBSOCKET_OPTIONS: OptionTable<WebSocketOptions, Ws> = {
   maxPayload: bytes,
   perMessageDeflate,
 
-  // For node:http, node:net and node:tls.
+  // Options of node:http, node:net and node:tls.
   _defaultAgent: object,
   agent: valueOr([false], object),
   ALPNCallback: callback,
@@ -136,7 +151,8 @@ export const WEBSOCKET_OPTIONS: OptionTable<WebSocketOptions, Ws> = {
   timeout: milliseconds,
   uniqueHeaders: anything,
 
-  // Those of ws. What a message may cost is bounded by other means here, whatever its parts.
+  // Options of ws. Those that are accepted do nothing: `maxPayload` limits the memory that a message takes, however the
+  // message is fragmented.
   allowSynchronousEvents: boolean,
   autoPong: valueOr([true], unsupported("pings are always answered")),
   closeTimeout: unsupported("the closing handshake may take 30 seconds"),

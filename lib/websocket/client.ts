@@ -1,5 +1,5 @@
-// A WebSocket client for Node: TCP or TLS around an Endpoint, with the interface that browsers have.
-// RFC 6455 §4.1, and the WHATWG's "WebSockets" for the interface.
+// A WebSocket client for Node with the interface of a browser's `WebSocket`. RFC 6455 §4.1 for the protocol, and WHATWG
+// "WebSockets" for the interface.
 
 import { randomFillSync } from "node:crypto";
 import { Socket as TcpSocket } from "node:net";
@@ -37,6 +37,7 @@ export {
   type CloseEventInit,
   ErrorEvent,
   type ErrorEventInit,
+  type Handler,
 } from "./events.ts";
 
 const DEFAULT_HANDSHAKE_TIMEOUT = 30_000;
@@ -51,19 +52,33 @@ const BINARY_TYPES = ["blob", "arraybuffer", "nodebuffer"] as const;
 type BinaryType = (typeof BINARY_TYPES)[number];
 
 /**
- * A WebSocket as browsers have it, for Node. docs/websocket.md compares the two.
+ * A WebSocket client for Node with the interface of a browser's `WebSocket`. docs/websocket.md lists the differences.
  *
- * Values of other types are converted as Web IDL says: send(1) sends the text "1".
+ * Arguments of other types are converted by the rules of Web IDL: send(1) sends the text "1". WHATWG "WebSockets", "The
+ * WebSocket interface".
+ *
+ * @example
+ * const socket = new WebSocket("ws://localhost:8080");
+ * socket.onopen = () => socket.send("hello");
+ * socket.onmessage = ({ data }) => console.log(data);
  */
 export class WebSocket extends EventTarget implements StreamSource {
+  /** The `readyState` during the opening handshake. */
   declare static readonly CONNECTING: 0;
+  /** The `readyState` of an open WebSocket. */
   declare static readonly OPEN: 1;
+  /** The `readyState` during the closing handshake. */
   declare static readonly CLOSING: 2;
+  /** The `readyState` after the end of the connection. */
   declare static readonly CLOSED: 3;
 
+  /** The `readyState` during the opening handshake. */
   declare readonly CONNECTING: 0;
+  /** The `readyState` of an open WebSocket. */
   declare readonly OPEN: 1;
+  /** The `readyState` during the closing handshake. */
   declare readonly CLOSING: 2;
+  /** The `readyState` after the end of the connection. */
   declare readonly CLOSED: 3;
 
   readonly #url: URL;
@@ -82,12 +97,14 @@ export class WebSocket extends EventTarget implements StreamSource {
   readonly #unsent = new UnsentData();
 
   /**
-   * Connects. An "open" event follows, or an "error" and a "close" event.
+   * Creates a WebSocket and starts the opening handshake. If the handshake succeeds, an "open" event follows, otherwise an
+   * "error" and a "close" event.
    *
-   * @param url with the scheme ws, wss, http or https
-   * @param protocols subprotocols, one of which the server must choose
-   * @throws DOMException (`name` "SyntaxError") for an invalid URL or subprotocol, or one given twice
-   * @throws ArgumentTypeError or ArgumentRangeError for an invalid or unknown option
+   * @param url the URL of the server, with the scheme ws, wss, http or https
+   * @param protocols the subprotocols to offer. If there are any, the server must choose one of them
+   * @param options options that a browser's `WebSocket` does not have
+   * @throws DOMException (`name` "SyntaxError") if the URL or a subprotocol is invalid, or a subprotocol occurs twice
+   * @throws ArgumentTypeError or ArgumentRangeError if an option is invalid or unknown
    */
   constructor(
     url: string | URL,
@@ -100,9 +117,10 @@ export class WebSocket extends EventTarget implements StreamSource {
     checkOptions(options, WEBSOCKET_OPTIONS);
     this.#url = parse(`${url}`);
     const offered = stringsOf(protocols);
-    // As in browsers, "chat" and "Chat" are one name here; on the wire (RFC 6455 §4.1) they are two.
+    // Browsers compare the names without regard to case, although RFC 6455 §4.1 regards it: "chat" and "Chat" are
+    // duplicates here.
     if (!areProtocols(offered.map((protocol) => protocol.toLowerCase()))) {
-      throw new DOMException("each subprotocol must be a token, given once", "SyntaxError");
+      throw new DOMException("each subprotocol must be a token and occur only once", "SyntaxError");
     }
     this.#options = options;
     const { perMessageDeflate = true, followRedirects = false, headers = {} } = options;
@@ -125,77 +143,90 @@ export class WebSocket extends EventTarget implements StreamSource {
     );
   }
 
+  /** The absolute URL of the server. */
   get url(): string {
     return this.#url.href;
   }
 
-  /** CONNECTING, OPEN, CLOSING or CLOSED. */
+  /** The state of the connection: CONNECTING, OPEN, CLOSING or CLOSED. */
   get readyState(): 0 | 1 | 2 | 3 {
-    // The server may have started to close it.
+    // The server may have started the closing handshake.
     if (this.#state === OPEN && !this.#connection?.open) return CLOSING;
     return this.#state;
   }
 
-  /** The subprotocol that the server chose, or "". */
+  /** The subprotocol that the server chose, or "" if there is none. */
   get protocol(): string {
     return this.#agreed?.protocol ?? "";
   }
 
-  /** The extensions that the server chose, or "". */
+  /** The extensions that the server chose, as its header field Sec-WebSocket-Extensions, or "" if there are none. */
   get extensions(): string {
     return this.#agreed?.extensions ?? "";
   }
 
   /**
-   * Bytes of messages, without frame headers, that were sent and that the operating system does not have yet.
-   * Messages that are sent after close() count too, and stay.
+   * Bytes of the messages that were passed to send() and not yet to the operating system, without frame headers. A message
+   * that is passed to send() after close() is counted forever, since it is never sent.
    */
   get bufferedAmount(): number {
     return this.#unsent.bytes;
   }
 
-  /** The type of received bytes. "nodebuffer" is a Buffer, which browsers do not have. Unknown values are ignored. Default: "blob". */
+  /**
+   * The type of the `data` of a binary message: "blob", "arraybuffer", or "nodebuffer" for a Buffer, which browsers do not
+   * support. Default: "blob".
+   */
   get binaryType(): BinaryType {
     return this.#binaryType;
   }
+  /** Sets the type of the `data` of binary messages. An unknown value is ignored. */
   set binaryType(value: BinaryType) {
     if (BINARY_TYPES.includes(value)) this.#binaryType = value;
   }
 
+  /** The handler for "open", which is emitted when the opening handshake has succeeded. Default: `null`. */
   get onopen(): Handler<Event> {
     return this.#onopen.get();
   }
+  /** Sets the handler for "open". */
   set onopen(handler: Handler<Event>) {
     this.#onopen.set(handler);
   }
 
+  /** The handler for "message", which is emitted for each received message. Default: `null`. */
   get onmessage(): Handler<MessageEvent> {
     return this.#onmessage.get();
   }
+  /** Sets the handler for "message". */
   set onmessage(handler: Handler<MessageEvent>) {
     this.#onmessage.set(handler);
   }
 
+  /** The handler for "error", which is emitted when the connection fails. A "close" event follows. Default: `null`. */
   get onerror(): Handler<Event> {
     return this.#onerror.get();
   }
+  /** Sets the handler for "error". */
   set onerror(handler: Handler<Event>) {
     this.#onerror.set(handler);
   }
 
+  /** The handler for "close", which is emitted when the connection has ended. Default: `null`. */
   get onclose(): Handler<CloseEvent> {
     return this.#onclose.get();
   }
+  /** Sets the handler for "close". */
   set onclose(handler: Handler<CloseEvent>) {
     this.#onclose.set(handler);
   }
 
   /**
-   * Sends a message: bytes and Blobs as binary, and everything else as text. A message that is sent after close() is
-   * dropped.
+   * Sends a message. Drops the message if the WebSocket is closing or closed.
    *
+   * @param data the message. Bytes and Blobs are sent as a binary message, everything else as a text message
    * @throws DOMException (`name` "InvalidStateError") in the state CONNECTING
-   * @throws TypeError without an argument, and for a Symbol or bytes in shared or resizable memory
+   * @throws TypeError if the argument is missing, is a Symbol, or is in shared or resizable memory
    */
   send(data: string | ArrayBuffer | ArrayBufferView | Blob): void {
     // biome-ignore lint/complexity/noArguments: a missing argument is not the same as `undefined`
@@ -212,11 +243,12 @@ export class WebSocket extends EventTarget implements StreamSource {
   }
 
   /**
-   * Closes the WebSocket, after what was sent.
+   * Sends the queued messages and starts the closing handshake. Aborts the opening handshake if the WebSocket is still
+   * connecting.
    *
-   * @param code 1000, or 3000 to 4999. Default: none, or 1000 with a reason
-   * @param reason at most 123 bytes of UTF-8
-   * @throws DOMException for another code ("InvalidAccessError") or a longer reason ("SyntaxError")
+   * @param code the close code: 1000, or 3000 to 4999. Default: no code, or 1000 if there is a reason
+   * @param reason the close reason, at most 123 bytes of UTF-8. Default: none
+   * @throws DOMException if the code is invalid (`name` "InvalidAccessError") or the reason is too long ("SyntaxError")
    */
   close(code?: number, reason?: string): void {
     const { code: said, reason: text } = checkClose(code, reason);
@@ -229,9 +261,10 @@ export class WebSocket extends EventTarget implements StreamSource {
     }
   }
 
-  /** Gives the messages to a stream, also those that come after close(). @internal */
+  /** Delivers messages to a stream, even after close(). @internal */
   [STREAM](sink: StreamSink): StreamedSocket {
-    if (this.#stream !== undefined) throw new ArgumentTypeError("the WebSocket has a stream");
+    if (this.#stream !== undefined)
+      throw new ArgumentTypeError("the WebSocket already has a stream");
     if (this.readyState > OPEN) throw new NotOpenError("closed");
     this.#stream = sink;
     const isConnecting = (): boolean => this.#state === CONNECTING;
@@ -279,8 +312,8 @@ export class WebSocket extends EventTarget implements StreamSource {
     });
     if (this.#options.autoUnref && socket instanceof TcpSocket) socket.unref();
     if (head.length > 0) socket.unshift(head);
-    // Reading starts in the next turn of the event loop: listeners that are added in this turn, or in promises
-    // that the event settles, receive the first message.
+    // Reading starts in the next turn of the event loop. Listeners that are added until then, also after an `await`,
+    // receive the first message.
     socket.pause();
     setImmediate(() => readAgain(socket));
     this.#connection.start({
@@ -320,10 +353,10 @@ export class WebSocket extends EventTarget implements StreamSource {
     this.#stream?.onClose(code, reason, error);
   }
 
-  /** The opening handshake failed. */
+  /** Ends a WebSocket whose opening handshake has failed. */
   #fail(error: Error): void {
     this.#state = CLOSING;
-    // Events come in a turn of their own, so that listeners can be added after close().
+    // The events are emitted in a later turn of the event loop, so that a program can add listeners after close().
     setImmediate(() => this.#onClose(ABNORMAL_CLOSURE, "", error));
   }
 }
@@ -348,10 +381,13 @@ function randomFill(key: Bytes): void {
   randomFillSync(key);
 }
 
-/** The interface of browsers has no event for it. */
+/** Ignores pings and pongs, since a browser's `WebSocket` has no events for them. */
 function ignore(): void {}
 
-/** WHATWG URL and "WebSockets": two schemes with two other names, and no fragment (RFC 6455 §3). */
+/**
+ * Parses the URL of a server. WHATWG "WebSockets": http and https are changed to ws and wss. RFC 6455 §3: the URL must have
+ * no fragment.
+ */
 function parse(url: string): URL {
   if (!URL.canParse(url)) throw new DOMException(`"${url}" is not a valid URL`, "SyntaxError");
   const target = new URL(url);
@@ -360,32 +396,33 @@ function parse(url: string): URL {
   if (target.protocol !== "ws:" && target.protocol !== "wss:") {
     throw new DOMException(`the scheme of "${url}" must be ws, wss, http or https`, "SyntaxError");
   }
-  // An empty fragment is one too, and `hash` does not tell.
+  // `hash` is also "" for an empty fragment, which is not allowed either.
   if (target.href.includes("#")) {
-    throw new DOMException(`"${url}" has a fragment`, "SyntaxError");
+    throw new DOMException(`the URL must have no fragment, got "${url}"`, "SyntaxError");
   }
   return target;
 }
 
-// Web IDL's conversions of arguments.
+// The conversion of arguments by the rules of Web IDL.
 
 function requireOne(count: number): void {
   if (count === 0) throw new TypeError("1 argument required, but 0 given");
 }
 
-/** "(DOMString or sequence<DOMString>)". */
+/** Converts an argument of the Web IDL type "(DOMString or sequence<DOMString>)". */
 function stringsOf(value: string | Iterable<string>): readonly string[] {
   const isSequence = typeof value === "object" && value !== null && Symbol.iterator in value;
   return isSequence ? Array.from(value, (each) => `${each}`) : [`${value}`];
 }
 
-/** "(ArrayBuffer or ArrayBufferView or Blob or USVString)". */
+/** Converts an argument of the Web IDL type "(ArrayBuffer or ArrayBufferView or Blob or USVString)". */
 export function messageOf(
   data: string | ArrayBuffer | ArrayBufferView | Blob,
 ): string | Bytes | Blob {
   if (data instanceof Blob) return data;
   let bytes: Bytes;
-  // What has no bytes may have lost its memory to another thread: a view of that would throw.
+  // A buffer of length 0 may be detached, because it was transferred to another thread. A view of a detached buffer cannot
+  // be created.
   if (types.isArrayBuffer(data)) {
     bytes = data.byteLength === 0 ? EMPTY : new Uint8Array(data);
   } else if (ArrayBuffer.isView(data)) {

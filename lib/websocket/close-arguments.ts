@@ -1,41 +1,44 @@
-// The close code and reason that a program passes. WHATWG "WebSockets", "validate close code and reason".
+// Checks the close code and the reason that a program passes. WHATWG "WebSockets", "validate close code and reason".
 
 import { encodeClose, NORMAL_CLOSURE } from "../../protocol/websocket/close.ts";
 
-/** What goes into a close frame. */
+/** The content of a close frame. */
 export interface CloseArguments {
   readonly code: number | undefined;
   readonly reason: string | undefined;
 }
 
-/** Whether a program may close with this code. */
+/** Returns whether a program may close a WebSocket with this code. */
 export function mayClose(code: number): boolean {
   return code === NORMAL_CLOSURE || (code >= 3000 && code <= 4999);
 }
 
 /**
- * Converts a close code and a reason as Web IDL says, and checks them.
+ * Converts a close code and a reason by the rules of Web IDL, and checks them.
  *
- * @param code 1000, or 3000 to 4999. Default: none, or 1000 with a reason
- * @param reason at most 123 bytes of UTF-8
- * @throws DOMException for another code ("InvalidAccessError") or a longer reason ("SyntaxError")
+ * @param code 1000, or 3000 to 4999. Default: no code, or 1000 if there is a reason
+ * @param reason at most 123 bytes of UTF-8. Default: none
+ * @throws DOMException if the code is invalid (`name` "InvalidAccessError") or the reason is too long ("SyntaxError")
  */
 export function checkClose(code: number | undefined, reason: string | undefined): CloseArguments {
   const wanted = code === undefined ? undefined : clampToUint16(code);
   if (wanted !== undefined && !mayClose(wanted)) {
-    throw new DOMException("a close code is 1000, or 3000 to 4999", "InvalidAccessError");
+    throw new DOMException(
+      `the close code must be 1000 or 3000 to 4999, got ${wanted}`,
+      "InvalidAccessError",
+    );
   }
   const said = wanted ?? (reason === undefined ? undefined : 1000);
   const text = reason === undefined ? undefined : `${reason}`;
   try {
     encodeClose(said, text);
   } catch {
-    throw new DOMException("the reason has more than 123 bytes", "SyntaxError");
+    throw new DOMException("the close reason must have at most 123 bytes", "SyntaxError");
   }
   return { code: said, reason: text };
 }
 
-/** "[Clamp] unsigned short". */
+/** Converts a number to the Web IDL type "[Clamp] unsigned short". */
 function clampToUint16(value: number): number {
   const clamped = Math.min(Math.max(Number(value) || 0, 0), 0xffff);
   const rounded = Math.round(clamped);

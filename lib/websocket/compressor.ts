@@ -1,8 +1,8 @@
-// permessage-deflate of one connection: RFC 7692 §6 between the socket and an Endpoint.
+// The extension permessage-deflate for one connection. RFC 7692 §6.
 //
-// Small messages are compressed and inflated at once. Large messages go to the thread pool. While one is
-// being inflated, the connection reads nothing. While one is being compressed, the messages sent after it
-// wait in the connection's queue.
+// Small messages are compressed and inflated synchronously. Large messages are processed in the thread pool of Node. While
+// a message is being inflated there, the connection reads nothing. While a message is being compressed there, the messages
+// sent after it wait in the connection's queue.
 
 import type { Duplex } from "node:stream";
 
@@ -16,27 +16,28 @@ import { ProtocolError } from "../../protocol/websocket/rules.ts";
 import { type DeflateSettings, MessageDeflate } from "./message-deflate.ts";
 import { readAgain } from "./read-again.ts";
 
-/** The connection whose messages a Compressor reads. */
+/** The connection that a Compressor belongs to. */
 export interface CompressorHost {
-  /** Nothing is to be delivered for now. */
+  /** Whether the program has paused the connection, so that nothing may be delivered. */
   readonly paused: boolean;
-  /** Delivers the message or control frame that the endpoint has read, which is not compressed. */
+  /** Delivers an uncompressed message or a control frame of the endpoint. */
   deliver(event: number): void;
   /** Delivers a message that was compressed. */
   deliverInflated(opcode: Opcode, message: Bytes): void;
-  /** The socket is closed, and what it had received was given to the endpoint. */
+  /** Whether the socket is closed, and the endpoint has all the bytes that the socket received. */
   readonly ended: boolean;
-  /** Called after the last message was inflated if the connection has ended in the meantime. */
+  /** Reports the end of the connection. Called if the connection has ended while a message was being inflated. */
   finish(): void;
 }
 
-// Small messages that are inflated in a row before other connections have their turn.
+// The number of small messages that are inflated in one turn of the event loop. Other connections are served in between.
 const INFLATED_PER_TURN = 64;
 
 type Opcode = typeof TEXT | typeof BINARY;
 
+/** Compresses the messages that a connection sends, and inflates those that it receives. */
 export class Compressor {
-  /** A message is being inflated. The messages after it, and the end of the connection, wait for it. */
+  /** Whether a message is being inflated in the thread pool. Later messages and the end of the connection wait. */
   inflating = false;
 
   readonly #host: CompressorHost;
@@ -57,12 +58,12 @@ export class Compressor {
     this.#socket = socket;
     this.#endpoint = endpoint;
     this.#deflate = new MessageDeflate(settings);
-    // A client that cannot compress for the window that the server chose can still inflate.
+    // The server may choose a window that is too small for node:zlib to compress with. Then the client only inflates.
     const { windowBits } = directionOf(settings.role, settings.parameters);
     this.#threshold = canCompress(windowBits) ? threshold : Number.POSITIVE_INFINITY;
   }
 
-  /** Delivers what the endpoint has received. */
+  /** Delivers the messages and control frames that the endpoint has received. */
   read(): void {
     const endpoint = this.#endpoint;
     let small = INFLATED_PER_TURN;
@@ -79,27 +80,27 @@ export class Compressor {
     }
   }
 
-  /** Whether a message of this many bytes is compressed. RFC 7692 §6 leaves that to the sender. */
+  /** Returns whether to compress a message of this length, in bytes. RFC 7692 §6 leaves the decision to the sender. */
   compresses(length: number): boolean {
     return length > 0 && length >= this.#threshold;
   }
 
-  /** Compresses a small message at once. Returns `undefined` if it is for compress(). RFC 7692 §6.1. */
+  /** Compresses a small message synchronously. Returns `undefined` if the message needs compress(). RFC 7692 §6.1. */
   compressNow(payload: Bytes): Bytes | undefined {
     return this.#deflate.compressNow(payload);
   }
 
-  /** Compresses a message. Only one call at a time. RFC 7692 §6.1. */
+  /** Compresses a message. Must not be called again before the promise is settled. RFC 7692 §6.1. */
   async compress(payload: Bytes): Promise<Bytes> {
     return this.#deflate.compressNow(payload) ?? this.#deflate.compress(payload);
   }
 
-  /** Frees zlib's memory when the connection has ended. */
+  /** Frees the memory of zlib after the end of the connection. */
   end(): void {
     this.#deflate.close();
   }
 
-  /** RFC 7692 §6.2. */
+  /** Inflates and delivers a message, synchronously if the message is small. RFC 7692 §6.2. */
   #inflate(event: Opcode): void {
     let message: Bytes | undefined;
     try {
@@ -113,7 +114,7 @@ export class Compressor {
     else this.#host.deliverInflated(event, message);
   }
 
-  /** Inflates a message in the thread pool. Nothing is read until it is done. */
+  /** Inflates a message in the thread pool and delivers it. The connection reads nothing until then. */
   async #inflateLater(event: Opcode): Promise<void> {
     this.inflating = true;
     this.#socket.pause();
@@ -137,7 +138,7 @@ export class Compressor {
   }
 }
 
-/** RFC 6455 §8.1. @throws ProtocolError */
+/** Checks the UTF-8 of a text message. RFC 6455 §8.1. @throws ProtocolError if the UTF-8 is invalid */
 function mustBeValid(event: Opcode, message: Bytes): void {
   if (event === TEXT && !isValidUtf8(message)) throw new ProtocolError("INVALID_UTF8");
 }

@@ -1,5 +1,5 @@
-// A TCP or TLS socket around an Endpoint, for a client and for a server: reading, writing once a turn,
-// back-pressure, and the end of the connection. RFC 6455 §7.1.1 to §7.1.7 where they speak of TCP.
+// One WebSocket connection of a client or a server: connects an Endpoint, which does no I/O, to a TCP or TLS socket. Writes
+// once in a turn of the event loop, applies back-pressure, and ends the TCP connection. RFC 6455 §7.1.1 to §7.1.7.
 
 import { Socket as TcpSocket } from "node:net";
 import type { Duplex } from "node:stream";
@@ -32,22 +32,28 @@ import type { DeflateSettings } from "./message-deflate.ts";
 import { readAgain } from "./read-again.ts";
 import type { UnsentData } from "./unsent-data.ts";
 
-/** What a connection delivers to, synchronously and in order: the layer above. */
+/** The layer above a connection. The methods are called synchronously and in order. */
 export interface ConnectionSink {
+  /** A text message was received. */
   onText(text: string): void;
-  /** A client's bytes are in memory of their own. A server's are a part of what the socket has read. */
+  /**
+   * A binary message was received. In a client the bytes are a copy. In a server they share the memory of the chunk that
+   * the socket has read.
+   */
   onBinary(bytes: Bytes): void;
-  /** Called after a ping was received and answered. */
+  /** A ping was received and answered. */
   onPing(payload: Bytes): void;
+  /** A pong was received. */
   onPong(payload: Bytes): void;
-  /** Called when `congested` is false again. */
+  /** `congested` is `false` again. */
   onDrain(): void;
   /**
-   * Called when the connection has ended, or when this end has failed it. Nothing follows.
+   * The connection has ended, or this end has failed the connection. No further call follows.
    *
-   * @param code the code in the peer's close frame; 1005 if it held none, 1006 if no close frame was received
-   * @param failure the peer's breach of the protocol for which this end failed the connection
-   * @param error the socket's error, if the connection broke before the closing handshake was finished
+   * @param code the code in the peer's close frame, 1005 if the frame had no code, 1006 if no close frame was received
+   * @param reason the reason in the peer's close frame, or ""
+   * @param failure the protocol error of the peer for which this end failed the connection
+   * @param error the socket's error, if the connection was lost before the end of the closing handshake
    */
   onClose(
     code: number,
@@ -57,47 +63,49 @@ export interface ConnectionSink {
   ): void;
 }
 
+/** The options of a connection. */
 export interface ConnectionOptions {
-  /** Which end this is. A client masks its frames (RFC 6455 §5.1). */
+  /** Whether this end is the client or the server. A client masks its frames (RFC 6455 §5.1). */
   readonly role: Role;
-  /** The source of masking keys, for a client only (RFC 6455 §5.3). */
+  /** The source of masking keys. Required for a client (RFC 6455 §5.3). */
   readonly randomFill?: RandomFill;
-  /** Where a client counts what it has sent. */
+  /** Counts the unsent bytes of a client. */
   readonly unsent?: UnsentData;
   /** Largest message that may be received, in bytes. */
   readonly maxPayload: number;
-  /** Where the socket is listed from the start of the closing handshake until it is closed. Default: nowhere. */
+  /** Contains the socket from the start of the closing handshake until the socket is closed. Default: none. */
   readonly closing?: Set<Duplex> | undefined;
-  /** The agreed settings of permessage-deflate. */
+  /** The negotiated settings of permessage-deflate. Default: none, and messages are not compressed. */
   readonly deflate?: DeflateSettings | undefined;
   /** Compress messages of at least this many bytes. Default: 0. */
   readonly threshold?: number;
 }
 
-/** How long the peer may take to answer a close frame, or to end TCP after it, in milliseconds. */
+/** How long the peer may take to answer a close frame, and then to end the TCP connection, in milliseconds. */
 const CLOSE_TIMEOUT = 30_000;
 
 const closing = new Deadlines<Duplex>(CLOSE_TIMEOUT, (socket) => socket.destroy());
 
-// Where a socket keeps the connection around it, so that its listeners are the same functions for all.
+// The property of a socket that holds its connection.
 const CONNECTION = Symbol("connection");
 
 interface ConnectedSocket extends Duplex {
   [CONNECTION]?: Connection;
 }
 
-// A closure for each of them would be a tenth of what an idle client takes (`idle` in bench/).
+// All sockets share these listeners. Closures for each socket would take a tenth of the memory of an idle client (`idle` in
+// bench/).
 
 function onData(this: ConnectedSocket, chunk: Bytes): void {
   this[CONNECTION]?.receive(chunk);
 }
 
-/** TCP's FIN: the peer sends nothing more, and reads nothing more (RFC 6455 §7.1.4). */
+/** Handles a TCP FIN: the peer neither sends nor reads any more (RFC 6455 §7.1.4). */
 function onEnd(this: ConnectedSocket): void {
   this[CONNECTION]?.end();
 }
 
-/** An error ends a TCP socket by itself, and "close" follows. Other streams may have to be destroyed. */
+/** Destroys a stream after an error. A TCP socket is destroyed by itself, but other streams may not be. */
 export function destroyOnError(this: Duplex, error: Error): void {
   this.destroy(error);
 }
@@ -110,40 +118,41 @@ function onClose(this: ConnectedSocket): void {
   this[CONNECTION]?.closed();
 }
 
-// Up to here, copying pieces into one is cheaper than handing them over one by one.
+// Up to this number of bytes, one write() of a copy is cheaper than several calls of write().
 const LARGEST_COPY = 64 * 1024;
 
-/** What is sent while something before it must be compressed or read first. */
+/** Messages that wait because a message before them is being compressed, or a Blob is being read. */
 interface SendQueue {
-  /** Settled when all of it is sent. */
+  /** Settled when the last message of the queue is sent. */
   last: Promise<void>;
-  /** Bytes of the messages in it. */
+  /** Bytes of the messages in the queue. */
   bytes: number;
-  /** close() was called: nothing more may be sent. */
+  /** Whether close() was called, so that no further message may be sent. */
   closing: boolean;
 }
 
 type Opcode = typeof TEXT | typeof BINARY;
 
+/** One WebSocket connection over a socket, after the opening handshake. */
 export class Connection implements Wire, CompressorHost {
   readonly #socket: Duplex;
   readonly #endpoint: Endpoint;
-  // Only if permessage-deflate was agreed on.
+  // Only if permessage-deflate was negotiated.
   readonly #compressor: Compressor | undefined;
-  // Only a client counts.
+  // Only in a client.
   readonly #unsent: UnsentData | undefined;
   readonly #closing: Set<Duplex> | undefined;
   #sink: ConnectionSink | undefined;
 
-  // Written in this turn and not handed to the socket yet.
+  // Bytes that were written in this turn of the event loop and not yet passed to the socket.
   #written: Bytes[] | undefined;
   #writtenLength = 0;
-  // A caller may have seen that the connection is congested, and wait for onDrain().
+  // Whether the connection was congested, so that a caller may wait for onDrain().
   #wasCongested = false;
-  // Only while something waits in it.
+  // `undefined` while the queue is empty.
   #queue: SendQueue | undefined;
   #paused = false;
-  // The socket is closed: what was received before is delivered, whatever calls pause().
+  // Whether the socket is closed. The rest of the received bytes is then delivered even if a listener calls pause().
   #ended = false;
 
   constructor(socket: Duplex, options: ConnectionOptions) {
@@ -161,13 +170,13 @@ export class Connection implements Wire, CompressorHost {
     this.#closing = options.closing;
   }
 
-  /** Starts to read and to deliver to `sink`. A socket that is paused stays paused. */
+  /** Starts to read, and to call the methods of `sink`. A paused socket stays paused. */
   start(sink: ConnectionSink): void {
     this.#sink = sink;
     const socket: ConnectedSocket = this.#socket;
     if (debugWebSocket.enabled) {
       const how = this.compresses ? ", with permessage-deflate" : "";
-      debugWebSocket("the connection with %s begins%s", peerOf(socket), how);
+      debugWebSocket("the connection with %s is open%s", peerOf(socket), how);
     }
     socket[CONNECTION] = this;
     if (socket instanceof TcpSocket) socket.setTimeout(0).setNoDelay(true);
@@ -176,18 +185,18 @@ export class Connection implements Wire, CompressorHost {
     if (!socket.listeners("error").includes(destroyOnError)) socket.on("error", destroyOnError);
     socket.on("drain", onDrain);
     socket.on("close", onClose);
-    // The client may have left while it was decided whether it may come.
+    // The client may have ended the connection while the server decided about the handshake.
     if (socket.readableEnded) this.end();
   }
 
-  // What its socket's listeners call.
+  // The methods that the socket's listeners call.
 
   receive(chunk: Bytes): void {
     this.#endpoint.receive(chunk);
     this.#deliverReceived();
   }
 
-  /** Tells those who wait that the connection is no longer congested, if that is so. */
+  /** Reports once that the connection is no longer congested. */
   drained(): void {
     if (!this.#wasCongested || this.congested) return;
     this.#wasCongested = false;
@@ -198,7 +207,7 @@ export class Connection implements Wire, CompressorHost {
   closed(): void {
     closing.delete(this.#socket);
     this.#closing?.delete(this.#socket);
-    // What was received before the end is delivered before it, also if pause() is called again meanwhile.
+    // All received messages are delivered before the end is reported, even if a listener calls pause() in the meantime.
     this.#ended = true;
     this.#paused = false;
     const socket = this.#socket;
@@ -209,7 +218,7 @@ export class Connection implements Wire, CompressorHost {
     if (!this.#compressor?.inflating) this.finish();
   }
 
-  // What its socket's listeners and its Compressor call.
+  // The methods that the socket's listeners and the Compressor call.
 
   deliver(event: number): void {
     const sink = this.#sink;
@@ -231,8 +240,8 @@ export class Connection implements Wire, CompressorHost {
     if (sink === undefined) return;
     this.#sink = undefined;
     const endpoint = this.#endpoint;
-    // RFC 6455 §7.2.1: a connection that is lost fails, with the socket's error. After a clean close
-    // (RFC 6455 §7.1.4), such as before a reset, that error is of no interest.
+    // RFC 6455 §7.2.1: a lost connection fails, with the socket's error. After a clean close (RFC 6455 §7.1.4) the error is
+    // ignored. For example, a peer may reset the TCP connection after the closing handshake.
     const isClean = endpoint.state === "finished";
     endpoint.receiveEnd();
     this.#compressor?.end();
@@ -245,19 +254,19 @@ export class Connection implements Wire, CompressorHost {
     sink.onClose(code, reason, endpoint.failure, error);
   }
 
-  /** pause() was called, and resume() was not. `false` when the connection has ended. */
+  /** Whether the connection is paused. `false` when the connection has ended. */
   get paused(): boolean {
     return this.#paused;
   }
 
-  /** The socket is closed. What was received before may still be delivered. */
+  /** Whether the socket is closed. Messages that were received before may still be delivered. */
   get ended(): boolean {
     return this.#ended;
   }
 
   /**
-   * Delivers nothing more and reads nothing more from the socket, so that TCP slows the peer down. When the connection ends
-   * it delivers what it has received before, all of it: from then on this method does nothing.
+   * Stops reading from the socket and delivering messages, so that TCP slows the peer down. When the connection ends, all
+   * received messages are delivered, and this method does nothing any more.
    */
   pause(): void {
     if (this.#ended) return;
@@ -265,41 +274,41 @@ export class Connection implements Wire, CompressorHost {
     this.#socket.pause();
   }
 
-  /** Reads and delivers again, after pause(), from the next turn on. */
+  /** Continues to read and to deliver after pause(), asynchronously. */
   resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
-    // Not in this call, which may come from the listener of a message that is being delivered.
+    // The caller may be the listener of a message. The next message must not be delivered before the listener returns.
     process.nextTick(() => this.#readOn());
   }
 
-  /** Messages may be sent. */
+  /** Whether messages may be sent. */
   get open(): boolean {
     return this.#endpoint.state === "open" && !this.#queue?.closing;
   }
 
-  /** The peer does not read as fast as this end writes, or more was written in this turn than the socket takes at once. */
+  /** Whether more bytes wait than the socket's high-water mark allows, usually because the peer reads too slowly. */
   get congested(): boolean {
     const waiting = this.#writtenLength + (this.#queue?.bytes ?? 0);
     return this.#socket.writableNeedDrain || waiting >= this.#socket.writableHighWaterMark;
   }
 
-  /** Messages are compressed for this peer alone, so frames that were encoded for many cannot be sent. */
+  /** Whether messages are compressed for this peer, so that it cannot receive frames that were encoded for many clients. */
   get compresses(): boolean {
     return this.#compressor !== undefined;
   }
 
-  /** Bytes that were received, those of the opening handshake too; 0 for what is no TCP socket. */
+  /** Received bytes, including the opening handshake. 0 if the connection has no TCP socket. */
   get bytesReceived(): number {
     return this.#socket instanceof TcpSocket ? this.#socket.bytesRead : 0;
   }
 
-  /** Bytes that were sent, or wait to be, those of the opening handshake too; 0 for what is no TCP socket. */
+  /** Sent and buffered bytes, including the opening handshake. 0 if the connection has no TCP socket. */
   get bytesSent(): number {
     return this.#socket instanceof TcpSocket ? this.#socket.bytesWritten : 0;
   }
 
-  /** Bytes that were sent and have not been handed to the operating system, with the frames around them. */
+  /** Bytes that are buffered in this process, including frame headers. */
   get bufferedAmount(): number {
     const waiting = this.#writtenLength + (this.#queue?.bytes ?? 0);
     return waiting + this.#socket.writableLength;
@@ -308,8 +317,8 @@ export class Connection implements Wire, CompressorHost {
   /**
    * Sends a text message.
    *
-   * @param compress whether it may be compressed
-   * @throws NotOpenError
+   * @param compress whether the message may be compressed. Default: `true`
+   * @throws NotOpenError if the connection is closing or closed
    */
   sendText(text: string, compress = true): void {
     this.#mustBeOpen();
@@ -324,8 +333,8 @@ export class Connection implements Wire, CompressorHost {
   /**
    * Sends a binary message.
    *
-   * @param compress whether it may be compressed
-   * @throws NotOpenError
+   * @param compress whether the message may be compressed. Default: `true`
+   * @throws NotOpenError if the connection is closing or closed
    */
   sendBinary(bytes: Bytes, compress = true): void {
     this.#mustBeOpen();
@@ -337,7 +346,11 @@ export class Connection implements Wire, CompressorHost {
     }
   }
 
-  /** Sends a Blob as a binary message, after reading it. What is sent behind it waits for it. @throws NotOpenError */
+  /**
+   * Reads a Blob and sends its bytes as a binary message. Messages that are sent in the meantime wait in the queue.
+   *
+   * @throws NotOpenError if the connection is closing or closed
+   */
   sendBlob(blob: Blob): void {
     this.#mustBeOpen();
     this.#unsent?.add(blob.size);
@@ -346,24 +359,33 @@ export class Connection implements Wire, CompressorHost {
     }, blob.size);
   }
 
-  /** Sends whole frames that were encoded for many clients. Not if the connection `compresses`. @throws NotOpenError */
+  /**
+   * Sends frames that were encoded once for many clients. Must not be called if `compresses` is `true`.
+   *
+   * @throws NotOpenError if the connection is closing or closed
+   */
   sendFrames(frames: readonly Bytes[]): void {
     this.#mustBeOpen();
     for (const frame of frames) this.#endpoint.sendFrame(frame);
   }
 
-  /** Sends a ping of at most 125 bytes. @throws NotOpenError, RangeError */
+  /**
+   * Sends a ping.
+   *
+   * @param payload at most 125 bytes. Default: empty
+   * @throws NotOpenError if the connection is closing or closed, RangeError if the payload is too long
+   */
   ping(payload?: Bytes): void {
     this.#mustBeOpen();
     this.#endpoint.ping(payload);
   }
 
   /**
-   * Starts the closing handshake, after what was sent. A peer that takes longer than CLOSE_TIMEOUT is disconnected.
+   * Sends the queued messages and starts the closing handshake. Disconnects a peer that takes longer than CLOSE_TIMEOUT.
    *
-   * @param code Default: none, and the close frame is empty
-   * @param reason at most 123 bytes of UTF-8
-   * @throws RangeError for a code or reason that a close frame cannot carry
+   * @param code the close code. Default: none, and the close frame is empty
+   * @param reason the close reason, at most 123 bytes of UTF-8. Default: none
+   * @throws RangeError if a close frame cannot carry the code or the reason
    */
   close(code?: number, reason?: string): void {
     encodeClose(code, reason);
@@ -378,17 +400,17 @@ export class Connection implements Wire, CompressorHost {
   }
 
   /**
-   * Ends the TCP connection at once, without a closing handshake. RFC 6455 §7.2.2: a server may, at any time.
+   * Ends the TCP connection at once, without a closing handshake. RFC 6455 §7.2.2 allows a server to do so at any time.
    *
-   * @param error passed on to onClose()
+   * @param error the error for onClose(). Default: none
    */
   terminate(error?: Error): void {
-    // The 101 may be among what was written.
+    // The written bytes may include the response to the opening handshake.
     this.flush();
     this.#socket.destroy(error);
   }
 
-  // The endpoint's wire.
+  // The methods of the endpoint's Wire.
 
   write(bytes: Bytes): void {
     if (this.#written === undefined) {
@@ -404,13 +426,13 @@ export class Connection implements Wire, CompressorHost {
   end(): void {
     this.flush();
     this.#socket.end();
-    // RFC 6455 §7.1.1: the peer ends its side in turn.
+    // RFC 6455 §7.1.1: the peer ends its side of the TCP connection in turn.
     this.#startCloseTimer();
-    // RFC 6455 §7.1.7: nothing more of a failed connection is delivered, also if the peer never ends its side.
+    // RFC 6455 §7.1.7: a failed connection delivers nothing more. The end is reported without waiting for the peer's FIN.
     if (this.#endpoint.failure !== undefined) process.nextTick(() => this.finish());
   }
 
-  /** Hands what was written to the socket. */
+  /** Passes the written bytes to the socket. */
   flush(): void {
     const written = this.#written;
     if (written === undefined) return;
@@ -469,13 +491,14 @@ export class Connection implements Wire, CompressorHost {
         return;
       }
     }
-    // A client's program may change its bytes after send() (WHATWG). A server shares them between many clients.
+    // WHATWG "WebSockets": a client's program may change the bytes after send(), so they are copied. A server shares the
+    // bytes of a broadcast between many clients, so they are not.
     const isBorrowed = opcode === BINARY && this.#endpoint.role === "client";
     const own = isBorrowed ? copy(payload) : payload;
     this.#enqueue(() => this.#sendQueued(opcode, own, compress), own.length);
   }
 
-  /** Sends a message of the queue, compressed if it is worth it (RFC 7692 §6.1). */
+  /** Sends a message of the queue, compressed if `compress` is `true` and the message is long enough (RFC 7692 §6.1). */
   async #sendQueued(opcode: Opcode, payload: Bytes, compress: boolean): Promise<void> {
     const compressor =
       compress && this.#compressor?.compresses(payload.length) ? this.#compressor : undefined;
@@ -486,14 +509,14 @@ export class Connection implements Wire, CompressorHost {
     else this.#endpoint.sendCompressed(opcode, compressed);
   }
 
-  /** Runs `job` after those in the queue. */
+  /** Adds a job to the queue. The jobs run one after another. @param length bytes of the job's message */
   #enqueue(job: () => void | Promise<void>, length: number): void {
     this.#queue ??= { last: Promise.resolve(), bytes: 0, closing: false };
     const queue = this.#queue;
     queue.bytes += length;
     const last = queue.last
       .then(job)
-      // zlib had no memory, or a Blob cannot be read: the messages behind it cannot be sent either.
+      // zlib has no memory left, or a Blob cannot be read. Later messages must not be sent without this one.
       .catch((error) => this.#socket.destroy(error))
       .then(() => {
         queue.bytes -= length;
@@ -504,7 +527,7 @@ export class Connection implements Wire, CompressorHost {
     this.#wasCongested ||= this.congested;
   }
 
-  /** RFC 6455 §7.1.1: disconnects a peer that has not answered, or not ended TCP, within CLOSE_TIMEOUT. */
+  /** RFC 6455 §7.1.1: disconnects a peer that has not answered, or has not ended the TCP connection, within CLOSE_TIMEOUT. */
   #startCloseTimer(): void {
     if (this.#socket.destroyed) return;
     closing.add(this.#socket);
@@ -519,5 +542,5 @@ export class Connection implements Wire, CompressorHost {
 function peerOf(socket: Duplex): string {
   return socket instanceof TcpSocket
     ? `${socket.remoteAddress}:${socket.remotePort}`
-    : "what is no TCP socket";
+    : "a peer without a TCP socket";
 }

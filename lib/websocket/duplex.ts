@@ -1,4 +1,4 @@
-// A WebSocket as a Duplex of node:stream, for either end, with back-pressure both ways.
+// A Duplex of node:stream over a WebSocket of a client or a server, with back-pressure in both directions.
 
 import { addAbortSignal, Duplex, type DuplexOptions } from "node:stream";
 
@@ -24,7 +24,7 @@ import {
   type StreamSource,
 } from "./stream-source.ts";
 
-/** Options of node:stream's Duplex. */
+/** The options of a stream over a WebSocket: a subset of the options of node:stream's Duplex, with the same defaults. */
 export type WebSocketDuplexOptions = Pick<
   DuplexOptions,
   | "decodeStrings"
@@ -39,10 +39,12 @@ export type WebSocketDuplexOptions = Pick<
 
 const bytesOnly = valueOr(
   [false],
-  unsupported('what is written is bytes or text; "readableObjectMode" is for what is read'),
+  unsupported(
+    'only strings and bytes can be written; to read messages as objects, use "readableObjectMode"',
+  ),
 );
 
-/** The last ones are of Duplex too, and may be given with the value that they have here. */
+/** The checks of the options. The last five may only be passed with the value that they always have here. */
 export const WEBSOCKET_DUPLEX_OPTIONS: OptionTable<
   WebSocketDuplexOptions,
   "allowHalfOpen" | "autoDestroy" | "emitClose" | "objectMode" | "writableObjectMode"
@@ -63,22 +65,29 @@ export const WEBSOCKET_DUPLEX_OPTIONS: OptionTable<
   writableObjectMode: bytesOnly,
 };
 
-/** Codes of an ordinary close: the stream ends. Any other code destroys it. */
+/** The close codes with which the stream ends. Any other code destroys the stream. */
 const ENDS: ReadonlySet<number> = new Set([NORMAL_CLOSURE, GOING_AWAY, NO_STATUS]);
 
 /**
- * Creates a stream over a WebSocket. From now on its messages go to the stream, and no more to listeners of "message".
+ * Creates a stream over a WebSocket. From then on, the stream receives the messages of the WebSocket, and no "message"
+ * events are emitted.
  *
- * What is written is sent as binary messages, one for each write; a string as a text message if `decodeStrings` is
- * `false`. What is received is read as bytes, without the bounds of messages. With `readableObjectMode` each message is
- * one object: a string for a text message, a Buffer for a binary one.
+ * Each write sends one binary message. If `decodeStrings` is `false`, the write of a string sends a text message. By
+ * default, reading returns bytes, and the boundaries of messages are lost. With `readableObjectMode`, each message is one
+ * object: a string for a text message, a Buffer for a binary message.
  *
- * end() closes the WebSocket with 1000, and destroy() ends its connection at once. When the peer closes with 1000, 1001
- * or no code, the stream ends. Anything else destroys it with a WebSocketError, after what was received has been read.
+ * end() closes the WebSocket with 1000, and destroy() ends the TCP connection at once. If the peer closes with 1000, 1001
+ * or no code, the stream ends. Any other end of the connection destroys the stream with a WebSocketError, after the
+ * received messages were read.
  *
- * @param socket a client's, which may still be connecting, or a server's
- * @throws NotOpenError (`code` "ERR_NOT_OPEN") if the WebSocket is closing or closed, ArgumentTypeError or
- * ArgumentRangeError for an invalid or unknown option, and for a WebSocket that has a stream already
+ * @param socket the WebSocket of a client, which may still be connecting, or of a server
+ * @param options options of node:stream's Duplex
+ * @throws NotOpenError (`code` "ERR_NOT_OPEN") if the WebSocket is closing or closed
+ * @throws ArgumentTypeError or ArgumentRangeError if an option is invalid or unknown, or the WebSocket already has a stream
+ *
+ * @example
+ * const socket = new WebSocket("ws://localhost:8080");
+ * createWebSocketStream(socket).pipe(process.stdout);
  */
 export function createWebSocketStream(
   socket: WebSocket | WebSocketConnection,
@@ -90,8 +99,9 @@ export function createWebSocketStream(
 
 type Callback = (error?: Error | null) => void;
 
-/** What a write or end() waits for: to be tried again, or to be told that it is done. */
+/** A write or end() that is not finished. */
 interface Waiting {
+  /** Tries again, when the WebSocket is open. `undefined` if the message was sent or the WebSocket is closing. */
   readonly retry?: () => void;
   readonly callback: Callback;
   readonly isFinal: boolean;
@@ -99,12 +109,12 @@ interface Waiting {
 
 class WebSocketDuplex extends Duplex implements StreamSink {
   readonly #socket: StreamedSocket;
-  // Set when the WebSocket has ended.
+  // Set after the end of the WebSocket.
   #end: WebSocketError | undefined;
-  // Node calls write and final one after another, so one at most waits.
+  // At most one call, since node:stream calls _write() and _final() one after another.
   #waiting: Waiting | undefined;
   #destroyed: (() => void) | undefined;
-  // Why the WebSocket has failed, while something that it received before is unread.
+  // The error with which the stream is destroyed when the received messages were read.
   #failure: Error | undefined;
 
   constructor(source: StreamSource, options: WebSocketDuplexOptions) {
@@ -114,7 +124,7 @@ class WebSocketDuplex extends Duplex implements StreamSink {
     if (signal !== undefined) addAbortSignal(signal, this);
   }
 
-  // What the WebSocket calls.
+  // The methods that the WebSocket calls.
 
   onOpen(): void {
     const retry = this.#waiting?.retry;
@@ -127,7 +137,7 @@ class WebSocketDuplex extends Duplex implements StreamSink {
       typeof message === "string"
         ? message
         : Buffer.from(message.buffer, message.byteOffset, message.byteLength);
-    // An empty text is no end in object mode, and nothing to read in the other.
+    // An empty string does not end the stream: in object mode it is read, otherwise ignored.
     const wantsMore = typeof chunk === "string" ? this.push(chunk, "utf8") : this.push(chunk);
     if (!wantsMore) this.#socket.pause();
   }
@@ -148,12 +158,12 @@ class WebSocketDuplex extends Duplex implements StreamSink {
     if (isOrdinary) this.push(null);
     else if (this.readableLength > 0) this.#failure = end;
     else this.destroy(end);
-    // What a write has sent may not have arrived.
+    // A write fails in any case, because the peer may not have received the message.
     waiting?.callback(isOrdinary && waiting.isFinal ? null : end);
     this.#destroyed?.();
   }
 
-  // What node:stream calls.
+  // The methods that node:stream calls.
 
   override read(size?: number): unknown {
     const chunk: unknown = super.read(size);
@@ -179,7 +189,7 @@ class WebSocketDuplex extends Duplex implements StreamSink {
     try {
       wantsMore = this.#socket.send(chunk);
     } catch (error) {
-      // Closing: onClose() will tell with which code.
+      // The WebSocket is closing. onClose() finishes the write, with the error of the close code.
       if (!(error instanceof NotOpenError)) throw error;
     }
     if (wantsMore) callback();

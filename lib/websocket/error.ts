@@ -2,25 +2,35 @@
 
 import { checkClose } from "./close-arguments.ts";
 
-/** How a WebSocket is closed, or was; all of it may be left out. */
+/** The close code and the reason of a WebSocket. */
 export interface WebSocketCloseInfo {
-  /** 1000, or 3000 to 4999. Default: none, or 1000 with a reason. */
+  /** The close code: 1000, or 3000 to 4999. Default: no code, or 1000 if there is a reason. */
   readonly closeCode?: number | undefined;
-  /** At most 123 bytes of UTF-8. Default: "". */
+  /** The close reason, at most 123 bytes of UTF-8. Default: "". */
   readonly reason?: string | undefined;
 }
 
 let fromClose: (closeCode: number, reason: string, cause: Error | undefined) => WebSocketError;
 
 /**
- * A WebSocket ended in another way than by an ordinary close. A program may create one, to abort a stream with a close code
- * and a reason. `name` is "WebSocketError".
+ * The error of a stream whose WebSocket was not closed normally. A program may also create a WebSocketError, to abort a
+ * stream with a close code and a reason. `name` is "WebSocketError". WHATWG "WebSockets", "The WebSocketError interface".
+ *
+ * @example
+ * const { writable } = await new WebSocketStream("ws://localhost:8080").opened;
+ * await writable.abort(new WebSocketError("no more data", { closeCode: 4000, reason: "done" }));
  */
 export class WebSocketError extends DOMException {
   #closeCode: number | null;
   #reason: string;
 
-  /** @throws DOMException for another code ("InvalidAccessError") or a longer reason ("SyntaxError") */
+  /**
+   * Creates an error.
+   *
+   * @param message the message. Default: ""
+   * @param init the close code and the reason
+   * @throws DOMException if the code is invalid (`name` "InvalidAccessError") or the reason is too long ("SyntaxError")
+   */
   constructor(message = "", { closeCode, reason = "" }: WebSocketCloseInfo = {}) {
     super(message, "WebSocketError");
     this.#closeCode = checkClose(closeCode, reason === "" ? undefined : reason).code ?? null;
@@ -28,7 +38,7 @@ export class WebSocketError extends DOMException {
   }
 
   static {
-    // Codes such as 1006 are for programs to see, and not for them to set.
+    // Sets any code. The constructor, which programs call, rejects codes such as 1006.
     fromClose = (closeCode, reason, cause) => {
       const why = cause?.message ?? reason;
       const said = `the WebSocket was closed with ${closeCode}`;
@@ -40,21 +50,24 @@ export class WebSocketError extends DOMException {
     };
   }
 
-  /** The code in the peer's close frame; 1005 if it held none, 1006 if no close frame was received; `null` in an error that a program created without one. */
+  /**
+   * The code in the peer's close frame, 1005 if the frame had no code, 1006 if no close frame was received. `null` if a
+   * program created the error without a code.
+   */
   get closeCode(): number | null {
     return this.#closeCode;
   }
 
-  /** The reason in the peer's close frame, or "". */
+  /** The reason in the peer's close frame, or "" if there is none. */
   get reason(): string {
     return this.#reason;
   }
 }
 
 /**
- * Creates the error for a WebSocket that has ended.
+ * Creates the error of a WebSocket that was closed.
  *
- * @param cause the socket's error, or the breach of the protocol for which this end failed the connection
+ * @param cause the socket's error, or the protocol error of the peer for which this end failed the connection
  */
 export function errorOfClose(
   closeCode: number,

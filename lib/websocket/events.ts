@@ -1,26 +1,35 @@
-// The events of a WebSocket that Node does not have, and event handlers such as `onopen`. WHATWG
-// "WebSockets", "The CloseEvent interface"; WHATWG HTML, "Event handlers".
+// The events of a WebSocket that Node 20 does not have, and event handlers such as `onopen`. WHATWG "WebSockets", "The
+// CloseEvent interface", and WHATWG HTML, "Event handlers".
 
 type EventInit = NonNullable<ConstructorParameters<typeof Event>[1]>;
 
-/** What a CloseEvent is constructed with; all of it may be left out. */
+/** The properties of a new CloseEvent. */
 export interface CloseEventInit extends EventInit {
+  /** Whether both ends sent a close frame. Default: `false`. */
   readonly wasClean?: boolean;
+  /** The close code. Default: 0. */
   readonly code?: number;
+  /** The close reason. Default: "". */
   readonly reason?: string;
 }
 
-/** The end of a WebSocket. */
+/** Emitted as "close" when a WebSocket has ended. WHATWG "WebSockets", "The CloseEvent interface". */
 export class CloseEvent extends Event {
   readonly #wasClean: boolean;
   readonly #code: number;
   readonly #reason: string;
 
+  /**
+   * Creates an event.
+   *
+   * @param type the name of the event, such as "close"
+   * @param init the properties of the event
+   */
   constructor(type: string, init: CloseEventInit = {}) {
     super(type, init);
     const { wasClean = false, code = 0, reason = "" } = init;
     this.#wasClean = Boolean(wasClean);
-    // Web IDL's "unsigned short".
+    // The Web IDL type "unsigned short".
     this.#code = code & 0xffff;
     this.#reason = `${reason}`;
   }
@@ -30,46 +39,59 @@ export class CloseEvent extends Event {
     return this.#wasClean;
   }
 
-  /** The code in the server's close frame; 1005 if it held none, 1006 if no close frame came. */
+  /** The code in the server's close frame, 1005 if the frame had no code, 1006 if no close frame was received. */
   get code(): number {
     return this.#code;
   }
 
-  /** The reason in the server's close frame, or "". */
+  /** The reason in the server's close frame, or "" if there is none. */
   get reason(): string {
     return this.#reason;
   }
 
+  /** The name of the interface, "CloseEvent". */
   get [Symbol.toStringTag](): string {
     return "CloseEvent";
   }
 }
 
-/** What an ErrorEvent is constructed with. */
+/** The properties of a new ErrorEvent. */
 export interface ErrorEventInit extends EventInit {
+  /** The cause. */
   readonly error: Error;
 }
 
-/** Why a WebSocket failed. Its "close" follows. Browsers tell a page no reason: there it is a bare Event. */
+/**
+ * Emitted as "error" when a WebSocket fails. A "close" event follows. In a browser, the event has no `error` and no
+ * `message`.
+ */
 export class ErrorEvent extends Event {
+  /** The cause: the socket's error, or the protocol error of the server. */
   readonly error: Error;
 
+  /**
+   * Creates an event.
+   *
+   * @param type the name of the event, such as "error"
+   * @param init the properties of the event
+   */
   constructor(type: string, init: ErrorEventInit) {
     super(type, init);
     this.error = init.error;
   }
 
+  /** The message of `error`. */
   get message(): string {
     return this.error.message;
   }
 }
 
-/** A function, or `null` for none. */
+/** An event handler: a function, or `null` if there is no handler. WHATWG HTML, "Event handlers". */
 export type Handler<E extends Event> = ((event: E) => void) | null;
 
 /**
- * One event handler attribute, such as `onopen`. The handler is called among the target's listeners, at the place
- * where the attribute was first set, and keeps that place until the attribute is set to `null`.
+ * One event handler attribute, such as `onopen`. The handler takes its place among the target's listeners when the
+ * attribute is first set. The handler keeps the place until the attribute is set to `null`.
  */
 export class HandlerSlot<E extends Event> {
   readonly #target: EventTarget;
@@ -85,7 +107,10 @@ export class HandlerSlot<E extends Event> {
     return this.#handler;
   }
 
-  /** Web IDL's [LegacyTreatNonObjectAsNull]: what is not an object is `null`, and an object that cannot be called is kept and never called. */
+  /**
+   * Sets the handler. Web IDL's [LegacyTreatNonObjectAsNull]: a value that is not an object is changed to `null`. An object
+   * that is not a function is stored and never called.
+   */
   set(handler: Handler<E>): void {
     const isObject = typeof handler === "function" || typeof handler === "object";
     const had = this.#handler !== null;

@@ -1,11 +1,11 @@
 // Compresses and inflates messages with node:zlib. RFC 7692 §7.2.
 //
-// Small messages are processed at once, because handing one to the thread pool costs the main thread more
-// time than that. Large messages go to the thread pool, a few at a time.
+// Small messages are processed synchronously, because passing them to the thread pool would cost the main thread more time.
+// Large messages are processed in the thread pool, a few at a time.
 //
-// Between two messages a connection keeps a zlib stream only if it sends with context takeover. Without
-// takeover, large messages borrow a stream and reset it afterwards. To receive with takeover, the last bytes
-// of the earlier messages are enough: they are the dictionary of the next message.
+// A connection keeps a zlib stream between two messages only if it sends with context takeover. Without takeover, a large
+// message borrows a stream from a pool, and resets the stream afterwards. To receive with takeover, a connection keeps only
+// the last bytes of the earlier messages. They are the dictionary of the next message.
 
 import type { DeflateRaw, ZlibOptions } from "node:zlib";
 
@@ -23,45 +23,52 @@ import type { Role } from "../../protocol/websocket/frame.ts";
 import { ProtocolError } from "../../protocol/websocket/rules.ts";
 import { zlib } from "../zlib.ts";
 
-// zlib's memory is freed late by the system's allocator when very many streams work at once, so few do.
+// The largest number of streams that work at the same time. The system's allocator frees the memory of zlib late if very many
+// streams work at the same time.
 const CONCURRENCY = 10;
 
-// What is done at once: messages up to SMALL bytes, as they come in, and of what is inflated up to
-// SMALL_INFLATED. Some 50 µs, which is what the main thread spends on handing one to the thread pool.
+// Messages of at most SMALL bytes are processed synchronously, and inflated up to SMALL_INFLATED bytes. This takes about
+// 50 µs, as long as the main thread takes to pass a message to the thread pool.
 const SMALL = 4096;
 const SMALL_INFLATED = 32 * 1024;
-// What is inflated at once comes in pieces of this size, and the last lives as long as the message.
+// The size of the output buffers. The last buffer of a message that is inflated synchronously lives as long as the message.
 const SMALL_PIECE = 4096;
 const LARGE_PIECE = 64 * 1024;
 
-// zlib finds nothing in the last bytes of its window: MIN_LOOKAHEAD in its deflate.h.
+// zlib finds no match in the last bytes of its window: MIN_LOOKAHEAD in zlib's deflate.h.
 const LOOKAHEAD = 262;
-// node:zlib makes no smaller ones for raw deflate.
+// node:zlib supports no smaller window for raw deflate.
 const LEAST_WINDOW_BITS = 9;
 
-// node:zlib takes no limit beyond its longest Buffer, and none below one byte.
+// The largest `maxOutputLength` that is passed to node:zlib, which rejects values above its longest Buffer.
 const LARGEST_LIMIT = 2 ** 31 - 1;
 
+/** The settings of permessage-deflate for one connection. */
 export interface DeflateSettings {
-  /** Which end this is: each has parameters of its own. */
+  /** Whether this end is the client or the server. Each end has its own parameters. */
   readonly role: Role;
+  /** The negotiated parameters. */
   readonly parameters: DeflateParameters;
-  /** Bytes of an inflated message; larger ones are a breach of protocol. */
+  /** Largest inflated message, in bytes. A larger message fails the connection. */
   readonly maxPayload: number;
-  /** zlib's own settings for what is sent, such as `level` and `memLevel`. Connections with the same object share streams. */
+  /**
+   * Options of node:zlib for the compression of sent messages, such as `level` and `memLevel`. Connections with the same
+   * object share streams.
+   */
   readonly zlib: ZlibOptions;
 }
 
-/** Compresses what this end sends and inflates what the other sends. One message at a time in each direction. */
+/** Compresses the messages of this end, and inflates those of the peer. One message at a time in each direction. */
 export class MessageDeflate {
   readonly #settings: DeflateSettings;
-  // This end's parameters, and the other's.
+  // The parameters of this end, and of the peer.
   readonly #ours: DeflateDirection;
   readonly #theirs: DeflateDirection;
-  // Each only with context takeover, from the first message on.
+  // Only with context takeover, from the first message on.
   #stream: DeflateStream | undefined;
   #window: SlidingWindow | undefined;
-  // The last small message grew large, and so may the next: not to be tried at once in vain.
+  // Whether the last small message became large. The next message is then inflated in the thread pool, without trying to
+  // inflate it synchronously first.
   #grows = false;
   #closed = false;
 
@@ -72,28 +79,28 @@ export class MessageDeflate {
     this.#theirs = directionOf(role === "server" ? "client" : "server", parameters);
   }
 
-  /** RFC 7692 §7.2.1, at once; or `undefined` where it is for compress(). */
+  /** Compresses a message synchronously. Returns `undefined` if the message needs compress(). RFC 7692 §7.2.1. */
   compressNow(message: Bytes): Bytes | undefined {
     if (message.length > SMALL || this.#ours.takeover || this.#closed) return undefined;
     if (message.length === 0) return EMPTY_BLOCK;
-    // A window that the message fits into gives the same bytes, and takes less time to set up.
+    // A smaller window that the message fits into takes less time to set up, and does not change the result.
     const wanted = Math.ceil(Math.log2(message.length + LOOKAHEAD));
     const options: ZlibOptions = {
       ...this.#settings.zlib,
       windowBits: Math.min(this.#ours.windowBits, Math.max(wanted, LEAST_WINDOW_BITS)),
       finishFlush: zlib().constants.Z_SYNC_FLUSH,
-      // Room for what cannot be compressed, so that it is in one piece.
+      // The output fits into one buffer even if the message cannot be compressed.
       chunkSize: message.length + 64,
     };
     try {
       return withoutTail(zlib().deflateRawSync(message, options));
     } catch {
-      // No memory, or settings that zlib does not take: compress() tells of it.
+      // No memory, or invalid options of zlib. compress() rejects with the error.
       return undefined;
     }
   }
 
-  /** RFC 7692 §7.2.1. */
+  /** Compresses a message in the thread pool. RFC 7692 §7.2.1. */
   async compress(message: Bytes): Promise<Bytes> {
     if (message.length === 0) return EMPTY_BLOCK;
     const release = await SLOTS.take();
@@ -112,7 +119,7 @@ export class MessageDeflate {
     }
   }
 
-  /** At most as many streams as there are SLOTS come to be in a pool. */
+  /** Compresses a message with a stream of a pool. A pool never has more than CONCURRENCY streams. */
   async #compressBorrowing(message: Bytes, options: ZlibOptions): Promise<Bytes> {
     const pool = poolOf(this.#settings.zlib, this.#ours.windowBits);
     const stream = pool.pop() ?? new DeflateStream(options);
@@ -123,7 +130,11 @@ export class MessageDeflate {
     return compressed;
   }
 
-  /** RFC 7692 §7.2.2, at once; or `undefined` where it is for inflate(). Throws as inflate() does. */
+  /**
+   * Inflates a message synchronously. Returns `undefined` if the message needs inflate(). RFC 7692 §7.2.2.
+   *
+   * @throws ProtocolError if the message is not valid deflate data or becomes too large
+   */
   inflateNow(message: Bytes): Bytes | undefined {
     if (message.length > SMALL || this.#grows || this.#closed) return undefined;
     const { maxPayload } = this.#settings;
@@ -138,7 +149,11 @@ export class MessageDeflate {
     }
   }
 
-  /** RFC 7692 §7.2.2. Throws ProtocolError for what cannot be inflated, or becomes larger than it may. */
+  /**
+   * Inflates a message in the thread pool. RFC 7692 §7.2.2.
+   *
+   * @throws ProtocolError (rejects) if the message is not valid deflate data or becomes too large
+   */
   async inflate(message: Bytes): Promise<Bytes> {
     const release = await SLOTS.take();
     return this.#inflateInPool(message).finally(release);
@@ -148,7 +163,7 @@ export class MessageDeflate {
     try {
       if (this.#closed) throw CLOSED;
       const options = this.#inflateOptions(this.#settings.maxPayload);
-      // Each piece is a trip to the thread pool.
+      // zlib enters the thread pool again for each output buffer.
       if (this.#grows) options.chunkSize = LARGE_PIECE;
       const inflated = await inflateWhole(withTail(message), options);
       this.#grows = message.length <= SMALL && inflated.length > SMALL_INFLATED;
@@ -177,7 +192,7 @@ export class MessageDeflate {
     return message;
   }
 
-  /** Frees zlib's memory. What is under way ends with an error. */
+  /** Frees the memory of zlib. Pending calls reject. */
   close(): void {
     this.#closed = true;
     this.#stream?.close();
@@ -187,7 +202,7 @@ export class MessageDeflate {
 
 const CLOSED = new Error("the connection was closed");
 
-/** What zlib finds wrong with a message, as the rule that its sender broke. */
+/** Returns the protocol error for an error of zlib. */
 function breach(error: unknown): ProtocolError {
   return new ProtocolError(isTooLarge(error) ? "MESSAGE_TOO_BIG" : "INVALID_DEFLATE");
 }
@@ -202,7 +217,7 @@ function inflateWhole(message: Bytes, options: ZlibOptions): Promise<Bytes> {
   });
 }
 
-/** A callback as Node has them, which settles a promise. */
+/** Returns a Node-style callback that settles a promise. */
 function settling(
   resolve: (bytes: Bytes) => void,
   reject: (error: Error) => void,
@@ -213,25 +228,25 @@ function settling(
   };
 }
 
-/** Compresses one message after another, each with those before it in mind. */
+/** A zlib stream that compresses messages one after another, with context takeover. */
 class DeflateStream {
   readonly #stream: DeflateRaw;
   #output: Bytes[] = [];
   #fail: ((error: Error) => void) | undefined;
 
   constructor(options: ZlibOptions) {
-    // So that a write is flushed with it: flush() would be a second trip to the thread pool. Not
-    // Node's default, a full flush, which would forget what context takeover is for.
+    // With the option `flush`, each write is flushed in the same call of the thread pool. The default of node:zlib is a full
+    // flush, which would discard the context.
     const { constants, createDeflateRaw } = zlib();
     this.#stream = createDeflateRaw({ ...options, flush: constants.Z_SYNC_FLUSH });
     this.#stream
       .on("data", (chunk: Bytes) => this.#output.push(chunk))
       .on("error", (error) => this.#fail?.(error))
-      // Closed under a write, it calls back all the same, as if all were well; but after this.
+      // If the stream is closed during a write, the callback of write() reports success. But "close" is emitted before.
       .on("close", () => this.#fail?.(CLOSED));
   }
 
-  /** @param message not empty: a flush behind a flush gives nothing */
+  /** Compresses a message. @param message not empty, since zlib outputs nothing for a second flush without input */
   compress(message: Bytes): Promise<Bytes> {
     return new Promise((resolve, reject) => {
       const settle = settling(resolve, reject);
@@ -245,7 +260,7 @@ class DeflateStream {
     });
   }
 
-  /** Forgets what was compressed. */
+  /** Discards the context of the earlier messages. */
   reset(): void {
     this.#stream.reset();
   }
@@ -255,10 +270,10 @@ class DeflateStream {
   }
 }
 
-// By zlib's settings and the bits of the window; gone when the settings are.
+// The pools, by the options of zlib and the bits of the window. A pool is freed together with its options.
 const POOLS = new WeakMap<ZlibOptions, Map<number, DeflateStream[]>>();
 
-/** The streams that nobody uses now. */
+/** Returns the unused streams. */
 function poolOf(settings: ZlibOptions, windowBits: number): DeflateStream[] {
   const pools = POOLS.get(settings) ?? new Map<number, DeflateStream[]>();
   const pool = pools.get(windowBits) ?? [];
@@ -266,7 +281,7 @@ function poolOf(settings: ZlibOptions, windowBits: number): DeflateStream[] {
   return pool;
 }
 
-/** Lets a few work at a time, the others in the order in which they came. */
+/** A semaphore: limits how many callers work at the same time. The others wait in the order of their calls. */
 class Slots {
   #free: number;
   readonly #waiting: (() => void)[] = [];
@@ -275,7 +290,7 @@ class Slots {
     this.#free = count;
   }
 
-  /** Resolves when there is a slot; the caller calls the result to give it back. */
+  /** Waits for a free slot. Resolves to a function that releases the slot. */
   async take(): Promise<() => void> {
     if (this.#free > 0) this.#free--;
     else await new Promise<void>((resolve) => this.#waiting.push(resolve));

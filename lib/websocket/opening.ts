@@ -1,5 +1,5 @@
-// The opening handshake over node:http, a client's side (RFC 6455 §4.1), with redirections (RFC 6455 §4.1:
-// "…MAY redirect the client").
+// The opening handshake of a client over node:http. RFC 6455 §4.1. Follows redirections (RFC 6455 §4.1: "…MAY redirect the
+// client").
 
 import { randomBytes } from "node:crypto";
 import { type ClientRequest, type IncomingMessage, request as requestHttp } from "node:http";
@@ -23,32 +23,44 @@ import {
   redirectTarget,
 } from "./redirects.ts";
 
+/** The options of an opening handshake. */
 export interface OpeningOptions {
+  /** The subprotocols to offer. */
   readonly protocols: readonly string[];
-  /** permessage-deflate is offered, on these terms. */
+  /** The offer of permessage-deflate. `undefined`: permessage-deflate is not offered. */
   readonly deflate: DeflatePreferences | undefined;
-  /** Milliseconds that all of it may take. */
+  /** How long the handshake may take, redirections included, in milliseconds. */
   readonly handshakeTimeout: number;
   readonly followRedirects: boolean;
+  /** Additional header fields of the request. */
   readonly headers: HeaderFields;
-  /** For node:http and node:https: `agent`, TLS. */
+  /** Options of node:http and node:https, such as `agent` and the options of TLS. */
   readonly request: RequestOptions;
 }
 
+/** Receives the result of an opening handshake: one call of one of the methods. */
 export interface OpeningSink {
-  /** @param head what came behind the header of the response */
+  /**
+   * The handshake has succeeded.
+   *
+   * @param head the bytes after the header of the response
+   */
   onOpened(socket: Duplex, head: Uint8Array, agreed: Agreement): void;
+  /** The handshake has failed. */
   onFailed(error: Error): void;
 }
 
-/** What both ends have agreed on. */
+/** The result of the negotiation. */
 export interface Agreement {
+  /** The subprotocol that the server chose, or "". */
   readonly protocol: string;
-  /** The field Sec-WebSocket-Extensions of the response. */
+  /** The header field Sec-WebSocket-Extensions of the response, or "". */
   readonly extensions: string;
+  /** The parameters of permessage-deflate. `undefined`: the server declined the offer. */
   readonly deflate: DeflateParameters | undefined;
 }
 
+/** One opening handshake of a client. */
 export class Opening {
   readonly #options: OpeningOptions;
   readonly #sink: OpeningSink;
@@ -57,11 +69,11 @@ export class Opening {
   #redirects = 0;
   #over = false;
 
-  /** @throws TypeError for header fields that cannot be sent */
+  /** Sends the request. @throws TypeError if a header field is invalid */
   constructor(url: URL, options: OpeningOptions, sink: OpeningSink) {
     this.#options = options;
     this.#sink = sink;
-    // A field, since fields that say who this is do not go to another host with a redirection.
+    // The user and password of the URL become a header field, so that redirectHeaders() can remove them.
     this.#ask(url, { ...authorization(url), ...options.headers });
     this.#timer = setTimeout(
       () => this.#fail(new Error("the opening handshake has timed out")),
@@ -69,7 +81,7 @@ export class Opening {
     );
   }
 
-  /** Nothing is reported any more. */
+  /** Aborts the handshake. No method of the sink is called any more. */
   abort(): void {
     this.#end();
     this.#request?.destroy();
@@ -77,12 +89,12 @@ export class Opening {
 
   #ask(url: URL, headers: HeaderFields): void {
     const { protocols, deflate, request: more } = this.#options;
-    // RFC 6455 §4.1, item 7: a new one for each connection.
+    // RFC 6455 §4.1, item 7: a new random key for each connection.
     const offer: HandshakeOffer = { key: randomBytes(16).toString("base64"), protocols, deflate };
-    // RFC 6455 §10.6, and RFC 6455 §4.1, item 5: TLS first, with the name of the server in it.
+    // RFC 6455 §10.6, and RFC 6455 §4.1, item 5: the TLS handshake, with the name of the server, precedes the request.
     const secure = url.protocol === "wss:" || url.protocol === "https:";
     const request = (secure ? requestHttps : requestHttp)({
-      // A connection that is to be upgraded is no other request's.
+      // An upgraded connection must not be shared with other requests.
       agent: false,
       ...more,
       method: "GET",
@@ -139,7 +151,7 @@ export class Opening {
       try {
         this.#ask(target, redirectHeaders(url, target, headers));
       } catch (error) {
-        // Such as an agent that does not have the scheme.
+        // For example, the agent does not support the new scheme.
         this.#fail(error instanceof Error ? error : new Error(`${error}`));
       }
     }
@@ -157,7 +169,7 @@ export class Opening {
   }
 }
 
-/** The user and password of a URL, as a header field (RFC 7617 §2). */
+/** Returns the user and password of a URL as a header field (RFC 7617 §2). */
 function authorization({ username, password }: URL): HeaderFields {
   if (username === "" && password === "") return {};
   const bytes = `${username}:${password}`.replace(/%([0-9a-f]{2})/gi, (_, hex) =>

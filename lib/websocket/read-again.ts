@@ -1,10 +1,10 @@
-// How a socket is read again after pause().
+// Resumes a socket after pause().
 
 import type { Duplex } from "node:stream";
 
 /**
- * Reads on. A socket that is destroyed is left alone: `node:stream` would throw away what it holds, without a "data" event.
- * Its owner takes that with read() when it is closed.
+ * Resumes a socket, unless the socket is destroyed. resume() of a destroyed socket would discard the buffered data without a
+ * "data" event. The owner of the socket reads that data with read() after "close".
  */
 export function readAgain(socket: Duplex): void {
   if (!socket.destroyed) socket.resume();

@@ -1,24 +1,24 @@
-// Redirections: where a response sends a request, and what does not go there with it. RFC 9110 §15.4.
+// Redirections: the new URL, and the header fields that the new request may have. RFC 9110 §15.4.
 
-/** More than these are a loop. */
+/** The largest number of redirections. More are probably a loop. */
 export const MAX_REDIRECTS = 10;
 
-/** Header fields that are for one server. */
+/** Header fields with credentials, which another server must not receive. */
 const PERSONAL: ReadonlySet<string> = new Set(["authorization", "cookie", "proxy-authorization"]);
 
 export type HeaderFields = Readonly<Record<string, string>>;
 
-/** Whether a response sends the request elsewhere. */
+/** Returns whether a response with this status is a redirection. */
 export function isRedirect(status: number | undefined): boolean {
   return status === 301 || status === 302 || status === 303 || status === 307 || status === 308;
 }
 
 /**
- * Where a response sends a request.
+ * Returns the URL of a redirection.
  *
- * @param from of the request
- * @param location the field of the response
- * @returns `undefined` for what is no URL of HTTP or WebSocket
+ * @param from the URL of the request
+ * @param location the header field Location of the response
+ * @returns `undefined` if `location` is not a valid HTTP or WebSocket URL
  */
 export function redirectTarget(from: URL, location: string | undefined): URL | undefined {
   if (location === undefined || !URL.canParse(location, from.href)) return undefined;
@@ -26,7 +26,7 @@ export function redirectTarget(from: URL, location: string | undefined): URL | u
   return /^(?:https?|wss?):$/.test(target.protocol) ? target : undefined;
 }
 
-/** The header fields that may go along: to another host, or out of TLS, none that say who this is. */
+/** Returns the header fields for the redirected request: without credentials to another host or from TLS to plain TCP. */
 export function redirectHeaders(from: URL, to: URL, headers: HeaderFields): HeaderFields {
   const isSecure = ({ protocol }: URL): boolean => protocol === "https:" || protocol === "wss:";
   if (from.host === to.host && isSecure(to) >= isSecure(from)) return headers;

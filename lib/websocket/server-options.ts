@@ -1,4 +1,4 @@
-// The options of a WebSocketServer, and what each must be.
+// The options of a WebSocketServer, and the check of each.
 
 import type { Server as HttpServer, IncomingMessage } from "node:http";
 
@@ -31,72 +31,103 @@ import type { Origins } from "../origins.ts";
 import type { TrustedProxies } from "../trusted-proxies.ts";
 import type { DeflateOptions } from "./upgrade.ts";
 
-/** Why verify() turns a client away. */
+/** The response to a client that `verify` rejects. */
 export interface Refusal {
-  /** HTTP status, 400 to 599. Default 403. */
+  /** The HTTP status of the response, 400 to 599. Default: 403. */
   readonly status?: number;
-  /** Body of the response. Default: none. */
+  /** The body of the response. Default: empty. */
   readonly message?: string;
 }
 
+/**
+ * The options of a WebSocketServer. Exactly one of `server`, `port` and `noServer` is required.
+ *
+ * @example
+ * const server = new WebSocketServer({ port: 8080, path: "/chat", maxPayload: 65_536 });
+ */
 export interface WebSocketServerOptions extends ConnectionBoundOptions {
-  /** An HTTP or HTTPS server whose upgrade requests are answered. One of `server`, `port` and `noServer` is given. */
+  /** Answer the upgrade requests of this HTTP or HTTPS server. */
   readonly server?: HttpServer;
-  /** The port of an HTTP server made for this alone, which answers everything else with 426. 0 takes a free one. */
+  /**
+   * Create an HTTP server that listens on this port. The server answers requests without an upgrade with 426. 0 selects a
+   * free port.
+   */
   readonly port?: number;
-  /** The address for `port`. Default: all. */
+  /** The address to listen on, with `port`. Default: all addresses. */
   readonly host?: string;
-  /** Nothing is listened to; the caller passes upgrade requests to handleUpgrade(). */
+  /** Do not listen. The program passes upgrade requests to handleUpgrade(). Default: `false`. */
   readonly noServer?: boolean;
   /**
-   * Accept upgrade requests for this path only. With `server`, others are left to the HTTP server's other listeners, and
-   * answered with 404 if none answers within a second. Default: every path.
+   * Accept upgrade requests for this path only. With `server`, the HTTP server's other listeners receive the requests for
+   * other paths. The answer is 404 if no listener answers within a second. Default: every path.
    */
   readonly path?: string;
-  /** Bytes in one message, also after inflating. Default 1 MiB. A larger one fails the connection with 1009. */
+  /**
+   * Largest message that is accepted, in bytes, also after inflating. A larger message fails the connection with 1009.
+   * Default: 1 MiB.
+   */
   readonly maxPayload?: number;
   /**
-   * Bytes that may wait for one client that does not read as fast as messages are sent to it, beyond what the operating
-   * system holds. The next message ends its connection: code 1006, and a BoundExceededError for listeners of "close". A program that waits for "drain"
-   * when send() returns `false` does not get there. Default 16 MiB.
+   * How many bytes may wait in this process for a client that reads too slowly. When more bytes wait, the next send() ends
+   * the connection: listeners for "close" receive the code 1006 and a BoundExceededError. A program that waits for "drain"
+   * whenever send() returns `false` does not reach this limit. Default: 16 MiB.
    */
   readonly maxBackpressure?: number;
   /**
-   * Bytes that may wait for all clients together. More ends the connection for which the most waits, as `maxBackpressure` does.
-   * Default 256 MiB.
+   * How many bytes may wait in this process for all clients together. When more bytes wait, the connection for which the
+   * most bytes wait is ended, as for `maxBackpressure`. Default: 256 MiB.
    */
   readonly maxTotalBackpressure?: number;
-  /** Milliseconds in which `origins` and `verify` must decide about a client. Then it gets 503. Default 30,000. */
+  /**
+   * How long `origins` and `verify` may take to decide about a client, in milliseconds. Then the client receives 503.
+   * Default: 30,000.
+   */
   readonly handshakeTimeout?: number;
-  /** permessage-deflate (RFC 7692): on with `true` or with its options. Default `false`. */
+  /** Accept permessage-deflate (RFC 7692), with the default options or with these. Default: `false`. */
   readonly perMessageDeflate?: boolean | DeflateOptions;
   /**
-   * The subprotocols spoken here, or a function that chooses one of those offered (RFC 6455 §1.9). A client that offers
-   * some and gets none fails the connection. Default: the first that the client offers.
+   * The supported subprotocols, or a function that chooses one of the offered subprotocols (RFC 6455 §1.9). If no
+   * subprotocol is chosen, a client that has offered some fails the connection. Default: the first offered subprotocol.
+   *
+   * @example
+   * const server = new WebSocketServer({ port: 8080, protocols: ["chat.v2", "chat.v1"] });
    */
   readonly protocols?:
     | readonly string[]
     | ((offered: readonly string[], request: IncomingMessage) => string | undefined);
   /**
-   * Which pages may connect (RFC 6455 §10.2): "same" those of this server's own origin, "*" all, a list
-   * exactly these origins ("https://example.com"), a function those for which it returns or resolves to
-   * `true`. Others get 403, also if the function throws. Clients that send no Origin header, which no page can, always may.
-   * Default "same".
+   * The origins whose pages may connect (RFC 6455 §10.2): "same" for the origin of this server, "*" for every origin, a list
+   * of origins such as "https://example.com", or a function that returns or resolves to `true` for an allowed origin. Pages
+   * of other origins receive 403, also if the function throws. Clients without an Origin header may always connect, since
+   * browsers always send the header. Default: "same".
+   *
+   * @example
+   * const server = new WebSocketServer({ port: 8080, origins: ["https://example.com"] });
    */
   readonly origins?: Origins;
   /**
-   * Proxies whose X-Forwarded-Proto, X-Forwarded-Host and Forwarded headers name this server's own
-   * origin, and whose X-Forwarded-For or Forwarded names the client for `maxConnectionsPerAddress`: "none", "loopback", or IP addresses and CIDR ranges. Default "loopback".
+   * The proxies whose header fields are trusted: "none", "loopback", or a list of IP addresses and CIDR ranges. The origin of
+   * this server is read from X-Forwarded-Proto, X-Forwarded-Host and Forwarded, and the address of the client, for
+   * `maxConnectionsPerAddress`, from X-Forwarded-For and Forwarded. Default: "loopback".
    */
   readonly trustedProxies?: TrustedProxies;
-  /** Whether a client may connect, by anything in its request; asked before the 101, and after `origins`. `false` or a Refusal turns it away. */
+  /**
+   * Decides by the request whether a client may connect. Called after `origins` and before the response is sent. `false` or
+   * a Refusal rejects the client. Default: every client may connect.
+   *
+   * @example
+   * const server = new WebSocketServer({
+   *   port: 8080,
+   *   verify: (request) => request.headers.authorization === "Bearer abc" || { status: 401 },
+   * });
+   */
   readonly verify?: (request: IncomingMessage) => Verdict | PromiseLike<Verdict>;
 }
 
-/** What verify() answers. */
+/** The decision of `verify` about a client: `true` accepts the client, `false` or a Refusal rejects it. */
 export type Verdict = boolean | Refusal;
 
-/** Options of ws's server. */
+/** Options of the server of ws. */
 type Ws =
   | "allowSynchronousEvents"
   | "autoPong"
@@ -133,11 +164,12 @@ export const WEBSOCKET_SERVER_OPTIONS: OptionTable<WebSocketServerOptions, Ws> =
   verify: neverUndefined(callback),
   ...CONNECTION_BOUND_OPTIONS,
 
-  // Those of ws. What a message may cost is bounded by other means here, whatever its parts.
+  // Options of ws. Those that are accepted do nothing: `maxPayload` limits the memory that a message takes, however the
+  // message is fragmented.
   allowSynchronousEvents: boolean,
   autoPong: valueOr([true], unsupported("pings are always answered")),
-  backlog: unsupported('listen with an HTTP server of your own, and give it as "server"'),
-  clientTracking: valueOr([true], unsupported("the server always knows its clients")),
+  backlog: unsupported('call listen() of your own HTTP server, and pass the server as "server"'),
+  clientTracking: valueOr([true], unsupported('the server always tracks its "clients"')),
   closeTimeout: unsupported("the closing handshake may take 30 seconds"),
   handleProtocols: unsupported('use "protocols"'),
   maxBufferedChunks: limit,

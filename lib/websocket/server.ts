@@ -1,4 +1,4 @@
-// `barewire/websocket`: a WebSocket server and nothing else.
+// A WebSocket server for Node.
 //
 //   const server = new WebSocketServer({ port: 8080 });
 //   server.on("connection", (connection) => {
@@ -49,29 +49,44 @@ import {
 export { NotOpenError } from "../../protocol/websocket/endpoint.ts";
 export { ProtocolError, type RuleName } from "../../protocol/websocket/rules.ts";
 export { BoundExceededError } from "../bound-exceeded.ts";
-export type { Refusal, WebSocketServerOptions } from "./server-options.ts";
+export type { Refusal, Verdict, WebSocketServerOptions } from "./server-options.ts";
 export type { DeflateOptions } from "./upgrade.ts";
 
+/** The events that a WebSocketServer emits. */
 export interface WebSocketServerEvents {
   /**
-   * A client has connected. Listeners for its messages must be added in the same turn of the event loop: a listener
-   * that awaits something first may miss messages.
+   * Emitted when a client has connected. The listener must add the connection's listeners before the first `await`, or
+   * messages may be lost.
+   *
+   * @param connection the connection with the client
+   * @param request the upgrade request
    */
   connection: (connection: WebSocketConnection, request: IncomingMessage) => void;
-  /** `port` was given and is listened to. */
+  /** Emitted when the HTTP server that was created for `port` listens. */
   listening: () => void;
-  /** The HTTP server made for `port` failed, such as with EADDRINUSE. */
+  /**
+   * Emitted when the HTTP server that was created for `port` fails, for example with EADDRINUSE.
+   *
+   * @param error the error of the HTTP server
+   */
   error: (error: Error) => void;
   /**
-   * The option `verify` or `protocols` threw or rejected, and the client received 500. The error is not thrown, since
-   * clients can often cause it.
+   * Emitted when the option `verify` or `protocols` throws or rejects. The client receives 500. Without a listener, the
+   * error is ignored, because clients can often cause it.
+   *
+   * @param error the value that was thrown
+   * @param request the upgrade request
    */
   handshakeError: (error: unknown, request: IncomingMessage) => void;
   /**
-   * A client was refused with 503 because of the option that `error.bound` names: `maxConnections`,
-   * `maxConnectionsPerAddress`, `maxHandshakesPerSecond` or `handshakeTimeout`.
+   * Emitted when a client is refused with 503 because a limit is reached.
+   *
+   * @param error names the option in `bound`: "maxConnections", "maxConnectionsPerAddress", "maxHandshakesPerSecond" or
+   * "handshakeTimeout"
+   * @param request the upgrade request
    */
   refused: (error: BoundExceededError, request: IncomingMessage) => void;
+  /** Emitted when close() is finished. */
   close: () => void;
 }
 
@@ -80,14 +95,22 @@ const DEFAULT_MAX_BACKPRESSURE = 16 * 1024 * 1024;
 const DEFAULT_MAX_TOTAL_BACKPRESSURE = 256 * 1024 * 1024;
 const DEFAULT_HANDSHAKE_TIMEOUT = 30_000;
 
-/** A client that it is not decided about yet. */
+/** A client whose handshake is valid, while `origins` and `verify` decide about it. */
 interface Undecided {
   readonly request: IncomingMessage;
-  /** `undefined` if no option bounds how many clients there may be. */
+  /** `undefined` if no option limits the number of clients. */
   readonly place: Place | undefined;
 }
 
-/** Answers WebSocket opening handshakes and gives a connection for each. RFC 6455 §4.2. */
+/**
+ * A WebSocket server. Emits a "connection" event for each accepted opening handshake. RFC 6455 §4.2.
+ *
+ * @example
+ * const server = new WebSocketServer({ port: 8080 });
+ * server.on("connection", (connection) => {
+ *   connection.on("message", (data) => connection.send(data));
+ * });
+ */
 export class WebSocketServer extends NodeEmitter<WebSocketServerEvents> {
   /** The connections that are open or closing. */
   readonly clients: ReadonlySet<WebSocketConnection>;
@@ -97,7 +120,7 @@ export class WebSocketServer extends NodeEmitter<WebSocketServerEvents> {
   readonly #policy: OriginPolicy;
   readonly #connections = new Set<WebSocketConnection>();
   readonly #http: HttpServer | undefined;
-  // `undefined` without a bound.
+  // `undefined` if no option limits the number of clients.
   readonly #bounds: ConnectionBounds | undefined;
   readonly #isTrusted: (peer: string | undefined) => boolean;
   readonly #undecided = new Map<Duplex, Undecided>();
@@ -106,8 +129,11 @@ export class WebSocketServer extends NodeEmitter<WebSocketServerEvents> {
   #closing: Promise<void> | undefined;
 
   /**
-   * @throws ArgumentTypeError or ArgumentRangeError for an invalid or unknown option, and unless
-   * exactly one of `server`, `port` and `noServer` is given
+   * Creates a server. With the option `port`, the server starts to listen.
+   *
+   * @param options the options, exactly one of `server`, `port` and `noServer` among them
+   * @throws ArgumentTypeError or ArgumentRangeError if an option is invalid or unknown, or if not exactly one of `server`,
+   * `port` and `noServer` is set
    */
   constructor(options: WebSocketServerOptions) {
     super();
@@ -122,7 +148,7 @@ export class WebSocketServer extends NodeEmitter<WebSocketServerEvents> {
       [server !== undefined, port !== undefined, noServer === true].filter(Boolean).length !== 1
     ) {
       throw new ArgumentTypeError(
-        'one of the options "server", "port" and "noServer" must be given',
+        'exactly one of the options "server", "port" and "noServer" must be set',
       );
     }
     this.clients = this.#connections;
@@ -137,17 +163,27 @@ export class WebSocketServer extends NodeEmitter<WebSocketServerEvents> {
     this.#http?.on("upgrade", this.#onUpgrade);
   }
 
-  /** Where the HTTP server listens, or `null`. */
+  /** Returns the address on which the HTTP server listens. `null` if the server does not listen, or with `noServer`. */
   address(): AddressInfo | string | null {
     return this.#http?.address() ?? null;
   }
 
   /**
-   * Answers an upgrade request: with a "connection" event, or with an HTTP error, which is 404 for another path than the
-   * option `path`.
+   * Answers an upgrade request, with `noServer`. Emits "connection" if the handshake is accepted. Otherwise, the client
+   * receives an HTTP error: 404 if the path differs from the option `path`.
+   *
+   * @param request the upgrade request
+   * @param socket the socket of the request
+   * @param head the bytes after the header of the request
+   *
+   * @example
+   * const server = new WebSocketServer({ noServer: true });
+   * createServer()
+   *   .on("upgrade", (request, socket, head) => server.handleUpgrade(request, socket, head))
+   *   .listen(8080);
    */
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array): void {
-    // The client may leave while verify() is busy.
+    // The client may disconnect while verify() is pending.
     socket.on("error", destroyOnError);
     if (this.#closing !== undefined) {
       refuseUpgrade(socket, 503, "");
@@ -177,7 +213,7 @@ export class WebSocketServer extends NodeEmitter<WebSocketServerEvents> {
     if (handshake === undefined || !this.#enter(request, socket)) return undefined;
     const proceed = (verdict: Verdict): void => {
       const place = this.#decided(socket)?.place;
-      // The client has left, is late, or close() has refused it.
+      // The client has disconnected, or was already refused by the timeout or by close().
       if (!socket.writable) return;
       if (verdict === true) {
         const connection = completeUpgrade(handshake, socket, head, options);
@@ -198,9 +234,12 @@ export class WebSocketServer extends NodeEmitter<WebSocketServerEvents> {
     return Promise.resolve(verdict).then(proceed);
   }
 
-  /** Gives a client that has sent a valid handshake its place until its connection ends, or refuses it. */
+  /**
+   * Counts a client with a valid handshake until its connection ends. If a limit is reached, refuses the client and returns
+   * `false`.
+   */
   #enter(request: IncomingMessage, socket: Duplex): boolean {
-    // What has closed gives no place back.
+    // A socket that is already closed would never release its place.
     if (socket.destroyed) return false;
     const place = this.#bounds?.enter(clientAddress(request, this.#isTrusted));
     if (place !== undefined && !(place instanceof Place)) {
@@ -213,7 +252,7 @@ export class WebSocketServer extends NodeEmitter<WebSocketServerEvents> {
     return true;
   }
 
-  /** What was not decided about a client until now, if anything. */
+  /** Removes a client from the undecided ones, and returns its entry. `undefined` if the client was already decided about. */
   #decided(socket: Duplex): Undecided | undefined {
     const undecided = this.#undecided.get(socket);
     this.#undecided.delete(socket);
@@ -229,7 +268,7 @@ export class WebSocketServer extends NodeEmitter<WebSocketServerEvents> {
     this.#refuse(socket, undecided.request, "handshakeTimeout", message);
   }
 
-  /** Refuses a client with 503. @param retryAfter seconds after which it may try again */
+  /** Refuses a client with 503. @param retryAfter seconds after which the client may try again. Default: not sent */
   #refuse(
     socket: Duplex,
     request: IncomingMessage,
@@ -243,7 +282,7 @@ export class WebSocketServer extends NodeEmitter<WebSocketServerEvents> {
     this.dispatch("refused", [new BoundExceededError(bound, message), request]);
   }
 
-  /** Chooses a subprotocol as the option says; `undefined` leaves it to the default of the handshake. */
+  /** Returns the function that chooses a subprotocol. `undefined` selects the default: the first offered subprotocol. */
   #protocolSelector(request: IncomingMessage): UpgradeOptions["selectProtocol"] {
     const { protocols } = this.#options;
     if (protocols === undefined) return undefined;
@@ -251,7 +290,7 @@ export class WebSocketServer extends NodeEmitter<WebSocketServerEvents> {
     return (offered) => offered.find((protocol) => protocols.includes(protocol));
   }
 
-  /** Asks `origins`, then `verify`. */
+  /** Calls `origins`, and then `verify` if the origin is allowed. */
   #judge(request: IncomingMessage): Verdict | PromiseLike<Verdict> {
     const { verify } = this.#options;
     const { origin } = request.headers;
@@ -262,8 +301,8 @@ export class WebSocketServer extends NodeEmitter<WebSocketServerEvents> {
   }
 
   /**
-   * Closes every connection with 1001, and refuses new ones with 503. Closes the HTTP server too if it was created for
-   * `port`. Resolves when all are closed.
+   * Closes every connection with 1001, and refuses new clients with 503. Also closes the HTTP server if the server was
+   * created for `port`. Resolves when all connections are closed.
    */
   close(): Promise<void> {
     this.#closing ??= this.#close();
@@ -283,7 +322,7 @@ export class WebSocketServer extends NodeEmitter<WebSocketServerEvents> {
     const http = this.#options.port === undefined ? undefined : this.#http;
     if (http !== undefined) {
       closed.push(new Promise((resolve) => http.close(() => resolve())));
-      // Browsers open connections in advance, whose first request would be waited for.
+      // Browsers open connections in advance. Without this call, close() would wait for the first request of each.
       http.closeAllConnections();
     }
     await Promise.all(closed);
@@ -324,20 +363,36 @@ export class WebSocketServer extends NodeEmitter<WebSocketServerEvents> {
   }
 }
 
+/** The events that a WebSocketConnection emits. */
 export interface WebSocketConnectionEvents {
-  /** A message: text as a string, binary as bytes. */
+  /**
+   * Emitted when a message is received.
+   *
+   * @param data a string for a text message, bytes for a binary message
+   */
   message: (data: string | Bytes) => void;
-  /** A ping, which was answered. */
+  /**
+   * Emitted when a ping was received and answered.
+   *
+   * @param payload the payload of the ping
+   */
   ping: (payload: Bytes) => void;
+  /**
+   * Emitted when a pong is received.
+   *
+   * @param payload the payload of the pong
+   */
   pong: (payload: Bytes) => void;
-  /** What was sent has left, after send() returned `false`. */
+  /** Emitted after send() returned `false`, when the connection can send more messages. */
   drain: () => void;
   /**
-   * The connection has ended.
+   * Emitted when the connection has ended.
    *
-   * `code` and `reason` are those of the peer's close frame: 1005 where it held no code, 1006 where
-   * none came (RFC 6455 §7.1.5). `failure` is the peer's breach of the protocol for which this end
-   * failed the connection. `exceeded` is the bound that it has reached, by not reading what was sent to it.
+   * @param code the code in the peer's close frame, 1005 if the frame had no code, 1006 if no close frame was received
+   * (RFC 6455 §7.1.5)
+   * @param reason the reason in the peer's close frame, or ""
+   * @param failure the protocol error of the peer for which this end failed the connection
+   * @param exceeded the limit that the client reached because it read too slowly
    */
   close: (
     code: number,
@@ -347,25 +402,26 @@ export interface WebSocketConnectionEvents {
   ) => void;
 }
 
-/** How much may wait for clients. */
+/** The limits on the bytes that wait for clients. @internal */
 export interface SendLimits {
-  /** Bytes for each of them. */
+  /** How many bytes may wait for one client. */
   readonly maxBackpressure: number;
-  /** All of them together. */
+  /** Limits the bytes that wait for all clients together. */
   readonly backlog: Backlog;
 }
 
-/** One client of a WebSocketServer. */
+/** The connection of a WebSocketServer with one client. The server creates the object. */
 export class WebSocketConnection
   extends NodeEmitter<WebSocketConnectionEvents>
   implements StreamSource, Debtor
 {
-  /** The subprotocol agreed on, or "". */
+  /** The negotiated subprotocol, or "" if there is none. */
   readonly protocol: string;
   readonly #connection: Connection;
   readonly #limits: SendLimits;
   #stream: StreamSink | undefined;
 
+  /** @internal */
   constructor(connection: Connection, protocol: string, limits: SendLimits) {
     super();
     this.#connection = connection;
@@ -373,7 +429,7 @@ export class WebSocketConnection
     this.#limits = limits;
   }
 
-  /** Begins to deliver. Called by the server. @internal */
+  /** Starts to read and to emit events. Called by the server. @internal */
   start(): void {
     const sink: ConnectionSink = {
       onText: (text) => this.#onMessage(text),
@@ -400,9 +456,10 @@ export class WebSocketConnection
     else this.#stream.onMessage(message);
   }
 
-  /** Gives the messages to a stream. @internal */
+  /** Delivers messages to a stream. @internal */
   [STREAM](sink: StreamSink): StreamedSocket {
-    if (this.#stream !== undefined) throw new ArgumentTypeError("the WebSocket has a stream");
+    if (this.#stream !== undefined)
+      throw new ArgumentTypeError("the WebSocket already has a stream");
     if (!this.open) throw new NotOpenError("closed");
     this.#stream = sink;
     return {
@@ -415,29 +472,35 @@ export class WebSocketConnection
     };
   }
 
-  /** Messages may be sent. */
+  /** Whether messages may be sent. */
   get open(): boolean {
     return this.#connection.open;
   }
 
-  /** Bytes that were sent and have not been handed to the operating system. */
+  /** Bytes that wait in this process for the client to read them, including frame headers. */
   get bufferedAmount(): number {
     return this.#connection.bufferedAmount;
   }
 
   /**
-   * Sends a string as a text message, bytes as a binary one.
+   * Sends a message. If more than `maxBackpressure` bytes already wait for the client, ends the connection instead.
    *
-   * @returns `false` where the peer does not read as fast as we write: better to wait for "drain". If more than
-   * `maxBackpressure` bytes wait already, the connection ends instead
-   * @throws NotOpenError (`code` "ERR_NOT_OPEN") on a connection that is closing or closed; ArgumentTypeError for
-   * other data, which a program may have parsed from a client's message
+   * @param data a string for a text message, bytes for a binary message
+   * @returns `false` if the client reads too slowly. The program should wait for "drain" before the next message
+   * @throws NotOpenError (`code` "ERR_NOT_OPEN") if the connection is closing or closed
+   * @throws ArgumentTypeError if `data` is neither a string nor bytes
+   *
+   * @example
+   * const server = new WebSocketServer({ port: 8080 });
+   * server.on("connection", (connection) => {
+   *   if (!connection.send("welcome")) connection.once("drain", () => connection.send("more"));
+   * });
    */
   send(data: string | Bytes | ArrayBuffer): boolean {
     const connection = this.#connection;
     const { maxBackpressure, backlog } = this.#limits;
     if (connection.open && connection.bufferedAmount > maxBackpressure) {
-      this.#cutOff("maxBackpressure", "too much waits for the client");
+      this.#cutOff("maxBackpressure", "too many bytes wait for the client");
       return false;
     }
     if (typeof data === "string") {
@@ -448,52 +511,58 @@ export class WebSocketConnection
       connection.sendBinary(bytes);
     }
     if (!connection.congested) return true;
-    // Whoever is congested is told when that is over: onDrain().
+    // When the connection is no longer congested, onDrain() resets the number.
     backlog.set(this, connection.bufferedAmount);
     return false;
   }
 
-  /** More waits for all clients than may, and the most for this one. @internal */
+  /** Ends the connection. Called if too many bytes wait for all clients, and the most for this one. @internal */
   onBacklogFull(): void {
-    this.#cutOff("maxTotalBackpressure", "too much waits for all clients");
+    this.#cutOff("maxTotalBackpressure", "too many bytes wait for all clients");
   }
 
   #cutOff(bound: string, message: string): void {
     this.#connection.terminate(new BoundExceededError(bound, message));
   }
 
-  /** pause() was called, and resume() was not. `false` when the connection has ended. */
+  /** Whether the connection is paused. `false` when the connection has ended. */
   get isPaused(): boolean {
     return this.#connection.paused;
   }
 
   /**
-   * Stops reading. No message, ping or close frame is received until resume() is called, and TCP slows the peer down. A
-   * connection that ends meanwhile delivers all that was received before, then "close": also to a listener that calls pause()
-   * again, which does nothing then.
+   * Stops reading. No message, ping or close frame is received until resume() is called, and TCP slows the peer down. If the
+   * connection ends in the meantime, all messages that were received before are emitted, and then "close". From then on,
+   * pause() does nothing.
    */
   pause(): void {
     this.#connection.pause();
   }
 
-  /** Reads again, after pause(). */
+  /** Resumes reading after pause(). */
   resume(): void {
     this.#connection.resume();
   }
 
-  /** Sends a ping of at most 125 bytes. @throws RangeError, NotOpenError, ArgumentTypeError */
+  /**
+   * Sends a ping. RFC 6455 §5.5.2.
+   *
+   * @param payload at most 125 bytes. Default: empty
+   * @throws NotOpenError (`code` "ERR_NOT_OPEN") if the connection is closing or closed
+   * @throws RangeError if the payload is too long, ArgumentTypeError if the payload is not bytes
+   */
   ping(payload?: Bytes): void {
     if (payload !== undefined) checkBytes(payload);
     this.#connection.ping(payload);
   }
 
   /**
-   * Starts the closing handshake (RFC 6455 §7.1.2), behind what was sent. A peer that does not
-   * answer within 30 seconds is cut off.
+   * Sends the queued messages and starts the closing handshake (RFC 6455 §7.1.2). Disconnects a client that does not answer
+   * within 30 seconds.
    *
-   * @param code 1000 to 1003, 1007 to 1014 or 3000 to 4999. Default: none
-   * @param reason at most 123 bytes of UTF-8
-   * @throws RangeError for another code, or a longer reason
+   * @param code the close code: 1000 to 1003, 1007 to 1014 or 3000 to 4999. Default: none
+   * @param reason the close reason, at most 123 bytes of UTF-8. Default: none
+   * @throws RangeError if the code is invalid or the reason is too long
    */
   close(code?: number, reason?: string): void {
     this.#connection.close(code, reason);
@@ -505,8 +574,13 @@ export class WebSocketConnection
   }
 }
 
-/** @throws ArgumentTypeError for an object that only has a length, from which a frame with unwritten bytes could be made */
+/**
+ * Checks data of unknown origin. Of an object with only a `length`, a frame could be created that exposes uninitialized
+ * memory.
+ *
+ * @throws ArgumentTypeError if the data is not bytes
+ */
 function checkBytes(bytes: Bytes): void {
   if (ArrayBuffer.isView(bytes)) return;
-  throw new ArgumentTypeError(`a payload must be bytes, got ${typeof bytes}`);
+  throw new ArgumentTypeError(`a binary payload must be a Uint8Array, got ${typeof bytes}`);
 }

@@ -1,47 +1,56 @@
-// What a stream and the WebSocket under it call of each other, at either end.
+// The interfaces between a stream and the WebSocket of a client or a server.
 
 import type { Bytes } from "../../protocol/bytes.ts";
 
-/** The method by which a WebSocket accepts a stream. */
+/** The name of the method that connects a stream to a WebSocket. */
 export const STREAM = Symbol("stream");
 
-/** A WebSocket, of a client or of a server, over which a stream can be put. */
+/** A WebSocket of a client or a server that a stream can be connected to. */
 export interface StreamSource {
   /**
-   * Gives the messages to `sink` from now on, in place of "message" events.
+   * Delivers messages to `sink` from then on, instead of emitting "message" events.
    *
-   * @throws NotOpenError if the WebSocket is closing or closed, ArgumentTypeError if it has a stream already
+   * @throws NotOpenError if the WebSocket is closing or closed, ArgumentTypeError if the WebSocket already has a stream
    */
   [STREAM](sink: StreamSink): StreamedSocket;
 }
 
-/** What a WebSocket calls of the stream over it. */
+/** The methods of a stream that the WebSocket calls. */
 export interface StreamSink {
-  /** Called when a client has connected. */
+  /** The opening handshake of a client has succeeded. */
   onOpen(): void;
+  /** A message was received. */
   onMessage(message: string | Bytes): void;
-  /** Called when what was sent has left, after send() returned `false`. */
+  /** After send() returned `false`, the WebSocket can send more messages. */
   onDrain(): void;
   /**
-   * Called when the connection has ended, or when a client could not connect. Nothing follows.
+   * The connection has ended, or the opening handshake of a client has failed. No further call follows.
    *
-   * @param code the code in the peer's close frame; 1005 if it held none, 1006 if no close frame was received
-   * @param error why it ended, where that was not a close frame
+   * @param code the code in the peer's close frame, 1005 if the frame had no code, 1006 if no close frame was received
+   * @param error the cause, if the connection was not ended by a close frame
    */
   onClose(code: number, reason: string, error: Error | undefined): void;
 }
 
-/** What a stream calls of the WebSocket under it. */
+/** The methods of a WebSocket that the stream calls. */
 export interface StreamedSocket {
-  /** It is a client's, which has not connected yet. */
+  /** Whether the opening handshake of a client is not finished. */
   readonly connecting: boolean;
-  /** Sends a message. Returns `false` if the next message should wait for onDrain(). @throws NotOpenError */
+  /**
+   * Sends a message. Returns `false` if the next message should wait for onDrain().
+   *
+   * @throws NotOpenError if the WebSocket is closing or closed
+   */
   send(message: string | Bytes): boolean;
-  /** Stops reading, until resume(). When the connection ends it delivers all that was received before, whatever calls pause(). */
+  /**
+   * Stops reading until resume() is called. When the connection ends, all received messages are delivered, and pause() does
+   * nothing any more.
+   */
   pause(): void;
+  /** Resumes reading after pause(). */
   resume(): void;
-  /** Starts the closing handshake behind what was sent, or stops connecting. */
+  /** Sends the queued messages and starts the closing handshake, or aborts the opening handshake. */
   close(code?: number, reason?: string): void;
-  /** Ends the connection at once, or stops connecting. */
+  /** Ends the TCP connection at once, or aborts the opening handshake. */
   terminate(): void;
 }

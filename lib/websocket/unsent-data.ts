@@ -1,30 +1,30 @@
-// What a client counts for `bufferedAmount`: WHATWG WebSockets, "the number of bytes of application data
-// (UTF-8 text and binary data) that have been queued using send() but not yet been transmitted".
+// The count behind `bufferedAmount` of a client. WHATWG WebSockets: "the number of bytes of application data (UTF-8 text and
+// binary data) that have been queued using send() but not yet been transmitted".
 
-/** Counts the bytes of messages, without the frames around them, that the operating system does not have yet. */
+/** Counts the bytes of messages, without frame headers, that were not yet passed to the operating system. */
 export class UnsentData {
-  /** The count. After the connection has ended it stays as it is. */
+  /** The count. Does not change after the end of the connection. */
   bytes = 0;
-  // Those of them that were written since the last flush.
+  // The part of the count that was written to the connection since the last flush.
   #written = 0;
 
-  /** Counts a message that was passed to send() and is not written to the connection yet. */
+  /** Counts a message that was passed to send() and is not yet written to the connection. */
   add(length: number): void {
     this.bytes += length;
   }
 
-  /** Notes that a counted message was written to the connection, and leaves with the next flush. */
+  /** Notes that a counted message was written to the connection. The next flush passes the message to the socket. */
   write(length: number): void {
     this.#written += length;
   }
 
-  /** Counts a message that was written to the connection by send() itself. */
+  /** Counts a message that send() writes to the connection at once. */
   addWritten(length: number): void {
     this.add(length);
     this.write(length);
   }
 
-  /** Returns the callback for the socket's write() of what was written since the last call. */
+  /** Returns the callback for the socket's write() of the messages that were written since the last flush. */
   flush(): (error?: Error | null) => void {
     const written = this.#written;
     this.#written = 0;

@@ -1,4 +1,4 @@
-// An HTTP upgrade: to a Connection, or to an HTTP error. RFC 6455 §4.2.2.
+// Answers an HTTP upgrade request, with a Connection or an HTTP error. RFC 6455 §4.2.2.
 
 import { type IncomingMessage, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
@@ -15,32 +15,36 @@ import {
 import { debugWebSocket } from "../debug.ts";
 import { Connection } from "./connection.ts";
 
-/** How permessage-deflate is done (RFC 7692): what is agreed with the client, and what is compressed. */
+/** The options of permessage-deflate (RFC 7692) of a WebSocket server. */
 export interface DeflateOptions extends DeflatePreferences {
-  /** Messages of fewer bytes are sent uncompressed. Default 1024. */
+  /** Compress messages of at least this many bytes. Default: 1024. */
   readonly threshold?: number;
-  /** zlib's settings for what is sent, such as `level` and `memLevel`. */
+  /**
+   * Options of node:zlib for the compression of sent messages, such as `level` and `memLevel`. Default: the defaults of
+   * node:zlib.
+   */
   readonly zlibDeflateOptions?: ZlibOptions;
 }
 
+/** The options of a WebSocket connection of a server. */
 export interface UpgradeOptions {
-  /** Bytes in one message, also after inflating. */
+  /** Largest message that is accepted, in bytes, also after inflating. */
   readonly maxPayload: number;
-  /** `undefined`: permessage-deflate is declined. */
+  /** The options of permessage-deflate. Default: none, and permessage-deflate is declined. */
   readonly deflate?: DeflateOptions | undefined;
-  /** Lists the sockets whose closing handshake has started and that are not closed. Default: nowhere. */
+  /** Contains the sockets from the start of the closing handshake until they are closed. Default: none. */
   readonly closing?: Set<Duplex>;
-  /** Chooses one of the subprotocols offered. Default: the first. */
+  /** Chooses one of the offered subprotocols. Default: the first. */
   readonly selectProtocol?: ((offered: readonly string[]) => string | undefined) | undefined;
 }
 
 const DEFAULT_THRESHOLD = 1024;
 const ZLIB_DEFAULTS: ZlibOptions = {};
 
-/** An opening handshake that was found good, and a connection not yet made of it. */
+/** A valid opening handshake that is not answered yet. */
 export type AcceptedHandshake = Extract<HandshakeDecision, { accepted: true }>;
 
-/** Checks an upgrade request. One that is no good is answered with an HTTP error, and the result is `undefined`. @internal */
+/** Checks an upgrade request. Answers an invalid request with an HTTP error, and returns `undefined`. @internal */
 export function checkUpgrade(
   request: IncomingMessage,
   socket: Duplex,
@@ -64,11 +68,11 @@ export function checkUpgrade(
 }
 
 /**
- * Answers an accepted handshake with "101 Switching Protocols"; from here on the socket is a
- * WebSocket. Nothing is read before the connection's start().
+ * Answers a valid handshake with "101 Switching Protocols", and returns the WebSocket connection. The connection reads
+ * nothing before its start().
  *
- * @param head what came behind the request in the same chunk
- * @param headers more lines for the response
+ * @param head the bytes after the header of the request
+ * @param headers additional header lines of the response
  * @internal
  */
 export function completeUpgrade(
@@ -94,12 +98,12 @@ export function completeUpgrade(
   });
   const lines = ["HTTP/1.1 101 Switching Protocols"];
   for (const [name, value] of handshake.headers) lines.push(`${name}: ${value}`);
-  // It leaves together with the first frames, if there are any in this turn.
+  // The response is sent together with the frames that are sent in this turn of the event loop.
   connection.write(encodeUtf8([...lines, ...headers, "\r\n"].join("\r\n")));
   return connection;
 }
 
-/** Answers an upgrade request with an HTTP error instead, and closes. @internal */
+/** Answers an upgrade request with an HTTP error, and closes the TCP connection. @internal */
 export function refuseUpgrade(
   socket: Duplex,
   status: number,
@@ -107,7 +111,7 @@ export function refuseUpgrade(
   contentType = "text/html",
   headers: readonly string[] = [],
 ): void {
-  // The client may be gone already; then there is nobody to tell.
+  // The client may already have disconnected. The error is of no interest then.
   socket.on("error", () => socket.destroy());
   socket.once("finish", () => socket.destroy());
   socket.end(

@@ -1,4 +1,4 @@
-// A WebSocket client as two web streams: WHATWG "WebSockets", "The WebSocketStream interface" (a proposal).
+// A WebSocket client as a pair of web streams. WHATWG "WebSockets", "The WebSocketStream interface" (a proposal).
 
 import {
   ReadableStream,
@@ -17,15 +17,15 @@ import { mayClose } from "./close-arguments.ts";
 import { errorOfClose, type WebSocketCloseInfo, WebSocketError } from "./error.ts";
 import { STREAM, type StreamedSocket, type StreamSink } from "./stream-source.ts";
 
-/** Browsers have the first two. */
+/** The options of a WebSocketStream. Browsers only support `protocols` and `signal`. */
 export interface WebSocketStreamOptions extends WebSocketOptions {
-  /** Subprotocols, one of which the server must choose. Default: none. */
+  /** The subprotocols to offer. If there are any, the server must choose one of them. Default: none. */
   readonly protocols?: string | Iterable<string>;
-  /** Stops connecting when it is aborted. Afterwards it does nothing. */
+  /** Aborts the opening handshake. Has no effect on an open WebSocket. Default: none. */
   readonly signal?: AbortSignal;
 }
 
-/** The constructor of WebSocket checks them. */
+/** Accepts every value, since the constructor of WebSocket checks the subprotocols. */
 const protocols: Check = () => {};
 
 export const WEBSOCKET_STREAM_OPTIONS: OptionTable<WebSocketStreamOptions> = {
@@ -37,48 +37,60 @@ export const WEBSOCKET_STREAM_OPTIONS: OptionTable<WebSocketStreamOptions> = {
   ),
 };
 
-/** What a program writes: bytes are sent as a binary message, anything else as text. */
+/** A message to send: a string for a text message, bytes for a binary message. */
 export type WebSocketStreamChunk = string | ArrayBuffer | ArrayBufferView;
 
-/** How a WebSocketStream was closed, as the server's close frame says. */
+/** The content of the server's close frame. */
 export interface WebSocketClosed {
-  /** 1005 if the close frame held no code. */
+  /** The close code, 1005 if the close frame had no code. */
   readonly closeCode: number;
+  /** The close reason, or "" if there is none. */
   readonly reason: string;
 }
 
-/** What a WebSocketStream has when it is connected. */
+/** The streams of an open WebSocketStream. */
 export interface WebSocketConnectedStream {
-  /** Messages: text as a string, binary as a Uint8Array. */
+  /** The received messages: a string for a text message, a Uint8Array for a binary message. */
   readonly readable: ReadableStream<string | Uint8Array>;
-  /** A write is done when the next message may be sent. close() closes the WebSocket without a code. */
+  /**
+   * Sends the written messages. The promise of a write is fulfilled when the next message may be sent. close() closes the
+   * WebSocket without a code.
+   */
   readonly writable: WritableStream<WebSocketStreamChunk>;
-  /** The extensions that the server chose, or "". */
+  /** The extensions that the server chose, as its header field Sec-WebSocket-Extensions, or "" if there are none. */
   readonly extensions: string;
-  /** The subprotocol that the server chose, or "". */
+  /** The subprotocol that the server chose, or "" if there is none. */
   readonly protocol: string;
 }
 
 /**
- * A WebSocket client whose messages are web streams, with back-pressure: while the program does not read, the socket is
- * not read either.
+ * A WebSocket client as a pair of web streams with back-pressure: while the program does not read, the client does not read
+ * from the socket. WHATWG "WebSockets", "The WebSocketStream interface" (a proposal).
+ *
+ * @example
+ * const { readable } = await new WebSocketStream("ws://localhost:8080").opened;
+ * for await (const message of readable) console.log(message);
  */
 export class WebSocketStream {
-  /** Fulfilled when it is connected. Rejected with a WebSocketError, or the reason of the signal, if it cannot connect. */
+  /**
+   * Fulfilled when the opening handshake has succeeded. Rejected with a WebSocketError if the handshake fails, or with the
+   * reason of the signal if the handshake is aborted.
+   */
   readonly opened: Promise<WebSocketConnectedStream>;
   /**
-   * Fulfilled after the closing handshake.
-   * Rejected with a WebSocketError if the connection ended without it, and as `opened` is.
+   * Fulfilled after the closing handshake. Rejected with a WebSocketError if the connection ends without a closing
+   * handshake. If `opened` is rejected, `closed` is rejected with the same reason.
    */
   readonly closed: Promise<WebSocketClosed>;
   readonly #socket: WebSocket;
 
   /**
-   * Connects.
+   * Creates a WebSocket and starts the opening handshake.
    *
-   * @param url with the scheme ws, wss, http or https
-   * @throws DOMException (`name` "SyntaxError") for an invalid URL or subprotocol, or one given twice
-   * @throws ArgumentTypeError or ArgumentRangeError for an invalid or unknown option
+   * @param url the URL of the server, with the scheme ws, wss, http or https
+   * @param options the subprotocols, a signal, and options that browsers do not have
+   * @throws DOMException (`name` "SyntaxError") if the URL or a subprotocol is invalid, or a subprotocol occurs twice
+   * @throws ArgumentTypeError or ArgumentRangeError if an option is invalid or unknown
    */
   constructor(url: string | URL, options: WebSocketStreamOptions = {}) {
     checkOptions(options, WEBSOCKET_STREAM_OPTIONS);
@@ -89,22 +101,25 @@ export class WebSocketStream {
     this.closed = streams.closed;
   }
 
-  /** The URL, as it was parsed. */
+  /** The absolute URL of the server. */
   get url(): string {
     return this.#socket.url;
   }
 
   /**
-   * Closes the WebSocket, after what was sent, or stops connecting.
+   * Sends the queued messages and starts the closing handshake. Aborts the opening handshake if the WebSocket is still
+   * connecting.
    *
-   * @throws DOMException for an invalid code ("InvalidAccessError") or a reason of more than 123 bytes ("SyntaxError")
+   * @param info the close code and the reason. Default: none
+   * @throws DOMException if the code is invalid (`name` "InvalidAccessError") or the reason has more than 123 bytes
+   * ("SyntaxError")
    */
   close({ closeCode, reason }: WebSocketCloseInfo = {}): void {
     this.#socket.close(closeCode, reason || undefined);
   }
 }
 
-/** A promise, and what settles it. A program need not handle its rejection. */
+/** A promise with the functions that settle it. An unhandled rejection of the promise is ignored. */
 class Deferred<Value> {
   readonly promise: Promise<Value>;
   resolve: (value: Value) => void = () => {};
@@ -119,6 +134,7 @@ class Deferred<Value> {
   }
 }
 
+/** Connects a WebSocket to a pair of web streams. */
 class Streams implements StreamSink {
   readonly #opened = new Deferred<WebSocketConnectedStream>();
   readonly #closed = new Deferred<WebSocketClosed>();
@@ -128,12 +144,12 @@ class Streams implements StreamSink {
   readonly #webSocket: WebSocket;
   readonly #socket: StreamedSocket;
   readonly #signal: AbortSignal | undefined;
-  // Until they are closed, failed or cancelled.
+  // Set from the opening handshake until the stream is closed, has failed or is cancelled.
   #reading: ReadableStreamDefaultController<string | Uint8Array> | undefined;
   #writing: WritableStreamDefaultController | undefined;
-  // The write that waits until what was sent has left.
+  // The write that waits for onDrain().
   #write: Deferred<void> | undefined;
-  // Why the WebSocket has failed, while something that it received before is unread.
+  // The error with which `readable` fails when the received messages were read.
   #failure: WebSocketError | undefined;
 
   constructor(webSocket: WebSocket, signal: AbortSignal | undefined) {
@@ -151,14 +167,14 @@ class Streams implements StreamSink {
       start: (controller) => {
         this.#reading = controller;
       },
-      // With the default queue, of one message, this is called when the queue is empty.
+      // The default queue holds one message, so pull() is called when the queue is empty.
       pull: () => {
         if (this.#failure === undefined) this.#socket.resume();
         else this.#reading?.error(this.#failure);
       },
       cancel: (reason) => {
         this.#reading = undefined;
-        // To receive the peer's close frame.
+        // The peer's close frame must be read.
         this.#socket.resume();
         this.#closeFor(reason);
       },
@@ -166,7 +182,7 @@ class Streams implements StreamSink {
     const writable = new WritableStream<WebSocketStreamChunk>({
       start: (controller) => {
         this.#writing = controller;
-        // Not abort() of the sink, which is called after the write that waits.
+        // The method abort() of the sink would only be called after the pending write.
         const signal = signalOf(controller);
         signal?.addEventListener("abort", () => {
           this.#writing = undefined;
@@ -187,7 +203,7 @@ class Streams implements StreamSink {
   onMessage(message: string | Bytes): void {
     const reading = this.#reading;
     if (reading === undefined) return;
-    // A web stream knows no Buffer.
+    // A web stream delivers a Uint8Array, not a Buffer.
     const chunk =
       typeof message === "string"
         ? message
@@ -211,7 +227,7 @@ class Streams implements StreamSink {
       this.#closed.resolve({ closeCode: code, reason });
     } else {
       const failure = errorOfClose(code, reason, error);
-      // error() throws away what is unread.
+      // error() would discard the unread message.
       if ((this.#reading?.desiredSize ?? 0) > 0) this.#reading?.error(failure);
       else this.#failure = failure;
       this.#writing?.error(failure);
@@ -229,14 +245,14 @@ class Streams implements StreamSink {
 
   #send(chunk: unknown): Promise<void> | undefined {
     if (chunk instanceof Blob)
-      throw new TypeError("a Blob must be read first: write its arrayBuffer()");
+      throw new TypeError("a Blob cannot be written: write the result of its arrayBuffer()");
     const isBytes = chunk instanceof ArrayBuffer || ArrayBuffer.isView(chunk);
     const message = messageOf(isBytes ? chunk : `${chunk}`);
     let wantsMore = false;
     try {
       wantsMore = message instanceof Blob || this.#socket.send(message);
     } catch (error) {
-      // Closing: onClose() settles it.
+      // The WebSocket is closing. onClose() settles the write.
       if (!(error instanceof NotOpenError)) throw error;
     }
     if (wantsMore) return undefined;
@@ -244,10 +260,10 @@ class Streams implements StreamSink {
     return this.#write.promise;
   }
 
-  /** Closes with the code and reason of a WebSocketError, or without, for what a program has cancelled or aborted. */
+  /** Closes the WebSocket after a cancellation. A WebSocketError as the reason sets the close code and the close reason. */
   #closeFor(reason: unknown): void {
     const code = reason instanceof WebSocketError ? reason.closeCode : null;
-    // Other codes are of an error of another WebSocket, which was piped into or from this one.
+    // A program may pass on the error of another WebSocket, with a code that must not be sent, such as 1006.
     if (reason instanceof WebSocketError && code !== null && mayClose(code)) {
       this.#socket.close(code, reason.reason);
     } else {
@@ -256,7 +272,7 @@ class Streams implements StreamSink {
   }
 }
 
-/** Aborted when the stream is. The types of Node 20 do not have it. */
+/** Returns the signal that is aborted together with the stream. The types of Node 20 do not declare the property. */
 function signalOf(controller: object): AbortSignal | undefined {
   const signal: unknown = Reflect.get(controller, "signal");
   return signal instanceof AbortSignal ? signal : undefined;

@@ -349,7 +349,7 @@ test("NODE_DEBUG=barewire:* has a line for each decision", async () => {
   });
   for (const line of [
     /BAREWIRE:ENGINE \d+: refuses GET \/socket\.io\/\S+: Session ID unknown/,
-    /BAREWIRE:WEBSOCKET \d+: the connection with 127\.0\.0\.1:\d+ begins/,
+    /BAREWIRE:WEBSOCKET \d+: the connection with 127\.0\.0\.1:\d+ is open/,
     /BAREWIRE:ENGINE \d+: \S{20} connects over websocket, revision 4/,
     /BAREWIRE:SOCKETIO \d+: \S{20} joins \/ as \S{20}\n/,
     /BAREWIRE:SOCKETIO \d+: \S{20} is refused from \/closed: not today/,

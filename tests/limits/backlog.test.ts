@@ -91,7 +91,7 @@ describe("What waits for all clients together", () => {
     await other?.post(Array(3).fill('42["ask"]').join("\x1e"));
     assert.deepEqual(ends, []);
     await small?.post('42["ask"]');
-    assert.deepEqual(ends, ["transport error", "too much waits for all clients"]);
+    assert.deepEqual(ends, ["transport error", "too many bytes wait for all clients"]);
     assert.equal((await greedy?.poll())?.status, 400);
     // What the others were sent is not lost, and counts no more when they have it.
     for (let i = 0; i < 20; i++) {
@@ -118,7 +118,7 @@ describe("What waits for all clients together", () => {
     for (let i = 0; i < 12; i++) first?.emit("large", LARGE);
     assert.deepEqual(ends, []);
     for (let i = 0; i < 2; i++) second?.emit("large", LARGE);
-    assert.deepEqual(ends, ["too much waits for all clients"]);
+    assert.deepEqual(ends, ["too many bytes wait for all clients"]);
     assert.equal(first?.connected, false);
     assert.equal(second?.connected, true);
     for (const { socket } of clients) socket.terminate();

@@ -217,7 +217,7 @@ describe("A client that takes nothing of what it causes", () => {
         await until(() => ends.length > 0);
         client.socket.terminate();
       }
-      assert.deepEqual(ends, ["transport error", "too much waits for the client"]);
+      assert.deepEqual(ends, ["transport error", "too many bytes wait for the client"]);
       assert.equal(io.engine.clientsCount, 0);
     });
   }

@@ -493,7 +493,7 @@ describe("backpressurePolicy", () => {
     assert.ok(io.stats().dropped > 1000);
     for (let n = 0; n < 100; n++) third?.emit("n", TEXT);
     assert.equal(ends.length, 2);
-    assert.equal(ends[1], "too much waits for all clients");
+    assert.equal(ends[1], "too many bytes wait for all clients");
     assert.notEqual(ends[0], 2);
   });
 

@@ -47,8 +47,12 @@ const SERVER = "must be an HTTP or HTTPS server, got";
 const OPTIONS: CasesOf<WebSocketServerOptions, Ws> = {
   allowSynchronousEvents: BOOLEAN,
   autoPong: refused([true], false, "pings are always answered"),
-  backlog: refused([], 511, 'listen with an HTTP server of your own, and give it as "server"'),
-  clientTracking: refused([true], false, "the server always knows its clients"),
+  backlog: refused(
+    [],
+    511,
+    'call listen() of your own HTTP server, and pass the server as "server"',
+  ),
+  clientTracking: refused([true], false, 'the server always tracks its "clients"'),
   closeTimeout: refused([], 1000, "the closing handshake may take 30 seconds"),
   handleProtocols: refused([], () => "", 'use "protocols"'),
   handshakeTimeout: POSITIVE_MILLISECONDS,
