@@ -227,10 +227,11 @@ class Connection:
         bits = int(self.agreed.get("server_max_window_bits", 15))
         if self.inflater is None or "server_no_context_takeover" in self.agreed:
             self.inflater = zlib.decompressobj(-bits)
-        message, data, piece = b"", data + b"\0\0\xff\xff", b"more"
+        message, data, piece = bytearray(), data + b"\0\0\xff\xff", b"more"
         while data or piece:  # zlib checks the window only where it returns its output in short pieces.
             piece = self.inflater.decompress(data, 0 if bits == 15 else 64)
-            message, data = message + piece, self.inflater.unconsumed_tail
+            message += piece
+            data = self.inflater.unconsumed_tail
         return message
 
     def expect(self, said):
@@ -343,15 +344,14 @@ if __name__ == "__main__":
     print(f"TAP version 13\n1..{len(cases)}")
     status, address = 0, (options.url.hostname, options.url.port or 80)
     for number, (header, lines) in enumerate(cases, 1):
-        connections, deadline = {}, time.monotonic() + options.timeout
-        expected, got, severity = None, None, None
+        connections, deadline, severity, expected, got = {}, time.monotonic() + options.timeout, None, None, None
         try:
             play(lines, values, connections, lambda: Connection(address, deadline))
         except Failure as failure:
             expected, got, severity = failure.args
         except (OSError, zlib.error) as error:
-            expected, got = "what the transcript says", error
             severity = header.get("silence", "severity") if isinstance(error, TimeoutError) else "severity"
+            expected, got = "what the transcript says", error
         for connection in connections.values():
             connection.close()
         severity, why = header.get(severity, severity), f"expected {expected}, got {str(got)[:100]!r}"
