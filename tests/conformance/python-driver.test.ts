@@ -6,7 +6,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 
-import { createTarget } from "../../conformance/targets/barewire.ts";
+import { createTarget } from "../../conformance/testees/servers/barewire.ts";
 import { loadFolder } from "../../conformance/transcripts/load.ts";
 import { ENVIRONMENT } from "../support/environment.ts";
 import { notInstalled } from "../support/installed.ts";
