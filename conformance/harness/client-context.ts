@@ -2,9 +2,9 @@
 
 import type { IncomingMessage } from "node:http";
 import type { TcpConnection } from "../peers/tcp.ts";
-import { acceptFor, encodeFrame, TEXT } from "../peers/websocket.ts";
+import { acceptFor } from "../peers/websocket.ts";
 import { WebSocketClientPeer } from "../peers/websocket-client.ts";
-import { Failure } from "./case.ts";
+import type { Context } from "./context.ts";
 import type { Conversation } from "./conversation.ts";
 
 /** A client that has asked for a WebSocket and has no answer yet. */
@@ -14,13 +14,15 @@ export interface ClientRequest {
 }
 
 export class ClientContext {
+  readonly context: Context;
   readonly conversation: Conversation;
   readonly #requests: ClientRequest[] = [];
   readonly #taken: TcpConnection[] = [];
   #wake: () => void = () => {};
 
-  constructor(conversation: Conversation) {
-    this.conversation = conversation;
+  constructor(context: Context) {
+    this.context = context;
+    this.conversation = context.conversation;
   }
 
   /** The client has come, for the first time or again. */
@@ -44,46 +46,18 @@ export class ClientContext {
     }
   }
 
-  /** Waits for the client and answers as a server should; with `behind` in one piece with the answer. */
-  async websocket(behind?: Uint8Array): Promise<WebSocketClientPeer> {
-    const client = await this.request();
-    return this.accept(client, handshakeLines(client), behind);
+  /** Waits for the client and answers as a server should. */
+  async websocket(): Promise<WebSocketClientPeer> {
+    return this.accept(await this.request());
   }
 
-  /** Answers with these lines. */
-  accept(
-    { tcp }: ClientRequest,
-    lines: readonly string[],
-    behind: Uint8Array = new Uint8Array(0),
-  ): WebSocketClientPeer {
-    this.answer({ tcp }, lines, behind);
-    return new WebSocketClientPeer(tcp, this.conversation);
-  }
-
-  /**
-   * Answers with these lines, after which the client must go without a word. A client that takes
-   * them for an open WebSocket gives itself away by its echo.
-   */
-  async expectHandshakeFailed(client: ClientRequest, lines: readonly string[]): Promise<void> {
-    const frame = encodeFrame({ opcode: TEXT, payload: "open?", masked: false });
-    this.answer(client, lines, lines[0]?.includes(" 101 ") === true ? frame : undefined);
-    while (!client.tcp.ended) {
-      if (client.tcp.input.length > 0) {
-        throw new Failure("the end of the connection", `${client.tcp.input.length} bytes`);
-      }
-      await client.tcp.more();
-    }
-    this.conversation.note("the client has ended the connection");
-  }
-
-  answer(
-    { tcp }: Pick<ClientRequest, "tcp">,
-    lines: readonly string[],
-    behind: Uint8Array = new Uint8Array(0),
-  ): void {
-    const bytes = Buffer.concat([Buffer.from([...lines, "", ""].join("\r\n")), behind]);
+  /** Answers as a server should. */
+  accept(client: ClientRequest): WebSocketClientPeer {
+    const lines = handshakeLines(client);
+    const bytes = Buffer.from([...lines, "", ""].join("\r\n"));
     this.conversation.sent(bytes, lines.join(" ⏎ "));
-    tcp.write(bytes);
+    client.tcp.write(bytes);
+    return new WebSocketClientPeer(client.tcp, this.context);
   }
 
   close(): void {
@@ -93,7 +67,7 @@ export class ClientContext {
 }
 
 /** The answer that opens a WebSocket (RFC 6455 §4.2.2). */
-export function handshakeLines({ request }: Pick<ClientRequest, "request">): string[] {
+function handshakeLines({ request }: ClientRequest): string[] {
   return [
     "HTTP/1.1 101 Switching Protocols",
     "Upgrade: websocket",

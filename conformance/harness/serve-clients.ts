@@ -9,6 +9,7 @@ import { Socket } from "node:net";
 import { TcpConnection } from "../peers/tcp.ts";
 import type { ClientCase, ClientKind } from "./client-case.ts";
 import { ClientContext, type ClientRequest } from "./client-context.ts";
+import type { Context } from "./context.ts";
 import { type Result, runCase } from "./runner.ts";
 import type { Target } from "./target.ts";
 
@@ -91,8 +92,8 @@ export function serveClientCases(options: ServeOptions): Promise<Result[]> {
       running.add(run);
       const adapted = {
         ...each,
-        run: async ({ conversation }: { conversation: ClientContext["conversation"] }) => {
-          const own = new ClientContext(conversation);
+        run: async (context: Context) => {
+          const own = new ClientContext(context);
           own.add(client);
           give(own);
           await each.run(own);

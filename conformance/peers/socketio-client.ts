@@ -77,7 +77,7 @@ export class SocketioClientPeer {
 
   /** The next packet of Engine.IO; `undefined` at the end. */
   async nextEnginePacket(): Promise<string | Uint8Array | undefined> {
-    const message = await this.websocket.message();
+    const message = await this.websocket.nextMessage();
     if (message === undefined) return undefined;
     const { opcode, payload } = message;
     return opcode === TEXT ? Buffer.from(payload).toString() : payload;
@@ -127,7 +127,7 @@ export class SocketioClientPeer {
   /** The server ends the connection. */
   async close(): Promise<void> {
     this.websocket.sendClose(1000);
-    await this.websocket.message();
+    await this.websocket.nextMessage();
     this.websocket.tcp.end();
   }
 }

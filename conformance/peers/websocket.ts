@@ -32,6 +32,8 @@ export interface Frame {
   readonly rsv: number;
   readonly opcode: number;
   readonly masked: boolean;
+  /** Of a masked frame. */
+  readonly key?: Uint8Array;
   /** Unmasked. */
   readonly payload: Uint8Array;
 }
@@ -111,6 +113,7 @@ export function decodeFrame(bytes: Uint8Array): Frame {
     rsv: (first >> 4) & 7,
     opcode: first & 0xf,
     masked,
+    ...(masked && { key }),
     payload,
   };
 }
@@ -298,9 +301,10 @@ export async function writeInPieces(
 export class WebSocketPeer {
   readonly tcp: TcpConnection;
   readonly handshake: HandshakeAnswer;
-  readonly rules = new FrameRules("server");
+  readonly rules: FrameRules;
   readonly #target: Target;
   readonly #conversation: Conversation;
+  readonly #sender: "client" | "server";
   /** Frames that have come and are looked at once more. */
   readonly #ahead: (Frame | undefined)[] = [];
   /** What next() has returned since an attempt began. */
@@ -311,11 +315,14 @@ export class WebSocketPeer {
     handshake: HandshakeAnswer,
     target: Target,
     conversation: Conversation,
+    sender: "client" | "server" = "server",
   ) {
     this.tcp = tcp;
     this.handshake = handshake;
+    this.rules = new FrameRules(sender);
     this.#target = target;
     this.#conversation = conversation;
+    this.#sender = sender;
   }
 
   static async open(
@@ -416,9 +423,10 @@ export class WebSocketPeer {
   async #read(): Promise<Frame | undefined> {
     const bytes = await this.tcp.next(measureFrame);
     if (bytes === undefined) {
-      this.#conversation.note("the server has ended the connection");
+      this.#conversation.note(`the ${this.#sender} has ended the connection`);
       const { length } = this.tcp.input;
-      if (length > 0) throw new Failure("whole frames", `${length} bytes of one, and ${ENDED}`);
+      const isCut = length > 0 && this.#sender === "server";
+      if (isCut) throw new Failure("whole frames", `${length} bytes of one, and ${ENDED}`);
       return undefined;
     }
     const frame = decodeFrame(bytes);
@@ -495,18 +503,20 @@ export class WebSocketPeer {
   }
 
   /**
-   * The server must fail the connection (§7.1.7): it ends it, with a close frame before it or with
+   * The other end must fail the connection (§7.1.7): it ends it, with a close frame before it or with
    * none, and says nothing else. That the frame has one of these codes is a SHOULD, or less.
    */
   async expectFailed(codes: readonly number[], severityOfCode: Severity = "SHOULD"): Promise<void> {
     const wanted = `the connection failed with ${codes.join(" or ")}, or without a close frame`;
     const frame = await this.next();
     if (frame === undefined) {
-      await this.#expectServer();
+      if (this.#sender === "server") await this.#expectServer();
       return;
     }
     expect(frame.opcode === CLOSE, wanted, describeFrame(frame));
     checkCloseBody(frame);
+    // §7.1.1: it is the server that ends TCP.
+    if (this.#sender === "client") this.answerClose(frame);
     await this.expectEnd();
     const code = closeCodeOf(frame);
     expect(codes.includes(code), wanted, `code ${code}`, severityOfCode);
@@ -520,10 +530,16 @@ export class WebSocketPeer {
     again.destroy();
   }
 
-  /** The server must end TCP, and say nothing more. It is answered as §7.1.1 has it. */
+  /** Answers a close frame of a client, as a server does. */
+  answerClose(frame: Frame): void {
+    this.send({ opcode: CLOSE, payload: frame.payload.subarray(0, 2) });
+    this.tcp.end();
+  }
+
+  /** The other end must end TCP, and say nothing more. It is answered as §7.1.1 has it. */
   async expectEnd(): Promise<void> {
     await this.tcp.untilEnd();
-    this.#conversation.note("the server has ended the connection");
+    this.#conversation.note(`the ${this.#sender} has ended the connection`);
   }
 
   /** It is still there: a ping is answered, with nothing before the pong. */

@@ -2,8 +2,18 @@
 
 import { Failure, type Severity } from "../harness/case.ts";
 import { wait } from "../harness/context.ts";
+import { scanAccept } from "./accept.ts";
 import { evaluate, scanBytes, VARIABLE } from "./bytes.ts";
-import { beginsHead, type HeadLines, HttpExchange, scanAnswer, scanHeadLines } from "./http.ts";
+import {
+  ANSWER,
+  beginsHead,
+  type HeadLines,
+  HttpExchange,
+  REQUEST,
+  scanAnswer,
+  scanHeadLines,
+  scanRequest,
+} from "./http.ts";
 import { type Attempted, LEVELS, type Lines } from "./levels.ts";
 import { type Line, takeApart, withoutRemark } from "./lines.ts";
 import { type Action, GIVEN, type Play } from "./play.ts";
@@ -26,6 +36,8 @@ export interface Block {
   readonly sends: string;
   /** What must come, in the words of the lines. */
   readonly expects: string;
+  /** How often a client must connect; 0 where the harness is the client. */
+  readonly accepts: number;
 }
 
 /** What a connection carries, which decides how its lines are read. */
@@ -46,13 +58,15 @@ interface Said extends Line {
 export function scanBlock(lines: readonly Line[]): Block {
   const reader = new BlockReader(lines);
   const actions = reader.readUntil(() => false);
-  return { actions, sends: reader.sends(), expects: reader.expects() };
+  return { actions, sends: reader.sends(), expects: reader.expects(), accepts: reader.accepts };
 }
 
 class BlockReader {
   readonly #lines: readonly Line[];
   #at = 0;
   readonly #kinds = new Map<string, Kind>();
+  /** How often a client must connect so far. */
+  accepts = 0;
   /** The variables that have a value by now. */
   readonly #known = new Set(GIVEN);
   readonly #sent: string[] = [];
@@ -61,6 +75,11 @@ class BlockReader {
   constructor(lines: readonly Line[]) {
     // What stands behind the bar is for the reader.
     this.#lines = lines.map((line) => ({ ...line, text: withoutRemark(line.text) }));
+  }
+
+  /** What the lines begin with that the harness sends: "<" where it is the server. */
+  get #own(): ">" | "<" {
+    return this.accepts > 0 ? "<" : ">";
   }
 
   sends(): string {
@@ -87,7 +106,8 @@ class BlockReader {
   #readStep(line: Line): Action {
     if (line.text.startsWith("~")) return this.#readWait(line);
     const action = this.#readSaid(line);
-    const isAwaited = /^(?:[A-Z]?<|any order$|either$)/.test(line.text);
+    const isSent = line.text.replace(/^[A-Z](?=[<>])/, "").startsWith(this.#own);
+    const isAwaited = !isSent && /^(?:[A-Z]?[<>]|any order$|either$)/.test(line.text);
     return async (play) => {
       const begin = performance.now();
       await action(play);
@@ -97,11 +117,12 @@ class BlockReader {
 
   #readSaid(line: Line): Action {
     if (line.text.startsWith("connect ")) return this.#readConnect(line);
+    if (line.text.startsWith("accept ")) return this.#readAccept(line);
     if (line.text === "any order") return this.#readAnyOrder(line);
     if (line.text === "either") return this.#readEither(line);
     const said = this.#say(line);
     const kind = this.#kindOf(said);
-    if (said.sign === "<") {
+    if (said.sign !== this.#own) {
       this.#at++;
       return this.#readAwaited(said).action;
     }
@@ -114,6 +135,7 @@ class BlockReader {
     this.#at++;
     const scanner = scan(line);
     scanner.need("connect");
+    if (this.accepts > 0) fail(line, "a case that accepts does not connect");
     const words = ["tcp", "websocket", ...LEVELS.keys()];
     const kind = scanner.oneOf(words);
     const level = LEVELS.get(kind);
@@ -138,6 +160,18 @@ class BlockReader {
     scanner.end();
     this.#open(name, "websocket", scanner);
     return (play) => open(play, name);
+  }
+
+  /** accept websocket as B */
+  #readAccept(line: Line): Action {
+    this.#at++;
+    if (this.accepts < this.#kinds.size) fail(line, "a case that connects does not accept");
+    const scanner = scan(line);
+    const { name, isWebSocket, action } = scanAccept(scanner);
+    this.#open(name, isWebSocket ? "websocket" : "http", scanner);
+    this.accepts++;
+    for (const variable of ["accept", "port"]) this.#known.add(variable);
+    return action;
   }
 
   #open(name: string, kind: Kind, scanner: Scanner): void {
@@ -187,7 +221,7 @@ class BlockReader {
       this.#at++;
       const first = this.#next ?? fail(line, "expected lines behind this");
       const { connection, sign } = this.#say(first);
-      if (sign !== "<") fail(first, "expected a line that says what comes");
+      if (sign === this.#own) fail(first, "expected a line that says what comes");
       connections.add(connection);
       const kind = this.#kinds.get(connection);
       alternatives.push(this.readUntil((text) => text === "or" || text === "end"));
@@ -212,12 +246,12 @@ class BlockReader {
   #say(line: Line): Said {
     const signed = takeApart(line.text);
     if (signed === undefined || (signed.sign !== ">" && signed.sign !== "<")) {
-      fail(line, "expected a step: >, <, ~, connect, for, either or any order");
+      fail(line, "expected a step: >, <, ~, connect, accept, for, either or any order");
     }
     const { connection, sign, joins, said } = signed;
     if (!this.#kinds.has(connection)) fail(line, `no connection "${connection}" is open`);
     const indent = line.indent + line.text.length - said.length;
-    this.#checkVariables(said, sign === "<", { ...line, indent });
+    this.#checkVariables(said, sign !== this.#own, { ...line, indent });
     return { ...line, indent, connection, sign, joins, said: said.trim() };
   }
 
@@ -239,7 +273,13 @@ class BlockReader {
     this.#awaited.push(`${prefix(said)}${said.said}`);
     const kind = this.#kindOf(said);
     const scanOne =
-      kind === "http" ? scanAnswer : kind === "websocket" ? scanAwaited : kind.awaited;
+      kind === "websocket"
+        ? scanAwaited
+        : kind !== "http"
+          ? kind.awaited
+          : this.accepts > 0
+            ? scanRequest
+            : scanAnswer;
     const awaited = scanOne(scanner, said.connection);
     const what = said.said.slice(0, said.said.length - scanner.rest.length).trim();
     const limited = scanLimits(scanner, this.#known, what, awaited.action);
@@ -255,6 +295,7 @@ class BlockReader {
   /** The lines of a request's head, up to the empty one, and what is written together with it. */
   #readHead(first: Said): Action {
     const { connection } = first;
+    const isServer = this.accepts > 0;
     const lines: HeadLines[] = [];
     const texts: string[] = [];
     let piece: number | undefined;
@@ -268,19 +309,23 @@ class BlockReader {
     }
     while (said.said !== "") {
       const scanner = new Scanner(said.said, said.number, said.indent);
-      lines.push(scanHeadLines(scanner));
+      lines.push(scanHeadLines(scanner, isServer ? ANSWER : REQUEST));
       scanner.end();
       texts.push(said.said);
       said = this.#advance(first);
     }
     this.#at++;
+    const upgrades = isServer && /^(?:handshake|HTTP\/1\.1 101)\b/.test(texts[0] ?? "");
+    if (upgrades) this.#kinds.set(connection, "websocket");
     const behind = this.#readJoined(connection);
     const meaning = [texts.join(" ⏎ "), ...behind.map(meaningOf)].join(" + ");
     this.#sent.push(prefix(first) + meaning);
     return async (play) => {
       const head = lines.flatMap((line) => line(play.variables));
       const bytes = Buffer.concat(behind.map(({ encode }) => encode(play, connection)));
-      await play.http.get(connection).sendHead(head, bytes, meaning, piece);
+      const exchange = play.http.get(connection);
+      await exchange.sendHead(head, bytes, meaning, piece);
+      if (upgrades) play.websockets.set(connection, exchange.accepted());
     };
   }
 
@@ -289,7 +334,7 @@ class BlockReader {
     this.#at++;
     const line = this.#next ?? fail(first, "expected an empty line behind the head");
     const said = this.#say(line);
-    if (said.sign !== ">" || said.joins || said.connection !== first.connection) {
+    if (said.sign !== this.#own || said.joins || said.connection !== first.connection) {
       fail(line, "expected a line of the head, or the empty line behind it");
     }
     return said;
@@ -349,7 +394,7 @@ class BlockReader {
     const written: Written[] = [];
     for (;;) {
       const line = this.#next;
-      if (line === undefined || !line.text.startsWith(`${connection}>+`)) return written;
+      if (line === undefined || !line.text.startsWith(`${connection}${this.#own}+`)) return written;
       this.#at++;
       written.push(this.#scanOne(this.#say(line)));
     }
@@ -357,7 +402,7 @@ class BlockReader {
 
   #scanOne({ said, number, indent }: Said): Written {
     const scanner = new Scanner(said, number, indent);
-    const written = scanWritten(scanner);
+    const written = scanWritten(scanner, this.accepts === 0);
     scanner.end();
     return written;
   }

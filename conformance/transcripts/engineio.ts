@@ -170,7 +170,7 @@ function scanSentByWebSocket(scanner: Scanner, connection: string): Action {
     sessionsOf(play).websocket(connection).session.peer;
   if (scanner.take("FIN")) return (play) => peerOf(play).tcp.end();
   if (scanner.take("RST")) return (play) => peerOf(play).tcp.reset();
-  const { encode, meaning } = scanWritten(scanner);
+  const { encode, meaning } = scanWritten(scanner, true);
   return (play) => peerOf(play).sendBytes(encode(play, connection), meaning);
 }
 

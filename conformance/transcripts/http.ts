@@ -13,6 +13,7 @@ import {
   WebSocketPeer,
   writeInPieces,
 } from "../peers/websocket.ts";
+import { WebSocketClientPeer } from "../peers/websocket-client.ts";
 import { evaluate, scanBytes, VARIABLE, type Variables } from "./bytes.ts";
 import type { Action, Play } from "./play.ts";
 import type { Scanner } from "./scanner.ts";
@@ -21,14 +22,33 @@ import type { Awaited } from "./websocket.ts";
 /** A line of HTTP: a request, a status, a field, or the empty line behind the fields. */
 const HTTP_LINE = /^(?:[A-Z]+ \S.* HTTP\/\d\.\d|HTTP\/\d.*|[!#$%&'*+.^`|~\w-]+:.*|)$/;
 
-/** The fields of a handshake (RFC 6455 §4.1), with the key of §1.3. */
-const HANDSHAKE: readonly (readonly [name: string, value: string])[] = [
-  ["Host", "{host}"],
-  ["Upgrade", "websocket"],
-  ["Connection", "Upgrade"],
-  ["Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="],
-  ["Sec-WebSocket-Version", "13"],
-];
+/** What the line "handshake" stands for. */
+export interface Handshake {
+  readonly line: string;
+  readonly fields: readonly (readonly [name: string, value: string])[];
+}
+
+/** A client's (RFC 6455 §4.1), with the key of §1.3. */
+export const REQUEST: Handshake = {
+  line: "GET {websocket} HTTP/1.1",
+  fields: [
+    ["Host", "{host}"],
+    ["Upgrade", "websocket"],
+    ["Connection", "Upgrade"],
+    ["Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="],
+    ["Sec-WebSocket-Version", "13"],
+  ],
+};
+
+/** A server's (RFC 6455 §4.2.2). */
+export const ANSWER: Handshake = {
+  line: "HTTP/1.1 101 Switching Protocols",
+  fields: [
+    ["Upgrade", "websocket"],
+    ["Connection", "Upgrade"],
+    ["Sec-WebSocket-Accept", "{accept}"],
+  ],
+};
 
 /** Lines of a head, without their CRLF. */
 export type HeadLines = (variables: Variables) => readonly Uint8Array[];
@@ -48,8 +68,8 @@ export function beginsHead(line: string): boolean {
  *     handshake with Upgrade: WebSocket    and this field, in place of its own if it has one
  *     handshake without Host, Upgrade
  */
-export function scanHeadLines(scanner: Scanner): HeadLines {
-  if (scanner.take("handshake")) return scanHandshake(scanner);
+export function scanHeadLines(scanner: Scanner, handshake: Handshake): HeadLines {
+  if (scanner.take("handshake")) return scanHandshake(scanner, handshake);
   if (scanner.rest.startsWith("'")) {
     const bytes = scanBytes(scanner);
     return (variables) => [evaluate(bytes, variables)];
@@ -59,8 +79,8 @@ export function scanHeadLines(scanner: Scanner): HeadLines {
   return (variables) => [Buffer.from(fill(line, variables), "latin1")];
 }
 
-function scanHandshake(scanner: Scanner): HeadLines {
-  const fields = new Map(HANDSHAKE);
+function scanHandshake(scanner: Scanner, handshake: Handshake): HeadLines {
+  const fields = new Map(handshake.fields);
   if (scanner.take("with")) {
     const name = scanName(scanner);
     scanner.need(":");
@@ -71,11 +91,12 @@ function scanHandshake(scanner: Scanner): HeadLines {
       if (!fields.delete(name)) scanner.fail(`a handshake has no ${name}`);
     } while (scanner.take(","));
   }
-  const lines = [...fields].map(([name, value]) => `${name}: ${value}`);
-  return (variables) =>
-    ["GET {websocket} HTTP/1.1", ...lines].map((line) =>
-      Buffer.from(fill(line, variables), "latin1"),
-    );
+  return (variables) => linesOf({ line: handshake.line, fields: [...fields] }, variables);
+}
+
+function linesOf({ line, fields }: Handshake, variables: Variables): Uint8Array[] {
+  const lines = [line, ...fields.map(([name, value]) => `${name}: ${value}`)];
+  return lines.map((each) => Buffer.from(fill(each, variables), "latin1"));
 }
 
 const CRLF = Buffer.from("\r\n");
@@ -89,9 +110,11 @@ export class HttpExchange {
   /** Sec-WebSocket-Key of the last request. */
   #key = "";
 
-  constructor(tcp: TcpConnection, context: Context) {
+  /** @param request what a client asks for, where the harness is the server */
+  constructor(tcp: TcpConnection, context: Context, request?: HandshakeAnswer) {
     this.tcp = tcp;
     this.#context = context;
+    this.#answer = request;
   }
 
   /**
@@ -165,6 +188,21 @@ export class HttpExchange {
     expect(hasElement(connection, "upgrade"), "Connection: Upgrade", connection);
     const { target, conversation } = this.#context;
     return new WebSocketPeer(this.tcp, answer, target, conversation);
+  }
+
+  /** Answers a client's handshake as RFC 6455 §4.2.2 has it. */
+  async accept(variables: Variables): Promise<WebSocketPeer> {
+    await this.sendHead(
+      linesOf(ANSWER, variables),
+      new Uint8Array(0),
+      "the answer to the handshake",
+    );
+    return this.accepted();
+  }
+
+  /** From here on the connection is a WebSocket, of which the harness is the server. */
+  accepted(): WebSocketPeer {
+    return new WebSocketClientPeer(this.tcp, this.#context);
   }
 
   /** Makes attempts at the same answer, until one of them succeeds. @throws Failure where none does */
@@ -266,6 +304,45 @@ export function scanAnswerOf(scanner: Scanner, answer: (play: Play) => Promise<A
   }
   if (scanner.take("refused")) return scanRefusal(scanner, answer);
   if (scanner.take("body")) return scanBody(scanner, answer);
+  return scanField(scanner, answer);
+}
+
+/**
+ * Takes how a client must ask:
+ *
+ *     request matches /^GET /       the request line
+ *     header Host matches /:80$/    and the fields, as those of an answer
+ *     FIN                           the end of the connection, with nothing before it
+ */
+export function scanRequest(scanner: Scanner, connection: string): Awaited {
+  if (scanner.take("FIN")) return { action: ({ http }) => http.get(connection).tcp.untilEnd() };
+  const answer = async ({ http }: Play): Promise<Answer> => {
+    const exchange = http.get(connection);
+    return { ...(await exchange.answer()), body: () => exchange.body() };
+  };
+  if (!scanner.take("request matches")) return { action: scanField(scanner, answer) };
+  const pattern = scanPattern(scanner);
+  return {
+    action: async (play) => {
+      const { line } = await answer(play);
+      expect(pattern(play).test(line), `a request line like ${pattern(play)}`, line);
+    },
+  };
+}
+
+/** Behind "matches": a regular expression between slashes. */
+function scanPattern(scanner: Scanner): (play: Play) => RegExp {
+  const text = scanner.expect(/\/.+\/$/, "a pattern between slashes").slice(1, -1);
+  try {
+    new RegExp(text);
+  } catch (error) {
+    if (error instanceof SyntaxError) scanner.fail(error.message);
+    throw error;
+  }
+  return ({ variables }) => new RegExp(fill(text, variables));
+}
+
+function scanField(scanner: Scanner, answer: (play: Play) => Promise<Answer>): Action {
   if (scanner.take("no header")) {
     const name = scanName(scanner);
     return async (play) => {
@@ -280,6 +357,13 @@ export function scanAnswerOf(scanner: Scanner, answer: (play: Play) => Promise<A
     return async (play) => {
       const value = (await answer(play)).headers.get(name.toLowerCase()) ?? "none";
       expect(hasElement(value, element), `${name} with ${element}`, value);
+    };
+  }
+  if (scanner.take("matches")) {
+    const pattern = scanPattern(scanner);
+    return async (play) => {
+      const value = (await answer(play)).headers.get(name.toLowerCase()) ?? "none";
+      expect(pattern(play).test(value), `${name} like ${pattern(play)}`, value);
     };
   }
   scanner.need(":");

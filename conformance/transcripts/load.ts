@@ -5,6 +5,7 @@ import { join } from "node:path";
 
 import { needBehaviour } from "../harness/behaviour.ts";
 import type { Case } from "../harness/case.ts";
+import type { ClientCase } from "../harness/client-case.ts";
 import { playAll } from "./block.ts";
 import { parseTranscripts, type Transcript } from "./parse.ts";
 import { Play } from "./play.ts";
@@ -16,8 +17,28 @@ import { SyntaxFault } from "./scanner.ts";
  * @throws Error that names the file, the line and the column where it breaks the grammar
  */
 export function loadCases(file: string): Case[] {
+  return load(file, false).map(caseOf);
+}
+
+/** Returns the cases for clients of a file: a case is for as many connections as it accepts. @throws as loadCases() */
+export function loadClientCases(file: string): ClientCase[] {
+  return load(file, true).map(({ steps, needs: _needs, line: _line, alone: _alone, ...rest }) => ({
+    ...rest,
+    kind: rest.id.startsWith("socketio.") ? "socketio" : "websocket",
+    connections: steps.accepts,
+    run: (clients) => playAll(steps.actions, new Play(clients.context, clients)),
+  }));
+}
+
+function load(file: string, isForClients: boolean): Transcript[] {
   try {
-    return parseTranscripts(readFileSync(file, "utf8")).map(caseOf);
+    const transcripts = parseTranscripts(readFileSync(file, "utf8"));
+    for (const { line, steps } of transcripts) {
+      if (steps.accepts > 0 === isForClients) continue;
+      const [step, end] = isForClients ? ["accept", "clients"] : ["connect", "servers"];
+      throw new SyntaxFault(`expected a line "${step}" in this case for ${end}`, line, 1);
+    }
+    return transcripts;
   } catch (error) {
     if (error instanceof SyntaxFault)
       throw new Error(`${file}: ${error.message}`, { cause: error });

@@ -3,6 +3,7 @@
 import { randomBytes } from "node:crypto";
 
 import { Failure } from "../harness/case.ts";
+import type { ClientContext, ClientRequest } from "../harness/client-context.ts";
 import type { Context } from "../harness/context.ts";
 import { addressOf } from "../harness/target.ts";
 import type { DeflatePeer } from "../peers/deflate.ts";
@@ -51,8 +52,12 @@ export class Play {
    */
   lastSaid = performance.now();
 
-  constructor(context: Context) {
+  readonly #clients: ClientContext | undefined;
+
+  /** @param clients those that connect, where the harness is the server */
+  constructor(context: Context, clients?: ClientContext) {
     this.context = context;
+    this.#clients = clients;
     const { target } = context;
     this.variables = new Map([
       ["host", addressOf(target)],
@@ -61,6 +66,12 @@ export class Play {
       ["socketio", target.socketioPath],
       ["random", randomBytes(8).toString("hex")],
     ]);
+  }
+
+  /** Waits for a client. */
+  async request(): Promise<ClientRequest> {
+    if (this.#clients === undefined) throw new Error("the harness is no server here");
+    return this.#clients.request();
   }
 
   /** Keeps the end of a frame of which only the beginning is sent. */

@@ -189,7 +189,7 @@ function sent(scanner: Scanner, connection: string): Action {
     return (play) => webSocketPeerOf(play, connection).websocket.tcp.reset();
   }
   if (scanner.take("frame")) {
-    const { encode, meaning } = scanWritten(scanner);
+    const { encode, meaning } = scanWritten(scanner, true);
     return (play) => {
       const { websocket } = webSocketPeerOf(play, connection);
       websocket.sendBytes(encode(play, connection), meaning);

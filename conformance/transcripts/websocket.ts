@@ -99,7 +99,7 @@ function deflateOf({ deflates, websockets }: Play, connection: string): DeflateP
 /**
  * Takes what is written to a WebSocket:
  *
- *     text 'hello'                  a frame, masked, with FIN
+ *     text 'hello'                  a frame with FIN, masked if a client sends it
  *     in pieces of 7: text 'hello'  in TCP segments of 7 bytes
  *     first 3 bytes of text 'hello' "rest" sends the others
  *     fragments of 64: text 'x' × 1 MiB
@@ -107,21 +107,21 @@ function deflateOf({ deflates, websockets }: Play, connection: string): DeflateP
  *     compressed text 'hello'       with RSV1, if permessage-deflate is agreed on
  *     bytes 81 80
  */
-export function scanWritten(scanner: Scanner): Written {
+export function scanWritten(scanner: Scanner, isClient: boolean): Written {
   const meaning = scanner.rest.trim();
   let piece: number | undefined;
   if (scanner.take("in pieces of")) {
     piece = scanner.number();
     scanner.need(":");
   }
-  const parts = [scanEncode(scanner)];
-  while (scanner.take("+")) parts.push(scanEncode(scanner));
+  const parts = [scanEncode(scanner, isClient)];
+  while (scanner.take("+")) parts.push(scanEncode(scanner, isClient));
   const encode: Written["encode"] = (play, connection) =>
     Buffer.concat(parts.map((part) => part(play, connection)));
   return { encode, meaning, piece };
 }
 
-function scanEncode(scanner: Scanner): Written["encode"] {
+function scanEncode(scanner: Scanner, isClient: boolean): Written["encode"] {
   if (scanner.take("rest")) return (play, connection) => play.takeRest(connection);
   if (scanner.take("bytes")) {
     const bytes = scanBytes(scanner);
@@ -130,12 +130,12 @@ function scanEncode(scanner: Scanner): Written["encode"] {
   if (scanner.take("fragments of")) {
     const size = scanner.number("how many bytes");
     scanner.need(":");
-    const frame = scanFrame(scanner);
+    const frame = scanFrame(scanner, isClient);
     return (play, connection) => encodeFragments(frame(play, connection), size);
   }
   const count = scanner.take("first") ? scanner.number("how many bytes") : undefined;
   if (count !== undefined) scanner.need("bytes of");
-  const frame = scanFrame(scanner);
+  const frame = scanFrame(scanner, isClient);
   return (play, connection) => {
     const bytes = encodeFrame(frame(play, connection));
     if (count === undefined) return bytes;
@@ -145,14 +145,15 @@ function scanEncode(scanner: Scanner): Written["encode"] {
 }
 
 /** RFC 6455 §5.2: opcode, what is unusual about the header, close code, payload. */
-function scanFrame(scanner: Scanner): FrameOf {
+function scanFrame(scanner: Scanner, isClient: boolean): FrameOf {
   const compressed = scanner.take("compressed");
   const numbered = scanner.take("opcode");
   const opcode = numbered
     ? Number.parseInt(scanner.expect(/[0-9a-f](?!\w)/, "a hex digit"), 16)
     : OPCODES[scanner.oneOf(KINDS)];
   let fin = true;
-  let masked = true;
+  // RFC 6455 §5.1
+  let masked = isClient;
   let rsv = 0;
   let lengthBytes: 0 | 2 | 8 | undefined;
   let length: bigint | undefined;
@@ -160,6 +161,7 @@ function scanFrame(scanner: Scanner): FrameOf {
   for (;;) {
     if (scanner.take("no-fin")) fin = false;
     else if (scanner.take("unmasked")) masked = false;
+    else if (scanner.take("masked")) masked = true;
     else if (scanner.take("rsv")) rsv = Number.parseInt(scanner.expect(/[01]{3}/, "three bits"), 2);
     else if (scanner.take("7-bit")) lengthBytes = 0;
     else if (scanner.take("16-bit")) lengthBytes = 2;

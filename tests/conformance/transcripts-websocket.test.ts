@@ -2,8 +2,10 @@
 // column.
 
 import assert from "node:assert/strict";
+import { join } from "node:path";
 import { describe, test } from "node:test";
 
+import { loadCases, loadClientCases } from "../../conformance/transcripts/load.ts";
 import { parseTranscripts } from "../../conformance/transcripts/parse.ts";
 
 /** A case with these steps, which begin in line 5. */
@@ -34,6 +36,65 @@ const WRONG: readonly (readonly [what: string, steps: readonly string[], error: 
   ["a number for a parameter that has none", [DEFLATE, "< agreed server_no_context_takeover at most 1"], /^line 6, column 37: expected the end of the line/],
   ["a number for a parameter that must not be there", [DEFLATE, "< not agreed client_max_window_bits at most 9"], /^line 6, column 37: expected the end of the line/],
 ];
+
+// biome-ignore format: aligned table
+const WRONG_OF_A_SERVER: readonly (readonly [what: string, steps: readonly string[], error: RegExp])[] = [
+  ["a level that cannot be accepted", ["accept socketio"], /^line 5, column 8: expected tcp or websocket, got "socketio"$/],
+  ["something behind accept", ["accept websocket with Cookie: a"], /^line 5, column 18: expected the end of the line, got "with Cookie: a"$/],
+  ["a connection that is accepted twice", ["accept tcp", "accept tcp"], /^line 6, column 11: connection "" is open already/],
+  ["a case that connects and accepts", ["connect tcp", "accept tcp as B"], /^line 6, column 1: a case that connects does not accept$/],
+  ["a case that accepts and connects", ["accept tcp", "connect tcp as B"], /^line 6, column 1: a case that accepts does not connect$/],
+  ["an answer without its end", ["accept tcp", "< handshake"], /^line 6, column 3: expected an empty line behind the head$/],
+  ["a line of the client within an answer", ["accept tcp", "< handshake", "> FIN", "<"], /^line 7, column 1: expected a line of the head, or the empty line behind it$/],
+  ["an answer without a field that it has not", ["accept tcp", "< handshake without Host", "<"], /^line 6, column 25: a handshake has no Host/],
+  ["frames behind an answer that refuses", ["accept tcp", "< HTTP/1.1 400 No", "<", "> alive"], /^line 8, column 3: expected "header", got "alive"$/],
+  ["a status that a client must send", ["accept tcp", "> status 101"], /^line 6, column 3: expected "header", got "status 101"$/],
+  ["a pattern without its end", ["accept tcp", "> request matches /^GET"], /^line 6, column 19: expected a pattern between slashes/],
+  ["a pattern that is none", ["accept tcp", "> header Host matches /(/"], /^line 6, column 26: Invalid regular expression/],
+  ["an unknown frame", ["accept websocket", "< txet 'a'"], /^line 6, column 3: expected text or binary/],
+  ["an unknown frame that must come", ["accept websocket", "> txet 'a'"], /^line 6, column 3: expected text or binary/],
+  ["an either that sends first", ["accept websocket", "either", "< ping", "end"], /^line 7, column 1: expected a line that says what comes$/],
+  ["a variable without a value", ["accept websocket", "< text '{sid}'"], /^line 6, column 3: \{sid\} has no value yet$/],
+];
+
+describe("a line of a case for clients that breaks the grammar", () => {
+  for (const [what, steps, error] of WRONG_OF_A_SERVER) {
+    test(what, () => {
+      assert.throws(() => parseTranscripts(withSteps(...steps)), {
+        name: "SyntaxFault",
+        message: error,
+      });
+    });
+  }
+
+  test("a case for clients among those for servers, and the other way round", () => {
+    const folder = join(import.meta.dirname, "../../conformance/cases");
+    assert.throws(() => loadCases(join(folder, "client/websocket/closing.wire")), {
+      message:
+        /closing\.wire: line 5, column 1: expected a line "connect" in this case for servers$/,
+    });
+    assert.throws(() => loadClientCases(join(folder, "server/websocket/masking.wire")), {
+      message:
+        /masking\.wire: line \d+, column 1: expected a line "accept" in this case for clients$/,
+    });
+  });
+
+  test("the lines of a server are what the harness sends, and each accept is a connection", () => {
+    const [{ steps } = { steps: undefined }] = parseTranscripts(
+      withSteps(
+        "accept tcp",
+        "< handshake",
+        "<",
+        "<+ text 'a'",
+        "> text 'a'",
+        "accept websocket as B",
+      ),
+    );
+    assert.equal(steps?.sends, "handshake + text 'a'");
+    assert.equal(steps?.expects, "text 'a'");
+    assert.equal(steps?.accepts, 2);
+  });
+});
 
 describe("a line of HTTP or of a WebSocket that breaks the grammar", () => {
   for (const [what, steps, error] of WRONG) {
