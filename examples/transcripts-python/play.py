@@ -13,7 +13,7 @@ HANDSHAKE = {"Host": "{host}", "Upgrade": "websocket", "Connection": "Upgrade",
 END = None, b""  # The end of the connection, where a message or a control frame has its opcode and its payload.
 
 FIELD = r"(?:title|section|sentence|severity|silence|extra-time|alone|needs|each|\|).*\n"
-CASE = re.compile(rf"^(section|severity) (.*)\n|^case (.*)\n((?:{FIELD})*)((?:(?!case |section |severity ).*\n)+)", re.M)
+CASE = re.compile(rf"^(section|severity) (.*)\n|^case (.*)\n((?:{FIELD})*)((?:(?!case |se\w+ ).*\n)+)", re.M)
 LOOP = re.compile(r"^for ([\w-]+) in (.*)\n((?:(?!for |end\n).*\n)*)end\n", re.M)
 COUNT, TEXT = r"\d+(?: [KM]iB)?", r"'(?:[^'\\]|\\.)*'"
 ATOM = re.compile(rf" *(?:([0-9a-f]{{2}})\.\.([0-9a-f]{{2}})|((?:[0-9a-f]{{2}})+)(?![\w-])|noise ({COUNT})|({TEXT}))"
@@ -253,8 +253,8 @@ class Connection:
                     raise Failure(*failure.args[:2], severity.strip("()"))
             case ["status", *codes]:
                 version = r"\S+" if "not" in codes else r"1\.(?:1|0(?! 101))"  # A 101 must be of HTTP/1.1.
-                status = re.match(rf"HTTP/{version} (\d{{3}})\s", self.answer())
-                found = any(status and code[:3] <= status[1] <= code[-3:] for code in codes)
+                status = (re.match(rf"HTTP/{version} (\d{{3}})\s", self.answer()) or ["", ""])[1]
+                found = any(code[:3] <= status <= code[-3:] for code in codes)
                 check(found != ("not" in codes), said, self.answer())
             case ["no", "header", name]:
                 check(self.header(name) is None, said, self.header(name))
@@ -296,8 +296,7 @@ def play(lines, values, connections, connect):
     lines = iter(lines)
     for line in lines:
         if said := re.fullmatch(r"([A-Z]?)([<>]) ?(.*)", line):
-            connection = connections[said[1]]
-            connection.send(said[3], values) if said[2] == ">" else connection.expect(said[3])
+            connections[said[1]].send(said[3], values) if said[2] == ">" else connections[said[1]].expect(said[3])
         elif opening := re.fullmatch(r"connect (tcp|websocket)(?: as ([A-Z]))?(?: with (([\w-]+:.*)|.*))?", line):
             level, name, extra, field = opening.groups("")
             connection = connections[name] = connect()
@@ -340,15 +339,14 @@ if __name__ == "__main__":
     parser.add_argument("files", nargs="+")
     parser.add_argument("--path", default="/websocket", help="where the server echoes messages (default: /websocket)")
     parser.add_argument("--timeout", type=float, default=5, help="the limit of a case in seconds (default: 5)")
-    options = parser.parse_args()
-    values = {"host": options.url.netloc, "websocket": options.path, "random": os.urandom(8).hex()}
-    cases = [case for path in options.files for case in read_cases(path, values)]
+    args = parser.parse_args()
+    values = {"host": args.url.netloc, "websocket": args.path, "random": os.urandom(8).hex()}
+    status, cases = 0, [case for path in args.files for case in read_cases(path, values)]
     print(f"TAP version 13\n1..{len(cases)}")
-    status, address = 0, (options.url.hostname, options.url.port or 80)
     for number, (header, lines) in enumerate(cases, 1):
-        connections, deadline, severity, expected, got = {}, time.monotonic() + options.timeout, None, None, None
+        connections, deadline, severity, expected, got = {}, time.monotonic() + args.timeout, None, None, None
         try:
-            play(lines, values, connections, lambda: Connection(address, deadline))
+            play(lines, values, connections, lambda: Connection((args.url.hostname, args.url.port or 80), deadline))
         except Failure as failure:
             expected, got, severity = failure.args
         except (OSError, zlib.error) as error:
