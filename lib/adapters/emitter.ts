@@ -72,7 +72,11 @@ export interface EmitterOptions {
   readonly requestTimeout?: number;
 }
 
-/** The checks of the options. */
+/**
+ * The checks of the options.
+ *
+ * @internal
+ */
 export const EMITTER_OPTIONS: OptionTable<EmitterOptions> = {
   namespace: string,
   prefix: string,
