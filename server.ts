@@ -784,7 +784,9 @@ export class Server<
     return this.sockets.except([]);
   }
 
-  /** Returns the engine, preceded by the files of the browser client if they are served. */
+  /**
+   * Returns what handles requests: the engine, or, if the client's files are served, a handler that looks for a file first.
+   */
   private handlerFor(engine: Engine, options: ServerOptions): EngineHandler {
     if (!this.servesClient) return engine;
     const files = new ClientFiles(`${enginePath(options).replace(/\/$/, "")}/`);

@@ -51,7 +51,7 @@ function request(url: string, body: string | undefined, options: EngineOptions):
   return { response, abort };
 }
 
-/** Adds listeners for events of the page, by name. Returns a function that removes the listeners. */
+/** Adds listeners to the window: each key is the name of an event. Returns a function that removes them. */
 function listen(listeners: Readonly<Record<string, () => void>>): () => void {
   const controller = new AbortController();
   if (typeof addEventListener === "function") {

@@ -82,7 +82,10 @@ export class Play {
   /** What keepRest() kept. */
   takeRest(connection: string): Uint8Array {
     const rest = this.#rests.get(connection);
-    if (rest === undefined) throw new Error("nothing is left of a frame");
+    if (rest === undefined)
+      throw new Error(
+        "a line sends the rest of a frame, but no line before it has sent only a part of one",
+      );
     this.#rests.delete(connection);
     return rest;
   }

@@ -42,7 +42,7 @@ export class Subscriptions<Listener> {
     this.waits = new Deadlines(timeout, (channel) => this.settle(channel));
   }
 
-  /** The number of channels to which add() was called and delete() was not. */
+  /** The number of channels that were added and not yet deleted. */
   get size(): number {
     return this.wanted.size;
   }

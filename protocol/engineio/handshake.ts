@@ -70,7 +70,7 @@ export function parseQuery(search: string): ReadonlyMap<string, string> {
   return query;
 }
 
-/** The characters that URLSearchParams decodes or removes. */
+/** Matches a query string that URLSearchParams would change: it decodes % and +, and removes a leading question mark. */
 const ESCAPED = /[%+]|^\?/;
 
 /** An HTTP request to an Engine.IO server. */

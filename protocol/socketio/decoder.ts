@@ -27,7 +27,7 @@ import { ProtocolError } from "./rules.ts";
 export interface DecoderOptions {
   /** The largest number of attachments of a packet. */
   readonly maxAttachments: number;
-  /** The limits of a packet. Default: CLIENT_LIMITS, a depth of 500 and 10,000 arguments. */
+  /** The limits of a packet. Default: CLIENT_LIMITS (a depth of at most 500, at most 10,000 arguments). */
   readonly limits?: PacketLimits;
 }
 

@@ -71,7 +71,7 @@ describe("An answer to a poll that nobody reads", () => {
 });
 
 describe("What waits for all clients together", () => {
-  test("is at most maxTotalBackpressure: the client for which the most waits pays", async (context) => {
+  test("is at most maxTotalBackpressure: the client with the most waiting bytes is disconnected", async (context) => {
     const { io, port } = await serve(context, { maxTotalBackpressure: 10_000_000 });
     const ends: unknown[] = [];
     io.on("connection", (socket) => {

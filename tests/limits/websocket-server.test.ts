@@ -239,7 +239,7 @@ describe("What waits for a client of a WebSocketServer", () => {
     for (let n = 0; n < 100; n++) assert.equal(await client.next(), MESSAGE);
   });
 
-  test("of all together is at most maxTotalBackpressure: the one for which the most waits pays", async (context) => {
+  test("of all together is at most maxTotalBackpressure: the client with the most waiting bytes is disconnected", async (context) => {
     const { server, port } = await serveWebSocket(context, { maxTotalBackpressure: 2_000_000 });
     const greedy = await nonReader(server, port);
     const other = await nonReader(server, port);

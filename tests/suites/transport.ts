@@ -111,7 +111,7 @@ export function transportSuite(transport: TransportUnderTest): void {
       session.send(text("much too late"));
     });
 
-    test("shutDown() ends at once, and drops what waits", async (context) => {
+    test("shutDown() closes the transport at once, and drops the packets that wait", async (context) => {
       const { session, log, engine } = await start(context, transport);
       session.shutDown();
       session.shutDown();

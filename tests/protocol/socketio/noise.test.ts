@@ -111,7 +111,7 @@ describe("noise", () => {
     assert.deepEqual([...seen].sort(), Object.keys(BREACHES).sort());
   });
 
-  test(`what is read says the same when it is written and read again (seed ${seed})`, () => {
+  test(`a decoded packet is the same after it is encoded and decoded again (seed ${seed})`, () => {
     const random = new Random(seed + 1);
     let written = 0;
     for (let i = 0; i < INPUTS / 5; i++) {
