@@ -59,8 +59,8 @@ export class Deadlines<Item> {
       return;
     }
     // The event loop was blocked. Data that clients have sent in the meantime is still in the sockets' buffers, and is
-    // read before an item expires.
-    this.#immediate = setImmediate(() => this.#expire()).unref();
+    // read before an item expires. An immediate without a reference would wait for the next event, however late.
+    this.#immediate = setImmediate(() => this.#expire());
   };
 
   #expire(): void {

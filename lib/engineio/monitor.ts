@@ -4,6 +4,7 @@
 import { channel } from "node:diagnostics_channel";
 import type { IncomingMessage } from "node:http";
 import { type IntervalHistogram, monitorEventLoopDelay } from "node:perf_hooks";
+import { inspect } from "node:util";
 
 import type { Revision } from "../../protocol/engineio/handshake.ts";
 import type { Packet } from "../../protocol/engineio/packet.ts";
@@ -345,7 +346,9 @@ export class Monitor {
     const isSystem = error instanceof Error && "syscall" in error;
     if (isSystem || this.#loggerHasFailed) return;
     this.#loggerHasFailed = true;
-    process.emitWarning(`the logger has failed: ${error}`, { type: "BarewireLoggerWarning" });
+    // Not as a string: the conversion of a thrown value may throw as well.
+    const [what] = inspect(error).split("\n", 1);
+    process.emitWarning(`the logger has failed: ${what}`, { type: "BarewireLoggerWarning" });
   }
 }
 

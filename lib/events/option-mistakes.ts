@@ -22,10 +22,17 @@ export function invalidOption(name: string, expected: string, value: unknown): s
 }
 
 function shown(value: unknown): string {
-  if (typeof value === "string") return JSON.stringify(value);
+  if (typeof value === "string") return JSON.stringify(shortened(value));
   if (typeof value === "function") return "a function";
   if (Array.isArray(value)) return "an array";
   return typeof value === "object" && value !== null ? "an object" : String(value);
+}
+
+/** The longest text of a message that is not the program's own, in UTF-16 code units. */
+const LONGEST = 100;
+
+function shortened(text: string): string {
+  return text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
 }
 
 /** Returns the most similar known name, or `undefined` if no name is similar. */

@@ -75,7 +75,7 @@ export interface WebSocketServerOptions extends ConnectionBoundOptions {
   readonly maxBackpressure?: number;
   /**
    * How many bytes may wait in this process for all clients together. When more bytes wait, the connection for which the
-   * most bytes wait is ended, as for `maxBackpressure`. Default: 256 MiB.
+   * most bytes wait is ended, as for `maxBackpressure`. A client counts when `send()` has returned `false`. Default: 256 MiB.
    */
   readonly maxTotalBackpressure?: number;
   /**

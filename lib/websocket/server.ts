@@ -392,7 +392,7 @@ export interface WebSocketConnectionEvents {
    * (RFC 6455 §7.1.5)
    * @param reason the reason in the peer's close frame, or ""
    * @param failure the protocol error of the peer for which this end failed the connection
-   * @param exceeded the limit that the client reached because it read too slowly
+   * @param exceeded the limit that the waiting bytes have reached
    */
   close: (
     code: number,
@@ -419,6 +419,8 @@ export class WebSocketConnection
   readonly protocol: string;
   readonly #connection: Connection;
   readonly #limits: SendLimits;
+  // The connection was ended because of a limit, and is open until its socket has closed.
+  #isCutOff = false;
   #stream: StreamSink | undefined;
 
   /** @internal */
@@ -483,7 +485,8 @@ export class WebSocketConnection
   }
 
   /**
-   * Sends a message. If more than `maxBackpressure` bytes already wait for the client, ends the connection instead.
+   * Sends a message. If more than `maxBackpressure` bytes already wait for the client, ends the connection instead. What is
+   * sent in one turn of the event loop waits too, even if the client reads at once.
    *
    * @param data a string for a text message, bytes for a binary message
    * @returns `false` if the client reads too slowly. The program should wait for "drain" before the next message
@@ -499,7 +502,8 @@ export class WebSocketConnection
   send(data: string | Bytes | ArrayBuffer): boolean {
     const connection = this.#connection;
     const { maxBackpressure, backlog } = this.#limits;
-    if (connection.open && connection.bufferedAmount > maxBackpressure) {
+    if (this.#isCutOff && connection.open) return false;
+    if (connection.open && connection.congested && connection.bufferedAmount > maxBackpressure) {
       this.#cutOff("maxBackpressure", "too many bytes wait for the client");
       return false;
     }
@@ -522,6 +526,7 @@ export class WebSocketConnection
   }
 
   #cutOff(bound: string, message: string): void {
+    this.#isCutOff = true;
     this.#connection.terminate(new BoundExceededError(bound, message));
   }
 

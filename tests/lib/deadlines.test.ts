@@ -3,6 +3,7 @@ import { describe, test } from "node:test";
 
 import { Deadlines } from "../../lib/deadlines.ts";
 import { Clock } from "../support/clock.ts";
+import { turn } from "../support/net.ts";
 
 describe("Deadlines", () => {
   test("calls back for each item when its wait is over, in the order in which they came", (context) => {
@@ -137,5 +138,21 @@ describe("Deadlines", () => {
     deadlines.add("a");
     assert.equal(timers(), before);
     deadlines.delete("a");
+  });
+
+  test("that is late keeps the loop from waiting for the next event", async () => {
+    const expired: string[] = [];
+    const deadlines = new Deadlines<string>(20, (item) => expired.push(item));
+    deadlines.add("a");
+    const active = new Promise<string[]>((resolve) => {
+      // Right behind the timer of the deadline, before the immediate that reads sockets first.
+      setTimeout(() => resolve(process.getActiveResourcesInfo()), 20);
+    });
+    // The loop is blocked until the deadline is over.
+    const end = performance.now() + 40;
+    while (performance.now() < end);
+    assert.ok((await active).includes("Immediate"));
+    await turn();
+    assert.deepEqual(expired, ["a"]);
   });
 });

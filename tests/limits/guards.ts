@@ -324,7 +324,7 @@ export const GUARDS: readonly Guard[] = [
   {
     bound: "Bytes that wait for one client of a `WebSocketServer`, plus one message",
     file: "lib/websocket/server.ts",
-    from: "if (connection.open && connection.bufferedAmount > maxBackpressure) {",
+    from: "if (connection.open && connection.congested && connection.bufferedAmount > maxBackpressure) {",
     to: "if (false) {",
     test: "tests/limits/websocket-server.test.ts",
   },

@@ -239,6 +239,33 @@ describe("What waits for a client of a WebSocketServer", () => {
     for (let n = 0; n < 100; n++) assert.equal(await client.next(), MESSAGE);
   });
 
+  test("may be more than maxBackpressure as long as send() returns true", async (context) => {
+    const { server, port } = await serveWebSocket(context, { maxBackpressure: 1000 });
+    const { client, ours } = await nonReader(server, port);
+    client.socket.resume();
+    const text = "x".repeat(100);
+    for (let n = 0; n < 100; n++) {
+      if (!ours.send(text)) await heard(ours, "drain");
+    }
+    for (let n = 0; n < 100; n++) assert.equal(await client.next(), text);
+  });
+
+  test("of a client that was disconnected for it does not count, also in the same turn", async (context) => {
+    const { server, port } = await serveWebSocket(context, { maxTotalBackpressure: 3_000_000 });
+    const stalled = [];
+    for (let n = 0; n < 3; n++) stalled.push(await nonReader(server, port));
+    const payload = new Uint8Array(500_000);
+    // 9 MB: two of three are over the limit, and one alone is not.
+    for (let round = 0; round < 6; round++) {
+      for (const { ours } of stalled) ours.send(payload);
+    }
+    const ends = stalled.map(({ ours, end }) => end.then(() => ours));
+    await Promise.race(ends);
+    await turn();
+    assert.equal(server.clients.size, 1);
+    for (const { client } of stalled) client.socket.terminate();
+  });
+
   test("of all together is at most maxTotalBackpressure: the client with the most waiting bytes is disconnected", async (context) => {
     const { server, port } = await serveWebSocket(context, { maxTotalBackpressure: 2_000_000 });
     const greedy = await nonReader(server, port);

@@ -121,6 +121,13 @@ describe("The log", () => {
       },
       warnings: ["the logger has failed: TypeError: a mistake"],
     },
+    "throws a value that has no text costs nobody anything: it counts, and the process warns once":
+      {
+        fail: () => {
+          throw Object.create(null);
+        },
+        warnings: ["the logger has failed: [Object: null prototype] {}"],
+      },
     "throws what the operating system says costs nobody anything: it counts": {
       fail: () => {
         throw FULL;
