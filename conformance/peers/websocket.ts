@@ -3,6 +3,7 @@
 
 import { createHash, randomBytes } from "node:crypto";
 
+import { type Attempt, firstOf } from "../harness/attempts.ts";
 import { type Behaviour, needBehaviour } from "../harness/behaviour.ts";
 import { expect, Failure, type Severity } from "../harness/case.ts";
 import { type Conversation, hex, quote } from "../harness/conversation.ts";
@@ -387,30 +388,19 @@ export class WebSocketPeer {
     for (let at = 0; at < bytes.length; at += piece) this.tcp.write(bytes.subarray(at, at + piece));
   }
 
-  /**
-   * Makes attempts one after the other, each at the same frames, until one of them succeeds.
-   *
-   * @throws Failure where none does: that of the last, with what all have expected
-   */
-  async firstOf(attempts: readonly (() => Promise<void>)[]): Promise<void> {
-    const expected: string[] = [];
-    let got = "";
-    for (const attempt of attempts) {
-      const seen: (Frame | undefined)[] = [];
+  /** Runs attempts on the same frames until one succeeds. @throws Failure if all fail */
+  async firstOf(attempts: readonly Attempt[]): Promise<void> {
+    let seen: (Frame | undefined)[] = [];
+    const watched = attempts.map((attempt) => (): Promise<void> => {
+      seen = [];
       this.#seen = seen;
-      try {
-        await attempt();
-        return;
-      } catch (error) {
-        if (!(error instanceof Failure)) throw error;
-        expected.push(error.expected);
-        got = error.got;
-        this.#ahead.unshift(...seen);
-      } finally {
-        this.#seen = undefined;
-      }
+      return attempt();
+    });
+    try {
+      await firstOf(watched, () => this.#ahead.unshift(...seen));
+    } finally {
+      this.#seen = undefined;
     }
-    throw new Failure(expected.join(", or "), got);
   }
 
   /** The next frame, or `undefined` at the end of the connection. @throws Failure for one that no server may send */

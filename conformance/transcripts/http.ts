@@ -1,5 +1,6 @@
 // The lines of a bare connection: a request of HTTP as it is written, and what its answer must be.
 
+import { type Attempt, firstOf } from "../harness/attempts.ts";
 import { expect, Failure } from "../harness/case.ts";
 import type { Context } from "../harness/context.ts";
 import { quote } from "../harness/conversation.ts";
@@ -141,7 +142,7 @@ export class HttpExchange {
     else await writeInPieces(this.tcp, bytes, piece);
   }
 
-  /** The head of the answer to the last request. @throws Failure for none */
+  /** Returns the head of the answer to the last request. @throws Failure if the connection ends before it */
   async answer(): Promise<HandshakeAnswer> {
     this.#answer ??= await readHandshakeAnswer(this.tcp, this.#context.conversation, this.#key);
     return this.#answer;
@@ -206,19 +207,8 @@ export class HttpExchange {
   }
 
   /** Makes attempts at the same answer, until one of them succeeds. @throws Failure where none does */
-  async firstOf(attempts: readonly (() => Promise<void>)[]): Promise<void> {
-    const failures: Failure[] = [];
-    for (const attempt of attempts) {
-      try {
-        await attempt();
-        return;
-      } catch (error) {
-        if (!(error instanceof Failure)) throw error;
-        failures.push(error);
-      }
-    }
-    const expected = failures.map((failure) => failure.expected).join(", or ");
-    throw new Failure(expected, failures.at(-1)?.got ?? "");
+  firstOf(attempts: readonly Attempt[]): Promise<void> {
+    return firstOf(attempts);
   }
 }
 

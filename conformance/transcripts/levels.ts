@@ -1,5 +1,6 @@
 // What a connection can carry above frames and HTTP: each level reads its own lines.
 
+import type { Attempt } from "../harness/attempts.ts";
 import { ENGINEIO3, ENGINEIO4 } from "./engineio.ts";
 import type { Action, Play } from "./play.ts";
 import type { Scanner } from "./scanner.ts";
@@ -35,7 +36,7 @@ export interface Lines {
 
 /** Makes attempts at the same packets, one after the other, until one of them succeeds. */
 export interface Attempted {
-  firstOf(attempts: readonly (() => Promise<void>)[]): Promise<void>;
+  firstOf(attempts: readonly Attempt[]): Promise<void>;
 }
 
 /** By the word that names it behind "connect". */

@@ -1,6 +1,6 @@
 // The packets of a connection in the order in which they were received. Alternatives read the same packets again.
 
-import { Failure } from "../harness/case.ts";
+import { type Attempt, firstOf } from "../harness/attempts.ts";
 import type { EncodedPacket } from "../peers/socketio.ts";
 import type { Attempted } from "./levels.ts";
 
@@ -40,23 +40,12 @@ export class PacketQueue implements Attempted {
   }
 
   /** Runs the attempts on the same packets until one succeeds. @throws Failure if all fail */
-  async firstOf(attempts: readonly (() => Promise<void>)[]): Promise<void> {
+  async firstOf(attempts: readonly Attempt[]): Promise<void> {
     const waiting = [...this.#waiting];
     const count = this.#all.length;
-    const expected: string[] = [];
-    let got = "";
-    for (const attempt of attempts) {
-      try {
-        await attempt();
-        return;
-      } catch (error) {
-        if (!(error instanceof Failure)) throw error;
-        expected.push(error.expected);
-        got = error.got;
-        this.#waiting = [...waiting, ...this.#all.slice(count)];
-      }
-    }
-    throw new Failure(expected.join(", or "), got);
+    await firstOf(attempts, () => {
+      this.#waiting = [...waiting, ...this.#all.slice(count)];
+    });
   }
 
   async #more(): Promise<void> {

@@ -1,0 +1,32 @@
+// Alternatives: a specification may allow several things to come, and the harness looks at the same input for each.
+
+import { Failure } from "./case.ts";
+
+/** Checks whether the server sends one of the alternatives. Throws a Failure if it sends something else. */
+export type Attempt = () => Promise<void>;
+
+/**
+ * Runs attempts one after the other until one succeeds.
+ *
+ * @param rewind called after an attempt that fails, so that the next one has the same input. Default: does nothing
+ * @throws Failure if all fail, with what all have expected
+ */
+export async function firstOf(
+  attempts: readonly Attempt[],
+  rewind: () => void = () => {},
+): Promise<void> {
+  const expected: string[] = [];
+  let got = "";
+  for (const attempt of attempts) {
+    try {
+      await attempt();
+      return;
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      expected.push(error.expected);
+      got = error.got;
+      rewind();
+    }
+  }
+  throw new Failure(expected.join(", or "), got);
+}
