@@ -20,20 +20,20 @@ describe("Receiver reads", () => {
   }
 });
 
+/** The rules whose breach lies in the first two bytes of a frame. */
+const EARLY = [
+  "MASK_REQUIRED",
+  "MASK_FORBIDDEN",
+  "RESERVED_BITS",
+  "RESERVED_OPCODE",
+  "NOTHING_TO_CONTINUE",
+  "MESSAGE_UNFINISHED",
+  "CONTROL_FRAGMENTED",
+  "CONTROL_TOO_LONG",
+] as const;
+
 describe("Receiver refuses", () => {
-  const RULES_OF_FRAMES = [
-    "MASK_REQUIRED",
-    "MASK_FORBIDDEN",
-    "RESERVED_BITS",
-    "RESERVED_OPCODE",
-    "NOTHING_TO_CONTINUE",
-    "MESSAGE_UNFINISHED",
-    "CONTROL_FRAGMENTED",
-    "CONTROL_TOO_LONG",
-    "MINIMAL_LENGTH",
-    "MESSAGE_TOO_BIG",
-    "INVALID_UTF8",
-  ] as const;
+  const RULES_OF_FRAMES = [...EARLY, "MINIMAL_LENGTH", "MESSAGE_TOO_BIG", "INVALID_UTF8"] as const;
   for (const rule of RULES_OF_FRAMES) {
     test(`RFC 6455 §7.1.7 ${rule}, whole and byte by byte`, () => {
       for (const breach of BREACHES[rule]) {
@@ -135,17 +135,6 @@ describe("Receiver as a scanner", () => {
 });
 
 describe("Receiver fails at the first byte that is wrong", () => {
-  // The rules whose breach lies in the two bytes that begin a frame.
-  const EARLY = [
-    "MASK_REQUIRED",
-    "MASK_FORBIDDEN",
-    "RESERVED_BITS",
-    "RESERVED_OPCODE",
-    "NOTHING_TO_CONTINUE",
-    "MESSAGE_UNFINISHED",
-    "CONTROL_FRAGMENTED",
-    "CONTROL_TOO_LONG",
-  ] as const;
   for (const rule of EARLY) {
     test(`RFC 6455 §5.2 ${rule} is known from a frame's first two bytes`, () => {
       for (const breach of BREACHES[rule]) {
