@@ -54,9 +54,9 @@ const MAY_IMPORT: readonly (readonly [place: string, allowed: readonly string[]]
     "lib/cluster/",
     [
       "lib/cluster/",
-      "lib/engineio/arrival.ts",
+      "lib/engineio/engine-request.ts",
       "lib/engineio/engine.ts",
-      "lib/socketio/fair-bound.ts",
+      "lib/socketio/fair-eviction.ts",
       "lib/socketio/recovery-store.ts",
       "node:",
     ],

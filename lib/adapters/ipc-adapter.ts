@@ -26,13 +26,13 @@ import type {
   Room,
   SocketId,
 } from "../socketio/adapter.ts";
+import { noteSent } from "../socketio/recovering-clients.ts";
 import type { RecoveryLimits } from "../socketio/recovery-store.ts";
-import { noteSent } from "../socketio/returning.ts";
 import type { ClusterAnswer, ClusterMessage, NodeId } from "./cluster-messages.ts";
 import { decodeMessage, encodeMessage } from "./ipc-messages.ts";
 import {
   RecoveringAdapter,
-  type Returning,
+  type RecoveringClient,
   type SentEvent,
   withOffset,
 } from "./recovering-adapter.ts";
@@ -110,7 +110,7 @@ export class IpcAdapter extends RecoveringAdapter<SentEvent> implements LinkedAd
     if (message.type === "broadcast" && this.isStamped(message.packet)) {
       const { packet, options } = message;
       // For a client without the primary's answer, this packet is in the answer.
-      const waiting = [...this.returning].filter(({ session }) => session !== undefined);
+      const waiting = [...this.recovering].filter(({ session }) => session !== undefined);
       this.attempt(() => this.deliver(packet.data, options, waiting));
     } else {
       this.receive(message, from);
@@ -139,7 +139,7 @@ export class IpcAdapter extends RecoveringAdapter<SentEvent> implements LinkedAd
     const kept = this.keptFor(options);
     if (options.flags.local !== true) this.send({ type: "broadcast", packet, options }, kept);
     else if (kept !== undefined) this.keep(packet, options, kept);
-    this.deliver(packet.data, options, this.returning);
+    this.deliver(packet.data, options, this.recovering);
   }
 
   override emitTo(member: Member, packet: Packet, flags: BroadcastFlags): void {
@@ -163,12 +163,12 @@ export class IpcAdapter extends RecoveringAdapter<SentEvent> implements LinkedAd
   private deliver(
     event: EventData,
     options: BroadcastOptions,
-    returning: Iterable<Returning<SentEvent>>,
+    recovering: Iterable<RecoveringClient<SentEvent>>,
   ): void {
     const data = withOffset(event, this.offset);
     const packet: Packet = { type: EVENT, namespace: this.nsp.name, data };
     let message: Outgoing | undefined;
-    for (const each of options.flags.volatile === true ? [] : returning) {
+    for (const each of options.flags.volatile === true ? [] : recovering) {
       message ??= this.encode(data, options);
       noteSent(each, { message, options }, this.maxReplay);
     }
@@ -206,7 +206,7 @@ export class IpcAdapter extends RecoveringAdapter<SentEvent> implements LinkedAd
   }
 
   override persistSession(session: RecoverableSession): void {
-    this.stopReturns(session.pid);
+    this.stopRecoveries(session.pid);
     this.pids.delete(session.sid);
     this.knownData.delete(session.sid);
     const { name: nsp } = this.nsp;
@@ -219,21 +219,21 @@ export class IpcAdapter extends RecoveringAdapter<SentEvent> implements LinkedAd
     offset?: string,
   ): RecoveryFailure | Promise<RestoredSession | RecoveryFailure> {
     if (this.recovery === undefined) return "unknown session";
-    const returning: Returning<SentEvent> = { pid, session: undefined, sent: [] };
-    this.returning.add(returning);
+    const recovering: RecoveringClient<SentEvent> = { pid, session: undefined, sent: [] };
+    this.recovering.add(recovering);
     return new Promise((resolve) => {
       this.link.claim(this.nsp.name, pid, offset, (result) =>
-        resolve(this.onClaimed(returning, result)),
+        resolve(this.onClaimed(recovering, result)),
       );
     });
   }
 
   private onClaimed(
-    returning: Returning<SentEvent>,
+    recovering: RecoveringClient<SentEvent>,
     result: ClaimResult,
   ): RestoredSession | RecoveryFailure {
     if (typeof result === "string") {
-      this.returning.delete(returning);
+      this.recovering.delete(recovering);
       return result;
     }
     const { session: record } = result;
@@ -241,7 +241,7 @@ export class IpcAdapter extends RecoveringAdapter<SentEvent> implements LinkedAd
     // The primary's limit applies to the stored form. JSON can be larger.
     const size = missed.reduce((sum, { length }) => sum + length, 0);
     if (size > this.maxReplay) {
-      this.returning.delete(returning);
+      this.recovering.delete(recovering);
       this.link.post({ type: "socket-gone", nsp: this.nsp.name, pid: record.pid });
       return "packets dropped";
     }
@@ -254,7 +254,7 @@ export class IpcAdapter extends RecoveringAdapter<SentEvent> implements LinkedAd
       address: record.address,
       missed,
     };
-    returning.session = session;
+    recovering.session = session;
     // The primary regards the session as connected to this worker, until the worker sends a change.
     this.pids.set(record.sid, record.pid);
     return session;

@@ -1,15 +1,20 @@
 // The base class of adapters for several processes whose clients can recover their session in any process. The state of
 // a client is stored outside of this process from the time when the client connects, so that it outlives the process.
-// While a client reconnects, the events that this process sends are buffered for it (socketio/returning.ts).
+// While a client reconnects, the events that this process sends are buffered for it (socketio/recovering-clients.ts).
 
 import type { EventData } from "../../protocol/socketio/packet.ts";
 import type { Outgoing } from "../engineio/outgoing.ts";
 import { flushSoon } from "../flush.ts";
 import type { RecoverableSession, RestoredSession, Room, SocketId } from "../socketio/adapter.ts";
-import { endReturn, type Returning, type SentEvent, stopReturns } from "../socketio/returning.ts";
+import {
+  endRecovery,
+  type RecoveringClient,
+  type SentEvent,
+  stopRecoveries,
+} from "../socketio/recovering-clients.ts";
 import { ClusterAdapter } from "./cluster-adapter.ts";
 
-export type { Returning, SentEvent } from "../socketio/returning.ts";
+export type { RecoveringClient, SentEvent } from "../socketio/recovering-clients.ts";
 
 /** A session whose missed events are being read. */
 export type GrowingSession = RecoverableSession & { readonly missed: Outgoing[] };
@@ -17,10 +22,10 @@ export type GrowingSession = RecoverableSession & { readonly missed: Outgoing[] 
 /** The base class of adapters whose clients can recover their session in any process. */
 export abstract class RecoveringAdapter<
   Sent extends SentEvent,
-  Waiting extends Returning<Sent> = Returning<Sent>,
+  Waiting extends RecoveringClient<Sent> = RecoveringClient<Sent>,
 > extends ClusterAdapter {
   /** @internal */
-  protected readonly returning = new Set<Waiting>();
+  protected readonly recovering = new Set<Waiting>();
   /**
    * The connected sockets whose clients can recover, with their secret ids.
    *
@@ -115,7 +120,7 @@ export abstract class RecoveringAdapter<
    * connected.
    */
   private isReturning(id: SocketId): boolean {
-    for (const { session } of this.returning) if (session?.sid === id) return true;
+    for (const { session } of this.recovering) if (session?.sid === id) return true;
     return false;
   }
 
@@ -128,13 +133,13 @@ export abstract class RecoveringAdapter<
     return Number.POSITIVE_INFINITY;
   }
 
-  override endReturn(session: RestoredSession): readonly Outgoing[] | undefined {
-    return endReturn(this.returning, session, this.maxReplay);
+  override endRecovery(session: RestoredSession): readonly Outgoing[] | undefined {
+    return endRecovery(this.recovering, session, this.maxReplay);
   }
 
   /** @internal */
-  protected stopReturns(pid: string): void {
-    stopReturns(this.returning, pid);
+  protected stopRecoveries(pid: string): void {
+    stopRecoveries(this.recovering, pid);
   }
 }
 

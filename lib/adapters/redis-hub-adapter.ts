@@ -19,7 +19,7 @@ import type {
   NodeId,
 } from "./cluster-messages.ts";
 import type { Expected } from "./pending-request.ts";
-import { RecoveringAdapter, type Returning, type SentEvent } from "./recovering-adapter.ts";
+import { RecoveringAdapter, type RecoveringClient, type SentEvent } from "./recovering-adapter.ts";
 import type { HubMember, RedisHub, RedisHubOptions } from "./redis-hub.ts";
 import type { ChannelListener, RedisLink } from "./redis-link.ts";
 
@@ -38,7 +38,7 @@ export type MembershipMessage = Extract<ClusterMessage, { readonly type: Members
 /** The base class of the adapters over Redis. */
 export abstract class RedisHubAdapter<
     Sent extends SentEvent = SentEvent,
-    Waiting extends Returning<Sent> = Returning<Sent>,
+    Waiting extends RecoveringClient<Sent> = RecoveringClient<Sent>,
   >
   extends RecoveringAdapter<Sent, Waiting>
   implements HubMember

@@ -5,10 +5,10 @@
 //
 //   io.emit() ──▶ XADD ──▶ the stream ──▶ XREAD ──▶ every process, including this one ──▶ its clients
 //
-// If clients can recover, a process sends its own events when it reads them from the stream (echo-queue.ts). Therefore
+// If clients can recover, a process sends its own events when it reads them from the stream (ordered-actions.ts). Therefore
 // all processes send all events in the same order, the ids of the entries are increasing offsets, and a client has
 // missed the events after its offset in the stream (stream-history.ts). An event that is not read in time is sent early
-// (early-events.ts), with an offset that says so (stream-offset.ts). Sessions are stored in Redis too
+// (unread-events.ts), with an offset that says so (stream-offset.ts). Sessions are stored in Redis too
 // (redis-sessions.ts).
 
 import type { Bytes } from "../../protocol/bytes.ts";
@@ -30,7 +30,7 @@ import type {
   Room,
   SocketId,
 } from "../socketio/adapter.ts";
-import { noteSent } from "../socketio/returning.ts";
+import { noteSent } from "../socketio/recovering-clients.ts";
 import { CLUSTER_OPTIONS, type ClusterStats } from "./cluster-adapter.ts";
 import type {
   ClusterAnswer,
@@ -39,11 +39,10 @@ import type {
   ClusterRequest,
   NodeId,
 } from "./cluster-messages.ts";
-import { type Added, EarlyEvents } from "./early-events.ts";
-import { EchoQueue } from "./echo-queue.ts";
+import { OrderedActions } from "./ordered-actions.ts";
 import {
   type GrowingSession,
-  type Returning,
+  type RecoveringClient,
   type SentEvent,
   withOffset,
 } from "./recovering-adapter.ts";
@@ -70,6 +69,7 @@ import {
   type StreamPlace,
 } from "./stream-offset.ts";
 import { compareIds, type StreamEntry } from "./stream-reader.ts";
+import { type Added, UnreadEvents } from "./unread-events.ts";
 
 /**
  * The options of createRedisStreamsAdapter(). The options that @socket.io/redis-streams-adapter also has have the same
@@ -196,7 +196,7 @@ interface SentFromStream extends SentEvent {
 }
 
 /** @internal */
-interface ReturningToStream extends Returning<SentFromStream> {
+interface RecoveringFromStream extends RecoveringClient<SentFromStream> {
   /** Events up to this entry are not in `sent`. */
   after: string;
   /** Events that the client already has are not in `sent` either. */
@@ -205,7 +205,7 @@ interface ReturningToStream extends Returning<SentFromStream> {
 
 /** The rooms of a namespace in several processes. Created by createRedisStreamsAdapter(). */
 export class RedisStreamsAdapter
-  extends RedisHubAdapter<SentFromStream, ReturningToStream>
+  extends RedisHubAdapter<SentFromStream, RecoveringFromStream>
   implements StreamMember
 {
   private readonly hub: StreamHub;
@@ -217,9 +217,9 @@ export class RedisStreamsAdapter
   private readonly sessions: RedisSessions | undefined;
   private readonly history: StreamHistory;
   /** The events and commands of this process that wait for their echo. */
-  private readonly echoes: EchoQueue;
+  private readonly echoes: OrderedActions;
   /** The events that were sent before their entry was read. */
-  private readonly early = new EarlyEvents();
+  private readonly early = new UnreadEvents();
   /** How often the client of each socket has reconnected, if it has. */
   private readonly returns = new Map<SocketId, number>();
   /** The secret ids of clients that have reconnected to another process. */
@@ -248,7 +248,7 @@ export class RedisStreamsAdapter
         ? undefined
         : new RedisSessions(this.command, nsp.name, sessionKeyPrefix, duration);
     this.history = new StreamHistory(nsp, hub, this.command, settings);
-    this.echoes = new EchoQueue(maxPending);
+    this.echoes = new OrderedActions(maxPending);
   }
 
   /** @internal */
@@ -507,7 +507,7 @@ export class RedisStreamsAdapter
     const stamped: Packet = { type: EVENT, namespace: packet.namespace, data };
     const isKept = options.flags.volatile !== true && options.flags.local !== true;
     let message: Outgoing | undefined;
-    for (const each of isKept ? this.returning : []) {
+    for (const each of isKept ? this.recovering : []) {
       if (place !== undefined && compareIds(place.id, each.after) <= 0) continue;
       message ??= this.nsp.encode(stamped, options.flags.compress ?? true);
       noteSent(each, { place, message, options }, this.maxReplay);
@@ -594,7 +594,7 @@ export class RedisStreamsAdapter
 
   override persistSession(session: RecoverableSession): void {
     const { pid, sid } = session;
-    this.stopReturns(pid);
+    this.stopRecoveries(pid);
     const isKept = this.pids.delete(sid);
     const returns = this.returnsOf(sid);
     this.returns.delete(sid);
@@ -612,28 +612,28 @@ export class RedisStreamsAdapter
     if (this.early.isPending && !(await this.inTime(isOver, false))) return "unknown session";
     const { position } = this.hub;
     if (this.sessions === undefined || position === undefined) return "unknown session";
-    const returning: ReturningToStream = {
+    const recovering: RecoveringFromStream = {
       pid,
       session: undefined,
       after: position,
       heard: undefined,
       sent: [],
     };
-    this.returning.add(returning);
+    this.recovering.add(recovering);
     const result = await this.inTime(
-      this.claim(this.sessions, returning, position, offset),
+      this.claim(this.sessions, recovering, position, offset),
       "unknown session",
     );
-    if (isString(result) || !this.returning.has(returning)) {
-      this.returning.delete(returning);
+    if (isString(result) || !this.recovering.has(recovering)) {
+      this.recovering.delete(recovering);
       return isString(result) ? result : "unknown session";
     }
-    const { after, heard } = returning;
-    returning.sent = returning.sent.filter(({ place }) => {
+    const { after, heard } = recovering;
+    recovering.sent = recovering.sent.filter(({ place }) => {
       if (place === undefined || heard === undefined) return true;
       return compareIds(place.id, after) > 0 && !includes(heard, place);
     });
-    returning.session = result;
+    recovering.session = result;
     this.returns.set(result.sid, result.returns);
     this.recovered++;
     return result;
@@ -641,28 +641,28 @@ export class RedisStreamsAdapter
 
   private async claim(
     sessions: RedisSessions,
-    returning: ReturningToStream,
+    recovering: RecoveringFromStream,
     position: string,
     offset: string | undefined,
   ): Promise<(GrowingSession & TakenSession) | RecoveryFailure> {
-    const isWanted = (): boolean => this.returning.has(returning);
+    const isWanted = (): boolean => this.recovering.has(recovering);
     const given = offset === undefined ? undefined : parseOffset(offset);
     if (offset !== undefined && (given === undefined || this.history.isRecent(given.id)))
-      return this.take(sessions, returning, position, offset, undefined);
+      return this.take(sessions, recovering, position, offset, undefined);
     // The session stays in Redis until the missed events can be read.
     const turn = await this.history.turn(isWanted);
     if (turn === undefined) return "unknown session";
-    return this.take(sessions, returning, position, offset, turn).finally(() => turn.leave());
+    return this.take(sessions, recovering, position, offset, turn).finally(() => turn.leave());
   }
 
   private async take(
     sessions: RedisSessions,
-    returning: ReturningToStream,
+    recovering: RecoveringFromStream,
     position: string,
     offset: string | undefined,
     turn: HistoryTurn | undefined,
   ): Promise<(GrowingSession & TakenSession) | RecoveryFailure> {
-    const { pid } = returning;
+    const { pid } = recovering;
     const session = await sessions.take(pid);
     if (session === "invalid") this.onInvalid("the session of a client");
     if (session === undefined || session === "invalid") return "unknown session";
@@ -675,12 +675,12 @@ export class RedisStreamsAdapter
     const { id: start = given.id } = parseOffset(began) ?? {};
     // A client that has received no event in this session may send the offset of an earlier session.
     const heard = compareIds(start, given.id) > 0 ? { ...given, id: start } : given;
-    returning.heard = heard;
+    recovering.heard = heard;
     if (compareIds(heard.id, position) > 0) {
       // The client's previous process has read further than this one. The client already has the events up to its
       // offset. It is not among their receivers here.
       if (!(await this.history.has(heard.id))) return "unknown offset";
-      returning.after = heard.id;
+      recovering.after = heard.id;
       turn?.leave();
       await this.hub.reached(heard.id);
       return { ...session, missed: [] };

@@ -20,9 +20,8 @@ import {
 } from "node:http";
 import { connect, Socket } from "node:net";
 import type { Duplex } from "node:stream";
-
-import { RequestArrival, UpgradeArrival } from "../engineio/arrival.ts";
 import type { Engine } from "../engineio/engine.ts";
+import { PollingRequest, UpgradeRequest } from "../engineio/engine-request.ts";
 
 const FIELD = "barewire-forwarded";
 
@@ -85,7 +84,7 @@ export class Forwarder {
    * @param onUnreachable called if the other worker cannot be reached and no data of the request was read
    */
   forward(
-    { request, response }: RequestArrival,
+    { request, response }: PollingRequest,
     path: string,
     ownConnection: boolean,
     onUnreachable: () => void,
@@ -130,7 +129,7 @@ export class Forwarder {
   }
 
   /** Forwards an upgrade request, and afterwards the bytes of both sides. */
-  forwardConnection({ request, socket, head }: UpgradeArrival, path: string): void {
+  forwardConnection({ request, socket, head }: UpgradeRequest, path: string): void {
     const fields = [...this.#field(request), ...keptFields(request)];
     fields.push("Connection", "Upgrade");
     const lines = [`${request.method} ${request.url} HTTP/1.1`];
@@ -209,13 +208,13 @@ function isHeaders(value: unknown): value is OutgoingHttpHeaders {
 // A request that another worker has forwarded is always answered by this worker. Otherwise two leaving workers could
 // forward the request of a new client to each other without end.
 
-class ForwardedRequest extends RequestArrival {}
+class ForwardedRequest extends PollingRequest {}
 
-class ForwardedUpgrade extends UpgradeArrival {}
+class ForwardedUpgrade extends UpgradeRequest {}
 
 /** Returns whether a request was forwarded by another worker. */
-export function isForwarded(arrival: RequestArrival | UpgradeArrival): boolean {
-  return arrival instanceof ForwardedRequest || arrival instanceof ForwardedUpgrade;
+export function isForwarded(incoming: PollingRequest | UpgradeRequest): boolean {
+  return incoming instanceof ForwardedRequest || incoming instanceof ForwardedUpgrade;
 }
 
 /** Receives the requests that other workers forward. */
@@ -225,7 +224,7 @@ export class InnerServer {
   readonly #secret: string;
   readonly #engine: Engine;
   /** The forwarded requests that wait for a response, by the number of the worker that forwarded them. */
-  readonly #waiting = new Map<number, Set<RequestArrival>>();
+  readonly #waiting = new Map<number, Set<PollingRequest>>();
   #leaving: ReadonlySet<number> = new Set();
 
   /**
@@ -249,12 +248,12 @@ export class InnerServer {
    */
   setLeaving(workers: ReadonlySet<number>): void {
     for (const worker of workers) {
-      for (const arrival of this.#waiting.get(worker) ?? []) this.#answerPoll(arrival);
+      for (const incoming of this.#waiting.get(worker) ?? []) this.#answerPoll(incoming);
     }
     this.#leaving = workers;
   }
 
-  #answerPoll({ query }: RequestArrival): void {
+  #answerPoll({ query }: PollingRequest): void {
     this.#engine.answerPoll(query.get("sid") ?? "");
   }
 
@@ -264,20 +263,20 @@ export class InnerServer {
       response.writeHead(403).end();
       return;
     }
-    const arrival = new ForwardedRequest(request, response, "engine");
+    const incoming = new ForwardedRequest(request, response, "engine");
     let waiting = this.#waiting.get(worker);
     if (waiting === undefined) {
       waiting = new Set();
       this.#waiting.set(worker, waiting);
     }
-    waiting.add(arrival);
+    waiting.add(incoming);
     response.once("close", () => {
-      waiting.delete(arrival);
+      waiting.delete(incoming);
       if (waiting.size === 0) this.#waiting.delete(worker);
     });
-    this.#engine.onRequest(arrival);
+    this.#engine.onRequest(incoming);
     // The leaving worker received this poll on a connection that was still open.
-    if (this.#leaving.has(worker)) setImmediate(() => this.#answerPoll(arrival));
+    if (this.#leaving.has(worker)) setImmediate(() => this.#answerPoll(incoming));
   }
 
   /**
@@ -368,12 +367,12 @@ export function headOf({
 }
 
 /** Creates the upgrade request of a connection that another process has sent. */
-export function arrivalOf(
+export function requestFromConnection(
   request: IncomingMessage,
   { httpVersion, ...head }: RequestHead,
   socket: Socket,
   bytes: Uint8Array,
-): UpgradeArrival {
+): UpgradeRequest {
   const [major, minor] = httpVersion.split(".").map(Number);
   Object.assign(request, head, {
     httpVersion,

@@ -5,7 +5,7 @@
 // Rule: each member receives the messages of another member in the order in which they were sent. All members receive
 // the messages of different members in the same order. Offsets depend on this rule (offset.ts).
 
-import type { FairBound } from "../socketio/fair-bound.ts";
+import type { FairEviction } from "../socketio/fair-eviction.ts";
 import { RecoveryBounds, type RecoveryLimits } from "../socketio/recovery-store.ts";
 import type { ClaimResult, FromHub, NodeId, ToHub } from "./messages.ts";
 import { boundConnected, ClusterStore } from "./recovery-store.ts";
@@ -37,7 +37,7 @@ export class Hub {
   readonly #namespaces = new Map<string, Map<NodeId, number>>();
   readonly #stores = new Map<string, ClusterStore>();
   /** The limits that all stores share. Every process has the same limits. */
-  #bounds: { readonly kept: RecoveryBounds; readonly connected: FairBound } | undefined;
+  #bounds: { readonly kept: RecoveryBounds; readonly connected: FairEviction } | undefined;
   readonly #waiting = new Map<string, WaitingClaim>();
   // The items to send to each member after the received items were handled.
   readonly #outgoing = new Map<number, FromHub[]>();

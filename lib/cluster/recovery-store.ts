@@ -4,7 +4,7 @@
 //   connected ── its worker ends ──▶ stored ── claimed ──▶ connected to another worker
 //       └────── it disconnects ────────┘ └── expired ──▶ (deleted)
 
-import { FairBound, Kept } from "../socketio/fair-bound.ts";
+import { FairEviction, Kept } from "../socketio/fair-eviction.ts";
 import {
   type RecoveryBounds,
   type RecoveryLimits,
@@ -50,14 +50,14 @@ interface PublishedPacket extends StoredPacket {
  * Returns the limit for the state of connected sockets. For a socket beyond the limit, the primary only knows the ids
  * and the address. Its session is lost if its worker crashes.
  */
-export function boundConnected({ maxBytes }: RecoveryLimits): FairBound {
-  return new FairBound(Number.POSITIVE_INFINITY, maxBytes);
+export function boundConnected({ maxBytes }: RecoveryLimits): FairEviction {
+  return new FairEviction(Number.POSITIVE_INFINITY, maxBytes);
 }
 
 /** Stores the sessions and packets of one namespace. */
 export class ClusterStore {
   readonly #store: RecoveryStore<SessionRecord, PublishedPacket>;
-  readonly #bound: FairBound;
+  readonly #bound: FairEviction;
   /** The connected sockets: for each worker, the sockets by secret id. */
   readonly #connected = new Map<number, Map<string, ConnectedSession>>();
   readonly #addresses = new Map<string, string | undefined>();
@@ -67,7 +67,7 @@ export class ClusterStore {
    * @param bounds the limits that the stores of all namespaces share
    * @param connected the limit for the state of connected sockets, which all namespaces share
    */
-  constructor(name: string, bounds: RecoveryBounds, connected: FairBound) {
+  constructor(name: string, bounds: RecoveryBounds, connected: FairEviction) {
     this.#store = new RecoveryStore(name, bounds, parseOffset, (id) => this.#addresses.get(id));
     this.#bound = connected;
   }

@@ -3,16 +3,15 @@
 
 import { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
-
-import type { RequestArrival, UpgradeArrival } from "../engineio/arrival.ts";
 import type { Engine, SessionRouter } from "../engineio/engine.ts";
+import type { PollingRequest, UpgradeRequest } from "../engineio/engine-request.ts";
 import {
-  arrivalOf,
   canHandOver,
   Forwarder,
   headOf,
   isForwarded,
   type RequestHead,
+  requestFromConnection,
   stopReading,
 } from "./forwarding.ts";
 import { ownerOf } from "./worker-id.ts";
@@ -63,28 +62,28 @@ export class Router implements SessionRouter {
     this.#forwarder.close();
   }
 
-  forwardRequest(arrival: RequestArrival): boolean {
-    const sid = arrival.query.get("sid");
-    if (this.#leaving) arrival.response.setHeader("Connection", "close");
-    if (isForwarded(arrival)) return false;
-    if (sid === undefined) return this.#forwardNew(arrival, this.#successors());
+  forwardRequest(incoming: PollingRequest): boolean {
+    const sid = incoming.query.get("sid");
+    if (this.#leaving) incoming.response.setHeader("Connection", "close");
+    if (isForwarded(incoming)) return false;
+    if (sid === undefined) return this.#forwardNew(incoming, this.#successors());
     const owner = this.#ownerOf(sid);
     if (owner === undefined) return false;
     // If the owner cannot be reached, its sessions have ended with it.
-    this.#forwarder.forward(arrival, owner.path, false, () => arrival.refuse("UNKNOWN_SID"));
+    this.#forwarder.forward(incoming, owner.path, false, () => incoming.refuse("UNKNOWN_SID"));
     return true;
   }
 
-  forwardUpgrade(arrival: UpgradeArrival): boolean {
-    if (isForwarded(arrival)) return false;
-    const sid = arrival.query.get("sid");
+  forwardUpgrade(incoming: UpgradeRequest): boolean {
+    if (isForwarded(incoming)) return false;
+    const sid = incoming.query.get("sid");
     const to = sid === undefined ? this.#successors()[0] : this.#ownerOf(sid);
     if (to === undefined) return false;
-    const { request, socket, head } = arrival;
+    const { request, socket, head } = incoming;
     if (canHandOver(socket)) {
       const bytes = Buffer.concat([head, stopReading(socket)]);
       this.#handOver(to.number, headOf(request), bytes, socket);
-    } else this.#forwarder.forwardConnection(arrival, to.path);
+    } else this.#forwarder.forwardConnection(incoming, to.path);
     return true;
   }
 
@@ -104,10 +103,10 @@ export class Router implements SessionRouter {
     return [...staying.slice(first), ...staying.slice(0, first)];
   }
 
-  #forwardNew(arrival: RequestArrival, [peer, ...others]: readonly Peer[]): boolean {
+  #forwardNew(incoming: PollingRequest, [peer, ...others]: readonly Peer[]): boolean {
     if (peer === undefined) return false;
-    this.#forwarder.forward(arrival, peer.path, true, () => {
-      if (!this.#forwardNew(arrival, others)) arrival.refuse("FORBIDDEN");
+    this.#forwarder.forward(incoming, peer.path, true, () => {
+      if (!this.#forwardNew(incoming, others)) incoming.refuse("FORBIDDEN");
     });
     return true;
   }
@@ -122,5 +121,5 @@ export function receiveConnection(
   bytes: Uint8Array,
   socket: Socket,
 ): void {
-  engine.onUpgrade(arrivalOf(new IncomingMessage(socket), head, socket, bytes));
+  engine.onUpgrade(requestFromConnection(new IncomingMessage(socket), head, socket, bytes));
 }

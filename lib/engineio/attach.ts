@@ -6,14 +6,14 @@ import type { Duplex } from "node:stream";
 import { pathAndQuery } from "../request-target.ts";
 import { leaveUpgrade, takeUpgrade } from "../unanswered-upgrade.ts";
 import { refuseUpgrade } from "../websocket/upgrade.ts";
-import { type Recipient, RequestArrival, UpgradeArrival } from "./arrival.ts";
+import { PollingRequest, type Recipient, UpgradeRequest } from "./engine-request.ts";
 
 /** Handles the requests and upgrade requests for the path of an engine. */
 export interface EngineHandler {
   /** Answers an HTTP request. */
-  onRequest(arrival: RequestArrival): void;
+  onRequest(incoming: PollingRequest): void;
   /** Answers an upgrade request. */
-  onUpgrade(arrival: UpgradeArrival): void;
+  onUpgrade(incoming: UpgradeRequest): void;
 }
 
 /** The options that attach an engine to an HTTP server. */
@@ -135,7 +135,7 @@ export function attach(
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
     const recipient = recipientOf(request, "request");
     if (attached && isOurs(request))
-      engine.onRequest(new RequestArrival(request, response, recipient));
+      engine.onRequest(new PollingRequest(request, response, recipient));
     else for (const listener of others) listener.call(server, request, response);
   };
   server.removeAllListeners("request");
@@ -146,7 +146,7 @@ export function attach(
     const recipient = recipientOf(request, "upgrade");
     if (isOurs(request)) {
       takeUpgrade(socket);
-      engine.onUpgrade(new UpgradeArrival(request, socket, head, recipient));
+      engine.onUpgrade(new UpgradeRequest(request, socket, head, recipient));
     } else if (destroyUpgrade) {
       leaveUpgrade(server, socket, destroyUpgradeTimeout, () => refuseUpgrade(socket, 404, ""));
     }

@@ -12,7 +12,6 @@ import {
   type Revision,
   refuse,
 } from "../../protocol/engineio/handshake.ts";
-import { Backlog } from "../backlog.ts";
 import { clientAddress } from "../client-address.ts";
 import {
   type ConnectionBound,
@@ -26,6 +25,7 @@ import { NodeEmitter } from "../events/node-emitter.ts";
 import { checkOptions } from "../events/options.ts";
 import { generateId } from "../generate-id.ts";
 import { addHeader } from "../headers.ts";
+import { TotalBackpressure } from "../total-backpressure.ts";
 import { trustOf } from "../trusted-proxies.ts";
 import { destroyOnError } from "../websocket/connection.ts";
 import {
@@ -35,9 +35,9 @@ import {
   refuseUpgrade,
   type UpgradeOptions,
 } from "../websocket/upgrade.ts";
-import { type Arrival, RequestArrival, UpgradeArrival } from "./arrival.ts";
 import { formatCookie } from "./cookie.ts";
 import { applyCors } from "./cors.ts";
+import { type EngineRequest, PollingRequest, UpgradeRequest } from "./engine-request.ts";
 import { ClientHeartbeat, Heartbeat } from "./heartbeat.ts";
 import { legacyFormat, legacyMessages } from "./legacy.ts";
 import { type EngineMiddleware, passMiddleware, passMiddlewareToUpgrade } from "./middleware.ts";
@@ -66,9 +66,9 @@ export interface EngineSink {
 /** Passes requests on to the processes that have their sessions. */
 export interface SessionRouter {
   /** Passes a request on. Returns `false` if the request is for this process. */
-  forwardRequest(arrival: RequestArrival): boolean;
+  forwardRequest(incoming: PollingRequest): boolean;
   /** Passes an upgrade request on. Returns `false` if the upgrade request is for this process. */
-  forwardUpgrade(arrival: UpgradeArrival): boolean;
+  forwardUpgrade(incoming: UpgradeRequest): boolean;
 }
 
 /** How long clients may take to receive the messages that were sent before close(), in milliseconds. */
@@ -176,7 +176,7 @@ export class Engine extends NodeEmitter<EngineEvents> {
     const { pingInterval, pingTimeout, upgradeTimeout, perMessageDeflate } = this.options;
     this.gate = new OriginGate(options);
     const { maxBackpressure, backpressurePolicy, maxTotalBackpressure, logger } = this.options;
-    const backlog = new Backlog(maxTotalBackpressure);
+    const backlog = new TotalBackpressure(maxTotalBackpressure);
     this.isTrusted = trustOf(options.trustedProxies);
     const monitor = new Monitor(logger, (request) => this.addressOf(request));
     this.monitor = monitor;
@@ -272,7 +272,7 @@ export class Engine extends NodeEmitter<EngineEvents> {
    * @param response the response to the request
    */
   handleRequest(request: IncomingMessage, response: ServerResponse): void {
-    this.onRequest(new RequestArrival(request, response, "program"));
+    this.onRequest(new PollingRequest(request, response, "program"));
   }
 
   /**
@@ -283,44 +283,44 @@ export class Engine extends NodeEmitter<EngineEvents> {
    * @param head the bytes after the header of the request
    */
   handleUpgrade(request: IncomingMessage, socket: Duplex, head: Uint8Array): void {
-    this.onUpgrade(new UpgradeArrival(request, socket, head, "program"));
+    this.onUpgrade(new UpgradeRequest(request, socket, head, "program"));
   }
 
   /** @internal */
-  onRequest(arrival: RequestArrival): void {
-    if (this.router?.forwardRequest(arrival)) return;
-    const { request, response, query } = arrival;
+  onRequest(incoming: PollingRequest): void {
+    if (this.router?.forwardRequest(incoming)) return;
+    const { request, response, query } = incoming;
     this.showQuery(request);
     this.gate.check(request, query.has("j"), (refusal, cors) => {
-      if (arrival.gone) return;
+      if (incoming.gone) return;
       if (refusal !== undefined) {
         this.tellRefused(request, refuse("BAD_REQUEST", refusal.context), refusal.message);
-        arrival.refuse("BAD_REQUEST", refusal.message);
+        incoming.refuse("BAD_REQUEST", refusal.message);
       } else if (cors === undefined) {
-        this.passRequest(arrival);
+        this.passRequest(incoming);
       } else {
-        applyCors(cors, request, response, () => this.passRequest(arrival));
+        applyCors(cors, request, response, () => this.passRequest(incoming));
       }
     });
   }
 
   /** @internal */
-  onUpgrade(arrival: UpgradeArrival): void {
-    const { request, socket } = arrival;
+  onUpgrade(incoming: UpgradeRequest): void {
+    const { request, socket } = incoming;
     // The client may disconnect while the engine decides about the request.
     socket.on("error", destroyOnError);
-    if (this.router?.forwardUpgrade(arrival)) return;
+    if (this.router?.forwardUpgrade(incoming)) return;
     this.showQuery(request);
     this.gate.check(request, false, (refusal) => {
-      if (arrival.gone) return;
+      if (incoming.gone) return;
       if (refusal !== undefined) {
         this.tellRefused(request, refuse("BAD_REQUEST", refusal.context), refusal.message);
         refuseUpgrade(socket, 400, refusal.message, "text/plain");
       } else {
-        this.passUpgrade(arrival);
+        this.passUpgrade(incoming);
       }
     });
-    if (arrival.accepted || !socket.writable) return;
+    if (incoming.accepted || !socket.writable) return;
     this.sessionless.add(socket);
     socket.once("close", () => this.sessionless.delete(socket));
   }
@@ -409,80 +409,80 @@ export class Engine extends NodeEmitter<EngineEvents> {
     });
   }
 
-  private passRequest(arrival: RequestArrival): void {
-    const { request, response } = arrival;
+  private passRequest(incoming: PollingRequest): void {
+    const { request, response } = incoming;
     if (this.middleware.length === 0) {
-      this.route(arrival);
+      this.route(incoming);
       return;
     }
     passMiddleware(this.middleware, request, response, (error) => {
-      if (error === undefined) this.route(arrival);
-      else this.refuse(arrival, middlewareFailure(error));
+      if (error === undefined) this.route(incoming);
+      else this.refuse(incoming, middlewareFailure(error));
     });
   }
 
-  private passUpgrade(arrival: UpgradeArrival): void {
+  private passUpgrade(incoming: UpgradeRequest): void {
     if (this.middleware.length === 0) {
-      this.routeUpgrade(arrival);
+      this.routeUpgrade(incoming);
       return;
     }
-    passMiddlewareToUpgrade(this.middleware, arrival, (error) => {
-      if (error === undefined) this.routeUpgrade(arrival);
-      else this.refuse(arrival, middlewareFailure(error));
+    passMiddlewareToUpgrade(this.middleware, incoming, (error) => {
+      if (error === undefined) this.routeUpgrade(incoming);
+      else this.refuse(incoming, middlewareFailure(error));
     });
   }
 
-  private route(arrival: RequestArrival): void {
-    const { request, response } = arrival;
+  private route(incoming: PollingRequest): void {
+    const { request, response } = incoming;
     if (this.closed) response.setHeader("Connection", "close");
-    const admission = this.admit(arrival, false);
-    if (!this.addHeaders(arrival, admission.kind !== "session")) return;
+    const admission = this.admit(incoming, false);
+    if (!this.addHeaders(incoming, admission.kind !== "session")) return;
     if (admission.kind === "refused") {
-      this.refuse(arrival, admission);
+      this.refuse(incoming, admission);
       return;
     }
     setBrowserHeaders(request, response);
     // Middleware may read the header fields after they were sent. Node only remembers the fields that are passed to writeHead()
     // if a field was set before with setHeader().
     if (this.middleware.length > 0) response.setHeader("Cache-Control", "no-store");
-    if (admission.kind === "handshake") this.openPolling(arrival, admission.protocol);
+    if (admission.kind === "handshake") this.openPolling(incoming, admission.protocol);
     else this.sessions.get(admission.sid)?.onRequest(request, response);
   }
 
-  private routeUpgrade(arrival: UpgradeArrival): void {
-    const admission = this.admit(arrival, true);
+  private routeUpgrade(incoming: UpgradeRequest): void {
+    const admission = this.admit(incoming, true);
     if (admission.kind === "refused") {
-      this.refuse(arrival, admission);
+      this.refuse(incoming, admission);
       return;
     }
     const session = admission.kind === "session" ? this.sessions.get(admission.sid) : undefined;
     if (session !== undefined && !(session.mayUpgrade && this.options.allowUpgrades)) {
       this.monitor.onRefusal(
-        arrival.request,
+        incoming.request,
         "UPGRADE_NOT_ALLOWED",
         "the session cannot be upgraded",
       );
-      arrival.refuse("BAD_REQUEST");
+      incoming.refuse("BAD_REQUEST");
       return;
     }
-    const handshake = checkUpgrade(arrival.request, arrival.socket, this.upgradeOptions);
+    const handshake = checkUpgrade(incoming.request, incoming.socket, this.upgradeOptions);
     if (handshake === undefined) {
       this.monitor.onRefusal(
-        arrival.request,
+        incoming.request,
         "BAD_WEBSOCKET_HANDSHAKE",
         "the opening handshake is invalid",
       );
       return;
     }
     if (admission.kind === "handshake") {
-      this.openWebSocket(arrival, handshake, admission.protocol);
+      this.openWebSocket(incoming, handshake, admission.protocol);
     } else if (session !== undefined) {
-      if (!this.addHeaders(arrival, false)) return;
-      this.beginUpgrade(session, this.webSocket(arrival, handshake, session.protocol));
+      if (!this.addHeaders(incoming, false)) return;
+      this.beginUpgrade(session, this.webSocket(incoming, handshake, session.protocol));
     }
   }
 
-  private admit({ request, query }: Arrival, upgrade: boolean): Admission {
+  private admit({ request, query }: EngineRequest, upgrade: boolean): Admission {
     return admit(
       { method: request.method ?? "", query, upgrade },
       this.options.transports,
@@ -517,11 +517,11 @@ export class Engine extends NodeEmitter<EngineEvents> {
     return place;
   }
 
-  /** Refuses an arrival, and emits "connection_error". */
-  private refuse(arrival: Arrival, refusal: Refusal): void {
-    arrival.place?.release();
-    this.tellRefused(arrival.request, refusal);
-    arrival.refuse(refusal.refusal, refusal.message);
+  /** Refuses an incoming, and emits "connection_error". */
+  private refuse(incoming: EngineRequest, refusal: Refusal): void {
+    incoming.place?.release();
+    this.tellRefused(incoming.request, refusal);
+    incoming.refuse(refusal.refusal, refusal.message);
   }
 
   /**
@@ -546,12 +546,12 @@ export class Engine extends NodeEmitter<EngineEvents> {
   }
 
   /**
-   * Adds the header fields of the listeners to a response. If a listener throws or a field is invalid, refuses the arrival and
+   * Adds the header fields of the listeners to a response. If a listener throws or a field is invalid, refuses the incoming and
    * returns `false`. Clients can often cause such an error, so the error must not end the process.
    *
    * @param first whether the response is the first of a session
    */
-  private addHeaders(arrival: Arrival, first: boolean): boolean {
+  private addHeaders(incoming: EngineRequest, first: boolean): boolean {
     if (this.listenerCount("headers") + this.listenerCount("initial_headers") === 0) return true;
     const added: ResponseHeaders = {};
     const listeners = [
@@ -559,48 +559,48 @@ export class Engine extends NodeEmitter<EngineEvents> {
       ...this.registered("headers"),
     ];
     try {
-      for (const listener of listeners) listener.call(this, added, arrival.request);
-      for (const [name, value] of Object.entries(added)) addHeader(arrival.headers, name, value);
+      for (const listener of listeners) listener.call(this, added, incoming.request);
+      for (const [name, value] of Object.entries(added)) addHeader(incoming.headers, name, value);
       return true;
     } catch (error) {
-      this.refuse(arrival, middlewareFailure(error));
+      this.refuse(incoming, middlewareFailure(error));
       return false;
     }
   }
 
   /** Calls `open` with the id of a new session, if the program permits the session. Otherwise refuses the client. */
-  private whenPermitted(arrival: Arrival, open: (id: string) => void): void {
-    if (arrival.gone) return;
-    const place = this.enter(arrival.request);
+  private whenPermitted(incoming: EngineRequest, open: (id: string) => void): void {
+    if (incoming.gone) return;
+    const place = this.enter(incoming.request);
     if (place !== undefined && !(place instanceof Place)) {
-      arrival.refuse("TOO_MANY_CONNECTIONS", undefined, place.retryAfter);
+      incoming.refuse("TOO_MANY_CONNECTIONS", undefined, place.retryAfter);
       return;
     }
-    arrival.place = place;
+    incoming.place = place;
     let decided = false;
     let ignoreEnd = (): void => {};
-    askPermission(this.permissionHost, arrival.request, (permission) => {
+    askPermission(this.permissionHost, incoming.request, (permission) => {
       decided = true;
       ignoreEnd();
-      const gone = arrival.gone || place?.held === false;
+      const gone = incoming.gone || place?.held === false;
       if (permission.kind === "granted" && !gone) {
         open(permission.id);
         return;
       }
       place?.release();
       if (permission.kind === "granted") return;
-      this.tellRefused(arrival.request, permission);
-      if (!gone) arrival.refuse(permission.refusal, permission.message);
+      this.tellRefused(incoming.request, permission);
+      if (!gone) incoming.refuse(permission.refusal, permission.message);
     });
     // The client may disconnect before the program has decided, and the program may never decide.
     if (decided || place === undefined) return;
-    place.releaseOnClose(arrival.connection);
-    ignoreEnd = arrival.noticeEnd();
+    place.releaseOnClose(incoming.connection);
+    ignoreEnd = incoming.noticeEnd();
   }
 
-  private openPolling(arrival: RequestArrival, protocol: Revision): void {
-    this.whenPermitted(arrival, (id) => {
-      const { request, response, query } = arrival;
+  private openPolling(incoming: PollingRequest, protocol: Revision): void {
+    this.whenPermitted(incoming, (id) => {
+      const { request, response, query } = incoming;
       const { maxHttpBufferSize, httpCompression = true, cookie } = this.options;
       const transport = new PollingTransport({
         // A script (JSONP) cannot contain binary data.
@@ -615,10 +615,10 @@ export class Engine extends NodeEmitter<EngineEvents> {
           addHeader(response, "Set-Cookie", formatCookie(cookie === true ? {} : cookie, id));
         }
       } catch (error) {
-        this.refuse(arrival, middlewareFailure(error));
+        this.refuse(incoming, middlewareFailure(error));
         return;
       }
-      const session = this.createSession(id, arrival, transport, protocol);
+      const session = this.createSession(id, incoming, transport, protocol);
       transport.start(session);
       transport.onRequest(request, response);
       this.openSession(session);
@@ -626,14 +626,14 @@ export class Engine extends NodeEmitter<EngineEvents> {
   }
 
   private openWebSocket(
-    arrival: UpgradeArrival,
+    incoming: UpgradeRequest,
     handshake: AcceptedHandshake,
     protocol: Revision,
   ): void {
-    this.whenPermitted(arrival, (id) => {
-      if (!this.addHeaders(arrival, true)) return;
-      const transport = this.webSocket(arrival, handshake, protocol);
-      const session = this.createSession(id, arrival, transport, protocol);
+    this.whenPermitted(incoming, (id) => {
+      if (!this.addHeaders(incoming, true)) return;
+      const transport = this.webSocket(incoming, handshake, protocol);
+      const session = this.createSession(id, incoming, transport, protocol);
       this.openSession(session);
       transport.start(session);
     });
@@ -641,12 +641,12 @@ export class Engine extends NodeEmitter<EngineEvents> {
 
   /** Answers an upgrade request with 101, and returns the transport. */
   private webSocket(
-    arrival: UpgradeArrival,
+    incoming: UpgradeRequest,
     handshake: AcceptedHandshake,
     protocol: Revision,
   ): WebSocketTransport {
-    const { socket, head, headers, query } = arrival;
-    arrival.accepted = true;
+    const { socket, head, headers, query } = incoming;
+    incoming.accepted = true;
     this.sessionless.delete(socket);
     const options = this.upgradeOptions;
     const connection = completeUpgrade(handshake, socket, head, options, headers.lines);
@@ -657,13 +657,13 @@ export class Engine extends NodeEmitter<EngineEvents> {
 
   private createSession(
     id: string,
-    arrival: Arrival,
+    incoming: EngineRequest,
     transport: Transport,
     protocol: Revision,
   ): Session {
-    const address = arrival.place?.address ?? this.addressOf(arrival.request);
-    arrival.place?.passToSession();
-    const request = arrival.keep(this.showsRequests);
+    const address = incoming.place?.address ?? this.addressOf(incoming.request);
+    incoming.place?.passToSession();
+    const request = incoming.keep(this.showsRequests);
     return new Session(id, request, transport, this.hosts[protocol], address);
   }
 

@@ -5,7 +5,7 @@
 import { type IncomingMessage, ServerResponse } from "node:http";
 import { once } from "../events/once.ts";
 import { isThenable } from "../events/thenable.ts";
-import type { UpgradeArrival } from "./arrival.ts";
+import type { UpgradeRequest } from "./engine-request.ts";
 
 /**
  * Express-style middleware of an engine. Calls `next()` to accept a request, calls `next(error)` to refuse it, or answers the
@@ -69,7 +69,7 @@ export function passMiddleware(
  */
 export function passMiddlewareToUpgrade(
   middleware: readonly EngineMiddleware[],
-  { request, socket, headers }: UpgradeArrival,
+  { request, socket, headers }: UpgradeRequest,
   done: (error?: unknown) => void,
 ): void {
   const response = new ServerResponse(request);

@@ -22,10 +22,10 @@ import {
   type SessionEvent,
   type SessionState,
 } from "../../protocol/engineio/session.ts";
-import type { Backlog, Debtor } from "../backlog.ts";
 import { BoundExceededError } from "../bound-exceeded.ts";
 import { addressGroup } from "../client-address.ts";
 import { NodeEmitter } from "../events/node-emitter.ts";
+import type { Debtor, TotalBackpressure } from "../total-backpressure.ts";
 import type { ClientHeartbeat, Heartbeat, Heartbeating } from "./heartbeat.ts";
 import type { Monitor } from "./monitor.ts";
 import { NOOP_PACKET, Outgoing, PING_PACKET, PONG_PACKET } from "./outgoing.ts";
@@ -135,7 +135,7 @@ export interface SessionHost {
   readonly maxBackpressure: number;
   readonly backpressurePolicy: BackpressurePolicy;
   /** Limits the bytes that wait for all clients together. */
-  readonly backlog: Backlog;
+  readonly backlog: TotalBackpressure;
   readonly monitor: Monitor;
   /** A session has ended. Called before the session's sink is called. */
   onClosed(session: Session): void;

@@ -467,7 +467,7 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
    * @returns the packets that the client missed until now, in order. `undefined` if they are too
    * large to be sent at once
    */
-  endReturn(session: RestoredSession): readonly Outgoing[] | undefined {
+  endRecovery(session: RestoredSession): readonly Outgoing[] | undefined {
     return session.missed;
   }
 

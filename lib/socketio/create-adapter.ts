@@ -38,7 +38,7 @@ const FURTHER: Readonly<
     >,
     true
   >
-> = { emitTo: true, endReturn: true, sockets: true };
+> = { emitTo: true, endRecovery: true, sockets: true };
 
 const OWN_METHODS = [...STOCK_METHODS, ...Object.keys(FURTHER)];
 

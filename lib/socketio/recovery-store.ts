@@ -5,11 +5,11 @@
 import { Deadlines } from "../deadlines.ts";
 import { mayBeSocketId } from "../generate-id.ts";
 import type { RecoveryFailure, Room, SocketId } from "./adapter.ts";
-import { FairBound, Kept } from "./fair-bound.ts";
-import { LossBounds, Losses, type Offset } from "./losses.ts";
-import { valueSize } from "./value-size.ts";
+import { DroppedPackets, DroppedPacketsBounds, type Offset } from "./dropped-packets.ts";
+import { FairEviction, Kept } from "./fair-eviction.ts";
+import { estimateMemory } from "./memory-estimate.ts";
 
-export type { Offset } from "./losses.ts";
+export type { Offset } from "./dropped-packets.ts";
 
 /** The resolved options of connection state recovery. */
 export interface RecoveryLimits {
@@ -85,7 +85,7 @@ export function sizeWith(bytes: number, ...lists: readonly Iterable<Room>[]): nu
  * sent.
  */
 function sizeOfRoom(room: unknown): number {
-  return typeof room === "string" ? 2 * room.length : valueSize(room);
+  return typeof room === "string" ? 2 * room.length : estimateMemory(room);
 }
 
 /**
@@ -99,16 +99,16 @@ function ownerOfRoom(nsp: string, room: unknown): string {
 /** The bounds on the stored items of all namespaces. */
 export class RecoveryBounds {
   readonly limits: RecoveryLimits;
-  readonly sessions: FairBound;
-  readonly packets: FairBound;
-  readonly losses: LossBounds;
+  readonly sessions: FairEviction;
+  readonly packets: FairEviction;
+  readonly losses: DroppedPacketsBounds;
 
   constructor(limits: RecoveryLimits) {
     const { maxSessions, maxPackets, maxBytes } = limits;
     this.limits = limits;
-    this.sessions = new FairBound(maxSessions, maxBytes);
-    this.packets = new FairBound(maxPackets, maxBytes);
-    this.losses = new LossBounds(maxSessions);
+    this.sessions = new FairEviction(maxSessions, maxBytes);
+    this.packets = new FairEviction(maxPackets, maxBytes);
+    this.losses = new DroppedPacketsBounds(maxSessions);
   }
 }
 
@@ -183,7 +183,7 @@ export class RecoveryStore<Session extends StoredSession, Packet extends StoredP
   readonly #expiries: Deadlines<string>;
   readonly #logs = new Map<Key, Log<Packet>>();
   readonly #packetExpiries: Deadlines<KeptPacket<Packet>>;
-  readonly #losses: Losses<Room>;
+  readonly #losses: DroppedPackets<Room>;
   readonly #onSessionGivenUp = (pid: string): void => this.#forget(pid);
   readonly #onPacketGivenUp = (kept: KeptPacket<Packet>): void => this.#lose(kept);
 
@@ -208,7 +208,7 @@ export class RecoveryStore<Session extends StoredSession, Packet extends StoredP
     this.#expiries = new Deadlines(sessionDuration, (pid) => this.#forget(pid));
     this.#packetExpiries = new Deadlines(packetDuration, (kept) => this.#remove(kept));
     // Older packets cannot have been missed by a client whose session is still kept.
-    this.#losses = new Losses(bounds.losses, packetDuration);
+    this.#losses = new DroppedPackets(bounds.losses, packetDuration);
   }
 
   /** The number of stored sessions. */

@@ -25,6 +25,14 @@ import {
   type RestoredSession,
   type Room,
 } from "./adapter.ts";
+import { estimateMemory } from "./memory-estimate.ts";
+import {
+  endRecovery,
+  noteSent,
+  type RecoveringClient,
+  type SentEvent,
+  stopRecoveries,
+} from "./recovering-clients.ts";
 import {
   type Offset,
   type RecoveryBounds,
@@ -33,9 +41,6 @@ import {
   type StoredPacket,
   sizeWith,
 } from "./recovery-store.ts";
-import { endReturn, noteSent, type Returning, type SentEvent, stopReturns } from "./returning.ts";
-
-import { valueSize } from "./value-size.ts";
 
 /** The option `connectionStateRecovery`. */
 export interface RecoveryOptions {
@@ -184,7 +189,7 @@ interface Stamped {
 export class RecoveryAdapter extends Adapter {
   readonly #store: RecoveryStore<RecoverableSession, SentPacket>;
   readonly #maxReplay: number;
-  readonly #returning = new Set<Returning<SentEvent>>();
+  readonly #recovering = new Set<RecoveringClient<SentEvent>>();
   // Offsets are consecutive numbers. So an offset can be compared even after its packet has been
   // dropped.
   #sequence = 0;
@@ -212,11 +217,11 @@ export class RecoveryAdapter extends Adapter {
 
   /** The number of clients that are recovering a session but have not passed the middleware yet. */
   get returningCount(): number {
-    return this.#returning.size;
+    return this.#recovering.size;
   }
 
   override close(): void {
-    this.#returning.clear();
+    this.#recovering.clear();
     this.#store.close();
   }
 
@@ -227,8 +232,8 @@ export class RecoveryAdapter extends Adapter {
       return;
     }
     const { message } = stamped;
-    if (this.#returning.size > 0 && options.flags.volatile !== true)
-      for (const each of this.#returning) noteSent(each, { message, options }, this.#maxReplay);
+    if (this.#recovering.size > 0 && options.flags.volatile !== true)
+      for (const each of this.#recovering) noteSent(each, { message, options }, this.#maxReplay);
     this.sendToMembers(stamped.packet, options, message);
   }
 
@@ -267,11 +272,14 @@ export class RecoveryAdapter extends Adapter {
   }
 
   override persistSession(session: RecoverableSession): void {
-    stopReturns(this.#returning, session.pid);
+    stopRecoveries(this.#recovering, session.pid);
     const { sid, pid, address = this.#addressOf(sid), data, rooms, offset } = session;
     // A session that was restored and is handed back also contains its missed packets. They are not
     // stored.
-    this.#store.keep({ sid, pid, rooms, data, offset, address }, sizeWith(valueSize(data), rooms));
+    this.#store.keep(
+      { sid, pid, rooms, data, offset, address },
+      sizeWith(estimateMemory(data), rooms),
+    );
   }
 
   override restoreSession(pid: string, offset?: string): RestoredSession | RecoveryFailure {
@@ -279,12 +287,12 @@ export class RecoveryAdapter extends Adapter {
     if (typeof recovered === "string") return recovered;
     const missed = recovered.missed.map(({ message }) => message);
     const session: RestoredSession = { ...recovered.session, missed };
-    this.#returning.add({ pid, session, sent: [] });
+    this.#recovering.add({ pid, session, sent: [] });
     return session;
   }
 
-  override endReturn(session: RestoredSession): readonly Outgoing[] | undefined {
-    return endReturn(this.#returning, session, this.#maxReplay);
+  override endRecovery(session: RestoredSession): readonly Outgoing[] | undefined {
+    return endRecovery(this.#recovering, session, this.#maxReplay);
   }
 
   #addressOf(id: string): string | undefined {

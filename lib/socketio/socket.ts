@@ -719,7 +719,7 @@ export class Socket<
   /** Connects the socket after the middleware has passed. @internal */
   onConnect(): void {
     const restored = this.restoredSession;
-    const missed = restored === undefined ? [] : this.adapter.endReturn(restored);
+    const missed = restored === undefined ? [] : this.adapter.endRecovery(restored);
     if (missed === undefined) {
       // Too many packets were sent while the middleware was running. The client will reconnect
       // immediately and get a new session.
@@ -911,7 +911,7 @@ export class Socket<
   }
 
   private leaveNamespace(): void {
-    if (this.restoredSession !== undefined) this.adapter.endReturn(this.restoredSession);
+    if (this.restoredSession !== undefined) this.adapter.endRecovery(this.restoredSession);
     this.nsp.guardAdapter("delAll", () => this.adapter.delAll(this.id), this);
     this.nsp.remove(this);
     const { client, bucket } = this;

@@ -22,7 +22,7 @@ import { checkClose } from "./close-arguments.ts";
 import { Connection } from "./connection.ts";
 import { CloseEvent, ErrorEvent, type Handler, HandlerSlot } from "./events.ts";
 import { type Agreement, Opening } from "./opening.ts";
-import { readAgain } from "./read-again.ts";
+import { resumeSocket } from "./resume-socket.ts";
 import {
   STREAM,
   type StreamedSocket,
@@ -315,7 +315,7 @@ export class WebSocket extends EventTarget implements StreamSource {
     // Reading starts in the next turn of the event loop. Listeners that are added until then, also after an `await`,
     // receive the first message.
     socket.pause();
-    setImmediate(() => readAgain(socket));
+    setImmediate(() => resumeSocket(socket));
     this.#connection.start({
       onText: (text) => this.#onMessage(text),
       onBinary: (bytes) => this.#onMessage(bytes),

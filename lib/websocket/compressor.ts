@@ -14,7 +14,7 @@ import { BINARY, TEXT } from "../../protocol/websocket/frame.ts";
 import { NEED_DATA } from "../../protocol/websocket/receiver.ts";
 import { ProtocolError } from "../../protocol/websocket/rules.ts";
 import { type DeflateSettings, MessageDeflate } from "./message-deflate.ts";
-import { readAgain } from "./read-again.ts";
+import { resumeSocket } from "./resume-socket.ts";
 
 /** The connection that a Compressor belongs to. */
 export interface CompressorHost {
@@ -127,7 +127,7 @@ export class Compressor {
       this.inflating = false;
       this.#failFor(error);
     }
-    if (!this.#host.paused) readAgain(this.#socket);
+    if (!this.#host.paused) resumeSocket(this.#socket);
     this.read();
     if (this.#host.ended && !this.inflating) this.#host.finish();
   }

@@ -29,7 +29,7 @@ import { debugWebSocket } from "../debug.ts";
 import { flushSoon } from "../flush.ts";
 import { Compressor, type CompressorHost } from "./compressor.ts";
 import type { DeflateSettings } from "./message-deflate.ts";
-import { readAgain } from "./read-again.ts";
+import { resumeSocket } from "./resume-socket.ts";
 import type { UnsentData } from "./unsent-data.ts";
 
 /** The layer above a connection. The methods are called synchronously and in order. */
@@ -473,7 +473,7 @@ export class Connection implements Wire, CompressorHost {
   #readOn(): void {
     if (this.#paused) return;
     this.#deliverReceived();
-    if (!this.#paused && !this.#compressor?.inflating) readAgain(this.#socket);
+    if (!this.#paused && !this.#compressor?.inflating) resumeSocket(this.#socket);
   }
 
   #send(opcode: Opcode, payload: Bytes, compress: boolean): void {

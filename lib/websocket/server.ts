@@ -13,7 +13,6 @@ import type { Bytes } from "../../protocol/bytes.ts";
 import { GOING_AWAY } from "../../protocol/websocket/close.ts";
 import { NotOpenError } from "../../protocol/websocket/endpoint.ts";
 import type { ProtocolError } from "../../protocol/websocket/rules.ts";
-import { Backlog, type Debtor } from "../backlog.ts";
 import { BoundExceededError } from "../bound-exceeded.ts";
 import { clientAddress } from "../client-address.ts";
 import { ConnectionBounds, Place } from "../connection-bounds.ts";
@@ -24,6 +23,7 @@ import { NodeEmitter } from "../events/node-emitter.ts";
 import { checkOptions } from "../events/options.ts";
 import { OriginPolicy } from "../origins.ts";
 import { pathOf } from "../request-target.ts";
+import { type Debtor, TotalBackpressure } from "../total-backpressure.ts";
 import { trustOf } from "../trusted-proxies.ts";
 import { LEFT_UPGRADE_TIMEOUT, leaveUpgrade, takeUpgrade } from "../unanswered-upgrade.ts";
 import { type Connection, type ConnectionSink, destroyOnError } from "./connection.ts";
@@ -157,7 +157,7 @@ export class WebSocketServer extends NodeEmitter<WebSocketServerEvents> {
     this.#bounds = ConnectionBounds.of(options);
     this.#isTrusted = trustOf(options.trustedProxies);
     this.#handshakes = new Deadlines(handshakeTimeout, (socket) => this.#onLate(socket));
-    this.#limits = { maxBackpressure, backlog: new Backlog(maxTotalBackpressure) };
+    this.#limits = { maxBackpressure, backlog: new TotalBackpressure(maxTotalBackpressure) };
     this.#deflate = perMessageDeflate === true ? {} : perMessageDeflate || undefined;
     this.#http = server ?? (port === undefined ? undefined : this.#createHttpServer(port));
     this.#http?.on("upgrade", this.#onUpgrade);
@@ -407,7 +407,7 @@ export interface SendLimits {
   /** How many bytes may wait for one client. */
   readonly maxBackpressure: number;
   /** Limits the bytes that wait for all clients together. */
-  readonly backlog: Backlog;
+  readonly backlog: TotalBackpressure;
 }
 
 /** The connection of a WebSocketServer with one client. The server creates the object. */

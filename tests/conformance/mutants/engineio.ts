@@ -22,7 +22,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   {
     name: "refusal-text",
     fault: "It says in plain text why it refuses.",
-    file: "lib/engineio/arrival.ts",
+    file: "lib/engineio/engine-request.ts",
     from: '"Content-Type": "application/json"',
     to: '"Content-Type": "text/plain"',
     caughtBy: "engineio4.refusal.code-0",
@@ -54,7 +54,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   {
     name: "refused-after-101",
     fault: "It answers a refused WebSocket as if it were accepted.",
-    file: "lib/engineio/arrival.ts",
+    file: "lib/engineio/engine-request.ts",
     from: "refuseUpgrade(this.socket, 400, message);",
     to: "refuseUpgrade(this.socket, 101, message);",
     caughtBy: "engineio4.refusal.websocket-sid-unknown",

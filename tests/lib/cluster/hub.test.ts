@@ -118,7 +118,7 @@ class Node {
 
   /** The middleware lets a client in. Returns the values that it has missed. */
   join(session: RestoredSession, pid: string): readonly unknown[] | string {
-    const missed = this.adapter.endReturn(session);
+    const missed = this.adapter.endRecovery(session);
     if (missed === undefined) return "too much";
     this.host.connect(this.adapter, session.sid, pid, session.offset);
     return valuesOf(missed);
@@ -366,7 +366,7 @@ describe("a client that comes back to another process", () => {
     const restored = await one.adapter.restoreSession("pid", offset);
     assert.ok(typeof restored === "object");
     // Middleware has refused it.
-    one.adapter.endReturn(restored);
+    one.adapter.endRecovery(restored);
     one.adapter.delAll("a");
     await turn();
     hub.remove(1);

@@ -412,7 +412,7 @@ describe("recovery, on the wire", () => {
 });
 
 describe("a client that comes back while its middleware waits", () => {
-  interface Returning {
+  interface RecoveringClient {
     readonly io: Server;
     readonly sid: string;
     readonly client: WebSocketClient;
@@ -424,7 +424,7 @@ describe("a client that comes back while its middleware waits", () => {
   }
 
   /** A client of "room" has gone, and comes back. Resolves when the middleware has its socket. */
-  async function comeBack(context: TestContext, options: object = {}): Promise<Returning> {
+  async function comeBack(context: TestContext, options: object = {}): Promise<RecoveringClient> {
     const { io, port } = await serve(context, {
       connectionStateRecovery: { skipMiddlewares: false },
       ...options,
@@ -435,7 +435,7 @@ describe("a client that comes back while its middleware waits", () => {
     gone.join("room");
     await lose(first, gone);
     io.to("room").emit("n", 1);
-    const waits = new Promise<Pick<Returning, "socket" | "pass">>((resolve) =>
+    const waits = new Promise<Pick<RecoveringClient, "socket" | "pass">>((resolve) =>
       io.use((socket, pass) => {
         if (socket.recovered) resolve({ socket, pass });
         else pass();
@@ -489,7 +489,7 @@ describe("a client that comes back while its middleware waits", () => {
   });
 
   // biome-ignore format: table
-  const ENDINGS: Readonly<Record<string, (returning: Returning) => void>> = {
+  const ENDINGS: Readonly<Record<string, (returning: RecoveringClient) => void>> = {
     "it is refused": ({ pass }) => pass(new Error("no")),
     "its connection breaks": ({ client }) => client.socket.terminate(),
     "it leaves the namespace": ({ client }) => client.send("41"),

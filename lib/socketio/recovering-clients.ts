@@ -17,7 +17,7 @@ export interface SentEvent {
 }
 
 /** A client that is recovering a session. */
-export interface Returning<Sent extends SentEvent> {
+export interface RecoveringClient<Sent extends SentEvent> {
   /** The private session id. */
   readonly pid: string;
   /** The session. `undefined` until its missed packets have been read. */
@@ -33,15 +33,15 @@ export interface Returning<Sent extends SentEvent> {
  * bytes, all noted events are dropped.
  */
 export function noteSent<Sent extends SentEvent>(
-  returning: Returning<Sent>,
+  client: RecoveringClient<Sent>,
   event: Sent,
   limit: number,
 ): void {
-  const { session, noted = 0 } = returning;
+  const { session, noted = 0 } = client;
   if (noted > limit || (session !== undefined && !concerns(event.options, session.rooms))) return;
-  returning.noted = noted + event.message.length;
-  if (returning.noted > limit) returning.sent = [];
-  else returning.sent.push(event);
+  client.noted = noted + event.message.length;
+  if (client.noted > limit) client.sent = [];
+  else client.sent.push(event);
 }
 
 /**
@@ -49,16 +49,16 @@ export function noteSent<Sent extends SentEvent>(
  *
  * @returns the packets that the client missed, in order. `undefined` if they exceed `limit` bytes
  */
-export function endReturn(
-  all: Set<Returning<SentEvent>>,
+export function endRecovery(
+  all: Set<RecoveringClient<SentEvent>>,
   session: RestoredSession,
   limit: number,
 ): readonly Outgoing[] | undefined {
-  for (const returning of all) {
-    if (returning.session !== session) continue;
-    all.delete(returning);
-    if ((returning.noted ?? 0) > limit) return undefined;
-    const sent = returning.sent.filter(({ options }) => concerns(options, session.rooms));
+  for (const client of all) {
+    if (client.session !== session) continue;
+    all.delete(client);
+    if ((client.noted ?? 0) > limit) return undefined;
+    const sent = client.sent.filter(({ options }) => concerns(options, session.rooms));
     if (sent.length === 0) break;
     const missed = [...session.missed, ...sent.map(({ message }) => message)];
     return missed.reduce((sum, { length }) => sum + length, 0) > limit ? undefined : missed;
@@ -70,6 +70,6 @@ export function endReturn(
  * Discards the recoveries of a session whose new connection broke, too. The server that stores the
  * session answers later attempts with the same secret.
  */
-export function stopReturns(all: Set<Returning<SentEvent>>, pid: string): void {
+export function stopRecoveries(all: Set<RecoveringClient<SentEvent>>, pid: string): void {
   for (const each of all) if (each.pid === pid && each.session !== undefined) all.delete(each);
 }

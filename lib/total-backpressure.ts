@@ -8,7 +8,7 @@ export interface Debtor {
 }
 
 /** Tracks how many bytes wait for each client of a server, and limits their sum. */
-export class Backlog {
+export class TotalBackpressure {
   readonly #max: number;
   readonly #lengths = new Map<Debtor, number>();
   #total = 0;

@@ -12,7 +12,7 @@ import { compareIds } from "./stream-reader.ts";
 export type Added = { readonly id: string } | "refused" | "unknown";
 
 /** Tracks the events that were sent early and whose entries may still arrive. */
-export class EarlyEvents {
+export class UnreadEvents {
   private readonly unanswered = new Set<number>();
   /** Entries may arrive until this entry was read. */
   private lastId: string | undefined;

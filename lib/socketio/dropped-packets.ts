@@ -1,12 +1,12 @@
 // Remembers which stored packets were dropped before they expired. A client that may have missed one of
-// them cannot recover its session. Losses are recorded by room. If there are too many, the losses of an
+// them cannot recover its session. The losses are recorded by room. If there are too many, the losses of an
 // owner with about the largest share are merged into coarser ones.
 //
 //   of a room ── too many ──▶ of all sockets of an address ── too many ──▶ of everybody
 //       └────── a named room has no address ──────────────────────────────────▲
 
 import { Deadlines } from "../deadlines.ts";
-import { FairBound, Kept } from "./fair-bound.ts";
+import { FairEviction, Kept } from "./fair-eviction.ts";
 
 /**
  * A position in the sequence of packets. Marks the last packet that a client has received, or one
@@ -22,9 +22,9 @@ export interface Offset {
 const SIZE = 1024;
 
 /** The bounds on the losses of all namespaces. */
-export class LossBounds {
-  readonly rooms: FairBound;
-  readonly addresses: FairBound;
+export class DroppedPacketsBounds {
+  readonly rooms: FairEviction;
+  readonly addresses: FairEviction;
 
   /**
    * Creates the bounds.
@@ -32,8 +32,8 @@ export class LossBounds {
    * @param maxCount largest number of losses of rooms, and largest number of losses of addresses
    */
   constructor(maxCount: number) {
-    this.rooms = new FairBound(maxCount, Number.POSITIVE_INFINITY);
-    this.addresses = new FairBound(maxCount, Number.POSITIVE_INFINITY);
+    this.rooms = new FairEviction(maxCount, Number.POSITIVE_INFINITY);
+    this.addresses = new FairEviction(maxCount, Number.POSITIVE_INFINITY);
   }
 }
 
@@ -58,8 +58,8 @@ class Loss extends Kept {
   }
 }
 
-export class Losses<Room> {
-  readonly #bounds: LossBounds;
+export class DroppedPackets<Room> {
+  readonly #bounds: DroppedPacketsBounds;
   readonly #everybody = new Map<"everybody", Loss>();
   readonly #addresses = new Map<string, Loss>();
   readonly #rooms = new Map<Room, Loss>();
@@ -71,7 +71,7 @@ export class Losses<Room> {
    * @param duration how long losses are remembered, in milliseconds. After that time no session can
    * have missed the packets
    */
-  constructor(bounds: LossBounds, duration: number) {
+  constructor(bounds: DroppedPacketsBounds, duration: number) {
     this.#bounds = bounds;
     this.#expiries = new Deadlines(duration, ({ forget }) => forget());
   }
@@ -139,7 +139,7 @@ export class Losses<Room> {
     losses: Map<Key, Loss>,
     key: Key,
     owner: string,
-    bound: FairBound | undefined,
+    bound: FairEviction | undefined,
     place: Offset,
     generalise: (place: Offset) => void,
   ): void {

@@ -19,7 +19,7 @@ import { discardBody } from "./unread-body.ts";
 export type Recipient = "engine" | "program";
 
 /** A request to an engine. */
-export abstract class Arrival {
+export abstract class EngineRequest {
   readonly request: IncomingMessage;
   /** The IP address of the connection's peer. `undefined` if the connection has ended. */
   readonly peer: string | undefined;
@@ -72,7 +72,7 @@ export abstract class Arrival {
 }
 
 /** An HTTP request to an engine. */
-export class RequestArrival extends Arrival {
+export class PollingRequest extends EngineRequest {
   readonly response: ServerResponse;
 
   constructor(request: IncomingMessage, response: ServerResponse, recipient: Recipient) {
@@ -115,7 +115,7 @@ export class RequestArrival extends Arrival {
 }
 
 /** An upgrade request to an engine. */
-export class UpgradeArrival extends Arrival {
+export class UpgradeRequest extends EngineRequest {
   readonly socket: Duplex;
   /** The bytes after the header of the request. */
   readonly head: Uint8Array;

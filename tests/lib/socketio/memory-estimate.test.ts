@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { valueSize } from "../../../lib/socketio/value-size.ts";
+import { estimateMemory } from "../../../lib/socketio/memory-estimate.ts";
 
 class Shared {
   readonly text = "x".repeat(1_000_000);
@@ -43,7 +43,7 @@ function revoked(): unknown {
 
 for (const [what, value, least, most] of SIZES) {
   test(`the size of ${what} is about what it takes`, () => {
-    const size = valueSize(value);
+    const size = estimateMemory(value);
     assert.ok(size >= least && size <= most, `${size}`);
   });
 }

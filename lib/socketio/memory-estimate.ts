@@ -14,7 +14,7 @@ const OVERHEAD = 16;
  * maps and sets count with their contents. An instance of another class counts as one value,
  * because the application may share it. Beyond 10,000 values only the number of values counts.
  */
-export function valueSize(value: unknown): number {
+export function estimateMemory(value: unknown): number {
   let size = 0;
   const seen = new Set<object>();
   const waiting = [value];

@@ -3,11 +3,11 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { type Added, EarlyEvents } from "../../../lib/adapters/early-events.ts";
+import { type Added, UnreadEvents } from "../../../lib/adapters/unread-events.ts";
 
 describe("events that were sent early", () => {
   test("are over when their entries are read", async () => {
-    const early = new EarlyEvents();
+    const early = new UnreadEvents();
     assert.equal(early.isPending, false);
     await early.over();
     const answers: ((added: Added) => void)[] = [];
@@ -28,7 +28,7 @@ describe("events that were sent early", () => {
   });
 
   test("are over at once where Redis has refused them", async () => {
-    const early = new EarlyEvents();
+    const early = new UnreadEvents();
     early.add(1, Promise.resolve("refused"));
     assert.equal(early.isPending, true);
     await early.over();
@@ -36,7 +36,7 @@ describe("events that were sent early", () => {
   });
 
   test("are over after two reads where nobody knows whether Redis has them", async () => {
-    const early = new EarlyEvents();
+    const early = new UnreadEvents();
     early.add(1, Promise.resolve("unknown"));
     await new Promise(setImmediate);
     early.onRead("1-0");

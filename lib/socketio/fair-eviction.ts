@@ -63,7 +63,7 @@ const LARGE = 2 ** 30;
 /** Largest size of a single item, in bytes. The sum of many such sizes is still an exact number. */
 const LARGEST = 2 ** 40;
 
-export class FairBound {
+export class FairEviction {
   readonly #maxCount: number;
   readonly #maxSize: number;
   /**

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
-import { FairBound, Kept } from "../../../lib/socketio/fair-bound.ts";
+import { FairEviction, Kept } from "../../../lib/socketio/fair-eviction.ts";
 import { Random, seed } from "../../support/random.ts";
 
 class Item extends Kept {
@@ -22,8 +22,8 @@ class Item extends Kept {
 }
 
 /** A bound, and the names of what was given up. */
-function start(maxCount: number, maxSize: number): { bound: FairBound; given: string[] } {
-  return { bound: new FairBound(maxCount, maxSize), given: [] };
+function start(maxCount: number, maxSize: number): { bound: FairEviction; given: string[] } {
+  return { bound: new FairEviction(maxCount, maxSize), given: [] };
 }
 
 function itemOf(given: string[], owner: string, name: string, size = 1): Item {
@@ -134,7 +134,7 @@ describe("what is kept for several owners", () => {
   test(`never exceeds the bounds, and an owner with few keeps all (SEED=${seed})`, () => {
     const random = new Random(seed);
     const [maxCount, maxSize] = [50, 2000];
-    const bound = new FairBound(maxCount, maxSize);
+    const bound = new FairEviction(maxCount, maxSize);
     const kept = new Map<string, Item>();
     const keep = (owner: string, name: string, size: number): void => {
       const item = new Item(owner, name, size, () => kept.delete(name));
