@@ -2,20 +2,13 @@
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import {
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, describe, test } from "node:test";
 import { pathToFileURL } from "node:url";
 import { closeServers } from "./support/docs-entry.ts";
 import { ENVIRONMENT } from "./support/environment.ts";
+import { assertCompiles, exampleFolder } from "./support/example-folder.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const PAGES = [
@@ -57,11 +50,8 @@ function programs(page: string): string[] {
   );
 }
 
-const folder = mkdtempSync(join(tmpdir(), "barewire-docs-"));
+const folder = exampleFolder();
 after(() => rmSync(folder, { recursive: true }));
-
-symlinkSync(join(ROOT, "node_modules"), join(folder, "node_modules"));
-writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
 
 const FILES = PAGES.flatMap((page) =>
   programs(page).map((code, index) => {
@@ -74,28 +64,7 @@ const FILES = PAGES.flatMap((page) =>
 );
 
 describe("documentation", () => {
-  test("every program compiles", () => {
-    const settings = {
-      extends: join(ROOT, "tsconfig.json"),
-      compilerOptions: {
-        noEmit: true,
-        rootDir: "/",
-        // What is meant as an example has parameters to look at.
-        noUnusedParameters: false,
-        noUnusedLocals: false,
-        rewriteRelativeImportExtensions: false,
-        typeRoots: [join(ROOT, "node_modules/@types")],
-      },
-      include: [join(folder, "*.ts")],
-    };
-    writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(settings));
-    const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
-    try {
-      execFileSync(process.execPath, [tsc, "-p", folder], { encoding: "utf8", stdio: "pipe" });
-    } catch (error) {
-      assert.fail(error instanceof Error && "stdout" in error ? `${error.stdout}` : `${error}`);
-    }
-  });
+  test("every program compiles", () => assertCompiles(folder));
 
   for (const { name, file } of FILES) {
     test(`${name} runs`, async () => {

@@ -1,0 +1,141 @@
+// The examples in docstrings: each compiles under `strict`, with the names that its class or function stands for.
+
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, describe, test } from "node:test";
+import { assertCompiles, exampleFolder } from "./support/example-folder.ts";
+
+const ROOT = join(import.meta.dirname, "..");
+
+/** What the examples of some files may use without an import or a declaration of their own. */
+interface Scope {
+  /** The files, by the start of their names. The first scope that matches counts. */
+  readonly files: string;
+  /** Imported names, by module. */
+  readonly imports: Readonly<Record<string, readonly string[]>>;
+  /** The types of declared constants. */
+  readonly constants: Readonly<Record<string, string>>;
+}
+
+const SERVER: Scope = {
+  files: "",
+  imports: {
+    "server.ts": ["ConnectionRefused", "NamespaceHandler", "Server", "Socket", "acks"],
+  },
+  constants: { io: "Server", socket: "Socket" },
+};
+
+const SCOPES: readonly Scope[] = [
+  {
+    files: "client/",
+    imports: { "client/index.ts": ["io", "Manager", "Socket"] },
+    constants: { manager: "Manager", socket: "Socket" },
+  },
+  {
+    files: "lib/adapters/emitter.ts",
+    imports: { "lib/adapters/emitter.ts": ["Emitter"] },
+    constants: { emitter: "Emitter" },
+  },
+  {
+    files: "lib/adapters/python-emitter.ts",
+    imports: { "lib/adapters/python.ts": ["createPythonEmitter"] },
+    constants: { emitter: "ReturnType<typeof createPythonEmitter>", sid: "string" },
+  },
+  {
+    files: "lib/websocket/",
+    imports: {
+      "websocket.ts": [
+        "WebSocket",
+        "WebSocketError",
+        "WebSocketServer",
+        "WebSocketStream",
+        "createWebSocketStream",
+      ],
+      "node:http": ["createServer"],
+    },
+    constants: {},
+  },
+  {
+    files: "protocol/websocket/",
+    imports: { "protocol/websocket.ts": ["Endpoint", "NEED_DATA", "TEXT"] },
+    constants: {},
+  },
+  {
+    files: "protocol/socketio/",
+    imports: { "protocol/socketio.ts": ["Decoder", "EVENT", "encode"] },
+    constants: {},
+  },
+  SERVER,
+];
+
+/** The modules that examples import by name. */
+const MODULES: Readonly<Record<string, string>> = {
+  barewire: "server.ts",
+  "barewire/client": "client/index.ts",
+  "barewire/cluster": "lib/adapters/cluster.ts",
+  "barewire/emitter": "lib/adapters/emitter.ts",
+  "barewire/msgpack": "protocol/socketio/msgpack-parser.ts",
+  "barewire/python": "lib/adapters/python.ts",
+  "barewire/redis": "lib/adapters/redis.ts",
+};
+
+interface Example {
+  /** The file of the docstring and its number in the file. */
+  readonly name: string;
+  readonly code: string;
+  readonly scope: Scope;
+}
+
+/** Returns the examples in the docstrings of a source file. */
+function examplesOf(file: string): Example[] {
+  const scope = SCOPES.find(({ files }) => file.startsWith(files)) ?? SERVER;
+  const comments = readFileSync(join(ROOT, file), "utf8").match(/\/\*\*[\s\S]*?\*\//g) ?? [];
+  return comments
+    .map((comment) => comment.replace(/\s*\*\/$/, "").replace(/^\s*\* ?/gm, ""))
+    .flatMap((text) => text.split(/^@example\n/m).slice(1))
+    .map((rest, index) => {
+      const [code = ""] = rest.split(/^@/m);
+      return { name: `${file}-${index + 1}`, code: code.replace(/^```.*$/gm, ""), scope };
+    });
+}
+
+/** Returns a module that contains the example in a function, so that the example may declare the same names as its scope. */
+function moduleOf({ code, scope }: Example): string {
+  const own = [...code.matchAll(/^import .*$/gm)].map(([line]) => line);
+  const given = Object.entries(scope.imports).flatMap(([module, names]) => {
+    const others = names.filter(
+      (name) => !own.some((line) => new RegExp(`\\b${name}\\b`).test(line)),
+    );
+    return others.length === 0 ? [] : [`import { ${others.join(", ")} } from "${module}";`];
+  });
+  const imports = [...own, ...given].join("\n").replace(/ from "(.*)"/g, (_all, module) => {
+    const file = MODULES[module] ?? module;
+    return ` from ${JSON.stringify(file.endsWith(".ts") ? join(ROOT, file) : file)}`;
+  });
+  const constants = Object.entries(scope.constants)
+    .map(([name, type]) => `declare const ${name}: ${type};`)
+    .join("\n");
+  const body = code.replace(/^import .*$/gm, "");
+  return `${imports}\n${constants}\nexport async function example(): Promise<void> {\n${body}\n}\n`;
+}
+
+const SOURCES = ["client", "lib", "protocol"].flatMap((folder) =>
+  readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".ts"))
+    .map((name) => `${folder}/${name}`),
+);
+
+const examples = [...SOURCES, "server.ts", "websocket.ts"].flatMap(examplesOf);
+
+describe("docstrings", () => {
+  test("contain examples that compile", () => {
+    assert.ok(examples.length >= 150, `only ${examples.length} examples`);
+    const folder = exampleFolder();
+    after(() => rmSync(folder, { recursive: true }));
+    for (const example of examples) {
+      writeFileSync(join(folder, `${example.name.replace(/\W/g, "-")}.ts`), moduleOf(example));
+    }
+    assertCompiles(folder);
+  });
+});
