@@ -2,7 +2,14 @@
 
 import type { Child } from "./ipc.ts";
 
-export type Contender = "barewire" | "socketio" | "ws" | "websocket" | "rawnet" | "rawhttp";
+export type Contender =
+  | "barewire"
+  | "barewire-observed"
+  | "socketio"
+  | "ws"
+  | "websocket"
+  | "rawnet"
+  | "rawhttp";
 
 /** A server that runs, the load beside it, and what one step costs the server. */
 export interface Stage {

@@ -1,6 +1,8 @@
-// npx tsx bench/compare.ts ../other: this checkout and another one, both built, in turn in one run.
+// This checkout and another one, both built, in turn in one run. Or this checkout, and the same with everything on that an
+// operator can observe.
 //
 //   npx tsx bench/compare.ts ../other --rounds 5 --only echo-1,idle
+//   npx tsx bench/compare.ts --observed
 //
 // Of two servers that are equal, the second often finds a faster machine, or a slower one; so every second
 // pair begins with the other.
@@ -18,36 +20,41 @@ const { values, positionals } = parseArgs({
     only: { type: "string" },
     rounds: { type: "string", default: "3" },
     quick: { type: "boolean", default: false },
+    observed: { type: "boolean", default: false },
   },
 });
 const [other] = positionals;
-if (other === undefined) throw new Error("which checkout? npx tsx bench/compare.ts ../other");
+if (other === undefined && !values.observed) {
+  throw new Error("which checkout? npx tsx bench/compare.ts ../other");
+}
 const only = values.only?.split(",");
 const scale = values.quick ? 0.3 : 1;
 
-const folders = {
-  here: await compile(join(import.meta.dirname, "..")),
-  there: await compile(resolve(other)),
-};
+const here = await compile(join(import.meta.dirname, ".."));
+const folders = { here, there: other === undefined ? here : await compile(resolve(other)) };
 
 console.log("| work | unit | here | there | here / there, median (each pair) |");
 console.log("|---|---|---:|---:|---|");
 for (const what of CASES) {
   const [contender] = what.contenders;
-  const isOurs = contender === "barewire" || contender === "websocket";
+  const isOurs = contender === "barewire" || (contender === "websocket" && !values.observed);
   if (!isOurs || (only !== undefined && !only.includes(what.name))) continue;
+  const contenders = {
+    here: contender,
+    there: values.observed ? ("barewire-observed" as const) : contender,
+  };
   const figures: { here: number[]; there: number[] } = { here: [], there: [] };
   for (let pair = 0; pair < Number(values.rounds); pair++) {
     const order = pair % 2 === 0 ? (["here", "there"] as const) : (["there", "here"] as const);
     for (const each of order) {
-      figures[each].push(await round(folders[each], what, contender, scale));
+      figures[each].push(await round(folders[each], what, contenders[each], scale));
     }
   }
   const ratios = figures.here.map((figure, pair) => figure / (figures.there[pair] ?? Number.NaN));
-  const [here, there] = [median(figures.here), median(figures.there)].map((each) =>
+  const [ours, theirs] = [median(figures.here), median(figures.there)].map((each) =>
     each.toFixed(2),
   );
   const pairs = ratios.map((ratio) => ratio.toFixed(2)).join(", ");
   const middle = median(ratios).toFixed(3);
-  console.log(`| ${what.title} | ${what.unit} | ${here} | ${there} | ${middle} (${pairs}) |`);
+  console.log(`| ${what.title} | ${what.unit} | ${ours} | ${theirs} | ${middle} (${pairs}) |`);
 }
