@@ -339,7 +339,7 @@ export abstract class ClusterAdapter extends Adapter {
     options: BroadcastOptions,
     answers: BroadcastAnswers,
   ): () => void {
-    const members = [...this.members(options)];
+    const members = this.members(options);
     const request = this.nextRequest();
     const asked = new PendingRequest(this.requestTimeout, this.presumed, (missing, why) => {
       // A process that has not reported counts as one client that never acknowledges.
@@ -374,7 +374,7 @@ export abstract class ClusterAdapter extends Adapter {
   }
 
   override async fetchSockets(options: BroadcastOptions): Promise<Gathered<SocketDetails>> {
-    const sockets: SocketDetails[] = [...this.members(options)];
+    const sockets: SocketDetails[] = this.members(options);
     if (options.flags.local === true) return gathered(sockets);
     const request = this.nextRequest();
     const missing = await this.gather(
@@ -535,7 +535,7 @@ export abstract class ClusterAdapter extends Adapter {
       this.sendToMembers(packet, options);
       return;
     }
-    const members = [...this.members(options)];
+    const members = this.members(options);
     // An acknowledgement needs an id of this process.
     const id = this.nsp.nextAckId();
     this.sendToMembers({ ...packet, id }, options);
@@ -564,7 +564,7 @@ export abstract class ClusterAdapter extends Adapter {
 
   private onFetch(options: BroadcastOptions, request: RequestId, sender: NodeId | undefined): void {
     if (sender === undefined) return;
-    this.respond(sender, { type: "fetched", request, sockets: [...this.members(options)] });
+    this.respond(sender, { type: "fetched", request, sockets: this.members(options) });
   }
 
   private onServerSideEmit(

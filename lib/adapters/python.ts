@@ -299,7 +299,7 @@ export class PythonAdapter extends Adapter {
       return;
     }
     const id = this.nsp.nextAckId();
-    const members = [...this.members(options)];
+    const members = this.members(options);
     this.sendToMembers({ ...packet, id }, options);
     for (const member of members) {
       member.awaitAck(id, (error, answer) => {
@@ -354,7 +354,7 @@ export class PythonAdapter extends Adapter {
   private roomElsewhere(options: BroadcastOptions): Room | undefined {
     const [room] = options.rooms;
     if (options.rooms.size !== 1 || options.flags.local) return undefined;
-    return this.members(options).next().done === true ? room : undefined;
+    return this.members(options).length === 0 ? room : undefined;
   }
 
   /**

@@ -361,7 +361,7 @@ export class RedisAdapter extends RedisHubAdapter {
     const { sender, options } = broadcast;
     if (sender === this.id) return;
     if (sender === STOCK_EMITTER && this.mode === "auto") void this.subscribeToAll();
-    if (this.members(options).next().done === true) {
+    if (this.members(options).length === 0) {
       this.skipped++;
       return;
     }
@@ -383,10 +383,8 @@ export class RedisAdapter extends RedisHubAdapter {
     const { sender, message } = request;
     if (sender === this.id) return;
     if (message.type === "sockets") {
-      const ids = [
-        ...this.members({ rooms: new Set(message.rooms), except: new Set(), flags: {} }),
-      ];
-      const sockets = ids.map(({ id }) => id);
+      const options = { rooms: new Set(message.rooms), except: new Set<Room>(), flags: {} };
+      const sockets = this.members(options).map(({ id }) => id);
       if (sender !== undefined) this.answer(sender, { ...message, sockets });
     } else if (message.type === "all-rooms") {
       if (sender !== undefined) this.answer(sender, { ...message, rooms: [...this.rooms.keys()] });

@@ -317,7 +317,7 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
     let message = encoded;
     // Listeners may change the rooms, so the receivers are determined before the first listener
     // runs.
-    for (const member of [...this.members(options)]) {
+    for (const member of this.members(options)) {
       message ??= this.nsp.encode(packet, compress);
       member.notifyOutgoingListeners(packet);
       member.deliver(message, volatile);
@@ -335,7 +335,7 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
     options: BroadcastOptions,
     answers: BroadcastAnswers,
   ): () => void {
-    const members = [...this.members(options)];
+    const members = this.members(options);
     this.broadcast(packet, options);
     const forget = this.awaitAcks(members, packet.id, answers);
     this.countServers(options, answers);
@@ -398,7 +398,7 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
   async fetchSockets(
     options: BroadcastOptions,
   ): Promise<SocketDetails[] | Gathered<SocketDetails>> {
-    return [...this.members(options)];
+    return this.members(options);
   }
 
   /**
@@ -406,7 +406,7 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
    * result to know that the other servers have done it.
    */
   addSockets(options: BroadcastOptions, rooms: readonly Room[]): void | Promise<void> {
-    return allOf([...this.members(options)].map((member) => member.join(rooms)));
+    return allOf(this.members(options).map((member) => member.join(rooms)));
   }
 
   /**
@@ -415,7 +415,7 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
    */
   delSockets(options: BroadcastOptions, rooms: readonly Room[]): void | Promise<void> {
     return allOf(
-      [...this.members(options)].flatMap((member) => rooms.map((room) => member.leave(room))),
+      this.members(options).flatMap((member) => rooms.map((room) => member.leave(room))),
     );
   }
 
@@ -425,7 +425,7 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
    * @param close whether to close the connections, too
    */
   disconnectSockets(options: BroadcastOptions, close: boolean): void | Promise<void> {
-    for (const member of [...this.members(options)]) member.disconnect(close);
+    for (const member of this.members(options)) member.disconnect(close);
   }
 
   // Connection state recovery. This adapter does not support it.
@@ -479,14 +479,17 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
     answered?.(null, []);
   }
 
-  /** Yields each socket of this process that matches `options` once. */
-  *members({ rooms, except }: BroadcastOptions): Generator<Member> {
+  /** Returns the sockets of this process that match `options`. */
+  members({ rooms, except }: BroadcastOptions): Member[] {
     const { sockets } = this.nsp;
+    if (rooms.size === 0 && except.size === 0) return [...sockets.values()];
     const excluded = this.#idsIn(except);
+    const members: Member[] = [];
     for (const id of rooms.size === 0 ? sockets.keys() : this.#idsIn(rooms)) {
       const member = excluded.has(id) ? undefined : sockets.get(id);
-      if (member !== undefined) yield member;
+      if (member !== undefined) members.push(member);
     }
+    return members;
   }
 
   /** Returns the ids of the sockets in any of the rooms. The set of a single room is not copied. */
