@@ -1,4 +1,4 @@
-// The rules of the house, checked: who may import whom, and what sources may not hold.
+// Checks this project's rules: which modules may import which, and what source files must not contain.
 
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
@@ -7,7 +7,7 @@ import { describe, test } from "node:test";
 
 const ROOT = join(import.meta.dirname, "..");
 
-/** What each folder or file may import. The first that fits a file counts. */
+/** The imports that are allowed in each folder or file. The first entry that matches a file counts. */
 const MAY_IMPORT: readonly (readonly [place: string, allowed: readonly string[]])[] = [
   [
     "protocol/websocket/",
@@ -19,7 +19,7 @@ const MAY_IMPORT: readonly (readonly [place: string, allowed: readonly string[]]
   // Both ends' edge. Browsers load it, so it knows no Node. One file of it adapts packets to parsers.
   ["lib/events/parser.ts", ["protocol/socketio/", "protocol/bytes.ts", "lib/events/"]],
   ["lib/events/", ["lib/events/"]],
-  // What is sent to many clients is encoded without a socket.
+  // Broadcasts are encoded without a socket.
   ["lib/websocket/frames", ["protocol/websocket/frame.ts", "protocol/bytes.ts"]],
   ["lib/engineio/outgoing", ["protocol/engineio/", "protocol/bytes.ts", "lib/websocket/frames.ts"]],
   [
@@ -49,7 +49,7 @@ const MAY_IMPORT: readonly (readonly [place: string, allowed: readonly string[]]
       "node:",
     ],
   ],
-  // Processes, and what travels between them. Of the layers it knows what it passes on.
+  // Processes and their messages. Of other layers they know only the values that they pass on.
   [
     "lib/cluster/",
     [
@@ -61,7 +61,7 @@ const MAY_IMPORT: readonly (readonly [place: string, allowed: readonly string[]]
       "node:",
     ],
   ],
-  // Entries of the package: the server knows none of them.
+  // Entries of the package, which the server does not import.
   [
     "lib/adapters/",
     [
@@ -131,7 +131,7 @@ const MUTUAL_TYPES: readonly (readonly [string, string])[] = [
 const SHARED = /^lib\/[^/]+\.ts$/;
 
 function sources(folder: string): string[] {
-  // One that holds nothing yet is not there in a fresh clone.
+  // An empty folder is missing in a fresh clone.
   if (!existsSync(join(ROOT, folder))) return [];
   return readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".ts"))
@@ -142,12 +142,12 @@ function read(file: string): string {
   return readFileSync(join(ROOT, file), "utf8");
 }
 
-/** The text of a file without its docstrings, whose examples import what they like. */
+/** The text of a file without its docstrings, whose examples have other imports. */
 function code(file: string): string {
   return read(file).replace(/^ *(?:\/\*\*| \*).*$/gm, "");
 }
 
-/** What a file imports and re-exports: paths from the root, or the names of packages. */
+/** The imports and re-exports of a file, as paths from the root or names of packages. */
 function imports(file: string): string[] {
   return [...code(file).matchAll(/(?:from|import) "([^"]+)"/g)].map(([, specifier = ""]) =>
     specifier.startsWith(".") ? normalize(join(dirname(file), specifier)) : specifier,
@@ -156,10 +156,10 @@ function imports(file: string): string[] {
 
 const FILES = ["protocol", "lib", "client"].flatMap(sources);
 
-describe("imports run one way", () => {
+describe("imports", () => {
   for (const file of FILES) {
     const [place, allowed] = MAY_IMPORT.find(([prefix]) => file.startsWith(prefix)) ?? ["", []];
-    test(`${file} imports what ${place} may`, () => {
+    test(`${file} imports only what ${place} may import`, () => {
       for (const target of imports(file)) {
         const fits = allowed.some((prefix) => target.startsWith(prefix));
         const shared =
@@ -169,7 +169,7 @@ describe("imports run one way", () => {
     });
   }
 
-  test("only run() loads a module later than it begins: what a program without workers never needs", () => {
+  test("only lib/run.ts uses import(), to load barewire/cluster", () => {
     for (const file of [...FILES, "server.ts"]) {
       const later = [...read(file).matchAll(/^(?!\/\/| \*).*\bimport\("([^"]+)"\)/gm)].map(
         ([, name]) => name,
@@ -178,7 +178,7 @@ describe("imports run one way", () => {
     }
   });
 
-  test("the server imports nothing of lib/cluster but types", () => {
+  test("server.ts loads no module of lib/cluster or lib/adapters at run time", () => {
     const reached = new Set<string>();
     const visit = (file: string): void => {
       if (reached.has(file) || !file.endsWith(".ts")) return;
@@ -190,7 +190,7 @@ describe("imports run one way", () => {
     assert.deepEqual(found, []);
   });
 
-  test("only adapters import lib/adapters", () => {
+  test("only files in lib/adapters import from lib/adapters", () => {
     for (const file of [...FILES, "server.ts"]) {
       if (file.startsWith("lib/adapters/")) continue;
       const found = imports(file).filter((target) => target.startsWith("lib/adapters/"));
@@ -198,11 +198,11 @@ describe("imports run one way", () => {
     }
   });
 
-  test("nothing imports server.ts but tests and examples", () => {
+  test("no file in protocol, lib or client imports server.ts", () => {
     for (const file of FILES) assert.ok(!imports(file).includes("server.ts"), file);
   });
 
-  test("only adapters import adapters: a program without one does not load them", () => {
+  test("a program without an adapter loads no file of lib/adapters", () => {
     for (const file of [...FILES, "server.ts"].filter(
       (name) => !name.startsWith("lib/adapters/"),
     )) {
@@ -211,7 +211,7 @@ describe("imports run one way", () => {
     }
   });
 
-  test("the client for browsers reaches no module of Node", () => {
+  test("the browser client imports no node: module, directly or indirectly", () => {
     const reached = new Set<string>();
     const visit = (file: string): void => {
       // Bundlers put this file in its place: the field "browser" of package.json.
@@ -227,7 +227,7 @@ describe("imports run one way", () => {
     assert.ok(reached.has("client/engineio/engine.ts"));
   });
 
-  test("no cycles, imports of types counted", () => {
+  test("there are no import cycles, including type imports", () => {
     const done = new Set<string>();
     const visit = (file: string, path: readonly string[]): void => {
       const from = path.at(-1) ?? "";
@@ -241,7 +241,7 @@ describe("imports run one way", () => {
   });
 });
 
-/** imports(), without those of types only, which are gone when the program runs. */
+/** imports(), without type imports, which do not exist at run time. */
 function valueImports(file: string): string[] {
   const text = read(file).replace(/import type [\s\S]*?from "[^"]+";/g, "");
   return [...text.matchAll(/from "(\.[^"]+)"/g)].map(([, specifier = ""]) =>
@@ -249,9 +249,9 @@ function valueImports(file: string): string[] {
   );
 }
 
-describe("sources", () => {
+describe("source files", () => {
   for (const file of [...FILES, "server.ts"]) {
-    test(`${file} says in its first line what it is, and silences nobody`, () => {
+    test(`${file} begins with a comment, and has no any, @ts-ignore, console or process.exit`, () => {
       const text = read(file);
       // An entry of the package is a module of the API reference.
       assert.match(text, /^(?:\/\/ \S|\/\*\*\n \* \S[\s\S]*?\n \* @module barewire)/);
@@ -262,14 +262,14 @@ describe("sources", () => {
     });
   }
 
-  test("there is no runtime dependency", () => {
+  test("package.json has no runtime dependencies", () => {
     const manifest: object = JSON.parse(read("package.json"));
     for (const kind of ["dependencies", "peerDependencies", "optionalDependencies"]) {
       assert.ok(!(kind in manifest), kind);
     }
   });
 
-  test("package-lock.json names no registry", () => {
+  test("package-lock.json has no registry URL", () => {
     assert.doesNotMatch(read("package-lock.json"), /"resolved": "http/);
   });
 });

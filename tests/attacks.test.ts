@@ -1,4 +1,4 @@
-// docs/attacks.md, row by row: the test that it names is in the file that it names.
+// Checks that each test named in docs/attacks.md exists in the file that its row links to.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -17,7 +17,7 @@ const UNTESTED = /^Does not apply: /;
 const TEST = /^\[[^\]]+\]\(([^)]+)\) ((?:`[^`]+`)(?: › `[^`]+`)*)$/;
 
 describe("docs/attacks.md", () => {
-  test("has rows, each with a test or the reason why there is none", () => {
+  test("every row has a test, or the reason why it has none", () => {
     assert.ok(rows.length >= 80, `${rows.length}`);
     for (const [attack = "", outcome = "", tests = "", ...others] of rows) {
       assert.deepEqual(others, [], attack);
@@ -27,7 +27,7 @@ describe("docs/attacks.md", () => {
 
   for (const [attack = "", , tests = ""] of rows) {
     if (tests === "") continue;
-    test(`${attack}: the test exists`, () => {
+    test(`the test of this row exists: ${attack}`, () => {
       for (const each of tests.split("<br>")) {
         const [, file = "", titles = ""] = TEST.exec(each) ?? assert.fail(each);
         for (const title of titles.split(" › ")) {

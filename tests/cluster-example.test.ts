@@ -1,4 +1,4 @@
-// examples/cluster as it is: Redis, three nodes and a real balancer, with clients of every kind of transport.
+// Runs examples/cluster: Redis, three nodes and a real load balancer, with clients of every transport.
 
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
@@ -62,7 +62,7 @@ class Cluster {
   }
 }
 
-/** A client that knows its node, and what it has heard. */
+/** A client, with its node and the messages that it has received. */
 interface Client {
   readonly socket: Socket;
   readonly kind: string;
@@ -125,7 +125,10 @@ for (const [balancer, debianPackage] of [
 ] as const) {
   const skip = notInstalled(`/usr/sbin/${balancer}`, debianPackage) || noRedis;
 
-  test(`the example with ${balancer}`, { skip, timeout: 60_000 }, async (context) => {
+  test(`examples/cluster delivers every broadcast and survives a killed node behind ${balancer}`, {
+    skip,
+    timeout: 60_000,
+  }, async (context) => {
     const cluster = new Cluster(context, balancer);
     const [, url = ""] = await cluster.said(/The cluster is at (\S+),/);
     assert.match(await (await fetch(url)).text(), /Which node serves whom/);
@@ -193,7 +196,9 @@ for (const [balancer, debianPackage] of [
   });
 }
 
-test("says what is missing or wrong, and ends", { timeout: 60_000 }, async () => {
+test("examples/cluster exits with an error for an unknown load balancer", {
+  timeout: 60_000,
+}, async () => {
   const child = spawn(process.execPath, ["--import", "tsx", START, "apache"], {
     env: ENVIRONMENT,
     stdio: ["ignore", "ignore", "pipe"],

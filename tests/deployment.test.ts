@@ -1,4 +1,4 @@
-// The ways to deploy of docs/minimal-deployment.md, and the sizes that are promised.
+// Tests the deployments of docs/minimal-deployment.md, and the sizes that the page promises.
 
 import assert from "node:assert/strict";
 import { type ChildProcess, execFile, spawn } from "node:child_process";
@@ -55,7 +55,7 @@ async function start(
     stdio: ["ignore", "pipe", "inherit"],
   });
   context.after(() => child.kill("SIGKILL"));
-  // What does not start must not keep the test.
+  // A server that does not start must not block the test.
   const ended = once(child, "exit").then(([code]) => assert.fail(`it has ended with ${code}`));
   ended.catch(() => {});
   const [line] = await Promise.race([once(createInterface(child.stdout), "line"), ended]);
@@ -80,7 +80,7 @@ async function echoes(socket: Socket): Promise<void> {
   assert.deepEqual([...bytes], [1, 2, 255]);
 }
 
-/** What every way to deploy must do: serve the stock client over all transports, and go when told. */
+/** Checks that a deployed server serves clients over all transports, and exits on SIGTERM. */
 async function serves(context: TestContext, command: string, file: string): Promise<void> {
   const { child, url } = await start(context, command, file);
   await echoes(client(context, url, ["polling"]));
@@ -120,8 +120,8 @@ function sources(): string[] {
   return [...inFolders, "server.ts", "websocket.ts"].filter((name) => /(?<!\.d)\.ts$/.test(name));
 }
 
-describe("the package", () => {
-  test("has no dependency, and a module, declarations and a source map for each source", async () => {
+describe("the npm package", () => {
+  test("has no dependencies, and contains a module, declarations and a source map for each source file", async () => {
     const manifest = JSON.parse(readFileSync(join(installed, "package.json"), "utf8"));
     for (const kind of ["dependencies", "optionalDependencies", "peerDependencies"]) {
       assert.equal(manifest[kind], undefined, kind);
@@ -139,7 +139,7 @@ describe("the package", () => {
     assert.ok(names.has("dist/client-files/socket.io.js.br"));
   });
 
-  test("keeps the comments of the sources, and its source maps hold the sources", () => {
+  test("keeps the comments of the sources, and embeds the sources in its source maps", () => {
     for (const name of sources()) {
       const [firstLine = ""] = readFileSync(join(ROOT, name), "utf8").split("\n");
       const compiled = join(installed, "dist", name.replace(/\.ts$/, ".js"));
@@ -150,7 +150,7 @@ describe("the package", () => {
     }
   });
 
-  test("has one copy of each class, whether it is imported or required", async () => {
+  test("has the same classes with import and with require()", async () => {
     const program = `
       import { createRequire } from "node:module";
       import * as barewire from "barewire";
@@ -207,7 +207,7 @@ async function bundleProgram(file: string): Promise<string> {
   return outputFiles[0]?.text ?? "";
 }
 
-describe("a single file", () => {
+describe("the minimal server bundled into a single file", () => {
   let code = "";
 
   before(async () => {
@@ -223,13 +223,13 @@ describe("a single file", () => {
     assert.ok(size <= MAX_FILE, `${size} bytes`);
   });
 
-  test("in an empty folder, with only node", async (context) => {
+  test("serves all transports from an empty folder with node alone", async (context) => {
     const file = join(emptyFolder("single"), "server.cjs");
     writeFileSync(file, code);
     await serves(context, process.execPath, file);
   });
 
-  test("who breaks a rule is told by the same status codes", async (context) => {
+  test("closes with 1007 on invalid UTF-8, and with 1009 on a message that is too large", async (context) => {
     const file = join(emptyFolder("rules"), "server.cjs");
     writeFileSync(file, code);
     const { url } = await start(context, process.execPath, file);
@@ -256,7 +256,7 @@ describe("a single file", () => {
     return file;
   }
 
-  test("has every option that the package has", async (context) => {
+  test("supports CORS, cookies, Engine.IO 3 and dynamic namespaces like the package", async (context) => {
     const file = await bundled(
       "named",
       `import { createServer } from "node:http";
@@ -286,7 +286,7 @@ describe("a single file", () => {
     assert.deepEqual([there, revision], [[socket.id], 4]);
   });
 
-  test("answers 404 for the client's files, which are not in it", async (context) => {
+  test("answers 404 for the client files, which the bundle does not contain", async (context) => {
     const file = await bundled(
       "files",
       `const io = new Server(0);
@@ -298,7 +298,7 @@ describe("a single file", () => {
     await answer.text();
   });
 
-  test("as a single executable", async (context) => {
+  test("serves all transports as a single executable", async (context) => {
     if (process.platform !== "linux") return context.skip("how it is signed is another matter");
     const fuse = "NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2";
     if (!readFileSync(process.execPath).includes(fuse)) {

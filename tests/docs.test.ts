@@ -1,4 +1,4 @@
-// The programs in the documentation: each compiles under `strict`, and runs.
+// Compiles the programs in the documentation under `strict`, and runs them.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -21,7 +21,7 @@ const PAGES = [
   ...readdirSync(join(ROOT, "docs/wire")).map((name) => `docs/wire/${name}`),
 ];
 
-/** What the programs import, and where it is. */
+/** The entries that programs import, and their files. */
 const MODULES: Readonly<Record<string, string>> = {
   barewire: join(ROOT, "tests/support/docs-entry.ts"),
   "barewire/client": join(ROOT, "client/index.ts"),
@@ -57,23 +57,23 @@ const FILES = PAGES.flatMap((page) =>
   programs(page).map((code, index) => {
     const file = join(folder, `${page.replace(/\W/g, "-")}-${index + 1}.ts`);
     writeFileSync(file, code);
-    // It has clients in memory and no server that listens.
+    // The program has in-memory clients and no listening server.
     const ends = code.includes("testClient(") && !/new Server\(0|\.run\(|listen\(/.test(code);
     return { name: `${page}, program ${index + 1}`, file, ends };
   }),
 );
 
 describe("documentation", () => {
-  test("every program compiles", () => assertCompiles(folder));
+  test("every program in the documentation compiles", () => assertCompiles(folder));
 
   for (const { name, file } of FILES) {
-    test(`${name} runs`, async () => {
+    test(`${name} runs without an error`, async () => {
       await import(pathToFileURL(file).href);
       await closeServers();
     });
   }
 
-  test("programs with clients in memory end by themselves", async () => {
+  test("programs with only in-memory test clients exit by themselves", async () => {
     const files = FILES.filter(({ ends }) => ends).map(({ file }) => file);
     assert.ok(files.length >= 5, `only ${files.length} programs`);
     for (const file of files) {

@@ -1,4 +1,4 @@
-// examples/flask-tutorial: the tutorial's program with the tutorial's client, in Node and in a page.
+// Runs examples/flask-tutorial with the clients that the tutorial uses, in Node and in Chromium.
 
 import assert from "node:assert/strict";
 import { after, before, describe, type TestContext, test } from "node:test";
@@ -19,10 +19,10 @@ async function start(context: TestContext): Promise<{ url: string; lines: string
   return { url: running.url, lines };
 }
 
-describe("the tutorial", () => {
+describe("examples/flask-tutorial", () => {
   for (const { version, connect } of GENERATIONS) {
     for (const transport of ["polling", "websocket"]) {
-      test(`with client ${version} over ${transport}`, async (context) => {
+      test(`serves messages, JSON, rooms, namespaces and errors to client ${version} over ${transport}`, async (context) => {
         const { url, lines } = await start(context);
         const options = { transports: [transport], forceNew: true };
         const client = connect(url, options);
@@ -73,7 +73,7 @@ describe("the tutorial", () => {
     }
   }
 
-  test("without allowEIO3 the tutorial's client is told why it is refused", async (context) => {
+  test("without allowEIO3 rejects the tutorial's client with 400 and the reason", async (context) => {
     const { Server } = await import("../server.ts");
     const io = new Server();
     const running = await io.run({ port: 0, log: () => {} });
@@ -90,7 +90,7 @@ describe("the tutorial", () => {
   });
 });
 
-describe("the tutorial's page, with client 1.3.6", { skip: noChromium }, () => {
+describe("the page of examples/flask-tutorial with client 1.3.6", { skip: noChromium }, () => {
   let browser: Browser;
   before(async () => {
     browser = await launchChromium();
@@ -98,7 +98,7 @@ describe("the tutorial's page, with client 1.3.6", { skip: noChromium }, () => {
   after(() => browser?.close());
 
   for (const transport of ["polling", "websocket"]) {
-    test(`sends and receives all of it over ${transport}`, async (context) => {
+    test(`sends and receives all kinds of messages over ${transport}`, async (context) => {
       const { url, lines } = await start(context);
       const page = await browser.newPage();
       // A client that finds no WebSocket in its page stays with polling.
@@ -144,7 +144,7 @@ describe("the tutorial's page, with client 1.3.6", { skip: noChromium }, () => {
   }
 
   for (const colorScheme of ["light", "dark"] as const) {
-    test(`has the colours of the scheme "${colorScheme}"`, async (context) => {
+    test(`uses the colours of the scheme "${colorScheme}"`, async (context) => {
       const { url } = await start(context);
       const page = await browser.newPage({ colorScheme });
       context.after(() => page.close());

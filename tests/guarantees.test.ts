@@ -1,4 +1,4 @@
-// docs/guarantees.md, sentence by sentence.
+// Tests each sentence of docs/guarantees.md.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -25,7 +25,7 @@ async function goneOf(socket: Socket): Promise<string> {
 
 const TEXT = "x".repeat(1000);
 
-/** A server that has 8,000 bytes wait for a client, and a client that polls when it is told to. */
+/** Starts a server with a maxBackpressure of 8,000 bytes, and a client that polls only when the test calls poll(). */
 async function serveSlow(
   context: TestContext,
   backpressurePolicy: BackpressurePolicy,
@@ -146,7 +146,7 @@ const GUARANTEES: Record<string, Test> = {
   },
 
   "The order of events from different clients is undefined.": async (context) => {
-    // What can be shown: one that takes nothing does not hold up another.
+    // A test can only show that a client that reads nothing does not delay another client.
     const { io, port } = await serve(context);
     const polling = await PollingClient.open(port);
     await polling.join();
@@ -213,7 +213,7 @@ const GUARANTEES: Record<string, Test> = {
       client.send('430["received"]');
       assert.equal(await answered, "received");
       const unanswered = socket.emitWithAck("n", 2);
-      // It was received, and the server does not know.
+      // The event was received, but the server does not know this.
       assert.equal(await client.next(), '421["n",2]');
       client.socket.terminate();
       await assert.rejects(unanswered, DisconnectedError);
@@ -234,7 +234,7 @@ const GUARANTEES: Record<string, Test> = {
       const delivered = deliver(7);
       await first.client.next();
       received.add(7);
-      // It has come, but the acknowledgement has not.
+      // The event has arrived, but the acknowledgement has not.
       first.client.socket.terminate();
       const second = await join(io, port);
       assert.match(`${await second.client.next()}`, /^421\["n",7\]$/);
@@ -720,7 +720,7 @@ describe("docs/guarantees.md", () => {
   const page = readFileSync(new URL("../docs/guarantees.md", import.meta.url), "utf8");
   const sentences = [...page.matchAll(/^- (.*)$/gm)].map(([, sentence = ""]) => sentence);
 
-  test("every sentence has its test, and every test its sentence", () => {
+  test("every sentence has a test, and every test has a sentence", () => {
     assert.deepEqual(Object.keys(GUARANTEES).sort(), sentences.toSorted());
   });
 

@@ -1,4 +1,4 @@
-// docs/how-to/: the programs of each page compile under `strict`, and do what the page says.
+// Compiles the programs of docs/how-to/ under `strict`, and checks that they do what their page says.
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -95,26 +95,26 @@ const TESTS: Readonly<Record<string, () => void>> = {
 
     const REFUSED: Readonly<Record<string, () => unknown>> = {
       "no token": () => undefined,
-      "a value that is not a text": () => ({ toString: () => "x" }),
-      "a token of another secret": () => sign({ sub: "ada" }, { secret: "x".repeat(32) }),
-      "another algorithm": () => sign({ sub: "ada" }, { alg: "HS512" }),
-      "no signature": async () => {
+      "a token that is not a string": () => ({ toString: () => "x" }),
+      "a token signed with another secret": () => sign({ sub: "ada" }, { secret: "x".repeat(32) }),
+      "a token with another algorithm": () => sign({ sub: "ada" }, { alg: "HS512" }),
+      "a token without a signature": async () => {
         const [, claims] = (await sign({ sub: "ada" })).split(".");
         return `${Buffer.from('{"alg":"none"}').toString("base64url")}.${claims}.`;
       },
       "an expired token": () => sign({ sub: "ada" }, { expires: "-1s" }),
-      "a token of two hours ago": () => sign({ sub: "ada" }, { issued: "-2h" }),
+      "a token issued two hours ago": () => sign({ sub: "ada" }, { issued: "-2h" }),
       "a token without a user": () => sign({}),
     };
     for (const [name, tokenOf] of Object.entries(REFUSED)) {
-      test(`the server refuses ${name}`, async (context) => {
+      test(`the server rejects ${name}`, async (context) => {
         const port = await pages.serve(context, "authentication-jwt");
         const socket = clientOf(context, port, { auth: { token: await tokenOf() } });
         assert.equal(await refusalOf(socket), "invalid token");
       });
     }
 
-    test("a client whose token expires is disconnected, and connects with a new one", async (context) => {
+    test("a client is disconnected when its token expires, and connects again with a new token", async (context) => {
       const clock = new Clock(context);
       const port = await pages.serve(context, "authentication-jwt");
       const client = await pages.import("authentication-jwt", "client.ts", port);
@@ -132,7 +132,7 @@ const TESTS: Readonly<Record<string, () => void>> = {
       assert.equal(await socket.emitWithAck("who am I"), "ada 2");
     });
 
-    test("a client that has no token is told to log in", async (context) => {
+    test('a client without a token is rejected, and prints "log in again"', async (context) => {
       const error = context.mock.method(console, "error", () => {});
       const port = await pages.serve(context, "authentication-jwt");
       const client = await pages.import("authentication-jwt", "client.ts", port);
@@ -159,7 +159,7 @@ const TESTS: Readonly<Record<string, () => void>> = {
       return /^[^;]+/.exec(response.headers.get("set-cookie") ?? "")?.[0] ?? "";
     };
 
-    test("the socket of a user who has logged in belongs to the session, over both transports", async (context) => {
+    test("the server knows the user of a logged-in session, over both transports", async (context) => {
       const port = await pages.serve(context, "session-cookies");
       const extraHeaders = { Cookie: await logIn(port) };
       for (const transport of ["polling", "websocket"] as const) {
@@ -168,7 +168,7 @@ const TESTS: Readonly<Record<string, () => void>> = {
       }
     });
 
-    test("the server refuses a client without a session, and one with a forged cookie", async (context) => {
+    test("the server rejects a client without a session, and a client with a forged cookie", async (context) => {
       const port = await pages.serve(context, "session-cookies");
       assert.equal(await refusalOf(clientOf(context, port)), "not logged in");
       const extraHeaders = { Cookie: (await logIn(port)).replace(/.$/, "") };
@@ -201,7 +201,7 @@ const TESTS: Readonly<Record<string, () => void>> = {
 
   "http-frameworks": () => {
     for (const framework of ["express", "fastify", "hono", "koa"]) {
-      test(`${framework}: the framework answers its own requests, and clients connect over both transports`, async (context) => {
+      test(`${framework}: the framework serves its own routes, and clients connect over both transports`, async (context) => {
         const port = await pages.serve(context, "http-frameworks", `${framework}.ts`);
         const hello = await fetch(`http://127.0.0.1:${port}/hello`);
         assert.deepEqual([hello.status, await hello.text()], [200, "hello"]);
@@ -239,7 +239,7 @@ const TESTS: Readonly<Record<string, () => void>> = {
       return { port: portOf(http), app: main.app };
     }
 
-    test("what a handler of a gateway returns is the acknowledgement, or an event", async (context) => {
+    test("the return value of a gateway's handler is sent as the acknowledgement, or as an event", async (context) => {
       const { port, app } = await start(context);
       context.after(() => app.close());
       const ada = clientOf(context, port);
@@ -253,7 +253,7 @@ const TESTS: Readonly<Record<string, () => void>> = {
       assert.deepEqual(await time, [12]);
     });
 
-    test("an application that closes disconnects the clients", async (context) => {
+    test("app.close() disconnects the clients", async (context) => {
       const { port, app } = await start(context);
       const socket = clientOf(context, port, { reconnection: false });
       await next(socket, "connect");
@@ -262,7 +262,7 @@ const TESTS: Readonly<Record<string, () => void>> = {
       await disconnected;
     });
 
-    test("gateways of one port share one server, each with its namespace", async (context) => {
+    test("gateways on one port share one server, and each gateway has its own namespace", async (context) => {
       context.after(closeServers);
       interface Adapter {
         create(port: number, options?: object): Server | Namespace;
@@ -292,7 +292,7 @@ const TESTS: Readonly<Record<string, () => void>> = {
       return { socket: clientOf(context, port), upload: exported<Upload>(client, "upload") };
     }
 
-    test("a file arrives as it is, and the client sees how far it is", async (context) => {
+    test("a file arrives unchanged, and the client sees the progress", async (context) => {
       const { socket, upload } = await serveUploads(context);
       const bytes = randomBytes(1_000_000);
       const progress: number[] = [];
@@ -309,7 +309,7 @@ const TESTS: Readonly<Record<string, () => void>> = {
       assert.equal(await readFile(pathOf(second), "utf8"), "hi");
     });
 
-    test("chunks that are sent at once are written in their order", async (context) => {
+    test("chunks sent without waiting are written in order", async (context) => {
       const { socket } = await serveUploads(context);
       const { id } = await socket.emitWithAck("upload:start", 8);
       context.after(() => rm(pathOf(id)));
@@ -321,7 +321,7 @@ const TESTS: Readonly<Record<string, () => void>> = {
       assert.equal(await readFile(pathOf(id), "utf8"), "abcdefgh");
     });
 
-    test("the server checks what the client sends", async (context) => {
+    test("the server rejects invalid sizes, invalid chunks and concurrent uploads", async (context) => {
       const { socket, upload } = await serveUploads(context);
       const chunk = (bytes: unknown) => socket.emitWithAck("upload:chunk", bytes);
       assert.deepEqual(await chunk(Buffer.from("x")), { error: "no upload is under way" });
@@ -342,7 +342,7 @@ const TESTS: Readonly<Record<string, () => void>> = {
       await rm(pathOf(id));
     });
 
-    test("the file of an upload that breaks off is removed, and the client learns of it", async (context) => {
+    test("an interrupted upload rejects on the client, and its file is removed", async (context) => {
       const { socket, upload } = await serveUploads(context);
       const folder = new Set(await readdir(tmpdir()));
       const rest = async (): Promise<string[]> =>
@@ -371,7 +371,7 @@ const TESTS: Readonly<Record<string, () => void>> = {
       return { socket, shown };
     }
 
-    test("a user is online until the last tab has been closed for five seconds", async (context) => {
+    test("a user is shown as offline five seconds after their last tab was closed", async (context) => {
       const clock = new Clock(context);
       const port = await pages.serve(context, "presence");
       const ada = await openTab(context, port, "ada");
@@ -389,7 +389,7 @@ const TESTS: Readonly<Record<string, () => void>> = {
       second.socket.disconnect();
       await until(() => lastServer()?.stats().sockets["/"] === 1);
       clock.tick(4999);
-      // Within the time: nobody is told, of this one neither.
+      // The user is back in time, so no event is sent, for the third tab neither.
       const third = await openTab(context, port, "bob");
       clock.tick(1);
       assert.deepEqual(third.shown, ["ada", "bob"]);
@@ -402,7 +402,7 @@ const TESTS: Readonly<Record<string, () => void>> = {
       assert.deepEqual(events, [["presence:offline", "bob"]]);
     });
 
-    test("others learn of a user who comes", async (context) => {
+    test("other users see when a user comes online", async (context) => {
       const port = await pages.serve(context, "presence");
       const ada = await openTab(context, port, "ada");
       const online = next(ada.socket, "presence:online");
@@ -416,7 +416,7 @@ const TESTS: Readonly<Record<string, () => void>> = {
     type Show = (socket: Socket, show: (message: unknown) => void) => void;
     type Send = (socket: Socket, to: string, text: string) => Promise<number>;
 
-    test("a message reaches all tabs of its receiver and of its sender, and nobody else", async (context) => {
+    test("a message reaches all tabs of its recipient and the other tabs of its sender, and no other user", async (context) => {
       const port = await pages.serve(context, "private-messages");
       const client = await pages.import("private-messages", "client.ts", port);
       const send = exported<Send>(client, "sendMessage");
@@ -432,7 +432,7 @@ const TESTS: Readonly<Record<string, () => void>> = {
       assert.ok(ada !== undefined);
       await Promise.all(sockets.map((socket) => next(socket, "connect")));
       assert.equal(await send(ada, "bob", "hello"), 2);
-      // Whatever was sent to them has arrived when they have an answer.
+      // All earlier messages have arrived when a socket receives its acknowledgement.
       for (const socket of others) assert.equal(await send(socket, "nobody", "x"), 0);
       const message = { from: "ada", to: "bob", text: "hello" };
       const about = shown.filter((each) => JSON.stringify(each).includes("hello"));
@@ -443,7 +443,7 @@ const TESTS: Readonly<Record<string, () => void>> = {
       ]);
     });
 
-    test("a client cannot send in the name of another", async (context) => {
+    test("a client cannot send a message in the name of another user", async (context) => {
       const port = await pages.serve(context, "private-messages");
       const eve = clientOf(context, port, { auth: { user: "eve" } });
       const bob = clientOf(context, port, { auth: { user: "bob" } });
@@ -455,7 +455,7 @@ const TESTS: Readonly<Record<string, () => void>> = {
   },
 
   testing: () => {
-    test("the tests of the page pass, and fail when the program is broken", async () => {
+    test("the tests of the page pass, and one fails if the program is broken", async () => {
       assert.match(runTests(pages.copy("testing")), /^# pass 5$/m);
       const broken = pages.copy("testing", {
         edit: (code) => code.replace("socket.to(", "io.to("),
@@ -483,7 +483,7 @@ const TESTS: Readonly<Record<string, () => void>> = {
       return portOf(http);
     }
 
-    test("the client of the page talks to its server", async (context) => {
+    test("the client of the page exchanges messages with the server of the page", async (context) => {
       const port = await serveEcho(context);
       const client = await pages.import("sans-io", "client.ts");
       const open = exported<(url: string, events: Events) => Promise<Opened>>(client, "connect");
@@ -503,7 +503,7 @@ const TESTS: Readonly<Record<string, () => void>> = {
       assert.throws(() => socket.send("x"), { code: "ERR_NOT_OPEN" });
     });
 
-    test("the client of the page talks to ws, and rejects if the server refuses", async (context) => {
+    test("the client of the page exchanges messages with a ws server, and rejects on a 404 response", async (context) => {
       const server = new WsServer({ port: 0, host: "127.0.0.1" });
       context.after(() => server.close());
       await once(server, "listening");
@@ -527,7 +527,7 @@ const TESTS: Readonly<Record<string, () => void>> = {
       await assert.rejects(refused, { message: "the server answered with status 404" });
     });
 
-    test("the server of the page talks to ws: messages in pieces, a ping, a close frame", async (context) => {
+    test("the server of the page handles fragments, pings and close frames from a ws client", async (context) => {
       const client = new WsClient(`ws://127.0.0.1:${await serveEcho(context)}/`);
       await once(client, "open");
       client.ping("ping");
@@ -539,7 +539,7 @@ const TESTS: Readonly<Record<string, () => void>> = {
       assert.equal((await once(client, "close"))[0], 1001);
     });
 
-    test("the server of the page fails the connection of a client that breaks a rule", async (context) => {
+    test("the server of the page closes with 1002 on an unmasked frame, and with 1009 on a large message", async (context) => {
       const port = await serveEcho(context);
       const tcp = new TcpClient(port).write(upgradeRequest("/"));
       await tcp.until("\r\n\r\n");
@@ -554,7 +554,7 @@ const TESTS: Readonly<Record<string, () => void>> = {
       assert.equal((await once(large, "close"))[0], 1009);
     });
 
-    test("the server of the page refuses a request without a key", async (context) => {
+    test("the server of the page rejects a request without Sec-WebSocket-Key", async (context) => {
       const tcp = new TcpClient(await serveEcho(context));
       tcp.write("GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n");
       assert.match(
@@ -563,7 +563,7 @@ const TESTS: Readonly<Record<string, () => void>> = {
       );
     });
 
-    test("a peer that does not answer a close frame has ten seconds", async (context) => {
+    test("the connection is closed ten seconds after an unanswered close frame", async (context) => {
       const module = await pages.import("sans-io", "websocket.ts");
       const clock = new Clock(context);
       const open = exported<(stream: Duplex, role: string, events: Events) => Opened>(
@@ -624,9 +624,9 @@ const TESTS: Readonly<Record<string, () => void>> = {
 };
 
 describe("docs/how-to", () => {
-  test("every program compiles", () => pages.compile());
+  test("every program of the pages compiles", () => pages.compile());
 
-  test("every page has its tests", () => {
+  test("every page has tests", () => {
     assert.deepEqual(Object.keys(TESTS).sort(), [...HOW_TOS].sort());
   });
 

@@ -1,4 +1,4 @@
-// The chat of examples/chat on two servers, which one Redis joins.
+// Runs the chat of examples/chat on two servers that share one Redis.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -15,7 +15,9 @@ import { noRedis, startRedis } from "../support/redis.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 
-test("two chats on one Redis are one chat", { skip: noRedis }, async (context) => {
+test("two chat servers with one Redis share people, messages and history", {
+  skip: noRedis,
+}, async (context) => {
   const chats: Awaited<ReturnType<typeof startChat>>[] = [];
   // The chats close before the Redis that they use.
   context.after(() => Promise.all(chats.map((chat) => chat.close())));
@@ -36,7 +38,7 @@ test("two chats on one Redis are one chat", { skip: noRedis }, async (context) =
   await ann.emitWithAck("message", "1", "hello");
   assert.equal((await message)[0].content, "hello");
 
-  // Each process remembers what was said in the others.
+  // Each process stores the messages of the others.
   const carol = connectTo(context, `${chats[1]?.url}`);
   const past = new Promise((resolve) => {
     carol.emit("enter", "Carol", "lobby", (_refusal: string | null, said: unknown) =>
@@ -46,7 +48,7 @@ test("two chats on one Redis are one chat", { skip: noRedis }, async (context) =
   assert.equal(JSON.stringify(await past).includes('"content":"hello"'), true);
 });
 
-test("a chat whose Redis cannot be reached ends with one clear error", async () => {
+test("the chat server exits with status 1 and a clear error if Redis is unreachable", async () => {
   const child = spawn(
     process.execPath,
     ["--import", "tsx", join(ROOT, "examples/chat/server.ts")],

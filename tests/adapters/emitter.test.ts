@@ -1,4 +1,5 @@
-// barewire/emitter over Redis, to servers of ours and of socket.io, and @socket.io/redis-emitter to ours.
+// Emits over Redis with barewire/emitter to barewire and socket.io servers, and with @socket.io/redis-emitter to
+// barewire servers.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -31,79 +32,83 @@ async function connected(context: Cleanup, url: string) {
 }
 
 describe("barewire/emitter", { skip: noRedis }, () => {
-  test("emits, asks and commands, with either client", LIMIT, async (context) => {
-    const { url } = await startRedis(context);
-    const { redis, ioredis } = await connected(context, url);
-    const clients: RedisClient[] = [redis, ioredis];
-    const a = await startRedisNode(context, CLIENTS.redis(url));
-    const b = await startRedisNode(context, CLIENTS.ioredis(url));
-    await known([a, b]);
-    await a.socket.join("room");
-    for (const client of clients) {
-      const emitter = new Emitter(client);
-      context.after(() => emitter.close());
-      assert.equal(await emitter.emit("all", 1, Buffer.from([1]).length), 2);
-      assert.deepEqual(
-        [await a.next("all"), await b.next("all")],
-        [
-          [1, 1],
-          [1, 1],
-        ],
-      );
-      assert.equal(await emitter.to("room").compress(false).emit("room"), 1);
-      assert.deepEqual(await a.next("room"), []);
-      // Nobody listens: neither to the room nor to the namespace.
-      assert.equal(await emitter.to("nobody").emit("lost"), 0);
-      assert.equal(await emitter.of("nowhere").emit("lost"), 0);
-      await emitter.except("room").volatile.emit("others", 2);
-      assert.deepEqual(await b.next("others"), [2]);
+  test(
+    "emits, awaits acknowledgements and controls sockets through redis and through ioredis",
+    LIMIT,
+    async (context) => {
+      const { url } = await startRedis(context);
+      const { redis, ioredis } = await connected(context, url);
+      const clients: RedisClient[] = [redis, ioredis];
+      const a = await startRedisNode(context, CLIENTS.redis(url));
+      const b = await startRedisNode(context, CLIENTS.ioredis(url));
+      await known([a, b]);
+      await a.socket.join("room");
+      for (const client of clients) {
+        const emitter = new Emitter(client);
+        context.after(() => emitter.close());
+        assert.equal(await emitter.emit("all", 1, Buffer.from([1]).length), 2);
+        assert.deepEqual(
+          [await a.next("all"), await b.next("all")],
+          [
+            [1, 1],
+            [1, 1],
+          ],
+        );
+        assert.equal(await emitter.to("room").compress(false).emit("room"), 1);
+        assert.deepEqual(await a.next("room"), []);
+        // No server is subscribed to the room or to the namespace.
+        assert.equal(await emitter.to("nobody").emit("lost"), 0);
+        assert.equal(await emitter.of("nowhere").emit("lost"), 0);
+        await emitter.except("room").volatile.emit("others", 2);
+        assert.deepEqual(await b.next("others"), [2]);
 
-      const sockets = await emitter.in(["room", b.socket.id]).fetchSockets();
-      assert.deepEqual(
-        sockets.map(({ id }) => id).toSorted(),
-        [a.socket.id, b.socket.id].toSorted(),
-      );
-      assert.deepEqual(sockets.missing, []);
+        const sockets = await emitter.in(["room", b.socket.id]).fetchSockets();
+        assert.deepEqual(
+          sockets.map(({ id }) => id).toSorted(),
+          [a.socket.id, b.socket.id].toSorted(),
+        );
+        assert.deepEqual(sockets.missing, []);
 
-      // An event behind a join arrives, though the room is new to the server.
-      assert.equal(await emitter.in(b.socket.id).socketsJoin("new"), 2);
-      await emitter.to("new").emit("joined", 3);
-      assert.deepEqual(await b.next("joined"), [3]);
-      await emitter.in(b.socket.id).socketsLeave(["new"]);
-      await eventually(() => !b.socket.rooms.has("new"));
+        // An event behind a join arrives, though the room is new to the server.
+        assert.equal(await emitter.in(b.socket.id).socketsJoin("new"), 2);
+        await emitter.to("new").emit("joined", 3);
+        assert.deepEqual(await b.next("joined"), [3]);
+        await emitter.in(b.socket.id).socketsLeave(["new"]);
+        await eventually(() => !b.socket.rooms.has("new"));
 
-      for (const [index, { io }] of [a, b].entries()) {
-        io.removeAllListeners("question");
-        io.on("question", (value: unknown, answer: unknown) => {
-          if (typeof answer === "function") answer(`${value}${index}`);
-        });
-      }
-      assert.equal(await emitter.serverSideEmit("question", "x"), 2);
-      const answers = await emitter.serverSideEmitWithAck("question", "x");
-      assert.deepEqual([...answers].sort(), ["x0", "x1"]);
-
-      const asking = emitter.emitWithAck("ask");
-      for (const node of [a, b]) {
-        for (;;) {
-          const text = `${await node.client.next()}`;
-          if (!text.includes('["ask"]')) continue;
-          node.client.send(`43${/^42(\d+)/.exec(text)?.[1]}["${node.socket.id}"]`);
-          break;
+        for (const [index, { io }] of [a, b].entries()) {
+          io.removeAllListeners("question");
+          io.on("question", (value: unknown, answer: unknown) => {
+            if (typeof answer === "function") answer(`${value}${index}`);
+          });
         }
+        assert.equal(await emitter.serverSideEmit("question", "x"), 2);
+        const answers = await emitter.serverSideEmitWithAck("question", "x");
+        assert.deepEqual([...answers].sort(), ["x0", "x1"]);
+
+        const asking = emitter.emitWithAck("ask");
+        for (const node of [a, b]) {
+          for (;;) {
+            const text = `${await node.client.next()}`;
+            if (!text.includes('["ask"]')) continue;
+            node.client.send(`43${/^42(\d+)/.exec(text)?.[1]}["${node.socket.id}"]`);
+            break;
+          }
+        }
+        assert.deepEqual([...(await asking)].sort(), [a.socket.id, b.socket.id].sort());
+        await assert.rejects(emitter.timeout(200).emitWithAck("ask"), { code: "ERR_ACK_TIMEOUT" });
       }
-      assert.deepEqual([...(await asking)].sort(), [a.socket.id, b.socket.id].sort());
-      await assert.rejects(emitter.timeout(200).emitWithAck("ask"), { code: "ERR_ACK_TIMEOUT" });
-    }
-    const emitter = new Emitter(redis);
-    await emitter.in("room").disconnectSockets(true);
-    await eventually(() => a.io.sockets.sockets.size === 0);
-    assert.equal(b.io.sockets.sockets.size, 1);
-    assert.throws(() => emitter.emit("connect"), { code: "ERR_RESERVED_EVENT" });
-    assert.throws(() => emitter.timeout(-1), RangeError);
-  });
+      const emitter = new Emitter(redis);
+      await emitter.in("room").disconnectSockets(true);
+      await eventually(() => a.io.sockets.sockets.size === 0);
+      assert.equal(b.io.sockets.sockets.size, 1);
+      assert.throws(() => emitter.emit("connect"), { code: "ERR_RESERVED_EVENT" });
+      assert.throws(() => emitter.timeout(-1), RangeError);
+    },
+  );
 
   test(
-    "rejects where Redis does not take an event, and ends nobody who does not await it",
+    "emit() rejects if Redis is unreachable, without an unhandled rejection if the promise is ignored",
     LIMIT,
     async (context) => {
       const redis = await startRedis(context);
@@ -120,7 +125,7 @@ describe("barewire/emitter", { skip: noRedis }, () => {
   );
 
   test(
-    "reaches servers of socket.io, and @socket.io/redis-emitter reaches ours",
+    "reaches servers of socket.io, and @socket.io/redis-emitter reaches barewire servers",
     LIMIT,
     async (context) => {
       const { url } = await startRedis(context);

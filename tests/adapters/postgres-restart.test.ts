@@ -1,5 +1,5 @@
-// What a program has to do so that it survives a restart of PostgreSQL with socket.io's adapter, on a server
-// of ours and on one of socket.io: the same. docs/adapters.md says it.
+// Tests what a program must do to survive a restart of PostgreSQL with socket.io's adapter (docs/adapters.md), which is
+// the same for barewire and socket.io servers.
 
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
@@ -11,7 +11,7 @@ import { eventually } from "../support/redis-nodes.ts";
 
 const LIMIT = { timeout: 60_000, skip: noPostgres };
 
-/** Starts two nodes, which have heard each other. */
+/** Starts two nodes, and waits until they know each other. */
 async function startTwo(
   context: TestContext,
   library: "barewire" | "socket.io",
@@ -28,8 +28,8 @@ async function startTwo(
 }
 
 for (const library of ["barewire", "socket.io"] as const) {
-  describe(`PostgreSQL restarts under servers of ${library} with the stock adapter`, () => {
-    test("processes end if only the pool has a listener for errors", LIMIT, async (context) => {
+  describe(`when PostgreSQL restarts, ${library} servers with @socket.io/postgres-adapter`, () => {
+    test("exit if only the pool has an error listener", LIMIT, async (context) => {
       const postgres = await startPostgres(context);
       const name = "postgres, listener of the pool alone";
       const nodes = await startTwo(context, library, name, postgres.url, "ignored");
@@ -37,31 +37,35 @@ for (const library of ["barewire", "socket.io"] as const) {
       assert.deepEqual(await Promise.all(nodes.map(({ ended }) => ended)), [1, 1]);
     });
 
-    test("they go on if each connection has one, and join again", LIMIT, async (context) => {
-      const postgres = await startPostgres(context);
-      const [a, b] = await startTwo(context, library, "postgres", postgres.url);
-      const clients = [new SuiteClient(a.url, "a", false), new SuiteClient(b.url, "b", false)];
-      context.after(() => {
-        for (const { socket } of clients) socket.disconnect();
-      });
-      const [ofA, ofB] = clients;
-      assert.ok(ofA !== undefined && ofB !== undefined);
-      for (const client of clients) await client.until(({ socket }) => socket.connected);
-      await postgres.stop("SIGINT");
-      await a.ask("emit", {}, "meanwhile");
-      await ofA.received("meanwhile");
-      await postgres.restart();
-      // Each adapter is back after a time of its own.
-      for (const [node, client, name] of [
-        [a, ofB, "from a"],
-        [b, ofA, "from b"],
-      ] as const) {
-        await eventually(async () => {
-          await node.ask("emit", { rooms: [client.id] }, name);
-          return client.events.some(([event]) => event === name);
+    test(
+      "continue if each connection has an error listener, and reach each other again",
+      LIMIT,
+      async (context) => {
+        const postgres = await startPostgres(context);
+        const [a, b] = await startTwo(context, library, "postgres", postgres.url);
+        const clients = [new SuiteClient(a.url, "a", false), new SuiteClient(b.url, "b", false)];
+        context.after(() => {
+          for (const { socket } of clients) socket.disconnect();
         });
-      }
-      assert.ok(!ofB.events.some(([event]) => event === "meanwhile"));
-    });
+        const [ofA, ofB] = clients;
+        assert.ok(ofA !== undefined && ofB !== undefined);
+        for (const client of clients) await client.until(({ socket }) => socket.connected);
+        await postgres.stop("SIGINT");
+        await a.ask("emit", {}, "meanwhile");
+        await ofA.received("meanwhile");
+        await postgres.restart();
+        // Each adapter is back after a time of its own.
+        for (const [node, client, name] of [
+          [a, ofB, "from a"],
+          [b, ofA, "from b"],
+        ] as const) {
+          await eventually(async () => {
+            await node.ask("emit", { rooms: [client.id] }, name);
+            return client.events.some(([event]) => event === name);
+          });
+        }
+        assert.ok(!ofB.events.some(([event]) => event === "meanwhile"));
+      },
+    );
   });
 }

@@ -1,4 +1,4 @@
-// barewire/redis over streams: what clients recover, on which server, and when they start anew.
+// Tests barewire/redis over streams: what clients recover, on which server, and when they start a new session.
 
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
@@ -24,7 +24,7 @@ import {
 
 const LIMIT = { timeout: 30_000, skip: noRedis };
 
-/** A client of Redis for what the test does there itself. */
+/** A Redis client for the commands of the test itself. */
 async function operatorOf(context: TestContext, url: string) {
   const operator = createClient({ url });
   operator.on("error", () => {});
@@ -64,49 +64,45 @@ function session(node: StreamsNode, id: string) {
   return socket;
 }
 
-describe("a client of barewire/redis over streams", { skip: noRedis }, () => {
-  test(
-    "comes back to another server, with its rooms, its data and what it missed",
-    LIMIT,
-    async (context) => {
-      const { a, b, run } = await start(context);
-      const client = await ReturningClient.connect(a.port);
-      const socket = session(a, client.sid);
-      socket.join("room");
-      socket.data = { name: "Ada", since: new Date(0), bytes: Buffer.from([1, 2]) };
-      a.io.emit("event", 1);
-      b.io.to("room").emit("event", 2);
-      const seen = [await client.next(), await client.next()];
-      assert.deepEqual(seen.map(([, number]) => number).sort(), [1, 2]);
-      await client.break(a);
-      a.io.to("room").emit("event", 3);
-      b.io.to("elsewhere").emit("event", 4);
-      b.io.to(client.sid).emit("event", 5);
-      a.io.except("room").emit("event", 6);
-      b.io.volatile.emit("event", 7);
-      // What is volatile is missed by who is not there when it comes back from Redis.
-      await eventually(() => b.adapter.stats().waiting === 0);
-      a.io.emit("end");
-      const back = await client.comeBack(b.port);
-      assert.deepEqual([back.sid, back.pid], [client.sid, client.pid]);
-      assert.deepEqual((await back.until("end")).map(([, number]) => number).sort(), [3, 5]);
-      const restored = session(b, client.sid);
-      assert.equal(restored.recovered, true);
-      assert.deepEqual([...restored.rooms].sort(), [client.sid, "room"].sort());
-      assert.equal(restored.data.name, "Ada");
-      assert.deepEqual(restored.data.since, new Date(0));
-      assert.deepEqual(Buffer.from(restored.data.bytes), Buffer.from([1, 2]));
-      assert.equal(b.adapter.stats().recovered, 1);
-      // It goes on from there, and can come back again.
-      await back.break(b);
-      b.io.to("room").emit("event", 8);
-      const again = await back.comeBack(a.port);
-      assert.deepEqual(await again.next(), ["event", 8]);
-      assert.equal(await run("EXISTS", `sio:session:${client.pid}`), 1);
-    },
-  );
+describe("a client of barewire/redis over streams that reconnects", { skip: noRedis }, () => {
+  test("recovers its rooms, data and missed events on another server", LIMIT, async (context) => {
+    const { a, b, run } = await start(context);
+    const client = await ReturningClient.connect(a.port);
+    const socket = session(a, client.sid);
+    socket.join("room");
+    socket.data = { name: "Ada", since: new Date(0), bytes: Buffer.from([1, 2]) };
+    a.io.emit("event", 1);
+    b.io.to("room").emit("event", 2);
+    const seen = [await client.next(), await client.next()];
+    assert.deepEqual(seen.map(([, number]) => number).sort(), [1, 2]);
+    await client.break(a);
+    a.io.to("room").emit("event", 3);
+    b.io.to("elsewhere").emit("event", 4);
+    b.io.to(client.sid).emit("event", 5);
+    a.io.except("room").emit("event", 6);
+    b.io.volatile.emit("event", 7);
+    // A volatile event is lost for clients that are disconnected when the server reads it from Redis.
+    await eventually(() => b.adapter.stats().waiting === 0);
+    a.io.emit("end");
+    const back = await client.comeBack(b.port);
+    assert.deepEqual([back.sid, back.pid], [client.sid, client.pid]);
+    assert.deepEqual((await back.until("end")).map(([, number]) => number).sort(), [3, 5]);
+    const restored = session(b, client.sid);
+    assert.equal(restored.recovered, true);
+    assert.deepEqual([...restored.rooms].sort(), [client.sid, "room"].sort());
+    assert.equal(restored.data.name, "Ada");
+    assert.deepEqual(restored.data.since, new Date(0));
+    assert.deepEqual(Buffer.from(restored.data.bytes), Buffer.from([1, 2]));
+    assert.equal(b.adapter.stats().recovered, 1);
+    // The recovered session continues, and can be recovered again.
+    await back.break(b);
+    b.io.to("room").emit("event", 8);
+    const again = await back.comeBack(a.port);
+    assert.deepEqual(await again.next(), ["event", 8]);
+    assert.equal(await run("EXISTS", `sio:session:${client.pid}`), 1);
+  });
 
-  test("comes back after its server was killed", LIMIT, async (context) => {
+  test("recovers on another server after its server was killed", LIMIT, async (context) => {
     const { url } = await startRedis(context);
     const settings = {
       adapter: { name: "barewire streams, redis", url },
@@ -134,7 +130,7 @@ describe("a client of barewire/redis over streams", { skip: noRedis }, () => {
   });
 
   test(
-    "comes back before its old server knows that its connection is broken",
+    "recovers before its old server has noticed the broken connection",
     LIMIT,
     async (context) => {
       const { a, b, run } = await start(context);
@@ -153,37 +149,41 @@ describe("a client of barewire/redis over streams", { skip: noRedis }, () => {
     },
   );
 
-  test("keeps its connection when news of an earlier return is late", LIMIT, async (context) => {
-    const { a, b, run } = await start(context);
-    const client = await ReturningClient.connect(a.port);
-    a.io.emit("event", 1);
-    await client.next();
-    await client.break(a);
-    const there = await client.comeBack(b.port);
-    await there.break(b);
-    const both = await Promise.all([there.comeBack(a.port), there.comeBack(a.port)]);
-    const here = both.find(({ sid }) => sid === client.sid);
-    assert.ok(here, "one of two attempts succeeds");
-    const tell = async (returns: number): Promise<void> => {
-      const news = encodeStreamsMessage("other", "/", {
-        type: "returned",
-        sid: client.sid,
-        pid: client.pid,
-        returns,
-      });
-      await run("PUBLISH", "socket.io-barewire#/#", Buffer.from(news));
-    };
-    await tell(1);
-    const told = heard(a.io, "told");
-    b.io.serverSideEmit("told");
-    await told;
-    b.io.emit("event", 2);
-    assert.deepEqual(await here.next(), ["event", 2]);
-    await tell(3);
-    await here.closed;
-  });
+  test(
+    "keeps its connection when a late message reports an earlier recovery",
+    LIMIT,
+    async (context) => {
+      const { a, b, run } = await start(context);
+      const client = await ReturningClient.connect(a.port);
+      a.io.emit("event", 1);
+      await client.next();
+      await client.break(a);
+      const there = await client.comeBack(b.port);
+      await there.break(b);
+      const both = await Promise.all([there.comeBack(a.port), there.comeBack(a.port)]);
+      const here = both.find(({ sid }) => sid === client.sid);
+      assert.ok(here, "one of two attempts succeeds");
+      const tell = async (returns: number): Promise<void> => {
+        const news = encodeStreamsMessage("other", "/", {
+          type: "returned",
+          sid: client.sid,
+          pid: client.pid,
+          returns,
+        });
+        await run("PUBLISH", "socket.io-barewire#/#", Buffer.from(news));
+      };
+      await tell(1);
+      const told = heard(a.io, "told");
+      b.io.serverSideEmit("told");
+      await told;
+      b.io.emit("event", 2);
+      assert.deepEqual(await here.next(), ["event", 2]);
+      await tell(3);
+      await here.closed;
+    },
+  );
 
-  test("starts anew if it has missed what cannot be encoded for it", LIMIT, async (context) => {
+  test("starts a new session if an event it missed cannot be encoded", LIMIT, async (context) => {
     const { a, b, run } = await start(context);
     const client = await ReturningClient.connect(a.port);
     a.io.emit("event", 1);
@@ -206,7 +206,7 @@ describe("a client of barewire/redis over streams", { skip: noRedis }, () => {
     );
   });
 
-  test("comes back to its own namespace only", LIMIT, async (context) => {
+  test("recovers only in the namespace of its session", LIMIT, async (context) => {
     const { a, run } = await start(context);
     a.io.of("/admin").use((_socket, next) => next(new Error("no")));
     const client = new WebSocketClient(a.port);
@@ -217,7 +217,7 @@ describe("a client of barewire/redis over streams", { skip: noRedis }, () => {
   });
 
   test(
-    "passes the middleware with a session that does not say its namespace, as stock ones",
+    "passes through the middleware if its session has no namespace, as with socket.io's adapter",
     LIMIT,
     async (context) => {
       const { a, b, run } = await start(context);
@@ -235,7 +235,7 @@ describe("a client of barewire/redis over streams", { skip: noRedis }, () => {
     },
   );
 
-  test("comes back once, of two that know its secret", LIMIT, async (context) => {
+  test("recovers only once if two connections send the same pid", LIMIT, async (context) => {
     const { a, b } = await start(context);
     const client = await ReturningClient.connect(a.port);
     a.io.emit("event", 1);
@@ -245,7 +245,7 @@ describe("a client of barewire/redis over streams", { skip: noRedis }, () => {
     assert.equal(both.filter(({ sid }) => sid === client.sid).length, 1);
   });
 
-  test("has heard nothing yet, and misses nothing", LIMIT, async (context) => {
+  test("recovers without an offset if it has received nothing before", LIMIT, async (context) => {
     const { a, b } = await start(context);
     const client = await ReturningClient.connect(a.port);
     await client.break(a);
@@ -255,7 +255,7 @@ describe("a client of barewire/redis over streams", { skip: noRedis }, () => {
     assert.deepEqual(await back.next(), ["event", 1]);
   });
 
-  test("misses nothing that is sent while it comes back", LIMIT, async (context) => {
+  test("misses no event that is sent while it reconnects", LIMIT, async (context) => {
     const { a, b } = await start(context);
     let client = await ReturningClient.connect(a.port);
     const { sid } = client;
@@ -275,7 +275,7 @@ describe("a client of barewire/redis over streams", { skip: noRedis }, () => {
       nodes = [nodes[1], nodes[0]];
       client = await client.comeBack(nodes[0].port);
       assert.equal(client.sid, sid);
-      // The session is in Redis again: what a server says later comes later.
+      // The session is stored in Redis again before this later message arrives.
       const known = heard(nodes[1].io, "known");
       nodes[0].io.serverSideEmit("known");
       await known;
@@ -297,28 +297,24 @@ describe("a client of barewire/redis over streams", { skip: noRedis }, () => {
     );
   });
 
-  test(
-    "starts anew when it was disconnected by the server, or went of its own will",
-    LIMIT,
-    async (context) => {
-      const { a, b, run } = await start(context);
-      const one = await ReturningClient.connect(a.port);
-      const other = await ReturningClient.connect(a.port);
-      for (const { pid } of [one, other])
-        await eventually(async () => (await run("EXISTS", `sio:session:${pid}`)) === 1);
-      b.io.to(one.sid).disconnectSockets(true);
-      await one.closed;
-      other.send("41");
-      for (const client of [one, other]) {
-        await eventually(async () => (await run("EXISTS", `sio:session:${client.pid}`)) === 0);
-        const back = await client.comeBack(b.port, b.adapter.offset);
-        assert.notEqual(back.sid, client.sid);
-        assert.equal(session(b, back.sid).recoveryFailure, "unknown session");
-      }
-    },
-  );
+  test("starts a new session after either side disconnected on purpose", LIMIT, async (context) => {
+    const { a, b, run } = await start(context);
+    const one = await ReturningClient.connect(a.port);
+    const other = await ReturningClient.connect(a.port);
+    for (const { pid } of [one, other])
+      await eventually(async () => (await run("EXISTS", `sio:session:${pid}`)) === 1);
+    b.io.to(one.sid).disconnectSockets(true);
+    await one.closed;
+    other.send("41");
+    for (const client of [one, other]) {
+      await eventually(async () => (await run("EXISTS", `sio:session:${client.pid}`)) === 0);
+      const back = await client.comeBack(b.port, b.adapter.offset);
+      assert.notEqual(back.sid, client.sid);
+      assert.equal(session(b, back.sid).recoveryFailure, "unknown session");
+    }
+  });
 
-  test("starts anew when its session has expired, which is up to Redis", LIMIT, async (context) => {
+  test("starts a new session when its session has expired in Redis", LIMIT, async (context) => {
     const { a, b, run } = await start(context, {}, { maxDisconnectionDuration: 800 });
     const client = await ReturningClient.connect(a.port);
     a.io.emit("event", 1);
@@ -338,7 +334,7 @@ describe("a client of barewire/redis over streams", { skip: noRedis }, () => {
     assert.equal(session(b, back.sid).recoveryFailure, "unknown session");
   });
 
-  test("starts anew when the stream was trimmed behind its offset", LIMIT, async (context) => {
+  test("starts a new session if the stream was trimmed past its offset", LIMIT, async (context) => {
     const { redis, a, run } = await start(context);
     const client = await ReturningClient.connect(a.port);
     const other = await ReturningClient.connect(a.port);
@@ -365,7 +361,7 @@ describe("a client of barewire/redis over streams", { skip: noRedis }, () => {
   });
 
   test(
-    "starts anew when it has missed more than `maxMissedEvents` or `maxMissedBytes`",
+    "starts a new session if it has missed more than `maxMissedEvents` or `maxMissedBytes`",
     LIMIT,
     async (context) => {
       for (const options of [{ maxMissedEvents: 5 }, { maxMissedBytes: 1_500 }]) {
@@ -375,7 +371,7 @@ describe("a client of barewire/redis over streams", { skip: noRedis }, () => {
         for (const each of [client, other]) await each.break(a);
         for (let event = 0; event < 20; event++) b.io.emit("event", event);
         const c = await startStreamsNode(context, CLIENTS.redis(redis.url), options);
-        // One keeps the newest events in memory, the other reads the stream.
+        // One server has the newest events in memory, the other reads the stream.
         for (const [node, each] of [
           [b, client],
           [c, other],
@@ -388,38 +384,42 @@ describe("a client of barewire/redis over streams", { skip: noRedis }, () => {
     },
   );
 
-  test("may have missed little of a stream in which others have much", LIMIT, async (context) => {
-    const options = { maxMissedBytes: 2_000 };
-    const { redis, a, b } = await start(context, options);
-    const clients = await Promise.all([1, 2, 3].map(() => ReturningClient.connect(a.port)));
-    a.io.emit("event", 0);
-    for (const client of clients) assert.deepEqual(await client.next(), ["event", 0]);
-    for (const client of clients) await client.break(a);
-    a.io.emit("event", 1);
-    // Together 16 times as much may be read.
-    for (let event = 0; event < 20; event++) a.io.to("others").emit("event", "x".repeat(500));
-    a.io.to("others").emit("event", Buffer.alloc(10));
-    a.io.emit("event", 2);
-    await eventually(() => a.adapter.stats().waiting === 0);
-    const c = await startStreamsNode(context, CLIENTS.redis(redis.url), options);
-    for (const [index, node] of [b, c].entries()) {
-      const back = await clients[index]?.comeBack(node.port);
-      assert.equal(back?.sid, clients[index]?.sid);
-      assert.deepEqual(
-        [await back?.next(), await back?.next()],
-        [
-          ["event", 1],
-          ["event", 2],
-        ],
-      );
-    }
-    for (let event = 0; event < 20; event++) a.io.to("others").emit("event", "x".repeat(500));
-    await eventually(() => a.adapter.stats().waiting === 0);
-    const back = await clients[2]?.comeBack(c.port);
-    assert.equal(session(c, `${back?.sid}`).recoveryFailure, "packets dropped");
-  });
+  test(
+    "recovers its few events from a stream with many events for other clients",
+    LIMIT,
+    async (context) => {
+      const options = { maxMissedBytes: 2_000 };
+      const { redis, a, b } = await start(context, options);
+      const clients = await Promise.all([1, 2, 3].map(() => ReturningClient.connect(a.port)));
+      a.io.emit("event", 0);
+      for (const client of clients) assert.deepEqual(await client.next(), ["event", 0]);
+      for (const client of clients) await client.break(a);
+      a.io.emit("event", 1);
+      // Together 16 times as much may be read.
+      for (let event = 0; event < 20; event++) a.io.to("others").emit("event", "x".repeat(500));
+      a.io.to("others").emit("event", Buffer.alloc(10));
+      a.io.emit("event", 2);
+      await eventually(() => a.adapter.stats().waiting === 0);
+      const c = await startStreamsNode(context, CLIENTS.redis(redis.url), options);
+      for (const [index, node] of [b, c].entries()) {
+        const back = await clients[index]?.comeBack(node.port);
+        assert.equal(back?.sid, clients[index]?.sid);
+        assert.deepEqual(
+          [await back?.next(), await back?.next()],
+          [
+            ["event", 1],
+            ["event", 2],
+          ],
+        );
+      }
+      for (let event = 0; event < 20; event++) a.io.to("others").emit("event", "x".repeat(500));
+      await eventually(() => a.adapter.stats().waiting === 0);
+      const back = await clients[2]?.comeBack(c.port);
+      assert.equal(session(c, `${back?.sid}`).recoveryFailure, "packets dropped");
+    },
+  );
 
-  test("comes back with many others for whom the stream is read once", LIMIT, async (context) => {
+  test("shares one read of the stream with other reconnecting clients", LIMIT, async (context) => {
     const { redis, a, run } = await start(context, { maxMissedEvents: 2_000 });
     const clients = await Promise.all(
       Array.from({ length: 30 }, () => ReturningClient.connect(a.port)),
@@ -459,7 +459,7 @@ describe("a client of barewire/redis over streams", { skip: noRedis }, () => {
     `${"9".repeat(400)}-1`,
   ]) {
     test(
-      `starts anew with the offset ${JSON.stringify(offset.slice(0, 20))}`,
+      `starts a new session with the offset ${JSON.stringify(offset.slice(0, 20))}`,
       LIMIT,
       async (context) => {
         const { a, b, run } = await start(context);
@@ -472,7 +472,7 @@ describe("a client of barewire/redis over streams", { skip: noRedis }, () => {
     );
   }
 
-  test("starts anew with a session that is invalid", LIMIT, async (context) => {
+  test("starts a new session if its session in Redis is invalid", LIMIT, async (context) => {
     const { a, b, run } = await start(context);
     const client = await ReturningClient.connect(a.port);
     await client.break(a);
@@ -499,7 +499,7 @@ describe("a client of barewire/redis over streams", { skip: noRedis }, () => {
       assert.equal(session(b, back.sid).recoveryFailure, "unknown session", text);
       await eventually(() => b.adapter.stats().invalid === index + 1);
     }
-    // What was kept is valid.
+    // The original session is valid.
     await run("SET", key, Buffer.from(encode(whole)).toString("base64"));
     assert.equal((await client.comeBack(b.port, b.adapter.offset)).sid, client.sid);
   });
@@ -507,7 +507,7 @@ describe("a client of barewire/redis over streams", { skip: noRedis }, () => {
 
 describe("the stream of barewire/redis", { skip: noRedis }, () => {
   test(
-    "has all servers send all events in one order, with offsets that grow",
+    "gives all servers the same order of events, with increasing offsets",
     LIMIT,
     async (context) => {
       const { a, b } = await start(context);
@@ -547,7 +547,7 @@ describe("the stream of barewire/redis", { skip: noRedis }, () => {
   );
 
   test(
-    "keeps the order of commands, of one socket's events and of those with `local`",
+    "keeps the order of commands, single-socket events and events with `local`",
     LIMIT,
     async (context) => {
       const { a, b } = await start(context);
@@ -573,65 +573,69 @@ describe("the stream of barewire/redis", { skip: noRedis }, () => {
     },
   );
 
-  test("is skipped where it is invalid, with an error", LIMIT, async (context) => {
-    const { a, b, run } = await start(context);
-    const client = await ReturningClient.connect(a.port);
-    const opts = { rooms: [], except: [], flags: {} };
-    const deep = `${"[".repeat(20_000)}${"]".repeat(20_000)}`;
-    const base64 = (value: unknown): string => Buffer.from(encode(value)).toString("base64");
-    const data = [
-      "",
-      "{",
-      "{}",
-      "[]",
-      "null",
-      "!!!",
-      deep,
-      "é",
-      base64(null),
-      base64([]),
-      base64("text"),
-      Buffer.from([0xdf, 255, 255, 255, 255]).toString("base64"),
-      JSON.stringify({ opts, packet: null }),
-      JSON.stringify({ opts, packet: { type: 0, nsp: "/", data: ["event"] } }),
-      JSON.stringify({ opts, packet: { type: 2, nsp: "/other", data: ["event"] } }),
-      JSON.stringify({ opts, packet: { type: 2, nsp: "/", data: [] } }),
-      JSON.stringify({ opts, packet: { type: 2, nsp: "/", data: [{}] } }),
-      JSON.stringify({ opts, packet: { type: 2, nsp: "/", data: ["connect"] } }),
-      JSON.stringify({
-        opts: { rooms: "all", except: [] },
-        packet: { type: 2, nsp: "/", data: ["event"] },
-      }),
-      JSON.stringify({
-        opts: { rooms: [{}], except: [] },
-        packet: { type: 2, nsp: "/", data: ["event"] },
-      }),
-      JSON.stringify({ packet: { type: 2, nsp: "/", data: ["event"] } }),
-      `{"opts":${JSON.stringify(opts)},"packet":{"type":2,"nsp":"/","data":["event",${deep}]}}`,
-    ];
-    for (const each of data) await forge(run, { uid: "x", nsp: "/", type: "3", data: each });
-    for (const type of ["4", "5", "6", "7", "8", "9", "10", "11", "12"])
-      await forge(run, { uid: "x", nsp: "/", type, data: "{}" });
-    await forge(run, { nsp: "/", type: "3", data: data[0] ?? "" });
-    const expected = data.length + 9 + 1;
-    // What is unknown, and what is for nobody here, is no error.
-    await forge(run, { uid: "x", nsp: "/", type: "77", data: "{}" });
-    await forge(run, { uid: "x", nsp: "/none", type: "3", data: "{" });
-    await forge(run, { what: "ever" });
-    await forge(run, { uid: a.adapter.id, nsp: "/", type: "1" });
-    b.io.emit("end");
-    assert.deepEqual(await client.until("end"), []);
-    assert.equal(a.adapter.stats().invalid, expected);
-    assert.ok(a.errors.length >= expected);
-    assert.match(
-      a.errors[0]?.message ?? "",
-      /the entry \d+-\d+ of the stream socket\.io is invalid/,
-    );
-    await run("PUBLISH", "socket.io#/#", "{");
-    await eventually(() => a.adapter.stats().invalid === expected + 1);
-  });
+  test(
+    "is read past invalid entries, each of which is reported as an error",
+    LIMIT,
+    async (context) => {
+      const { a, b, run } = await start(context);
+      const client = await ReturningClient.connect(a.port);
+      const opts = { rooms: [], except: [], flags: {} };
+      const deep = `${"[".repeat(20_000)}${"]".repeat(20_000)}`;
+      const base64 = (value: unknown): string => Buffer.from(encode(value)).toString("base64");
+      const data = [
+        "",
+        "{",
+        "{}",
+        "[]",
+        "null",
+        "!!!",
+        deep,
+        "é",
+        base64(null),
+        base64([]),
+        base64("text"),
+        Buffer.from([0xdf, 255, 255, 255, 255]).toString("base64"),
+        JSON.stringify({ opts, packet: null }),
+        JSON.stringify({ opts, packet: { type: 0, nsp: "/", data: ["event"] } }),
+        JSON.stringify({ opts, packet: { type: 2, nsp: "/other", data: ["event"] } }),
+        JSON.stringify({ opts, packet: { type: 2, nsp: "/", data: [] } }),
+        JSON.stringify({ opts, packet: { type: 2, nsp: "/", data: [{}] } }),
+        JSON.stringify({ opts, packet: { type: 2, nsp: "/", data: ["connect"] } }),
+        JSON.stringify({
+          opts: { rooms: "all", except: [] },
+          packet: { type: 2, nsp: "/", data: ["event"] },
+        }),
+        JSON.stringify({
+          opts: { rooms: [{}], except: [] },
+          packet: { type: 2, nsp: "/", data: ["event"] },
+        }),
+        JSON.stringify({ packet: { type: 2, nsp: "/", data: ["event"] } }),
+        `{"opts":${JSON.stringify(opts)},"packet":{"type":2,"nsp":"/","data":["event",${deep}]}}`,
+      ];
+      for (const each of data) await forge(run, { uid: "x", nsp: "/", type: "3", data: each });
+      for (const type of ["4", "5", "6", "7", "8", "9", "10", "11", "12"])
+        await forge(run, { uid: "x", nsp: "/", type, data: "{}" });
+      await forge(run, { nsp: "/", type: "3", data: data[0] ?? "" });
+      const expected = data.length + 9 + 1;
+      // Unknown types, and entries for other namespaces, are not errors.
+      await forge(run, { uid: "x", nsp: "/", type: "77", data: "{}" });
+      await forge(run, { uid: "x", nsp: "/none", type: "3", data: "{" });
+      await forge(run, { what: "ever" });
+      await forge(run, { uid: a.adapter.id, nsp: "/", type: "1" });
+      b.io.emit("end");
+      assert.deepEqual(await client.until("end"), []);
+      assert.equal(a.adapter.stats().invalid, expected);
+      assert.ok(a.errors.length >= expected);
+      assert.match(
+        a.errors[0]?.message ?? "",
+        /the entry \d+-\d+ of the stream socket\.io is invalid/,
+      );
+      await run("PUBLISH", "socket.io#/#", "{");
+      await eventually(() => a.adapter.stats().invalid === expected + 1);
+    },
+  );
 
-  test("has about `maxLen` entries", LIMIT, async (context) => {
+  test("is trimmed to about `maxLen` entries", LIMIT, async (context) => {
     const { a, run } = await start(context, { maxLen: 200, streamName: "other" });
     const client = await ReturningClient.connect(a.port);
     for (let event = 0; event < 2_000; event++) a.io.emit("event", event);
@@ -640,30 +644,34 @@ describe("the stream of barewire/redis", { skip: noRedis }, () => {
     assert.ok(Number(await run("XLEN", "other")) < 500);
   });
 
-  test("throws at emit() for what cannot be encoded, and goes on", LIMIT, async (context) => {
-    const { a } = await start(context);
-    const client = await ReturningClient.connect(a.port);
-    const cycle: unknown[] = [];
-    cycle.push(cycle);
-    assert.throws(() => a.io.emit("event", cycle));
-    assert.throws(() => a.io.emit("event", 1n));
-    assert.throws(() => a.io.emit("event", Buffer.alloc(1), cycle));
-    let deep: unknown = [];
-    for (let depth = 0; depth < 2_000; depth++) deep = [deep];
-    assert.throws(() => a.io.emit("event", deep), RangeError);
-    // The deepest that clients can be sent.
-    let deepest: unknown = [];
-    for (let depth = 2; depth < 1_000; depth++) deepest = [deepest];
-    a.io.emit("event", deepest);
-    a.io.emit("end");
-    assert.equal((await client.until("end")).length, 1);
-    assert.equal(a.adapter.stats().invalid, 0);
-  });
+  test(
+    "stays readable after emit() throws for arguments that cannot be encoded",
+    LIMIT,
+    async (context) => {
+      const { a } = await start(context);
+      const client = await ReturningClient.connect(a.port);
+      const cycle: unknown[] = [];
+      cycle.push(cycle);
+      assert.throws(() => a.io.emit("event", cycle));
+      assert.throws(() => a.io.emit("event", 1n));
+      assert.throws(() => a.io.emit("event", Buffer.alloc(1), cycle));
+      let deep: unknown = [];
+      for (let depth = 0; depth < 2_000; depth++) deep = [deep];
+      assert.throws(() => a.io.emit("event", deep), RangeError);
+      // The deepest that clients can be sent.
+      let deepest: unknown = [];
+      for (let depth = 2; depth < 1_000; depth++) deepest = [deepest];
+      a.io.emit("event", deepest);
+      a.io.emit("end");
+      assert.equal((await client.until("end")).length, 1);
+      assert.equal(a.adapter.stats().invalid, 0);
+    },
+  );
 });
 
 describe("barewire/redis over streams while Redis is broken", { skip: noRedis }, () => {
   test(
-    "sends to its own clients while Redis is paused, and nothing twice",
+    "sends events to its own clients while Redis is paused, and does not send them again later",
     LIMIT,
     async (context) => {
       const { redis, a, b, run } = await start(context);
@@ -706,7 +714,7 @@ describe("barewire/redis over streams while Redis is broken", { skip: noRedis },
   );
 
   test(
-    "keeps what it sends while Redis is paused for clients that are away",
+    "keeps events emitted while Redis is paused for disconnected clients",
     LIMIT,
     async (context) => {
       const { redis, a, b } = await start(context);
@@ -722,7 +730,7 @@ describe("barewire/redis over streams while Redis is broken", { skip: noRedis },
       await second.break(a);
       redis.pause();
       for (const event of [1, 2]) a.io.emit("event", event);
-      // It has one of them when it goes, and the process does not know where that is in the stream.
+      // This client disconnects after one of the events, whose position in the stream the server does not know.
       assert.deepEqual(await left.next(), ["event", 1]);
       await left.break(a);
       for (const event of [1, 2]) assert.deepEqual(await there.next(), ["event", event]);
@@ -744,7 +752,7 @@ describe("barewire/redis over streams while Redis is broken", { skip: noRedis },
     },
   );
 
-  test("has no more than `maxPending` bytes wait while Redis is paused", LIMIT, async (context) => {
+  test("queues at most `maxPending` bytes while Redis is paused", LIMIT, async (context) => {
     const { redis, a } = await start(context, { maxPending: 100_000 });
     const client = await ReturningClient.connect(a.port);
     redis.pause();
@@ -758,7 +766,7 @@ describe("barewire/redis over streams while Redis is broken", { skip: noRedis },
     await client.until("end");
   });
 
-  test("goes on when Redis is restarted without its data", LIMIT, async (context) => {
+  test("recovers when Redis is restarted without its data", LIMIT, async (context) => {
     const { redis, a, b } = await start(context);
     const client = await ReturningClient.connect(a.port);
     const other = await ReturningClient.connect(b.port);
@@ -807,26 +815,30 @@ describe("barewire/redis over streams while Redis is broken", { skip: noRedis },
     await eventually(async () => (await back.next())[1] === 3);
   });
 
-  test("receives what was emitted while its connections were broken", LIMIT, async (context) => {
-    const { redis, a } = await start(context);
-    const proxy = new FaultProxy(redis.port);
-    context.after(() => proxy.close());
-    const c = await startStreamsNode(
-      context,
-      CLIENTS.redis(`redis://127.0.0.1:${await proxy.start()}`),
-    );
-    const client = await ReturningClient.connect(c.port);
-    a.io.emit("event", 0);
-    assert.deepEqual(await client.next(), ["event", 0]);
-    proxy.cut();
-    for (let event = 1; event <= 50; event++) a.io.emit("event", event);
-    for (let event = 1; event <= 50; event++)
-      assert.deepEqual(await client.next(), ["event", event]);
-  });
+  test(
+    "receives events that other servers emitted while its connections were broken",
+    LIMIT,
+    async (context) => {
+      const { redis, a } = await start(context);
+      const proxy = new FaultProxy(redis.port);
+      context.after(() => proxy.close());
+      const c = await startStreamsNode(
+        context,
+        CLIENTS.redis(`redis://127.0.0.1:${await proxy.start()}`),
+      );
+      const client = await ReturningClient.connect(c.port);
+      a.io.emit("event", 0);
+      assert.deepEqual(await client.next(), ["event", 0]);
+      proxy.cut();
+      for (let event = 1; event <= 50; event++) a.io.emit("event", event);
+      for (let event = 1; event <= 50; event++)
+        assert.deepEqual(await client.next(), ["event", event]);
+    },
+  );
 
   for (const command of ["XREAD\r", "XREVRANGE\r"]) {
     test(
-      `reads on when the connection that reads is silent and stays open, at ${command.trim()}`,
+      `continues reading if its open connection never answers ${command.trim()}`,
       LIMIT,
       async (context) => {
         const { redis, a } = await start(context);
@@ -853,7 +865,7 @@ describe("barewire/redis over streams while Redis is broken", { skip: noRedis },
           const silences = node.errors.filter(({ message }) =>
             /cannot be read: Redis has not replied/.test(message),
           );
-          // Each is told to `onError`, and as an event.
+          // Each error is passed to `onError`, and emitted as an event.
           assert.equal(new Set(silences).size, 1);
           assert.equal(node.adapter.stats().position, a.adapter.stats().position);
         }
@@ -862,7 +874,7 @@ describe("barewire/redis over streams while Redis is broken", { skip: noRedis },
   }
 
   test(
-    "sends nothing twice that a client has heard of a server that has read further",
+    "does not resend events that a client received from a server further ahead in the stream",
     LIMIT,
     async (context) => {
       const { redis, a } = await start(context);
@@ -872,7 +884,7 @@ describe("barewire/redis over streams while Redis is broken", { skip: noRedis },
       const options = { blockTimeInMs: 100, requestTimeout: 20_000 };
       const c = await startStreamsNode(context, CLIENTS.redis(url), options);
       const client = await ReturningClient.connect(a.port);
-      // It reads nothing until another connection is opened.
+      // This server reads nothing until another connection is opened.
       proxy.silencedBy = (chunk) => chunk.includes("XREAD\r");
       await eventually(() => proxy.faults === 1);
       proxy.silencedBy = () => false;
@@ -888,21 +900,25 @@ describe("barewire/redis over streams while Redis is broken", { skip: noRedis },
     },
   );
 
-  test("goes on when Redis is out of memory, and says so", LIMIT, async (context) => {
-    const { a, b, run } = await start(context);
-    const client = await ReturningClient.connect(a.port);
-    await run("CONFIG", "SET", "maxmemory", "1");
-    a.io.emit("event", 1);
-    assert.deepEqual(await client.next(), ["event", 1]);
-    assert.ok(a.errors.some((error) => Reflect.get(error, "code") === "ERR_REDIS_COMMAND"));
-    assert.ok(a.adapter.stats().dropped > 0);
-    await run("CONFIG", "SET", "maxmemory", "0");
-    b.io.emit("event", 2);
-    assert.deepEqual(await client.next(), ["event", 2]);
-  });
+  test(
+    "serves its own clients and reports an error while Redis is out of memory",
+    LIMIT,
+    async (context) => {
+      const { a, b, run } = await start(context);
+      const client = await ReturningClient.connect(a.port);
+      await run("CONFIG", "SET", "maxmemory", "1");
+      a.io.emit("event", 1);
+      assert.deepEqual(await client.next(), ["event", 1]);
+      assert.ok(a.errors.some((error) => Reflect.get(error, "code") === "ERR_REDIS_COMMAND"));
+      assert.ok(a.adapter.stats().dropped > 0);
+      await run("CONFIG", "SET", "maxmemory", "0");
+      b.io.emit("event", 2);
+      assert.deepEqual(await client.next(), ["event", 2]);
+    },
+  );
 
   test(
-    "says that the key of the stream holds something else, and reads it later",
+    "reports a stream key that is not a stream, and starts once the key is deleted",
     LIMIT,
     async (context) => {
       const { url } = await startRedis(context);
@@ -931,26 +947,20 @@ describe("barewire/redis over streams while Redis is broken", { skip: noRedis },
     },
   );
 
-  test(
-    "opens no more requests than it has, and leaves nothing behind when it closes",
-    LIMIT,
-    async (context) => {
-      const { redis, a, b, run } = await start(context);
-      await ReturningClient.connect(a.port);
-      await a.io.close();
-      await b.io.close();
-      // Redis sees the end of a connection when it reads it.
-      await eventually(
-        async () => `${await run("CLIENT", "LIST")}`.trim().split("\n").length === 1,
-      );
-      assert.ok(redis.port > 0);
-    },
-  );
+  test("leaves no Redis connection open after close()", LIMIT, async (context) => {
+    const { redis, a, b, run } = await start(context);
+    await ReturningClient.connect(a.port);
+    await a.io.close();
+    await b.io.close();
+    // Redis sees the end of a connection when it reads it.
+    await eventually(async () => `${await run("CLIENT", "LIST")}`.trim().split("\n").length === 1);
+    assert.ok(redis.port > 0);
+  });
 });
 
 for (const early of ["join", "leaveAll"] as const) {
   test(
-    `a client that comes back misses nothing while its middleware waits, also after ${early}()`,
+    `a recovering client misses no event while middleware waits, even if the middleware calls ${early}()`,
     LIMIT,
     async (context) => {
       const redis = await startRedis(context);
@@ -987,7 +997,7 @@ for (const early of ["join", "leaveAll"] as const) {
 }
 
 test(
-  "a client that comes back starts anew if too much is sent while its middleware waits",
+  "a recovering client is disconnected if too much is sent while middleware waits",
   LIMIT,
   async (context) => {
     const redis = await startRedis(context);
@@ -1014,11 +1024,11 @@ test(
   },
 );
 
-describe("a client that comes back and disconnects again", { skip: noRedis }, () => {
-  /** Nothing is sent to Redis unless a client comes or goes. */
+describe("a client that disconnects again while recovering", { skip: noRedis }, () => {
+  /** No heartbeats: the server sends commands to Redis only when a client connects or disconnects. */
   const QUIET = { heartbeatInterval: 60_000 };
 
-  /** Sends what a client sends to come back, without waiting for the answer. */
+  /** Sends the CONNECT packet of a recovering client, without waiting for the answer. */
   async function comesBack(port: number, { pid, offset }: ReturningClient) {
     const back = new WebSocketClient(port);
     await back.next();
@@ -1026,7 +1036,7 @@ describe("a client that comes back and disconnects again", { skip: noRedis }, ()
     return back;
   }
 
-  /** Has the middleware keep the first client that comes. Resolves when that has come. */
+  /** Makes the middleware block the first client. Resolves when this client has arrived. */
   function keepWaiting({ io }: StreamsNode): Promise<void> {
     return new Promise((resolve) => {
       let isFirst = true;
@@ -1057,7 +1067,7 @@ describe("a client that comes back and disconnects again", { skip: noRedis }, ()
       return typeof text === "string" ? Object(decode(Buffer.from(text, "base64"))) : undefined;
     };
     const before = await sessionInRedis();
-    /** Resolves when the session is in Redis again, as it was: what the client has missed is in the stream. */
+    /** Resolves when the unchanged session is in Redis again. The missed events are in the stream. */
     const keptAgain = async (): Promise<void> => {
       let kept: object | undefined;
       await eventually(async () => {
@@ -1066,7 +1076,7 @@ describe("a client that comes back and disconnects again", { skip: noRedis }, ()
       });
       assert.deepEqual(kept, { ...before, returns: 1 });
     };
-    /** Has the client come back again, which then receives all that it has missed. */
+    /** Reconnects the client, and checks that it receives all missed events. */
     const recovers = async (): Promise<void> => {
       node.io.to("room").emit("event", 2);
       node.io.emit("end");
@@ -1081,54 +1091,58 @@ describe("a client that comes back and disconnects again", { skip: noRedis }, ()
     return { redis, node, client, sessionInRedis, keptAgain, recovers };
   }
 
-  test("recovers later if it disconnects while the middleware waits", LIMIT, async (context) => {
-    const { node, client, sessionInRedis, keptAgain, recovers } = await away(context);
-    const waits = keepWaiting(node);
-    const back = await comesBack(node.port, client);
-    await waits;
-    assert.equal(await sessionInRedis(), undefined);
-    back.socket.terminate();
-    await keptAgain();
-    await recovers();
-  });
-
-  test("recovers later if it disconnects while Redis is asked", LIMIT, async (context) => {
-    const { redis, node, client, keptAgain, recovers } = await away(context);
-    await eventually(() => node.adapter.stats().pendingBytes === 0);
-    redis.pause();
-    const back = await comesBack(node.port, client);
-    await eventually(() => node.adapter.stats().pendingBytes > 0);
-    back.socket.terminate();
-    await eventually(() => node.io.engine.clientsCount === 0);
-    redis.resume();
-    await keptAgain();
-    await recovers();
-  });
-
   test(
-    "is sent everything once more if it disconnects before it has received anything",
+    "recovers on its next connection after disconnecting while middleware waited",
     LIMIT,
     async (context) => {
-      const { a, b } = await start(context);
-      const client = await ReturningClient.connect(a.port);
-      await client.break(a);
-      a.io.emit("event", 1);
-      const back = await client.comeBack(b.port);
-      assert.equal(back.sid, client.sid);
-      await back.break(b);
-      a.io.emit("event", 2);
-      a.io.emit("end");
-      const again = await back.comeBack(a.port);
-      assert.equal(again.sid, client.sid);
-      assert.deepEqual(await again.until("end"), [
-        ["event", 1],
-        ["event", 2],
-      ]);
+      const { node, client, sessionInRedis, keptAgain, recovers } = await away(context);
+      const waits = keepWaiting(node);
+      const back = await comesBack(node.port, client);
+      await waits;
+      assert.equal(await sessionInRedis(), undefined);
+      back.socket.terminate();
+      await keptAgain();
+      await recovers();
     },
   );
 
   test(
-    "recovers by a second attempt that began before the first has failed",
+    "recovers on its next connection after disconnecting while Redis was being queried",
+    LIMIT,
+    async (context) => {
+      const { redis, node, client, keptAgain, recovers } = await away(context);
+      await eventually(() => node.adapter.stats().pendingBytes === 0);
+      redis.pause();
+      const back = await comesBack(node.port, client);
+      await eventually(() => node.adapter.stats().pendingBytes > 0);
+      back.socket.terminate();
+      await eventually(() => node.io.engine.clientsCount === 0);
+      redis.resume();
+      await keptAgain();
+      await recovers();
+    },
+  );
+
+  test("is sent all missed events again if it received none of them", LIMIT, async (context) => {
+    const { a, b } = await start(context);
+    const client = await ReturningClient.connect(a.port);
+    await client.break(a);
+    a.io.emit("event", 1);
+    const back = await client.comeBack(b.port);
+    assert.equal(back.sid, client.sid);
+    await back.break(b);
+    a.io.emit("event", 2);
+    a.io.emit("end");
+    const again = await back.comeBack(a.port);
+    assert.equal(again.sid, client.sid);
+    assert.deepEqual(await again.until("end"), [
+      ["event", 1],
+      ["event", 2],
+    ]);
+  });
+
+  test(
+    "recovers with a second attempt that starts before the first has failed",
     LIMIT,
     async (context) => {
       const { redis, node, client } = await away(context);

@@ -1,4 +1,4 @@
-// The work that barewire/redis does not do, and that it loses and doubles nothing by it.
+// Tests that barewire/redis subscribes only to the rooms of its sockets, and loses or duplicates no event by this.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -10,27 +10,31 @@ import { CLIENTS, eventually, known, startRedisNode } from "../support/redis-nod
 
 const LIMIT = { timeout: 60_000, skip: noRedis };
 
-describe("barewire/redis", { skip: noRedis }, () => {
-  test("receives only what its sockets do, and decodes no other packet", LIMIT, async (context) => {
-    const { url } = await startRedis(context);
-    const a = await startRedisNode(context, CLIENTS.redis(url));
-    const b = await startRedisNode(context, CLIENTS.ioredis(url));
-    await known([a, b]);
-    await a.socket.join("room");
-    b.io.to("elsewhere").emit("event", 1);
-    b.io.to(["elsewhere", "nowhere"]).emit("event", 2);
-    b.io.to("room").except(a.socket.id).emit("event", 3);
-    b.io.to("room").emit("event", 4);
-    assert.deepEqual(await a.next("event"), [4]);
-    const { delivered, skipped, subscribedToAll } = a.adapter.stats();
-    // That to one room did not arrive at all.
-    assert.deepEqual([delivered, skipped, subscribedToAll], [1, 2, false]);
-    await a.socket.leave("room");
-    await eventually(() => a.adapter.stats().channels === 6);
-  });
+describe("subscriptions of barewire/redis", { skip: noRedis }, () => {
+  test(
+    "receive only the rooms of the server's sockets, and only packets for these sockets are decoded",
+    LIMIT,
+    async (context) => {
+      const { url } = await startRedis(context);
+      const a = await startRedisNode(context, CLIENTS.redis(url));
+      const b = await startRedisNode(context, CLIENTS.ioredis(url));
+      await known([a, b]);
+      await a.socket.join("room");
+      b.io.to("elsewhere").emit("event", 1);
+      b.io.to(["elsewhere", "nowhere"]).emit("event", 2);
+      b.io.to("room").except(a.socket.id).emit("event", 3);
+      b.io.to("room").emit("event", 4);
+      assert.deepEqual(await a.next("event"), [4]);
+      const { delivered, skipped, subscribedToAll } = a.adapter.stats();
+      // The event to one room did not arrive, because the server is not subscribed to this room.
+      assert.deepEqual([delivered, skipped, subscribedToAll], [1, 2, false]);
+      await a.socket.leave("room");
+      await eventually(() => a.adapter.stats().channels === 6);
+    },
+  );
 
   test(
-    "delivers to a room that sockets of another server have just joined",
+    "deliver to a room that a socket of another server has just joined",
     LIMIT,
     async (context) => {
       const { url } = await startRedis(context);
@@ -51,7 +55,7 @@ describe("barewire/redis", { skip: noRedis }, () => {
 
   for (const [name, client] of Object.entries(CLIENTS)) {
     test(
-      `loses and doubles nothing when it subscribes to all rooms: ${name}`,
+      `lose and duplicate no event while switching to one subscription for all rooms: ${name}`,
       LIMIT,
       async (context) => {
         const { url } = await startRedis(context);
@@ -82,7 +86,7 @@ describe("barewire/redis", { skip: noRedis }, () => {
     );
   }
 
-  test("is subscribed to all rooms from the start where it is told to", LIMIT, async (context) => {
+  test('include all rooms from the start with `subscribe: "namespace"`', LIMIT, async (context) => {
     const { url } = await startRedis(context);
     const options = { subscribe: "namespace" } as const;
     const a = await startRedisNode(context, CLIENTS.redis(url), options);
@@ -96,7 +100,7 @@ describe("barewire/redis", { skip: noRedis }, () => {
     assert.deepEqual([skipped, subscribedToAll], [1, true]);
   });
 
-  test("closes its connections with the server", LIMIT, async (context) => {
+  test("end with their connections when the server closes", LIMIT, async (context) => {
     const { url } = await startRedis(context);
     const watching = createClient({ url });
     watching.on("error", () => {});

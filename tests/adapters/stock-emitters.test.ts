@@ -1,7 +1,4 @@
-// The stock emitter for Redis, which processes without clients use, reaches the clients of our servers.
-//
-// The one for PostgreSQL does not reach the stock adapter, whoever's the server is: adapter 0.5 looks
-// for the namespace in every message, and emitter 0.1 does not send it.
+// Tests @socket.io/redis-emitter, which processes without clients use, with a barewire server.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -16,7 +13,9 @@ import { heard } from "../support/heard.ts";
 import { serve, until } from "../support/net.ts";
 import { noRedis, startRedis } from "../support/redis.ts";
 
-test("the emitter for Redis reaches our clients", { skip: noRedis }, async (context) => {
+test("@socket.io/redis-emitter reaches the clients of a barewire server", {
+  skip: noRedis,
+}, async (context) => {
   const { url: redis } = await startRedis(context);
   const clients = [0, 1, 2].map(() => createClient({ url: redis }));
   for (const client of clients) {

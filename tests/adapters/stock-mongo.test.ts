@@ -1,5 +1,5 @@
-// The adapter suite over socket.io's adapter for MongoDB, as it is, with MongoDB's own driver. In place of MongoDB
-// stands a server in memory (tests/support/mongo.ts).
+// Runs the adapter suite over socket.io's adapter for MongoDB with MongoDB's own driver. An in-memory server replaces
+// MongoDB (tests/support/mongo.ts).
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -32,7 +32,9 @@ for (const second of ["barewire", "socket.io"] as const) {
   });
 }
 
-test("the stock emitter for MongoDB reaches our clients", { timeout: 30_000 }, async (context) => {
+test("@socket.io/mongo-emitter reaches the clients of a barewire server", {
+  timeout: 30_000,
+}, async (context) => {
   const mongo = new MongoClient((await startMongo(context)).url, { serverApi: "1" });
   context.after(() => mongo.close());
   const collection = mongo.db("socketio").collection("events");

@@ -1,4 +1,4 @@
-// The chat of examples/chat, as two people have it in front of them.
+// Runs the chat of examples/chat with two people in Chromium.
 
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
@@ -18,7 +18,7 @@ function png(width: number): Buffer {
     const body = Buffer.concat([Buffer.from(type, "latin1"), data]);
     return Buffer.concat([uint32(data.length), body, uint32(crc32(body))]);
   };
-  // Eight bits of grey in each pixel, and in front of the line the filter, which is none.
+  // Eight bits of grey in each pixel, and before each line the filter type 0 (none).
   const header = Buffer.concat([uint32(width), uint32(1), Buffer.from([8, 0, 0, 0, 0])]);
   return Buffer.concat([
     Buffer.from("\x89PNG\r\n\x1a\n", "latin1"),
@@ -37,7 +37,7 @@ function uint32(value: number): Buffer {
 /** Our client, or the one that the server serves in this checkout. */
 type Client = "ours" | "served";
 
-/** One person's page. Whatever is looked for is awaited. */
+/** One person's page. Its methods wait until an element appears. */
 class Visitor {
   readonly page: Page;
   readonly errors: string[] = [];
@@ -51,7 +51,7 @@ class Visitor {
     });
   }
 
-  /** In a context of its own, which is what another person is to a browser. */
+  /** Opens the page in its own browser context, like another person's browser. */
   static async open(
     browser: Browser,
     url: string,
@@ -139,16 +139,16 @@ interface Case {
   readonly title: string;
   readonly client?: Client;
   readonly query: string;
-  /** What the page says of its connection, in the end. */
+  /** The final connection status that the page shows. */
   readonly status: RegExp;
 }
 
 const CASES: readonly Case[] = [
-  { title: "on polling only", query: "?transports=polling", status: /^polling$/ },
-  { title: "on WebSocket only", query: "?transports=websocket", status: /^websocket$/ },
+  { title: "over polling only", query: "?transports=polling", status: /^polling$/ },
+  { title: "over WebSocket only", query: "?transports=websocket", status: /^websocket$/ },
   { title: "after the upgrade", query: "", status: /^polling → websocket after \d+ ms$/ },
   {
-    title: "with the client that the server serves",
+    title: "with the client files that the server serves",
     client: "served",
     query: "",
     status: /^polling → websocket after \d+ ms$/,
@@ -174,7 +174,7 @@ const LINKS: readonly (readonly [text: string, links: readonly string[]])[] = [
   ["https://bank.test@evil.test/ https://", []],
 ];
 
-describe("the chat", { skip: noChromium }, () => {
+describe("the chat example in Chromium", { skip: noChromium }, () => {
   let browser: Browser;
 
   before(async () => {
@@ -184,7 +184,7 @@ describe("the chat", { skip: noChromium }, () => {
   after(() => browser.close());
 
   for (const { title, client, query, status } of CASES) {
-    test(`${title}: two people talk, and one leaves`, async (context) => {
+    test(`two people exchange messages and images, and one leaves, ${title}`, async (context) => {
       const chat = await startChat(0);
       context.after(() => chat.close());
       const [ada, grace] = await Promise.all(
@@ -245,7 +245,7 @@ describe("the chat", { skip: noChromium }, () => {
     });
   }
 
-  test("what is written without a connection arrives when there is one again", async (context) => {
+  test("a message written while disconnected is sent once after reconnecting", async (context) => {
     const first = await startChat(0);
     const ada = await Visitor.open(browser, first.url, "Ada");
     context.after(() => ada.leave());
@@ -263,7 +263,7 @@ describe("the chat", { skip: noChromium }, () => {
     assert.equal(await ada.message("Is anybody there?").count(), 1);
   });
 
-  test("a restart of the server leaves the log as it was, and offline shows nobody", async (context) => {
+  test("keeps the messages on the page when the server restarts, and shows no users while offline", async (context) => {
     const first = await startChat(0);
     const ada = await Visitor.open(browser, first.url, "Ada");
     context.after(() => ada.leave());
@@ -299,7 +299,7 @@ describe("the chat", { skip: noChromium }, () => {
     assert.deepEqual(await ada.texts(), []);
   });
 
-  test("of two people with one name, each is marked as you only on their own page", async (context) => {
+  test('marks only one of two people with the same name as "you" on each page', async (context) => {
     const chat = await startChat(0);
     context.after(() => chat.close());
     const ada = await Visitor.open(browser, chat.url, "Ada");
@@ -324,7 +324,7 @@ describe("the chat", { skip: noChromium }, () => {
     assert.equal(await grace.person("Ada").count(), 1);
   });
 
-  test("addresses of the web are links, and nothing else is", async (context) => {
+  test("turns only http: and https: URLs into links", async (context) => {
     const chat = await startChat(0);
     context.after(() => chat.close());
     const ada = await Visitor.open(browser, chat.url, "Ada");

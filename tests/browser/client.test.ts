@@ -1,4 +1,4 @@
-// Our client in a page: the classic script and the module, as they are bundled.
+// Runs the bundled barewire client in a page, as a classic script and as a module.
 
 import assert from "node:assert/strict";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -19,7 +19,7 @@ import { ELSEWHERE, launchChromium, noChromium } from "../support/chromium.ts";
 import { listen, portOf, turn, until } from "../support/net.ts";
 import { noNginx, startNginx } from "../support/nginx.ts";
 
-/** What each page is: nothing but a script, under a policy that allows no other. */
+/** The pages. Each consists of one script, and its policy allows no other scripts. */
 const PAGES: Readonly<Record<string, string>> = {
   "/classic": '<script src="/socket.io.js"></script>',
   "/minified": '<script src="/socket.io.min.js"></script>',
@@ -37,7 +37,7 @@ const SCRIPTS: Readonly<Record<string, string>> = {
 const STRICT = '<script type="module" src="/strict.js"></script>';
 const POLICY = "default-src 'none'; script-src 'self'; connect-src 'self'";
 
-// It has the members that are used here, in types of its own.
+// The stock Server has the members that are used here, with its own types.
 const { Server: Stock }: { Server: typeof Server } = createRequire(import.meta.url)("socket.io");
 
 const STOCK_CLIENT = join(
@@ -51,7 +51,7 @@ function fileOf(folder: string, name: string): Buffer {
   return existsSync(file) ? readFileSync(file) : brotliDecompressSync(readFileSync(`${file}.br`));
 }
 
-describe("our client in Chromium", { skip: noChromium }, () => {
+describe("the barewire client in Chromium", { skip: noChromium }, () => {
   const folder = mkdtempSync(join(tmpdir(), "barewire-client-"));
   let browser: Browser;
   before(async () => {
@@ -88,7 +88,7 @@ describe("our client in Chromium", { skip: noChromium }, () => {
       socket.on("echo", (...args) => args.pop()(...args));
     });
     const port = await listen(http);
-    // What the tests say in the page is said with eval(), which the policy forbids.
+    // The tests run code in the page with eval(), which the policy forbids.
     const tabs = await browser.newContext({ bypassCSP: path !== "/strict" });
     const page = await tabs.newPage();
     page.setDefaultTimeout(15_000);
@@ -103,12 +103,12 @@ describe("our client in Chromium", { skip: noChromium }, () => {
     return { io, port, page, errors };
   }
 
-  // What pages load, compressed.
+  // The sizes that pages load, compressed.
   for (const [name, most] of [
     ["socket.io.esm.min.js", 13_400],
     ["socket.io.msgpack.min.js", 14_200],
   ] as const) {
-    test(`${name} is at most ${most} bytes, compressed, and asks nothing of Node`, () => {
+    test(`${name} is at most ${most} bytes with gzip, and imports no node: module`, () => {
       const file = fileOf(folder, name);
       const { length } = gzipSync(file, { level: 9 });
       assert.ok(length <= most, `${length} bytes`);
@@ -122,7 +122,7 @@ describe("our client in Chromium", { skip: noChromium }, () => {
     ["/msgpack", "socket.io.msgpack.min.js"],
     ["/module", "socket.io.js"],
   ] as const) {
-    test(`${path}: io has the keys that the stock client's ${file} has`, async (context) => {
+    test(`${path}: io has every key that socket.io-client's ${file} has`, async (context) => {
       const { page } = await open(context, path);
       const ours = await page.evaluate<string[]>("Object.keys(io)");
       await page.addScriptTag({ path: join(STOCK_CLIENT, file) });
@@ -135,7 +135,7 @@ describe("our client in Chromium", { skip: noChromium }, () => {
     });
   }
 
-  test("the module exports what the stock client's module exports, but WebTransport", async (context) => {
+  test("the module has every export of socket.io-client's module except WebTransport", async (context) => {
     const { page } = await open(context, "/module");
     const load = (name: string): string => `import(${name}).then((all) => Object.keys(all))`;
     const ours = await page.evaluate<string[]>(load('"/socket.io.esm.min.js"'));
@@ -159,7 +159,7 @@ describe("our client in Chromium", { skip: noChromium }, () => {
     "io.connect().io",
     'io.io("/", { forceNew: true }).io',
   ]) {
-    test(`${form} reaches the page's server`, async (context) => {
+    test(`${form} connects to the server of the page`, async (context) => {
       const { page, errors } = await open(context, "/module");
       const answer = await page.evaluate(
         `${form}.socket("/").timeout(10_000).emitWithAck("echo", 7)`,
@@ -169,7 +169,7 @@ describe("our client in Chromium", { skip: noChromium }, () => {
     });
   }
 
-  test("auth belongs to a socket, and a query arrives as the stock client sends it", async (context) => {
+  test("sends auth for one socket only, and the query of the shared connection for all namespaces", async (context) => {
     const { io, page } = await open(context, "/module");
     const seen: unknown[] = [];
     for (const name of ["/a", "/b"]) {
@@ -191,7 +191,7 @@ describe("our client in Chromium", { skip: noChromium }, () => {
 
   for (const path of Object.keys(PAGES)) {
     for (const transports of [["polling"], ["websocket"], ["polling", "websocket"]]) {
-      test(`${path} over ${transports.join(" and ")}: texts and bytes, both ways`, async (context) => {
+      test(`${path} sends and receives text and binary data over ${transports.join(" and ")}`, async (context) => {
         const options = path === "/msgpack" ? { parser } : {};
         const { io, page, errors } = await open(context, path, options);
         const given = await page.evaluate(
@@ -220,7 +220,7 @@ describe("our client in Chromium", { skip: noChromium }, () => {
   }
 
   for (const transports of [["polling"], ["websocket"]]) {
-    test(`a Blob is bytes, over ${transports}, and nothing overtakes it`, async (context) => {
+    test(`sends a Blob as binary data over ${transports}, before later events`, async (context) => {
       const { io, page, errors } = await open(context, "/module");
       const got: unknown[] = [];
       io.on("connection", (socket) => socket.on("n", (...args) => got.push(args)));
@@ -236,7 +236,7 @@ describe("our client in Chromium", { skip: noChromium }, () => {
   }
 
   for (const path of ["/classic", "/minified", "/module", "/msgpack"]) {
-    test(`${path}: a mistake in the options throws, and nothing is sent`, async (context) => {
+    test(`${path}: io() throws for invalid options, and sends no request`, async (context) => {
       const { io, page, errors } = await open(context, path, path === "/msgpack" ? { parser } : {});
       let requests = 0;
       io.engine.use((_request, _response, next) => {
@@ -264,7 +264,7 @@ describe("our client in Chromium", { skip: noChromium }, () => {
   }
 
   for (const path of ["/classic", "/minified", "/module", "/msgpack"]) {
-    test(`${path}: behind a proxy, as frameworks put what an application keeps`, async (context) => {
+    test(`${path}: a socket works when wrapped in a Proxy, as some frameworks do`, async (context) => {
       const { page, errors } = await open(context, path, path === "/msgpack" ? { parser } : {});
       const answer = await page.evaluate(
         `(async () => {
@@ -288,7 +288,7 @@ describe("our client in Chromium", { skip: noChromium }, () => {
       ["42[", "not JSON"],
       ["x", "packet type"],
     ] as const) {
-      test(`${path}: ${packet.slice(0, 8)} ends it with what was wrong`, async (context) => {
+      test(`${path}: the packet ${packet.slice(0, 8)} disconnects with "parse error" and names the error`, async (context) => {
         const { io, page, errors } = await open(context, path);
         io.on("connection", ({ conn }) => conn.transport.send(new Outgoing([packet], false)));
         const [reason, details] = await page.evaluate<[string, { description: string }]>(
@@ -303,7 +303,7 @@ describe("our client in Chromium", { skip: noChromium }, () => {
   }
 
   for (const transports of [["polling"], ["websocket"], ["polling", "websocket"]]) {
-    test(`with the stock server, over ${transports.join(" and ")}: events, bytes, refusals, coming back`, async (context) => {
+    test(`works with a socket.io server over ${transports.join(" and ")}: events, bytes, rejection, reconnection`, async (context) => {
       const options = { connectionStateRecovery: {} };
       const { io, page, errors } = await open(context, "/module", options, Stock);
       const got: unknown[] = [];
@@ -352,7 +352,7 @@ describe("our client in Chromium", { skip: noChromium }, () => {
   }
 
   for (const transports of [["websocket"], ["polling"]]) {
-    test(`two tabs over ${transports}: one is closed, the other goes on`, async (context) => {
+    test(`over ${transports}, closing one of two tabs leaves the other tab connected`, async (context) => {
       const { io, page, errors } = await open(context, "/module");
       const options = JSON.stringify({ transports, closeOnBeforeunload: true });
       const other = await page.context().newPage();
@@ -370,14 +370,14 @@ describe("our client in Chromium", { skip: noChromium }, () => {
     });
   }
 
-  test("under a strict policy for content", async (context) => {
+  test("connects and upgrades under a strict Content Security Policy", async (context) => {
     const { page, errors } = await open(context, "/strict");
     while ((await page.title()) === "") await turn();
     assert.equal(await page.title(), "under a strict policy");
     assert.deepEqual(errors, []);
   });
 
-  test("offline: buffers; online: comes back at once, and recovers what it missed", async (context) => {
+  test('buffers while disconnected, and on the "online" event reconnects at once and recovers missed events', async (context) => {
     const { io, page, errors } = await open(context, "/module", { connectionStateRecovery: {} });
     const got: unknown[] = [];
     io.on("connection", (socket) => socket.on("n", (n) => got.push(n)));
@@ -395,7 +395,7 @@ describe("our client in Chromium", { skip: noChromium }, () => {
     await until(() => first?.connected === false);
     io.emit("news", 1);
     await page.evaluate('socket.emit("n", 7)');
-    // Nobody would come back for ten minutes, but the network does.
+    // The next attempt would be in ten minutes, but the "online" event starts it at once.
     await page.evaluate('dispatchEvent(new Event("online"))');
     await page.waitForFunction("log.length === 2");
     assert.deepEqual(await page.evaluate("log"), ["forced close", 1]);
@@ -406,7 +406,7 @@ describe("our client in Chromium", { skip: noChromium }, () => {
   });
 
   for (const transports of [["polling"], ["websocket"], ["polling", "websocket"]]) {
-    test(`the network goes and comes, over ${transports.join(" and ")}: it knows, buffers and recovers`, async (context) => {
+    test(`disconnects when the network is lost, and recovers when it is back, over ${transports.join(" and ")}`, async (context) => {
       const { io, port, page, errors } = await open(context, "/module", {
         connectionStateRecovery: {},
       });
@@ -442,7 +442,7 @@ describe("our client in Chromium", { skip: noChromium }, () => {
 
   for (const buffering of ["on", "off"] as const) {
     for (const transports of [["polling"], ["websocket"], ["polling", "websocket"]]) {
-      test(`through nginx, buffering ${buffering}, over ${transports.join(" and ")}`, {
+      test(`works through nginx with proxy buffering ${buffering}, over ${transports.join(" and ")}`, {
         skip: noNginx,
       }, async (context) => {
         const { io, port, page, errors } = await open(context, "/module");

@@ -1,4 +1,4 @@
-// The canvas of examples/live-canvas, as several people draw on it.
+// Runs the canvas of examples/live-canvas with several people in Chromium.
 
 import assert from "node:assert/strict";
 import { Buffer } from "node:buffer";
@@ -18,7 +18,7 @@ import { until } from "../support/net.ts";
 const WAIT = 15_000;
 const SCALE = 2;
 
-/** One person's page. Whatever is looked for is awaited. */
+/** One person's page. Its methods wait until an element appears. */
 class Painter {
   readonly page: Page;
   readonly exceptions: string[] = [];
@@ -37,7 +37,7 @@ class Painter {
     return [...this.exceptions, ...this.complaints];
   }
 
-  /** In a context of its own, which is what another person is to a browser. */
+  /** Opens the page in its own browser context, like another person's browser. */
   static async open(context: TestContext, browser: Browser, url: string): Promise<Painter> {
     const viewport = { width: 800, height: 600 };
     const visit = await browser.newContext({ viewport, deviceScaleFactor: SCALE });
@@ -61,7 +61,7 @@ class Painter {
     await this.page.mouse.up();
   }
 
-  /** Draws and switches the network off in one go, so that the acknowledgement cannot come. */
+  /** Draws and switches the network off at once, so that the acknowledgement cannot arrive. */
   async drawAndSwitchOff(row: number): Promise<void> {
     const { x, y, width, height } = await this.sheet();
     const level = y + ((row + 0.5) / 10) * height;
@@ -134,12 +134,12 @@ function changed(at: number, value: number): Buffer {
 }
 
 const CASES = [
-  { title: "on polling only", query: "?transports=polling", inFlight: /Offline · [01] strokes?/ },
-  { title: "on WebSocket only", query: "?transports=websocket", inFlight: /Offline · 1 stroke / },
+  { title: "over polling only", query: "?transports=polling", inFlight: /Offline · [01] strokes?/ },
+  { title: "over WebSocket only", query: "?transports=websocket", inFlight: /Offline · 1 stroke / },
   { title: "after the upgrade", query: "", inFlight: /Offline · [01] strokes?/ },
 ];
 
-describe("the live canvas", { skip: noChromium }, () => {
+describe("the live canvas example in Chromium", { skip: noChromium }, () => {
   let browser: Browser;
 
   before(async () => {
@@ -149,7 +149,7 @@ describe("the live canvas", { skip: noChromium }, () => {
   after(() => browser?.close());
 
   for (const { title, query, inFlight } of CASES) {
-    test(`${title}: two draw, one is offline for a while, and a third comes`, async (context) => {
+    test(`two people draw, one is offline for a while, and a third joins later, ${title}`, async (context) => {
       const canvas = await startLiveCanvas(0);
       context.after(() => canvas.close());
       const url = `${canvas.url}/${query}`;
@@ -209,7 +209,7 @@ describe("the live canvas", { skip: noChromium }, () => {
     });
   }
 
-  test("the switch may be hit in haste", async (context) => {
+  test("survives quick repeated clicks on the network switch", async (context) => {
     const canvas = await startLiveCanvas(0);
     context.after(() => canvas.close());
     const ada = await Painter.open(context, browser, canvas.url);
@@ -231,7 +231,7 @@ describe("the live canvas", { skip: noChromium }, () => {
     assert.deepEqual([...ada.exceptions, ...grace.errors], []);
   });
 
-  test("what was lost on the way is sent again", async (context) => {
+  test("resends a stroke whose request was lost", async (context) => {
     const canvas = await startLiveCanvas(0);
     context.after(() => canvas.close());
     const ada = await Painter.open(context, browser, `${canvas.url}/?transports=polling`);
@@ -249,7 +249,7 @@ describe("the live canvas", { skip: noChromium }, () => {
     assert.deepEqual([...ada.exceptions, ...grace.errors], []);
   });
 
-  test("who comes back without the drawing gets it", async (context) => {
+  test("sends the whole drawing again to a recovered client that did not confirm receiving it", async (context) => {
     const canvas = await startLiveCanvas(0);
     context.after(() => canvas.close());
     const { socket: other } = await connectRaw(context, canvas.url);
@@ -272,13 +272,13 @@ describe("the live canvas", { skip: noChromium }, () => {
       return welcome();
     };
     assert.deepEqual(await welcome(), dot(1));
-    // It has not said that the drawing came.
+    // The client has not confirmed that it received the drawing.
     assert.deepEqual(await again(), dot(1));
     assert.equal(socket.recovered, true);
     assert.equal(await again(), null);
   });
 
-  test("what waits goes to a server that has begun anew", async (context) => {
+  test("sends waiting strokes to a restarted server", async (context) => {
     const first = await startLiveCanvas(0);
     const ada = await Painter.open(context, browser, first.url);
     await ada.draw(0);
@@ -296,7 +296,7 @@ describe("the live canvas", { skip: noChromium }, () => {
     assert.equal(await ada.picture(), await grace.picture());
   });
 
-  test("what is no stroke is refused, and nobody is hurt", async (context) => {
+  test("rejects invalid strokes, and other people keep drawing", async (context) => {
     const canvas = await startLiveCanvas(0);
     context.after(() => canvas.close());
     const ada = await Painter.open(context, browser, canvas.url);
@@ -326,7 +326,7 @@ describe("the live canvas", { skip: noChromium }, () => {
     }
     whatever.emit("cursor", "x", {}, 0.5, -1);
     whatever.emit("cursor");
-    // What somebody else has drawn is not ours to erase.
+    // A client cannot erase strokes of other people.
     const id = Buffer.from(drawing).toString("hex", 6, 22);
     assert.equal(await socket.emitWithAck("erase", [id, {}, null]), null);
     assert.equal(await socket.emitWithAck("stroke", dot(4)), null);

@@ -1,4 +1,4 @@
-// The page of README.md with the server of README.md, as a newcomer pastes both.
+// Runs the page and the server of README.md together, as a newcomer would paste them.
 
 import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -22,7 +22,7 @@ function block(language: string): string {
 }
 
 describe("the page of README.md", { skip: noChromium }, () => {
-  test("talks to the server of README.md", async (context) => {
+  test("exchanges messages through the server of README.md", async (context) => {
     let html = "";
     const pages = createServer((_request, response) => {
       response.setHeader("Content-Type", "text/html; charset=utf-8").end(html);

@@ -1,4 +1,4 @@
-// Where a client connects to, and with which query: the forms of a URL, and socket.io-client beside us.
+// Tests which URL a client connects to, and with which query, compared with socket.io-client.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
@@ -55,18 +55,18 @@ const OPTIONS: readonly (readonly [options: ManagerOptions, href: string])[] = [
 
 describe("parseAddress()", () => {
   for (const [url, base, href, path] of ADDRESSES) {
-    test(`"${url}" on ${base} is ${href}`, () => {
+    test(`resolves "${url}" on the page ${base} to ${href}`, () => {
       const address = parseAddress(url, base);
       assert.deepEqual([address.url.href, address.path], [href, path]);
     });
   }
   for (const [options, href] of OPTIONS) {
-    test(`${JSON.stringify(options)} on ${PAGE} is ${href}`, () => {
+    test(`resolves the options ${JSON.stringify(options)} on the page ${PAGE} to ${href}`, () => {
       assert.equal(parseAddress("", PAGE, options).url.href, href);
       assert.equal(parseAddress("http://other", PAGE, options).url.href, "http://other/");
     });
   }
-  test("a URL of a million characters takes time that grows with its length alone", () => {
+  test("parses a URL of a million characters in linear time", () => {
     const long = 1_000_000;
     const started = performance.now();
     for (const part of ["a", "@", ":", "[", "a:", "a@", "//", "%"]) {
@@ -83,18 +83,18 @@ describe("parseAddress()", () => {
     assert.ok(performance.now() - started < 5000);
   });
   for (const url of ["http://", "//", "http://host:x"]) {
-    test(`"${url}" throws`, () => {
+    test(`throws for the URL "${url}"`, () => {
       assert.throws(() => parseAddress(url, PAGE), TypeError);
     });
   }
   for (const host of ["", "a b", "h:x"]) {
-    test(`the host "${host}" throws`, () => {
+    test(`throws for the host "${host}"`, () => {
       assert.throws(() => parseAddress("", PAGE, { host }), TypeError);
     });
   }
 });
 
-/** A server that notes what it is asked for first. */
+/** Starts a server that records its first request. */
 async function notes(
   context: TestContext,
 ): Promise<{ port: number; asked: Promise<{ path: string; query: Record<string, string> }> }> {
@@ -130,7 +130,7 @@ const FORMS: Readonly<
 
 describe("new Manager() in Node", () => {
   for (const [form, make] of Object.entries(FORMS)) {
-    test(`${form}: asks for what the stock Manager asks for`, async (context) => {
+    test(`sends the same first request as socket.io-client's Manager with ${form}`, async (context) => {
       const seen = async (library: "ours" | "stock"): Promise<unknown> => {
         const { port, asked } = await notes(context);
         const [first, second = {}] = make(port);
@@ -148,7 +148,7 @@ describe("new Manager() in Node", () => {
     });
   }
 
-  test("//host, and nothing: a server on this machine", async (context) => {
+  test("accepts //host, and connects to localhost without a URL", async (context) => {
     const { port, asked } = await notes(context);
     const manager = new Manager(`//127.0.0.1:${port}`, { reconnection: false });
     assert.equal((await asked).path, "/socket.io/");
@@ -176,10 +176,10 @@ const QUERIES: readonly { readonly query?: ClientOptions["query"]; readonly url?
   { query: { option: 1 }, url: "from=url" },
 ];
 
-describe("the query", () => {
+describe("the query of the first request", () => {
   for (const { query, url = "" } of QUERIES) {
     for (const transport of ["polling", "websocket"] as const) {
-      test(`${JSON.stringify(query)} and "?${url}" over ${transport}: what stock sends`, async (context) => {
+      test(`is what socket.io-client sends for ${JSON.stringify(query)} and "?${url}" over ${transport}`, async (context) => {
         const seen = async (library: "ours" | "stock"): Promise<unknown> => {
           const { port, asked } = await notes(context);
           const options = { forceNew: true, reconnection: false, transports: [transport] };
@@ -199,7 +199,7 @@ describe("the query", () => {
     }
   }
 
-  test("what is no encoding is sent as it is, and lone surrogates do not throw", async (context) => {
+  test("keeps an invalid percent-encoding, and replaces a lone surrogate", async (context) => {
     const { port, asked } = await notes(context);
     const options = { forceNew: true, reconnection: false, query: "a=100%&b=\ud800" };
     connect(`http://127.0.0.1:${port}`, options);

@@ -1,4 +1,4 @@
-// Comings and goings of the client at awkward moments: it always gets where it was told to go.
+// Connects and disconnects the client at awkward moments. It always ends in the requested state.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -13,7 +13,7 @@ import { heard } from "../support/heard.ts";
 import { ask, listen, serve, turn, until } from "../support/net.ts";
 import { gatherUncaught } from "../support/uncaught.ts";
 
-/** A port at which nobody listens yet. */
+/** Returns a port on which nothing listens yet. */
 async function freePort(): Promise<number> {
   const http = createServer();
   const port = await listen(http);
@@ -24,8 +24,8 @@ async function freePort(): Promise<number> {
 
 const WAYS = [["polling"], ["websocket"], ["polling", "websocket"]] as const;
 
-describe("connect()", () => {
-  test("tries again, where nobody else does", async (context) => {
+describe("the client's connect()", () => {
+  test("tries to connect each time it is called while reconnection is off", async (context) => {
     const port = await freePort();
     const client = connectTo(context, `http://127.0.0.1:${port}`, { reconnection: false });
     let attempts = 0;
@@ -45,7 +45,7 @@ describe("connect()", () => {
     await heard(client, "connect");
   });
 
-  test("comes back when the connection was lost, or the attempts were over, or the manager closed", async (context) => {
+  test("reconnects after a disconnect by either side, and after reconnect_failed", async (context) => {
     const { io, url } = await serve(context);
     io.on("connection", (socket) => socket.on("n", (answer) => answer(1)));
     const client = connectTo(context, url, { reconnection: false });
@@ -72,7 +72,7 @@ describe("connect()", () => {
   });
 
   for (const transports of WAYS) {
-    test(`right behind disconnect(), over ${transports.join(" and ")}`, async (context) => {
+    test(`opens a new session directly after disconnect(), over ${transports.join(" and ")}`, async (context) => {
       const { io, url } = await serve(context);
       const got: unknown[] = [];
       io.on("connection", (socket) => socket.on("n", (n) => got.push(n)));
@@ -94,7 +94,7 @@ describe("connect()", () => {
     });
   }
 
-  test("while the upgrade is under way", async (context) => {
+  test("opens a new session after disconnect() during a transport upgrade", async (context) => {
     const { io, url } = await serve(context);
     const client = connectTo(context, url);
     for (let n = 0; n < 5; n++) {
@@ -106,8 +106,8 @@ describe("connect()", () => {
   });
 });
 
-describe("disconnect()", () => {
-  test("what was emitted before it arrives first, also where the network is slow", async (context) => {
+describe("the client's disconnect()", () => {
+  test("events emitted before disconnect() arrive before the disconnection, on a slow network too", async (context) => {
     const { io, port } = await serve(context);
     const got: unknown[] = [];
     io.on("connection", (socket) => {
@@ -140,7 +140,7 @@ describe("disconnect()", () => {
     assert.deepEqual(got, [0, 1, 2, "client namespace disconnect"]);
   });
 
-  test("before the server has let it in: the server hears of it", async (context) => {
+  test("disconnect() while the server's middleware waits disconnects the socket on the server", async (context) => {
     const { io, url } = await serve(context);
     const slow = io.of("/slow");
     let admit = (): void => {};
@@ -166,7 +166,7 @@ describe("disconnect()", () => {
     assert.equal(main.connected, true);
   });
 
-  test("ends the iteration, also before there ever was a connection", async (context) => {
+  test("ends a for await loop over a socket that has never connected", async (context) => {
     const client = connectTo(context, `http://127.0.0.1:${await freePort()}`);
     const ended = (async () => {
       for await (const _ of client) assert.fail("nothing comes");
@@ -177,7 +177,7 @@ describe("disconnect()", () => {
     assert.equal(client.listenersAny().length, 0);
   });
 
-  test("an acknowledgement that comes behind it is not sent", async (context) => {
+  test("an acknowledgement after disconnect() is not sent", async (context) => {
     const { io, url } = await serve(context);
     const other = io.of("/other");
     const main = connect(url, { reconnectionDelay: 1 });
@@ -203,8 +203,8 @@ describe("disconnect()", () => {
   });
 });
 
-describe("reconnection", () => {
-  test("open(callback) while it waits: called once, and the waiting goes on", async (context) => {
+describe("the client's reconnection", () => {
+  test("open(callback) during the reconnection delay calls the callback once, with an error", async (context) => {
     const port = await freePort();
     const manager = new Manager(`http://127.0.0.1:${port}`, { reconnectionDelay: 10_000 });
     context.after(() => manager.close());
@@ -213,7 +213,7 @@ describe("reconnection", () => {
     assert.ok(error instanceof Error);
   });
 
-  test("turned off and on again, it can be asked for", async (context) => {
+  test("reconnection(false) and then reconnection(true) allow reconnection attempts again", async (context) => {
     const port = await freePort();
     const client = connectTo(context, `http://127.0.0.1:${port}`, { reconnectionDelay: 5 });
     await heard(client, "connect_error");
@@ -224,7 +224,7 @@ describe("reconnection", () => {
     await new Promise<void>((resolve) => client.io.once("reconnect_attempt", () => resolve()));
   });
 
-  test("what a listener or a function of the program throws surfaces, and the client goes on", async (context) => {
+  test("an error thrown by a listener or by auth() is an uncaught exception, and the client continues", async (context) => {
     const uncaught = gatherUncaught(context);
     const { io, url } = await serve(context);
     const mistake = new Error("a mistake");
@@ -245,7 +245,7 @@ describe("reconnection", () => {
     assert.equal(client.connected, true);
   });
 
-  test("auth that answers twice is asked once", async (context) => {
+  test("an auth function that calls its callback twice connects the socket once", async (context) => {
     const { io, url } = await serve(context);
     let connections = 0;
     io.on("connection", (socket) => {
@@ -264,8 +264,8 @@ describe("reconnection", () => {
   });
 });
 
-describe("emit()", () => {
-  test("what cannot be encoded throws at the call, also without a connection", async (context) => {
+describe("the client's emit()", () => {
+  test("throws for arguments that cannot be encoded, while disconnected too", async (context) => {
     const { io, url } = await serve(context);
     const got: unknown[] = [];
     io.on("connection", (socket) => socket.on("n", (n) => got.push(n)));
@@ -279,7 +279,7 @@ describe("emit()", () => {
     assert.deepEqual(got, [1, 2]);
   });
 
-  test("a volatile event that is dropped has no acknowledgement, and says so", async (context) => {
+  test("rejects the acknowledgement of a volatile event that is dropped", async (context) => {
     const client = connectTo(context, "http://127.0.0.1:1", { autoConnect: false });
     const gone = { code: "ERR_DISCONNECTED" };
     await assert.rejects(client.volatile.emitWithAck("n"), gone);
@@ -290,7 +290,7 @@ describe("emit()", () => {
     assert.ok(error instanceof Error);
   });
 
-  test("timeout() counts with retries", async (context) => {
+  test("applies timeout() to each retry", async (context) => {
     const { io, url } = await serve(context);
     let tries = 0;
     io.on("connection", (socket) => socket.on("n", () => tries++));
@@ -300,8 +300,8 @@ describe("emit()", () => {
   });
 });
 
-describe("off()", () => {
-  test("without a listener takes all away, and without an event all of all", (context) => {
+describe("the client's off()", () => {
+  test("removes all listeners of the event, or of all events if called without arguments", (context) => {
     const client = connectTo(context, "http://127.0.0.1:1", { autoConnect: false });
     const listener = (): void => {};
     client.on("a", listener).on("a", listener).once("a", listener).on("b", listener);
@@ -317,8 +317,8 @@ describe("off()", () => {
   });
 });
 
-describe("odd servers", () => {
-  test("header fields that cannot be are an error of the connection", async (context) => {
+describe("the client with unusual options and servers", () => {
+  test("an invalid extra header causes connect_error", async (context) => {
     for (const transports of [["polling"], ["websocket"]] as const) {
       const options = { transports, extraHeaders: { X: "a\nb" }, reconnection: false };
       const client = connectTo(context, "http://127.0.0.1:1", options);
@@ -326,7 +326,7 @@ describe("odd servers", () => {
     }
   });
 
-  test("a poll that is answered with a change of protocol is lost", async (context) => {
+  test("a poll answered with 101 causes connect_error", async (context) => {
     const odd = createServer((_, response) => {
       response.writeHead(101, { Connection: "Upgrade", Upgrade: "other" }).end();
     });
@@ -337,7 +337,7 @@ describe("odd servers", () => {
     assert.ok((await heard(client, "connect_error"))[0] instanceof Error);
   });
 
-  test("tryAllTransports: a WebSocket that hangs is given up for the next", async (context) => {
+  test("tryAllTransports falls back to polling if the WebSocket handshake is not answered", async (context) => {
     const { io, url } = await serve(context);
     io.httpServer.removeAllListeners("upgrade").on("upgrade", () => {});
     const client = connectTo(context, url, {
@@ -350,7 +350,7 @@ describe("odd servers", () => {
     assert.equal(client.io.engine.transport.name, "polling");
   });
 
-  test("rememberUpgrade: the next connection begins with the WebSocket", async (context) => {
+  test("rememberUpgrade makes the next connection start with WebSocket", async (context) => {
     const { url } = await serve(context);
     const client = connectTo(context, url, { rememberUpgrade: true });
     await heard(client, "connect");
@@ -360,7 +360,7 @@ describe("odd servers", () => {
     await heard(client, "connect");
   });
 
-  test("a server that says more on the WebSocket than it should during the upgrade", async (context) => {
+  test("the upgrade succeeds if the server sends extra noop packets on the WebSocket", async (context) => {
     const open = { sid: "s", upgrades: ["websocket"], pingInterval: 10_000, pingTimeout: 10_000 };
     const heardThere: string[] = [];
     const polls: ServerResponse[] = [];

@@ -1,4 +1,4 @@
-// The cookies of Node's client: RFC 6265 §5.
+// Tests the cookies of the Node client: RFC 6265 §5.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -7,47 +7,102 @@ import { CookieJar } from "../../client/platform/cookies.ts";
 
 const FROM = "http://a.test/dir/file";
 
-/** What a response says, where the next request goes, and what goes with it. */
+/** The Set-Cookie fields of a response, the URL of the next request, and the Cookie field of that request. */
 const CASES: readonly (readonly [
   does: string,
   fields: readonly string[],
   to: string,
   sent: string | undefined,
 ])[] = [
-  ["RFC 6265 §5.2: a pair", ["a=b"], FROM, "a=b"],
-  ["RFC 6265 §5.2: blanks around it, and = inside", [" a = b=c ; HttpOnly"], FROM, "a=b=c"],
-  ["RFC 6265 §5.2: without a name, or without =", ["=b", "b"], FROM, undefined],
-  ["RFC 6265 §5.2: control characters", ["a=b\x01", "c=d\r\nX: y"], FROM, undefined],
-  ["RFC 6265 §5.3: the later one counts", ["a=1", "a=2"], FROM, "a=2"],
-  ["RFC 6265 §5.4: several", ["a=1", "b=2"], FROM, "a=1; b=2"],
-  ["RFC 6265 §5.1.4: by default for its folder", ["a=1"], "http://a.test/", undefined],
-  ["RFC 6265 §5.1.4: and below it", ["a=1"], "http://a.test/dir/x/y", "a=1"],
-  ["RFC 6265 §5.1.4: not for what only begins alike", ["a=1; Path=/di"], FROM, undefined],
-  ["RFC 6265 §5.2.4: a path", ["a=1; path=/"], "http://a.test/", "a=1"],
+  ["RFC 6265 §5.2: sends a name-value pair", ["a=b"], FROM, "a=b"],
   [
-    "RFC 6265 §5.2.4: a path that is none is the default",
+    "RFC 6265 §5.2: trims whitespace, and keeps = inside a value",
+    [" a = b=c ; HttpOnly"],
+    FROM,
+    "a=b=c",
+  ],
+  ["RFC 6265 §5.2: ignores a cookie without a name or without =", ["=b", "b"], FROM, undefined],
+  [
+    "RFC 6265 §5.2: ignores cookies with control characters",
+    ["a=b\x01", "c=d\r\nX: y"],
+    FROM,
+    undefined,
+  ],
+  ["RFC 6265 §5.3: a later cookie replaces one of the same name", ["a=1", "a=2"], FROM, "a=2"],
+  ['RFC 6265 §5.4: joins several cookies with "; "', ["a=1", "b=2"], FROM, "a=1; b=2"],
+  [
+    "RFC 6265 §5.1.4: the default path excludes the parent folder",
+    ["a=1"],
+    "http://a.test/",
+    undefined,
+  ],
+  [
+    "RFC 6265 §5.1.4: the default path includes the folders below",
+    ["a=1"],
+    "http://a.test/dir/x/y",
+    "a=1",
+  ],
+  [
+    "RFC 6265 §5.1.4: a path does not match a longer folder name with the same prefix",
+    ["a=1; Path=/di"],
+    FROM,
+    undefined,
+  ],
+  ["RFC 6265 §5.2.4: the Path attribute sets the path", ["a=1; path=/"], "http://a.test/", "a=1"],
+  [
+    "RFC 6265 §5.2.4: an invalid Path means the default path",
     ["a=1; Path=x"],
     "http://a.test/",
     undefined,
   ],
-  ["RFC 6265 §5.2.5: secure", ["a=1; Secure"], FROM, undefined],
-  ["RFC 6265 §5.2.5: secure, over TLS", ["a=1; SECURE"], "wss://a.test/dir/", "a=1"],
-  ["RFC 6265 §5.3: for its host alone", ["a=1"], "http://b.a.test/dir/", undefined],
-  ["RFC 6265 §5.2.3: a domain", ["a=1; Domain=.A.test"], "http://b.a.test/dir/", "a=1"],
-  ["RFC 6265 §5.3: another's domain", ["a=1; Domain=b.test"], FROM, undefined],
-  ["RFC 6265 §5.3: a domain that only ends alike", ["a=1; Domain=est"], FROM, undefined],
-  ["RFC 6265 §5.2.2: Max-Age", ["a=1; Max-Age=10"], FROM, "a=1"],
-  ["RFC 6265 §5.2.2: Max-Age of 0 takes it away", ["a=1", "a=1; max-age=0"], FROM, undefined],
-  ["RFC 6265 §5.2.2: Max-Age that is no number", ["a=1; Max-Age=x"], FROM, "a=1"],
+  ["RFC 6265 §5.2.5: a Secure cookie is not sent over http:", ["a=1; Secure"], FROM, undefined],
   [
-    "RFC 6265 §5.3: Max-Age goes before Expires",
+    "RFC 6265 §5.2.5: a Secure cookie is sent over wss:",
+    ["a=1; SECURE"],
+    "wss://a.test/dir/",
+    "a=1",
+  ],
+  [
+    "RFC 6265 §5.3: a cookie without Domain is not sent to subdomains",
+    ["a=1"],
+    "http://b.a.test/dir/",
+    undefined,
+  ],
+  [
+    "RFC 6265 §5.2.3: a cookie with Domain is sent to subdomains",
+    ["a=1; Domain=.A.test"],
+    "http://b.a.test/dir/",
+    "a=1",
+  ],
+  [
+    "RFC 6265 §5.3: ignores a cookie for another host's domain",
+    ["a=1; Domain=b.test"],
+    FROM,
+    undefined,
+  ],
+  [
+    "RFC 6265 §5.3: ignores a Domain that only shares a suffix with the host",
+    ["a=1; Domain=est"],
+    FROM,
+    undefined,
+  ],
+  ["RFC 6265 §5.2.2: a cookie is sent before Max-Age has passed", ["a=1; Max-Age=10"], FROM, "a=1"],
+  ["RFC 6265 §5.2.2: Max-Age=0 removes the cookie", ["a=1", "a=1; max-age=0"], FROM, undefined],
+  ["RFC 6265 §5.2.2: ignores a Max-Age that is not a number", ["a=1; Max-Age=x"], FROM, "a=1"],
+  [
+    "RFC 6265 §5.3: Max-Age takes precedence over Expires",
     ["a=1; Max-Age=10; Expires=Thu, 01 Jan 1970 00:00:01 GMT"],
     FROM,
     "a=1",
   ],
-  ["RFC 6265 §5.2.1: Expires", ["a=1; Expires=Thu, 01 Jan 1970 00:00:01 GMT"], FROM, undefined],
-  ["RFC 6265 §5.2.1: Expires that is no date", ["a=1; Expires=soon"], FROM, "a=1"],
-  ["RFC 6265 §6.1: too long", [`a=${"x".repeat(9000)}`], FROM, undefined],
+  [
+    "RFC 6265 §5.2.1: a cookie with a past Expires date is not sent",
+    ["a=1; Expires=Thu, 01 Jan 1970 00:00:01 GMT"],
+    FROM,
+    undefined,
+  ],
+  ["RFC 6265 §5.2.1: ignores an Expires that is not a date", ["a=1; Expires=soon"], FROM, "a=1"],
+  ["RFC 6265 §6.1: ignores a cookie that is too long", [`a=${"x".repeat(9000)}`], FROM, undefined],
 ];
 
 describe("CookieJar", () => {
@@ -59,7 +114,7 @@ describe("CookieJar", () => {
     });
   }
 
-  test("what has expired is not sent any more", () => {
+  test("does not send an expired cookie", () => {
     let now = 0;
     const jar = new CookieJar(() => now);
     jar.take(new URL(FROM), ["a=1; Max-Age=10", "b=2"]);
@@ -69,7 +124,7 @@ describe("CookieJar", () => {
     assert.equal(jar.header(new URL(FROM)), "b=2");
   });
 
-  test("RFC 6265 §6.1: at most fifty, the newest", () => {
+  test("RFC 6265 §6.1: keeps at most the fifty newest cookies", () => {
     const jar = new CookieJar();
     jar.take(
       new URL(FROM),

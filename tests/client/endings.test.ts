@@ -1,6 +1,5 @@
-// Each way in which a connection can end × each state in which it can be, for our client and for
-// socket.io-client 4.8: what was emitted before arrives, the reasons and the reconnection are the same,
-// and nothing is left.
+// Ends a client's connection in each way and in each state, with the barewire client and with socket.io-client
+// 4.8. Events emitted before arrive, disconnect reasons and reconnection are the same, and no timer is left.
 
 import assert from "node:assert/strict";
 import { connect as connectTcp, createServer, type Socket as TcpSocket } from "node:net";
@@ -111,11 +110,11 @@ const TABLE: Readonly<Record<State, Readonly<Record<Ending, Outcome | undefined>
   },
 };
 
-/** A TCP proxy that can cut all connections, and hold what the server says. */
+/** A TCP proxy that can cut all connections, and hold back data from the server. */
 class CuttingProxy {
-  /** Holds what the server sends over a WebSocket, its answer to the probe. */
+  /** Whether data from the server over a WebSocket is held back: its answer to the probe. */
   holdsProbe = false;
-  /** Sends what it has held. */
+  /** Functions that send the data that was held back. */
   readonly held: (() => void)[] = [];
   url = "";
   readonly #port: number;
@@ -307,7 +306,7 @@ async function run(
     library === "ours" ? connect(proxy.url, options) : connectStock(proxy.url, options);
   const got: unknown[] = [];
   io.on("connection", (socket) => {
-    // With the first connection: what waits for the next one has not arrived by itself.
+    // Only with the first connection: buffered events that are sent with the next one do not count.
     if (attempts === 0) socket.on("n", (n) => got.push(n));
   });
   const reasons: string[] = [];
@@ -341,7 +340,7 @@ const STOCK_DIFFERS: Partial<Record<`${State} × ${Ending}`, string>> = {
   "opening websocket × engine.close()": "its manager waits for its timeout of 20 seconds",
 };
 
-describe("endings of the client", () => {
+describe("the client's disconnect reasons and reconnection, by state × ending", () => {
   for (const [state, endings] of entries(TABLE)) {
     for (const [ending, expected] of entries(endings)) {
       if (expected === undefined) continue;
@@ -353,7 +352,7 @@ describe("endings of the client", () => {
         assert.ok(arrived >= least, `${arrived} of ${least} arrived`);
       });
       if (STOCK_DIFFERS[cell] !== undefined) continue;
-      test(`${cell}, stock: the same`, async (context) => {
+      test(`${cell}: the same with socket.io-client`, async (context) => {
         const { reasons, reconnects } = await run(context, "stock", state, ending);
         assert.deepEqual(
           { reasons, reconnects },

@@ -1,5 +1,5 @@
-// Our client and our server with a bad network between them: nothing twice, nothing out of order,
-// what recovery and `retries` promise is kept, and it never gets stuck.
+// Connects client and server over a bad network: events arrive at most once and in order, recovery and
+// `retries` keep their promises, and neither side gets stuck.
 
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
@@ -20,7 +20,7 @@ const WAYS: readonly (readonly ("polling" | "websocket")[])[] = [
   ["polling", "websocket"],
 ];
 
-/** What goes with a number, so that one that was changed on its way is known. */
+/** A checksum that is sent with each number, to detect numbers that were changed in transit. */
 function check(n: unknown): string {
   return `${n}:${Number(n) * 7919}`;
 }
@@ -57,7 +57,7 @@ async function start(
   return { io, proxy, client };
 }
 
-/** until(), with a word about what did not come. */
+/** Like until(), with a limit of 20 seconds and the state in the error. */
 async function within(condition: () => boolean, state: () => string): Promise<void> {
   const end = performance.now() + 20_000;
   await until(() => condition() || performance.now() > end);
@@ -68,7 +68,7 @@ function isRising(numbers: readonly number[]): boolean {
   return numbers.every((n, i) => i === 0 || n > (numbers[i - 1] ?? n));
 }
 
-describe(`with faults (seed ${seed})`, () => {
+describe(`client and server over a faulty network (seed ${seed})`, () => {
   const kinds: readonly (readonly FaultKind[])[] = [
     ["delay"],
     ["cut"],
@@ -79,7 +79,7 @@ describe(`with faults (seed ${seed})`, () => {
   ];
   for (const transports of WAYS) {
     for (const kind of kinds) {
-      test(`${transports.join(" and ")}, ${kind.join("/")}: once, in order, and recovered`, async (context) => {
+      test(`receive each event at most once and in order, and recover: ${transports.join(" and ")}, ${kind.join("/")}`, async (context) => {
         const uncaught = gatherUncaught(context);
         const random = new Random(seed + kind.length);
         const { io, proxy, client } = await start(context, { transports });
@@ -105,7 +105,7 @@ describe(`with faults (seed ${seed})`, () => {
           if (last % 5 === 0) await turn();
           if (last % 100 === 50) proxy.cut();
         }
-        // The network is good again, and what has to come does.
+        // The network works again, and the remaining events arrive.
         proxy.next = () => ({ kind: "none", direction: "up", after: 0 });
         await until(() => client.connected);
         proxy.cut();
@@ -120,7 +120,7 @@ describe(`with faults (seed ${seed})`, () => {
       });
     }
 
-    test(`${transports.join(" and ")}: with retries all arrive`, async (context) => {
+    test(`deliver every event once with the retries option: ${transports.join(" and ")}`, async (context) => {
       const random = new Random(seed);
       const options = { transports, retries: 1000, ackTimeout: 500 };
       const { io, proxy, client } = await start(context, options);
@@ -144,7 +144,7 @@ describe(`with faults (seed ${seed})`, () => {
     });
   }
 
-  test("1,000 reconnections: memory, sockets and timers are as they were, on both sides", async (context) => {
+  test("hold no more memory, sockets or timers after 1,000 reconnections than before", async (context) => {
     const random = new Random(seed);
     // Without recovery, which remembers sessions for a while.
     const { io, proxy, client } = await start(context, {}, {});
@@ -182,14 +182,14 @@ describe(`with faults (seed ${seed})`, () => {
       await within(() => io.engine.clientsCount === 0, state);
       await within(() => pending === 0, state);
       await within(() => proxy.size === 0, state);
-      // What a destroyed socket leaves behind goes in a turn or two.
+      // The resources of a destroyed socket are released in a turn or two.
       for (let turns = 0; turns < 5; turns++) await turn();
       const counts: Record<string, number> = {};
       for (const name of process.getActiveResourcesInfo()) counts[name] = (counts[name] ?? 0) + 1;
       return counts;
     };
     await until(() => client.connected);
-    // What the engine of JavaScript learns in the beginning is not counted.
+    // The memory that V8 uses while warming up is not counted.
     await churn(300);
     const resources = await settle();
     const memory = held();

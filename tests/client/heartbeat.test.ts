@@ -1,5 +1,5 @@
-// The client's timers, with a clock that stands still: the heartbeat, a transport that does not
-// open, an acknowledgement that does not come, a page that slept.
+// Tests the client's timers with a mock clock: the heartbeat, a transport that does not open, a missing
+// acknowledgement, a computer that slept.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -17,7 +17,7 @@ import { listen, turn, until } from "../support/net.ts";
 const HANDSHAKE =
   '0{"sid":"s","upgrades":[],"pingInterval":25000,"pingTimeout":20000,"maxPayload":9}';
 
-/** A server that says no more than it is told to, and the client with it. */
+/** Starts a server that sends only what the test sends, and a connected client. */
 async function start(context: TestContext): Promise<{ client: Socket; there: WebSocket }> {
   const http = createServer();
   const server = new WebSocketServer({ server: http });
@@ -42,8 +42,8 @@ async function start(context: TestContext): Promise<{ client: Socket; there: Web
   return { client, there };
 }
 
-describe("the heartbeat", () => {
-  test("without a ping it ends behind the interval and the timeout; a ping begins anew", async (context) => {
+describe("the client's heartbeat", () => {
+  test("disconnects after pingInterval + pingTimeout without a ping, counted again from each ping", async (context) => {
     const clock = new Clock(context);
     const { client, there } = await start(context);
     const reasons: string[] = [];
@@ -64,7 +64,7 @@ describe("the heartbeat", () => {
     assert.deepEqual(reasons, ["ping timeout"]);
   });
 
-  test("a page that slept knows before its timers do, and sends nothing into the void", async (context) => {
+  test("emit() after a computer's sleep detects the ping timeout, and buffers the event instead of sending it", async (context) => {
     const { client, there } = await start(context);
     const sent: string[] = [];
     there.on("message", (data) => sent.push(`${data}`));
@@ -87,7 +87,7 @@ describe("the heartbeat", () => {
   });
 });
 
-describe("timers of an attempt", () => {
+describe("the client's timers", () => {
   /** A server that accepts, and never answers. */
   async function startSilent(
     context: TestContext,
@@ -108,7 +108,7 @@ describe("timers of an attempt", () => {
     return { port, came, stop };
   }
 
-  test("transportTimeout: a transport that hangs is left for the next", async (context) => {
+  test("transportTimeout makes tryAllTransports try the next transport if one does not open", async (context) => {
     const clock = new Clock(context);
     const { port, came } = await startSilent(context);
     const options = { transports: ["websocket", "polling"], tryAllTransports: true } as const;
@@ -132,7 +132,7 @@ describe("timers of an attempt", () => {
     assert.equal(clock.timers, 0);
   });
 
-  test("reconnection waits as long as the backoff says, and no timer is left behind", async (context) => {
+  test("reconnection waits for the backoff delay, and disconnect() leaves no timer", async (context) => {
     const clock = new Clock(context);
     const { port, stop } = await startSilent(context);
     await stop();
@@ -160,7 +160,7 @@ describe("timers of an attempt", () => {
     assert.equal(clock.timers, 0);
   });
 
-  test("timeout() of an acknowledgement, and none is left behind when it came", async (context) => {
+  test("timeout() fails a missing acknowledgement, and leaves no timer after a received one", async (context) => {
     const clock = new Clock(context);
     const { client, there } = await start(context);
     const errors: string[] = [];

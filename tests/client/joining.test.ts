@@ -25,16 +25,16 @@ const EXPECTED: Record<JoiningState, Record<JoiningEvent, JoiningState | undefin
 const STATES = keys(EXPECTED);
 const EVENTS = keys(EXPECTED.inactive);
 
-describe("a socket of the client", () => {
+describe("the state table of a client's socket", () => {
   testTable(EXPECTED, nextJoiningState);
 
-  test("reaches every state from every state, so it can always leave and join again", () => {
+  test("reaches every state from every state, so a socket can always leave and join again", () => {
     for (const state of STATES) {
       assert.deepEqual(reachable(state, EVENTS, nextJoiningState), new Set(STATES), state);
     }
   });
 
-  test("sends one CONNECT packet for each connection", () => {
+  test("allows sending CONNECT only once for each connection", () => {
     assert.deepEqual(
       STATES.filter((state) => nextJoiningState(state, "ask") !== undefined),
       ["waiting"],

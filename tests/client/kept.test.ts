@@ -1,5 +1,5 @@
-// Polling behind proxies that close connections which the client might have kept. RFC 9112 §9.3.1: a
-// connection may be closed at any time, and a POST must not be sent again.
+// Polls through proxies that close persistent connections. RFC 9112 §9.3.1: a connection may be closed at any
+// time, and a POST must not be sent again.
 
 import assert from "node:assert/strict";
 import { connect as connectTcp, createServer, type Socket as TcpSocket } from "node:net";
@@ -10,11 +10,11 @@ import { io as connectStock } from "socket.io-client";
 import { io as connect } from "../../client/index.ts";
 import { listen, reset, serve, until } from "../support/net.ts";
 
-/** What a proxy does with the second request that comes over one connection. */
+/** The ways in which a proxy ends a connection at its second request. */
 const CLOSINGS: Readonly<Record<string, (client: TcpSocket) => void>> = {
-  "closes it": (client) => client.destroy(),
-  "resets it": (client) => reset(client),
-  "ends it": (client) => client.end(),
+  "destroys the connection": (client) => client.destroy(),
+  "resets the connection": (client) => reset(client),
+  "ends the connection": (client) => client.end(),
 };
 
 interface Proxy {
@@ -65,10 +65,10 @@ async function proxy(
 
 const COUNT = 20;
 
-describe("behind a proxy that closes kept connections", () => {
+describe("polling through a proxy that closes persistent connections", () => {
   for (const [does, close] of Object.entries(CLOSINGS)) {
     for (const library of ["ours", "stock"] as const) {
-      test(`which ${does}: ${library} loses nothing, sends nothing twice, and stays connected`, async (context) => {
+      test(`${library === "ours" ? "barewire" : "socket.io-client"} loses and repeats no event if the proxy ${does}`, async (context) => {
         const { io, port } = await serve(context);
         const { url, reused } = await proxy(context, port, close);
         const got: unknown[] = [];
@@ -100,8 +100,8 @@ describe("behind a proxy that closes kept connections", () => {
   }
 });
 
-describe("a proxy that loses the answer to a POST", () => {
-  test("costs the connection, and the events are not received twice", async (context) => {
+describe("polling through a proxy that loses the response to a POST", () => {
+  test('disconnects with "transport error", and does not send the events again', async (context) => {
     const { io, port } = await serve(context);
     const got: unknown[] = [];
     io.on("connection", (socket) => socket.on("n", (n) => got.push(n)));

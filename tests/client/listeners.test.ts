@@ -1,5 +1,4 @@
-// Listeners that change what is being walked through: each change counts once, and nothing that ended
-// goes on.
+// Tests listeners that connect, disconnect, emit, or add and remove listeners while an event is dispatched.
 
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
@@ -51,30 +50,30 @@ async function settled({ io }: Ends, socket: Socket): Promise<void> {
   await socket.emitWithAck("settled");
 }
 
-/** What a listener of a manager's "open" does to the socket of "/"; each asks to join once. */
+/** Actions of a listener of a manager's "open" event on the socket of "/". Each must send one CONNECT. */
 const OPENERS: Readonly<Record<string, (manager: Manager) => unknown>> = {
   "connect()": (manager) => manager.socket("/").connect(),
   "connect() twice": (manager) => manager.socket("/").connect().connect(),
   "disconnect() and connect()": (manager) => manager.socket("/").disconnect().connect(),
-  "open() of the manager": (manager) => manager.open().socket("/").connect(),
-  "another socket": (manager) => [
+  "manager.open()": (manager) => manager.open().socket("/").connect(),
+  "connect() of two namespaces": (manager) => [
     manager.socket("/").connect(),
     manager.socket("/other").connect(),
     manager.socket("/other").connect(),
   ],
 };
 
-/** What there is before the manager opens. */
+/** The state of the socket before the manager opens. */
 const BEFORE: Readonly<Record<string, (manager: Manager) => unknown>> = {
-  "before there is a socket": () => undefined,
-  "where the socket waits": (manager) => manager.socket("/").connect(),
-  "where the socket is inactive": (manager) => manager.socket("/"),
+  "without an existing socket": () => undefined,
+  "while the socket waits for the connection": (manager) => manager.socket("/").connect(),
+  "while the socket is inactive": (manager) => manager.socket("/"),
 };
 
-describe('a listener of "open"', () => {
+describe(`in a listener of the manager's "open" event`, () => {
   for (const [does, act] of Object.entries(OPENERS)) {
     for (const [when, prepare] of Object.entries(BEFORE)) {
-      test(`${does} ${when}: one CONNECT for each namespace`, async (context) => {
+      test(`${does} ${when} sends one CONNECT for each namespace`, async (context) => {
         const ends = await start(context);
         const { manager, asked, ended } = ends;
         manager.once("open", () => void act(manager));
@@ -89,7 +88,7 @@ describe('a listener of "open"', () => {
     }
   }
 
-  test("autoConnect: manager.socket() within it asks once", async (context) => {
+  test("manager.socket() with autoConnect joins the namespace once", async (context) => {
     const { io, url } = await serve(context);
     let joined = 0;
     io.on("connection", (socket) => socket.on("n", (answer) => answer(++joined)));
@@ -101,7 +100,7 @@ describe('a listener of "open"', () => {
     assert.equal(await socket.timeout(10_000).emitWithAck("n"), 1);
   });
 
-  test("with the stock server: it does not end the connection", async (context) => {
+  test("connect() with a socket.io server keeps the connection open", async (context) => {
     const library: { Server: typeof Server } = createRequire(import.meta.url)("socket.io");
     const io = new library.Server(0);
     context.after(() => io.close());
@@ -117,7 +116,7 @@ describe('a listener of "open"', () => {
     assert.equal(io.engine.clientsCount, 1);
   });
 
-  test("close() within it: nothing is sent, and it stays closed", async (context) => {
+  test("close() sends no packet, and the manager stays closed", async (context) => {
     const { io, manager, asked } = await start(context);
     manager.socket("/").connect();
     const log: string[] = [];
@@ -132,7 +131,7 @@ describe('a listener of "open"', () => {
     assert.deepEqual([asked, log], [[], ["forced close"]]);
   });
 
-  test("close() and open() within it: the socket joins on the second connection", async (context) => {
+  test("close() and then open() make the socket join on the second connection", async (context) => {
     const ends = await start(context);
     const { manager, asked } = ends;
     const socket = manager.socket("/");
@@ -147,14 +146,14 @@ describe('a listener of "open"', () => {
   });
 });
 
-describe('a listener of "disconnect"', () => {
+describe('in a listener of "disconnect" or "close"', () => {
   for (const [how, end] of Object.entries({
-    "the client": (socket: Socket) => void socket.disconnect(),
-    "the server": (_: Socket, io: Server) => void io.disconnectSockets(),
-    "a lost connection": (socket: Socket) => void socket.io.engine.close(),
-    "the manager": (socket: Socket) => void socket.io.close(),
+    "socket.disconnect()": (socket: Socket) => void socket.disconnect(),
+    "io.disconnectSockets()": (_: Socket, io: Server) => void io.disconnectSockets(),
+    "engine.close()": (socket: Socket) => void socket.io.engine.close(),
+    "manager.close()": (socket: Socket) => void socket.io.close(),
   })) {
-    test(`connect() within it, after ${how}: it joins again, once for each session`, async (context) => {
+    test(`connect() after ${how} sends one CONNECT`, async (context) => {
       const ends = await start(context);
       const { manager, asked } = ends;
       const socket = manager.socket("/").connect();
@@ -168,7 +167,7 @@ describe('a listener of "disconnect"', () => {
     });
   }
 
-  test("a socket made in a listener of the manager's close is told nothing of it", async (context) => {
+  test('creating a socket does not emit "disconnect" on this socket', async (context) => {
     const { manager } = await start(context);
     const socket = manager.socket("/").connect();
     await heard(socket, "connect");
@@ -183,13 +182,13 @@ describe('a listener of "disconnect"', () => {
   });
 });
 
-describe("what waits, and a listener that disconnects", () => {
-  test("onAnyOutgoing(): the rest is kept for the next session", async (context) => {
+describe("buffered events and a listener that emits or disconnects", () => {
+  test("disconnect() in an onAnyOutgoing() listener keeps the remaining events for the next session", async (context) => {
     const ends = await start(context);
     const { io, manager, ended } = ends;
     const got: unknown[] = [];
     io.on("connection", (each) => each.on("n", (n) => got.push(n)));
-    // Another namespace keeps the connection, on which no event for the namespace left may come.
+    // Another namespace keeps the connection open. No event for the left namespace may be sent on it.
     const other = manager.socket("/other").connect();
     await heard(other, "connect");
     const socket = manager.socket("/");
@@ -207,7 +206,7 @@ describe("what waits, and a listener that disconnects", () => {
     assert.deepEqual([got, ended], [[0, 1, 2, 3], []]);
   });
 
-  test("emit() within a listener of what goes out, and of what comes in: all arrives", async (context) => {
+  test("emit() in listeners of outgoing and of incoming events loses no event", async (context) => {
     const ends = await start(context);
     const { io, manager } = ends;
     const got: unknown[] = [];
@@ -228,11 +227,11 @@ describe("what waits, and a listener that disconnects", () => {
     assert.deepEqual(new Set(got), new Set([0, 1, "in", "out"]));
   });
 
-  test("an event that came before the session is not delivered to the next one", async (context) => {
+  test("an event received before CONNECT is answered is not delivered to the next session", async (context) => {
     const { io, manager } = await start(context);
     const got: unknown[] = [];
     io.use((each, next) => {
-      // These two come before the answer to CONNECT.
+      // These two events arrive before the answer to CONNECT.
       each.conn.transport.send(new Outgoing(['42["early",1]'], false));
       each.conn.transport.send(new Outgoing(['42["early",2]'], false));
       next();
@@ -248,9 +247,9 @@ describe("what waits, and a listener that disconnects", () => {
   });
 });
 
-describe("a listener of the engine that closes it", () => {
+describe("engine.close() or manager.close() in a listener", () => {
   for (const event of ["handshake", "open", "packet", "packetCreate", "message", "data"] as const) {
-    test(`"${event}": the manager comes back, and no timer stays behind`, async (context) => {
+    test(`closing the engine in "${event}" reconnects the manager, and leaves no timer`, async (context) => {
       const ends = await start(context, { transports: ["polling"] });
       const { io, manager } = ends;
       const socket = manager.socket("/").connect();
@@ -266,7 +265,7 @@ describe("a listener of the engine that closes it", () => {
     });
   }
 
-  test('a manager closed in "packet" gives the packet to no socket', async (context) => {
+  test('closing the manager in "packet" delivers the packet to no socket', async (context) => {
     const { manager } = await start(context);
     const socket = manager.socket("/").connect();
     await new Promise<void>((resolve) => {
@@ -280,8 +279,8 @@ describe("a listener of the engine that closes it", () => {
   });
 });
 
-describe("the emitter", () => {
-  test("listeners that are added or removed while an event is dispatched count from the next on", async (context) => {
+describe("the event emitter of a socket", () => {
+  test("listeners added or removed while an event is dispatched take effect with the next event", async (context) => {
     const { io, manager } = await start(context);
     io.on("connection", (each) => each.on("again", () => each.emit("x")));
     const socket = manager.socket("/").connect();

@@ -1,5 +1,5 @@
-// The client for browsers where there is no page: in workers without one, React Native, and servers that
-// render pages. Node has neither `location` nor `addEventListener` either.
+// Tests the browser client without a page, as in React Native and in servers that render pages. Node has no
+// `location` and no `addEventListener` either.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -7,7 +7,7 @@ import { test } from "node:test";
 import { io, Manager } from "../../client/browser.ts";
 import { serve } from "../support/net.ts";
 
-test("connects to an absolute URL", async (context) => {
+test("the browser client without a page connects to an absolute URL", async (context) => {
   const { port, io: server } = await serve(context);
   server.on("connection", (socket) => socket.on("echo", (value, reply) => reply(value)));
   const socket = io(`http://127.0.0.1:${port}`, { transports: ["polling"] });
@@ -21,7 +21,7 @@ for (const [form, create] of Object.entries({
   "new Manager()": () => new Manager(),
   "new Manager({})": () => new Manager({}),
 })) {
-  test(`${form} throws, since no server is named`, () => {
+  test(`${form} without a page throws, because there is no host`, () => {
     assert.throws(create, {
       name: "TypeError",
       message: /must have a host where there is no page$/,
@@ -29,7 +29,7 @@ for (const [form, create] of Object.entries({
   });
 }
 
-test("a host in the options names the server", () => {
+test("new Manager({ host }) without a page does not throw", () => {
   const manager = new Manager({ host: "chat.example", autoConnect: false });
   assert.equal(manager.socket("/").connected, false);
 });

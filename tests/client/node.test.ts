@@ -1,4 +1,4 @@
-// What the client can do in Node alone: cookies, redirections, agents, TLS, limits.
+// Tests features that the client has only in Node: cookies, redirections, agents, TLS, limits.
 
 import assert from "node:assert/strict";
 import { Agent, createServer, type IncomingMessage } from "node:http";
@@ -21,7 +21,7 @@ function start(
   return connectTo(context, url, { reconnection: false, ...options });
 }
 
-/** It has settled on WebSocket, and answers. */
+/** Resolves when the client has upgraded to WebSocket and received an acknowledgement. */
 async function settled(socket: Socket): Promise<void> {
   await heard(socket, "connect");
   await until(() => socket.io.engine.transport.name === "websocket");
@@ -36,7 +36,7 @@ function answer(io: Server): void {
 
 describe("the client in Node", () => {
   for (const withCredentials of [true, false]) {
-    test(`cookies are ${withCredentials ? "" : "not "}kept between requests, and between connections`, async (context) => {
+    test(`withCredentials: ${withCredentials} ${withCredentials ? "sends" : "does not send"} received cookies in later requests and connections`, async (context) => {
       const { io, url } = await serve(context, { cookie: true });
       const http = io.httpServer;
       answer(io);
@@ -57,7 +57,7 @@ describe("the client in Node", () => {
     });
   }
 
-  test("redirections are followed, with what may go there", async (context) => {
+  test("follows redirections to another origin without the Authorization header", async (context) => {
     const { io, url } = await serve(context);
     const http = io.httpServer;
     answer(io);
@@ -79,7 +79,7 @@ describe("the client in Node", () => {
     for (const headers of seen) assert.deepEqual(headers, [undefined, "yes"]);
   });
 
-  test("a redirection that never ends is an error", async (context) => {
+  test("emits connect_error on an endless redirection", async (context) => {
     const loop = createServer((_, response) => response.writeHead(302, { Location: "/" }).end());
     const port = await listen(loop);
     context.after(() => loop.close());
@@ -93,7 +93,7 @@ describe("the client in Node", () => {
     }
   });
 
-  test("over TLS, with the options of node:tls; and without them not", async (context) => {
+  test("connects over TLS with options of node:tls, and rejects an unknown certificate without them", async (context) => {
     const https = createSecureServer(CERTIFICATE);
     const io = new Server(https);
     answer(io);
@@ -109,7 +109,7 @@ describe("the client in Node", () => {
     }
   });
 
-  test("an agent makes all connections", async (context) => {
+  test("creates its connections with the agent option", async (context) => {
     const { io, url } = await serve(context);
     answer(io);
     let made = 0;
@@ -127,7 +127,7 @@ describe("the client in Node", () => {
     agent.destroy();
   });
 
-  test("options for one transport, and header fields that cannot be", async (context) => {
+  test("applies transportOptions to one transport, and emits connect_error on an invalid header", async (context) => {
     const { io, url } = await serve(context);
     const http = io.httpServer;
     answer(io);
@@ -149,7 +149,7 @@ describe("the client in Node", () => {
     }
   });
 
-  test("a response without an end is not heard out", async (context) => {
+  test("emits connect_error when a response exceeds maxPayload", async (context) => {
     const endless = createServer((_, response) => {
       const more = (): void => {
         while (response.write("x".repeat(10_000)));
@@ -165,7 +165,7 @@ describe("the client in Node", () => {
     assert.match(`${error.description}`, /longer than maxPayload/);
   });
 
-  test("permessage-deflate, where the server has it", async (context) => {
+  test("offers permessage-deflate unless perMessageDeflate is false", async (context) => {
     const { io, url } = await serve(context, { perMessageDeflate: { threshold: 0 } });
     answer(io);
     const transports = ["websocket"] as const;
@@ -184,7 +184,7 @@ describe("the client in Node", () => {
   });
 
   for (const transports of [["polling"], ["websocket"], ["polling", "websocket"]] as const) {
-    test(`forceBase64 over ${transports.join(" and ")}: bytes travel as text`, async (context) => {
+    test(`forceBase64 sends binary data as base64 text over ${transports.join(" and ")}`, async (context) => {
       const { io, url } = await serve(context);
       answer(io);
       const client = start(context, url, { transports, forceBase64: true });

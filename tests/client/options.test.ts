@@ -1,5 +1,5 @@
-// Options of io(), Manager and its sockets, and of the WebSocket client: each is checked when it is
-// given, before anything is sent.
+// Tests the options of io(), Manager, its sockets and the WebSocket client. Each option is validated at the
+// call, before anything is sent.
 
 import assert from "node:assert/strict";
 import { Agent } from "node:http";
@@ -209,7 +209,7 @@ type Ws =
   | "protocolVersion"
   | "skipUTF8Validation";
 
-/** What only has to be known: Node checks it. */
+/** Options that only have to be known, because Node validates them. */
 const NODES = (good: unknown, bad: Cases["bad"] = []): Cases => ({ good: [good, undefined], bad });
 const SECRET_NODE: Cases = { good: [undefined], bad: STRING.bad };
 
@@ -286,7 +286,7 @@ const WEBSOCKET: CasesOf<WebSocketOptions, Ws> = {
 
 const UNCONNECTED = { autoConnect: false, forceNew: true };
 
-// What hears every client that connects.
+// A server that counts connections.
 let server: TcpServer;
 let url: string;
 let connections = 0;
@@ -317,7 +317,7 @@ const toWebSocket = (options: object): void => {
 };
 testOptions("new WebSocket(url, protocols, options)", WEBSOCKET, toWebSocket);
 
-describe("options of clients", () => {
+describe("options of the clients", () => {
   const client = dirname(createRequire(import.meta.url).resolve("socket.io-client/package.json"));
   const engine = dirname(
     createRequire(join(client, "x.js")).resolve("engine.io-client/package.json"),
@@ -329,21 +329,21 @@ describe("options of clients", () => {
     [join(engine, "build/esm/socket.d.ts"), "SocketOptions", 0, toIo, 30],
     [join(ws, "index.d.ts"), "ClientOptions", 4, toWebSocket, 20],
   ] as const) {
-    test(`those of ${name} in stock's declarations are known`, () => {
+    test(`every option of ${name} in ${path.replace(/^.*node_modules\//, "")} is known`, () => {
       const names = declared(path, name, indent);
       assert.ok(names.length >= least, `${names.length}`);
       for (const option of names) make({ [option]: option === "autoConnect" ? false : undefined });
     });
   }
 
-  test("transportImplementations names what is there instead", () => {
+  test("transportImplementations throws an error that names the transports option instead", () => {
     assert.throws(() => toIo({ transportImplementations: [Fetch] }), {
       code: TYPE,
       message: 'transportImplementations is not supported: use "transports"',
     });
   });
 
-  test("what is no object of options throws", () => {
+  test("options that are not an object throw", () => {
     for (const options of [null, 5, "options", [], true]) {
       for (const call of [
         () => Reflect.apply(io, undefined, [url, options]),
@@ -358,7 +358,7 @@ describe("options of clients", () => {
     });
   });
 
-  test("setters of Manager check as its constructor does", () => {
+  test("the setters of Manager validate their argument like its constructor", () => {
     const manager = new Manager(url, UNCONNECTED);
     for (const name of [
       "reconnection",
@@ -379,14 +379,14 @@ describe("options of clients", () => {
     }
   });
 
-  test("a mistake in io() for a connection that is shared throws too, and leaves it alone", () => {
+  test("io() with invalid options for a shared connection throws, and creates no socket", () => {
     const first = io(`${url}/a`, { autoConnect: false });
     const again = (options: object): unknown => Reflect.apply(io, undefined, [`${url}/b`, options]);
     assert.throws(() => again({ ackTimeout: "5s" }), { code: TYPE });
     assert.equal(first.io.has("/b"), false);
   });
 
-  test("a mistake leaves nothing behind: no connection, no timer", async () => {
+  test("invalid options leave no connection and no timer behind", async () => {
     const resources = process.getActiveResourcesInfo();
     const heard = connections;
     const bad = { timeout: "20s" };
@@ -399,7 +399,7 @@ describe("options of clients", () => {
       assert.throws(call, { code: TYPE });
     }
     assert.deepEqual(process.getActiveResourcesInfo(), resources);
-    // One that is right is the next that the server hears.
+    // The next connection of the server is one with valid options.
     const socket = new WebSocket(url);
     await new Promise((resolve) => server.once("connection", resolve));
     assert.equal(connections, heard + 1);

@@ -1,4 +1,4 @@
-// Our client with the server of python-socketio, Debian's.
+// Connects the barewire client to a server of python-socketio (the version in Debian).
 
 import assert from "node:assert/strict";
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
@@ -22,7 +22,7 @@ function noPython(): string | false {
   }
 }
 
-describe("our client with python-socketio", { skip: noPython() }, () => {
+describe("the barewire client with a python-socketio server", { skip: noPython() }, () => {
   let python: ChildProcess;
   let url = "";
   before(async () => {
@@ -47,7 +47,7 @@ describe("our client with python-socketio", { skip: noPython() }, () => {
     ["polling", "websocket"],
   ] as const satisfies readonly (readonly string[])[]) {
     const options: ClientOptions = { transports };
-    test(`over ${transports.join(" and ")}: events, answers and bytes, both ways`, async (context) => {
+    test(`sends and receives events, acknowledgements and binary data over ${transports.join(" and ")}`, async (context) => {
       const socket = start(context, "/", options);
       const answer = await new Promise<unknown[]>((resolve) =>
         socket.emit("echo", "é日😀", { bytes: [Buffer.of(1, 2, 255)] }, (...args: unknown[]) =>
@@ -68,7 +68,7 @@ describe("our client with python-socketio", { skip: noPython() }, () => {
     });
   }
 
-  test("namespaces, and refusals with data", async (context) => {
+  test("joins a namespace, and receives connect_error with data", async (context) => {
     const admin = start(context, "/admin", {});
     assert.equal(await admin.emitWithAck("echo", 1), 1);
     const refused = start(context, "/", { auth: { token: "wrong" } });

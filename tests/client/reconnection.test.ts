@@ -28,22 +28,22 @@ const EXPECTED: Record<ConnectionState, Record<ConnectionEvent, ConnectionState 
 const STATES = keys(EXPECTED);
 const EVENTS = keys(EXPECTED.closed);
 
-describe("the connection of a manager", () => {
+describe("the state table of a manager's connection", () => {
   testTable(EXPECTED, nextConnectionState);
 
-  test("reaches every state from every state, so it can always end and start again", () => {
+  test("reaches every state from every state, so a manager can always close and open again", () => {
     for (const state of STATES) {
       assert.deepEqual(reachable(state, EVENTS, nextConnectionState), new Set(STATES), state);
     }
   });
 
-  test("is closed at once in every state", () => {
+  test("goes from every state to closed on close", () => {
     for (const state of STATES.filter((each) => each !== "closed")) {
       assert.equal(nextConnectionState(state, "close"), "closed", state);
     }
   });
 
-  test("goes on with a reconnection only from a state of a reconnection", () => {
+  test("counts only waiting and reopening as reconnecting, and only opening and reopening as connecting", () => {
     assert.deepEqual(STATES.filter(isReconnecting), ["waiting", "reopening"]);
     assert.deepEqual(STATES.filter(isConnecting), ["opening", "reopening"]);
   });

@@ -1,5 +1,5 @@
-// A refused client gets `connect_error` with a message, whatever form the refusal has. It tries again
-// only where the HTTP request was refused, as socket.io-client does.
+// A rejected client emits `connect_error` with a message, whatever the form of the rejection. Like
+// socket.io-client, it tries again only if the HTTP request was rejected.
 
 import assert from "node:assert/strict";
 import { createServer, type ServerResponse } from "node:http";
@@ -76,10 +76,10 @@ function refusal(context: TestContext, socket: Socket | StockSocket): Promise<Re
 
 const FAST = { forceNew: true, reconnectionDelay: 1, reconnectionDelayMax: 1 };
 
-describe("CONNECT_ERROR", () => {
+describe("a CONNECT_ERROR packet", () => {
   for (const { text, message, data } of ODD_REFUSALS.filter((each) => !each.text.includes("/"))) {
     for (const way of WAYS) {
-      test(`4${text} over ${way} is a refusal, and the client does not try again`, async (context) => {
+      test(`4${text} over ${way} causes connect_error, and the client does not try again`, async (context) => {
         const uncaught = gatherUncaught(context);
         const { url, sessions } = await refuser(context, `4${text}`);
         const socket = connect(url, { ...FAST, transports: [way] });
@@ -91,14 +91,14 @@ describe("CONNECT_ERROR", () => {
     }
   }
 
-  test("with a message it is to stock clients what it is to ours", async (context) => {
+  test("with a message and data causes the same connect_error as in socket.io-client", async (context) => {
     const { url } = await refuser(context, '44{"message":"no","data":{"code":1}}');
     const ours = await refusal(context, connect(url, FAST));
     assert.deepEqual(ours, { message: "no", data: { code: 1 }, active: false });
     assert.deepEqual(await refusal(context, connectStock(url, FAST)), ours);
   });
 
-  test("to a connected socket, it is the end of the session, and connect() makes another", async (context) => {
+  test("disconnects a connected socket, which can connect() again", async (context) => {
     const http = createServer();
     const sockets = new WebSocketServer({ server: http });
     sockets.on("connection", (socket) => {
@@ -146,10 +146,10 @@ const HTTP_REFUSALS: readonly { readonly status: number; readonly body: string }
   },
 ];
 
-describe("a refusal by the HTTP server", () => {
+describe("an HTTP response that is not an Engine.IO handshake", () => {
   for (const { status, body } of HTTP_REFUSALS) {
     for (const way of WAYS) {
-      test(`${status} ${JSON.stringify(body).slice(0, 40)} over ${way}: a message, and another attempt, as stock`, async (context) => {
+      test(`${status} ${JSON.stringify(body).slice(0, 40)} over ${way} causes connect_error, and the client tries again`, async (context) => {
         const seen = async (library: "ours" | "stock"): Promise<unknown[]> => {
           const { socket, message } = await refusedByHttp(context, library, way, status, body);
           const { active } = socket;

@@ -1,4 +1,4 @@
-// The client's sockets: what waits, what is told, and what becomes of it when the connection goes.
+// Tests the client's sockets and manager: buffering, acknowledgements, reconnection, and invalid packets.
 
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
@@ -16,7 +16,7 @@ function connection(io: Server): Promise<ServerSocket> {
 }
 
 describe("the client's Socket", () => {
-  test("what is emitted before there is a connection is sent with it, in order", async (context) => {
+  test("sends events emitted before the connection in order, except volatile events", async (context) => {
     const { io, url } = await serve(context);
     const got: unknown[] = [];
     io.on("connection", (socket) => socket.on("n", (n) => got.push(n)));
@@ -30,7 +30,7 @@ describe("the client's Socket", () => {
     assert.equal(io.sockets.sockets.has(`${client.id}`), true);
   });
 
-  test("what waits is bounded: the oldest is dropped, and its acknowledgement is an error", async (context) => {
+  test("drops the oldest event beyond maxOfflineBuffer, and rejects its acknowledgement", async (context) => {
     const { io, url } = await serve(context);
     const got: unknown[] = [];
     io.on("connection", (socket) => socket.on("n", (n) => got.push(n)));
@@ -43,7 +43,7 @@ describe("the client's Socket", () => {
     assert.deepEqual(got, [2, 3]);
   });
 
-  test("emitWithAck() rejects at once when the connection is lost", async (context) => {
+  test("emitWithAck() rejects as soon as the connection is lost", async (context) => {
     const { io, url } = await serve(context);
     const client = connectTo(context, url);
     const socket = await connection(io);
@@ -56,7 +56,7 @@ describe("the client's Socket", () => {
     await assert.rejects(timed, { code: "ERR_DISCONNECTED" });
   });
 
-  test("timeout(): an error, and what comes later is ignored", async (context) => {
+  test("emitWithAck() rejects after timeout(), and a late acknowledgement is ignored", async (context) => {
     const { io, url } = await serve(context);
     let answer = (): void => {};
     io.on("connection", (socket) => {
@@ -72,13 +72,13 @@ describe("the client's Socket", () => {
       client.timeout(10_000).emit("now", (...args: unknown[]) => resolve(args));
     });
     assert.deepEqual(told, [null, "x", "y"]);
-    // One that has not been sent yet is not sent any more.
+    // A buffered event is not sent after its timeout.
     const offline = connectTo(context, url, { autoConnect: false });
     await assert.rejects(offline.timeout(1).emitWithAck("n"), { code: "ERR_ACK_TIMEOUT" });
     assert.throws(() => client.timeout(-1), { code: "ERR_OUT_OF_RANGE" });
   });
 
-  test("reserved names and what is none throw at the call", async (context) => {
+  test("emit() throws for a reserved or missing event name", async (context) => {
     const { url } = await serve(context);
     const client = connectTo(context, url);
     for (const event of ["connect", "connect_error", "disconnect", "disconnecting"]) {
@@ -87,7 +87,7 @@ describe("the client's Socket", () => {
     assert.throws(() => Reflect.apply(client.emit, client, []), { code: "ERR_INVALID_ARG_TYPE" });
   });
 
-  test("auth is asked for again with every attempt; a refusal is not tried again", async (context) => {
+  test("calls the auth function for every connect(), and does not retry after connect_error", async (context) => {
     const { io, url } = await serve(context);
     io.use((socket, next) => {
       if (socket.handshake.auth.attempt > 1) next();
@@ -107,7 +107,7 @@ describe("the client's Socket", () => {
     assert.equal(attempt, 2);
   });
 
-  test("comes back after the connection is lost, and not after it was sent away", async (context) => {
+  test("reconnects after a lost connection, but not after the server disconnected the socket", async (context) => {
     const { io, url } = await serve(context);
     const client = connectTo(context, url);
     const first = await connection(io);
@@ -127,7 +127,7 @@ describe("the client's Socket", () => {
     await until(() => io.engine.clientsCount === 0);
   });
 
-  test("recovers what it missed", async (context) => {
+  test("recovers missed events after a lost connection", async (context) => {
     const { io, url } = await serve(context, { connectionStateRecovery: {} });
     const client = connectTo(context, url);
     const got: unknown[] = [];
@@ -146,7 +146,7 @@ describe("the client's Socket", () => {
     assert.deepEqual([client.recovered, client.id], [true, id]);
   });
 
-  test("retries: until it is acknowledged, one after the other, across a lost connection", async (context) => {
+  test("the retries option resends an event until it is acknowledged, one event at a time", async (context) => {
     const { io, url } = await serve(context);
     const got: unknown[] = [];
     io.on("connection", (socket) => {
@@ -163,7 +163,7 @@ describe("the client's Socket", () => {
     assert.deepEqual(got, [1, 1, 2]);
   });
 
-  test("retries: as many as there are, and then an error", async (context) => {
+  test("the retries option rejects with ERR_ACK_TIMEOUT after the last attempt", async (context) => {
     const { io, url } = await serve(context);
     let tries = 0;
     io.on("connection", (socket) => socket.on("n", () => tries++));
@@ -172,7 +172,7 @@ describe("the client's Socket", () => {
     assert.equal(tries, 3);
   });
 
-  test("for await: the events, until it is over", async (context) => {
+  test("for await yields events until the server disconnects", async (context) => {
     const { io, url } = await serve(context);
     const client = connectTo(context, url);
     io.on("connection", (socket) => {
@@ -192,7 +192,7 @@ describe("the client's Socket", () => {
     assert.deepEqual(client.listenersAny(), []);
   });
 
-  test("catch-all listeners, both ways", async (context) => {
+  test("calls catch-all listeners for incoming and outgoing events", async (context) => {
     const { io, url } = await serve(context);
     io.on("connection", (socket) => socket.on("x", (n) => socket.emit("y", n)));
     const client = connectTo(context, url);
@@ -208,7 +208,7 @@ describe("the client's Socket", () => {
     assert.deepEqual([client.listenersAny().length, client.listenersAnyOutgoing().length], [0, 1]);
   });
 
-  test("a URL may leave out its scheme; with or without a path, a namespace", async (context) => {
+  test("accepts a URL without a scheme, and takes the namespace from the path", async (context) => {
     const { io, url } = await serve(context);
     io.of("/a b");
     assert.equal(connect(`${url}/50%`, { autoConnect: false }).nsp, "/50%");
@@ -227,7 +227,7 @@ describe("the client's Socket", () => {
     assert.throws(() => connect("http://"), TypeError);
   });
 
-  test("options of a socket are not options of its manager", async (context) => {
+  test("applies auth, ackTimeout and retries to one socket, and not to others of the same manager", async (context) => {
     const { io, url } = await serve(context);
     const seen: unknown[] = [];
     for (const name of ["/a", "/b", "/c"]) {
@@ -258,7 +258,7 @@ describe("the client's Socket", () => {
     }
   });
 
-  test("namespaces share a connection, and it ends with the last of them", async (context) => {
+  test("shares one connection between namespaces, and closes it with the last one", async (context) => {
     const { io, url } = await serve(context);
     io.of("/a");
     const main = connect(url, { reconnectionDelay: 1 });
@@ -277,7 +277,7 @@ describe("the client's Socket", () => {
 });
 
 describe("the client's Manager", () => {
-  test("nobody there: errors, attempts, and the end of them", async () => {
+  test("emits error, reconnect_attempt, reconnect_error and finally reconnect_failed without a server", async () => {
     const manager = new Manager("http://127.0.0.1:1", {
       reconnectionAttempts: 2,
       reconnectionDelay: 1,
@@ -299,14 +299,14 @@ describe("the client's Manager", () => {
     ]);
   });
 
-  test("open(callback): told once, and nobody tries again", async () => {
+  test("open(callback) calls the callback with an error if the server is unreachable", async () => {
     const manager = new Manager("http://127.0.0.1:1", { autoConnect: false });
     const error = await new Promise((resolve) => manager.open(resolve));
     assert.ok(error instanceof Error && "code" in error);
     assert.equal(error.code, "ERR_CONNECT");
   });
 
-  test("its setters are getters too", () => {
+  test("setters return the current value if called without an argument", () => {
     const manager = new Manager("http://127.0.0.1:1", { autoConnect: false });
     assert.deepEqual(
       [
@@ -338,7 +338,7 @@ describe("the client's Manager", () => {
     assert.equal(before, undefined);
   });
 
-  test("tryAllTransports: the next is tried when one does not open", async (context) => {
+  test("tryAllTransports tries the next transport if one is rejected", async (context) => {
     const { url } = await serve(context, { transports: ["websocket"] });
     const client = connectTo(context, url, { tryAllTransports: true });
     await heard(client, "connect");
@@ -353,8 +353,8 @@ describe("the client's Manager", () => {
   });
 });
 
-describe("whatever a server sends, the client goes on", () => {
-  /** A server that says what it likes to whoever joins. */
+describe("invalid and unexpected packets from a server", () => {
+  /** Starts a server that sends raw packets to each socket that joins. */
   async function says(
     context: TestContext,
     ...packets: string[]
@@ -372,7 +372,7 @@ describe("whatever a server sends, the client goes on", () => {
   }
 
   for (const packet of ["43", "430", "42", "42[]", "4x", "45", "452-[]", "41{}", "4", "x"]) {
-    test(`${JSON.stringify(packet)} ends the connection, with a reason`, async (context) => {
+    test(`${JSON.stringify(packet)} disconnects with "parse error" and a description`, async (context) => {
       const { client, uncaught } = await says(context, packet);
       const [reason, details] = await heard(client, "disconnect");
       assert.equal(reason, "parse error");
@@ -389,7 +389,7 @@ describe("whatever a server sends, the client goes on", () => {
     "6",
     "0{}",
   ]) {
-    test(`${JSON.stringify(packet)} is passed over`, async (context) => {
+    test(`${JSON.stringify(packet)} is ignored`, async (context) => {
       const { client, uncaught } = await says(context, packet, '42["after"]');
       await heard(client, "after");
       assert.equal(client.connected, true);
@@ -397,7 +397,7 @@ describe("whatever a server sends, the client goes on", () => {
     });
   }
 
-  test("a captive portal's page is no server", async (context) => {
+  test("an HTML page, as from a captive portal, causes connect_error", async (context) => {
     const { createServer } = await import("node:http");
     const { listen } = await import("../support/net.ts");
     const portal = createServer((_request, response) => {
@@ -411,7 +411,7 @@ describe("whatever a server sends, the client goes on", () => {
     assert.match(error.message, /packet type/);
   });
 
-  test("an old server is told apart", async (context) => {
+  test("a server of Socket.IO 2.x causes connect_error with a message that names the version", async (context) => {
     const { io, port } = await serve(context);
     const uncaught = gatherUncaught(context);
     io.use((socket, next) => {

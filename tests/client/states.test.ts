@@ -30,7 +30,7 @@ const EXPECTED: Record<EngineState, Record<EngineEvent, EngineState | undefined>
 const STATES = keys(EXPECTED);
 const EVENTS = keys(EXPECTED.opening);
 
-describe("the engine of a client", () => {
+describe("the state table of a client's engine", () => {
   testTable(EXPECTED, nextEngineState);
 
   test("reaches every state from opening, and closed from every state", () => {
@@ -41,15 +41,15 @@ describe("the engine of a client", () => {
     assert.deepEqual(reachable("closed", EVENTS, nextEngineState), new Set(["closed"]));
   });
 
-  test("accepts messages until the program closes it", () => {
+  test("accepts messages until the program closes the engine", () => {
     assert.deepEqual(STATES.filter(maySend), ["opening", "open", "probing", "upgrading"]);
   });
 
-  test("gives the transport no packet before the open packet, nor during an upgrade", () => {
+  test("sends no packet before the open packet, nor during an upgrade", () => {
     assert.deepEqual(STATES.filter(mayFlush), ["open", "probing", "closing"]);
   });
 
-  test("tells programs the four states of engine.io-client", () => {
+  test("maps each state to a readyState of engine.io-client", () => {
     assert.deepEqual(STATES.map(readyStateOf), [
       "opening",
       "open",

@@ -1,4 +1,4 @@
-// barewire passes all cases of its own kit.
+// Runs all cases of the conformance kit against barewire.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -7,7 +7,7 @@ import { CASES } from "../../conformance/cases.ts";
 import { createTarget } from "../../conformance/testees/servers/barewire.ts";
 import { runPatiently, withTarget } from "./support.ts";
 
-test("barewire passes every case, and none is skipped", async () => {
+test("barewire passes every conformance case, and skips none", async () => {
   await withTarget(createTarget(), async (target) => {
     const results = await runPatiently(CASES, target);
     const others = results.filter(({ outcome }) => outcome !== "passed");
@@ -18,7 +18,7 @@ test("barewire passes every case, and none is skipped", async () => {
   });
 });
 
-test("each case has an id of its own", () => {
+test("each conformance case has a unique id", () => {
   const ids = CASES.map(({ id }) => id);
   assert.deepEqual([...new Set(ids)], ids);
 });

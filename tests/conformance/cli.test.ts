@@ -1,4 +1,4 @@
-// `barewire conform` as it is called: what it says, and its exit status.
+// Calls `barewire conform`, and checks its output and its exit status.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -51,14 +51,14 @@ function conform(...args: string[]): Promise<Called> {
   return call(["conform", ...args]);
 }
 
-/** One sentence on standard error, nothing else, and no success. */
+/** Asserts that there is one sentence on standard error, no other output, and exit status 2. */
 function assertRefused({ status, stdout, stderr }: Called, sentence: RegExp): void {
   assert.match(stderr, sentence);
   assert.match(stderr, /^[^\n]+\.\n$/);
   assert.deepEqual([status, stdout], [2, ""]);
 }
 
-/** A server of ws at /websocket, which echoes what `answer` makes of a message. */
+/** Starts a ws server at /websocket, which answers each message with the result of `answer`. */
 async function websocketServer(
   context: TestContext,
   http: HttpServer,
@@ -89,14 +89,14 @@ async function targetUrl(context: TestContext): Promise<string> {
   return `http://127.0.0.1:${await listen(http)}`;
 }
 
-/** What clears the line of progress. */
+/** The escape sequence that clears the progress line. */
 const ERASE = "\r\x1b[K";
 const FRAMING = ["--only", "websocket.framing"];
-/** What a run says now and then where there is no terminal. */
+/** The progress lines of a run without a terminal. */
 const PROGRESS = /^(?:\d+\/\d+, \d+ failed.*\n)*$/;
 
-describe("the command line", () => {
-  test("without a command, and with --help, it tells all options", async () => {
+describe("barewire conform", () => {
+  test("lists all options with --help, and without a command", async () => {
     for (const args of [[], ["--help"], ["help"], ["conform", "--help"], ["conform", "-h"]]) {
       const { status, stdout, stderr } = await call(args);
       for (const name of Object.keys(OPTIONS)) assert.ok(stdout.includes(`--${name} `), name);
@@ -104,12 +104,12 @@ describe("the command line", () => {
     }
   });
 
-  test("docs/conformance.md has all options too", () => {
+  test("has all its options in docs/conformance.md", () => {
     const page = readFileSync(join(import.meta.dirname, "../../docs/conformance.md"), "utf8");
     for (const name of Object.keys(OPTIONS)) assert.ok(page.includes(`| \`--${name}`), name);
   });
 
-  test("--version", async () => {
+  test("prints the version with --version", async () => {
     for (const args of [["--version"], ["conform", "--version"]]) {
       assert.deepEqual(await call(args), { status: 0, stdout: "1.2.3\n", stderr: "" });
     }
@@ -142,14 +142,14 @@ describe("the command line", () => {
     [["conform", "http://a", "--only", "\x1b[2J"], /named "\\u001b\[2J"/],
   ];
   for (const [args, sentence] of MISTAKES) {
-    test(`a mistake is one sentence: ${args.join(" ").replace("\x1b", "ESC")}`, async () => {
+    test(`prints a one-sentence error for: ${args.join(" ").replace("\x1b", "ESC")}`, async () => {
       const called = await call(args);
       assertRefused(called, sentence);
       assert.match(called.stderr, /See barewire conform --help\.\n$/);
     });
   }
 
-  test("--list shows the cases that are meant", async () => {
+  test("lists the cases that --only and --skip select with --list", async () => {
     const { status, stdout } = await conform("--list", "--only", "websocket.framing.rsv-*");
     assert.equal(status, 0);
     const lines = stdout.trimEnd().split("\n");
@@ -160,19 +160,19 @@ describe("the command line", () => {
   });
 });
 
-describe("what is no server to test", () => {
-  test("nothing listens", async () => {
+describe("barewire conform with an unusable server exits with status 2 and an error", () => {
+  test("if nothing listens on the port", async () => {
     const free = createTcp();
     const port = await listen(free);
     await new Promise((closed) => free.close(closed));
     assertRefused(await conform(`http://127.0.0.1:${port}`), /^Nothing listens at 127\.0\.0\.1:/);
   });
 
-  test("a name that no host has", async () => {
+  test("if the host name is unknown", async () => {
     assertRefused(await conform("http://no-such-host.invalid"), /^There is no host of the name/);
   });
 
-  test("it accepts and hangs", async (context) => {
+  test("if the server accepts connections and never answers", async (context) => {
     const server = createTcp((socket) => context.after(() => socket.destroy()));
     const port = await listen(server);
     context.after(() => server.close());
@@ -185,7 +185,7 @@ describe("what is no server to test", () => {
     );
   });
 
-  test("it ends each connection, or speaks another protocol", async (context) => {
+  test("if the server closes each connection, or does not speak HTTP", async (context) => {
     for (const [greeting, sentence] of [
       ["", /ends the connection without an answer/],
       ["SSH-2.0-OpenSSH_9.9\r\n\r\n", /answers, but not in HTTP/],
@@ -200,14 +200,14 @@ describe("what is no server to test", () => {
     }
   });
 
-  test("TLS to a plain port, and the other way round", async (context) => {
+  test("if the URL says TLS and the port does not speak TLS, or vice versa", async (context) => {
     const plain = await websocketServer(context, createHttp());
     assertRefused(await conform(`wss://127.0.0.1:${plain}`), /does not speak TLS .*use http:\/\//);
     const secure = await websocketServer(context, createHttps(CERTIFICATE));
     assertRefused(await conform(`ws://127.0.0.1:${secure}`), /speaks TLS: use https:\/\//);
   });
 
-  test("it answers 404 to all", async (context) => {
+  test("if the server answers every request with 404", async (context) => {
     const http = createHttp((_request, response) => response.writeHead(404).end());
     const port = await listen(http);
     context.after(() => http.close());
@@ -215,7 +215,7 @@ describe("what is no server to test", () => {
     assertRefused(called, /No layer .* \/websocket answers a WebSocket handshake with status 404/);
   });
 
-  test("a layer that was asked for is not there", async (context) => {
+  test("if the server does not speak the layer of --layer", async (context) => {
     const port = await websocketServer(context, createHttp());
     const url = `http://127.0.0.1:${port}`;
     const there = await conform(url, "--layer", "websocket", ...FRAMING);
@@ -225,21 +225,21 @@ describe("what is no server to test", () => {
   });
 });
 
-describe("a run", () => {
-  test("all is right: the counts, and status 0", async (context) => {
+describe("a run of barewire conform", () => {
+  test("prints the counts and exits with status 0 if no case fails", async (context) => {
     const { status, stdout, stderr } = await conform(await targetUrl(context), ...FRAMING);
     assert.match(stdout, /^ +passed +failed +skipped\nWebSocket +\d+ +0 +0\n\n\d+ cases in /);
     assert.match(stderr, PROGRESS);
     assert.equal(status, 0);
   });
 
-  test("over TLS, whose certificate nobody knows", async (context) => {
+  test("accepts a self-signed certificate", async (context) => {
     const port = await websocketServer(context, createHttps(CERTIFICATE));
     const { status, stdout } = await conform(`wss://localhost:${port}`, ...FRAMING);
     assert.equal(status, 0, stdout);
   });
 
-  test("what failed is told with clause, expectation and bytes, and the status is 1", async (context) => {
+  test("prints the clause, the expectation and the bytes of a failed case, and exits with status 1", async (context) => {
     const port = await websocketServer(context, createHttp(), (data) =>
       data.length === 126 ? Buffer.from("\x1b[31mwrong") : data,
     );
@@ -256,7 +256,7 @@ describe("a run", () => {
     assert.ok(!called.stdout.includes("\x1b"));
   });
 
-  test("reports go to files, and one to standard output", async (context) => {
+  test("writes reports to files, or one report to standard output", async (context) => {
     const url = await targetUrl(context);
     const [json, junit, tap, html] = ["a.json", "a.xml", "a.tap", "a.html"].map((name) =>
       join(folder, name),
@@ -284,7 +284,7 @@ describe("a run", () => {
     }
   });
 
-  test("on a terminal there is a line of progress, and colour unless NO_COLOR", async (context) => {
+  test("prints a progress line on a terminal, and colours unless NO_COLOR is set", async (context) => {
     const url = await targetUrl(context);
     const args = ["conform", url, ...FRAMING];
     const { stderr, stdout } = await call(args, true);
@@ -297,7 +297,7 @@ describe("a run", () => {
   });
 
   for (const way of ["exits", "hangs"] as const) {
-    test(`a server that ${way} in the middle is said to be gone`, async (context) => {
+    test(`reports a server that ${way} in the middle of a run`, async (context) => {
       const http = createHttp();
       let upgrades = 0;
       const websockets = new WebSocketServer({ noServer: true });
@@ -329,7 +329,7 @@ describe("a run", () => {
     });
   }
 
-  test("a server that exits in the last case is gone, though that has passed", async (context) => {
+  test("reports a server that exits during the last case, even if this case has passed", async (context) => {
     const http = createHttp();
     const websockets = new WebSocketServer({ noServer: true });
     let upgrades = 0;
@@ -353,8 +353,8 @@ describe("a run", () => {
   });
 });
 
-describe("what cannot be written", () => {
-  test("a file: one sentence, the other reports and the summary, and status 2", async (context) => {
+describe("output of barewire conform that cannot be written", () => {
+  test("an unwritable report prints one error, keeps the other reports, and exits with status 2", async (context) => {
     const url = await targetUrl(context);
     const tap = join(folder, "beside.tap");
     const called = await conform(url, ...FRAMING, "--html", folder, "--tap", tap);
@@ -368,7 +368,7 @@ describe("what cannot be written", () => {
 
   const PROGRAM = ["--import", "tsx", join(import.meta.dirname, "../../conformance/cli.ts")];
 
-  test("standard output on a full device: one sentence, and status 2", {
+  test("standard output on a full device prints one error, and exits with status 2", {
     skip: !existsSync("/dev/full"),
   }, async () => {
     const full = openSync("/dev/full", "w");
@@ -384,7 +384,7 @@ describe("what cannot be written", () => {
     assert.match(stderr, /^Standard output cannot be written: ENOSPC[^\n]*\.\n$/);
   });
 
-  test("standard output that nobody reads any more: the status is the run's", async (context) => {
+  test("closed standard output does not change the exit status of the run", async (context) => {
     const port = await websocketServer(context, createHttp(), () => Buffer.from("wrong"));
     const args = ["conform", `http://127.0.0.1:${port}`, "--only", "websocket.framing.text-of-126"];
     for (const [arguments_, expected] of [
@@ -400,8 +400,8 @@ describe("what cannot be written", () => {
   });
 });
 
-describe("the client's direction", () => {
-  test("a port in use is one sentence", async (context) => {
+describe("barewire conform --client exits with status 2 and an error", () => {
+  test("if the port is in use", async (context) => {
     const server = createTcp();
     const port = await listen(server);
     context.after(() => server.close());
@@ -409,7 +409,7 @@ describe("the client's direction", () => {
     assertRefused(called, /^Port \d+ of 127\.0\.0\.1 is in use/);
   });
 
-  test("an address that is not of this machine", async () => {
+  test("if the host is not an address of this machine", async () => {
     const called = await conform("--client", "--host", "192.0.2.1", "--port", "0");
     assertRefused(called, /cannot be listened to: EADDRNOTAVAIL/);
   });

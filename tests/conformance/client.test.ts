@@ -1,4 +1,4 @@
-// Cases for clients: barewire's own pass all of them, and each client with one fault is caught.
+// Runs the conformance cases for clients: barewire's clients pass all, and each client with one fault fails.
 
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -46,8 +46,8 @@ async function createFaultyClient(mutant: Mutant): Promise<typeof runBarewire> {
   }
 }
 
-describe("Cases for clients", () => {
-  test("barewire passes every case, and none is skipped", async () => {
+describe("conformance cases for clients", () => {
+  test("barewire passes every case, and skips none", async () => {
     const results = await runAgainst(runBarewire, CLIENT_CASES, 10_000);
     const others = results.filter(({ outcome }) => outcome !== "passed");
     assert.deepEqual(
@@ -57,12 +57,12 @@ describe("Cases for clients", () => {
     assert.equal(results.length, CLIENT_CASES.length);
   });
 
-  test("each case has an id of its own", () => {
+  test("each case has a unique id", () => {
     const ids = CLIENT_CASES.map(({ id }) => id);
     assert.deepEqual([...new Set(ids)], ids);
   });
 
-  test("who does not come is not waited for", async () => {
+  test("cases are skipped if no client connects within idleTimeout", async () => {
     const cases = CLIENT_CASES.slice(0, 2);
     const results = await serveClientCases({ port: 0, cases, idleTimeout: 50 });
     assert.deepEqual(
@@ -72,9 +72,9 @@ describe("Cases for clients", () => {
   });
 });
 
-describe("A client with one fault", () => {
+describe("a client with one deliberate fault", () => {
   for (const mutant of CLIENT_MUTANTS) {
-    test(`${mutant.name} is caught by ${mutant.caughtBy}: ${mutant.fault}`, async () => {
+    test(`${mutant.name} fails the case ${mutant.caughtBy}: ${mutant.fault}`, async () => {
       const catcher = CLIENT_CASES.find(({ id }) => id === mutant.caughtBy);
       assert.ok(catcher, "there is no such case");
       const [result] = await runAgainst(await createFaultyClient(mutant), [catcher], 1500);

@@ -1,4 +1,4 @@
-// What is kept of a conversation, and that it says what is not.
+// Tests how recorded conversations are shortened, and that the report says so.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -13,7 +13,7 @@ import { REPORT, result } from "./results.ts";
 const LONG = "x".repeat(100_000);
 const CUT = `${"x".repeat(2000)}… (98000 more characters)`;
 
-test("the first and the last are kept, and a note says how many were between them", () => {
+test("a recorded conversation keeps its first and last 200 messages, and notes how many are left out", () => {
   for (const [said, gap] of [
     [0, undefined],
     [199, undefined],
@@ -39,7 +39,7 @@ test("the first and the last are kept, and a note says how many were between the
   }
 });
 
-test("a text is cut, and the mark says how much; the page shows the mark too", () => {
+test("a long text in a conversation is truncated with the number of missing characters, in the HTML report too", () => {
   const conversation = new Conversation();
   conversation.sent(Buffer.from("a"), LONG);
   conversation.received(Buffer.from("a"), LONG);
@@ -53,7 +53,7 @@ test("a text is cut, and the mark says how much; the page shows the mark too", (
   assert.equal(renderHtml({ ...REPORT, results }).split("98000 more characters").length, 4);
 });
 
-test("what a case was judged by is cut", async () => {
+test("long expectations, results and reasons of a case are truncated", async () => {
   const judged = async (error: Error) => {
     const one: Case = {
       ...result("websocket.a.b"),

@@ -1,4 +1,4 @@
-// What servers do that no mutant of ours can: they flood, they die, they send frames that are none.
+// Runs the kit against servers that flood, exit, or send invalid frames.
 
 import assert from "node:assert/strict";
 import { createServer as createHttpServer } from "node:http";
@@ -42,7 +42,7 @@ async function run(
   return result;
 }
 
-test("a frame without end fails the case, and not the kit", async () => {
+test("an endless frame fails the case without exhausting the kit's memory", async () => {
   const result = await run("websocket.framing.text-of-1", (socket) => {
     socket.write(Buffer.of(0x82, 127, 0, 0, 1, 0, 0, 0, 0, 0));
     const flood = (): void => {
@@ -55,7 +55,7 @@ test("a frame without end fails the case, and not the kit", async () => {
   assert.equal(result.got, "more, without an end");
 });
 
-test("a body without end fails the case, and not the kit", async () => {
+test("an endless HTTP body fails the case without exhausting the kit's memory", async () => {
   const server = createHttpServer((_request, response) => {
     response.writeHead(200);
     const flood = (): void => {
@@ -70,7 +70,7 @@ test("a body without end fails the case, and not the kit", async () => {
   assert.deepEqual([outcome, got], ["failed", "more, without an end"]);
 });
 
-test("a server that is gone has not failed the connection", async () => {
+test("a server that exits does not pass a case that expects a failed connection", async () => {
   const result = await run("websocket.framing.opcode-3", (socket, close) => {
     close();
     socket.destroy();
@@ -79,7 +79,7 @@ test("a server that is gone has not failed the connection", async () => {
   assert.equal(result.expected, "a server that is still there");
 });
 
-test("half a frame is no end", async () => {
+test("a connection that ends within a frame fails the case", async () => {
   const result = await run("websocket.framing.opcode-3", (socket) => {
     socket.end(Buffer.of(0x81, 5, 0x61));
   });
@@ -87,7 +87,7 @@ test("half a frame is no end", async () => {
   assert.equal(result.expected, "whole frames");
 });
 
-test("what stands behind a close frame is heard, also with the end at once", async () => {
+test("bytes after a close frame fail the case, even if the connection ends at once", async () => {
   const result = await run("websocket.closing.reason", (socket) => {
     socket.end(Buffer.of(0x88, 2, 3, 0xe8, 0x81, 1, 0x61));
   });
@@ -95,7 +95,7 @@ test("what stands behind a close frame is heard, also with the end at once", asy
   assert.equal(result.got, "3 bytes");
 });
 
-test("a close frame without a code is a form of failing, and of answering", async () => {
+test("a close frame without a code fails only a SHOULD when it fails the connection, and passes as an answer", async () => {
   const end = (socket: Socket): void => void socket.end(Buffer.of(0x88, 0));
   const failed = await run("websocket.framing.opcode-3", end);
   assert.equal(failed.outcome, "failed");
@@ -109,7 +109,7 @@ const WRONG = [
   { name: "RSV1", bytes: [0xc1, 1], expected: "RSV1 to RSV3 unset (RFC 6455 §5.2)" },
   { name: "opcode 0xB", bytes: [0x8b, 1], expected: "no reserved opcode (RFC 6455 §5.2)" },
   {
-    name: "a continuation",
+    name: "a continuation frame without a message",
     bytes: [0x80, 1],
     expected: "a frame that begins a message (RFC 6455 §5.4)",
   },
@@ -119,14 +119,14 @@ const WRONG = [
     expected: "a short control frame with FIN (RFC 6455 §5.5)",
   },
   {
-    name: "two beginnings",
+    name: "a new message inside a fragmented message",
     bytes: [0x01, 1, 0x61, 0x81, 1],
     expected: "a continuation frame (RFC 6455 §5.4)",
   },
 ];
 
 for (const { name, bytes, expected } of WRONG) {
-  test(`a server's frame is read strictly: ${name}`, async () => {
+  test(`an invalid frame from the server fails the case: ${name}`, async () => {
     const result = await run("websocket.framing.text-of-1", (socket) => {
       socket.write(Buffer.from([...bytes, 0x61]));
     });
@@ -135,7 +135,7 @@ for (const { name, bytes, expected } of WRONG) {
   });
 }
 
-test("a server that says nothing is told by what was expected, with the severity of silence", async () => {
+test("a silent server fails with the case's expectation, and the lower severity that the case has for silence", async () => {
   for (const [id, severity] of [
     ["websocket.framing.opcode-3", "MUST"],
     ["websocket.control.pong-126-bytes", "SHOULD"],
@@ -148,14 +148,14 @@ test("a server that says nothing is told by what was expected, with the severity
   }
 });
 
-test("a refusal may be of HTTP/1.0, a 101 may not", async () => {
+test("an HTTP/1.0 rejection passes, and an HTTP/1.0 101 response fails", async () => {
   const refused = await run("websocket.handshake.no-key", () => {}, "HTTP/1.0 400 Bad Request");
   assert.equal(refused.outcome, "passed");
   const switched = await run("websocket.framing.text-of-1", () => {}, "HTTP/1.0 101 Switching");
   assert.equal(switched.got, '"HTTP/1.0 101 Switching"');
 });
 
-test("an address of IPv6 has its brackets where it is written", () => {
+test("an IPv6 address is printed in brackets", () => {
   const target = parseTarget("http://[::1]:3000");
   assert.equal(target.host, "::1");
   assert.equal(addressOf(target), "[::1]:3000");

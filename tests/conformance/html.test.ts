@@ -1,4 +1,4 @@
-// The page of `barewire conform --html` in a browser: readable, usable by keyboard, and alone.
+// Opens the page of `barewire conform --html` in Chromium: it is readable, usable by keyboard, and loads nothing.
 
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -16,7 +16,7 @@ import { MANY, REPORT } from "./results.ts";
 
 /**
  * Texts whose contrast with the ground behind them is under 4.5 (WCAG 2.2, 1.4.3), run in the page.
- * As text, since what it names there is not here.
+ * A string, because its globals exist only in the page.
  */
 const PALE = `(() => {
   const luminance = (colour) => {
@@ -56,7 +56,7 @@ interface Looks {
   readonly javaScriptEnabled?: boolean;
 }
 
-describe("the report as a page", { skip: noChromium }, () => {
+describe("the HTML report in Chromium", { skip: noChromium }, () => {
   let browser: Browser;
 
   before(async () => {
@@ -97,7 +97,7 @@ describe("the report as a page", { skip: noChromium }, () => {
 
   for (const colorScheme of ["light", "dark"] as const) {
     for (const width of [1280, 360]) {
-      test(`${colorScheme}, ${width} pixels wide: nothing is pale, nothing sticks out`, async () => {
+      test(`has enough contrast and no overflow in ${colorScheme} colours at ${width} pixels`, async () => {
         await open(REPORT, { colorScheme, width }, async (page) => {
           await page.getByRole("button", { name: "Unfold all" }).click();
           assert.equal(await page.locator("details.case[open]").count(), REPORT.results.length);
@@ -115,7 +115,7 @@ describe("the report as a page", { skip: noChromium }, () => {
     }
   }
 
-  test("what was sent and what was received have other colours", async () => {
+  test("shows sent and received messages in different colours", async () => {
     await open(REPORT, {}, async (page) => {
       const colours = await page.evaluate(`["sent", "received"].map((direction) =>
         getComputedStyle(document.querySelector("tr." + direction + " .arrow")).color)`);
@@ -124,7 +124,7 @@ describe("the report as a page", { skip: noChromium }, () => {
     });
   });
 
-  test("light and dark have other grounds", async () => {
+  test("has different backgrounds in the light and the dark colour scheme", async () => {
     const grounds: unknown[] = [];
     for (const colorScheme of ["light", "dark"] as const) {
       await open(REPORT, { colorScheme }, async (page) => {
@@ -134,7 +134,7 @@ describe("the report as a page", { skip: noChromium }, () => {
     assert.equal(new Set(grounds).size, 2);
   });
 
-  test("a case unfolds to its conversation, by keyboard too", async () => {
+  test("unfolds a case to its conversation by keyboard, and failed cases at the start", async () => {
     await open(REPORT, {}, async (page) => {
       const good = page.locator('[id="websocket.framing.good"]');
       const conversation = good.getByRole("table");
@@ -149,12 +149,12 @@ describe("the report as a page", { skip: noChromium }, () => {
       assert.match(sent, /1 ms.*→.*GET \/websocket HTTP\/1\.1\nHost: 127\.0\.0\.1.*47 45 54 20/s);
       assert.match(received, /←.*text frame, fin.*81 81.*70000 bytes/s);
       assert.match(note, /it has ended/);
-      // What failed is unfolded from the beginning.
+      // Failed cases are unfolded from the beginning.
       assert.ok(await page.locator('[id="websocket.framing.hostile"] table').isVisible());
     });
   });
 
-  test("cases are filtered by outcome and by words", async () => {
+  test("filters cases by outcome and by search words", async () => {
     await open(REPORT, {}, async (page) => {
       assert.equal((await shown(page)).length, 6);
       // By the keyboard: the first is focused, and arrows choose.
@@ -169,14 +169,14 @@ describe("the report as a page", { skip: noChromium }, () => {
       assert.deepEqual(await shown(page), ["engineio4.polling.lesser"]);
       await search.fill("nothing like that");
       await page.getByText("No case is like that.").waitFor();
-      // A link to what is filtered away shows it again.
+      // A link to a filtered case shows the case again.
       await page.getByRole("link", { name: "websocket.framing.hostile" }).click();
       await page.locator('[id="websocket.framing.hostile"]').waitFor();
       assert.equal((await shown(page)).length, 6);
     });
   });
 
-  test("without script it is whole", async () => {
+  test("shows all cases without JavaScript", async () => {
     await open(REPORT, { javaScriptEnabled: false }, async (page) => {
       assert.equal(await page.getByRole("search").isVisible(), false);
       assert.equal(await cases(page).count(), 6);
@@ -185,7 +185,7 @@ describe("the report as a page", { skip: noChromium }, () => {
     });
   });
 
-  test("a whole run is there, and quickly filtered", async () => {
+  test("shows and filters 500 cases", async () => {
     await open(MANY, { width: 360 }, async (page) => {
       assert.equal((await shown(page)).length, 500);
       await page.getByRole("radio", { name: "Failed 20" }).check();
@@ -195,7 +195,7 @@ describe("the report as a page", { skip: noChromium }, () => {
     });
   });
 
-  test("the JUnit report is XML to a browser's parser", async () => {
+  test("the JUnit report is well-formed for the browser's XML parser", async () => {
     const { renderJunit } = await import("../../conformance/reports/junit.ts");
     await open(REPORT, {}, async (page) => {
       const parsed: unknown = await page.evaluate(

@@ -1,5 +1,5 @@
-// What `barewire conform` says to servers that do not have the behaviour of docs/conformance.md: it says what is
-// missing, skips what needs it, and accuses nobody of it.
+// Tests `barewire conform` with servers without the behaviour of docs/conformance.md: it names the missing
+// behaviour, and skips the cases that need it instead of failing them.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -77,7 +77,7 @@ async function bareServer(context: TestContext): Promise<string> {
 const BEHAVIOUR = "conformance/testees/servers/behaviour.ts";
 const TARGET = "conformance/testees/servers/barewire.ts";
 
-/** What takes each behaviour, and no other, from barewire's target. `undefined`: nothing looks at it before the cases. */
+/** The change that removes one behaviour from barewire's test server. `undefined`: the preflight does not check it. */
 const WITHOUT: Readonly<Record<Behaviour, Pick<Mutant, "file" | "from" | "to"> | undefined>> = {
   "websocket-echo": { file: TARGET, from: "void connection.send(data)", to: "void data" },
   "websocket-subprotocol": { file: TARGET, from: '["echo"]', to: '["other"]' },
@@ -95,8 +95,8 @@ const WITHOUT: Readonly<Record<Behaviour, Pick<Mutant, "file" | "from" | "to"> |
   refusing: { file: BEHAVIOUR, from: 'new Error("not here")', to: 'new Error("other")' },
 };
 
-describe("what a server lacks", () => {
-  test("barewire's target lacks nothing", async () => {
+describe("the preflight finds the missing behaviour of", () => {
+  test("barewire's own test server: none", async () => {
     await withTarget(createTarget(), async (target) => {
       assert.deepEqual([...(await findLacking(target, new Set(LAYERS)))], []);
     });
@@ -115,8 +115,8 @@ describe("what a server lacks", () => {
   }
 });
 
-describe("the server of the README", () => {
-  test("the preflight names what is missing, the cases that need it are skipped, and nothing fails", async (context) => {
+describe("barewire conform with the server of README.md", () => {
+  test("names the missing behaviour, skips the cases that need it, and fails none", async (context) => {
     const { status, report, stderr } = await conform(await readmeServer(context));
     assert.match(stderr, /^websocket is left out: /m);
     assert.match(stderr, /^engineio4 is left out: \/engine\.io\/\S+ answers status 404\.$/m);
@@ -133,7 +133,7 @@ describe("the server of the README", () => {
     assert.equal(status, 0);
   });
 
-  test("--protocol-only", async (context) => {
+  test("fails no case with --protocol-only", async (context) => {
     const { status, report } = await conform(
       await readmeServer(context),
       ...["--protocol-only", "--timeout", "10000"],
@@ -146,8 +146,8 @@ describe("the server of the README", () => {
   });
 });
 
-describe("a bare server of ws", () => {
-  test("what needs its echo is skipped; what is wrong with it fails", async (context) => {
+describe("barewire conform with a ws server that does not echo", () => {
+  test("skips the cases that need an echo, and fails a case that the server breaks", async (context) => {
     const url = await bareServer(context);
     const { status, report, stderr } = await conform(url, "--only", "websocket.framing");
     assert.match(stderr, /^At \/websocket the server does not: send each message .* back\.$/m);
@@ -163,7 +163,7 @@ describe("a bare server of ws", () => {
   });
 });
 
-test("a layer that was refused at once is not said to be silent, though its WebSocket hangs", async (context) => {
+test("layers answered with 404 are reported with their status even if the WebSocket request hangs", async (context) => {
   const http = createHttp((_request, response) => response.writeHead(404).end());
   http.on("upgrade", (_request, socket) => {
     socket.on("error", () => {});
@@ -180,7 +180,7 @@ test("a layer that was refused at once is not said to be silent, though its WebS
   });
 });
 
-test("a 101 of HTTP/1.0 is an answer in HTTP, and said as it is", async (context) => {
+test("an HTTP/1.0 101 response is quoted in the error", async (context) => {
   const server = createTcp((socket) => {
     socket.on("error", () => {});
     socket.once("data", () => socket.write("HTTP/1.0 101 Switching\r\n\r\n"));
@@ -192,7 +192,7 @@ test("a 101 of HTTP/1.0 is an answer in HTTP, and said as it is", async (context
   assert.match(stderr, /answers a WebSocket handshake with "HTTP\/1\.0 101 Switching"/);
 });
 
-test("a case that has not begun within the budget is skipped, and says so", async () => {
+test("a case that has not started within the time budget is skipped with a reason", async () => {
   const [one] = CASES;
   assert.ok(one !== undefined);
   const options = { timeout: 1000, concurrency: 1, budget: 0 };
@@ -201,7 +201,7 @@ test("a case that has not begun within the budget is skipped, and says so", asyn
   assert.equal(result?.reason, "the 0 s for all cases were over");
 });
 
-test("without a terminal a line of progress is written every five seconds", (context) => {
+test("a progress line is written every five seconds without a terminal", (context) => {
   context.mock.timers.enable({ apis: ["setInterval"] });
   const said: string[] = [];
   const output = { write: (text: string) => said.push(text) };

@@ -1,4 +1,4 @@
-// The transcripts are data: a driver in Python that shares no code with the kit finds the same as the kit.
+// Compares the kit with a driver in Python, which reads the same transcripts and shares no code with the kit.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -42,7 +42,7 @@ function verdictsOf(tap: string): Map<string, string> {
   );
 }
 
-test("the driver in Python comes to the verdicts of the kit", {
+test("the driver in Python returns the same verdicts as the kit", {
   skip: notInstalled(PYTHON, "python3"),
 }, async () => {
   await withTarget(createTarget(), async (target) => {
@@ -70,7 +70,7 @@ test("the driver in Python fails a server that does not echo", {
   });
 });
 
-test("the driver has fewer than 300 lines of code, besides empty lines, comments and docstrings", () => {
+test("the driver in Python has fewer than 300 lines of code, not counting comments and docstrings", () => {
   const source = readFileSync(DRIVER, "utf8")
     .trimEnd()
     .replace(/^ *""".*?"""$/gms, "");

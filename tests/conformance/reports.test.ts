@@ -1,4 +1,4 @@
-// The reports: well-formed whatever the server has said, and each counts as the exit status does.
+// Tests the reports: they are well-formed whatever the server sends, and agree with the exit status.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -28,13 +28,13 @@ function assertHarmless(text: string): void {
   for (const line of text.split("\n")) assert.doesNotMatch(line, CONTROL);
 }
 
-test("what a server says is harmless, and on one line", () => {
+test("printable() escapes control characters and line ends of a server's text", () => {
   assertHarmless(printable(HOSTILE));
   assert.ok(!printable(HOSTILE).includes("\n"));
   assert.equal(printable("grüße 🎉 →"), "grüße 🎉 →");
 });
 
-test("what counts as a breach", () => {
+test("a failed MUST is a breach, a failed SHOULD only with --strict, and INFO never", () => {
   for (const [severity, lax, strict] of [
     ["MUST", true, true],
     ["SHOULD", false, true],
@@ -46,7 +46,7 @@ test("what counts as a breach", () => {
   }
 });
 
-test("names of cases: ids, groups and patterns", () => {
+test("--only and --skip accept ids, groups and patterns", () => {
   for (const [pattern, is] of [
     ["websocket.framing.rsv-001", true],
     ["websocket.framing", true],
@@ -71,7 +71,7 @@ test("names of cases: ids, groups and patterns", () => {
   assert.deepEqual(select(group, { ...all, layers: ["websocket"] }), []);
 });
 
-test("JSON has every byte that was kept", () => {
+test("the JSON report has every recorded byte", () => {
   const parsed = JSON.parse(renderJson(REPORT));
   assert.deepEqual(parsed.counts, { passed: 3, failed: 2, skipped: 1 });
   assert.equal(parsed.results[1].got, HOSTILE);
@@ -80,8 +80,8 @@ test("JSON has every byte that was kept", () => {
   assert.deepEqual([note.direction, note.bytes], ["note", ""]);
 });
 
-describe("text", () => {
-  test("what failed is told whole, what was skipped with its reason", () => {
+describe("the text report", () => {
+  test("prints failed cases in full, and skipped cases with their reason", () => {
     const text = renderText(REPORT);
     assertHarmless(text);
     assert.match(text, /^✗ websocket\.framing\.hostile {2}MUST {2}RFC 6455 §5\.2$/m);
@@ -94,7 +94,7 @@ describe("text", () => {
     assert.match(text, /← text frame, fin\n +(?:81 ){32}… \(70000 bytes\)$/m);
   });
 
-  test("long conversations and many failures are cut short", () => {
+  test("truncates long conversations and many failures", () => {
     const [utterance] = RESULTS[0]?.conversation ?? [];
     assert.ok(utterance !== undefined);
     const conversation = Array.from({ length: 400 }, () => utterance);
@@ -104,7 +104,7 @@ describe("text", () => {
     assert.ok(renderText({ ...REPORT, results: many }).split("\n").length < 5000);
   });
 
-  test("what weighs most comes first, and each failure has its title and its rule", () => {
+  test("lists failures by severity, each with its title and its rule", () => {
     const severities = ["INFO", "SHOULD", "MUST"] as const;
     const results = Array.from({ length: 90 }, (_each, index) =>
       result(`websocket.group.case-${index}`, {
@@ -125,7 +125,7 @@ describe("text", () => {
     assert.deepEqual(listed, inOrder.slice(0, listed.length));
   });
 
-  test("a run that was broken off has failed", () => {
+  test("says that an aborted run has failed", () => {
     const text = renderText(GONE);
     assertHarmless(text);
     assert.match(text, /^The server no longer answers since .*: 3 cases not run\./m);
@@ -133,14 +133,14 @@ describe("text", () => {
     assert.ok(renderText(GONE, true).includes("\x1b[31m4 cases in "));
   });
 
-  test("colours only when they are asked for, and closed on each line", () => {
+  test("with colours, differs only by escape sequences", () => {
     const text = renderText(REPORT, true);
     assert.equal(text.replace(new RegExp(`${"\x1b"}\\[\\d+m`, "g"), ""), renderText(REPORT));
   });
 });
 
-describe("TAP", () => {
-  /** What a reader of TAP 13 sees. Fails on a line that it would not understand. */
+describe("the TAP report", () => {
+  /** Parses TAP 13. Fails on an invalid line. */
   function parse(text: string): { ok: boolean; name: string; directive: string }[] {
     const [version, ...lines] = text.trimEnd().split("\n");
     assert.equal(version, "TAP version 13");
@@ -168,7 +168,7 @@ describe("TAP", () => {
     return points;
   }
 
-  test("each line is one, and # in names begins no directive", () => {
+  test("is valid TAP, and escapes # in names", () => {
     const text = renderTap(REPORT);
     assertHarmless(text);
     const points = parse(text);
@@ -186,13 +186,13 @@ describe("TAP", () => {
     assert.ok(points[1]?.name.includes("\\# TODO"));
   });
 
-  test("--strict", () => {
+  test("marks a failed SHOULD as TODO only without --strict, and has all cases of a long run", () => {
     assert.equal(parse(renderTap(STRICT))[4]?.directive, "");
     assert.equal(parse(renderTap(MANY)).length, 500);
   });
 });
 
-test("TAP of a run that was broken off has no plan and bails out", () => {
+test('the TAP report of an aborted run has no plan, and ends with "Bail out!"', () => {
   const lines = renderTap(GONE).trimEnd().split("\n");
   assert.match(lines.at(-1) ?? "", /^Bail out! The server no longer answers since about "a\.b"/);
   assert.deepEqual(
@@ -202,8 +202,8 @@ test("TAP of a run that was broken off has no plan and bails out", () => {
   assertHarmless(renderTap(GONE));
 });
 
-describe("JUnit", () => {
-  /** The names of the elements, in order. Fails where XML 1.0 is not well-formed, of the kind that is written here. */
+describe("the JUnit report", () => {
+  /** Returns the names of the elements in order. Fails on XML that is not well-formed, in the subset that is used here. */
   function parse(xml: string): string[] {
     assert.ok(xml.startsWith('<?xml version="1.0" encoding="UTF-8"?>\n'));
     const names: string[] = [];
@@ -229,7 +229,7 @@ describe("JUnit", () => {
     return names;
   }
 
-  test("it is well-formed, whatever the server has said", () => {
+  test("is well-formed XML for any text from the server", () => {
     const xml = renderJunit(REPORT);
     assertHarmless(xml);
     const names = parse(xml);
@@ -246,7 +246,7 @@ describe("JUnit", () => {
     assert.match(xml, /&#60;img src=x/);
   });
 
-  test("a run that was broken off has an error, and the notes are there", () => {
+  test("has an error for an aborted run, and the notes as properties", () => {
     const xml = renderJunit(GONE);
     assertHarmless(xml);
     const names = parse(xml);
@@ -260,15 +260,15 @@ describe("JUnit", () => {
     assert.ok(!renderJunit({ ...REPORT, notes: [] }).includes("<properties"));
   });
 
-  test("--strict, and a whole run", () => {
+  test("counts a failed SHOULD as a failure with --strict, and has all cases of a long run", () => {
     const strict = parse(renderJunit(STRICT));
     assert.equal(strict.filter((name) => name === "failure").length, 2);
     assert.equal(parse(renderJunit(MANY)).filter((name) => name === "testcase").length, 500);
   });
 });
 
-describe("HTML", () => {
-  test("nothing that the server has said is markup", () => {
+describe("the HTML report", () => {
+  test("escapes markup in text from the server", () => {
     const html = renderHtml(REPORT);
     assertHarmless(html);
     assert.ok(!html.includes("<img"));
@@ -276,7 +276,7 @@ describe("HTML", () => {
     assert.doesNotMatch(html, / style="| on[a-z]+="/);
   });
 
-  test("long conversations are cut short, but those of failures", () => {
+  test("truncates long conversations, except those of failed cases", () => {
     const [utterance] = RESULTS[0]?.conversation ?? [];
     assert.ok(utterance !== undefined);
     const conversation = Array.from({ length: 400 }, () => utterance);
@@ -291,11 +291,11 @@ describe("HTML", () => {
     }
   });
 
-  test("a whole run is a page of less than 2 MB", () => {
+  test("is smaller than 2 MB for 500 cases", () => {
     assert.ok(renderHtml(MANY).length < 2_000_000);
   });
 
-  test("the verdict follows the exit status", () => {
+  test("has a verdict that agrees with the exit status", () => {
     const lesser = RESULTS.filter(({ id }) => id !== "websocket.framing.hostile");
     assert.match(
       renderHtml({ ...REPORT, results: lesser }),

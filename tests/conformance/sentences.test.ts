@@ -1,5 +1,5 @@
-// The kit accuses nobody without a sentence: each MUST of the WebSocket section quotes the one that obliges a
-// server, word for word. And the ids have the form that reports and --only take apart.
+// Checks that each MUST case of the WebSocket section quotes a sentence of the specification word for word, and
+// that ids have the form that reports and --only expect.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -29,7 +29,7 @@ const OBLIGING = new Set(
   ).map(({ document, section, sentence }) => `${document} §${section}: ${sentence}`),
 );
 
-test("each MUST of the WebSocket section quotes a sentence that obliges a server", () => {
+test("each MUST case of the WebSocket section quotes a MUST for servers from docs/requirements.json", () => {
   const without = WEBSOCKET.filter(
     ({ severity, sentence = "" }) => severity === "MUST" && !OBLIGING.has(sentence),
   );
@@ -39,13 +39,13 @@ test("each MUST of the WebSocket section quotes a sentence that obliges a server
   );
 });
 
-test("silence weighs less than the case, where it is said", () => {
+test("a case with its own severity for silence is a MUST, and its silence a SHOULD", () => {
   for (const { id, severity, silence } of WEBSOCKET) {
     if (silence !== undefined) assert.deepEqual([severity, silence], ["MUST", "SHOULD"], id);
   }
 });
 
-test("the informational cases of Sec-WebSocket-Key", () => {
+test("the four cases on the length of Sec-WebSocket-Key are INFO", () => {
   const keys = WEBSOCKET.filter(({ id }) => /\.key-\d+-bytes$/.test(id));
   assert.deepEqual(
     keys.map(({ severity }) => severity),
@@ -53,7 +53,7 @@ test("the informational cases of Sec-WebSocket-Key", () => {
   );
 });
 
-test("an id is layer, group and name, none of which has a dot", () => {
+test("a case id consists of layer, group and name, separated by dots", () => {
   for (const { id } of CASES) {
     assert.match(id, /^(?:websocket|engineio[34]|socketio)\.[a-z0-9-]+\.[a-z0-9-]+$/);
     assert.equal(groupOf({ id }).split(".").length, 2);

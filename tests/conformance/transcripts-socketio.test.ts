@@ -1,4 +1,4 @@
-// Transcripts of Socket.IO: errors with their line and column, and which packets a line takes for its own.
+// Tests transcripts of Socket.IO: syntax errors with line and column, and which packets match a line.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -17,25 +17,25 @@ function withSteps(...steps: readonly string[]): string {
 // biome-ignore format: aligned table
 const WRONG: readonly (readonly [what: string, step: string, error: RegExp])[] = [
   ["a namespace without a slash", "connect socketio in custom as B", /^line 6, column 21: expected a namespace, got "custom as B"$/],
-  ["no namespace behind and", "connect socketio in / and", /^line 6, column 26: expected a namespace/],
+  ['"and" without a namespace after it', "connect socketio in / and", /^line 6, column 26: expected a namespace/],
   ["an unknown transport", "connect socketio smoke", /^line 6, column 18: expected the end of the line, got "smoke"$/],
-  ["a connection that is open", "connect socketio", /^line 6, column 17: connection "" is open already/],
+  ["a second connection of the same name", "connect socketio", /^line 6, column 17: connection "" is open already/],
   ["a packet without quotes", "> 2[]", /^line 6, column 3: expected a packet in quotes, got "2\[\]"$/],
-  ["a packet without its end", "> '2[]", /^line 6, column 7: expected "'", got the end of the line$/],
-  ["no packet behind a comma", "> '2[]',", /^line 6, column 9: expected a packet in quotes/],
+  ["a packet without a closing quote", "> '2[]", /^line 6, column 7: expected "'", got the end of the line$/],
+  ["a comma without a packet after it", "> '2[]',", /^line 6, column 9: expected a packet in quotes/],
   ["half a byte of an attachment", "> '2[]' + 0", /^line 6, column 11: expected the end of the line, got "0"$/],
   ["an unknown frame", "> frame txet 'a'", /^line 6, column 9: expected text or binary/],
-  ["a frame of a session that polls", "connect socketio polling as P\nP> frame close", /^line 7, column 4: expected a packet in quotes, got "frame close"$/],
+  ["a frame in a polling session", "connect socketio polling as P\nP> frame close", /^line 7, column 4: expected a packet in quotes, got "frame close"$/],
   ["an id without a value", "> '3{id}[]'", /^line 6, column 3: \{id\} has no value yet$/],
-  ["attachments only, awaited", "< + 01", /^line 6, column 7: expected a packet in quotes/],
-  ["an awaited payload that is not JSON", "< '2[\"a\"'", /^line 6, column 10: expected JSON in '2\["a"'/],
-  ["an argument of auth that is not JSON", "< joined / '{token}}'", /^line 6, column 22: expected JSON in '\{token\}\}'/],
-  ["joined without a namespace", "< joined", /^line 6, column 9: expected a namespace/],
-  ["another sid than a new one", "< joined / with an old sid", /^line 6, column 12: expected the end of the line/],
-  ["something else than closed behind the comma", "< '1', or open", /^line 6, column 6: expected the end of the line, got ", or open"$/],
+  ["an expected packet that has only attachments", "< + 01", /^line 6, column 7: expected a packet in quotes/],
+  ["an expected payload that is not JSON", "< '2[\"a\"'", /^line 6, column 10: expected JSON in '2\["a"'/],
+  ["an auth argument that is not JSON", "< joined / '{token}}'", /^line 6, column 22: expected JSON in '\{token\}\}'/],
+  ['"joined" without a namespace', "< joined", /^line 6, column 9: expected a namespace/],
+  ['"with an old sid" instead of "with a new sid"', "< joined / with an old sid", /^line 6, column 12: expected the end of the line/],
+  ['an alternative other than "closed" after the comma', "< '1', or open", /^line 6, column 6: expected the end of the line, got ", or open"$/],
 ];
 
-describe("a line of Socket.IO that breaks the grammar", () => {
+describe("a syntax error in a transcript of Socket.IO is reported with line and column", () => {
   for (const [what, step, error] of WRONG) {
     test(what, () => {
       assert.throws(() => parseTranscripts(withSteps(step)), {
@@ -69,9 +69,9 @@ const MATCHES: readonly (readonly [wanted: string, got: string, found: Record<st
   ["2{payload}", "2", undefined],
 ];
 
-describe("an awaited packet", () => {
+describe("an expected packet", () => {
   for (const [wanted, got, found] of MATCHES) {
-    test(`${wanted} ${found === undefined ? "is not" : "is"} ${got}`, () => {
+    test(`${wanted} ${found === undefined ? "does not match" : "matches"} ${got}`, () => {
       const [left, right] = [wanted, got].map((text) => ({ text, attachments: [] }));
       assert.ok(left !== undefined && right !== undefined);
       const values = matchPacket(left, right);
@@ -79,7 +79,7 @@ describe("an awaited packet", () => {
     });
   }
 
-  test("has the same attachments", () => {
+  test("matches only with the same attachments in the same order", () => {
     const packet = (...attachments: number[]): { text: string; attachments: Uint8Array[] } => ({
       text: '51-["a"]',
       attachments: attachments.map((byte) => Uint8Array.of(byte)),
@@ -90,13 +90,13 @@ describe("an awaited packet", () => {
   });
 });
 
-describe("the packets of a connection", () => {
+describe("the queue of received packets", () => {
   function queueOf(...texts: readonly string[]): PacketQueue {
     const rest = texts.map((text) => ({ text, attachments: [] }));
     return new PacketQueue(() => Promise.resolve(rest.shift()));
   }
 
-  test("those that do not fit stay, in their order", async () => {
+  test("keeps packets that do not match, in their order", async () => {
     const queue = queueOf("a", "b", "c");
     assert.equal((await queue.take(({ text }) => text === "c"))?.text, "c");
     assert.equal((await queue.take(() => true))?.text, "a");
@@ -106,7 +106,7 @@ describe("the packets of a connection", () => {
     assert.equal(await queue.peek(), undefined);
   });
 
-  test("each attempt begins at the same packet, also inside another attempt", async () => {
+  test("starts each alternative at the same packet, in nested alternatives too", async () => {
     const queue = queueOf("a", "b", "c");
     const expectNext = async (text: string): Promise<void> => {
       const packet = await queue.take(() => true);

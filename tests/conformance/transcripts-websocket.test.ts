@@ -1,5 +1,4 @@
-// Transcripts: what breaks the grammar of the lines of a bare connection and of a WebSocket is an error with its line and
-// column.
+// Tests syntax errors in transcripts of TCP connections and WebSockets: each error names the line and the column.
 
 import assert from "node:assert/strict";
 import { join } from "node:path";
@@ -18,46 +17,46 @@ const DEFLATE = "connect websocket with permessage-deflate";
 
 // biome-ignore format: aligned table
 const WRONG: readonly (readonly [what: string, steps: readonly string[], error: RegExp])[] = [
-  ["a handshake without its end", ["connect tcp", "> handshake"], /^line 6, column 3: expected an empty line behind the head$/],
+  ["a handshake without an empty line at its end", ["connect tcp", "> handshake"], /^line 6, column 3: expected an empty line behind the head$/],
   ["a handshake with a field without a value", ["connect tcp", "> handshake with Host", ">"], /^line 6, column 22: expected ":", got the end of the line$/],
-  ["a handshake without a field that it has not", ["connect tcp", "> handshake without Cookie", ">"], /^line 6, column 27: a handshake has no Cookie/],
-  ["a handshake with neither", ["connect tcp", "> handshake and Cookie", ">"], /^line 6, column 13: expected the end of the line, got "and Cookie"$/],
-  ["a quoted line of a head without its end", ["connect tcp", "> handshake", "> 'Cookie: a", ">"], /^line 7, column 13: expected "'", got the end of the line$/],
-  ["an alternative of a request that goes on as a WebSocket", ["connect tcp", "either", "< websocket", "or", "< alive", "end"], /^line 9, column 3: expected "header", got "alive"$/],
-  ["an either whose alternatives have all gone on as a WebSocket", ["connect tcp", "either", "< websocket", "end", "< alive"], /^line 9, column 3: expected "header", got "alive"$/],
-  ["a sign without a frame behind it", ["connect websocket", "> text 'a' +"], /^line 6, column 13: expected text or binary/],
-  ["a frame behind a frame without a sign", ["connect websocket", "> text 'a' ping"], /^line 6, column 12: expected the end of the line, got "ping"$/],
+  ["a handshake without a field that no handshake has", ["connect tcp", "> handshake without Cookie", ">"], /^line 6, column 27: a handshake has no Cookie/],
+  ["a handshake with an unknown word after it", ["connect tcp", "> handshake and Cookie", ">"], /^line 6, column 13: expected the end of the line, got "and Cookie"$/],
+  ["a quoted line of a head without a closing quote", ["connect tcp", "> handshake", "> 'Cookie: a", ">"], /^line 7, column 13: expected "'", got the end of the line$/],
+  ["a WebSocket step in an alternative before the upgrade", ["connect tcp", "either", "< websocket", "or", "< alive", "end"], /^line 9, column 3: expected "header", got "alive"$/],
+  ['a WebSocket step after an "either" that upgrades', ["connect tcp", "either", "< websocket", "end", "< alive"], /^line 9, column 3: expected "header", got "alive"$/],
+  ['a "+" without a frame after it', ["connect websocket", "> text 'a' +"], /^line 6, column 13: expected text or binary/],
+  ['a second frame without a "+"', ["connect websocket", "> text 'a' ping"], /^line 6, column 12: expected the end of the line, got "ping"$/],
   ["an opcode of two digits", ["connect websocket", "> opcode 10"], /^line 6, column 10: expected a hex digit, got "10"$/],
-  ["a message that must come without bytes", ["connect websocket", "< text"], /^line 6, column 7: expected bytes, '' for none/],
-  ["an offer of nothing", ["connect websocket with"], /^line 5, column 23: expected a field of HTTP, or an offer of permessage-deflate/],
-  ["noise without a size", ["connect websocket", "> binary noise"], /^line 6, column 15: expected how many bytes, got the end of the line$/],
-  ["a parameter of no extension", [DEFLATE, "< agreed window"], /^line 6, column 10: expected server_no_context_takeover or .*, got "window"$/],
-  ["a window without a number", [DEFLATE, "< agreed server_max_window_bits"], /^line 6, column 32: expected "at most"/],
-  ["a number for a parameter that has none", [DEFLATE, "< agreed server_no_context_takeover at most 1"], /^line 6, column 37: expected the end of the line/],
-  ["a number for a parameter that must not be there", [DEFLATE, "< not agreed client_max_window_bits at most 9"], /^line 6, column 37: expected the end of the line/],
+  ["an expected message without bytes", ["connect websocket", "< text"], /^line 6, column 7: expected bytes, '' for none/],
+  ['"with" without a header field or an offer', ["connect websocket with"], /^line 5, column 23: expected a field of HTTP, or an offer of permessage-deflate/],
+  ['"noise" without a size', ["connect websocket", "> binary noise"], /^line 6, column 15: expected how many bytes, got the end of the line$/],
+  ["an unknown extension parameter", [DEFLATE, "< agreed window"], /^line 6, column 10: expected server_no_context_takeover or .*, got "window"$/],
+  ["a window size without a number", [DEFLATE, "< agreed server_max_window_bits"], /^line 6, column 32: expected "at most"/],
+  ["a number for a parameter without a value", [DEFLATE, "< agreed server_no_context_takeover at most 1"], /^line 6, column 37: expected the end of the line/],
+  ['a number for a parameter in "not agreed"', [DEFLATE, "< not agreed client_max_window_bits at most 9"], /^line 6, column 37: expected the end of the line/],
 ];
 
 // biome-ignore format: aligned table
 const WRONG_OF_A_SERVER: readonly (readonly [what: string, steps: readonly string[], error: RegExp])[] = [
-  ["a level that cannot be accepted", ["accept socketio"], /^line 5, column 8: expected tcp or websocket, got "socketio"$/],
-  ["something behind accept", ["accept websocket with Cookie: a"], /^line 5, column 18: expected the end of the line, got "with Cookie: a"$/],
-  ["a connection that is accepted twice", ["accept tcp", "accept tcp"], /^line 6, column 11: connection "" is open already/],
-  ["a case that connects and accepts", ["connect tcp", "accept tcp as B"], /^line 6, column 1: a case that connects does not accept$/],
-  ["a case that accepts and connects", ["accept tcp", "connect tcp as B"], /^line 6, column 1: a case that accepts does not connect$/],
-  ["an answer without its end", ["accept tcp", "< handshake"], /^line 6, column 3: expected an empty line behind the head$/],
-  ["a line of the client within an answer", ["accept tcp", "< handshake", "> FIN", "<"], /^line 7, column 1: expected a line of the head, or the empty line behind it$/],
-  ["an answer without a field that it has not", ["accept tcp", "< handshake without Host", "<"], /^line 6, column 25: a handshake has no Host/],
-  ["frames behind an answer that refuses", ["accept tcp", "< HTTP/1.1 400 No", "<", "> alive"], /^line 8, column 3: expected "header", got "alive"$/],
-  ["a status that a client must send", ["accept tcp", "> status 101"], /^line 6, column 3: expected "header", got "status 101"$/],
-  ["a pattern without its end", ["accept tcp", "> request matches /^GET"], /^line 6, column 19: expected a pattern between slashes/],
-  ["a pattern that is none", ["accept tcp", "> header Host matches /(/"], /^line 6, column 26: Invalid regular expression/],
+  ['an unknown level after "accept"', ["accept socketio"], /^line 5, column 8: expected tcp or websocket, got "socketio"$/],
+  ['text after "accept websocket"', ["accept websocket with Cookie: a"], /^line 5, column 18: expected the end of the line, got "with Cookie: a"$/],
+  ["a connection name that is accepted twice", ["accept tcp", "accept tcp"], /^line 6, column 11: connection "" is open already/],
+  ['"accept" in a case that connects', ["connect tcp", "accept tcp as B"], /^line 6, column 1: a case that connects does not accept$/],
+  ['"connect" in a case that accepts', ["accept tcp", "connect tcp as B"], /^line 6, column 1: a case that accepts does not connect$/],
+  ["a response without an empty line at its end", ["accept tcp", "< handshake"], /^line 6, column 3: expected an empty line behind the head$/],
+  ["a client's line within a response", ["accept tcp", "< handshake", "> FIN", "<"], /^line 7, column 1: expected a line of the head, or the empty line behind it$/],
+  ["a response without a field that no response has", ["accept tcp", "< handshake without Host", "<"], /^line 6, column 25: a handshake has no Host/],
+  ["frames after a response with status 400", ["accept tcp", "< HTTP/1.1 400 No", "<", "> alive"], /^line 8, column 3: expected "header", got "alive"$/],
+  ["a status as an expectation for a client", ["accept tcp", "> status 101"], /^line 6, column 3: expected "header", got "status 101"$/],
+  ["a pattern without a closing slash", ["accept tcp", "> request matches /^GET"], /^line 6, column 19: expected a pattern between slashes/],
+  ["an invalid pattern", ["accept tcp", "> header Host matches /(/"], /^line 6, column 26: Invalid regular expression/],
   ["an unknown frame", ["accept websocket", "< txet 'a'"], /^line 6, column 3: expected text or binary/],
-  ["an unknown frame that must come", ["accept websocket", "> txet 'a'"], /^line 6, column 3: expected text or binary/],
-  ["an either that sends first", ["accept websocket", "either", "< ping", "end"], /^line 7, column 1: expected a line that says what comes$/],
+  ["an unknown expected frame", ["accept websocket", "> txet 'a'"], /^line 6, column 3: expected text or binary/],
+  ['an "either" whose first step sends', ["accept websocket", "either", "< ping", "end"], /^line 7, column 1: expected a line that says what comes$/],
   ["a variable without a value", ["accept websocket", "< text '{sid}'"], /^line 6, column 3: \{sid\} has no value yet$/],
 ];
 
-describe("a line of a case for clients that breaks the grammar", () => {
+describe("a syntax error in a case for clients is reported with line and column", () => {
   for (const [what, steps, error] of WRONG_OF_A_SERVER) {
     test(what, () => {
       assert.throws(() => parseTranscripts(withSteps(...steps)), {
@@ -67,7 +66,7 @@ describe("a line of a case for clients that breaks the grammar", () => {
     });
   }
 
-  test("a case for clients among those for servers, and the other way round", () => {
+  test("a case for clients in the folder for servers, and vice versa", () => {
     const folder = join(import.meta.dirname, "../../conformance/cases");
     assert.throws(() => loadCases(join(folder, "client/websocket/closing.wire")), {
       message:
@@ -79,7 +78,7 @@ describe("a line of a case for clients that breaks the grammar", () => {
     });
   });
 
-  test("the lines of a server are what the harness sends, and each accept is a connection", () => {
+  test("the server's lines become the steps that the kit sends, and each accept counts as a connection", () => {
     const [{ steps } = { steps: undefined }] = parseTranscripts(
       withSteps(
         "accept tcp",
@@ -96,7 +95,7 @@ describe("a line of a case for clients that breaks the grammar", () => {
   });
 });
 
-describe("a line of HTTP or of a WebSocket that breaks the grammar", () => {
+describe("a syntax error in a case over HTTP or WebSocket is reported with line and column", () => {
   for (const [what, steps, error] of WRONG) {
     test(what, () => {
       assert.throws(() => parseTranscripts(withSteps(...steps)), {
@@ -106,7 +105,7 @@ describe("a line of HTTP or of a WebSocket that breaks the grammar", () => {
     });
   }
 
-  test("a case that needs what no server has", () => {
+  test('an unknown behaviour after "needs"', () => {
     const text = withSteps("needs wings", "connect websocket");
     const message = 'line 5, column 1: "wings" is nothing that a case can need';
     assert.throws(() => parseTranscripts(text), { name: "SyntaxFault", message });

@@ -1,5 +1,4 @@
-// Transcripts: what breaks the grammar of docs/transcripts.md is an error with its line and column, and what a file says is
-// what is played.
+// Tests the grammar of docs/transcripts.md: syntax errors with line and column, and the cases that a file defines.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -23,40 +22,40 @@ const WHOLE = ["title t", "section RFC 6455 §5.2", "severity MUST"];
 
 // biome-ignore format: aligned table
 const WRONG: readonly (readonly [what: string, text: string, error: RegExp])[] = [
-  ["something else than a case", "steps", /^line 1, column 1: expected "case", got "steps"$/],
+  ["a file that does not start with a case", "steps", /^line 1, column 1: expected "case", got "steps"$/],
   ["no id", "case", /^line 1, column 5: expected an id/],
   ["a case without steps", "case a.b.c\ntitle t", /^line 1, column 1: expected steps behind this$/],
   ["no title", withHeader("section s", "severity MUST"), /^line 1, column 1: expected a line "title"/],
   ["no section", withHeader("title t", "severity MUST"), /^line 1, column 1: expected a line "section"/],
   ["no severity", withHeader("title t", "section s"), /^line 1, column 1: expected a line "severity"/],
   ["an unknown severity", withHeader("title t", "section s", "severity HIGH"), /"HIGH" is no severity/],
-  ["a header twice", withHeader(...WHOLE, "  title again"), /^line 5, column 3: there is a second "title"$/],
+  ["a header field that appears twice", withHeader(...WHOLE, "  title again"), /^line 5, column 3: there is a second "title"$/],
   ["an unknown sentence", withHeader(...WHOLE, "sentence nobody"), /^line 5, column 1: no sentence is called "nobody"$/],
   ["a sentence without a section", "sentence a: something", /^line 1, column 13: expected a section/],
   ["two cases with one id", `${withHeader(...WHOLE)}\n${withHeader(...WHOLE)}`, /^line 6, column 1: there are two cases/],
   ["a table without rows", withHeader(...WHOLE, "each a | b"), /^line 5, column 1: expected rows/],
-  ["a row with a cell too many", withHeader(...WHOLE, "each a | b", "| 1 | 2 | 3"), /^line 6, column 1: expected 2 cells$/],
-  ["a step without a sign", withSteps("connect websocket", "  text 'a'"), /^line 6, column 3: expected a step/],
+  ["a row with too many cells", withHeader(...WHOLE, "each a | b", "| 1 | 2 | 3"), /^line 6, column 1: expected 2 cells$/],
+  ["a step without < or >", withSteps("connect websocket", "  text 'a'"), /^line 6, column 3: expected a step/],
   ["a connection that is not open", withSteps("> text 'a'"), /^line 5, column 1: no connection "" is open$/],
-  ["a connection that is open twice", withSteps("connect websocket", "connect tcp"), /^line 6, column 12: connection "" is open already/],
+  ["a connection name that is opened twice", withSteps("connect websocket", "connect tcp"), /^line 6, column 12: connection "" is open already/],
   ["an unknown level", withSteps("connect quic"), /^line 5, column 9: expected tcp or websocket/],
   ["an unknown frame", withSteps("connect websocket", "> txet 'a'"), /^line 6, column 3: expected text or binary/],
-  ["a text without its end", withSteps("connect websocket", "> text 'a"), /^line 6, column 10: expected "'", got the end of the line$/],
+  ["a text without a closing quote", withSteps("connect websocket", "> text 'a"), /^line 6, column 10: expected "'", got the end of the line$/],
   ["an unknown escape", withSteps("connect websocket", "> text '\\q'"), /^line 6, column \d+: unknown escape/],
   ["half a byte", withSteps("connect websocket", "> binary 0"), /^line 6, column 10: expected the end of the line, got "0"$/],
-  ["something behind a step", withSteps("connect websocket", "< alive 'a'"), /^line 6, column 9: expected the end of the line/],
+  ["text after a step", withSteps("connect websocket", "< alive 'a'"), /^line 6, column 9: expected the end of the line/],
   ["a variable without a value", withSteps("connect websocket", "> text '{sid}'"), /^line 6, column 3: \{sid\} has no value yet$/],
   ["a loop without an end", withSteps("connect websocket", "for i in 1..3", "> text '{i}'"), /^line 6, column 1: expected an "end" behind this$/],
-  ["an either without an end", withSteps("connect websocket", "either", "< ping"), /expected an "end" behind this$/],
-  ["an either that sends first", withSteps("connect websocket", "either", "> ping", "end"), /^line 7, column 1: expected a line that says what comes$/],
-  ["what has no payload, in any order", withSteps("connect websocket", "any order", "< alive", "end"), /^line 7, column 1: expected a message, a ping or a pong$/],
-  ["a head without its end", withSteps("connect tcp", "> GET / HTTP/1.1"), /expected an empty line behind the head$/],
-  ["a line of a head that is none", withSteps("connect tcp", "> GET / HTTP/1.1", "> nothing"), /^line 7, column 3: expected a line of HTTP, got "nothing"$/],
-  ["a status that is none", withSteps("connect tcp", "< status ok"), /^line 6, column 10: expected a status/],
+  ['an "either" without an end', withSteps("connect websocket", "either", "< ping"), /expected an "end" behind this$/],
+  ['an "either" whose first step sends', withSteps("connect websocket", "either", "> ping", "end"), /^line 7, column 1: expected a line that says what comes$/],
+  ['a step without a payload in "any order"', withSteps("connect websocket", "any order", "< alive", "end"), /^line 7, column 1: expected a message, a ping or a pong$/],
+  ["a head without an empty line at its end", withSteps("connect tcp", "> GET / HTTP/1.1"), /expected an empty line behind the head$/],
+  ["an invalid line in a head", withSteps("connect tcp", "> GET / HTTP/1.1", "> nothing"), /^line 7, column 3: expected a line of HTTP, got "nothing"$/],
+  ["an invalid status", withSteps("connect tcp", "< status ok"), /^line 6, column 10: expected a status/],
   ["a time without a unit", withSteps("~ 200"), /^line 5, column 6: expected ms or s/],
 ];
 
-describe("a file that breaks the grammar", () => {
+describe("a syntax error in a transcript is reported with line and column", () => {
   for (const [what, text, error] of WRONG) {
     test(what, () => {
       assert.throws(() => parseTranscripts(text), { name: "SyntaxFault", message: error });
@@ -64,8 +63,8 @@ describe("a file that breaks the grammar", () => {
   }
 });
 
-describe("a file", () => {
-  test("has a case for each row of its tables, the last table first", () => {
+describe("a transcript file", () => {
+  test("defines a case for each combination of table rows, varying the last table fastest", () => {
     const text = [
       "case a.{size}.{kind}",
       "  title  takes {kind} of {size}",
@@ -88,7 +87,7 @@ describe("a file", () => {
     );
   });
 
-  test("has a section and a severity for the cases below, unless they have their own", () => {
+  test("applies section and severity to the following cases that do not set their own", () => {
     const steps = "title t\nconnect websocket";
     const text = [
       "sentence a: RFC 6455 §5.1: Something.",
@@ -109,7 +108,7 @@ describe("a file", () => {
     );
   });
 
-  test("repeats what stands between for and end, and describes what is sent and what must come", () => {
+  test('repeats the steps between "for" and "end", and describes the sent and the expected steps', () => {
     const [{ sends, expects } = { sends: "", expects: "" }] = parseTranscripts(
       withSteps(
         "connect websocket",
@@ -148,7 +147,7 @@ const BYTES: readonly (readonly [text: string, hex: string])[] = [
   ["'{name}!'", "6e616d6521"],
 ];
 
-describe("bytes", () => {
+describe("bytes expressions", () => {
   for (const [text, hex] of BYTES) {
     test(text === "" ? "nothing" : text, () => {
       const scanner = new Scanner(text, 1);

@@ -1,4 +1,4 @@
-// Another implementation under the kit: what ws does otherwise than a MUST says, and nothing else.
+// Runs the kit against ws: it fails only the MUST cases that are listed here.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -8,17 +8,17 @@ import { createTarget } from "../../conformance/testees/servers/ws.ts";
 import { runPatiently, withTarget } from "./support.ts";
 
 const KNOWN = [
-  // It refuses lists with an empty element.
+  // ws rejects lists with an empty element.
   "websocket.handshake.extensions-empty-last",
   "websocket.handshake.extensions-empty-first",
   "websocket.handshake.extensions-empty-between",
   "websocket.handshake.protocol-empty-last",
   "websocket.handshake.protocol-empty-first",
   "websocket.handshake.protocol-empty-between",
-  // It asks for neither.
+  // ws requires neither HTTP/1.1 nor the Host header.
   "websocket.handshake.http-1-0",
   "websocket.handshake.no-host",
-  // It reads numbers as JavaScript does.
+  // ws parses numbers as JavaScript does.
   "websocket.handshake.version-leading-zero",
   "websocket.handshake.version-decimal",
   "websocket.handshake.version-hexadecimal",
@@ -29,7 +29,7 @@ const KNOWN = [
   "websocket.deflate.declines-client-bits-09",
 ];
 
-test("ws passes every MUST but those that are known", async () => {
+test("ws passes every MUST case except the known failures", async () => {
   await withTarget(createTarget(), async (target) => {
     const cases = WEBSOCKET.filter(({ severity }) => severity === "MUST");
     const results = await runPatiently(cases, target);

@@ -1,11 +1,11 @@
-// Accept-Encoding: RFC 9110 §12.5.3, as both of the server's responses with a body read it.
+// Tests Accept-Encoding (RFC 9110 §12.5.3) for client files and for poll responses.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
 import { preferredEncoding } from "../../lib/accept-encoding.ts";
 
-// What the client's files have, and what a poll response has.
+// The codings of client files, and those of poll responses.
 const FILES = ["br", "gzip"] as const;
 const POLLS = ["gzip", "deflate"] as const;
 
@@ -17,52 +17,52 @@ const FIELDS: readonly (readonly [
   ["",                                 "identity", "identity", "an empty field"],
   [" ",                                "identity", "identity", "a blank field"],
   ["gzip",                             "gzip",     "gzip",     "one coding"],
-  ["deflate",                          "identity", "deflate",  "a coding that one of them has"],
-  ["gzip, deflate, br",                "br",       "gzip",     "equal weights: the server's first"],
+  ["deflate",                          "identity", "deflate",  "a coding that only polls support"],
+  ["gzip, deflate, br",                "br",       "gzip",     "equal weights, the server's order counts"],
   ["deflate, gzip",                    "gzip",     "gzip",     "equal weights in another order"],
   [["br", "gzip"],                     "br",       "gzip",     "two fields"],
   ["gzipped",                          "identity", "identity", "an unknown coding"],
   ["identity",                         "identity", "identity", "identity alone"],
   // Weights.
   ["br;q=0.5, gzip",                   "gzip",     "gzip",     "a lower weight"],
-  ["gzip;q=0.5, deflate;q=0.501",      "gzip",     "deflate",  "three decimals"],
-  ["gzip;q=1.000, br;q=0.999",         "gzip",     "gzip",     "1 with decimals"],
+  ["gzip;q=0.5, deflate;q=0.501",      "gzip",     "deflate",  "weights with three decimals"],
+  ["gzip;q=1.000, br;q=0.999",         "gzip",     "gzip",     "a weight of 1 with decimals"],
   ["br;q=0.001",                       "br",       "identity", "the smallest weight"],
-  ["br;q=0, gzip;q=0.1",               "gzip",     "gzip",     "q=0 refuses"],
-  ["gzip;q=0.000, deflate",            "identity", "deflate",  "q=0 with decimals refuses"],
-  ["gzip;q=0.",                        "identity", "identity", "q=0. refuses"],
-  ["gzip;q=0",                         "identity", "identity", "nothing but a refusal"],
+  ["br;q=0, gzip;q=0.1",               "gzip",     "gzip",     "a coding with q=0"],
+  ["gzip;q=0.000, deflate",            "identity", "deflate",  "a coding with q=0.000"],
+  ["gzip;q=0.",                        "identity", "identity", "a coding with q=0."],
+  ["gzip;q=0",                         "identity", "identity", "only a coding with q=0"],
   // The wildcard.
-  ["*",                                "br",       "gzip",     "any coding"],
-  ["*;q=0.5, gzip",                    "gzip",     "gzip",     "others less"],
-  ["gzip;q=0.5, *",                    "br",       "deflate",  "others more"],
-  ["gzip;q=0, *",                      "br",       "deflate",  "any but one"],
-  ["*;q=0",                            "identity", "identity", "none, but there must be a response"],
-  ["*;q=0, gzip",                      "gzip",     "gzip",     "one and no other"],
+  ["*",                                "br",       "gzip",     "the wildcard alone"],
+  ["*;q=0.5, gzip",                    "gzip",     "gzip",     "the wildcard with a lower weight"],
+  ["gzip;q=0.5, *",                    "br",       "deflate",  "the wildcard with a higher weight"],
+  ["gzip;q=0, *",                      "br",       "deflate",  "the wildcard and one coding with q=0"],
+  ["*;q=0",                            "identity", "identity", "the wildcard with q=0"],
+  ["*;q=0, gzip",                      "gzip",     "gzip",     "one coding, and the wildcard with q=0"],
   // Identity.
   ["identity, gzip;q=0.5",             "identity", "identity", "identity preferred"],
-  ["identity, gzip",                   "gzip",     "gzip",     "identity as good"],
-  ["identity;q=0.5, gzip",             "gzip",     "gzip",     "identity less"],
-  ["identity;q=0, gzip;q=0.1",         "gzip",     "gzip",     "identity refused"],
-  ["identity;q=0.5, *;q=0",            "identity", "identity", "identity and no other"],
-  ["identity;q=0.5, *;q=0.1",          "identity", "identity", "identity before any other"],
+  ["identity, gzip",                   "gzip",     "gzip",     "identity with an equal weight"],
+  ["identity;q=0.5, gzip",             "gzip",     "gzip",     "identity with a lower weight"],
+  ["identity;q=0, gzip;q=0.1",         "gzip",     "gzip",     "identity with q=0"],
+  ["identity;q=0.5, *;q=0",            "identity", "identity", "identity, and the wildcard with q=0"],
+  ["identity;q=0.5, *;q=0.1",          "identity", "identity", "identity, and the wildcard with a lower weight"],
   // Form.
-  ["GZip;Q=0.5",                       "gzip",     "gzip",     "case"],
+  ["GZip;Q=0.5",                       "gzip",     "gzip",     "upper case"],
   ["\tgzip ;\t q=0.5 , br ; q=0.4",    "gzip",     "gzip",     "optional white space"],
   [",, gzip,",                         "gzip",     "gzip",     "empty elements"],
-  ["br;level=9;q=0.1, gzip;q=0.2",     "gzip",     "gzip",     "another parameter"],
+  ["br;level=9;q=0.1, gzip;q=0.2",     "gzip",     "gzip",     "an unknown parameter before q"],
   // Weights that RFC 9110 §12.4.2 does not have.
-  ["gzip;q=x",                         "identity", "identity", "no number"],
+  ["gzip;q=x",                         "identity", "identity", "a weight that is not a number"],
   ["gzip;q=",                          "identity", "identity", "an empty weight"],
   ["gzip;q=-1",                        "identity", "identity", "a negative weight"],
-  ["gzip;q=1.5",                       "identity", "identity", "more than 1"],
-  ["gzip;q=0.1234",                    "identity", "identity", "four decimals"],
-  ["gzip;q=1e-1",                      "identity", "identity", "an exponent"],
+  ["gzip;q=1.5",                       "identity", "identity", "a weight above 1"],
+  ["gzip;q=0.1234",                    "identity", "identity", "a weight with four decimals"],
+  ["gzip;q=1e-1",                      "identity", "identity", "a weight with an exponent"],
 ];
 
-describe("Accept-Encoding", () => {
+describe("the Accept-Encoding header", () => {
   for (const [field, file, poll, rule] of FIELDS) {
-    test(`${rule}: ${JSON.stringify(field)} selects ${file} and ${poll}`, () => {
+    test(`${rule}: ${JSON.stringify(field)} selects ${file} for client files and ${poll} for polls`, () => {
       assert.equal(preferredEncoding(field, FILES), file);
       assert.equal(preferredEncoding(field, POLLS), poll);
     });

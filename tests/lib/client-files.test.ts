@@ -1,4 +1,4 @@
-// The client's files, as pages load them.
+// Tests the client files that the server serves to pages.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -22,8 +22,8 @@ const NAMES = [
   "socket.io.msgpack.min.js",
 ].flatMap((name) => [name, `${name}.map`]);
 
-describe("serveClient", () => {
-  test("each by its name, whatever its query", async (context) => {
+describe("the serveClient option", () => {
+  test("serves each file by its name, with any query", async (context) => {
     const { port } = await serve(context);
     for (const name of NAMES) {
       const { status, headers, bytes } = await ask(port, `/socket.io/${name}?v=1`);
@@ -36,7 +36,7 @@ describe("serveClient", () => {
     }
   });
 
-  test("compressed as the client likes it best", async (context) => {
+  test("compresses a file with the preferred coding of Accept-Encoding", async (context) => {
     const { port } = await serve(context);
     const plain = readFileSync(new URL("socket.io.min.js", BUNDLES));
     for (const [accepted, encoding] of [
@@ -60,7 +60,7 @@ describe("serveClient", () => {
     }
   });
 
-  test("who has it already is told so", async (context) => {
+  test("answers 304 if If-None-Match has the file's ETag", async (context) => {
     const { port } = await serve(context);
     const path = "/socket.io/socket.io.js";
     const { etag } = (await ask(port, path)).headers;
@@ -75,7 +75,7 @@ describe("serveClient", () => {
     assert.equal(other.status, 200);
   });
 
-  test("HEAD has no body; other methods and names are the engine's to refuse", async (context) => {
+  test("answers HEAD without a body, and other methods and unknown files with 400", async (context) => {
     const { port } = await serve(context);
     const head = await ask(port, "/socket.io/socket.io.js", { method: "HEAD" });
     assert.equal(head.status, 200);
@@ -91,7 +91,7 @@ describe("serveClient", () => {
     }
   });
 
-  test("under the path that it has, with CORS, or not at all", async (context) => {
+  test("serves files under the path option with CORS headers, and none if serveClient is false", async (context) => {
     const cors = { origin: "https://page.example" };
     const own = await serve(context, { path: "/chat/", cors });
     const { status, headers } = await ask(own.port, "/chat/socket.io.esm.min.js", {
@@ -107,7 +107,7 @@ describe("serveClient", () => {
   });
 
   for (const format of ["cjs", "esm"] as const) {
-    test(`a server that is bundled as ${format} answers a request for them`, async (context) => {
+    test(`answers 404 for client files in a server bundled as ${format}`, async (context) => {
       const folder = mkdtempSync(join(tmpdir(), "barewire-bundled-"));
       context.after(() => rmSync(folder, { recursive: true }));
       const file = join(folder, format === "cjs" ? "server.cjs" : "server.mjs");

@@ -5,7 +5,7 @@ import type { Mutant } from "./mutant.ts";
 export const CLIENT_MUTANTS: readonly Mutant[] = [
   {
     name: "client-sends-unmasked",
-    fault: "It masks no text messages.",
+    fault: "sends text messages unmasked",
     file: "protocol/websocket/endpoint.ts",
     from: "this.#wire.write(encodeTextFrame(text, this.#randomFill));",
     to: "this.#wire.write(encodeTextFrame(text));",
@@ -13,7 +13,7 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "client-masks-with-one-key",
-    fault: "It masks every frame with the same key.",
+    fault: "masks every frame with the same key",
     file: "lib/websocket/client.ts",
     from: "randomFillSync(key);",
     to: "key.fill(7);",
@@ -21,7 +21,7 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "client-takes-masked-frames",
-    fault: "It takes frames of the server that are masked.",
+    fault: "accepts masked frames from the server",
     file: "protocol/websocket/receiver.ts",
     from: "if (masked !== this.#mustBeMasked) {",
     to: "if (!masked && this.#mustBeMasked) {",
@@ -29,7 +29,7 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "client-takes-any-accept",
-    fault: "It does not look at Sec-WebSocket-Accept.",
+    fault: "accepts any Sec-WebSocket-Accept",
     file: "protocol/websocket/handshake.ts",
     from: 'if (fieldText(headers["sec-websocket-accept"]).trim() !== acceptKey(offer.key)) {',
     to: 'if (headers["sec-websocket-accept"] === undefined) {',
@@ -37,7 +37,7 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "client-takes-any-subprotocol",
-    fault: "It takes a subprotocol that it has not offered.",
+    fault: "accepts a subprotocol that was not offered",
     file: "protocol/websocket/handshake.ts",
     from: 'typeof chosen === "string" && offered.includes(chosen)',
     to: 'typeof chosen === "string"',
@@ -45,7 +45,7 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "client-uses-one-key",
-    fault: "It asks with the same key each time.",
+    fault: "sends the same Sec-WebSocket-Key in every handshake",
     file: "lib/websocket/opening.ts",
     from: 'randomBytes(16).toString("base64")',
     to: '"AAAAAAAAAAAAAAAAAAAAAA=="',
@@ -53,7 +53,7 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "client-takes-reserved-bits",
-    fault: "It passes over RSV2 and RSV3.",
+    fault: "ignores RSV2 and RSV3",
     file: "protocol/websocket/receiver.ts",
     from: 'if ((first & RSV2_RSV3) !== 0) throw new ProtocolError("RESERVED_BITS");',
     to: "void RSV2_RSV3;",
@@ -61,7 +61,7 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "client-takes-text-as-it-is",
-    fault: "It does not look whether text is UTF-8.",
+    fault: "does not check whether text is UTF-8",
     file: "protocol/websocket/receiver.ts",
     from: "if (opcode === TEXT && !this.compressed && !isValidUtf8(this.payload)) {",
     to: "if (opcode === TEXT && !isValidUtf8(this.payload) && this.payload.length > 1e6) {",
@@ -69,7 +69,7 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "client-pongs-without-payload",
-    fault: "It answers pings with empty pongs.",
+    fault: "answers pings with empty pongs",
     file: "protocol/websocket/endpoint.ts",
     from: "if (!congested) this.#writeControl(PONG, this.payload);",
     to: "if (!congested) this.#writeControl(PONG, EMPTY);",
@@ -77,7 +77,7 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "client-takes-any-close-code",
-    fault: "It takes close codes that may not be sent.",
+    fault: "accepts close codes that must not be sent",
     file: "protocol/websocket/close.ts",
     from: 'if (!maySendCode(code)) throw new ProtocolError("CLOSE_CODE");',
     to: "if (!maySendCode(code)) return { code: NO_STATUS, reason: '' };",
@@ -85,7 +85,7 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "client-ends-tcp-first",
-    fault: "It ends TCP before the server does.",
+    fault: "closes the TCP connection before the server does",
     file: "protocol/websocket/endpoint.ts",
     from: 'if (this.role === "server") this.#wire.end();',
     to: "this.#wire.end();",
@@ -93,7 +93,7 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "client-answers-no-close",
-    fault: "It ends TCP without an answer to the close frame.",
+    fault: "closes the TCP connection without answering the close frame",
     file: "protocol/websocket/endpoint.ts",
     from: 'if (this.#state === "closeReceived") {',
     to: 'if (this.role === "client") {\n      this.#wire.end();\n    } else if (this.#state === "closeReceived") {',
@@ -101,7 +101,7 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "client-mixes-messages",
-    fault: "It takes a message within another.",
+    fault: "accepts a new message within a fragmented message",
     file: "protocol/websocket/receiver.ts",
     from: "} else if (this.#opcode !== NO_MESSAGE) {",
     to: "} else if (this.#opcode > 100) {",
@@ -109,7 +109,7 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "client-gives-no-auth",
-    fault: "It does not send what the program gives as auth.",
+    fault: "does not send the auth option",
     file: "client/socketio/socket.ts",
     from: "this.io.send({ type: CONNECT, namespace: this.nsp, data });",
     to: "void data;\n    this.io.send({ type: CONNECT, namespace: this.nsp });",
@@ -117,7 +117,7 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "client-sends-no-pong",
-    fault: "It does not answer pings of Engine.IO.",
+    fault: "does not answer Engine.IO pings",
     file: "client/engineio/engine.ts",
     from: "this.push(encodePacket(PONG));",
     to: "",
@@ -125,7 +125,7 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "client-misses-no-ping",
-    fault: "It does not notice that no ping comes.",
+    fault: "does not notice missing pings",
     file: "client/engineio/engine.ts",
     from: "this.heartbeatDelay = pingInterval + pingTimeout;",
     to: "this.heartbeatDelay = 60_000 + pingInterval + pingTimeout;",
@@ -133,7 +133,7 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "client-acknowledges-with-the-next-id",
-    fault: "It acknowledges with another id.",
+    fault: "acknowledges with a wrong id",
     file: "client/socketio/socket.ts",
     from: "this.io.send({ type: ACK, namespace: this.nsp, data, id });",
     to: "this.io.send({ type: ACK, namespace: this.nsp, data, id: id + 1 });",
@@ -141,7 +141,7 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "client-acknowledges-twice",
-    fault: "It acknowledges twice.",
+    fault: "acknowledges twice",
     file: "client/socketio/socket.ts",
     from: "this.io.send({ type: ACK, namespace: this.nsp, data, id });",
     to: "for (let i = 0; i < 2; i++) this.io.send({ type: ACK, namespace: this.nsp, data, id });",
@@ -149,7 +149,7 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "client-attachments-the-other-way-round",
-    fault: "It sends attachments in another order than their placeholders.",
+    fault: "sends attachments in a different order than their placeholders",
     file: "protocol/socketio/encoder.ts",
     from: "return { text: type + addressOf(packet) + payload, attachments };",
     to: "return { text: type + addressOf(packet) + payload, attachments: [...attachments].reverse() };",
@@ -157,7 +157,7 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "client-stays-after-disconnect",
-    fault: "It takes events in a namespace from which the server has sent it out.",
+    fault: "receives events in a namespace from which the server disconnected the client",
     file: "client/socketio/socket.ts",
     from: 'case DISCONNECT:\n        this.leave("io server disconnect");',
     to: "case DISCONNECT:",
@@ -165,7 +165,7 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "client-comes-back-with-the-sid",
-    fault: "It asks for the session that it had when it comes again.",
+    fault: "sends the old session id when reconnecting",
     file: "client/engineio/engine.ts",
     from: "...(this.id !== undefined && { sid: this.id }),",
     to: 'sid: this.id ?? "AAAAAAAAAAAAAAAAAAAA",',

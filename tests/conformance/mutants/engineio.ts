@@ -5,7 +5,7 @@ import type { Mutant } from "./mutant.ts";
 export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   {
     name: "refusal-status",
-    fault: "It refuses an unknown session with status 200.",
+    fault: "rejects an unknown session with status 200",
     file: "protocol/engineio/handshake.ts",
     from: "UNKNOWN_SID:                  { code: 1, status: 400,",
     to: "UNKNOWN_SID:                  { code: 1, status: 200,",
@@ -13,7 +13,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "refusal-code",
-    fault: "It says that an unknown session was a bad request.",
+    fault: "rejects an unknown session with the code for a bad request",
     file: "protocol/engineio/handshake.ts",
     from: "UNKNOWN_SID:                  { code: 1,",
     to: "UNKNOWN_SID:                  { code: 3,",
@@ -21,7 +21,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "refusal-text",
-    fault: "It says in plain text why it refuses.",
+    fault: "sends the reason of a rejection as plain text",
     file: "lib/engineio/engine-request.ts",
     from: '"Content-Type": "application/json"',
     to: '"Content-Type": "text/plain"',
@@ -29,7 +29,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "any-revision",
-    fault: "It takes a revision that there is not for revision 4.",
+    fault: "treats an unknown revision as revision 4",
     file: "protocol/engineio/handshake.ts",
     from: 'const protocol = REVISIONS.get(asked ?? "");',
     to: 'const protocol = REVISIONS.get(asked ?? "") ?? 4;',
@@ -37,7 +37,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "any-method",
-    fault: "It opens a session for a POST.",
+    fault: "opens a session for a POST",
     file: "protocol/engineio/handshake.ts",
     from: 'if (method !== "GET") return',
     to: 'if (method === "HEAD") return',
@@ -45,7 +45,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "transport-not-compared",
-    fault: "It lets polling have a session that is over WebSocket.",
+    fault: "accepts polling requests for a session over WebSocket",
     file: "protocol/engineio/handshake.ts",
     from: "if (!fits || (!upgrade && session.transport !== transport)) {",
     to: "if (!fits) {",
@@ -53,7 +53,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "refused-after-101",
-    fault: "It answers a refused WebSocket as if it were accepted.",
+    fault: "answers a rejected WebSocket handshake with status 101",
     file: "lib/engineio/engine-request.ts",
     from: "refuseUpgrade(this.socket, 400, message);",
     to: "refuseUpgrade(this.socket, 101, message);",
@@ -61,7 +61,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "upgrades-of-websocket",
-    fault: "It lists an upgrade for a session over WebSocket.",
+    fault: "lists an upgrade for a session over WebSocket",
     file: "lib/engineio/engine.ts",
     from: 'session.transport.name === "polling" && allowUpgrades && transports.includes("websocket")',
     to: 'allowUpgrades && transports.includes("websocket")',
@@ -69,7 +69,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "no-upgrades",
-    fault: "It lists no upgrade for a session over polling.",
+    fault: "lists no upgrade for a polling session",
     file: "lib/engineio/engine.ts",
     from: 'upgrades: mayUpgrade ? ["websocket"] : [],',
     to: "upgrades: [],",
@@ -77,7 +77,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "no-max-payload",
-    fault: "It does not tell maxPayload.",
+    fault: "omits maxPayload from the handshake",
     file: "protocol/engineio/handshake.ts",
     from: "JSON.stringify({ sid, upgrades, pingInterval, pingTimeout, maxPayload })",
     to: "JSON.stringify({ sid, upgrades, pingInterval, pingTimeout, max: maxPayload })",
@@ -85,7 +85,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "sid-predictable",
-    fault: "It counts its sessions' ids.",
+    fault: "uses sequential session ids",
     file: "lib/generate-id.ts",
     from: 'return RANDOM.toString("base64url", randomOffset - ID_LENGTH, randomOffset);',
     to: 'return String(++randomOffset).padStart(20, "0");',
@@ -93,7 +93,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "sid-equal",
-    fault: "It gives each session the same id.",
+    fault: "uses the same id for every session",
     file: "lib/generate-id.ts",
     from: "randomOffset += ID_LENGTH;",
     to: "randomOffset = ID_LENGTH;",
@@ -101,7 +101,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "separator",
-    fault: "It has a line feed between the packets of a payload.",
+    fault: "separates the packets of a payload with a line feed",
     file: "protocol/engineio/payload.ts",
     from: 'export const SEPARATOR = "\\x1e";',
     to: 'export const SEPARATOR = "\\n";',
@@ -109,7 +109,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "one-packet-of-a-payload",
-    fault: "It reads only the first packet of a payload.",
+    fault: "reads only the first packet of a payload",
     file: "protocol/engineio/payload.ts",
     from: "    if (end === -1) return;\n",
     to: "    if (start === 0) return;\n",
@@ -117,7 +117,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "base64-unchecked",
-    fault: "It takes bytes that are not base64 for none.",
+    fault: "treats invalid base64 as empty data",
     file: "protocol/engineio/payload.ts",
     from: 'if (data === undefined) throw new ProtocolError("INVALID_BASE64");\n  return { type: MESSAGE, data };',
     to: "return { type: MESSAGE, data: data ?? new Uint8Array(0) };",
@@ -125,7 +125,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "bytes-as-text",
-    fault: "It sends bytes without the b in front.",
+    fault: "sends binary data over polling without the prefix b",
     file: "protocol/engineio/payload.ts",
     from: "BINARY + encodeBase64(packet)",
     to: "MESSAGE + encodeBase64(packet)",
@@ -133,7 +133,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "unknown-type-ignored",
-    fault: "It takes a packet of an unknown type for a noop.",
+    fault: "treats a packet of an unknown type as a noop",
     file: "protocol/engineio/packet.ts",
     from: 'if (!isPacketType(type)) throw new ProtocolError("UNKNOWN_PACKET_TYPE");',
     to: 'if (!isPacketType(type)) return { type: NOOP, data: "" };',
@@ -141,7 +141,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "empty-packet-ignored",
-    fault: "It takes an empty packet for a noop.",
+    fault: "treats an empty packet as a noop",
     file: "protocol/engineio/packet.ts",
     from: 'if (type === undefined) throw new ProtocolError("EMPTY_PACKET");',
     to: 'if (type === undefined) return { type: NOOP, data: "" };',
@@ -149,7 +149,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "utf8-unchecked",
-    fault: "It reads what is not UTF-8 as Latin-1.",
+    fault: "decodes invalid UTF-8 as Latin-1",
     file: "lib/engineio/polling.ts",
     from: 'if (text === undefined) throw new ProtocolError("INVALID_UTF8");\n    const { format, jsonp } = this.#options;\n    const payload = jsonp === undefined ? text : decodeForm(text);',
     to: 'const { format, jsonp } = this.#options;\n    const payload = jsonp === undefined ? (text ?? "4") : decodeForm(text ?? "");',
@@ -157,7 +157,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "overlapping-gets",
-    fault: "It lets a GET take the place of the one that waits.",
+    fault: "lets a second GET replace the pending one",
     file: "lib/engineio/polling.ts",
     from: "if (this.#poll !== undefined || this.unreadBytes > 0) {\n      response.writeHead(400)",
     to: "if (this.#released) {\n      response.writeHead(400)",
@@ -165,7 +165,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "overlapping-gets-survived",
-    fault: "It refuses a second GET and goes on.",
+    fault: "rejects a second GET without closing the session",
     file: "lib/engineio/polling.ts",
     from: 'this.#lose("transport error", new Error("overlap from client"));',
     to: "",
@@ -173,7 +173,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "overlapping-posts",
-    fault: "It takes two POSTs at a time.",
+    fault: "accepts two concurrent POSTs",
     file: "lib/engineio/polling.ts",
     from: "if (this.#post !== undefined || this.#delivering !== undefined) {\n      refusePost(",
     to: "if (this.#released) {\n      refusePost(",
@@ -181,7 +181,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "post-not-ok",
-    fault: "It answers a POST with nothing.",
+    fault: "answers a POST with an empty body",
     file: "lib/engineio/polling.ts",
     from: '      "Content-Length": 2,\n      "Cache-Control": "no-store",\n    })\n    .end("ok");',
     to: '      "Cache-Control": "no-store",\n    })\n    .end();',
@@ -189,7 +189,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "get-does-not-wait",
-    fault: "It answers a GET with a noop at once.",
+    fault: "answers a GET with a noop at once",
     file: "lib/engineio/polling.ts",
     from: "this.#sink?.onWritable();\n    } else {",
     to: "this.#sink?.onWritable();\n      if (this.#answer.length === 0) this.send(NOOP_PACKET);\n    } else {",
@@ -197,7 +197,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "no-limit-of-chunks",
-    fault: "It reads chunks without an end.",
+    fault: "reads chunked bodies of any length",
     file: "lib/engineio/polling.ts",
     from: "if (body.length + chunk.length <= maxPayload) {",
     to: "if (body.length + chunk.length <= 1e9) {",
@@ -205,7 +205,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "limit-too-small",
-    fault: "It refuses a body of maxPayload bytes.",
+    fault: "rejects a body of maxPayload bytes",
     file: "lib/engineio/polling.ts",
     from: "if (body.length + chunk.length <= maxPayload) {",
     to: "if (body.length + chunk.length < maxPayload) {",
@@ -213,7 +213,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "close-ignored",
-    fault: "It takes no notice of a close packet.",
+    fault: "ignores a close packet",
     file: "lib/engineio/session.ts",
     from: "} else if (packet.type === CLOSE) {",
     to: "} else if (packet.type === CLOSE && this.protocol === 3) {",
@@ -221,7 +221,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "answered-late",
-    fault: "It leaves the GET that waits unanswered at the end.",
+    fault: "does not answer the pending GET when the session closes",
     file: "lib/engineio/polling.ts",
     from: "this.#released = true;\n    this.#end(NOOP_PACKET);",
     to: "this.#released = true;",
@@ -229,7 +229,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "no-ping",
-    fault: "It sends no pings.",
+    fault: "sends no pings",
     file: "lib/engineio/session.ts",
     from: "  onPingDue(): void {\n    this.send(PING_PACKET);",
     to: "  onPingDue(): void {\n    this.host.heartbeat.onPong(this);",
@@ -237,7 +237,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "ping-too-early",
-    fault: "It sends its pings after a tenth of the interval.",
+    fault: "sends pings after a tenth of pingInterval",
     file: "lib/engineio/heartbeat.ts",
     from: "new Deadlines(pingInterval, onDue, pingInterval * EARLY)",
     to: "new Deadlines(pingInterval / 10, onDue)",
@@ -245,7 +245,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "pong-not-required",
-    fault: "It does not wait for the pong.",
+    fault: "does not wait for the pong",
     file: "lib/engineio/heartbeat.ts",
     from: "this.#awaiting.add(session);\n      session.onPingDue();",
     to: "this.#quiet.add(session);\n      session.onPingDue();",
@@ -253,7 +253,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "late-client-kept",
-    fault: "It keeps a session whose pong has not come.",
+    fault: "keeps a session without a pong",
     file: "lib/engineio/session.ts",
     from: '  onPingTimeout(): void {\n    this.discard("ping timeout");',
     to: '  onPingTimeout(): void {\n    this.dispatch("heartbeat", []);',
@@ -261,7 +261,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "pong-unheard",
-    fault: "It ends a session that answers its pings.",
+    fault: "closes a session that answers its pings",
     file: "lib/engineio/session.ts",
     from: "if (type === PONG) {\n      this.host.heartbeat.onPong(this);",
     to: "if (type === PONG) {\n      this.host.heartbeat.onOtherPacket(this);",
@@ -269,7 +269,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "messages-are-pongs",
-    fault: "It takes any packet for a pong.",
+    fault: "accepts any packet as a pong",
     file: "lib/engineio/heartbeat.ts",
     from: "if (!this.#awaiting.has(session) || this.#extended.has(session)) return;",
     to: "if (!this.#awaiting.has(session)) return;",
@@ -277,7 +277,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "ping-of-client",
-    fault: "It answers a ping of a client with a pong.",
+    fault: "answers a client's ping with a pong",
     file: "lib/engineio/session.ts",
     from: "if (type !== (this.protocol === 4 ? PONG : PING)) {",
     to: "if (type === PONG && this.protocol === 3) {",
@@ -285,7 +285,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "waiting-get-at-probe",
-    fault: "It leaves the GET waiting when the probe comes.",
+    fault: "does not answer the pending GET when the probe arrives",
     file: "lib/engineio/session.ts",
     from: "if (this.currentTransport.writable) this.onWritable();\n  }",
     to: "}",
@@ -293,7 +293,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "get-while-probing",
-    fault: "It has a GET wait while the WebSocket is probed.",
+    fault: "lets a GET wait during the probe",
     file: "lib/engineio/session.ts",
     from: '} else if (this.sessionState === "probing" && this.currentTransport.writable) {',
     to: "} else if (this.sessionState === undefined) {",
@@ -301,7 +301,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "upgrade-without-probe",
-    fault: "It changes to a WebSocket that was not probed.",
+    fault: "upgrades to a WebSocket without a probe",
     file: "lib/engineio/upgrade.ts",
     from: "} else if (packet.type === UPGRADE && this.#session.probing) {",
     to: '} else if (packet.type === UPGRADE) {\n      if (this.#session.state === "polling") this.#session.onProbe(this.#transport);',
@@ -309,7 +309,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "any-probe",
-    fault: "It takes any ping for a probe.",
+    fault: "accepts any ping as a probe",
     file: "lib/engineio/upgrade.ts",
     from: "packet.type === PING && packet.data === PROBE",
     to: "packet.type === PING",
@@ -317,7 +317,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "second-websocket",
-    fault: "It takes another WebSocket while one is probed.",
+    fault: "accepts another WebSocket during a probe",
     file: "lib/engineio/engine.ts",
     from: "if (session !== undefined && !(session.mayUpgrade && this.options.allowUpgrades)) {",
     to: 'if (session !== undefined && session.state === "websocket") {',
@@ -325,7 +325,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "lost-in-the-upgrade",
-    fault: "It loses what waits when the session changes to the WebSocket.",
+    fault: "loses buffered packets when the session upgrades",
     file: "lib/engineio/session.ts",
     from: "polling.release();",
     to: "this.clear();\n    polling.release();",
@@ -333,7 +333,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "abandon-ends",
-    fault: "It ends the session with the WebSocket that it tried.",
+    fault: "closes the session when a probing WebSocket closes",
     file: "lib/engineio/session.ts",
     from: 'if (this.probing) this.advance("abandon");',
     to: 'this.discard("transport close");',
@@ -341,7 +341,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "probe-outlives-session",
-    fault: "It keeps the WebSocket of a session that has ended.",
+    fault: "keeps the WebSocket of a closed session open",
     file: "lib/engineio/session.ts",
     from: "    upgrade?.abandon();\n",
     to: "",
@@ -349,7 +349,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "cors-any-origin",
-    fault: "It lets every page read, without its name.",
+    fault: "allows every origin with a wildcard",
     file: "lib/engineio/cors.ts",
     from: 'response.setHeader("Access-Control-Allow-Origin", origin);',
     to: 'response.setHeader("Access-Control-Allow-Origin", "*");',
@@ -357,7 +357,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "cors-no-vary",
-    fault: "It does not tell caches that the answer depends on the origin.",
+    fault: "omits the Vary header for responses that depend on the origin",
     file: "lib/engineio/cors.ts",
     from: 'addHeader(response, "Vary", "Origin");',
     to: "",
@@ -365,7 +365,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "pong-of-revision-3",
-    fault: "It does not answer pings of revision 3.",
+    fault: "does not answer pings in revision 3",
     file: "lib/engineio/session.ts",
     from: "      this.send(pong);\n",
     to: '      if (data !== "") this.send(pong);\n',
@@ -373,7 +373,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "pong-without-data",
-    fault: "Its pong of revision 3 has no data.",
+    fault: "answers a ping in revision 3 without its data",
     file: "lib/engineio/session.ts",
     from: 'const pong = data === "" ?',
     to: "const pong = data !== undefined ?",
@@ -381,7 +381,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "pings-of-server-3",
-    fault: "It sends pings in revision 3, too.",
+    fault: "sends pings in revision 3",
     file: "lib/engineio/engine.ts",
     from: "3: { protocol: 3, heartbeat: clientHeartbeat,",
     to: "3: { protocol: 3, heartbeat,",
@@ -389,7 +389,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "silent-client-3",
-    fault: "It keeps a client of revision 3 that sends nothing.",
+    fault: "keeps a silent client in revision 3",
     file: "lib/engineio/heartbeat.ts",
     from: "new Deadlines(pingInterval + pingTimeout, (session) => session.onPingTimeout());",
     to: "new Deadlines(pingInterval + pingTimeout, () => {});",
@@ -397,7 +397,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "length-unchecked",
-    fault: "It takes a packet that is shorter than its length.",
+    fault: "accepts a packet that is shorter than its length in revision 3",
     file: "protocol/engineio/legacy.ts",
     from: '    at = start + Number(digits);\n    if (at > body.length) throw new ProtocolError("PAYLOAD_LENGTH");',
     to: "    at = start + Number(digits);",
@@ -405,7 +405,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "bytes-to-text-only",
-    fault: "It sends bytes to a client that reads text only.",
+    fault: "sends binary data to a client that supports text only",
     file: "lib/engineio/engine.ts",
     from: 'legacyFormat(!query.has("b64") && !query.has("j"))',
     to: "legacyFormat(true)",
@@ -413,7 +413,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "binary-without-type",
-    fault: "It sends bytes of revision 3 without their type.",
+    fault: "sends binary packets in revision 3 without their type",
     file: "protocol/engineio/legacy.ts",
     from: "return concat([Uint8Array.of(MESSAGE_BYTE), data]);",
     to: "return data;",
@@ -421,7 +421,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "jsonp-unescaped",
-    fault: "It leaves U+2028 as it is in a script.",
+    fault: "does not escape U+2028 in a JSONP response",
     file: "lib/engineio/jsonp.ts",
     from: '.replace(/\\u2028/g, "\\\\u2028")',
     to: "",
@@ -429,7 +429,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "jsonp-any-index",
-    fault: "It puts what j says into the script.",
+    fault: "inserts the query parameter j into the JSONP script unescaped",
     file: "lib/engineio/jsonp.ts",
     from: 'index.replace(/\\D/g, "")',
     to: "index",
@@ -437,7 +437,7 @@ export const ENGINEIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "jsonp-line-feeds",
-    fault: "It leaves an escaped line feed of a form as it is.",
+    fault: "does not unescape line feeds in a JSONP form",
     file: "lib/engineio/jsonp.ts",
     from: '(escaped.length === 2 ? "\\n" : "\\\\n")',
     to: "escaped",

@@ -8,7 +8,7 @@ import { build } from "esbuild";
 export interface Mutant {
   /** Stable, in words with dashes. */
   readonly name: string;
-  /** What it does wrong, in one sentence. */
+  /** What the server or client does wrong, as a verb phrase for the title of a test. */
   readonly fault: string;
   /** From the root of the project. */
   readonly file: string;

@@ -5,7 +5,7 @@ import type { Mutant } from "./mutant.ts";
 export const SOCKETIO_MUTANTS: readonly Mutant[] = [
   {
     name: "sid-of-the-engine",
-    fault: "It gives the id of the Engine.IO session as session id.",
+    fault: "sends the Engine.IO session id as the Socket.IO id",
     file: "lib/socketio/dispatcher.ts",
     from: "return generateId();",
     to: "return this.conn.id;",
@@ -13,7 +13,7 @@ export const SOCKETIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "same-sid-in-all-namespaces",
-    fault: "It gives one session id for all namespaces of a client.",
+    fault: "uses the same Socket.IO id for all namespaces of a client",
     file: "lib/socketio/dispatcher.ts",
     from: "return generateId();",
     to: 'return this.conn.id.split("").reverse().join("");',
@@ -21,7 +21,7 @@ export const SOCKETIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "auth-not-passed",
-    fault: "It drops what the client gives with CONNECT.",
+    fault: "ignores the data of CONNECT",
     file: "lib/socketio/dispatcher.ts",
     from: "this.join(packet.namespace, packet.data ?? NO_AUTH,",
     to: "this.join(packet.namespace, NO_AUTH,",
@@ -29,7 +29,7 @@ export const SOCKETIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "auth-of-the-first-namespace",
-    fault: "It takes what the client gave first for all namespaces.",
+    fault: "uses the data of the first CONNECT for all namespaces",
     file: "lib/socketio/dispatcher.ts",
     from: "this.join(packet.namespace, packet.data ?? NO_AUTH,",
     to: 'this.join(packet.namespace, Reflect.get(this.conn, "auth") ?? (Reflect.set(this.conn, "auth", packet.data ?? NO_AUTH), packet.data ?? NO_AUTH),',
@@ -37,7 +37,7 @@ export const SOCKETIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "unknown-namespace-without-an-answer",
-    fault: "It does not answer who asks for a namespace that does not exist.",
+    fault: "does not answer CONNECT to an unknown namespace",
     file: "lib/socketio/dispatcher.ts",
     from: "if (this.#answer(name)) this.#refuse(name, INVALID_NAMESPACE);",
     to: "this.#answer(name);",
@@ -45,7 +45,7 @@ export const SOCKETIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "refuses-silently",
-    fault: "It does not tell a client that it is refused.",
+    fault: "does not send CONNECT_ERROR to a rejected client",
     file: "lib/socketio/socket.ts",
     from: "this.client.sendRefused(this.nsp.name, data);",
     to: "void data;",
@@ -53,7 +53,7 @@ export const SOCKETIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "refuses-without-data",
-    fault: "It leaves out the data of a refusal.",
+    fault: "omits the data of CONNECT_ERROR",
     file: "lib/socketio/connection-refused.ts",
     from: "return hasData ? { message: told, data } : { message: told };",
     to: "return { message: told };",
@@ -61,7 +61,7 @@ export const SOCKETIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "unknown-namespace-closes",
-    fault: "It closes the connection of who asks for a namespace that does not exist.",
+    fault: "closes the connection on CONNECT to an unknown namespace",
     file: "lib/socketio/dispatcher.ts",
     from: "if (this.#answer(name)) this.#refuse(name, INVALID_NAMESPACE);",
     to: "if (this.#answer(name)) { this.#refuse(name, INVALID_NAMESPACE); this.close(); }",
@@ -69,7 +69,7 @@ export const SOCKETIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "ignores-what-comes-before-connect",
-    fault: "It passes over packets that come before CONNECT.",
+    fault: "ignores packets before CONNECT",
     file: "lib/socketio/dispatcher.ts",
     from: "} else if (!(packet.type < CONNECT_ERROR && this.#left?.has(packet.namespace))) {",
     to: "} else if (socket !== undefined) {",
@@ -77,7 +77,7 @@ export const SOCKETIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "joins-before-connect",
-    fault: "It lets a client into a namespace that sends an event there.",
+    fault: "connects a client to a namespace when it sends an event there",
     file: "lib/socketio/dispatcher.ts",
     from: "if (packet.type === CONNECT && !socket?.connected) {",
     to: "if (packet.type === EVENT && socket === undefined) {\n      this.join(packet.namespace, NO_AUTH);\n    } else if (packet.type === CONNECT && !socket?.connected) {",
@@ -85,7 +85,7 @@ export const SOCKETIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "second-connect-ignored",
-    fault: "It passes over a CONNECT of a client that is in the namespace.",
+    fault: "ignores a second CONNECT to a namespace",
     file: "lib/socketio/dispatcher.ts",
     from: "if (packet.type === CONNECT && !socket?.connected) {",
     to: "if (packet.type === CONNECT) {",
@@ -93,7 +93,7 @@ export const SOCKETIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "three-sockets-for-one-client",
-    fault: "It lets a client in as often as it has asked before the answer.",
+    fault: "connects a client once for each CONNECT that is sent before the response",
     file: "lib/socketio/dispatcher.ts",
     from: "if (socket !== undefined) return;",
     to: "",
@@ -101,7 +101,7 @@ export const SOCKETIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "ack-with-the-next-id",
-    fault: "It acknowledges with another id.",
+    fault: "acknowledges with a wrong id",
     file: "lib/socketio/socket.ts",
     from: "this.sendPacket({ type: ACK, namespace: this.nsp.name, data: args, id });",
     to: "this.sendPacket({ type: ACK, namespace: this.nsp.name, data: args, id: id + 1 });",
@@ -109,7 +109,7 @@ export const SOCKETIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "ack-without-zero",
-    fault: "It takes the id 0 for none.",
+    fault: "treats the id 0 as missing",
     file: "lib/socketio/socket.ts",
     from: "const acknowledge = id === undefined ? undefined : this.acknowledgement(id);",
     to: "const acknowledge = id ? this.acknowledgement(id) : () => {};",
@@ -117,7 +117,7 @@ export const SOCKETIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "ack-never",
-    fault: "It does not acknowledge.",
+    fault: "does not acknowledge",
     file: "lib/socketio/socket.ts",
     from: "this.sendPacket({ type: ACK, namespace: this.nsp.name, data: args, id });",
     to: "void args;",
@@ -125,7 +125,7 @@ export const SOCKETIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "ack-twice",
-    fault: "It acknowledges twice.",
+    fault: "acknowledges twice",
     file: "lib/socketio/socket.ts",
     from: "this.sendPacket({ type: ACK, namespace: this.nsp.name, data: args, id });",
     to: "for (let i = 0; i < 2; i++) this.sendPacket({ type: ACK, namespace: this.nsp.name, data: args, id });",
@@ -133,7 +133,7 @@ export const SOCKETIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "ack-in-the-main-namespace",
-    fault: "It acknowledges in the main namespace, wherever the event was.",
+    fault: "acknowledges in the main namespace instead of the namespace of the event",
     file: "lib/socketio/socket.ts",
     from: "this.sendPacket({ type: ACK, namespace: this.nsp.name, data: args, id });",
     to: 'this.sendPacket({ type: ACK, namespace: "/", data: args, id });',
@@ -141,7 +141,7 @@ export const SOCKETIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "ack-taken-again",
-    fault: "It takes every ACK with an id that it has used.",
+    fault: "accepts repeated ACK packets with the same id",
     file: "lib/events/acknowledgements.ts",
     from: "this.pending.delete(id);\n    clearTimeout(pending.timer);",
     to: "clearTimeout(pending.timer);",
@@ -149,7 +149,7 @@ export const SOCKETIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "unknown-ack-closes",
-    fault: "It closes the connection for an ACK that it does not wait for.",
+    fault: "closes the connection on an ACK with an unknown id",
     file: "lib/socketio/socket.ts",
     from: "this.awaitedAcks?.receive(id, args);",
     to: "if (id > 999_999) this.client.conn.close(); else this.awaitedAcks?.receive(id, args);",
@@ -157,7 +157,7 @@ export const SOCKETIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "any-ack-taken",
-    fault: "It takes any ACK for the one that it waits for.",
+    fault: "accepts an ACK with any id",
     file: "lib/events/acknowledgements.ts",
     from: "this.settle(id, null, args);",
     to: "this.settle(this.pending.keys().next().value ?? id, null, args);",
@@ -165,7 +165,7 @@ export const SOCKETIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "reserved-name-accepted",
-    fault: "It takes an event named disconnecting from a client.",
+    fault: "accepts an event named disconnecting",
     file: "protocol/socketio/packet.ts",
     from: '  "disconnecting",\n',
     to: "",
@@ -173,7 +173,7 @@ export const SOCKETIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "empty-event-accepted",
-    fault: "It takes an event without a name.",
+    fault: "accepts an event without a name",
     file: "protocol/socketio/check.ts",
     from: 'Array.isArray(value) && (typeof value[0] === "string" || typeof value[0] === "number")',
     to: "Array.isArray(value)",
@@ -181,7 +181,7 @@ export const SOCKETIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "ack-of-object-accepted",
-    fault: "It takes an ACK whose payload is no array.",
+    fault: "accepts an ACK whose payload is not an array",
     file: "protocol/socketio/check.ts",
     from: 'if (!Array.isArray(payload)) throw new ProtocolError("ACK_PAYLOAD");',
     to: "if (!Array.isArray(payload)) return { type: ACK, namespace, data: [], id: id ?? 0 };",
@@ -189,7 +189,7 @@ export const SOCKETIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "invalid-json-ignored",
-    fault: "It passes over payloads that are not JSON.",
+    fault: "ignores payloads that are not JSON",
     file: "lib/socketio/dispatcher.ts",
     from: "this.#fail(error);",
     to: 'if (error instanceof ProtocolError && error.rule !== "PAYLOAD_JSON") this.#fail(error);',
@@ -197,7 +197,7 @@ export const SOCKETIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "unknown-type-ignored",
-    fault: "It passes over packets of unknown types.",
+    fault: "ignores packets of unknown types",
     file: "lib/socketio/dispatcher.ts",
     from: "this.#fail(error);",
     to: 'if (error instanceof ProtocolError && error.rule !== "PACKET_TYPE") this.#fail(error);',
@@ -205,7 +205,7 @@ export const SOCKETIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "attachments-the-other-way-round",
-    fault: "It sends attachments in another order than their placeholders.",
+    fault: "sends attachments in a different order than their placeholders",
     file: "protocol/socketio/encoder.ts",
     from: "return { text: type + addressOf(packet) + payload, attachments };",
     to: "return { text: type + addressOf(packet) + payload, attachments: [...attachments].reverse() };",
@@ -213,7 +213,7 @@ export const SOCKETIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "attachments-not-counted",
-    fault: "It writes one attachment more than there are.",
+    fault: "announces one attachment too many",
     file: "protocol/socketio/encoder.ts",
     from: "const count = attachments.length;",
     to: "const count = attachments.length && attachments.length + 1;",
@@ -221,7 +221,7 @@ export const SOCKETIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "binary-ack-as-event",
-    fault: "It sends an ACK with bytes as BINARY_EVENT.",
+    fault: "sends an ACK with binary data as BINARY_EVENT",
     file: "protocol/socketio/encoder.ts",
     from: "BINARY_EVENT : BINARY_ACK}",
     to: "BINARY_EVENT : BINARY_EVENT}",
@@ -229,7 +229,7 @@ export const SOCKETIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "placeholder-not-checked",
-    fault: "It gives nothing where a placeholder is beyond the last attachment.",
+    fault: "replaces a placeholder beyond the last attachment with an empty ArrayBuffer",
     file: "protocol/socketio/attachments.ts",
     from: 'if (!bytes) throw new ProtocolError("PLACEHOLDER");',
     to: "if (!bytes) return new ArrayBuffer(0);",
@@ -237,7 +237,7 @@ export const SOCKETIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "placeholder-by-order",
-    fault: "It takes the first attachment for every placeholder.",
+    fault: "uses the first attachment for every placeholder",
     file: "protocol/socketio/attachments.ts",
     from: 'typeof num === "number" && attachments[num]',
     to: 'typeof num === "number" && num < attachments.length && attachments[0]',
@@ -245,7 +245,7 @@ export const SOCKETIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "placeholders-everywhere",
-    fault: "It refuses what looks like a placeholder where nothing is attached.",
+    fault: "treats placeholders in a packet without attachments as attachments",
     file: "protocol/socketio/decoder.ts",
     from: "if (expected === 0) return packet;",
     to: "if (expected === 0) {\n      restore((packet as { data?: unknown }).data, []);\n      return packet;\n    }",
@@ -253,7 +253,7 @@ export const SOCKETIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "too-many-attachments",
-    fault: "It waits for as many attachments as a client says.",
+    fault: "waits for any announced number of attachments",
     file: "protocol/socketio/decoder.ts",
     from: 'if (expected > this.#maxAttachments) throw new ProtocolError("TOO_MANY_ATTACHMENTS");',
     to: "",
@@ -261,7 +261,7 @@ export const SOCKETIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "no-attachments",
-    fault: "It waits for ever for none.",
+    fault: "waits forever for a binary packet with 0 attachments",
     file: "protocol/socketio/decoder.ts",
     from: 'if (!(expected >= 1) || text[end] !== "-") throw',
     to: 'if (!(expected >= 0) || text[end] !== "-") throw',
@@ -269,7 +269,7 @@ export const SOCKETIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "text-between-attachments",
-    fault: "It forgets a packet whose attachment has not come when a text does.",
+    fault: "drops an incomplete binary packet when a text message arrives",
     file: "protocol/socketio/decoder.ts",
     from: 'if (unfinished !== undefined) throw new ProtocolError("ATTACHMENT_EXPECTED");',
     to: "",
@@ -277,7 +277,7 @@ export const SOCKETIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "attachment-not-expected",
-    fault: "It passes over an attachment that nothing has announced.",
+    fault: "ignores an unannounced attachment",
     file: "protocol/socketio/decoder.ts",
     from: 'if (unfinished === undefined) throw new ProtocolError("NO_PLACEHOLDER");',
     to: "if (unfinished === undefined) return undefined;",
@@ -285,7 +285,7 @@ export const SOCKETIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "large-ids-rounded",
-    fault: "It rounds ids that are no safe integers.",
+    fault: "rounds ids beyond the safe integers",
     file: "protocol/socketio/decoder.ts",
     from: "if (!Number.isSafeInteger(id)) throw",
     to: "if (Number.isNaN(id)) throw",
@@ -293,7 +293,7 @@ export const SOCKETIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "main-namespace-written",
-    fault: "It writes the name of the main namespace.",
+    fault: "writes the name of the main namespace",
     file: "protocol/socketio/encoder.ts",
     from: 'namespace === MAIN_NAMESPACE ? ""',
     to: 'namespace === "" ? ""',
@@ -301,7 +301,7 @@ export const SOCKETIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "disconnect-ignored",
-    fault: "It goes on to serve who has left a namespace.",
+    fault: "continues to serve a client that left the namespace",
     file: "lib/socketio/dispatcher.ts",
     from: 'socket.onClose("client namespace disconnect");',
     to: "void socket;",
@@ -309,7 +309,7 @@ export const SOCKETIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "disconnect-closes",
-    fault: "It closes the connection when a client leaves one of its namespaces.",
+    fault: "closes the connection when a client leaves one of its namespaces",
     file: "lib/socketio/dispatcher.ts",
     from: 'socket.onClose("client namespace disconnect");',
     to: "this.close();",
@@ -317,7 +317,7 @@ export const SOCKETIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "disconnect-answered",
-    fault: "It answers DISCONNECT with DISCONNECT.",
+    fault: "answers DISCONNECT with DISCONNECT",
     file: "lib/socketio/dispatcher.ts",
     from: 'socket.onClose("client namespace disconnect");',
     to: 'this.sendPacket({ type: DISCONNECT, namespace: packet.namespace });\n      socket.onClose("client namespace disconnect");',
@@ -325,7 +325,7 @@ export const SOCKETIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "disconnects-silently",
-    fault: "It does not tell a client that it disconnects it.",
+    fault: "does not send DISCONNECT when disconnecting a client",
     file: "lib/socketio/socket.ts",
     from: "this.sendPacket({ type: DISCONNECT, namespace: this.nsp.name });",
     to: "",
@@ -333,7 +333,7 @@ export const SOCKETIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "does-not-close",
-    fault: "It disconnects a client from all namespaces, and keeps the connection.",
+    fault: "disconnects a client from all namespaces without closing the connection",
     file: "lib/socketio/dispatcher.ts",
     from: "for (const socket of this.#sockets()) socket.disconnect();\n    this.conn.close();",
     to: "for (const socket of this.#sockets()) socket.disconnect();",
@@ -341,7 +341,7 @@ export const SOCKETIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "rooms-leak",
-    fault: "It sends what is for a room to everybody.",
+    fault: "sends events for a room to every client",
     file: "lib/socketio/adapter.ts",
     from: "for (const id of rooms.size === 0 ? sockets.keys() : this.#idsIn(rooms)) {",
     to: "for (const id of [...sockets.keys(), ...rooms].filter((id) => sockets.has(id))) {",
@@ -349,7 +349,7 @@ export const SOCKETIO_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "events-in-the-main-namespace",
-    fault: "It sends every event in the main namespace.",
+    fault: "sends every event in the main namespace",
     file: "lib/socketio/socket.ts",
     from: "const packet: Packet = { type: EVENT, namespace: this.nsp.name, data, id };",
     to: 'const packet: Packet = { type: EVENT, namespace: "/", data, id };',

@@ -5,7 +5,7 @@ import type { Mutant } from "./mutant.ts";
 export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   {
     name: "accepts-unmasked",
-    fault: "It takes frames of a client that are not masked.",
+    fault: "accepts unmasked frames from the client",
     file: "protocol/websocket/receiver.ts",
     from: "if (masked !== this.#mustBeMasked) {",
     to: "if (masked && !this.#mustBeMasked) {",
@@ -13,7 +13,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "forgets-where-the-key-was",
-    fault: "It begins with the first byte of the masking key again in each chunk.",
+    fault: "restarts the masking key at its first byte in each chunk",
     file: "protocol/websocket/receiver.ts",
     from: "this.#key = turnKey(this.#key, length);",
     to: "",
@@ -21,7 +21,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "accepts-reserved-bits",
-    fault: "It takes frames with RSV2 and RSV3.",
+    fault: "accepts frames with RSV2 and RSV3 set",
     file: "protocol/websocket/receiver.ts",
     from: 'if ((first & RSV2_RSV3) !== 0) throw new ProtocolError("RESERVED_BITS");',
     to: "",
@@ -29,7 +29,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "accepts-rsv1-anywhere",
-    fault: "With permessage-deflate it takes RSV1 on any frame.",
+    fault: "with permessage-deflate accepts RSV1 on any frame",
     file: "protocol/websocket/receiver.ts",
     from: "const mayCompress = this.#mayDeflate && opcode !== CONTINUATION && !isControl(opcode);",
     to: "const mayCompress = this.#mayDeflate;",
@@ -37,7 +37,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "accepts-rsv1-unasked",
-    fault: "It takes RSV1 where no extension was agreed on.",
+    fault: "accepts RSV1 without a negotiated extension",
     file: "protocol/websocket/receiver.ts",
     from: "const mayCompress = this.#mayDeflate && opcode",
     to: "const mayCompress = opcode",
@@ -45,7 +45,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "accepts-reserved-opcodes",
-    fault: "It passes over frames of reserved opcodes.",
+    fault: "ignores frames with reserved opcodes",
     file: "protocol/websocket/receiver.ts",
     from: 'if (isReserved(opcode)) throw new ProtocolError("RESERVED_OPCODE");',
     to: "",
@@ -53,7 +53,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "accepts-long-lengths",
-    fault: "It takes lengths that are not in their shortest form.",
+    fault: "accepts lengths that are not in their shortest form",
     file: "protocol/websocket/receiver.ts",
     from: 'throw new ProtocolError("MINIMAL_LENGTH");',
     to: "",
@@ -61,7 +61,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "writes-long-lengths",
-    fault: "It writes the length 125 in 16 bits.",
+    fault: "encodes the length 125 in 16 bits",
     file: "protocol/websocket/frame.ts",
     from: "return payloadLength < LENGTH_16 ? 2",
     to: "return payloadLength < 125 ? 2",
@@ -69,7 +69,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "masks-its-frames",
-    fault: "It masks the texts that it sends.",
+    fault: "masks the text messages that it sends",
     file: "protocol/websocket/endpoint.ts",
     from: "encodeTextFrame(text, this.#randomFill)",
     to: "encodeTextFrame(text, (key) => key.fill(7))",
@@ -77,7 +77,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "continues-nothing",
-    fault: "It passes over fragments where no message has begun.",
+    fault: "ignores continuation frames without a message",
     file: "protocol/websocket/receiver.ts",
     from: 'if (this.#opcode === NO_MESSAGE) throw new ProtocolError("NOTHING_TO_CONTINUE");',
     to: "",
@@ -85,7 +85,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "interleaves-messages",
-    fault: "It takes a message inside a fragmented one.",
+    fault: "accepts a new message within a fragmented message",
     file: "protocol/websocket/receiver.ts",
     from: 'throw new ProtocolError("MESSAGE_UNFINISHED");',
     to: "",
@@ -93,7 +93,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "takes-any-text",
-    fault: "It does not check the UTF-8 of a message in one frame.",
+    fault: "does not check the UTF-8 of an unfragmented message",
     file: "protocol/websocket/receiver.ts",
     from: "if (opcode === TEXT && !this.compressed && !isValidUtf8(this.payload)) {",
     to: "if (false) {",
@@ -101,7 +101,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "takes-half-a-character",
-    fault: "It takes a fragmented text that ends inside a character.",
+    fault: "accepts a fragmented text that ends within a character",
     file: "protocol/websocket/receiver.ts",
     from: 'if (!this.#utf8.complete) throw new ProtocolError("INVALID_UTF8");',
     to: "",
@@ -109,7 +109,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "takes-surrogates",
-    fault: "It takes surrogates that are cut by the border of a fragment.",
+    fault: "accepts surrogates that are split between two fragments",
     file: "protocol/websocket/utf8.ts",
     from: "else if (byte === 0xed) this.#high = 0x9f;",
     to: "",
@@ -117,7 +117,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "checks-text-late",
-    fault: "It finds that a text is not UTF-8 only when the message has ended.",
+    fault: "detects invalid UTF-8 only at the end of the message",
     file: "protocol/websocket/receiver.ts",
     from: 'if (!this.#utf8.push(piece)) throw new ProtocolError("INVALID_UTF8");',
     to: 'if (!this.#utf8.push(piece)) {\n        this.#utf8.push = () => true;\n        Object.defineProperty(this.#utf8, "complete", { value: false });\n      }',
@@ -125,7 +125,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "forgets-pong",
-    fault: "It answers no ping.",
+    fault: "does not answer pings",
     file: "protocol/websocket/endpoint.ts",
     from: "if (!congested) this.#writeControl(PONG, this.payload);",
     to: "",
@@ -133,7 +133,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "empty-pong",
-    fault: "It answers a ping with an empty pong.",
+    fault: "answers a ping with an empty pong",
     file: "protocol/websocket/endpoint.ts",
     from: "if (!congested) this.#writeControl(PONG, this.payload);",
     to: "if (!congested) this.#writeControl(PONG, EMPTY);",
@@ -141,7 +141,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "accepts-fragmented-control",
-    fault: "It takes control frames without FIN.",
+    fault: "accepts control frames without FIN",
     file: "protocol/websocket/receiver.ts",
     from: 'if ((first & FIN) === 0) throw new ProtocolError("CONTROL_FRAGMENTED");',
     to: "",
@@ -149,7 +149,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "accepts-long-control",
-    fault: "It takes control frames of more than 125 bytes.",
+    fault: "accepts control frames of more than 125 bytes",
     file: "protocol/websocket/receiver.ts",
     from: 'if ((second & LENGTH) > MAX_CONTROL_PAYLOAD) throw new ProtocolError("CONTROL_TOO_LONG");',
     to: "",
@@ -157,7 +157,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "leaves-close-unanswered",
-    fault: "It ends TCP for a close frame without one of its own.",
+    fault: "closes the TCP connection without answering the close frame",
     file: "protocol/websocket/endpoint.ts",
     from: 'if (this.#state === "closeReceived") {',
     to: 'if (this.#state === "closed") {',
@@ -165,7 +165,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "does-not-echo-code",
-    fault: "It answers every close frame with 1000.",
+    fault: "answers every close frame with 1000",
     file: "protocol/websocket/endpoint.ts",
     from: "encodeClose(status.code)",
     to: "encodeClose(1000)",
@@ -173,7 +173,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "accepts-undefined-codes",
-    fault: "It takes close frames of the codes up to 2999.",
+    fault: "accepts close codes up to 2999",
     file: "protocol/websocket/close.ts",
     from: "(code >= 1000 && code <= 1014 &&",
     to: "(code >= 1000 && code <= 2999 &&",
@@ -181,7 +181,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "accepts-reserved-code",
-    fault: "It takes close frames of the code 1004.",
+    fault: "accepts the close code 1004",
     file: "protocol/websocket/close.ts",
     from: "(code < 1004 || code > 1006)",
     to: "(code < 1005 || code > 1006)",
@@ -189,7 +189,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "accepts-half-a-code",
-    fault: "It takes a close frame of one byte as an empty one.",
+    fault: "accepts a close frame with a payload of one byte",
     file: "protocol/websocket/close.ts",
     from: "if (payload.length === 0) return",
     to: "if (payload.length <= 1) return",
@@ -197,7 +197,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "accepts-any-reason",
-    fault: "It does not check the UTF-8 of a close frame's reason.",
+    fault: "does not check the UTF-8 of the reason in a close frame",
     file: "protocol/websocket/close.ts",
     from: 'if (reason === undefined) throw new ProtocolError("INVALID_UTF8");\n  return { code, reason };',
     to: 'return { code, reason: reason ?? "" };',
@@ -205,7 +205,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "keeps-tcp-open",
-    fault: "It leaves it to the client to end TCP when both close frames are there.",
+    fault: "does not close the TCP connection after both close frames",
     file: "protocol/websocket/endpoint.ts",
     from: 'if (this.role === "server") this.#wire.end();',
     to: "",
@@ -213,7 +213,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "no-limit",
-    fault: "It takes messages of any size.",
+    fault: "accepts messages of any size",
     file: "protocol/websocket/receiver.ts",
     from: 'if (held + length > this.#maxPayload) throw new ProtocolError("MESSAGE_TOO_BIG");',
     to: "",
@@ -221,7 +221,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "limits-frames-alone",
-    fault: "It holds each fragment to the limit, and not the message.",
+    fault: "applies the size limit to each fragment instead of the message",
     file: "protocol/websocket/receiver.ts",
     from: "if (held + length > this.#maxPayload)",
     to: "if (length > this.#maxPayload)",
@@ -229,7 +229,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "wrong-accept",
-    fault: "Its Sec-WebSocket-Accept is made of another text.",
+    fault: "computes Sec-WebSocket-Accept with another GUID",
     file: "protocol/websocket/handshake.ts",
     from: "258EAFA5-E914-47DA-95CA-C5AB0DC85B11",
     to: "258EAFA5-E914-47DA-95CA-C5AB0DC85B12",
@@ -237,7 +237,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "takes-any-method",
-    fault: "It makes a WebSocket of a POST.",
+    fault: "accepts a POST as a WebSocket handshake",
     file: "protocol/websocket/handshake.ts",
     from: 'if (method !== "GET") return "METHOD";',
     to: "",
@@ -245,7 +245,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "takes-any-key",
-    fault: "It takes a key of any length.",
+    fault: "accepts a Sec-WebSocket-Key of any length",
     file: "protocol/websocket/handshake.ts",
     from: 'if (typeof key !== "string" || !KEY.test(key)) return "KEY";',
     to: 'if (typeof key !== "string") return "KEY";',
@@ -253,7 +253,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "takes-any-version",
-    fault: "It takes a handshake of any version.",
+    fault: "accepts a handshake of any version",
     file: "protocol/websocket/handshake.ts",
     from: 'if (headers["sec-websocket-version"] !== VERSION) return "VERSION";',
     to: "",
@@ -261,7 +261,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "version-untold",
-    fault: "It refuses other versions without telling its own.",
+    fault: "rejects other versions without Sec-WebSocket-Version in the response",
     file: "lib/websocket/upgrade.ts",
     from: 'decision.rule === "VERSION" ?',
     to: 'decision.rule === "METHOD" ?',
@@ -269,7 +269,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "wrong-status",
-    fault: "It answers a bad handshake with 200.",
+    fault: "rejects an invalid handshake with status 200",
     file: "lib/websocket/upgrade.ts",
     from: "const { status, text } = HANDSHAKE_RULES[decision.rule];",
     to: "const { text } = HANDSHAKE_RULES[decision.rule];\n  const status = 200;",
@@ -277,7 +277,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "unasked-subprotocol",
-    fault: "It chooses a subprotocol that the client did not ask for.",
+    fault: "selects a subprotocol that the client did not offer",
     file: "protocol/websocket/handshake.ts",
     from: "  return chosen;",
     to: '  return chosen === "" && offered.length > 0 ? "echo" : chosen;',
@@ -285,7 +285,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "unasked-extension",
-    fault: "It agrees on permessage-deflate whether it was offered or not.",
+    fault: "accepts permessage-deflate even if it was not offered",
     file: "protocol/websocket/handshake.ts",
     from: "acceptDeflate(extensions, options.deflate)",
     to: 'acceptDeflate([...extensions, { name: "permessage-deflate", parameters: [] }], options.deflate)',
@@ -293,7 +293,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "accepts-malformed-extensions",
-    fault: "It takes an offer that is not of the grammar as none.",
+    fault: "ignores a syntactically invalid Sec-WebSocket-Extensions header",
     file: "protocol/websocket/handshake.ts",
     from: 'if (extensions === undefined) return { accepted: false, rule: "EXTENSIONS" };',
     to: 'if (extensions === undefined) return decideHandshake({ ...request, headers: { ...headers, "sec-websocket-extensions": undefined } }, options);',
@@ -301,7 +301,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "accepts-leading-zero",
-    fault: "It takes a window of 010 bits.",
+    fault: "accepts a window size of 010",
     file: "protocol/websocket/deflate-negotiation.ts",
     from: "/^(?:[89]|1[0-5])$/",
     to: "/^0?(?:[89]|1[0-5])$/",
@@ -309,7 +309,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "hides-the-window",
-    fault: "Its answer does not name the window that it was asked for.",
+    fault: "omits the requested window size from its response",
     file: "protocol/websocket/deflate-negotiation.ts",
     from: "if (agreed.serverMaxWindowBits < LARGEST_WINDOW_BITS || agreed.serverMaxWindowBitsAsked) {",
     to: "if (false) {",
@@ -317,7 +317,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "exceeds-the-window",
-    fault: "It compresses with a larger window than was agreed on.",
+    fault: "compresses with a larger window than negotiated",
     file: "protocol/websocket/deflate.ts",
     from: "windowBits: parameters.serverMaxWindowBits,",
     to: "windowBits: 15,",
@@ -325,7 +325,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "takes-context-over",
-    fault: "It compresses with the messages before in mind where it agreed not to.",
+    fault: "keeps the compression context although no_context_takeover was negotiated",
     file: "protocol/websocket/deflate.ts",
     from: "takeover: !parameters.serverNoContextTakeover,",
     to: "takeover: true,",
@@ -333,7 +333,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "loses-the-context",
-    fault: "It inflates each message by itself.",
+    fault: "does not keep the context when inflating messages",
     file: "lib/websocket/message-deflate.ts",
     from: "if (takeover && this.#window !== undefined) options",
     to: "if (!takeover && this.#window !== undefined) options",
@@ -341,7 +341,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "keeps-the-tail",
-    fault: "It leaves 00 00 FF FF at the end of what it compresses.",
+    fault: "does not remove 00 00 FF FF from the end of compressed messages",
     file: "protocol/websocket/deflate.ts",
     from: "return compressed.subarray(0, compressed.length - TAIL.length);",
     to: "return compressed;",
@@ -349,7 +349,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "inflates-without-limit",
-    fault: "It inflates messages of any size.",
+    fault: "inflates messages of any size",
     file: "lib/websocket/message-deflate.ts",
     from: "maxOutputLength: Math.max(1, Math.min(limit, LARGEST_LIMIT)),",
     to: "",
@@ -357,7 +357,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "takes-any-inflated-text",
-    fault: "It does not check the UTF-8 of what it inflates.",
+    fault: "does not check the UTF-8 of inflated messages",
     file: "lib/websocket/compressor.ts",
     from: 'if (event === TEXT && !isValidUtf8(message)) throw new ProtocolError("INVALID_UTF8");',
     to: "",
@@ -365,7 +365,7 @@ export const WEBSOCKET_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "inflates-rsv1-too",
-    fault: "It takes a compressed message for an uncompressed one when it is fragmented.",
+    fault: "treats a fragmented compressed message as uncompressed",
     file: "protocol/websocket/receiver.ts",
     from: "this.compressed = this.#deflated;",
     to: "this.compressed = false;",

@@ -1,4 +1,4 @@
-// The base of adapters over several processes, over a bus in memory.
+// Tests the base class of adapters for several processes over an in-memory bus.
 
 import assert from "node:assert/strict";
 import { after, afterEach, describe, test } from "node:test";
@@ -9,7 +9,7 @@ import { Bus, BusAdapter } from "../../support/bus.ts";
 import { until } from "../../support/net.ts";
 
 let open: BusAdapter[] = [];
-// Heartbeats keep no process alive, and here nothing else does.
+// Heartbeat timers do not keep the process alive, so this timer does.
 const alive = setInterval(() => {}, 1000);
 after(() => clearInterval(alive));
 afterEach(() => {
@@ -17,7 +17,7 @@ afterEach(() => {
   open = [];
 });
 
-/** So many nodes that know each other, each with a socket that has the name of its node. */
+/** Starts `count` nodes that know each other. Each has one socket, whose id has the index of the node. */
 async function cluster(
   count: number,
   options: ConstructorParameters<typeof BusAdapter>[1] = {},
@@ -42,8 +42,8 @@ function first(nodes: readonly BusAdapter[]): [BusAdapter, BusAdapter, BusAdapte
   return [a, b, c];
 }
 
-describe("a cluster", () => {
-  test("delivers a broadcast to the sockets of every process, published before it is applied here", async () => {
+describe("a cluster adapter", () => {
+  test("delivers a broadcast to the sockets of every process, and publishes one message", async () => {
     const { bus, nodes } = await cluster(3);
     const [a, b, c] = first(nodes);
     bus.log.length = 0;
@@ -55,7 +55,7 @@ describe("a cluster", () => {
     assert.equal(c.host.encodings, 0);
   });
 
-  test("publishes nothing with the flag local", async () => {
+  test("publishes nothing with the local flag", async () => {
     const { bus, nodes } = await cluster(3);
     const [a] = first(nodes);
     bus.log.length = 0;
@@ -70,7 +70,7 @@ describe("a cluster", () => {
     assert.deepEqual(bus.log, []);
   });
 
-  test("awaits that every process has put its sockets into a room", async () => {
+  test("socketsJoin(), socketsLeave() and disconnectSockets() resolve when every process has applied them", async () => {
     const { nodes } = await cluster(3);
     const [a, b, c] = first(nodes);
     await all(a).socketsJoin("room");
@@ -100,7 +100,7 @@ describe("a cluster", () => {
     assert.equal(await a.serverCount(), 3);
   });
 
-  test("emits to the other servers and collects their answers", async () => {
+  test("serverSideEmit() reaches the other servers, and collects one answer of each", async () => {
     const { nodes } = await cluster(3);
     const [a, b, c] = first(nodes);
     for (const [index, node] of [b, c].entries()) {
@@ -120,7 +120,7 @@ describe("a cluster", () => {
     assert.deepEqual(a.host.serverSide, []);
   });
 
-  test("collects the acknowledgements of all clients", async () => {
+  test("emitWithAck() collects the acknowledgements of the clients of all processes", async () => {
     const { nodes } = await cluster(3);
     const [a] = first(nodes);
     const answered = all(a).timeout(10_000).emitWithAck("ask");
@@ -132,7 +132,7 @@ describe("a cluster", () => {
     assert.equal(a.stats().pendingRequests, 0);
   });
 
-  test("tells that a client elsewhere has disconnected before it acknowledged", async () => {
+  test("emitWithAck() rejects if a client of another process disconnects before acknowledging", async () => {
     const { nodes } = await cluster(2);
     const [a, b] = nodes;
     assert.ok(a && b);
@@ -143,7 +143,7 @@ describe("a cluster", () => {
     await assert.rejects(answered, { code: "ERR_DISCONNECTED", responses: ["a"] });
   });
 
-  test("ends the wait for acknowledgements elsewhere when the time is over", async () => {
+  test("emitWithAck() rejects at its timeout, and other processes stop waiting", async () => {
     const { nodes } = await cluster(2);
     const [a, b] = nodes;
     assert.ok(a && b);
@@ -152,8 +152,8 @@ describe("a cluster", () => {
   });
 });
 
-describe("a process that is gone", () => {
-  test("is removed when it is silent, and the requests that wait for it have a partial result", async () => {
+describe("another process that does not answer", () => {
+  test("is removed after heartbeatTimeout, and pending requests end with partial results", async () => {
     const errors: Error[] = [];
     const { bus, nodes } = await cluster(3, {
       heartbeatInterval: 20,
@@ -199,7 +199,7 @@ describe("a process that is gone", () => {
     assert.equal((await all(a).fetchSockets()).length, 3);
   });
 
-  test("fails the acknowledgements that it has announced", async () => {
+  test("makes emitWithAck() reject even if it had confirmed sending the event", async () => {
     const { bus, nodes } = await cluster(2, { heartbeatInterval: 20, heartbeatTimeout: 300 });
     const [a, b] = nodes;
     assert.ok(a && b);
@@ -211,7 +211,7 @@ describe("a process that is gone", () => {
     await assert.rejects(acknowledged, { code: "ERR_MISSING_NODES", responses: ["a"] });
   });
 
-  test("is not missing where it has said that it leaves", async () => {
+  test("is not reported as missing if it left the cluster in order", async () => {
     const { bus, nodes } = await cluster(3);
     const [a, b, c] = first(nodes);
     // Its requests are lost, and its goodbye is not.
@@ -228,7 +228,7 @@ describe("a process that is gone", () => {
     assert.equal(await b.serverCount(), 2);
   });
 
-  test("is missing after requestTimeout where it lives and does not answer", async () => {
+  test("is reported as missing after requestTimeout if it still sends heartbeats", async () => {
     const { nodes } = await cluster(2, { requestTimeout: 50 });
     const [a, b] = nodes;
     assert.ok(a && b);
@@ -241,7 +241,7 @@ describe("a process that is gone", () => {
     assert.match(error.message, /server-side-emit: timeout reached, no answer of /);
   });
 
-  test("has partial results itself when it leaves", async () => {
+  test("makes pending requests end with partial results when the requesting process leaves", async () => {
     const { bus, nodes } = await cluster(2);
     const [a, b] = nodes;
     assert.ok(a && b);

@@ -1,5 +1,4 @@
-// What a stranger who can publish on Redis can do to servers that share it: clients by hand on two servers
-// of this package, and forged messages in between.
+// Publishes forged messages on the Redis that two servers share, as an attacker with access to Redis could.
 
 import assert from "node:assert/strict";
 import { after, describe, type TestContext, test } from "node:test";
@@ -16,7 +15,7 @@ after(() => clearInterval(alive));
 
 const REQUESTS = "socket.io-request#/#";
 
-/** Two servers that know each other, and what forges messages. */
+/** Starts two servers that know each other, and a Redis for forged messages. */
 async function start(context: TestContext) {
   const redis = new MemoryRedis();
   const options = { heartbeatInterval: 60_000, heartbeatTimeout: 120_000, requestTimeout: 60_000 };
@@ -60,13 +59,13 @@ async function acknowledge({ client }: RedisNode, value: unknown): Promise<void>
   }
 }
 
-describe("a forged answer", () => {
+describe("a forged response", () => {
   for (const clientCount of [2 ** 24, Number.MAX_SAFE_INTEGER, -1, 0.5, "9", null]) {
-    test(`that asked ${clientCount} clients costs nothing when the server leaves`, async (context) => {
+    test(`with a client count of ${clientCount} does not delay closing the server`, async (context) => {
       const { redis, a, b } = await start(context);
       const asked = a.io.emitWithAck("ask");
       const requestId = await requestOf(redis, a);
-      // Before what the server says itself.
+      // The forged message arrives before the server's own message.
       answer(redis, a, { type: 8, requestId, clientCount, uid: b.adapter.id });
       await acknowledge(a, 1);
       await arrive();
@@ -78,7 +77,7 @@ describe("a forged answer", () => {
     });
   }
 
-  test("counts once for each server, and removes nobody", async (context) => {
+  test("counts at most once for each server, and no server is removed", async (context) => {
     const { redis, a, b } = await start(context);
     const fetched = a.io.fetchSockets();
     const requestId = await requestOf(redis, a);
@@ -94,7 +93,7 @@ describe("a forged answer", () => {
     assert.equal(a.adapter.stats().removedNodes, 0);
   });
 
-  test("repeated by a server does not stand for another one", async (context) => {
+  test("repeated for one server does not replace the response of another server", async (context) => {
     const { redis, a, b } = await start(context);
     const c = await startRedisNode(context, redis.client(), { requestTimeout: 60_000 });
     await until(() => [a, b, c].every(({ adapter }) => adapter.stats().nodes.length === 2));
@@ -119,7 +118,7 @@ describe("a forged answer", () => {
     assert.equal(a.adapter.stats().nodes.length, 2);
   });
 
-  test("is no acknowledgement of clients that a server has not asked", async (context) => {
+  test("does not count as an acknowledgement of a client", async (context) => {
     const { redis, a, b } = await start(context);
     const asked = a.io.timeout(60_000).emitWithAck("ask");
     const requestId = await requestOf(redis, a);
@@ -137,7 +136,7 @@ describe("a forged answer", () => {
     assert.equal(answers.length, 2);
   });
 
-  test("leaves a request that nobody answers with its error", async (context) => {
+  test("does not complete a request that the other server never answers", async (context) => {
     const redis = new MemoryRedis();
     const a = await startRedisNode(context, redis.client(), { requestTimeout: 100 });
     const b = await startRedisNode(context, redis.client());
@@ -165,9 +164,9 @@ const many = (length: number): number[] => Array.from({ length }, () => 1);
 describe("a forged message", () => {
   for (const [what, channel, message] of [
     ["a request that is nested too deeply", REQUESTS, request(`["event",${deep(100_000)}]`)],
-    ["a request just beyond the limit", REQUESTS, request(`["event",${deep(999)}]`)],
+    ["a request that is nested one level too deeply", REQUESTS, request(`["event",${deep(999)}]`)],
     ["a request with too many arguments", REQUESTS, request(`["event"${",1".repeat(200_000)}]`)],
-    ["JSON that is none", REQUESTS, '{"uid":"stranger",'],
+    ["invalid JSON", REQUESTS, '{"uid":"stranger",'],
     ["a heartbeat that is nested too deeply", MEMBERSHIP, `{"uid":${deep(100_000)}}`],
     ["a broadcast that is nested too deeply", BROADCASTS, Buffer.alloc(100_000, 0x91)],
     ["an event that is nested too deeply", BROADCASTS, broadcastOf(nested(1000))],
@@ -175,7 +174,7 @@ describe("a forged message", () => {
     ["a reserved event", BROADCASTS, broadcast(["connect_error", 1])],
     ["a reserved event with acknowledgements", REQUESTS, withAck(["disconnect"])],
   ] as const) {
-    test(`is counted as invalid and delivered to nobody: ${what}`, async (context) => {
+    test(`is counted as invalid and not delivered: ${what}`, async (context) => {
       const { redis, a } = await start(context);
       const events: unknown[] = [];
       a.io.on("event", (...args: unknown[]) => events.push(args));
@@ -189,7 +188,7 @@ describe("a forged message", () => {
     });
   }
 
-  test("at the limit is delivered", async (context) => {
+  test("is delivered at the limits of depth and of arguments", async (context) => {
     const { redis, a } = await start(context);
     const heard = new Promise<unknown[]>((resolve) =>
       a.io.on("event", (...args: unknown[]) => resolve(args)),
@@ -204,7 +203,7 @@ describe("a forged message", () => {
     assert.equal(a.adapter.stats().invalid, 0);
   });
 
-  test("that cannot be encoded for clients is reported, and nothing throws", async (context) => {
+  test("that cannot be encoded for clients is reported as an error, and nothing is thrown", async (context) => {
     const { redis, a, b } = await start(context);
     const number = 2n ** 60n + 1n;
     void redis.publish(BROADCASTS, broadcast(["event", number]));
@@ -215,7 +214,7 @@ describe("a forged message", () => {
     assert.deepEqual(await b.next("event"), [1]);
   });
 
-  test("that is an answer nested too deeply is none", async (context) => {
+  test("is ignored if it is a response that is nested too deeply", async (context) => {
     const { redis, a, b } = await start(context);
     b.io.on("ask", (reply: (value: string) => void) => reply("b"));
     const before = redis.published.length;

@@ -1,4 +1,4 @@
-// Pickles: data as Python writes it is read, and everything else is refused by name.
+// Reads Python pickles of plain data, and rejects all other pickles with an error that names the reason.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -26,7 +26,7 @@ const noPython = existsSync(PYTHON) || process.env.CI === "true" ? false : `${PY
 
 const proto: unknown = JSON.parse('{"__proto__":{"x":1},"a":1}');
 
-/** What each value of pickles.py is here. */
+/** The expected JavaScript value of each value in pickles.py. */
 const EXPECTED: Readonly<Record<string, unknown>> = {
   none: null,
   true: true,
@@ -57,7 +57,7 @@ function refuses(hex: string, message: RegExp): void {
   assert.throws(() => read(hex), { name: "PickleError", code: "ERR_PICKLE", message });
 }
 
-describe("data", () => {
+describe("reading pickles of plain data", () => {
   for (const { protocol, name, hex } of VECTORS.data) {
     test(`protocol ${protocol}: reads ${name}`, () => {
       assert.ok(name in EXPECTED);
@@ -65,13 +65,13 @@ describe("data", () => {
     });
   }
 
-  test("there are vectors of every protocol that is read", () => {
+  test("has test vectors for every supported protocol", () => {
     for (const protocol of [2, 3, 4, 5]) {
       assert.ok(VECTORS.data.filter((each) => each.protocol === protocol).length >= 12);
     }
   });
 
-  test("tells tuples from lists", () => {
+  test("reads tuples and lists as arrays, and reports which were tuples", () => {
     const [, , , tuples] = VECTORS.data.filter(({ name }) => name === "tuples");
     const { value, tuples: found } = read(tuples?.hex ?? "");
     assert.ok(Array.isArray(value));
@@ -82,14 +82,14 @@ describe("data", () => {
     );
   });
 
-  test("the prototype of an object is never set", () => {
+  test("reads the key __proto__ as an own property", () => {
     const { value } = read(VECTORS.data.find(({ name }) => name === "proto key")?.hex ?? "");
     assert.ok(typeof value === "object" && value !== null);
     assert.equal(Object.getPrototypeOf(value), Object.prototype);
     assert.equal("x" in value, false);
   });
 
-  test("reads what the python that is installed writes", { skip: noPython }, () => {
+  test("reads values that the installed Python writes", { skip: noPython }, () => {
     const script = `import pickle, json, sys
 for value in json.load(sys.stdin):
     print(pickle.dumps(value).hex(), pickle.dumps((value, [value, value])).hex())`;
@@ -113,7 +113,7 @@ for value in json.load(sys.stdin):
   });
 });
 
-describe("more than data", () => {
+describe("reading pickles with more than plain data", () => {
   const BY: Readonly<Record<string, RegExp>> = {
     "os.system": /opcode (GLOBAL|STACK_GLOBAL)|not a pickle/,
     "a function": /opcode (GLOBAL|STACK_GLOBAL)/,
@@ -132,7 +132,7 @@ describe("more than data", () => {
     "a list": /not a pickle|protocol/,
   };
   for (const { protocol, name, hex } of VECTORS.hostile) {
-    test(`protocol ${protocol}: refuses ${name}`, () => {
+    test(`protocol ${protocol}: rejects ${name}`, () => {
       const message = BY[name];
       assert.ok(message !== undefined);
       refuses(hex, message);
@@ -177,13 +177,13 @@ describe("more than data", () => {
     "0xff": "ff",
   };
   for (const [name, code] of Object.entries(REFUSED)) {
-    test(`refuses the opcode ${name}`, () => {
+    test(`rejects the opcode ${name}`, () => {
       const first = name === "ADDITEMS" ? "EMPTY_SET" : name;
       refuses(`8004 ${code} 2e`.replaceAll(" ", ""), new RegExp(`opcode ${first} at byte `));
     });
   }
 
-  test("no byte but those of data is an opcode", () => {
+  test("all bytes except the 35 opcodes for plain data are rejected", () => {
     let known = 0;
     for (let opcode = 0; opcode < 256; opcode++) {
       // Enough on the stack and behind it for every opcode.
@@ -197,19 +197,19 @@ describe("more than data", () => {
         if (!/opcode .* at byte 9 /.test(error.message)) known++;
       }
     }
-    // Those of the table, and STOP.
+    // The opcodes for plain data, and STOP.
     assert.equal(known, 35);
   });
 });
 
-describe("broken and malicious pickles", () => {
+describe("invalid and malicious pickles", () => {
   const le = (value: number, bytes: number): string => {
     const buffer = Buffer.alloc(8);
     buffer.writeBigUInt64LE(BigInt(value));
     return buffer.subarray(0, bytes).toString("hex");
   };
 
-  test("a pickle cut anywhere is refused", () => {
+  test("a pickle truncated at any byte is rejected", () => {
     for (const { hex } of VECTORS.data) {
       const bytes = Buffer.from(hex, "hex");
       for (let end = 0; end < Math.min(bytes.length, 2000); end++) {
@@ -218,7 +218,7 @@ describe("broken and malicious pickles", () => {
     }
   });
 
-  test("a pickle with any byte changed is read or refused, and nothing else happens", () => {
+  test("a pickle with any byte changed is read, or rejected with a PickleError", () => {
     for (const { hex } of VECTORS.data.filter(({ name }) => name !== "long list")) {
       const bytes = Buffer.from(hex, "hex");
       for (let at = 0; at < Math.min(bytes.length, 400); at++) {
@@ -235,7 +235,7 @@ describe("broken and malicious pickles", () => {
     }
   });
 
-  test("lengths that are longer than the pickle are refused at once", () => {
+  test("a length longer than the rest of the pickle is rejected", () => {
     const huge = Number.MAX_SAFE_INTEGER;
     for (const code of [
       `8c${le(200, 1)}61`,
@@ -254,12 +254,12 @@ describe("broken and malicious pickles", () => {
     }
   });
 
-  test("an int of a negative length, or a very long one, is refused", () => {
+  test("an int with a negative or very large length is rejected", () => {
     refuses("80048bffffffff612e", /negative/);
     refuses(`80048b${le(10_000, 4)}${"7f".repeat(10_000)}2e`, /int .* too large/);
   });
 
-  test("what takes from an empty stack, or across a MARK, is refused", () => {
+  test("an opcode that reads from an empty stack or across a MARK is rejected", () => {
     for (const code of [
       "2e",
       "85",
@@ -278,7 +278,7 @@ describe("broken and malicious pickles", () => {
     refuses("80045d284b012e", /data after its value/);
   });
 
-  test("what fills a value that cannot hold it is refused", () => {
+  test("appending to a value that is not a list or a dict is rejected", () => {
     refuses("80044b014b01612e", /not a list/);
     refuses("8004294b01612e", /not a list/);
     refuses("80047d4b01612e", /not a list/);
@@ -287,24 +287,24 @@ describe("broken and malicious pickles", () => {
     refuses("80048c01614b014b01732e", /not a dict/);
   });
 
-  test("a reference to nothing is refused, and a far index costs nothing", () => {
+  test("an unknown memo entry is rejected, and a memo index of 2³²-1 is accepted", () => {
     refuses("800468072e", /unknown memo entry 7/);
     refuses("80046affffffff2e", /unknown memo entry 4294967295/);
     assert.deepEqual(read("80044b0172ffffffff6affffffff862e").value, [1, 1]);
   });
 
-  test("bytes behind the value are refused", () => {
+  test("bytes after the value are rejected", () => {
     refuses("80044e2e00", /data after its value/);
     refuses("80044e4e2e", /data after its value/);
   });
 
-  test("a string that is not UTF-8 is refused", () => {
+  test("a string that is not UTF-8 is rejected", () => {
     for (const bytes of ["ff", "eda0", "c0af", "edff80"]) {
       refuses(`80048c${le(bytes.length / 2, 1)}${bytes}2e`, /UTF-8/);
     }
   });
 
-  test("500 containers in each other are read, and 501 refused", () => {
+  test("500 nested containers are read, and 501 are rejected", () => {
     const nested = (depth: number): string =>
       `8004${"5d".repeat(depth)}${"61".repeat(depth - 1)}2e`;
     assert.ok(Array.isArray(read(nested(500)).value));
@@ -312,26 +312,26 @@ describe("broken and malicious pickles", () => {
     refuses(nested(400_000), /more than 500 levels/);
     // Deep by references: a tuple of the tuple before, six hundred times.
     refuses(`80042994${"8594".repeat(600)}2e`, /more than 500/);
-    // What is measured already stands deeper the second time.
+    // A value that was measured before is nested more deeply the second time.
     const twice = (depth: number): string =>
       `80045d2829${"85".repeat(399)}71006800${"85".repeat(depth)}652e`;
     assert.doesNotThrow(() => read(twice(99)));
     refuses(twice(100), /more than 500/);
   });
 
-  test("references that double, again and again, are refused", () => {
+  test("references that double the size repeatedly are rejected", () => {
     // None in a tuple, and forty tuples that hold the one before twice.
     const doubled = Array.from({ length: 40 }, (_, i) => `68${le(i, 1)}8671${le(i + 1, 1)}`);
     refuses(`80045d284e857100${doubled.join("")}652e`, /too large/);
   });
 
-  test("one long string many times is refused", () => {
+  test("many references to one long string are rejected", () => {
     const text = "78".repeat(100_000);
     const references = "6800".repeat(1000);
     refuses(`80045d2858${le(100_000, 4)}${text}7100${references}652e`, /too large/);
   });
 
-  test("more values, or more bytes, than the limits are refused", () => {
+  test("a pickle with more values or bytes than the limits is rejected", () => {
     const limits = { ...PICKLE_LIMITS, values: 1000, size: 5000 };
     const list = (length: number): Buffer =>
       Buffer.from(`80045d28${"4b01".repeat(length)}652e`, "hex");

@@ -1,5 +1,6 @@
-// Our servers in one cluster with hosts in Python, over a real Redis. Flask-SocketIO is Debian's, which pickles; another
-// version is used where PYTHONPATH has its sources. The dialect of newer versions is spoken by tests/programs/python_host.py.
+// Runs barewire servers in one cluster with Python servers over a real Redis. Flask-SocketIO is Debian's, which sends
+// pickles. Another version is used if PYTHONPATH has its sources. tests/programs/python_host.py speaks the dialect of
+// newer versions.
 
 import assert from "node:assert/strict";
 import { after, before, describe, type TestContext, test } from "node:test";
@@ -122,7 +123,7 @@ async function startOurs(
 interface Cluster {
   readonly ours: Ours;
   readonly theirs: Peer;
-  /** Who publishes for them: the host itself, or another process. */
+  /** The processes that publish for the Python server: the server itself, or a write-only process. */
   readonly publishers: readonly Publisher[];
   readonly errors: readonly Error[];
 }
@@ -131,9 +132,9 @@ type StartCluster = (context: TestContext) => Promise<Cluster>;
 
 const NAMESPACES = ["/", "/chat"];
 
-/** The scenario, whoever is at the other end. */
+/** Declares the tests of the scenario, for any kind of other server. */
 function scenario(start: StartCluster): void {
-  test("emits reach the clients of the other host, both ways", async (context) => {
+  test("events reach the clients of the other server, in both directions", async (context) => {
     const { ours, theirs, publishers, errors } = await start(context);
     const { dialect, pickle } = theirs.speaks;
     const several = dialect === "args-list";
@@ -203,7 +204,7 @@ function scenario(start: StartCluster): void {
     assert.deepEqual(errors, []);
   });
 
-  test("clients of the other host acknowledge, both ways", async (context) => {
+  test("clients of the other server acknowledge events, in both directions", async (context) => {
     const { ours, theirs, errors } = await start(context);
     for (const namespace of NAMESPACES) {
       const [mine, yours] = [await ours.connect(namespace), await theirs.connect(namespace)];
@@ -215,7 +216,7 @@ function scenario(start: StartCluster): void {
     assert.deepEqual(errors, []);
   });
 
-  test("rooms are closed and clients disconnected, both ways", async (context) => {
+  test("rooms are closed and clients are disconnected on the other server, in both directions", async (context) => {
     const { ours, theirs, publishers, errors } = await start(context);
     for (const namespace of NAMESPACES) {
       const io = ours.io.of(namespace);
@@ -241,7 +242,7 @@ function scenario(start: StartCluster): void {
     assert.deepEqual(errors, []);
   });
 
-  test("clients of the other host enter and leave rooms, both ways, where both know how", async (context) => {
+  test("clients of the other server join and leave rooms, if the other server's version supports this", async (context) => {
     const { ours, theirs, errors } = await start(context);
     const [mine, yours] = [await ours.connect(), await theirs.connect()];
     const { rooms } = ours.io.sockets.adapter;
@@ -299,22 +300,24 @@ const noFlask = noModules(
 );
 const noPythonRedis = noModules("redis", "python3-redis");
 
-describe("with Flask-SocketIO, over the client redis", { skip: noRedis || noFlask }, () => {
+describe("barewire and Flask-SocketIO, with the Redis client redis", {
+  skip: noRedis || noFlask,
+}, () => {
   scenarioWith(startFlask, connectNodeRedis, true);
 });
 
-describe("with a host of the newest dialect, over the client ioredis", {
+describe("barewire and a Python server of the newest dialect, with the Redis client ioredis", {
   skip: noRedis || noPythonRedis,
 }, () => {
   scenarioWith(startPythonHost, connectIoredis, false);
 });
 
-describe("faults of Redis", { skip: noRedis }, () => {
+describe("the Python adapter during failures of Redis", { skip: noRedis }, () => {
   const NEWEST: Speaks = { dialect: "args-list", pickle: false, entersRooms: true };
   const CLIENTS = { redis: connectNodeRedis, ioredis: connectIoredis };
 
   for (const [name, connectClients] of Object.entries(CLIENTS)) {
-    test(`over ${name}: while Redis is away clients here receive, and afterwards all do again`, async (context) => {
+    test(`${name}: events reach local clients while Redis is stopped, and all clients afterwards`, async (context) => {
       const redis = await startRedis(context);
       const a = await startOurs(context, redis.url, NEWEST, connectClients);
       const b = await startOurs(context, redis.url, NEWEST, connectClients);
@@ -331,7 +334,7 @@ describe("faults of Redis", { skip: noRedis }, () => {
       ] as const) {
         from.io.to("ours").emit("back", 1);
         to.io.local.emit("local");
-        // What waited for Redis comes first, if the other host was there again.
+        // Messages that waited for Redis arrive first, if the other server was subscribed again.
         const back = `back from ${from === a ? "a" : "b"}`;
         from.io.emit(back);
         from.io.emit("fence");
@@ -343,7 +346,7 @@ describe("faults of Redis", { skip: noRedis }, () => {
       }
     });
 
-    test(`over ${name}: while Redis is paused nothing blocks, and what waits is limited`, async (context) => {
+    test(`${name}: events reach local clients while Redis is paused, and waiting messages are limited`, async (context) => {
       const redis = await startRedis(context);
       const errors: Error[] = [];
       const adapter = createPythonAdapter({
@@ -379,8 +382,8 @@ describe("faults of Redis", { skip: noRedis }, () => {
     });
   }
 
-  // A client of redis does not connect without it, and says so itself.
-  test("over ioredis: a missing password is one clear error", async (context) => {
+  // A client of redis does not connect without a password, and reports this itself.
+  test("ioredis: a missing password is reported as a clear error", async (context) => {
     const redis = await startRedis(context, { arguments: ["--requirepass", "secret"] });
     const errors: Error[] = [];
     const adapter = createPythonAdapter({
@@ -396,7 +399,7 @@ describe("faults of Redis", { skip: noRedis }, () => {
     );
   });
 
-  test("over redis: clients that are not connected are an error each, and may connect later", async (context) => {
+  test("redis: each unconnected client is reported as an error, and may connect later", async (context) => {
     const { url } = await startRedis(context);
     const errors: Error[] = [];
     const publisher = createClient({ url });

@@ -1,4 +1,4 @@
-// The emitter for processes that serve no clients, with a Redis in memory.
+// Tests the emitter for processes without clients, with an in-memory Redis.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -10,8 +10,8 @@ import { until } from "../../support/net.ts";
 
 const CHANNEL = "socketio";
 
-describe("an emitter", () => {
-  test("reaches the clients of a host, with rooms, sockets left out and bytes", async (context) => {
+describe("createPythonEmitter()", () => {
+  test("emits to rooms and sockets of a server, with except() and binary data, and controls its sockets", async (context) => {
     const redis = new MemoryRedis();
     const adapter = createPythonAdapter({ ...redis.nodeRedis(), channel: CHANNEL });
     const io = new Server({ adapter });
@@ -44,7 +44,7 @@ describe("an emitter", () => {
     assert.equal(y.connected, true);
   });
 
-  test("each step gives a new one, and every message has a namespace", async () => {
+  test("to(), except() and of() return a new emitter, and every message has a namespace", async () => {
     const redis = new MemoryRedis();
     const { publisher } = redis.nodeRedis();
     const emitter = createPythonEmitter({ publisher, channel: CHANNEL });
@@ -64,7 +64,7 @@ describe("an emitter", () => {
     );
   });
 
-  test("resolves to 0 where no host is there, and rejects what cannot be emitted or published", async () => {
+  test("resolves to 0 without a server, and rejects invalid events and failed commands", async () => {
     const redis = new MemoryRedis();
     const { publisher } = redis.nodeRedis();
     const emitter = createPythonEmitter({ publisher, channel: CHANNEL, dialect: "raw" });
@@ -76,7 +76,7 @@ describe("an emitter", () => {
     assert.equal(redis.published.length, 2);
   });
 
-  test("options are checked", () => {
+  test("throws for missing and unknown options", () => {
     const { publisher } = new MemoryRedis().nodeRedis();
     const bad = (options: object, message: RegExp): void => {
       assert.throws(() => Reflect.apply(createPythonEmitter, undefined, [options]), { message });

@@ -1,5 +1,5 @@
-// The messages of a python-socketio cluster, as data: what three versions have published, byte by byte, and what is
-// written for them.
+// Tests the messages of a python-socketio cluster: reads what three versions have published, and writes messages for
+// them.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -47,7 +47,7 @@ function emit(args: readonly unknown[], rest: Partial<Emit> = {}): PythonMessage
 
 const BYTES = [{ b: Buffer.of(0, 255), x: [Buffer.from("q")] }];
 
-/** What each emit of python-socketio.py is to its receivers. A function tells the versions apart. */
+/** The expected message for each emit of python-socketio.py. A function distinguishes the versions. */
 const EXPECTED: Readonly<Record<string, PythonMessage | ((version: string) => PythonMessage)>> = {
   object: emit([{ a: 1 }]),
   None: emit([]),
@@ -112,7 +112,7 @@ function decode(message: object | string, format = NEWEST): PythonMessage | unde
   return decodeMessage(Buffer.from(text), format);
 }
 
-describe("what python-socketio has published", () => {
+describe("reading messages that python-socketio published", () => {
   for (const vector of VECTORS) {
     const { version, name } = vector;
     test(`${version}: reads "${name}"`, () => {
@@ -125,13 +125,13 @@ describe("what python-socketio has published", () => {
     });
   }
 
-  test("there are vectors of every version", () => {
+  test("has test vectors of every version", () => {
     for (const version of Object.keys(FORMATS)) {
       assert.ok(VECTORS.filter((vector) => vector.version === version).length >= 22, version);
     }
   });
 
-  test("a pickle is refused unless the option pickle is set", () => {
+  test("rejects a pickle unless the pickle option is set", () => {
     for (const vector of VECTORS.filter(({ version }) => version === "5.7.2")) {
       assert.throws(() => decodeMessage(bytesOf(vector), NEWEST), {
         name: "PythonAdapterError",
@@ -141,7 +141,7 @@ describe("what python-socketio has published", () => {
   });
 });
 
-describe("what is written", () => {
+describe("writing messages for python-socketio", () => {
   const text = (args: readonly unknown[], rest: Partial<Emit> = {}, format = NEWEST): string =>
     encodeEmit({ ...EVERYBODY, args, ...rest }, "/", HOST, format);
   const vector = (version: string, name: string): unknown =>
@@ -149,7 +149,7 @@ describe("what is written", () => {
       VECTORS.find((each) => each.version === version && each.name === name)?.text ?? "",
     );
 
-  /** Arguments here, and the name of what Python publishes for the same. */
+  /** Arguments, and the name of the vector that Python publishes for the same arguments. */
   const SAME: readonly (readonly [name: string, args: unknown[], rest?: Partial<Emit>])[] = [
     ["object", [{ a: 1 }]],
     ["None", [null]],
@@ -166,19 +166,19 @@ describe("what is written", () => {
     ["callback", [1], { rooms: ["s1"], callback: ["s1", "/", 1] }],
   ];
   for (const [name, args, rest] of SAME) {
-    test(`"${name}" is what python-socketio writes, in both dialects of JSON`, () => {
+    test(`writes "${name}" like python-socketio, in both JSON dialects`, () => {
       assert.deepEqual(JSON.parse(text(args, rest)), vector("5.16.3", name));
       assert.deepEqual(JSON.parse(text(args, rest, MIDDLE)), vector("5.15.0", name));
     });
   }
 
-  test("several arguments and none are what python-socketio writes in args-list", () => {
+  test("writes several arguments and none like python-socketio, in the dialect args-list", () => {
     assert.deepEqual(JSON.parse(text(["a", 2, [3]])), vector("5.16.3", "tuple"));
     assert.deepEqual(JSON.parse(text([])), vector("5.16.3", "empty tuple"));
     assert.deepEqual(JSON.parse(text([Buffer.of(0), 1])), vector("5.16.3", "bytes in a tuple"));
   });
 
-  test("operations and acknowledgements are what python-socketio writes", () => {
+  test("writes operations and acknowledgements like python-socketio", () => {
     const parsed = {
       disconnect: encodeOperation("disconnect", "s1", undefined, "/", HOST),
       "enter room": encodeOperation("enter_room", "s1", "rx", "/", HOST),
@@ -191,11 +191,11 @@ describe("what is written", () => {
     }
   });
 
-  test("numbers that JSON has not are null, for Python and for clients alike", () => {
+  test("writes NaN as null", () => {
     assert.deepEqual(JSON.parse(text([Number.NaN])).data, [null]);
   });
 
-  test("raw: no argument is null, and several are refused", () => {
+  test("dialect raw: writes no arguments as null, and throws for several arguments", () => {
     assert.equal(JSON.parse(text([], {}, MIDDLE)).data, null);
     assert.equal(JSON.parse(text([undefined], {}, MIDDLE)).data, null);
     for (const format of [MIDDLE, OLDEST]) {
@@ -203,14 +203,14 @@ describe("what is written", () => {
     }
   });
 
-  test("raw with pickles: bytes are refused, since those hosts read none in JSON", () => {
+  test("dialect raw with pickles: throws for binary data, which those versions do not read in JSON", () => {
     assert.throws(() => text([Buffer.of(1)], {}, OLDEST), { code: "ERR_PYTHON_INEXPRESSIBLE" });
     assert.doesNotThrow(() => text(["no bytes"], {}, OLDEST));
   });
 
-  test("an object that looks like a placeholder is refused beside bytes, and sent without", () => {
+  test("throws for an object like a binary placeholder only if the event has binary data", () => {
     const lookalike = { _placeholder: true, num: 0 };
-    // What Python takes for true, and what a toJSON() gives.
+    // Truthy values in Python, and results of toJSON().
     const others = [{ _placeholder: 1, num: 7 }, { toJSON: () => lookalike }, [[{ x: lookalike }]]];
     for (const object of [lookalike, ...others]) {
       assert.throws(() => text([object, Buffer.of(1)]), { code: "ERR_PYTHON_INEXPRESSIBLE" });
@@ -219,29 +219,29 @@ describe("what is written", () => {
     assert.doesNotThrow(() => text([{ _placeholder: true }, { num: 0 }, Buffer.of(1)]));
   });
 
-  test("views and buffers of every kind are base64", () => {
+  test("writes an ArrayBuffer and a DataView as base64", () => {
     const { buffer } = new Uint8Array([1, 2, 3, 4]);
     const { data } = JSON.parse(text([buffer, new DataView(buffer, 1, 2)]));
     assert.deepEqual(data.slice(1), ["AQIDBA==", "AgM="]);
   });
 
-  test("an acknowledgement with bytes is refused: no host reads it", () => {
+  test("throws for an acknowledgement with binary data, which no version reads", () => {
     assert.throws(() => encodeCallback(ASKING, ["s1", "/", 1], [{ b: Buffer.of(1) }]), {
       code: "ERR_PYTHON_INEXPRESSIBLE",
     });
   });
 });
 
-describe("what other writers may publish", () => {
+describe("reading messages that other programs publish", () => {
   const BASE = { method: "emit", event: "ev", namespace: "/" };
 
-  test("only event, data and namespace are needed", () => {
+  test("requires only event, data and namespace", () => {
     const args = [1];
     const expected = { ...emit(args), hostId: undefined };
     assert.deepEqual(decode({ ...BASE, data: args }), expected);
   });
 
-  test("data that is no list is one argument, and null is none", () => {
+  test("reads data that is not a list as one argument, and null as none", () => {
     for (const [data, args] of [
       [{ a: 1 }, [{ a: 1 }]],
       ["text", ["text"]],
@@ -256,22 +256,22 @@ describe("what other writers may publish", () => {
     }
   });
 
-  test("an empty list of rooms is nobody", () => {
+  test("reads an empty list of rooms as no recipients", () => {
     const message = decode({ ...BASE, data: [], room: [] });
     assert.deepEqual(message, { ...emit([]), hostId: undefined, rooms: [] });
   });
 
-  test("a callback that is not of three parts asks for nothing", () => {
+  test("ignores a callback that does not have three parts", () => {
     for (const callback of [[], ["s1", "/"], "s1/1", { 0: 1 }]) {
       assert.deepEqual(decode({ ...BASE, data: [], callback }), { ...emit([]), hostId: undefined });
     }
   });
 
-  test("a method that is unknown is ignored", () => {
+  test("ignores an unknown method", () => {
     assert.equal(decode({ method: "rejoice", namespace: "/" }), undefined);
   });
 
-  test("Python's numbers are read outside strings only", () => {
+  test("reads NaN and Infinity outside strings only", () => {
     const written = String.raw`[NaN, -Infinity, Infinity, "NaN, \" Infinity", {"NaN": NaN}]`;
     assert.deepEqual(parsePythonJson(written), [
       Number.NaN,
@@ -286,7 +286,7 @@ describe("what other writers may publish", () => {
     }
   });
 
-  test("many of Python's numbers cost no more than their text", () => {
+  test("reads 100,000 NaN values in linear time", () => {
     const many = ",NaN".repeat(100_000);
     // json.dumps() escapes whatever is not ASCII.
     for (const before of [String.raw`"\u00e9"`, `"NaN${"N".repeat(400_000)}"`]) {
@@ -298,7 +298,7 @@ describe("what other writers may publish", () => {
     }
   });
 
-  test("a key __proto__ is a field", () => {
+  test("reads the key __proto__ as an own property", () => {
     const message = decode(
       `{"method":"emit","event":"e","namespace":"/","data":[{"__proto__":{"x":1}}]}`,
     );
@@ -311,56 +311,61 @@ describe("what other writers may publish", () => {
 
   const deep = `${"[".repeat(1200)}${"]".repeat(1200)}`;
   const INVALID: Readonly<Record<string, string | object>> = {
-    "no JSON": "{",
-    nothing: "",
+    "invalid JSON": "{",
+    "an empty message": "",
     "a number": "1",
     "a list": "[]",
-    "null, as some have it": "null",
+    null: "null",
     "no method": { event: "ev" },
-    "a method that is no string": { method: 1 },
+    "a method that is not a string": { method: 1 },
     "no namespace": { method: "emit", event: "ev", data: [] },
-    "a namespace that is no string": { ...BASE, namespace: null, data: [] },
+    "a namespace that is not a string": { ...BASE, namespace: null, data: [] },
     "no event": { method: "emit", namespace: "/", data: [] },
-    "an event that is no string": { ...BASE, event: ["ev"], data: [] },
+    "an event that is not a string": { ...BASE, event: ["ev"], data: [] },
     "a reserved event": { ...BASE, event: "disconnect", data: [] },
     "no data": BASE,
-    "a room that is no string": { ...BASE, data: [], room: { a: 1 } },
-    "a sid that is no string": { ...BASE, data: [], skip_sid: [true] },
+    "a room that is not a string": { ...BASE, data: [], room: { a: 1 } },
+    "a sid that is not a string": { ...BASE, data: [], skip_sid: [true] },
     "binary without a list": { ...BASE, data: "AP8=", binary: true },
     "binary with an empty list": { ...BASE, data: [], binary: true },
-    "an attachment that is no base64": { ...BASE, data: [[], "*"], binary: true },
-    "an attachment that is no string": { ...BASE, data: [[], 7], binary: true },
-    "a placeholder for nothing": {
+    "an attachment that is not base64": { ...BASE, data: [[], "*"], binary: true },
+    "an attachment that is not a string": { ...BASE, data: [[], 7], binary: true },
+    "a placeholder without an attachment": {
       ...BASE,
       data: [[{ _placeholder: true, num: 1 }], "AP8="],
       binary: true,
     },
-    "a placeholder with a name": {
+    "a placeholder with a string as its number": {
       ...BASE,
       data: [[{ _placeholder: true, num: "length" }], "AP8="],
       binary: true,
     },
-    "data that is too deep": `{"method":"emit","event":"ev","namespace":"/","data":${deep}}`,
-    "data that is too deep, with a NaN": `{"method":"emit","x":NaN,"namespace":"/","data":${deep}}`,
+    "data that is nested too deeply": `{"method":"emit","event":"ev","namespace":"/","data":${deep}}`,
+    "data that is nested too deeply, with a NaN": `{"method":"emit","x":NaN,"namespace":"/","data":${deep}}`,
     "a callback without arguments": { method: "callback", namespace: "/", sid: "s", id: 1 },
     "a disconnect without a sid": { method: "disconnect", namespace: "/" },
-    "a room to close that is none": { method: "close_room", namespace: "/", room: null },
-    "nobody to enter a room": { method: "enter_room", namespace: "/", room: "r", sid: null },
-    "no room to leave": { method: "leave_room", namespace: "/", sid: "s1" },
+    "close_room with null as the room": { method: "close_room", namespace: "/", room: null },
+    "enter_room with null as the sid": {
+      method: "enter_room",
+      namespace: "/",
+      room: "r",
+      sid: null,
+    },
+    "leave_room without a room": { method: "leave_room", namespace: "/", sid: "s1" },
   };
   for (const [name, message] of Object.entries(INVALID)) {
-    test(`refuses ${name}`, () => {
+    test(`rejects ${name}`, () => {
       assert.throws(() => decode(message), /./);
     });
   }
 
-  test("refuses what is not UTF-8", () => {
+  test("rejects a message that is not UTF-8", () => {
     assert.throws(() => decodeMessage(Buffer.of(0x22, 0xff, 0x22), NEWEST), {
       code: "ERR_PYTHON_MESSAGE",
     });
   });
 
-  test("a message cut anywhere throws, and nothing else happens", () => {
+  test("throws for a message truncated at any byte", () => {
     for (const vector of VECTORS.filter(({ text }) => text !== undefined)) {
       const bytes = bytesOf(vector);
       for (let end = 0; end < bytes.length; end++) {

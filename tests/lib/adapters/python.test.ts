@@ -1,4 +1,4 @@
-// The adapter for python-socketio, with a Redis in memory: what is published, and what messages of others do.
+// Tests the adapter for python-socketio with an in-memory Redis: published messages, and messages from other servers.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -21,7 +21,7 @@ const PYTHON_HOST = "48a60123456789abcdef0123456789ab";
 interface Host {
   readonly io: Server;
   readonly adapter: PythonAdapterFactory;
-  /** What was reported. */
+  /** The errors passed to onError. */
   readonly errors: Error[];
 }
 
@@ -64,15 +64,15 @@ function idOf(client: TestClient): string {
   return client.id;
 }
 
-/** What a client has received until the next event "fence". */
+/** Returns the events that a client has received until the next event "fence". */
 async function receivedBefore(client: TestClient, fence = "fence"): Promise<unknown[]> {
   await client.waitFor(fence);
   return client.received().map(({ event, args }) => [event, ...args]);
 }
 
-describe("two servers on one channel", () => {
+describe("the Python adapter on two servers with one channel", () => {
   for (const kind of ["nodeRedis", "ioredis"] as const) {
-    test(`with clients like those of ${kind}: one subscription for all namespaces, ended with the server`, async (context) => {
+    test(`${kind}: has one subscription for all namespaces, which ends when the server closes`, async (context) => {
       const redis = new MemoryRedis();
       const { io } = await host(context, redis, redis[kind]());
       io.of("/chat");
@@ -90,7 +90,7 @@ describe("two servers on one channel", () => {
     });
   }
 
-  test("a namespace that leaves takes neither the others nor its successor with it", async (context) => {
+  test("closing the adapter of one namespace keeps the subscription for its replacement", async (context) => {
     const redis = new MemoryRedis();
     const { io, adapter } = await host(context, redis);
     const chat = io.of("/chat");
@@ -104,7 +104,7 @@ describe("two servers on one channel", () => {
     assert.equal(redis.subscriptions(CHANNEL), 1);
   });
 
-  test("what the same client of ioredis receives on other channels is ignored", async (context) => {
+  test("messages that the ioredis client receives on other channels are ignored", async (context) => {
     const redis = new MemoryRedis();
     const clients = redis.ioredis();
     const { io, errors } = await host(context, redis, clients);
@@ -117,7 +117,7 @@ describe("two servers on one channel", () => {
     assert.deepEqual(errors, []);
   });
 
-  test("events reach the clients of both, once, with several arguments and bytes", async (context) => {
+  test("events with several arguments and binary data reach the clients of both servers once", async (context) => {
     const redis = new MemoryRedis();
     const [a, b] = [await host(context, redis), await host(context, redis)];
     const [here, there] = [await a.io.testClient(), await b.io.testClient()];
@@ -130,7 +130,7 @@ describe("two servers on one channel", () => {
     assert.deepEqual([...a.errors, ...b.errors], []);
   });
 
-  test("rooms, several rooms, sockets left out, and the local flag", async (context) => {
+  test("to(), except() and local select the clients of the other server", async (context) => {
     const redis = new MemoryRedis();
     const [a, b] = [await host(context, redis), await host(context, redis)];
     b.io.on("connection", (socket) => void socket.join(["all", socket.handshake.auth.room]));
@@ -164,7 +164,7 @@ describe("two servers on one channel", () => {
     );
   });
 
-  test("a socket emits to all others, wherever they are", async (context) => {
+  test("socket.broadcast reaches the other clients of both servers", async (context) => {
     const redis = new MemoryRedis();
     const [a, b] = [await host(context, redis), await host(context, redis)];
     a.io.on("connection", (socket) => {
@@ -181,7 +181,7 @@ describe("two servers on one channel", () => {
     assert.deepEqual(speaker.received(), []);
   });
 
-  test("sockets of another host join, leave and are disconnected by their ids; rooms are closed everywhere", async (context) => {
+  test("socketsJoin(), socketsLeave(), disconnectSockets() and closeRoom() reach sockets of the other server", async (context) => {
     const redis = new MemoryRedis();
     const [a, b] = [await host(context, redis), await host(context, redis)];
     const [there, other] = [await b.io.testClient(), await b.io.testClient()];
@@ -209,7 +209,7 @@ describe("two servers on one channel", () => {
     );
   });
 
-  test("operations on this process's own sockets are not published", async (context) => {
+  test("operations on local sockets are not published", async (context) => {
     const redis = new MemoryRedis();
     const { io, errors } = await host(context, redis);
     const client = await io.testClient();
@@ -224,7 +224,7 @@ describe("two servers on one channel", () => {
     assert.deepEqual(errors, []);
   });
 
-  test("operations that no message can say are done here, and reported once", async (context) => {
+  test("operations that the protocol cannot express apply to local sockets only, and are reported once", async (context) => {
     const redis = new MemoryRedis();
     const { io, errors } = await host(context, redis);
     await io.testClient();
@@ -242,7 +242,7 @@ describe("two servers on one channel", () => {
     assert.match(errors[0]?.message ?? "", /^socketsJoin\(\) in "\/"/);
   });
 
-  test("fetchSockets(), serverSideEmit() and the like stay in this process", async (context) => {
+  test("fetchSockets(), serverSideEmitWithAck() and serverCount() do not reach the other server", async (context) => {
     const redis = new MemoryRedis();
     const [a, b] = [await host(context, redis), await host(context, redis)];
     const here = await a.io.testClient();
@@ -257,8 +257,8 @@ describe("two servers on one channel", () => {
   });
 });
 
-describe("acknowledgements", () => {
-  test("a client of another host answers", async (context) => {
+describe("acknowledgements through the Python adapter", () => {
+  test("a client of another server acknowledges an event", async (context) => {
     const redis = new MemoryRedis();
     const [a, b] = [await host(context, redis), await host(context, redis)];
     const there = await b.io.testClient();
@@ -279,7 +279,7 @@ describe("acknowledgements", () => {
     });
   });
 
-  test("clients of this process answer for themselves, and no other host is asked", async (context) => {
+  test("local clients acknowledge, and no acknowledgement is requested from other servers", async (context) => {
     const redis = new MemoryRedis();
     const [a, b] = [await host(context, redis), await host(context, redis)];
     const [here, there] = [await a.io.testClient(), await b.io.testClient()];
@@ -295,7 +295,7 @@ describe("acknowledgements", () => {
     );
   });
 
-  test("nobody who answers: after the timeout, or after a minute", async (context) => {
+  test("a missing acknowledgement rejects after the timeout, by default after a minute", async (context) => {
     const clock = new Clock(context);
     const redis = new MemoryRedis();
     const { io } = await host(context, redis);
@@ -308,7 +308,7 @@ describe("acknowledgements", () => {
     await turn();
     clock.tick(60_001);
     await late;
-    // Nothing is kept of either, and an answer that comes now is ignored.
+    // No state is kept for either request, and a late answer is ignored.
     const { host_id, callback } = published(redis).at(-1) ?? {};
     assert.ok(Array.isArray(callback));
     publish(redis, { method: "callback", host_id, sid: "nobody", id: callback[2], args: [1] });
@@ -317,7 +317,7 @@ describe("acknowledgements", () => {
     assert.deepEqual(Reflect.get(io.sockets.adapter, "awaited"), new Map());
   });
 
-  test("answers for others, of other rooms, or for nothing are ignored; the first one counts", async (context) => {
+  test("acknowledgements for another server, room, namespace or id are ignored", async (context) => {
     const redis = new MemoryRedis();
     const { io, errors } = await host(context, redis);
     let answered: unknown[] | undefined;
@@ -341,7 +341,7 @@ describe("acknowledgements", () => {
     assert.deepEqual(errors, []);
   });
 
-  test("a host in Python asks: every client in the room answers, with what the host sent", async (context) => {
+  test("a client acknowledges an event from a Python server, with the id that the server sent", async (context) => {
     const redis = new MemoryRedis();
     const { io } = await host(context, redis);
     const client = await io.testClient();
@@ -361,7 +361,7 @@ describe("acknowledgements", () => {
     ]);
   });
 
-  test("a client that disconnects does not answer", async (context) => {
+  test("no acknowledgement is published when the client disconnects", async (context) => {
     const redis = new MemoryRedis();
     const { io } = await host(context, redis);
     const client = await io.testClient();
@@ -372,7 +372,7 @@ describe("acknowledgements", () => {
     assert.deepEqual(redis.published, []);
   });
 
-  test("an answer with bytes is dropped and reported: no host could read it", async (context) => {
+  test("an acknowledgement with binary data is dropped and reported, because no server could read it", async (context) => {
     const redis = new MemoryRedis();
     const { io, errors } = await host(context, redis);
     const client = await io.testClient();
@@ -389,8 +389,8 @@ function hostIdOf(redis: MemoryRedis): unknown {
   return published(redis).at(-1)?.host_id;
 }
 
-describe("messages of hosts in Python", () => {
-  test("emit: everybody, rooms, nobody, skip_sid, bytes, a namespace", async (context) => {
+describe("messages from Python servers", () => {
+  test("emit reaches the clients selected by room, skip_sid and namespace, with binary data", async (context) => {
     const redis = new MemoryRedis();
     const { io, errors } = await host(context, redis);
     io.on("connection", (socket) => void socket.join(["7", socket.handshake.auth.room]));
@@ -404,7 +404,7 @@ describe("messages of hosts in Python", () => {
     publishEmit(redis, "nobody", [1], { room: [] });
     publishEmit(redis, "by number", [1], { room: 7, skip_sid: idOf(y) });
     publishEmit(redis, "not y", [1], { skip_sid: [idOf(y), "unknown"] });
-    // Python skips the socket x, if there is one, and not who is in the room x.
+    // Python skips the socket x, if it exists, and not the sockets in the room x.
     publishEmit(redis, "skip is no room", [1], { skip_sid: "x" });
     publishEmit(redis, "args", ["a", 2, [3]]);
     publishEmit(redis, "bytes", [[{ _placeholder: true, num: 0 }], "AP8="], { binary: true });
@@ -429,7 +429,7 @@ describe("messages of hosts in Python", () => {
     assert.deepEqual(errors, []);
   });
 
-  test("disconnect, enter_room, leave_room and close_room", async (context) => {
+  test("disconnect, enter_room, leave_room and close_room apply to local sockets", async (context) => {
     const redis = new MemoryRedis();
     const { io, errors } = await host(context, redis);
     const [x, y] = [await io.testClient(), await io.testClient()];
@@ -443,18 +443,18 @@ describe("messages of hosts in Python", () => {
     assert.deepEqual(rooms.get("r"), new Set([x.id]));
     publish(redis, { method: "close_room", room: "r" });
     await until(() => !rooms.has("r"));
-    // Who is only in a room of that name is not meant.
+    // A socket that is only in a room of that name is not disconnected.
     publish(redis, { method: "enter_room", sid: y.id, room: "no sid" });
     publish(redis, { method: "disconnect", sid: "no sid" });
     publish(redis, { method: "disconnect", sid: x.id });
     await until(() => !x.connected);
     assert.equal(y.connected, true);
     assert.deepEqual(errors, []);
-    // What others asked for is not published again.
+    // Operations of other servers are not published again.
     assert.deepEqual(redis.published, []);
   });
 
-  test("a message of this host that comes back is ignored, however it is written", async (context) => {
+  test("messages with this server's own host_id are ignored", async (context) => {
     const redis = new MemoryRedis();
     const { io } = await host(context, redis);
     const client = await io.testClient();
@@ -469,7 +469,7 @@ describe("messages of hosts in Python", () => {
     assert.deepEqual(await receivedBefore(client), [["once"]]);
   });
 
-  test("invalid messages are reported one by one, and the next is received", async (context) => {
+  test("each invalid message is reported, and later messages are received", async (context) => {
     const redis = new MemoryRedis();
     const { io, errors } = await host(context, redis);
     const client = await io.testClient();
@@ -484,7 +484,7 @@ describe("messages of hosts in Python", () => {
     for (const error of errors) assert.equal("code" in error && error.code, "ERR_PYTHON_MESSAGE");
   });
 
-  test("pickles are reported once while the option pickle is off, and read while it is on", async (context) => {
+  test("pickles are reported once without the pickle option, and read with it", async (context) => {
     const redis = new MemoryRedis();
     const off = await host(context, redis);
     const on = await host(context, redis, { pickle: true });
@@ -515,8 +515,8 @@ describe("messages of hosts in Python", () => {
   });
 });
 
-describe("mistakes and faults", () => {
-  test("what the dialect cannot say is thrown before anybody receives it", async (context) => {
+describe("errors of the Python adapter", () => {
+  test("emit() throws for arguments that the dialect cannot express, and no client receives the event", async (context) => {
     const redis = new MemoryRedis();
     const { io } = await host(context, redis, { dialect: "raw" });
     const client = await io.testClient();
@@ -533,7 +533,7 @@ describe("mistakes and faults", () => {
     );
   });
 
-  test("a message is published before it is sent to the clients of this process", async (context) => {
+  test("a message is published before it is sent to local clients", async (context) => {
     const redis = new MemoryRedis();
     const { io } = await host(context, redis);
     await io.testClient();
@@ -545,7 +545,7 @@ describe("mistakes and faults", () => {
     assert.deepEqual(order, [1, 2]);
   });
 
-  test("while Redis takes nothing, the first lost message is reported, and clients here receive all", async (context) => {
+  test("while publishing fails, local clients receive all events, and only the first lost message is reported", async (context) => {
     const redis = new MemoryRedis();
     const { io, errors } = await host(context, redis);
     const client = await io.testClient();
@@ -573,7 +573,7 @@ describe("mistakes and faults", () => {
     assert.equal(errors.length, 2);
   });
 
-  test("what waits for Redis is limited", async (context) => {
+  test("messages that wait for Redis are limited to maxBackpressure", async (context) => {
     const redis = new MemoryRedis();
     const { io, errors } = await host(context, redis, { maxBackpressure: 1000 });
     const releases: (() => void)[] = [];
@@ -591,7 +591,7 @@ describe("mistakes and faults", () => {
     for (const release of releases.splice(0)) release();
   });
 
-  test("a subscription that fails is reported and tried again", async (context) => {
+  test("a failed subscription is reported and retried", async (context) => {
     const clock = new Clock(context);
     const redis = new MemoryRedis();
     const errors: Error[] = [];
@@ -627,7 +627,7 @@ describe("mistakes and faults", () => {
     assert.equal(errors.length, 3);
   });
 
-  test("close() does not wait for a Redis that does not answer", async (context) => {
+  test("close() resolves even if Redis does not answer", async (context) => {
     const clock = new Clock(context);
     const redis = new MemoryRedis();
     const { io } = await host(context, redis);
@@ -638,7 +638,7 @@ describe("mistakes and faults", () => {
     await closed;
   });
 
-  test("what onError throws is not swallowed, and the next message is received", async (context) => {
+  test("an error thrown by onError is uncaught, and later messages are received", async (context) => {
     const redis = new MemoryRedis();
     const thrown = new Error("of the program");
     const { io } = await host(context, redis, {
@@ -654,7 +654,7 @@ describe("mistakes and faults", () => {
     assert.deepEqual(uncaught, [thrown]);
   });
 
-  test("without onError a warning of the process says it", async (context) => {
+  test("errors are process warnings without onError", async (context) => {
     const redis = new MemoryRedis();
     const adapter = createPythonAdapter({ ...redis.nodeRedis(), channel: CHANNEL });
     const io = new Server({ adapter });
@@ -666,7 +666,7 @@ describe("mistakes and faults", () => {
     assert.equal(warning.code, "ERR_PYTHON_MESSAGE");
   });
 
-  test("a second server needs an adapter of its own; a new adapter may take the place of one", async (context) => {
+  test("one adapter cannot be used by two servers, but can be set again on the same server", async (context) => {
     const redis = new MemoryRedis();
     const { io, adapter } = await host(context, redis);
     assert.throws(() => new Server({ adapter }), { code: "ERR_PYTHON_IN_USE" });
@@ -676,7 +676,7 @@ describe("mistakes and faults", () => {
     await client.waitFor("fence");
   });
 
-  test("options are checked", () => {
+  test("throws for missing, invalid and unknown options", () => {
     const redis = new MemoryRedis();
     const clients = redis.nodeRedis();
     const all = { ...clients, channel: "socketio" };

@@ -1,5 +1,4 @@
-// The format of @socket.io/redis-streams-adapter 0.3, both directions: what it writes is read, and its decoder
-// reads what is written here.
+// Tests the format of @socket.io/redis-streams-adapter 0.3, which is read and written here.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -75,16 +74,16 @@ const comparable = (value: unknown): unknown =>
     return each instanceof Set ? [...each] : each;
   });
 
-describe("entries of the stream", () => {
+describe("stream entries", () => {
   for (const [index, message] of IN_STREAM.entries()) {
-    test(`are read as they were written: ${message.type}, ${index}`, () => {
+    test(`are read back as written: ${message.type}, ${index}`, () => {
       const entry = decodeEntry(encodeEntry("uid", "/", message, 7), "/");
       assert.deepEqual([entry?.sender, entry?.number], ["uid", 7]);
       assert.equal(comparable(entry?.message), comparable(message));
     });
   }
 
-  test("are written as the stock adapter writes them, with one field more", () => {
+  test('are written like those of @socket.io/redis-streams-adapter, with an additional field "number"', () => {
     const [broadcast, binary] = IN_STREAM;
     assert.ok(broadcast && binary);
     assert.deepEqual(Object.fromEntries(encodeEntry("uid", "/", broadcast, 7)), {
@@ -105,7 +104,7 @@ describe("entries of the stream", () => {
     });
   });
 
-  test("have dates as JSON has them, also beside bytes", () => {
+  test("have dates as ISO strings, next to binary data too", () => {
     const data = ["event", new Date(0), Buffer.from([1])] as const;
     const written = encodeEntry(
       "uid",
@@ -118,7 +117,7 @@ describe("entries of the stream", () => {
     assert.equal(message.packet.data[1], "1970-01-01T00:00:00.000Z");
   });
 
-  test("of the stock adapter are read", () => {
+  test("of @socket.io/redis-streams-adapter are read", () => {
     const fields = new Map([
       ["uid", "5f4dcc3b5aa765d6"],
       ["nsp", "/"],
@@ -138,7 +137,7 @@ describe("entries of the stream", () => {
     assert.equal(entry?.number, undefined);
   });
 
-  test("of an unknown type have no message, and are valid", () => {
+  test("of an unknown type are valid and have no message", () => {
     const entry = decodeEntry(
       new Map([
         ["uid", "x"],
@@ -150,7 +149,7 @@ describe("entries of the stream", () => {
     assert.deepEqual(entry, { sender: "x", number: undefined, message: undefined });
   });
 
-  test("are not written for what nobody could read", () => {
+  test("cannot be written for circular, too deeply nested or BigInt arguments", () => {
     let deep: unknown = [];
     for (let depth = 0; depth < 1_500; depth++) deep = [deep];
     const cycle: unknown[] = [];
@@ -166,9 +165,9 @@ describe("entries of the stream", () => {
   });
 });
 
-describe("messages of channels", () => {
+describe("pub/sub messages", () => {
   for (const [index, message] of IN_CHANNELS.entries()) {
-    test(`are read as they were written: ${message.type}, ${index}`, () => {
+    test(`are read back as written: ${message.type}, ${index}`, () => {
       const bytes = encodeStreamsMessage("uid", "/chat", asIn("/chat", message));
       const decoded = decodeStreamsMessage(bytes, "/chat");
       assert.equal(decoded?.sender, "uid");
@@ -178,24 +177,24 @@ describe("messages of channels", () => {
   }
 
   for (const [name, value] of Object.entries({
-    "no object": 1,
+    "a value that is not an object": 1,
     "no sender": { nsp: "/", type: 2 },
-    "a sender that is no text": { uid: 1, nsp: "/", type: 2 },
-    "a secret that is no text": {
+    "a sender that is not a string": { uid: 1, nsp: "/", type: 2 },
+    "a pid that is not a string": {
       uid: "x",
       nsp: "/",
       type: "returned",
       data: { sid: "sid", pid: 1 },
     },
-    "no request": { uid: "x", nsp: "/", type: 7, data: { opts: { rooms: [], except: [] } } },
+    "no request id": { uid: "x", nsp: "/", type: 7, data: { opts: { rooms: [], except: [] } } },
     "a negative count": { uid: "x", nsp: "/", type: 11, data: { requestId: "r", clientCount: -1 } },
-    "a forged count": {
+    "too large a count": {
       uid: "x",
       nsp: "/",
       type: 11,
       data: { requestId: "r", clientCount: 2 ** 40 },
     },
-    "sockets that are no list": {
+    "sockets that are not a list": {
       uid: "x",
       nsp: "/",
       type: 8,
@@ -208,7 +207,7 @@ describe("messages of channels", () => {
   }
 });
 
-describe("sessions", () => {
+describe("stored sessions", () => {
   const session = {
     sid: "sid",
     pid: "pid",
@@ -219,12 +218,12 @@ describe("sessions", () => {
     returns: 3,
   };
 
-  test("are read as they were written", () => {
+  test("are read back unchanged, but not with another pid", () => {
     assert.deepEqual(decodeSession(encodeSession(session), "pid"), session);
     assert.equal(decodeSession(encodeSession(session), "another"), undefined);
   });
 
-  test("of the stock adapter have no namespace and no offset, and count nothing", () => {
+  test("of @socket.io/redis-streams-adapter are read without namespace and offset", () => {
     const { sid, pid, data } = session;
     const text = Buffer.from(encode({ sid, pid, rooms: ["sid"], data })).toString("base64");
     assert.deepEqual(decodeSession(text, "pid"), {
@@ -238,7 +237,7 @@ describe("sessions", () => {
     });
   });
 
-  test("leave out what cannot be kept", () => {
+  test("omit data that cannot be encoded", () => {
     const data = { name: "Ada", call: () => {}, symbol: Symbol("a"), large: 2n ** 70n };
     assert.deepEqual(decodeSession(encodeSession({ ...session, data }), "pid")?.data, {
       name: "Ada",

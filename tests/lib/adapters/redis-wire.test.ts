@@ -1,5 +1,5 @@
-// The format of @socket.io/redis-adapter, both directions: what it publishes is read, and what is written
-// is the same bytes or reads the same.
+// Tests the format of @socket.io/redis-adapter, which is read here, and written as the same bytes or with the same
+// meaning.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -26,10 +26,10 @@ function bytesOf(text: string): Buffer {
 /** JSON knows no `undefined`. */
 const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
 
-describe("broadcasts", () => {
+describe("broadcasts of @socket.io/redis-adapter", () => {
   for (const { name, hex, namespace, sender, options, data, flags } of BROADCASTS) {
     const bytes = Buffer.from(hex, "hex");
-    test(`reads: ${name}`, () => {
+    test(`reads ${name}`, () => {
       const broadcast = decodeBroadcast(bytes, namespace);
       assert.deepEqual(broadcast?.sender, sender);
       assert.deepEqual(broadcast?.options, options);
@@ -37,7 +37,7 @@ describe("broadcasts", () => {
       assert.equal(decodeBroadcast(bytes, "/another")?.packet(), undefined);
     });
 
-    test(`writes: ${name}`, () => {
+    test(`writes ${name}`, () => {
       const packet = { type: 2, namespace, data } as const;
       const written = encodeBroadcast(sender, packet, {
         ...options,
@@ -52,7 +52,7 @@ describe("broadcasts", () => {
       }
     });
 
-    test(`is no broadcast when it is cut: ${name}`, () => {
+    test(`ignores a truncated message: ${name}`, () => {
       for (let end = 0; end < bytes.length; end++) {
         const broadcast = decodeBroadcast(bytes.subarray(0, end), namespace);
         assert.equal(broadcast, undefined);
@@ -60,7 +60,7 @@ describe("broadcasts", () => {
     });
   }
 
-  test("passes over a packet that cannot be decoded, until it has a receiver", () => {
+  test("reads the sender and the options of a broadcast whose packet is invalid", () => {
     const invalid = Buffer.from([0x93, 0xa1, 0x61, 0xc1, 0x82, 0xa5]);
     const options = encode({ rooms: [], except: [] });
     const bytes = Buffer.concat([invalid.subarray(0, 4), options]);
@@ -69,7 +69,7 @@ describe("broadcasts", () => {
     assert.equal(broadcast?.packet(), undefined);
   });
 
-  test("ignores what is no broadcast", () => {
+  test("ignores invalid broadcasts", () => {
     for (const value of [
       null,
       [],
@@ -87,13 +87,13 @@ describe("broadcasts", () => {
   });
 });
 
-describe("requests", () => {
+describe("requests of @socket.io/redis-adapter", () => {
   for (const { name, text, sender, message, same } of REQUESTS) {
-    test(`reads: ${name}`, () => {
+    test(`reads ${name}`, () => {
       assert.deepEqual(decodeRequest(bytesOf(text), "/"), { sender, message });
     });
 
-    test(`is no request when it is cut: ${name}`, () => {
+    test(`ignores a truncated request: ${name}`, () => {
       const bytes = bytesOf(text);
       for (let end = 0; end < bytes.length; end++) {
         assert.equal(decodeRequest(bytes.subarray(0, end), "/"), undefined);
@@ -101,13 +101,13 @@ describe("requests", () => {
     });
 
     if (same !== true || message.type === "sockets" || message.type === "all-rooms") continue;
-    test(`writes: ${name}`, () => {
+    test(`writes ${name}`, () => {
       const written = Buffer.from(encodeRequest(sender ?? "", message));
       assert.deepEqual(JSON.parse(written.toString()), JSON.parse(text));
     });
   }
 
-  test("writes a broadcast that asks for acknowledgements", () => {
+  test("writes and reads a broadcast that expects acknowledgements", () => {
     const { message } = REQUESTS.at(-1) ?? assert.fail();
     assert.ok(message.type === "broadcast");
     assert.deepEqual(decodeRequest(encodeRequest("uid123", message), "/"), {
@@ -116,7 +116,7 @@ describe("requests", () => {
     });
   });
 
-  test("writes MessagePack where JSON would lose bytes", () => {
+  test("writes a request with binary data as MessagePack", () => {
     const message: ClusterCommand = {
       type: "server-side-emit",
       event: ["tell", { deep: [Buffer.from([1, 2])] }],
@@ -125,7 +125,7 @@ describe("requests", () => {
     assert.deepEqual(decodeRequest(encodeRequest("a", message), "/"), { sender: "a", message });
   });
 
-  test("ignores what is no request", () => {
+  test("ignores invalid requests", () => {
     const texts = [
       "",
       "{",
@@ -149,9 +149,9 @@ describe("requests", () => {
   });
 });
 
-describe("responses", () => {
+describe("responses of @socket.io/redis-adapter", () => {
   for (const { name, text, message } of ANSWERS) {
-    test(`reads: ${name}`, () => {
+    test(`reads ${name}`, () => {
       const expected = message && { sender: undefined, message };
       assert.deepEqual(decodeAnswer(bytesOf(text)), expected);
     });
@@ -172,12 +172,12 @@ describe("responses", () => {
     },
   ];
   for (const message of answers) {
-    test(`reads what it writes: ${message.type}`, () => {
+    test(`writes and reads ${message.type}`, () => {
       assert.deepEqual(decodeAnswer(encodeAnswer("me", message)), { sender: "me", message });
     });
   }
 
-  test("writes what others look for", () => {
+  test("writes the fields that @socket.io/redis-adapter expects", () => {
     const written = (answer: Parameters<typeof encodeAnswer>[1]): unknown =>
       plain(JSON.parse(Buffer.from(encodeAnswer("me", answer)).toString()));
     assert.deepEqual(written({ type: "sockets", request: "r", sockets: ["s"] }), {
@@ -198,7 +198,7 @@ describe("responses", () => {
     });
   });
 
-  test("ignores what is no response", () => {
+  test("ignores invalid responses", () => {
     for (const text of [
       "{}",
       '{"requestId":1}',
@@ -212,7 +212,7 @@ describe("responses", () => {
   });
 });
 
-test("membership reads what it writes, and ignores the rest", () => {
+test("membership messages are written and read, and invalid ones are ignored", () => {
   for (const type of ["hello", "heartbeat", "goodbye"] as const) {
     assert.deepEqual(decodeMembership(encodeMembership("me", type)), {
       sender: "me",
@@ -224,7 +224,7 @@ test("membership reads what it writes, and ignores the rest", () => {
   }
 });
 
-describe("the items of an encoded array", () => {
+describe("splitArray() of a MessagePack array", () => {
   const values: readonly unknown[] = [
     1,
     -1,
@@ -252,14 +252,14 @@ describe("the items of an encoded array", () => {
     Object.fromEntries(Array.from({ length: 20 }, (_, index) => [`k${index}`, index])),
   ];
 
-  test("are the same as decoded together", () => {
+  test("returns items that decode to the same values as the whole array", () => {
     const items = splitArray(encode(values));
     assert.deepEqual(items.map(decode), decode(encode(values)));
     const many = Array.from({ length: 70_000 }, () => 1);
     assert.equal(splitArray(encode(many)).length, 70_000);
   });
 
-  test("of every format of numbers and extensions", () => {
+  test("splits numbers, extensions, maps and arrays of every format", () => {
     const formats = [
       "ca00000000",
       "d4ff00",
@@ -279,7 +279,7 @@ describe("the items of an encoded array", () => {
     }
   });
 
-  test("are none of another value, or with bytes behind them", () => {
+  test("throws for other values, truncated arrays, and bytes after the array", () => {
     for (const hex of ["", "01", "80", "9101" + "02", "92" + "01", "ddffffffff", "91a5"]) {
       assert.throws(() => splitArray(Buffer.from(hex, "hex")), hex);
     }

@@ -1,4 +1,4 @@
-// The adapter over a client that only pretends to have a Redis: what arrives when is up to the test.
+// Tests the Redis adapter with a fake Redis client, so that the test decides when messages arrive.
 
 import assert from "node:assert/strict";
 import { EventEmitter } from "node:events";
@@ -13,7 +13,7 @@ import { Clock } from "../../support/clock.ts";
 import { MemoryRedis } from "../../support/memory-redis.ts";
 import { turn, until } from "../../support/net.ts";
 
-// Timers of the adapter keep no process alive, and here nothing else does.
+// Timers of the adapter do not keep the process alive, so this timer does.
 const alive = setInterval(() => {}, 1000);
 after(() => clearInterval(alive));
 
@@ -25,7 +25,7 @@ class PretendedClient extends EventEmitter implements IoRedisClient {
   readonly commands: (readonly unknown[])[] = [];
   /** Subscribers to the channels that are asked for. */
   counts: readonly number[] = [1, 1];
-  /** What PUBLISH is answered with. */
+  /** The reply to PUBLISH. */
   publish: () => Promise<unknown> = async () => 1;
   psubscribed: () => void = () => {};
   subscribed: () => Promise<void> = async () => {};
@@ -94,8 +94,8 @@ async function start(options: Parameters<typeof createRedisAdapter>[1] = {}) {
 const ROOM = Buffer.from("socket.io#/#room#");
 const PATTERN = Buffer.from("socket.io#/#*");
 
-describe("an adapter over Redis", () => {
-  test("delivers once what arrives by the old and the new subscription", async () => {
+describe("the Redis adapter", () => {
+  test("delivers a message once if it arrives through both the old and the new subscription", async () => {
     const { adapter, host, publisher, subscriber, event } = await start({ heartbeatInterval: 10 });
     publisher.counts = [2, 1];
     await until(() => adapter.stats().subscribedToAll);
@@ -123,7 +123,7 @@ describe("an adapter over Redis", () => {
     await adapter.close();
   });
 
-  test("keeps one message to know its copy by, however many arrive before the new subscription", async () => {
+  test("recognises duplicates in linear time while the new subscription is pending", async () => {
     const { adapter, host, publisher, subscriber, event } = await start({ heartbeatInterval: 10 });
     publisher.counts = [2, 1];
     await until(() => adapter.stats().subscribedToAll);
@@ -144,7 +144,7 @@ describe("an adapter over Redis", () => {
     await adapter.close();
   });
 
-  test("forgets processes that come and fall silent, beyond a thousand", async () => {
+  test("remembers at most a thousand removed processes", async () => {
     const { adapter, subscriber } = await start({ heartbeatTimeout: 20 });
     for (let each = 0; each < 3_000; each++) {
       const hello = JSON.stringify({ uid: `stranger${each}`, type: "hello" });
@@ -156,7 +156,7 @@ describe("an adapter over Redis", () => {
     await adapter.close();
   });
 
-  test("awaits acknowledgements for a minute where no timeout is set, here and elsewhere", async (context) => {
+  test("emitWithAck() without a timeout waits one minute on every process", async (context) => {
     const redis = new MemoryRedis();
     const join = async (name: string) => {
       const host = new Host();
@@ -184,7 +184,7 @@ describe("an adapter over Redis", () => {
     await Promise.all([a.adapter.close(), b.adapter.close()]);
   });
 
-  test("names the processes that are known where Redis does not answer in time", async () => {
+  test("fetchSockets() reports the known processes as missing if Redis does not answer in time", async () => {
     const { adapter, publisher, subscriber } = await start({ requestTimeout: 50 });
     const hello = JSON.stringify({ uid: "other", type: "hello" });
     subscriber.emit("messageBuffer", Buffer.from("socket.io-barewire#/#"), Buffer.from(hello));
@@ -194,7 +194,7 @@ describe("an adapter over Redis", () => {
     await adapter.close();
   });
 
-  test("an emitter misses somebody where Redis does not answer in time", async () => {
+  test('fetchSockets() of an emitter reports "unknown" as missing if Redis does not answer in time', async () => {
     const client = new PretendedClient();
     client.subscribed = () => new Promise(() => {});
     const emitter = new Emitter(client, { requestTimeout: 50 });
@@ -202,7 +202,7 @@ describe("an adapter over Redis", () => {
     emitter.close();
   });
 
-  test("counts what it cannot read, and goes on", async () => {
+  test("counts invalid messages, and delivers later ones", async () => {
     const { adapter, host, subscriber, event } = await start();
     const noise = Buffer.from([0xc1]);
     for (const channel of ["socket.io#/#", "socket.io-request#/#", "socket.io-barewire#/#"]) {
@@ -211,7 +211,7 @@ describe("an adapter over Redis", () => {
     subscriber.emit("messageBuffer", Buffer.from("socket.io-response#/#"), noise);
     subscriber.emit("messageBuffer", Buffer.from("unknown"), noise);
     const valid = event(1);
-    // The packet is invalid, and who receives it is not.
+    // The packet is invalid, and its options are valid.
     valid[valid.indexOf("type")] = 0x78;
     subscriber.emit("messageBuffer", ROOM, valid);
     assert.equal(adapter.stats().invalid, 4);
@@ -220,7 +220,7 @@ describe("an adapter over Redis", () => {
     await adapter.close();
   });
 
-  test("reports that Redis refuses commands, once until it takes one", async () => {
+  test("reports rejected Redis commands once, and again after a command has succeeded", async () => {
     const errors: Error[] = [];
     const { adapter, publisher } = await start({ onError: (error) => errors.push(error) });
     const events: Error[] = [];
@@ -240,7 +240,7 @@ describe("an adapter over Redis", () => {
     await adapter.close();
   });
 
-  test("answers what processes of other adapters ask for", async () => {
+  test("answers the requests of processes with @socket.io/redis-adapter", async () => {
     const { adapter, publisher, subscriber } = await start();
     const ask = (request: object): void => {
       const text = JSON.stringify({ uid: "other", requestId: "r", ...request });
@@ -259,7 +259,7 @@ describe("an adapter over Redis", () => {
       [channel, { requestId: "r", sockets: ["a"], uid }],
       [channel, { requestId: "r", rooms: ["a", "room"], uid }],
     ]);
-    // Without an id there is nobody to answer, and one of its own is ignored.
+    // A request without a sender is not answered, and one from the adapter itself is ignored.
     ask({ uid: undefined, type: 0 });
     ask({ uid: undefined, type: 1 });
     ask({ uid, type: 1 });
@@ -267,7 +267,7 @@ describe("an adapter over Redis", () => {
     await adapter.close();
   });
 
-  test("reports an answer that cannot be encoded", async () => {
+  test("reports a response that cannot be encoded", async () => {
     const errors: Error[] = [];
     const { adapter, host, subscriber } = await start({ onError: (error) => errors.push(error) });
     host.onEvent = ([, answer]) => typeof answer === "function" && answer(1n);

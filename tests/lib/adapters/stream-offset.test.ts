@@ -1,13 +1,13 @@
-// The offsets of clients over a stream: what is one, and what it says that the client has heard.
+// Tests the offsets of clients over a Redis stream: their format, and which events they include.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
 import { formatOffset, includes, parseOffset } from "../../../lib/adapters/stream-offset.ts";
 
-describe("an offset in a stream", () => {
+describe("a client's offset in a Redis stream", () => {
   for (const text of ["0-0", "1700000000000-12", "1-2~process_-9~0", "1-2~p~123456789012345"]) {
-    test(`is read and written: ${text}`, () => {
+    test(`is parsed and formatted: ${text}`, () => {
       const offset = parseOffset(text);
       assert.ok(offset);
       assert.equal(formatOffset(offset), text);
@@ -33,7 +33,7 @@ describe("an offset in a stream", () => {
     " 1-1",
     "1-1\n",
   ]) {
-    test(`is not ${JSON.stringify(text)}`, () => {
+    test(`is invalid: ${JSON.stringify(text)}`, () => {
       assert.equal(parseOffset(text), undefined);
     });
   }
@@ -49,7 +49,7 @@ describe("an offset in a stream", () => {
     ["5-1~a~7", "6-0", "a", undefined, false],
     ["5-1~a~7", "4-0", "b", 100, true],
   ] as const) {
-    test(`${offset} ${expected ? "has" : "has not"} ${number} of ${sender} at ${id}`, () => {
+    test(`${offset} ${expected ? "includes" : "does not include"} event ${number} of server ${sender} at ${id}`, () => {
       const parsed = parseOffset(offset);
       assert.ok(parsed);
       assert.equal(includes(parsed, { id, sender, number }), expected);

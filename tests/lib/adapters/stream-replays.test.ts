@@ -1,4 +1,4 @@
-// Reading a stream again for clients that come back: whose turn it is, and what each is passed.
+// Tests reading a stream again for recovering clients: their turns, and the entries that each receives.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -39,8 +39,8 @@ function reads(turn: ReplayTurn<string[]> | undefined, from: string, most = 10) 
 
 const wanted = (): boolean => true;
 
-describe("replays of a stream", () => {
-  test("are one read for all that wait", async () => {
+describe("replays of a Redis stream", () => {
+  test("share one read between all waiting clients", async () => {
     const { calls, replays } = start();
     const first = await replays.turn(wanted);
     const waiting = [1, 2, 3, 4].map(() => replays.turn(wanted));
@@ -62,7 +62,7 @@ describe("replays of a stream", () => {
     assert.deepEqual(calls, ["(1-0 10-0", "(4-0 10-0", "(7-0 10-0", "(10-0 10-0", "- +"]);
   });
 
-  test("have no turn for those for whom nobody waits any more", async () => {
+  test("give no turn to a client that has disconnected", async () => {
     const { calls, replays } = start();
     const first = await replays.turn(wanted);
     let isWanted = true;
@@ -75,7 +75,7 @@ describe("replays of a stream", () => {
     assert.deepEqual(calls, []);
   });
 
-  test("end for those for whom nobody waits any more", async () => {
+  test("stop for a client that has disconnected", async () => {
     const { calls, replays } = start();
     let pages = 0;
     const turn = await replays.turn(() => pages === 0);
@@ -88,12 +88,12 @@ describe("replays of a stream", () => {
     assert.deepEqual(calls, ["(1-0 10-0", "(4-0 10-0"]);
   });
 
-  test("are not complete where the stream begins behind the offset", async () => {
+  test("are incomplete if the stream begins after the offset", async () => {
     const { replays } = start();
     assert.equal(await reads(await replays.turn(wanted), "0-5").complete, false);
   });
 
-  test("go on when one of those that are read for throws", async () => {
+  test("continue for the other clients when reading for one client throws", async () => {
     const { replays } = start();
     const first = await replays.turn(wanted);
     const waiting = [replays.turn(wanted), replays.turn(wanted)];

@@ -1,4 +1,4 @@
-// Subscriptions: however many channels come and go, one command is under way, and nothing waits forever.
+// Tests subscriptions to channels: changes are batched, at most one command is pending, and nothing waits forever.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -34,8 +34,8 @@ function start(timeout = 60_000): { subscriptions: Subscriptions<string>; sent: 
   return { subscriptions, sent };
 }
 
-describe("subscriptions", () => {
-  test("collect what changes in one turn, and while a command is under way", async () => {
+describe("subscriptions to Redis channels", () => {
+  test("batch the changes of one turn, and those during a pending command", async () => {
     const { subscriptions, sent } = start();
     const a = subscriptions.add("a", "A");
     void subscriptions.add("b", "B");
@@ -66,7 +66,7 @@ describe("subscriptions", () => {
     await subscriptions.idle();
   });
 
-  test("send again what has failed, when they are told to", async () => {
+  test("retry() sends failed commands again", async () => {
     const { subscriptions, sent } = start();
     const added = subscriptions.add("a", "A");
     const again = subscriptions.add("a", "A2");
@@ -89,7 +89,7 @@ describe("subscriptions", () => {
     assert.deepEqual(sent[3]?.channels, ["a"]);
   });
 
-  test("are not waited for where Redis is away, or takes too long", async () => {
+  test("add() resolves after release() or after the timeout", async () => {
     const { subscriptions } = start();
     const added = subscriptions.add("a", "A");
     const settled = subscriptions.settled;
@@ -106,7 +106,7 @@ describe("subscriptions", () => {
     await until(() => ended);
   });
 
-  test("take a thousand channels at a time", async () => {
+  test("subscribe to at most a thousand channels with one command", async () => {
     const { subscriptions, sent } = start();
     for (let each = 0; each < 1_500; each++) void subscriptions.add(`${each}`, "");
     await turn();
@@ -117,7 +117,7 @@ describe("subscriptions", () => {
 });
 
 describe("createRedisAdapter()", () => {
-  test("rejects what is no client, and options that are invalid", () => {
+  test("throws for an unsupported client and for invalid options", () => {
     const create = (client: object, options = {}): unknown =>
       Reflect.apply(createRedisAdapter, undefined, [client, options]);
     assert.throws(() => create({}), {

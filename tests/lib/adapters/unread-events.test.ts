@@ -1,12 +1,12 @@
-// When no entry comes any more of what clients were sent before it was read.
+// Tests when all events that were sent to clients before their stream entries were read are settled.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
 import { type Added, UnreadEvents } from "../../../lib/adapters/unread-events.ts";
 
-describe("events that were sent early", () => {
-  test("are over when their entries are read", async () => {
+describe("events sent to clients before their stream entries were read", () => {
+  test("are settled when their entries are read", async () => {
     const early = new UnreadEvents();
     assert.equal(early.isPending, false);
     await early.over();
@@ -14,7 +14,7 @@ describe("events that were sent early", () => {
     for (const number of [3, 4]) early.add(number, new Promise((resolve) => answers.push(resolve)));
     assert.equal(early.last, 4);
     const over = early.over();
-    // What is read before Redis has answered says nothing.
+    // Entries that are read before Redis has answered settle nothing.
     early.onRead("9-0");
     assert.equal(early.isPending, true);
     answers[0]?.({ id: "10-0" });
@@ -27,7 +27,7 @@ describe("events that were sent early", () => {
     await over;
   });
 
-  test("are over at once where Redis has refused them", async () => {
+  test("are settled at once if Redis rejected their entries", async () => {
     const early = new UnreadEvents();
     early.add(1, Promise.resolve("refused"));
     assert.equal(early.isPending, true);
@@ -35,7 +35,7 @@ describe("events that were sent early", () => {
     assert.equal(early.isPending, false);
   });
 
-  test("are over after two reads where nobody knows whether Redis has them", async () => {
+  test("are settled after two reads if it is unknown whether Redis stored their entries", async () => {
     const early = new UnreadEvents();
     early.add(1, Promise.resolve("unknown"));
     await new Promise(setImmediate);

@@ -1,4 +1,4 @@
-// What waits for a process that does not read.
+// Tests the limit on messages that wait for another process.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -30,8 +30,8 @@ function start(): {
   return { channel, written, stalled: () => stalled };
 }
 
-describe("a channel", () => {
-  test("is stalled when more waits than the limit, and sends nothing any more", () => {
+describe("a channel to another process", () => {
+  test("stalls when waiting messages exceed the limit, and then sends no more messages", () => {
     const { channel, written, stalled } = start();
     for (let count = 0; count < 3; count++) channel.send(batch(2_500));
     assert.deepEqual([written.length, stalled()], [3, 0]);
@@ -41,7 +41,7 @@ describe("a channel", () => {
     assert.deepEqual([written.length, stalled(), called], [3, 1, 2]);
   });
 
-  test("counts what the other process has read no more", () => {
+  test("does not count messages that the other process has read", () => {
     const { channel, written, stalled } = start();
     for (let count = 0; count < 100; count++) {
       channel.send(batch(4_000));
@@ -57,7 +57,7 @@ describe("a channel", () => {
     assert.deepEqual([written.length, stalled()], [2, 0]);
   });
 
-  test("counts everything that a message holds", () => {
+  test("counts the rooms and the data in a message", () => {
     const room = "r".repeat(50);
     const session = { sid: "s", pid: "p", data: new Uint8Array(), offset: "", address: "" };
     const kept = { sequence: 1, except: [], local: false, rooms: Array(100).fill(room) };

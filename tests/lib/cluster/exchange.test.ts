@@ -1,4 +1,4 @@
-// The primary and workers of which it hears only what a test says.
+// Tests the primary with fake worker processes.
 
 import assert from "node:assert/strict";
 import { Worker } from "node:cluster";
@@ -16,7 +16,7 @@ import {
 } from "../../../lib/cluster/messages.ts";
 import { listen, turn } from "../../support/net.ts";
 
-/** A process that reads only what `read()` says. */
+/** A process that reads its messages only when the test calls `read()`. */
 class Process extends EventEmitter {
   connected = true;
   readonly pid: number;
@@ -35,7 +35,7 @@ class Process extends EventEmitter {
     if (typeof written === "function") this.#written.push(() => written(null));
   }
 
-  /** It has read everything. */
+  /** The process has read all its messages. */
   read(): void {
     for (const written of this.#written.splice(0)) written();
   }
@@ -48,7 +48,7 @@ class Process extends EventEmitter {
     this.signals.push(signal);
   }
 
-  /** It says something to the primary. */
+  /** Sends a message to the primary. */
   say(message: ToPrimary, socket?: Socket): void {
     this.emit("message", message, socket);
   }
@@ -100,7 +100,7 @@ function batch(item: ToHub): ToPrimary {
   return { source: SOURCE, type: "batch", items: [item] };
 }
 
-test("a connection on its way to a worker that ends is ended at once", async (context) => {
+test("a connection being handed to a worker is closed when this worker exits", async (context) => {
   const [one, other] = start(context, 2);
   assert.ok(one && other);
   const [client, socket] = await connection(context);
@@ -111,7 +111,7 @@ test("a connection on its way to a worker that ends is ended at once", async (co
   await closed;
 });
 
-test("a connection for a worker that has ended is ended at once", async (context) => {
+test("a connection for a worker that has exited is closed", async (context) => {
   const [one, other] = start(context, 2);
   assert.ok(one && other);
   const [client, socket] = await connection(context);
@@ -121,7 +121,7 @@ test("a connection for a worker that has ended is ended at once", async (context
   await closed;
 });
 
-test("a worker that does not read is killed when 128 MiB wait for it, and this is said", async (context) => {
+test("a worker that does not read is killed with a warning when 128 MiB wait for it", async (context) => {
   const warned = once(process, "warning");
   const [one, other] = start(context, 2);
   assert.ok(one && other);

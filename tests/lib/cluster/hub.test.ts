@@ -1,4 +1,4 @@
-// The hub and the adapters of several processes, in this one: what a client that comes back receives.
+// Tests the primary's hub and the adapters of several workers in one process: what a recovering client receives.
 
 import assert from "node:assert/strict";
 import { afterEach, describe, test } from "node:test";
@@ -26,7 +26,7 @@ const LIMITS: RecoveryLimits = {
   maxReplay: 1_000_000,
 };
 
-/** A namespace whose sockets can come back. */
+/** A namespace whose sockets can be recovered. */
 class RecoverableHost extends Host {
   readonly returned: string[] = [];
 
@@ -60,7 +60,7 @@ class Node {
   readonly host = new RecoverableHost();
   readonly link: Link;
   readonly adapter: IpcAdapter;
-  /** What it has sent and what it is to receive, while it is held up. */
+  /** The messages in both directions while the node is paused. */
   held: { readonly up: ToHub[]; readonly down: FromHub[] } | undefined;
 
   constructor(hub: Hub, number: number, limits = LIMITS) {
@@ -91,7 +91,7 @@ class Node {
     this.adapter.emitTo(member, { type: EVENT, namespace: "/", data }, {});
   }
 
-  /** What a socket has received, without the offsets. */
+  /** Returns the events that a socket has received, without the offsets. */
   heard(id: string): unknown[] {
     return this.host.received.filter(([to]) => to === id).map((event) => event.slice(2, -1)[0]);
   }
@@ -101,7 +101,7 @@ class Node {
     return String(this.host.received.findLast(([to]) => to === id)?.at(-1));
   }
 
-  /** The socket disconnects and may come back. */
+  /** Disconnects a socket, whose session can be recovered. */
   lose(id: string): void {
     const session = this.host.sockets.get(id)?.recoverableSession;
     if (session === undefined) throw new Error("no session");
@@ -110,7 +110,7 @@ class Node {
     this.host.sockets.delete(id);
   }
 
-  /** A client comes back here. Returns the values that it has missed, or why it cannot. */
+  /** Recovers a session on this node. Returns the values that the client has missed, or the reason of the failure. */
   async restore(pid: string, offset?: string): Promise<readonly unknown[] | string> {
     const restored = await this.adapter.restoreSession(pid, offset);
     return typeof restored === "string" ? restored : this.join(restored, pid);
@@ -157,7 +157,7 @@ async function two(limits = LIMITS): Promise<[Node, Node]> {
   return [one, other];
 }
 
-test("an event that cannot be encoded for clients is reported where it arrives, and nothing throws", async () => {
+test("an event that cannot be encoded for clients throws at the sender, and is an error event at other workers", async () => {
   const [one, other] = await two();
   const errors: Error[] = [];
   other.adapter.on("error", (error) => errors.push(error));
@@ -177,8 +177,8 @@ test("an event that cannot be encoded for clients is reported where it arrives, 
   assert.deepEqual(one.heard("a"), [1, 2]);
 });
 
-describe("offsets", () => {
-  test("are read as they are written", () => {
+describe("offsets of a cluster", () => {
+  test("are formatted and parsed, and invalid offsets are rejected", () => {
     for (const offset of [
       { worker: 0, sequence: 0, index: 0 },
       { worker: 4095, sequence: 2 ** 53 - 1, index: 35 },
@@ -189,7 +189,7 @@ describe("offsets", () => {
       assert.equal(parseOffset(text), undefined, text);
   });
 
-  test("include what the primary had numbered, and what the worker itself had sent", () => {
+  test("include events up to the primary's index, and events of the client's own worker up to its sequence", () => {
     const offset = { worker: 1, sequence: 5, index: 10 };
     assert.ok(includes(offset, { worker: 2, sequence: 99, index: 10 }));
     assert.ok(!includes(offset, { worker: 2, sequence: 1, index: 11 }));
@@ -198,8 +198,8 @@ describe("offsets", () => {
   });
 });
 
-describe("a client that comes back to another process", () => {
-  test("receives what it has missed, once each and in order, of every process", async () => {
+describe("a client that reconnects to another worker", () => {
+  test("receives the missed events of all workers once and in order", async () => {
     const [one, other] = await two();
     one.emit("event", 1);
     other.emit("event", 2);
@@ -219,7 +219,7 @@ describe("a client that comes back to another process", () => {
     assert.deepEqual(other.heard("a").sort(), [7, 8]);
   });
 
-  test("receives what was on its way when its worker was killed, and keeps its rooms and data", async () => {
+  test("receives events in transit when its worker was killed, and keeps its rooms and data", async () => {
     const [one, other] = await two();
     one.emitTo("a", "event", 1);
     await turn();
@@ -239,7 +239,7 @@ describe("a client that comes back to another process", () => {
     assert.deepEqual(restored.data, { name: "a" });
   });
 
-  test("misses nothing that is sent while it comes back", async () => {
+  test("misses no event that is sent while the session is being restored", async () => {
     const [one, other] = await two();
     one.emit("event", 1);
     await turn();
@@ -268,12 +268,12 @@ describe("a client that comes back to another process", () => {
     await turn();
     const missed = other.join(restored, "pid");
     other.emit("event", 8);
-    // What the primary had numbered when it answered, and then what came here.
+    // First the events that the primary had numbered when it answered, then the events that arrived here.
     assert.deepEqual(missed, [4, 2, 3, 5, 6, 7]);
     assert.deepEqual(other.heard("a"), [8]);
   });
 
-  test("is not let in if more is sent meanwhile than may wait for it, and then starts anew", async () => {
+  test("cannot join if more than maxReplay bytes are sent while middleware runs", async () => {
     const [one, other] = await two({ ...LIMITS, maxReplay: 50_000 });
     one.lose("a");
     await turn();
@@ -287,7 +287,7 @@ describe("a client that comes back to another process", () => {
     assert.equal(await one.restore("pid"), "packets dropped");
   });
 
-  test("misses nothing if middleware puts it into a room before it is let in, also if that worker ends", async () => {
+  test("misses no event if middleware joins a room and the worker then exits", async () => {
     const [one, other] = await two();
     one.lose("a");
     await turn();
@@ -300,7 +300,7 @@ describe("a client that comes back to another process", () => {
     assert.deepEqual(await one.restore("pid"), [1]);
   });
 
-  test("that is lost again in between receives what is left", async () => {
+  test("receives the remaining events if it disconnects again during the replay", async () => {
     const [one, other] = await two();
     one.emit("event", 1);
     await turn();
@@ -327,7 +327,7 @@ describe("a client that comes back to another process", () => {
     }
   });
 
-  test("receives nothing twice that its worker before had sent to it alone", async () => {
+  test("does not receive again events that its previous worker sent to this client only", async () => {
     const [one, other] = await two();
     one.emitTo("a", "event", 1);
     const before = one.offsetOf("a");
@@ -339,7 +339,7 @@ describe("a client that comes back to another process", () => {
     assert.deepEqual(await one.restore("pid", offset), []);
   });
 
-  test("comes back once, and not to a session that it has ended itself", async () => {
+  test("recovers a session only once, and not after leaving it", async () => {
     const [one, other] = await two();
     one.lose("a");
     await turn();
@@ -350,7 +350,7 @@ describe("a client that comes back to another process", () => {
     assert.equal(await one.restore("pid"), "unknown session");
   });
 
-  test("can come back again if the worker ends before it is connected, and not if it was refused", async () => {
+  test("recovers again if the worker exits before the client joined, but not after middleware rejected it", async () => {
     const [one, other] = await two();
     one.emit("event", 1);
     const offset = one.offsetOf("a");
@@ -375,7 +375,7 @@ describe("a client that comes back to another process", () => {
     assert.equal(await third.restore("pid", offset), "unknown session");
   });
 
-  test("of whose end its worker does not know yet has it ended first", async () => {
+  test("makes its previous worker end the old connection first", async () => {
     const [one, other] = await two();
     const restoring = other.restore("pid");
     await turn();
@@ -385,7 +385,7 @@ describe("a client that comes back to another process", () => {
     assert.deepEqual(await restoring, [1]);
   });
 
-  test("is a new one if the offset is none, or if too much was sent", async () => {
+  test("starts a new session if the offset is invalid, or if more than maxPackets events were sent", async () => {
     const [one, other] = await two({ ...LIMITS, maxPackets: 2 });
     for (const offset of ["", "x", "1.1.1000"]) {
       one.lose("a");
@@ -407,7 +407,7 @@ describe("a client that comes back to another process", () => {
     assert.equal(await one.restore("pid", offset), "packets dropped");
   });
 
-  test("whose worker alone has sent much has missed nothing", async () => {
+  test("recovers if the excess events were sent before it disconnected", async () => {
     const [one, other] = await two({ ...LIMITS, maxPackets: 2 });
     for (const value of [1, 2, 3, 4, 5]) one.emit("event", value);
     await turn();
@@ -418,7 +418,7 @@ describe("a client that comes back to another process", () => {
     assert.deepEqual(await other.restore("pid", offset), [6]);
   });
 
-  test("is a new one, once, if it has missed more than may wait for it", async () => {
+  test("starts a new session if it has missed more than maxReplay bytes", async () => {
     const [one, other] = await two({ ...LIMITS, maxReplay: 2_300 });
     one.host.connect(one.adapter, "b", "pid of b");
     await turn();
@@ -432,7 +432,7 @@ describe("a client that comes back to another process", () => {
     assert.equal(await other.restore("pid of b"), "unknown session");
   });
 
-  test("is a new one if what it has missed is too large only as its client receives it", async () => {
+  test("starts a new session if the missed events exceed maxReplay only in their JSON encoding", async () => {
     const [one, other] = await two({ ...LIMITS, maxReplay: 3_500 });
     one.lose("a");
     // JSON has six characters for each of these.
@@ -443,7 +443,7 @@ describe("a client that comes back to another process", () => {
     assert.deepEqual(other.host.returned, []);
   });
 
-  test("receives what was sent to its worker alone, and no other client does", async () => {
+  test("receives missed events with the local flag of its previous worker, but not those of other workers", async () => {
     const [one, other] = await two();
     other.host.connect(other.adapter, "b", "pid of b");
     await turn();
@@ -456,7 +456,7 @@ describe("a client that comes back to another process", () => {
     assert.deepEqual(await other.restore("pid"), [1]);
   });
 
-  test("keeps what of its data can be copied", async () => {
+  test("keeps the parts of its data that can be cloned", async () => {
     const [one, other] = await two();
     const member = one.host.sockets.get("a");
     Object.assign(member?.data, { map: new Map([[1, 2]]), callback: () => {}, when: new Date(5) });
@@ -468,7 +468,7 @@ describe("a client that comes back to another process", () => {
   });
 });
 
-describe("what the primary keeps", () => {
+describe("memory for recovery in the primary", () => {
   const session = (pid: string, address: string, length = 0): SessionRecord => {
     return {
       sid: `id of ${pid}`,
@@ -482,7 +482,7 @@ describe("what the primary keeps", () => {
   const said: FromHub[] = [];
   let requests = 0;
 
-  /** The worker says something in a namespace. */
+  /** Sends items from the worker to the hub. */
   function say(...items: ToHub[]): void {
     hub.receive(1, items);
   }
@@ -508,7 +508,7 @@ describe("what the primary keeps", () => {
     return typeof item.result === "string" ? item.result : item.result.missed.length;
   }
 
-  test("is bounded in bytes over all namespaces, and one does not cost another its packets", () => {
+  test("is limited over all namespaces, and a busy namespace does not displace the packets of another", () => {
     startWorker({ maxBytes: 20_000 }, "/busy", "/quiet");
     for (const nsp of ["/busy", "/quiet"]) say({ type: "persist", nsp, session: session(nsp, "") });
     emit("/quiet", 1, [], 100);
@@ -517,7 +517,7 @@ describe("what the primary keeps", () => {
     assert.equal(claim("/quiet", "/quiet"), 1);
   });
 
-  test("for the sockets of one address does not cost others their packets or sessions", () => {
+  test("used by one address does not displace the packets or sessions of other addresses", () => {
     startWorker({ maxBytes: 20_000, maxSessions: 10 }, "/");
     say({ type: "socket", nsp: "/", session: session("honest", "1.1.1.1") });
     say({ type: "persist", nsp: "/", session: session("honest", "1.1.1.1") });
@@ -532,7 +532,7 @@ describe("what the primary keeps", () => {
     assert.equal(claim("/", "honest"), 1);
   });
 
-  test("of connected sockets is bounded in bytes: those beyond are new ones after a crash", () => {
+  test("is limited for the data of connected sockets; sockets beyond the limit do not recover after a crash", () => {
     startWorker({ maxBytes: 20_000 }, "/a", "/b");
     say({ type: "socket", nsp: "/a", session: session("honest", "1.1.1.1", 1_000) });
     for (let count = 0; count < 20; count++) {
@@ -546,7 +546,7 @@ describe("what the primary keeps", () => {
     assert.equal(claim("/b", "19"), 0);
   });
 
-  test("of connected sockets is bounded, and those beyond count for their address all the same", () => {
+  test("counts packets for the address of a socket even if the socket is beyond the limit", () => {
     startWorker({ maxBytes: 20_000 }, "/");
     say({ type: "persist", nsp: "/", session: session("honest", "1.1.1.1") });
     emit("/", 1, ["id of honest"], 1_000);
@@ -558,7 +558,7 @@ describe("what the primary keeps", () => {
     assert.equal(claim("/", "39"), 1);
   });
 
-  test("of a connected socket that joins rooms again and again is kept once", () => {
+  test("has one record for a connected socket that joins rooms repeatedly", () => {
     startWorker({ maxBytes: 20_000 }, "/");
     say({ type: "socket", nsp: "/", session: session("other", "1.1.1.1") });
     for (let count = 0; count < 100; count++)
@@ -569,7 +569,7 @@ describe("what the primary keeps", () => {
   });
 });
 
-test("rooms that cannot be sent to another process are left out, and what is for them alone is for nobody there", async () => {
+test("rooms that cannot be sent to another worker are omitted, and events to such rooms reach no client there", async () => {
   const [one, other] = await two();
   const rooms: Untyped[] = [Symbol("room"), () => {}, {}, 5, null, "text"];
   const errors: Error[] = [];
@@ -590,7 +590,7 @@ test("rooms that cannot be sent to another process are left out, and what is for
   await turn();
   const restored = await other.adapter.restoreSession("pid", offset);
   assert.ok(typeof restored !== "string");
-  // Of both ways. What is for a symbol cannot be told to others.
+  // One error for rooms and one for except: a symbol cannot be sent to other processes.
   const error = "TypeError: a symbol cannot be encoded";
   assert.deepEqual(errors.map(String), [error, error]);
   assert.deepEqual(restored.rooms, new Set(["a", 5, null, "text"]));

@@ -1,4 +1,4 @@
-// Workers that end: killed in the middle of broadcasts, restarted one by one under load, and told to go.
+// Tests workers that exit: killed during broadcasts, restarted one by one under load, and terminated.
 
 import assert from "node:assert/strict";
 import { mkdtempSync, readdirSync, rmSync } from "node:fs";
@@ -57,7 +57,7 @@ async function clientsOfBoth(
   return [of(first), of(second)];
 }
 
-test("a worker killed in the middle of broadcasts costs its own clients their connections and nothing else", async (context) => {
+test("when a worker is killed during broadcasts, its clients recover and other clients stay connected", async (context) => {
   const program = await startWorkers(context, { workers: 2, connectionStateRecovery: true });
   const options: ClientOptions = { transports: ["websocket"] };
   const [theirs, others] = await clientsOfBoth(context, program.url, options);
@@ -104,7 +104,7 @@ test("a worker killed in the middle of broadcasts costs its own clients their co
   }, "another worker takes its place");
 });
 
-test("a restart refuses no connection, and the clients recover with the new workers", async (context) => {
+test("a rolling restart rejects no connection, and clients recover on the new workers", async (context) => {
   const program = await startWorkers(context, { workers: 2, connectionStateRecovery: true });
   const { port } = program;
   const websockets = await clientsOfBoth(context, program.url, { transports: ["websocket"] });
@@ -175,7 +175,7 @@ test("a restart refuses no connection, and the clients recover with the new work
   }
 });
 
-test("SIGTERM of the primary has all clients told, and all processes end", async (context) => {
+test("SIGTERM to the primary disconnects all clients and ends all processes", async (context) => {
   const program = await startWorkers(context, { workers: 2 });
   const [one, other] = await clientsOfBoth(context, program.url, { reconnection: false });
   const clients = [...one, ...other];
@@ -192,7 +192,7 @@ test("SIGTERM of the primary has all clients told, and all processes end", async
   assert.match(program.output(), /\nSIGTERM: closing\n$/);
 });
 
-test("stop() of a worker ends all, SIGTERM of a worker has another one take its place", async (context) => {
+test("SIGTERM to a worker replaces the worker, and stop() in a worker ends all processes", async (context) => {
   const program = await startWorkers(context, { workers: 2 });
   const [[one], [other]] = await clientsOfBoth(context, program.url);
   assert.ok(one && other);
@@ -210,7 +210,7 @@ test("stop() of a worker ends all, SIGTERM of a worker has another one take its 
   assert.deepEqual(await program.ended, [0, null]);
 });
 
-test("a worker that hangs is killed when much waits for it, and another one takes its place", async (context) => {
+test("a worker that hangs is killed when too many messages wait for it, and is replaced", async (context) => {
   const program = await startWorkers(context, { workers: 2 });
   // node:cluster passes new connections to the worker that hangs as well, so no client may need one.
   const [[one], [other]] = await clientsOfBoth(context, program.url, { transports: ["websocket"] });
@@ -223,11 +223,11 @@ test("a worker that hangs is killed when much waits for it, and another one take
   assert.equal(other.disconnections, 0);
 });
 
-test("a worker ends when the primary hangs and much waits for it", async (context) => {
+test("a worker exits when the primary hangs and too many messages wait for it", async (context) => {
   const folder = mkdtempSync(join(tmpdir(), "barewire-test-"));
   context.after(() => rmSync(folder, { recursive: true, force: true }));
   const program = await startWorkers(context, { workers: 2 }, { TMPDIR: folder });
-  // node:cluster may have passed a new connection to the worker that ends, and closes it for nobody.
+  // node:cluster may have passed a new connection to the exiting worker, and does not close it.
   const [[one], [other]] = await clientsOfBoth(context, program.url, {
     timeout: 3_000,
     transports: ["websocket"],
@@ -246,7 +246,7 @@ test("a worker ends when the primary hangs and much waits for it", async (contex
   assert.equal(left.length, 1);
 });
 
-test("the workers end with a primary that is killed, and leave no files", async (context) => {
+test("the workers exit when the primary is killed, and leave no files", async (context) => {
   const folder = mkdtempSync(join(tmpdir(), "barewire-test-"));
   context.after(() => rmSync(folder, { recursive: true }));
   const program = await startWorkers(context, { workers: 2 }, { TMPDIR: folder });
@@ -259,7 +259,7 @@ test("the workers end with a primary that is killed, and leave no files", async 
   await eventually(() => left().length === 0, "the directory is removed");
 });
 
-test("a client that joins rooms which are no strings ends no process, and recovers", async (context) => {
+test("a client that joins rooms whose names are not strings crashes no process, and recovers", async (context) => {
   const program = await startWorkers(context, { workers: 2, connectionStateRecovery: true });
   const [theirs, others] = await clientsOfBoth(context, program.url, { transports: ["websocket"] });
   const [client] = theirs;

@@ -1,11 +1,11 @@
-// How long the primary waits before it forks another worker.
+// Tests the delay before the primary forks another worker.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { LONGEST_DELAY, RestartDelay, SOON } from "../../../lib/cluster/restart-delay.ts";
 
-test("a worker is replaced at once, and later each time if workers keep ending soon", () => {
+test("a worker is replaced at once, with increasing delays if workers keep exiting soon after their start", () => {
   const delay = new RestartDelay();
   assert.equal(delay.value, 0);
   delay.onEnd(SOON);
