@@ -212,7 +212,7 @@ export const GUARDS: readonly Guard[] = [
     from: "this.sessions = new FairBound(maxSessions, maxBytes);",
     to: "this.sessions = new FairBound(maxSessions, Number.POSITIVE_INFINITY);",
     test: "tests/lib/socketio/recovery-store.test.ts",
-    title: "are bounded over all namespaces, in number and bytes",
+    title: "are limited in number and bytes, for all namespaces together",
   },
   {
     bound: "Sessions that are kept for clients that may recover",
