@@ -6,7 +6,7 @@ import { Clock } from "../support/clock.ts";
 import { turn } from "../support/net.ts";
 
 describe("Deadlines", () => {
-  test("calls back for each item when its wait is over, in the order in which they came", (context) => {
+  test("calls back for each item when its time is over, in the order of add()", (context) => {
     const clock = new Clock(context);
     const expired: string[] = [];
     const deadlines = new Deadlines<string>(100, (item) => expired.push(item));
@@ -22,7 +22,7 @@ describe("Deadlines", () => {
     assert.equal(deadlines.size, 0);
   });
 
-  test("who is added again waits anew", (context) => {
+  test("restarts the wait of an item that is added again", (context) => {
     const clock = new Clock(context);
     const expired: string[] = [];
     const deadlines = new Deadlines<string>(100, (item) => expired.push(item));
@@ -36,7 +36,7 @@ describe("Deadlines", () => {
     assert.deepEqual(expired, ["a"]);
   });
 
-  test("and does not hold up who came meanwhile", (context) => {
+  test("adding an item again does not delay items added in between", (context) => {
     const clock = new Clock(context);
     const expired: string[] = [];
     const deadlines = new Deadlines<string>(100, (item) => expired.push(item));
@@ -51,7 +51,7 @@ describe("Deadlines", () => {
     assert.deepEqual(expired, ["b", "a"]);
   });
 
-  test("calls back for the others when one throws, and the error surfaces", (context) => {
+  test("calls back for the other items if a callback throws, and lets the error surface", (context) => {
     const clock = new Clock(context);
     const expired: string[] = [];
     const deadlines = new Deadlines<string>(100, (item) => {
@@ -69,7 +69,7 @@ describe("Deadlines", () => {
     assert.equal(clock.timers, 0);
   });
 
-  test("who has left is not called for", (context) => {
+  test("does not call back for a deleted item", (context) => {
     const clock = new Clock(context);
     const expired: string[] = [];
     const deadlines = new Deadlines<string>(100, (item) => expired.push(item));
@@ -83,7 +83,7 @@ describe("Deadlines", () => {
     assert.deepEqual(expired, ["b"]);
   });
 
-  test("who comes back while others expire holds nobody up", (context) => {
+  test("an item that a callback adds does not delay the others", (context) => {
     const clock = new Clock(context);
     const expired: string[] = [];
     const deadlines: Deadlines<string> = new Deadlines(100, (item) => {
@@ -100,7 +100,7 @@ describe("Deadlines", () => {
     assert.deepEqual(expired, ["a", "b", "again"]);
   });
 
-  test("whoever expires may take others with it", (context) => {
+  test("a callback may delete other items", (context) => {
     const clock = new Clock(context);
     const expired: string[] = [];
     const deadlines: Deadlines<string> = new Deadlines(100, (item) => {
@@ -114,7 +114,7 @@ describe("Deadlines", () => {
     assert.equal(deadlines.size, 0);
   });
 
-  test("a wait that is longer than a timer's is not over at once", (context) => {
+  test("supports waits longer than the longest setTimeout(), and Infinity", (context) => {
     const clock = new Clock(context);
     const expired: string[] = [];
     const longer = new Deadlines<string>(2 ** 31 + 1000, (item) => expired.push(item));
@@ -130,7 +130,7 @@ describe("Deadlines", () => {
     never.delete("b");
   });
 
-  test("keeps no process alive", () => {
+  test("does not keep the process alive", () => {
     const timers = (): number =>
       process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
     const before = timers();
@@ -140,7 +140,7 @@ describe("Deadlines", () => {
     deadlines.delete("a");
   });
 
-  test("that is late keeps the loop from waiting for the next event", async () => {
+  test("an overdue item keeps the event loop from waiting for the next event", async () => {
     const expired: string[] = [];
     const deadlines = new Deadlines<string>(20, (item) => expired.push(item));
     deadlines.add("a");

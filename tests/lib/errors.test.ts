@@ -1,5 +1,5 @@
-// What becomes of an error that a function of the program throws or rejects with: docs/errors.md. A client causes each of
-// them, and none of them ends the process of a program with onError().
+// How the server reports an error that a function of the program throws or rejects with: docs/errors.md. A client causes
+// each of them, and none of them ends the process of a program with onError().
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -33,13 +33,13 @@ type Way = "refused" | "onError" | "uncaught";
 
 interface Case {
   readonly way: Way;
-  /** The event that onError() is told of. Default: "e". */
+  /** The event that onError() receives. Default: "e". */
   readonly event?: string;
   /** Options of the server. */
   readonly options?: ServerOptions;
   /** Adds the function. */
   readonly add?: (io: Server, socket: Socket | undefined) => void;
-  /** What a client does, beside connecting, that has the function called. */
+  /** What a client does after connecting to have the function called. */
   readonly act?: (client: WebSocketClient, io: Server) => unknown;
   /** Headers of the client's request. */
   readonly headers?: Readonly<Record<string, string>>;
@@ -216,7 +216,7 @@ async function connectRefused(
   upgrade.socket.destroy();
 }
 
-describe("An error of the program", () => {
+describe("The server reports an error of the program as docs/errors.md says:", () => {
   for (const [name, { way, event = "e", options, add, act, headers = {} }] of Object.entries(
     CASES,
   )) {
@@ -253,7 +253,7 @@ describe("An error of the program", () => {
         assert.deepEqual(new Set(uncaught), new Set([MISTAKE]));
         assert.deepEqual(errors, []);
       }
-      // The server goes on.
+      // The server still accepts clients.
       broken = false;
       assert.match(await new WebSocketClient(port).join(), /^40\{"sid"/);
       assert.ok(page.includes(`| ${name} | ${way} |`), `${name} is in docs/errors.md`);

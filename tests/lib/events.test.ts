@@ -17,7 +17,7 @@ class Greeter extends NodeEmitter<Events> {
 }
 
 describe("NodeEmitter", () => {
-  test("calls listeners in order, with itself as `this`, and says whether there were any", () => {
+  test("calls listeners in order with the emitter as `this`, and returns whether there were any", () => {
     const greeter = new Greeter();
     const log: string[] = [];
     assert.equal(greeter.greet("nobody"), false);
@@ -31,7 +31,7 @@ describe("NodeEmitter", () => {
     assert.deepEqual(log, ["first x", "second x", "third x"]);
   });
 
-  test("once() listeners are called once, in front or behind, also when called from within", () => {
+  test("once() and prependOnceListener() call a listener once, even if it emits the event again", () => {
     const greeter = new Greeter();
     const log: string[] = [];
     greeter.once("greet", (name) => {
@@ -46,7 +46,7 @@ describe("NodeEmitter", () => {
     assert.deepEqual(greeter.eventNames(), []);
   });
 
-  test("off() takes one registration away, the last; also of once() and by either name", () => {
+  test("off() and removeListener() remove the last registration of a listener, also one by once()", () => {
     const greeter = new Greeter();
     const log: string[] = [];
     const listener = (name: string): void => void log.push(name);
@@ -64,7 +64,7 @@ describe("NodeEmitter", () => {
     assert.equal(greeter.greet("x"), false);
   });
 
-  test("listeners() shows what was given to once()", () => {
+  test("listeners() returns the listener passed to once(), without its wrapper", () => {
     const greeter = new Greeter();
     const listener = (): void => {};
     greeter.once("greet", listener);
@@ -72,7 +72,7 @@ describe("NodeEmitter", () => {
     assert.deepEqual(greeter.listeners("other"), []);
   });
 
-  test("removeAllListeners() of one event, and of all", () => {
+  test("removeAllListeners() removes the listeners of one event or of all events", () => {
     const greeter = new Greeter();
     greeter.removeAllListeners("greet").removeAllListeners();
     greeter.on("greet", () => {}).on("other", () => {});
@@ -83,7 +83,7 @@ describe("NodeEmitter", () => {
     assert.deepEqual(greeter.eventNames(), []);
   });
 
-  test("who comes or goes during a call does not change that call", () => {
+  test("listeners added or removed during a call do not change that call", () => {
     const greeter = new Greeter();
     const log: string[] = [];
     const last = (): void => void log.push("last");
@@ -97,7 +97,7 @@ describe("NodeEmitter", () => {
     assert.deepEqual(log, ["first", "last"]);
   });
 
-  test("one that shares another's listeners", () => {
+  test("shareListenersOf() adds listeners to another emitter, and removes them there", () => {
     const owner = new Greeter();
     const log: string[] = [];
     class Sharing extends NodeEmitter<Events> {
@@ -114,7 +114,7 @@ describe("NodeEmitter", () => {
     assert.equal(owner.listenerCount("greet"), 0);
   });
 
-  test("what a listener throws surfaces as uncaught, and the next listener is called", async (context) => {
+  test("reports the error of a listener as uncaught, and calls the next listener", async (context) => {
     const uncaught = gatherUncaught(context);
     const greeter = new Greeter();
     const log: string[] = [];
@@ -129,7 +129,7 @@ describe("NodeEmitter", () => {
     assert.deepEqual(uncaught, [mistake]);
   });
 
-  test("a limit of listeners may be set, and is none", () => {
+  test("ignores setMaxListeners(), and rawListeners() returns the wrapper of once()", () => {
     const greeter = new Greeter();
     assert.equal(greeter.setMaxListeners(1), greeter);
     assert.equal(greeter.getMaxListeners(), Number.POSITIVE_INFINITY);
@@ -139,7 +139,7 @@ describe("NodeEmitter", () => {
     assert.ok(raw !== undefined && raw !== listener);
   });
 
-  test("what is no function is refused", () => {
+  test("throws a TypeError if a listener is not a function", () => {
     const greeter = new Greeter();
     const no: Listener = JSON.parse("null");
     assert.throws(() => greeter.on("greet", no), TypeError);

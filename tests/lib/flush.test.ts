@@ -6,7 +6,7 @@ import { turn, until } from "../support/net.ts";
 import { gatherUncaught } from "../support/uncaught.ts";
 
 describe("flushSoon()", () => {
-  test("flushes behind the running callback, in order, once for each call", async () => {
+  test("flushes after the running callback, in order, once for each call", async () => {
     const log: string[] = [];
     const flushable = (name: string): Flushable => ({ flush: () => log.push(name) });
     flushSoon(flushable("a"));
@@ -18,7 +18,7 @@ describe("flushSoon()", () => {
     assert.equal(log.length, 3);
   });
 
-  test("flushes behind the other callbacks of the turn", async () => {
+  test("flushes after the other callbacks of the turn", async () => {
     const log: string[] = [];
     process.nextTick(() => flushSoon({ flush: () => log.push("flush") }));
     await new Promise((resolve) => process.nextTick(resolve));
@@ -27,7 +27,7 @@ describe("flushSoon()", () => {
     assert.deepEqual(log, ["another callback", "flush"]);
   });
 
-  test("what is written while flushing is flushed too", async () => {
+  test("flushes an object that is added during a flush in the same turn", async () => {
     const log: string[] = [];
     const inner: Flushable = { flush: () => log.push("inner") };
     flushSoon({
@@ -40,7 +40,7 @@ describe("flushSoon()", () => {
     assert.deepEqual(log, ["outer", "inner"]);
   });
 
-  test("flushes the others when one throws, and the error surfaces", {
+  test("flushes the others if one throws, and reports the error as uncaught", {
     timeout: 5_000,
   }, async (context) => {
     for (const [place, expected] of [

@@ -1,4 +1,4 @@
-// Options of Server, run(), testClient() and Engine: each is checked when it is given.
+// Options of Server, run(), testClient() and Engine: each is validated when it is passed.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
@@ -332,7 +332,7 @@ const RECOVERY: CasesOf<RecoveryOptions> = {
   skipMiddlewares: BOOLEAN,
 };
 
-/** Adds those options of a rate limit that must be given, where they are missing. */
+/** Adds the required options of a rate limit that are missing. */
 function completed(options: object): { readonly rateLimit: object } {
   return { rateLimit: { events: 1, interval: 1, ...Reflect.get(options, "rateLimit") } };
 }
@@ -374,7 +374,7 @@ testOptions("new Server(server, options)", SERVER, (options) => {
   const http = createServer();
   return Reflect.construct(Server, [http, options]).close();
 });
-/** What attach() says to a valid value of an option that only the constructor takes. */
+/** Options that attach() rejects, because only the constructor accepts them. */
 const CONSTRUCTOR_ONLY: ReadonlySet<string> = new Set([
   "ackReturnValues",
   "cleanupEmptyChildNamespaces",
@@ -459,7 +459,7 @@ describe("options", () => {
     [join(dirname(cors), "index.d.ts"), "CorsOptions", 4, ["cors"], 8],
     [join(dirname(ws), "index.d.ts"), "PerMessageDeflateOptions", 4, ["perMessageDeflate"], 8],
   ] as const) {
-    test(`those of ${name} in stock's declarations are known`, () => {
+    test(`the options of ${name} in the declarations of socket.io, ws and cors are known`, () => {
       const names = declared(path, name, indent);
       assert.ok(names.length >= least, `${names.length}`);
       for (const option of names) {
@@ -475,7 +475,7 @@ describe("options", () => {
     });
   }
 
-  test("inherited ones are checked too, and so is what holds them", () => {
+  test("inherited options are validated, and options that are not an object throw", () => {
     const inherited: object = Object.create({ pingInterval: "25s" });
     assert.throws(() => make(inherited), { code: TYPE });
     for (const args of [
@@ -491,7 +491,7 @@ describe("options", () => {
     }
   });
 
-  test("setters check as the constructor does", () => {
+  test("setters validate their value like the constructor", () => {
     const io = new Server();
     const call = (
       name: "path" | "connectTimeout" | "serveClient" | "adapter",
@@ -511,7 +511,7 @@ describe("options", () => {
     assert.equal(io.adapter(), Adapter);
   });
 
-  test("connectionStateRecovery: true is on, false is off", async () => {
+  test("connectionStateRecovery is enabled by true and {}, and disabled by false", async () => {
     for (const [connectionStateRecovery, kept] of [
       [true, true],
       [{}, true],
@@ -527,7 +527,7 @@ describe("options", () => {
     }
   });
 
-  test("a mistake leaves nothing behind: no listener, no port, no timer", () => {
+  test("an invalid option leaves no listener, port or timer behind", () => {
     const before = process.getActiveResourcesInfo();
     const http = createServer();
     const listeners = http.eventNames().map((name) => http.listenerCount(name));
@@ -548,7 +548,7 @@ describe("options", () => {
 });
 
 describe("arguments of constructors", () => {
-  test("a server is one, or a port", () => {
+  test("Server accepts an HTTP server or a port, and throws otherwise", () => {
     const neither = [{ listen: 5 }, { listen: () => {} }, "abc", "", " ", "1e3", true, Number.NaN];
     for (const server of neither) {
       assert.throws(() => Reflect.construct(Server, [server]), {
@@ -573,7 +573,7 @@ describe("arguments of constructors", () => {
     assert.equal(tcp.listenerCount("request"), 1);
   });
 
-  test("NamespaceHandler takes a name, a pattern or a function", () => {
+  test("NamespaceHandler accepts a name, a pattern or a function, and throws otherwise", () => {
     for (const name of [5, null, {}, true]) {
       assert.throws(() => Reflect.construct(NamespaceHandler, [name]), { code: TYPE });
     }
@@ -583,17 +583,17 @@ describe("arguments of constructors", () => {
   });
 });
 
-describe("an adapter that cannot work", () => {
+describe("an invalid adapter", () => {
   const CASES: Readonly<Record<string, unknown>> = {
-    "of socket.io 2, which has no broadcastWithAck()": () =>
+    "from socket.io 2, without broadcastWithAck()": () =>
       Object.defineProperty(new StockAdapter({ server: {} }), "broadcastWithAck", {
         value: undefined,
       }),
     "that is an empty class": class {},
-    "from a function that returns nothing": () => {},
+    "from a function that returns undefined": () => {},
   };
   for (const [title, adapter] of Object.entries(CASES)) {
-    test(`${title} is refused at once`, async () => {
+    test(`${title} throws a TypeError`, async () => {
       const message = /^the adapter has no method \w+\(\): it must extend Adapter of this package/;
       assert.throws(() => make({ adapter }), { code: TYPE, message });
       const io = new Server({ pingInterval: 1_000_000 });
@@ -605,7 +605,7 @@ describe("an adapter that cannot work", () => {
     });
   }
 
-  test("is closed, so that what it has opened ends", async () => {
+  test("is closed, even if its close() throws", async () => {
     let closed = 0;
     class Half {
       close(): void {
@@ -618,7 +618,7 @@ describe("an adapter that cannot work", () => {
     assert.equal(closed, 1);
   });
 
-  test("lacks one method only", () => {
+  test("throws a TypeError even if it lacks only one method", () => {
     for (const name of ["addAll", "broadcast", "emitTo", "serverSideEmit", "persistSession"]) {
       const adapter = (nsp: never): object =>
         Object.defineProperty(new Adapter(nsp), name, { value: undefined });

@@ -38,7 +38,7 @@ describe("parseOrigin()", () => {
     ["https://a.example, https://b.example", undefined],
   ];
   for (const [text, parsed] of ORIGINS) {
-    test(`${JSON.stringify(text)} is ${parsed ?? "invalid"}`, () => {
+    test(`returns ${parsed} for ${JSON.stringify(text)}`, () => {
       assert.equal(parseOrigin(text), parsed);
     });
   }
@@ -58,7 +58,7 @@ describe("ownOrigin()", () => {
     [{ encrypted: false, host: undefined,        forwarded: undefined },                            undefined],
   ] as const;
   for (const [destination, origin] of ROWS) {
-    test(`${JSON.stringify(destination)} is ${origin}`, () => {
+    test(`returns ${origin} for ${JSON.stringify(destination)}`, () => {
       assert.equal(ownOrigin(destination), origin);
     });
   }
@@ -76,7 +76,7 @@ describe("readForwarded()", () => {
     [{ forwarded: "proto=http;host=b", "x-forwarded-proto": "https" },          ["https", "b"]],
   ] as const;
   for (const [headers, [scheme, host]] of ROWS) {
-    test(JSON.stringify(headers), () => {
+    test(`reads ${JSON.stringify(headers)}`, () => {
       assert.deepEqual(readForwarded(headers), { scheme, host });
     });
   }
@@ -110,7 +110,7 @@ describe("OriginPolicy", () => {
     [["0.0.0.0/0", "::/0"],         PEERS.filter((peer) => peer !== undefined)],
   ] as const;
   for (const [proxies, trusted] of TRUSTED) {
-    test(`trustedProxies ${JSON.stringify(proxies)} trusts these and no other peers`, () => {
+    test(`trustedProxies ${JSON.stringify(proxies)} trusts matching peers only`, () => {
       const policy = new OriginPolicy("same", proxies);
       const believed = PEERS.filter((peer) =>
         policy.admits("https://a.example", requestFrom(peer, forwarded)),
@@ -123,7 +123,7 @@ describe("OriginPolicy", () => {
     });
   }
 
-  test("a list is exact, and does not hold the server's own origin by itself", () => {
+  test("a list admits exact origins only, and not the server's own origin unless it is listed", () => {
     const policy = new OriginPolicy(["https://a.example", "http://b.example:80"]);
     const request = requestFrom("127.0.0.1", { host: "own.example" });
     const admitted = [
@@ -144,7 +144,7 @@ describe("OriginPolicy", () => {
     );
   });
 
-  test("a function admits with true only, at once or later", async () => {
+  test("a function admits an origin only if it returns or resolves to true", async () => {
     const request = requestFrom("127.0.0.1", {});
     const verdicts: unknown[] = [
       true,
@@ -169,7 +169,7 @@ describe("OriginPolicy", () => {
     ["same", null], ["same", "all"], ["same", true], ["same", ["proxy.example"]], ["same", ["10.0.0.0/33"]], ["same", ["::/129"]], ["same", [7]],
   ];
   for (const [origins, proxies] of INVALID) {
-    test(`the options reject ${JSON.stringify([origins, proxies])}`, () => {
+    test(`origins and trustedProxies throw for ${JSON.stringify([origins, proxies])}`, () => {
       assert.throws(
         () => {
           checkOrigins(origins, "origins");

@@ -1,4 +1,4 @@
-// io.run(): a program that is nothing but a server.
+// io.run() in a program that does nothing else.
 
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
@@ -16,7 +16,7 @@ interface Program {
   readonly output: () => string;
 }
 
-/** The program, as soon as it has said where it listens. */
+/** Starts the program, and resolves when it listens. */
 async function startProgram(): Promise<Program> {
   const script = new URL("../support/run-program.ts", import.meta.url);
   const child = spawn(process.execPath, ["--import", "tsx", script.pathname], {
@@ -39,7 +39,7 @@ async function startProgram(): Promise<Program> {
 
 describe("io.run()", () => {
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    test(`${signal}: clients get what waits for them and are told, and the process ends`, async () => {
+    test(`on ${signal}, sends the waiting packets, closes the connections and exits with code 0`, async () => {
       const program = await startProgram();
       const client = new WebSocketClient(program.port);
       await client.join();
@@ -52,14 +52,14 @@ describe("io.run()", () => {
       assert.equal(await client.closed, 1005);
       const { body } = await poll;
       assert.match(body, /^42\["late","x+"\]/);
-      // It is told with its next request, if not with this one.
+      // The close packet arrives with the next response, if not with this one.
       if (!body.endsWith("\x1e1")) assert.match((await polling.poll()).body, /1$/);
       assert.deepEqual(await exit, [0, null]);
       assert.match(program.output(), new RegExp(`\n${signal}: closing\n$`));
     });
   }
 
-  test("a second signal ends it at once, whoever still keeps it waiting", async () => {
+  test("a second signal ends the process at once, even while a client has waiting packets", async () => {
     const program = await startProgram();
     const polling = await PollingClient.open(program.port);
     await polling.join();
@@ -71,7 +71,7 @@ describe("io.run()", () => {
     assert.deepEqual(await exit, [null, "SIGTERM"]);
   });
 
-  test("stop() does the same without ending the process; it may be called twice", async () => {
+  test("stop() closes the server without ending the process, and may be called twice", async () => {
     const lines: string[] = [];
     const io = new Server({ pingInterval: 1_000_000 });
     const before = process.listenerCount("SIGTERM");
@@ -88,7 +88,7 @@ describe("io.run()", () => {
     assert.equal(io.httpServer.listening, false);
   });
 
-  test("who does not take what waits for it is cut off when the time is over", async () => {
+  test("disconnects a client that does not receive its waiting packets within drainTimeout", async () => {
     const io = new Server({ pingInterval: 1_000_000 });
     const running = await io.run({ port: 0, log: () => {}, drainTimeout: 1 });
     const polling = await PollingClient.open(portOf(io.httpServer));
@@ -97,7 +97,7 @@ describe("io.run()", () => {
     assert.equal(io.engine.clientsCount, 0);
   });
 
-  test("on a server that is there already, and on IPv6", async () => {
+  test("runs on an existing HTTP server, and on IPv6", async () => {
     const http = createServer((_request, response) => response.end("mine"));
     const io = new Server(http);
     const running = await io.run({ host: "::1", port: 0, log: () => {} });
@@ -106,7 +106,7 @@ describe("io.run()", () => {
     await running.stop();
   });
 
-  test("rejects where it cannot listen", async (context) => {
+  test("rejects if it cannot listen", async (context) => {
     const other = createServer();
     const port = await listen(other);
     context.after(() => other.close());

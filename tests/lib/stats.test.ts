@@ -20,7 +20,7 @@ import {
 
 const run = promisify(execFile);
 
-/** Keeps what a logger is told, as "<level> <message>". */
+/** Records log lines as "<level> <message>". */
 function recorder(): { readonly lines: string[]; readonly logger: Logger } {
   const lines: string[] = [];
   const write = (level: string) => (message: string) => lines.push(`${level} ${message}`);
@@ -33,7 +33,7 @@ function recorder(): { readonly lines: string[]; readonly logger: Logger } {
   return { lines, logger };
 }
 
-/** What strangers do, and what is counted of it. */
+/** What a client does, and what the server counts. */
 interface Incident {
   readonly happens: string;
   readonly options?: ServerOptions;
@@ -47,14 +47,14 @@ const HANDSHAKE = "/socket.io/?EIO=4&transport=polling";
 
 const INCIDENTS: readonly Incident[] = [
   {
-    happens: "a request names a session that there is not",
+    happens: "a request has an unknown session id",
     provoke: (port) => ask(port, `${HANDSHAKE}&sid=unknown`),
     counted: ({ refusals }) => refusals,
     as: { UNKNOWN_SID: 1 },
     logs: "warn a client was refused",
   },
   {
-    happens: "allowRequest refuses a client",
+    happens: "allowRequest rejects a client",
     options: { allowRequest: (_request, callback) => callback("no", false) },
     provoke: (port) => ask(port, HANDSHAKE),
     counted: ({ refusals }) => refusals,
@@ -62,7 +62,7 @@ const INCIDENTS: readonly Incident[] = [
     logs: "warn a client was refused",
   },
   {
-    happens: "a page of another origin is refused",
+    happens: "a page of another origin is rejected",
     provoke: (port) => ask(port, HANDSHAKE, { headers: { origin: "https://evil.test" } }),
     options: { origins: "same" },
     counted: ({ refusals }) => Object.values(refusals),
@@ -70,14 +70,14 @@ const INCIDENTS: readonly Incident[] = [
     logs: "warn a client was refused",
   },
   {
-    happens: "an upgrade request is no opening handshake",
+    happens: "an upgrade request is not a valid opening handshake",
     provoke: (port) => upgradeStatus(port, { "Sec-WebSocket-Version": "7" }),
     counted: ({ refusals }) => refusals,
     as: { BAD_WEBSOCKET_HANDSHAKE: 1 },
     logs: "warn a client was refused",
   },
   {
-    happens: "a client breaks the protocol",
+    happens: "a client violates the protocol",
     provoke: async (port) => {
       const client = new WebSocketClient(port);
       await client.join();
@@ -89,7 +89,7 @@ const INCIDENTS: readonly Incident[] = [
     logs: "warn a connection has failed",
   },
   {
-    happens: "a client does not read",
+    happens: "a client does not read, and is disconnected",
     options: { maxBackpressure: 100_000 },
     provoke: async (port, io) => {
       const client = await PollingClient.open(port);
@@ -132,7 +132,7 @@ const INCIDENTS: readonly Incident[] = [
   },
 ];
 
-/** Each bound of the layer of Socket.IO, and of messages: the options, and what a client sends that reaches it. */
+/** Each limit of Socket.IO and of messages: the options, and what a client sends to reach the limit. */
 const BOUNDS: Readonly<
   Record<string, { readonly options: ServerOptions; readonly sends: readonly string[] }>
 > = {
@@ -187,7 +187,7 @@ describe("io.stats().bounds counts", () => {
 
 describe("io.stats() and the logger", () => {
   for (const { happens, options, provoke, counted, as, logs } of INCIDENTS) {
-    test(happens, async (context) => {
+    test(`report that ${happens}`, async (context) => {
       const { lines, logger } = recorder();
       const { io, port } = await serve(context, { ...options, logger });
       await provoke(port, io);
@@ -233,7 +233,7 @@ describe("io.stats() and the logger", () => {
     );
   });
 
-  test("show who is slow, how many rooms there are, and what is not acknowledged", async (context) => {
+  test("show slow clients, the number of rooms, and pending acknowledgements", async (context) => {
     const { io, port } = await serve(context, { pingInterval: 1_000_000 });
     const reader = new WebSocketClient(port);
     await reader.join();
@@ -255,7 +255,7 @@ describe("io.stats() and the logger", () => {
     assert.deepEqual([rooms, awaitedAcks], [{ "/": 3 }, { "/": 4 }]);
   });
 
-  test("the five slowest are shown, the slowest first", async (context) => {
+  test("show the five slowest clients, the slowest first", async (context) => {
     const { io, port } = await serve(context, { pingInterval: 1_000_000 });
     for (let count = 1; count <= 7; count++) {
       const client = await PollingClient.open(port);
@@ -270,7 +270,7 @@ describe("io.stats() and the logger", () => {
     );
   });
 
-  test("the logger says which origin was refused, and who timed out without reading", async (context) => {
+  test("log the origin that was rejected, and the id of a client that timed out without reading", async (context) => {
     const logged: [message: string, details: object][] = [];
     const logger: Logger = { warn: (...entry) => logged.push(entry) };
     const { io, port } = await serve(context, { logger, pingInterval: 100, pingTimeout: 100 });
@@ -287,7 +287,7 @@ describe("io.stats() and the logger", () => {
   });
 });
 
-/** Keeps what is published on a channel. */
+/** Records the messages published on a channel. */
 function published(context: TestContext, name: string): object[] {
   const messages: object[] = [];
   const listener = (message: unknown): void => {
@@ -298,7 +298,7 @@ function published(context: TestContext, name: string): object[] {
   return messages;
 }
 
-test("diagnostics channels tell of a connection from its begin to its end", async (context) => {
+test("diagnostics channels publish connections, messages, closes and refusals", async (context) => {
   const connections = published(context, "barewire:connection");
   const messages = published(context, "barewire:message");
   const closes = published(context, "barewire:close");
@@ -323,7 +323,7 @@ test("diagnostics channels tell of a connection from its begin to its end", asyn
   );
 });
 
-test("NODE_DEBUG=barewire:* has a line for each decision", async () => {
+test("NODE_DEBUG=barewire:* logs connections, refusals, joins, leaves and closes", async () => {
   const program = `
     import { get } from "node:http";
     import { io as connect } from "./client/index.ts";

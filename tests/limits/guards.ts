@@ -25,7 +25,7 @@ export const GUARDS: readonly Guard[] = [
     to: "const maxPayload = Number.POSITIVE_INFINITY;",
     test: "tests/lib/engineio/ways-in.test.ts",
     // "body size" is the name of a suite.
-    title: "POST is refused: 413",
+    title: "POST is rejected: 413",
   },
   {
     bound: "Bytes of a message, before and after inflating, and of a POST",
@@ -125,7 +125,7 @@ export const GUARDS: readonly Guard[] = [
     to: "if (false) {",
     test: "tests/lib/engineio/ways-in.test.ts",
     // "jsonp off" is the name of a suite.
-    title: "is refused: 400 JSONP_NOT_ENABLED",
+    title: "is rejected: 400 JSONP_NOT_ENABLED",
   },
   {
     bound: "Milliseconds in which all connections end after `io.close()`",
@@ -212,7 +212,7 @@ export const GUARDS: readonly Guard[] = [
     from: "this.sessions = new FairEviction(maxSessions, maxBytes);",
     to: "this.sessions = new FairEviction(maxSessions, Number.POSITIVE_INFINITY);",
     test: "tests/lib/socketio/recovery-store.test.ts",
-    title: "are bounded over all namespaces, in number and bytes",
+    title: "are limited in number and bytes, for all namespaces together",
   },
   {
     bound: "Sessions that are kept for clients that may recover",

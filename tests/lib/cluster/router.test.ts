@@ -1,4 +1,4 @@
-// Requests and upgrades on their way between two workers, both in this process.
+// Requests and upgrades that one worker forwards to another. Both run in this process.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -76,7 +76,7 @@ async function startWorker(
   return worker;
 }
 
-/** Two workers, and one that is not there. */
+/** Starts two workers, which also know a third one that does not run. */
 async function startTwo(context: TestContext): Promise<[Worker, Worker]> {
   const folder = mkdtempSync(join(tmpdir(), "barewire-router-"));
   context.after(() => rmSync(folder, { recursive: true }));
@@ -90,7 +90,7 @@ async function startTwo(context: TestContext): Promise<[Worker, Worker]> {
   return [one, other];
 }
 
-test("session ids are 20 characters that name their worker", () => {
+test("a session id has 20 characters and encodes the number of its worker", () => {
   for (const number of [1, 63, 64, 4095]) {
     const sid = generateSessionId(number);
     assert.match(sid, /^[\w-]{20}$/);
@@ -101,7 +101,7 @@ test("session ids are 20 characters that name their worker", () => {
     assert.equal(ownerOf(none), undefined);
 });
 
-test("forwards polls and large posts to the worker that has the session", async (context) => {
+test("forwards polls and large POST requests to the worker that has the session", async (context) => {
   const [one, other] = await startTwo(context);
   const { sid } = await PollingClient.open(one.port);
   const client = new PollingClient(other.port, sid);
@@ -116,7 +116,7 @@ test("forwards polls and large posts to the worker that has the session", async 
   assert.deepEqual([one.io.engine.clientsCount, other.io.engine.clientsCount], [1, 0]);
 });
 
-test("ends the session if the client aborts a forwarded poll, as if it was not forwarded", async (context) => {
+test("ends the session when the client aborts a forwarded poll", async (context) => {
   const [one, other] = await startTwo(context);
   const { sid } = await PollingClient.open(one.port);
   const client = new PollingClient(other.port, sid);
@@ -134,18 +134,18 @@ test("ends the session if the client aborts a forwarded poll, as if it was not f
   assert.equal((await reason)[0], "transport error");
 });
 
-test("answers a request for the session of a worker that is gone like one for an unknown session", async (context) => {
+test('answers a request for a session of a stopped worker with "Session ID unknown"', async (context) => {
   const [one] = await startTwo(context);
   const path = `${HANDSHAKE}&sid=${generateSessionId(3)}`;
   const { status, body } = await ask(one.port, path);
   assert.deepEqual([status, JSON.parse(body)], [400, { code: 1, message: "Session ID unknown" }]);
 });
 
-test("a worker that leaves passes new clients on, those of open connections too", async (context) => {
+test("a worker that shuts down forwards new clients to another worker and closes their connections", async (context) => {
   const [one, other] = await startTwo(context);
   one.router.leave();
   one.io.engine.refuseClients();
-  // The one that is not there is tried as well.
+  // The worker that does not run is tried as well.
   for (const _each of [1, 2, 3]) {
     const { status, headers, body } = await ask(one.port, HANDSHAKE);
     assert.equal(status, 200);
@@ -160,7 +160,7 @@ test("a worker that leaves passes new clients on, those of open connections too"
   assert.deepEqual(addresses, ["127.0.0.1"]);
 });
 
-test("a worker that leaves refuses new clients if no other one is there", async (context) => {
+test("a worker that shuts down refuses new clients if no other worker runs", async (context) => {
   const [one, other] = await startTwo(context);
   one.router.setPeers([{ ...other, leaving: true }]);
   one.router.leave();
@@ -170,7 +170,7 @@ test("a worker that leaves refuses new clients if no other one is there", async 
   assert.equal((await ask(one.port, HANDSHAKE)).status, 403);
 });
 
-test("of two workers that leave at once, neither passes on what the other has passed to it", async (context) => {
+test("of two workers that shut down at once, neither forwards a client back to the other", async (context) => {
   const [one, other] = await startTwo(context);
   // Neither knows yet that the other one leaves.
   one.router.setPeers([other]);
@@ -186,10 +186,10 @@ test("of two workers that leave at once, neither passes on what the other has pa
   assert.equal(one.io.engine.clientsCount, 0);
 });
 
-test("a worker answers a forwarded request itself, whoever its session belongs to", async (context) => {
+test("a worker answers a forwarded request itself, even if the session is another worker's", async (context) => {
   const [one, other] = await startTwo(context);
   const path = `${HANDSHAKE}&sid=${generateSessionId(2)}`;
-  // As from a worker that takes worker 1 for worker 2.
+  // As from a worker that mistakes worker 1 for worker 2.
   const headers = { "barewire-forwarded": `${SECRET} 3 127.0.0.1 1 tcp` };
   const request = httpRequest({ socketPath: one.path, path, headers, agent: false });
   request.end();
@@ -197,7 +197,7 @@ test("a worker answers a forwarded request itself, whoever its session belongs t
   assert.equal(other.requests, 0);
 });
 
-test("hands over the WebSocket of another worker's session, and a new one if it leaves", async (context) => {
+test("passes a WebSocket to the worker with its session, and new WebSockets to others at shutdown", async (context) => {
   const [one, other] = await startTwo(context);
   const session = await PollingClient.open(one.port);
   await session.join();
@@ -221,7 +221,7 @@ test("hands over the WebSocket of another worker's session, and a new one if it 
   assert.equal(await upgradeStatus(one.port, bad), await upgradeStatus(other.port, bad));
 });
 
-test("answers nobody who does not know the secret", async (context) => {
+test("rejects forwarded requests and upgrades without the workers' secret", async (context) => {
   const [one] = await startTwo(context);
   const fields = [undefined, "", "secre 2 1.2.3.4 5 tcp", "secrets 2 1.2.3.4 5 tcp"];
   for (const field of fields) {
@@ -238,7 +238,7 @@ test("answers nobody who does not know the secret", async (context) => {
   assert.equal(one.io.engine.clientsCount, 0);
 });
 
-test("polls that a leaving worker has forwarded are answered, and so are those to come", async (context) => {
+test("answers polls immediately with a noop packet while the worker that forwards them shuts down", async (context) => {
   const folder = mkdtempSync(join(tmpdir(), "barewire-router-"));
   const http = createServer();
   const io = new Server(http, { pingInterval: 1_000_000 });
@@ -271,7 +271,7 @@ test("polls that a leaving worker has forwarded are answered, and so are those t
   assert.equal(io.engine.clientsCount, 1);
 });
 
-test("a connection that is handed over is not read here any more, and nothing of it is lost", async (context) => {
+test("stopReading() returns the bytes received so far and leaves later bytes to the next reader", async (context) => {
   const connections: Socket[] = [];
   const server = createNetServer((connection) => connections.push(connection));
   const port = await listen(server);
@@ -294,7 +294,7 @@ test("a connection that is handed over is not read here any more, and nothing of
   assert.equal(`${late}`, "late");
 });
 
-test("header fields that Connection names are for one connection, and are not forwarded", async (context) => {
+test("does not forward header fields that the Connection header names", async (context) => {
   const [one, other] = await startTwo(context);
   const seen: IncomingHttpHeaders[] = [];
   other.io.engine.use((request, _response, next) => {

@@ -1,4 +1,4 @@
-// io.run({ workers }): real processes, and clients that know nothing of them.
+// io.run({ workers }) with real worker processes. The clients need no option for it.
 
 import assert from "node:assert/strict";
 import { Agent, request as httpRequest } from "node:http";
@@ -23,7 +23,7 @@ interface Place {
   readonly rooms: readonly string[];
 }
 
-/** So many clients, connected; ended by `end`. */
+/** Connects `count` clients, and adds them to `clients`. */
 async function connectAll(
   url: string,
   count: number,
@@ -56,7 +56,7 @@ async function sessionsOfSeveralWorkers(port: number): Promise<PollingClient[]> 
   return sessions;
 }
 
-describe("a program in workers", () => {
+describe("io.run({ workers })", () => {
   const clients: Socket[] = [];
   const cleanups: (() => void | Promise<void>)[] = [];
   let program: WorkersProgram;
@@ -69,7 +69,7 @@ describe("a program in workers", () => {
     for (const cleanup of cleanups) await cleanup();
   });
 
-  test("serves our client over polling, whichever worker a request reaches", async () => {
+  test("serves the barewire client over polling, whichever worker receives a request", async () => {
     const all = await connectAll(program.url, 6, { transports: ["polling"] }, clients);
     const pids = new Set<number>();
     for (const client of all) {
@@ -112,7 +112,7 @@ describe("a program in workers", () => {
     }
   }
 
-  test("hands the connection of an upgrade to the worker that has the session", async () => {
+  test("passes the connection of an upgrade to the worker that has the session", async () => {
     const sessions = await sessionsOfSeveralWorkers(program.port);
     for (const session of sessions) {
       await session.join();
@@ -130,7 +130,7 @@ describe("a program in workers", () => {
     }
   });
 
-  test("serves the sessions of several workers over one connection, as a proxy has them", async () => {
+  test("serves sessions of several workers over one TCP connection, like that of a proxy", async () => {
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     const sessions = await sessionsOfSeveralWorkers(program.port);
     for (const round of [1, 2]) {
@@ -147,7 +147,7 @@ describe("a program in workers", () => {
     agent.destroy();
   });
 
-  test("shows a forwarded request with the address of its client, and nothing that the client forged", async () => {
+  test("forwards the client's address, and ignores a forged Barewire-Forwarded header", async () => {
     const session = await PollingClient.open(program.port);
     const headers = {
       "X-Tell": "1",
@@ -165,7 +165,7 @@ describe("a program in workers", () => {
     }
   });
 
-  test("refuses the ids of sessions that no worker has", async () => {
+  test("rejects session ids that no worker knows", async () => {
     const { sid } = await PollingClient.open(program.port);
     const others = [`${sid.slice(0, 2)}${"x".repeat(18)}`, "_".repeat(20), "A", "AB".repeat(10)];
     for (const other of others) {
@@ -177,7 +177,7 @@ describe("a program in workers", () => {
     }
   });
 
-  test("delivers to the clients of all workers, and asks them", async () => {
+  test("broadcasts, collects acknowledgements and changes rooms across all workers", async () => {
     const all = await connectAll(program.url, 6, {}, clients);
     const [first, second, third] = all;
     assert.ok(first && second && third);
@@ -219,7 +219,7 @@ describe("a program in workers", () => {
     for (const client of all) client.disconnect();
   });
 
-  test("tells how its workers are", async () => {
+  test("reports the state, clients and memory of each worker", async () => {
     const [client] = await connectAll(program.url, 1, {}, clients);
     const health: { state: string; pid: number; report?: { clients: number; memory: number } }[] =
       await client?.timeout(10_000).emitWithAck("health");
@@ -246,8 +246,8 @@ function told(program: WorkersProgram): {
     .map((line) => JSON.parse(line));
 }
 
-describe("workers over TLS", () => {
-  test("forward the bytes of an upgrade, and say that the client came over TLS", async (context) => {
+describe("io.run({ workers }) over TLS", () => {
+  test("forwards the bytes of an upgrade, and sets handshake.secure", async (context) => {
     const { url } = await startWorkers(context, { tls: true });
     const clients: Socket[] = [];
     context.after(() => {
@@ -264,7 +264,7 @@ describe("workers over TLS", () => {
   });
 });
 
-describe("a program that cannot run in workers", () => {
+describe("io.run({ workers }) when workers fail", () => {
   test("rejects with the error of the first worker that cannot listen", async (context) => {
     const { port } = await startWorkers(context, { workers: 1 });
     const program = spawnWorkers(context, { port });
@@ -272,14 +272,14 @@ describe("a program that cannot run in workers", () => {
     assert.match(program.output(), /WorkerFailedError: bind EADDRINUSE[\s\S]*'EADDRINUSE'/);
   });
 
-  test("rejects if a worker ends before it listens", async (context) => {
+  test("rejects if a worker exits before it listens", async (context) => {
     const program = spawnWorkers(context, { fails: "at once" });
     assert.deepEqual(await program.ended, [1, null]);
     assert.match(program.output(), /worker 1 did not listen: exit code 3/);
     assert.match(program.output(), /ERR_WORKER_FAILED/);
   });
 
-  test("waits longer each time if its workers end soon", async (context) => {
+  test("waits longer before each restart if workers exit soon after their start", async (context) => {
     const program = spawnWorkers(context, { workers: 1, fails: "when ready" });
     await program.says("The next worker starts in 200 ms");
     assert.match(program.output(), /Worker 1 has ended: exit code 3\n/);

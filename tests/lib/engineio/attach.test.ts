@@ -1,4 +1,4 @@
-// Beside what else the HTTP server does.
+// The engine beside other listeners of the same HTTP server.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -43,7 +43,7 @@ describe("An engine on an HTTP server", () => {
     [{ path: "/chat", addTrailingSlash: false },      `/chat${QUERY}`,               true],
   ] as const;
   for (const [options, path, ours] of PATHS) {
-    test(`${JSON.stringify(options)}: ${path} is ${ours ? "ours" : "not ours"}`, async (context) => {
+    test(`${JSON.stringify(options)}: the ${ours ? "engine" : "other listener"} receives ${path}`, async (context) => {
       const { port } = await serve(context, options);
       const { body } = await ask(port, path);
       assert.equal(body.startsWith("0{"), ours);
@@ -51,7 +51,7 @@ describe("An engine on an HTTP server", () => {
     });
   }
 
-  test("listeners of the HTTP server hear nothing of our requests, and all of the others", async (context) => {
+  test("the HTTP server's other listeners receive only requests for other paths", async (context) => {
     const heard: (string | undefined)[] = [];
     const { port } = await serve(context, {}, (request, response) => {
       heard.push(request.url);
@@ -62,7 +62,7 @@ describe("An engine on an HTTP server", () => {
     assert.deepEqual(heard, ["/other"]);
   });
 
-  test("close() gives the HTTP server's listeners back", async (context) => {
+  test("close() restores the request listeners of the HTTP server and removes the upgrade listener", async (context) => {
     const http = createServer((_request, response) => response.end("theirs"));
     const io = new Server(http);
     await io.close();
@@ -72,7 +72,7 @@ describe("An engine on an HTTP server", () => {
     assert.equal(http.listenerCount("upgrade"), 0);
   });
 
-  test("close() does not wait for a connection on which nothing has come", async () => {
+  test("close() does not wait for a connection that has sent no request", async () => {
     for (const secure of [false, true]) {
       const http = secure ? createSecureServer(CERTIFICATE) : createServer();
       const io = new Server(http);
@@ -92,7 +92,7 @@ describe("An engine on an HTTP server", () => {
     }
   });
 
-  test("close() twice is close() once, and the listeners are those that were given", async (context) => {
+  test("close() may be called twice, and restores the request listeners once", async (context) => {
     const listener = (_request: unknown, response: ServerResponse): void => {
       response.end("theirs");
     };
@@ -106,7 +106,7 @@ describe("An engine on an HTTP server", () => {
     assert.equal((await ask(port, "/")).body, "theirs");
   });
 
-  test("two servers close in any order, and the listeners are those that were given", async (context) => {
+  test("two servers on one HTTP server may close in any order, and the original listeners remain", async (context) => {
     for (const reversed of [false, true]) {
       let answers = 0;
       const listener = (_request: unknown, response: ServerResponse): void => {
@@ -126,7 +126,7 @@ describe("An engine on an HTTP server", () => {
   });
 
   // "Request path".
-  test("another upgrade listener has its own paths", async (context) => {
+  test("a WebSocketServer on the same HTTP server receives the upgrades for its own path", async (context) => {
     const http = createServer();
     const io = new Server(http);
     const echo = new WebSocketServer({ server: http, path: "/echo" });
@@ -144,13 +144,13 @@ describe("An engine on an HTTP server", () => {
     assert.match(await new WebSocketClient(port).join(), /^40\{"sid"/);
   });
 
-  test("refuses an upgrade for another path where no other listener has it", async (context) => {
+  test("answers an upgrade for another path with 404 if there is no other upgrade listener", async (context) => {
     const { port } = await serve(context);
     const nobodys = new TcpClient(port).write(upgradeRequest("/nobody"));
     assert.match((await nobodys.closed).toString(), /^HTTP\/1\.1 404 Not Found\r\n/);
   });
 
-  test("refuses one that another listener has and does not answer, after destroyUpgradeTimeout", async (context) => {
+  test("answers with 404 after destroyUpgradeTimeout if the other upgrade listener does not answer", async (context) => {
     const clock = new Clock(context);
     const { port, io } = await serve(context, { destroyUpgradeTimeout: 300 });
     io.httpServer.on("upgrade", () => {});
@@ -164,7 +164,7 @@ describe("An engine on an HTTP server", () => {
     assert.match((await nobodys.closed).toString(), /^HTTP\/1\.1 404 Not Found\r\n/);
   });
 
-  test("RFC 9112 §3.2.2 accepts the absolute form of a path, for requests and upgrades", async (context) => {
+  test("RFC 9112 §3.2.2 accepts a URL in absolute form, for requests and upgrades", async (context) => {
     const { port } = await serve(context);
     const authority = `http://127.0.0.1:${port}`;
     const { body } = await ask(port, `${authority}/socket.io/${QUERY}`);
@@ -176,7 +176,7 @@ describe("An engine on an HTTP server", () => {
     assert.equal((await ask(port, `${authority}/other`)).body, "other");
   });
 
-  test("one that somebody answers is left alone", async (context) => {
+  test("leaves an upgrade alone that another listener has answered", async (context) => {
     const clock = new Clock(context);
     const http = createServer();
     const io = new Server(http);
@@ -194,7 +194,7 @@ describe("An engine on an HTTP server", () => {
     assert.equal(await client.next(), "still here");
   });
 
-  test("one on which another server here takes its time is left alone", async (context) => {
+  test("leaves an upgrade alone while another server on the same HTTP server decides about it", async (context) => {
     const clock = new Clock(context);
     const http = createServer();
     const answers: (() => void)[] = [];
@@ -215,7 +215,7 @@ describe("An engine on an HTTP server", () => {
     client.socket.destroy();
   });
 
-  test("a client that leaves while it is decided whether it may come leaves nothing behind", async (context) => {
+  test("a client that disconnects while allowRequest decides leaves no session", async (context) => {
     const answers: (() => void)[] = [];
     const { io, port } = await serve(context, {
       allowRequest: (_request, callback) => answers.push(() => callback(null, true)),
@@ -237,7 +237,7 @@ describe("An engine on an HTTP server", () => {
     assert.equal(io.engine.clientsCount, 0);
   });
 
-  test("one that is passed on from another server waits for whom it is passed on to next", async (context) => {
+  test("leaves an upgrade to the next HTTP server if an outer server passes it to several servers", async (context) => {
     const [first, second] = [createServer(), createServer()];
     const io = new Server(first);
     const echo = new WebSocketServer({ server: second, path: "/echo" });
@@ -253,7 +253,7 @@ describe("An engine on an HTTP server", () => {
     await new WebSocketClient(port, "/echo").opened();
   });
 
-  test("one that somebody answers on a stream that is no socket is left alone, another is closed", async (context) => {
+  test("of upgrades on streams other than sockets, leaves answered ones alone and rejects the rest", async (context) => {
     const clock = new Clock(context);
     const { io } = await serve(context);
     const taken = new Promise<Duplex>((resolve) =>
@@ -274,7 +274,7 @@ describe("An engine on an HTTP server", () => {
     socket.destroy();
   });
 
-  test("with destroyUpgrade off it is left to whoever wants it, for ever", async (context) => {
+  test("with destroyUpgrade: false, leaves upgrades for other paths open without a time limit", async (context) => {
     const clock = new Clock(context);
     const http = createServer();
     const io = new Server(http, { destroyUpgrade: false });
@@ -292,7 +292,7 @@ describe("An engine on an HTTP server", () => {
     assert.equal((await client.closed).toString(), "at last");
   });
 
-  test("CVE-2022-41940: a foreign upgrade whose client resets is no error", async (context) => {
+  test("CVE-2022-41940: a client that resets an upgrade for another path causes no uncaught error", async (context) => {
     const { port, io } = await serve(context, { destroyUpgradeTimeout: 10 });
     for (let i = 0; i < 10; i++) {
       const client = new TcpClient(port);
@@ -301,14 +301,14 @@ describe("An engine on an HTTP server", () => {
       const [, socket] = await arrived;
       reset(client.socket);
       await client.closed;
-      // As a proxy does, that reads what comes.
+      // As a proxy does that reads the upgraded stream.
       socket.resume();
       await until(() => socket.destroyed);
     }
     assert.match(await new WebSocketClient(port).join(), /^40/);
   });
 
-  test("what another server passes on keeps its request, which that has seen", async (context) => {
+  test("socket.request is the request object that an outer HTTP server has passed on", async (context) => {
     const inner = createServer();
     const io = new Server(inner);
     const seen = new Set<unknown>();
@@ -332,7 +332,7 @@ describe("An engine on an HTTP server", () => {
     assert.deepEqual(known, [true, true]);
   });
 
-  test("a request without a listener but ours is an upgrade still, when it is asked for", async (context) => {
+  test("socket.request.upgrade is true for a WebSocket and false for polling", async (context) => {
     const { io, port } = await serve(context);
     const upgrades: unknown[] = [];
     io.on("connection", ({ request }) => upgrades.push(Reflect.get(request, "upgrade")));

@@ -1,4 +1,4 @@
-// How a session ends over polling, where the client hears of it only when it asks.
+// How a session over polling ends: the client receives the close packet with its next GET.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -15,7 +15,7 @@ import {
 } from "../../support/net.ts";
 
 describe("A session over polling that the server closes", () => {
-  test("a GET that waits is answered with close", async (context) => {
+  test("answers a waiting GET with a close packet", async (context) => {
     const { port, io } = await serve(context);
     const client = await PollingClient.open(port);
     await client.join();
@@ -27,7 +27,7 @@ describe("A session over polling that the server closes", () => {
     assert.equal((await client.poll()).body, '{"code":1,"message":"Session ID unknown"}');
   });
 
-  test("without one, the next GET is answered with noop and close", async (context) => {
+  test("answers the next GET with noop and close packets if no GET waits", async (context) => {
     const { port, io } = await serve(context);
     const client = await PollingClient.open(port);
     await client.join();
@@ -45,7 +45,7 @@ describe("A session over polling that the server closes", () => {
     assert.equal((await other.poll()).status, 400);
   });
 
-  test("io.close() ends every session, also when a library has added to Object.prototype", async (context) => {
+  test("io.close() ends every session even if a library has extended Object.prototype", async (context) => {
     const { port, io } = await serve(context);
     const client = await PollingClient.open(port);
     await client.join();
@@ -65,7 +65,7 @@ describe("A session over polling that the server closes", () => {
     }
   });
 
-  test("a client that does not ask within 30 seconds is given up", async (context) => {
+  test("ends after 30 seconds if the client sends no GET", async (context) => {
     const clock = new Clock(context);
     const { port, io } = await serve(context);
     const ends: unknown[] = [];
@@ -81,7 +81,7 @@ describe("A session over polling that the server closes", () => {
     assert.equal((await client.poll()).status, 400);
   });
 
-  test("the server's close() waits a second for clients that have something to receive", async (context) => {
+  test("io.close() waits a second for clients with waiting packets, then disconnects them", async (context) => {
     const clock = new Clock(context);
     const { port, io } = await serve(context);
     const waiting = await PollingClient.open(port);

@@ -1,4 +1,4 @@
-// Compressed answers to polls: RFC 9110 §12.5.3.
+// Compressed responses to polls: RFC 9110 §12.5.3.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -9,7 +9,7 @@ import { open, PollingClient, serve, until } from "../../support/net.ts";
 
 const TEXT = "many words, again and again; ".repeat(100);
 
-/** What a client that accepts `accept` is answered, and with which encoding. */
+/** Returns the response to a poll with this Accept-Encoding, and its encoding. */
 async function poll(
   context: Parameters<typeof serve>[0],
   accept: string | undefined,
@@ -30,7 +30,7 @@ async function poll(
   return { encoding, length: bytes.length, body: body.toString() };
 }
 
-describe("An answer to a poll", () => {
+describe("A response to a poll", () => {
   // biome-ignore format: aligned table
   const ACCEPTS: readonly (readonly [string | undefined, string | undefined])[] = [
     [undefined,                     undefined],
@@ -47,7 +47,7 @@ describe("An answer to a poll", () => {
     ["",                            undefined],
   ];
   for (const [accept, gives] of ACCEPTS) {
-    test(`to "${accept}" is encoded as ${gives}`, async (context) => {
+    test(`is encoded as ${gives ?? "identity"} for Accept-Encoding: ${accept ?? "(missing)"}`, async (context) => {
       const { encoding, body, length } = await poll(context, accept);
       assert.equal(encoding, gives);
       assert.equal(body, `42["text","${TEXT}"]`);
@@ -55,7 +55,7 @@ describe("An answer to a poll", () => {
     });
   }
 
-  test("is compressed from the threshold on", async (context) => {
+  test("is compressed if it has at least `threshold` bytes", async (context) => {
     const short = "x".repeat(1024 - '42["text",""]'.length - 1);
     assert.equal((await poll(context, "gzip", {}, short)).encoding, undefined);
     assert.equal((await poll(context, "gzip", {}, `${short}x`)).encoding, "gzip");
@@ -63,12 +63,12 @@ describe("An answer to a poll", () => {
     assert.equal((await poll(context, "gzip", options, "x".repeat(20))).encoding, "gzip");
   });
 
-  test("is not compressed where that is off, or not worth it", async (context) => {
+  test("is not compressed with httpCompression: false or after compress(false)", async (context) => {
     assert.equal((await poll(context, "gzip", { httpCompression: false })).encoding, undefined);
     assert.equal((await poll(context, "gzip", {}, TEXT, false)).encoding, undefined);
   });
 
-  test("several messages are compressed if any of them is worth it", async (context) => {
+  test("of several messages is compressed unless all were sent with compress(false)", async (context) => {
     const { port, io } = await serve(context);
     const client = await PollingClient.open(port);
     await client.join();
@@ -79,7 +79,7 @@ describe("An answer to a poll", () => {
     assert.equal(gunzipSync(bytes).toString(), `42["a","${TEXT}"]\x1e42["b","${TEXT}"]`);
   });
 
-  test("zlib's settings that cannot be leave it uncompressed", async (context) => {
+  test("is sent uncompressed if zlib fails, here because of maxOutputLength", async (context) => {
     const { body, encoding } = await poll(context, "gzip", {
       httpCompression: { maxOutputLength: 1 },
     });
@@ -87,7 +87,7 @@ describe("An answer to a poll", () => {
     assert.equal(body, `42["text","${TEXT}"]`);
   });
 
-  test("a client that leaves while it is compressed ends its session", async (context) => {
+  test("a client that disconnects while the response is compressed ends its session", async (context) => {
     const { port, io } = await serve(context);
     const ends: unknown[] = [];
     io.on("connection", (socket) => socket.on("disconnect", (reason) => ends.push(reason)));

@@ -24,20 +24,20 @@ describe("formatCookie()", () => {
     test(`RFC 6265 §4.1 ${cookie}`, () => assert.equal(formatCookie(options, "v"), cookie));
   }
 
-  test("sameSite in any case, as engine.io takes it", () => {
+  test("accepts sameSite in upper and lower case, like engine.io", () => {
     const options = JSON.parse('{ "sameSite": "None" }');
     assert.equal(formatCookie(options, "v"), "io=v; Path=/; HttpOnly; SameSite=None");
   });
 
-  test("RFC 6265 §4.1.1 refuses what a cookie cannot say", () => {
+  test("RFC 6265 §4.1.1 throws a TypeError for an invalid name, path or domain", () => {
     for (const options of [{ name: "a b" }, { name: "" }, { path: "/;x" }, { domain: "a\r\nb" }]) {
       assert.throws(() => formatCookie(options, "v"), TypeError);
     }
   });
 });
 
-describe("The session's cookie", () => {
-  test("is set by the handshake over polling, and by it alone", async (context) => {
+describe("The session cookie", () => {
+  test("is set only by the response to the polling handshake", async (context) => {
     for (const [cookie, pattern] of [
       [true, /^io=([^;]+); Path=\/; HttpOnly; SameSite=Lax$/],
       [{ name: "sid", secure: true }, /^sid=([^;]+); Path=\/; HttpOnly; Secure; SameSite=Lax$/],

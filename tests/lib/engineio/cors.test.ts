@@ -1,5 +1,5 @@
-// Which pages of other origins may read what comes: Fetch standard, "CORS protocol"; the options
-// are those of the `cors` middleware.
+// Which pages of other origins may connect and read the responses: Fetch standard, "CORS protocol".
+// The options are those of the `cors` middleware.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -23,25 +23,25 @@ interface Row {
 
 // biome-ignore format: aligned table
 const ORIGINS: readonly Row[] = [
-  { does: "CVE-2020-28481: off, nobody",    cors: false,                                      allows: undefined },
-  { does: "on, everybody",                       cors: {},                                         allows: "*" },
-  { does: "origin *",                            cors: { origin: "*" },                            allows: "*" },
-  { does: "origin true reflects",                cors: { origin: true },                           allows: ORIGIN, vary: "Origin" },
-  { does: "origin false",                        cors: { origin: false },                          allows: undefined },
-  { does: "one origin, this one",                cors: { origin: ORIGIN },                         allows: ORIGIN, vary: "Origin" },
-  { does: "one origin, another",                 cors: { origin: "https://other.example" },        allows: undefined },
-  { does: "a pattern that fits",                 cors: { origin: /\.example$/ },                   allows: ORIGIN, vary: "Origin" },
-  { does: "a pattern with state, twice",         cors: { origin: /\.example$/g },                  allows: ORIGIN, vary: "Origin" },
-  { does: "a pattern that does not fit",         cors: { origin: /\.org$/ },                       allows: undefined },
-  { does: "one of several",                      cors: { origin: ["https://a.example", ORIGIN] },  allows: ORIGIN, vary: "Origin" },
-  { does: "one of several patterns",             cors: { origin: [/^http:/, /page/] },             allows: ORIGIN, vary: "Origin" },
-  { does: "none of several",                     cors: { origin: ["https://a.example", /org/] },   allows: undefined },
-  { does: "a function that says true",           cors: { origin: (_o, callback) => callback(null, true) },     allows: ORIGIN, vary: "Origin" },
-  { does: "a function that names the origin",    cors: { origin: (o, callback) => callback(null, o) },         allows: ORIGIN, vary: "Origin" },
-  { does: "a function that says false",          cors: { origin: (_o, callback) => callback(null, false) },    allows: undefined },
-  { does: "a function that says nothing",        cors: { origin: (_o, callback) => callback(null) },           allows: undefined },
-  { does: "options by the request",              cors: (_request, callback) => callback(null, { origin: true }), allows: ORIGIN, vary: "Origin" },
-  { does: "no options by the request",           cors: (_request, callback) => callback(null),                 allows: undefined },
+  { does: "CVE-2020-28481: false allows no origin",           cors: false,                                      allows: undefined },
+  { does: "an empty object allows every origin",              cors: {},                                         allows: "*" },
+  { does: "origin * allows every origin",                     cors: { origin: "*" },                            allows: "*" },
+  { does: "origin true reflects the origin",                  cors: { origin: true },                           allows: ORIGIN, vary: "Origin" },
+  { does: "origin false allows no origin",                    cors: { origin: false },                          allows: undefined },
+  { does: "a string allows this origin",                      cors: { origin: ORIGIN },                         allows: ORIGIN, vary: "Origin" },
+  { does: "a string rejects any other origin",                cors: { origin: "https://other.example" },        allows: undefined },
+  { does: "a pattern allows an origin that matches",          cors: { origin: /\.example$/ },                   allows: ORIGIN, vary: "Origin" },
+  { does: "a pattern with the flag g allows an origin twice", cors: { origin: /\.example$/g },                  allows: ORIGIN, vary: "Origin" },
+  { does: "a pattern rejects an origin that does not match",  cors: { origin: /\.org$/ },                       allows: undefined },
+  { does: "a list allows an origin in it",                    cors: { origin: ["https://a.example", ORIGIN] },  allows: ORIGIN, vary: "Origin" },
+  { does: "a list allows an origin that matches a pattern",   cors: { origin: [/^http:/, /page/] },             allows: ORIGIN, vary: "Origin" },
+  { does: "a list rejects an origin that matches no item",    cors: { origin: ["https://a.example", /org/] },   allows: undefined },
+  { does: "a function allows an origin with true",            cors: { origin: (_o, callback) => callback(null, true) },     allows: ORIGIN, vary: "Origin" },
+  { does: "a function allows the origin that it passes back", cors: { origin: (o, callback) => callback(null, o) },         allows: ORIGIN, vary: "Origin" },
+  { does: "a function rejects an origin with false",          cors: { origin: (_o, callback) => callback(null, false) },    allows: undefined },
+  { does: "a function rejects an origin with undefined",      cors: { origin: (_o, callback) => callback(null) },           allows: undefined },
+  { does: "a delegate sets the options of a request",         cors: (_request, callback) => callback(null, { origin: true }), allows: ORIGIN, vary: "Origin" },
+  { does: "a delegate without options allows no origin",      cors: (_request, callback) => callback(null),                 allows: undefined },
 ];
 
 function preflight(port: number, headers: Record<string, string> = {}): Promise<Answer> {
@@ -51,7 +51,7 @@ function preflight(port: number, headers: Record<string, string> = {}): Promise<
   });
 }
 
-describe("CORS, whom it allows:", () => {
+describe("The cors option:", () => {
   for (const { does, cors, allows, vary } of ORIGINS) {
     test(does, async (context) => {
       const { port } = await serve(context, { cors });
@@ -66,14 +66,14 @@ describe("CORS, whom it allows:", () => {
     });
   }
 
-  test("a page that does not say where it is from gets no header to reflect it", async (context) => {
+  test("origin true adds no Access-Control-Allow-Origin for a request without Origin", async (context) => {
     const { port } = await serve(context, { cors: { origin: true } });
     assert.equal((await ask(port, OPEN)).headers["access-control-allow-origin"], undefined);
   });
 });
 
 describe("CORS", () => {
-  test("a preflight is answered without a session", async (context) => {
+  test("answers a preflight request with 204 and the allowed methods and headers", async (context) => {
     const { port } = await serve(context, { cors: { origin: ORIGIN } });
     const { status, headers, body } = await preflight(port, {
       "Access-Control-Request-Headers": "x-token",
@@ -85,7 +85,7 @@ describe("CORS", () => {
     assert.equal(headers.vary, "Origin, Access-Control-Request-Headers");
   });
 
-  test("every option has its header", async (context) => {
+  test("sends the header of each option", async (context) => {
     const { port } = await serve(context, {
       cors: {
         origin: "*",
@@ -106,7 +106,7 @@ describe("CORS", () => {
     assert.equal(headers["access-control-max-age"], "600");
   });
 
-  test("`headers` is `allowedHeaders`; an empty list allows none; none asked for is none said", async (context) => {
+  test("`headers` means `allowedHeaders`; without allowed headers, Access-Control-Allow-Headers is omitted", async (context) => {
     const named = await serve(context, { cors: { headers: "x-a", methods: "GET" } });
     const answer = await preflight(named.port);
     assert.equal(answer.headers["access-control-allow-headers"], "x-a");
@@ -117,14 +117,14 @@ describe("CORS", () => {
     assert.equal((await preflight(all.port)).headers["access-control-allow-headers"], undefined);
   });
 
-  test("preflightContinue leaves the preflight to the engine, which knows no such method", async (context) => {
+  test("preflightContinue passes the preflight on to the engine, which answers OPTIONS with 400", async (context) => {
     const { port } = await serve(context, { cors: { origin: true, preflightContinue: true } });
     const { status, headers } = await preflight(port);
     assert.equal(status, 400);
     assert.equal(headers["access-control-allow-origin"], ORIGIN);
   });
 
-  test("refusals can be read by the page too", async (context) => {
+  test("sends the CORS headers with error responses too", async (context) => {
     const { port } = await serve(context, { cors: { origin: ORIGIN } });
     const { status, headers } = await new PollingClient(port, "unknown").poll();
     assert.equal(status, 400);
@@ -140,13 +140,13 @@ describe("CORS", () => {
     "an origin function that calls back with an error": { origin: (_origin, callback) => callback(mistake) },
     "an origin function that throws":                   { origin: fail },
     "an origin function that rejects":                  { origin: async () => fail() },
-    "an origin function that answers and throws":       { origin: (_origin, callback) => { callback(null, true); fail(); } },
+    "an origin function that calls back and throws":    { origin: (_origin, callback) => { callback(null, true); fail(); } },
     "a delegate that calls back with an error":         (_request, callback) => callback(mistake),
     "a delegate that throws":                           fail,
     "a delegate that rejects":                          async () => fail(),
   };
   for (const [does, cors] of Object.entries(FAILING)) {
-    test(`${does} refuses requests and upgrades, and the process goes on`, async (context) => {
+    test(`${does} rejects requests and upgrades without an uncaught error`, async (context) => {
       const uncaught = gatherUncaught(context);
       const { port, io } = await serve(context, { cors });
       const contexts: unknown[] = [];
@@ -164,7 +164,7 @@ describe("CORS", () => {
     });
   }
 
-  test("calling back twice is calling back once", async (context) => {
+  test("ignores a second call of the delegate's callback", async (context) => {
     const { port } = await serve(context, {
       cors: (_request, callback) => {
         callback(null, {});
@@ -174,7 +174,7 @@ describe("CORS", () => {
     assert.equal((await ask(port, OPEN)).status, 200);
   });
 
-  // What a variable of the environment that is not set makes of an option.
+  // The values of an option that was read from an unset environment variable.
   const UNSET: Readonly<Record<string, readonly unknown[]>> = {
     origin: [undefined, null],
     methods: [null],
@@ -183,7 +183,7 @@ describe("CORS", () => {
   };
   for (const [name, values] of Object.entries(UNSET)) {
     for (const value of values) {
-      test(`an explicit ${value} as ${name} throws at construction, and refuses from a delegate`, async (context) => {
+      test(`${name}: ${value} throws in the constructor, and rejects the client if a delegate passes it back`, async (context) => {
         const given = { credentials: true, [name]: value };
         assert.throws(() => new Server({ cors: given }), {
           code: "ERR_INVALID_ARG_TYPE",
@@ -221,7 +221,7 @@ describe("CORS", () => {
     { orgin: "https://a.example" },
   ];
   for (const cors of NOT_CORS) {
-    test(`${JSON.stringify(cors)} throws at construction, and refuses from a delegate`, async (context) => {
+    test(`cors: ${JSON.stringify(cors)} throws in the constructor, and rejects the client if a delegate passes it back`, async (context) => {
       assert.throws(() => Reflect.construct(Server, [{ cors }]), { code: "ERR_INVALID_ARG_TYPE" });
       const delegate: Cors = (_request, callback) =>
         Reflect.apply(callback, undefined, [null, cors]);
@@ -231,7 +231,7 @@ describe("CORS", () => {
   }
 
   for (const none of [false, undefined]) {
-    test(`${none} from a delegate, and as the option, allows no page`, async (context) => {
+    test(`cors: ${none} allows no other origin, also if a delegate passes it back`, async (context) => {
       const delegate: Cors = (_request, callback) =>
         Reflect.apply(callback, undefined, [null, none]);
       const options: object = { cors: none };

@@ -1,4 +1,4 @@
-// What `io.engine` and `socket.conn` tell of, and what may be changed there.
+// The events of `io.engine` and `socket.conn`, and what a program may change in their listeners.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -27,7 +27,7 @@ async function sid(port: number, path: string): Promise<string | undefined> {
 }
 
 describe("io.engine", () => {
-  test("tells of each session", async (context) => {
+  test("emits `connection` with each session", async (context) => {
     const { io, port } = await serve(context);
     const sessions: Session[] = [];
     io.engine.on("connection", (session) => sessions.push(session));
@@ -43,7 +43,7 @@ describe("io.engine", () => {
     assert.equal(io.engine.clientsCount, 2);
   });
 
-  test("tells of each refusal, with more than the client is told", async (context) => {
+  test("emits `connection_error` for each rejected request, with more detail than the response", async (context) => {
     const { io, port } = await serve(context, {
       allowRequest: ({ url }, callback) => callback("not you", url?.includes("me") === true),
     });
@@ -68,7 +68,7 @@ describe("io.engine", () => {
     ]);
   });
 
-  test("lets headers be added, to the first response and to all", async (context) => {
+  test("adds headers of `initial_headers` to the first response, and headers of `headers` to all", async (context) => {
     const { io, port } = await serve(context);
     io.engine.on("initial_headers", (headers, request) => {
       headers["x-first"] = request.url?.includes("websocket") ? "websocket" : "polling";
@@ -94,7 +94,7 @@ describe("io.engine", () => {
     upgrading.socket.destroy();
   });
 
-  describe("a header field that several set", () => {
+  describe("a header field set by middleware and listeners", () => {
     const FIRST = { Origin: "https://page.example" };
     const cors = { origin: "https://page.example" };
     const use: EngineMiddleware = (_request, response, next) => {
@@ -104,7 +104,7 @@ describe("io.engine", () => {
       next();
     };
     for (const name of ["Set-Cookie", "set-cookie"]) {
-      test(`${name}: each cookie is set, and each Vary kept; of others the last value counts`, async (context) => {
+      test(`${name}: keeps all cookies and all Vary values; of other fields, the last value is sent`, async (context) => {
         const { io, port } = await serve(context, { cookie: true, cors });
         io.engine.use(use);
         io.engine.on("initial_headers", (headers) => {
@@ -134,7 +134,7 @@ describe("io.engine", () => {
       });
     }
 
-    test("a listener's Vary does not take away that of CORS", async (context) => {
+    test("a listener's Vary is appended to the Vary of CORS", async (context) => {
       const { io, port } = await serve(context, { cors });
       io.engine.on("headers", (headers) => {
         headers.vary = "Cookie";
@@ -143,7 +143,7 @@ describe("io.engine", () => {
       assert.equal(headers.vary, "Origin, Cookie");
     });
 
-    test("a listener cannot set what the 101 has of its own", async (context) => {
+    test("a listener cannot replace the handshake's own fields in the 101", async (context) => {
       const { io, port } = await serve(context);
       io.engine.on("headers", (headers) => {
         headers.Connection = "close";
@@ -164,7 +164,7 @@ describe("io.engine", () => {
       "origins":          (see) => ({ origins: (_origin, request) => { see(request); return true; } }),
     };
     for (const [name, options] of Object.entries(SEEN)) {
-      test(`is in the requests that ${name} receives`, async (context) => {
+      test(`is set on the request that ${name} receives`, async (context) => {
         const seen: unknown[] = [];
         const { port } = await serve(
           context,
@@ -175,7 +175,7 @@ describe("io.engine", () => {
       });
     }
 
-    test("is in those of middleware, listeners, refusals, sessions and sockets", async (context) => {
+    test("is set on the requests of middleware, listeners, errors, sessions and sockets", async (context) => {
       const seen: unknown[] = [];
       const { io, port } = await serve(context);
       io.engine.once("connection", (session) => seen.push(of(session.request)));
@@ -192,7 +192,7 @@ describe("io.engine", () => {
     });
   });
 
-  test("what a header holds beyond Latin-1 becomes no line of the 101", async (context) => {
+  test("encodes header values as UTF-8, so that no character injects a line into the 101", async (context) => {
     const { io, port } = await serve(context);
     // Of each the lower byte is that of CR, and of LF.
     const name = "\u010d\u010ax-injected: yes";
@@ -206,7 +206,7 @@ describe("io.engine", () => {
     assert.doesNotMatch(head, /\r\nx-injected/);
   });
 
-  test("a request that is marked as the first header is written is the one that programs have", async (context) => {
+  test("socket.request is the request object that `initial_headers` receives", async (context) => {
     const { io, port } = await serve(context);
     let seen: unknown;
     io.engine.once("initial_headers", (_headers, request) => {
@@ -218,7 +218,7 @@ describe("io.engine", () => {
     assert.equal(requests[0], seen);
   });
 
-  test("a session's request may be given up with null, as programs do for other servers", async (context) => {
+  test("session.request may be set to null, and socket.request remains", async (context) => {
     const uncaught = gatherUncaught(context);
     const { io, port } = await serve(context);
     io.engine.on("connection", (session) => {
@@ -231,7 +231,7 @@ describe("io.engine", () => {
     assert.deepEqual(urls, [WEBSOCKET, WEBSOCKET]);
   });
 
-  test("gives ids of another's making, at once or later", async (context) => {
+  test("uses the session id that generateId() returns or resolves to", async (context) => {
     const { io, port } = await serve(context);
     io.engine.generateId = () => "chosen";
     assert.equal((await PollingClient.open(port)).sid, "chosen");
@@ -240,7 +240,7 @@ describe("io.engine", () => {
     assert.equal(JSON.parse(`${await client.next()}`.slice(1)).sid, "later");
   });
 
-  test("an id that cannot be made refuses the client, before any 101", async (context) => {
+  test("rejects the client with 400, before a 101, if generateId() throws or rejects", async (context) => {
     const { io, port } = await serve(context);
     const refused: unknown[] = [];
     io.engine.on("connection_error", ({ code, context: why }) => refused.push([code, why.name]));
@@ -261,7 +261,7 @@ describe("io.engine", () => {
 });
 
 describe("socket.conn", () => {
-  test("tells of messages, of heartbeats, and of an upgrade that begins", async (context) => {
+  test("emits `message`, `data`, `heartbeat` and `upgrading`", async (context) => {
     const { io, port } = await serve(context, { pingInterval: 1_000_000 });
     const log: unknown[] = [];
     io.on("connection", ({ conn }) => {
@@ -287,7 +287,7 @@ describe("socket.conn", () => {
     assert.deepEqual(log, [["upgrading", "websocket", "polling"]]);
   });
 
-  test("tells of packets, both ways, of its upgrade and of its end", async (context) => {
+  test("emits `packet`, `packetCreate`, `drain`, `upgrade` and `close`", async (context) => {
     const { io, port } = await serve(context);
     const log: unknown[] = [];
     io.on("connection", ({ conn }) => {

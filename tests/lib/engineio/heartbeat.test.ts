@@ -1,4 +1,4 @@
-// Who is asked whether it is there, and when it is taken for gone. Engine.IO "Heartbeat".
+// When the server pings a client, and when a session times out. Engine.IO "Heartbeat".
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -17,7 +17,7 @@ describe("Heartbeat", () => {
     return { heartbeat: new Heartbeat(1000, 400), log, session };
   }
 
-  test("pings when pingInterval has passed since the beginning, and since each pong", (context) => {
+  test("sends a ping pingInterval after the session begins, and after each pong", (context) => {
     const clock = new Clock(context);
     const { heartbeat, log, session } = start();
     heartbeat.begin(session);
@@ -33,7 +33,7 @@ describe("Heartbeat", () => {
     assert.deepEqual(log, ["ping", "ping"]);
   });
 
-  test("gives up pingTimeout after a ping without a pong", (context) => {
+  test("times out pingTimeout after a ping without a pong", (context) => {
     const clock = new Clock(context);
     const { heartbeat, log, session } = start();
     heartbeat.begin(session);
@@ -45,7 +45,7 @@ describe("Heartbeat", () => {
     assert.equal(heartbeat.size, 0);
   });
 
-  test("a pong that was not asked for is nothing", (context) => {
+  test("ignores a pong without a ping", (context) => {
     const clock = new Clock(context);
     const { heartbeat, log, session } = start();
     heartbeat.begin(session);
@@ -55,7 +55,7 @@ describe("Heartbeat", () => {
     assert.deepEqual(log, ["ping"]);
   });
 
-  test("another packet while the pong is awaited renews the wait, once", (context) => {
+  test("extends the timeout once if another packet arrives instead of the pong", (context) => {
     const clock = new Clock(context);
     const { heartbeat, log, session } = start();
     heartbeat.begin(session);
@@ -70,7 +70,7 @@ describe("Heartbeat", () => {
     assert.deepEqual(log, ["ping", "timeout"]);
   });
 
-  test("and once more after each pong", (context) => {
+  test("extends the timeout once more after each pong", (context) => {
     const clock = new Clock(context);
     const { heartbeat, log, session } = start();
     heartbeat.begin(session);
@@ -84,7 +84,7 @@ describe("Heartbeat", () => {
     assert.deepEqual(log, ["ping", "ping", "ping"]);
   });
 
-  test("who has ended is neither pinged nor given up", (context) => {
+  test("neither pings nor times out a session that has ended", (context) => {
     const clock = new Clock(context);
     const { heartbeat, log, session } = start();
     heartbeat.begin(session);
@@ -104,7 +104,7 @@ describe("A session's heartbeat", () => {
   const options = { pingInterval: 1000, pingTimeout: 400 };
 
   // "Heartbeat".
-  test("over WebSocket", async (context) => {
+  test("pings over WebSocket, and ends the session if no pong arrives", async (context) => {
     const clock = new Clock(context);
     const { port, io } = await serve(context, options);
     const ends: unknown[] = [];
@@ -125,7 +125,7 @@ describe("A session's heartbeat", () => {
     assert.equal(await client.closed, 1005);
   });
 
-  test("over polling: the ping comes with a GET, the pong with a POST", async (context) => {
+  test("over polling, sends the ping in response to a GET and receives the pong in a POST", async (context) => {
     const clock = new Clock(context);
     const { port, io } = await serve(context, options);
     const ends: unknown[] = [];
@@ -145,7 +145,7 @@ describe("A session's heartbeat", () => {
     assert.equal((await client.poll()).status, 400);
   });
 
-  test("goes on after an upgrade, also when a ping was out meanwhile", async (context) => {
+  test("continues after an upgrade, and sends a waiting ping over the WebSocket", async (context) => {
     const clock = new Clock(context);
     const { port, io } = await serve(context, options);
     const ends: unknown[] = [];
@@ -165,7 +165,7 @@ describe("A session's heartbeat", () => {
     await webSocket.closed;
   });
 
-  test("a client that never joins a namespace is closed after connectTimeout", async (context) => {
+  test("disconnects a client that joins no namespace within connectTimeout", async (context) => {
     const clock = new Clock(context);
     const { port } = await serve(context, { connectTimeout: 700 });
     const client = new WebSocketClient(port);

@@ -1,4 +1,4 @@
-// Every kind of HTTP request, and what it is answered with.
+// Every kind of HTTP request, and the response to it.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -44,28 +44,28 @@ const UNSUPPORTED = (theirs: string): string =>
 
 // biome-ignore format: aligned table
 const REFUSED: readonly Row[] = [
-  { does: "no transport",                  path: "/socket.io/?EIO=4",                              status: 400, body: refusal(0, "Transport unknown") },
-  { does: "an unknown transport",          path: "/socket.io/?EIO=4&transport=carrier-pigeon",     status: 400, body: refusal(0, "Transport unknown") },
-  { does: "CVE-2023-31125 constructor",    path: "/socket.io/?EIO=4&transport=constructor",        status: 400, body: refusal(0, "Transport unknown") },
-  { does: "__proto__ as transport",        path: "/socket.io/?EIO=4&transport=__proto__",          status: 400, body: refusal(0, "Transport unknown") },
-  { does: "webtransport",                  path: "/socket.io/?EIO=4&transport=webtransport",       status: 400, body: refusal(0, "Transport unknown") },
-  { does: "a transport that is off",       path: OPEN, options: { transports: ["websocket"] },     status: 400, body: refusal(0, "Transport unknown") },
-  { does: "an unknown sid",                path: `${OPEN}&sid=unknown`,                            status: 400, body: refusal(1, "Session ID unknown") },
-  { does: "__proto__ as sid",              path: `${OPEN}&sid=__proto__`,                          status: 400, body: refusal(1, "Session ID unknown") },
-  { does: "an empty sid",                  path: `${OPEN}&sid=`,                                   status: 400, body: refusal(1, "Session ID unknown") },
-  { does: "a handshake by POST",           path: OPEN, question: { method: "POST", body: "40" },   status: 400, body: refusal(2, "Bad handshake method") },
-  { does: "a handshake by PUT",            path: OPEN, question: { method: "PUT", body: "" },      status: 400, body: refusal(2, "Bad handshake method") },
-  { does: "a handshake by HEAD",           path: OPEN, question: { method: "HEAD" },               status: 400, body: "" },
-  { does: "a preflight without cors",      path: OPEN, question: { method: "OPTIONS" },            status: 400, body: refusal(2, "Bad handshake method") },
-  { does: "websocket without an upgrade",  path: "/socket.io/?EIO=4&transport=websocket",          status: 400, body: refusal(3, "Bad request") },
-  { does: "no revision",                   path: "/socket.io/?transport=polling",                  status: 400, body: refusal(5, UNSUPPORTED("an unknown revision of Engine.IO")) },
-  { does: "revision 3",                    path: "/socket.io/?EIO=3&transport=polling",            status: 400, body: refusal(5, UNSUPPORTED("Engine.IO 3")) },
-  { does: "a revision that is no number",  path: "/socket.io/?EIO=abc&transport=polling",          status: 400, body: refusal(5, UNSUPPORTED("an unknown revision of Engine.IO")) },
-  { does: "whom allowRequest refuses",     path: OPEN, options: { allowRequest: (_request, callback) => callback("not today", false) }, status: 403, body: refusal(4, "not today") },
-  { does: "… without saying why",          path: OPEN, options: { allowRequest: (_request, callback) => callback(null, false) },        status: 403, body: refusal(4, "Forbidden") },
+  { does: "no transport",                               path: "/socket.io/?EIO=4",                              status: 400, body: refusal(0, "Transport unknown") },
+  { does: "an unknown transport",                       path: "/socket.io/?EIO=4&transport=carrier-pigeon",     status: 400, body: refusal(0, "Transport unknown") },
+  { does: "CVE-2023-31125: constructor as transport",   path: "/socket.io/?EIO=4&transport=constructor",        status: 400, body: refusal(0, "Transport unknown") },
+  { does: "__proto__ as transport",                     path: "/socket.io/?EIO=4&transport=__proto__",          status: 400, body: refusal(0, "Transport unknown") },
+  { does: "webtransport as transport",                  path: "/socket.io/?EIO=4&transport=webtransport",       status: 400, body: refusal(0, "Transport unknown") },
+  { does: "a disabled transport",                       path: OPEN, options: { transports: ["websocket"] },     status: 400, body: refusal(0, "Transport unknown") },
+  { does: "an unknown sid",                             path: `${OPEN}&sid=unknown`,                            status: 400, body: refusal(1, "Session ID unknown") },
+  { does: "__proto__ as sid",                           path: `${OPEN}&sid=__proto__`,                          status: 400, body: refusal(1, "Session ID unknown") },
+  { does: "an empty sid",                               path: `${OPEN}&sid=`,                                   status: 400, body: refusal(1, "Session ID unknown") },
+  { does: "the method POST",                            path: OPEN, question: { method: "POST", body: "40" },   status: 400, body: refusal(2, "Bad handshake method") },
+  { does: "the method PUT",                             path: OPEN, question: { method: "PUT", body: "" },      status: 400, body: refusal(2, "Bad handshake method") },
+  { does: "the method HEAD",                            path: OPEN, question: { method: "HEAD" },               status: 400, body: "" },
+  { does: "a preflight request without cors",           path: OPEN, question: { method: "OPTIONS" },            status: 400, body: refusal(2, "Bad handshake method") },
+  { does: "transport websocket without an upgrade",     path: "/socket.io/?EIO=4&transport=websocket",          status: 400, body: refusal(3, "Bad request") },
+  { does: "no EIO",                                     path: "/socket.io/?transport=polling",                  status: 400, body: refusal(5, UNSUPPORTED("an unknown revision of Engine.IO")) },
+  { does: "EIO=3",                                      path: "/socket.io/?EIO=3&transport=polling",            status: 400, body: refusal(5, UNSUPPORTED("Engine.IO 3")) },
+  { does: "an EIO that is not a number",                path: "/socket.io/?EIO=abc&transport=polling",          status: 400, body: refusal(5, UNSUPPORTED("an unknown revision of Engine.IO")) },
+  { does: "rejected by allowRequest with a message",    path: OPEN, options: { allowRequest: (_request, callback) => callback("not today", false) }, status: 403, body: refusal(4, "not today") },
+  { does: "rejected by allowRequest without a message", path: OPEN, options: { allowRequest: (_request, callback) => callback(null, false) },        status: 403, body: refusal(4, "Forbidden") },
 ];
 
-describe("A handshake request is refused:", () => {
+describe("A handshake request is rejected:", () => {
   for (const { does, path, question, options, status, body } of REFUSED) {
     test(`${does}`, async (context) => {
       const { port, io } = await serve(context, options);
@@ -76,7 +76,7 @@ describe("A handshake request is refused:", () => {
     });
   }
 
-  test("an Origin with control characters, by Node's own parser", async (context) => {
+  test("an Origin with control characters, by Node's HTTP parser", async (context) => {
     const { port } = await serve(context);
     const client = new TcpClient(port).write(
       `GET ${OPEN} HTTP/1.1\r\nHost: a\r\nOrigin: a\x01\r\n\r\n`,
@@ -86,7 +86,7 @@ describe("A handshake request is refused:", () => {
 });
 
 describe("allowRequest", () => {
-  test("may answer later; a client that has left meanwhile makes no session", async (context) => {
+  test("may call back later, twice, and after the client has disconnected", async (context) => {
     const decisions: ((message: null, allowed: boolean) => void)[] = [];
     const { port } = await serve(context, {
       allowRequest: (_request, callback) => decisions.push(callback),
@@ -103,7 +103,7 @@ describe("allowRequest", () => {
     assert.equal((await staying).status, 200);
   });
 
-  test("refuses the client if it throws, and the process goes on", async (context) => {
+  test("rejects the client, without an uncaught error, if it throws", async (context) => {
     const uncaught = gatherUncaught(context);
     const mistake = new Error("allowRequest's mistake");
     const { port, io } = await serve(context, {
@@ -127,7 +127,7 @@ describe("allowRequest", () => {
 });
 
 describe("A session over HTTP", () => {
-  test("begins with the open packet, and headers that keep caches away", async (context) => {
+  test("begins with the open packet and Cache-Control: no-store", async (context) => {
     const { port } = await serve(context, {
       pingInterval: 1234,
       pingTimeout: 567,
@@ -149,7 +149,7 @@ describe("A session over HTTP", () => {
     });
   });
 
-  test("offers no upgrade where there is none", async (context) => {
+  test("offers no upgrade if upgrades or WebSockets are disabled", async (context) => {
     for (const options of [{ allowUpgrades: false }, { transports: ["polling"] }] as const) {
       const { port } = await serve(context, options);
       const { body } = await ask(port, OPEN);
@@ -158,7 +158,7 @@ describe("A session over HTTP", () => {
   });
 
   // "Sending data", "Receiving data".
-  test("a POST is answered with ok, a GET with packets between U+001E", async (context) => {
+  test("answers a POST with ok, and a GET with packets separated by U+001E", async (context) => {
     const { port, io } = await serve(context);
     io.on("connection", (socket) => socket.emit("one", Buffer.from([1])).valueOf());
     const client = await PollingClient.open(port);
@@ -174,7 +174,7 @@ describe("A session over HTTP", () => {
     assert.equal(headers["content-type"], "text/plain; charset=UTF-8");
   });
 
-  test("a GET waits for something to say", async (context) => {
+  test("answers a GET as soon as there is a packet to send", async (context) => {
     const { port, io } = await serve(context);
     const client = await PollingClient.open(port);
     await client.join();
@@ -184,7 +184,7 @@ describe("A session over HTTP", () => {
     assert.equal((await polled).body, '42["news",1]');
   });
 
-  test("U+2028 and characters beyond the first plane come through", async (context) => {
+  test("transmits U+2028 and characters beyond the Basic Multilingual Plane", async (context) => {
     const { port, io } = await serve(context);
     io.on("connection", (socket) => socket.on("echo", (text) => socket.emit("echo", text)));
     const client = await PollingClient.open(port);
@@ -193,7 +193,7 @@ describe("A session over HTTP", () => {
     assert.equal((await client.poll()).body, '42["echo","\u2028€𝒳"]');
   });
 
-  test("tells Internet Explorer not to look for attacks", async (context) => {
+  test("sends X-XSS-Protection: 0 to Internet Explorer only", async (context) => {
     const { port } = await serve(context);
     const headers = { "User-Agent": "Mozilla/5.0 (Windows NT; Trident/7.0)" };
     assert.equal((await ask(port, OPEN, { headers })).headers["x-xss-protection"], "0");
@@ -201,8 +201,8 @@ describe("A session over HTTP", () => {
   });
 });
 
-describe("A request that names a session", () => {
-  test("by another transport, revision or method", async (context) => {
+describe("A request for a session", () => {
+  test("is rejected for another transport, revision or method", async (context) => {
     const { port } = await serve(context);
     const { sid, path } = await PollingClient.open(port);
     const bad = [400, refusal(3, "Bad request")] as const;
@@ -219,7 +219,7 @@ describe("A request that names a session", () => {
     assert.equal((await ask(port, path, { method: "POST", body: "3" })).status, 200);
   });
 
-  test("a POST too large is 413, told or untold, and the session goes on", async (context) => {
+  test("a POST that is too large gets 413, with or without Content-Length, and the session continues", async (context) => {
     const { port, io } = await serve(context, { maxHttpBufferSize: 1000 });
     const client = await PollingClient.open(port);
     await client.join();
@@ -249,7 +249,7 @@ describe("A request that names a session", () => {
     await heard;
   });
 
-  test("a POST too large leaves the session as it is, as socket.io does", async (context) => {
+  test("a POST that is too large does not affect the waiting GET, as with socket.io", async (context) => {
     for (const Library of [Server, Stock]) {
       const http = createServer();
       const io = new Library(http, { maxHttpBufferSize: 1000 });
@@ -266,7 +266,7 @@ describe("A request that names a session", () => {
   });
 
   // "Headers".
-  test("CVE-2026-59725: octets that call themselves so are 400, and the session ends", async (context) => {
+  test("CVE-2026-59725: a POST of application/octet-stream gets 400, and the session ends", async (context) => {
     const { port, io } = await serve(context);
     const ends: unknown[] = [];
     io.on("connection", (socket) =>
@@ -280,7 +280,7 @@ describe("A request that names a session", () => {
     assert.equal((await client.poll()).body, refusal(1, "Session ID unknown"));
   });
 
-  test("CVE-2026-59725: a flood of them leaves no request without an answer, nor the GET that waits", async (context) => {
+  test("CVE-2026-59725: many POST requests of application/octet-stream and the waiting GET are answered", async (context) => {
     const { port, io } = await serve(context);
     const client = await PollingClient.open(port);
     await client.join();
@@ -297,11 +297,11 @@ describe("A request that names a session", () => {
   for (const [does, body] of [
     ["an empty body", ""],
     ["an unknown packet type", "7"],
-    ["no packet between separators", "3\x1e\x1e3"],
-    ["what is not base64", "b!!!"],
-    ["what is not UTF-8", Buffer.from([0x34, 0xff])],
+    ["an empty packet between separators", "3\x1e\x1e3"],
+    ["invalid base64", "b!!!"],
+    ["invalid UTF-8", Buffer.from([0x34, 0xff])],
   ] as const) {
-    test(`a POST of ${does} is ok, and the session ends with "parse error"`, async (context) => {
+    test(`answers a POST of ${does} with ok, and ends the session with "parse error"`, async (context) => {
       const { port, io } = await serve(context);
       const ends: unknown[] = [];
       io.on("connection", (socket) => socket.on("disconnect", (reason) => ends.push(reason)));
@@ -316,7 +316,7 @@ describe("A request that names a session", () => {
     });
   }
 
-  test("a second GET: 400 for the new, close for the old, and the session ends", async (context) => {
+  test("a second GET gets 400, the waiting GET a close packet, and the session ends", async (context) => {
     const { port, io } = await serve(context);
     const ends: unknown[] = [];
     io.on("connection", (socket) =>
@@ -330,7 +330,7 @@ describe("A request that names a session", () => {
     assert.deepEqual(ends, ["transport error", "overlap from client"]);
   });
 
-  test("a second POST: 400 for the new, the old is cut off, and the session ends", async (context) => {
+  test("a second POST gets 400, the connection of the first is destroyed, and the session ends", async (context) => {
     const { port, io } = await serve(context);
     const ends: unknown[] = [];
     io.on("connection", (socket) =>
@@ -353,7 +353,7 @@ describe("A request that names a session", () => {
     assert.deepEqual(ends, ["transport error", "data request overlap from client"]);
   });
 
-  test("a GET that is aborted ends the session", async (context) => {
+  test("an aborted GET ends the session", async (context) => {
     const { port, io } = await serve(context);
     const client = await PollingClient.open(port);
     await client.join();
@@ -374,7 +374,7 @@ describe("A request that names a session", () => {
     assert.equal(detail.message, "poll connection closed prematurely");
   });
 
-  test("a GET whose answer does not arrive ends the session", async (context) => {
+  test("a connection that closes before the response to a GET is sent ends the session", async (context) => {
     const { port, io } = await serve(context);
     const client = await PollingClient.open(port);
     await client.join();
@@ -392,7 +392,7 @@ describe("A request that names a session", () => {
     assert.equal(await ended, "transport error");
   });
 
-  test("a POST that is aborted ends the session", async (context) => {
+  test("an aborted POST ends the session", async (context) => {
     const { port, io } = await serve(context);
     const client = await PollingClient.open(port);
     await client.join();
@@ -415,7 +415,7 @@ describe("A request that names a session", () => {
     assert.equal(detail.message, "data request connection closed prematurely");
   });
 
-  test("the client's close: noop for the waiting GET, ok for the POST, then the sid is unknown", async (context) => {
+  test("after a close packet from the client, the waiting GET gets noop, and the sid is unknown", async (context) => {
     const { port, io } = await serve(context);
     const ends: unknown[] = [];
     io.on("connection", (socket) => socket.on("disconnect", (reason) => ends.push(reason)));
@@ -423,7 +423,7 @@ describe("A request that names a session", () => {
     await client.join();
     const polled = client.poll();
     await turn();
-    // What follows a close packet is not for anybody any more.
+    // Packets after a close packet are ignored.
     assert.equal((await client.post('1\x1e42["late"]')).body, "ok");
     assert.equal((await polled).body, "6");
     assert.deepEqual(ends, ["transport close"]);
@@ -435,7 +435,7 @@ describe("A request that names a session", () => {
 const SAME_ORIGIN = { headers: { "Sec-Fetch-Site": "same-origin" } };
 
 describe("JSONP", () => {
-  test("packets come as a script and go as a form", async (context) => {
+  test("sends packets in a script and receives packets in a form", async (context) => {
     const { port, io } = await serve(context, { jsonp: true });
     const { headers, body } = await ask(port, `${OPEN}&j=12x`, SAME_ORIGIN);
     assert.equal(headers["content-type"], "text/plain; charset=UTF-8");

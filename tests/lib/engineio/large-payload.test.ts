@@ -1,5 +1,5 @@
-// A POST with very many packets: it is delivered over several turns of the event loop, so that one client
-// does not keep the others waiting.
+// A POST with very many packets is delivered over several turns of the event loop, so that one client does not
+// keep the others waiting.
 
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
@@ -37,7 +37,7 @@ async function start(context: TestContext): Promise<Setting> {
   return { io, port, client, socket, received, begun };
 }
 
-test("every packet arrives, in order, and the POST is answered behind the last", async (context) => {
+test("delivers every packet of a large POST in order, and answers it after the last", async (context) => {
   const { client, received } = await start(context);
   const { status, body } = await client.post(PAYLOAD);
   assert.deepEqual([status, body], [200, "ok"]);
@@ -46,7 +46,7 @@ test("every packet arrives, in order, and the POST is answered behind the last",
   assert.equal(received.at(-1), -1);
 });
 
-test("another client is answered before the last packet is delivered", async (context) => {
+test("serves another client before the last packet of a large POST is delivered", async (context) => {
   const { io, port, client, received } = await start(context);
   const other = new WebSocketClient(port);
   await other.join();
@@ -64,7 +64,7 @@ test("another client is answered before the last packet is delivered", async (co
   assert.ok(behind < COUNT, `${behind} of ${COUNT} packets were delivered first`);
 });
 
-test("a second POST meanwhile is refused, and the session ends", async (context) => {
+test("rejects a second POST while a large POST is delivered, and ends the session", async (context) => {
   const { client, socket, received, begun } = await start(context);
   const gone = new Promise((resolve) => socket.once("disconnect", resolve));
   const posted = client.post(PAYLOAD);
@@ -75,7 +75,7 @@ test("a second POST meanwhile is refused, and the session ends", async (context)
   assert.ok(received.length < COUNT);
 });
 
-test("a listener that ends the session ends the delivery", async (context) => {
+test("a listener that ends the session stops the delivery of a large POST", async (context) => {
   const { client, socket, received } = await start(context);
   socket.on("n", (n: number) => {
     if (n === 700) socket.disconnect(true);
@@ -84,7 +84,7 @@ test("a listener that ends the session ends the delivery", async (context) => {
   assert.equal(received.length, 701);
 });
 
-test("an invalid packet in a later turn ends the session with what came before it", async (context) => {
+test("delivers the packets before an invalid packet, and then ends the session", async (context) => {
   const { client, socket, received } = await start(context);
   const gone = new Promise((resolve) => socket.once("disconnect", resolve));
   assert.equal((await client.post(`${PAYLOAD}\x1ex`)).body, "ok");

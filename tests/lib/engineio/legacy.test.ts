@@ -12,12 +12,12 @@ const POLLING = "/socket.io/?EIO=3&transport=polling";
 const WEBSOCKET = "/socket.io/?EIO=3&transport=websocket";
 const OPTIONS = { allowEIO3: true } as const;
 
-/** The packets of a binary payload that has texts only, each with "|" behind it. */
+/** Returns the packets of a binary payload without binary data, each followed by "|". */
 function texts(payload: Buffer): string {
   return Array.from(decodeBinaryPayload(payload), ({ type, data }) => `${type}${data}|`).join("");
 }
 
-/** A client on long-polling that does nothing of itself. */
+/** A client over long-polling that sends only what the test sends. */
 class OldClient {
   readonly #port: number;
   readonly #path: string;
@@ -29,7 +29,7 @@ class OldClient {
     this.sid = sid;
   }
 
-  /** A session of its own, which has heard that it is in the main namespace. */
+  /** Opens a session, and receives the CONNECT packet of the main namespace. */
   static async open(port: number, query = ""): Promise<OldClient> {
     const { body } = await ask(port, `${POLLING}${query}`);
     const sid = /"sid":"([^"]+)"/.exec(body)?.[1] ?? assert.fail(body);
@@ -57,7 +57,7 @@ function echo(socket: Socket): void {
 }
 
 describe("Engine.IO 3 over polling", () => {
-  test("a session begins in its form, and the main namespace without being asked for", async (context) => {
+  test("begins a session with a binary payload, and connects the client to the main namespace", async (context) => {
     const { io, port } = await serve(context, OPTIONS);
     const { status, headers, bytes } = await ask(port, POLLING);
     assert.equal(status, 200);
@@ -71,7 +71,7 @@ describe("Engine.IO 3 over polling", () => {
     assert.equal(socket?.conn.protocol, 3);
   });
 
-  test("several packets in one body, both ways, counted in characters", async (context) => {
+  test("receives and sends several packets in one body, with their lengths in characters", async (context) => {
     const { io, port } = await serve(context, OPTIONS);
     io.on("connection", echo);
     const client = await OldClient.open(port);
@@ -80,7 +80,7 @@ describe("Engine.IO 3 over polling", () => {
     assert.equal(texts((await client.poll()).bytes), '430["日"]|431["é"]|3|');
   });
 
-  test("in texts for a client that cannot receive bytes, with nothing but ASCII in them", async (context) => {
+  test("sends text payloads of ASCII only to a client with b64=1", async (context) => {
     const { io, port } = await serve(context, OPTIONS);
     io.on("connection", echo);
     // As clients 1.x send it, and as those of 2.x do.
@@ -93,7 +93,7 @@ describe("Engine.IO 3 over polling", () => {
     }
   });
 
-  test("from a client that can receive bytes, encoded once or twice, as in browsers", async (context) => {
+  test("accepts text that the client has encoded as UTF-8 once or twice", async (context) => {
     const { io, port } = await serve(context, OPTIONS);
     io.on("connection", echo);
     for (const text of ["\xe6\x97\xa5", "日"]) {
@@ -105,7 +105,7 @@ describe("Engine.IO 3 over polling", () => {
     }
   });
 
-  test("bytes: as bytes, or as base64 for a client that says so", async (context) => {
+  test("transmits binary data as bytes, or as base64 to a client with b64=1", async (context) => {
     const { io, port } = await serve(context, OPTIONS);
     io.on("connection", echo);
     const header = '451-0["echo",{"_placeholder":true,"num":0}]';
@@ -134,7 +134,7 @@ describe("Engine.IO 3 over polling", () => {
     assert.equal((await poor.poll()).body, `${back.length}:${back}6:b4AQI=`);
   });
 
-  test("JSONP: a script, and a form", async (context) => {
+  test("with jsonp, sends packets in a script and receives packets in a form", async (context) => {
     const { io, port } = await serve(context, { ...OPTIONS, jsonp: true });
     io.on("connection", echo);
     const page = { headers: { "Sec-Fetch-Site": "same-origin" } };
@@ -151,11 +151,11 @@ describe("Engine.IO 3 over polling", () => {
   });
 
   for (const [does, body] of [
-    ["a length that is none", "x:4a"],
+    ["an invalid length", "x:4a"],
     ["a length of 400 digits", `${"1".repeat(400)}:2`],
     ["a binary length of 400 digits", Buffer.of(0, ...Array(400).fill(1), 0xff, 0x32)],
-    ["a packet that is cut off", "9:4a"],
-    ["the form of revision 4", "40"],
+    ["a truncated packet", "9:4a"],
+    ["a payload of revision 4", "40"],
   ] as const) {
     test(`${does} ends the session with "parse error"`, async (context) => {
       const { io, port } = await serve(context, OPTIONS);
@@ -170,7 +170,7 @@ describe("Engine.IO 3 over polling", () => {
     });
   }
 
-  test("the heartbeat is the client's: pings are answered, and who is silent is gone", async (context) => {
+  test("answers the client's pings, and ends the session of a silent client", async (context) => {
     const clock = new Clock(context);
     const { io, port } = await serve(context, { ...OPTIONS, pingInterval: 300, pingTimeout: 200 });
     const reasons: string[] = [];
@@ -189,7 +189,7 @@ describe("Engine.IO 3 over polling", () => {
     assert.deepEqual(reasons, ["ping timeout"]);
   });
 
-  test("a pong from the client is the wrong way round", async (context) => {
+  test("ends the session if the client sends a pong", async (context) => {
     const { io, port } = await serve(context, OPTIONS);
     const ends: unknown[] = [];
     io.on("connection", (socket) =>
@@ -200,7 +200,7 @@ describe("Engine.IO 3 over polling", () => {
     assert.deepEqual(ends, ["transport error", "invalid heartbeat direction"]);
   });
 
-  test("the upgrade, with what was sent meanwhile", async (context) => {
+  test("upgrades to a WebSocket, and then sends the packets emitted meanwhile", async (context) => {
     const { io, port } = await serve(context, OPTIONS);
     const client = await OldClient.open(port);
     const poll = client.poll();
@@ -217,7 +217,7 @@ describe("Engine.IO 3 over polling", () => {
     assert.equal([...io.sockets.sockets.values()][0]?.conn.transport.name, "websocket");
   });
 
-  test("a session has the revision that it began with", async (context) => {
+  test("rejects a request of revision 4 for a session of revision 3", async (context) => {
     const { port } = await serve(context, OPTIONS);
     const { sid } = await OldClient.open(port);
     const { status, body } = await ask(port, `/socket.io/?EIO=4&transport=polling&sid=${sid}`);
@@ -226,7 +226,7 @@ describe("Engine.IO 3 over polling", () => {
 });
 
 describe("Engine.IO 3 over WebSocket", () => {
-  test("bytes have their type in front, both ways", async (context) => {
+  test("receives and sends binary messages with the packet type as the first byte", async (context) => {
     const { io, port } = await serve(context, OPTIONS);
     io.on("connection", echo);
     const client = new WebSocketClient(port, WEBSOCKET);
@@ -242,7 +242,7 @@ describe("Engine.IO 3 over WebSocket", () => {
     assert.equal(await client.next(), '430["日"]');
   });
 
-  test("in base64 for a client that says so, with permessage-deflate too", async (context) => {
+  test("sends binary data as base64 to a client with b64=1, also with permessage-deflate", async (context) => {
     const { io, port } = await serve(context, { ...OPTIONS, perMessageDeflate: { threshold: 0 } });
     io.on("connection", echo);
     const client = new WebSocketClient(port, `${WEBSOCKET}&b64=1`, { perMessageDeflate: true });
@@ -255,10 +255,10 @@ describe("Engine.IO 3 over WebSocket", () => {
   });
 
   for (const [does, message] of [
-    ["no packet", ""],
-    ["bytes without a type", Buffer.of()],
-    ["bytes of another type", Buffer.of(2, 1)],
-    ["base64 that is none", "b4A"],
+    ["an empty message", ""],
+    ["an empty binary message", Buffer.of()],
+    ["a binary message of another type", Buffer.of(2, 1)],
+    ["invalid base64", "b4A"],
   ] as const) {
     test(`${does} ends the session with "parse error"`, async (context) => {
       const { io, port } = await serve(context, OPTIONS);
@@ -275,7 +275,7 @@ describe("Engine.IO 3 over WebSocket", () => {
 });
 
 describe("Socket.IO 4", () => {
-  test("namespaces with a query, their ids, and refusals as these clients know them", async (context) => {
+  test("connects to namespaces with a query, and rejects with a string or the data alone", async (context) => {
     const { io, port } = await serve(context, OPTIONS);
     io.of("/adm").use((socket, next) => {
       if (socket.handshake.auth.token === "1 2") next();
@@ -304,7 +304,7 @@ describe("Socket.IO 4", () => {
     assert.deepEqual(ids, [`/adm#${sid}`]);
   });
 
-  test("the main namespace may refuse too", async (context) => {
+  test("middleware of the main namespace may reject the client", async (context) => {
     const { io, port } = await serve(context, OPTIONS);
     io.use((_socket, next) => next(new Error("not you")));
     const client = new WebSocketClient(port, WEBSOCKET);
@@ -312,11 +312,11 @@ describe("Socket.IO 4", () => {
     assert.equal(await client.next(), '44"not you"');
   });
 
-  test("clients of today are served beside them, and hear the same broadcasts", async (context) => {
+  test("clients of both revisions receive the same broadcasts", async (context) => {
     const { io, port } = await serve(context, { ...OPTIONS, connectionStateRecovery: {} });
     const old = new WebSocketClient(port, WEBSOCKET);
     await old.next();
-    // It cannot come back, so it is given no secret.
+    // Clients 2.x cannot recover, so they receive no secret.
     assert.equal(await old.next(), "40");
     const today = new WebSocketClient(port);
     assert.match(await today.join(), /^40\{"sid":"[^"]+","pid":"[^"]+"\}$/);
@@ -331,7 +331,7 @@ describe("Socket.IO 4", () => {
     assert.deepEqual(await today.next(), Buffer.of(7));
   });
 
-  test("who joins the main namespace by hand, in which it is, is sent away", async (context) => {
+  test("disconnects a client that sends CONNECT for the main namespace", async (context) => {
     const { port } = await serve(context, OPTIONS);
     const client = new WebSocketClient(port, WEBSOCKET);
     await client.next();

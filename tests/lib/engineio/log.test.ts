@@ -1,5 +1,4 @@
-// What the program's logger is told, and how often: strangers cannot fill the log, and a logger that fails costs nobody his
-// connection.
+// What is logged, and how often: clients cannot flood the log, and a logger that fails does not affect connections.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -12,14 +11,14 @@ import { gatherUncaught } from "../../support/uncaught.ts";
 
 const POLLING = "/socket.io/?EIO=4&transport=polling";
 
-/** Gathers what is logged at `warn`. */
+/** Collects the lines logged at `warn`. */
 function recorder(): { readonly lines: [message: string, details: object][]; logger: Logger } {
   const lines: [string, object][] = [];
   return { lines, logger: { warn: (message, details) => lines.push([message, details]) } };
 }
 
 describe("The log", () => {
-  test("has at most ten lines a second for each reason, then one with the number of the others", async (context) => {
+  test("has at most ten lines a second for each reason, then one line that counts the rest", async (context) => {
     const clock = new Clock(context);
     const { lines, logger } = recorder();
     const { io, port } = await serve(context, { logger });
@@ -50,7 +49,7 @@ describe("The log", () => {
     assert.deepEqual(io.stats().refusals, { UNKNOWN_SID: 35, UNKNOWN_TRANSPORT: 1 });
   });
 
-  test("counts breaches of the protocol and bounds that are reached, each by its name", async (context) => {
+  test("counts protocol errors and reached limits separately, by name", async (context) => {
     const clock = new Clock(context);
     const { lines, logger } = recorder();
     const { io, port } = await serve(context, { logger, maxHttpBufferSize: 1000 });
@@ -79,7 +78,7 @@ describe("The log", () => {
     );
   });
 
-  test("has the number of the others when the server closes", async (context) => {
+  test("writes the line that counts the rest when the server closes", async (context) => {
     new Clock(context);
     const { lines, logger } = recorder();
     const { io, port } = await serve(context, { logger });
@@ -89,7 +88,7 @@ describe("The log", () => {
     assert.equal(lines[10]?.[0], "1 more within a second: a client was refused");
   });
 
-  test("does not keep the process alive for that number", () => {
+  test("does not keep the process alive to write the line that counts the rest", () => {
     const timers = (): number =>
       process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
     const before = timers();
@@ -108,27 +107,26 @@ describe("The log", () => {
   });
   const MISTAKE = new TypeError("a mistake");
   const FAILURES: Readonly<Record<string, { fail: () => void; warnings: readonly string[] }>> = {
-    "throws a mistake of its own costs nobody anything: it counts, and the process warns once": {
+    "throws affects no client: the error is counted, and the process warns once": {
       fail: () => {
         throw MISTAKE;
       },
       warnings: ["the logger has failed: TypeError: a mistake"],
     },
-    "rejects costs nobody anything: it counts, and the process warns once": {
+    "rejects affects no client: the error is counted, and the process warns once": {
       fail: async () => {
         await turn();
         throw MISTAKE;
       },
       warnings: ["the logger has failed: TypeError: a mistake"],
     },
-    "throws a value that has no text costs nobody anything: it counts, and the process warns once":
-      {
-        fail: () => {
-          throw Object.create(null);
-        },
-        warnings: ["the logger has failed: [Object: null prototype] {}"],
+    "throws an object without toString() affects no client: the process warns once": {
+      fail: () => {
+        throw Object.create(null);
       },
-    "throws what the operating system says costs nobody anything: it counts": {
+      warnings: ["the logger has failed: [Object: null prototype] {}"],
+    },
+    "throws a system error affects no client: the error is counted": {
       fail: () => {
         throw FULL;
       },
@@ -136,7 +134,7 @@ describe("The log", () => {
     },
   };
   for (const [title, { fail, warnings }] of Object.entries(FAILURES)) {
-    test(`whose logger ${title}`, async (context) => {
+    test(`a logger that ${title}`, async (context) => {
       const uncaught = gatherUncaught(context);
       const warned: Error[] = [];
       const onWarning = (warning: Error): unknown => warned.push(warning);
@@ -149,7 +147,7 @@ describe("The log", () => {
       assert.equal((await ask(port, `${POLLING}&sid=unknown`)).status, 400);
       client.send("x");
       await client.closed;
-      // A line for the client that connects, for the one that is refused, and for the end of the first.
+      // One line each for the client that connects, the client that is rejected, and the end of the first client.
       await until(() => io.stats().errors === 3);
       await turn();
       assert.deepEqual(uncaught, []);

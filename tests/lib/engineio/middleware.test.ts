@@ -1,4 +1,4 @@
-// Express-style middleware in front of the engine: programs by others, on requests and upgrades.
+// Express-style middleware in front of the engine, for requests and upgrades, including third-party middleware.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -30,7 +30,7 @@ async function upgrade(port: number, headers: Record<string, string> = {}): Prom
 }
 
 describe("engine.use()", () => {
-  test("is asked for a connection that was handed over, which is no socket of node:net", async (context) => {
+  test("runs for an upgrade on a stream that is not a net.Socket", async (context) => {
     const { io } = await serve(context);
     io.engine.use(({ headers }, response, next) => {
       response.setHeader("X-Seen", "yes");
@@ -53,7 +53,7 @@ describe("engine.use()", () => {
     assert.match(await answerTo(origin), /^HTTP\/1\.1 400 /);
   });
 
-  test("helmet: its header fields are in every answer, and in the 101", async (context) => {
+  test("helmet adds its header fields to every response and to the 101", async (context) => {
     const { io, port } = await serve(context);
     assert.equal(io.engine.use(helmet()), io.engine);
     const { status, headers } = await ask(port, `${PATH}polling`);
@@ -65,7 +65,7 @@ describe("engine.use()", () => {
     assert.match(await new WebSocketClient(port).join(), /^40/);
   });
 
-  test("express-session: the same session over requests and upgrades, and its cookie in the 101", async (context) => {
+  test("express-session shares a session between requests and upgrades, and sets its cookie in the 101", async (context) => {
     const { io, port } = await serve(context);
     const quiet = { secret: "s", resave: false, saveUninitialized: true };
     io.engine.use(session(quiet));
@@ -82,7 +82,7 @@ describe("engine.use()", () => {
     assert.deepEqual(ids, [id]);
   });
 
-  test("one that answers itself is heard, before upgrades too, and nothing else is", async (context) => {
+  test("sends only the response of a middleware that answers a request or an upgrade itself", async (context) => {
     const { io, port } = await serve(context);
     io.engine.use((request, response, next) => {
       if (request.headers.authorization === "yes") next();
@@ -102,7 +102,7 @@ describe("engine.use()", () => {
   });
 
   const failing: [does: string, add: (io: Server) => void][] = [
-    ["gives next() an error", (io) => io.engine.use((_q, _r, next) => next(new Error("no")))],
+    ["passes an error to next()", (io) => io.engine.use((_q, _r, next) => next(new Error("no")))],
     [
       "throws",
       (io) =>
@@ -111,10 +111,10 @@ describe("engine.use()", () => {
         }),
     ],
     ["rejects", (io) => io.engine.use(async () => Promise.reject(new Error("no")))],
-    ["rejects with nothing", (io) => io.engine.use(async () => Promise.reject())],
+    ["rejects with undefined", (io) => io.engine.use(async () => Promise.reject())],
   ];
   for (const [does, add] of failing) {
-    test(`one that ${does} refuses the client, and the event says why`, async (context) => {
+    test(`a middleware that ${does} rejects the client, and connection_error has the error`, async (context) => {
       const uncaught = gatherUncaught(context);
       const { io, port } = await serve(context);
       add(io);
@@ -130,7 +130,7 @@ describe("engine.use()", () => {
     });
   }
 
-  test("in the order of the calls; next() twice is next() once", async (context) => {
+  test("runs middleware in the order of use(), and ignores a second call of next()", async (context) => {
     const { io, port } = await serve(context);
     const log: string[] = [];
     io.engine.use((_request, _response, next) => {
@@ -147,7 +147,7 @@ describe("engine.use()", () => {
     assert.deepEqual(log, ["first", "second", "first", "second"]);
   });
 
-  test("a client that has left while it waited is found out", async (context) => {
+  test("keeps no session for a client that disconnects while a middleware runs", async (context) => {
     const { io, port } = await serve(context);
     let goOn = (): void => assert.fail("nobody waits");
     const waiting = new Promise<void>((resolve) => {
@@ -164,7 +164,7 @@ describe("engine.use()", () => {
     await until(() => io.engine.clientsCount === 0);
   });
 
-  test("an upgrade behind a request that waits, on the same connection, is refused", async (context) => {
+  test("closes a connection on which an upgrade request follows a waiting request", async (context) => {
     const uncaught = gatherUncaught(context);
     const { io, port } = await serve(context);
     io.engine.use((_request, _response, next) => next());
@@ -178,7 +178,7 @@ describe("engine.use()", () => {
     assert.match(await new WebSocketClient(port).join(), /^40/);
   });
 
-  test("may ask for the header of an answer when it has left, as those do that write logs", async (context) => {
+  test("response.getHeader() works after the response was sent, for middleware that writes logs", async (context) => {
     const { io, port } = await serve(context);
     const asked: unknown[] = [];
     io.engine.use((_request, response, next) => {
@@ -196,7 +196,7 @@ describe("engine.use()", () => {
     assert.equal(headers["content-type"], "text/plain; charset=UTF-8");
   });
 
-  test("what is no function is refused at the call", async (context) => {
+  test("throws a TypeError if the argument is not a function", async (context) => {
     const { io } = await serve(context);
     assert.throws(() => Reflect.apply(io.engine.use, io.engine, ["x"]), {
       name: "TypeError",

@@ -1,4 +1,4 @@
-// Which pages may connect, as pages, proxies and operators meet it.
+// Which pages may connect, tested with browsers, with proxies and with the errors that operators see.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -21,7 +21,7 @@ const OPEN = "/socket.io/?EIO=4&transport=polling";
 const PAGE = "https://page.example";
 const EVIL = "https://evil.test";
 
-/** What a GET and an upgrade with these headers are answered with. */
+/** Returns the status of a GET and of an upgrade with these headers. */
 async function statuses(port: number, headers: Record<string, string>): Promise<number[]> {
   return [(await ask(port, OPEN, { headers })).status, await upgradeStatus(port, headers)];
 }
@@ -29,7 +29,7 @@ async function statuses(port: number, headers: Record<string, string>): Promise<
 const ADMITTED = [200, 101];
 const REFUSED = [400, 400];
 
-describe("Pages that may connect:", () => {
+describe("Origins that may connect with", () => {
   interface Row {
     readonly options: ServerOptions;
     /** Origins, or `undefined` for a request that no page has sent. */
@@ -47,22 +47,22 @@ describe("Pages that may connect:", () => {
   ];
   // biome-ignore format: aligned table
   const ROWS: Readonly<Record<string, Row>> = {
-    "no option":                      { options: {},                                                  admits: [undefined, own],                refuses: [PAGE, ...close] },
-    "cors false":                     { options: { cors: false },                                     admits: [undefined, own],                refuses: [PAGE, ...close] },
-    '"same"':                         { options: { origins: "same" },                                 admits: [undefined, own],                refuses: [PAGE, ...close] },
-    '"same" beside cors':             { options: { origins: "same", cors: {} },                       admits: [undefined, own],                refuses: [PAGE, ...close] },
-    '"*"':                            { options: { origins: "*" },                                    admits: [undefined, own, PAGE, ...close], refuses: [] },
-    "a list":                         { options: { origins: [PAGE] },                                 admits: [undefined, PAGE, `${PAGE}:443`], refuses: [own, EVIL, "http://page.example", `${PAGE}.evil.test`, "null"] },
-    "an empty list":                  { options: { origins: [] },                                     admits: [undefined],                     refuses: [own, PAGE, "null"] },
-    "a list beside cors":             { options: { origins: [PAGE], cors: { origin: "*" } },          admits: [undefined, PAGE],               refuses: [own, EVIL] },
-    "a function":                     { options: { origins: (origin) => origin === PAGE },            admits: [undefined, PAGE],               refuses: [own, EVIL, "null"] },
-    "a function that answers later":  { options: { origins: async (origin) => origin === PAGE },      admits: [undefined, PAGE],               refuses: [own, EVIL, "null"] },
-    "a function that rejects":        { options: { origins: async () => { throw new Error("no"); } }, admits: [undefined],                     refuses: [own, PAGE] },
-    "cors":                           { options: { cors: {} },                                        admits: [undefined, own, PAGE, ...close], refuses: [] },
-    "cors true":                      { options: { cors: true },                                       admits: [undefined, own, PAGE, ...close], refuses: [] },
-    "cors for another page":          { options: { cors: { origin: PAGE } },                          admits: [undefined, own, PAGE],          refuses: [EVIL, "null"] },
-    "cors with a pattern":            { options: { cors: { origin: /\.example$/ } },                  admits: [undefined, own, PAGE],          refuses: [EVIL, "null"] },
-    "cors for nobody":                { options: { cors: { origin: false } },                         admits: [undefined, own],                refuses: [PAGE, EVIL] },
+    "no option":                { options: {},                                                  admits: [undefined, own],                refuses: [PAGE, ...close] },
+    "cors false":               { options: { cors: false },                                     admits: [undefined, own],                refuses: [PAGE, ...close] },
+    '"same"':                   { options: { origins: "same" },                                 admits: [undefined, own],                refuses: [PAGE, ...close] },
+    '"same" and cors':          { options: { origins: "same", cors: {} },                       admits: [undefined, own],                refuses: [PAGE, ...close] },
+    '"*"':                      { options: { origins: "*" },                                    admits: [undefined, own, PAGE, ...close], refuses: [] },
+    "a list":                   { options: { origins: [PAGE] },                                 admits: [undefined, PAGE, `${PAGE}:443`], refuses: [own, EVIL, "http://page.example", `${PAGE}.evil.test`, "null"] },
+    "an empty list":            { options: { origins: [] },                                     admits: [undefined],                     refuses: [own, PAGE, "null"] },
+    "a list and cors":          { options: { origins: [PAGE], cors: { origin: "*" } },          admits: [undefined, PAGE],               refuses: [own, EVIL] },
+    "a function":               { options: { origins: (origin) => origin === PAGE },            admits: [undefined, PAGE],               refuses: [own, EVIL, "null"] },
+    "an async function":        { options: { origins: async (origin) => origin === PAGE },      admits: [undefined, PAGE],               refuses: [own, EVIL, "null"] },
+    "a function that rejects":  { options: { origins: async () => { throw new Error("no"); } }, admits: [undefined],                     refuses: [own, PAGE] },
+    "cors":                     { options: { cors: {} },                                        admits: [undefined, own, PAGE, ...close], refuses: [] },
+    "cors true":                { options: { cors: true },                                       admits: [undefined, own, PAGE, ...close], refuses: [] },
+    "cors for another page":    { options: { cors: { origin: PAGE } },                          admits: [undefined, own, PAGE],          refuses: [EVIL, "null"] },
+    "cors with a pattern":      { options: { cors: { origin: /\.example$/ } },                  admits: [undefined, own, PAGE],          refuses: [EVIL, "null"] },
+    "cors with origin false":   { options: { cors: { origin: false } },                         admits: [undefined, own],                refuses: [PAGE, EVIL] },
   };
   for (const [name, { options, admits, refuses }] of Object.entries(ROWS)) {
     test(name, async (context) => {
@@ -80,7 +80,7 @@ describe("Pages that may connect:", () => {
 });
 
 describe("origins", () => {
-  test("a page that is admitted may read the responses, without credentials", async (context) => {
+  test("lets an allowed page read the responses, without credentials", async (context) => {
     const { port } = await serve(context, { origins: [PAGE] });
     const { headers } = await ask(port, OPEN, { headers: { Origin: PAGE } });
     assert.equal(headers["access-control-allow-origin"], PAGE);
@@ -96,7 +96,7 @@ describe("origins", () => {
     assert.equal(refused.headers["access-control-allow-origin"], undefined);
   });
 
-  test("tells the client little, and the operator what it has compared", async (context) => {
+  test("reports the compared origins in connection_error, not in the response", async (context) => {
     const { port, io } = await serve(context);
     const errors: unknown[] = [];
     io.engine.on("connection_error", ({ code, message, context: why }) =>
@@ -122,7 +122,7 @@ describe("origins", () => {
     ]);
   });
 
-  test("undefined and null throw at construction", () => {
+  test("throws in the constructor if it is undefined or null", () => {
     for (const origins of [undefined, null]) {
       for (const cors of [{}, false]) {
         assert.throws(() => Reflect.construct(Server, [{ origins, cors }]), {
@@ -138,13 +138,13 @@ describe("trustedProxies", () => {
   const complete = { ...headers, "X-Forwarded-Host": "page.example" };
   // biome-ignore format: aligned table
   const ROWS: readonly (readonly [does: string, options: ServerOptions, headers: Record<string, string>, expected: number[]])[] = [
-    ["the proxy on this machine says host and scheme",   {},                                complete,                                ADMITTED],
-    ["… or the scheme, and passes Host on",              {},                                { ...headers, Host: "page.example" },    ADMITTED],
-    ["… or uses Forwarded",                              {},                                { Host: "inner", Origin: PAGE, Forwarded: "proto=https;host=page.example" }, ADMITTED],
-    ["the proxy does not say the host",                  {},                                headers,                                 REFUSED],
-    ["no proxy is trusted",                              { trustedProxies: "none" },        complete,                                REFUSED],
-    ["another proxy is trusted",                         { trustedProxies: ["192.0.2.1"] }, complete,                                REFUSED],
-    ["this proxy is trusted by its range",               { trustedProxies: ["127.0.0.0/8"] }, complete,                              ADMITTED],
+    ["accepts host and scheme from a proxy on this machine", {},                                complete,                                ADMITTED],
+    ["accepts the scheme from a proxy that keeps Host",      {},                                { ...headers, Host: "page.example" },    ADMITTED],
+    ["accepts host and scheme in Forwarded",                 {},                                { Host: "inner", Origin: PAGE, Forwarded: "proto=https;host=page.example" }, ADMITTED],
+    ["rejects a page if the proxy does not send the host",   {},                                headers,                                 REFUSED],
+    ["rejects a page if no proxy is trusted",                { trustedProxies: "none" },        complete,                                REFUSED],
+    ["rejects a page if only another proxy is trusted",      { trustedProxies: ["192.0.2.1"] }, complete,                                REFUSED],
+    ["accepts host and scheme from a proxy in a range",      { trustedProxies: ["127.0.0.0/8"] }, complete,                              ADMITTED],
   ];
   for (const [does, options, given, expected] of ROWS) {
     test(does, async (context) => {
@@ -153,7 +153,7 @@ describe("trustedProxies", () => {
     });
   }
 
-  test("a proxy that connects through a Unix domain socket is on this machine", async (context) => {
+  test("trusts a proxy that connects through a Unix domain socket", async (context) => {
     const http = createServer();
     const io = new Server(http);
     context.after(() => io.close());
@@ -167,7 +167,7 @@ describe("trustedProxies", () => {
     assert.equal((await refused).status, 400);
   });
 
-  test("over TLS the server's own origin is https", async (context) => {
+  test("over TLS, the server's own origin begins with https", async (context) => {
     const https = createSecureServer(CERTIFICATE);
     const io = new Server(https);
     context.after(() => io.close());
@@ -182,7 +182,7 @@ describe("trustedProxies", () => {
     }
   });
 
-  test("over HTTP/2 it is that of :authority", async (context) => {
+  test("over HTTP/2, the server's own origin is that of :authority", async (context) => {
     const secure = createHttp2Server(CERTIFICATE);
     const io = new Server(secure);
     context.after(() => io.close());
@@ -205,20 +205,20 @@ describe("trustedProxies", () => {
 describe("jsonp", () => {
   // biome-ignore format: aligned table
   const PROOFS: readonly (readonly [does: string, headers: Record<string, string>, status: number])[] = [
-    ["no proof",                                {},                                                                     400],
-    ["Sec-Fetch-Site: same-origin",             { "Sec-Fetch-Site": "same-origin" },                                    200],
-    ["Sec-Fetch-Site: none",                    { "Sec-Fetch-Site": "none" },                                           200],
-    ["Sec-Fetch-Site: cross-site",              { "Sec-Fetch-Site": "cross-site" },                                     400],
-    ["Sec-Fetch-Site: same-site",               { "Sec-Fetch-Site": "same-site" },                                      400],
-    ["a Referer of this server",                { Referer: "http://own.example/page?x" },                               200],
-    ["a Referer of an admitted page",           { Referer: `${PAGE}/`, "Sec-Fetch-Site": "cross-site" },                200],
-    ["a Referer of another page",               { Referer: `${EVIL}/${PAGE}/` },                                        400],
-    ["a Referer that is no URL",                { Referer: "own.example" },                                             400],
-    ["an Origin of an admitted page",           { Origin: PAGE },                                                       200],
-    ["an Origin of another page, whatever else", { Origin: EVIL, Referer: `${PAGE}/`, "Sec-Fetch-Site": "same-origin" }, 400],
+    ["no Origin, Referer or Sec-Fetch-Site",             {},                                                                     400],
+    ["Sec-Fetch-Site: same-origin",                      { "Sec-Fetch-Site": "same-origin" },                                    200],
+    ["Sec-Fetch-Site: none",                             { "Sec-Fetch-Site": "none" },                                           200],
+    ["Sec-Fetch-Site: cross-site",                       { "Sec-Fetch-Site": "cross-site" },                                     400],
+    ["Sec-Fetch-Site: same-site",                        { "Sec-Fetch-Site": "same-site" },                                      400],
+    ["a Referer of this server",                         { Referer: "http://own.example/page?x" },                               200],
+    ["a Referer of an allowed page",                     { Referer: `${PAGE}/`, "Sec-Fetch-Site": "cross-site" },                200],
+    ["a Referer of another page",                        { Referer: `${EVIL}/${PAGE}/` },                                        400],
+    ["an invalid Referer",                               { Referer: "own.example" },                                             400],
+    ["an Origin of an allowed page",                     { Origin: PAGE },                                                       200],
+    ["an Origin of another page and an allowed Referer", { Origin: EVIL, Referer: `${PAGE}/`, "Sec-Fetch-Site": "same-origin" }, 400],
   ];
   for (const [does, headers, status] of PROOFS) {
-    test(`${does}: ${status}`, async (context) => {
+    test(`a request with ${does} gets ${status}`, async (context) => {
       const { port } = await serve(context, { jsonp: true, cors: { origin: [PAGE] } });
       const question = { headers: { Host: "own.example", ...headers } };
       assert.equal((await ask(port, `${OPEN}&j=0`, question)).status, status);
@@ -227,7 +227,7 @@ describe("jsonp", () => {
     });
   }
 
-  test("a delegate and a function of cors do not see a page in a request without Origin", async (context) => {
+  test("with a cors delegate or function, rejects a request without Origin and allowed Referer", async (context) => {
     const delegate = await serve(context, {
       jsonp: true,
       cors: (_request, callback) => callback(null, { origin: true }),
@@ -248,7 +248,7 @@ describe("jsonp", () => {
     assert.equal(await status(lenient.port, { Referer: `${PAGE}/` }), 200);
   });
 
-  test("needs no proof if every page may connect", async (context) => {
+  test("accepts any request if every page may connect", async (context) => {
     const { port } = await serve(context, { jsonp: true, origins: "*" });
     assert.equal((await ask(port, `${OPEN}&j=0`)).status, 200);
   });
@@ -296,7 +296,7 @@ describe("a page in Chromium", { skip: noChromium }, () => {
       `ws://127.0.0.1:${port}/socket.io/?EIO=4&transport=websocket`,
     );
 
-  test("cannot open a WebSocket with the cookies of a server that set no option", async (context) => {
+  test("cannot open a WebSocket to a server of another origin that sets no option", async (context) => {
     const { page, port, cookies } = await open(context, {});
     assert.equal(await connect(page, port), "error");
     assert.deepEqual(cookies, []);
@@ -305,7 +305,7 @@ describe("a page in Chromium", { skip: noChromium }, () => {
     assert.deepEqual(cookies, ["user=ada"]);
   });
 
-  test("can, from an origin that the server admits", async (context) => {
+  test("can open a WebSocket, with cookies, if the server allows its origin", async (context) => {
     const { page, port, cookies } = await open(context, { origins: "*" });
     assert.equal(await connect(page, port), "open");
     assert.deepEqual(cookies, ["user=ada"]);

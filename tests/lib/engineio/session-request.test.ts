@@ -1,4 +1,4 @@
-// The request of a session: kept as text where nobody else has it, and made again for who asks.
+// The request of a session is stored as text if the program has not changed it, and restored on demand.
 
 import assert from "node:assert/strict";
 import { createServer, IncomingMessage } from "node:http";
@@ -13,7 +13,7 @@ describe("SessionRequest", () => {
   before(() => new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve)));
   after(() => http.close());
 
-  /** The request that the server makes of these lines. */
+  /** Returns the request object that the HTTP server creates from these lines. */
   function requestOf(lines: readonly string[]): Promise<IncomingMessage> {
     return new Promise((resolve) => {
       http.once("request", (request, response) => {
@@ -28,7 +28,7 @@ describe("SessionRequest", () => {
     });
   }
 
-  test("says the same as the request", async () => {
+  test("restores a request with the same properties", async () => {
     const request = await requestOf([
       "GET /socket.io/?a=1 HTTP/1.1",
       "Host: example.com",
@@ -53,7 +53,7 @@ describe("SessionRequest", () => {
     }
   });
 
-  test("is the request itself where fields of one name were joined", async () => {
+  test("keeps the request itself if it has repeated header fields or Set-Cookie", async () => {
     for (const lines of [
       ["Host: a", "X-A: 1", "x-a: 2"],
       ["Host: a", "Set-Cookie: a=1"],
@@ -64,16 +64,17 @@ describe("SessionRequest", () => {
   });
 
   const CHANGES: Readonly<Record<string, (request: IncomingMessage) => void>> = {
-    "given a property": (request) => Object.assign(request, { user: "a" }),
-    "given one by a symbol": (request) => Object.assign(request, { [Symbol("user")]: "a" }),
-    "given a header": ({ headers }) => Object.assign(headers, { "x-user": "a" }),
-    "given another value of a header": ({ headers }) => Object.assign(headers, { host: "b" }),
-    "rid of a header": ({ headers }) => delete headers.host,
-    "given another class": (request) =>
+    "has a new property": (request) => Object.assign(request, { user: "a" }),
+    "has a new property with a symbol as its key": (request) =>
+      Object.assign(request, { [Symbol("user")]: "a" }),
+    "has a new header": ({ headers }) => Object.assign(headers, { "x-user": "a" }),
+    "has a changed header": ({ headers }) => Object.assign(headers, { host: "b" }),
+    "lacks a header that was deleted": ({ headers }) => delete headers.host,
+    "has another prototype": (request) =>
       Object.setPrototypeOf(request, new IncomingMessage(request.socket)),
   };
   for (const [does, change] of Object.entries(CHANGES)) {
-    test(`is the request itself where it was ${does} before`, async () => {
+    test(`keeps the request itself if it ${does}`, async () => {
       const request = await requestOf(["GET / HTTP/1.1", "Host: a"]);
       change(request);
       assert.equal(SessionRequest.of(request), request);

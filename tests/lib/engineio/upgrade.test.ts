@@ -34,7 +34,7 @@ function numbers(io: Server): number[] {
 
 describe("The upgrade", () => {
   // "Upgrade".
-  test("in the order of the document: probe, noop for the waiting GET, upgrade", async (context) => {
+  test("answers the probe, ends the waiting GET with noop, and then uses the WebSocket", async (context) => {
     const { port, io } = await serve(context);
     const received = numbers(io);
     const client = await PollingClient.open(port);
@@ -56,7 +56,7 @@ describe("The upgrade", () => {
     assert.equal((await client.poll()).body, '{"code":3,"message":"Bad request"}');
   });
 
-  test("what is sent while probing goes by polling, as long as the client polls", async (context) => {
+  test("sends packets over polling while the WebSocket is probed", async (context) => {
     const { port, io } = await serve(context);
     const client = await PollingClient.open(port);
     await client.join();
@@ -65,12 +65,12 @@ describe("The upgrade", () => {
     await webSocket.next();
     io.emit("n", 1);
     assert.equal((await client.poll()).body, '42["n",1]');
-    // One who polls again finds it has nothing to wait for.
+    // Further polls do not wait.
     assert.equal((await client.poll()).body, "6");
     assert.equal((await client.poll()).body, "6");
   });
 
-  test("what waits when the probe comes waits on, for the next GET", async (context) => {
+  test("sends packets that waited before the probe in response to the next GET", async (context) => {
     const { port, io } = await serve(context);
     const client = await PollingClient.open(port);
     await client.join();
@@ -82,7 +82,7 @@ describe("The upgrade", () => {
     assert.equal((await client.poll()).body, "6");
   });
 
-  test("what is sent between the last poll and the upgrade leaves by WebSocket, in order", async (context) => {
+  test("sends packets emitted between the last poll and the upgrade over the WebSocket, in order", async (context) => {
     const { port, io } = await serve(context);
     const client = await PollingClient.open(port);
     await client.join();
@@ -98,7 +98,7 @@ describe("The upgrade", () => {
     for (let n = 0; n <= 5; n++) assert.equal(await webSocket.next(), `42["n",${n}]`);
   });
 
-  test("what is sent in the turn in which a GET is answered with noop is not lost", async (context) => {
+  test("loses no packet emitted in the turn in which a GET is answered with noop", async (context) => {
     const { port, io } = await serve(context);
     const client = await PollingClient.open(port);
     await client.join();
@@ -129,7 +129,7 @@ describe("The upgrade", () => {
     assert.deepEqual(events, ['42["n",1]', '42["n",2]', '42["end"]']);
   });
 
-  test("a POST under way when the upgrade comes is still read, before what follows", async (context) => {
+  test("receives a POST that is in progress during the upgrade, before later messages", async (context) => {
     const { port, io } = await serve(context);
     const received = numbers(io);
     const client = await PollingClient.open(port);
@@ -155,7 +155,7 @@ describe("The upgrade", () => {
     assert.deepEqual(received, [1, 2]);
   });
 
-  test("an answer to a GET that breaks when the client has changed does no harm", async (context) => {
+  test("ignores a reset of the connection of an earlier GET after the upgrade", async (context) => {
     const { port, io } = await serve(context);
     const received = numbers(io);
     const client = await PollingClient.open(port);
@@ -180,14 +180,14 @@ describe("The upgrade", () => {
 
   for (const [does, packets] of [
     ["a message instead of the probe", ["42"]],
-    ["the upgrade without the probe", ["5"]],
-    ["a ping that is no probe", ["2"]],
-    ["what is no packet", ["9"]],
-    ["nothing", [""]],
+    ["an upgrade packet without the probe", ["5"]],
+    ["a ping that is not the probe", ["2"]],
+    ["an invalid packet", ["9"]],
+    ["an empty message", [""]],
     ["a close packet", ["1"]],
-    ["something else behind the probe", ["2probe", "40"]],
+    ["another packet after the probe", ["2probe", "40"]],
   ] as const) {
-    test(`comes to nothing with ${does}; the session goes on over polling`, async (context) => {
+    test(`fails after ${does}, and the session continues over polling`, async (context) => {
       const { port, io } = await serve(context);
       const received = numbers(io);
       const client = await PollingClient.open(port);
@@ -207,7 +207,7 @@ describe("The upgrade", () => {
     });
   }
 
-  test("comes to nothing when the WebSocket breaks while probing", async (context) => {
+  test("fails if the WebSocket closes while it is probed, and the session continues over polling", async (context) => {
     const { port, io } = await serve(context);
     const client = await PollingClient.open(port);
     await client.join();
@@ -220,7 +220,7 @@ describe("The upgrade", () => {
     assert.equal((await client.poll()).body, '42["n",1]');
   });
 
-  test("comes to nothing when it takes longer than upgradeTimeout", async (context) => {
+  test("fails if it is not complete after upgradeTimeout", async (context) => {
     const clock = new Clock(context);
     const { port, io } = await serve(context, { upgradeTimeout: 500 });
     const client = await PollingClient.open(port);
@@ -235,7 +235,7 @@ describe("The upgrade", () => {
     assert.equal(only(io).conn.state, "polling");
   });
 
-  test("one in time is not ended by the timeout", async (context) => {
+  test("a complete upgrade is not affected by upgradeTimeout", async (context) => {
     const clock = new Clock(context);
     const { port, io } = await serve(context, { upgradeTimeout: 500 });
     const client = await PollingClient.open(port);
@@ -250,7 +250,7 @@ describe("The upgrade", () => {
     assert.equal(await webSocket.next(), '42["n",1]');
   });
 
-  test("probes again and again are answered, with one noop for a GET", async (context) => {
+  test("answers repeated probes, and sends one noop packet for the waiting GET", async (context) => {
     const { port, io } = await serve(context);
     const client = await PollingClient.open(port);
     await client.join();
@@ -263,7 +263,7 @@ describe("The upgrade", () => {
     await until(() => only(io).conn.state === "websocket");
   });
 
-  test("a second WebSocket for a session that upgrades or has upgraded is refused; the first goes on", async (context) => {
+  test("rejects a second WebSocket during and after the upgrade, and the first WebSocket continues", async (context) => {
     const { port, io } = await serve(context);
     const client = await PollingClient.open(port);
     await client.join();
@@ -290,7 +290,7 @@ describe("The upgrade", () => {
     assert.equal(await first.next(), '42["n",1]');
   });
 
-  test("is refused where upgrades are off", async (context) => {
+  test("is rejected with allowUpgrades: false", async (context) => {
     const { port } = await serve(context, { allowUpgrades: false });
     const client = await PollingClient.open(port);
     const path = `/socket.io/?EIO=4&transport=websocket&sid=${client.sid}`;
@@ -298,7 +298,7 @@ describe("The upgrade", () => {
     assert.match(answer.toString(), /^HTTP\/1\.1 400 /);
   });
 
-  test("what is no opening handshake leaves the session as it was", async (context) => {
+  test("an invalid opening handshake does not affect the session", async (context) => {
     const { port, io } = await serve(context);
     const client = await PollingClient.open(port);
     await client.join();
@@ -309,7 +309,7 @@ describe("The upgrade", () => {
     assert.equal((await client.poll()).body, '42["n",1]');
   });
 
-  test("ends with the session, whoever ends that", async (context) => {
+  test("ends when the client or the server ends the session", async (context) => {
     const { port, io } = await serve(context);
     for (const end of [
       (client: PollingClient) => client.post("1"),

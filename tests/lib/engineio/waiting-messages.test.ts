@@ -1,4 +1,4 @@
-// What waits for one client, compared with the same rules over a plain list.
+// The messages that wait for one client, compared with the same rules on a plain list.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -47,7 +47,7 @@ const MAY_BE_DROPPED: Readonly<
 
 describe("WaitingMessages", () => {
   for (const policy of BACKPRESSURE_POLICIES) {
-    test(`${policy}: random messages (SEED=${seed})`, () => {
+    test(`${policy}: keeps and drops random messages like a plain list (SEED=${seed})`, () => {
       const random = new Random(seed);
       for (let run = 0; run < 200; run++) {
         const waiting = new WaitingMessages(MAX, policy);
@@ -79,7 +79,7 @@ describe("WaitingMessages", () => {
     });
   }
 
-  test("drops the oldest at once, however much waits", () => {
+  test("finds the oldest message to drop in constant time", () => {
     const waiting = new WaitingMessages(100_000_000, "drop-oldest");
     const small = new Outgoing(["x"], false, true);
     const kept = new Outgoing(["x"], false);

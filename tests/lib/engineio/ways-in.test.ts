@@ -1,4 +1,4 @@
-// Each gate of the engine at each way in: what a client gets that the gate keeps out.
+// Each check ("gate") of the engine for each kind of request ("way in"): the response if the check fails.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -29,7 +29,7 @@ interface Way {
   readonly method: string;
   readonly revision: 3 | 4;
   readonly upgrade: boolean;
-  /** It belongs to a session that is there already. */
+  /** Whether the request belongs to an existing session. */
   readonly session: boolean;
   /** The page loads scripts and sends forms. */
   readonly jsonp: boolean;
@@ -129,14 +129,14 @@ const GATES: Readonly<Record<GateName, Gate>> = {
 type Outcome = `${number}${string}` | { readonly does_not_apply: string };
 
 const PREFLIGHT: Outcome = {
-  does_not_apply: "a preflight is answered before, as by the cors middleware",
+  does_not_apply: "a preflight is answered earlier, as with the cors middleware",
 };
-const BEGUN: Outcome = { does_not_apply: "only asked when a session begins" };
-const GOES_ON: Outcome = { does_not_apply: "a closed server serves the sessions that it has" };
-const NO_BODY: Outcome = { does_not_apply: "it has no body" };
-const NO_SCRIPT: Outcome = { does_not_apply: "it asks for no script" };
-const NO_UPGRADE: Outcome = { does_not_apply: "it is no upgrade of a session" };
-const NO_WEBSOCKET: Outcome = { does_not_apply: "it asks for no WebSocket" };
+const BEGUN: Outcome = { does_not_apply: "checked only when a session begins" };
+const GOES_ON: Outcome = { does_not_apply: "a closed server continues to serve its sessions" };
+const NO_BODY: Outcome = { does_not_apply: "the request has no body" };
+const NO_SCRIPT: Outcome = { does_not_apply: "the request does not use JSONP" };
+const NO_UPGRADE: Outcome = { does_not_apply: "the request does not upgrade a session" };
+const NO_WEBSOCKET: Outcome = { does_not_apply: "the request opens no WebSocket" };
 
 function every(outcome: Outcome): Record<WayIn, Outcome> {
   return {
@@ -189,7 +189,7 @@ const OUTCOMES: Readonly<Record<GateName, Readonly<Record<WayIn, Outcome>>>> = {
   "invalid header of a listener":    { ...every("400 MIDDLEWARE_FAILURE"), OPTIONS: PREFLIGHT },
   "generateId that throws":          beginning("400 ID_GENERATION_ERROR", "400 ID_GENERATION_ERROR"),
   "body size":                       { ...every(NO_BODY), POST: "413", "JSONP POST": "413", "revision 3 POST": "413" },
-  "method":                          { ...beginning("400 Bad handshake method", "400 Bad handshake method", "500"), OPTIONS: { does_not_apply: "it is a method" }, "upgrade of a session": "405", "revision 3 upgrade of a session": "405" },
+  "method":                          { ...beginning("400 Bad handshake method", "400 Bad handshake method", "500"), OPTIONS: { does_not_apply: "OPTIONS is answered as a preflight" }, "upgrade of a session": "405", "revision 3 upgrade of a session": "405" },
   "EIO":                             beginning("400 Unsupported protocol version", "400 Unsupported protocol version", "400 PROTOCOL_MISMATCH"),
   "transports":                      { ...every("400 Transport unknown"), OPTIONS: PREFLIGHT },
   "unknown sid":                     { ...every("400 Session ID unknown"), OPTIONS: PREFLIGHT },
@@ -231,7 +231,7 @@ async function sessionOf(port: number, { jsonp, revision }: Way): Promise<string
   return /"sid\\?":\\?"([^"\\]+)/.exec(body)?.[1] ?? "none";
 }
 
-describe("Without a gate", () => {
+describe("With every check passed", () => {
   for (const [name, way] of Object.entries(WAYS)) {
     test(`${name} is answered with ${way.open}`, async (context) => {
       const { port, io } = await serve(context, OPEN);
@@ -250,7 +250,7 @@ for (const gate of GATE_NAMES) {
       const outcome = OUTCOMES[gate][name];
       const way = WAYS[name];
       const refused = typeof outcome === "string";
-      const title = refused ? `is refused: ${outcome}` : `is let in: ${outcome.does_not_apply}`;
+      const title = refused ? `is rejected: ${outcome}` : `is accepted: ${outcome.does_not_apply}`;
       test(`${name} ${title}`, async (context) => {
         const { options = () => OPEN, close = () => {}, attempt: change } = GATES[gate];
         const { port, io } = await serve(context, options(way));
@@ -270,8 +270,8 @@ for (const gate of GATE_NAMES) {
   });
 }
 
-describe("A session that is there", () => {
-  test("is not told apart from an unknown one by a page of another origin", async (context) => {
+describe("The id of an existing session", () => {
+  test("cannot be distinguished from an unknown id by a page of another origin", async (context) => {
     const { port } = await serve(context, REST);
     const { path } = await PollingClient.open(port);
     const answers = await Promise.all(

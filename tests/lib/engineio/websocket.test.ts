@@ -1,4 +1,4 @@
-// A session over a WebSocket, and upgrade requests that make none.
+// A session over a WebSocket, and upgrade requests that create no session.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -31,18 +31,18 @@ const UNSUPPORTED = (theirs: string): string =>
 
 // biome-ignore format: aligned table
 const REFUSED: readonly Row[] = [
-  { does: "no transport",                path: "/socket.io/?EIO=4",                              message: "Transport unknown" },
-  { does: "CVE-2023-31125 constructor",  path: "/socket.io/?EIO=4&transport=constructor",        message: "Transport unknown" },
-  { does: "__proto__ as transport",      path: "/socket.io/?EIO=4&transport=__proto__",          message: "Transport unknown" },
-  { does: "polling by an upgrade",       path: "/socket.io/?EIO=4&transport=polling",            message: "Bad request" },
-  { does: "an unknown sid",              path: "/socket.io/?EIO=4&transport=websocket&sid=x",    message: "Session ID unknown" },
-  { does: "__proto__ as sid",            path: "/socket.io/?EIO=4&transport=websocket&sid=__proto__", message: "Session ID unknown" },
-  { does: "no revision",                 path: "/socket.io/?transport=websocket",                message: UNSUPPORTED("an unknown revision of Engine.IO") },
-  { does: "revision 3, before the 101",  path: "/socket.io/?EIO=3&transport=websocket",          message: UNSUPPORTED("Engine.IO 3") },
-  { does: "whom allowRequest refuses",   path: "/socket.io/?EIO=4&transport=websocket", options: { allowRequest: (_request, callback) => callback("not today", false) }, message: "not today" },
+  { does: "no transport",                             path: "/socket.io/?EIO=4",                              message: "Transport unknown" },
+  { does: "CVE-2023-31125: constructor as transport", path: "/socket.io/?EIO=4&transport=constructor",        message: "Transport unknown" },
+  { does: "__proto__ as transport",                   path: "/socket.io/?EIO=4&transport=__proto__",          message: "Transport unknown" },
+  { does: "polling as transport",                     path: "/socket.io/?EIO=4&transport=polling",            message: "Bad request" },
+  { does: "an unknown sid",                           path: "/socket.io/?EIO=4&transport=websocket&sid=x",    message: "Session ID unknown" },
+  { does: "__proto__ as sid",                         path: "/socket.io/?EIO=4&transport=websocket&sid=__proto__", message: "Session ID unknown" },
+  { does: "no EIO",                                   path: "/socket.io/?transport=websocket",                message: UNSUPPORTED("an unknown revision of Engine.IO") },
+  { does: "EIO=3",                                    path: "/socket.io/?EIO=3&transport=websocket",          message: UNSUPPORTED("Engine.IO 3") },
+  { does: "rejected by allowRequest",                 path: "/socket.io/?EIO=4&transport=websocket", options: { allowRequest: (_request, callback) => callback("not today", false) }, message: "not today" },
 ];
 
-describe("An upgrade request is refused instead of a 101:", () => {
+describe("An upgrade request creates no session:", () => {
   for (const { does, path, options, message } of REFUSED) {
     test(`${does}`, async (context) => {
       const { port, io } = await serve(context, options);
@@ -59,7 +59,7 @@ describe("An upgrade request is refused instead of a 101:", () => {
     });
   }
 
-  test("what is no opening handshake, with the sentences that peers use", async (context) => {
+  test("an invalid opening handshake, with a message that names the header", async (context) => {
     const { port } = await serve(context);
     const path = "/socket.io/?EIO=4&transport=websocket";
     for (const [headers, status, message] of [
@@ -83,7 +83,7 @@ describe("An upgrade request is refused instead of a 101:", () => {
     assert.match(answer, /^HTTP\/1\.1 400 .*Bad handshake method$/s);
   });
 
-  test("whose client leaves while allowRequest decides, makes no session", async (context) => {
+  test("the client disconnects while allowRequest decides", async (context) => {
     const decisions: ((message: null, allowed: boolean) => void)[] = [];
     const { port, io } = await serve(context, {
       allowRequest: (_request, callback) => decisions.push(callback),
@@ -103,14 +103,14 @@ describe("An upgrade request is refused instead of a 101:", () => {
 });
 
 describe("A session over a WebSocket", () => {
-  test("begins with the open packet, which offers nothing to upgrade to", async (context) => {
+  test("begins with the open packet, which offers no upgrades", async (context) => {
     const { port } = await serve(context);
     const client = new WebSocketClient(port);
     const open = `${await client.next()}`;
     assert.match(open, /^0\{"sid":"[A-Za-z0-9_-]{20}","upgrades":\[\],/);
   });
 
-  test("selects the first subprotocol offered, and declines permessage-deflate unless it is on", async (context) => {
+  test("selects the first subprotocol, and accepts permessage-deflate only if the option is on", async (context) => {
     for (const [perMessageDeflate, extension] of [
       [false, /^$/],
       [true, /^permessage-deflate/],
@@ -133,7 +133,7 @@ describe("A session over a WebSocket", () => {
   });
 
   // "WebSocket".
-  test("one packet a message, bytes as they are", async (context) => {
+  test("receives and sends one packet in each message, and binary data without a prefix", async (context) => {
     const { port, io } = await serve(context);
     io.on("connection", (socket) => socket.on("echo", (...args) => socket.emit("echo", ...args)));
     const client = new WebSocketClient(port);
@@ -146,7 +146,7 @@ describe("A session over a WebSocket", () => {
     assert.deepEqual(await client.next(), Buffer.alloc(0));
   });
 
-  test("the client's close packet closes it", async (context) => {
+  test("ends when the client sends a close packet", async (context) => {
     const { port, io } = await serve(context);
     const ends: unknown[] = [];
     io.on("connection", (socket) => socket.on("disconnect", (reason) => ends.push(reason)));
@@ -157,7 +157,7 @@ describe("A session over a WebSocket", () => {
     assert.deepEqual(ends, ["transport close"]);
   });
 
-  test("packets that say nothing here are passed over: open, upgrade, noop, a pong unasked", async (context) => {
+  test("ignores open, upgrade and noop packets, and pongs without a ping", async (context) => {
     const { port, io } = await serve(context);
     io.on("connection", (socket) => socket.on("echo", (...args) => socket.emit("echo", ...args)));
     const client = new WebSocketClient(port);
@@ -173,7 +173,7 @@ describe("A session over a WebSocket", () => {
     ["an empty message", "", "parse error", undefined],
     ["an unknown packet type", "7", "parse error", undefined],
   ] as const) {
-    test(`${does} from the client ends it with "${reason}"`, async (context) => {
+    test(`ends with "${reason}" after ${does} from the client`, async (context) => {
       const { port, io } = await serve(context);
       const ends: unknown[] = [];
       io.on("connection", (socket) =>
@@ -188,7 +188,7 @@ describe("A session over a WebSocket", () => {
     });
   }
 
-  test('a breach of WebSocket ends it with "transport error", and the rule is named', async (context) => {
+  test('ends with "transport error" after a WebSocket protocol error, and names the violated section', async (context) => {
     const { port, io } = await serve(context);
     const ends: unknown[] = [];
     io.on("connection", (socket) =>
@@ -205,7 +205,7 @@ describe("A session over a WebSocket", () => {
     assert.match(`${ends[1]}`, /RFC 6455 §5\.1/);
   });
 
-  test('a connection that breaks, or ends, ends it with "transport close"', async (context) => {
+  test('ends with "transport close" when the connection breaks or closes', async (context) => {
     const { port, io } = await serve(context);
     const ends: unknown[] = [];
     io.on("connection", (socket) => socket.on("disconnect", (reason) => ends.push(reason)));
@@ -222,7 +222,7 @@ describe("A session over a WebSocket", () => {
     assert.deepEqual(ends, ["transport close", "transport close"]);
   });
 
-  test("CVE-2022-21676: garbage right behind the handshake harms nobody else", async (context) => {
+  test("CVE-2022-21676: garbage after the handshake ends that connection only", async (context) => {
     const { port, io } = await serve(context);
     const witness = new WebSocketClient(port);
     await witness.join();
@@ -233,7 +233,7 @@ describe("A session over a WebSocket", () => {
       client.socket.end();
       await client.closed;
     }
-    // A body of the request comes to the same; newer Nodes take it for one, and drop it.
+    // A request body has the same effect. Newer versions of Node parse it as a body, and drop it.
     const path = "/socket.io/?EIO=4&transport=websocket";
     const client = new TcpClient(port).write(upgradeRequest(path, { "Content-Length": "8" }));
     client.write("somebody").socket.end();
@@ -243,7 +243,7 @@ describe("A session over a WebSocket", () => {
     assert.equal(await witness.next(), '42["still here"]');
   });
 
-  test("more than the socket takes waits in the session, in order", async (context) => {
+  test("keeps messages in order while the socket is full, and drops volatile events", async (context) => {
     const { port, io } = await serve(context);
     const client = new WebSocketClient(port);
     await client.join();
@@ -267,7 +267,7 @@ describe("A session over a WebSocket", () => {
     assert.equal(await client.next(), `42["number",${sent}]`);
   });
 
-  test("a session over WebSocket is not served over HTTP", async (context) => {
+  test("rejects polls and a second WebSocket for its id", async (context) => {
     const { port } = await serve(context);
     const client = new WebSocketClient(port);
     const { sid } = JSON.parse(`${await client.next()}`.slice(1));

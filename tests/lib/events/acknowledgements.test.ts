@@ -17,7 +17,7 @@ describe("Acknowledgements", () => {
     calls = [];
   });
 
-  test("passes on the arguments, once", () => {
+  test("calls back once, with the received arguments", () => {
     const table = new Acknowledgements();
     table.await(0, record(0));
     table.await(1, record(1));
@@ -31,7 +31,7 @@ describe("Acknowledgements", () => {
     ]);
   });
 
-  test("times out, and reports the id first", (context) => {
+  test("reports the id, and then calls back with a timeout error", (context) => {
     context.mock.timers.enable({ apis: ["setTimeout"] });
     const table = new Acknowledgements((id) => calls.push(`timeout of ${id}`));
     table.await(0, record(0), 10);
@@ -46,7 +46,7 @@ describe("Acknowledgements", () => {
     assert.deepEqual(calls, ["timeout of 0", [0, "ERR_ACK_TIMEOUT"], [1, null]]);
   });
 
-  test("fails what is pending when the connection drops, but for what is not sent yet", () => {
+  test("fails the pending acknowledgements on disconnect, except those of unsent packets", () => {
     const table = new Acknowledgements();
     for (const id of [0, 1, 2]) table.await(id, record(id));
     table.disconnect(new Set([1, undefined]));
@@ -58,7 +58,7 @@ describe("Acknowledgements", () => {
     assert.deepEqual(calls, [[1, null, "later"]]);
   });
 
-  test("a callback may change the table", () => {
+  test("a callback may add and forget acknowledgements", () => {
     const table = new Acknowledgements();
     table.await(0, () => {
       table.forget(1);
@@ -72,7 +72,7 @@ describe("Acknowledgements", () => {
     assert.deepEqual(calls, [[2, null]]);
   });
 
-  test("a program's callback receives errors only where it expects them", async () => {
+  test("ackCallback() passes an error only if the callback expects it, and ackPromise() rejects", async () => {
     const callback = mock.fn();
     ackCallback(calls, callback, false)(new Error(), []);
     ackCallback(calls, callback, false)(null, [1, 2]);

@@ -1,4 +1,4 @@
-// Rooms, with members that are only names: who receives, exactly.
+// Rooms with members that are only ids: exactly which of them receive a broadcast.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -26,7 +26,7 @@ const HANDSHAKE: Handshake = {
 interface Setting {
   readonly adapter: Adapter;
   readonly encoded: () => number;
-  /** Who received, in order. */
+  /** Broadcasts, and returns the ids of the receivers in order. */
   send(options: Partial<BroadcastOptions>): string[];
 }
 
@@ -74,7 +74,7 @@ function start(ids: readonly string[]): Setting {
 }
 
 describe("Adapter", () => {
-  test("sends to everybody, to a room, to several, each once, and not to who is excepted", () => {
+  test("sends once to each member of the given rooms, or to all, except members of excluded rooms", () => {
     const { adapter, send } = start(["a", "b", "c", "d"]);
     adapter.addAll("a", new Set(["x"]));
     adapter.addAll("b", new Set(["x", "y"]));
@@ -90,7 +90,7 @@ describe("Adapter", () => {
     assert.deepEqual(send({ flags: { volatile: true } }), ["a?", "b?", "c?", "d?"]);
   });
 
-  test("encodes once however many receive, and not at all for nobody", () => {
+  test("encodes a packet once for all receivers, and not at all without receivers", () => {
     const { send, encoded } = start(["a", "b", "c"]);
     send({});
     assert.equal(encoded(), 1);
@@ -98,7 +98,7 @@ describe("Adapter", () => {
     assert.equal(encoded(), 1);
   });
 
-  test("knows who is where, and forgets rooms that are empty", () => {
+  test("tracks the rooms of each id, and removes empty rooms", () => {
     const { adapter } = start(["a"]);
     adapter.addAll("a", new Set(["x", "y"]));
     assert.deepEqual(adapter.socketRooms("a"), new Set(["a", "x", "y"]));
@@ -113,13 +113,13 @@ describe("Adapter", () => {
     assert.equal(adapter.socketRooms("a"), undefined);
   });
 
-  test("whoever is in a room but not in the namespace any more gets nothing", () => {
+  test("sends nothing to a member of a room that is not in the namespace", () => {
     const { adapter, send } = start(["a"]);
     adapter.addAll("gone", new Set(["x"]));
     assert.deepEqual(send({ rooms: new Set(["x"]) }), []);
   });
 
-  test(`agrees with the definition on random rooms (SEED=${seed})`, () => {
+  test(`sends to exactly the members of random rooms (SEED=${seed})`, () => {
     const random = new Random(seed);
     const ids = Array.from({ length: 20 }, (_, i) => `id${i}`);
     const names = ["r", "s", "t", "u", "v"];
@@ -144,7 +144,7 @@ describe("Adapter", () => {
     }
   });
 
-  test("tells of rooms that begin and end, and of who joins and leaves", () => {
+  test("emits create-room, join-room, leave-room and delete-room", () => {
     const { adapter } = start([]);
     const log: string[] = [];
     for (const event of ["create-room", "join-room", "leave-room", "delete-room"] as const) {
@@ -175,7 +175,7 @@ describe("Adapter", () => {
     ]);
   });
 
-  test("a room that a listener fills again while it empties stays", () => {
+  test("keeps a room to which a listener of leave-room adds a member", () => {
     const { adapter } = start([]);
     adapter.addAll("a", new Set(["r"]));
     adapter.once("leave-room", (room) => adapter.addAll("b", new Set([room])));

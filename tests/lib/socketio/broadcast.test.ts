@@ -1,4 +1,4 @@
-// Broadcasts that ask for acknowledgements, and what is done to many sockets at once.
+// Broadcasts with acknowledgements, and methods that act on many sockets at once.
 
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
@@ -7,7 +7,7 @@ import { AckTimeoutError, DisconnectedError, type Server } from "../../../server
 import { Clock } from "../../support/clock.ts";
 import { join, serve, turn, until, type WebSocketClient } from "../../support/net.ts";
 
-/** A server with so many clients, in the order of its sockets. */
+/** Starts a server and connects `count` clients, in the order of its sockets. */
 async function start(
   context: TestContext,
   count: number,
@@ -21,7 +21,7 @@ async function start(
   return { io, clients };
 }
 
-/** Each client reads an event that asks for an acknowledgement, and gives it. */
+/** Each client receives an event that requests an acknowledgement, and sends it. */
 async function answer(clients: readonly WebSocketClient[], id: number): Promise<void> {
   for (const [i, client] of clients.entries()) {
     assert.equal(await client.next(), `42${id}["ask",1]`);
@@ -30,7 +30,7 @@ async function answer(clients: readonly WebSocketClient[], id: number): Promise<
 }
 
 describe("A broadcast with acknowledgements", () => {
-  test("calls back with what every client said; a client that says nothing says undefined", async (context) => {
+  test("calls back with the response of each client, and with undefined for an empty one", async (context) => {
     const { io, clients } = await start(context, 3);
     const told = new Promise<unknown[]>((resolve) =>
       io.timeout(10_000).emit("ask", 1, (...args: unknown[]) => resolve(args)),
@@ -44,7 +44,7 @@ describe("A broadcast with acknowledgements", () => {
     assert.deepEqual(new Set(responses), new Set(["answer 0", "answer 1", undefined]));
   });
 
-  test("without a timeout it waits as long as they are there", async (context) => {
+  test("waits for the responses without a time limit if there is no timeout", async (context) => {
     const clock = new Clock(context);
     const { io, clients } = await start(context, 2);
     const told = io.emitWithAck("ask", 1);
@@ -53,7 +53,7 @@ describe("A broadcast with acknowledgements", () => {
     assert.deepEqual((await told).toSorted(), ["answer 0", "answer 1"]);
   });
 
-  test("those who do not answer in time are an error, with what the others said", async (context) => {
+  test("fails after the timeout with an error that has the responses received", async (context) => {
     const clock = new Clock(context);
     const { io, clients } = await start(context, 2);
     const told = io.timeout(500).emitWithAck("ask", 1);
@@ -69,13 +69,13 @@ describe("A broadcast with acknowledgements", () => {
     await new Promise((resolve) => socket?.once("sync", resolve));
     clock.tick(500);
     await rejected;
-    // An answer that comes now is nothing.
+    // A late acknowledgement is ignored.
     await clients[1]?.next();
     clients[1]?.send('430["late"]');
     await turn();
   });
 
-  test("those who go are an error as soon as the others have answered", async (context) => {
+  test("fails if a client disconnects, as soon as the others have responded", async (context) => {
     const { io, clients } = await start(context, 2);
     const told = io.emitWithAck("ask", 1);
     const rejected = assert.rejects(told, (error) => {
@@ -89,7 +89,7 @@ describe("A broadcast with acknowledgements", () => {
     await rejected;
   });
 
-  test("to nobody: no responses, and no error", async (context) => {
+  test("calls back without an error and with no responses if there are no receivers", async (context) => {
     const { io } = await start(context, 0);
     assert.deepEqual(await io.to("nowhere").emitWithAck("ask", 1), []);
     const told = new Promise<unknown[]>((resolve) =>
@@ -98,7 +98,7 @@ describe("A broadcast with acknowledgements", () => {
     assert.deepEqual(await told, [null, []]);
   });
 
-  test("from a socket: to the others", async (context) => {
+  test("socket.broadcast requests acknowledgements from all other sockets", async (context) => {
     const { io, clients } = await start(context, 3);
     const [socket] = io.sockets.sockets.values();
     const told = socket?.broadcast.timeout(10_000).emitWithAck("ask", 1);
@@ -106,7 +106,7 @@ describe("A broadcast with acknowledgements", () => {
     assert.deepEqual((await told)?.toSorted(), ["answer 0", "answer 1"]);
   });
 
-  test("what cannot be said rejects, and nothing is awaited", async (context) => {
+  test("rejects for data that cannot be encoded, and for a reserved event name", async (context) => {
     const { io } = await start(context, 1);
     await assert.rejects(io.emitWithAck("ask", 1n), TypeError);
     await assert.rejects(io.emitWithAck("disconnect"), { code: "ERR_RESERVED_EVENT" });
@@ -114,8 +114,8 @@ describe("A broadcast with acknowledgements", () => {
   });
 });
 
-describe("To many sockets at once", () => {
-  test("socketsJoin(), socketsLeave() and disconnectSockets()", async (context) => {
+describe("Methods for many sockets", () => {
+  test("socketsJoin(), socketsLeave() and disconnectSockets() act on the selected sockets", async (context) => {
     const { io, clients } = await start(context, 3);
     const [a, b, c] = io.sockets.sockets.values();
     assert.ok(a && b && c);
@@ -139,7 +139,7 @@ describe("To many sockets at once", () => {
     clients[2]?.socket.terminate();
   });
 
-  test("fetchSockets() shows them, to look at and to act on", async (context) => {
+  test("fetchSockets() returns sockets that can be read, moved and disconnected", async (context) => {
     const { io, clients } = await start(context, 2);
     const [a, b] = io.sockets.sockets.values();
     assert.ok(a && b);
@@ -164,7 +164,7 @@ describe("To many sockets at once", () => {
     assert.deepEqual(await io.in("y").allSockets(), new Set());
   });
 
-  test("a fetched socket answers as the socket itself does, not with a list", async (context) => {
+  test("a fetched socket resolves to a single response, not to a list", async (context) => {
     const { io, clients } = await start(context, 1);
     const [remote] = await io.fetchSockets();
     assert.ok(remote);

@@ -1,4 +1,4 @@
-// What stands between the wire and the listeners: catch-all listeners and per-packet middleware.
+// What runs before the listeners of an event: catch-all listeners and per-packet middleware.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -6,7 +6,7 @@ import { serveJoined, until } from "../../support/net.ts";
 import { gatherUncaught } from "../../support/uncaught.ts";
 
 describe("onAny()", () => {
-  test("hears every event before the middleware and the listeners, its acknowledgement last", async (context) => {
+  test("receives every event before middleware and listeners, with the callback as last argument", async (context) => {
     const { client, socket } = await serveJoined(context);
     const log: unknown[] = [];
     socket.on("a", () => log.push("listener"));
@@ -24,7 +24,7 @@ describe("onAny()", () => {
     assert.ok(Array.isArray(last) && last[0] === "b" && typeof last[1] === "function");
   });
 
-  test("its listeners are listed, and taken away one by one or all", async (context) => {
+  test("listenersAny() returns the listeners, and offAny() removes one or all of them", async (context) => {
     const { socket } = await serveJoined(context);
     const [one, other] = [() => {}, () => {}];
     assert.deepEqual(socket.listenersAny(), []);
@@ -41,7 +41,7 @@ describe("onAny()", () => {
 });
 
 describe("onAnyOutgoing()", () => {
-  test("hears what is emitted and broadcast to it, without callbacks; not acknowledgements", async (context) => {
+  test("receives emitted and broadcast events without callbacks, and no acknowledgements", async (context) => {
     const { io, client, socket } = await serveJoined(context);
     const log: unknown[] = [];
     const listener = (...event: unknown[]): void => void log.push(event);
@@ -70,7 +70,7 @@ describe("onAnyOutgoing()", () => {
 });
 
 describe("socket.use()", () => {
-  test("lets events through in order, stops them with an error, and may change them", async (context) => {
+  test("runs in order, may change an event, and stops an event with an error", async (context) => {
     const { client, socket } = await serveJoined(context);
     const log: unknown[] = [];
     socket.use((event, next) => {
@@ -91,7 +91,7 @@ describe("socket.use()", () => {
     assert.deepEqual(log, ["stopped", [1, "added"]]);
   });
 
-  test("an event whose socket has gone meanwhile is not told", async (context) => {
+  test("drops an event if the socket is disconnected when next() is called", async (context) => {
     const { client, socket } = await serveJoined(context);
     const waiting: (() => void)[] = [];
     socket.use((_event, next) => waiting.push(next));
@@ -102,7 +102,7 @@ describe("socket.use()", () => {
     for (const next of waiting) next();
   });
 
-  test("what it throws surfaces, and the event goes no further", async (context) => {
+  test("stops the event if it throws, and the error is uncaught", async (context) => {
     const { client, socket } = await serveJoined(context);
     const uncaught = gatherUncaught(context);
     const mistake = new Error("the middleware's mistake");

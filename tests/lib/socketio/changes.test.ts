@@ -1,5 +1,5 @@
-// Listeners that change what is being walked through: each walk ends, and goes over what was there when it
-// began.
+// Listeners that change a collection while the server iterates over it: each iteration ends, and covers the
+// elements that were there when it began.
 
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
@@ -7,7 +7,7 @@ import { describe, type TestContext, test } from "node:test";
 import { Adapter, type Namespace, type Server, type Socket } from "../../../server.ts";
 import { serve, turn, until, WebSocketClient } from "../../support/net.ts";
 
-/** What the server walks through while it calls the program. */
+/** What the server iterates over while it calls the program. */
 type Walk =
   | "listeners of an event"
   | "catch-all listeners"
@@ -83,7 +83,7 @@ const WALKS: Record<Walk, (setting: Setting) => Promise<void>> = {
     let calls = 0;
     socket.onAnyOutgoing(() => {
       calls++;
-      // It leaves and comes again, so that it stands at the end.
+      // The socket leaves and joins again, so that it is the last member.
       socket.leave("room");
       socket.join("room");
       otherSocket.disconnect();
@@ -263,7 +263,7 @@ const WALKS: Record<Walk, (setting: Setting) => Promise<void>> = {
   },
 };
 
-describe("a listener changes what is being walked through", () => {
+describe("every iteration ends although a listener changes the collection:", () => {
   for (const [walk, run] of Object.entries(WALKS)) {
     test(walk, { timeout: 60_000 }, async (context) => {
       const { io, port } = await serve(context);

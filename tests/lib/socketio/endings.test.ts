@@ -1,5 +1,5 @@
-// Every way in which a client's connection can end, in every state that the connection can be in: what
-// was emitted before the end arrives, the program is told the reason, and nothing is left behind.
+// Every way in which a client's connection can end, in every state of the connection: the client receives what was
+// emitted before, the program receives the reason, and the server keeps nothing.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -203,7 +203,7 @@ const ENTER: Record<State, (io: Server, port: number) => Promise<Peer>> = {
     peer.client.socket.pause();
     while (only(io).conn.writable) {
       only(io).emit("large", "x".repeat(10_000_000));
-      // The operating system takes what it can at once.
+      // The operating system buffers as much as it can at once.
       await turn();
     }
     return peer;
@@ -248,7 +248,7 @@ const END: Record<Ending, (setting: Setting) => unknown> = {
   parseError: ({ peer }) => peer?.send("4x"),
 };
 
-/** The same in all states, but for what a client can be told over each transport. */
+/** The same reason in all states. The packets that the client receives depend on the transport. */
 function everywhere(
   reason: DisconnectReason,
   overPolling: string,
@@ -267,7 +267,7 @@ function everywhere(
   };
 }
 
-// The client is told with a DISCONNECT, and closes the connection: the next GET is for no session. A
+// The client receives a DISCONNECT packet, and closes the connection: the next GET has an unknown session id. A
 // session that is closing sends nothing more.
 const DISCONNECTED: Record<State, Cell> = {
   ...everywhere("server namespace disconnect", "bye 41 400", "bye 41 1005"),
@@ -283,7 +283,7 @@ const CELLS: Record<Ending, Record<State, Cell>> = {
   connClose: everywhere("forced close", "bye 1", "bye 1005"),
   ioClose: {
     ...everywhere("server shutting down", "bye 1", "bye 1005"),
-    // The event has left with the answer to the GET, so the server waits for nobody.
+    // The event was sent in the response to the GET, so the server does not wait.
     getWaits: ["server shutting down", "bye refused"],
   },
   stop: everywhere("server shutting down", "bye 1", "bye 1005"),
@@ -324,7 +324,7 @@ const CELLS: Record<Ending, Record<State, Cell>> = {
   },
 };
 
-/** The client goes, and reads nothing more. */
+/** The endings after which the client reads nothing. */
 const LEAVES: ReadonlySet<Ending> = new Set([
   "clientDisconnects",
   "clientCloses",
@@ -345,7 +345,7 @@ function keys<Key extends string>(record: Readonly<Record<Key, unknown>>): reado
   return Object.keys(record).filter(isKey);
 }
 
-describe("what was emitted before the end arrives, and nothing is left", () => {
+describe("the client receives earlier events, and the server keeps no state, after", () => {
   for (const ending of keys(END)) {
     for (const state of keys(ENTER)) {
       test(`${ending} in the state ${state}`, { timeout: 60_000 }, async (context) => {
@@ -361,7 +361,7 @@ describe("what was emitted before the end arrives, and nothing is left", () => {
         const [reason, received] = CELLS[ending][state];
         await END[ending]({ io, running, peer, clock });
         if (ending === "clientVanishes") {
-          // No connection that breaks tells the server.
+          // The server does not notice that a connection breaks.
           if (/^(ping timeout|forced close)$/.test(reason)) passHeartbeat(clock);
         } else {
           const rest = shortened(await peer.receiveRest());
@@ -383,7 +383,7 @@ type ServerEnding = Exclude<
   "clientDisconnects" | "clientCloses" | "clientVanishes" | "pingTimeout" | "parseError"
 >;
 
-/** The reason that the stock client gives. It reconnects unless its socket was disconnected. */
+/** The reason that socket.io-client reports. It reconnects unless its socket was disconnected. */
 const STOCK: Record<ServerEnding, string> = {
   disconnect: "io server disconnect",
   disconnectClose: "io server disconnect",
@@ -394,7 +394,7 @@ const STOCK: Record<ServerEnding, string> = {
   stop: "transport close",
 };
 
-describe("the stock client receives the event and the reason while it changes to WebSocket", () => {
+describe("socket.io-client receives the last event and the reason while it upgrades, after", () => {
   for (const ending of keys(STOCK)) {
     test(ending, { timeout: 60_000 }, async (context) => {
       const io = new Server();

@@ -1,4 +1,4 @@
-// Acknowledgements by return value, error handlers, and refusals that are thrown.
+// Acknowledgements by return value, error handlers, and ConnectionRefused.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -13,7 +13,7 @@ import {
 import { join, serve, turn, until, WebSocketClient } from "../../support/net.ts";
 import { gatherUncaught } from "../../support/uncaught.ts";
 
-/** A client that has joined, of a server whose sockets `begin` has seen. */
+/** Starts a server that calls `begin` with each socket, and connects a client. */
 async function start(
   context: Parameters<typeof serve>[0],
   options: ServerOptions,
@@ -33,14 +33,14 @@ const THENABLE = { then: (resolve: (value: string) => void) => resolve("then") }
 describe("ackReturnValues", () => {
   const cases: [does: string, handler: (...args: never[]) => unknown, answer: string][] = [
     ["a value", (text: string) => text.toUpperCase(), '["X"]'],
-    ["nothing", (_text: string) => {}, "[]"],
+    ["undefined", (_text: string) => {}, "[]"],
     ["null", () => null, "[null]"],
-    ["an array is one value", () => [1, 2], "[[1,2]]"],
-    ["several values", () => acks(1, "two"), '[1,"two"]'],
-    ["no values", () => acks(), "[]"],
-    ["what it resolves to", async (text: string) => `${text}!`, '["x!"]'],
-    ["what a promise of another library resolves to", () => THENABLE, '["then"]'],
-    ["several that it resolves to", async () => acks(1, 2), "[1,2]"],
+    ["an array", () => [1, 2], "[[1,2]]"],
+    ["acks() with two values", () => acks(1, "two"), '[1,"two"]'],
+    ["acks() without values", () => acks(), "[]"],
+    ["a promise", async (text: string) => `${text}!`, '["x!"]'],
+    ["a thenable", () => THENABLE, '["then"]'],
+    ["a promise of acks()", async () => acks(1, 2), "[1,2]"],
     [
       "a handler that takes the callback",
       (_x: string, done: (n: number) => void) => done(7),
@@ -48,11 +48,11 @@ describe("ackReturnValues", () => {
     ],
   ];
   for (const [does, handler, answer] of cases) {
-    test(`${does}: ${answer}`, async (context) => {
+    test(`acknowledges with ${answer} for ${does}`, async (context) => {
       const { client } = await start(context, RETURNS, (socket) => {
         socket.on("e", (...args) => Reflect.apply(handler, socket, args));
       });
-      // A listener with rest parameters takes none, so it is given the handler itself instead.
+      // A listener with rest parameters has a `length` of 0, so the handler is also added directly.
       const direct = await start(context, RETURNS, (socket) => {
         Reflect.apply(socket.on, socket, ["e", handler]);
       });
@@ -64,7 +64,7 @@ describe("ackReturnValues", () => {
     });
   }
 
-  test("of several listeners the first that has something to say, when all have", async (context) => {
+  test("acknowledges with the first value in the order of the listeners, even if it is asynchronous", async (context) => {
     const { client } = await start(context, RETURNS, (socket) => {
       socket.on("e", () => {});
       socket.once("e", async () => {
@@ -79,7 +79,7 @@ describe("ackReturnValues", () => {
     assert.equal(await client.next(), '432["later"]');
   });
 
-  test("nobody asked, or nobody listens: no answer", async (context) => {
+  test("sends no acknowledgement if the client requests none, or if there is no listener", async (context) => {
     const { client } = await start(context, RETURNS, (socket) => {
       socket.on("e", () => "x");
       socket.on("last", () => "y");
@@ -90,7 +90,7 @@ describe("ackReturnValues", () => {
     assert.equal(await client.next(), '432["y"]');
   });
 
-  test("without the option what a listener returns means nothing, and it has the callback", async (context) => {
+  test("without the option, ignores return values and passes the callback", async (context) => {
     const { client } = await start(context, {}, (socket) => {
       socket.on("e", (...args) => {
         args.at(-1)(args.length);
@@ -124,7 +124,7 @@ describe("onError()", () => {
     ],
     ["rejects", async () => Promise.reject(new Error("oops"))],
   ] as const) {
-    test(`a handler that ${does}: it is told of event and arguments, and may answer`, async (context) => {
+    test(`receives event and arguments if a listener ${does}, and may acknowledge with its result`, async (context) => {
       const uncaught = gatherUncaught(context);
       const calls: unknown[] = [];
       const { io, client } = await start(context, RETURNS, (socket) => {
@@ -143,7 +143,7 @@ describe("onError()", () => {
       assert.deepEqual(uncaught, []);
     });
 
-    test(`a handler that ${does}, and nobody to tell: it surfaces, no answer, and the next is called`, async (context) => {
+    test(`without onError(), a listener that ${does} causes an uncaught error and no acknowledgement`, async (context) => {
       const uncaught = gatherUncaught(context);
       const { client } = await start(context, RETURNS, (socket) => {
         socket.on("e", fail);
@@ -157,7 +157,7 @@ describe("onError()", () => {
     });
   }
 
-  test("that of the namespace comes before that of the server, and children have their parent's", async (context) => {
+  test("a namespace's handler replaces the server's, and child namespaces use their parent's", async (context) => {
     const { io, port } = await serve(context, RETURNS);
     const fail = (socket: Socket): void => {
       socket.on("e", () => {
@@ -187,7 +187,7 @@ describe("onError()", () => {
     }
   });
 
-  test("connections, disconnections and middleware reach it too", async (context) => {
+  test("receives errors of connection and disconnection listeners and of middleware", async (context) => {
     const uncaught = gatherUncaught(context);
     const { io, port } = await serve(context);
     const events: string[] = [];
@@ -220,7 +220,7 @@ describe("onError()", () => {
     assert.deepEqual(uncaught, []);
   });
 
-  test("an error handler that throws surfaces", async (context) => {
+  test("an error that the handler throws is uncaught", async (context) => {
     const uncaught = gatherUncaught(context);
     const { io, client } = await start(context, RETURNS, (socket) => {
       socket.on("e", () => {
@@ -239,14 +239,14 @@ describe("onError()", () => {
 describe("ConnectionRefused", () => {
   for (const [does, refuse] of [
     [
-      "thrown",
+      "throws",
       () => {
         throw new ConnectionRefused("not you", { code: 7 });
       },
     ],
-    ["rejected with", async () => Promise.reject(new ConnectionRefused("not you", { code: 7 }))],
+    ["rejects with", async () => Promise.reject(new ConnectionRefused("not you", { code: 7 }))],
   ] as const) {
-    test(`${does} by middleware: the client is told, and nothing surfaces`, async (context) => {
+    test(`middleware that ${does} it rejects the client, and no error is reported`, async (context) => {
       const uncaught = gatherUncaught(context);
       const { io, port } = await serve(context);
       io.onError(() => assert.fail("it is no error"));
@@ -258,7 +258,7 @@ describe("ConnectionRefused", () => {
     });
   }
 
-  test("has a message of its own", () => {
+  test("has a default message", () => {
     assert.equal(new ConnectionRefused().message, "Connection rejected by server");
     assert.equal("data" in new ConnectionRefused("x") && false, false);
   });

@@ -1,4 +1,4 @@
-// What is given up when several owners keep too much together.
+// Which items are dropped when several owners together exceed a limit.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -21,7 +21,7 @@ class Item extends Kept {
   }
 }
 
-/** A bound, and the names of what was given up. */
+/** Returns a bound, and the names of the items that it has dropped. */
 function start(maxCount: number, maxSize: number): { bound: FairEviction; given: string[] } {
   return { bound: new FairEviction(maxCount, maxSize), given: [] };
 }
@@ -30,8 +30,8 @@ function itemOf(given: string[], owner: string, name: string, size = 1): Item {
   return new Item(owner, name, size, () => given.push(name));
 }
 
-describe("what is kept for several owners", () => {
-  test("is given up beyond the number: the oldest of the owner that has the most", () => {
+describe("FairEviction", () => {
+  test("drops the oldest item of the owner with the most items if there are too many", () => {
     const { bound, given } = start(4, 1000);
     for (const name of ["a1", "b1", "b2", "b3", "b4", "b5"]) {
       bound.add(itemOf(given, name.charAt(0), name));
@@ -39,14 +39,14 @@ describe("what is kept for several owners", () => {
     assert.deepEqual(given, ["b1", "b2"]);
   });
 
-  test("counts by its number where the number is exceeded, however small it is", () => {
+  test("compares owners by number of items, not by size, if there are too many items", () => {
     const { bound, given } = start(4, 1000);
     bound.add(itemOf(given, "a", "a1", 200));
     for (const name of ["b1", "b2", "b3", "b4"]) bound.add(itemOf(given, "b", name));
     assert.deepEqual(given, ["b1"]);
   });
 
-  test("is given up beyond the size, and one that is larger than all is given up itself", () => {
+  test("drops items beyond the total size, and an item that alone exceeds the total size", () => {
     const { bound, given } = start(1000, 100);
     bound.add(itemOf(given, "a", "a1", 40));
     bound.add(itemOf(given, "b", "b1", 50));
@@ -56,13 +56,13 @@ describe("what is kept for several owners", () => {
     assert.deepEqual(given, ["b1", "c1"]);
   });
 
-  test("is the oldest of all where all have as much", () => {
+  test("drops the oldest item of all if all owners have equally many", () => {
     const { bound, given } = start(3, 1000);
     for (const name of ["a", "b", "c", "d", "e"]) bound.add(itemOf(given, name, name));
     assert.deepEqual(given, ["a", "b"]);
   });
 
-  test("may be nothing at all", () => {
+  test("drops every item if a limit is 0", () => {
     for (const [count, size] of [
       [0, 1000],
       [1000, 0],
@@ -74,7 +74,7 @@ describe("what is kept for several owners", () => {
     }
   });
 
-  test("holds its bounds whatever the size of an item is: what has no size is given up with its owner's", () => {
+  test("drops items with an invalid size, and keeps its limits", () => {
     for (const size of [Number.NaN, Number.POSITIVE_INFINITY, -1, 1e300]) {
       const { bound, given } = start(4, 1000);
       bound.add(itemOf(given, "a", "a1"));
@@ -85,7 +85,7 @@ describe("what is kept for several owners", () => {
     }
   });
 
-  test("counts with the size that it had when it was added", () => {
+  test("counts an item with its size at add(), even if the size changes later", () => {
     const { bound, given } = start(100, 1000);
     const changing = {
       ...{ bytes: 900 },
@@ -106,19 +106,19 @@ describe("what is kept for several owners", () => {
     assert.deepEqual(given, []);
   });
 
-  test("is given up where there may be nothing, also if it has no bytes", () => {
+  test("drops even an item of size 0 if the limits are 0", () => {
     const { bound, given } = start(0, 0);
     bound.add(itemOf(given, "a", "a1", 0));
     assert.deepEqual(given, ["a1"]);
   });
 
-  test("has no bound of Infinity", () => {
+  test("drops nothing if the limits are Infinity", () => {
     const { bound, given } = start(Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY);
     for (let count = 0; count < 1000; count++) bound.add(itemOf(given, "a", `${count}`, 2 ** 40));
     assert.deepEqual(given, []);
   });
 
-  test("counts no more when it is deleted, once", () => {
+  test("does not count a deleted item, and ignores a second delete()", () => {
     const { bound, given } = start(2, 1000);
     const first = itemOf(given, "a", "a1");
     bound.add(first);
@@ -131,7 +131,7 @@ describe("what is kept for several owners", () => {
     assert.deepEqual(given, ["a2"]);
   });
 
-  test(`never exceeds the bounds, and an owner with few keeps all (SEED=${seed})`, () => {
+  test(`never exceeds its limits, and keeps all items of an owner with few (SEED=${seed})`, () => {
     const random = new Random(seed);
     const [maxCount, maxSize] = [50, 2000];
     const bound = new FairEviction(maxCount, maxSize);

@@ -1,5 +1,5 @@
-// Whatever a client says: its own connection ends or goes on as the protocol has it, everybody else
-// goes on, nothing is kept.
+// Whatever a client sends: its own connection ends or continues as the protocol requires, all other
+// connections continue, and the server keeps nothing.
 
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
@@ -27,7 +27,7 @@ interface Setting {
   readonly witness: WebSocketClient;
 }
 
-/** A client that has joined "/", and another one that must not be touched. */
+/** Connects a client to "/", and another client that must not be affected. */
 async function start(context: TestContext): Promise<Setting> {
   const { io, port } = await serve(context);
   const { client: witness } = await join(io, port);
@@ -45,7 +45,7 @@ async function expectUnharmed({ io, witness }: Setting): Promise<void> {
   assert.equal(await witness.next(), '42["still here"]');
 }
 
-// Each is one client's messages; they break a rule of the codec.
+// Each row is the messages of one client, which violate a rule of the codec.
 const BREACHES: readonly (readonly (string | Uint8Array)[])[] = [
   ["4abc"],
   ["47"],
@@ -91,7 +91,7 @@ const BREACHES: readonly (readonly (string | Uint8Array)[])[] = [
   [Buffer.from([1, 2, 3])],
 ];
 
-// The codec reads these, but they have no place here.
+// The codec accepts these packets, but the server does not expect them.
 const MISPLACED: readonly string[] = [
   "40",
   '40{"again":true}',
@@ -102,7 +102,7 @@ const MISPLACED: readonly string[] = [
   '43/elsewhere,1["x"]',
 ];
 
-describe("A breach of the protocol: an error event, and the connection ends", () => {
+describe("A protocol error emits an error event and ends the connection:", () => {
   for (const messages of BREACHES) {
     const name = messages.map((each) => (typeof each === "string" ? each.slice(0, 60) : "bytes"));
     test(JSON.stringify(name), async (context) => {
@@ -117,7 +117,7 @@ describe("A breach of the protocol: an error event, and the connection ends", ()
   }
 });
 
-describe("What has no place here: the connection ends", () => {
+describe("An unexpected packet ends the connection:", () => {
   for (const message of MISPLACED) {
     test(message, async (context) => {
       const setting = await start(context);
@@ -138,7 +138,7 @@ describe("What has no place here: the connection ends", () => {
     assert.equal(await client.closed, 1005);
   });
 
-  test("an event for a namespace that was left", async (context) => {
+  test("an event for a namespace that the client has left", async (context) => {
     const setting = await start(context);
     setting.client.send("41");
     setting.client.send('42["x"]');
@@ -148,8 +148,8 @@ describe("What has no place here: the connection ends", () => {
   });
 });
 
-describe("Who is being sent away is not heard any more", () => {
-  test("behind a breach in the same payload", async (context) => {
+describe("Packets of a client that is being disconnected are ignored", () => {
+  test("after a protocol error in the same payload", async (context) => {
     const { io, port } = await serve(context);
     io.of("/other");
     io.on("connection", () => assert.fail("it has broken the protocol"));
@@ -159,7 +159,7 @@ describe("Who is being sent away is not heard any more", () => {
     assert.equal((await client.poll()).body, "6\x1e1");
   });
 
-  test("nor when it does not fetch what it is told, and never for ever", async (context) => {
+  test("while the client does not poll, until its session ends", async (context) => {
     const { io, port } = await serve(context, { pingInterval: 200, pingTimeout: 200 });
     const client = await PollingClient.open(port);
     await client.join();
@@ -174,7 +174,7 @@ describe("Who is being sent away is not heard any more", () => {
     assert.equal(io.engine.clientsCount, 0);
   });
 
-  test("what follows a disconnect() in the same payload leaves its other namespaces alone", async (context) => {
+  test("after disconnect() in the same payload, without effect on other namespaces", async (context) => {
     const { io, port } = await serve(context);
     io.of("/other");
     const client = await PollingClient.open(port);
@@ -193,9 +193,9 @@ describe("Who is being sent away is not heard any more", () => {
   });
 });
 
-describe("A client that takes nothing of what it causes", () => {
+describe("A client that does not read the responses that it causes", () => {
   for (const name of ["polling", "websocket"] as const) {
-    test(`over ${name} is ended at maxBackpressure`, async (context) => {
+    test(`over ${name} is disconnected at maxBackpressure`, async (context) => {
       const { io, port } = await serve(context, { maxBackpressure: 100_000 });
       const ends: unknown[] = [];
       io.on("connection", (socket) => {
@@ -222,7 +222,7 @@ describe("A client that takes nothing of what it causes", () => {
     });
   }
 
-  test("one large message may always wait, and what is volatile never does", async (context) => {
+  test("one message larger than maxBackpressure may wait, but no volatile event", async (context) => {
     const { io, port } = await serve(context, { maxBackpressure: 100 });
     const client = await PollingClient.open(port);
     await client.join();
@@ -232,7 +232,7 @@ describe("A client that takes nothing of what it causes", () => {
     assert.equal(io.sockets.sockets.size, 1);
   });
 
-  test("volatile events in one turn are dropped as soon as there is enough for one", async (context) => {
+  test("large volatile events in one turn are dropped after the first", async (context) => {
     const { io, port } = await serve(context);
     const client = new WebSocketClient(port);
     await client.join();
@@ -248,7 +248,7 @@ describe("A client that takes nothing of what it causes", () => {
     assert.equal(frames, 1);
   });
 
-  test("an answer to a poll holds so much, and the next one the rest", async (context) => {
+  test("a response to a poll has a limited size, and the next response has the rest", async (context) => {
     const { io, port } = await serve(context);
     const client = await PollingClient.open(port);
     await client.join();
@@ -263,8 +263,8 @@ describe("A client that takes nothing of what it causes", () => {
   });
 });
 
-describe("What is allowed, though odd", () => {
-  test("CVE-2024-38355: an event named error reaches its listeners, and nobody is harmed without any", async (context) => {
+describe("Unusual input does not end the connection:", () => {
+  test("CVE-2024-38355: an event named error reaches its listeners, and is ignored without listeners", async (context) => {
     const setting = await start(context);
     setting.socket.removeAllListeners("error");
     setting.client.send('42["error",{"x":1}]');
@@ -283,7 +283,7 @@ describe("What is allowed, though odd", () => {
     assert.equal(await told, "x");
   });
 
-  test("names of every object's properties, as events and as keys", async (context) => {
+  test("names of properties of Object.prototype, as event names and as keys", async (context) => {
     const setting = await start(context);
     const { client, socket } = setting;
     const told = new Promise<unknown>((resolve) => socket.on("__proto__", resolve));
@@ -297,7 +297,7 @@ describe("What is allowed, though odd", () => {
     assert.equal("polluted" in {}, false);
   });
 
-  test("auth and query with such names are their own properties", async (context) => {
+  test("__proto__ and constructor in auth and query become own properties", async (context) => {
     const { port, io } = await serve(context);
     const accepted = new Promise<Socket>((resolve) => io.once("connection", resolve));
     const path = "/socket.io/?EIO=4&transport=websocket&__proto__=x&constructor=y";
@@ -310,7 +310,7 @@ describe("What is allowed, though odd", () => {
     assert.equal(handshake.query.constructor, "y");
   });
 
-  test("the query of a client 2.x, which is its auth, has them as its own properties too", async (context) => {
+  test("__proto__ and constructor in the query of a client 2.x become own properties of auth", async (context) => {
     const { port, io } = await serve(context, { allowEIO3: true });
     const accepted = new Promise<Socket>((resolve) => io.of("/a").once("connection", resolve));
     const client = new WebSocketClient(port, "/socket.io/?EIO=3&transport=websocket");
@@ -327,7 +327,7 @@ describe("What is allowed, though odd", () => {
     assert.equal(Object.getPrototypeOf(auth), Object.prototype);
   });
 
-  test("an acknowledgement that nobody awaits is passed over", async (context) => {
+  test("an acknowledgement with an unknown id is ignored", async (context) => {
     const { client, socket } = await start(context);
     client.send('43999["x"]');
     const told = new Promise<unknown>((resolve) => socket.on("next", resolve));
@@ -335,7 +335,7 @@ describe("What is allowed, though odd", () => {
     assert.equal(await told, 1);
   });
 
-  test("one that comes twice counts once", async (context) => {
+  test("a second acknowledgement with the same id is ignored", async (context) => {
     const { client, socket } = await start(context);
     const acks: unknown[] = [];
     socket.emit("ask", (value: unknown) => acks.push(value));
@@ -348,7 +348,7 @@ describe("What is allowed, though odd", () => {
     assert.deepEqual(acks, ["first"]);
   });
 
-  test("an unknown namespace is refused, and the connection goes on", async (context) => {
+  test("an unknown namespace is rejected, and the connection continues", async (context) => {
     const { client, log } = await start(context);
     client.send("40/nowhere,");
     assert.equal(await client.next(), '44/nowhere,{"message":"Invalid namespace"}');
@@ -357,7 +357,7 @@ describe("What is allowed, though odd", () => {
     assert.deepEqual(log, []);
   });
 
-  test("the comma behind a namespace may be left out at the end", async (context) => {
+  test("the comma after a namespace may be omitted at the end of a packet", async (context) => {
     const { client, io } = await start(context);
     io.of("/admin");
     client.send("40/admin");
@@ -365,7 +365,7 @@ describe("What is allowed, though odd", () => {
   });
 });
 
-describe("CONNECT asked for several times before the answer", () => {
+describe("Several CONNECT packets before the response", () => {
   for (const [does, send] of [
     [
       "in one POST",
@@ -376,7 +376,7 @@ describe("CONNECT asked for several times before the answer", () => {
       },
     ],
     [
-      "in frames back to back",
+      "in consecutive frames",
       async (port: number): Promise<void> => {
         const client = new WebSocketClient(port);
         await client.next();
@@ -385,7 +385,7 @@ describe("CONNECT asked for several times before the answer", () => {
       },
     ],
   ] as const) {
-    test(`${does}: one socket`, async (context) => {
+    test(`${does} create one socket`, async (context) => {
       const { port, io } = await serve(context);
       let connections = 0;
       // While the middleware is busy the client is still not there.
@@ -398,8 +398,8 @@ describe("CONNECT asked for several times before the answer", () => {
   }
 });
 
-describe("Memory", () => {
-  test("CVE-2026-69185: no bytes are gathered that no packet has announced", async (context) => {
+describe("The memory of the server", () => {
+  test("CVE-2026-69185: attachments that no packet has announced are not kept", async (context) => {
     const { io, client } = await start(context);
     client.send('450-["x"]');
     for (let i = 0; i < 100; i++) client.send(Buffer.alloc(1000));
@@ -441,7 +441,7 @@ describe("Memory", () => {
     client.socket.destroy();
   });
 
-  test("a room that is named by no string is one like any other", async (context) => {
+  test("a room whose name is not a string works like any other room", async (context) => {
     const { client, socket, io } = await start(context);
     socket.on("join", (room) => {
       socket.join(room);
@@ -453,7 +453,7 @@ describe("Memory", () => {
     }
   });
 
-  test("what joins a room when it has gone is in none", async (context) => {
+  test("a disconnected socket that joins a room is in no room", async (context) => {
     const setting = await start(context);
     const { socket, client, io } = setting;
     client.socket.terminate();
@@ -466,8 +466,8 @@ describe("Memory", () => {
   });
 });
 
-describe("The program's own mistakes", () => {
-  test("what a listener throws surfaces, and the connection goes on", async (context) => {
+describe("Errors of the program", () => {
+  test("an error that a listener throws is uncaught, and the connection continues", async (context) => {
     const { client, socket } = await start(context);
     const uncaught = gatherUncaught(context);
     const mistake = new Error("a listener's mistake");
@@ -482,7 +482,7 @@ describe("The program's own mistakes", () => {
     assert.ok(socket.connected);
   });
 
-  test("what cannot be said in JSON throws where it is emitted, and nothing is sent", async (context) => {
+  test("emit() throws for data that JSON cannot encode and for reserved names, and sends nothing", async (context) => {
     const { client, socket, io } = await start(context);
     const cycle: Record<string, unknown> = {};
     cycle.self = cycle;

@@ -1,4 +1,4 @@
-// A namespace as a class.
+// A namespace defined by a class.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -78,7 +78,7 @@ async function start(
 }
 
 describe("NamespaceHandler", () => {
-  test("its methods are for the events of their names, and answer by what they return", async (context) => {
+  test("calls the method named after an event, and acknowledges with its return value", async (context) => {
     const { ask } = await start(context, new Chat("/chat"));
     assert.equal(await ask("message", "x"), '["message x"]');
     assert.equal(await ask("my_event", 1, 2), '["my_event",2]');
@@ -90,7 +90,7 @@ describe("NamespaceHandler", () => {
     assert.equal(await ask("nothing"), "[]");
   });
 
-  test("onConnect before the client is connected, onDisconnect while its rooms are there", async (context) => {
+  test("calls onConnect() before the client is connected, and onDisconnect() while its rooms exist", async (context) => {
     const handler = new Chat("/chat");
     const { client } = await start(context, handler);
     client.send("41/chat,");
@@ -101,7 +101,7 @@ describe("NamespaceHandler", () => {
     ]);
   });
 
-  test("methods of the base class are never events, and unknown ones go to onAny", async (context) => {
+  test("passes unknown events, and those named like methods of the base class, to onAny()", async (context) => {
     class Curious extends Chat {
       override onAny(_socket: Socket, event: string, ...args: unknown[]): unknown {
         return acks("any", event, ...args);
@@ -126,7 +126,7 @@ describe("NamespaceHandler", () => {
     assert.equal(await ask("message", "x"), '["message x"]');
   });
 
-  test("without onAny unknown events are nobody's", async (context) => {
+  test("ignores unknown events without onAny()", async (context) => {
     const { ask, client } = await start(context, new Chat("/chat"));
     client.send('42/chat,9["unknown"]');
     assert.equal(await ask("message", "x"), '["message x"]');
@@ -141,14 +141,14 @@ describe("NamespaceHandler", () => {
       '{"message":"full","data":{"seats":0}}',
     ],
     [
-      "rejects with it",
+      "rejects with ConnectionRefused",
       async () => Promise.reject(new ConnectionRefused("full")),
       '{"message":"full"}',
     ],
     ["returns false", () => false, '{"message":"Connection rejected by server"}'],
     ["resolves to false", async () => false, '{"message":"Connection rejected by server"}'],
   ] as const) {
-    test(`onConnect that ${does} refuses`, async (context) => {
+    test(`rejects the client if onConnect() ${does}`, async (context) => {
       class Full extends NamespaceHandler {
         override onConnect(): unknown {
           return answer();
@@ -162,7 +162,7 @@ describe("NamespaceHandler", () => {
     });
   }
 
-  test("for many namespaces: one handler, whatever the name", async (context) => {
+  test("with a pattern, one handler serves all matching namespaces", async (context) => {
     class Any extends NamespaceHandler {
       override onAny(socket: Socket, event: string): string {
         return `${event} in ${socket.nsp.name}`;
@@ -182,7 +182,7 @@ describe("NamespaceHandler", () => {
     assert.equal(await client.next(), '42/room-2,["to all",1]');
   });
 
-  test("emits to its namespace; before it is registered there is none", async (context) => {
+  test("emits to its namespace, and throws before it is registered", async (context) => {
     const handler = new Chat("/chat");
     assert.throws(() => handler.namespace, /not registered/);
     const { client } = await start(context, handler);
@@ -194,7 +194,7 @@ describe("NamespaceHandler", () => {
     assert.equal(await client.next(), '42/chat,["b"]');
   });
 
-  test("one that has nothing to say lets everything pass", async (context) => {
+  test("without methods, accepts clients and ignores events", async (context) => {
     const { client, ask } = await start(context, new (class extends NamespaceHandler {})("/chat"));
     client.send('42/chat,["x"]');
     client.send("41/chat,");
@@ -239,7 +239,7 @@ describe("NamespaceHandler", () => {
       }
     },
   })) {
-    test(`every built-in event in the spelling ${spelling}`, async (context) => {
+    test(`calls the methods of the built-in events in ${spelling} case`, async (context) => {
       const { io, port } = await serve(context);
       io.register(new Handler("/chat"));
       const client = new WebSocketClient(port);
@@ -257,7 +257,7 @@ describe("NamespaceHandler", () => {
       assert.equal(await client.next(), '42/chat,["gone","client namespace disconnect",true]');
     });
 
-    test(`on_connect() in the spelling ${spelling} refuses`, async (context) => {
+    test(`rejects the client if the connect method in ${spelling} case returns false`, async (context) => {
       const { io, port } = await serve(context);
       const method = spelling === "snake" ? "on_connect" : "onConnect";
       const handler = new NamespaceHandler("/chat");
@@ -283,7 +283,7 @@ describe("NamespaceHandler", () => {
     [["onNewListener"], /no event/],
   ] as const) {
     for (const name of ["/chat", /^\/chat/]) {
-      test(`register() throws for ${methods.join(" and ")} in ${name}`, async (context) => {
+      test(`register() throws for ${methods.join(" and ")} in a handler of ${name}`, async (context) => {
         const { io } = await serve(context);
         const handler = new NamespaceHandler(name);
         for (const method of methods) Reflect.set(handler, method, () => {});
@@ -294,14 +294,14 @@ describe("NamespaceHandler", () => {
     }
   }
 
-  test("one for each namespace", async (context) => {
+  test("register() throws for a second handler of the same namespace", async (context) => {
     const { io } = await serve(context);
     io.register(new Chat("/chat"));
     assert.throws(() => io.register(new Chat("/chat")), { code: "ERR_ALREADY_REGISTERED" });
     io.register(new Chat("/other"));
   });
 
-  test("listeners of the same event are called too", async (context) => {
+  test("calls other listeners of the same event too", async (context) => {
     const { io, port } = await serve(context);
     const log: string[] = [];
     io.register(new Chat("/chat"));

@@ -1,4 +1,4 @@
-// Who may come in: middleware, in order, whatever it does.
+// Which clients middleware lets connect to a namespace, whatever the middleware does.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -9,7 +9,7 @@ import { gatherUncaught } from "../../support/uncaught.ts";
 
 describe("Namespace", () => {
   // "Connection to a namespace".
-  test("a client passes all middleware in order, and is there only then", async (context) => {
+  test("runs all middleware in order, and connects the client afterwards", async (context) => {
     const { io, port } = await serve(context);
     const log: unknown[] = [];
     io.use((socket, next) => {
@@ -28,7 +28,7 @@ describe("Namespace", () => {
     assert.deepEqual(log, [["first", false, 0], "second", "connect", ["connection", true, "u"]]);
   });
 
-  test("one that refuses ends the way; its message and data reach the client", async (context) => {
+  test("rejects the client with the message and data of the error passed to next()", async (context) => {
     const { io, port } = await serve(context);
     io.use((_socket, next) => next(Object.assign(new Error("no"), { data: { code: 7 } })));
     io.use(() => assert.fail("nobody gets here"));
@@ -44,7 +44,7 @@ describe("Namespace", () => {
     assert.match(`${await client.next()}`, /^44/);
   });
 
-  test("next() twice is next() once", async (context) => {
+  test("ignores a second call of next() in middleware", async (context) => {
     const { io, port } = await serve(context);
     let connections = 0;
     io.use((_socket, next) => {
@@ -59,7 +59,7 @@ describe("Namespace", () => {
     assert.equal(connections, 1);
   });
 
-  test("one that throws or rejects refuses, and its error surfaces", async (context) => {
+  test("rejects the client if middleware throws or rejects, and the error is uncaught", async (context) => {
     const uncaught = gatherUncaught(context);
     const rejected: unknown[] = [];
     const listeners = process.listeners("unhandledRejection");
@@ -87,7 +87,7 @@ describe("Namespace", () => {
     assert.deepEqual(rejected, [mistake]);
   });
 
-  test("a client that goes while it waits never comes in", async (context) => {
+  test("does not connect a client that disconnects while middleware runs", async (context) => {
     const { io, port } = await serve(context);
     const waiting: { socket: Socket; next: () => void }[] = [];
     io.use((socket, next) => waiting.push({ socket, next }));
@@ -106,7 +106,7 @@ describe("Namespace", () => {
     assert.equal(io.sockets.adapter.sids.size, 0);
   });
 
-  test("what middleware emits comes before the answer to CONNECT, and its disconnect() instead", async (context) => {
+  test("sends events of middleware before the CONNECT response, or DISCONNECT instead of the response", async (context) => {
     const { io, port } = await serve(context);
     io.use((socket, next) => {
       socket.emit("session", 1);
@@ -126,7 +126,7 @@ describe("Namespace", () => {
     assert.equal(io.of("/out").adapter.rooms.size, 0);
   });
 
-  test("`of` with a listener, with and without the slash, is one namespace", async (context) => {
+  test("of() returns one namespace with and without the slash, and adds a connection listener", async (context) => {
     const { io, port } = await serve(context);
     const log: string[] = [];
     const admin = io.of("admin", (socket) => log.push(socket.nsp.name));
@@ -151,7 +151,7 @@ describe("Namespace", () => {
     assert.equal(io.listenerCount("connection"), 2);
   });
 
-  test("chains from the namespace", async (context) => {
+  test("emits with the chained methods and properties of a broadcast operator", async (context) => {
     const { io, port } = await serve(context);
     const admin = io.of("/admin");
     const client = new WebSocketClient(port);

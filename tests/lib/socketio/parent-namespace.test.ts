@@ -1,4 +1,4 @@
-// Namespaces that begin to be when a client asks for them.
+// Namespaces that are created when a client connects to them.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -9,21 +9,21 @@ import { gatherUncaught } from "../../support/uncaught.ts";
 
 const INVALID = '{"message":"Invalid namespace"}';
 
-/** A client with a session, in no namespace yet. */
+/** Connects a client that has not joined a namespace. */
 async function connect(port: number): Promise<WebSocketClient> {
   const client = new WebSocketClient(port);
   await client.next();
   return client;
 }
 
-/** What a client that asks for `namespace` is told. */
+/** Returns the response to a CONNECT packet for `namespace`. */
 async function ask(client: WebSocketClient, namespace: string, auth = ""): Promise<string> {
   client.send(`40${namespace},${auth}`);
   return `${await client.next()}`.slice(2 + namespace.length + 1);
 }
 
 describe("of() with a pattern", () => {
-  test("makes namespaces whose names fit, once each, and tells of them", async (context) => {
+  test("creates each matching namespace once, and emits new_namespace", async (context) => {
     const { io, port } = await serve(context);
     const made: string[] = [];
     const joined: string[] = [];
@@ -46,7 +46,7 @@ describe("of() with a pattern", () => {
     assert.equal(io.of("/room-1").sockets.size, 2);
   });
 
-  test("gives them its middleware and listeners; what of() names by a string, too", async (context) => {
+  test("passes its middleware and listeners to child namespaces, also to those created by of()", async (context) => {
     const { io, port } = await serve(context);
     const log: string[] = [];
     const parent = io.of(/^\/x/);
@@ -67,7 +67,7 @@ describe("of() with a pattern", () => {
     assert.equal(log.length, 6);
   });
 
-  test("that remembers its last match is refused", async (context) => {
+  test("throws a TypeError for a pattern with the flag g or y", async (context) => {
     const { io } = await serve(context);
     assert.throws(() => io.of(/a/g), TypeError);
     assert.throws(() => io.of(/a/y), TypeError);
@@ -75,7 +75,7 @@ describe("of() with a pattern", () => {
 });
 
 describe("of() with a function", () => {
-  test("asks it, at once or later, in the order of the calls", async (context) => {
+  test("calls the functions in order until one accepts the name, at once or later", async (context) => {
     const { io, port } = await serve(context);
     const asked: unknown[] = [];
     io.of((name, auth, next) => {
@@ -94,7 +94,7 @@ describe("of() with a function", () => {
     ]);
   });
 
-  test("an error, or nothing, is no; calling twice is calling once; what it throws surfaces", async (context) => {
+  test("rejects on an error, undefined or a throw, and ignores a second call of next()", async (context) => {
     const uncaught = gatherUncaught(context);
     const mistake = new Error("the function's mistake");
     const { io, port } = await serve(context);
@@ -115,7 +115,7 @@ describe("of() with a function", () => {
     assert.deepEqual(uncaught, [mistake]);
   });
 
-  test("two clients that ask at once meet in one namespace", async (context) => {
+  test("two clients that connect at the same time join the same namespace", async (context) => {
     const { io, port } = await serve(context);
     const waiting: (() => void)[] = [];
     const parent = io.of((_name, _auth, next) => waiting.push(() => next(null, true)));
@@ -128,7 +128,7 @@ describe("of() with a function", () => {
     assert.equal(io.of("/same").sockets.size, 2);
   });
 
-  test("a client that goes, leaves or asks again while it decides", async (context) => {
+  test("does not connect a client that disconnects or leaves while the function decides", async (context) => {
     const { io, port } = await serve(context);
     const waiting: (() => void)[] = [];
     io.of(
@@ -157,7 +157,7 @@ describe("of() with a function", () => {
 });
 
 describe("A parent namespace", () => {
-  test("emits to the sockets of all its children, and acts on them", async (context) => {
+  test("emits to the sockets of all its children, and fetches, moves and disconnects them", async (context) => {
     const { io, port } = await serve(context);
     const parent = io.of(/^\/p/);
     const client = await connect(port);
@@ -197,7 +197,7 @@ describe("A parent namespace", () => {
     assert.deepEqual(await io.of(/^\/none/).emitWithAck("ask"), []);
   });
 
-  test("with cleanupEmptyChildNamespaces its children end with their last socket", async (context) => {
+  test("with cleanupEmptyChildNamespaces, removes a child after its last socket has disconnected", async (context) => {
     const { io, port } = await serve(context, { cleanupEmptyChildNamespaces: true });
     const parent = io.of(/^\/c/);
     parent.use((socket, next) => next(socket.handshake.auth.no ? new Error("no") : undefined));
@@ -213,7 +213,7 @@ describe("A parent namespace", () => {
     assert.notEqual(io.of("/c1"), first);
   });
 
-  test("one connection may cause only so many to be", async (context) => {
+  test("one connection creates at most maxCreatedNamespaces children", async (context) => {
     const { io, port } = await serve(context, { maxCreatedNamespaces: 2 });
     io.of(/^\/m/);
     io.of("/m0");

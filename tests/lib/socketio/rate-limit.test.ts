@@ -1,4 +1,4 @@
-// The option `rateLimit`: what a client may send, and what it is told of the rest.
+// The option `rateLimit`: how many events a client may send, and what it receives for dropped events.
 
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
@@ -25,7 +25,7 @@ const THREE_A_SECOND: RateLimitOptions = { events: 3, interval: 1000 };
 /** No timer of the server may end while the clock is moved by hours. */
 const NO_HEARTBEAT = { pingInterval: 1_000_000_000 };
 
-/** What a socket was told: the numbers of its events "n", and its errors as "event after". */
+/** Records what a socket receives: the numbers of its events "n", and its errors as "event retryAfter". */
 function heardBy(socket: Socket): unknown[] {
   const log: unknown[] = [];
   socket.on("n", (n, ...others) => {
@@ -41,13 +41,13 @@ function heardBy(socket: Socket): unknown[] {
   return log;
 }
 
-/** Waits until a socket was told of so many events, and no more. */
+/** Waits until a socket has received exactly `count` events. */
 async function told(log: readonly unknown[], count: number): Promise<void> {
   await until(() => log.length >= count);
   assert.equal(log.length, count);
 }
 
-/** Starts a server with a clock that stands still, and a client that sends the numbers of events "n". */
+/** Starts a server with a stopped clock, and a client that sends events "n" with numbers. */
 async function limited(context: TestContext, rateLimit: RateLimitOptions) {
   const clock = new Clock(context);
   const server = await serveJoined(context, { rateLimit, ...NO_HEARTBEAT });
@@ -83,7 +83,7 @@ describe("rateLimit", () => {
     assert.deepEqual(log, [1, 2, 3, 4, "n 100", 6, 7, "n 100"]);
   });
 
-  test("may be stricter at once than in the long run", async (context) => {
+  test("supports a `burst` smaller than `events`", async (context) => {
     const { clock, log, send } = await limited(context, { events: 10, interval: 1000, burst: 1 });
     await send(1, 2);
     clock.tick(100);
@@ -91,7 +91,7 @@ describe("rateLimit", () => {
     assert.deepEqual(log, [1, "n 100", 3]);
   });
 
-  test("answers the acknowledgement of an event that it stops", async (context) => {
+  test("acknowledges a dropped event with an error if the client requests an acknowledgement", async (context) => {
     const { client, socket } = await serveJoined(context, {
       rateLimit: { events: 1, interval: 5000, burst: 1 },
     });
@@ -106,7 +106,7 @@ describe("rateLimit", () => {
     assert.ok(retryAfter > 4000 && retryAfter <= 5000, `${retryAfter}`);
   });
 
-  test("stops an event before listeners of onAny(), middleware and return values see it", async (context) => {
+  test("drops an event before onAny() listeners, middleware and listeners receive it", async (context) => {
     const clock = new Clock(context);
     const options = {
       rateLimit: { events: 1, interval: 1000 },
@@ -131,7 +131,7 @@ describe("rateLimit", () => {
     assert.equal(await client.next(), '432["returned 3"]');
   });
 
-  test("needs no listener of errors", async (context) => {
+  test("keeps the client connected if there is no error listener", async (context) => {
     const { client, socket } = await serveJoined(context, {
       rateLimit: { events: 1, interval: 1000 },
     });
@@ -141,7 +141,7 @@ describe("rateLimit", () => {
     assert.equal(socket.connected, true);
   });
 
-  test("what a listener of errors throws is the program's, and it may disconnect the client", async (context) => {
+  test("reports an error thrown by an error listener, which may also disconnect the client", async (context) => {
     const { io, client, socket } = await serveJoined(context, {
       rateLimit: { events: 1, interval: 1000 },
     });
@@ -160,7 +160,7 @@ describe("rateLimit", () => {
     assert.deepEqual(errors, [mistake]);
   });
 
-  test("counts an event with attachments as one, and stops it with them", async (context) => {
+  test("counts an event with attachments as one event, and drops it with its attachments", async (context) => {
     const { client, socket } = await serveJoined(context, {
       rateLimit: { events: 2, interval: 3_600_000 },
     });
@@ -173,7 +173,7 @@ describe("rateLimit", () => {
     await until(() => log.length === 3);
     assert.deepEqual(log.slice(0, 2), [Buffer.of(1), Buffer.of(2)]);
     assert.match(`${log[2]}`, /^n \d+$/);
-    // What follows is read as ever.
+    // Later packets are received as usual.
     client.send('420["n",4]');
     assert.match(`${await client.next()}`, /^430\[\{"error"/);
   });
@@ -207,7 +207,7 @@ describe("rateLimit", () => {
     assert.equal(log.length, 2);
   });
 
-  test("counts each event that it stops, and logs the first one only", async (context) => {
+  test("counts each dropped event in stats(), and logs only the first one", async (context) => {
     const clock = new Clock(context);
     const lines: unknown[] = [];
     const logger = { warn: (_message: string, details: object) => lines.push(details) };
@@ -217,7 +217,7 @@ describe("rateLimit", () => {
     for (let n = 0; n < 100; n++) client.send('42["n",0]');
     await told(log, 100);
     assert.deepEqual(io.stats().bounds, { rateLimit: 98 });
-    // It goes on: there is a token now and then, and never all of them.
+    // The client continues. There is a token from time to time, but never all tokens.
     for (let n = 0; n < 10; n++) {
       clock.tick(500);
       client.send('42["n",0]');
@@ -235,7 +235,7 @@ describe("rateLimit", () => {
     assert.equal(lines.length, 2);
   });
 
-  test("is no limit where it is not given", async (context) => {
+  test("does not limit events if the option is missing", async (context) => {
     const { client, socket, io } = await serveJoined(context);
     const log = heardBy(socket);
     for (let n = 0; n < 5000; n++) client.send(`42["n",${n}]`);
@@ -243,7 +243,7 @@ describe("rateLimit", () => {
     assert.deepEqual(io.stats().bounds, {});
   });
 
-  test("holds over polling, and for clients 2.x", async (context) => {
+  test("limits events over polling, and those of clients 2.x", async (context) => {
     const { io, port } = await serve(context, {
       rateLimit: { events: 2, interval: 3_600_000 },
       allowEIO3: true,
@@ -265,7 +265,7 @@ describe("rateLimit", () => {
   });
 });
 
-/** Has a socket use up its tokens. Returns how many events were delivered. */
+/** Sends `count` events to a socket. Returns how many were delivered. */
 async function exhaust(socket: Socket, client: WebSocketClient, count = 5): Promise<number> {
   const { name } = socket.nsp;
   const log = heardBy(socket);
@@ -285,7 +285,7 @@ async function joinNamespace(io: Server, client: WebSocketClient, name: string):
 describe("rateLimit of sockets and namespaces", () => {
   const rateLimit = { events: 2, interval: 3_600_000 };
 
-  test("each socket of a connection has tokens of its own, and each client", async (context) => {
+  test("each socket of each connection has its own tokens", async (context) => {
     const { io, port, client, socket } = await serveJoined(context, { rateLimit });
     io.of("/other");
     const other = await joinNamespace(io, client, "/other");
@@ -295,7 +295,7 @@ describe("rateLimit of sockets and namespaces", () => {
     assert.equal(await exhaust(second.socket, second.client), 2);
   });
 
-  test("a client that leaves and joins again has as few as before", async (context) => {
+  test("a client that leaves a namespace and joins it again has no new tokens", async (context) => {
     const { io, client, socket } = await serveJoined(context, { rateLimit });
     io.of("/full");
     assert.equal(await exhaust(socket, client), 2);
@@ -309,7 +309,7 @@ describe("rateLimit of sockets and namespaces", () => {
     assert.equal(await exhaust(await leaveAndJoin(io, client, "/"), client), 0);
   });
 
-  test("tokens come back while a client is in no namespace", async (context) => {
+  test("tokens are refilled while a client is in no namespace", async (context) => {
     const clock = new Clock(context);
     const { io, client, socket } = await serveJoined(context, {
       rateLimit: { events: 4, interval: 1000 },
@@ -323,7 +323,7 @@ describe("rateLimit of sockets and namespaces", () => {
     assert.equal(await exhaust(await joinNamespace(io, client, "/"), client), 2);
   });
 
-  test("a socket that has recovered begins with all of them, and has the same limit", async (context) => {
+  test("a recovered socket begins with all tokens, and has the same limit", async (context) => {
     const options = { rateLimit, connectionStateRecovery: {} };
     const { io, port, client, socket, welcome } = await serveJoined(context, options);
     assert.equal(await exhaust(socket, client), 2);
@@ -335,7 +335,7 @@ describe("rateLimit of sockets and namespaces", () => {
     assert.equal(await exhaust(again.socket, again.client), 2);
   });
 
-  test("a namespace may have another limit, at once, or none", async (context) => {
+  test("a namespace may change its limit at any time, or disable it with false", async (context) => {
     const { io, client, socket } = await serveJoined(context, { rateLimit });
     const other = await joinNamespace(
       io,
@@ -350,14 +350,14 @@ describe("rateLimit of sockets and namespaces", () => {
     assert.equal(await exhaust(other, client), 0);
   });
 
-  test("a namespace may have a limit where the server has none", async (context) => {
+  test("a namespace may have a limit if the server has none", async (context) => {
     const { io, client, socket } = await serveJoined(context);
     io.of("/other").rateLimit(rateLimit);
     assert.equal(await exhaust(await joinNamespace(io, client, "/other"), client), 2);
     assert.equal(await exhaust(socket, client), 5);
   });
 
-  test("a bucket of a slower limit is no emptier under a faster one than it can be", () => {
+  test("a bucket refills at the new rate after a change from a slow to a fast limit", () => {
     const bucket = new TokenBucket();
     const slow = new RateLimit({ events: 5, interval: 60_000 });
     for (let count = 0; count < 5; count++) assert.equal(bucket.take(slow, 1_000), 0);
@@ -366,7 +366,7 @@ describe("rateLimit of sockets and namespaces", () => {
     assert.equal(bucket.take(fast, 1_010), 0);
   });
 
-  test("namespaces of a pattern have that of their parent", async (context) => {
+  test("child namespaces have the limit of their parent", async (context) => {
     const { io, client } = await serveJoined(context, { rateLimit });
     io.of(/^\/room-\d$/);
     const children = io.of(/^\/game-\d$/).rateLimit({ events: 3, interval: 3_600_000 });
@@ -397,7 +397,7 @@ async function leaveAndJoin(io: Server, client: WebSocketClient, name: string): 
 }
 
 describe("TokenBucket", () => {
-  test(`never lets more pass than burst and rate, and keeps the promise of retryAfter (SEED=${seed})`, () => {
+  test(`never exceeds burst and rate, and allows an event after retryAfter (SEED=${seed})`, () => {
     const random = new Random(seed);
     for (let run = 0; run < 300; run++) {
       const events = 1 + random.int(20);

@@ -1,4 +1,4 @@
-// What is kept for clients that may come back, within the bounds of all namespaces.
+// What is kept for disconnected clients that may recover, within limits for all namespaces together.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -47,7 +47,7 @@ class Namespaces {
     return store;
   }
 
-  /** A client goes. Its id and its secret are the same. */
+  /** Disconnects a client whose id and secret are the same. */
   lose(
     pid: string,
     { name = "/", rooms = [] as readonly string[], address = "", size = 100 } = {},
@@ -65,7 +65,7 @@ class Namespaces {
     this.of(name).add({ ...place, rooms, except, local: false, size, length: size });
   }
 
-  /** A client comes back. Returns the numbers of what it has missed, or why it is a new one. */
+  /** Recovers a client. Returns the numbers of the packets that it has missed, or the reason for the failure. */
   recover(pid: string, name = "/"): readonly number[] | string {
     const recovered = this.of(name).recover(pid, undefined, this.#index);
     return typeof recovered === "string" ? recovered : recovered.missed.map(({ index }) => index);
@@ -73,7 +73,7 @@ class Namespaces {
 }
 
 describe("sessions", () => {
-  test("are bounded over all namespaces, in number and bytes", () => {
+  test("are limited in number and bytes, for all namespaces together", () => {
     for (const limits of [{ maxSessions: 3 }, { maxBytes: 300 }]) {
       const all = new Namespaces(limits);
       for (const name of ["/a", "/b", "/c", "/d"]) all.lose(name, { name });
@@ -82,7 +82,7 @@ describe("sessions", () => {
     }
   });
 
-  test("of one address do not have those of others given up", () => {
+  test("of one address do not displace sessions of other addresses", () => {
     const all = new Namespaces({ maxSessions: 10 });
     all.lose("honest", { address: "1.1.1.1" });
     for (let count = 0; count < 100; count++) {
@@ -93,7 +93,7 @@ describe("sessions", () => {
     assert.deepEqual(all.recover("99", "/4"), []);
   });
 
-  test("that are kept anew are kept once", () => {
+  test("that are kept again are kept once", () => {
     const all = new Namespaces({ maxSessions: 2 });
     all.lose("a");
     all.lose("b");
@@ -104,7 +104,7 @@ describe("sessions", () => {
 });
 
 describe("packets", () => {
-  test("are bounded over all namespaces, in number and bytes", () => {
+  test("are limited in number and bytes, for all namespaces together", () => {
     for (const limits of [{ maxPackets: 3 }, { maxBytes: 300 }]) {
       const all = new Namespaces(limits);
       for (const name of ["/a", "/b"]) all.lose(name, { name });
@@ -117,7 +117,7 @@ describe("packets", () => {
     }
   });
 
-  test("for one socket do not have those for others given up, however many sockets an address has", () => {
+  test("for the many sockets of one address do not displace packets for other sockets", () => {
     const all = new Namespaces({ maxBytes: 5_000, maxPackets: 1000, maxSessions: 1000 });
     all.lose("honest", { address: "1.1.1.1", rooms: ["room"] });
     all.emit(["honest"]);
@@ -134,7 +134,7 @@ describe("packets", () => {
     assert.deepEqual(all.recover("gone99"), [203]);
   });
 
-  test("for one room do not have those for others given up", () => {
+  test("for one room do not displace packets for other rooms", () => {
     const all = new Namespaces({ maxPackets: 10 });
     all.lose("a", { rooms: ["quiet"] });
     all.lose("b", { rooms: ["busy"] });
@@ -145,7 +145,7 @@ describe("packets", () => {
     assert.equal(all.recover("b"), "packets dropped");
   });
 
-  test("for several rooms or none are given up for everybody", () => {
+  test("for several rooms or for all prevent every recovery once they are dropped", () => {
     for (const rooms of [[], ["b", "c"]]) {
       const all = new Namespaces({ maxPackets: 2 });
       all.lose("a");
@@ -154,7 +154,7 @@ describe("packets", () => {
     }
   });
 
-  test("for one room are kept up to what one client may be sent", () => {
+  test("for one room are kept up to maxReplay bytes", () => {
     const all = new Namespaces({ maxReplay: 250 });
     all.lose("a");
     for (let count = 0; count < 100; count++) all.emit(["a"]);
@@ -166,7 +166,7 @@ describe("packets", () => {
     assert.equal(all.recover("b"), "packets dropped");
   });
 
-  test("that are more than a client may be sent make it a new one", () => {
+  test("of more than maxReplay bytes prevent the recovery of a client", () => {
     const all = new Namespaces({ maxReplay: 250 });
     for (const pid of ["a", "b", "c"]) all.lose(pid, { rooms: ["room"] });
     all.emit([]);
@@ -178,7 +178,7 @@ describe("packets", () => {
     assert.deepEqual(all.recover("c"), [1, 2]);
   });
 
-  test("come in their order, whichever rooms they are for, once each", () => {
+  test("are sent once each and in order, whatever their rooms", () => {
     const all = new Namespaces();
     all.lose("a", { rooms: ["x", "y"] });
     for (const rooms of [["y"], ["x"], [], ["a"], ["x", "y"], ["z"], ["x"], ["z", "w"]]) {
@@ -188,8 +188,8 @@ describe("packets", () => {
   });
 });
 
-describe("what was given up", () => {
-  test("is forgotten when it would have expired", (context) => {
+describe("dropped packets", () => {
+  test("are forgotten when they would have expired", (context) => {
     const clock = new Clock(context);
     const all = new Namespaces({ maxPackets: 1 });
     all.emit([]);
@@ -203,7 +203,7 @@ describe("what was given up", () => {
     assert.equal(clock.timers, 0);
   });
 
-  test("is told apart by rooms within a bound, beyond which it concerns everybody", () => {
+  test("are tracked by room up to a limit, beyond which they prevent every recovery", () => {
     const all = new Namespaces({ maxPackets: 0, maxSessions: 10 });
     all.lose("a");
     for (let count = 0; count < 10; count++) all.emit([`${count}`]);
@@ -213,12 +213,12 @@ describe("what was given up", () => {
     assert.equal(all.recover("a"), "packets dropped");
   });
 
-  test("for the sockets of one address concerns no other address, however many sockets that is", () => {
+  test("for the sockets of one address do not prevent the recovery of other addresses", () => {
     const all = new Namespaces({ maxPackets: 20, maxSessions: 10 });
     all.lose("same", { address: "2.2.2.2" });
     all.lose("honest", { address: "1.1.1.1", rooms: ["room"] });
     all.emit(["room"]);
-    // Each leaves for good at once. What it was sent is kept on the account of its address, and then given up.
+    // Each socket leaves for good at once. Its packets count for its address, and are then dropped.
     for (let count = 0; count < 1000; count++) {
       const id = `${count}`;
       all.addresses.set(id, "2.2.2.2");
@@ -229,7 +229,7 @@ describe("what was given up", () => {
     assert.equal(all.recover("same"), "packets dropped");
   });
 
-  test("for the sockets of one address concerns whoever may be in their rooms", () => {
+  test("for the sockets of one address prevent the recovery of sessions that may be in their rooms", () => {
     const id = (count: number): string => `${count}`.padStart(20, "x");
     // biome-ignore format: table
     const SESSIONS: readonly [room: string, address: string, isConnected: boolean, recovers: boolean][] = [
@@ -252,7 +252,7 @@ describe("what was given up", () => {
     }
   });
 
-  test("concerns everybody when it was of too many addresses", () => {
+  test("for the sockets of too many addresses prevent every recovery", () => {
     const all = new Namespaces({ maxPackets: 0, maxSessions: 10 });
     all.lose("a", { address: "1.1.1.1" });
     const loseOf = (from: number, to: number): void => {
@@ -268,7 +268,7 @@ describe("what was given up", () => {
     assert.equal(all.recover("a"), "packets dropped");
   });
 
-  test("concerns nobody when the session that it was for is not kept any more", () => {
+  test("for a session that is no longer kept prevent no recovery", () => {
     const all = new Namespaces({ maxPackets: 0, maxSessions: 10 });
     all.lose("a", { address: "1.1.1.1" });
     for (let count = 0; count < 100; count++) {
@@ -279,7 +279,7 @@ describe("what was given up", () => {
   });
 });
 
-test("nothing is left when a store is closed", (context) => {
+test("close() removes all sessions, packets and timers of a store", (context) => {
   const clock = new Clock(context);
   const all = new Namespaces({ maxPackets: 1 });
   all.lose("a");

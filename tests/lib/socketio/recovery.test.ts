@@ -1,4 +1,4 @@
-// Connection state recovery: the same socket again, what it missed, and why not.
+// Connection state recovery: restoring a socket, sending what it missed, and reasons for failure.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -29,23 +29,23 @@ function welcome(packet: string): Welcome {
   return JSON.parse(packet.slice(packet.indexOf("{")));
 }
 
-/** A client that has joined, and what it was told. */
+/** Connects a client, and returns it with the payload of the CONNECT response. */
 async function join(port: number, auth: object = {}): Promise<[WebSocketClient, Welcome]> {
   const client = new WebSocketClient(port);
   const told = welcome(await client.join(`40${JSON.stringify(auth)}`));
   return [client, told];
 }
 
-/** Breaks a client's connection, and waits until the server knows. */
+/** Breaks a client's connection, and waits until the server notices. */
 async function lose(client: WebSocketClient, socket: Socket): Promise<void> {
   const gone = new Promise((resolve) => socket.once("disconnect", resolve));
   client.socket.terminate();
   await gone;
 }
 
-describe("recovery, with the stock client", () => {
+describe("recovery with socket.io-client", () => {
   for (const transports of [["polling"], ["websocket"], ["polling", "websocket"]] as const) {
-    test(`over ${transports.join(" then ")}: id, rooms, data, and what was missed, in order`, async (context) => {
+    test(`over ${transports.join(" then ")} restores id, rooms and data, and sends missed events in order`, async (context) => {
       const { io, url } = await serve(context, RECOVERY);
       const client: ClientSocket = connect(url, {
         transports: [...transports],
@@ -66,7 +66,7 @@ describe("recovery, with the stock client", () => {
       io.emit("n", 1);
       await until(() => got.length === 1);
 
-      // Nothing is received any more, but the client does not come back before this turn is over.
+      // From here on the client receives nothing, and it does not reconnect in this turn.
       client.io.engine.close();
       io.to("room").emit("n", 2);
       io.to("other").emit("n", "not its room");
@@ -94,8 +94,8 @@ describe("recovery, with the stock client", () => {
   }
 });
 
-describe("what is emitted to a socket that has gone", () => {
-  /** A client that has gone, and what it receives when it comes back. */
+describe("an event emitted to a disconnected socket", () => {
+  /** Disconnects a client, calls `emit`, and returns what the client receives when it recovers. */
   async function receivedAfter(
     context: TestContext,
     emit: (io: Server, gone: Socket) => void,
@@ -116,7 +116,7 @@ describe("what is emitted to a socket that has gone", () => {
     }
   }
 
-  test("arrives when its client comes back, in order with broadcasts", async (context) => {
+  test("is sent when its client recovers, in order with broadcasts", async (context) => {
     const outgoing: unknown[] = [];
     const received = await receivedAfter(context, (io, gone) => {
       gone.onAnyOutgoing((event, ...args) => outgoing.push([event, args[0]]));
@@ -133,7 +133,7 @@ describe("what is emitted to a socket that has gone", () => {
     ]);
   });
 
-  test("is dropped where it is volatile, or asks for an acknowledgement, which is an error at once", async (context) => {
+  test("is dropped if it is volatile or requests an acknowledgement, which fails at once", async (context) => {
     const errors: unknown[] = [];
     const received = await receivedAfter(context, (_io, gone) => {
       gone.volatile.emit("n", 1);
@@ -143,7 +143,7 @@ describe("what is emitted to a socket that has gone", () => {
     assert.match(`${errors}`, /disconnected/);
   });
 
-  test("reaches the client that has come back already", async (context) => {
+  test("is sent to a client that has already recovered", async (context) => {
     const { io, port } = await serve(context, RECOVERY);
     const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
     const [client, { pid }] = await join(port);
@@ -154,7 +154,7 @@ describe("what is emitted to a socket that has gone", () => {
     assert.match(`${await again.next()}`, /^42\["n",1,/);
   });
 
-  test("is not kept for a socket whose end is somebody's will", async (context) => {
+  test("is not kept for a socket that the server has disconnected", async (context) => {
     const { io, port } = await serve(context, RECOVERY);
     const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
     await join(port);
@@ -166,8 +166,8 @@ describe("what is emitted to a socket that has gone", () => {
   });
 });
 
-describe("recovery, on the wire", () => {
-  test("the answer to CONNECT comes first, then what was missed, each with its offset", async (context) => {
+describe("recovery on the wire", () => {
+  test("sends the CONNECT response first, and then the missed events with their offsets", async (context) => {
     const { io, port } = await serve(context, RECOVERY);
     const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
     const [client, { sid, pid }] = await join(port);
@@ -186,7 +186,7 @@ describe("recovery, on the wire", () => {
     assert.deepEqual(await again.next(), Buffer.of(1, 2));
   });
 
-  test("who has heard nothing yet has no offset, and gets all since it came", async (context) => {
+  test("a client without an offset receives all events since it connected", async (context) => {
     const { io, port } = await serve(context, RECOVERY);
     io.emit("before", 0);
     const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
@@ -196,13 +196,13 @@ describe("recovery, on the wire", () => {
     const reconnected = new Promise<Socket>((resolve) => io.once("connection", resolve));
     const [again, told] = await join(port, { pid });
     assert.equal(told.sid, sid);
-    // It goes again before it has heard anything, and comes back again.
+    // The client disconnects again before it has received anything, and recovers again.
     await lose(again, await reconnected);
     const [third] = await join(port, { pid });
     assert.match(`${await third.next()}`, /^42\["missed",1,/);
   });
 
-  test("volatile events have an offset too, since clients take any last text for one", async (context) => {
+  test("volatile events have an offset too, because clients take a last string argument as one", async (context) => {
     const { io, port } = await serve(context, RECOVERY);
     const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
     const [client, { sid, pid }] = await join(port);
@@ -216,14 +216,14 @@ describe("recovery, on the wire", () => {
     assert.match(`${await again.next()}`, /^42\["missed",1,/);
   });
 
-  test("events that ask for an answer are not kept, and have no offset", async (context) => {
+  test("events that request an acknowledgement are not kept, and have no offset", async (context) => {
     const { io, port } = await serve(context, RECOVERY);
     io.on("connection", (socket) => socket.emit("ask", "x", () => {}));
     const [client] = await join(port);
     assert.equal(await client.next(), '420["ask","x"]');
   });
 
-  test("once only: of two with the same secret the second is a new client", async (context) => {
+  test("a secret recovers its session, and an unknown secret starts a new session", async (context) => {
     const { io, port } = await serve(context, RECOVERY);
     const sockets: Socket[] = [];
     io.on("connection", (socket) => sockets.push(socket));
@@ -238,7 +238,7 @@ describe("recovery, on the wire", () => {
     assert.equal(sockets.at(-1)?.recoveryFailure, "unknown session");
   });
 
-  test("a client that knows before the server that its connection is broken takes it over", async (context) => {
+  test("a client that recovers before the server notices its disconnection replaces its connection", async (context) => {
     const { io, port } = await serve(context, RECOVERY);
     const reasons: string[] = [];
     io.on("connection", (socket) => socket.on("disconnect", (reason) => reasons.push(reason)));
@@ -254,11 +254,14 @@ describe("recovery, on the wire", () => {
   });
 
   for (const [why, end] of [
-    ["it wanted to go", (client: WebSocketClient) => client.send("41")],
-    ["the server sent it away", (_client: WebSocketClient, socket: Socket) => socket.disconnect()],
-    ["it broke the protocol", (client: WebSocketClient) => client.send("x")],
+    ["has left the namespace", (client: WebSocketClient) => client.send("41")],
+    [
+      "the server has disconnected",
+      (_client: WebSocketClient, socket: Socket) => socket.disconnect(),
+    ],
+    ["has violated the protocol", (client: WebSocketClient) => client.send("x")],
   ] as const) {
-    test(`not when ${why}`, async (context) => {
+    test(`does not recover a client that ${why}`, async (context) => {
       const { io, port } = await serve(context, RECOVERY);
       const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
       const [client, { sid, pid }] = await join(port);
@@ -271,7 +274,7 @@ describe("recovery, on the wire", () => {
     });
   }
 
-  test("an offset that nobody gave, or of too long ago, makes a new client and says why", async (context) => {
+  test("an unknown or too old offset starts a new session, and sets recoveryFailure", async (context) => {
     const { io, port } = await serve(context, { connectionStateRecovery: { maxPackets: 3 } });
     const sockets: Socket[] = [];
     io.on("connection", (socket) => sockets.push(socket));
@@ -292,7 +295,7 @@ describe("recovery, on the wire", () => {
     }
   });
 
-  test("offsets of the wrong type are none", async (context) => {
+  test("an offset of the wrong type is ignored, and a secret of the wrong type is unknown", async (context) => {
     const { io, port } = await serve(context, RECOVERY);
     const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
     const [client, { sid, pid }] = await join(port);
@@ -303,7 +306,7 @@ describe("recovery, on the wire", () => {
     assert.equal(again.sid, sid);
   });
 
-  test("the middleware is passed over, unless it is wanted", async (context) => {
+  test("skips middleware unless skipMiddlewares is false", async (context) => {
     for (const skipMiddlewares of [true, false]) {
       const { io, port } = await serve(context, { connectionStateRecovery: { skipMiddlewares } });
       let passed = 0;
@@ -320,7 +323,7 @@ describe("recovery, on the wire", () => {
     }
   });
 
-  test("maxSessions: the oldest is given up", async (context) => {
+  test("drops the oldest session beyond maxSessions", async (context) => {
     const { io, port } = await serve(context, { connectionStateRecovery: { maxSessions: 1 } });
     const told: Welcome[] = [];
     for (let n = 0; n < 2; n++) {
@@ -335,7 +338,7 @@ describe("recovery, on the wire", () => {
     assert.equal((await join(port, { pid: second.pid }))[1].sid, second.sid);
   });
 
-  test("not for clients 1.x and 2.x, whose query cannot ask for it", async (context) => {
+  test("does not recover clients 1.x and 2.x", async (context) => {
     const { io, port } = await serve(context, { ...RECOVERY, allowEIO3: true });
     const admin = io.of("/adm");
     const connected = new Promise<Socket>((resolve) => admin.once("connection", resolve));
@@ -351,7 +354,7 @@ describe("recovery, on the wire", () => {
     assert.notEqual((await again).id, sid);
   });
 
-  test("without the option there is no secret, and no offset", async (context) => {
+  test("without the option, sends no secret and no offsets", async (context) => {
     const { io, port } = await serve(context);
     const [client, told] = await join(port, { pid: "x", offset: "1" });
     assert.deepEqual(Object.keys(told), ["sid"]);
@@ -359,7 +362,7 @@ describe("recovery, on the wire", () => {
     assert.equal(await client.next(), '42["a",1]');
   });
 
-  test("sessions and events are kept for as long as the option says, and then forgotten", async (context) => {
+  test("keeps sessions for maxDisconnectionDuration, and events for a heartbeat longer", async (context) => {
     const clock = new Clock(context);
     const { io, port } = await serve(context, {
       connectionStateRecovery: { maxDisconnectionDuration: 1000 },
@@ -381,7 +384,7 @@ describe("recovery, on the wire", () => {
     assert.notEqual(again.sid, sid);
   });
 
-  test("who goes again before the middleware has let it in may come back again", async (context) => {
+  test("a client that disconnects again while middleware runs may recover later", async (context) => {
     const { io, port } = await serve(context, {
       connectionStateRecovery: { skipMiddlewares: false },
     });
@@ -411,7 +414,7 @@ describe("recovery, on the wire", () => {
   });
 });
 
-describe("a client that comes back while its middleware waits", () => {
+describe("a recovering client whose middleware is running", () => {
   interface RecoveringClient {
     readonly io: Server;
     readonly sid: string;
@@ -423,7 +426,7 @@ describe("a client that comes back while its middleware waits", () => {
     readonly pass: (error?: Error) => void;
   }
 
-  /** A client of "room" has gone, and comes back. Resolves when the middleware has its socket. */
+  /** Disconnects a client in "room", and connects it again. Resolves when the middleware has its socket. */
   async function comeBack(context: TestContext, options: object = {}): Promise<RecoveringClient> {
     const { io, port } = await serve(context, {
       connectionStateRecovery: { skipMiddlewares: false },
@@ -449,12 +452,12 @@ describe("a client that comes back while its middleware waits", () => {
 
   // biome-ignore format: table
   const MEANWHILE: Readonly<Record<string, (io: Server, socket: Socket) => void>> = {
-    nothing: () => {},
-    "it joins another room": (_io, socket) => void socket.join("other"),
-    "it leaves all rooms": (_io, socket) => void socket.leaveAll(),
+    "no change": () => {},
+    "joining another room": (_io, socket) => void socket.join("other"),
+    "leaving all rooms": (_io, socket) => void socket.leaveAll(),
   };
   for (const [what, meanwhile] of Object.entries(MEANWHILE)) {
-    test(`receives what is sent meanwhile, once and in order; before that, ${what}`, async (context) => {
+    test(`receives events emitted meanwhile once and in order, after ${what}`, async (context) => {
       const { io, sid, client, socket, pass } = await comeBack(context);
       meanwhile(io, socket);
       io.to("room").emit("n", 2);
@@ -472,7 +475,7 @@ describe("a client that comes back while its middleware waits", () => {
     });
   }
 
-  test("starts anew if too much is sent meanwhile, of which no more is noted than it may be sent", async (context) => {
+  test("starts a new session if more than maxBackpressure is emitted meanwhile", async (context) => {
     const { io, port, sid, pid, client, socket, pass } = await comeBack(context, {
       maxBackpressure: 100_000,
     });
@@ -490,13 +493,13 @@ describe("a client that comes back while its middleware waits", () => {
 
   // biome-ignore format: table
   const ENDINGS: Readonly<Record<string, (returning: RecoveringClient) => void>> = {
-    "it is refused": ({ pass }) => pass(new Error("no")),
-    "its connection breaks": ({ client }) => client.socket.terminate(),
+    "middleware rejects it": ({ pass }) => pass(new Error("no")),
+    "its connection closes": ({ client }) => client.socket.terminate(),
     "it leaves the namespace": ({ client }) => client.send("41"),
-    "it is let in": ({ pass }) => pass(),
+    "middleware accepts it": ({ pass }) => pass(),
   };
   for (const [what, end] of Object.entries(ENDINGS)) {
-    test(`nothing is noted any more when ${what}`, async (context) => {
+    test(`no longer collects events when ${what}`, async (context) => {
       const returning = await comeBack(context);
       const { adapter } = returning.io.sockets;
       assert.ok("returningCount" in adapter);
@@ -507,7 +510,7 @@ describe("a client that comes back while its middleware waits", () => {
   }
 });
 
-describe("what is kept has bounds", () => {
+describe("the memory for recovery is limited:", () => {
   const OTHER = { localAddress: "127.0.0.2" };
 
   /** A client from an address, and its socket. */
@@ -522,7 +525,7 @@ describe("what is kept has bounds", () => {
     return [client, told, await connected];
   }
 
-  test("large answers to small requests are kept up to maxBytes, and cost no other client its recovery", async (context) => {
+  test("large responses to small requests are kept up to maxBytes, and prevent no other recovery", async (context) => {
     const { io, port } = await serve(context, { connectionStateRecovery: { maxBytes: 4_000_000 } });
     io.on("connection", (socket) => {
       socket.on("ask", () => socket.emit("answer", "x".repeat(1_000_000)));
@@ -544,7 +547,7 @@ describe("what is kept has bounds", () => {
     assert.match(`${await again.next()}`, /^42\["n",2,/);
   });
 
-  test("sessions that one address leaves have none of another address given up", async (context) => {
+  test("sessions of one address do not displace sessions of another address", async (context) => {
     const { io, port } = await serve(context, { connectionStateRecovery: { maxSessions: 3 } });
     const [honest, { sid, pid }, gone] = await joinFrom(io, port);
     await lose(honest, gone);
@@ -567,7 +570,7 @@ describe("what is kept has bounds", () => {
     "one network of IPv6 behind a proxy": (count) => `2001:db8::${count}`,
   };
   for (const [place, addressOf] of Object.entries(PROXIED)) {
-    test(`sessions that ${place} leaves have none of another address given up`, async (context) => {
+    test(`sessions of ${place} do not displace sessions of another address`, async (context) => {
       const { io, port } = await serve(context, { connectionStateRecovery: { maxSessions: 3 } });
       const [honest, { sid, pid }, gone] = await joinFrom(io, port);
       await lose(honest, gone);
@@ -582,7 +585,7 @@ describe("what is kept has bounds", () => {
     });
   }
 
-  test("sessions count with their data, and cost no other address its recovery", async (context) => {
+  test("sessions count with the size of their data, and do not displace those of another address", async (context) => {
     const { io, port } = await serve(context, { connectionStateRecovery: { maxBytes: 1_000_000 } });
     const [honest, { sid, pid }, gone] = await joinFrom(io, port);
     gone.data = { name: "ada" };
@@ -598,7 +601,7 @@ describe("what is kept has bounds", () => {
     assert.equal((await join(port, { pid }))[1].sid, sid);
   });
 
-  test("instances of classes in the data, which the program may share, do not count with their contents", async (context) => {
+  test("class instances in the data, which may be shared, do not count with their contents", async (context) => {
     const { io, port } = await serve(context, { connectionStateRecovery: { maxBytes: 100_000 } });
     class Shared {
       readonly text = "x".repeat(1_000_000);
@@ -612,7 +615,7 @@ describe("what is kept has bounds", () => {
     assert.equal(Reflect.get(io.sockets.adapter, "sessionCount"), 10);
   });
 
-  test("a connection whose sockets come and go costs no other address its recovery", async (context) => {
+  test("a connection that joins and leaves again and again does not prevent another recovery", async (context) => {
     const { io, port } = await serve(context, {
       connectionStateRecovery: { maxSessions: 20, maxPackets: 10 },
     });
@@ -635,7 +638,7 @@ describe("what is kept has bounds", () => {
       assert.match(`${await again.next()}`, new RegExp(`^42\\["n",${number},`));
   });
 
-  test("events and sessions of all namespaces count together", async (context) => {
+  test("events and sessions of all namespaces count towards the same limits", async (context) => {
     const { io, port } = await serve(context, {
       connectionStateRecovery: { maxSessions: 2, maxPackets: 2 },
     });
@@ -661,7 +664,7 @@ describe("what is kept has bounds", () => {
     );
   });
 
-  test("a polling client that has missed more than may wait for it is a new one, once", async (context) => {
+  test("a polling client that has missed more than maxBackpressure starts a new session, once", async (context) => {
     const { io, url } = await serve(context, { ...RECOVERY, maxBackpressure: 1_000_000 });
     const failures: unknown[] = [];
     io.on("connection", (socket) => failures.push(socket.recoveryFailure));
@@ -685,7 +688,7 @@ describe("what is kept has bounds", () => {
     assert.deepEqual(failures, [undefined, "packets dropped"]);
   });
 
-  test("events are kept once, as text: their frames are for nobody", async (context) => {
+  test("events are kept once, as text, and their frames are released", async (context) => {
     setFlagsFromString("--expose-gc");
     const collect: unknown = runInNewContext("gc");
     assert.ok(typeof collect === "function");
@@ -710,8 +713,8 @@ describe("what is kept has bounds", () => {
   });
 });
 
-describe("recovery with an adapter that answers later", () => {
-  /** Sessions behind a network, so to say. */
+describe("recovery with an asynchronous adapter", () => {
+  /** Keeps sessions like a store behind a network. */
   class Slow extends Adapter {
     static sessions = new Map<string, RecoverableSession>();
     static failing = false;
@@ -733,7 +736,7 @@ describe("recovery with an adapter that answers later", () => {
   }
   const SLOW = { ...RECOVERY, adapter: Slow };
 
-  test("the client waits, and is the same again", async (context) => {
+  test("the client waits for the adapter, and then recovers", async (context) => {
     const { io, port } = await serve(context, SLOW);
     const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
     const [client, { sid, pid }] = await join(port);
@@ -744,7 +747,7 @@ describe("recovery with an adapter that answers later", () => {
     assert.notEqual(unknown.sid, sid);
   });
 
-  test("a client that goes meanwhile can come back again", async (context) => {
+  test("a client that leaves before the adapter resolves may recover later", async (context) => {
     const { io, port } = await serve(context, SLOW);
     const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
     const [client, { sid, pid }] = await join(port);
@@ -760,7 +763,7 @@ describe("recovery with an adapter that answers later", () => {
     assert.equal(again.sid, sid);
   });
 
-  test("where it fails the client is a new one, and the error surfaces", async (context) => {
+  test("starts a new session if the adapter rejects, and the error is uncaught", async (context) => {
     const uncaught = gatherUncaught(context);
     Slow.failing = true;
     context.after(() => {
@@ -775,7 +778,7 @@ describe("recovery with an adapter that answers later", () => {
 });
 
 describe("an adapter without recovery", () => {
-  test("keeps nothing: who wants to come back is a new one", async (context) => {
+  test("sends no offsets, and starts a new session for a client that reconnects", async (context) => {
     const { io, port } = await serve(context, { ...RECOVERY, adapter: Adapter });
     const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
     const [client, { sid, pid }] = await join(port);
@@ -816,7 +819,7 @@ describe("a room that is not a string", () => {
 
   for (const [name, room] of Object.entries(ROOMS)) {
     for (const [way, use] of Object.entries(WAYS)) {
-      test(`costs nobody recovery: ${way} with ${name}`, async (context) => {
+      test(`does not prevent recovery: ${way}() with ${name}`, async (context) => {
         const { io, port } = await serve(context, {
           connectionStateRecovery: { maxPackets: 10, maxSessions: 10 },
         });
@@ -835,7 +838,7 @@ describe("a room that is not a string", () => {
         assert.equal(io.sockets.adapter.packetCount, 10 - (way === "join" ? 7 : 0));
       });
     }
-    test(`is a room as others: a client that comes back to ${name} receives what was sent to it, once`, async (context) => {
+    test(`works like any other room: a recovered client in ${name} receives missed events once`, async (context) => {
       const { io, port } = await serve(context, RECOVERY);
       const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
       const [client, { sid, pid }] = await join(port);
@@ -852,7 +855,7 @@ describe("a room that is not a string", () => {
     });
   }
 
-  test("counts with the bytes that it has: what one address names so costs no other client its recovery", async (context) => {
+  test("counts with the size of its contents", async (context) => {
     const { io, port } = await serve(context, { connectionStateRecovery: { maxBytes: 200_000 } });
     const adapter = io.sockets.adapter;
     for (let count = 0; count < 10; count++) {

@@ -1,5 +1,5 @@
-// Every place where a program refuses a client, with every kind of value that a program without types may
-// give: the client receives a refusal that it understands, and does not try again.
+// Every place where a program may reject a client, with every kind of value that untyped code may pass: the
+// client receives a valid error, and does not try again.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -28,9 +28,9 @@ type Kind =
   | "number"
   | "function"
   | "withFunction"
-  | "nothing inside";
+  | "objectWithoutPrototype";
 
-/** Values for next(), and what the client is told. */
+/** Values for next(), and the error that the client receives. */
 const VALUES: Record<Kind, readonly [value: unknown, told: { message: string; data?: unknown }]> = {
   error: [new Error("no"), { message: "no" }],
   errorWithData: [
@@ -53,7 +53,7 @@ const VALUES: Record<Kind, readonly [value: unknown, told: { message: string; da
   number: [401, { message: DEFAULT }],
   function: [(): void => {}, { message: DEFAULT }],
   withFunction: [Object.assign(new Error("no"), { data: (): void => {} }), { message: "no" }],
-  "nothing inside": [Object.create(null), { message: DEFAULT }],
+  objectWithoutPrototype: [Object.create(null), { message: DEFAULT }],
 };
 
 function kinds(): readonly Kind[] {
@@ -61,7 +61,7 @@ function kinds(): readonly Kind[] {
   return Object.keys(VALUES).filter(isKind);
 }
 
-/** What a client that connects to the main namespace is told. */
+/** Returns the error that a client receives when it connects to the main namespace. */
 async function refusal(port: number, packet = "40"): Promise<unknown> {
   const client = new WebSocketClient(port);
   const answer = await client.join(packet);
@@ -69,14 +69,14 @@ async function refusal(port: number, packet = "40"): Promise<unknown> {
   return JSON.parse(answer.slice(answer.indexOf("{")));
 }
 
-/** What an old client is told, which reads data or a text. */
+/** Returns the CONNECT_ERROR packet that a client 2.x receives, with the data or the message alone. */
 async function refusalOf2(port: number): Promise<string> {
   const client = new WebSocketClient(port, "/socket.io/?EIO=3&transport=websocket");
   await client.next();
   return `${await client.next()}`;
 }
 
-/** A thenable by another hand than Node's. */
+/** Returns a thenable that is not a native promise. */
 function thenable(
   settle: (resolve: (value: unknown) => void, reject: (error: unknown) => void) => void,
 ): object {
@@ -87,7 +87,7 @@ function thenable(
 describe("next(value) of a namespace's middleware", () => {
   for (const kind of kinds()) {
     const [value, told] = VALUES[kind];
-    test(`${kind}: ${JSON.stringify(told)}`, async (context) => {
+    test(`with ${kind} sends ${JSON.stringify(told)}`, async (context) => {
       const { io, port, url } = await serve(context, { allowEIO3: true });
       io.use((_socket, next: (value: Untyped) => void) => next(value));
       assert.deepEqual(await refusal(port), told);
@@ -104,7 +104,7 @@ describe("next(value) of a namespace's middleware", () => {
     });
   }
 
-  test("data that JSON cannot say: the client is refused, and the error surfaces", async (context) => {
+  test("with data that JSON cannot encode rejects the client, and the error is uncaught", async (context) => {
     const uncaught = gatherUncaught(context);
     const { io, port } = await serve(context);
     const error = Object.assign(new Error("no"), { data: 1n });
@@ -131,7 +131,7 @@ type Place =
 
 const REFUSED = new ConnectionRefused("no");
 
-/** A place where a namespace refuses: what the program does there, and what the client is told. */
+/** The places where a namespace rejects a client: what the program does there, and the message that the client receives. */
 const PLACES: Record<Place, readonly [refuse: (io: Server) => unknown, message: string]> = {
   middlewareThrows: [
     (io) =>
@@ -187,7 +187,7 @@ function register(io: Server, onConnect: (socket: Socket) => unknown): void {
   io.register(new Handler("/a"));
 }
 
-describe("a refusal of a namespace", () => {
+describe("a namespace rejects a client with the expected message:", () => {
   for (const [place, [refuse, message]] of Object.entries(PLACES)) {
     test(place, async (context) => {
       gatherUncaught(context);
@@ -199,7 +199,7 @@ describe("a refusal of a namespace", () => {
   }
 });
 
-describe("a refusal of allowRequest", () => {
+describe("allowRequest rejects a client", () => {
   for (const [given, message] of [
     ["no", "no"],
     ["", "Forbidden"],
@@ -209,7 +209,7 @@ describe("a refusal of allowRequest", () => {
     [401, "Forbidden"],
     [{ code: 401 }, "Forbidden"],
   ] as const) {
-    test(`${given}: ${message}`, async (context) => {
+    test(`with ${given}: the client receives ${message}`, async (context) => {
       const { port } = await serve(context, {
         allowRequest: (_request, callback: (given: Untyped, allowed: boolean) => void) =>
           callback(given, false),
@@ -233,7 +233,7 @@ describe("a refusal of allowRequest", () => {
   }
 });
 
-describe("a refusal of the engine's middleware", () => {
+describe("engine middleware rejects a client with", () => {
   for (const given of [new Error("no"), "no", 401, true, { code: 401 }]) {
     test(`${given}`, async (context) => {
       const { io, port } = await serve(context);
@@ -244,7 +244,7 @@ describe("a refusal of the engine's middleware", () => {
     });
   }
 
-  test("a thenable that rejects", async (context) => {
+  test("a rejecting thenable", async (context) => {
     const { io, port } = await serve(context);
     io.engine.use(() => thenable((_resolve, reject) => reject("no")));
     assert.equal((await ask(port, "/socket.io/?EIO=4&transport=polling")).status, 400);

@@ -1,5 +1,5 @@
-// A server relays what clients send, inside further arrays and with further arguments. What the server
-// accepts from one client must not break its encoder, nor the connections of the others.
+// A server relays events of one client to others, inside further arrays and with further arguments. What the server
+// accepts from one client must not break its encoder or the connections of other clients.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -52,9 +52,9 @@ async function join(io: Server, port: number, options: object): Promise<ClientSo
 }
 
 for (const [codec, options] of Object.entries(CODECS)) {
-  describe(`relays over ${codec}`, () => {
+  describe(`relaying events with ${codec}`, () => {
     for (const transport of ["polling", "websocket"]) {
-      test(`every client receives the largest events of another one, over ${transport}`, async (context) => {
+      test(`every client receives the largest events of another client, over ${transport}`, async (context) => {
         const { io, port } = await serve(context, options);
         const settings = { ...options, transports: [transport] };
         const from = await join(io, port, settings);
@@ -80,7 +80,7 @@ for (const [codec, options] of Object.entries(CODECS)) {
       });
     }
 
-    test("emit() throws a RangeError for data that no client would accept", async (context) => {
+    test("emit() throws a RangeError for data that clients would reject", async (context) => {
       const { io, port } = await serve(context, options);
       const client = await join(io, port, options);
       context.after(() => client.disconnect());

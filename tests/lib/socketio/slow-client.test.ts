@@ -1,5 +1,5 @@
-// Clients that do not take what is sent to them as fast as it is sent: a program that waits for one, and what becomes of
-// what waits where it does not, by `backpressurePolicy`.
+// Clients that receive more slowly than the program sends: a program that waits with drained(), and what happens to
+// waiting messages without it, by `backpressurePolicy`.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -15,10 +15,10 @@ import { keys } from "../../support/table.ts";
 
 const PARTS = 200;
 const PART = "x".repeat(100_000);
-/** More than one answer to a poll holds, and much less than all parts together. */
+/** More than one response to a poll may contain, and much less than all parts together. */
 const MOST = 2_000_000;
 
-/** Sends all parts. Returns how many bytes waited at most. */
+/** Sends all parts. Returns the largest number of bytes that waited. */
 async function sendAll(socket: Socket): Promise<number> {
   let most = 0;
   for (let n = 0; n < PARTS; n++) {
@@ -30,7 +30,7 @@ async function sendAll(socket: Socket): Promise<number> {
 }
 
 describe("drained()", () => {
-  test("has a program wait for a client that reads slowly, over WebSocket", async (context) => {
+  test("limits the waiting bytes of a client that reads slowly over WebSocket", async (context) => {
     const { io, port } = await serve(context);
     const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
     const client = new WebSocketClient(port);
@@ -48,7 +48,7 @@ describe("drained()", () => {
     client.socket.terminate();
   });
 
-  test("has a program wait for a client that polls", async (context) => {
+  test("limits the waiting bytes of a client that polls", async (context) => {
     const { io, port } = await serve(context);
     const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
     const client = await PollingClient.open(port);
@@ -62,7 +62,7 @@ describe("drained()", () => {
     assert.ok((await done) < MOST, "more than a few parts waited");
   });
 
-  test("resolves at once if nothing waits, and when the client is gone", async (context) => {
+  test("resolves at once if nothing waits, and when the client disconnects", async (context) => {
     const { io, port } = await serve(context);
     const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
     const client = new WebSocketClient(port);
@@ -84,11 +84,11 @@ type Kind =
   | "volatile event"
   | "event"
   | "event with attachments"
-  | "event that asks for an acknowledgement"
+  | "event with an acknowledgement"
   | "acknowledgement"
   | "heartbeat";
 
-/** What becomes of messages of one kind when they are more than may wait. */
+/** What happens to messages of one kind when they exceed maxBackpressure. */
 type Outcome =
   /** The oldest are not received, the client stays. */
   | "oldest dropped"
@@ -102,7 +102,7 @@ const OUTCOMES: Readonly<Record<BackpressurePolicy, Readonly<Record<Kind, Outcom
     "volatile event": "never waits",
     event: "disconnected",
     "event with attachments": "disconnected",
-    "event that asks for an acknowledgement": "disconnected",
+    "event with an acknowledgement": "disconnected",
     acknowledgement: "disconnected",
     heartbeat: "disconnected",
   },
@@ -110,7 +110,7 @@ const OUTCOMES: Readonly<Record<BackpressurePolicy, Readonly<Record<Kind, Outcom
     "volatile event": "oldest dropped",
     event: "disconnected",
     "event with attachments": "disconnected",
-    "event that asks for an acknowledgement": "disconnected",
+    "event with an acknowledgement": "disconnected",
     acknowledgement: "disconnected",
     heartbeat: "disconnected",
   },
@@ -118,7 +118,7 @@ const OUTCOMES: Readonly<Record<BackpressurePolicy, Readonly<Record<Kind, Outcom
     "volatile event": "never waits",
     event: "oldest dropped",
     "event with attachments": "oldest dropped",
-    "event that asks for an acknowledgement": "disconnected",
+    "event with an acknowledgement": "disconnected",
     acknowledgement: "disconnected",
     heartbeat: "disconnected",
   },
@@ -127,7 +127,7 @@ const OUTCOMES: Readonly<Record<BackpressurePolicy, Readonly<Record<Kind, Outcom
 const BOUND = 20_000;
 const COUNT = 200;
 const TEXT = "x".repeat(500);
-/** More than a WebSocket takes at once: what is sent behind it in the same turn waits in the session. */
+/** More than a WebSocket sends at once: packets sent after it in the same turn wait in the session. */
 const FILLER = "x".repeat(200_000);
 
 /** Sends the message with number `n` of each kind. `answer` acknowledges the event with this number. */
@@ -138,19 +138,19 @@ const SEND: Readonly<
   event: (socket, n) => socket.emit("n", n, TEXT),
   "event with attachments": (socket, n) =>
     socket.emit("n", n, Buffer.alloc(500, n), Buffer.of(n, n)),
-  "event that asks for an acknowledgement": (socket, n) => socket.emit("n", n, TEXT, () => {}),
+  "event with an acknowledgement": (socket, n) => socket.emit("n", n, TEXT, () => {}),
   acknowledgement: (_socket, n, answer) => answer(n, TEXT),
   heartbeat: ({ conn }) => conn.onPingDue(),
 };
 
-/** A client that takes nothing until it is asked for all that waits for it. */
+/** A client that receives nothing until received() is called. */
 interface SlowClient {
   readonly socket: Socket;
   /** Callbacks with which its events are acknowledged. */
   readonly answers: ((...args: unknown[]) => void)[];
-  /** What is sent in the rest of this turn waits in the session. */
+  /** Makes packets that are sent in the rest of this turn wait in the session. */
   stall(): void;
-  /** Receives until the event "end", which is not among what it returns. */
+  /** Returns the packets received before the event "end". */
   received(): Promise<(string | Buffer)[]>;
 }
 
@@ -240,7 +240,7 @@ function numbersOf(kind: Kind, received: readonly (string | Buffer)[]): number[]
   });
 }
 
-/** Starts a server with a client for which COUNT messages of a kind would wait, and compares what becomes of them. */
+/** Starts a server with a client, sends COUNT messages of one kind, and checks the outcome. */
 async function overflow(
   context: TestContext,
   transport: Transport,
@@ -290,7 +290,7 @@ async function overflow(
   assert.equal(socket.connected, true);
 }
 
-describe("backpressurePolicy: when more waits than may", () => {
+describe("backpressurePolicy at maxBackpressure:", () => {
   for (const policy of keys(OUTCOMES)) {
     for (const kind of keys(OUTCOMES[policy])) {
       for (const transport of keys(CLIENTS)) {
@@ -303,23 +303,23 @@ describe("backpressurePolicy: when more waits than may", () => {
 
 /** Ways in which events reach a session. */
 const VARIANTS = {
-  stock: { adapter: StockAdapter },
+  "socket.io's adapter": { adapter: StockAdapter },
   recovery: { connectionStateRecovery: {} },
-  "own parser": { parser: msgpack },
+  "a custom parser": { parser: msgpack },
 } satisfies Record<string, ServerOptions>;
 
 /** What a client sends to join the main namespace. */
 const CONNECT: Readonly<Record<keyof typeof VARIANTS, string>> = {
-  stock: "40",
+  "socket.io's adapter": "40",
   recovery: "40",
-  "own parser": `b${Buffer.concat(new msgpack.Encoder().encode({ type: 0, nsp: "/" }).map((part) => Buffer.from(part))).toString("base64")}`,
+  "a custom parser": `b${Buffer.concat(new msgpack.Encoder().encode({ type: 0, nsp: "/" }).map((part) => Buffer.from(part))).toString("base64")}`,
 };
 
 const DROP_OLDEST = { maxBackpressure: BOUND, backpressurePolicy: "drop-oldest" } as const;
 const DROP_VOLATILE = { maxBackpressure: BOUND, backpressurePolicy: "drop-volatile" } as const;
 
 describe("backpressurePolicy", () => {
-  test("keeps what must not be dropped, and the order of all", async (context) => {
+  test("drop-oldest keeps acknowledgements, and the order of all packets", async (context) => {
     const { io, socket, answers, received } = await serveSlow(context, "polling", DROP_OLDEST);
     for (const [n, answer] of answers.slice(0, 10).entries()) {
       socket.emit("n", n, TEXT);
@@ -343,7 +343,7 @@ describe("backpressurePolicy", () => {
     assert.ok(io.stats().dropped > 0, "none was dropped");
   });
 
-  test("drop-oldest keeps CONNECT, and the answers to others", async (context) => {
+  test("drop-oldest keeps CONNECT and CONNECT_ERROR packets", async (context) => {
     const { io, port } = await serve(context, DROP_OLDEST);
     for (const namespace of ["/", "/other"]) {
       io.of(namespace).on("connection", (socket) => {
@@ -360,7 +360,7 @@ describe("backpressurePolicy", () => {
     assert.match(`${packets.at(-1)}`, new RegExp(`^42/other,\\["n",${COUNT - 1},`));
   });
 
-  test("drops an event that cannot fit beside what must be kept, and not all others for it", async (context) => {
+  test("drop-oldest drops an event that cannot fit, instead of all other events", async (context) => {
     const { io, socket, answers, received } = await serveSlow(context, "polling", DROP_OLDEST);
     socket.emit("small", 1);
     answers[0]?.(TEXT);
@@ -372,7 +372,7 @@ describe("backpressurePolicy", () => {
     assert.equal(io.stats().dropped, 1);
   });
 
-  test("lets one event wait, however large it is", async (context) => {
+  test("drop-oldest lets one event larger than maxBackpressure wait", async (context) => {
     const { io, socket, received } = await serveSlow(context, "polling", DROP_OLDEST);
     const large = "x".repeat(2 * BOUND);
     socket.emit("small", 1);
@@ -382,7 +382,7 @@ describe("backpressurePolicy", () => {
     assert.deepEqual(poll, [`42["large","${large}"]`]);
   });
 
-  test("drop-volatile disconnects when what is not volatile exceeds the bound, and drops for it first", async (context) => {
+  test("drop-volatile drops volatile events first, and disconnects when other events exceed the limit", async (context) => {
     const { io, socket } = await serveSlow(context, "polling", DROP_VOLATILE);
     for (let n = 0; n < 20; n++) socket.volatile.emit("v", n, TEXT);
     assert.equal(io.stats().dropped, 0);
@@ -396,7 +396,7 @@ describe("backpressurePolicy", () => {
     assert.deepEqual(io.stats().closes, { "transport error": 1 });
   });
 
-  test("drop-volatile keeps the order of volatile events among others", async (context) => {
+  test("drop-volatile keeps volatile events in order with other events", async (context) => {
     const { socket, received } = await serveSlow(context, "polling", DROP_VOLATILE);
     for (let n = 0; n < 10; n++) {
       if (n % 2 === 0) socket.volatile.emit("n", n, TEXT);
@@ -406,7 +406,7 @@ describe("backpressurePolicy", () => {
     assert.deepEqual(numbersOf("event", await received()), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
   });
 
-  test("says that dropping begins again when the client has taken all that waited", async (context) => {
+  test("logs each time that dropping begins after the client has received everything", async (context) => {
     const { socket, bounds, received } = await serveSlow(context, "polling", DROP_OLDEST);
     for (let round = 1; round <= 2; round++) {
       for (let n = 0; n < COUNT; n++) socket.emit("n", n, TEXT);
@@ -417,7 +417,7 @@ describe("backpressurePolicy", () => {
   });
 
   for (const variant of keys(VARIANTS)) {
-    test(`drop-oldest knows events, with ${variant}`, async (context) => {
+    test(`with ${variant}, drop-oldest drops events, except those with an acknowledgement`, async (context) => {
       const { io, port } = await serve(context, { ...DROP_OLDEST, ...VARIANTS[variant] });
       const client = await PollingClient.open(port);
       await client.join(CONNECT[variant]);
@@ -433,7 +433,7 @@ describe("backpressurePolicy", () => {
     });
   }
 
-  test("a client that stops reading costs the others nothing, and the server a bounded part of its memory", async (context) => {
+  test("a client that stops reading does not delay others, and uses a limited amount of memory", async (context) => {
     const bound = 1_000_000;
     const options = { maxBackpressure: bound, backpressurePolicy: "drop-oldest" } as const;
     const { io, port } = await serve(context, options);
@@ -448,7 +448,7 @@ describe("backpressurePolicy", () => {
     assert.ok(slow !== undefined && socket !== undefined);
     slow.socket.pause();
     let most = 0;
-    // More than the operating system takes, and many times the bound.
+    // More than the operating system buffers, and many times the bound.
     for (let n = 0; n < 400; n++) {
       io.emit("n", n, PART);
       most = Math.max(most, socket.bufferedAmount);
@@ -474,7 +474,7 @@ describe("backpressurePolicy", () => {
     for (const client of clients) client.socket.terminate();
   });
 
-  test("what was dropped counts no more towards maxTotalBackpressure, which still ends the largest", async (context) => {
+  test("dropped events do not count towards maxTotalBackpressure, which still disconnects a slow client", async (context) => {
     const { io, port } = await serve(context, {
       backpressurePolicy: "drop-oldest",
       maxBackpressure: 100_000,
@@ -497,7 +497,7 @@ describe("backpressurePolicy", () => {
     assert.notEqual(ends[0], 2);
   });
 
-  test("a client that comes back is sent dropped events again if it has received no later one", async (context) => {
+  test("a recovered client receives dropped events again if it has received no later event", async (context) => {
     const { io, client, pid, offset, answer } = await serveRecovering(context);
     // Little is missed: most of what waits is kept.
     answer("x".repeat(15_000));
@@ -508,7 +508,7 @@ describe("backpressurePolicy", () => {
     assert.equal(again.recovered, true);
   });
 
-  test("a client that comes back is not sent dropped events again if it has received a later one", async (context) => {
+  test("a recovered client does not receive dropped events again if it has received a later event", async (context) => {
     const { io, client, pid } = await serveRecovering(context);
     for (let n = 0; n < COUNT; n++) io.emit("n", n);
     assert.ok(io.stats().dropped > 0, "none was dropped");
@@ -518,7 +518,7 @@ describe("backpressurePolicy", () => {
     assert.equal(again.recovered, true);
   });
 
-  test("a client that comes back is a new one if with the dropped events it has missed too much", async (context) => {
+  test("a client that has missed too many events, dropped ones included, starts a new session", async (context) => {
     const { io, client, pid, offset } = await serveRecovering(context);
     for (let n = 0; n < COUNT; n++) io.emit("n", n);
     const again = await comeBack(io, client, { pid, offset });
@@ -526,7 +526,7 @@ describe("backpressurePolicy", () => {
     assert.equal(again.recoveryFailure, "packets dropped");
   });
 
-  test("what a client is sent again when it comes back may be dropped, too", async (context) => {
+  test("missed events that are sent to a recovered client may be dropped too", async (context) => {
     setFlagsFromString("--expose-gc");
     const collect: unknown = runInNewContext("gc");
     assert.ok(typeof collect === "function");
@@ -551,7 +551,7 @@ describe("backpressurePolicy", () => {
   });
 });
 
-/** Returns the offset of the last event of a polling answer. */
+/** Returns the offset of the last event in a response to a poll. */
 function offsetOf(body: string): string {
   const [, offset = ""] = /"([^"]+)"\]$/.exec(body) ?? [];
   return offset;
@@ -567,7 +567,7 @@ interface Recovering {
   readonly answer: (value: string) => void;
 }
 
-/** Starts a server with recovery, and a client that may come back. */
+/** Starts a server with recovery, and a client that may recover. */
 async function serveRecovering(context: TestContext): Promise<Recovering> {
   const { io, port } = await serve(context, { ...DROP_OLDEST, connectionStateRecovery: {} });
   const accepted = accept(io);
@@ -581,7 +581,7 @@ async function serveRecovering(context: TestContext): Promise<Recovering> {
   return { io, client, pid, offset, answer };
 }
 
-/** Breaks the connection of a client, which comes back. */
+/** Breaks the connection of a client, and recovers the client. */
 async function comeBack(
   io: Server,
   { port }: PollingClient,

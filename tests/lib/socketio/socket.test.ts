@@ -1,4 +1,4 @@
-// What a socket promises that the stock client's suite does not show.
+// Behaviour of a socket that the tests with socket.io-client do not show.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -15,7 +15,7 @@ import {
 } from "../../support/net.ts";
 
 describe("Socket", () => {
-  test("has an id of 20 characters that is not the session's, and a room of that name", async (context) => {
+  test("has an id of 20 characters that differs from the session id, and a room of that name", async (context) => {
     const { socket, io } = await serveJoined(context);
     assert.match(socket.id, /^[A-Za-z0-9_-]{20}$/);
     assert.notEqual(socket.id, socket.conn.id);
@@ -28,7 +28,7 @@ describe("Socket", () => {
     assert.equal(socket.nsp.name, "/");
   });
 
-  test("write() is send()", async (context) => {
+  test("write() emits a message event, like send()", async (context) => {
     const { socket, client, io } = await serveJoined(context);
     socket.write("a").volatile.write("b");
     io.write("c").volatile.send("d");
@@ -37,7 +37,7 @@ describe("Socket", () => {
     for (const letter of "abcdef") assert.equal(await client.next(), `42["message","${letter}"]`);
   });
 
-  test("every way to broadcast leaves the socket itself out", async (context) => {
+  test("every broadcast from a socket excludes the socket itself", async (context) => {
     const { socket, client, port, io } = await serveJoined(context);
     const other = new WebSocketClient(port);
     await other.join();
@@ -61,7 +61,7 @@ describe("Socket", () => {
     assert.equal(await client.next(), '42["alone"]');
   });
 
-  test("a step of a chain changes nothing that was there before", async (context) => {
+  test("a chained call does not change the object on which it is called", async (context) => {
     const { socket, client, io } = await serveJoined(context);
     socket.join("a");
     const all = io.to("a");
@@ -75,7 +75,7 @@ describe("Socket", () => {
     for (let n = 1; n <= 4; n++) assert.equal(await client.next(), `42["${n}"]`);
   });
 
-  test("volatile events are dropped when they cannot leave at once", async (context) => {
+  test("drops volatile events that cannot be sent at once", async (context) => {
     const { io, port } = await serve(context);
     const client = await PollingClient.open(port);
     await client.join();
@@ -91,7 +91,7 @@ describe("Socket", () => {
     assert.equal((await polled).body, '451-["now",{"_placeholder":true,"num":0}]\x1ebAQ==');
   });
 
-  test("an acknowledgement is sent once, and with bytes if it has any", async (context) => {
+  test("sends an acknowledgement once, also with binary data", async (context) => {
     const { socket, client } = await serveJoined(context);
     socket.on("ask", (reply) => {
       reply(1, Buffer.from([2]));
@@ -104,7 +104,7 @@ describe("Socket", () => {
     assert.equal(await client.next(), '42["next"]');
   });
 
-  test("one given when the client has gone is nothing", async (context) => {
+  test("ignores an acknowledgement after the client has disconnected", async (context) => {
     const { socket, client } = await serveJoined(context);
     const replies: (() => void)[] = [];
     socket.on("ask", (reply) => replies.push(reply));
@@ -115,7 +115,7 @@ describe("Socket", () => {
     for (const reply of replies) reply();
   });
 
-  test("what is emitted when the client has gone is nothing; what asks is told at once", async (context) => {
+  test("drops events after the client has disconnected, and fails acknowledgements at once", async (context) => {
     const { socket, client } = await serveJoined(context);
     client.socket.terminate();
     await until(() => socket.disconnected);
@@ -127,7 +127,7 @@ describe("Socket", () => {
     assert.equal(socket.disconnect(), socket);
   });
 
-  test("whoever waits for an acknowledgement is told at once when the client goes", async (context) => {
+  test("fails pending acknowledgements at once when the client disconnects", async (context) => {
     const { socket, client } = await serveJoined(context);
     const silent: unknown[] = [];
     const told: unknown[] = [];
@@ -143,7 +143,7 @@ describe("Socket", () => {
     assert.deepEqual(silent, []);
   });
 
-  test("one that does not come in time is an error, and one that comes late is nothing", async (context) => {
+  test("fails an acknowledgement after its timeout, and ignores a late acknowledgement", async (context) => {
     const clock = new Clock(context);
     const { socket, client } = await serveJoined(context);
     const told: unknown[] = [];
@@ -168,7 +168,7 @@ describe("Socket", () => {
     assert.equal(told.length, 4);
   });
 
-  test("acknowledgements are numbered through the namespace", async (context) => {
+  test("numbers acknowledgements over all sockets of the namespace", async (context) => {
     const { socket, client, port, io } = await serveJoined(context);
     const other = new WebSocketClient(port);
     await other.join();
@@ -180,7 +180,7 @@ describe("Socket", () => {
   });
 
   // "Disconnection from a namespace".
-  test("disconnect() from within a listener: nothing more is delivered", async (context) => {
+  test("delivers no further event after disconnect() in a listener", async (context) => {
     const { socket, client, io } = await serveJoined(context);
     const log: unknown[] = [];
     const other = new Promise((resolve) => io.of("/other").on("connection", resolve));
@@ -197,7 +197,7 @@ describe("Socket", () => {
     assert.deepEqual(log, [1, "server namespace disconnect"]);
   });
 
-  test("disconnect(true) ends the sockets of all namespaces, and the connection", async (context) => {
+  test("disconnect(true) disconnects the sockets of all namespaces, and closes the connection", async (context) => {
     const { socket, client, io } = await serveJoined(context);
     const ends: unknown[] = [];
     io.of("/a").on("connection", (each) => {
@@ -216,7 +216,7 @@ describe("Socket", () => {
     assert.equal(io.of("/a").sockets.size, 0);
   });
 
-  test("leave() of a room where it is not is nothing; a room that is empty is no more", async (context) => {
+  test("leave() ignores a room that the socket is not in, and removes an empty room", async (context) => {
     const { socket, io } = await serveJoined(context);
     socket.leave("nowhere");
     socket.join(["a", "b"]);
@@ -226,8 +226,8 @@ describe("Socket", () => {
   });
 });
 
-describe("what Flask-SocketIO has", () => {
-  test("json() and send() are events, wherever one can emit", async (context) => {
+describe("methods known from Flask-SocketIO", () => {
+  test("json() and send() emit an event on sockets, operators and the server", async (context) => {
     const { io, port } = await serve(context);
     const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
     const client = new WebSocketClient(port);
@@ -243,7 +243,7 @@ describe("what Flask-SocketIO has", () => {
     }
   });
 
-  test("call() waits for a minute, or as long as timeout() says", async (context) => {
+  test("call() waits for a minute, or for the time set with timeout()", async (context) => {
     const clock = new Clock(context);
     const { io, port } = await serve(context, { pingInterval: 1_000_000 });
     const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
@@ -265,7 +265,7 @@ describe("what Flask-SocketIO has", () => {
     await assert.rejects(late, { code: "ERR_ACK_TIMEOUT" });
   });
 
-  test("closeRoom() empties it, and disconnects nobody", async (context) => {
+  test("closeRoom() removes all sockets from a room without disconnecting them", async (context) => {
     const { io, port } = await serve(context);
     io.on("connection", (socket) => socket.join("room"));
     const clients = [new WebSocketClient(port), new WebSocketClient(port)];
@@ -276,7 +276,7 @@ describe("what Flask-SocketIO has", () => {
     assert.equal(io.sockets.sockets.size, 2);
   });
 
-  test("session() outlives the socket, not the connection, and is of one namespace", async (context) => {
+  test("session() lasts as long as the connection, separately for each namespace", async (context) => {
     const { io, port } = await serve(context);
     const seen: unknown[] = [];
     const onConnection = (socket: Socket): void => {
@@ -300,7 +300,7 @@ describe("what Flask-SocketIO has", () => {
     assert.deepEqual(seen, ["{}", "{}", '{"visits":1}', "{}"]);
   });
 
-  test("members that programs for socket.io read: rooms of an operator, leaveAll(), the engine's options", async (context) => {
+  test("has members of socket.io's API: rooms of an operator, leaveAll(), engine.opts", async (context) => {
     const { io, port } = await serve(context, { pingInterval: 30_000 });
     const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
     const client = new WebSocketClient(port);

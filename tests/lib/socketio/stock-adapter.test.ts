@@ -18,7 +18,7 @@ import { StockNamespace } from "../../../lib/socketio/stock-adapter.ts";
 import { Adapter, type AdapterFactory, Server, type ServerOptions } from "../../../server.ts";
 import { type Joined, join, serve, until, WebSocketClient } from "../../support/net.ts";
 
-/** Servers that hear each other through a list: messages travel as JSON, as over a network. */
+/** Connects servers through a list. Messages are passed as JSON, as over a network. */
 class Bus {
   readonly members = new Set<BusAdapter>();
   sent = 0;
@@ -101,7 +101,7 @@ async function pair(context: TestContext, options: ServerOptions = {}): Promise<
 }
 
 describe("An adapter for socket.io", () => {
-  test("broadcasts to the clients of all servers, and encodes once for each", async (context) => {
+  test("broadcasts to the clients of all servers, and calls their onAnyOutgoing() listeners", async (context) => {
     const { here, near, far } = await pair(context);
     const outgoing: unknown[] = [];
     far.socket.onAnyOutgoing((...args) => outgoing.push(args));
@@ -121,7 +121,7 @@ describe("An adapter for socket.io", () => {
     ]);
   });
 
-  test("sends the same bytes to every client of one broadcast", async (context) => {
+  test("sends the same encoded message to every client of one broadcast", async (context) => {
     const { io, port } = await serve(context, { adapter: StockAdapter });
     const clients = [await join(io, port), await join(io, port), await join(io, port)];
     const sent = new Set<Outgoing>();
@@ -149,7 +149,7 @@ describe("An adapter for socket.io", () => {
     );
   });
 
-  test("collects the acknowledgements of all servers", async (context) => {
+  test("collects the acknowledgements from the clients of all servers", async (context) => {
     const { here, near, far } = await pair(context);
     const told = here.timeout(5_000).emitWithAck("ask", 1);
     const ids = [await near.client.next(), await far.client.next()].map(
@@ -163,7 +163,7 @@ describe("An adapter for socket.io", () => {
     assert.deepEqual(await local, [4]);
   });
 
-  test("awaits acknowledgements for a minute where the program does not say", async (context) => {
+  test("waits a minute for acknowledgements if the program sets no timeout", async (context) => {
     // Stock adapters forget a request when its timeout is over; without one, at once.
     const timeouts: unknown[] = [];
     class Noting extends StockAdapter {
@@ -178,7 +178,7 @@ describe("An adapter for socket.io", () => {
     assert.deepEqual(timeouts, [60_000, 5]);
   });
 
-  test("reports a client of this server that disconnects, and forgets late acknowledgements", async (context) => {
+  test("fails if a client of this server disconnects, and ignores late acknowledgements", async (context) => {
     const { here, near, far } = await pair(context);
     const told = here.timeout(5_000).emitWithAck("ask", 1);
     await near.client.next();
@@ -212,7 +212,7 @@ describe("An adapter for socket.io", () => {
     assert.ok(near.socket.connected);
   });
 
-  test("emits to the other servers, and collects their answers", async (context) => {
+  test("serverSideEmit() reaches the other servers, and serverSideEmitWithAck() collects responses", async (context) => {
     const { here, there } = await pair(context);
     const told = new Promise((resolve) => there.once("tell", (...args) => resolve(args)));
     here.serverSideEmit("tell", 1, "2");
@@ -221,7 +221,7 @@ describe("An adapter for socket.io", () => {
     assert.deepEqual(await here.serverSideEmitWithAck("sum", 1, 2), [3]);
   });
 
-  test("rejects where the adapter cannot ask the other servers", async (context) => {
+  test("rejects acknowledgements if the adapter cannot reach the other servers", async (context) => {
     class Broken extends BusAdapter {
       override async serverCount(): Promise<number> {
         throw new TypeError("no connection");
@@ -233,7 +233,7 @@ describe("An adapter for socket.io", () => {
     await assert.rejects(io.timeout(1000).emitWithAck("sum"), /no connection/);
   });
 
-  test("has the rooms, the events and the own methods of what it stands for", async (context) => {
+  test("has the rooms, the events and the own methods of the adapter that it wraps", async (context) => {
     const { here, near, bus } = await pair(context);
     const { adapter } = here.sockets;
     const log: unknown[] = [];
@@ -257,7 +257,7 @@ describe("An adapter for socket.io", () => {
     assert.equal(await adapter.serverCount(), 2);
   });
 
-  test("is closed with its server, and with a namespace that ends", async (context) => {
+  test("is closed with its server, and with a child namespace that is removed", async (context) => {
     const bus = new Bus();
     const { io, port } = await serve(context, {
       adapter: bus.factory,
@@ -276,7 +276,7 @@ describe("An adapter for socket.io", () => {
     assert.equal(bus.members.size, 0);
   });
 
-  test("ignores what another server sends and what is nothing", async (context) => {
+  test("ignores invalid packets and reserved events from other servers", async (context) => {
     const { here, near, bus } = await pair(context);
     here.on("connection", () => assert.fail("another server cannot connect a client"));
     const [adapter] = bus.members;
@@ -305,7 +305,7 @@ describe("An adapter for socket.io", () => {
     }
   });
 
-  test("ignores sockets without an id", async (context) => {
+  test("ignores fetched sockets without an id", async (context) => {
     class Odd extends StockAdapter {
       found: unknown = [{ id: "a", rooms: ["a"], data: 1 }, null, { id: 1 }, "text"];
       override async fetchSockets(): Promise<Untyped> {
@@ -325,7 +325,7 @@ describe("An adapter for socket.io", () => {
 describe("Connection state recovery with an adapter for socket.io", () => {
   const options = { connectionStateRecovery: {}, adapter: SessionAwareAdapter };
 
-  test("gives a client what it missed, in order", async (context) => {
+  test("sends a recovered client its missed events in order", async (context) => {
     const { io, port } = await serve(context, options);
     const { client, socket, welcome } = await join(io, port);
     socket.join("room");
@@ -353,7 +353,7 @@ describe("Connection state recovery with an adapter for socket.io", () => {
     assert.deepEqual(recovered.data, { name: "Ada" });
   });
 
-  test("asks for acknowledgements in order with other events", async (context) => {
+  test("sends events that request acknowledgements in order with other events", async (context) => {
     const bus = new Bus();
     const { io, port } = await serve(context, { ...options, adapter: bus.factory });
     const { client, socket } = await join(io, port);
@@ -367,7 +367,7 @@ describe("Connection state recovery with an adapter for socket.io", () => {
     assert.equal(await told, 4);
   });
 
-  test("sends to a socket that has left its own room, and to one that is not connected yet", async (context) => {
+  test("emits to a socket that has left its own room, and to one that is not connected yet", async (context) => {
     const { io, port } = await serve(context, options);
     io.use((socket, next) => {
       socket.emit("early", 1);
@@ -384,7 +384,7 @@ describe("Connection state recovery with an adapter for socket.io", () => {
     assert.throws(() => socket.emit("ask", 1n, () => {}), TypeError);
   });
 
-  test("puts one offset behind an event of several namespaces", async (context) => {
+  test("adds one offset to an event for several namespaces", async (context) => {
     const { io, port } = await serve(context, options);
     const parent = io.of(/^\/child-/);
     const clients = [new WebSocketClient(port), new WebSocketClient(port)];
@@ -401,7 +401,7 @@ describe("Connection state recovery with an adapter for socket.io", () => {
     ["without an offset", {}, "unknown offset"],
     ["with an unknown offset", { offset: "unknown" }, "unknown session"],
   ] as const) {
-    test(`gives a client ${title} a new session`, async (context) => {
+    test(`starts a new session for a client ${title}`, async (context) => {
       const { io, port } = await serve(context, options);
       const { client, socket, welcome } = await join(io, port);
       client.socket.terminate();
@@ -416,9 +416,9 @@ describe("Connection state recovery with an adapter for socket.io", () => {
   for (const [title, restoreSession] of [
     ["rejects", () => Promise.reject("session or offset not found")],
     ["throws", () => assert.fail()],
-    ["returns what is no session", () => ({ sid: 1 })],
+    ["returns an invalid session", () => ({ sid: 1 })],
   ] as const) {
-    test(`gives a client a new session where the adapter ${title}`, async (context) => {
+    test(`starts a new session if restoreSession() ${title}`, async (context) => {
       class Forgetful extends SessionAwareAdapter {
         override restoreSession(): Untyped {
           return restoreSession();
@@ -430,7 +430,7 @@ describe("Connection state recovery with an adapter for socket.io", () => {
     });
   }
 
-  test("tells adapters for how long sessions are kept", async (context) => {
+  test("passes maxDisconnectionDuration to the adapter", async (context) => {
     const seen: unknown[] = [];
     const adapter: AdapterFactory = (nsp) => {
       seen.push(Reflect.get(Reflect.get(nsp, "server").opts, "connectionStateRecovery"));
@@ -448,8 +448,8 @@ describe("Connection state recovery with an adapter for socket.io", () => {
   });
 });
 
-describe("The namespace that an adapter for socket.io has", () => {
-  test("is a map of its sockets, and what an adapter of this package expects", async (context) => {
+describe("The namespace passed to an adapter for socket.io", () => {
+  test("has its sockets as a map, and the members that a barewire adapter uses", async (context) => {
     let given: AdapterHost | undefined;
     const { io, port } = await serve(context, {
       adapter: (nsp) => {
@@ -496,7 +496,7 @@ describe("The namespace that an adapter for socket.io has", () => {
     assert.equal(await client.next(), "41");
   });
 
-  test("is made for no class of this package", () => {
+  test("is not used for a class that extends the adapter of barewire", () => {
     let given: AdapterHost | undefined;
     class Own extends Adapter {
       constructor(nsp: AdapterHost) {

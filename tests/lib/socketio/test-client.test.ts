@@ -1,4 +1,4 @@
-// The client for tests of programs: what it sees is what a client over a wire sees.
+// The client for tests of programs, which behaves like a client over the network.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -10,7 +10,7 @@ import { until } from "../../support/net.ts";
 const GONE = { code: "ERR_DISCONNECTED" };
 
 describe("io.testClient()", () => {
-  test("connects without a port, with what it says of itself", async () => {
+  test("connects without a port, with its auth, query and headers", async () => {
     const io = new Server({ pingInterval: 1_000_000 });
     const seen: Socket[] = [];
     io.of("/chat").on("connection", (socket) => seen.push(socket));
@@ -35,7 +35,7 @@ describe("io.testClient()", () => {
     await io.close();
   });
 
-  test("emit() resolves to the acknowledgement; bytes go through the codec", async () => {
+  test("emit() resolves to the acknowledgement, and encodes its arguments", async () => {
     const io = new Server({ pingInterval: 1_000_000 });
     io.on("connection", (socket) => {
       socket.on("sum", (a, b, answer) => answer(a + b, "second"));
@@ -51,7 +51,7 @@ describe("io.testClient()", () => {
     await io.close();
   });
 
-  test("received() and waitFor(): what has come, once", async () => {
+  test("received() and waitFor() return each received event once", async () => {
     const io = new Server({ pingInterval: 1_000_000 });
     const client = await io.testClient();
     io.emit("a", 1);
@@ -71,7 +71,7 @@ describe("io.testClient()", () => {
     await io.close();
   });
 
-  test("the server may ask it", async () => {
+  test("acknowledges events of the server", async () => {
     const io = new Server({ pingInterval: 1_000_000 });
     const client = await io.testClient();
     client.on("who", (greeting, answer) => answer(`${greeting} ada`));
@@ -81,7 +81,7 @@ describe("io.testClient()", () => {
     await io.close();
   });
 
-  test("a refusal is not an error, and says why", async () => {
+  test("resolves with the error in `refusal` if a namespace rejects the client", async () => {
     const io = new Server({ pingInterval: 1_000_000 });
     io.use((_socket, next) => next(Object.assign(new Error("no"), { data: 7 })));
     const client = await io.testClient();
@@ -93,13 +93,13 @@ describe("io.testClient()", () => {
     await io.close();
   });
 
-  test("allowRequest may refuse it", async () => {
+  test("rejects if allowRequest rejects the client", async () => {
     const io = new Server({ allowRequest: (_request, callback) => callback("not you", false) });
     await assert.rejects(io.testClient(), /not you/);
     await io.close();
   });
 
-  test("who is sent away waits for nothing any more", async () => {
+  test("pending emit() and waitFor() reject when the server disconnects the client", async () => {
     const io = new Server({ pingInterval: 1_000_000 });
     io.on("connection", (socket) => socket.on("never", () => {}));
     for (const end of [
@@ -130,7 +130,7 @@ describe("io.testClient()", () => {
     await io.close();
   });
 
-  test("typed by the events of the server", async () => {
+  test("is typed by the events of the server", async () => {
     interface Events {
       sum: (a: number, b: number, answer: (sum: number) => void) => void;
     }

@@ -1,4 +1,4 @@
-// Every upgrade request gets an answer, however a WebSocketServer is set up.
+// Every upgrade request is answered, however a WebSocketServer is set up.
 
 import assert from "node:assert/strict";
 import { EventEmitter, once } from "node:events";
@@ -21,15 +21,15 @@ type Setup =
   | "an HTTP server where another listener answers"
   | "an HTTP server where another listener does nothing"
   | "noServer"
-  | "closed, on an HTTP server that another one is on"
-  | "closed, noServer";
+  | "a closed WebSocketServer beside another one"
+  | "a closed WebSocketServer with noServer";
 
 interface Expected {
   /** Status of the answer to an upgrade request for the path. */
   readonly ours: number;
   /** Status of the answer to one for another path. */
   readonly others: number;
-  /** The answer for the other path comes when other listeners had a second. */
+  /** The response for the other path is sent after other listeners have had a second to answer. */
   readonly late?: true;
   readonly setUp: (context: TestContext) => Promise<number>;
 }
@@ -120,7 +120,7 @@ const SETUPS: Record<Setup, Expected> = {
         http.on("upgrade", (request, socket, head) => server.handleUpgrade(request, socket, head));
       }),
   },
-  "closed, on an HTTP server that another one is on": {
+  "a closed WebSocketServer beside another one": {
     ours: 404,
     others: 404,
     setUp: (context) =>
@@ -130,7 +130,7 @@ const SETUPS: Record<Setup, Expected> = {
         await closed.close();
       }),
   },
-  "closed, noServer": {
+  "a closed WebSocketServer with noServer": {
     ours: 503,
     others: 503,
     setUp: (context) =>
@@ -155,7 +155,7 @@ async function statusOf(client: TcpClient): Promise<number> {
   return Number(/^HTTP\/1\.1 (\d+) /.exec(answer)?.[1]);
 }
 
-describe("answers every upgrade request", () => {
+describe("WebSocketServer answers every upgrade request", () => {
   for (const [setup, { ours, others, late, setUp }] of Object.entries(SETUPS)) {
     test(`with ${setup}: ${ours} for its path, ${others} for others`, async (context) => {
       const clock = late ? new Clock(context) : undefined;
@@ -180,7 +180,7 @@ describe("answers every upgrade request", () => {
     });
   }
 
-  test("also behind a request that was answered on the same connection", async (context) => {
+  test("also after another request on the same connection", async (context) => {
     const clock = new Clock(context);
     const port = await onHttp(context, (http) => {
       new WebSocketServer({ server: http, path: PATH });
@@ -196,7 +196,7 @@ describe("answers every upgrade request", () => {
     client.socket.destroy();
   });
 
-  test("leaves a stream that is no TCP socket to the listener that reads it", async (context) => {
+  test("except on a stream other than a TCP socket, which another listener reads", async (context) => {
     const clock = new Clock(context);
     const http = createServer();
     new WebSocketServer({ server: http, path: PATH });
@@ -220,7 +220,7 @@ describe("close() resolves", () => {
     await server.close();
   });
 
-  test("while verify() does not decide, whose client is refused", async () => {
+  test("while verify() is pending, and rejects its client with 503", async () => {
     const ask = new EventEmitter();
     const verify = (): Promise<boolean> => {
       ask.emit("asked");
@@ -242,7 +242,7 @@ describe("close() resolves", () => {
     silent.destroy();
   });
 
-  test("only when all is closed, however often it is called", async (context) => {
+  test("only when all connections are closed, even if it is called twice", async (context) => {
     const http = createServer();
     const server = new WebSocketServer({ server: http });
     const port = await listen(http);
@@ -262,7 +262,7 @@ describe("close() resolves", () => {
     await until(() => server.clients.size === 0);
   });
 
-  test("a verify() that returns a promise of another library is awaited", async (context) => {
+  test("verify() may return a thenable, which is awaited", async (context) => {
     const http = createServer();
     const thenable: PromiseLike<boolean> = {
       // biome-ignore lint/suspicious/noThenProperty: what such a promise is

@@ -1,5 +1,5 @@
-// What a client has to do before the fuzzing server of the Autobahn test suite: the server sends the
-// case over TCP, and our WebSocket echoes what it is given.
+// What a client must do with the fuzzing server of the Autobahn test suite: the server sends the case over
+// TCP, and our WebSocket echoes each message.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -17,7 +17,7 @@ const frames = new Frames();
 const BYE = frames.close(1000);
 const CASES = autobahnCases(frames);
 
-/** Where the masked frame at `at` ends, or at least does not end before. */
+/** Returns the end of the masked frame at `at`, or a lower bound if its header is incomplete. */
 function endOfFrame(bytes: Buffer, at: number): number {
   const short = (bytes[at + 1] ?? 0) & 0x7f;
   if (short < 126) return at + 6 + short;
@@ -27,7 +27,7 @@ function endOfFrame(bytes: Buffer, at: number): number {
   return at + header + long;
 }
 
-describe("Autobahn's cases, over TCP", () => {
+describe("The client passes Autobahn's cases over TCP:", () => {
   let url = "";
   const waiting: ((socket: TcpSocket) => void)[] = [];
   const server = createServer((socket) => {
@@ -44,7 +44,7 @@ describe("Autobahn's cases, over TCP", () => {
   });
   after(() => server.close());
 
-  /** What a client that echoes answers to `chunks`; all of its frames are masked. */
+  /** Returns the frames with which a client that echoes answers `chunks`. All of them must be masked. */
   async function converse(chunks: readonly Uint8Array[]): Promise<string[]> {
     const accepted = new Promise<TcpSocket>((resolve) => waiting.push(resolve));
     const client = new WebSocket(url);
@@ -54,7 +54,7 @@ describe("Autobahn's cases, over TCP", () => {
     const socket = await accepted;
     const received: Buffer[] = [];
     let length = 0;
-    // From where on a frame is to be read, and how many bytes it takes to know its end.
+    // Where the next frame starts, and how many bytes are needed to know its end.
     let at = 0;
     let needed = 2;
     const end = new Promise<void>((resolve) => {
@@ -113,7 +113,7 @@ describe("Autobahn's cases, over TCP", () => {
   }
 
   for (const size of [0, 125, 126, 127, 65_535, 65_536, 1024 * 1024, 16 * 1024 * 1024]) {
-    test(`RFC 6455 §5.2 a text and bytes of ${size} (Autobahn 1 and 9)`, async () => {
+    test(`RFC 6455 §5.2 echoes text and binary messages of ${size} bytes (Autobahn 1 and 9)`, async () => {
       const payload = STAR.repeat(size);
       assert.deepEqual(await converse([frames.text(payload), BYE]), [
         `text ${payload}`.trimEnd(),
@@ -126,7 +126,7 @@ describe("Autobahn's cases, over TCP", () => {
     });
   }
 
-  test("RFC 6455 §5.4 64 KiB in fragments of 1300 bytes (Autobahn 10.1.1)", async () => {
+  test("RFC 6455 §5.4 echoes 64 KiB received in fragments of 1300 bytes (Autobahn 10.1.1)", async () => {
     const payload = STAR.repeat(65_536);
     const pieces = inChunks(Buffer.from(payload), 1300);
     const lines = await converse([...frames.inFragments(pieces), BYE]);

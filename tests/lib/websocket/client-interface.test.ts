@@ -116,7 +116,7 @@ describe("WebSocket: the constructor", () => {
     for (const [given, url] of URLS) assert.equal(construct(given).url, url);
   });
 
-  check("throws a SyntaxError for an invalid subprotocol, and for one given twice", () => {
+  check("throws a SyntaxError for an invalid or repeated subprotocol", () => {
     const invalid = ["", "a b", "a,b", "a\0b", "é", "(", "a/b", '"a"'];
     for (const each of [...invalid, ["a", "a"], ["a", "A"], ["a", ""], ["a, a"], [null, null]]) {
       assert.throws(() => construct("ws://localhost", each), { name: "SyntaxError" }, `${each}`);
@@ -124,7 +124,7 @@ describe("WebSocket: the constructor", () => {
     assert.throws(() => construct("ws://localhost", [Symbol("a")]), TypeError);
   });
 
-  check("offers the subprotocols that it is given, as a string or in sequence", async (context) => {
+  check("offers the subprotocols passed as a string or a sequence", async (context) => {
     const url = await echo(context);
     // biome-ignore format: aligned table
     const OFFERS: readonly (readonly [unknown, string])[] = [
@@ -162,7 +162,7 @@ describe("WebSocket: the constructor", () => {
     }
   });
 
-  check("sends the query as it is serialised", async (context) => {
+  check("sends the query in serialised form", async (context) => {
     const socket = new WebSocket(`${await echo(context)}/query?x\0y å`);
     const [{ data }] = await once(socket, "message");
     assert.equal(data, "/query?x%00y%20%C3%A5");
@@ -170,14 +170,14 @@ describe("WebSocket: the constructor", () => {
   });
 });
 
-describe("WebSocket: the opening handshake fails with an error, and a close that is not clean", () => {
+describe("WebSocket: the opening handshake fails with an error and an unclean close", () => {
   // biome-ignore format: aligned table
   const ANSWERS: Record<string, readonly [answer: (key: string) => string, protocols: string[]]> = {
-    "when the server answers with what is not HTTP":        [() => "FOO BAR BAZ\r\n\r\n", []],
-    "when the server answers to another key":               [() => SWITCH("x"), []],
-    "when the server chooses a subprotocol unasked":        [(key) => SWITCH(key, "Sec-WebSocket-Protocol: a\r\n"), []],
-    "when the server chooses a subprotocol in another case": [(key) => SWITCH(key, "Sec-WebSocket-Protocol: a\r\n"), ["A"]],
-    "when the server chooses none of the subprotocols offered": [(key) => SWITCH(key), ["a", "b"]],
+    "when the server does not answer with HTTP":                      [() => "FOO BAR BAZ\r\n\r\n", []],
+    "when the server answers with an invalid Sec-WebSocket-Accept":   [() => SWITCH("x"), []],
+    "when the server selects a subprotocol that was not offered":     [(key) => SWITCH(key, "Sec-WebSocket-Protocol: a\r\n"), []],
+    "when the server selects an offered subprotocol in another case": [(key) => SWITCH(key, "Sec-WebSocket-Protocol: a\r\n"), ["A"]],
+    "when the server selects none of the offered subprotocols":       [(key) => SWITCH(key), ["a", "b"]],
   };
   for (const [title, [answer, protocols]] of Object.entries(ANSWERS)) {
     check(title, async (context) => {
@@ -190,7 +190,7 @@ describe("WebSocket: the opening handshake fails with an error, and a close that
   }
 });
 
-describe("WebSocket: its members", () => {
+describe("WebSocket: members", () => {
   check("has constants that cannot be changed", async (context) => {
     const socket = await opened(context);
     for (const [name, value] of Object.entries(CONSTANTS)) {
@@ -255,30 +255,30 @@ describe("WebSocket: send()", () => {
 
   // biome-ignore format: aligned table
   const MESSAGES: Record<string, readonly [given: unknown, received: string | number[]]> = {
-    "null":                       [null,                                    "null"],
-    "undefined":                  [undefined,                               "undefined"],
-    "a number":                   [123,                                     "123"],
-    "an object":                  [{},                                      "[object Object]"],
-    "an array":                   [[1, 2],                                  "1,2"],
-    "a Date":                     [new Date(Number.NaN),                    "Invalid Date"],
-    "an Error":                   [new Error("x"),                          "Error: x"],
-    "a String object":            [Object("text"),                          "text"],
-    "shared memory itself":       [new SharedArrayBuffer(4),                "[object SharedArrayBuffer]"],
-    "an empty text":              ["",                                      ""],
+    "null":                                [null,                                    "null"],
+    "undefined":                           [undefined,                               "undefined"],
+    "a number":                            [123,                                     "123"],
+    "an object":                           [{},                                      "[object Object]"],
+    "an array":                            [[1, 2],                                  "1,2"],
+    "a Date":                              [new Date(Number.NaN),                    "Invalid Date"],
+    "an Error":                            [new Error("x"),                          "Error: x"],
+    "a String object":                     [Object("text"),                          "text"],
+    "a SharedArrayBuffer as a string":     [new SharedArrayBuffer(4),                "[object SharedArrayBuffer]"],
+    "an empty string":                     ["",                                      ""],
     "combining and astral characters": ["å a\u030a \u{1047e}",              "å a\u030a \u{1047e}"],
-    "unpaired surrogates":        ["a\udc00x\ud800y\udc00\ud800z",          "a\ufffdx\ufffdy\ufffd\ufffdz"],
-    "an ArrayBuffer":             [bytes.buffer,                            at(0, 8)],
-    "an empty ArrayBuffer":       [new ArrayBuffer(0),                      []],
-    "memory that was transferred": [transferred,                            []],
-    "a view of such memory":      [view,             []],
-    "a Buffer":                   [Buffer.from(bytes),                      at(0, 8)],
-    "an Int8Array":               [new Int8Array(bytes.buffer),             at(0, 8)],
-    "an Int16Array at an offset": [new Int16Array(bytes.buffer, 2),         at(2, 8)],
+    "unpaired surrogates":                 ["a\udc00x\ud800y\udc00\ud800z",          "a\ufffdx\ufffdy\ufffd\ufffdz"],
+    "an ArrayBuffer":                      [bytes.buffer,                            at(0, 8)],
+    "an empty ArrayBuffer":                [new ArrayBuffer(0),                      []],
+    "a transferred ArrayBuffer":           [transferred,                            []],
+    "a view of a transferred ArrayBuffer": [view,             []],
+    "a Buffer":                            [Buffer.from(bytes),                      at(0, 8)],
+    "an Int8Array":                        [new Int8Array(bytes.buffer),             at(0, 8)],
+    "an Int16Array at an offset":          [new Int16Array(bytes.buffer, 2),         at(2, 8)],
     "a Uint16Array at an offset with a length": [new Uint16Array(bytes.buffer, 2, 2), at(2, 6)],
-    "a Uint32Array at an offset": [new Uint32Array(bytes.buffer, 4),        at(4, 8)],
-    "a Float64Array":             [new Float64Array(bytes.buffer),          at(0, 8)],
+    "a Uint32Array at an offset":          [new Uint32Array(bytes.buffer, 4),        at(4, 8)],
+    "a Float64Array":                      [new Float64Array(bytes.buffer),          at(0, 8)],
     "a DataView at an offset with a length": [new DataView(bytes.buffer, 1, 2), at(1, 3)],
-    "a Blob":                     [new Blob([bytes]),                       at(0, 8)],
+    "a Blob":                              [new Blob([bytes]),                       at(0, 8)],
   };
   for (const [what, [given, received]] of Object.entries(MESSAGES)) {
     check(`sends ${what}`, async (context) => {
@@ -290,23 +290,29 @@ describe("WebSocket: send()", () => {
     });
   }
 
-  check("sends and receives 65 kB of text, and of bytes as each binaryType", async (context) => {
-    const socket = await opened(context);
-    for (const type of ["blob", "arraybuffer", "nodebuffer"] as const) {
-      socket.binaryType = type;
-      for (const size of [10, 65_000, 100_000]) {
-        const back = once(socket, "message");
-        socket.send(new Uint8Array(size));
-        const [{ data }] = await back;
-        const kind =
-          data instanceof Blob ? "blob" : Buffer.isBuffer(data) ? "nodebuffer" : "arraybuffer";
-        assert.deepEqual([kind, data instanceof Blob ? data.size : data.byteLength], [type, size]);
+  check(
+    "sends and receives 65 kB of text, and binary messages as each binaryType",
+    async (context) => {
+      const socket = await opened(context);
+      for (const type of ["blob", "arraybuffer", "nodebuffer"] as const) {
+        socket.binaryType = type;
+        for (const size of [10, 65_000, 100_000]) {
+          const back = once(socket, "message");
+          socket.send(new Uint8Array(size));
+          const [{ data }] = await back;
+          const kind =
+            data instanceof Blob ? "blob" : Buffer.isBuffer(data) ? "nodebuffer" : "arraybuffer";
+          assert.deepEqual(
+            [kind, data instanceof Blob ? data.size : data.byteLength],
+            [type, size],
+          );
+        }
       }
-    }
-    const back = once(socket, "message");
-    socket.send("x".repeat(65_000));
-    assert.equal((await back)[0].data.length, 65_000);
-  });
+      const back = once(socket, "message");
+      socket.send("x".repeat(65_000));
+      assert.equal((await back)[0].data.length, 65_000);
+    },
+  );
 
   check(
     "throws a TypeError without arguments, for a Symbol, and for shared or resizable memory",
@@ -333,7 +339,7 @@ describe("WebSocket: send()", () => {
     await once(socket, "close");
   });
 
-  check("sends bytes as they are at the call", async (context) => {
+  check("sends the content that a buffer has at the call", async (context) => {
     const socket = await opened(context);
     const data = new Uint8Array(2000).fill(1);
     socket.send(new Blob(["first"]));
@@ -345,7 +351,7 @@ describe("WebSocket: send()", () => {
     assert.deepEqual(new Uint8Array(received[1] ?? []), new Uint8Array(2000).fill(1));
   });
 
-  check("drops what is sent after close()", async (context) => {
+  check("drops messages sent after close()", async (context) => {
     const socket = await opened(context);
     socket.close();
     assert.equal(call(socket, "send", "late"), undefined);
@@ -369,7 +375,7 @@ describe("WebSocket: bufferedAmount", () => {
     socket.close();
   });
 
-  check("grows with what is sent after close(), and stays", async (context) => {
+  check("grows with messages sent after close(), and does not shrink", async (context) => {
     const fresh = new WebSocket(await echo(context));
     assert.equal(fresh.bufferedAmount, 0);
     await once(fresh, "open");
@@ -419,21 +425,24 @@ describe("WebSocket: close()", () => {
   }
   TITLES.add("close() with each code and reason");
 
-  check("close() before the socket is open: error and close, in a later turn", async (context) => {
-    const socket = new WebSocket(await byHand(context, () => undefined));
-    socket.close();
-    socket.close();
-    assert.equal(socket.readyState, WebSocket.CLOSING);
-    // Promises that are done already.
-    for (let i = 0; i < 10; i++) await undefined;
-    const { types, close } = await ending(socket);
-    assert.deepEqual(types, ["error", "close"]);
-    assert.deepEqual([close.code, close.wasClean], [1006, false]);
-    socket.close();
-    assert.equal(socket.readyState, WebSocket.CLOSED);
-  });
+  check(
+    "close() before the socket is open emits error and close in a later turn",
+    async (context) => {
+      const socket = new WebSocket(await byHand(context, () => undefined));
+      socket.close();
+      socket.close();
+      assert.equal(socket.readyState, WebSocket.CLOSING);
+      // Promises that are done already.
+      for (let i = 0; i < 10; i++) await undefined;
+      const { types, close } = await ending(socket);
+      assert.deepEqual(types, ["error", "close"]);
+      assert.deepEqual([close.code, close.wasClean], [1006, false]);
+      socket.close();
+      assert.equal(socket.readyState, WebSocket.CLOSED);
+    },
+  );
 
-  check("closes cleanly when the server does", async (context) => {
+  check("closes cleanly when the server closes", async (context) => {
     const socket = await opened(context);
     socket.send("Goodbye");
     const { types, close } = await ending(socket);
@@ -441,7 +450,7 @@ describe("WebSocket: close()", () => {
     assert.deepEqual([close.code, close.reason, close.wasClean], [1000, "Goodbye", true]);
   });
 
-  check("does not close before the server has answered", async (context) => {
+  check("does not close before the server has answered the close frame", async (context) => {
     let answer = (): void => {};
     const url = await byHand(context, SWITCH, (tcp) => {
       tcp.once("data", () => {
@@ -460,7 +469,7 @@ describe("WebSocket: close()", () => {
     assert.equal((await ending(socket)).close.wasClean, true);
   });
 
-  check("takes a close frame that comes with the answer to the handshake", async (context) => {
+  check("accepts a close frame in the same packet as the handshake response", async (context) => {
     const url = await byHand(context, SWITCH, (tcp) => {
       tcp.end(Buffer.concat([frame(8, Buffer.from("\x03\xe9PASS", "latin1")), frame(1, "late")]));
     });
@@ -473,11 +482,15 @@ describe("WebSocket: close()", () => {
 });
 
 describe("WebSocket: no error after a clean close, however TCP ends", () => {
-  type End = "FIN" | "reset" | "reset before our close frame is read" | "garbage, then reset";
+  type End =
+    | "FIN"
+    | "reset"
+    | "reset before the client's close frame is read"
+    | "garbage, then reset";
   const ENDS: Record<End, (tcp: import("node:net").Socket) => void> = {
     FIN: (tcp) => void tcp.once("data", () => tcp.end()),
     reset: (tcp) => void tcp.once("data", () => reset(tcp)),
-    "reset before our close frame is read": (tcp) => setImmediate(() => reset(tcp)),
+    "reset before the client's close frame is read": (tcp) => setImmediate(() => reset(tcp)),
     "garbage, then reset": (tcp) =>
       void tcp.once("data", () => tcp.write("\xff\xff\xff", () => reset(tcp))),
   };
@@ -492,7 +505,7 @@ describe("WebSocket: no error after a clean close, however TCP ends", () => {
     });
   }
 
-  check("our close, answered, then reset", async (context) => {
+  check("client-initiated close, answered, then reset", async (context) => {
     const url = await byHand(context, SWITCH, (tcp) => {
       tcp.once("data", () => tcp.write(frame(8, Uint8Array.of(3, 232)), () => reset(tcp)));
     });
@@ -576,30 +589,33 @@ describe("WebSocket: events", () => {
     await once(socket, "close");
   });
 
-  check("handlers are null at first, and null again for what is not an object", async () => {
-    const socket = construct("ws://localhost");
-    for (const name of HANDLERS) {
-      const handler = (): void => {};
-      const object = { handleEvent: () => assert.fail("a handler is not a listener") };
-      assert.equal(socket[name], null);
-      for (const [value, now] of [
-        [handler, handler],
-        [2, null],
-        [handler, handler],
-        [undefined, null],
-        [";", null],
-        [object, object],
-        [null, null],
-        [object, object],
-      ] as const) {
-        Reflect.set(socket, name, value);
-        assert.equal(socket[name], now);
+  check(
+    "handlers are null at first, and null again for a value that is not an object",
+    async () => {
+      const socket = construct("ws://localhost");
+      for (const name of HANDLERS) {
+        const handler = (): void => {};
+        const object = { handleEvent: () => assert.fail("a handler is not a listener") };
+        assert.equal(socket[name], null);
+        for (const [value, now] of [
+          [handler, handler],
+          [2, null],
+          [handler, handler],
+          [undefined, null],
+          [";", null],
+          [object, object],
+          [null, null],
+          [object, object],
+        ] as const) {
+          Reflect.set(socket, name, value);
+          assert.equal(socket[name], now);
+        }
+        socket.dispatchEvent(new Event(name.slice(2)));
+        Reflect.set(socket, name, null);
       }
-      socket.dispatchEvent(new Event(name.slice(2)));
-      Reflect.set(socket, name, null);
-    }
-    await once(socket, "close");
-  });
+      await once(socket, "close");
+    },
+  );
 
   check(
     "are those of EventTarget: dispatchEvent(), once, signal, removeEventListener()",
@@ -621,7 +637,7 @@ describe("WebSocket: events", () => {
     },
   );
 
-  check("a handler that throws keeps nobody else from the event", async (context) => {
+  check("a handler that throws does not keep others from receiving the event", async (context) => {
     const uncaught = gatherUncaught(context);
     const socket = construct("ws://localhost");
     const mistake = new Error("the handler's");
@@ -633,18 +649,21 @@ describe("WebSocket: events", () => {
     assert.deepEqual(uncaught, [mistake]);
   });
 
-  check('"open" has a turn of its own, so that the first message is not lost', async (context) => {
-    const url = await byHand(context, (key) =>
-      Buffer.concat([Buffer.from(SWITCH(key)), frame(1, "first")]),
-    );
-    const openedLate = async (socket: WebSocket): Promise<WebSocket> => {
-      await once(socket, "open");
-      return socket;
-    };
-    const socket = await openedLate(new WebSocket(url));
-    const [{ data }] = await once(socket, "message");
-    assert.equal(data, "first");
-  });
+  check(
+    '"open" is dispatched in a turn of its own, so that the first message is not lost',
+    async (context) => {
+      const url = await byHand(context, (key) =>
+        Buffer.concat([Buffer.from(SWITCH(key)), frame(1, "first")]),
+      );
+      const openedLate = async (socket: WebSocket): Promise<WebSocket> => {
+        await once(socket, "open");
+        return socket;
+      };
+      const socket = await openedLate(new WebSocket(url));
+      const [{ data }] = await once(socket, "message");
+      assert.equal(data, "first");
+    },
+  );
 });
 
 describe("CloseEvent", () => {
@@ -673,7 +692,7 @@ describe("CloseEvent", () => {
   });
 });
 
-describe("permessage-deflate: a window that zlib cannot compress for", () => {
+describe("permessage-deflate: a window that zlib does not support", () => {
   check("messages are sent uncompressed, and compressed ones are received", async (context) => {
     const extension = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits=8\r\n";
     const firstBytes: (number | undefined)[] = [];

@@ -1,4 +1,4 @@
-// The WebSocket client of Node, against a server by another hand and against what is said by hand.
+// The WebSocket client for Node, tested with `ws` as the server and with handwritten responses.
 
 import assert from "node:assert/strict";
 import { EventEmitter, once } from "node:events";
@@ -43,7 +43,7 @@ async function echo(
   return `ws://127.0.0.1:${port}/`;
 }
 
-/** What becomes of a WebSocket. */
+/** Resolves when a WebSocket closes, with its code, reason and error. */
 async function ended(socket: WebSocket): Promise<{ code: number; reason: string; error: string }> {
   let error = "";
   socket.addEventListener("error", (event) => {
@@ -63,7 +63,7 @@ function isClose(event: unknown): event is CloseEvent {
 }
 
 describe("WebSocket", () => {
-  test("texts and bytes of all sizes, both ways", async (context) => {
+  test("sends and receives text and binary messages of all sizes", async (context) => {
     const socket = new WebSocket(await echo(context));
     assert.equal(socket.readyState, WebSocket.CONNECTING);
     await once(socket, "open");
@@ -90,7 +90,7 @@ describe("WebSocket", () => {
     assert.equal(socket.readyState, WebSocket.CLOSED);
   });
 
-  test("handlers as properties, in the browser's manner", async (context) => {
+  test("supports handlers as properties, like browsers", async (context) => {
     const socket = new WebSocket(await echo(context));
     const log: string[] = [];
     await new Promise<void>((resolve) => {
@@ -107,7 +107,7 @@ describe("WebSocket", () => {
     assert.deepEqual(log, ["open", "x"]);
   });
 
-  test("RFC 6455 §10.6 over TLS, with a subprotocol and header fields", async (context) => {
+  test("RFC 6455 §10.6 connects over TLS, with a subprotocol and header fields", async (context) => {
     const https = createSecureServer(CERTIFICATE);
     const seen: unknown[] = [];
     https.on("upgrade", ({ headers }) => seen.push(headers["x-name"]));
@@ -127,7 +127,7 @@ describe("WebSocket", () => {
     ["another status", () => "HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\n\r\n", /status 403/],
     ["a redirect", () => "HTTP/1.1 302 Found\r\nLocation: /\r\n\r\n", /status 302/],
     [
-      "another key's answer",
+      "an invalid Sec-WebSocket-Accept",
       () => SWITCH("dGhlIHNhbXBsZSBub25jZQ=="),
       /Sec-WebSocket-Accept header does not match/,
     ],
@@ -141,22 +141,22 @@ describe("WebSocket", () => {
       (key: string) => SWITCH(key, "Sec-WebSocket-Extensions: permessage-fold\r\n"),
       /extension/,
     ],
-    ["no HTTP", () => "SSH-2.0-OpenSSH\r\n", /Parse Error|HPE/i],
+    ["data that is not HTTP", () => "SSH-2.0-OpenSSH\r\n", /Parse Error|HPE/i],
   ] as const) {
-    test(`a server that answers with ${does} is not one`, async (context) => {
+    test(`fails the connection if the server answers with ${does}`, async (context) => {
       const { code, error: message } = await ended(new WebSocket(await byHand(context, answer)));
       assert.equal(code, 1006);
       assert.match(message, error);
     });
   }
 
-  test("a server that does not answer is given up", async (context) => {
+  test("fails the connection if the server does not answer within handshakeTimeout", async (context) => {
     const url = await byHand(context, () => undefined);
     const { error } = await ended(new WebSocket(url, [], { handshakeTimeout: 50 }));
     assert.match(error, /timed out/);
   });
 
-  test("nobody is there", async () => {
+  test("fails the connection if no server listens", async () => {
     const http = createServer();
     const port = await listen(http);
     http.close();
@@ -178,7 +178,7 @@ describe("WebSocket", () => {
     });
   }
 
-  test("a frame in the same packet as the answer is heard; pings are answered, masked", async (context) => {
+  test("receives a frame in the same packet as the handshake response, and masks its pongs", async (context) => {
     const heard: Buffer[] = [];
     const url = await byHand(context, SWITCH, (socket) => {
       socket.write(Buffer.concat([frame(1, "at once"), frame(9, "p")]));
@@ -233,7 +233,7 @@ describe("WebSocket", () => {
     socket.close();
   });
 
-  test("RFC 6455 §7.1.1 cuts off a server that does not end TCP", async (context) => {
+  test("RFC 6455 §7.1.1 closes with 1006 after 30 seconds if the server does not end TCP", async (context) => {
     const clock = new Clock(context);
     let asked = false;
     const url = await byHand(context, SWITCH, (tcp) => {
@@ -254,7 +254,7 @@ describe("WebSocket", () => {
   });
 
   // RFC 6455 §3.
-  test("the caller's mistakes throw where they are made", async (context) => {
+  test("the constructor, send() and close() throw for invalid arguments", async (context) => {
     for (const url of ["nothing", "ftp://x/", "ws://x/#fragment"]) {
       assert.throws(() => new WebSocket(url), { name: "SyntaxError" });
     }
@@ -272,7 +272,7 @@ describe("WebSocket", () => {
     socket.close();
   });
 
-  test("as browsers have it: constants, Blobs, extensions", async (context) => {
+  test("has the constants, Blobs and extensions of browsers", async (context) => {
     const socket = new WebSocket(await echo(context, createServer(), { perMessageDeflate: true }));
     assert.deepEqual([socket.binaryType, socket.extensions, socket.protocol], ["blob", "", ""]);
     await once(socket, "open");
@@ -302,9 +302,13 @@ describe("WebSocket", () => {
     ["without takeover", { serverNoContextTakeover: true, clientNoContextTakeover: true }, true],
     ["with small windows", { serverMaxWindowBits: 9, clientMaxWindowBits: 10 }, true],
     ["with a threshold", {}, { threshold: 1, zlibDeflateOptions: { level: 9 } }],
-    ["that only we want so", {}, { clientNoContextTakeover: true, serverMaxWindowBits: 10 }],
+    [
+      "requested by the client only",
+      {},
+      { clientNoContextTakeover: true, serverMaxWindowBits: 10 },
+    ],
   ] as const) {
-    test(`permessage-deflate ${does}: messages of all sizes, both ways (seed ${seed})`, async (context) => {
+    test(`permessage-deflate ${does}: sends and receives messages of all sizes (seed ${seed})`, async (context) => {
       const perMessageDeflate = { threshold: 0, ...theirs };
       const url = await echo(context, createServer(), { perMessageDeflate });
       const socket = new WebSocket(url, [], { perMessageDeflate: ours });
@@ -326,7 +330,7 @@ describe("WebSocket", () => {
     });
   }
 
-  test("permessage-deflate: what cannot be inflated, or is too long then, fails the connection", async (context) => {
+  test("permessage-deflate: a message that cannot be inflated, or becomes too long, fails the connection", async (context) => {
     const compressed = (payload: Uint8Array): Uint8Array => frame(2, payload, { rsv: 4 });
     for (const [bytes, error] of [
       [compressed(Uint8Array.of(0xff, 0xff)), /deflate|inflate/i],
@@ -342,7 +346,7 @@ describe("WebSocket", () => {
     }
   });
 
-  test("permessage-deflate: many small messages in one chunk let others have their turn", async (context) => {
+  test("permessage-deflate: many small messages in one chunk do not block the event loop", async (context) => {
     const small = deflateRawSync("small", { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4);
     const message = frame(1, small, { rsv: 4 });
     const url = await byHand(
@@ -386,7 +390,7 @@ describe("WebSocket", () => {
     assert.deepEqual([event.code, event.wasClean], [1006, false]);
   });
 
-  test("redirections: followed if asked, and elsewhere without what says who this is", async (context) => {
+  test("follows redirections with followRedirects, and sends no credentials to another host", async (context) => {
     const seen: unknown[] = [];
     const target = createServer();
     target.on("upgrade", ({ headers, url }) => {
@@ -418,7 +422,7 @@ describe("WebSocket", () => {
     assert.match((await ended(lost)).error, /too many redirections/);
   });
 
-  test("through a proxy: an agent of the program's", async (context) => {
+  test("connects through a proxy with an agent of the program", async (context) => {
     const asked: unknown[] = [];
     const proxy = createServer();
     proxy.on("connect", (request, client) => {

@@ -21,7 +21,7 @@ import { connection, serveWebSocket } from "../../support/web-socket-server.ts";
 const KEY = bytes("0a 0b 0c 0d");
 const TEXT = "the same words again and again, ".repeat(100);
 
-/** A raw client that has offered permessage-deflate, the server's end, and how it ends. */
+/** Connects a raw client that offers permessage-deflate. Returns it with the server's end and its close event. */
 async function raw(
   context: TestContext,
   options: Partial<WebSocketServerOptions> = {},
@@ -38,7 +38,7 @@ async function raw(
   return { client, ours, closed };
 }
 
-/** The code in the close frame, the only frame behind the opening handshake. */
+/** Returns the code in the close frame, the only frame after the opening handshake. */
 function closeCode(received: Buffer): number | undefined {
   const [close] = readFrames(received.subarray(received.indexOf("\r\n\r\n") + 4));
   return close?.payload.readUInt16BE(0);
@@ -53,17 +53,17 @@ describe("permessage-deflate", () => {
   const TERMS = [
     { does: "RFC 7692 §7.1 both directions with context", ours: true, theirs: true },
     {
-      does: "RFC 7692 §7.1.1.1 no context of the server's",
+      does: "RFC 7692 §7.1.1.1 without the server's context",
       ours: { serverNoContextTakeover: true },
       theirs: true,
     },
     {
-      does: "RFC 7692 §7.1.1.2 no context of the client's",
+      does: "RFC 7692 §7.1.1.2 without the client's context",
       ours: { clientNoContextTakeover: true },
       theirs: true,
     },
     {
-      does: "RFC 7692 §7.1.1 no context that the client asks for",
+      does: "RFC 7692 §7.1.1 without context, at the client's request",
       ours: true,
       theirs: { serverNoContextTakeover: true, clientNoContextTakeover: true },
     },
@@ -74,7 +74,7 @@ describe("permessage-deflate", () => {
     },
   ] as const;
   for (const { does, ours, theirs } of TERMS) {
-    test(`${does}: messages of every size come back as they went (SEED=${seed})`, async (context) => {
+    test(`${does}: echoes messages of every size (SEED=${seed})`, async (context) => {
       const { server, port } = await serveWebSocket(context, {
         perMessageDeflate: ours === true ? { threshold: 0 } : { ...ours, threshold: 0 },
       });
@@ -97,7 +97,7 @@ describe("permessage-deflate", () => {
     });
   }
 
-  test("is declined where it is off, or not offered", async (context) => {
+  test("is not used if it is disabled or not offered", async (context) => {
     const off = await serveWebSocket(context, { perMessageDeflate: false });
     const client = new WebSocketClient(off.port, "/", { perMessageDeflate: true });
     const [ours] = await Promise.all([connection(off.server), client.opened()]);
@@ -112,7 +112,7 @@ describe("permessage-deflate", () => {
     assert.equal(await plain.next(), TEXT);
   });
 
-  test("messages below the threshold go uncompressed, in the order in which they were sent", async (context) => {
+  test("messages below the threshold are sent uncompressed, in order with others", async (context) => {
     const { client, ours } = await raw(context, { perMessageDeflate: { threshold: 100 } });
     ours.send("short");
     ours.send(TEXT);
@@ -141,7 +141,7 @@ describe("permessage-deflate", () => {
     assert.equal(whole.toString(), TEXT);
   });
 
-  test("what waits to be compressed counts as buffered, and close() comes behind it", async (context) => {
+  test("messages that wait to be compressed count as buffered, and close() waits for them", async (context) => {
     const { server, port } = await serveWebSocket(context, { perMessageDeflate: { threshold: 0 } });
     const client = new WebSocketClient(port, "/", { perMessageDeflate: true });
     const [ours] = await Promise.all([connection(server), client.opened()]);
@@ -152,7 +152,7 @@ describe("permessage-deflate", () => {
     assert.equal(await client.closed, 1000);
   });
 
-  test("nothing is sent, and nothing escapes, when it is cut off meanwhile", async (context) => {
+  test("terminate() drops messages that wait to be compressed, without an error", async (context) => {
     const { server, port } = await serveWebSocket(context, { perMessageDeflate: { threshold: 0 } });
     for (const noContext of [false, true]) {
       const client = new WebSocketClient(port, "/", {
@@ -169,7 +169,7 @@ describe("permessage-deflate", () => {
     }
   });
 
-  test("a peer's failure while messages wait to be compressed sends its close frame and no more", async (context) => {
+  test("a protocol error while messages wait to be compressed makes the close frame the last frame", async (context) => {
     const { client, ours, closed } = await raw(context, { perMessageDeflate: { threshold: 0 } });
     for (let i = 0; i < 20; i++) ours.send(i % 2 === 0 ? TEXT : "");
     client.write(frame(3, "", { key: KEY }));
@@ -183,7 +183,7 @@ describe("permessage-deflate", () => {
     );
   });
 
-  test("many connections at once take turns", async (context) => {
+  test("many connections at once share the compressor", async (context) => {
     const { server, port } = await serveWebSocket(context, { perMessageDeflate: { threshold: 0 } });
     server.on("connection", (each: WebSocketConnection) =>
       each.on("message", (data) => each.send(data)),
@@ -198,12 +198,12 @@ describe("permessage-deflate", () => {
   });
 });
 
-describe("permessage-deflate, from a peer that errs", () => {
+describe("permessage-deflate of received messages", () => {
   for (const offer of ["permessage-deflate", "permessage-deflate; client_no_context_takeover"]) {
     const terms = offer.includes(";") ? "without context" : "with context";
     const options = { perMessageDeflate: true, maxPayload: 100_000 };
 
-    test(`${terms}: RFC 6455 §10.4 a message that grows beyond maxPayload is stopped at it`, async (context) => {
+    test(`${terms}: RFC 6455 §10.4 fails with 1009 for a message that exceeds maxPayload when inflated`, async (context) => {
       const { client, ours, closed } = await raw(context, options, offer);
       ours.on("message", () => assert.fail("too large to be delivered"));
       const bomb = compressed(Buffer.alloc(50_000_000));
@@ -214,7 +214,7 @@ describe("permessage-deflate, from a peer that errs", () => {
       assert.equal(closeCode(await client.closed), 1009);
     });
 
-    test(`${terms}: RFC 6455 §10.4 so is one that is small enough to be inflated at once`, async (context) => {
+    test(`${terms}: RFC 6455 §10.4 fails with 1009 for a small compressed message that exceeds maxPayload`, async (context) => {
       for (const maxPayload of [100_000, 1000]) {
         const { client, ours, closed } = await raw(context, { ...options, maxPayload }, offer);
         ours.on("message", () => assert.fail("too large to be delivered"));
@@ -227,7 +227,7 @@ describe("permessage-deflate, from a peer that errs", () => {
       }
     });
 
-    test(`${terms}: what grows is delivered in its place among what is small`, async (context) => {
+    test(`${terms}: delivers messages that are large when inflated in order with small messages`, async (context) => {
       const { client, ours } = await raw(context, options, offer);
       const log: number[] = [];
       ours.on("message", (data) => log.push(data.length));
@@ -240,7 +240,7 @@ describe("permessage-deflate, from a peer that errs", () => {
       assert.deepEqual(log, [5, 90_000, 6, 5, 90_000, 5]);
     });
 
-    test(`${terms}: many small messages in one chunk let others have their turn`, async (context) => {
+    test(`${terms}: many small messages in one chunk do not block the event loop`, async (context) => {
       const { client, ours } = await raw(context, options, offer);
       let count = 0;
       const turns = new Set<number>();
@@ -254,7 +254,7 @@ describe("permessage-deflate, from a peer that errs", () => {
       assert.ok(turn <= 100, `a turn after ${turn}`);
     });
 
-    test(`${terms}: what is not deflated fails with 1007`, async (context) => {
+    test(`${terms}: fails with 1007 for data that cannot be inflated`, async (context) => {
       const { client, closed } = await raw(context, options, offer);
       client.write(frame(1, bytes("ff ff ff ff ff"), { rsv: 4, key: KEY }));
       const [code, , rule] = await closed;
@@ -262,14 +262,14 @@ describe("permessage-deflate, from a peer that errs", () => {
       assert.equal(closeCode(await client.closed), 1007);
     });
 
-    test(`${terms}: RFC 6455 §8.1 text that is not UTF-8 when inflated fails with 1007`, async (context) => {
+    test(`${terms}: RFC 6455 §8.1 fails for inflated text that is not UTF-8`, async (context) => {
       const { client, ours, closed } = await raw(context, options, offer);
       ours.on("message", () => assert.fail("no text"));
       client.write(frame(1, compressed(Buffer.from([0xff])), { rsv: 4, key: KEY }));
       assert.deepEqual(await closed, [1006, "", "INVALID_UTF8"]);
     });
 
-    test(`${terms}: whoever leaves while its message is inflated is still read, then gone`, async (context) => {
+    test(`${terms}: delivers the messages of a peer that ends TCP while they are inflated`, async (context) => {
       const { client, ours, closed } = await raw(context, options, offer);
       const log: unknown[] = [];
       ours.on("message", (data) => log.push(data));
@@ -306,7 +306,7 @@ describe("permessage-deflate, from a peer that errs", () => {
     assert.equal(most, 10);
   });
 
-  test("RFC 7692 §7.2.3.4 a block with BFINAL set does not end the conversation", async (context) => {
+  test("RFC 7692 §7.2.3.4 accepts further messages after a block with BFINAL set", async (context) => {
     const { client, ours } = await raw(context);
     const log: unknown[] = [];
     ours.on("message", (data) => log.push(data));
@@ -318,7 +318,7 @@ describe("permessage-deflate, from a peer that errs", () => {
     assert.deepEqual(log, ["Hello", "again"]);
   });
 
-  test("RFC 7692 §7.2.3.2 a message may refer to the one before", async (context) => {
+  test("RFC 7692 §7.2.3.2 a message may refer to the data of the previous message", async (context) => {
     const { client, ours } = await raw(context);
     const log: unknown[] = [];
     ours.on("message", (data) => log.push(data));

@@ -1,4 +1,4 @@
-// A connection's TCP side: RFC 6455 §7.1, and what is done when the peer does not do its part.
+// How a connection ends TCP: RFC 6455 §7.1, also when the peer violates the protocol or does not answer.
 
 import assert from "node:assert/strict";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
@@ -30,7 +30,7 @@ interface Ends {
   frames(): Promise<string[]>;
 }
 
-/** A raw client, connected, and the server's end of it. */
+/** Connects a raw client. Returns it with the server's end. */
 async function connect(context: TestContext): Promise<Ends> {
   const { server, port } = await serveWebSocket(context);
   const accepted = connection(server);
@@ -57,7 +57,7 @@ describe("Connection", () => {
     assert.deepEqual(await closed, [1000, "", undefined]);
   });
 
-  test("RFC 6455 §7.1.7 a failed connection ends for the program at once, also if the peer never ends TCP", async (context) => {
+  test("RFC 6455 §7.1.7 emits close at once when a connection fails, even if the peer never ends TCP", async (context) => {
     const { client, ours } = await connect(context);
     const closed = closeOf(ours);
     client.write(frame(1, "unmasked"));
@@ -68,7 +68,7 @@ describe("Connection", () => {
     assert.equal(ours.open, false);
   });
 
-  test("RFC 6455 §7.1.5 TCP that ends without a close frame is 1006", async (context) => {
+  test("RFC 6455 §7.1.5 closes with 1006 when TCP ends without a close frame", async (context) => {
     const { client, ours, frames } = await connect(context);
     const closed = closeOf(ours);
     client.write(frame(1, "hello", { key: KEY }));
@@ -77,14 +77,14 @@ describe("Connection", () => {
     assert.deepEqual(await frames(), []);
   });
 
-  test("RFC 6455 §7.2.1 and one that breaks is 1006 too", async (context) => {
+  test("RFC 6455 §7.2.1 closes with 1006 when TCP is reset", async (context) => {
     const { client, ours } = await connect(context);
     const closed = closeOf(ours);
     reset(client.socket);
     assert.deepEqual(await closed, [1006, "", undefined]);
   });
 
-  test("what came before the end is delivered before it", async (context) => {
+  test("delivers the messages received before the end, and then emits close", async (context) => {
     const { client, ours } = await connect(context);
     const log: unknown[] = [];
     ours.on("message", (data) => log.push(data));
@@ -96,7 +96,7 @@ describe("Connection", () => {
     assert.deepEqual(log, ["a", "b", "c"]);
   });
 
-  test("a peer that does not answer the close frame is cut off after 30 seconds", async (context) => {
+  test("ends TCP after 30 seconds if the peer does not answer the close frame", async (context) => {
     const clock = new Clock(context);
     const { client, ours } = await connect(context);
     const closed = closeOf(ours);
@@ -110,7 +110,7 @@ describe("Connection", () => {
     await client.closed;
   });
 
-  test("and one that answers, but does not end TCP", async (context) => {
+  test("ends TCP after 30 seconds if the peer answers the close frame, but does not end TCP", async (context) => {
     const clock = new Clock(context);
     const { client, ours } = await connect(context);
     // The client's side stays open, whatever the server does with its own.
@@ -124,7 +124,7 @@ describe("Connection", () => {
     client.socket.destroy();
   });
 
-  test("RFC 6455 §7.1.7 behind a mistake nothing is read any more", async (context) => {
+  test("RFC 6455 §7.1.7 ignores data after a protocol error", async (context) => {
     const { client, ours, frames } = await connect(context);
     const log: unknown[] = [];
     ours.on("message", (data) => log.push(data));
@@ -143,7 +143,7 @@ describe("Connection", () => {
     assert.deepEqual(log, ["before"]);
   });
 
-  test("RFC 6455 §5.5.1 nor behind a close frame", async (context) => {
+  test("RFC 6455 §5.5.1 ignores data after a close frame", async (context) => {
     const { client, ours, frames } = await connect(context);
     const log: unknown[] = [];
     ours.on("message", (data) => log.push(data)).on("ping", () => log.push("ping"));
@@ -153,7 +153,7 @@ describe("Connection", () => {
     assert.deepEqual(log, []);
   });
 
-  test("what a listener sends when the peer has gone is no error", async (context) => {
+  test("send() in a listener causes no error after the peer has reset TCP", async (context) => {
     const { client, ours } = await connect(context);
     const sent: unknown[] = [];
     ours.on("message", () => sent.push(ours.send("answer".repeat(1000))));
@@ -164,7 +164,7 @@ describe("Connection", () => {
     assert.ok(sent.length <= 1);
   });
 
-  test("pings that nobody reads the answers of are answered within bounds", async (context) => {
+  test("limits the pongs that wait for a client that does not read them", async (context) => {
     const { client, ours } = await connect(context);
     client.socket.pause();
     let pings = 0;
@@ -174,7 +174,7 @@ describe("Connection", () => {
       await new Promise<void>((resolve) => client.socket.write(many, () => resolve()));
     }
     await until(() => pings === 200_000);
-    // 25 MB of pongs were asked for. The kernel takes some; the rest is not kept.
+    // The client has requested 25 MB of pongs. The kernel buffers some, and the rest is not kept.
     assert.ok(ours.bufferedAmount < 1_000_000, `${ours.bufferedAmount} bytes`);
   });
 });
@@ -185,7 +185,7 @@ interface Paused {
   readonly peer: TcpSocket;
   /** With which the peer masks its frames, if it is the client. */
   readonly key?: Uint8Array;
-  /** The first character of each message that the program has received in the end, then the code of the end. */
+  /** Resolves to the first character of each message that the program has received, followed by the close code. */
   outcome(): Promise<readonly unknown[]>;
 }
 
@@ -202,7 +202,7 @@ async function accept(context: TestContext, deflate: boolean) {
   return { ours, tcp, peer: client.socket };
 }
 
-/** Accepts a client by hand. `more` is sent in one piece with the answer. */
+/** Accepts a client by hand. `more` is sent in the same packet as the response. */
 async function acceptByHand(context: TestContext, deflate: boolean, more: Uint8Array = EMPTY) {
   let tell: (socket: TcpSocket) => void = () => {};
   const accepted = new Promise<TcpSocket>((resolve) => {
@@ -213,7 +213,7 @@ async function acceptByHand(context: TestContext, deflate: boolean, more: Uint8A
   return { url: await byHand(context, answer, (socket) => tell(socket)), accepted };
 }
 
-/** Reads a stream to its end, of which `closed` tells the code. */
+/** Reads a stream to its end. `closed` resolves to its close code. */
 async function readAll(
   stream: AsyncIterable<unknown>,
   closed: Promise<unknown>,
@@ -236,7 +236,7 @@ type MakePaused = (context: TestContext, deflate: boolean) => Promise<Paused>;
 
 const PAUSED: readonly (readonly [string, MakePaused])[] = [
   [
-    "a listener that calls pause() for each",
+    "a listener that calls pause() for each message",
     async (context, deflate) => {
       const { ours, peer } = await accept(context, deflate);
       const log = logOf(ours, () => ours.pause());
@@ -279,7 +279,7 @@ const PAUSED: readonly (readonly [string, MakePaused])[] = [
   ],
 ];
 
-/** The first character of each message that is received from now on, after which `then` is called. */
+/** Records the first character of each message, and calls `then` after each. */
 function logOf(ours: WebSocketConnection, then: () => void): unknown[] {
   const log: unknown[] = [];
   ours.on("message", (message) => {
@@ -320,7 +320,7 @@ const KINDS: readonly (readonly [string, deflate: boolean, length: number])[] = 
   ["messages that are inflated in the thread pool", true, LARGE],
 ];
 
-describe("what was received before the end is delivered before it, also where it is paused", () => {
+describe("a paused connection delivers all messages that it received before its end:", () => {
   for (const [who, make] of PAUSED) {
     for (const [what, deflate, length] of KINDS) {
       for (const [how, code, end] of ENDS) {
@@ -328,7 +328,7 @@ describe("what was received before the end is delivered before it, also where it
           const { peer, key, outcome } = await make(context, deflate);
           const mask = key === undefined ? {} : { key };
           const close = code === 1000 ? frame(8, bytes("03 e8"), mask) : EMPTY;
-          // The pong tells that the piece was read from TCP.
+          // The pong shows that the server has read the packet from TCP.
           peer.write(
             Buffer.concat([frame(9, "", mask), messages(DIGITS, length, deflate, key), close]),
           );
@@ -378,25 +378,28 @@ describe("what was received before the end is delivered before it, also where it
     }
   }
 
-  for (const when of ["while the one before them is being inflated", "by its listener"]) {
+  for (const when of [
+    "while the previous message is inflated",
+    "in the listener of the previous message",
+  ]) {
     test(`messages that are still in the socket, before RST ${when}`, async (context) => {
       const { ours, tcp, peer } = await accept(context, true);
       const breaks = (): void => void tcp.destroy(new Error("ECONNRESET"));
       const log = logOf(ours, () => {
-        if (when === "by its listener") breaks();
+        if (when === "in the listener of the previous message") breaks();
       });
       const closed = closeOf(ours);
       peer.write(messages("0", LARGE, true, KEY));
       await until(() => tcp.isPaused());
       // As if they came now, but surely before it is inflated.
       tcp.unshift(messages("123456789", 10, true, KEY));
-      if (when !== "by its listener") breaks();
+      if (when !== "in the listener of the previous message") breaks();
       await closed;
       assert.deepEqual(log, [...DIGITS]);
     });
   }
 
-  test("messages that come in one piece with the opening handshake, before RST", async (context) => {
+  test("messages in the same packet as the handshake response, before RST", async (context) => {
     const { url } = await acceptByHand(context, false, messages(DIGITS, 10, false));
     let reset = (): void => {};
     const onSocket = (message: unknown): void => {
