@@ -57,7 +57,7 @@ export const GUARDS: readonly Guard[] = [
     from: "const options = this.#inflateOptions(Math.min(maxPayload, SMALL_INFLATED));",
     to: "const options = this.#inflateOptions(SMALL_INFLATED);",
     test: "tests/lib/websocket/message-deflate.test.ts",
-    title: "RFC 6455 §10.4 a small message that grows large is stopped",
+    title: "RFC 6455 §10.4 inflateNow() stops at 32 KiB or maxPayload",
   },
   {
     bound: "Bytes of a message, before and after inflating, and of a POST",
@@ -65,7 +65,7 @@ export const GUARDS: readonly Guard[] = [
     from: "const options = this.#inflateOptions(this.#settings.maxPayload);",
     to: "const options = this.#inflateOptions(Number.POSITIVE_INFINITY);",
     test: "tests/lib/websocket/message-deflate.test.ts",
-    title: "RFC 7692 §7.2.2: what is none, or too much, is a breach",
+    title: "RFC 7692 §7.2.2: rejects invalid compressed data, and messages larger than maxPayload",
   },
   {
     bound: "Attachments of a packet",
