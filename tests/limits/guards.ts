@@ -33,7 +33,7 @@ export const GUARDS: readonly Guard[] = [
     from: 'if (Number(request.headers["content-length"]) > maxPayload) {',
     to: "if (false) {",
     test: "tests/limits/slow.test.ts",
-    title: "that says that it is too large: may take five seconds more",
+    title: "may take five more seconds: Content-Length is too large",
   },
   {
     bound: "Bytes of a message, before and after inflating, and of a POST",
@@ -41,7 +41,7 @@ export const GUARDS: readonly Guard[] = [
     from: "if (body.length + chunk.length <= maxPayload) {",
     to: "if (true) {",
     test: "tests/limits/slow.test.ts",
-    title: "that becomes too large: may take five seconds more",
+    title: "may take five more seconds: chunked body becomes too large",
   },
   {
     bound: "Bytes of a message, before and after inflating, and of a POST",
@@ -108,7 +108,7 @@ export const GUARDS: readonly Guard[] = [
     from: "if (this.#authSize + authSize > maxAuthSize) {",
     to: "if (this.#authSize > maxAuthSize) {",
     test: "tests/limits/connect.test.ts",
-    title: "of more than maxAuthSize bytes is refused, and the connection goes on",
+    title: "of more than maxAuthSize bytes is refused, and the connection stays open",
   },
   {
     bound:
@@ -147,8 +147,8 @@ export const GUARDS: readonly Guard[] = [
     from: "unread.add(request);",
     to: "",
     test: "tests/limits/slow.test.ts",
-    // "The body of a request that was refused" is the name of a suite.
-    title: "may take five seconds more",
+    // "The rest of the body of a refused request" is the name of a suite.
+    title: "may take five more seconds",
   },
   {
     bound: "Milliseconds that each attachment of a packet may take",
