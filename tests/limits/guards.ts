@@ -49,7 +49,7 @@ export const GUARDS: readonly Guard[] = [
     from: 'if (held + length > this.#maxPayload) throw new ProtocolError("MESSAGE_TOO_BIG");',
     to: "void held;",
     test: "tests/protocol/websocket/receiver.test.ts",
-    title: "RFC 6455 §10.4 MESSAGE_TOO_BIG and MINIMAL_LENGTH are known from the length",
+    title: "RFC 6455 §10.4 MESSAGE_TOO_BIG and MINIMAL_LENGTH are detected in the length",
   },
   {
     bound: "Bytes of a message, before and after inflating, and of a POST",
