@@ -1,5 +1,5 @@
-// What @socket.io/redis-adapter 8.3.0 and @socket.io/redis-emitter 5.1.0 publish, captured, and what it
-// means. The broadcasts are in hexadecimal.
+// Captured messages of @socket.io/redis-adapter 8.3.0 and @socket.io/redis-emitter 5.1.0, and their
+// meaning. The broadcasts are in hexadecimal.
 
 import type { ClusterAnswer } from "../../lib/adapters/cluster-messages.ts";
 import type { From, RedisRequest } from "../../lib/adapters/redis-wire.ts";
@@ -55,7 +55,7 @@ export const BROADCASTS: readonly BroadcastVector[] = [
     data: ["date", new Date(1700000000123)],
   },
   {
-    name: "of the emitter",
+    name: "from the emitter",
     hex: "93a7656d697474657283a47479706502a46461746192a56576656e7401a36e7370a12f83a5726f6f6d7391a172a5666c61677381a8766f6c6174696c65c3a665786365707491a178",
     namespace: "/",
     sender: "emitter",
@@ -63,7 +63,7 @@ export const BROADCASTS: readonly BroadcastVector[] = [
     data: ["event", 1],
   },
   {
-    name: "of the emitter, to another namespace",
+    name: "from the emitter, to another namespace",
     hex: "93a7656d697474657283a47479706502a46461746191a56576656e74a36e7370a62f6f7468657283a5726f6f6d7390a5666c61677380a665786365707490",
     namespace: "/other",
     sender: "emitter",
@@ -113,13 +113,13 @@ export const REQUESTS: readonly RequestVector[] = [
     same: true,
   },
   {
-    name: "join, of the emitter",
+    name: "join, from the emitter",
     text: '{"type":2,"opts":{"rooms":[],"except":[]},"rooms":["j"]}',
     sender: undefined,
     message: { type: "join", options: to([], [], PLAIN), rooms: ["j"], request: undefined },
   },
   {
-    name: "join of one socket, of version 6",
+    name: "join of one socket, from version 6",
     text: '{"uid":"uid123","requestId":"a","type":2,"sid":"s1","room":"j"}',
     sender: "uid123",
     message: { type: "join", options: to(["s1"]), rooms: ["j"], request: "a" },
@@ -179,12 +179,12 @@ export interface AnswerVector {
 
 export const ANSWERS: readonly AnswerVector[] = [
   {
-    name: "answer of a server",
+    name: "response of a server",
     text: '{"type":6,"requestId":"q1","data":{"a":1}}',
     message: { type: "server-side-answer", request: "q1", value: { a: 1 } },
   },
   {
-    name: "clients that were asked",
+    name: "number of clients that must acknowledge",
     text: '{"type":8,"requestId":"b1","clientCount":1}',
     message: { type: "asked", request: "b1", count: 1 },
   },
