@@ -1,4 +1,4 @@
-// The links of the documentation: each leads to a file that is there, and to a heading of it; and each page can be reached
+// The links of the documentation: each leads to an existing file and heading, and each page can be reached
 // from docs/README.md.
 
 import assert from "node:assert/strict";
@@ -56,7 +56,7 @@ function anchorsOf(page: string): Set<string> {
   );
 }
 
-describe("links", () => {
+describe("links in the documentation", () => {
   for (const page of PAGES) {
     test(relative(ROOT, page), () => {
       for (const { file, anchor } of linksOf(page)) {

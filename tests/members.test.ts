@@ -1,5 +1,5 @@
-// Every public member of the classes of socket.io and socket.io-client is one of ours, or
-// docs/from-socket.io.md says why not.
+// Every public member of the classes of socket.io and socket.io-client exists in barewire, or
+// docs/from-socket.io.md says why it does not.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -81,7 +81,7 @@ const CLASSES: readonly (readonly [file: string, name: string, ours: object])[] 
   ["broadcast-operator", "RemoteSocket", remote ?? assert.fail()],
 ];
 
-describe("the members of socket.io", () => {
+describe("barewire has, or documents as missing, socket.io's", () => {
   for (const [file, name, ours] of CLASSES) {
     const theirs = members(file, name);
     test(`${name}: ${theirs.join(" ")}`, () => {
@@ -94,7 +94,7 @@ describe("the members of socket.io", () => {
     });
   }
 
-  test("what it exports, types too", () => {
+  test("exports, including types", () => {
     const theirs = exportedNames(join(DIST, "index.d.ts"));
     assert.ok(theirs.includes("Server") && theirs.includes("Event"), theirs.join(" "));
     const ours = exportedNames(new URL("../server.ts", import.meta.url));
@@ -102,7 +102,7 @@ describe("the members of socket.io", () => {
     assert.deepEqual(missing, []);
   });
 
-  test("its options, and those of engine.io", () => {
+  test("options, and those of engine.io", () => {
     const engine = createRequire(join(DIST, "x.js")).resolve("engine.io");
     const theirs = [
       ...options(join(DIST, "index.d.ts"), "ServerOptions"),
@@ -125,7 +125,7 @@ describe("the members of socket.io", () => {
     assert.deepEqual(missing, []);
   });
 
-  test("nothing is named as missing that is there", () => {
+  test("members, and those documented as missing do not exist", () => {
     const [, section = ""] =
       /^## What is missing, and why$(.*?)(?=^##? |$(?![\s\S]))/ms.exec(PAGE) ?? [];
     assert.ok(section.includes("attachApp"));
@@ -170,7 +170,7 @@ function exports(path: string): string[] {
   );
 }
 
-describe("the members of socket.io-client", () => {
+describe("barewire/client has, or documents as missing, socket.io-client's", () => {
   const manager = new client.Manager("http://127.0.0.1:1", { reconnection: false });
   const socket = manager.socket("/");
   const { engine } = manager;
@@ -193,7 +193,7 @@ describe("the members of socket.io-client", () => {
     });
   }
 
-  test("its options, and those of engine.io-client", () => {
+  test("options, and those of engine.io-client", () => {
     const theirs = [
       ...options(join(CLIENT, "build/esm/manager.d.ts"), "ManagerOptions"),
       ...options(join(CLIENT, "build/esm/socket.d.ts"), "SocketOptions"),
@@ -212,7 +212,7 @@ describe("the members of socket.io-client", () => {
     assert.deepEqual(missing, []);
   });
 
-  test("its events, and those of engine.io-client", () => {
+  test("events, and those of engine.io-client", () => {
     for (const [path, name, source] of [
       [join(CLIENT, "build/esm/manager.d.ts"), "ManagerReservedEvents", "socketio/manager"],
       [join(CLIENT, "build/esm/socket.d.ts"), "SocketReservedEvents", "socketio/socket"],
@@ -228,7 +228,7 @@ describe("the members of socket.io-client", () => {
     }
   });
 
-  test("what is exported", () => {
+  test("exports, including types", () => {
     const theirs = exports(join(CLIENT, "build/esm/index.d.ts"));
     for (const name of ["io", "WebTransport", "ManagerOptions", "DisconnectDescription"]) {
       assert.ok(theirs.includes(name), theirs.join(" "));
@@ -240,7 +240,7 @@ describe("the members of socket.io-client", () => {
     assert.deepEqual(missing, []);
   });
 
-  // The keys of every form in which programs get the client, beside those of socket.io-client.
+  // The keys of the client in every form in which it can be imported, compared with socket.io-client.
   const forms: Readonly<Record<string, readonly [ours: object, theirs: object]>> = {
     "the ES module": [client, stock],
     "its default": [client.default, stock.default],
@@ -248,7 +248,7 @@ describe("the members of socket.io-client", () => {
     "its connect": [client.connect, stock.connect],
   };
   for (const [form, [ours, theirs]] of Object.entries(forms)) {
-    test(`the keys of ${form}`, () => {
+    test(`keys of ${form}`, () => {
       const keys = Object.keys(theirs);
       assert.ok(keys.includes("connect") && keys.includes("Manager"));
       const missing = keys.filter((key) => !(key in ours) && !CLIENT_PAGE.includes(`\`${key}`));

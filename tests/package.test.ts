@@ -1,5 +1,5 @@
-// The package in the hands of a program: each entry in each module form compiles and runs, and what
-// pages use can be bundled for a browser.
+// The built package: each entry compiles and runs in each module format, and the entries for pages
+// can be bundled for a browser.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -167,7 +167,7 @@ before(async () => {
   await buildPackage(join(installed, "dist"));
 });
 
-describe("each entry in each module form", () => {
+describe("each entry in each module format", () => {
   let errors = "";
 
   before(async () => {
@@ -197,13 +197,13 @@ describe("each entry in each module form", () => {
     });
   });
 
-  test("the table has all that package.json exports", () => {
+  test("the tested entries are those that package.json exports", () => {
     const exported = Object.keys(MANIFEST.exports).filter((name) => name !== "./package.json");
     const names = exported.map((name) => name.replace(".", "barewire"));
     assert.deepEqual(names, NAMES);
   });
 
-  test("all programs compile under `strict`, without skipLibCheck", () => {
+  test("all programs compile with `strict` and without skipLibCheck", () => {
     assert.equal(errors, "");
   });
 
@@ -245,7 +245,7 @@ describe("in a page, bundled by esbuild", () => {
   }
 
   for (const [form, code] of Object.entries(PROGRAMS)) {
-    test(`with ${form}, asks nothing of Node`, async () => {
+    test(`with ${form}, uses no module or global of Node`, async () => {
       assert.doesNotMatch(await bundle(code), /node:|\bBuffer\b/);
     });
   }
@@ -258,7 +258,7 @@ describe("in a page, bundled by esbuild", () => {
     after(() => browser?.close());
 
     for (const [form, code] of Object.entries(PROGRAMS)) {
-      test(`with ${form}, talks MessagePack to the server`, async (context) => {
+      test(`with ${form}, exchanges MessagePack with the server`, async (context) => {
         const script = await bundle(code);
         const http = createServer((_request, response) => {
           response.setHeader("Content-Type", "text/html; charset=utf-8");

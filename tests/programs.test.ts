@@ -1,4 +1,4 @@
-// Programs that nobody here has written, with the installed socket.io and with ours: the same tests.
+// Packages of other authors that use socket.io: the same tests with socket.io and with barewire.
 
 import assert from "node:assert/strict";
 import { after, before, describe, type TestContext, test } from "node:test";
@@ -33,14 +33,14 @@ function ask(client: Socket, event: string, ...args: unknown[]): Promise<unknown
 }
 
 for (const library of LIBRARIES) {
-  describe(`with ${library}`, () => {
+  describe(`Packages of other authors with ${library}`, () => {
     let environment: Environment;
     before(() => {
       environment = new Environment(library);
     });
     after(() => environment.close());
 
-    test("@feathersjs/socketio: CRUD with acknowledgements, and its events", async (context) => {
+    test("@feathersjs/socketio: acknowledges CRUD methods and emits their events", async (context) => {
       const port = await environment.start("crud.cjs");
       for (const transports of [["polling"], ["websocket"]]) {
         const client = await join(context, port, { transports, auth: { user: "ada" } });
@@ -68,7 +68,7 @@ for (const library of LIBRARIES) {
       }
     });
 
-    test("simple-signal-server: from one client to another, and to nobody else", async (context) => {
+    test("simple-signal-server: forwards signals from one client to another only", async (context) => {
       const port = await environment.start("signalling.cjs");
       const [ada, bob, eve] = [
         await join(context, port),
@@ -103,7 +103,7 @@ for (const library of LIBRARIES) {
       assert.deepEqual(told, []);
     });
 
-    test("rtcmulticonnection-server: a whole program of rooms and messages, as it is", async (context) => {
+    test("rtcmulticonnection-server: runs unmodified, with rooms and messages", async (context) => {
       const port = await environment.start("rtcmulticonnection-server/server.js");
       const user = (userid: string): Promise<Socket> =>
         join(context, port, { query: { userid, msgEvent: "msg", sessionid: "room", extra: "{}" } });
@@ -133,7 +133,7 @@ for (const library of LIBRARIES) {
       assert.deepEqual(await gone, ["bob"]);
     });
 
-    test("@socket.io/admin-ui: sees sockets, rooms and events, and acts on them", async (context) => {
+    test("@socket.io/admin-ui: shows sockets, rooms and events, and controls them", async (context) => {
       const port = await environment.start("monitor.cjs");
       const admin = connect(`http://127.0.0.1:${port}/admin`, { forceNew: true });
       context.after(() => admin.disconnect());

@@ -1,4 +1,4 @@
-// The programs of docs/python.md, as they stand there but for ports and the address of Redis.
+// The programs of docs/python.md, unchanged except for the ports and the address of Redis.
 
 import assert from "node:assert/strict";
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
@@ -92,7 +92,7 @@ describe("the programs of docs/python.md", () => {
     }
   });
 
-  test("serve one service, half in Flask and half here", {
+  test("exchange events between Flask-SocketIO and barewire", {
     skip: noRedis || noFlask,
   }, async (context) => {
     const redis = await startRedis(context);

@@ -34,7 +34,7 @@ const CASES: readonly Case[] = [
     output: /^\[1 of 1 files, \d+ s\] .*0\.test\.mjs$/m,
   },
   {
-    title: "fails with a test",
+    title: "fails if a test fails",
     code: 'test("x", () => { throw new Error("no"); });',
     env: {},
     status: 1,
@@ -55,14 +55,14 @@ const CASES: readonly Case[] = [
     output: /^2 skipped, [\s\S]*: x\n +no reason given\n[\s\S]*: y\n +not here$/m,
   },
   {
-    title: 'fails with a skipped suite where CI is "true"',
+    title: 'fails with a skipped suite if CI is "true"',
     code: SKIPPED,
     env: { CI: "true" },
     status: 1,
     output: /there is no tool[\s\S]*no test may be skipped/,
   },
   {
-    title: "ends a file in which nothing happens any more",
+    title: "stops a test file that makes no progress",
     code: 'test("x", () => new Promise((resolve) => setTimeout(resolve, 1e9)));',
     env: { SILENCE: "1" },
     status: 1,

@@ -1,4 +1,4 @@
-// The server as its embedders meet it.
+// The class Server: its constructor, attach(), bind(), close() and options.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -23,7 +23,7 @@ import { ask, listen, portOf, until, WebSocketClient } from "./support/net.ts";
 const TYPE = "ERR_INVALID_ARG_TYPE";
 
 describe("Server", () => {
-  test("on a port: has an HTTP server of its own, which has nothing else to serve", async () => {
+  test("on a port: creates an HTTP server that answers 404 to other requests", async () => {
     for (const port of [0, "0"]) {
       const io = new Server(port);
       await once(io.httpServer, "listening");
@@ -35,7 +35,7 @@ describe("Server", () => {
     }
   });
 
-  test("on a server that is given later, by either name", async () => {
+  test("on an HTTP server passed to attach() or listen()", async () => {
     for (const name of ["attach", "listen"] as const) {
       const io = new Server({ path: "/chat" });
       assert.throws(() => io.httpServer, /not attached/);
@@ -52,7 +52,7 @@ describe("Server", () => {
     }
   });
 
-  describe("options given to attach()", () => {
+  describe("options of attach()", () => {
     const OPEN = "/?EIO=4&transport=polling";
 
     /** Options of the constructor, what is called before attach(), its options, and the path that answers. */
@@ -65,16 +65,16 @@ describe("Server", () => {
     }
     // biome-ignore format: aligned table
     const PATHS: Readonly<Record<string, Paths>> = {
-      "the default":                          { path: "/socket.io" },
-      "the constructor's":                    { given: { path: "/a/" }, path: "/a" },
-      "attach()'s over the default":          { later: { path: "/b" }, path: "/b" },
-      "attach()'s over the constructor's":    { given: { path: "/a" }, later: { path: "/b/" }, path: "/b" },
-      "attach()'s over path()'s":             { set: "/c", later: { path: "/b" }, path: "/b" },
-      "path()'s over the constructor's":      { given: { path: "/a" }, set: "/c", path: "/c" },
-      "an undefined one is not given":        { given: { path: "/a" }, later: { path: undefined }, path: "/a" },
+      "is /socket.io by default":              { path: "/socket.io" },
+      "is that of the constructor":            { given: { path: "/a/" }, path: "/a" },
+      "of attach() overrides the default":     { later: { path: "/b" }, path: "/b" },
+      "of attach() overrides the constructor": { given: { path: "/a" }, later: { path: "/b/" }, path: "/b" },
+      "of attach() overrides path()":          { set: "/c", later: { path: "/b" }, path: "/b" },
+      "of path() overrides the constructor":   { given: { path: "/a" }, set: "/c", path: "/c" },
+      "undefined in attach() has no effect":   { given: { path: "/a" }, later: { path: undefined }, path: "/a" },
     };
     for (const [name, { given, set, later, path }] of Object.entries(PATHS)) {
-      test(`path: ${name}`, async (context) => {
+      test(`path ${name}`, async (context) => {
         for (const method of ["attach", "listen"] as const) {
           const io = new Server(given);
           if (set !== undefined) io.path(set);
@@ -93,7 +93,7 @@ describe("Server", () => {
       });
     }
 
-    test("replace those of the constructor, but for undefined ones", async (context) => {
+    test("override those of the constructor, unless they are undefined", async (context) => {
       class Own extends Adapter {}
       const io = new Server({
         pingInterval: 1000,
@@ -125,7 +125,7 @@ describe("Server", () => {
       assert.deepEqual([pingInterval, pingTimeout], [2000, 20_000]);
     });
 
-    test("throw if only the constructor can be given them, and they differ", async () => {
+    test("throw if only the constructor has them and their values differ", async () => {
       const same = { maxAttachments: 3, cleanupEmptyChildNamespaces: true };
       const io = new Server(same);
       assert.throws(() => io.attach(createServer(), { maxAttachments: 4 }), { code: TYPE });
@@ -135,7 +135,7 @@ describe("Server", () => {
     });
   });
 
-  test("on HTTPS, with the stock client", async () => {
+  test("on an HTTPS server: accepts the stock client", async () => {
     const https = createSecureServer(CERTIFICATE, (_request, response) => response.end("other"));
     const io = new Server(https);
     const port = await listen(https);
@@ -155,13 +155,13 @@ describe("Server", () => {
     await io.close();
   });
 
-  test("refuses what is no server", () => {
+  test("attach() throws for an Express application, and names it", () => {
     const io = new Server();
     const app = (): void => {};
     assert.throws(() => Reflect.apply(io.attach, io, [app]), /express request handler/);
   });
 
-  test("close() tells its callback whether the HTTP server was listening", async () => {
+  test("close() calls back with an error if the HTTP server was not listening", async () => {
     const errors: (Error | undefined)[] = [];
     const io = new Server(createServer());
     await io.close((error) => errors.push(error));
@@ -174,7 +174,7 @@ describe("Server", () => {
     assert.deepEqual(errors.slice(1), [undefined]);
   });
 
-  test("close() leaves no handle open, whoever is connected and how", async () => {
+  test("close() leaves no handle open with clients over any transport", async () => {
     const io = new Server(0, { pingInterval: 100_000 });
     await once(io.httpServer, "listening");
     const url = `http://127.0.0.1:${portOf(io.httpServer)}`;
@@ -192,7 +192,7 @@ describe("Server", () => {
     await until(() => busy().length === 0);
   });
 
-  test("connectTimeout 0 is the default, as everywhere", async (context) => {
+  test("connectTimeout 0 means the default of 45 seconds", async (context) => {
     const clock = new Clock(context);
     const http = createServer();
     const io = new Server(http, { connectTimeout: 0, pingInterval: 1_000_000 });
@@ -206,7 +206,7 @@ describe("Server", () => {
     await client.closed;
   });
 
-  test("maxAttachments is an option", async (context) => {
+  test("closes the connection on a packet with more than maxAttachments attachments", async (context) => {
     const http = createServer();
     const io = new Server(http, { maxAttachments: 1 });
     const port = await listen(http);
@@ -232,7 +232,7 @@ describe("Server", () => {
     assert.deepEqual(delivered, ["one"]);
   });
 
-  test("path(), serveClient(), connectTimeout() and adapter() give, and set before attach()", async (context) => {
+  test("path(), serveClient(), connectTimeout() and adapter() return options, and set them before attach()", async (context) => {
     const io = new Server();
     assert.deepEqual(
       [io.path(), io.serveClient(), io.connectTimeout(), io.adapter()],
@@ -249,7 +249,7 @@ describe("Server", () => {
     const port = await listen(http);
     context.after(() => io.close());
     assert.equal((await ask(port, "/chat/socket.io.js")).status, 400);
-    // Who joins in time is not sent away.
+    // A client that joins in time is not disconnected.
     const client = new WebSocketClient(port, "/chat/?EIO=4&transport=websocket");
     await client.join();
     io.connectTimeout(0);
@@ -258,7 +258,7 @@ describe("Server", () => {
     assert.equal(client.socket.readyState, client.socket.OPEN);
   });
 
-  test("an adapter of one's own: a class, a function, an arrow; the old one is closed", async () => {
+  test("adapter() accepts a class or a function, and closes the previous adapters", async () => {
     const log: string[] = [];
     class Own extends Adapter {
       override init(): void {
@@ -290,7 +290,7 @@ describe("Server", () => {
     }
   });
 
-  test("bind(): on an engine that is fed by hand", async (context) => {
+  test("bind() serves the clients of an Engine whose requests the caller handles", async (context) => {
     const engine = new Engine({});
     const io = new Server();
     assert.equal(io.bind(engine), io);
@@ -308,7 +308,7 @@ describe("Server", () => {
     assert.equal(await client.closed, 1005);
   });
 
-  test("a socket knows its namespace, server and connection", async (context) => {
+  test("a socket has its namespace, server and connection", async (context) => {
     const http = createServer();
     const io = new Server(http);
     const port = await listen(http);
@@ -324,7 +324,7 @@ describe("Server", () => {
     assert.notEqual(socket.id, socket.conn.id);
   });
 
-  test("serverSideEmit() without other servers: nobody hears it, and nobody answers", async () => {
+  test("serverSideEmit() without other servers calls back with no responses", async () => {
     const io = new Server<
       DefaultEventsMap,
       DefaultEventsMap,
@@ -345,7 +345,7 @@ describe("Server", () => {
     }
   });
 
-  test("serverSideEmit() with an adapter that knows of others", async () => {
+  test("serverSideEmitWithAck() resolves to the responses of other servers", async () => {
     // Two servers in one process, joined by hand.
     const adapters: Joined[] = [];
     class Joined extends Adapter {
@@ -369,20 +369,32 @@ describe("Server", () => {
   });
 
   for (const [does, call, code] of [
-    ["a port that is none", () => new Server("http"), "ERR_INVALID_ARG_TYPE"],
-    ["a port that is too high", () => new Server(65_536), "ERR_OUT_OF_RANGE"],
-    ["an express application", (io) => Reflect.apply(io.attach, io, [() => {}]), TYPE],
-    ["a path that is no text", (io) => Reflect.apply(io.path, io, [1]), TYPE],
-    ["a timeout that is no number", (io) => Reflect.apply(io.connectTimeout, io, ["1"]), TYPE],
-    ["a timeout before now", (io) => io.connectTimeout(-1), "ERR_OUT_OF_RANGE"],
-    ["an adapter that is none", (io) => Reflect.apply(io.adapter, io, [{}]), TYPE],
-    ["middleware that is none", (io) => Reflect.apply(io.use, io, [{}]), TYPE],
-    ["a listener that is none", (io) => Reflect.apply(io.on, io, ["connection", {}]), TYPE],
-    ["the name of a namespace that is none", (io) => Reflect.apply(io.of, io, [1]), TYPE],
-    ["acknowledgements never", (io) => Reflect.apply(io.timeout, io, ["x"]), TYPE],
+    ["an invalid port", () => new Server("http"), "ERR_INVALID_ARG_TYPE"],
+    ["a port above 65,535", () => new Server(65_536), "ERR_OUT_OF_RANGE"],
+    ["an Express application", (io) => Reflect.apply(io.attach, io, [() => {}]), TYPE],
+    ["a path that is not a string", (io) => Reflect.apply(io.path, io, [1]), TYPE],
+    [
+      "a connectTimeout that is not a number",
+      (io) => Reflect.apply(io.connectTimeout, io, ["1"]),
+      TYPE,
+    ],
+    ["a negative connectTimeout", (io) => io.connectTimeout(-1), "ERR_OUT_OF_RANGE"],
+    ["an invalid adapter", (io) => Reflect.apply(io.adapter, io, [{}]), TYPE],
+    ["a middleware that is not a function", (io) => Reflect.apply(io.use, io, [{}]), TYPE],
+    [
+      "a listener that is not a function",
+      (io) => Reflect.apply(io.on, io, ["connection", {}]),
+      TYPE,
+    ],
+    ["a namespace name that is not a string", (io) => Reflect.apply(io.of, io, [1]), TYPE],
+    [
+      "an acknowledgement timeout that is not a number",
+      (io) => Reflect.apply(io.timeout, io, ["x"]),
+      TYPE,
+    ],
     ["an event without a name", (io) => Reflect.apply(io.emit, io, []), TYPE],
   ] as const satisfies [string, (io: Server) => unknown, string][]) {
-    test(`refuses at the call: ${does}`, () => {
+    test(`throws for ${does}`, () => {
       assert.throws(() => call(new Server()), { code });
     });
   }

@@ -28,7 +28,7 @@ const ROOT = join(import.meta.dirname, "..");
 const UNCOVERED = readUncovered();
 const ANEW = "run: npx tsx build/traceability.ts";
 
-test("every section cited exists, and is cited with its document, as RFC 6455 §5.1", () => {
+test("every cited section exists, and is cited with its document, such as RFC 6455 §5.1", () => {
   for (const { file, line, document, section } of [...SOURCES, ...TESTS]) {
     assert.ok(document !== "", `${file}:${line}: §${section}`);
     const sections = SECTIONS[document];
@@ -39,7 +39,7 @@ test("every section cited exists, and is cited with its document, as RFC 6455 §
 });
 
 for (const document of Object.keys(SECTIONS)) {
-  describe(`${document}: what obliges an endpoint is obeyed and tested`, () => {
+  describe(`${document}: each section with requirements for an endpoint has a source line and a test`, () => {
     for (const traced of TRACED) {
       if (traced.document !== document || !traced.obliges) continue;
       test(`${keyOf(traced)} ${traced.title}`, () => {
@@ -53,7 +53,7 @@ for (const document of Object.keys(SECTIONS)) {
   });
 }
 
-test("docs/requirements.json: each is of a section, and has a reason where it is nobody's", () => {
+test("docs/requirements.json: each requirement has a section, and a reason if no endpoint must obey it", () => {
   for (const each of REQUIREMENTS) {
     assert.ok(SECTIONS[each.document]?.[each.section], keyOf(each));
     assert.equal(each.reason !== undefined, each.whom === "other", each.sentence);
@@ -89,24 +89,24 @@ const WORDS = {
   MAY: "MAY|OPTIONAL",
 } as const;
 
-test("docs/uncovered.json names only what has no case", () => {
+test("docs/uncovered.json names only sections without a conformance case", () => {
   const without = new Set(WITHOUT_CASE);
   const stale = Object.keys(UNCOVERED).filter((key) => !without.has(key));
   assert.deepEqual(stale, [], ANEW);
 });
 
-test("docs/traceability.md is what the sources and tests say", () => {
+test("docs/traceability.md is up to date", () => {
   assert.ok(writtenPage() === traceability(UNCOVERED), ANEW);
 });
 
-describe("protocol/README.md: each question is answered where it says", () => {
+describe("protocol/README.md: the file beside each question cites the sections that it names", () => {
   const TOUR = "protocol/README.md";
   const rows = readFileSync(join(ROOT, TOUR), "utf8")
     .split("\n")
     .map((row) => /^\| (.+?\?) +\| \[(.+?)\]\(\2\) +\| (.+?) +\|$/.exec(row))
     .filter((row) => row !== null);
 
-  test("and there are enough of them", () => {
+  test("there are at least 45 questions, with some for each layer", () => {
     assert.ok(rows.length >= 45, `${rows.length}`);
     for (const layer of ["websocket", "engineio", "socketio"]) {
       assert.ok(rows.some(([, , file = ""]) => file.startsWith(layer)));
@@ -143,7 +143,7 @@ function citationText({ document, section }: Citation): string {
   return `${document} §${section}`;
 }
 
-test("links in the tour, the transcripts and the matrix lead to files that are there", () => {
+test("links in the tour, the transcripts and the matrix lead to existing files", () => {
   const pages = [
     "protocol/README.md",
     "lib/README.md",

@@ -1,4 +1,4 @@
-// What the pages of docs/wire/ say goes over the wire, against the real server: byte for byte.
+// Plays the transcripts of docs/wire/ against the server, and compares every byte.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -59,7 +59,7 @@ async function playPage(context: TestContext, { program, lines }: Page): Promise
   }
 }
 
-describe("docs/wire", () => {
+describe("the server sends the bytes in", () => {
   for (const name of readdirSync(join(ROOT, FOLDER)).filter((each) => each !== "README.md")) {
     test(`${FOLDER}/${name}`, async (context) => {
       const page = readPage(readFileSync(join(ROOT, FOLDER, name), "utf8"));
@@ -71,25 +71,20 @@ describe("docs/wire", () => {
   }
 });
 
-describe("a page that is not so fails", () => {
+describe("a transcript fails with", () => {
   const STALE: readonly (readonly [does: string, from: string, to: string, says: RegExp])[] = [
-    ["another byte from the server", "< 81 12", "< 81 13", /^line \d+: expected 81 13 /],
-    ["another header", "\n< Upgrade: websocket", "\n< Upgrade: Websocket", /expected 'Upgrade: W/],
+    ["a different byte from the server", "< 81 12", "< 81 13", /^line \d+: expected 81 13 /],
     [
-      "a layer that is none",
-      "= Engine.IO message 0 ",
-      "= Engine.IO ping ",
-      /expected = Engine.IO p/,
+      "a different header",
+      "\n< Upgrade: websocket",
+      "\n< Upgrade: Websocket",
+      /expected 'Upgrade: W/,
     ],
-    ["another text for the listener", "@ chat hello", "@ chat hallo", /expected @ chat hallo/],
-    ["a line less", "@ chat hello\n", "", /^behind the last line: @ chat hello$/],
-    ["a time that is none", "@ connection", "~ soon", /"soon" is no time$/],
-    [
-      "a value that nothing has said",
-      "> Host: localhost",
-      "> Host: {name}",
-      /\{name\} is not known/,
-    ],
+    ["a different layer", "= Engine.IO message 0 ", "= Engine.IO ping ", /expected = Engine.IO p/],
+    ["a different text for the listener", "@ chat hello", "@ chat hallo", /expected @ chat hallo/],
+    ["a missing line", "@ chat hello\n", "", /^behind the last line: @ chat hello$/],
+    ["an invalid time", "@ connection", "~ soon", /"soon" is no time$/],
+    ["an undefined variable", "> Host: localhost", "> Host: {name}", /\{name\} is not known/],
   ];
   for (const [does, from, to, says] of STALE) {
     test(does, async (context) => {
@@ -100,7 +95,7 @@ describe("a page that is not so fails", () => {
     });
   }
 
-  test("a line that has no sign", () => {
+  test("a line without a sign", () => {
     assert.throws(() => readPage("```wire\nGET / HTTP/1.1\n```"), /^Error: line 2 is no line/);
   });
 });

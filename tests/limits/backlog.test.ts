@@ -1,4 +1,4 @@
-// Clients that do not read what they cause to be sent: each one is bounded, and all of them together.
+// Clients that do not read the responses and messages that they cause: limits for each client, and for all together.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -18,8 +18,8 @@ async function pollUnread(port: number, path: string): Promise<TcpClient> {
   return client;
 }
 
-describe("An answer to a poll that nobody reads", () => {
-  test("is the only one of its session: the next poll ends the session", async (context) => {
+describe("A large poll response", () => {
+  test("ends the session if the client polls again before reading it", async (context) => {
     const { io, port } = await serve(context);
     const polling = await PollingClient.open(port);
     await polling.join();
@@ -36,7 +36,7 @@ describe("An answer to a poll that nobody reads", () => {
     first.socket.destroy();
   });
 
-  test("outlives its session by five seconds at most", async (context) => {
+  test("keeps its connection open for at most five seconds after its session ends", async (context) => {
     const clock = new Clock(context);
     const { io, port } = await serve(context);
     const polling = await PollingClient.open(port);
@@ -61,7 +61,7 @@ describe("An answer to a poll that nobody reads", () => {
     client.socket.destroy();
   });
 
-  test("of a client that reads is no overlap, however large it is", async (context) => {
+  test("can be followed by others while the client reads them", async (context) => {
     const { io, port } = await serve(context);
     const polling = await PollingClient.open(port);
     await polling.join();
@@ -70,8 +70,8 @@ describe("An answer to a poll that nobody reads", () => {
   });
 });
 
-describe("What waits for all clients together", () => {
-  test("is at most maxTotalBackpressure: the client with the most waiting bytes is disconnected", async (context) => {
+describe("The bytes that wait for all clients together", () => {
+  test("are at most maxTotalBackpressure: the client with the most waiting bytes is disconnected", async (context) => {
     const { io, port } = await serve(context, { maxTotalBackpressure: 10_000_000 });
     const ends: unknown[] = [];
     io.on("connection", (socket) => {
@@ -101,7 +101,7 @@ describe("What waits for all clients together", () => {
     assert.equal(io.engine.clientsCount, 2);
   });
 
-  test("counts over WebSocket, too, and one client alone has its own limit", async (context) => {
+  test("are limited over WebSocket too, but not while only one client has any", async (context) => {
     const { io, port } = await serve(context, { maxTotalBackpressure: 1_000_000 });
     const ends: unknown[] = [];
     io.on("connection", (socket) => {

@@ -1,4 +1,4 @@
-// What may keep a server from closing, and does not: io.close() and run() have one deadline for all connections.
+// io.close() and io.run() end at their deadlines, whatever clients and the application do.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -24,7 +24,7 @@ const WEBSOCKET = upgradeRequest("/socket.io/?EIO=4&transport=websocket");
 
 interface Obstacle {
   readonly options?: ServerOptions;
-  /** Adds functions of the program. Returns what says that the obstacle is there. */
+  /** Adds functions of the application. Returns a function that tells whether the obstacle exists. */
   readonly add?: (io: Server) => () => boolean;
   /** What a client does. */
   readonly connect?: (port: number, client: TcpClient) => Promise<unknown>;
@@ -34,23 +34,23 @@ let asked = 0;
 
 // Each keeps its connection open for as long as it likes.
 const OBSTACLES: Readonly<Record<string, Obstacle>> = {
-  "a head that is sent byte by byte": {
+  "a request head that never ends": {
     connect: async (_port, client) => client.write("GET /other HTTP/1.1\r\nHost: x"),
   },
-  "a second head on a kept connection": {
+  "a second request head that never ends, on a keep-alive connection": {
     connect: async (_port, client) => {
       await client.write("GET /other HTTP/1.1\r\nHost: x\r\n\r\n").until("other");
       client.write("GET /oth");
     },
   },
-  "the body of a refused POST that is sent byte by byte": {
+  "the body of a refused POST that never ends": {
     connect: async (port, client) => {
       const { path } = await PollingClient.open(port);
       client.write(`POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000001\r\n\r\n4`);
       await client.until("413");
     },
   },
-  "a POST that is sent byte by byte": {
+  "a POST body that never ends": {
     connect: async (port, client) => {
       const { path } = await PollingClient.open(port);
       const head = `POST ${path} HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n`;
@@ -58,39 +58,39 @@ const OBSTACLES: Readonly<Record<string, Obstacle>> = {
       client.write("4");
     },
   },
-  "a request of the program that is not answered": {
+  "a request that the application does not answer": {
     add: () => () => asked === 1,
     connect: async (_port, client) => client.write("GET /waits HTTP/1.1\r\nHost: x\r\n\r\n"),
   },
   "a WebSocket that ignores the close frame": {
     connect: async (_port, client) => client.write(WEBSOCKET).until('"sid"'),
   },
-  "a WebSocket that broke the protocol and does not end TCP": {
+  "a WebSocket that sent an invalid frame and does not end TCP": {
     connect: async (_port, client) => {
       await client.write(WEBSOCKET).until('"sid"');
       client.socket.pause();
       client.write(Buffer.from([0x81, 0x01, 0x78]));
     },
   },
-  "allowRequest that never answers, over polling": {
+  "an allowRequest that never calls back, over polling": {
     options: { allowRequest: () => asked++ },
     add: () => () => asked === 1,
     connect: async (_port, client) =>
       client.write("GET /socket.io/?EIO=4&transport=polling HTTP/1.1\r\nHost: x\r\n\r\n"),
   },
-  "allowRequest that never answers, over WebSocket": {
+  "an allowRequest that never calls back, over WebSocket": {
     options: { allowRequest: () => asked++ },
     add: () => () => asked === 1,
     connect: async (_port, client) => client.write(WEBSOCKET),
   },
-  "middleware that never answers an upgrade": {
+  "a middleware that never calls next() for an upgrade": {
     add: (io) => {
       io.engine.use(() => asked++);
       return () => asked === 1;
     },
     connect: async (_port, client) => client.write(WEBSOCKET),
   },
-  "an adapter that never closes": {
+  "an adapter whose close() never resolves": {
     options: {
       adapter: class extends Adapter {
         override close(): Promise<void> {
@@ -119,9 +119,9 @@ async function hinder(
   return { io, client };
 }
 
-describe("close() cuts off what is open when its time is over", () => {
+describe("io.close() ends at its deadline", () => {
   for (const [name, obstacle] of Object.entries(OBSTACLES)) {
-    test(name, { timeout: 5000 }, async (context) => {
+    test(`with ${name}`, { timeout: 5000 }, async (context) => {
       const { io, client } = await hinder(context, obstacle);
       await io.close({ drain: 10 });
       assert.equal(io.httpServer.listening, false);
@@ -130,7 +130,7 @@ describe("close() cuts off what is open when its time is over", () => {
     });
   }
 
-  test("a TLS connection without a handshake, one without a request, and HTTP/2", {
+  test("with a TLS connection without a handshake, one without a request, and an HTTP/2 session", {
     timeout: 5000,
   }, async (context) => {
     const http = createSecureServer(CERTIFICATE);
@@ -154,7 +154,9 @@ describe("close() cuts off what is open when its time is over", () => {
     await raw.closed;
   });
 
-  test("an HTTPS connection that never finishes its handshake", { timeout: 5000 }, async () => {
+  test("with an HTTPS connection that never finishes its TLS handshake", {
+    timeout: 5000,
+  }, async () => {
     const http = createServer(CERTIFICATE);
     const io = new Server(http);
     const raw = new TcpClient(await listen(http));
@@ -164,11 +166,11 @@ describe("close() cuts off what is open when its time is over", () => {
     await raw.closed;
   });
 
-  test("after a second without an option", { timeout: 5000 }, async (context) => {
+  test("after one second by default", { timeout: 5000 }, async (context) => {
     const clock = new Clock(context);
     const { io, client } = await hinder(
       context,
-      OBSTACLES["a request of the program that is not answered"] ?? {},
+      OBSTACLES["a request that the application does not answer"] ?? {},
     );
     const closed = io.close();
     await until(() => clock.timers > 0 && !io.httpServer.listening);
@@ -178,7 +180,9 @@ describe("close() cuts off what is open when its time is over", () => {
     await closed;
   });
 
-  test("and not before: what ends by itself may", { timeout: 5000 }, async (context) => {
+  test("or earlier, when the last pending response has ended", {
+    timeout: 5000,
+  }, async (context) => {
     const { io, port } = await serve(context, {}, (_request, response) => {
       void io.close({ drain: 10_000 }).then(() => closed());
       setImmediate(() => response.end("late"));
@@ -194,7 +198,7 @@ describe("close() cuts off what is open when its time is over", () => {
     await isClosed;
   });
 
-  test("of a second call, while the first one would wait longer", {
+  test("or at the earlier deadline of a second call", {
     timeout: 5000,
   }, async (context) => {
     let count = 0;
@@ -217,7 +221,7 @@ describe("close() cuts off what is open when its time is over", () => {
     await patient;
   });
 
-  test("checks its options", async (context) => {
+  test("and throws for invalid options", async (context) => {
     const { io } = await serve(context);
     assert.throws(() => Reflect.apply(io.close, io, [{ drain: -1 }]), { code: "ERR_OUT_OF_RANGE" });
     assert.throws(() => Reflect.apply(io.close, io, [{ drian: 1 }]), {
@@ -226,8 +230,10 @@ describe("close() cuts off what is open when its time is over", () => {
   });
 });
 
-describe("run() ends within drainTimeout", () => {
-  test("whatever clients do", { timeout: 5000 }, async (context) => {
+describe("io.run()", () => {
+  test("ends within drainTimeout, even if clients keep their connections open", {
+    timeout: 5000,
+  }, async (context) => {
     const io = new Server();
     const running = await io.run({ port: 0, log: () => {}, drainTimeout: 50 });
     const port = portOf(io.httpServer);
@@ -235,7 +241,11 @@ describe("run() ends within drainTimeout", () => {
     for (const { connect } of Object.values(OBSTACLES)) {
       const client = new TcpClient(port);
       context.after(() => client.socket.destroy());
-      if (connect === OBSTACLES["a second head on a kept connection"]?.connect) continue;
+      if (
+        connect ===
+        OBSTACLES["a second request head that never ends, on a keep-alive connection"]?.connect
+      )
+        continue;
       await connect?.(port, client);
       clients.push(client);
     }

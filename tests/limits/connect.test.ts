@@ -1,4 +1,4 @@
-// What one client may have the server keep by asking to join namespaces.
+// Limits for what one client makes the server store by joining namespaces.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -31,7 +31,7 @@ async function ask(client: WebSocketClient, namespace: string, auth = ""): Promi
 }
 
 describe("auth", () => {
-  test("of more than maxAuthSize bytes is refused, and the connection goes on", async (context) => {
+  test("of more than maxAuthSize bytes is refused, and the connection stays open", async (context) => {
     const { port, io } = await serve(context);
     const client = await connect(port);
     const empty = `[${"{},".repeat(330_000)}{}]`;
@@ -43,14 +43,14 @@ describe("auth", () => {
     assert.equal(io.sockets.sockets.size, 1);
   });
 
-  test("counts in bytes of UTF-8", async (context) => {
+  test("is measured in bytes of UTF-8", async (context) => {
     const { port } = await serve(context, { maxAuthSize: 100 });
     const client = await connect(port);
     assert.equal(await ask(client, "/", `{"a":"${"é".repeat(50)}"}`), TOO_LARGE);
     assert.match(await ask(client, "/", `{"a":"${"e".repeat(50)}"}`), /^\{"sid"/);
   });
 
-  test("counts in all namespaces together, for as long as the client is in them", async (context) => {
+  test("is limited for all namespaces together that the client is in", async (context) => {
     const { io, port } = await serve(context, { maxAuthSize: 300 });
     for (const name of ["/a", "/b", "/c"]) io.of(name);
     io.of("/closed").use((_socket, next) => next(new Error("no")));
@@ -72,7 +72,7 @@ describe("auth", () => {
     assert.match(await ask(client, "/b"), /^\{"sid"/);
   });
 
-  test("counts while the program decides about the namespace", async (context) => {
+  test("counts while the application decides about the namespace", async (context) => {
     const { io, port } = await serve(context, { maxAuthSize: 300 });
     const undecided: (() => void)[] = [];
     io.of((_name, _auth, next) => undecided.push(() => next(null, false)));
@@ -86,7 +86,7 @@ describe("auth", () => {
     assert.match(await ask(client, "/", authOf(120)), /^\{"sid"/);
   });
 
-  test("counts with a binary parser", async (context) => {
+  test("is limited with a binary parser too", async (context) => {
     const { io, port } = await serve(context, { parser: msgpack, maxAuthSize: 100 });
     const { encode } = new msgpack.Encoder();
     const client = await connect(port);
@@ -103,7 +103,7 @@ describe("auth", () => {
 });
 
 describe("dynamic namespaces", () => {
-  test("that the program has not decided about count towards maxCreatedNamespaces", async (context) => {
+  test("count towards maxCreatedNamespaces before the application has accepted them", async (context) => {
     const { io, port } = await serve(context, { maxCreatedNamespaces: 10 });
     const undecided: (() => void)[] = [];
     const parent = io.of((_name, _auth, next) => undecided.push(() => next(null, true)));
@@ -116,7 +116,7 @@ describe("dynamic namespaces", () => {
     assert.equal(parent.children.size, 10);
   });
 
-  test("count for as long as they exist", async (context) => {
+  test("count towards maxCreatedNamespaces until they are removed", async (context) => {
     const { io, port, client } = await serveJoined(context, {
       maxCreatedNamespaces: 2,
       cleanupEmptyChildNamespaces: true,
@@ -137,7 +137,7 @@ describe("dynamic namespaces", () => {
     assert.match(await ask(client, "/room-1"), /^\{"sid"/);
   });
 
-  test("whose client left before it could join end, too", async (context) => {
+  test("do not remain if their client has left before the application accepts them", async (context) => {
     const { io, client } = await serveJoined(context, { cleanupEmptyChildNamespaces: true });
     const undecided: (() => void)[] = [];
     const parent = io.of((_name, _auth, next) => undecided.push(() => next(null, true)));
@@ -170,7 +170,7 @@ describe("dynamic namespaces", () => {
   });
 });
 
-test("A client looks for at most 100 sessions at the same time, and joins as a new one beyond them", async (context) => {
+test("A client has at most 100 pending session recoveries, and beyond them joins as a new client", async (context) => {
   let claims = 0;
   class SilentAdapter extends Adapter {
     override restoreSession(): Promise<never> {

@@ -1,5 +1,5 @@
-// How many clients may connect: at once, from one address, in one second. A client that leaves, however it does, gives
-// its place back, and gives it back once.
+// Limits for the number of clients: at once, from one address, in one second. A client stops counting when it disconnects
+// or is refused, exactly once.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -75,7 +75,7 @@ const BOUNDS: Readonly<Record<ConnectionBound, Bound>> = {
 
 describe("New clients", () => {
   for (const [bound, { options, name, retryAfter }] of Object.entries(BOUNDS)) {
-    test(`beyond ${bound} are refused with 503, told to the program, counted and logged`, async (context) => {
+    test(`beyond ${bound} are refused with 503, emitted as connection_error, counted and logged`, async (context) => {
       new Clock(context);
       const logged: unknown[] = [];
       const { io, port } = await serve(context, {
@@ -120,7 +120,7 @@ describe("New clients", () => {
     });
   }
 
-  test("that pipeline requests and have left get no session, nor the address that they name", async (context) => {
+  test("that pipeline requests and disconnect before the answer get no session", async (context) => {
     const { io, port } = await serve(context);
     const sockets: Duplex[] = [];
     io.httpServer.on("connection", (socket: Duplex) => sockets.push(socket));
@@ -138,7 +138,7 @@ describe("New clients", () => {
     assert.equal(io.engine.clientsCount, 0);
   });
 
-  test("that send more before the answer, and leave, give their place back", async (context) => {
+  test("that send bytes before the answer and disconnect no longer count", async (context) => {
     const { io, port } = await serve(context, { maxConnections: 1, allowRequest: () => {} });
     const client = new TcpClient(port).write(upgradeRequest(WEBSOCKET));
     context.after(() => client.socket.destroy());
@@ -154,7 +154,7 @@ describe("New clients", () => {
     assert.equal(await statusOf(port, "203.0.113.3"), 503);
   });
 
-  test("of one address count towards maxConnectionsPerAddress, and those of others connect", async (context) => {
+  test("of one address count towards maxConnectionsPerAddress, while others can connect", async (context) => {
     const { io, port } = await serve(context, { maxConnectionsPerAddress: 1 });
     // biome-ignore format: table
     const CLIENTS = [
@@ -171,14 +171,14 @@ describe("New clients", () => {
     assert.match((await socket.closed).toString(), /^HTTP\/1\.1 503 /);
   });
 
-  test("of a peer that is not trusted have its address, whatever their headers say", async (context) => {
+  test("of an untrusted proxy count for its address, whatever X-Forwarded-For says", async (context) => {
     const options = { maxConnectionsPerAddress: 1, trustedProxies: "none" } as const;
     const { port } = await serve(context, options);
     assert.equal(await statusOf(port, "203.0.113.1"), 200);
     assert.equal(await statusOf(port, "203.0.113.2"), 503);
   });
 
-  test("beyond maxHandshakesPerSecond connect as time passes", async (context) => {
+  test("beyond maxHandshakesPerSecond are refused until enough time has passed", async (context) => {
     const clock = new Clock(context);
     const { port } = await serve(context, { maxHandshakesPerSecond: 4 });
     const statuses = async (count: number): Promise<number[]> => {
@@ -198,7 +198,7 @@ describe("New clients", () => {
     assert.deepEqual(await statuses(5), [200, 200, 200, 200, 503]);
   });
 
-  test("wait for as long as Retry-After says if maxHandshakesPerSecond is less than 1", async (context) => {
+  test("can connect after the time in Retry-After if maxHandshakesPerSecond is less than 1", async (context) => {
     const clock = new Clock(context);
     const { port } = await serve(context, { maxHandshakesPerSecond: 0.25 });
     assert.equal(await statusOf(port), 200);
@@ -209,7 +209,7 @@ describe("New clients", () => {
     assert.equal(await statusOf(port), 200);
   });
 
-  test("that another bound refuses do not count towards maxHandshakesPerSecond", async (context) => {
+  test("refused for another limit do not count towards maxHandshakesPerSecond", async (context) => {
     new Clock(context);
     const { port } = await serve(context, {
       maxConnectionsPerAddress: 1,
@@ -220,7 +220,7 @@ describe("New clients", () => {
     assert.equal(await statusOf(port, "203.0.113.2"), 200);
   });
 
-  test("are not what changes to a WebSocket, however many there are", async (context) => {
+  test("do not include sessions that upgrade to WebSocket", async (context) => {
     const { io, port } = await serve(context, { maxConnections: 1, maxHandshakesPerSecond: 1 });
     const polling = await PollingClient.open(port);
     const socket = await polling.webSocket().opened();
@@ -233,7 +233,7 @@ describe("New clients", () => {
     await until(() => io.stats().connections.open === 0);
   });
 
-  test("of the program, its test clients, count towards maxConnections", async (context) => {
+  test("include those of io.testClient(), which count towards maxConnections", async (context) => {
     const { io, port } = await serve(context, { maxConnections: 1 });
     const first = await io.testClient();
     await assert.rejects(io.testClient(), new Error("Too many connections"));
@@ -346,13 +346,13 @@ const ENDINGS: Readonly<
     "a close packet": ({ client }) => client.send("1"),
   },
   "transport error": {
-    "a connection that breaks": ({ client }) => client.breakOff(),
+    "a lost connection": ({ client }) => client.breakOff(),
   },
   "parse error": {
     "an unknown packet": ({ client }) => client.send("x"),
   },
   "ping timeout": {
-    "a client that says nothing": ({ clock }) => clock.tick(45_000 + 20_000),
+    "a client that sends no pong": ({ clock }) => clock.tick(45_000 + 20_000),
   },
   "forced close": {
     "discard()": ({ session }) => session.discard("forced close"),
@@ -360,7 +360,7 @@ const ENDINGS: Readonly<
       session.discard("forced close");
       session.discard("transport error");
     },
-    "close(), and a client that does not react": ({ session, clock }) => {
+    "close() with a client that does not respond": ({ session, clock }) => {
       session.close();
       clock.tick(65_000);
     },
@@ -371,7 +371,7 @@ const ENDINGS: Readonly<
   },
 };
 
-describe("A place is given back, once, when a session ends:", () => {
+describe("A client stops counting, exactly once, when its session ends:", () => {
   for (const [transport, open] of Object.entries(TRANSPORTS)) {
     for (const [reason, ways] of Object.entries(ENDINGS)) {
       for (const [way, end] of Object.entries(ways)) {
@@ -390,7 +390,7 @@ describe("A place is given back, once, when a session ends:", () => {
     }
   }
 
-  test("a listener of the program that ends it while it begins", async (context) => {
+  test('discard() in the "connection" listener', async (context) => {
     const { io, port } = await serve(context, TWO);
     let ended = 0;
     io.engine.on("connection", (session) => {
@@ -402,7 +402,7 @@ describe("A place is given back, once, when a session ends:", () => {
     await assertTwoPlaces(io, port);
   });
 
-  test("two that the program has given the same id", async (context) => {
+  test("two sessions to which generateId gave the same id", async (context) => {
     const { io, port } = await serve(context, TWO);
     const sessions: Session[] = [];
     io.engine.on("connection", (session) => sessions.push(session));
@@ -446,20 +446,20 @@ interface Trial {
 }
 
 type Fate =
-  | "allowRequest refuses it"
-  | "allowRequest refuses it later"
+  | "allowRequest refuses the client"
+  | "allowRequest refuses the client later"
   | "allowRequest throws"
   | "generateId throws"
   | "generateId rejects"
-  | 'a listener of "initial_headers" throws'
-  | "it leaves, and the program never answers"
-  | "it is reset, and the program never answers"
-  | "it leaves before it is allowed"
-  | "it leaves before it is refused"
-  | "it is reset before it is allowed"
-  | "it is reset at once"
-  | "it leaves at once"
-  | "it leaves while its id is made";
+  | 'an "initial_headers" listener throws'
+  | "the client disconnects, and allowRequest never calls back"
+  | "the client resets the connection, and allowRequest never calls back"
+  | "the client disconnects before allowRequest accepts it"
+  | "the client disconnects before allowRequest refuses it"
+  | "the client resets the connection before allowRequest accepts it"
+  | "the client resets the connection at once"
+  | "the client disconnects at once"
+  | "the client disconnects while generateId runs";
 
 const thrower = (): never => {
   throw new Error("on purpose");
@@ -478,13 +478,13 @@ const answered = async ({ client }: Trial): Promise<void> => {
 const asks = (url = ""): boolean => url.includes("asks");
 
 const FATES: Readonly<Record<Fate, FateOf>> = {
-  "allowRequest refuses it": {
+  "allowRequest refuses the client": {
     program: {
       allowRequest: ({ url }, callback) => callback(null, !asks(url)),
     },
     happens: answered,
   },
-  "allowRequest refuses it later": {
+  "allowRequest refuses the client later": {
     program: "asks",
     happens: async (trial) => {
       for (const { refuse } of await trial.asked()) refuse();
@@ -509,7 +509,7 @@ const FATES: Readonly<Record<Fate, FateOf>> = {
     },
     happens: answered,
   },
-  'a listener of "initial_headers" throws': {
+  'an "initial_headers" listener throws': {
     program: (io) => {
       io.engine.on("initial_headers", (_headers, { url }) => {
         if (asks(url)) thrower();
@@ -517,7 +517,7 @@ const FATES: Readonly<Record<Fate, FateOf>> = {
     },
     happens: answered,
   },
-  "it leaves, and the program never answers": {
+  "the client disconnects, and allowRequest never calls back": {
     program: "asks",
     happens: async ({ asked, client, left }) => {
       await asked();
@@ -525,7 +525,7 @@ const FATES: Readonly<Record<Fate, FateOf>> = {
       await left();
     },
   },
-  "it is reset, and the program never answers": {
+  "the client resets the connection, and allowRequest never calls back": {
     program: "asks",
     happens: async ({ asked, client, left }) => {
       await asked();
@@ -533,7 +533,7 @@ const FATES: Readonly<Record<Fate, FateOf>> = {
       await left();
     },
   },
-  "it leaves before it is allowed": {
+  "the client disconnects before allowRequest accepts it": {
     program: "asks",
     happens: async ({ asked, client, left }) => {
       const decisions = await asked();
@@ -542,7 +542,7 @@ const FATES: Readonly<Record<Fate, FateOf>> = {
       for (const { allow } of decisions) allow();
     },
   },
-  "it leaves before it is refused": {
+  "the client disconnects before allowRequest refuses it": {
     program: "asks",
     happens: async ({ asked, client, left }) => {
       const decisions = await asked();
@@ -551,7 +551,7 @@ const FATES: Readonly<Record<Fate, FateOf>> = {
       for (const { refuse } of decisions) refuse();
     },
   },
-  "it is reset before it is allowed": {
+  "the client resets the connection before allowRequest accepts it": {
     program: "asks",
     happens: async ({ asked, client, left }) => {
       const decisions = await asked();
@@ -560,7 +560,7 @@ const FATES: Readonly<Record<Fate, FateOf>> = {
       for (const { allow } of decisions) allow();
     },
   },
-  "it is reset at once": {
+  "the client resets the connection at once": {
     program: {},
     happens: async ({ client, left }) => {
       await once(client.socket, "connect");
@@ -568,7 +568,7 @@ const FATES: Readonly<Record<Fate, FateOf>> = {
       await left();
     },
   },
-  "it leaves at once": {
+  "the client disconnects at once": {
     program: {},
     happens: async ({ client, left }) => {
       await once(client.socket, "connect");
@@ -576,7 +576,7 @@ const FATES: Readonly<Record<Fate, FateOf>> = {
       await left();
     },
   },
-  "it leaves while its id is made": {
+  "the client disconnects while generateId runs": {
     program: (io) => {
       io.engine.generateId = async ({ url, socket }) => {
         if (asks(url)) {
@@ -590,12 +590,13 @@ const FATES: Readonly<Record<Fate, FateOf>> = {
   },
 };
 
-describe("A place is given back, once, when a client gets no session:", () => {
+describe("A client stops counting, exactly once, when it gets no session:", () => {
   for (const [handshake, text] of Object.entries(HANDSHAKES)) {
     for (const [fate, { program, happens }] of Object.entries(FATES)) {
       // Its answer would wait for the one before.
       if (handshake === "pipelined polling" && happens === answered) continue;
-      if (handshake === "pipelined polling" && fate === "allowRequest refuses it later") continue;
+      if (handshake === "pipelined polling" && fate === "allowRequest refuses the client later")
+        continue;
       test(`${handshake}, ${fate}`, { timeout: 10_000 }, async (context) => {
         const clock = new Clock(context);
         const decisions: Decision[] = [];
@@ -641,7 +642,7 @@ describe("A place is given back, once, when a client gets no session:", () => {
     }
   }
 
-  test("polling, the cookie cannot be encoded", async (context) => {
+  test("polling, encoding the cookie throws", async (context) => {
     let fails = true;
     const encode = (): string => (fails ? thrower() : "id");
     const { io, port } = await serve(context, { ...TWO, cookie: { encode } });
@@ -650,7 +651,7 @@ describe("A place is given back, once, when a client gets no session:", () => {
     await assertTwoPlaces(io, port);
   });
 
-  test("WebSocket, its opening handshake is invalid", async (context) => {
+  test("WebSocket, the opening handshake is invalid", async (context) => {
     const { io, port } = await serve(context, TWO);
     for (let at = 0; at < 5; at++) {
       const request = upgradeRequest(WEBSOCKET, { "Sec-WebSocket-Key": "short" });
@@ -659,7 +660,7 @@ describe("A place is given back, once, when a client gets no session:", () => {
     await assertTwoPlaces(io, port);
   });
 
-  test("a test client that allowRequest refuses", async (context) => {
+  test("io.testClient(), allowRequest refuses the client", async (context) => {
     let allowed = false;
     const { io, port } = await serve(context, {
       ...TWO,
@@ -670,7 +671,7 @@ describe("A place is given back, once, when a client gets no session:", () => {
     await assertTwoPlaces(io, port);
   });
 
-  test("over HTTP/2 its stream or its connection ends, and the program never answers", async (context) => {
+  test("HTTP/2, the stream or the connection ends, and allowRequest never calls back", async (context) => {
     let asked = 0;
     const http = createHttp2Server();
     const io = new Server(http, { ...TWO, allowRequest: () => asked++ });
@@ -689,7 +690,7 @@ describe("A place is given back, once, when a client gets no session:", () => {
     assert.equal(bounds.addressCount, 0);
   });
 
-  test("a client that waits for the program has a place", async (context) => {
+  test("not earlier: it counts while allowRequest decides", async (context) => {
     const asked: (() => void)[] = [];
     const { port } = await serve(context, {
       maxConnections: 1,
@@ -705,7 +706,7 @@ describe("A place is given back, once, when a client gets no session:", () => {
   });
 });
 
-describe("Stock clients that are refused hear of it, try again, and connect when there is a place:", () => {
+describe("A refused client emits connect_error, retries, and connects after others have left:", () => {
   // biome-ignore format: table
   const CLIENTS = [
     { version: "4.8.4", transports: ["polling", "websocket"], says: "xhr poll error" },
@@ -715,7 +716,9 @@ describe("Stock clients that are refused hear of it, try again, and connect when
     { version: "2.5.0", transports: ["websocket"],            says: "websocket error" },
   ];
   for (const { version, transports, says } of CLIENTS) {
-    test(`${version} over ${transports.join(" and ")}`, { timeout: 10_000 }, async (context) => {
+    test(`socket.io-client ${version} over ${transports.join(" and ")}`, {
+      timeout: 10_000,
+    }, async (context) => {
       const { io, port, url } = await serve(context, { maxConnections: 1, allowEIO3: true });
       const first = await webSocketHead(context, port);
       const { connect } = generation(version);
@@ -733,7 +736,7 @@ describe("Stock clients that are refused hear of it, try again, and connect when
     });
   }
 
-  test("barewire's own", { timeout: 10_000 }, async (context) => {
+  test("the client of barewire", { timeout: 10_000 }, async (context) => {
     const { port, url } = await serve(context, { maxConnections: 1 });
     const first = await webSocketHead(context, port);
     for (const transport of ["polling", "websocket"] as const) {

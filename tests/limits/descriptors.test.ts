@@ -1,5 +1,5 @@
-// A server that has no file descriptor left while clients change to WebSocket: those that are there go on, new ones are turned
-// away at once by the operating system, and when there are descriptors again everything is as before.
+// A server that has no file descriptor left while clients upgrade to WebSocket: connected clients continue, the operating
+// system resets new connections at once, and when descriptors are free again everything is as before.
 
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
@@ -82,7 +82,7 @@ async function echo(client: WebSocketClient, value: number): Promise<void> {
   assert.equal(await client.next(), `42["echo",${value}]`);
 }
 
-test("File descriptors that run out during upgrades cost only the upgrades", {
+test("a shortage of file descriptors during upgrades fails only the upgrades", {
   skip: !existsSync("/proc/self/fd") && "needs /proc, which lists open file descriptors",
 }, async (context) => {
   const server = await Faulty.start(context, [], { descriptors: 256 });

@@ -1,4 +1,4 @@
-// A server whose log is on a full disk: nobody but the log notices.
+// A server whose log is on a full disk: its clients notice nothing.
 
 import assert from "node:assert/strict";
 import { closeSync, existsSync, openSync } from "node:fs";
@@ -17,9 +17,9 @@ const LOGGERS: Readonly<Record<string, { fails: boolean }>> = {
   console: { fails: false },
 };
 
-describe("A full disk under the logger", { skip: !existsSync(FULL) }, () => {
+describe("A logger on a full disk", { skip: !existsSync(FULL) }, () => {
   for (const [logger, { fails }] of Object.entries(LOGGERS)) {
-    test(`costs no client anything, with a logger that writes to a ${logger}`, async (context) => {
+    test(`does not affect clients if it writes to a ${logger}`, async (context) => {
       const output = openSync(FULL, "w");
       const server = await Faulty.start(context, [logger], { output });
       closeSync(output);

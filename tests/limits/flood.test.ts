@@ -1,4 +1,4 @@
-// Strangers that try to connect as fast as they can, and clients beside them that notice nothing.
+// Clients that try to connect as fast as they can, and connected clients beside them that notice nothing.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -8,7 +8,7 @@ import { seed } from "../support/random.ts";
 
 const ATTEMPTS = 3000;
 
-test(`a flood of ${ATTEMPTS} attempts costs other clients nothing, and leaves nothing (SEED=${seed})`, {
+test(`${ATTEMPTS} fast connection attempts do not affect connected clients, and leave nothing behind (SEED=${seed})`, {
   timeout: 120_000,
 }, async (context) => {
   const { before, after, mostSessions, refusals, faults, echoes, ...rest } = await flood(

@@ -33,7 +33,7 @@ export const GUARDS: readonly Guard[] = [
     from: 'if (Number(request.headers["content-length"]) > maxPayload) {',
     to: "if (false) {",
     test: "tests/limits/slow.test.ts",
-    title: "that says that it is too large: may take five seconds more",
+    title: "may take five more seconds: Content-Length is too large",
   },
   {
     bound: "Bytes of a message, before and after inflating, and of a POST",
@@ -41,7 +41,7 @@ export const GUARDS: readonly Guard[] = [
     from: "if (body.length + chunk.length <= maxPayload) {",
     to: "if (true) {",
     test: "tests/limits/slow.test.ts",
-    title: "that becomes too large: may take five seconds more",
+    title: "may take five more seconds: chunked body becomes too large",
   },
   {
     bound: "Bytes of a message, before and after inflating, and of a POST",
@@ -49,7 +49,7 @@ export const GUARDS: readonly Guard[] = [
     from: 'if (held + length > this.#maxPayload) throw new ProtocolError("MESSAGE_TOO_BIG");',
     to: "void held;",
     test: "tests/protocol/websocket/receiver.test.ts",
-    title: "RFC 6455 §10.4 MESSAGE_TOO_BIG and MINIMAL_LENGTH are known from the length",
+    title: "RFC 6455 §10.4 MESSAGE_TOO_BIG and MINIMAL_LENGTH are detected in the length",
   },
   {
     bound: "Bytes of a message, before and after inflating, and of a POST",
@@ -57,7 +57,7 @@ export const GUARDS: readonly Guard[] = [
     from: "const options = this.#inflateOptions(Math.min(maxPayload, SMALL_INFLATED));",
     to: "const options = this.#inflateOptions(SMALL_INFLATED);",
     test: "tests/lib/websocket/message-deflate.test.ts",
-    title: "RFC 6455 §10.4 a small message that grows large is stopped",
+    title: "RFC 6455 §10.4 inflateNow() stops at 32 KiB or maxPayload",
   },
   {
     bound: "Bytes of a message, before and after inflating, and of a POST",
@@ -65,7 +65,7 @@ export const GUARDS: readonly Guard[] = [
     from: "const options = this.#inflateOptions(this.#settings.maxPayload);",
     to: "const options = this.#inflateOptions(Number.POSITIVE_INFINITY);",
     test: "tests/lib/websocket/message-deflate.test.ts",
-    title: "RFC 7692 §7.2.2: what is none, or too much, is a breach",
+    title: "RFC 7692 §7.2.2: rejects invalid compressed data, and messages larger than maxPayload",
   },
   {
     bound: "Attachments of a packet",
@@ -108,7 +108,7 @@ export const GUARDS: readonly Guard[] = [
     from: "if (this.#authSize + authSize > maxAuthSize) {",
     to: "if (this.#authSize > maxAuthSize) {",
     test: "tests/limits/connect.test.ts",
-    title: "of more than maxAuthSize bytes is refused, and the connection goes on",
+    title: "of more than maxAuthSize bytes is refused, and the connection stays open",
   },
   {
     bound:
@@ -147,8 +147,8 @@ export const GUARDS: readonly Guard[] = [
     from: "unread.add(request);",
     to: "",
     test: "tests/limits/slow.test.ts",
-    // "The body of a request that was refused" is the name of a suite.
-    title: "may take five seconds more",
+    // "The rest of the body of a refused request" is the name of a suite.
+    title: "may take five more seconds",
   },
   {
     bound: "Milliseconds that each attachment of a packet may take",

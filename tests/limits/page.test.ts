@@ -1,4 +1,4 @@
-// docs/limits.md, row by row: its options exist, and its tests and guards too.
+// Checks that the options, tests and guards in each row of docs/limits.md exist.
 
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
@@ -47,7 +47,7 @@ describe("docs/limits.md", () => {
 
 describe("tests/limits/guards.ts", () => {
   for (const { bound, file, from, to, test: testFile } of GUARDS) {
-    test(`${bound}: ${from.split("\n")[0]} stands in ${file} once, and ${testFile} exists`, () => {
+    test(`${bound}: ${from.split("\n")[0]} occurs in ${file} once, and ${testFile} has tests`, () => {
       assert.ok(
         bounds.some(({ what }) => what === bound),
         "docs/limits.md has no such row",

@@ -1,5 +1,5 @@
-// What a client may make last: a body that was refused, a packet that is never complete, and a busy event loop that must
-// not look like a client that has gone.
+// Clients that are slow: with the body of a refused request, or with attachments. And a busy event loop, because of which a
+// client must not be taken for disconnected.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -7,26 +7,26 @@ import { describe, test } from "node:test";
 import { Clock } from "../support/clock.ts";
 import { PollingClient, serve, serveJoined, TcpClient, turn, until } from "../support/net.ts";
 
-describe("The body of a request that was refused", () => {
+describe("The rest of the body of a refused request", () => {
   for (const [name, status, head] of [
-    ["that says that it is too large", 413, "Content-Length: 1000001\r\n\r\n4"],
+    ["Content-Length is too large", 413, "Content-Length: 1000001\r\n\r\n4"],
     [
-      "that becomes too large",
+      "chunked body becomes too large",
       413,
       `Transfer-Encoding: chunked\r\n\r\n186a00\r\n${"4".repeat(1_000_001)}`,
     ],
     [
-      "that is not of this revision",
+      "binary body in protocol revision 4",
       400,
       "Content-Type: application/octet-stream\r\nContent-Length: 5\r\n\r\n4",
     ],
-    ["for an unknown session", 400, "Content-Length: 5\r\n\r\n4"],
+    ["unknown session", 400, "Content-Length: 5\r\n\r\n4"],
   ] as const) {
-    test(`${name}: may take five seconds more`, async (context) => {
+    test(`may take five more seconds: ${name}`, async (context) => {
       const clock = new Clock(context);
       const { port } = await serve(context);
       const { path } = await PollingClient.open(port);
-      const target = name === "for an unknown session" ? `${path}x` : path;
+      const target = name === "unknown session" ? `${path}x` : path;
       const client = new TcpClient(port);
       client.write(`POST ${target} HTTP/1.1\r\nHost: x\r\n${head}`);
       await client.until(`HTTP/1.1 ${status}`);
@@ -38,7 +38,7 @@ describe("The body of a request that was refused", () => {
     });
   }
 
-  test("that ends in time keeps its connection", async (context) => {
+  test("leaves the connection open if it arrives in time", async (context) => {
     const clock = new Clock(context);
     const { port } = await serve(context);
     const { path } = await PollingClient.open(port);
@@ -55,8 +55,8 @@ describe("The body of a request that was refused", () => {
   });
 });
 
-describe("A packet whose attachments do not come", () => {
-  test("is waited for during attachmentTimeout, from each message on", async (context) => {
+describe("A packet with missing attachments", () => {
+  test("ends the connection if no attachment arrives within attachmentTimeout", async (context) => {
     const clock = new Clock(context);
     const { client, socket } = await serveJoined(context, {
       attachmentTimeout: 5000,
@@ -86,8 +86,8 @@ describe("A packet whose attachments do not come", () => {
   });
 });
 
-describe("A client of an event loop that was blocked", () => {
-  test("whose pong has arrived meanwhile is not late", async (context) => {
+describe("A client of a server with a blocked event loop", () => {
+  test("does not time out if its pong has arrived meanwhile", async (context) => {
     const { io, client, socket } = await serveJoined(context, {
       pingInterval: 20,
       pingTimeout: 40,
@@ -111,8 +111,8 @@ describe("A client of an event loop that was blocked", () => {
   });
 });
 
-describe("Rooms of a socket", () => {
-  test("beyond maxRoomsPerSocket end its connection", async (context) => {
+describe("The rooms of a socket", () => {
+  test("end its connection if they are more than maxRoomsPerSocket", async (context) => {
     const { client, socket, io } = await serveJoined(context);
     const log: unknown[] = [];
     socket.on("error", (error) => log.push(error.message));
@@ -130,7 +130,7 @@ describe("Rooms of a socket", () => {
     assert.equal(await client.closed, 1005);
   });
 
-  test("an administrator cannot put it into more either, and the others stay", async (context) => {
+  test("end its connection also if io.socketsJoin() exceeds maxRoomsPerSocket", async (context) => {
     const { io, socket } = await serveJoined(context, { maxRoomsPerSocket: 3 });
     io.socketsJoin(["a", "b"]);
     assert.equal(socket.connected, true);

@@ -1,5 +1,5 @@
-// Attacks and faults over TLS, beside a client that has each of its numbers echoed: connections that break anywhere, handshakes
-// that never end, renegotiation, and a client that does not read.
+// Attacks and faults over TLS, while the server echoes each number of another client: connections that break at any byte,
+// handshakes that never finish, renegotiation, and a client that does not read.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -132,7 +132,7 @@ const KINDS: readonly FaultKind[] = ["reset", "halfClose", "cut"];
 const STEP = 83;
 const MOST = 2500;
 
-describe("A TLS connection that breaks anywhere costs nobody else anything:", () => {
+describe("A TLS connection that breaks at any byte does not affect other clients:", () => {
   for (const [way, converse] of Object.entries(CONVERSATIONS)) {
     for (const kind of KINDS) {
       test(`${kind}, ${way}`, async (context) => {
@@ -161,7 +161,7 @@ describe("A TLS connection that breaks anywhere costs nobody else anything:", ()
 });
 
 describe("TLS", () => {
-  test("handshakes that never end are ended by handshakeTimeout of the HTTPS server", async (context) => {
+  test("handshakes that never finish are closed after handshakeTimeout of the HTTPS server", async (context) => {
     const server = await new Secured(context, { handshakeTimeout: 200 }).start();
     // The begin of a ClientHello.
     const hello = Buffer.from("1603010200010001fc0303", "hex");
@@ -173,7 +173,7 @@ describe("TLS", () => {
     await server.calm();
   });
 
-  test("1.2 lets a client renegotiate three times, and then its connection ends", async (context) => {
+  test("1.2 connections are closed after at most three renegotiations", async (context) => {
     const server = await new Secured(context).start();
     const socket = await secureSocket(server.port, "TLSv1.2");
     const closed = new Promise((resolve) => socket.resume().once("close", resolve));
@@ -191,7 +191,7 @@ describe("TLS", () => {
     await server.calm();
   });
 
-  test("1.3 has no renegotiation", async (context) => {
+  test("1.3 connections cannot be renegotiated", async (context) => {
     const server = await new Secured(context, { minVersion: "TLSv1.3" }).start();
     const socket = await secureSocket(server.port, "TLSv1.3");
     const refused = new Promise((resolve) => {
@@ -205,7 +205,7 @@ describe("TLS", () => {
     await server.calm();
   });
 
-  test("a client that does not read meets maxBackpressure, as it does without TLS", async (context) => {
+  test("clients that do not read are disconnected at maxBackpressure, as without TLS", async (context) => {
     const max = 1_000_000;
     const part = "x".repeat(50_000);
     const server = await new Secured(context, {}, { maxBackpressure: max }).start();

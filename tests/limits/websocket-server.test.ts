@@ -1,5 +1,5 @@
-// The bounds of a WebSocketServer of barewire/websocket: how many clients there may be, how long it may take to decide about
-// one, and how much may wait for those that do not read.
+// The limits of a WebSocketServer of barewire/websocket: the number of clients, the time to decide about one, and the bytes
+// that wait for clients that do not read.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -45,7 +45,7 @@ describe("Clients of a WebSocketServer", () => {
     maxHandshakesPerSecond: { options: { maxHandshakesPerSecond: 2 }, retryAfter: 1 },
   };
   for (const [bound, { options, retryAfter }] of Object.entries(BOUNDS)) {
-    test(`beyond ${bound} get 503, and the program is told`, async (context) => {
+    test(`beyond ${bound} receive 503, and the server emits "refused"`, async (context) => {
       new Clock(context);
       const { server, port } = await serveWebSocket(context, options);
       const bounds = refusedBy(server);
@@ -60,7 +60,7 @@ describe("Clients of a WebSocketServer", () => {
     });
   }
 
-  test("that leave give their place back, in whichever way they leave", async (context) => {
+  test("count towards maxConnections until either end closes the connection", async (context) => {
     const { server, port } = await serveWebSocket(context, { maxConnections: 1 });
     const WAYS: ((client: WebSocketClient, ours: WebSocketConnection) => unknown)[] = [
       (client) => client.socket.close(),
@@ -81,7 +81,7 @@ describe("Clients of a WebSocketServer", () => {
     assert.equal(await statusOf(context, port), 101);
   });
 
-  test("that are refused, or leave before it is decided about them, give their place back", async (context) => {
+  test("no longer count if they are refused, or disconnect before verify decides", async (context) => {
     const answers: ((verdict: boolean) => void)[] = [];
     let verdict: "no" | "throw" | "later" = "no";
     const { server, port } = await serveWebSocket(context, {
@@ -121,7 +121,7 @@ describe("Clients of a WebSocketServer", () => {
     assert.equal(server.clients.size, 1);
   });
 
-  test("of one address count together, of IPv6 one network, as trustedProxies has it", async (context) => {
+  test("of one address, or one IPv6 network, count towards maxConnectionsPerAddress", async (context) => {
     const { port } = await serveWebSocket(context, { maxConnectionsPerAddress: 1 });
     // biome-ignore format: table
     const CLIENTS = [
@@ -137,7 +137,7 @@ describe("Clients of a WebSocketServer", () => {
     assert.equal(await statusOf(context, other, from("203.0.113.2")), 503);
   });
 
-  test("connect again as time passes, with maxHandshakesPerSecond", async (context) => {
+  test("beyond maxHandshakesPerSecond are refused until half a second has passed", async (context) => {
     const clock = new Clock(context);
     const { port } = await serveWebSocket(context, { maxHandshakesPerSecond: 2 });
     const statuses = [];
@@ -149,11 +149,11 @@ describe("Clients of a WebSocketServer", () => {
 
   const UNDECIDED = new Promise<boolean>(() => {});
   const NEVER: Readonly<Record<string, Options>> = {
-    "that verify does not decide about get 503 after handshakeTimeout": {
+    "receive 503 after handshakeTimeout if verify does not decide": {
       verify: () => UNDECIDED,
       origins: "*",
     },
-    "that origins does not decide about get 503 after handshakeTimeout": {
+    "receive 503 after handshakeTimeout if origins does not decide": {
       origins: () => UNDECIDED,
     },
   };
@@ -204,10 +204,10 @@ async function nonReader(
   return { client, ours, end };
 }
 
-describe("What waits for a client of a WebSocketServer", () => {
+describe("Bytes that wait for a client of a WebSocketServer", () => {
   const NON_READERS: Readonly<Record<string, Options>> = {
-    "is at most maxBackpressure and one message more; the next one ends its connection": {},
-    "compressed is at most maxBackpressure and one message more, too": {
+    "are at most maxBackpressure plus one message; the next message closes its connection": {},
+    "are at most maxBackpressure plus one message with compression too": {
       perMessageDeflate: { threshold: 0 },
     },
   };
@@ -229,7 +229,7 @@ describe("What waits for a client of a WebSocketServer", () => {
     });
   }
 
-  test("does not reach maxBackpressure if the program waits for drain", async (context) => {
+  test('do not reach maxBackpressure if the application waits for "drain"', async (context) => {
     const { server, port } = await serveWebSocket(context, { maxBackpressure: 200_000 });
     const { client, ours } = await nonReader(server, port);
     client.socket.resume();
@@ -239,7 +239,7 @@ describe("What waits for a client of a WebSocketServer", () => {
     for (let n = 0; n < 100; n++) assert.equal(await client.next(), MESSAGE);
   });
 
-  test("may be more than maxBackpressure as long as send() returns true", async (context) => {
+  test("may exceed maxBackpressure while send() returns true", async (context) => {
     const { server, port } = await serveWebSocket(context, { maxBackpressure: 1000 });
     const { client, ours } = await nonReader(server, port);
     client.socket.resume();
@@ -250,7 +250,7 @@ describe("What waits for a client of a WebSocketServer", () => {
     for (let n = 0; n < 100; n++) assert.equal(await client.next(), text);
   });
 
-  test("of a client that was disconnected for it does not count, also in the same turn", async (context) => {
+  test("no longer count after its disconnection, even in the same turn of the event loop", async (context) => {
     const { server, port } = await serveWebSocket(context, { maxTotalBackpressure: 3_000_000 });
     const stalled = [];
     for (let n = 0; n < 3; n++) stalled.push(await nonReader(server, port));
@@ -266,7 +266,7 @@ describe("What waits for a client of a WebSocketServer", () => {
     for (const { client } of stalled) client.socket.terminate();
   });
 
-  test("of all together is at most maxTotalBackpressure: the client with the most waiting bytes is disconnected", async (context) => {
+  test("are at most maxTotalBackpressure for all clients: the one with the most is disconnected", async (context) => {
     const { server, port } = await serveWebSocket(context, { maxTotalBackpressure: 2_000_000 });
     const greedy = await nonReader(server, port);
     const other = await nonReader(server, port);
@@ -286,7 +286,7 @@ describe("What waits for a client of a WebSocketServer", () => {
     for (let n = 0; n < 3; n++) assert.equal(await other.client.next(), MESSAGE);
   });
 
-  test("ends its stream with the bound", async (context) => {
+  test("beyond maxBackpressure destroy its stream with an error that names the limit", async (context) => {
     const { createWebSocketStream } = await import("../../websocket.ts");
     const { server, port } = await serveWebSocket(context, { maxBackpressure: 500_000 });
     const { ours } = await nonReader(server, port);

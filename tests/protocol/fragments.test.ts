@@ -1,4 +1,4 @@
-// A message while it arrives: RFC 6455 §5.4.
+// The fragments of a message that is not yet complete: RFC 6455 §5.4.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -8,7 +8,7 @@ import { held } from "../support/memory.ts";
 import { Random, seed } from "../support/random.ts";
 
 describe("Fragments", () => {
-  test("of nothing are nothing", () => {
+  test("are empty if nothing or only empty chunks were added", () => {
     const fragments = new Fragments();
     assert.equal(fragments.length, 0);
     assert.equal(fragments.take().length, 0);
@@ -18,7 +18,7 @@ describe("Fragments", () => {
     assert.equal(fragments.take().length, 0);
   });
 
-  test("give back what was added, in order, and hold nothing afterwards", () => {
+  test("take() returns all added chunks in order, and leaves nothing", () => {
     const fragments = new Fragments();
     fragments.add(Buffer.from("ab"), 0);
     fragments.add(Buffer.from("c"), 3);
@@ -30,7 +30,7 @@ describe("Fragments", () => {
     assert.equal(Buffer.from(fragments.take()).toString(), "d");
   });
 
-  test("clear() forgets", () => {
+  test("clear() removes all chunks", () => {
     const fragments = new Fragments();
     fragments.add(new Uint8Array(70_000), 0);
     fragments.clear();
@@ -39,7 +39,7 @@ describe("Fragments", () => {
     assert.equal(Buffer.from(fragments.take()).toString(), "x");
   });
 
-  test("are copies: the chunk may be overwritten", () => {
+  test("are copies, so that the caller may overwrite a chunk", () => {
     const fragments = new Fragments();
     const chunk = Buffer.from("before");
     fragments.add(chunk, 0);
@@ -47,7 +47,7 @@ describe("Fragments", () => {
     assert.equal(Buffer.from(fragments.take()).toString(), "before");
   });
 
-  test("what was taken is not written to again", () => {
+  test("take() returns memory that is not written to again", () => {
     const fragments = new Fragments();
     fragments.add(Buffer.from("first"), 100);
     const first = fragments.take();
@@ -56,7 +56,7 @@ describe("Fragments", () => {
   });
 
   for (const size of [255, 256, 257, 512, 65535, 65536, 65537, 131072, 200_000]) {
-    test(`${size} bytes, at once and in pieces, announced and not`, () => {
+    test(`return ${size} bytes, added at once or in pieces, with a known length or not`, () => {
       const whole = Uint8Array.from({ length: size }, (_, i) => (i * 7 + (i >> 8)) & 0xff);
       for (const piece of [size, 1000, 997, 64]) {
         for (const announced of [true, false]) {
@@ -72,7 +72,7 @@ describe("Fragments", () => {
     });
   }
 
-  test("a message that was announced and fits in one block is not copied again", () => {
+  test("take() does not copy a message of known length that fits in one block", () => {
     const fragments = new Fragments();
     fragments.add(new Uint8Array(1000), 1000);
     fragments.add(new Uint8Array(1000), 0);
@@ -82,7 +82,7 @@ describe("Fragments", () => {
     assert.ok(whole.buffer.byteLength <= Buffer.poolSize + 64);
   });
 
-  test(`hold what comes and one block, whatever is announced (SEED=${seed})`, () => {
+  test(`use at most the added bytes and one block, whatever length is announced (SEED=${seed})`, () => {
     const random = new Random(seed);
     for (let round = 0; round < 20; round++) {
       const all: Fragments[] = [];
@@ -102,7 +102,7 @@ describe("Fragments", () => {
     }
   });
 
-  test("take few blocks however many pieces come, and not much more than the pieces", () => {
+  test("use little more memory than the added bytes for a million small chunks", () => {
     const one = Uint8Array.of(1);
     const before = held();
     const fragments = new Fragments();
@@ -112,7 +112,7 @@ describe("Fragments", () => {
     assert.ok(grown < 1_000_000 + 64 * 1024 + 256 * 1024, `${grown} bytes`);
   });
 
-  test("a short message that is not announced takes a small block", () => {
+  test("use a small block for a short message of unknown length", () => {
     const before = held();
     const all = Array.from({ length: 1000 }, () => {
       const fragments = new Fragments();

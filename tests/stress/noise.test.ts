@@ -1,5 +1,5 @@
-// Whatever a client sends, over real sockets and through all layers: its own connection ends or
-// goes on, another client's goes on, nothing escapes, nothing is kept.
+// Clients that send invalid and random input over real sockets, through all layers. Such a connection
+// ends or continues, another client's continues, no error is uncaught, and nothing is left behind.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -125,8 +125,8 @@ async function ask(random: Random): Promise<void> {
   await response.arrayBuffer();
 }
 
-describe("a server given noise", () => {
-  test(`keeps serving the others, and keeps nothing (SEED=${seed})`, async () => {
+describe("a server that receives random input", () => {
+  test(`keeps serving another client, without uncaught errors (SEED=${seed})`, async () => {
     const random = new Random(seed);
     for (let done = 0; done < CONVERSATIONS; done += AT_ONCE) {
       const all = Array.from({ length: AT_ONCE }, (_, i) =>
@@ -141,7 +141,7 @@ describe("a server given noise", () => {
     assert.ok(witness.connected);
   });
 
-  test("afterwards there is one client, in one room", async () => {
+  test("has only the other client and its room afterwards", async () => {
     // The server may hear of the last ends a little later than those who made them.
     while (io.sockets.sockets.size > 1) await new Promise<void>((resolve) => setImmediate(resolve));
     // Sessions whose handshake was a polling GET are still waited for; all others have gone.

@@ -1,5 +1,5 @@
-// One session, several connections, requests and frames on each in any order, upgrades in the
-// middle of polls, broken off anywhere: nothing escapes, nothing is kept.
+// Sessions with several connections each: requests and frames in any order, upgrades in the middle
+// of polls, cut off anywhere. No error is uncaught, and nothing is left behind.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
@@ -79,7 +79,7 @@ async function talk(client: PollingClient, random: Random): Promise<void> {
   await closed;
 }
 
-test(`${CLIENTS} sessions talked to from all sides at once (SEED=${seed})`, async (context) => {
+test(`${CLIENTS} sessions with random requests on several connections leave nothing behind (SEED=${seed})`, async (context) => {
   const random = new Random(seed);
   const http = createServer();
   const io = new Server(http, {

@@ -1,5 +1,5 @@
-// A hundred sessions that poll, each with a GET and a POST under way at the same time, and numbers both ways: each arrives once
-// and in order. Beside them, sessions with two GETs or two POSTs at once, which end, and cost the others nothing.
+// A hundred polling sessions, each with a GET and a POST at the same time, exchange numbers with the server. Each number
+// arrives once and in order. Other sessions have two GETs or two POSTs at once: these sessions end, and no other.
 
 import assert from "node:assert/strict";
 import { Agent, request as httpRequest } from "node:http";
@@ -74,7 +74,7 @@ async function offend(port: number, mistake: (typeof MISTAKES)[number]): Promise
   await first.closed;
 }
 
-test(`${CLIENTS} sessions with a GET and a POST at once: each number arrives once, in order`, async (context) => {
+test(`${CLIENTS} sessions with a GET and a POST at once receive and send each number once, in order`, async (context) => {
   const { io, port } = await serve(context, { pingInterval: 1_000_000 });
   const received = new Map<string, number[]>();
   io.on("connection", (socket: Socket) => {

@@ -1,4 +1,4 @@
-// Two hundred clients change from polling to WebSocket while both sides send as fast as they can:
+// Two hundred clients upgrade from polling to WebSocket while both ends send as fast as they can:
 // every number arrives once, in order.
 
 import assert from "node:assert/strict";
@@ -54,7 +54,7 @@ async function converse(io: Server, url: string): Promise<{ ours: Stream; theirs
   return { ours, theirs };
 }
 
-test(`${CLIENTS} clients upgrade while numbers go both ways: each once, in order`, async (context) => {
+test(`${CLIENTS} clients receive and send each number once, in order, while they upgrade`, async (context) => {
   const http = createServer();
   // A stock client whose upgrade has taken too long stays on polling, and does not try again.
   const io = new Server(http, { upgradeTimeout: 1_000_000 });

@@ -1,5 +1,5 @@
-// What several servers do together, whatever adapter joins them: three processes and real clients. A
-// new adapter is done when it passes, but for cases that its own documentation excludes.
+// Tests of several servers that an adapter connects: three processes and real clients. A
+// new adapter must pass them, except for cases that its own documentation excludes.
 
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
@@ -476,7 +476,7 @@ const CASES = {
     },
   },
 
-  "collects no acknowledgement where nobody is asked": {
+  "collects no acknowledgement of an empty room": {
     run: async (setting) => {
       await setting.clients();
       const target = setting.to(["nobody"], { timeout: 20_000 });
@@ -496,7 +496,7 @@ const CASES = {
     },
   },
 
-  "reports the clients that acknowledge in time, with an error": {
+  "reports an error, and the acknowledgements received before the timeout": {
     waits: true,
     run: async (setting) => {
       const [, , c] = await setting.clients();
@@ -526,7 +526,7 @@ const CASES = {
     },
   },
 
-  "fetches the sockets of a room, but for those of another": {
+  "fetches the sockets of a room, except those of another room": {
     run: async (setting) => {
       const [, b] = await setting.clientsIn(["room1"], ["room1", "room2"], ["room3"]);
       const fetch = async (target: Target): Promise<unknown[]> =>
@@ -702,7 +702,7 @@ const CASES = {
     },
   },
 
-  "reports the servers that answer in time, with an error": {
+  "reports an error, and the responses of servers received before the timeout": {
     needs: "nodes",
     waits: true,
     run: async (setting) => {
@@ -714,7 +714,7 @@ const CASES = {
     },
   },
 
-  "restores a client on another node, with what it missed": {
+  "restores a client on another node, with the packets it missed": {
     needs: "recovery",
     run: async (setting) => {
       const { namespace } = setting;
@@ -756,7 +756,7 @@ const CASES = {
     },
   },
 
-  "restores a client that was sent to alone": {
+  "restores a client that received an event sent to it alone": {
     needs: "recovery",
     run: async (setting) => {
       const { namespace } = setting;
@@ -781,7 +781,7 @@ const CASES = {
     },
   },
 
-  "gives a client a new session whose old one is unknown": {
+  "creates a new session for a client whose session is unknown": {
     needs: "recovery",
     run: async (setting) => {
       const proxy = await setting.proxy(0);
@@ -804,7 +804,7 @@ const CASES = {
 
 /** Cases that change which nodes there are: after all others, in this order. */
 const LAST_CASES = {
-  "goes on when a node was killed": {
+  "continues after a node was killed": {
     needs: "nodes",
     run: async (setting) => {
       const [a, b] = await setting.clientsIn(["room1"], ["room1"], ["room1"]);
@@ -823,7 +823,7 @@ const LAST_CASES = {
     },
   },
 
-  "takes in a node that joins": {
+  "includes a node that joins later": {
     needs: "nodes",
     run: async (setting) => {
       const a = await setting.client(0, "a");
@@ -840,7 +840,7 @@ const LAST_CASES = {
     },
   },
 
-  "goes on when a node has left": {
+  "continues after a node has left": {
     needs: "nodes",
     run: async (setting) => {
       const [a, b, c] = await setting.clients();
@@ -891,7 +891,7 @@ export function adapterSuite(adapter: AdapterUnderTest): void {
   const { name, excluded = {}, recovers = false, skip = false } = adapter;
   const start = adapter.start ?? startNodes;
 
-  test(`Servers with the adapter: ${name}`, { skip }, async (context) => {
+  test(`Servers with the adapter ${name}`, { skip }, async (context) => {
     const settings = await adapter.prepare(context);
     const applies = ([title, { needs }]: [string, Case]): boolean =>
       !(title in excluded) &&
@@ -917,7 +917,7 @@ export function adapterSuite(adapter: AdapterUnderTest): void {
       await own.within(LIMIT, each.run(own)).finally(() => own.end());
     };
 
-    await context.test("every node hears every other", async () => {
+    await context.test("every node receives the events of every other node", async () => {
       const all = namespaces.map((namespace) => untilJoined(setting(namespace)));
       await setting(NAMESPACE).within(LIMIT, Promise.all(all).then());
     });

@@ -1,4 +1,4 @@
-// What the world's stock clients and our server do together, whatever the transport.
+// Tests of the server with socket.io-client, over each transport.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
@@ -172,11 +172,11 @@ export function encodingSuite(way: Way): void {
   const large = { maxHttpBufferSize: 2_000_000 };
 
   const { generation } = way;
-  describe(`What the stock client ${generation.version} sends and receives over ${way.name}`, () => {
+  describe(`Data of socket.io-client ${generation.version} over ${way.name}`, () => {
     for (const kind of ["bytes", "blob"] as const) {
       const kept = generation[kind];
       if (kept === undefined) continue;
-      test(`binary both ways, sent as ${kind}`, async (context) => {
+      test(`binary data sent as ${kind} arrives unchanged in both directions`, async (context) => {
         const ends = await start(context, way, large);
         const client = ends.client();
         const socket = await join(ends, way, client);
@@ -191,7 +191,7 @@ export function encodingSuite(way: Way): void {
       });
     }
 
-    test("every kind of text, in events, keys, acknowledgements and rooms", async (context) => {
+    test("text arrives unchanged in events, keys, acknowledgements and names of rooms", async (context) => {
       const ends = await start(context, way);
       for (const [name, text] of Object.entries(TEXTS)) {
         assert.ok(isTextName(name));
@@ -200,7 +200,7 @@ export function encodingSuite(way: Way): void {
     });
 
     for (const [name, { arrives, because }] of Object.entries(way.damaged ?? {})) {
-      test(`${name}: damaged, because ${because}`, async (context) => {
+      test(`${name} arrive as other text, because ${because}`, async (context) => {
         assert.ok(isTextName(name));
         const ends = await start(context, way);
         const received = new Promise<unknown[]>((resolve) => {
@@ -212,7 +212,7 @@ export function encodingSuite(way: Way): void {
       });
     }
 
-    test("a namespace with a name in other letters than ASCII", async (context) => {
+    test("a namespace can have non-ASCII characters in its name", async (context) => {
       const ends = await start(context, way);
       const name = "/é/日本/😀";
       const main = ends.client();
@@ -238,9 +238,9 @@ export function interopSuite(way: Way): void {
   encodingSuite(way);
 
   const { generation } = way;
-  describe(`The stock client ${generation.version} over ${way.name}`, () => {
+  describe(`socket.io-client ${generation.version} over ${way.name}`, () => {
     // Socket.IO "Sending and receiving data".
-    test("events with any number of arguments, both ways, in order", async (context) => {
+    test("sends and receives events with any number of arguments, in order", async (context) => {
       const ends = await start(context, way);
       const client = ends.client();
       const socket = await join(ends, way, client);
@@ -261,7 +261,7 @@ export function interopSuite(way: Way): void {
     });
 
     // Socket.IO "Acknowledgement".
-    test("acknowledgements both ways, text and binary", async (context) => {
+    test("sends and receives acknowledgements with text and binary data", async (context) => {
       const ends = await start(context, way);
       const client = ends.client();
       const socket = await join(ends, way, client);
@@ -279,7 +279,7 @@ export function interopSuite(way: Way): void {
       assert.equal(await socket.timeout(10_000).emitWithAck("ask", 6), 6);
     });
 
-    test("an acknowledgement that does not come in time is an error", async (context) => {
+    test("causes a timeout error on the server if it does not acknowledge", async (context) => {
       const ends = await start(context, way);
       const socket = await join(ends, way, ends.client());
       await assert.rejects(socket.timeout(1).emitWithAck("nobody listens"), {
@@ -291,7 +291,7 @@ export function interopSuite(way: Way): void {
       assert.ok(error instanceof Error);
     });
 
-    test("send() and `message`, both ways", async (context) => {
+    test('sends and receives "message" events of send()', async (context) => {
       const ends = await start(context, way);
       const client = ends.client();
       const socket = await join(ends, way, client);
@@ -306,7 +306,7 @@ export function interopSuite(way: Way): void {
       assert.deepEqual(await everybody, ["to all"]);
     });
 
-    test("rooms: who is in them receives, once, and nobody else", async (context) => {
+    test("receives a broadcast once if it is in one of the rooms", async (context) => {
       const ends = await start(context, way);
       const logs: string[][] = [];
       const sockets: Socket[] = [];
@@ -343,7 +343,7 @@ export function interopSuite(way: Way): void {
       ]);
     });
 
-    test("namespaces on one connection", async (context) => {
+    test("joins two namespaces on one connection", async (context) => {
       const ends = await start(context, way);
       const admin = ends.io.of("/admin");
       const main = ends.client("/", { forceNew: false });
@@ -370,7 +370,7 @@ export function interopSuite(way: Way): void {
       assert.ok(main.connected && mainSocket.connected);
     });
 
-    test("refused by the middleware, with data; unknown namespaces too", async (context) => {
+    test("receives the error of a middleware, with its data, and that of an unknown namespace", async (context) => {
       const ends = await start(context, way);
       ends.io.use((socket, next) => {
         const { auth, query } = socket.handshake;
@@ -397,7 +397,7 @@ export function interopSuite(way: Way): void {
       await join(ends, way, ends.client("/", { auth: { token: "right" }, query: "token=right" }));
     });
 
-    test("auth, and what the handshake says", async (context) => {
+    test("has its auth, query and headers in the server's handshake", async (context) => {
       const ends = await start(context, way);
       const client = ends.client("/", { auth: { a: 1 }, query: "q=%E2%82%AC%20x" });
       const { handshake, request } = await join(ends, way, client);
@@ -452,7 +452,7 @@ export function interopSuite(way: Way): void {
       },
     ] as const;
     for (const { does, act, server, client: told } of REASONS) {
-      test(`${does}: "${server}" and "${told}"`, async (context) => {
+      test(`${does}: disconnects with "${server}" on the server and "${told}" on the client`, async (context) => {
         const ends = await start(context, way);
         const client = ends.client();
         const socket = await join(ends, way, client);
@@ -478,7 +478,7 @@ export function interopSuite(way: Way): void {
       });
     }
 
-    test("reconnects when the server has restarted, and says again what it could not", async (context) => {
+    test("reconnects after the server has restarted, and sends the event emitted meanwhile", async (context) => {
       const ends = await start(context, way);
       const client = ends.client("/", {
         reconnection: true,
@@ -510,7 +510,7 @@ export function interopSuite(way: Way): void {
       assert.equal(portOf(http), ends.port);
     });
 
-    test("many messages at once, both ways: each once, in order", async (context) => {
+    test("sends and receives many messages, each once and in order", async (context) => {
       const ends = await start(context, way);
       const client = ends.client();
       const accepted = new Promise<Socket>((resolve) => ends.io.once("connection", resolve));

@@ -1,4 +1,4 @@
-// The kit is tested by servers that have one fault each: the right case catches every one.
+// Tests of the conformance kit with servers that have one fault each: the named case must catch the fault.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -13,7 +13,7 @@ const ATTEMPTS = 4;
 
 /** Declares a test for each of `mutants`. A file for each layer has its own run at the same time. */
 export function testMutants(layer: string, mutants: readonly Mutant[]): void {
-  describe(`A server with one fault of ${layer}`, { concurrency: 8 }, () => {
+  describe(`A server with one fault in ${layer}`, { concurrency: 8 }, () => {
     for (const mutant of mutants) {
       test(`${mutant.name} is caught by ${mutant.caughtBy}: ${mutant.fault}`, async () => {
         const catcher = CASES.find(({ id }) => id === mutant.caughtBy);

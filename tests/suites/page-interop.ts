@@ -1,5 +1,5 @@
-// A stock client in Chromium, over each transport and through the upgrade, and over the encodings that
-// clients of revision 3 have for old browsers.
+// Tests with socket.io-client in Chromium, over each transport and the upgrade, and over the encodings that
+// clients of protocol revision 3 use for old browsers.
 
 import { after, before, describe } from "node:test";
 
@@ -29,7 +29,7 @@ const ENCODINGS: readonly Kind[] = [
 
 /** Runs the suites with one version of the client, in a file of its own: each file has its own time limit. */
 export function pageInteropSuite(version: string): void {
-  describe(`Client ${version} in Chromium`, { skip: noChromium }, () => {
+  describe(`socket.io-client ${version} in Chromium`, { skip: noChromium }, () => {
     let browser: Browser;
     before(async () => {
       browser = await launchChromium();

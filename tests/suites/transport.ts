@@ -1,5 +1,5 @@
-// What a session does whatever carries it. Run for each transport; a new transport is done when it
-// passes.
+// Tests of a session that do not depend on its transport. They run for each transport, and a new
+// transport must pass them.
 
 import assert from "node:assert/strict";
 import { createServer, type Server as HttpServer } from "node:http";
@@ -76,14 +76,14 @@ function text(content: string): Parameters<Session["send"]>[0] {
 export function transportSuite(transport: TransportUnderTest): void {
   describe(`A session over ${transport.name}`, () => {
     // Engine.IO "Message".
-    test("delivers what the client sends, in order", async (context) => {
+    test("delivers the client's messages in order", async (context) => {
       const { client, log } = await start(context, transport);
       await client.send("4one", Buffer.from([1, 2]), "4", Buffer.alloc(0), "4two");
       await until(() => log.length === 5);
       assert.deepEqual(log, ["one", "0102", "", "", "two"]);
     });
 
-    test("sends in order, attachments behind their message", async (context) => {
+    test("sends messages in order, each followed by its attachments", async (context) => {
       const { client, session } = await start(context, transport);
       session.send(text("one"));
       session.send(messages("two", [Buffer.from([1]), Buffer.from([2, 3])], true));
@@ -95,7 +95,7 @@ export function transportSuite(transport: TransportUnderTest): void {
       assert.equal(await client.next(), "4three");
     });
 
-    test("close() says what was sent before, and then close", async (context) => {
+    test("close() sends the messages sent before, and then closes", async (context) => {
       const { client, session, log, engine } = await start(context, transport);
       session.send(text("last words"));
       session.close();
@@ -111,7 +111,7 @@ export function transportSuite(transport: TransportUnderTest): void {
       session.send(text("much too late"));
     });
 
-    test("shutDown() closes the transport at once, and drops the packets that wait", async (context) => {
+    test("shutDown() closes the session at once", async (context) => {
       const { session, log, engine } = await start(context, transport);
       session.shutDown();
       session.shutDown();
@@ -119,28 +119,28 @@ export function transportSuite(transport: TransportUnderTest): void {
       assert.equal(engine.clientsCount, 0);
     });
 
-    test("discard() ends at once, with its reason", async (context) => {
+    test("discard() closes the session at once, with the given reason", async (context) => {
       const { session, log } = await start(context, transport);
       session.discard("transport error", new Error("why"));
       session.discard("parse error");
       assert.deepEqual(log, [["close", "transport error", "why"]]);
     });
 
-    test("the client's close packet ends it; what follows is not delivered", async (context) => {
+    test("closes on a close packet from the client, and ignores later packets", async (context) => {
       const { client, log } = await start(context, transport);
       await client.send("4before", "1", "4behind").catch(() => {});
       await until(() => log.length > 1);
       assert.deepEqual(log, ["before", ["close", "transport close", undefined]]);
     });
 
-    test("a ping from the client ends it", async (context) => {
+    test("closes on a ping from the client", async (context) => {
       const { client, log } = await start(context, transport);
       await client.send("2", "4behind").catch(() => {});
       await until(() => log.length > 0);
       assert.deepEqual(log, [["close", "transport error", "invalid heartbeat direction"]]);
     });
 
-    test("what is no packet ends it; what came before is delivered", async (context) => {
+    test("closes on an invalid packet, and ignores later packets", async (context) => {
       const { client, log } = await start(context, transport);
       await client.send("4before", "x", "4behind").catch(() => {});
       await until(() => log.length > 0);
@@ -149,7 +149,7 @@ export function transportSuite(transport: TransportUnderTest): void {
       assert.ok(!log.includes("behind"));
     });
 
-    test("a client that vanishes ends it", async (context) => {
+    test("closes when the client's connection is lost", async (context) => {
       const { client, log, engine } = await start(context, transport);
       client.vanish();
       await until(() => log.length === 1);
@@ -158,7 +158,7 @@ export function transportSuite(transport: TransportUnderTest): void {
       assert.equal(engine.clientsCount, 0);
     });
 
-    test("a client that does not answer pings is given up, and no timer is left", async (context) => {
+    test("closes when the client does not answer a ping, and leaves no timer", async (context) => {
       const clock = new Clock(context);
       const options = { pingInterval: 1000, pingTimeout: 500 };
       const { client, log } = await start(context, transport, options);
@@ -174,7 +174,7 @@ export function transportSuite(transport: TransportUnderTest): void {
       await until(() => clock.timers === 0);
     });
 
-    test("a message of maxHttpBufferSize is delivered, and one that is larger is not", async (context) => {
+    test("delivers a message of maxHttpBufferSize bytes, but no larger one", async (context) => {
       const { client, log } = await start(context, transport, { maxHttpBufferSize: 10_000 });
       await client.send(`4${"x".repeat(9999)}`);
       await until(() => log.length === 1);
@@ -182,7 +182,7 @@ export function transportSuite(transport: TransportUnderTest): void {
       assert.equal(log.filter((entry) => typeof entry === "string").length, 1);
     });
 
-    test("the engine's close() ends it, and nobody new comes", async (context) => {
+    test("closes when the engine closes, after which no client can connect", async (context) => {
       const { engine, http, log } = await start(context, transport);
       engine.close();
       assert.deepEqual(log, [["close", "forced close", undefined]]);

@@ -1,5 +1,5 @@
-// Tables of options: values that a constructor takes, and values that it must refuse, with the code
-// and the words of the error.
+// Tables of options: values that a constructor must accept, and values that it must reject, with the code
+// and the message of the error.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -183,7 +183,7 @@ export function testOptions(
   const prefix = within.map((name) => `${name}.`).join("");
   describe(title, () => {
     for (const [name, { good, bad }] of Object.entries(table)) {
-      test(`${prefix}${name} takes ${good.length} values and refuses ${bad.length}`, async () => {
+      test(`${prefix}${name} accepts ${good.length} valid values and rejects ${bad.length} invalid ones`, async () => {
         for (const value of good) await make(wrap({ [name]: value }));
         for (const [value, code, says] of bad) {
           await assert.rejects(
@@ -195,7 +195,7 @@ export function testOptions(
       });
     }
 
-    test(`an unknown name${prefix && ` in ${prefix}`} throws with the nearest known one`, async () => {
+    test(`an unknown option${prefix && ` in ${prefix}`} throws an error that suggests the nearest known name`, async () => {
       for (const known of Object.keys(table)) {
         const message = `unknown option "${prefix}${known}x"; did you mean "${prefix}${known}"?`;
         await assert.rejects(async () => make(wrap({ [`${known}x`]: 1 })), { code: TYPE, message });

@@ -1,5 +1,5 @@
-// The cases of the Autobahn test suite that are data: what one end sends, and what an echo at the
-// other end gives back.
+// Cases of the Autobahn test suite as data: what one end sends, and what an echo server or client
+// sends back.
 
 import { type FrameOptions, frame } from "../support/frame.ts";
 import { bytes, inChunks } from "../support/split.ts";
@@ -102,12 +102,12 @@ export function autobahnCases(frames: Frames): readonly Case[] {
     // 2 Pings and pongs (RFC 6455 §5.5.2, §5.5.3). Section 1, of sizes, is below.
     { cases: "2.1", does: "RFC 6455 §5.5.2 a ping without payload", sends: [ping(), BYE], gives: ["pong", ...CLOSED] },
     { cases: "2.2", does: "RFC 6455 §5.5.2 a ping with a text", sends: [ping(HELLO), BYE], gives: [`pong ${HELLO}`, ...CLOSED] },
-    { cases: "2.3", does: "RFC 6455 §5.5.2 a ping with bytes that are no text", sends: [ping(bytes("00 ff fe fd fc fb 00 ff")), BYE], gives: [`pong ${Buffer.from("00fffefdfcfb00ff", "hex")}`, ...CLOSED] },
+    { cases: "2.3", does: "RFC 6455 §5.5.2 a ping with a payload that is not UTF-8", sends: [ping(bytes("00 ff fe fd fc fb 00 ff")), BYE], gives: [`pong ${Buffer.from("00fffefdfcfb00ff", "hex")}`, ...CLOSED] },
     { cases: "2.4, 2.6", does: "RFC 6455 §5.5.2 a ping of 125 bytes", sends: [ping(STAR.repeat(125)), BYE], gives: [`pong ${STAR.repeat(125)}`, ...CLOSED] },
     { cases: "2.5", does: "RFC 6455 §5.5 a ping of 126 bytes fails the connection", sends: [ping(STAR.repeat(126)), BYE], gives: TOO_LONG },
-    { cases: "2.7", does: "RFC 6455 §5.5.3 a pong that nobody asked for, without payload", sends: [pong(), BYE], gives: CLOSED },
-    { cases: "2.8", does: "RFC 6455 §5.5.3 a pong that nobody asked for, with payload", sends: [pong("unsolicited pong payload"), BYE], gives: CLOSED },
-    { cases: "2.9", does: "RFC 6455 §5.5.3 such a pong, and then a ping", sends: [pong("unsolicited pong payload"), ping("ping payload"), BYE], gives: ["pong ping payload", ...CLOSED] },
+    { cases: "2.7", does: "RFC 6455 §5.5.3 an unsolicited pong without payload", sends: [pong(), BYE], gives: CLOSED },
+    { cases: "2.8", does: "RFC 6455 §5.5.3 an unsolicited pong with payload", sends: [pong("unsolicited pong payload"), BYE], gives: CLOSED },
+    { cases: "2.9", does: "RFC 6455 §5.5.3 an unsolicited pong, then a ping", sends: [pong("unsolicited pong payload"), ping("ping payload"), BYE], gives: ["pong ping payload", ...CLOSED] },
     { cases: "2.10, 2.11", does: "RFC 6455 §5.5.3 ten pings are answered in order", sends: [...PINGS.map((p) => ping(p)), BYE], gives: [...PINGS.map((p) => `pong ${p}`), ...CLOSED] },
 
     // 3 Reserved bits (RFC 6455 §5.2).
@@ -117,7 +117,7 @@ export function autobahnCases(frames: Frames): readonly Case[] {
     { cases: "3.4", does: "RFC 6455 §5.2 a text, then one with RSV1, then a ping", sends: [text(HELLO), text(HELLO, { rsv: 4 }), ping()], gives: [`text ${HELLO}`, ...RSV] },
     { cases: "3.5", does: "RFC 6455 §5.2 a binary message with RSV1 and RSV3", sends: [binary(bytes("00 ff fe fd fc fb 00 ff"), { rsv: 5 })], gives: RSV },
     { cases: "3.6", does: "RFC 6455 §5.2 a ping with RSV1 and RSV2", sends: [ping(HELLO, { rsv: 6 })], gives: RSV },
-    { cases: "3.7", does: "RFC 6455 §5.2 a close frame with all of them", sends: [send(8, "", { rsv: 7 })], gives: RSV },
+    { cases: "3.7", does: "RFC 6455 §5.2 a close frame with RSV1, RSV2 and RSV3", sends: [send(8, "", { rsv: 7 })], gives: RSV },
 
     // 4 Opcodes (RFC 6455 §5.2).
     { cases: "4.1.1", does: "RFC 6455 §5.2 opcode 3", sends: [send(3)], gives: OPCODE },
@@ -136,32 +136,32 @@ export function autobahnCases(frames: Frames): readonly Case[] {
     { cases: "5.2", does: "RFC 6455 §5.5 a pong in two fragments", sends: [pong("fragment1", CUT), more("fragment2")], gives: FRAGMENTED },
     { cases: "5.3 to 5.5", does: "RFC 6455 §5.4 a text in two fragments", sends: [text(F1, CUT), more(F2), BYE], gives: [`text ${F1}${F2}`, ...CLOSED] },
     { cases: "5.6 to 5.8", does: "RFC 6455 §5.4 a ping between two fragments", sends: [text(F1, CUT), ping("ping payload"), more(F2), BYE], gives: ["pong ping payload", `text ${F1}${F2}`, ...CLOSED] },
-    { cases: "5.9 to 5.11", does: "RFC 6455 §5.4 a last fragment of nothing, then a text", sends: [more("non-continuation payload"), text(HELLO)], gives: CONTINUES_NOTHING },
-    { cases: "5.12 to 5.14", does: "RFC 6455 §5.4 a fragment of nothing, then a text", sends: [more("non-continuation payload", CUT), text(HELLO)], gives: CONTINUES_NOTHING },
-    { cases: "5.15", does: "RFC 6455 §5.4 a fragmented text, a fragment of nothing, a text", sends: [text(F1, CUT), more(F2), more(F3, CUT), text(F4)], gives: [`text ${F1}${F2}`, ...CONTINUES_NOTHING] },
-    { cases: "5.16", does: "RFC 6455 §5.4 a fragment of nothing before each fragmented text, twice", sends: [more(F1, CUT), text(F2, CUT), more(F3), more(F1, CUT), text(F2, CUT), more(F3)], gives: CONTINUES_NOTHING },
-    { cases: "5.17", does: "RFC 6455 §5.4 a last fragment of nothing before each fragmented text, twice", sends: [more(F1), text(F2, CUT), more(F3), more(F1), text(F2, CUT), more(F3)], gives: CONTINUES_NOTHING },
-    { cases: "5.18", does: "RFC 6455 §5.4 both fragments begin a text", sends: [text(F1, CUT), text(F2)], gives: UNFINISHED },
-    { cases: "5.19, 5.20", does: "RFC 6455 §5.4 five fragments with pings between", sends: WITH_PINGS, gives: ["pong pongme 1!", "pong pongme 2!", `text ${FRAGMENTS.join("")}`, ...CLOSED] },
+    { cases: "5.9 to 5.11", does: "RFC 6455 §5.4 a final continuation frame without a message, then a text", sends: [more("non-continuation payload"), text(HELLO)], gives: CONTINUES_NOTHING },
+    { cases: "5.12 to 5.14", does: "RFC 6455 §5.4 a continuation frame without a message, then a text", sends: [more("non-continuation payload", CUT), text(HELLO)], gives: CONTINUES_NOTHING },
+    { cases: "5.15", does: "RFC 6455 §5.4 a fragmented text, a continuation frame without a message, a text", sends: [text(F1, CUT), more(F2), more(F3, CUT), text(F4)], gives: [`text ${F1}${F2}`, ...CONTINUES_NOTHING] },
+    { cases: "5.16", does: "RFC 6455 §5.4 a continuation frame before each of two fragmented texts", sends: [more(F1, CUT), text(F2, CUT), more(F3), more(F1, CUT), text(F2, CUT), more(F3)], gives: CONTINUES_NOTHING },
+    { cases: "5.17", does: "RFC 6455 §5.4 a final continuation frame before each of two fragmented texts", sends: [more(F1), text(F2, CUT), more(F3), more(F1), text(F2, CUT), more(F3)], gives: CONTINUES_NOTHING },
+    { cases: "5.18", does: "RFC 6455 §5.4 a text frame inside a fragmented text", sends: [text(F1, CUT), text(F2)], gives: UNFINISHED },
+    { cases: "5.19, 5.20", does: "RFC 6455 §5.4 five fragments with pings between them", sends: WITH_PINGS, gives: ["pong pongme 1!", "pong pongme 2!", `text ${FRAGMENTS.join("")}`, ...CLOSED] },
 
     // 6 UTF-8 (RFC 6455 §8.1). Kuhn's strings and "fail fast" are below.
-    { cases: "6.1.1", does: "RFC 6455 §5.6 a text of nothing", sends: [text(""), BYE], gives: ["text", ...CLOSED] },
-    { cases: "6.1.2", does: "RFC 6455 §5.6 a text of three fragments of nothing", sends: [...inFragments(["", "", ""]), BYE], gives: ["text", ...CLOSED] },
-    { cases: "6.1.3", does: "RFC 6455 §5.6 something between two fragments of nothing", sends: [...inFragments(["", "middle frame payload", ""]), BYE], gives: ["text middle frame payload", ...CLOSED] },
+    { cases: "6.1.1", does: "RFC 6455 §5.6 an empty text", sends: [text(""), BYE], gives: ["text", ...CLOSED] },
+    { cases: "6.1.2", does: "RFC 6455 §5.6 a text of three empty fragments", sends: [...inFragments(["", "", ""]), BYE], gives: ["text", ...CLOSED] },
+    { cases: "6.1.3", does: "RFC 6455 §5.6 a fragment with payload between two empty fragments", sends: [...inFragments(["", "middle frame payload", ""]), BYE], gives: ["text middle frame payload", ...CLOSED] },
     { cases: "6.2.1", does: "RFC 6455 §8.1 text in one frame", sends: [text(UTF8), BYE], gives: [`text ${UTF8}`, ...CLOSED] },
     { cases: "6.2.2", does: "RFC 6455 §8.1 text cut between characters", sends: [...inFragments([UTF8.slice(0, 12), UTF8.slice(12)]), BYE], gives: [`text ${UTF8}`, ...CLOSED] },
     { cases: "6.2.3", does: "RFC 6455 §8.1 text in fragments of one octet", sends: [...inFragments(octets(UTF8)), BYE], gives: [`text ${UTF8}`, ...CLOSED] },
     { cases: "6.2.4", does: "RFC 6455 §8.1 a Greek word in fragments of one octet", sends: [...inFragments(octets(KOSME)), BYE], gives: [`text ${KOSME}`, ...CLOSED] },
-    { cases: "6.3.1", does: "RFC 6455 §8.1 no UTF-8 in one frame", sends: [text(Buffer.concat([Buffer.from(KOSME), SURROGATE, Buffer.from("edited")]))], gives: NOT_UTF8 },
-    { cases: "6.3.2", does: "RFC 6455 §8.1 no UTF-8 in fragments of one octet", sends: inFragments(octets(Buffer.concat([Buffer.from(KOSME), SURROGATE, Buffer.from("edited")]))), gives: NOT_UTF8 },
+    { cases: "6.3.1", does: "RFC 6455 §8.1 invalid UTF-8 in one frame", sends: [text(Buffer.concat([Buffer.from(KOSME), SURROGATE, Buffer.from("edited")]))], gives: NOT_UTF8 },
+    { cases: "6.3.2", does: "RFC 6455 §8.1 invalid UTF-8 in fragments of one octet", sends: inFragments(octets(Buffer.concat([Buffer.from(KOSME), SURROGATE, Buffer.from("edited")]))), gives: NOT_UTF8 },
 
     // 7 Closing (RFC 6455 §5.5.1, §7.4).
     { cases: "7.1.1", does: "RFC 6455 §5.5.1 a text, then a close frame", sends: [text(HELLO), BYE], gives: [`text ${HELLO}`, ...CLOSED] },
     { cases: "7.1.2", does: "RFC 6455 §5.5.1 a second close frame is not answered", sends: [BYE, BYE], gives: CLOSED },
-    { cases: "7.1.3", does: "RFC 6455 §5.5.2 a ping behind a close frame is not answered", sends: [BYE, ping("too late")], gives: CLOSED },
-    { cases: "7.1.4", does: "RFC 6455 §1.4 a text behind a close frame is discarded", sends: [BYE, text(HELLO)], gives: CLOSED },
-    { cases: "7.1.5", does: "RFC 6455 §5.4 a close frame inside a message; the rest is discarded", sends: [text(F1, CUT), BYE, more(F2)], gives: CLOSED },
-    { cases: "7.3.1", does: "RFC 6455 §5.5.1 a close frame of nothing", sends: [send(8)], gives: ["close", "end"] },
+    { cases: "7.1.3", does: "RFC 6455 §5.5.2 a ping after a close frame is not answered", sends: [BYE, ping("too late")], gives: CLOSED },
+    { cases: "7.1.4", does: "RFC 6455 §1.4 a text after a close frame is discarded", sends: [BYE, text(HELLO)], gives: CLOSED },
+    { cases: "7.1.5", does: "RFC 6455 §5.4 a close frame inside a message, the rest of which is discarded", sends: [text(F1, CUT), BYE, more(F2)], gives: CLOSED },
+    { cases: "7.3.1", does: "RFC 6455 §5.5.1 an empty close frame", sends: [send(8)], gives: ["close", "end"] },
     { cases: "7.3.2", does: "RFC 6455 §5.5.1 a close frame of one byte", sends: [send(8, "a")], gives: CLOSE_LENGTH },
     { cases: "7.3.3", does: "RFC 6455 §5.5.1 a close frame with a code", sends: [BYE], gives: CLOSED },
     { cases: "7.3.4", does: "RFC 6455 §5.5.1 a close frame with a code and a reason", sends: [close(1000, HELLO)], gives: CLOSED },
@@ -172,14 +172,14 @@ export function autobahnCases(frames: Frames): readonly Case[] {
       cases: `7.7.${i + 1}`, does: `RFC 6455 §7.4 the code ${code} is echoed`, sends: [close(code)], gives: [`close ${code}`, "end"],
     })),
     ...[0, 999, 1004, 1005, 1006, 1016, 1100, 2000, 2999].map((code, i) => ({
-      cases: `7.9.${i + 1}`, does: `RFC 6455 §7.4 the code ${code} may not be sent`, sends: [close(code)], gives: CLOSE_CODE,
+      cases: `7.9.${i + 1}`, does: `RFC 6455 §7.4 the invalid code ${code}`, sends: [close(code)], gives: CLOSE_CODE,
     })),
-    { cases: "7.13.1", does: "RFC 6455 §7.4.2 the code 5000", sends: [close(5000)], gives: CLOSE_CODE },
-    { cases: "7.13.2", does: "RFC 6455 §7.4.2 the code 65536, in four bytes", sends: [send(8, bytes("00 01 00 00"))], gives: CLOSE_CODE },
+    { cases: "7.13.1", does: "RFC 6455 §7.4.2 the invalid code 5000", sends: [close(5000)], gives: CLOSE_CODE },
+    { cases: "7.13.2", does: "RFC 6455 §7.4.2 the invalid code 65536 in four bytes", sends: [send(8, bytes("00 01 00 00"))], gives: CLOSE_CODE },
   ];
 }
 
-// Markus Kuhn's "UTF-8 decoder capability and stress test" as Autobahn uses it: "+" for text, "-" for none.
+// Markus Kuhn's "UTF-8 decoder capability and stress test" as Autobahn uses it: "+" before valid UTF-8, "-" before invalid UTF-8.
 const KUHN_3_3 = [
   "c0",
   "e0 80",
@@ -202,22 +202,22 @@ function range(from: number, to: number, between = ""): string {
 // biome-ignore format: aligned table
 export const KUHN: readonly (readonly [section: string, title: string, ...strings: string[]])[] = [
   ["6.5", "some text", "+68 65 6c 6c 6f 24 77 6f 72 6c 64", "+68 65 6c 6c 6f c2 a2 77 6f 72 6c 64", "+68 65 6c 6c 6f e2 82 ac 77 6f 72 6c 64", "+68 65 6c 6c 6f f0 a4 ad a2 77 6f 72 6c 64", "+ce ba e1 bd b9 cf 83 ce bc ce b5"],
-  ["6.6", "all beginnings of a word of longer characters", "-ce", "+ce ba", "-ce ba e1", "-ce ba e1 bd", "+ce ba e1 bd b9", "-ce ba e1 bd b9 cf", "+ce ba e1 bd b9 cf 83", "-ce ba e1 bd b9 cf 83 ce", "+ce ba e1 bd b9 cf 83 ce bc", "-ce ba e1 bd b9 cf 83 ce bc ce", "+ce ba e1 bd b9 cf 83 ce bc ce b5"],
+  ["6.6", "each prefix of a word of multi-byte characters", "-ce", "+ce ba", "-ce ba e1", "-ce ba e1 bd", "+ce ba e1 bd b9", "-ce ba e1 bd b9 cf", "+ce ba e1 bd b9 cf 83", "-ce ba e1 bd b9 cf 83 ce", "+ce ba e1 bd b9 cf 83 ce bc", "-ce ba e1 bd b9 cf 83 ce bc ce", "+ce ba e1 bd b9 cf 83 ce bc ce b5"],
   ["6.7", "the first character of each length", "+00", "+c2 80", "+e0 a0 80", "+f0 90 80 80"],
-  ["6.8", "the first of five and of six bytes", "-f8 88 80 80 80", "-fc 84 80 80 80 80"],
+  ["6.8", "the first character of five and of six bytes", "-f8 88 80 80 80", "-fc 84 80 80 80 80"],
   ["6.9", "the last character of each length", "+7f", "+df bf", "+ef bf bf", "+f4 8f bf bf"],
-  ["6.10", "the last of four, five and six bytes", "-f7 bf bf bf", "-fb bf bf bf bf", "-fd bf bf bf bf bf"],
-  ["6.11", "other borders", "+ed 9f bf", "+ee 80 80", "+ef bf bd", "+f4 8f bf bf", "-f4 90 80 80"],
-  ["6.12", "continuations of nothing", "-80", "-bf", "-80 bf", "-80 bf 80", "-80 bf 80 bf", "-80 bf 80 bf 80", "-80 bf 80 bf 80 bf", `-${range(0x80, 0xbf)}`],
-  ["6.13", "lonely beginnings", `-${range(0xc0, 0xdf, " 20")}`, `-${range(0xe0, 0xef, " 20")}`, `-${range(0xf0, 0xf7, " 20")}`, `-${range(0xf8, 0xfb, " 20")}`, "-fc 20"],
-  ["6.14", "the last continuation is missing", ...KUHN_3_3.map((hex) => `-${hex}`)],
-  ["6.15", "all of these behind each other", `-${KUHN_3_3.join(" ")}`],
+  ["6.10", "the last character of four, five and six bytes", "-f7 bf bf bf", "-fb bf bf bf bf", "-fd bf bf bf bf bf"],
+  ["6.11", "other boundaries", "+ed 9f bf", "+ee 80 80", "+ef bf bd", "+f4 8f bf bf", "-f4 90 80 80"],
+  ["6.12", "continuation bytes without a start byte", "-80", "-bf", "-80 bf", "-80 bf 80", "-80 bf 80 bf", "-80 bf 80 bf 80", "-80 bf 80 bf 80 bf", `-${range(0x80, 0xbf)}`],
+  ["6.13", "start bytes without continuation bytes", `-${range(0xc0, 0xdf, " 20")}`, `-${range(0xe0, 0xef, " 20")}`, `-${range(0xf0, 0xf7, " 20")}`, `-${range(0xf8, 0xfb, " 20")}`, "-fc 20"],
+  ["6.14", "sequences without their last continuation byte", ...KUHN_3_3.map((hex) => `-${hex}`)],
+  ["6.15", "all of these sequences in a row", `-${KUHN_3_3.join(" ")}`],
   ["6.16", "impossible bytes", "-fe", "-ff", "-fe fe ff ff"],
   ["6.17", "overlong forms of a slash", "-c0 af", "-e0 80 af", "-f0 80 80 af", "-f8 80 80 80 af", "-fc 80 80 80 80 af"],
   ["6.18", "the largest overlong forms", "-c1 bf", "-e0 9f bf", "-f0 8f bf bf", "-f8 87 bf bf bf", "-fc 83 bf bf bf bf"],
   ["6.19", "overlong forms of NUL", "-c0 80", "-e0 80 80", "-f0 80 80 80", "-f8 80 80 80 80", "-fc 80 80 80 80 80"],
   ["6.20", "single surrogates", "-ed a0 80", "-ed ad bf", "-ed ae 80", "-ed af bf", "-ed b0 80", "-ed be 80", "-ed bf bf"],
   ["6.21", "pairs of surrogates", "-ed a0 80 ed b0 80", "-ed a0 80 ed bf bf", "-ed ad bf ed b0 80", "-ed ad bf ed bf bf", "-ed ae 80 ed b0 80", "-ed ae 80 ed bf bf", "-ed af bf ed b0 80", "-ed af bf ed bf bf"],
-  ["6.22", "code points that are no characters, but UTF-8", "+ef bf be", "+ef bf bf", ...["f0 9f", "f0 af", "f0 bf", "f1 8f", "f1 9f", "f1 af", "f1 bf", "f2 8f", "f2 9f", "f2 af", "f2 bf", "f3 8f", "f3 9f", "f3 af", "f3 bf", "f4 8f"].flatMap((lead) => [`+${lead} bf be`, `+${lead} bf bf`])],
-  ["6.23", "the specials", "+ef bf b9", "+ef bf ba", "+ef bf bb", "+ef bf bc", "+ef bf bd", "+ef bf be", "+ef bf bf"],
+  ["6.22", "noncharacters, which are valid UTF-8", "+ef bf be", "+ef bf bf", ...["f0 9f", "f0 af", "f0 bf", "f1 8f", "f1 9f", "f1 af", "f1 bf", "f2 8f", "f2 9f", "f2 af", "f2 bf", "f3 8f", "f3 9f", "f3 af", "f3 bf", "f4 8f"].flatMap((lead) => [`+${lead} bf be`, `+${lead} bf bf`])],
+  ["6.23", "code points of the block Specials", "+ef bf b9", "+ef bf ba", "+ef bf bb", "+ef bf bc", "+ef bf bd", "+ef bf be", "+ef bf bf"],
 ];

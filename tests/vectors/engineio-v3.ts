@@ -1,4 +1,4 @@
-// Engine.IO 3 on the wire, and what it says. Data only.
+// Vectors of Engine.IO 3: encoded payloads and their meaning. Data only.
 
 import { MESSAGE, type Packet, PING, PONG } from "../../protocol/engineio/packet.ts";
 import type { RuleName } from "../../protocol/engineio/rules.ts";

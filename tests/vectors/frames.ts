@@ -1,9 +1,9 @@
-// WebSocket frames in hex, and what they say: RFC 6455 §5 to §8, RFC 7692 §6. Data only.
+// Vectors of WebSocket frames in hex, and their meaning: RFC 6455 §5 to §8, RFC 7692 §6. Data only.
 
 import type { ReceiverOptions } from "../../protocol/websocket/receiver.ts";
 import type { RuleName } from "../../protocol/websocket/rules.ts";
 
-/** Who reads a vector. Frames to a client are not masked, so that they can be read by eye. */
+/** Receivers of a vector. Frames to a client are not masked, so that a human can read them. */
 export const PROFILES = {
   client: { role: "client", maxPayload: 1000, deflate: false },
   server: { role: "server", maxPayload: 1000, deflate: false },
@@ -45,48 +45,48 @@ export const FRAMES: readonly Vector[] = [
   { does: "RFC 6455 §5.2 the longest 16-bit length, 65535 (Autobahn 1.2.6)", as: "unlimited", input: "82 7e ff ff 61*65535", gives: [`binary${" 61".repeat(65535)}`] },
   { does: "RFC 6455 §10.4 a message of exactly the largest size", input: "82 7e 03 e8 61*1000", gives: [`binary${" 61".repeat(1000)}`] },
   { does: "RFC 6455 §10.4 a fragmented message of exactly the largest size", input: "02 7e 03 e7 61*999 80 01 62", gives: [`binary${" 61".repeat(999)} 62`] },
-  { does: "RFC 6455 §10.4 the size counts in each message anew", input: "82 7e 03 e8 61*1000 02 01 61 80 00 82 7e 03 e8 62*1000", gives: [`binary${" 61".repeat(1000)}`, "binary 61", `binary${" 62".repeat(1000)}`] },
-  { does: "RFC 6455 §10.4 control frames do not count in the size of the message around them", input: "02 7e 03 e8 61*1000 89 02 70 71 80 00", gives: ["ping pq", `binary${" 61".repeat(1000)}`] },
+  { does: "RFC 6455 §10.4 the size is counted for each message separately", input: "82 7e 03 e8 61*1000 02 01 61 80 00 82 7e 03 e8 62*1000", gives: [`binary${" 61".repeat(1000)}`, "binary 61", `binary${" 62".repeat(1000)}`] },
+  { does: "RFC 6455 §10.4 a control frame does not count towards the size of the message around it", input: "02 7e 03 e8 61*1000 89 02 70 71 80 00", gives: ["ping pq", `binary${" 61".repeat(1000)}`] },
 
   // Masking.
   { does: "RFC 6455 §5.3 a key of zeros", as: "server", input: "81 85 00 00 00 00 48 65 6c 6c 6f", gives: ["text Hello"] },
   { does: "RFC 6455 §5.3 a key of ones", as: "server", input: "82 85 ff ff ff ff ff fe fd fc fb", gives: ["binary 00 01 02 03 04"] },
-  { does: "RFC 6455 §5.3 each frame has its own key, and begins at its first octet", as: "server", input: "02 83 01 02 03 04 01 02 03  80 82 10 20 30 40 11 21", gives: ["binary 00 00 00 01 01"] },
+  { does: "RFC 6455 §5.3 each frame has its own key, applied from its first octet", as: "server", input: "02 83 01 02 03 04 01 02 03  80 82 10 20 30 40 11 21", gives: ["binary 00 00 00 01 01"] },
 
   // Fragmentation.
   { does: "RFC 6455 §5.4 three fragments", input: "01 01 61  00 01 62  80 01 63", gives: ["text abc"] },
   { does: "RFC 6455 §5.4 binary fragments", input: "02 01 00  80 01 ff", gives: ["binary 00 ff"] },
-  { does: "RFC 6455 §5.4 fragments of nothing (Autobahn 6.1.2)", input: "01 00  00 00  80 00", gives: ["text"] },
-  { does: "RFC 6455 §5.4 something between fragments of nothing (Autobahn 6.1.3)", input: "01 00  00 03 61 62 63  80 00", gives: ["text abc"] },
-  { does: "RFC 6455 §5.4 a first fragment of nothing", input: "01 00  80 01 61", gives: ["text a"] },
+  { does: "RFC 6455 §5.4 empty fragments (Autobahn 6.1.2)", input: "01 00  00 00  80 00", gives: ["text"] },
+  { does: "RFC 6455 §5.4 a fragment with payload between empty fragments (Autobahn 6.1.3)", input: "01 00  00 03 61 62 63  80 00", gives: ["text abc"] },
+  { does: "RFC 6455 §5.4 an empty first fragment", input: "01 00  80 01 61", gives: ["text a"] },
   { does: "RFC 6455 §5.4 a ping inside a fragmented message (Autobahn 5.6)", input: "01 03 48 65 6c  89 00  80 02 6c 6f", gives: ["ping", "text Hello"] },
   { does: "RFC 6455 §5.4 every control frame inside a fragmented message", input: "02 01 01  89 01 70  00 01 02  8a 01 71  88 02 03 e8  80 01 03", gives: ["ping p", "pong q", "close 1000", "binary 01 02 03"] },
   { does: "RFC 6455 §5.4 two fragmented messages", input: "01 01 61 80 01 62  02 01 63 80 01 64", gives: ["text ab", "binary 63 64"] },
-  { does: "RFC 6455 §5.4 a whole message behind a fragmented one", input: "01 01 61 80 01 62  82 01 63", gives: ["text ab", "binary 63"] },
+  { does: "RFC 6455 §5.4 an unfragmented message after a fragmented one", input: "01 01 61 80 01 62  82 01 63", gives: ["text ab", "binary 63"] },
 
   // Control frames.
   { does: "RFC 6455 §5.5 a ping of 125 bytes (Autobahn 2.4)", input: "89 7d 61*125", gives: [`ping ${"a".repeat(125)}`] },
   { does: "RFC 6455 §5.5.1 an empty close frame", input: "88 00", gives: ["close"] },
   { does: "RFC 6455 §5.5.1 a close frame with a code and a reason", input: "88 06 03 e8 64 6f 6e 65", gives: ["close 1000 done"] },
-  { does: "RFC 6455 §5.5.3 a pong that nobody asked for (Autobahn 2.7)", input: "8a 00", gives: ["pong"] },
+  { does: "RFC 6455 §5.5.3 an unsolicited pong (Autobahn 2.7)", input: "8a 00", gives: ["pong"] },
 
   // Text.
-  { does: "RFC 6455 §5.6 a character of every length", input: "81 0a 24 c2 a2 e2 82 ac f0 90 8d 88", gives: ["text $¢€𐍈"] },
-  { does: "RFC 6455 §5.6 characters cut by fragments (Autobahn 6.2.3)", input: "01 01 c2  00 01 a2  00 02 e2 82  00 01 ac  00 01 f0  00 02 90 8d  80 01 88", gives: ["text ¢€𐍈"] },
-  { does: "RFC 6455 §5.6 a ping inside a character", input: "01 01 c2  89 01 ff  80 01 a2", gives: ["ping \ufffd", "text ¢"] },
-  { does: "RFC 6455 §5.6 binary messages are not read as text", input: "82 01 ff  02 01 ff  80 01 c0", gives: ["binary ff", "binary ff c0"] },
-  { does: "RFC 6455 §8.1 a byte order mark is a character like others", input: "81 03 ef bb bf", gives: ["text \ufeff"] },
+  { does: "RFC 6455 §5.6 text with characters of one to four bytes", input: "81 0a 24 c2 a2 e2 82 ac f0 90 8d 88", gives: ["text $¢€𐍈"] },
+  { does: "RFC 6455 §5.6 characters split over fragments (Autobahn 6.2.3)", input: "01 01 c2  00 01 a2  00 02 e2 82  00 01 ac  00 01 f0  00 02 90 8d  80 01 88", gives: ["text ¢€𐍈"] },
+  { does: "RFC 6455 §5.6 a ping between the bytes of a character", input: "01 01 c2  89 01 ff  80 01 a2", gives: ["ping \ufffd", "text ¢"] },
+  { does: "RFC 6455 §5.6 binary messages that are not UTF-8", input: "82 01 ff  02 01 ff  80 01 c0", gives: ["binary ff", "binary ff c0"] },
+  { does: "RFC 6455 §8.1 a byte order mark, kept in the text", input: "81 03 ef bb bf", gives: ["text \ufeff"] },
 
   // Compressed messages, still compressed: RFC 7692.
-  { does: "RFC 7692 §7.2.3.1 RSV1 marks a compressed message", as: "deflate", input: "c1 07 f2 48 cd c9 c9 07 00", gives: ["compressed text f2 48 cd c9 c9 07 00"] },
-  { does: "RFC 7692 §7.2.3.1 only the first fragment has RSV1", as: "deflate", input: "41 03 f2 48 cd  80 04 c9 c9 07 00", gives: ["compressed text f2 48 cd c9 c9 07 00"] },
-  { does: "RFC 7692 §6.2 a binary message is compressed too", as: "deflate", input: "c2 07 f2 48 cd c9 c9 07 00", gives: ["compressed binary f2 48 cd c9 c9 07 00"] },
-  { does: "RFC 7692 §6 a message without RSV1 is not compressed", as: "deflate", input: "81 05 48 65 6c 6c 6f", gives: ["text Hello"] },
-  { does: "RFC 7692 §6 each message is compressed or not for itself", as: "deflate", input: "c1 01 00  81 01 61  41 01 00 80 01 ff  01 01 61 80 01 62  c2 01 00", gives: ["compressed text 00", "text a", "compressed text 00 ff", "text ab", "compressed binary 00"] },
-  { does: "RFC 7692 §6 a control frame is never compressed, inside or behind what is", as: "deflate", input: "41 01 00  89 01 61  80 01 ff  8a 01 62", gives: ["ping a", "compressed text 00 ff", "pong b"] },
+  { does: "RFC 7692 §7.2.3.1 a compressed message with RSV1", as: "deflate", input: "c1 07 f2 48 cd c9 c9 07 00", gives: ["compressed text f2 48 cd c9 c9 07 00"] },
+  { does: "RFC 7692 §7.2.3.1 a fragmented compressed message with RSV1 on the first fragment only", as: "deflate", input: "41 03 f2 48 cd  80 04 c9 c9 07 00", gives: ["compressed text f2 48 cd c9 c9 07 00"] },
+  { does: "RFC 7692 §6.2 a compressed binary message", as: "deflate", input: "c2 07 f2 48 cd c9 c9 07 00", gives: ["compressed binary f2 48 cd c9 c9 07 00"] },
+  { does: "RFC 7692 §6 an uncompressed message, without RSV1", as: "deflate", input: "81 05 48 65 6c 6c 6f", gives: ["text Hello"] },
+  { does: "RFC 7692 §6 compressed and uncompressed messages in turn", as: "deflate", input: "c1 01 00  81 01 61  41 01 00 80 01 ff  01 01 61 80 01 62  c2 01 00", gives: ["compressed text 00", "text a", "compressed text 00 ff", "text ab", "compressed binary 00"] },
+  { does: "RFC 7692 §6 uncompressed control frames inside and after a compressed message", as: "deflate", input: "41 01 00  89 01 61  80 01 ff  8a 01 62", gives: ["ping a", "compressed text 00 ff", "pong b"] },
 ];
 
-/** Something that breaks a rule: hex for a client without permessage-deflate, or with who reads it. */
+/** Frames that break a rule: hex for a client without permessage-deflate, or with the receiver. */
 export type Breach = string | readonly [as: Profile, input: string];
 
 /** What breaks each rule, at both ends of every range. A rule without its vectors does not compile. */

@@ -1,5 +1,5 @@
-// What @socket.io/redis-adapter 8.3.0 and @socket.io/redis-emitter 5.1.0 publish, captured, and what it
-// means. The broadcasts are in hexadecimal.
+// Captured messages of @socket.io/redis-adapter 8.3.0 and @socket.io/redis-emitter 5.1.0, and their
+// meaning. The broadcasts are in hexadecimal.
 
 import type { ClusterAnswer } from "../../lib/adapters/cluster-messages.ts";
 import type { From, RedisRequest } from "../../lib/adapters/redis-wire.ts";

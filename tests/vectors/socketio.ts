@@ -1,5 +1,5 @@
-// Socket.IO 5 on the wire, and what it says. Data only. A name begins with the heading of the
-// protocol document that it is about.
+// Vectors of Socket.IO 5: encoded packets and their meaning. Data only. A name begins with the heading of the
+// protocol document that it tests.
 
 import type { Bytes } from "../../protocol/bytes.ts";
 import {
@@ -40,61 +40,61 @@ export const PACKETS: readonly Vector[] = [
   { does: "Exchange protocol: EVENT", text: '2["foo"]', packet: { type: EVENT, namespace: "/", data: ["foo"], id: undefined } },
   { does: "Exchange protocol: EVENT in another namespace", text: '2/admin,["bar"]', packet: { type: EVENT, namespace: "/admin", data: ["bar"], id: undefined } },
   { does: "Exchange protocol: EVENT with bytes", text: `51-["baz",${HOLE(0)}]`, attachments: ["01 02 03 04"], packet: { type: EVENT, namespace: "/", data: ["baz", bytes("01 02 03 04")], id: undefined } },
-  { does: "Exchange protocol: EVENT with bytes twice, in another namespace", text: `52-/admin,["baz",${HOLES(2)}]`, attachments: ["01 02 03 04", "05 06"], packet: { type: EVENT, namespace: "/admin", data: ["baz", bytes("01 02 03 04"), bytes("05 06")], id: undefined } },
-  { does: "Exchange protocol: EVENT that asks for an ACK", text: '212["foo"]', packet: { type: EVENT, namespace: "/", data: ["foo"], id: 12 } },
+  { does: "Exchange protocol: EVENT with two attachments, in another namespace", text: `52-/admin,["baz",${HOLES(2)}]`, attachments: ["01 02 03 04", "05 06"], packet: { type: EVENT, namespace: "/admin", data: ["baz", bytes("01 02 03 04"), bytes("05 06")], id: undefined } },
+  { does: "Exchange protocol: EVENT with an acknowledgement id", text: '212["foo"]', packet: { type: EVENT, namespace: "/", data: ["foo"], id: 12 } },
   { does: "Exchange protocol: ACK", text: '3/admin,13["bar"]', packet: { type: ACK, namespace: "/admin", data: ["bar"], id: 13 } },
   { does: "Exchange protocol: ACK with bytes", text: `61-/admin,12["bar",${HOLE(0)}]`, attachments: ["00"], packet: { type: ACK, namespace: "/admin", data: ["bar", bytes("00")], id: 12 } },
   { does: "Exchange protocol: DISCONNECT", text: "1", packet: { type: DISCONNECT, namespace: "/" } },
   { does: "Exchange protocol: DISCONNECT from another namespace", text: "1/admin,", packet: { type: DISCONNECT, namespace: "/admin" } },
 
   // Payloads.
-  { does: "Exchange protocol: an ACK of nothing", text: "30[]", packet: { type: ACK, namespace: "/", data: [], id: 0 } },
-  { does: "Exchange protocol: an ACK of bytes alone", text: `61-0[${HOLE(0)}]`, attachments: ["ff"], packet: { type: ACK, namespace: "/", data: [bytes("ff")], id: 0 } },
-  { does: "Exchange protocol: the payload of CONNECT may be empty", text: "0{}", packet: { type: CONNECT, namespace: "/", data: {} } },
-  { does: "Exchange protocol: an event's name may be empty", text: '2[""]', packet: { type: EVENT, namespace: "/", data: [""], id: undefined } },
-  { does: "Exchange protocol: an event's name may be a number", text: "2[0,1]", packet: { type: EVENT, namespace: "/", data: [0, 1], id: undefined } },
-  { does: "Exchange protocol: an event may be named error (CVE-2024-38355)", text: '2["error"]', packet: { type: EVENT, namespace: "/", data: ["error"], id: undefined } },
-  { does: "Exchange protocol: an event may have a name of every object's", text: '2["__proto__","constructor"]', packet: { type: EVENT, namespace: "/", data: ["__proto__", "constructor"], id: undefined } },
-  { does: "Exchange protocol: a reserved name in capitals is not reserved", text: '2["Connect"]', packet: { type: EVENT, namespace: "/", data: ["Connect"], id: undefined } },
-  { does: "Exchange protocol: every kind of value", text: '2["x",null,true,false,-0.5,"é",[],{},[[1]],{"a":{"b":null}}]', packet: { type: EVENT, namespace: "/", data: ["x", null, true, false, -0.5, "é", [], {}, [[1]], { a: { b: null } }], id: undefined } },
-  { does: "Exchange protocol: text that looks like the rest of a packet", text: '2["51-/a,7[\\"x\\"]"]', packet: { type: EVENT, namespace: "/", data: ['51-/a,7["x"]'], id: undefined } },
+  { does: "Exchange protocol: an ACK without arguments", text: "30[]", packet: { type: ACK, namespace: "/", data: [], id: 0 } },
+  { does: "Exchange protocol: an ACK with an attachment as its only argument", text: `61-0[${HOLE(0)}]`, attachments: ["ff"], packet: { type: ACK, namespace: "/", data: [bytes("ff")], id: 0 } },
+  { does: "Exchange protocol: a CONNECT with an empty payload", text: "0{}", packet: { type: CONNECT, namespace: "/", data: {} } },
+  { does: "Exchange protocol: an event with an empty name", text: '2[""]', packet: { type: EVENT, namespace: "/", data: [""], id: undefined } },
+  { does: "Exchange protocol: an event whose name is a number", text: "2[0,1]", packet: { type: EVENT, namespace: "/", data: [0, 1], id: undefined } },
+  { does: "Exchange protocol: an event named error (CVE-2024-38355)", text: '2["error"]', packet: { type: EVENT, namespace: "/", data: ["error"], id: undefined } },
+  { does: "Exchange protocol: an event named __proto__", text: '2["__proto__","constructor"]', packet: { type: EVENT, namespace: "/", data: ["__proto__", "constructor"], id: undefined } },
+  { does: "Exchange protocol: an event with a reserved name in capitals", text: '2["Connect"]', packet: { type: EVENT, namespace: "/", data: ["Connect"], id: undefined } },
+  { does: "Exchange protocol: an event with values of every kind", text: '2["x",null,true,false,-0.5,"é",[],{},[[1]],{"a":{"b":null}}]', packet: { type: EVENT, namespace: "/", data: ["x", null, true, false, -0.5, "é", [], {}, [[1]], { a: { b: null } }], id: undefined } },
+  { does: "Exchange protocol: an event with text that looks like a packet", text: '2["51-/a,7[\\"x\\"]"]', packet: { type: EVENT, namespace: "/", data: ['51-/a,7["x"]'], id: undefined } },
 
-  { does: "Packet encoding: brackets in strings are not depth", text: `2["x","${"[".repeat(600)}\\"[[\\\\"]`, packet: { type: EVENT, namespace: "/", data: ["x", `${"[".repeat(600)}"[[\\`], id: undefined } },
-  { does: "Packet encoding: side by side is not depth", text: `2["x"${",[{}]".repeat(600)}]`, packet: { type: EVENT, namespace: "/", data: ["x", ...Array.from({ length: 600 }, () => [{}])], id: undefined } },
+  { does: "Packet encoding: more brackets in a string than levels are allowed", text: `2["x","${"[".repeat(600)}\\"[[\\\\"]`, packet: { type: EVENT, namespace: "/", data: ["x", `${"[".repeat(600)}"[[\\`], id: undefined } },
+  { does: "Packet encoding: more arrays side by side than levels are allowed", text: `2["x"${",[{}]".repeat(600)}]`, packet: { type: EVENT, namespace: "/", data: ["x", ...Array.from({ length: 600 }, () => [{}])], id: undefined } },
   // Namespaces and ids.
-  { does: "Packet encoding: a namespace ends at its first comma", text: '2/a/b-c 1?d=e,["x",1]', packet: { type: EVENT, namespace: "/a/b-c 1?d=e", data: ["x", 1], id: undefined } },
-  { does: "Packet encoding: a namespace of every kind of character", text: '2/é€𐍈"[] \u2028,["x"]', packet: { type: EVENT, namespace: '/é€𐍈"[] \u2028', data: ["x"], id: undefined } },
+  { does: "Packet encoding: a namespace up to the first comma", text: '2/a/b-c 1?d=e,["x",1]', packet: { type: EVENT, namespace: "/a/b-c 1?d=e", data: ["x", 1], id: undefined } },
+  { does: "Packet encoding: a namespace with characters of every kind", text: '2/é€𐍈"[] \u2028,["x"]', packet: { type: EVENT, namespace: '/é€𐍈"[] \u2028', data: ["x"], id: undefined } },
   { does: "Packet encoding: a namespace that is a number", text: '2/7,8["x"]', packet: { type: EVENT, namespace: "/7", data: ["x"], id: 8 } },
-  { does: "Packet encoding: a namespace with a name of every object's", text: "0/__proto__,", packet: { type: CONNECT, namespace: "/__proto__", data: undefined } },
+  { does: "Packet encoding: a namespace named /__proto__", text: "0/__proto__,", packet: { type: CONNECT, namespace: "/__proto__", data: undefined } },
   { does: "Packet encoding: the smallest id", text: '20["x"]', packet: { type: EVENT, namespace: "/", data: ["x"], id: 0 } },
-  { does: "Packet encoding: the largest id that is safe", text: '29007199254740991["x"]', packet: { type: EVENT, namespace: "/", data: ["x"], id: Number.MAX_SAFE_INTEGER } },
+  { does: "Packet encoding: the largest safe integer as an id", text: '29007199254740991["x"]', packet: { type: EVENT, namespace: "/", data: ["x"], id: Number.MAX_SAFE_INTEGER } },
   { does: "Packet encoding: an id and an attachment", text: `51-7["x",${HOLE(0)}]`, attachments: ["00"], packet: { type: EVENT, namespace: "/", data: ["x", bytes("00")], id: 7 } },
 
   // Attachments.
-  { does: "Packet encoding: an attachment of no bytes", text: `51-["x",${HOLE(0)}]`, attachments: [""], packet: { type: EVENT, namespace: "/", data: ["x", bytes("")], id: undefined } },
-  { does: "Packet encoding: attachments at any depth, depth first", text: `53-["x",{"a":[${HOLE(0)},{"b":${HOLE(1)}}],"c":1},${HOLE(2)}]`, attachments: ["00", "01 01", "02"], packet: { type: EVENT, namespace: "/", data: ["x", { a: [bytes("00"), { b: bytes("01 01") }], c: 1 }, bytes("02")], id: undefined } },
-  { does: "Packet encoding: as many attachments as there may be", text: `510-["x",${HOLES(10)}]`, attachments: "0123456789".split("").map((digit) => `0${digit}`), packet: { type: EVENT, namespace: "/", data: ["x", ...Array.from({ length: 10 }, (_, i) => Uint8Array.of(i))], id: undefined } },
-  { does: "Packet encoding: what looks like a placeholder, where nothing is attached", text: `2["x",${HOLE(3)}]`, packet: { type: EVENT, namespace: "/", data: ["x", { _placeholder: true, num: 3 }], id: undefined } },
-  { does: "Packet encoding: what looks like a placeholder, and says that it is none", text: `51-["x",{"_placeholder":1,"num":9},${HOLE(0)}]`, attachments: ["00"], packet: { type: EVENT, namespace: "/", data: ["x", { _placeholder: 1, num: 9 }, bytes("00")], id: undefined } },
+  { does: "Packet encoding: an empty attachment", text: `51-["x",${HOLE(0)}]`, attachments: [""], packet: { type: EVENT, namespace: "/", data: ["x", bytes("")], id: undefined } },
+  { does: "Packet encoding: attachments at any depth, in depth-first order", text: `53-["x",{"a":[${HOLE(0)},{"b":${HOLE(1)}}],"c":1},${HOLE(2)}]`, attachments: ["00", "01 01", "02"], packet: { type: EVENT, namespace: "/", data: ["x", { a: [bytes("00"), { b: bytes("01 01") }], c: 1 }, bytes("02")], id: undefined } },
+  { does: "Packet encoding: as many attachments as allowed", text: `510-["x",${HOLES(10)}]`, attachments: "0123456789".split("").map((digit) => `0${digit}`), packet: { type: EVENT, namespace: "/", data: ["x", ...Array.from({ length: 10 }, (_, i) => Uint8Array.of(i))], id: undefined } },
+  { does: "Packet encoding: an object like a placeholder, without attachments", text: `2["x",${HOLE(3)}]`, packet: { type: EVENT, namespace: "/", data: ["x", { _placeholder: true, num: 3 }], id: undefined } },
+  { does: "Packet encoding: an object whose _placeholder is not true, with an attachment", text: `51-["x",{"_placeholder":1,"num":9},${HOLE(0)}]`, attachments: ["00"], packet: { type: EVENT, namespace: "/", data: ["x", { _placeholder: 1, num: 9 }, bytes("00")], id: undefined } },
 ];
 
-/** What is read, and what nobody here would write. */
+/** Packets that the decoder accepts, and that the encoder never writes. */
 // biome-ignore format: aligned table
 export const TOLERATED: readonly Vector[] = [
   { does: "Packet encoding: CONNECT without the comma", text: "0/admin", packet: { type: CONNECT, namespace: "/admin", data: undefined } },
   { does: "Packet encoding: DISCONNECT without the comma", text: "1/admin", packet: { type: DISCONNECT, namespace: "/admin" } },
-  { does: "Packet encoding: a query in the namespace is part of it", text: "0/admin?x=1", packet: { type: CONNECT, namespace: "/admin?x=1", data: undefined } },
-  { does: "Packet encoding: the main namespace, said", text: '2/,["x"]', packet: { type: EVENT, namespace: "/", data: ["x"], id: undefined } },
-  { does: "Packet encoding: an id that DISCONNECT has no use for", text: "17", packet: { type: DISCONNECT, namespace: "/" } },
-  { does: "Packet encoding: an id that CONNECT has no use for", text: "0/a,7{}", packet: { type: CONNECT, namespace: "/a", data: {} } },
-  { does: "Packet encoding: JSON with room in it", text: '2 [ "x" ,\n1 ]\t', packet: { type: EVENT, namespace: "/", data: ["x", 1], id: undefined } },
-  { does: "Packet encoding: of a key that comes twice the last counts", text: '0{"a":1,"a":2}', packet: { type: CONNECT, namespace: "/", data: { a: 2 } } },
+  { does: "Packet encoding: a namespace with a query", text: "0/admin?x=1", packet: { type: CONNECT, namespace: "/admin?x=1", data: undefined } },
+  { does: "Packet encoding: the main namespace, written as /", text: '2/,["x"]', packet: { type: EVENT, namespace: "/", data: ["x"], id: undefined } },
+  { does: "Packet encoding: DISCONNECT with an id", text: "17", packet: { type: DISCONNECT, namespace: "/" } },
+  { does: "Packet encoding: CONNECT with an id", text: "0/a,7{}", packet: { type: CONNECT, namespace: "/a", data: {} } },
+  { does: "Packet encoding: JSON with white space", text: '2 [ "x" ,\n1 ]\t', packet: { type: EVENT, namespace: "/", data: ["x", 1], id: undefined } },
+  { does: "Packet encoding: the last value of a repeated key", text: '0{"a":1,"a":2}', packet: { type: CONNECT, namespace: "/", data: { a: 2 } } },
   { does: "Packet encoding: attachments in another order", text: `52-["x",${HOLE(1)},${HOLE(0)}]`, attachments: ["00", "01"], packet: { type: EVENT, namespace: "/", data: ["x", bytes("01"), bytes("00")], id: undefined } },
   { does: "Packet encoding: one attachment in two places", text: `51-["x",${HOLE(0)},${HOLE(0)}]`, attachments: ["07"], packet: { type: EVENT, namespace: "/", data: ["x", bytes("07"), bytes("07")], id: undefined } },
-  { does: "Packet encoding: an attachment without a place", text: '51-["x"]', attachments: ["07"], packet: { type: EVENT, namespace: "/", data: ["x"], id: undefined } },
-  { does: "Packet encoding: a placeholder that says more", text: '51-["x",{"more":1,"num":0,"_placeholder":true}]', attachments: ["07"], packet: { type: EVENT, namespace: "/", data: ["x", bytes("07")], id: undefined } },
-  { does: "Packet encoding: a number of a placeholder in another form", text: '51-["x",{"_placeholder":true,"num":-0.0}]', attachments: ["07"], packet: { type: EVENT, namespace: "/", data: ["x", bytes("07")], id: undefined } },
-  { does: "Exchange protocol: CONNECT_ERROR of a bare message", text: '4"no"', packet: { type: CONNECT_ERROR, namespace: "/", data: { message: "no" } } },
+  { does: "Packet encoding: an attachment without a placeholder", text: '51-["x"]', attachments: ["07"], packet: { type: EVENT, namespace: "/", data: ["x"], id: undefined } },
+  { does: "Packet encoding: a placeholder with another key", text: '51-["x",{"more":1,"num":0,"_placeholder":true}]', attachments: ["07"], packet: { type: EVENT, namespace: "/", data: ["x", bytes("07")], id: undefined } },
+  { does: "Packet encoding: a placeholder with the number -0.0", text: '51-["x",{"_placeholder":true,"num":-0.0}]', attachments: ["07"], packet: { type: EVENT, namespace: "/", data: ["x", bytes("07")], id: undefined } },
+  { does: "Exchange protocol: CONNECT_ERROR with a string as its payload", text: '4"no"', packet: { type: CONNECT_ERROR, namespace: "/", data: { message: "no" } } },
 ];
 
 const NO_MESSAGE = "the server refused the client and gave no message";

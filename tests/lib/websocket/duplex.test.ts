@@ -1,4 +1,4 @@
-// createWebSocketStream() over both ends, beside that of `ws`.
+// createWebSocketStream() for clients and servers, combined with that of `ws`.
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
@@ -65,8 +65,8 @@ async function writeAll(stream: Duplex, total: number): Promise<void> {
 describe("createWebSocketStream", () => {
   for (const [client, server] of MAKERS) {
     for (const deflate of [false, true]) {
-      const ends = `client of ${client}, server of ${server}${deflate ? ", compressed" : ""}`;
-      test(`an echo of 20 MB through a slow reader is never held as a whole: ${ends}`, async (context) => {
+      const ends = `${client} client, ${server} server${deflate ? ", compressed" : ""}`;
+      test(`buffers only a small part of a 20 MB echo while the reader is slow: ${ends}`, async (context) => {
         const pair = await streamPair(context, { client, server, deflate });
         pair.server.stream.pipe(pair.server.stream);
         const written = writeAll(pair.client.stream, TOTAL);
@@ -99,7 +99,7 @@ describe("createWebSocketStream", () => {
       });
     }
 
-    test(`pipeline() copies a file there and back: client of ${client}, server of ${server}`, async (context) => {
+    test(`pipeline() sends a file to the server and back unchanged: ${client} client, ${server} server`, async (context) => {
       const folder = await mkdtemp(join(tmpdir(), "barewire-streams-"));
       context.after(() => rm(folder, { recursive: true }));
       const [file, there, back] = ["file", "there", "back"].map((name) => join(folder, name));
@@ -121,20 +121,20 @@ describe("createWebSocketStream", () => {
     });
   }
 
-  describe("what is read", () => {
+  describe("reads", () => {
     const sent = ["é", Uint8Array.of(0x61, 0x62), "", "c"];
     const cases: readonly (readonly [string, WebSocketDuplexOptions, unknown])[] = [
-      ["bytes", {}, Buffer.from("éabc")],
+      ["bytes by default", {}, Buffer.from("éabc")],
       ["text with an encoding", { encoding: "utf8" }, "éabc"],
       [
-        "messages with readableObjectMode",
+        "one message per chunk with readableObjectMode",
         { readableObjectMode: true },
         ["é", Buffer.from("ab"), "", "c"],
       ],
     ];
     for (const [does, options, expected] of cases) {
       for (const role of ["client", "server"] as const) {
-        test(`${does}, by the ${role}`, async (context) => {
+        test(`${does}, as the ${role}`, async (context) => {
           const pair = await streamPair(context, { [`${role}Stream`]: options });
           const [reader, writer] =
             role === "client" ? [pair.client, pair.server] : [pair.server, pair.client];
@@ -152,7 +152,7 @@ describe("createWebSocketStream", () => {
   });
 
   for (const role of ["client", "server"] as const) {
-    test(`what is written is a message each, text with decodeStrings: false, by the ${role}`, async (context) => {
+    test(`sends each write as one message, and strings as text with decodeStrings: false, as the ${role}`, async (context) => {
       const other = role === "client" ? "server" : "client";
       const pair = await streamPair(context, {
         [`${role}Stream`]: { decodeStrings: false },
@@ -168,11 +168,15 @@ describe("createWebSocketStream", () => {
     });
   }
 
-  describe("when the peer ends it, after a message that is unread", () => {
+  describe("delivers an unread message, and then the end or the error, after", () => {
     const cases: readonly (readonly [string, (peer: StreamEnd) => void, string])[] = [
-      ["close frame 1000", ({ socket }) => socket.close(1000), "end"],
-      ["close frame without a code", ({ socket }) => socket.close(), "end"],
-      ["close frame 4000", ({ socket }) => socket.close(4000, "over"), "WebSocketError 4000 over"],
+      ["a close frame with code 1000", ({ socket }) => socket.close(1000), "end"],
+      ["a close frame without a code", ({ socket }) => socket.close(), "end"],
+      [
+        "a close frame with code 4000",
+        ({ socket }) => socket.close(4000, "over"),
+        "WebSocketError 4000 over",
+      ],
     ];
     for (const [does, end, expected] of cases) {
       for (const role of ["client", "server"] as const) {
@@ -190,7 +194,7 @@ describe("createWebSocketStream", () => {
       }
     }
 
-    test("close frame 1001, for the client", async (context) => {
+    test("a close frame with code 1001, for the client", async (context) => {
       const pair = await streamPair(context);
       pair.server.send("before");
       pair.server.socket.close(1001);
@@ -198,9 +202,9 @@ describe("createWebSocketStream", () => {
     });
 
     for (const [does, bytes, expected] of [
-      ["a frame that breaks a rule", frame(3, "?"), "WebSocketError 1006 "],
-      ["a close frame 1011", frame(8, Uint8Array.of(3, 0xf3)), "WebSocketError 1011 "],
-      ["no close frame", undefined, "WebSocketError 1006 "],
+      ["a frame with a reserved opcode", frame(3, "?"), "WebSocketError 1006 "],
+      ["a close frame with code 1011", frame(8, Uint8Array.of(3, 0xf3)), "WebSocketError 1011 "],
+      ["the end of TCP without a close frame", undefined, "WebSocketError 1006 "],
     ] as const) {
       test(`${does}, for the client`, async (context) => {
         const url = await byHand(context, SWITCH, (socket) => {
@@ -217,7 +221,7 @@ describe("createWebSocketStream", () => {
   for (const role of ["client", "server"] as const) {
     const other = role === "client" ? "server" : "client";
 
-    test(`end() closes with 1000, and what the peer had sent is read: ${role}`, async (context) => {
+    test(`end() closes with code 1000, and messages sent before can still be read: ${role}`, async (context) => {
       const pair = await streamPair(context);
       const [ours, peer] = [pair[role], pair[other]];
       peer.send("sent before");
@@ -227,7 +231,7 @@ describe("createWebSocketStream", () => {
       assert.deepEqual(await outcome(peer.stream), ["end"]);
     });
 
-    test(`destroy() ends the connection at once: ${role}`, async (context) => {
+    test(`destroy() closes the connection without a close frame: ${role}`, async (context) => {
       const pair = await streamPair(context);
       pair[role].stream.destroy();
       const ended = outcome(pair[other].stream);
@@ -235,7 +239,7 @@ describe("createWebSocketStream", () => {
       assert.deepEqual(await ended, ["WebSocketError 1006 "]);
     });
 
-    test(`destroy(error) emits the error: ${role}`, async (context) => {
+    test(`destroy(error) emits that error: ${role}`, async (context) => {
       const pair = await streamPair(context);
       const error = new Error("enough");
       const emitted = errorOf(pair[role].stream);
@@ -244,7 +248,7 @@ describe("createWebSocketStream", () => {
       assert.deepEqual(await pair[other].closed, [1006, ""]);
     });
 
-    test(`a write that the peer never read fails: ${role}`, async (context) => {
+    test(`a write fails if the connection is lost before the peer reads it: ${role}`, async (context) => {
       const pair = await streamPair(context);
       const { stream } = pair[role];
       const failed = errorOf(stream);
@@ -263,7 +267,7 @@ describe("createWebSocketStream", () => {
       assert.equal(last, error);
     });
 
-    test(`a write after the end fails: ${role}`, async (context) => {
+    test(`a write after the peer has closed fails with the close code and reason: ${role}`, async (context) => {
       const pair = await streamPair(context);
       const { stream, closed } = pair[role];
       pair[other].socket.close(1000, "done");
@@ -275,7 +279,7 @@ describe("createWebSocketStream", () => {
       assert.deepEqual([error.closeCode, error.reason], [1000, "done"]);
     });
 
-    test(`a signal destroys it: ${role}`, async (context) => {
+    test(`aborting its signal destroys the stream with an AbortError: ${role}`, async (context) => {
       const controller = new AbortController();
       const pair = await streamPair(context, {
         [`${role}Stream`]: { signal: controller.signal },
@@ -288,8 +292,8 @@ describe("createWebSocketStream", () => {
     });
   }
 
-  describe("while it connects", () => {
-    test("what is written waits, and the end too", async (context) => {
+  describe("while the WebSocket connects", () => {
+    test("queues writes and end() until the WebSocket is open", async (context) => {
       const { server, port } = await serveWebSocket(context);
       const received: unknown[] = [];
       const closed = new Promise<unknown>((resolve) =>
@@ -306,7 +310,7 @@ describe("createWebSocketStream", () => {
       assert.deepEqual(received, ["a", "b", "c"]);
     });
 
-    test("end() alone waits", async (context) => {
+    test("queues end() without writes until the WebSocket is open", async (context) => {
       const { server, port } = await serveWebSocket(context);
       const accepted = connection(server);
       const stream = createWebSocketStream(new WebSocket(`ws://127.0.0.1:${port}/`));
@@ -322,7 +326,7 @@ describe("createWebSocketStream", () => {
       await closed;
     });
 
-    test("destroy() stops it", async (context) => {
+    test("destroy() cancels the connection attempt", async (context) => {
       const url = await byHand(context, () => undefined);
       const socket = new WebSocket(url);
       const stream = createWebSocketStream(socket);
@@ -332,14 +336,14 @@ describe("createWebSocketStream", () => {
       assert.equal(socket.readyState, WebSocket.CLOSED);
     });
 
-    test("a signal that was aborted before stops it", async (context) => {
+    test("an already aborted signal cancels the connection attempt", async (context) => {
       const url = await byHand(context, () => undefined);
       const stream = createWebSocketStream(new WebSocket(url), { signal: AbortSignal.abort() });
       const error = await errorOf(stream);
       assert.ok(error instanceof Error && error.name === "AbortError");
     });
 
-    test("a server that cannot be reached is a WebSocketError, with its cause", async () => {
+    test("emits a WebSocketError with its cause if the server is unreachable", async () => {
       const http = createServer();
       const port = await listen(http);
       http.close();
@@ -354,7 +358,7 @@ describe("createWebSocketStream", () => {
     });
   });
 
-  test("the caller's mistakes throw where they are made", async (context) => {
+  test("throws for invalid options, a second stream and a closed WebSocket", async (context) => {
     const { server, port } = await serveWebSocket(context);
     const accepted = connection(server);
     const socket = new WebSocket(`ws://127.0.0.1:${port}/`);
@@ -386,7 +390,7 @@ describe("createWebSocketStream", () => {
     assert.throws(() => createWebSocketStream(theirs), { code: "ERR_NOT_OPEN" });
   });
 
-  test("messages go to the stream and no more to listeners", async (context) => {
+  test('delivers messages to the stream, and not to "message" listeners', async (context) => {
     const { server, port } = await serveWebSocket(context);
     const accepted = connection(server);
     const socket = new WebSocket(`ws://127.0.0.1:${port}/`);
@@ -449,7 +453,7 @@ describe("pause() of a server's connection", () => {
     ["messages that are inflated in the thread pool", true, 100_000],
   ];
   for (const [does, compressed, length] of cases) {
-    test(`delivers nothing until resume(), then the rest in order: ${does}`, async (context) => {
+    test(`delivers no message until resume(), then the rest in order: ${does}`, async (context) => {
       const { ours, tcp, log } = await pausedByThird(context, compressed, length);
       for (let i = 0; i < 50; i++) await turn();
       assert.deepEqual(log, ["0", "1", "2"]);
@@ -462,7 +466,7 @@ describe("pause() of a server's connection", () => {
   }
 
   for (const [does, compressed, length] of cases.filter(([, , length]) => length === 10)) {
-    test(`delivers what was received when the connection is lost: ${does}`, async (context) => {
+    test(`delivers the messages received before the connection was lost: ${does}`, async (context) => {
       const { ours, log } = await pausedByThird(context, compressed, length);
       const closed = new Promise((resolve) => ours.once("close", resolve));
       ours.terminate();

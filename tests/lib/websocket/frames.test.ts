@@ -8,7 +8,7 @@ import { concat } from "../../../protocol/bytes.ts";
 import { describeFrames } from "../../support/frame.ts";
 
 describe("encodeFrames()", () => {
-  test("makes whole frames of strings and bytes, one or several", () => {
+  test("encodes one or several strings and byte arrays as complete frames", () => {
     assert.deepEqual(describeFrames(concat(encodeFrames(["one"]))), ["text one"]);
     assert.deepEqual(describeFrames(concat(encodeFrames(["one", Uint8Array.of(1, 2), ""]))), [
       "text one",

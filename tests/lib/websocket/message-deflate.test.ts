@@ -1,4 +1,4 @@
-// RFC 7692 §7.2: what one end compresses the other inflates, whatever they have agreed on.
+// RFC 7692 §7.2: each end inflates the messages that the other compressed, for all negotiated parameters.
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
@@ -43,7 +43,7 @@ describe("MessageDeflate", () => {
     { clientMaxWindowBits: 9 },
     { serverMaxWindowBits: 10, clientMaxWindowBits: 12, clientNoContextTakeover: true },
   ]) {
-    test(`RFC 7692 §7.2: both ways, with ${JSON.stringify(options)}`, async () => {
+    test(`RFC 7692 §7.2: each end inflates messages that the other compressed, with ${JSON.stringify(options)}`, async () => {
       const [client, server] = [end("client", options), end("server", options)];
       for (const [from, to] of [
         [client, server],
@@ -59,7 +59,7 @@ describe("MessageDeflate", () => {
     });
   }
 
-  test("RFC 7692 §7.1.1: each direction has the parameter of the end that sends", async () => {
+  test("RFC 7692 §7.1.1: each end obeys its own no_context_takeover parameter when it compresses", async () => {
     // Nothing in it comes twice, so that only a message before it helps.
     const message = createHash("sha512").update("any").digest();
     for (const role of ["client", "server"] as const) {
@@ -74,7 +74,7 @@ describe("MessageDeflate", () => {
     }
   });
 
-  test("RFC 7692 §7.2.2: what is none, or too much, is a breach", async () => {
+  test("RFC 7692 §7.2.2: rejects invalid compressed data, and messages larger than maxPayload", async () => {
     const server = end("server");
     await assert.rejects(server.inflate(bytes("ff ff ff")), { rule: "INVALID_DEFLATE" });
     const large = await end("client", { clientNoContextTakeover: true }).compress(
@@ -125,8 +125,8 @@ function json(random: Random, length: number): Buffer {
   return Buffer.from(text);
 }
 
-describe("MessageDeflate at once", () => {
-  test(`gives the bytes that zlib gives with the whole window (SEED=${seed})`, () => {
+describe("MessageDeflate without the thread pool", () => {
+  test(`compressNow() returns the same bytes as zlib with the same window (SEED=${seed})`, () => {
     const random = new Random(seed);
     for (const windowBits of [9, 12, 15]) {
       const server = end("server", { ...NO_CONTEXT, serverMaxWindowBits: windowBits });
@@ -139,7 +139,7 @@ describe("MessageDeflate at once", () => {
     }
   });
 
-  test("what is large, or refers to what was sent before, is for the thread pool", async () => {
+  test("leaves large messages, and compression with context takeover, to the thread pool", async () => {
     const server = end("server", NO_CONTEXT, { maxPayload: 100_000 });
     assert.deepEqual(Buffer.from(server.compressNow(bytes("")) ?? []), Buffer.of(0));
     assert.ok(server.compressNow(Buffer.alloc(4096)));
@@ -152,7 +152,7 @@ describe("MessageDeflate at once", () => {
   });
 
   for (const options of [{}, NO_CONTEXT]) {
-    test(`RFC 6455 §10.4 a small message that grows large is stopped, with ${JSON.stringify(options)}`, async () => {
+    test(`RFC 6455 §10.4 inflateNow() stops at 32 KiB or maxPayload, with ${JSON.stringify(options)}`, async () => {
       const most = deflated(Buffer.alloc(32 * 1024));
       const more = deflated(Buffer.alloc(32 * 1024 + 1));
       const server = end("server", options, { maxPayload: 100_000 });
@@ -181,7 +181,7 @@ describe("MessageDeflate at once", () => {
     });
   }
 
-  test("not when it is closed, nor with settings that zlib does not take", async () => {
+  test("returns undefined after close(), and from compressNow() with invalid zlib options", async () => {
     const server = end("server", NO_CONTEXT);
     server.close();
     assert.equal(server.compressNow(bytes("00")), undefined);
@@ -194,12 +194,12 @@ describe("MessageDeflate at once", () => {
   });
 });
 
-describe("MessageDeflate and what came before", () => {
+describe("MessageDeflate and earlier messages", () => {
   // RFC 7692 §7.2.3.2: "Hello", and "Hello" again by a reference to the first.
   const hello = bytes("f2 48 cd c9 c9 07 00");
   const again = bytes("f2 00 11 00 00");
 
-  test("a message cannot refer to that of another connection, nor to one before without context", async () => {
+  test("rejects a reference to another connection's message, or to any earlier one without context takeover", async () => {
     const [one, other, none] = [end("server"), end("server"), end("server", NO_CONTEXT)];
     for (const each of [one, none]) {
       assert.equal(String(each.inflateNow(hello)), "Hello");
@@ -213,7 +213,7 @@ describe("MessageDeflate and what came before", () => {
     }
   });
 
-  test("nor is one message compressed with another in mind, without context", async () => {
+  test("compresses each message independently without context takeover", async () => {
     const random = new Random(seed);
     const secret = random.bytes(20_000);
     const messages = [secret, Buffer.concat([random.bytes(100), secret]), random.bytes(3000)];
@@ -233,7 +233,7 @@ describe("MessageDeflate and what came before", () => {
     }
   });
 
-  test("a stream that was lent to a connection which closes meanwhile serves the next", async () => {
+  test("compresses correctly for the next connection after one closed while compressing", async () => {
     const message = new Random(seed).bytes(500_000);
     const zlib = {};
     const server = end("server", NO_CONTEXT, { zlib });
@@ -245,13 +245,13 @@ describe("MessageDeflate and what came before", () => {
     for (let n = 0; n < 2; n++) assert.deepEqual(await next.compress(message), deflated(message));
   });
 
-  test("RFC 7692 §7.2.3.4 a block with BFINAL ends neither the conversation nor its context", () => {
+  test("RFC 7692 §7.2.3.4 keeps the context after a block with BFINAL set", () => {
     const server = end("server");
     assert.equal(String(server.inflateNow(bytes("f3 48 cd c9 c9 07 00 00"))), "Hello");
     assert.equal(String(server.inflateNow(again)), "Hello");
   });
 
-  test("RFC 7692 §7.1.2 the window is as long as was agreed on, and no longer", () => {
+  test("RFC 7692 §7.1.2 inflates references within the negotiated window, and rejects longer ones", () => {
     // Five bytes, and then a reference to them over so many.
     for (const [gap, fits] of [
       [512, true],
@@ -278,7 +278,7 @@ describe("MessageDeflate and what came before", () => {
     }
   });
 
-  test("RFC 7692 §7.2.2 the window has 32,768 bytes where nothing else was agreed on", async () => {
+  test("RFC 7692 §7.2.2 has a window of 32,768 bytes if no other size was negotiated", async () => {
     // A block of fixed codes: five bytes from 32,768 bytes ago, the end of the block, and an empty one.
     const reference = bits("0 10 0000011 11101 1111111111111 0000000 000");
     const past = Buffer.from(new Random(seed).bytes(32 * 1024));
@@ -291,7 +291,7 @@ describe("MessageDeflate and what came before", () => {
     }
   });
 
-  test("closed while zlib is busy with it, a message ends with an error", async () => {
+  test("compress() rejects if the connection closes while zlib compresses the message", async () => {
     const server = end("server");
     const message = new Random(seed).bytes(1_000_000);
     const job = server.compress(message);
@@ -301,7 +301,7 @@ describe("MessageDeflate and what came before", () => {
   });
 
   for (const windowBits of [9, 11, 15]) {
-    test(`messages of every length, with a window of ${windowBits} bits (SEED=${seed})`, async () => {
+    test(`inflates messages of many lengths with a window of ${windowBits} bits (SEED=${seed})`, async () => {
       const random = new Random(seed);
       const large = { maxPayload: 200_000 };
       const client = end("client", { clientMaxWindowBits: windowBits }, large);

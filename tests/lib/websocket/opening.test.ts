@@ -56,7 +56,7 @@ describe("the client's opening handshake", () => {
     ["ws://[::1]:8080/",          "::1",         8080, "[::1]:8080"],
   ];
   for (const [url, host, port, field] of URLS) {
-    test(`RFC 6455 §3, §4.1 connects to the host and the port of ${url}, and names them`, async () => {
+    test(`RFC 6455 §3, §4.1 connects to the host and port of ${url}, and sends them in Host`, async () => {
       const agent = new NoNetwork(url.startsWith("wss:") ? "https:" : "http:");
       const socket = new WebSocket(url, [], { agent });
       const closed = once(socket, "close");
@@ -78,12 +78,12 @@ describe("the client's opening handshake", () => {
     assert.equal(request.headers.host, `127.0.0.1:${request.port}`);
   });
 
-  test("RFC 6455 §3 sends an escaped # as it is", async (context) => {
+  test("RFC 6455 §3 sends an escaped # of the URL unchanged", async (context) => {
     const { url } = await requestFor(context, "/a%23b?c=%23d");
     assert.equal(url, "/a%23b?c=%23d");
   });
 
-  test("RFC 6455 §4.1 has the header fields of WebSocket, each once", async (context) => {
+  test("RFC 6455 §4.1 has each WebSocket header field once", async (context) => {
     const { headersDistinct } = await requestFor(context, "/", ["a", "b"]);
     assert.deepEqual(headersDistinct.upgrade, ["websocket"]);
     assert.deepEqual(headersDistinct.connection, ["Upgrade"]);
@@ -93,14 +93,14 @@ describe("the client's opening handshake", () => {
     assert.equal(headersDistinct["sec-websocket-key"]?.length, 1);
   });
 
-  test("RFC 6455 §4.1 has the program's header fields, Origin and cookies among them", async (context) => {
+  test("RFC 6455 §4.1 has the caller's header fields, such as Origin and Cookie", async (context) => {
     const headers = { Origin: "http://a.example", Cookie: "a=b", Authorization: "Bearer c" };
     const request = await requestFor(context, "/", [], headers);
     const { origin, cookie, authorization } = request.headers;
     assert.deepEqual([origin, cookie, authorization], Object.values(headers));
   });
 
-  test("RFC 6455 §4.1 has a key of 16 bytes in base64, another for each connection", async (context) => {
+  test("RFC 6455 §4.1 has a key of 16 bytes in base64, different for each connection", async (context) => {
     const keys = new Set<string>();
     for (let i = 0; i < 20; i++) {
       const { headers } = await requestFor(context, "/");
@@ -113,7 +113,7 @@ describe("the client's opening handshake", () => {
     assert.equal(keys.size, 20);
   });
 
-  test("RFC 6455 §4.1 sends nothing more before the response", async (context) => {
+  test("RFC 6455 §4.1 sends no further bytes before the server's response", async (context) => {
     let received = Buffer.alloc(0);
     const http = createServer();
     const port = await listen(http);
@@ -153,7 +153,7 @@ describe("the client's opening handshake", () => {
     assert.deepEqual(names, ["localhost"]);
   });
 
-  test("RFC 6455 §4.1 a server that ends TCP instead of responding fails the connection", async (context) => {
+  test("RFC 6455 §4.1 fails the connection if the server ends TCP instead of responding", async (context) => {
     const url = await byHand(
       context,
       () => "",

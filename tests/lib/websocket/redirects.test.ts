@@ -1,4 +1,4 @@
-// Where a response sends a request, and what goes along: RFC 9110 §15.4.
+// HTTP redirects: the target of each, and the headers that are sent to it. RFC 9110 §15.4.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -10,8 +10,8 @@ import { isRedirect, redirectHeaders, redirectTarget } from "../../../lib/websoc
 
 const FROM = new URL("https://a.test:1/dir/file?x=1");
 
-describe("redirections", () => {
-  test("RFC 9110 §15.4: the statuses", () => {
+describe("HTTP redirects", () => {
+  test("RFC 9110 §15.4: have status 301, 302, 303, 307 or 308", () => {
     const statuses = [200, 300, 301, 302, 303, 304, 305, 307, 308, 400, undefined];
     assert.deepEqual(statuses.filter(isRedirect), [301, 302, 303, 307, 308]);
   });
@@ -26,7 +26,7 @@ describe("redirections", () => {
     ["http://[", undefined],
     [undefined, undefined],
   ] as const) {
-    test(`RFC 9110 §10.2.2: ${location}`, () => {
+    test(`RFC 9110 §10.2.2: with Location ${location} lead to ${target ?? "no target"}`, () => {
       assert.equal(redirectTarget(FROM, location)?.href, target);
     });
   }
@@ -38,7 +38,7 @@ describe("redirections", () => {
     ["https://b.test:1/x", false],
     ["http://a.test:1/x", false],
   ] as const) {
-    test(`what says who this is ${kept ? "goes" : "does not go"} to ${to}`, () => {
+    test(`from ${FROM.origin} to ${to} ${kept ? "keep" : "remove"} the credentials`, () => {
       const headers = { Authorization: "s", cookie: "a=b", "Proxy-Authorization": "p", More: "m" };
       const expected = kept ? headers : { More: "m" };
       assert.deepEqual(redirectHeaders(FROM, new URL(to), headers), expected);
@@ -50,7 +50,7 @@ describe("redirections", () => {
     ["polling", "https://127.0.0.1:9/"],
     ["websocket", "wss://127.0.0.1:9/"],
   ] as const) {
-    test(`over ${transport}, ${location} is refused where no request can be made for it`, async (t) => {
+    test(`from ${transport} to ${location}, an unusable URL, cause connect_error`, async (t) => {
       const server = createServer((_request, response) => {
         response.writeHead(307, { Location: location, Connection: "close" }).end();
       });

@@ -1,4 +1,4 @@
-// Options of WebSocketServer: each is checked when it is given.
+// Options of WebSocketServer: the constructor checks each one.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
@@ -117,14 +117,14 @@ testOptions(
 );
 
 describe("WebSocketServer's options", () => {
-  test("those of ws in its declarations are known", () => {
+  test("include all that @types/ws declares", () => {
     const ws = dirname(createRequire(import.meta.url).resolve("@types/ws/package.json"));
     const names = declared(join(ws, "index.d.ts"), "ServerOptions", 4);
     assert.ok(names.length >= 15, `${names.length}`);
     for (const name of names) make({ [name]: name === "noServer" ? true : undefined });
   });
 
-  test("what is no object of options throws, and so does none of server, port and noServer", () => {
+  test("must be an object with exactly one of server, port and noServer", () => {
     for (const args of [[], [null], [8080], ["8080"], [[]]]) {
       assert.throws(() => Reflect.construct(WebSocketServer, args), { code: TYPE });
     }
@@ -136,7 +136,7 @@ describe("WebSocketServer's options", () => {
     }
   });
 
-  test("a mistake leaves nothing behind: no port, no listener", () => {
+  test("open no port and add no listener if one of them is invalid", () => {
     const resources = process.getActiveResourcesInfo();
     const server = createServer();
     for (const options of [
@@ -151,7 +151,7 @@ describe("WebSocketServer's options", () => {
     assert.deepEqual(process.getActiveResourcesInfo(), resources);
   });
 
-  test("callbacks are functions", () => {
+  test("require a function for verify", () => {
     for (const [value] of FUNCTION.bad)
       assert.throws(() => make({ verify: value }), { code: TYPE });
   });

@@ -1,4 +1,4 @@
-// `barewire/websocket`, as its users meet it; the client is that of `ws`.
+// The server of `barewire/websocket`, tested with the client of `ws`.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -38,14 +38,14 @@ async function pair(
 }
 
 describe("WebSocketServer", () => {
-  test("wants exactly one of server, port and noServer", () => {
+  test("throws unless exactly one of server, port and noServer is set", () => {
     const server = createServer();
     for (const options of [{}, { port: 0, noServer: true }, { server, port: 0 }]) {
       assert.throws(() => new WebSocketServer(options), TypeError);
     }
   });
 
-  test("with a port: listens, serves, tells others to upgrade, and closes", async () => {
+  test("with port: listens, accepts WebSockets, answers other requests with 426, and closes", async () => {
     const server = new WebSocketServer({ port: 0, host: "127.0.0.1" });
     await new Promise<void>((resolve) => server.once("listening", resolve));
     const address = server.address();
@@ -72,7 +72,7 @@ describe("WebSocketServer", () => {
     assert.equal(server.address(), null);
   });
 
-  test("a port that is taken is an error event", async (context) => {
+  test('emits "error" if the port is in use', async (context) => {
     const http = createServer();
     const port = await listen(http);
     context.after(() => http.close());
@@ -82,7 +82,7 @@ describe("WebSocketServer", () => {
     await server.close();
   });
 
-  test("with a path: leaves other paths to other listeners", async (context) => {
+  test("with path: leaves upgrades of other paths to other servers", async (context) => {
     const { server, port } = await serveWebSocket(context, { path: "/ours" });
     const http = createServer();
     assert.equal(server.address() === null, false);
@@ -101,7 +101,7 @@ describe("WebSocketServer", () => {
     await Promise.all([connection(server), client.opened()]);
   });
 
-  test("with noServer: answers the upgrades that it is given", async (context) => {
+  test("with noServer: handleUpgrade() accepts upgrades, and answers 503 after close()", async (context) => {
     const server = new WebSocketServer({ noServer: true });
     assert.equal(server.address(), null);
     const http = createServer().on("upgrade", (request, socket, head) =>
@@ -119,16 +119,16 @@ describe("WebSocketServer", () => {
     assert.match((await late.closed).toString(), /^HTTP\/1\.1 503 Service Unavailable\r\n/);
   });
 
-  describe("RFC 6455 §10.2 asks verify() before the 101", () => {
+  describe("RFC 6455 §10.2 calls verify() before the 101 response", () => {
     const answers = [
-      { does: "false is 403", verify: () => false, gives: [403, ""] },
-      { does: "a promise of false is 403", verify: async () => false, gives: [403, ""] },
+      { does: "false results in 403", verify: () => false, gives: [403, ""] },
+      { does: "a promise of false results in 403", verify: async () => false, gives: [403, ""] },
       {
-        does: "a Refusal is what it says",
+        does: "a Refusal results in its status and message",
         verify: () => ({ status: 401, message: "who?" }),
         gives: [401, "who?"],
       },
-      { does: "a Refusal without a status is 403", verify: () => ({}), gives: [403, ""] },
+      { does: "a Refusal without a status results in 403", verify: () => ({}), gives: [403, ""] },
     ] as const;
     for (const { does, verify, gives } of answers) {
       test(does, async (context) => {
@@ -140,7 +140,7 @@ describe("WebSocketServer", () => {
       });
     }
 
-    test("true, at once or later, is a connection; the request says for whom", async (context) => {
+    test("a promise of true accepts the connection, and verify() receives the request", async (context) => {
       const asked: (string | undefined)[] = [];
       const verify = async ({ url }: IncomingMessage): Promise<boolean> => {
         asked.push(url);
@@ -182,7 +182,7 @@ describe("WebSocketServer", () => {
       });
     }
 
-    test("who has left meanwhile, or comes when all is closed, is no connection", async (context) => {
+    test("true does not accept a disconnected client, or any client after close()", async (context) => {
       const decide: ((verdict: boolean) => void)[] = [];
       const { server, port } = await serveWebSocket(context, {
         verify: () => new Promise((resolve) => decide.push(resolve)),
@@ -203,7 +203,7 @@ describe("WebSocketServer", () => {
     });
   });
 
-  describe("RFC 6455 §10.2 admits pages by their origin", () => {
+  describe("RFC 6455 §10.2 accepts pages by their Origin", () => {
     const own = "http://own.example";
     const page = "https://page.example";
     interface Row {
@@ -216,13 +216,13 @@ describe("WebSocketServer", () => {
     };
     // biome-ignore format: aligned table
     const ROWS: Readonly<Record<string, Row>> = {
-      "no option":                     { options: {},                                        admits: [undefined, own],       refuses: [page, "https://own.example", "null"] },
-      '"*"':                           { options: { origins: "*" },                          admits: [undefined, own, page, "null"], refuses: [] },
-      "a list":                        { options: { origins: [page] },                       admits: [undefined, page],      refuses: [own, "null"] },
-      "a function that answers later": { options: { origins: async (origin) => origin === page }, admits: [undefined, page], refuses: [own] },
-      "a function that throws":        { options: { origins: mistake },                      admits: [undefined],            refuses: [own, page] },
-      "a function that rejects":       { options: { origins: async () => mistake() },        admits: [undefined],            refuses: [own, page] },
-      "verify, which is asked behind": { options: { verify: ({ headers }) => headers.origin !== own }, admits: [undefined], refuses: [own, page] },
+      "without options":                            { options: {},                                        admits: [undefined, own],       refuses: [page, "https://own.example", "null"] },
+      'with origins "*"':                           { options: { origins: "*" },                          admits: [undefined, own, page, "null"], refuses: [] },
+      "with a list of origins":                     { options: { origins: [page] },                       admits: [undefined, page],      refuses: [own, "null"] },
+      "with an async function":                     { options: { origins: async (origin) => origin === page }, admits: [undefined, page], refuses: [own] },
+      "with a function that throws":                { options: { origins: mistake },                      admits: [undefined],            refuses: [own, page] },
+      "with a function that rejects":               { options: { origins: async () => mistake() },        admits: [undefined],            refuses: [own, page] },
+      "with verify, called after the origin check": { options: { verify: ({ headers }) => headers.origin !== own }, admits: [undefined], refuses: [own, page] },
     };
     for (const [does, { options, admits, refuses }] of Object.entries(ROWS)) {
       test(does, async (context) => {
@@ -237,7 +237,7 @@ describe("WebSocketServer", () => {
       });
     }
 
-    test("behind a proxy on the same machine that ends TLS", async (context) => {
+    test("with X-Forwarded-Proto from a trusted proxy only", async (context) => {
       const { port } = await serveWebSocket(context);
       const headers = { Host: "own.example", Origin: "https://own.example" };
       assert.equal(
@@ -252,12 +252,12 @@ describe("WebSocketServer", () => {
     });
   });
 
-  describe("agrees on a subprotocol", () => {
+  describe("selects a subprotocol", () => {
     const choices = [
-      { does: "the first offered of those in the list", protocols: ["b", "c"], gives: "b" },
-      { does: "none where none is in the list", protocols: ["x"], gives: "" },
-      { does: "what a function chooses", protocols: () => "c", gives: "c" },
-      { does: "none where a function chooses none", protocols: () => undefined, gives: "" },
+      { does: "the first offered one that is in the list", protocols: ["b", "c"], gives: "b" },
+      { does: "none if no offered one is in the list", protocols: ["x"], gives: "" },
+      { does: "the one that the function returns", protocols: () => "c", gives: "c" },
+      { does: "none if the function returns undefined", protocols: () => undefined, gives: "" },
     ] as const;
     for (const { does, protocols, gives } of choices) {
       test(does, async (context) => {
@@ -274,7 +274,7 @@ describe("WebSocketServer", () => {
 });
 
 describe("WebSocketConnection", () => {
-  test("tells of messages, pings and pongs, and answers pings", async (context) => {
+  test("emits messages, pings and pongs, and answers pings", async (context) => {
     const { client, ours, server } = await pair(context);
     assert.deepEqual([...server.clients], [ours]);
     const log: unknown[] = [];
@@ -294,7 +294,7 @@ describe("WebSocketConnection", () => {
     assert.deepEqual(log, ["text", Buffer.from([1, 2]), "", ["ping", "out"], ["pong", "back"]]);
   });
 
-  test("sends strings, bytes and buffers", async (context) => {
+  test("sends strings, Uint8Arrays and ArrayBuffers", async (context) => {
     const { client, ours } = await pair(context);
     assert.equal(ours.open, true);
     assert.equal(ours.send("text"), true);
@@ -307,7 +307,7 @@ describe("WebSocketConnection", () => {
     assert.equal(await client.next(), "x".repeat(200_000));
   });
 
-  test("what is written in one turn leaves in one piece", async (context) => {
+  test("writes all messages sent in one turn of the event loop as one chunk", async (context) => {
     const { server, port } = await serveWebSocket(context);
     const client = new TcpClient(port).write(upgradeRequest("/"));
     const ours = await connection(server);
@@ -320,7 +320,7 @@ describe("WebSocketConnection", () => {
     assert.equal(chunks.length, 1);
   });
 
-  test("RFC 6455 §7.1.2 closes with a code and a reason, and throws for what no close frame may say", async (context) => {
+  test("RFC 6455 §7.1.2 closes with a code and a reason, and throws for invalid ones", async (context) => {
     const { client, ours } = await pair(context);
     for (const code of [999, 1004, 1005, 1006, 1015, 2999, 5000]) {
       assert.throws(() => ours.close(code), RangeError);
@@ -339,7 +339,7 @@ describe("WebSocketConnection", () => {
     assert.deepEqual(await told, [4001, "enough", undefined]);
   });
 
-  test("CVE-2026-45736: what is no bytes, and no string as a reason, throws and is not sent", async (context) => {
+  test("CVE-2026-45736: send(), ping() and close() throw for arguments of a wrong type, and send nothing", async (context) => {
     const { client, ours } = await pair(context);
     client.socket.on("ping", () => assert.fail("it was sent"));
     for (const [name, ...args] of [
@@ -360,7 +360,7 @@ describe("WebSocketConnection", () => {
     assert.equal(await client.next(), "end");
   });
 
-  test("RFC 6455 §7.1.5 says what the peer's close frame said", async (context) => {
+  test("RFC 6455 §7.1.5 closes with the code and reason of the peer's close frame", async (context) => {
     const { server, port } = await serveWebSocket(context);
     for (const [close, told] of [
       [(client: WebSocketClient) => client.socket.close(3000, "bye"), [3000, "bye", undefined]],
@@ -378,7 +378,7 @@ describe("WebSocketConnection", () => {
     }
   });
 
-  test("RFC 6455 §7.1.7 the peer's mistake closes with the rule's code, and is named", async (context) => {
+  test("RFC 6455 §7.1.7 sends the code of the rule that the peer broke, and closes with that rule", async (context) => {
     const { server, port } = await serveWebSocket(context, { maxPayload: 10 });
     const client = new WebSocketClient(port, "/");
     const [ours] = await Promise.all([connection(server), client.opened()]);
@@ -393,13 +393,13 @@ describe("WebSocketConnection", () => {
     assert.equal(await client.closed, 1009);
   });
 
-  test("RFC 6455 §7.2.2 terminate() ends it at once", async (context) => {
+  test("RFC 6455 §7.2.2 terminate() closes the connection without a close frame", async (context) => {
     const { client, ours } = await pair(context);
     ours.terminate();
     assert.equal(await client.closed, 1006);
   });
 
-  test("terminate() in its first turn ends what was opened", async (context) => {
+  test('terminate() in the "connection" listener closes the connection after the 101 response', async (context) => {
     const http = createServer();
     const server = new WebSocketServer({ server: http });
     const port = await listen(http);
@@ -409,7 +409,7 @@ describe("WebSocketConnection", () => {
     assert.equal(await client.closed, 1006);
   });
 
-  test("a stream that does not end of itself with its error is ended", async (context) => {
+  test('closes when its stream emits "error" without destroying itself', async (context) => {
     const server = new WebSocketServer({ noServer: true });
     const stream = new Duplex({
       autoDestroy: false,
@@ -429,7 +429,7 @@ describe("WebSocketConnection", () => {
     await until(() => server.clients.size === 0);
   });
 
-  test("nothing can be sent when it is closing or closed", async (context) => {
+  test("send() and ping() throw a NotOpenError when the connection is closing or closed", async (context) => {
     const { client, ours } = await pair(context);
     ours.close();
     const refused = (error: unknown): boolean =>
@@ -442,7 +442,7 @@ describe("WebSocketConnection", () => {
     ours.close();
   });
 
-  test("send() says when to wait, and `drain` when to go on", async (context) => {
+  test('send() returns false when the buffer is full, and "drain" is emitted when it is empty', async (context) => {
     const { client, ours } = await pair(context);
     client.socket.pause();
     const message = new Uint8Array(100_000);
@@ -462,7 +462,7 @@ describe("WebSocketConnection", () => {
     }
   });
 
-  test("two servers do not share clients", async (context) => {
+  test("is a client of its own server only", async (context) => {
     const [a, b] = await Promise.all([serveWebSocket(context), serveWebSocket(context)]);
     const client = new WebSocketClient(a.port, "/");
     await Promise.all([connection(a.server), client.opened()]);
@@ -472,7 +472,7 @@ describe("WebSocketConnection", () => {
   });
 });
 
-test("examples/echo answers what it is sent", async (context) => {
+test("examples/echo sends each message back", async (context) => {
   const example = spawn(process.execPath, ["--import", "tsx", "examples/echo/server.ts"], {
     env: { ...process.env, PORT: "0" },
     stdio: ["ignore", "pipe", "inherit"],

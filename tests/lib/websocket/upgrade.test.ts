@@ -1,4 +1,4 @@
-// RFC 6455 §4.2: what an upgrade request is answered with, on the wire.
+// RFC 6455 §4.2: the server's responses to upgrade requests, on the wire.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
@@ -45,10 +45,10 @@ const REFUSED: Record<Exclude<HandshakeRuleName, "HOST" | "CONNECTION">, readonl
   ],
 };
 
-describe("An upgrade request that is no opening handshake", () => {
+describe("An invalid upgrade request", () => {
   for (const [rule, requests] of Object.entries(REFUSED)) {
     for (const [index, request] of requests.entries()) {
-      test(`is refused with its HTTP status: ${rule} ${index + 1}`, async (context) => {
+      test(`is refused with the HTTP status of the broken rule: ${rule} ${index + 1}`, async (context) => {
         const { port, server } = await serveWebSocket(context);
         server.on("connection", () => assert.fail("it was refused"));
         const { status, text } = Object.entries(HANDSHAKE_RULES).find(
@@ -64,7 +64,7 @@ describe("An upgrade request that is no opening handshake", () => {
     }
   }
 
-  test("CVE-2024-37890: more headers than Node reads, the Upgrade among those lost", async (context) => {
+  test("CVE-2024-37890: is refused if its Upgrade header is beyond maxHeadersCount", async (context) => {
     const http = createServer((_request, response) => response.writeHead(400).end());
     http.maxHeadersCount = 5;
     const server = new WebSocketServer({ server: http });
@@ -81,7 +81,7 @@ describe("An upgrade request that is no opening handshake", () => {
     assert.match(answer.toString(), /^HTTP\/1\.1 (400|431) /);
   });
 
-  test("and one whose client has gone already harms nobody", async (context) => {
+  test("does not affect later clients if its client resets the connection", async (context) => {
     const { port } = await serveWebSocket(context);
     for (let i = 0; i < 20; i++) {
       const client = new TcpClient(port);
@@ -96,7 +96,7 @@ describe("An upgrade request that is no opening handshake", () => {
 });
 
 describe("An opening handshake", () => {
-  test("RFC 6455 §1.3, §9 is answered with the key's hash, and no extension that was not asked for", async (context) => {
+  test("RFC 6455 §1.3, §9 is answered with the hash of its key, and without extensions if it offers none", async (context) => {
     const { port } = await serveWebSocket(context);
     const client = new TcpClient(port).write(GOOD);
     const answer = await client.until("\r\n\r\n");
@@ -114,7 +114,7 @@ describe("An opening handshake", () => {
     ["RFC 6455 §11.3.1", "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="],
     ["RFC 6455 §11.3.5", "Sec-WebSocket-Version", "13"],
   ] as const) {
-    test(`${section} is refused where ${name} is given twice`, async (context) => {
+    test(`${section} is refused if it has ${name} twice`, async (context) => {
       const { port } = await serveWebSocket(context);
       const twice = GOOD.replace("\r\n\r\n", `\r\n${name}: ${value}\r\n\r\n`);
       const answer = await new TcpClient(port).write(twice).until("\r\n\r\n");
@@ -122,7 +122,7 @@ describe("An opening handshake", () => {
     });
   }
 
-  test("RFC 6455 §11.3.2, §11.3.4 offers in several fields are one list; RFC 6455 §11.3.3 the answer has each field once", async (context) => {
+  test("RFC 6455 §11.3.2, §11.3.4 may repeat the fields of its offers; RFC 6455 §11.3.3 the response has each field once", async (context) => {
     const { port } = await serveWebSocket(context, { perMessageDeflate: true, protocols: ["b"] });
     const more = [
       "Sec-WebSocket-Protocol: a",
@@ -139,7 +139,7 @@ describe("An opening handshake", () => {
     ]);
   });
 
-  test("offers with names of every object's properties are declined, whatever they repeat", async (context) => {
+  test("is accepted without extensions if its offers are invalid or named like members of Object.prototype", async (context) => {
     const { port } = await serveWebSocket(context, { perMessageDeflate: true });
     for (const offer of [
       "constructor; __proto__=1, __proto__; toString, hasOwnProperty",
@@ -157,7 +157,7 @@ describe("An opening handshake", () => {
     }
   });
 
-  test("frames in the same piece as the request are read", async (context) => {
+  test("may be followed by frames in the same chunk", async (context) => {
     const { port, server } = await serveWebSocket(context);
     const told = new Promise((resolve) =>
       server.once("connection", (connection: WebSocketConnection) =>
@@ -169,7 +169,7 @@ describe("An opening handshake", () => {
     assert.equal(await told, "hello");
   });
 
-  test("CVE-2022-21676: garbage behind the request ends that connection alone", async (context) => {
+  test("CVE-2022-21676: leads to a close with 1002 if an invalid frame follows in the same chunk", async (context) => {
     const { port, server } = await serveWebSocket(context);
     const ends: unknown[] = [];
     server.on("connection", (connection: WebSocketConnection) =>

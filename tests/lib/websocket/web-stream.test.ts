@@ -1,4 +1,4 @@
-// WebSocketStream, as the WHATWG's proposal has it; the server is ours, `ws` or written by hand.
+// WebSocketStream as the WHATWG proposes it, with the server of barewire, the server of `ws`, and one written by hand.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
@@ -59,7 +59,7 @@ function isWebSocketError(closeCode: number | null, reason = ""): (error: unknow
 }
 
 describe("WebSocketStream", () => {
-  test("has url, opened and closed; texts are strings, bytes are a Uint8Array", async (context) => {
+  test("has url, opened and closed, and receives text as strings and binary messages as Uint8Arrays", async (context) => {
     const { webSocket, readable, writable, extensions, protocol, peer, closed } =
       await connected(context);
     assert.match(webSocket.url, /^ws:\/\/127\.0\.0\.1:\d+\/path$/);
@@ -88,7 +88,7 @@ describe("WebSocketStream", () => {
   });
 
   for (const maker of ["barewire", "ws"]) {
-    test(`an echo of 20 MB through a slow reader is never held as a whole: server of ${maker}`, async (context) => {
+    test(`buffers only a small part of a 20 MB echo while the reader is slow: ${maker} server`, async (context) => {
       const http = createServer();
       const port = await listen(http);
       context.after(() => http.close());
@@ -140,7 +140,7 @@ describe("WebSocketStream", () => {
     });
   }
 
-  test("while nothing is read, no more than one message is taken from the socket", async (context) => {
+  test("does not read the peer's close frame while earlier messages are unread", async (context) => {
     const { readable, peer, closed } = await connected(context);
     let answered = false;
     void closed.then(() => {
@@ -179,10 +179,10 @@ describe("WebSocketStream", () => {
     }
 
     for (const [does, bytes] of [
-      ["breaks a rule", frame(3, "?")],
-      ["ends TCP", undefined],
+      ["sends a reserved opcode", frame(3, "?")],
+      ["ends TCP without a close frame", undefined],
     ] as const) {
-      test(`is rejected when the server ${does}, as both streams are`, async (context) => {
+      test(`is rejected when the server ${does}, and both streams fail`, async (context) => {
         const url = await byHand(context, SWITCH, (tcp) => {
           if (bytes === undefined) tcp.end();
           else tcp.write(bytes);
@@ -197,7 +197,7 @@ describe("WebSocketStream", () => {
     }
   });
 
-  describe("the program ends it", () => {
+  describe("closing by the caller", () => {
     type Connected = Awaited<ReturnType<typeof connected>>;
     const cases: readonly (readonly [string, (ours: Connected) => unknown, number, string])[] = [
       ["close()", ({ webSocket }) => webSocket.close(), 1005, ""],
@@ -220,7 +220,7 @@ describe("WebSocketStream", () => {
       ],
     ];
     for (const [does, end, code, reason] of cases) {
-      test(`${does}: the server sees ${code}`, async (context) => {
+      test(`${does}: the server receives code ${code}`, async (context) => {
         const ours = await connected(context);
         await end(ours);
         assert.deepEqual(await ours.closed, [code, reason]);
@@ -228,7 +228,7 @@ describe("WebSocketStream", () => {
       });
     }
 
-    test("abort() while a write waits", async (context) => {
+    test("abort() while a write waits closes with the code of its error", async (context) => {
       const { writable, peer, closed } = await connected(context);
       peer.pause();
       const writer = writable.getWriter();
@@ -252,7 +252,7 @@ describe("WebSocketStream", () => {
       assert.deepEqual(await closed, [4002, ""]);
     });
 
-    test("the error of another WebSocket that is piped into it closes it", async (context) => {
+    test("the error of another WebSocketStream piped into the writable stream closes the WebSocket", async (context) => {
       const { writable, closed } = await connected(context);
       const url = await byHand(context, SWITCH, (tcp) => tcp.end());
       const other = await new WebSocketStream(url).opened;
@@ -261,8 +261,8 @@ describe("WebSocketStream", () => {
     });
   });
 
-  describe("while it connects", () => {
-    test("a server that refuses rejects both promises", async (context) => {
+  describe("while the WebSocket connects", () => {
+    test("both promises are rejected if the server refuses the handshake", async (context) => {
       const url = await byHand(context, () => "HTTP/1.1 403 Forbidden\r\n\r\n");
       const webSocket = new WebSocketStream(url);
       await assert.rejects(webSocket.opened, /status 403/);
@@ -277,8 +277,8 @@ describe("WebSocketStream", () => {
       await assert.rejects(webSocket.closed, isWebSocketError(1006));
     });
 
-    for (const when of ["before", "meanwhile"]) {
-      test(`a signal that is aborted ${when} rejects both promises with its reason`, async (context) => {
+    for (const when of ["before", "after"]) {
+      test(`aborting the signal ${when} the constructor call rejects both promises with its reason`, async (context) => {
         const url = await byHand(context, () => undefined);
         const controller = new AbortController();
         const reason = new Error("no time");
@@ -290,7 +290,7 @@ describe("WebSocketStream", () => {
       });
     }
 
-    test("a signal that is aborted afterwards does nothing", async (context) => {
+    test("aborting the signal has no effect after the WebSocket has opened", async (context) => {
       const { server, port } = await serveWebSocket(context);
       server.on("connection", (peer) => peer.on("message", (data) => peer.send(data)));
       const controller = new AbortController();
@@ -304,7 +304,7 @@ describe("WebSocketStream", () => {
     });
   });
 
-  test("the caller's mistakes throw where they are made", async (context) => {
+  test("throws for invalid URLs, options and close codes, and rejects invalid chunks", async (context) => {
     for (const [url, options, name] of [
       ["nothing", {}, "SyntaxError"],
       ["ws://x/#", {}, "SyntaxError"],
@@ -321,7 +321,7 @@ describe("WebSocketStream", () => {
     await assert.rejects(writable.getWriter().write(Object(new Blob(["x"]))), TypeError);
   });
 
-  test("it is piped into another stream, and ends it", async (context) => {
+  test("pipeTo() writes all messages to another stream, and resolves after the close", async (context) => {
     const { readable, peer } = await connected(context);
     const chunks: unknown[] = [];
     const end = readable.pipeTo(new WritableStream({ write: (chunk) => void chunks.push(chunk) }));

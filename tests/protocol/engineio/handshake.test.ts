@@ -1,4 +1,4 @@
-// Engine.IO "Handshake": which requests make a session or belong to one, and the open packet.
+// Engine.IO "Handshake": requests that open a session or belong to one, and the open packet.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -50,7 +50,7 @@ describe("a request", () => {
     });
   }
 
-  test("Handshake: whatever is combined, a session is made of one kind of request per transport", () => {
+  test("Handshake: opens a session only as a GET, for any combination of parameters", () => {
     const admitted: string[] = [];
     for (const method of ["GET", "POST", "HEAD", "OPTIONS", "PUT", "DELETE", "get", ""]) {
       for (const transport of ["polling", "websocket", "webtransport", "", "__proto__", undefined])
@@ -78,7 +78,7 @@ describe("a request", () => {
     assert.deepEqual([...new Set(admitted)], ["GET polling", "GET websocket"]);
   });
 
-  test("Handshake: a session is looked for once, and only where it is named", () => {
+  test("Handshake: causes one look-up of a session, and only if it is valid and has a sid", () => {
     const asked: string[] = [];
     const find = (sid: string): undefined => void asked.push(sid);
     admit(
@@ -98,14 +98,14 @@ describe("a request", () => {
   });
 });
 
-describe("revision 3", () => {
+describe("protocol revision 3", () => {
   const request = (search: string, upgrade = false): Parameters<typeof admit>[0] => ({
     method: "GET",
     query: parseQuery(search),
     upgrade,
   });
 
-  test("Handshake: where it is not spoken, the refusal names both, and repeats only numbers", () => {
+  test("Handshake: the refusal names the client's revision, if it is a number, and the server's", () => {
     const message = (search: string, revisions: readonly Revision[]): string => {
       const admission = admit(request(search), BOTH, revisions, () => undefined);
       return admission.kind === "refused" ? admission.message : admission.kind;
@@ -126,7 +126,7 @@ describe("revision 3", () => {
     }
   });
 
-  test("Handshake: where it is, a session has the revision that it began with", () => {
+  test("Handshake: a session keeps the revision with which it was opened", () => {
     const kinds = [PROTOCOL_3, "4"].map((version) => {
       const admission = admit(
         request(`EIO=${version}&transport=polling`),
@@ -155,7 +155,7 @@ describe("revision 3", () => {
 
 // "Query parameters".
 describe("parseQuery", () => {
-  test("reads what URLSearchParams reads", () => {
+  test("returns the same as URLSearchParams", () => {
     const searches = fc.string({ unit: fc.constantFrom(..."ab=&?%+21/é;#"), maxLength: 12 });
     fc.assert(
       fc.property(searches, (search) => {
@@ -165,7 +165,7 @@ describe("parseQuery", () => {
     );
   });
 
-  test("reads with and without its question mark, percent and plus", () => {
+  test("decodes percent and plus, with and without a leading question mark", () => {
     const expected = new Map([
       ["a", "1 2"],
       ["b c", "ü"],
@@ -175,24 +175,24 @@ describe("parseQuery", () => {
     assert.deepEqual(parseQuery(""), new Map());
   });
 
-  test("of a name that comes twice the last counts", () => {
+  test("returns the last value of a repeated name", () => {
     assert.equal(parseQuery("sid=a&sid=b").get("sid"), "b");
   });
 
-  test("names from outside are names, and nothing else", () => {
+  test("returns names of Object.prototype members only if the query has them", () => {
     const query = parseQuery("__proto__=a&constructor=b");
     assert.equal(query.get("__proto__"), "a");
     assert.equal(query.get("constructor"), "b");
     assert.equal(query.get("toString"), undefined);
   });
 
-  test("percent signs that say nothing are no error", () => {
+  test("accepts invalid percent-encoding", () => {
     assert.equal(parseQuery("a=%&b=%zz&c=%ff").get("c"), "\ufffd");
   });
 });
 
 describe("REFUSALS", () => {
-  test("Handshake: the codes, statuses and messages that clients know", () => {
+  test("Handshake: have the codes, statuses and messages of engine.io", () => {
     const rows = Object.values(REFUSALS).map(
       ({ code, status, message }) => `${code} ${status} ${message}`,
     );
@@ -224,7 +224,7 @@ describe("the open packet", () => {
     });
   }
 
-  test("Handshake: what else the caller's object holds stays here", () => {
+  test("Handshake: has no other fields of the caller's object", () => {
     const [example] = OPENS;
     assert.ok(example !== undefined);
     const extended = { ...example.open, secret: 1 };
@@ -234,7 +234,7 @@ describe("the open packet", () => {
   for (const rule of NAMES) {
     for (const [as, input] of BREACHES[rule]) {
       if (as !== "open") continue;
-      test(`${RULES[rule].heading}: ${rule} ${input}`, () => {
+      test(`${RULES[rule].heading}: is invalid, ${rule}: ${input}`, () => {
         assert.throws(() => decodeOpen(input), { name: "ProtocolError", rule });
       });
     }

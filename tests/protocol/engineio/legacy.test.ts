@@ -1,4 +1,4 @@
-// Engine.IO 3 "Encoding": packets and payloads of clients 1.x and 2.x, beside their own parsers.
+// Engine.IO 3 "Encoding": packets and payloads of clients 1.x and 2.x, compared with their own parsers.
 
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
@@ -64,7 +64,7 @@ describe("a text payload", () => {
     });
   }
 
-  test("a length counts UTF-16 code units", () => {
+  test("has lengths in UTF-16 code units", () => {
     for (const text of ["é", "日本", "😀", "a\ud83d", "Ω≈ç"]) {
       const body = `${text.length + 1}:4${text}1:2`;
       assert.deepEqual(decode(body), [message(text), { type: PING, data: "" }]);
@@ -81,7 +81,7 @@ describe("a binary payload", () => {
     });
   }
 
-  test("only where the client can receive bytes, and then always", () => {
+  test("encodes text too, and a text payload has bytes in base64", () => {
     assert.deepEqual(encoded([message("a")]), bytes("00 02 ff 34 61"));
     assert.equal(encodeText([bytes("01")]), "6:b4AQ==");
   });
@@ -91,7 +91,7 @@ function encoded(packets: readonly Packet[]): Uint8Array {
   return new Uint8Array(encodeBinaryPayload(packets.map(outgoing)));
 }
 
-describe("breaches", () => {
+describe("invalid payloads", () => {
   for (const [rule, breaches] of Object.entries(BREACHES_3)) {
     for (const [as, input] of breaches) {
       test(`${rule} ${JSON.stringify(input).slice(0, 60)}`, () => {
@@ -101,7 +101,7 @@ describe("breaches", () => {
     }
   }
 
-  test("a WebSocket message of bytes has a type", () => {
+  test("a binary WebSocket message starts with its packet type", () => {
     const rules: [string, RuleName][] = [
       ["", "EMPTY_PACKET"],
       ["34 61", "UNKNOWN_PACKET_TYPE"],
@@ -116,7 +116,7 @@ describe("breaches", () => {
   });
 
   const run = seed;
-  test(`noise is read, or a breach that has a name (seed ${run})`, () => {
+  test(`random input is decoded, or throws a ProtocolError with a rule (seed ${run})`, () => {
     const random = new Random(run);
     const corpus = [
       ...TEXT_PAYLOADS.map(([body]) => body),
@@ -172,7 +172,7 @@ const TEXTS = ["é", "日本", "😀", "aÿb", "\u2028", "\u007f\u0080", "Ã", "
 );
 
 for (const { client, twice } of CLIENTS) {
-  describe(`beside the parser of ${client}`, () => {
+  describe(`compared with the parser of ${client}`, () => {
     const parser = parserOf(client);
 
     function theirs(packets: object[], supportsBinary: boolean): string | Buffer {
@@ -192,13 +192,13 @@ for (const { client, twice } of CLIENTS) {
       return packets;
     }
 
-    test("it reads our texts as they are meant", () => {
+    test("the client decodes text of our encoder", () => {
       const body = encodeText(TEXTS.map((text) => `4${text}`));
       const expected = TEXTS.map((text) => ["message", JSON.parse(text.slice(1))]);
       assert.deepEqual(read(body), expected);
     });
 
-    test("we read its texts as they are meant", () => {
+    test("our decoder decodes text of the client", () => {
       const body = theirs(
         TEXTS.map((data) => ({ type: "message", data })),
         false,
@@ -209,14 +209,14 @@ for (const { client, twice } of CLIENTS) {
     });
 
     // In browsers, those of 1.x send texts alone as text, too.
-    test("in Node, where it can receive bytes it sends texts alone as bytes (1.x) or as text (2.x)", () => {
+    test("our decoder decodes text that the client sends in Node, as bytes (1.x) or as text (2.x)", () => {
       const packets = TEXTS.map((data) => ({ type: "message", data }));
       const sent = theirs(packets, true);
       assert.equal(typeof sent === "string", !twice);
       assert.deepEqual(decode(sent), TEXTS.map(message));
     });
 
-    test("bytes both ways, as bytes and as base64", () => {
+    test("both decode bytes of the other, as bytes and as base64", () => {
       // Of a pool it would send the whole.
       const data = Buffer.from(Uint8Array.of(1, 2, 255).buffer);
       const packets = [
@@ -244,7 +244,7 @@ for (const { client, twice } of CLIENTS) {
     });
 
     const run = seed;
-    test(`random messages both ways (seed ${run})`, () => {
+    test(`both decode random messages of the other (seed ${run})`, () => {
       const random = new Random(run);
       for (let n = 0; n < 500; n++) {
         const texts = Array.from({ length: 1 + random.int(4) }, () => {
@@ -274,8 +274,8 @@ for (const { client, twice } of CLIENTS) {
   });
 }
 
-describe("texts of clients 1.x and 2.x", () => {
-  test("what cannot have been encoded twice is not decoded once more", () => {
+describe("the text encoding of clients 1.x and 2.x", () => {
+  test("decodes text a second time only if it can have been encoded twice", () => {
     for (const text of ["é", "日", "a\xc3", "\x80", "\xff", "\xc3\xa9日", "\xed\xa0\x80"]) {
       assert.equal(decodeOnceMore(text), undefined);
     }
@@ -293,21 +293,21 @@ describe("texts of clients 1.x and 2.x", () => {
   const READ_TWICE = "4CAFɮ";
   // biome-ignore format: aligned table
   const SESSIONS: readonly (readonly [does: string, bodies: readonly string[], last: string])[] = [
-    ["nothing else is known",                       [],                                     READ_TWICE],
-    ["only ASCII came before",                      [payload("4a")],                        READ_TWICE],
-    ["a text encoded twice came before",            [payload("4\xe6\x97\xa5")],             READ_TWICE],
-    ["a character above U+00FF came before",        [payload("4日")],                        LIKE_UTF8],
-    ["a character that is not UTF-8 came before",   [payload("4é")],                        LIKE_UTF8],
-    ["both came before",                            [payload("4Ã©"), payload("4é")],        LIKE_UTF8],
-    ["a CONNECT of 2.x came before",                [payload("40/admin,")],                 LIKE_UTF8],
-    ["a DISCONNECT of 2.x came before",             [payload("2", "41/admin,")],            LIKE_UTF8],
-    ["a CONNECT of 1.x came before",                [payload("40/admin")],                  READ_TWICE],
-    ["a CONNECT of 1.x with a query came before",   [payload("40/admin?list=a,")],          READ_TWICE],
-    ["one whose query looks like a CONNECT",        [payload("40/admin?list=40/a,")],       READ_TWICE],
-    ["one of 1.x to a name with a comma",           [payload("40/a,b")],                    READ_TWICE],
+    ["nothing came before",                                        [],                               READ_TWICE],
+    ["only ASCII came before",                                     [payload("4a")],                  READ_TWICE],
+    ["a text encoded twice came before",                           [payload("4\xe6\x97\xa5")],       READ_TWICE],
+    ["a character above U+00FF came before",                       [payload("4日")],                  LIKE_UTF8],
+    ["a character that is not UTF-8 came before",                  [payload("4é")],                  LIKE_UTF8],
+    ["a text encoded twice and one that is not UTF-8 came before", [payload("4Ã©"), payload("4é")],  LIKE_UTF8],
+    ["a CONNECT of 2.x came before",                               [payload("40/admin,")],           LIKE_UTF8],
+    ["a DISCONNECT of 2.x came before",                            [payload("2", "41/admin,")],      LIKE_UTF8],
+    ["a CONNECT of 1.x came before",                               [payload("40/admin")],            READ_TWICE],
+    ["a CONNECT of 1.x with a query came before",                  [payload("40/admin?list=a,")],    READ_TWICE],
+    ['a CONNECT of 1.x with "40/a," in its query came before',     [payload("40/admin?list=40/a,")], READ_TWICE],
+    ["a CONNECT of 1.x to a name with a comma came before",        [payload("40/a,b")],              READ_TWICE],
   ];
   for (const [does, bodies, last] of SESSIONS) {
-    test(`a text that looks like UTF-8, where ${does}`, () => {
+    test(`decodes text that looks like UTF-8, when ${does}`, () => {
       const texts = new TextPayloads();
       for (const body of bodies) for (const _ of texts.decode(body));
       const [packet] = texts.decode(payload(LIKE_UTF8));
@@ -315,12 +315,12 @@ describe("texts of clients 1.x and 2.x", () => {
     });
   }
 
-  test("another text of the same payload tells how it is encoded", () => {
+  test("infers the encoding from another text of the same payload", () => {
     const packets = [...new TextPayloads().decode(payload(LIKE_UTF8, "4é"))];
     assert.deepEqual(packets, [message("CAFÉ®"), message("é")]);
   });
 
-  test("the name of a namespace is sent as the client encodes texts", () => {
+  test("encodes the name of a namespace as the client encodes text", () => {
     const name = "/日本";
     const once = payload(`40${name},`);
     const twice = payload(`40${Buffer.from(name).toString("latin1")}`);
@@ -333,7 +333,7 @@ describe("texts of clients 1.x and 2.x", () => {
     }
   });
 
-  test("the name of a namespace is encoded once while a client has sent nothing but ASCII", () => {
+  test("encodes the name of a namespace once if the client has sent only ASCII", () => {
     const texts = new TextPayloads();
     for (const body of [undefined, payload("4a"), payload("40/admin")]) {
       if (body !== undefined) for (const _ of texts.decode(body));
@@ -341,7 +341,7 @@ describe("texts of clients 1.x and 2.x", () => {
     }
   });
 
-  test("only JSON is made ASCII", () => {
+  test("escapes non-ASCII characters in JSON only", () => {
     assert.equal(toAscii('42["é😀\ud800"]'), '42["\\u00e9\\ud83d\\ude00\\ud800"]');
     assert.equal(toAscii('42/é,["é"]'), '42/é,["\\u00e9"]');
     assert.equal(toAscii('44"ü"'), '44"\\u00fc"');

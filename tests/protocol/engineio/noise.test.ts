@@ -1,5 +1,5 @@
-// Anything at all as a packet, a payload, an open packet and a query: it is read, or it is a breach
-// of a rule that has a name.
+// Random input as a packet, a payload, an open packet and a query: it is decoded, or breaks a named
+// rule.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -78,8 +78,8 @@ function writtenAgain(packets: readonly Packet[]): string {
   );
 }
 
-describe("noise", () => {
-  test(`${INPUTS} inputs: the same result twice, and no error without a rule (seed ${seed})`, () => {
+describe("random input", () => {
+  test(`gives the same result twice, and only errors with a rule, for ${INPUTS} inputs (seed ${seed})`, () => {
     const random = new Random(seed);
     const seen = new Set<string>();
     for (let i = 0; i < INPUTS; i++) {
@@ -93,7 +93,7 @@ describe("noise", () => {
     assert.deepEqual([...seen].sort(), expected.sort());
   });
 
-  test(`what is read without a breach says the same when it is written and read again (seed ${seed})`, () => {
+  test(`if valid, decodes to the same packets after it is decoded and encoded again (seed ${seed})`, () => {
     const random = new Random(seed + 1);
     for (let i = 0; i < INPUTS / 5; i++) {
       const input = noise(random);

@@ -1,4 +1,4 @@
-// Engine.IO packets and payloads against engine.io-parser: the same bytes out, the same packets in.
+// The codec of Engine.IO compared with engine.io-parser: both encode to the same bytes, and decode to the same packets.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -119,7 +119,7 @@ const binaryPacket: fc.Arbitrary<Packet> = fc
 
 const packet = fc.oneof(textPacket, binaryPacket);
 
-describe("engine.io-parser and ours", () => {
+describe("engine.io-parser and our codec agree on", () => {
   for (const { does, text, type, data } of PACKETS) {
     test(does, () => {
       assert.equal(theirText({ type, data }), text);
@@ -141,7 +141,7 @@ describe("engine.io-parser and ours", () => {
     });
   }
 
-  test(`the same text for a packet (seed ${seed})`, () => {
+  test(`the encoding of random packets (seed ${seed})`, () => {
     fc.assert(
       fc.property(textPacket, (each) => {
         assert.equal(outgoing(each), theirText(each));
@@ -150,7 +150,7 @@ describe("engine.io-parser and ours", () => {
     );
   });
 
-  test(`the same body for packets (seed ${seed})`, () => {
+  test(`the encoding of random payloads (seed ${seed})`, () => {
     fc.assert(
       fc.property(fc.array(packet, { maxLength: 8 }), (packets) => {
         assert.equal(encodePayload(packets.map(outgoing)), theirBody(packets));
@@ -159,7 +159,7 @@ describe("engine.io-parser and ours", () => {
     );
   });
 
-  test(`the same packets out of a body, whoever wrote it (seed ${seed})`, () => {
+  test(`the packets in random payloads of both (seed ${seed})`, () => {
     const whole = packet.filter(
       ({ data }) => typeof data !== "string" || !data.includes(SEPARATOR),
     );
@@ -175,7 +175,7 @@ describe("engine.io-parser and ours", () => {
     );
   });
 
-  test(`the same reading of any text as a body (seed ${seed})`, () => {
+  test(`the packets and errors in random text (seed ${seed})`, () => {
     fc.assert(fc.property(fc.oneof(text, fc.string({ unit: "binary" })), sameReading), RUNS);
     const separated = fc
       .array(fc.oneof(text, packet.map(theirText)), { maxLength: 5 })
@@ -184,8 +184,8 @@ describe("engine.io-parser and ours", () => {
   });
 });
 
-describe("ours is stricter", () => {
-  test("with base64: Node's decoder passes over what is none, and gives other bytes than were meant", () => {
+describe("our decoder, unlike engine.io-parser,", () => {
+  test("rejects invalid base64", () => {
     for (const [as, body] of BREACHES.INVALID_BASE64) {
       assert.equal(as, "payload");
       assert.equal(ourLines(body).breach, "INVALID_BASE64");
@@ -193,12 +193,12 @@ describe("ours is stricter", () => {
     }
   });
 
-  test("with a text packet that begins with b: where bytes can be sent as such, they are", () => {
+  test("rejects base64 in a packet outside a payload", () => {
     assert.throws(() => decodePacket("bAQID"), { rule: "UNKNOWN_PACKET_TYPE" });
     assert.equal(theirs.decodePacket("bAQID").type, "message");
   });
 
-  test("with nothing else: both refuse all other breaches", () => {
+  test("rejects nothing else: both reject all other invalid packets", () => {
     for (const rule of ["EMPTY_PACKET", "UNKNOWN_PACKET_TYPE"] as const) {
       for (const [, input] of BREACHES[rule]) {
         if (input.startsWith("b") && !input.includes(SEPARATOR)) continue;

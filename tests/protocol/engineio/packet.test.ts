@@ -1,4 +1,4 @@
-// Engine.IO "Packet encoding": one character of type, then the payload.
+// Engine.IO "Packet encoding": one character for the type, then the payload.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -29,14 +29,14 @@ describe("a packet", () => {
     });
   }
 
-  test("Packet encoding: without data it is its type", () => {
+  test("Packet encoding: without data is only its type", () => {
     for (const type of [OPEN, CLOSE, PING, PONG, MESSAGE, UPGRADE, NOOP] as const) {
       assert.equal(encodePacket(type), type);
       assert.deepEqual(decodePacket(type), { type, data: "" });
     }
   });
 
-  test("Packet encoding: of all characters seven are types", () => {
+  test("Packet encoding: has one of seven characters as its type", () => {
     const types: string[] = [];
     for (let code = 0; code <= 0xffff; code++) {
       const text = String.fromCharCode(code);
@@ -53,7 +53,7 @@ describe("a packet", () => {
   });
 });
 
-describe("a packet that is none", () => {
+describe("an invalid packet", () => {
   for (const rule of NAMES) {
     for (const [as, input] of BREACHES[rule]) {
       if (as !== "packet") continue;
@@ -66,7 +66,7 @@ describe("a packet that is none", () => {
 
 describe("ProtocolError", () => {
   for (const rule of NAMES) {
-    test(`${rule} knows its rule, and says it with the heading that it is under`, () => {
+    test(`${rule} has its rule, and a message with the heading of the protocol document`, () => {
       const error = new ProtocolError(rule);
       assert.ok(error instanceof Error);
       assert.equal(error.name, "ProtocolError");

@@ -1,4 +1,4 @@
-// Engine.IO "HTTP long-polling": several packets in one body, bytes among them as base64.
+// Engine.IO "HTTP long-polling": several packets in one body, with bytes as base64.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -41,7 +41,7 @@ describe("a payload", () => {
     });
   }
 
-  test("HTTP long-polling: every packet alone, and all of them in one body", () => {
+  test("HTTP long-polling: has one packet of any type, or all of them", () => {
     const texts = PACKETS.map(({ text }) => text);
     const expected = PACKETS.map(({ type, data }) => ({ type, data }));
     for (const [i, text] of texts.entries()) {
@@ -52,7 +52,7 @@ describe("a payload", () => {
     assert.deepEqual([...decodePayload(encodePayload(texts))], expected);
   });
 
-  test("HTTP long-polling: bytes of every length, in memory that they share with others", () => {
+  test("HTTP long-polling: has bytes of any length, also of a view of a larger buffer", () => {
     const memory = Uint8Array.from({ length: 300 }, (_, i) => i);
     for (let length = 0; length <= 256; length++) {
       const part = memory.subarray(17, 17 + length);
@@ -62,12 +62,12 @@ describe("a payload", () => {
     }
   });
 
-  test("HTTP long-polling: no packets are a body of nothing", () => {
+  test("HTTP long-polling: is empty without packets", () => {
     assert.equal(encodePayload([]), "");
   });
 });
 
-describe("a payload that is none", () => {
+describe("an invalid payload", () => {
   for (const rule of NAMES) {
     for (const [as, input] of BREACHES[rule]) {
       if (as !== "payload") continue;
@@ -77,11 +77,11 @@ describe("a payload that is none", () => {
     }
   }
 
-  test("HTTP long-polling: INVALID_UTF8 is what the transport's check for it finds", () => {
+  test("HTTP long-polling: INVALID_UTF8 is found by decodeUtf8()", () => {
     for (const [, hex] of BREACHES.INVALID_UTF8) assert.equal(decodeUtf8(bytes(hex)), undefined);
   });
 
-  test("HTTP long-polling: what stands before a breach has been given", () => {
+  test("HTTP long-polling: yields the packets before the invalid one", () => {
     const given: Packet[] = [];
     const rest = decodePayload("4a\x1e2\x1e7\x1e4b");
     assert.throws(
@@ -98,17 +98,17 @@ describe("a payload that is none", () => {
   });
 });
 
-describe("a payload is read as it is asked for", () => {
+describe("a payload is decoded one packet at a time", () => {
   const SLACK = 512 * 1024;
 
-  test("a reader that stops does not pay for the rest", () => {
+  test("a reader that stops early causes no error for later packets", () => {
     const rest = decodePayload("1\x1e7\x1ebA");
     assert.deepEqual(rest.next().value, { type: "1", data: "" });
     rest.return();
     assert.deepEqual(rest.next(), { done: true, value: undefined });
   });
 
-  test("a million separators hold nothing but the body", () => {
+  test("a million packets take no memory besides the body", () => {
     const body = "4\x1e".repeat(1_000_000).concat("4");
     const packets = decodePayload(body);
     packets.next();

@@ -1,4 +1,4 @@
-// Engine.IO "Handshake", "Upgrade", "Heartbeat": every state with every event.
+// Engine.IO "Handshake", "Upgrade", "Heartbeat": the session's state machine, every state with every event.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -36,13 +36,13 @@ describe("a session", () => {
   for (const state of STATES) {
     for (const event of EVENTS) {
       const expected = EXPECTED[state][event];
-      test(`${state} and ${event}: ${expected ?? "not possible"}`, () => {
+      test(`${event} in ${state}: ${expected ?? "cannot happen"}`, () => {
         assert.equal(nextSessionState(state, event), expected);
       });
     }
   }
 
-  test("Upgrade: there is no way back from a WebSocket to polling, and none out of closed", () => {
+  test("Upgrade: never goes back from WebSocket to polling, and never leaves closed", () => {
     const reachable = (from: SessionState): Set<SessionState> => {
       const found = new Set<SessionState>();
       const open: SessionState[] = [from];
@@ -68,7 +68,7 @@ describe("a session", () => {
     }
   });
 
-  test(`whatever comes, it is over once and stays over (seed ${seed})`, () => {
+  test(`closes at most once, and stays closed, for random events (seed ${seed})`, () => {
     const random = new Random(seed);
     for (let walk = 0; walk < 1000; walk++) {
       let state: SessionState = random.pick(["polling", "websocket"]);

@@ -1,4 +1,4 @@
-// Socket.IO "Packet encoding": bytes taken out of a payload, and put back.
+// Socket.IO "Packet encoding": bytes extracted from a payload, and restored.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -38,31 +38,41 @@ const WITH_BINARY: readonly (readonly [
   ["a BigInt64Array", new BigInt64Array([-1n]), HOLE, ["ffffffffffffffff"]],
   ["a Uint8ClampedArray", new Uint8ClampedArray([300]), HOLE, ["ff"]],
   ["a Uint8Array of another realm", runInNewContext("new Uint8Array([1, 2])"), HOLE, ["0102"]],
-  ["one in an array", [1, BYTES], [1, HOLE], ["0102030405060708"]],
-  ["one in an object", { a: { b: BYTES } }, { a: { b: HOLE } }, ["0102030405060708"]],
+  ["a Uint8Array in an array", [1, BYTES], [1, HOLE], ["0102030405060708"]],
+  ["a Uint8Array in an object", { a: { b: BYTES } }, { a: { b: HOLE } }, ["0102030405060708"]],
   [
-    "several, depth first",
+    "several Uint8Arrays, in depth-first order",
     [{ a: [bytes("00"), { b: bytes("01") }] }, bytes("02")],
     [{ a: [HOLE, { b: { ...HOLE, num: 1 } }] }, { ...HOLE, num: 2 }],
     ["00", "01", "02"],
   ],
   [
-    "the same twice",
+    "the same Uint8Array twice",
     [BYTES, BYTES],
     [HOLE, { ...HOLE, num: 1 }],
     ["0102030405060708", "0102030405060708"],
   ],
-  ["what toJSON() gives", new WithToJson(bytes("09")), HOLE, ["09"]],
-  ["what toJSON() gives, inside", { a: new WithToJson([bytes("09")]) }, { a: [HOLE] }, ["09"]],
-  ["a Date beside bytes", [new Date(0), bytes("09")], ["1970-01-01T00:00:00.000Z", HOLE], ["09"]],
-  ["a toJSON that is no function", { toJSON: 1, a: bytes("09") }, { toJSON: 1, a: HOLE }, ["09"]],
+  ["the Uint8Array that toJSON() returns", new WithToJson(bytes("09")), HOLE, ["09"]],
   [
-    "null, undefined and a function beside bytes",
+    "a Uint8Array inside the result of a nested toJSON()",
+    { a: new WithToJson([bytes("09")]) },
+    { a: [HOLE] },
+    ["09"],
+  ],
+  ["bytes beside a Date", [new Date(0), bytes("09")], ["1970-01-01T00:00:00.000Z", HOLE], ["09"]],
+  [
+    "bytes beside a toJSON that is not a function",
+    { toJSON: 1, a: bytes("09") },
+    { toJSON: 1, a: HOLE },
+    ["09"],
+  ],
+  [
+    "bytes beside null, undefined and a function",
     [null, undefined, bytes("09")],
     [null, undefined, HOLE],
     ["09"],
   ],
-  ["what looks like a placeholder", [HOLE, bytes("09")], [HOLE, HOLE], ["09"]],
+  ["bytes beside an object like a placeholder", [HOLE, bytes("09")], [HOLE, HOLE], ["09"]],
 ];
 
 const WITHOUT_BINARY: readonly (readonly [does: string, value: unknown])[] = [
@@ -74,19 +84,19 @@ const WITHOUT_BINARY: readonly (readonly [does: string, value: unknown])[] = [
   ["an empty array", []],
   ["an empty object", {}],
   ["a Date", new Date(0)],
-  ["a Map, whose values JSON does not see", new Map([["a", BYTES]])],
-  ["what toJSON() leaves out", { a: BYTES, toJSON: () => ({}) }],
-  ["what toJSON() makes undefined", new WithToJson(undefined)],
-  ["a key that is not enumerable", Object.defineProperty({}, "a", { value: BYTES })],
-  ["a key that is inherited", Object.create({ a: BYTES })],
-  ["a key that is a symbol", { [Symbol("a")]: BYTES }],
+  ["a Map, whose values JSON ignores", new Map([["a", BYTES]])],
+  ["an object whose toJSON() omits the bytes", { a: BYTES, toJSON: () => ({}) }],
+  ["an object whose toJSON() returns undefined", new WithToJson(undefined)],
+  ["a property that is not enumerable", Object.defineProperty({}, "a", { value: BYTES })],
+  ["an inherited property", Object.create({ a: BYTES })],
+  ["a property whose key is a symbol", { [Symbol("a")]: BYTES }],
   ["a SharedArrayBuffer", new SharedArrayBuffer(1)],
-  ["nesting", [[{ a: [{ b: null }] }]]],
+  ["nested arrays and objects", [[{ a: [{ b: null }] }]]],
 ];
 
-describe("bytes taken out", () => {
+describe("extract()", () => {
   for (const [does, value, data, hex] of WITH_BINARY) {
-    test(`Packet encoding: ${does}`, () => {
+    test(`Packet encoding: extracts ${does}`, () => {
       const extracted = extract(value);
       assert.deepEqual(extracted.data, data);
       assert.deepEqual(
@@ -98,12 +108,12 @@ describe("bytes taken out", () => {
   }
 
   for (const [does, value] of WITHOUT_BINARY) {
-    test(`Packet encoding: none in ${does}`, () => {
+    test(`Packet encoding: finds no bytes in ${does}`, () => {
       assert.deepEqual(extract(value).attachments, []);
     });
   }
 
-  test("Packet encoding: from a list of the caller's own class, which has no say in the placeholder", () => {
+  test("Packet encoding: extracts bytes from a subclass of Array without using its Symbol.species", () => {
     class Blobs extends Array<unknown> {
       static override get [Symbol.species](): ArrayConstructor {
         throw new Error("a list of blobs");
@@ -114,7 +124,7 @@ describe("bytes taken out", () => {
     assert.deepEqual(extract([list]), { data: [[HOLE, 1]], attachments: [bytes("09")] });
   });
 
-  test("Packet encoding: as JSON does, toJSON() is asked once, and not what it gives", () => {
+  test("Packet encoding: calls toJSON() once, and not on its result, like JSON.stringify()", () => {
     class Copying {
       readonly blob = bytes("09");
       toJSON(): Copying {
@@ -128,13 +138,13 @@ describe("bytes taken out", () => {
     assert.deepEqual(extract(new WithToJson(new WithToJson(bytes("09")))).attachments, []);
   });
 
-  test("Packet encoding: __proto__ is a key like any other", () => {
+  test("Packet encoding: keeps the key __proto__", () => {
     const value: unknown = JSON.parse('{"__proto__":{"a":1}}');
     const { data } = extract([value, BYTES]);
     assert.equal(JSON.stringify(data), '[{"__proto__":{"a":1}},{"_placeholder":true,"num":0}]');
   });
 
-  test("Packet encoding: bytes under the key __proto__, without a new prototype", () => {
+  test("Packet encoding: extracts bytes under the key __proto__ without changing the prototype", () => {
     const value: object = JSON.parse('{"a":1,"__proto__":null}');
     Object.defineProperty(value, "__proto__", { value: BYTES, enumerable: true });
     const { data, attachments } = extract([value]);
@@ -142,14 +152,14 @@ describe("bytes taken out", () => {
     assert.deepEqual(attachments, [BYTES]);
   });
 
-  test("Packet encoding: a toJSON() that toJSON() gave is not asked in the copy", () => {
+  test("Packet encoding: returns a copy without the toJSON() of a toJSON() result", () => {
     const given = { blob: BYTES, toJSON: () => assert.fail("asked twice") };
     const { data, attachments } = extract(new WithToJson(given));
     assert.equal(JSON.stringify([data]), `[{"blob":${JSON.stringify(HOLE)}}]`);
     assert.deepEqual(attachments, [BYTES]);
   });
 
-  test("Packet encoding: a getter that is inherited is not asked, as JSON does not", () => {
+  test("Packet encoding: does not call an inherited getter, like JSON.stringify()", () => {
     const parent = {
       get a(): never {
         return assert.fail("asked");
@@ -159,13 +169,13 @@ describe("bytes taken out", () => {
     assert.equal(JSON.stringify(extract([child]).data), `[{"b":${JSON.stringify(HOLE)}}]`);
   });
 
-  test("Packet encoding: a Date that is none beside bytes is null, as in JSON", () => {
+  test("Packet encoding: replaces an invalid Date beside bytes with null, like JSON.stringify()", () => {
     const { data } = extract([new Date(Number.NaN), bytes("09")]);
     // Not deepEqual(): if the date is still there, Node's TAP reporter fails to print it.
     assert.ok(Array.isArray(data) && data[0] === null);
   });
 
-  test("what holds no bytes is not copied", () => {
+  test("does not copy values without bytes", () => {
     const inner = [[1], { a: [2], b: { c: 3 } }];
     const around = { inner };
     assert.equal(extract(around).data, around);
@@ -173,7 +183,7 @@ describe("bytes taken out", () => {
     assert.ok(Array.isArray(data) && data[1] === around);
   });
 
-  test("data that is nested too deeply throws, whether in arrays or in objects", () => {
+  test("throws for arrays and objects that are nested too deeply", () => {
     for (const wrap of [(inner: unknown) => [inner], (inner: unknown) => ({ inner })]) {
       let value: unknown = 1;
       for (let i = 0; i < 10; i++) value = wrap(value);
@@ -185,7 +195,7 @@ describe("bytes taken out", () => {
     }
   });
 
-  test("the caller's data stays as it is, and its memory is not copied", () => {
+  test("does not change the caller's data, and does not copy its bytes", () => {
     const data = Object.freeze({ a: Object.freeze([BYTES]) });
     const [attachment] = extract(data).attachments;
     assert.equal(attachment, BYTES);
@@ -194,22 +204,22 @@ describe("bytes taken out", () => {
   });
 });
 
-describe("bytes put back", () => {
-  test("Packet encoding: at any depth, and at the top", () => {
+describe("restore()", () => {
+  test("Packet encoding: replaces placeholders at any depth, and at the top", () => {
     assert.equal(restore(HOLE, [BYTES]), BYTES);
     assert.deepEqual(restore([{ a: [HOLE] }, HOLE], [BYTES]), [{ a: [BYTES] }, BYTES]);
   });
 
-  test("Packet encoding: in as many places as there are", () => {
+  test("Packet encoding: replaces a hundred placeholders", () => {
     const wide = Array.from({ length: 100 }, (_, num) => [{ a: [{ ...HOLE, num }] }]);
     const attachments = wide.map((_, i) => Uint8Array.of(i));
     const expected = attachments.map((attachment) => [{ a: [attachment] }]);
     assert.deepEqual(restore(wide, attachments), expected);
   });
 
-  test("Packet encoding: what was taken out comes back", () => {
+  test("Packet encoding: restores the bytes that extract() extracted", () => {
     for (const [does, value] of WITH_BINARY) {
-      if (does === "what looks like a placeholder") continue;
+      if (does === "bytes beside an object like a placeholder") continue;
       const { data, attachments } = extract(value);
       const parsed: unknown = JSON.parse(JSON.stringify(data));
       const again = extract(restore(parsed, attachments));
@@ -222,7 +232,7 @@ describe("bytes put back", () => {
     }
   });
 
-  test("Packet encoding: into what is given, as it is", () => {
+  test("Packet encoding: changes the given data in place", () => {
     const data = ["x", { a: 1, b: HOLE }];
     assert.equal(restore(data, [BYTES]), data);
     assert.deepEqual(data, ["x", { a: 1, b: BYTES }]);
@@ -232,7 +242,7 @@ describe("bytes put back", () => {
     }
   });
 
-  test("Packet encoding: under the key __proto__, without a new prototype", () => {
+  test("Packet encoding: replaces a placeholder under the key __proto__ without changing the prototype", () => {
     const data: unknown = JSON.parse('[{"__proto__":{"_placeholder":true,"num":0}}]');
     const restored = restore(data, [BYTES]);
     assert.ok(Array.isArray(restored));
@@ -243,7 +253,7 @@ describe("bytes put back", () => {
     assert.ok(Object.getOwnPropertyDescriptor(object, "__proto__")?.writable);
   });
 
-  test("Packet encoding: what is restored can be changed and deleted as what JSON gives", () => {
+  test("Packet encoding: creates writable and configurable properties, like JSON.parse()", () => {
     const object = { a: HOLE };
     restore(object, [BYTES]);
     assert.deepEqual(Object.getOwnPropertyDescriptor(object, "a"), {
@@ -254,13 +264,13 @@ describe("bytes put back", () => {
     });
   });
 
-  test("Packet encoding: attachments are not looked into", () => {
+  test("Packet encoding: does not search attachments for placeholders", () => {
     const tricky = Object.assign(bytes("00"), { inner: HOLE });
     restore([HOLE], [tricky]);
     assert.equal(tricky.inner, HOLE);
   });
 
-  test("Packet encoding: a placeholder that names none", () => {
+  test("Packet encoding: throws for a placeholder with an invalid number", () => {
     for (const num of [1, -1, 0.5, "0", "length", null, undefined, Number.NaN, {}, [0]]) {
       assert.throws(() => restore([{ _placeholder: true, num }], [BYTES]), {
         name: "ProtocolError",

@@ -1,4 +1,4 @@
-// Socket.IO "Packet encoding": texts and attachments to packets, and what is refused.
+// Socket.IO "Packet encoding": decodes text and attachments to packets, and rejects invalid ones.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -26,7 +26,7 @@ function newDecoder(maxAttachments = MAX_ATTACHMENTS): Decoder {
   return new Decoder({ maxAttachments });
 }
 
-/** It holds nothing, and what comes now is read as if nothing had been. */
+/** Asserts that the decoder is in its initial state: it waits for nothing, and decodes the next packet. */
 function assertFresh(decoder: Decoder): void {
   assert.equal(decoder.pending, 0);
   assert.throws(() => decoder.add(bytes("00")), { rule: "NO_PLACEHOLDER" });
@@ -37,7 +37,7 @@ function assertFresh(decoder: Decoder): void {
   assert.equal(decoder.pending, 0);
 }
 
-describe("Decoder reads", () => {
+describe("Decoder decodes", () => {
   for (const { does, text, attachments = [], packet } of [...PACKETS, ...TOLERATED]) {
     test(does, () => {
       const decoder = newDecoder();
@@ -52,7 +52,7 @@ describe("Decoder reads", () => {
     });
   }
 
-  test("Packet encoding: packet after packet, with one decoder", () => {
+  test("Packet encoding: several packets in a row", () => {
     const decoder = newDecoder();
     for (const { text, attachments = [], packet } of [...PACKETS, ...TOLERATED]) {
       const messages = [text, ...attachments.map(bytes)];
@@ -61,7 +61,7 @@ describe("Decoder reads", () => {
     assertFresh(decoder);
   });
 
-  test("Packet encoding: a binary event of any length, and of no other's objects", () => {
+  test("Packet encoding: binary events of many lengths, without sharing their objects", () => {
     for (const length of [0, 900, 1000, 1010, 1020, 1024, 1030, 2000]) {
       const decoder = newDecoder();
       const pad = "a".repeat(length);
@@ -77,7 +77,7 @@ describe("Decoder reads", () => {
     }
   });
 
-  test("Packet encoding: more brackets than may be nested, in strings and beside each other", () => {
+  test("Packet encoding: more brackets in strings or side by side than levels are allowed", () => {
     const decoder = newDecoder();
     for (const text of [`2["x","${"[{".repeat(600)}"]`, `2["x"${",[{}]".repeat(600)}]`]) {
       assert.equal(decoder.add(text)?.type, EVENT);
@@ -87,7 +87,7 @@ describe("Decoder reads", () => {
     assert.throws(() => decoder.add(`2["x",${mixed(250)}]`), { rule: "PAYLOAD_DEPTH" });
   });
 
-  test("Packet encoding: attachments as they came, not copied", () => {
+  test("Packet encoding: attachments without copying them", () => {
     const decoder = newDecoder();
     const attachment = Buffer.from("abc");
     decoder.add(`51-["x",${HOLE}]`);
@@ -96,7 +96,7 @@ describe("Decoder reads", () => {
     assert.equal(packet.data[1], attachment);
   });
 
-  test("Packet encoding: __proto__ is a key like any other", () => {
+  test("Packet encoding: __proto__ as an ordinary key", () => {
     const decoder = newDecoder();
     const packet = decoder.add('0{"__proto__":{"polluted":true}}');
     assert.ok(packet !== undefined && "data" in packet && packet.data !== undefined);
@@ -105,7 +105,7 @@ describe("Decoder reads", () => {
     assert.ok(!("polluted" in {}));
   });
 
-  test("Exchange protocol: CONNECT_ERROR keeps what else its payload says", () => {
+  test("Exchange protocol: CONNECT_ERROR with all fields of its payload", () => {
     const packet = newDecoder().add('4{"__proto__":{"a":1},"message":"no","more":2}');
     assert.ok(packet !== undefined && "data" in packet && packet.data !== undefined);
     assert.deepEqual(Object.entries(packet.data), [
@@ -116,14 +116,14 @@ describe("Decoder reads", () => {
   });
 
   for (const { text, message, data } of ODD_REFUSALS) {
-    test(`Exchange protocol: ${text} is a refusal`, () => {
+    test(`Exchange protocol: ${text} as a CONNECT_ERROR`, () => {
       const packet = newDecoder().add(text);
       assert.ok(packet?.type === CONNECT_ERROR);
       assert.deepEqual({ message: packet.data.message, data: packet.data.data }, { message, data });
     });
   }
 
-  test("Packet encoding: as many arguments as there may be", () => {
+  test("Packet encoding: as many arguments as allowed", () => {
     const { maxArguments } = CLIENT_LIMITS;
     for (const [prefix, type] of [
       ["2", EVENT],
@@ -134,7 +134,7 @@ describe("Decoder reads", () => {
     }
   });
 
-  test("Packet encoding: a payload as deep as it may be", () => {
+  test("Packet encoding: a payload with as many levels as allowed", () => {
     const depth = 498;
     const decoder = newDecoder();
     const nested = "[".repeat(depth) + HOLE + "]".repeat(depth);
@@ -151,7 +151,7 @@ describe("Decoder reads", () => {
   });
 });
 
-describe("Decoder refuses", () => {
+describe("Decoder rejects", () => {
   for (const rule of NAMES) {
     const { heading, text } = RULES[rule];
     for (const breach of BREACHES[rule]) {
@@ -169,7 +169,7 @@ describe("Decoder refuses", () => {
     }
   }
 
-  test("Packet encoding: more attachments than it was told, whatever that is", () => {
+  test("Packet encoding: more attachments than maxAttachments", () => {
     for (const limit of [0, 1, 2, 9, 10, 11, 1000]) {
       const decoder = newDecoder(limit);
       assert.throws(() => decoder.add(`5${limit + 1}-["x"]`), { rule: "TOO_MANY_ATTACHMENTS" });
@@ -181,7 +181,7 @@ describe("Decoder refuses", () => {
     assert.throws(() => newDecoder(0).add(`50-["x"]`), { rule: "ATTACHMENT_COUNT" });
   });
 
-  test("Packet encoding: what the text alone tells, before any attachment is kept", () => {
+  test("Packet encoding: an invalid binary packet before its attachments arrive", () => {
     const decoder = newDecoder();
     for (const text of ["51-{}", '51-["connect"]', "61-[]", "61-1{}", "51-[", '51-00["x"]']) {
       assert.throws(() => decoder.add(text), { name: "ProtocolError" }, text);
@@ -189,7 +189,7 @@ describe("Decoder refuses", () => {
     }
   });
 
-  test("Packet encoding: prefixes of a million characters, in one pass (CVE-2020-36049)", () => {
+  test("Packet encoding: prefixes of a million characters in linear time (CVE-2020-36049)", () => {
     const decoder = newDecoder();
     const long = 1_000_000;
     const before = process.cpuUsage();
@@ -206,7 +206,7 @@ describe("Decoder refuses", () => {
   });
 });
 
-describe("Decoder holds what has come, and no more than a constant beside it", () => {
+describe("The memory of a Decoder", () => {
   const SLACK = 512 * 1024;
   const KIB = 1024;
 
@@ -225,7 +225,7 @@ describe("Decoder holds what has come, and no more than a constant beside it", (
     return Buffer.from(text, "latin1").toString("latin1");
   }
 
-  test("while the last attachment is to come", () => {
+  test("is that of the received attachments while one is missing", () => {
     const size = 100 * KIB;
     const grown = growth((decoder) => {
       decoder.add('510-["x"]');
@@ -234,7 +234,7 @@ describe("Decoder holds what has come, and no more than a constant beside it", (
     assert.ok(grown < 9 * size + SLACK, `${grown} bytes`);
   });
 
-  test("when attachments are announced and none comes", () => {
+  test("is less than 1 KiB for announced attachments that do not arrive", () => {
     const decoders: Decoder[] = [];
     const before = held();
     for (let i = 0; i < 1000; i++) {
@@ -247,7 +247,7 @@ describe("Decoder holds what has come, and no more than a constant beside it", (
     assert.ok(grown < 1000 * KIB, `${grown} bytes`);
   });
 
-  test("and not the objects of a payload, which take more than their text", () => {
+  test("is that of a payload's text, not of its objects, while an attachment is missing", () => {
     const length = 900_000;
     const grown = growth((decoder) => {
       decoder.add(flat(`51-["x",[1${",{}".repeat(length / 3)}]]`));
@@ -255,7 +255,7 @@ describe("Decoder holds what has come, and no more than a constant beside it", (
     assert.ok(grown < length + SLACK, `${grown} bytes`);
   });
 
-  test("nothing once the packet is given", () => {
+  test("is freed when the packet is complete", () => {
     const grown = growth((decoder) => {
       decoder.add(flat(`52-["x","${"a".repeat(1000 * KIB)}"]`));
       for (let i = 0; i < 2; i++) decoder.add(new Uint8Array(1000 * KIB));
@@ -263,7 +263,7 @@ describe("Decoder holds what has come, and no more than a constant beside it", (
     assert.ok(grown < SLACK, `${grown} bytes`);
   });
 
-  test("nothing once it has failed, and nothing of 10,000 binary messages that came unasked (CVE-2026-69185)", () => {
+  test("is freed after an error, and keeps none of 10,000 unexpected binary messages (CVE-2026-69185)", () => {
     const grown = growth((decoder) => {
       decoder.add(flat(`52-["x","${"a".repeat(1000 * KIB)}"]`));
       decoder.add(new Uint8Array(1000 * KIB));

@@ -1,4 +1,4 @@
-// Socket.IO "Packet encoding": packets to their text and attachments.
+// Socket.IO "Packet encoding": encodes packets to text and attachments.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -8,7 +8,7 @@ import { ACK, CONNECT, CONNECT_ERROR, EVENT } from "../../../protocol/socketio/p
 import { bytes } from "../../support/split.ts";
 import { PACKETS } from "../../vectors/socketio.ts";
 
-describe("encode", () => {
+describe("encode() encodes", () => {
   for (const { does, text, attachments = [], packet } of PACKETS) {
     test(does, () => {
       const encoded = encode(packet);
@@ -17,12 +17,12 @@ describe("encode", () => {
     });
   }
 
-  test("Packet encoding: what is left out may be undefined or not there", () => {
+  test("Packet encoding: packets whose optional fields are missing", () => {
     assert.equal(encode({ type: CONNECT, namespace: "/" }).text, "0");
     assert.equal(encode({ type: EVENT, namespace: "/a", data: ["x"] }).text, '2/a,["x"]');
   });
 
-  test("Packet encoding: what JSON has no word for is what it makes of it", () => {
+  test("Packet encoding: undefined, NaN, functions and symbols like JSON.stringify()", () => {
     const data = [
       "x",
       undefined,
@@ -37,11 +37,11 @@ describe("encode", () => {
     assert.equal(text, '51-["x",null,null,0,null,{},{"_placeholder":true,"num":0}]');
   });
 
-  test("Packet encoding: half a character is escaped, so that the text is UTF-8", () => {
+  test("Packet encoding: a lone surrogate as an escape sequence", () => {
     assert.equal(encode({ type: EVENT, namespace: "/", data: ["\ud835"] }).text, '2["\\ud835"]');
   });
 
-  test("Exchange protocol: bytes are attached to events and acknowledgements only", () => {
+  test("Exchange protocol: bytes in CONNECT and CONNECT_ERROR as JSON, without attachments", () => {
     const data = { token: Buffer.from([1]) };
     const json = '{"token":{"type":"Buffer","data":[1]}}';
     assert.deepEqual(encode({ type: CONNECT, namespace: "/", data }), {
@@ -52,7 +52,7 @@ describe("encode", () => {
     assert.deepEqual(refused, { text: `4{"message":"no","data":${json}}`, attachments: [] });
   });
 
-  test("the caller's packet stays as it is, and its bytes are not copied", () => {
+  test("a packet without changing it or copying its bytes", () => {
     const blob = bytes("01 02 03");
     const inner = Object.freeze({ blob, list: Object.freeze([blob]) });
     const data = Object.freeze(["x", inner] as const);
@@ -69,14 +69,14 @@ describe("encode", () => {
   });
 });
 
-describe("encode refuses what it cannot say, as the caller's mistake", () => {
+describe("encode() throws for", () => {
   test("a BigInt", () => {
     assert.throws(() => encode({ type: EVENT, namespace: "/", data: ["x", 1n] }), TypeError);
     const data = [1n, bytes("00")] as const;
     assert.throws(() => encode({ type: ACK, namespace: "/", data, id: 1 }), TypeError);
   });
 
-  test("a cycle", () => {
+  test("a circular reference", () => {
     const list: unknown[] = [];
     const object = { list };
     list.push(object);
@@ -86,7 +86,7 @@ describe("encode refuses what it cannot say, as the caller's mistake", () => {
     assert.throws(() => encode({ type: CONNECT, namespace: "/", data: object }), TypeError);
   });
 
-  test("a Blob, whose bytes are not there yet", () => {
+  test("a Blob, which can only be read asynchronously", () => {
     const data = ["x", { file: new Blob(["a"]) }] as const;
     assert.throws(() => encode({ type: EVENT, namespace: "/", data }), {
       name: "TypeError",

@@ -1,11 +1,11 @@
-// JSON of a peer, and how deep it may be. Socket.IO "Packet encoding".
+// Parses JSON of a peer, with a limit for its depth. Socket.IO "Packet encoding".
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
 import { parseJson, stringEnd } from "../../../protocol/socketio/json.ts";
 
-describe("JSON that is at most two levels deep", () => {
+describe("parseJson() with at most two levels", () => {
   const ACCEPTED = [
     "1",
     '"[[["',
@@ -47,24 +47,24 @@ describe("JSON that is at most two levels deep", () => {
     '[[["',
   ];
   for (const text of TOO_DEEP) {
-    test(`Packet encoding: refuses ${text}`, () => {
+    test(`Packet encoding: rejects ${text}`, () => {
       assert.throws(() => parseJson(text, 2), { name: "ProtocolError", rule: "PAYLOAD_DEPTH" });
     });
   }
 
   const INVALID = ["[", "[1", '"', '"[[[', '"\\"[[[', "[]]", "{]", "a", " "];
   for (const text of INVALID) {
-    test(`Packet encoding: refuses ${JSON.stringify(text)}`, () => {
+    test(`Packet encoding: rejects ${JSON.stringify(text)}`, () => {
       assert.throws(() => parseJson(text, 2), { name: "ProtocolError", rule: "PAYLOAD_JSON" });
     });
   }
 
-  test("Packet encoding: an empty text is no payload", () => {
+  test("Packet encoding: returns undefined for an empty text", () => {
     assert.equal(parseJson("", 2), undefined);
   });
 });
 
-test("a string ends at the first quote that is not escaped, or with the text", () => {
+test("stringEnd() returns the index of the first unescaped quote, or the length of the text", () => {
   for (const [text, start, end] of [
     ['"', 0, 0],
     ['a"b"', 0, 1],

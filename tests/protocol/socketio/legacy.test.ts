@@ -1,4 +1,4 @@
-// Socket.IO 4 "Exchange protocol": what is different for clients 1.x and 2.x.
+// Socket.IO 4 "Exchange protocol": the differences for clients 1.x and 2.x.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -11,19 +11,19 @@ import {
   splitNamespace,
 } from "../../../protocol/socketio/legacy.ts";
 
-describe("Exchange protocol: revision 4", () => {
-  test("a client is in a namespace when the server has named it, without an id", () => {
+describe("Exchange protocol: in protocol revision 4", () => {
+  test("the server's CONNECT has the name of the namespace, and no id", () => {
     assert.equal(encode(connected("/")).text, "0");
     assert.equal(encode(connected("/admin")).text, "0/admin,");
   });
 
-  test("a refusal is the message, or the data of the error as it is", () => {
+  test("a refusal has the error's data as its payload, or its message if there is no data", () => {
     assert.equal(encodeRefusal("/", { message: "not you" }), '4"not you"');
     assert.equal(encodeRefusal("/admin", { message: "not you" }), '4/admin,"not you"');
     assert.equal(encodeRefusal("/admin", { message: "no", data: { a: 1 } }), '4/admin,{"a":1}');
   });
 
-  test("the query behind the name of a namespace is names and values", () => {
+  test("the query after the name of a namespace is decoded", () => {
     // biome-ignore format: aligned table
     for (const [given, namespace, query] of [
       ["/admin",               "/admin", {}],
@@ -35,7 +35,7 @@ describe("Exchange protocol: revision 4", () => {
     }
   });
 
-  test("an id is the session's, behind the name of a namespace other than the main one", () => {
+  test("a socket's id is the session's, after the name of the namespace unless it is the main one", () => {
     assert.equal(socketId("/", "abc"), "abc");
     assert.equal(socketId("/admin", "abc"), "/admin#abc");
   });

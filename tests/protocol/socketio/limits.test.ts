@@ -1,4 +1,4 @@
-// What is beyond the limits breaks neither the encoder nor what reads a user's parser: both name the mistake.
+// The encoder, and the adapter of a user-supplied parser, throw an error that names the limit for packets beyond it.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -39,7 +39,7 @@ describe("the limits of the encoder", () => {
   });
 });
 
-describe("the limits of what a user's parser returns", () => {
+describe("the limits for a packet of a user-supplied parser", () => {
   for (const [end, limits] of Object.entries({ client: CLIENT_LIMITS, server: SERVER_LIMITS })) {
     test(`a packet from a ${end} has at most ${limits.maxDepth} levels`, () => {
       const packetOf = (levels: number) => ({ type: EVENT, nsp: "/", data: nested(levels) });

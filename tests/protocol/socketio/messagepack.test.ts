@@ -1,4 +1,4 @@
-// MessagePack: every format of its specification, beside the codec that other parsers have.
+// MessagePack: every format of its specification, and the extensions that other parsers for Socket.IO use.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -42,7 +42,7 @@ const VALUES: readonly (readonly [value: unknown, encoded: string])[] = [
   [new Date(0), "d7 00 00 00 00 00 00 00 00 00"], [new Date(4_294_967_295_001), "d7 00 00 00 03 e7 ff ff fc 19"], [new Date(-1), "d7 00 ff ff ff ff ff ff ff ff"],
 ];
 
-/** Forms that the encoder does not choose, and what they are. */
+/** Formats that the encoder never uses, and their values. */
 const OTHER_FORMS: readonly (readonly [encoded: string, value: unknown])[] = [
   ["cc 01", 1],
   ["cd 00 01", 1],
@@ -85,7 +85,7 @@ const OTHER_FORMS: readonly (readonly [encoded: string, value: unknown])[] = [
 
 describe("MessagePack", () => {
   for (const [value, encoded] of VALUES) {
-    test(`${encoded.slice(0, 30)}`, () => {
+    test(`encodes and decodes ${encoded.slice(0, 30)}`, () => {
       const written = hex(encode(value));
       assert.equal(written.slice(0, 100), encoded.slice(0, 100));
       // Not equal() and deepEqual(), which look for minutes for the difference between long values.
@@ -94,7 +94,7 @@ describe("MessagePack", () => {
     });
   }
 
-  test("a part of a value is none, and neither is a value with more behind it", () => {
+  test("rejects a truncated value, and a value followed by a byte", () => {
     for (const [, encoded] of VALUES.filter(([, each]) => each.length < 200)) {
       const whole = bytes(encoded);
       for (let end = 0; end < whole.length; end++) {
@@ -104,13 +104,13 @@ describe("MessagePack", () => {
     }
   });
 
-  test("other forms of the same, which other encoders choose", () => {
+  test("decodes the formats that only other encoders use", () => {
     for (const [encoded, value] of OTHER_FORMS) {
       assert.deepEqual(decode(bytes(encoded)), value);
     }
   });
 
-  test("as JSON has it: toJSON(), fields that are left out, undefined in arrays", () => {
+  test("encodes toJSON(), undefined and functions like JSON.stringify()", () => {
     const value = {
       a: undefined,
       b: () => {},
@@ -129,7 +129,7 @@ describe("MessagePack", () => {
     assert.equal(decode(encode(new Date(Number.NaN))), null);
   });
 
-  test("bytes of every class, and never more than their own", () => {
+  test("encodes bytes of every class, and only the part that a view covers", () => {
     const memory = Uint8Array.of(9, 1, 2, 9);
     for (const value of [
       memory.subarray(1, 3),
@@ -145,7 +145,7 @@ describe("MessagePack", () => {
     assert.equal(decoded[0].buffer.byteLength, 1);
   });
 
-  test("__proto__ is a name like any other", () => {
+  test("decodes __proto__ as an ordinary key", () => {
     const value = decode(bytes("81 a9 5f 5f 70 72 6f 74 6f 5f 5f 81 a1 61 01"));
     assert.deepEqual(Object.getOwnPropertyDescriptors(value), {
       ["__proto__"]: { value: { a: 1 }, configurable: true, enumerable: true, writable: true },
@@ -154,26 +154,26 @@ describe("MessagePack", () => {
   });
 
   for (const [does, encoded, rule] of [
-    ["the byte that is never used", "c1", "MESSAGEPACK"],
-    ["a text that is not UTF-8", "a2 c3 28", "MESSAGEPACK"],
-    ["an extension that nobody knows", "d4 07 00", "MESSAGEPACK"],
-    ["an extension of the lowest type", "d4 80 00", "MESSAGEPACK"],
-    ["an extension whose type is beside that of timestamps", "d6 fe 00 00 00 00", "MESSAGEPACK"],
-    ["an extension whose type is beside ours", "d4 01 00", "MESSAGEPACK"],
-    ["a timestamp of a length that is none", "d5 ff 00 00", "MESSAGEPACK"],
-    ["a name that is an array", "81 90 01", "MESSAGEPACK"],
-    ["an array that would be larger than memory", "dd ff ff ff ff 00", "MESSAGEPACK"],
-    ["a map that would be", "df ff ff ff ff 00 00", "MESSAGEPACK"],
-    ["a text that would be", "db ff ff ff ff 00", "MESSAGEPACK"],
-    ["what is nested too deeply", `${repeat("91", 100_000)} 00`, "PAYLOAD_DEPTH"],
-    ["a name that is nested too deeply", `${repeat("81", 100_000)} 00`, "PAYLOAD_DEPTH"],
+    ["the unused byte c1", "c1", "MESSAGEPACK"],
+    ["a string that is not UTF-8", "a2 c3 28", "MESSAGEPACK"],
+    ["an unknown extension type", "d4 07 00", "MESSAGEPACK"],
+    ["the lowest extension type, -128", "d4 80 00", "MESSAGEPACK"],
+    ["the extension type -2, next to that of timestamps", "d6 fe 00 00 00 00", "MESSAGEPACK"],
+    ["the extension type 1, next to that of ArrayBuffers", "d4 01 00", "MESSAGEPACK"],
+    ["a timestamp of an invalid length", "d5 ff 00 00", "MESSAGEPACK"],
+    ["a map key that is an array", "81 90 01", "MESSAGEPACK"],
+    ["an array that is longer than the input", "dd ff ff ff ff 00", "MESSAGEPACK"],
+    ["a map that is longer than the input", "df ff ff ff ff 00 00", "MESSAGEPACK"],
+    ["a string that is longer than the input", "db ff ff ff ff 00", "MESSAGEPACK"],
+    ["arrays that are nested too deeply", `${repeat("91", 100_000)} 00`, "PAYLOAD_DEPTH"],
+    ["map keys that are nested too deeply", `${repeat("81", 100_000)} 00`, "PAYLOAD_DEPTH"],
   ] as const) {
-    test(`${does} is refused`, () => {
+    test(`rejects ${does}`, () => {
       assert.throws(() => decode(bytes(encoded)), { name: "ProtocolError", rule });
     });
   }
 
-  test("what cannot be encoded is the caller's mistake", () => {
+  test("throws for circular references, BigInts of more than 64 bits, and symbols", () => {
     const cycle: unknown[] = [];
     cycle.push(cycle);
     // Not the RangeError of a stack that has run out.
@@ -202,7 +202,7 @@ describe("MessagePack", () => {
     ["arrays", (value: unknown): unknown => [value], "91"],
     ["maps", (value: unknown): unknown => ({ a: value }), "81 a1 61"],
   ] as const) {
-    test(`${kind} inside each other are taken both ways to the same depth`, () => {
+    test(`encodes and decodes nested ${kind} up to the same depth`, () => {
       let value: unknown = 0;
       for (let depth = 0; depth < SERVER_LIMITS.maxDepth; depth++) value = wrap(value);
       const deepest = `${repeat(prefix, SERVER_LIMITS.maxDepth)} 00`;
@@ -213,7 +213,7 @@ describe("MessagePack", () => {
     });
   }
 
-  test("an array is split into its items, whatever they are, and the items stay encoded", () => {
+  test("splitArray() returns the encoded items of an array, whatever they are", () => {
     for (const [encoded] of [...VALUES.map(([, each]) => [each] as const), ...OTHER_FORMS]) {
       const items = splitArray(bytes(`93 01 ${encoded} a1 62`)).map(hex);
       assert.equal(items.length, 3);
@@ -222,7 +222,7 @@ describe("MessagePack", () => {
     }
   });
 
-  test("an array of each form is split", () => {
+  test("splitArray() splits arrays of every format", () => {
     for (const [head, count] of [
       ["90", 0],
       ["9f", 15],
@@ -237,12 +237,12 @@ describe("MessagePack", () => {
     }
   });
 
-  test("how deep its items are does not matter", () => {
+  test("splitArray() accepts items nested to any depth", () => {
     const [item] = splitArray(bytes(`91 ${repeat("91", 100_000)} 00`));
     assert.equal(item?.length, 100_001);
   });
 
-  test("what is no array, or not all of one, is not split", () => {
+  test("splitArray() rejects other values and truncated arrays", () => {
     for (const encoded of [
       "",
       "80",
@@ -278,7 +278,7 @@ describe("MessagePack", () => {
     }
   });
 
-  test(`noise is read, or a breach that has a name (seed ${seed})`, () => {
+  test(`decodes random bytes, or throws a ProtocolError (seed ${seed})`, () => {
     const random = new Random(seed);
     for (let n = 0; n < 50_000; n++) {
       try {

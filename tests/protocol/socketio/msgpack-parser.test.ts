@@ -1,4 +1,4 @@
-// `barewire/msgpack` beside socket.io-msgpack-parser, on the wire and in stock servers and clients.
+// `barewire/msgpack` compared with socket.io-msgpack-parser, on the wire and in stock servers and clients.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
@@ -61,7 +61,7 @@ function read({ Decoder }: Parser, messages: readonly (string | Uint8Array)[]): 
 
 describe("the msgpack parser", () => {
   for (const packet of PACKETS) {
-    test(`${JSON.stringify(packet)} is the same to both`, () => {
+    test(`exchanges ${JSON.stringify(packet)} with socket.io-msgpack-parser`, () => {
       const message = new ours.Encoder().encode(packet);
       assert.deepEqual(read(theirs, message.map(Buffer.from)), [packet]);
       assert.deepEqual(read(ours, new theirs.Encoder().encode(packet)), [packet]);
@@ -78,12 +78,12 @@ describe("the msgpack parser", () => {
     [{ type: 2, nsp: "/", data: [] }, "EVENT_PAYLOAD"], [{ type: 2, nsp: "/" }, "EVENT_PAYLOAD"], [{ type: 2, nsp: "/", data: ["connect"] }, "RESERVED_EVENT"], [{ type: 3, nsp: "/", data: [] }, "ACK_ID"],
     [{ type: 1, nsp: "/", data: 1 }, "DISCONNECT_PAYLOAD"], [{ type: 0, nsp: "/", data: [] }, "CONNECT_PAYLOAD"],
   ] as const) {
-    test(`${JSON.stringify(packet)} is refused: ${rule}`, () => {
+    test(`rejects ${JSON.stringify(packet)} with ${rule}`, () => {
       assert.throws(() => read(ours, [encode(packet)]), { name: "ProtocolError", rule });
     });
   }
 
-  test("a payload that says that there is none is none, where there may be none", () => {
+  test("decodes a payload of null as missing in CONNECT and DISCONNECT, and rejects it in EVENT and ACK", () => {
     for (const type of [0, 1]) {
       assert.deepEqual(read(ours, [encode({ type, nsp: "/", data: null })]), [{ type, nsp: "/" }]);
     }
@@ -94,7 +94,7 @@ describe("the msgpack parser", () => {
     }
   });
 
-  test("texts are no messages, ArrayBuffers are; listeners come and go", () => {
+  test("rejects text, decodes ArrayBuffers, and removes listeners", () => {
     const decoder = new ours.Decoder();
     const packets: unknown[] = [];
     const listener = (packet: unknown): void => void packets.push(packet);
@@ -109,21 +109,21 @@ describe("the msgpack parser", () => {
     assert.deepEqual(packets, [{ type: 1, nsp: "/" }]);
   });
 
-  test("numbers beyond 2^53 stay numbers, both ways", () => {
+  test("exchanges numbers beyond 2^53 with notepack.io as numbers", () => {
     for (const given of [2 ** 53, -(2 ** 53), 1e16, -1e16, 1.7e18, 2 ** 63, -(2 ** 63)]) {
       assert.equal(decode(notepack.encode(given)), given);
       assert.equal(notepack.decode(Buffer.from(encode(given))), given);
     }
   });
 
-  test("ArrayBuffers of every length are read as notepack.io wrote them", () => {
+  test("decodes ArrayBuffers of many lengths that notepack.io encoded", () => {
     for (const length of [...Array(300).keys(), 65_535, 65_536]) {
       const given = new Uint8Array(length).fill(7).buffer;
       assert.deepEqual(decode(notepack.encode(given)), given);
     }
   });
 
-  test(`random values mean the same to notepack.io, both ways (seed ${seed})`, () => {
+  test(`encodes and decodes random values like notepack.io (seed ${seed})`, () => {
     const random = new Random(seed);
     const value = (depth: number): unknown => {
       switch (random.int(depth > 3 ? 7 : 9)) {
@@ -167,7 +167,7 @@ interface AnySocket {
   on(event: string, listener: (...args: Untyped[]) => void): unknown;
 }
 
-/** Which server, with which parser, and which the client has. */
+/** The server, its parser, and the parser of the client. */
 const PAIRS = [
   { server: "ours", serverParser: theirs, clientParser: theirs },
   { server: "ours", serverParser: ours, clientParser: theirs },
@@ -176,11 +176,11 @@ const PAIRS = [
   { server: "stock", serverParser: theirs, clientParser: ours },
 ] as const;
 
-describe("a parser that the program gives", () => {
+describe("the option parser", () => {
   for (const { server, serverParser, clientParser } of PAIRS) {
-    const name = (parser: unknown): string => (parser === ours ? "our parser" : "the stock one");
+    const name = (parser: unknown): string => (parser === ours ? "our parser" : "the stock parser");
     for (const transport of ["polling", "websocket"]) {
-      test(`${server} server with ${name(serverParser)}, stock client with ${name(clientParser)}, over ${transport}`, async (context) => {
+      test(`works with ${name(serverParser)} in ${server === "ours" ? "our" : "the stock"} server, ${name(clientParser)} in the stock client, over ${transport}`, async (context) => {
         const http = createServer();
         const options = { parser: serverParser };
         const io = server === "ours" ? new Server(http, options) : new StockServer(http, options);
@@ -215,7 +215,7 @@ describe("a parser that the program gives", () => {
     }
   }
 
-  test("what it does not take ends the connection, and is told", async (context) => {
+  test('disconnects the client and emits "error" on its socket if the parser throws', async (context) => {
     const http = createServer();
     const io = new Server(http, { parser: theirs });
     const port = await listen(http);
@@ -237,7 +237,7 @@ describe("a parser that the program gives", () => {
     assert.deepEqual(errors, ["ERR_PARSER", "invalid packet type"]);
   });
 
-  test("one that is none is refused at once", () => {
+  test("makes the constructor throw if the value is not a parser", () => {
     assert.throws(() => Reflect.construct(Server, [{ parser: {} }]), {
       code: "ERR_INVALID_ARG_TYPE",
     });

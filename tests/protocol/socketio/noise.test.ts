@@ -1,5 +1,5 @@
-// Anything at all to a decoder: it is read, or it is a breach of a rule that has a name, after which
-// nothing is held.
+// Random messages to a decoder: they are decoded, or break a named rule, after which the decoder
+// keeps nothing.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -97,8 +97,8 @@ function assertFreshAfter(messages: readonly Message[], results: readonly string
   assert.deepEqual(outcome(messages.slice(failed + 1)), results.slice(failed + 1));
 }
 
-describe("noise", () => {
-  test(`${INPUTS} inputs: the same result twice, no error without a rule, nothing held after one (seed ${seed})`, () => {
+describe("random input", () => {
+  test(`gives the same result twice, and only errors with a rule, for ${INPUTS} inputs (seed ${seed})`, () => {
     const random = new Random(seed);
     const seen = new Set<string>();
     for (let i = 0; i < INPUTS; i++) {

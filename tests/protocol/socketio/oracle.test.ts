@@ -1,4 +1,4 @@
-// Socket.IO packets against socket.io-parser: the same bytes out, the same packets in.
+// The codec of Socket.IO compared with socket.io-parser: both encode to the same bytes, and decode to the same packets.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -146,7 +146,7 @@ function sameEncoding(packet: Packet): void {
   assert.deepEqual(decodeTheirs(our), { lines: expected, failed: false });
 }
 
-describe("socket.io-parser and ours", () => {
+describe("socket.io-parser and our codec agree on", () => {
   for (const { does, text, attachments = [], packet } of PACKETS) {
     test(does, () => {
       assert.deepEqual(wire(encodeTheirs(packet)), wire([text, ...attachments.map(bytes)]));
@@ -276,8 +276,8 @@ function isAmbiguous(each: Packet): boolean {
   );
 }
 
-describe("random packets", () => {
-  test(`the same bytes, which both read as the packet that it was (seed ${seed})`, () => {
+describe("socket.io-parser and our codec, for random packets,", () => {
+  test(`encode to the same bytes, and decode these to the original packet (seed ${seed})`, () => {
     let attached = 0;
     const property = fc.property(packet, (each) => {
       fc.pre(!isAmbiguous(each));
@@ -288,7 +288,7 @@ describe("random packets", () => {
     assert.ok(attached > RUNS.numRuns / 10, `${attached} packets with bytes`);
   });
 
-  test(`the same readings of packet after packet (seed ${seed})`, () => {
+  test(`decode several packets in a row to the same packets (seed ${seed})`, () => {
     fc.assert(
       fc.property(fc.array(packet, { maxLength: 6 }), (packets) => {
         fc.pre(!packets.some(isAmbiguous));
@@ -300,41 +300,50 @@ describe("random packets", () => {
   });
 });
 
-// Texts out of what packets are made of, most of which are none.
+// Random combinations of parts of packets, most of which are invalid.
 
-/** Why ours refuses something, and whether theirs may read a text that it refuses. */
+/** Why our decoder rejects something, and whether socket.io-parser may accept a text that ours rejects. */
 type Leniency = readonly [why: string, reads: (text: string) => boolean];
 
 const STRICTER: Partial<Record<RuleName, Leniency>> = {
-  PACKET_TYPE: ["a blank, or nothing at all, is type 0 to theirs", (text) => /^(\s|$)/.test(text)],
+  PACKET_TYPE: [
+    "socket.io-parser decodes white space, or nothing, as type 0",
+    (text) => /^(\s|$)/.test(text),
+  ],
   ATTACHMENT_COUNT: [
-    "a number has one form: not 01, +1, 0x1, 1e0, 1.0 or with blanks",
+    "counts in other forms are invalid: 01, +1, 0x1, 1e0, 1.0 or with white space",
     (text) => Number(text.slice(1, text.indexOf("-"))) >= 1,
   ],
   PLACEHOLDER: [
-    "a fraction names no attachment, and theirs gives undefined for it",
+    "a fraction is invalid as a number, and socket.io-parser returns undefined for it",
     (text) => /"num":0\.5/.test(text),
   ],
-  NAMESPACE: ["what no name needs ends up in logs", (text) => /\/[^,]*\p{Cc}/u.test(text)],
-  PACKET_ID: ["an id has one form, and can be sent back as it came", (text) => /\d/.test(text)],
+  NAMESPACE: [
+    "control characters in names are invalid, because names are logged",
+    (text) => /\/[^,]*\p{Cc}/u.test(text),
+  ],
+  PACKET_ID: [
+    "ids in other forms are invalid, because an ACK could not repeat them",
+    (text) => /\d/.test(text),
+  ],
   PAYLOAD_JSON: [
-    "a blank and digits are neither an id nor JSON",
+    "white space and digits are neither an id nor JSON",
     (text) => /^\d(\d+-)?(\/[^,]*,)?\d*\s/.test(text),
   ],
   PAYLOAD_DEPTH: [
-    "what walks through it afterwards runs out of stack",
+    "deeper payloads could overflow the stack of the code that uses them",
     (text) => text.split(/[[{]/).length > 500,
   ],
   TOO_MANY_ARGUMENTS: [
-    "a function cannot be called with so many",
+    "a function cannot be called with more arguments",
     (text) => text.split(",").length > 10_000,
   ],
   CONNECT_PAYLOAD: [
-    "a number behind a blank is JSON, and an id to theirs",
+    "a number after white space is JSON, but an id for socket.io-parser",
     (text) => /^\d(\/[^,]*,?)?[\d\s]*$/.test(text),
   ],
   DISCONNECT_PAYLOAD: [
-    "a number behind a blank is JSON, and an id to theirs",
+    "a number after white space is JSON, but an id for socket.io-parser",
     (text) => /^\d(\/[^,]*,?)?[\d\s]*$/.test(text),
   ],
   EVENT_PAYLOAD: [
@@ -342,10 +351,10 @@ const STRICTER: Partial<Record<RuleName, Leniency>> = {
     (text) => /^[25](\d+-)?(\/[^,]*,?)?[\d\s]*$/.test(text),
   ],
   ACK_PAYLOAD: [
-    "a client of theirs throws where it is missing",
+    "socket.io-client throws if the payload is missing",
     (text) => /^[36](\d+-)?(\/[^,]*,?)?[\d\s]*$/.test(text),
   ],
-  ACK_ID: ["without an id there is nobody whom it could answer", (text) => /^[36]/.test(text)],
+  ACK_ID: ["an ACK without an id answers no event", (text) => /^[36]/.test(text)],
 };
 
 /** Whether `messages`, which break `rule`, are such that theirs reads them. */
@@ -403,8 +412,8 @@ function isOddRefusal(message: Message): boolean {
   return theirs.failed || ours.lines[0] !== theirs.lines[0];
 }
 
-describe("random texts", () => {
-  test(`what ours reads theirs reads the same, and theirs refuses what ours refuses but for reasons (seed ${seed})`, () => {
+describe("socket.io-parser and our decoder, for random text,", () => {
+  test(`decode the same packets, and ours rejects more only for the listed reasons (seed ${seed})`, () => {
     const seen = new Set<string>();
     const message = fc.oneof(
       { arbitrary: text, weight: 4 },
@@ -432,10 +441,10 @@ describe("random texts", () => {
   });
 });
 
-describe("ours differs", () => {
+describe("our codec differs from socket.io-parser", () => {
   for (const rule of NAMES) {
     const [reason] = STRICTER[rule] ?? [];
-    test(`${rule}: ${reason ?? "not here, theirs refuses it too"}`, () => {
+    test(`${rule}: ${reason ?? "no difference, socket.io-parser rejects it too"}`, () => {
       const messages = BREACHES[rule].map((breach) =>
         typeof breach === "string" ? [breach] : breach,
       );
@@ -446,12 +455,12 @@ describe("ours differs", () => {
     });
   }
 
-  test("a blank before the payload is a blank of JSON, and id 0 to theirs", () => {
+  test("white space before the payload is part of the JSON, but id 0 for socket.io-parser", () => {
     assert.deepEqual(decodeOurs(['2 ["x"]']).lines, ['[2,"/","no id",["x"]]']);
     assert.deepEqual(decodeTheirs(['2 ["x"]']).lines, ['[2,"/",0,["x"]]']);
   });
 
-  test("the key __proto__ is kept beside bytes, as it is without them; theirs loses it", () => {
+  test("the key __proto__ is kept beside bytes, but lost by socket.io-parser", () => {
     const object: object = JSON.parse('{"__proto__":{"a":1}}');
     const data: EventData = ["x", object, bytes("00")];
     const [ours] = encodeOurs({ type: EVENT, namespace: "/", data });
@@ -460,12 +469,12 @@ describe("ours differs", () => {
     assert.equal(their, '51-["x",{},{"_placeholder":true,"num":0}]');
   });
 
-  test("a Blob throws at the call; theirs attaches it, and its transport has no bytes to send", () => {
+  test("a Blob throws a TypeError, while socket.io-parser attaches it", () => {
     const data: EventData = ["x", new Blob(["a"])];
     assert.throws(() => encode({ type: EVENT, namespace: "/", data }), TypeError);
   });
 
-  test("what toJSON() gives is written alike with bytes and without; by theirs it is not", () => {
+  test("the result of toJSON() is encoded alike with and without bytes, unlike by socket.io-parser", () => {
     const value = { toJSON: (): Date => new Date(0) };
     const without: Packet = { type: EVENT, namespace: "/", data: ["x", value] };
     const beside: Packet = { type: EVENT, namespace: "/", data: ["x", value, bytes("00")] };

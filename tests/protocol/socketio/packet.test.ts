@@ -1,4 +1,4 @@
-// Socket.IO "Exchange protocol": the packets, and the rules with their sentences.
+// Socket.IO "Exchange protocol": the packet types, and the rules with their messages.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -20,16 +20,16 @@ import { BREACHES } from "../../vectors/socketio.ts";
 const NAMES = Object.keys(RULES).filter((name): name is RuleName => name in RULES);
 
 describe("packets", () => {
-  test("Packet encoding: the types by their numbers", () => {
+  test("Packet encoding: have the types 0 to 6", () => {
     const types = [CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT, BINARY_ACK];
     assert.deepEqual(types, [0, 1, 2, 3, 4, 5, 6]);
   });
 
-  test("Packet encoding: the main namespace", () => {
+  test("Packet encoding: have / as the main namespace", () => {
     assert.equal(MAIN_NAMESPACE, "/");
   });
 
-  test("Exchange protocol: every reserved name has its vector", () => {
+  test("Exchange protocol: have six reserved event names, each with a test vector", () => {
     for (const name of RESERVED_EVENTS) {
       assert.ok(BREACHES.RESERVED_EVENT.includes(`2["${name}"]`), `${name}`);
     }
@@ -39,7 +39,7 @@ describe("packets", () => {
 
 describe("ProtocolError", () => {
   for (const rule of NAMES) {
-    test(`${rule} knows its rule, and says it with the heading that it is under`, () => {
+    test(`${rule} has its rule, and a message with the heading of the protocol document`, () => {
       const error = new ProtocolError(rule);
       assert.ok(error instanceof Error);
       assert.equal(error.name, "ProtocolError");
@@ -52,7 +52,7 @@ describe("ProtocolError", () => {
     });
   }
 
-  test("Packet encoding: the messages say what those of socket.io-parser say", () => {
+  test("Packet encoding: has the words of socket.io-parser in messages about attachments", () => {
     assert.match(new ProtocolError("ATTACHMENT_COUNT").message, /illegal attachments/);
     assert.match(new ProtocolError("PLACEHOLDER").message, /illegal attachments/);
     assert.match(new ProtocolError("TOO_MANY_ATTACHMENTS").message, /too many attachments/);

@@ -1,6 +1,6 @@
-// The cases of the Autobahn test suite, sections 1 to 10, that need no socket: a fuzzing client
-// speaks to an endpoint that echoes. Each case goes through every split, so that the suite's own
-// variants "in frame-wise chops" and "in octet-wise chops" are the same rows under more numbers.
+// The cases of the Autobahn test suite, sections 1 to 10, without sockets: a fuzzing client sends
+// frames to an endpoint that echoes. Each case is split everywhere, so that the suite's own
+// variants "in frame-wise chops" and "in octet-wise chops" are the same rows with more numbers.
 // Sections 12 and 13 are negotiated in extensions.test.ts.
 
 import assert from "node:assert/strict";
@@ -58,7 +58,7 @@ describe("Autobahn, section 1: sizes", () => {
     test(`RFC 6455 §5.2 a text of ${size} bytes${chopped ? ", chopped" : ""} (Autobahn 1.1.${i + 1})`, () => {
       checkEcho([text(STAR.repeat(size))], 1, STAR.repeat(size), chopped ? [997] : [1, 997]);
     });
-    test(`RFC 6455 §5.2 ${size} bytes${chopped ? ", chopped" : ""} (Autobahn 1.2.${i + 1})`, () => {
+    test(`RFC 6455 §5.2 a binary message of ${size} bytes${chopped ? ", chopped" : ""} (Autobahn 1.2.${i + 1})`, () => {
       const payload = new Uint8Array(size).fill(0xfe);
       checkEcho([binary(payload)], 2, payload, chopped ? [997] : [1, 997]);
     });
@@ -89,7 +89,7 @@ describe("Autobahn, section 6: Kuhn's strings", () => {
   for (const [section, title, ...strings] of KUHN) {
     for (const [i, string] of strings.entries()) {
       const valid = string.startsWith("+");
-      test(`RFC 6455 §8.1 ${title}: ${string.slice(1, 40)} is ${valid ? "" : "no "}text (Autobahn ${section}.${i + 1})`, () => {
+      test(`RFC 6455 §8.1 ${title}: ${string.slice(1, 40)} is ${valid ? "valid" : "invalid"} (Autobahn ${section}.${i + 1})`, () => {
         const payload = bytes(string.slice(1));
         const gives = valid ? [`text ${Buffer.from(payload)}`.trimEnd(), ...CLOSED] : NOT_UTF8;
         const one = Buffer.concat([text(payload), BYE]);
@@ -135,11 +135,11 @@ describe("Autobahn, section 6.4: fails fast", () => {
     checkFailsAtTheSecond(inFragments(loosely));
   });
 
-  test("RFC 6455 §8.1 in the fragment of the impossible byte alone (Autobahn 6.4.2)", () => {
+  test("RFC 6455 §8.1 in the fragment that has only the invalid byte (Autobahn 6.4.2)", () => {
     checkFailsAtTheSecond(inFragments(parts.exactly));
   });
 
-  test("RFC 6455 §8.1 in the second of three chops of one frame (Autobahn 6.4.3)", () => {
+  test("RFC 6455 §8.1 in the second of three chunks of one frame (Autobahn 6.4.3)", () => {
     const whole = text(payload);
     const start = whole.length - payload.length;
     checkFailsAtTheSecond([
@@ -149,7 +149,7 @@ describe("Autobahn, section 6.4: fails fast", () => {
     ]);
   });
 
-  test("RFC 6455 §8.1 in the chop of the impossible byte alone (Autobahn 6.4.4)", () => {
+  test("RFC 6455 §8.1 in the chunk that has only the invalid byte (Autobahn 6.4.4)", () => {
     const whole = text(payload);
     const start = whole.length - payload.length;
     checkFailsAtTheSecond([
@@ -159,7 +159,7 @@ describe("Autobahn, section 6.4: fails fast", () => {
     ]);
   });
 
-  test("RFC 6455 §8.1 the byte before it is awaited", () => {
+  test("RFC 6455 §8.1 not at the byte before the invalid one", () => {
     const whole = text(payload);
     const start = whole.length - payload.length;
     const server = echoServer();
@@ -170,8 +170,8 @@ describe("Autobahn, section 6.4: fails fast", () => {
   });
 });
 
-describe("Autobahn, section 7.1.6: closing behind a large message", () => {
-  test("RFC 6455 §5.5.1 256 KiB are echoed, the close frame answered, the ping behind it not (Autobahn 7.1.6)", () => {
+describe("Autobahn, section 7.1.6: closing after a large message", () => {
+  test("RFC 6455 §5.5.1 256 KiB and the close frame are answered, the ping after it is not (Autobahn 7.1.6)", () => {
     const payload = "BAsd7&jh23".repeat(26214);
     const input = Buffer.concat([text(payload), BYE, ping("too late")]);
     for (const chop of [input.length, 1024, 65536, 262_156]) {
@@ -189,7 +189,7 @@ describe("Autobahn, section 9: limits", () => {
       const payload = Buffer.alloc(size, "BAsd7&jh23");
       checkEcho([text(payload)], 1, payload, [65536]);
     });
-    test(`RFC 6455 §5.2 ${size / KIB} KiB (Autobahn 9.2.${i + 1})`, () => {
+    test(`RFC 6455 §5.2 a binary message of ${size / KIB} KiB (Autobahn 9.2.${i + 1})`, () => {
       const payload = Buffer.alloc(size, bytes("00 fe 23 fa f0"));
       checkEcho([binary(payload)], 2, payload, [65536]);
     });
@@ -210,7 +210,7 @@ describe("Autobahn, section 9: limits", () => {
       const payload = Buffer.alloc(4 * MIB, "BAsd7&jh23");
       checkEcho(inFragments(inChunks(payload, size)), 1, payload, [65536]);
     });
-    test(`RFC 6455 §5.4 4 MiB in fragments of ${size} bytes (Autobahn 9.4.${i + 1})`, () => {
+    test(`RFC 6455 §5.4 4 MiB of binary data in fragments of ${size} bytes (Autobahn 9.4.${i + 1})`, () => {
       const payload = Buffer.alloc(4 * MIB, bytes("00 fe 23 fa f0"));
       const frames = inChunks(payload, size).map((piece, n, all) =>
         send(n === 0 ? 2 : 0, piece, { fin: n === all.length - 1 }),
@@ -220,11 +220,11 @@ describe("Autobahn, section 9: limits", () => {
   }
 
   for (const [i, chop] of [64, 128, 256, 512, KIB, 2 * KIB].entries()) {
-    test(`RFC 6455 §5.2 1 MiB of text in chops of ${chop} bytes (Autobahn 9.5.${i + 1})`, () => {
+    test(`RFC 6455 §5.2 1 MiB of text in chunks of ${chop} bytes (Autobahn 9.5.${i + 1})`, () => {
       const payload = Buffer.alloc(MIB, "BAsd7&jh23");
       checkEcho([text(payload)], 1, payload, [chop]);
     });
-    test(`RFC 6455 §5.2 1 MiB in chops of ${chop} bytes (Autobahn 9.6.${i + 1})`, () => {
+    test(`RFC 6455 §5.2 1 MiB of binary data in chunks of ${chop} bytes (Autobahn 9.6.${i + 1})`, () => {
       const payload = Buffer.alloc(MIB, bytes("00 fe 23 fa f0"));
       checkEcho([binary(payload)], 2, payload, [chop]);
     });
@@ -235,7 +235,7 @@ describe("Autobahn, section 9: limits", () => {
       ["9.7", 1],
       ["9.8", 2],
     ] as const) {
-      test(`RFC 6455 §6.2 1000 messages of ${size} bytes, there and back (Autobahn ${section}.${i + 1})`, () => {
+      test(`RFC 6455 §6.2 1000 messages of ${size} bytes, each echoed (Autobahn ${section}.${i + 1})`, () => {
         const payload = Buffer.alloc(size, "BAsd7&jh23");
         const message = send(opcode, payload);
         const server = echoServer();
@@ -251,7 +251,7 @@ describe("Autobahn, section 9: limits", () => {
   }
 });
 
-describe("Autobahn, section 10: fragments made automatically", () => {
+describe("Autobahn, section 10: automatic fragmentation", () => {
   test("RFC 6455 §5.4 64 KiB of text in fragments of 1300 bytes (Autobahn 10.1.1)", () => {
     const payload = STAR.repeat(65536);
     checkEcho(inFragments(inChunks(Buffer.from(payload), 1300)), 1, payload, [1, 1300, 65536]);

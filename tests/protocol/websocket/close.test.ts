@@ -23,12 +23,12 @@ const RANGES: readonly { from: number; to: number; may: boolean; why: string }[]
   { from: 1016, to: 2999,  may: false, why: "RFC 6455 §7.4.2 1016 to 2999 are not defined (Autobahn 7.9.6 to 7.9.9)" },
   { from: 3000, to: 3999,  may: true,  why: "RFC 6455 §7.4.2 3000 to 3999 are for libraries (Autobahn 7.7.10)" },
   { from: 4000, to: 4999,  may: true,  why: "RFC 6455 §7.4.2 4000 to 4999 are for applications (Autobahn 7.7.12)" },
-  { from: 5000, to: 65535, may: false, why: "RFC 6455 §7.4.2 nothing above 4999 (Autobahn 7.13.1)" },
+  { from: 5000, to: 65535, may: false, why: "RFC 6455 §7.4.2 5000 and above are not defined (Autobahn 7.13.1)" },
 ];
 
 describe("the status code of a close frame", () => {
   for (const { from, to, may, why } of RANGES) {
-    test(`${why}: ${may ? "may be sent and received" : "is refused both ways"}`, () => {
+    test(`${why}: ${may ? "can be sent and received" : "cannot be sent or received"}`, () => {
       for (let code = from; code <= to; code++) {
         assert.equal(maySendCode(code), may, `${code}`);
         const payload = Uint8Array.of(code >> 8, code & 0xff);
@@ -46,7 +46,7 @@ describe("the status code of a close frame", () => {
     });
   }
 
-  test("is a whole number", () => {
+  test("must be an integer", () => {
     for (const code of [-1, 1000.5, 3000.0001, 65536 + 1000, Number.NaN, Infinity, -Infinity]) {
       assert.throws(() => encodeClose(code), RangeError, `${code}`);
     }
@@ -60,20 +60,20 @@ describe("the payload of a close frame", () => {
     assert.deepEqual(decodeClose(new Uint8Array(0)), { code: NO_STATUS, reason: "" });
   });
 
-  test("RFC 6455 §5.5.1 is not one byte (Autobahn 7.3.2)", () => {
+  test("RFC 6455 §5.5.1 cannot be one byte long (Autobahn 7.3.2)", () => {
     for (let byte = 0; byte < 256; byte++) {
       assert.throws(() => decodeClose(Uint8Array.of(byte)), { rule: "CLOSE_LENGTH" });
     }
   });
 
-  test("RFC 6455 §5.5.1 a reason needs a code", () => {
+  test("RFC 6455 §5.5.1 cannot have a reason without a code", () => {
     assert.throws(() => encodeClose(undefined, "because"), {
       name: "RangeError",
       message: 'a close reason needs a status code, got only the reason "because"',
     });
   });
 
-  test("RFC 6455 §5.5.1 a reason has at most 123 bytes, however few characters (Autobahn 7.3.5)", () => {
+  test("RFC 6455 §5.5.1 has a reason of at most 123 bytes in UTF-8 (Autobahn 7.3.5)", () => {
     assert.equal(encodeClose(1000, "a".repeat(123)).length, 125);
     const tooLong = {
       name: "RangeError",
@@ -84,7 +84,7 @@ describe("the payload of a close frame", () => {
     assert.throws(() => encodeClose(1000, `${"€".repeat(41)}a`), tooLong);
   });
 
-  test("RFC 6455 §5.5.1 a reason that is not UTF-8 is refused (Autobahn 7.5.1)", () => {
+  test("RFC 6455 §5.5.1 is rejected if its reason is not UTF-8 (Autobahn 7.5.1)", () => {
     for (const hex of [
       "ff",
       "c2",
@@ -96,22 +96,22 @@ describe("the payload of a close frame", () => {
     }
   });
 
-  test("RFC 6455 §7.4 the code is looked at before the reason", () => {
+  test("RFC 6455 §7.4 is checked for its code before its reason", () => {
     assert.throws(() => decodeClose(bytes("00 00 ff")), { rule: "CLOSE_CODE" });
   });
 
-  test("half a surrogate pair becomes U+FFFD, as in every text that is encoded", () => {
+  test("has U+FFFD in place of a lone surrogate", () => {
     assert.deepEqual(decodeClose(encodeClose(1000, "a\ud800")), { code: 1000, reason: "a\ufffd" });
   });
 
-  test("holds no byte that was not written", () => {
+  test("has only the bytes of the code and the reason", () => {
     for (const reason of ["", "a", "¢", "€", "𐍈", "a".repeat(123)]) {
       const expected = [0x03, 0xe8, ...Buffer.from(reason)];
       assert.deepEqual([...encodeClose(1000, reason)], expected);
     }
   });
 
-  test(`is read as it was written (SEED=${seed})`, () => {
+  test(`is decoded to the encoded code and reason (SEED=${seed})`, () => {
     const random = new Random(seed);
     for (let round = 0; round < 2000; round++) {
       const code = 3000 + random.int(2000);

@@ -36,7 +36,7 @@ describe("the closing handshake", () => {
     }
   }
 
-  test("RFC 6455 §7.1 every state can be reached from open, and all but closed can end", () => {
+  test("RFC 6455 §7.1 can reach every state from open", () => {
     const seen = new Set<ClosingState>(["open"]);
     for (const state of seen) {
       for (const event of EVENTS) {
@@ -47,7 +47,7 @@ describe("the closing handshake", () => {
     assert.deepEqual([...seen].sort(), [...STATES].sort());
   });
 
-  test("no path is longer than three steps, so every handshake ends", () => {
+  test("ends after at most three events", () => {
     const longest = (state: ClosingState): number =>
       Math.max(
         0,
@@ -59,11 +59,11 @@ describe("the closing handshake", () => {
     assert.equal(longest("open"), 3);
   });
 
-  test("RFC 6455 §5.5.1 data may be sent until a close frame was sent", () => {
+  test("RFC 6455 §5.5.1 allows data to be sent until a close frame was sent", () => {
     assert.deepEqual(STATES.filter(maySendData), ["open", "closeReceived"]);
   });
 
-  test("RFC 6455 §1.4 something may be received until a close frame was received", () => {
+  test("RFC 6455 §1.4 allows frames to be received until a close frame was received", () => {
     assert.deepEqual(STATES.filter(mayReceive), ["open", "closeSent"]);
   });
 });

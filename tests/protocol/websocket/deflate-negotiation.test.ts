@@ -23,45 +23,45 @@ interface Row {
 
 // biome-ignore format: aligned table
 const OFFERS: readonly Row[] = [
-  { does: "RFC 7692 §5 another extension is declined",             offer: "x-webkit-deflate-frame",            gives: undefined },
-  { does: "RFC 7692 §5 the first offer that can be accepted is",   offer: "permessage-deflate; server_max_window_bits=8, permessage-deflate; server_max_window_bits=10, permessage-deflate", gives: "permessage-deflate; server_max_window_bits=10" },
-  { does: "RFC 7692 §5 none, where none can",                      offer: "permessage-deflate; x, other",      gives: undefined },
-  { does: "RFC 7692 §7.1 no parameters (Autobahn 12.1, 13.1)",       offer: "permessage-deflate",                gives: "permessage-deflate" },
-  { does: "RFC 7692 §7.1 an unknown parameter",                      offer: "permessage-deflate; window=9",      gives: undefined },
-  { does: "RFC 7692 §7.1.1.1 asked for (Autobahn 13.2)",             offer: "permessage-deflate; server_no_context_takeover", gives: "permessage-deflate; server_no_context_takeover" },
-  { does: "RFC 7692 §7.1.1.1 with a value",                          offer: "permessage-deflate; server_no_context_takeover=1", gives: undefined },
-  { does: "RFC 7692 §7.1.1.1 twice",                                 offer: "permessage-deflate; server_no_context_takeover; server_no_context_takeover", gives: undefined },
-  { does: "RFC 7692 §7.1.1.1 preferred here",                           offer: "permessage-deflate", preferences: { serverNoContextTakeover: true }, gives: "permessage-deflate; server_no_context_takeover" },
-  { does: "RFC 7692 §7.1.1.1 asked for, and not wanted here",        offer: "permessage-deflate; server_no_context_takeover", preferences: { serverNoContextTakeover: false }, gives: undefined },
-  { does: "RFC 7692 §7.1.1.2 hinted at",                             offer: "permessage-deflate; client_no_context_takeover", gives: "permessage-deflate; client_no_context_takeover" },
-  { does: "RFC 7692 §7.1.1.2 with a value",                          offer: "permessage-deflate; client_no_context_takeover=true", gives: undefined },
-  { does: "RFC 7692 §7.1.1.2 twice",                                 offer: "permessage-deflate; client_no_context_takeover; client_no_context_takeover", gives: undefined },
-  { does: "RFC 7692 §7.1.1.2 preferred here",                           offer: "permessage-deflate", preferences: { clientNoContextTakeover: true }, gives: "permessage-deflate; client_no_context_takeover" },
-  { does: "RFC 7692 §7.1.2.1 the smallest that zlib has (Autobahn 13.3)", offer: "permessage-deflate; server_max_window_bits=9", gives: "permessage-deflate; server_max_window_bits=9" },
-  { does: "RFC 7692 §7.1.2.1 the largest is named too (Autobahn 13.4)", offer: "permessage-deflate; server_max_window_bits=15", gives: "permessage-deflate; server_max_window_bits=15" },
-  { does: "RFC 7692 §7.1.2.1 quoted",                                offer: 'permessage-deflate; server_max_window_bits="10"', gives: "permessage-deflate; server_max_window_bits=10" },
-  { does: "RFC 7692 §7.1.2.1 a window that zlib does not have",      offer: "permessage-deflate; server_max_window_bits=8", gives: undefined },
-  { does: "RFC 7692 §7.1.2.1 without a value",                       offer: "permessage-deflate; server_max_window_bits",   gives: undefined },
-  { does: "RFC 7692 §7.1.2.1 too small",                             offer: "permessage-deflate; server_max_window_bits=7", gives: undefined },
-  { does: "RFC 7692 §7.1.2.1 too large",                             offer: "permessage-deflate; server_max_window_bits=16", gives: undefined },
-  { does: "RFC 7692 §7.1.2.1 with a digit more",                     offer: "permessage-deflate; server_max_window_bits=80", gives: undefined },
-  { does: "RFC 7692 §7.1.2.1 with a leading zero",                   offer: "permessage-deflate; server_max_window_bits=010", gives: undefined },
-  { does: "RFC 7692 §7.1.2.1 no integer",                            offer: "permessage-deflate; server_max_window_bits=1e1", gives: undefined },
-  { does: "RFC 7692 §7.1.2.1 twice",                                 offer: "permessage-deflate; server_max_window_bits=10; server_max_window_bits=10", gives: undefined },
-  { does: "RFC 7692 §7.1.2.1 preferred smaller here",                   offer: "permessage-deflate; server_max_window_bits=12", preferences: { serverMaxWindowBits: 11 }, gives: "permessage-deflate; server_max_window_bits=11" },
-  { does: "RFC 7692 §7.1.2.1 preferred here alone",                     offer: "permessage-deflate", preferences: { serverMaxWindowBits: 11 }, gives: "permessage-deflate; server_max_window_bits=11" },
-  { does: "RFC 7692 §7.1.2.2 able, and nothing preferred",              offer: "permessage-deflate; client_max_window_bits",   gives: "permessage-deflate" },
-  { does: "RFC 7692 §7.1.2.2 able, and preferred",                      offer: "permessage-deflate; client_max_window_bits", preferences: { clientMaxWindowBits: 10 }, gives: "permessage-deflate; client_max_window_bits=10" },
-  { does: "RFC 7692 §7.1.2.2 a limit of its own",                    offer: "permessage-deflate; client_max_window_bits=11", gives: "permessage-deflate; client_max_window_bits=11" },
-  { does: "RFC 7692 §7.1.2.2 both, the smaller",                     offer: "permessage-deflate; client_max_window_bits=11", preferences: { clientMaxWindowBits: 10 }, gives: "permessage-deflate; client_max_window_bits=10" },
-  { does: "RFC 7692 §7.1.2.2 not able, and preferred",                  offer: "permessage-deflate", preferences: { clientMaxWindowBits: 10 }, gives: undefined },
-  { does: "RFC 7692 §7.1.2.2 too large",                             offer: "permessage-deflate; client_max_window_bits=16", gives: undefined },
-  { does: "RFC 7692 §7.1.2.2 no number",                             offer: "permessage-deflate; client_max_window_bits=all", gives: undefined },
-  { does: "RFC 7692 §7.1.2.2 twice",                                 offer: "permessage-deflate; client_max_window_bits; client_max_window_bits", gives: undefined },
-  { does: "RFC 7692 §7.1 all four",                                  offer: "permessage-deflate; client_max_window_bits=12; server_max_window_bits=13; client_no_context_takeover; server_no_context_takeover", gives: "permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=13; client_max_window_bits=12" },
+  { does: "RFC 7692 §5 another extension is declined",                               offer: "x-webkit-deflate-frame",            gives: undefined },
+  { does: "RFC 7692 §5 the first acceptable offer is accepted",                      offer: "permessage-deflate; server_max_window_bits=8, permessage-deflate; server_max_window_bits=10, permessage-deflate", gives: "permessage-deflate; server_max_window_bits=10" },
+  { does: "RFC 7692 §5 no offer is acceptable",                                      offer: "permessage-deflate; x, other",      gives: undefined },
+  { does: "RFC 7692 §7.1 no parameters (Autobahn 12.1, 13.1)",                       offer: "permessage-deflate",                gives: "permessage-deflate" },
+  { does: "RFC 7692 §7.1 an unknown parameter",                                      offer: "permessage-deflate; window=9",      gives: undefined },
+  { does: "RFC 7692 §7.1.1.1 requested by the client (Autobahn 13.2)",               offer: "permessage-deflate; server_no_context_takeover", gives: "permessage-deflate; server_no_context_takeover" },
+  { does: "RFC 7692 §7.1.1.1 with a value",                                          offer: "permessage-deflate; server_no_context_takeover=1", gives: undefined },
+  { does: "RFC 7692 §7.1.1.1 twice",                                                 offer: "permessage-deflate; server_no_context_takeover; server_no_context_takeover", gives: undefined },
+  { does: "RFC 7692 §7.1.1.1 preferred by the server",                               offer: "permessage-deflate", preferences: { serverNoContextTakeover: true }, gives: "permessage-deflate; server_no_context_takeover" },
+  { does: "RFC 7692 §7.1.1.1 requested by the client, not wanted by the server",     offer: "permessage-deflate; server_no_context_takeover", preferences: { serverNoContextTakeover: false }, gives: undefined },
+  { does: "RFC 7692 §7.1.1.2 announced by the client",                               offer: "permessage-deflate; client_no_context_takeover", gives: "permessage-deflate; client_no_context_takeover" },
+  { does: "RFC 7692 §7.1.1.2 with a value",                                          offer: "permessage-deflate; client_no_context_takeover=true", gives: undefined },
+  { does: "RFC 7692 §7.1.1.2 twice",                                                 offer: "permessage-deflate; client_no_context_takeover; client_no_context_takeover", gives: undefined },
+  { does: "RFC 7692 §7.1.1.2 preferred by the server",                               offer: "permessage-deflate", preferences: { clientNoContextTakeover: true }, gives: "permessage-deflate; client_no_context_takeover" },
+  { does: "RFC 7692 §7.1.2.1 the smallest window that zlib supports (Autobahn 13.3)", offer: "permessage-deflate; server_max_window_bits=9", gives: "permessage-deflate; server_max_window_bits=9" },
+  { does: "RFC 7692 §7.1.2.1 the largest window, repeated in the response (Autobahn 13.4)", offer: "permessage-deflate; server_max_window_bits=15", gives: "permessage-deflate; server_max_window_bits=15" },
+  { does: "RFC 7692 §7.1.2.1 in quotation marks",                                    offer: 'permessage-deflate; server_max_window_bits="10"', gives: "permessage-deflate; server_max_window_bits=10" },
+  { does: "RFC 7692 §7.1.2.1 a window that zlib does not support",                   offer: "permessage-deflate; server_max_window_bits=8", gives: undefined },
+  { does: "RFC 7692 §7.1.2.1 without a value",                                       offer: "permessage-deflate; server_max_window_bits",   gives: undefined },
+  { does: "RFC 7692 §7.1.2.1 too small",                                             offer: "permessage-deflate; server_max_window_bits=7", gives: undefined },
+  { does: "RFC 7692 §7.1.2.1 too large",                                             offer: "permessage-deflate; server_max_window_bits=16", gives: undefined },
+  { does: "RFC 7692 §7.1.2.1 with an additional digit",                              offer: "permessage-deflate; server_max_window_bits=80", gives: undefined },
+  { does: "RFC 7692 §7.1.2.1 with a leading zero",                                   offer: "permessage-deflate; server_max_window_bits=010", gives: undefined },
+  { does: "RFC 7692 §7.1.2.1 not an integer",                                        offer: "permessage-deflate; server_max_window_bits=1e1", gives: undefined },
+  { does: "RFC 7692 §7.1.2.1 twice",                                                 offer: "permessage-deflate; server_max_window_bits=10; server_max_window_bits=10", gives: undefined },
+  { does: "RFC 7692 §7.1.2.1 smaller, as preferred by the server",                   offer: "permessage-deflate; server_max_window_bits=12", preferences: { serverMaxWindowBits: 11 }, gives: "permessage-deflate; server_max_window_bits=11" },
+  { does: "RFC 7692 §7.1.2.1 preferred by the server only",                          offer: "permessage-deflate", preferences: { serverMaxWindowBits: 11 }, gives: "permessage-deflate; server_max_window_bits=11" },
+  { does: "RFC 7692 §7.1.2.2 supported by the client, no preference of the server",  offer: "permessage-deflate; client_max_window_bits",   gives: "permessage-deflate" },
+  { does: "RFC 7692 §7.1.2.2 supported by the client, preferred by the server",      offer: "permessage-deflate; client_max_window_bits", preferences: { clientMaxWindowBits: 10 }, gives: "permessage-deflate; client_max_window_bits=10" },
+  { does: "RFC 7692 §7.1.2.2 a limit of the client",                                 offer: "permessage-deflate; client_max_window_bits=11", gives: "permessage-deflate; client_max_window_bits=11" },
+  { does: "RFC 7692 §7.1.2.2 the smaller limit of both",                             offer: "permessage-deflate; client_max_window_bits=11", preferences: { clientMaxWindowBits: 10 }, gives: "permessage-deflate; client_max_window_bits=10" },
+  { does: "RFC 7692 §7.1.2.2 not supported by the client, preferred by the server",  offer: "permessage-deflate", preferences: { clientMaxWindowBits: 10 }, gives: undefined },
+  { does: "RFC 7692 §7.1.2.2 too large",                                             offer: "permessage-deflate; client_max_window_bits=16", gives: undefined },
+  { does: "RFC 7692 §7.1.2.2 not a number",                                          offer: "permessage-deflate; client_max_window_bits=all", gives: undefined },
+  { does: "RFC 7692 §7.1.2.2 twice",                                                 offer: "permessage-deflate; client_max_window_bits; client_max_window_bits", gives: undefined },
+  { does: "RFC 7692 §7.1 all four parameters",                                       offer: "permessage-deflate; client_max_window_bits=12; server_max_window_bits=13; client_no_context_takeover; server_no_context_takeover", gives: "permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=13; client_max_window_bits=12" },
 ];
 
-describe("RFC 7692: a server and a client's offers", () => {
+describe("RFC 7692: a server's response to a client's offers", () => {
   for (const { does, offer, preferences = {}, gives } of OFFERS) {
     test(`${does}: ${offer}`, () => {
       const extensions = parseExtensions(offer);
@@ -89,27 +89,27 @@ const PLAIN: DeflateParameters = {
 
 // biome-ignore format: aligned table
 const ANSWERS: readonly Answer[] = [
-  { does: "RFC 7692 §5 accepted as it is",                   response: "permessage-deflate", gives: PLAIN },
-  { does: "RFC 7692 §5 another extension",                   response: "other", gives: undefined },
-  { does: "RFC 7692 §7.1 an unknown parameter",                response: "permessage-deflate; x", gives: undefined },
-  { does: "RFC 7692 §7.1.1.1 asked for and granted",           preferences: { serverNoContextTakeover: true }, response: "permessage-deflate; server_no_context_takeover", gives: { ...PLAIN, serverNoContextTakeover: true } },
-  { does: "RFC 7692 §7.1.1.1 asked for and not granted",       preferences: { serverNoContextTakeover: true }, response: "permessage-deflate", gives: undefined },
-  { does: "RFC 7692 §7.1.1.1 given unasked",                   response: "permessage-deflate; server_no_context_takeover", gives: { ...PLAIN, serverNoContextTakeover: true } },
-  { does: "RFC 7692 §7.1.1.2 asked of the client",             response: "permessage-deflate; client_no_context_takeover", gives: { ...PLAIN, clientNoContextTakeover: true } },
-  { does: "RFC 7692 §7.1.1.2 promised by the client",          preferences: { clientNoContextTakeover: true }, response: "permessage-deflate", gives: { ...PLAIN, clientNoContextTakeover: true } },
-  { does: "RFC 7692 §7.1.2.1 smaller than asked for",          preferences: { serverMaxWindowBits: 12 }, response: "permessage-deflate; server_max_window_bits=10", gives: { ...PLAIN, serverMaxWindowBits: 10 } },
-  { does: "RFC 7692 §7.1.2.1 larger than asked for",           preferences: { serverMaxWindowBits: 12 }, response: "permessage-deflate; server_max_window_bits=13", gives: undefined },
-  { does: "RFC 7692 §7.1.2.1 asked for and not mentioned",     preferences: { serverMaxWindowBits: 12 }, response: "permessage-deflate", gives: undefined },
-  { does: "RFC 7692 §7.1.2.2 a limit for the client",          response: "permessage-deflate; client_max_window_bits=9", gives: { ...PLAIN, clientMaxWindowBits: 9 } },
-  { does: "RFC 7692 §7.1.2.2 the client's own is smaller",     preferences: { clientMaxWindowBits: 10 }, response: "permessage-deflate; client_max_window_bits=12", gives: { ...PLAIN, clientMaxWindowBits: 10 } },
-  { does: "RFC 7692 §7.1.2.2 not mentioned",                   preferences: { clientMaxWindowBits: 10 }, response: "permessage-deflate", gives: { ...PLAIN, clientMaxWindowBits: 10 } },
-  { does: "RFC 7692 §7.1.2.2 without a value",                 response: "permessage-deflate; client_max_window_bits", gives: undefined },
-  { does: "RFC 7692 §7.1.2.2 a window that zlib cannot compress for", response: "permessage-deflate; client_max_window_bits=8", gives: { ...PLAIN, clientMaxWindowBits: 8 } },
-  { does: "RFC 7692 §7.1.2.2 too small",                       response: "permessage-deflate; client_max_window_bits=7", gives: undefined },
-  { does: "RFC 7692 §7.1.2.1 the smallest window",             response: "permessage-deflate; server_max_window_bits=8", gives: { ...PLAIN, serverMaxWindowBits: 8 } },
+  { does: "RFC 7692 §5 without parameters",                            response: "permessage-deflate", gives: PLAIN },
+  { does: "RFC 7692 §5 another extension",                             response: "other", gives: undefined },
+  { does: "RFC 7692 §7.1 an unknown parameter",                        response: "permessage-deflate; x", gives: undefined },
+  { does: "RFC 7692 §7.1.1.1 requested and confirmed",                 preferences: { serverNoContextTakeover: true }, response: "permessage-deflate; server_no_context_takeover", gives: { ...PLAIN, serverNoContextTakeover: true } },
+  { does: "RFC 7692 §7.1.1.1 requested and missing",                   preferences: { serverNoContextTakeover: true }, response: "permessage-deflate", gives: undefined },
+  { does: "RFC 7692 §7.1.1.1 not requested, but present",              response: "permessage-deflate; server_no_context_takeover", gives: { ...PLAIN, serverNoContextTakeover: true } },
+  { does: "RFC 7692 §7.1.1.2 requested by the server",                 response: "permessage-deflate; client_no_context_takeover", gives: { ...PLAIN, clientNoContextTakeover: true } },
+  { does: "RFC 7692 §7.1.1.2 announced by the client",                 preferences: { clientNoContextTakeover: true }, response: "permessage-deflate", gives: { ...PLAIN, clientNoContextTakeover: true } },
+  { does: "RFC 7692 §7.1.2.1 smaller than requested",                  preferences: { serverMaxWindowBits: 12 }, response: "permessage-deflate; server_max_window_bits=10", gives: { ...PLAIN, serverMaxWindowBits: 10 } },
+  { does: "RFC 7692 §7.1.2.1 larger than requested",                   preferences: { serverMaxWindowBits: 12 }, response: "permessage-deflate; server_max_window_bits=13", gives: undefined },
+  { does: "RFC 7692 §7.1.2.1 requested and missing",                   preferences: { serverMaxWindowBits: 12 }, response: "permessage-deflate", gives: undefined },
+  { does: "RFC 7692 §7.1.2.2 a limit for the client",                  response: "permessage-deflate; client_max_window_bits=9", gives: { ...PLAIN, clientMaxWindowBits: 9 } },
+  { does: "RFC 7692 §7.1.2.2 larger than the client's own limit",      preferences: { clientMaxWindowBits: 10 }, response: "permessage-deflate; client_max_window_bits=12", gives: { ...PLAIN, clientMaxWindowBits: 10 } },
+  { does: "RFC 7692 §7.1.2.2 missing",                                 preferences: { clientMaxWindowBits: 10 }, response: "permessage-deflate", gives: { ...PLAIN, clientMaxWindowBits: 10 } },
+  { does: "RFC 7692 §7.1.2.2 without a value",                         response: "permessage-deflate; client_max_window_bits", gives: undefined },
+  { does: "RFC 7692 §7.1.2.2 a window for which zlib cannot compress", response: "permessage-deflate; client_max_window_bits=8", gives: { ...PLAIN, clientMaxWindowBits: 8 } },
+  { does: "RFC 7692 §7.1.2.2 too small",                               response: "permessage-deflate; client_max_window_bits=7", gives: undefined },
+  { does: "RFC 7692 §7.1.2.1 the smallest window",                     response: "permessage-deflate; server_max_window_bits=8", gives: { ...PLAIN, serverMaxWindowBits: 8 } },
 ];
 
-describe("RFC 7692: a client and a server's response", () => {
+describe("RFC 7692: a client's verdict on a server's response", () => {
   for (const { does, preferences = {}, response, gives } of ANSWERS) {
     test(`${does}: ${response}`, () => {
       const [extension] = parseExtensions(response) ?? [];
@@ -118,7 +118,7 @@ describe("RFC 7692: a client and a server's response", () => {
     });
   }
 
-  test("RFC 7692 §7.1 what the client offers says all that it prefers", () => {
+  test("RFC 7692 §7.1 the client's offer has all preferences of the client", () => {
     const offer = (preferences: DeflatePreferences): string =>
       formatExtensions([deflateOffer(preferences)]);
     assert.equal(offer({}), "permessage-deflate; client_max_window_bits");
@@ -133,12 +133,12 @@ describe("RFC 7692: a client and a server's response", () => {
     );
   });
 
-  test("RFC 7692 §7.1.2.2 a window is offered as text, as an offer that was received has it", () => {
+  test("RFC 7692 §7.1.2.2 the client's offer has its window as text, like a parsed offer", () => {
     const { parameters } = deflateOffer({ clientMaxWindowBits: 11 });
     assert.deepEqual(parameters, [{ name: "client_max_window_bits", value: "11" }]);
   });
 
-  test("RFC 7692 §7.1 both ends agree, whatever each prefers", () => {
+  test("RFC 7692 §7.1 both ends agree on the parameters, for all preferences of both", () => {
     const flags = [undefined, true, false];
     const bits = [undefined, 9, 12, 15];
     let agreements = 0;

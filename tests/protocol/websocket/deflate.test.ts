@@ -13,7 +13,7 @@ import {
 import { Random, seed } from "../../support/random.ts";
 import { bytes } from "../../support/split.ts";
 
-test("RFC 7692 §7.2.1, §7.2.2: the sender cuts the tail 00 00 ff ff off, and the receiver appends it", () => {
+test("RFC 7692 §7.2.1, §7.2.2: the sender removes the tail 00 00 ff ff, and the receiver appends it", () => {
   const flushed = bytes("f2 48 cd c9 c9 07 00 00 00 ff ff");
   const sent = bytes("f2 48 cd c9 c9 07 00");
   assert.deepEqual(Buffer.from(withoutTail(flushed)), Buffer.from(sent));
@@ -24,7 +24,7 @@ test("RFC 7692 §7.2.3.6: an empty message is one empty block", () => {
   assert.deepEqual(Buffer.from(EMPTY_BLOCK), Buffer.from(bytes("00")));
 });
 
-test("RFC 7692 §7.1: each direction has its own parameters", () => {
+test("RFC 7692 §7.1: each direction has its own window and context takeover", () => {
   const parameters = {
     serverNoContextTakeover: true,
     clientNoContextTakeover: false,
@@ -53,7 +53,7 @@ describe("SlidingWindow", () => {
   // A window so large that Node does not take its memory from a pool.
   const LARGE = 262_144;
 
-  test("takes as much memory as few messages need, and at most a quarter more than the window", () => {
+  test("uses little memory for few bytes, and at most a quarter more than the window", () => {
     const window = new SlidingWindow(LARGE);
     window.add(new Uint8Array(40_000));
     assert.equal(window.bytes.buffer.byteLength, 80_000);
@@ -61,7 +61,7 @@ describe("SlidingWindow", () => {
     assert.equal(window.bytes.buffer.byteLength, 1.25 * LARGE);
   });
 
-  test("moves its bytes, within their memory, when the quarter is full", () => {
+  test("moves its bytes within the same memory when the additional quarter is full", () => {
     const window = new SlidingWindow(LARGE);
     window.add(new Uint8Array(LARGE));
     const { buffer } = window.bytes;

@@ -1,4 +1,4 @@
-// One end of a WebSocket, on an array instead of a wire: RFC 6455 §5 to §7.
+// One end of a WebSocket, which writes to an array instead of a socket: RFC 6455 §5 to §7.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -29,8 +29,8 @@ function fromClient(opcode: number, payload: Uint8Array | string = ""): Uint8Arr
 
 const CLOSE_1000 = bytes("03 e8");
 
-describe("Endpoint sends", () => {
-  test("RFC 6455 §5.1 a server's frames unmasked, a client's masked with its key", () => {
+describe("Endpoint", () => {
+  test("RFC 6455 §5.1 sends unmasked frames as a server, and masked frames as a client", () => {
     for (const [options, masked] of [
       [SERVER, false],
       [CLIENT, true],
@@ -60,13 +60,13 @@ describe("Endpoint sends", () => {
     }
   });
 
-  test("RFC 7692 §6.1 a compressed message with its mark", () => {
+  test("RFC 7692 §6.1 sends a compressed message with RSV1", () => {
     const wire = new MemoryWire();
     new Endpoint(wire, { ...SERVER, deflate: true }).sendCompressed(TEXT, bytes("f2 48 00"));
     assert.deepEqual([...wire.take()], [...bytes("c1 03 f2 48 00")]);
   });
 
-  test("frames made elsewhere, as they are; not from a client", () => {
+  test("sends encoded frames unchanged as a server, and throws as a client", () => {
     const wire = new MemoryWire();
     new Endpoint(wire, SERVER).sendFrame(encodeTextFrame("made"));
     assert.deepEqual(describeFrames(wire.take()), ["text made"]);
@@ -78,7 +78,7 @@ describe("Endpoint sends", () => {
     assert.equal(wire.take().length, 0);
   });
 
-  test("RFC 6455 §6.1 nothing but in an open connection", () => {
+  test("RFC 6455 §6.1 throws instead of sending if the connection is not open", () => {
     const wire = new MemoryWire();
     const endpoint = new Endpoint(wire, SERVER);
     endpoint.close();
@@ -101,7 +101,7 @@ describe("Endpoint sends", () => {
     assert.equal(wire.take().length, 0);
   });
 
-  test("RFC 6455 §5.5 no ping or pong of more than 125 bytes", () => {
+  test("RFC 6455 §5.5 throws for a ping or pong of more than 125 bytes", () => {
     const wire = new MemoryWire();
     const endpoint = new Endpoint(wire, SERVER);
     endpoint.ping(new Uint8Array(125));
@@ -115,7 +115,7 @@ describe("Endpoint sends", () => {
     assert.equal(wire.take().length, 0);
   });
 
-  test("RFC 6455 §5.3, §10.3 a client, and only a client, has a source of masking keys", () => {
+  test("RFC 6455 §5.3, §10.3 requires randomFill for a client, and forbids it for a server", () => {
     const wire = new MemoryWire();
     const error = (role: string) => ({
       name: "TypeError",
@@ -139,7 +139,7 @@ const CASES: readonly Case[] = [
     gives: ["ping are you there?", "sends pong are you there?"],
   },
   {
-    does: "RFC 6455 §5.5.3 a pong that nobody asked for is passed over",
+    does: "RFC 6455 §5.5.3 an unsolicited pong is not answered",
     input: [fromClient(10, "yes")],
     gives: ["pong yes"],
   },
@@ -153,7 +153,7 @@ const CASES: readonly Case[] = [
     gives: ["ping ?", "text Hello", "sends pong ?"],
   },
   {
-    does: "RFC 6455 §5.5.1 a close frame is answered with its code, without its reason; the server ends TCP",
+    does: "RFC 6455 §5.5.1 a close frame is answered with its code, not its reason, and the server ends TCP",
     input: [fromClient(8, Buffer.concat([CLOSE_1000, Buffer.from("bye")]))],
     gives: ["close 1000 bye", "sends close 1000", "ends"],
   },
@@ -163,12 +163,12 @@ const CASES: readonly Case[] = [
     gives: ["close", "sends close", "ends"],
   },
   {
-    does: "RFC 6455 §1.4 what comes behind a close frame is discarded",
+    does: "RFC 6455 §1.4 frames after a close frame are discarded",
     input: [fromClient(8, CLOSE_1000), fromClient(1, "late"), fromClient(9), fromClient(3)],
     gives: ["close 1000", "sends close 1000", "ends"],
   },
   {
-    does: "RFC 6455 §7.1.7 what comes behind a mistake is discarded",
+    does: "RFC 6455 §7.1.7 frames after an invalid frame are discarded",
     input: [fromClient(1, "good"), frame(1, "unmasked"), fromClient(1, "late"), fromClient(8)],
     gives: [
       "text good",
@@ -179,7 +179,7 @@ const CASES: readonly Case[] = [
   },
 ];
 
-describe("Endpoint receives, at every split", () => {
+describe("Endpoint, receiving frames split anywhere", () => {
   for (const { does, input, gives } of CASES) {
     test(does, () => {
       for (const chunks of everySplit(Buffer.concat(input))) {
@@ -190,7 +190,7 @@ describe("Endpoint receives, at every split", () => {
     });
   }
 
-  test("text, payload and whether it is compressed, of what next() stands on", () => {
+  test("text, payload and compressed are those of the last message from next()", () => {
     const endpoint = new Endpoint(new MemoryWire(), { ...SERVER, deflate: true });
     endpoint.receive(new Uint8Array(fromClient(1, "€")));
     assert.equal(endpoint.next(), TEXT);
@@ -214,7 +214,7 @@ describe("RFC 6455 §7.1 the closing handshake", () => {
     assert.equal(station.endpoint.state, "closed");
   });
 
-  test("RFC 6455 §7.1.2 Start the WebSocket Closing Handshake, and once only", () => {
+  test("RFC 6455 §7.1.2 Start the WebSocket Closing Handshake: only the first close() sends a close frame", () => {
     const station = new Station(SERVER);
     station.endpoint.close(3000, "enough");
     station.endpoint.close(4000);
@@ -235,7 +235,7 @@ describe("RFC 6455 §7.1 the closing handshake", () => {
     assert.equal(station.endpoint.state, "finished");
   });
 
-  test("RFC 6455 §7.1.4 the connection is closed when TCP is, whatever was said before", () => {
+  test("RFC 6455 §7.1.4 the connection is closed when TCP ends, in every state", () => {
     for (const [before, status] of [
       [() => {}, 1006],
       [(station: Station) => station.endpoint.close(1000), 1006],
@@ -254,7 +254,7 @@ describe("RFC 6455 §7.1 the closing handshake", () => {
     }
   });
 
-  test("RFC 6455 §7.1.5 The WebSocket Connection Close Code, and RFC 6455 §7.1.6 the reason: those of the first close frame", () => {
+  test("RFC 6455 §7.1.5 The WebSocket Connection Close Code, and RFC 6455 §7.1.6 the reason, are those of the received close frame", () => {
     for (const [payload, code, reason] of [
       [bytes(""), 1005, ""],
       [bytes("03 e9"), 1001, ""],
@@ -267,7 +267,7 @@ describe("RFC 6455 §7.1 the closing handshake", () => {
     }
   });
 
-  test("RFC 6455 §7.4 codes and reasons that cannot be said throw, also when it is too late to say them", () => {
+  test("RFC 6455 §7.4 close() throws for invalid codes and reasons, also when it would send nothing", () => {
     const station = new Station(SERVER);
     for (const code of [0, 999, 1004, 1005, 1006, 1015, 2999, 5000, 65536, -1, 1.5, Number.NaN]) {
       assert.throws(() => station.endpoint.close(code), RangeError);
@@ -280,7 +280,7 @@ describe("RFC 6455 §7.1 the closing handshake", () => {
 });
 
 describe("RFC 6455 §7.1.7 Fail the WebSocket Connection", () => {
-  test("by whoever inflates, with the rule's code; then nothing is read", () => {
+  test("fail() sends the rule's code, after which no frame is delivered", () => {
     const station = new Station(SERVER);
     station.endpoint.fail("MESSAGE_TOO_BIG");
     station.endpoint.fail("INVALID_DEFLATE");
@@ -293,7 +293,7 @@ describe("RFC 6455 §7.1.7 Fail the WebSocket Connection", () => {
     assert.equal(station.endpoint.state, "failed");
   });
 
-  test("what comes behind it is not kept, before next() is called either", () => {
+  test("later chunks are not kept, even before next() is called", () => {
     const endpoint = new Endpoint(new MemoryWire(), SERVER);
     endpoint.fail("MESSAGE_TOO_BIG");
     const before = held();
@@ -304,7 +304,7 @@ describe("RFC 6455 §7.1.7 Fail the WebSocket Connection", () => {
     assert.ok(grown < 4 * 1024 * 1024, `${grown} bytes`);
   });
 
-  test("behind its own close frame it says nothing more", () => {
+  test("no second close frame is sent after a first one", () => {
     const station = new Station(SERVER);
     station.endpoint.close(1000);
     station.receive(fromClient(3));
@@ -312,8 +312,8 @@ describe("RFC 6455 §7.1.7 Fail the WebSocket Connection", () => {
   });
 });
 
-describe("RFC 6455 §5.5.3 when the peer does not read", () => {
-  test("only the last of several pings is answered, as soon as it does", () => {
+describe("RFC 6455 §5.5.3 pings from a peer that does not read", () => {
+  test("only the last ping is answered, as soon as the peer reads", () => {
     const station = new Station(SERVER);
     station.wire.congested = true;
     for (const name of ["a", "b", "c"]) station.receive(fromClient(9, name));
@@ -325,7 +325,7 @@ describe("RFC 6455 §5.5.3 when the peer does not read", () => {
     assert.equal(station.wire.take().length, 0);
   });
 
-  test("one that came later, and was answered, takes the place of those before", () => {
+  test("earlier pings are not answered after a later one was answered", () => {
     const station = new Station(SERVER);
     station.wire.congested = true;
     station.receive(fromClient(9, "before"));
@@ -335,7 +335,7 @@ describe("RFC 6455 §5.5.3 when the peer does not read", () => {
     assert.deepEqual(describeFrames(station.wire.take()), ["pong after"]);
   });
 
-  test("none is answered when the connection has failed meanwhile", () => {
+  test("no ping is answered if the connection has failed meanwhile", () => {
     const station = new Station(SERVER);
     station.wire.congested = true;
     station.receive(fromClient(9, "?"));
@@ -346,8 +346,8 @@ describe("RFC 6455 §5.5.3 when the peer does not read", () => {
   });
 });
 
-describe("What is no mistake of the peer's surfaces", () => {
-  test("a source of masking keys that fails", () => {
+describe("Endpoint throws errors that the peer did not cause", () => {
+  test("for a randomFill that throws", () => {
     const mistake = new Error("no randomness");
     const endpoint = new Endpoint(new MemoryWire(), {
       ...CLIENT,
@@ -360,16 +360,16 @@ describe("What is no mistake of the peer's surfaces", () => {
     assert.equal(endpoint.failure, undefined);
   });
 
-  test("a wire that says it has ended while it is written to", () => {
+  test("for a wire that calls receiveEnd() during a write", () => {
     const wire = { congested: false, write: () => endpoint.receiveEnd(), end: () => {} };
     const endpoint = new Endpoint(wire, SERVER);
     assert.throws(() => endpoint.close(), /"sendClose" cannot happen in "closed"/);
   });
 });
 
-describe("a client and a server, and a network that cuts as it likes", () => {
+describe("a client and a server with chunks of random sizes", () => {
   for (let round = 0; round < 50; round++) {
-    test(`every message arrives once, in order, and both close clean (SEED=${seed + round})`, () => {
+    test(`receive every message once and in order, and close with 1000 (SEED=${seed + round})`, () => {
       const random = new Random(seed + round);
       const pair = new Pair(random, { maxPayload: 200_000, deflate: false });
       const ends = [

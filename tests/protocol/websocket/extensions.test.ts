@@ -31,7 +31,7 @@ describe("RFC 6455 §9.1 Negotiating Extensions: the grammar", () => {
     [",, ,a; b ,\t, c,,",                   "a; b, c"],
   ];
   for (const [header, formatted] of READ) {
-    test(`reads ${JSON.stringify(header)}`, () => {
+    test(`parses ${JSON.stringify(header)}`, () => {
       const extensions = parseExtensions(header);
       assert.ok(extensions !== undefined);
       assert.equal(formatExtensions(extensions), formatted);
@@ -69,12 +69,12 @@ describe("RFC 6455 §9.1 Negotiating Extensions: the grammar", () => {
     "a\0",
   ];
   for (const header of REFUSED) {
-    test(`refuses ${JSON.stringify(header)}`, () => {
+    test(`rejects ${JSON.stringify(header)}`, () => {
       assert.equal(parseExtensions(header), undefined);
     });
   }
 
-  test("in time that grows with its length alone", () => {
+  test("parses headers of 100,000 elements in linear time", () => {
     const long = `a${"; b".repeat(100_000)}`;
     assert.equal(parseExtensions(long)?.[0]?.parameters.length, 100_000);
     assert.equal(parseExtensions(`${long};`), undefined);
@@ -83,7 +83,7 @@ describe("RFC 6455 §9.1 Negotiating Extensions: the grammar", () => {
     assert.equal(parseExtensions(`${", ".repeat(100_000)}a`)?.length, 1);
   });
 
-  test("tokens", () => {
+  test("isToken() accepts tokens only", () => {
     for (const token of ["a", "chat.v1", "!"]) assert.ok(isToken(token));
     for (const none of ["", " ", "a b", "a,b", '"a"', "é", "a\n"]) assert.ok(!isToken(none));
   });

@@ -1,4 +1,4 @@
-// Writing frames: RFC 6455 §5.2, §11.8.
+// Encoding of frames: RFC 6455 §5.2, §11.8.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -27,7 +27,7 @@ const KEY = bytes("37 fa 21 3d");
 const fill = (key: Uint8Array): void => key.set(KEY);
 
 describe("opcodes", () => {
-  test("RFC 6455 §11.8 are those of the registry", () => {
+  test("RFC 6455 §11.8 have the numbers of the IANA registry", () => {
     assert.deepEqual([CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG], [0, 1, 2, 8, 9, 10]);
   });
 
@@ -48,14 +48,14 @@ const EXAMPLES: readonly { does: string; frame: Uint8Array; is: string }[] = [
   { does: "RFC 6455 §5.7 64 KiB", frame: encodeFrame(FIN | BINARY, bytes("61*65536")), is: "82 7f 00 00 00 00 00 01 00 00 61*65536" },
   { does: "RFC 6455 §5.2 an empty message", frame: encodeFrame(FIN | BINARY, bytes("")), is: "82 00" },
   { does: "RFC 6455 §5.2 an empty text", frame: encodeTextFrame(""), is: "81 00" },
-  { does: "RFC 6455 §5.3 an empty masked text has a key all the same", frame: encodeTextFrame("", fill), is: "81 80 37 fa 21 3d" },
+  { does: "RFC 6455 §5.3 an empty masked text, with a key", frame: encodeTextFrame("", fill), is: "81 80 37 fa 21 3d" },
   { does: "RFC 6455 §5.2 125 bytes", frame: encodeFrame(FIN | BINARY, bytes("61*125")), is: "82 7d 61*125" },
   { does: "RFC 6455 §5.2 126 bytes", frame: encodeFrame(FIN | BINARY, bytes("61*126")), is: "82 7e 00 7e 61*126" },
   { does: "RFC 6455 §5.2 65535 bytes", frame: encodeFrame(FIN | BINARY, bytes("61*65535")), is: "82 7e ff ff 61*65535" },
   { does: "RFC 6455 §5.2 a text of 125 bytes", frame: encodeTextFrame("a".repeat(125)), is: "81 7d 61*125" },
-  { does: "RFC 6455 §5.2 the length of a text counts bytes, not characters", frame: encodeTextFrame("€".repeat(42)), is: `81 7e 00 7e ${"e2 82 ac ".repeat(42)}` },
+  { does: "RFC 6455 §5.2 a text whose length is in bytes, not characters", frame: encodeTextFrame("€".repeat(42)), is: `81 7e 00 7e ${"e2 82 ac ".repeat(42)}` },
   { does: "RFC 6455 §5.2 a text of 65536 bytes", frame: encodeTextFrame("a".repeat(65536)), is: "81 7f 00 00 00 00 00 01 00 00 61*65536" },
-  { does: "RFC 6455 §5.4 a first byte without FIN", frame: encodeFrame(BINARY, bytes("61")), is: "02 01 61" },
+  { does: "RFC 6455 §5.4 a fragment without FIN", frame: encodeFrame(BINARY, bytes("61")), is: "02 01 61" },
   { does: "RFC 7692 §7.2.3.1 a compressed message", frame: encodeFrame(FIN | RSV1 | TEXT, bytes("f2 48 cd c9 c9 07 00")), is: "c1 07 f2 48 cd c9 c9 07 00" },
 ];
 
@@ -70,7 +70,7 @@ describe("a frame", () => {
     });
   }
 
-  test("RFC 6455 §5.3 is masked without harm to the caller's bytes, with a key asked for each time", () => {
+  test("RFC 6455 §5.3 is masked with a new key, without changing the caller's bytes", () => {
     const payload = Buffer.from("unharmed");
     let asked = 0;
     const counting = (key: Uint8Array): void => {
@@ -86,14 +86,14 @@ describe("a frame", () => {
     );
   });
 
-  test("is memory of its own", () => {
+  test("has a copy of the payload", () => {
     const payload = Buffer.from("before");
     const frame = encodeFrame(FIN | TEXT, payload);
     payload.fill(0);
     assert.equal(`${readFrames(frame)[0]?.payload}`, "before");
   });
 
-  test("half a surrogate pair becomes U+FFFD, and the length is right", () => {
+  test("has U+FFFD in place of a lone surrogate, and the right length", () => {
     for (const text of ["\ud800", "a\udfffb", "\udc00\ud800", `${"a".repeat(123)}\ud83d`]) {
       const [read, ...more] = readFrames(encodeTextFrame(text));
       assert.equal(`${read?.payload}`, text.replace(/\p{Surrogate}/gu, "\ufffd"));
@@ -101,7 +101,7 @@ describe("a frame", () => {
     }
   });
 
-  test(`is what the RFC's drawing says, at random sizes (SEED=${seed})`, () => {
+  test(`has the layout that the RFC defines, for random sizes (SEED=${seed})`, () => {
     const random = new Random(seed);
     for (let round = 0; round < 1000; round++) {
       const opcode = random.pick([TEXT, BINARY, PING, PONG, CLOSE]);
@@ -114,7 +114,7 @@ describe("a frame", () => {
     }
   });
 
-  test("RFC 6455 §5.2 4 GiB and more fit the eight bytes of a length", () => {
+  test("RFC 6455 §5.2 has a header of 10 bytes for payloads of 64 KiB to 2^53 bytes", () => {
     assert.deepEqual(
       [0, 125, 126, 65535, 65536, 2 ** 32, 2 ** 53 - 1].map(headerLength),
       [2, 2, 4, 4, 10, 10, 10],
@@ -127,7 +127,7 @@ describe("a frame", () => {
     { length: 2 ** 32, is: "82 7f 00 00 00 01 00 00 00 00" },
     { length: 2 ** 53 - 1, is: "82 7f 00 1f ff ff ff ff ff ff" },
   ]) {
-    test(`RFC 6455 §5.2 a length of ${length} is written in eight bytes, and no byte behind them`, () => {
+    test(`RFC 6455 §5.2 has a length of ${length} in eight bytes, and no byte after them`, () => {
       const header = new Uint8Array(12).fill(0xaa);
       writeHeader(header, FIN | BINARY, length, false);
       assert.deepEqual(header, bytes(`${is} aa aa`));

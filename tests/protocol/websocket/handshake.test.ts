@@ -31,7 +31,7 @@ function request(headers: Headers = {}, more: Partial<HandshakeRequest> = {}): H
   return { method: "GET", httpVersion: "1.1", headers: { ...GOOD, ...headers }, ...more };
 }
 
-test("RFC 6455 §1.3 the key's answer, with the RFC's own example", () => {
+test("RFC 6455 §1.3 acceptKey() returns the hash of the RFC's own example", () => {
   assert.equal(acceptKey(KEY), ACCEPT);
 });
 
@@ -39,14 +39,17 @@ describe("RFC 6455 §4.2.1 Reading the Client's Opening Handshake", () => {
   const ACCEPTED: readonly (readonly [string, HandshakeRequest])[] = [
     ["the RFC's own example", request({ origin: "http://example.com" })],
     [
-      "names of headers' values in any case",
+      "the values of Upgrade and Connection in any case",
       request({ upgrade: "WebSocket", connection: "UPGRADE" }),
     ],
-    ["among others", request({ upgrade: "h2c, websocket", connection: "keep-alive,  Upgrade " })],
-    ["a header in several lines", request({ connection: ["keep-alive", "upgrade"] })],
-    ["a later HTTP", request({}, { httpVersion: "2.0" })],
+    [
+      "the values of Upgrade and Connection in lists",
+      request({ upgrade: "h2c, websocket", connection: "keep-alive,  Upgrade " }),
+    ],
+    ["a repeated Connection header", request({ connection: ["keep-alive", "upgrade"] })],
+    ["a later version of HTTP", request({}, { httpVersion: "2.0" })],
     ["an empty Host", request({ host: "" })],
-    ["extensions that nobody knows", request({ "sec-websocket-extensions": "foo; bar=1" })],
+    ["unknown extensions", request({ "sec-websocket-extensions": "foo; bar=1" })],
   ];
   for (const [does, given] of ACCEPTED) {
     test(`accepts ${does}`, () => {
@@ -111,14 +114,14 @@ describe("RFC 6455 §4.2.1 Reading the Client's Opening Handshake", () => {
     ],
   };
   for (const [rule, requests] of Object.entries(REFUSED)) {
-    test(`refuses for ${rule}`, () => {
+    test(`refuses requests that break the rule ${rule}`, () => {
       for (const given of requests) {
         assert.deepEqual(decideHandshake(given), { accepted: false, rule });
       }
     });
   }
 
-  test("each refusal has its section, its status and a sentence", () => {
+  test("has a section, a status and a message for each rule", () => {
     for (const { section, status, text } of Object.values(HANDSHAKE_RULES)) {
       assert.match(section, /^RFC 6455 §(4\.2\.1|4\.4|9\.1)$/);
       assert.ok(status === 400 || status === 405);
@@ -126,7 +129,7 @@ describe("RFC 6455 §4.2.1 Reading the Client's Opening Handshake", () => {
     }
   });
 
-  test("RFC 6455 §4.4 Supporting Multiple Versions: the version is 13, and no other", () => {
+  test("RFC 6455 §4.4 Supporting Multiple Versions: accepts version 13 only", () => {
     assert.equal(VERSION, "13");
     assert.equal(HANDSHAKE_RULES.VERSION.section, "RFC 6455 §4.4");
     for (let version = 0; version < 256; version++) {
@@ -137,7 +140,7 @@ describe("RFC 6455 §4.2.1 Reading the Client's Opening Handshake", () => {
 });
 
 describe("RFC 6455 §4.2.2 Sending the Server's Opening Handshake", () => {
-  test("the first subprotocol offered, unless another is chosen, or none", () => {
+  test("selects the first offered subprotocol, unless selectProtocol returns another or none", () => {
     const offering = request({ "sec-websocket-protocol": "chat, superchat" });
     const chosen = (select?: (offered: readonly string[]) => string | undefined): unknown => {
       const decision = decideHandshake(offering, select && { selectProtocol: select });
@@ -160,7 +163,7 @@ describe("RFC 6455 §4.2.2 Sending the Server's Opening Handshake", () => {
     assert.ok(lines.accepted && lines.protocol === "a");
   });
 
-  test("a choice that the client did not offer throws: the caller's mistake", () => {
+  test("throws if selectProtocol returns a subprotocol that the client did not offer", () => {
     const offering = request({ "sec-websocket-protocol": "chat, superchat" });
     for (const choice of ["Chat", "chat, superchat", "chat\r\nX: y"]) {
       assert.throws(
@@ -186,7 +189,7 @@ describe("RFC 6455 §4.2.2 Sending the Server's Opening Handshake", () => {
     }
   });
 
-  test("RFC 6455 §9 no extension that the client did not offer", () => {
+  test("RFC 6455 §9 selects no extension that the client did not offer", () => {
     for (const offer of [undefined, "x-other", "permessage-deflate2", "permessage-deflate; x"]) {
       const given = request({ "sec-websocket-extensions": offer });
       const decision = decideHandshake(given, { deflate: { serverNoContextTakeover: true } });
@@ -196,7 +199,7 @@ describe("RFC 6455 §4.2.2 Sending the Server's Opening Handshake", () => {
     }
   });
 
-  test("permessage-deflate where it is wanted, on its terms", () => {
+  test("selects permessage-deflate only if enabled, with the server's parameters", () => {
     const offering = request({
       "sec-websocket-extensions": "permessage-deflate; client_max_window_bits",
     });
@@ -220,7 +223,7 @@ describe("RFC 6455 §4.1 Client Requirements", () => {
     "sec-websocket-accept": ACCEPT,
   };
 
-  test("what it asks with", () => {
+  test("sends the required header fields, and those for its options", () => {
     assert.deepEqual(offerHandshake(OFFER), [
       ["Upgrade", "websocket"],
       ["Connection", "Upgrade"],
@@ -233,7 +236,7 @@ describe("RFC 6455 §4.1 Client Requirements", () => {
     ]);
   });
 
-  test("a server understands it, and it understands the server", () => {
+  test("agrees with the server on a subprotocol and on permessage-deflate", () => {
     const offer: HandshakeOffer = {
       key: KEY,
       protocols: ["a", "b"],
@@ -259,7 +262,7 @@ describe("RFC 6455 §4.1 Client Requirements", () => {
     assert.equal(verdict.deflate?.serverMaxWindowBits, 10);
   });
 
-  test("what it accepts", () => {
+  test("accepts valid responses", () => {
     const plain = { accepted: true, protocol: "", deflate: undefined };
     for (const headers of [
       ANSWER,
@@ -295,35 +298,41 @@ describe("RFC 6455 §4.1 Client Requirements", () => {
 
   const deflating: HandshakeOffer = { ...OFFER, deflate: {} };
   const FAILS: readonly (readonly [string, HandshakeOffer, number, Headers, RegExp])[] = [
-    ["another status", OFFER, 200, ANSWER, /status 200/],
-    ["no Upgrade", OFFER, 101, { ...ANSWER, upgrade: undefined }, /Upgrade header/],
-    ["another Upgrade", OFFER, 101, { ...ANSWER, upgrade: "websocket, h2c" }, /Upgrade header/],
-    ["no Connection", OFFER, 101, { ...ANSWER, connection: undefined }, /Connection header/],
-    ["another Connection", OFFER, 101, { ...ANSWER, connection: "close" }, /Connection header/],
+    ["a status other than 101", OFFER, 200, ANSWER, /status 200/],
+    ["a missing Upgrade", OFFER, 101, { ...ANSWER, upgrade: undefined }, /Upgrade header/],
+    ["an invalid Upgrade", OFFER, 101, { ...ANSWER, upgrade: "websocket, h2c" }, /Upgrade header/],
+    ["a missing Connection", OFFER, 101, { ...ANSWER, connection: undefined }, /Connection header/],
+    ["an invalid Connection", OFFER, 101, { ...ANSWER, connection: "close" }, /Connection header/],
     [
-      "no answer to the key",
+      "a missing Sec-WebSocket-Accept",
       OFFER,
       101,
       { ...ANSWER, "sec-websocket-accept": undefined },
       /Accept/,
     ],
-    ["a wrong one", OFFER, 101, { ...ANSWER, "sec-websocket-accept": KEY }, /Accept/],
     [
-      "a subprotocol unasked",
+      "a wrong Sec-WebSocket-Accept",
+      OFFER,
+      101,
+      { ...ANSWER, "sec-websocket-accept": KEY },
+      /Accept/,
+    ],
+    [
+      "a subprotocol if the client offered none",
       OFFER,
       101,
       { ...ANSWER, "sec-websocket-protocol": "a" },
       /subprotocol/,
     ],
     [
-      "several",
+      "a repeated subprotocol",
       { key: KEY, protocols: ["a"] },
       101,
       { ...ANSWER, "sec-websocket-protocol": ["a", "a"] },
       /subprotocol/,
     ],
     [
-      "another than those offered",
+      "a subprotocol that the client did not offer",
       { key: KEY, protocols: ["a", "b"] },
       101,
       { ...ANSWER, "sec-websocket-protocol": "A" },
@@ -331,42 +340,42 @@ describe("RFC 6455 §4.1 Client Requirements", () => {
     ],
     // The field holds one subprotocol, not a list (RFC 6455 §11.3.4).
     [
-      "a list of one",
+      "a list of subprotocols",
       { key: KEY, protocols: ["a", "b"] },
       101,
       { ...ANSWER, "sec-websocket-protocol": "a," },
       /subprotocol that the client did not offer/,
     ],
     [
-      "none of those offered",
+      "no subprotocol if the client offered some",
       { key: KEY, protocols: ["a"] },
       101,
       ANSWER,
       /none of the offered subprotocols/,
     ],
     [
-      "an extension unasked",
+      "an extension if the client offered none",
       OFFER,
       101,
       { ...ANSWER, "sec-websocket-extensions": "permessage-deflate" },
       /did not offer/,
     ],
     [
-      "another extension",
+      "an extension that the client did not offer",
       deflating,
       101,
       { ...ANSWER, "sec-websocket-extensions": "other" },
       /did not offer/,
     ],
     [
-      "one too many",
+      "the same extension twice",
       deflating,
       101,
       { ...ANSWER, "sec-websocket-extensions": "permessage-deflate, permessage-deflate" },
       /did not offer/,
     ],
     [
-      "no list of extensions",
+      "an invalid list of extensions",
       deflating,
       101,
       { ...ANSWER, "sec-websocket-extensions": ";" },

@@ -1,4 +1,4 @@
-// RFC 6455 §5.3.
+// Masking: RFC 6455 §5.3.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -29,7 +29,7 @@ function range(from: number, to: number): number[] {
 }
 
 describe("mask()", () => {
-  test("RFC 6455 §5.3 is the RFC's formula at every offset and length, and undoes itself", () => {
+  test("RFC 6455 §5.3 applies the RFC's formula at every offset and length, and reverses itself", () => {
     const original = Uint8Array.from({ length: 280 }, (_, i) => (i * 37 + 11) & 0xff);
     for (const key of KEYS.map(bytes)) {
       for (let start = 0; start < 9; start++) {
@@ -48,13 +48,13 @@ describe("mask()", () => {
     }
   });
 
-  test("RFC 6455 §5.7 the masked Hello", () => {
+  test("RFC 6455 §5.7 unmasks the RFC's example", () => {
     const hello = bytes("7f 9f 4d 51 58");
     mask(hello, readKey(bytes("81 85 37 fa 21 3d"), 2), 0, 5);
     assert.equal(Buffer.from(hello).toString(), "Hello");
   });
 
-  test(`RFC 6455 §5.3 goes on with a turned key wherever a payload was cut (SEED=${seed})`, () => {
+  test(`RFC 6455 §5.3 continues with the turned key after any split of a payload (SEED=${seed})`, () => {
     const random = new Random(seed);
     for (let round = 0; round < 2000; round++) {
       const keyBytes = random.bytes(4);
@@ -73,7 +73,7 @@ describe("mask()", () => {
 });
 
 describe("turnKey()", () => {
-  test("RFC 6455 §5.3 octet i takes key octet i MOD 4, also behind very long payloads", () => {
+  test("RFC 6455 §5.3 turns the key to its octet i MOD 4, also for very long payloads", () => {
     const key = readKey(bytes("01 02 03 84"), 0);
     const turned = ["01 02 03 84", "02 03 84 01", "03 84 01 02", "84 01 02 03"];
     for (const length of [0, 1, 2, 3, 4, 5, 6, 7, 65535, 65536, 2 ** 31 + 1, 2 ** 32 + 2]) {

@@ -1,4 +1,4 @@
-// A hundred thousand inputs that nobody thought of: only named failures, and the same at every split.
+// A hundred thousand random inputs: they cause only failures with a rule, and the same at every split.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -22,7 +22,7 @@ const VECTORS: readonly Uint8Array[] = [
     .map((breach) => bytes(typeof breach === "string" ? breach : breach[1])),
 ].filter((vector) => vector.length < 400);
 
-/** A vector, or several, with something wrong in them; or nothing but noise. */
+/** One or several vectors with random changes, or random bytes. */
 function input(random: Random): Uint8Array {
   if (random.int(10) === 0) return random.bytes(random.int(40));
   let whole: Buffer = Buffer.concat(
@@ -68,7 +68,7 @@ function cut(whole: Uint8Array, random: Random): readonly Uint8Array[] {
 
 const AS: readonly [Profile, ...Profile[]] = ["client", "server", "deflate", "unlimited"];
 
-test(`100,000 byte sequences: a Receiver reads or fails by a rule, at every split alike (SEED=${seed})`, () => {
+test(`a Receiver decodes 100,000 random inputs or fails with a rule, alike at every split (SEED=${seed})`, () => {
   const random = new Random(seed);
   const outcomes = new Map<string, number>();
   for (let i = 0; i < 100_000; i++) {
@@ -88,7 +88,7 @@ test(`100,000 byte sequences: a Receiver reads or fails by a rule, at every spli
   assert.equal(outcomes.size, Object.keys(RULES).length - 3, `${[...outcomes]}`);
 });
 
-test(`20,000 of them to an Endpoint: it answers, fails or ends, at every split alike (SEED=${seed})`, () => {
+test(`an Endpoint handles 20,000 random inputs alike at every split (SEED=${seed})`, () => {
   const random = new Random(seed + 1);
   for (let i = 0; i < 20_000; i++) {
     const whole = input(random);
@@ -106,7 +106,7 @@ test(`20,000 of them to an Endpoint: it answers, fails or ends, at every split a
   }
 });
 
-describe("headers", () => {
+describe("random headers", () => {
   const HEADERS = {
     host: "a",
     upgrade: "websocket",
@@ -139,7 +139,7 @@ describe("headers", () => {
     return Object.fromEntries(entries);
   }
 
-  test(`100,000 opening handshakes: accepted, or refused by a rule (SEED=${seed})`, () => {
+  test(`are accepted, or refused with a rule, in 100,000 opening handshakes (SEED=${seed})`, () => {
     const random = new Random(seed + 2);
     let accepted = 0;
     for (let i = 0; i < 100_000; i++) {

@@ -1,4 +1,4 @@
-// Frames against `ws`: what either writes the other reads, over a stream in memory.
+// Frames compared with `ws`: each end receives the messages that the other sends.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
@@ -33,7 +33,7 @@ function describe(message: Message): string {
 
 const MAX = 1_000_000;
 
-test(`what a client of ws sends, whole and in fragments, a server's Endpoint reads (SEED=${seed})`, async (context) => {
+test(`a server's Endpoint receives messages from a client of ws, whole and in fragments (SEED=${seed})`, async (context) => {
   const random = new Random(seed);
   const sent = messages(random);
   const station = new Station({ role: "server", maxPayload: MAX, deflate: false });
@@ -80,7 +80,7 @@ test(`what a client of ws sends, whole and in fragments, a server's Endpoint rea
   assert.deepEqual(station.log, [...sent.map(describe), "close 1000 done"]);
 });
 
-test(`what a client's Endpoint sends, a server of ws reads, and the other way about (SEED=${seed})`, async (context) => {
+test(`a client's Endpoint exchanges messages with a server of ws (SEED=${seed})`, async (context) => {
   const random = new Random(seed + 1);
   const [sent, answered] = [messages(random), messages(random)];
   const received: Message[] = [];

@@ -1,4 +1,4 @@
-// How much of a message is held while it arrives: RFC 6455 §10.4. These tests take seconds.
+// The memory of a message that is not yet complete: RFC 6455 §10.4. These tests take seconds.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -8,7 +8,7 @@ import { frame } from "../../support/frame.ts";
 import { held } from "../../support/memory.ts";
 import { bytes } from "../../support/split.ts";
 
-describe("Receiver holds no more than maxPayload and a block of 64 KiB", () => {
+describe("Receiver holds at most maxPayload and a block of 64 KiB", () => {
   const MAX = 1024 * 1024;
   const SLACK = 512 * 1024;
   const KEY = bytes("00 00 00 00");
@@ -38,7 +38,7 @@ describe("Receiver holds no more than maxPayload and a block of 64 KiB", () => {
     return new Uint8Array(head);
   }
 
-  test("while a frame of the largest size comes a byte at a time", () => {
+  test("while a frame of the largest size arrives byte by byte", () => {
     const grown = growth((give) => {
       give(header(0x82, MAX));
       for (let i = 1; i < MAX; i++) give(new Uint8Array(1));
@@ -46,7 +46,7 @@ describe("Receiver holds no more than maxPayload and a block of 64 KiB", () => {
     assert.ok(grown < MAX + 64 * 1024 + SLACK, `${grown} bytes`);
   });
 
-  test("while 300,000 fragments of nothing come", () => {
+  test("while 300,000 empty fragments arrive", () => {
     const grown = growth((give) => {
       give(frame(2, "", { fin: false, key: KEY }));
       for (let i = 0; i < 300_000; i++) give(frame(0, "", { fin: false, key: KEY }));
@@ -54,7 +54,7 @@ describe("Receiver holds no more than maxPayload and a block of 64 KiB", () => {
     assert.ok(grown < 64 * 1024 + SLACK, `${grown} bytes`);
   });
 
-  test("while 300,000 fragments of one byte come", () => {
+  test("while 300,000 fragments of one byte arrive", () => {
     const grown = growth((give) => {
       give(frame(2, "x", { fin: false, key: KEY }));
       for (let i = 0; i < 300_000; i++) give(frame(0, "x", { fin: false, key: KEY }));
@@ -62,7 +62,7 @@ describe("Receiver holds no more than maxPayload and a block of 64 KiB", () => {
     assert.ok(grown < 300_000 + 64 * 1024 + SLACK, `${grown} bytes`);
   });
 
-  test("when a length is announced and nothing follows", () => {
+  test("after a header without its payload, for which it allocates nothing", () => {
     const receivers: Receiver[] = [];
     const before = held();
     for (let i = 0; i < 100; i++) {
@@ -77,7 +77,7 @@ describe("Receiver holds no more than maxPayload and a block of 64 KiB", () => {
     assert.ok(grown < SLACK, `${grown} bytes`);
   });
 
-  test("and one byte of what was announced costs one block at most", () => {
+  test("after a header and the first byte of its payload, for which it allocates one block", () => {
     const receivers: Receiver[] = [];
     const before = held();
     for (let i = 0; i < 100; i++) {
@@ -91,7 +91,7 @@ describe("Receiver holds no more than maxPayload and a block of 64 KiB", () => {
     assert.ok(grown < 100 * 65 * 1024 + SLACK, `${grown} bytes`);
   });
 
-  test("however large the chunks are that the fragments lie in", () => {
+  test("while small fragments arrive in large chunks", () => {
     // Each chunk is 64 KiB of messages that end in it, and then one byte of one that does not.
     const filler = frame(2, new Uint8Array(65_000), { key: KEY });
     const rest = frame(0, "x", { fin: false, key: KEY });
@@ -104,7 +104,7 @@ describe("Receiver holds no more than maxPayload and a block of 64 KiB", () => {
     assert.ok(grown < 64 * 1024 + SLACK, `${grown} bytes`);
   });
 
-  test("however large the chunks are in which half a header lies", () => {
+  test("after half a header at the end of a large chunk", () => {
     const receivers: Receiver[] = [];
     const before = held();
     for (let i = 0; i < 200; i++) {
@@ -119,7 +119,7 @@ describe("Receiver holds no more than maxPayload and a block of 64 KiB", () => {
     assert.ok(grown < SLACK, `${grown} bytes`);
   });
 
-  test("and an idle one holds no chunk", () => {
+  test("and holds no chunk when idle", () => {
     const receivers: Receiver[] = [];
     const before = held();
     for (let i = 0; i < 200; i++) {

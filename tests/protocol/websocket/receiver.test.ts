@@ -10,7 +10,7 @@ import { frame } from "../../support/frame.ts";
 import { bytes, everySplit, inChunks } from "../../support/split.ts";
 import { BREACHES, FRAMES, PROFILES } from "../../vectors/frames.ts";
 
-describe("Receiver reads", () => {
+describe("Receiver decodes", () => {
   for (const { does, input, gives, as = "client" } of FRAMES) {
     test(does, () => {
       const whole = bytes(input);
@@ -32,7 +32,7 @@ const EARLY = [
   "CONTROL_TOO_LONG",
 ] as const;
 
-describe("Receiver refuses", () => {
+describe("Receiver rejects", () => {
   const RULES_OF_FRAMES = [...EARLY, "MINIMAL_LENGTH", "MESSAGE_TOO_BIG", "INVALID_UTF8"] as const;
   for (const rule of RULES_OF_FRAMES) {
     test(`RFC 6455 §7.1.7 ${rule}, whole and byte by byte`, () => {
@@ -50,7 +50,7 @@ describe("Receiver refuses", () => {
 });
 
 describe("Receiver as a scanner", () => {
-  test("gives one event a call, and NEED_DATA as often as it is asked", () => {
+  test("next() returns one event per call, and then NEED_DATA", () => {
     const receiver = new Receiver(PROFILES.client);
     assert.equal(receiver.compressed, false);
     assert.equal(receiver.next(), NEED_DATA);
@@ -63,7 +63,7 @@ describe("Receiver as a scanner", () => {
     assert.equal(receiver.next(), NEED_DATA);
   });
 
-  test("takes chunks while others are still unread", () => {
+  test("push() accepts chunks before earlier events are read", () => {
     const receiver = new Receiver(PROFILES.client);
     for (const chunk of inChunks(bytes("81 01 61 01 01 62 80 01 63 89 00"), 1)) {
       receiver.push(chunk);
@@ -78,7 +78,7 @@ describe("Receiver as a scanner", () => {
     assert.equal(receiver.next(), NEED_DATA);
   });
 
-  test("a payload stays what it is while more is pushed, until next() is called", () => {
+  test("push() does not change the current payload", () => {
     const receiver = new Receiver(PROFILES.server);
     const key = bytes("01 02 03 04");
     receiver.push(Buffer.concat([frame(1, "first", { key }), frame(1, "second", { key })]));
@@ -90,7 +90,7 @@ describe("Receiver as a scanner", () => {
     assert.equal(Buffer.from(receiver.payload).toString(), "second");
   });
 
-  test("a message that lies whole in its chunk is not copied", () => {
+  test("next() does not copy a message that is whole in its chunk", () => {
     for (const opcode of [1, 2, 9]) {
       const receiver = new Receiver(PROFILES.client);
       // In memory of its own, and not in a pool that copies would share.
@@ -101,7 +101,7 @@ describe("Receiver as a scanner", () => {
     }
   });
 
-  test("a payload put together from fragments is nobody else's memory", () => {
+  test("next() does not reuse the memory of an earlier fragmented message", () => {
     const receiver = new Receiver(PROFILES.client);
     const payloads: Uint8Array[] = [];
     for (const letter of ["a", "b"]) {
@@ -116,7 +116,7 @@ describe("Receiver as a scanner", () => {
     assert.equal(b, "b".repeat(301));
   });
 
-  test("after discard() it holds nothing", () => {
+  test("discard() removes the current payload and all input", () => {
     const receiver = new Receiver(PROFILES.client);
     receiver.push(bytes("02 7e 03 e8 61*900"));
     receiver.next();
@@ -134,9 +134,9 @@ describe("Receiver as a scanner", () => {
   });
 });
 
-describe("Receiver fails at the first byte that is wrong", () => {
+describe("Receiver fails at the first invalid byte", () => {
   for (const rule of EARLY) {
-    test(`RFC 6455 §5.2 ${rule} is known from a frame's first two bytes`, () => {
+    test(`RFC 6455 §5.2 ${rule} is detected in the first two bytes of a frame`, () => {
       for (const breach of BREACHES[rule]) {
         const [as, hex] = typeof breach === "string" ? ["client" as const, breach] : breach;
         const input = bytes(hex);
@@ -148,14 +148,14 @@ describe("Receiver fails at the first byte that is wrong", () => {
     });
   }
 
-  test("RFC 6455 §10.4 MESSAGE_TOO_BIG and MINIMAL_LENGTH are known from the length", () => {
+  test("RFC 6455 §10.4 MESSAGE_TOO_BIG and MINIMAL_LENGTH are detected in the length", () => {
     assert.equal(fallsAt(bytes("82 7e 03 e9 61 62"), PROFILES.client), 4);
     assert.equal(fallsAt(bytes("82 7f 00*5 01 00 00 61"), PROFILES.client), 10);
     assert.equal(fallsAt(bytes("82 7e 00 7d 61 62"), PROFILES.client), 4);
     assert.equal(fallsAt(bytes("82 7f 00*6 ff ff 61"), PROFILES.client), 10);
   });
 
-  test("RFC 6455 §8.1 INVALID_UTF8 at the byte that no other can make good (Autobahn 6.4)", () => {
+  test("RFC 6455 §8.1 INVALID_UTF8 is detected at the first byte that cannot be valid (Autobahn 6.4)", () => {
     // Two bytes of header, "κόσμε" in eleven, f4, and 90.
     const text = "ce ba e1 bd b9 cf 83 ce bc ce b5 f4 90 80 80 65 64 69 74 65 64";
     assert.equal(fallsAt(bytes(`81 15 ${text}`), PROFILES.client), 15);

@@ -1,4 +1,4 @@
-// Every rule whose breach fails the connection: RFC 6455 §7.1.7.
+// The rules of which each, when broken, fails the connection: RFC 6455 §7.1.7.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -12,7 +12,7 @@ import { BREACHES, PROFILES } from "../../vectors/frames.ts";
 
 const NAMES = Object.keys(RULES).filter((name): name is RuleName => name in RULES);
 
-describe("a peer that breaks a rule fails the connection", () => {
+describe("the connection fails if", () => {
   for (const rule of NAMES) {
     const { section, code, text } = RULES[rule];
     test(`${section} ${text}`, () => {
@@ -45,7 +45,7 @@ function stationFor(as: keyof typeof PROFILES): Station {
 
 describe("ProtocolError", () => {
   for (const rule of NAMES) {
-    test(`${rule} knows its rule, its code and a sentence that fits a close frame`, () => {
+    test(`${rule} has its rule, its code and a message that fits in a close frame`, () => {
       const error = new ProtocolError(rule);
       assert.ok(error instanceof Error);
       assert.equal(error.name, "ProtocolError");
@@ -60,7 +60,7 @@ describe("ProtocolError", () => {
     });
   }
 
-  test("RFC 6455 §7.4.1, §10.7 1002 is for the protocol, 1007 for what a message holds, 1009 for its size", () => {
+  test("RFC 6455 §7.4.1, §10.7 has code 1009 for size, 1007 for invalid data, and 1002 for all other rules", () => {
     const codes = new Map(NAMES.map((name) => [name, RULES[name].code]));
     assert.equal(codes.get("MESSAGE_TOO_BIG"), 1009);
     assert.equal(codes.get("INVALID_UTF8"), 1007);

@@ -1,4 +1,4 @@
-// UTF-8 as it arrives: RFC 6455 §8.1, RFC 3629 §4.
+// Validation of UTF-8 that arrives in chunks: RFC 6455 §8.1, RFC 3629 §4.
 
 import assert from "node:assert/strict";
 import { isUtf8 } from "node:buffer";
@@ -71,14 +71,14 @@ function checkEverySplit(input: Uint8Array): void {
 }
 
 describe("Utf8Checker", () => {
-  test("an empty text is complete", () => {
+  test("accepts an empty text as complete", () => {
     const checker = new Utf8Checker();
     assert.ok(checker.complete);
     assert.ok(checker.push(new Uint8Array(0)));
     assert.ok(checker.complete);
   });
 
-  test("nothing in the middle of a character changes nothing", () => {
+  test("ignores empty chunks inside a character", () => {
     const checker = new Utf8Checker();
     for (const hex of ["", "f0", "", "90", "", "8d", "", "88", ""]) {
       assert.ok(checker.push(bytes(hex)));
@@ -88,7 +88,7 @@ describe("Utf8Checker", () => {
   });
 
   // Before the tests that try everything and take their time.
-  test("RFC 3629 §4 both ends of each range, and what lies beside them, at every split", () => {
+  test("RFC 3629 §4 checks both ends of each range and the bytes next to them, at every split", () => {
     const seconds = [0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0];
     const endings = ["", "7f", "80", "bf", "c0", "80 7f", "80 80", "bf bf", "80 c0", "80 80 61"];
     for (const lead of LEADS) {
@@ -100,11 +100,11 @@ describe("Utf8Checker", () => {
     }
   });
 
-  test("RFC 6455 §8.1 all sequences of one byte", () => {
+  test("RFC 6455 §8.1 checks all sequences of one byte", () => {
     for (let a = 0; a < 256; a++) checkEverySplit(single(a));
   });
 
-  test("RFC 6455 §8.1 all sequences of two bytes, at every split", () => {
+  test("RFC 6455 §8.1 checks all sequences of two bytes, at every split", () => {
     for (let a = 0; a < 256; a++) {
       // A byte that cannot stand first is looked at once: nothing behind it matters.
       if (!canContinue(single(a))) {
@@ -115,7 +115,7 @@ describe("Utf8Checker", () => {
     }
   });
 
-  test("RFC 6455 §8.1 all sequences of three bytes, at every split", () => {
+  test("RFC 6455 §8.1 checks all sequences of three bytes, at every split", () => {
     // One of the bytes below 80 stands for all; those that cannot stand first are above.
     const firsts = [0x41];
     for (let a = 0xc2; a <= 0xf4; a++) firsts.push(a);
@@ -150,7 +150,7 @@ describe("Utf8Checker", () => {
     }
   });
 
-  test("RFC 6455 §8.1 four bytes: every first and second, with all ends of ranges behind, at every split", () => {
+  test("RFC 6455 §8.1 checks four bytes with every first and second byte, at every split", () => {
     const thirds = [0x00, 0x7f, 0x80, 0xbf, 0xc0, 0xff];
     for (let a = 0xe0; a < 256; a++) {
       for (let b = 0; b < 256; b++) {
@@ -168,7 +168,7 @@ describe("Utf8Checker", () => {
     }
   });
 
-  test("RFC 6455 §8.1 every character there is, whole and byte by byte", () => {
+  test("RFC 6455 §8.1 accepts all characters up to U+FFFF and many beyond, whole and byte by byte", () => {
     const checker = new Utf8Checker();
     for (let code = 0; code <= 0x10ffff; code += code < 0x1_0000 ? 1 : 61) {
       if (code >= 0xd800 && code <= 0xdfff) continue;
@@ -182,7 +182,7 @@ describe("Utf8Checker", () => {
     }
   });
 
-  test("RFC 6455 §8.1 agrees with TextDecoder where text, not only sequences, is cut", () => {
+  test("RFC 6455 §8.1 agrees with TextDecoder for texts of several characters, at every split", () => {
     const decoder = new TextDecoder("utf-8", { fatal: true });
     for (const hex of [
       "61 e2 82 ac 62",
@@ -202,7 +202,7 @@ describe("Utf8Checker", () => {
     }
   });
 
-  test(`RFC 6455 §8.1 fails at exactly the first byte that nothing can make good (SEED=${seed})`, () => {
+  test(`RFC 6455 §8.1 fails exactly at the first byte that cannot be valid (SEED=${seed})`, () => {
     const random = new Random(seed);
     for (let round = 0; round < 3000; round++) {
       const input = Uint8Array.from({ length: 1 + random.int(12) }, () =>
@@ -212,7 +212,7 @@ describe("Utf8Checker", () => {
     }
   });
 
-  test(`RFC 6455 §8.1 fails there in long texts too (SEED=${seed})`, () => {
+  test(`RFC 6455 §8.1 fails at the invalid byte of long texts too (SEED=${seed})`, () => {
     const random = new Random(seed + 1);
     const text = Buffer.from(
       "Zwölf Boxkämpfer jagen Viktor quer über den großen Sylter Deich. 日本語 😀 ".repeat(3),
@@ -233,7 +233,7 @@ describe("Utf8Checker", () => {
     }
   });
 
-  test("reset() makes it ready for the next text, whatever came before", () => {
+  test("reset() starts a new text after any input", () => {
     for (const hex of ["c2", "e0", "ed", "f0", "f4", "f0 90", "ff", "61 80"]) {
       const checker = new Utf8Checker();
       checker.push(bytes(hex));
