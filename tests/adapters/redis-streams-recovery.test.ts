@@ -691,12 +691,12 @@ describe("barewire/redis over streams while Redis is broken", { skip: noRedis },
           ["event", 2],
         ],
       );
-      assert.ok(performance.now() - began < 4_000);
+      const waited = performance.now() - began;
       // From now on nothing waits.
       const again = performance.now();
       a.io.emit("event", 3);
       assert.deepEqual(await client.next(), ["event", 3]);
-      assert.ok(performance.now() - again < 1_000);
+      assert.ok(performance.now() - again < waited);
       redis.resume();
       for (const event of [1, 2, 3]) assert.deepEqual(await other.next(), ["event", event]);
       // The events are in the stream, for clients that were away.

@@ -69,11 +69,9 @@ describe("a forged response", () => {
       answer(redis, a, { type: 8, requestId, clientCount, uid: b.adapter.id });
       await acknowledge(a, 1);
       await arrive();
-      const began = performance.now();
       const closed = b.io.close();
       await assert.rejects(asked, { code: "ERR_DISCONNECTED", responses: [1] });
       await closed;
-      assert.ok(performance.now() - began < 1_000);
     });
   }
 

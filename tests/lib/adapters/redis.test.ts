@@ -123,24 +123,24 @@ describe("the Redis adapter", () => {
     await adapter.close();
   });
 
-  test("recognises duplicates in linear time while the new subscription is pending", async () => {
+  test("compares an event with one earlier event at most, however many were received", async (context) => {
     const { adapter, host, publisher, subscriber, event } = await start({ heartbeatInterval: 10 });
     publisher.counts = [2, 1];
     await until(() => adapter.stats().subscribedToAll);
-    const began = performance.now();
-    const before = 20_000;
+    const { mock } = context.mock.method(Buffer, "compare");
+    const before = 2_000;
     for (let number = 0; number < before; number++) {
       subscriber.emit("messageBuffer", ROOM, event(number));
     }
-    for (let number = before; number < before + 2_000; number++) {
+    for (let number = before; number < before + 200; number++) {
       subscriber.emit("messageBuffer", ROOM, event(number));
       subscriber.emit("pmessageBuffer", PATTERN, ROOM, event(number));
     }
     assert.deepEqual(
       host.received.map(([, , number]) => number),
-      Array.from({ length: before + 2_000 }, (_, number) => number),
+      Array.from({ length: before + 200 }, (_, number) => number),
     );
-    assert.ok(performance.now() - began < 2_000);
+    assert.equal(mock.callCount(), 200);
     await adapter.close();
   });
 
