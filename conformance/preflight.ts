@@ -101,7 +101,7 @@ const CHECKS: Readonly<Record<Behaviour, Check>> = {
   },
   message: answers("message", "message-back"),
   "message-with-ack": check(async (peer) => {
-    peer.sendEvent(["message-with-ack", "preflight"], { id: 1 });
+    peer.sendEvent(["message-with-ack", "preflight"], 1);
     await until(peer, (text) => parsePacket(text).type === 3);
   }),
   "ask-me": answers("ask-me", "question"),

@@ -1,10 +1,17 @@
 // All cases for clients.
 
+import { join } from "node:path";
+
 import type { ClientCase } from "../harness/client-case.ts";
-import { SOCKETIO_CLIENT_CASES } from "./client/socketio.ts";
+import { loadClientCases } from "../transcripts/load.ts";
 import { WEBSOCKET_CLIENT_CASES } from "./client/websocket.ts";
+
+/** In the order of the documents. Malformed packets come last: a client that breaks runs no more cases. */
+const SOCKETIO = ["engineio", "connect", "events", "acks", "disconnect", "malformed"];
 
 export const CLIENT_CASES: readonly ClientCase[] = [
   ...WEBSOCKET_CLIENT_CASES,
-  ...SOCKETIO_CLIENT_CASES,
+  ...SOCKETIO.flatMap((name) =>
+    loadClientCases(join(import.meta.dirname, "client/socketio", `${name}.wire`)),
+  ),
 ];

@@ -34,13 +34,6 @@ export interface SentPacket {
   readonly attachments: readonly Uint8Array[];
 }
 
-/** Where a packet belongs. */
-export interface Address {
-  /** Default "/". */
-  readonly namespace?: string;
-  readonly id?: number;
-}
-
 /** Socket.IO "Packet encoding": what stands in a text. */
 export interface PacketFields {
   readonly type: number;
@@ -57,36 +50,21 @@ export function placeholder(num: number | string): string {
   return `{"_placeholder":true,"num":${num}}`;
 }
 
-/** An EVENT; a BINARY_EVENT where it holds bytes. */
-export function encodeEvent(data: readonly unknown[], address: Address = {}): EncodedPacket {
-  return encodeWithBytes(2, data, address);
+/** An EVENT of the main namespace, without bytes. */
+export function encodeEvent(data: readonly unknown[], id?: number): EncodedPacket {
+  return { text: `2${id ?? ""}${JSON.stringify(data)}`, attachments: [] };
 }
 
-/** An ACK; a BINARY_ACK where it holds bytes. */
-export function encodeAck(id: number, data: readonly unknown[], namespace = "/"): EncodedPacket {
-  return encodeWithBytes(3, data, { namespace, id });
-}
-
-function encodeWithBytes(
-  type: 2 | 3,
-  data: readonly unknown[],
-  { namespace = "/", id }: Address,
-): EncodedPacket {
-  const attachments: Uint8Array[] = [];
-  const payload = JSON.stringify(withoutBytes(data, attachments));
-  const head = attachments.length === 0 ? `${type}` : `${type + 3}${attachments.length}-`;
-  return { text: `${head}${namespacePart(namespace)}${id ?? ""}${payload}`, attachments };
-}
-
-function withoutBytes(value: unknown, attachments: Uint8Array[]): unknown {
-  if (value instanceof Uint8Array) {
-    return { _placeholder: true, num: attachments.push(value) - 1 };
-  }
-  if (Array.isArray(value)) return value.map((each) => withoutBytes(each, attachments));
-  if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([key, each]) => [key, withoutBytes(each, attachments)]),
-  );
+/** The messages of packets, each in one frame (RFC 6455 §5.2). */
+export function encodePackets(
+  packets: readonly SentPacket[],
+  { masked }: { readonly masked: boolean },
+): Buffer {
+  const frames = packets.flatMap(({ text, attachments }) => [
+    ...(text === undefined ? [] : [encodeFrame({ opcode: TEXT, masked, payload: `4${text}` })]),
+    ...attachments.map((payload) => encodeFrame({ opcode: BINARY, masked, payload })),
+  ]);
+  return Buffer.concat(frames);
 }
 
 /** "…only included if it is different from the main namespace". */
@@ -221,24 +199,20 @@ export class SocketioPeer {
     this.send(`0${namespacePart(namespace)}`);
   }
 
-  /** Sends a packet, right or wrong. @throws Skip where the server lacks what it asks for */
-  send(text: string, ...attachments: readonly Uint8Array[]): void {
+  /** Sends a packet without attachments. @throws Skip where the server lacks what it asks for */
+  send(text: string): void {
     needBehaviourOf(this.#target, text);
-    this.write([{ text, attachments }]);
+    this.write([{ text, attachments: [] }]);
   }
 
   /** Sends packets in one write, whatever the server lacks. */
   write(packets: readonly SentPacket[]): void {
-    const frames = packets.flatMap(({ text, attachments }) => [
-      ...(text === undefined ? [] : [encodeFrame({ opcode: TEXT, payload: `4${text}` })]),
-      ...attachments.map((payload) => encodeFrame({ opcode: BINARY, payload })),
-    ]);
-    this.websocket.sendBytes(Buffer.concat(frames), packets.map(describePacket).join(", and "));
+    const bytes = encodePackets(packets, { masked: true });
+    this.websocket.sendBytes(bytes, packets.map(describePacket).join(", and "));
   }
 
-  sendEvent(data: readonly unknown[], address?: Address): void {
-    const { text, attachments } = encodeEvent(data, address);
-    this.send(text, ...attachments);
+  sendEvent(data: readonly unknown[], id?: number): void {
+    this.send(encodeEvent(data, id).text);
   }
 
   /** The next packet; `undefined` at the end of the connection. @throws Failure for what is none */

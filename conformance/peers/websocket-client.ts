@@ -37,8 +37,8 @@ export class WebSocketClientPeer extends WebSocketPeer {
   }
 
   /** Sends a frame; unmasked, as a server must, unless the options say otherwise. */
-  override send(options: FrameOptions, piece?: number): void {
-    super.send({ masked: false, ...options }, piece);
+  override send(options: FrameOptions): void {
+    super.send({ masked: false, ...options });
   }
 
   /** @throws Failure also for a close code that may not be sent */
@@ -81,8 +81,6 @@ export class WebSocketClientPeer extends WebSocketPeer {
   /** Closes as a server does that has no more to say, and sees that the client takes part. */
   async close(code = 1000): Promise<void> {
     this.sendClose(code);
-    await this.expectCloseFrame();
-    this.tcp.end();
-    await this.expectEnd();
+    await this.expectClosed();
   }
 }

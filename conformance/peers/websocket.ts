@@ -337,10 +337,6 @@ export class WebSocketPeer {
     return new WebSocketPeer(tcp, handshake, target, conversation);
   }
 
-  lacks(behaviour: Behaviour): boolean {
-    return this.#target.lacks?.has(behaviour) === true;
-  }
-
   /** @throws Skip where the server lacks it */
   need(behaviour: Behaviour): void {
     needBehaviour(this.#target, behaviour);
@@ -351,12 +347,12 @@ export class WebSocketPeer {
     return this.handshake.headers.get(name) ?? "";
   }
 
-  /** Sends a frame, in pieces of so many bytes if that is given. */
-  send(options: FrameOptions, piece?: number): void {
+  /** Sends a frame. */
+  send(options: FrameOptions): void {
     const bytes = encodeFrame(options);
     const payload = Buffer.from(options.payload ?? "");
     const { fin = true, rsv = 0, opcode, masked = true } = options;
-    this.sendBytes(bytes, describeFrame({ fin, rsv, opcode, masked, payload }), piece);
+    this.sendBytes(bytes, describeFrame({ fin, rsv, opcode, masked, payload }));
   }
 
   sendText(text: string | Uint8Array): void {
@@ -372,20 +368,16 @@ export class WebSocketPeer {
     this.send({ opcode: CLOSE, payload });
   }
 
-  /** As send(), in pieces of so many bytes that are read one by one, as far as that can be brought about. */
-  async sendInPieces(options: FrameOptions, piece: number): Promise<void> {
-    await this.sendBytesInPieces(encodeFrame(options), "a frame in pieces", piece);
-  }
-
+  /** As sendBytes(), in pieces of so many bytes that are read one by one, as far as that can be brought about. */
   async sendBytesInPieces(bytes: Uint8Array, meaning: string, piece: number): Promise<void> {
     this.#conversation.sent(bytes, `${meaning} of ${piece} bytes`);
     await writeInPieces(this.tcp, bytes, piece);
   }
 
   /** Sends bytes as they are. */
-  sendBytes(bytes: Uint8Array, meaning: string, piece = bytes.length): void {
+  sendBytes(bytes: Uint8Array, meaning: string): void {
     this.#conversation.sent(bytes, meaning);
-    for (let at = 0; at < bytes.length; at += piece) this.tcp.write(bytes.subarray(at, at + piece));
+    this.tcp.write(bytes);
   }
 
   /** Runs attempts on the same frames until one succeeds. @throws Failure if all fail */
@@ -470,26 +462,23 @@ export class WebSocketPeer {
     );
   }
 
-  /**
-   * The server must close: a close frame, of one of these codes if any are given, and then the end
-   * of TCP. Messages before it are passed over where `passing` is set.
-   */
-  async expectClose(codes: readonly number[] = [], passing = false): Promise<void> {
-    await this.expectCloseFrame(codes, passing);
-    await this.expectEnd();
-  }
-
-  /** The close frame of expectClose(), which need not be the end of TCP. */
-  async expectCloseFrame(codes: readonly number[] = [], passing = false): Promise<void> {
+  /** The next frame must be a close frame, with one of these codes if any are given. */
+  async expectCloseFrame(codes: readonly number[] = []): Promise<void> {
     const wanted =
       codes.length === 0 ? "a close frame" : `a close frame with ${codes.join(" or ")}`;
-    let frame = await this.next();
-    while (passing && frame !== undefined && frame.opcode !== CLOSE) frame = await this.next();
+    const frame = await this.next();
     if (frame === undefined) throw new Failure(wanted, ENDED);
     expect(frame.opcode === CLOSE, wanted, describeFrame(frame));
     checkCloseBody(frame);
     const code = closeCodeOf(frame);
     expect(codes.length === 0 || codes.includes(code), wanted, `code ${code}`);
+  }
+
+  /** The next frame must be a close frame, and the end of TCP must follow: first the server's (§7.1.1). */
+  async expectClosed(codes: readonly number[] = []): Promise<void> {
+    await this.expectCloseFrame(codes);
+    if (this.#sender === "client") this.tcp.end();
+    await this.expectEnd();
   }
 
   /**

@@ -2,14 +2,17 @@
 
 import { acceptFor } from "../peers/websocket.ts";
 import { HttpExchange } from "./http.ts";
+import type { Kind } from "./levels.ts";
 import type { Action } from "./play.ts";
 import { type Scanner, scanConnection } from "./scanner.ts";
+import { scanNamespace } from "./socketio.ts";
+import { openSocketio, SOCKETIO_CLIENT } from "./socketio-client.ts";
 
 export interface Accepting {
   /** The connection's name. */
   readonly name: string;
-  /** The client has its answer already. */
-  readonly isWebSocket: boolean;
+  /** What it carries when the client has its answer. */
+  readonly kind: Kind;
   readonly action: Action;
 }
 
@@ -18,10 +21,14 @@ export interface Accepting {
  *
  *     accept tcp              its request has come, and has no answer
  *     accept websocket as B   and is answered as RFC 6455 §4.2.2 has it
+ *     accept socketio         and its messages are packets
+ *     accept socketio in /    and it has joined this namespace
  */
 export function scanAccept(scanner: Scanner): Accepting {
   scanner.need("accept");
-  const isWebSocket = scanner.oneOf(["tcp", "websocket"]) === "websocket";
+  const level = scanner.oneOf(["tcp", "websocket", "socketio"]);
+  const isJoining = level === "socketio" && scanner.take("in");
+  const namespace = isJoining ? scanNamespace(scanner) : undefined;
   const name = scanConnection(scanner);
   scanner.end();
   const action: Action = async (play) => {
@@ -35,7 +42,11 @@ export function scanAccept(scanner: Scanner): Accepting {
     const asked = { status: Number.NaN, line, headers: fields, key };
     const exchange = new HttpExchange(tcp, play.context, asked);
     play.http.set(name, exchange);
-    if (isWebSocket) play.websockets.set(name, await exchange.accept(play.variables));
+    if (level === "tcp") return;
+    const websocket = await exchange.accept(play.variables);
+    play.websockets.set(name, websocket);
+    if (level === "socketio") await openSocketio(play, name, websocket, namespace);
   };
-  return { name, isWebSocket, action };
+  const kind = level === "tcp" ? "http" : level === "socketio" ? SOCKETIO_CLIENT : level;
+  return { name, kind, action };
 }

@@ -14,7 +14,7 @@ import {
   scanHeadLines,
   scanRequest,
 } from "./http.ts";
-import { type Attempted, LEVELS, type Lines } from "./levels.ts";
+import { type Attempted, type Kind, LEVELS, type Lines } from "./levels.ts";
 import { type Line, takeApart, withoutRemark } from "./lines.ts";
 import { type Action, GIVEN, type Play } from "./play.ts";
 import { Scanner, SyntaxFault, scanConnection } from "./scanner.ts";
@@ -39,9 +39,6 @@ export interface Block {
   /** How often a client must connect; 0 where the harness is the client. */
   readonly accepts: number;
 }
-
-/** What a connection carries, which decides how its lines are read. */
-type Kind = "http" | "websocket" | Lines;
 
 /** One line of a conversation. */
 interface Said extends Line {
@@ -167,8 +164,8 @@ class BlockReader {
     this.#at++;
     if (this.accepts < this.#kinds.size) fail(line, "a case that connects does not accept");
     const scanner = scan(line);
-    const { name, isWebSocket, action } = scanAccept(scanner);
-    this.#open(name, isWebSocket ? "websocket" : "http", scanner);
+    const { name, kind, action } = scanAccept(scanner);
+    this.#open(name, kind, scanner);
     this.accepts++;
     for (const variable of ["accept", "port"]) this.#known.add(variable);
     return action;

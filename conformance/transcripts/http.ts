@@ -192,7 +192,7 @@ export class HttpExchange {
   }
 
   /** Answers a client's handshake as RFC 6455 §4.2.2 has it. */
-  async accept(variables: Variables): Promise<WebSocketPeer> {
+  async accept(variables: Variables): Promise<WebSocketClientPeer> {
     await this.sendHead(
       linesOf(ANSWER, variables),
       new Uint8Array(0),
@@ -202,7 +202,7 @@ export class HttpExchange {
   }
 
   /** From here on the connection is a WebSocket, of which the harness is the server. */
-  accepted(): WebSocketPeer {
+  accepted(): WebSocketClientPeer {
     return new WebSocketClientPeer(this.tcp, this.#context);
   }
 

@@ -34,6 +34,9 @@ export interface Lines {
   readonly peerOf?: (play: Play, connection: string) => Attempted;
 }
 
+/** What a connection carries, which decides how its lines are read. */
+export type Kind = "http" | "websocket" | Lines;
+
 /** Makes attempts at the same packets, one after the other, until one of them succeeds. */
 export interface Attempted {
   firstOf(attempts: readonly Attempt[]): Promise<void>;

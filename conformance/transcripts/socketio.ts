@@ -16,6 +16,7 @@ import {
   SocketioPeer,
   sidOf,
 } from "../peers/socketio.ts";
+import type { SocketioClientPeer } from "../peers/socketio-client.ts";
 import { PollingPeer } from "../peers/socketio-polling.ts";
 import { ENDED } from "../peers/tcp.ts";
 import { evaluate } from "./bytes.ts";
@@ -48,13 +49,16 @@ interface JoinedLine {
   readonly auth: PacketLine | undefined;
 }
 
+/** The harness's end of a connection. */
+type Peer = SocketioPeer | PollingPeer | SocketioClientPeer;
+
 /** An Engine.IO session and the Socket.IO packets received over it. */
 export class SocketioConnection {
-  readonly peer: SocketioPeer | PollingPeer;
+  readonly peer: Peer;
   readonly packets: PacketQueue;
   readonly #context: Context;
 
-  constructor(peer: SocketioPeer | PollingPeer, context: Context) {
+  constructor(peer: Peer, context: Context) {
     this.peer = peer;
     this.packets = new PacketQueue(() => peer.next());
     this.#context = context;
@@ -132,7 +136,7 @@ export class SocketioConnection {
   }
 }
 
-function connectionOf(play: Play, connection: string): SocketioConnection {
+export function connectionOf(play: Play, connection: string): SocketioConnection {
   return play.socketio.get(connection);
 }
 
@@ -161,7 +165,7 @@ function connect(scanner: Scanner): Connecting {
     }
   };
   // Frames are a WebSocket's.
-  return { name, action, ...(polling && { lines: { ...LINES, sent: sendPackets } }) };
+  return { name, action, ...(polling && { lines: { ...LINES, sent: sentOverPolling } }) };
 }
 
 function setVariables({ sids, variables }: Play, { sid, maxPayload }: EngineHandshake): void {
@@ -170,7 +174,7 @@ function setVariables({ sids, variables }: Play, { sid, maxPayload }: EngineHand
   variables.set("largest", `${Math.min(maxPayload, LARGEST)}`);
 }
 
-function scanNamespace(scanner: Scanner): string {
+export function scanNamespace(scanner: Scanner): string {
   return scanner.expect(/\/[^\s,]*/, "a namespace");
 }
 
@@ -195,13 +199,16 @@ function sent(scanner: Scanner, connection: string): Action {
       websocket.sendBytes(encode(play, connection), meaning);
     };
   }
-  return sendPackets(scanner, connection);
+  return sentOverPolling(scanner, connection);
 }
 
-function sendPackets(scanner: Scanner, connection: string): Action {
-  if (scanner.take("behind")) {
-    return async (play) => connectionOf(play, connection).peer.write([BEHIND]);
-  }
+function sentOverPolling(scanner: Scanner, connection: string): Action {
+  if (!scanner.take("behind")) return sendPackets(scanner, connection);
+  return async (play) => connectionOf(play, connection).peer.write([BEHIND]);
+}
+
+/** Takes packets, whichever end sends them. */
+export function sendPackets(scanner: Scanner, connection: string): Action {
   const packets: PacketLine[] = [];
   do packets.push(scanPacket(scanner));
   while (scanner.take(","));
@@ -247,15 +254,20 @@ function awaited(scanner: Scanner, connection: string): Awaited {
 
 function scanAction(scanner: Scanner, connection: string): Action {
   if (scanner.take("closed")) return (play) => connectionOf(play, connection).expectClosed();
-  if (scanner.take("alive")) {
-    const namespace = scanner.match(/\/[^\s,]*/) ?? "/";
-    return (play) => connectionOf(play, connection).expectAlive(namespace);
-  }
   if (scanner.take("joined")) {
     const namespace = scanNamespace(scanner);
     const isNew = scanner.take("with a new sid");
     const auth = isQuoted(scanner) ? scanAwaited(scanner) : undefined;
     return (play) => connectionOf(play, connection).expectJoined({ namespace, isNew, auth }, play);
+  }
+  return expectPacketOrAlive(scanner, connection);
+}
+
+/** Takes what must come, whichever end sends it: "alive", or the next packet. */
+export function expectPacketOrAlive(scanner: Scanner, connection: string): Action {
+  if (scanner.take("alive")) {
+    const namespace = scanner.match(/\/[^\s,]*/) ?? "/";
+    return (play) => connectionOf(play, connection).expectAlive(namespace);
   }
   const packet = scanAwaited(scanner);
   return async (play) => {
@@ -285,10 +297,11 @@ function scanAwaited(scanner: Scanner): PacketLine {
   return packet;
 }
 
-const LINES: Lines = {
-  sent,
-  awaited,
-  peerOf: (play, connection) => connectionOf(play, connection).packets,
-};
+/** Returns what alternatives are tried at. */
+export function packetsOf(play: Play, connection: string): PacketQueue {
+  return connectionOf(play, connection).packets;
+}
+
+const LINES: Lines = { sent, awaited, peerOf: packetsOf };
 
 export const SOCKETIO: Level = { ...LINES, connect, gives: [...SIZES.keys()] };

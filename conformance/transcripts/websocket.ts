@@ -226,6 +226,7 @@ export interface Awaited {
  *     text 'hello'             the next message; control frames before it are passed over
  *     pong 'hello'             the next frame; without bytes, with any payload
  *     close 1000 or 1001       the next frame; without codes, with any
+ *     closed 1000              the same, and then the end of the connection
  *     fail 1002 (INFO)         the connection fails (§7.1.7), with this code or without a close frame
  *     alive                    a ping is answered, with nothing before the pong
  *     agreed server_max_window_bits at most 10
@@ -246,6 +247,10 @@ export function scanAwaited(scanner: Scanner, connection: string): Awaited {
   if (scanner.take("close")) {
     const codes = scanCodes(scanner);
     return { action: (play) => peerOf(play).expectCloseFrame(codes) };
+  }
+  if (scanner.take("closed")) {
+    const codes = scanCodes(scanner);
+    return { action: (play) => peerOf(play).expectClosed(codes) };
   }
   const kind = scanner.oneOf(["text", "binary", "ping", "pong"]);
   const opcode = OPCODES[kind];

@@ -6,6 +6,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 
+import { CLIENT_CASES } from "../../conformance/cases/client.ts";
 import { createTarget } from "../../conformance/testees/servers/barewire.ts";
 import { loadFolder } from "../../conformance/transcripts/load.ts";
 import { ENVIRONMENT } from "../support/environment.ts";
@@ -16,10 +17,12 @@ const ROOT = join(import.meta.dirname, "../..");
 const PYTHON = "/usr/bin/python3";
 const DRIVER = join(ROOT, "examples/transcripts-python/play.py");
 const FOLDER = join(ROOT, "conformance/cases/server/websocket");
-const FILES = readdirSync(FOLDER)
-  .filter((name) => name.endsWith(".wire"))
-  .sort()
-  .map((name) => join(FOLDER, name));
+const FILES = filesOf(FOLDER);
+
+function filesOf(folder: string): string[] {
+  const names = readdirSync(folder).filter((name) => name.endsWith(".wire"));
+  return names.sort().map((name) => join(folder, name));
+}
 
 /** Runs the driver, and returns what it prints. Its exit status is 1 where a MUST has failed. */
 function runDriver(...args: readonly string[]): Promise<{ stdout: string; status: number }> {
@@ -68,6 +71,21 @@ test("the driver in Python fails a server that does not echo", {
     assert.deepEqual([...verdicts], ["failed"]);
     assert.equal(status, 1);
   });
+});
+
+test("the driver in Python skips the cases for clients", {
+  skip: notInstalled(PYTHON, "python3"),
+}, async () => {
+  const files = ["websocket", "socketio"].flatMap((folder) =>
+    filesOf(join(ROOT, "conformance/cases/client", folder)),
+  );
+  const { stdout, status } = await runDriver("http://127.0.0.1:9", ...files);
+  const verdicts = verdictsOf(stdout);
+  const transcripts = CLIENT_CASES.filter(({ id }) => verdicts.has(id));
+  assert.equal(verdicts.size, transcripts.length);
+  assert.ok(transcripts.length >= CLIENT_CASES.length - 4);
+  assert.deepEqual([...new Set(verdicts.values())], ["skipped"]);
+  assert.equal(status, 0);
 });
 
 test("the driver in Python has fewer than 300 lines of code, not counting comments and docstrings", () => {

@@ -1,12 +1,18 @@
 // Tests transcripts of Socket.IO: syntax errors with line and column, and which packets match a line.
 
 import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, test } from "node:test";
 
 import { Failure } from "../../conformance/harness/case.ts";
+import { serveClientCases } from "../../conformance/harness/serve-clients.ts";
+import { loadClientCases } from "../../conformance/transcripts/load.ts";
 import { matchPacket } from "../../conformance/transcripts/packet.ts";
 import { PacketQueue } from "../../conformance/transcripts/packet-queue.ts";
 import { parseTranscripts } from "../../conformance/transcripts/parse.ts";
+import { WebSocket } from "../../lib/websocket/client.ts";
 
 /** A case with these steps, which begin in line 6. */
 function withSteps(...steps: readonly string[]): string {
@@ -42,6 +48,90 @@ describe("a syntax error in a transcript of Socket.IO is reported with line and 
         name: "SyntaxFault",
         message: error,
       });
+    });
+  }
+});
+
+// biome-ignore format: aligned table
+const WRONG_OF_A_SERVER: readonly (readonly [what: string, step: string, error: RegExp])[] = [
+  ["a namespace without a slash", "accept socketio in custom as B", /^line 6, column 20: expected a namespace, got "custom as B"$/],
+  ["no namespace behind in", "accept socketio in", /^line 6, column 19: expected a namespace, got the end of the line$/],
+  ["a transport", "accept socketio polling", /^line 6, column 17: expected the end of the line, got "polling"$/],
+  ["a packet without quotes", "< 2[]", /^line 6, column 3: expected a packet in quotes, got "2\[\]"$/],
+  ["something behind an open packet", "< open now", /^line 6, column 8: expected the end of the line, got "now"$/],
+  ["an unknown frame", "< frame txet 'a'", /^line 6, column 9: expected text or binary/],
+  ["a frame that must come without bytes", "> frame text", /^line 6, column 13: expected bytes, '' for none/],
+  ["an id without a value", "< '2{id}[]'", /^line 6, column 3: \{id\} has no value yet$/],
+  ["joins without a namespace", "> joins", /^line 6, column 8: expected a namespace, got the end of the line$/],
+  ["an awaited payload that is not JSON", "> '2[\"a\"'", /^line 6, column 10: expected JSON in '2\["a"'/],
+  ["what a server must send", "> joined /", /^line 6, column 3: expected a packet in quotes, got "joined \/"$/],
+  ["packets without an end", "> any packets", /^line 6, column 3: expected a packet in quotes, got "any packets"$/],
+  ["an either that sends first", "either\n< open\nend", /^line 7, column 1: expected a line that says what comes$/],
+];
+
+describe("a line of Socket.IO for clients that breaks the grammar", () => {
+  for (const [what, step, error] of WRONG_OF_A_SERVER) {
+    test(what, () => {
+      const text = withSteps(step).replace("connect socketio", "accept socketio");
+      assert.throws(() => parseTranscripts(text), { name: "SyntaxFault", message: error });
+    });
+  }
+});
+
+/** Runs a case with this line against a client that sends messages and closes its WebSocket. */
+async function outcomeOf(line: string, messages: readonly string[]): Promise<string | undefined> {
+  const folder = mkdtempSync(join(tmpdir(), "barewire-transcript-"));
+  try {
+    const file = join(folder, "client.wire");
+    const header = "case socketio.client.a\ntitle t\nsection s\nseverity MUST\n";
+    writeFileSync(file, `${header}accept socketio\n${line}\n`);
+    const [result] = await serveClientCases({
+      port: 0,
+      cases: loadClientCases(file),
+      idleTimeout: 10_000,
+      onListening: (port) => {
+        const url = `ws://127.0.0.1:${port}/socket.io/?EIO=4&transport=websocket`;
+        const websocket = new WebSocket(url);
+        websocket.onopen = () => {
+          for (const message of messages) websocket.send(message);
+          websocket.close();
+        };
+      },
+    });
+    return result?.outcome;
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+// biome-ignore format: aligned table
+const OUTCOMES: readonly (readonly [line: string, messages: readonly string[], outcome: "passed" | "failed"])[] = [
+  ["> joins /", ['40{"token":[1]}'], "passed"],
+  ["> joins /", ["40"], "passed"],
+  ["> joins /", ["40/custom,"], "failed"],
+  ["> joins /", ['42["a"]'], "failed"],
+  ["> joins /", [], "failed"],
+  ["> joins /custom", ["40/custom,"], "passed"],
+  ["> '0{\"token\":[1]}'", ['40{"token":[1]}'], "passed"],
+  ["> '0{\"token\":[1]}'", ["40"], "failed"],
+  ["> closed", [], "passed"],
+  ["> closed", ["41"], "passed"],
+  ["> closed", ["41", "1"], "passed"],
+  ["> closed", ["41", "41"], "failed"],
+  ["> closed", ['42["a"]'], "failed"],
+  ["> any packets, then closed", ['42["a"]', "41"], "passed"],
+  ["> any packets, then closed", ['44{"message":"no"}'], "failed"],
+  ["> any packets, then closed", ["47"], "failed"],
+  ["> frame text '3'", ["3"], "passed"],
+  ["> frame text '3'", ["2"], "failed"],
+  ["> frame close", [], "passed"],
+  ["> frame close", ["41"], "failed"],
+];
+
+describe("a client", () => {
+  for (const [line, messages, outcome] of OUTCOMES) {
+    test(`that sends ${JSON.stringify(messages)} and closes has ${outcome} "${line}"`, async () => {
+      assert.equal(await outcomeOf(line, messages), outcome);
     });
   }
 });

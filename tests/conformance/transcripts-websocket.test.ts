@@ -38,7 +38,7 @@ const WRONG: readonly (readonly [what: string, steps: readonly string[], error: 
 
 // biome-ignore format: aligned table
 const WRONG_OF_A_SERVER: readonly (readonly [what: string, steps: readonly string[], error: RegExp])[] = [
-  ['an unknown level after "accept"', ["accept socketio"], /^line 5, column 8: expected tcp or websocket, got "socketio"$/],
+  ['an unknown level after "accept"', ["accept engineio4"], /^line 5, column 8: expected tcp or websocket or socketio, got "engineio4"$/],
   ['text after "accept websocket"', ["accept websocket with Cookie: a"], /^line 5, column 18: expected the end of the line, got "with Cookie: a"$/],
   ["a connection name that is accepted twice", ["accept tcp", "accept tcp"], /^line 6, column 11: connection "" is open already/],
   ['"accept" in a case that connects', ["connect tcp", "accept tcp as B"], /^line 6, column 1: a case that connects does not accept$/],
@@ -52,6 +52,7 @@ const WRONG_OF_A_SERVER: readonly (readonly [what: string, steps: readonly strin
   ["an invalid pattern", ["accept tcp", "> header Host matches /(/"], /^line 6, column 26: Invalid regular expression/],
   ["an unknown frame", ["accept websocket", "< txet 'a'"], /^line 6, column 3: expected text or binary/],
   ["an unknown expected frame", ["accept websocket", "> txet 'a'"], /^line 6, column 3: expected text or binary/],
+  ["an invalid close code", ["accept websocket", "> closed now"], /^line 6, column 10: expected a code, got "now"$/],
   ['an "either" whose first step sends', ["accept websocket", "either", "< ping", "end"], /^line 7, column 1: expected a line that says what comes$/],
   ["a variable without a value", ["accept websocket", "< text '{sid}'"], /^line 6, column 3: \{sid\} has no value yet$/],
 ];

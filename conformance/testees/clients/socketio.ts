@@ -1,7 +1,5 @@
 // What a Socket.IO client does before the kit, in the API that socket.io-client and barewire share.
 
-import { CLIENT_AUTH } from "../../peers/socketio-client.ts";
-
 /** As much of a client's socket as it takes. */
 export interface EchoingSocket {
   on(event: string, listener: (...args: unknown[]) => void): unknown;
@@ -15,7 +13,7 @@ const TRANSPORTS: "websocket"[] = ["websocket"];
 /** One connection, which does not come again by itself. */
 export const OPTIONS = {
   transports: TRANSPORTS,
-  auth: CLIENT_AUTH,
+  auth: { token: "123" },
   forceNew: true,
   reconnection: false,
 };

@@ -1,0 +1,120 @@
+// The lines of a Socket.IO client, of which the harness is the server.
+
+import { expect, Failure } from "../harness/case.ts";
+import { describePacket, namespacePart, parsePacket } from "../peers/socketio.ts";
+import { SocketioClientPeer } from "../peers/socketio-client.ts";
+import { ENDED } from "../peers/tcp.ts";
+import type { WebSocketClientPeer } from "../peers/websocket-client.ts";
+import type { Lines } from "./levels.ts";
+import type { Action, Play } from "./play.ts";
+import type { Scanner } from "./scanner.ts";
+import {
+  connectionOf,
+  expectPacketOrAlive,
+  packetsOf,
+  SocketioConnection,
+  scanNamespace,
+  sendPackets,
+} from "./socketio.ts";
+import { type Awaited, scanAwaited, scanWritten } from "./websocket.ts";
+
+/** The session id of a client in its namespace. */
+const SID = "AAAAAAAAAAAAAAAAAAAB";
+
+/**
+ * Makes a Socket.IO connection of a WebSocket.
+ *
+ * @param namespace lets the client into this namespace. Missing: nothing is sent
+ */
+export async function openSocketio(
+  play: Play,
+  name: string,
+  websocket: WebSocketClientPeer,
+  namespace: string | undefined,
+): Promise<void> {
+  const peer = new SocketioClientPeer(websocket);
+  const connection = new SocketioConnection(peer, play.context);
+  play.socketio.set(name, connection);
+  if (namespace === undefined) return;
+  peer.open();
+  await expectJoins(connection, namespace);
+  await connection.sendText(`0${namespacePart(namespace)}{"sid":"${SID}"}`);
+}
+
+function peerOf(play: Play, connection: string): SocketioClientPeer {
+  const { peer } = connectionOf(play, connection);
+  if (peer instanceof SocketioClientPeer) return peer;
+  throw new Error("expected a connection of a client");
+}
+
+/** The client must ask for a namespace, with any "auth". */
+async function expectJoins({ packets }: SocketioConnection, wanted: string): Promise<void> {
+  const packet = await packets.take(() => true);
+  if (packet === undefined) throw new Failure("CONNECT", ENDED);
+  const { type, namespace } = parsePacket(packet.text);
+  expect(type === 0 && namespace === wanted, `CONNECT of "${wanted}"`, describePacket(packet));
+}
+
+/** The client must end the connection. It may send DISCONNECT before, and nothing else. */
+async function expectClosed(connection: SocketioConnection): Promise<void> {
+  const packet = await connection.packets.peek();
+  if (packet !== undefined && parsePacket(packet.text).type === 1) {
+    await connection.packets.take(() => true);
+  }
+  await connection.expectClosed();
+}
+
+/** The client must end the connection. It may send packets before that are a client's. */
+async function expectClosedAtLast({ packets }: SocketioConnection): Promise<void> {
+  for (;;) {
+    const packet = await packets.take(() => true);
+    if (packet === undefined) return;
+    const { type } = parsePacket(packet.text);
+    expect(type <= 3 || type === 5, "a packet that a client may send", describePacket(packet));
+  }
+}
+
+/**
+ * Takes what is sent:
+ *
+ *     '0{"sid":"A"}', '2["message"]'  packets in one write, with their attachments
+ *     open                            the open packet of Engine.IO
+ *     frame text '2'                  a frame of the WebSocket
+ *     FIN                             the end of TCP
+ */
+function sent(scanner: Scanner, connection: string): Action {
+  if (scanner.take("open")) return (play) => peerOf(play, connection).open();
+  if (scanner.take("FIN")) return (play) => peerOf(play, connection).websocket.tcp.end();
+  if (!scanner.take("frame")) return sendPackets(scanner, connection);
+  const { encode, meaning } = scanWritten(scanner, false);
+  return (play) => {
+    peerOf(play, connection).websocket.sendBytes(encode(play, connection), meaning);
+  };
+}
+
+/**
+ * Takes what must come:
+ *
+ *     '2["message-back"]' + 01 02     the next packet
+ *     joins /                         CONNECT of this namespace, with any "auth"
+ *     alive                           an event that is sent now comes back, with nothing before it
+ *     closed                          the end of the connection, with nothing before it but DISCONNECT
+ *     any packets, then closed        the end of the connection
+ *     frame text '3'                  the next message or frame of the WebSocket
+ */
+function awaited(scanner: Scanner, connection: string): Awaited {
+  if (scanner.take("frame")) return { action: scanAwaited(scanner, connection).action };
+  if (scanner.take("joins")) {
+    const namespace = scanNamespace(scanner);
+    return { action: (play) => expectJoins(connectionOf(play, connection), namespace) };
+  }
+  if (scanner.take("closed")) {
+    return { action: (play) => expectClosed(connectionOf(play, connection)) };
+  }
+  if (scanner.take("any packets, then closed")) {
+    return { action: (play) => expectClosedAtLast(connectionOf(play, connection)) };
+  }
+  return { action: expectPacketOrAlive(scanner, connection) };
+}
+
+export const SOCKETIO_CLIENT: Lines = { sent, awaited, peerOf: packetsOf };
