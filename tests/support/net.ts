@@ -73,9 +73,16 @@ export function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-/** Resolves as soon as `condition` holds. A test whose condition never does is ended by the runner. */
-export async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await turn();
+/** How long until() waits at most, in milliseconds. Long enough for a machine that does much else. */
+const LIMIT = 120_000;
+
+/** Resolves as soon as `condition` returns, or resolves with, a true value. Fails after two minutes. */
+export async function until(condition: () => unknown): Promise<void> {
+  const end = performance.now() + LIMIT;
+  while (!(await condition())) {
+    if (performance.now() > end) throw new Error(`in vain for two minutes: ${condition}`);
+    await turn();
+  }
 }
 
 export interface Answer {

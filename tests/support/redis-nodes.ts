@@ -12,7 +12,7 @@ import {
   type RedisClient,
 } from "../../lib/adapters/redis.ts";
 import type { Server, Socket } from "../../server.ts";
-import { join, serve, turn, type WebSocketClient } from "./net.ts";
+import { join, serve, turn, until, type WebSocketClient } from "./net.ts";
 
 export const CLIENTS = {
   redis: (url: string): RedisClient => createClient({ url }),
@@ -74,8 +74,8 @@ export async function startRedisNode(
 }
 
 /** Resolves as soon as `condition` holds, which Redis or another process decides: no event of this one tells. */
-export async function eventually(condition: () => unknown): Promise<void> {
-  while (!(await condition())) await turn();
+export function eventually(condition: () => unknown): Promise<void> {
+  return until(condition);
 }
 
 /** Resolves when each node knows so many others. */
