@@ -24,8 +24,8 @@ const { values, positionals } = parseArgs({
   },
 });
 const [other] = positionals;
-if (other === undefined && !values.observed) {
-  throw new Error("which checkout? npx tsx bench/compare.ts ../other");
+if ((other === undefined) !== values.observed) {
+  throw new Error("either another checkout, or --observed: npx tsx bench/compare.ts ../other");
 }
 const only = values.only?.split(",");
 const scale = values.quick ? 0.3 : 1;
@@ -33,7 +33,8 @@ const scale = values.quick ? 0.3 : 1;
 const here = await compile(join(import.meta.dirname, ".."));
 const folders = { here, there: other === undefined ? here : await compile(resolve(other)) };
 
-console.log("| work | unit | here | there | here / there, median (each pair) |");
+const [first, second] = values.observed ? ["plain", "observed"] : ["here", "there"];
+console.log(`| work | unit | ${first} | ${second} | ${first} / ${second}, median (each pair) |`);
 console.log("|---|---|---:|---:|---|");
 for (const what of CASES) {
   const [contender] = what.contenders;

@@ -70,6 +70,7 @@ export async function round(
     const before = await load.number("cpu");
     const begin = performance.now();
     const figure = await what.measure(stage);
+    if (contender === "barewire-observed") await mustReport(server);
     const busy = ((await load.number("cpu")) - before) / 1000 / (performance.now() - begin);
     if (busy > 0.9 && what.unit === "µs") {
       // The server's processor time still counts, but it is less busy than it could be.
@@ -80,5 +81,14 @@ export async function round(
     return figure;
   } finally {
     await Promise.all([server.stop(), load.stop()]);
+  }
+}
+
+/** Throws unless the server has reported connections to its channels and its logger. */
+async function mustReport(server: Child): Promise<void> {
+  const reports = await server.call("reports");
+  for (const name of ["connection", "message", "logger"]) {
+    const count: unknown = Reflect.get(Object(reports), name);
+    if (count === 0) throw new Error(`the server has reported nothing to "${name}"`);
   }
 }

@@ -130,11 +130,12 @@ const examples = [...SOURCES, "server.ts", "websocket.ts"].flatMap(examplesOf);
 
 describe("docstrings", () => {
   test("contain examples that compile", () => {
-    assert.ok(examples.length >= 150, `only ${examples.length} examples`);
+    assert.ok(examples.length >= 160, `only ${examples.length} examples`);
     const folder = exampleFolder();
     after(() => rmSync(folder, { recursive: true }));
     for (const example of examples) {
-      writeFileSync(join(folder, `${example.name.replace(/\W/g, "-")}.ts`), moduleOf(example));
+      const file = join(folder, `${example.name.replace(/\W/g, "-")}.ts`);
+      writeFileSync(file, moduleOf(example), { flag: "wx" });
     }
     assertCompiles(folder);
   });

@@ -3,6 +3,7 @@
 import type { Server as HttpServer } from "node:http";
 
 import type { Server } from "../../server.ts";
+import type { Commands } from "../ipc.ts";
 import { NEWS, serveBench } from "./control.ts";
 
 export const SETTINGS = { serveClient: false, pingInterval: 600_000, pingTimeout: 600_000 };
@@ -12,7 +13,7 @@ export function settings(): Record<string, unknown> {
   return { ...SETTINGS, ...JSON.parse(process.argv[2] ?? "{}") };
 }
 
-export function serveEvents(io: Server, http: HttpServer): void {
+export function serveEvents(io: Server, http: HttpServer, more: Commands = {}): void {
   io.on("connection", (socket) => {
     socket.on("echo", (value) => void socket.emit("echo", value));
     // So many broadcasts in this turn.
@@ -20,5 +21,5 @@ export function serveEvents(io: Server, http: HttpServer): void {
       for (let n = 0; n < count; n++) io.emit("news", NEWS);
     });
   });
-  serveBench(http);
+  serveBench(http, more);
 }

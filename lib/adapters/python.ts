@@ -354,7 +354,7 @@ export class PythonAdapter extends Adapter {
   private roomElsewhere(options: BroadcastOptions): Room | undefined {
     const [room] = options.rooms;
     if (options.rooms.size !== 1 || options.flags.local) return undefined;
-    return this.members(options).length === 0 ? room : undefined;
+    return this.hasMembers(options) ? undefined : room;
   }
 
   /**

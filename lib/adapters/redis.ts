@@ -361,7 +361,7 @@ export class RedisAdapter extends RedisHubAdapter {
     const { sender, options } = broadcast;
     if (sender === this.id) return;
     if (sender === STOCK_EMITTER && this.mode === "auto") void this.subscribeToAll();
-    if (this.members(options).length === 0) {
+    if (!this.hasMembers(options)) {
       this.skipped++;
       return;
     }

@@ -492,6 +492,16 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
     return members;
   }
 
+  /** Returns whether a socket of this process matches `options`. */
+  hasMembers({ rooms, except }: BroadcastOptions): boolean {
+    const { sockets } = this.nsp;
+    const excluded = this.#idsIn(except);
+    for (const id of rooms.size === 0 ? sockets.keys() : this.#idsIn(rooms)) {
+      if (!excluded.has(id) && sockets.has(id)) return true;
+    }
+    return false;
+  }
+
   /** Returns the ids of the sockets in any of the rooms. The set of a single room is not copied. */
   #idsIn(rooms: ReadonlySet<Room>): ReadonlySet<SocketId> {
     const sets: Set<SocketId>[] = [];

@@ -32,6 +32,7 @@ const FURTHER: Readonly<
       | keyof NodeEmitter<AdapterEvents>
       | keyof StockAdapterLike
       | "ackTimeout"
+      | "hasMembers"
       | "members"
       | "nsp"
       | "offset"

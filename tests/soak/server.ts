@@ -26,7 +26,6 @@ interface Tally {
   sent: number;
   received: number;
   /** Set while the client says goodbye, so that nothing follows the last count. */
-  leaving: boolean;
 }
 
 const tallies = new Map<Socket, Tally>();
@@ -40,7 +39,7 @@ const nextOf = (room: string): number => rooms.get(room) ?? 0;
 
 io.on("connection", (socket) => {
   connections++;
-  const tally: Tally = { sent: 0, received: 0, leaving: false };
+  const tally: Tally = { sent: 0, received: 0 };
   socket.on("start", (reply) => {
     tallies.set(socket, tally);
     socket.join("all");

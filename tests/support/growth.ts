@@ -5,13 +5,13 @@ import assert from "node:assert/strict";
 /** The factor between the two sizes. Time that grows with the square of the size grows by 64. */
 const FACTOR = 8;
 const MAX_GROWTH = 30;
-/** Added to the time of the small size, since the clock of the processor time may be coarse, in microseconds. */
-const CLOCK = 1_000;
+/** How long the calls with the small size take together at least, so that they can be measured, in microseconds. */
+const LEAST = 5_000;
 
-/** Returns the processor time of this process that a call takes, in microseconds. */
-function cost(call: () => void): number {
+/** Returns the processor time of this process that calls take, in microseconds. */
+function cost(call: () => void, count: number): number {
   const before = process.cpuUsage();
-  call();
+  for (let done = 0; done < count; done++) call();
   const { user, system } = process.cpuUsage(before);
   return user + system;
 }
@@ -23,13 +23,15 @@ function cost(call: () => void): number {
  * @param largest the size of the larger of the two inputs that are compared
  */
 export function assertLinear(largest: number, run: (size: number) => void): void {
-  const small = largest / FACTOR;
-  run(small);
-  const costs = [1, 2, 3].map(() => ({
-    small: cost(() => run(small)),
-    large: cost(() => run(largest)),
-  }));
-  const before = Math.min(...costs.map((each) => each.small)) + CLOCK;
+  const small = (): void => run(largest / FACTOR);
+  const large = (): void => run(largest);
+  let count = 1;
+  while (cost(small, count) < LEAST) count *= 2;
+  const costs = [1, 2, 3].map(() => ({ small: cost(small, count), large: cost(large, count) }));
+  const before = Math.min(...costs.map((each) => each.small));
   const after = Math.min(...costs.map((each) => each.large));
-  assert.ok(after < MAX_GROWTH * before, `${before} µs, ${after} µs for ${FACTOR} times the size`);
+  assert.ok(
+    after < MAX_GROWTH * before,
+    `${count} calls: ${before} µs, and ${after} µs for ${FACTOR} times the size`,
+  );
 }

@@ -73,15 +73,26 @@ export function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
-/** How long until() waits at most, in milliseconds. Long enough for a machine that does much else. */
+/** How long until() waits at most, in milliseconds. Long enough for a machine with much other work. */
 const LIMIT = 120_000;
 
-/** Resolves as soon as `condition` returns, or resolves with, a true value. Fails after two minutes. */
-export async function until(condition: () => unknown): Promise<void> {
+/** Resolves as soon as `condition` returns `true`, or a promise of it. Rejects after two minutes. */
+export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
   const end = performance.now() + LIMIT;
-  while (!(await condition())) {
+  const nextTurn = (): Promise<void> => {
     if (performance.now() > end) throw new Error(`in vain for two minutes: ${condition}`);
-    await turn();
+    return turn();
+  };
+  for (;;) {
+    const holds = condition();
+    let isPending = typeof holds !== "boolean";
+    const result = Promise.resolve(holds).finally(() => {
+      isPending = false;
+    });
+    result.catch(() => {});
+    while (isPending) await nextTurn();
+    if (await result) return;
+    await nextTurn();
   }
 }
 

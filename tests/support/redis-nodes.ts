@@ -74,7 +74,7 @@ export async function startRedisNode(
 }
 
 /** Resolves as soon as `condition` holds, which Redis or another process decides: no event of this one tells. */
-export function eventually(condition: () => unknown): Promise<void> {
+export function eventually(condition: () => boolean | Promise<boolean>): Promise<void> {
   return until(condition);
 }
 
