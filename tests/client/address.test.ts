@@ -115,7 +115,7 @@ async function notes(
   return { port, asked };
 }
 
-/** The forms that `new Manager()` takes in Node. */
+/** The forms of arguments that `new Manager()` accepts in Node. */
 const FORMS: Readonly<
   Record<string, (port: number) => readonly [string | ManagerOptions, ManagerOptions?]>
 > = {
@@ -184,7 +184,7 @@ describe("the query of the first request", () => {
           const options = { forceNew: true, reconnection: false, transports: [transport] };
           const given = query === undefined ? options : { ...options, query };
           const target = `http://127.0.0.1:${port}${url && `?${url}`}`;
-          // Its type has no text as `query`, which its documentation has.
+          // socket.io-client documents that `query` may be a string, but its type does not allow one.
           const socket =
             library === "ours"
               ? connect(target, given)
