@@ -1,5 +1,5 @@
-// The server of the soak, in a process of its own. It numbers what it sends, so that clients can tell whether
-// anything was lost or out of order, and counts what it receives.
+// The server of the soak test, in its own process. It numbers the events that it sends, so that clients detect lost
+// and reordered events, and counts the events that it receives.
 //
 //   n      to one client, from 0 on          all    to all clients, from 0 on
 //   room   to a room, from 0 on              up     from a client, from 0 on
@@ -12,7 +12,7 @@ import { held } from "../support/memory.ts";
 import { listen } from "../support/net.ts";
 
 const http = createServer((_request, response) => response.end());
-// Shorter than the defaults, so that a run of minutes sees the ends of half-open connections.
+// Shorter than the defaults, so that half-open connections time out within a run of a few minutes.
 const io = new Server(http, {
   allowEIO3: true,
   pingInterval: 5000,
@@ -25,7 +25,7 @@ const port = await listen(http);
 interface Tally {
   sent: number;
   received: number;
-  /** Set while the client says goodbye, so that nothing follows the last count. */
+  /** Set when the client asks for its final counts. The server then sends it no more numbered events. */
   leaving: boolean;
 }
 
