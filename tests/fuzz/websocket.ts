@@ -17,7 +17,7 @@ import { bytes, inChunks } from "../support/split.ts";
 import { BREACHES, FRAMES, PROFILES, type Profile } from "../vectors/frames.ts";
 import { hex, type Layer, Outcomes, pureLayer, showing } from "./layer.ts";
 
-/** A frame with any header bits, any form of the length, and a payload that may be shorter than its length says. */
+/** A frame with any header bits, any form of the length, and a length that may not match the payload. */
 interface Frame {
   readonly fin: boolean;
   readonly rsv: number;

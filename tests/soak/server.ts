@@ -25,7 +25,6 @@ const port = await listen(http);
 interface Tally {
   sent: number;
   received: number;
-  /** Set when the client asks for its final counts. The server then sends it no more numbered events. */
   leaving: boolean;
 }
 
