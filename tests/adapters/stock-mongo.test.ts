@@ -43,7 +43,7 @@ test("@socket.io/mongo-emitter reaches the clients of a barewire server", {
   const client = connectTo(context, url);
   if (!client.connected) await heard(client, "connect");
 
-  // The adapter may open the change stream after the first events, so they are emitted until one arrives.
+  // The adapter may open the change stream after the first events, so the emitter repeats the event until it arrives.
   const ready = heard(io, "ready");
   let isReady = false;
   void ready.then(() => {

@@ -159,7 +159,7 @@ describe("new Manager() in Node", () => {
   });
 });
 
-/** Queries, as the option or behind the "?" of a URL. */
+/** Queries, as the option or after the "?" of a URL. */
 const QUERIES: readonly { readonly query?: ClientOptions["query"]; readonly url?: string }[] = [
   { query: "token=a+b/c==" },
   { url: "token=a+b/c==" },

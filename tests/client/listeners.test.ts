@@ -188,7 +188,7 @@ describe("buffered events and a listener that emits or disconnects", () => {
     const { io, manager, ended } = ends;
     const got: unknown[] = [];
     io.on("connection", (each) => each.on("n", (n) => got.push(n)));
-    // Another namespace keeps the connection open. No event for the left namespace may be sent on it.
+    // Another namespace keeps the connection open. The client must not send events for the namespace that it has left.
     const other = manager.socket("/other").connect();
     await heard(other, "connect");
     const socket = manager.socket("/");

@@ -23,7 +23,7 @@ interface Refuser {
   readonly sessions: () => number;
 }
 
-/** A server that answers each CONNECT with one Engine.IO message. */
+/** Starts a server that answers each CONNECT packet with one Engine.IO message. */
 async function refuser(context: TestContext, answer: string): Promise<Refuser> {
   let sessions = 0;
   let poll: ServerResponse | undefined;

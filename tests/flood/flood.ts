@@ -187,7 +187,7 @@ async function structures(io: Server): Promise<Structures> {
   };
 }
 
-/** What a stranger sends, and whether it waits for an answer. */
+/** The text that a stranger sends, and whether the stranger waits for a response. */
 type Attempt = readonly [text: string, waits: boolean];
 
 const ATTEMPTS: readonly [Attempt, ...Attempt[]] = [

@@ -5,9 +5,9 @@ import { inspect } from "node:util";
 import fc from "fast-check";
 import { turn } from "../support/net.ts";
 
-/** One layer under test, from its start to its end. */
+/** A layer that has been started. */
 export interface Fuzzing {
-  /** Inputs in one batch. A failure is repeated from the beginning of its batch. */
+  /** The number of inputs in one batch. A failure is reproduced with the seed of its batch. */
   readonly batch: number;
   /**
    * Tries a batch of inputs.

@@ -1,11 +1,11 @@
 // Fuzzes every layer with random inputs that have the structure of real ones.
 //
-//   npm run fuzz -- --minutes 3                       every layer, the time divided between them
+//   npm run fuzz -- --minutes 3                       every layer, with an equal share of the time for each
 //   npm run fuzz -- --minutes 3 --seed 1234           the same inputs again
 //   npm run fuzz -- --minutes 1 --layer frames        one layer, by the beginning of its name
 //
-// A failure prints the seed of its batch, with which the layer fails at once, and the smallest input that
-// fast-check found. CONTRIBUTING.md says how it becomes a vector. Exits with 1 if an input failed.
+// A failure prints the smallest input that fast-check found, and the seed of its batch, with which the layer fails at
+// once. CONTRIBUTING.md explains how to turn the input into a vector. Exits with 1 if an input failed.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

@@ -8,7 +8,7 @@ import { generation } from "../support/generations.ts";
 import { Random } from "../support/random.ts";
 import { Latencies } from "./latencies.ts";
 
-/** What the sockets of all libraries have in common. */
+/** The members that the sockets of all libraries have in common. */
 interface Client {
   emit(event: string, ...args: unknown[]): unknown;
   on(event: string, listener: (...args: Untyped[]) => void): unknown;

@@ -21,7 +21,7 @@ const io = new Server(http, {
 });
 const port = await listen(http);
 
-/** What the server has sent to and received from one client. */
+/** How many numbered events the server has sent to one client, and received from it. */
 interface Tally {
   sent: number;
   received: number;

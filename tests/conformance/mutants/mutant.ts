@@ -8,7 +8,7 @@ import { build } from "esbuild";
 export interface Mutant {
   /** A stable name of words with dashes. */
   readonly name: string;
-  /** What the server or client does wrong, as a verb phrase for the title of a test. */
+  /** The wrong behaviour of the server or client, as a verb phrase for the title of a test. */
   readonly fault: string;
   /** The path relative to the project root. */
   readonly file: string;

@@ -87,7 +87,7 @@ const EXPECTED: Readonly<Record<string, PythonMessage | ((version: string) => Py
     id: 1,
     args: ["acked", { q: 1 }],
   },
-  // Versions before 5.10 publish these messages without host_id.
+  // Versions before 5.10 publish this message and the next one without host_id.
   disconnect: (version) => ({
     method: "disconnect",
     namespace: "/",

@@ -13,7 +13,7 @@ import { Clock } from "../../support/clock.ts";
 import { MemoryRedis } from "../../support/memory-redis.ts";
 import { turn, until } from "../../support/net.ts";
 
-// Timers of the adapter do not keep the process alive, so this timer does.
+// The adapter's timers do not keep the process alive, so this timer does.
 const alive = setInterval(() => {}, 1000);
 after(() => clearInterval(alive));
 
@@ -259,7 +259,7 @@ describe("the Redis adapter", () => {
       [channel, { requestId: "r", sockets: ["a"], uid }],
       [channel, { requestId: "r", rooms: ["a", "room"], uid }],
     ]);
-    // A request without a sender is not answered, and one from the adapter itself is ignored.
+    // The adapter answers neither a request without a sender nor a request of its own.
     ask({ uid: undefined, type: 0 });
     ask({ uid: undefined, type: 1 });
     ask({ uid, type: 1 });

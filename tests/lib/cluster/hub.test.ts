@@ -84,7 +84,7 @@ class Node {
     this.adapter.broadcast({ type: EVENT, namespace: "/", data }, EVERYBODY);
   }
 
-  /** Sends an event to one of its own sockets. */
+  /** Sends an event to one of this node's sockets. */
   emitTo(id: string, ...data: [string, ...unknown[]]): void {
     const member = this.host.sockets.get(id);
     assert.ok(member !== undefined);
@@ -96,7 +96,7 @@ class Node {
     return this.host.received.filter(([to]) => to === id).map((event) => event.slice(2, -1)[0]);
   }
 
-  /** The offset that the client of a socket has. */
+  /** Returns the offset that the client of a socket has received. */
   offsetOf(id: string): string {
     return String(this.host.received.findLast(([to]) => to === id)?.at(-1));
   }
@@ -590,7 +590,7 @@ test("rooms that cannot be sent to another worker are omitted, and events to suc
   await turn();
   const restored = await other.adapter.restoreSession("pid", offset);
   assert.ok(typeof restored !== "string");
-  // One error for rooms and one for except: a symbol cannot be sent to other processes.
+  // One error for `rooms` and one for `except`, because a symbol cannot be sent to other processes.
   const error = "TypeError: a symbol cannot be encoded";
   assert.deepEqual(errors.map(String), [error, error]);
   assert.deepEqual(restored.rooms, new Set(["a", 5, null, "text"]));

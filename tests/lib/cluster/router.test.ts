@@ -76,7 +76,7 @@ async function startWorker(
   return worker;
 }
 
-/** Starts two workers, which also know a third one that does not run. */
+/** Starts two workers, which also know a third worker that does not run. */
 async function startTwo(context: TestContext): Promise<[Worker, Worker]> {
   const folder = mkdtempSync(join(tmpdir(), "barewire-router-"));
   context.after(() => rmSync(folder, { recursive: true }));
@@ -145,7 +145,7 @@ test("a worker that shuts down forwards new clients to another worker and closes
   const [one, other] = await startTwo(context);
   one.router.leave();
   one.io.engine.refuseClients();
-  // One of the three attempts selects the worker that does not run.
+  // In three attempts the router also tries the worker that does not run.
   for (const _each of [1, 2, 3]) {
     const { status, headers, body } = await ask(one.port, HANDSHAKE);
     assert.equal(status, 200);
