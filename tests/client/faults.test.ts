@@ -204,8 +204,8 @@ describe(`client and server over a faulty network (seed ${seed})`, () => {
     }
     const growth = least - memory;
     context.diagnostic(`${growth} bytes more are held than after the first 300`);
-    // V8 itself allocates some megabytes during the measurement. A leaked connection holds more than 10 kB on either side,
-    // so a thousand of them exceed this limit.
+    // V8 itself allocates some megabytes during the measurement. On either side, a leaked connection holds
+    // more than 10 kB, so a thousand of them exceed this limit.
     assert.ok(growth < 6_000_000, `${growth} bytes more`);
     assert.ok(reconnections >= 1300);
   });
