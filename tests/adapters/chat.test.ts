@@ -19,7 +19,7 @@ test("two chat servers with one Redis share people, messages and history", {
   skip: noRedis,
 }, async (context) => {
   const chats: Awaited<ReturnType<typeof startChat>>[] = [];
-  // The chats close before the Redis that they use.
+  // Close the chats before Redis stops.
   context.after(() => Promise.all(chats.map((chat) => chat.close())));
   const redis = await startRedis(context);
   for (let n = 0; n < 2; n++) chats.push(await startChat(0, redis.url));
@@ -38,7 +38,7 @@ test("two chat servers with one Redis share people, messages and history", {
   await ann.emitWithAck("message", "1", "hello");
   assert.equal((await message)[0].content, "hello");
 
-  // Each process stores the messages of the others.
+  // Each server also stores the messages of the other server.
   const carol = connectTo(context, `${chats[1]?.url}`);
   const past = new Promise((resolve) => {
     carol.emit("enter", "Carol", "lobby", (_refusal: string | null, said: unknown) =>

@@ -1,4 +1,4 @@
-// The adapter suite over barewire/cluster: workers of node:cluster, whose primary is this process.
+// Runs the adapter suite over barewire/cluster with node:cluster workers. This process is the primary.
 
 import { setupPrimary } from "../../lib/adapters/cluster.ts";
 import { adapterSuite } from "../suites/adapter.ts";

@@ -17,11 +17,11 @@ import { CLIENTS, eventually, known, startRedisNode } from "../support/redis-nod
 
 const LIMIT = { timeout: 60_000, skip: noRedis };
 
-/** Connected clients of both packages, which end with the test. */
+/** Connects a client of each Redis package. Both clients disconnect after the test. */
 async function connected(context: Cleanup, url: string) {
   const redis = createClient({ url });
   const ioredis = new Redis(url);
-  // Redis ends before they do.
+  // Redis stops before the clients disconnect, so the clients emit errors.
   for (const client of [redis, ioredis]) client.on("error", () => {});
   await redis.connect();
   context.after(() => {
@@ -69,7 +69,7 @@ describe("barewire/emitter", { skip: noRedis }, () => {
         );
         assert.deepEqual(sockets.missing, []);
 
-        // An event behind a join arrives, though the room is new to the server.
+        // An event emitted right after a join arrives, although the server has to subscribe to the room first.
         assert.equal(await emitter.in(b.socket.id).socketsJoin("new"), 2);
         await emitter.to("new").emit("joined", 3);
         assert.deepEqual(await b.next("joined"), [3]);

@@ -1,4 +1,4 @@
-// The adapter suite over the adapters of this package that need no other program: rooms in memory.
+// Runs the adapter suite over the in-memory adapters, with and without connection state recovery.
 
 import { adapterSuite } from "../suites/adapter.ts";
 

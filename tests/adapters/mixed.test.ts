@@ -1,4 +1,4 @@
-// The adapter suite over two servers of ours and one of socket.io, on one Redis: one cluster.
+// Runs the adapter suite over one cluster of two barewire servers and a socket.io server on one Redis.
 
 import { adapterSuite } from "../suites/adapter.ts";
 import { noRedis, startRedis } from "../support/redis.ts";

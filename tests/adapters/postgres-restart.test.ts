@@ -1,5 +1,5 @@
-// Tests what a program must do to survive a restart of PostgreSQL with socket.io's adapter (docs/adapters.md), which is
-// the same for barewire and socket.io servers.
+// Tests the measures in docs/adapters.md for surviving a restart of PostgreSQL with socket.io's adapter. The measures
+// are the same for barewire and socket.io servers.
 
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
@@ -54,7 +54,7 @@ for (const library of ["barewire", "socket.io"] as const) {
         await a.ask("emit", {}, "meanwhile");
         await ofA.received("meanwhile");
         await postgres.restart();
-        // Each adapter is back after a time of its own.
+        // The two adapters reconnect at different times.
         for (const [node, client, name] of [
           [a, ofB, "from a"],
           [b, ofA, "from b"],

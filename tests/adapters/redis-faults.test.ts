@@ -29,7 +29,7 @@ for (const [name, clientFor] of Object.entries(CLIENTS)) {
         await redis.stop();
         await eventually(() => a.errors.length > 0 && b.errors.length > 0);
         assert.ok(a.errors[0] instanceof RedisUnavailableError);
-        // Nothing waits for Redis: joining, emitting, asking.
+        // join(), emit() and fetchSockets() do not wait for Redis.
         await a.socket.join("room");
         a.io.to("room").emit("local", 1);
         assert.deepEqual(await a.next("local"), [1]);
@@ -52,7 +52,7 @@ for (const [name, clientFor] of Object.entries(CLIENTS)) {
         await untilHeard(b, a, "room", "back");
         await untilHeard(b, a, "late", "back late");
         assert.equal((await b.io.fetchSockets()).length, 2);
-        // One error is reported for one failure, and not one for each event.
+        // The adapter reports one error per failure, not one per event.
         const unavailable = a.errors.filter((error) => error instanceof RedisUnavailableError);
         assert.ok(unavailable.length <= 2, String(unavailable));
       },
@@ -74,7 +74,7 @@ for (const [name, clientFor] of Object.entries(CLIENTS)) {
         assert.ok(a.adapter.stats().dropped > 50);
         const codes = (): unknown[] => a.errors.map((error) => Reflect.get(error, "code"));
         assert.ok(codes().includes("ERR_REDIS_OVERLOADED"));
-        // The others are silent, so they are removed, and Redis is found to be silent.
+        // The server receives no heartbeats, so it removes the other server. Then it detects that Redis does not reply.
         await known([a, b], 0);
         await eventually(() => codes().includes("ERR_REDIS_UNAVAILABLE"));
         const sockets = await a.io.fetchSockets();
@@ -99,7 +99,7 @@ for (const [name, clientFor] of Object.entries(CLIENTS)) {
         await known([a, b]);
         await a.socket.join("before");
         for (let round = 0; round < 3; round++) {
-          // SUBSCRIBE and PUBLISH are sent, and never answered.
+          // The server sends SUBSCRIBE and PUBLISH, and never receives the replies.
           proxy.freeze();
           const joined = a.socket.join(`room${round}`);
           a.io.emit("lost", round);
@@ -132,7 +132,7 @@ for (const [name, clientFor] of Object.entries(CLIENTS)) {
         const b = await startRedisNode(context, clientFor(redis.url));
         await known([a, b]);
         await a.socket.join("room");
-        // Somewhere in the handshake, or in the subscriptions that follow it.
+        // Cut the connection during the handshake with Redis, or during the subscriptions that follow.
         for (let after = 40; after < 640; after += 60) {
           proxy.next = () => ({ kind: "cut", direction: "up", after });
           const faults = proxy.faults;
@@ -205,10 +205,10 @@ describe("barewire/redis during failures", { skip: noRedis }, () => {
       const b = await startRedisNode(context, createClient({ url: redis.url }));
       await known([a, b]);
       redis.pause();
-      // More than the system takes for a connection, so that the last of it waits in the client.
+      // More than the operating system buffers for a connection, so that the last commands wait in the Redis client.
       const text = "x".repeat(1_000_000);
       for (let event = 0; event < 15; event++) a.io.to(b.socket.id).emit("large", event, text);
-      // A timer of the same kind, started after those that the client would have.
+      // If the client's command timeouts (AbortSignal.timeout(), too) were in effect, they would fire before this one.
       await once(AbortSignal.timeout(50), "abort");
       redis.resume();
       for (let event = 0; event < 15; event++) {
@@ -233,7 +233,7 @@ describe("barewire/redis during failures", { skip: noRedis }, () => {
       const b = await startRedisNode(context, CLIENTS.ioredis(redis.url), options);
       const c = await startRedisNode(context, CLIENTS.redis(`redis://127.0.0.1:${port}`), options);
       await known([a, b, c]);
-      // Its connections stay, and nothing passes.
+      // The proxy keeps the connections open, and forwards nothing.
       proxy.freeze();
       const fetched = await a.io.fetchSockets();
       assert.deepEqual(fetched.missing, [c.adapter.id]);
@@ -256,7 +256,7 @@ describe("barewire/redis during failures", { skip: noRedis }, () => {
     const replica = await startRedis(context, {
       arguments: ["--replicaof", "127.0.0.1", String(main.port), "--repl-diskless-sync-delay", "0"],
     });
-    // Like a DNS name or Sentinel, the proxy's address leads to the replica later.
+    // The proxy later forwards to the replica, as a DNS name or Sentinel would.
     const proxy = new FaultProxy(main.port);
     context.after(() => proxy.close());
     const url = `redis://127.0.0.1:${await proxy.start()}`;
@@ -352,7 +352,7 @@ describe("barewire/redis during failures", { skip: noRedis }, () => {
         }
       }
     }
-    // The killed server had no clients. The clients of the others have answered.
+    // The killed server had no clients. The clients of the other servers have acknowledged the event.
     const answered = await asking;
     if (answered instanceof Error) assert.equal(Reflect.get(answered, "code"), "ERR_MISSING_NODES");
     else assert.deepEqual(answered, [1, 1]);

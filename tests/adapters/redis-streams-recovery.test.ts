@@ -1,4 +1,5 @@
-// Tests barewire/redis over streams: what clients recover, on which server, and when they start a new session.
+// Tests connection state recovery with barewire/redis over streams: which events clients receive, on which server they
+// recover, and when they start a new session.
 
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
@@ -45,7 +46,7 @@ async function start(
   return { redis, a, b, run: await operatorOf(context, redis.url) };
 }
 
-/** Adds an entry to the stream, as any program with a client of Redis may. */
+/** Adds an entry to the stream, as any program with access to Redis can. */
 function forge(
   run: (...command: string[]) => Promise<unknown>,
   fields: Readonly<Record<string, string>>,
@@ -53,7 +54,7 @@ function forge(
   return run("XADD", "socket.io", "*", ...Object.entries(fields).flat());
 }
 
-/** Resolves when the session of a client that has left is in Redis. */
+/** Resolves when Redis has the session of a disconnected client. */
 function kept(run: (...command: string[]) => Promise<unknown>, pid: string): Promise<void> {
   return eventually(async () => (await run("EXISTS", `sio:session:${pid}`)) === 1);
 }
@@ -139,7 +140,7 @@ describe("a client of barewire/redis over streams that reconnects", { skip: noRe
       await client.next();
       const back = await client.comeBack(b.port);
       assert.equal(back.sid, client.sid);
-      // The old server ends the connection, and keeps nothing of it.
+      // The old server closes the connection and removes the socket. The session stays in Redis.
       await client.closed;
       await eventually(() => !a.io.sockets.sockets.has(client.sid));
       await eventually(async () => (await run("EXISTS", `sio:session:${client.pid}`)) === 1);
@@ -287,7 +288,7 @@ describe("a client of barewire/redis over streams that reconnects", { skip: noRe
       assert.ok(!seen.has(n), `${n} twice`);
       seen.add(n);
     }
-    // The events of both servers until the last one have no gap.
+    // Together, the events of both servers have no gap.
     const missing = Array.from({ length: expected }, (_, index) => index + 1).filter(
       (n) => !seen.has(n),
     );
@@ -320,7 +321,7 @@ describe("a client of barewire/redis over streams that reconnects", { skip: noRe
     a.io.emit("event", 1);
     await client.next();
     const key = `sio:session:${client.pid}`;
-    // While it is connected its session is renewed.
+    // The server renews the session in Redis while the client is connected.
     const began = performance.now();
     while (performance.now() - began < 1_700) {
       const left = Number(await run("PTTL", key));
@@ -347,7 +348,7 @@ describe("a client of barewire/redis over streams that reconnects", { skip: noRe
     a.io.volatile.emit("event", 5);
     a.io.emit("event", 3);
     await eventually(async () => Number(await run("XLEN", "socket.io")) >= 6);
-    // A server that was started later reads the stream.
+    // A server that starts after the events reads them from the stream.
     const c = await startStreamsNode(context, CLIENTS.redis(redis.url));
     const back = await client.comeBack(c.port);
     assert.deepEqual(
@@ -371,7 +372,7 @@ describe("a client of barewire/redis over streams that reconnects", { skip: noRe
         for (const each of [client, other]) await each.break(a);
         for (let event = 0; event < 20; event++) b.io.emit("event", event);
         const c = await startStreamsNode(context, CLIENTS.redis(redis.url), options);
-        // One server has the newest events in memory, the other reads the stream.
+        // The first server has the newest events in memory. The second server reads the stream.
         for (const [node, each] of [
           [b, client],
           [c, other],
@@ -395,7 +396,7 @@ describe("a client of barewire/redis over streams that reconnects", { skip: noRe
       for (const client of clients) assert.deepEqual(await client.next(), ["event", 0]);
       for (const client of clients) await client.break(a);
       a.io.emit("event", 1);
-      // Together 16 times as much may be read.
+      // For one client the server may read 16 times maxMissedBytes, including the events of other clients.
       for (let event = 0; event < 20; event++) a.io.to("others").emit("event", "x".repeat(500));
       a.io.to("others").emit("event", Buffer.alloc(10));
       a.io.emit("event", 2);
@@ -424,7 +425,7 @@ describe("a client of barewire/redis over streams that reconnects", { skip: noRe
     const clients = await Promise.all(
       Array.from({ length: 30 }, () => ReturningClient.connect(a.port)),
     );
-    // Each has an offset of its own.
+    // Each client receives a different number of events, so that the offsets differ.
     for (const [index, client] of clients.entries()) {
       for (let event = 0; event <= index; event++) a.io.to(client.sid).emit("event", event);
       for (let event = 0; event <= index; event++) await client.next();
@@ -443,7 +444,7 @@ describe("a client of barewire/redis over streams that reconnects", { skip: noRe
       assert.equal(client.sid, clients[index]?.sid);
       assert.deepEqual(await client.until("end"), [["mine", client.sid]]);
     }
-    // 16 pages and a look at the first entry; for those that came first, and for the others.
+    // Reading 16 pages and the first entry takes 17 commands: once for the first clients, and once for all others.
     const reads = (await calls()) - before;
     assert.ok(reads <= 3 * 20, `${reads}`);
   });
@@ -658,7 +659,7 @@ describe("the stream of barewire/redis", { skip: noRedis }, () => {
       let deep: unknown = [];
       for (let depth = 0; depth < 2_000; depth++) deep = [deep];
       assert.throws(() => a.io.emit("event", deep), RangeError);
-      // The deepest that clients can be sent.
+      // The deepest nesting that the server can send to clients.
       let deepest: unknown = [];
       for (let depth = 2; depth < 1_000; depth++) deepest = [deepest];
       a.io.emit("event", deepest);
@@ -692,14 +693,14 @@ describe("barewire/redis over streams while Redis is broken", { skip: noRedis },
         ],
       );
       const waited = performance.now() - began;
-      // From now on nothing waits.
+      // After one wait for Redis, the server sends later events without waiting.
       const again = performance.now();
       a.io.emit("event", 3);
       assert.deepEqual(await client.next(), ["event", 3]);
       assert.ok(performance.now() - again < waited);
       redis.resume();
       for (const event of [1, 2, 3]) assert.deepEqual(await other.next(), ["event", event]);
-      // The events are in the stream, for clients that were away.
+      // The server also adds the events to the stream, for disconnected clients.
       assert.equal(Number(await run("XLEN", "socket.io")), 5);
       await client.break(a);
       await other.break(b);
@@ -730,7 +731,7 @@ describe("barewire/redis over streams while Redis is broken", { skip: noRedis },
       await second.break(a);
       redis.pause();
       for (const event of [1, 2]) a.io.emit("event", event);
-      // This client disconnects after one of the events, whose position in the stream the server does not know.
+      // This client disconnects after an event whose position in the stream the server does not know yet.
       assert.deepEqual(await left.next(), ["event", 1]);
       await left.break(a);
       for (const event of [1, 2]) assert.deepEqual(await there.next(), ["event", event]);
@@ -747,7 +748,7 @@ describe("barewire/redis over streams while Redis is broken", { skip: noRedis },
       const numbers = heard.map((events) => events.map(([, number]) => number));
       assert.deepEqual(numbers, [[1, 2], [1, 2], [2]]);
       assert.deepEqual(await there.until("end"), []);
-      // From then on offsets are ids again.
+      // After Redis has replied, offsets are stream ids again.
       assert.match(`${there.offset}`, /^\d+-\d+$/);
     },
   );
@@ -805,7 +806,7 @@ describe("barewire/redis over streams while Redis is broken", { skip: noRedis },
       return done;
     });
     assert.deepEqual(await heard, []);
-    // Its session is in the new Redis when it is saved next.
+    // The join makes the server save the session again, in the new Redis.
     session(a, client.sid).join("another");
     await client.until("back");
     await client.break(a);
@@ -855,7 +856,7 @@ describe("barewire/redis over streams while Redis is broken", { skip: noRedis },
         a.io.emit("event", 0);
         for (const { client } of nodes) assert.deepEqual(await client.next(), ["event", 0]);
         for (const { proxy } of nodes) proxy.silencedBy = (chunk) => chunk.includes(command);
-        // Where the stream ends is looked for when the connection is new.
+        // The server looks up the end of the stream (XREVRANGE) only on a new connection.
         if (command === "XREVRANGE\r") for (const { proxy } of nodes) proxy.cut();
         await eventually(() => nodes.every(({ proxy }) => proxy.faults === 1));
         for (const { proxy } of nodes) proxy.silencedBy = () => false;
@@ -865,7 +866,7 @@ describe("barewire/redis over streams while Redis is broken", { skip: noRedis },
           const silences = node.errors.filter(({ message }) =>
             /cannot be read: Redis has not replied/.test(message),
           );
-          // Each error is passed to `onError`, and emitted as an event.
+          // `errors` has the same error object twice, because the adapter calls `onError` and also emits the error.
           assert.equal(new Set(silences).size, 1);
           assert.equal(node.adapter.stats().position, a.adapter.stats().position);
         }
@@ -884,7 +885,7 @@ describe("barewire/redis over streams while Redis is broken", { skip: noRedis },
       const options = { blockTimeInMs: 100, requestTimeout: 20_000 };
       const c = await startStreamsNode(context, CLIENTS.redis(url), options);
       const client = await ReturningClient.connect(a.port);
-      // This server reads nothing until another connection is opened.
+      // This server reads no entries until it opens another connection.
       proxy.silencedBy = (chunk) => chunk.includes("XREAD\r");
       await eventually(() => proxy.faults === 1);
       proxy.silencedBy = () => false;
@@ -952,7 +953,7 @@ describe("barewire/redis over streams while Redis is broken", { skip: noRedis },
     await ReturningClient.connect(a.port);
     await a.io.close();
     await b.io.close();
-    // Redis sees the end of a connection when it reads it.
+    // Redis notices that a connection was closed only when it reads from the connection.
     await eventually(async () => `${await run("CLIENT", "LIST")}`.trim().split("\n").length === 1);
     assert.ok(redis.port > 0);
   });
@@ -1036,7 +1037,7 @@ describe("a client that disconnects again while recovering", { skip: noRedis }, 
     return back;
   }
 
-  /** Makes the middleware block the first client. Resolves when this client has arrived. */
+  /** Makes the middleware block the first client. Resolves when the middleware is called for this client. */
   function keepWaiting({ io }: StreamsNode): Promise<void> {
     return new Promise((resolve) => {
       let isFirst = true;
@@ -1152,7 +1153,7 @@ describe("a client that disconnects again while recovering", { skip: noRedis }, 
       await other.break(node);
       node.io.emit("event", 2);
       await eventually(() => node.adapter.stats().waiting === 0);
-      // This server was started later, so it has to read the stream for each of them.
+      // This server starts later, so it has to read the stream for each of the two clients.
       const later = await startStreamsNode(context, CLIENTS.redis(redis.url), QUIET, {
         skipMiddlewares: false,
       });
@@ -1162,17 +1163,17 @@ describe("a client that disconnects again while recovering", { skip: noRedis }, 
       await waits;
       const pending = (): number => later.adapter.stats().pendingBytes;
       await eventually(() => pending() === 0);
-      // The other client is read for, and Redis does not answer.
+      // The server reads the stream for the other client, and Redis does not reply.
       redis.pause();
       const otherBack = other.comeBack(later.port);
       await eventually(() => pending() > 0);
-      // The second attempt waits for that.
+      // The second connection of the first client waits for this read.
       const joined = heard(fence, "connection");
       const second = await comesBack(later.port, client);
       second.send("40/fence,");
       await joined;
       assert.match(`${await second.next()}`, /^40\/fence,/);
-      // The first one fails: its session is given back.
+      // The first connection breaks before the client has joined, so the server writes the session back to Redis.
       const before = pending();
       first.socket.terminate();
       await eventually(() => pending() > before);

@@ -1,5 +1,5 @@
-// barewire/redis over streams: three servers on one Redis, with either client, with and without recovery, and
-// beside servers of socket.io with the adapter that its format is of.
+// Runs the adapter suite over barewire/redis with streams: three servers on one Redis, with either Redis client, with
+// and without recovery, and together with socket.io servers that use @socket.io/redis-streams-adapter.
 
 import type { TestContext } from "node:test";
 
@@ -10,7 +10,7 @@ import { noRedis, startRedis } from "../support/redis.ts";
 
 type Node = Pick<NodeSettings, "library"> & { readonly name: AdapterName };
 
-/** Nodes with these adapters over one Redis. */
+/** Prepares nodes with these adapters on one Redis. */
 function over(recovers: boolean, ...nodes: readonly Node[]): AdapterUnderTest["prepare"] {
   return async (context: TestContext) => {
     const { url } = await startRedis(context);
@@ -40,13 +40,13 @@ adapterSuite({
   prepare: over(false, redis, ioredis, redis),
   skip: noRedis,
 });
-// Clients recover from the first server on the second: theirs on ours, and ours on theirs.
+// A client of the first server recovers on the second: from socket.io to barewire, and from barewire to socket.io.
 adapterSuite({
   name: "barewire/redis over streams with socket.io, which loses clients",
   prepare: over(true, stock, redis, ioredis),
   recovers: true,
   excluded: {
-    // The first server, which is asked in this case, is that of socket.io.
+    // This case asks the first server, which is socket.io here.
     "returns the ids of all sockets": "stock adapters return those of one server",
   },
   skip: noRedis,

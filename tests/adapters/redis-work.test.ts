@@ -1,4 +1,4 @@
-// Tests that barewire/redis subscribes only to the rooms of its sockets, and loses or duplicates no event by this.
+// Tests that barewire/redis subscribes only to the rooms of its sockets, and that no event is lost or duplicated.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -63,7 +63,7 @@ describe("subscriptions of barewire/redis", { skip: noRedis }, () => {
         const b = await startRedisNode(context, client(url), { heartbeatInterval: 20 });
         await known([a, b]);
         await b.socket.join("room");
-        // A process that does not know the channel of ours counts as one with another adapter.
+        // A process that does not subscribe to barewire's own channel counts as a server with another adapter.
         const other = createClient({ url });
         other.on("error", () => {});
         await other.connect();

@@ -1,5 +1,5 @@
-// barewire/redis: three servers over one Redis, with either client, and beside servers of socket.io with
-// the adapter that its format is of.
+// Runs the adapter suite over barewire/redis: three servers on one Redis, with either Redis client, and together with
+// socket.io servers that use @socket.io/redis-adapter.
 
 import type { TestContext } from "node:test";
 
@@ -8,7 +8,7 @@ import type { NodeSettings } from "../support/cluster.ts";
 import type { AdapterSettings } from "../support/cluster-adapters.ts";
 import { noRedis, startRedis } from "../support/redis.ts";
 
-/** Nodes with these adapters over one Redis; those of socket.io have its server. */
+/** Prepares nodes with these adapters on one Redis. Each node runs the server of its `library`. */
 function over(
   ...nodes: readonly (Omit<AdapterSettings, "url"> & Pick<NodeSettings, "library">)[]
 ): AdapterUnderTest["prepare"] {
@@ -35,7 +35,7 @@ adapterSuite({
   name: "barewire/redis with socket.io",
   prepare: over(redis, ioredis, stock),
   excluded: {
-    // The third server, which does it in this case, is that of socket.io.
+    // This case uses the third server, which is socket.io here.
     "collects the acknowledgements of one node with `local`":
       "socket.io waits for the answers of all servers, with local too",
   },

@@ -1,4 +1,4 @@
-// The adapter suite over socket.io's adapter for node:cluster, as it is. This process is the primary.
+// Runs the adapter suite over socket.io's unmodified adapter for node:cluster. This process is the primary.
 
 import { setupPrimary } from "@socket.io/cluster-adapter";
 

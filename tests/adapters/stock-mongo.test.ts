@@ -43,7 +43,7 @@ test("@socket.io/mongo-emitter reaches the clients of a barewire server", {
   const client = connectTo(context, url);
   if (!client.connected) await heard(client, "connect");
 
-  // The stream of changes may be opened after the first ones.
+  // The adapter may open the change stream after the first events, so the emitter repeats the event until it arrives.
   const ready = heard(io, "ready");
   let isReady = false;
   void ready.then(() => {

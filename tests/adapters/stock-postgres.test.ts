@@ -1,4 +1,4 @@
-// The adapter suite over socket.io's adapter for PostgreSQL, as it is.
+// Runs the adapter suite over socket.io's unmodified adapter for PostgreSQL.
 
 import pg from "pg";
 
@@ -16,7 +16,7 @@ adapterSuite({
   },
 });
 
-/** Creates the table that the adapter's documentation asks for. */
+/** Creates the table that the adapter's documentation requires. */
 async function createTable(connectionString: string): Promise<void> {
   const client = new pg.Client({ connectionString });
   await client.connect();

@@ -1,10 +1,10 @@
-// The adapter suite over the adapters of socket.io for Redis, as they are.
+// Runs the adapter suite over socket.io's unmodified adapters for Redis.
 
 import { type AdapterUnderTest, adapterSuite } from "../suites/adapter.ts";
 import type { AdapterName } from "../support/cluster-adapters.ts";
 import { noRedis, startRedis } from "../support/redis.ts";
 
-/** Each adapter, with its client. */
+/** The adapters with their Redis clients, and the options of the suite for each. */
 const ADAPTERS: readonly (readonly [AdapterName, Partial<AdapterUnderTest>])[] = [
   ["classic, redis", {}],
   ["classic, ioredis", {}],

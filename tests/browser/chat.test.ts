@@ -18,7 +18,7 @@ function png(width: number): Buffer {
     const body = Buffer.concat([Buffer.from(type, "latin1"), data]);
     return Buffer.concat([uint32(data.length), body, uint32(crc32(body))]);
   };
-  // Eight bits of grey in each pixel, and before each line the filter type 0 (none).
+  // The image has 8-bit greyscale pixels. Each line begins with filter type 0 (none).
   const header = Buffer.concat([uint32(width), uint32(1), Buffer.from([8, 0, 0, 0, 0])]);
   return Buffer.concat([
     Buffer.from("\x89PNG\r\n\x1a\n", "latin1"),
@@ -34,7 +34,7 @@ function uint32(value: number): Buffer {
   return bytes;
 }
 
-/** Our client, or the one that the server serves in this checkout. */
+/** The bundled client, or the client that the chat server serves in this checkout. */
 type Client = "ours" | "served";
 
 /** One person's page. Its methods wait until an element appears. */
@@ -120,7 +120,7 @@ class Visitor {
     await this.page.getByLabel("Send an image").setInputFiles(file);
   }
 
-  /** How many pixels wide the image from `name` is, now that it has loaded. */
+  /** Resolves to the width in pixels of the image from `name`, after the image has loaded. */
   async widthOfImage(name: string): Promise<number> {
     const image = this.image(name);
     await this.sees(image);
@@ -163,7 +163,7 @@ interface Anchor {
   readonly target: string;
 }
 
-/** Texts, and the addresses that are links in them. */
+/** Messages, and the URLs in them that must become links. */
 const LINKS: readonly (readonly [text: string, links: readonly string[]])[] = [
   ["see https://example.com/a?b=1#c.", ["https://example.com/a?b=1#c"]],
   ["HTTP://EXAMPLE.com and http://x.test!", ["http://example.com/", "http://x.test/"]],
@@ -236,7 +236,7 @@ describe("the chat example in Chromium", { skip: noChromium }, () => {
 
       await grace.leave();
       await ada.seesNo(ada.person("Grace"));
-      // By the reload, by the way into the kitchen, and for good.
+      // Grace left three times: by reloading, by changing to the kitchen, and now by closing the page.
       await ada.sees(ada.line("Grace left").nth(2));
       assert.deepEqual(
         both.flatMap(({ errors }) => errors),
@@ -284,7 +284,7 @@ describe("the chat example in Chromium", { skip: noChromium }, () => {
     await ada.sees(ada.message("after the restart").getByText("delivered"));
     assert.deepEqual(await ada.texts(), ["before the restart", "after the restart"]);
 
-    // A second time, with one message that the server has and one that it does not have.
+    // Restart again: the old server has received one of the two messages on the page, and not the other.
     await second.close();
     await ada.sees(ada.person("Unknown while offline"));
     const third = await startChat(Number(new URL(first.url).port));
@@ -315,7 +315,7 @@ describe("the chat example in Chromium", { skip: noChromium }, () => {
     await grace.sees(grace.message("from the one"));
     await other.write("from the other");
     await grace.sees(grace.message("from the other"));
-    // Each message has its own signature: two people wrote them.
+    // Each message shows its author, because two different people wrote the messages.
     const signatures = grace.page.getByRole("article").getByText("Ada", { exact: true });
     assert.equal(await signatures.filter({ visible: true }).count(), 2);
     await ada.leave();

@@ -37,7 +37,7 @@ const SCRIPTS: Readonly<Record<string, string>> = {
 const STRICT = '<script type="module" src="/strict.js"></script>';
 const POLICY = "default-src 'none'; script-src 'self'; connect-src 'self'";
 
-// The stock Server has the members that are used here, with its own types.
+// socket.io's Server declares types of its own, but has the members that are used here.
 const { Server: Stock }: { Server: typeof Server } = createRequire(import.meta.url)("socket.io");
 
 const STOCK_CLIENT = join(
@@ -45,7 +45,7 @@ const STOCK_CLIENT = join(
   "dist",
 );
 
-/** A file of the client, most of which are there as Brotli has them only. */
+/** Reads a file of the client. Most files exist only compressed with Brotli. */
 function fileOf(folder: string, name: string): Buffer {
   const file = join(folder, name);
   return existsSync(file) ? readFileSync(file) : brotliDecompressSync(readFileSync(`${file}.br`));
@@ -63,7 +63,7 @@ describe("the barewire client in Chromium", { skip: noChromium }, () => {
     rmSync(folder, { recursive: true });
   });
 
-  /** A server, and a page of it. */
+  /** Starts a server and opens one of its pages. */
   async function open(
     context: TestContext,
     path: string,
@@ -103,7 +103,7 @@ describe("the barewire client in Chromium", { skip: noChromium }, () => {
     return { io, port, page, errors };
   }
 
-  // The sizes that pages load, compressed.
+  // The compressed sizes that pages download.
   for (const [name, most] of [
     ["socket.io.esm.min.js", 13_400],
     ["socket.io.msgpack.min.js", 14_200],
@@ -455,7 +455,7 @@ describe("the barewire client in Chromium", { skip: noChromium }, () => {
             globalThis.news = [];
             globalThis.socket = io(${JSON.stringify({ transports })});
             socket.on("news", (n) => news.push(n));
-            // More than nginx holds in memory, both ways.
+            // More than nginx buffers in memory, in both directions.
             const bytes = await socket.emitWithAck("echo", new Uint8Array(300_000).fill(7));
             const text = await socket.emitWithAck("echo", "é".repeat(200_000));
             return [bytes.byteLength, new Uint8Array(bytes).every((byte) => byte === 7), text.length];
@@ -463,7 +463,7 @@ describe("the barewire client in Chromium", { skip: noChromium }, () => {
         );
         assert.deepEqual(sizes, [300_000, true, 200_000]);
         await page.waitForFunction(`socket.io.engine.transport.name === "${transports.at(-1)}"`);
-        // Each arrives by itself, not when something else does.
+        // nginx forwards each event at once, without waiting for further data.
         for (let n = 1; n <= 3; n++) {
           io.emit("news", n);
           await page.waitForFunction(`news.length === ${n}`);

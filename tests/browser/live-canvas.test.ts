@@ -49,7 +49,7 @@ class Painter {
     return painter;
   }
 
-  /** A line across the sheet, in one row of ten: lines of different rows do not touch. */
+  /** Draws a line across the sheet in one of ten rows. Lines in different rows do not touch. */
   async draw(row: number, colour = "Ink"): Promise<void> {
     await this.page.getByRole("radio", { name: colour }).check();
     const { x, y, width, height } = await this.sheet();
@@ -90,7 +90,7 @@ class Painter {
     await this.page.locator("#count").filter({ hasText: text }).waitFor();
   }
 
-  /** The pixels: a line that is drawn twice has other edges. */
+  /** Returns the pixels as a data URL. A line that is drawn twice has different edges. */
   picture(): Promise<string> {
     return this.page
       .locator("#drawing")
@@ -104,7 +104,7 @@ class Painter {
   }
 }
 
-/** A client without a page, and the ids of the strokes that it was sent, in their order. */
+/** Connects a client without a page. `ids` are the ids of the strokes that the client received, in order. */
 async function connectRaw(context: TestContext, url: string) {
   const socket = io<ServerEvents, ClientEvents>(url, { forceNew: true });
   context.after(() => socket.disconnect());
@@ -227,7 +227,7 @@ describe("the live canvas example in Chromium", { skip: noChromium }, () => {
     await grace.sees("Offline · 0 strokes waiting");
     await grace.page.keyboard.press("Space");
     await grace.sees("Back, and nothing was missed");
-    // The browser complains of connections that ended before they had begun.
+    // The browser logs an error for each connection that closes before it has opened, so `ada.errors` may have some.
     assert.deepEqual([...ada.exceptions, ...grace.errors], []);
   });
 
@@ -272,7 +272,7 @@ describe("the live canvas example in Chromium", { skip: noChromium }, () => {
       return welcome();
     };
     assert.deepEqual(await welcome(), dot(1));
-    // The client has not confirmed that it received the drawing.
+    // The client has not confirmed that it received the drawing, so the server sends the drawing again.
     assert.deepEqual(await again(), dot(1));
     assert.equal(socket.recovered, true);
     assert.equal(await again(), null);

@@ -115,7 +115,7 @@ async function notes(
   return { port, asked };
 }
 
-/** The forms that `new Manager()` takes in Node. */
+/** The forms of arguments that `new Manager()` accepts in Node. */
 const FORMS: Readonly<
   Record<string, (port: number) => readonly [string | ManagerOptions, ManagerOptions?]>
 > = {
@@ -159,7 +159,7 @@ describe("new Manager() in Node", () => {
   });
 });
 
-/** Queries, as the option or behind the "?" of a URL. */
+/** Queries, as the option or after the "?" of a URL. */
 const QUERIES: readonly { readonly query?: ClientOptions["query"]; readonly url?: string }[] = [
   { query: "token=a+b/c==" },
   { url: "token=a+b/c==" },
@@ -184,7 +184,7 @@ describe("the query of the first request", () => {
           const options = { forceNew: true, reconnection: false, transports: [transport] };
           const given = query === undefined ? options : { ...options, query };
           const target = `http://127.0.0.1:${port}${url && `?${url}`}`;
-          // Its type has no text as `query`, which its documentation has.
+          // socket.io-client documents that `query` may be a string, but its type does not allow one.
           const socket =
             library === "ours"
               ? connect(target, given)

@@ -1,4 +1,4 @@
-// Connects and disconnects the client at awkward moments. It always ends in the requested state.
+// Connects and disconnects the client at awkward moments, and checks that it always ends in the requested state.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -80,7 +80,7 @@ describe("the client's connect()", () => {
       await heard(client, "connect");
       for (let n = 0; n < 20; n++) {
         client.emit("n", n);
-        // At another point of the upgrade each time.
+        // Disconnect at a different point of the upgrade each time.
         for (let turns = 0; turns < n; turns++) await turn();
         client.disconnect().connect();
         await heard(client, "connect");
@@ -114,7 +114,7 @@ describe("the client's disconnect()", () => {
       socket.on("n", (n) => got.push(n));
       socket.on("disconnect", (reason) => got.push(reason));
     });
-    // POSTs wait for some turns, and never two at a time.
+    // Each POST takes some turns of the event loop. The client must not send two at a time.
     let posting = 0;
     const slow = createServer(async (request, response) => {
       const chunks: Buffer[] = [];
@@ -399,7 +399,7 @@ describe("the client with unusual options and servers", () => {
   });
 });
 
-/** Passes a request on to the server at `port`, and its answer back. */
+/** Forwards a request to the server at `port`, and the response to the client. */
 async function forward(
   port: number,
   { method = "GET", url }: IncomingMessage,

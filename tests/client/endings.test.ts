@@ -1,5 +1,6 @@
-// Ends a client's connection in each way and in each state, with the barewire client and with socket.io-client
-// 4.8. Events emitted before arrive, disconnect reasons and reconnection are the same, and no timer is left.
+// Ends a client's connection in each way and in each state, with the barewire client and with socket.io-client 4.8.
+// Both clients must deliver the events emitted before, report the same disconnect reasons, reconnect in the same cases,
+// and leave no timer.
 
 import assert from "node:assert/strict";
 import { connect as connectTcp, createServer, type Socket as TcpSocket } from "node:net";
@@ -21,11 +22,11 @@ type State =
   /** The connection is open, and the server has not yet answered CONNECT. */
   | "joining"
   | "open polling"
-  /** A POST is under way. */
+  /** A POST request is pending. */
   | "posting"
-  /** The probe is sent and not answered. */
+  /** The client has sent the probe, and the server has not answered it. */
   | "probing"
-  /** The probe is answered, and the polling transport pauses. */
+  /** The server has answered the probe, and the polling transport pauses. */
   | "upgrading"
   /** The upgrade packet is sent. */
   | "upgraded"
@@ -43,9 +44,9 @@ type Ending =
   | "the connection breaks";
 
 interface Outcome {
-  /** Of the client's "disconnect" events, in order. */
+  /** The reasons of the client's "disconnect" events, in order. */
   readonly reasons: readonly string[];
-  /** How many of the events emitted before the ending arrive without another connection. */
+  /** How many of the events emitted before the ending arrive without a reconnection. */
   readonly arrived: number;
   readonly reconnects: boolean;
 }
@@ -60,7 +61,7 @@ const SENT_AWAY: Outcome = { reasons: ["io server disconnect"], arrived: 0, reco
 const LOST: Outcome = { reasons: ["transport close"], arrived: 0, reconnects: true };
 const BROKEN: Outcome = { reasons: ["transport error"], arrived: 0, reconnects: true };
 
-/** `undefined`: the server does not know of the connection yet. */
+/** `undefined`: the server has no connection yet that it could end. */
 const OPENING = {
   "socket.disconnect()": NOTHING,
   "manager.close()": { ...NOTHING, reasons: ["forced close"] },
@@ -112,7 +113,7 @@ const TABLE: Readonly<Record<State, Readonly<Record<Ending, Outcome | undefined>
 
 /** A TCP proxy that can cut all connections, and hold back data from the server. */
 class CuttingProxy {
-  /** Whether data from the server over a WebSocket is held back: its answer to the probe. */
+  /** Whether to hold back what the server sends over WebSocket, which is its answer to the probe. */
   holdsProbe = false;
   /** Functions that send the data that was held back. */
   readonly held: (() => void)[] = [];
@@ -129,7 +130,7 @@ class CuttingProxy {
     this.url = `http://127.0.0.1:${await listen(this.#server)}`;
   }
 
-  /** Cuts all connections, and accepts no others. */
+  /** Cuts all connections, and accepts no new ones. */
   stop(): void {
     for (const socket of this.#sockets) socket.destroy();
     this.#server.close();
@@ -167,7 +168,7 @@ function emitAll(client: Client): void {
   for (let n = 0; n < COUNT; n++) client.emit("n", n);
 }
 
-/** How a state is reached: calls `act` in it, after the events were emitted. */
+/** How to reach each state. `enter` emits the events, and calls `act` in the state. */
 const STATES: Readonly<
   Record<
     State,
@@ -182,7 +183,7 @@ const STATES: Readonly<
   joining: {
     transports: ["websocket"],
     enter: async ({ io, client }, act) => {
-      // Middleware that never decides.
+      // This middleware never calls next().
       const asked = new Promise<void>((resolve) => io.use(() => resolve()));
       emitAll(client.connect());
       await asked;
@@ -242,7 +243,7 @@ async function whenConnected({ client }: Scene, act: () => void): Promise<void> 
   act();
 }
 
-/** Within a listener of the engine. The server's answer to the probe is held until the socket is connected. */
+/** Calls `act` in a listener of the engine. The proxy holds the answer to the probe until the socket is connected. */
 async function during(event: string, { client, proxy }: Scene, act: () => void): Promise<void> {
   proxy.holdsProbe = true;
   await heard(client.connect(), "connect");
@@ -306,7 +307,7 @@ async function run(
     library === "ours" ? connect(proxy.url, options) : connectStock(proxy.url, options);
   const got: unknown[] = [];
   io.on("connection", (socket) => {
-    // Only with the first connection: buffered events that are sent with the next one do not count.
+    // Only events over the first connection count, not buffered events that the client sends after reconnecting.
     if (attempts === 0) socket.on("n", (n) => got.push(n));
   });
   const reasons: string[] = [];
@@ -323,10 +324,10 @@ async function run(
     ENDINGS[ending]({ library, io, proxy, client });
   });
   await until(() => acted && client.io.engine.readyState === "closed");
-  // The server cannot know that a connection is broken before its ping timeout.
+  // The server would notice that a connection is broken only at its ping timeout.
   if (ending === "the connection breaks") await io.close();
   await until(() => io.engine.clientsCount === 0);
-  // No timer is left: either it has tried again, or it never will.
+  // Without a timer, the client has either tried to reconnect already, or will never try.
   await until(() => timers() === 0);
   const reconnects = attempts > 0;
   client.disconnect();
@@ -334,7 +335,7 @@ async function run(
   return { reasons: [...reasons], arrived: got.length, reconnects };
 }
 
-/** Where socket.io-client does otherwise, and so is not compared. */
+/** The cases in which socket.io-client behaves differently, and is not compared. */
 const STOCK_DIFFERS: Partial<Record<`${State} × ${Ending}`, string>> = {
   "opening polling × engine.close()": "its manager waits for its timeout of 20 seconds",
   "opening websocket × engine.close()": "its manager waits for its timeout of 20 seconds",

@@ -1,5 +1,5 @@
-// Connects client and server over a bad network: events arrive at most once and in order, recovery and
-// `retries` keep their promises, and neither side gets stuck.
+// Connects a client and a server over a faulty network. Events must arrive at most once and in order, recovery and
+// `retries` must deliver what they guarantee, and neither side may hang.
 
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
@@ -57,7 +57,7 @@ async function start(
   return { io, proxy, client };
 }
 
-/** Like until(), with a limit of 20 seconds and the state in the error. */
+/** Waits like until(), but fails after 20 seconds with the state in the error. */
 async function within(condition: () => boolean, state: () => string): Promise<void> {
   const end = performance.now() + 20_000;
   await until(() => condition() || performance.now() > end);
@@ -146,7 +146,7 @@ describe(`client and server over a faulty network (seed ${seed})`, () => {
 
   test("hold no more memory, sockets or timers after 1,000 reconnections than before", async (context) => {
     const random = new Random(seed);
-    // Without recovery, which remembers sessions for a while.
+    // Recovery is disabled, because it keeps sessions in memory for a while.
     const { io, proxy, client } = await start(context, {}, {});
     let reconnections = 0;
     client.io.on("reconnect", () => reconnections++);
@@ -204,8 +204,8 @@ describe(`client and server over a faulty network (seed ${seed})`, () => {
     }
     const growth = least - memory;
     context.diagnostic(`${growth} bytes more are held than after the first 300`);
-    // Under measurement V8 holds some megabytes of its own; one connection of a thousand that is
-    // kept, on either side, is more than ten kilobytes.
+    // V8 itself allocates some megabytes during the measurement. On either side, a leaked connection holds
+    // more than 10 kB, so a thousand of them exceed this limit.
     assert.ok(growth < 6_000_000, `${growth} bytes more`);
     assert.ok(reconnections >= 1300);
   });

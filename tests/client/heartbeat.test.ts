@@ -70,7 +70,7 @@ describe("the client's heartbeat", () => {
     there.on("message", (data) => sent.push(`${data}`));
     const reasons: string[] = [];
     client.on("disconnect", (reason) => reasons.push(reason));
-    // The clock has moved, and no timer has fired.
+    // The clock has advanced and no timer has fired, as after a computer has slept.
     const now = performance.now() + 45_001;
     const mock = context.mock.method(performance, "now", () => now);
     client.emit("n", 1);
@@ -78,7 +78,7 @@ describe("the client's heartbeat", () => {
     await turn();
     assert.deepEqual(reasons, ["ping timeout"]);
     await until(() => there.readyState === there.CLOSED);
-    // Its CONNECT may have been received before.
+    // The server may have received the client's CONNECT packet before.
     assert.deepEqual(
       sent.filter((packet) => packet !== "40"),
       [],
@@ -88,7 +88,7 @@ describe("the client's heartbeat", () => {
 });
 
 describe("the client's timers", () => {
-  /** A server that accepts, and never answers. */
+  /** Starts a server that accepts connections, and never answers. */
   async function startSilent(
     context: TestContext,
   ): Promise<{ port: number; came: TcpSocket[]; stop: () => Promise<void> }> {
@@ -124,7 +124,7 @@ describe("the client's timers", () => {
     clock.tick(1);
     assert.equal(client.io.engine.transport.name, "polling");
     await until(() => came.length === 2);
-    // The whole attempt has twenty seconds.
+    // One attempt, over all transports together, may take 20 seconds.
     clock.tick(9_999);
     assert.deepEqual(errors, []);
     clock.tick(1);

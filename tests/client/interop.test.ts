@@ -1,5 +1,5 @@
-// Our client with our server and with the stock one, over each transport and through the upgrade:
-// what stock clients do.
+// Runs the interoperability suite with the barewire client, against the barewire server and socket.io's server, over
+// each transport and through the upgrade.
 
 import { createRequire } from "node:module";
 
@@ -24,7 +24,7 @@ const WAYS: readonly Way[] = [
   { name: "polling and the upgrade", generation, options: {}, settled: "websocket" },
 ];
 
-// It has the members that the suite uses, in types of its own.
+// socket.io's Server declares types of its own, but has the members that the suite uses.
 const { Server: library }: { Server: typeof Server } = createRequire(import.meta.url)("socket.io");
 
 for (const way of WAYS) {

@@ -1,4 +1,4 @@
-// The states of a socket in its namespace: every state with every event.
+// Tests the state machine of a socket in its namespace: every state with every event.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -12,7 +12,7 @@ import { keys, reachable, testTable } from "../support/table.ts";
 
 const NO = undefined;
 
-/** A state or an event without its entries does not compile. */
+/** Record requires every state and event, so a missing entry does not compile. */
 // biome-ignore format: aligned table
 const EXPECTED: Record<JoiningState, Record<JoiningEvent, JoiningState | undefined>> = {
   inactive:       { connect: "waiting", ask: NO,               join: NO,        accept: NO,          lost: NO,        leave: NO         },

@@ -19,11 +19,11 @@ const CLOSINGS: Readonly<Record<string, (client: TcpSocket) => void>> = {
 
 interface Proxy {
   readonly url: string;
-  /** How often a connection was used again. */
+  /** Returns how often the client has reused a connection. */
   readonly reused: () => number;
 }
 
-/** A proxy that answers no second request over a connection, and gives no hint of that. */
+/** Starts a proxy that closes each connection at its second request, without announcing this to the client. */
 async function proxy(
   context: TestContext,
   port: number,

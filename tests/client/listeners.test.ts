@@ -15,7 +15,7 @@ interface Ends {
   readonly manager: Manager;
   /** The CONNECT packets that the server received, by namespace. */
   readonly asked: string[];
-  /** The reasons of the connections that ended. */
+  /** The reasons why the server's connections were closed. */
   readonly ended: string[];
 }
 
@@ -41,7 +41,7 @@ async function start(context: TestContext, options: ClientOptions = {}): Promise
   return { io, manager, asked, ended };
 }
 
-/** Asks the server something, so that all that was sent before has been received. */
+/** Waits for an acknowledgement, so that the server has received all packets sent before. */
 async function settled({ io }: Ends, socket: Socket): Promise<void> {
   for (const each of io.sockets.sockets.values()) {
     each.removeAllListeners("settled");
@@ -50,7 +50,7 @@ async function settled({ io }: Ends, socket: Socket): Promise<void> {
   await socket.emitWithAck("settled");
 }
 
-/** Actions of a listener of a manager's "open" event on the socket of "/". Each must send one CONNECT. */
+/** Actions of a listener of the manager's "open" event. Each must send one CONNECT packet per namespace. */
 const OPENERS: Readonly<Record<string, (manager: Manager) => unknown>> = {
   "connect()": (manager) => manager.socket("/").connect(),
   "connect() twice": (manager) => manager.socket("/").connect().connect(),
@@ -82,7 +82,7 @@ describe(`in a listener of the manager's "open" event`, () => {
         await until(() => manager.socket("/").connected);
         await settled(ends, manager.socket("/"));
         assert.equal(new Set(asked).size, asked.length, `${asked}`);
-        // The server's own doing, which a second CONNECT would be.
+        // The server closes the connection with this reason if it receives a second CONNECT packet.
         assert.ok(!ended.includes("forced close"));
       });
     }
@@ -188,7 +188,7 @@ describe("buffered events and a listener that emits or disconnects", () => {
     const { io, manager, ended } = ends;
     const got: unknown[] = [];
     io.on("connection", (each) => each.on("n", (n) => got.push(n)));
-    // Another namespace keeps the connection open. No event for the left namespace may be sent on it.
+    // Another namespace keeps the connection open. The client must not send events for the namespace that it has left.
     const other = manager.socket("/other").connect();
     await heard(other, "connect");
     const socket = manager.socket("/");

@@ -209,7 +209,7 @@ type Ws =
   | "protocolVersion"
   | "skipUTF8Validation";
 
-/** Options that only have to be known, because Node validates them. */
+/** Returns the cases of an option that Node validates. The client only has to accept its name. */
 const NODES = (good: unknown, bad: Cases["bad"] = []): Cases => ({ good: [good, undefined], bad });
 const SECRET_NODE: Cases = { good: [undefined], bad: STRING.bad };
 
@@ -399,7 +399,7 @@ describe("options of the clients", () => {
       assert.throws(call, { code: TYPE });
     }
     assert.deepEqual(process.getActiveResourcesInfo(), resources);
-    // The next connection of the server is one with valid options.
+    // The calls above have opened no connection, so the next one is the connection with valid options.
     const socket = new WebSocket(url);
     await new Promise((resolve) => server.once("connection", resolve));
     assert.equal(connections, heard + 1);

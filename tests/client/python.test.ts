@@ -11,7 +11,7 @@ import { heard } from "../support/heard.ts";
 
 const PYTHON = "/usr/bin/python3";
 
-/** Why these tests are skipped, or false. Where CI is "true" they never are, and fail instead. */
+/** Returns why these tests are skipped, or false. With CI=true they are not skipped, and fail if Python is missing. */
 function noPython(): string | false {
   if (process.env.CI === "true") return false;
   try {

@@ -1,4 +1,4 @@
-// The states of a manager: every state with every event.
+// Tests the state machine of a manager: every state with every event.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -14,7 +14,7 @@ import { keys, reachable, testTable } from "../support/table.ts";
 
 const NO = undefined;
 
-/** A state or an event without its entries does not compile. */
+/** Record requires every state and event, so a missing entry does not compile. */
 // biome-ignore format: aligned table
 const EXPECTED: Record<ConnectionState, Record<ConnectionEvent, ConnectionState | undefined>> = {
   closed:       { attempt: "opening",   open: NO,     fail: NO,             lost: NO,             wait: NO,        stop: NO,        close: NO       },

@@ -23,7 +23,7 @@ interface Refuser {
   readonly sessions: () => number;
 }
 
-/** A server that answers each CONNECT with one Engine.IO message. */
+/** Starts a server that answers each CONNECT packet with one Engine.IO message. */
 async function refuser(context: TestContext, answer: string): Promise<Refuser> {
   let sessions = 0;
   let poll: ServerResponse | undefined;
@@ -125,7 +125,7 @@ describe("a CONNECT_ERROR packet", () => {
   });
 });
 
-/** How HTTP servers refuse an Engine.IO client. */
+/** Responses of HTTP servers that reject an Engine.IO client. */
 const HTTP_REFUSALS: readonly { readonly status: number; readonly body: string }[] = [
   { status: 400, body: '{"code":0,"message":"Transport unknown"}' },
   { status: 400, body: '{"code":5}' },
@@ -139,7 +139,7 @@ const HTTP_REFUSALS: readonly { readonly status: number; readonly body: string }
   { status: 200, body: "" },
   { status: 200, body: '{"code":0,"message":"Transport unknown"}' },
   { status: 200, body: "<html>Log in</html>" },
-  // As servers of revision 3 begin.
+  // The handshake of a server of Engine.IO revision 3.
   {
     status: 200,
     body: '97:0{"sid":"s","upgrades":[],"pingInterval":25000,"pingTimeout":5000}2:40',

@@ -152,7 +152,7 @@ describe("the client's Socket", () => {
     io.on("connection", (socket) => {
       socket.on("n", (n, answer) => {
         got.push(n);
-        // The first is lost on its way back, with the connection.
+        // The connection closes before the server has acknowledged the first event.
         if (got.length === 1) socket.conn.close();
         else answer(`${n}!`);
       });

@@ -1,4 +1,4 @@
-// The states of the engine: every state with every event. Engine.IO "Handshake", "Upgrade".
+// Tests the state machine of the engine: every state with every event. Engine.IO "Handshake", "Upgrade".
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -15,7 +15,7 @@ import { keys, reachable, testTable } from "../support/table.ts";
 
 const NO = undefined;
 
-/** A state or an event without its entries does not compile. */
+/** Record requires every state and event, so a missing entry does not compile. */
 // biome-ignore format: aligned table
 const EXPECTED: Record<EngineState, Record<EngineEvent, EngineState | undefined>> = {
   opening:          { open: "open", probe: NO,        pong: NO,          abandon: NO,     upgrade: NO,        close: "closed",           drained: NO,       lost: "closed" },

@@ -51,7 +51,7 @@ function conform(...args: string[]): Promise<Called> {
   return call(["conform", ...args]);
 }
 
-/** Asserts that there is one sentence on standard error, no other output, and exit status 2. */
+/** Asserts that the program wrote one sentence to standard error and nothing else, and exited with status 2. */
 function assertRefused({ status, stdout, stderr }: Called, sentence: RegExp): void {
   assert.match(stderr, sentence);
   assert.match(stderr, /^[^\n]+\.\n$/);
@@ -307,7 +307,7 @@ describe("a run of barewire conform", () => {
       });
       http.on("upgrade", (request, socket, head) => {
         context.after(() => socket.destroy());
-        // The first three are those of the probe and the preflight.
+        // The probe and the preflight make the first three upgrades.
         if (++upgrades < 6)
           return websockets.handleUpgrade(request, socket, head, (each) =>
             websockets.emit("connection", each, request),
@@ -335,7 +335,7 @@ describe("a run of barewire conform", () => {
     let upgrades = 0;
     http.on("upgrade", (request, socket, head) => {
       context.after(() => socket.destroy());
-      // The first three are those of the probe and the preflight.
+      // The probe and the preflight make the first three upgrades.
       if (++upgrades === 4) http.close();
       websockets.handleUpgrade(request, socket, head, (each) => {
         each.on("error", () => {});

@@ -33,7 +33,7 @@ async function runAgainst(
   return results;
 }
 
-/** The loop of barewire's clients, with that fault. */
+/** Builds and imports the program that runs barewire's clients, with this fault. */
 async function createFaultyClient(mutant: Mutant): Promise<typeof runBarewire> {
   const folder = mkdtempSync(join(tmpdir(), "barewire-mutant-"));
   try {

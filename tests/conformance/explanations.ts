@@ -1,6 +1,6 @@
-// Why peers fail the cases they fail, as tests/conformance/write-results.ts writes it beside each failure.
+// Explains why peers fail cases. tests/conformance/write-results.ts writes the explanation beside each failure.
 
-/** What `ws` does, which is also under socket.io. */
+/** The failures of `ws`, which socket.io uses and therefore shares. */
 const WS = {
   "websocket.handshake.extensions-empty-*":
     "Its fault: an empty element of a list is legal (RFC 2616 §2.1, by which RFC 6455 writes its lists).",
@@ -25,7 +25,7 @@ const WS = {
     "Its fault: one bad offer refuses the handshake, and the good one behind it is not looked at.",
 } as const;
 
-// What several of the others do.
+// Explanations that several other peers share.
 
 const SHORTEST = "Our reading: the shortest form is a MUST of the sender (RFC 6455 §5.2). SHOULD.";
 const WHEN_TO_FAIL = "Our reading: no sentence says when to fail (RFC 6455 §8.1). SHOULD.";
@@ -91,7 +91,7 @@ const AIOHTTP = {
     "aiohttp's fault: parameters that are malformed or repeated are taken (RFC 7692 §7: a server MUST decline).",
 } as const;
 
-/** By peer, then by the id of the case, or a pattern of ids as --only has it; the first that fits counts. */
+/** Explanations by peer, then by case id or by a pattern of ids as in --only. The first match counts. */
 export const EXPLANATIONS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   ws: WS,
   "socket.io": {

@@ -14,7 +14,7 @@ import { withTarget } from "./support.ts";
 
 const CHUNK = Buffer.alloc(1024 * 1024);
 
-/** A server that answers the handshake as `status` has it, and the first bytes behind it by `fault`. */
+/** Runs a case against a server that answers the handshake with `status`, and the first bytes after it by `fault`. */
 async function run(
   id: string,
   fault: (socket: Socket, close: () => void) => void,
@@ -104,7 +104,7 @@ test("a close frame without a code fails only a SHOULD when it fails the connect
   assert.equal(answered.outcome, "passed");
 });
 
-// The header of a server's frame of one byte, which no server may send.
+// Headers of frames with one byte of payload, which no server may send.
 const WRONG = [
   { name: "RSV1", bytes: [0xc1, 1], expected: "RSV1 to RSV3 unset (RFC 6455 §5.2)" },
   { name: "opcode 0xB", bytes: [0x8b, 1], expected: "no reserved opcode (RFC 6455 §5.2)" },

@@ -15,8 +15,8 @@ import { launchChromium, noChromium } from "../support/chromium.ts";
 import { MANY, REPORT } from "./results.ts";
 
 /**
- * Texts whose contrast with the ground behind them is under 4.5 (WCAG 2.2, 1.4.3), run in the page.
- * A string, because its globals exist only in the page.
+ * Finds the texts whose contrast with their background is below 4.5 (WCAG 2.2, 1.4.3).
+ * This code is a string, because its globals exist only in the page.
  */
 const PALE = `(() => {
   const luminance = (colour) => {
@@ -64,7 +64,7 @@ describe("the HTML report in Chromium", { skip: noChromium }, () => {
   });
   after(() => browser.close());
 
-  /** Calls `use` with the page. Afterwards it has asked for nothing, and complained of nothing. */
+  /** Calls `use` with the page. Asserts that the page has loaded nothing else, and logged nothing. */
   async function open(
     report: Report,
     { width = 1280, ...looks }: Looks,
@@ -149,7 +149,7 @@ describe("the HTML report in Chromium", { skip: noChromium }, () => {
       assert.match(sent, /1 ms.*→.*GET \/websocket HTTP\/1\.1\nHost: 127\.0\.0\.1.*47 45 54 20/s);
       assert.match(received, /←.*text frame, fin.*81 81.*70000 bytes/s);
       assert.match(note, /it has ended/);
-      // Failed cases are unfolded from the beginning.
+      // Failed cases are expanded initially.
       assert.ok(await page.locator('[id="websocket.framing.hostile"] table').isVisible());
     });
   });
@@ -157,7 +157,7 @@ describe("the HTML report in Chromium", { skip: noChromium }, () => {
   test("filters cases by outcome and by search words", async () => {
     await open(REPORT, {}, async (page) => {
       assert.equal((await shown(page)).length, 6);
-      // By the keyboard: the first is focused, and arrows choose.
+      // Use the keyboard: focus the first radio button, and select with the arrow keys.
       await page.getByRole("radio", { name: "All 6" }).focus();
       await page.keyboard.press("ArrowRight");
       const failed = ["websocket.framing.hostile", "engineio4.polling.lesser"];

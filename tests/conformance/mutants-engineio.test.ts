@@ -1,4 +1,4 @@
-// Faults of Engine.IO, each caught by the right case.
+// Tests that each mutant with a fault in Engine.IO fails the intended case.
 
 import { testMutants } from "../suites/mutants.ts";
 import { ENGINEIO_MUTANTS } from "./mutants/engineio.ts";

@@ -1,4 +1,4 @@
-// Faults of Socket.IO, each caught by the right case.
+// Tests that each mutant with a fault in Socket.IO fails the intended case.
 
 import { testMutants } from "../suites/mutants.ts";
 import { SOCKETIO_MUTANTS } from "./mutants/socketio.ts";

@@ -44,7 +44,7 @@ async function conform(...args: readonly string[]): Promise<Called> {
   return { status, report, stderr: said.stderr };
 }
 
-/** The ten lines of the README. */
+/** Starts the server from the README. */
 async function readmeServer(context: TestContext): Promise<string> {
   const io = new Server(0, { cors: { origin: "https://example.com" } });
   io.on("connection", (socket) => {
@@ -60,7 +60,7 @@ async function readmeServer(context: TestContext): Promise<string> {
   return `http://127.0.0.1:${portOf(http)}`;
 }
 
-/** A server of ws that only listens. */
+/** Starts a ws server that answers no message. */
 async function bareServer(context: TestContext): Promise<string> {
   const http = createHttp((_request, response) => response.writeHead(426).end());
   const server = new WebSocketServer({ server: http });

@@ -24,7 +24,7 @@ function filesOf(folder: string): string[] {
   return names.sort().map((name) => join(folder, name));
 }
 
-/** Runs the driver, and returns what it prints. Its exit status is 1 where a MUST has failed. */
+/** Runs the driver. Returns its output and its exit status, which is 1 if a MUST case has failed. */
 function runDriver(...args: readonly string[]): Promise<{ stdout: string; status: number }> {
   return new Promise((resolve, reject) => {
     execFile(PYTHON, [DRIVER, ...args], { env: ENVIRONMENT }, (error, stdout, stderr) => {
@@ -35,7 +35,7 @@ function runDriver(...args: readonly string[]): Promise<{ stdout: string; status
   });
 }
 
-/** The lines of TAP as verdicts by id. */
+/** Parses TAP into verdicts by case id. */
 function verdictsOf(tap: string): Map<string, string> {
   return new Map(
     [...tap.matchAll(/^(not )?ok \d+ - (\S+): (.*)$/gm)].map(([, not, id = "", rest = ""]) => [

@@ -14,14 +14,14 @@ import { HOSTILE, MANY, REPORT, RESULTS, result } from "./results.ts";
 
 const STRICT = { ...REPORT, strict: true };
 
-/** All was well until the server went away. */
+/** A report without failed cases, of a server that stopped answering during the run. */
 const GONE = {
   ...REPORT,
   results: RESULTS.filter(({ outcome }) => outcome !== "failed"),
   gone: `The server no longer answers since about "a.b": 3 cases not run. ${HOSTILE}`,
 };
 
-/** Any character that would do something to a terminal, but the end of a line. */
+/** The characters that could control a terminal. */
 const CONTROL = /[\p{Cc}\p{Cs}\u202e]/u;
 
 function assertHarmless(text: string): void {
@@ -66,7 +66,7 @@ test("--only and --skip accept ids, groups and patterns", () => {
   assert.equal(select(RESULTS, all).length, RESULTS.length);
   assert.equal(select(RESULTS, { ...all, severity: "SHOULD" }).length, RESULTS.length - 1);
   assert.equal(select(RESULTS, { ...all, layers: ["engineio4"] }).length, 2);
-  // A group may have a layer's name.
+  // A group of cases may have the same name as a layer.
   const group = [result("engineio4.websocket.echo")];
   assert.deepEqual(select(group, { ...all, layers: ["websocket"] }), []);
 });
@@ -150,7 +150,7 @@ describe("the TAP report", () => {
     for (const line of lines) {
       if (details) {
         details = line !== "  ...";
-        // A mapping of scalars, and one sequence.
+        // The details are a mapping of scalars, and one sequence.
         if (details) assert.match(line, /^ {2}(?:\w+: (?:[\w.]+|".*")|conversation:| {2}- ".*")$/);
         for (const [string] of line.matchAll(/".*"/g)) JSON.parse(string);
         continue;
@@ -203,7 +203,7 @@ test('the TAP report of an aborted run has no plan, and ends with "Bail out!"', 
 });
 
 describe("the JUnit report", () => {
-  /** Returns the names of the elements in order. Fails on XML that is not well-formed, in the subset that is used here. */
+  /** Returns the element names in order. Supports the subset of XML that reports use, and fails on anything else. */
   function parse(xml: string): string[] {
     assert.ok(xml.startsWith('<?xml version="1.0" encoding="UTF-8"?>\n'));
     const names: string[] = [];

@@ -1,9 +1,9 @@
-// Results as a run has them, with all that could go wrong in a report.
+// Sample results of a run, with the texts that are most likely to break a report.
 
 import type { Result } from "../../conformance/harness/runner.ts";
 import type { Report } from "../../conformance/reports/report.ts";
 
-/** What a hostile server might say: markup, the ends of XML and of scripts, directives, controls. */
+/** A text of a hostile server: markup, the ends of CDATA and of scripts, TAP directives, control characters. */
 export const HOSTILE = `<img src=x onerror=alert(1)> ]]> </script> & " ' # TODO \\ \x1b[2J\r\n\u0000 \u202e \ud800`;
 
 export function result(id: string, more: Partial<Result> = {}): Result {
@@ -75,7 +75,7 @@ export const REPORT: Report = {
   results: RESULTS,
 };
 
-/** As many as a whole run has. */
+/** A report with as many results as a complete run. */
 export const MANY: Report = {
   ...REPORT,
   results: Array.from({ length: 500 }, (_each, index) => {

@@ -22,7 +22,7 @@ const REQUIREMENTS: readonly Requirement[] = JSON.parse(
   readFileSync(join(import.meta.dirname, "../../docs/requirements.json"), "utf8"),
 );
 
-/** The MUSTs of a server, as the cases quote them. */
+/** The MUST sentences for servers, in the form in which cases quote them. */
 const OBLIGING = new Set(
   REQUIREMENTS.filter(
     ({ level, whom }) => level === "MUST" && (whom === "server" || whom === "both"),

@@ -1,4 +1,4 @@
-// Targets of the conformance kit, served on a free port of loopback.
+// Serves targets of the conformance kit on a free loopback port.
 
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import type { Server } from "node:http";
@@ -12,7 +12,7 @@ import { parseTarget, type Target } from "../../conformance/harness/target.ts";
 import { portOf } from "../support/net.ts";
 import { codeOf, type Mutant } from "./mutants/mutant.ts";
 
-/** Calls `use` with a server that listens. */
+/** Starts the server, calls `use` with its target, and closes the server afterwards. */
 export async function withTarget<T>(http: Server, use: (target: Target) => Promise<T>): Promise<T> {
   await new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve));
   try {
@@ -23,7 +23,7 @@ export async function withTarget<T>(http: Server, use: (target: Target) => Promi
   }
 }
 
-/** Runs cases side by side. Those that fail may try once more alone: a busy machine is late. */
+/** Runs cases concurrently. Failed cases run once more, one at a time, because a busy machine may be too slow. */
 export async function runPatiently(cases: readonly Case[], target: Target): Promise<Result[]> {
   const together = await runCases(cases, target, { timeout: 10_000, concurrency: 8 });
   const ids = new Set(together.filter(({ outcome }) => outcome === "failed").map(({ id }) => id));
@@ -33,7 +33,7 @@ export async function runPatiently(cases: readonly Case[], target: Target): Prom
   return together.map((result) => second.get(result.id) ?? result);
 }
 
-/** The target with that fault. */
+/** Builds the server with this fault. */
 export async function createMutant(mutant: Mutant): Promise<Server> {
   const folder = mkdtempSync(join(tmpdir(), "barewire-mutant-"));
   try {

@@ -5,7 +5,7 @@ import { describe, test } from "node:test";
 
 import { parseTranscripts } from "../../conformance/transcripts/parse.ts";
 
-/** A case with these steps, which begin in line 5. */
+/** Returns the text of a case whose steps begin in line 5. */
 function withSteps(...steps: readonly string[]): string {
   const header = ["case a.b.c", "title t", "section s", "severity MUST"];
   return [...header, ...steps].join("\n");

@@ -14,7 +14,7 @@ import { PacketQueue } from "../../conformance/transcripts/packet-queue.ts";
 import { parseTranscripts } from "../../conformance/transcripts/parse.ts";
 import { WebSocket } from "../../lib/websocket/client.ts";
 
-/** A case with these steps, which begin in line 6. */
+/** Returns the text of a case whose steps begin in line 6. */
 function withSteps(...steps: readonly string[]): string {
   const header = ["case a.b.c", "title t", "section s", "severity MUST", "connect socketio"];
   return [...header, ...steps].join("\n");

@@ -7,13 +7,13 @@ import { evaluate, scanBytes } from "../../conformance/transcripts/bytes.ts";
 import { parseTranscripts } from "../../conformance/transcripts/parse.ts";
 import { Scanner } from "../../conformance/transcripts/scanner.ts";
 
-/** A case with these steps, which begin in line 5. */
+/** Returns the text of a case whose steps begin in line 5. */
 function withSteps(...steps: readonly string[]): string {
   const header = ["case a.b.c", "title t", "section RFC 6455 §5.2", "severity MUST"];
   return [...header, ...steps].join("\n");
 }
 
-/** A case with these lines of a header, from line 2 on, and one step. */
+/** Returns the text of a case with one step. Its header continues with `lines` in line 2. */
 function withHeader(...lines: readonly string[]): string {
   return ["case a.b.c", ...lines, "connect websocket"].join("\n");
 }

@@ -1,9 +1,9 @@
-// The kit against all targets, written down in docs/conformance-results.md.
+// Runs the kit against all peers, and writes docs/conformance-results.md.
 //
 //   tsx tests/conformance/write-results.ts [peer …]
 //
-// With names of peers only these are run, and nothing is written. Packages of npm that the project does not
-// depend on, some of them large, are installed into a temporary folder for the run.
+// With names of peers it runs only these, and writes nothing. It installs npm packages that the project does not
+// depend on, some of them large, into a temporary folder.
 
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -29,26 +29,26 @@ import { matches } from "../../conformance/selection.ts";
 import { EXPLANATIONS } from "./explanations.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
-/** The servers under test, a program each. */
+/** The folder of the servers under test. Each server is one program. */
 const SERVERS = join(ROOT, "conformance/testees/servers");
 const PAGE = join(ROOT, "docs/conformance-results.md");
 const LIMIT = 10_000;
 const OPTIONS = { timeout: LIMIT, concurrency: 4 };
-/** Milliseconds in which a target must be there. */
+/** How long a target may take to start, in milliseconds. */
 const START = 60_000;
 
 interface Peer {
   readonly name: string;
-  /** In conformance/testees/servers/. */
+  /** The file in conformance/testees/servers/. */
   readonly file: string;
-  /** The package of npm that is installed for it, with its version. */
+  /** The npm package to install for this peer, with its version. */
   readonly installs?: string;
-  /** The program of that package which runs the file, and its arguments before it. Default: Node or Python. */
+  /** The command of that package that runs the file, and the arguments before the file. Default: Node or Python. */
   readonly runsBy?: readonly string[];
   readonly versions: () => string;
 }
 
-/** A peer that is a package of npm which the project does not depend on. */
+/** Returns a peer from an npm package that the project does not depend on. */
 function installed(
   name: string,
   packageName: string,
@@ -104,7 +104,7 @@ interface Findings {
   readonly results: readonly Result[];
 }
 
-/** Payloads that have ended servers: each has a server of its own, so that others have one. */
+/** Cases that have crashed servers. Each runs against its own server, so that other cases are not affected. */
 const DEEP = /^socketio\.malformed\.deep/;
 
 async function examine(peer: Peer): Promise<Findings> {
@@ -126,7 +126,7 @@ async function examineIn(folder: string, peer: Peer): Promise<Findings> {
     const spoken = CASES.filter((each) => findings.get(layerOf(each))?.kind === "spoken");
     const together = spoken.filter(({ id }) => !DEEP.test(id));
     const done = await runCases(together, target, OPTIONS);
-    // On a busy machine a case may take too long: it gets another chance.
+    // On a busy machine a case may time out, so it runs once more.
     const late = new Set(done.filter(isLate).map(({ id }) => id));
     const again = await runCases(
       together.filter(({ id }) => late.has(id)),
@@ -168,7 +168,7 @@ async function withServer<T>(
   use: (target: Target) => Promise<T>,
 ): Promise<T> {
   const [command, args] = commandOf(folder, peer);
-  // What it says of the cases' mistakes is not ours to tell.
+  // The errors that a peer logs about invalid input are not part of the results.
   const child = spawn(command, args, { cwd: ROOT, stdio: ["ignore", "pipe", "ignore"] });
   try {
     return await use(parseTarget(await urlOf(child, peer.name)));
@@ -177,7 +177,7 @@ async function withServer<T>(
   }
 }
 
-/** The first line that a target prints. */
+/** Resolves to the first line that a target prints. */
 async function urlOf({ stdout }: ChildProcess, name: string): Promise<string> {
   if (stdout === null) throw new Error("no output is read");
   const lines = createInterface(stdout);
@@ -185,7 +185,7 @@ async function urlOf({ stdout }: ChildProcess, name: string): Promise<string> {
     once(lines, "line", { signal: AbortSignal.timeout(START) }),
     once(lines, "close").then(() => Promise.reject(new Error(`${name} has ended`))),
   ]);
-  // What it prints later must not fill the pipe.
+  // Keep reading, because later output would fill the pipe.
   lines.on("line", () => {});
   return `${line}`.trim();
 }
@@ -195,7 +195,7 @@ function explanationOf(peer: string, id: string): string | undefined {
   return known.find(([pattern]) => matches(id, pattern))?.[1];
 }
 
-/** Explanations of what does not fail, and failures without one. */
+/** Lists failed cases without an explanation, and explanations of cases that do not fail. */
 function complaints({ peer, results }: Findings): string[] {
   const failures = results.filter(({ outcome }) => outcome === "failed");
   const missing = failures
@@ -272,7 +272,7 @@ const peers = PEERS.filter(
     existsSync(join(SERVERS, file)) && (asked.length === 0 || asked.includes(name)),
 );
 const all: Findings[] = [];
-// One after another, so that none disturbs the time that another needs.
+// Run the peers one after another, so that they do not slow each other down.
 for (const peer of peers) {
   const findings = await examine(peer);
   const { passed, failed, skipped } = count(findings.results);

@@ -1,4 +1,4 @@
-// A flood: strangers that try to connect as fast as they can, beside a few clients that use the server.
+// Floods a server with strangers that try to connect as fast as they can, while a few clients use the server.
 
 import { once } from "node:events";
 import { createServer } from "node:http";
@@ -21,12 +21,12 @@ const QUERY = "/socket.io/?EIO=4&transport=";
 const GET = `GET ${QUERY}polling HTTP/1.1\r\nHost: x\r\n\r\n`;
 const UPGRADE = upgradeRequest(`${QUERY}websocket`);
 
-/** What there is in the process. */
+/** Counts of the objects that connections create in the process. */
 export interface Structures {
   readonly sessions: number;
-  /** Places of clients within the bounds. */
+  /** The clients that count towards the connection limits. */
   readonly places: number;
-  /** Sockets of the server's connections. */
+  /** The open TCP connections to the server. */
   readonly connections: number;
   readonly timers: number;
 }
@@ -34,28 +34,28 @@ export interface Structures {
 export interface FloodReport {
   readonly before: Structures;
   readonly after: Structures;
-  /** The most sessions that there were at once. */
+  /** The largest number of sessions at the same time. */
   readonly mostSessions: number;
-  /** Attempts by the status of the answer; "none" if the stranger did not wait for one. */
+  /** Attempts by the status of the response, or "none" if the stranger did not wait for a response. */
   readonly answers: Readonly<Record<string, number>>;
   readonly refusals: Readonly<Record<string, number>>;
-  /** What went wrong for the clients: events that were lost or out of order, and disconnections. */
+  /** The faults that clients noticed: lost events, events out of order, and disconnections. */
   readonly faults: readonly string[];
-  /** Milliseconds that each echo took. */
+  /** The duration of each echo, in milliseconds. */
   readonly echoes: readonly number[];
   readonly seconds: number;
-  /** Bytes of the process, after a collection: of the server, its clients and the strangers. */
+  /** Bytes on the heap after a garbage collection, including those of the clients and the strangers. */
   readonly heapBefore: number;
   readonly heapAfter: number;
 }
 
-/** Floods a server with so many attempts to connect. */
+/** Floods a server with this many attempts to connect. */
 export async function flood(attempts: number, seed: number): Promise<FloodReport> {
   const http = createServer();
   const io = new Server(http, {
     maxConnections: MAX_CONNECTIONS,
     maxHandshakesPerSecond: MAX_HANDSHAKES_PER_SECOND,
-    // Strangers that have a session and say nothing leave soon.
+    // With these short timeouts, the sessions of silent strangers end soon.
     pingInterval: 1000,
     pingTimeout: 4000,
   });
@@ -82,10 +82,10 @@ export async function flood(attempts: number, seed: number): Promise<FloodReport
     };
     await Promise.all(Array.from({ length: STRANGERS_AT_ONCE }, stranger));
     await until(() => io.engine.clientsCount === CLIENTS);
-    // Each client has its WebSocket.
+    // Only the WebSockets of the clients may remain.
     while ((await structures(io)).connections > CLIENTS) await turn();
   };
-  // V8 compiles what is used now, so that the heap of before is one of a server that has worked.
+  // V8 compiles code on its first use. After this first flood, the heap before and after the second is comparable.
   await strangers(Math.min(1000, attempts));
   for (const name of Object.keys(answers)) delete answers[name];
   await Promise.all(clients.map((client) => client.pause()));
@@ -116,7 +116,7 @@ export async function flood(attempts: number, seed: number): Promise<FloodReport
   };
 }
 
-/** A client that has one number after another echoed. */
+/** A client that sends one number after another, and waits for each echo. */
 class EchoClient {
   readonly echoes: number[] = [];
   readonly faults: string[] = [];
@@ -170,7 +170,7 @@ class EchoClient {
         this.faults.push(`${sent} is lost`);
       }
       this.echoes.push(performance.now() - begun);
-      // Somebody who writes, and not another flood.
+      // This pause keeps the client from flooding the server itself.
       await new Promise((resolve) => setTimeout(resolve, 10));
     }
   }
@@ -187,7 +187,7 @@ async function structures(io: Server): Promise<Structures> {
   };
 }
 
-/** What a stranger sends, and whether it waits for an answer. */
+/** The text that a stranger sends, and whether the stranger waits for a response. */
 type Attempt = readonly [text: string, waits: boolean];
 
 const ATTEMPTS: readonly [Attempt, ...Attempt[]] = [
@@ -201,10 +201,10 @@ const ATTEMPTS: readonly [Attempt, ...Attempt[]] = [
 ];
 
 /**
- * Tries to connect once, and ends its connection with a RST: after a FIN the operating system would keep the port for a
- * minute, and there are not enough of them.
+ * Tries to connect once, and closes the connection with a RST. After a FIN the operating system would reserve the port
+ * for a minute, and would run out of ports.
  *
- * @returns the status of the answer, or "none"
+ * @returns the status of the response, or "none"
  */
 async function attempt(port: number, random: Random): Promise<string> {
   const [text, waits] = random.pick(ATTEMPTS);

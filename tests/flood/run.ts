@@ -1,9 +1,10 @@
-// Floods a server with attempts to connect, and prints what came of it.
+// Floods a server with attempts to connect, and prints the results.
 //
 //   npm run flood -- --attempts 100000               with a random seed, which is printed
 //   npm run flood -- --attempts 100000 --seed 1234   the same choices again
 //
-// Exits with 1 if a client beside the flood lost an event or its connection, or if anything of the strangers is left.
+// Exits with 1 if a client lost an event or its connection during the flood, or if the server still holds sessions,
+// connections or timers of the strangers.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";

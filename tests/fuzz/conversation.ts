@@ -1,5 +1,5 @@
-// Whole conversations with a server through real sockets: clients that connect over either transport,
-// upgrade, join namespaces, acknowledge, come back with a recovery id, and break off anywhere, several at once.
+// Fuzzes whole conversations with a server through real sockets. Several clients at once connect over either
+// transport, upgrade, join namespaces, acknowledge events, recover their sessions, and disconnect at any point.
 
 import assert from "node:assert/strict";
 
@@ -12,7 +12,7 @@ import { underFire } from "./server.ts";
 import { packetText } from "./socketio.ts";
 import { frames } from "./websocket.ts";
 
-/** Stand for what the server has told this client. */
+/** Placeholders for the pid and the offset that the client has received. */
 const PID = "$PID";
 const OFFSET = "$OFFSET";
 
@@ -102,7 +102,7 @@ const connecting = fc.record({
   over: fc.constantFrom("polling" as const, "websocket" as const),
   deflate: fc.boolean(),
 });
-// Without these, few conversations get further than the handshake.
+// Without these steps, few conversations get past the handshake.
 const JOINING: readonly Step[] = [
   { does: "say", packet: "40", attachments: [] },
   { does: "poll" },
@@ -116,12 +116,12 @@ const conversation = fc
 const KEY = Uint8Array.of(7, 7, 7, 7);
 const WEBSOCKET = "/socket.io/?EIO=4&transport=websocket";
 
-/** One client and what it knows: its session, its connection, and the last recovery id. */
+/** A client with its session, its connection, and all that it has received. */
 class Talker {
   readonly #port: number;
   #session: PollingClient | undefined;
   #tcp: TcpClient | undefined;
-  /** Requests that are not answered yet. */
+  /** The pending requests. */
   readonly #waiting = new Set<Promise<void>>();
   #heard = "";
 
@@ -159,7 +159,7 @@ class Talker {
     }
   }
 
-  /** Ends the conversation as the server would have it, or leaves that to its timeouts. */
+  /** Sends a close packet, ends the connection, and waits for the pending requests. */
   async end(): Promise<void> {
     this.#say("1", []);
     this.#drop("end");

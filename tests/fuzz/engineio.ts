@@ -1,4 +1,4 @@
-// Packets and payloads of Engine.IO, revisions 4 and 3, open packets and queries.
+// Fuzzes packets and payloads of Engine.IO revisions 4 and 3, open packets, and query strings.
 
 import assert from "node:assert/strict";
 
@@ -21,7 +21,7 @@ import { hex, type Layer, Outcomes, pureLayer, showing } from "./layer.ts";
 
 const outcomes = new Outcomes();
 
-/** Returns what `read` made of an input, as text. Anything thrown but a named protocol error is a fault. */
+/** Returns the result of `read` as text, or the rule of its ProtocolError. Rethrows all other errors. */
 function outcome(read: () => unknown): string {
   try {
     const result = JSON.stringify(read());
@@ -68,7 +68,7 @@ const CORPUS: readonly string[] = [
   ),
 ].filter((text) => text.length < 2000);
 
-/** Lengths in front as in revision 3, sometimes wrong. */
+/** A packet with a length prefix as in revision 3. Some lengths are wrong. */
 const legacyPacket = fc
   .tuple(
     packet,
@@ -82,7 +82,7 @@ const body: fc.Arbitrary<string> = fc.oneof(
   { weight: 2, arbitrary: fc.constantFrom(...CORPUS) },
 );
 
-/** A text with a part of it replaced. */
+/** Texts in which up to two parts may be replaced. */
 export function edited(texts: fc.Arbitrary<string>): fc.Arbitrary<string> {
   const edit = fc.tuple(fc.nat(1000), fc.nat(5), letters);
   const edits = fc.oneof(
@@ -97,7 +97,7 @@ export function edited(texts: fc.Arbitrary<string>): fc.Arbitrary<string> {
   );
 }
 
-/** As encoded for the wire: binary messages as their bytes. */
+/** Returns packets in their wire format: encoded text, or the bytes of a binary message. */
 function encoded(packets: readonly Packet[]): (string | Uint8Array)[] {
   return packets.map(({ type, data }) =>
     typeof data === "string" ? encodePacket(type, data) : data,
@@ -176,7 +176,7 @@ const binaryBody = fc
     return changed;
   });
 
-/** Bytes as a plain array: decoders return views of whatever array they were given. */
+/** Copies bytes into a plain array, because decoders may return views of different types. */
 function plain({ type, data }: Packet): object {
   return { type, data: typeof data === "string" ? data : [...data] };
 }

@@ -1,4 +1,4 @@
-// Our client against servers that answer anything: statuses, open packets, payloads, frames, silence.
+// Connects the barewire client to servers that send random statuses, open packets, payloads or frames, or nothing.
 
 import assert from "node:assert/strict";
 import { createServer, type Socket as TcpSocket } from "node:net";
@@ -62,7 +62,7 @@ interface Switching {
   readonly frames: Uint8Array;
 }
 
-/** The answer to one request: to a polling request and to an upgrade, or in place of either. */
+/** The response to one request: `http` to a polling request, `switching` to an upgrade, or `instead` to either. */
 interface Answer {
   readonly http: HttpAnswer;
   readonly switching: Switching;
@@ -93,7 +93,7 @@ const head = fc.oneof(
   ),
 );
 
-/** Answers with the text of packets as a rule, which begins as `beginning` says. */
+/** Generates responses. Most of them consist of text packets, of which the first ones come from `beginning`. */
 function answers(beginning: fc.Arbitrary<readonly string[]>): fc.Arbitrary<Answer> {
   const all = fc
     .tuple(beginning, fc.array(packet, { maxLength: 3 }))
@@ -162,7 +162,7 @@ function give(answered: Answer, request: string, socket: TcpSocket): void {
 function giveHttp({ status, headers, body: text }: HttpAnswer, socket: TcpSocket): void {
   const length = headers === "" ? `Content-Length: ${Buffer.byteLength(text)}\r\n` : "";
   socket.write(`HTTP/1.1 ${status} X\r\n${length}${headers}\r\n${text}`);
-  // Without a length that is right, only the end of the connection ends the body.
+  // These header fields may lack a valid length. The body then ends with the connection.
   if (headers !== "") socket.end();
 }
 
@@ -202,7 +202,7 @@ export const hostileServers: Layer = {
         socket.on("data", (data: Buffer) => {
           active = performance.now();
           const text = data.toString("latin1");
-          // What follows the answers of a WebSocket is not a request.
+          // After an upgrade the client sends frames, not requests.
           if (!/^(?:GET|POST) /.test(text)) return;
           const given = answers[next++];
           if (given === undefined) socket.destroy();

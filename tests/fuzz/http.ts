@@ -1,5 +1,5 @@
-// HTTP requests through real sockets: heads and bodies of any kind, each sent whole and in pieces. The
-// answer must be the same.
+// Fuzzes HTTP requests through real sockets, with random heads and bodies. Each request is sent whole and in pieces,
+// and the two responses must be the same.
 
 import assert from "node:assert/strict";
 
@@ -11,7 +11,7 @@ import { check, type Layer, Outcomes, settled } from "./layer.ts";
 import { underFire } from "./server.ts";
 import { cutAt, cuts } from "./websocket.ts";
 
-/** Stands for the id of the session that each request has for itself. */
+/** The placeholder for a session id. Each request has its own session. */
 const SID = "$SID";
 
 const method = fc.oneof(
@@ -126,7 +126,7 @@ const packet = fc.oneof(
 );
 const body = fc.array(packet, { minLength: 1, maxLength: 3 }).map((all) => all.join("\x1e"));
 
-/** How the body is announced: by its length, a wrong one, in chunks, in broken chunks, or by nothing. */
+/** How the request declares its body: with a correct or wrong length, in valid or invalid chunks, or not at all. */
 const framing = fc.oneof(
   { weight: 6, arbitrary: fc.constant("length") },
   fc.constantFrom("less", "more", "chunked", "broken", "both", "none"),
@@ -183,7 +183,7 @@ const ANSWERS_AFTER_MS = 250;
 const CLOSES_AFTER_MS = 10_000;
 const IDS = /"sid":"[^"]+"/g;
 
-/** Sends the pieces in a session of their own. Returns the status line and body that came, without ids. */
+/** Sends the pieces in a new session. Returns the status line and the body of the response, without ids. */
 async function answerTo(port: number, text: string, shares: readonly number[]): Promise<string> {
   const session = await PollingClient.open(port);
   const client = new TcpClient(port);
@@ -194,7 +194,7 @@ async function answerTo(port: number, text: string, shares: readonly number[]): 
     client.write(piece);
     if (shares.length > 0) await turn();
   }
-  // A request that is not complete, or a poll for which there is nothing, is never answered.
+  // The server never answers an incomplete request, or a poll for which it has no packet.
   await settled(client.closed, ANSWERS_AFTER_MS);
   client.socket.end();
   const closes = await settled(client.closed, CLOSES_AFTER_MS);
@@ -212,9 +212,9 @@ async function answerTo(port: number, text: string, shares: readonly number[]): 
 const STATUS =
   /^HTTP\/1\.1 (?:100|101|200|204|304|400|403|404|405|408|411|413|414|415|417|426|431|501|505) |^$/;
 const OTHER_METHOD = /^HTTP\/1\.1 500 /;
-/** Several at once, since each waits. */
+/** How many requests run concurrently. Most of their time they wait. */
 const TOGETHER = 12;
-/** A poll may be answered by a ping in one of both ways: a difference must repeat itself. */
+/** Only one of the two polls may receive a ping, so a difference counts only if it repeats. */
 const REPEATS = 3;
 
 export const requests: Layer = {
@@ -237,7 +237,7 @@ export const requests: Layer = {
           answerTo(port, text, []),
           answerTo(port, text, shares),
         ]);
-        // engine.io answers methods that a session does not have with 500, and so does this server.
+        // Like engine.io, the server answers 500 if a session's request has an unsupported method.
         if (!OTHER_METHOD.test(whole) || /^(?:GET|POST) /.test(text)) assert.match(whole, STATUS);
         if (whole === cut) {
           outcomes.add(whole.slice(9, 12).trim() || "(no answer)");

@@ -1,13 +1,13 @@
-// What a layer of the fuzzer is, and what all of them share.
+// The interface of the fuzzer's layers, and helpers that all layers share.
 
 import assert from "node:assert/strict";
 import { inspect } from "node:util";
 import fc from "fast-check";
 import { turn } from "../support/net.ts";
 
-/** One layer under test, from its start to its end. */
+/** A layer that has been started. */
 export interface Fuzzing {
-  /** Inputs in one batch. A failure is repeated from the beginning of its batch. */
+  /** The number of inputs in one batch. A failure is reproduced with the seed of its batch. */
   readonly batch: number;
   /**
    * Tries a batch of inputs.
@@ -15,9 +15,9 @@ export interface Fuzzing {
    * @returns a report with the seed and the smallest input, or `undefined` if no input failed
    */
   attempt(seed: number, runs: number): Promise<string | undefined>;
-  /** Returns how many inputs were tried. Over sockets a batch has several at once. */
+  /** Returns how many inputs were tried. A layer with sockets tries several inputs at once. */
   tried(): number;
-  /** Returns what the inputs have reached, as one line. */
+  /** Returns one line with the number of inputs for each outcome. */
   reached(): string;
   /** Waits until every connection, session and timer of the inputs is gone. Rejects if one remains. */
   settle(): Promise<void>;
@@ -40,7 +40,7 @@ export async function check<T>(
   const details = await fc.check<T>(property, {
     seed,
     numRuns,
-    // Also ends the search for a smaller input, each step of which may wait for a timeout.
+    // This also limits the search for a smaller input, because each step of the search may wait for a timeout.
     interruptAfterTimeLimit: LONGEST_BATCH_MS,
   });
   if (!details.failed) return undefined;
@@ -48,7 +48,7 @@ export async function check<T>(
   return `${await fc.asyncDefaultReportMessage(details)}\n${inspect(error)}`;
 }
 
-/** A layer without sockets: nothing is to be started, and nothing can remain. */
+/** Creates a layer without sockets, which starts nothing and leaves nothing open. */
 export function pureLayer<T>(
   name: string,
   batch: number,
@@ -64,7 +64,7 @@ export function pureLayer<T>(
     },
     tried: () => tried,
     reached: () => outcomes.toString(),
-    // Node frees what zlib has used in a later turn, and a layer without sockets leaves it none.
+    // Node frees the memory of zlib in a later turn of the event loop, and without sockets there is no other turn.
     settle: turn,
     stop: async () => {},
   };
@@ -85,7 +85,7 @@ export class Outcomes {
   }
 }
 
-/** Runs `examine`. A failure names the bytes or messages that were read, which the choices behind them do not show. */
+/** Runs `examine`. Adds the input to its error, because fast-check prints only the values that build the input. */
 export function showing(input: () => string, examine: () => void): void {
   try {
     examine();
@@ -95,14 +95,14 @@ export function showing(input: () => string, examine: () => void): void {
   }
 }
 
-/** Bytes as the vectors in tests/vectors/ write them. */
+/** Formats bytes as in tests/vectors/. */
 export function hex(bytes: Uint8Array): string {
   return Buffer.from(bytes)
     .toString("hex")
     .replace(/..(?!$)/g, "$& ");
 }
 
-/** Exceptions and rejections that reached the process, until `take()` is called. */
+/** Collects uncaught exceptions and unhandled rejections until `check()` is called. */
 class Escaped {
   readonly #escaped: unknown[] = [];
 
@@ -113,7 +113,7 @@ class Escaped {
     process.on("unhandledRejection", (reason) => this.#escaped.push(reason));
   }
 
-  /** Throws the first of them, if there is one. */
+  /** Throws if there is an exception or rejection. The first one is the cause. */
   check(): void {
     const [first] = this.#escaped.splice(0);
     if (first !== undefined) throw new Error("an error reached the process", { cause: first });
@@ -122,12 +122,12 @@ class Escaped {
 
 export const escaped = new Escaped();
 
-/** Resolves after so many milliseconds. Real sockets and processes have no clock that can be set. */
+/** Resolves after this many milliseconds. Real sockets and processes cannot use a mock clock. */
 export function wait(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** Waits until a condition holds. Rejects with `what` after so many milliseconds. */
+/** Waits until a condition holds. Rejects with `what` after this many milliseconds. */
 export async function within(
   ms: number,
   condition: () => boolean,
@@ -140,7 +140,7 @@ export async function within(
   }
 }
 
-/** Resolves when a promise is settled, to `true`, or after so many milliseconds, to `false`. */
+/** Resolves to `true` when the promise settles, or to `false` after this many milliseconds. */
 export function settled(promise: Promise<unknown> | undefined, ms: number): Promise<boolean> {
   return new Promise((resolve) => {
     const timer = setTimeout(() => resolve(false), ms);

@@ -1,11 +1,11 @@
 // Fuzzes every layer with random inputs that have the structure of real ones.
 //
-//   npm run fuzz -- --minutes 3                       every layer, the time divided between them
+//   npm run fuzz -- --minutes 3                       every layer, with an equal share of the time for each
 //   npm run fuzz -- --minutes 3 --seed 1234           the same inputs again
 //   npm run fuzz -- --minutes 1 --layer frames        one layer, by the beginning of its name
 //
-// A failure prints the seed of its batch, with which the layer fails at once, and the smallest input that
-// fast-check found. CONTRIBUTING.md says how it becomes a vector. Exits with 1 if an input failed.
+// A failure prints the smallest input that fast-check found, and the seed of its batch, with which the layer fails at
+// once. CONTRIBUTING.md explains how to turn the input into a vector. Exits with 1 if an input failed.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -32,7 +32,7 @@ const LAYERS: readonly Layer[] = [
   hostileServers,
 ];
 
-/** Bytes that a layer may hold more at its end than after a third of its time. What remains of each input shows sooner. */
+/** By how many bytes the heap may grow after a third of a layer's time. A leak for each input exceeds this limit. */
 const MAX_GROWTH = 6_000_000;
 
 const { values } = parseArgs({
@@ -55,7 +55,7 @@ function timers(): number {
   return process.getActiveResourcesInfo().filter((name) => name === "Timeout").length;
 }
 
-/** Fuzzes one layer for so many milliseconds. Returns whether every input passed. */
+/** Fuzzes one layer for this many milliseconds. Returns whether every input passed. */
 async function fuzz({ name, start }: Layer, ms: number): Promise<boolean> {
   const fuzzing = await start();
   const begun = performance.now();
@@ -72,7 +72,7 @@ async function fuzz({ name, start }: Layer, ms: number): Promise<boolean> {
     }
     if (failure !== undefined) break;
     batch++;
-    // What is loaded and compiled once is there from here on.
+    // Modules are loaded and code is compiled by now, so the heap can be compared with the heap at the end.
     if (before === undefined && left() < (ms * 2) / 3) {
       failure = await remains(fuzzing.settle, undefined);
       if (failure !== undefined) break;
@@ -94,7 +94,7 @@ async function fuzz({ name, start }: Layer, ms: number): Promise<boolean> {
   return true;
 }
 
-/** Returns what is not as it was before, if anything is. */
+/** Returns a message if the layer has not released sockets, timers or memory, or `undefined`. */
 async function remains(
   settle: () => Promise<void>,
   before: { readonly heap: number; readonly timers: number } | undefined,
@@ -122,5 +122,5 @@ let passed = true;
 for (const layer of chosen) {
   passed = (await fuzz(layer, (minutes * 60_000) / chosen.length)) && passed;
 }
-// Sockets that a failed layer has left open would keep the process.
+// Sockets that a failed layer has left open would keep the process alive.
 process.exit(passed ? 0 : 1);

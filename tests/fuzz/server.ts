@@ -1,4 +1,4 @@
-// The server under fire, and the clients beside the attack whose echo must go on.
+// Starts the server that the fuzzer attacks, and witnesses: clients whose events the server must continue to echo.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
@@ -11,9 +11,9 @@ import { escaped, within } from "./layer.ts";
 export interface UnderFire {
   readonly io: Server;
   readonly port: number;
-  /** Rejects if a client that does nothing wrong is disconnected, or waits for its echo for more than five seconds. */
+  /** Rejects if a witness was disconnected, or waits for its echo for more than five seconds. */
   checkWitnesses(): Promise<void>;
-  /** Waits until no session, socket, room and connection is left but those of the witnesses. */
+  /** Waits until only the sessions, sockets, rooms and connections of the witnesses remain. */
   settle(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -79,7 +79,7 @@ export async function underFire(options: ServerOptions): Promise<UnderFire> {
         said++;
         const answer = await witness.timeout(5000).emitWithAck("echo", said).catch(String);
         const gone = reasons[at];
-        // The next input is judged by a witness that is connected.
+        // Reconnect the witness, so that it can check the next input.
         if (gone !== undefined) await connect(at);
         assert.equal(gone, undefined, `the witness over ${WITNESSES[at]} was disconnected`);
         assert.equal(answer, said);
@@ -95,13 +95,13 @@ export async function underFire(options: ServerOptions): Promise<UnderFire> {
           engine.clientsCount === witnesses.length &&
           sockets.sockets.size === witnesses.length &&
           io.of("/admin").sockets.size === 0 &&
-          // Each in its own room, and all in one.
+          // Each witness is in its own room, and all witnesses are in one other room.
           sockets.adapter.rooms.size === witnesses.length + 1,
         left,
       );
       let open = await connections();
       const end = performance.now() + 15_000;
-      // The witness that polls has one connection or two.
+      // The witness over polling has one or two connections.
       while (open > witnesses.length + 1 && performance.now() < end) {
         await new Promise((resolve) => setTimeout(resolve, 20));
         open = await connections();

@@ -1,4 +1,4 @@
-// Packets of Socket.IO, as JSON with attachments and as MessagePack.
+// Fuzzes Socket.IO packets, as JSON with attachments and as MessagePack.
 
 import assert from "node:assert/strict";
 
@@ -23,7 +23,7 @@ import { hex, type Layer, Outcomes, pureLayer, showing } from "./layer.ts";
 
 type Message = string | Bytes;
 
-/** Keys and values that have broken parsers. */
+/** Keys and values that are known to break parsers. */
 const key = fc.constantFrom(
   "__proto__",
   "constructor",
@@ -56,7 +56,7 @@ const { json } = fc.letrec<{ json: unknown; leaf: unknown }>((tie) => ({
   ),
 }));
 
-/** Arrays and objects inside each other, around the limits of both ends. */
+/** Nested arrays and objects, with depths around the limits of the client and the server. */
 const deep = fc
   .tuple(
     fc.oneof(fc.constantFrom(498, 499, 500, 501, 998, 999, 1000, 1001), fc.nat(1200)),
@@ -157,8 +157,8 @@ function decodeAll(messages: readonly Message[], onPacket: (packet: Packet) => v
 }
 
 /**
- * A packet that a server accepts and relays, in one more array, must be encodable, and every client must
- * accept it. Limits that differ the other way let one client disconnect the others.
+ * Asserts that a server can encode a packet that it has accepted, in one more array, and that clients accept the
+ * result. Otherwise a client whose packets the server relays could disconnect the other clients.
  */
 function relay(packet: Packet): void {
   if (packet.type !== EVENT) return;
@@ -186,7 +186,7 @@ export const packets: Layer = pureLayer(
     showing(
       () => JSON.stringify(messages.map((each) => (typeof each === "string" ? each : hex(each)))),
       () => {
-        // An object that looks like a placeholder, and bytes beside it, cannot be told apart on the wire.
+        // In a packet with attachments, an object that looks like a placeholder cannot be distinguished from one.
         const relayable = !isPlaceholderText(messages);
         const first = decodeAll(messages, relayable ? relay : () => {});
         assert.deepEqual(
@@ -199,9 +199,9 @@ export const packets: Layer = pureLayer(
   outcomes,
 );
 
-// MessagePack: a value written by any encoder, or by none.
+// MessagePack: values in any valid encoding, and invalid bytes.
 
-/** One item as its head and content, the head not always what belongs to the content. */
+/** One item with its head and content. The head does not always match the content. */
 const { item } = fc.letrec<{ item: readonly number[] }>((tie) => ({
   item: fc.oneof(
     { depthSize: "small", withCrossShrink: true },
@@ -334,8 +334,8 @@ function examinePacked(whole: Uint8Array): void {
     assert.equal(read(), first);
     return;
   }
-  // What was decoded can be encoded, and says the same. A refusal without a message is decoded one level
-  // deeper than it came, and is not encoded again.
+  // A decoded packet can be encoded again with the same meaning. A CONNECT_ERROR without a message is decoded one level
+  // deeper than it was sent, so it is not encoded again.
   if (first.type === CONNECT_ERROR) return;
   const [again = new Uint8Array()] = new PackEncoder().encode(first);
   const { type, nsp, data, id } = first;

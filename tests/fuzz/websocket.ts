@@ -1,4 +1,4 @@
-// Bytes and frames: a Receiver, an Endpoint and the opening handshake. RFC 6455 §4, §5, §7.
+// Fuzzes a Receiver, an Endpoint and the opening handshake with bytes and frames. RFC 6455 §4, §5, §7.
 
 import assert from "node:assert/strict";
 import { deflateRawSync } from "node:zlib";
@@ -17,15 +17,15 @@ import { bytes, inChunks } from "../support/split.ts";
 import { BREACHES, FRAMES, PROFILES, type Profile } from "../vectors/frames.ts";
 import { hex, type Layer, Outcomes, pureLayer, showing } from "./layer.ts";
 
-/** A frame with any bits, any form of length, and more or less payload than it announces. */
+/** A frame with any header bits, any form of the length, and a length that may not match the payload. */
 interface Frame {
   readonly fin: boolean;
   readonly rsv: number;
   readonly opcode: number;
   readonly key: Uint8Array | undefined;
-  /** Bytes that hold the length; 0 for the shortest form. */
+  /** The number of bytes of the extended length. 0 stands for the shortest form. */
   readonly form: 0 | 2 | 8;
-  /** Announced beyond the payload. */
+  /** By how many bytes the length exceeds the payload. */
   readonly beyond: number;
   readonly payload: Uint8Array;
 }
@@ -98,7 +98,7 @@ const VECTORS: readonly Uint8Array[] = [
     .map((breach) => bytes(typeof breach === "string" ? breach : breach[1])),
 ].filter((vector) => vector.length < 400);
 
-/** Frames, most of them as `masked` has it, with bytes changed and the end cut off. */
+/** Bytes of frames, most of them masked as `masked` decides. Some bytes are changed, and the end may be missing. */
 export function frames(masked: fc.Arbitrary<boolean>): fc.Arbitrary<Uint8Array> {
   const part = fc.oneof(
     { weight: 6, arbitrary: frameArbitrary(masked) },
@@ -122,10 +122,10 @@ export function frames(masked: fc.Arbitrary<boolean>): fc.Arbitrary<Uint8Array> 
     });
 }
 
-/** Where to cut, as shares of the whole. */
+/** Positions at which to split an input, in thousandths of its length. */
 export const cuts: fc.Arbitrary<readonly number[]> = fc.array(fc.nat(1000), { maxLength: 5 });
 
-/** The input cut at these shares of its length. */
+/** Splits the input at these positions. */
 export function cutAt(whole: Uint8Array, shares: readonly number[]): readonly Uint8Array[] {
   const places = shares.map((share) => Math.floor((share / 1000) * whole.length));
   const sorted = [0, ...places.sort((one, other) => one - other), whole.length];

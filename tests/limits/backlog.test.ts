@@ -1,4 +1,4 @@
-// Clients that do not read the responses and messages that they cause: limits for each client, and for all together.
+// Tests limits for clients that do not read the responses and messages that they cause: for one client, and for all.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -9,7 +9,7 @@ import { PollingClient, serve, TcpClient, turn, until, WebSocketClient } from ".
 
 const LARGE = "x".repeat(900_000);
 
-/** Asks with a GET and does not read the answer. */
+/** Sends a GET request and does not read the response. */
 async function pollUnread(port: number, path: string): Promise<TcpClient> {
   const client = new TcpClient(port);
   await once(client.socket, "connect");
@@ -26,7 +26,7 @@ describe("A large poll response", () => {
     const reasons: unknown[] = [];
     const [socket] = io.sockets.sockets.values();
     socket?.on("disconnect", (reason, detail) => reasons.push(reason, detail?.message));
-    // More than the operating system takes.
+    // More than the operating system buffers for a connection.
     io.emit("large", "x".repeat(20_000_000));
     const first = await pollUnread(port, polling.path);
     await until(() => socket?.conn.transport.unreadBytes !== 0);
@@ -78,7 +78,7 @@ describe("The bytes that wait for all clients together", () => {
       socket.on("disconnect", (reason, detail) => ends.push(reason, detail?.message));
       socket.on("ask", () => socket.emit("answer", LARGE));
     });
-    // Each stays below maxBackpressure.
+    // Each client stays below maxBackpressure.
     const readers: PollingClient[] = [];
     for (let i = 0; i < 3; i++) {
       const client = await PollingClient.open(port);
@@ -93,7 +93,7 @@ describe("The bytes that wait for all clients together", () => {
     await small?.post('42["ask"]');
     assert.deepEqual(ends, ["transport error", "too many bytes wait for all clients"]);
     assert.equal((await greedy?.poll())?.status, 400);
-    // What the others were sent is not lost, and counts no more when they have it.
+    // The other clients lose no message, and messages that they have received no longer count.
     for (let i = 0; i < 20; i++) {
       await small?.post('42["ask"]');
       assert.ok(((await small?.poll())?.body.length ?? 0) > 900_000);

@@ -1,22 +1,21 @@
-// The rows of docs/limits.md.
+// Reads the table in docs/limits.md.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { rowsOf } from "../support/page-rows.ts";
 
-/** A row. */
+/** A row of the table. */
 export interface Bound {
   readonly cells: readonly string[];
-  /** "What is bounded". */
+  /** The column "What is bounded". */
   readonly what: string;
-  /** "Option", as it is written. */
+  /** The column "Option", as Markdown. */
   readonly option: string;
-  /** "Test": the title of a test or suite. */
+  /** The column "Test": the title of a test or suite. */
   readonly title: string;
 }
 
-/** Reads the rows of the page. */
 export function readBounds(): Bound[] {
   const page = readFileSync(join(import.meta.dirname, "../../docs/limits.md"), "utf8");
   return rowsOf(page).map((cells) => {

@@ -1,4 +1,4 @@
-// io.close() and io.run() end at their deadlines, whatever clients and the application do.
+// Tests that io.close() and io.run() end at their deadlines, whatever clients and the application do.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -24,15 +24,15 @@ const WEBSOCKET = upgradeRequest("/socket.io/?EIO=4&transport=websocket");
 
 interface Obstacle {
   readonly options?: ServerOptions;
-  /** Adds functions of the application. Returns a function that tells whether the obstacle exists. */
+  /** Adds listeners of the application. Returns a function that returns whether the obstacle exists. */
   readonly add?: (io: Server) => () => boolean;
-  /** What a client does. */
+  /** Makes a client do something that keeps its connection open. */
   readonly connect?: (port: number, client: TcpClient) => Promise<unknown>;
 }
 
 let asked = 0;
 
-// Each keeps its connection open for as long as it likes.
+// Each obstacle would keep a connection open indefinitely.
 const OBSTACLES: Readonly<Record<string, Obstacle>> = {
   "a request head that never ends": {
     connect: async (_port, client) => client.write("GET /other HTTP/1.1\r\nHost: x"),

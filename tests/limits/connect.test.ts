@@ -1,4 +1,4 @@
-// Limits for what one client makes the server store by joining namespaces.
+// Tests limits for the data that one client makes the server store by joining namespaces.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -11,12 +11,12 @@ import { join, serve, serveJoined, until, WebSocketClient } from "../support/net
 const TOO_LARGE = '{"message":"auth is too large"}';
 const INVALID = '{"message":"Invalid namespace"}';
 
-/** Returns `auth` of so many bytes of JSON. */
+/** Returns `auth` of this many bytes of JSON. */
 function authOf(bytes: number): string {
   return JSON.stringify({ token: "" }).replace('""', `"${"x".repeat(bytes - 12)}"`);
 }
 
-/** Connects a client that is in no namespace yet. */
+/** Connects a client that has not joined a namespace. */
 async function connect(port: number): Promise<WebSocketClient> {
   const client = new WebSocketClient(port);
   await client.next();
@@ -38,7 +38,7 @@ describe("auth", () => {
     assert.equal(await ask(client, "/", `{"a":${empty}}`), TOO_LARGE);
     assert.equal(await ask(client, "/", authOf(16_384)), TOO_LARGE);
     assert.equal(io.sockets.sockets.size, 0);
-    // "0/," is a part of the packet.
+    // maxAuthSize also counts the three bytes of "0/,".
     assert.match(await ask(client, "/", authOf(16_384 - 3)), /^\{"sid"/);
     assert.equal(io.sockets.sockets.size, 1);
   });
@@ -68,7 +68,7 @@ describe("auth", () => {
     assert.equal(await client.next(), "41/b,");
     assert.match(await ask(client, "/a", authOf(100)), /^\{"sid"/);
     assert.equal(await ask(client, "/b", authOf(100)), TOO_LARGE);
-    // Without auth nothing is kept.
+    // The server stores nothing for a CONNECT packet without auth.
     assert.match(await ask(client, "/b"), /^\{"sid"/);
   });
 
@@ -129,7 +129,7 @@ describe("dynamic namespaces", () => {
     }
     await until(() => parent.children.size === 0);
     assert.match(await ask(client, "/room-1"), /^\{"sid"/);
-    // Somebody else is in it after its first client has left.
+    // Another client joins the namespace before its first client leaves.
     assert.match(await ask(other, "/room-1"), /^\{"sid"/);
     client.send("41/room-1,");
     assert.match(await ask(client, "/room-2"), /^\{"sid"/);
@@ -164,7 +164,7 @@ describe("dynamic namespaces", () => {
     assert.equal(await ask(client, long), INVALID);
     assert.equal(asked, 0);
     assert.match(await ask(client, long.slice(0, 1000)), /^\{"sid"/);
-    // The program's own names may be longer.
+    // The limit does not apply to namespaces that the application creates.
     io.of(long);
     assert.match(await ask(client, long), /^\{"sid"/);
   });

@@ -1,5 +1,5 @@
-// Limits for the number of clients: at once, from one address, in one second. A client stops counting when it disconnects
-// or is refused, exactly once.
+// Tests limits for the number of clients: at once, from one address, and per second. A client stops counting exactly
+// once, when it disconnects or is rejected.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -37,12 +37,12 @@ const from = (address: string): { headers: Record<string, string> } => ({
   headers: { "X-Forwarded-For": address },
 });
 
-/** Opens a session over polling. Returns the status of the answer. */
+/** Opens a session over polling. Returns the status of the response. */
 async function statusOf(port: number, address = "203.0.113.1", query = ""): Promise<number> {
   return (await ask(port, `${POLLING}${query}`, from(address))).status;
 }
 
-/** Opens a WebSocket. Returns the head of the answer. The socket of an accepted one stays open. */
+/** Requests a WebSocket. Returns the head of the response. An accepted connection stays open until the test ends. */
 async function webSocketHead(context: TestContext, port: number, path = WEBSOCKET) {
   const client = new TcpClient(port).write(upgradeRequest(path));
   context.after(() => client.socket.destroy());
@@ -193,7 +193,7 @@ describe("New clients", () => {
     assert.deepEqual(await statuses(2), [200, 503]);
     clock.tick(500);
     assert.deepEqual(await statuses(3), [200, 200, 503]);
-    // However long it was quiet.
+    // The number of clients is the same after a quiet period of any length.
     clock.tick(20_000);
     assert.deepEqual(await statuses(5), [200, 200, 200, 200, 503]);
   });
@@ -243,7 +243,7 @@ describe("New clients", () => {
   });
 });
 
-/** Asserts that a server has its two places again, and not three. */
+/** Asserts that a server accepts two clients again, and rejects a third. */
 async function assertTwoPlaces(io: Server, port: number): Promise<void> {
   const bounds = boundsOf(io);
   await until(() => bounds.count === 0);
@@ -262,11 +262,11 @@ const TWO: ServerOptions = {
   origins: "*",
 };
 
-/** A client with a session, and what it may do. */
+/** A client with a session. */
 interface Client {
   /** Sends a text as one packet. */
   send(packet: string): Promise<unknown>;
-  /** Has the connection break that the session needs. */
+  /** Breaks the connection of the session. */
   breakOff(): Promise<unknown>;
 }
 
@@ -292,7 +292,7 @@ function overPolling(query = "", revision: 3 | 4 = 4) {
         const poll = new TcpClient(port);
         poll.write(`GET ${client.path} HTTP/1.1\r\nHost: x\r\n\r\n`);
         poll.write(`GET /other HTTP/1.1\r\nHost: x\r\n\r\n`);
-        // Over a second connection what comes behind the poll has arrived.
+        // When this request is answered, the server has also received the two pipelined requests.
         await ask(port, "/other");
         reset(poll.socket);
       },
@@ -338,7 +338,7 @@ interface Circumstances {
   readonly clock: Clock;
 }
 
-/** How a session ends: by the reason, and where there are several ways, each. */
+/** The ways in which a session ends, by close reason. */
 const ENDINGS: Readonly<
   Record<CloseReason, Readonly<Record<string, (now: Circumstances) => unknown>>>
 > = {
@@ -414,7 +414,7 @@ describe("A client stops counting, exactly once, when its session ends:", () => 
   });
 });
 
-/** What the program says about a client, when it does. */
+/** A pending decision of the application whether to accept a client. */
 interface Decision {
   allow(): void;
   refuse(): void;
@@ -439,9 +439,9 @@ const HANDSHAKES: Readonly<Record<Handshake, string>> = {
 
 interface Trial {
   readonly client: TcpClient;
-  /** Those that the program is asked for, when there are some. */
+  /** Resolves to the pending decisions as soon as there are any. */
   readonly asked: () => Promise<readonly Decision[]>;
-  /** The server has noticed that the client has left. */
+  /** Resolves when the server has noticed that the client disconnected. */
   readonly left: () => Promise<void>;
 }
 
@@ -466,7 +466,7 @@ const thrower = (): never => {
 };
 
 interface FateOf {
-  /** "asks": allowRequest asks the test. */
+  /** What the application does. "asks": allowRequest lets the test decide. */
   readonly program: "asks" | ((io: Server) => void) | ServerOptions;
   readonly happens: (trial: Trial) => Promise<unknown>;
 }
@@ -593,7 +593,7 @@ const FATES: Readonly<Record<Fate, FateOf>> = {
 describe("A client stops counting, exactly once, when it gets no session:", () => {
   for (const [handshake, text] of Object.entries(HANDSHAKES)) {
     for (const [fate, { program, happens }] of Object.entries(FATES)) {
-      // Its answer would wait for the one before.
+      // The response would have to wait for the response to the previous pipelined request.
       if (handshake === "pipelined polling" && happens === answered) continue;
       if (handshake === "pipelined polling" && fate === "allowRequest refuses the client later")
         continue;
@@ -633,7 +633,7 @@ describe("A client stops counting, exactly once, when it gets no session:", () =
         });
         client.socket.destroy();
         while ((await open()) > 0) await turn();
-        // The server may have begun a session before it noticed that the client had left.
+        // The server may have opened a session before it noticed that the client disconnected. This session times out.
         clock.tick(45_000);
         clock.tick(20_000);
         await until(() => io.engine.clientsCount === 0);

@@ -1,5 +1,5 @@
-// A server that has no file descriptor left while clients upgrade to WebSocket: connected clients continue, the operating
-// system resets new connections at once, and when descriptors are free again everything is as before.
+// Tests a server without free file descriptors while clients upgrade to WebSocket: connected clients continue, the
+// operating system resets new connections at once, and the server accepts clients again when descriptors are free.
 
 import assert from "node:assert/strict";
 import { existsSync } from "node:fs";
@@ -11,7 +11,7 @@ import { PollingClient, TcpClient, WebSocketClient } from "../support/net.ts";
 const CLIENTS = 12;
 const FREE = 3;
 
-/** A client that polls over one connection, which it keeps. */
+/** A client that polls over one persistent connection. */
 class KeptClient {
   readonly #port: number;
   readonly #connection: TcpClient;
@@ -39,7 +39,7 @@ class KeptClient {
     assert.equal(await this.#ask("GET", path), `42["echo",${value}]`);
   }
 
-  /** Changes to a WebSocket. Returns `undefined` if there is no connection for it. */
+  /** Upgrades to WebSocket. Returns `undefined` if the server has no file descriptor for the connection. */
   async upgrade(): Promise<WebSocketClient | undefined> {
     const client = this.session.webSocket();
     const opened = client.opened().then(
@@ -98,7 +98,7 @@ test("a shortage of file descriptors during upgrades fails only the upgrades", {
   const upgraded = await Promise.all(clients.map((client) => client.upgrade()));
   assert.equal(upgraded.filter((client) => client !== undefined).length, FREE);
   for (let n = 0; n < 20; n++) {
-    // Whoever comes now does not wait: the connection ends without an answer.
+    // A new client does not wait: its connection is closed without a response.
     const stranger = new TcpClient(server.port).write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
     assert.equal((await stranger.closed).length, 0);
     await echo(webSocket, n);

@@ -1,4 +1,4 @@
-// A server whose log is on a full disk: its clients notice nothing.
+// Tests that a server whose log is on a full disk continues to serve its clients.
 
 import assert from "node:assert/strict";
 import { closeSync, existsSync, openSync } from "node:fs";
@@ -7,11 +7,11 @@ import { Faulty } from "../support/faulty.ts";
 import { FULL } from "../support/full.ts";
 import { ask, WebSocketClient } from "../support/net.ts";
 
-/** How the logger writes, and whether its failures reach the server. */
+/** The loggers by where they write. `fails` is whether the server notices that the logger fails. */
 const LOGGERS: Readonly<Record<string, { fails: boolean }>> = {
-  // It throws ENOSPC.
+  // This logger throws ENOSPC.
   file: { fails: true },
-  // It has a stream that emits "error", once, and drops what is written then.
+  // This logger's stream emits "error" once, and drops later writes.
   stream: { fails: false },
   // Standard output and standard error are full. Node's console throws nothing, and its streams emit "error".
   console: { fails: false },

@@ -1,4 +1,4 @@
-// Clients that try to connect as fast as they can, and connected clients beside them that notice nothing.
+// Tests that connected clients are not affected by other clients that try to connect as fast as they can.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

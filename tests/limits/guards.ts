@@ -1,17 +1,17 @@
-// The guards of the bounds in docs/limits.md: the line of the sources that holds each, what stands there without it, and
-// the test that then fails. `npm run guards` removes them one by one.
+// The guards of the limits in docs/limits.md: for each limit the source code that enforces it, the code without the
+// limit, and the test that must then fail. `npm run guards` removes the guards one by one.
 
-/** A place of the sources that holds a bound. */
+/** A place in the sources that enforces a limit. */
 export interface Guard {
-  /** What is bounded, as the first column of docs/limits.md has it. A bound may have several guards. */
+  /** The limit, as in the first column of docs/limits.md. A limit may have several guards. */
   readonly bound: string;
-  /** From the root of the project. */
+  /** The path relative to the project root. */
   readonly file: string;
-  /** The guard. Stands in the file exactly once. */
+  /** The guard, which occurs in the file exactly once. */
   readonly from: string;
-  /** Stands there when the guard is removed. */
+  /** The code that replaces the guard. */
   readonly to: string;
-  /** The file of the test, from the root of the project. */
+  /** The path of the test file, relative to the project root. */
   readonly test: string;
   /** The title of the test, or a part of several titles. Default: the last column of docs/limits.md. */
   readonly title?: string;
@@ -24,7 +24,7 @@ export const GUARDS: readonly Guard[] = [
     from: "const { maxPayload } = this.#options;",
     to: "const maxPayload = Number.POSITIVE_INFINITY;",
     test: "tests/lib/engineio/ways-in.test.ts",
-    // "body size" is the name of a suite.
+    // The title in docs/limits.md, "body size", is that of a suite.
     title: "POST is rejected: 413",
   },
   {
@@ -124,7 +124,7 @@ export const GUARDS: readonly Guard[] = [
     from: "if (jsonp && !this.#jsonp) {",
     to: "if (false) {",
     test: "tests/lib/engineio/ways-in.test.ts",
-    // "jsonp off" is the name of a suite.
+    // The title in docs/limits.md, "jsonp off", is that of a suite.
     title: "is rejected: 400 JSONP_NOT_ENABLED",
   },
   {
@@ -147,7 +147,7 @@ export const GUARDS: readonly Guard[] = [
     from: "unread.add(request);",
     to: "",
     test: "tests/limits/slow.test.ts",
-    // "The rest of the body of a refused request" is the name of a suite.
+    // The title in docs/limits.md, "The rest of the body of a refused request", is that of a suite.
     title: "may take five more seconds",
   },
   {

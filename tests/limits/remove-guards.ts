@@ -1,9 +1,9 @@
 // Removes each guard of tests/limits/guards.ts in turn, in a copy of the sources, and runs its test, which must fail.
 //
-//   npm run guards              all of them
-//   npm run guards -- rooms     those whose bound has this word in it
+//   npm run guards              removes all guards
+//   npm run guards -- rooms     removes the guards of limits whose name contains this word
 //
-// Prints a table, and exits with 1 if a test passes without its guard, or fails with it.
+// Prints a table, and exits with 1 if a test passes without its guard, or fails with its guard.
 
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -16,7 +16,7 @@ import { GUARDS, type Guard } from "./guards.ts";
 const ROOT = join(import.meta.dirname, "../..");
 /** How long a test may take with its guard, in milliseconds. */
 const LIMIT = 120_000;
-/** Without the guard: so many times as long as with it, and at least so many milliseconds. Then it has failed. */
+/** A test without its guard fails after PATIENCE times its duration with the guard, and at least LEAST milliseconds. */
 const PATIENCE = 4;
 const LEAST = 10_000;
 const NOT_COPIED: ReadonlySet<string> = new Set([".git", "node_modules", "dist", "coverage"]);
@@ -25,13 +25,13 @@ interface Result {
   readonly passed: number;
   /** The titles of the tests that have failed. */
   readonly failed: readonly string[];
-  /** It took too long. */
+  /** The run exceeded its timeout. */
   readonly late: boolean;
-  /** The file failed as a whole, such as with a syntax error. */
+  /** The whole file failed, for example with a syntax error. */
   readonly broken: boolean;
 }
 
-/** Runs the tests of a file that have `title` in their titles. */
+/** Runs the tests of a file whose titles contain `title`. */
 async function runTests(file: string, title: string, timeout: number): Promise<Result> {
   const pattern = new RegExp(title.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
   const failed: string[] = [];
@@ -52,7 +52,7 @@ async function runTests(file: string, title: string, timeout: number): Promise<R
   return { passed, failed: [...new Set(failed)], late, broken };
 }
 
-/** Returns what a run says of a guard; `undefined` if all is as it should be. */
+/** Returns what is wrong with a guard or its test, or `undefined`. */
 function mistakeOf(without: Result, withGuard: Result): string | undefined {
   if (withGuard.passed === 0) return "**no test has this title**";
   if (withGuard.late) return "**does not end with the guard**";
@@ -61,7 +61,7 @@ function mistakeOf(without: Result, withGuard: Result): string | undefined {
   return without.broken ? "**the sources cannot be run**" : "**none: the test passes**";
 }
 
-/** Code in one line, for a cell of the table. */
+/** Formats code in one line, for a cell of the table. */
 function code(text: string): string {
   const line = text.split("\n").map((each) => each.trim());
   return text === "" ? "nothing" : `\`${cell(line.join(" "))}\``;
@@ -75,7 +75,7 @@ const folder = mkdtempSync(join(tmpdir(), "barewire-guards-"));
 process.on("exit", () => rmSync(folder, { recursive: true }));
 cpSync(ROOT, folder, { recursive: true, filter: (path) => !NOT_COPIED.has(basename(path)) });
 symlinkSync(join(ROOT, "node_modules"), join(folder, "node_modules"));
-// tsx finds tsconfig.json there, so that the tests import the copy by its name.
+// tsx reads tsconfig.json in this folder, so tests that import the package by its name import the copy.
 process.chdir(folder);
 
 const titles = new Map(readBounds().map(({ what, title }) => [what, title]));

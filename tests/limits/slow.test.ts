@@ -1,5 +1,5 @@
-// Clients that are slow: with the body of a refused request, or with attachments. And a busy event loop, because of which a
-// client must not be taken for disconnected.
+// Tests clients that send attachments, or the body of a rejected request, slowly. Also tests that the server does not
+// disconnect a client because its own event loop is busy.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -97,14 +97,14 @@ describe("A client of a server with a blocked event loop", () => {
     for (let i = 0; i < 3; i++) {
       assert.equal(await client.next(), "2");
       client.send("3");
-      // The pong is in the socket's buffer.
+      // Block the event loop beyond the ping timeout, while the pong is in the socket's buffer.
       const end = performance.now() + 100;
       while (performance.now() < end);
       await turn();
       await turn();
       assert.deepEqual(reasons, []);
     }
-    // One that does not answer is late all the same.
+    // A client that does not answer the ping still times out.
     await until(() => reasons.length > 0);
     assert.deepEqual(reasons, ["ping timeout"]);
     assert.equal(io.engine.clientsCount, 0);
@@ -118,7 +118,7 @@ describe("The rooms of a socket", () => {
     socket.on("error", (error) => log.push(error.message));
     socket.on("disconnect", (reason) => log.push(reason));
     const rooms = Array.from({ length: 9999 }, (_, i) => `room-${i}`);
-    // With the room of its own id.
+    // The room with the socket's own id counts, too.
     socket.join(rooms);
     socket.join(rooms.slice(5000));
     assert.deepEqual(log, []);

@@ -1,5 +1,5 @@
-// Attacks and faults over TLS, while the server echoes each number of another client: connections that break at any byte,
-// handshakes that never finish, renegotiation, and a client that does not read.
+// Tests attacks and faults over TLS: connections that break at any byte, handshakes that never finish, renegotiation,
+// and a client that does not read. Meanwhile the server must echo every number that another client sends.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -18,7 +18,7 @@ import { gatherUncaught } from "../support/uncaught.ts";
 
 const PATH = "/socket.io/?EIO=4&transport=websocket";
 
-/** A server over TLS, with a client that goes on whatever strangers do. */
+/** A TLS server with one client, which must not be affected by other connections. */
 class Secured {
   readonly http: HttpsServer;
   readonly io: Server;
@@ -60,14 +60,14 @@ class Secured {
     return this;
   }
 
-  /** Has the client's next number echoed. */
+  /** Sends the client's next number, and waits for its echo. */
   async echo(): Promise<void> {
     const event = `42["echo",${this.#sent++}]`;
     this.#client?.send(event);
     await this.#heard(event);
   }
 
-  /** Resolves when nobody is connected but the client. */
+  /** Resolves when the client has the only connection. */
   async calm(): Promise<void> {
     let open = 0;
     while (open !== 1 || this.io.engine.clientsCount !== 1) {
@@ -98,7 +98,7 @@ function connectSecure(port: number): WebSocket {
   return client.on("error", () => {});
 }
 
-/** One conversation through the proxy, to its end or to the fault. */
+/** Conversations through the proxy. Each resolves when the conversation ends or a fault breaks it. */
 const CONVERSATIONS: Readonly<Record<string, (port: number) => Promise<void>>> = {
   "over WebSocket": async (port) => {
     const client = connectSecure(port);
@@ -121,7 +121,7 @@ const CONVERSATIONS: Readonly<Record<string, (port: number) => Promise<void>>> =
       client.once("disconnect", resolve).once("connect_error", resolve);
     });
     client.once("connect", () => client.emit("echo", "x"));
-    // A stock client that is about to change to WebSocket does so first, or fails to.
+    // socket.io-client first finishes an upgrade that it has started, or waits until the upgrade has failed.
     client.once("echo", () => client.disconnect());
     await ended;
     client.disconnect();
@@ -136,7 +136,7 @@ describe("A TLS connection that breaks at any byte does not affect other clients
   for (const [way, converse] of Object.entries(CONVERSATIONS)) {
     for (const kind of KINDS) {
       test(`${kind}, ${way}`, async (context) => {
-        // Between two polls only the heartbeat can tell that a client is gone.
+        // Between two polls, only the heartbeat can detect that a client has disconnected.
         const heartbeat = { pingInterval: 500, pingTimeout: 2000 };
         const server = await new Secured(context, {}, heartbeat).start();
         const proxy = new FaultProxy(server.port);
@@ -149,10 +149,10 @@ describe("A TLS connection that breaks at any byte does not affect other clients
             await server.echo();
           }
         }
-        // The first ones are in the handshakes of TLS and WebSocket, the last ones may be behind the conversation.
+        // The first faults hit the TLS and WebSocket handshakes. The last ones may come after the conversation.
         assert.ok(proxy.faults >= 20, `${proxy.faults}`);
         await until(() => server.io.engine.clientsCount === 1);
-        // Those that a stock client keeps for its next requests.
+        // Close the connections that socket.io-client keeps open for its next requests.
         proxy.cut();
         await server.calm();
       });
@@ -163,7 +163,7 @@ describe("A TLS connection that breaks at any byte does not affect other clients
 describe("TLS", () => {
   test("handshakes that never finish are closed after handshakeTimeout of the HTTPS server", async (context) => {
     const server = await new Secured(context, { handshakeTimeout: 200 }).start();
-    // The begin of a ClientHello.
+    // The beginning of a ClientHello.
     const hello = Buffer.from("1603010200010001fc0303", "hex");
     const strangers = Array.from({ length: 50 }, (_, n) =>
       new TcpClient(server.port).write(hello.subarray(0, n % (hello.length + 1))),
@@ -200,7 +200,7 @@ describe("TLS", () => {
     });
     assert.equal(await refused, true);
     socket.destroy();
-    // A server that wants nothing less than 1.3 has none at all.
+    // This server requires TLS 1.3, so there is no connection that could be renegotiated.
     await assert.rejects(secureSocket(server.port, "TLSv1.2"));
     await server.calm();
   });
@@ -220,7 +220,7 @@ describe("TLS", () => {
     for (let sent = 0; socket.connected; sent += part.length) {
       socket.emit("part", part);
       most = Math.max(most, socket.bufferedAmount);
-      // What the operating system holds for a connection is some MB.
+      // The operating system buffers only some megabytes for a connection.
       assert.ok(sent < 100_000_000, "nothing ends it");
       await turn();
     }
@@ -241,6 +241,6 @@ async function secureSocket(port: number, version: "TLSv1.2" | "TLSv1.3"): Promi
     maxVersion: version,
   });
   await once(socket, "secureConnect");
-  // From now on the end of the connection is what is waited for.
+  // From here on the tests wait for the end of the connection, so its errors are ignored.
   return socket.on("error", () => {});
 }

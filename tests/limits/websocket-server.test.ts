@@ -1,5 +1,5 @@
-// The limits of a WebSocketServer of barewire/websocket: the number of clients, the time to decide about one, and the bytes
-// that wait for clients that do not read.
+// Tests the limits of the WebSocketServer of barewire/websocket: the number of clients, the time to decide whether to
+// accept a client, and the bytes that wait for clients that do not read.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -17,7 +17,7 @@ type Options = Parameters<typeof serveWebSocket>[1];
 const from = (address = "203.0.113.1"): string =>
   upgradeRequest("/", { "X-Forwarded-For": address });
 
-/** Asks for a WebSocket. Returns the status of the answer. An accepted client stays connected. */
+/** Requests a WebSocket. Returns the status of the response. An accepted client stays connected. */
 async function statusOf(
   context: TestContext,
   port: number,
@@ -28,7 +28,7 @@ async function statusOf(
   return Number((await client.until("\r\n\r\n")).split(" ", 2)[1]);
 }
 
-/** Keeps the bounds for which clients are refused. */
+/** Collects the names of the limits because of which the server rejects clients. */
 function refusedBy(server: WebSocketServer): string[] {
   const bounds: string[] = [];
   server.on("refused", (error: BoundExceededError, request: IncomingMessage) => {
@@ -100,7 +100,7 @@ describe("Clients of a WebSocketServer", () => {
     const bounds = refusedBy(server);
     const leaves = new TcpClient(port).write(from());
     await until(() => answers.length === 1);
-    // It counts while it is decided about it.
+    // A client counts while the application decides whether to accept it.
     assert.equal(await statusOf(context, port), 503);
     leaves.socket.resetAndDestroy();
     let status = 503;
@@ -115,7 +115,7 @@ describe("Clients of a WebSocketServer", () => {
     while (status === 503) await next();
     assert.equal(status, 101);
     assert.ok(bounds.every((bound) => bound === "maxConnections"));
-    // That the first one may come, too late, changes nothing.
+    // The application accepts the first client too late, which has no effect.
     answers[0]?.(true);
     await turn();
     assert.equal(server.clients.size, 1);
@@ -176,7 +176,7 @@ describe("Clients of a WebSocketServer", () => {
       assert.match((await client.closed).toString(), /^HTTP\/1\.1 503 Service Unavailable\r\n/);
       assert.deepEqual(bounds, ["handshakeTimeout"]);
       assert.equal(clock.timers, 0);
-      // Its place is free for the next one, which it is not decided about either.
+      // The client no longer counts, so the next client waits for a decision, too.
       new TcpClient(port).write(upgradeRequest("/", { Origin: "https://example.com" }));
       await until(() => clock.timers > 0);
       assert.deepEqual(bounds, ["handshakeTimeout"]);
@@ -186,7 +186,7 @@ describe("Clients of a WebSocketServer", () => {
 
 const MESSAGE = "x".repeat(100_000);
 
-/** A client that reads nothing, and how its connection ends. */
+/** Connects a client that reads nothing. `end` resolves when its connection has ended. */
 async function nonReader(
   server: WebSocketServer,
   port: number,
@@ -217,7 +217,7 @@ describe("Bytes that wait for a client of a WebSocketServer", () => {
       const { server, port } = await serveWebSocket(context, options);
       const { ours, end } = await nonReader(server, port);
       let most = 0;
-      // In one turn: also a program that does not wait for anything is bounded.
+      // The limit also applies to a program that sends all messages in one turn of the event loop.
       for (let n = 0; n < 1000; n++) {
         ours.send(MESSAGE);
         most = Math.max(most, ours.bufferedAmount);
@@ -255,7 +255,7 @@ describe("Bytes that wait for a client of a WebSocketServer", () => {
     const stalled = [];
     for (let n = 0; n < 3; n++) stalled.push(await nonReader(server, port));
     const payload = new Uint8Array(500_000);
-    // 9 MB: two of three are over the limit, and one alone is not.
+    // 9 MB in all. The messages for two clients exceed the limit, and those for one client do not.
     for (let round = 0; round < 6; round++) {
       for (const { ours } of stalled) ours.send(payload);
     }
@@ -272,11 +272,11 @@ describe("Bytes that wait for a client of a WebSocketServer", () => {
     const other = await nonReader(server, port);
     const reads = await nonReader(server, port);
     reads.client.socket.resume();
-    // A client alone has maxBackpressure.
+    // Only maxBackpressure applies while messages wait for no other client.
     for (let n = 0; n < 50; n++) greedy.ours.send(MESSAGE);
     for (let n = 0; n < 3; n++) other.ours.send(MESSAGE);
     assert.deepEqual(await greedy.end, [1006, "", undefined, "maxTotalBackpressure"]);
-    // What waits no longer does not count.
+    // Messages that the client has received no longer count.
     for (let n = 0; n < 50; n++) {
       if (!reads.ours.send(MESSAGE)) await heard(reads.ours, "drain");
     }

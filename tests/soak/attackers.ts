@@ -1,5 +1,5 @@
-// Attackers of the soak, in a process of their own: garbage, half-open connections, slow heads and bodies,
-// readers that stop reading, torn frames. Nothing is expected of what becomes of them.
+// The attackers of the soak test, in their own process. They send garbage, slow heads and bodies and truncated frames,
+// leave connections half-open, and stop reading. The test does not check how their connections end.
 
 import { once } from "node:events";
 import { connect, type Socket as TcpSocket } from "node:net";
@@ -43,7 +43,7 @@ const ATTACKS: Readonly<Record<string, Attack>> = {
   "half-open": async (socket) => {
     socket.write(WEBSOCKET);
     socket.write(text("40"));
-    // No pong is sent, and nothing is read.
+    // This attacker sends no pong, and reads nothing.
     socket.pause();
     await pause(MOST_MS);
   },

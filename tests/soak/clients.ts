@@ -1,5 +1,5 @@
-// Clients of the soak, in a process for each library: they come and go, count what they receive, and compare
-// the counts with the server's before they leave.
+// The clients of the soak test, in one process per library. They connect, count the events that they receive, and
+// compare their counts with the server's before they disconnect.
 
 import { type Arguments, type Json, obey } from "../../bench/ipc.ts";
 import { io as connectOurs } from "../../client/index.ts";
@@ -8,7 +8,7 @@ import { generation } from "../support/generations.ts";
 import { Random } from "../support/random.ts";
 import { Latencies } from "./latencies.ts";
 
-/** What the sockets of all libraries have in common. */
+/** The members that the sockets of all libraries have in common. */
 interface Client {
   emit(event: string, ...args: unknown[]): unknown;
   on(event: string, listener: (...args: Untyped[]) => void): unknown;
@@ -23,12 +23,12 @@ const LIBRARIES: Readonly<Record<string, (url: string, options: object) => Clien
 
 const TRANSPORTS = [["polling"], ["websocket"], ["polling", "websocket"]] as const;
 const SPEAKS_EVERY_MS = 200;
-/** Three of four visits are brief, so that many clients come and go. */
+/** The duration of three in four visits, so that many clients connect and disconnect. */
 const BRIEF_MS = 300;
 const LONG_MS = 15_000;
 const ANSWER_WITHIN_MS = 20_000;
 
-/** The last counts of the server, for a client that leaves. */
+/** The server's final counts for a client that disconnects. */
 interface Farewell {
   readonly sent: number;
   readonly received: number;
@@ -43,7 +43,7 @@ let received = 0;
 let sent = 0;
 let stopping = false;
 
-/** One client, from its connection to its leaving. */
+/** One client, from connecting to disconnecting. */
 class Visit {
   readonly #client: Client;
   readonly #name: string;
@@ -71,7 +71,7 @@ class Visit {
     }
   }
 
-  /** Connects, speaks until its time is over or everybody leaves, and says goodbye. */
+  /** Connects, emits events for `ms` milliseconds or until the test stops, compares the counts, and disconnects. */
   async live(ms: number): Promise<void> {
     await this.#within("connect", (done) => this.#client.on("connect", () => done(undefined)));
     connections++;
@@ -130,8 +130,8 @@ class Visit {
   }
 
   /**
-   * Emits an event and calls `read` with its acknowledgement, before any event behind it is received: those
-   * that come in the same payload are delivered before a promise continues.
+   * Emits an event and calls `read` with its acknowledgement, before the client receives later events. A promise would
+   * continue too late, after the other events of the same payload.
    */
   async #ask(
     [event = "", ...args]: readonly unknown[],

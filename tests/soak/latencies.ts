@@ -1,4 +1,4 @@
-// Latencies as counts of buckets that grow by 2 %, so that those of several processes can be added.
+// A histogram of latencies with buckets that grow by 2 %. Histograms of several processes can be added.
 
 import type { Json } from "../../bench/ipc.ts";
 
@@ -15,13 +15,13 @@ export class Latencies {
     this.#addTo(Math.max(0, Math.ceil(Math.log(ms / FIRST) / GROWTH)), 1);
   }
 
-  /** Adds what toJson() returned in another process. */
+  /** Adds the result of toJson() from another process. */
   merge(json: Json): void {
     if (json === null || typeof json !== "object") return;
     for (const [bucket, count] of Object.entries(json)) this.#addTo(Number(bucket), Number(count));
   }
 
-  /** Returns the latency in milliseconds that `share` of all do not exceed, at most 2 % too much. */
+  /** Returns a percentile in milliseconds, with an error of at most 2 %. `share` is between 0 and 1. */
   percentile(share: number): number {
     const sorted = [...this.#buckets].sort(([one], [other]) => one - other);
     let seen = 0;

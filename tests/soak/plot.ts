@@ -1,10 +1,10 @@
-// The heap over time as an SVG: each sample, and the line that fits them best.
+// Draws the heap over time as an SVG: each sample, and the regression line.
 
 import { round, STYLE, stepFor } from "../../bench/plot.ts";
 
 export interface Sample {
   readonly minutes: number;
-  /** Bytes held after a collection. */
+  /** The size of the heap after a garbage collection, in bytes. */
   readonly heap: number;
   readonly sessions: number;
 }
@@ -13,7 +13,7 @@ export interface Sample {
 export interface Trend {
   /** kB per minute. */
   readonly slope: number;
-  /** Half of the interval in which the slope is with 95 % confidence. */
+  /** Half the width of the 95 % confidence interval of the slope. */
   readonly within: number;
   /** kB at minute 0. */
   readonly start: number;

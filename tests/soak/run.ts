@@ -1,4 +1,4 @@
-// Soak: one server under the load of real clients and attackers, for as long as asked.
+// The soak test: one server under the load of real clients and attackers for the given time.
 //
 //   npm run soak -- --minutes 20                 with a random seed, which is printed
 //   npm run soak -- --minutes 20 --seed 1234     the same choices again
@@ -15,14 +15,14 @@ import { Latencies } from "./latencies.ts";
 import { plot, type Sample, trendOf } from "./plot.ts";
 
 const LIBRARIES = ["barewire", "socket.io-client 4.8.4", "socket.io-client 2.5.0"];
-/** Of each library, a third over each transport. */
+/** The number of clients of each library. A third of them use each choice of transports. */
 const CLIENTS = 15;
 const ATTACKERS = 20;
 const SAMPLES = 100;
 const LEAST_BETWEEN_MS = 1000;
 /**
- * The share of the time that is left out of the slope. What V8 compiles and remembers of the types in each function
- * grows for some thousands of connections: by about one megabyte.
+ * The share of the time that the slope leaves out. The compiled code and type feedback of V8 grow by about one megabyte
+ * during the first thousands of connections.
  */
 const WARM = 1 / 2;
 const LEAVE_WITHIN_MS = 30_000;
@@ -59,7 +59,7 @@ function texts(json: Json): string[] {
   return Array.isArray(list) ? list.map(String) : [];
 }
 
-/** Counts by name in one line, the largest first. */
+/** Formats counts by name in one line, the largest first. */
 function counts(json: Json): string {
   if (json === null || typeof json !== "object") return "none";
   const sorted = Object.entries(json).sort(([, one], [, other]) => Number(other) - Number(one));
@@ -143,7 +143,7 @@ for (const each of reports) {
 }
 row("all", everyone);
 
-/** Buckets and their counts, of a value that came from another process. */
+/** Converts a value from another process to counts by bucket. */
 function asCounts(json: unknown): Json {
   return Object.fromEntries(Object.entries(Object(json)).map(([name, n]) => [name, Number(n)]));
 }

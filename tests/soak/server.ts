@@ -1,5 +1,5 @@
-// The server of the soak, in a process of its own. It numbers what it sends, so that clients can tell whether
-// anything was lost or out of order, and counts what it receives.
+// The server of the soak test, in its own process. It numbers the events that it sends, so that clients detect lost
+// and reordered events, and counts the events that it receives.
 //
 //   n      to one client, from 0 on          all    to all clients, from 0 on
 //   room   to a room, from 0 on              up     from a client, from 0 on
@@ -12,7 +12,7 @@ import { held } from "../support/memory.ts";
 import { listen } from "../support/net.ts";
 
 const http = createServer((_request, response) => response.end());
-// Shorter than the defaults, so that a run of minutes sees the ends of half-open connections.
+// Shorter than the defaults, so that half-open connections time out within a run of a few minutes.
 const io = new Server(http, {
   allowEIO3: true,
   pingInterval: 5000,
@@ -21,11 +21,10 @@ const io = new Server(http, {
 });
 const port = await listen(http);
 
-/** What the server has sent to and received from one client. */
+/** How many numbered events the server has sent to one client, and received from it. */
 interface Tally {
   sent: number;
   received: number;
-  /** Set while the client says goodbye, so that nothing follows the last count. */
 }
 
 const tallies = new Map<Socket, Tally>();

@@ -1,4 +1,4 @@
-// All servers with one fault, which the kit must catch.
+// All mutants: servers with one fault each, which the kit must detect.
 
 import { ENGINEIO_MUTANTS } from "./engineio.ts";
 import type { Mutant } from "./mutant.ts";

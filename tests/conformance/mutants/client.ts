@@ -1,4 +1,4 @@
-// Faults of clients: barewire's own, with one place changed.
+// Mutants of barewire's clients, with one fault each.
 
 import type { Mutant } from "./mutant.ts";
 

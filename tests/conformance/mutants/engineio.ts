@@ -1,4 +1,4 @@
-// Faults of Engine.IO.
+// Mutants of the server with a fault in Engine.IO.
 
 import type { Mutant } from "./mutant.ts";
 

@@ -1,4 +1,4 @@
-// A server with one fault: the sources of barewire's target, with one place of one file changed.
+// A mutant is a test program of barewire with one fault: one place in one source file is changed.
 
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -6,26 +6,25 @@ import { join } from "node:path";
 import { build } from "esbuild";
 
 export interface Mutant {
-  /** Stable, in words with dashes. */
+  /** A stable name of words with dashes. */
   readonly name: string;
-  /** What the server or client does wrong, as a verb phrase for the title of a test. */
+  /** The wrong behaviour of the server or client, as a verb phrase for the title of a test. */
   readonly fault: string;
-  /** From the root of the project. */
+  /** The path relative to the project root. */
   readonly file: string;
-  /** Stands in the file exactly once. */
+  /** The original code, which occurs in the file exactly once. */
   readonly from: string;
   readonly to: string;
-  /** The id of the case that must catch it. */
+  /** The id of the case that must fail. */
   readonly caughtBy: string;
 }
 
 const ROOT = join(import.meta.dirname, "../../..");
 
 /**
- * The code of `program` with that fault, as one module; by default that of the target, which exports
- * `createTarget`.
+ * Bundles `program` with this fault into one module. The default program is the server, which exports `createTarget`.
  *
- * @throws Error where the place is not there, or not only once: the sources have changed
+ * @throws Error if `from` does not occur exactly once in the file, because the sources have changed
  */
 export async function codeOf(
   { name, file, from, to }: Mutant,

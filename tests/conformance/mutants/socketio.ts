@@ -1,4 +1,4 @@
-// Faults of Socket.IO.
+// Mutants of the server with a fault in Socket.IO.
 
 import type { Mutant } from "./mutant.ts";
 

@@ -1,4 +1,4 @@
-// Faults of the WebSocket.
+// Mutants of the server with a fault in WebSocket.
 
 import type { Mutant } from "./mutant.ts";
 

@@ -214,7 +214,7 @@ describe("another process that does not answer", () => {
   test("is not reported as missing if it left the cluster in order", async () => {
     const { bus, nodes } = await cluster(3);
     const [a, b, c] = first(nodes);
-    // Its requests are lost, and its goodbye is not.
+    // The node no longer receives requests, but the message that it leaves the cluster still reaches the others.
     bus.nodes.delete(c);
     const fetched = all(a).fetchSockets();
     const acknowledged = all(a).emitWithAck("ask");

@@ -9,7 +9,7 @@ import { MemoryRedis } from "../../support/memory-redis.ts";
 import { turn, until } from "../../support/net.ts";
 import { type RedisNode, startRedisNode } from "../../support/redis-nodes.ts";
 
-// Timers of the adapter keep no process alive.
+// The adapter's timers do not keep the process alive, so this timer does.
 const alive = setInterval(() => {}, 1000);
 after(() => clearInterval(alive));
 
@@ -25,7 +25,7 @@ async function start(context: TestContext) {
   return { redis, a, b };
 }
 
-/** The id of the request that a server has published last. */
+/** Resolves to the id of the request that a server has published last. */
 async function requestOf(redis: MemoryRedis, from: RedisNode, before = 0): Promise<string> {
   const sent = (): string[] =>
     redis.published
@@ -34,7 +34,7 @@ async function requestOf(redis: MemoryRedis, from: RedisNode, before = 0): Promi
   await until(() => sent().length > 0);
   const start = sent().at(-1)?.indexOf(`${from.adapter.id}`) ?? -1;
   const text = sent().at(-1) ?? "";
-  // The id of the request begins with that of its server, which stands in front of it too.
+  // The message contains the server's id, and then the request's id, which begins with the server's id.
   const id = /[\w-]+/.exec(text.slice(text.indexOf(from.adapter.id, start + 1)))?.[0];
   return id ?? assert.fail(text);
 }
@@ -44,12 +44,12 @@ function answer(redis: MemoryRedis, to: RedisNode, fields: object): void {
   void redis.publish(channel, JSON.stringify(fields));
 }
 
-/** Has messages that were published before arrive. */
+/** Waits until messages published before have arrived. */
 async function arrive(): Promise<void> {
   for (let turns = 0; turns < 5; turns++) await turn();
 }
 
-/** Reads messages of a client until it is asked for an acknowledgement, and answers. */
+/** Reads the messages to a client until the event "ask", and acknowledges this event with `value`. */
 async function acknowledge({ client }: RedisNode, value: unknown): Promise<void> {
   for (;;) {
     const id = /^42(\d+)\["ask"/.exec(`${await client.next()}`)?.[1];
@@ -155,7 +155,7 @@ const BROADCASTS = "socket.io#/#";
 const MEMBERSHIP = "socket.io-barewire#/#";
 const EVERYBODY = { rooms: [], except: [], flags: {} };
 
-/** JSON, or MessagePack, of arrays in each other. */
+/** Returns nested arrays as JSON. */
 const deep = (depth: number): string => "[".repeat(depth) + "]".repeat(depth);
 const many = (length: number): number[] => Array.from({ length }, () => 1);
 
@@ -192,7 +192,7 @@ describe("a forged message", () => {
       a.io.on("event", (...args: unknown[]) => resolve(args)),
     );
     void redis.publish(REQUESTS, request(`["event",${deep(998)}]`));
-    // Behind it stands the function that answers.
+    // The last argument is the acknowledgement callback, which JSON turns into null.
     assert.equal(JSON.stringify(await heard), `[${deep(998)},null]`);
     void redis.publish(BROADCASTS, broadcastOf(nested(999)));
     assert.equal(JSON.stringify(await a.next("deep")), `[${deep(999)}]`);
@@ -233,14 +233,14 @@ function broadcast(data: unknown[]): Buffer {
   return broadcastOf(Buffer.from(encode(data)));
 }
 
-/** Around data that encode() refuses, too. */
+/** Builds a broadcast with encoded data, which may be data that encode() rejects. */
 function broadcastOf(data: Buffer): Buffer {
   const packet = [0x83, ...encode("type"), 2, ...encode("nsp"), ...encode("/"), ...encode("data")];
   const before = Buffer.from([0x93, ...encode("stranger"), ...packet]);
   return Buffer.concat([before, data, encode(EVERYBODY)]);
 }
 
-/** An event with arrays in each other, in MessagePack. */
+/** Returns an event with nested arrays as MessagePack. */
 function nested(depth: number): Buffer {
   return Buffer.concat([
     Buffer.from([0x92, ...encode("deep")]),

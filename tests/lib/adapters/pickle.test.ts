@@ -139,7 +139,7 @@ describe("reading pickles with more than plain data", () => {
     });
   }
 
-  /** Every opcode that pickletools knows and that is not one for data, with something that it could work on. */
+  /** Every opcode in pickletools that is not for plain data, after operands that it could use. */
   const REFUSED: Readonly<Record<string, string>> = {
     GLOBAL: "63 6f730a73797374656d0a",
     STACK_GLOBAL: "8c026f73 8c0673797374656d 93",
@@ -186,7 +186,7 @@ describe("reading pickles with more than plain data", () => {
   test("all bytes except the 35 opcodes for plain data are rejected", () => {
     let known = 0;
     for (let opcode = 0; opcode < 256; opcode++) {
-      // Enough on the stack and behind it for every opcode.
+      // The stack before the opcode and the bytes after it are sufficient for every opcode.
       const around = [`80045d7d4b014b0128`, `${"00".repeat(16)}2e`];
       const bytes = Buffer.from(around.join(opcode.toString(16).padStart(2, "0")), "hex");
       try {
@@ -310,7 +310,7 @@ describe("invalid and malicious pickles", () => {
     assert.ok(Array.isArray(read(nested(500)).value));
     refuses(nested(501), /more than 500 levels/);
     refuses(nested(400_000), /more than 500 levels/);
-    // Deep by references: a tuple of the tuple before, six hundred times.
+    // Nested by references: a tuple that contains the previous tuple, 600 times.
     refuses(`80042994${"8594".repeat(600)}2e`, /more than 500/);
     // A value that was measured before is nested more deeply the second time.
     const twice = (depth: number): string =>
@@ -320,7 +320,7 @@ describe("invalid and malicious pickles", () => {
   });
 
   test("references that double the size repeatedly are rejected", () => {
-    // None in a tuple, and forty tuples that hold the one before twice.
+    // A tuple that contains None, and 40 tuples that each contain the previous tuple twice.
     const doubled = Array.from({ length: 40 }, (_, i) => `68${le(i, 1)}8671${le(i + 1, 1)}`);
     refuses(`80045d284e857100${doubled.join("")}652e`, /too large/);
   });

@@ -1,5 +1,5 @@
-// Runs barewire servers in one cluster with Python servers over a real Redis. Flask-SocketIO is Debian's, which sends
-// pickles. Another version is used if PYTHONPATH has its sources. tests/programs/python_host.py speaks the dialect of
+// Runs barewire servers and Python servers in one cluster over a real Redis. Debian's version of Flask-SocketIO sends
+// pickles. To test another version, add its sources to PYTHONPATH. tests/programs/python_host.py uses the format of
 // newer versions.
 
 import assert from "node:assert/strict";
@@ -29,7 +29,7 @@ const CHANNEL = "flask-socketio";
 
 type Clients = Pick<PythonAdapterOptions, "publisher" | "subscriber">;
 
-/** Connects both clients of a host. */
+/** Connects the publisher and the subscriber of a host. */
 type ConnectClients = (context: TestContext, url: string) => Promise<Clients>;
 
 const connectNodeRedis: ConnectClients = async (context, url) => {
@@ -52,7 +52,7 @@ const connectIoredis: ConnectClients = async (context, url) => {
   return clients;
 };
 
-/** Resolves when so many hosts are subscribed, no more and no fewer. */
+/** Resolves when exactly this many hosts are subscribed. */
 async function subscribed(url: string, hosts: number): Promise<void> {
   const client = new Redis(url);
   try {
@@ -77,7 +77,7 @@ interface OurClient {
   receivedBefore(): Promise<unknown[]>;
 }
 
-/** Starts one of our servers. */
+/** Starts a barewire server. */
 async function startOurs(
   context: TestContext,
   url: string,
@@ -132,7 +132,7 @@ type StartCluster = (context: TestContext) => Promise<Cluster>;
 
 const NAMESPACES = ["/", "/chat"];
 
-/** Declares the tests of the scenario, for any kind of other server. */
+/** Declares the tests of the scenario. They apply to every kind of Python server. */
 function scenario(start: StartCluster): void {
   test("events reach the clients of the other server, in both directions", async (context) => {
     const { ours, theirs, publishers, errors } = await start(context);
@@ -266,7 +266,7 @@ function scenario(start: StartCluster): void {
   });
 }
 
-/** Registers the scenario with one Redis and one host in Python for all of its tests. */
+/** Declares the tests of the scenario with one Redis and one Python host for all of them. */
 function scenarioWith(
   startPeer: typeof startFlask,
   connectClients: ConnectClients,
@@ -286,7 +286,7 @@ function scenarioWith(
     for (const clean of cleanups) await clean();
   });
   scenario(async (context) => {
-    // The server of the test before has left.
+    // Wait until the server of the previous test has unsubscribed.
     await subscribed(url, 1);
     const ours = await startOurs(context, url, theirs.speaks, connectClients);
     await subscribed(url, 2);
@@ -334,7 +334,7 @@ describe("the Python adapter during failures of Redis", { skip: noRedis }, () =>
       ] as const) {
         from.io.to("ours").emit("back", 1);
         to.io.local.emit("local");
-        // Messages that waited for Redis arrive first, if the other server was subscribed again.
+        // Messages that waited for Redis arrive before this one, if the other server has subscribed again by then.
         const back = `back from ${from === a ? "a" : "b"}`;
         from.io.emit(back);
         from.io.emit("fence");
@@ -382,7 +382,7 @@ describe("the Python adapter during failures of Redis", { skip: noRedis }, () =>
     });
   }
 
-  // A client of redis does not connect without a password, and reports this itself.
+  // This test has no counterpart for node-redis, whose client reports a missing password itself and does not connect.
   test("ioredis: a missing password is reported as a clear error", async (context) => {
     const redis = await startRedis(context, { arguments: ["--requirepass", "secret"] });
     const errors: Error[] = [];

@@ -1,5 +1,5 @@
-// Tests the messages of a python-socketio cluster: reads what three versions have published, and writes messages for
-// them.
+// Tests the messages of a python-socketio cluster: reads messages that three versions have published, and writes
+// messages for these versions.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -48,11 +48,11 @@ function emit(args: readonly unknown[], rest: Partial<Emit> = {}): PythonMessage
 
 const BYTES = [{ b: Buffer.of(0, 255), x: [Buffer.from("q")] }];
 
-/** The expected message for each emit of python-socketio.py. A function distinguishes the versions. */
+/** The expected message for each emit of python-socketio.py. A function returns the message of a version. */
 const EXPECTED: Readonly<Record<string, PythonMessage | ((version: string) => PythonMessage)>> = {
   object: emit([{ a: 1 }]),
   None: emit([]),
-  // A tuple of 5.14 and 5.15.0 is a list to all of its receivers, those in Python too.
+  // All receivers, including Python servers, read a tuple from 5.14 or 5.15.0 as a list.
   "empty tuple": (version) => (version === "5.15.0" ? emit([[]]) : emit([])),
   tuple: (version) => (version === "5.15.0" ? emit([["a", 2, [3]]]) : emit(["a", 2, [3]])),
   list: emit([[1, 2]]),
@@ -87,7 +87,7 @@ const EXPECTED: Readonly<Record<string, PythonMessage | ((version: string) => Py
     id: 1,
     args: ["acked", { q: 1 }],
   },
-  // Before 5.10 these had no host_id.
+  // Versions before 5.10 publish this message and the next one without host_id.
   disconnect: (version) => ({
     method: "disconnect",
     namespace: "/",
@@ -211,7 +211,7 @@ describe("writing messages for python-socketio", () => {
 
   test("throws for an object like a binary placeholder only if the event has binary data", () => {
     const lookalike = { _placeholder: true, num: 0 };
-    // Truthy values in Python, and results of toJSON().
+    // Values that are true in Python, and results of toJSON().
     const others = [{ _placeholder: 1, num: 7 }, { toJSON: () => lookalike }, [[{ x: lookalike }]]];
     for (const object of [lookalike, ...others]) {
       assert.throws(() => text([object, Buffer.of(1)]), { code: "ERR_PYTHON_INEXPRESSIBLE" });

@@ -49,7 +49,7 @@ function published(redis: MemoryRedis): Record<string, unknown>[] {
   return redis.published.map(({ message }) => JSON.parse(message));
 }
 
-/** Publishes as a host in Python does. */
+/** Publishes a message as a Python host does. */
 function publish(redis: MemoryRedis, message: object, channel = CHANNEL): void {
   void redis.publish(channel, JSON.stringify({ namespace: "/", host_id: PYTHON_HOST, ...message }));
 }
@@ -58,7 +58,7 @@ function publishEmit(redis: MemoryRedis, event: string, data: unknown[], rest: o
   publish(redis, { method: "emit", event, data, binary: false, ...rest });
 }
 
-/** The id of a client, which is connected. */
+/** Returns the id of a connected client. */
 function idOf(client: TestClient): string {
   assert.ok(client.id !== undefined);
   return client.id;
@@ -145,7 +145,7 @@ describe("the Python adapter on two servers with one channel", () => {
       .emit("neither");
     a.io.local.emit("local");
     a.io.to("nobody").emit("to nobody");
-    // A room that is left out is not expressible: other hosts know sockets only.
+    // The message format cannot express that a room is excluded, because Python hosts exclude only sockets.
     a.io.except("x").emit("not the room x");
     a.io.emit("fence");
     assert.deepEqual(await receivedBefore(x), [["to x"], ["to many"], ["not the room x"]]);
@@ -308,7 +308,7 @@ describe("acknowledgements through the Python adapter", () => {
     await turn();
     clock.tick(60_001);
     await late;
-    // No state is kept for either request, and a late answer is ignored.
+    // The host keeps no state for either request, and ignores a late answer.
     const { host_id, callback } = published(redis).at(-1) ?? {};
     assert.ok(Array.isArray(callback));
     publish(redis, { method: "callback", host_id, sid: "nobody", id: callback[2], args: [1] });
@@ -384,7 +384,7 @@ describe("acknowledgements through the Python adapter", () => {
   });
 });
 
-/** The id of the host that published last. */
+/** Returns the id of the host that published last. */
 function hostIdOf(redis: MemoryRedis): unknown {
   return published(redis).at(-1)?.host_id;
 }
@@ -404,7 +404,7 @@ describe("messages from Python servers", () => {
     publishEmit(redis, "nobody", [1], { room: [] });
     publishEmit(redis, "by number", [1], { room: 7, skip_sid: idOf(y) });
     publishEmit(redis, "not y", [1], { skip_sid: [idOf(y), "unknown"] });
-    // Python skips the socket x, if it exists, and not the sockets in the room x.
+    // Python excludes the socket with the id x, if it exists, but not the sockets in the room x.
     publishEmit(redis, "skip is no room", [1], { skip_sid: "x" });
     publishEmit(redis, "args", ["a", 2, [3]]);
     publishEmit(redis, "bytes", [[{ _placeholder: true, num: 0 }], "AP8="], { binary: true });
@@ -443,7 +443,7 @@ describe("messages from Python servers", () => {
     assert.deepEqual(rooms.get("r"), new Set([x.id]));
     publish(redis, { method: "close_room", room: "r" });
     await until(() => !rooms.has("r"));
-    // A socket that is only in a room of that name is not disconnected.
+    // The sid of "disconnect" is a socket id, so sockets in a room of that name stay connected.
     publish(redis, { method: "enter_room", sid: y.id, room: "no sid" });
     publish(redis, { method: "disconnect", sid: "no sid" });
     publish(redis, { method: "disconnect", sid: x.id });
@@ -578,7 +578,7 @@ describe("errors of the Python adapter", () => {
     const { io, errors } = await host(context, redis, { maxBackpressure: 1000 });
     const releases: (() => void)[] = [];
     redis.onPublish = () => new Promise((resolve) => releases.push(() => resolve(1)));
-    io.emit("large", "x".repeat(5000)); // one alone always goes
+    io.emit("large", "x".repeat(5000)); // a single message is always published
     for (let i = 0; i < 50; i++) io.emit("small");
     assert.equal(redis.published.length, 1);
     assert.equal(errors.length, 1);
@@ -622,7 +622,7 @@ describe("errors of the Python adapter", () => {
     const client = await io.testClient();
     publishEmit(redis, "once", []);
     publishEmit(redis, "fence", []);
-    // Its listener was not added again with each attempt.
+    // The failed attempts to subscribe have added no further listeners.
     assert.deepEqual(await receivedBefore(client), [["once"]]);
     assert.equal(errors.length, 3);
   });

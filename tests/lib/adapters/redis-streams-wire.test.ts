@@ -1,4 +1,4 @@
-// Tests the format of @socket.io/redis-streams-adapter 0.3, which is read and written here.
+// Tests reading and writing the format of @socket.io/redis-streams-adapter 0.3.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -64,11 +64,11 @@ const IN_CHANNELS: readonly (ClusterMessage | ClusterAnswer | RecoveryNews)[] = 
   },
 ];
 
-/** Typed arrays of every kind as the same. */
+/** Serializes a value, and all kinds of typed arrays alike. */
 const comparable = (value: unknown): unknown =>
   JSON.stringify(value, (_name, each: unknown) => {
     if (each instanceof Uint8Array) return { bytes: [...each] };
-    // Buffers are asked for JSON first.
+    // JSON.stringify() has called toJSON() of a Buffer before it calls this function.
     const { type, data } = Object(each);
     if (type === "Buffer" && Array.isArray(data)) return { bytes: data };
     return each instanceof Set ? [...each] : each;

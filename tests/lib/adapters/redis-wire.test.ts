@@ -1,5 +1,5 @@
-// Tests the format of @socket.io/redis-adapter, which is read here, and written as the same bytes or with the same
-// meaning.
+// Tests the format of @socket.io/redis-adapter: reads its messages, and writes messages with the same bytes or with the
+// same meaning.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -23,7 +23,7 @@ function bytesOf(text: string): Buffer {
   return text.startsWith("{") ? Buffer.from(text) : Buffer.from(text, "hex");
 }
 
-/** JSON knows no `undefined`. */
+/** Removes `undefined` values, which JSON cannot express. */
 const plain = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
 
 describe("broadcasts of @socket.io/redis-adapter", () => {

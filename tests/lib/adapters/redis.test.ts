@@ -13,17 +13,17 @@ import { Clock } from "../../support/clock.ts";
 import { MemoryRedis } from "../../support/memory-redis.ts";
 import { turn, until } from "../../support/net.ts";
 
-// Timers of the adapter do not keep the process alive, so this timer does.
+// The adapter's timers do not keep the process alive, so this timer does.
 const alive = setInterval(() => {}, 1000);
 after(() => clearInterval(alive));
 
-/** A client of ioredis, as far as the adapter sees it. */
+/** A fake ioredis client with the members that the adapter uses. */
 class PretendedClient extends EventEmitter implements IoRedisClient {
   readonly status = "ready";
-  /** The connections that were opened with it. */
+  /** The connections that duplicate() has created. */
   readonly opened: PretendedClient[] = [];
   readonly commands: (readonly unknown[])[] = [];
-  /** Subscribers to the channels that are asked for. */
+  /** The number of subscribers that PUBSUB NUMSUB returns for each channel. */
   counts: readonly number[] = [1, 1];
   /** The reply to PUBLISH. */
   publish: () => Promise<unknown> = async () => 1;
@@ -99,7 +99,7 @@ describe("the Redis adapter", () => {
     const { adapter, host, publisher, subscriber, event } = await start({ heartbeatInterval: 10 });
     publisher.counts = [2, 1];
     await until(() => adapter.stats().subscribedToAll);
-    // Redis has both subscriptions now, and the answer to the second is on its way.
+    // Redis has both subscriptions now, but its reply to the second has not arrived yet.
     subscriber.emit("messageBuffer", ROOM, event(1));
     for (const number of [2, 2, 3]) {
       subscriber.emit("messageBuffer", ROOM, event(number));
@@ -259,7 +259,7 @@ describe("the Redis adapter", () => {
       [channel, { requestId: "r", sockets: ["a"], uid }],
       [channel, { requestId: "r", rooms: ["a", "room"], uid }],
     ]);
-    // A request without a sender is not answered, and one from the adapter itself is ignored.
+    // The adapter answers neither a request without a sender nor a request of its own.
     ask({ uid: undefined, type: 0 });
     ask({ uid: undefined, type: 1 });
     ask({ uid, type: 1 });

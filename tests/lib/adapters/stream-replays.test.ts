@@ -1,4 +1,4 @@
-// Tests reading a stream again for recovering clients: their turns, and the entries that each receives.
+// Tests how recovering clients share reads of a stream: their turns, and the entries that each client receives.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -7,7 +7,7 @@ import { type ReplayTurn, StreamReplays } from "../../../lib/adapters/stream-rep
 
 const ENTRIES = Array.from({ length: 10 }, (_, index) => `${index + 1}-0`);
 
-/** Over a stream of ten entries. Pages are the ids of three. */
+/** Creates replays over a stream of ten entries. A page has the ids of three entries. */
 function start() {
   const calls: string[] = [];
   const before = (id: string): number => ENTRIES.indexOf(id.replace("(", "")) + 1;
@@ -56,7 +56,7 @@ describe("replays of a Redis stream", () => {
     assert.equal(await briefest.complete, false);
     assert.deepEqual(await Promise.all([lowest.complete, highest.complete]), [true, true]);
     assert.deepEqual(lowest.pages.flat(), ENTRIES.slice(1));
-    // Its first page begins before it.
+    // The first page for this client is shared, and begins before the client's offset.
     assert.deepEqual(highest.pages.flat(), ENTRIES.slice(4));
     assert.deepEqual(briefest.pages.flat(), ENTRIES.slice(1, 4));
     assert.deepEqual(calls, ["(1-0 10-0", "(4-0 10-0", "(7-0 10-0", "(10-0 10-0", "- +"]);

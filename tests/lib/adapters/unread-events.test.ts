@@ -1,4 +1,4 @@
-// Tests when all events that were sent to clients before their stream entries were read are settled.
+// Tests when events that the server sends to clients before it reads their stream entries are settled.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -14,7 +14,7 @@ describe("events sent to clients before their stream entries were read", () => {
     for (const number of [3, 4]) early.add(number, new Promise((resolve) => answers.push(resolve)));
     assert.equal(early.last, 4);
     const over = early.over();
-    // Entries that are read before Redis has answered settle nothing.
+    // An entry that is read before Redis has replied settles no event.
     early.onRead("9-0");
     assert.equal(early.isPending, true);
     answers[0]?.({ id: "10-0" });

@@ -8,7 +8,7 @@ import { SOURCE, type ToPrimary } from "../../../lib/cluster/messages.ts";
 
 const LIMIT = 10_000;
 
-/** A message of a batch with an item of so many bytes. */
+/** Returns a batch message with one item of this many bytes. */
 function batch(length: number): ToPrimary {
   const body = new Uint8Array(length);
   const item = { type: "publish", nsp: "/", node: "a", body, kept: undefined } as const;

@@ -35,7 +35,7 @@ class Process extends EventEmitter {
     if (typeof written === "function") this.#written.push(() => written(null));
   }
 
-  /** The process has read all its messages. */
+  /** Makes the process read all its messages. */
   read(): void {
     for (const written of this.#written.splice(0)) written();
   }
@@ -75,7 +75,7 @@ function start(context: TestContext, count: number): Process[] {
   });
 }
 
-/** A client, and its connection in the primary. */
+/** Opens a connection. Returns the client's socket, and the socket in the primary. */
 async function connection(context: TestContext): Promise<[client: Socket, connection: Socket]> {
   const server = createServer();
   const accepted = once(server, "connection");

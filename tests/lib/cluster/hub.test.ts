@@ -30,7 +30,7 @@ const LIMITS: RecoveryLimits = {
 class RecoverableHost extends Host {
   readonly returned: string[] = [];
 
-  /** Adds a socket whose secret is `pid`, at the offset of the adapter or that of its session. */
+  /** Adds a socket with the private session id `pid` at an offset, by default the adapter's. */
   connect(adapter: IpcAdapter, id: string, pid: string, offset = adapter.offset): Member {
     void this.add(id);
     const added = this.sockets.get(id);
@@ -60,7 +60,7 @@ class Node {
   readonly host = new RecoverableHost();
   readonly link: Link;
   readonly adapter: IpcAdapter;
-  /** The messages in both directions while the node is paused. */
+  /** The messages that are held in both directions while the node is paused. */
   held: { readonly up: ToHub[]; readonly down: FromHub[] } | undefined;
 
   constructor(hub: Hub, number: number, limits = LIMITS) {
@@ -84,7 +84,7 @@ class Node {
     this.adapter.broadcast({ type: EVENT, namespace: "/", data }, EVERYBODY);
   }
 
-  /** Sends an event to one of its own sockets. */
+  /** Sends an event to one of this node's sockets. */
   emitTo(id: string, ...data: [string, ...unknown[]]): void {
     const member = this.host.sockets.get(id);
     assert.ok(member !== undefined);
@@ -96,12 +96,12 @@ class Node {
     return this.host.received.filter(([to]) => to === id).map((event) => event.slice(2, -1)[0]);
   }
 
-  /** The offset that the client of a socket has. */
+  /** Returns the offset that the client of a socket has received. */
   offsetOf(id: string): string {
     return String(this.host.received.findLast(([to]) => to === id)?.at(-1));
   }
 
-  /** Disconnects a socket, whose session can be recovered. */
+  /** Disconnects a socket, and keeps its session for recovery. */
   lose(id: string): void {
     const session = this.host.sockets.get(id)?.recoverableSession;
     if (session === undefined) throw new Error("no session");
@@ -116,7 +116,7 @@ class Node {
     return typeof restored === "string" ? restored : this.join(restored, pid);
   }
 
-  /** The middleware lets a client in. Returns the values that it has missed. */
+  /** Lets a client join after the middleware has run. Returns the values that the client has missed. */
   join(session: RestoredSession, pid: string): readonly unknown[] | string {
     const missed = this.adapter.endRecovery(session);
     if (missed === undefined) return "too much";
@@ -147,7 +147,7 @@ afterEach(async () => {
   hub = new Hub();
 });
 
-/** Two nodes that know each other, and a client "a" of the first. */
+/** Starts two nodes that know each other, and connects a client "a" to the first node. */
 async function two(limits = LIMITS): Promise<[Node, Node]> {
   const [one, other] = start(2, limits);
   if (one === undefined || other === undefined) throw new Error("two nodes");
@@ -166,7 +166,7 @@ test("an event that cannot be encoded for clients throws at the sender, and is a
   one.emit("event", 1);
   await turn();
   const offset = other.offsetOf("b");
-  // MessagePack can express it, and JSON cannot.
+  // MessagePack can encode this value, but JSON cannot.
   assert.throws(() => one.emit("event", 2n ** 60n + 1n), TypeError);
   await until(() => errors.length === 1);
   other.lose("b");
@@ -225,7 +225,7 @@ describe("a client that reconnects to another worker", () => {
     await turn();
     const offset = one.offsetOf("a");
     void one.adapter.addAll("a", new Set(["room"]));
-    // These have not reached the client, but the primary.
+    // These events reach the primary, but not the client.
     one.emitTo("a", "event", 2);
     one.emit("event", 3);
     one.emitTo("a", "event", 4);
@@ -263,12 +263,12 @@ describe("a client that reconnects to another worker", () => {
     other.emit("event", 6);
     const restored = await restoring;
     if (typeof restored === "string") throw new Error(restored);
-    // As with middleware that takes its time.
+    // This event is emitted while middleware still runs.
     one.emit("event", 7);
     await turn();
     const missed = other.join(restored, "pid");
     other.emit("event", 8);
-    // First the events that the primary had numbered when it answered, then the events that arrived here.
+    // First the events that the primary had numbered before it answered, then the events that arrived at this node.
     assert.deepEqual(missed, [4, 2, 3, 5, 6, 7]);
     assert.deepEqual(other.heard("a"), [8]);
   });
@@ -365,7 +365,7 @@ describe("a client that reconnects to another worker", () => {
     await turn();
     const restored = await one.adapter.restoreSession("pid", offset);
     assert.ok(typeof restored === "object");
-    // Middleware has refused it.
+    // The middleware has rejected the client.
     one.adapter.endRecovery(restored);
     one.adapter.delAll("a");
     await turn();
@@ -435,7 +435,7 @@ describe("a client that reconnects to another worker", () => {
   test("starts a new session if the missed events exceed maxReplay only in their JSON encoding", async () => {
     const [one, other] = await two({ ...LIMITS, maxReplay: 3_500 });
     one.lose("a");
-    // JSON has six characters for each of these.
+    // JSON encodes each of these characters as six characters.
     one.emit("event", "\u0001".repeat(1_000));
     await turn();
     assert.equal(await other.restore("pid"), "packets dropped");
@@ -499,7 +499,7 @@ describe("memory for recovery in the primary", () => {
     say({ type: "keep", nsp, body: new Uint8Array(length), kept });
   }
 
-  /** How many packets a client has missed, or why it is a new one. */
+  /** Returns how many packets a client has missed, or why it starts a new session. */
   function claim(nsp: string, pid: string): number | string {
     const request = requests++;
     say({ type: "claim", nsp, request, pid, offset: undefined });
@@ -590,7 +590,7 @@ test("rooms that cannot be sent to another worker are omitted, and events to suc
   await turn();
   const restored = await other.adapter.restoreSession("pid", offset);
   assert.ok(typeof restored !== "string");
-  // One error for rooms and one for except: a symbol cannot be sent to other processes.
+  // One error for `rooms` and one for `except`, because a symbol cannot be sent to other processes.
   const error = "TypeError: a symbol cannot be encoded";
   assert.deepEqual(errors.map(String), [error, error]);
   assert.deepEqual(restored.rooms, new Set(["a", 5, null, "text"]));

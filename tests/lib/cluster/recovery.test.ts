@@ -14,9 +14,9 @@ import { eventually, startWorkers } from "../../support/workers.ts";
 
 interface Client {
   readonly socket: Socket;
-  /** The numbers that it has received. */
+  /** The numbers that the client has received. */
   readonly numbers: number[];
-  /** Times that it was disconnected. */
+  /** How often the client was disconnected. */
   disconnections: number;
   pid: number;
 }
@@ -41,7 +41,7 @@ async function pidOf(socket: Socket): Promise<number> {
   return pid;
 }
 
-/** Clients of both of two workers. */
+/** Connects clients until both workers have some. Returns the clients of each worker. */
 async function clientsOfBoth(
   context: TestContext,
   url: string,
@@ -97,7 +97,7 @@ test("when a worker is killed during broadcasts, its clients recover and other c
       numbers.filter((number) => number % 2 === 1),
     );
   }
-  // There are two again.
+  // Wait until two workers run again.
   await eventually(async () => {
     const health: { state: string }[] = await sender.socket.timeout(10_000).emitWithAck("health");
     return health.length === 2 && health.every(({ state }) => state === "ready");
@@ -132,7 +132,7 @@ test("a rolling restart rejects no connection, and clients recover on the new wo
       const request = httpRequest({ host: "127.0.0.1", port, path, agent: kept });
       request.end();
       const { status, body } = await answerTo(request).catch((error) => {
-        // As every client of HTTP does: the server may end a connection that is not in use.
+        // HTTP clients have to expect this error, because a server may close a connection that is not in use.
         if (!request.reusedSocket) throw error;
         return { status: 200, body: "0" };
       });
@@ -212,7 +212,7 @@ test("SIGTERM to a worker replaces the worker, and stop() in a worker ends all p
 
 test("a worker that hangs is killed when too many messages wait for it, and is replaced", async (context) => {
   const program = await startWorkers(context, { workers: 2 });
-  // node:cluster passes new connections to the worker that hangs as well, so no client may need one.
+  // node:cluster passes new connections to the hanging worker, too, so no client may open another connection.
   const [[one], [other]] = await clientsOfBoth(context, program.url, { transports: ["websocket"] });
   assert.ok(one && other);
   process.kill(one.pid, "SIGSTOP");
@@ -241,7 +241,7 @@ test("a worker exits when the primary hangs and too many messages wait for it", 
   await program.says(/Worker \d has ended: exit code 0/);
   await eventually(() => one.socket.connected, "its client connects anew");
   assert.equal(other.disconnections, 0);
-  // The sockets of the others are still there.
+  // The folder with the sockets of the running processes still exists.
   const left = readdirSync(folder).filter((name) => name.startsWith("barewire-"));
   assert.equal(left.length, 1);
 });

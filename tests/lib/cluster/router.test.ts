@@ -1,4 +1,4 @@
-// Requests and upgrades that one worker forwards to another. Both run in this process.
+// Tests requests and upgrades that one worker forwards to another. Both workers run in this process.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -37,7 +37,7 @@ interface Worker {
   requests: number;
 }
 
-/** A connection as it would be in the process that it was sent to: it receives again. */
+/** Resumes reading from a connection, as the process that receives the connection does. */
 function received(socket: Socket): Socket {
   const handle: { readStart(): void } = Reflect.get(socket, "_handle");
   handle.readStart();
@@ -76,7 +76,7 @@ async function startWorker(
   return worker;
 }
 
-/** Starts two workers, which also know a third one that does not run. */
+/** Starts two workers, which also know a third worker that does not run. */
 async function startTwo(context: TestContext): Promise<[Worker, Worker]> {
   const folder = mkdtempSync(join(tmpdir(), "barewire-router-"));
   context.after(() => rmSync(folder, { recursive: true }));
@@ -128,7 +128,7 @@ test("ends the session when the client aborts a forwarded poll", async (context)
   const [socket] = one.io.sockets.sockets.values();
   assert.ok(socket);
   const reason = once(socket, "disconnect");
-  // The poll waits when its session cannot be written to otherwise.
+  // The transport is writable as soon as the poll has reached the session.
   await until(() => socket.conn.transport.writable);
   poll.destroy();
   assert.equal((await reason)[0], "transport error");
@@ -145,7 +145,7 @@ test("a worker that shuts down forwards new clients to another worker and closes
   const [one, other] = await startTwo(context);
   one.router.leave();
   one.io.engine.refuseClients();
-  // The worker that does not run is tried as well.
+  // In three attempts the router also tries the worker that does not run.
   for (const _each of [1, 2, 3]) {
     const { status, headers, body } = await ask(one.port, HANDSHAKE);
     assert.equal(status, 200);
@@ -172,7 +172,7 @@ test("a worker that shuts down refuses new clients if no other worker runs", asy
 
 test("of two workers that shut down at once, neither forwards a client back to the other", async (context) => {
   const [one, other] = await startTwo(context);
-  // Neither knows yet that the other one leaves.
+  // Neither worker knows yet that the other worker shuts down.
   one.router.setPeers([other]);
   other.router.setPeers([one]);
   one.router.leave();
@@ -189,7 +189,7 @@ test("of two workers that shut down at once, neither forwards a client back to t
 test("a worker answers a forwarded request itself, even if the session is another worker's", async (context) => {
   const [one, other] = await startTwo(context);
   const path = `${HANDSHAKE}&sid=${generateSessionId(2)}`;
-  // As from a worker that mistakes worker 1 for worker 2.
+  // The header of a worker that mistakes worker 1 for worker 2.
   const headers = { "barewire-forwarded": `${SECRET} 3 127.0.0.1 1 tcp` };
   const request = httpRequest({ socketPath: one.path, path, headers, agent: false });
   request.end();
@@ -216,7 +216,7 @@ test("passes a WebSocket to the worker with its session, and new WebSockets to o
   await fresh.join();
   assert.equal(other.io.engine.clientsCount, 1);
   fresh.socket.close();
-  // A request that no WebSocket can be opened for is refused by the other one, as one of its own is.
+  // The other worker rejects an invalid upgrade request in the same way as an upgrade request of its own.
   const bad = { "Sec-WebSocket-Version": "7" };
   assert.equal(await upgradeStatus(one.port, bad), await upgradeStatus(other.port, bad));
 });
@@ -286,7 +286,7 @@ test("stopReading() returns the bytes received so far and leaves later bytes to 
   assert.ok(connection !== undefined);
   assert.equal(Buffer.from(stopReading(connection)).toString(), "early");
   client.write("late");
-  // What another connection has received after that would have found "late" as well.
+  // When a later connection has received its data, this connection would have received "late" if it were still reading.
   connect(port, "127.0.0.1").end("later");
   await until(() => connections[1]?.readableLength === 5);
   assert.deepEqual([connection.bytesRead, connection.readableLength], [5, 0]);

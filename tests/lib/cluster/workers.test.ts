@@ -1,4 +1,4 @@
-// io.run({ workers }) with real worker processes. The clients need no option for it.
+// Tests io.run({ workers }) with real worker processes and clients with their default options.
 
 import assert from "node:assert/strict";
 import { Agent, request as httpRequest } from "node:http";
@@ -38,7 +38,7 @@ async function connectAll(
   return all;
 }
 
-/** A poll or post of a session, over one of the agent's connections. */
+/** Sends a poll or a POST of a session over one of the agent's connections. */
 function over(agent: Agent, port: number, path: string, body?: string): Promise<Answer> {
   const method = body === undefined ? "GET" : "POST";
   const request = httpRequest({ host: "127.0.0.1", port, path, agent, method });
@@ -46,7 +46,7 @@ function over(agent: Agent, port: number, path: string, body?: string): Promise<
   return answerTo(request);
 }
 
-/** Sessions of at least two workers. */
+/** Opens sessions until at least two workers have some. */
 async function sessionsOfSeveralWorkers(port: number): Promise<PollingClient[]> {
   const sessions: PollingClient[] = [];
   await eventually(async () => {
@@ -116,7 +116,7 @@ describe("io.run({ workers })", () => {
     const sessions = await sessionsOfSeveralWorkers(program.port);
     for (const session of sessions) {
       await session.join();
-      // Connections reach the workers in turn, so some of these are for another one.
+      // node:cluster passes connections to the workers in turn, so some reach a worker without the session.
       const client = session.webSocket();
       await client.opened();
       client.send("2probe");
@@ -154,7 +154,7 @@ describe("io.run({ workers })", () => {
       "X-Forwarded-For": "1.2.3.4",
       "Barewire-Forwarded": "secret 1 5.6.7.8 9 tls",
     };
-    // Three connections in turn: at least two of them reach another worker.
+    // node:cluster passes connections to the workers in turn, so at least two reach a worker without the session.
     for (const _each of [1, 2, 3]) await session.post("40", headers);
     await eventually(() => told(program).length >= 3, "the middleware sees the requests");
     const pids = new Set(told(program).map(({ pid }) => pid));
@@ -208,7 +208,7 @@ describe("io.run({ workers })", () => {
       .emitWithAck("fetch", "these");
     assert.deepEqual(fetched.map(({ id }) => id).sort(), ids);
     for (const { rooms } of fetched) assert.ok(rooms.includes("more"));
-    // The two other workers, and the primary, which runs the same program.
+    // The two other workers answer, and the primary, which runs the same program.
     const pids: number[] = await first.timeout(10_000).emitWithAck("servers");
     assert.equal(new Set(pids).size, 3);
     assert.ok(pids.includes(program.process.pid ?? 0));
@@ -233,7 +233,7 @@ describe("io.run({ workers })", () => {
   });
 });
 
-/** What the middleware of the program has seen. */
+/** Returns the requests that the middleware of the program has logged. */
 function told(program: WorkersProgram): {
   readonly pid: number;
   readonly remoteAddress: string;
