@@ -1,5 +1,5 @@
-// What the compiler says to a program that gives adapters for socket.io. Nothing here runs: `npm run
-// types` is the test, and each line that must not compile says so.
+// Compile-time tests of programs that use adapters for socket.io. `npm run types` checks this file, and nothing here
+// runs. Each line that must not compile has a @ts-expect-error.
 
 import { createAdapter as createClusterAdapter } from "@socket.io/cluster-adapter";
 import { createAdapter as createMongoAdapter } from "@socket.io/mongo-adapter";

@@ -1,5 +1,5 @@
-// What the compiler says to a program that uses the client. Nothing here runs: `npm run types` is
-// the test, and each line that must not compile says so.
+// Compile-time tests of programs that use the client. `npm run types` checks this file, and nothing here runs. Each
+// line that must not compile has a @ts-expect-error.
 
 import io, {
   connect,
@@ -24,12 +24,12 @@ interface ServerEvents {
   ask: (question: string, answer: (reply: string, sure: boolean) => void) => void;
 }
 
-/** Compiles only where both types are the same, neither wider nor narrower. */
+/** Compiles only if both types are identical, neither wider nor narrower. */
 type Same<A, B> =
   (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 declare function same<A, B>(yes: Same<A, B>): void;
 
-/** One pair of event maps says what both ends do: the server's come first there, and last here. */
+/** Both ends share one pair of event maps: the server lists its events first, the client lists them last. */
 export type TypedServer = Server<ClientEvents, ServerEvents>;
 type TypedSocket = Socket<ServerEvents, ClientEvents>;
 
@@ -86,7 +86,7 @@ export async function aTypedClient(): Promise<void> {
   await socket.emitWithAck("chat", "text", () => {});
 }
 
-/** Where nothing is declared, everything goes, as in a program without types. */
+/** Without declared events, every event and argument compiles, as in a program without types. */
 export async function anUntypedClient(): Promise<void> {
   const socket = io();
   socket.on("anything", (a, b, callback) => callback(a.b.c, b));
@@ -107,7 +107,7 @@ export function aTypedManager(): TypedSocket {
   return manager.socket("/admin");
 }
 
-/** What a program for socket.io-client says with the names of its types. */
+/** Uses the type names that programs import from socket.io-client. */
 export function namesOfStock(): void {
   const options: Partial<ManagerOptions & SocketOptions> = {
     forceNew: true,
