@@ -16,10 +16,11 @@ const MAY_IMPORT: readonly (readonly [place: string, allowed: readonly string[]]
   ["protocol/engineio/", ["protocol/engineio/", "protocol/bytes.ts"]],
   ["protocol/socketio/", ["protocol/socketio/", "protocol/bytes.ts"]],
   ["protocol/", ["protocol/", "node:buffer"]],
-  // Both ends' edge. Browsers load it, so it knows no Node. One file of it adapts packets to parsers.
+  // Both ends use these files. Browsers load them, so they must not import node: modules. parser.ts adapts
+  // user-supplied parsers, so it may import the packets.
   ["lib/events/parser.ts", ["protocol/socketio/", "protocol/bytes.ts", "lib/events/"]],
   ["lib/events/", ["lib/events/"]],
-  // Broadcasts are encoded without a socket.
+  // A broadcast is encoded without a socket, so these files may import only codecs.
   ["lib/websocket/frames", ["protocol/websocket/frame.ts", "protocol/bytes.ts"]],
   ["lib/engineio/outgoing", ["protocol/engineio/", "protocol/bytes.ts", "lib/websocket/frames.ts"]],
   [
@@ -49,7 +50,8 @@ const MAY_IMPORT: readonly (readonly [place: string, allowed: readonly string[]]
       "node:",
     ],
   ],
-  // Processes and their messages. Of other layers they know only the values that they pass on.
+  // The processes of a cluster. Of the other layers, these files may import only the modules whose values they pass
+  // between processes.
   [
     "lib/cluster/",
     [
@@ -61,7 +63,7 @@ const MAY_IMPORT: readonly (readonly [place: string, allowed: readonly string[]]
       "node:",
     ],
   ],
-  // Entries of the package, which the server does not import.
+  // Entries of the package. The server does not import them.
   [
     "lib/adapters/",
     [
@@ -116,12 +118,12 @@ const MAY_IMPORT: readonly (readonly [place: string, allowed: readonly string[]]
     "client/platform/",
     ["protocol/", "client/platform/", "client/engineio/", "client/socketio/", "lib/events/"],
   ],
-  // Entries alone put a platform under the layers.
+  // Only the entries of the package choose a platform, so other client files must not import one.
   ["client/", ["protocol/", "client/", "lib/events/"]],
 ];
 /**
- * The first of two files imports types of the second, which imports the first. A socket has its namespace or its
- * manager as a public member, and these create the sockets.
+ * Pairs of files in which the first imports types of the second, and the second imports the first. A socket has its
+ * namespace or its manager as a public member, and the namespace or the manager creates the sockets.
  */
 const MUTUAL_TYPES: readonly (readonly [string, string])[] = [
   ["lib/socketio/socket.ts", "lib/socketio/namespace.ts"],
@@ -214,7 +216,7 @@ describe("imports", () => {
   test("the browser client imports no node: module, directly or indirectly", () => {
     const reached = new Set<string>();
     const visit = (file: string): void => {
-      // Bundlers put this file in its place: the field "browser" of package.json.
+      // Bundlers replace this file: see the field "browser" of package.json.
       if (file === "protocol/bytes.ts") file = "client/platform/bytes.ts";
       if (reached.has(file)) return;
       reached.add(file);
@@ -257,7 +259,7 @@ describe("source files", () => {
       assert.match(text, /^(?:\/\/ \S|\/\*\*\n \* \S[\s\S]*?\n \* @module barewire)/);
       assert.doesNotMatch(text, /\bas any\b|: any\b|<any>|@ts-|\bas unknown as\b/);
       assert.doesNotMatch(code(file), /console\.|debugger/);
-      // Whoever calls run() has given it the process.
+      // Only run() may end the process: a program that calls run() expects this.
       if (file !== "lib/run.ts") assert.doesNotMatch(text, /process\.exit/);
     });
   }
