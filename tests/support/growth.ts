@@ -1,11 +1,11 @@
-// Asserts how the time of a function grows, instead of how long it takes, which depends on the machine.
+// Asserts how the time of a function grows. The absolute time would depend on the machine.
 
 import assert from "node:assert/strict";
 
-/** The factor between the two sizes. Time that grows with the square of the size grows by 64. */
+/** The ratio of the two input sizes. Quadratic time would grow by a factor of 64. */
 const FACTOR = 8;
 const MAX_GROWTH = 30;
-/** Added to the time of the small size, since the clock of the processor time may be coarse, in microseconds. */
+/** Added to the time of the small input, because the processor clock may be coarse. In microseconds. */
 const CLOCK = 1_000;
 
 /** Returns the processor time of this process that a call takes, in microseconds. */
