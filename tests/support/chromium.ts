@@ -21,7 +21,7 @@ const ARGUMENTS = [
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-sync",
-  // Chromium can take this host offline. It does not do so for loopback addresses.
+  // An external name for this machine, so that the emulated loss of the network applies to it.
   `--host-resolver-rules=MAP ${ELSEWHERE} 127.0.0.1`,
 ];
 
