@@ -50,7 +50,7 @@ describe("SlidingWindow", () => {
     }
   });
 
-  // A window so large that Node does not take its memory from a pool.
+  // Node does not allocate a window of this size from its pool.
   const LARGE = 262_144;
 
   test("uses little memory for few bytes, and at most a quarter more than the window", () => {
