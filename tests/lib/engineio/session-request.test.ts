@@ -18,7 +18,8 @@ describe("SessionRequest", () => {
     return new Promise((resolve) => {
       http.once("request", (request, response) => {
         resolve(request);
-        // Answered, it has lost a listener of Node's, which leaves a trace.
+        // The response removes a listener of Node from the request, which changes the object, so the response is sent
+        // later.
         setImmediate(() => response.end());
       });
       const socket = connect(portOf(http), "127.0.0.1", () => {
