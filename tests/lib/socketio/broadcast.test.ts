@@ -21,7 +21,7 @@ async function start(
   return { io, clients };
 }
 
-/** Each client receives an event that requests an acknowledgement, and sends it. */
+/** Asserts that each client receives an event that requests an acknowledgement, and sends the acknowledgement. */
 async function answer(clients: readonly WebSocketClient[], id: number): Promise<void> {
   for (const [i, client] of clients.entries()) {
     assert.equal(await client.next(), `42${id}["ask",1]`);
