@@ -60,7 +60,7 @@ describe("HTTP redirects", () => {
       const address = server.address();
       assert.ok(typeof address === "object" && address !== null);
       const socket = io(`http://127.0.0.1:${address.port}`, {
-        // An agent for http makes no request for https.
+        // An agent for http sends no request to https.
         agent: new Agent(),
         forceNew: true,
         reconnection: false,
