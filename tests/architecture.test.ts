@@ -1,4 +1,4 @@
-// Checks this project's rules: which modules may import which, and what source files must not contain.
+// Checks the rules of this project: the imports that each module may have, and code that no source file may contain.
 
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
@@ -133,7 +133,7 @@ const MUTUAL_TYPES: readonly (readonly [string, string])[] = [
 const SHARED = /^lib\/[^/]+\.ts$/;
 
 function sources(folder: string): string[] {
-  // An empty folder is missing in a fresh clone.
+  // Git does not store empty folders, so a fresh clone lacks them.
   if (!existsSync(join(ROOT, folder))) return [];
   return readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".ts"))
@@ -144,12 +144,12 @@ function read(file: string): string {
   return readFileSync(join(ROOT, file), "utf8");
 }
 
-/** The text of a file without its docstrings, whose examples have other imports. */
+/** Returns the text of a file without its docstrings, because their examples have imports too. */
 function code(file: string): string {
   return read(file).replace(/^ *(?:\/\*\*| \*).*$/gm, "");
 }
 
-/** The imports and re-exports of a file, as paths from the root or names of packages. */
+/** Returns the imports and re-exports of a file, as paths from the root or names of packages. */
 function imports(file: string): string[] {
   return [...code(file).matchAll(/(?:from|import) "([^"]+)"/g)].map(([, specifier = ""]) =>
     specifier.startsWith(".") ? normalize(join(dirname(file), specifier)) : specifier,
@@ -243,7 +243,7 @@ describe("imports", () => {
   });
 });
 
-/** imports(), without type imports, which do not exist at run time. */
+/** Returns the imports of a file without type imports, because these do not exist at run time. */
 function valueImports(file: string): string[] {
   const text = read(file).replace(/import type [\s\S]*?from "[^"]+";/g, "");
   return [...text.matchAll(/from "(\.[^"]+)"/g)].map(([, specifier = ""]) =>
@@ -255,7 +255,7 @@ describe("source files", () => {
   for (const file of [...FILES, "server.ts"]) {
     test(`${file} begins with a comment, and has no any, @ts-ignore, console or process.exit`, () => {
       const text = read(file);
-      // An entry of the package is a module of the API reference.
+      // A file begins with a comment. In an entry of the package, the comment declares a module of the API reference.
       assert.match(text, /^(?:\/\/ \S|\/\*\*\n \* \S[\s\S]*?\n \* @module barewire)/);
       assert.doesNotMatch(text, /\bas any\b|: any\b|<any>|@ts-|\bas unknown as\b/);
       assert.doesNotMatch(code(file), /console\.|debugger/);

@@ -35,7 +35,7 @@ const run = promisify(execFile);
 const folder = mkdtempSync(join(tmpdir(), "barewire-deployment-"));
 after(() => rmSync(folder, { recursive: true }));
 
-/** An empty folder. */
+/** Creates an empty folder. Returns its path. */
 function emptyFolder(name: string): string {
   const path = join(folder, name);
   mkdirSync(path);

@@ -57,7 +57,7 @@ const FILES = PAGES.flatMap((page) =>
   programs(page).map((code, index) => {
     const file = join(folder, `${page.replace(/\W/g, "-")}-${index + 1}.ts`);
     writeFileSync(file, code);
-    // The program has in-memory clients and no listening server.
+    // A program with in-memory clients and without a listening server ends by itself.
     const ends = code.includes("testClient(") && !/new Server\(0|\.run\(|listen\(/.test(code);
     return { name: `${page}, program ${index + 1}`, file, ends };
   }),

@@ -10,9 +10,9 @@ const ROOT = join(import.meta.dirname, "..");
 
 /** The names that the examples of some files may use without importing or declaring them. */
 interface Scope {
-  /** The files, by the start of their names. The first scope that matches counts. */
+  /** The start of the file names to which the scope applies. The first matching scope is used. */
   readonly files: string;
-  /** Imported names, by module. */
+  /** The imported names, by module. */
   readonly imports: Readonly<Record<string, readonly string[]>>;
   /** The types of declared constants. */
   readonly constants: Readonly<Record<string, string>>;

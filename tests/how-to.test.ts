@@ -1,4 +1,4 @@
-// Compiles the programs of docs/how-to/ under `strict`, and checks that they do what their page says.
+// Compiles the programs of docs/how-to/ under `strict`, and checks the behaviour that each page describes.
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";

@@ -1,5 +1,5 @@
 // Every public member of the classes of socket.io and socket.io-client exists in barewire, or
-// docs/from-socket.io.md says why it does not.
+// docs/from-socket.io.md explains why it does not.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";

@@ -46,7 +46,7 @@ const FIELDS: readonly (readonly [
   ["identity;q=0, gzip;q=0.1",         "gzip",     "gzip",     "identity with q=0"],
   ["identity;q=0.5, *;q=0",            "identity", "identity", "identity, and the wildcard with q=0"],
   ["identity;q=0.5, *;q=0.1",          "identity", "identity", "identity, and the wildcard with a lower weight"],
-  // Form.
+  // Syntax.
   ["GZip;Q=0.5",                       "gzip",     "gzip",     "upper case"],
   ["\tgzip ;\t q=0.5 , br ; q=0.4",    "gzip",     "gzip",     "optional white space"],
   [",, gzip,",                         "gzip",     "gzip",     "empty elements"],

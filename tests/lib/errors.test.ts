@@ -33,7 +33,7 @@ type Way = "refused" | "onError" | "uncaught";
 
 interface Case {
   readonly way: Way;
-  /** The event that onError() receives. Default: "e". */
+  /** The event name that is passed to onError(). Default: "e". */
   readonly event?: string;
   /** Options of the server. */
   readonly options?: ServerOptions;

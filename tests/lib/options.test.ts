@@ -1,4 +1,4 @@
-// Options of Server, run(), testClient() and Engine: each is validated when it is passed.
+// The options of Server, run(), testClient() and Engine: the call to which an option is passed validates it.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
@@ -332,7 +332,7 @@ const RECOVERY: CasesOf<RecoveryOptions> = {
   skipMiddlewares: BOOLEAN,
 };
 
-/** Adds the required options of a rate limit that are missing. */
+/** Adds the missing required options of a rate limit. */
 function completed(options: object): { readonly rateLimit: object } {
   return { rateLimit: { events: 1, interval: 1, ...Reflect.get(options, "rateLimit") } };
 }

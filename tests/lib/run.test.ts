@@ -1,4 +1,4 @@
-// io.run() in a program that does nothing else.
+// io.run() in a program without other code that ends the process.
 
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";

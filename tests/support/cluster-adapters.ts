@@ -118,7 +118,7 @@ const ADAPTERS = {
   postgres: async (url, options) => {
     const { createAdapter } = await import("@socket.io/postgres-adapter");
     const pool = await postgresPool(url);
-    // The adapter takes its listening connection out of the pool, so the pool's own error listener is removed. If the
+    // The adapter takes its listening connection out of the pool, which removes the pool's error listener from it. If the
     // connection breaks, the adapter acquires another without releasing the broken one, so the pool would shrink each
     // time.
     pool.on("connect", (client) => {

@@ -156,7 +156,7 @@ function socketOf(namespace: string, id: string): Socket {
   return socket;
 }
 
-/** Calls a method by its name. */
+/** Calls the method with this name. */
 function call(object: object, method: string, args: readonly unknown[]): Untyped {
   const callable: unknown = Reflect.get(object, method);
   if (typeof callable !== "function") throw new TypeError(`there is no method ${method}`);

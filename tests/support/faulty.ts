@@ -1,4 +1,4 @@
-// Starts fault-program.ts.
+// Runs fault-program.ts, and sends commands to it.
 
 import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -7,7 +7,7 @@ import type { TestContext } from "node:test";
 import { ENVIRONMENT } from "./environment.ts";
 import type { Command, Report } from "./fault-program.ts";
 
-/** A server in a process of its own. */
+/** The server of fault-program.ts, in its own process. */
 export class Faulty {
   readonly port: number;
   readonly #child: ChildProcess;

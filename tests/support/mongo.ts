@@ -1,4 +1,4 @@
-// A stand-in for MongoDB, which neither Debian nor npm packages. It implements the part of the wire protocol that the
+// A stand-in for MongoDB, which is missing in Debian and npm. It implements the part of the wire protocol that the
 // driver needs for socket.io's adapter and emitter: insert, find and change streams over in-memory collections. An
 // unknown operation or operator is an error.
 //

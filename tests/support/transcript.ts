@@ -42,7 +42,7 @@ export function readPage(text: string): Page {
   return { program: program.join("\n"), lines };
 }
 
-/** The length of ids. A page gives each id a name, because ids differ in each run. */
+/** The length of ids. A page names each id instead of spelling it, because ids differ in each run. */
 const ID_LENGTH = 20;
 /** The only variable whose value may differ at each use. */
 const DATE = "date";

@@ -40,9 +40,9 @@ export function adapters(io: Server): AdapterFactory[] {
   io.adapter((nsp) => new OwnStock(nsp));
   io.adapter(Own).adapter((nsp) => new Own(nsp));
   new Server({ adapter: createClusterAdapter() });
-  // @ts-expect-error it is no adapter
+  // @ts-expect-error this class is not an adapter
   io.adapter(class {});
-  // @ts-expect-error it is called with a namespace, and returns an adapter
+  // @ts-expect-error the function must return an adapter
   io.adapter(() => 1);
   return [makeCluster(() => Object(1))];
 }

@@ -59,7 +59,7 @@ export async function aTypedClient(): Promise<void> {
   });
   // @ts-expect-error no such event
   socket.on("nothing", () => {});
-  // @ts-expect-error the server listens to it, and does not emit it
+  // @ts-expect-error only the client emits this event
   socket.on("plain", () => {});
 
   socket.emit("plain", 1);
@@ -67,7 +67,7 @@ export async function aTypedClient(): Promise<void> {
   socket.emit("chat", "text", (at) => same<typeof at, number>(true));
   // @ts-expect-error no such event
   socket.emit("nothing");
-  // @ts-expect-error the server emits it
+  // @ts-expect-error only the server emits this event
   socket.emit("news", "from", "text");
   // @ts-expect-error an argument is of another type
   socket.emit("plain", "1");
@@ -82,7 +82,7 @@ export async function aTypedClient(): Promise<void> {
     same<typeof error, Error>(true);
     same<typeof late, number>(true);
   });
-  // @ts-expect-error the acknowledgement is not given
+  // @ts-expect-error emitWithAck() accepts no callback
   await socket.emitWithAck("chat", "text", () => {});
 }
 
@@ -100,7 +100,7 @@ export async function anUntypedClient(): Promise<void> {
 export function aTypedManager(): TypedSocket {
   const manager = new Manager("http://localhost:3000", { reconnectionDelayMax: 1000 });
   manager.on("reconnect_attempt", (attempt) => same<typeof attempt, number>(true));
-  // @ts-expect-error a number of milliseconds
+  // @ts-expect-error the delay is a number of milliseconds
   manager.reconnectionDelay("1");
   // @ts-expect-error no such transport
   io({ transports: ["pigeon"] });

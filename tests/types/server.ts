@@ -52,7 +52,7 @@ export async function aTypedServer(io: TypedServer): Promise<void> {
   // @ts-expect-error an argument is of another type
   io.except("room").emit("chat", "from", 1);
   io.send("text");
-  // @ts-expect-error a message is a text
+  // @ts-expect-error the argument of a message must be a string
   io.send(1);
 
   io.timeout(1).emit("ask", "why?", (error, responses) => {
@@ -61,7 +61,7 @@ export async function aTypedServer(io: TypedServer): Promise<void> {
   });
   const responses = await io.in("room").emitWithAck("ask", "why?");
   same<typeof responses, string[]>(true);
-  // @ts-expect-error the acknowledgement is not given
+  // @ts-expect-error emitWithAck() accepts no callback
   await io.emitWithAck("ask", "why?", () => {});
 
   const [remote] = await io.fetchSockets();

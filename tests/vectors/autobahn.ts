@@ -99,7 +99,7 @@ export function autobahnCases(frames: Frames): readonly Case[] {
 
   // biome-ignore format: aligned table
   return [
-    // 2 Pings and pongs (RFC 6455 §5.5.2, §5.5.3). Section 1, of sizes, is below.
+    // 2 Pings and pongs (RFC 6455 §5.5.2, §5.5.3). autobahn.test.ts has the sizes of section 1.
     { cases: "2.1", does: "RFC 6455 §5.5.2 a ping without payload", sends: [ping(), BYE], gives: ["pong", ...CLOSED] },
     { cases: "2.2", does: "RFC 6455 §5.5.2 a ping with a text", sends: [ping(HELLO), BYE], gives: [`pong ${HELLO}`, ...CLOSED] },
     { cases: "2.3", does: "RFC 6455 §5.5.2 a ping with a payload that is not UTF-8", sends: [ping(bytes("00 ff fe fd fc fb 00 ff")), BYE], gives: [`pong ${Buffer.from("00fffefdfcfb00ff", "hex")}`, ...CLOSED] },
@@ -144,7 +144,7 @@ export function autobahnCases(frames: Frames): readonly Case[] {
     { cases: "5.18", does: "RFC 6455 §5.4 a text frame inside a fragmented text", sends: [text(F1, CUT), text(F2)], gives: UNFINISHED },
     { cases: "5.19, 5.20", does: "RFC 6455 §5.4 five fragments with pings between them", sends: WITH_PINGS, gives: ["pong pongme 1!", "pong pongme 2!", `text ${FRAGMENTS.join("")}`, ...CLOSED] },
 
-    // 6 UTF-8 (RFC 6455 §8.1). Kuhn's strings and "fail fast" are below.
+    // 6 UTF-8 (RFC 6455 §8.1). KUHN has Kuhn's strings, and autobahn.test.ts has the "fail fast" cases.
     { cases: "6.1.1", does: "RFC 6455 §5.6 an empty text", sends: [text(""), BYE], gives: ["text", ...CLOSED] },
     { cases: "6.1.2", does: "RFC 6455 §5.6 a text of three empty fragments", sends: [...inFragments(["", "", ""]), BYE], gives: ["text", ...CLOSED] },
     { cases: "6.1.3", does: "RFC 6455 §5.6 a fragment with payload between two empty fragments", sends: [...inFragments(["", "middle frame payload", ""]), BYE], gives: ["text middle frame payload", ...CLOSED] },

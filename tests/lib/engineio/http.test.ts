@@ -423,7 +423,7 @@ describe("A request for a session", () => {
     await client.join();
     const polled = client.poll();
     await turn();
-    // Packets after a close packet are ignored.
+    // The event follows the close packet, so the server must ignore it.
     assert.equal((await client.post('1\x1e42["late"]')).body, "ok");
     assert.equal((await polled).body, "6");
     assert.deepEqual(ends, ["transport close"]);

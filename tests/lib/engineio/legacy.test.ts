@@ -51,7 +51,7 @@ class OldClient {
   }
 }
 
-/** Answers "echo" with its arguments. */
+/** Emits the arguments of each event "echo" back. */
 function echo(socket: Socket): void {
   socket.on("echo", (...args) => args.pop()(...args));
 }

@@ -21,7 +21,7 @@ const OPEN = "/socket.io/?EIO=4&transport=polling";
 const PAGE = "https://page.example";
 const EVIL = "https://evil.test";
 
-/** Returns the status of a GET and of an upgrade with these headers. */
+/** Sends a GET and an upgrade request with these headers. Returns the status of each response. */
 async function statuses(port: number, headers: Record<string, string>): Promise<number[]> {
   return [(await ask(port, OPEN, { headers })).status, await upgradeStatus(port, headers)];
 }

@@ -1,4 +1,5 @@
-// The request of a session is stored as text if the program has not changed it, and restored on demand.
+// The engine stores the request of a session as text if the program has not changed the request. It restores the
+// request on demand.
 
 import assert from "node:assert/strict";
 import { createServer, IncomingMessage } from "node:http";

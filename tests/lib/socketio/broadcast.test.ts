@@ -69,7 +69,7 @@ describe("A broadcast with acknowledgements", () => {
     await new Promise((resolve) => socket?.once("sync", resolve));
     clock.tick(500);
     await rejected;
-    // A late acknowledgement is ignored.
+    // The acknowledgement arrives after the timeout, so the server must ignore it.
     await clients[1]?.next();
     clients[1]?.send('430["late"]');
     await turn();

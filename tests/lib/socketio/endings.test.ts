@@ -18,9 +18,9 @@ import {
   WebSocketClient,
 } from "../../support/net.ts";
 
-/** The states of a connection, by what the client is doing. */
+/** The states of a connection, from the client's view. */
 type State =
-  /** Over polling, with a GET that the server has not answered yet. */
+  /** Over polling, with a pending GET. */
   | "getWaits"
   /** Over polling, between two GETs. */
   | "noGet"
@@ -185,7 +185,7 @@ async function probe(port: number): Promise<ProbingPeer> {
   return new ProbingPeer(webSocket);
 }
 
-/** Brings a client into a state. */
+/** Connects a client and brings it into a state. */
 const ENTER: Record<State, (io: Server, port: number) => Promise<Peer>> = {
   getWaits: async (io, port) => {
     const peer = new PollingPeer(await joinPolling(port));

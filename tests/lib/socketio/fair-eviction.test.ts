@@ -21,7 +21,7 @@ class Item extends Kept {
   }
 }
 
-/** Returns a bound, and the names of the items that it has dropped. */
+/** Creates a limit. Returns it with a list of the names of the items that it drops. */
 function start(maxCount: number, maxSize: number): { bound: FairEviction; given: string[] } {
   return { bound: new FairEviction(maxCount, maxSize), given: [] };
 }

@@ -25,7 +25,7 @@ const THREE_A_SECOND: RateLimitOptions = { events: 3, interval: 1000 };
 /** The sessions must not time out while a test advances the clock by hours. */
 const NO_HEARTBEAT = { pingInterval: 1_000_000_000 };
 
-/** Records what a socket receives: the numbers of its events "n", and its errors as "event retryAfter". */
+/** Records the numbers of a socket's events "n", and its errors in the form "event retryAfter". */
 function heardBy(socket: Socket): unknown[] {
   const log: unknown[] = [];
   socket.on("n", (n, ...others) => {
@@ -387,7 +387,7 @@ describe("rateLimit of sockets and namespaces", () => {
   });
 });
 
-/** Has a client leave a namespace and join it again. */
+/** Leaves a namespace with a client and joins the namespace again. */
 async function leaveAndJoin(io: Server, client: WebSocketClient, name: string): Promise<Socket> {
   const [socket] = io.of(name).sockets.values();
   const gone = new Promise((resolve) => socket?.once("disconnect", resolve));

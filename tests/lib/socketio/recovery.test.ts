@@ -29,14 +29,14 @@ function welcome(packet: string): Welcome {
   return JSON.parse(packet.slice(packet.indexOf("{")));
 }
 
-/** Connects a client, and returns it with the payload of the CONNECT response. */
+/** Connects a client. Returns it with the payload of the server's CONNECT packet. */
 async function join(port: number, auth: object = {}): Promise<[WebSocketClient, Welcome]> {
   const client = new WebSocketClient(port);
   const told = welcome(await client.join(`40${JSON.stringify(auth)}`));
   return [client, told];
 }
 
-/** Breaks a client's connection, and waits until the server notices. */
+/** Breaks a client's connection, and waits until the server has detected it. */
 async function lose(client: WebSocketClient, socket: Socket): Promise<void> {
   const gone = new Promise((resolve) => socket.once("disconnect", resolve));
   client.socket.terminate();
@@ -95,7 +95,7 @@ describe("recovery with socket.io-client", () => {
 });
 
 describe("an event emitted to a disconnected socket", () => {
-  /** Disconnects a client, calls `emit`, and returns what the client receives when it recovers. */
+  /** Disconnects a client, calls `emit`, and returns the events that the client receives when it recovers. */
   async function receivedAfter(
     context: TestContext,
     emit: (io: Server, gone: Socket) => void,

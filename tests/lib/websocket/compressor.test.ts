@@ -38,7 +38,7 @@ async function raw(
   return { client, ours, closed };
 }
 
-/** Returns the code in the close frame, the only frame after the opening handshake. */
+/** Returns the code of the close frame, which must be the first frame after the opening handshake. */
 function closeCode(received: Buffer): number | undefined {
   const [close] = readFrames(received.subarray(received.indexOf("\r\n\r\n") + 4));
   return close?.payload.readUInt16BE(0);

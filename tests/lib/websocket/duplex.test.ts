@@ -405,7 +405,7 @@ describe("createWebSocketStream", () => {
 interface Paused {
   readonly ours: WebSocketConnection;
   readonly tcp: TcpSocket;
-  /** The first character of each message that was delivered. */
+  /** The first character of each message that the program has received. */
   readonly log: string[];
 }
 

@@ -1,4 +1,4 @@
-// RFC 7692 §7.2: the part of permessage-deflate that needs no zlib.
+// RFC 7692 §7.2: the part of permessage-deflate that does not need zlib.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
