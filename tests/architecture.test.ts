@@ -1,4 +1,4 @@
-// Checks this project's rules: which modules may import which, and what source files must not contain.
+// Checks the rules of this project: the imports that each module may have, and code that no source file may contain.
 
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
@@ -16,10 +16,11 @@ const MAY_IMPORT: readonly (readonly [place: string, allowed: readonly string[]]
   ["protocol/engineio/", ["protocol/engineio/", "protocol/bytes.ts"]],
   ["protocol/socketio/", ["protocol/socketio/", "protocol/bytes.ts"]],
   ["protocol/", ["protocol/", "node:buffer"]],
-  // Both ends' edge. Browsers load it, so it knows no Node. One file of it adapts packets to parsers.
+  // Both ends use these files. Browsers load them, so they must not import node: modules. parser.ts adapts
+  // user-supplied parsers, so it may import the packets.
   ["lib/events/parser.ts", ["protocol/socketio/", "protocol/bytes.ts", "lib/events/"]],
   ["lib/events/", ["lib/events/"]],
-  // Broadcasts are encoded without a socket.
+  // A broadcast is encoded without a socket, so these files may import only codecs.
   ["lib/websocket/frames", ["protocol/websocket/frame.ts", "protocol/bytes.ts"]],
   ["lib/engineio/outgoing", ["protocol/engineio/", "protocol/bytes.ts", "lib/websocket/frames.ts"]],
   [
@@ -49,7 +50,8 @@ const MAY_IMPORT: readonly (readonly [place: string, allowed: readonly string[]]
       "node:",
     ],
   ],
-  // Processes and their messages. Of other layers they know only the values that they pass on.
+  // The processes of a cluster. Of the other layers, these files may import only the modules whose values they pass
+  // between processes.
   [
     "lib/cluster/",
     [
@@ -61,7 +63,7 @@ const MAY_IMPORT: readonly (readonly [place: string, allowed: readonly string[]]
       "node:",
     ],
   ],
-  // Entries of the package, which the server does not import.
+  // Entries of the package. The server does not import them.
   [
     "lib/adapters/",
     [
@@ -116,12 +118,12 @@ const MAY_IMPORT: readonly (readonly [place: string, allowed: readonly string[]]
     "client/platform/",
     ["protocol/", "client/platform/", "client/engineio/", "client/socketio/", "lib/events/"],
   ],
-  // Entries alone put a platform under the layers.
+  // Only the entries of the package choose a platform, so other client files must not import one.
   ["client/", ["protocol/", "client/", "lib/events/"]],
 ];
 /**
- * The first of two files imports types of the second, which imports the first. A socket has its namespace or its
- * manager as a public member, and these create the sockets.
+ * Pairs of files in which the first imports types of the second, and the second imports the first. A socket has its
+ * namespace or its manager as a public member, and the namespace or the manager creates the sockets.
  */
 const MUTUAL_TYPES: readonly (readonly [string, string])[] = [
   ["lib/socketio/socket.ts", "lib/socketio/namespace.ts"],
@@ -131,7 +133,7 @@ const MUTUAL_TYPES: readonly (readonly [string, string])[] = [
 const SHARED = /^lib\/[^/]+\.ts$/;
 
 function sources(folder: string): string[] {
-  // An empty folder is missing in a fresh clone.
+  // Git does not store empty folders, so a fresh clone lacks them.
   if (!existsSync(join(ROOT, folder))) return [];
   return readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith(".ts"))
@@ -142,12 +144,12 @@ function read(file: string): string {
   return readFileSync(join(ROOT, file), "utf8");
 }
 
-/** The text of a file without its docstrings, whose examples have other imports. */
+/** Returns the text of a file without its docstrings, because their examples have imports too. */
 function code(file: string): string {
   return read(file).replace(/^ *(?:\/\*\*| \*).*$/gm, "");
 }
 
-/** The imports and re-exports of a file, as paths from the root or names of packages. */
+/** Returns the imports and re-exports of a file, as paths from the root or names of packages. */
 function imports(file: string): string[] {
   return [...code(file).matchAll(/(?:from|import) "([^"]+)"/g)].map(([, specifier = ""]) =>
     specifier.startsWith(".") ? normalize(join(dirname(file), specifier)) : specifier,
@@ -214,7 +216,7 @@ describe("imports", () => {
   test("the browser client imports no node: module, directly or indirectly", () => {
     const reached = new Set<string>();
     const visit = (file: string): void => {
-      // Bundlers put this file in its place: the field "browser" of package.json.
+      // Bundlers replace this file: see the field "browser" of package.json.
       if (file === "protocol/bytes.ts") file = "client/platform/bytes.ts";
       if (reached.has(file)) return;
       reached.add(file);
@@ -241,7 +243,7 @@ describe("imports", () => {
   });
 });
 
-/** imports(), without type imports, which do not exist at run time. */
+/** Returns the imports of a file without type imports, because these do not exist at run time. */
 function valueImports(file: string): string[] {
   const text = read(file).replace(/import type [\s\S]*?from "[^"]+";/g, "");
   return [...text.matchAll(/from "(\.[^"]+)"/g)].map(([, specifier = ""]) =>
@@ -253,11 +255,11 @@ describe("source files", () => {
   for (const file of [...FILES, "server.ts"]) {
     test(`${file} begins with a comment, and has no any, @ts-ignore, console or process.exit`, () => {
       const text = read(file);
-      // An entry of the package is a module of the API reference.
+      // A file begins with a comment. In an entry of the package, the comment declares a module of the API reference.
       assert.match(text, /^(?:\/\/ \S|\/\*\*\n \* \S[\s\S]*?\n \* @module barewire)/);
       assert.doesNotMatch(text, /\bas any\b|: any\b|<any>|@ts-|\bas unknown as\b/);
       assert.doesNotMatch(code(file), /console\.|debugger/);
-      // Whoever calls run() has given it the process.
+      // Only run() may end the process: a program that calls run() expects this.
       if (file !== "lib/run.ts") assert.doesNotMatch(text, /process\.exit/);
     });
   }

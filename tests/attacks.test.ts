@@ -10,10 +10,13 @@ import { hasTitle, rowsOf } from "./support/page-rows.ts";
 const DOCS = join(import.meta.dirname, "../docs");
 const rows = rowsOf(readFileSync(join(DOCS, "attacks.md"), "utf8"));
 
-/** Rows without a test begin their outcome so. */
+/** The start of the outcome in rows that have no test. */
 const UNTESTED = /^Does not apply: /;
 
-/** A link to a file, and the title of a test there: of a table of tests, the group or not, and the row. */
+/**
+ * A link to a test file, followed by the title of a test. If the test is a row of a table, the titles of its groups
+ * precede the title.
+ */
 const TEST = /^\[[^\]]+\]\(([^)]+)\) ((?:`[^`]+`)(?: › `[^`]+`)*)$/;
 
 describe("docs/attacks.md", () => {

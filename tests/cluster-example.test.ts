@@ -37,7 +37,7 @@ class Cluster {
     context.after(() => this.stop());
   }
 
-  /** Resolves to the match of the first line that was or will be printed. */
+  /** Resolves to the match of the first line of output, past or future, that matches the pattern. */
   async said(pattern: RegExp): Promise<RegExpExecArray> {
     for (;;) {
       for (const line of this.lines) {
@@ -54,7 +54,7 @@ class Cluster {
     this.child.stdin?.write(`${line}\n`);
   }
 
-  /** Ends it as Ctrl-C does. Resolves to its exit code. */
+  /** Ends the example as Ctrl-C does. Resolves to its exit code. */
   async stop(): Promise<unknown> {
     this.child.kill("SIGINT");
     const [code] = await this.ended;
@@ -89,7 +89,7 @@ async function joinCluster(
   return client;
 }
 
-/** Resolves to the id of a new session, which begins with the number of its node. */
+/** Opens a session. Resolves to its id, which begins with the number of its node. */
 async function newSession(url: string, headers: Record<string, string> = {}): Promise<string> {
   const answer = await fetch(`${url}/socket.io/?EIO=4&transport=polling`, { headers });
   const sid = /"sid":"([^"]+)"/.exec(await answer.text())?.[1];
@@ -97,17 +97,17 @@ async function newSession(url: string, headers: Record<string, string> = {}): Pr
   return sid;
 }
 
-/** Checks that a cookie keeps the node of new sessions, and that the id of a session comes before the cookie. */
+/** Checks that the cookie selects the node of a new session, and that the session id overrides the cookie. */
 async function keepsByCookie(url: string): Promise<void> {
   const page = await fetch(url);
   assert.match(page.headers.get("set-cookie") ?? "", /^node=[123];/);
   await page.text();
   for (const node of NODES) {
-    // The balancer would take turns.
+    // Without the cookie, the balancer would select a different node each time.
     for (let time = 0; time < 3; time++) {
       const sid = await newSession(url, { Cookie: `node=${node}` });
       assert.equal(sid[0], node);
-      // A browser whose cookie another tab has changed.
+      // Simulates a browser in which another tab has changed the cookie.
       const [other = ""] = NODES.filter((each) => each !== node);
       const answer = await fetch(`${url}/socket.io/?EIO=4&transport=polling&sid=${sid}`, {
         method: "POST",
@@ -135,7 +135,7 @@ for (const [balancer, debianPackage] of [
 
     if (balancer === "haproxy") await keepsByCookie(url);
 
-    // Clients join until each node has some, and one node has all kinds.
+    // Connect clients until each node has at least one client, and one node has clients of all kinds.
     const clients: Client[] = [];
     const kinds = (node: string): number =>
       new Set(clients.filter((client) => client.node === node).map(({ kind }) => kind)).size;
@@ -146,7 +146,8 @@ for (const [balancer, debianPackage] of [
       batch++
     ) {
       assert.ok(batch < 12, "the balancer does not spread the clients");
-      // In another order each time: a balancer that takes turns would give each node one kind.
+      // Rotate the kinds in each batch. Otherwise a round-robin balancer would assign all clients of one kind to the
+      // same node.
       const rotated = KINDS.map((_, index) => KINDS[(index + batch) % KINDS.length] ?? []);
       for (const transports of rotated) clients.push(await joinCluster(context, url, transports));
     }
@@ -172,7 +173,7 @@ for (const [balancer, debianPackage] of [
     await Promise.all(moved);
     for (const { node } of lost) assert.notEqual(node, killed);
     await says(lost[0], "after the kill");
-    // Each broadcast reached each client once, and nobody else was disconnected.
+    // Each client received each broadcast once, and no other client was disconnected.
     for (const { said } of clients)
       assert.deepEqual(said, ["from 1", "from 2", "from 3", "after the kill"]);
     assert.deepEqual(
@@ -182,7 +183,7 @@ for (const [balancer, debianPackage] of [
 
     cluster.command(`start ${killed}`);
     await cluster.said(new RegExp(`node ${killed} runs`));
-    // The balancer finds it by its next health check.
+    // The balancer detects the restarted node at its next health check.
     while (!(await newSession(url)).startsWith(killed)) await pause(50);
 
     const ended = await cluster.stop();

@@ -27,7 +27,7 @@ import { heard } from "./support/heard.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const EXAMPLE = join(ROOT, "examples/minimal/server.ts");
-/** Bytes of the minimal server, bundled and minified by esbuild's own settings. */
+/** Maximum size of the minimal server in bytes, bundled and minified with esbuild's default settings. */
 const MAX_FILE = 165_000;
 
 const run = promisify(execFile);
@@ -35,14 +35,14 @@ const run = promisify(execFile);
 const folder = mkdtempSync(join(tmpdir(), "barewire-deployment-"));
 after(() => rmSync(folder, { recursive: true }));
 
-/** An empty folder. */
+/** Creates an empty folder. Returns its path. */
 function emptyFolder(name: string): string {
   const path = join(folder, name);
   mkdirSync(path);
   return path;
 }
 
-/** Starts a server that has nothing around it, in the folder of its file. */
+/** Starts a server in the folder of its file, with no environment variables but HOST and PORT. */
 async function start(
   context: TestContext,
   command: string,
@@ -99,7 +99,7 @@ async function serves(context: TestContext, command: string, file: string): Prom
   await left;
 }
 
-/** The package as npm installs it, beside which programs of these tests lie. */
+/** The package as npm installs it. The programs of these tests are in the same folder. */
 const installed = join(folder, "node_modules/barewire");
 
 before(async () => {
@@ -109,7 +109,7 @@ before(async () => {
   }
 });
 
-/** The sources that dist/ mirrors. */
+/** Returns the sources from which the files in dist/ are built. */
 function sources(): string[] {
   const folders = ["protocol", "lib", "client"];
   const inFolders = folders.flatMap((name) =>
@@ -187,11 +187,11 @@ describe("the npm package", () => {
   }
 });
 
-/** `export { a, type b as c }`, `export class a`, and their like. */
+/** Matches `export { a, type b as c }`, `export class a` and similar statements. */
 const EXPORTS =
   /^export (type )?(?:\{([^}]*)\}|(?:abstract )?(?:class|const|function|interface|type) (\w+))/gm;
 
-/** Bundles a program with esbuild's command line in mind: --bundle --minify --platform=node --external:barewire/cluster. */
+/** Bundles a program like esbuild --bundle --minify --platform=node --external:barewire/cluster. */
 async function bundleProgram(file: string): Promise<string> {
   const { outputFiles, warnings } = await build({
     entryPoints: [file],
@@ -246,7 +246,7 @@ describe("the minimal server bundled into a single file", () => {
     }
   });
 
-  /** A program in a folder of its own, as a single file. */
+  /** Bundles a program into a single file in its own folder. Returns the file. */
   async function bundled(name: string, source: string): Promise<string> {
     const path = emptyFolder(name);
     const program = join(path, "program.ts");

@@ -21,7 +21,7 @@ const PAGES = [
   ...readdirSync(join(ROOT, "docs/wire")).map((name) => `docs/wire/${name}`),
 ];
 
-/** The entries that programs import, and their files. */
+/** The source file of each entry that the programs import. */
 const MODULES: Readonly<Record<string, string>> = {
   barewire: join(ROOT, "tests/support/docs-entry.ts"),
   "barewire/client": join(ROOT, "client/index.ts"),
@@ -33,7 +33,7 @@ const MODULES: Readonly<Record<string, string>> = {
   "barewire/websocket": join(ROOT, "websocket.ts"),
 };
 
-/** The programs of a page, with the ports that they name free ones. */
+/** Returns the programs of a page, with their ports replaced by free ports. */
 function programs(page: string): string[] {
   const text = readFileSync(join(ROOT, page), "utf8");
   return [...text.matchAll(/^```ts\n(.*?)^```$/gms)].map(([, code = ""]) =>
@@ -57,7 +57,7 @@ const FILES = PAGES.flatMap((page) =>
   programs(page).map((code, index) => {
     const file = join(folder, `${page.replace(/\W/g, "-")}-${index + 1}.ts`);
     writeFileSync(file, code);
-    // The program has in-memory clients and no listening server.
+    // A program with in-memory clients and without a listening server ends by itself.
     const ends = code.includes("testClient(") && !/new Server\(0|\.run\(|listen\(/.test(code);
     return { name: `${page}, program ${index + 1}`, file, ends };
   }),
@@ -77,7 +77,7 @@ describe("documentation", () => {
     const files = FILES.filter(({ ends }) => ends).map(({ file }) => file);
     assert.ok(files.length >= 5, `only ${files.length} programs`);
     for (const file of files) {
-      // Programs that do not end are killed, which throws.
+      // execFileSync() throws if the program does not end in time.
       execFileSync(process.execPath, ["--import", "tsx", file], {
         cwd: ROOT,
         env: ENVIRONMENT,

@@ -1,4 +1,4 @@
-// The examples in docstrings: each compiles under `strict`, with the names that its class or function stands for.
+// Compiles each example in a docstring under `strict`. The names that an example may use depend on its file.
 
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -8,11 +8,11 @@ import { assertCompiles, exampleFolder } from "./support/example-folder.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 
-/** What the examples of some files may use without an import or a declaration of their own. */
+/** The names that the examples of some files may use without importing or declaring them. */
 interface Scope {
-  /** The files, by the start of their names. The first scope that matches counts. */
+  /** The start of the file names to which the scope applies. The first matching scope is used. */
   readonly files: string;
-  /** Imported names, by module. */
+  /** The imported names, by module. */
   readonly imports: Readonly<Record<string, readonly string[]>>;
   /** The types of declared constants. */
   readonly constants: Readonly<Record<string, string>>;
@@ -100,7 +100,10 @@ function examplesOf(file: string): Example[] {
     });
 }
 
-/** Returns a module that contains the example in a function, so that the example may declare the same names as its scope. */
+/**
+ * Returns a module that contains the example in a function. The example may therefore declare a name that its scope
+ * declares too.
+ */
 function moduleOf({ code, scope }: Example): string {
   const own = [...code.matchAll(/^import .*$/gm)].map(([line]) => line);
   const given = Object.entries(scope.imports).flatMap(([module, names]) => {

@@ -101,7 +101,7 @@ describe("the page of examples/flask-tutorial with client 1.3.6", { skip: noChro
     test(`sends and receives all kinds of messages over ${transport}`, async (context) => {
       const { url, lines } = await start(context);
       const page = await browser.newPage();
-      // A client that finds no WebSocket in its page stays with polling.
+      // Without a WebSocket class in the page, the client stays on polling.
       if (transport === "polling") await page.addInitScript("globalThis.WebSocket = undefined");
       context.after(() => page.close());
       page.setDefaultTimeout(WAIT);
@@ -149,7 +149,7 @@ describe("the page of examples/flask-tutorial with client 1.3.6", { skip: noChro
       const page = await browser.newPage({ colorScheme });
       context.after(() => page.close());
       await page.goto(url);
-      // The system's colour for text is light on dark, and dark on light.
+      // The text colour of the system is light in dark mode, and dark in light mode.
       const colour: string = await page.evaluate("getComputedStyle(document.body).color");
       const [red = 0] = [...colour.matchAll(/\d+/g)].map(Number);
       assert.equal(red > 127 ? "dark" : "light", colorScheme, colour);

@@ -42,7 +42,7 @@ async function serveSlow(
   return { io, port, socket: await connected, client, pid };
 }
 
-/** The numbers of the events "n" in a polling answer. */
+/** Returns the numbers of the events "n" in the response to a poll. */
 function numbersIn(body: string): number[] {
   return [...body.matchAll(/\["n",(?:\{[^}]*\},)?(\d+)/g)].map(([, n]) => Number(n));
 }
@@ -146,7 +146,7 @@ const GUARANTEES: Record<string, Test> = {
   },
 
   "The order of events from different clients is undefined.": async (context) => {
-    // A test can only show that a client that reads nothing does not delay another client.
+    // A test can only show that a client that does not read does not delay another client.
     const { io, port } = await serve(context);
     const polling = await PollingClient.open(port);
     await polling.join();
@@ -192,7 +192,7 @@ const GUARANTEES: Record<string, Test> = {
       const { io, port } = await serve(context, options);
       const { client, socket, welcome } = await join(io, port);
       const gone = goneOf(socket);
-      // The client reads nothing any more.
+      // From here on, the client reads nothing.
       client.socket.pause();
       io.emit("n", 1);
       client.socket.terminate();
@@ -213,7 +213,7 @@ const GUARANTEES: Record<string, Test> = {
       client.send('430["received"]');
       assert.equal(await answered, "received");
       const unanswered = socket.emitWithAck("n", 2);
-      // The event was received, but the server does not know this.
+      // The client received the event, but the server has no acknowledgement of it.
       assert.equal(await client.next(), '421["n",2]');
       client.socket.terminate();
       await assert.rejects(unanswered, DisconnectedError);
@@ -234,7 +234,7 @@ const GUARANTEES: Record<string, Test> = {
       const delivered = deliver(7);
       await first.client.next();
       received.add(7);
-      // The event has arrived, but the acknowledgement has not.
+      // The client has received the event, but the server has not received the acknowledgement.
       first.client.socket.terminate();
       const second = await join(io, port);
       assert.match(`${await second.client.next()}`, /^421\["n",7\]$/);
@@ -253,7 +253,7 @@ const GUARANTEES: Record<string, Test> = {
         const { io, port } = await serve(context, { backpressurePolicy });
         const client = await PollingClient.open(port);
         await client.join();
-        // No request waits, so the client cannot take it.
+        // No poll is pending, so the server cannot send the event.
         io.volatile.emit("n", 1);
         io.emit("n", 2);
         assert.equal((await client.poll()).body, received);

@@ -1,4 +1,4 @@
-// Compiles the programs of docs/how-to/ under `strict`, and checks that they do what their page says.
+// Compiles the programs of docs/how-to/ under `strict`, and checks the behaviour that each page describes.
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -29,7 +29,7 @@ const ROOT = join(import.meta.dirname, "..");
 const pages = new HowTos();
 after(() => pages.remove());
 
-/** A client of the server on a port, which is disconnected when the test ends. */
+/** Returns a client of the server on this port. The client is disconnected when the test ends. */
 function clientOf(context: TestContext, port: number, options: ClientOptions = {}): Socket {
   const socket = connect(`http://127.0.0.1:${port}`, { forceNew: true, ...options });
   context.after(() => socket.disconnect());
@@ -41,13 +41,13 @@ function next(socket: Socket, event: string): Promise<unknown[]> {
   return new Promise((resolve) => socket.once(event, (...args: unknown[]) => resolve(args)));
 }
 
-/** Resolves to the message with which the server refuses the client. */
+/** Resolves to the message of the error with which the server rejects the client. */
 async function refusalOf(socket: Socket): Promise<string> {
   const [error] = await next(socket, "connect_error");
   return error instanceof Error ? error.message : `${error}`;
 }
 
-/** A function that a page exports. */
+/** Returns a function that a page exports. */
 function exported<F>(module: Readonly<Record<string, unknown>>, name: string): F {
   const value = module[name];
   assert.ok(isFunction<F>(value), `the page exports ${name}()`);
@@ -58,7 +58,7 @@ function isFunction<F>(value: unknown): value is F {
   return typeof value === "function";
 }
 
-/** Runs chat.test.ts of a folder in a process of its own. Returns what it printed. */
+/** Runs chat.test.ts of a folder in its own process. Returns the output. */
 function runTests(folder: string): string {
   const args = ["--import", "tsx", "--test-reporter=tap", join(folder, "chat.test.ts")];
   const { stdout } = spawnSync(process.execPath, args, {
@@ -225,7 +225,7 @@ const TESTS: Readonly<Record<string, () => void>> = {
       close(): Promise<void>;
     }
 
-    /** Starts the application of the page. esbuild compiles its decorators. */
+    /** Starts the application of the page. esbuild is needed because the application uses decorators. */
     async function start(context: TestContext): Promise<{ port: number; app: Application }> {
       const compilerOptions = { experimentalDecorators: true };
       const folder = pages.copy("nestjs", {
@@ -303,7 +303,7 @@ const TESTS: Readonly<Record<string, () => void>> = {
         progress,
         [262_144, 524_288, 786_432, 1_000_000].map((n) => n / 1_000_000),
       );
-      // The next one is a new upload.
+      // The next file is a new upload.
       const second = await upload(socket, new Blob(["hi"]), () => {});
       context.after(() => rm(pathOf(second)));
       assert.equal(await readFile(pathOf(second), "utf8"), "hi");
@@ -349,7 +349,8 @@ const TESTS: Readonly<Record<string, () => void>> = {
         (await readdir(tmpdir())).filter((name) => /^upload-/.test(name) && !folder.has(name));
       const file = new Blob([randomBytes(1_000_000)]);
       const failed = upload(socket, file, () => lastServer()?.disconnectSockets(true));
-      // The next chunk was on its way, or it waits for the next connection, which the server has no upload for.
+      // The next chunk was already sent, or is sent over the next connection. The server does not know the upload
+      // there.
       socket.on("disconnect", () => socket.connect());
       await assert.rejects(failed, /^DisconnectedError|no upload is under way$/);
       while ((await rest()).length > 0) await turn();
@@ -359,7 +360,7 @@ const TESTS: Readonly<Record<string, () => void>> = {
   presence: () => {
     type Watch = (socket: Socket, onChange: (users: ReadonlySet<string>) => void) => void;
 
-    /** A tab of a user, with the users that it shows. */
+    /** Opens a tab of a user. Returns it with the users that it shows. */
     async function openTab(context: TestContext, port: number, user: string) {
       const client = await pages.import("presence", "client.ts", port);
       const socket = clientOf(context, port, { auth: { user } });
@@ -389,7 +390,7 @@ const TESTS: Readonly<Record<string, () => void>> = {
       second.socket.disconnect();
       await until(() => lastServer()?.stats().sockets["/"] === 1);
       clock.tick(4999);
-      // The user is back in time, so no event is sent, for the third tab neither.
+      // The user reconnected in time, so no tab receives an event, including the third tab.
       const third = await openTab(context, port, "bob");
       clock.tick(1);
       assert.deepEqual(third.shown, ["ada", "bob"]);
@@ -432,7 +433,7 @@ const TESTS: Readonly<Record<string, () => void>> = {
       assert.ok(ada !== undefined);
       await Promise.all(sockets.map((socket) => next(socket, "connect")));
       assert.equal(await send(ada, "bob", "hello"), 2);
-      // All earlier messages have arrived when a socket receives its acknowledgement.
+      // When a socket receives its acknowledgement, it has already received all earlier messages.
       for (const socket of others) assert.equal(await send(socket, "nobody", "x"), 0);
       const message = { from: "ada", to: "bob", text: "hello" };
       const about = shown.filter((each) => JSON.stringify(each).includes("hello"));
@@ -543,7 +544,7 @@ const TESTS: Readonly<Record<string, () => void>> = {
       const port = await serveEcho(context);
       const tcp = new TcpClient(port).write(upgradeRequest("/"));
       await tcp.until("\r\n\r\n");
-      // A text frame that is not masked.
+      // An unmasked text frame: the server must close the connection.
       tcp.write(Buffer.from([0x81, 0x02, 0x68, 0x69]));
       const frames = (await tcp.closed).toString("latin1").split("\r\n\r\n")[1] ?? "";
       assert.equal(frames.slice(0, 1) + frames.slice(2, 4), "\x88\x03\xea");

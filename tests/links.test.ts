@@ -1,5 +1,5 @@
-// The links of the documentation: each leads to an existing file and heading, and each page can be reached
-// from docs/README.md.
+// Checks the links of the documentation: each link leads to an existing file and heading, and each page can be
+// reached from docs/README.md.
 
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
@@ -17,7 +17,7 @@ const PAGES = [
       .map((name) => join(folder, name)),
   ),
 ]
-  // The generated reference, whose links TypeDoc checks.
+  // docs/api is generated, and TypeDoc checks its links.
   .filter((name) => !name.startsWith(join("docs", "api")))
   .map((name) => join(ROOT, name));
 
@@ -26,7 +26,7 @@ interface Link {
   readonly anchor: string | undefined;
 }
 
-/** A page without its programs, in which brackets are no links. */
+/** Returns a page without its code blocks, because brackets in code are not links. */
 function prose(page: string): string {
   return readFileSync(page, "utf8").replace(/^( *)```.*?^\1```$/gms, "");
 }
@@ -41,7 +41,7 @@ function linksOf(page: string): Link[] {
     });
 }
 
-/** The anchor that GitHub gives a heading. */
+/** Returns the anchors that GitHub generates for the headings of a page. */
 function anchorsOf(page: string): Set<string> {
   const headings = [...prose(page).matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) => heading);
   return new Set(

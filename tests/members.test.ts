@@ -1,5 +1,5 @@
 // Every public member of the classes of socket.io and socket.io-client exists in barewire, or
-// docs/from-socket.io.md says why it does not.
+// docs/from-socket.io.md explains why it does not.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -16,14 +16,14 @@ import { Server, type Socket } from "../server.ts";
 const DIST = dirname(createRequire(import.meta.url).resolve("socket.io"));
 const PAGE = readFileSync(new URL("../docs/from-socket.io.md", import.meta.url), "utf8");
 
-/** The public members of a class, as its declaration has them. */
+/** Returns the public members in the declaration of a class. */
 function members(file: string, name: string, folder: string = DIST): string[] {
   const text = readFileSync(join(folder, `${file}.d.ts`), "utf8");
   const [, body = ""] =
     new RegExp(`^export (?:declare )?(?:abstract )?class ${name}\\b.*?\\{\\n(.*?)^\\}`, "ms").exec(
       text,
     ) ?? [];
-  // Comments first, so that those that are private by their words are known.
+  // The pattern includes the comment before each member, because some members are private only by `@private`.
   const parts = body.matchAll(/(\/\*\*(?:(?!\*\/)[\s\S])*\*\/\s*)?^ {2,4}([^\s/*][^\n]*)$/gm);
   const names = Array.from(parts, ([, comment = "", line = ""]) => {
     if (comment.includes("@private") || /^(private|protected|#)/.test(line)) return "";
@@ -33,7 +33,7 @@ function members(file: string, name: string, folder: string = DIST): string[] {
   return [...found];
 }
 
-/** The names of an interface's options. */
+/** Returns the names of the options that an interface declares. */
 function options(path: string, name: string): string[] {
   const text = readFileSync(path, "utf8");
   const [, body = ""] =
@@ -41,7 +41,7 @@ function options(path: string, name: string): string[] {
   return Array.from(body.matchAll(/^ {4}(\w+)\??:/gm), ([, option = ""]) => option);
 }
 
-/** The names that a module exports, as its source or declaration has them. */
+/** Returns the names that a module exports, from its source or its declaration file. */
 function exportedNames(path: string | URL): string[] {
   const text = readFileSync(path, "utf8");
   const lists = Array.from(
@@ -146,7 +146,7 @@ const EMITTER = dirname(
   createRequire(join(CLIENT, "x.js")).resolve("@socket.io/component-emitter/package.json"),
 );
 
-/** The names that a file exports, of values and of types. */
+/** Returns the names of the values and types that a file exports. */
 function exports(path: string): string[] {
   const text = readFileSync(path, "utf8");
   const lists = Array.from(
@@ -240,7 +240,7 @@ describe("barewire/client has, or documents as missing, socket.io-client's", () 
     assert.deepEqual(missing, []);
   });
 
-  // The keys of the client in every form in which it can be imported, compared with socket.io-client.
+  // Every form in which a program can import the client, each compared with the same form of socket.io-client.
   const forms: Readonly<Record<string, readonly [ours: object, theirs: object]>> = {
     "the ES module": [client, stock],
     "its default": [client.default, stock.default],

@@ -36,7 +36,7 @@ const MANIFEST: { readonly exports: Readonly<Record<string, unknown>> } = JSON.p
 
 const CLIENT = "http://127.0.0.1:1";
 
-/** For each entry, statements that use its exports as properties of `entry`. */
+/** Statements for each entry that use its exports as properties of `entry`. */
 const ENTRIES = {
   barewire: `
     const io = new entry.Server();
@@ -97,7 +97,7 @@ const ENTRIES = {
 type Entry = keyof typeof ENTRIES;
 const NAMES = Object.keys(ENTRIES).filter((name): name is Entry => name in ENTRIES);
 
-/** How each module form makes the exports `entry`, and the extension of a program in that form. */
+/** For each module format: the statement that imports an entry as `entry`, and the file extension. */
 const FORMS = {
   "import * from an ES module": [".mts", (name) => `import * as entry from "${name}";`],
   "import() in an ES module": [".mts", (name) => `const entry = await import("${name}");`],
@@ -108,7 +108,7 @@ const FORMS = {
 type Form = keyof typeof FORMS;
 const FORM_NAMES = Object.keys(FORMS).filter((name): name is Form => name in FORMS);
 
-/** Programs that call what require() returns, as programs for socket.io and its client do. */
+/** Programs that call the function that require() returns, as programs for socket.io and socket.io-client do. */
 const CALLS = {
   "require('barewire')(server), in TypeScript": [
     "server-typescript.cts",

@@ -1,4 +1,4 @@
-// Packages of other authors that use socket.io: the same tests with socket.io and with barewire.
+// Runs third-party packages that use socket.io, with socket.io and with barewire. Both must pass the same tests.
 
 import assert from "node:assert/strict";
 import { after, before, describe, type TestContext, test } from "node:test";
@@ -9,7 +9,7 @@ import { Environment, LIBRARIES } from "./support/environment.ts";
 import { heard } from "./support/heard.ts";
 import { until } from "./support/net.ts";
 
-/** A client that the test's end disconnects. */
+/** Connects a client, and disconnects it when the test ends. */
 async function join(
   context: TestContext,
   port: number,
@@ -25,7 +25,7 @@ async function join(
   return client;
 }
 
-/** What a client's event is answered with. */
+/** Resolves to the arguments of the acknowledgement of a client's event. */
 function ask(client: Socket, event: string, ...args: unknown[]): Promise<unknown[]> {
   return new Promise((resolve) =>
     client.emit(event, ...args, (...answer: unknown[]) => resolve(answer)),
@@ -118,13 +118,13 @@ for (const library of LIBRARIES) {
       const [absent] = await ask(eve, "check-presence", "nowhere");
       assert.equal(absent, false);
 
-      // To one.
+      // A message to one user.
       const got = heard(bob, "msg");
       ada.emit("msg", { sender: "ada", remoteUserId: "bob", message: { hello: "bob" } });
       const [message] = await got;
       assert.ok(typeof message === "object" && message !== null && "message" in message);
       assert.deepEqual(message.message, { hello: "bob" });
-      // To all others.
+      // A message to all other users.
       const chat = [heard(bob, "custom-message"), heard(eve, "custom-message")];
       ada.emit("custom-message", { text: "hé" });
       assert.deepEqual(await Promise.all(chat), [[{ text: "hé" }], [{ text: "hé" }]]);

@@ -1,4 +1,4 @@
-// The programs of docs/python.md, unchanged except for the ports and the address of Redis.
+// Runs the programs of docs/python.md unchanged, except for the ports and the address of Redis.
 
 import assert from "node:assert/strict";
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
@@ -23,7 +23,7 @@ const MODULES: Readonly<Record<string, string>> = {
   "barewire/python": join(ROOT, "lib/adapters/python.ts"),
 };
 
-/** The programs of a language, without the indentation of the list that they are in. */
+/** Returns the programs in a language, without the indentation of the list item that contains them. */
 function programs(language: string): string[] {
   const text = readFileSync(join(ROOT, "docs/python.md"), "utf8");
   return [...text.matchAll(new RegExp(`^( *)\`\`\`${language}\n(.*?)^ *\`\`\`$`, "gms"))].map(
@@ -36,7 +36,7 @@ after(() => rmSync(folder, { recursive: true }));
 symlinkSync(join(ROOT, "node_modules"), join(folder, "node_modules"));
 writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
 
-/** Writes a program of TypeScript, whose imports are found from the folder. */
+/** Writes a TypeScript program into the folder where its imports can be resolved. */
 function write(name: string, code: string): string {
   const file = join(folder, name);
   const imports = code.replace(/from "(barewire[^"]*)"/g, (_all, module) => {
@@ -104,7 +104,7 @@ describe("the programs of docs/python.md", () => {
     const theirs = start(context, "/usr/bin/python3", [app]);
     const ours = start(context, process.execPath, ["--import", "tsx", file]);
 
-    // They try again until the programs listen.
+    // The clients reconnect until the programs listen.
     const options = { reconnectionDelayMax: 50 };
     const waiter = connectTo(context, `http://127.0.0.1:${flaskPort}`, options);
     waiter.emit("wait at", "table 4");
@@ -124,14 +124,14 @@ describe("the programs of docs/python.md", () => {
     assert.deepEqual(await cooked, [7]);
 
     const closing = heard(kitchen, "closing");
-    // As the hosts of this cluster read it.
+    // The hosts of this test read the dialect "raw".
     const raw = settle(emitter).replace("publisher, channel", 'publisher, dialect: "raw", channel');
     execFileSync(process.execPath, ["--import", "tsx", write("publish.ts", raw)], {
       env: ENVIRONMENT,
       timeout: 60_000,
     });
     assert.deepEqual(await closing, [{ at: "22:00" }]);
-    // Before Redis ends, so that they have nothing to complain of.
+    // The programs are killed before Redis ends, so that they print no connection errors.
     for (const child of [theirs, ours]) child.kill("SIGKILL");
     client.disconnect();
   });

@@ -1,4 +1,4 @@
-// The runner of the suite: its exit status, and what it says of skipped and of hanging files.
+// Tests the runner of the test suite: its exit status, and its report of skipped files and of files that hang.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -75,7 +75,7 @@ describe("npm test", () => {
     test(title, async () => {
       const file = join(folder, `${index}.test.mjs`);
       writeFileSync(file, HEAD + code);
-      // With this variable, node:test would take the runner for one of its own test files.
+      // With this variable set, node:test would treat the runner as one of its own test files.
       const { NODE_TEST_CONTEXT: _, ...own } = process.env;
       const runner = join(ROOT, "tests/run.ts");
       const child = spawn(process.execPath, [...process.execArgv, runner, file], {

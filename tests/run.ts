@@ -4,9 +4,8 @@
 //   npm test -- tests/protocol                 one folder
 //   npm test -- tests/lib/rooms.test.ts        one file
 //
-// The whole suite may take as long as the machine needs. It ends when nothing has happened for ten
-// minutes, or for as many seconds as the environment variable SILENCE says. Where CI is "true", a
-// skipped test is a failure.
+// The whole suite has no time limit. The runner stops it after ten minutes without an event, or after the number of
+// seconds in the environment variable SILENCE. If CI is "true", a skipped test is a failure.
 
 import { readdirSync, statSync } from "node:fs";
 import { join, relative } from "node:path";
@@ -44,8 +43,7 @@ const running = new Set<string>();
 const skipped = new Map<string, string>();
 let done = 0;
 
-// The events of a file are reported when the files before it have ended. The start of a file is
-// reported at once.
+// node:test reports the events of a file after all earlier files have ended, but reports the start of a file at once.
 const events = run({ files, concurrency: 2, signal: controller.signal })
   .on("test:dequeue", ({ name }) => {
     silence.refresh();
@@ -68,7 +66,7 @@ const events = run({ files, concurrency: 2, signal: controller.signal })
 
 events.compose(new spec()).pipe(process.stdout);
 
-// The report counts a skipped suite as none, so they are listed here.
+// The report of node:test does not count skipped suites, so the runner lists them here.
 process.on("exit", () => {
   if (skipped.size === 0) return;
   console.log(`\n${skipped.size} skipped, each with all that it holds:`);

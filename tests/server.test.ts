@@ -55,11 +55,14 @@ describe("Server", () => {
   describe("options of attach()", () => {
     const OPEN = "/?EIO=4&transport=polling";
 
-    /** Options of the constructor, what is called before attach(), its options, and the path that answers. */
+    /**
+     * Options of the constructor, calls before attach(), options of attach(), and the path on which the server
+     * responds.
+     */
     interface Paths {
       readonly given?: ServerOptions;
       readonly set?: string;
-      /** An object: what programs in JavaScript give may be `undefined`. */
+      /** Typed as object, because programs in JavaScript may pass `undefined` as an option. */
       readonly later?: object;
       readonly path: string;
     }
@@ -249,7 +252,7 @@ describe("Server", () => {
     const port = await listen(http);
     context.after(() => io.close());
     assert.equal((await ask(port, "/chat/socket.io.js")).status, 400);
-    // A client that joins in time is not disconnected.
+    // A client that joins within the timeout is not disconnected.
     const client = new WebSocketClient(port, "/chat/?EIO=4&transport=websocket");
     await client.join();
     io.connectTimeout(0);
@@ -346,7 +349,7 @@ describe("Server", () => {
   });
 
   test("serverSideEmitWithAck() resolves to the responses of other servers", async () => {
-    // Two servers in one process, joined by hand.
+    // Two servers in one process, connected without a network.
     const adapters: Joined[] = [];
     class Joined extends Adapter {
       override init(): void {

@@ -1,6 +1,6 @@
-// The specifications as a checklist: every section cited exists, and every section that obliges
-// an endpoint has a line that obeys it, a unit test and, where it obliges a server, a conformance
-// case. docs/traceability.md shows it; `npx tsx build/traceability.ts` writes it anew.
+// Checks the traceability of the specifications: every cited section exists, and every section with an obligation for
+// an endpoint has a line of code that implements it and a unit test. A section with an obligation for a server has a
+// conformance case too. `npx tsx build/traceability.ts` generates docs/traceability.md from the same data.
 
 import assert from "node:assert/strict";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
@@ -32,7 +32,7 @@ test("every cited section exists, and is cited with its document, such as RFC 64
   for (const { file, line, document, section } of [...SOURCES, ...TESTS]) {
     assert.ok(document !== "", `${file}:${line}: §${section}`);
     const sections = SECTIONS[document];
-    // Other documents are cited here and there, and not kept as a list.
+    // docs/requirements.json lists only RFCs. Other documents are cited without a list of their sections.
     if (sections === undefined || !document.startsWith("RFC")) continue;
     assert.ok(sections[section], `${file}:${line}: ${document} §${section}`);
   }
@@ -82,7 +82,7 @@ for (const requirement of REQUIREMENTS) {
   });
 }
 
-/** RFC 2119. */
+/** The keywords of RFC 2119. */
 const WORDS = {
   MUST: "MUST|SHALL|REQUIRED",
   SHOULD: "SHOULD|RECOMMENDED",
@@ -123,7 +123,10 @@ describe("protocol/README.md: the file beside each question cites the sections t
     });
   }
 
-  /** The sections or headings in a cell. Those of other revisions are in no list: they must stand in the file. */
+  /**
+   * Returns the sections or headings in a cell. Sections of other protocol revisions are not listed, so they must
+   * occur in the source file.
+   */
   function citedIn(cell: string, source: string): string[] {
     const [, other = ""] = /^((?:Engine|Socket)\.IO [34] "[^"]+")$/.exec(cell) ?? [];
     if (other !== "") {

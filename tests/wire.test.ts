@@ -26,7 +26,7 @@ writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
 
 let programs = 0;
 
-/** Runs the page's program and plays its transcript. What the program prints are the lines with "@". */
+/** Runs the page's program and plays its transcript. Lines with "@" are the expected output of the program. */
 async function playPage(context: TestContext, { program, lines }: Page): Promise<void> {
   const printed = new Printed();
   context.mock.method(console, "log", (...what: unknown[]) => printed.add(format(...what)));

@@ -1,11 +1,11 @@
-// Tests Accept-Encoding (RFC 9110 §12.5.3) for client files and for poll responses.
+// Parses Accept-Encoding (RFC 9110 §12.5.3) for client files and for poll responses.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
 import { preferredEncoding } from "../../lib/accept-encoding.ts";
 
-// The codings of client files, and those of poll responses.
+// The encodings of client files, and those of poll responses.
 const FILES = ["br", "gzip"] as const;
 const POLLS = ["gzip", "deflate"] as const;
 
@@ -46,12 +46,12 @@ const FIELDS: readonly (readonly [
   ["identity;q=0, gzip;q=0.1",         "gzip",     "gzip",     "identity with q=0"],
   ["identity;q=0.5, *;q=0",            "identity", "identity", "identity, and the wildcard with q=0"],
   ["identity;q=0.5, *;q=0.1",          "identity", "identity", "identity, and the wildcard with a lower weight"],
-  // Form.
+  // Syntax.
   ["GZip;Q=0.5",                       "gzip",     "gzip",     "upper case"],
   ["\tgzip ;\t q=0.5 , br ; q=0.4",    "gzip",     "gzip",     "optional white space"],
   [",, gzip,",                         "gzip",     "gzip",     "empty elements"],
   ["br;level=9;q=0.1, gzip;q=0.2",     "gzip",     "gzip",     "an unknown parameter before q"],
-  // Weights that RFC 9110 §12.4.2 does not have.
+  // Weights that are invalid by RFC 9110 §12.4.2.
   ["gzip;q=x",                         "identity", "identity", "a weight that is not a number"],
   ["gzip;q=",                          "identity", "identity", "an empty weight"],
   ["gzip;q=-1",                        "identity", "identity", "a negative weight"],

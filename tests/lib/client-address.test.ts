@@ -1,4 +1,4 @@
-// Tests the client address of a request, and the group of addresses that limits per client count together.
+// Tests the client address of a request, and the address group that a limit per client treats as one client.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

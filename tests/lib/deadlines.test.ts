@@ -145,10 +145,11 @@ describe("Deadlines", () => {
     const deadlines = new Deadlines<string>(20, (item) => expired.push(item));
     deadlines.add("a");
     const active = new Promise<string[]>((resolve) => {
-      // Right behind the timer of the deadline, before the immediate that reads sockets first.
+      // This timer runs directly after the timer of the deadline, before the immediate that waits for the sockets to
+      // be read.
       setTimeout(() => resolve(process.getActiveResourcesInfo()), 20);
     });
-    // The loop is blocked until the deadline is over.
+    // Blocks the event loop until the deadline has passed.
     const end = performance.now() + 40;
     while (performance.now() < end);
     assert.ok((await active).includes("Immediate"));

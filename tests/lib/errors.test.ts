@@ -1,5 +1,5 @@
-// How the server reports an error that a function of the program throws or rejects with: docs/errors.md. A client causes
-// each of them, and none of them ends the process of a program with onError().
+// Tests docs/errors.md: how the server reports an error that a function of the program throws or rejects with. A
+// client can cause each of these errors, and none of them ends the process of a program with onError().
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -25,27 +25,27 @@ import {
 import { gatherUncaught } from "../support/uncaught.ts";
 
 /**
- * `refused`: the client is refused with 400 or 403, and "connection_error" has the error in its context.
- * `onError`: onError() of the namespace or of the server; without it, an uncaught error.
- * `uncaught`: an uncaught error in any case, as with any emitter of Node.
+ * `refused`: the client is rejected with 400 or 403, and "connection_error" has the error in its context.
+ * `onError`: the error is passed to onError() of the namespace or the server. Without onError(), it is uncaught.
+ * `uncaught`: the error is always uncaught, as with any emitter of Node.
  */
 type Way = "refused" | "onError" | "uncaught";
 
 interface Case {
   readonly way: Way;
-  /** The event that onError() receives. Default: "e". */
+  /** The event name that is passed to onError(). Default: "e". */
   readonly event?: string;
   /** Options of the server. */
   readonly options?: ServerOptions;
-  /** Adds the function. */
+  /** Registers the function. */
   readonly add?: (io: Server, socket: Socket | undefined) => void;
-  /** What a client does after connecting to have the function called. */
+  /** The action of a client, after connecting, that causes the call of the function. */
   readonly act?: (client: WebSocketClient, io: Server) => unknown;
   /** Headers of the client's request. */
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-// Options that are functions, or may be.
+// The options that are functions, or that may be functions.
 type FunctionOption = {
   [Name in keyof ServerOptions]-?: Extract<
     NonNullable<ServerOptions[Name]>,
@@ -98,7 +98,7 @@ type Callback =
   | `engine.on("connection")`
   | `session.on("packet")`;
 
-/** The functions fail from the moment in which the test says so. */
+/** The functions throw only while this variable is true. */
 let broken = false;
 const MISTAKE = new Error("a mistake");
 
@@ -110,7 +110,7 @@ async function rejection(): Promise<undefined> {
   mistake();
 }
 
-/** An adapter with one method that fails. */
+/** Returns options with an adapter of which one method throws. */
 function failing(method: keyof Adapter): ServerOptions {
   return {
     adapter: class extends Adapter {
@@ -203,7 +203,7 @@ const CASES: Readonly<Record<Callback, Case>> = {
 
 const page = readFileSync(new URL("../../docs/errors.md", import.meta.url), "utf8");
 
-/** Requests the first response of a session, over polling and WebSocket. */
+/** Tries to open a session over polling and over WebSocket. The server must reject the request over polling. */
 async function connectRefused(
   port: number,
   headers: Readonly<Record<string, string>>,

@@ -1,4 +1,4 @@
-// Options of Server, run(), testClient() and Engine: each is validated when it is passed.
+// The options of Server, run(), testClient() and Engine: the call to which an option is passed validates it.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
@@ -332,7 +332,7 @@ const RECOVERY: CasesOf<RecoveryOptions> = {
   skipMiddlewares: BOOLEAN,
 };
 
-/** Adds the required options of a rate limit that are missing. */
+/** Adds the missing required options of a rate limit. */
 function completed(options: object): { readonly rateLimit: object } {
   return { rateLimit: { events: 1, interval: 1, ...Reflect.get(options, "rateLimit") } };
 }
@@ -425,7 +425,7 @@ const RUN: CasesOf<RunOptions> = {
   host: { ...STRING, good: ["127.0.0.1", undefined] },
   log: { good: [() => {}], bad: FUNCTION.bad },
   port: { ...integers(0, 65_535), good: [0] },
-  // Others fork: tests/lib/cluster.
+  // Other values start processes: tests/lib/cluster tests them.
   workers: {
     good: [undefined],
     bad: [
@@ -567,7 +567,7 @@ describe("arguments of constructors", () => {
       });
     }
     assert.throws(() => Reflect.construct(Server, [() => {}]), { code: TYPE, message: /express/ });
-    // A server that is no server of node:http, but emits its events.
+    // This server is not of node:http, but emits the same events.
     const tcp = createTcpServer();
     new Server(tcp);
     assert.equal(tcp.listenerCount("request"), 1);

@@ -1,4 +1,4 @@
-// Which pages may connect: the decision alone, without a server.
+// Decides which origins may connect, without a server.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

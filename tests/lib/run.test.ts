@@ -1,4 +1,4 @@
-// io.run() in a program that does nothing else.
+// io.run() in a program without other code that ends the process.
 
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";
@@ -52,7 +52,7 @@ describe("io.run()", () => {
       assert.equal(await client.closed, 1005);
       const { body } = await poll;
       assert.match(body, /^42\["late","x+"\]/);
-      // The close packet arrives with the next response, if not with this one.
+      // The close packet is in this response or in the next one.
       if (!body.endsWith("\x1e1")) assert.match((await polling.poll()).body, /1$/);
       assert.deepEqual(await exit, [0, null]);
       assert.match(program.output(), new RegExp(`\n${signal}: closing\n$`));

@@ -1,4 +1,4 @@
-// What an operator sees of a server: io.stats(), the option `logger`, and the channels of node:diagnostics_channel.
+// The information for operators: io.stats(), the option `logger`, and the channels of node:diagnostics_channel.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -33,7 +33,7 @@ function recorder(): { readonly lines: string[]; readonly logger: Logger } {
   return { lines, logger };
 }
 
-/** What a client does, and what the server counts. */
+/** An action of a client, and how the server counts and logs it. */
 interface Incident {
   readonly happens: string;
   readonly options?: ServerOptions;
@@ -132,7 +132,7 @@ const INCIDENTS: readonly Incident[] = [
   },
 ];
 
-/** Each limit of Socket.IO and of messages: the options, and what a client sends to reach the limit. */
+/** For each limit of Socket.IO and of messages: the options, and the packets with which a client reaches the limit. */
 const BOUNDS: Readonly<
   Record<string, { readonly options: ServerOptions; readonly sends: readonly string[] }>
 > = {
@@ -217,7 +217,7 @@ describe("io.stats() and the logger", () => {
       byRevision: { 3: 0, 4: 2 },
     });
     assert.deepEqual(sockets, { "/": 2 });
-    // For each of them open, CONNECT and its answer; then the event and the answer.
+    // An open packet, CONNECT and its response for each of the two clients. Then an event and its acknowledgement.
     assert.deepEqual(packets, { received: 3, sent: 5 });
     assert.ok(bytes.received > 18 && bytes.sent > 11, "the bytes of open connections count");
     client.socket.terminate();
@@ -244,7 +244,7 @@ describe("io.stats() and the logger", () => {
     io.emit("question", () => {});
     for (const socket of io.sockets.sockets.values()) socket.emit("question", () => {});
     io.emit("news", "x".repeat(1_000));
-    // Until the operating system has what was sent to the other one.
+    // Wait until the operating system has accepted the data for the other client.
     await until(() => io.stats().slowest.length === 1);
     const { slowest, rooms, awaitedAcks, bytes } = io.stats();
     assert.deepEqual(
@@ -273,7 +273,7 @@ describe("io.stats() and the logger", () => {
   test("log the origin that was rejected, and the id of a client that timed out without reading", async (context) => {
     const logged: [message: string, details: object][] = [];
     const logger: Logger = { warn: (...entry) => logged.push(entry) };
-    // The client has a second to join before its session ends, also on a machine that does much else.
+    // Even on a busy machine, the client must join within a second, before its session times out.
     const { io, port } = await serve(context, { logger, pingInterval: 500, pingTimeout: 500 });
     await ask(port, HANDSHAKE, { headers: { origin: "https://evil.test" } });
     const client = await PollingClient.open(port);

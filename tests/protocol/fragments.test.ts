@@ -1,4 +1,4 @@
-// The fragments of a message that is not yet complete: RFC 6455 §5.4.
+// The fragments of an incomplete message: RFC 6455 §5.4.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -78,7 +78,7 @@ describe("Fragments", () => {
     fragments.add(new Uint8Array(1000), 0);
     const whole = fragments.take();
     assert.equal(whole.length, 2000);
-    // In a block of just that size, or in Node's pool for short ones.
+    // The block has exactly this size, unless Node allocates it from its pool for small buffers.
     assert.ok(whole.buffer.byteLength <= Buffer.poolSize + 64);
   });
 

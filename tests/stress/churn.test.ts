@@ -1,5 +1,5 @@
-// Twenty thousand clients connect and disconnect, half of them in the middle of a handshake or a message. Afterwards the
-// server has no sessions, rooms, timers or memory left of them.
+// Twenty thousand clients connect and disconnect, half of them in the middle of a handshake or a message. Afterwards
+// the server keeps no session, room, timer or memory of these clients.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -17,11 +17,11 @@ const CYCLES = 20_000;
 const AT_ONCE = 100;
 
 const WEBSOCKET = "/socket.io/?EIO=4&transport=websocket";
-/** Without a code. */
+/** A close frame without a code. */
 const CLOSE_FRAME = "\x88\x00";
 const POLLING = "/socket.io/?EIO=4&transport=polling";
 
-/** A TCP connection that a client ends where it likes. */
+/** A TCP connection that the client may end at any byte. */
 class Line {
   readonly #socket;
   readonly #closed: Promise<unknown>;
@@ -45,7 +45,7 @@ class Line {
     this.#socket.write(data);
   }
 
-  /** What came, as soon as `text` is in it; then it is forgotten. */
+  /** Resolves to the received text as soon as it includes `text`, and then discards it. */
   async until(text: string): Promise<string> {
     while (!this.#received.includes(text)) {
       if (this.#socket.closed) throw new Error(`ended before ${JSON.stringify(text)} came`);
@@ -70,7 +70,7 @@ class Line {
     this.write(encodeTextFrame(text, (key) => key.fill(0x5a)));
   }
 
-  /** Breaks off, with a FIN or a RST. */
+  /** Ends the connection with a FIN or an RST. */
   async end(random: Random): Promise<void> {
     if (random.int(2) === 0) this.#socket.destroy();
     else reset(this.#socket);
@@ -84,7 +84,7 @@ function sidOf(answer: string): string {
 
 type Way = (port: number, random: Random) => Promise<void>;
 
-/** Each comes, and leaves as it should. */
+/** Clients that connect and disconnect as the protocol requires. */
 const WHOLE: readonly [Way, ...Way[]] = [
   async (port, random) => {
     const line = new Line(port);
@@ -127,9 +127,9 @@ const WHOLE: readonly [Way, ...Way[]] = [
   },
 ];
 
-/** Each is torn down where it is. */
+/** Clients that break the connection in the middle of an exchange. */
 const TORN: readonly [Way, ...Way[]] = [
-  // In the request, or while it is answered.
+  // During the request, or while the server responds.
   async (port, random) => {
     const line = new Line(port);
     const request = upgradeRequest(WEBSOCKET);
@@ -137,7 +137,7 @@ const TORN: readonly [Way, ...Way[]] = [
     if (random.int(2) === 0) await turn();
     await line.end(random);
   },
-  // In a frame.
+  // In the middle of a frame.
   async (port, random) => {
     const line = new Line(port);
     line.write(upgradeRequest(WEBSOCKET));
@@ -157,7 +157,7 @@ const TORN: readonly [Way, ...Way[]] = [
     if (random.int(2) === 0) await turn();
     await line.end(random);
   },
-  // While a GET waits.
+  // While a GET is pending.
   async (port, random) => {
     const line = new Line(port);
     line.get(POLLING);
@@ -170,7 +170,7 @@ const TORN: readonly [Way, ...Way[]] = [
     if (random.int(2) === 0) await turn();
     await line.end(random);
   },
-  // In a POST.
+  // In the middle of a POST.
   async (port, random) => {
     const line = new Line(port);
     line.get(POLLING);
@@ -179,7 +179,7 @@ const TORN: readonly [Way, ...Way[]] = [
     if (random.int(2) === 0) await turn();
     await line.end(random);
   },
-  // In the upgrade: both connections.
+  // During the upgrade: both connections break.
   async (port, random) => {
     const [line, socket] = [new Line(port), new Line(port)];
     line.get(POLLING);
@@ -200,7 +200,7 @@ const TORN: readonly [Way, ...Way[]] = [
 test(`${CYCLES} clients, half of them cut off at a random point, leave nothing behind (SEED=${seed})`, async (context) => {
   const random = new Random(seed);
   const http = createServer();
-  // A client that sends nothing after its handshake is disconnected at the first ping.
+  // A client that sends no packet after its handshake is disconnected when the first ping is due.
   const io = new Server(http, { pingInterval: 1500, pingTimeout: 1500, connectTimeout: 3000 });
   const port = await listen(http);
   context.after(() => io.close());
@@ -233,7 +233,7 @@ test(`${CYCLES} clients, half of them cut off at a random point, leave nothing b
     await settled();
   };
 
-  // What is loaded and compiled once is there from here on.
+  // The first cycles load and compile code, so the memory is measured after them.
   await run(CYCLES / 4);
   const timersBefore = timers();
   const before = held();
@@ -246,6 +246,7 @@ test(`${CYCLES} clients, half of them cut off at a random point, leave nothing b
   assert.equal(io.sockets.adapter.rooms.size, 0);
   assert.equal(io.sockets.adapter.sids.size, 0);
   await until(() => timers() <= timersBefore);
-  // The collector's own accounts vary by a megabyte or two; 300 bytes kept of each client are more.
+  // Measurements of the heap vary by a megabyte or two. If the server kept 300 bytes of each client, the growth would
+  // exceed the limit.
   assert.ok(grown < 4_000_000, `${grown} bytes more than before`);
 });

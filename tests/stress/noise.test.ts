@@ -1,5 +1,6 @@
-// Clients that send invalid and random input over real sockets, through all layers. Such a connection
-// ends or continues, another client's continues, no error is uncaught, and nothing is left behind.
+// Clients send invalid and random input over real sockets, through all layers. The server closes or keeps the
+// connection of such a client, keeps the connection of another client, throws no uncaught error, and keeps no state
+// afterwards.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -76,7 +77,7 @@ after(async () => {
   process.off("uncaughtException", onUncaught).off("unhandledRejection", onUncaught);
 });
 
-/** A client's side of a conversation: mostly what it should be, and then not. */
+/** Returns the frames of one client. Most are valid, and some have random changes. */
 function conversation(random: Random): Uint8Array {
   const frames: Uint8Array[] = [];
   const fill = (key: Uint8Array): void => key.set(random.bytes(4));
@@ -98,7 +99,7 @@ function mutateText(text: string, random: Random): string {
   return text.slice(0, at) + String.fromCharCode(random.int(128)) + text.slice(at + random.int(3));
 }
 
-/** Sends `bytes` as one client, in chunks, and ends in one way or another. */
+/** Sends `bytes` as one client, in chunks, and ends the connection with a FIN or an RST. */
 async function talk(bytes: Uint8Array, random: Random): Promise<void> {
   const socket: TcpSocket = connect(port, "127.0.0.1");
   const closed = once(socket, "close");
@@ -114,7 +115,7 @@ async function talk(bytes: Uint8Array, random: Random): Promise<void> {
   await closed;
 }
 
-/** A client's request, not quite as it should be. */
+/** Sends an HTTP request that may be invalid. */
 async function ask(random: Random): Promise<void> {
   const sid = random.pick(["", "&sid=x", "&sid=__proto__"]);
   const target = `/socket.io/?EIO=${random.int(5)}&transport=${random.pick(["polling", "websocket", "x"])}${sid}`;
@@ -142,9 +143,10 @@ describe("a server that receives random input", () => {
   });
 
   test("has only the other client and its room afterwards", async () => {
-    // The server may hear of the last ends a little later than those who made them.
+    // The server may detect the end of the last connections a little later than the clients.
     while (io.sockets.sockets.size > 1) await new Promise<void>((resolve) => setImmediate(resolve));
-    // Sessions whose handshake was a polling GET are still waited for; all others have gone.
+    // Sessions that were opened by a polling GET have not timed out yet, but have no socket. All other sessions have
+    // ended.
     assert.equal(io.sockets.sockets.size, 1);
     assert.deepEqual([...io.sockets.adapter.rooms.keys()], [witness.id]);
     assert.equal(io.of("/admin").sockets.size, 0);

@@ -1,5 +1,5 @@
-// Sessions with several connections each: requests and frames in any order, upgrades in the middle
-// of polls, cut off anywhere. No error is uncaught, and nothing is left behind.
+// Sessions with several connections each: requests and frames in any order, upgrades during polls, and connections
+// that break at any byte. The server throws no uncaught error, and keeps no state afterwards.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
@@ -30,10 +30,10 @@ const BODIES = [
   '451-["echo",{"_placeholder":true,"num":0}]\x1ebAQ==',
 ] as const;
 
-/** Something to say to the session that `client` names, or to the server. */
+/** Returns a random request or frame for the session of `client` or for the server. */
 function utterance({ path, sid }: PollingClient, random: Random): string | Uint8Array {
   const packet = random.pick(BODIES);
-  // In the form of revision 3 every other time, whichever the session has.
+  // Half of the bodies are encoded as in protocol revision 3, whatever the revision of the session.
   const body = random.int(2) === 0 ? packet : `${packet.length}:${packet}`;
   const webSocket = `/socket.io/?EIO=${random.pick([3, 4])}&transport=websocket`;
   const deflate = { "Sec-WebSocket-Extensions": "permessage-deflate" };
@@ -63,7 +63,7 @@ function utterance({ path, sid }: PollingClient, random: Random): string | Uint8
   }
 }
 
-/** A connection on which things are said, and which ends in one way or another. */
+/** Opens a connection, sends random requests and frames, and ends the connection in a random way. */
 async function talk(client: PollingClient, random: Random): Promise<void> {
   const socket = connect(client.port, "127.0.0.1");
   const closed = new Promise<void>((resolve) => socket.once("close", () => resolve()));
@@ -117,7 +117,7 @@ test(`${CLIENTS} sessions with random requests on several connections leave noth
     });
     await Promise.all(all);
   }
-  // The runner fails the test for anything uncaught.
+  // The runner fails the test on any uncaught error.
   assert.ok(echoes > 0);
   await until(() => io.engine.clientsCount === 0);
   assert.equal(io.sockets.sockets.size, 0);

@@ -1,5 +1,6 @@
-// A hundred polling sessions, each with a GET and a POST at the same time, exchange numbers with the server. Each number
-// arrives once and in order. Other sessions have two GETs or two POSTs at once: these sessions end, and no other.
+// A hundred polling sessions, each with a GET and a POST at the same time, exchange numbers with the server. Each
+// number arrives once and in order. Other sessions send two GETs or two POSTs at once. The server ends these
+// sessions, and no other session.
 
 import assert from "node:assert/strict";
 import { Agent, request as httpRequest } from "node:http";
@@ -10,13 +11,13 @@ import { PollingClient, serve, TcpClient, until } from "../support/net.ts";
 
 const CLIENTS = 100;
 const NUMBERS = 60;
-/** How many numbers go in one POST. */
+/** The number of events in one POST. */
 const BATCH = 4;
 const OFFENDERS = 100;
 
 const MISTAKES = ["two GETs", "two POSTs"] as const;
 
-/** One request on a connection that is kept. Resolves to the body of the answer. */
+/** Sends one request on a keep-alive connection. Resolves to the body of the response. */
 function ask(agent: Agent, port: number, path: string, body?: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const method = body === undefined ? "GET" : "POST";
@@ -35,7 +36,7 @@ function ask(agent: Agent, port: number, path: string, body?: string): Promise<s
   });
 }
 
-/** Polls until all numbers have come. Returns them as they have come. */
+/** Polls until all numbers have arrived. Returns the numbers in the order of arrival. */
 async function receive(agent: Agent, port: number, path: string): Promise<number[]> {
   const numbers: number[] = [];
   while (numbers.length < NUMBERS) {
@@ -54,7 +55,7 @@ async function send(agent: Agent, port: number, path: string): Promise<void> {
   }
 }
 
-/** Makes a mistake in a session of its own, which ends. */
+/** Opens a session and violates the protocol in it. The server must end the session. */
 async function offend(port: number, mistake: (typeof MISTAKES)[number]): Promise<void> {
   const client = await PollingClient.open(port);
   await client.join();
@@ -67,7 +68,7 @@ async function offend(port: number, mistake: (typeof MISTAKES)[number]): Promise
   }
   const head = (length: number): string =>
     `POST ${client.path} HTTP/1.1\r\nHost: x\r\nContent-Length: ${length}\r\nExpect: 100-continue\r\n\r\n`;
-  // The server has this one when it asks for the body.
+  // The server has received the head of this request when it responds with "100 Continue".
   const first = new TcpClient(port).write(head(100));
   await first.until("100 Continue");
   assert.equal((await client.post("3")).status, 400);
@@ -82,7 +83,7 @@ test(`${CLIENTS} sessions with a GET and a POST at once receive and send each nu
     received.set(socket.conn.id, numbers);
     socket.on("n", (n) => {
       numbers.push(n);
-      // Into the poll that waits meanwhile.
+      // The server sends the event in the response to the pending GET.
       socket.emit("n", n);
     });
   });

@@ -1,5 +1,5 @@
-// Two hundred clients upgrade from polling to WebSocket while both ends send as fast as they can:
-// every number arrives once, in order.
+// Two hundred clients upgrade from polling to WebSocket while both ends send as fast as they can. Every number
+// arrives once and in order.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
@@ -11,13 +11,13 @@ import { Server, type Socket } from "../../server.ts";
 import { listen, turn, until } from "../support/net.ts";
 
 const CLIENTS = 200;
-/** How many numbers each side sends once the client has changed, beyond those before. */
+/** The number of events that each side sends after the upgrade. */
 const AFTER = 50;
 
-/** How many numbers of one side may be on the way. */
+/** The largest number of events of one side that may be sent but not yet received. */
 const MOST_ON_THE_WAY = 500;
 
-/** What one end sends and receives: the numbers from 0 on. */
+/** The numbers that one end sends and receives, starting at 0. */
 class Stream {
   sent = 0;
   received = 0;
@@ -43,7 +43,7 @@ async function converse(io: Server, url: string): Promise<{ ours: Stream; theirs
   let left = AFTER;
   while (left > 0) {
     if (engine.transport.name === "websocket" && socket.conn.state === "websocket") left--;
-    // On a busy machine the upgrade takes many turns, and the memory for what is on the way is bounded.
+    // On a busy machine the upgrade takes many turns, so the number of unreceived events is limited.
     if (ours.sent - theirs.received < MOST_ON_THE_WAY) socket.emit("n", ours.sent++);
     if (theirs.sent - ours.received < MOST_ON_THE_WAY) client.emit("n", theirs.sent++);
     await turn();
@@ -56,7 +56,7 @@ async function converse(io: Server, url: string): Promise<{ ours: Stream; theirs
 
 test(`${CLIENTS} clients receive and send each number once, in order, while they upgrade`, async (context) => {
   const http = createServer();
-  // A stock client whose upgrade has taken too long stays on polling, and does not try again.
+  // If an upgrade exceeds the timeout, socket.io-client stays on polling, and does not try again.
   const io = new Server(http, { upgradeTimeout: 1_000_000 });
   const url = `http://127.0.0.1:${await listen(http)}`;
   context.after(() => io.close());
@@ -65,6 +65,6 @@ test(`${CLIENTS} clients receive and send each number once, in order, while they
     assert.deepEqual(ours.faults, []);
     assert.deepEqual(theirs.faults, []);
   }
-  // On a busy machine a client may have changed before it sends its first number; not all of them.
+  // On a busy machine, some clients may upgrade before they send the first number, but not all clients.
   assert.ok(all.some(({ ours, theirs }) => ours.sent > AFTER && theirs.sent > AFTER));
 });

@@ -1,5 +1,5 @@
-// Tests of several servers that an adapter connects: three processes and real clients. A
-// new adapter must pass them, except for cases that its own documentation excludes.
+// Tests of an adapter that connects several servers: three processes, each with real clients. A new adapter must pass
+// all cases, except those that its documentation excludes.
 
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
@@ -17,30 +17,33 @@ import { FaultProxy } from "../support/fault-proxy.ts";
 
 export interface AdapterUnderTest {
   readonly name: string;
-  /** Starts what the adapters need, and returns how each node runs. */
+  /** Starts the services that the adapter needs, and returns the settings of each node. */
   prepare(context: TestContext): Promise<readonly NodeSettings[]>;
   /** Starts the nodes. Default: children of this process. */
   readonly start?: typeof startNodes;
-  /** Clients recover on any node. The nodes have the option connectionStateRecovery then. */
+  /** Whether clients can recover on any node. If so, the nodes have the option connectionStateRecovery. */
   readonly recovers?: boolean;
-  /** The adapter subscribes to a room after join() has resolved, and does not say when it has. */
+  /**
+   * Whether the adapter subscribes to a room after join() has resolved, without an event when the subscription is
+   * complete.
+   */
   readonly subscribesLate?: boolean;
-  /** The cases that the adapter does not pass, each with the limit that the adapter documents. */
+  /** The cases that the adapter cannot pass, each with the limitation that its documentation states. */
   readonly excluded?: Readonly<Partial<Record<CaseName, string>>>;
-  /** Why it is not tested on this machine. */
+  /** The reason to skip the tests on this machine, or `false`. */
   readonly skip?: string | false;
 }
 
-/** The milliseconds that a case may take. It fails then instead of hanging. */
+/** The time limit of a case, in milliseconds. A case that hangs fails after this time. */
 const LIMIT = 30_000;
 
-/** A client of one node, and what it has received. */
+/** A client of one node. It records the events that it receives. */
 export class SuiteClient {
   readonly name: string;
   readonly socket: Socket;
-  /** The events that it has received, without offsets and acknowledgements. */
+  /** The received events, without offsets and acknowledgement callbacks. */
   readonly events: unknown[][] = [];
-  /** Whether it acknowledges. */
+  /** Whether the client acknowledges events. */
   answers = true;
   readonly #waiting = new Set<() => void>();
 
@@ -58,7 +61,7 @@ export class SuiteClient {
         args.pop();
         if (this.answers) acknowledge(name, ...args);
       } else if (recovers && typeof acknowledge === "string") {
-        // An offset. No case emits a text as the last argument.
+        // The last argument is a recovery offset. No case emits a string as the last argument.
         args.pop();
       }
       this.events.push([event, ...args]);
@@ -72,20 +75,20 @@ export class SuiteClient {
     return this.socket.id ?? "";
   }
 
-  /** Resolves as soon as `condition` holds. It is checked at each event. */
+  /** Resolves as soon as `condition` holds. The condition is checked at each event. */
   async until(condition: (client: SuiteClient) => boolean): Promise<void> {
     while (!condition(this)) {
       await new Promise<void>((resolve) => this.#waiting.add(resolve));
     }
   }
 
-  /** Resolves when an event of this name has arrived. Returns its arguments. */
+  /** Resolves when an event with this name has arrived. Returns its arguments. */
   async received(event: string): Promise<unknown[]> {
     await this.until(({ events }) => events.some(([name]) => name === event));
     return this.events.find(([name]) => name === event)?.slice(1) ?? [];
   }
 
-  /** What it has received, without fences and probes. */
+  /** The received events, without those of fence() and subscribed(). */
   get heard(): unknown[][] {
     return this.events.filter(([name]) => name !== "fence" && name !== "probe");
   }
@@ -97,7 +100,7 @@ export class SuiteClient {
   }
 }
 
-/** The nodes, as one case has them. */
+/** The nodes, clients and namespace of one case. */
 class Setting {
   readonly nodes: ClusterNode[];
   readonly namespace: string;
@@ -114,14 +117,14 @@ class Setting {
     this.subscribesLate = adapter.subscribesLate ?? false;
   }
 
-  /** One of the nodes. A cluster of one node has the same for all numbers. */
+  /** Returns the node with this index. In a cluster of one node, every index is the same node. */
   node(index: number): ClusterNode {
     const node = this.nodes[index % this.nodes.length];
     if (node === undefined) throw new Error("there are no nodes");
     return node;
   }
 
-  /** Whom a command means, in the namespace of this case. */
+  /** Returns the target of a command, in the namespace of this case. */
   to(rooms: readonly string[] = [], more: Target = {}): Target {
     return { namespace: this.namespace, rooms, ...more };
   }
@@ -143,7 +146,7 @@ class Setting {
     return Promise.all([this.client(0, "a"), this.client(1, "b"), this.client(2, "c")]);
   }
 
-  /** Connects three clients, and puts each into rooms. */
+  /** Connects three clients, and adds each to its rooms. */
   async clientsIn(
     ...rooms: readonly (readonly string[])[]
   ): Promise<[SuiteClient, SuiteClient, SuiteClient]> {
@@ -160,7 +163,7 @@ class Setting {
     for (const room of rooms) await this.subscribed(client, room);
   }
 
-  /** Resolves when a client in a room receives what each node emits to it. */
+  /** Resolves when a client in a room receives the events that each node emits to the room. */
   async subscribed(client: SuiteClient, room: string): Promise<void> {
     const probed = new Set<unknown>();
     await this.until(async () => {
@@ -174,7 +177,7 @@ class Setting {
     });
   }
 
-  /** Starts a proxy in front of a node, which can be led to another one. */
+  /** Starts a proxy in front of a node. A test can redirect the proxy to another node. */
   async proxy(index: number): Promise<FaultProxy> {
     const proxy = new FaultProxy(this.node(index).port);
     this.#proxies.push(proxy);
@@ -182,7 +185,10 @@ class Setting {
     return proxy;
   }
 
-  /** Emits from a node to all, and resolves when `clients` have it: what was emitted before has arrived. */
+  /**
+   * Emits from a node to all clients. Resolves when `clients` have received the event, and therefore all events
+   * before it.
+   */
   async fence(index: number, ...clients: readonly SuiteClient[]): Promise<void> {
     this.#fences++;
     const fence = this.#fences;
@@ -198,10 +204,10 @@ class Setting {
     );
   }
 
-  /** Adds a node like the first one. Resolves when all hear it. */
+  /** Adds a node like the first one. Resolves when all nodes receive its events. */
   add: () => Promise<void> = async () => {};
 
-  /** Ends a node without a word. */
+  /** Kills a node without closing its server. */
   async kill(index: number): Promise<void> {
     const [node] = this.nodes.splice(index, 1);
     await node?.kill();
@@ -213,7 +219,7 @@ class Setting {
     await node?.close();
   }
 
-  /** Resolves when every node knows of so many. */
+  /** Resolves when every node counts this many servers. */
   async untilServers(count: number): Promise<void> {
     await this.until(async () => {
       const counts = await Promise.all(
@@ -228,7 +234,10 @@ class Setting {
     while (!(await condition())) await pause(20);
   }
 
-  /** Resolves or rejects as `result` does. Rejects with what the clients have received when the time is over. */
+  /**
+   * Resolves or rejects as `result` does. On a timeout, rejects with an error that lists the events that the clients
+   * received.
+   */
   async within(milliseconds: number, result: Promise<void>): Promise<void> {
     const controller = new AbortController();
     const limit = pause(milliseconds, undefined, controller).then(() => {
@@ -239,7 +248,7 @@ class Setting {
     await Promise.race([result, limit]).finally(() => controller.abort());
   }
 
-  /** Disconnects the clients. Resolves when the nodes have noticed. */
+  /** Disconnects the clients. Resolves when the nodes have detected it. */
   async end(): Promise<void> {
     const own = new Set(this.#clients.map(({ id }) => id));
     for (const { socket } of this.#clients) socket.disconnect();
@@ -247,7 +256,7 @@ class Setting {
     await this.until(async () => !(await this.ids()).some((id) => own.has(id)));
   }
 
-  /** The ids of the sockets of all nodes. */
+  /** Returns the ids of the sockets of all nodes. */
   async ids(): Promise<string[]> {
     const ids = await Promise.all(this.nodes.map((node) => node.ask("sockets", this.namespace)));
     return ids.flat();
@@ -255,9 +264,9 @@ class Setting {
 }
 
 interface Case {
-  /** It needs nodes that are several, or clients that recover. */
+  /** The case needs several nodes, or clients that can recover. */
   readonly needs?: "nodes" | "recovery";
-  /** It waits for timeouts, so it runs beside the others, in a namespace of its own. */
+  /** The case waits for timeouts, so it runs concurrently with the others, in its own namespace. */
   readonly waits?: true;
   run(setting: Setting): Promise<void>;
 }
@@ -265,7 +274,7 @@ interface Case {
 const LARGE = "x".repeat(20_000);
 const BYTES = Buffer.from([0, 1, 2, 128, 255]);
 
-/** The events' names with their first argument, sorted: events of several nodes have no order. */
+/** Returns the event names with their first argument, sorted, because events of several nodes have no defined order. */
 function sorted(events: readonly unknown[][]): string[] {
   return events.map((event) => event.join(" ")).sort();
 }
@@ -361,7 +370,7 @@ const CASES = {
   "emits with `volatile`": {
     run: async (setting) => {
       const clients = await setting.clientsIn(["room1"], ["room1"], ["room1"]);
-      // It is dropped for a client that cannot receive it now.
+      // A volatile event is dropped if the client cannot receive it at once, so it is emitted until it arrives.
       await setting.until(async () => {
         await setting.node(0).ask("emit", setting.to(["room1"], { volatile: true }), "event", 1);
         return clients.every(({ heard }) => heard.length > 0);
@@ -725,7 +734,8 @@ const CASES = {
       await setting.node(1).ask("emit", setting.to(), "event", 1);
       await client.until(({ heard }) => heard.length === 1);
       const { id } = client;
-      // The connection breaks, and leads to another node when there is something to miss.
+      // The proxy resets connections until the client has missed an event. Then it forwards connections to another
+      // node.
       let allowed = false;
       proxy.next = () => ({ kind: allowed ? "none" : "reset", direction: "down", after: 0 });
       proxy.target = setting.node(1).port;
@@ -750,7 +760,7 @@ const CASES = {
       const [fetched] = await setting.node(2).ask("fetchSockets", setting.to());
       assert.deepEqual([...(fetched?.rooms ?? [])].sort(), [id, "room1", "room2"].sort());
       assert.deepEqual(fetched?.data, { name: "a", more: 1 });
-      // It goes on from there.
+      // The recovered client continues to receive events.
       await setting.node(2).ask("emit", setting.to(["room1"]), "event", 8);
       await client.until(({ heard }) => heard.some(([, number]) => number === 8));
     },
@@ -790,7 +800,7 @@ const CASES = {
       await setting.node(0).ask("emit", setting.to(), "event", 1);
       await client.until(({ heard }) => heard.length === 1);
       const { id } = client;
-      // A client that the server disconnects may not come back.
+      // A client that the server disconnected must not recover.
       await setting.node(1).ask("disconnectSockets", setting.to());
       await client.until(({ socket }) => !socket.connected);
       proxy.target = setting.node(1).port;
@@ -802,14 +812,14 @@ const CASES = {
   },
 } as const satisfies Readonly<Record<string, Case>>;
 
-/** Cases that change which nodes there are: after all others, in this order. */
+/** Cases that add or remove nodes. They run after all other cases, in this order. */
 const LAST_CASES = {
   "continues after a node was killed": {
     needs: "nodes",
     run: async (setting) => {
       const [a, b] = await setting.clientsIn(["room1"], ["room1"], ["room1"]);
       await setting.kill(2);
-      // Nobody may know it yet.
+      // The other nodes may not have detected the failure yet.
       await setting.node(0).ask("emit", setting.to(["room1"]), "event", 1);
       assert.deepEqual(await a.received("event"), [1]);
       assert.deepEqual(await b.received("event"), [1]);
@@ -858,19 +868,19 @@ const LAST_CASES = {
 
 export type CaseName = keyof typeof CASES | keyof typeof LAST_CASES;
 
-/** Bytes, however a client holds them. */
+/** Returns the bytes of any binary value that a client may receive. */
 function bytesOf(value: unknown): Buffer {
   if (value instanceof ArrayBuffer) return Buffer.from(value);
   if (!ArrayBuffer.isView(value)) throw new TypeError(`no bytes: ${String(value)}`);
   return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
 }
 
-/** The namespace of the cases that run one after the other. */
+/** The namespace of the cases that run in sequence. */
 const NAMESPACE = "/suite";
 
 /**
- * Resolves when every node hears what every other one emits. Adapters subscribe, and learn of each
- * other, after their node listens.
+ * Resolves when every node receives the events of every other node. Adapters subscribe, and discover each other,
+ * after their node listens.
  */
 async function untilJoined(setting: Setting): Promise<void> {
   const { nodes } = setting;

@@ -1,4 +1,4 @@
-// Tests of the server with socket.io-client, over each transport.
+// Tests the server with socket.io-client, over each transport.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
@@ -13,18 +13,18 @@ export interface Way {
   readonly name: string;
   readonly generation: Generation;
   readonly options: object;
-  /** What carries the packets when the client has settled. */
+  /** The transport of the client after any upgrade. */
   readonly settled: "polling" | "websocket";
   readonly server?: ServerOptions;
-  /** Whose server it is. Default: ours. */
+  /** The class of the server under test. Default: ours. */
   readonly library?: typeof Server;
-  /** The most bytes that the client can send in one message. Default: no limit. */
+  /** The maximum size of a message that the client can send, in bytes. Default: no limit. */
   readonly largest?: number;
-  /** The texts that arrive as others when they are the first that the client sends. */
+  /** Texts that arrive changed if they are the first text that the client sends. */
   readonly damaged?: Damages;
 }
 
-/** Why a text cannot arrive, and what arrives instead. */
+/** The reason why a text cannot arrive unchanged, and the text that arrives instead. */
 interface Damage {
   readonly arrives: string;
   readonly because: string;
@@ -54,13 +54,13 @@ const AMBIGUOUS: Damages = {
   },
 };
 
-/** The texts that a client damages, or that our server cannot tell from others. */
+/** Returns the texts that a client version damages, or that the server cannot distinguish from other texts. */
 export function damagedIn(version: string, way: string): Damages {
-  // It encodes texts once, and its first packets travel by polling.
+  // This version encodes texts once, and sends its first packets over polling unless it starts with WebSocket.
   return version === "2.5.0" && !way.startsWith("websocket") ? AMBIGUOUS : {};
 }
 
-/** The names of all events that clients listen for in these tests. */
+/** The names of all events for which clients have listeners in these tests. */
 export const EVENTS: readonly string[] = [
   ...["connect", "disconnect", "connect_error", "error", "message"],
   ...["event", "end", "ask", "binary", "news", "x", "kept", "n", "echo"],
@@ -74,11 +74,11 @@ function isTextName(name: string): name is TextName {
 interface Ends {
   readonly io: Server;
   readonly port: number;
-  /** A client that the test's end disconnects. */
+  /** Returns a client that is disconnected when the test ends. */
   client(path?: string, options?: object): StockClient;
 }
 
-/** A server, and clients that come to it this way. */
+/** Starts a server. Returns it with a function that creates clients for this transport. */
 async function start(context: TestContext, way: Way, options: ServerOptions = {}): Promise<Ends> {
   const { listener } = way.generation;
   const http = listener === undefined ? createServer() : createServer(listener);
@@ -104,7 +104,7 @@ async function start(context: TestContext, way: Way, options: ServerOptions = {}
   return { io, port, client };
 }
 
-/** Both ends of one client, settled on its transport. */
+/** Returns the server's socket of a client, when both ends use the final transport. */
 async function join(ends: Ends, way: Way, client: StockClient): Promise<Socket> {
   const accepted = new Promise<Socket>((resolve) => ends.io.once("connection", resolve));
   const [socket] = await Promise.all([accepted, heard(client, "connect")]);
@@ -113,7 +113,7 @@ async function join(ends: Ends, way: Way, client: StockClient): Promise<Socket> 
   return socket;
 }
 
-/** Asks the other end. */
+/** Emits an event from one end. Resolves to the arguments of the acknowledgement. */
 function ask(client: StockClient | Socket, event: string, ...args: unknown[]): Promise<unknown[]> {
   return new Promise((resolve) =>
     client.emit(event, ...args, (...answer: unknown[]) => resolve(answer)),
@@ -123,7 +123,7 @@ function ask(client: StockClient | Socket, event: string, ...args: unknown[]): P
 const LARGE = "900 kB";
 const LARGE_SIZE = 900_000;
 
-/** Kinds of bytes, as a client can send them. */
+/** Binary arguments that a client can send. */
 const BINARY: readonly (readonly [string, (bytes: (given: Buffer) => unknown) => unknown[]])[] = [
   ["one", (bytes) => [bytes(Buffer.of(1, 2, 3))]],
   ["empty", (bytes) => [bytes(Buffer.alloc(0))]],
@@ -138,7 +138,10 @@ const BINARY: readonly (readonly [string, (bytes: (given: Buffer) => unknown) =>
   [LARGE, (bytes) => [bytes(Buffer.alloc(LARGE_SIZE, "x"))]],
 ];
 
-/** Sends a text both ways, in a session of its own, since a server may infer an encoding from the first one. */
+/**
+ * Sends a text in both directions. Each text has its own session, because the server may infer the encoding from the
+ * first text.
+ */
 async function exchange(ends: Ends, way: Way, name: TextName, text: string): Promise<void> {
   const said = [text, { [text]: [text] }];
   const client = ends.client();
@@ -147,7 +150,7 @@ async function exchange(ends: Ends, way: Way, name: TextName, text: string): Pro
     socket.on("echo", (...args) => socket.emit("echo", args, ...args));
     socket.on(text, (value, reply) => reply(value));
   });
-  // Sent as soon as the client is connected, before an upgrade.
+  // The event is sent as soon as the client is connected, before an upgrade.
   client.emit("echo", ...said);
   const first = heard(client, "echo");
   const socket = await join(ends, way, client);
@@ -166,9 +169,9 @@ async function exchange(ends: Ends, way: Way, name: TextName, text: string): Pro
   await gone;
 }
 
-/** Bytes and texts, which a transport or an encoding could damage. */
+/** Tests binary data and texts that a transport or an encoding could damage. */
 export function encodingSuite(way: Way): void {
-  // In base64, as polling needs it, 900 kB are 1.2 MB.
+  // Polling encodes binary data in base64, so 900 kB become 1.2 MB.
   const large = { maxHttpBufferSize: 2_000_000 };
 
   const { generation } = way;
@@ -206,7 +209,8 @@ export function encodingSuite(way: Way): void {
         const received = new Promise<unknown[]>((resolve) => {
           ends.io.on("connection", (socket) => socket.on("echo", (...args) => resolve(args)));
         });
-        // Over WebSocket nothing is damaged, and an upgrade may end before the text is sent.
+        // The client stays on polling: WebSocket does not damage texts, and an upgrade could end before the text is
+        // sent.
         ends.client("/", { transports: ["polling"] }).emit("echo", TEXTS[name]);
         assert.deepEqual(await received, [arrives]);
       });
@@ -381,7 +385,7 @@ export function interopSuite(way: Way): void {
       const refused = ends.client("/", { auth: { token: "wrong" }, query: "token=wrong" });
       const [error] = await heard(refused, generation.refused);
       if (generation.revision === 3) {
-        // What was thrown had data, and that is all that these clients are told.
+        // The error has data, and these clients receive only the data.
         assert.deepEqual(error, { token: "wrong" });
         const unknown = refused.io.socket("/nowhere");
         assert.deepEqual(await heard(unknown, "error"), ["Invalid namespace"]);
@@ -406,7 +410,7 @@ export function interopSuite(way: Way): void {
       assert.equal(handshake.query.EIO, `${generation.revision}`);
       assert.equal(handshake.address, "127.0.0.1");
       assert.equal(handshake.secure, false);
-      // A page names its origin when it opens a WebSocket.
+      // A page sends its Origin when it opens a WebSocket.
       assert.equal(handshake.xdomain, handshake.headers.origin !== undefined);
       assert.equal(handshake.url, request.url);
       assert.equal(new Date(handshake.time).getTime(), Math.floor(handshake.issued / 1000) * 1000);
@@ -462,7 +466,7 @@ export function interopSuite(way: Way): void {
         socket.on("disconnect", (reason) => log.push([reason, [...socket.rooms].length]));
         const gone = heard(socket, "disconnect");
         const left = heard(client, "disconnect");
-        // A client that polls hears of the end with a request that waits.
+        // Over polling, the server can notify a client of the end only in the response to a pending GET.
         await until(() => socket.conn.transport.writable);
         void act(client, socket, ends.io);
         const [reason] = await left;
@@ -519,7 +523,7 @@ export function interopSuite(way: Way): void {
       const theirs: number[] = [];
       socket.on("n", (n) => ours.push(n));
       client.on("n", (n: number) => theirs.push(n));
-      // Each message of a page also travels between the page and this process.
+      // Each message of a page also passes between the page and this process, so a page sends fewer messages.
       const count = generation.listener === undefined ? 2000 : 300;
       const numbers = Array.from({ length: count }, (_, n) => n);
       for (const n of numbers) {

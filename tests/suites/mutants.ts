@@ -1,4 +1,4 @@
-// Tests of the conformance kit with servers that have one fault each: the named case must catch the fault.
+// Tests the conformance kit with servers that have one fault each. The named case must detect the fault.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -11,7 +11,7 @@ import { createMutant, withTarget } from "../conformance/support.ts";
 const LIMIT = 2000;
 const ATTEMPTS = 4;
 
-/** Declares a test for each of `mutants`. A file for each layer has its own run at the same time. */
+/** Declares a test for each of `mutants`. Each layer has its own test file, so that the layers run in parallel. */
 export function testMutants(layer: string, mutants: readonly Mutant[]): void {
   describe(`A server with one fault in ${layer}`, { concurrency: 8 }, () => {
     for (const mutant of mutants) {
@@ -19,7 +19,8 @@ export function testMutants(layer: string, mutants: readonly Mutant[]): void {
         const catcher = CASES.find(({ id }) => id === mutant.caughtBy);
         assert.ok(catcher, "there is no such case");
         await withTarget(await createMutant(mutant), async (target) => {
-          // On a busy machine something else may come just in time, such as a ping that answers a GET.
+          // On a busy machine, an unrelated packet, such as a ping that answers a GET, may arrive just in time and
+          // hide the fault.
           let { outcome } = await runCase(catcher, target, LIMIT);
           for (let again = 0; outcome !== "failed" && again < ATTEMPTS; again++) {
             ({ outcome } = await runCase(catcher, target, LIMIT));

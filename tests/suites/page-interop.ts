@@ -1,5 +1,5 @@
-// Tests with socket.io-client in Chromium, over each transport and the upgrade, and over the encodings that
-// clients of protocol revision 3 use for old browsers.
+// Tests socket.io-client in Chromium, over each transport and the upgrade, and with the encodings that clients of
+// protocol revision 3 use for old browsers.
 
 import { after, before, describe } from "node:test";
 
@@ -17,7 +17,10 @@ const TRANSPORTS: readonly Kind[] = [
   { name: "polling and the upgrade", options: { transports: ["polling", "websocket"] }, settled: "websocket" },
 ];
 
-/** To encode bytes in base64, these clients call a function with an argument for each byte. */
+/**
+ * To encode binary data in base64, these clients call a function with one argument for each byte, so the size is
+ * limited.
+ */
 const largest = 50_000;
 
 // biome-ignore format: aligned table
@@ -27,7 +30,9 @@ const ENCODINGS: readonly Kind[] = [
   { name: "JSONP",               options: { transports: ["polling"], forceJSONP: true },  settled: "polling",   largest, server: { jsonp: true } },
 ];
 
-/** Runs the suites with one version of the client, in a file of its own: each file has its own time limit. */
+/**
+ * Runs the suites with one version of the client. Each version has its own file, because the time limit is per file.
+ */
 export function pageInteropSuite(version: string): void {
   describe(`socket.io-client ${version} in Chromium`, { skip: noChromium }, () => {
     let browser: Browser;

@@ -15,13 +15,13 @@ import { listen, until } from "../support/net.ts";
 
 /** A client of the transport under test, joined to a session. */
 export interface TransportClient {
-  /** Sends packets, each as text or as the bytes of a binary message. */
+  /** Sends packets. A string is a text packet, and a Uint8Array is a binary message. */
   send(...packets: readonly (string | Uint8Array)[]): Promise<void>;
-  /** The next packet. */
+  /** Resolves to the next packet. */
   next(): Promise<string | Uint8Array>;
-  /** Breaks off without a word. */
+  /** Breaks the connection without a close packet. */
   vanish(): void;
-  /** Resolves when the server has ended it: the last packets, if any. */
+  /** Resolves to the remaining packets when the server has ended the connection. */
   ended(): Promise<readonly (string | Uint8Array)[]>;
 }
 
@@ -35,7 +35,7 @@ interface Setting {
   readonly http: HttpServer;
   readonly client: TransportClient;
   readonly session: Session;
-  /** What the session delivered. */
+  /** The events of the session. */
   readonly log: unknown[];
 }
 

@@ -1,4 +1,4 @@
-// Adapters of several processes in one: a bus in memory, and sockets that are only names.
+// Adapters of several nodes in one process: an in-memory bus, and fake sockets that consist of an id.
 
 import { ClusterAdapter, type ClusterOptions } from "../../lib/adapters/cluster-adapter.ts";
 import type {
@@ -25,16 +25,16 @@ export const HANDSHAKE: Handshake = {
   auth: {},
 };
 
-/** A namespace whose sockets are names, and what they have received. */
+/** A namespace with fake sockets, and the events that these sockets received. */
 export class Host implements AdapterHost {
   readonly name: string;
   readonly sockets = new Map<string, Member>();
-  /** The data of the events that each socket has received, and of those it is to acknowledge. */
+  /** The received events as the socket id and the event's data, including events that request an acknowledgement. */
   readonly received: (readonly [id: string, ...data: unknown[]])[] = [];
   readonly awaited = new Map<string, AckCallback>();
   readonly serverSide: ServerSideEvent[] = [];
   readonly maxDisconnectionDuration = undefined;
-  /** How many packets were encoded for clients. */
+  /** The number of packets that were encoded for clients. */
   encodings = 0;
   onEvent: ((event: ServerSideEvent) => void) | undefined;
   private adapter: Adapter | undefined;
@@ -48,7 +48,7 @@ export class Host implements AdapterHost {
     this.adapter = adapter;
   }
 
-  /** Adds a socket, which is in the room of its id as real ones are. */
+  /** Adds a socket. It is in the room named after its id, like a real socket. */
   add(id: string, rooms: readonly string[] = []): void | Promise<void> {
     const host = this;
     this.sockets.set(id, {
@@ -94,7 +94,7 @@ export class Host implements AdapterHost {
   }
 }
 
-/** Carries messages to every node, itself too, in order; a node can be cut off. */
+/** Delivers each message to all nodes in order, including its sender. A test can disconnect a node. */
 export class Bus {
   readonly nodes = new Set<BusAdapter>();
   readonly log: string[] = [];
@@ -138,7 +138,7 @@ export class BusAdapter extends ClusterAdapter {
   }
 }
 
-/** Sockets with methods cannot be cloned. */
+/** Replaces the sockets of an answer with their data, because sockets have methods and cannot be cloned. */
 function answerWithData(answer: ClusterAnswer): ClusterAnswer {
   if (answer.type !== "fetched") return answer;
   const sockets = answer.sockets.map(({ id, handshake, rooms, data }) => ({

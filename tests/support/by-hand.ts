@@ -1,4 +1,4 @@
-// A WebSocket server that a test writes byte by byte.
+// A WebSocket server whose bytes a test writes itself.
 
 import { createServer as createTcpServer, type Socket as TcpSocket } from "node:net";
 import type { TestContext } from "node:test";
@@ -6,7 +6,7 @@ import type { TestContext } from "node:test";
 import { acceptKey } from "../../protocol/websocket/handshake.ts";
 import { listen } from "./net.ts";
 
-/** A server that answers the opening handshake as `answer` says, and then does what `then` does. */
+/** Starts a server that sends the result of `answer` as its handshake response, and then calls `then`. */
 export async function byHand(
   context: TestContext,
   answer: (key: string) => string | Uint8Array | undefined,
@@ -28,6 +28,6 @@ export async function byHand(
   return `ws://127.0.0.1:${port}/`;
 }
 
-/** The answer that opens a WebSocket, with `more` lines. */
+/** Returns the response that accepts a WebSocket handshake, with `more` header lines. */
 export const SWITCH = (key: string, more = ""): string =>
   `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${acceptKey(key)}\r\n${more}\r\n`;

@@ -1,4 +1,4 @@
-// A certificate for localhost, and its key: for tests alone, and good for a hundred years.
+// A certificate for localhost and its key. For tests only, valid for a hundred years.
 
 export const CERTIFICATE = {
   key: `-----BEGIN PRIVATE KEY-----

@@ -1,4 +1,4 @@
-// Debian's Chromium, for tests that want a browser.
+// Debian's Chromium, for tests that need a browser.
 
 import { existsSync } from "node:fs";
 
@@ -8,10 +8,10 @@ import { bundle } from "../../build/bundle.ts";
 
 const EXECUTABLE = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
-/** A name under which a page finds servers on loopback. */
+/** A host name that pages resolve to loopback. */
 export const ELSEWHERE = "elsewhere.test";
 
-// Nothing but the pages of the test goes over the network.
+// Disable all network traffic except that of the tested pages.
 const ARGUMENTS = [
   "--headless",
   "--no-sandbox",
@@ -21,11 +21,14 @@ const ARGUMENTS = [
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-sync",
-  // A host that is not this machine by its name, to be cut off from.
+  // An external name for this machine, so that the emulated loss of the network applies to it.
   `--host-resolver-rules=MAP ${ELSEWHERE} 127.0.0.1`,
 ];
 
-/** Why browser tests are skipped, or false. Where CI is "true" they never are, and fail instead. */
+/**
+ * The reason to skip browser tests, or `false`. If CI is "true", the tests are never skipped: without Chromium, they
+ * fail.
+ */
 export const noChromium: string | false =
   existsSync(EXECUTABLE) || process.env.CI === "true"
     ? false
@@ -38,7 +41,7 @@ export function launchChromium(): Promise<Browser> {
 const MODULE = "socket.io.esm.min.js";
 
 /**
- * Gives pages our client in the place of the one that servers serve. In a checkout that is not built,
+ * Serves our client to pages instead of the client that the server would serve. In a checkout without a build,
  * servers serve the client of the installed socket.io-client.
  */
 export async function useOurClient(context: BrowserContext): Promise<void> {

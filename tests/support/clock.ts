@@ -1,14 +1,14 @@
-// A clock that stands still until a test moves it.
+// A fake clock. Its time changes only when a test calls tick().
 
 import type { TestContext } from "node:test";
 
 import { install } from "@sinonjs/fake-timers";
 
-/** Takes the place of setTimeout() and performance.now(), until the test ends. */
+/** Replaces setTimeout() and performance.now() until the test ends. */
 export class Clock {
   readonly #clock = install({
     toFake: ["setTimeout", "clearTimeout", "performance"],
-    // Those of sockets of the test before, whose ends come now.
+    // Sockets of the previous test may still clear native timers when they close.
     shouldClearNativeTimers: true,
   });
 
@@ -16,12 +16,15 @@ export class Clock {
     context.after(() => this.#clock.uninstall());
   }
 
-  /** Moves on by so many milliseconds; timers that end meanwhile fire, each at its time. */
+  /**
+   * Advances the time by this many milliseconds. Timers that expire in this period fire in order, each at its own
+   * time.
+   */
   tick(milliseconds: number): void {
     this.#clock.tick(milliseconds);
   }
 
-  /** How many timers run. */
+  /** The number of pending timers. */
   get timers(): number {
     return this.#clock.countTimers();
   }

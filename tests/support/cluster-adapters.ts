@@ -4,25 +4,28 @@ import type { PoolClient } from "pg";
 
 import type { Untyped } from "../../lib/events/emitter.ts";
 
-/** Which adapter a node has. It travels to the node as JSON. */
+/** The adapter of a node. It is sent to the node as JSON. */
 export interface AdapterSettings {
   readonly name: AdapterName;
-  /** Of the Redis, PostgreSQL or MongoDB server that all nodes share. */
+  /** The URL of the Redis, PostgreSQL or MongoDB server that all nodes share. */
   readonly url?: string;
-  /** The adapter's own options. */
+  /** Options of the adapter itself. */
   readonly options?: object;
 }
 
-/** Returns what the option `adapter` of a server takes; `undefined` for the default. */
+/** Creates the value of the server option `adapter`. `undefined` selects the default adapter. */
 type CreateFactory = (url: string, options: object) => Promise<Untyped>;
 
-/** Milliseconds between heartbeats, and until a node without them is gone, for adapters that have them. */
+/**
+ * For adapters with heartbeats: the interval between heartbeats, and the timeout after which a node is removed, in
+ * milliseconds.
+ */
 const HEARTBEAT = { heartbeatInterval: 500, heartbeatTimeout: 5_000 };
 
 const ADAPTERS = {
   memory: async () => undefined,
 
-  // The node joins the other workers when it has its server.
+  // A worker joins the other workers when it creates its server.
   "barewire/cluster": async () => undefined,
 
   "barewire, redis": async (url, options) => {
@@ -81,7 +84,7 @@ const ADAPTERS = {
   "streams, redis": async (url, options) => {
     const { createAdapter } = await import("@socket.io/redis-streams-adapter");
     const [client] = await twoRedisClients(url);
-    // A reader notices at the end of a block that its adapter is closed.
+    // The adapter's reader detects close() only when a blocking read returns, so the block is short.
     return createAdapter(client, { blockTimeInMs: 500, ...options });
   },
 
@@ -101,9 +104,11 @@ const ADAPTERS = {
     const { MongoClient, ObjectId } = await import("mongodb");
     const client = new MongoClient(url, {
       serverApi: "1",
-      // Events that clients have missed are sent as the driver reads them: bytes would be objects of its own.
+      // Missed events are sent as the driver decodes them. Without this option, binary data would be an object of the
+      // driver.
       promoteBuffers: true,
-      // An offset is the id of a document. Those that drivers make in the same second have no order across processes.
+      // The offset of an event is the id of its document. Default ids of the same second are not ordered across
+      // processes.
       pkFactory: { createPk: () => new ObjectId(growingId()) },
     });
     await client.connect();
@@ -113,8 +118,9 @@ const ADAPTERS = {
   postgres: async (url, options) => {
     const { createAdapter } = await import("@socket.io/postgres-adapter");
     const pool = await postgresPool(url);
-    // The connection that listens is taken out of the pool, whose own listener does not count for it. If it breaks,
-    // the adapter takes another and does not give it back, so the pool would get smaller each time.
+    // The adapter takes its listening connection out of the pool, which removes the pool's error listener from it. If the
+    // connection breaks, the adapter acquires another without releasing the broken one, so the pool would shrink each
+    // time.
     pool.on("connect", (client) => {
       client.on("error", () => setImmediate(giveBack, client));
     });
@@ -129,7 +135,7 @@ const ADAPTERS = {
 
 export type AdapterName = keyof typeof ADAPTERS;
 
-/** Returns what the option `adapter` of a server takes. */
+/** Creates the value of the server option `adapter`. */
 export function createFactory({ name, url = "", options = {} }: AdapterSettings): Promise<Untyped> {
   const create: CreateFactory = ADAPTERS[name];
   return create(url, options);
@@ -137,20 +143,20 @@ export function createFactory({ name, url = "", options = {} }: AdapterSettings)
 
 async function postgresPool(connectionString: string) {
   const { default: pg } = await import("pg");
-  // One connection listens. Over several others, what is published one after the other may overtake.
+  // One connection listens, so only one publishes. Over several connections, notifications could be reordered.
   const pool = new pg.Pool({ connectionString, max: 2 });
   pool.on("error", () => {});
   return pool;
 }
 
-/** Gives a broken connection back to its pool, unless that was done. */
+/** Releases a broken connection to its pool, unless the adapter already did. */
 function giveBack(client: PoolClient): void {
   try {
     client.release(true);
   } catch {}
 }
 
-/** Returns 12 bytes that grow over all processes of this machine: the time since it was started, and the process. */
+/** Returns 12 bytes that increase across all processes of this machine: the time since boot, and the process id. */
 function growingId(): Buffer {
   const id = Buffer.alloc(12);
   id.writeBigUInt64BE(process.hrtime.bigint());

@@ -1,5 +1,5 @@
-// A program that only tests/support/cluster.ts starts: one server of several, which does what the
-// parent process asks.
+// A program that only tests/support/cluster.ts starts. It runs one server of a cluster, and executes the commands of
+// the parent process.
 //
 //   parent                                       node
 //     ── { request: 1, command, args } ──▶        calls the command of that name
@@ -13,18 +13,18 @@ import type { BroadcastOperator, Server, Socket } from "../../server.ts";
 import { type AdapterSettings, createFactory } from "./cluster-adapters.ts";
 import { portOf } from "./net.ts";
 
-/** How a node runs. It travels to the node as JSON. */
+/** The settings of a node. They are sent to the node as JSON. */
 export interface NodeSettings {
   readonly adapter: AdapterSettings;
-  /** Whose server it is. Default: ours. */
+  /** The library of the server. Default: ours. */
   readonly library?: "barewire" | "socket.io";
   /** Options of the server. */
   readonly server?: object;
-  /** Namespaces beside "/" that exist from the start. */
+  /** Namespaces besides "/" that the node creates when it starts. */
   readonly namespaces?: readonly string[];
 }
 
-/** Whom a command means: a chain of to(), except() and the flags. */
+/** The target of a command, as arguments of to(), except() and the flags. */
 export interface Target {
   /** Default: the main namespace. */
   readonly namespace?: string;
@@ -33,14 +33,14 @@ export interface Target {
   readonly volatile?: true;
   readonly local?: true;
   readonly timeout?: number;
-  /** The id of a socket of this node that broadcasts. Default: the namespace does. */
+  /** The id of the socket on this node that broadcasts. Default: the namespace broadcasts. */
   readonly from?: string;
 }
 
-/** What a request to many was answered with. */
+/** The acknowledgements of a broadcast, or the responses to serverSideEmit(). */
 export interface Answers {
   readonly responses: readonly unknown[];
-  /** The message, if not all have answered. */
+  /** The error message, if some receivers did not respond. */
   readonly error?: string;
 }
 
@@ -51,25 +51,25 @@ export interface FetchedSocket {
   readonly handshake: unknown;
 }
 
-/** The commands. They travel as structured clones, so bytes are bytes. */
+/** The commands. They are sent as structured clones, so binary data stays binary. */
 export interface NodeCommands {
   /** The port on which the node listens. */
   port(): number;
   emit(target: Target, event: string, ...args: readonly unknown[]): void;
-  /** emit() with a callback. */
+  /** Calls emit() with a callback. */
   emitWithAck(target: Target, event: string, ...args: readonly unknown[]): Promise<Answers>;
   fetchSockets(target: Target): Promise<FetchedSocket[]>;
   allSockets(target: Target): Promise<string[]>;
   socketsJoin(target: Target, rooms: string | readonly string[]): void;
   socketsLeave(target: Target, rooms: string | readonly string[]): void;
   disconnectSockets(target: Target, close?: boolean): void;
-  /** Fetches the sockets that `target` means, and calls a method of each. */
+  /** Fetches the sockets in `target`, and calls a method of each. */
   callRemotes(
     target: Target,
     method: "emit" | "join" | "leave" | "disconnect",
     ...args: readonly unknown[]
   ): Promise<void>;
-  /** Fetches the sockets that `target` means, and asks each for an acknowledgement. */
+  /** Fetches the sockets in `target`, and requests an acknowledgement from each. */
   askRemotes(target: Target, event: string, ...args: readonly unknown[]): Promise<unknown[]>;
   serverSideEmit(namespace: string, event: string, ...args: readonly unknown[]): void;
   serverSideEmitWithAck(
@@ -77,11 +77,11 @@ export interface NodeCommands {
     event: string,
     ...args: readonly unknown[]
   ): Promise<Answers>;
-  /** What other servers have emitted, as [namespace, event, ...args], since the last call. */
+  /** Returns the server-side events received since the last call, as [namespace, event, ...args]. */
   serverSideEvents(): unknown[][];
-  /** Whether this node answers the server-side event "ask" of a namespace, with its process id. */
+  /** Sets whether this node responds to the server-side event "ask" of a namespace with its process id. */
   answerServers(namespace: string, answers: boolean): void;
-  /** Calls a method of a socket of this node. */
+  /** Calls a method of a socket on this node. */
   callSocket(
     namespace: string,
     id: string,
@@ -89,11 +89,11 @@ export interface NodeCommands {
     ...args: readonly unknown[]
   ): Promise<void>;
   setData(namespace: string, id: string, data: object): void;
-  /** The rooms of this node, with the ids in them. */
+  /** Returns the rooms on this node, each with its socket ids. */
   rooms(namespace: string): [room: string, ids: string[]][];
-  /** The events of the adapter's rooms since the last call, as [event, ...args]. */
+  /** Returns the adapter's room events since the last call, as [event, ...args]. */
   roomEvents(): string[][];
-  /** The ids of this node's sockets. */
+  /** Returns the ids of the sockets on this node. */
   sockets(namespace: string): string[];
   serverCount(namespace: string): Promise<number>;
   /** Closes the server. */
@@ -103,7 +103,7 @@ export interface NodeCommands {
 
 const settings: NodeSettings = JSON.parse(process.env.CLUSTER_NODE ?? "{}");
 const http = createServer();
-// Whose server it is, its names are ours.
+// Both libraries have the same API for the commands below, so our types apply to both.
 const library: { readonly Server: typeof Server } = await import(
   settings.library === "socket.io" ? "socket.io" : "../../server.ts"
 );
@@ -156,14 +156,14 @@ function socketOf(namespace: string, id: string): Socket {
   return socket;
 }
 
-/** Calls a method by its name. */
+/** Calls the method with this name. */
 function call(object: object, method: string, args: readonly unknown[]): Untyped {
   const callable: unknown = Reflect.get(object, method);
   if (typeof callable !== "function") throw new TypeError(`there is no method ${method}`);
   return Reflect.apply(callable, object, args);
 }
 
-/** Resolves to what the callback of a request to many is called with. */
+/** Resolves to the callback arguments of a request that has several responses. */
 function answersTo(
   request: (callback: (error: Error | null, responses: unknown[]) => void) => void,
 ): Promise<Answers> {
@@ -223,7 +223,7 @@ const commands: NodeCommands = {
   close: () => io.close(),
 };
 
-/** What JSON says of a value. */
+/** Returns a value as JSON would restore it. */
 function plain(value: unknown): unknown {
   return value === undefined ? undefined : JSON.parse(JSON.stringify(value));
 }
@@ -237,10 +237,10 @@ process.on("message", async (message: Untyped) => {
     process.send?.({ answer, error: String(error) });
   }
 });
-// It would have nobody to serve.
+// Without its parent process, the node has no purpose.
 process.on("disconnect", () => process.exit());
 
-// Workers of node:cluster would share a port.
+// By default, workers of node:cluster share a port.
 http.listen({ port: 0, host: "127.0.0.1", exclusive: true });
 await once(http, "listening");
 const port = portOf(http);

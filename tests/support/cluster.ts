@@ -1,4 +1,4 @@
-// Several servers, each a process of its own, which a test has emit and answer.
+// Several servers, each in its own process, which a test controls with commands.
 //
 //   const nodes = await startNodes(context, [settings, settings, settings]);
 //   await nodes[0].ask("emit", { rooms: ["room1"] }, "event", 1);
@@ -18,7 +18,7 @@ export type { Answers, FetchedSocket, NodeSettings, Target } from "./cluster-nod
 const PROGRAM = join(import.meta.dirname, "cluster-node.ts");
 const EXEC_ARGV = ["--no-warnings", "--import", "tsx"];
 
-/** A node that does not answer for so many milliseconds is broken. */
+/** How long a node may take to respond, in milliseconds. */
 const ANSWERING = 60_000;
 
 type Result<Name extends keyof NodeCommands> = Awaited<ReturnType<NodeCommands[Name]>>;
@@ -29,7 +29,7 @@ interface Request {
 }
 
 export class ClusterNode {
-  /** Resolves when the process has ended, to its exit code; `null` if a signal has ended it. */
+  /** Resolves to the exit code when the process has ended, or to `null` if a signal ended it. */
   readonly ended: Promise<number | null>;
   readonly #process: ChildProcess;
   readonly #requests = new Map<number, Request>();
@@ -72,7 +72,7 @@ export class ClusterNode {
     return this.#process.pid ?? 0;
   }
 
-  /** Has the node run a command. Rejects if the command throws, or if the node ends first. */
+  /** Runs a command on the node. Rejects if the command throws, or if the node ends before it responds. */
   ask<Name extends keyof NodeCommands>(
     command: Name,
     ...args: Parameters<NodeCommands[Name]>
@@ -88,7 +88,7 @@ export class ClusterNode {
     this.#process.kill(signal);
   }
 
-  /** Ends the process without a word. Resolves when it has ended. */
+  /** Kills the process without closing its server. Resolves when the process has ended. */
   async kill(): Promise<void> {
     if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
     const ended = once(this.#process, "exit");
@@ -113,9 +113,9 @@ export class ClusterNode {
 }
 
 /**
- * Starts nodes as children of this process. They are killed when the test ends.
+ * Starts nodes as child processes. They are killed when the test ends.
  *
- * @param errors "ignored" for nodes that are to end with an uncaught error: it is not shown
+ * @param errors "ignored" hides the error output of nodes that must end with an uncaught error
  */
 export function startNodes(
   context: Cleanup,
@@ -135,7 +135,7 @@ export function startNodes(
   );
 }
 
-/** Starts nodes as workers of node:cluster, whose primary is this process. */
+/** Starts nodes as workers of node:cluster. This process is the primary. */
 export function startWorkers(
   context: Cleanup,
   settings: readonly NodeSettings[],

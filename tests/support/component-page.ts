@@ -1,5 +1,5 @@
-// A page with one component of React, Vue or Svelte, in jsdom. The bundle has the library and our client for browsers, and
-// runs in the page.
+// A page in jsdom with one component of React, Vue or Svelte. The bundle contains the library and our client for
+// browsers, and runs in the page.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -10,7 +10,7 @@ import { type BuildOptions, build, type Plugin } from "esbuild";
 import { BROWSER_BYTES } from "../../build/bundle.ts";
 import { until } from "./net.ts";
 
-/** A page, as far as it is used here. */
+/** The members of a page's window that the tests use. */
 interface PageWindow {
   readonly document: PageDocument;
   readonly Event: new (name: string, options: { bubbles: boolean }) => object;
@@ -53,8 +53,8 @@ interface SvelteCompiler {
   ): { readonly js: { readonly code: string }; readonly warnings: readonly unknown[] };
 }
 
-// The names are no literals: the declarations of these packages would add those of the DOM to all sources, which are
-// compiled for Node.
+// The names are variables, not literals: the declarations of these packages would add the DOM types to all sources,
+// which are compiled for Node.
 const [JSDOM_NAME, VUE_NAME, SVELTE_NAME]: readonly string[] = [
   "jsdom",
   "vue/compiler-sfc",
@@ -64,7 +64,7 @@ const { JSDOM }: Jsdom = await import(`${JSDOM_NAME}`);
 const { compileScript, parse }: VueCompiler = await import(`${VUE_NAME}`);
 const { compile }: SvelteCompiler = await import(`${SVELTE_NAME}`);
 
-/** Mounts the component Chat and unmounts it, by the name of the library. */
+/** For each library, code that mounts and unmounts the component Chat. */
 const ENTRIES = {
   react: `
     import { createElement, StrictMode } from "react";
@@ -123,7 +123,10 @@ export class ComponentPage {
     this.#window = window;
   }
 
-  /** Opens a page of the server on a port, with the component in the files of `folder`. It is closed when the test ends. */
+  /**
+   * Opens a page with the component in `folder`, connected to the server on this port. The page is closed when the
+   * test ends.
+   */
   static async open(
     context: TestContext,
     library: ComponentLibrary,
@@ -148,7 +151,7 @@ export class ComponentPage {
       runScripts: "outside-only",
       pretendToBeVisual: true,
       beforeParse: (page: object) => {
-        // jsdom has none of these. Its signals are not those of Node.
+        // jsdom lacks these globals. Node's fetch() does not accept the AbortSignal of jsdom.
         const fetchHere = (url: string, { signal: _signal, ...init }: RequestInit) =>
           fetch(url, init);
         Object.assign(page, { TextDecoder, TextEncoder, fetch: fetchHere });
@@ -167,12 +170,12 @@ export class ComponentPage {
     this.#window.eval("unmount()");
   }
 
-  /** Resolves when the status says so. */
+  /** Resolves when the status element contains this text. */
   async status(text: string): Promise<void> {
     await until(() => this.#texts('[role="status"]').includes(text));
   }
 
-  /** How many listeners for messages the socket has. */
+  /** The number of listeners for messages on the socket. */
   get listeners(): unknown {
     return this.#window.eval("listeners()");
   }
@@ -186,12 +189,12 @@ export class ComponentPage {
     return Array.from(elements, ({ textContent }) => textContent);
   }
 
-  /** Writes a text into the field and sends it. */
+  /** Enters a text into the input field and submits it. */
   async send(text: string): Promise<void> {
     const { document, Event, HTMLInputElement } = this.#window;
     const input = document.querySelector("input");
     assert.ok(input !== null);
-    // React replaces the setter of its elements.
+    // React overrides the setter of its input elements, so the setter of the prototype is called.
     Reflect.set(HTMLInputElement.prototype, "value", text, input);
     input.dispatchEvent(new Event("input", { bubbles: true }));
     document.querySelector("form")?.requestSubmit();

@@ -1,5 +1,5 @@
-// "barewire" for the programs in the documentation: the same, but that servers can be closed when a
-// program has ended.
+// The entry "barewire" for the programs in the documentation. It also records the servers that a program creates, so
+// that a test can close them.
 
 import type { NodeServer } from "../../lib/engineio/attach.ts";
 import type { Untyped } from "../../lib/events/emitter.ts";
@@ -9,17 +9,17 @@ export * from "../../server.ts";
 
 const servers: Pick<RealServer, "httpServer" | "stats" | "disconnectSockets" | "close">[] = [];
 
-/** The one that was made last. */
+/** Returns the server that was created last. */
 export function lastServer(): (typeof servers)[number] | undefined {
   return servers.at(-1);
 }
 
-/** The HTTP server of the one that was made last. */
+/** Returns the HTTP server of the server that was created last. */
 export function lastHttpServer(): NodeServer | undefined {
   return lastServer()?.httpServer;
 }
 
-/** Closes those that were made since the last call. */
+/** Closes the servers created since the last call. */
 export async function closeServers(): Promise<void> {
   await Promise.all(servers.splice(0).map((server) => server.close()));
 }

@@ -1,4 +1,4 @@
-// Endpoints on an array instead of a wire, and what is said on them, one line each.
+// Endpoints that write to an array instead of a socket, and a log with one line for each event.
 
 import { Buffer } from "node:buffer";
 import { inflateRawSync } from "node:zlib";
@@ -9,7 +9,7 @@ import { NEED_DATA, Receiver, type ReceiverOptions } from "../../protocol/websoc
 import { ProtocolError } from "../../protocol/websocket/rules.ts";
 import { describe, describeFrames } from "./frame.ts";
 
-/** A wire that keeps what is written to it. */
+/** A wire that stores the bytes written to it. */
 export class MemoryWire implements Wire {
   congested = false;
   ended = false;
@@ -25,7 +25,7 @@ export class MemoryWire implements Wire {
     this.ended = true;
   }
 
-  /** What was written since the last call. */
+  /** Returns the bytes written since the last call. */
   take(): Uint8Array {
     const written = Buffer.concat(this.#written);
     this.#written = [];
@@ -33,7 +33,7 @@ export class MemoryWire implements Wire {
   }
 }
 
-/** An endpoint, its wire, and a log of what next() stood on; or, instead of the log, an echo of each message. */
+/** An endpoint with its wire. It logs each event of next(), or echoes each message instead. */
 export class Station {
   readonly wire = new MemoryWire();
   readonly endpoint: Endpoint;
@@ -47,7 +47,7 @@ export class Station {
     this.#echo = echo;
   }
 
-  /** Gives the endpoint a copy of `chunk`, which it may unmask in place, and reads all there is. */
+  /** Passes a copy of `chunk` to the endpoint, which may unmask it in place, and reads all events. */
   receive(chunk: Uint8Array): void {
     const { endpoint } = this;
     endpoint.receive(new Uint8Array(chunk));
@@ -61,7 +61,7 @@ export class Station {
     }
   }
 
-  // RFC 7692 §7.2.2, for one message at a time.
+  // RFC 7692 §7.2.2. Each message is inflated separately, without context takeover.
   #inflate(): Uint8Array | undefined {
     const { endpoint } = this;
     try {
@@ -75,7 +75,7 @@ export class Station {
     }
   }
 
-  /** What became of it: the log, the rule that the peer broke, the frames sent, and the end. */
+  /** Returns the log, the rule that the peer violated, the frames sent, and whether the endpoint ended TCP. */
   outcome(): string[] {
     const { failure } = this.endpoint;
     return [
@@ -87,7 +87,9 @@ export class Station {
   }
 }
 
-/** What a Receiver makes of `chunks`, one line for each message and control frame, and one for a failure. */
+/**
+ * Returns the output of a Receiver for `chunks`: one line for each message and control frame, and one for a failure.
+ */
 export function receive(chunks: readonly Uint8Array[], options: ReceiverOptions): string[] {
   const receiver = new Receiver(options);
   const log: string[] = [];

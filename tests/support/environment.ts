@@ -1,5 +1,5 @@
-// A folder in which the package "socket.io" is the installed one, or ours: a program in it is as it
-// is, and only what it imports is another.
+// A folder in which the package "socket.io" is either the installed one or ours, so that the same program runs
+// unchanged with both.
 
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
@@ -16,7 +16,10 @@ import {
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 
-/** For programs of their own: nothing of this run of tests, whose coverage would be mixed with theirs. */
+/**
+ * The environment of child processes. Without these variables, a child does not report its tests and coverage as part
+ * of this run.
+ */
 export const ENVIRONMENT: NodeJS.ProcessEnv = {
   ...process.env,
   NODE_TEST_CONTEXT: "",
@@ -47,13 +50,13 @@ export class Environment {
     writeFileSync(join(ours, "package.json"), JSON.stringify({ name: "socket.io", exports }));
     const server = JSON.stringify(join(ROOT, "server.ts"));
     writeFileSync(join(ours, "index.mjs"), `export * from ${server};\n`);
-    // As commonjs.cjs, which requires the built module.
+    // Like commonjs.cjs, but for the sources instead of the built module.
     const callable = `const barewire = require(${server});
       module.exports = Object.assign((...args) => new barewire.Server(...args), barewire);\n`;
     writeFileSync(join(ours, "index.cjs"), callable);
   }
 
-  /** Starts a program of the folder tests/programs, or one in a package, and gives its port. */
+  /** Starts a program in tests/programs or in a package. Returns its port. */
   async start(program: string): Promise<number> {
     const own = join(ROOT, "tests/programs", program);
     const inside = existsSync(own)
@@ -62,7 +65,7 @@ export class Environment {
     if (existsSync(own)) copyFileSync(own, inside);
     const child = fork(inside, [], {
       cwd: this.#folder,
-      // Packages are links; what they import is looked for where the links are.
+      // The packages are symbolic links. Their imports must resolve from the link, not from its target.
       execArgv: [
         "--preserve-symlinks",
         "--preserve-symlinks-main",

@@ -1,4 +1,4 @@
-// A folder in which example programs compile as users' programs do.
+// A folder in which examples compile like the programs of a user.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -18,7 +18,7 @@ export function exampleFolder(): string {
     compilerOptions: {
       noEmit: true,
       rootDir: "/",
-      // Examples declare parameters and constants that only their reader uses.
+      // Examples may declare parameters and constants that they do not use.
       noUnusedParameters: false,
       noUnusedLocals: false,
       rewriteRelativeImportExtensions: false,

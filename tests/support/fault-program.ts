@@ -1,5 +1,5 @@
-// A server in a process of its own, to which tests/limits do what they could not do to the process of the test. It sends its
-// port, and then answers commands: see Command.
+// A server in its own process, for faults of tests/limits that would break the process of the test. The program sends
+// its port, and then executes commands: see Command.
 //
 //   node --import tsx fault-program.ts [logger]     with a logger from LOGGERS
 
@@ -10,14 +10,14 @@ import { type Logger, Server } from "../../server.ts";
 import { FULL } from "./full.ts";
 import { listen } from "./net.ts";
 
-/** Uses up all file descriptors but `free`, gives them back, or says how the process is. */
+/** Opens files until only `free` descriptors are left, closes these files, or returns a report. */
 export type Command = { readonly free: number } | "release" | "report";
 
-/** How the process is. */
+/** The state of the process. */
 export interface Report {
-  /** File descriptors that are open. */
+  /** The number of open file descriptors. */
   readonly descriptors: number;
-  /** Texts of lines that were logged at `warn` and `error`, without a logger of LOGGERS. */
+  /** The messages logged at `warn` and `error`, if the program runs without a logger from LOGGERS. */
   readonly lines: readonly string[];
   readonly refusals: number;
   readonly errors: number;
@@ -26,7 +26,7 @@ export interface Report {
 const lines: string[] = [];
 const record = (message: string): void => void lines.push(message);
 
-/** Has the outputs of `console` fail without an end of the process: docs/operating.md. */
+/** Ignores write errors of `console`, which would otherwise end the process: docs/operating.md. */
 function toConsole(): Logger {
   for (const output of [process.stdout, process.stderr]) output.on("error", () => {});
   return console;
@@ -52,7 +52,7 @@ const LOGGERS: Readonly<Record<string, () => Logger>> = {
 
 const [, , name = ""] = process.argv;
 const logger = LOGGERS[name]?.() ?? { warn: record, error: record };
-// A connection that a test keeps is not closed under it.
+// The server must not close idle connections of a test.
 const http = createServer({ keepAliveTimeout: 1_000_000 });
 const io = new Server(http, { logger, pingInterval: 1_000_000 });
 io.on("connection", (socket) => {
@@ -64,7 +64,7 @@ function take(): void {
   try {
     for (;;) taken.push(openSync("/dev/null", "r"));
   } catch {
-    // EMFILE.
+    // The process has no descriptors left: EMFILE.
   }
 }
 
@@ -72,7 +72,7 @@ function answer(command: Command): Report | number {
   if (command === "report") {
     const { refusals, errors } = io.stats();
     return {
-      // That of the listing is closed again.
+      // readdirSync() itself opened one descriptor and closed it.
       descriptors: readdirSync("/proc/self/fd").length - 1,
       lines,
       refusals: Object.values(refusals).reduce((sum, count) => sum + count, 0),

@@ -1,5 +1,5 @@
-// A TCP proxy that does to connections what networks do: delays, cuts, half-closes, corrupts. It
-// never changes the order of bytes.
+// A TCP proxy that simulates network faults: it delays, cuts, half-closes and corrupts connections, but never
+// reorders bytes.
 
 import { connect, createServer, type Server, type Socket } from "node:net";
 
@@ -10,15 +10,15 @@ export type FaultKind = "none" | "delay" | "cut" | "reset" | "halfClose" | "corr
 
 export interface Fault {
   readonly kind: FaultKind;
-  /** Towards the server, or towards the client. */
+  /** "up" is towards the server, "down" is towards the client. */
   readonly direction: "up" | "down";
-  /** It happens behind so many bytes of that direction. */
+  /** The fault occurs after this many bytes in that direction. */
   readonly after: number;
 }
 
 const NONE: Fault = { kind: "none", direction: "up", after: 0 };
 
-/** Of one of these kinds, somewhere in what a few messages take. */
+/** Returns a fault of one of these kinds, at a random position in the first `within` bytes. */
 export function randomFault(random: Random, kinds: readonly FaultKind[], within = 4000): Fault {
   return {
     kind: random.pick(kinds) ?? "none",
@@ -28,14 +28,14 @@ export function randomFault(random: Random, kinds: readonly FaultKind[], within 
 }
 
 export class FaultProxy {
-  /** The fault of the next connection. */
+  /** Returns the fault of the next connection. */
   next: () => Fault = () => NONE;
-  /** What a connection sends from which on nothing of it is passed on, either way, though it stays open. */
+  /** Returns whether to stop forwarding in both directions from this chunk on. The connection stays open. */
   silencedBy: (chunk: Buffer) => boolean = () => false;
-  /** How many faults there were. */
+  /** The number of faults so far. */
   faults = 0;
   readonly #server: Server;
-  /** The port on loopback to which the next connections lead. */
+  /** The loopback port to which new connections are forwarded. */
   target: number;
   readonly #sockets = new Set<Socket>();
   #port = 0;
@@ -56,12 +56,12 @@ export class FaultProxy {
     return this.#port;
   }
 
-  /** Connections that pass through it now, counted on both sides. */
+  /** The number of open sockets: two for each connection. */
   get size(): number {
     return this.#sockets.size;
   }
 
-  /** Passes nothing on, of connections that there are and of those that come, until thaw(). */
+  /** Stops forwarding on all current and new connections until thaw(). */
   freeze(): void {
     this.#frozen = new Promise((resolve) => {
       this.#thaw = resolve;
@@ -72,7 +72,7 @@ export class FaultProxy {
     this.#thaw();
   }
 
-  /** Cuts all connections that there are. */
+  /** Cuts all current connections. */
   cut(): void {
     for (const socket of this.#sockets) socket.destroy();
   }
@@ -107,7 +107,7 @@ export class FaultProxy {
     this.#pass(server, client, up ? NONE : fault, silences);
   }
 
-  /** Passes on what comes, in order, until the fault. */
+  /** Forwards chunks in order until the fault occurs. */
   #pass(
     from: Socket,
     to: Socket,
@@ -130,7 +130,7 @@ export class FaultProxy {
         happened = true;
         this.faults++;
         if (kind === "corrupt") {
-          // No text in UTF-8 has this byte.
+          // This byte is never valid in UTF-8.
           chunk[at] = 0xff;
           to.write(chunk);
           return;

@@ -1,4 +1,4 @@
-// Starts fault-program.ts.
+// Runs fault-program.ts, and sends commands to it.
 
 import { type ChildProcess, type StdioOptions, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -7,7 +7,7 @@ import type { TestContext } from "node:test";
 import { ENVIRONMENT } from "./environment.ts";
 import type { Command, Report } from "./fault-program.ts";
 
-/** A server in a process of its own. */
+/** The server of fault-program.ts, in its own process. */
 export class Faulty {
   readonly port: number;
   readonly #child: ChildProcess;
@@ -19,7 +19,7 @@ export class Faulty {
 
   /**
    * @param args the name of a logger
-   * @param descriptors how many files the process may have open
+   * @param descriptors the maximum number of open files of the process
    */
   static async start(
     context: TestContext,
@@ -42,7 +42,7 @@ export class Faulty {
         program,
         ...args,
       ],
-      // tsx would write its cache while the process has no file descriptors.
+      // tsx would try to write its cache while the process has no free file descriptors.
       { stdio, env: { ...ENVIRONMENT, TSX_DISABLE_CACHE: "1" } },
     );
     context.after(() => child.kill("SIGKILL"));
@@ -50,7 +50,7 @@ export class Faulty {
     return new Faulty(child, Number(port));
   }
 
-  /** The process runs. */
+  /** Whether the process is running. */
   get alive(): boolean {
     return this.#child.exitCode === null && this.#child.signalCode === null;
   }
@@ -59,7 +59,7 @@ export class Faulty {
     return this.#ask("report");
   }
 
-  /** Leaves so many file descriptors that it can open. */
+  /** Uses all file descriptors except this number. */
   async leave(free: number): Promise<void> {
     await this.#ask({ free });
   }

@@ -1,17 +1,17 @@
-// Writes and reads WebSocket frames for tests and the bench, without the code under test: any bits,
-// the shortest length form, masked or not. (The conformance kit has its own, which writes any length form.)
+// Writes and reads WebSocket frames for tests and the bench, without the code under test: any header bits, the
+// shortest length form, masked or unmasked. The conformance kit has its own writer, which supports every length form.
 
 import { Buffer } from "node:buffer";
 
 export interface FrameOptions {
-  /** RSV1 to RSV3 as one number, RSV1 highest: 0 to 7. */
+  /** RSV1 to RSV3 as a number from 0 to 7, with RSV1 as the highest bit. */
   readonly rsv?: number;
   readonly fin?: boolean;
-  /** The masking key; without one the frame is not masked. */
+  /** The masking key. Default: the frame is not masked. */
   readonly key?: Uint8Array;
 }
 
-/** Encodes one frame. A payload of text is sent in UTF-8. */
+/** Encodes one frame. A string payload is encoded as UTF-8. */
 export function frame(
   opcode: number,
   payload: Uint8Array | string = "",
@@ -41,7 +41,7 @@ export interface ReadFrame {
   readonly payload: Buffer;
 }
 
-/** The frames of bytes that hold whole frames. */
+/** Decodes `input`, which must contain only complete frames. */
 export function readFrames(input: Uint8Array): ReadFrame[] {
   const bytes = Buffer.from(input);
   const frames: ReadFrame[] = [];
@@ -78,7 +78,7 @@ const NAMES = new Map([
   [0xa, "pong"],
 ]);
 
-/** What one frame or message says, in one line: `"text Hello"`, `"binary 00 ff"`, `"close 1000"`. */
+/** Describes a frame or message in one line: `"text Hello"`, `"binary 00 ff"`, `"close 1000"`. */
 export function describe(opcode: number, payload: Uint8Array): string {
   const bytes = Buffer.from(payload);
   const name = NAMES.get(opcode) ?? `opcode ${opcode}`;
@@ -90,7 +90,7 @@ export function describe(opcode: number, payload: Uint8Array): string {
   return says === "" ? name : `${name} ${says}`;
 }
 
-/** The frames of `input`, one line each; "cut" marks a frame without FIN, "rsv" reserved bits. */
+/** Describes each frame of `input` in one line. "cut" marks a frame without FIN, "rsv" marks reserved bits. */
 export function describeFrames(input: Uint8Array): string[] {
   return readFrames(input).map(({ first, payload }) => {
     const marks = (first & 0x80 ? "" : "cut ") + (first & 0x70 ? "rsv " : "");

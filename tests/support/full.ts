@@ -1,4 +1,4 @@
-// A full disk.
+// Simulates a full disk.
 
-/** A device that has no space left. */
+/** A device on which every write fails with ENOSPC. */
 export const FULL = "/dev/full";

@@ -1,11 +1,11 @@
-// The stock client of every generation, as far as all of them are the same.
+// The stock clients of all generations, with the API that they have in common.
 
 import type { RequestListener } from "node:http";
 import { createRequire } from "node:module";
 
 import type { Untyped } from "../../lib/events/emitter.ts";
 
-/** A socket of any of them. */
+/** A socket of any of these clients. */
 export interface StockClient {
   readonly connected: boolean;
   readonly io: {
@@ -21,28 +21,28 @@ export interface StockClient {
 
 export interface Generation {
   readonly version: string;
-  /** The revision of Engine.IO that it speaks. */
+  /** The revision of the Engine.IO protocol that the client implements. */
   readonly revision: 3 | 4;
-  /** The event that tells of a refusal. */
+  /** The event that the client emits when the server rejects it. */
   readonly refused: "error" | "connect_error";
-  /** It says with which query it joins a namespace. */
+  /** Whether the client sends the query of a namespace when it joins. */
   readonly namespaceQueries: boolean;
-  /** It has timeout() and emitWithAck(). */
+  /** Whether the client has timeout() and emitWithAck(). */
   readonly promises: boolean;
   connect(url: string, options: object): StockClient;
-  /** Bytes as this client can send them. */
+  /** Converts bytes to a type that this client can send. */
   bytes(given: Buffer): Buffer;
-  /** Bytes as a Blob, where the client can send one. */
+  /** Converts bytes to a Blob, if the client can send one. */
   blob?(given: Buffer): unknown;
-  /** Serves the page that the client is in, where it is in one. */
+  /** Serves the page of the client, if the client runs in a page. */
   readonly listener?: RequestListener;
 }
 
 const asTheyAre = (given: Buffer): Buffer => given;
 
 /**
- * Bytes as they were in the days of Node 0.10, without `buffer`: where there is one, the oldest client
- * sends it, from its beginning to its end, or as many zeros.
+ * Hides the property `buffer`, which Buffers of Node 0.10 did not have. If the property exists, the oldest client
+ * sends the whole ArrayBuffer, or as many zeros.
  */
 function withoutBuffer(given: Buffer): Buffer {
   return Object.defineProperty(given, "buffer", { value: undefined });
@@ -69,7 +69,7 @@ export const GENERATIONS: readonly Generation[] = [
   { version: "4.8.4", revision: 4, refused: "connect_error", namespaceQueries: false, promises: true,  connect: load("socket.io-client"), bytes: asTheyAre },
 ];
 
-/** The generation of this version. */
+/** Returns the generation with this version. */
 export function generation(version: string): Generation {
   const found = GENERATIONS.find((each) => each.version === version);
   if (found === undefined) throw new RangeError(`no client ${version}`);

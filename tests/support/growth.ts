@@ -1,11 +1,11 @@
-// Asserts how the time of a function grows, instead of how long it takes, which depends on the machine.
+// Asserts how the time of a function grows. The absolute time would depend on the machine.
 
 import assert from "node:assert/strict";
 
-/** The factor between the two sizes. Time that grows with the square of the size grows by 64. */
+/** The ratio of the two input sizes. Quadratic time would grow by a factor of 64. */
 const FACTOR = 8;
 const MAX_GROWTH = 30;
-/** How long the calls with the small size take together at least, so that they can be measured, in microseconds. */
+/** The least time that the calls with the small input take together, in microseconds. Shorter times cannot be measured. */
 const LEAST = 5_000;
 
 /** Returns the processor time of this process that calls take, in microseconds. */

@@ -3,8 +3,8 @@
 import type { Untyped } from "../../lib/events/emitter.ts";
 
 /**
- * Resolves to the arguments of the next `event`. The emitter need not be one of Node's, and "error" is
- * an event like others, as it is not to once() of node:events.
+ * Resolves to the arguments of the next `event`. Unlike once() of node:events, the emitter may be of any class, and
+ * "error" is an ordinary event.
  */
 export function heard(emitter: object, event: string): Promise<Untyped[]> {
   return new Promise((resolve) => {

@@ -1,4 +1,4 @@
-// The pages of docs/how-to/ as programs: each block of code whose first line names a file is that file.
+// The programs in the pages of docs/how-to/. The first line of each code block names its file.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -23,7 +23,7 @@ import { portOf } from "./net.ts";
 const ROOT = join(import.meta.dirname, "../..");
 const PAGES = join(ROOT, "docs/how-to");
 
-/** Where the programs find what they import of this package. */
+/** The sources for the entries of this package that the programs import. */
 export const MODULES: Readonly<Record<string, string>> = {
   barewire: join(ROOT, "tests/support/docs-entry.ts"),
   "barewire/client": join(ROOT, "client/index.ts"),
@@ -31,17 +31,17 @@ export const MODULES: Readonly<Record<string, string>> = {
   "barewire/protocol/websocket": join(ROOT, "protocol/websocket.ts"),
 };
 
-/** Where programs for browsers find it. */
+/** The sources for the entries that programs for browsers import. */
 export const BROWSER_MODULES: Readonly<Record<string, string>> = {
   "barewire/client": join(ROOT, "client/browser.ts"),
 };
 
 export interface CopyOptions {
-  /** What port 3000 is. Default: 0, a free one. */
+  /** The port that replaces port 3000. Default: 0, a free port. */
   readonly port?: number;
-  /** Where the files find what they import of this package. Default: the sources for Node. */
+  /** The sources for the imported entries of this package. Default: the sources for Node. */
   readonly modules?: Readonly<Record<string, string>>;
-  /** Changes the code of a file, to see what fails then. */
+  /** Changes the code of a file, so that a test can check that the change makes the program fail. */
   readonly edit?: (code: string) => string;
 }
 
@@ -50,7 +50,7 @@ export const HOW_TOS: readonly string[] = readdirSync(PAGES)
   .filter((name) => name.endsWith(".md") && name !== "README.md")
   .map((name) => name.slice(0, -".md".length));
 
-/** The files of a page by their names: `// server.ts` or `<!-- Chat.vue -->` is the first line of each. */
+/** Returns the files of a page by name. `// server.ts` or `<!-- Chat.vue -->` is the first line of each. */
 function filesOf(page: string): Map<string, string> {
   const text = readFileSync(join(PAGES, `${page}.md`), "utf8");
   const files = new Map<string, string>();
@@ -63,7 +63,7 @@ function filesOf(page: string): Map<string, string> {
   return files;
 }
 
-/** The files of all pages, in one folder for each, where they can be compiled, imported and bundled. */
+/** The files of all pages, in one folder for each page, where the files can be compiled, imported and bundled. */
 export class HowTos {
   readonly folder = mkdtempSync(join(tmpdir(), "barewire-how-to-"));
 
@@ -80,7 +80,7 @@ export class HowTos {
     rmSync(this.folder, { recursive: true });
   }
 
-  /** Compiles all files under `strict`, each as it stands in its page. */
+  /** Compiles all files under `strict`, unchanged. */
   compile(): void {
     const settings = {
       extends: join(ROOT, "tsconfig.json"),
@@ -89,7 +89,7 @@ export class HowTos {
         rootDir: "/",
         lib: ["ES2023", "DOM", "DOM.Iterable"],
         jsx: "react-jsx",
-        // NestJS has decorators of parameters.
+        // NestJS uses parameter decorators.
         experimentalDecorators: true,
         paths: Object.fromEntries(Object.entries(MODULES).map(([name, path]) => [name, [path]])),
         rewriteRelativeImportExtensions: false,
@@ -106,7 +106,7 @@ export class HowTos {
     }
   }
 
-  /** Writes the files of a page into a folder of their own, where they can run. Returns the folder. */
+  /** Writes the files of a page into a new folder, in which they can run. Returns the folder. */
   copy(
     page: string,
     { port = 0, modules = MODULES, edit = (code) => code }: CopyOptions = {},
@@ -127,12 +127,12 @@ export class HowTos {
     return folder;
   }
 
-  /** Imports a file of a page anew. */
+  /** Imports a new copy of a file of a page. */
   import(page: string, name: string, port = 0): Promise<Readonly<Record<string, unknown>>> {
     return import(pathToFileURL(join(this.copy(page, { port }), name)).href);
   }
 
-  /** Starts the server of a page, which is closed when the test ends. Returns its port. */
+  /** Starts the server of a page. The server is closed when the test ends. Returns its port. */
   async serve(context: TestContext, page: string, name = "server.ts"): Promise<number> {
     context.after(closeServers);
     await this.import(page, name);

@@ -1,5 +1,5 @@
-// Runs in a page, beside a stock client: obeys the commands of page-client.ts and reports what the
-// client's sockets receive.
+// Runs in a page, together with a stock client. It executes the commands of page-client.ts, and reports the events of
+// the client's sockets.
 
 import { type Making, read, write } from "./page-values.ts";
 
@@ -21,7 +21,7 @@ interface PageSocket {
   disconnect(): unknown;
 }
 
-/** What a test has its page do. */
+/** A command from the test to its page. */
 export type Command =
   | { does: "connect"; id: number; url: string; options: object; events: readonly string[] }
   | {
@@ -38,7 +38,7 @@ export type Command =
   | { does: "close the engine"; id: number }
   | { does: "call"; callback: number; args: unknown[] };
 
-/** What a page reports. */
+/** A report from the page to the test. */
 export type Report =
   | {
       of: "event";
@@ -52,7 +52,7 @@ export type Report =
   | { of: "call"; callback: number; args: unknown[] };
 
 declare const io: (url: string, options: object) => PageSocket;
-/** Reports to the test. Playwright defines it. */
+/** Sends reports to the test. Playwright defines this function. */
 declare const tellTest: (reports: string) => void;
 
 const sockets = new Map<number, PageSocket>();
@@ -72,7 +72,7 @@ const making: Making = {
       report({ of: "call", callback, args }),
 };
 
-/** Reports what happened in this turn at its end, in one message. */
+/** Sends all reports of the same turn in one message. */
 function report(what: Report): void {
   if (reports.push(what) > 1) return;
   queueMicrotask(() => tellTest(write(reports.splice(0), remember)));
@@ -131,7 +131,7 @@ function isCommands(value: unknown): value is readonly Command[] {
   return Array.isArray(value);
 }
 
-/** Obeys commands that were written as text. */
+/** Executes commands that were written by write(). */
 function obeyAll(text: string): void {
   const commands = read(text, making);
   if (!isCommands(commands)) throw new TypeError("no commands");

@@ -1,20 +1,20 @@
-// Programs of Debian that tests start where they are installed.
+// Programs of Debian packages that tests start.
 
 import { existsSync } from "node:fs";
 
 /**
- * Returns why tests with a program are skipped, or `false` if it is installed. Where CI is "true" such
- * tests are never skipped, and fail instead.
+ * Returns the reason to skip tests with a program, or `false` if it is installed. If CI is "true", such tests are
+ * never skipped: without the program, they fail.
  *
- * @param path of the program; `undefined` if it was looked for and is nowhere
- * @param debianPackage the package that holds it
+ * @param path the path of the program, or `undefined` if it was not found
+ * @param debianPackage the package that contains the program
  */
 export function notInstalled(path: string | undefined, debianPackage: string): string | false {
   if ((path !== undefined && existsSync(path)) || process.env.CI === "true") return false;
   return `${path ?? "the program"} is missing: apt-get install ${debianPackage}`;
 }
 
-/** Registers what cleans up after a test, as a TestContext does. */
+/** Registers a cleanup function, as a TestContext does. */
 export interface Cleanup {
   after(clean: () => unknown): void;
 }

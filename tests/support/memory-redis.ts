@@ -1,5 +1,4 @@
-// A Redis that is a list of channels in this process, with clients that look like those of the packages
-// redis and ioredis.
+// An in-memory Redis with channels only, and clients with the interfaces of the packages redis and ioredis.
 
 import { EventEmitter } from "node:events";
 
@@ -8,18 +7,18 @@ import type { IoRedisClient } from "../../lib/adapters/redis.ts";
 type Deliver = (channel: string, message: Buffer) => void;
 
 export class MemoryRedis {
-  /** What was published, in order. */
+  /** The published messages, in order. */
   readonly published: { readonly channel: string; readonly message: string }[] = [];
-  /** Called in place of what publish() does. */
+  /** Called instead of publishing. */
   onPublish: (() => Promise<number>) | undefined;
-  /** Called in place of what subscribe() does. */
+  /** Called before subscribing. If it rejects, the subscription fails. */
   onSubscribe: (() => Promise<unknown>) | undefined;
-  /** Called in place of what unsubscribe() does. */
+  /** Called before unsubscribing. If it rejects, the unsubscription fails. */
   onUnsubscribe: (() => Promise<unknown>) | undefined;
   readonly #subscriptions = new Map<Deliver, string>();
   readonly #connections = new Set<MemoryConnection>();
 
-  /** How many subscriptions a channel has. */
+  /** Returns the number of subscriptions to a channel. */
   subscriptions(channel: string): number {
     return [
       ...this.#subscriptions.values(),
@@ -27,7 +26,7 @@ export class MemoryRedis {
     ].filter((each) => each === channel).length;
   }
 
-  /** Publishes as a client by other hands does. Subscribers receive it in a later turn. */
+  /** Publishes a message as a third-party client. Subscribers receive the message in a later turn. */
   publish(channel: string, message: string | Buffer): Promise<number> {
     const bytes = Buffer.from(message);
     setImmediate(() => {
@@ -40,12 +39,12 @@ export class MemoryRedis {
     return Promise.resolve(this.subscriptions(channel) + byPattern.length);
   }
 
-  /** A client of `ioredis` that opens connections of its own, as createRedisAdapter() takes it. */
+  /** Returns an `ioredis` client that opens its own connections, as createRedisAdapter() requires. */
   client(): IoRedisClient {
     return new MemoryConnection(this, this.#connections);
   }
 
-  /** Both clients of a host, as `redis` has them. */
+  /** Returns the two clients of a host, with the interface of `redis`. */
   nodeRedis() {
     const delivers = new Map<(message: Buffer) => unknown, Deliver>();
     return {
@@ -72,7 +71,7 @@ export class MemoryRedis {
     };
   }
 
-  /** Both clients of a host, as `ioredis` has them. */
+  /** Returns the two clients of a host, with the interface of `ioredis`. */
   ioredis() {
     const emitter = new EventEmitter();
     const deliver: Deliver = (channel, message) =>
@@ -102,7 +101,7 @@ export class MemoryRedis {
   }
 }
 
-/** A connection, as a client of `ioredis` has it. */
+/** A connection with the interface of an `ioredis` client. */
 class MemoryConnection extends EventEmitter implements IoRedisClient {
   readonly channels = new Set<string>();
   readonly patterns = new Set<string>();
@@ -135,7 +134,7 @@ class MemoryConnection extends EventEmitter implements IoRedisClient {
     }
   }
 
-  /** Patterns that are subscribed to and fit a channel: all end in "*". */
+  /** Returns the subscribed patterns that match a channel. All patterns end in "*". */
   matches(channel: string): string[] {
     return [...this.patterns].filter((pattern) => channel.startsWith(pattern.slice(0, -1)));
   }

@@ -1,15 +1,15 @@
-// How much memory is held, after the garbage is collected.
+// Measures the memory in use after a garbage collection.
 
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 
-// The collector without a flag on the command line.
+// Enables the collector at run time, without a flag on the command line.
 setFlagsFromString("--expose-gc");
 const collect: () => void = runInNewContext("gc");
 
-/** Bytes held by objects and by array buffers. */
+/** Returns the bytes in use by objects and array buffers. */
 export function held(): number {
-  // Twice: the first round may only have begun to free array buffers.
+  // The first collection may only have started to free array buffers.
   collect();
   collect();
   const { heapUsed, arrayBuffers } = process.memoryUsage();

@@ -1,9 +1,9 @@
-// Stands in for MongoDB, which no package of Debian or npm brings: as much of its wire protocol as the driver needs for
-// socket.io's adapter and emitter. It has insert, find and change streams over collections in memory. An operation or an
-// operator that it does not know is an error.
+// A stand-in for MongoDB, which is missing in Debian and npm. It implements the part of the wire protocol that the
+// driver needs for socket.io's adapter and emitter: insert, find and change streams over in-memory collections. An
+// unknown operation or operator is an error.
 //
-// The format: https://www.mongodb.com/docs/manual/reference/mongodb-wire-protocol/ (OP_MSG), with the documents of
-// https://bsonspec.org, which the driver's own package reads and writes here.
+// The format: https://www.mongodb.com/docs/manual/reference/mongodb-wire-protocol/ (OP_MSG), with documents in the
+// format of https://bsonspec.org, encoded and decoded by the driver's own package.
 
 import { createServer, type Server, type Socket } from "node:net";
 
@@ -17,24 +17,24 @@ interface Document {
   readonly [field: string]: unknown;
 }
 
-/** What is inserted into a collection, as its change streams tell it. */
+/** An inserted document, as a change stream reports it. */
 interface Change extends Document {
   readonly fullDocument: Document;
 }
 
-/** A change stream that is open. */
+/** An open change stream. */
 interface ChangeStream {
   readonly namespace: string;
   readonly filter: Document;
-  /** How many changes it has looked at. */
+  /** The number of changes that the stream has examined. */
   position: number;
-  /** Answers the request that waits for a change. */
+  /** Responds to the request that waits for a change. */
   onChange: (() => void) | undefined;
 }
 
 const OP_MSG = 2013;
 const HEADER = 16;
-/** Milliseconds after which a request for changes is answered without any. */
+/** The time after which a request for changes gets an empty response, in milliseconds. */
 const AWAIT = 1_000;
 
 class CommandError extends Error {
@@ -47,11 +47,11 @@ class CommandError extends Error {
 }
 
 export interface Mongo {
-  /** For a MongoClient with the option `serverApi: "1"`: older commands are unknown. */
+  /** The URL for a MongoClient with the option `serverApi: "1"`, because older commands are not supported. */
   readonly url: string;
 }
 
-/** Runs a stand-in for a replica set of one member on loopback until the test ends. */
+/** Runs a stand-in for a replica set with one member on loopback until the test ends. */
 export async function startMongo(context: Cleanup): Promise<Mongo> {
   const server = new MongoServer();
   context.after(() => server.close());
@@ -225,12 +225,12 @@ const HELLO: Document = {
   maxWireVersion: 21,
 };
 
-/** The resume token behind so many changes. */
+/** Returns the resume token for the position after this many changes. */
 function tokenOf(position: number): Document {
   return { _data: position.toString(16).padStart(8, "0") };
 }
 
-/** The command of a message: its body, with the documents that stand behind it. */
+/** Returns the command of a message: its body, merged with its document sequences. */
 function readCommand(message: Buffer): Document {
   if (message.readInt32LE(12) !== OP_MSG) throw new CommandError(1, "only OP_MSG is known");
   const command: Record<string, unknown> = {};
@@ -250,7 +250,10 @@ function readCommand(message: Buffer): Document {
   return command;
 }
 
-/** Whether a document fits a filter: dotted paths, arrays of which one fits, and the operators of the adapter. */
+/**
+ * Whether a document matches a filter. Supports dotted paths, arrays with a matching element, and the adapter's
+ * operators.
+ */
 function matches(document: Document, filter: Document): boolean {
   return Object.entries(filter).every(([path, wanted]) => {
     if (path === "$and") return listOf(wanted).every((each) => matches(document, each));

@@ -1,22 +1,22 @@
-// Texts with something wrong in them.
+// Random changes to valid texts.
 
 import type { Random } from "./random.ts";
 
-/** Changes texts: in letters that mean something, and at times in any other. */
+/** Changes texts at random, mostly to characters of the grammar, and sometimes to any character. */
 export class Mutator {
   readonly #letters: string;
   readonly #others: readonly string[];
 
   /**
-   * @param letters characters that mean something somewhere
-   * @param others texts of which an end may take the place of another's
+   * @param letters characters that have a meaning in the grammar
+   * @param others texts whose ends may replace the end of another text
    */
   constructor(letters: string, others: readonly string[]) {
     this.#letters = letters;
     this.#others = others;
   }
 
-  /** `text` with one thing done to it. */
+  /** Returns `text` with one random change. */
   mutate(text: string, random: Random): string {
     const at = random.int(text.length + 1);
     const to = at + random.int(text.length + 1 - at);
@@ -39,7 +39,7 @@ export class Mutator {
     }
   }
 
-  /** A letter, at times one that means nothing. */
+  /** Returns a character of the grammar, or sometimes any character. */
   letter(random: Random): string {
     return random.int(4) === 0
       ? String.fromCharCode(random.int(0x10000))

@@ -1,4 +1,4 @@
-// Servers on loopback, and clients that say exactly what a test has them say.
+// Servers on loopback, and clients that send exactly the bytes of a test.
 
 import { once } from "node:events";
 import {
@@ -17,21 +17,21 @@ import { type RawData, WebSocket, type ClientOptions as WebSocketOptions } from 
 
 import { Server, type ServerOptions, type Socket } from "../../server.ts";
 
-/** Starts `server` on a free port of loopback and gives the port. */
+/** Starts `server` on a free port of loopback. Returns the port. */
 export async function listen(server: NetServer): Promise<number> {
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   return portOf(server);
 }
 
-/** The port on which `server` listens. */
+/** Returns the port on which `server` listens. */
 export function portOf(server: NetServer): number {
   const address = server.address();
   if (address === null || typeof address === "string") throw new Error("no port is listened to");
   return address.port;
 }
 
-/** A Socket.IO server on a free port, closed when the test ends. */
+/** Starts a Socket.IO server on a free port. The server is closed when the test ends. */
 export async function serve(
   context: TestContext,
   options: ServerOptions = {},
@@ -51,7 +51,7 @@ export interface Joined {
   readonly welcome: { readonly sid: string; readonly pid: string };
 }
 
-/** Connects a client, which joins the main namespace over WebSocket. */
+/** Connects a client over WebSocket and joins the main namespace. */
 export async function join(io: Server, port: number, auth: object = {}): Promise<Joined> {
   const accepted = new Promise<Socket>((resolve) => io.once("connection", resolve));
   const client = new WebSocketClient(port);
@@ -59,7 +59,7 @@ export async function join(io: Server, port: number, auth: object = {}): Promise
   return { client, socket: await accepted, welcome: JSON.parse(answer.slice(2)) };
 }
 
-/** Starts a server as serve() does, with one client as of join(). */
+/** Starts a server like serve(), with one client like join(). */
 export async function serveJoined(
   context: TestContext,
   options: ServerOptions = {},
@@ -68,7 +68,7 @@ export async function serveJoined(
   return { io, port, ...(await join(io, port)) };
 }
 
-/** Resolves at the next turn of the event loop, when what was under way in this process has moved on. */
+/** Resolves in the next turn of the event loop, so that pending work in this process can continue. */
 export function turn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }
@@ -109,20 +109,20 @@ export interface Question {
   readonly body?: string | Uint8Array;
 }
 
-/** One HTTP request on a connection of its own. */
+/** Sends one HTTP request on a new connection. Resolves to the response. */
 export function ask(port: number, path: string, question: Question = {}): Promise<Answer> {
   const request = open(port, path, question);
   request.end(question.body);
   return answerTo(request);
 }
 
-/** An HTTP request that the test itself ends, or aborts. */
+/** Starts an HTTP request. The test itself must end or abort it. */
 export function open(port: number, path: string, question: Question = {}): ClientRequest {
   const { method = "GET", headers = {} } = question;
   return httpRequest({ host: "127.0.0.1", port, path, method, headers, agent: false });
 }
 
-/** What `request` is answered with. Rejects where the connection ends without an answer. */
+/** Resolves to the response to `request`. Rejects if the connection ends without a response. */
 export function answerTo(request: ClientRequest): Promise<Answer> {
   return new Promise((resolve, reject) => {
     request.on("error", reject).on("response", (response) => {
@@ -139,7 +139,7 @@ export function answerTo(request: ClientRequest): Promise<Answer> {
   });
 }
 
-/** An Engine.IO client on long-polling that does nothing of itself. */
+/** An Engine.IO client over long-polling that sends nothing on its own. */
 export class PollingClient {
   readonly port: number;
   readonly sid: string;
@@ -153,7 +153,7 @@ export class PollingClient {
     this.#revision = revision;
   }
 
-  /** A session of its own. */
+  /** Opens a new session. */
   static async open(port: number, query = "", revision: 3 | 4 = 4): Promise<PollingClient> {
     const { body } = await ask(port, `/socket.io/?EIO=${revision}&transport=polling${query}`);
     const sid = /"sid\\?":\\?"([^"\\]+)/.exec(body)?.[1];
@@ -173,22 +173,22 @@ export class PollingClient {
     return ask(this.port, this.path, { method: "POST", body, headers });
   }
 
-  /** Joins the main namespace and reads the answer. */
+  /** Joins the main namespace. Resolves to the server's response. */
   async join(packet = "40"): Promise<string> {
     await this.post(packet);
     return (await this.poll()).body;
   }
 
-  /** A WebSocket that names this session. */
+  /** Opens a WebSocket for this session. */
   webSocket(): WebSocketClient {
     return new WebSocketClient(this.port, `/socket.io/?EIO=4&transport=websocket&sid=${this.sid}`);
   }
 }
 
-/** A WebSocket client by another hand, whose messages are awaited one by one. */
+/** A WebSocket client of the package `ws`. A test awaits its messages one by one. */
 export class WebSocketClient {
   readonly socket: WebSocket;
-  /** The close frame's code, when the connection has ended. */
+  /** Resolves to the close code when the connection has ended. */
   readonly closed: Promise<number>;
   readonly #messages: (string | Buffer)[] = [];
   #wake: (() => void) | undefined;
@@ -214,11 +214,11 @@ export class WebSocketClient {
         this.#wake?.();
       });
     });
-    // Its error is followed by its close.
+    // `ws` emits "close" after each error, so the error needs no handling.
     this.socket.on("error", () => {});
   }
 
-  /** When the opening handshake is done. */
+  /** Resolves when the opening handshake is complete. */
   async opened(): Promise<this> {
     await once(this.socket, "open");
     return this;
@@ -228,7 +228,7 @@ export class WebSocketClient {
     this.socket.send(data);
   }
 
-  /** The next message. Rejects where the connection has ended and none is left. */
+  /** Resolves to the next message. Rejects if the connection has ended and no message is left. */
   async next(): Promise<string | Buffer> {
     for (;;) {
       const message = this.#messages.shift();
@@ -240,7 +240,7 @@ export class WebSocketClient {
     }
   }
 
-  /** Joins the main namespace of a session of its own; the answer to CONNECT. */
+  /** Joins the main namespace in a new session. Resolves to the response to CONNECT. */
   async join(packet = "40"): Promise<string> {
     await this.next();
     this.send(packet);
@@ -248,10 +248,10 @@ export class WebSocketClient {
   }
 }
 
-/** A TCP connection on which a test writes what it likes. */
+/** A TCP connection on which a test writes any bytes. */
 export class TcpClient {
   readonly socket: TcpSocket;
-  /** All that was received, when the connection has ended. */
+  /** Resolves to all received bytes when the connection has ended. */
   readonly closed: Promise<Buffer>;
   #received = Buffer.alloc(0);
   #wake: (() => void) | undefined;
@@ -276,7 +276,7 @@ export class TcpClient {
     return this;
   }
 
-  /** What was received, as soon as `text` is in it. */
+  /** Resolves to the received bytes as soon as they include `text`. */
   async until(text: string): Promise<string> {
     while (!this.#received.includes(text, 0, "latin1")) {
       if (this.socket.closed) throw new Error(`ended before "${text}" came`);
@@ -287,7 +287,9 @@ export class TcpClient {
     return this.#received.toString("latin1");
   }
 
-  /** Takes the next HTTP response, whose length is in its header, and returns its body. */
+  /**
+   * Removes the next HTTP response, which must have a Content-Length, from the received bytes. Resolves to its body.
+   */
   async takeAnswer(): Promise<string> {
     for (;;) {
       const end = this.#received.indexOf("\r\n\r\n");
@@ -307,7 +309,7 @@ export class TcpClient {
   }
 }
 
-/** An HTTP request that asks for an upgrade to WebSocket, as lines; `undefined` leaves a header out. */
+/** Returns an upgrade request to WebSocket. A header with the value `undefined` is omitted. */
 export function upgradeRequest(
   path: string,
   headers: Readonly<Record<string, string | undefined>> = {},
@@ -326,7 +328,7 @@ export function upgradeRequest(
   return [`GET ${path} HTTP/1.1`, ...lines, "\r\n"].join("\r\n");
 }
 
-/** The status of the answer to an upgrade request. */
+/** Sends an upgrade request. Resolves to the status of the response. */
 export async function upgradeStatus(
   port: number,
   headers: Readonly<Record<string, string>> = {},
@@ -340,7 +342,7 @@ export async function upgradeStatus(
   return Number(head.split(" ", 2)[1]);
 }
 
-/** A connection within the process, as a proxy hands one over: no socket of node:net. */
+/** Passes the server a connection within this process, as a proxy does. The stream is not a socket of node:net. */
 export function handOver(
   server: NetServer,
   request: string,
@@ -362,8 +364,8 @@ export function handOver(
 }
 
 /**
- * Sends a RST at once. resetAndDestroy() does it only after a shutdown, and when the socket fails in
- * between, libuv refuses ("reset EINVAL") and the socket never closes.
+ * Sends a RST at once. resetAndDestroy() would send it only after a shutdown. If the socket fails in between, libuv
+ * rejects the reset ("reset EINVAL"), and the socket never closes.
  */
 export function reset(socket: TcpSocket): void {
   const handle: unknown = Reflect.get(socket, "_handle");
@@ -374,7 +376,7 @@ export function reset(socket: TcpSocket): void {
   socket.destroy();
 }
 
-/** A request on a connection from `peer`. */
+/** Returns a request on a connection from the address `peer`. */
 export function requestFrom(
   peer: string | undefined,
   headers: Readonly<Record<string, string>>,

@@ -1,4 +1,4 @@
-// Debian's nginx as a reverse proxy, for tests that want one.
+// Debian's nginx as a reverse proxy, for tests that need one.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -12,13 +12,19 @@ import { listen } from "./net.ts";
 
 const EXECUTABLE = process.env.NGINX_EXECUTABLE ?? "/usr/sbin/nginx";
 
-/** Why tests with nginx are skipped, or false. Where CI is "true" they never are, and fail instead. */
+/**
+ * The reason to skip tests with nginx, or `false`. If CI is "true", the tests are never skipped: without nginx, they
+ * fail.
+ */
 export const noNginx: string | false =
   existsSync(EXECUTABLE) || process.env.CI === "true"
     ? false
     : `there is no nginx at ${EXECUTABLE}: apt-get install nginx-light, or set NGINX_EXECUTABLE`;
 
-/** As its documentation has it for WebSockets. Buffered: it holds what comes until it has all or much. */
+/**
+ * Returns the configuration that the documentation of nginx recommends for WebSocket. With buffering, nginx forwards
+ * a body only when it is complete or the buffer is full.
+ */
 function configuration(port: number, target: number, buffering: "on" | "off"): string {
   return `
     daemon off;
@@ -50,14 +56,14 @@ function configuration(port: number, target: number, buffering: "on" | "off"): s
     }`;
 }
 
-/** Runs until the test ends, in front of the port `target`; gives its own port. */
+/** Runs nginx in front of the port `target` until the test ends. Returns the port of nginx. */
 export async function startNginx(
   context: TestContext,
   target: number,
   buffering: "on" | "off",
 ): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), "barewire-nginx-"));
-  // It inherits a socket that listens already: nobody else can have taken the port.
+  // nginx inherits a socket that is already listening, so no other process can bind the port first.
   const inherited = createServer();
   const port = await listen(inherited);
   const handle: unknown = Reflect.get(inherited, "_handle");

@@ -10,7 +10,7 @@ export const RANGE = "ERR_OUT_OF_RANGE";
 
 export interface Cases {
   readonly good: readonly unknown[];
-  /** What the error says behind the name of the option. */
+  /** The text after the option's name in the error message. */
   readonly bad: readonly (readonly [
     value: unknown,
     code: typeof TYPE | typeof RANGE,
@@ -18,7 +18,7 @@ export interface Cases {
   ])[];
 }
 
-/** The options of a constructor, and the options of its options. */
+/** Cases for each option of a constructor, or for each option of a nested object. */
 export type CasesOf<Options, Stock extends string = never> = Readonly<
   Record<keyof Options | Stock, Cases>
 >;
@@ -47,7 +47,10 @@ export const FUNCTION: Cases = {
     [{}, TYPE, "must be a function, got an object"],
   ],
 };
-/** A function that lets everybody in where it is missing. */
+/**
+ * Options that are functions, and that admit every client if missing. They reject `undefined`, so that a mistake does
+ * not open the server.
+ */
 export const GATE: Cases = {
   good: [() => {}],
   bad: [...FUNCTION.bad, [undefined, TYPE, "must not be undefined: omit it to use its default"]],
@@ -145,7 +148,7 @@ export const RATE: Cases = {
 };
 // biome-ignore-end format: tables
 
-/** Both ends of a range, and what is beyond them. */
+/** Returns cases for an integer: both limits of the range are valid, the integers beyond them are invalid. */
 export function integers(least: number, most: number): Cases {
   const must = `must be an integer from ${least} to ${most}, got`;
   return {
@@ -161,7 +164,7 @@ export function integers(least: number, most: number): Cases {
   };
 }
 
-/** An option that other libraries have. */
+/** Returns cases for an option that other libraries have and that we do not support. */
 export function refused(good: readonly unknown[], bad: unknown, says: string): Cases {
   return { good: [...good, undefined], bad: [[bad, TYPE, `is not supported: ${says}`]] };
 }
@@ -169,8 +172,8 @@ export function refused(good: readonly unknown[], bad: unknown, says: string): C
 /**
  * Tests each case of a table.
  *
- * @param make passes options to the constructor, and closes what it has made
- * @param within the names of the options around these, from the outside in
+ * @param make passes options to the constructor, and closes the object that it creates
+ * @param within the names of the enclosing options, outermost first
  */
 export function testOptions(
   title: string,
@@ -211,7 +214,7 @@ export function testOptions(
   });
 }
 
-/** The names of an interface's members in a declaration file. */
+/** Returns the names of an interface's members in a declaration file. */
 export function declared(path: string, name: string, indent: number): string[] {
   const text = readFileSync(path, "utf8");
   const margin = " ".repeat(indent);

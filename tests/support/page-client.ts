@@ -1,4 +1,4 @@
-// The stock clients in pages of Chromium, which a test uses as though they were in its own process.
+// The stock clients in pages of Chromium. A test uses them as if they ran in its own process.
 
 import { EventEmitter } from "node:events";
 import { readFileSync } from "node:fs";
@@ -14,7 +14,7 @@ import { AsBlob, type Making, read, write } from "./page-values.ts";
 
 const PACKAGES = join(import.meta.dirname, "../../node_modules");
 
-/** The file that a page loads, by the client's version. */
+/** The file that a page loads for each version of the client. */
 const FILES: Readonly<Record<string, string>> = {
   "1.3.6": "socket.io-client-1.3/socket.io.js",
   "1.7.4": "socket.io-client-1.7/dist/socket.io.js",
@@ -25,7 +25,7 @@ const FILES: Readonly<Record<string, string>> = {
 
 const HTML = '<!doctype html><script src="/client.js"></script><script src="/in-page.js"></script>';
 
-/** A page that holds one version of the client. */
+/** A page with one version of the client. */
 class ClientPage {
   readonly #browser: () => Browser;
   readonly #events: readonly string[];
@@ -59,7 +59,7 @@ class ClientPage {
     return client;
   }
 
-  /** Has the page do something. The commands of one turn travel together. */
+  /** Sends a command to the page. Commands of the same turn are sent together. */
   say(command: Command): void {
     if (this.#commands.push(command) === 1) queueMicrotask(() => this.#flush());
   }
@@ -76,7 +76,7 @@ class ClientPage {
     this.#do((page) => page.evaluate(`obeyAll(${JSON.stringify(text)})`));
   }
 
-  /** Does one thing after the other. A failure fails the test that is running. */
+  /** Runs the tasks in sequence. An error fails the test that is running. */
   #do(work: (page: Page) => Promise<unknown>): void {
     this.#work = this.#work
       .then(async () => work(await this.#open()))
@@ -87,7 +87,7 @@ class ClientPage {
       });
   }
 
-  /** Resolves when the page has done all that it was told. */
+  /** Resolves when the page has executed all commands. */
   async idle(): Promise<void> {
     this.#flush();
     await this.#work;
@@ -125,7 +125,7 @@ function isReports(value: unknown): value is readonly Report[] {
   return Array.isArray(value);
 }
 
-/** A socket of a client in a page. */
+/** A socket of a client that runs in a page. */
 class PageClient extends EventEmitter implements StockClient {
   readonly id: number;
   readonly io: StockClient["io"];
@@ -172,22 +172,22 @@ class PageClient extends EventEmitter implements StockClient {
     this.#transport = report.transport;
     if (report.of === "upgrade") return;
     this.#connected = report.connected;
-    // Without a listener, an "error" would be thrown.
+    // emit() throws an "error" event that has no listener.
     if (this.listenerCount(report.event) > 0) super.emit(report.event, ...report.args);
   }
 }
 
 export interface PageGeneration {
   readonly generation: Generation;
-  /** Resolves when the page has done all that it was told, and the browser may be closed. */
+  /** Resolves when the page has executed all commands, and the browser may be closed. */
   idle(): Promise<void>;
 }
 
 /**
- * The stock client of a version, in a page.
+ * Returns the stock client of a version, in a page.
  *
- * @param browser returns the browser when the first client connects
- * @param events the names of all events that tests listen for in clients
+ * @param browser called when the first client connects; returns the browser
+ * @param events the names of all events for which tests add listeners to clients
  */
 export function pageGeneration(
   version: string,

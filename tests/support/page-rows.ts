@@ -1,10 +1,10 @@
-// The tables of a page of the documentation, and the titles of the tests that it names.
+// Reads the tables in a page of the documentation, and finds the titles of the tests that the page names.
 
 import { existsSync, readFileSync } from "node:fs";
 
 import { loadCases } from "../../conformance/transcripts/load.ts";
 
-/** Returns the cells of each row of the tables in `page`, without the heads of the tables. */
+/** Returns the cells of each row of the tables in `page`, without the header rows. */
 export function rowsOf(page: string): string[][] {
   return page.split(/\n(?!\|)/).flatMap((part) => {
     const [, , ...rows] = part.split("\n").filter((line) => line.startsWith("|"));
@@ -18,14 +18,14 @@ export function rowsOf(page: string): string[][] {
 }
 
 /**
- * Returns whether a test of `file`, a group of tests, or a row of its tables of tests has this title. A transcript of
- * the conformance kit has a case with this id.
+ * Returns whether `file` contains a test, a group of tests, or a row of a table of tests with this title. For a
+ * transcript of the conformance kit, returns whether it contains a case with this id.
  */
 export function hasTitle(file: string, title: string): boolean {
   if (!existsSync(file)) return false;
   if (file.endsWith(".wire")) return loadCases(file).some(({ id }) => id === title);
   const source = readFileSync(file, "utf8");
-  // A title with an escape is written in the page as it is in the file.
+  // A page copies the source form of a title, including its escapes.
   const literals = [JSON.stringify(title), `"${title}"`, `'${title}'`, `\`${title}\``];
   if (literals.some((literal) => isTitle(source, literal))) return true;
   if (!makesTitles(file, source)) return false;
@@ -38,7 +38,10 @@ function isTitle(source: string, literal: string): boolean {
   return new RegExp(`\\b(?:test|describe|check)\\(\\s*${escaped}`).test(source);
 }
 
-/** Whether titles are made of the texts and keys of tables. Files that are no tests have nothing but tables. */
+/**
+ * Whether the file builds titles from the texts and keys of tables. Files that are not test files contain only
+ * tables.
+ */
 function makesTitles(file: string, source: string): boolean {
   return (
     !file.endsWith(".test.ts") || /\b(?:test|describe|check)\(\s*(?:\w|`[^`]*\$\{)/.test(source)

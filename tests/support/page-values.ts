@@ -1,9 +1,9 @@
-// Values on their way between a test and its page: JSON in ASCII, with forms for what JSON lacks. In
-// ASCII, so that whatever carries it cannot damage the texts that are tested.
+// Serializes values that a test and its page exchange: JSON in ASCII, with additional forms for values that JSON
+// cannot represent. Only ASCII is used, so that the connection to the page cannot damage the texts under test.
 
 type Callback = (...args: unknown[]) => unknown;
 
-/** Bytes that the page's client sends as a Blob. */
+/** Bytes that the client in the page must send as a Blob. */
 export class AsBlob {
   readonly bytes: Uint8Array;
 
@@ -12,18 +12,18 @@ export class AsBlob {
   }
 }
 
-/** What an end makes of the values that JSON has no form for. */
+/** Restores the values that JSON cannot represent. */
 export interface Making {
   bytes(bytes: Uint8Array<ArrayBuffer>): unknown;
   blob(bytes: Uint8Array<ArrayBuffer>): unknown;
-  /** A function that calls the other end's callback with this number. */
+  /** Returns a function that calls the other end's callback with this id. */
   callback(id: number): Callback;
 }
 
 /**
- * Writes a value as text.
+ * Serializes a value.
  *
- * @param remember keeps a callback for the other end to call, and returns its number
+ * @param remember stores a callback for calls from the other end, and returns its id
  */
 export function write(value: unknown, remember: (callback: Callback) => number): string {
   return JSON.stringify(pack(value, remember)).replace(
@@ -32,7 +32,7 @@ export function write(value: unknown, remember: (callback: Callback) => number):
   );
 }
 
-/** Reads what write() of the other end wrote. */
+/** Restores a value that write() of the other end serialized. */
 export function read(text: string, making: Making): unknown {
   return unpack(JSON.parse(text), making);
 }
@@ -79,7 +79,7 @@ function unpack(value: unknown, making: Making): unknown {
   }
 }
 
-// Loops, because the payloads of some tests are large.
+// Loops instead of spread arguments, because some tests have large payloads.
 
 function toBase64(bytes: Uint8Array): string {
   let text = "";

@@ -1,15 +1,15 @@
-// Two endpoints joined by arrays: whole conversations without a port, cut up by chance.
+// Two endpoints connected by arrays. They exchange whole conversations without a port, in random chunks.
 
 import type { ReceiverOptions } from "../../protocol/websocket/receiver.ts";
 import { Station } from "./endpoint.ts";
 import type { Random } from "./random.ts";
 
-/** A client and a server, and a network that delivers in pieces of its own choosing. */
+/** A client and a server, connected by a network that delivers random chunks. */
 export class Pair {
   readonly client: Station;
   readonly server: Station;
   readonly #random: Random;
-  // What is under way to each.
+  // Bytes that were sent to each endpoint, but not yet delivered.
   readonly #toClient: Uint8Array[] = [];
   readonly #toServer: Uint8Array[] = [];
 
@@ -23,7 +23,7 @@ export class Pair {
     });
   }
 
-  /** Delivers one piece in one direction. `false` where nothing was under way. */
+  /** Delivers one chunk in one direction. Returns `false` if no bytes are pending. */
   step(): boolean {
     this.#collect();
     const serverNext = this.#toServer.length > 0 && (this.#toClient.length === 0 || this.#flip());
@@ -36,7 +36,7 @@ export class Pair {
     return true;
   }
 
-  /** Delivers until all is quiet; then TCP ends where an end wished it to. */
+  /** Delivers all pending bytes. Then both endpoints receive the end of TCP, if either endpoint ended it. */
   run(): void {
     while (this.step());
     if (!this.client.wire.ended && !this.server.wire.ended) return;

@@ -1,4 +1,4 @@
-// Debian's PostgreSQL, for tests that want one.
+// Debian's PostgreSQL, for tests that need it.
 
 import { execFile, execFileSync } from "node:child_process";
 import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
@@ -11,7 +11,7 @@ import { type Service, ServiceProcess } from "./service.ts";
 
 const VERSIONS = "/usr/lib/postgresql";
 
-/** The folder with the programs of the newest version. */
+/** The folder with the programs of the newest installed version. */
 const PROGRAMS = existsSync(VERSIONS)
   ? readdirSync(VERSIONS)
       .sort((a, b) => Number(b) - Number(a))
@@ -19,7 +19,7 @@ const PROGRAMS = existsSync(VERSIONS)
       .find((folder) => existsSync(join(folder, "postgres")))
   : undefined;
 
-/** Why tests with PostgreSQL are skipped, or `false`. */
+/** The reason to skip tests with PostgreSQL, or `false`. */
 export const noPostgres: string | false = notInstalled(
   join(PROGRAMS ?? `${VERSIONS}/*/bin`, "postgres"),
   "postgresql",
@@ -31,8 +31,8 @@ export interface PostgresOptions {
 }
 
 /**
- * Runs a PostgreSQL server on loopback until the test ends. The user is "postgres", without a
- * password, and so is the database.
+ * Runs a PostgreSQL server on loopback until the test ends. The user and the database are named "postgres", and no
+ * password is required.
  */
 export async function startPostgres(
   context: Cleanup,
@@ -53,7 +53,7 @@ export async function startPostgres(
     ["-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"],
     { cwd: folder, ...user },
   );
-  // Nothing need survive this machine.
+  // The data need not survive a crash, so durability is disabled.
   const settings = [
     "listen_addresses=127.0.0.1",
     `unix_socket_directories=${folder}`,
@@ -75,7 +75,7 @@ export async function startPostgres(
   return {
     port: postgres.port,
     url: `postgres://postgres@127.0.0.1:${postgres.port}/postgres`,
-    // Each connection is served by a process of its own.
+    // PostgreSQL serves each connection in its own process, so all processes must be paused.
     pause: () => postgres.signalAll("SIGSTOP"),
     resume: () => postgres.signalAll("SIGCONT"),
     stop: (signal) => stop(postgres, signal),
@@ -86,13 +86,16 @@ export async function startPostgres(
   };
 }
 
-/** Ends it with its children, which SIGKILL would leave. One that is stopped would wait. */
+/**
+ * Stops PostgreSQL with its child processes, which SIGKILL would leave running. A paused process must be resumed
+ * first.
+ */
 function stop(postgres: ServiceProcess, signal: NodeJS.Signals = "SIGQUIT"): Promise<void> {
   postgres.signalAll("SIGCONT");
   return postgres.stop(signal);
 }
 
-/** PostgreSQL refuses to run as root: whom it runs as then. */
+/** Returns the user for PostgreSQL if this process runs as root, which PostgreSQL refuses. */
 function userForPostgres(): { readonly uid: number; readonly gid: number } | undefined {
   if (process.getuid?.() !== 0) return undefined;
   const id = (option: string): number =>

@@ -1,5 +1,5 @@
-// Hosts of python-socketio as child processes, with clients: Flask-SocketIO as it is installed, and a small
-// one for the dialect of newer versions.
+// Hosts of python-socketio as child processes, with their clients: the installed Flask-SocketIO, and a small program
+// for the dialect of newer versions.
 
 import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -14,11 +14,11 @@ import { ENVIRONMENT } from "./environment.ts";
 import type { Cleanup } from "./installed.ts";
 
 const PYTHON = "/usr/bin/python3";
-/** Milliseconds until a program that says nothing is broken. */
+/** How long a program may print nothing, in milliseconds. */
 const PATIENCE = 60_000;
 const FOREVER = 0x7fffffff;
 
-/** Why tests are skipped that import these modules, or `false`. Where CI is "true" they never are. */
+/** The reason to skip tests that import these modules, or `false`. If CI is "true", the tests are never skipped. */
 export function noModules(modules: string, packages: string): string | false {
   if (process.env.CI === "true") return false;
   try {
@@ -29,15 +29,15 @@ export function noModules(modules: string, packages: string): string | false {
   }
 }
 
-/** What a version of python-socketio speaks. */
+/** The features of a version of python-socketio. */
 export interface Speaks {
   readonly dialect: PythonDialect;
   readonly pickle: boolean;
-  /** It knows enter_room and leave_room of other hosts. */
+  /** Whether the version handles enter_room and leave_room from other hosts. */
   readonly entersRooms: boolean;
 }
 
-/** A command of the programs, with the names that Python has. */
+/** The options of a command, with their names in Python. */
 export interface CommandOptions {
   readonly event?: string;
   readonly args?: readonly unknown[];
@@ -60,16 +60,16 @@ export interface Peer extends Publisher {
   connect(namespace?: string): Promise<PeerClient>;
 }
 
-/** A client of a host. It acknowledges "ask" with "acked" and the first argument. */
+/** A client of a host. It acknowledges the event "ask" with "acked" and the first argument. */
 export interface PeerClient {
   readonly sid: string;
   readonly disconnected: Promise<unknown>;
   rooms(): Promise<unknown>;
-  /** What it has received since the last call, up to the next event "fence". */
+  /** Resolves to the events received since the last call, up to the next event "fence". */
   receivedBefore(): Promise<unknown[]>;
 }
 
-/** Events, and what waits for the fence behind them. */
+/** Stores received events until the next event "fence" arrives. */
 export class Mailbox {
   #received: unknown[][] = [];
   #wake: () => void = () => {};
@@ -90,7 +90,7 @@ export class Mailbox {
   }
 }
 
-/** A program whose output is lines of JSON. It is ended with the test. */
+/** A program that prints lines of JSON. It is killed when the test ends. */
 class Program {
   readonly #child: ChildProcessWithoutNullStreams;
   readonly #lines: AsyncIterator<string>;
@@ -120,7 +120,7 @@ class Program {
     this.#child.stdin.write(`${JSON.stringify(encode(value))}\n`);
   }
 
-  /** The next line. @param patience milliseconds until it is late */
+  /** Resolves to the next line. @param patience the timeout in milliseconds */
   async next(patience = PATIENCE): Promise<Untyped> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_resolve, reject) => {
@@ -215,7 +215,7 @@ export async function startFlaskWriter(
   };
 }
 
-/** Starts a host that speaks as python-socketio does from 5.15.1 on. */
+/** Starts a host with the dialect of python-socketio 5.15.1 and later. */
 export async function startPythonHost(
   context: Cleanup,
   url: string,
@@ -234,7 +234,7 @@ export async function startPythonHost(
       else mailboxes.get(line.to)?.add(line.event, line.args);
     }
   };
-  // It ends with the program.
+  // read() rejects when the program ends.
   read().catch(() => {});
   const run = (command: string, options: CommandOptions): Promise<Untyped> => {
     const result = new Promise((resolve) => results.push(resolve));

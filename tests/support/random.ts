@@ -1,9 +1,9 @@
-// Random numbers that can be had again: SEED=… repeats a run.
+// Reproducible random numbers. SEED=… repeats a run.
 
-/** What this run's random inputs come from; each test that uses it says it in its name. */
+/** The seed of all random inputs in this run. Each test that uses it has the seed in its title. */
 export const seed = Number(process.env.SEED ?? Date.now() % 1_000_000_007);
 
-/** Mulberry32: small, fast and good enough to think of inputs that nobody thought of. */
+/** Mulberry32: small, fast, and random enough for test inputs. */
 export class Random {
   #state: number;
 
@@ -11,7 +11,7 @@ export class Random {
     this.#state = seed >>> 0;
   }
 
-  /** An integer from 0 to `n` - 1. */
+  /** Returns an integer from 0 to `n` - 1. */
   int(n: number): number {
     this.#state = (this.#state + 0x6d2b79f5) >>> 0;
     let x = this.#state;

@@ -1,4 +1,4 @@
-// Servers over one Redis, all in the process of the test: what breaks is Redis, or the way to it.
+// Several servers with one Redis, all in the process of the test. The tests break Redis or the connection to it.
 
 import type { TestContext } from "node:test";
 
@@ -25,11 +25,11 @@ export interface RedisNode {
   readonly client: WebSocketClient;
   readonly socket: Socket;
   readonly errors: Error[];
-  /** Resolves to the data of the next event of this name. */
+  /** Resolves to the data of the next event with this name. */
   next(event: string): Promise<unknown[]>;
 }
 
-/** Starts a server with one client, which has joined. */
+/** Starts a server with one client that has joined the main namespace. */
 export async function startRedisNode(
   context: TestContext,
   client: RedisClient,
@@ -73,22 +73,25 @@ export async function startRedisNode(
   };
 }
 
-/** Resolves as soon as `condition` holds, which Redis or another process decides: no event of this one tells. */
+/**
+ * Resolves as soon as `condition` holds. It polls, because the condition depends on another process, so that no event
+ * reports it.
+ */
 export function eventually(condition: () => boolean | Promise<boolean>): Promise<void> {
   return until(condition);
 }
 
-/** Resolves when each node knows so many others. */
+/** Resolves when each node has discovered this many other nodes. */
 export function known(nodes: readonly RedisNode[], count = nodes.length - 1): Promise<void> {
   return eventually(() => nodes.every(({ adapter }) => adapter.stats().nodes.length === count));
 }
 
 /**
- * Emits from one node until another has it: both are joined by Redis, perhaps again. A room that was joined while
- * Redis was away, or silent, is subscribed to later.
+ * Emits from one node until another node receives the event. After an interruption of Redis, a node subscribes to its
+ * rooms again with a delay.
  *
- * @param room of the other node. Default: its socket alone, so that the own client of the sender does not take it for
- * the other's
+ * @param room a room of the other node. Default: the id of its socket, so that the sender's own client does not
+ * receive the event
  */
 export async function untilHeard(
   from: RedisNode,
@@ -102,7 +105,7 @@ export async function untilHeard(
   });
   while (!heard) {
     from.io.to(room).emit(event);
-    // Redis answers in order, so it has taken this one before the next is sent.
+    // Redis responds in order, so it has processed this event before the next event is sent.
     await Promise.race([waiting, from.adapter.serverCount()]);
     await turn();
   }

@@ -1,4 +1,4 @@
-// Debian's Redis, for tests that want one.
+// Debian's Redis, for tests that need it.
 
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -9,13 +9,13 @@ import { type Service, ServiceProcess } from "./service.ts";
 
 const PROGRAM = process.env.REDIS_EXECUTABLE ?? "/usr/bin/redis-server";
 
-/** Why tests with Redis are skipped, or `false`. */
+/** The reason to skip tests with Redis, or `false`. */
 export const noRedis: string | false = notInstalled(PROGRAM, "redis-server");
 
 export interface RedisOptions {
   /** Further arguments, such as `["--maxmemory", "2mb"]`. */
   readonly arguments?: readonly string[];
-  /** Keep the data over restart(). Default `false`. */
+  /** Whether the data survives restart(). Default: `false`. */
   readonly persistent?: boolean;
 }
 
@@ -43,7 +43,7 @@ export async function startRedis(context: Cleanup, options: RedisOptions = {}): 
     resume: () => redis.resume(),
     stop: (signal) => redis.stop(signal),
     restart: async () => {
-      // At SIGTERM it writes what it keeps.
+      // On SIGTERM, Redis saves its data.
       await redis.stop("SIGTERM");
       await redis.start();
     },

@@ -1,6 +1,6 @@
-// Lets Node find the entries of the package as the sources, by the paths of tsconfig.json, where tsx
-// does not do that: node --import ./tests/support/register-paths.js. JavaScript, since the types of
-// Node 20 do not have registerHooks().
+// Resolves the entries of the package to their sources, by the paths of tsconfig.json, for processes without tsx:
+// node --import ./tests/support/register-paths.js. This file is JavaScript, because the types of Node 20 lack
+// registerHooks().
 
 import { readFileSync } from "node:fs";
 import { registerHooks } from "node:module";

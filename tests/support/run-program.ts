@@ -1,14 +1,14 @@
-// A program that nobody but tests/lib/run.test.ts starts: it runs until it is told to go.
+// A program that only tests/lib/run.test.ts starts. It runs until it receives a signal.
 
 import { Server } from "../../server.ts";
 
 const io = new Server({ pingInterval: 1_000_000 });
 io.on("connection", (socket) => {
   socket.on("disconnecting", () => {
-    // What is sent at the end is still delivered.
+    // Packets that are sent while the server closes must still arrive.
     io.emit("late", "x".repeat(100_000));
   });
 });
-// Something that would keep the process alive.
+// This timer would keep the process alive, so run() must end the process.
 setInterval(() => {}, 1_000_000);
 await io.run({ port: 0 });

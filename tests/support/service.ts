@@ -1,4 +1,4 @@
-// A server by other hands that runs as a child process: started, paused, stopped, started again.
+// A third-party server in a child process that a test can start, pause, stop and restart.
 
 import { type ChildProcess, type SpawnOptions, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -10,13 +10,13 @@ import { listen } from "./net.ts";
 export interface Service {
   readonly port: number;
   readonly url: string;
-  /** Stops the process as it is, connections open: SIGSTOP. */
+  /** Pauses the process with SIGSTOP. Its connections stay open. */
   pause(): void;
-  /** Has it go on after pause(). */
+  /** Resumes the process after pause(). */
   resume(): void;
-  /** Ends it. Resolves when it has ended. */
+  /** Stops the process. Resolves when it has ended. */
   stop(signal?: NodeJS.Signals): Promise<void>;
-  /** Ends it and starts it again, on the same port and with the same folder. */
+  /** Stops the process and starts it again, with the same port and folder. */
   restart(): Promise<void>;
 }
 
@@ -24,14 +24,14 @@ export interface Command {
   readonly program: string;
   readonly arguments: (port: number) => readonly string[];
   readonly options?: SpawnOptions;
-  /** What it writes when it accepts connections, to its output or its errors. */
+  /** Matches the line on stdout or stderr that the process prints when it accepts connections. */
   readonly ready: RegExp;
 }
 
-/** A server that takes this long to start does not start. */
+/** How long the start of a server may take, in milliseconds. */
 const STARTING = 60_000;
 
-/** Returns a port of loopback that was free a moment ago. */
+/** Returns a loopback port that was free at the time of the call. */
 export async function freePort(): Promise<number> {
   const server = createServer();
   const port = await listen(server);
@@ -40,7 +40,7 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
-/** Runs a command that serves a port. */
+/** A process that listens on a port. */
 export class ServiceProcess {
   readonly port: number;
   readonly #command: Command;
@@ -51,7 +51,7 @@ export class ServiceProcess {
     this.port = port;
   }
 
-  /** Starts it on a free port. Another process may take the port in between, so it tries again. */
+  /** Starts the process on a free port. Another process may bind the port first, so a failed start is repeated. */
   static async start(command: Command): Promise<ServiceProcess> {
     for (let attempt = 1; ; attempt++) {
       const service = new ServiceProcess(command, await freePort());
@@ -64,7 +64,7 @@ export class ServiceProcess {
     }
   }
 
-  /** Starts it. Resolves when it accepts connections. */
+  /** Starts the process. Resolves when it accepts connections. */
   async start(): Promise<void> {
     const { program, options, ready } = this.#command;
     const child = spawn(program, this.#command.arguments(this.port), {
@@ -91,7 +91,7 @@ export class ServiceProcess {
     this.#child?.kill("SIGSTOP");
   }
 
-  /** Sends a signal to the process and to those that it has started. */
+  /** Sends a signal to the process and its child processes. */
   signalAll(signal: NodeJS.Signals): void {
     if (!this.#isRunning()) return;
     const pid = this.#child?.pid;
@@ -107,7 +107,7 @@ export class ServiceProcess {
     const child = this.#child;
     if (child === undefined || !this.#isRunning()) return;
     const ended = once(child, "exit");
-    // A process that is stopped would answer no signal but SIGKILL.
+    // A paused process would react only to SIGKILL.
     child.kill("SIGCONT");
     child.kill(signal);
     await ended;

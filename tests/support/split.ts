@@ -1,6 +1,6 @@
-// Bytes out of hex, and every way to cut them.
+// Converts hex to bytes, and yields every way to split the bytes.
 
-/** `"81 02 48 69"` as bytes; `"00*126"` repeats a byte. */
+/** Converts `"81 02 48 69"` to bytes. `"00*126"` repeats a byte. */
 export function bytes(hex: string): Uint8Array {
   return Uint8Array.from(
     hex
@@ -10,21 +10,21 @@ export function bytes(hex: string): Uint8Array {
         const [digits = "", times = "1"] = word.split("*");
         const byte = /^[0-9a-f]{2}$/i.test(digits) ? Number.parseInt(digits, 16) : Number.NaN;
         const count = /^\d+$/.test(times) ? Number(times) : Number.NaN;
-        // A slip in a vector would otherwise be a vector of something else.
+        // A typing error must not silently create a different vector.
         if (Number.isNaN(byte + count)) throw new TypeError(`"${word}" is no byte in hex`);
         return Array<number>(count).fill(byte);
       }),
   );
 }
 
-/** The input whole, byte by byte, and in two parts, cut at every place. */
+/** Yields the input whole, byte by byte, and in two parts for every position of the cut. */
 export function* everySplit(input: Uint8Array): Generator<readonly Uint8Array[]> {
   yield [input];
   yield inChunks(input, 1);
   for (let cut = 1; cut < input.length; cut++) yield [input.subarray(0, cut), input.subarray(cut)];
 }
 
-/** The input in chunks of `size` bytes. */
+/** Splits the input into chunks of `size` bytes. */
 export function inChunks(input: Uint8Array, size: number): readonly Uint8Array[] {
   const chunks: Uint8Array[] = [];
   for (let i = 0; i < input.length; i += size) chunks.push(input.subarray(i, i + size));

@@ -1,4 +1,4 @@
-// Servers over one stream of Redis, all in the process of the test, and clients by hand that come back.
+// Several servers with one Redis stream, all in the process of the test, and clients that can recover.
 
 import type { TestContext } from "node:test";
 
@@ -19,7 +19,10 @@ export interface StreamsNode {
   readonly errors: Error[];
 }
 
-/** Starts a server whose clients may recover, unless `recovery` is `undefined`. Resolves when it reads the stream. */
+/**
+ * Starts a server whose clients can recover, unless `recovery` is `undefined`. Resolves when the server reads the
+ * stream.
+ */
 export async function startStreamsNode(
   context: TestContext,
   client: RedisClient,
@@ -48,16 +51,16 @@ export async function startStreamsNode(
   return { io, port, adapter, errors };
 }
 
-/** Resolves when each node knows so many others. */
+/** Resolves when each node has discovered this many other nodes. */
 export function acquainted(nodes: readonly StreamsNode[], count = nodes.length - 1): Promise<void> {
   return eventually(() => nodes.every(({ adapter }) => adapter.stats().nodes.length === count));
 }
 
-/** A client that knows what it needs to come back. */
+/** A client that stores the values that it needs to recover. */
 export class ReturningClient {
   readonly sid: string;
   readonly pid: string;
-  /** Of the last event that was read with next(). */
+  /** The offset of the last event that next() returned. */
   offset: string | undefined;
   readonly #client: WebSocketClient;
 
@@ -73,7 +76,7 @@ export class ReturningClient {
     return new ReturningClient(client, sid, pid);
   }
 
-  /** Connects again, with the session of this client. */
+  /** Connects again, with the session id and offset of this client. */
   async comeBack(port: number, offset = this.offset): Promise<ReturningClient> {
     const { pid } = this;
     const back = await ReturningClient.connect(
@@ -96,7 +99,7 @@ export class ReturningClient {
     }
   }
 
-  /** Resolves to the events before the one of this name. */
+  /** Resolves to the events before the next event with this name. */
   async until(name: string): Promise<unknown[][]> {
     const events: unknown[][] = [];
     for (;;) {
@@ -110,7 +113,7 @@ export class ReturningClient {
     this.#client.send(text);
   }
 
-  /** Breaks the connection. Resolves when the node has noticed. */
+  /** Breaks the connection. Resolves when the node has detected it. */
   async break({ io }: StreamsNode): Promise<void> {
     this.#client.socket.terminate();
     await eventually(() => !io.sockets.sockets.has(this.sid));

@@ -1,4 +1,4 @@
-// Two streams over one WebSocket, with ends of ours and of `ws`.
+// Two streams over one WebSocket, with ends of barewire and of `ws`.
 
 import { once } from "node:events";
 import { createServer } from "node:http";
@@ -18,15 +18,15 @@ import { listen } from "./net.ts";
 /** One end of a WebSocket with a stream over it. */
 export interface StreamEnd {
   readonly stream: Duplex;
-  /** The socket below. */
+  /** The WebSocket of the stream. */
   readonly socket: {
     readonly bufferedAmount: number;
     close(code?: number, reason?: string): void;
   };
-  /** Ends TCP. */
+  /** Ends TCP without a close frame. */
   terminate(): void;
   send(data: string | Uint8Array): void;
-  /** The code and reason of the peer's close frame. */
+  /** Resolves to the code and reason of the peer's close frame. */
   readonly closed: Promise<readonly [code: number, reason: string]>;
 }
 
@@ -45,7 +45,7 @@ export interface PairOptions {
   readonly serverStream?: WebSocketDuplexOptions;
 }
 
-/** Connects a client to a server, and puts a stream over each end. */
+/** Connects a client to a server, and creates a stream for each end. */
 export async function streamPair(
   context: TestContext,
   options: PairOptions = {},
@@ -67,7 +67,7 @@ export async function streamPair(
       : dial(url, deflate, options.clientStream);
   const [ours, theirs] = await Promise.all([opened, accepted]);
   for (const end of [ours, theirs]) {
-    // A test that does not look at an end does not care how it ends.
+    // A stream without a listener for "error" would throw in tests that use only the other end.
     end.stream.on("error", () => {});
     context.after(() => end.terminate());
   }

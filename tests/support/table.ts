@@ -1,4 +1,4 @@
-// Walks the table of a state machine.
+// Checks the transition table of a state machine.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -9,14 +9,14 @@ export function keys<Key extends string>(record: Readonly<Record<Key, unknown>>)
   return Object.keys(record).filter(isKey);
 }
 
-/** Returns the states that can be reached from `first`, which is one of them. */
+/** Returns the states that can be reached from `first`, including `first` itself. */
 export function reachable<State, Event>(
   first: State,
   events: readonly Event[],
   next: (state: State, event: Event) => State | undefined,
 ): Set<State> {
   const found = new Set([first]);
-  // A set yields what is added during the iteration too.
+  // The iteration of a set includes elements that are added during the iteration.
   for (const state of found) {
     for (const event of events) {
       const after = next(state, event);
@@ -26,7 +26,7 @@ export function reachable<State, Event>(
   return found;
 }
 
-/** Tests every state with every event. `undefined` stands for an event that cannot happen. */
+/** Tests every state with every event. `undefined` means that the event cannot happen in this state. */
 export function testTable<State extends string, Event extends string>(
   expected: Readonly<Record<State, Readonly<Record<Event, State | undefined>>>>,
   next: (state: State, event: Event) => State | undefined,

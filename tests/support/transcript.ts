@@ -1,5 +1,5 @@
-// Transcripts of what goes over the wire, as docs/wire/ has them: read, played against a server, and compared byte for byte.
-// The lines are those of docs/transcripts.md, of a bare connection; docs/wire/README.md says what else they mean.
+// Reads the transcripts in docs/wire/, plays each against a server, and compares every byte. The lines have the
+// format of a bare connection in docs/transcripts.md; docs/wire/README.md describes the extensions.
 
 import { connect, type Socket as TcpSocket } from "node:net";
 import { inflateRawSync } from "node:zlib";
@@ -11,17 +11,17 @@ import { PACKET_NAMES } from "../../protocol/engineio/packet.ts";
 import { describe as describeFrame, readFrames } from "./frame.ts";
 
 export interface Line extends Signed {
-  /** Of the page, from 1. */
+  /** The line number in the page, starting at 1. */
   readonly number: number;
 }
 
 export interface Page {
-  /** The program that serves, in TypeScript. */
+  /** The TypeScript program that runs the server. */
   readonly program: string;
   readonly lines: readonly Line[];
 }
 
-/** A page of docs/wire/. Throws for a line of a transcript that is none. */
+/** Parses a page of docs/wire/. Throws for an invalid line of a transcript. */
 export function readPage(text: string): Page {
   const lines: Line[] = [];
   const program: string[] = [];
@@ -42,18 +42,21 @@ export function readPage(text: string): Page {
   return { program: program.join("\n"), lines };
 }
 
-/** Values that differ each time are ids, by the names that a page gives them; all are of one length. */
+/** The length of ids. A page names each id instead of spelling it, because ids differ in each run. */
 const ID_LENGTH = 20;
-/** The one that is another each time that it is named. */
+/** The only variable whose value may differ at each use. */
 const DATE = "date";
 const DATE_LENGTH = 29;
 
 export type Values = Map<string, string>;
 
-/** A part of what a line says: a text that is known, or a value that this line is the first to have. */
+/** A part of a line: a known text, or a variable whose value is first used in this line. */
 type Part = { readonly text: string } | { readonly name: string; readonly length: number };
 
-/** What a line says as bytes, in latin1. A line that is not bytes is a line of HTTP, which CR and LF end. */
+/**
+ * Returns the bytes of a line in latin1. A line that is not in the byte format is a line of HTTP, which ends with CR
+ * and LF.
+ */
 function partsOf({ said, number }: Line, values: Values): Part[] {
   const variable = (name: string): Part => {
     const known = values.get(name);
@@ -78,7 +81,7 @@ function latin1(text: string): string {
   return Buffer.from(text).toString("latin1");
 }
 
-/** One TCP connection, and what has come on it and was not yet expected. */
+/** A TCP connection, with the bytes that were received but not yet expected. */
 class Wire {
   readonly #socket: TcpSocket;
   #received = "";
@@ -116,7 +119,7 @@ class Wire {
     this.#socket.destroy();
   }
 
-  /** Takes `parts` from what comes, and says what was there. Throws for anything else. */
+  /** Removes `parts` from the received bytes, and returns the bytes. Throws on any other bytes. */
   async expect(parts: readonly Part[], values: Values): Promise<string> {
     const all = parts.map((part) => ("text" in part ? part.text : `{${part.name}}`)).join("");
     let at = 0;
@@ -158,7 +161,7 @@ class Mismatch extends Error {
   }
 }
 
-/** Bytes as a line would have them: what is printable in quotes. */
+/** Formats bytes like a line of a transcript: printable characters in quotes, others in hex. */
 function show(bytes: string): string {
   return `${bytes
     .replace(
@@ -169,10 +172,10 @@ function show(bytes: string): string {
 }
 
 const WAIT = 5000;
-// Those of a test may stand still.
+// A test may replace the global timers with a fake clock.
 const { setTimeout: later, clearTimeout: never } = globalThis;
 
-/** Rejects where what should come does not. */
+/** Rejects if `start` does not call `resolve` in time. */
 function soon(start: (resolve: () => void) => void, late: () => Error): Promise<void> {
   return new Promise((resolve, reject) => {
     const timer = later(() => reject(late()), WAIT);
@@ -183,7 +186,7 @@ function soon(start: (resolve: () => void) => void, late: () => Error): Promise<
   });
 }
 
-/** What a server's program printed, line by line. */
+/** The lines that a server's program printed. */
 export class Printed {
   readonly #lines: string[] = [];
   #wake: () => void = () => {};
@@ -210,7 +213,7 @@ export class Printed {
   }
 }
 
-/** A message of which one end has sent a part. */
+/** A message of which only the first fragments were sent. */
 interface Unfinished {
   readonly opcode: number;
   readonly compressed: boolean;
@@ -220,15 +223,15 @@ interface Unfinished {
 export interface Player {
   readonly port: number;
   readonly printed: Printed;
-  /** Resolves when the server has read so many bytes. */
+  /** Resolves when the server has read this many bytes. */
   readonly readAll: (bytes: number) => Promise<void>;
-  /** Lets milliseconds pass for the server. */
+  /** Advances the server's clock by this many milliseconds. */
   readonly pass: (milliseconds: number) => void;
-  /** Told of each line that was played, with its layers. */
+  /** Called for each played line, with its layers. */
   readonly onPlayed?: (line: Line, layers: readonly string[]) => void;
 }
 
-/** Plays a transcript. Rejects at the first line that is not so, with its number. */
+/** Plays a transcript. Rejects at the first line that does not match, with its line number. */
 export async function play(lines: readonly Line[], player: Player): Promise<void> {
   const values: Values = new Map();
   const wires = new Map<string, Wire>();
@@ -284,7 +287,7 @@ export async function play(lines: readonly Line[], player: Player): Promise<void
       let bytes: string;
       if (sign === ">") {
         bytes = parts.map((part) => ("text" in part ? part.text : fill(`{${part.name}}`))).join("");
-        // What went over another connection comes first.
+        // The server must first read the bytes that were sent over another connection.
         if (lastSender !== connection) await player.readAll(sent);
         lastSender = connection;
         sent += bytes.length;
@@ -307,7 +310,7 @@ export async function play(lines: readonly Line[], player: Player): Promise<void
     });
   }
 
-  /** What the bytes of a line are in each layer. */
+  /** Describes the bytes of a line in each layer. */
   function layersOf(line: string, bytes: string, direction: string): string[] {
     const data = Buffer.from(bytes, "latin1");
     if (line.startsWith("'")) return data.toString().split("\x1e").flatMap(engineLayers);
@@ -337,7 +340,7 @@ export async function play(lines: readonly Line[], player: Player): Promise<void
       return result;
     }
     unfinished.delete(direction);
-    // RFC 7692 §7.2.2: the four octets that the sender cut off.
+    // RFC 7692 §7.2.2: append the four octets that the sender removed.
     const whole = compressed
       ? inflateRawSync(Buffer.concat([message.payload, Buffer.from("0000ffff", "hex")]), {
           finishFlush: 2,
@@ -381,7 +384,7 @@ const SOCKETIO_NAMES = [
   "BINARY_ACK",
 ];
 
-/** An Engine.IO packet, and the Socket.IO packet in a message. */
+/** Describes an Engine.IO packet, and the Socket.IO packet that it contains. */
 function engineLayers(packet: string): string[] {
   if (packet.startsWith("b")) {
     return [`Engine.IO message ${hex(Buffer.from(packet.slice(1), "base64"))}`];

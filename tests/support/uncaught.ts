@@ -1,8 +1,8 @@
-// What escapes to the process, seen by the test instead of by the runner.
+// Uncaught errors, collected by the test instead of the runner.
 
 import type { TestContext } from "node:test";
 
-/** Gathers uncaught exceptions and unhandled rejections until the test ends. */
+/** Collects uncaught exceptions and unhandled rejections until the test ends. */
 export function gatherUncaught(context: TestContext): unknown[] {
   const uncaught: unknown[] = [];
   const onRejection = (reason: unknown): void => {

@@ -1,4 +1,4 @@
-// WebSocket servers of ours on loopback.
+// Our WebSocket servers on loopback.
 
 import { createServer } from "node:http";
 import type { TestContext } from "node:test";
@@ -10,7 +10,7 @@ import {
 } from "../../websocket.ts";
 import { listen } from "./net.ts";
 
-/** Starts a server on a free port. It is closed when the test ends. */
+/** Starts a server on a free port. The server is closed when the test ends. */
 export async function serveWebSocket(
   context: TestContext,
   options: Omit<WebSocketServerOptions, "server" | "port" | "noServer"> = {},

@@ -1,4 +1,4 @@
-// A program that runs in workers (tests/programs/workers.ts), and what it says.
+// Starts a program that runs in workers (tests/programs/workers.ts), and reads its output.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -7,10 +7,10 @@ import { setTimeout as pause } from "node:timers/promises";
 
 import { ENVIRONMENT } from "./environment.ts";
 
-/** Milliseconds in which the program must write what is awaited. */
+/** How long the program may take to print an awaited text, in milliseconds. */
 const SAYING = 60_000;
 
-/** What a test context has, and `before` and `after` of a file. */
+/** The members of a test context that `before` and `after` of a file have too. */
 interface Cleanup {
   after(callback: () => Promise<void> | void): unknown;
 }
@@ -19,11 +19,11 @@ export interface WorkersProgram {
   readonly process: ChildProcess;
   readonly port: number;
   readonly url: string;
-  /** All that it has written. */
+  /** Returns the whole output of the program. */
   readonly output: () => string;
-  /** Resolves when this has been written. */
+  /** Resolves when the program has printed this text. */
   readonly says: (text: string | RegExp) => Promise<void>;
-  /** Resolves to its exit code and signal. */
+  /** Resolves to the exit code and signal of the program. */
   readonly ended: Promise<unknown[]>;
 }
 
@@ -39,7 +39,7 @@ export async function startWorkers(
   return { ...program, port: Number(port), url };
 }
 
-/** Starts the program, which may fail. */
+/** Starts the program without waiting for it, because it may fail. */
 export function spawnWorkers(
   context: Cleanup,
   options: object,
@@ -52,7 +52,7 @@ export function spawnWorkers(
   });
   const ended = once(child, "exit");
   context.after(async () => {
-    // The workers end with it.
+    // The workers end when the primary process ends.
     child.kill("SIGKILL");
     await ended;
   });
@@ -73,7 +73,7 @@ export function spawnWorkers(
   return { process: child, output: () => output, says, ended };
 }
 
-/** Resolves when `condition` holds, or fails after a while. */
+/** Resolves when `condition` holds. Fails after `limit` milliseconds. */
 export async function eventually(
   condition: () => boolean | Promise<boolean>,
   what: string,

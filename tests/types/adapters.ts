@@ -1,5 +1,5 @@
-// What the compiler says to a program that gives adapters for socket.io. Nothing here runs: `npm run
-// types` is the test, and each line that must not compile says so.
+// Compile-time tests of programs that use adapters for socket.io. `npm run types` checks this file, and nothing here
+// runs. Each line that must not compile has a @ts-expect-error.
 
 import { createAdapter as createClusterAdapter } from "@socket.io/cluster-adapter";
 import { createAdapter as createMongoAdapter } from "@socket.io/mongo-adapter";
@@ -40,9 +40,9 @@ export function adapters(io: Server): AdapterFactory[] {
   io.adapter((nsp) => new OwnStock(nsp));
   io.adapter(Own).adapter((nsp) => new Own(nsp));
   new Server({ adapter: createClusterAdapter() });
-  // @ts-expect-error it is no adapter
+  // @ts-expect-error this class is not an adapter
   io.adapter(class {});
-  // @ts-expect-error it is called with a namespace, and returns an adapter
+  // @ts-expect-error the function must return an adapter
   io.adapter(() => 1);
   return [makeCluster(() => Object(1))];
 }

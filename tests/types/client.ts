@@ -1,5 +1,5 @@
-// What the compiler says to a program that uses the client. Nothing here runs: `npm run types` is
-// the test, and each line that must not compile says so.
+// Compile-time tests of programs that use the client. `npm run types` checks this file, and nothing here runs. Each
+// line that must not compile has a @ts-expect-error.
 
 import io, {
   connect,
@@ -24,12 +24,12 @@ interface ServerEvents {
   ask: (question: string, answer: (reply: string, sure: boolean) => void) => void;
 }
 
-/** Compiles only where both types are the same, neither wider nor narrower. */
+/** Compiles only if both types are identical, neither wider nor narrower. */
 type Same<A, B> =
   (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 declare function same<A, B>(yes: Same<A, B>): void;
 
-/** One pair of event maps says what both ends do: the server's come first there, and last here. */
+/** Both ends share one pair of event maps: the server lists its events first, the client lists them last. */
 export type TypedServer = Server<ClientEvents, ServerEvents>;
 type TypedSocket = Socket<ServerEvents, ClientEvents>;
 
@@ -59,7 +59,7 @@ export async function aTypedClient(): Promise<void> {
   });
   // @ts-expect-error no such event
   socket.on("nothing", () => {});
-  // @ts-expect-error the server listens to it, and does not emit it
+  // @ts-expect-error only the client emits this event
   socket.on("plain", () => {});
 
   socket.emit("plain", 1);
@@ -67,7 +67,7 @@ export async function aTypedClient(): Promise<void> {
   socket.emit("chat", "text", (at) => same<typeof at, number>(true));
   // @ts-expect-error no such event
   socket.emit("nothing");
-  // @ts-expect-error the server emits it
+  // @ts-expect-error only the server emits this event
   socket.emit("news", "from", "text");
   // @ts-expect-error an argument is of another type
   socket.emit("plain", "1");
@@ -82,11 +82,11 @@ export async function aTypedClient(): Promise<void> {
     same<typeof error, Error>(true);
     same<typeof late, number>(true);
   });
-  // @ts-expect-error the acknowledgement is not given
+  // @ts-expect-error emitWithAck() accepts no callback
   await socket.emitWithAck("chat", "text", () => {});
 }
 
-/** Where nothing is declared, everything goes, as in a program without types. */
+/** Without declared events, every event and argument compiles, as in a program without types. */
 export async function anUntypedClient(): Promise<void> {
   const socket = io();
   socket.on("anything", (a, b, callback) => callback(a.b.c, b));
@@ -100,14 +100,14 @@ export async function anUntypedClient(): Promise<void> {
 export function aTypedManager(): TypedSocket {
   const manager = new Manager("http://localhost:3000", { reconnectionDelayMax: 1000 });
   manager.on("reconnect_attempt", (attempt) => same<typeof attempt, number>(true));
-  // @ts-expect-error a number of milliseconds
+  // @ts-expect-error the delay is a number of milliseconds
   manager.reconnectionDelay("1");
   // @ts-expect-error no such transport
   io({ transports: ["pigeon"] });
   return manager.socket("/admin");
 }
 
-/** What a program for socket.io-client says with the names of its types. */
+/** Uses the type names that programs import from socket.io-client. */
 export function namesOfStock(): void {
   const options: Partial<ManagerOptions & SocketOptions> = {
     forceNew: true,

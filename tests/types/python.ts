@@ -1,5 +1,5 @@
-// What the compiler says of the clients of Redis that barewire/python takes. Nothing here runs: `npm run
-// types` is the test.
+// Compile-time tests of the Redis clients that barewire/python accepts. `npm run types` checks this file, and nothing
+// here runs.
 
 import { Redis } from "ioredis";
 import { createClient } from "redis";
@@ -19,6 +19,6 @@ export function clientsOfIoredis(): void {
 }
 
 export function otherThings(): void {
-  // @ts-expect-error: neither publishes nor subscribes
+  // @ts-expect-error these objects can neither publish nor subscribe
   takes({}, {});
 }

@@ -1,5 +1,5 @@
-// What the compiler says to an embedder. Nothing here runs: `npm run types` is the test, and each
-// line that must not compile says so.
+// Compile-time tests of programs that use the server. `npm run types` checks this file, and nothing here runs. Each
+// line that must not compile has a @ts-expect-error.
 
 import {
   type DisconnectReason,
@@ -29,7 +29,7 @@ type NoEvents = Record<string, never>;
 type TypedServer = Server<ClientEvents, ServerEvents, NoEvents, Data>;
 type TypedSocket = Socket<ClientEvents, ServerEvents, NoEvents, Data>;
 
-/** Compiles only where both types are the same, neither wider nor narrower. */
+/** Compiles only if both types are identical, neither wider nor narrower. */
 type Same<A, B> =
   (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 declare function same<A, B>(yes: Same<A, B>): void;
@@ -52,7 +52,7 @@ export async function aTypedServer(io: TypedServer): Promise<void> {
   // @ts-expect-error an argument is of another type
   io.except("room").emit("chat", "from", 1);
   io.send("text");
-  // @ts-expect-error a message is a text
+  // @ts-expect-error the argument of a message must be a string
   io.send(1);
 
   io.timeout(1).emit("ask", "why?", (error, responses) => {
@@ -61,7 +61,7 @@ export async function aTypedServer(io: TypedServer): Promise<void> {
   });
   const responses = await io.in("room").emitWithAck("ask", "why?");
   same<typeof responses, string[]>(true);
-  // @ts-expect-error the acknowledgement is not given
+  // @ts-expect-error emitWithAck() accepts no callback
   await io.emitWithAck("ask", "why?", () => {});
 
   const [remote] = await io.fetchSockets();
@@ -69,7 +69,7 @@ export async function aTypedServer(io: TypedServer): Promise<void> {
   same<typeof remote, RemoteSocket<ServerEvents, Data>>(true);
   same<typeof remote.data, Data>(true);
   remote.emit("chat", "from", "text");
-  // A fetched socket acknowledges as the socket itself does.
+  // A RemoteSocket returns the same type of acknowledgement as the socket itself.
   const response = await remote.timeout(1).emitWithAck("ask", "why?");
   same<typeof response, string>(true);
   const { nsp } = [...io.sockets.sockets.values()][0] ?? {};
@@ -118,7 +118,7 @@ export async function aTypedSocket(socket: TypedSocket): Promise<void> {
   same<typeof second, Error | null>(true);
 }
 
-/** Where nothing is declared, everything goes, as in a program without types. */
+/** Without declared events, every event and argument compiles, as in a program without types. */
 export async function anUntypedServer(io: Server): Promise<void> {
   io.on("connection", (socket) => {
     socket.on("anything", (a, b, callback) => callback(a.b.c, b));
@@ -134,7 +134,7 @@ export async function anUntypedServer(io: Server): Promise<void> {
   value[0].anything();
 }
 
-// Acknowledgements, handlers and what is more than socket.io has.
+// Acknowledgements, handlers, and features that socket.io does not have.
 
 interface SharedEvents {
   count: (n: number, answer: (total: number) => void) => void;
@@ -200,7 +200,7 @@ export async function handlers(io: TypedServer): Promise<void> {
   await client.emit("plain", "1", []);
 }
 
-/** The types that programs for socket.io import by name. */
+/** Uses the type names that programs import from socket.io. */
 export async function exportedTypes(io: TypedServer, socket: TypedSocket): Promise<void> {
   socket.use((event, next) => {
     same<typeof event, Event>(true);

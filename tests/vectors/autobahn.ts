@@ -1,15 +1,15 @@
-// Cases of the Autobahn test suite as data: what one end sends, and what an echo server or client
-// sends back.
+// Cases of the Autobahn test suite as data: the frames that the fuzzing end sends, and the frames that an echo server
+// or client sends back.
 
 import { type FrameOptions, frame } from "../support/frame.ts";
 import { bytes, inChunks } from "../support/split.ts";
 
 export interface Case {
-  /** Autobahn's numbers. */
+  /** The numbers of the cases in Autobahn. */
   readonly cases: string;
   readonly does: string;
   readonly sends: readonly Uint8Array[];
-  /** The frames that come back, and the end. */
+  /** The frames that the echo end sends back, and how the connection ends. */
   readonly gives: readonly string[];
 }
 
@@ -51,7 +51,7 @@ function octets(payload: string | Uint8Array): Uint8Array[] {
 
 const [F1, F2, F3, F4, F5] = FRAGMENTS;
 
-/** Frames of one end, masked or not: a client's are. */
+/** Creates the frames of one end. Frames of a client are masked. */
 export class Frames {
   readonly #key: Uint8Array | undefined;
 
@@ -77,12 +77,12 @@ export class Frames {
     this.send(10, payload, options);
   readonly close = (code: number, reason: Uint8Array | string = ""): Uint8Array =>
     this.send(8, Buffer.concat([Uint8Array.of(code >> 8, code & 0xff), Buffer.from(reason)]));
-  /** A text in fragments. */
+  /** Returns a text message in fragments. */
   readonly inFragments = (pieces: readonly (Uint8Array | string)[]): Uint8Array[] =>
     pieces.map((piece, i) => this.send(i === 0 ? 1 : 0, piece, { fin: i === pieces.length - 1 }));
 }
 
-/** Sections 2 to 7; those in which sizes and chops are all that matters are with their tests. */
+/** Sections 2 to 7. The test files contain the cases that differ only in sizes and chops. */
 export function autobahnCases(frames: Frames): readonly Case[] {
   const { send, text, binary, more, ping, pong, close, inFragments } = frames;
   const BYE = close(1000);
@@ -99,7 +99,7 @@ export function autobahnCases(frames: Frames): readonly Case[] {
 
   // biome-ignore format: aligned table
   return [
-    // 2 Pings and pongs (RFC 6455 §5.5.2, §5.5.3). Section 1, of sizes, is below.
+    // 2 Pings and pongs (RFC 6455 §5.5.2, §5.5.3). autobahn.test.ts has the sizes of section 1.
     { cases: "2.1", does: "RFC 6455 §5.5.2 a ping without payload", sends: [ping(), BYE], gives: ["pong", ...CLOSED] },
     { cases: "2.2", does: "RFC 6455 §5.5.2 a ping with a text", sends: [ping(HELLO), BYE], gives: [`pong ${HELLO}`, ...CLOSED] },
     { cases: "2.3", does: "RFC 6455 §5.5.2 a ping with a payload that is not UTF-8", sends: [ping(bytes("00 ff fe fd fc fb 00 ff")), BYE], gives: [`pong ${Buffer.from("00fffefdfcfb00ff", "hex")}`, ...CLOSED] },
@@ -144,7 +144,7 @@ export function autobahnCases(frames: Frames): readonly Case[] {
     { cases: "5.18", does: "RFC 6455 §5.4 a text frame inside a fragmented text", sends: [text(F1, CUT), text(F2)], gives: UNFINISHED },
     { cases: "5.19, 5.20", does: "RFC 6455 §5.4 five fragments with pings between them", sends: WITH_PINGS, gives: ["pong pongme 1!", "pong pongme 2!", `text ${FRAGMENTS.join("")}`, ...CLOSED] },
 
-    // 6 UTF-8 (RFC 6455 §8.1). Kuhn's strings and "fail fast" are below.
+    // 6 UTF-8 (RFC 6455 §8.1). KUHN has Kuhn's strings, and autobahn.test.ts has the "fail fast" cases.
     { cases: "6.1.1", does: "RFC 6455 §5.6 an empty text", sends: [text(""), BYE], gives: ["text", ...CLOSED] },
     { cases: "6.1.2", does: "RFC 6455 §5.6 a text of three empty fragments", sends: [...inFragments(["", "", ""]), BYE], gives: ["text", ...CLOSED] },
     { cases: "6.1.3", does: "RFC 6455 §5.6 a fragment with payload between two empty fragments", sends: [...inFragments(["", "middle frame payload", ""]), BYE], gives: ["text middle frame payload", ...CLOSED] },

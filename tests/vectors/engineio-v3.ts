@@ -29,7 +29,7 @@ export const BINARY_PAYLOADS: readonly (readonly [hex: string, packets: readonly
   [`01 01 02 ff 04 ${"ab ".repeat(11)}`, [binary("ab ".repeat(11))]],
 ];
 
-/** What breaks each rule: a payload, or the bytes of one in hex. */
+/** A payload that violates a rule, as text or as bytes in hex. */
 type Breach = readonly [as: "text" | "bytes", input: string];
 
 // biome-ignore format: aligned table
@@ -48,11 +48,11 @@ export const BREACHES_3: Record<Exclude<RuleName, "OPEN_PACKET">, readonly [Brea
     ["bytes", "00 02 ff 34 80"], ["bytes", "00 03 ff 34 c3 28"], ["bytes", "00 02 ff 34 c3"],
   ],
   PAYLOAD_LENGTH: [
-    // No length, or one that is written in another way.
+    // The length is missing or invalid.
     ["text", "4a"], ["text", ":4a"], ["text", "a:4a"], ["text", "-2:4a"], ["text", "+2:4a"], ["text", " 2:4a"], ["text", "2 :4a"],
     ["text", "02:4a"], ["text", "2.0:4a"], ["text", "0x2:4a"], ["text", "2e0:4a"], ["text", "٢:4a"], ["text", "Infinity:4a"],
     ["text", "2"], ["text", `${"1".repeat(400)}:4a`], ["text", "9999999999999999:4a"], ["text", "2:4a3"],
-    // Longer than what there is, or shorter.
+    // The length does not match the packet.
     ["text", "3:4a"], ["text", "999999999999999:4a"], ["text", "2:4abc"], ["text", "2:4a2:4"],
     ["bytes", "02 02 ff 34 61"], ["bytes", "34 61"], ["bytes", "00"], ["bytes", "00 02"], ["bytes", "00 02 34 61"], ["bytes", "00 ff 34 61"], ["bytes", "00 00 02 ff 34 61"],
     ["bytes", "00 0a ff 34 61"], ["bytes", `00 01 0a ff ${"34 ".repeat(20)}`], ["bytes", `00 0a ff ${"34 ".repeat(10)}`], ["bytes", "00 32 ff 34 61"], ["bytes", "00 03 ff 34 61"], ["bytes", "00 01 ff 34 61"], ["bytes", "01 09 09 09 ff 04"],

@@ -65,7 +65,7 @@ export const PAYLOADS: readonly PayloadVector[] = [
   { does: "HTTP long-polling: a control packet among messages", body: "4a\x1e1", packets: [message("a"), { type: CLOSE, data: "" }] },
 ];
 
-/** Bodies that the decoder accepts, and that the encoder never writes. */
+/** Payloads that the decoder accepts, but that the encoder never writes. */
 // biome-ignore format: aligned table
 export const TOLERATED_PAYLOADS: readonly PayloadVector[] = [
   { does: "HTTP long-polling: base64 whose unused last bits are not 0", body: "bAR==\x1ebAAB=", packets: [binary("01"), binary("00 00")] },
@@ -91,7 +91,7 @@ export const OPENS: readonly OpenVector[] = [
   },
 ];
 
-/** Open packets that the decoder accepts, and that the encoder never writes. */
+/** Open packets that the decoder accepts, but that the encoder never writes. */
 // biome-ignore format: aligned table
 export const TOLERATED_OPENS: readonly OpenVector[] = [
   {
@@ -112,12 +112,12 @@ export const TOLERATED_OPENS: readonly OpenVector[] = [
 ];
 
 /**
- * Something that breaks a rule: the text of a packet, the text of a payload, the data of an open
- * packet, or the bytes of a payload in hex.
+ * An input that violates a rule: the text of a packet, the text of a payload, the data of an open packet, or the
+ * bytes of a payload in hex.
  */
 export type Breach = readonly [as: "packet" | "payload" | "open" | "bytes", input: string];
 
-/** What breaks each rule. A rule without its vectors does not compile. */
+/** Inputs that violate each rule. A rule without vectors does not compile. */
 // biome-ignore format: aligned table
 export const BREACHES: Record<Exclude<RuleName, "PAYLOAD_LENGTH">, readonly [Breach, ...Breach[]]> = {
   EMPTY_PACKET: [
@@ -127,20 +127,20 @@ export const BREACHES: Record<Exclude<RuleName, "PAYLOAD_LENGTH">, readonly [Bre
   UNKNOWN_PACKET_TYPE: [
     ["packet", "/"], ["packet", "7"], ["packet", ":"], ["packet", "9"], ["packet", "\0"], ["packet", " 4a"], ["packet", "-1"], ["packet", "a"],
     ["packet", "hello"], ["packet", "constructor"], ["packet", "__proto__"], ["packet", "\ufeff4a"],
-    // Digits of other scripts, and half a character.
+    // Digits of other scripts, and a lone surrogate.
     ["packet", "٤a"], ["packet", "４a"], ["packet", "𝟒a"], ["packet", "\ud835"],
-    // Over a WebSocket bytes come as bytes.
+    // Over a WebSocket, binary data is not encoded in base64.
     ["packet", "bAQID"],
     ["payload", "7"], ["payload", "4a\x1e7"], ["payload", "B"], ["payload", "4a\x1e{}"], ["payload", "[]"], ["payload", "4a\x1e\n2"],
   ],
   INVALID_BASE64: [
-    // A length that is not one of base64's.
+    // The length is invalid in base64.
     ["payload", "bA"], ["payload", "bAQ"], ["payload", "bAQI"], ["payload", "bAQIDB"], ["payload", "b="], ["payload", "bAQ="],
-    // Padding that is none.
+    // The padding is invalid.
     ["payload", "bA==="], ["payload", "b===="], ["payload", "bAQ==AQ=="], ["payload", "bA=QI"], ["payload", "b=AQI"], ["payload", "bAQ=A"], ["payload", "bAQIDBA======"],
-    // Characters outside the alphabet, those of base64url among them.
+    // Characters outside the alphabet, including those of base64url.
     ["payload", "bAQI!"], ["payload", "bAQI\n"], ["payload", "b AQI"], ["payload", "bAQI-"], ["payload", "bAQI_"], ["payload", "b-_=="], ["payload", "bAQ.="], ["payload", "bAQI\xc1"],
-    // Characters whose low byte is a letter of it.
+    // Characters whose low byte is a character of the base64 alphabet.
     ["payload", "b\u0141QID"], ["payload", "bAQI\u0144"], ["payload", "bAQ=\u013d"], ["payload", "b\ud841\udc41AA"],
     ["payload", "4a\x1ebA"], ["payload", "bA\x1e4a"],
   ],
@@ -163,7 +163,7 @@ export const BREACHES: Record<Exclude<RuleName, "PAYLOAD_LENGTH">, readonly [Bre
   ],
 };
 
-/** The session that a request may find, as "sid=here", and the transport that carries it. */
+/** The session id of requests that name an existing session. */
 export const SID = "here";
 
 export interface RequestVector {
@@ -172,11 +172,11 @@ export interface RequestVector {
   /** Default: "GET". */
   readonly method?: string;
   readonly upgrade?: boolean;
-  /** What carries the session SID; default: there is none. */
+  /** The transport of the existing session SID. Default: no such session exists. */
   readonly session?: TransportName;
-  /** Default: both. */
+  /** The transports that the server accepts. Default: both. */
   readonly transports?: readonly TransportName[];
-  /** The refusal and what is said of it, or what is admitted. */
+  /** The reason for the rejection and its context, or the accepted request. */
   readonly gives:
     | readonly [RefusalName, Readonly<Record<string, unknown>>]
     | { readonly kind: "handshake"; readonly transport: TransportName; readonly protocol: 4 }
@@ -221,11 +221,11 @@ export const REQUESTS: readonly RequestVector[] = [
   { does: "Handshake: is refused for EIO=04", search: "EIO=04&transport=polling", gives: ["UNSUPPORTED_PROTOCOL_VERSION", { protocol: "04" }] },
   { does: "Handshake: is refused for an empty EIO", search: "EIO=&transport=polling", gives: ["UNSUPPORTED_PROTOCOL_VERSION", { protocol: "" }] },
 
-  // A transport that the request does not fit.
+  // The transport parameter does not match the kind of request.
   { does: "Handshake: is refused for transport=websocket without a WebSocket upgrade", search: "EIO=4&transport=websocket", gives: ["BAD_REQUEST", { name: "TRANSPORT_HANDSHAKE_ERROR", transport: "websocket" }] },
   { does: "Handshake: is refused for transport=polling with a WebSocket upgrade", search: "EIO=4&transport=polling", upgrade: true, gives: ["BAD_REQUEST", { name: "TRANSPORT_HANDSHAKE_ERROR", transport: "polling" }] },
 
-  // Requests of a session.
+  // Requests with a session id.
   { does: "HTTP long-polling: belongs to a session with GET", search: `EIO=4&transport=polling&sid=${SID}`, session: "polling", gives: { kind: "session", sid: SID, transport: "polling", upgrade: false } },
   { does: "HTTP long-polling: belongs to a session with POST", search: `EIO=4&transport=polling&sid=${SID}`, method: "POST", session: "polling", gives: { kind: "session", sid: SID, transport: "polling", upgrade: false } },
   { does: "HTTP long-polling: is admitted with DELETE, which the transport refuses later", search: `EIO=4&transport=polling&sid=${SID}`, method: "DELETE", session: "polling", gives: { kind: "session", sid: SID, transport: "polling", upgrade: false } },

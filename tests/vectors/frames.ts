@@ -3,7 +3,7 @@
 import type { ReceiverOptions } from "../../protocol/websocket/receiver.ts";
 import type { RuleName } from "../../protocol/websocket/rules.ts";
 
-/** Receivers of a vector. Frames to a client are not masked, so that a human can read them. */
+/** The receivers of the vectors. Frames to a client are not masked, so that a human can read them. */
 export const PROFILES = {
   client: { role: "client", maxPayload: 1000, deflate: false },
   server: { role: "server", maxPayload: 1000, deflate: false },
@@ -16,7 +16,7 @@ export type Profile = keyof typeof PROFILES;
 export interface Vector {
   readonly does: string;
   readonly input: string;
-  /** One line for each message and control frame. */
+  /** The receiver's output, one line for each message and control frame. */
   readonly gives: readonly string[];
   /** Default: "client". */
   readonly as?: Profile;
@@ -26,7 +26,7 @@ const KEY = "37 fa 21 3d";
 
 // biome-ignore format: aligned table
 export const FRAMES: readonly Vector[] = [
-  // The RFC's own examples.
+  // The examples of the RFC.
   { does: "RFC 6455 §5.7 a single-frame unmasked text message", input: "81 05 48 65 6c 6c 6f", gives: ["text Hello"] },
   { does: "RFC 6455 §5.7 a single-frame masked text message", as: "server", input: `81 85 ${KEY} 7f 9f 4d 51 58`, gives: ["text Hello"] },
   { does: "RFC 6455 §5.7 a fragmented unmasked text message", input: "01 03 48 65 6c  80 02 6c 6f", gives: ["text Hello"] },
@@ -35,7 +35,7 @@ export const FRAMES: readonly Vector[] = [
   { does: "RFC 6455 §5.7 256 bytes in one unmasked frame", input: "82 7e 01 00 61*256", gives: [`binary${" 61".repeat(256)}`] },
   { does: "RFC 6455 §5.7 64 KiB in one unmasked frame", as: "unlimited", input: "82 7f 00 00 00 00 00 01 00 00 61*65536", gives: [`binary${" 61".repeat(65536)}`] },
 
-  // Lengths at both ends of each form.
+  // Lengths at both limits of each length form.
   { does: "RFC 6455 §5.2 an empty text message (Autobahn 1.1.1)", input: "81 00", gives: ["text"] },
   { does: "RFC 6455 §5.2 an empty masked message", as: "server", input: `82 80 ${KEY}`, gives: ["binary"] },
   { does: "RFC 6455 §5.2 one byte", input: "82 01 00", gives: ["binary 00"] },
@@ -77,7 +77,7 @@ export const FRAMES: readonly Vector[] = [
   { does: "RFC 6455 §5.6 binary messages that are not UTF-8", input: "82 01 ff  02 01 ff  80 01 c0", gives: ["binary ff", "binary ff c0"] },
   { does: "RFC 6455 §8.1 a byte order mark, kept in the text", input: "81 03 ef bb bf", gives: ["text \ufeff"] },
 
-  // Compressed messages, still compressed: RFC 7692.
+  // Compressed messages that the receiver does not inflate: RFC 7692.
   { does: "RFC 7692 §7.2.3.1 a compressed message with RSV1", as: "deflate", input: "c1 07 f2 48 cd c9 c9 07 00", gives: ["compressed text f2 48 cd c9 c9 07 00"] },
   { does: "RFC 7692 §7.2.3.1 a fragmented compressed message with RSV1 on the first fragment only", as: "deflate", input: "41 03 f2 48 cd  80 04 c9 c9 07 00", gives: ["compressed text f2 48 cd c9 c9 07 00"] },
   { does: "RFC 7692 §6.2 a compressed binary message", as: "deflate", input: "c2 07 f2 48 cd c9 c9 07 00", gives: ["compressed binary f2 48 cd c9 c9 07 00"] },
@@ -86,10 +86,12 @@ export const FRAMES: readonly Vector[] = [
   { does: "RFC 7692 §6 uncompressed control frames inside and after a compressed message", as: "deflate", input: "41 01 00  89 01 61  80 01 ff  8a 01 62", gives: ["ping a", "compressed text 00 ff", "pong b"] },
 ];
 
-/** Frames that break a rule: hex for a client without permessage-deflate, or with the receiver. */
+/**
+ * Frames that violate a rule, in hex. A pair names the receiver. A string is for a client without permessage-deflate.
+ */
 export type Breach = string | readonly [as: Profile, input: string];
 
-/** What breaks each rule, at both ends of every range. A rule without its vectors does not compile. */
+/** Inputs that violate each rule, at both ends of every range. A rule without vectors does not compile. */
 // biome-ignore format: aligned table
 export const BREACHES: Record<RuleName, readonly [Breach, ...Breach[]]> = {
   MASK_REQUIRED: [
@@ -103,7 +105,7 @@ export const BREACHES: Record<RuleName, readonly [Breach, ...Breach[]]> = {
   RESERVED_BITS: [
     "91 00", "a1 00", "b1 00", "c1 00", "f1 00", "92 00", "a2 00", "c2 00", "98 00", "a9 00", "ca 00", "f8 00",
     "01 00 90 00", "01 00 a0 00", "01 00 c0 00",
-    // RFC 7692 §6.1: on the first frame of a data message, and nowhere else.
+    // RFC 7692 §6.1: RSV1 is valid only on the first frame of a data message.
     ["deflate", "91 00"], ["deflate", "a1 00"], ["deflate", "d1 00"], ["deflate", "e2 00"],
     ["deflate", "c8 00"], ["deflate", "c9 00"], ["deflate", "ca 00"],
     ["deflate", "01 00 c0 00"], ["deflate", "41 00 c0 00"], ["deflate", "41 00 40 00"],
@@ -135,7 +137,7 @@ export const BREACHES: Record<RuleName, readonly [Breach, ...Breach[]]> = {
   MESSAGE_TOO_BIG: [
     "82 7e 03 e9", "81 7e ff ff", "82 7f 00*5 01 00 00", "02 7e 03 e8 61*1000 80 01", "02 7e 03 e8 61*1000 00 00 80 01",
     "02 01 61 89 00 80 7e 03 e8", ["deflate", "c2 7e 03 e9"], ["server", "82 fe 03 e9"],
-    // 2^53 and more cannot even be counted, and RFC 6455 §5.2 wants the highest bit to be 0.
+    // Lengths of 2^53 and more are not safe integers, and RFC 6455 §5.2 requires the highest bit to be 0.
     "82 7f 7f ff*7", "82 7f ff*8", "82 7f 80 00*7",
     ["unlimited", "82 7f 00 20 00*6"], ["unlimited", "82 7f 80 00*7"], ["unlimited", "02 01 61 80 7f 00 1f ff*6"],
   ],
@@ -143,12 +145,13 @@ export const BREACHES: Record<RuleName, readonly [Breach, ...Breach[]]> = {
     "81 01 80", "81 01 bf", "81 01 c2", "81 02 c0 80", "81 02 c1 bf", "81 03 e0 80 80", "81 03 e0 9f bf", "81 03 ed a0 80", "81 03 ed bf bf",
     "81 04 f0 8f bf bf", "81 04 f4 90 80 80", "81 01 f5", "81 01 ff", "81 02 61 c2", "81 02 e2 82", "81 03 f0 90 8d",
     "01 01 80", "01 01 c2 80 00", "01 01 c2 80 01 61", "01 01 61 00 01 ff", "01 02 f4 90", "01 7e 01 00 61 ff", "81 05 61 ff",
-    // RFC 6455 §5.5.1: the reason is text too.
+    // RFC 6455 §5.5.1: the reason must be valid UTF-8 too.
     "88 03 03 e8 ff", "88 04 03 e8 c2 41", "88 03 03 e8 c2",
     ["server", `81 82 ${KEY} f7 7a`], ["deflate", "81 01 ff"],
   ],
   INVALID_DEFLATE: [
-    // A block of the reserved type; a length that does not fit its complement; a distance before the beginning.
+    // A block of the reserved type, a length that does not match its complement, and a distance beyond the start of
+    // the window.
     ["deflate", "c1 01 07"], ["deflate", "c2 05 00 05 00 00 00"], ["deflate", "c1 03 02 13 00"], ["deflate", "41 00 80 01 ff"],
   ],
 };

@@ -1,5 +1,5 @@
-// Captured messages of @socket.io/redis-adapter 8.3.0 and @socket.io/redis-emitter 5.1.0, and their
-// meaning. The broadcasts are in hexadecimal.
+// Messages captured from @socket.io/redis-adapter 8.3.0 and @socket.io/redis-emitter 5.1.0, and their meaning. The
+// broadcasts are in hexadecimal.
 
 import type { ClusterAnswer } from "../../lib/adapters/cluster-messages.ts";
 import type { From, RedisRequest } from "../../lib/adapters/redis-wire.ts";
@@ -23,7 +23,10 @@ export interface BroadcastVector {
   readonly sender: string;
   readonly options: BroadcastOptions;
   readonly data: EventData;
-  /** The flags with which it is encoded to the same bytes. Default: it is not, since others write dates or fields differently. */
+  /**
+   * With these flags, our encoder writes the same bytes. Default: our bytes differ, because other encoders write
+   * dates or fields differently.
+   */
   readonly flags?: BroadcastOptions["flags"];
 }
 
@@ -76,7 +79,7 @@ export interface RequestVector extends From<RedisRequest> {
   readonly name: string;
   /** JSON, or hexadecimal. */
   readonly text: string;
-  /** It is encoded to the same text. */
+  /** Whether our encoder writes the same text. */
   readonly same?: boolean;
 }
 

@@ -13,7 +13,7 @@ import {
 import type { RuleName } from "../../protocol/socketio/rules.ts";
 import { bytes } from "../support/split.ts";
 
-/** How many attachments a packet may have in the vectors, as in a server of its own accord. */
+/** The maximum number of attachments of a packet in these vectors. It is the default of the server. */
 export const MAX_ATTACHMENTS = 10;
 
 export interface Vector {
@@ -30,7 +30,7 @@ const HOLES = (count: number): string =>
 
 // biome-ignore format: aligned table
 export const PACKETS: readonly Vector[] = [
-  // The document's own examples.
+  // The examples of the protocol document.
   { does: "Exchange protocol: CONNECT to the main namespace", text: "0", packet: { type: CONNECT, namespace: "/", data: undefined } },
   { does: "Exchange protocol: CONNECT to another namespace", text: "0/admin,", packet: { type: CONNECT, namespace: "/admin", data: undefined } },
   { does: "Exchange protocol: CONNECT with a payload", text: '0/admin,{"token":"123"}', packet: { type: CONNECT, namespace: "/admin", data: { token: "123" } } },
@@ -78,7 +78,7 @@ export const PACKETS: readonly Vector[] = [
   { does: "Packet encoding: an object whose _placeholder is not true, with an attachment", text: `51-["x",{"_placeholder":1,"num":9},${HOLE(0)}]`, attachments: ["00"], packet: { type: EVENT, namespace: "/", data: ["x", { _placeholder: 1, num: 9 }, bytes("00")], id: undefined } },
 ];
 
-/** Packets that the decoder accepts, and that the encoder never writes. */
+/** Packets that the decoder accepts, but that the encoder never writes. */
 // biome-ignore format: aligned table
 export const TOLERATED: readonly Vector[] = [
   { does: "Packet encoding: CONNECT without the comma", text: "0/admin", packet: { type: CONNECT, namespace: "/admin", data: undefined } },
@@ -99,7 +99,10 @@ export const TOLERATED: readonly Vector[] = [
 
 const NO_MESSAGE = "the server refused the client and gave no message";
 
-/** Refusals that are no object with a message, and what the client says of each. */
+/**
+ * CONNECT_ERROR packets whose payload is not an object with a message, and the error that the client reports for
+ * each.
+ */
 // biome-ignore format: aligned table
 export const ODD_REFUSALS: readonly { readonly text: string; readonly message: string; readonly data?: unknown }[] = [
   { text: '4"no"', message: "no" },
@@ -120,7 +123,7 @@ export const ODD_REFUSALS: readonly { readonly text: string; readonly message: s
   { text: '4{"message":"no"', message: '{"message":"no"' },
 ];
 
-/** Messages of which the last breaks a rule; a text alone where it is the only one. */
+/** Messages of which the last violates a rule. A string is a single message. */
 export type Breach = string | readonly (string | Bytes)[];
 
 const BYTES = bytes("01 02");
@@ -131,17 +134,17 @@ const RESERVED: readonly [Breach, ...Breach[]] = [
   '2["\\u0063onnect"]', '2/admin,7["disconnect",1]', `51-["connect",${HOLE(0)}]`,
 ];
 
-/** What breaks each rule, at both ends of every range. A rule without its vectors does not compile. */
+/** Messages that violate each rule, at both ends of every range. A rule without vectors does not compile. */
 // biome-ignore format: aligned table
 export const BREACHES: Record<Exclude<RuleName, "MESSAGEPACK">, readonly [Breach, ...Breach[]]> = {
   PACKET_TYPE: [
     "", "/", "7", ":", "9", "abc", " 2", '-1["x"]', "\0", "٢", "２", "[]", "{}", "\ufeff0", "constructor",
   ],
   ATTACHMENT_COUNT: [
-    // Of nothing, or of nothing that is counted (CVE-2026-69185).
+    // The number of attachments is missing or 0 (CVE-2026-69185).
     '50-["x"]', '60-1["x"]', "50-", '5["x"]', '6["x"]', "5", "6", '5-["x"]', "5-[", `5/admin,["x",${HOLE(0)}]`,
     "51", "51[", '51["x"]', '51/admin,-["x"]', '5--1["x"]', '5+1-["x"]', '51.5-["x"]', '51 -["x"]', '5 1-["x"]', '5\n1-["x"]',
-    // What other readers of numbers take for one.
+    // Texts that other number parsers accept.
     '50x1-["x"]', '51e0-["x"]', '5\t1-["x"]', '501-["x"]', '500-["x"]', '500000000000000000001-["x"]', '5١-["x"]', '5１-["x"]', '5Infinity-["x"]',
     '599999999999999999999["x"]',
   ],
@@ -157,7 +160,7 @@ export const BREACHES: Record<Exclude<RuleName, "MESSAGEPACK">, readonly [Breach
     ['51-["x",{"_placeholder":true}]', BYTES], ['51-["x",{"_placeholder":true,"num":null}]', BYTES], ['51-["x",{"_placeholder":true,"num":[0]}]', BYTES],
     [`51-["x",${HOLE(1)}]`, BYTES], [`51-["x",${HOLE(-1)}]`, BYTES], [`51-["x",${HOLE(0.5)}]`, BYTES], ['51-["x",{"_placeholder":true,"num":1e999}]', BYTES],
     [`52-["x",${HOLE(0)},{"a":[${HOLE(2)}]}]`, BYTES, BYTES], [`61-1[${HOLE(1)}]`, BYTES], [`61-1[[[[${HOLE(4294967296)}]]]]`, BYTES],
-    // A key that assigning would not reach.
+    // A plain assignment to this key would set the prototype instead of a property.
     [`51-["x",{"__proto__":${HOLE(1)}}]`, BYTES],
   ],
   ATTACHMENT_EXPECTED: [

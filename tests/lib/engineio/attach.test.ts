@@ -1,4 +1,4 @@
-// The engine beside other listeners of the same HTTP server.
+// The engine on an HTTP server that has other listeners too.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -301,7 +301,7 @@ describe("An engine on an HTTP server", () => {
       const [, socket] = await arrived;
       reset(client.socket);
       await client.closed;
-      // As a proxy does that reads the upgraded stream.
+      // Reads the stream, like a proxy that handles the upgrade.
       socket.resume();
       await until(() => socket.destroyed);
     }

@@ -1,4 +1,4 @@
-// How a session over polling ends: the client receives the close packet with its next GET.
+// The end of a session over polling: the client receives the close packet in the response to its next GET.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -33,7 +33,7 @@ describe("A session over polling that the server closes", () => {
     await client.join();
     const [socket] = io.sockets.sockets.values();
     socket?.disconnect(true);
-    // What was sent before has an answer of its own: clients act on the end first.
+    // Earlier packets are sent in a separate response, because clients process a close packet first.
     assert.equal((await client.poll()).body, "41");
     assert.equal((await client.poll()).body, "6\x1e1");
     assert.equal((await client.poll()).status, 400);

@@ -9,7 +9,7 @@ import { open, PollingClient, serve, until } from "../../support/net.ts";
 
 const TEXT = "many words, again and again; ".repeat(100);
 
-/** Returns the response to a poll with this Accept-Encoding, and its encoding. */
+/** Sends a poll with this Accept-Encoding. Returns the response and its Content-Encoding. */
 async function poll(
   context: Parameters<typeof serve>[0],
   accept: string | undefined,

@@ -1,5 +1,5 @@
-// Which pages of other origins may connect and read the responses: Fetch standard, "CORS protocol".
-// The options are those of the `cors` middleware.
+// The pages of other origins that may connect and read the responses: Fetch standard, "CORS protocol". The options
+// are those of the `cors` middleware.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -16,7 +16,7 @@ type Cors = NonNullable<ServerOptions["cors"]>;
 interface Row {
   readonly does: string;
   readonly cors: Cors;
-  /** Access-Control-Allow-Origin of a handshake's answer; without it the page is refused. */
+  /** Access-Control-Allow-Origin in the response to a handshake, or `undefined` if the origin is rejected. */
   readonly allows: string | undefined;
   readonly vary?: string;
 }
@@ -159,7 +159,7 @@ describe("CORS", () => {
       const failure = { name: "MIDDLEWARE_FAILURE", error: mistake };
       assert.deepEqual(contexts, [failure, failure, failure, failure]);
       assert.deepEqual(uncaught, []);
-      // The client's files do not depend on it.
+      // The client files do not depend on the option `cors`.
       assert.equal((await ask(port, "/socket.io/socket.io.js")).status, 200);
     });
   }
@@ -174,7 +174,7 @@ describe("CORS", () => {
     assert.equal((await ask(port, OPEN)).status, 200);
   });
 
-  // The values of an option that was read from an unset environment variable.
+  // The values of options that were read from an unset environment variable.
   const UNSET: Readonly<Record<string, readonly unknown[]>> = {
     origin: [undefined, null],
     methods: [null],
@@ -212,7 +212,7 @@ describe("CORS", () => {
     });
   }
 
-  // Without a valid origin the default would allow every page.
+  // The server must reject these values. Without a valid origin, the default would allow every page.
   const NOT_CORS: readonly unknown[] = [
     "https://a.example",
     ["https://a.example"],

@@ -1,4 +1,4 @@
-// The events of `io.engine` and `socket.conn`, and what a program may change in their listeners.
+// The events of `io.engine` and `socket.conn`, and the changes that their listeners may make.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -21,7 +21,7 @@ const WEBSOCKET = "/socket.io/?EIO=4&transport=websocket";
 
 const FIRST_ORIGIN = { Origin: "https://page.example" };
 
-/** The id of a new session. */
+/** Opens a session. Resolves to its id. */
 async function sid(port: number, path: string): Promise<string | undefined> {
   return /"sid":"([^"]+)"/.exec((await ask(port, path)).body)?.[1];
 }
@@ -119,7 +119,7 @@ describe("io.engine", () => {
         const cookies = headers["set-cookie"] ?? [];
         const ours = cookies.filter((each) => !each.startsWith("io="));
         assert.deepEqual([ours, cookies.length], [["m=1", "a=1", "b=1", "c=1"], 5]);
-        // The middleware replaces what was there before it, as it does in any server.
+        // A header that middleware sets replaces the earlier value, as in any server.
         assert.equal(headers.vary, "Accept, Cookie, origin");
         assert.equal(headers["x-last"], "listener");
 
@@ -194,7 +194,7 @@ describe("io.engine", () => {
 
   test("encodes header values as UTF-8, so that no character injects a line into the 101", async (context) => {
     const { io, port } = await serve(context);
-    // Of each the lower byte is that of CR, and of LF.
+    // The lower bytes of the first two characters are CR and LF.
     const name = "\u010d\u010ax-injected: yes";
     io.engine.on("headers", (headers) => {
       headers["x-name"] = name;

@@ -1,4 +1,4 @@
-// When the server pings a client, and when a session times out. Engine.IO "Heartbeat".
+// The pings of the server, and the timeout of a session. Engine.IO "Heartbeat".
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -138,7 +138,7 @@ describe("A session's heartbeat", () => {
     assert.equal((await polled).body, "2");
     await client.post("3");
     clock.tick(1000);
-    // It waits for the next GET.
+    // The ping waits for the next GET.
     assert.equal((await client.poll()).body, "2");
     clock.tick(400);
     assert.deepEqual(ends, ["ping timeout"]);

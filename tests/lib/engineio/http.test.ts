@@ -23,7 +23,7 @@ import { gatherUncaught } from "../../support/uncaught.ts";
 
 const OPEN = "/socket.io/?EIO=4&transport=polling";
 
-// It has the members that are used here, in types of its own.
+// The Server of socket.io has the members that this file uses, so our type applies.
 const { Server: Stock }: { Server: typeof Server } = createRequire(import.meta.url)("socket.io");
 
 interface Row {
@@ -215,7 +215,7 @@ describe("A request for a session", () => {
       assert.deepEqual([status, body], gives);
     }
     assert.equal((await ask(port, path, { method: "PUT" })).status, 500);
-    // The session has gone on.
+    // The session continues.
     assert.equal((await ask(port, path, { method: "POST", body: "3" })).status, 200);
   });
 
@@ -228,7 +228,7 @@ describe("A request for a session", () => {
 
     const endless = open(port, client.path, { method: "POST" });
     const answer = answerTo(endless);
-    // Chunked: how long it is, is not said before.
+    // The request is chunked, so the server does not know its length in advance.
     let answered = false;
     void answer.then(() => {
       answered = true;
@@ -342,7 +342,7 @@ describe("A request for a session", () => {
     const slowly = answerTo(slow);
     slow.write("4");
     slow.flushHeaders();
-    // The next request is behind it in the server's line.
+    // The server must receive the slow request first, so wait until its connection is open.
     await new Promise<void>((resolve) =>
       slow.once("socket", (socket) => socket.once("connect", resolve)),
     );
@@ -364,7 +364,7 @@ describe("A request for a session", () => {
     );
     const request = open(port, client.path);
     request.on("error", () => {}).end();
-    // A POST behind it: when it is answered, the GET has arrived.
+    // The POST is sent after the GET. When it is answered, the server has received the GET.
     await once(request, "finish");
     await client.post("3");
     request.destroy();
@@ -381,12 +381,12 @@ describe("A request for a session", () => {
     const ended = new Promise<unknown>((resolve) =>
       io.sockets.sockets.forEach((socket) => void socket.on("disconnect", resolve)),
     );
-    // More than the network holds, to a client that does not read.
+    // The text exceeds the socket buffers, and the client does not read it, so the response stays incomplete.
     io.emit("large", "x".repeat(20_000_000));
     const tcp = new TcpClient(port);
     tcp.socket.pause();
     tcp.write(`GET ${client.path} HTTP/1.1\r\nHost: a\r\n\r\n`);
-    // A POST behind it: when it is answered, the GET has arrived.
+    // The POST is sent after the GET. When it is answered, the server has received the GET.
     await client.post("3");
     tcp.socket.destroy();
     assert.equal(await ended, "transport error");
@@ -405,7 +405,7 @@ describe("A request for a session", () => {
     tcp.write(
       `POST ${client.path} HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n`,
     );
-    // The server says so when the request has reached it.
+    // The server sends this line when it has received the head of the request.
     await tcp.until("100 Continue");
     tcp.write("42");
     tcp.socket.destroy();
@@ -423,7 +423,7 @@ describe("A request for a session", () => {
     await client.join();
     const polled = client.poll();
     await turn();
-    // Packets after a close packet are ignored.
+    // The event follows the close packet, so the server must ignore it.
     assert.equal((await client.post('1\x1e42["late"]')).body, "ok");
     assert.equal((await polled).body, "6");
     assert.deepEqual(ends, ["transport close"]);
@@ -431,7 +431,7 @@ describe("A request for a session", () => {
   });
 });
 
-/** Browsers say so of a script that a page of this server loads. */
+/** The header that browsers send for a script that a page of the same origin loads. */
 const SAME_ORIGIN = { headers: { "Sec-Fetch-Site": "same-origin" } };
 
 describe("JSONP", () => {
@@ -449,7 +449,7 @@ describe("JSONP", () => {
     const heard = new Promise((resolve) =>
       io.sockets.sockets.forEach((socket) => void socket.on("text", resolve)),
     );
-    // A line end is written as a backslash and n, and what looks so as two backslashes and n.
+    // A JSONP client sends a line feed as a backslash and n, and a backslash and n as two backslashes and n.
     await client.post(`d=${encodeURIComponent('42["text","a\\\\nb"]')}`, form);
     assert.equal(await heard, "a\nb");
     assert.equal((await client.post("e=1", form)).body, "ok");

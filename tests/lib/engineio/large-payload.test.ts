@@ -1,5 +1,5 @@
-// A POST with very many packets is delivered over several turns of the event loop, so that one client does not
-// keep the others waiting.
+// The server delivers a POST with very many packets over several turns of the event loop, so that one client does not
+// delay the others.
 
 import assert from "node:assert/strict";
 import { type TestContext, test } from "node:test";
@@ -15,9 +15,9 @@ interface Setting {
   readonly port: number;
   readonly client: PollingClient;
   readonly socket: Socket;
-  /** The numbers that have arrived. */
+  /** The numbers received so far. */
   readonly received: number[];
-  /** Resolves with the first one. */
+  /** Resolves when the first number has been received. */
   readonly begun: Promise<void>;
 }
 

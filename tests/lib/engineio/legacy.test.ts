@@ -51,7 +51,7 @@ class OldClient {
   }
 }
 
-/** Answers "echo" with its arguments. */
+/** Emits the arguments of each event "echo" back. */
 function echo(socket: Socket): void {
   socket.on("echo", (...args) => args.pop()(...args));
 }
@@ -83,7 +83,7 @@ describe("Engine.IO 3 over polling", () => {
   test("sends text payloads of ASCII only to a client with b64=1", async (context) => {
     const { io, port } = await serve(context, OPTIONS);
     io.on("connection", echo);
-    // As clients 1.x send it, and as those of 2.x do.
+    // The body of a client 1.x, and the body of a client 2.x.
     for (const body of ['17:420["echo","\xe6\x97\xa5"]', '15:420["echo","日"]']) {
       const client = await OldClient.open(port, "&b64=1");
       await client.post(`${body}13:421["echo",1]`);

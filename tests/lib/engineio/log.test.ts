@@ -1,4 +1,4 @@
-// What is logged, and how often: clients cannot flood the log, and a logger that fails does not affect connections.
+// Limits of logging: clients cannot flood the log, and a logger that fails does not affect connections.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -31,7 +31,7 @@ describe("The log", () => {
 
     await refuse(25, "&sid=unknown");
     assert.deepEqual(reasons(), Array(10).fill(line("UNKNOWN_SID")));
-    // Another reason has lines of its own.
+    // Each reason has its own limit.
     await refuse(1, "&transport=carrier-pigeon");
     assert.deepEqual(reasons(), [line("UNKNOWN_TRANSPORT")]);
     clock.tick(999);
@@ -40,7 +40,7 @@ describe("The log", () => {
     assert.deepEqual(lines.splice(0), [
       ["15 more within a second: a client was refused", { reason: "UNKNOWN_SID", more: 15 }],
     ]);
-    // The next second begins with the next line.
+    // The next second starts with the next line.
     clock.tick(1000);
     await refuse(10, "&sid=unknown");
     clock.tick(1000);

@@ -21,7 +21,7 @@ import { gatherUncaught } from "../../support/uncaught.ts";
 
 const PATH = "/socket.io/?EIO=4&transport=";
 
-/** The header of the answer to an upgrade request. */
+/** Sends an upgrade request. Resolves to the head of the response. */
 async function upgrade(port: number, headers: Record<string, string> = {}): Promise<string> {
   const client = new TcpClient(port).write(upgradeRequest(`${PATH}websocket`, headers));
   const answer = await client.until("\r\n\r\n");
@@ -48,7 +48,7 @@ describe("engine.use()", () => {
     const admitted = await answerTo({ Authorization: "token" });
     assert.match(admitted, /^HTTP\/1\.1 101 /);
     assert.match(admitted, /\r\nx-seen: yes\r\n/i);
-    // The gates behind and before it are asked too.
+    // The checks before and after the middleware apply too.
     const origin = { Authorization: "token", Origin: "https://evil.test" };
     assert.match(await answerTo(origin), /^HTTP\/1\.1 400 /);
   });

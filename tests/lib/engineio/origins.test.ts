@@ -1,4 +1,4 @@
-// Which pages may connect, tested with browsers, with proxies and with the errors that operators see.
+// The pages that may connect, tested with browsers, with proxies, and with the errors that operators see.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -21,7 +21,7 @@ const OPEN = "/socket.io/?EIO=4&transport=polling";
 const PAGE = "https://page.example";
 const EVIL = "https://evil.test";
 
-/** Returns the status of a GET and of an upgrade with these headers. */
+/** Sends a GET and an upgrade request with these headers. Returns the status of each response. */
 async function statuses(port: number, headers: Record<string, string>): Promise<number[]> {
   return [(await ask(port, OPEN, { headers })).status, await upgradeStatus(port, headers)];
 }
@@ -32,7 +32,7 @@ const REFUSED = [400, 400];
 describe("Origins that may connect with", () => {
   interface Row {
     readonly options: ServerOptions;
-    /** Origins, or `undefined` for a request that no page has sent. */
+    /** The admitted origins. `undefined` is a request that no page has sent, so it has no Origin. */
     readonly admits: readonly (string | undefined)[];
     readonly refuses: readonly string[];
   }
@@ -109,7 +109,7 @@ describe("origins", () => {
       [400, '{"code":3,"message":"Origin not allowed"}'],
     );
     await upgradeStatus(port, headers);
-    // As behind a proxy that ends TLS and sends no X-Forwarded-Proto.
+    // This is the error behind a proxy that terminates TLS and sends no X-Forwarded-Proto.
     const why = {
       name: "ORIGIN_NOT_ALLOWED",
       origin: PAGE,
@@ -222,7 +222,7 @@ describe("jsonp", () => {
       const { port } = await serve(context, { jsonp: true, cors: { origin: [PAGE] } });
       const question = { headers: { Host: "own.example", ...headers } };
       assert.equal((await ask(port, `${OPEN}&j=0`, question)).status, status);
-      // However it is written.
+      // A percent-encoded parameter name must not bypass the check.
       assert.equal((await ask(port, `${OPEN}&%6A=0`, question)).status, status);
     });
   }
@@ -261,7 +261,7 @@ describe("a page in Chromium", { skip: noChromium }, () => {
   });
   after(() => browser?.close());
 
-  /** Serves a page, and a server of another origin that has set a cookie in the browser. */
+  /** Opens a page of one origin and a server of another. The server has already set a cookie in the browser. */
   async function open(
     context: TestContext,
     options: ServerOptions,
@@ -280,7 +280,8 @@ describe("a page in Chromium", { skip: noChromium }, () => {
     const page = await browser.newPage();
     context.after(() => page.close());
     await page.goto(`http://127.0.0.1:${port}/`);
-    // The same site by its name, so that even cookies with SameSite come along.
+    // Both origins have the host 127.0.0.1, so they are the same site, and the browser even sends cookies with
+    // SameSite.
     await page.goto(`http://127.0.0.1:${otherPort}/`);
     return { page, port, cookies };
   }

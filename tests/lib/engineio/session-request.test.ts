@@ -1,4 +1,5 @@
-// The request of a session is stored as text if the program has not changed it, and restored on demand.
+// The engine stores the request of a session as text if the program has not changed the request. It restores the
+// request on demand.
 
 import assert from "node:assert/strict";
 import { createServer, IncomingMessage } from "node:http";
@@ -18,7 +19,8 @@ describe("SessionRequest", () => {
     return new Promise((resolve) => {
       http.once("request", (request, response) => {
         resolve(request);
-        // Answered, it has lost a listener of Node's, which leaves a trace.
+        // The response removes a listener of Node from the request, which changes the object, so the response is sent
+        // later.
         setImmediate(() => response.end());
       });
       const socket = connect(portOf(http), "127.0.0.1", () => {

@@ -1,4 +1,4 @@
-// Both transports, through the same suite.
+// Runs the same suite with both transports.
 
 import { type TransportClient, transportSuite } from "../../suites/transport.ts";
 import { answerTo, open, PollingClient, WebSocketClient } from "../../support/net.ts";
@@ -40,7 +40,7 @@ transportSuite({
       vanish: () => {
         const polled = poll();
         polled.catch(() => {});
-        // When it has reached the server it may break.
+        // When the POST is answered, the server has received the GET, so the connection of the GET may break.
         void client.post("3").then(() => pending?.destroy());
       },
       ended: async () => {

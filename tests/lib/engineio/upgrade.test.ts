@@ -1,5 +1,4 @@
-// From polling to WebSocket: nothing lost, repeated or reordered, whatever was in flight.
-// Engine.IO "Upgrade".
+// The upgrade from polling to WebSocket: no packet in flight is lost, repeated or reordered. Engine.IO "Upgrade".
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -18,14 +17,14 @@ import {
   upgradeRequest,
 } from "../../support/net.ts";
 
-/** The one client of `io`. */
+/** Returns the only socket of `io`. */
 function only(io: Server): Socket {
   const [socket] = io.sockets.sockets.values();
   assert.ok(socket !== undefined);
   return socket;
 }
 
-/** Gathers the numbers that clients send. */
+/** Records the numbers that clients send. */
 function numbers(io: Server): number[] {
   const received: number[] = [];
   io.on("connection", (socket) => socket.on("n", (n) => received.push(n)));
@@ -52,7 +51,7 @@ describe("The upgrade", () => {
     assert.equal(only(io).conn.transport.name, "websocket");
     io.emit("back");
     assert.equal(await webSocket.next(), '42["back"]');
-    // The old way is closed.
+    // The session accepts no further polls.
     assert.equal((await client.poll()).body, '{"code":3,"message":"Bad request"}');
   });
 
@@ -65,7 +64,7 @@ describe("The upgrade", () => {
     await webSocket.next();
     io.emit("n", 1);
     assert.equal((await client.poll()).body, '42["n",1]');
-    // Further polls do not wait.
+    // While the WebSocket is probed, the server responds to each poll at once.
     assert.equal((await client.poll()).body, "6");
     assert.equal((await client.poll()).body, "6");
   });
@@ -106,7 +105,7 @@ describe("The upgrade", () => {
     const polled = client.poll();
     await until(() => socket.conn.writable);
     const webSocket = await client.webSocket().opened();
-    // The probe's noop and the event are written in one turn.
+    // Emit the events in the same turn in which the session handles the probe.
     const { conn } = socket;
     const onProbe = conn.onProbe.bind(conn);
     conn.onProbe = (transport) => {
@@ -160,7 +159,7 @@ describe("The upgrade", () => {
     const received = numbers(io);
     const client = await PollingClient.open(port);
     await client.join();
-    // More than the network holds, to a client that does not read.
+    // The text exceeds the socket buffers, and the client does not read it, so the response stays incomplete.
     io.emit("large", "x".repeat(20_000_000));
     const tcp = new TcpClient(port);
     tcp.socket.pause();
@@ -200,7 +199,7 @@ describe("The upgrade", () => {
       assert.deepEqual(received, [1]);
       io.emit("back");
       assert.equal((await client.poll()).body, '42["back"]');
-      // And may be tried again.
+      // The client may try the upgrade again.
       const again = await client.webSocket().opened();
       again.send("2probe");
       assert.equal(await again.next(), "3probe");
@@ -325,7 +324,7 @@ describe("The upgrade", () => {
       await turn();
       await end(client);
       await polled;
-      // A session that only closes waits for its client's next request.
+      // A session that is closing waits for the next request of its client.
       await client.poll();
       await webSocket.closed;
       await until(() => io.sockets.sockets.size === 0);

@@ -1,4 +1,4 @@
-// The messages that wait for one client, compared with the same rules on a plain list.
+// Compares the messages that wait for one client with a simple implementation of the same rules.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -22,7 +22,10 @@ function lengthOf(items: readonly Item[]): number {
   return items.reduce((sum, { message }) => sum + message.length, 0);
 }
 
-/** The rules, step by step. Returns the items with the new one, or `undefined` if too much cannot be dropped. */
+/**
+ * Implements the rules on a list. Returns the items including the new one, or `undefined` if the items that must not
+ * be dropped exceed the limit.
+ */
 function added(items: readonly Item[], item: Item): readonly Item[] | undefined {
   const kept = items.filter(({ mayBeDropped }) => !mayBeDropped);
   if (kept.length > 0 && lengthOf([...kept, item]) > MAX) {
@@ -86,7 +89,7 @@ describe("WaitingMessages", () => {
     for (let n = 0; n < 200_000; n++) waiting.add(n % 2 === 0 ? kept : small, false);
     const full = new Outgoing(["x".repeat(100_000_000 - waiting.length - 200)], false);
     waiting.add(full, false);
-    // To look for the oldest from the front would take some 10,000,000,000 steps.
+    // A linear search for the oldest message to drop would take about 10,000,000,000 steps.
     for (let n = 0; n < 100_000; n++) waiting.add(small, false);
     assert.equal(waiting.dropped, 100_000);
   });

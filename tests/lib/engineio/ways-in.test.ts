@@ -1,4 +1,4 @@
-// Each check ("gate") of the engine for each kind of request ("way in"): the response if the check fails.
+// Tests each check ("gate") of the engine with each kind of request ("way in"): the response if the check fails.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -9,7 +9,7 @@ import { ask, PollingClient, serve, upgradeStatus } from "../../support/net.ts";
 const PAGE = "https://page.example";
 const EVIL = "https://evil.test";
 
-/** With these every way in is open to the page. */
+/** With these options, the server accepts every kind of request from the page. */
 const OPEN: ServerOptions = { cors: { origin: PAGE }, allowEIO3: true, jsonp: true };
 
 type WayIn =
@@ -31,10 +31,10 @@ interface Way {
   readonly upgrade: boolean;
   /** Whether the request belongs to an existing session. */
   readonly session: boolean;
-  /** The page loads scripts and sends forms. */
+  /** Whether the request uses JSONP: the page loads a script or submits a form. */
   readonly jsonp: boolean;
   readonly body?: string;
-  /** The answer of an open server. */
+  /** The status of the response if all checks pass. */
   readonly open: number;
 }
 
@@ -55,7 +55,7 @@ const WAYS: Readonly<Record<WayIn, Way>> = {
   "revision 3 upgrade of a session": { ...PLAIN, open: 101, revision: 3, upgrade: true, session: true },
 };
 
-/** What the client does that the gate must not let in. */
+/** The request of a client, which a gate must reject. */
 interface Attempt {
   readonly page: string;
   readonly method: string;
@@ -66,9 +66,9 @@ interface Attempt {
 }
 
 interface Gate {
-  /** In the place of OPEN. */
+  /** Options of the server. Default: OPEN. */
   readonly options?: (way: Way) => ServerOptions;
-  /** Closes the gate of a server that has made a session. */
+  /** Closes the gate after the server has created a session. */
   readonly close?: (io: Server) => void;
   readonly attempt?: (attempt: Attempt) => Attempt;
 }
@@ -125,7 +125,10 @@ const GATES: Readonly<Record<GateName, Gate>> = {
   "closed server":                   { close: (io) => io.engine.refuseClients() },
 };
 
-/** The status, and what `connection_error` says, if it is emitted; or why the gate does not apply. */
+/**
+ * The status, followed by the error name in "connection_error" if it is emitted. Otherwise, the reason why the gate
+ * does not apply.
+ */
 type Outcome = `${number}${string}` | { readonly does_not_apply: string };
 
 const PREFLIGHT: Outcome = {
@@ -154,7 +157,7 @@ function every(outcome: Outcome): Record<WayIn, Outcome> {
   };
 }
 
-/** A gate that is asked when a session begins. */
+/** Returns the outcomes of a gate that the engine checks when a session begins. */
 function beginning(
   request: Outcome,
   upgrade: Outcome,
@@ -199,7 +202,7 @@ const OUTCOMES: Readonly<Record<GateName, Readonly<Record<WayIn, Outcome>>>> = {
   "closed server":                   beginning("403 SERVER_CLOSED", "400 SERVER_CLOSED", GOES_ON),
 };
 
-/** Opens a session for the ways that need one, and sends what the way in is. */
+/** Opens a session if the way in needs one, and sends the request. */
 async function attempt(
   port: number,
   way: Way,
@@ -214,7 +217,7 @@ async function attempt(
   const session = made.sid === undefined ? "" : `&sid=${made.sid}`;
   const script = way.jsonp ? "&j=0" : "";
   const path = `/socket.io/?EIO=${made.eio}&transport=${transport}${session}${script}`;
-  // Browsers send no Origin with a GET for a script.
+  // Browsers send a Referer, but no Origin, with the GET of a script.
   const isScript = way.jsonp && made.method === "GET";
   const from = isScript ? { Referer: `${made.page}/a?b` } : { Origin: made.page };
   const headers = { ...from, ...made.headers };
@@ -224,7 +227,7 @@ async function attempt(
 }
 
 async function sessionOf(port: number, { jsonp, revision }: Way): Promise<string> {
-  // Where polling is off there is no session; then the request is refused before it is looked for.
+  // If polling is disabled, no session is opened. The server then rejects the request before it looks up the session.
   const path = `/socket.io/?EIO=${revision}&transport=polling${jsonp ? "&j=0" : ""}`;
   const headers = { "Sec-Fetch-Site": "same-origin" };
   const { body } = await ask(port, path, { headers });
@@ -263,7 +266,6 @@ for (const gate of GATE_NAMES) {
           errors.push(typeof why.name === "string" ? why.name : message);
         });
         const status = await attempt(port, way, beforehand, change);
-        // A session that ends, ends with the test.
         assert.equal([status, ...errors].join(" "), refused ? outcome : `${way.open}`);
       });
     }

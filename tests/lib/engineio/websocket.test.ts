@@ -233,7 +233,8 @@ describe("A session over a WebSocket", () => {
       client.socket.end();
       await client.closed;
     }
-    // A request body has the same effect. Newer versions of Node parse it as a body, and drop it.
+    // A request body is also data before the handshake response. Newer versions of Node parse the body and discard
+    // it.
     const path = "/socket.io/?EIO=4&transport=websocket";
     const client = new TcpClient(port).write(upgradeRequest(path, { "Content-Length": "8" }));
     client.write("somebody").socket.end();
@@ -257,7 +258,7 @@ describe("A session over a WebSocket", () => {
       await turn();
     }
     for (let i = 0; i < 10; i++) io.emit("number", sent++, text);
-    // Volatile events do not wait.
+    // A volatile event must not wait while the socket is full.
     io.volatile.emit("number", -1);
     socket.volatile.emit("number", -1);
     client.socket.resume();
@@ -273,7 +274,6 @@ describe("A session over a WebSocket", () => {
     const { sid } = JSON.parse(`${await client.next()}`.slice(1));
     const polling = new PollingClient(port, sid);
     assert.equal((await polling.poll()).body, '{"code":3,"message":"Bad request"}');
-    // Nor by a second WebSocket.
     const answer = await new TcpClient(port).write(
       upgradeRequest(`/socket.io/?EIO=4&transport=websocket&sid=${sid}`),
     ).closed;

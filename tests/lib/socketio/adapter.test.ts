@@ -1,4 +1,4 @@
-// Rooms with members that are only ids: exactly which of them receive a broadcast.
+// Which members of rooms receive a broadcast. The members are ids without sockets.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -26,7 +26,7 @@ const HANDSHAKE: Handshake = {
 interface Setting {
   readonly adapter: Adapter;
   readonly encoded: () => number;
-  /** Broadcasts, and returns the ids of the receivers in order. */
+  /** Broadcasts an event. Returns the ids of the receivers in order. */
   send(options: Partial<BroadcastOptions>): string[];
 }
 

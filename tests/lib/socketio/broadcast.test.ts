@@ -21,7 +21,7 @@ async function start(
   return { io, clients };
 }
 
-/** Each client receives an event that requests an acknowledgement, and sends it. */
+/** Asserts that each client receives an event that requests an acknowledgement, and sends the acknowledgement. */
 async function answer(clients: readonly WebSocketClient[], id: number): Promise<void> {
   for (const [i, client] of clients.entries()) {
     assert.equal(await client.next(), `42${id}["ask",1]`);
@@ -69,7 +69,7 @@ describe("A broadcast with acknowledgements", () => {
     await new Promise((resolve) => socket?.once("sync", resolve));
     clock.tick(500);
     await rejected;
-    // A late acknowledgement is ignored.
+    // The acknowledgement arrives after the timeout, so the server must ignore it.
     await clients[1]?.next();
     clients[1]?.send('430["late"]');
     await turn();

@@ -1,4 +1,4 @@
-// What runs before the listeners of an event: catch-all listeners and per-packet middleware.
+// Catch-all listeners and per-packet middleware, which run before the listeners of an event.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

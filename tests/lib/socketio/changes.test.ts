@@ -1,5 +1,5 @@
-// Listeners that change a collection while the server iterates over it: each iteration ends, and covers the
-// elements that were there when it began.
+// Listeners that change a collection while the server iterates over it. Each iteration ends, and covers the elements
+// that the collection contained when the iteration began.
 
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
@@ -7,7 +7,7 @@ import { describe, type TestContext, test } from "node:test";
 import { Adapter, type Namespace, type Server, type Socket } from "../../../server.ts";
 import { serve, turn, until, WebSocketClient } from "../../support/net.ts";
 
-/** What the server iterates over while it calls the program. */
+/** The collections that the server iterates over while it calls the program. */
 type Walk =
   | "listeners of an event"
   | "catch-all listeners"
@@ -33,7 +33,7 @@ interface Setting {
   readonly join: (namespace?: string) => Promise<[WebSocketClient, Socket]>;
 }
 
-/** Everything that a client receives up to "end", but for the answers to CONNECT. */
+/** Returns the packets that a client receives before the event "end", except responses to CONNECT. */
 async function receivedBy(client: WebSocketClient, io: Namespace | Server): Promise<string[]> {
   io.emit("end");
   const received: string[] = [];
@@ -83,7 +83,7 @@ const WALKS: Record<Walk, (setting: Setting) => Promise<void>> = {
     let calls = 0;
     socket.onAnyOutgoing(() => {
       calls++;
-      // The socket leaves and joins again, so that it is the last member.
+      // The socket leaves and joins again, so that it becomes the last member of the room.
       socket.leave("room");
       socket.join("room");
       otherSocket.disconnect();
@@ -130,7 +130,7 @@ const WALKS: Record<Walk, (setting: Setting) => Promise<void>> = {
     assert.equal(await client.next(), "41");
     assert.equal(io.sockets.adapter.rooms.size, 0);
     assert.equal(io.sockets.adapter.sids.size, 0);
-    // While it connects, too.
+    // Disconnects the socket while it connects.
     io.sockets.adapter.on("join-room", (_room, id) => io.sockets.sockets.get(id)?.disconnect());
     let connections = 0;
     io.on("connection", () => connections++);
@@ -228,7 +228,7 @@ const WALKS: Record<Walk, (setting: Setting) => Promise<void>> = {
     let made = 0;
     io.adapter((nsp) => {
       made++;
-      // Creating a namespace creates its adapter, and would create the next namespace.
+      // A new namespace calls this function again, so create only one namespace.
       if (made === 1) io.of("/more");
       return new Adapter(nsp);
     });

@@ -1,5 +1,5 @@
-// Every way in which a client's connection can end, in every state of the connection: the client receives what was
-// emitted before, the program receives the reason, and the server keeps nothing.
+// Every way in which a client's connection can end, in every state of the connection. The client receives all earlier
+// events, the program receives the reason, and the server keeps no state.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -18,13 +18,13 @@ import {
   WebSocketClient,
 } from "../../support/net.ts";
 
-/** The states of a connection, by what the client is doing. */
+/** The states of a connection, from the client's view. */
 type State =
-  /** Over polling, with a GET that the server has not answered yet. */
+  /** Over polling, with a pending GET. */
   | "getWaits"
   /** Over polling, between two GETs. */
   | "noGet"
-  /** Over polling. A WebSocket for the upgrade is open, and not probed yet. */
+  /** Over polling. A WebSocket for the upgrade is open, but not probed yet. */
   | "opened"
   /** Between the server's "3probe" and the client's "5". */
   | "probing"
@@ -33,7 +33,7 @@ type State =
   | "deflated"
   /** Over a WebSocket that the client does not read. */
   | "congested"
-  /** Over polling. The server has closed the session; the client does not know yet. */
+  /** Over polling. The server has closed the session, but the client has not received the close packet yet. */
   | "closing"
   /** The server has closed the session between "3probe" and "5". */
   | "closingProbing";
@@ -52,33 +52,36 @@ type Ending =
   | "pingTimeout"
   | "parseError";
 
-/** The server's reason, then what the client receives from the moment of the ending on, until its connection ends. */
+/** The reason on the server, and the packets that the client receives from the ending until its connection ends. */
 type Cell = readonly [reason: DisconnectReason, received: string];
 
 /** A client under test. */
 interface Peer {
   /** Sends an Engine.IO packet. */
   send(packet: string): Promise<unknown>;
-  /** Breaks all its connections. */
+  /** Breaks all connections of the client. */
   vanish(): void;
-  /** Does what a stock client does until the connection has ended; returns the packets received, and how it ended. */
+  /**
+   * Behaves like a stock client until the connection has ended. Returns the received packets, and how the connection
+   * ended.
+   */
   receiveRest(): Promise<readonly string[]>;
 }
 
-/** A client that polls. */
+/** A client over long-polling. */
 class PollingPeer implements Peer {
   readonly client: PollingClient;
   readonly #webSocket: WebSocketClient | undefined;
   #get: ReturnType<typeof open> | undefined;
   #answer: Promise<string> | undefined;
 
-  /** @param webSocket for the upgrade */
+  /** @param webSocket the WebSocket of an upgrade */
   constructor(client: PollingClient, webSocket?: WebSocketClient) {
     this.client = client;
     this.#webSocket = webSocket;
   }
 
-  /** Sends a GET, and does not wait for the answer. */
+  /** Sends a GET without waiting for the response. */
   poll(): Promise<string> {
     const get = open(this.client.port, this.client.path);
     get.end();
@@ -112,7 +115,7 @@ class PollingPeer implements Peer {
   }
 }
 
-/** A client that has a WebSocket. */
+/** A client over WebSocket. */
 class WebSocketPeer implements Peer {
   readonly client: WebSocketClient;
 
@@ -144,7 +147,7 @@ class WebSocketPeer implements Peer {
   }
 }
 
-/** A client that has been sent "3probe": it sends packets only after "5". */
+/** A client that has received "3probe". It must send "5" before other packets. */
 class ProbingPeer extends WebSocketPeer {
   override async send(packet: string): Promise<void> {
     this.client.send("5");
@@ -182,7 +185,7 @@ async function probe(port: number): Promise<ProbingPeer> {
   return new ProbingPeer(webSocket);
 }
 
-/** Brings a client into a state. */
+/** Connects a client and brings it into a state. */
 const ENTER: Record<State, (io: Server, port: number) => Promise<Peer>> = {
   getWaits: async (io, port) => {
     const peer = new PollingPeer(await joinPolling(port));
@@ -203,7 +206,7 @@ const ENTER: Record<State, (io: Server, port: number) => Promise<Peer>> = {
     peer.client.socket.pause();
     while (only(io).conn.writable) {
       only(io).emit("large", "x".repeat(10_000_000));
-      // The operating system buffers as much as it can at once.
+      // In each turn, the operating system accepts as much data as it can buffer.
       await turn();
     }
     return peer;
@@ -212,10 +215,10 @@ const ENTER: Record<State, (io: Server, port: number) => Promise<Peer>> = {
   closingProbing: (_io, port) => probe(port),
 };
 
-/** The states in which the server closes the session behind the last event, before the ending. */
+/** The states in which the server has closed the session, after the last event and before the ending. */
 const CLOSED: ReadonlySet<State> = new Set(["closing", "closingProbing"]);
 
-/** The server sends a ping, and waits for the pong in vain. */
+/** Lets the ping interval and the ping timeout pass without a pong. */
 function passHeartbeat(clock: Clock): void {
   clock.tick(25_000);
   clock.tick(20_000);
@@ -224,7 +227,7 @@ function passHeartbeat(clock: Clock): void {
 interface Setting {
   readonly io: Server;
   readonly running: Running;
-  // Endings that the server causes need neither.
+  // Endings that the server causes need no peer and no clock.
   readonly peer?: Peer;
   readonly clock?: Clock;
 }
@@ -248,7 +251,7 @@ const END: Record<Ending, (setting: Setting) => unknown> = {
   parseError: ({ peer }) => peer?.send("4x"),
 };
 
-/** The same reason in all states. The packets that the client receives depend on the transport. */
+/** Returns cells with the same reason in all states. The packets that the client receives depend on the transport. */
 function everywhere(
   reason: DisconnectReason,
   overPolling: string,
@@ -267,8 +270,8 @@ function everywhere(
   };
 }
 
-// The client receives a DISCONNECT packet, and closes the connection: the next GET has an unknown session id. A
-// session that is closing sends nothing more.
+// The client receives a DISCONNECT packet and closes the connection, so its next GET has an unknown session id. A
+// session that is closing sends no further packets.
 const DISCONNECTED: Record<State, Cell> = {
   ...everywhere("server namespace disconnect", "bye 41 400", "bye 41 1005"),
   closing: ["server namespace disconnect", "bye 1"],
@@ -283,7 +286,7 @@ const CELLS: Record<Ending, Record<State, Cell>> = {
   connClose: everywhere("forced close", "bye 1", "bye 1005"),
   ioClose: {
     ...everywhere("server shutting down", "bye 1", "bye 1005"),
-    // The event was sent in the response to the GET, so the server does not wait.
+    // The response to the pending GET contained the event, so the server does not wait for another GET.
     getWaits: ["server shutting down", "bye refused"],
   },
   stop: everywhere("server shutting down", "bye 1", "bye 1005"),
@@ -305,15 +308,15 @@ const CELLS: Record<Ending, Record<State, Cell>> = {
     closing: ["forced close", ""],
     closingProbing: ["forced close", ""],
   },
-  // A client that does not answer pings, but reads what has arrived.
+  // The client does not answer pings, but it reads all data.
   pingTimeout: {
     ...everywhere("ping timeout", "bye 2 400", "bye 2 1005"),
-    // The session keeps what the client does not read, and drops it when it ends.
+    // The session drops the packets that the client does not read when the session ends.
     congested: ["ping timeout", "1005"],
     noGet: ["ping timeout", "400"],
     opened: ["ping timeout", "400"],
     closing: ["ping timeout", "400"],
-    // After `upgradeTimeout` the WebSocket is closed, and 30 seconds later cut off.
+    // The server closes the WebSocket after `upgradeTimeout`, and ends TCP 30 seconds later.
     probing: ["ping timeout", "1006"],
     closingProbing: ["ping timeout", "1006"],
   },
@@ -324,14 +327,14 @@ const CELLS: Record<Ending, Record<State, Cell>> = {
   },
 };
 
-/** The endings after which the client reads nothing. */
+/** The endings after which the client does not read. */
 const LEAVES: ReadonlySet<Ending> = new Set([
   "clientDisconnects",
   "clientCloses",
   "clientVanishes",
 ]);
 
-/** Packets as the table has them. */
+/** Formats packets as in the table. */
 function shortened(packets: readonly string[]): string {
   return packets
     .filter((packet) => packet !== "6" && !packet.startsWith('42["large"'))
@@ -339,7 +342,7 @@ function shortened(packets: readonly string[]): string {
     .join(" ");
 }
 
-/** The keys of a record, as what they are. */
+/** Returns the keys of a record, with their type. */
 function keys<Key extends string>(record: Readonly<Record<Key, unknown>>): readonly Key[] {
   const isKey = (name: string): name is Key => name in record;
   return Object.keys(record).filter(isKey);
@@ -361,7 +364,7 @@ describe("the client receives earlier events, and the server keeps no state, aft
         const [reason, received] = CELLS[ending][state];
         await END[ending]({ io, running, peer, clock });
         if (ending === "clientVanishes") {
-          // The server does not notice that a connection breaks.
+          // In these states, the server cannot detect the broken connection, so the heartbeat must time out.
           if (/^(ping timeout|forced close)$/.test(reason)) passHeartbeat(clock);
         } else {
           const rest = shortened(await peer.receiveRest());
@@ -383,7 +386,7 @@ type ServerEnding = Exclude<
   "clientDisconnects" | "clientCloses" | "clientVanishes" | "pingTimeout" | "parseError"
 >;
 
-/** The reason that socket.io-client reports. It reconnects unless its socket was disconnected. */
+/** The reason that socket.io-client reports. The client reconnects, unless the server disconnected its socket. */
 const STOCK: Record<ServerEnding, string> = {
   disconnect: "io server disconnect",
   disconnectClose: "io server disconnect",

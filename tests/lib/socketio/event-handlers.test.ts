@@ -27,7 +27,7 @@ async function start(
 
 const RETURNS = { ackReturnValues: true };
 
-// biome-ignore lint/suspicious/noThenProperty: what other libraries give is just this
+// biome-ignore lint/suspicious/noThenProperty: other libraries return thenables like this one
 const THENABLE = { then: (resolve: (value: string) => void) => resolve("then") };
 
 describe("ackReturnValues", () => {
@@ -137,7 +137,7 @@ describe("onError()", () => {
       client.send('421["e","x",2]');
       assert.equal(await client.next(), '431[{"failed":true}]');
       assert.deepEqual(calls, [["oops", true, "e", ["x", 2]]]);
-      // Without an acknowledgement too.
+      // The handler is also called for an event without an acknowledgement.
       client.send('42["e"]');
       await until(() => calls.length === 2);
       assert.deepEqual(uncaught, []);

@@ -1,4 +1,4 @@
-// Which items are dropped when several owners together exceed a limit.
+// Which items are dropped if several owners together exceed a limit.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -21,7 +21,7 @@ class Item extends Kept {
   }
 }
 
-/** Returns a bound, and the names of the items that it has dropped. */
+/** Creates a limit. Returns it with a list of the names of the items that it drops. */
 function start(maxCount: number, maxSize: number): { bound: FairEviction; given: string[] } {
   return { bound: new FairEviction(maxCount, maxSize), given: [] };
 }
@@ -157,7 +157,7 @@ describe("FairEviction", () => {
       assert.ok(sizes().reduce((sum, size) => sum + size, 0) <= maxSize);
       assert.ok(["f1", "f2", "f3"].every((name) => kept.has(name)));
     }
-    // More than three are kept at all.
+    // The limits must allow more than the three protected items.
     assert.ok(most > 10);
   });
 });

@@ -1,9 +1,10 @@
-// The stock clients of all generations before today's, over each transport and through the upgrade.
+// The stock clients of all generations before the current one, over each transport and through the upgrade.
 
 import { damagedIn, interopSuite } from "../../suites/interop.ts";
 import { GENERATIONS } from "../../support/generations.ts";
 
-// The oldest sends the whole memory behind a Buffer, which small ones share.
+// The oldest client sends the whole ArrayBuffer of a Buffer. Small Buffers share the ArrayBuffer of the pool, so the
+// pool is disabled.
 Buffer.poolSize = 0;
 
 for (const generation of GENERATIONS) {

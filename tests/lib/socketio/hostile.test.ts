@@ -1,5 +1,5 @@
-// Whatever a client sends: its own connection ends or continues as the protocol requires, all other
-// connections continue, and the server keeps nothing.
+// Clients that send invalid or unexpected packets. Their own connection ends or continues as the protocol requires,
+// all other connections continue, and the server keeps no state.
 
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
@@ -22,7 +22,7 @@ interface Setting {
   readonly io: Server;
   readonly client: WebSocketClient;
   readonly socket: Socket;
-  /** Errors and ends of the client's socket. */
+  /** The errors of the client's socket, and the reasons for its disconnection. */
   readonly log: unknown[];
   readonly witness: WebSocketClient;
 }
@@ -45,7 +45,7 @@ async function expectUnharmed({ io, witness }: Setting): Promise<void> {
   assert.equal(await witness.next(), '42["still here"]');
 }
 
-// Each row is the messages of one client, which violate a rule of the codec.
+// Each row contains the messages of one client that violates a rule of the codec.
 const BREACHES: readonly (readonly (string | Uint8Array)[])[] = [
   ["4abc"],
   ["47"],
@@ -91,7 +91,7 @@ const BREACHES: readonly (readonly (string | Uint8Array)[])[] = [
   [Buffer.from([1, 2, 3])],
 ];
 
-// The codec accepts these packets, but the server does not expect them.
+// Valid packets that the server does not expect.
 const MISPLACED: readonly string[] = [
   "40",
   '40{"again":true}',
@@ -167,7 +167,7 @@ describe("Packets of a client that is being disconnected are ignored", () => {
     socket?.on("x", () => assert.fail("it was disconnected"));
     io.on("connection", () => assert.fail("it was sent away"));
     socket?.disconnect(true);
-    // What it posts meanwhile is read and means nothing; in the end there is no such session.
+    // Until the session ends, the server accepts POSTs and ignores their packets. Afterwards, the session is unknown.
     let answer = await client.post("40");
     while (answer.status === 200) answer = await client.post('3\x1e42["x"]');
     assert.equal(answer.status, 400);
@@ -184,7 +184,7 @@ describe("Packets of a client that is being disconnected are ignored", () => {
     await client.post('42["leave"]\x1e42["x",1]\x1e430[]\x1e41');
     assert.equal((await client.poll()).body, "41");
     assert.equal(io.of("/other").sockets.size, 1);
-    // It may come back, and then a second CONNECT is what it was.
+    // The client may join again. After its next DISCONNECT packet, an event closes the session as usual.
     await client.post("40");
     assert.match((await client.poll()).body, /^40\{/);
     await client.post("41");
@@ -388,7 +388,7 @@ describe("Several CONNECT packets before the response", () => {
     test(`${does} create one socket`, async (context) => {
       const { port, io } = await serve(context);
       let connections = 0;
-      // While the middleware is busy the client is still not there.
+      // The middleware is asynchronous, so the packets arrive before the client is connected.
       io.use((_socket, next) => setImmediate(next));
       io.on("connection", () => connections++);
       await send(port);

@@ -1,4 +1,4 @@
-// The stock client of today, over each transport and through the upgrade.
+// The current stock client, over each transport and through the upgrade.
 
 import { interopSuite, type Way } from "../../suites/interop.ts";
 import { generation } from "../../support/generations.ts";

@@ -51,7 +51,7 @@ class Chat extends Base {
 
   onNothing(): void {}
 
-  // No method.
+  // This field is not a method.
   online = true;
 
   readonly onField = (_socket: Socket): string => `field of ${this.name}`;
@@ -288,7 +288,7 @@ describe("NamespaceHandler", () => {
         const handler = new NamespaceHandler(name);
         for (const method of methods) Reflect.set(handler, method, () => {});
         assert.throws(() => io.register(handler), { code: "ERR_INVALID_ARG_TYPE", message });
-        // Nothing has changed.
+        // The failed call has no effect.
         io.register(new NamespaceHandler("/chat"));
       });
     }

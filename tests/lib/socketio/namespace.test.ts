@@ -1,4 +1,4 @@
-// Which clients middleware lets connect to a namespace, whatever the middleware does.
+// Which clients the middleware of a namespace accepts, including middleware with mistakes.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -39,7 +39,7 @@ describe("Namespace", () => {
     client.send("40/plain,");
     assert.equal(await client.next(), '44/plain,{"message":"not even here"}');
     assert.equal(io.sockets.adapter.sids.size, 0);
-    // It may try again.
+    // The client may try again.
     client.send("40");
     assert.match(`${await client.next()}`, /^44/);
   });

@@ -1,5 +1,5 @@
-// The public objects of the server behind a Proxy, as Vue's reactive() and MobX wrap them: none has a
-// `#private` member, which would throw there.
+// The public objects of the server, wrapped in a Proxy as by Vue's reactive() and MobX. The objects must not have
+// `#private` members, because accessing these through a Proxy throws.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

@@ -1,4 +1,4 @@
-// The option `rateLimit`: how many events a client may send, and what it receives for dropped events.
+// The option `rateLimit`: how many events a client may send, and the errors that it receives for dropped events.
 
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
@@ -22,10 +22,10 @@ import {
 import { Random, seed } from "../../support/random.ts";
 
 const THREE_A_SECOND: RateLimitOptions = { events: 3, interval: 1000 };
-/** No timer of the server may end while the clock is moved by hours. */
+/** The sessions must not time out while a test advances the clock by hours. */
 const NO_HEARTBEAT = { pingInterval: 1_000_000_000 };
 
-/** Records what a socket receives: the numbers of its events "n", and its errors as "event retryAfter". */
+/** Records the numbers of a socket's events "n", and its errors in the form "event retryAfter". */
 function heardBy(socket: Socket): unknown[] {
   const log: unknown[] = [];
   socket.on("n", (n, ...others) => {
@@ -41,13 +41,13 @@ function heardBy(socket: Socket): unknown[] {
   return log;
 }
 
-/** Waits until a socket has received exactly `count` events. */
+/** Waits until the log of a socket has `count` entries, and asserts that it has no more. */
 async function told(log: readonly unknown[], count: number): Promise<void> {
   await until(() => log.length >= count);
   assert.equal(log.length, count);
 }
 
-/** Starts a server with a stopped clock, and a client that sends events "n" with numbers. */
+/** Starts a server with a fake clock, and a client that sends events "n" with numbers. */
 async function limited(context: TestContext, rateLimit: RateLimitOptions) {
   const clock = new Clock(context);
   const server = await serveJoined(context, { rateLimit, ...NO_HEARTBEAT });
@@ -193,7 +193,7 @@ describe("rateLimit", () => {
       client.send(`43${id}[${n}]`);
       assert.equal(await answer, n);
     }
-    // Acknowledgements with attachments, too.
+    // Acknowledgements with attachments are not limited either.
     const answer = socket.emitWithAck("question");
     const id = /^42(\d+)/.exec(`${await client.next()}`)?.[1];
     client.send(`461-${id}[{"_placeholder":true,"num":0}]`);
@@ -217,7 +217,7 @@ describe("rateLimit", () => {
     for (let n = 0; n < 100; n++) client.send('42["n",0]');
     await told(log, 100);
     assert.deepEqual(io.stats().bounds, { rateLimit: 98 });
-    // The client continues. There is a token from time to time, but never all tokens.
+    // The client continues to send. Some tokens are refilled, but the bucket is never full.
     for (let n = 0; n < 10; n++) {
       clock.tick(500);
       client.send('42["n",0]');
@@ -274,7 +274,7 @@ async function exhaust(socket: Socket, client: WebSocketClient, count = 5): Prom
   return log.filter((each) => typeof each === "number").length;
 }
 
-/** The socket of a client that joins a namespace. */
+/** Joins a namespace. Resolves to the socket of the client. */
 async function joinNamespace(io: Server, client: WebSocketClient, name: string): Promise<Socket> {
   const accepted = new Promise<Socket>((resolve) => io.of(name).once("connection", resolve));
   client.send(name === "/" ? "40" : `40${name},`);
@@ -303,7 +303,7 @@ describe("rateLimit of sockets and namespaces", () => {
       const again = await leaveAndJoin(io, client, "/");
       assert.equal(await exhaust(again, client), 0);
     }
-    // One that it leaves with all its tokens makes nothing better.
+    // Leaving another namespace with a full bucket must not refill the tokens of the client.
     await joinNamespace(io, client, "/full");
     await leaveAndJoin(io, client, "/full");
     assert.equal(await exhaust(await leaveAndJoin(io, client, "/"), client), 0);
@@ -387,7 +387,7 @@ describe("rateLimit of sockets and namespaces", () => {
   });
 });
 
-/** Has a client leave a namespace and join it again. */
+/** Leaves a namespace with a client and joins the namespace again. */
 async function leaveAndJoin(io: Server, client: WebSocketClient, name: string): Promise<Socket> {
   const [socket] = io.of(name).sockets.values();
   const gone = new Promise((resolve) => socket?.once("disconnect", resolve));
@@ -405,7 +405,7 @@ describe("TokenBucket", () => {
       const burst = 1 + random.int(30);
       const limit = new RateLimit({ events, interval, burst });
       const bucket = new TokenBucket();
-      // The clock of a process that has been there for up to a year.
+      // The time of a process that has been running for up to a year.
       let now = random.int(31_536_000) * 1000 + random.int(1000) / 1000;
       const passed: number[] = [];
       for (let step = 0; step < 200; step++) {
@@ -417,7 +417,7 @@ describe("TokenBucket", () => {
         }
         assert.ok(Number.isInteger(retryAfter) && retryAfter > 0, `${retryAfter}`);
         if (random.int(2) === 0) continue;
-        // Almost as long is not long enough.
+        // A slightly shorter wait than retryAfter must not suffice.
         if (retryAfter > 1) assert.notEqual(bucket.take(limit, now + retryAfter - 1.01), 0);
         now += retryAfter;
         assert.equal(bucket.take(limit, now), 0);

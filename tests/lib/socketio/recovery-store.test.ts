@@ -1,4 +1,4 @@
-// What is kept for disconnected clients that may recover, within limits for all namespaces together.
+// Stores sessions and packets for disconnected clients that may recover, within limits for all namespaces together.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -27,11 +27,11 @@ function offsetOf(text: string): Offset | undefined {
   return Number.isNaN(index) ? undefined : { worker: 0, sequence: index, index };
 }
 
-/** Namespaces of one server, whose packets are numbers. */
+/** The namespaces of one server. Their packets are numbers. */
 class Namespaces {
   readonly #bounds: RecoveryBounds;
   readonly #stores = new Map<string, RecoveryStore<StoredSession, StoredPacket>>();
-  /** The addresses of the sockets that are connected. */
+  /** The addresses of the connected sockets, by id. */
   readonly addresses = new Map<string, string>();
   #index = 0;
 
@@ -47,7 +47,7 @@ class Namespaces {
     return store;
   }
 
-  /** Disconnects a client whose id and secret are the same. */
+  /** Disconnects a client. Its session id and its secret are the same. */
   lose(
     pid: string,
     { name = "/", rooms = [] as readonly string[], address = "", size = 100 } = {},
@@ -65,7 +65,7 @@ class Namespaces {
     this.of(name).add({ ...place, rooms, except, local: false, size, length: size });
   }
 
-  /** Recovers a client. Returns the numbers of the packets that it has missed, or the reason for the failure. */
+  /** Recovers a client. Returns the numbers of the missed packets, or the reason for the failure. */
   recover(pid: string, name = "/"): readonly number[] | string {
     const recovered = this.of(name).recover(pid, undefined, this.#index);
     return typeof recovered === "string" ? recovered : recovered.missed.map(({ index }) => index);
@@ -218,7 +218,8 @@ describe("dropped packets", () => {
     all.lose("same", { address: "2.2.2.2" });
     all.lose("honest", { address: "1.1.1.1", rooms: ["room"] });
     all.emit(["room"]);
-    // Each socket leaves for good at once. Its packets count for its address, and are then dropped.
+    // Each socket disconnects at once and does not recover. Its packets count towards its address, and are then
+    // dropped.
     for (let count = 0; count < 1000; count++) {
       const id = `${count}`;
       all.addresses.set(id, "2.2.2.2");

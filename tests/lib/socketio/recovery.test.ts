@@ -1,4 +1,4 @@
-// Connection state recovery: restoring a socket, sending what it missed, and reasons for failure.
+// Connection state recovery: restores a socket, sends the missed packets, and reports the reason for a failure.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -29,14 +29,14 @@ function welcome(packet: string): Welcome {
   return JSON.parse(packet.slice(packet.indexOf("{")));
 }
 
-/** Connects a client, and returns it with the payload of the CONNECT response. */
+/** Connects a client. Returns it with the payload of the server's CONNECT packet. */
 async function join(port: number, auth: object = {}): Promise<[WebSocketClient, Welcome]> {
   const client = new WebSocketClient(port);
   const told = welcome(await client.join(`40${JSON.stringify(auth)}`));
   return [client, told];
 }
 
-/** Breaks a client's connection, and waits until the server notices. */
+/** Breaks a client's connection, and waits until the server has detected it. */
 async function lose(client: WebSocketClient, socket: Socket): Promise<void> {
   const gone = new Promise((resolve) => socket.once("disconnect", resolve));
   client.socket.terminate();
@@ -95,7 +95,7 @@ describe("recovery with socket.io-client", () => {
 });
 
 describe("an event emitted to a disconnected socket", () => {
-  /** Disconnects a client, calls `emit`, and returns what the client receives when it recovers. */
+  /** Disconnects a client, calls `emit`, and returns the events that the client receives when it recovers. */
   async function receivedAfter(
     context: TestContext,
     emit: (io: Server, gone: Socket) => void,
@@ -421,12 +421,15 @@ describe("a recovering client whose middleware is running", () => {
     readonly client: WebSocketClient;
     readonly port: number;
     readonly pid: string;
-    /** Its socket, and what lets it in. */
+    /** The socket that waits in the middleware. pass() completes the middleware. */
     readonly socket: Socket;
     readonly pass: (error?: Error) => void;
   }
 
-  /** Disconnects a client in "room", and connects it again. Resolves when the middleware has its socket. */
+  /**
+   * Disconnects a client in "room", and connects it again. Resolves when the middleware receives the recovered
+   * socket.
+   */
   async function comeBack(context: TestContext, options: object = {}): Promise<RecoveringClient> {
     const { io, port } = await serve(context, {
       connectionStateRecovery: { skipMiddlewares: false },
@@ -513,7 +516,7 @@ describe("a recovering client whose middleware is running", () => {
 describe("the memory for recovery is limited:", () => {
   const OTHER = { localAddress: "127.0.0.2" };
 
-  /** A client from an address, and its socket. */
+  /** Connects a client from an address. Returns it with its socket. */
   async function joinFrom(
     io: Server,
     port: number,
@@ -703,18 +706,18 @@ describe("the memory for recovery is limited:", () => {
       io.emit("n", n, "x".repeat(1_000_000));
       await client.next();
     }
-    // What the client and the socket have just let go of is freed in some rounds of the collector.
+    // Several garbage collections are needed to free the last frames of the client and the socket.
     for (let n = 0; n < 50 && inBuffers() - before >= 10_000_000; n++) await turn();
     assert.ok(inBuffers() - before < 10_000_000, "the frames are held");
     await lose(client, socket);
-    // The text is still there.
+    // The store still has the texts of the packets.
     const [again] = await join(port, { pid, offset: "q" });
     assert.match(`${await again.next()}`, /^42\["n",26,"x+","r"\]$/);
   });
 });
 
 describe("recovery with an asynchronous adapter", () => {
-  /** Keeps sessions like a store behind a network. */
+  /** An adapter that stores sessions asynchronously, like a store behind a network. */
   class Slow extends Adapter {
     static sessions = new Map<string, RecoverableSession>();
     static failing = false;

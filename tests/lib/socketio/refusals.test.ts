@@ -80,7 +80,7 @@ async function refusalOf2(port: number): Promise<string> {
 function thenable(
   settle: (resolve: (value: unknown) => void, reject: (error: unknown) => void) => void,
 ): object {
-  // biome-ignore lint/suspicious/noThenProperty: what is tested is that it is not a Promise
+  // biome-ignore lint/suspicious/noThenProperty: the test needs a thenable that is not a Promise
   return { then: settle };
 }
 
@@ -131,7 +131,7 @@ type Place =
 
 const REFUSED = new ConnectionRefused("no");
 
-/** The places where a namespace rejects a client: what the program does there, and the message that the client receives. */
+/** The places where a namespace rejects a client: the code of the program, and the message that the client receives. */
 const PLACES: Record<Place, readonly [refuse: (io: Server) => unknown, message: string]> = {
   middlewareThrows: [
     (io) =>

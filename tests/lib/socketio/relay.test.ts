@@ -1,5 +1,5 @@
-// A server relays events of one client to others, inside further arrays and with further arguments. What the server
-// accepts from one client must not break its encoder or the connections of other clients.
+// A server relays events of one client to other clients, in additional arrays and with additional arguments. Events
+// that the server accepts from one client must not break its encoder or the connections of other clients.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -25,7 +25,7 @@ const LARGEST: Readonly<Record<string, () => unknown[]>> = {
   "ten attachments": () => Array.from({ length: MOST_ATTACHMENTS }, (_, n) => Buffer.of(n)),
 };
 
-/** What a program does with the arguments before it emits them to others. */
+/** How a program changes the arguments before it emits them to other clients. */
 const RELAYS: Readonly<Record<string, (args: readonly unknown[]) => unknown[]>> = {
   "as they are": (args) => [...args],
   "inside one more array": (args) => [args],

@@ -1,5 +1,5 @@
-// Clients that receive more slowly than the program sends: a program that waits with drained(), and what happens to
-// waiting messages without it, by `backpressurePolicy`.
+// Clients that receive more slowly than the program sends. The program either waits with drained(), or
+// `backpressurePolicy` determines which waiting messages are dropped.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -15,7 +15,7 @@ import { keys } from "../../support/table.ts";
 
 const PARTS = 200;
 const PART = "x".repeat(100_000);
-/** More than one response to a poll may contain, and much less than all parts together. */
+/** More bytes than one response to a poll may contain, but much fewer than all parts together. */
 const MOST = 2_000_000;
 
 /** Sends all parts. Returns the largest number of bytes that waited. */
@@ -79,7 +79,7 @@ describe("drained()", () => {
   });
 });
 
-/** What may wait for a client. */
+/** The kinds of messages that may wait for a client. */
 type Kind =
   | "volatile event"
   | "event"
@@ -88,11 +88,11 @@ type Kind =
   | "acknowledgement"
   | "heartbeat";
 
-/** What happens to messages of one kind when they exceed maxBackpressure. */
+/** The outcome for messages of one kind that exceed maxBackpressure. */
 type Outcome =
-  /** The oldest are not received, the client stays. */
+  /** The oldest messages are dropped, and the client stays connected. */
   | "oldest dropped"
-  /** None waits, however few they are. */
+  /** Each message that cannot be sent at once is dropped. */
   | "never waits"
   /** The client is disconnected. */
   | "disconnected";
@@ -130,7 +130,7 @@ const TEXT = "x".repeat(500);
 /** More than a WebSocket sends at once: packets sent after it in the same turn wait in the session. */
 const FILLER = "x".repeat(200_000);
 
-/** Sends the message with number `n` of each kind. `answer` acknowledges the event with this number. */
+/** Sends message number `n` of each kind. `answer` acknowledges the client's event with this number. */
 const SEND: Readonly<
   Record<Kind, (socket: Socket, n: number, answer: (...args: unknown[]) => void) => void>
 > = {
@@ -146,7 +146,7 @@ const SEND: Readonly<
 /** A client that receives nothing until received() is called. */
 interface SlowClient {
   readonly socket: Socket;
-  /** Callbacks with which its events are acknowledged. */
+  /** The callbacks that acknowledge the client's events. */
   readonly answers: ((...args: unknown[]) => void)[];
   /** Makes packets that are sent in the rest of this turn wait in the session. */
   stall(): void;
@@ -156,7 +156,7 @@ interface SlowClient {
 
 const END = '42["end"]';
 
-/** Listens to a client that connects next. */
+/** Resolves to the acknowledgement callbacks of the next client that connects. */
 function accept(io: Server): Promise<SlowClient["answers"]> {
   return new Promise((resolve) =>
     io.once("connection", (socket) => {
@@ -189,7 +189,7 @@ const CLIENTS: Readonly<Record<Transport, (io: Server, port: number) => Promise<
       }
       return packets.slice(0, -1);
     };
-    // No request of it waits.
+    // No poll is pending, so all packets already wait in the session.
     return { socket, answers, stall: () => {}, received };
   },
   websocket: async (io, port) => {
@@ -212,7 +212,7 @@ const CLIENTS: Readonly<Record<Transport, (io: Server, port: number) => Promise<
   },
 };
 
-/** Starts a server whose log is kept, with one client. */
+/** Starts a server with one client, and records the limits in its log. */
 async function serveSlow(
   context: TestContext,
   transport: Transport,
@@ -226,7 +226,7 @@ async function serveSlow(
   return { io, bounds, ...(await CLIENTS[transport](io, port)) };
 }
 
-/** The numbers of the messages of a kind. Each message must be whole. */
+/** Returns the numbers of the messages of a kind. Asserts that each message is complete. */
 function numbersOf(kind: Kind, received: readonly (string | Buffer)[]): number[] {
   if (kind !== "event with attachments") {
     return received.map((packet) => Number(/^42\["n",(\d+),/.exec(`${packet}`)?.[1]));
@@ -265,7 +265,7 @@ async function overflow(
   const { dropped } = io.stats();
   const outcome = OUTCOMES[policy][kind];
   assert.equal(socket.disconnected, outcome === "disconnected");
-  // Once, however many events were dropped.
+  // The limit is logged once, however many events were dropped.
   assert.deepEqual(bounds, outcome === "never waits" ? [] : ["maxBackpressure"]);
   assert.deepEqual(io.stats().bounds, outcome === "never waits" ? {} : { maxBackpressure: 1 });
   if (outcome === "disconnected") {
@@ -279,7 +279,7 @@ async function overflow(
     assert.deepEqual([numbers, dropped, most], [[], 0, 0]);
     return;
   }
-  // No more than had to be, and in order.
+  // No more messages were dropped than necessary, and the others arrived in order.
   assert.ok(most > BOUND - 1000, `only ${most} bytes waited`);
   assert.deepEqual(
     numbers,
@@ -301,14 +301,14 @@ describe("backpressurePolicy at maxBackpressure:", () => {
   }
 });
 
-/** Ways in which events reach a session. */
+/** Configurations in which events reach the session in different ways. */
 const VARIANTS = {
   "socket.io's adapter": { adapter: StockAdapter },
   recovery: { connectionStateRecovery: {} },
   "a custom parser": { parser: msgpack },
 } satisfies Record<string, ServerOptions>;
 
-/** What a client sends to join the main namespace. */
+/** The packet with which a client joins the main namespace. */
 const CONNECT: Readonly<Record<keyof typeof VARIANTS, string>> = {
   "socket.io's adapter": "40",
   recovery: "40",
@@ -337,7 +337,7 @@ describe("backpressurePolicy", () => {
     );
     const late = packets.filter((packet) => `${packet}`.startsWith('42["late"'));
     assert.equal(late.length, 15);
-    // What waited behind an acknowledgement is still behind it.
+    // A packet that waited after an acknowledgement still arrives after it.
     assert.equal(packets[0], "430[0]");
     assert.deepEqual(packets.slice(-15), late);
     assert.ok(io.stats().dropped > 0, "none was dropped");
@@ -448,7 +448,7 @@ describe("backpressurePolicy", () => {
     assert.ok(slow !== undefined && socket !== undefined);
     slow.socket.pause();
     let most = 0;
-    // More than the operating system buffers, and many times the bound.
+    // The total exceeds the buffers of the operating system, and is many times the limit.
     for (let n = 0; n < 400; n++) {
       io.emit("n", n, PART);
       most = Math.max(most, socket.bufferedAmount);
@@ -458,7 +458,7 @@ describe("backpressurePolicy", () => {
     }
     const { dropped } = io.stats();
     assert.ok(dropped > 0 && most > bound, `${dropped} dropped, ${most} waited`);
-    // One part more may be on its way in the transport.
+    // One more part may be in the buffer of the transport.
     assert.ok(most < bound + 2 * PART.length, `${most} waited`);
     slow.socket.resume();
     const numbers: number[] = [];
@@ -487,7 +487,7 @@ describe("backpressurePolicy", () => {
     for (let n = 0; n < 3; n++) await (await PollingClient.open(port)).join();
     const [first, second, third] = io.sockets.sockets.values();
     for (const [n, socket] of [first, second, third].entries()) if (socket) socket.data = n;
-    // Each would be far above both bounds.
+    // Without dropping, each client would exceed both limits by far.
     for (let n = 0; n < 1000; n++) for (const socket of [first, second]) socket?.emit("n", TEXT);
     assert.deepEqual(ends, []);
     assert.ok(io.stats().dropped > 1000);
@@ -499,7 +499,7 @@ describe("backpressurePolicy", () => {
 
   test("a recovered client receives dropped events again if it has received no later event", async (context) => {
     const { io, client, pid, offset, answer } = await serveRecovering(context);
-    // Little is missed: most of what waits is kept.
+    // The acknowledgement uses most of the limit, so some events are dropped.
     answer("x".repeat(15_000));
     for (let n = 0; n < 40; n++) io.emit("n", n);
     assert.ok(io.stats().dropped > 0, "none was dropped");
@@ -533,7 +533,7 @@ describe("backpressurePolicy", () => {
     const { io, client, pid, offset } = await serveRecovering(context);
     for (const { conn } of io.sockets.sockets.values()) conn.discard("transport close");
     for (let n = 0; n < 30; n++) io.emit("n", n);
-    // Only the texts are left of them.
+    // After this turn and a garbage collection, only the texts of the events are still in memory.
     await turn();
     collect();
     const again = await PollingClient.open(client.port);
@@ -561,7 +561,7 @@ interface Recovering {
   readonly io: Server;
   readonly client: PollingClient;
   readonly pid: string;
-  /** That of the only event that the client has received. */
+  /** The offset of the only event that the client has received. */
   readonly offset: string;
   /** Acknowledges an event of the client. */
   readonly answer: (value: string) => void;

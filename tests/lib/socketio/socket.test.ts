@@ -1,4 +1,4 @@
-// Behaviour of a socket that the tests with socket.io-client do not show.
+// Behaviour of a socket that the tests with socket.io-client do not cover.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

@@ -1,5 +1,5 @@
-// Adapters for socket.io on servers of this process, joined without a network. tests/adapters has the
-// real ones, with processes of their own.
+// Adapters for socket.io on servers of this process, connected without a network. tests/adapters tests the real
+// adapters in separate processes.
 
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
@@ -18,7 +18,7 @@ import { StockNamespace } from "../../../lib/socketio/stock-adapter.ts";
 import { Adapter, type AdapterFactory, Server, type ServerOptions } from "../../../server.ts";
 import { type Joined, join, serve, until, WebSocketClient } from "../../support/net.ts";
 
-/** Connects servers through a list. Messages are passed as JSON, as over a network. */
+/** Connects servers by a list of their adapters. Messages are passed as JSON, as over a network. */
 class Bus {
   readonly members = new Set<BusAdapter>();
   sent = 0;
@@ -72,7 +72,7 @@ class BusAdapter extends ClusterAdapter {
     return this.uid;
   }
 
-  /** As RedisAdapter has it: a method that other adapters do not have. */
+  /** A method that other adapters do not have, like allRooms() of RedisAdapter. */
   allRooms(): string[] {
     return [...this.rooms.keys()];
   }
@@ -86,7 +86,7 @@ interface Pair {
   readonly far: Joined;
 }
 
-/** Two servers with a client each. */
+/** Starts two servers with one client each. */
 async function pair(context: TestContext, options: ServerOptions = {}): Promise<Pair> {
   const bus = new Bus();
   const first = await serve(context, { adapter: bus.factory, ...options });
@@ -164,7 +164,7 @@ describe("An adapter for socket.io", () => {
   });
 
   test("waits a minute for acknowledgements if the program sets no timeout", async (context) => {
-    // Stock adapters forget a request when its timeout is over; without one, at once.
+    // Stock adapters forget a request after its timeout, or at once if it has none.
     const timeouts: unknown[] = [];
     class Noting extends StockAdapter {
       override broadcastWithAck(...args: Parameters<StockAdapter["broadcastWithAck"]>): void {
@@ -296,7 +296,7 @@ describe("An adapter for socket.io", () => {
     for (const packet of [[], ["connection", {}], [1], "text"]) {
       adapter.receive(message({ type: 9, data: { packet } }));
     }
-    // The type that emitters had for events with bytes.
+    // The packet type that emitters used for events with binary data.
     adapter.receive(message({ type: 3, data: { packet: { type: 5, data: ["last", 1] }, opts } }));
     assert.equal(await near.client.next(), '42["last",1]');
 
@@ -459,7 +459,7 @@ describe("The namespace passed to an adapter for socket.io", () => {
     });
     const { client, socket } = await join(io, port);
     assert.ok(given instanceof StockNamespace);
-    // An adapter of this package has the namespace itself.
+    // Adapters of this package have the namespace itself, not a StockNamespace.
     assert.equal(io.sockets.adapter.nsp, io.sockets);
     const { sockets } = given;
     assert.equal(sockets.size, 1);
@@ -483,7 +483,7 @@ describe("The namespace passed to an adapter for socket.io", () => {
     const encoded = given.encode({ type: 2, namespace: "/", data: ["event"] }, true);
     shown.deliver(encoded, false);
     assert.equal(await client.next(), '42["event"]');
-    // What an adapter has encoded itself.
+    // Packets that the adapter encoded itself.
     shown.client.writeToEngine(['2["own"]', Buffer.from([1])]);
     assert.equal(await client.next(), '42["own"]');
     assert.deepEqual(await client.next(), Buffer.from([1]));
@@ -509,7 +509,7 @@ describe("The namespace passed to an adapter for socket.io", () => {
   });
 });
 
-/** The data of an EVENT packet. */
+/** Returns the data of an EVENT packet. */
 function eventOf(packet: string | Buffer): unknown[] {
   return JSON.parse(`${packet}`.replace(/^42/, ""));
 }

@@ -1,4 +1,4 @@
-// The client for tests of programs, which behaves like a client over the network.
+// testClient(), which creates clients for the tests of a program. They behave like clients over a network.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

@@ -1,4 +1,4 @@
-// Every upgrade request is answered, however a WebSocketServer is set up.
+// The WebSocketServer answers every upgrade request, however the program sets it up.
 
 import assert from "node:assert/strict";
 import { EventEmitter, once } from "node:events";
@@ -12,7 +12,7 @@ import { Server } from "../../../server.ts";
 import { Clock } from "../../support/clock.ts";
 import { listen, portOf, TcpClient, turn, until, upgradeRequest } from "../../support/net.ts";
 
-/** What is on the HTTP server that gets the upgrade requests. */
+/** The listeners of the HTTP server that receives the upgrade requests. */
 type Setup =
   | "a port of its own"
   | "an HTTP server"
@@ -25,11 +25,11 @@ type Setup =
   | "a closed WebSocketServer with noServer";
 
 interface Expected {
-  /** Status of the answer to an upgrade request for the path. */
+  /** The status of the response for the path of the server. */
   readonly ours: number;
-  /** Status of the answer to one for another path. */
+  /** The status of the response for another path. */
   readonly others: number;
-  /** The response for the other path is sent after other listeners have had a second to answer. */
+  /** Whether the response for another path is delayed by a second, in which other listeners may respond. */
   readonly late?: true;
   readonly setUp: (context: TestContext) => Promise<number>;
 }
@@ -142,7 +142,7 @@ const SETUPS: Record<Setup, Expected> = {
   },
 };
 
-/** The port of a server that was constructed with one. */
+/** Resolves to the port of a server that was constructed with the option `port`. */
 async function listening(server: WebSocketServer): Promise<number> {
   await new Promise<void>((resolve) => server.once("listening", resolve));
   const address = server.address();
@@ -265,7 +265,7 @@ describe("close() resolves", () => {
   test("verify() may return a thenable, which is awaited", async (context) => {
     const http = createServer();
     const thenable: PromiseLike<boolean> = {
-      // biome-ignore lint/suspicious/noThenProperty: what such a promise is
+      // biome-ignore lint/suspicious/noThenProperty: the test needs a thenable
       then: (...listeners) => Promise.resolve(true).then(...listeners),
     };
     new WebSocketServer({ server: http, verify: () => thenable });

@@ -1,5 +1,5 @@
-// What a client must do with the fuzzing server of the Autobahn test suite: the server sends the case over
-// TCP, and our WebSocket echoes each message.
+// Tests the client with the cases of the Autobahn test suite: a server sends each case over TCP, and our WebSocket
+// echoes each message.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -44,7 +44,7 @@ describe("The client passes Autobahn's cases over TCP:", () => {
   });
   after(() => server.close());
 
-  /** Returns the frames with which a client that echoes answers `chunks`. All of them must be masked. */
+  /** Sends `chunks` to a client that echoes. Returns the frames of the client, all of which must be masked. */
   async function converse(chunks: readonly Uint8Array[]): Promise<string[]> {
     const accepted = new Promise<TcpSocket>((resolve) => waiting.push(resolve));
     const client = new WebSocket(url);
@@ -54,7 +54,7 @@ describe("The client passes Autobahn's cases over TCP:", () => {
     const socket = await accepted;
     const received: Buffer[] = [];
     let length = 0;
-    // Where the next frame starts, and how many bytes are needed to know its end.
+    // The start of the next frame, and the number of bytes that are needed to find its end.
     let at = 0;
     let needed = 2;
     const end = new Promise<void>((resolve) => {
@@ -68,7 +68,7 @@ describe("The client passes Autobahn's cases over TCP:", () => {
             needed = end;
             return;
           }
-          // RFC 6455 §7.1.1: the server closes TCP when it has the answer to its close frame.
+          // RFC 6455 §7.1.1: the server closes TCP when it has received the response to its close frame.
           if (all[at] === 0x88) socket.end();
           at = end;
           needed = end + 2;

@@ -1,5 +1,5 @@
-// The client's interface, member by member: WHATWG "WebSockets" with Web IDL's conversions, as the files in
-// websockets/ of web-platform-tests have it. docs/websocket.md says which of these tests stands for which file.
+// Tests each member of the client's interface: WHATWG "WebSockets" with the conversions of Web IDL, after the files
+// in websockets/ of web-platform-tests. docs/websocket.md lists the tests for each of these files.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -18,13 +18,13 @@ import { gatherUncaught } from "../../support/uncaught.ts";
 
 const TITLES = new Set<string>();
 
-/** A test that docs/websocket.md may name. */
+/** Declares a test that docs/websocket.md may name. */
 function check(title: string, run: (context: TestContext) => void | Promise<void>): void {
   TITLES.add(title);
   test(title, run);
 }
 
-/** An echo by `ws`, which closes after "Goodbye", and its URL without a path. */
+/** Starts an echo server of `ws`, which closes the connection after "Goodbye". Returns its URL without a path. */
 async function echo(context: TestContext): Promise<string> {
   const http = createServer();
   const server = new WebSocketServer({ server: http });
@@ -53,7 +53,7 @@ async function opened(context: TestContext): Promise<WebSocket> {
   return socket;
 }
 
-/** The types of the events of a socket until its close, and the close. */
+/** Resolves to the types of the socket's events until its close event, and the close event. */
 async function ending(socket: WebSocket): Promise<{ types: string[]; close: CloseEvent }> {
   const types: string[] = [];
   for (const type of ["open", "message", "error"]) {
@@ -64,7 +64,7 @@ async function ending(socket: WebSocket): Promise<{ types: string[]; close: Clos
   return { types: [...types, "close"], close };
 }
 
-/** Calls what the compiler would refuse, as programs in JavaScript do. */
+/** Calls a method with arguments that the compiler rejects, as programs in JavaScript can. */
 function call(target: object, name: string, ...args: unknown[]): unknown {
   const method: unknown = Reflect.get(target, name);
   assert.ok(typeof method === "function");
@@ -432,7 +432,7 @@ describe("WebSocket: close()", () => {
       socket.close();
       socket.close();
       assert.equal(socket.readyState, WebSocket.CLOSING);
-      // Promises that are done already.
+      // Several microtasks pass first, because the events are emitted in a later turn.
       for (let i = 0; i < 10; i++) await undefined;
       const { types, close } = await ending(socket);
       assert.deepEqual(types, ["error", "close"]);
@@ -527,7 +527,7 @@ describe("WebSocket: no error after a clean close, however TCP ends", () => {
 describe("WebSocket: events", () => {
   for (const way of ["listener", "handler"]) {
     check(`have the socket as target in a ${way}, and do not bubble`, async (context) => {
-      // A text, and a frame with a reserved opcode, which fails the connection.
+      // A text frame, and a frame with a reserved opcode, which fails the connection.
       const bytes = Buffer.concat([frame(1, "test"), frame(3, "LOL")]);
       const socket = new WebSocket(await byHand(context, SWITCH, (tcp) => void tcp.write(bytes)));
       const seen: string[] = [];
@@ -713,7 +713,7 @@ describe("permessage-deflate: a window that zlib does not support", () => {
     socket.send(text);
     const [{ data }] = await once(socket, "message");
     assert.equal(data, text);
-    // FIN and TEXT, without RSV1.
+    // FIN and the text opcode, without RSV1: the message is not compressed.
     assert.deepEqual(firstBytes, [0x81]);
   });
 });

@@ -20,7 +20,7 @@ import { frame } from "../../support/frame.ts";
 import { listen, turn, until } from "../../support/net.ts";
 import { Random, seed } from "../../support/random.ts";
 
-/** An echo by `ws`, and its URL. */
+/** Starts an echo server of `ws`. Returns its URL. */
 async function echo(
   context: TestContext,
   http: HttpServer = createServer(),
@@ -204,14 +204,15 @@ describe("WebSocket", () => {
     const socket = new WebSocket(url, [], { perMessageDeflate: false });
     await once(socket, "open");
     for (let i = 0; i < FRAMES; i++) socket.send("x");
-    // A frame of one byte takes seven: two of header, the key, and the payload.
+    // The frame of a one-byte message has seven bytes: two of header, four of key, and the payload.
     await until(() => Buffer.concat(received).length === 7 * FRAMES);
     const keys = Array.from({ length: FRAMES }, (_, i) =>
       Buffer.concat(received).subarray(7 * i + 2, 7 * i + 6),
     );
     assert.equal(new Set(keys.map((key) => key.toString("hex"))).size, FRAMES);
     for (let at = 0; at < 4; at++) {
-      // Of 256 values some 139 are expected in 200 draws, and as many differences to the key before.
+      // 200 random draws from 256 values contain about 139 different values, and about as many different differences
+      // to the previous key.
       const values = keys.map((key) => key[at] ?? 0);
       assert.ok(new Set(values).size > 80);
       const differences = values.map((value, i) => (value - (values[i - 1] ?? 0)) & 0xff);
@@ -228,7 +229,7 @@ describe("WebSocket", () => {
     assert.equal(socket.extensions, "");
     socket.send("compressible ".repeat(50));
     const [chunk] = await once(received, "data");
-    // FIN and TEXT, without RSV1.
+    // FIN and the text opcode, without RSV1: the message is not compressed.
     assert.equal(chunk[0], 0x81);
     socket.close();
   });
@@ -285,7 +286,7 @@ describe("WebSocket", () => {
         if (got.push(data) === 3) resolve();
       };
     });
-    // What is sent behind a Blob does not overtake it.
+    // Messages that are sent after a Blob must not overtake it.
     socket.send(new Blob(["from ", "a Blob"]));
     socket.send("behind it");
     socket.send(new DataView(new ArrayBuffer(3), 1));

@@ -38,7 +38,7 @@ async function raw(
   return { client, ours, closed };
 }
 
-/** Returns the code in the close frame, the only frame after the opening handshake. */
+/** Returns the code of the close frame, which must be the first frame after the opening handshake. */
 function closeCode(received: Buffer): number | undefined {
   const [close] = readFrames(received.subarray(received.indexOf("\r\n\r\n") + 4));
   return close?.payload.readUInt16BE(0);
@@ -131,7 +131,7 @@ describe("permessage-deflate", () => {
     const kinds = frames.map(({ first }) => first.toString(16));
     assert.deepEqual(kinds, ["81", "c1", "81", "c1", "88"]);
     assert.equal(frames[2]?.payload.toString(), "behind");
-    // RFC 7692 §7.2.1: the four octets that end a sync flush are left out.
+    // RFC 7692 §7.2.1: the sender removes the four octets that end a sync flush.
     const payload = frames[1]?.payload ?? Buffer.alloc(0);
     const tail = Buffer.from([0, 0, 0xff, 0xff]);
     assert.ok(!payload.subarray(-4).equals(tail));

@@ -1,4 +1,4 @@
-// How a connection ends TCP: RFC 6455 §7.1, also when the peer violates the protocol or does not answer.
+// The end of TCP: RFC 6455 §7.1, also if the peer violates the protocol or does not respond.
 
 import assert from "node:assert/strict";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
@@ -26,7 +26,7 @@ const KEY = bytes("0a 0b 0c 0d");
 interface Ends {
   readonly client: TcpClient;
   readonly ours: WebSocketConnection;
-  /** Frames that the client has received. */
+  /** Resolves to the frames that the client has received. */
   frames(): Promise<string[]>;
 }
 
@@ -113,7 +113,7 @@ describe("Connection", () => {
   test("ends TCP after 30 seconds if the peer answers the close frame, but does not end TCP", async (context) => {
     const clock = new Clock(context);
     const { client, ours } = await connect(context);
-    // The client's side stays open, whatever the server does with its own.
+    // The client keeps its side of TCP open after the server ends its own.
     client.socket.allowHalfOpen = true;
     const closed = closeOf(ours);
     client.write(frame(8, bytes("03 e8"), { key: KEY }));
@@ -174,22 +174,22 @@ describe("Connection", () => {
       await new Promise<void>((resolve) => client.socket.write(many, () => resolve()));
     }
     await until(() => pings === 200_000);
-    // The client has requested 25 MB of pongs. The kernel buffers some, and the rest is not kept.
+    // The client has requested 25 MB of pongs. The kernel buffers some of them, and the server drops the others.
     assert.ok(ours.bufferedAmount < 1_000_000, `${ours.bufferedAmount} bytes`);
   });
 });
 
-/** A connection whose program pauses it, or does not read yet. */
+/** A connection that the program has paused, or does not read yet. */
 interface Paused {
   /** The peer's socket. */
   readonly peer: TcpSocket;
-  /** With which the peer masks its frames, if it is the client. */
+  /** The key with which the peer masks its frames, if it is the client. */
   readonly key?: Uint8Array;
   /** Resolves to the first character of each message that the program has received, followed by the close code. */
   outcome(): Promise<readonly unknown[]>;
 }
 
-/** A server's connection, the socket below, and that of its client. */
+/** Accepts a client. Returns the connection of the server, its TCP socket, and the socket of the client. */
 async function accept(context: TestContext, deflate: boolean) {
   const { server, port } = await serveWebSocket(context, { perMessageDeflate: deflate });
   const accepted = new Promise<{ ours: WebSocketConnection; tcp: TcpSocket }>((resolve) =>
@@ -202,7 +202,7 @@ async function accept(context: TestContext, deflate: boolean) {
   return { ours, tcp, peer: client.socket };
 }
 
-/** Accepts a client by hand. `more` is sent in the same packet as the response. */
+/** Starts a handwritten server. It sends `more` in the same packet as the handshake response. */
 async function acceptByHand(context: TestContext, deflate: boolean, more: Uint8Array = EMPTY) {
   let tell: (socket: TcpSocket) => void = () => {};
   const accepted = new Promise<TcpSocket>((resolve) => {
@@ -213,12 +213,12 @@ async function acceptByHand(context: TestContext, deflate: boolean, more: Uint8A
   return { url: await byHand(context, answer, (socket) => tell(socket)), accepted };
 }
 
-/** Reads a stream to its end. `closed` resolves to its close code. */
+/** Reads a stream after its connection has closed. `closed` resolves to the close code. */
 async function readAll(
   stream: AsyncIterable<unknown>,
   closed: Promise<unknown>,
 ): Promise<readonly unknown[]> {
-  // Nothing is read before the connection has ended.
+  // The stream must still deliver the messages after the connection has closed.
   const code = await closed;
   const read: unknown[] = [];
   try {
@@ -293,7 +293,7 @@ function compressed(text: string): Uint8Array {
   return deflateRawSync(text, { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4);
 }
 
-/** Messages of `length` bytes, which start with the digits of `from`. */
+/** Returns messages of `length` bytes, one for each digit in `from`, which is its first character. */
 function messages(from: string, length: number, deflate: boolean, key?: Uint8Array): Uint8Array {
   const mask = key === undefined ? {} : { key };
   const frames = Array.from(from, (digit) => {
@@ -305,7 +305,7 @@ function messages(from: string, length: number, deflate: boolean, key?: Uint8Arr
 
 const DIGITS = "0123456789";
 
-/** Bytes of a message that is inflated in the thread pool. */
+/** The length of a message that is inflated in the thread pool. */
 const LARGE = 200_000;
 
 const ENDS: readonly (readonly [string, code: number, (peer: TcpSocket) => void])[] = [
@@ -391,7 +391,7 @@ describe("a paused connection delivers all messages that it received before its 
       const closed = closeOf(ours);
       peer.write(messages("0", LARGE, true, KEY));
       await until(() => tcp.isPaused());
-      // As if they came now, but surely before it is inflated.
+      // Simulates data that arrives before the first message is inflated.
       tcp.unshift(messages("123456789", 10, true, KEY));
       if (when !== "in the listener of the previous message") breaks();
       await closed;
@@ -411,7 +411,7 @@ describe("a paused connection delivers all messages that it received before its 
     subscribe("net.client.socket", onSocket);
     const socket = new WebSocket(url);
     unsubscribe("net.client.socket", onSocket);
-    // Before anything is read.
+    // The reset occurs before the client reads the first message.
     socket.onopen = () => reset();
     socket.onmessage = ({ data }) => log.push(`${data}`.charAt(0));
     await once(socket, "close");

@@ -1,4 +1,4 @@
-// createWebSocketStream() for clients and servers, combined with that of `ws`.
+// createWebSocketStream() for clients and servers, combined with the streams of `ws`.
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
@@ -36,7 +36,7 @@ const MAKERS: readonly (readonly [client: Maker, server: Maker])[] = [
 const MESSAGE = 16 * 1024;
 const TOTAL = 20 * 1024 * 1024;
 
-/** How a stream has ended: what was read, then "end" or the error. */
+/** Reads a stream. Resolves to the chunks, followed by "end" or the error. */
 async function outcome(stream: Duplex): Promise<unknown[]> {
   const read: unknown[] = [];
   try {
@@ -54,7 +54,7 @@ async function errorOf(stream: Duplex): Promise<unknown> {
   return error;
 }
 
-/** Writes `total` bytes, as fast as back-pressure lets it. */
+/** Writes `total` bytes, waiting for "drain" while the buffer of the stream is full. */
 async function writeAll(stream: Duplex, total: number): Promise<void> {
   for (let written = 0; written < total; written += MESSAGE) {
     const message = Buffer.alloc(MESSAGE, written / MESSAGE);
@@ -70,7 +70,7 @@ describe("createWebSocketStream", () => {
         const pair = await streamPair(context, { client, server, deflate });
         pair.server.stream.pipe(pair.server.stream);
         const written = writeAll(pair.client.stream, TOTAL);
-        // The streams of `ws` are not under test.
+        // The buffers of `ws` are not under test.
         const ours = [
           ...(client === "barewire" ? [pair.client] : []),
           ...(server === "barewire" ? [pair.server] : []),
@@ -91,7 +91,7 @@ describe("createWebSocketStream", () => {
           await turn();
         }
         await written;
-        // A message more than the streams hold themselves, and the frame around it.
+        // The high-water mark of the stream, plus one message and its frame header.
         const bound = getDefaultHighWaterMark(false) + MESSAGE + 64;
         assert.ok(most.readable <= bound + MESSAGE, JSON.stringify(most));
         assert.ok(most.writable <= bound + MESSAGE, JSON.stringify(most));
@@ -186,7 +186,7 @@ describe("createWebSocketStream", () => {
             role === "client" ? [pair.client, pair.server] : [pair.server, pair.client];
           peer.send("before");
           end(peer);
-          // Nothing is read until the WebSocket has ended.
+          // Reading starts only after the WebSocket has closed.
           await ours.closed;
           assert.deepEqual(await outcome(ours.stream), ["before", expected]);
           assert.equal(ours.stream.destroyed, true);
@@ -252,7 +252,7 @@ describe("createWebSocketStream", () => {
       const pair = await streamPair(context);
       const { stream } = pair[role];
       const failed = errorOf(stream);
-      // The peer reads nothing, so that in the end the socket takes no more.
+      // The peer does not read, so the buffers of the socket become full.
       let last: Error | null | undefined;
       while (!stream.writableNeedDrain || pair[role].socket.bufferedAmount === 0) {
         stream.write(Buffer.alloc(100_000), (error) => {
@@ -405,13 +405,13 @@ describe("createWebSocketStream", () => {
 interface Paused {
   readonly ours: WebSocketConnection;
   readonly tcp: TcpSocket;
-  /** The first character of each message that was delivered. */
+  /** The first character of each message that the program has received. */
   readonly log: string[];
 }
 
 /**
- * A server's connection that was paused by the third of ten messages, which were sent in one piece. Each starts with its
- * number, from 0 on.
+ * Returns a server's connection that was paused by the third of ten messages. All messages were sent in one packet.
+ * Each starts with its number, from 0.
  */
 async function pausedByThird(
   context: TestContext,

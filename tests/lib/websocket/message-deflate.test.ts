@@ -1,4 +1,4 @@
-// RFC 7692 §7.2: each end inflates the messages that the other compressed, for all negotiated parameters.
+// RFC 7692 §7.2: each end inflates the messages that the other end compressed, for all negotiated parameters.
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
@@ -60,7 +60,7 @@ describe("MessageDeflate", () => {
   }
 
   test("RFC 7692 §7.1.1: each end obeys its own no_context_takeover parameter when it compresses", async () => {
-    // Nothing in it comes twice, so that only a message before it helps.
+    // The message repeats nothing, so only a reference to an earlier message makes it shorter.
     const message = createHash("sha512").update("any").digest();
     for (const role of ["client", "server"] as const) {
       const without = end(role, { [`${role}NoContextTakeover`]: true });
@@ -88,7 +88,7 @@ describe("MessageDeflate", () => {
     const each = end("server", whole);
     await assert.rejects(each.inflate(bytes("ff ff ff")), { rule: "INVALID_DEFLATE" });
     await assert.rejects(each.inflate(large), { rule: "MESSAGE_TOO_BIG" });
-    // What is under way when it is closed ends with an error.
+    // Pending jobs reject when the connection closes.
     for (const options of [{}, whole]) {
       const closing = end("server", options);
       const jobs = [closing.compress(Buffer.alloc(100_000)), closing.inflate(large)];
@@ -104,13 +104,13 @@ describe("MessageDeflate", () => {
 
 const NO_CONTEXT = { serverNoContextTakeover: true, clientNoContextTakeover: true };
 
-/** zlib's own, in one go. */
+/** Compresses a message with zlib itself, in one call. */
 function deflated(message: Uint8Array, options: ZlibOptions = {}): Buffer {
   const whole = deflateRawSync(message, { finishFlush: constants.Z_SYNC_FLUSH, ...options });
   return whole.subarray(0, whole.length - 4);
 }
 
-/** Bytes of which the lowest bit comes first, as RFC 1951 §3.1.1 has them. */
+/** Packs bits into bytes, lowest bit first, as in RFC 1951 §3.1.1. */
 function bits(text: string): Uint8Array {
   const all = text.replaceAll(" ", "");
   return Uint8Array.from({ length: Math.ceil(all.length / 8) }, (_, i) =>
@@ -118,7 +118,7 @@ function bits(text: string): Uint8Array {
   );
 }
 
-/** JSON that says some things again, of about this many bytes. */
+/** Returns repetitive JSON of about this many bytes. */
 function json(random: Random, length: number): Buffer {
   let text = "";
   while (text.length < length) text += `{"id":${random.int(1000)},"name":"n${random.int(9)}"},`;
@@ -157,10 +157,11 @@ describe("MessageDeflate without the thread pool", () => {
       const more = deflated(Buffer.alloc(32 * 1024 + 1));
       const server = end("server", options, { maxPayload: 100_000 });
       assert.equal(server.inflateNow(most)?.length, 32 * 1024);
-      // Not at once, but allowed; nor has the attempt left anything behind.
+      // The message is too large for inflateNow(), but not for inflate(). The failed attempt must have no effect.
       assert.equal(server.inflateNow(more), undefined);
       assert.equal((await server.inflate(more)).length, 32 * 1024 + 1);
-      // The next is not tried in vain; once one has stayed small, others are done at once again.
+      // After a large message, the next one is not inflated at once. After a small message, messages are inflated at
+      // once again.
       assert.equal(server.inflateNow(most), undefined);
       assert.equal((await server.inflate(most)).length, 32 * 1024);
       assert.equal(server.inflateNow(most)?.length, 32 * 1024);
@@ -168,7 +169,7 @@ describe("MessageDeflate without the thread pool", () => {
       assert.ok(bomb.length < 4096);
       assert.equal(server.inflateNow(bomb), undefined);
       await assert.rejects(server.inflate(bomb), { rule: "MESSAGE_TOO_BIG" });
-      // Here there is no need to try again.
+      // maxPayload is less than 32 KiB, so inflateNow() itself can reject larger messages.
       const strict = end("server", options, { maxPayload: 1000 });
       assert.equal(strict.inflateNow(deflated(Buffer.alloc(1000)))?.length, 1000);
       assert.throws(() => strict.inflateNow(deflated(Buffer.alloc(1001))), {
@@ -195,7 +196,7 @@ describe("MessageDeflate without the thread pool", () => {
 });
 
 describe("MessageDeflate and earlier messages", () => {
-  // RFC 7692 §7.2.3.2: "Hello", and "Hello" again by a reference to the first.
+  // RFC 7692 §7.2.3.2: "Hello", and "Hello" again as a reference to the first.
   const hello = bytes("f2 48 cd c9 c9 07 00");
   const again = bytes("f2 00 11 00 00");
 
@@ -219,7 +220,7 @@ describe("MessageDeflate and earlier messages", () => {
     const messages = [secret, Buffer.concat([random.bytes(100), secret]), random.bytes(3000)];
     const zlib = {};
     for (let n = 0; n < 3; n++) {
-      // Each time other connections, with the same settings, so that they share streams.
+      // Each round uses new connections with the same settings, so that the connections share streams.
       const jobs = Array.from({ length: 30 }, async (_, i) => {
         const each = end("server", NO_CONTEXT, { zlib });
         const message = messages[i % messages.length] ?? secret;
@@ -252,7 +253,7 @@ describe("MessageDeflate and earlier messages", () => {
   });
 
   test("RFC 7692 §7.1.2 inflates references within the negotiated window, and rejects longer ones", () => {
-    // Five bytes, and then a reference to them over so many.
+    // Five bytes, and a reference to them over this distance.
     for (const [gap, fits] of [
       [512, true],
       [513, false],
@@ -265,7 +266,7 @@ describe("MessageDeflate and earlier messages", () => {
       const reference = deflateRawSync(past, {
         windowBits: 10,
         finishFlush: constants.Z_SYNC_FLUSH,
-        // zlib finds nothing at the very beginning.
+        // zlib finds no match at the very beginning of a dictionary, so the dictionary starts with another byte.
         dictionary: Buffer.concat([Buffer.of(0), past, rest]),
       }).subarray(0, -4);
       for (const each of [server, whole]) {
@@ -279,7 +280,8 @@ describe("MessageDeflate and earlier messages", () => {
   });
 
   test("RFC 7692 §7.2.2 has a window of 32,768 bytes if no other size was negotiated", async () => {
-    // A block of fixed codes: five bytes from 32,768 bytes ago, the end of the block, and an empty one.
+    // A block with fixed Huffman codes: a reference to five bytes at a distance of 32,768, the end of the block, and
+    // an empty block.
     const reference = bits("0 10 0000011 11101 1111111111111 0000000 000");
     const past = Buffer.from(new Random(seed).bytes(32 * 1024));
     for (const role of ["server", "client"] as const) {
@@ -313,7 +315,7 @@ describe("MessageDeflate and earlier messages", () => {
         const now = random.int(4) === 0 ? undefined : server.inflateNow(compressed);
         const inflated = now ?? (await server.inflate(compressed));
         assert.deepEqual(Buffer.from(inflated), message);
-        // What was delivered is the program's, to do with as it likes.
+        // The program may change a delivered message, which must not affect later messages.
         inflated.fill(0);
       }
       client.close();

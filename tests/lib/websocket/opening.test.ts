@@ -1,4 +1,4 @@
-// The opening handshake as the WebSocket client makes it, on the wire: RFC 6455 §3, §4.1.
+// The opening handshake of the WebSocket client, on the wire: RFC 6455 §3, §4.1.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -12,7 +12,7 @@ import { byHand, SWITCH } from "../../support/by-hand.ts";
 import { CERTIFICATE } from "../../support/certificate.ts";
 import { listen, turn } from "../../support/net.ts";
 
-/** The request that a client sends for `target`, as node:http parses it. */
+/** Resolves to the request that a client sends for `target`, as node:http parses it. */
 async function requestFor(
   context: TestContext,
   target: string,
@@ -30,7 +30,7 @@ async function requestFor(
   return Object.assign(request, { port });
 }
 
-/** Connects to nothing. Keeps what a client wanted a connection to, and what it wrote. */
+/** An agent that opens no connections. It records the requested connections and the bytes that a client writes. */
 class NoNetwork extends Agent {
   readonly asked: ClientRequestArgs[] = [];
   readonly written = new PassThrough();
@@ -126,7 +126,7 @@ describe("the client's opening handshake", () => {
     tcp.on("data", (chunk: Buffer) => {
       received = Buffer.concat([received, chunk]);
     });
-    // Client and server share this process: what the client had written would have arrived by now.
+    // Client and server share this process, so data of the client would have arrived after these turns.
     for (let turns = 0; turns < 20; turns++) await turn();
     assert.equal(received.length, 0);
     assert.equal(socket.readyState, WebSocket.CONNECTING);

@@ -1,4 +1,4 @@
-// HTTP redirects: the target of each, and the headers that are sent to it. RFC 9110 §15.4.
+// HTTP redirects: the target of each redirect, and the headers that the client sends to the target. RFC 9110 §15.4.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -60,7 +60,7 @@ describe("HTTP redirects", () => {
       const address = server.address();
       assert.ok(typeof address === "object" && address !== null);
       const socket = io(`http://127.0.0.1:${address.port}`, {
-        // An agent for http makes no request for https.
+        // An agent for http sends no request to https.
         agent: new Agent(),
         forceNew: true,
         reconnection: false,

@@ -1,4 +1,4 @@
-// Options of WebSocketServer: the constructor checks each one.
+// The options of WebSocketServer: the constructor validates each one.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";

@@ -26,7 +26,7 @@ import {
 import { gatherUncaught } from "../../support/uncaught.ts";
 import { connection, serveWebSocket } from "../../support/web-socket-server.ts";
 
-/** A client and the server's end of the same connection. */
+/** Connects a client. Returns it with the server's end of the connection. */
 async function pair(
   context: TestContext,
   options: Parameters<typeof serveWebSocket>[1] = {},
@@ -114,7 +114,7 @@ describe("WebSocketServer", () => {
     assert.equal(await client.next(), "/given");
     await server.close();
     assert.equal(await client.closed, 1001);
-    // Whoever comes now is told that nobody is here.
+    // The closed server rejects later clients.
     const late = new TcpClient(port).write(upgradeRequest("/"));
     assert.match((await late.closed).toString(), /^HTTP\/1\.1 503 Service Unavailable\r\n/);
   });
@@ -345,7 +345,7 @@ describe("WebSocketConnection", () => {
     for (const [name, ...args] of [
       ["ping", 100],
       ["ping", { length: 100 }],
-      // Rounded in some places only, a byte would remain unwritten.
+      // If only some of the code rounded the length, one byte would remain uninitialized.
       ["ping", { length: 5.5 }],
       ["send", 1_000_000],
       ["send", { length: 1_000_000_000 }],

@@ -14,8 +14,8 @@ import { serveWebSocket } from "../../support/web-socket-server.ts";
 
 const GOOD = upgradeRequest("/");
 
-// Node's own parser answers a missing Host before us, and takes a request without "Connection:
-// Upgrade" for an ordinary one.
+// Node's own parser rejects a request without Host, and treats a request without "Connection: Upgrade" as an ordinary
+// request, so our code receives neither.
 const REFUSED: Record<Exclude<HandshakeRuleName, "HOST" | "CONNECTION">, readonly string[]> = {
   METHOD: [GOOD.replace("GET", "POST"), GOOD.replace("GET", "HEAD")],
   HTTP_VERSION: [GOOD.replace("HTTP/1.1", "HTTP/1.0")],
@@ -77,7 +77,7 @@ describe("An invalid upgrade request", () => {
     const [line = "", ...lines] = upgradeRequest("/").split("\r\n");
     const request = [line, ...Object.entries(many).map(([k, v]) => `${k}: ${v}`), ...lines];
     const answer = await new TcpClient(port).write(request.join("\r\n")).closed;
-    // Newer versions of Node say themselves that these are too many.
+    // Newer versions of Node reject this many header fields themselves.
     assert.match(answer.toString(), /^HTTP\/1\.1 (400|431) /);
   });
 

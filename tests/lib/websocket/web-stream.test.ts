@@ -1,4 +1,5 @@
-// WebSocketStream as the WHATWG proposes it, with the server of barewire, the server of `ws`, and one written by hand.
+// WebSocketStream as the WHATWG proposes it, with the server of barewire, the server of `ws`, and a handwritten
+// server.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
@@ -22,7 +23,7 @@ import { connection, serveWebSocket } from "../../support/web-socket-server.ts";
 const MESSAGE = 16 * 1024;
 const TOTAL = 20 * 1024 * 1024;
 
-/** A WebSocketStream that is connected, and the server's end of it. */
+/** Connects a WebSocketStream. Resolves to it and the server's end of the connection. */
 async function connected(
   context: TestContext,
   options: Omit<WebSocketServerOptions, "server" | "port" | "noServer"> = {},
@@ -38,7 +39,7 @@ async function connected(
   return { webSocket, ...streams, peer, closed };
 }
 
-/** What a reader gives until its end. */
+/** Reads a stream to its end. Resolves to its chunks. */
 async function rest(reader: ReadableStreamDefaultReader<unknown>): Promise<unknown[]> {
   const chunks: unknown[] = [];
   for (let next = await reader.read(); !next.done; next = await reader.read()) {
@@ -134,7 +135,7 @@ describe("WebSocketStream", () => {
       }
       await writing;
       assert.equal(received, TOTAL);
-      // A message more than the socket holds itself, and the frames around them.
+      // The high-water mark of the socket, plus two messages and their frame headers.
       const bound = getDefaultHighWaterMark(false) + 2 * (MESSAGE + 4);
       assert.ok(most <= bound, `${most} bytes`);
     });
@@ -148,7 +149,7 @@ describe("WebSocketStream", () => {
     });
     const texts = Array.from({ length: 100 }, (_, i) => `${i}`);
     for (const text of texts) peer.send(text);
-    // Its answer shows that the client has taken all that came before it.
+    // The response of the client would show that it has read all earlier messages.
     peer.close(1000);
     for (let i = 0; i < 100; i++) await turn();
     assert.equal(answered, false);
@@ -233,7 +234,7 @@ describe("WebSocketStream", () => {
       peer.pause();
       const writer = writable.getWriter();
       let waits = false;
-      // Until the kernel takes no more.
+      // Write until the kernel's buffers are full.
       while (!waits) {
         waits = true;
         const write = writer.write(new Uint8Array(1_000_000));
@@ -246,7 +247,7 @@ describe("WebSocketStream", () => {
         for (let i = 0; i < 50 && waits; i++) await turn();
       }
       const aborted = writer.abort(new WebSocketError("", { closeCode: 4002 }));
-      // Though the server has not read what was written.
+      // abort() resolves although the server has not read the written data.
       await aborted;
       peer.resume();
       assert.deepEqual(await closed, [4002, ""]);

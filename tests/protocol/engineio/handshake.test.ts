@@ -1,4 +1,4 @@
-// Engine.IO "Handshake": requests that open a session or belong to one, and the open packet.
+// Engine.IO "Handshake": requests that open a session or belong to an existing session, and the open packet.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -203,7 +203,7 @@ describe("REFUSALS", () => {
       "3 400 Bad request",
       "4 403 Forbidden",
       "5 400 Unsupported protocol version",
-      // Of this server.
+      // This rejection is not in the specification.
       "4 503 Too many connections",
     ]);
   });

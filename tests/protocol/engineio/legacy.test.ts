@@ -1,4 +1,4 @@
-// Engine.IO 3 "Encoding": packets and payloads of clients 1.x and 2.x, compared with their own parsers.
+// Engine.IO 3 "Encoding": packets and payloads of clients 1.x and 2.x, compared with the parsers of these clients.
 
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
@@ -25,7 +25,7 @@ import { BINARY_PAYLOADS, BREACHES_3, TEXT_PAYLOADS } from "../../vectors/engine
 const message = (data: string): Packet => ({ type: MESSAGE, data });
 const binary = (hex: string): Packet => ({ type: MESSAGE, data: bytes(hex) });
 
-/** A packet as it is encoded into a payload. */
+/** Returns a packet in the form that the payload encoders accept. */
 function outgoing({ type, data }: Packet): string | Bytes {
   return typeof data === "string" ? encodePacket(type, data) : data;
 }
@@ -42,7 +42,7 @@ function decode(body: string | Bytes): Packet[] {
   return [...(typeof body === "string" ? texts.decode(body) : decodeBinaryPayload(body))];
 }
 
-/** Encodes packets as a text payload for a client that has sent nothing yet. */
+/** Encodes packets as a text payload for a client that has not sent any text yet. */
 function encodeText(packets: readonly (string | Bytes)[]): string {
   return new TextPayloads().encode(packets);
 }
@@ -53,7 +53,7 @@ describe("a text payload", () => {
       assert.equal(encodeText(packets.map(outgoing)), body);
       assert.deepEqual(comparable(decode(body)), packets);
       for (let end = 1; end < body.length; end++) {
-        // A part of it is the packets that are whole, and a breach.
+        // A truncated payload must decode to fewer packets, or violate a rule.
         const part = body.slice(0, end);
         try {
           assert.ok(decode(part).length < packets.length);
@@ -152,7 +152,7 @@ function isParser(value: unknown): value is Parser {
   return typeof value === "object" && value !== null && "decodePayload" in value;
 }
 
-/** The parser that a client has. */
+/** Returns the parser that a client uses. */
 function parserOf(client: string): Parser {
   const engine = createRequire(createRequire(import.meta.url).resolve(client));
   const parser: unknown = createRequire(engine.resolve("engine.io-client"))("engine.io-parser");
@@ -166,7 +166,7 @@ const CLIENTS = [
   { client: "socket.io-client-2", twice: false },
 ] as const;
 
-/** Messages of Socket.IO with all kinds of characters. */
+/** Socket.IO messages with different kinds of characters. */
 const TEXTS = ["é", "日本", "😀", "aÿb", "\u2028", "\u007f\u0080", "Ã", "x"].map(
   (text) => `2["chat",${JSON.stringify(text)}]`,
 );
@@ -208,7 +208,7 @@ for (const { client, twice } of CLIENTS) {
       assert.deepEqual(decode(body), TEXTS.map(message));
     });
 
-    // In browsers, those of 1.x send texts alone as text, too.
+    // In browsers, clients 1.x also send payloads without binary data as text.
     test("our decoder decodes text that the client sends in Node, as bytes (1.x) or as text (2.x)", () => {
       const packets = TEXTS.map((data) => ({ type: "message", data }));
       const sent = theirs(packets, true);
@@ -217,7 +217,7 @@ for (const { client, twice } of CLIENTS) {
     });
 
     test("both decode bytes of the other, as bytes and as base64", () => {
-      // Of a pool it would send the whole.
+      // If the bytes were part of a pool, this parser would send the whole pool.
       const data = Buffer.from(Uint8Array.of(1, 2, 255).buffer);
       const packets = [
         { type: "message", data: TEXTS[1] },
@@ -234,7 +234,7 @@ for (const { client, twice } of CLIENTS) {
         assert.deepEqual(got[0], ["message", JSON.parse(TEXTS[1]?.slice(1) ?? "")]);
         assert.deepEqual(got[1], ["message", data]);
         const sent = theirs(packets, supportsBinary);
-        // The oldest sends other bytes than it was given: the whole pool of Node's, or none of it.
+        // The oldest parser sends the wrong bytes: the whole pool of Node, or none of it.
         if (client === "socket.io-client-1.3") continue;
         assert.deepEqual(
           comparable(decode(typeof sent === "string" ? sent : new Uint8Array(sent))),
@@ -251,7 +251,7 @@ for (const { client, twice } of CLIENTS) {
           const codes = Array.from({ length: random.int(20) }, () =>
             random.int(3) === 0 ? random.int(0x10000) : random.int(0x100),
           );
-          // Half a character is no text; the oldest parser takes none that is not whole.
+          // Lone surrogates are not valid text, and the oldest parser rejects them.
           const whole = codes.filter((code) => code < 0xd800 || code > 0xdfff);
           return `2${JSON.stringify([String.fromCharCode(...whole)])}`;
         });
@@ -265,7 +265,7 @@ for (const { client, twice } of CLIENTS) {
           false,
         );
         assert.ok(typeof sent === "string");
-        // What a client of 2.x sends first and looks encoded twice is taken for that.
+        // If the first text of a client 2.x looks like text encoded twice, our decoder decodes it twice.
         const all = texts.join("");
         const misread = !twice && (decodeOnceMore(all) ?? all) !== all;
         if (!misread) assert.deepEqual(decode(sent), texts.map(message));
@@ -279,7 +279,7 @@ describe("the text encoding of clients 1.x and 2.x", () => {
     for (const text of ["é", "日", "a\xc3", "\x80", "\xff", "\xc3\xa9日", "\xed\xa0\x80"]) {
       assert.equal(decodeOnceMore(text), undefined);
     }
-    // Whose lower halves would be UTF-8.
+    // Characters above U+00FF whose lower bytes would be valid UTF-8.
     for (const text of ["\xc3\u01a9", "\xc3\xa9\u0141"]) {
       assert.equal(decodeOnceMore(text), undefined);
     }

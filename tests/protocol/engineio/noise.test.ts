@@ -1,5 +1,5 @@
-// Random input as a packet, a payload, an open packet and a query: it is decoded, or breaks a named
-// rule.
+// Decodes random input as a packet, a payload, an open packet and a query. The input either is valid or violates a
+// named rule.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -30,7 +30,7 @@ const CORPUS: readonly string[] = [
   ...Object.values(BREACHES).flatMap((breaches) => breaches.map(([, input]) => input)),
 ];
 
-/** Characters that mean something somewhere, and some that mean nothing anywhere. */
+/** Characters that have a meaning in some grammar, and a few that have none. */
 const LETTERS = `0123456789bAQ+/=-_${SEPARATOR}{}[]",:&%?\\\0\n é€\ud835\udfd2\ufeff`;
 
 const MUTATOR = new Mutator(LETTERS, CORPUS);
@@ -44,7 +44,7 @@ function noise(random: Random): string {
   return text.slice(0, 2000);
 }
 
-/** What `read` makes of an input, as text. */
+/** Returns the result of `read` as JSON, or the rule that the input violates. */
 function outcome(read: () => unknown): string {
   try {
     return JSON.stringify(read());
@@ -71,7 +71,7 @@ function readAll(input: string): string[] {
   ];
 }
 
-/** Where each bit of a body counts, what was read is written as it was. */
+/** Encodes decoded packets again. The result equals the input if the input was in the encoder's form. */
 function writtenAgain(packets: readonly Packet[]): string {
   return encodePayload(
     packets.map(({ type, data }) => (typeof data === "string" ? encodePacket(type, data) : data)),
@@ -88,7 +88,7 @@ describe("random input", () => {
       assert.deepEqual(readAll(input), first, JSON.stringify(input));
       for (const each of first) if (each in RULES) seen.add(each);
     }
-    // INVALID_UTF8 is of bytes, and is told before there is a text.
+    // INVALID_UTF8 applies to binary input only, and is detected before the input becomes text.
     const expected = Object.keys(BREACHES).filter((rule) => rule !== "INVALID_UTF8");
     assert.deepEqual([...seen].sort(), expected.sort());
   });

@@ -1,4 +1,5 @@
-// The codec of Engine.IO compared with engine.io-parser: both encode to the same bytes, and decode to the same packets.
+// Compares our codec of Engine.IO with engine.io-parser: both encode to the same bytes, and decode to the same
+// packets.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -27,7 +28,7 @@ import { BREACHES, PACKETS, PAYLOADS, TOLERATED_PAYLOADS } from "../../vectors/e
 
 const RUNS = { seed, numRuns: 2000 };
 
-/** A type without its name there does not compile. */
+/** The type names of engine.io-parser. A packet type without a name does not compile. */
 const NAMES: Record<PacketType, theirs.PacketType> = {
   [OPEN]: "open",
   [CLOSE]: "close",
@@ -62,7 +63,7 @@ function theirBody(packets: readonly Packet[]): string {
   return body;
 }
 
-/** One line for a packet, whoever read it. */
+/** Formats a packet of either parser as one line. */
 function line(name: theirs.PacketType, data: unknown): string {
   if (data === undefined) return name;
   if (typeof data === "string") return data === "" ? name : `${name} ${JSON.stringify(data)}`;
@@ -70,7 +71,7 @@ function line(name: theirs.PacketType, data: unknown): string {
   return `${name} <${Buffer.from(data).toString("hex")}>`;
 }
 
-/** What a body holds, up to what is wrong with it. */
+/** Decodes a payload with our decoder, up to the first invalid packet. */
 function ourLines(body: string): { lines: string[]; breach: RuleName | undefined } {
   const lines: string[] = [];
   try {
@@ -89,7 +90,7 @@ function theirLines(body: string): { lines: string[]; failed: boolean } {
   return { lines: whole.map(({ type, data }) => line(type, data)), failed };
 }
 
-/** Both read a body alike, but for base64: see below. */
+/** Asserts that both decode a payload to the same packets. Only the rules for base64 differ: see below. */
 function sameReading(body: string): void {
   const our = ourLines(body);
   const their = theirLines(body);
@@ -108,7 +109,7 @@ const textPacket: fc.Arbitrary<Packet> = fc.record({
   data: fc.oneof(fc.string({ unit: "binary" }), text),
 });
 
-/** Bytes as every class of them, and as a view of others. */
+/** Binary packets with an array of its own, a Buffer, or a view of a larger buffer. */
 const binaryPacket: fc.Arbitrary<Packet> = fc
   .tuple(fc.uint8Array({ maxLength: 100 }), fc.constantFrom("array", "Buffer", "view"))
   .map(([data, kind]) => {

@@ -1,4 +1,4 @@
-// Engine.IO "Packet encoding": one character for the type, then the payload.
+// Engine.IO "Packet encoding": one character for the type, followed by the payload.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -47,7 +47,7 @@ describe("a packet", () => {
         assert.equal(error.rule, "UNKNOWN_PACKET_TYPE");
       }
     }
-    // First the length: to print how long lists differ takes minutes.
+    // Compare the lengths first, because the report of the difference between long lists takes minutes.
     assert.equal(types.length, 7);
     assert.deepEqual(types, ["0", "1", "2", "3", "4", "5", "6"]);
   });

@@ -1,4 +1,4 @@
-// Engine.IO "HTTP long-polling": several packets in one body, with bytes as base64.
+// Engine.IO "HTTP long-polling": several packets in one body, with binary data in base64.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -14,12 +14,12 @@ import { BREACHES, PACKETS, PAYLOADS, TOLERATED_PAYLOADS } from "../../vectors/e
 type Name = keyof typeof BREACHES;
 const NAMES = Object.keys(BREACHES).filter((name): name is Name => name in BREACHES);
 
-/** A packet as encodePayload() takes it. */
+/** Returns a packet in the form that encodePayload() accepts. */
 function outgoing({ type, data }: Packet): string | Bytes {
   return typeof data === "string" ? encodePacket(type, data) : data;
 }
 
-/** Packets with their bytes as plain ones, whatever class holds them. */
+/** Returns packets with their binary data as Uint8Arrays, so that deepEqual() ignores the class. */
 function comparable(packets: Iterable<Packet>): unknown[] {
   return Array.from(packets, ({ type, data }) => ({
     type,

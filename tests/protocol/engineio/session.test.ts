@@ -1,4 +1,4 @@
-// Engine.IO "Handshake", "Upgrade", "Heartbeat": the session's state machine, every state with every event.
+// Engine.IO "Handshake", "Upgrade", "Heartbeat": tests every state of the session's state machine with every event.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -12,7 +12,7 @@ import { Random, seed } from "../../support/random.ts";
 
 const NO = undefined;
 
-/** A state or an event without its entries does not compile. */
+/** The next state for each state and event. A missing state or event does not compile. */
 // biome-ignore format: aligned table
 const EXPECTED: Record<SessionState, Record<SessionEvent, SessionState | undefined>> = {
   polling:        { probe: "probing",        upgrade: NO,          abandon: NO,        close: "closing",        drained: NO,       lost: "closed" },
@@ -23,7 +23,7 @@ const EXPECTED: Record<SessionState, Record<SessionEvent, SessionState | undefin
   closed:         { probe: NO,               upgrade: NO,          abandon: NO,        close: NO,               drained: NO,       lost: NO       },
 };
 
-/** The keys of a record, as what they are. */
+/** Returns the keys of a record, with their type. */
 function keys<Key extends string>(record: Readonly<Record<Key, unknown>>): readonly Key[] {
   const isKey = (name: string): name is Key => name in record;
   return Object.keys(record).filter(isKey);

@@ -1,4 +1,4 @@
-// Socket.IO "Packet encoding": bytes extracted from a payload, and restored.
+// Socket.IO "Packet encoding": extracts binary data from a payload, and restores it.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -20,7 +20,7 @@ class WithToJson {
   }
 }
 
-/** What holds bytes, what stays of it, and the bytes in hex. */
+/** A value with binary data, the same value with placeholders, and the attachments in hex. */
 const WITH_BINARY: readonly (readonly [
   does: string,
   value: unknown,
@@ -171,7 +171,7 @@ describe("extract()", () => {
 
   test("Packet encoding: replaces an invalid Date beside bytes with null, like JSON.stringify()", () => {
     const { data } = extract([new Date(Number.NaN), bytes("09")]);
-    // Not deepEqual(): if the date is still there, Node's TAP reporter fails to print it.
+    // deepEqual() is avoided: if the Date is not replaced, Node's TAP reporter fails to print it.
     assert.ok(Array.isArray(data) && data[0] === null);
   });
 

@@ -27,7 +27,7 @@ function newDecoder(maxAttachments = MAX_ATTACHMENTS): Decoder {
   return new Decoder({ maxAttachments });
 }
 
-/** Asserts that the decoder is in its initial state: it waits for nothing, and decodes the next packet. */
+/** Asserts that the decoder is in its initial state: no attachment is pending, and it decodes the next packet. */
 function assertFresh(decoder: Decoder): void {
   assert.equal(decoder.pending, 0);
   assert.throws(() => decoder.add(bytes("00")), { rule: "NO_PLACEHOLDER" });
@@ -207,7 +207,7 @@ describe("The memory of a Decoder", () => {
   const SLACK = 512 * 1024;
   const KIB = 1024;
 
-  /** What `feed` leaves held by a decoder, which lives until it has been measured. */
+  /** Returns how much memory a decoder holds after `feed`. */
   function growth(feed: (decoder: Decoder) => void, pending: number): number {
     const decoder = newDecoder();
     const before = held();
@@ -217,7 +217,10 @@ describe("The memory of a Decoder", () => {
     return grown;
   }
 
-  /** A text that is in memory once, as one that came from outside. */
+  /**
+   * Returns a flat copy of a text, like the texts that a socket delivers, because V8 may store a concatenation
+   * differently.
+   */
   function flat(text: string): string {
     return Buffer.from(text, "latin1").toString("latin1");
   }

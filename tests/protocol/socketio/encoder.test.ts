@@ -92,7 +92,7 @@ describe("encode() throws for", () => {
       name: "TypeError",
       message: "a Blob cannot be sent, because it is read asynchronously: send its arrayBuffer()",
     });
-    // Where something before it has told already that there are bytes.
+    // A Blob after binary data, so that the encoder already knows that the packet has attachments.
     const late = ["x", bytes("00"), new Blob(["a"])] as const;
     assert.throws(() => encode({ type: EVENT, namespace: "/", data: late }), TypeError);
   });

@@ -1,4 +1,4 @@
-// Parses JSON of a peer, with a limit for its depth. Socket.IO "Packet encoding".
+// Parses untrusted JSON with a depth limit. Socket.IO "Packet encoding".
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -37,7 +37,7 @@ describe("parseJson() with at most two levels", () => {
     '{"a":[{}]}',
     "[[],[],[[]]]",
     "[{},[{}]]",
-    // What stands in a string closes nothing, and a backslash that is escaped does not escape the quote.
+    // A bracket in a string closes no array, and an escaped backslash does not escape the quote.
     '["]",[[]]]',
     '["}",[{}]]',
     '["\\\\",[[]]]',

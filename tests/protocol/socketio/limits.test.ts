@@ -1,4 +1,4 @@
-// The encoder, and the adapter of a user-supplied parser, throw an error that names the limit for packets beyond it.
+// The encoder and the adapter of a user-supplied parser throw an error that names the limit that a packet exceeds.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -10,7 +10,7 @@ import { toPacket } from "../../../protocol/socketio/parser.ts";
 
 const { maxArguments, maxDepth } = SERVER_LIMITS;
 
-/** The arguments of an event, arrays inside each other, with that many levels in all. */
+/** Returns the arguments of an event: nested arrays with this many levels in total. */
 function nested(levels: number): readonly ["x", unknown] {
   let value: unknown = 0;
   for (let level = 1; level < levels; level++) value = [value];

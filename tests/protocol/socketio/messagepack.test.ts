@@ -1,4 +1,4 @@
-// MessagePack: every format of its specification, and the extensions that other parsers for Socket.IO use.
+// MessagePack: every format of its specification, and the extensions of other Socket.IO parsers.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -19,7 +19,7 @@ const repeat = (item: string, times: number): string => Array(times).fill(item).
 // biome-ignore format: aligned table
 const VALUES: readonly (readonly [value: unknown, encoded: string])[] = [
   [null, "c0"], [false, "c2"], [true, "c3"],
-  // Integers, at both ends of each format.
+  // Integers at both limits of each format.
   [0, "00"], [127, "7f"], [128, "cc 80"], [255, "cc ff"], [256, "cd 01 00"], [65_535, "cd ff ff"], [65_536, "ce 00 01 00 00"], [4_294_967_295, "ce ff ff ff ff"],
   [4_294_967_296, "cf 00 00 00 01 00 00 00 00"], [9_007_199_254_740_991, "cf 00 1f ff ff ff ff ff ff"],
   [-1, "ff"], [-32, "e0"], [-33, "d0 df"], [-128, "d0 80"], [-129, "d1 ff 7f"], [-32_768, "d1 80 00"], [-32_769, "d2 ff ff 7f ff"], [-2_147_483_648, "d2 80 00 00 00"],
@@ -27,7 +27,7 @@ const VALUES: readonly (readonly [value: unknown, encoded: string])[] = [
   // Floats.
   [1.5, "cb 3f f8 00 00 00 00 00 00"], [-0.1, "cb bf b9 99 99 99 99 99 9a"], [9_007_199_254_740_992, "cb 43 40 00 00 00 00 00 00"], [1e300, "cb 7e 37 e4 3c 88 00 75 9c"],
   [Number.POSITIVE_INFINITY, "cb 7f f0 00 00 00 00 00 00"], [Number.NaN, "cb 7f f8 00 00 00 00 00 00"],
-  // Integers that no number is.
+  // Integers that a number cannot represent exactly.
   [9_007_199_254_740_993n, "cf 00 20 00 00 00 00 00 01"], [18_446_744_073_709_551_615n, "cf ff ff ff ff ff ff ff ff"], [-9_223_372_036_854_775_807n, "d3 80 00 00 00 00 00 00 01"],
   // Texts.
   ["", "a0"], ["a", "a1 61"], ["\x7f", "a1 7f"], ["\x80", "a2 c2 80"], ["é".repeat(31), `d9 3e ${repeat("c3 a9", 31)}`], ["€", "a3 e2 82 ac"], ["😀", "a4 f0 9f 98 80"], ["x".repeat(31), `bf ${repeat("78", 31)}`], ["x".repeat(32), `d9 20 ${repeat("78", 32)}`],
@@ -42,13 +42,13 @@ const VALUES: readonly (readonly [value: unknown, encoded: string])[] = [
   [new Date(0), "d7 00 00 00 00 00 00 00 00 00"], [new Date(4_294_967_295_001), "d7 00 00 00 03 e7 ff ff fc 19"], [new Date(-1), "d7 00 ff ff ff ff ff ff ff ff"],
 ];
 
-/** Formats that the encoder never uses, and their values. */
+/** Formats that the decoder accepts but the encoder never writes. */
 const OTHER_FORMS: readonly (readonly [encoded: string, value: unknown])[] = [
   ["cc 01", 1],
   ["cd 00 01", 1],
   ["d3 ff ff ff ff ff ff ff ff", -1],
   ["ca 3f c0 00 00", 1.5],
-  // Integers beyond 2^53 that a number is.
+  // Integers beyond 2^53 that a number can represent exactly.
   ["cf 00 20 00 00 00 00 00 00", 2 ** 53],
   ["cf 80 00 00 00 00 00 00 00", 2 ** 63],
   ["d3 80 00 00 00 00 00 00 00", -(2 ** 63)],
@@ -61,14 +61,14 @@ const OTHER_FORMS: readonly (readonly [encoded: string, value: unknown])[] = [
   ["c6 00 00 00 01 07", Buffer.of(7)],
   ["da 00 01 61", "a"],
   ["db 00 00 00 01 61", "a"],
-  // The timestamps of the specification, in each of their forms.
+  // The three timestamp formats of the specification.
   ["c7 04 ff 00 00 00 01", new Date(1000)],
   ["d6 ff ff ff ff ff", new Date(4_294_967_295_000)],
   ["d7 ff 00 3d 09 00 00 00 00 00", new Date(1)],
   ["d7 ff 00 00 00 01 00 00 00 00", new Date(4_294_967_296_000)],
   ["c7 0c ff 00 00 00 00 ff ff ff ff ff ff ff ff", new Date(-1000)],
   ["c7 0c ff 3b 8b 87 c0 ff ff ff ff ff ff ff ff", new Date(-1)],
-  // As other parsers for Socket.IO have it.
+  // The extensions of other Socket.IO parsers.
   ["d4 00 00", undefined],
   ["91 d4 00 00", [undefined]],
   ["d5 00 01 02", Uint8Array.of(1, 2).buffer],
@@ -78,7 +78,7 @@ const OTHER_FORMS: readonly (readonly [encoded: string, value: unknown])[] = [
   ["c7 02 00 01 02", Uint8Array.of(1, 2).buffer],
   ["c8 00 02 00 01 02", Uint8Array.of(1, 2).buffer],
   ["c9 00 00 00 02 00 01 02", Uint8Array.of(1, 2).buffer],
-  // Of the lengths that undefined and dates have.
+  // Binary data with the same lengths as `undefined` and dates.
   ["c7 01 00 07", Uint8Array.of(7).buffer],
   ["c7 08 00 00 00 00 00 00 00 00 07", Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 7).buffer],
 ];
@@ -88,7 +88,7 @@ describe("MessagePack", () => {
     test(`encodes and decodes ${encoded.slice(0, 30)}`, () => {
       const written = hex(encode(value));
       assert.equal(written.slice(0, 100), encoded.slice(0, 100));
-      // Not equal() and deepEqual(), which look for minutes for the difference between long values.
+      // equal() and deepEqual() would take minutes to report the difference between long values.
       assert.ok(written === encoded);
       assert.ok(isDeepStrictEqual(decode(bytes(encoded)), value));
     });
@@ -176,7 +176,7 @@ describe("MessagePack", () => {
   test("throws for circular references, BigInts of more than 64 bits, and symbols", () => {
     const cycle: unknown[] = [];
     cycle.push(cycle);
-    // Not the RangeError of a stack that has run out.
+    // The error must not be the RangeError of a stack overflow.
     const tooDeep = {
       name: "RangeError",
       message: "the value is nested too deeply, or contains itself",

@@ -1,4 +1,4 @@
-// `barewire/msgpack` compared with socket.io-msgpack-parser, on the wire and in stock servers and clients.
+// Compares `barewire/msgpack` with socket.io-msgpack-parser, on the wire and in stock servers and clients.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
@@ -25,7 +25,7 @@ interface Notepack {
 const require = createRequire(import.meta.url);
 const loaded: { theirs: unknown; notepack: unknown } = {
   theirs: require("socket.io-msgpack-parser"),
-  // Its own, which is not the newest.
+  // The version of notepack.io that socket.io-msgpack-parser depends on, which is not the newest.
   notepack: createRequire(require.resolve("socket.io-msgpack-parser"))("notepack.io"),
 };
 
@@ -50,7 +50,7 @@ const PACKETS: readonly ParserPacket[] = [
   { type: 4, nsp: "/", data: { message: "no", data: 1 } },
 ];
 
-/** What a parser makes of messages. */
+/** Returns the packets that a parser decodes from messages. */
 function read({ Decoder }: Parser, messages: readonly (string | Uint8Array)[]): unknown[] {
   const packets: unknown[] = [];
   const decoder = new Decoder();
@@ -162,12 +162,12 @@ describe("the msgpack parser", () => {
   });
 });
 
-/** What both kinds of servers have. */
+/** The members that the sockets of both servers have in common. */
 interface AnySocket {
   on(event: string, listener: (...args: Untyped[]) => void): unknown;
 }
 
-/** The server, its parser, and the parser of the client. */
+/** The server, its parser, and the client's parser. */
 const PAIRS = [
   { server: "ours", serverParser: theirs, clientParser: theirs },
   { server: "ours", serverParser: ours, clientParser: theirs },

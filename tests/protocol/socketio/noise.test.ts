@@ -1,5 +1,5 @@
-// Random messages to a decoder: they are decoded, or break a named rule, after which the decoder
-// keeps nothing.
+// Decodes random messages. They either are valid or violate a named rule, after which the decoder is in its initial
+// state.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -28,7 +28,7 @@ const CORPUS: readonly (readonly Message[])[] = [
   ),
 ];
 
-/** Characters that mean something somewhere, and some that mean nothing anywhere. */
+/** Characters that have a meaning in the grammar, and a few that have none. */
 const LETTERS = '00112233445566789-/,[]{}":.+e x\\\0\n é€\ud835\udfd2\ufeff';
 
 const MUTATOR = new Mutator(
@@ -36,7 +36,7 @@ const MUTATOR = new Mutator(
   CORPUS.flatMap(([first]) => (typeof first === "string" ? [first] : [])),
 );
 
-/** Messages with one thing done to them: to the order of them, or to one text. */
+/** Changes the order of the messages, or changes one text. */
 function mutate(messages: readonly Message[], random: Random): readonly Message[] {
   const at = random.int(messages.length);
   switch (random.int(8)) {
@@ -69,14 +69,17 @@ function show(packet: Packet | undefined): string {
   return JSON.stringify(packet) ?? "";
 }
 
-/** What a decoder makes of the messages, each told to the same one whatever came before it. */
+/**
+ * Returns the result for each message: the packet as JSON, or the violated rule. All messages are decoded by the same
+ * decoder.
+ */
 function outcome(messages: readonly Message[]): string[] {
   const decoder = new Decoder({ maxAttachments: MAX_ATTACHMENTS });
   return messages.map((message) => {
     const pending = decoder.pending;
     try {
       const packet = decoder.add(message);
-      // Each message is a packet's last, or there is one attachment less to wait for.
+      // Each message either completes a packet, or reduces the number of pending attachments by one.
       if (packet !== undefined) assert.equal(decoder.pending, 0);
       else if (typeof message === "string") assert.ok(decoder.pending >= 1 && pending === 0);
       else assert.equal(decoder.pending, pending - 1);
@@ -90,7 +93,7 @@ function outcome(messages: readonly Message[]): string[] {
   });
 }
 
-/** A decoder that failed is as a new one: what is left of the messages is read alike by both. */
+/** Asserts that a decoder that failed decodes the remaining messages like a new decoder. */
 function assertFreshAfter(messages: readonly Message[], results: readonly string[]): void {
   const failed = results.findIndex((result) => result in RULES);
   if (failed === -1) return;
@@ -125,7 +128,8 @@ describe("random input", () => {
         }
         if (packet === undefined) continue;
         const { text, attachments } = encode(packet);
-        // What looks like a placeholder, and came without attachments, is one beside bytes.
+        // If the packet has no attachments, a value that looks like a placeholder is encoded as one, so the packet is
+        // ambiguous.
         if (attachments.length === 0 && /^[56]/.test(text)) continue;
         const again = new Decoder({ maxAttachments: Number.POSITIVE_INFINITY });
         const results = [text, ...attachments].map((each) => again.add(each));

@@ -1,4 +1,5 @@
-// The codec of Socket.IO compared with socket.io-parser: both encode to the same bytes, and decode to the same packets.
+// Compares our codec of Socket.IO with socket.io-parser: both encode to the same bytes, and decode to the same
+// packets.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -30,7 +31,7 @@ const RUNS = { seed, numRuns: 3000 };
 type Name = keyof typeof BREACHES;
 const NAMES = Object.keys(BREACHES).filter((name): name is Name => name in BREACHES);
 
-// What a packet says, as text: the same for a value and for what JSON and attachments made of it.
+// Formats packets as text. A value and the same value after JSON and attachments have the same text.
 
 function canonical(value: unknown): unknown {
   if (value === undefined || typeof value === "function") return null;
@@ -64,12 +65,12 @@ function ourLine(packet: Packet): string {
 }
 
 function theirLine({ type, nsp, id, data }: theirs.Packet): string {
-  // Ours has one form for both that CONNECT_ERROR may have, and no id where it means nothing.
+  // Our decoder returns one form for both payloads of CONNECT_ERROR, and ignores an id that has no meaning.
   const payload = type === CONNECT_ERROR && typeof data === "string" ? { message: data } : data;
   return line(type, nsp, type === EVENT || type === ACK ? id : undefined, payload);
 }
 
-// Writing.
+// Encoding.
 
 function encodeOurs(packet: Packet): Message[] {
   const { text, attachments } = encode(packet);
@@ -88,7 +89,9 @@ function encodeTheirs(packet: Packet): Message[] {
   return [text, ...attachments.map(plainBytes)];
 }
 
-/** Theirs attaches what the caller gave, of whatever class; on the wire it is bytes. */
+/**
+ * Converts an attachment of socket.io-parser to a Uint8Array. socket.io-parser keeps the class of the caller's value.
+ */
 function plainBytes(value: unknown): Bytes {
   if (value instanceof ArrayBuffer) return new Uint8Array(value);
   assert.ok(ArrayBuffer.isView(value));
@@ -101,12 +104,12 @@ function wire(messages: readonly Message[]): string[] {
   );
 }
 
-// Reading, up to what is wrong.
+// Decoding, up to the first invalid message.
 
 interface OurReading {
   readonly lines: readonly string[];
   readonly breach: RuleName | undefined;
-  /** The message that it came to. */
+  /** The index of the message that violates the rule. */
   readonly at: number;
 }
 
@@ -158,7 +161,7 @@ describe("socket.io-parser and our codec agree on", () => {
   }
 
   for (const { does, text, attachments = [] } of TOLERATED) {
-    // A blank where an id could be is id 0 to theirs.
+    // socket.io-parser decodes white space in the place of an id as id 0.
     if (/^\d\s/.test(text)) continue;
     test(does, () => {
       const messages = [text, ...attachments.map(bytes)];
@@ -196,7 +199,7 @@ const word = fc.oneof(
   fc.string({ unit: "binary" }),
   fc.constantFrom("_placeholder", "num", "constructor", "toString", "51-/a,", "\ud835", "é€𐍈"),
 );
-// Theirs loses this one: see below.
+// socket.io-parser loses this key: see below.
 const key = word.filter((name) => name !== "__proto__");
 
 const scalar: fc.Arbitrary<unknown> = fc.oneof(
@@ -231,7 +234,7 @@ const name = fc.oneof(
   word.filter((each) => !RESERVED_EVENTS.has(each)),
   fc.integer(),
 );
-/** Few enough bytes that no packet has more attachments than it may. */
+/** At most 10 binary values, so that no packet exceeds the limit for attachments. */
 const args = fc
   .array(mixed, { maxLength: 5 })
   .filter((list) => (JSON.stringify(canonical(list)).match(/"bytes"/g) ?? []).length <= 10);
@@ -269,7 +272,10 @@ const packet: fc.Arbitrary<Packet> = fc.oneof(
   },
 );
 
-/** What looks like a placeholder beside bytes cannot be told from one. */
+/**
+ * Whether a packet contains a value that looks like a placeholder. With binary data, decoders cannot distinguish it
+ * from one.
+ */
 function isAmbiguous(each: Packet): boolean {
   return JSON.stringify("data" in each ? canonical(each.data) : null).includes(
     '"_placeholder":true',
@@ -302,7 +308,7 @@ describe("socket.io-parser and our codec, for random packets,", () => {
 
 // Random combinations of parts of packets, most of which are invalid.
 
-/** Why our decoder rejects something, and whether socket.io-parser may accept a text that ours rejects. */
+/** The reason why our decoder rejects a text, and whether socket.io-parser may accept it. */
 type Leniency = readonly [why: string, reads: (text: string) => boolean];
 
 const STRICTER: Partial<Record<RuleName, Leniency>> = {
@@ -357,7 +363,7 @@ const STRICTER: Partial<Record<RuleName, Leniency>> = {
   ACK_ID: ["an ACK without an id answers no event", (text) => /^[36]/.test(text)],
 };
 
-/** Whether `messages`, which break `rule`, are such that theirs reads them. */
+/** Whether socket.io-parser accepts `messages`, although they violate `rule`. */
 function isStricter(rule: RuleName, messages: readonly Message[]): boolean {
   const last = messages.findLast((message) => typeof message === "string");
   return typeof last === "string" && (STRICTER[rule]?.[1](last) ?? false);
@@ -405,7 +411,10 @@ const text = fc.oneof(
   fc.tuple(corpus, fc.nat(20)).map(([valid, at]) => valid.slice(0, at) + valid.slice(at + 1)),
 );
 
-/** Whether it is a refusal whose payload is no object with a message. Ours makes a message of it, theirs does not. */
+/**
+ * Whether a CONNECT_ERROR packet has a payload that is not an object with a message. Our decoder converts the payload
+ * to a message, socket.io-parser does not.
+ */
 function isOddRefusal(message: Message): boolean {
   if (typeof message !== "string" || !message.startsWith("4")) return false;
   const [ours, theirs] = [decodeOurs([message]), decodeTheirs([message])];
@@ -420,7 +429,7 @@ describe("socket.io-parser and our decoder, for random text,", () => {
       { arbitrary: fc.constant(bytes("01 02")), weight: 1 },
     );
     const property = fc.property(fc.array(message, { minLength: 1, maxLength: 4 }), (messages) => {
-      // Theirs takes a blank before the payload for id 0.
+      // socket.io-parser decodes white space before the payload as id 0.
       fc.pre(!messages.some((each) => typeof each === "string" && blank.test(each)));
       fc.pre(!messages.some(isOddRefusal));
       const our = decodeOurs(messages);

@@ -1,7 +1,6 @@
-// The cases of the Autobahn test suite, sections 1 to 10, without sockets: a fuzzing client sends
-// frames to an endpoint that echoes. Each case is split everywhere, so that the suite's own
-// variants "in frame-wise chops" and "in octet-wise chops" are the same rows with more numbers.
-// Sections 12 and 13 are negotiated in extensions.test.ts.
+// The cases of the Autobahn test suite, sections 1 to 10, without sockets: a fuzzing client sends frames to an
+// endpoint that echoes. Each case is split at every position, which includes Autobahn's variants "in frame-wise
+// chops" and "in octet-wise chops". extensions.test.ts negotiates the extensions of sections 12 and 13.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -34,7 +33,7 @@ describe("Autobahn", () => {
   }
 });
 
-/** Gives `chunks` to an endpoint that echoes. Returns what it sends, and "end" where it ends. */
+/** Sends `chunks` to an endpoint that echoes. Returns its frames, followed by "end" if it ends TCP. */
 function converse(chunks: readonly Uint8Array[]): string[] {
   const server = echoServer();
   for (const chunk of chunks) server.receive(chunk);
@@ -53,7 +52,7 @@ function echoServer(): Station {
 describe("Autobahn, section 1: sizes", () => {
   const SIZES = [0, 125, 126, 127, 128, 65535, 65536, 65536] as const;
   for (const [i, size] of SIZES.entries()) {
-    // The last is the one before it in chops of 997 bytes.
+    // The last case is the previous one in chops of 997 bytes.
     const chopped = i === SIZES.length - 1;
     test(`RFC 6455 §5.2 a text of ${size} bytes${chopped ? ", chopped" : ""} (Autobahn 1.1.${i + 1})`, () => {
       checkEcho([text(STAR.repeat(size))], 1, STAR.repeat(size), chopped ? [997] : [1, 997]);
@@ -65,7 +64,7 @@ describe("Autobahn, section 1: sizes", () => {
   }
 });
 
-/** Sends frames whole and in chops of these sizes, and wants the same message back. */
+/** Sends frames whole and in chops of these sizes, and asserts that the endpoint sends the same message back. */
 function checkEcho(
   frames: readonly Uint8Array[],
   opcode: number,
@@ -112,7 +111,7 @@ describe("Autobahn, section 6: Kuhn's strings", () => {
 });
 
 describe("Autobahn, section 6.4: fails fast", () => {
-  // κόσμε, a code point beyond the last, and "edited": byte 12, counted from 0, is the impossible one.
+  // κόσμε, a code point above U+10FFFF, and "edited". The byte at index 12 is the first invalid one.
   const payload = Buffer.concat([Buffer.from(KOSME), BEYOND, Buffer.from("edited")]);
   const parts = {
     exactly: [payload.subarray(0, 12), payload.subarray(12, 13), payload.subarray(13)],

@@ -1,4 +1,4 @@
-// RFC 7692 §5 and §7.1: permessage-deflate, negotiated in Sec-WebSocket-Extensions.
+// RFC 7692 §5 and §7.1: negotiation of permessage-deflate in Sec-WebSocket-Extensions.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -17,7 +17,7 @@ interface Row {
   readonly does: string;
   readonly offer: string;
   readonly preferences?: DeflatePreferences;
-  /** The response; `undefined` where the offer is declined. */
+  /** The response, or `undefined` if the server declines the offer. */
   readonly gives: string | undefined;
 }
 
@@ -76,7 +76,7 @@ interface Answer {
   readonly does: string;
   readonly preferences?: DeflatePreferences;
   readonly response: string;
-  /** `undefined` where the client must fail the connection. */
+  /** The agreed parameters, or `undefined` if the client must fail the connection. */
   readonly gives: DeflateParameters | undefined;
 }
 
@@ -166,7 +166,7 @@ describe("RFC 7692: a client's verdict on a server's response", () => {
   });
 });
 
-/** Preferences without those that are undefined. */
+/** Returns the preferences that are not `undefined`. */
 function preferencesOf(
   preferences: { [Name in keyof DeflatePreferences]: DeflatePreferences[Name] | undefined },
 ): DeflatePreferences {

@@ -1,4 +1,4 @@
-// RFC 7692 §7.2: the part of permessage-deflate that needs no zlib.
+// RFC 7692 §7.2: the part of permessage-deflate that does not need zlib.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -50,7 +50,7 @@ describe("SlidingWindow", () => {
     }
   });
 
-  // A window so large that Node does not take its memory from a pool.
+  // Node does not allocate a window of this size from its pool.
   const LARGE = 262_144;
 
   test("uses little memory for few bytes, and at most a quarter more than the window", () => {

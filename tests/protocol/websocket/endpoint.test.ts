@@ -1,4 +1,4 @@
-// One end of a WebSocket, which writes to an array instead of a socket: RFC 6455 §5 to §7.
+// One end of a WebSocket that writes to an array instead of a socket: RFC 6455 §5 to §7.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -22,7 +22,7 @@ const CLIENT = {
   randomFill: (key: Uint8Array) => key.set(KEY),
 } as const;
 
-/** From a client, masked. */
+/** Encodes a masked frame, as a client does. */
 function fromClient(opcode: number, payload: Uint8Array | string = ""): Uint8Array {
   return frame(opcode, payload, { key: KEY });
 }
@@ -221,7 +221,7 @@ describe("RFC 6455 §7.1 the closing handshake", () => {
     station.endpoint.close();
     assert.deepEqual(describeFrames(station.wire.take()), ["close 3000 enough"]);
     assert.equal(station.endpoint.state, "closeSent");
-    // RFC 6455 §5.5.2: a ping behind our close frame is answered still; messages are read.
+    // RFC 6455 §5.5.2: the endpoint still responds to a ping, and receives messages, after it sent a close frame.
     station.receive(fromClient(9, "?"));
     station.receive(fromClient(1, "crossed"));
     station.receive(fromClient(8, bytes("0b b8")));
@@ -300,7 +300,7 @@ describe("RFC 6455 §7.1.7 Fail the WebSocket Connection", () => {
     for (let i = 0; i < 8; i++) endpoint.receive(new Uint8Array(1024 * 1024));
     const grown = held() - before;
     assert.equal(endpoint.next(), NEED_DATA);
-    // The engine may still hold the last chunks, but not all of them.
+    // V8 may still hold the last chunks, but not all chunks.
     assert.ok(grown < 4 * 1024 * 1024, `${grown} bytes`);
   });
 

@@ -65,7 +65,7 @@ describe("a frame", () => {
       const expected = bytes(is);
       const start = (all: Uint8Array): string => Buffer.from(all.subarray(0, 20)).toString("hex");
       assert.equal(start(frame), start(expected));
-      // Not deepEqual(), which looks for minutes for the difference between long frames.
+      // deepEqual() would take minutes to report the difference between long frames.
       assert.equal(Buffer.compare(frame, expected), 0);
     });
   }

@@ -1,4 +1,4 @@
-// RFC 6455 §4: the opening handshake, both roles.
+// RFC 6455 §4: the opening handshake of both roles.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

@@ -1,4 +1,4 @@
-// Frames compared with `ws`: each end receives the messages that the other sends.
+// Compares our frames with those of `ws`: each end receives the messages that the other sends.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
@@ -14,13 +14,13 @@ import { Random, seed } from "../../support/random.ts";
 
 type Message = string | Buffer;
 
-/** Messages of every length form, with the lengths at their borders. */
+/** Returns messages of every length form, including the lengths at the limits of each form. */
 function messages(random: Random): Message[] {
   const lengths = [0, 1, 124, 125, 126, 127, 65_534, 65_535, 65_536, 65_537, 200_000];
   return Array.from({ length: 60 }, () => {
     const length = random.int(3) === 0 ? random.int(70_000) : (random.pick(lengths) ?? 0);
     if (random.int(2) === 0) return Buffer.from(random.bytes(length));
-    // Out of UTF-8 once, so that no half of a pair is left at the end.
+    // The conversion to UTF-8 and back replaces a lone surrogate at the end.
     return Buffer.from("aé€𝒳".repeat(length).slice(0, length)).toString();
   });
 }

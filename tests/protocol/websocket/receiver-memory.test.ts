@@ -1,4 +1,4 @@
-// The memory of a message that is not yet complete: RFC 6455 §10.4. These tests take seconds.
+// The memory of an incomplete message: RFC 6455 §10.4. These tests take seconds.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -14,7 +14,7 @@ describe("Receiver holds at most maxPayload and a block of 64 KiB", () => {
   const KEY = bytes("00 00 00 00");
   const options = { role: "server", maxPayload: MAX, deflate: false } as const;
 
-  /** What `feed` leaves held by a receiver, beyond what was held before. */
+  /** Returns how much memory a receiver holds after `feed`. */
   function growth(feed: (give: (chunk: Uint8Array) => void, receiver: Receiver) => void): number {
     const receiver = new Receiver(options);
     const give = (chunk: Uint8Array): void => {
@@ -24,12 +24,12 @@ describe("Receiver holds at most maxPayload and a block of 64 KiB", () => {
     const before = held();
     feed(give, receiver);
     const after = held();
-    // The receiver is used behind the measurement, so that it lives until then.
+    // The receiver must stay alive until after the measurement, so it is used here.
     assert.equal(receiver.next(), NEED_DATA);
     return after - before;
   }
 
-  /** The header of a masked frame that announces `length` bytes. */
+  /** Returns the header of a masked frame with a payload of `length` bytes. */
   function header(first: number, length: number): Uint8Array {
     const head = Buffer.alloc(14);
     head[0] = first;
@@ -73,7 +73,7 @@ describe("Receiver holds at most maxPayload and a block of 64 KiB", () => {
     }
     const grown = held() - before;
     assert.equal(receivers.length, 100);
-    // Not a block each: what has not come is not waited for with memory.
+    // The receiver must not allocate memory for a payload of which no byte has arrived.
     assert.ok(grown < SLACK, `${grown} bytes`);
   });
 
@@ -92,7 +92,7 @@ describe("Receiver holds at most maxPayload and a block of 64 KiB", () => {
   });
 
   test("while small fragments arrive in large chunks", () => {
-    // Each chunk is 64 KiB of messages that end in it, and then one byte of one that does not.
+    // Each chunk is 64 KiB of complete messages, followed by one byte of an incomplete message.
     const filler = frame(2, new Uint8Array(65_000), { key: KEY });
     const rest = frame(0, "x", { fin: false, key: KEY });
     const grown = growth((give) => {

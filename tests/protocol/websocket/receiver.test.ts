@@ -1,4 +1,4 @@
-// RFC 6455 §5.4 to §6.2: bytes in, messages out.
+// RFC 6455 §5.4 to §6.2: converts received bytes to messages.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -20,7 +20,7 @@ describe("Receiver decodes", () => {
   }
 });
 
-/** The rules whose breach lies in the first two bytes of a frame. */
+/** The rules whose violation is visible in the first two bytes of a frame. */
 const EARLY = [
   "MASK_REQUIRED",
   "MASK_FORBIDDEN",
@@ -38,7 +38,7 @@ describe("Receiver rejects", () => {
     test(`RFC 6455 §7.1.7 ${rule}, whole and byte by byte`, () => {
       for (const breach of BREACHES[rule]) {
         const [as, hex] = typeof breach === "string" ? ["client" as const, breach] : breach;
-        // The endpoint reads close frames.
+        // The endpoint, not the receiver, checks the reason of close frames.
         if (rule === "INVALID_UTF8" && hex.startsWith("88")) continue;
         const whole = bytes(hex);
         for (const chunks of [[whole], inChunks(whole, 1)]) {
@@ -93,7 +93,7 @@ describe("Receiver as a scanner", () => {
   test("next() does not copy a message that is whole in its chunk", () => {
     for (const opcode of [1, 2, 9]) {
       const receiver = new Receiver(PROFILES.client);
-      // In memory of its own, and not in a pool that copies would share.
+      // The chunk has its own memory: two chunks in Node's pool would share a buffer even after a copy.
       const chunk = new Uint8Array(frame(opcode, "unmoved"));
       receiver.push(chunk);
       receiver.next();
@@ -141,7 +141,7 @@ describe("Receiver fails at the first invalid byte", () => {
         const [as, hex] = typeof breach === "string" ? ["client" as const, breach] : breach;
         const input = bytes(hex);
         const failed = fallsAt(input, PROFILES[as]);
-        // Whatever stands before it are whole frames; the breach is in the next two bytes.
+        // The bytes before `start` are complete frames, and the violation is in the next two bytes.
         const start = frameStarts(input).findLast((at) => at < failed) ?? 0;
         assert.equal(failed, start + 2, hex);
       }
@@ -156,7 +156,7 @@ describe("Receiver fails at the first invalid byte", () => {
   });
 
   test("RFC 6455 §8.1 INVALID_UTF8 is detected at the first byte that cannot be valid (Autobahn 6.4)", () => {
-    // Two bytes of header, "κόσμε" in eleven, f4, and 90.
+    // A header of two bytes, "κόσμε" in eleven bytes, f4, and 90.
     const text = "ce ba e1 bd b9 cf 83 ce bc ce b5 f4 90 80 80 65 64 69 74 65 64";
     assert.equal(fallsAt(bytes(`81 15 ${text}`), PROFILES.client), 15);
     assert.equal(fallsAt(bytes(`01 15 ${text}`), PROFILES.client), 15);
@@ -165,7 +165,7 @@ describe("Receiver fails at the first invalid byte", () => {
   });
 });
 
-/** How many bytes, given one by one, it takes to fail; -1 where it does not. */
+/** Returns how many bytes a receiver reads one by one before it fails, or -1 if it does not fail. */
 function fallsAt(input: Uint8Array, options: ReceiverOptions): number {
   for (let length = 1; length <= input.length; length++) {
     const log = receive(inChunks(input.subarray(0, length), 1), options);
@@ -174,7 +174,7 @@ function fallsAt(input: Uint8Array, options: ReceiverOptions): number {
   return -1;
 }
 
-/** Where frames begin, in bytes that hold whole short frames and then whatever there is. */
+/** Returns the offsets of frames in bytes that consist of complete short frames and arbitrary bytes. */
 function frameStarts(input: Uint8Array): number[] {
   const starts = [0];
   for (let at = 0; at + 1 < input.length; ) {

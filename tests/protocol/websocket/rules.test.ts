@@ -1,4 +1,4 @@
-// The rules of which each, when broken, fails the connection: RFC 6455 §7.1.7.
+// The rules whose violation fails the connection: RFC 6455 §7.1.7.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -26,7 +26,8 @@ describe("the connection fails if", () => {
           const { endpoint, wire } = station;
           assert.equal(endpoint.failure?.rule, rule, hex);
           assert.equal(endpoint.state, "failed", hex);
-          // RFC 6455 §7.1.7: "…SHOULD send a Close frame with an appropriate status code", and end.
+          // RFC 6455 §7.1.7: "…SHOULD send a Close frame with an appropriate status code". Then the endpoint ends
+          // TCP.
           const said = describeFrames(wire.take()).at(-1);
           assert.equal(said, `close ${code} ${text} (${section})`, hex);
           assert.ok(wire.ended);

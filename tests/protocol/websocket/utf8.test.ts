@@ -1,4 +1,4 @@
-// Validation of UTF-8 that arrives in chunks: RFC 6455 §8.1, RFC 3629 §4.
+// Validates UTF-8 that arrives in chunks: RFC 6455 §8.1, RFC 3629 §4.
 
 import assert from "node:assert/strict";
 import { isUtf8 } from "node:buffer";
@@ -14,19 +14,19 @@ function single(byte: number): Uint8Array {
   return SINGLES[byte] ?? assert.fail();
 }
 
-/** Whether `chunks` are one valid text. */
+/** Whether `chunks` together are one valid text. */
 function check(chunks: readonly Uint8Array[]): boolean {
   const checker = new Utf8Checker();
   return chunks.every((chunk) => checker.push(chunk)) && checker.complete;
 }
 
-// Both ends of each range of a first byte, and what lies beside them.
+// The limits of each range of first bytes, and the bytes next to them.
 const LEADS = [
   0x00, 0x7f, 0x80, 0xbf, 0xc0, 0xc1, 0xc2, 0xdf, 0xe0, 0xe1, 0xec, 0xed, 0xee, 0xef, 0xf0, 0xf1,
   0xf3, 0xf4, 0xf5, 0xff,
 ];
 
-// Every end of a range that a second byte can be bound to (RFC 3629 §4).
+// The limits of all ranges of second bytes (RFC 3629 §4).
 const CONTINUATIONS = [0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf];
 
 const ENDINGS: readonly Uint8Array[] = (() => {
@@ -38,7 +38,7 @@ const ENDINGS: readonly Uint8Array[] = (() => {
 
 const scratch = new Uint8Array(1000);
 
-/** Whether something, or nothing, could follow `start` and make it a text: all that there is to try is tried. */
+/** Whether `start` is a prefix of valid UTF-8. Tries all relevant endings. */
 function canContinue(start: Uint8Array): boolean {
   scratch.set(start);
   return ENDINGS.some((end) => {
@@ -47,14 +47,17 @@ function canContinue(start: Uint8Array): boolean {
   });
 }
 
-/** How many bytes of `input` can be read before it is lost; its length where it is not. */
+/** Returns how many bytes of `input` are a prefix of valid UTF-8. */
 function readable(input: Uint8Array): number {
   let length = 0;
   while (length < input.length && canContinue(input.subarray(0, length + 1))) length++;
   return length;
 }
 
-/** Compares with the oracle at every split: push() is `false` for the chunk that holds the first impossible byte, and not before. */
+/**
+ * Compares with the oracle at every split. push() must return `false` for the chunk with the first invalid byte, and
+ * no earlier.
+ */
 function checkEverySplit(input: Uint8Array): void {
   const good = readable(input);
   for (const chunks of everySplit(input)) {
@@ -87,7 +90,7 @@ describe("Utf8Checker", () => {
     assert.ok(checker.complete);
   });
 
-  // Before the tests that try everything and take their time.
+  // This fast test precedes the exhaustive tests, which are slow.
   test("RFC 3629 §4 checks both ends of each range and the bytes next to them, at every split", () => {
     const seconds = [0x7f, 0x80, 0x8f, 0x90, 0x9f, 0xa0, 0xbf, 0xc0];
     const endings = ["", "7f", "80", "bf", "c0", "80 7f", "80 80", "bf bf", "80 c0", "80 80 61"];
@@ -106,7 +109,7 @@ describe("Utf8Checker", () => {
 
   test("RFC 6455 §8.1 checks all sequences of two bytes, at every split", () => {
     for (let a = 0; a < 256; a++) {
-      // A byte that cannot stand first is looked at once: nothing behind it matters.
+      // If the first byte is invalid, the bytes after it do not matter.
       if (!canContinue(single(a))) {
         for (let b = 0; b < 256; b++) assert.ok(!check([Uint8Array.of(a, b)]));
         continue;
@@ -116,7 +119,7 @@ describe("Utf8Checker", () => {
   });
 
   test("RFC 6455 §8.1 checks all sequences of three bytes, at every split", () => {
-    // One of the bytes below 80 stands for all; those that cannot stand first are above.
+    // One byte below 80 represents all of them. The test of two bytes covers invalid first bytes.
     const firsts = [0x41];
     for (let a = 0xc2; a <= 0xf4; a++) firsts.push(a);
     const three = new Uint8Array(3);
@@ -227,7 +230,7 @@ describe("Utf8Checker", () => {
         const chunks = inChunks(input, size);
         const failed = chunks.findIndex((chunk) => !checker.push(chunk));
         assert.equal(failed === -1 && checker.complete, valid);
-        // At the byte that was changed, or at most three behind it, where a character misses its end.
+        // The check fails at the changed byte, or up to three bytes later if a continuation byte is missing.
         if (failed !== -1) assert.ok(failed * size <= at + 3);
       }
     }
