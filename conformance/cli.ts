@@ -1,4 +1,4 @@
-// `barewire conform`: tests a server against the specifications, or a client, and reports.
+// The command `barewire conform` tests a server or a client against the specifications, and writes reports:
 //
 //   tsx conformance/cli.ts conform http://127.0.0.1:3000 --html report.html
 
@@ -41,9 +41,9 @@ const RENDERERS: Readonly<Record<Format, (report: Report) => string>> = {
 };
 
 /**
- * The whole program. Resolves with its exit status.
+ * Runs the command. Resolves to its exit status.
  *
- * @param version of the package
+ * @param version the version of the package
  */
 export async function main(
   args: readonly string[],
@@ -104,10 +104,13 @@ async function conform(
   return written ? (isFailed(report) ? FAILED : 0) : UNUSABLE;
 }
 
-/** What a run has found. */
+/** The result of a run. */
 type Run = Pick<Report, "target" | "notes" | "results" | "gone">;
 
-/** Milliseconds of a run with --protocol-only: with its preflight and its last cases it takes less than 20 s. */
+/**
+ * Time limit of a run with --protocol-only, in milliseconds. Together with the preflight and the last cases, it takes
+ * less than 20 s.
+ */
 const BUDGET = 11_000;
 
 async function testServer(options: ConformOptions, terminal: Terminal): Promise<Run> {
@@ -155,18 +158,18 @@ const CONTRACT =
 
 interface Layers {
   readonly spoken: ReadonlySet<Layer>;
-  /** What is left out, and why. */
+  /** Sentences about the layers that are not tested, with the reasons. */
   readonly notes: string[];
 }
 
-/** @throws NoServer where nothing is to be tested, or not all that was asked for */
+/** @throws NoServer if the server speaks no layer, or lacks a layer that the command line names */
 async function findLayers(
   target: Target,
   meant: readonly Case[],
   { timeout, selection }: ConformOptions,
 ): Promise<Layers> {
   const layers = [...new Set(meant.map(layerOf))];
-  // Who names layers says that they are there, and may have to wait.
+  // A layer that the command line names must exist, so the probe waits longer for it.
   const grace = selection.layers.length > 0 ? timeout : Math.min(timeout, GRACE);
   const findings = await probe(target, layers, timeout, grace);
   const notes: string[] = [];
@@ -208,7 +211,7 @@ async function testClient(options: ConformOptions, terminal: Terminal): Promise<
   if (had.size === 0) {
     throw new NoServer(`No client has connected to ${where} within ${idleTimeout} ms.`);
   }
-  // A layer for which it never came is one that it does not speak.
+  // A client that never connects for a layer does not speak it.
   const spoken = new Set(results.filter(({ id }) => had.has(id)).map(({ layer }) => layer));
   const left = results.filter(({ id, layer }) => spoken.has(layer) && !had.has(id)).length;
   const note = `The client has not come again for ${plural(left, "case")}.`;
@@ -220,7 +223,7 @@ async function testClient(options: ConformOptions, terminal: Terminal): Promise<
   };
 }
 
-/** Sees whether the server is still there when cases fail, and at the end. */
+/** Checks whether the server still answers, when a case fails and at the end. */
 class Watch {
   readonly #target: Target;
   readonly #timeout: number;
@@ -246,14 +249,14 @@ class Watch {
     });
   }
 
-  /** Looks once more: the last case may have ended the server, and passed. */
+  /** Checks once more: the last case may pass and still crash the server. */
   async end(): Promise<void> {
     await this.#looking;
     if (this.#latest !== undefined && !this.signal.aborted) await this.#look(this.#latest);
   }
 
   async #look({ layer, id }: Result): Promise<void> {
-    // Twice: a server that one of the cases keeps busy is late, and not gone.
+    // Checks twice, because a server that is busy with a case may answer late.
     for (let round = 0; round < 2; round++) {
       const patience = new Patience(this.#timeout);
       const { kind } = await probeLayer(this.#target, layer, patience);
@@ -281,7 +284,7 @@ function targetOf({ url, paths }: ConformOptions): Target {
   }
 }
 
-/** @throws UsageError for none */
+/** @throws UsageError if no case is selected */
 function selected<T extends Pick<Case, "id" | "severity">>(
   cases: readonly T[],
   { selection, client }: ConformOptions,
@@ -299,7 +302,7 @@ function selected<T extends Pick<Case, "id" | "severity">>(
 
 type Listed = Pick<Case, "id" | "severity" | "clause" | "title">;
 
-/** For --list. */
+/** Formats the cases for --list. */
 function tabulate(cases: readonly Listed[]): string {
   const rows = cases.map(({ id, severity, clause, title }) => [id, severity, clause, title]);
   const widths = [0, 1, 2].map((column) =>
@@ -311,7 +314,7 @@ function tabulate(cases: readonly Listed[]): string {
   return `${lines.join("\n")}\n${plural(cases.length, "case")}\n`;
 }
 
-/** @throws UsageError where a report could not be written when all is done */
+/** Checks before the run that the reports can be written. @throws UsageError if one cannot */
 function checkFolder(file: string): void {
   const folder = dirname(resolve(file));
   try {
@@ -321,7 +324,7 @@ function checkFolder(file: string): void {
   }
 }
 
-/** The port itself, or one that is free for 0. @throws NoServer where it cannot be had */
+/** Returns the port, or a free one for 0. @throws NoServer if the port cannot be used */
 async function freePort(host: string, port: number): Promise<number> {
   const server = createServer();
   try {
@@ -341,7 +344,7 @@ async function freePort(host: string, port: number): Promise<number> {
   return typeof address === "object" && address !== null ? address.port : port;
 }
 
-/** Writes all that can be written. False where a report could not be, which is said. */
+/** Writes the reports. Returns false, and prints the reason, if one of them could not be written. */
 function write(
   report: Report,
   options: ConformOptions,
@@ -372,7 +375,7 @@ function reason(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** The program as a process. What cases have left open does not keep it. */
+/** Runs the command as a process, and exits even if cases have left connections open. */
 export async function run(version: string): Promise<void> {
   const { stdout, stderr } = process;
   let lost = false;
@@ -381,7 +384,8 @@ export async function run(version: string): Promise<void> {
     [stderr, "Standard error"],
   ] as const) {
     stream.on("error", (error) => {
-      // Who reads has gone, as `head` does: the run goes on to its own status.
+      // The reader of the output has closed it, as `head` does. The run continues, so that the exit status is
+      // correct.
       if ("code" in error && error.code === "EPIPE") return;
       if (!lost) stderr.write(`${name} cannot be written: ${reason(error)}.\n`);
       lost = true;

@@ -1,4 +1,4 @@
-// The command line of `barewire conform`: its options, their help, and what was asked for.
+// The command line of `barewire conform`: its options, their help, and the parsed values.
 
 import { parseArgs } from "node:util";
 
@@ -9,7 +9,7 @@ interface Option {
   readonly type: "string" | "boolean";
   readonly multiple?: boolean;
   readonly short?: string;
-  /** How its value is named in the help. */
+  /** The name of the option's value in the help. */
   readonly value?: string;
   readonly help: string;
 }
@@ -153,19 +153,19 @@ export interface ConformOptions {
   readonly timeout: number;
   readonly concurrency: number;
   readonly strict: boolean;
-  /** No case that needs a behaviour of the contract is run. */
+  /** Whether only cases that need no behaviour of the contract run. */
   readonly protocolOnly: boolean;
   readonly quiet: boolean;
-  /** Formats and files; "-" is standard output. */
+  /** The formats of the reports and their files. "-" is the standard output. */
   readonly reports: ReadonlyMap<Format, string>;
-  /** Of --client, also for --list. */
+  /** Whether --client is given, also for --list. */
   readonly client: boolean;
   readonly host: string;
   readonly port: number;
   readonly idleTimeout: number;
 }
 
-/** The command line cannot be understood. Its message is a sentence for people. */
+/** Thrown for an invalid command line. The message is a sentence for people. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
 }
@@ -225,7 +225,7 @@ function parse(args: readonly string[]) {
   try {
     return parseArgs({ args: withFiles(args), options: OPTIONS, allowPositionals: true });
   } catch (error) {
-    // Its second sentence is about how an argument could begin with a dash.
+    // The second sentence of Node's message explains how to pass an argument that begins with a dash.
     const [first = ""] = error instanceof Error ? error.message.split(/\.\s|\n/) : [];
     throw new UsageError(`${first.replace(/\.$/, "")}.`);
   }
@@ -233,7 +233,7 @@ function parse(args: readonly string[]) {
 
 const REPORTS = ["json", "junit", "tap", "html"] as const satisfies readonly Format[];
 
-/** parseArgs() knows no option whose value may be missing. */
+/** parseArgs() does not support options whose value may be missing. */
 function withFiles(args: readonly string[]): string[] {
   return args.map((argument, index) => {
     const next = args[index + 1];

@@ -1,5 +1,5 @@
-// Before the cases, within about a second: what of the contract (docs/conformance.md) does the server lack?
-// The cases that need it are skipped.
+// Checks before the cases, within about a second, which behaviours of the contract (docs/conformance.md) the server
+// lacks. The cases that need one of them are skipped.
 
 import { ALL_BEHAVIOURS, BEHAVIOURS, type Behaviour } from "./harness/behaviour.ts";
 import { type Layer, Skip } from "./harness/case.ts";
@@ -8,21 +8,21 @@ import type { Target } from "./harness/target.ts";
 import { checkIntervals, WebSocketSession } from "./peers/engineio.ts";
 import { parsePacket, SocketioPeer } from "./peers/socketio.ts";
 
-/** Milliseconds for each behaviour. All are looked at side by side. */
+/** Time limit of each check, in milliseconds. The checks run in parallel. */
 const LIMIT = 1000;
-/** A busy machine has so many times as long as a request took beside them, and no longer than the longest. */
+/** On a busy machine, the limit is this multiple of the time of a request beside the checks, up to LONGEST. */
 const TIMES = 40;
 const LONGEST = 10_000;
 
-// A wrong answer, or the end of the connection, is the matter of the cases: only silence is a lack.
+// Only silence counts as lacking a behaviour. Wrong answers and closed connections are for the cases to report.
 interface Check {
-  /** Any of these layers has cases that need it. */
+  /** The layers whose cases need the behaviour. */
   readonly layers: readonly Layer[];
-  /** Does not end where the server lacks it, or throws Skip. */
+  /** Does not settle, or rejects with a Skip, if the server lacks the behaviour. */
   readonly run: (context: Context) => Promise<void>;
 }
 
-/** A Socket.IO client in the main namespace, whether or not the server emits "auth". */
+/** Connects a Socket.IO client to the main namespace, whether or not the server emits "auth". */
 async function join(context: Context): Promise<SocketioPeer> {
   const peer = await SocketioPeer.open(context);
   peer.sendConnect();
@@ -30,7 +30,7 @@ async function join(context: Context): Promise<SocketioPeer> {
   return peer;
 }
 
-/** Waits for a packet like that. @throws Failure at the end of the connection */
+/** Waits for a matching packet. @throws Failure at the end of the connection */
 async function until(peer: SocketioPeer, is: (text: string) => boolean): Promise<void> {
   while (!is((await peer.expectNext("a packet")).text));
 }
@@ -46,7 +46,7 @@ function isEvent(name: string): (text: string) => boolean {
   };
 }
 
-/** The server must answer an event with another. */
+/** Checks that the server answers an event with another event. */
 function answers(event: string, answer: string): Check {
   return check(async (peer) => {
     peer.sendEvent([event, "preflight"]);
@@ -54,7 +54,7 @@ function answers(event: string, answer: string): Check {
   });
 }
 
-/** Of whichever revision the server has. */
+/** Runs the check with the revision that the server speaks. */
 async function openEngine(context: Context): ReturnType<typeof WebSocketSession.open> {
   try {
     return await WebSocketSession.open(context);
@@ -80,7 +80,7 @@ const CHECKS: Readonly<Record<Behaviour, Check>> = {
       if (got !== "echo") throw new Skip(got);
     },
   },
-  // To see it would take as long as the cases about it.
+  // Not checked: a check would take as long as the cases that need the behaviour.
   "websocket-limit": { layers: ["websocket"], run: () => Promise.resolve() },
   "engineio-echo": {
     layers: ["engineio4", "engineio3"],
@@ -128,7 +128,7 @@ const CHECKS: Readonly<Record<Behaviour, Check>> = {
   }),
 };
 
-/** Returns what the server lacks of the contract of these layers. Never rejects. */
+/** Returns the behaviours of these layers that the server lacks. Never rejects. */
 export async function findLacking(
   target: Target,
   layers: ReadonlySet<Layer>,
@@ -137,7 +137,7 @@ export async function findLacking(
     const context = new Context(target);
     return { behaviour, context, running: CHECKS[behaviour].run(context) };
   });
-  // Asked last, so that it is answered when the server has come to all of them.
+  // Sent after all checks, so that its response shows how long the server takes for all of them.
   const limit = patience(target);
   const found = await Promise.all(
     checks.map(async ({ behaviour, context, running }) => {
@@ -153,7 +153,7 @@ export async function findLacking(
   return new Set(found.flat());
 }
 
-/** Resolves when the time for the behaviours is over. Never rejects. */
+/** Resolves when the time limit of the checks has passed. Never rejects. */
 async function patience(target: Target): Promise<void> {
   const context = new Context(target);
   const begin = performance.now();
@@ -165,7 +165,7 @@ async function patience(target: Target): Promise<void> {
   await wait(Math.min(LONGEST, TIMES * milliseconds) - took());
 }
 
-/** Those of the behaviours that these layers have. */
+/** Yields the behaviours that cases of these layers need. */
 export function ofLayers(
   behaviours: ReadonlySet<Behaviour>,
   layers: ReadonlySet<Layer>,
@@ -174,7 +174,7 @@ export function ofLayers(
   return new Set([...behaviours].filter(isOf));
 }
 
-/** One sentence for each path that lacks something. */
+/** Returns one sentence for each path that lacks a behaviour. */
 export function describeLacking(target: Target, lacking: ReadonlySet<Behaviour>): string[] {
   const paths = [
     ["websocket", target.websocketPath],

@@ -1,4 +1,4 @@
-// Before the cases: does anything listen there, and which layers does it speak?
+// Checks before the cases whether a server listens, and which layers it speaks.
 
 import type { Layer } from "./harness/case.ts";
 import { Context } from "./harness/context.ts";
@@ -7,31 +7,31 @@ import { describeStatus } from "./peers/http.ts";
 import { dial } from "./peers/tcp.ts";
 import { shakeHands, TEXT } from "./peers/websocket.ts";
 
-/** There is no server to test. Its message is a sentence for people. */
+/** Thrown if there is no server to test. The message is a sentence for people. */
 export class NoServer extends Error {
   override readonly name = "NoServer";
 }
 
-/** What a server does when it is asked for a layer. */
+/** How a server responds to the handshake of a layer. */
 export type Finding =
   | { readonly kind: "spoken" }
   /**
-   * "refused": an answer in HTTP that is another. "silent": no answer. "ended": the end of the connection.
-   * "foreign": what is no HTTP. Each with a clause that says so.
+   * "refused": another response in HTTP. "silent": no response. "ended": the server closed the connection. "foreign":
+   * a response that is not HTTP. `said` is a clause that describes the response.
    */
   | { readonly kind: "refused" | "silent" | "ended" | "foreign"; readonly said: string };
 
 const SPOKEN: Finding = { kind: "spoken" };
 
-/** Milliseconds for the other layers when one has answered: the server is there, and is no slow one. */
+/** Milliseconds that the other layers may take after the first response, which shows that the server is not slow. */
 export const GRACE = 1000;
 
 /**
- * Returns what the server says to each layer.
+ * Returns how the server responds to each layer.
  *
- * @param timeout milliseconds for the first answer
- * @param grace milliseconds for the others behind it
- * @throws NoServer where none of them is answered in HTTP
+ * @param timeout milliseconds for the first response
+ * @param grace milliseconds for the other responses after the first
+ * @throws NoServer if the server answers none of them in HTTP
  */
 export async function probe(
   target: Target,
@@ -66,7 +66,7 @@ export async function probe(
   );
 }
 
-/** @throws NoServer where no connection comes about, in TCP or TLS */
+/** @throws NoServer if the connection fails, in TCP or TLS */
 async function reach(target: Target, timeout: number): Promise<void> {
   const { host } = target;
   const where = addressOf(target);
@@ -90,7 +90,7 @@ async function reach(target: Target, timeout: number): Promise<void> {
   );
 }
 
-/** The code of the error with which a connection fails, or `undefined` when it comes about. */
+/** Resolves to the code of the error with which a connection fails, or to `undefined` if it succeeds. */
 function connectionError(target: Target, timeout: number): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = dial(target, () => settle(undefined));
@@ -109,9 +109,9 @@ function codeOf(error: Error): string {
   return "code" in error && typeof error.code === "string" ? error.code : error.message;
 }
 
-/** How long a server may take to answer. Its first answer says that it is there, and no slow one. */
+/** How long a server may take to respond. After the first response, the limit is shorter. */
 export class Patience {
-  /** Resolves with the number of milliseconds when they are over. */
+  /** Resolves to the number of milliseconds when the limit has passed. */
   readonly over: Promise<number>;
   readonly #grace: number;
   readonly #begin = performance.now();
@@ -120,8 +120,8 @@ export class Patience {
   #limit = Number.POSITIVE_INFINITY;
 
   /**
-   * @param milliseconds for the first answer
-   * @param grace milliseconds for the other answers behind the first
+   * @param milliseconds the limit for the first response
+   * @param grace milliseconds for the other responses after the first
    */
   constructor(milliseconds: number, grace = milliseconds) {
     this.#grace = grace;
@@ -139,7 +139,7 @@ export class Patience {
     clearTimeout(this.#timer);
   }
 
-  /** Until so many milliseconds after the beginning, or the time before where that is earlier. */
+  /** Sets the limit, in milliseconds since the start, unless an earlier limit is set. */
   #wait(milliseconds: number): void {
     if (milliseconds >= this.#limit) return;
     this.#limit = milliseconds;
@@ -149,14 +149,14 @@ export class Patience {
   }
 }
 
-/** Asks for one layer. Never rejects. */
+/** Probes one layer. Never rejects. */
 export async function probeLayer(
   target: Target,
   layer: Layer,
   patience: Patience,
 ): Promise<Finding> {
   const context = new Context(target);
-  // The first answer says more than that a second one is missing.
+  // If there is a first response and no second one, the first is reported, because it says more.
   let first: Finding | undefined;
   const tell = (answer: Finding): void => {
     first = answer;
@@ -168,7 +168,7 @@ export async function probeLayer(
   });
   const asked = ask(context, layer, tell).catch((error: unknown): Finding => {
     const code = error instanceof Error ? codeOf(error) : "";
-    // The HTTP parser's errors.
+    // Errors of the HTTP parser.
     return code.startsWith("HPE_")
       ? { kind: "foreign", said: `the answer at ${pathOf(target, layer)} is no HTTP` }
       : { kind: "ended", said: `${pathOf(target, layer)} ends the connection without an answer` };
@@ -179,7 +179,7 @@ export async function probeLayer(
   return finding;
 }
 
-/** Where a layer is. */
+/** Returns the path of a layer. */
 export function pathOf(target: Target, layer: Layer): string {
   switch (layer) {
     case "websocket":
@@ -219,7 +219,7 @@ async function askForWebSocket(context: Context, path: string): Promise<Finding>
   };
 }
 
-/** By polling first; a server may have WebSocket alone. */
+/** Probes polling first. A server may support WebSocket only. */
 async function askForEngine(
   context: Context,
   path: string,

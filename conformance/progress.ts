@@ -1,18 +1,18 @@
-// How far a run is: a line at the bottom of a terminal, or a line now and then where there is none.
+// The progress of a run: a line at the bottom of a terminal, or a line at intervals for other outputs.
 
 import type { Result } from "./harness/runner.ts";
 
-/** Where output goes; process.stdout is one. */
+/** A writable output, such as process.stdout. */
 export interface Output {
   readonly isTTY?: boolean;
   readonly columns?: number;
   write(text: string): unknown;
 }
 
-/** ECMA-48 §8.3.41: what stands in the line is erased. */
+/** ECMA-48 §8.3.41: erases the line. */
 const ERASE = "\r\x1b[K";
 
-/** Milliseconds between two lines where the output is no terminal, as in CI. */
+/** Milliseconds between two lines if the output is not a terminal, as in CI. */
 const INTERVAL = 5000;
 
 export class Progress {
@@ -45,7 +45,7 @@ export class Progress {
     }
   }
 
-  /** Ends it. A line of a terminal is erased. */
+  /** Ends the progress. Erases the line of a terminal. */
   clear(): void {
     clearInterval(this.#timer);
     if (this.#shown) this.#output.write(ERASE);

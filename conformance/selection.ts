@@ -1,25 +1,25 @@
-// Which of the cases are meant, by layer, name and severity.
+// Selects cases by layer, id and severity.
 
 import { type Case, type Layer, SEVERITIES, type Severity } from "./harness/case.ts";
 
 export interface Selection {
-  /** None: all. */
+  /** The layers. Empty: all. */
   readonly layers: readonly Layer[];
-  /** Patterns; none: all. */
+  /** Patterns of the ids to run. Empty: all. */
   readonly only: readonly string[];
-  /** Patterns. */
+  /** Patterns of the ids to skip. */
   readonly skip: readonly string[];
-  /** At least that much. */
+  /** The lowest severity to run. */
   readonly severity: Severity;
 }
 
-/** An id, a group of them ("websocket.framing"), or either with `*` for any characters. */
+/** Matches an id, a group of ids ("websocket.framing"), or either with `*` for any characters. */
 export function matches(id: string, pattern: string): boolean {
   const source = pattern.replace(/[^*]+/g, (text) => text.replace(/\W/g, "\\$&"));
   return new RegExp(`^${source.replaceAll("*", ".*")}(?:\\.|$)`).test(id);
 }
 
-/** @throws RangeError for a pattern that no case matches, which is a mistake in writing */
+/** @throws RangeError if no case matches a pattern, which is probably a typo */
 export function select<T extends Pick<Case, "id" | "severity">>(
   cases: readonly T[],
   { layers, only, skip, severity }: Selection,

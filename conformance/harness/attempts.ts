@@ -1,4 +1,5 @@
-// Alternatives: a specification may allow several things to come, and the harness looks at the same input for each.
+// Alternatives: where a specification allows several responses, the harness compares the same input with each of
+// them.
 
 import { Failure } from "./case.ts";
 
@@ -9,7 +10,7 @@ export type Attempt = () => Promise<void>;
  * Runs attempts one after the other until one succeeds.
  *
  * @param rewind called after an attempt that fails, so that the next one has the same input. Default: does nothing
- * @throws Failure if all fail, with what all have expected
+ * @throws Failure if all attempts fail, with what each of them expected
  */
 export async function firstOf(
   attempts: readonly Attempt[],

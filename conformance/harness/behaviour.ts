@@ -1,10 +1,10 @@
-// What the contract asks of a server beyond the protocols (docs/conformance.md), and what a case does
-// where a server lacks it: the case is skipped, since its failure would say nothing of the protocol.
+// What the contract (docs/conformance.md) requires of a server beyond the protocols. If the server lacks a behaviour
+// that a case needs, the case is skipped, since its failure would say nothing about the protocol.
 
 import { Skip } from "./case.ts";
 import type { Target } from "./target.ts";
 
-/** Each as the end of a sentence that begins "The server does not". */
+/** Descriptions of the behaviours. Each completes a sentence that begins "The server does not". */
 export const BEHAVIOURS = {
   "websocket-echo": "send each message at its WebSocket path back",
   "websocket-subprotocol": 'choose the subprotocol "echo" where a client asks for it',
@@ -28,14 +28,14 @@ export const ALL_BEHAVIOURS: ReadonlySet<Behaviour> = new Set(
   Object.keys(BEHAVIOURS).filter((name): name is Behaviour => name in BEHAVIOURS),
 );
 
-/** @throws Skip where the server lacks it */
+/** @throws Skip if the server lacks the behaviour */
 export function needBehaviour({ lacks }: Target, behaviour: Behaviour): void {
   if (lacks?.has(behaviour) === true) {
     throw new Skip(`needs a server that can ${BEHAVIOURS[behaviour]}`);
   }
 }
 
-/** The behaviour of each event that a client emits, and of those with which the server answers. */
+/** The behaviour that each event of a client needs, and the behaviour that each event of the server shows. */
 const OF_EVENTS: Readonly<Record<string, Behaviour>> = {
   message: "message",
   "message-with-ack": "message-with-ack",
@@ -56,11 +56,14 @@ const OF_NAMESPACES: Readonly<Record<string, Behaviour>> = {
   "/refusing": "refusing",
 };
 
-/** A CONNECT or an EVENT as it is encoded; the payload of an EVENT is an array. */
+/** The encoded text of a CONNECT or an EVENT. The payload of an EVENT is an array. */
 const CONNECT = /^0(\/[^,]*)(?:,|$)/;
 const EVENT = /^(?:2|5\d+-)(?:\/[^,]*,)?\d*(\[.*\])\s*$/s;
 
-/** @throws Skip where the server lacks what a Socket.IO packet asks of it, or what it answers. Malformed ones ask for nothing. */
+/**
+ * @throws Skip if the server lacks a behaviour that a Socket.IO packet or its answer needs. A malformed packet needs
+ * none.
+ */
 export function needBehaviourOf(target: Target, packet: string): void {
   const namespace = OF_NAMESPACES[CONNECT.exec(packet)?.[1] ?? ""];
   if (namespace !== undefined) needBehaviour(target, namespace);

@@ -1,39 +1,45 @@
-// What a case is: one thing that a specification says, and how to see from outside whether it is so.
+// A case checks one requirement of a specification from outside the server.
 
 import type { Context } from "./context.ts";
 
-/** In the order in which they are run. */
+/** The layers, in the order in which the kit runs them. */
 export const LAYERS = ["websocket", "engineio4", "engineio3", "socketio"] as const;
 
 export type Layer = (typeof LAYERS)[number];
 
-/** From the most to the least. */
+/** The severities, most severe first. */
 export const SEVERITIES = ["MUST", "SHOULD", "INFO"] as const;
 
-/** How much a specification asks for something (RFC 2119). INFO: nothing; but it is good to know. */
+/**
+ * How strongly a specification requires something (RFC 2119). INFO: the specification does not require it, but the
+ * result is useful.
+ */
 export type Severity = (typeof SEVERITIES)[number];
 
 export interface Case {
-  /** Stable: layer, group and a name, with dots between: "websocket.framing.rsv1-text". */
+  /** Stable id: layer, group and name, separated by dots, such as "websocket.framing.rsv1-text". */
   readonly id: string;
-  /** One sentence that is true of a server that does it right. */
+  /** One sentence about what a correct server does. */
   readonly title: string;
-  /** "RFC 6455 §5.2", or document and heading: "Engine.IO v4, Handshake". */
+  /** "RFC 6455 §5.2", or a document and a heading: "Engine.IO v4, Handshake". */
   readonly clause: string;
-  /** The sentence that obliges the server, with its section. Every MUST of the WebSocket layer has one. */
+  /**
+   * The sentence of the specification that obliges the server, with its section. Every MUST of the WebSocket layer has
+   * one.
+   */
   readonly sentence?: string;
   readonly severity: Severity;
-  /** What the kit sends, in words. */
+  /** Describes what the kit sends. */
   readonly sends: string;
-  /** What must come back, in words. */
+  /** Describes what the server must send. */
   readonly expects: string;
-  /** It would disturb others, or they it: it runs when no other does. */
+  /** The case and other cases would disturb each other, so it runs alone. */
   readonly alone?: boolean;
-  /** Milliseconds it may take beyond the run's own limit, such as a heartbeat. */
+  /** Milliseconds that the case may take beyond the limit of the run, for example for a heartbeat. */
   readonly extraTime?: number;
-  /** The severity of a server that does nothing until the time is over. Default: that of the case. */
+  /** The severity if the server sends nothing until the time limit. Default: that of the case. */
   readonly silence?: Severity;
-  /** Throws Failure where the server does it otherwise, and Skip where it cannot be told. */
+  /** Throws a Failure if the server breaks the rule, and a Skip if the case cannot decide. */
   readonly run: (context: Context) => Promise<void>;
 }
 
@@ -43,12 +49,12 @@ export function layerOf({ id }: Case): Layer {
   return layer;
 }
 
-/** The server did something else than it should. */
+/** Thrown when the server breaks the rule of a case. */
 export class Failure extends Error {
   override readonly name = "Failure";
   readonly expected: string;
   readonly got: string;
-  /** How much it is asked for, where that is less than what else the case is about. */
+  /** The severity of this failure, if it is lower than that of the case. */
   readonly severity: Severity | undefined;
 
   constructor(expected: string, got: string, severity?: Severity) {
@@ -59,7 +65,7 @@ export class Failure extends Error {
   }
 }
 
-/** The case says nothing about this server: it lacks what is optional. */
+/** Thrown when the case does not apply, because the server lacks something optional. */
 export class Skip extends Error {
   override readonly name = "Skip";
 }
@@ -74,7 +80,7 @@ export function expect(
   if (!condition) throw new Failure(expected, got, severity);
 }
 
-/** @throws Failure unless both are the same as JSON. */
+/** @throws Failure unless both values have the same JSON */
 export function expectSame(got: unknown, expected: unknown, what = "value"): void {
   const [left, right] = [JSON.stringify(got), JSON.stringify(expected)];
   expect(left === right, `${what} ${right}`, `${left}`);

@@ -1,4 +1,4 @@
-// What a case for a client has to work with: the connections of the client, one after the other.
+// The context of a case for a client: the connections of the client, one after the other.
 
 import type { IncomingMessage } from "node:http";
 import type { TcpConnection } from "../peers/tcp.ts";
@@ -7,7 +7,7 @@ import { WebSocketClientPeer } from "../peers/websocket-client.ts";
 import type { Context } from "./context.ts";
 import type { Conversation } from "./conversation.ts";
 
-/** A client that has asked for a WebSocket and has no answer yet. */
+/** A client that has sent its handshake and has not received a response yet. */
 export interface ClientRequest {
   readonly request: IncomingMessage;
   readonly tcp: TcpConnection;
@@ -25,13 +25,13 @@ export class ClientContext {
     this.conversation = context.conversation;
   }
 
-  /** The client has come, for the first time or again. */
+  /** Called when the client has connected or reconnected. */
   add(request: ClientRequest): void {
     this.#requests.push(request);
     this.#wake();
   }
 
-  /** Waits for the client, which asks for a WebSocket. */
+  /** Waits until the client has sent the handshake of a WebSocket. */
   async request(): Promise<ClientRequest> {
     for (;;) {
       const next = this.#requests.shift();
@@ -46,12 +46,12 @@ export class ClientContext {
     }
   }
 
-  /** Waits for the client and answers as a server should. */
+  /** Waits for the client and accepts its handshake. */
   async websocket(): Promise<WebSocketClientPeer> {
     return this.accept(await this.request());
   }
 
-  /** Answers as a server should. */
+  /** Accepts the handshake. */
   accept(client: ClientRequest): WebSocketClientPeer {
     const lines = handshakeLines(client);
     const bytes = Buffer.from([...lines, "", ""].join("\r\n"));
@@ -66,7 +66,7 @@ export class ClientContext {
   }
 }
 
-/** The answer that opens a WebSocket (RFC 6455 §4.2.2). */
+/** The response that opens a WebSocket (RFC 6455 §4.2.2). */
 function handshakeLines({ request }: ClientRequest): string[] {
   return [
     "HTTP/1.1 101 Switching Protocols",

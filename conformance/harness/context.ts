@@ -1,4 +1,4 @@
-// What a case has to work with. What it opens is closed behind it.
+// The context of a case. It closes the connections that the case opens.
 
 import { type HttpAnswer, type HttpQuestion, requestHttp } from "../peers/http.ts";
 import { TcpConnection } from "../peers/tcp.ts";
@@ -15,19 +15,19 @@ export class Context {
     this.target = target;
   }
 
-  /** A bare connection to the server. */
+  /** Opens a TCP connection to the server. */
   async tcp(): Promise<TcpConnection> {
     const connection = await TcpConnection.open(this.target);
     this.#open.add(connection);
     return connection;
   }
 
-  /** A WebSocket, by default to the path that echoes. @throws Failure where the handshake is refused */
+  /** Opens a WebSocket, by default to the path of the echo. @throws Failure if the server refuses the handshake */
   async websocket(options: WebSocketOptions = {}): Promise<WebSocketPeer> {
     return WebSocketPeer.open(await this.tcp(), this.target, this.conversation, options);
   }
 
-  /** An HTTP request, and its answer when it has come whole. */
+  /** Sends an HTTP request and resolves to the complete response. */
   http(question: HttpQuestion): Promise<HttpAnswer> {
     return requestHttp(this.target, this.conversation, question, (request) => {
       this.#open.add(request);
@@ -40,10 +40,10 @@ export class Context {
   }
 }
 
-/** Resolves after so many milliseconds: for cases about time, and for silence that must be heard. */
+/** Resolves after so many milliseconds, for cases about time, and to check that the server sends nothing. */
 export function wait(milliseconds: number): Promise<void> {
   return new Promise((resolve) => {
-    // A server in this process reads what was sent before the immediate, which comes behind the reading of its turn.
+    // A server in this process reads its sockets before the immediate runs, so it has read what was sent before.
     setTimeout(() => setImmediate(resolve), milliseconds);
   });
 }

@@ -1,25 +1,25 @@
-// What was said in a case, in order, with what the bytes mean: for the reports.
+// Records what both ends sent in a case, in order, with the meaning of the bytes, for the reports.
 
 export type Direction = "sent" | "received" | "note";
 
 export interface Utterance {
-  /** Milliseconds since the case began. */
+  /** Milliseconds since the start of the case. */
   readonly at: number;
   readonly direction: Direction;
-  /** The first bytes of it; none for a note. */
+  /** The first bytes of the entry. Empty for a note. */
   readonly bytes: Uint8Array;
-  /** How many bytes it had. */
+  /** The number of bytes before truncation. */
   readonly length: number;
-  /** What they mean: "text frame, fin, masked: \"hello\"". */
+  /** The meaning of the bytes: "text frame, fin, masked: \"hello\"". */
   readonly meaning: string;
 }
 
-/** Of more bytes than that only the beginning is kept. */
+/** Bytes that are kept of one entry. */
 const KEPT = 256;
-/** Of more than both, what came first and what came last is kept: most cases fail at the end. */
+/** Entries that are kept: the first 200 and the last 200, because most cases fail at the end. */
 const FIRST = 200;
 const LAST = 200;
-/** Characters of one text: much of it is the server's, which may say more than a report can hold. */
+/** Characters of one text. The server sends many of the texts, and may send more than a report can hold. */
 const CHARACTERS = 2000;
 
 const NOTHING = new Uint8Array(0);
@@ -38,12 +38,12 @@ export class Conversation {
     this.#add("received", bytes, meaning);
   }
 
-  /** Something that is no bytes: "TCP connection 2 opened". */
+  /** Adds an entry without bytes: "TCP connection 2 opened". */
   note(meaning: string): void {
     this.#add("note", NOTHING, meaning);
   }
 
-  /** What is kept of it until now. A note stands for what is not. */
+  /** The entries that were kept so far. A note replaces the entries that were not. */
   get utterances(): Utterance[] {
     const at = this.#last[0]?.at;
     if (this.#lost === 0 || at === undefined) return [...this.#first, ...this.#last];
@@ -71,19 +71,19 @@ export class Conversation {
   }
 }
 
-/** A text of the server's, with a mark where it is too long for a report. */
+/** Truncates a text of the server that is too long for a report, and marks where. */
 export function shorten(text: string): string {
   const rest = text.length - CHARACTERS;
   return rest <= 0 ? text : `${text.slice(0, CHARACTERS)}… (${rest} more characters)`;
 }
 
-/** "81 05 48 65 …" */
+/** Formats bytes as "81 05 48 65 …". */
 export function hex(bytes: Uint8Array, most = 64): string {
   const shown = [...bytes.subarray(0, most)].map((byte) => byte.toString(16).padStart(2, "0"));
   return shown.join(" ") + (bytes.length > most ? " …" : "");
 }
 
-/** A text for people, on one line and not too long. */
+/** Formats a text for people: on one line, and truncated. */
 export function quote(text: string, most = 80): string {
   const shown = text.length > most ? `${text.slice(0, most)}…` : text;
   return JSON.stringify(shown) + (text.length > most ? ` (${text.length} characters)` : "");

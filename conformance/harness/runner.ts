@@ -1,4 +1,4 @@
-// Runs cases, those that are independent side by side, each within a limit of time.
+// Runs cases, each with a time limit. Independent cases run in parallel.
 
 import { needBehaviour } from "./behaviour.ts";
 import { type Case, Failure, type Layer, layerOf, Skip } from "./case.ts";
@@ -18,29 +18,29 @@ export interface Result {
   readonly sends: string;
   readonly expects: string;
   readonly outcome: Outcome;
-  /** Where it failed: what should have come, and what came instead. */
+  /** For a failed case: what was expected, and what was received. */
   readonly expected?: string;
   readonly got?: string;
-  /** Why it was skipped. */
+  /** For a skipped case: the reason. */
   readonly reason?: string;
   readonly milliseconds: number;
   readonly conversation: readonly Utterance[];
 }
 
 export interface RunOptions {
-  /** Milliseconds for one case. */
+  /** Time limit of one case, in milliseconds. */
   readonly timeout: number;
-  /** How many cases run at a time. */
+  /** How many cases run in parallel. */
   readonly concurrency: number;
-  /** Called as each is done. */
+  /** Called after each case. */
   readonly onResult?: (result: Result) => void;
-  /** No further case is begun when it is aborted. */
+  /** No further case starts after this signal is aborted. */
   readonly signal?: AbortSignal;
-  /** Milliseconds for all cases: those that have not begun by then are skipped. Default: no limit. */
+  /** Time limit of all cases, in milliseconds. Cases that have not started by then are skipped. Default: no limit. */
   readonly budget?: number;
 }
 
-/** The results, in the order of the cases. */
+/** Runs the cases and resolves to their results, in the order of the cases. */
 export async function runCases(
   cases: readonly Case[],
   target: Target,
@@ -99,7 +99,7 @@ export async function runCase(each: Case, target: Target, timeout: number): Prom
   };
 }
 
-/** Cases that take longer than the others are about waits, which are short where the contract is met. */
+/** Skips a case with extra time unless the server has the short timeouts of the contract: such a case waits for one. */
 async function run(each: Case, context: Context): Promise<void> {
   if (each.extraTime !== undefined) needBehaviour(context.target, "short-waits");
   await each.run(context);

@@ -1,7 +1,7 @@
-// The server to which a client comes that is to be tested: each of its connections gets the next
-// case. The client comes again until there are no more:
+// The server for clients under test. Each connection of the client runs the next case. The client reconnects until
+// there are no more cases:
 //
-//   GET /more?websocket    "yes" or "no"; "no" and nobody listening mean the same
+//   GET /more?websocket    "yes" or "no". If the server does not listen any more, that also means "no"
 //   GET /more?socketio
 
 import { createServer, type IncomingMessage } from "node:http";
@@ -14,30 +14,30 @@ import { type Result, runCase } from "./runner.ts";
 import type { Target } from "./target.ts";
 
 export interface ServeOptions {
-  /** 0 for a free one. */
+  /** The port. 0: a free port. */
   readonly port: number;
   /** Default "127.0.0.1". */
   readonly host?: string;
   readonly cases: readonly ClientCase[];
-  /** Called when clients may come. */
+  /** Called when the server listens. */
   readonly onListening?: (port: number) => void;
-  /** Called as each case is done. */
+  /** Called after each case. */
   readonly onResult?: (result: Result) => void;
-  /** Milliseconds for one case. Default 10,000. */
+  /** Time limit of one case, in milliseconds. Default: 10,000. */
   readonly timeout?: number;
-  /** Milliseconds in which no client comes, after which no more is awaited. */
+  /** The server stops after so many milliseconds without a connection. */
   readonly idleTimeout: number;
 }
 
-/** A case that a client has begun. */
+/** A case that has started. */
 interface Running {
   readonly kind: ClientKind;
   readonly context: Promise<ClientContext>;
-  /** How often the client has still to come. */
+  /** How many more times the client must connect. */
   missing: number;
 }
 
-/** Where the target of a case stands that has none. */
+/** The target of a case for clients, which has none. */
 const NOWHERE: Target = {
   host: "",
   port: 0,
@@ -47,7 +47,10 @@ const NOWHERE: Target = {
   socketioPath: "/",
 };
 
-/** The results in the order of the cases, when all are done, or no client has come for `idleTimeout`; then those that are left are skipped. */
+/**
+ * Resolves to the results, in the order of the cases, after all cases, or after `idleTimeout` without a connection.
+ * Then the remaining cases are skipped.
+ */
 export function serveClientCases(options: ServeOptions): Promise<Result[]> {
   const { port, host = "127.0.0.1", cases, timeout = 10_000, idleTimeout } = options;
   const waiting = new Set(cases);

@@ -1,19 +1,19 @@
-// The server under test: where it is, and where it does what (docs/conformance.md).
+// The server under test: its address, and the path of each layer (docs/conformance.md).
 
 import type { Behaviour } from "./behaviour.ts";
 
 export interface Target {
   readonly host: string;
   readonly port: number;
-  /** Over TLS, whose certificate is not checked: test servers sign their own. */
+  /** Whether to connect over TLS. The certificate is not checked, because test servers sign their own. */
   readonly secure: boolean;
-  /** Where a WebSocket server echoes each message. Default "/websocket". */
+  /** The path where a WebSocket server echoes each message. Default: "/websocket". */
   readonly websocketPath: string;
-  /** Where an Engine.IO server echoes each message. Default "/engine.io/". */
+  /** The path where an Engine.IO server echoes each message. Default: "/engine.io/". */
   readonly engineioPath: string;
-  /** Where the Socket.IO server is. Default "/socket.io/". */
+  /** The path of the Socket.IO server. Default: "/socket.io/". */
   readonly socketioPath: string;
-  /** What of the contract it does not do: cases that need it are skipped. Default: nothing. */
+  /** The behaviours of the contract that the server lacks. Cases that need one of them are skipped. Default: none. */
   readonly lacks?: ReadonlySet<Behaviour>;
 }
 
@@ -30,7 +30,7 @@ const SCHEMES = new Map([
   ["wss:", true],
 ]);
 
-/** @throws TypeError for what is no URL of a server */
+/** @throws TypeError if the URL is not the URL of a server */
 export function parseTarget(url: string, paths: Paths = {}): Target {
   if (!URL.canParse(url)) throw new TypeError(`"${url}" is no URL`);
   const { protocol, hostname, port } = new URL(url);
@@ -48,7 +48,7 @@ export function parseTarget(url: string, paths: Paths = {}): Target {
   };
 }
 
-/** "127.0.0.1:3000", "[::1]:3000": as people write it, and as Host has it (RFC 9110 §7.2). */
+/** Formats "127.0.0.1:3000" and "[::1]:3000", for people and for the field Host (RFC 9110 §7.2). */
 export function addressOf({ host, port }: Pick<Target, "host" | "port">): string {
   return host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
 }

@@ -1,4 +1,4 @@
-// permessage-deflate by hand, over node:zlib: RFC 7692 §7. It says what it is told, right or wrong.
+// permessage-deflate on node:zlib (RFC 7692 §7), for valid and for invalid messages.
 
 import { constants, deflateRawSync, inflateRawSync, type ZlibOptions } from "node:zlib";
 
@@ -15,14 +15,14 @@ import {
   type WebSocketPeer,
 } from "./websocket.ts";
 
-/** §7.2.1: what a sync flush ends with; cut off by the sender and put back by the receiver. */
+/** §7.2.1: the end of a sync flush. The sender removes these bytes, and the receiver appends them again. */
 const TAIL = Buffer.of(0x00, 0x00, 0xff, 0xff);
 
-/** What a server has agreed to (§7.1). */
+/** The parameters that a server has accepted (§7.1). */
 export interface Agreement {
   readonly serverNoContextTakeover: boolean;
   readonly clientNoContextTakeover: boolean;
-  /** `undefined`: not named in the response. */
+  /** `undefined`: the response does not have the parameter. */
   readonly serverMaxWindowBits: number | undefined;
   readonly clientMaxWindowBits: number | undefined;
 }
@@ -30,9 +30,9 @@ export interface Agreement {
 const WINDOW_BITS = /^(?:[89]|1[0-5])$/;
 
 /**
- * Reads a server's Sec-WebSocket-Extensions; `undefined` where it agrees on none.
+ * Parses a server's Sec-WebSocket-Extensions. Returns `undefined` if the server accepts no extension.
  *
- * @throws Failure for an answer that no offer allows
+ * @throws Failure if no offer allows the response
  */
 export function readAgreement(header: string): Agreement | undefined {
   if (header === "") return undefined;
@@ -69,7 +69,7 @@ export function readAgreement(header: string): Agreement | undefined {
   return agreement;
 }
 
-/** A WebSocket that offers permessage-deflate. @throws Skip where the server declines it */
+/** A WebSocket that offers permessage-deflate. @throws Skip if the server declines the offer */
 export async function openDeflate(
   context: Context,
   offer = "permessage-deflate",
@@ -83,7 +83,7 @@ export async function openDeflate(
 export interface InflatedMessage {
   readonly opcode: number;
   readonly compressed: boolean;
-  /** As it was sent. */
+  /** The payload before inflating. */
   readonly raw: Uint8Array;
   readonly payload: Uint8Array;
 }
@@ -93,11 +93,14 @@ export class DeflatePeer {
   readonly agreement: Agreement;
   readonly #windowBits: number;
   readonly #keepsContext: boolean;
-  // What was said before, to which a message may refer.
+  // The end of the earlier messages, to which a message may refer.
   #sent: Uint8Array = new Uint8Array(0);
   #received: Uint8Array = new Uint8Array(0);
 
-  /** @param offer what the client has said of its own context and window, to which it keeps whatever is answered */
+  /**
+   * @param offer the client's parameters for its own context and window. The client keeps to them whatever the
+   * response
+   */
   constructor(peer: WebSocketPeer, agreement: Agreement, offer = "") {
     this.peer = peer;
     this.agreement = agreement;
@@ -108,13 +111,13 @@ export class DeflatePeer {
     peer.rules.deflate = true;
   }
 
-  /** §7.2.1: the payload of the next message. */
+  /** Returns the payload of the next message (§7.2.1). */
   compress(message: string | Uint8Array): Uint8Array {
     const clientMaxWindowBits = this.#windowBits;
     const bytes = Buffer.from(message);
     if (bytes.length === 0) return Buffer.of(0);
     const compressed = compressAlone(bytes, {
-      // zlib's raw deflate knows no window of 8 bits. Without strings that repeat there is no need of one.
+      // zlib's raw deflate does not support a window of 8 bits. Without repeated strings no window is needed.
       windowBits: Math.max(clientMaxWindowBits, 9),
       ...(clientMaxWindowBits < 9 && { strategy: constants.Z_HUFFMAN_ONLY }),
       ...(this.#sent.length > 0 && { dictionary: this.#sent }),
@@ -129,7 +132,7 @@ export class DeflatePeer {
     this.sendRaw(opcode, this.compress(message));
   }
 
-  /** Sends a payload as that of a compressed message, in fragments of so many bytes if that is given. */
+  /** Sends a payload as a compressed message, in fragments of `size` bytes. Default: one frame. */
   sendRaw(opcode: number, payload: Uint8Array, size = Math.max(payload.length, 1)): void {
     for (let at = 0; at === 0 || at < payload.length; at += size) {
       const first = at === 0;
@@ -142,7 +145,7 @@ export class DeflatePeer {
     }
   }
 
-  /** The next message, inflated if it is compressed. @throws Failure where RFC 7692 forbids it */
+  /** Returns the next message, inflated if it is compressed. @throws Failure if it violates RFC 7692 */
   async message(): Promise<InflatedMessage> {
     const payloads: Uint8Array[] = [];
     let opcode = CONTINUATION;
@@ -168,7 +171,7 @@ export class DeflatePeer {
     const { serverMaxWindowBits = 15, serverNoContextTakeover } = this.agreement;
     const message = inflateAlone(raw, {
       windowBits: serverMaxWindowBits,
-      // zlib heeds the window only where what is inflated leaves it, piece by piece.
+      // zlib checks the window size only at references beyond the current output chunk, so the chunks are small.
       ...(serverMaxWindowBits < 15 && { chunkSize: constants.Z_MIN_CHUNK }),
       ...(this.#received.length > 0 && { dictionary: this.#received }),
     });
@@ -178,7 +181,7 @@ export class DeflatePeer {
     return message;
   }
 
-  /** The next message must be that text, or those bytes. */
+  /** Expects this text or these bytes as the next message. */
   async expectMessage(message: string | Uint8Array): Promise<InflatedMessage> {
     this.peer.need("websocket-echo");
     const got = await this.message();
@@ -192,20 +195,20 @@ export class DeflatePeer {
     return got;
   }
 
-  /** Sends a message compressed, which must come back. */
+  /** Sends a compressed message and expects its echo. */
   async echo(message: string | Uint8Array): Promise<InflatedMessage> {
     this.send(typeof message === "string" ? TEXT : BINARY, message);
     return this.expectMessage(message);
   }
 }
 
-/** §7.2.1, of a message by itself. */
+/** Compresses a single message, without context (§7.2.1). */
 export function compressAlone(message: string | Uint8Array, options: ZlibOptions = {}): Uint8Array {
   const settings = { ...options, finishFlush: constants.Z_SYNC_FLUSH };
   return deflateRawSync(message, settings).subarray(0, -TAIL.length);
 }
 
-/** §7.2.2, of a message by itself. @throws Failure for what cannot be inflated */
+/** Inflates a single message, without context (§7.2.2). @throws Failure if the bytes are invalid */
 export function inflateAlone(raw: Uint8Array, options: ZlibOptions = {}): Uint8Array {
   try {
     const settings = { ...options, finishFlush: constants.Z_SYNC_FLUSH };

@@ -1,5 +1,5 @@
-// Engine.IO clients by hand, of revisions 4 and 3: packets and payloads as bytes, a session over
-// polling and one over WebSocket. They share no code with any implementation that they test.
+// Engine.IO clients of revisions 4 and 3: packets and payloads as bytes, a session over polling and a session over
+// WebSocket. They share no code with the implementations under test.
 
 import { randomBytes } from "node:crypto";
 
@@ -25,13 +25,13 @@ export type Revision = 3 | 4;
 /** A text packet with its type in front, or the bytes of a binary message without it. */
 export type Packet = string | Uint8Array;
 
-/** Stands between two packets of a payload of revision 4. */
+/** Separates the packets of a payload in revision 4. */
 const SEPARATOR = "\x1e";
 
-/** Longer than this no case waits for a heartbeat. */
+/** Longest heartbeat interval that a case waits for, in milliseconds. */
 export const LONGEST_INTERVAL = 2000;
 
-/** What a busy machine may need on top of a wait. */
+/** Additional milliseconds that a busy machine may need. */
 export const SLACK = 700;
 
 // Payloads.
@@ -50,7 +50,7 @@ function decodePayload4(body: string): Packet[] {
   });
 }
 
-/** As text: "<length>:<packet>", the length in UTF-16 code units. */
+/** A payload as text: "<length>:<packet>" for each packet, with the length in UTF-16 code units. */
 function encodeTextPayload3(packets: readonly Packet[]): string {
   const texts = packets.map((packet) =>
     typeof packet === "string" ? packet : `b4${Buffer.from(packet).toString("base64")}`,
@@ -74,7 +74,7 @@ function decodeTextPayload3(body: string): Packet[] {
   return packets;
 }
 
-/** As bytes: 0 or 1, the digits of the length, 255, the packet. */
+/** A payload as bytes: for each packet 0 or 1, the digits of the length, 255, and the packet. */
 function encodeBinaryPayload3(packets: readonly Packet[]): Uint8Array {
   const parts = packets.flatMap((packet) => {
     const isText = typeof packet === "string";
@@ -103,7 +103,7 @@ function decodeBinaryPayload3(body: Uint8Array): Packet[] {
   return packets;
 }
 
-/** Bytes of revision 3 have their type in front. */
+/** Binary packets of revision 3 begin with their type. */
 function withoutType(bytes: Uint8Array): Uint8Array {
   expect(bytes[0] === 4, "bytes with the type 4 in front", hex(bytes, 16));
   return bytes.subarray(1);
@@ -134,12 +134,12 @@ export function expectPackets(got: readonly Packet[], wanted: readonly Packet[])
   expect(same, describePackets(wanted), describePackets(got));
 }
 
-/** Bytes may be base64 over a WebSocket of revision 3. */
+/** Over a WebSocket of revision 3, bytes may be encoded as base64. */
 export function isMessage(packet: Packet): boolean {
   return typeof packet !== "string" || /^b?4/.test(packet);
 }
 
-/** As a browser sends the field "d" of a form, with line feeds escaped as clients do it. */
+/** Encodes a payload as a browser sends the field "d" of a form, with line feeds escaped as clients escape them. */
 function formOf(payload: string): string {
   const escaped = payload.replace(/\\n/g, "\\\\n").replace(/\n/g, "\\n");
   return `${new URLSearchParams({ d: escaped })}`;
@@ -149,7 +149,7 @@ function formOf(payload: string): string {
 
 export type Query = Readonly<Record<string, string | undefined>>;
 
-/** As it stands behind the "?"; what is `undefined` is left out. */
+/** Formats a query, after the "?". Parameters that are `undefined` are left out. */
 function encodeQuery(query: Query): string {
   const given = Object.entries(query).flatMap(([name, value]) =>
     value === undefined ? [] : [[name, value] satisfies [string, string]],
@@ -157,22 +157,22 @@ function encodeQuery(query: Query): string {
   return `${new URLSearchParams(given)}`;
 }
 
-/** The path of Engine.IO with a query. */
+/** Returns the path of Engine.IO with a query. */
 export function pathWith({ engineioPath }: Target, query: Query): string {
   return `${engineioPath}?${encodeQuery(query)}`;
 }
 
 export interface OpenPacket {
   readonly sid: string;
-  /** NaN where it is no number. */
+  /** NaN if the field is not a number. */
   readonly pingInterval: number;
   readonly pingTimeout: number;
   readonly maxPayload: number;
-  /** All that it says. */
+  /** All fields of the packet. */
   readonly fields: Readonly<Record<string, unknown>>;
 }
 
-/** @throws Failure for what is no open packet with a session's id */
+/** @throws Failure unless the packet is an open packet with a session id */
 function readOpen(packet: Packet | undefined): OpenPacket {
   const text = typeof packet === "string" ? packet : "";
   const got = packet === undefined ? "nothing" : describePacket(packet);
@@ -191,7 +191,7 @@ function readOpen(packet: Packet | undefined): OpenPacket {
   };
 }
 
-/** A JSON object, or `undefined` for everything else. */
+/** Returns a JSON object, or `undefined` for any other value. */
 export function parseObject(text: string): Record<string, unknown> | undefined {
   try {
     const value: unknown = JSON.parse(text);
@@ -200,27 +200,27 @@ export function parseObject(text: string): Record<string, unknown> | undefined {
   return undefined;
 }
 
-/** @throws Skip where the server has not told it */
+/** @throws Skip if the open packet does not have the field */
 export function maxPayloadOf({ maxPayload }: OpenPacket): number {
   if (!Number.isInteger(maxPayload)) throw new Skip("its open packet has no maxPayload");
   return maxPayload;
 }
 
-/** @throws Skip where a case about the heartbeat would take too long */
+/** @throws Skip if a case about the heartbeat would take too long */
 export function checkIntervals({ pingInterval, pingTimeout }: OpenPacket): void {
   if (!(pingInterval <= LONGEST_INTERVAL && pingTimeout <= LONGEST_INTERVAL)) {
     throw new Skip(`its heartbeat takes ${pingInterval} ms and ${pingTimeout} ms`);
   }
 }
 
-/** @throws Skip where the server does not speak revision 3 */
+/** @throws Skip if the server does not speak revision 3 */
 async function needRevision3(context: Context): Promise<void> {
   const path = pathWith(context.target, { EIO: "3", transport: "polling", b64: "1" });
   const { status } = await context.http({ path });
   if (status === 400) throw new Skip("the server does not speak Engine.IO 3");
 }
 
-/** Another WebSocket for a session comes to nothing: its probe is not answered. */
+/** Expects the server not to answer the probe of another WebSocket for a session. */
 export async function expectNoWebSocket(
   context: Context,
   revision: Revision,
@@ -228,7 +228,7 @@ export async function expectNoWebSocket(
 ): Promise<void> {
   const path = pathWith(context.target, { EIO: `${revision}`, transport: "websocket", sid });
   const tcp = await context.tcp();
-  // In one piece with the request, so that the server has no reason to wait.
+  // The probe is written together with the request, so that the server has no reason to wait.
   const behind = encodeFrame({ opcode: TEXT, payload: "2probe" });
   const shaken = shakeHands(tcp, context.target, context.conversation, { path, behind });
   const status = await shaken.then(
@@ -244,22 +244,22 @@ export async function expectNoWebSocket(
   expect(!said.includes("3probe"), "no answer to another probe", quote(said));
 }
 
-/** Its failure is told to who awaits it; nobody must. */
+/** Prevents an unhandled rejection if nobody awaits the promise. */
 function quietly<T>(promise: Promise<T>): Promise<T> {
   promise.catch(() => {});
   return promise;
 }
 
-/** `undefined` where it takes longer than so many milliseconds. */
+/** Resolves to `undefined` if the promise takes longer than so many milliseconds. */
 export async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T | undefined> {
-  // What fails later is of no interest.
+  // A later rejection is ignored.
   return Promise.race([quietly(promise), wait(milliseconds).then(() => undefined)]);
 }
 
 interface SessionOptions {
-  /** Default 4. */
+  /** Default: 4. */
   readonly revision?: Revision;
-  /** More than EIO, transport and sid. */
+  /** Parameters of the query besides EIO, transport and sid. */
   readonly query?: Query;
 }
 
@@ -268,9 +268,9 @@ export class PollingSession {
   readonly #context: Context;
   readonly #revision: Revision;
   readonly #query: Query;
-  // What has come and was not asked for.
+  // Packets that were received and not yet returned.
   #received: Packet[] = [];
-  /** What stood in the answer to the handshake behind the open packet. */
+  /** The packets after the open packet in the response to the handshake. */
   readonly behindOpen: readonly Packet[];
   // Two POSTs must not overlap.
   #posting: Promise<unknown> = Promise.resolve();
@@ -290,7 +290,7 @@ export class PollingSession {
     this.#query = query;
   }
 
-  /** @throws Skip where it is revision 3 and the server does not speak that */
+  /** @throws Skip if the session has revision 3 and the server does not speak it */
   static async open(
     context: Context,
     { revision = 4, query = {} }: SessionOptions = {},
@@ -310,18 +310,18 @@ export class PollingSession {
     return this.open.sid;
   }
 
-  /** The path of this session, with other values in its query. */
+  /** Returns the path of this session, with other values in its query. */
   path(query: Query = {}): string {
     return pathWith(this.#context.target, { ...this.#query, ...query });
   }
 
-  /** A GET, answered in whichever way. */
+  /** Sends a GET and resolves to the response, whatever its status. */
   get(abort?: (abort: () => void) => void): Promise<HttpAnswer> {
     const path = this.path();
     return quietly(this.#context.http(abort === undefined ? { path } : { path, abort }));
   }
 
-  /** A POST, or a request of another method, answered in whichever way. */
+  /** Sends a POST, or a request with another method, and resolves to the response, whatever its status. */
   post(
     body: string | Uint8Array,
     headers: Record<string, string> = {},
@@ -331,17 +331,20 @@ export class PollingSession {
     return quietly(this.#context.http({ method, path: this.path(), headers: all, body }));
   }
 
-  /** Sends packets in one payload, which must be taken. */
+  /** Sends packets in one payload, which the server must accept. */
   async send(...packets: readonly Packet[]): Promise<void> {
     const { body: payload, type } = this.encode(packets);
     const sent = this.#posting.then(() => this.post(payload, { "Content-Type": type }));
     this.#posting = sent.catch(() => {});
-    // Whether the body is "ok" is the matter of one case.
+    // Only one case checks that the body is "ok".
     const { status, body } = await sent;
     expect(status === 200, "status 200", `status ${status}: ${quote(body)}`);
   }
 
-  /** A payload, and what it calls itself: in revision 3 a form with JSONP, and bytes where bytes are read. */
+  /**
+   * Encodes a payload and returns its Content-Type. In revision 3, JSONP uses a form, and packets with bytes are
+   * binary unless the query has b64.
+   */
   encode(packets: readonly Packet[]): { body: string | Uint8Array; type: string } {
     const isText = packets.every((packet) => typeof packet === "string");
     if (this.#revision === 4) return { body: encodePayload4(packets), type: TYPES.text };
@@ -354,21 +357,21 @@ export class PollingSession {
     return { body: encodeTextPayload3(packets), type: TYPES.text };
   }
 
-  /** What a payload of this session calls itself that may be malformed. */
+  /** The Content-Type for a payload that may be malformed. */
   get type(): string {
     if (this.#revision === 4) return TYPES.text;
     if (this.#query.j !== undefined) return TYPES.form;
     return this.#query.b64 === undefined ? TYPES.bytes : TYPES.text;
   }
 
-  /** The packets of a GET's answer. @throws Failure for what is none */
+  /** Returns the packets in the response to a GET. @throws Failure if the response is invalid */
   packetsOf(answer: HttpAnswer): Packet[] {
     const { status, body } = answer;
     expect(status === 200, "status 200", `status ${status}: ${quote(body)}`);
     return decodeBody(answer, this.#revision, this.#query);
   }
 
-  /** What the next GET brings; pings are answered, and are none of it. */
+  /** Returns the packets of the next GET. Pings are answered and not returned. */
   poll(): Promise<Packet[]> {
     return quietly(this.#poll());
   }
@@ -383,7 +386,7 @@ export class PollingSession {
     }
   }
 
-  /** So many messages, by as many GETs as it takes; noops are passed over. */
+  /** Returns so many messages, with as many GETs as necessary. Noops are ignored. */
   receive(count: number): Promise<Packet[]> {
     return quietly(this.#receive(count));
   }
@@ -400,27 +403,29 @@ export class PollingSession {
     return this.#received.splice(0);
   }
 
-  /** Sends messages in one payload, and must receive the same. */
+  /** Sends messages in one payload and expects their echoes. */
   async echo(...packets: readonly Packet[]): Promise<void> {
     needBehaviour(this.#context.target, "engineio-echo");
     await this.send(...packets);
     expectPackets(await this.receive(packets.length), packets);
   }
 
-  /** It goes on: a message comes back. */
+  /** Expects the session to be open: the server echoes a message. */
   async expectAlive(): Promise<void> {
     await this.echo(`4alive ${randomBytes(6).toString("hex")}`);
   }
 
-  /** It has ended: its id is refused, now or when the client has heard of it. */
+  /**
+   * Expects the session to end: the server refuses its id, at once or after the client has received the close packet.
+   */
   async expectClosed(): Promise<void> {
-    // No longer than a session of revision 3 may be silent: that would end it, too.
+    // Shorter than the time after which revision 3 ends a silent session.
     const limit = Math.min(1000, this.open.pingInterval || 1000);
     for (let turn = 0; turn < 4; turn++) {
       const answer = await within(limit, this.get());
       if (answer === undefined) throw new Failure("a session that has ended", "a GET that waits");
       if (answer.status !== 200) {
-        // That it is 400 is the matter of other cases.
+        // Other cases check that the status is 400.
         expect(answer.status >= 400, "status 400", `status ${answer.status}`);
         return;
       }
@@ -447,7 +452,7 @@ function decodeBody(answer: HttpAnswer, revision: Revision, { j, b64 }: Query): 
   return isBinary ? decodeBinaryPayload3(bytes) : decodeTextPayload3(body);
 }
 
-/** The payload in `___eio[<index>]("…");`. */
+/** Returns the payload in `___eio[<index>]("…");`. */
 function payloadOfScript(script: string, index: string): string {
   const [, called, literal = ""] = /^___eio\[(\d+)\]\((".*")\);?\s*$/s.exec(script) ?? [];
   expect(called === index, `___eio[${index}]("…");`, quote(script));
@@ -461,7 +466,7 @@ function payloadOfScript(script: string, index: string): string {
 export class WebSocketSession {
   readonly peer: WebSocketPeer;
   readonly #revision: Revision;
-  // Of the message that is being received.
+  // The fragments of an incomplete message.
   #opcode = TEXT;
   #payloads: Uint8Array[] = [];
 
@@ -470,7 +475,7 @@ export class WebSocketSession {
     this.#revision = revision;
   }
 
-  /** A WebSocket to Engine.IO; for a session that is there already where the query has its sid. */
+  /** Opens a WebSocket to Engine.IO. If the query has a sid, the WebSocket belongs to that session. */
   static async connect(
     context: Context,
     { revision = 4, query = {} }: SessionOptions = {},
@@ -480,7 +485,7 @@ export class WebSocketSession {
     return new WebSocketSession(peer, revision);
   }
 
-  /** A new session, and what its open packet said. */
+  /** Opens a new session and returns its open packet. */
   static async open(
     context: Context,
     options: SessionOptions = {},
@@ -497,7 +502,7 @@ export class WebSocketSession {
     }
   }
 
-  /** The next packet, or `undefined` at the end. Pings are answered unless `pings` is set. */
+  /** Returns the next packet, or `undefined` at the end. Pings are answered unless `pings` is set. */
   async next(pings = false): Promise<Packet | undefined> {
     for (;;) {
       const frame = await this.peer.next();

@@ -1,4 +1,4 @@
-// An HTTP request and its answer, as text in the conversation.
+// An HTTP request and its response, recorded as text in the conversation.
 
 import { type ClientRequest, request as requestPlain } from "node:http";
 import { request as requestSecure } from "node:https";
@@ -8,13 +8,13 @@ import type { Target } from "../harness/target.ts";
 import { flooded, MOST_BYTES } from "./tcp.ts";
 
 export interface HttpQuestion {
-  /** Default "GET". */
+  /** Default: "GET". */
   readonly method?: string;
-  /** With its query. */
+  /** The path with its query. */
   readonly path: string;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string | Uint8Array;
-  /** Given: aborts the request when it is called. */
+  /** Receives a function that aborts the request. */
   readonly abort?: (abort: () => void) => void;
 }
 
@@ -27,21 +27,21 @@ export interface HttpAnswer {
 }
 
 /**
- * Returns the status of an answer that begins with that line, or `NaN` for one that does not count: what is no
- * HTTP/1.0 or 1.1, and a 101 of HTTP/1.0. RFC 6455 §4.2.2 has the 101 in HTTP/1.1; a refusal may be of 1.0.
+ * Returns the status in a status line, or `NaN` if the line is invalid: neither HTTP/1.0 nor HTTP/1.1, or a 101 in
+ * HTTP/1.0. RFC 6455 §4.2.2 requires HTTP/1.1 for the 101. A refusal may use 1.0.
  */
 export function statusOf(line: string): number {
   const [, minor, status] = /^HTTP\/1\.([01]) (\d{3})(?:\s|$)/.exec(line) ?? [];
   return minor === undefined || (minor === "0" && status === "101") ? Number.NaN : Number(status);
 }
 
-/** Describes the answer that begins with that line: "status 404", or the line itself where it does not count. */
+/** Describes a status line: "status 404", or the line itself if it is invalid. */
 export function describeStatus(line: string): string {
   const status = statusOf(line);
   return Number.isNaN(status) ? quote(line) : `status ${status}`;
 }
 
-/** Rejects where the connection breaks before the answer is whole. */
+/** Rejects if the connection breaks before the response is complete. */
 export function requestHttp(
   { host, port, secure }: Target,
   conversation: Conversation,
@@ -58,7 +58,7 @@ export function requestHttp(
         method,
         path,
         headers: { ...length, ...headers },
-        // One connection for each, so that no case meets what another has left behind.
+        // Each request has its own connection, so that no case is affected by the connection of another case.
         agent: false,
         rejectUnauthorized: false,
       },

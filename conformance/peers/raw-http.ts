@@ -1,4 +1,4 @@
-// An HTTP request piece by piece on a connection of one's own, and its answer.
+// An HTTP request that is sent in pieces over a connection of its own, and its response.
 
 import { Failure } from "../harness/case.ts";
 import type { Context } from "../harness/context.ts";
@@ -9,7 +9,7 @@ import { ENDED, type TcpConnection } from "./tcp.ts";
 
 export interface RawAnswer {
   readonly status: number;
-  /** The first line of the answer. */
+  /** The status line. */
   readonly line: string;
   readonly body: string;
 }
@@ -27,19 +27,19 @@ export class RawRequests {
     return new RawRequests(await context.tcp(), context);
   }
 
-  /** The head of a request, with Host. */
+  /** Sends the head of a request, with Host. */
   head(first: string, ...fields: readonly string[]): void {
     const lines = [`${first} HTTP/1.1`, `Host: ${addressOf(this.#context.target)}`, ...fields];
     this.#write(Buffer.from([...lines, "", ""].join("\r\n"), "latin1"), lines.join(" ⏎ "));
   }
 
-  /** Bytes of a body. */
+  /** Sends bytes of a body. */
   piece(bytes: string | Uint8Array): void {
     const piece = Buffer.from(bytes);
     this.#write(piece, `${piece.length} bytes of the body: ${quote(piece.toString(), 40)}`);
   }
 
-  /** A body's chunk, of chunked transfer; an empty one is the last. */
+  /** Sends a chunk of a body in chunked transfer coding. An empty chunk is the last. */
   chunk(bytes: string | Uint8Array): void {
     const chunk = Buffer.from(bytes);
     const size = Buffer.from(`${chunk.length.toString(16)}\r\n`);
@@ -47,11 +47,11 @@ export class RawRequests {
     this.#write(all, `a chunk of ${chunk.length} bytes: ${quote(chunk.toString(), 40)}`);
   }
 
-  /** @throws Failure where the connection ends first */
+  /** @throws Failure if the connection ends first */
   async answer(): Promise<RawAnswer> {
     const { tcp } = this;
     let message = await tcp.next(measureAnswer);
-    // Without a length a body goes on to the end of the connection.
+    // A body without a length ends with the connection.
     if (message === undefined && tcp.input.length > 0) message = tcp.take(tcp.input.length);
     if (message === undefined) throw new Failure("an answer", ENDED);
     const text = Buffer.from(message).toString();
@@ -68,7 +68,7 @@ export class RawRequests {
   }
 }
 
-/** Bytes of an answer: those to a request by hand are short. */
+/** Longest response that is read, in bytes. The responses to these requests are short. */
 const MOST = 1024 * 1024;
 
 function measureAnswer(input: Uint8Array): number | undefined {

@@ -1,4 +1,4 @@
-// A Socket.IO server's side by hand, over Engine.IO 4 and a WebSocket.
+// The server's side of Socket.IO over Engine.IO 4 and a WebSocket, for clients under test.
 
 import { Failure } from "../harness/case.ts";
 import { quote } from "../harness/conversation.ts";
@@ -13,7 +13,7 @@ import { ENDED } from "./tcp.ts";
 import { TEXT } from "./websocket.ts";
 import type { WebSocketClientPeer } from "./websocket-client.ts";
 
-/** Engine.IO "Handshake". No client misses a ping in a case that is about something else. */
+/** Engine.IO "Handshake". The intervals are long, so that no client misses a ping in a case about something else. */
 const OPEN = JSON.stringify({
   sid: "AAAAAAAAAAAAAAAAAAAA",
   upgrades: [],
@@ -34,7 +34,7 @@ export class SocketioClientPeer {
     this.websocket.sendText(`0${OPEN}`);
   }
 
-  /** Sends packets, right or wrong, in one write. */
+  /** Sends packets, valid or invalid, in one write. */
   write(packets: readonly SentPacket[]): void {
     const bytes = encodePackets(packets, { masked: false });
     this.websocket.sendBytes(bytes, packets.map(describePacket).join(", and "));

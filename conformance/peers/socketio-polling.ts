@@ -1,4 +1,4 @@
-// A Socket.IO 5 client by hand, over Engine.IO 4 and HTTP long-polling.
+// A Socket.IO 5 client over Engine.IO 4 and HTTP long-polling.
 
 import { expect, Failure } from "../harness/case.ts";
 import type { Context } from "../harness/context.ts";
@@ -11,7 +11,7 @@ import {
   type SentPacket,
 } from "./socketio.ts";
 
-/** Stands between the packets of one payload. Engine.IO "Packet encoding". */
+/** Separates the packets of one payload. Engine.IO "Packet encoding". */
 const SEPARATOR = "\x1e";
 
 export class PollingPeer {
@@ -26,7 +26,7 @@ export class PollingPeer {
     this.handshake = handshake;
   }
 
-  /** A new session, in no namespace yet. */
+  /** Opens a new session, in no namespace yet. */
   static async open(context: Context): Promise<PollingPeer> {
     const path = `${context.target.socketioPath}?EIO=4&transport=polling`;
     const { status, body } = await context.http({ path });
@@ -44,7 +44,7 @@ export class PollingPeer {
     await this.#post(ofEngine);
   }
 
-  /** A server that refuses a payload may end the session, which the next poll shows. */
+  /** A server that refuses a payload may end the session. The next poll shows whether it did. */
   async #post(packets: readonly string[]): Promise<void> {
     await this.#context.http({
       method: "POST",
@@ -54,7 +54,7 @@ export class PollingPeer {
     });
   }
 
-  /** The next packet of Engine.IO that is no ping; `undefined` where the session is no more. */
+  /** Returns the next Engine.IO packet other than a ping, or `undefined` if the session has ended. */
   async #nextOfEngine(): Promise<string | undefined> {
     for (;;) {
       const packet = this.#came.shift();
@@ -72,7 +72,7 @@ export class PollingPeer {
     }
   }
 
-  /** The next packet of Socket.IO, with its attachments; `undefined` where the session is no more. */
+  /** Returns the next Socket.IO packet with its attachments, or `undefined` if the session has ended. */
   async next(): Promise<EncodedPacket | undefined> {
     const packet = await this.#nextOfEngine();
     if (packet === undefined) return undefined;

@@ -1,6 +1,5 @@
-// A Socket.IO 5 client by hand, over Engine.IO 4 and a WebSocket: it sends what it is told, right or
-// wrong. Pings are answered in the background, so that a case may listen to one client for as long
-// as it likes while others wait.
+// A Socket.IO 5 client over Engine.IO 4 and a WebSocket, for valid and for invalid packets. It answers pings in the
+// background, so that a case may read from one client for any time while others wait.
 
 import { isDeepStrictEqual } from "node:util";
 
@@ -21,41 +20,41 @@ import {
   type WebSocketPeer,
 } from "./websocket.ts";
 
-/** A packet as it travels: the text without Engine.IO's "4", and the attachments behind it. */
+/** A received packet: the text without Engine.IO's "4", and its attachments. */
 export interface EncodedPacket {
   readonly text: string;
   readonly attachments: readonly Uint8Array[];
 }
 
-/** A packet that is sent, right or wrong. */
+/** A packet to send, valid or invalid. */
 export interface SentPacket {
-  /** Missing: attachments only. */
+  /** The text of the packet. Missing: attachments only. */
   readonly text: string | undefined;
   readonly attachments: readonly Uint8Array[];
 }
 
-/** Socket.IO "Packet encoding": what stands in a text. */
+/** The parts of a packet's text (Socket.IO "Packet encoding"). */
 export interface PacketFields {
   readonly type: number;
-  /** How many attachments it announces. */
+  /** The number of attachments that the packet announces. */
   readonly count: number;
   readonly namespace: string;
-  /** Its digits, so that none is lost. */
+  /** The digits of the id, so that no digit is lost to rounding. */
   readonly id: string | undefined;
   readonly payload: unknown;
 }
 
-/** A placeholder, as JSON has it. */
+/** A placeholder of an attachment, as JSON. */
 export function placeholder(num: number | string): string {
   return `{"_placeholder":true,"num":${num}}`;
 }
 
-/** An EVENT of the main namespace, without bytes. */
+/** An EVENT of the main namespace, without attachments. */
 export function encodeEvent(data: readonly unknown[], id?: number): EncodedPacket {
   return { text: `2${id ?? ""}${JSON.stringify(data)}`, attachments: [] };
 }
 
-/** The messages of packets, each in one frame (RFC 6455 §5.2). */
+/** Encodes the messages of packets, each in one frame (RFC 6455 §5.2). */
 export function encodePackets(
   packets: readonly SentPacket[],
   { masked }: { readonly masked: boolean },
@@ -72,7 +71,7 @@ export function namespacePart(namespace: string): string {
   return namespace === "/" ? "" : `${namespace},`;
 }
 
-/** @throws Failure for what is no packet */
+/** @throws Failure if the packet is invalid */
 export function parsePacket(text: string): PacketFields {
   const match = /^([0-6])(?:(?<=[56])(\d+)-)?(?:(\/[^,]*),)?(\d+)?(.*)$/su.exec(text);
   if (match === null) throw new Failure("a Socket.IO packet", quote(text));
@@ -89,14 +88,14 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** For people. */
+/** Formats a packet for people. */
 export function describePacket({ text, attachments }: SentPacket): string {
   const packet = text === undefined ? "no packet" : quote(text);
   const bytes = attachments.map(({ length }) => length).join(" and ");
   return packet + (attachments.length === 0 ? "" : ` with attachments of ${bytes} bytes`);
 }
 
-/** @throws Failure unless both say the same: in JSON there are several ways to say it. */
+/** @throws Failure unless both packets are equal, with their payloads compared as JSON */
 export function expectSamePacket(got: EncodedPacket | undefined, expected: EncodedPacket): void {
   if (got === undefined) throw new Failure(describePacket(expected), ENDED);
   const same =
@@ -106,14 +105,14 @@ export function expectSamePacket(got: EncodedPacket | undefined, expected: Encod
   expect(same, describePacket(expected), describePacket(got));
 }
 
-/** What is in the open packet. Engine.IO "Handshake". */
+/** The fields of the open packet (Engine.IO "Handshake"). */
 export interface EngineHandshake {
   readonly sid: string;
-  /** Bytes of one message; without it as many as one likes. */
+  /** Largest message, in bytes. Missing: the server announces no limit. */
   readonly maxPayload: number;
 }
 
-/** @throws Failure for what is no open packet */
+/** @throws Failure unless the packet is an open packet */
 export function parseOpenPacket(text: string): EngineHandshake {
   const data: unknown = text.startsWith("0") ? parseJson(text.slice(1)) : undefined;
   if (typeof data !== "object" || data === null) throw new Failure("an open packet", quote(text));
@@ -126,7 +125,7 @@ export function parseOpenPacket(text: string): EngineHandshake {
   return { sid, maxPayload };
 }
 
-/** The session id with which a server answers CONNECT. @throws Failure for any other packet */
+/** Returns the session id with which a server answers CONNECT. @throws Failure for any other packet */
 export function sidOf(packet: EncodedPacket, namespace: string): string {
   const { payload } = parsePacket(packet.text);
   const sid =
@@ -141,7 +140,10 @@ export function sidOf(packet: EncodedPacket, namespace: string): string {
   return sid;
 }
 
-/** What the server was given with CONNECT, as it says in the event "auth". @throws Failure for any other packet */
+/**
+ * Returns the payload of the client's CONNECT, which the server returns in the event "auth". @throws Failure for any
+ * other packet
+ */
 export function authOf(packet: EncodedPacket, namespace: string): unknown {
   const { type, namespace: where, payload } = parsePacket(packet.text);
   const [event, auth] = Array.isArray(payload) ? payload : [];
@@ -175,7 +177,7 @@ export class SocketioPeer {
       });
   }
 
-  /** A new connection, in no namespace yet. */
+  /** Opens a new connection, in no namespace yet. */
   static async open(context: Context): Promise<SocketioPeer> {
     const path = `${context.target.socketioPath}?EIO=4&transport=websocket`;
     const websocket = await context.websocket({ path });
@@ -184,7 +186,7 @@ export class SocketioPeer {
     return new SocketioPeer(websocket, handshake, context.target);
   }
 
-  /** A new connection that has joined the main namespace. */
+  /** Opens a new connection and joins the main namespace. */
   static async connected(context: Context): Promise<SocketioPeer> {
     const peer = await SocketioPeer.open(context);
     peer.sendConnect();
@@ -199,13 +201,13 @@ export class SocketioPeer {
     this.send(`0${namespacePart(namespace)}`);
   }
 
-  /** Sends a packet without attachments. @throws Skip where the server lacks what it asks for */
+  /** Sends a packet without attachments. @throws Skip if the server lacks a behaviour that it needs */
   send(text: string): void {
     needBehaviourOf(this.#target, text);
     this.write([{ text, attachments: [] }]);
   }
 
-  /** Sends packets in one write, whatever the server lacks. */
+  /** Sends packets in one write, without checking which behaviours the server lacks. */
   write(packets: readonly SentPacket[]): void {
     const bytes = encodePackets(packets, { masked: true });
     this.websocket.sendBytes(bytes, packets.map(describePacket).join(", and "));
@@ -215,7 +217,7 @@ export class SocketioPeer {
     this.send(encodeEvent(data, id).text);
   }
 
-  /** The next packet; `undefined` at the end of the connection. @throws Failure for what is none */
+  /** Returns the next packet, or `undefined` at the end of the connection. @throws Failure if it is invalid */
   async next(): Promise<EncodedPacket | undefined> {
     for (;;) {
       const packet = this.#packets.shift();
@@ -228,14 +230,14 @@ export class SocketioPeer {
     }
   }
 
-  /** The next packet. @throws Failure at the end of the connection */
+  /** Returns the next packet. @throws Failure at the end of the connection */
   async expectNext(expected: string): Promise<EncodedPacket> {
     const packet = await this.next();
     if (packet === undefined) throw new Failure(expected, ENDED);
     return packet;
   }
 
-  /** Whether a ping of the WebSocket is answered before the connection ends. */
+  /** Returns whether a ping of the WebSocket is answered before the connection ends. */
   ping(): Promise<boolean> {
     if (this.#ended) return Promise.resolve(false);
     return new Promise((resolve) => {
@@ -244,12 +246,12 @@ export class SocketioPeer {
     });
   }
 
-  /** A packet that has come and was not taken. */
+  /** Returns a packet that was received and not yet taken. */
   get waiting(): EncodedPacket | undefined {
     return this.#packets[0];
   }
 
-  /** Takes messages until the end. */
+  /** Reads messages until the end of the connection. */
   async #read(): Promise<void> {
     let unfinished: { readonly text: string; readonly attachments: Uint8Array[] } | undefined;
     for (let message = await this.#message(); message; message = await this.#message()) {
@@ -263,7 +265,7 @@ export class SocketioPeer {
         if (count === 0) this.#add(packet);
         else unfinished = packet;
       } else if (text !== undefined) {
-        // "close" and "noop" of Engine.IO say nothing here; a probe's packets do not belong here.
+        // The packets "close" and "noop" of Engine.IO have no effect here, and probes do not occur.
         expect(/^[16]/.test(text), "a packet of Engine.IO", quote(text));
       } else if (bytes !== undefined) {
         if (unfinished === undefined) {
@@ -282,7 +284,7 @@ export class SocketioPeer {
     this.#wake();
   }
 
-  /** The next message; `undefined` when the server has closed. */
+  /** Returns the next message, or `undefined` when the server has closed the connection. */
   async #message(): Promise<{ text?: string; bytes?: Uint8Array } | undefined> {
     const payloads: Uint8Array[] = [];
     let opcode = CONTINUATION;

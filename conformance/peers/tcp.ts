@@ -1,4 +1,4 @@
-// A TCP or TLS connection whose bytes are awaited, and recorded by who knows what they mean.
+// A TCP or TLS connection. Its callers wait for bytes, and record them, because they know their meaning.
 
 import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
@@ -6,10 +6,10 @@ import { connect as connectTls } from "node:tls";
 import { Failure } from "../harness/case.ts";
 import type { Target } from "../harness/target.ts";
 
-/** The server has ended the connection. */
+/** Describes the end of the connection by the server, for failures. */
 export const ENDED = "the end of the connection";
 
-/** Bytes that a server may say at a time: four of the largest messages that a case is about. */
+/** Most bytes that may wait to be read: four of the largest messages of any case. */
 export const MOST_BYTES = 64 * 1024 * 1024;
 
 export function flooded(): Failure {
@@ -18,8 +18,8 @@ export function flooded(): Failure {
 
 export class TcpConnection {
   readonly #socket: Socket;
-  // What has come is from #start to #end. What was taken before may still be in use: nothing is
-  // ever written over it.
+  // The unread bytes are from #start to #end. Bytes that were read may still be in use, so they are never
+  // overwritten.
   #buffer: Uint8Array = new Uint8Array(0);
   #start = 0;
   #end = 0;
@@ -41,7 +41,7 @@ export class TcpConnection {
     socket.on("error", end).on("end", end).on("close", end);
   }
 
-  /** Rejects where nothing listens. */
+  /** Rejects if nothing listens at the address. */
   static open(target: Target): Promise<TcpConnection> {
     return new Promise((resolve, reject) => {
       const socket = dial(target, () => {
@@ -52,7 +52,7 @@ export class TcpConnection {
     });
   }
 
-  /** What has come and was not taken. */
+  /** The bytes that were received and not yet taken. */
   get input(): Uint8Array {
     return this.#buffer.subarray(this.#start, this.#end);
   }
@@ -65,12 +65,12 @@ export class TcpConnection {
     if (this.#socket.writable) this.#socket.write(bytes);
   }
 
-  /** TCP's FIN: nothing more will be said; what comes is still read. */
+  /** Sends FIN. The harness still reads. */
   end(): void {
     this.#socket.end();
   }
 
-  /** Does not read until resume(), so that the server's sending comes to a stop. */
+  /** Stops reading until resume(), so that the server has to stop sending. */
   pause(): void {
     this.#socket.pause();
   }
@@ -83,19 +83,19 @@ export class TcpConnection {
     this.#socket.destroy();
   }
 
-  /** TCP's RST. */
+  /** Sends RST. */
   reset(): void {
     this.#socket.resetAndDestroy();
   }
 
-  /** Takes `count` bytes of what has come. */
+  /** Takes `count` of the received bytes. */
   take(count: number): Uint8Array {
     const taken = this.input.subarray(0, count);
     this.#start += taken.length;
     return taken;
   }
 
-  /** Resolves when more has come, or the end; at once where it has ended. */
+  /** Resolves when more bytes were received or the connection has ended. */
   more(): Promise<void> {
     if (this.#ended) return Promise.resolve();
     return new Promise((resolve) => {
@@ -103,7 +103,10 @@ export class TcpConnection {
     });
   }
 
-  /** Takes bytes as soon as `measure` says how many of those that have come belong together; `undefined` at the end of the connection. */
+  /**
+   * Takes the next unit. `measure` returns its number of bytes, or `undefined` if more bytes are needed to know.
+   * Resolves to `undefined` at the end of the connection.
+   */
   async next(measure: (input: Uint8Array) => number | undefined): Promise<Uint8Array | undefined> {
     for (;;) {
       const { input } = this;
@@ -115,13 +118,13 @@ export class TcpConnection {
     }
   }
 
-  /** Resolves when the server has ended the connection. @throws Failure when it says something before */
+  /** Resolves when the server has ended the connection. @throws Failure if the server sends bytes before that */
   async untilEnd(): Promise<void> {
     while (!this.#ended && this.input.length === 0) await this.more();
     if (this.input.length > 0) throw new Failure(ENDED, `${this.input.length} bytes`);
   }
 
-  /** Room is doubled, so that a message of many chunks is not copied for each of them. */
+  /** The buffer doubles its size, so that a message of many chunks is not copied for each chunk. */
   #add(chunk: Uint8Array): void {
     const { input } = this;
     if (input.length + chunk.length > MOST_BYTES) {
@@ -147,10 +150,10 @@ export class TcpConnection {
   }
 }
 
-/** A connection that is being made, over TLS where the target is. Its certificate is not checked. */
+/** Opens a connection, over TLS if the target uses TLS. The certificate is not checked. */
 export function dial({ host, port, secure }: Target, onConnected: () => void): Socket {
   if (!secure) return connectTcp({ host, port }, onConnected);
-  // RFC 6066 §3: a name for which a certificate is asked, and not an address.
+  // RFC 6066 §3: the server name is a host name, not an address.
   const name = isIP(host) === 0 ? { servername: host } : {};
   return connectTls({ host, port, rejectUnauthorized: false, ...name }, onConnected);
 }

@@ -1,5 +1,4 @@
-// A WebSocket server's side by hand: what the client sends is held to what every client must do.
-// RFC 6455 §5.
+// The server's side of a WebSocket, which checks that the client under test follows RFC 6455 §5.
 
 import { expect, Failure } from "../harness/case.ts";
 import type { Context } from "../harness/context.ts";
@@ -17,7 +16,7 @@ import {
   WebSocketPeer,
 } from "./websocket.ts";
 
-/** §7.4.1 and §7.4.2: codes that may be in a close frame. */
+/** §7.4.1 and §7.4.2: codes that a close frame may have. */
 const CLOSE_CODES = [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014];
 
 export interface ClientMessage {
@@ -25,23 +24,23 @@ export interface ClientMessage {
   readonly payload: Uint8Array;
 }
 
-/** What the server side knows of an answer: nothing, since it has sent it. */
+/** The fields of a response that the server side does not need, because it has sent the response itself. */
 const OWN_ANSWER: HandshakeAnswer = { status: 101, line: "", headers: new Map(), key: "" };
 
 export class WebSocketClientPeer extends WebSocketPeer {
-  /** The masking keys of the frames that have come, in hex. */
+  /** The masking keys of the received frames, in hex. */
   readonly keys = new Set<string>();
 
   constructor(tcp: TcpConnection, { target, conversation }: Context) {
     super(tcp, OWN_ANSWER, target, conversation, "client");
   }
 
-  /** Sends a frame; unmasked, as a server must, unless the options say otherwise. */
+  /** Sends a frame, unmasked unless the options say otherwise, because a server must not mask. */
   override send(options: FrameOptions): void {
     super.send({ masked: false, ...options });
   }
 
-  /** @throws Failure also for a close code that may not be sent */
+  /** @throws Failure also for a close code that must not be sent */
   override async next(): Promise<Frame | undefined> {
     const frame = await super.next();
     if (frame?.key !== undefined) this.keys.add(Buffer.from(frame.key).toString("hex"));
@@ -53,7 +52,7 @@ export class WebSocketClientPeer extends WebSocketPeer {
     return frame;
   }
 
-  /** The next message; `undefined` where the client closes or has gone. Pings are answered. */
+  /** Returns the next message, or `undefined` when the client has closed the connection. Pings are answered. */
   async nextMessage(): Promise<ClientMessage | undefined> {
     const payloads: Uint8Array[] = [];
     let opcode = CONTINUATION;
@@ -78,7 +77,7 @@ export class WebSocketClientPeer extends WebSocketPeer {
     return message;
   }
 
-  /** Closes as a server does that has no more to say, and sees that the client takes part. */
+  /** Closes the connection, and expects the client's close frame. */
   async close(code = 1000): Promise<void> {
     this.sendClose(code);
     await this.expectClosed();

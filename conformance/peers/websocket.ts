@@ -1,5 +1,5 @@
-// A WebSocket client by hand: it sends what it is told, right or wrong, and reads frames as they are.
-// RFC 6455 §4.1, §5.2. It shares no code with any implementation that it tests.
+// A WebSocket client (RFC 6455 §4.1, §5.2) for valid and for invalid frames. It shares no code with the
+// implementations under test.
 
 import { createHash, randomBytes } from "node:crypto";
 
@@ -33,30 +33,30 @@ export interface Frame {
   readonly rsv: number;
   readonly opcode: number;
   readonly masked: boolean;
-  /** Of a masked frame. */
+  /** The payload of a masked frame before unmasking. */
   readonly key?: Uint8Array;
-  /** Unmasked. */
+  /** The payload, unmasked. */
   readonly payload: Uint8Array;
 }
 
 export interface FrameOptions {
-  /** Default `true`. */
+  /** Default: `true`. */
   readonly fin?: boolean;
-  /** RSV1 to RSV3 as a number: 4, 2, 1. Default 0. */
+  /** RSV1 to RSV3 as a number: 4, 2, 1. Default: 0. */
   readonly rsv?: number;
   readonly opcode: number;
   readonly payload?: string | Uint8Array;
-  /** Default `true`, as a client must. */
+  /** Default: `true`, because a client must mask its frames. */
   readonly masked?: boolean;
-  /** Default: one at random. */
+  /** Default: a random key. */
   readonly key?: Uint8Array;
-  /** In how many bytes the length is written: 0, 2 or 8 behind the first. Default: the fewest. */
+  /** Bytes of the extended length: 0, 2 or 8. Default: the fewest that suffice. */
   readonly lengthBytes?: 0 | 2 | 8;
-  /** The length that is claimed. Default: that of the payload. */
+  /** The length in the header. Default: the length of the payload. */
   readonly length?: bigint | number;
 }
 
-/** A frame of a client, as bytes; also one that is wrong. */
+/** Encodes a frame of a client, valid or invalid. */
 export function encodeFrame(options: FrameOptions): Uint8Array {
   const { fin = true, rsv = 0, opcode, payload = "", masked = true } = options;
   const body = Buffer.from(payload);
@@ -76,12 +76,12 @@ export function encodeFrame(options: FrameOptions): Uint8Array {
   return frame;
 }
 
-/** The payload of a close frame. */
+/** Returns the payload of a close frame. */
 export function closePayload(code: number, reason: string | Uint8Array = ""): Uint8Array {
   return Buffer.concat([Buffer.of(code >> 8, code & 0xff), Buffer.from(reason)]);
 }
 
-/** How many bytes the first frame in `input` has, if its header is there. */
+/** Returns the number of bytes of the first frame in `input`, if its header is complete. */
 export function measureFrame(input: Uint8Array): number | undefined {
   const second = input[1];
   if (second === undefined) return undefined;
@@ -99,7 +99,7 @@ export function measureFrame(input: Uint8Array): number | undefined {
   return head + length;
 }
 
-/** @param bytes one whole frame */
+/** @param bytes one complete frame */
 export function decodeFrame(bytes: Uint8Array): Frame {
   const [first = 0, second = 0] = bytes;
   const short = second & 0x7f;
@@ -119,7 +119,7 @@ export function decodeFrame(bytes: Uint8Array): Frame {
   };
 }
 
-/** A frame for people: `text frame, fin, masked: "hello"`. */
+/** Describes a frame for people: `text frame, fin, masked: "hello"`. */
 export function describeFrame({ fin, rsv, opcode, masked, payload }: Frame): string {
   const name = NAMES[opcode] ?? `reserved opcode 0x${opcode.toString(16)}`;
   const flags = `${fin ? ", fin" : ""}${rsv === 0 ? "" : `, rsv ${rsv.toString(2).padStart(3, "0")}`}${masked ? ", masked" : ""}`;
@@ -135,20 +135,20 @@ export function describeFrame({ fin, rsv, opcode, masked, payload }: Frame): str
   return `${name} frame${flags}${said}`;
 }
 
-/** What the frames of one end must be, one behind the other. */
+/** Checks the frames of one end, in order. */
 export class FrameRules {
-  /** permessage-deflate was agreed on, which has a use for RSV1 (RFC 7692 §6). */
+  /** Whether permessage-deflate was negotiated, which uses RSV1 (RFC 7692 §6). */
   deflate = false;
   readonly #masked: boolean;
-  // A message is under way whose last fragment has not come.
+  // Whether the last fragment of a message is still missing.
   #fragmented = false;
 
   constructor(sender: "client" | "server") {
-    // §5.1: a client masks all of its frames, and a server none.
+    // §5.1: a client masks all of its frames, and a server masks none.
     this.#masked = sender === "client";
   }
 
-  /** @param bytes as it came @throws Failure for a frame that must not be sent */
+  /** @param bytes the received bytes of the frame @throws Failure if the frame must not be sent */
   check(frame: Frame, bytes: Uint8Array): void {
     const { fin, rsv, opcode, masked, payload } = frame;
     const got = describeFrame(frame);
@@ -174,13 +174,13 @@ export class FrameRules {
   }
 }
 
-/** The code of a close frame: 1005, "no code", for one that has none (§7.1.5). */
+/** Returns the code of a close frame: 1005, "no code", if the frame is empty (§7.1.5). */
 export function closeCodeOf({ payload }: Pick<Frame, "payload">): number {
   const [high, low] = payload;
   return high === undefined || low === undefined ? 1005 : high * 256 + low;
 }
 
-/** §5.5.1: it is empty, or has a code and a reason in UTF-8. @throws Failure for any other */
+/** §5.5.1: a close frame is empty, or has a code and a reason in UTF-8. @throws Failure for any other payload */
 function checkCloseBody(frame: Frame): void {
   const { payload } = frame;
   const form = "a close frame that is empty or has a code (RFC 6455 §5.5.1)";
@@ -191,30 +191,30 @@ function checkCloseBody(frame: Frame): void {
 }
 
 export interface WebSocketOptions {
-  /** With its query. Default: where the target echoes. */
+  /** The path with its query. Default: the path of the echo. */
   readonly path?: string;
-  /** Further header fields, or other values for those of the handshake; `undefined` leaves one out. */
+  /** Additional header fields, or other values for those of the handshake. `undefined` leaves a field out. */
   readonly headers?: Readonly<Record<string, string | undefined>>;
-  /** Bytes that are sent in one piece with the request. */
+  /** Bytes that are written together with the request. */
   readonly behind?: Uint8Array;
 }
 
 export interface HandshakeAnswer {
-  /** `NaN` for an answer that does not count, see `statusOf()`. */
+  /** `NaN` for an invalid status line, see `statusOf()`. */
   readonly status: number;
-  /** The first line of the answer. */
+  /** The status line. */
   readonly line: string;
-  /** Names in lower case; several of one name are joined by ", ". */
+  /** Names in lower case. Several fields of one name are joined by ", ". */
   readonly headers: ReadonlyMap<string, string>;
   readonly key: string;
 }
 
-/** What Sec-WebSocket-Accept must be for a key (§4.2.2). */
+/** Returns the required Sec-WebSocket-Accept for a key (§4.2.2). */
 export function acceptFor(key: string): string {
   return createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
 }
 
-/** Sends a handshake's request and reads the head of the answer. @throws Failure for none */
+/** Sends the request of a handshake and reads the head of the response. @throws Failure if there is no response */
 export async function shakeHands(
   tcp: TcpConnection,
   target: Target,
@@ -236,7 +236,7 @@ export async function shakeHands(
   return requestUpgrade(tcp, conversation, [`GET ${path} HTTP/1.1`, ...lines], key, behind);
 }
 
-/** As shakeHands(), with every line of the request as it is given. */
+/** Like shakeHands(), with the given lines as the request. */
 export async function requestUpgrade(
   tcp: TcpConnection,
   conversation: Conversation,
@@ -250,14 +250,14 @@ export async function requestUpgrade(
   return readHandshakeAnswer(tcp, conversation, key);
 }
 
-/** The head of a request, with every line as it is given. */
+/** Returns the head of a request with the given lines. */
 export function encodeRequest(lines: readonly string[]): Uint8Array {
   return Buffer.from([...lines, "", ""].join("\r\n"), "latin1");
 }
 
 const LONGEST_HEAD = 64 * 1024;
 
-/** Reads the head of the answer to a request that was sent with that key. @throws Failure for none */
+/** Reads the head of the response to a request with that key. @throws Failure if there is no response */
 export async function readHandshakeAnswer(
   tcp: TcpConnection,
   conversation: Conversation,
@@ -285,7 +285,7 @@ export async function readHandshakeAnswer(
   return { status, line: first, headers: answered, key };
 }
 
-/** Between two pieces the reader has its turn, so that it sees them apart, if the network does not join them. */
+/** Waits between two pieces, so that the reader receives them separately, unless the network joins them. */
 export async function writeInPieces(
   tcp: TcpConnection,
   bytes: Uint8Array,
@@ -293,8 +293,8 @@ export async function writeInPieces(
 ): Promise<void> {
   for (let at = 0; at < bytes.length; at += piece) {
     tcp.write(bytes.subarray(at, at + piece));
-    // The timer is for a server in another process. One in this process reads before the immediate,
-    // which comes behind the reading of its turn.
+    // The timer is for a server in another process. A server in this process reads its sockets before the immediate
+    // runs.
     await new Promise((resolve) => setTimeout(() => setImmediate(resolve), 1));
   }
 }
@@ -306,9 +306,9 @@ export class WebSocketPeer {
   readonly #target: Target;
   readonly #conversation: Conversation;
   readonly #sender: "client" | "server";
-  /** Frames that have come and are looked at once more. */
+  /** Frames that were already received and are returned again. */
   readonly #ahead: (Frame | undefined)[] = [];
-  /** What next() has returned since an attempt began. */
+  /** The frames that next() has returned since an attempt began. */
   #seen: (Frame | undefined)[] | undefined;
 
   constructor(
@@ -337,12 +337,12 @@ export class WebSocketPeer {
     return new WebSocketPeer(tcp, handshake, target, conversation);
   }
 
-  /** @throws Skip where the server lacks it */
+  /** @throws Skip if the server lacks the behaviour */
   need(behaviour: Behaviour): void {
     needBehaviour(this.#target, behaviour);
   }
 
-  /** A header field of the server's answer, or "". */
+  /** Returns a header field of the server's response, or "". */
   header(name: string): string {
     return this.handshake.headers.get(name) ?? "";
   }
@@ -368,13 +368,13 @@ export class WebSocketPeer {
     this.send({ opcode: CLOSE, payload });
   }
 
-  /** As sendBytes(), in pieces of so many bytes that are read one by one, as far as that can be brought about. */
+  /** Like sendBytes(), in pieces of so many bytes that the reader receives separately, as far as this is possible. */
   async sendBytesInPieces(bytes: Uint8Array, meaning: string, piece: number): Promise<void> {
     this.#conversation.sent(bytes, `${meaning} of ${piece} bytes`);
     await writeInPieces(this.tcp, bytes, piece);
   }
 
-  /** Sends bytes as they are. */
+  /** Sends bytes unchanged. */
   sendBytes(bytes: Uint8Array, meaning: string): void {
     this.#conversation.sent(bytes, meaning);
     this.tcp.write(bytes);
@@ -395,7 +395,10 @@ export class WebSocketPeer {
     }
   }
 
-  /** The next frame, or `undefined` at the end of the connection. @throws Failure for one that no server may send */
+  /**
+   * Returns the next frame, or `undefined` at the end of the connection. @throws Failure if no server may send the
+   * frame
+   */
   async next(): Promise<Frame | undefined> {
     const frame = this.#ahead.length > 0 ? this.#ahead.shift() : await this.#read();
     this.#seen?.push(frame);
@@ -417,7 +420,7 @@ export class WebSocketPeer {
     return frame;
   }
 
-  /** The next message, of one frame or several; control frames between them are passed over. */
+  /** Returns the next message, from one frame or several. Control frames between them are ignored. */
   async message(): Promise<{ readonly opcode: number; readonly payload: Uint8Array }> {
     const payloads: Uint8Array[] = [];
     let opcode = CONTINUATION;
@@ -432,7 +435,7 @@ export class WebSocketPeer {
     }
   }
 
-  /** The next frame must be of that opcode; with that payload, if it is given. */
+  /** Expects a frame with this opcode next, and with this payload if it is given. */
   async expectFrame(opcode: number, payload?: string | Uint8Array): Promise<Frame> {
     const frame = await this.next();
     const name = `a ${NAMES[opcode]} frame`;
@@ -447,7 +450,7 @@ export class WebSocketPeer {
     return frame;
   }
 
-  /** The next message must be that text, or those bytes. */
+  /** Expects this text or these bytes as the next message. */
   async expectMessage(message: string | Uint8Array): Promise<void> {
     this.need("websocket-echo");
     const { opcode, payload } = await this.message();
@@ -462,7 +465,7 @@ export class WebSocketPeer {
     );
   }
 
-  /** The next frame must be a close frame, with one of these codes if any are given. */
+  /** Expects a close frame next, with one of these codes if any are given. */
   async expectCloseFrame(codes: readonly number[] = []): Promise<void> {
     const wanted =
       codes.length === 0 ? "a close frame" : `a close frame with ${codes.join(" or ")}`;
@@ -474,7 +477,7 @@ export class WebSocketPeer {
     expect(codes.length === 0 || codes.includes(code), wanted, `code ${code}`);
   }
 
-  /** The next frame must be a close frame, and the end of TCP must follow: first the server's (§7.1.1). */
+  /** Expects a close frame next, and then the end of TCP. The server ends TCP first (§7.1.1). */
   async expectClosed(codes: readonly number[] = []): Promise<void> {
     await this.expectCloseFrame(codes);
     if (this.#sender === "client") this.tcp.end();
@@ -482,8 +485,8 @@ export class WebSocketPeer {
   }
 
   /**
-   * The other end must fail the connection (§7.1.7): it ends it, with a close frame before it or with
-   * none, and says nothing else. That the frame has one of these codes is a SHOULD, or less.
+   * Expects the other end to fail the connection (§7.1.7): it ends the connection, with or without a close frame, and
+   * sends nothing else. That the close frame has one of these codes is a SHOULD, or INFO.
    */
   async expectFailed(codes: readonly number[], severityOfCode: Severity = "SHOULD"): Promise<void> {
     const wanted = `the connection failed with ${codes.join(" or ")}, or without a close frame`;
@@ -494,14 +497,14 @@ export class WebSocketPeer {
     }
     expect(frame.opcode === CLOSE, wanted, describeFrame(frame));
     checkCloseBody(frame);
-    // §7.1.1: it is the server that ends TCP.
+    // §7.1.1: the server ends TCP.
     if (this.#sender === "client") this.answerClose(frame);
     await this.expectEnd();
     const code = closeCodeOf(frame);
     expect(codes.includes(code), wanted, `code ${code}`, severityOfCode);
   }
 
-  /** What has ended is the connection, and not the server. */
+  /** Checks that only the connection has ended, and that the server still accepts connections. */
   async #expectServer(): Promise<void> {
     const again = await TcpConnection.open(this.#target).catch((error: unknown) => {
       throw new Failure("a server that is still there", `${error}`);
@@ -509,19 +512,19 @@ export class WebSocketPeer {
     again.destroy();
   }
 
-  /** Answers a close frame of a client, as a server does. */
+  /** Answers a client's close frame, and ends TCP. */
   answerClose(frame: Frame): void {
     this.send({ opcode: CLOSE, payload: frame.payload.subarray(0, 2) });
     this.tcp.end();
   }
 
-  /** The other end must end TCP, and say nothing more. It is answered as §7.1.1 has it. */
+  /** Expects the other end to end TCP, with no bytes before that (§7.1.1). */
   async expectEnd(): Promise<void> {
     await this.tcp.untilEnd();
     this.#conversation.note(`the ${this.#sender} has ended the connection`);
   }
 
-  /** It is still there: a ping is answered, with nothing before the pong. */
+  /** Expects the connection to be open: a ping is answered, with nothing before the pong. */
   async expectAlive(): Promise<void> {
     const payload = randomBytes(8);
     this.send({ opcode: PING, payload });

@@ -1,6 +1,6 @@
 // The style and the script of the page that reports/html.ts writes.
 
-/** Each colour of text has a contrast of 4.5 to 1 or more on each ground it stands on (WCAG 2.2, 1.4.3). */
+/** Each text colour has a contrast of at least 4.5 to 1 on each background that it is used on (WCAG 2.2, 1.4.3). */
 export const STYLE = `
 :root {
   --ground: #f6f7f9; --raised: #ffffff; --sunken: #eef0f4; --line: #d9dde4; --edge: #767f8d;

@@ -1,4 +1,4 @@
-// The report as one page that needs nothing else: no request, no script to be read.
+// The report as one self-contained HTML page, which sends no requests.
 
 import { createHash } from "node:crypto";
 import { SEVERITIES } from "../harness/case.ts";
@@ -20,15 +20,15 @@ import {
   type Report,
 } from "./report.ts";
 
-/** How much of a conversation is shown: of a case that passed little, lest the page grow too big. */
+/** How much of a conversation is shown. Passed cases show little, because the page would be too large. */
 const PASSED = { bytes: 32, lines: 40 } as const;
 const OTHERS = { bytes: Number.POSITIVE_INFINITY, lines: Number.POSITIVE_INFINITY } as const;
-/** Failures are unfolded from the beginning, unless they are so many that nobody finds the next. */
+/** Up to so many failures are unfolded initially. With more, the next failure would be hard to find. */
 const UNFOLDED = 12;
-/** So many of them are listed at the beginning. */
+/** Most failures that are listed at the top of the page. */
 const LINKS = 50;
 
-/** HTML that is written as it is. All else is escaped where it is put in. */
+/** HTML that is inserted unchanged. Every other value is escaped when it is inserted. */
 class Markup {
   readonly text: string;
 
@@ -102,7 +102,7 @@ ${[...groups].map(([group, members]) => renderGroup(group, members, failed))}
   return page.text;
 }
 
-/** Only what stands in the page itself is run and applied. */
+/** Returns the Content-Security-Policy, which allows only the script and the style of the page itself. */
 function policy(): string {
   const hash = (text: string): string =>
     `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
@@ -145,7 +145,7 @@ ${notes.length === 0 ? NOTHING : html`<ul class="notes">${notes.map((note) => ht
 </header>`;
 }
 
-/** "2 MUSTs"; with --strict "1 MUST and 2 SHOULDs". */
+/** Formats "2 MUSTs", or "1 MUST and 2 SHOULDs" with --strict. */
 function breachesOf({ results, strict }: Pick<Report, "results" | "strict">): string {
   const breaches = results.filter((result) => isBreach(result, strict));
   const parts = SEVERITIES.flatMap((severity) => {
@@ -168,7 +168,7 @@ function renderOverview(results: readonly Result[]): Markup {
 </table>`;
 }
 
-/** The policy allows no style in an attribute; the shapes of SVG need none. */
+/** The policy forbids style attributes. SVG shapes need none. */
 function renderBar({ passed, failed, skipped }: Counts): Markup {
   const all = passed + failed + skipped;
   let at = 0;
@@ -200,7 +200,7 @@ function renderFilter(results: readonly Result[]): Markup {
     ["skipped", `Skipped ${skipped}`],
     ["passed", `Passed ${passed}`],
   ] as const;
-  // Of no use without the script, which shows it.
+  // The filter needs the script, which shows it.
   return html`<div id="filter" role="search" hidden>
 <fieldset>
 <legend>Outcome</legend>
@@ -266,7 +266,7 @@ ${rest > 0 ? html`<p class="quiet">… and ${rest} more, which the JSON report h
 function renderUtterance(utterance: Utterance, most: number): Markup {
   const { at, direction, bytes, length, meaning } = utterance;
   const shown = hex(bytes, most);
-  // The head of an HTTP message, as the kit writes it.
+  // The head of an HTTP message, as the kit formats it.
   const lines = meaning.split(" ⏎ ").map((line) => html`<span>${line}</span>`);
   const more = length > Math.min(bytes.length, most) ? ` ${length} bytes` : "";
   const cell = shown === "" ? NOTHING : html`<code>${shown}</code><small>${more}</small>`;

@@ -1,4 +1,4 @@
-// The report for programs: all that is kept, with bytes in hex.
+// The report for programs: all data of the run, with bytes in hex.
 
 import { count, type Report } from "./report.ts";
 

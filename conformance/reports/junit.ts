@@ -1,4 +1,4 @@
-// The report in the XML that CI servers read, as JUnit's reports are.
+// The report in the XML of JUnit, which CI servers read.
 
 import { hex } from "../harness/conversation.ts";
 import type { Result } from "../harness/runner.ts";
@@ -28,7 +28,7 @@ export function renderJunit(report: Report): string {
   ].join("\n");
 }
 
-/** A suite of its own: the table of a CI server knows no other way to be red. */
+/** A suite of its own that fails, because the table of a CI server has no other way to show that the run failed. */
 function renderGone(gone: string, where: string): string[] {
   return [
     `  <testsuite name="run" ${where} ${counts([], false, gone)} time="0.000">`,
@@ -93,7 +93,7 @@ function seconds(milliseconds: number): string {
   return (milliseconds / 1000).toFixed(3);
 }
 
-/** For text and attributes; ends of lines stay as they are. XML has no way to write most controls. */
+/** Escapes text and attributes. Line ends are kept. XML cannot represent most control characters. */
 function escapeXml(text: string): string {
   return text
     .split("\n")

@@ -1,21 +1,21 @@
-// What every report is made of.
+// The data of every report.
 
 import { LAYERS, type Layer, SEVERITIES } from "../harness/case.ts";
 import type { Outcome, Result } from "../harness/runner.ts";
 
 export interface Report {
-  /** What was tested: its URL. */
+  /** The URL of what was tested. */
   readonly target: string;
-  /** When, as ISO 8601 has it. */
+  /** The time of the run, in ISO 8601. */
   readonly date: string;
-  /** With what: "barewire 0.1.0, Node 22.1.0, linux". */
+  /** The versions: "barewire 0.1.0, Node 22.1.0, linux". */
   readonly versions: string;
   readonly milliseconds: number;
-  /** Sentences about what was not tested, and why. */
+  /** Sentences about what was not tested, with the reasons. */
   readonly notes: readonly string[];
-  /** Where what was tested went away before the end: a sentence that says so, and how much was not run. */
+  /** If the server or client disappeared before the end: a sentence that says so, and how many cases did not run. */
   readonly gone: string | undefined;
-  /** SHOULD counts like MUST. */
+  /** Whether a failed SHOULD fails the run, like a MUST. */
   readonly strict: boolean;
   readonly results: readonly Result[];
 }
@@ -35,14 +35,14 @@ export function count(results: readonly Result[]): Counts {
   return counts;
 }
 
-/** The failures, those that weigh most first, and else in the order of the cases. */
+/** Returns the failures, most severe first, otherwise in the order of the cases. */
 export function failuresOf(results: readonly Result[]): Result[] {
   return SEVERITIES.flatMap((severity) =>
     results.filter((result) => result.outcome === "failed" && result.severity === severity),
   );
 }
 
-/** "1 MUST, 2 SHOULD"; "" where nothing has failed. */
+/** Formats "1 MUST, 2 SHOULD". Returns "" if nothing has failed. */
 export function bySeverity(results: readonly Result[]): string {
   const failures = failuresOf(results);
   return SEVERITIES.flatMap((severity) => {
@@ -51,22 +51,22 @@ export function bySeverity(results: readonly Result[]): string {
   }).join(", ");
 }
 
-/** Is it a failure for which the whole run has failed? */
+/** Returns whether this failure fails the whole run. */
 export function isBreach({ outcome, severity }: Result, strict: boolean): boolean {
   return outcome === "failed" && (severity === "MUST" || (strict && severity === "SHOULD"));
 }
 
-/** Has the whole run failed? The exit status says so, and each report says the same. */
+/** Returns whether the run has failed. The exit status and all reports use this. */
 export function isFailed({ gone, results, strict }: Report): boolean {
   return gone !== undefined || results.some((result) => isBreach(result, strict));
 }
 
-/** "websocket.framing" of "websocket.framing.rsv-001" */
+/** Returns "websocket.framing" for "websocket.framing.rsv-001". */
 export function groupOf({ id }: Pick<Result, "id">): string {
   return id.split(".").slice(0, -1).join(".");
 }
 
-/** The results of each layer that has any, by group, in the order in which they came. */
+/** Groups the results by layer and group, in the order of the results. */
 export function byLayer(
   results: readonly Result[],
 ): (readonly [Layer, ReadonlyMap<string, readonly Result[]>])[] {
@@ -83,17 +83,17 @@ export function byLayer(
   });
 }
 
-/** "1 case", "2 cases" */
+/** Formats "1 case", "2 cases". */
 export function plural(number: number, noun: string): string {
   return `${number} ${noun}${number === 1 ? "" : "s"}`;
 }
 
-/** "840 ms", "41.2 s" */
+/** Formats "840 ms", "41.2 s". */
 export function duration(milliseconds: number): string {
   return milliseconds < 1000 ? `${milliseconds} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
 }
 
-/** One sentence with all the numbers, and one more where they do not show that the run has failed. */
+/** Returns one sentence with all the numbers, and a second one if the numbers do not show that the run has failed. */
 export function summarize({ results, milliseconds, gone }: Report): string {
   const { passed, failed, skipped } = count(results);
   const weights = failed === 0 ? "" : ` (${bySeverity(results)})`;
@@ -103,12 +103,12 @@ export function summarize({ results, milliseconds, gone }: Report): string {
 }
 
 /**
- * On one line and without what moves a cursor or turns the direction of writing: much of a report was
- * said by the server under test.
+ * Puts a text on one line, without characters that move the cursor or change the direction of writing, because many
+ * texts of a report come from the server under test.
  */
 export function printable(text: string): string {
   return text.replace(
-    // Control characters, lone surrogates, the ends of lines and paragraphs, and bidirectional controls.
+    // Control characters, lone surrogates, line and paragraph separators, and bidirectional controls.
     /[\p{Cc}\p{Cs}\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufffe\uffff]/gu,
     (character) => `\\u${(character.codePointAt(0) ?? 0).toString(16).padStart(4, "0")}`,
   );

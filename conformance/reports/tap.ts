@@ -1,4 +1,4 @@
-// The report in the Test Anything Protocol, in the form that node's own reporter writes.
+// The report in the Test Anything Protocol, in the format of Node's own reporter.
 
 import { hex } from "../harness/conversation.ts";
 import type { Result } from "../harness/runner.ts";
@@ -9,10 +9,10 @@ export function renderTap(report: Report): string {
   const lines = [
     "TAP version 13",
     ...results.flatMap((result, index) => renderPoint(result, index + 1, strict)),
-    // A run that was broken off has no plan: who does not know the line for that misses this one.
+    // An incomplete run has no plan, so a consumer that does not know "Bail out!" reports the missing plan.
     ...(gone === undefined ? [`1..${results.length}`] : []),
     ...[...notes, summarize(report)].map((note) => `# ${escapeTap(note)}`),
-    // Last, since nothing behind it is read (TAP 13, Bail out!).
+    // "Bail out!" is the last line, because consumers read nothing after it (TAP 13, Bail out!).
     ...(gone === undefined ? [] : [`Bail out! ${escapeTap(gone)}`]),
   ];
   return `${lines.join("\n")}\n`;
@@ -21,7 +21,7 @@ export function renderTap(report: Report): string {
 function renderPoint(result: Result, number: number, strict: boolean): string[] {
   const { id, title, outcome, reason = "", severity } = result;
   const ok = outcome === "failed" ? "not ok" : "ok";
-  // A test point with TODO may fail, and the run has not (TAP 13, Directives).
+  // A test point with TODO may fail without failing the run (TAP 13, Directives).
   const directive =
     outcome === "skipped"
       ? ` # SKIP ${escapeTap(reason)}`
@@ -61,12 +61,12 @@ function renderDetails(result: Result): string[] {
   return lines.map((line) => `  ${line}`);
 }
 
-/** In YAML, a string of JSON is one of its own. */
+/** A JSON string is also a YAML string. */
 function scalar(text: string): string {
   return JSON.stringify(printable(text));
 }
 
-/** A "#" would begin a directive. */
+/** Escapes "#", which would begin a directive. */
 function escapeTap(text: string): string {
   return printable(text).replace(/[\\#]/g, "\\$&");
 }

@@ -1,4 +1,4 @@
-// The report for a person at a terminal.
+// The report for a terminal.
 
 import { hex, type Utterance } from "../harness/conversation.ts";
 import type { Result } from "../harness/runner.ts";
@@ -21,15 +21,18 @@ const ARROWS: Readonly<Record<Utterance["direction"], string>> = {
   note: "·",
 };
 
-/** So many bytes are shown of each, and so many lines of each case. */
+/** Most bytes that are shown of each entry, and most lines of each case. */
 const BYTES = 32;
 const LINES = 40;
-/** Characters of one meaning. */
+/** Most characters of one meaning. */
 const MEANING = 400;
-/** So many failures are told whole; of the others only the title, what was expected and what came. */
+/**
+ * Up to so many failures are shown with their conversations. The others show the title, what was expected and what was
+ * received.
+ */
 const WHOLE = 25;
 
-/** SGR parameters (ECMA-48 §8.3.117): what turns each on, and off. */
+/** SGR parameters (ECMA-48 §8.3.117): the code that turns each style on, and the code that turns it off. */
 const STYLES = {
   bold: [1, 22],
   dim: [2, 22],
@@ -99,7 +102,7 @@ function renderUtterance(utterance: Utterance, paint: Paint): string {
     : `${head}${said}\n${" ".repeat(13)}${paint("dim", shown + more)}`;
 }
 
-/** One line for each reason. */
+/** Returns one line for each reason. */
 function renderSkipped(results: readonly Result[], paint: Paint): string[] {
   const reasons = new Map<string, string[]>();
   for (const { outcome, reason = "", id } of results) {

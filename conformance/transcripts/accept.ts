@@ -11,13 +11,13 @@ import { openSocketio, SOCKETIO_CLIENT } from "./socketio-client.ts";
 export interface Accepting {
   /** The connection's name. */
   readonly name: string;
-  /** What it carries when the client has its answer. */
+  /** What the connection carries after the response to the client. */
   readonly kind: Kind;
   readonly action: Action;
 }
 
 /**
- * Takes how a client is waited for:
+ * Parses the end of a line "accept":
  *
  *     accept tcp              its request has come, and has no answer
  *     accept websocket as B   and is answered as RFC 6455 §4.2.2 has it

@@ -1,4 +1,4 @@
-// The steps of a case: lines, and blocks of lines that come in any order or instead of each other.
+// Parses the steps of a case: lines, and blocks of lines in any order or with alternatives.
 
 import { Failure, type Severity } from "../harness/case.ts";
 import { wait } from "../harness/context.ts";
@@ -29,14 +29,14 @@ import {
   type Written,
 } from "./websocket.ts";
 
-/** Steps in their order. */
+/** A sequence of steps. */
 export interface Block {
   readonly actions: readonly Action[];
-  /** What the harness sends, in the words of the lines. */
+  /** What the harness sends, quoted from the lines. */
   readonly sends: string;
-  /** What must come, in the words of the lines. */
+  /** What the harness expects, quoted from the lines. */
   readonly expects: string;
-  /** How often a client must connect; 0 where the harness is the client. */
+  /** How often a client must connect. 0 if the harness is the client. */
   readonly accepts: number;
 }
 
@@ -45,13 +45,13 @@ interface Said extends Line {
   /** "" or a capital letter. */
   readonly connection: string;
   readonly sign: ">" | "<";
-  /** Written together with the line above. */
+  /** Whether the line is written together with the line above. */
   readonly joins: boolean;
-  /** What is said, without the sign. */
+  /** The line without its sign. */
   readonly said: string;
 }
 
-/** Reads steps. @throws SyntaxFault at the first line that breaks the grammar */
+/** Parses steps. @throws SyntaxFault at the first invalid line */
 export function scanBlock(lines: readonly Line[]): Block {
   const reader = new BlockReader(lines);
   const actions = reader.readUntil(() => false);
@@ -64,17 +64,17 @@ class BlockReader {
   readonly #kinds = new Map<string, Kind>();
   /** How often a client must connect so far. */
   accepts = 0;
-  /** The variables that have a value by now. */
+  /** The variables that have a value so far. */
   readonly #known = new Set(GIVEN);
   readonly #sent: string[] = [];
   readonly #awaited: string[] = [];
 
   constructor(lines: readonly Line[]) {
-    // What stands behind the bar is for the reader.
+    // The text after the bar is a remark for the reader.
     this.#lines = lines.map((line) => ({ ...line, text: withoutRemark(line.text) }));
   }
 
-  /** What the lines begin with that the harness sends: "<" where it is the server. */
+  /** The sign of lines that the harness sends: "<" if the harness is the server. */
   get #own(): ">" | "<" {
     return this.accepts > 0 ? "<" : ">";
   }
@@ -87,7 +87,7 @@ class BlockReader {
     return summaryOf(this.#awaited);
   }
 
-  /** Reads steps up to a line that `isEnd` knows, which stays, or to the last. */
+  /** Parses steps up to the last line, or up to a line for which `isEnd` returns true. That line is not consumed. */
   readUntil(isEnd: (text: string) => boolean): Action[] {
     const actions: Action[] = [];
     for (let line = this.#next; line !== undefined && !isEnd(line.text); line = this.#next) {
@@ -208,7 +208,9 @@ class BlockReader {
     return (play) => expectInAnyOrder(play, name, awaited);
   }
 
-  /** The first alternative that is so counts. Each begins with what comes over the same connection. */
+  /**
+   * Plays the first alternative that matches. All alternatives begin with something received over the same connection.
+   */
   #readEither(line: Line): Action {
     const alternatives: Action[][] = [];
     const connections = new Set<string>();
@@ -222,7 +224,8 @@ class BlockReader {
       connections.add(connection);
       const kind = this.#kinds.get(connection);
       alternatives.push(this.readUntil((text) => text === "or" || text === "end"));
-      // An alternative may go on as a WebSocket. The next one begins where this one began.
+      // An alternative may turn the connection into a WebSocket. The next alternative starts in the state before
+      // that.
       if (kind !== undefined) this.#kinds.set(connection, kind);
       expected.push(this.#awaited.splice(before).join("; "));
     } while (this.#next?.text === "or");
@@ -239,7 +242,7 @@ class BlockReader {
       peerOf(play, name).firstOf(alternatives.map((actions) => () => playAll(actions, play)));
   }
 
-  /** Takes apart `A> text 'hello'`. */
+  /** Splits `A> text 'hello'` into its parts. */
   #say(line: Line): Said {
     const signed = takeApart(line.text);
     if (signed === undefined || (signed.sign !== ">" && signed.sign !== "<")) {
@@ -252,7 +255,7 @@ class BlockReader {
     return { ...line, indent, connection, sign, joins, said: said.trim() };
   }
 
-  /** Each variable has a value before it is sent. */
+  /** Checks that each variable has a value before the harness sends it. */
   #checkVariables(text: string, awaited: boolean, line: Line): void {
     for (const [index, name] of text.split(VARIABLE).entries()) {
       if (index % 2 === 0 || this.#known.has(name)) continue;
@@ -289,7 +292,7 @@ class BlockReader {
     return limited === awaited.action ? awaited : { action: limited };
   }
 
-  /** The lines of a request's head, up to the empty one, and what is written together with it. */
+  /** Parses the head of a request, up to the empty line, and the bytes that are written together with it. */
   #readHead(first: Said): Action {
     const { connection } = first;
     const isServer = this.accepts > 0;
@@ -337,7 +340,7 @@ class BlockReader {
     return said;
   }
 
-  /** Bytes over a bare connection. */
+  /** Bytes over a TCP connection. */
   #readBytes(said: Said): Action {
     this.#at++;
     const { connection } = said;
@@ -386,7 +389,7 @@ class BlockReader {
     };
   }
 
-  /** The lines with ">+" that stand next. */
+  /** Parses the following lines with ">+". */
   #readJoined(connection: string): Written[] {
     const written: Written[] = [];
     for (;;) {
@@ -405,14 +408,14 @@ class BlockReader {
   }
 }
 
-/** Steps in the words of their lines. Of many, such as those of "for", only the first and the last are shown. */
+/** Quotes the lines of steps. Of many steps, such as those of "for", only the first and the last are quoted. */
 function summaryOf(steps: readonly string[]): string {
   if (steps.length === 0) return "nothing";
   if (steps.length <= 10) return steps.join("; ");
   return [...steps.slice(0, 4), `… (${steps.length - 5} more)`, ...steps.slice(-1)].join("; ");
 }
 
-/** Lets a failure of this line weigh less than the case. */
+/** Lowers the severity of a failure of this line. */
 function weigh(action: Action, severity: Severity): Action {
   return async (play) => {
     try {

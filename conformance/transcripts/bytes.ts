@@ -1,9 +1,9 @@
-// Bytes as a transcript writes them: pairs of hex digits, text in single quotes, and what is made of them.
+// Bytes in a transcript: pairs of hex digits, text in single quotes, and repetitions of both.
 
 import { Skip } from "../harness/case.ts";
 import type { Scanner } from "./scanner.ts";
 
-/** A number, or one that depends on a limit of the server: {maxPayload} / 2 - 20, rounded down. */
+/** A number, or an expression with a limit of the server: {maxPayload} / 2 - 20, rounded down. */
 type Count =
   | number
   | { readonly name: string; readonly divisor: number; readonly subtrahend: number };
@@ -11,23 +11,23 @@ type Count =
 /** A part of some bytes. */
 type Part =
   | { readonly kind: "bytes"; readonly bytes: Uint8Array }
-  /** What a variable stands for, as text. */
+  /** The value of a variable, as text. */
   | { readonly kind: "variable"; readonly name: string }
   /** Each byte from `first` to `last`. */
   | { readonly kind: "range"; readonly first: number; readonly last: number }
-  /** Bytes in which nothing repeats, the same wherever they stand. */
+  /** Incompressible bytes, the same in every place. */
   | { readonly kind: "noise"; readonly size: number }
-  /** A part so many times. */
+  /** A part, repeated so many times. */
   | { readonly kind: "times"; readonly part: readonly Part[]; readonly count: Count }
-  /** A part, repeated until there are so many bytes, the last time only in part. */
+  /** A part, repeated up to so many bytes. The last repetition may be cut. */
   | { readonly kind: "up to"; readonly part: readonly Part[]; readonly size: Count };
 
-/** Bytes that may depend on variables. */
+/** Bytes whose value may depend on variables. */
 export type Bytes = readonly Part[];
 
 export type Variables = ReadonlyMap<string, string>;
 
-/** A variable in a text: {sid}. The escape \u{feff} has none. */
+/** Matches a variable in a text: {sid}. The escape \u{feff} is not a variable. */
 export const VARIABLE = /(?<!\\u)\{([a-zA-Z][\w-]*)\}/;
 
 const ESCAPES: Readonly<Record<string, string>> = {
@@ -39,7 +39,7 @@ const ESCAPES: Readonly<Record<string, string>> = {
   "'": "'",
 };
 
-/** Takes bytes, as many parts as stand next; none is no bytes. */
+/** Parses as many parts as follow. No part means no bytes. */
 export function scanBytes(scanner: Scanner): Bytes {
   const parts: Part[] = [];
   for (;;) {
@@ -74,7 +74,7 @@ function scanPart(scanner: Scanner): Part[] | undefined {
   const pair = scanner.match(/(?:[0-9a-f]{2})+(?![\w-])/);
   if (pair !== undefined) return [{ kind: "bytes", bytes: Buffer.from(pair, "hex") }];
   if (scanner.take("noise")) return [{ kind: "noise", size: scanner.number("how many bytes") }];
-  // In one go with the quote, so that no space in front of the text is lost.
+  // Reads the text together with its quote, so that leading spaces are not skipped.
   const text = scanner.match(/'(?:[^'\\]|\\.)*/s);
   if (text === undefined) return undefined;
   const parts = partsOfText(text.slice(1), scanner);
@@ -101,7 +101,7 @@ function withEscapes(text: string, scanner: Scanner): string {
   );
 }
 
-/** The names of the variables in them. */
+/** Returns the names of the variables in the bytes. */
 export function variablesOf(bytes: Bytes): string[] {
   return bytes.flatMap((part) => {
     if (part.kind === "variable") return [part.name];
@@ -112,8 +112,8 @@ export function variablesOf(bytes: Bytes): string[] {
 }
 
 /**
- * @throws Error for a variable without a value
- * @throws Skip for a count that depends on a limit which the server does not announce
+ * @throws Error if a variable has no value
+ * @throws Skip if a count depends on a limit that the server does not announce
  */
 export function evaluate(bytes: Bytes, variables: Variables): Buffer {
   return Buffer.concat(bytes.map((part) => evaluatePart(part, variables)));
@@ -152,7 +152,7 @@ function evaluateCount(count: Count, variables: Variables): number {
   return Math.floor(Number(value) / count.divisor) - count.subtrahend;
 }
 
-/** The last byte of each number of an xorshift generator. */
+/** Yields the last byte of each number of an xorshift generator. */
 export function noise(size: number): Buffer {
   const bytes = Buffer.alloc(size);
   let state = 0x2545f491;

@@ -1,4 +1,4 @@
-// The sessions that transcripts of Engine.IO work with, over HTTP long-polling and over a WebSocket.
+// The Engine.IO sessions of a transcript, over HTTP long-polling and over a WebSocket.
 
 import { randomBytes } from "node:crypto";
 
@@ -26,25 +26,25 @@ import { ENDED } from "../peers/tcp.ts";
 import { BINARY, describeFrame, encodeFrame, PONG, TEXT } from "../peers/websocket.ts";
 import type { Answer } from "./http.ts";
 
-/** What the answer to a request, and the end of a session, have time for. */
+/** Time limit for the response to a request, and for the end of a session, in milliseconds. */
 const A_SECOND = 1000;
 
-/** What a line can say of both transports. */
+/** The operations that both transports have. */
 export interface Session {
   readonly revision: Revision;
   readonly open: OpenPacket;
-  /** Sends packets in one piece. */
+  /** Sends packets in one write or one payload. */
   send(packets: readonly Packet[]): Promise<void>;
-  /** The next packets must be these. */
+  /** Expects these packets next. */
   expect(packets: readonly Packet[]): Promise<void>;
-  /** No message comes for so many milliseconds. */
+  /** Expects no message for so many milliseconds. */
   expectNoMessage(milliseconds: number): Promise<void>;
   expectClosed(limit?: number): Promise<void>;
 }
 
 /**
- * The packets of a session that a line looks at. Pings of revision 4 are answered, and noops passed over, unless the line
- * awaits one. From the first line on that awaits a ping the transcript answers for itself.
+ * The received packets of a session. Pings of revision 4 are answered, and noops are ignored, unless the line expects
+ * one. After the first line that expects a ping, the transcript sends the pongs itself.
  */
 class Heartbeat {
   readonly #revision: Revision;
@@ -54,7 +54,7 @@ class Heartbeat {
     this.#revision = revision;
   }
 
-  /** @throws Skip where it takes too long */
+  /** @throws Skip if the wait would be too long */
   await(packets: readonly Packet[], open: OpenPacket): void {
     if (this.#revision === 3 || !packets.includes("2")) return;
     checkIntervals(open);
@@ -65,7 +65,7 @@ class Heartbeat {
     return this.#revision === 4 && packet === "2";
   }
 
-  /** Whether the line does not look at this packet; a ping is answered. */
+  /** Returns whether the line ignores this packet. Answers the packet if it is a ping. */
   async passes(
     packet: Packet | undefined,
     wanted: Packet | undefined,
@@ -84,9 +84,9 @@ export class OverPolling implements Session {
   readonly session: PollingSession;
   readonly #context: Context;
   readonly #heartbeat: Heartbeat;
-  /** GETs whose answers no line has looked at for packets. */
+  /** GETs whose responses no line has searched for packets yet. */
   #waiting: Promise<HttpAnswer>[] = [];
-  /** The last request that a line has sent as such. */
+  /** The last request that a line sent explicitly. */
   #request: Promise<HttpAnswer> | undefined;
   #packets: Packet[];
 
@@ -107,7 +107,7 @@ export class OverPolling implements Session {
     this.#waiting.push(this.#request);
   }
 
-  /** The answer, if there is one, may be of any kind. */
+  /** Accepts any response, or none. */
   async request(method: string, body: Uint8Array): Promise<void> {
     this.#request = this.session.post(body, { "Content-Type": this.session.type }, method);
     await within(A_SECOND, Promise.allSettled([this.#request]));
@@ -140,7 +140,7 @@ export class OverPolling implements Session {
     expectPackets(got, wanted);
   }
 
-  /** The GET that waits is not answered for so many milliseconds; pings are none of it. */
+  /** Expects no response to the pending GET for so many milliseconds. Responses with only pings do not count. */
   async expectNoAnswer(milliseconds: number): Promise<void> {
     await this.#watch(milliseconds, ({ status }, packets) => {
       const got = `status ${status}: ${packets.map(describePacket).join(", ")}`;
@@ -157,7 +157,7 @@ export class OverPolling implements Session {
 
   async expectClosed(): Promise<void> {
     for (const waiting of this.#waiting.splice(0)) {
-      // Whatever the answer is: what the session does then is what counts. But in none there is a ping.
+      // The response may have any status: the case checks that the session ends. A ping would show that it continues.
       const [answer] = (await within(A_SECOND, Promise.allSettled([waiting]))) ?? [];
       expect(answer !== undefined, "a session that has ended", "a GET that waits");
       if (answer.status === "rejected" || answer.value.status !== 200) continue;
@@ -169,7 +169,7 @@ export class OverPolling implements Session {
     await this.session.expectClosed();
   }
 
-  /** Shows each answer, with its packets other than pings, for so many milliseconds, or until a GET is refused. */
+  /** Yields each response, with its packets other than pings, for so many milliseconds, or until a GET is refused. */
   async #watch(
     milliseconds: number,
     look: (answer: HttpAnswer, packets: readonly Packet[]) => void,
@@ -226,7 +226,7 @@ export class OverWebSocket implements Session {
     for (const wanted of packets) {
       const got = await this.#next(wanted);
       if (got === undefined) throw new Failure(describePacket(wanted), "the end of the session");
-      // Revision 3 has both forms of bytes here.
+      // Revision 3 allows both encodings of bytes here.
       const isBase64 = typeof wanted !== "string" && typeof got === "string" && /^b4/.test(got);
       expectPackets([isBase64 ? decodeBase64(got.slice(2)) : got], [wanted]);
     }
@@ -234,7 +234,7 @@ export class OverWebSocket implements Session {
 
   async expectPong(payload: Uint8Array): Promise<void> {
     let frame = await this.session.peer.next();
-    // Packets of the heartbeat are text frames.
+    // Heartbeat packets are text frames.
     while (frame?.opcode === TEXT) frame = await this.session.peer.next();
     if (frame === undefined) throw new Failure("a pong frame", ENDED);
     const same = frame.opcode === PONG && Buffer.compare(frame.payload, payload) === 0;
@@ -246,7 +246,7 @@ export class OverWebSocket implements Session {
     expect(packet === undefined, "no message", describePacket(packet ?? ""));
   }
 
-  /** A close packet may tell of the end. */
+  /** The server may send a close packet before it closes the connection. */
   async expectClosed(limit = A_SECOND): Promise<void> {
     const end = async (): Promise<{ packet: Packet | undefined }> => {
       let packet = await this.#next();
@@ -267,14 +267,14 @@ export class OverWebSocket implements Session {
   }
 }
 
-/** A message comes back, and nothing before it. */
+/** Expects the echo of a message, with no packet before it. */
 export async function expectAlive(session: Session): Promise<void> {
   const message = `4alive ${randomBytes(6).toString("hex")}`;
   await session.send([message]);
   await session.expect([message]);
 }
 
-/** The session ends within a second: its id becomes unknown. @throws Skip where refusals have no code */
+/** Expects the session to end within a second: its id becomes unknown. @throws Skip if refusals have no code */
 export async function expectForgotten(
   context: Context,
   { revision, open }: Session,

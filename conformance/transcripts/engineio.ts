@@ -1,4 +1,4 @@
-// The lines of an Engine.IO session: packets as they are sent and as they must come.
+// The lines of an Engine.IO session: sent and expected packets.
 
 import { expect, expectSame, Failure, Skip } from "../harness/case.ts";
 import {
@@ -61,7 +61,7 @@ function sessionsOf(play: Play): Sessions {
   return sessions;
 }
 
-/** What the open packet gives a value to. */
+/** The variables that the open packet sets. */
 const TOLD = ["pingInterval", "pingTimeout", "maxPayload"] as const;
 
 function remember({ variables }: Play, open: OpenPacket): void {
@@ -73,7 +73,7 @@ function remember({ variables }: Play, open: OpenPacket): void {
 }
 
 /**
- * Takes what stands behind the level:
+ * Parses the end of a line "connect":
  *
  *     polling as A with b64=1
  *     websocket as B of A          nothing is sent yet
@@ -122,7 +122,10 @@ function connect(scanner: Scanner, revision: Revision): Connecting {
   return { name, of, lines: OVER_WEBSOCKET, action };
 }
 
-/** Packets with commas between them: a text in quotes, with its type in front; bytes in hex, without. */
+/**
+ * Parses packets, separated by commas: a text packet is in quotes, with its type, and a binary packet is in hex,
+ * without a type.
+ */
 function scanPackets(scanner: Scanner): (play: Play, maxPayload?: number) => Packet[] {
   const packets: { readonly isText: boolean; readonly bytes: Bytes }[] = [];
   do {
@@ -152,7 +155,7 @@ function scanSentPackets(scanner: Scanner, connection: string): Action {
   };
 }
 
-/** Takes a request of a session, or the packets of a POST that the server must take. */
+/** Parses a request of a session, or packets for a POST that the server must accept. */
 function scanSentByPolling(scanner: Scanner, connection: string): Action {
   const sessionOf = (play: Play): OverPolling => sessionsOf(play).polling(connection);
   if (scanner.take("GET")) return (play) => sessionOf(play).get();
@@ -162,7 +165,7 @@ function scanSentByPolling(scanner: Scanner, connection: string): Action {
   return (play) => sessionOf(play).request(method, evaluate(body, play.variables));
 }
 
-/** Takes packets, each of them a message of the WebSocket, or what stands behind ">" of a WebSocket. */
+/** Parses packets, each of them a message of the WebSocket, or a line of the level "websocket". */
 function scanSentByWebSocket(scanner: Scanner, connection: string): Action {
   if (/^ *(?:'|no bytes|[0-9a-f]{2})/.test(scanner.rest))
     return scanSentPackets(scanner, connection);
@@ -174,7 +177,7 @@ function scanSentByWebSocket(scanner: Scanner, connection: string): Action {
   return (play) => peerOf(play).sendBytes(encode(play, connection), meaning);
 }
 
-/** Takes what must come, whichever transport it is. */
+/** Parses what is expected, for either transport. */
 function scanAwaitedPackets(scanner: Scanner, connection: string): Action {
   const sessionOf = (play: Play): Session => sessionsOf(play).get(connection);
   if (scanner.take("alive")) return (play) => expectAlive(sessionOf(play));

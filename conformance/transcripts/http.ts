@@ -1,4 +1,4 @@
-// The lines of a bare connection: a request of HTTP as it is written, and what its answer must be.
+// The lines of a TCP connection: the text of an HTTP request, and the expected response.
 
 import { type Attempt, firstOf } from "../harness/attempts.ts";
 import { expect, Failure } from "../harness/case.ts";
@@ -20,16 +20,16 @@ import type { Action, Play } from "./play.ts";
 import type { Scanner } from "./scanner.ts";
 import type { Awaited } from "./websocket.ts";
 
-/** A line of HTTP: a request, a status, a field, or the empty line behind the fields. */
+/** A line of HTTP: a request line, a status line, a field, or the empty line after the fields. */
 const HTTP_LINE = /^(?:[A-Z]+ \S.* HTTP\/\d\.\d|HTTP\/\d.*|[!#$%&'*+.^`|~\w-]+:.*|)$/;
 
-/** What the line "handshake" stands for. */
+/** The lines that "handshake" stands for. */
 export interface Handshake {
   readonly line: string;
   readonly fields: readonly (readonly [name: string, value: string])[];
 }
 
-/** A client's (RFC 6455 §4.1), with the key of §1.3. */
+/** The client's handshake (RFC 6455 §4.1), with the key of §1.3. */
 export const REQUEST: Handshake = {
   line: "GET {websocket} HTTP/1.1",
   fields: [
@@ -41,7 +41,7 @@ export const REQUEST: Handshake = {
   ],
 };
 
-/** A server's (RFC 6455 §4.2.2). */
+/** The server's handshake (RFC 6455 §4.2.2). */
 export const ANSWER: Handshake = {
   line: "HTTP/1.1 101 Switching Protocols",
   fields: [
@@ -51,16 +51,16 @@ export const ANSWER: Handshake = {
   ],
 };
 
-/** Lines of a head, without their CRLF. */
+/** The lines of a head, without CRLF. */
 export type HeadLines = (variables: Variables) => readonly Uint8Array[];
 
-/** Whether a head begins with this line. All else is bytes of no request. */
+/** Returns whether a head begins with this line. All other lines are bytes. */
 export function beginsHead(line: string): boolean {
   return HTTP_LINE.test(line) || /^handshake\b/.test(line);
 }
 
 /**
- * Takes a line of a head, which may stand for several:
+ * Parses a line of a head, which may stand for several lines:
  *
  *     GET / HTTP/1.1
  *     Upgrade: websocket
@@ -102,7 +102,7 @@ function linesOf({ line, fields }: Handshake, variables: Variables): Uint8Array[
 
 const CRLF = Buffer.from("\r\n");
 
-/** A connection over which requests are written, and the answer to the last of them. */
+/** A connection that sends requests, and the response to the last of them. */
 export class HttpExchange {
   readonly tcp: TcpConnection;
   readonly #context: Context;
@@ -111,7 +111,7 @@ export class HttpExchange {
   /** Sec-WebSocket-Key of the last request. */
   #key = "";
 
-  /** @param request what a client asks for, where the harness is the server */
+  /** @param request the request of a client, if the harness is the server */
   constructor(tcp: TcpConnection, context: Context, request?: HandshakeAnswer) {
     this.tcp = tcp;
     this.#context = context;
@@ -120,7 +120,7 @@ export class HttpExchange {
 
   /**
    * @param behind bytes that are written together with the head
-   * @param meaning what is sent, in words
+   * @param meaning describes what is sent
    */
   async sendHead(
     lines: readonly Uint8Array[],
@@ -128,7 +128,7 @@ export class HttpExchange {
     meaning: string,
     piece?: number,
   ): Promise<void> {
-    // The body of the last answer stands before the next answer, unless it ends with the connection.
+    // Unless the last response ends with the connection, its body must be read before the next response.
     const before = this.#answer?.headers;
     if (before?.has("content-length") || before?.has("transfer-encoding")) await this.body();
     this.#answer = undefined;
@@ -148,7 +148,7 @@ export class HttpExchange {
     return this.#answer;
   }
 
-  /** The body of the answer to the last request. @throws Failure where the connection ends first */
+  /** Returns the body of the response to the last request. @throws Failure if the connection ends first */
   body(): Promise<string> {
     this.#body ??= this.#readBody();
     return this.#body;
@@ -171,13 +171,13 @@ export class HttpExchange {
     return text;
   }
 
-  /** Without a length a body goes on to the end of the connection. */
+  /** A body without a length ends with the connection. */
   async #readToEnd(): Promise<Uint8Array> {
     while (!this.tcp.ended) await this.tcp.more();
     return this.tcp.take(this.tcp.input.length);
   }
 
-  /** From here on the connection is a WebSocket. @throws Failure unless the answer was that of RFC 6455 §4.2.2 */
+  /** Turns the connection into a WebSocket. @throws Failure unless the response is as RFC 6455 §4.2.2 requires */
   async upgrade(): Promise<WebSocketPeer> {
     const answer = await this.answer();
     expect(answer.status === 101, "status 101", describeStatus(answer.line));
@@ -191,7 +191,7 @@ export class HttpExchange {
     return new WebSocketPeer(this.tcp, answer, target, conversation);
   }
 
-  /** Answers a client's handshake as RFC 6455 §4.2.2 has it. */
+  /** Accepts the handshake of a client (RFC 6455 §4.2.2). */
   async accept(variables: Variables): Promise<WebSocketClientPeer> {
     await this.sendHead(
       linesOf(ANSWER, variables),
@@ -201,18 +201,21 @@ export class HttpExchange {
     return this.accepted();
   }
 
-  /** From here on the connection is a WebSocket, of which the harness is the server. */
+  /** Turns the connection into a WebSocket with the harness as its server. */
   accepted(): WebSocketClientPeer {
     return new WebSocketClientPeer(this.tcp, this.#context);
   }
 
-  /** Makes attempts at the same answer, until one of them succeeds. @throws Failure where none does */
+  /** Tries several expectations on the same response until one succeeds. @throws Failure if all fail */
   firstOf(attempts: readonly Attempt[]): Promise<void> {
     return firstOf(attempts);
   }
 }
 
-/** Returns what the chunks up to the empty one hold (RFC 9112 §7.1), and where they end. Trailers are not known here. */
+/**
+ * Returns the contents of the chunks up to the empty one (RFC 9112 §7.1), and the offset where they end. Trailers are
+ * not supported.
+ */
 function readChunks(
   input: Uint8Array,
 ): { readonly body: Buffer; readonly end: number } | undefined {
@@ -230,7 +233,7 @@ function readChunks(
   }
 }
 
-/** A line with the values of its variables. */
+/** Returns a line with the values of its variables. */
 export function fill(line: string, variables: Variables): string {
   return line
     .split(VARIABLE)
@@ -243,18 +246,18 @@ export function fill(line: string, variables: Variables): string {
     .join("");
 }
 
-/** The answer to a request. */
+/** The response to a request. */
 export interface Answer {
   /** The status line. */
   readonly line: string;
   /** Names in lower case. */
   readonly headers: ReadonlyMap<string, string>;
-  /** @throws Failure where the connection ends first */
+  /** @throws Failure if the connection ends first */
   readonly body: () => Promise<string>;
 }
 
 /**
- * Takes what must come in answer to a request:
+ * Parses an expectation about a response:
  *
  *     status 101                   also: 400..499, 501 or not 101
  *     header Upgrade: websocket    the field, in letters of either case where "(any case)" stands behind it
@@ -283,7 +286,7 @@ function scanAction(scanner: Scanner, connection: string): Action {
   });
 }
 
-/** Takes what must be so of an answer that has its lines, a body or both. */
+/** Parses an expectation about a response that consists of lines, a body or both. */
 export function scanAnswerOf(scanner: Scanner, answer: (play: Play) => Promise<Answer>): Action {
   if (scanner.take("status")) {
     const { text, fits } = scanStatus(scanner);
@@ -298,7 +301,7 @@ export function scanAnswerOf(scanner: Scanner, answer: (play: Play) => Promise<A
 }
 
 /**
- * Takes how a client must ask:
+ * Parses an expectation about a client's request:
  *
  *     request matches /^GET /       the request line
  *     header Host matches /:80$/    and the fields, as those of an answer
@@ -320,7 +323,7 @@ export function scanRequest(scanner: Scanner, connection: string): Awaited {
   };
 }
 
-/** Behind "matches": a regular expression between slashes. */
+/** Parses the regular expression between slashes after "matches". */
 function scanPattern(scanner: Scanner): (play: Play) => RegExp {
   const text = scanner.expect(/\/.+\/$/, "a pattern between slashes").slice(1, -1);
   try {
@@ -360,7 +363,7 @@ function scanField(scanner: Scanner, answer: (play: Play) => Promise<Answer>): A
   const value = scanner.expect(/(?:(?! \().)+/, "a value");
   const anyCase = scanner.take("(any case)");
   const key = (text: string): string => {
-    // RFC 9110 §5.6.6: blanks around the semicolon of a parameter mean nothing.
+    // RFC 9110 §5.6.6: spaces around the semicolon of a parameter have no meaning.
     const whole = text.replace(/[ \t]*;[ \t]*/g, ";");
     return anyCase ? whole.toLowerCase() : whole;
   };
@@ -371,7 +374,7 @@ function scanField(scanner: Scanner, answer: (play: Play) => Promise<Answer>): A
   };
 }
 
-/** Parameters of an element, such as a media type's charset, are none of its name. */
+/** Parameters of an element, such as the charset of a media type, do not belong to its name. */
 function hasElement(list: string, element: string): boolean {
   return list
     .split(",")
@@ -391,7 +394,7 @@ function scanBody(scanner: Scanner, answer: (play: Play) => Promise<Answer>): Ac
   };
 }
 
-/** Status 400, with the code and a message as JSON and nothing else. */
+/** Expects status 400, and a body that is JSON with the code and a message. */
 function scanRefusal(scanner: Scanner, answer: (play: Play) => Promise<Answer>): Action {
   const code = Number(scanner.expect(/\d+/, "a code"));
   return async (play) => {
@@ -419,6 +422,6 @@ function scanStatus(scanner: Scanner): { text: string; fits: (line: string) => b
       return first <= status && status <= last;
     });
   if (!text.startsWith("not ")) return { text, fits: (line) => isOne(statusOf(line)) };
-  // Of any version: a 101 of HTTP/1.0 has no status that counts, and is a 101 all the same.
+  // Accepts any version: a 101 in HTTP/1.0 is invalid, but its line still has the status 101.
   return { text, fits: (line) => !isOne(Number(/^HTTP\/\S+ (\d{3})\b/.exec(line)?.[1])) };
 }

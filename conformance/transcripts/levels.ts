@@ -1,4 +1,4 @@
-// What a connection can carry above frames and HTTP: each level reads its own lines.
+// The protocols that a connection can carry above frames and HTTP. Each level parses its own lines.
 
 import type { Attempt } from "../harness/attempts.ts";
 import { ENGINEIO3, ENGINEIO4 } from "./engineio.ts";
@@ -8,9 +8,9 @@ import { SOCKETIO } from "./socketio.ts";
 import type { Awaited } from "./websocket.ts";
 
 export interface Level extends Lines {
-  /** Takes what stands behind the level's name in a line "connect". */
+  /** Parses the rest of a line "connect", after the name of the level. */
   readonly connect: (scanner: Scanner) => Connecting;
-  /** The variables to which its connections give values. */
+  /** The variables that its connections set. */
   readonly gives?: readonly string[];
 }
 
@@ -19,30 +19,30 @@ export interface Connecting {
   readonly name: string;
   /** The name of the connection that must be open already. */
   readonly of?: string | undefined;
-  /** The lines of this connection, where those of the level depend on what stands behind "connect". */
+  /** The parser for the lines of this connection, if it depends on the rest of the line "connect". */
   readonly lines?: Lines;
   readonly action: Action;
 }
 
-/** How the lines of a connection are read. */
+/** Parses the lines of a connection. */
 export interface Lines {
-  /** Takes what stands behind ">". */
+  /** Parses what follows ">". */
   readonly sent: (scanner: Scanner, connection: string) => Action;
-  /** Takes what stands behind "<". */
+  /** Parses what follows "<". */
   readonly awaited: (scanner: Scanner, connection: string) => Awaited;
-  /** What looks at the same packets several times, for "either". Missing: the level has no alternatives. */
+  /** Reads the same packets several times, for "either". Missing: the level supports no alternatives. */
   readonly peerOf?: (play: Play, connection: string) => Attempted;
 }
 
-/** What a connection carries, which decides how its lines are read. */
+/** What a connection carries, which determines how its lines are parsed. */
 export type Kind = "http" | "websocket" | Lines;
 
-/** Makes attempts at the same packets, one after the other, until one of them succeeds. */
+/** Runs attempts on the same packets, one after the other, until one succeeds. */
 export interface Attempted {
   firstOf(attempts: readonly Attempt[]): Promise<void>;
 }
 
-/** By the word that names it behind "connect". */
+/** The levels, by their names in lines "connect". */
 export const LEVELS: ReadonlyMap<string, Level> = new Map([
   ["engineio4", ENGINEIO4],
   ["engineio3", ENGINEIO3],

@@ -1,36 +1,36 @@
-// How a transcript is written: its lines, and the parts of a line. Cases and the pages of docs/wire/ share it.
+// The syntax of a transcript: its lines, and the parts of a line. The cases and the pages of docs/wire/ share it.
 
 /** A line of a transcript. */
 export interface Line {
   readonly text: string;
-  /** From 1. */
+  /** The number of the line, from 1. */
   readonly number: number;
-  /** Characters before `text` in its line of the file. */
+  /** The number of characters before `text` in its line of the file. */
   readonly indent: number;
 }
 
 /**
- * What a line says: ">" the client sends, "<" the server sends, "~" time passes. The pages of docs/wire/ also have "=", the
- * meaning of the bytes above it, and "@", what the program prints.
+ * The sign of a line. ">": the client sends. "<": the server sends. "~": time passes. The pages of docs/wire/ also
+ * have "=", which explains the bytes above it, and "@", which is the output of the program.
  */
 export type Sign = ">" | "<" | "~" | "=" | "@";
 
-/** A line in its parts. */
+/** The parts of a line. */
 export interface Signed {
   /** "" or a capital letter. */
   readonly connection: string;
   readonly sign: Sign;
-  /** Written together with the line above: ">+". */
+  /** Whether the line is written together with the line above: ">+". */
   readonly joins: boolean;
   readonly said: string;
 }
 
-/** Removes what stands behind two spaces and a bar: it is for the reader. */
+/** Removes the remark after two spaces and a bar. */
 export function withoutRemark(text: string): string {
   return text.replace(/(?:^|\s{2,})\| .*$/, "").trimEnd();
 }
 
-/** Takes apart `A> text 'hello'`; `undefined` for a line without a sign. */
+/** Splits `A> text 'hello'` into its parts. Returns `undefined` for a line without a sign. */
 export function takeApart(text: string): Signed | undefined {
   const [whole, connection = "", sign = "", plus = "", said = ""] =
     /^([A-Z]?)([><=@~])(\+?)(?: (.*))?$/s.exec(text) ?? [];

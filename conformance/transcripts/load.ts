@@ -1,4 +1,4 @@
-// The cases that are files of transcripts.
+// Loads the cases from files of transcripts.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -14,13 +14,16 @@ import { SyntaxFault } from "./scanner.ts";
 /**
  * Returns the cases of a file, in its order.
  *
- * @throws Error that names the file, the line and the column where it breaks the grammar
+ * @throws Error that names the file, the line and the column of the first syntax error
  */
 export function loadCases(file: string): Case[] {
   return load(file, false).map(caseOf);
 }
 
-/** Returns the cases for clients of a file: a case is for as many connections as it accepts. @throws as loadCases() */
+/**
+ * Returns the cases for clients of a file. A case needs as many connections as it has lines "accept". @throws as
+ * loadCases()
+ */
 export function loadClientCases(file: string): ClientCase[] {
   return load(file, true).map(({ steps, needs: _needs, line: _line, alone: _alone, ...rest }) => ({
     ...rest,

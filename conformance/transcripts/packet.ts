@@ -1,12 +1,12 @@
-// A Socket.IO packet as a line writes it, and its comparison with a received packet.
+// A Socket.IO packet in a line, and its comparison with a received packet.
 
 import { type EncodedPacket, placeholder } from "../peers/socketio.ts";
 import { type Bytes, evaluate, scanBytes, VARIABLE, type Variables } from "./bytes.ts";
 import type { Scanner } from "./scanner.ts";
 
-/** A packet that may depend on variables. */
+/** A packet whose parts may depend on variables. */
 export interface PacketLine {
-  /** Missing: attachments only. */
+  /** The text of the packet. Missing: attachments only. */
   readonly text: Bytes | undefined;
   readonly attachments: readonly Bytes[];
 }
@@ -18,7 +18,7 @@ const HEAD = /^\d?(?:\d+-)?(?:\/[^,]*,)?(?:\d+|\{[a-zA-Z][\w-]*\}(?=\[))?/;
 const TEXT = "\0text ";
 const VALUE = "\0value ";
 
-/** Takes a packet: '51-["message",{#0}]' + 01 02 */
+/** Parses a packet: '51-["message",{#0}]' + 01 02 */
 export function scanPacket(scanner: Scanner): PacketLine {
   const text = isQuoted(scanner) ? scanBytes(scanner) : undefined;
   const attachments = scanAttachments(scanner);
@@ -26,7 +26,7 @@ export function scanPacket(scanner: Scanner): PacketLine {
   return { text, attachments };
 }
 
-/** Returns whether a text in quotes stands next. */
+/** Returns whether a text in quotes follows. */
 export function isQuoted(scanner: Scanner): boolean {
   return scanner.match(/(?=')/) !== undefined;
 }
@@ -44,7 +44,7 @@ export function evaluateText(text: Bytes, variables: Variables): string {
     .replace(/\{#([^}]+)\}/g, (_all, num: string) => placeholder(num));
 }
 
-/** Returns an awaited packet, in which a variable without a value stays {name}. */
+/** Returns an expected packet. A variable without a value stays {name}. */
 export function evaluateAwaited(
   { text = [], attachments }: PacketLine,
   variables: Variables,

@@ -1,4 +1,4 @@
-// Reads a file of transcripts: docs/transcripts.md has the grammar.
+// Parses a file of transcripts. docs/transcripts.md has the grammar.
 
 import { ALL_BEHAVIOURS, type Behaviour } from "../harness/behaviour.ts";
 import { type Case, SEVERITIES } from "../harness/case.ts";
@@ -7,12 +7,12 @@ import { VARIABLE } from "./bytes.ts";
 import type { Line } from "./lines.ts";
 import { Scanner, SyntaxFault } from "./scanner.ts";
 
-/** A case as its file says it. */
+/** A case as written in its file. */
 export interface Transcript extends Omit<Case, "run"> {
   readonly steps: Block;
-  /** What the server must do beyond the specification: without it the case is skipped. */
+  /** The behaviours that the case needs beyond the specification. If the server lacks one, the case is skipped. */
   readonly needs?: Behaviour;
-  /** Where its first line stands, from 1. */
+  /** The number of its first line, from 1. */
   readonly line: number;
 }
 
@@ -21,11 +21,11 @@ type Row = ReadonlyMap<string, string>;
 
 interface Sentence {
   readonly section: string;
-  /** With the section in front. */
+  /** The text of the sentence, with its section in front. */
   readonly sentence: string;
 }
 
-/** What stands above the steps of a case, before the variables have values. */
+/** The header of a case, before the variables have values. */
 interface Header {
   readonly id: string;
   readonly line: Line;
@@ -62,7 +62,7 @@ export function parseTranscripts(text: string): Transcript[] {
   return transcripts;
 }
 
-/** A line that says something of all cases below it. */
+/** A default for all cases below the line. */
 const DEFAULT = /^(?:section|severity) /;
 
 function linesOf(text: string): Line[] {
@@ -100,7 +100,7 @@ function isField(word: string): word is Field {
   return FIELDS.some((field) => field === word);
 }
 
-/** Takes the lines of one case, and returns a case for each row of its tables. */
+/** Parses the lines of one case, and returns a case for each row of its tables. */
 function readCase(
   lines: Line[],
   sentences: ReadonlyMap<string, Sentence>,
@@ -218,7 +218,7 @@ function readTable(head: Line, lines: Line[]): Row[] {
   return rows;
 }
 
-/** "3..5" and "5..3" as their numbers; all else as it is. */
+/** Expands "3..5" and "5..3" to their numbers. Returns other values unchanged. */
 function rangeOf(value: string): string[] {
   const [, first, last] = /^(\d+)\.\.(\d+)$/.exec(value) ?? [];
   if (first === undefined || last === undefined) return [value];
@@ -227,7 +227,7 @@ function rangeOf(value: string): string[] {
   return Array.from({ length: Math.abs(to - from) + 1 }, (_each, i) => `${from + i * step}`);
 }
 
-/** Each row of the first table with each of the second, and so on. */
+/** Combines each row of the first table with each row of the second, and so on. */
 function product(tables: readonly Row[][]): Row[] {
   return tables.reduce<Row[]>(
     (rows, table) => rows.flatMap((row) => table.map((more) => new Map([...row, ...more]))),
@@ -235,7 +235,7 @@ function product(tables: readonly Row[][]): Row[] {
   );
 }
 
-/** Writes "for i in 1..3" … "end" out. */
+/** Expands "for i in 1..3" … "end". */
 function unroll(lines: readonly Line[]): Line[] {
   const result: Line[] = [];
   for (let at = 0; at < lines.length; at++) {
@@ -264,7 +264,7 @@ function unroll(lines: readonly Line[]): Line[] {
   return result;
 }
 
-/** Writes "> '4{i}' for i in 0..99" out: what is said once for each value, with commas between. */
+/** Expands "> '4{i}' for i in 0..99" to the items for each value, separated by commas. */
 function writeOut(line: Line): Line {
   const [, sign, said, name = "", values = ""] =
     /^([A-Z]?[><] )(.*) for ([a-zA-Z][\w-]*) in ([\d., ]+)$/.exec(line.text) ?? [];
@@ -274,7 +274,7 @@ function writeOut(line: Line): Line {
   return { ...line, text: `${sign}${all.join(", ")}` };
 }
 
-/** Where the block that begins at `start` ends. */
+/** Returns the index of the end of the block that begins at `start`. */
 function endOf(lines: readonly Line[], start: number): number {
   let depth = 0;
   for (let at = start; at < lines.length; at++) {
@@ -285,7 +285,7 @@ function endOf(lines: readonly Line[], start: number): number {
   return fail(lines[start] ?? { text: "", number: 0, indent: 0 }, 'expected an "end" behind this');
 }
 
-/** The line with the values of a row in the place of its variables. Others stay for the play. */
+/** Replaces variables by the values of a row. Variables that are not in the row get their values when the case runs. */
 function replace(line: Line, row: Row): Line {
   const text = line.text
     .split(VARIABLE)

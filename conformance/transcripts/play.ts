@@ -1,4 +1,4 @@
-// What a transcript works with while it is played.
+// The state of a transcript while it is played.
 
 import { randomBytes } from "node:crypto";
 
@@ -12,9 +12,9 @@ import type { HttpExchange } from "./http.ts";
 import type { SocketioConnection } from "./socketio.ts";
 
 /**
- * Does what a line says. Throws Failure where the server does it otherwise.
+ * Plays a line. Throws a Failure if the server breaks the rule.
  *
- * @param limit the milliseconds that the line allows, for what has a limit of its own otherwise
+ * @param limit the time limit of the line in milliseconds. Missing: the default limit of the operation
  */
 export type Action = (play: Play, limit?: number) => Promise<void> | void;
 
@@ -35,26 +35,26 @@ export class Connections<Connection> {
 
 export class Play {
   readonly context: Context;
-  /** What {names} stand for. */
+  /** The values of the variables. */
   readonly variables: Map<string, string>;
   readonly http = new Connections<HttpExchange>();
   readonly websockets = new Connections<WebSocketPeer>();
   readonly socketio = new Connections<SocketioConnection>();
-  /** The session ids that the server has given, of Engine.IO and of Socket.IO. */
+  /** The session ids that the server has sent, of Engine.IO and of Socket.IO. */
   readonly sids = new Set<string>();
-  /** The WebSockets on which permessage-deflate is agreed, by their names. */
+  /** The WebSockets that have negotiated permessage-deflate, by name. */
   readonly deflates = new Map<string, DeflatePeer>();
 
   readonly #rests = new Map<string, Uint8Array>();
   /**
-   * When the last line was said, for lines that must not come before some time: what the harness does counts from its
-   * beginning, and what comes from its end.
+   * The time of the last line, for lines that must not be received too early. A line that the harness sends counts
+   * from its start, and a line that it receives from its end.
    */
   lastSaid = performance.now();
 
   readonly #clients: ClientContext | undefined;
 
-  /** @param clients those that connect, where the harness is the server */
+  /** @param clients the clients that connect, if the harness is the server */
   constructor(context: Context, clients?: ClientContext) {
     this.context = context;
     this.#clients = clients;
@@ -74,12 +74,12 @@ export class Play {
     return this.#clients.request();
   }
 
-  /** Keeps the end of a frame of which only the beginning is sent. */
+  /** Stores the rest of a frame whose beginning was sent. */
   keepRest(connection: string, bytes: Uint8Array): void {
     this.#rests.set(connection, bytes);
   }
 
-  /** What keepRest() kept. */
+  /** Returns what keepRest() stored. */
   takeRest(connection: string): Uint8Array {
     const rest = this.#rests.get(connection);
     if (rest === undefined)

@@ -1,11 +1,11 @@
-// Reads one line of a transcript from left to right. Every error names the line and the column.
+// Scans one line of a transcript from left to right. Every error has the line and the column.
 
-/** A transcript breaks the grammar of docs/transcripts.md. */
+/** Thrown when a transcript violates the grammar of docs/transcripts.md. */
 export class SyntaxFault extends Error {
   override readonly name = "SyntaxFault";
-  /** From 1. */
+  /** The line, from 1. */
   readonly line: number;
-  /** From 1, in UTF-16 code units. */
+  /** The column, from 1, in UTF-16 code units. */
   readonly column: number;
 
   constructor(message: string, line: number, column: number) {
@@ -21,7 +21,7 @@ export class Scanner {
   readonly #offset: number;
   #at = 0;
 
-  /** @param offset how many characters of the line stand before `text` */
+  /** @param offset the number of characters of the line before `text` */
   constructor(text: string, line: number, offset = 0) {
     this.#text = text;
     this.line = line;
@@ -37,7 +37,7 @@ export class Scanner {
     return this.#at === this.#text.length;
   }
 
-  /** Takes a word or a sign if it stands next, and says whether it did. Letters must end where the word ends. */
+  /** Consumes a word or a sign if it is next, and returns whether it was. A word must end at a word boundary. */
   take(word: string): boolean {
     this.#skipSpaces();
     if (!this.#text.startsWith(word, this.#at)) return false;
@@ -47,13 +47,13 @@ export class Scanner {
     return true;
   }
 
-  /** Takes one of these words. */
+  /** Consumes one of these words. */
   oneOf<Word extends string>(words: readonly Word[]): Word {
     const word = words.find((each) => this.take(each));
     return word ?? this.fail(`expected ${words.join(" or ")}`);
   }
 
-  /** Takes what matches, if it stands next. */
+  /** Consumes a match of the pattern if it is next. */
   match(pattern: RegExp): string | undefined {
     this.#skipSpaces();
     const sticky = new RegExp(pattern.source, `${pattern.flags}y`);
@@ -63,17 +63,17 @@ export class Scanner {
     return found;
   }
 
-  /** Takes what matches, or fails. */
+  /** Consumes a match of the pattern. @throws SyntaxFault if it is not next */
   expect(pattern: RegExp, what: string): string {
     return this.match(pattern) ?? this.fail(`expected ${what}`);
   }
 
-  /** Takes a word or a sign, or fails. */
+  /** Consumes a word or a sign. @throws SyntaxFault if it is not next */
   need(word: string): void {
     if (!this.take(word)) this.fail(`expected "${word}"`);
   }
 
-  /** Takes all that is left. */
+  /** Consumes the rest of the line. */
   takeRest(): string {
     this.#skipSpaces();
     const { rest } = this;
@@ -81,14 +81,14 @@ export class Scanner {
     return rest.trimEnd();
   }
 
-  /** Takes a whole number, with a unit if it has one: 65536, 64 KiB, 16 MiB. */
+  /** Consumes a whole number with an optional unit: 65536, 64 KiB, 16 MiB. */
   number(what = "a number"): number {
     const digits = this.expect(/\d+/, what);
     const unit = this.take("KiB") ? 1024 : this.take("MiB") ? 1024 * 1024 : 1;
     return Number(digits) * unit;
   }
 
-  /** Fails unless the line ends here. */
+  /** @throws SyntaxFault unless the line ends here */
   end(): void {
     if (!this.done) this.fail("expected the end of the line");
   }
@@ -103,7 +103,7 @@ export class Scanner {
   }
 }
 
-/** Takes "as B": the name of a connection, or "" where it has none. */
+/** Consumes "as B", the name of a connection. Returns "" if there is no name. */
 export function scanConnection(scanner: Scanner): string {
   return scanner.take("as") ? scanner.expect(/[A-Z]/, "a capital letter") : "";
 }

@@ -1,9 +1,9 @@
-// How much a single line is asked for, where that is less than what the case is about: (SHOULD).
+// The severity of a single line, if it is lower than that of the case: (SHOULD).
 
 import { SEVERITIES, type Severity } from "../harness/case.ts";
 import type { Scanner } from "./scanner.ts";
 
-/** Takes "(SHOULD)" and the like; `undefined` where none stands next. */
+/** Consumes "(SHOULD)" or "(INFO)". Returns `undefined` if neither is next. */
 export function scanSeverity(scanner: Scanner): Severity | undefined {
   if (!scanner.take("(")) return undefined;
   const severity = scanner.oneOf(SEVERITIES);

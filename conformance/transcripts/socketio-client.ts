@@ -1,4 +1,4 @@
-// The lines of a Socket.IO client, of which the harness is the server.
+// The lines of a Socket.IO client. The harness is the server.
 
 import { expect, Failure } from "../harness/case.ts";
 import { describePacket, namespacePart, parsePacket } from "../peers/socketio.ts";
@@ -18,13 +18,13 @@ import {
 } from "./socketio.ts";
 import { type Awaited, scanAwaited, scanWritten } from "./websocket.ts";
 
-/** The session id of a client in its namespace. */
+/** The session id that the harness assigns to a client in its namespace. */
 const SID = "AAAAAAAAAAAAAAAAAAAB";
 
 /**
- * Makes a Socket.IO connection of a WebSocket.
+ * Turns a WebSocket into a Socket.IO connection.
  *
- * @param namespace lets the client into this namespace. Missing: nothing is sent
+ * @param namespace accepts the client into this namespace. Missing: nothing is sent
  */
 export async function openSocketio(
   play: Play,
@@ -47,7 +47,7 @@ function peerOf(play: Play, connection: string): SocketioClientPeer {
   throw new Error("expected a connection of a client");
 }
 
-/** The client must ask for a namespace, with any "auth". */
+/** Expects CONNECT for a namespace, with any "auth". */
 async function expectJoins({ packets }: SocketioConnection, wanted: string): Promise<void> {
   const packet = await packets.take(() => true);
   if (packet === undefined) throw new Failure("CONNECT", ENDED);
@@ -55,7 +55,7 @@ async function expectJoins({ packets }: SocketioConnection, wanted: string): Pro
   expect(type === 0 && namespace === wanted, `CONNECT of "${wanted}"`, describePacket(packet));
 }
 
-/** The client must end the connection. It may send DISCONNECT before, and nothing else. */
+/** Expects the client to close the connection. The client may send DISCONNECT before that, and nothing else. */
 async function expectClosed(connection: SocketioConnection): Promise<void> {
   const packet = await connection.packets.peek();
   if (packet !== undefined && parsePacket(packet.text).type === 1) {
@@ -64,7 +64,7 @@ async function expectClosed(connection: SocketioConnection): Promise<void> {
   await connection.expectClosed();
 }
 
-/** The client must end the connection. It may send packets before that are a client's. */
+/** Expects the client to close the connection. The client may send any valid packets before that. */
 async function expectClosedAtLast({ packets }: SocketioConnection): Promise<void> {
   for (;;) {
     const packet = await packets.take(() => true);
@@ -75,7 +75,7 @@ async function expectClosedAtLast({ packets }: SocketioConnection): Promise<void
 }
 
 /**
- * Takes what is sent:
+ * Parses what the harness sends:
  *
  *     '0{"sid":"A"}', '2["message"]'  packets in one write, with their attachments
  *     open                            the open packet of Engine.IO
@@ -93,7 +93,7 @@ function sent(scanner: Scanner, connection: string): Action {
 }
 
 /**
- * Takes what must come:
+ * Parses what the harness expects:
  *
  *     '2["message-back"]' + 01 02     the next packet
  *     joins /                         CONNECT of this namespace, with any "auth"

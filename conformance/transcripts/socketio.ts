@@ -1,4 +1,4 @@
-// The lines of Socket.IO 5: packets as they are sent, and what must come.
+// The lines of Socket.IO 5: sent and expected packets.
 
 import { randomBytes } from "node:crypto";
 
@@ -38,7 +38,7 @@ import { type Awaited, scanWritten } from "./websocket.ts";
 /** The largest message of a case, in bytes, for servers that accept more. */
 const LARGEST = 100_000;
 
-/** Sent behind a malformed packet: a server that ignored the packet answers this event. */
+/** Sent after a malformed packet. A server that ignored the packet answers this event, and fails the case. */
 const BEHIND: SentPacket = { text: '2["message","behind"]', attachments: [] };
 
 interface JoinedLine {
@@ -85,8 +85,8 @@ export class SocketioConnection {
   }
 
   /**
-   * Expects CONNECT and the event "auth" as the next packets of the namespace. Packets of other namespaces may come
-   * before them; they stay in the queue.
+   * Expects CONNECT and the event "auth" as the next packets of the namespace. Packets of other namespaces before
+   * them stay in the queue.
    */
   async expectJoined({ namespace, isNew, auth }: JoinedLine, play: Play): Promise<void> {
     const { target } = this.#context;
@@ -141,7 +141,7 @@ export function connectionOf(play: Play, connection: string): SocketioConnection
 }
 
 /**
- * Takes what stands behind "connect socketio": the transport, the namespaces that are joined, and the connection's name.
+ * Parses the end of a line "connect socketio": the transport, the namespaces to join, and the name of the connection.
  *
  *     polling in / and /custom as B
  */
@@ -164,7 +164,7 @@ function connect(scanner: Scanner): Connecting {
       await connection.expectJoined({ namespace, isNew: false, auth: undefined }, play);
     }
   };
-  // Frames are a WebSocket's.
+  // Only a WebSocket has frames.
   return { name, action, ...(polling && { lines: { ...LINES, sent: sentOverPolling } }) };
 }
 
@@ -179,7 +179,7 @@ export function scanNamespace(scanner: Scanner): string {
 }
 
 /**
- * Takes what is sent:
+ * Parses what the harness sends:
  *
  *     '51-["message",{#0}]' + 01 02   a packet as it is written, with its attachments
  *     '2["message",1]', '2["a"]'      packets in one write, or in one payload
@@ -207,7 +207,7 @@ function sentOverPolling(scanner: Scanner, connection: string): Action {
   return async (play) => connectionOf(play, connection).peer.write([BEHIND]);
 }
 
-/** Takes packets, whichever end sends them. */
+/** Parses packets of either end. */
 export function sendPackets(scanner: Scanner, connection: string): Action {
   const packets: PacketLine[] = [];
   do packets.push(scanPacket(scanner));
@@ -231,7 +231,7 @@ function webSocketPeerOf(play: Play, connection: string): SocketioPeer {
 }
 
 /**
- * Takes what must come:
+ * Parses what the harness expects:
  *
  *     '2{id}["question"]' + 01 02     the next packet; {id} gets its value
  *     joined /custom with a new sid   CONNECT, and the event "auth"
@@ -239,7 +239,7 @@ function webSocketPeerOf(play: Play, connection: string): SocketioPeer {
  *     closed                          the end of the connection, with nothing before it
  *     alive /custom                   an event that is sent now comes back, with nothing before it
  *
- * ", or closed" behind it also accepts the end of the connection.
+ * ", or closed" at the end also accepts the end of the connection.
  */
 function awaited(scanner: Scanner, connection: string): Awaited {
   const action = scanAction(scanner, connection);
@@ -263,7 +263,7 @@ function scanAction(scanner: Scanner, connection: string): Action {
   return expectPacketOrAlive(scanner, connection);
 }
 
-/** Takes what must come, whichever end sends it: "alive", or the next packet. */
+/** Parses an expectation for either end: "alive", or the next packet. */
 export function expectPacketOrAlive(scanner: Scanner, connection: string): Action {
   if (scanner.take("alive")) {
     const namespace = scanner.match(/\/[^\s,]*/) ?? "/";
@@ -283,7 +283,7 @@ const SIZES: ReadonlyMap<string, string> = new Map([
   ["largest", "1000"],
 ]);
 
-/** Takes a packet whose payload is JSON or a variable. */
+/** Parses a packet whose payload is JSON or a variable. */
 function scanAwaited(scanner: Scanner): PacketLine {
   const before = scanner.rest;
   const packet = scanPacket(scanner);
@@ -297,7 +297,7 @@ function scanAwaited(scanner: Scanner): PacketLine {
   return packet;
 }
 
-/** Returns what alternatives are tried at. */
+/** Returns the packets that alternatives read. */
 export function packetsOf(play: Play, connection: string): PacketQueue {
   return connectionOf(play, connection).packets;
 }

@@ -1,18 +1,18 @@
-// Durations: how long nothing is done, and how long something may take.
+// Durations: the length of a pause, and the time limits of lines.
 
 import { Failure, Skip } from "../harness/case.ts";
 import { LONGEST_INTERVAL, within } from "../peers/engineio.ts";
 import type { Action, Play } from "./play.ts";
 import type { Scanner } from "./scanner.ts";
 
-/** Milliseconds. @throws Skip where they depend on intervals that are too long to wait for */
+/** Evaluates a duration to milliseconds. @throws Skip if it depends on intervals that are too long to wait for */
 export type Duration = (play: Play) => number;
 
-/** The intervals of the heartbeat, which the open packet of the session has told that was opened last. */
+/** The heartbeat intervals from the open packet of the session that was opened last. */
 const INTERVALS = ["pingInterval", "pingTimeout"] as const;
 
 /**
- * Takes a duration: 200 ms, 1 s, pingInterval + pingTimeout / 2 + 700 ms.
+ * Parses a duration: 200 ms, 1 s, pingInterval + pingTimeout / 2 + 700 ms.
  *
  * @param known the variables that have a value
  */
@@ -40,8 +40,8 @@ function intervalOf({ variables }: Play, name: string): number {
 }
 
 /**
- * Takes "after 300 ms" and "within 1 s", or one of them, and returns the action with these limits. The first is taken for
- * 30 % and 20 ms less, since the clocks of servers tick coarsely.
+ * Parses "after 300 ms" and "within 1 s", or one of them, and returns the action with these limits. The "after" limit
+ * is reduced by 30 % and 20 ms, because the clocks of servers are coarse.
  */
 export function scanLimits(
   scanner: Scanner,

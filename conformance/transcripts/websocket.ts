@@ -1,4 +1,4 @@
-// The lines of a WebSocket: frames as they are sent, messages and frames as they must come.
+// The lines of a WebSocket: sent frames, and expected messages and frames.
 
 import { expect, Failure } from "../harness/case.ts";
 import { hex } from "../harness/conversation.ts";
@@ -22,12 +22,12 @@ import type { Action, Play } from "./play.ts";
 import type { Scanner } from "./scanner.ts";
 import { scanSeverity } from "./severity.ts";
 
-/** What a line of ">" writes. Lines with ">+" are written together with the one above. */
+/** What a line with ">" writes. Lines with ">+" are written together with the line above. */
 export interface Written {
   readonly encode: (play: Play, connection: string) => Uint8Array;
-  /** In words, for the report. */
+  /** A description for the report. */
   readonly meaning: string;
-  /** Bytes in a TCP segment. */
+  /** Bytes in each TCP segment. */
   readonly piece: number | undefined;
 }
 
@@ -44,16 +44,16 @@ type Kind = keyof typeof OPCODES;
 
 const KINDS: readonly Kind[] = ["text", "binary", "continuation", "close", "ping", "pong"];
 
-/** A frame as a line says it. */
+/** A frame as written in a line. */
 type FrameOf = (play: Play, connection: string) => FrameOptions;
 
 /**
- * Takes how a WebSocket is opened:
+ * Parses how to open a WebSocket:
  *
  *     with Upgrade: WebSocket       and this field in the handshake
  *     with permessage-deflate; server_no_context_takeover
  *
- * The second is an offer of RFC 7692. Where the server declines it, the case is skipped.
+ * The second line offers an extension (RFC 7692). If the server declines the offer, the case is skipped.
  */
 export function scanOpening(scanner: Scanner): (play: Play, connection: string) => Promise<void> {
   const extended = scanner.take("with");
@@ -73,7 +73,7 @@ export function scanOpening(scanner: Scanner): (play: Play, connection: string) 
   };
 }
 
-/** An offer, in quotes where it has tabs or ends with spaces. */
+/** Parses an offer. An offer with tabs or trailing spaces is in quotes. */
 function scanOffer(scanner: Scanner): (variables: Variables) => string {
   if (scanner.rest.trimStart().startsWith("'")) {
     const bytes = scanBytes(scanner);
@@ -84,7 +84,7 @@ function scanOffer(scanner: Scanner): (variables: Variables) => string {
   return () => offer;
 }
 
-/** @throws Failure where permessage-deflate is not agreed on */
+/** @throws Failure if permessage-deflate was not negotiated */
 function deflateOf({ deflates, websockets }: Play, connection: string): DeflatePeer {
   const known = deflates.get(connection);
   if (known !== undefined) return known;
@@ -97,7 +97,7 @@ function deflateOf({ deflates, websockets }: Play, connection: string): DeflateP
 }
 
 /**
- * Takes what is written to a WebSocket:
+ * Parses what the harness writes to a WebSocket:
  *
  *     text 'hello'                  a frame with FIN, masked if a client sends it
  *     in pieces of 7: text 'hello'  in TCP segments of 7 bytes
@@ -144,7 +144,7 @@ function scanEncode(scanner: Scanner, isClient: boolean): Written["encode"] {
   };
 }
 
-/** RFC 6455 §5.2: opcode, what is unusual about the header, close code, payload. */
+/** RFC 6455 §5.2: opcode, modifiers of the header, close code, payload. */
 function scanFrame(scanner: Scanner, isClient: boolean): FrameOf {
   const compressed = scanner.take("compressed");
   const numbered = scanner.take("opcode");
@@ -186,7 +186,7 @@ function scanFrame(scanner: Scanner, isClient: boolean): FrameOf {
   };
 }
 
-/** A length that is claimed: 1000, 16 MiB, 2^63, 2^63-1. */
+/** Parses the length in the header: 1000, 16 MiB, 2^63, 2^63-1. */
 function scanLength(scanner: Scanner): bigint {
   const power = scanner.match(/2\^\d+/);
   if (power === undefined) return BigInt(scanner.number());
@@ -200,7 +200,7 @@ function scanKey(scanner: Scanner): Bytes {
   return [{ kind: "bytes", bytes: Buffer.from(digits.replaceAll(" ", ""), "hex") }];
 }
 
-/** A message in frames of so many bytes (§5.4). */
+/** Splits a message into frames of so many bytes (§5.4). */
 function encodeFragments(frame: FrameOptions, size: number): Uint8Array {
   const payload = Buffer.from(frame.payload ?? "");
   const frames: Uint8Array[] = [];
@@ -213,15 +213,15 @@ function encodeFragments(frame: FrameOptions, size: number): Uint8Array {
   return Buffer.concat(frames);
 }
 
-/** Something that must come, for itself or in any order with others. */
+/** An expectation, alone or in any order with others. */
 export interface Awaited {
   readonly action: Action;
-  /** Of a message or a frame. */
+  /** The opcode and the payload of the expected message or frame. */
   readonly item?: { readonly opcode: number; readonly payload: (play: Play) => Uint8Array };
 }
 
 /**
- * Takes what must come over a WebSocket:
+ * Parses what the harness expects over a WebSocket:
  *
  *     text 'hello'             the next message; control frames before it are passed over
  *     pong 'hello'             the next frame; without bytes, with any payload
@@ -272,13 +272,13 @@ export function scanAwaited(scanner: Scanner, connection: string): Awaited {
   return { action, item: { opcode, payload } };
 }
 
-/** The parameters of permessage-deflate (RFC 7692 §7.1) without a value: whether the answer has them. */
+/** The parameters of permessage-deflate (RFC 7692 §7.1) that have no value. Each function returns whether the parameter was negotiated. */
 const FLAGS = {
   server_no_context_takeover: (agreement: Agreement) => agreement.serverNoContextTakeover,
   client_no_context_takeover: (agreement: Agreement) => agreement.clientNoContextTakeover,
 } as const;
 
-/** And those with a number. */
+/** The parameters whose value is a number. Each function returns the negotiated number. */
 const WINDOWS = {
   server_max_window_bits: (agreement: Agreement) => agreement.serverMaxWindowBits,
   client_max_window_bits: (agreement: Agreement) => agreement.clientMaxWindowBits,
@@ -335,7 +335,7 @@ function scanCodes(scanner: Scanner): number[] {
   return codes;
 }
 
-/** Messages and frames that must come, each once, in whatever order. */
+/** Expects messages and frames, each once, in any order. */
 export async function expectInAnyOrder(
   play: Play,
   connection: string,

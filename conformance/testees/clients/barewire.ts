@@ -1,4 +1,4 @@
-// barewire's own clients before the kit: its WebSocket, and its Socket.IO client.
+// The kit's cases for barewire's own clients: its WebSocket, and its Socket.IO client.
 //
 //   tsx conformance/testees/clients/barewire.ts http://127.0.0.1:9001
 

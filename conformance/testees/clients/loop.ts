@@ -1,6 +1,6 @@
-// A client under test comes again and again, until there are no more cases.
+// Connects a client under test again and again, until there are no more cases.
 
-/** Calls `come` for one connection after the other; it resolves when that has ended. */
+/** Calls `come` again and again. `come` makes one connection and resolves when it has ended. */
 export async function loop(
   url: string,
   kind: "websocket" | "socketio",
@@ -13,12 +13,12 @@ async function isMore(url: string): Promise<boolean> {
   try {
     return (await (await fetch(url)).text()) === "yes";
   } catch {
-    // Nobody listens any more.
+    // The kit has stopped listening.
     return false;
   }
 }
 
-/** Runs `start` where the module is the program, with its first argument as the server's URL. */
+/** Calls `start` if the module is the main program, with its first argument as the URL of the server. */
 export function isProgram(filename: string): string | undefined {
   return process.argv[1] === filename ? process.argv[2] : undefined;
 }

@@ -1,4 +1,4 @@
-// socket.io-client before the kit.
+// The kit's cases for socket.io-client.
 //
 //   tsx conformance/testees/clients/socketio-client.ts http://127.0.0.1:9001
 

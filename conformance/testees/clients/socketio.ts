@@ -1,6 +1,6 @@
-// What a Socket.IO client does before the kit, in the API that socket.io-client and barewire share.
+// The behaviour that the kit requires of a Socket.IO client, in the API that socket.io-client and barewire share.
 
-/** As much of a client's socket as it takes. */
+/** The members of a client's socket that are used here. */
 export interface EchoingSocket {
   on(event: string, listener: (...args: unknown[]) => void): unknown;
   emit(event: string, ...args: unknown[]): unknown;
@@ -10,7 +10,7 @@ export interface EchoingSocket {
 
 const TRANSPORTS: "websocket"[] = ["websocket"];
 
-/** One connection, which does not come again by itself. */
+/** Options of one connection, which does not reconnect by itself. */
 export const OPTIONS = {
   transports: TRANSPORTS,
   auth: { token: "123" },
@@ -18,13 +18,13 @@ export const OPTIONS = {
   reconnection: false,
 };
 
-/** Echoes over one connection; resolves when that has ended. */
+/** Echoes events over one connection. Resolves when the connection has ended. */
 export function echo(connect: (options: typeof OPTIONS) => EchoingSocket): Promise<void> {
   return new Promise((resolve) => {
     const socket = connect(OPTIONS);
     let over = false;
     const end = (): void => {
-      // To disconnect is to be told of it.
+      // disconnect() emits "disconnect", which calls this function again.
       if (over) return;
       over = true;
       socket.disconnect();

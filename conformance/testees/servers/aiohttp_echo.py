@@ -1,4 +1,4 @@
-# aiohttp, Debian's, as the server under test: the WebSocket layer alone.
+# The server under test is Debian's aiohttp: the WebSocket layer only.
 #
 #   apt-get install python3-aiohttp
 #   /usr/bin/python3 conformance/testees/servers/aiohttp_echo.py [port]

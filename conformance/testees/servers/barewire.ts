@@ -1,4 +1,4 @@
-// barewire as the server under test: what docs/conformance.md asks of it, and nothing else.
+// barewire as the server under test, with only the behaviour that docs/conformance.md requires.
 //
 //   tsx conformance/testees/servers/barewire.ts [port]
 
@@ -24,7 +24,7 @@ export function createTarget(): ReturnType<typeof createServer> {
     connection.on("message", (data) => void connection.send(data));
   });
 
-  // An engine with no Socket.IO on it echoes what comes.
+  // An engine without Socket.IO on top echoes its messages.
   const engine = new Engine({ ...ENGINE_OPTIONS, allowEIO3: true, jsonp: true });
   engine.on("connection", (session) => {
     session.on("message", (data) => {

@@ -1,9 +1,11 @@
-// What a Socket.IO server under test does, in the API that socket.io and barewire share
-// (docs/conformance.md).
+// The behaviour that docs/conformance.md requires of a Socket.IO server, in the API that socket.io and barewire
+// share.
 
 import type { Server } from "../../../server.ts";
 
-/** Short waits, so that cases about them are short, and small limits. The kit reads them from the open packet. */
+/**
+ * Short timeouts, so that the cases about them are short, and small limits. The kit reads them from the open packet.
+ */
 export const ENGINE_OPTIONS = {
   pingInterval: 300,
   pingTimeout: 200,
@@ -12,20 +14,20 @@ export const ENGINE_OPTIONS = {
   cors: { origin: true, credentials: true },
 } as const;
 
-/** The same for Socket.IO. */
+/** The timeouts and limits of Socket.IO. */
 export const SERVER_OPTIONS = { ...ENGINE_OPTIONS, connectTimeout: 1000 } as const;
 
-/** Bytes in one message of the plain WebSocket. */
+/** Largest message of the plain WebSocket, in bytes. */
 export const WEBSOCKET_MAX_PAYLOAD = 16 * 1024 * 1024;
 
 export function behave(io: Server): void {
   for (const namespace of [io.of("/"), io.of("/custom")]) {
     namespace.on("connection", (socket) => {
-      // What the client gave when it connected.
+      // The `auth` of the client's CONNECT.
       socket.emit("auth", socket.handshake.auth);
       socket.on("message", (...args) => void socket.emit("message-back", ...args));
       socket.on("message-with-ack", (...args) => args.pop()(...args));
-      // The other way round: the client is asked, and what it answers is told.
+      // The opposite direction: the server asks the client, and sends the client's answer back.
       socket.on("ask-me", (...args) => {
         socket.emit("question", ...args, (...answer: unknown[]) => {
           socket.emit("answered", ...answer);
@@ -37,7 +39,7 @@ export function behave(io: Server): void {
       socket.on("close-me", () => socket.disconnect(true));
     });
   }
-  // Nobody comes in here.
+  // This namespace refuses every client.
   io.of("/refusing").use((_socket, next) => {
     next(Object.assign(new Error("not here"), { data: { code: 7 } }));
   });

@@ -1,8 +1,8 @@
-// Bun as the server under test: the WebSocket layer alone.
+// Bun as the server under test: the WebSocket layer only.
 //
 //   bun conformance/testees/servers/bun.ts [port]
 
-/** What is used here of Bun, whose types are a package of their own. */
+/** The parts of Bun's API that are used here. Bun's types are a separate package. */
 interface BunWebSocket {
   send(data: string | Uint8Array): void;
 }
@@ -37,7 +37,7 @@ const { port } = Bun.serve({
     return new Response("", { status: 400 });
   },
   websocket: {
-    // Not imported: this is also run where node_modules is not.
+    // Not imported, because this file also runs without node_modules.
     maxPayloadLength: 16 * 1024 * 1024,
     perMessageDeflate: true,
     message: (socket, data) => socket.send(data),

@@ -1,8 +1,8 @@
-// Deno as the server under test: the WebSocket layer alone.
+// Deno as the server under test: the WebSocket layer only.
 //
 //   deno run --allow-net conformance/testees/servers/deno.ts [port]
 
-/** What is used here of Deno, whose types are its own. */
+/** The parts of Deno's API that are used here. TypeScript does not have Deno's types. */
 declare const Deno: {
   readonly args: readonly string[];
   serve(
@@ -44,7 +44,7 @@ Deno.serve(
       socket.onmessage = ({ data }) => socket.send(data);
       return response;
     } catch {
-      // It throws for a request that asks for no WebSocket.
+      // upgradeWebSocket() throws if the request is not a WebSocket handshake.
       return new Response("", { status: 400 });
     }
   },

@@ -1,4 +1,4 @@
-// The npm package faye-websocket as the server under test: the WebSocket layer alone.
+// The npm package faye-websocket as the server under test: the WebSocket layer only.
 //
 //   tsx conformance/testees/servers/faye.ts [port] [folder with node_modules/faye-websocket]
 
@@ -8,7 +8,7 @@ import type { Duplex } from "node:stream";
 import { WEBSOCKET_MAX_PAYLOAD } from "./behaviour.ts";
 import { listen, requireFrom } from "./listen.ts";
 
-/** What is used here of faye-websocket, which has no types. */
+/** The parts of faye-websocket that are used here. The package has no types. */
 interface FayeWebSocket {
   on(event: "message", listener: (event: { readonly data: string | Uint8Array }) => void): void;
   send(data: string | Uint8Array): void;

@@ -1,4 +1,4 @@
-// What the targets of Node share: their port, and packages that are not the project's own.
+// Helpers for servers on Node: the port, and packages that are not dependencies of this project.
 
 import type { Server } from "node:http";
 import { createRequire } from "node:module";

@@ -1,4 +1,4 @@
-# The Python package websockets, Debian's, as the server under test: the WebSocket layer alone.
+# Debian's Python package websockets as the server under test: the WebSocket layer only.
 #
 #   apt-get install python3-websockets
 #   /usr/bin/python3 conformance/testees/servers/python-websockets.py [port]

@@ -1,4 +1,4 @@
-# python-engineio, python-socketio and aiohttp, Debian's, as the server under test.
+# Debian's python-engineio, python-socketio and aiohttp as the server under test.
 #
 #   apt-get install python3-socketio python3-aiohttp
 #   /usr/bin/python3 conformance/testees/servers/python.py [port]
@@ -11,7 +11,7 @@ from aiohttp import web
 
 from aiohttp_echo import serve
 
-# As behaviour.ts has them; here in seconds. There is no upgradeTimeout or connectTimeout.
+# The values of behaviour.ts, in seconds. There is no upgradeTimeout or connectTimeout.
 OPTIONS = {
     "async_mode": "aiohttp",
     "ping_interval": 0.3,
@@ -31,18 +31,18 @@ async def echo(sid, data):
     await eio.send(sid, data)
 
 
-# Without it, what a handler of "connect" emits comes before the answer to CONNECT.
+# Without this option, events that a handler of "connect" emits are sent before the answer to CONNECT.
 sio = socketio.AsyncServer(**OPTIONS, always_connect=True)
 sio.attach(app, "/socket.io/")
 
 
 class Behaviour(socketio.AsyncNamespace):
     async def on_connect(self, sid, environ, auth=None):
-        # What the client gave when it connected.
+        # The `auth` of the client's CONNECT.
         await self.emit("auth", auth if auth is not None else {}, to=sid)
 
     async def trigger_event(self, event, *args):
-        # Names with a dash cannot be those of methods.
+        # Event names with a dash cannot be names of methods.
         return await super().trigger_event(event.replace("-", "_"), *args)
 
     async def on_message(self, sid, *args):
@@ -52,7 +52,7 @@ class Behaviour(socketio.AsyncNamespace):
         return args
 
     async def on_ask_me(self, sid, *args):
-        # The other way round: the client is asked, and what it answers is told.
+        # The opposite direction: the server asks the client, and sends the client's answer back.
         def answered(*answer):
             return self.emit("answered", answer, to=sid)
 
@@ -69,7 +69,7 @@ class Behaviour(socketio.AsyncNamespace):
 
     async def on_close_me(self, sid):
         environ = sio.get_environ(sid, namespace=self.namespace)
-        # Engine.IO's id, which is not that of Socket.IO.
+        # This id is the session id of Engine.IO, which differs from that of Socket.IO.
         eio_sid = sio.manager.eio_sid_from_sid(sid, self.namespace)
         await self.disconnect(sid)
         if environ is not None and eio_sid is not None:
@@ -77,7 +77,7 @@ class Behaviour(socketio.AsyncNamespace):
 
 
 class Refusing(socketio.AsyncNamespace):
-    # Nobody comes in here.
+    # This namespace refuses every client.
     async def on_connect(self, sid, environ, auth=None):
         raise socketio.exceptions.ConnectionRefusedError("not here", {"code": 7})
 

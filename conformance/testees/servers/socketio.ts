@@ -1,4 +1,4 @@
-// socket.io, engine.io and ws, the reference implementations of npm, as the server under test.
+// The npm packages socket.io, engine.io and ws, the reference implementations, as the server under test.
 //
 //   tsx conformance/testees/servers/socketio.ts [port]
 
@@ -11,7 +11,7 @@ import type { Server } from "../../../server.ts";
 import { behave, SERVER_OPTIONS, WEBSOCKET_MAX_PAYLOAD } from "./behaviour.ts";
 import { listen } from "./listen.ts";
 
-/** What is used here of engine.io. */
+/** The parts of engine.io that are used here. */
 interface ReferenceEngine {
   on(event: "connection", listener: (session: ReferenceSession) => void): void;
   handleRequest(request: unknown, response: unknown): void;
@@ -28,7 +28,7 @@ interface ReferenceModules {
   readonly engineio: { readonly Server: new (options: object) => ReferenceEngine };
 }
 
-/** engine.io is a dependency of socket.io, not ours. */
+/** engine.io is a dependency of socket.io, not of this project. */
 function load(): ReferenceModules {
   const require = createRequire(import.meta.url);
   const socketio: ReferenceModules["socketio"] = require("socket.io");

@@ -1,4 +1,4 @@
-// The npm package websocket, of theturtle32, as the server under test: the WebSocket layer alone.
+// The npm package websocket (by theturtle32) as the server under test: the WebSocket layer only.
 //
 //   tsx conformance/testees/servers/theturtle32.ts [port] [folder with node_modules/websocket]
 
@@ -7,7 +7,7 @@ import { createServer, type Server } from "node:http";
 import { WEBSOCKET_MAX_PAYLOAD } from "./behaviour.ts";
 import { listen, requireFrom } from "./listen.ts";
 
-/** What is used here of the package, which has no types. */
+/** The parts of the package that are used here. The package has no types. */
 interface TurtleModule {
   readonly server: new (options: {
     readonly httpServer: Server;

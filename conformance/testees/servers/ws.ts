@@ -1,4 +1,4 @@
-// The npm package ws as the server under test: the WebSocket layer alone.
+// The npm package ws as the server under test: the WebSocket layer only.
 //
 //   tsx conformance/testees/servers/ws.ts [port]
 
@@ -20,7 +20,7 @@ export function createTarget(): ReturnType<typeof createServer> {
     handleProtocols: (offered) => (offered.has("echo") ? "echo" : false),
   });
   websockets.on("connection", (connection) => {
-    // It has closed the connection already, and tells why.
+    // ws emits the reason after it has closed the connection.
     connection.on("error", () => {});
     connection.on("message", (data, binary) => connection.send(data, { binary }));
   });
