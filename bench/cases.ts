@@ -1,4 +1,4 @@
-// What is measured, and how far from the peers it should be.
+// The cases of the bench, and the goal of each, as a ratio to another library.
 
 import type { Child } from "./ipc.ts";
 
@@ -11,12 +11,12 @@ export type Contender =
   | "rawnet"
   | "rawhttp";
 
-/** A server that runs, the load beside it, and what one step costs the server. */
+/** A running server, its load generator, and functions that measure the cost of a step. */
 export interface Stage {
   readonly server: Child;
   readonly load: Child;
   readonly port: number;
-  /** Multiplies how long things take; below 1 for a quick look. */
+  /** Multiplies the durations. Below 1: a quick, imprecise run. */
   readonly scale: number;
 }
 
@@ -24,13 +24,13 @@ export interface Case {
   readonly name: string;
   readonly title: string;
   readonly unit: "µs" | "kB" | "ms" | "%";
-  /** The first is ours. */
+  /** The servers that are measured. The first is barewire's. */
   readonly contenders: readonly Contender[];
-  /** The largest ratio to `peer` in the same run that we are content with. */
+  /** The goal: the largest acceptable ratio to `peer` in the same run. */
   readonly goal?: { readonly peer: Contender; readonly ratio: number };
-  /** Options of the server, as JSON has them. */
+  /** Options of the server, as JSON. */
   readonly options?: Readonly<Record<string, unknown>>;
-  /** Resolves to the figure of one round. */
+  /** Resolves to the result of one round. */
   readonly measure: (stage: Stage) => Promise<number>;
 }
 
@@ -38,7 +38,7 @@ const PATH = "/socket.io/?EIO=4&transport=websocket";
 const SOCKETIO = ["barewire", "socketio", "ws", "rawnet"] as const;
 const LAYER = ["websocket", "ws", "rawnet"] as const;
 
-/** Microseconds of the server's processor for each of what `work` counts. */
+/** Microseconds of the server's processor time for each unit that `work` counts. */
 export async function perUnit(
   { server }: Pick<Stage, "server">,
   work: () => Promise<number>,
@@ -55,7 +55,7 @@ interface Echo {
   readonly kind?: "binary" | "deflate";
   readonly ms?: number;
   readonly extensions?: string;
-  /** Who talks; the rest only stay. Default: all. */
+  /** How many clients send messages. The others only stay connected. Default: all. */
   readonly talking?: number;
 }
 
@@ -80,7 +80,7 @@ function echo({
 
 async function connect(stage: Stage): Promise<number> {
   const { server, load, port } = stage;
-  // What is seldom run is not compiled yet, and what closes is not part of it.
+  // A warm-up, because rarely executed code is not compiled yet. Closing is not measured.
   for (let n = 0; n < 4; n++) {
     await load.call("connect", { port, count: 1000, path: PATH });
     await load.call("disconnect");
@@ -105,7 +105,7 @@ function idle(count: number, extensions?: string): Case["measure"] {
   return async (stage) => {
     const { server, load, port } = stage;
     const offers = extensions === undefined ? {} : { extensions };
-    // What the first clients bring about once for all is not theirs.
+    // The first clients cause one-time costs, so they are not measured.
     await load.call("connect", { port, count: 200, path: PATH, ...offers });
     const before = await server.number("memory");
     await load.call("connect", { port, count, path: PATH, ...offers });

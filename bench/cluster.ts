@@ -1,10 +1,11 @@
-// What workers cost: an echo in one process and in two workers, in processor time of all server processes.
+// The cost of workers: the processor time of all server processes for an echo, in one process and in two workers.
 //
 //   npx tsx bench/cluster.ts [rounds]
 //
-// On a machine with two cores the load shares them with the workers, so the clock says little. Workers share nothing
-// but the primary. If an echo costs the same in a worker as in one process, two idle cores do twice as many; the ratio
-// below is what two cores do by that account: 2 × (cost in one process) / (cost in workers, the primary included).
+// On a machine with two cores, the load generator shares the cores with the workers, so elapsed time says little.
+// Workers share only the primary. If an echo costs the same in a worker as in one process, two idle cores process
+// twice as many echoes. The printed ratio is the speed of two cores under this assumption: 2 × (cost in one process)
+// / (cost in workers, including the primary).
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -15,10 +16,10 @@ import { median } from "./table.ts";
 
 const PATH = "/socket.io/?EIO=4&transport=websocket";
 const TSX = ["--no-warnings", "--import", "tsx"];
-/** Of the clock of /proc, in microseconds. */
+/** The tick of the clock in /proc, in microseconds. */
 const TICK = 10_000;
 
-/** Microseconds of the processor that a process has taken. */
+/** Returns the processor time that a process has used, in microseconds. */
 function cpuOf(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\) /, "");
   const fields = stat.split(" ");
@@ -31,11 +32,11 @@ function childrenOf(pid: number): number[] {
 }
 
 interface Figures {
-  /** Microseconds of all processes for an echo. */
+  /** Processor time of all processes for one echo, in microseconds. */
   readonly cost: number;
-  /** The part of the primary. */
+  /** The part of that time that the primary used. */
   readonly primary: number;
-  /** Echoes a second, by the clock, with the load on the same cores. */
+  /** Echoes per second of elapsed time, with the load generator on the same cores. */
   readonly rate: number;
 }
 

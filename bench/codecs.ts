@@ -1,6 +1,6 @@
-// Both codecs against those of socket.io, in this process: from the program's values to the packets
-// of Engine.IO, as a string and bytes, and back. The JSON in it is V8's on both sides, so what that
-// takes alone stands beside each figure: no codec can do with less.
+// Compares our codecs with those of socket.io, in this process: from the values of the program to Engine.IO packets,
+// as a string and bytes, and back. All of them use V8's JSON, so the time of JSON alone is measured too. It is the
+// lower limit for any codec.
 
 import { decodePacket as decodeTheirs, encodePacket as encodeTheirs } from "engine.io-parser";
 import { Decoder as TheirDecoder, Encoder as TheirEncoder } from "socket.io-parser";
@@ -13,7 +13,7 @@ import { median } from "./table.ts";
 interface Event {
   readonly what: string;
   readonly data: EventData;
-  /** What is to be at most of the oracles' time. */
+  /** The goal: the largest acceptable ratio to the time of socket.io's codecs. */
   readonly limit: number;
 }
 
@@ -89,7 +89,7 @@ function time(work: () => void, count: number): number {
   return Number(process.hrtime.bigint() - begin) / count;
 }
 
-/** Ours, the oracles' and JSON's for one event in one direction. */
+/** Our codec, socket.io's codec and JSON alone, for one event in one direction. */
 interface Work {
   readonly title: string;
   readonly limit: number;
@@ -121,7 +121,7 @@ function worksOf({ what, data, limit }: Event): Work[] {
   ];
 }
 
-/** Short enough that what else the machine does falls on all three. */
+/** Nanoseconds of one slice. Slices are short, so that other work of the machine affects all three equally. */
 const SLICE = 4_000_000;
 
 function compare({ title, limit, ways }: Work, rounds: number): Single {
@@ -138,7 +138,8 @@ function compare({ title, limit, ways }: Work, rounds: number): Single {
 
 export function measureCodecs(rounds: number): Single[] {
   const works = EVENTS.flatMap(worksOf);
-  // All of them first: a server meets objects of many shapes, and the first row is none the better.
+  // Every case runs once before the measurement, so that V8 has seen objects of all shapes, as in a real server.
+  // Otherwise the first row would have an advantage.
   for (let n = 0; n < 20; n++) {
     for (const { ways } of works) for (const way of ways) time(way, 1000);
   }

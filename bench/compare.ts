@@ -1,11 +1,11 @@
-// This checkout and another one, both built, in turn in one run. Or this checkout, and the same with everything on that an
-// operator can observe.
+// Compares this checkout with another one, both built, in turn in one run. With --observed, compares this checkout
+// with itself, with logging, statistics and diagnostics channels in use.
 //
 //   npx tsx bench/compare.ts ../other --rounds 5 --only echo-1,idle
 //   npx tsx bench/compare.ts --observed
 //
-// Of two servers that are equal, the second often finds a faster machine, or a slower one; so every second
-// pair begins with the other.
+// Even with two identical servers, the second one may find the machine faster or slower. So every second pair begins
+// with the other server.
 
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";

@@ -1,18 +1,18 @@
-// How cost grows with the number of clients: ours and socket.io in turn, each in one process that
-// gets more and more of them.
+// How the cost grows with the number of clients. barewire and socket.io run in turn, each in one process that
+// receives more and more clients.
 
 import { perUnit } from "./cases.ts";
 import { most, type Settings, withServer } from "./singles.ts";
 import { median } from "./table.ts";
 
-/** What one server took with so many clients. */
+/** The cost of one server with a number of clients. */
 export interface Point {
   readonly clients: number;
-  /** kB resident for each client, behind a collection of what is not used. */
+  /** Resident kB for each client, after a garbage collection. */
   readonly memory: number;
-  /** µs for each message that one of TALKERS has echoed while the others are silent. */
+  /** µs for each echoed message of the TALKERS, while the other clients are silent. */
   readonly echo: number;
-  /** µs for each delivery of a broadcast to all, one in a turn. */
+  /** µs for each delivery of a broadcast to all clients, with one broadcast in a turn. */
   readonly broadcast: number;
 }
 
@@ -24,16 +24,16 @@ export type Growth = Readonly<Record<Name, readonly Point[]>>;
 
 const PATH = "/socket.io/?EIO=4&transport=websocket";
 const TALKERS = 100;
-/** The last is as near 20,000 as the system's limit of open files lets it be. */
+/** The largest count: 20,000, or fewer if the system's limit of open files is lower. */
 const LAST = Math.min(20_000, most);
 const COUNTS = [...[100, 1000, 5000, 10_000].filter((count) => count < LAST), LAST];
-/** In front of those whose memory counts; `most` has room for them. */
+/** Clients that connect before the clients whose memory is measured. `most` includes them. */
 const FIRST = 100;
 
-/** kB for each client, in a server to which nothing but connecting happens. */
+/** Measures kB for each client, in a server that only accepts connections. */
 function measureMemory(settings: Settings, name: Name): Promise<number[]> {
   return withServer(settings, name, {}, async ({ server, load, port }) => {
-    // What the first clients bring about once for all is not theirs.
+    // The first clients cause one-time costs, so they are not measured.
     await load.call("connect", { port, count: FIRST, path: PATH });
     const before = await server.number("memory");
     const figures: number[] = [];
@@ -56,7 +56,7 @@ async function measureServer(settings: Settings, name: Name): Promise<Point[]> {
     let connected = 0;
     for (const [at, clients] of COUNTS.entries()) {
       connected = await load.number("connect", { port, count: clients - connected, path: PATH });
-      // Before the first figures there is more to be compiled.
+      // A longer warm-up before the first result, so that V8 has compiled the code.
       const ms = at === 0 ? 2000 : 700;
       await load.call("echo", { ...talk, ms });
       const echo = await perUnit(pair, () => load.number("echo", { ...talk, ms: 2000 }));
@@ -70,7 +70,7 @@ async function measureServer(settings: Settings, name: Name): Promise<Point[]> {
   });
 }
 
-/** Of several rounds the median. */
+/** Returns the medians of several rounds. */
 function middle(rounds: readonly (readonly Point[])[]): Point[] {
   const of = (at: number, what: keyof Point): number =>
     median(rounds.map((points) => points[at]?.[what] ?? Number.NaN));

@@ -1,4 +1,4 @@
-// Commands to a process of the bench, and its answers.
+// Sends commands to a process of the bench, and returns its answers.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
@@ -25,7 +25,7 @@ interface Answer {
 
 export type Commands = Readonly<Record<string, (args: Arguments) => Json | Promise<Json>>>;
 
-/** In a process that was started for the bench: does what it is told, and ends with its parent. */
+/** Executes commands in a process that the bench has started. The process exits with its parent. */
 export function obey(commands: Commands): void {
   process.on("message", async ({ id, name, args }: Command) => {
     const command = commands[name];
@@ -48,7 +48,7 @@ export class Child {
   readonly #waiting = new Map<number, (answer: Answer) => void>();
   #lastId = 0;
 
-  /** @param core on which it stays, where the system has taskset */
+  /** @param core the core to run on, if the system has taskset */
   constructor(script: string, core: number, flags: readonly string[] = [], args: string[] = []) {
     const node = [...flags, script, ...args];
     const [command, ...rest] = canPin
@@ -75,7 +75,7 @@ export class Child {
     return result;
   }
 
-  /** What a command gives that gives a number. */
+  /** Sends a command and resolves to its answer, which must be a number. */
   async number(name: string, args: Arguments = {}): Promise<number> {
     return Number(await this.call(name, args));
   }

@@ -1,5 +1,5 @@
-// One client of the load: it writes bytes that were made beforehand, and of what comes it only
-// counts the frames.
+// One client of the load generator. It sends bytes that were prepared in advance, and only counts the frames that it
+// receives.
 
 import { connect, type Socket } from "node:net";
 
@@ -13,12 +13,12 @@ export function masked(opcode: 0x1 | 0x2, payload: Uint8Array | string, rsv = 0)
   return frame(opcode, payload, { rsv, key: MASKING_KEY });
 }
 
-/** Counts the frames of a stream, wherever it is cut. */
+/** Counts the frames of a stream, independently of how the stream is cut. */
 class FrameCounter {
   #payloadLeft = 0;
   #header = Buffer.alloc(0);
 
-  /** How many frames end in `chunk`. */
+  /** Returns how many frames end in `chunk`. */
   count(chunk: Buffer): number {
     let frames = 0;
     let at = 0;
@@ -55,14 +55,14 @@ export interface ConnectOptions {
   readonly port: number;
   readonly path: string;
   readonly extensions?: string;
-  /** It joins the main namespace. Otherwise it is connected behind the opening handshake. */
+  /** Whether the client joins the main namespace. Otherwise it is connected after the opening handshake. */
   readonly join: boolean;
-  /** Frames that come of themselves before it is. */
+  /** Frames that the server sends before the client is connected. */
   readonly greetings: number;
 }
 
 export class LoadClient {
-  /** Called with the number of frames that have come with a chunk. */
+  /** Called with the number of frames that end in a received chunk. */
   onFrames: (frames: number, client: LoadClient) => void = () => {};
   onClose: () => void = () => {};
   readonly #socket: Socket;

@@ -1,9 +1,9 @@
-// One kept connection of the load that speaks HTTP: it writes requests that were made beforehand, one
-// at a time, and of an answer it reads no more than its length.
+// One keep-alive connection of the load generator over HTTP. It sends requests that were prepared in advance, one at
+// a time, and reads only the length of a response.
 
 import { connect, type Socket } from "node:net";
 
-/** A request as bytes, with the header fields that node:http's own client sends. */
+/** Encodes a request with the header fields that node:http's own client sends. */
 export function httpRequest(method: "GET" | "POST", path: string, body = ""): Buffer {
   const length = method === "GET" ? "" : `Content-Length: ${Buffer.byteLength(body)}\r\n`;
   return Buffer.from(
@@ -25,7 +25,7 @@ export class HttpClient {
     this.#socket.on("close", () => this.#reject(new Error("closed before the answer")));
   }
 
-  /** Resolves to the body of the answer. One request at a time. */
+  /** Sends one request at a time, and resolves to the body of the response. */
   send(request: Uint8Array): Promise<string> {
     return new Promise((resolve, reject) => {
       this.#resolve = resolve;

@@ -1,5 +1,5 @@
-// The load on several nodes: clients in a room on each of them, and askers outside of the room, on
-// whose request the first node broadcasts to it.
+// The load on several nodes: clients in a room on each node, and clients outside of the room that request broadcasts
+// from the first node.
 
 import { type Arguments, type Json, obey } from "./ipc.ts";
 import { LoadClient, masked } from "./load-client.ts";
@@ -14,7 +14,7 @@ interface Member {
 let members: Member[] = [];
 let askers: LoadClient[] = [];
 
-/** Opens `count` clients of a node, twenty at a time. */
+/** Connects `count` clients to a node, twenty at a time. */
 async function open(args: Arguments, query: string, greetings: number): Promise<LoadClient[]> {
   const options = { port: Number(args.port), path: `${PATH}${query}`, join: true, greetings };
   const opened: LoadClient[] = [];
@@ -26,9 +26,9 @@ async function open(args: Arguments, query: string, greetings: number): Promise<
   return opened;
 }
 
-/** Opens `count` clients of `node` that are in the room. */
+/** Connects `count` clients to `node`, in the room. */
 async function join(args: Arguments): Promise<Json> {
-  // The handshake of Engine.IO, that of Socket.IO, and "joined".
+  // The Engine.IO handshake, the Socket.IO handshake, and "joined".
   const opened = await open(args, `&room=${args.room}`, 3);
   members.push(...opened.map((client) => ({ client, node: Number(args.node) })));
   return members.length;
@@ -39,7 +39,7 @@ async function addAskers(args: Arguments): Promise<Json> {
   return askers.length;
 }
 
-/** Ends all clients. */
+/** Disconnects all clients. */
 async function leave(): Promise<Json> {
   const all = [...members.map(({ client }) => client), ...askers];
   members = [];
@@ -60,8 +60,8 @@ const ask = (args: Arguments): Buffer =>
   masked(0x1, `42["burst","${args.room}",${Number(args.count ?? 1)}]`);
 
 /**
- * For `ms` milliseconds has every asker ask for `count` broadcasts, all again when each member has
- * received all of them. Resolves to the number of broadcasts.
+ * For `ms` milliseconds, every requesting client requests `count` broadcasts, and requests them again when each
+ * member of the room has received all of them. Resolves to the number of broadcasts.
  */
 function burst(args: Arguments): Promise<Json> {
   const bytes = ask(args);
@@ -88,8 +88,8 @@ function burst(args: Arguments): Promise<Json> {
 }
 
 /**
- * Asks for `rate` broadcasts a second, for `ms` milliseconds. Resolves to the milliseconds from the
- * request to the receipt, sorted, for the members of `node`.
+ * Requests `rate` broadcasts per second for `ms` milliseconds. Resolves to the sorted milliseconds from the request
+ * to the receipt, for the members on `node`.
  */
 function latency(args: Arguments): Promise<Json> {
   const bytes = ask(args);

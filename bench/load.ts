@@ -1,5 +1,5 @@
-// The load generator: a process of its own that has many clients and does with them what the bench
-// tells it. It speaks bytes, so that it is not what is measured.
+// The load generator: a separate process with many clients that executes the commands of the bench. It sends prepared
+// bytes, so that its own cost stays small.
 
 import { constants, deflateRawSync } from "node:zlib";
 
@@ -12,7 +12,7 @@ let clients: LoadClient[] = [];
 const text = (args: Arguments, name: string): string => String(args[name]);
 const number = (args: Arguments, name: string): number => Number(args[name]);
 
-/** Opens `count` clients, fifty at a time. */
+/** Connects `count` clients, fifty at a time. */
 async function connect(args: Arguments): Promise<Json> {
   const { join = true } = args;
   const options: ConnectOptions = {
@@ -46,7 +46,7 @@ async function disconnect(): Promise<Json> {
   return all.length;
 }
 
-/** The message of an echo, as bytes; and of how many frames the answer is. */
+/** Returns the bytes of an echo message, and the number of frames of its answer. */
 function message(args: Arguments): { bytes: Buffer; frames: number } {
   const size = number(args, "size");
   if (args.kind === "binary") {
@@ -54,17 +54,20 @@ function message(args: Arguments): { bytes: Buffer; frames: number } {
     return { bytes: Buffer.concat([header, masked(0x2, Buffer.alloc(size, 7))]), frames: 2 };
   }
   if (args.kind === "deflate") {
-    // JSON of something that is told again and again.
+    // Repetitive JSON, which compresses well.
     const row = '{"id":12345,"name":"barewire","price":10.5,"tags":["a","b"]},';
     const json = Buffer.from(row.repeat(Math.ceil(size / row.length)).slice(0, size));
-    // RFC 7692 §7.2.1: without the four bytes that end it.
+    // RFC 7692 §7.2.1: the sender removes the last four bytes.
     const deflated = deflateRawSync(json, { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4);
     return { bytes: masked(0x1, deflated, 4), frames: 1 };
   }
   return { bytes: masked(0x1, `42["echo","${"x".repeat(size)}"]`), frames: 1 };
 }
 
-/** Echoes for `ms` milliseconds with so many messages of each client under way; how many came back. */
+/**
+ * Sends echoes for `ms` milliseconds, with so many messages of each client in flight. Resolves to the number of
+ * answers.
+ */
 function echo(args: Arguments): Promise<Json> {
   const { bytes, frames } = message(args);
   const inFlight = number(args, "inFlight");
@@ -107,7 +110,10 @@ function echo(args: Arguments): Promise<Json> {
   });
 }
 
-/** Asks for bursts for `ms` milliseconds, each when all has come of the last; how many deliveries. */
+/**
+ * Requests bursts for `ms` milliseconds, each after all clients have received the previous one. Resolves to the number
+ * of deliveries.
+ */
 function burst(args: Arguments): Promise<Json> {
   const count = number(args, "count");
   const ask = masked(0x1, `42["burst",${count}]`);
@@ -132,14 +138,17 @@ function burst(args: Arguments): Promise<Json> {
   });
 }
 
-/** From here on each frame that comes is answered with a pong of Engine.IO. */
+/** From now on, answers each received frame with an Engine.IO pong. */
 function answerPings(): Json {
   const pong = masked(0x1, "3");
   for (const client of clients) client.onFrames = () => client.write(pong);
   return null;
 }
 
-/** Sessions on long-polling; each POSTs an echo and GETs it. How many such cycles in `ms`. */
+/**
+ * Runs sessions over long-polling for `ms` milliseconds. Each sends an echo with a POST and receives it with a GET.
+ * Resolves to the number of such cycles.
+ */
 async function polling(args: Arguments): Promise<Json> {
   const port = number(args, "port");
   const path = "/socket.io/?EIO=4&transport=polling";

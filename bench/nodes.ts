@@ -1,5 +1,5 @@
-// What a broadcast costs by the number of nodes on one Redis: ours alone, each node with a few clients of
-// the room. docs/scaling.md computes larger clusters, and this checks its formulas.
+// The cost of a broadcast by the number of nodes on one Redis, for barewire only, with a few clients of the room on
+// each node. docs/scaling.md computes larger clusters from formulas, and this measurement checks the formulas.
 
 import { type Cost, withCluster } from "./redis-cluster.ts";
 import type { Settings } from "./singles.ts";
@@ -7,22 +7,25 @@ import { median, spread } from "./table.ts";
 
 const COUNTS = [2, 4, 8] as const;
 const CLIENTS = 10;
-/** In a turn, so that however busy the machine is as many leave together. */
+/** Broadcasts in one turn. They are sent together, however busy the machine is. */
 const BROADCASTS = 16;
-/** What is seldom run is not compiled yet: so many broadcasts come before those that count. */
+/** Broadcasts before the measurement, because rarely executed code is not compiled yet. */
 const WARM_UP = 10_000;
-/** Milliseconds between the heartbeats that are counted. So many come that what else happens is little. */
+/** Milliseconds between the measured heartbeats. They are frequent, so that other costs are negligible. */
 const HEARTBEAT = 100;
 
-/** One round with so many nodes. */
+/** The results of one round with a number of nodes. */
 interface Figures {
-  /** Bytes that Redis sends for a broadcast. */
+  /** Bytes that Redis sends for one broadcast. */
   readonly sent: number;
-  /** Microseconds of the processor for a broadcast: of the node that emits, of each other, and of Redis. */
+  /** Microseconds of processor time for one broadcast: of the emitting node, of each other node, and of Redis. */
   readonly emitting: number;
   readonly receiving: number;
   readonly redis: number;
-  /** Bytes that Redis sends for one heartbeat of one node, and microseconds that it takes for it. */
+  /**
+   * Bytes that Redis sends for one heartbeat of one node, and the microseconds of processor time that Redis uses for
+   * it.
+   */
   readonly heartbeat: number;
   readonly heartbeatCpu: number;
 }
@@ -42,7 +45,7 @@ async function measureBroadcasts(settings: Settings, count: number, ms: number):
   });
 }
 
-/** The cost of Redis for all heartbeats, and how many of them each node has sent. */
+/** Measures the cost of Redis for all heartbeats, and counts the heartbeats of each node. */
 async function measureHeartbeats(settings: Settings, count: number, ms: number): Promise<Cost> {
   const adapter = { heartbeatInterval: HEARTBEAT };
   return withCluster(settings, "barewire", count, adapter, ({ measure, nodes }) =>
@@ -58,7 +61,7 @@ async function measureHeartbeats(settings: Settings, count: number, ms: number):
   );
 }
 
-/** @param scale multiplies how long things take; below 1 for a quick look */
+/** @param scale multiplies the durations. Below 1: a quick, imprecise run */
 export async function measureNodes(settings: Settings, scale: number): Promise<NodesRow[]> {
   const rows = COUNTS.map((nodes) => ({ nodes, rounds: [] as Figures[] }));
   for (let round = 0; round < settings.rounds; round++) {

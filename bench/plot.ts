@@ -1,4 +1,4 @@
-// The growth as an SVG: a small panel for each figure, by the number of clients on a logarithmic axis.
+// Draws the growth as an SVG: one panel for each measurement, by the number of clients on a logarithmic axis.
 
 import { GROWING, type Growth } from "./growth.ts";
 
@@ -18,7 +18,7 @@ const PANELS: readonly Panel[] = [
   { figure: "broadcast", title: "Broadcast to all", unit: "µs of processor for each delivery" },
 ];
 
-// Of one panel, in the units of the drawing.
+// The sizes of one panel, in units of the drawing.
 const WIDTH = 300;
 const HEIGHT = 300;
 const LEFT = 42;
@@ -28,8 +28,8 @@ const BOTTOM = 48;
 
 const NAMES = ["barewire", "socketio"] as const;
 
-// An image in a page knows whether the reader prefers dark, and nothing of the page's own colours: no
-// background is drawn, and all but the two lines is grey. The lines differ in their marks too.
+// An image in a page knows whether the reader prefers a dark scheme, but not the colours of the page. So there is no
+// background, and everything but the two lines is grey. The lines also have different markers.
 export const STYLE = `
     text { font: 12px system-ui, sans-serif; fill: #57606a; }
     .count { font-size: 11px; }
@@ -115,20 +115,20 @@ function drawPanel({ figure, title, unit }: Panel, growth: Growth): string {
   return parts.map((part) => `\n    ${part}`).join("");
 }
 
-/** A disc for ours, a square for theirs. */
+/** The marker of a point: a disc for barewire, a square for socket.io. */
 function mark(name: (typeof NAMES)[number], x: number, y: number): string {
   return name === "barewire"
     ? `<circle class="${name}" cx="${x}" cy="${y}" r="3"/>`
     : `<rect class="${name}" x="${round(x - 3)}" y="${round(y - 3)}" width="6" height="6"/>`;
 }
 
-/** A round distance of lines, so that there are three to six of them. */
+/** Returns a round distance between grid lines, for three to six lines. */
 export function stepFor(most: number): number {
   const power = 10 ** Math.floor(Math.log10(most / 3));
   return power * ([5, 2, 1].find((times) => most / (times * power) >= 3) ?? 1);
 }
 
-/** 19800 as "19.8k": on this axis the last counts stand close together. */
+/** Formats 19800 as "19.8k", because the labels of the largest counts are close together on this axis. */
 function short(count: number): string {
   return count < 1000 ? `${count}` : `${count / 1000}k`;
 }

@@ -1,4 +1,4 @@
-// One Redis, nodes on it, and the load: each a process of its own.
+// Starts a Redis, its nodes and the load generator, each as a separate process.
 
 import { join } from "node:path";
 
@@ -11,36 +11,36 @@ import type { Settings } from "./singles.ts";
 
 export type Library = "barewire" | "socketio";
 
-/** What something has cost. */
+/** The cost of some work. */
 export interface Cost {
-  /** Microseconds of the processor that each node has taken. */
+  /** Microseconds of processor time of each node. */
   readonly nodes: readonly number[];
-  /** Microseconds of the processor that Redis has taken. */
+  /** Microseconds of processor time of Redis. */
   readonly redis: number;
   /** Bytes that Redis has sent. */
   readonly sent: number;
-  /** What the work has returned. */
+  /** The return value of the work. */
   readonly result: number;
 }
 
 export interface RedisCluster {
   readonly load: Child;
   readonly nodes: readonly Child[];
-  /** Connects clients of a node that are in the room. */
+  /** Connects clients to a node, in the room. */
   join(node: number, count: number, room?: string): Promise<void>;
-  /** Connects clients of the first node that ask for broadcasts. */
+  /** Connects clients to the first node that request broadcasts. */
   addAskers(count: number): Promise<void>;
-  /** A command of the load on the room that all clients are in if nothing else is said. */
+  /** Sends a command to the load generator. Default room: the room that all clients are in. */
   burst(args: Arguments): Promise<number>;
   measure(work: () => Promise<number>): Promise<Cost>;
 }
 
 export const ROOM = "all";
 
-/** A cluster that is not complete after so many milliseconds does not get so. */
+/** Milliseconds after which an incomplete cluster is an error. */
 const STARTING = 20_000;
 
-/** Starts a Redis of its own with so many nodes, all of which know each other, and ends all of them. */
+/** Starts a Redis with so many nodes, waits until all nodes know each other, and stops all of them at the end. */
 export async function withCluster<T>(
   { folder, cores: [serverCore, loadCore] }: Settings,
   library: Library,
@@ -95,7 +95,7 @@ export async function withCluster<T>(
         return {
           nodes: after.nodes.map((cpu, node) => cpu - (before.nodes[node] ?? Number.NaN)),
           redis: after.redis.cpu - before.redis.cpu,
-          // Without the first answer itself.
+          // Without the bytes of the first INFO response itself.
           sent: after.redis.sent - before.redis.sent - before.redis.size,
           result,
         };

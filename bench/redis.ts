@@ -1,10 +1,10 @@
-// Delivery across two nodes over one Redis: ours with barewire/redis, and socket.io with
+// Delivery across two nodes over one Redis: barewire with barewire/redis, and socket.io with
 // @socket.io/redis-adapter, in turn. Both use the client of the package "redis".
 //
 //   asker ──"burst"──▶ node A ──PUBLISH──▶ Redis ──▶ node B ──▶ clients of the room
 //                        └──▶ clients of the room
 //
-// A figure is the processor time of both nodes for one delivery. That of Redis stands beside it.
+// A result is the processor time of both nodes for one delivery. The processor time of Redis is a separate column.
 
 import { type Library, type RedisCluster, ROOM, withCluster } from "./redis-cluster.ts";
 import type { Settings } from "./singles.ts";
@@ -13,9 +13,9 @@ import { median } from "./table.ts";
 interface Delivery {
   /** Clients of the room on node A, and on node B. */
   readonly clients: readonly [a: number, b: number];
-  /** Clients that ask at the same time. */
+  /** Clients that request broadcasts at the same time. */
   readonly askers: number;
-  /** Broadcasts that each of them asks for at once. */
+  /** Broadcasts that each of these clients requests at once. */
   readonly count: number;
 }
 
@@ -27,15 +27,15 @@ const DELIVERIES: readonly (Delivery & { readonly title: string })[] = [
   { title: "100 clients on each node, 10 in a turn", clients: [100, 100], askers: 1, count: 10 },
   { title: "1 client on node A, none on B, 16 under way", clients: [1, 0], askers: 16, count: 1 },
 ];
-/** The largest ratio to socket.io that we are content with. */
+/** The goal: the largest acceptable ratio to socket.io. */
 const GOAL = 0.5;
 
-/** What is seldom run is not compiled yet: so many broadcasts come before the first that counts. */
+/** Broadcasts before the measurement, because rarely executed code is not compiled yet. */
 const WARM_UP = 10_000;
-/** How often each library is measured in a round. */
+/** Measurements of each library in one round. */
 const TURNS = 4;
 
-/** For the latency: broadcasts a second, and who receives them. */
+/** For the latency: broadcasts per second, and the number of receivers. */
 const RATE = 100;
 const LISTENERS: Delivery = { clients: [50, 50], askers: 1, count: 1 };
 
@@ -43,21 +43,21 @@ const NAMES = ["barewire", "socketio"] as const;
 
 /** Microseconds for one delivery. */
 interface Cost {
-  /** Of both nodes. */
+  /** The processor time of both nodes. */
   readonly both: number;
-  /** Of node A for those to its clients, and of node B for those to its. */
+  /** The processor time of node A for the deliveries to its clients, and of node B for the deliveries to its own. */
   readonly a: number;
   readonly b: number;
   readonly redis: number;
 }
 
-/** Milliseconds from the request to the receipt by a client of node B. */
+/** Milliseconds from the request until a client of node B receives the broadcast. */
 interface Latency {
   readonly p50: number;
   readonly p99: number;
 }
 
-/** What one library has taken: for each of DELIVERIES, and for each second of the latency. */
+/** The measurements of one library: for each of DELIVERIES, and for each second of the latency test. */
 export interface RedisFigures {
   readonly costs: readonly Cost[][];
   readonly latencies: Latency[];
@@ -98,7 +98,7 @@ async function warmUp(cluster: RedisCluster): Promise<void> {
   await cluster.load.call("leave");
 }
 
-/** Both clusters have their turns second by second: what else the machine does meets both alike. */
+/** The clusters alternate every second, so that other work of the machine affects both equally. */
 async function measureRound(
   clusters: Readonly<Record<Library, RedisCluster>>,
   result: RedisResult,
@@ -130,7 +130,7 @@ async function measureRound(
   }
 }
 
-/** @param scale multiplies how long things take; below 1 for a quick look */
+/** @param scale multiplies the durations. Below 1: a quick, imprecise run */
 export async function measureRedis(settings: Settings, scale: number): Promise<RedisResult> {
   const empty = (): RedisFigures => ({ costs: DELIVERIES.map(() => []), latencies: [] });
   const result = { barewire: empty(), socketio: empty() };
@@ -185,7 +185,7 @@ export function redisTable({ barewire, socketio }: RedisResult): string {
   return lines.join("\n");
 }
 
-/** The median, and the middle half. */
+/** Formats the median and the middle half. */
 function middles(figures: readonly number[], digits: number): string {
   const sorted = [...figures].sort((a, b) => a - b);
   const at = (part: number): string =>

@@ -1,8 +1,7 @@
-// One round of a case: a server and the load beside it, both new processes.
+// One round of a case: a server and a load generator, both in new processes.
 //
-// The server is on the first core and the load on the second, where the system has taskset. A figure is the
-// processor time that the server took, not what a clock on the wall says: it stays the same when the machine
-// has something else to do.
+// If the system has taskset, the server runs on the first core and the load generator on the second. A result is the
+// processor time of the server, not elapsed time, so it hardly changes when the machine has other work.
 
 import { mkdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
@@ -16,9 +15,9 @@ export const SERVER_CORE = 0;
 export const LOAD_CORE = 1;
 
 /**
- * Makes JavaScript of the servers and the load, so that Node starts with no more than its users have.
+ * Compiles the servers and the load generator to JavaScript, so that Node runs them without a loader, as users do.
  *
- * @param project the folder of the barewire that the servers import, built
+ * @param project the folder of the built barewire that the servers import
  * @returns the folder with the programs
  */
 export async function compile(project: string): Promise<string> {
@@ -54,7 +53,7 @@ export async function compile(project: string): Promise<string> {
   return folder;
 }
 
-/** Measures a case once. `scale` multiplies how long that takes. */
+/** Measures a case once. `scale` multiplies the duration. */
 export async function round(
   folder: string,
   what: Case,
@@ -73,7 +72,7 @@ export async function round(
     if (contender === "barewire-observed") await mustReport(server);
     const busy = ((await load.number("cpu")) - before) / 1000 / (performance.now() - begin);
     if (busy > 0.9 && what.unit === "µs") {
-      // The server's processor time still counts, but it is less busy than it could be.
+      // The server's processor time is still valid, but the server could have been busier.
       console.error(
         `${what.name}, ${contender}: the load took ${Math.round(busy * 100)} % of its core`,
       );

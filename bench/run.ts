@@ -1,4 +1,4 @@
-// npm run bench: ours and the peers in turn, in one run.
+// npm run bench: measures barewire and the other libraries in turn, in one run.
 //
 //   npm run bench                        all of it, three rounds
 //   npm run bench -- --only echo-1       cases by their names, with commas

@@ -1,5 +1,5 @@
-// What is measured against ourselves under other circumstances, or by the clock: each has a way of
-// its own.
+// Cases that compare barewire with itself under other conditions, or that measure elapsed time. Each has its own
+// measurement.
 
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
@@ -11,14 +11,14 @@ import { median } from "./table.ts";
 export interface Single {
   readonly name: string;
   readonly title: string;
-  /** In words, with its units. */
+  /** A description of the measured values, with their units. */
   readonly measured: string;
   readonly is: number;
   readonly limit: number;
 }
 
 export interface Settings {
-  /** Where the compiled servers are. */
+  /** The folder of the compiled servers. */
   readonly folder: string;
   readonly cores: readonly [server: number, load: number];
   readonly wanted: (single: { name: string }) => boolean;
@@ -26,7 +26,7 @@ export interface Settings {
 }
 
 const PATH = "/socket.io/?EIO=4&transport=websocket";
-/** How many connections a process may have, with some left for itself. */
+/** How many connections a process may have, minus some file descriptors for the process itself. */
 export const most = Number(execFileSync("sh", ["-c", "ulimit -n"], { encoding: "utf8" })) - 200;
 
 interface Pair {
@@ -51,11 +51,11 @@ export async function withServer<T>(
   }
 }
 
-/** From the start of the process to the first client whose CONNECT is answered, by the clock. */
+/** Elapsed time from the start of the process until the CONNECT of the first client is answered. */
 async function start(settings: Settings): Promise<Single> {
   const { folder, cores, rounds } = settings;
   const figures = { barewire: [] as number[], socketio: [] as number[] };
-  // One more, which finds the files in the system's cache.
+  // One additional start, so that the files are in the system's cache.
   for (let round = -1; round < rounds * 3; round++) {
     for (const name of ["barewire", "socketio"] as const) {
       const load = new Child(join(folder, "load.js"), cores[1]);
@@ -77,7 +77,7 @@ async function start(settings: Settings): Promise<Single> {
   };
 }
 
-/** What an echo costs while others are connected and silent. */
+/** The cost of an echo while other clients are connected and silent. */
 async function crowd(settings: Settings): Promise<Single> {
   const cost = (count: number): Promise<number> =>
     withServer(settings, "barewire", {}, async ({ server, load, port }) => {
@@ -102,7 +102,7 @@ async function crowd(settings: Settings): Promise<Single> {
   };
 }
 
-/** How much of one core many idle clients take, whose heartbeats go on. */
+/** The percentage of one core that the heartbeats of many idle clients use. */
 async function heartbeats(settings: Settings): Promise<Single> {
   const count = Math.min(20_000, most);
   const options = { pingInterval: 25_000, pingTimeout: 20_000 };
@@ -112,7 +112,7 @@ async function heartbeats(settings: Settings): Promise<Single> {
       await load.call("answerPings");
       const before = await server.number("cpu");
       const begin = performance.now();
-      // Two intervals.
+      // Two heartbeat intervals.
       await new Promise((resolve) => setTimeout(resolve, 50_000));
       const used = ((await server.number("cpu")) - before) / 1000;
       const left = await server.number("connections");
@@ -130,7 +130,7 @@ async function heartbeats(settings: Settings): Promise<Single> {
   };
 }
 
-/** What clients weigh that have permessage-deflate and say nothing. */
+/** The memory of idle clients with permessage-deflate. */
 async function deflateIdle(settings: Settings): Promise<Single> {
   const count = Math.min(10_000, most - 200);
   const weigh = (offers: object): Promise<number> =>
@@ -156,13 +156,13 @@ async function deflateIdle(settings: Settings): Promise<Single> {
   };
 }
 
-/** Joining, leaving and disconnecting in a room of 10,000, among many rooms and among few. */
+/** The cost of joining, leaving and disconnecting in a room of 10,000, among many rooms and among few. */
 function rooms(settings: Settings): Single {
   const costAmong = (others: number): (() => number) => {
     const { adapter } = new Server().of("/");
     for (let n = 0; n < others; n++) adapter.addAll(`other ${n}`, new Set([`room ${n}`]));
     for (let n = 0; n < 10_000; n++) adapter.addAll(`member ${n}`, new Set([`member ${n}`, "big"]));
-    // Another one each time: V8's sets look for a value through all places where it was before.
+    // A new id each time: a lookup in a V8 set is slower for a value that was deleted and added again.
     let last = 0;
     return () => {
       const begin = process.cpuUsage();

@@ -1,4 +1,4 @@
-// Figures as a table of Markdown.
+// Formats the results as a Markdown table.
 
 import type { Contender } from "./cases.ts";
 import type { Single } from "./singles.ts";
@@ -18,7 +18,7 @@ export function median(figures: readonly number[]): number {
   return sorted.length % 2 === 1 ? above : ((sorted[middle - 1] ?? Number.NaN) + above) / 2;
 }
 
-/** The median, and how far the rounds lie from it. */
+/** Formats the median, and half the distance between the extremes. */
 export function spread(figures: readonly number[]): string {
   const middle = median(figures);
   const digits = middle < 10 ? 2 : middle < 100 ? 1 : 0;
@@ -33,7 +33,7 @@ function verdict(is: number, limit: number): string {
   return `${is.toFixed(2)} (≤ ${limit}) ${is <= limit ? "✓" : "✗"}`;
 }
 
-/** One case as a line of the table. */
+/** Formats one case as a row of the table. */
 export function line({ title, unit, figures, goal }: Row): string {
   const cells = [
     figures.get("barewire") ?? figures.get("websocket"),

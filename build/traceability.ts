@@ -1,12 +1,11 @@
-// From the specifications to the lines that obey them: writes docs/traceability.md.
+// Maps the specifications to the lines that implement them: writes docs/traceability.md.
 //
 //   npx tsx build/traceability.ts
 //
-// What the specifications say is in docs/sections.json (sections and headings) and
-// docs/requirements.json (the sentences of the RFCs that oblige or allow something). Each of those
-// sentences names the line that obeys it and the test that fails when it is broken. Which sources,
-// tests and cases belong to a section is found by what they cite. docs/uncovered.json names the
-// sections without a conformance case, and why; a section that has one leaves that list here.
+// docs/sections.json lists the sections and headings. docs/requirements.json lists the sentences of the RFCs that
+// require or allow something, and names for each the line that implements it and the test that fails when it is
+// violated. Sources, tests and cases belong to a section if they cite it. docs/uncovered.json lists the sections
+// without a conformance case, with the reasons. This program removes a section from that list when it has a case.
 
 import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -18,14 +17,14 @@ const ROOT = join(import.meta.dirname, "..");
 const PAGE = "docs/traceability.md";
 const UNCOVERED = "docs/uncovered.json";
 
-/** What a case says of itself. */
+/** The fields of a case that are used here. */
 interface CaseText {
   readonly id: string;
   readonly title: string;
   readonly clause: string;
 }
 
-/** Cases for clients, where the kit has some. */
+/** The cases for clients. */
 const CLIENT_CASES_FILE = join(ROOT, "conformance/cases/client.ts");
 const { CLIENT_CASES = [] }: { readonly CLIENT_CASES?: readonly CaseText[] } = existsSync(
   CLIENT_CASES_FILE,
@@ -35,11 +34,11 @@ const { CLIENT_CASES = [] }: { readonly CLIENT_CASES?: readonly CaseText[] } = e
 
 export interface Section {
   readonly title: string;
-  /** It says what an endpoint MUST, SHOULD or MAY do. */
+  /** Whether the section says what an endpoint MUST, SHOULD or MAY do. */
   readonly normative?: boolean;
-  /** Sections under which the same is cited. */
+  /** Other sections with the same content. Their citations count for this section too. */
   readonly alsoCitedAs?: readonly string[];
-  /** Sections that it refers to, whose conformance cases look at it too. */
+  /** Sections that this section refers to. Their conformance cases count for this section too. */
   readonly casesAt?: readonly string[];
 }
 
@@ -47,32 +46,35 @@ export interface Requirement {
   readonly document: string;
   readonly section: string;
   readonly level: "MUST" | "SHOULD" | "MAY";
-  /** "other": nobody here. */
+  /** Which end the sentence obliges. "other": neither the server nor the client. */
   readonly whom: "server" | "client" | "both" | "other";
   readonly sentence: string;
-  /** Why it is for nobody here. */
+  /** The reason why the sentence obliges neither. */
   readonly reason?: string;
-  /** Why it is not kept. */
+  /** The reason why the sentence is not implemented. */
   readonly unkept?: string;
-  /** The line that obeys it: a file and a text that only this line of it has, with "#" between them. */
+  /**
+   * The line that implements the sentence: a file and a text that only one line of the file contains, separated by
+   * "#".
+   */
   readonly line?: string;
-  /** The tests that fail when it is broken, each named like `line`. */
+  /** The tests that fail when the sentence is violated, in the format of `line`. */
   readonly test?: string | readonly string[];
-  /** Why no test can or need fail. */
+  /** The reason why no test can fail, or need fail. */
   readonly untested?: string;
-  /** The id of the conformance case that fails when it is broken. */
+  /** The id of the conformance case that fails when the sentence is violated. */
   readonly case?: string;
 }
 
-/** A place that cites a section. */
+/** A line that cites a section. */
 export interface Citation {
-  /** "" where the section stands without its document. */
+  /** The document. "" if the citation does not name it. */
   readonly document: string;
-  /** A section's number, or a heading. */
+  /** The number of the section, or a heading. */
   readonly section: string;
   readonly file: string;
   readonly line: number;
-  /** The name of the test, where the citation is in one. */
+  /** The name of the test, if the citation is in a test. */
   readonly name: string | undefined;
 }
 
@@ -104,7 +106,7 @@ function files(ending: string, ...folders: readonly string[]): string[] {
   );
 }
 
-/** Which headings each of the documents has. */
+/** Returns the headings of each document. */
 const TITLES = new Map(
   Object.entries(SECTIONS)
     .filter(([document]) => HEADED.test(document))
@@ -114,7 +116,9 @@ const TITLES = new Map(
     ]),
 );
 
-/** The sections that a line cites, as "RFC 6455 §5.1" or, several of one document, "RFC 6455 §5.1, §5.3". */
+/**
+ * Returns the sections that a line cites, such as "RFC 6455 §5.1", or several of one document: "RFC 6455 §5.1, §5.3".
+ */
 export function sectionsIn(line: string): { document: string; section: string }[] {
   let last = "";
   return [...line.matchAll(/(?:\b(RFC \d+|ECMA-\d+) )?§(\d+(?:\.\d+)*)/g)].map(
@@ -126,8 +130,8 @@ export function sectionsIn(line: string): { document: string; section: string }[
 }
 
 /**
- * The sections and headings that a file cites. A heading without its document is of the document that
- * the line names before it, or of the one that the file's folder implements.
+ * Returns the sections and headings that a file cites. A heading without a document belongs to the document that the
+ * line names before it, or to the document that the file's folder implements.
  */
 export function citations(file: string): Citation[] {
   const cited: Citation[] = [];
@@ -135,16 +139,16 @@ export function citations(file: string): Citation[] {
   const lines = read(file).split("\n");
   for (const [index, line] of lines.entries()) {
     const name = testName(line);
-    // A comment above a test is about it.
+    // A comment above a test belongs to the test.
     const next = COMMENT.test(line) ? testName(lines[index + 1] ?? "") : undefined;
     const at = { file, line: index + 1, name: name ?? next };
-    // Names of the protocol documents' tests begin with the heading.
+    // Tests of the Engine.IO and Socket.IO documents have titles that begin with the heading.
     const [, heading = ""] = /^([A-Z][A-Za-z -]+): /.exec(name ?? "") ?? [];
     const document = documentOf("", file);
     if (TITLES.get(document)?.has(heading)) cited.push({ document, section: heading, ...at });
     for (const found of sectionsIn(line)) cited.push({ ...found, ...at });
     if (mayCiteHeadings(file, line)) {
-      // A citation may be cut by the end of its line.
+      // A citation may continue on the next line.
       const joined = `${before} ${line}`;
       for (const { 1: heading = "", index: found } of joined.matchAll(/"([^"]+)"/g)) {
         if (found + heading.length < before.length) continue;
@@ -184,14 +188,14 @@ export const SOURCES: readonly Citation[] = [
   "websocket.ts",
 ].flatMap(citations);
 
-/** Transcripts are tests: tests/wire.test.ts plays them. */
+/** Transcripts count as tests, because tests/wire.test.ts plays them. */
 export const TESTS: readonly Citation[] = [
   ...files(".test.ts", "tests").filter((file) => !file.startsWith("tests/conformance/")),
   ...files(".ts", "tests/vectors", "tests/suites"),
   ...files(".md", "docs/wire"),
 ].flatMap(citations);
 
-/** A case, and which end it asks. */
+/** A case, and the end that it tests. */
 export interface TracedCase extends CaseText {
   readonly end: "server" | "client";
 }
@@ -201,7 +205,7 @@ const ALL_CASES: readonly TracedCase[] = [
   ...CLIENT_CASES.map(({ id, title, clause }) => ({ id, title, clause, end: "client" as const })),
 ];
 
-/** What conformance cases cite: clauses such as "RFC 6455 §5.2" and "Engine.IO v4, Handshake". */
+/** Returns the citations of conformance cases, such as "RFC 6455 §5.2" and "Engine.IO v4, Handshake". */
 function casesOf(
   document: string,
   section: string,
@@ -230,23 +234,23 @@ export interface Traced {
   readonly section: string;
   readonly title: string;
   readonly requirements: readonly Requirement[];
-  /** An endpoint that is built here must do something. */
+  /** Whether the section obliges the server or the client of this repository. */
   readonly obliges: boolean;
-  /** And a server among them, which the conformance kit can see. */
+  /** Whether it obliges the server in a way that the conformance kit can observe. */
   readonly obligesServer: boolean;
   readonly sources: readonly Citation[];
   readonly tests: readonly Citation[];
   readonly cases: readonly TracedCase[];
 }
 
-/** Sections by their numbers, headings as the document has them. */
+/** Sorts sections by their numbers, and headings by their order in the document. */
 function inOrder(sections: Readonly<Record<string, Section>>): [string, Section][] {
   return Object.entries(sections).sort(([one], [other]) =>
     /^\d/.test(one) ? one.localeCompare(other, "en", { numeric: true }) : 0,
   );
 }
 
-/** Every section and heading with who obeys it. */
+/** Returns every section and heading with its citations. */
 export const TRACED: readonly Traced[] = Object.entries(SECTIONS).flatMap(([document, sections]) =>
   inOrder(sections).map(([section, entry]) => {
     const requirements = REQUIREMENTS.filter(
@@ -278,18 +282,18 @@ export function keyOf({ document, section }: Traced | Requirement): string {
   return HEADED.test(document) ? `${document} "${section}"` : `${document} §${section}`;
 }
 
-/** Sections that a server must obey and that no case looks at. */
+/** Returns the sections that oblige a server and have no case. */
 export const WITHOUT_CASE: readonly string[] = TRACED.filter(
   ({ obligesServer, cases }) => obligesServer && !cases.some(({ end }) => end === "server"),
 ).map(keyOf);
 
-/** What of `uncovered` still has no case. */
+/** Returns the entries of `uncovered` that still have no case. */
 export function stillUncovered(uncovered: Uncovered): Uncovered {
   const without = new Set(WITHOUT_CASE);
   return Object.fromEntries(Object.entries(uncovered).filter(([key]) => without.has(key)));
 }
 
-/** The line that a requirement names. @throws Error where no line of the file has that text, or several have */
+/** Returns the line that a requirement names. @throws Error unless exactly one line of the file contains the text */
 function namedLine(named: string): Place {
   const at = named.indexOf("#");
   const [file, text] = [named.slice(0, at), named.slice(at + 1)];
@@ -302,12 +306,12 @@ function namedLine(named: string): Place {
   return { file, line };
 }
 
-/** Citations in protocol/ before those of what is built on it, and those beside code before those of a whole file. */
+/** Sorts citations in protocol/ before others, and citations beside code before citations of a whole file. */
 function bestFirst(sources: readonly Citation[]): readonly Citation[] {
   const folders = ["protocol/", "lib/", "client/"];
   const rank = ({ file, line }: Citation): number => {
     const folder = folders.findIndex((each) => file.startsWith(each));
-    // The first lines say what a file is of; further down it is said what does it.
+    // The first lines of a file describe the whole file. Citations further down are next to the code.
     return (folder === -1 ? folders.length : folder) * 2 + (line < 5 ? 1 : 0);
   };
   const [best] = sources.toSorted((one, other) => rank(one) - rank(other));
@@ -319,14 +323,14 @@ interface Place {
   readonly line: number;
 }
 
-/** Where a sentence is obeyed, and what fails when it is broken: as docs/requirements.json names them. */
+/** Returns the line, the tests and the case that docs/requirements.json names for a sentence. */
 export interface Evidence {
   readonly line: Place | undefined;
   readonly tests: readonly Place[];
   readonly case: TracedCase | undefined;
 }
 
-/** @throws Error where a line, a test or a case that the requirement names does not exist */
+/** @throws Error if a line, a test or a case that the requirement names does not exist */
 export function evidenceFor(requirement: Requirement): Evidence {
   const { line, test = [], case: id } = requirement;
   const named = ALL_CASES.find((each) => each.id === id);
@@ -340,7 +344,7 @@ export function evidenceFor(requirement: Requirement): Evidence {
   };
 }
 
-/** A sentence's row. */
+/** Formats the row of a sentence. */
 function cellsOf(requirement: Requirement): string[] {
   const { level, whom, sentence, reason, unkept, untested } = requirement;
   const cells = [level, whom, escapeMarkdown(sentence)];
@@ -356,11 +360,13 @@ function cellsOf(requirement: Requirement): string[] {
 }
 
 function link({ file, line }: Place): string {
-  // The file's name is enough to the eye.
+  // The visible text is only the name of the file.
   return `[${file.slice(file.lastIndexOf("/") + 1)}:${line}](../${file}#L${line})`;
 }
 
-/** Tests whose names cite the section before those that do it in a comment, one of each file first. */
+/**
+ * Sorts tests whose titles cite the section before tests that cite it in a comment, beginning with one of each file.
+ */
 function testsOf(tests: readonly Citation[]): string {
   const seen = new Set<string>();
   const places: Citation[] = [];
@@ -420,7 +426,7 @@ function sectionPart(traced: Traced, uncovered: Uncovered): string[] {
   }
 }
 
-/** The whole page. */
+/** Returns the text of the page. */
 export function traceability(uncovered: Uncovered): string {
   const shown = TRACED.filter(({ obliges, requirements }) => obliges || requirements.length > 0);
   const ours = REQUIREMENTS.filter(({ whom }) => whom !== "other");

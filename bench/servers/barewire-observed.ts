@@ -1,4 +1,4 @@
-// barewire while everything that it can report is used: a logger, subscribers of all channels, and statistics each second.
+// barewire with all of its reporting in use: a logger, subscribers of all channels, and statistics every second.
 
 import { subscribe } from "node:diagnostics_channel";
 import { createServer } from "node:http";

@@ -1,4 +1,4 @@
-// barewire, as its users get it.
+// barewire with its default settings.
 
 import { createServer } from "node:http";
 

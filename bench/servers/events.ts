@@ -1,4 +1,4 @@
-// The program that barewire and socket.io run alike: an echo, a broadcast, a room for each client.
+// The program that barewire and socket.io both run: an echo, a broadcast, and a room for each client.
 
 import type { Server as HttpServer } from "node:http";
 
@@ -8,7 +8,7 @@ import { NEWS, serveBench } from "./control.ts";
 
 export const SETTINGS = { serveClient: false, pingInterval: 600_000, pingTimeout: 600_000 };
 
-/** The options of the server under test, as the case gives them on the command line. */
+/** The options of the server under test, from the command line. */
 export function settings(): Record<string, unknown> {
   return { ...SETTINGS, ...JSON.parse(process.argv[2] ?? "{}") };
 }
@@ -16,7 +16,7 @@ export function settings(): Record<string, unknown> {
 export function serveEvents(io: Server, http: HttpServer, more: Commands = {}): void {
   io.on("connection", (socket) => {
     socket.on("echo", (value) => void socket.emit("echo", value));
-    // So many broadcasts in this turn.
+    // Sends so many broadcasts in this turn.
     socket.on("burst", (count) => {
       for (let n = 0; n < count; n++) io.emit("news", NEWS);
     });

@@ -1,4 +1,4 @@
-// The port of a server, as soon as it has one.
+// Resolves to the port of a server when it listens.
 
 import type { Server } from "node:net";
 

@@ -1,5 +1,5 @@
-// The limit for what begins at node:http. It answers each GET of a session with what its next POST
-// brings, and looks at neither; an upgrade it completes, and answers whatever comes as if it joined.
+// The limit for anything on node:http. It answers each GET of a session with the body of the session's next POST, and
+// reads neither. It completes an upgrade, and answers anything received over it as a join.
 
 import { createServer, type ServerResponse } from "node:http";
 

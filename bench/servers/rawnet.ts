@@ -1,4 +1,4 @@
-// The limit: node:net, which answers the handshakes and then moves the same bytes, unread.
+// The limit for anything on node:net. It answers the handshakes, and then moves the same bytes without reading them.
 
 import { createServer, type Socket } from "node:net";
 
@@ -11,12 +11,12 @@ const CONNECT = frame(0x1, CONNECT_PACKET);
 const PING = frame(0x1, "2");
 const PONG = "3";
 const NEWS_FRAME = frame(0x1, `42["news","${NEWS}"]`);
-/** Masks are no longer than this, and a message for the echo is as long as the bench's always are. */
+/** The header of a masked frame. All messages of the bench are short enough for it. */
 const MASKED_HEADER = 6;
 
 const clients = new Set<Socket>();
 
-/** What the client of the bench asks with a message of that length: the frame that is sent back. */
+/** The frames that answer echo messages, by the length of the message. */
 const echoes = new Map<number, Buffer>();
 
 function unmask(chunk: Buffer): string {
@@ -69,7 +69,7 @@ const server = createServer((socket) => {
   });
 });
 
-// Pings to all at once, which is the least that they can cost.
+// Sends pings to all clients at once, which is the lowest possible cost.
 const { pingInterval }: { pingInterval?: number } = JSON.parse(process.argv[2] ?? "{}");
 if (pingInterval !== undefined) {
   setInterval(() => {

@@ -1,4 +1,4 @@
-// A node of barewire with its own adapter.
+// A node of barewire with barewire's own Redis adapter.
 
 import { createServer } from "node:http";
 

@@ -1,15 +1,15 @@
-// The program that the nodes over Redis run alike: clients in a room, and an asker outside of it.
+// The program of the nodes over Redis: clients in a room, and a client outside of it that requests broadcasts.
 
 import type { Server as HttpServer } from "node:http";
 
 import type { Server } from "../../server.ts";
 import { NEWS, serveBench } from "./control.ts";
 
-/** The options of a node, as the bench gives them on the command line. */
+/** The options of a node, from the command line. */
 export interface NodeOptions {
-  /** Where Redis is. */
+  /** The URL of Redis. */
   readonly url: string;
-  /** Options of the adapter of barewire. */
+  /** Options of barewire's adapter. */
   readonly adapter?: { readonly heartbeatInterval?: number };
 }
 
@@ -17,15 +17,15 @@ export function nodeOptions(): NodeOptions {
   return JSON.parse(process.argv[2] ?? "{}");
 }
 
-/** What the bench asks a node besides. */
+/** Additional commands that a node answers. */
 export interface NodeState {
-  /** The number of nodes that this one knows, itself counted. */
+  /** The number of nodes that this node knows, including itself. */
   nodes(): number | Promise<number>;
-  /** Messages that it has published. */
+  /** Messages that this node has published. */
   published(): number;
 }
 
-/** Serves clients that join the room of their query, and broadcasts to a room when one asks for it. */
+/** Serves clients that join the room in their query, and broadcasts to a room when a client requests it. */
 export function serveNode(io: Server, http: HttpServer, state: NodeState): void {
   io.on("connection", async (socket) => {
     const { room } = socket.handshake.query;
@@ -33,7 +33,7 @@ export function serveNode(io: Server, http: HttpServer, state: NodeState): void 
       for (let n = 0; n < count; n++) io.to(to).emit("news", NEWS);
     });
     if (typeof room !== "string") return;
-    // With Redis it takes a moment, and the client must not count before.
+    // Over Redis, joining takes time. The client must not be counted before that.
     await socket.join(room);
     socket.emit("joined");
   });

@@ -1,4 +1,4 @@
-// A node of socket.io of the installed version, with its adapter for Redis.
+// A node of the installed version of socket.io, with its Redis adapter.
 
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
@@ -10,7 +10,7 @@ import type { Server } from "../../server.ts";
 import { SETTINGS } from "./events.ts";
 import { nodeOptions, serveNode } from "./redis-node.ts";
 
-// Its own types are others, and the members that are used here are the same.
+// socket.io has its own types. The members that are used here are the same.
 const { Server: Stock }: { Server: typeof Server } = createRequire(import.meta.url)("socket.io");
 
 const publisher = createClient({ url: nodeOptions().url });
@@ -19,7 +19,7 @@ await Promise.all([publisher.connect(), subscriber.connect()]);
 const http = createServer();
 const io = new Stock(http, { ...SETTINGS, adapter: createAdapter(publisher, subscriber) });
 serveNode(io, http, {
-  // It subscribes to broadcasts first and to requests then, so who is counted here receives both.
+  // The adapter subscribes to broadcasts first and to requests second, so a node that is counted here receives both.
   nodes: () => io.of("/").adapter.serverCount(),
   published: () => Number.NaN,
 });

@@ -1,4 +1,4 @@
-// What a client of Engine.IO and Socket.IO is told by servers that speak neither: always the same.
+// Constant Engine.IO and Socket.IO packets, for servers that do not implement these protocols.
 
 import { createHash } from "node:crypto";
 
@@ -7,7 +7,7 @@ export const OPEN_PACKET =
 export const CONNECT_PACKET = '40{"sid":"wZX3oN0bSVIhsaknAAAI"}';
 export const BURST_PREFIX = '42["burst",';
 
-/** The answer to an opening handshake. */
+/** The response to an opening handshake. */
 export function switching(key: string | undefined): string {
   const accept = createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`);
   return (

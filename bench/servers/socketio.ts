@@ -1,4 +1,4 @@
-// socket.io of the installed version.
+// The installed version of socket.io.
 
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
@@ -6,7 +6,7 @@ import { createRequire } from "node:module";
 import type { Server } from "../../server.ts";
 import { serveEvents, settings } from "./events.ts";
 
-// It has the members that are used here, in types of its own.
+// socket.io has its own types. The members that are used here are the same.
 const { Server: Stock }: { Server: typeof Server } = createRequire(import.meta.url)("socket.io");
 
 const http = createServer();

@@ -1,4 +1,4 @@
-// `barewire/websocket`: what the server of `ws` does.
+// `barewire/websocket`, with the same behaviour as the server of `ws`.
 
 import { createServer } from "node:http";
 

@@ -1,4 +1,4 @@
-// barewire in one process, or in workers: the same program.
+// barewire in one process or in workers, with the same program.
 
 import { Server } from "../../server.ts";
 import { SETTINGS } from "./events.ts";

@@ -1,4 +1,4 @@
-// `ws` of the installed version: echoes each message as it is, whatever the protocols above say.
+// The installed version of `ws`. It echoes each message unchanged, and ignores the protocols above WebSocket.
 
 import { createServer } from "node:http";
 

@@ -6,11 +6,11 @@ import { createServer } from "node:http";
 import { Server } from "barewire";
 import { createRedisAdapter } from "barewire/redis";
 
-// Names are not unique: two people may have the same one. Ids are.
+// Names are not unique: two people may have the same name. Ids are unique.
 type Person = { id: string; name: string };
 type Message = { id: string; from: Person; at: number; content: string | Uint8Array };
 type Reply = (refusal: string | null, past?: Message[]) => void;
-// Types are a promise that only our own page keeps: what a client sends is unknown until checked.
+// Only our own page follows these types. Every other client can send anything, so the arguments are checked.
 export interface ClientEvents {
   enter: (name: unknown, room: unknown, reply: Reply) => void;
   message: (id: unknown, content: unknown, reply: Reply) => void;
@@ -23,15 +23,15 @@ export interface ServerEvents {
   message: (message: Message) => void;
   typing: (person: Person, on: boolean) => void;
 }
-/** What the processes of the chat tell each other. */
+/** The events between the processes of the chat. */
 type ProcessEvents = { said: (room: string, message: Message) => void };
 export type SocketData = { seat?: { person: Person; room: string } };
 
 const ROOMS = ["lobby", "workshop", "kitchen", "garden"];
 const NAME = /^[\p{L}\p{N}][\p{L}\p{M}\p{N} .'_-]{0,23}$/u;
 const IMAGE = /^(\x89PNG\r\n|\xff\xd8\xff|GIF8[79]a|RIFF.{4}WEBP)/s;
-// An image in base64, which polling needs, has to fit into the megabyte that a message may have.
-// The past goes out as one packet, and clients take no more than 10 attachments in one.
+// Polling encodes an image as base64, and the result must fit into the largest message, one megabyte.
+// The earlier messages are sent as one packet, and clients accept at most 10 attachments in one packet.
 const MAX = { text: 2000, image: 700_000, past: 50, pastImages: 8 };
 const POLICY = "default-src 'self'; img-src blob: data:; base-uri 'none'; frame-ancestors 'none'";
 const JS = "text/javascript";
@@ -48,7 +48,7 @@ function isContent(content: unknown): content is Message["content"] {
   return IMAGE.test(Buffer.from(content.subarray(0, 12)).toString("latin1"));
 }
 
-/** With the URL of a Redis, all processes that share it are one chat. */
+/** If REDIS_URL is set, all processes that use the same Redis share one chat. */
 async function redisAdapter(url: string) {
   const { createClient } = await import("redis");
   const adapter = createRedisAdapter(createClient({ url }));
@@ -72,7 +72,7 @@ export async function startChat(
   });
   const options = redis === undefined ? {} : { adapter: await redisAdapter(redis) };
   const io = new Server<ClientEvents, ServerEvents, ProcessEvents, SocketData>(http, options);
-  // What was said since this process began.
+  // The messages since the start of this process.
   const pasts = new Map<unknown, Message[]>(ROOMS.map((room) => [room, []]));
   const remember = (room: string, message: Message) => {
     const past = pasts.get(room) ?? [];
@@ -117,7 +117,7 @@ export async function startChat(
       if (typeof reply !== "function" || typeof id !== "string" || id.length > 36) return;
       if (seat === undefined || !isContent(content)) return reply("Not accepted.");
       reply(null);
-      // Who lost the connection before the reply sends again.
+      // A client that lost the connection before the acknowledgement sends the message again.
       if (pasts.get(seat.room)?.some((message) => message.id === id)) return;
       const message = { id, from: seat.person, at: Date.now(), content };
       remember(seat.room, message);

@@ -25,7 +25,8 @@ const load = (file: string) => readFileSync(new URL(file, import.meta.url));
 const FILES = [
   ["/", "text/html", load("public/index.html")],
   ["/cluster.js", "text/javascript", load("public/cluster.js")],
-  // For the health check of the balancer. It does not ask for Redis: without it a node serves its own clients.
+  // For the health check of the balancer. It does not check Redis, because a node without Redis still serves its own
+  // clients.
   ["/health", "text/plain", `node ${NODE}\n`],
 ] as const;
 
@@ -40,7 +41,7 @@ const adapter = createRedisAdapter(createClient({ url: REDIS_URL }), {
 const io = new Server<ClientEvents, ServerEvents, BetweenNodes>(http, { adapter });
 // A session lives on the node that created it. Its id names this node, so that a balancer can read it.
 io.engine.generateId = () => `${NODE}-${randomUUID()}`;
-// The reason was printed by `onError`. A program may also go on alone, and join the others later.
+// `onError` has printed the reason. A program may also continue alone and join the other nodes later.
 await adapter.ready.catch(() => process.exit(1));
 await once(http.listen(Number(PORT), "127.0.0.1"), "listening");
 
@@ -62,7 +63,7 @@ io.on("connection", (socket) => {
   socket.on("say", (text) => {
     if (typeof text === "string") io.emit("said", text, NODE);
   });
-  // start.ts checks it and does it.
+  // start.ts checks the command and executes it.
   socket.on("command", (name, node) => process.send?.({ command: `${name} ${node}` }));
 });
 

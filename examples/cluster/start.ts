@@ -1,4 +1,4 @@
-// Redis, three nodes and a load balancer on loopback, and a page that shows which node serves whom.
+// Redis, three nodes and a load balancer on loopback, and a page that shows which node serves each client.
 //
 //   npx tsx examples/cluster/start.ts [haproxy|nginx]
 //
@@ -22,7 +22,7 @@ const BALANCERS = {
 };
 const NODES = [1, 2, 3];
 
-/** Returns the path of a program. Debian has those of administrators in /usr/sbin, which is not in every PATH. */
+/** Returns the path of a program. Debian installs some servers in /usr/sbin, which is not in every PATH. */
 function find(program: string, advice: string): string {
   const folders = [...(process.env.PATH ?? "").split(delimiter), "/usr/sbin", "/usr/local/sbin"];
   const path = folders.map((folder) => join(folder, program)).find((each) => existsSync(each));
@@ -30,7 +30,7 @@ function find(program: string, advice: string): string {
   return path;
 }
 
-/** Returns a port of loopback that was free a moment ago. */
+/** Returns a port of loopback that is currently free. */
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -50,7 +50,7 @@ async function stop(code: number): Promise<void> {
   stopping = true;
   for (const child of children) {
     child.kill("SIGTERM");
-    // Whoever does not end in time is killed.
+    // Kills the processes that have not exited in time.
     setTimeout(() => child.kill("SIGKILL"), 3000).unref();
   }
   await Promise.all([...children].map((child) => once(child, "exit")));
@@ -58,21 +58,21 @@ async function stop(code: number): Promise<void> {
   process.exit(code);
 }
 
-/** Prints an error, unless it comes from what stop() ends. */
+/** Prints an error, unless stop() has caused it. */
 function report(error: Error): void {
   if (!stopping) console.error(error.message);
 }
 
-/** Counts a process among those that end with this one. */
+/** Adds a process to those that stop() ends. */
 function own(child: ChildProcess): ChildProcess {
   children.add(child);
   child.on("exit", () => children.delete(child));
   return child;
 }
 
-/** Runs a server. If it ends by itself, everything ends. */
+/** Runs a server. If the server exits by itself, all other processes are stopped. */
 function run(program: string, args: string[]): ChildProcess {
-  // In a group of its own: Ctrl-C ends this process first, and this process ends the server.
+  // A separate process group: Ctrl-C ends only this process, and this process ends the server.
   const child = own(spawn(program, args, { detached: true, stdio: ["ignore", "pipe", "inherit"] }));
   child.on("exit", (code, signal) => {
     if (stopping) return;
@@ -97,13 +97,13 @@ async function startRedis(): Promise<string> {
   return `redis://127.0.0.1:${port}`;
 }
 
-/** Tells all nodes which of them run. */
+/** Sends the list of running nodes to all nodes. */
 function tell(): void {
-  // A node that was killed at this moment cannot be told.
+  // A node that is being killed cannot receive the list.
   for (const { child } of nodes.values()) child.send([...nodes.keys()], () => {});
 }
 
-/** Starts a node. A node that was killed gets its port again, since the balancer knows it. */
+/** Starts a node. A node that was killed uses its old port again, because the balancer is configured with it. */
 async function startNode(number: number, redis: string, port = 0): Promise<number> {
   const env = { ...process.env, NODE: `${number}`, PORT: `${port}`, REDIS_URL: redis };
   const child = own(fork(join(import.meta.dirname, "node.ts"), { detached: true, env }));
@@ -163,7 +163,7 @@ async function start(name: string): Promise<void> {
     .replace(/@NODE(\d)@/g, (_all, number) => `${ports.get(Number(number))}`)
     .replaceAll("@FOLDER@", folder);
   writeFileSync(join(folder, file), configuration);
-  // As root, nginx has workers of another user, who look for their own folders here.
+  // If nginx runs as root, its workers run as another user, and need access to this folder.
   chmodSync(folder, 0o755);
   run(program, [...args, join(folder, file)]).stdout?.resume();
 

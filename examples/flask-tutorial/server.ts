@@ -1,5 +1,5 @@
-// What the tutorial of Flask-SocketIO shows, for the client that its page loads: 1.3.6. Its Python
-// stands beside each part.
+// The tutorial of Flask-SocketIO, for the client that its page loads: 1.3.6. The Python code is in a comment above
+// each part.
 
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -16,7 +16,7 @@ const FILES = [
   ["/client.js", "text/javascript", readFileSync(CLIENT)],
 ] as const;
 
-/** What happened, for the console. */
+/** The log of events, for the console. */
 type Log = (line: string) => void;
 
 // class MyCustomNamespace(Namespace):
@@ -44,7 +44,7 @@ class MyCustomNamespace extends NamespaceHandler {
   }
 }
 
-/** The tutorial's program. Resolves when it listens. */
+/** Starts the server of the tutorial. Resolves when the server listens. */
 export function startTutorial(port: number, log: Log): Promise<Running> {
   const http = createServer((request, response) => {
     const file = FILES.find(([path]) => path === request.url?.split("?")[0]);
@@ -54,7 +54,7 @@ export function startTutorial(port: number, log: Log): Promise<Running> {
   });
 
   // socketio = SocketIO(app)
-  // Clients 1.x and 2.x speak an older protocol than those since 3.0: they are let in on request.
+  // Clients 1.x and 2.x use an older protocol than clients since 3.0. The server accepts them only with this option.
   const io = new Server(http, { allowEIO3: true, ackReturnValues: true });
 
   // @socketio.on('connect')

@@ -1,4 +1,4 @@
-// A Socket.IO server in ten lines, which docs/minimal-deployment.md bundles into one file.
+// A Socket.IO server in ten lines. docs/minimal-deployment.md explains how to bundle it into one file.
 
 import { createServer } from "node:http";
 import { Server } from "barewire";

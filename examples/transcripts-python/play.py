@@ -107,7 +107,7 @@ class Connection:
         self.address, self.deadline = address, deadline
         self.socket = socket.create_connection(address, max(0.001, deadline - time.monotonic()))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        # Writes beside the reading, since a server may fail the connection before it has read everything.
+        # Writes while it reads, because a server may fail the connection before it has read everything.
         self.writer = concurrent.futures.ThreadPoolExecutor(1)
         self.input, self.at, self.message = bytearray(), 0, []  # What came, how much was read, and fragments.
         self.head, self.piece, self.rest, self.is_websocket = [], 0, b"", False
@@ -220,7 +220,7 @@ class Connection:
         offered = re.search(r"client_max_window_bits=(\d+)", self.offer)
         bits = min(int(offered[1] if offered else 15), int(self.agreed.get("client_max_window_bits", 15)))
         if self.deflater is None or "client_no_context_takeover" in self.offer + " ".join(self.agreed):
-            # zlib has no window of 8 bits, and Z_HUFFMAN_ONLY needs none.
+            # zlib does not support a window of 8 bits. Z_HUFFMAN_ONLY uses no window.
             strategy = zlib.Z_HUFFMAN_ONLY if bits == 8 else zlib.Z_DEFAULT_STRATEGY
             self.deflater = zlib.compressobj(6, zlib.DEFLATED, -max(bits, 9), 8, strategy)
         return (self.deflater.compress(data) + self.deflater.flush(zlib.Z_SYNC_FLUSH))[:-4] if data else b"\0"

@@ -1,9 +1,9 @@
-// The page of the chat: what the server says goes into the log, and what is written goes to the
-// server until the server has acknowledged it.
+// The page of the chat. It shows what the server sends in the log, and sends each message again until the server has
+// acknowledged it.
 
 import { io } from "/socket.io/socket.io.esm.min.js";
 
-// What the server takes; anything else is drawn again as a JPEG.
+// The image types that the server accepts. Other images are converted to JPEG.
 const IMAGE_TYPES = ["image/png", "image/jpeg", "image/gif", "image/webp"];
 const IMAGE_BYTES = 700_000;
 const IMAGE_SIDE = 1600;
@@ -11,7 +11,7 @@ const IMAGE_SIDE = 1600;
 const LINES = 300;
 const SAME_BREATH = 5 * 60_000;
 const TYPING_REPEAT = 2000;
-// Longer than the repetition, so that one late packet does not make the line flicker.
+// Longer than the interval of the "typing" events, so that one late packet does not make the line flicker.
 const TYPING_END = 5000;
 
 const page = Object.fromEntries(
@@ -25,13 +25,13 @@ const socket = io({ transports });
 
 let name = sessionStorage.getItem("name") ?? "";
 let room = "";
-// Whether the server has let us into the room, on the connection there is now.
+// Whether the server has accepted us into the room on the current connection.
 let entered = false;
 let peopleByRoom = {};
-// What the log shows of the room, by id: a server that was restarted has forgotten it.
+// The messages of the room in the log, by id. A server that was restarted no longer has them.
 const shown = new Map();
 const unacknowledged = new Map();
-// Names are not unique and sockets change with each reconnection: our messages are known by their ids.
+// Names are not unique, and a reconnection creates a new socket, so our messages are recognized by their ids.
 const ours = new Set(JSON.parse(sessionStorage.getItem("ours") ?? "[]"));
 
 // ── The connection ──────────────────────────────────────────────────────────────────────────────
@@ -59,7 +59,7 @@ socket.on("disconnect", () => {
   entered = false;
   clearTyping();
   showStatus("waiting", "connection lost, trying again…");
-  // The client leaves it to us to come back when it was the server that ended the connection.
+  // The client does not reconnect by itself if the server has closed the connection.
   if (!socket.active) socket.connect();
 });
 
@@ -67,7 +67,7 @@ socket.on("connect_error", () => showStatus("waiting", "no connection, trying ag
 
 // ── Rooms ───────────────────────────────────────────────────────────────────────────────────────
 
-// The room is in the address: it survives a reload, and the browser's buttons go back and forth.
+// The address of the page contains the room, so the room survives a reload, and the browser's buttons change it.
 function goToRoom() {
   const rooms = Object.keys(peopleByRoom);
   const wanted = location.hash.slice(1);
@@ -90,7 +90,7 @@ function enter() {
   const asked = room;
   socket.emit("enter", name, asked, (refusal, past) => {
     if (refusal !== null) askName(refusal);
-    // Who chose another room in the meantime waits for that one's answer.
+    // If the user has chosen another room in the meantime, only the answer for that room counts.
     else if (asked === room) arrive(past);
   });
 }
@@ -100,18 +100,18 @@ function arrive(past) {
   page.entry.close();
   sessionStorage.setItem("name", name);
   clearTyping();
-  // Otherwise a screen reader reads out the whole past, one message after the other.
+  // Otherwise a screen reader would read all earlier messages aloud.
   page.log.ariaBusy = "true";
   page.log.replaceChildren();
   follow();
-  // Messages that only this page has are older than those that the server still has.
+  // Messages that only this page has are older than the messages that the server still has.
   const ids = new Set([...past.map(({ id }) => id), ...unacknowledged.keys()]);
   const kept = [...shown.values()].filter(({ id }) => !ids.has(id));
   if (past.length + kept.length === 0) showLine(`It is quiet in the ${room}. Say something.`);
   shown.clear();
   for (const message of kept) showMessage(message);
   for (const message of past) {
-    // It arrived, and only its acknowledgement was lost.
+    // The message was received, and only its acknowledgement was lost.
     unacknowledged.delete(message.id);
     showMessage(message);
   }
@@ -151,7 +151,7 @@ function roomItem(title) {
 }
 
 function showPresence() {
-  // The links stay the same ones: a new one would lose the focus.
+  // The links are reused, because a new link would lose the focus.
   for (const link of page.rooms.querySelectorAll("a")) {
     const title = link.hash.slice(1);
     const count = socket.connected ? peopleByRoom[title].length : 0;
@@ -159,7 +159,7 @@ function showPresence() {
     link.lastElementChild.textContent = count ? `${count} here` : "";
   }
   if (!socket.connected) {
-    // Who is here is known only while there is a connection.
+    // The list of people is only correct while the page is connected.
     page.people.replaceChildren(create("li", "quiet", "Unknown while offline"));
     page.summary.textContent = "offline";
     return;
@@ -178,7 +178,7 @@ function personItem(person) {
 
 // ── Who is typing ───────────────────────────────────────────────────────────────────────────────
 
-// The people who are typing, by id, with the timer that ends it.
+// The people who are typing, by id, each with the timer after which they are removed.
 const typists = new Map();
 let typingSaid = Number.NEGATIVE_INFINITY;
 let typingEnd;
@@ -204,7 +204,7 @@ socket.on("typing", showTyping);
 function showTyping(person, on) {
   clearTimeout(typists.get(person.id)?.timer);
   typists.delete(person.id);
-  // A person who loses the connection never says that the typing has stopped.
+  // A person whose connection is lost never sends that the typing has stopped.
   const timer = on && setTimeout(showTyping, TYPING_END, person, false);
   if (on) typists.set(person.id, { person, timer });
   const names = [...typists.values()].map((typist) => typist.person.name);
@@ -232,14 +232,14 @@ function post(content) {
   unacknowledged.set(message.id, message);
   follow();
   showMessage(message);
-  // Not before: a message that overtakes the entry belongs to no room. arrive() sends what waits.
+  // Messages are not sent before the server has accepted us into the room. arrive() sends the waiting messages.
   if (entered) send(message);
 }
 
 function send({ id, content }) {
   socket.emit("message", id, content, (refusal) => {
     const { receipt } = unacknowledged.get(id) ?? {};
-    // Sent twice: the room was left and entered again before the first acknowledgement.
+    // The message was sent twice, because the user left and entered the room before the first acknowledgement.
     if (receipt === undefined) return;
     unacknowledged.delete(id);
     if (refusal !== null) shown.delete(id);
@@ -255,7 +255,7 @@ async function postImage(file) {
   try {
     const blob = await acceptable(file);
     const bytes = await blob.arrayBuffer();
-    // Who has gone on to another room did not mean that one to see it.
+    // If the user has changed the room, the message must not appear in the new room.
     if (room === meant) post(bytes);
   } catch {
     page.error.textContent = `${file.name} is no image that this browser can read.`;
@@ -283,7 +283,7 @@ function draw(bitmap, side) {
 
 // ── The log ─────────────────────────────────────────────────────────────────────────────────────
 
-// Whether the log stays at its end when something is added; not while somebody reads further up.
+// Whether the log scrolls to new entries. It does not while the user reads earlier ones.
 let following = true;
 
 function follow() {
@@ -347,13 +347,13 @@ function body(who, content) {
   return text;
 }
 
-// A text in pieces: texts, and links where it names an address of the web. Nothing is read as HTML.
+// Splits a text into plain text and links to web addresses. No part is interpreted as HTML.
 function* withLinks(text) {
   let end = 0;
   for (const { 0: found, index } of text.matchAll(/\bhttps?:\/\/[^\s<>"]+/gi)) {
     const address = withoutPunctuation(found);
     const url = URL.parse(address);
-    // "https://bank.example@evil.example/" leads to the latter.
+    // "https://bank.example@evil.example/" leads to evil.example.
     if (url === null || url.username !== "" || url.password !== "") continue;
     const link = create("a", "link", address);
     link.href = url.href;
@@ -366,7 +366,8 @@ function* withLinks(text) {
   yield text.slice(end);
 }
 
-// The end of a sentence is no part of an address, nor is a bracket that was opened before it.
+// The punctuation at the end of a sentence does not belong to an address, nor does a bracket that was opened before
+// it.
 function withoutPunctuation(address) {
   const trimmed = address.replace(/[.,;:!?'*_]+$/, "");
   const isBalanced = trimmed.split("(").length >= trimmed.split(")").length;
@@ -378,7 +379,7 @@ function imageButton(who, bytes) {
   const blob = new Blob([bytes]);
   const image = create("img");
   image.alt = `Image from ${who}`;
-  // Its size is known only now.
+  // The size of the image is only known after it has loaded.
   image.addEventListener("load", () => following && follow());
   showBlob(image, blob);
   const button = create("button", "image");
@@ -433,7 +434,7 @@ page.entry.addEventListener("submit", (event) => {
   enter();
 });
 
-// Escape closes a dialog; without a name there is nothing behind this one.
+// Escape closes a dialog. Without a name the chat cannot start, so the dialog opens again.
 page.entry.addEventListener("close", () => {
   if (name === "") askName();
   else page.text.focus();
@@ -453,7 +454,7 @@ page.composer.addEventListener("submit", (event) => {
 page.text.addEventListener("input", sayTyping);
 
 page.text.addEventListener("keydown", (event) => {
-  // While a character is being composed, Enter chooses it.
+  // During the composition of a character, Enter selects the character.
   if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
   event.preventDefault();
   page.composer.requestSubmit();
@@ -462,17 +463,17 @@ page.text.addEventListener("keydown", (event) => {
 page.image.addEventListener("change", () => {
   const [file] = page.image.files;
   if (file !== undefined) postImage(file);
-  // Or choosing the same file again would be no change.
+  // Otherwise selecting the same file again would not fire "change".
   page.image.value = "";
 });
 
 addEventListener("paste", ({ clipboardData }) => {
   const [file] = clipboardData.files;
-  // Text from an office program brings a picture of itself along.
+  // Text that was copied from an office program includes an image of the text.
   if (file !== undefined && !clipboardData.types.includes("text/plain")) postImage(file);
 });
 
-// On the whole window: a file dropped beside the log would take the place of the page.
+// On the whole window, because a file that is dropped beside the log would replace the page.
 addEventListener("dragover", (event) => {
   event.preventDefault();
   page.drop.hidden = page.entry.open || !event.dataTransfer.types.includes("Files");
@@ -492,7 +493,7 @@ addEventListener("drop", (event) => {
 page.viewer.addEventListener("click", () => page.viewer.close());
 page.newer.addEventListener("click", follow);
 page.log.addEventListener("scroll", watchScrolling);
-// A phone's keyboard takes away half of the log.
+// The on-screen keyboard of a phone covers half of the log.
 new ResizeObserver(() => following && follow()).observe(page.log);
-// Not every browser lets the keyboard scroll what has no focus.
+// Some browsers do not let the keyboard scroll an element without focus.
 page.log.tabIndex = 0;

@@ -8,7 +8,7 @@ const clients = Object.entries(KINDS).flatMap(([kind, transports]) =>
       transports,
       forceNew: true,
       auth: { name: `${page}: ${kind} ${number}` },
-      // haproxy ignores its cookie: the six would all be on one node.
+      // With this parameter, haproxy ignores its cookie. Otherwise all six clients would be on one node.
       query: { spread: "" },
     }),
   ),
@@ -17,7 +17,7 @@ const clients = Object.entries(KINDS).flatMap(([kind, transports]) =>
 const byNode = new Map([1, 2, 3].map((node) => [`${node}`, []]));
 let running = [1, 2, 3];
 
-/** Sends by the first client that is connected: its node may have been killed. */
+/** Sends with the first connected client, because the node of another client may have been killed. */
 const send = (...event) => clients.find(({ connected }) => connected)?.emit(...event);
 
 function show() {

@@ -1,5 +1,4 @@
-// The page of the canvas: what is drawn is shown at once, and goes to the server until the server has
-// acknowledged it.
+// The page of the canvas. It shows each stroke at once, and sends it until the server has acknowledged it.
 
 import { io } from "/socket.io/socket.io.esm.min.js";
 import { decode, encode, SHEET, trace } from "/stroke.js";
@@ -17,7 +16,7 @@ const surface = page.surface.getContext("2d");
 const transports = new URLSearchParams(location.search).get("transports")?.split(",");
 const socket = io({ transports, auth: { key: crypto.randomUUID() } });
 
-// All by their ids: the drawing, and of it what this page has drawn and what the server has not
+// The strokes by their ids: all strokes, the strokes of this page, and the strokes that the server has not
 // acknowledged yet.
 const strokes = new Map();
 const mine = new Set();
@@ -25,7 +24,7 @@ const waiting = new Map();
 
 // ── The network ─────────────────────────────────────────────────────────────────────────────────
 
-// How many strokes were missed, while they come.
+// How many missed strokes were received so far, during a recovery.
 let recovered = 0;
 let noticeEnd;
 
@@ -35,7 +34,8 @@ socket.on("connect", () => {
 });
 
 socket.on("disconnect", (reason) => {
-  // The client leaves these two to us; the second when the switch was on again before the end.
+  // The client does not reconnect by itself in these two cases. The second occurs if the switch was turned on again
+  // early.
   if (!socket.active) socket.connect();
   else if (reason === "forced close" && isOn()) socket.io.connect();
   for (const cursor of cursors.values()) rest(cursor);
@@ -44,7 +44,7 @@ socket.on("disconnect", (reason) => {
 
 socket.on("connect_error", showNetwork);
 
-// Comes behind what was missed; `whole` is null for a page that has recovered.
+// Received after the missed strokes. `whole` is null for a page that has recovered.
 socket.on("welcome", (whole, received) => {
   received();
   const number = count(recovered, "stroke");
@@ -63,7 +63,7 @@ page.network.addEventListener("click", () => {
   const on = !isOn();
   page.network.ariaChecked = on;
   socket.io.reconnection(on);
-  // Not socket.connect(): the socket never stopped wanting a connection.
+  // socket.connect() would have no effect, because the socket is still trying to connect.
   if (on) socket.io.connect();
   else socket.io.engine.close();
   showNetwork();
@@ -90,7 +90,9 @@ function notify(text) {
   noticeEnd = setTimeout(() => notify(""), NOTICE_END);
 }
 
-/** Sends until it is acknowledged: what was under way when the connection broke, and is still wanted. */
+/**
+ * Sends until the server has acknowledged: the strokes that were in flight when the connection broke, unless undone.
+ */
 async function deliver(event, content, isWanted) {
   for (;;) {
     try {
@@ -160,7 +162,7 @@ page.clear.addEventListener("click", () => {
 // ── Painting ────────────────────────────────────────────────────────────────────────────────────
 
 let colours = [];
-// Whether the drawing has to be painted from the beginning.
+// Whether the whole drawing must be painted again.
 let stale = true;
 let asked = false;
 
@@ -208,7 +210,7 @@ let cursorSaid = 0;
 
 page.surface.addEventListener("pointerdown", (event) => {
   if (!event.isPrimary || event.button !== 0) return;
-  // The server keeps no more either.
+  // The server stores no more strokes either.
   if (waiting.size >= MAX.strokes) return notify("Too many strokes are waiting");
   page.surface.setPointerCapture(event.pointerId);
   begin(placeOf(event));
@@ -300,7 +302,7 @@ socket.on("cursor", (from, x, y, colour, width) => {
   cursor.element.classList.add("moving");
   clearTimeout(cursor.end);
   cursor.end = setTimeout(rest, CURSOR_END, cursor);
-  // What somebody is drawing is seen before it has come as a stroke.
+  // Points that another person is drawing are shown before the complete stroke is received.
   if (width === 0) cursor.trail = undefined;
   else if (cursor.trail?.points.length < MAX.points) cursor.trail.points.push(x, y);
   else cursor.trail = { colour, width, points: [x, y] };

@@ -1,12 +1,12 @@
-// A stroke in bytes, and on the screen.
+// Encodes strokes as bytes, and paints them.
 //
-//   kind (1) colour (1) width (2) number of points (2) id (16), and of each point x (2) and y (2)
+//   kind (1) colour (1) width (2) number of points (2) id (16), and for each point x (2) and y (2)
 
 const HEADER = 22;
-/** Both sides of the sheet are as long as two bytes can say, whatever they are on a screen. */
+/** Both sides of the sheet have the length of the largest number in two bytes, whatever their size on a screen. */
 export const SHEET = 0xffff;
 
-/** A stroke, with an id of its own from now on. */
+/** Creates a stroke with a new id. */
 export function encode({ colour, width, points }) {
   const view = new DataView(new ArrayBuffer(HEADER + points.length * 2));
   view.setUint8(0, 1);
@@ -18,7 +18,7 @@ export function encode({ colour, width, points }) {
   return view.buffer;
 }
 
-/** All strokes in it, one behind the other. */
+/** Decodes all strokes in a buffer, one after the other. */
 export function* decode(buffer) {
   const view = new DataView(buffer);
   for (let at = 0; at < view.byteLength; ) {
@@ -40,7 +40,7 @@ export function trace(context, { colour, width, points }, colours) {
   context.lineCap = context.lineJoin = "round";
   context.beginPath();
   context.moveTo(...at(0));
-  // Through the middle between two points, so that there are no corners.
+  // Curves through the middle between two points, so that there are no corners.
   for (let i = 2; i < points.length - 2; i += 2) {
     const [x, y] = at(i);
     const [nextX, nextY] = at(i + 2);
