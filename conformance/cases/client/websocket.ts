@@ -1,4 +1,4 @@
-// Cases for WebSocket clients: RFC 6455, a client's part. The client echoes every message.
+// Cases for WebSocket clients: the client's part of RFC 6455. The client echoes every message.
 
 import { join } from "node:path";
 
@@ -12,7 +12,7 @@ import { loadClientCases } from "../../transcripts/load.ts";
 const section = (name: string): ClientCase[] =>
   loadClientCases(join(import.meta.dirname, "websocket", `${name}.wire`));
 
-// A transcript compares nothing with what another connection or frame had.
+// Not a transcript, because it compares values of several connections or frames.
 
 const KEYS: readonly ClientCase[] = [
   {
@@ -20,9 +20,9 @@ const KEYS: readonly ClientCase[] = [
     id: "websocket.client.handshake.key-of-each-connection",
     clause: "RFC 6455 §4.1",
     severity: "MUST",
-    title: "sends another key for each connection",
-    sends: "a close frame, and when the client comes again another",
-    expects: "two keys",
+    title: "sends a different key for each connection",
+    sends: "a close frame, and another one after the client has reconnected",
+    expects: "two different keys",
     connections: 2,
     run: async (context) => {
       const keys: string[] = [];
@@ -39,15 +39,15 @@ const KEYS: readonly ClientCase[] = [
     id: "websocket.client.message.masking-keys",
     clause: "RFC 6455 §5.3",
     severity: "MUST",
-    title: "masks each frame with a key of its own",
+    title: "masks each frame with a different key",
     sends: "20 messages",
-    expects: "the same, with 20 keys",
+    expects: "the same messages, masked with 20 different keys",
     run: async (context) => {
       const peer = await context.websocket();
       for (let i = 0; i < 20; i++) peer.sendText("mask");
       for (let i = 0; i < 20; i++) await peer.expectMessage("mask");
       const keys = peer.keys.size;
-      // Of keys at random two may be the same.
+      // Two random keys may be equal by chance.
       expect(keys >= 19, "another key for each frame", `${keys} keys for 20 frames`);
       await peer.close();
     },
@@ -62,7 +62,7 @@ const PINGS: readonly ClientCase[] = [
     id: "websocket.client.ping.last-of-many",
     clause: "RFC 6455 §5.5.3",
     severity: "MUST",
-    title: "answers the last of many pings, at least",
+    title: "answers at least the last of many pings",
     sends: "ten pings without a pause",
     expects: "pongs in order, that of the last ping among them",
     run: async (context) => {
@@ -80,7 +80,7 @@ const PINGS: readonly ClientCase[] = [
   },
 ];
 
-// That the connection does not end for some time is nothing that a line awaits.
+// Not a transcript, because no line can expect that the connection stays open for some time.
 
 const TCP: readonly ClientCase[] = [
   {
@@ -88,9 +88,9 @@ const TCP: readonly ClientCase[] = [
     id: "websocket.client.close.tcp-first",
     clause: "RFC 6455 §7.1.1",
     severity: "SHOULD",
-    title: "leaves it to the server to end TCP",
+    title: "waits for the server to end TCP",
     sends: "a close frame, and the end of TCP a while after the answer",
-    expects: "a close frame, and the end of TCP not before the server's",
+    expects: "a close frame, and no end of TCP before the server ends it",
     run: async (context) => {
       const peer = await context.websocket();
       peer.sendClose(1000);

@@ -1,4 +1,4 @@
-// All cases of Socket.IO 5: what cannot be a transcript, and the transcripts in the order of the specification.
+// All cases of Socket.IO 5, in the order of the specification: transcripts, and the cases that cannot be transcripts.
 
 import { join } from "node:path";
 

@@ -1,4 +1,4 @@
-// A case that is no transcript: it compares many sessions with each other.
+// Not a transcript, because the case compares many sessions with each other.
 
 import { type Case, expect } from "../../../harness/case.ts";
 import { PollingSession } from "../../../peers/engineio.ts";
@@ -6,7 +6,7 @@ import { PollingSession } from "../../../peers/engineio.ts";
 export const HANDSHAKE3: readonly Case[] = [
   {
     id: "engineio3.handshake.sid",
-    title: "names each session with an id of its own",
+    title: "assigns a different id to each session",
     clause: "Engine.IO v3, Anatomy of an Engine.IO session",
     severity: "MUST",
     sends: "twenty handshakes",

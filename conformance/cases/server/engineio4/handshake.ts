@@ -1,4 +1,4 @@
-// Cases that are no transcripts: they compare many sessions, or two of them, with each other.
+// Not transcripts, because the cases compare several sessions with each other.
 
 import { type Case, expect, expectSame } from "../../../harness/case.ts";
 import type { Context } from "../../../harness/context.ts";
@@ -20,7 +20,7 @@ function settings({ pingInterval, pingTimeout, maxPayload }: OpenPacket): unknow
 export const HANDSHAKE4: readonly Case[] = [
   {
     id: "engineio4.handshake.sid-unique",
-    title: "names each session with an id of its own",
+    title: "assigns a different id to each session",
     clause: "Engine.IO v4, Handshake",
     severity: "MUST",
     sends: `${MANY} handshakes`,
@@ -32,7 +32,7 @@ export const HANDSHAKE4: readonly Case[] = [
   },
   {
     id: "engineio4.handshake.sid-unguessable",
-    title: "names sessions with ids that cannot be guessed",
+    title: "assigns ids that cannot be guessed",
     clause: "Engine.IO v4, Session identifier",
     severity: "SHOULD",
     sends: `${MANY} handshakes`,
@@ -51,7 +51,7 @@ export const HANDSHAKE4: readonly Case[] = [
   },
   {
     id: "engineio4.handshake.websocket-settings",
-    title: "tells the same intervals and limits over both transports",
+    title: "sends the same intervals and limits over both transports",
     clause: "Engine.IO v4, Handshake",
     severity: "SHOULD",
     sends: "a handshake over polling and one over WebSocket",

@@ -1,4 +1,4 @@
-// A case that is no transcript: it sends and receives at the same time, until the server ends it.
+// Not a transcript, because the case sends and receives at the same time, until the server ends the session.
 
 import { type Case, expect } from "../../../harness/case.ts";
 import { wait } from "../../../harness/context.ts";
@@ -7,7 +7,7 @@ import { checkIntervals, SLACK, WebSocketSession, within } from "../../../peers/
 export const HEARTBEAT4: readonly Case[] = [
   {
     id: "engineio4.heartbeat.messages-are-no-pong",
-    title: "ends a session that sends messages and no pong",
+    title: "ends a session whose client sends messages but no pong",
     clause: "Engine.IO v4, Heartbeat",
     severity: "SHOULD",
     sends: "a message every 50 ms, and no pong",

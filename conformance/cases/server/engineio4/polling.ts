@@ -1,5 +1,5 @@
-// Cases that are no transcripts: of two requests that race, either may lose; and the size of a chunk is written in hex, for
-// which a transcript would have to calculate.
+// Not transcripts: of two concurrent requests, the server may refuse either, and the size of a chunk is a hexadecimal
+// number that a transcript cannot compute.
 
 import { type Case, expect, Failure } from "../../../harness/case.ts";
 import { maxPayloadOf, PollingSession, within } from "../../../peers/engineio.ts";
@@ -8,7 +8,7 @@ import { RawRequests } from "../../../peers/raw-http.ts";
 export const POLLING4: readonly Case[] = [
   {
     id: "engineio4.polling.overlapping-gets-refused",
-    title: "refuses a GET while another one waits",
+    title: "refuses a GET while another one is pending",
     clause: "Engine.IO v4, Sending and receiving data",
     severity: "MUST",
     sends: "two GETs at a time",

@@ -1,4 +1,4 @@
-// A case that is no transcript: it keeps a session alive until the server gives a WebSocket up, whenever that is.
+// Not a transcript, because the case keeps a session alive until the server closes a WebSocket, at an unknown time.
 
 import { type Case, Skip } from "../../../harness/case.ts";
 import { wait } from "../../../harness/context.ts";
@@ -7,11 +7,11 @@ import { checkIntervals, PollingSession, WebSocketSession } from "../../../peers
 export const UPGRADE4: readonly Case[] = [
   {
     id: "engineio4.upgrade.timeout",
-    title: "gives up a WebSocket that is not probed in time",
+    title: "closes a WebSocket that is not probed in time",
     clause: "Engine.IO v4, Upgrade",
     severity: "INFO",
     sends: "a WebSocket with the session's id, and nothing more over it",
-    expects: "the end of the WebSocket within 2 s; the session goes on over polling",
+    expects: "the end of the WebSocket within 2 s. The session continues over polling",
     extraTime: 10_000,
     run: async (context) => {
       const polling = await PollingSession.open(context);
@@ -22,7 +22,7 @@ export const UPGRADE4: readonly Case[] = [
         ended = true;
       });
       const begin = performance.now();
-      // The heartbeat must go on meanwhile.
+      // The heartbeat of the session must continue meanwhile.
       while (!ended && performance.now() - begin < 2000) {
         await polling.expectAlive();
         await Promise.race([wait(100), end]);

@@ -13,7 +13,7 @@ export const CONNECT: readonly Case[] = [
     clause: "Socket.IO v5, Connection to a namespace",
     severity: "INFO",
     title: "closes the connection of a client that never sends CONNECT",
-    sends: "nothing, but the answers to pings",
+    sends: "only pongs",
     expects: "the end of the connection within 3 s",
     alone: true,
     run: async (context) => {

@@ -9,7 +9,7 @@ export const EVENTS: readonly Case[] = [
     id: "socketio.event.many-fields",
     clause: "Socket.IO v5, Sending and receiving data",
     severity: "MUST",
-    title: "takes and sends an event with many fields",
+    title: "receives and sends an event with many fields",
     sends: "the event message with an object of 500 fields",
     expects: "the event message-back with the same",
     run: async (context) => {

@@ -1,4 +1,4 @@
-// RFC 6455 §5.5.1: what is no transcript, since its time is measured.
+// RFC 6455 §5.5.1: not a transcript, because the case measures time.
 
 import { type Case, expect } from "../../../harness/case.ts";
 import { CLOSE } from "../../../peers/websocket.ts";
@@ -6,7 +6,7 @@ import { CLOSE } from "../../../peers/websocket.ts";
 export const CLOSING: readonly Case[] = [
   {
     id: "websocket.closing.server-first",
-    title: "closes TCP itself and at once when both close frames are there",
+    title: "closes TCP itself, at once after both close frames",
     clause: "RFC 6455 §5.5.1",
     sentence:
       "RFC 6455 §5.5.1: The server MUST close the underlying TCP connection immediately; the client SHOULD wait for the server to close the connection but MAY close the connection at any time after sending and receiving a Close message, e.g., if it has not received a TCP Close from the server in a reasonable time period.",

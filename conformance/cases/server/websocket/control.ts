@@ -1,4 +1,4 @@
-// RFC 6455 §5.5: what is no transcript, since a server may send any number of frames, or answer any of several.
+// RFC 6455 §5.5: not transcripts, because a server may send any number of frames, or answer any of several pings.
 
 import { type Case, expect } from "../../../harness/case.ts";
 import { wait } from "../../../harness/context.ts";
@@ -8,7 +8,7 @@ import { describeFrame, encodeFrame, PING, PONG } from "../../../peers/websocket
 // "If an endpoint receives a Ping frame and has not yet sent Pong frame(s) in response to previous
 // Ping frame(s), the endpoint MAY elect to send a Pong frame for only the most recently processed
 // Ping frame" (§5.5.3).
-// A thousand of them in one write no client has reason to send, and a server may defend itself: INFO.
+// No client has a reason to send a thousand pings in one write, and a server may defend itself: INFO.
 const BURSTS: readonly Case[] = (
   [
     { count: 10, severity: "MUST" },
@@ -39,7 +39,7 @@ const BURSTS: readonly Case[] = (
 
 const SILENT: Case = {
   id: "websocket.control.silent",
-  title: "says nothing that it was not asked for",
+  title: "sends no unsolicited frames",
   clause: "RFC 6455 §5.5",
   severity: "INFO",
   sends: "nothing for 200 ms, then a ping",

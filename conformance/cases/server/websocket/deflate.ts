@@ -1,5 +1,5 @@
-// RFC 7692: what is no transcript, since it is compressed as zlib is told to, looks at what was compressed, or says
-// nothing about a server that has agreed to something else.
+// RFC 7692: not transcripts, because the cases need special settings of zlib, inspect the compressed bytes, or do not
+// apply if the server has accepted other parameters.
 
 import { constants } from "node:zlib";
 
@@ -42,7 +42,7 @@ const FORMS: readonly Case[] = [
 const OTHERS: readonly Case[] = [
   {
     id: "websocket.deflate.compresses",
-    title: "compresses what it sends where that is agreed on and worth it",
+    title: "compresses a large message if compression was negotiated",
     clause: "RFC 7692 §6.1",
     severity: "INFO",
     sends: "a text message of 20,000 bytes that compresses well",
@@ -55,7 +55,7 @@ const OTHERS: readonly Case[] = [
   },
   {
     id: "websocket.deflate.tail-cut-off",
-    title: "cuts off the 00 00 FF FF at the end of what it compresses",
+    title: "removes the 00 00 FF FF at the end of a compressed message",
     clause: "RFC 7692 §7.2.1",
     sentence:
       "RFC 7692 §6.1: An endpoint MUST use the following algorithm to send a message in the form of a compressed message.",
