@@ -19,10 +19,10 @@ export interface Accepting {
 /**
  * Parses the end of a line "accept":
  *
- *     accept tcp              its request has come, and has no answer
- *     accept websocket as B   and is answered as RFC 6455 §4.2.2 has it
- *     accept socketio         and its messages are packets
- *     accept socketio in /    and it has joined this namespace
+ *     accept tcp              waits for the request, and sends no response
+ *     accept websocket as B   and accepts the handshake (RFC 6455 §4.2.2)
+ *     accept socketio         whose messages are packets
+ *     accept socketio in /    and accepts the client into this namespace
  */
 export function scanAccept(scanner: Scanner): Accepting {
   scanner.need("accept");

@@ -76,9 +76,9 @@ function remember({ variables }: Play, open: OpenPacket): void {
  * Parses the end of a line "connect":
  *
  *     polling as A with b64=1
- *     websocket as B of A          nothing is sent yet
- *     websocket as B of A probed   2probe, and 3probe back
- *     websocket as B of A upgraded  and then 5: it carries the session
+ *     websocket as B of A          sends nothing yet
+ *     websocket as B of A probed   sends 2probe and expects 3probe
+ *     websocket as B of A upgraded  and then sends 5: the session is upgraded
  */
 function connect(scanner: Scanner, revision: Revision): Connecting {
   const transport = scanner.oneOf(["polling", "websocket"]);

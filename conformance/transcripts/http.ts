@@ -66,7 +66,7 @@ export function beginsHead(line: string): boolean {
  *     Upgrade: websocket
  *     'Upgrade: \t websocket '             with escapes, and spaces at its end
  *     handshake                            the lines of a handshake
- *     handshake with Upgrade: WebSocket    and this field, in place of its own if it has one
+ *     handshake with Upgrade: WebSocket    with this field, which replaces the default one
  *     handshake without Host, Upgrade
  */
 export function scanHeadLines(scanner: Scanner, handshake: Handshake): HeadLines {
@@ -260,12 +260,12 @@ export interface Answer {
  * Parses an expectation about a response:
  *
  *     status 101                   also: 400..499, 501 or not 101
- *     header Upgrade: websocket    the field, in letters of either case where "(any case)" stands behind it
- *     header Connection has Upgrade  a list with this element, in letters of either case
+ *     header Upgrade: websocket    the field; with "(any case)" at the end, in any case
+ *     header Connection has Upgrade  a list with this element, in any case
  *     no header Sec-WebSocket-Protocol
  *     body 'ok'                    also: with 'ok', without 'ok'
- *     refused 3                    the refusal of Engine.IO, with this code
- *     websocket                    101 with the fields of RFC 6455 §4.2.2, and from here on frames
+ *     refused 3                    an Engine.IO refusal with this code
+ *     websocket                    101 with the fields of RFC 6455 §4.2.2; then frames follow
  *     FIN                          the end of the connection, with nothing before it
  */
 export function scanAnswer(scanner: Scanner, connection: string): Awaited {
@@ -304,7 +304,7 @@ export function scanAnswerOf(scanner: Scanner, answer: (play: Play) => Promise<A
  * Parses an expectation about a client's request:
  *
  *     request matches /^GET /       the request line
- *     header Host matches /:80$/    and the fields, as those of an answer
+ *     header Host matches /:80$/    a field, as in a response
  *     FIN                           the end of the connection, with nothing before it
  */
 export function scanRequest(scanner: Scanner, connection: string): Awaited {

@@ -97,7 +97,7 @@ function sent(scanner: Scanner, connection: string): Action {
  *
  *     '2["message-back"]' + 01 02     the next packet
  *     joins /                         CONNECT of this namespace, with any "auth"
- *     alive                           an event that is sent now comes back, with nothing before it
+ *     alive                           the answer to an event that is sent now, with nothing before it
  *     closed                          the end of the connection, with nothing before it but DISCONNECT
  *     any packets, then closed        the end of the connection
  *     frame text '3'                  the next message or frame of the WebSocket

@@ -184,7 +184,7 @@ export function scanNamespace(scanner: Scanner): string {
  *     '51-["message",{#0}]' + 01 02   a packet as it is written, with its attachments
  *     '2["message",1]', '2["a"]'      packets in one write, or in one payload
  *     + 01 02                         attachments only
- *     behind                          the event "message", also if the server does not answer it
+ *     behind                          the event "message", even if the server does not implement it
  *     frame text no-fin '42["mess'    a frame of the WebSocket
  *     RST                             the end of the connection, without a close frame
  */
@@ -237,7 +237,7 @@ function webSocketPeerOf(play: Play, connection: string): SocketioPeer {
  *     joined /custom with a new sid   CONNECT, and the event "auth"
  *     joined / '{"token":1}'          the event "auth" with this
  *     closed                          the end of the connection, with nothing before it
- *     alive /custom                   an event that is sent now comes back, with nothing before it
+ *     alive /custom                   the answer to an event that is sent now, with nothing before it
  *
  * ", or closed" at the end also accepts the end of the connection.
  */

@@ -50,7 +50,7 @@ type FrameOf = (play: Play, connection: string) => FrameOptions;
 /**
  * Parses how to open a WebSocket:
  *
- *     with Upgrade: WebSocket       and this field in the handshake
+ *     with Upgrade: WebSocket       with this field in the handshake
  *     with permessage-deflate; server_no_context_takeover
  *
  * The second line offers an extension (RFC 7692). If the server declines the offer, the case is skipped.
@@ -99,12 +99,12 @@ function deflateOf({ deflates, websockets }: Play, connection: string): DeflateP
 /**
  * Parses what the harness writes to a WebSocket:
  *
- *     text 'hello'                  a frame with FIN, masked if a client sends it
+ *     text 'hello'                  a frame with FIN, masked for a client
  *     in pieces of 7: text 'hello'  in TCP segments of 7 bytes
- *     first 3 bytes of text 'hello' "rest" sends the others
+ *     first 3 bytes of text 'hello' "rest" sends the remaining bytes
  *     fragments of 64: text 'x' × 1 MiB
  *     text no-fin 'a' + ping        frames that are written together
- *     compressed text 'hello'       with RSV1, if permessage-deflate is agreed on
+ *     compressed text 'hello'       with RSV1, if permessage-deflate was negotiated
  *     bytes 81 80
  */
 export function scanWritten(scanner: Scanner, isClient: boolean): Written {
@@ -223,7 +223,7 @@ export interface Awaited {
 /**
  * Parses what the harness expects over a WebSocket:
  *
- *     text 'hello'             the next message; control frames before it are passed over
+ *     text 'hello'             the next message; control frames before it are ignored
  *     pong 'hello'             the next frame; without bytes, with any payload
  *     close 1000 or 1001       the next frame; without codes, with any
  *     closed 1000              the same, and then the end of the connection
