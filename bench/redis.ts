@@ -57,9 +57,11 @@ interface Latency {
   readonly p99: number;
 }
 
-/** The measurements of one library: for each of DELIVERIES, and for each second of the latency test. */
+/** The measurements of one library. */
 export interface RedisFigures {
+  /** For each item of DELIVERIES, the costs in each round. */
   readonly costs: readonly Cost[][];
+  /** The latencies in each second of the latency test. */
   readonly latencies: Latency[];
 }
 

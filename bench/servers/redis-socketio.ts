@@ -10,7 +10,7 @@ import type { Server } from "../../server.ts";
 import { SETTINGS } from "./events.ts";
 import { nodeOptions, serveNode } from "./redis-node.ts";
 
-// socket.io has its own types. The members that are used here are the same.
+// socket.io has its own types. This file uses only members that both servers have.
 const { Server: Stock }: { Server: typeof Server } = createRequire(import.meta.url)("socket.io");
 
 const publisher = createClient({ url: nodeOptions().url });

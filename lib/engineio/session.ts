@@ -36,7 +36,7 @@ import { type BackpressurePolicy, WaitingMessages } from "./waiting-messages.ts"
 
 export type { CloseReason };
 
-/** The layer above a session. The methods are called synchronously and in order. */
+/** The layer above a session. The session calls the methods while it handles a packet, in the order of the packets. */
 export interface SessionSink {
   /**
    * A text message was received.

@@ -44,7 +44,7 @@ export interface ConnectionTransport extends AnyTransport {
 /** A transport, which carries the packets of a session. */
 export type Transport = RequestTransport | ConnectionTransport;
 
-/** The layer above a transport. The methods are called synchronously and in order. */
+/** The layer above a transport. The transport calls the methods while it reads, in the order in which packets arrive. */
 export interface TransportSink {
   /** A packet was received. */
   onPacket(packet: Packet): void;

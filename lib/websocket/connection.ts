@@ -32,7 +32,7 @@ import type { DeflateSettings } from "./message-deflate.ts";
 import { resumeSocket } from "./resume-socket.ts";
 import type { UnsentData } from "./unsent-data.ts";
 
-/** The layer above a connection. The methods are called synchronously and in order. */
+/** The layer above a connection. The connection calls the methods while it reads, in the order in which messages arrive. */
 export interface ConnectionSink {
   /** A text message was received. */
   onText(text: string): void;

@@ -3,8 +3,8 @@
 import { existsSync } from "node:fs";
 
 /**
- * Returns the reason to skip tests with a program, or `false` if it is installed. If CI is "true", such tests are
- * never skipped: without the program, they fail.
+ * Returns the reason to skip tests that need a program, or `false` if the program is installed. If the environment variable
+ * CI is "true", tests that need a program are never skipped: without the program, they fail.
  *
  * @param path the path of the program, or `undefined` if it was not found
  * @param debianPackage the package that contains the program

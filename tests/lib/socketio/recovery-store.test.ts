@@ -93,7 +93,7 @@ describe("sessions", () => {
     assert.deepEqual(all.recover("99", "/4"), []);
   });
 
-  test("that are kept again are kept once", () => {
+  test("replace the earlier session of the same client", () => {
     const all = new Namespaces({ maxSessions: 2 });
     all.lose("a");
     all.lose("b");
