@@ -11,12 +11,12 @@ import { addressGroup } from "./client-address.ts";
 /** Options that limit how many clients may connect. */
 export interface ConnectionBoundOptions {
   /**
-   * The most clients that may be connected at the same time. The server refuses further clients with 503. Default:
+   * Largest number of clients that may be connected at the same time. The server refuses further clients with 503. Default:
    * `Infinity`.
    */
   readonly maxConnections?: number;
   /**
-   * The most clients of one address that may be connected at the same time. Each IPv6 /64 network counts as one
+   * Largest number of clients of one address that may be connected at the same time. Each IPv6 /64 network counts as one
    * address. The server refuses further clients with 503. Behind a proxy that is not in `trustedProxies`, all clients
    * have the address of the proxy. Default: `Infinity`.
    */

@@ -9,7 +9,7 @@ import type { Target } from "../harness/target.ts";
 /** Describes the end of the connection by the server, for failures. */
 export const ENDED = "the end of the connection";
 
-/** Most bytes that may wait to be read: four of the largest messages of any case. */
+/** Largest number of bytes that may wait to be read: four of the largest messages of any case. */
 export const MOST_BYTES = 64 * 1024 * 1024;
 
 export function flooded(): Failure {

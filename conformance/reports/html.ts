@@ -25,7 +25,7 @@ const PASSED = { bytes: 32, lines: 40 } as const;
 const OTHERS = { bytes: Number.POSITIVE_INFINITY, lines: Number.POSITIVE_INFINITY } as const;
 /** Up to so many failures are unfolded initially. With more, the next failure would be hard to find. */
 const UNFOLDED = 12;
-/** Most failures that are listed at the top of the page. */
+/** Largest number of failures that are listed at the top of the page. */
 const LINKS = 50;
 
 /** HTML that is inserted unchanged. Every other value is escaped when it is inserted. */

@@ -21,10 +21,10 @@ const ARROWS: Readonly<Record<Utterance["direction"], string>> = {
   note: "·",
 };
 
-/** Most bytes that are shown of each entry, and most lines of each case. */
+/** Largest number of bytes that are shown of each entry, and largest number of lines of each case. */
 const BYTES = 32;
 const LINES = 40;
-/** Most characters of one meaning. */
+/** Largest number of characters of one explanation. */
 const MEANING = 400;
 /**
  * Up to so many failures are shown with their conversations. The others show the title, what was expected and what was

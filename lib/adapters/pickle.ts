@@ -23,11 +23,11 @@ export class PickleError extends Error {
 
 /** The limits for the contents of a pickle. */
 export interface PickleLimits {
-  /** The most levels of nested containers. */
+  /** Largest depth of nested containers. */
   readonly depth: number;
   /** The most opcodes, and the most values. A value counts once for each reference. */
   readonly values: number;
-  /** The most bytes of the pickle, and of its strings and byte arrays. A value counts once for each reference. */
+  /** Largest number of bytes of the pickle, and of its strings and byte arrays. A value counts once for each reference. */
   readonly size: number;
 }
 
@@ -59,7 +59,7 @@ const LOWEST_PROTOCOL = 2;
 const HIGHEST_PROTOCOL = 5;
 const PROTO = 0x80;
 const STOP = 0x2e;
-/** The most bytes of an int. Larger ones are outside the range of a number. */
+/** Largest number of bytes of an int. Larger ones are outside the range of a number. */
 const MAX_INT_BYTES = 128;
 
 class Unpickler {

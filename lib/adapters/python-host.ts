@@ -34,7 +34,7 @@ export interface PythonHostOptions {
   readonly subscriber: RedisSubscriber;
   readonly channel: string;
   readonly format: PythonFormat;
-  /** The most bytes of messages that may wait for Redis. */
+  /** Largest number of bytes of messages that may wait for Redis. */
   readonly maxBackpressure: number;
   readonly onError: (error: Error) => void;
 }

@@ -83,7 +83,7 @@ export interface PythonAdapterOptions {
   /** Read the pickles that python-socketio up to 5.13 sends, as data only. Default: `false`. */
   readonly pickle?: boolean;
   /**
-   * The most bytes of messages that may wait for Redis. Further messages do not reach other hosts, and an error is
+   * Largest number of bytes of messages that may wait for Redis. Further messages do not reach other hosts, and an error is
    * reported. Default: 16 MiB.
    */
   readonly maxBackpressure?: number;

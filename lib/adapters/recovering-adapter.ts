@@ -125,7 +125,7 @@ export abstract class RecoveringAdapter<
   }
 
   /**
-   * The most bytes of missed events that a reconnecting client is sent.
+   * Largest number of bytes of missed events that a reconnecting client is sent.
    *
    * @internal
    */

@@ -8,7 +8,7 @@ import { RedisLink, RedisUnavailableError } from "./redis-link.ts";
 
 /** The options that all adapters over Redis share. */
 export interface RedisHubOptions extends ClusterOptions {
-  /** The most bytes that may wait for Redis. Further messages are dropped. Default: 16 MiB. */
+  /** Largest number of bytes that may wait for Redis. Further messages are dropped. Default: 16 MiB. */
   readonly maxPending?: number;
 }
 

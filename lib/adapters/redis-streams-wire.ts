@@ -76,10 +76,10 @@ const NAMES: ReadonlyMap<string, string> = new Map(
   Object.entries(TYPES).map(([name, type]) => [`${type}`, name]),
 );
 
-/** The most clients of one process, because its sockets are in a Map, and a Map has at most this many entries. */
+/** Largest number of clients of one process, because its sockets are in a Map, and a Map has at most this many entries. */
 const MAX_CLIENTS = 2 ** 24;
 
-/** The most levels of nested arrays and objects in an entry: the levels of an event, and those of the message around it. */
+/** Largest depth of nested arrays and objects in an entry: the levels of an event, and those of the message around it. */
 const MAX_DEPTH = SERVER_LIMITS.maxDepth + 4;
 
 /** A decoded entry of the stream, or a decoded message of a channel. */

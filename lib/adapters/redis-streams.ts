@@ -85,7 +85,7 @@ export interface RedisStreamsAdapterOptions extends RedisHubOptions {
    * Default: 10,000.
    */
   readonly maxLen?: number;
-  /** The most entries per read. Default: 100. */
+  /** Largest number of entries per read. Default: 100. */
   readonly readCount?: number;
   /** How long a read waits for entries, in milliseconds. Default: 5000. */
   readonly blockTimeInMs?: number;
@@ -97,7 +97,7 @@ export interface RedisStreamsAdapterOptions extends RedisHubOptions {
    */
   readonly maxMissedEvents?: number;
   /**
-   * The most bytes of missed events that a client is sent when it recovers. A client that has missed more starts a new
+   * Largest number of bytes of missed events that a client is sent when it recovers. A client that has missed more starts a new
    * session. The adapter reads up to 16 times as many bytes of the stream for a client, because the stream contains the
    * events of all rooms and namespaces. Use at most half of the server's `maxBackpressure`, because otherwise the
    * client could be disconnected immediately. Default: 8 MiB.

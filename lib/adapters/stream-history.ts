@@ -17,11 +17,11 @@ import { type ReplayTurn, StreamReplays } from "./stream-replays.ts";
 /** The options of a history. */
 export interface StreamHistoryOptions {
   readonly streamName: string;
-  /** The most events that a client may have missed. A process keeps this many in memory. */
+  /** Largest number of events that a client may have missed. A process keeps this many in memory. */
   readonly maxMissedEvents: number;
-  /** The most bytes of events that a client may have missed. */
+  /** Largest number of bytes of events that a client may have missed. */
   readonly maxMissedBytes: number;
-  /** The most entries per read. */
+  /** Largest number of entries per read. */
   readonly readCount: number;
 }
 

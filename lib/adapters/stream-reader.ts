@@ -19,7 +19,7 @@ export interface StreamEntry {
 
 export interface StreamReaderOptions {
   readonly streamName: string;
-  /** The most entries per read. */
+  /** Largest number of entries per read. */
   readonly readCount: number;
   /** How long a read waits for entries, in milliseconds. */
   readonly blockTimeInMs: number;

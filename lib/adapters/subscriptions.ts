@@ -7,7 +7,7 @@
 
 import { Deadlines } from "../deadlines.ts";
 
-/** The most channels per command. */
+/** Largest number of channels per command. */
 export const BATCH = 1_000;
 
 /** The commands that change the subscriptions of a connection. */

@@ -6,7 +6,7 @@ import type { Socket } from "node:net";
 
 import type { FromPrimary, SessionRecord, ToPrimary } from "./messages.ts";
 
-/** The most bytes that may wait until the other process reads them. */
+/** Largest number of bytes that may wait until the other process reads them. */
 export const MAX_WAITING = 128 * 1024 * 1024;
 
 /** The approximate size of a message, or of an item in a batch, without its contents, in bytes. */
