@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 
+import { WEBSOCKET } from "../../conformance/cases/server/websocket.ts";
 import { loadCases, loadClientCases } from "../../conformance/transcripts/load.ts";
 import { parseTranscripts } from "../../conformance/transcripts/parse.ts";
 
@@ -94,6 +95,12 @@ describe("a syntax error in a case for clients is reported with line and column"
     assert.equal(steps?.expects, "text 'a'");
     assert.equal(steps?.accepts, 2);
   });
+});
+
+test("the case of a client that ends TCP between two messages sends nothing before", () => {
+  const id = "websocket.closing.end-between-messages";
+  const found = WEBSOCKET.find((each) => each.id === id);
+  assert.equal(found?.sends, "FIN");
 });
 
 describe("a syntax error in a case over HTTP or WebSocket is reported with line and column", () => {
