@@ -132,6 +132,14 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
     caughtBy: "socketio.client.heartbeat.missed",
   },
   {
+    name: "client-waits-for-pings-too-briefly",
+    fault: "ends the connection when no ping comes within pingTimeout",
+    file: "client/engineio/engine.ts",
+    from: "this.heartbeatDelay = pingInterval + pingTimeout;",
+    to: "this.heartbeatDelay = pingTimeout;",
+    caughtBy: "socketio.client.heartbeat.missed",
+  },
+  {
     name: "client-acknowledges-with-the-next-id",
     fault: "acknowledges with a wrong id",
     file: "client/socketio/socket.ts",
