@@ -156,6 +156,22 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
     caughtBy: "socketio.client.ack.nothing",
   },
   {
+    name: "client-swaps-arguments-of-acknowledgements",
+    fault: "swaps two of many arguments of an acknowledgement",
+    file: "client/socketio/socket.ts",
+    from: "this.io.send({ type: ACK, namespace: this.nsp, data, id });",
+    to: "if (data.length > 20) [data[11], data[20]] = [data[20], data[11]];\n      this.io.send({ type: ACK, namespace: this.nsp, data, id });",
+    caughtBy: "socketio.client.ack.many-arguments",
+  },
+  {
+    name: "client-swaps-arguments-of-events",
+    fault: "swaps two of many arguments of an event",
+    file: "client/socketio/socket.ts",
+    from: "const packet: EventPacket = { type: EVENT, namespace: this.nsp, data, id };",
+    to: "if (data.length > 21) [data[12], data[21]] = [data[21], data[12]];\n    const packet: EventPacket = { type: EVENT, namespace: this.nsp, data, id };",
+    caughtBy: "socketio.client.event.many-arguments",
+  },
+  {
     name: "client-attachments-the-other-way-round",
     fault: "sends attachments in a different order than their placeholders",
     file: "protocol/socketio/encoder.ts",
