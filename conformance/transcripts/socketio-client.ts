@@ -6,6 +6,7 @@ import { SocketioClientPeer } from "../peers/socketio-client.ts";
 import { ENDED } from "../peers/tcp.ts";
 import type { WebSocketClientPeer } from "../peers/websocket-client.ts";
 import type { Lines } from "./levels.ts";
+import { evaluateAwaited, matchPacket } from "./packet.ts";
 import type { Action, Play } from "./play.ts";
 import type { Scanner } from "./scanner.ts";
 import {
@@ -13,6 +14,7 @@ import {
   expectPacketOrAlive,
   packetsOf,
   SocketioConnection,
+  scanAuth,
   scanNamespace,
   sendPackets,
 } from "./socketio.ts";
@@ -47,12 +49,27 @@ function peerOf(play: Play, connection: string): SocketioClientPeer {
   throw new Error("expected a connection of a client");
 }
 
-/** Expects CONNECT for a namespace, with any "auth". */
-async function expectJoins({ packets }: SocketioConnection, wanted: string): Promise<void> {
+/**
+ * Expects CONNECT for a namespace.
+ *
+ * @param auth the payload of CONNECT. Default: any payload, or none
+ */
+async function expectJoins(
+  { packets }: SocketioConnection,
+  wanted: string,
+  auth?: string,
+): Promise<void> {
   const packet = await packets.take(() => true);
   if (packet === undefined) throw new Failure("CONNECT", ENDED);
   const { type, namespace } = parsePacket(packet.text);
-  expect(type === 0 && namespace === wanted, `CONNECT of "${wanted}"`, describePacket(packet));
+  const what = `CONNECT of "${wanted}"`;
+  expect(type === 0 && namespace === wanted, what, describePacket(packet));
+  if (auth === undefined) return;
+  const part = namespacePart(wanted);
+  // A client may name the main namespace as well.
+  const got = { ...packet, text: packet.text.replace(/^0\/,/, "0") };
+  const same = matchPacket({ text: `0${part}${auth}`, attachments: [] }, got) !== undefined;
+  expect(same, `${what} with ${auth}`, describePacket(packet));
 }
 
 /** Expects the client to close the connection. The client may send DISCONNECT before that, and nothing else. */
@@ -97,6 +114,7 @@ function sent(scanner: Scanner, connection: string): Action {
  *
  *     '2["message-back"]' + 01 02     the next packet
  *     joins /                         CONNECT of this namespace, with any "auth"
+ *     joins / '{"token":1}'           with this "auth"
  *     alive                           the answer to an event that is sent now, with nothing before it
  *     closed                          the end of the connection, with nothing before it but DISCONNECT
  *     any packets, then closed        the end of the connection
@@ -106,7 +124,13 @@ function awaited(scanner: Scanner, connection: string): Awaited {
   if (scanner.take("frame")) return { action: scanAwaited(scanner, connection).action };
   if (scanner.take("joins")) {
     const namespace = scanNamespace(scanner);
-    return { action: (play) => expectJoins(connectionOf(play, connection), namespace) };
+    const auth = scanAuth(scanner);
+    return {
+      action: (play) => {
+        const payload = auth && evaluateAwaited(auth, play.variables).text;
+        return expectJoins(connectionOf(play, connection), namespace, payload);
+      },
+    };
   }
   if (scanner.take("closed")) {
     return { action: (play) => expectClosed(connectionOf(play, connection)) };

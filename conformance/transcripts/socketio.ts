@@ -19,7 +19,7 @@ import {
 import type { SocketioClientPeer } from "../peers/socketio-client.ts";
 import { PollingPeer } from "../peers/socketio-polling.ts";
 import { ENDED } from "../peers/tcp.ts";
-import { evaluate } from "./bytes.ts";
+import { evaluate, scanBytes } from "./bytes.ts";
 import type { Connecting, Level, Lines } from "./levels.ts";
 import {
   checkPayload,
@@ -257,7 +257,7 @@ function scanAction(scanner: Scanner, connection: string): Action {
   if (scanner.take("joined")) {
     const namespace = scanNamespace(scanner);
     const isNew = scanner.take("with a new sid");
-    const auth = isQuoted(scanner) ? scanAwaited(scanner) : undefined;
+    const auth = scanAuth(scanner);
     return (play) => connectionOf(play, connection).expectJoined({ namespace, isNew, auth }, play);
   }
   return expectPacketOrAlive(scanner, connection);
@@ -288,13 +288,27 @@ function scanAwaited(scanner: Scanner): PacketLine {
   const before = scanner.rest;
   const packet = scanPacket(scanner);
   if (packet.text === undefined) scanner.fail("expected a packet in quotes");
+  needJson(scanner, packet, before);
+  return packet;
+}
+
+/** Takes an argument of JSON, which has no attachments; `undefined` where none stands next. */
+export function scanAuth(scanner: Scanner): PacketLine | undefined {
+  if (!isQuoted(scanner)) return undefined;
+  const before = scanner.rest;
+  const auth = { text: scanBytes(scanner), attachments: [] };
+  needJson(scanner, auth, before);
+  return auth;
+}
+
+/** @param before what the scanner had left in front of the packet */
+function needJson(scanner: Scanner, packet: PacketLine, before: string): void {
   try {
     checkPayload(evaluateAwaited(packet, SIZES).text);
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
     scanner.fail(`expected JSON in ${before.trim()}`);
   }
-  return packet;
 }
 
 /** Returns the packets that alternatives read. */
