@@ -26,6 +26,7 @@ import {
   scanAwaited,
   scanOpening,
   scanWritten,
+  sendWritten,
   type Written,
 } from "./websocket.ts";
 
@@ -379,14 +380,7 @@ class BlockReader {
     }
     const written = [this.#scanOne(said), ...this.#readJoined(connection)];
     this.#sent.push(prefix(said) + written.map(meaningOf).join(" + "));
-    return async (play) => {
-      const peer = play.websockets.get(connection);
-      const bytes = Buffer.concat(written.map(({ encode }) => encode(play, connection)));
-      const meaning = written.map(meaningOf).join(" + ");
-      const [{ piece } = { piece: undefined }] = written;
-      if (piece === undefined) peer.sendBytes(bytes, meaning);
-      else await peer.sendBytesInPieces(bytes, meaning, piece);
-    };
+    return sendWritten(written, connection, ({ websockets }) => websockets.get(connection));
   }
 
   /** Parses the following lines with ">+". */

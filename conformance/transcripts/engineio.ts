@@ -24,7 +24,7 @@ import type { Connecting, Level, Lines } from "./levels.ts";
 import type { Action, Play } from "./play.ts";
 import { type Scanner, scanConnection } from "./scanner.ts";
 import { scanDuration } from "./time.ts";
-import { type Awaited, scanWritten } from "./websocket.ts";
+import { type Awaited, scanWritten, sendWritten } from "./websocket.ts";
 
 /** The sessions of a transcript by the names of their connections. */
 class Sessions {
@@ -173,8 +173,7 @@ function scanSentByWebSocket(scanner: Scanner, connection: string): Action {
     sessionsOf(play).websocket(connection).session.peer;
   if (scanner.take("FIN")) return (play) => peerOf(play).tcp.end();
   if (scanner.take("RST")) return (play) => peerOf(play).tcp.reset();
-  const { encode, meaning } = scanWritten(scanner, true);
-  return (play) => peerOf(play).sendBytes(encode(play, connection), meaning);
+  return sendWritten([scanWritten(scanner, true)], connection, peerOf);
 }
 
 /** Parses what is expected, for either transport. */

@@ -18,7 +18,7 @@ import {
   scanNamespace,
   sendPackets,
 } from "./socketio.ts";
-import { type Awaited, scanAwaited, scanWritten } from "./websocket.ts";
+import { type Awaited, scanAwaited, scanWritten, sendWritten } from "./websocket.ts";
 
 /** The session id that the harness assigns to a client in its namespace. */
 const SID = "AAAAAAAAAAAAAAAAAAAB";
@@ -103,10 +103,8 @@ function sent(scanner: Scanner, connection: string): Action {
   if (scanner.take("open")) return (play) => peerOf(play, connection).open();
   if (scanner.take("FIN")) return (play) => peerOf(play, connection).websocket.tcp.end();
   if (!scanner.take("frame")) return sendPackets(scanner, connection);
-  const { encode, meaning } = scanWritten(scanner, false);
-  return (play) => {
-    peerOf(play, connection).websocket.sendBytes(encode(play, connection), meaning);
-  };
+  const written = scanWritten(scanner, false);
+  return sendWritten([written], connection, (play) => peerOf(play, connection).websocket);
 }
 
 /**

@@ -33,7 +33,7 @@ import {
 import { PacketQueue } from "./packet-queue.ts";
 import type { Action, Play } from "./play.ts";
 import { type Scanner, scanConnection } from "./scanner.ts";
-import { type Awaited, scanWritten } from "./websocket.ts";
+import { type Awaited, scanWritten, sendWritten } from "./websocket.ts";
 
 /** The largest message of a case, in bytes, for servers that accept more. */
 const LARGEST = 100_000;
@@ -193,11 +193,10 @@ function sent(scanner: Scanner, connection: string): Action {
     return (play) => webSocketPeerOf(play, connection).websocket.tcp.reset();
   }
   if (scanner.take("frame")) {
-    const { encode, meaning } = scanWritten(scanner, true);
-    return (play) => {
-      const { websocket } = webSocketPeerOf(play, connection);
-      websocket.sendBytes(encode(play, connection), meaning);
-    };
+    const written = scanWritten(scanner, true);
+    return sendWritten([written], connection, (play) => {
+      return webSocketPeerOf(play, connection).websocket;
+    });
   }
   return sentOverPolling(scanner, connection);
 }

@@ -121,6 +121,22 @@ export function scanWritten(scanner: Scanner, isClient: boolean): Written {
   return { encode, meaning, piece };
 }
 
+/** Returns the action that sends what was taken, all in one write or in the pieces of the first. */
+export function sendWritten(
+  written: readonly Written[],
+  connection: string,
+  peerOf: (play: Play) => WebSocketPeer,
+): Action {
+  const meaning = written.map((each) => each.meaning).join(" + ");
+  const piece = written[0]?.piece;
+  return async (play) => {
+    const peer = peerOf(play);
+    const bytes = Buffer.concat(written.map(({ encode }) => encode(play, connection)));
+    if (piece === undefined) peer.sendBytes(bytes, meaning);
+    else await peer.sendBytesInPieces(bytes, meaning, piece);
+  };
+}
+
 function scanEncode(scanner: Scanner, isClient: boolean): Written["encode"] {
   if (scanner.take("rest")) return (play, connection) => play.takeRest(connection);
   if (scanner.take("bytes")) {

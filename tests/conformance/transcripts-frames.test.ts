@@ -1,0 +1,70 @@
+// Tests that a line of frames is played the same way on every level: in one write, or in pieces.
+
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, mock, test } from "node:test";
+
+import type { Result } from "../../conformance/harness/runner.ts";
+import { serveClientCases } from "../../conformance/harness/serve-clients.ts";
+import { TcpConnection } from "../../conformance/peers/tcp.ts";
+import { createTarget } from "../../conformance/testees/servers/barewire.ts";
+import { loadCases, loadClientCases } from "../../conformance/transcripts/load.ts";
+import { WebSocket } from "../../lib/websocket/client.ts";
+import { runPatiently, withTarget } from "./support.ts";
+
+/** Runs a case with these steps: against barewire's server, or against a client that answers "2" with "3". */
+async function play(steps: readonly string[]): Promise<Result | undefined> {
+  const folder = mkdtempSync(join(tmpdir(), "barewire-transcript-"));
+  try {
+    const file = join(folder, "case.wire");
+    const header = ["case socketio.client.a", "title t", "section s", "severity MUST"];
+    writeFileSync(file, [...header, ...steps].join("\n"));
+    if (steps[0]?.startsWith("connect") === true) {
+      const cases = loadCases(file);
+      const [result] = await withTarget(createTarget(), (target) => runPatiently(cases, target));
+      return result;
+    }
+    const [result] = await serveClientCases({
+      port: 0,
+      cases: loadClientCases(file),
+      idleTimeout: 10_000,
+      onListening: (port) => {
+        const url = `ws://127.0.0.1:${port}/socket.io/?EIO=4&transport=websocket`;
+        const websocket = new WebSocket(url);
+        websocket.onmessage = ({ data }) => {
+          if (data === "2") websocket.send("3");
+        };
+      },
+    });
+    return result;
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+// biome-ignore format: aligned table
+const IN_PIECES: readonly (readonly [steps: readonly string[], bytes: number])[] = [
+  [["connect websocket", "> in pieces of 1: text 'ab'", "< text 'ab'"], 8],
+  [["connect engineio4 websocket", "> in pieces of 1: text '4ab'", "< '4ab'"], 9],
+  [["connect socketio in /", "> frame in pieces of 1: text '42[\"message\"]'", "< '2[\"message-back\"]'"], 19],
+  [["accept websocket", "< in pieces of 1: text '2'", "> text '3'"], 3],
+  [["accept socketio", "< frame in pieces of 1: text '2'", "> frame text '3'"], 3],
+];
+
+describe('"in pieces of 1" writes each byte alone', () => {
+  for (const [steps, bytes] of IN_PIECES) {
+    test(`in ${steps[0]}`, async () => {
+      const { mock: write } = mock.method(TcpConnection.prototype, "write");
+      try {
+        const result = await play(steps);
+        assert.equal(result?.outcome, "passed", result?.got);
+        const alone = write.calls.filter(({ arguments: [piece] }) => piece?.length === 1);
+        assert.equal(alone.length, bytes);
+      } finally {
+        write.restore();
+      }
+    });
+  }
+});
