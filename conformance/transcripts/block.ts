@@ -119,6 +119,8 @@ class BlockReader {
     if (line.text === "any order") return this.#readAnyOrder(line);
     if (line.text === "either") return this.#readEither(line);
     const said = this.#say(line);
+    // Where lines are joined, #readJoined() has taken this one together with the line above.
+    if (said.joins) fail(line, `expected a head or frames above, which this "+" joins`);
     const kind = this.#kindOf(said);
     if (said.sign !== this.#own) {
       this.#at++;
@@ -197,6 +199,7 @@ class BlockReader {
       if (next === undefined) fail(line, 'expected an "end" behind this');
       this.#at++;
       const said = this.#say(next);
+      if (said.joins) fail(next, `expected a line of "any order" without "+"`);
       const each = this.#readAwaited(said);
       if (each.item === undefined) fail(next, "expected a message, a ping or a pong");
       if (said.connection !== (connection ?? said.connection))
@@ -390,7 +393,10 @@ class BlockReader {
       const line = this.#next;
       if (line === undefined || !line.text.startsWith(`${connection}${this.#own}+`)) return written;
       this.#at++;
-      written.push(this.#scanOne(this.#say(line)));
+      const one = this.#scanOne(this.#say(line));
+      if (one.piece !== undefined)
+        fail(line, `expected "in pieces of" in the line above, not here`);
+      written.push(one);
     }
   }
 

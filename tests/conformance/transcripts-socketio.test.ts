@@ -31,6 +31,7 @@ const WRONG: readonly (readonly [what: string, step: string, error: RegExp])[] =
   ["a comma without a packet after it", "> '2[]',", /^line 6, column 9: expected a packet in quotes/],
   ["half a byte of an attachment", "> '2[]' + 0", /^line 6, column 11: expected the end of the line, got "0"$/],
   ["an unknown frame", "> frame txet 'a'", /^line 6, column 9: expected text or binary/],
+  ["packets that are joined", "> '2[]'\n>+ '2[]'", /^line 7, column 1: expected a head or frames above/],
   ["a frame in a polling session", "connect socketio polling as P\nP> frame close", /^line 7, column 4: expected a packet in quotes, got "frame close"$/],
   ["an id without a value", "> '3{id}[]'", /^line 6, column 3: \{id\} has no value yet$/],
   ["an expected packet that has only attachments", "< + 01", /^line 6, column 7: expected a packet in quotes/],
@@ -69,6 +70,8 @@ const WRONG_OF_A_SERVER: readonly (readonly [what: string, step: string, error: 
   ["an awaited payload that is not JSON", "> '2[\"a\"'", /^line 6, column 10: expected JSON in '2\["a"'/],
   ["what a server must send", "> joined /", /^line 6, column 3: expected a packet in quotes, got "joined \/"$/],
   ["packets without an end", "> any packets", /^line 6, column 3: expected a packet in quotes, got "any packets"$/],
+  ['"<+" as the first line', "<+ open", /^line 6, column 1: expected a head or frames above/],
+  ["frames that are joined", "< frame text '2'\n<+ frame text '2'", /^line 7, column 1: expected a head or frames above/],
   ["an either that sends first", "either\n< open\nend", /^line 7, column 1: expected a line that says what comes$/],
 ];
 
