@@ -119,7 +119,7 @@ function sent(scanner: Scanner, connection: string): Action {
  *     frame text '3'                  the next message or frame of the WebSocket
  */
 function awaited(scanner: Scanner, connection: string): Awaited {
-  if (scanner.take("frame")) return { action: scanAwaited(scanner, connection).action };
+  if (scanner.take("frame")) return scanAwaited(scanner, connection);
   if (scanner.take("joins")) {
     const namespace = scanNamespace(scanner);
     const auth = scanAuth(scanner);

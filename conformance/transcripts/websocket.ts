@@ -270,7 +270,7 @@ export function scanAwaited(scanner: Scanner, connection: string): Awaited {
   }
   const kind = scanner.oneOf(["text", "binary", "ping", "pong"]);
   const opcode = OPCODES[kind];
-  const anyPayload = scanner.done;
+  const anyPayload = awaitsAny(scanner);
   if (opcode < CLOSE && anyPayload) scanner.fail("expected bytes, '' for none");
   const bytes = scanBytes(scanner);
   const payload = ({ variables }: Play): Uint8Array => evaluate(bytes, variables);
@@ -342,10 +342,15 @@ function scanNotAgreed(scanner: Scanner, connection: string): Action {
   };
 }
 
+/** Returns whether a line leaves open with which code or bytes: limits, a severity or the end stand next. */
+function awaitsAny(scanner: Scanner): boolean {
+  return scanner.match(/(?=$|(?:after|within)\b|\()/) !== undefined;
+}
+
 /** 1000 or 1001 */
 function scanCodes(scanner: Scanner): number[] {
   const codes: number[] = [];
-  if (scanner.done) return codes;
+  if (awaitsAny(scanner)) return codes;
   do codes.push(scanner.number("a code"));
   while (scanner.take("or"));
   return codes;

@@ -1,4 +1,4 @@
-// Tests that a line of frames is played the same way on every level: in one write, or in pieces.
+// Plays lines of frames on every level: in pieces, in any order, with limits and severities.
 
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -65,6 +65,33 @@ describe('"in pieces of 1" writes each byte alone', () => {
       } finally {
         write.restore();
       }
+    });
+  }
+});
+
+// biome-ignore format: aligned table
+const PLAYED: readonly (readonly [steps: readonly string[], expected: string | undefined])[] = [
+  [["accept websocket", "< close 1000", "> closed within 10 s"], undefined],
+  [["accept websocket", "< close 1000", "> closed after 10 s"], "10000 ms and more"],
+  [["accept websocket", "< close 1000", "> closed (INFO)"], undefined],
+  [["accept websocket", "< close 1000", "> close after 10 s"], "10000 ms and more"],
+  [["accept websocket", "< ping", "> close (INFO)"], "a close frame"],
+  [["accept websocket", "< ping 'a'", "> pong within 10 s (SHOULD)"], undefined],
+  [["accept websocket", "< ping", "> pong after 10 s"], "10000 ms and more"],
+  [["accept socketio", "< frame close 1000", "> frame close within 10 s"], undefined],
+  [["accept socketio", "< frame close 1000", "> frame close after 10 s"], "10000 ms and more"],
+  [["accept socketio", "< frame ping + text '2'", "any order", "> frame text '3'", "> frame pong ''", "end"], undefined],
+  [["accept socketio", "< frame text '2' + ping", "any order", "> frame text '3'", "> frame pong ''", "end"], undefined],
+  [["accept socketio", "< frame text '2' + ping 'a'", "any order", "> frame text '3'", "> frame pong 'b'", "end"], "62"],
+];
+
+describe("frames that must come", () => {
+  for (const [steps, expected] of PLAYED) {
+    const outcome = expected === undefined ? "passed" : "failed";
+    test(`${steps.slice(1).join("; ")}: the case has ${outcome}`, async () => {
+      const result = await play(steps);
+      assert.equal(result?.expected, expected);
+      assert.equal(result?.outcome, outcome);
     });
   }
 });
