@@ -63,6 +63,8 @@ class BlockReader {
   readonly #lines: readonly Line[];
   #at = 0;
   readonly #kinds = new Map<string, Kind>();
+  /** In how many alternatives within each other the next line stands. */
+  #eithers = 0;
   /** How often a client must connect so far. */
   accepts = 0;
   /** The variables that have a value so far. */
@@ -216,6 +218,7 @@ class BlockReader {
    * Plays the first alternative that matches. All alternatives begin with something received over the same connection.
    */
   #readEither(line: Line): Action {
+    this.#eithers++;
     const alternatives: Action[][] = [];
     const connections = new Set<string>();
     const expected: string[] = [];
@@ -235,6 +238,7 @@ class BlockReader {
     } while (this.#next?.text === "or");
     if (this.#next?.text !== "end") fail(line, 'expected an "end" behind this');
     this.#at++;
+    this.#eithers--;
     const [name = ""] = connections;
     const kind = this.#kinds.get(name);
     const peerOf = kind === "websocket" ? webSocketOf : kind === "http" ? exchangeOf : kind?.peerOf;
@@ -285,6 +289,9 @@ class BlockReader {
             ? scanRequest
             : scanAnswer;
     const awaited = scanOne(scanner, said.connection);
+    if (awaited.isReadOnce === true && this.#eithers > 0) {
+      fail(said, 'a "frame" is read once, so "either" has none');
+    }
     const what = said.said.slice(0, said.said.length - scanner.rest.length).trim();
     const limited = scanLimits(scanner, this.#known, what, awaited.action);
     const severity = scanSeverity(scanner);

@@ -119,7 +119,8 @@ function sent(scanner: Scanner, connection: string): Action {
  *     frame text '3'                  the next message or frame of the WebSocket
  */
 function awaited(scanner: Scanner, connection: string): Awaited {
-  if (scanner.take("frame")) return scanAwaited(scanner, connection);
+  // Alternatives share the packets that were read, not the frames.
+  if (scanner.take("frame")) return { ...scanAwaited(scanner, connection), isReadOnce: true };
   if (scanner.take("joins")) {
     const namespace = scanNamespace(scanner);
     const auth = scanAuth(scanner);

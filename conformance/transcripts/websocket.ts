@@ -234,6 +234,8 @@ export interface Awaited {
   readonly action: Action;
   /** The opcode and the payload of the expected message or frame. */
   readonly item?: { readonly opcode: number; readonly payload: (play: Play) => Uint8Array };
+  /** What is read here is not read again by another alternative. Default: it is. */
+  readonly isReadOnce?: boolean;
 }
 
 /**
