@@ -14,7 +14,10 @@ import { loadCases, loadClientCases } from "../../conformance/transcripts/load.t
 import { WebSocket } from "../../lib/websocket/client.ts";
 import { runPatiently, withTarget } from "./support.ts";
 
-/** Runs a case with these steps: against barewire's server, or against a client that answers "2" with "3". */
+/**
+ * Runs a case with these steps: against barewire's server, or against a client that answers "2" with "3", and "6" with a
+ * close packet.
+ */
 async function play(steps: readonly string[]): Promise<Result | undefined> {
   const folder = mkdtempSync(join(tmpdir(), "barewire-transcript-"));
   try {
@@ -35,6 +38,7 @@ async function play(steps: readonly string[]): Promise<Result | undefined> {
         const websocket = new WebSocket(url);
         websocket.onmessage = ({ data }) => {
           if (data === "2") websocket.send("3");
+          if (data === "6") websocket.send("1");
         };
       },
     });
@@ -79,6 +83,9 @@ const PLAYED: readonly (readonly [steps: readonly string[], expected: string | u
   [["accept websocket", "< ping 'a'", "> pong within 10 s (SHOULD)"], undefined],
   [["accept websocket", "< ping", "> pong after 10 s"], "10000 ms and more"],
   [["accept socketio", "< frame close 1000", "> frame close within 10 s"], undefined],
+  [["accept socketio", "< frame close 1000", "> closed"], undefined],
+  [["accept socketio", "< frame text '6'", "> closed"], undefined],
+  [["accept socketio", "< frame text '6'", "> any packets, then closed"], undefined],
   [["accept socketio", "< frame close 1000", "> frame close after 10 s"], "10000 ms and more"],
   [["accept socketio", "< frame ping + text '2'", "any order", "> frame text '3'", "> frame pong ''", "end"], undefined],
   [["accept socketio", "< frame text '2' + ping", "any order", "> frame text '3'", "> frame pong ''", "end"], undefined],
