@@ -63,7 +63,7 @@ class BlockReader {
   readonly #lines: readonly Line[];
   #at = 0;
   readonly #kinds = new Map<string, Kind>();
-  /** In how many alternatives within each other the next line stands. */
+  /** How many "either" blocks contain the next line. */
   #eithers = 0;
   /** How often a client must connect so far. */
   accepts = 0;
@@ -121,7 +121,7 @@ class BlockReader {
     if (line.text === "any order") return this.#readAnyOrder(line);
     if (line.text === "either") return this.#readEither(line);
     const said = this.#say(line);
-    // Where lines are joined, #readJoined() has taken this one together with the line above.
+    // #readJoined() has parsed all lines with "+" that follow frames or a head.
     if (said.joins) fail(line, `expected a head or frames above, which this "+" joins`);
     const kind = this.#kindOf(said);
     if (said.sign !== this.#own) {

@@ -50,7 +50,7 @@ function peerOf(play: Play, connection: string): SocketioClientPeer {
 }
 
 /**
- * Expects CONNECT for a namespace.
+ * Expects CONNECT for a namespace. Returns the values of the variables in `auth` that had none.
  *
  * @param auth the payload of CONNECT. Default: any payload, or none
  */
@@ -58,18 +58,19 @@ async function expectJoins(
   { packets }: SocketioConnection,
   wanted: string,
   auth?: string,
-): Promise<void> {
+): Promise<ReadonlyMap<string, string>> {
   const packet = await packets.take(() => true);
   if (packet === undefined) throw new Failure("CONNECT", ENDED);
   const { type, namespace } = parsePacket(packet.text);
   const what = `CONNECT of "${wanted}"`;
   expect(type === 0 && namespace === wanted, what, describePacket(packet));
-  if (auth === undefined) return;
+  if (auth === undefined) return new Map();
   const part = namespacePart(wanted);
   // A client may name the main namespace as well.
   const got = { ...packet, text: packet.text.replace(/^0\/,/, "0") };
-  const same = matchPacket({ text: `0${part}${auth}`, attachments: [] }, got) !== undefined;
-  expect(same, `${what} with ${auth}`, describePacket(packet));
+  const found = matchPacket({ text: `0${part}${auth}`, attachments: [] }, got);
+  if (found === undefined) throw new Failure(`${what} with ${auth}`, describePacket(packet));
+  return found;
 }
 
 /** Expects the client to close the connection. The client may send DISCONNECT before that, and nothing else. */
@@ -119,15 +120,16 @@ function sent(scanner: Scanner, connection: string): Action {
  *     frame text '3'                  the next message or frame of the WebSocket
  */
 function awaited(scanner: Scanner, connection: string): Awaited {
-  // Alternatives share the packets that were read, not the frames.
+  // PacketQueue.firstOf() returns to the packets that an alternative has read, not to its frames.
   if (scanner.take("frame")) return { ...scanAwaited(scanner, connection), isReadOnce: true };
   if (scanner.take("joins")) {
     const namespace = scanNamespace(scanner);
     const auth = scanAuth(scanner);
     return {
-      action: (play) => {
+      action: async (play) => {
         const payload = auth && evaluateAwaited(auth, play.variables).text;
-        return expectJoins(connectionOf(play, connection), namespace, payload);
+        const found = await expectJoins(connectionOf(play, connection), namespace, payload);
+        for (const [name, value] of found) play.variables.set(name, value);
       },
     };
   }

@@ -100,8 +100,9 @@ export class SocketioConnection {
     if (auth === undefined) return;
     const payload = evaluateAwaited(auth, play.variables).text;
     const wanted = `2${namespacePart(namespace)}["auth",${payload}]`;
-    const same = matchPacket({ text: wanted, attachments: [] }, told) !== undefined;
-    expect(same, wanted, describePacket(told));
+    const found = matchPacket({ text: wanted, attachments: [] }, told);
+    if (found === undefined) throw new Failure(wanted, describePacket(told));
+    for (const [name, value] of found) play.variables.set(name, value);
   }
 
   async #expectNextIn(namespace: string, what: string): Promise<EncodedPacket> {
@@ -291,7 +292,7 @@ function scanAwaited(scanner: Scanner): PacketLine {
   return packet;
 }
 
-/** Takes an argument of JSON, which has no attachments; `undefined` where none stands next. */
+/** Parses an argument in quotes, which must be JSON. Returns `undefined` if no quote is next. */
 export function scanAuth(scanner: Scanner): PacketLine | undefined {
   if (!isQuoted(scanner)) return undefined;
   const before = scanner.rest;
@@ -300,7 +301,7 @@ export function scanAuth(scanner: Scanner): PacketLine | undefined {
   return auth;
 }
 
-/** @param before what the scanner had left in front of the packet */
+/** @param before the rest of the line before the packet was parsed */
 function needJson(scanner: Scanner, packet: PacketLine, before: string): void {
   try {
     checkPayload(evaluateAwaited(packet, SIZES).text);

@@ -121,7 +121,7 @@ export function scanWritten(scanner: Scanner, isClient: boolean): Written {
   return { encode, meaning, piece };
 }
 
-/** Returns the action that sends what was taken, all in one write or in the pieces of the first. */
+/** Returns the action that sends the frames in one write, or in pieces if the first line says so. */
 export function sendWritten(
   written: readonly Written[],
   connection: string,
@@ -234,7 +234,7 @@ export interface Awaited {
   readonly action: Action;
   /** The opcode and the payload of the expected message or frame. */
   readonly item?: { readonly opcode: number; readonly payload: (play: Play) => Uint8Array };
-  /** What is read here is not read again by another alternative. Default: it is. */
+  /** Whether other alternatives cannot read the same input again. Default: `false`. */
   readonly isReadOnce?: boolean;
 }
 
@@ -344,7 +344,7 @@ function scanNotAgreed(scanner: Scanner, connection: string): Action {
   };
 }
 
-/** Returns whether a line leaves open with which code or bytes: limits, a severity or the end stand next. */
+/** Returns whether a line names no code or bytes: its end, a limit or a severity is next. */
 function awaitsAny(scanner: Scanner): boolean {
   return scanner.match(/(?=$|(?:after|within)\b|\()/) !== undefined;
 }

@@ -125,6 +125,8 @@ const OUTCOMES: readonly (readonly [line: string, messages: readonly string[], o
   ["> joins / '{\"token\":1}'", ['40/,{ "token": 1 }'], "passed"],
   ["> joins / '{\"token\":1}'", ['40{"token":2}'], "failed"],
   ["> joins / '{\"token\":1}'", ["40"], "failed"],
+  ["> joins / '{\"token\":{token}}'\n> '2[{token}]'", ['40{"token":7}', "42[7]"], "passed"],
+  ["> joins / '{\"token\":{token}}'\n> '2[{token}]'", ['40{"token":7}', "42[8]"], "failed"],
   ["> joins /custom '{\"token\":1}'", ['40/custom,{"token":1}'], "passed"],
   ["> joins /custom '{\"token\":1}'", ['40{"token":1}'], "failed"],
   ["> '0{\"token\":[1]}'", ['40{"token":[1]}'], "passed"],
