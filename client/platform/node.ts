@@ -153,7 +153,11 @@ class Call implements PlatformCall {
         chunks.push(chunk);
         length += chunk.length;
         if (length > maxPayload)
-          this.#fail(new Error(`the response is longer than maxPayload, ${maxPayload} bytes`));
+          this.#fail(
+            new Error(
+              `the response is longer than maxPayload allows: more than ${maxPayload} bytes`,
+            ),
+          );
       })
       .on("error", (error) => this.#settle.reject(error))
       .on("end", () => {

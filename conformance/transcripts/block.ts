@@ -132,7 +132,7 @@ class BlockReader {
     return kind === "websocket" ? this.#readWritten(said) : this.#readSent(said, kind);
   }
 
-  /** connect websocket as B with Sec-WebSocket-Extensions: permessage-deflate */
+  /** Parses a line such as `connect websocket as B with Sec-WebSocket-Extensions: permessage-deflate`. */
   #readConnect(line: Line): Action {
     this.#at++;
     const scanner = scan(line);
@@ -164,7 +164,7 @@ class BlockReader {
     return (play) => open(play, name);
   }
 
-  /** accept websocket as B */
+  /** Parses a line such as `accept websocket as B`, where B is the name of the connection. */
   #readAccept(line: Line): Action {
     this.#at++;
     if (this.accepts < this.#kinds.size) fail(line, "a case that connects does not accept");
@@ -311,7 +311,7 @@ class BlockReader {
     const texts: string[] = [];
     let piece: number | undefined;
     let said = first;
-    const pieces = /^in pieces of (\d+):$/.exec(first.said)?.[1];
+    const pieces = /^in pieces of ([1-9]\d*):$/.exec(first.said)?.[1];
     if (pieces !== undefined) {
       piece = Number(pieces);
       said = this.#advance(first);

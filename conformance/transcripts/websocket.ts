@@ -111,7 +111,7 @@ export function scanWritten(scanner: Scanner, isClient: boolean): Written {
   const meaning = scanner.rest.trim();
   let piece: number | undefined;
   if (scanner.take("in pieces of")) {
-    piece = scanner.number();
+    piece = scanSize(scanner);
     scanner.need(":");
   }
   const parts = [scanEncode(scanner, isClient)];
@@ -119,6 +119,13 @@ export function scanWritten(scanner: Scanner, isClient: boolean): Written {
   const encode: Written["encode"] = (play, connection) =>
     Buffer.concat(parts.map((part) => part(play, connection)));
   return { encode, meaning, piece };
+}
+
+/** Parses the size of pieces or fragments. With a size of 0, sending would never end. */
+function scanSize(scanner: Scanner): number {
+  const size = scanner.number("how many bytes");
+  if (size === 0) scanner.fail("expected at least 1 byte");
+  return size;
 }
 
 /** Returns the action that sends the frames in one write, or in pieces if the first line says so. */
@@ -144,7 +151,7 @@ function scanEncode(scanner: Scanner, isClient: boolean): Written["encode"] {
     return ({ variables }) => evaluate(bytes, variables);
   }
   if (scanner.take("fragments of")) {
-    const size = scanner.number("how many bytes");
+    const size = scanSize(scanner);
     scanner.need(":");
     const frame = scanFrame(scanner, isClient);
     return (play, connection) => encodeFragments(frame(play, connection), size);

@@ -6,7 +6,7 @@
 //                   ├─▶ onRefused()  there will be no entry ─────────────▶ run() without an id
 //                   └─▶ giveUp()     the echo is late, or too much waits ─▶ run() of all waiting actions without an id
 //
-// After giveUp(), new actions do not wait until the stream is read again (onRead()).
+// After giveUp(), new actions need no echo, until the stream is read again (onRead()).
 //
 // The order never changes: an action that needs no echo still runs after the actions that were added before it.
 
@@ -50,7 +50,10 @@ export class OrderedActions {
     return this.waiting.size;
   }
 
-  /** Whether new actions do not wait, because an echo was late or too many bytes were waiting. */
+  /**
+   * Whether the queue has given up waiting for echoes, because one was late or too many bytes were waiting. Until the
+   * next onRead(), the caller adds actions that need no echo.
+   */
   get gaveUp(): boolean {
     return this.hasGivenUp;
   }

@@ -50,7 +50,10 @@ export function passMiddleware(
       if (error) done(error);
       else pass(index + 1);
     });
-    const fail = (error: unknown): void => next(error || new Error("the middleware has failed"));
+    const fail = (error: unknown): void =>
+      next(
+        error || new Error("middleware of engine.use() has thrown or rejected without an error"),
+      );
     try {
       const result = current(request, response, next);
       if (isThenable(result)) Promise.resolve(result).then(undefined, fail);

@@ -147,7 +147,7 @@ export interface AdapterHost {
    * recovery is off.
    */
   readonly maxDisconnectionDuration: number | undefined;
-  /** The real namespace, if this object is only a stand-in for the namespace. */
+  /** The namespace that this object wraps for an adapter written for socket.io. Default: none. */
   readonly namespace?: AdapterHost;
   /**
    * Returns a function that calls the callback of an event. Default: an error that the callback

@@ -1,5 +1,5 @@
-// Namespaces that are created when a client requests them. The pattern or function that accepts
-// their names, and the settings that they start with.
+// Namespaces that are created when a client or of() requests them by name. Contains the pattern or
+// function that accepts the names, and the settings that the namespaces start with.
 
 import type { Packet } from "../../protocol/socketio/packet.ts";
 import type { DefaultEventsMap, Untyped } from "../events/emitter.ts";
@@ -57,7 +57,7 @@ export class ParentNamespace<
 > extends NamespaceBroadcaster<EventMaps<ListenEvents, EmitEvents, ServerSideEvents, SocketData>> {
   /** A name for debugging. Clients cannot join the parent namespace itself. */
   readonly name: string;
-  /** The namespaces that have been created. */
+  /** The created namespaces that exist now. The option `cleanupEmptyChildNamespaces` removes empty ones. */
   readonly children: Set<Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>> =
     new Set();
 

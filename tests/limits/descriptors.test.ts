@@ -82,7 +82,7 @@ async function echo(client: WebSocketClient, value: number): Promise<void> {
   assert.equal(await client.next(), `42["echo",${value}]`);
 }
 
-test("a shortage of file descriptors during upgrades fails only the upgrades", {
+test("while file descriptors are short, upgrades fail and connected clients continue", {
   skip: !existsSync("/proc/self/fd") && "needs /proc, which lists open file descriptors",
 }, async (context) => {
   const server = await Faulty.start(context, [], { descriptors: 256 });

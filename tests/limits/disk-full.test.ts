@@ -17,9 +17,9 @@ const LOGGERS: Readonly<Record<string, { fails: boolean }>> = {
   console: { fails: false },
 };
 
-describe("A logger on a full disk", { skip: !existsSync(FULL) }, () => {
+describe("A logger whose output is on a full disk", { skip: !existsSync(FULL) }, () => {
   for (const [logger, { fails }] of Object.entries(LOGGERS)) {
-    test(`does not affect clients if it writes to a ${logger}`, async (context) => {
+    test(`does not affect clients (${logger})`, async (context) => {
       const output = openSync(FULL, "w");
       const server = await Faulty.start(context, [logger], { output });
       closeSync(output);

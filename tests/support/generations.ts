@@ -5,7 +5,7 @@ import { createRequire } from "node:module";
 
 import type { Untyped } from "../../lib/events/emitter.ts";
 
-/** A socket of any of these clients. */
+/** A client socket, with the members that all versions of socket.io-client in GENERATIONS have. */
 export interface StockClient {
   readonly connected: boolean;
   readonly io: {

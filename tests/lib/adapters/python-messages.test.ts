@@ -209,7 +209,7 @@ describe("writing messages for python-socketio", () => {
     assert.doesNotThrow(() => text(["no bytes"], {}, OLDEST));
   });
 
-  test("throws for an object like a binary placeholder only if the event has binary data", () => {
+  test("throws for an object that resembles a binary placeholder, but only if the event has binary data", () => {
     const lookalike = { _placeholder: true, num: 0 };
     // Values that are true in Python, and results of toJSON().
     const others = [{ _placeholder: 1, num: 7 }, { toJSON: () => lookalike }, [[{ x: lookalike }]]];
