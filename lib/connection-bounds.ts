@@ -148,7 +148,10 @@ export class Place {
     return this.#held;
   }
 
-  /** Releases the place when `connection` closes, because the user's functions may never decide about the client. */
+  /**
+   * Releases the place when `connection` closes. The user's functions, such as `allowRequest`, may still be deciding then,
+   * and it is possible that they never decide.
+   */
   releaseOnClose(connection: EventEmitter): void {
     this.#connection = connection;
     addPlace(connection, this);

@@ -5,7 +5,7 @@
 //
 //   io.emit() ──▶ XADD ──▶ the stream ──▶ XREAD ──▶ every process, including this one ──▶ its clients
 //
-// If clients can recover, a process sends its own events when it reads them from the stream (ordered-actions.ts). Therefore
+// If clients can recover, a process sends its own events when it reads them from the stream (stream-order.ts). Therefore
 // all processes send all events in the same order, the ids of the entries are increasing offsets, and a client has
 // missed the events after its offset in the stream (stream-history.ts). An event that is not read in time is sent early
 // (unread-events.ts), with an offset that says so (stream-offset.ts). Sessions are stored in Redis too
@@ -39,7 +39,6 @@ import type {
   ClusterRequest,
   NodeId,
 } from "./cluster-messages.ts";
-import { OrderedActions } from "./ordered-actions.ts";
 import {
   type GrowingSession,
   type RecoveringClient,
@@ -68,6 +67,7 @@ import {
   type StreamOffset,
   type StreamPlace,
 } from "./stream-offset.ts";
+import { StreamOrder } from "./stream-order.ts";
 import { compareIds, type StreamEntry } from "./stream-reader.ts";
 import { type Added, UnreadEvents } from "./unread-events.ts";
 
@@ -217,7 +217,7 @@ export class RedisStreamsAdapter
   private readonly sessions: RedisSessions | undefined;
   private readonly history: StreamHistory;
   /** The events and commands of this process that wait for their echo. */
-  private readonly echoes: OrderedActions;
+  private readonly echoes: StreamOrder;
   /** The events that were sent before their entry was read. */
   private readonly early = new UnreadEvents();
   /** How often the client of each socket has reconnected, if it has. */
@@ -248,7 +248,7 @@ export class RedisStreamsAdapter
         ? undefined
         : new RedisSessions(this.command, nsp.name, sessionKeyPrefix, duration);
     this.history = new StreamHistory(nsp, hub, this.command, settings);
-    this.echoes = new OrderedActions(maxPending);
+    this.echoes = new StreamOrder(maxPending);
   }
 
   /** @internal */

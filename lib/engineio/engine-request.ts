@@ -9,7 +9,7 @@ import type { Place } from "../connection-bounds.ts";
 import { type HeaderFields, UpgradeHeaders } from "../headers.ts";
 import { refuseUpgrade } from "../websocket/upgrade.ts";
 import { queryOf } from "./query.ts";
-import { SessionRequest } from "./session-request.ts";
+import { SavedRequest } from "./saved-request.ts";
 import { discardBody } from "./unread-body.ts";
 
 /**
@@ -61,13 +61,13 @@ export abstract class EngineRequest {
   abstract refuse(refusal: RefusalName, message?: string, retryAfter?: number): void;
 
   /**
-   * Returns the request for the session to keep: the object itself, or a SessionRequest with its text.
+   * Returns the request for the session to keep: the object itself, or a SavedRequest with its text.
    *
    * @param shown whether functions of the program receive the requests of this engine
    */
-  keep(shown: boolean): IncomingMessage | SessionRequest {
+  keep(shown: boolean): IncomingMessage | SavedRequest {
     const shared = shown || this.#recipient === "program";
-    return shared ? this.request : SessionRequest.of(this.request);
+    return shared ? this.request : SavedRequest.of(this.request);
   }
 }
 

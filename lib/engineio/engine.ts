@@ -592,7 +592,7 @@ export class Engine extends NodeEmitter<EngineEvents> {
       this.tellRefused(incoming.request, permission);
       if (!gone) incoming.refuse(permission.refusal, permission.message);
     });
-    // The client may disconnect before the program has decided, and the program may never decide.
+    // The client may disconnect before the program has decided. It is possible that the program never decides.
     if (decided || place === undefined) return;
     place.releaseOnClose(incoming.connection);
     ignoreEnd = incoming.noticeEnd();

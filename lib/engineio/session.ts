@@ -30,7 +30,7 @@ import type { ClientHeartbeat, Heartbeat, Heartbeating } from "./heartbeat.ts";
 import type { Monitor } from "./monitor.ts";
 import { NOOP_PACKET, Outgoing, PING_PACKET, PONG_PACKET } from "./outgoing.ts";
 import { addQuery } from "./query.ts";
-import { SessionRequest } from "./session-request.ts";
+import { SavedRequest } from "./saved-request.ts";
 import type { Transport, TransportSink } from "./transport.ts";
 import { type BackpressurePolicy, WaitingMessages } from "./waiting-messages.ts";
 
@@ -170,7 +170,7 @@ export class Session
   /** The network by which clients are counted: the IP address, or the first 64 bits of an IPv6 address. @internal */
   readonly addressGroup: string;
   private readonly host: SessionHost;
-  private sessionRequest: IncomingMessage | SessionRequest;
+  private sessionRequest: IncomingMessage | SavedRequest;
   private sessionState: SessionState;
   private currentTransport: Transport;
   private sink: SessionSink | undefined;
@@ -187,7 +187,7 @@ export class Session
    */
   constructor(
     id: string,
-    request: IncomingMessage | SessionRequest,
+    request: IncomingMessage | SavedRequest,
     transport: Transport,
     host: SessionHost,
     clientAddress: string,
@@ -208,7 +208,7 @@ export class Session
   /** The HTTP request that opened the session. */
   get request(): IncomingMessage {
     const request = this.sessionRequest;
-    if (!(request instanceof SessionRequest)) return addQuery(request);
+    if (!(request instanceof SavedRequest)) return addQuery(request);
     const restored = request.restore();
     this.sessionRequest = restored;
     return addQuery(restored);

@@ -28,7 +28,7 @@ export interface Awaited {
 const ECHO_TIMEOUT = 2_000;
 
 /** A queue of actions that run when their entries are read from the stream. */
-export class OrderedActions {
+export class StreamOrder {
   private readonly maxBytes: number;
   private readonly waiting = new Map<number, Awaited & { readonly since: number }>();
   /** Waiting actions whose entries will not arrive. */

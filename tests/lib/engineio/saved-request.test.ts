@@ -6,10 +6,10 @@ import { createServer, IncomingMessage } from "node:http";
 import { connect } from "node:net";
 import { after, before, describe, test } from "node:test";
 
-import { SessionRequest } from "../../../lib/engineio/session-request.ts";
+import { SavedRequest } from "../../../lib/engineio/saved-request.ts";
 import { portOf } from "../../support/net.ts";
 
-describe("SessionRequest", () => {
+describe("SavedRequest", () => {
   const http = createServer();
   before(() => new Promise<void>((resolve) => http.listen(0, "127.0.0.1", resolve)));
   after(() => http.close());
@@ -37,8 +37,8 @@ describe("SessionRequest", () => {
       "X-Empty:",
       "Cookie: a=1; b=é",
     ]);
-    const kept = SessionRequest.of(request);
-    assert(kept instanceof SessionRequest);
+    const kept = SavedRequest.of(request);
+    assert(kept instanceof SavedRequest);
     const restored = kept.restore();
     for (const name of [
       "method",
@@ -61,7 +61,7 @@ describe("SessionRequest", () => {
       ["Host: a", "Set-Cookie: a=1"],
     ]) {
       const request = await requestOf(["GET / HTTP/1.1", ...lines]);
-      assert.equal(SessionRequest.of(request), request);
+      assert.equal(SavedRequest.of(request), request);
     }
   });
 
@@ -79,7 +79,7 @@ describe("SessionRequest", () => {
     test(`keeps the request itself if it ${does}`, async () => {
       const request = await requestOf(["GET / HTTP/1.1", "Host: a"]);
       change(request);
-      assert.equal(SessionRequest.of(request), request);
+      assert.equal(SavedRequest.of(request), request);
     });
   }
 });

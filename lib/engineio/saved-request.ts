@@ -15,7 +15,7 @@ import type { Socket } from "node:net";
 const SEPARATOR = "\n";
 
 /** The text of a request, from which an equal request object can be created. */
-export class SessionRequest {
+export class SavedRequest {
   readonly socket: Socket;
   readonly #text: string;
 
@@ -23,8 +23,8 @@ export class SessionRequest {
    * Returns the text of `request`. Returns `request` itself if other code has changed the object, or if Node has merged several
    * header fields with the same name.
    */
-  static of(request: IncomingMessage): SessionRequest | IncomingMessage {
-    return isPlain(request) && saysItsRawHeaders(request) ? new SessionRequest(request) : request;
+  static of(request: IncomingMessage): SavedRequest | IncomingMessage {
+    return isPlain(request) && saysItsRawHeaders(request) ? new SavedRequest(request) : request;
   }
 
   constructor(request: IncomingMessage) {
