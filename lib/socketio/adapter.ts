@@ -387,8 +387,7 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
    * @param rooms the rooms. Empty: all sockets of the namespace
    */
   async sockets(rooms: ReadonlySet<Room>): Promise<Set<SocketId>> {
-    const ids = rooms.size === 0 ? this.nsp.sockets.keys() : this.#idsIn(rooms);
-    return new Set([...ids].filter((id) => this.nsp.sockets.has(id)));
+    return new Set([...this.#candidates(rooms)].filter((id) => this.nsp.sockets.has(id)));
   }
 
   /**
@@ -485,7 +484,7 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
     if (rooms.size === 0 && except.size === 0) return [...sockets.values()];
     const excluded = this.#idsIn(except);
     const members: Member[] = [];
-    for (const id of rooms.size === 0 ? sockets.keys() : this.#idsIn(rooms)) {
+    for (const id of this.#candidates(rooms)) {
       const member = excluded.has(id) ? undefined : sockets.get(id);
       if (member !== undefined) members.push(member);
     }
@@ -496,10 +495,15 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
   hasMembers({ rooms, except }: BroadcastOptions): boolean {
     const { sockets } = this.nsp;
     const excluded = this.#idsIn(except);
-    for (const id of rooms.size === 0 ? sockets.keys() : this.#idsIn(rooms)) {
+    for (const id of this.#candidates(rooms)) {
       if (!excluded.has(id) && sockets.has(id)) return true;
     }
     return false;
+  }
+
+  /** Returns the ids of the sockets in any of the rooms, or of all sockets if there are no rooms. */
+  #candidates(rooms: ReadonlySet<Room>): Iterable<SocketId> {
+    return rooms.size === 0 ? this.nsp.sockets.keys() : this.#idsIn(rooms);
   }
 
   /** Returns the ids of the sockets in any of the rooms. The set of a single room is not copied. */

@@ -343,8 +343,8 @@ export const SOCKETIO_MUTANTS: readonly Mutant[] = [
     name: "rooms-leak",
     fault: "sends events for a room to every client",
     file: "lib/socketio/adapter.ts",
-    from: "for (const id of rooms.size === 0 ? sockets.keys() : this.#idsIn(rooms)) {",
-    to: "for (const id of [...sockets.keys(), ...rooms].filter((id) => sockets.has(id))) {",
+    from: "return rooms.size === 0 ? this.nsp.sockets.keys() : this.#idsIn(rooms);",
+    to: "return this.nsp.sockets.keys();",
     caughtBy: "socketio.room.members-only",
   },
   {
