@@ -1,51 +1,33 @@
 // Plays lines of frames on every level: in pieces, in any order, with limits and severities.
 
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { describe, mock, test } from "node:test";
 
 import type { Result } from "../../conformance/harness/runner.ts";
-import { serveClientCases } from "../../conformance/harness/serve-clients.ts";
 import { TcpConnection } from "../../conformance/peers/tcp.ts";
 import { createTarget } from "../../conformance/testees/servers/barewire.ts";
-import { loadCases, loadClientCases } from "../../conformance/transcripts/load.ts";
-import { WebSocket } from "../../lib/websocket/client.ts";
+import { loadCases } from "../../conformance/transcripts/load.ts";
 import { runPatiently, withTarget } from "./support.ts";
+import { playToClient, withCaseOf } from "./written-case.ts";
 
 /**
  * Runs a case with these steps: against barewire's server, or against a client that answers "2" with "3", and "6" with a
  * close packet.
  */
 async function play(steps: readonly string[]): Promise<Result | undefined> {
-  const folder = mkdtempSync(join(tmpdir(), "barewire-transcript-"));
-  try {
-    const file = join(folder, "case.wire");
-    const header = ["case socketio.client.a", "title t", "section s", "severity MUST"];
-    writeFileSync(file, [...header, ...steps].join("\n"));
-    if (steps[0]?.startsWith("connect") === true) {
+  if (steps[0]?.startsWith("connect") === true) {
+    return await withCaseOf(steps, async (file) => {
       const cases = loadCases(file);
       const [result] = await withTarget(createTarget(), (target) => runPatiently(cases, target));
       return result;
-    }
-    const [result] = await serveClientCases({
-      port: 0,
-      cases: loadClientCases(file),
-      idleTimeout: 10_000,
-      onListening: (port) => {
-        const url = `ws://127.0.0.1:${port}/socket.io/?EIO=4&transport=websocket`;
-        const websocket = new WebSocket(url);
-        websocket.onmessage = ({ data }) => {
-          if (data === "2") websocket.send("3");
-          if (data === "6") websocket.send("1");
-        };
-      },
     });
-    return result;
-  } finally {
-    rmSync(folder, { recursive: true });
   }
+  return await playToClient(steps, (websocket) => {
+    websocket.onmessage = ({ data }) => {
+      if (data === "2") websocket.send("3");
+      if (data === "6") websocket.send("1");
+    };
+  });
 }
 
 // biome-ignore format: aligned table

@@ -1,18 +1,13 @@
 // Tests transcripts of Socket.IO: syntax errors with line and column, and which packets match a line.
 
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { describe, test } from "node:test";
 
 import { Failure } from "../../conformance/harness/case.ts";
-import { serveClientCases } from "../../conformance/harness/serve-clients.ts";
-import { loadClientCases } from "../../conformance/transcripts/load.ts";
 import { matchPacket } from "../../conformance/transcripts/packet.ts";
 import { PacketQueue } from "../../conformance/transcripts/packet-queue.ts";
 import { parseTranscripts } from "../../conformance/transcripts/parse.ts";
-import { WebSocket } from "../../lib/websocket/client.ts";
+import { playToClient } from "./written-case.ts";
 
 /** Returns the text of a case whose steps begin in line 6. */
 function withSteps(...steps: readonly string[]): string {
@@ -89,28 +84,13 @@ describe("a line of Socket.IO for clients that breaks the grammar", () => {
 
 /** Runs a case with this line against a client that sends messages and closes its WebSocket. */
 async function outcomeOf(line: string, messages: readonly string[]): Promise<string | undefined> {
-  const folder = mkdtempSync(join(tmpdir(), "barewire-transcript-"));
-  try {
-    const file = join(folder, "client.wire");
-    const header = "case socketio.client.a\ntitle t\nsection s\nseverity MUST\n";
-    writeFileSync(file, `${header}accept socketio\n${line}\n`);
-    const [result] = await serveClientCases({
-      port: 0,
-      cases: loadClientCases(file),
-      idleTimeout: 10_000,
-      onListening: (port) => {
-        const url = `ws://127.0.0.1:${port}/socket.io/?EIO=4&transport=websocket`;
-        const websocket = new WebSocket(url);
-        websocket.onopen = () => {
-          for (const message of messages) websocket.send(message);
-          websocket.close();
-        };
-      },
-    });
-    return result?.outcome;
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+  const result = await playToClient(["accept socketio", line], (websocket) => {
+    websocket.onopen = () => {
+      for (const message of messages) websocket.send(message);
+      websocket.close();
+    };
+  });
+  return result?.outcome;
 }
 
 // biome-ignore format: aligned table
