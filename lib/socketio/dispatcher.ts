@@ -61,14 +61,14 @@ export interface Allowance {
   left: number;
 }
 
-/** The namespaces of a server as the dispatcher sees them. */
+/** Finds the namespaces of a server by name. */
 export interface NamespaceFinder {
   /**
    * Finds the namespace with this name, or creates it. Calls back immediately or later, with
    * `undefined` if the namespace does not exist and must not be created.
    *
    * @param allowance returns the client's allowance. A namespace counts against the allowance from
-   * the moment the application is asked about its name until the namespace ends
+   * the moment the application is asked about its name until the namespace is removed
    */
   find(
     name: string,

@@ -1,10 +1,10 @@
 // Remembers which stored packets were dropped before they expired (the "losses"). A client that may
 // have missed one of them cannot recover its session. The losses are recorded by room. If there are
-// too many records, some are merged into coarser ones, as shown below. They are records of the
-// owner with about the most records. An owner is an address or a room.
+// too many records, records of the owner with about the most records are merged into coarser ones,
+// as shown below. An owner is an address or a room.
 //
 //   of a room ── too many ──▶ of all sockets of an address ── too many ──▶ of everybody
-//       └────── a named room has no address ──────────────────────────────────▲
+//       └────── the room is not named by a socket's id, so it has no address ─▲
 
 import { Deadlines } from "../deadlines.ts";
 import { FairEviction, Kept } from "./fair-eviction.ts";
@@ -113,7 +113,8 @@ export class DroppedPackets<Room> {
    * Records the loss of a packet that was sent to one room.
    *
    * @param owner the owner of the packet: an address, or the room itself
-   * @param isAddress whether `owner` is the address of the socket whose own room this is
+   * @param isAddress whether `owner` is an address, because the name of the room is the id of a
+   * socket
    */
   addForRoom(room: Room, owner: string, isAddress: boolean, place: Offset): void {
     this.#add(this.#rooms, room, owner, this.#bounds.rooms, place, (lost) => {
@@ -122,7 +123,7 @@ export class DroppedPackets<Room> {
     });
   }
 
-  /** Forgets the losses of a room whose session can no longer be recovered. */
+  /** Forgets the losses of the room of a socket whose session can no longer be recovered. */
   forget(room: Room): void {
     this.#rooms.get(room)?.forget();
   }

@@ -548,8 +548,8 @@ export class Namespace<
 
   /** @internal */
   onServerSideEmit([event, ...args]: ServerSideEvent): void {
-    // Other servers of this package never send these events. A listener would mistake the arguments
-    // for a socket.
+    // Other servers of this package never send these events. A listener for "connection" would
+    // mistake the arguments for a socket.
     if (RESERVED.has(event)) return;
     const call = this.callerOf(event);
     for (const listener of this.registered(event)) call(this, listener, args);

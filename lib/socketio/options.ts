@@ -29,7 +29,7 @@ import { RecoveryBounds, type RecoveryLimits } from "./recovery-store.ts";
 
 /** The options of a server. All are optional. */
 export interface ServerOptions extends EngineOptions, AttachOptions {
-  /** Serve the files of the browser client under the path. Default: `true`. */
+  /** Serve the files of the browser client under `path`. Default: `true`. */
   readonly serveClient?: boolean;
   /**
    * Adapter class, or function that returns an adapter for a namespace. An adapter for several

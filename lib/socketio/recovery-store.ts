@@ -211,7 +211,8 @@ export class RecoveryStore<Session extends StoredSession, Packet extends StoredP
     this.#addressOf = addressOf;
     this.#expiries = new Deadlines(sessionDuration, (pid) => this.#forget(pid));
     this.#packetExpiries = new Deadlines(packetDuration, (kept) => this.#remove(kept));
-    // A client whose session is still stored cannot have missed older packets.
+    // A client whose session is still stored cannot have missed packets older than
+    // `packetDuration`.
     this.#losses = new DroppedPackets(bounds.losses, packetDuration);
   }
 
@@ -286,7 +287,7 @@ export class RecoveryStore<Session extends StoredSession, Packet extends StoredP
     }
     const missed: Packet[] = [];
     let length = 0;
-    // JavaScript programs may use `undefined` as a room.
+    // The set contains `undefined` only once, even if a JavaScript program uses it as a room.
     for (const key of new Set([undefined, ...rooms])) {
       for (const { packet } of this.#logs.get(key)?.packets ?? []) {
         if (has(packet) || (packet.local && packet.worker !== given.worker)) continue;
@@ -320,15 +321,15 @@ export class RecoveryStore<Session extends StoredSession, Packet extends StoredP
   }
 
   /**
-   * Returns the owner of packets for a room. The owner of the room that has a socket's id is the
-   * address of the client. The owner of any other room is the room itself.
+   * Returns the owner of packets for a room. If the room is named by a socket's id, the owner is
+   * the address of the client. Otherwise the owner is the room itself.
    */
   #ownerOf(key: Key): string {
     return this.#addressOfRoom(key) ?? ownerOfRoom(this.#name, key);
   }
 
   /**
-   * Returns the address of the client if the room has the id of a socket. The address is known
+   * Returns the address of the client if the room is named by a socket's id. The address is known
    * while the socket is connected or its session is stored.
    */
   #addressOfRoom(key: Key): string | undefined {
@@ -344,7 +345,7 @@ export class RecoveryStore<Session extends StoredSession, Packet extends StoredP
     for (const room of rooms) {
       if (room === sid) continue;
       const other = this.#addressOfRoom(room);
-      // A room that has the id of a disconnected socket may have belonged to any address.
+      // The room may be named by the id of a disconnected socket, whose address is no longer known.
       if (other !== undefined || mayBeSocketId(room)) yield* this.#losses.ofAddress(other);
     }
   }

@@ -79,9 +79,9 @@ export interface SocketReservedEvents {
    */
   disconnect: (reason: DisconnectReason, description?: Error) => void;
   /**
-   * Emitted before a client that violated the protocol is disconnected. Also emitted when an event
-   * is not delivered, because middleware stopped it or the client has exceeded its `rateLimit`
-   * (RateLimitError).
+   * Emitted before a client is disconnected because it violated the protocol or exceeded
+   * `maxRoomsPerSocket`. Also emitted when an event is not delivered, because middleware stopped it
+   * or the client has exceeded its `rateLimit` (RateLimitError).
    */
   error: (error: Error) => void;
 }
@@ -121,8 +121,10 @@ export class Socket<
   implements Member, EmitTarget
 {
   /**
-   * The id of the socket: 20 characters of `[A-Za-z0-9_-]`. A client has a different id in each
-   * namespace. It gets a new id when it reconnects, unless it recovers its session.
+   * The id of the socket: 20 characters of `[A-Za-z0-9_-]`. For clients of Socket.IO 1 and 2, the
+   * namespace and "#" come before them, except in the main namespace. A client has a different id
+   * in each namespace. The id changes when the client reconnects, unless the client recovers its
+   * session.
    */
   readonly id: SocketId;
   /** The namespace of the socket. */
@@ -522,8 +524,8 @@ export class Socket<
   }
 
   /**
-   * Adds a listener for every event that the client sends. It is called before the middleware and
-   * before all other listeners.
+   * Adds a listener for every event that the client sends. The listener is called before the
+   * middleware and before all other listeners.
    *
    * @example
    * ```ts
@@ -560,8 +562,8 @@ export class Socket<
   }
 
   /**
-   * Adds a listener for every event that is sent to the client, including broadcasts. It is not
-   * called for acknowledgements.
+   * Adds a listener for every event that is sent to the client, including broadcasts. The listener
+   * is not called for acknowledgements.
    *
    * @example
    * ```ts

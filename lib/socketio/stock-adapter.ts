@@ -466,7 +466,8 @@ function outgoingOf(encoded: readonly (string | Bytes)[], compress: boolean): Ou
   return outgoing;
 }
 
-// Older versions of TypeScript have no name for the iterators of a map.
+// Older versions of TypeScript have no name for the iterators of a map, so their types are derived
+// from this type.
 type SocketMap = ReadonlyMap<SocketId, StockSocket>;
 
 /** `namespace.sockets` in the form that stock adapters use. */
