@@ -93,7 +93,7 @@ export interface DispatcherHost {
   readonly codec: Codec;
   readonly namespaces: NamespaceFinder;
   readonly limits: ClientLimits;
-  /** Called when a packet of a client is incomplete, once for each message of the packet. */
+  /** Called for each message of a client that does not complete its packet. */
   onIncomplete(dispatcher: Dispatcher): void;
   /** Called when an incomplete packet has been completed. */
   onComplete(dispatcher: Dispatcher): void;

@@ -1,6 +1,6 @@
 // Clients that are recovering a session and have not joined their rooms again. Asynchronous
-// middleware may delay the join for a long time. Packets that are sent in the meantime are noted
-// for these clients.
+// middleware may delay the join for a long time. Packets that are sent in the meantime are stored
+// for these clients ("noted").
 //
 //   restoreSession()    returns the session and the missed packets. From now on, packets are noted
 //   endRecovery()       returns the missed packets, including the noted ones

@@ -136,7 +136,10 @@ export class Socket<
    * the missed packets are sent.
    */
   readonly recovered: boolean;
-  /** Why the client could not recover its session. `undefined` if it did not try, or succeeded. */
+  /**
+   * Why the client could not recover its session. `undefined` if the client did not try to recover
+   * a session, or succeeded.
+   */
   readonly recoveryFailure: RecoveryFailure | undefined;
   /**
    * The private session id, a secret of the client. `undefined` if the session cannot be recovered.
@@ -251,8 +254,8 @@ export class Socket<
   }
 
   /**
-   * Resolves when the client can receive more, immediately if nothing is queued. Also resolves when
-   * the connection closes. Await it between the parts of a large transfer.
+   * Resolves when the client can receive more data. Resolves immediately if nothing is queued, and
+   * also when the connection closes. Await the promise between the parts of a large transfer.
    *
    * @example
    * ```ts
