@@ -1,5 +1,5 @@
 /**
- * barewire: a Socket.IO server. This file connects all layers.
+ * barewire: a Socket.IO server. This module exports the Server class and its types.
  *
  * ```ts
  * import { Server } from "barewire";
@@ -238,7 +238,8 @@ export type ConnectionListener<ListenEvents, EmitEvents, ServerSideEvents, Socke
 export interface CloseOptions {
   /**
    * How long to wait for clients to receive the queued packets, and for the connections of the HTTP
-   * server to close, in milliseconds. The remaining connections are cut off. Default: 1,000.
+   * server to close, in milliseconds. After this time, the remaining connections are cut off.
+   * Default: 1,000.
    */
   readonly drain?: number;
 }
@@ -288,7 +289,7 @@ export class Server<
   private servedPath = DEFAULT_PATH;
   private servesClient: boolean;
   private adapterFactory: AdapterFactory;
-  /** The application has set the adapter. */
+  /** Whether the application has set the adapter. */
   private hasOwnAdapter: boolean;
   private attachedEngine: Engine | undefined;
   private attachedServer: NodeServer | undefined;
@@ -297,7 +298,8 @@ export class Server<
   /**
    * Creates a server.
    *
-   * @param server an HTTP or HTTPS server, or a port to listen on. Without it, call attach() later
+   * @param server an HTTP or HTTPS server, a port to listen on, or the options. Without a server or
+   * port, call attach() later
    * @param options the options of the server
    * @throws ArgumentTypeError or ArgumentRangeError if `server` is neither a server nor a port, and
    * for an invalid or unknown option
@@ -374,8 +376,9 @@ export class Server<
    * existing listeners of the HTTP server.
    *
    * @param server an HTTP or HTTPS server, or a port to listen on
-   * @param options override those of the constructor unless they are `undefined`. The parser, the
-   * recovery and the limits of packets and namespaces can only be passed to the constructor
+   * @param options replace the options of the constructor, unless they are `undefined`. Options
+   * that the namespaces need, such as `parser`, `rateLimit` and `connectionStateRecovery`, can only
+   * be passed to the constructor
    * @throws ArgumentTypeError or ArgumentRangeError if `server` is neither a server nor a port, for
    * an invalid or unknown option, and for an option that only the constructor accepts
    *
@@ -392,7 +395,7 @@ export class Server<
     checkServer(server);
     checkOptions(options, SERVER_OPTIONS);
     const all = { ...mergeOptions(this.options, options), path: options.path ?? this.servedPath };
-    // Throws if the engine cannot be created with these options. Nothing has changed until here.
+    // Throws for options that the engine rejects. The server is changed only after this line.
     const engine = new Engine(engineOptions(all), this.clients);
     if (options.path !== undefined) this.path(options.path);
     if (options.serveClient !== undefined) this.serveClient(options.serveClient);
@@ -405,8 +408,8 @@ export class Server<
   }
 
   /**
-   * Serves Socket.IO on an engine. The engine is attached to a server by other means, or the
-   * application calls its handleRequest() and handleUpgrade().
+   * Serves Socket.IO on an existing engine. The engine is already attached to an HTTP server, or
+   * the application calls its handleRequest() and handleUpgrade().
    *
    * @param engine an Engine of this package
    * @throws ArgumentTypeError if `engine` is not an Engine of this package
@@ -532,7 +535,8 @@ export class Server<
   /** Returns how long a client may be connected without joining a namespace, in milliseconds. */
   connectTimeout(): number;
   /**
-   * Sets how long clients that connect later may stay without joining a namespace. Default: 45,000.
+   * Sets how long a client may be connected without joining a namespace. Applies to clients that
+   * connect after this call. Default: 45,000 milliseconds.
    *
    * @param milliseconds the time, in milliseconds
    * @throws ArgumentTypeError or ArgumentRangeError for an invalid number
@@ -548,7 +552,8 @@ export class Server<
   /** Returns whether the files of the browser client are served. */
   serveClient(): boolean;
   /**
-   * Sets whether attach() serves the files of the browser client under the path. Default: `true`.
+   * Sets whether attach() serves the files of the browser client under the server's path. Default:
+   * `true`.
    *
    * @param serve whether to serve the files
    * @throws ArgumentTypeError if `serve` is not a boolean
@@ -662,7 +667,7 @@ export class Server<
   /**
    * Runs the program in several worker processes (node:cluster) that serve the clients together, as
    * described in docs/cluster.md. Each process runs the program. The primary process has no
-   * clients. There the promise resolves when all workers are ready.
+   * clients. In the primary process, the promise resolves when all workers are ready.
    *
    * @throws WorkerFailedError (rejects) if a worker exits before it is ready. The `code` says why
    * the worker could not listen
@@ -674,10 +679,10 @@ export class Server<
    */
   run(options: RunOptions & { readonly workers: WorkerCount }): Promise<RunningWorkers>;
   /**
-   * Listens and resolves when the server is listening. Prints the address, and shuts down on SIGINT
-   * and SIGTERM: refuses new clients, disconnects the existing ones after their queued packets were
-   * sent, and ends the process. Uses the HTTP server that the server is attached to, or creates
-   * one.
+   * Starts to listen, and resolves when the server is listening. Prints the address, and shuts down
+   * on SIGINT and SIGTERM: refuses new clients, disconnects the existing ones after their queued
+   * packets were sent, and ends the process. Uses the HTTP server that the server is attached to,
+   * or creates one.
    *
    * @example
    * ```ts
@@ -700,8 +705,9 @@ export class Server<
   }
 
   /**
-   * Connects a client in this process, for tests. It needs no port, but uses the real codec.
-   * Resolves when the client is connected or refused, as its `connected` and `refusal` say.
+   * Connects a client in this process, for tests. The client needs no port, but uses the real
+   * codec. Resolves when the server has accepted or refused the client. The properties `connected`
+   * and `refusal` of the client tell the result.
    *
    * @throws Error (rejects) if `allowRequest` refuses the client, and for an invalid or unknown
    * option
@@ -724,9 +730,9 @@ export class Server<
   }
 
   /**
-   * Disconnects all clients and closes the HTTP server. Packets that were sent before still reach
-   * the clients. After a second, all remaining connections of the HTTP server are cut off, whatever
-   * they are used for. Resolves when the HTTP server is closed.
+   * Disconnects all clients and closes the HTTP server. Packets that were sent before this call
+   * still reach the clients. After a second, all remaining connections of the HTTP server are cut
+   * off, including those that do not belong to Socket.IO. Resolves when the HTTP server is closed.
    *
    * @param callback called when the HTTP server is closed, with an error if it was not listening
    */
@@ -785,7 +791,8 @@ export class Server<
   }
 
   /**
-   * Returns what handles requests: the engine, or, if the client's files are served, a handler that looks for a file first.
+   * Returns the handler of requests. If the files of the browser client are served, the handler
+   * first checks whether a request is for such a file. Otherwise the engine itself is the handler.
    */
   private handlerFor(engine: Engine, options: ServerOptions): EngineHandler {
     if (!this.servesClient) return engine;

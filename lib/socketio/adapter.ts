@@ -1,6 +1,6 @@
-// Tracks which sockets are in which rooms, and sends packets to them. This adapter serves a single
-// process. An adapter for several processes extends it. Its methods have the names that socket.io's
-// adapters use.
+// Tracks which sockets are in which rooms, and sends packets to the sockets. This adapter serves a
+// single process. An adapter for several processes extends it. Its methods have the names that
+// socket.io's adapters use.
 
 import type { Packet } from "../../protocol/socketio/packet.ts";
 import type { Outgoing } from "../engineio/outgoing.ts";
@@ -91,23 +91,29 @@ export interface Member extends SocketDetails {
 /** Receives the acknowledgements of a broadcast as they arrive. */
 export interface BroadcastAnswers {
   /**
-   * Called once with the number of servers that were asked. The first acknowledgements may arrive
-   * before this call.
+   * Called once with the number of servers that the broadcast is sent to. The first
+   * acknowledgements may arrive before this call.
    */
   onServers(count: number): void;
-  /** Called for each server with the number of its clients that were asked. */
+  /**
+   * Called once for each of these servers, with the number of its clients that receive the
+   * broadcast.
+   */
   onAsked(count: number): void;
   /**
    * Called for each acknowledgement, or with an error for a client that can no longer acknowledge.
    */
   onAnswer(error: Error | null, args: readonly unknown[]): void;
-  /** Called with the number of asked clients that can no longer acknowledge, and the reason. */
+  /** Called with the number of clients that can no longer acknowledge, and with the reason. */
   onLost(error: Error, count: number): void;
-  /** Called if the number of asked servers cannot be determined. */
+  /** Called if the number of servers cannot be determined. */
   onFailure(error: unknown): void;
 }
 
-/** A list collected from several servers, with the servers that did not answer. */
+/**
+ * A list collected from several servers. The property `missing` names the servers that did not
+ * answer.
+ */
 export interface Gathered<Item> extends Array<Item> {
   /**
    * The ids of the servers that did not answer. A server without an id is listed as "unknown".
@@ -117,8 +123,8 @@ export interface Gathered<Item> extends Array<Item> {
 }
 
 /**
- * Adds the servers that did not answer to a list. The property is not enumerable, so comparisons of
- * lists ignore it.
+ * Adds the property `missing` to a list: the ids of the servers that did not answer. The property
+ * is not enumerable, so comparisons of lists ignore it.
  */
 export function gathered<Item>(items: Item[], missing: readonly string[] = []): Gathered<Item> {
   return Object.defineProperty(Object.assign(items, { missing }), "missing", { enumerable: false });
@@ -150,8 +156,8 @@ export interface AdapterHost {
   /** The namespace that this object wraps for an adapter written for socket.io. Default: none. */
   readonly namespace?: AdapterHost;
   /**
-   * Returns a function that calls the callback of an event. Default: an error that the callback
-   * throws becomes an uncaught exception.
+   * Returns a function that calls the application's callback for an event. Without this method, an
+   * error that the callback throws becomes an uncaught exception.
    */
   callerOf?(event: string): CallListener;
   /**
@@ -168,8 +174,8 @@ export type RecoveryFailure =
   /** This server has not issued the offset. */
   | "unknown offset"
   /**
-   * Missed packets are no longer stored, or their bytes exceed the part of `maxBackpressure` that
-   * may be sent at once.
+   * Missed packets are no longer stored, or their total size exceeds the part of `maxBackpressure`
+   * that may be sent at once.
    */
   | "packets dropped";
 
@@ -183,7 +189,10 @@ export interface RecoverableSession {
   readonly rooms: ReadonlySet<Room>;
   /** The `data` of the socket. */
   readonly data: Untyped;
-  /** The offset when the session started. Earlier packets do not belong to the session. */
+  /**
+   * The adapter's `offset` when the session started. Packets up to this offset do not belong to the
+   * session.
+   */
   readonly offset: string;
   /** The group of IP addresses that the client's address belongs to, if known. */
   readonly address?: string | undefined;
@@ -196,7 +205,7 @@ export interface RestoredSession extends RecoverableSession {
    * namespace. Default: `false`.
    */
   readonly passesMiddleware?: boolean;
-  /** The packets sent to the session's rooms until the session was restored, in order. */
+  /** The packets that the client missed before the session was restored, in order. */
   readonly missed: readonly Outgoing[];
 }
 
@@ -220,8 +229,8 @@ export interface AdapterEvents {
   /** Emitted when the last socket leaves a room. */
   "delete-room": (room: Room) => void;
   /**
-   * Emitted by an adapter for several processes when an operation of the application fails in the
-   * background.
+   * Emitted by an adapter for several processes when an operation that the application started
+   * fails in the background.
    */
   error: (error: Error) => void;
 }
@@ -246,12 +255,12 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
     this.nsp = nsp.namespace ?? nsp;
   }
 
-  /** The sockets of this process by room. */
+  /** The ids of this process's sockets, by room. */
   get rooms(): Map<Room, Set<SocketId>> {
     return this.ownRooms;
   }
 
-  /** The rooms by socket of this process. */
+  /** The rooms of each socket of this process, by the id of the socket. */
   get sids(): Map<SocketId, Set<Room>> {
     return this.ownSids;
   }
@@ -292,7 +301,7 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
 
   /** Removes a socket from all rooms. */
   delAll(id: SocketId): void {
-    // A listener may join the socket to further rooms.
+    // A listener may add the socket to further rooms, so the loop uses a copy.
     for (const room of [...(this.sids.get(id) ?? [])]) this.#leave(id, room);
     this.sids.delete(id);
   }
@@ -370,7 +379,7 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
 
   /**
    * How long to wait for the acknowledgements of a broadcast if the application sets no timeout, in
-   * milliseconds. Default: `undefined`, until the clients disconnect.
+   * milliseconds. `undefined` means until the clients disconnect. Default: `undefined`.
    */
   get ackTimeout(): number | undefined {
     return undefined;
@@ -391,8 +400,8 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
   }
 
   /**
-   * Returns the sockets of all servers that match `options`. An adapter for several servers may add
-   * the servers that did not answer (`missing`).
+   * Returns the sockets of all servers that match `options`. An adapter for several servers may
+   * list the servers that did not answer in the property `missing`.
    */
   async fetchSockets(
     options: BroadcastOptions,
@@ -401,16 +410,16 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
   }
 
   /**
-   * Adds all sockets that match `options` to rooms. With an adapter for several servers, await the
-   * result to know that the other servers have done it.
+   * Adds all sockets that match `options` to rooms. An adapter for several servers returns a
+   * promise. Await the promise to be sure that the other servers have added their sockets.
    */
   addSockets(options: BroadcastOptions, rooms: readonly Room[]): void | Promise<void> {
     return allOf(this.members(options).map((member) => member.join(rooms)));
   }
 
   /**
-   * Removes all sockets that match `options` from rooms. With an adapter for several servers, await
-   * the result to know that the other servers have done it.
+   * Removes all sockets that match `options` from rooms. An adapter for several servers returns a
+   * promise. Await the promise to be sure that the other servers have removed their sockets.
    */
   delSockets(options: BroadcastOptions, rooms: readonly Room[]): void | Promise<void> {
     return allOf(
@@ -427,9 +436,9 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
     for (const member of this.members(options)) member.disconnect(close);
   }
 
-  // Connection state recovery. This adapter does not support it.
+  // The following methods are for connection state recovery, which this adapter does not support.
 
-  /** Sends an event to one socket of this process whose session may be recovered. */
+  /** Sends an event to one socket of this process whose session can be recovered. */
   emitTo(member: Member, packet: Packet, flags: BroadcastFlags): void {
     const message = this.nsp.encode(packet, flags.compress ?? true);
     member.notifyOutgoingListeners(packet);
@@ -460,8 +469,8 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
 
   /**
    * Ends the recovery of a session. Called when the socket is about to join its rooms again, or
-   * when the client has disconnected. Packets sent before this call are not delivered to the socket
-   * by themselves.
+   * when the client has disconnected. Packets that were sent before this call did not reach the
+   * socket, because the socket had not joined its rooms.
    *
    * @returns the packets that the client missed until now, in order. `undefined` if they are too
    * large to be sent at once
@@ -529,7 +538,7 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
   }
 }
 
-/** Waits for the promises among `results`. Returns `undefined` if there is none. */
+/** Waits for the promises among `results`. Returns `undefined` if no result is a promise. */
 export function allOf(results: readonly (void | Promise<void>)[]): void | Promise<void> {
   const promises = results.filter((result) => result instanceof Promise);
   if (promises.length > 0) return Promise.all(promises).then(() => {});

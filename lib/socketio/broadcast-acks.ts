@@ -7,7 +7,7 @@ import type { Adapter, BroadcastOptions } from "./adapter.ts";
 /** Called once with all responses, or with an error and the responses received so far. */
 export type BroadcastAckCallback = (error: BroadcastAckError | null, responses: unknown[]) => void;
 
-/** The error if some clients did not acknowledge a broadcast. */
+/** The error that a callback receives if some clients did not acknowledge a broadcast. */
 export type BroadcastAckError = Error & {
   /** The responses of the clients that did acknowledge the broadcast. */
   readonly responses: readonly unknown[];
@@ -15,8 +15,10 @@ export type BroadcastAckError = Error & {
 
 /**
  * Sends an event that requests acknowledgements to all sockets that match `options`. Calls back
- * when every receiver on every server has acknowledged the event or disconnected, or after
- * `flags.timeout` milliseconds. Without a timeout, it waits until the receivers disconnect.
+ * when every receiver on every server has acknowledged the event or disconnected, or when the
+ * timeout expires. The timeout is `flags.timeout`, by default the `ackTimeout` of the adapter, in
+ * milliseconds. Without a timeout, a receiver that does not acknowledge delays the callback until
+ * the receiver disconnects.
  */
 export function broadcastWithAck(
   adapter: Adapter,
@@ -26,7 +28,7 @@ export function broadcastWithAck(
 ): void {
   const { timeout = adapter.ackTimeout } = options.flags;
   const responses: unknown[] = [];
-  // Until the number of servers is known, no answer can be the last.
+  // Infinite until the number of servers is known. Until then, more acknowledgements may arrive.
   let servers = Number.POSITIVE_INFINITY;
   let serversHeard = 0;
   let left = 0;

@@ -44,7 +44,7 @@ export const EVERYBODY: BroadcastOptions = { rooms: NO_ROOMS, except: NO_ROOMS, 
 
 /**
  * Addresses several sockets. Chain to(), in(), except() and the flags to select the receivers, then
- * emit. Operators are immutable: each method returns a new one.
+ * call emit(). Operators are immutable: each of these methods returns a new operator.
  *
  * @example
  * ```ts
@@ -164,8 +164,9 @@ export class BroadcastOperator<EmitEvents, SocketData = Untyped> {
    * Sends an event to the selected sockets. If the last argument is a function, it is called when
    * every client has acknowledged the event, with `null` and a list of responses. If some clients
    * do not acknowledge the event, the function receives an error and the responses of the other
-   * clients. The error is an AckTimeoutError after timeout(), or a DisconnectedError if clients
-   * disconnected. Its `responses` property holds the responses, too.
+   * clients. The error is an AckTimeoutError if the time set with timeout() has passed, or a
+   * DisconnectedError if clients disconnected. The `responses` property of the error holds the
+   * responses, too.
    *
    * @returns `true`
    * @throws ReservedEventError (`code` "ERR_RESERVED_EVENT") for an event name that the protocol
@@ -237,8 +238,8 @@ export class BroadcastOperator<EmitEvents, SocketData = Untyped> {
   }
 
   /**
-   * Returns the selected sockets of all servers. The property `missing` of the list holds the
-   * servers that did not answer in time.
+   * Returns the selected sockets of all servers. The property `missing` of the list holds the ids
+   * of the servers that did not answer in time.
    *
    * @example
    * ```ts
@@ -254,8 +255,8 @@ export class BroadcastOperator<EmitEvents, SocketData = Untyped> {
   }
 
   /**
-   * Adds the selected sockets to a room or to several rooms. Await the result to know that other
-   * servers have done it, too.
+   * Adds the selected sockets to a room or to several rooms. Await the result to be sure that other
+   * servers have added their sockets, too.
    *
    * @example
    * ```ts
@@ -267,8 +268,8 @@ export class BroadcastOperator<EmitEvents, SocketData = Untyped> {
   }
 
   /**
-   * Removes the selected sockets from a room or from several rooms. Await the result to know that
-   * other servers have done it, too.
+   * Removes the selected sockets from a room or from several rooms. Await the result to be sure
+   * that other servers have removed their sockets, too.
    *
    * @example
    * ```ts
@@ -372,7 +373,7 @@ export class RemoteSocket<EmitEvents, SocketData = Untyped> {
 
   /**
    * Sets how long to wait for the acknowledgement of the next event, in milliseconds. The callback
-   * of emit() then receives an error or `null` first.
+   * of emit() then receives an error or `null` as its first argument.
    *
    * @throws ArgumentTypeError or ArgumentRangeError for an invalid number
    */
@@ -382,7 +383,7 @@ export class RemoteSocket<EmitEvents, SocketData = Untyped> {
   }
 
   /**
-   * Sends an event for an emitter of this socket.
+   * Sends an event. Called by emit() and by the emitter that timeout() returns.
    *
    * @internal
    */
@@ -405,14 +406,17 @@ export class RemoteSocket<EmitEvents, SocketData = Untyped> {
   }
 
   /**
-   * Adds the socket to a room or to several rooms. Await the result to know that another server has
-   * done it.
+   * Adds the socket to a room or to several rooms. If the socket belongs to another server, await
+   * the result to be sure that the socket has joined.
    */
   join(rooms: Room | readonly Room[]): void | Promise<void> {
     return this.operator.socketsJoin(rooms);
   }
 
-  /** Removes the socket from a room. Await the result to know that another server has done it. */
+  /**
+   * Removes the socket from a room. If the socket belongs to another server, await the result to be
+   * sure that the socket has left.
+   */
   leave(room: Room): void | Promise<void> {
     return this.operator.socketsLeave(room);
   }
@@ -435,8 +439,8 @@ export class RemoteEmitter<EmitEvents> extends FlaggedEmitter<
   EventSender<BroadcastFlags>
 > {
   /**
-   * Sends an event, as RemoteSocket.emit() does, but the callback receives an error or `null`
-   * first.
+   * Sends an event, as RemoteSocket.emit() does, but the callback receives an error or `null` as
+   * its first argument.
    */
   emit<Event extends EventNames<EmitEvents>>(
     event: Event,
@@ -448,7 +452,8 @@ export class RemoteEmitter<EmitEvents> extends FlaggedEmitter<
 }
 
 /**
- * The common base of Server, Namespace and Socket: listeners, and the first step of a broadcast.
+ * The common base class of Server, Namespace and Socket. Has listeners, and methods that start a
+ * broadcast.
  */
 export abstract class Broadcaster<
   Events,
@@ -456,13 +461,13 @@ export abstract class Broadcaster<
   SocketData = Untyped,
 > extends NodeEmitter<Events> {
   /**
-   * Returns the operator that broadcasts start with. For a namespace it selects all sockets, for a
-   * socket all others.
+   * Returns the operator that broadcasts start with. For a namespace, the operator selects all
+   * sockets. For a socket, the operator selects all other sockets.
    */
   protected abstract start(): BroadcastOperator<EmitEvents, SocketData>;
 
   /**
-   * Selects the sockets in any of these rooms. A socket does not select itself.
+   * Selects the sockets in any of these rooms. Socket.to() does not select the socket itself.
    *
    * @param rooms a room or a list of rooms
    *
@@ -485,7 +490,8 @@ export abstract class Broadcaster<
   }
 
   /**
-   * Selects all sockets except those in any of these rooms. A socket does not select itself.
+   * Selects all sockets except those in any of these rooms. Socket.except() does not select the
+   * socket itself.
    *
    * @param rooms a room or a list of rooms
    *
@@ -511,7 +517,10 @@ export abstract class Broadcaster<
   }
 }
 
-/** The common base of Server and Namespace: broadcasts to all sockets of a namespace. */
+/**
+ * The common base class of Server, Namespace and ParentNamespace. Broadcasts to all sockets of a
+ * namespace.
+ */
 export abstract class GroupBroadcaster<
   Events,
   EmitEvents,
@@ -569,7 +578,7 @@ export abstract class GroupBroadcaster<
 
   /**
    * Returns the sockets of the namespace on all servers. The property `missing` of the list holds
-   * the servers that did not answer in time.
+   * the ids of the servers that did not answer in time.
    *
    * @example
    * ```ts

@@ -33,9 +33,10 @@ export interface Client {
   /** Tells the client that a namespace refused it. @internal */
   sendRefused(namespace: string, data: ConnectErrorData): void;
   /**
-   * When the rate limit bucket of the client's next socket is full, on the clock of
-   * performance.now(). No bucket starts fuller than the buckets of the sockets that the client has
-   * left. So leaving and rejoining a namespace gains no events. See `rateLimit`.
+   * The time at which the rate limit bucket of the client's next socket is full, as a value of
+   * performance.now(). The bucket of a new socket is never fuller than the buckets of the client's
+   * earlier sockets. So a client cannot send more events by leaving and rejoining a namespace. See
+   * `rateLimit`.
    *
    * @internal
    */
@@ -44,7 +45,7 @@ export interface Client {
   readonly recoverable: boolean;
   /** Called when a socket of this client is connected. @internal */
   onJoined(): void;
-  /** Called when the socket of a namespace has disconnected. @internal */
+  /** Called when the client's socket in this namespace has disconnected. @internal */
   leave(namespace: string): void;
   /** Disconnects every socket and closes the connection. @internal */
   disconnectAll(): void;

@@ -29,7 +29,7 @@ export class Clients implements EngineSink, DispatcherHost {
     this.namespaces = namespaces;
     this.limits = limits;
     this.#incomplete = new Deadlines(limits.attachmentTimeout, (dispatcher) =>
-      dispatcher.endAt("attachmentTimeout", "an attachment has not come in time"),
+      dispatcher.endAt("attachmentTimeout", "an attachment has not arrived in time"),
     );
   }
 

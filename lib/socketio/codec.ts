@@ -8,7 +8,10 @@ import { messages, Outgoing, textMessage } from "../engineio/outgoing.ts";
 import { type PacketDecoder, type Parser, parserCodec } from "../events/parser.ts";
 
 export interface Codec {
-  /** Encodes a packet with its attachments. No other message may be sent between them. */
+  /**
+   * Encodes a packet with its attachments. No other message may be sent between the messages of one
+   * packet.
+   */
   encode(packet: Packet, compress: boolean): Outgoing;
   /** Creates a decoder for one client. */
   createDecoder(): PacketDecoder;

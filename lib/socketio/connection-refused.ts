@@ -1,4 +1,4 @@
-// How an application refuses a client.
+// The error with which an application refuses a client.
 
 import type { ConnectErrorData } from "../../protocol/socketio/packet.ts";
 import type { Untyped } from "../events/emitter.ts";

@@ -83,7 +83,8 @@ function hasMethod(value: unknown, name: string): boolean {
   return isObject(value) && typeof Reflect.get(value, name) === "function";
 }
 
-// Programs for socket.io pass functions that can be called with `new`, and arrow functions.
+// A function with a prototype is called with `new`, which also works for a function that returns an
+// adapter. Arrow functions have no prototype.
 function isClass(
   factory: AdapterFactory,
 ): factory is new (

@@ -52,7 +52,7 @@ export interface DispatcherNamespace {
     auth: object,
     session: RestoredSession | RecoveryFailure | undefined,
   ): DispatcherSocket;
-  /** Stores a session again because its client disconnected before it could be added. */
+  /** Stores a restored session again, because the client has left before its socket was created. */
   giveBack(session: RestoredSession | undefined): void;
 }
 
@@ -61,14 +61,14 @@ export interface Allowance {
   left: number;
 }
 
-/** The namespaces of a server as the dispatcher sees them. */
+/** Finds the namespaces of a server by name. */
 export interface NamespaceFinder {
   /**
    * Finds the namespace with this name, or creates it. Calls back immediately or later, with
    * `undefined` if the namespace does not exist and must not be created.
    *
    * @param allowance returns the client's allowance. A namespace counts against the allowance from
-   * the moment the application is asked about its name until the namespace ends
+   * the moment the application is asked about its name until the namespace is removed
    */
   find(
     name: string,
@@ -80,9 +80,9 @@ export interface NamespaceFinder {
 
 /** Limits on what the server stores for one client. */
 export interface ClientLimits {
-  /** Number of namespaces that exist at the same time because of the client. */
+  /** Largest number of namespaces that exist at the same time because of the client. */
   readonly maxCreatedNamespaces: number;
-  /** Largest total of `auth` in all namespaces, in bytes. */
+  /** Largest total size of the `auth` values in all namespaces, in bytes. */
   readonly maxAuthSize: number;
   /** How long the client may take to send the next attachment, in milliseconds. */
   readonly attachmentTimeout: number;
@@ -93,7 +93,7 @@ export interface DispatcherHost {
   readonly codec: Codec;
   readonly namespaces: NamespaceFinder;
   readonly limits: ClientLimits;
-  /** Called when a packet of a client is incomplete, once for each message of the packet. */
+  /** Called for each message of a client that does not complete its packet. */
   onIncomplete(dispatcher: Dispatcher): void;
   /** Called when an incomplete packet has been completed. */
   onComplete(dispatcher: Dispatcher): void;
@@ -106,7 +106,8 @@ export interface DispatcherHost {
 const NO_AUTH = {};
 const INVALID_NAMESPACE: ConnectErrorData = { message: "Invalid namespace" };
 /**
- * Session lookups of one client that may run at the same time. Further sockets get new sessions.
+ * Largest number of session lookups of one client that run at the same time. While so many run,
+ * further sockets get new sessions.
  */
 const MAX_RETURNS = 100;
 const AUTH_TOO_LARGE: ConnectErrorData = { message: "auth is too large" };
@@ -123,14 +124,14 @@ export class Dispatcher implements SessionSink, Client {
   #others: Map<string, DispatcherSocket> | undefined;
   // Namespaces that the client has asked to join and that are still being looked up.
   #asked: Set<string> | undefined;
-  // Namespaces that the server disconnected the client from. The client may not know this yet and
-  // send more packets to them.
+  // Namespaces that the server disconnected the client from. The client may not know this yet, and
+  // may send more packets to them.
   #left: Set<string> | undefined;
   #incomplete = false;
   // Number of session lookups in progress.
   #returns = 0;
   #allowance: Allowance | undefined;
-  // Bytes of `auth` in total, and by namespace for sockets that have an `auth`.
+  // Size of the `auth` values in bytes: in total, and by namespace.
   #authSize = 0;
   #authSizes: Map<string, number> | undefined;
   #sessions: Map<string, Untyped> | undefined;
@@ -243,7 +244,7 @@ export class Dispatcher implements SessionSink, Client {
   // Called by the server.
 
   /**
-   * Closes the connection. The sockets are disconnected first, so that they see the same reason
+   * Closes the connection. The sockets are disconnected first, so that they report the same reason
    * with every transport.
    */
   close(): void {
@@ -267,8 +268,8 @@ export class Dispatcher implements SessionSink, Client {
   }
 
   /**
-   * Disconnects the sockets because the server shuts down. The engine closes the connection with
-   * all others.
+   * Disconnects the sockets because the server shuts down. The engine closes this connection
+   * together with all other connections.
    */
   shutDown(): void {
     this.#closeSockets("server shutting down");
@@ -320,11 +321,11 @@ export class Dispatcher implements SessionSink, Client {
       socket.onClose("client namespace disconnect");
       this.#left?.delete(packet.namespace);
     } else if (packet.type === DISCONNECT && this.#answer(packet.namespace)) {
-      // "Disconnection from a namespace": the client withdraws its request before the namespace was
+      // "Disconnection from a namespace": the client withdraws its request before the namespace is
       // found.
     } else if (!(packet.type < CONNECT_ERROR && this.#left?.has(packet.namespace))) {
-      // A second CONNECT, a packet that only servers send, or a packet for a namespace that the
-      // client has not joined.
+      // The client violated the protocol. It sent a second CONNECT, a packet that only servers
+      // send, or a packet for a namespace that it has not joined.
       this.close();
     }
   }

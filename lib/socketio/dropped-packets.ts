@@ -1,16 +1,18 @@
-// Remembers which stored packets were dropped before they expired. A client that may have missed one of
-// them cannot recover its session. The losses are recorded by room. If there are too many, the losses of an
-// owner with about the largest share are merged into coarser ones.
+// Remembers which stored packets were dropped before they expired (the "losses"). A client that may
+// have missed one of them cannot recover its session. The losses are recorded by room. If there are
+// too many records, records of the owner with about the most records are merged into coarser ones,
+// as shown below. An owner is an address or a room.
 //
 //   of a room ── too many ──▶ of all sockets of an address ── too many ──▶ of everybody
-//       └────── a named room has no address ──────────────────────────────────▲
+//       └────── the room is not named by a socket's id, so it has no address ─▲
 
 import { Deadlines } from "../deadlines.ts";
 import { FairEviction, Kept } from "./fair-eviction.ts";
 
 /**
- * A position in the sequence of packets. Marks the last packet that a client has received, or one
- * packet. A single process is worker 0 and has one sequence.
+ * The position of a packet. `sequence` numbers the packets of one worker, `index` those of all
+ * workers. In a single process, `worker` is 0 and both numbers are equal. A client with this offset
+ * has received all packets up to `index`, and the packets of `worker` up to `sequence`.
  */
 export interface Offset {
   readonly worker: number;
@@ -18,10 +20,10 @@ export interface Offset {
   readonly index: number;
 }
 
-/** Approximate size of a loss, in bytes. */
+/** Approximate size of a record, in bytes. */
 const SIZE = 1024;
 
-/** The bounds on the losses of all namespaces. */
+/** The bounds on the records of all namespaces. */
 export class DroppedPacketsBounds {
   readonly rooms: FairEviction;
   readonly addresses: FairEviction;
@@ -29,7 +31,7 @@ export class DroppedPacketsBounds {
   /**
    * Creates the bounds.
    *
-   * @param maxCount largest number of losses of rooms, and largest number of losses of addresses
+   * @param maxCount largest number of records by room, and largest number of records by address
    */
   constructor(maxCount: number) {
     this.rooms = new FairEviction(maxCount, Number.POSITIVE_INFINITY);
@@ -37,7 +39,9 @@ export class DroppedPacketsBounds {
   }
 }
 
-/** The last dropped packet of each worker. Earlier packets count as dropped, too. */
+/**
+ * A record of dropped packets: the last one of each worker. Earlier packets count as dropped, too.
+ */
 class Loss extends Kept {
   readonly places = new Map<number, Offset>();
   readonly size = SIZE;
@@ -68,8 +72,8 @@ export class DroppedPackets<Room> {
   /**
    * Creates an empty record.
    *
-   * @param duration how long losses are remembered, in milliseconds. After that time no session can
-   * have missed the packets
+   * @param duration how long losses are remembered, in milliseconds. After that time, no stored
+   * session can have missed the packets
    */
   constructor(bounds: DroppedPacketsBounds, duration: number) {
     this.#bounds = bounds;
@@ -81,19 +85,19 @@ export class DroppedPackets<Room> {
     return this.#addresses.size > 0;
   }
 
-  /** The positions of dropped packets that count for everybody. */
+  /** The positions of dropped packets that any client may have missed. */
   get ofEverybody(): Iterable<Offset> {
     return placesOf(this.#everybody.values());
   }
 
-  /** The positions of dropped packets of a room. */
+  /** The positions of dropped packets that were sent to a room. */
   ofRoom(room: Room): Iterable<Offset> {
     return this.#rooms.get(room)?.places.values() ?? [];
   }
 
   /**
-   * The positions of dropped packets of all sockets of an address. Without an address: of all
-   * addresses.
+   * The positions of dropped packets that were sent to sockets of an address. Default: to sockets
+   * of any address.
    */
   ofAddress(address?: string): Iterable<Offset> {
     if (address === undefined) return placesOf(this.#addresses.values());
@@ -108,8 +112,9 @@ export class DroppedPackets<Room> {
   /**
    * Records the loss of a packet that was sent to one room.
    *
-   * @param owner the owner on whose behalf the packet was kept
-   * @param isAddress whether `owner` is the address of the socket whose own room this is
+   * @param owner the owner of the packet: an address, or the room itself
+   * @param isAddress whether `owner` is an address, because the name of the room is the id of a
+   * socket
    */
   addForRoom(room: Room, owner: string, isAddress: boolean, place: Offset): void {
     this.#add(this.#rooms, room, owner, this.#bounds.rooms, place, (lost) => {
@@ -118,7 +123,7 @@ export class DroppedPackets<Room> {
     });
   }
 
-  /** Forgets the losses of a room whose session can no longer be recovered. */
+  /** Forgets the losses of the room of a socket whose session can no longer be recovered. */
   forget(room: Room): void {
     this.#rooms.get(room)?.forget();
   }
@@ -160,7 +165,7 @@ export class DroppedPackets<Room> {
     }
     loss.add(place);
     this.#expiries.add(loss);
-    // Adding the loss may drop this loss itself.
+    // This is the last step, because the bound may drop the added loss at once.
     if (loss.account === undefined) bound?.add(loss);
   }
 }

@@ -36,7 +36,7 @@ export function acks(...values: readonly unknown[]): AckValues {
   return new AckValues(values);
 }
 
-/** Describes the call of a handler that failed. */
+/** Describes a failed call of a handler. */
 export interface HandlerCall<S> {
   /**
    * The socket. `undefined` if the call does not concern a connected client, such as the callback
@@ -46,8 +46,8 @@ export interface HandlerCall<S> {
   /**
    * The name of the event. There are two special names:
    *
-   * - "connect" for middleware, for a connection handler, and for the function passed to of(). The
-   * arguments of the latter are the name of the namespace and `auth`.
+   * - "connect" for middleware, for a connection handler, and for the function passed to of(). That
+   * function's arguments are the name of the namespace and `auth`.
    * - "adapter" for a method of the adapter. The argument is the name of the method.
    */
   readonly event: string;
@@ -137,7 +137,7 @@ export class EventHandlers<S> {
     const handlers: Handler[] = listeners.map((each) => ({ ...each, acknowledges }));
     const method = this.methods?.find(socket, event);
     if (method !== undefined) handlers.push(method);
-    // Middleware may have changed the arguments.
+    // Middleware may have removed the callback from the arguments.
     const answers = acknowledge !== undefined && args.at(-1) === acknowledge;
     const own = answers ? args.slice(0, -1) : args;
     const { onError } = this;

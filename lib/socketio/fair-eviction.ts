@@ -1,6 +1,6 @@
-// Bounds the items that are kept for several owners together. When the bound is exceeded, the
-// oldest item of an owner with about the largest share is dropped. So an owner with many items
-// cannot displace the few items of others.
+// Limits the number and the total size of stored items. Each item has an owner, for example an IP
+// address or a room. When a limit is exceeded, the oldest item of an owner with about the largest
+// share is dropped. So an owner with many items cannot displace the few items of others.
 
 /** An element of a linked list. */
 abstract class Chained<Item> {
@@ -34,13 +34,13 @@ class Chain<Item extends Chained<Item>> {
   }
 }
 
-/** An item that is kept. */
+/** An item that counts towards a limit. */
 export abstract class Kept extends Chained<Kept> {
-  /** The owner's account while the item is kept. */
+  /** The account of the item's owner. `undefined` while the item is not stored. */
   account: Account | undefined;
-  /** The size that the item was counted with, in bytes. */
+  /** The size with which the item was counted, in bytes. */
   counted = 0;
-  /** The owner on whose behalf the item is kept. */
+  /** The owner of the item. */
   abstract readonly owner: string;
   /** Approximate size, in bytes. */
   abstract readonly size: number;
@@ -52,13 +52,13 @@ export abstract class Kept extends Chained<Kept> {
 class Account extends Chained<Account> {
   readonly items = new Chain<Kept>();
   /**
-   * The share of the bound that the items take: their bytes, plus a fixed number of bytes for each
+   * The share of the limits that the items take: their bytes, plus a fixed number of bytes for each
    * item.
    */
   weight = 0;
 }
 
-/** Larger bounds count as this one when weights are calculated. */
+/** Limits above this value count as this value when weights are calculated. */
 const LARGE = 2 ** 30;
 /** Largest size of a single item, in bytes. The sum of many such sizes is still an exact number. */
 const LARGEST = 2 ** 40;
@@ -68,7 +68,7 @@ export class FairEviction {
   readonly #maxSize: number;
   /**
    * The fixed number of bytes for each item: the bytes available per item when `maxCount` items are
-   * kept.
+   * stored.
    */
   readonly #share: number;
   readonly #accounts = new Map<string, Account>();
@@ -79,7 +79,7 @@ export class FairEviction {
   #size = 0;
 
   /**
-   * Creates a bound.
+   * Creates the limits.
    *
    * @param maxCount largest number of items of all owners
    * @param maxSize largest total size of all owners' items, in bytes
@@ -92,7 +92,7 @@ export class FairEviction {
     this.#share = Math.max(1, share);
   }
 
-  /** Adds an item. Drops other items, or the item itself, if the bound is exceeded. */
+  /** Adds an item. Drops other items, or the item itself, if a limit is exceeded. */
   add(item: Kept): void {
     const account = this.#accounts.get(item.owner) ?? new Account();
     this.#accounts.set(item.owner, account);
@@ -108,7 +108,7 @@ export class FairEviction {
     }
   }
 
-  /** Removes an item. Does nothing if the item is not kept. */
+  /** Removes an item. Does nothing if the item is not stored. */
   delete(item: Kept): void {
     const { account } = item;
     if (account === undefined) return;
@@ -135,7 +135,7 @@ export class FairEviction {
 }
 
 /**
- * Returns the size that an item is counted with. An invalid size, such as NaN, counts as the
+ * Returns the size with which an item is counted. An invalid size, such as NaN, counts as the
  * largest one, at the expense of the item's owner.
  */
 function countedSize(size: number): number {

@@ -2,8 +2,8 @@
 // is not a string.
 
 /**
- * Largest number of nested values that are measured, so that large data take only a fraction of a
- * millisecond.
+ * Largest number of nested values that are measured, so that measuring large data takes only a
+ * fraction of a millisecond.
  */
 const MAX_VALUES = 10_000;
 /** Approximate size of a value without its contents, in bytes. */
@@ -12,7 +12,8 @@ const OVERHEAD = 16;
 /**
  * Returns the approximate size of a value, in bytes. Strings, binary data, arrays, plain objects,
  * maps and sets count with their contents. An instance of another class counts as one value,
- * because the application may share it. Beyond 10,000 values only the number of values counts.
+ * because the application may share it. After 10,000 values, each further value counts with a fixed
+ * size.
  */
 export function estimateMemory(value: unknown): number {
   let size = 0;

@@ -244,7 +244,7 @@ export class RegisteredHandler<S extends { readonly handshake: Handshake }>
     if (event === "disconnect") return undefined;
     const method = methodOf(handler, this.#methods.events.get(event) ?? "");
     if (method !== undefined) return { ...callOf(handler, method, [socket]), acknowledges: true };
-    // The "error" event of a socket does not come from its client.
+    // The socket itself emits "error", so the event is not passed to onAny().
     const any = event === "error" ? undefined : this.#own("any");
     return any && { ...callOf(handler, any, [socket, event]), acknowledges: true };
   }
@@ -265,7 +265,7 @@ function callOf(
   };
 }
 
-/** The methods of a handler that a namespace calls, for any event types. */
+/** The methods that every handler has, whatever the types of its events. */
 export interface NamespaceHandlerLike<S> {
   onConnect(socket: S, auth: Readonly<Record<string, Untyped>>): unknown;
   onDisconnect(socket: S, reason: DisconnectReason, description?: Error): unknown;
@@ -275,7 +275,10 @@ export interface NamespaceHandlerLike<S> {
 /** The method names of a handler by event. */
 interface Methods {
   readonly own: ReadonlyMap<string, string>;
-  /** Methods for events of clients. Such an event may be called "any", too. */
+  /**
+   * Methods for events of clients. A separate map, because a client may send an event named "any",
+   * too.
+   */
   readonly events: ReadonlyMap<string, string>;
 }
 

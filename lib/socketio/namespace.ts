@@ -60,7 +60,7 @@ export type NamespaceEvents<S, ServerSideEvents> = NamespaceReservedEvents<S> & 
     : Event]: ServerSideEvents[Event];
 };
 
-/** A namespace of any types. */
+/** A namespace with any types of events. */
 export interface NamespaceLike {
   /** The name of the namespace, such as "/chat". */
   readonly name: string;
@@ -74,13 +74,13 @@ export interface NamespaceHost<Events extends EventMaps>
   /** The public server object. */
   readonly server: NamespaceServer<Events>;
   readonly codec: Codec;
-  /** Creates an adapter for a namespace with the factory that the server is set to. */
+  /** Creates an adapter for a namespace with the server's current adapter factory. */
   createAdapter(nsp: AdapterHost): Adapter;
   /** Called when an adapter reports an error. */
   onError(error: Error): void;
   /**
    * The settings of connection state recovery: whether recovered sockets skip the middleware, and
-   * how long sessions are kept, in milliseconds. `undefined` if it is off.
+   * how long sessions are kept, in milliseconds. `undefined` if recovery is off.
    */
   readonly recovery:
     | { readonly skipMiddlewares: boolean; readonly maxDisconnectionDuration: number }
@@ -89,7 +89,7 @@ export interface NamespaceHost<Events extends EventMaps>
   readonly maxRoomsPerSocket: number;
   /** The rate limit of each socket. `undefined` if there is none. */
   readonly rateLimit: RateLimit | undefined;
-  /** Called when a namespace was created. */
+  /** Called when a namespace has been created. */
   onCreated(namespace: NamespaceLike): void;
 }
 
@@ -128,10 +128,10 @@ export abstract class ServerBroadcaster<
   protected abstract readonly currentAdapter: Adapter;
 
   /**
-   * Emits an event on this namespace of all other servers. Requires an adapter for several servers.
+   * Emits an event to this namespace on all other servers. Requires an adapter for several servers.
    * If the last argument is a function, it is called with `null` and a list of the servers'
    * responses. If a server does not respond, the function receives an error and the responses of
-   * the others.
+   * the other servers.
    *
    * @returns `true`
    * @throws ReservedEventError (`code` "ERR_RESERVED_EVENT") for an event that the namespace itself
@@ -160,9 +160,9 @@ export abstract class ServerBroadcaster<
   }
 
   /**
-   * Emits an event on this namespace of all other servers, and resolves to the list of their
+   * Emits an event to this namespace on all other servers, and resolves to the list of their
    * responses. Rejects if a server does not respond. The `responses` property of the error holds
-   * the responses of the others.
+   * the responses of the other servers.
    *
    * @throws ReservedEventError (`code` "ERR_RESERVED_EVENT") for an event that the namespace itself
    * emits
@@ -189,7 +189,7 @@ export abstract class ServerBroadcaster<
   }
 }
 
-/** The server as it is available from a namespace. */
+/** The part of the server that applications can use through a namespace. */
 export interface NamespaceServer<Events extends EventMaps> extends NamespaceBroadcaster<Events> {
   /** The main namespace, "/". */
   readonly sockets: NamespaceOf<Events>;
@@ -376,7 +376,8 @@ export class Namespace<
   /**
    * Sets the object whose methods handle the events of this namespace.
    *
-   * @throws AlreadyRegisteredError (`code` "ERR_ALREADY_REGISTERED") if there is one already
+   * @throws AlreadyRegisteredError (`code` "ERR_ALREADY_REGISTERED") if the namespace already has a
+   * registered handler
    * @internal
    */
   register(
@@ -402,8 +403,8 @@ export class Namespace<
   }
 
   /**
-   * Starts to use an adapter. An error that init() throws goes to the code that created the
-   * namespace or set the adapter.
+   * Starts to use an adapter. If init() throws, the code that created the namespace or set the
+   * adapter receives the error.
    */
   private begin(adapter: Adapter): void {
     const begun = adapter.init();
@@ -451,8 +452,8 @@ export class Namespace<
   }
 
   /**
-   * Creates a socket for a client that asks to join. The socket is connected after the middleware
-   * has passed, and never before this method returns.
+   * Creates a socket for a client that asks to join. The socket is connected after all middleware
+   * has accepted it, and never before this method returns.
    *
    * @internal
    */
@@ -547,8 +548,8 @@ export class Namespace<
 
   /** @internal */
   onServerSideEmit([event, ...args]: ServerSideEvent): void {
-    // Other servers of this package never send these events. A listener would mistake the arguments
-    // for a socket.
+    // Other servers of this package never send these events. A listener for "connection" would
+    // mistake the arguments for a socket.
     if (RESERVED.has(event)) return;
     const call = this.callerOf(event);
     for (const listener of this.registered(event)) call(this, listener, args);

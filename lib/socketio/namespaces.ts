@@ -83,18 +83,18 @@ export class Namespaces<Events extends EventMaps> implements NamespaceFinder {
       callback(undefined);
       return;
     }
-    // Counted before the application is asked. The answer may take long, and a client may request
-    // many names in the meantime.
+    // The name counts against the allowance before the application has decided. The decision may
+    // take long, and a client may request many names in the meantime.
     allowance.left--;
     this.#createFor(name, auth, allowance, [...this.#parents], callback);
   }
 
-  /** Gives every namespace a new adapter without any rooms. */
+  /** Replaces the adapter of every namespace with a new one that has no rooms. */
   renewAdapters(factory: AdapterFactory): void {
     for (const namespace of this.#all.values()) namespace.renewAdapter(factory);
   }
 
-  /** Closes the adapters. Resolves after all have closed or failed to close. */
+  /** Closes the adapters. Resolves after all adapters have closed or failed to close. */
   async closeAdapters(): Promise<void> {
     await Promise.allSettled([...this.#all.values()].map(async ({ adapter }) => adapter.close()));
   }
@@ -114,7 +114,7 @@ export class Namespaces<Events extends EventMaps> implements NamespaceFinder {
       if (allowance !== undefined) allowance.left++;
       if (this.#all.get(name) !== child) return;
       this.#all.delete(name);
-      // A newer namespace with this name has its own adapter.
+      // A later namespace with this name will have its own adapter.
       child.guardAdapter("close", () => child.adapter.close());
     });
   }

@@ -29,11 +29,11 @@ import { RecoveryBounds, type RecoveryLimits } from "./recovery-store.ts";
 
 /** The options of a server. All are optional. */
 export interface ServerOptions extends EngineOptions, AttachOptions {
-  /** Serve the files of the browser client under the path. Default: `true`. */
+  /** Serve the files of the browser client under `path`. Default: `true`. */
   readonly serveClient?: boolean;
   /**
    * Adapter class, or function that returns an adapter for a namespace. An adapter for several
-   * servers connects them to a cluster. Default: rooms in memory, for a single server.
+   * servers connects them into a cluster. Default: an adapter in memory, for a single server.
    */
   readonly adapter?: AdapterFactory;
   /**
@@ -58,9 +58,9 @@ export interface ServerOptions extends EngineOptions, AttachOptions {
   readonly connectTimeout?: number;
   /**
    * Acknowledge events with the return values of listeners, or with the values of returned
-   * promises. `undefined` acknowledges without arguments, `acks(a, b)` with several. A listener
-   * that has a parameter for the acknowledgement callback must call the callback instead. Default:
-   * `false`.
+   * promises. A listener that returns `undefined` acknowledges without arguments. `acks(a, b)`
+   * acknowledges with several arguments. A listener that has a parameter for the acknowledgement
+   * callback must call the callback instead. Default: `false`.
    *
    * @example
    * ```ts
@@ -143,7 +143,7 @@ const DEFAULT_ATTACHMENT_TIMEOUT = 30_000;
 export const DEFAULT_MAX_ROOMS = 10_000;
 const DEFAULT_MAX_ATTACHMENTS = 10;
 
-/** The options that are needed to create the namespaces, before attach() is called. */
+/** The options that the constructor uses for the namespaces. attach() cannot change them. */
 const OPTIONS_OF_THE_CONSTRUCTOR = [
   "parser",
   "connectionStateRecovery",
@@ -215,7 +215,7 @@ export function recoveryLimits(options: ServerOptions): RecoveryLimits | undefin
   return recovery && limitsOf(recovery, pingInterval + pingTimeout, maxBackpressure);
 }
 
-/** Returns the option `adapter`. Default: rooms in memory. */
+/** Returns the option `adapter`. Default: an adapter in memory. */
 export function adapterFor(options: ServerOptions): AdapterFactory {
   const limits = recoveryLimits(options);
   if (options.adapter !== undefined) return options.adapter;

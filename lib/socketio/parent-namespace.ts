@@ -1,5 +1,6 @@
-// Namespaces that are created when a client or of() requests them by name. Contains the pattern or
-// function that accepts the names, and the settings that the namespaces start with.
+// A parent namespace creates child namespaces when a client or of() requests them by name. It
+// contains the pattern or function that accepts the names, and the settings of new child
+// namespaces.
 
 import type { Packet } from "../../protocol/socketio/packet.ts";
 import type { DefaultEventsMap, Untyped } from "../events/emitter.ts";
@@ -25,11 +26,12 @@ import { createRateLimit, type RateLimitOptions } from "./rate-limit.ts";
 import type { Socket } from "./socket.ts";
 
 /**
- * Decides whether a namespace may be created for a client. Calls `next(null, true)` to allow it.
+ * Decides whether a namespace may be created for a client.
  *
  * @param name the requested name
  * @param auth the `auth` that the client sent
- * @param next call with an error or `false` to refuse the client
+ * @param next `next(null, true)` accepts the client. `next(error)` and `next(null, false)` refuse
+ * it
  */
 export type NamespaceMatcher = (
   name: string,
@@ -57,7 +59,10 @@ export class ParentNamespace<
 > extends NamespaceBroadcaster<EventMaps<ListenEvents, EmitEvents, ServerSideEvents, SocketData>> {
   /** A name for debugging. Clients cannot join the parent namespace itself. */
   readonly name: string;
-  /** The created namespaces that exist now. The option `cleanupEmptyChildNamespaces` removes empty ones. */
+  /**
+   * The child namespaces that exist now. With `cleanupEmptyChildNamespaces`, empty ones are
+   * removed.
+   */
   readonly children: Set<Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>> =
     new Set();
 
@@ -241,7 +246,7 @@ class ChildrenAdapter extends Adapter {
   }
 
   override broadcast(packet: Packet, options: BroadcastOptions): void {
-    // Listeners may cause namespaces to be created during this loop and those below.
+    // This loop and those below use a copy, because listeners may create further child namespaces.
     for (const { name, adapter } of [...this.#children]) {
       adapter.broadcast({ ...packet, namespace: name }, options);
     }

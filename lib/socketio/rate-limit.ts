@@ -96,7 +96,7 @@ const ROUNDING = 0.001;
 
 /** The tokens of one socket. */
 export class TokenBucket {
-  /** When the bucket is full, on the clock of performance.now(). */
+  /** The time at which the bucket is full, as a value of performance.now(). */
   fullAt: number;
   /** Whether an event has been refused since the bucket was last full. */
   isOverdrawn = false;
@@ -104,8 +104,8 @@ export class TokenBucket {
   /**
    * Creates a bucket.
    *
-   * @param fullAt when the bucket is full, on the clock of performance.now(). Default: it is full
-   * now
+   * @param fullAt the time at which the bucket is full, as a value of performance.now(). Default:
+   * the bucket is full now
    */
   constructor(fullAt = 0) {
     this.fullAt = fullAt;
@@ -115,11 +115,13 @@ export class TokenBucket {
    * Takes a token.
    *
    * @param now the value of performance.now()
-   * @returns 0, or the time until a token is available if there is none, in whole milliseconds
+   * @returns 0 if a token was available. Otherwise the time until the next token, in whole
+   * milliseconds
    */
   take(limit: RateLimit, now: number): number {
     const isFull = this.fullAt <= now;
-    // The bucket may have been filled under another limit, and be emptier than this limit allows.
+    // The limit may have changed since the last call. The bucket may then be emptier than the new
+    // limit allows.
     this.fullAt = isFull ? now : Math.min(this.fullAt, now + limit.capacity);
     const fullAt = this.fullAt + limit.interval;
     const excess = fullAt - now - limit.capacity;

@@ -1,8 +1,10 @@
-// Clients that are recovering a session, until they have joined their rooms again. Asynchronous
-// middleware may delay this for a long time.
+// Clients that are recovering a session and have not joined their rooms again. Asynchronous
+// middleware may delay the join for a long time. Packets that are sent in the meantime are stored
+// for these clients ("noted").
 //
-//   claim ──▶ the session and the missed packets     from here on, packets that are sent are noted,
-//   the socket joins its rooms                       until here. Now packets reach the socket directly
+//   restoreSession()    returns the session and the missed packets. From now on, packets are noted
+//   endRecovery()       returns the missed packets, including the noted ones
+//   the socket joins its rooms, and receives all further packets directly
 
 import type { Outgoing } from "../engineio/outgoing.ts";
 import type { BroadcastOptions, RestoredSession } from "./adapter.ts";
@@ -67,8 +69,9 @@ export function endRecovery(
 }
 
 /**
- * Discards the recoveries of a session whose new connection broke, too. The server that stores the
- * session answers later attempts with the same secret.
+ * Discards the recoveries of a session that is stored again because its new connection broke, too.
+ * A recovery that still waits for its session continues, because the server that stores the session
+ * answers it.
  */
 export function stopRecoveries(all: Set<RecoveringClient<SentEvent>>, pid: string): void {
   for (const each of all) if (each.pid === pid && each.session !== undefined) all.delete(each);

@@ -1,6 +1,6 @@
 // The state that one namespace keeps for connection state recovery: sessions of disconnected
-// clients, and packets that they may have missed. In a single process the adapter holds the store
-// (recovery.ts), in a cluster the primary holds it.
+// clients, and packets that they may have missed. In a single process, the adapter contains the
+// store (recovery.ts). In a cluster, the primary process contains it.
 
 import { Deadlines } from "../deadlines.ts";
 import { mayBeSocketId } from "../generate-id.ts";
@@ -22,11 +22,14 @@ export interface RecoveryLimits {
   /** Largest number of packets in all namespaces. */
   readonly maxPackets: number;
   /**
-   * Largest total size of the packets in all namespaces, in bytes. The sessions may take as much
-   * again.
+   * Largest total size of the packets in all namespaces, in bytes. The same limit applies
+   * separately to the sessions.
    */
   readonly maxBytes: number;
-  /** Largest total size of the packets that one client is sent after a recovery, in bytes. */
+  /**
+   * Largest total size of the missed packets that one client can receive after a recovery, in
+   * bytes.
+   */
   readonly maxReplay: number;
 }
 
@@ -38,7 +41,7 @@ export interface StoredSession {
   readonly pid: string;
   /** The rooms that the socket was in. */
   readonly rooms: Iterable<Room>;
-  /** The offset when the session started. */
+  /** The offset of the last packet before the session started. */
   readonly offset: string;
   /** The address of the client, if known. */
   readonly address?: string | undefined;
@@ -89,14 +92,14 @@ function sizeOfRoom(room: unknown): number {
 }
 
 /**
- * Returns the owner of packets for a room. Each room that is named by a string is an owner. All
- * other rooms share one owner.
+ * Returns the owner of packets for a room. Each room that is a string is an owner. All other rooms
+ * share one owner.
  */
 function ownerOfRoom(nsp: string, room: unknown): string {
   return `${nsp} ${typeof room === "string" ? room : ""}`;
 }
 
-/** The bounds on the stored items of all namespaces. */
+/** The limits on the stored items of all namespaces. */
 export class RecoveryBounds {
   readonly limits: RecoveryLimits;
   readonly sessions: FairEviction;
@@ -113,7 +116,8 @@ export class RecoveryBounds {
 }
 
 /**
- * The key of a room's packets. Packets for several rooms, or for none, share the key `undefined`.
+ * The key of a room's packets. Packets for several rooms, or for all sockets, share the key
+ * `undefined`.
  */
 type Key = Room | undefined;
 
@@ -207,7 +211,8 @@ export class RecoveryStore<Session extends StoredSession, Packet extends StoredP
     this.#addressOf = addressOf;
     this.#expiries = new Deadlines(sessionDuration, (pid) => this.#forget(pid));
     this.#packetExpiries = new Deadlines(packetDuration, (kept) => this.#remove(kept));
-    // Older packets cannot have been missed by a client whose session is still kept.
+    // A client whose session is still stored cannot have missed packets older than
+    // `packetDuration`.
     this.#losses = new DroppedPackets(bounds.losses, packetDuration);
   }
 
@@ -260,15 +265,15 @@ export class RecoveryStore<Session extends StoredSession, Packet extends StoredP
    * store.
    *
    * @param text the offset that the client sent
-   * @param last the index of the last packet
+   * @param last the index of the last packet that was sent
    */
   recover(
     pid: string,
     text: string | undefined,
     last: number,
   ): Recovered<Session, Packet> | RecoveryFailure {
-    // A session can be recovered only once. A second client that knows the secret is not the same
-    // client.
+    // A session can be recovered only once, because a second client with the same secret is not the
+    // same client.
     const session = this.#take(pid);
     if (session === undefined) return "unknown session";
     const began = this.#parse(session.offset) ?? BEGINNING;
@@ -282,7 +287,7 @@ export class RecoveryStore<Session extends StoredSession, Packet extends StoredP
     }
     const missed: Packet[] = [];
     let length = 0;
-    // JavaScript programs may use `undefined` as a room.
+    // The set contains `undefined` only once, even if a JavaScript program uses it as a room.
     for (const key of new Set([undefined, ...rooms])) {
       for (const { packet } of this.#logs.get(key)?.packets ?? []) {
         if (has(packet) || (packet.local && packet.worker !== given.worker)) continue;
@@ -305,7 +310,9 @@ export class RecoveryStore<Session extends StoredSession, Packet extends StoredP
     this.#losses.clear();
   }
 
-  /** Drops the oldest packets of a room, beyond what any client would be sent. */
+  /**
+   * Drops the oldest packets of a room that exceed what one client can receive after a recovery.
+   */
   #shorten(log: Log<Packet>): void {
     for (const oldest of log.packets) {
       if (log.length <= this.#bounds.limits.maxReplay) break;
@@ -313,14 +320,17 @@ export class RecoveryStore<Session extends StoredSession, Packet extends StoredP
     }
   }
 
-  /** Returns the owner of a packet: the address of the socket whose own room it is, or the room. */
+  /**
+   * Returns the owner of packets for a room. If the room is named by a socket's id, the owner is
+   * the address of the client. Otherwise the owner is the room itself.
+   */
   #ownerOf(key: Key): string {
     return this.#addressOfRoom(key) ?? ownerOfRoom(this.#name, key);
   }
 
   /**
-   * Returns the address of the socket whose own room this is, while the socket is connected or its
-   * session is stored.
+   * Returns the address of the client if the room is named by a socket's id. The address is known
+   * while the socket is connected or its session is stored.
    */
   #addressOfRoom(key: Key): string | undefined {
     return key === undefined ? undefined : (this.#addressOf(key) ?? this.#ids.get(key));
@@ -335,14 +345,15 @@ export class RecoveryStore<Session extends StoredSession, Packet extends StoredP
     for (const room of rooms) {
       if (room === sid) continue;
       const other = this.#addressOfRoom(room);
-      // The own room of a disconnected socket may have belonged to any address.
+      // The room may be named by the id of a disconnected socket, whose address is no longer known.
       if (other !== undefined || mayBeSocketId(room)) yield* this.#losses.ofAddress(other);
     }
   }
 
   #forget(pid: string): void {
     const session = this.#take(pid);
-    // The session can no longer be recovered, so the losses of its own room are irrelevant.
+    // The session can no longer be recovered, so the losses of the room with its socket id are
+    // irrelevant.
     if (session !== undefined) this.#losses.forget(session.sid);
   }
 

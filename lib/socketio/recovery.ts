@@ -59,8 +59,8 @@ export interface RecoveryOptions {
    */
   readonly maxPackets?: number;
   /**
-   * Largest total size of the kept events, in bytes. The sessions may take as much again. A session
-   * counts with its rooms and its `data`. Default: 134,217,728 (128 MiB).
+   * Largest total size of the kept events, in bytes. The same limit applies separately to the
+   * sessions. A session counts with its rooms and its `data`. Default: 134,217,728 (128 MiB).
    *
    * In a single process, rooms and `data` are measured once, when the client disconnects. Strings,
    * binary data, arrays, plain objects, maps and sets are measured up to their first 10,000 values.
@@ -274,7 +274,7 @@ export class RecoveryAdapter extends Adapter {
   override persistSession(session: RecoverableSession): void {
     stopRecoveries(this.#recovering, session.pid);
     const { sid, pid, address = this.#addressOf(sid), data, rooms, offset } = session;
-    // A session that was restored and is handed back also contains its missed packets. They are not
+    // A restored session that is stored again also contains its missed packets. They are not
     // stored.
     this.#store.keep(
       { sid, pid, rooms, data, offset, address },

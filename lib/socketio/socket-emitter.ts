@@ -16,7 +16,10 @@ import { type EventSender, emitTo, FlaggedEmitter, request } from "../events/soc
 import type { Adapter, BroadcastFlags, BroadcastOptions, Room } from "./adapter.ts";
 import { BroadcastOperator } from "./broadcast.ts";
 
-/** How long call() waits, in milliseconds. */
+/**
+ * How long call() waits for the acknowledgement if the application sets no timeout, in
+ * milliseconds.
+ */
 export const CALL_TIMEOUT = 60_000;
 
 /** The part of a socket that its emitters use. */
@@ -57,8 +60,8 @@ export class SocketEmitter<EmitEvents, SocketData = Untyped> extends FlaggedEmit
   }
 
   /**
-   * Sends an event and resolves to the client's acknowledgement, as Socket.call() does. Waits for
-   * the time that timeout() sets. Default: 60,000 milliseconds.
+   * Sends an event and resolves to the client's acknowledgement, as Socket.call() does. timeout()
+   * sets how long to wait. Default: 60,000 milliseconds.
    */
   call<Event extends EventNames<EmitEvents>>(
     event: Event,
@@ -90,7 +93,7 @@ export class SocketEmitter<EmitEvents, SocketData = Untyped> extends FlaggedEmit
 
   /**
    * Sets how long to wait for the acknowledgement, in milliseconds. The callback of emit() receives
-   * an error or `null` first.
+   * an error or `null` as its first argument.
    *
    * @throws ArgumentTypeError or ArgumentRangeError for an invalid number
    */

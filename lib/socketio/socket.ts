@@ -1,7 +1,7 @@
 // One client in one namespace: events in both directions, acknowledgements, rooms and disconnection.
 //
-//   connecting ── the middleware has passed ──▶ connected ──▶ disconnecting ──▶ disconnected
-//        └────────── refused, or the client has disconnected ─────────────────────▲
+//   connecting ── accepted by all middleware ──▶ connected ──▶ disconnecting ──▶ disconnected
+//        └────────── refused, or the client has disconnected ──────────────────────▲
 
 import type { IncomingMessage } from "node:http";
 import {
@@ -79,9 +79,9 @@ export interface SocketReservedEvents {
    */
   disconnect: (reason: DisconnectReason, description?: Error) => void;
   /**
-   * Emitted before a client that violated the protocol is disconnected. Also emitted when an event
-   * is not delivered, because middleware stopped it or the client has exceeded its `rateLimit`
-   * (RateLimitError).
+   * Emitted before a client is disconnected because it violated the protocol or exceeded
+   * `maxRoomsPerSocket`. Also emitted when an event is not delivered, because middleware stopped it
+   * or the client has exceeded its `rateLimit` (RateLimitError).
    */
   error: (error: Error) => void;
 }
@@ -92,7 +92,7 @@ type SocketState = "connecting" | "connected" | "disconnecting" | "disconnected"
 export type Event = [name: string, ...args: Untyped[]];
 
 /**
- * Runs between an event and its listeners. Passes the event on with `next()`, or stops it with
+ * Runs before the listeners of an event. Passes the event on with `next()`, or stops it with
  * `next(error)`.
  */
 export type PacketMiddleware = (event: Event, next: (error?: Error) => void) => void;
@@ -121,8 +121,10 @@ export class Socket<
   implements Member, EmitTarget
 {
   /**
-   * The id of the socket: 20 characters of `[A-Za-z0-9_-]`. A client has a different id in each
-   * namespace. It gets a new id when it reconnects, unless it recovers its session.
+   * The id of the socket: 20 characters of `[A-Za-z0-9_-]`. For clients of Socket.IO 1 and 2, the
+   * namespace and "#" come before them, except in the main namespace. A client has a different id
+   * in each namespace. The id changes when the client reconnects, unless the client recovers its
+   * session.
    */
   readonly id: SocketId;
   /** The namespace of the socket. */
@@ -134,7 +136,10 @@ export class Socket<
    * the missed packets are sent.
    */
   readonly recovered: boolean;
-  /** Why the client could not recover its session. `undefined` if it did not try, or succeeded. */
+  /**
+   * Why the client could not recover its session. `undefined` if the client did not try to recover
+   * a session, or succeeded.
+   */
   readonly recoveryFailure: RecoveryFailure | undefined;
   /**
    * The private session id, a secret of the client. `undefined` if the session cannot be recovered.
@@ -157,7 +162,7 @@ export class Socket<
   private recoveryOffset = "";
   // Set only if there is a rate limit.
   private bucket: TokenBucket | undefined;
-  // The socket is disconnected, and its session is stored.
+  // Whether the socket is disconnected and its session is stored.
   private mayComeBack = false;
 
   /**
@@ -249,8 +254,8 @@ export class Socket<
   }
 
   /**
-   * Resolves when the client can receive more, immediately if nothing is queued. Also resolves when
-   * the connection closes. Await it between the parts of a large transfer.
+   * Resolves when the client can receive more data. Resolves immediately if nothing is queued, and
+   * also when the connection closes. Await the promise between the parts of a large transfer.
    *
    * @example
    * ```ts
@@ -348,7 +353,7 @@ export class Socket<
 
   /**
    * Drops the next event if the connection cannot send now. With `backpressurePolicy`
-   * "drop-volatile" the event may be queued first.
+   * "drop-volatile", the event is queued, and dropped only if the queue becomes too long.
    *
    * @example
    * ```ts
@@ -373,7 +378,7 @@ export class Socket<
 
   /**
    * Sets how long to wait for the acknowledgement of the next event, in milliseconds. The callback
-   * of emit() then receives an error or `null` first.
+   * of emit() then receives an error or `null` as its first argument.
    *
    * @throws ArgumentTypeError or ArgumentRangeError for an invalid number
    *
@@ -401,9 +406,9 @@ export class Socket<
   }
 
   /**
-   * Adds the socket to a room or to several rooms. With an adapter for several servers, await the
-   * result. If the socket would exceed `maxRoomsPerSocket`, it emits "error" and its connection is
-   * closed.
+   * Adds the socket to a room or to several rooms. An adapter for several servers may return a
+   * promise, which resolves when the socket has joined. If the socket would exceed
+   * `maxRoomsPerSocket`, it emits "error" and its connection is closed.
    *
    * @param rooms a room or a list of rooms
    *
@@ -413,7 +418,7 @@ export class Socket<
    * ```
    */
   join(rooms: Room | readonly Room[]): void | Promise<void> {
-    // A listener that continues after the client has disconnected would leave the id in the room
+    // If a listener called join() after the client has disconnected, the id would stay in the room
     // forever.
     if (this.socketState === "disconnected") return;
     const { adapter } = this;
@@ -522,8 +527,8 @@ export class Socket<
   }
 
   /**
-   * Adds a listener for every event that the client sends. It is called before the middleware and
-   * before all other listeners.
+   * Adds a listener for every event that the client sends. The listener is called before the
+   * middleware and before all other listeners.
    *
    * @example
    * ```ts
@@ -560,8 +565,8 @@ export class Socket<
   }
 
   /**
-   * Adds a listener for every event that is sent to the client, including broadcasts. It is not
-   * called for acknowledgements.
+   * Adds a listener for every event that is sent to the client, including broadcasts. The listener
+   * is not called for acknowledgements.
    *
    * @example
    * ```ts
@@ -716,7 +721,7 @@ export class Socket<
 
   // Called by the namespace.
 
-  /** Connects the socket after the middleware has passed. @internal */
+  /** Connects the socket after all middleware has accepted it. @internal */
   onConnect(): void {
     const restored = this.restoredSession;
     const missed = restored === undefined ? [] : this.adapter.endRecovery(restored);
@@ -778,8 +783,8 @@ export class Socket<
   }
 
   /**
-   * Takes a token for an event. If there is none, notifies the client and the application, and
-   * returns `true`.
+   * Takes a token for an event. If no token is available, notifies the client and the application,
+   * and returns `true`.
    */
   private isOverLimit(limit: RateLimit, event: string, id: number | undefined): boolean {
     this.bucket ??= new TokenBucket();
@@ -801,7 +806,7 @@ export class Socket<
   }
 
   /**
-   * Emits "error" because the client violated the protocol or an event is not delivered. @internal
+   * Emits "error" because the client violated the protocol or an event was not delivered. @internal
    */
   onError(error: Error): void {
     for (const listener of this.registered("error")) {
@@ -827,7 +832,10 @@ export class Socket<
     if (was === "connected") this.callHandlers("disconnect", details);
   }
 
-  /** Whether the socket is disconnecting or disconnected. Its listeners may disconnect it again. */
+  /**
+   * Whether the socket is disconnecting or disconnected. A listener of "disconnecting" may call
+   * disconnect() again.
+   */
   private isEnding(): boolean {
     return this.socketState === "disconnecting" || this.socketState === "disconnected";
   }

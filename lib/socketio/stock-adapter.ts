@@ -1,14 +1,15 @@
 // Runs adapters that were written for socket.io: classes that extend those of the package
-// socket.io-adapter, such as those of @socket.io/redis-adapter. They need no changes. Each one runs
-// between two classes of this file:
+// socket.io-adapter, such as those of @socket.io/redis-adapter. This file calls them stock
+// adapters. They need no changes. Each stock adapter runs between two classes of this file:
 //
 //   namespace ── calls ──▶ StockAdapter ── calls ──▶ stock adapter ── calls ──▶ StockNamespace
 //       ▲                  (an Adapter of ours)      (theirs)                   (looks like theirs)
 //       └──────────────────────────────────────────────────────────────────────────┘
 //
-// Rule: no other file knows about such adapters. This file provides everything that they use of a
-// namespace and its sockets, as found in their sources (socket.io-adapter 2.5, redis-adapter 8.3,
-// redis-streams-adapter 0.3, cluster-adapter 0.3, mongo-adapter 0.4, postgres-adapter 0.5).
+// Rule: no other file depends on how stock adapters work. This file provides everything that they
+// use of a namespace and its sockets, as found in their sources (socket.io-adapter 2.5,
+// redis-adapter 8.3, redis-streams-adapter 0.3, cluster-adapter 0.3, mongo-adapter 0.4,
+// postgres-adapter 0.5).
 
 import type { Bytes } from "../../protocol/bytes.ts";
 import { SERVER_LIMITS } from "../../protocol/socketio/check.ts";
@@ -38,8 +39,8 @@ import {
 import type { Handshake } from "./handshake.ts";
 
 /**
- * A packet in the form that stock adapters use. They modify it: `nsp`, `id`, and an offset at the
- * end of `data`.
+ * A packet in the form that stock adapters use. They change the packet: they set `nsp` and `id`,
+ * and append an offset to `data`.
  */
 export interface StockPacket {
   /** The type of the packet. */
@@ -76,9 +77,9 @@ export interface StockSession {
 
 /** The part of an adapter for socket.io that the server calls. */
 export interface StockAdapterLike {
-  /** The sockets of this process by room. */
+  /** The ids of this process's sockets, by room. */
   readonly rooms: Map<Room, Set<SocketId>>;
-  /** The rooms by socket of this process. */
+  /** The rooms of each socket of this process, by the id of the socket. */
   readonly sids: Map<SocketId, Set<Room>>;
   /** Adds a listener. */
   on(event: string, listener: Listener): unknown;
@@ -255,14 +256,14 @@ export class StockAdapter extends Adapter {
       return;
     }
     const emitted = this.#stock.serverSideEmit([...event, answered]);
-    // The promise may reject before any server was asked.
+    // The promise may reject before the event was sent to any server.
     if (isThenable(emitted)) {
       Promise.resolve(emitted).then(undefined, (error: unknown) => answered(toError(error), []));
     }
   }
 
   /**
-   * Broadcasts to the room of the socket's id, as socket.io does, because adapters store
+   * Broadcasts to the room of the socket's id, as socket.io does, because stock adapters store only
    * broadcasts. If the socket is not in that room, the packet is sent to the socket directly and
    * not stored.
    */
@@ -363,8 +364,8 @@ class AckRequest {
 }
 
 /**
- * The requests of this server, by the acknowledgement function that the stock adapter passes
- * around.
+ * The requests of this server, by the function that the stock adapter calls for each
+ * acknowledgement.
  */
 const REQUESTS = new WeakMap<Listener, AckRequest>();
 
@@ -431,7 +432,10 @@ class StockServer {
   }
 }
 
-/** Returns the messages of a packet. Returns none for an invalid packet from another server. */
+/**
+ * Encodes a packet into messages. Returns an empty list for an invalid packet, which another server
+ * may have sent.
+ */
 function encodeFor(host: AdapterHost, stockPacket: unknown): (string | Bytes)[] {
   const packet = toEvent(stockPacket);
   if (packet === undefined) return [];
@@ -446,8 +450,8 @@ function encodeFor(host: AdapterHost, stockPacket: unknown): (string | Bytes)[] 
 const DROPPABLE = new WeakSet<readonly (string | Bytes)[]>();
 
 /**
- * The outgoing messages by encoded broadcast. All receivers get the same options, so each broadcast
- * is encoded once for each kind of transport.
+ * The outgoing messages by encoded broadcast. All receivers of a broadcast have the same options
+ * and share its outgoing message, so each broadcast is encoded once for each kind of transport.
  */
 const ENCODED = new WeakMap<readonly (string | Bytes)[], Outgoing>();
 
@@ -462,7 +466,8 @@ function outgoingOf(encoded: readonly (string | Bytes)[], compress: boolean): Ou
   return outgoing;
 }
 
-// Older versions of TypeScript have no name for the iterators of a map.
+// Older versions of TypeScript have no name for the iterators of a map, so their types are derived
+// from this type.
 type SocketMap = ReadonlyMap<SocketId, StockSocket>;
 
 /** `namespace.sockets` in the form that stock adapters use. */
@@ -572,8 +577,8 @@ class StockSocket implements Member {
   set(id: number, ack: Listener): void {
     const request = REQUESTS.get(ack);
     if (request !== undefined) request.await(this.#member, id);
-    // The request comes from another server, which waits until its timeout for disconnected
-    // clients.
+    // The request comes from another server. If the client disconnects, that server waits until its
+    // timeout.
     else this.awaitAck(id, (error, args) => error === null && ack(...args));
   }
 
@@ -630,7 +635,7 @@ function toStockOptions({ rooms, except, flags }: BroadcastOptions): StockOption
   return { rooms: new Set(rooms), except: new Set(except), flags: { ...flags } };
 }
 
-/** Converts a socket that a stock adapter returned. Returns an empty list for an invalid one. */
+/** Converts a socket that a stock adapter returned. Returns an empty list for an invalid socket. */
 function toDetails(socket: unknown): SocketDetails[] {
   const { id, handshake, rooms, data } = Object(socket);
   if (typeof id !== "string") return [];

@@ -144,7 +144,8 @@ export class TestClient<ListenEvents = DefaultEventsMap> {
   }
 
   /**
-   * The message and the data with which the server refused the client. `undefined` if it did not.
+   * The message and the data with which the server refused the client. `undefined` if the server
+   * did not refuse it.
    */
   get refusal(): ConnectErrorData | undefined {
     return this.#refusal;
@@ -209,7 +210,10 @@ export class TestClient<ListenEvents = DefaultEventsMap> {
     });
   }
 
-  /** Leaves the namespace and closes the connection. Resolves after the server has noticed. */
+  /**
+   * Leaves the namespace and closes the connection. Resolves after the server has handled the
+   * disconnection.
+   */
   async disconnect(): Promise<void> {
     if (this.connected) this.#send({ type: DISCONNECT, namespace: this.#namespace });
     this.#leave();

@@ -153,7 +153,7 @@ export const GUARDS: readonly Guard[] = [
   {
     bound: "Milliseconds that each attachment of a packet may take",
     file: "lib/socketio/clients.ts",
-    from: 'dispatcher.endAt("attachmentTimeout", "an attachment has not come in time"),',
+    from: 'dispatcher.endAt("attachmentTimeout", "an attachment has not arrived in time"),',
     to: "void dispatcher,",
     test: "tests/limits/slow.test.ts",
   },
