@@ -1,5 +1,5 @@
-// The packets. Socket.IO "Exchange protocol". On the wire, an EVENT or ACK with attachments has the type BINARY_EVENT
-// or BINARY_ACK. Outside the codec, it has the type EVENT or ACK.
+// Defines the types of the packets. Socket.IO "Exchange protocol". On the wire, an EVENT or ACK with attachments has
+// the type BINARY_EVENT or BINARY_ACK. Outside the codec, it has the type EVENT or ACK.
 
 import type { Bytes } from "../bytes.ts";
 
@@ -18,7 +18,7 @@ export const BINARY_EVENT = 5;
 /** The type of an acknowledgement with attachments on the wire. */
 export const BINARY_ACK = 6;
 
-/** The main namespace, which is omitted on the wire. */
+/** The name of the main namespace. The encoded packets omit this name. */
 export const MAIN_NAMESPACE = "/";
 
 /**
