@@ -69,7 +69,7 @@ import {
   XHR,
 } from "./index.ts";
 
-/** Returns the socket of a namespace, which is the path of the URL. */
+/** Returns the socket of a namespace. The path of the URL is the name of the namespace. */
 declare function client<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>(
   url?: string | URL,
   options?: ClientOptions,

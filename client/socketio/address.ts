@@ -16,7 +16,7 @@ export interface AddressOptions {
 export interface Address {
   /** The URL, always with the scheme http or https. */
   readonly url: URL;
-  /** The path as the program wrote it. The URL has an encoded path. */
+  /** The path as the program wrote it. The path in `url` is percent-encoded. */
   readonly path: string;
 }
 

@@ -1,11 +1,11 @@
-// The typed emitter of the server's and the client's public classes. Only the program's listeners use it. The
-// layers of barewire call each other's methods instead.
+// The typed emitter of the server's and the client's public classes. Only programs register listeners. The layers of
+// barewire call each other's methods instead of emitting events.
 
 import { checkFunction } from "./errors.ts";
 
 /**
- * A value whose type the program has not declared, such as an argument of a received event. This is the type that
- * JSON.parse() returns, for the same reason.
+ * A value whose type the program has not declared, such as an argument of a received event. This is the type of the
+ * result of JSON.parse(), because the compiler cannot know the type of received JSON.
  */
 export type Untyped = ReturnType<typeof JSON.parse>;
 
@@ -54,8 +54,8 @@ export type JsonArguments<Events> = "json" extends keyof Events
   : Untyped[];
 
 /**
- * The value to which emitWithAck() resolves: the first argument of the acknowledgement's callback, apart from the
- * error that timeout() adds in front.
+ * The value to which emitWithAck() resolves: the first argument of the acknowledgement's callback, not counting the
+ * error that timeout() adds as the first argument.
  */
 export type AckValue<Callback> = Callback extends (...args: infer Arguments) => unknown
   ? Arguments extends readonly [infer First, ...infer Others]
@@ -129,7 +129,7 @@ export abstract class Emitter<Events> {
    * @internal
    */
   protected registrations: Map<string, Listener | readonly Listener[]> | undefined;
-  /** The emitter that holds the listeners: this emitter or another one. @internal */
+  /** The emitter that stores the listeners of this emitter: this emitter itself or another one. @internal */
   protected registrant: Emitter<Events> = this;
 
   /**
@@ -189,7 +189,7 @@ export abstract class Emitter<Events> {
     return this.registered(event).length;
   }
 
-  /** Calls the listeners of `event`. Returns whether there were any. @internal */
+  /** Calls the listeners of `event`. Returns whether `event` has listeners. @internal */
   protected dispatch(event: string, args: readonly unknown[]): boolean {
     const listeners = this.registered(event);
     for (const listener of listeners) callListener(this, listener, args);
@@ -202,7 +202,7 @@ export abstract class Emitter<Events> {
     return typeof listeners === "function" ? [listeners] : listeners;
   }
 
-  /** Adds a listener before the existing listeners if `first`, otherwise after them. @internal */
+  /** Adds a listener before the existing listeners if `first` is `true`, otherwise after them. @internal */
   protected insert(event: string, listener: Listener, first: boolean): this {
     checkFunction(`the listener of "${event}"`, listener);
     const before = this.registered(event);
@@ -222,7 +222,7 @@ export abstract class Emitter<Events> {
     else this.registrant.registrations?.set(event, before.toSpliced(at, 1));
   }
 
-  /** Wraps a listener so that its first call removes it. @internal */
+  /** Wraps a listener so that the listener is removed when it is called. @internal */
   protected onlyOnce(event: string, listener: Listener): Listener {
     if (typeof listener !== "function") return listener;
     const once: Listener = (...args) => {
@@ -257,5 +257,5 @@ export function originalOf(listener: Listener): Listener {
 
 const NONE: readonly Listener[] = [];
 
-/** The program's listener for each wrapper of once(). off() and listeners() need it. */
+/** The program's listener for each wrapper of once(). off() and listeners() use this map. */
 const ORIGINAL = new WeakMap<Listener, Listener>();

@@ -10,7 +10,7 @@ import { ProtocolError } from "./rules.ts";
 /** Separates two packets: "the record separator character". */
 export const SEPARATOR = "\x1e";
 
-/** "The binary payload MUST be base64-encoded, and prefixed with a `b` character". */
+/** The prefix of a binary packet: "The binary payload MUST be base64-encoded, and prefixed with a `b` character". */
 const BINARY = "b";
 
 /**

@@ -18,7 +18,7 @@ import {
 import { SERVER_LIMITS } from "./check.ts";
 import { ProtocolError } from "./rules.ts";
 
-/** "timestamp extension type is assigned to extension type -1". */
+/** The extension type of timestamps: "timestamp extension type is assigned to extension type -1". */
 const TIMESTAMP = -1;
 /** The extension type that parsers for Socket.IO use for undefined, ArrayBuffers and dates. */
 const OWN_TYPE = 0;

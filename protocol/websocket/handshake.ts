@@ -95,7 +95,7 @@ export type HandshakeDecision =
       readonly rule: HandshakeRuleName;
     };
 
-// Sixteen bytes in base64 (RFC 6455 §4.1, item 7).
+// Matches sixteen bytes in base64 (RFC 6455 §4.1, item 7).
 const KEY = /^[A-Za-z0-9+/]{22}==$/;
 
 /**
