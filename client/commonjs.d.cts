@@ -1,4 +1,4 @@
-// The declarations of commonjs.cjs. TypeScript has no shorter form for a function that has types as members.
+// The declarations of commonjs.cjs. TypeScript has no shorter way to declare a function whose members include types.
 
 import {
   AckTimeoutError,

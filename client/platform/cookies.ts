@@ -69,8 +69,8 @@ export class CookieJar {
     const equals = pair.indexOf("=");
     const name = pair.slice(0, equals).trim();
     const value = pair.slice(equals + 1).trim();
-    // A control character could end the Cookie field of a request and start another field. Node also rejects a response
-    // that contains one.
+    // A control character could end the Cookie field of a request and start another field. Node's HTTP parser also
+    // rejects responses with control characters in a field.
     if (equals === -1 || name === "" || /\p{Cc}/u.test(field)) return undefined;
     let path = defaultPath(url.pathname);
     let domain = "";

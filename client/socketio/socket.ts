@@ -492,7 +492,7 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>
   /** @internal */
   onPacket(packet: Packet): void {
     if (!this.active) {
-      // The program has disconnected the socket before the server has accepted it.
+      // The program disconnected the socket before the server accepted the socket.
       if (packet.type === CONNECT) this.io.send({ type: DISCONNECT, namespace: this.nsp });
       return;
     }

@@ -25,7 +25,7 @@ export type EventArguments<Events, Event extends keyof Events> = Events[Event] e
   ? Arguments
   : never;
 
-/** The last of an event's arguments, which is the callback of its acknowledgement if the event has one. */
+/** The type of an event's last argument. If the event has an acknowledgement, this is the type of its callback. */
 export type LastArgument<Arguments extends readonly unknown[]> = Arguments extends readonly [
   ...unknown[],
   infer Last,
@@ -35,7 +35,7 @@ export type LastArgument<Arguments extends readonly unknown[]> = Arguments exten
     ? Any
     : never;
 
-/** An event's arguments without the last, which is the callback of its acknowledgement. */
+/** The types of an event's arguments without the last argument, which is the callback of the acknowledgement. */
 export type AllButLast<Arguments extends readonly unknown[]> = Arguments extends readonly [
   ...infer Others,
   unknown,
@@ -74,14 +74,20 @@ type IsError<Type> = 0 extends 1 & Type
     ? true
     : false;
 
-/** The same events after timeout(): the callback of an acknowledgement receives an error, or `null`, first. */
+/**
+ * The events after a call of timeout(): the callback of an acknowledgement receives an error, or `null`, as its first
+ * argument.
+ */
 export type WithTimeout<Events> = {
   [Event in keyof Events]: Events[Event] extends (...args: infer Arguments) => infer Result
     ? (...args: ErrorFirst<Arguments>) => Result
     : never;
 };
 
-/** The same events in a broadcast: the callback receives an error, or `null`, and then a list of all responses. */
+/**
+ * The events in a broadcast: the callback of an acknowledgement receives an error, or `null`, and then a list of all
+ * responses.
+ */
 export type WithResponses<Events> = {
   [Event in keyof Events]: Events[Event] extends (...args: infer Arguments) => infer Result
     ? (...args: Responses<Arguments>) => Result

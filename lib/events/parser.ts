@@ -45,7 +45,7 @@ export interface ParserDecoder {
 
 /** Encodes packets to messages, and creates the decoders of connections. */
 export interface PacketCodec {
-  /** Returns the messages of a packet in order. Nothing may be sent between them. */
+  /** Returns the messages of a packet in order. No other message may be sent between them. */
   encode(packet: Packet): readonly (string | Bytes)[];
   /** Creates a decoder for one connection. */
   createDecoder(): PacketDecoder;

@@ -35,7 +35,7 @@ export type Packet =
   | AckPacket
   | ConnectErrorPacket;
 
-/** Connects a client to a namespace, or is the response of the server. */
+/** A packet that connects a client to a namespace, or the response of the server. */
 export interface ConnectPacket {
   /** The packet type. */
   readonly type: typeof CONNECT;
@@ -45,7 +45,7 @@ export interface ConnectPacket {
   readonly data?: object | undefined;
 }
 
-/** Disconnects a client from a namespace. */
+/** A packet that disconnects a client from a namespace. */
 export interface DisconnectPacket {
   /** The packet type. */
   readonly type: typeof DISCONNECT;
@@ -77,7 +77,7 @@ export interface AckPacket {
   readonly id: number;
 }
 
-/** Refuses to connect a client to a namespace. */
+/** A packet that refuses to connect a client to a namespace. */
 export interface ConnectErrorPacket {
   /** The packet type. */
   readonly type: typeof CONNECT_ERROR;

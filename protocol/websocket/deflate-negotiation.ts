@@ -112,7 +112,7 @@ function agree(offer: Received, preferences: DeflatePreferences): DeflateParamet
 }
 
 /**
- * Returns permessage-deflate for the response of a server (RFC 7692 §7.1).
+ * Returns the extension permessage-deflate for the response of a server (RFC 7692 §7.1).
  *
  * The response omits a window of 15 bits, because 15 is the default. There is one exception: if the offer contained
  * `server_max_window_bits`, the response contains this parameter too. RFC 7692 §7.1.2.1: "A server accepts an extension
@@ -150,8 +150,8 @@ export function canCompress(windowBits: number): boolean {
 }
 
 /**
- * Returns permessage-deflate for the offer of a client (RFC 7692 §7.1). The offer allows the server to choose any
- * window for the client.
+ * Returns the extension permessage-deflate for the offer of a client (RFC 7692 §7.1). The offer allows the server to
+ * choose any window for the client.
  *
  * @param preferences the preferences of the client
  */
@@ -175,8 +175,9 @@ export function deflateOffer(preferences: DeflatePreferences): Extension {
 }
 
 /**
- * Returns the parameters in the response of a server to deflateOffer(). Returns `undefined` if the client
- * must fail the connection (RFC 7692 §5, §7). The client's window may be too small for zlib, see canCompress().
+ * Returns the parameters in the response of a server to the offer that deflateOffer() returned. Returns `undefined` if
+ * the client must fail the connection (RFC 7692 §5, §7). The client's window may be too small for zlib, see
+ * canCompress().
  *
  * @param response the extension in the response
  * @param preferences the preferences with which deflateOffer() was called

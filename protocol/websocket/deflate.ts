@@ -1,4 +1,4 @@
-// The parts of permessage-deflate that need no zlib: the four bytes that the sender removes and the receiver
+// Implements the parts of permessage-deflate that need no zlib: the four bytes that the sender removes and the receiver
 // appends, and the sliding window of earlier messages (RFC 7692 §7.2).
 
 import { allocateUnfilled, type Bytes, concat, EMPTY } from "../bytes.ts";
