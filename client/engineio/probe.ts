@@ -1,5 +1,5 @@
-// Tests whether the server can be reached over a WebSocket, while polling still carries the packets. Engine.IO
-// "Upgrade".
+// Tests whether the server can be reached over a WebSocket, while polling still carries the packets.
+// Engine.IO "Upgrade".
 //
 //   asking ── "3probe" ──▶ answered ── upgrade() ──▶ upgraded
 //     └── anything else ──▶ onProbeFailed()

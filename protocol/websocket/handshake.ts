@@ -137,8 +137,8 @@ export function decideHandshake(
 
 /**
  * Checks the items of RFC 6455 §4.2.1 in their order. Returns the first broken rule, or `undefined`. Node joins the
- * values of duplicate key or version fields with a comma. The result is an invalid key or version (RFC 6455 §11.3.1,
- * §11.3.5).
+ * values of duplicate key or version fields with a comma. The result is an invalid key or version
+ * (RFC 6455 §11.3.1, §11.3.5).
  */
 function brokenRule({
   method,
