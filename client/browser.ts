@@ -23,7 +23,10 @@ const BROWSER = createBrowserPlatform(standardCodec);
 /** The version of the Socket.IO protocol that the client implements. */
 export const protocol = 5;
 
-/** The connection to a server, which the sockets of several namespaces share, with its reconnection. */
+/**
+ * Manages the connection to a server. Opens the connection, reconnects if the connection is lost, and shares it among
+ * the sockets of several namespaces.
+ */
 export class Manager extends AnyManager {
   /** @param url the URL of the server. Default: the server that the options name, or the server of the page */
   constructor(url?: string | URL, options?: ManagerOptions);
@@ -34,8 +37,8 @@ export class Manager extends AnyManager {
 }
 
 /**
- * Returns the socket of a namespace, which is the path of the URL. Default: the main namespace of the page's
- * server.
+ * Returns the socket of a namespace. The path of the URL is the name of the namespace. Default: the main namespace of
+ * the page's server.
  */
 export const io: Lookup<typeof Manager> = createLookup(Manager, page);
 /** The same as io(). */

@@ -1,4 +1,4 @@
-// The declarations of commonjs.cjs. TypeScript has no shorter form for a function that has types as members.
+// The declarations of commonjs.cjs. TypeScript has no shorter way to declare a function whose members include types.
 
 import {
   AckTimeoutError,
@@ -69,7 +69,7 @@ import {
   XHR,
 } from "./index.ts";
 
-/** Returns the socket of a namespace, which is the path of the URL. */
+/** Returns the socket of a namespace. The path of the URL is the name of the namespace. */
 declare function client<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>(
   url?: string | URL,
   options?: ClientOptions,

@@ -1,4 +1,5 @@
-// The entry point of the classic script, which defines a global function `io` as socket.io-client does.
+// The entry point of the classic script. The script defines a global function `io`, as the script of socket.io-client
+// does.
 
 import { AckTimeoutError, DisconnectedError } from "../lib/events/errors.ts";
 import { io, protocol, RefusedError } from "./browser.ts";

@@ -1,5 +1,5 @@
 /**
- * `barewire/client`: a client for Socket.IO servers since version 3.0, in Node and in browsers.
+ * `barewire/client` is a client for Socket.IO servers of version 3.0 or later. It runs in Node and in browsers.
  *
  * ```ts
  * import { io } from "barewire/client";
@@ -42,7 +42,7 @@ export {
   type EnginePacket,
 } from "./engineio/engine.ts";
 export type { EngineOptions, TransportName } from "./engineio/options.ts";
-// The transports, by the names that socket.io-client exports.
+// The transports are exported under the names that socket.io-client uses.
 export {
   PollingTransport as Fetch,
   PollingTransport as NodeXHR,
@@ -87,7 +87,10 @@ export type { ManagerEvents, ManagerEvents as ManagerReservedEvents, ManagerOpti
 /** The version of the Socket.IO protocol that the client implements. */
 export const protocol = 5;
 
-/** The connection to a server, which the sockets of several namespaces share, with its reconnection. */
+/**
+ * Manages the connection to a server. Opens the connection, reconnects if the connection is lost, and shares it among
+ * the sockets of several namespaces.
+ */
 export class Manager extends AnyManager {
   /**
    * Creates a manager, and connects unless the option `autoConnect` is `false`.
@@ -120,8 +123,8 @@ export class Manager extends AnyManager {
 const HERE = "http://localhost";
 
 /**
- * Returns the socket of a namespace, which is the path of the URL, and connects to the server if necessary. Sockets of
- * different namespaces of a server share one connection.
+ * Returns the socket of a namespace, and connects to the server if necessary. The path of the URL is the name of the
+ * namespace. Sockets for different namespaces of a server share one connection.
  *
  * @example
  * const socket = io("http://localhost:3000/chat", { auth: { token: "secret" } });

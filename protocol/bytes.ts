@@ -1,4 +1,5 @@
-// Reads and writes numbers and text in bytes. This is the only file of `protocol/` that uses Node's Buffer.
+// Reads numbers and text from byte arrays, and writes them to byte arrays. This is the only file of `protocol/` that
+// uses Node's Buffer.
 
 import { Buffer, isUtf8 } from "node:buffer";
 
@@ -12,7 +13,7 @@ export function byteAt(bytes: Bytes, i: number): number {
   return bytes[i] as number;
 }
 
-/** Returns the word at index `i`. The caller has checked that the word exists. */
+/** Returns the 32-bit word at index `i`. The caller has checked that the word exists. */
 export function wordAt(words: Uint32Array, i: number): number {
   return words[i] as number;
 }
@@ -45,8 +46,9 @@ export function concat(pieces: readonly Bytes[]): Bytes {
 }
 
 /**
- * Copies bytes into memory that no other bytes share. Buffer's `slice()` would return a view, and
- * Buffer.allocUnsafe() would return a part of Node's pool.
+ * Copies `bytes` into newly allocated memory, which no other array uses. Buffer's `slice()` would
+ * return a view of the old memory, and Buffer.allocUnsafe() would return a part of Node's shared
+ * pool.
  */
 export function copy(bytes: Bytes): Bytes {
   const own = Buffer.allocUnsafeSlow(bytes.length);
@@ -55,8 +57,8 @@ export function copy(bytes: Bytes): Bytes {
 }
 
 /**
- * Returns bytes in the type that applications receive: in Node the same bytes, a Buffer, and in browsers an
- * ArrayBuffer.
+ * Returns `bytes` in the type that applications receive. In Node, this is the same object, usually a Buffer. In
+ * browsers, it is an ArrayBuffer.
  */
 export function asGiven(bytes: Bytes): Bytes | ArrayBufferLike {
   return bytes;
@@ -121,10 +123,10 @@ export function encodeBase64(bytes: Bytes): string {
 
 /** Decodes base64 with padding (RFC 4648 §4). Returns `undefined` if `text` is invalid. */
 export function decodeBase64(text: string): Bytes | undefined {
-  // Buffer also accepts base64url, and reads the low byte of characters beyond ASCII.
+  // Buffer also accepts base64url, and uses only the low byte of a non-ASCII character.
   if (text.length % 4 !== 0 || NOT_BASE64.test(text)) return undefined;
   const bytes = Buffer.from(text, "base64");
-  // Buffer skips invalid characters. The result is then shorter than expected.
+  // Buffer stops at a misplaced "=". The result is then shorter than expected.
   const padding = text.endsWith("==") ? 2 : text.endsWith("=") ? 1 : 0;
   return bytes.length === (text.length / 4) * 3 - padding ? bytes : undefined;
 }

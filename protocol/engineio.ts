@@ -1,6 +1,6 @@
 /**
- * `barewire/protocol/engineio` encodes and decodes Engine.IO 4, and Engine.IO 3 as `revision3`. It uses no sockets,
- * clocks or random numbers.
+ * `barewire/protocol/engineio` encodes and decodes Engine.IO 4. Its member `revision3` encodes and decodes Engine.IO 3.
+ * The module uses no sockets, clocks or random numbers.
  *
  * @module barewire/protocol/engineio
  */

@@ -2,8 +2,8 @@
 // the body of an Engine.IO POST request.
 //
 // Rule: the buffer is never larger than the received bytes plus one block, however small the sender
-// makes the fragments. Therefore the bytes are copied into blocks. Neither the network's chunks nor
-// one object for each frame are kept.
+// makes the fragments. Therefore the bytes are copied into blocks. The buffer does not keep the
+// chunks that the network delivered, and does not keep an object for each frame.
 
 import { allocateUnfilled, type Bytes, concat, EMPTY } from "./bytes.ts";
 
@@ -52,7 +52,7 @@ export class Fragments {
     this.#used = 0;
   }
 
-  // A new block has room for all bytes that are known to come, and is at least as large as all earlier blocks
+  // A new block has room for all bytes that are known to follow, and is at least as large as all earlier blocks
   // together, up to LARGEST_BLOCK. Therefore a message of many small frames needs few blocks.
   #grow(announced: number): void {
     if (this.#used > 0) this.#full.push(this.#block);

@@ -1,5 +1,6 @@
-// The client's side of one Engine.IO connection: the handshake, the current transport, the upgrade to another
-// transport, and the heartbeat. Engine.IO "Handshake" to "Upgrade". states.ts has the states.
+// Implements the client's side of one Engine.IO connection: the handshake, the current transport, the upgrade to
+// another transport, and the heartbeat. states.ts defines the states of the connection. Engine.IO "Handshake" to
+// "Upgrade".
 
 import { ClientEmitter } from "../../lib/events/component-emitter.ts";
 import type { Bytes } from "../../protocol/bytes.ts";
@@ -123,15 +124,17 @@ export interface EngineEvents {
   close: (reason: CloseReason, details?: DisconnectDetails) => void;
 }
 
-/** The layer above an engine: a manager. */
+/** The methods of a manager that an engine calls. */
 export interface EngineSink {
-  /** The connection is open. */
+  /** Called when the connection is open. */
   onOpen(): void;
-  /** A message was received. If this method throws, the connection is closed with the reason "parse error". */
+  /**
+   * Called when a message is received. If this method throws, the connection is closed with the reason "parse error".
+   */
   onMessage(data: string | Bytes): void;
-  /** A ping of the server was received and answered. */
+  /** Called after a ping of the server was received and answered. */
   onPing(): void;
-  /** The connection is closed. If the connection was never open, `error` is the cause. */
+  /** Called when the connection is closed. If the connection was never open, `error` is the cause. */
   onClose(reason: CloseReason, details?: DisconnectDetails, error?: Error): void;
 }
 
@@ -157,19 +160,19 @@ const OURS: readonly TransportClass[] = [PollingTransport, WebSocketTransport];
 const DEFAULT_TRANSPORT_TIMEOUT = 10_000;
 
 /**
- * The largest number of packets in one payload. A server in Python rejects a larger payload, and its packets are
- * lost.
+ * The largest number of packets in one payload. The server of python-engineio rejects a payload with more packets, and
+ * these packets are lost.
  */
 const MOST_PACKETS = 16;
 
-// Whether the last connection used a WebSocket. Read by the option `rememberUpgrade`.
+// Whether the last connection used a WebSocket. The option `rememberUpgrade` needs this information.
 let upgradedBefore = false;
 
 /** One connection to a server. A manager creates another engine for each reconnection. Engine.IO "Handshake". */
 export class Engine extends ClientEmitter<EngineEvents> implements ProbeSink {
   /** The id of the session. `undefined` before the handshake and after the end of the connection. */
   id: string | undefined;
-  /** The current transport. Changes with an upgrade. */
+  /** The current transport. An upgrade replaces the transport. */
   transport: Transport;
 
   private readonly platform: Platform;
@@ -186,7 +189,8 @@ export class Engine extends ClientEmitter<EngineEvents> implements ProbeSink {
   private queue: (string | Bytes)[] = [];
   private attemptTimer: ReturnType<typeof setTimeout> | undefined;
   private heartbeatTimer: ReturnType<typeof setTimeout> | undefined;
-  // From the open packet: the longest time between two pings, in milliseconds, and the longest payload, in bytes.
+  // The limits in the open packet: the longest time between two pings, in milliseconds, and the longest payload, in
+  // bytes.
   private heartbeatDelay = Number.POSITIVE_INFINITY;
   private maxPayload = Number.POSITIVE_INFINITY;
   private pingDue = Number.POSITIVE_INFINITY;
@@ -294,14 +298,14 @@ export class Engine extends ClientEmitter<EngineEvents> implements ProbeSink {
     }
   }
 
-  /** Changes the state. Returns false where the event cannot happen in this state. */
+  /** Changes the state. Returns `false` if the event cannot happen in the current state. */
   private advance(event: EngineEvent): boolean {
     const next = nextEngineState(this.state, event);
     if (next !== undefined) this.state = next;
     return next !== undefined;
   }
 
-  // Opening.
+  // The methods below open the connection.
 
   private attempt(): void {
     const other = this.options.tryAllTransports && this.untried.length > 0;
@@ -342,7 +346,7 @@ export class Engine extends ClientEmitter<EngineEvents> implements ProbeSink {
     return `${scheme}//${host}${path.replace(/\/$/, "")}${slash}?${fields}`;
   }
 
-  // What the transport reports.
+  // The methods below handle the calls of the transport.
 
   /** @internal */
   onOpen(): void {}
@@ -353,7 +357,7 @@ export class Engine extends ClientEmitter<EngineEvents> implements ProbeSink {
     try {
       this.onPacket(packetOf(data));
     } catch (error) {
-      // A ProtocolError, or any error of a user-supplied parser.
+      // The error is a ProtocolError, or any error of a user-supplied parser.
       this.onLost("parse error", { description: `${error}`, context: error });
     }
   }
@@ -446,7 +450,7 @@ export class Engine extends ClientEmitter<EngineEvents> implements ProbeSink {
     this.sink?.onClose(reason, details, this.failure);
   }
 
-  // Sending.
+  // The methods below send packets.
 
   private push(packet: string | Bytes): void {
     this.queue.push(packet);
@@ -460,19 +464,23 @@ export class Engine extends ClientEmitter<EngineEvents> implements ProbeSink {
     this.transport.send(batch);
   }
 
-  /** Returns how many packets of the queue to send in one payload: at least one, whatever its length. */
+  /**
+   * Returns how many packets of the queue to send in one payload. The payload contains at least one packet, even if
+   * this packet is too long.
+   */
   private batchLength(): number {
     if (this.transport.name !== "polling") return this.queue.length;
     let length = 0;
     for (const [index, packet] of this.queue.entries()) {
-      // An upper bound. A UTF-16 unit has at most three bytes in UTF-8, and a byte fewer than three in base64.
+      // This is an upper bound of the encoded length. A UTF-16 code unit has at most three bytes in UTF-8. A byte has
+      // fewer than three characters in base64.
       length += packet.length * 3 + 4;
       if (index === MOST_PACKETS || (index > 0 && length > this.maxPayload)) return index;
     }
     return this.queue.length;
   }
 
-  // The heartbeat. Engine.IO "Heartbeat".
+  // The methods below implement the heartbeat. Engine.IO "Heartbeat".
 
   private awaitPing(): void {
     clearTimeout(this.heartbeatTimer);
@@ -490,7 +498,7 @@ export class Engine extends ClientEmitter<EngineEvents> implements ProbeSink {
     return overdue;
   }
 
-  // The upgrade. Engine.IO "Upgrade".
+  // The methods below implement the upgrade. Engine.IO "Upgrade".
 
   private tryUpgrade(upgrades: readonly string[]): void {
     if (this.options.upgrade === false || this.transport.name !== "polling") return;
@@ -517,7 +525,10 @@ export class Engine extends ClientEmitter<EngineEvents> implements ProbeSink {
     this.dispatch("upgradeError", [new ConnectError(`probe error: ${description}`)]);
   }
 
-  /** Changes to the transport of the probe, after the polling transport has finished its requests. */
+  /**
+   * Replaces the polling transport with the transport of the probe. Called after the polling transport has finished its
+   * requests.
+   */
   private onPaused(probe: Probe): void {
     if (!this.advance("upgrade")) return;
     this.probe = undefined;
@@ -534,7 +545,7 @@ export class Engine extends ClientEmitter<EngineEvents> implements ProbeSink {
   }
 
   private timer(callback: () => void, delay: number): ReturnType<typeof setTimeout> | undefined {
-    // Node and browsers call a timer with a longer delay at once.
+    // With a longer delay, Node and browsers would call the function immediately.
     if (delay > 0x7fffffff) return undefined;
     const timer = setTimeout(callback, delay);
     if (this.options.autoUnref) this.platform.unref?.(timer);

@@ -23,7 +23,7 @@ export interface EngineOptions {
   readonly tryAllTransports?: boolean;
   /**
    * How long one transport may take to open, in milliseconds. Default: 10,000 if `tryAllTransports` is set and another
-   * transport is left, otherwise no limit.
+   * transport remains to be tried, otherwise no limit.
    */
   readonly transportTimeout?: number;
   /** Upgrade a connection from polling to WebSocket if the server supports WebSockets. Default: `true`. */
@@ -49,7 +49,8 @@ export interface EngineOptions {
   /** Send bytes as base64 text, also over a WebSocket. Default: `false`. */
   readonly forceBase64?: boolean;
   /**
-   * Options that replace the others for one transport, by the name of the transport. Default: none.
+   * Options for a single transport, by the name of the transport. For this transport, they replace the other options of
+   * the same name. Default: none.
    *
    * @example
    * const socket = io("http://localhost:3000", {
@@ -69,11 +70,14 @@ export interface EngineOptions {
    * with later requests. Default: `false`.
    */
   readonly withCredentials?: boolean;
-  /** Add a random field to the query of each request, so that no cache answers. Default: `true` for polling only. */
+  /**
+   * Add a random field to the query of each request, so that no cache answers the request. Default: `true` for polling
+   * only.
+   */
   readonly timestampRequests?: boolean;
   /** The name of the random field that `timestampRequests` adds. Default: `"t"`. */
   readonly timestampParam?: string;
-  /** How long a request of polling may take, in milliseconds. 0 means no limit. Default: 0. */
+  /** How long an HTTP request of the polling transport may take, in milliseconds. 0 means no limit. Default: 0. */
   readonly requestTimeout?: number;
   /** The subprotocols that the WebSocket offers to the server. Default: none. */
   readonly protocols?: string | readonly string[];

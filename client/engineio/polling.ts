@@ -1,5 +1,5 @@
-// The transport over HTTP requests. A GET receives packets, and the server answers when it has packets. A POST sends
-// packets. Engine.IO "HTTP long-polling".
+// Implements the transport over HTTP requests. A GET request receives packets: the server sends the response when it
+// has packets. A POST request sends packets. Engine.IO "HTTP long-polling".
 
 import type { Bytes } from "../../protocol/bytes.ts";
 import { CLOSE, encodePacket } from "../../protocol/engineio/packet.ts";
@@ -18,7 +18,7 @@ export class PollingTransport implements Transport {
   readonly #link: Link;
   readonly #sink: TransportSink;
   #state: "opening" | "open" | "paused" | "closed" = "opening";
-  // The requests without a response so far.
+  // The requests that have no response yet.
   readonly #calls = new Set<PlatformCall>();
   #polling: Promise<void> | undefined;
   #posting: Promise<void> | undefined;
@@ -95,8 +95,8 @@ export class PollingTransport implements Transport {
   }
 
   /**
-   * Sends a request and returns the body of the response. If there is no response with status 200, reports the
-   * loss.
+   * Sends a request and returns the body of the response. If there is no response with status 200, calls onLost() of
+   * the sink and returns `undefined`.
    */
   async #answer(posted?: string): Promise<string | undefined> {
     let context: unknown;

@@ -1,4 +1,5 @@
-// Tests whether a WebSocket reaches the session, while polling still carries the packets. Engine.IO "Upgrade".
+// Tests whether the server can be reached over a WebSocket, while polling still carries the packets.
+// Engine.IO "Upgrade".
 //
 //   asking ── "3probe" ──▶ answered ── upgrade() ──▶ upgraded
 //     └── anything else ──▶ onProbeFailed()
@@ -19,17 +20,17 @@ import type {
   TransportSink,
 } from "./transport.ts";
 
-/** The layer above a probe: an engine. */
+/** The methods of an engine that a probe calls. */
 export interface ProbeSink extends TransportSink {
-  /** The server has answered the probe. */
+  /** Called when the server has answered the probe. */
   onProbeAnswered(probe: Probe): void;
-  /** The transport could not be opened, or the server did not answer the probe as specified. */
+  /** Called when the transport could not be opened, or the server did not answer the probe as specified. */
   onProbeFailed(description: string): void;
 }
 
 type ProbeState = "asking" | "answered" | "upgraded";
 
-/** A new transport until the upgrade, and then the link between this transport and the engine. */
+/** Tests a new transport. After the upgrade, passes the calls of the new transport to the engine. */
 export class Probe implements TransportSink {
   readonly transport: Transport;
   readonly #sink: ProbeSink;
@@ -69,7 +70,8 @@ export class Probe implements TransportSink {
     } else if (this.#state === "asking") {
       this.#sink.onProbeFailed("the server did not answer the probe");
     }
-    // In `answered`, packets are ignored. The server must not send a packet here before it receives the upgrade packet.
+    // In the state `answered`, packets are ignored. The server must not send a packet over the new transport before it
+    // receives the upgrade packet.
   }
 
   onWritable(): void {

@@ -4,8 +4,8 @@
 export type Query = Readonly<Record<string, unknown>> | string;
 
 /**
- * Returns the fields of a query. In a text, "+" and a second "=" are kept, so that base64 is not changed. Only the
- * encoding of HTML forms uses "+" for a space.
+ * Returns the fields of a query. In a text, "+" and a second "=" keep their meaning, so that a value in base64 is not
+ * changed. Only the encoding of HTML forms uses "+" for a space.
  */
 export function queryFields(query: Query): Readonly<Record<string, unknown>> {
   if (typeof query !== "string") return query;

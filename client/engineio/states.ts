@@ -28,7 +28,7 @@
 // the upgrade: the server has stopped sending over polling, so the queue can be sent only over the new transport. For
 // the same reason, the loss of either transport in `upgrading` is the loss of the connection.
 
-/** A state of the drawing above. */
+/** A state in the diagram above. */
 export type EngineState =
   | "opening"
   | "open"
@@ -56,7 +56,7 @@ export type EngineEvent =
   /** The transport or the heartbeat has failed, or the server has closed the connection. */
   | "lost";
 
-/** The state of a connection, by the names of engine.io-client. */
+/** The state of a connection, with the names that engine.io-client uses. */
 export type ReadyState = "opening" | "open" | "closing" | "closed";
 
 // biome-ignore format: aligned table
@@ -80,12 +80,12 @@ const READY_STATES: Readonly<Record<EngineState, ReadyState>> = {
   closed: "closed",
 };
 
-/** Returns the state after `event`, or `undefined` where the event cannot happen. */
+/** Returns the state after `event`, or `undefined` if `event` cannot happen in `state`. */
 export function nextEngineState(state: EngineState, event: EngineEvent): EngineState | undefined {
   return NEXT[state][event];
 }
 
-/** Returns the name of a state in engine.io-client. */
+/** Returns the name that engine.io-client uses for a state. */
 export function readyStateOf(state: EngineState): ReadyState {
   return READY_STATES[state];
 }

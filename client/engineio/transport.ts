@@ -1,5 +1,5 @@
-// The interface of the client's transports, which polling.ts and websocket.ts implement, and the interface of the
-// layer above, whose methods a transport calls.
+// Defines the interface of the client's transports, which polling.ts and websocket.ts implement. Also defines the
+// methods that a transport calls: those of its sink, which is an engine or a probe.
 
 import type { Bytes } from "../../protocol/bytes.ts";
 import type { PlatformCall, PlatformWebSocket } from "../platform/network.ts";
@@ -18,15 +18,18 @@ export interface Transport {
   readonly name: string;
   /** Whether send() may be called now. */
   readonly writable: boolean;
-  /** Opens the transport. Reports onOpen() or onLost() to the sink. */
+  /** Opens the transport. The transport then calls onOpen() or onLost() of its sink. */
   open(): void;
   /**
-   * Sends packets. Called only while `writable`. Reports onWritable() when more packets can be sent.
+   * Sends packets. Called only while `writable` is `true`. The transport calls onWritable() of its sink when more
+   * packets can be sent.
    *
    * @param packets encoded text packets, and the bytes of binary messages
    */
   send(packets: readonly (string | Bytes)[]): void;
-  /** Closes the transport, and tells the server if possible. Nothing is reported to the sink afterwards. */
+  /**
+   * Closes the transport, and informs the server if possible. Afterwards the transport calls no methods of its sink.
+   */
   close(): void;
   /**
    * Stops the transport before an upgrade. No new request is sent.
@@ -36,7 +39,7 @@ export interface Transport {
   pause(done: () => void): void;
 }
 
-/** Creates a transport's requests. Each request has the current URL of the session. */
+/** Creates the HTTP requests and WebSockets of a transport, with the current URL of the session. */
 export interface Link {
   /**
    * Sends an HTTP request.
@@ -56,27 +59,29 @@ export interface TransportClass {
    * Creates a transport for one connection.
    *
    * @param link creates the requests of the transport
-   * @param sink the layer above, whose methods the transport calls
+   * @param sink the engine or probe whose methods the transport calls
    */
   new (link: Link, sink: TransportSink): Transport;
   /** The prototype. Its `name` is read before an instance is created. */
   readonly prototype: Transport;
 }
 
-/** The layer above a transport: an engine or a probe. */
+/** The methods of an engine or a probe that a transport calls. */
 export interface TransportSink {
-  /** The transport is open. The polling transport does not call this method, because it needs no opening. */
+  /**
+   * Called when the transport is open. The polling transport does not call this method, because nothing must be opened.
+   */
   onOpen(): void;
   /**
-   * A packet was received. Engine.IO "Packet encoding".
+   * Called when a packet is received. Engine.IO "Packet encoding".
    *
    * @param data an encoded text packet, or the bytes of a binary message
    */
   onMessage(data: string | Bytes): void;
-  /** The transport has become writable. */
+  /** Called when the transport becomes writable. */
   onWritable(): void;
   /**
-   * The transport was lost, or could not be opened.
+   * Called when the transport was lost, or could not be opened.
    *
    * @param reason the reason for the "disconnect" event
    * @param details further details for the "disconnect" event

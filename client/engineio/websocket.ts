@@ -1,5 +1,5 @@
-// The transport over a WebSocket. Each message is one packet, and bytes are sent without encoding.
-// Engine.IO "WebSocket".
+// Implements the transport over a WebSocket. Each WebSocket message contains one packet. Bytes are
+// sent as a binary message, unless the option `forceBase64` is set. Engine.IO "WebSocket".
 
 import type { Bytes } from "../../protocol/bytes.ts";
 import { encodePayload } from "../../protocol/engineio/payload.ts";

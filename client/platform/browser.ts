@@ -4,8 +4,8 @@ import type { EngineOptions } from "../engineio/options.ts";
 import type { PlatformCall, PlatformOptionTable } from "./network.ts";
 import type { Platform } from "./platform.ts";
 
-// The globals of a page that this file uses. They are declared here because the sources are compiled for Node.
-// Either may be missing in workers, in React Native, and on servers that render pages.
+// The globals of a page that this file uses. They are declared here because the sources are compiled for Node. Each of
+// them may be missing in workers, in React Native, and on servers that render pages.
 declare const addEventListener:
   | ((name: string, listener: () => void, options: { readonly signal: AbortSignal }) => void)
   | undefined;
@@ -51,7 +51,7 @@ function request(url: string, body: string | undefined, options: EngineOptions):
   return { response, abort };
 }
 
-/** Adds listeners to the window: each key is the name of an event. Returns a function that removes them. */
+/** Adds listeners to the window: each key is the name of an event. Returns a function that removes the listeners. */
 function listen(listeners: Readonly<Record<string, () => void>>): () => void {
   const controller = new AbortController();
   if (typeof addEventListener === "function") {

@@ -17,7 +17,7 @@ export function copy(bytes: Bytes): Bytes {
   return new Uint8Array(bytes);
 }
 
-/** Returns bytes in the form in which a program receives them. */
+/** Returns `bytes` as an ArrayBuffer, the type that a program receives. */
 export function asGiven(bytes: Bytes): ArrayBufferLike {
   return bytes.byteLength === bytes.buffer.byteLength ? bytes.buffer : copy(bytes).buffer;
 }
@@ -62,7 +62,7 @@ export function decodeUtf8(bytes: Bytes): string | undefined {
 
 export function encodeBase64(bytes: Bytes): string {
   let text = "";
-  // In slices, because browsers limit the number of arguments of a call.
+  // The bytes are converted in slices, because browsers limit the number of arguments of a call.
   for (let at = 0; at < bytes.length; at += 8192) {
     text += String.fromCharCode(...bytes.subarray(at, at + 8192));
   }
@@ -79,7 +79,7 @@ export function decodeBase64(text: string): Bytes | undefined {
   }
 }
 
-/** Returns new bytes for a caller that overwrites all of them. */
+/** Returns a new array. The caller overwrites all its bytes. */
 export function allocateUnfilled(length: number): Bytes {
   return new Uint8Array(length);
 }

@@ -21,7 +21,7 @@ const LONGEST_COOKIE = 8192;
 /** The cookies of one manager. */
 export class CookieJar {
   readonly #now: () => number;
-  // By name, domain and path (RFC 6265 §5.3, item 11), the oldest first.
+  // The cookies by name, domain and path (RFC 6265 §5.3, item 11), the oldest first.
   readonly #cookies = new Map<string, Cookie>();
 
   /** @param now returns the time, in milliseconds since 1970. Default: Date.now */
@@ -30,7 +30,7 @@ export class CookieJar {
   }
 
   /**
-   * Stores the cookies of a response, and removes those that the response expires.
+   * Stores the cookies of a response, and removes the cookies that the response marks as expired.
    *
    * @param url the URL of the request
    * @param fields the values of the response's Set-Cookie fields. Default: none
@@ -69,7 +69,8 @@ export class CookieJar {
     const equals = pair.indexOf("=");
     const name = pair.slice(0, equals).trim();
     const value = pair.slice(equals + 1).trim();
-    // A control character could end the Cookie field and start another field. Node accepts none in a response.
+    // A control character could end the Cookie field of a request and start another field. Node's HTTP parser also
+    // rejects responses with control characters in a field.
     if (equals === -1 || name === "" || /\p{Cc}/u.test(field)) return undefined;
     let path = defaultPath(url.pathname);
     let domain = "";
@@ -112,7 +113,7 @@ function defaultPath(pathname: string): string {
   return end <= 0 ? "/" : pathname.slice(0, end);
 }
 
-/** Returns whether the path of a request is below a cookie's path. RFC 6265 §5.1.4. */
+/** Returns whether the path of a request is the path of a cookie, or is below it. RFC 6265 §5.1.4. */
 function pathMatches(pathname: string, path: string): boolean {
   if (pathname === path) return true;
   return pathname.startsWith(path.endsWith("/") ? path : `${path}/`);

@@ -34,9 +34,9 @@ export interface PlatformResponse {
 
 /** A request of the polling transport. */
 export interface PlatformCall {
-  /** Rejects if there is no valid response. */
+  /** Resolves to the response. Rejects if there is no valid response. */
   readonly response: Promise<PlatformResponse>;
-  /** Aborts the request. `response` rejects. */
+  /** Aborts the request. Then `response` rejects. */
   abort(): void;
 }
 
@@ -55,8 +55,8 @@ export interface PerMessageDeflateOptions {
  */
 export interface PlatformOptions {
   /**
-   * Creates the connections, such as connections through a proxy. An agent of node:https for https URLs, otherwise an
-   * agent of node:http. Default: a new connection for each request.
+   * The agent that creates the connections, for example through a proxy: an agent of node:https for https URLs,
+   * otherwise an agent of node:http. Default: a new connection for each request.
    *
    * @example
    * import { Agent } from "node:http";

@@ -50,9 +50,9 @@ function connectionOptions(options: PlatformOptions): RequestOptions {
   return Object.fromEntries(given.map((name) => [name, options[name]]));
 }
 
-// Each request has its own connection. A server or a proxy may close a kept connection while the client sends the
-// next request. Then the client does not know whether the server has received the request, and RFC 9110 §9.2.2
-// forbids sending a POST again. TLS sessions are resumed.
+// Each request opens a new connection. A server or a proxy may close a persistent connection while the client sends the
+// next request. Then the client does not know whether the server has received the request, and RFC 9110 §9.2.2 forbids
+// sending a POST again. The agents resume TLS sessions, so that new connections are cheaper.
 const AGENTS = { "http:": new HttpAgent(), "https:": new HttpsAgent() };
 
 const DEFAULT_MAX_PAYLOAD = 100 * 1024 * 1024;
@@ -105,13 +105,13 @@ class Call implements PlatformCall {
     try {
       request = this.#createRequest(url, body, headers);
     } catch (error) {
-      // For example, an invalid header field, or a redirect to a scheme that the agent does not support.
+      // The cause may be an invalid header field, or a redirect to a scheme that the agent does not support.
       this.#fail(error);
       return;
     }
     this.#request = request;
     if (this.#options.autoUnref === true) request.on("socket", unref);
-    // The request is not sent again. The server may have received the POST, or may have answered the GET.
+    // The request is not sent again, because the server may have received the POST, or may have answered the GET.
     request.on("error", (error) => this.#settle.reject(error));
     request.on("upgrade", (_, socket) => {
       socket.destroy();
@@ -121,7 +121,7 @@ class Call implements PlatformCall {
     request.end(body);
   }
 
-  /** Throws the error of node:http if the URL, the agent or a header field is invalid. */
+  /** Creates a request. Throws the error of node:http if the URL, the agent or a header field is invalid. */
   #createRequest(url: URL, body: string | undefined, headers: HeaderFields): ClientRequest {
     const secure = url.protocol === "https:";
     return (secure ? requestHttps : requestHttp)(url, {
@@ -140,7 +140,7 @@ class Call implements PlatformCall {
       response.resume();
       if (++this.#redirects > MAX_REDIRECTS)
         this.#fail(new Error(`too many redirections: more than ${MAX_REDIRECTS}`));
-      // RFC 9110 §15.4: 307 and 308 keep the method. After the others, clients send a GET.
+      // RFC 9110 §15.4: 307 and 308 keep the method. After other redirects, clients send a GET.
       else if (status === 307 || status === 308) this.#follow(url, target, this.#body, headers);
       else this.#follow(url, target, undefined, headers);
       return;
@@ -207,8 +207,8 @@ function unref(socket: Socket): void {
 const nothing = (): void => {};
 
 /**
- * Creates the platform of one manager. If the option `withCredentials` is set, cookies are kept from one connection of
- * the manager to the next.
+ * Creates the platform of one manager. If the option `withCredentials` is set, the platform keeps cookies for all later
+ * connections of the manager.
  */
 export function createNodePlatform(): Platform {
   const jar = new CookieJar();

@@ -1,4 +1,4 @@
-// The interface that hides the differences between Node and browsers, which are mainly HTTP requests and WebSockets.
+// Defines the interface that hides the differences between Node and browsers, mainly in HTTP requests and WebSockets.
 // node.ts and browser.ts implement the interface. The rest of the client is the same on both.
 
 import type { PacketCodec } from "../../lib/events/parser.ts";

@@ -16,7 +16,7 @@ export interface AddressOptions {
 export interface Address {
   /** The URL, always with the scheme http or https. */
   readonly url: URL;
-  /** The path as the program wrote it. The URL has an encoded path. */
+  /** The path as the program wrote it. The path in `url` is percent-encoded. */
   readonly path: string;
 }
 
@@ -37,7 +37,9 @@ export function parseAddress(
 ): Address {
   const [, scheme, host, path = ""] = PARTS.exec(text) ?? [];
   if (base === undefined && !host && options.host === undefined && options.hostname === undefined) {
-    throw new TypeError(`the URL "${text}" must have a host where there is no page`);
+    throw new TypeError(
+      `the URL "${text}" must have a host, because the program does not run in a page`,
+    );
   }
   // Only the origin of the page is used, because the page's path is not a namespace. The origin of a page from a file
   // is "null".

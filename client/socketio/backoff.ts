@@ -1,5 +1,5 @@
-// The delay before the next attempt to connect. The delay doubles with each attempt, up to a limit. A random part
-// keeps the clients of a server from connecting at the same time. RFC 6455 §7.2.3.
+// Computes the delay before the next attempt to connect. The delay doubles with each attempt, up to a limit. A random
+// part keeps the clients of a server from connecting at the same time. RFC 6455 §7.2.3.
 
 /** The options that determine the delays. */
 export interface BackoffOptions {
@@ -11,7 +11,10 @@ export interface BackoffOptions {
   readonly randomizationFactor: number;
 }
 
-/** The longest delay of a timer, in milliseconds. Node and browsers call a timer with a longer delay at once. */
+/**
+ * The longest delay of a timer, in milliseconds. With a longer delay, Node and browsers call the function of the timer
+ * immediately.
+ */
 const LONGEST = 0x7fffffff;
 
 /** After this many doublings, the delay no longer grows. */

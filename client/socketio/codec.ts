@@ -6,8 +6,8 @@ import { Decoder as StandardDecoder } from "../../protocol/socketio/decoder.ts";
 import { encode } from "../../protocol/socketio/encoder.ts";
 
 /**
- * Ten times the default limit of our server, because servers may collect attachments from several clients in one
- * packet.
+ * The default of the option `maxAttachments`. It is ten times the default of the server, because a server may send the
+ * attachments of several clients in one packet.
  */
 const DEFAULT_MAX_ATTACHMENTS = 100;
 

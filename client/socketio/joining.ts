@@ -10,14 +10,15 @@
 //   inactive        The program has not connected the socket, or the program or the server has disconnected the
 //                   socket, or the server has refused the client.
 //   waiting         The socket will send CONNECT when the manager has a connection.
-//   authenticating  The function `auth` of the program was called, and has not passed the data of the CONNECT packet.
+//   authenticating  The function `auth` of the program was called, but has not yet passed the data of the CONNECT packet
+//                   to its callback.
 //   joining         The CONNECT packet was sent. A second CONNECT packet would make the server close the connection,
 //                   so the socket sends CONNECT again only after `waiting`, over the next connection.
 //   connected       Events are sent. In all other states events are buffered.
 //
-// If the server sends CONNECT before the client has sent CONNECT, the socket is connected all the same.
+// If the server sends CONNECT before the client has sent CONNECT, the socket is connected without sending CONNECT.
 
-/** A state of the drawing above. */
+/** A state in the diagram above. */
 export type JoiningState = "inactive" | "waiting" | "authenticating" | "joining" | "connected";
 /** An event that changes the state. */
 export type JoiningEvent =
@@ -43,7 +44,7 @@ const NEXT: Record<JoiningState, Partial<Record<JoiningEvent, JoiningState>>> = 
   connected:      { lost: "waiting", leave: "inactive" },
 };
 
-/** Returns the state after `event`, or `undefined` where the event cannot happen. */
+/** Returns the state after `event`, or `undefined` if `event` cannot happen in `state`. */
 export function nextJoiningState(
   state: JoiningState,
   event: JoiningEvent,

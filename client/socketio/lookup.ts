@@ -1,4 +1,4 @@
-// The function io(). Its sockets for the same server share one connection.
+// Creates the function io(). The sockets that io() returns for the same server share one connection.
 
 import type { DefaultEventsMap } from "../../lib/events/emitter.ts";
 import { object } from "../../lib/events/options.ts";
@@ -13,7 +13,7 @@ type ManagerClass = new (url: string | URL, options: ClientOptions) => AnyManage
 /** The call signatures of io(). */
 export interface LookupFunction {
   /**
-   * Returns the socket of a namespace, and connects to the server if necessary. Sockets of different namespaces of a
+   * Returns the socket of a namespace, and connects to the server if necessary. Sockets for different namespaces of a
    * server share one connection.
    *
    * @param url the URL of the server. Its path is the namespace. Default: the server of the page

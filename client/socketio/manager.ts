@@ -1,4 +1,5 @@
-// The connection that the sockets of several namespaces share, and its reconnection. reconnection.ts has the states.
+// Manages the connection that the sockets of several namespaces share, and reconnects. reconnection.ts defines the
+// states of the connection.
 
 import { ClientEmitter } from "../../lib/events/component-emitter.ts";
 import { callListener, type DefaultEventsMap, type Untyped } from "../../lib/events/emitter.ts";
@@ -73,7 +74,7 @@ export interface ManagerEvents {
   reconnect_failed: () => void;
 }
 
-/** The same options, but writable. */
+/** `Options` with writable properties. */
 export type Changeable<Options> = { -readonly [Name in keyof Options]: Options[Name] };
 
 /** The members of a socket that its manager uses. */
@@ -86,7 +87,7 @@ interface ManagedSocket {
   onClose(reason: CloseReason, details?: DisconnectDetails): void;
 }
 
-/** The names of the settings. */
+/** The names of the options that methods of the manager can change. */
 const SETTINGS = [
   "reconnection",
   "reconnectionAttempts",
@@ -96,7 +97,7 @@ const SETTINGS = [
   "timeout",
 ] as const;
 
-/** The options that methods of the manager can change. */
+/** The values of the options in SETTINGS. */
 type Settings = Changeable<Required<Pick<ManagerOptions, (typeof SETTINGS)[number]>>>;
 
 const DEFAULTS: Readonly<Settings> = {
@@ -109,8 +110,8 @@ const DEFAULTS: Readonly<Settings> = {
 };
 
 /**
- * The connection to a server, which the sockets of several namespaces share. The base class of Manager on each
- * platform.
+ * Manages the connection to a server, which the sockets of several namespaces share. The classes Manager of Node and of
+ * browsers extend this class.
  */
 export class AnyManager extends ClientEmitter<ManagerEvents> implements EngineSink {
   /** The options passed to the constructor. Changes apply from the next connection. */
@@ -126,7 +127,7 @@ export class AnyManager extends ClientEmitter<ManagerEvents> implements EngineSi
   private timeoutTimer: ReturnType<typeof setTimeout> | undefined;
   private stopWatching: (() => void) | undefined;
 
-  // Reconnection.
+  // The settings and the progress of the reconnection.
   private readonly settings: Settings = { ...DEFAULTS };
   private attempt = 0;
   private reconnectTimer: ReturnType<typeof setTimeout> | undefined;
@@ -158,7 +159,7 @@ export class AnyManager extends ClientEmitter<ManagerEvents> implements EngineSi
     if (options.autoConnect !== false) this.open();
   }
 
-  /** The current connection. Replaced by each reconnection. `undefined` before the first open(). */
+  /** The current connection. Each reconnection replaces it. `undefined` before the first call of open(). */
   get engine(): Engine {
     // The type has no `undefined`, as in socket.io-client. Only programs with `autoConnect: false` can read
     // `undefined`.
@@ -263,7 +264,7 @@ export class AnyManager extends ClientEmitter<ManagerEvents> implements EngineSi
   ): Settings[Name] | this {
     if (value === undefined) return this.settings[name];
     CLIENT_OPTIONS[name](value, name);
-    // 0 is replaced by the default. With a delay of 0, the client would do nothing but attempt to connect.
+    // 0 is replaced by the default. With a delay of 0, the client would try to connect again and again without a pause.
     const none = name !== "randomizationFactor" && typeof value === "number" && !(value > 0);
     this.settings[name] = none ? DEFAULTS[name] : value;
     return this;
@@ -272,8 +273,8 @@ export class AnyManager extends ClientEmitter<ManagerEvents> implements EngineSi
   /**
    * Opens the connection. Does nothing if the connection is open or being opened.
    *
-   * @param callback called once, with an error if the connection cannot be opened. After an error, a manager with a
-   * callback makes no further attempt, unless this attempt is part of a reconnection. Default: none
+   * @param callback called once, with an error if the connection cannot be opened. If a callback is passed, the manager
+   * makes no further attempt after an error, unless this attempt is part of a reconnection. Default: none
    *
    * @example
    * manager.open((error) => console.log(error ?? "connected"));
@@ -330,7 +331,7 @@ export class AnyManager extends ClientEmitter<ManagerEvents> implements EngineSi
     return socket;
   }
 
-  // Called by the sockets.
+  // The sockets call the methods below.
 
   /** @internal */
   get connected(): boolean {
@@ -368,8 +369,8 @@ export class AnyManager extends ClientEmitter<ManagerEvents> implements EngineSi
   }
 
   /**
-   * Opens the connection for a socket, unless the manager is reconnecting: then the socket waits for the next
-   * attempt.
+   * Opens the connection for a socket. While the manager is reconnecting, does nothing, and the socket waits for the
+   * next attempt.
    *
    * @internal
    */
@@ -392,7 +393,7 @@ export class AnyManager extends ClientEmitter<ManagerEvents> implements EngineSi
     if (connected) this.onDisconnected("forced close");
   }
 
-  /** Changes the state. Returns false where the event cannot happen in this state. */
+  /** Changes the state. Returns `false` if the event cannot happen in the current state. */
   private advance(event: ConnectionEvent): boolean {
     const next = nextConnectionState(this.state, event);
     if (next === undefined) return false;
@@ -402,7 +403,7 @@ export class AnyManager extends ClientEmitter<ManagerEvents> implements EngineSi
     return true;
   }
 
-  // Called by the engine.
+  // The engine calls the methods below.
 
   /** @internal */
   onOpen(): void {
@@ -455,7 +456,7 @@ export class AnyManager extends ClientEmitter<ManagerEvents> implements EngineSi
     for (const socket of sockets) socket.onError(error);
     if (callback !== undefined) callListener(this, callback, [error]);
     if (isReconnecting(this.state)) this.dispatch("reconnect_error", [error]);
-    // A program with a callback decides by itself whether to connect again.
+    // A program that has passed a callback decides whether to connect again.
     else if (callback !== undefined) this.advance("stop");
     this.scheduleAttempt();
   }
@@ -468,7 +469,7 @@ export class AnyManager extends ClientEmitter<ManagerEvents> implements EngineSi
     for (const socket of sockets) socket.onClose(reason, details);
   }
 
-  // Reconnection.
+  // The methods below implement the reconnection.
 
   /** Starts the delay before the next attempt, unless a listener has opened or closed the manager. */
   private scheduleAttempt(): void {

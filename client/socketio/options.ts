@@ -1,4 +1,5 @@
-// The options of io() and Manager, and their checks. A platform adds the checks of its own options.
+// The options of io() and Manager, and their checks. Each platform adds the checks of the options that only Node
+// supports.
 
 import {
   boolean,
@@ -47,7 +48,10 @@ export interface SocketOptions {
    * const socket = io("http://localhost:3000", { retries: 3, ackTimeout: 5000 });
    */
   readonly retries?: number;
-  /** How long to wait for an acknowledgement, in milliseconds, as if with timeout(). Default: no limit. */
+  /**
+   * How long to wait for each acknowledgement, in milliseconds, as if timeout() were called for each event. Default: no
+   * limit.
+   */
   readonly ackTimeout?: number;
 }
 
@@ -106,8 +110,8 @@ export interface ManagerOptions extends EngineOptions, PlatformOptions, AddressO
   /** The largest number of binary attachments to accept in one packet. Default: 100. */
   readonly maxAttachments?: number;
   /**
-   * The largest number of events that each socket buffers while it is not connected. Then the oldest event is dropped.
-   * Default: 10,000.
+   * The largest number of events that each socket buffers while it is not connected. If the buffer is full, the oldest
+   * event is dropped. Default: 10,000.
    */
   readonly maxOfflineBuffer?: number;
 }
@@ -180,7 +184,7 @@ export const CLIENT_OPTIONS: OptionTable<Omit<ClientOptions, keyof PlatformOptio
 /**
  * Checks the options of io(), Manager or socket().
  *
- * @param platform the checks of the platform's own options
+ * @param platform the platform's checks of the options that only Node supports
  * @throws ArgumentTypeError if an option is unknown, or its value has the wrong type
  * @throws ArgumentRangeError if a value is out of range
  */

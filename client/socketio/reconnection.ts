@@ -26,10 +26,10 @@
 //   reopening     A connection is being opened as part of a reconnection. Success emits "reconnect". Failure emits
 //                 "reconnect_error", and the reconnection continues.
 //
-// A reconnection lasts from `disconnected` to `open`, while `waiting` and `reopening` alternate. The count of
-// attempts starts again in `disconnected`.
+// A reconnection lasts from `disconnected` to `open`, while `waiting` and `reopening` alternate. In the state
+// `disconnected`, the number of attempts is set to 0.
 
-/** A state of the drawing above. */
+/** A state in the diagram above. */
 export type ConnectionState =
   | "closed"
   | "opening"
@@ -64,7 +64,7 @@ const NEXT: Record<ConnectionState, Partial<Record<ConnectionEvent, ConnectionSt
   reopening:    { open: "open", fail: "waiting", stop: "opening", close: "closed" },
 };
 
-/** Returns the state after `event`, or `undefined` where the event cannot happen. */
+/** Returns the state after `event`, or `undefined` if `event` cannot happen in `state`. */
 export function nextConnectionState(
   state: ConnectionState,
   event: ConnectionEvent,
@@ -77,7 +77,7 @@ export function isConnecting(state: ConnectionState): boolean {
   return state === "opening" || state === "reopening";
 }
 
-/** Returns whether the manager is between the loss of the connection and the reconnection. */
+/** Returns whether the manager is reconnecting: it waits for the next attempt, or the attempt is in progress. */
 export function isReconnecting(state: ConnectionState): boolean {
   return state === "waiting" || state === "reopening";
 }

@@ -1,5 +1,5 @@
-// The client's socket in one namespace. Sends and receives events and acknowledgements, and buffers events while
-// there is no connection. joining.ts has the states.
+// The client's socket in one namespace. Sends and receives events and acknowledgements, and buffers events while there
+// is no connection. joining.ts defines the states of a socket.
 
 import { type AckCallback, Acknowledgements } from "../../lib/events/acknowledgements.ts";
 import { type AnyListener, CatchAll } from "../../lib/events/catch-all.ts";
@@ -44,8 +44,10 @@ import type { Auth, SocketOptions } from "./options.ts";
 import { SocketEmitter } from "./socket-emitter.ts";
 
 /**
- * Why a socket was disconnected. "io server disconnect" means that the server disconnected or refused the client, and
- * "io client disconnect" that the program called disconnect(). The others are the reasons of the connection.
+ * Why a socket was disconnected:
+ * - "io server disconnect": the server disconnected or refused the client.
+ * - "io client disconnect": the program called disconnect().
+ * - all other reasons: the connection was closed.
  */
 export type DisconnectReason = CloseReason | "io server disconnect" | "io client disconnect";
 
@@ -61,7 +63,7 @@ export interface ExtendedError extends Error {
   data?: Untyped;
 }
 
-/** The events that a socket emits by itself. */
+/** The events that a socket emits in addition to the events that it receives. */
 export interface SocketReservedEvents {
   /** Emitted when the socket has joined the namespace, also after a reconnection. */
   connect: () => void;
@@ -100,7 +102,7 @@ export class RefusedError extends Error {
 /** A buffered event. */
 export type EventPacket = Extract<Packet, { readonly type: typeof EVENT }>;
 
-/** An event that is sent again until the server acknowledges it (option `retries`). */
+/** An event that is sent again if the server does not acknowledge it (option `retries`). */
 interface Retried {
   readonly data: EventData;
   readonly callback: AckCallback | undefined;
@@ -152,9 +154,9 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>
   private readonly any = new CatchAll();
   private readonly anyOutgoing = new CatchAll();
   private state: JoiningState = "inactive";
-  // How often the function `auth` was called. Only the data of the last call is used.
+  // The number of attempts to join the namespace. Data that `auth` passes for an earlier attempt is ignored.
   private asked = 0;
-  // Connection state recovery.
+  // The private id of the session and the offset of the last received packet, for connection state recovery.
   private pid: string | undefined;
   private offset: string | undefined;
 
@@ -246,8 +248,8 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>
    * @param event the event's name
    * @param args the event's arguments
    * @returns a promise that resolves to the first argument of the acknowledgement. It rejects with a DisconnectedError
-   * if the connection is lost first, and with an AckTimeoutError after the timeout of timeout() or of the option
-   * `ackTimeout`
+   * if the connection is lost before the acknowledgement, and with an AckTimeoutError after the timeout of timeout() or
+   * of the option `ackTimeout`
    *
    * @example
    * const id: unknown = await socket.emitWithAck("chat", "hello");
@@ -310,7 +312,7 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>
   }
 
   /**
-   * Adds a listener for all received events. It is called before the listeners of the event.
+   * Adds a listener for all received events. The listener is called before the listeners of the event.
    *
    * @param listener called with the event's name and arguments
    * @throws TypeError if `listener` is not a function
@@ -349,7 +351,7 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>
   }
 
   /**
-   * Adds a listener for all sent events. It is not called for acknowledgements.
+   * Adds a listener for all sent events. The listener is not called for acknowledgements.
    *
    * @param listener called with the event's name and arguments
    * @throws TypeError if `listener` is not a function
@@ -387,7 +389,7 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>
     return this.anyOutgoing.list();
   }
 
-  // Called by the emitters with flags.
+  // The emitters with flags call the method sendEvent().
 
   /** @internal */
   sendEvent(
@@ -444,7 +446,8 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>
     if (dropped?.id !== undefined) this.acks.fail(dropped.id, new DisconnectedError());
   }
 
-  // The option `retries`: events are sent one at a time, and each is sent again until the server acknowledges it.
+  // The method below implements the option `retries`: events are sent one at a time, and each event is sent again until
+  // the server acknowledges the event or the retries are used up.
 
   private retry(): void {
     const [first] = this.retried;
@@ -464,9 +467,9 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>
     });
   }
 
-  // Called by the manager.
+  // The manager calls the methods below that are not private.
 
-  /** Joins the namespace if the socket is waiting for a connection and there is one. @internal */
+  /** Joins the namespace if the socket is in the state `waiting` and the manager is connected. @internal */
   onOpen(): void {
     if (!this.io.connected || !this.advance("ask")) return;
     this.asked++;
@@ -489,7 +492,7 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>
   /** @internal */
   onPacket(packet: Packet): void {
     if (!this.active) {
-      // The program has disconnected the socket before the server has accepted it.
+      // The program disconnected the socket before the server accepted the socket.
       if (packet.type === CONNECT) this.io.send({ type: DISCONNECT, namespace: this.nsp });
       return;
     }
@@ -513,12 +516,12 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>
     }
   }
 
-  /** The connection could not be opened. @internal */
+  /** Called when the connection could not be opened. @internal */
   onError(error: Error): void {
     if (this.active && !this.connected) this.dispatch("connect_error", [error]);
   }
 
-  /** The connection was lost. @internal */
+  /** Called when the connection is closed. @internal */
   onClose(reason: DisconnectReason, details?: DisconnectDetails): void {
     if (!this.active) return;
     this.advance("lost");
@@ -596,7 +599,7 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>
     this.io.release();
   }
 
-  /** Changes the state. Returns false where the event cannot happen in this state. */
+  /** Changes the state. Returns `false` if the event cannot happen in the current state. */
   private advance(event: JoiningEvent): boolean {
     const next = nextJoiningState(this.state, event);
     if (next !== undefined) this.state = next;

@@ -23,7 +23,10 @@ export class Acknowledgements {
   private readonly pending = new Map<number, Pending>();
   private readonly onTimeout: ((id: number) => void) | undefined;
 
-  /** @param onTimeout called with the id of an acknowledgement that timed out, before its callback */
+  /**
+   * @param onTimeout called with the id of an acknowledgement that has timed out, before the callback of the
+   * acknowledgement is called
+   */
   constructor(onTimeout?: (id: number) => void) {
     this.onTimeout = onTimeout;
   }
@@ -89,7 +92,7 @@ export class Acknowledgements {
 }
 
 /**
- * Adapts the callback that a program passes to emit().
+ * Converts the callback that a program passes to emit() to an AckCallback.
  *
  * @param errorFirst whether the callback expects an error, or `null`, as its first argument. A callback
  * without this argument is called only if the acknowledgement is received
@@ -107,7 +110,10 @@ export function ackCallback(
   };
 }
 
-/** Adapts the two functions of a promise. The promise resolves to the first argument of the acknowledgement. */
+/**
+ * Converts the functions `resolve` and `reject` of a promise to an AckCallback. The promise resolves to the first
+ * argument of the acknowledgement.
+ */
 export function ackPromise(
   resolve: (value: Untyped) => void,
   reject: (error: Error) => void,

@@ -1,4 +1,4 @@
-// Listeners that are called for every event of a socket, as those of onAny() are.
+// Stores listeners that are called for every event of a socket, such as the listeners of onAny().
 
 import {
   type CallListener,

@@ -1,11 +1,11 @@
-// The typed emitter of the server's and the client's public classes. Only the program's listeners use it. The
-// layers of barewire call each other's methods instead.
+// The typed emitter of the server's and the client's public classes. Only programs register listeners. The layers of
+// barewire call each other's methods instead of emitting events.
 
 import { checkFunction } from "./errors.ts";
 
 /**
- * A value whose type the program has not declared, such as an argument of a received event. This is the type that
- * JSON.parse() returns, for the same reason.
+ * A value whose type the program has not declared, such as an argument of a received event. This is the type of the
+ * result of JSON.parse(), because the compiler cannot know the type of received JSON.
  */
 export type Untyped = ReturnType<typeof JSON.parse>;
 
@@ -25,7 +25,7 @@ export type EventArguments<Events, Event extends keyof Events> = Events[Event] e
   ? Arguments
   : never;
 
-/** The last of an event's arguments, which is the callback of its acknowledgement if the event has one. */
+/** The type of an event's last argument. If the event has an acknowledgement, this is the type of its callback. */
 export type LastArgument<Arguments extends readonly unknown[]> = Arguments extends readonly [
   ...unknown[],
   infer Last,
@@ -35,7 +35,7 @@ export type LastArgument<Arguments extends readonly unknown[]> = Arguments exten
     ? Any
     : never;
 
-/** An event's arguments without the last, which is the callback of its acknowledgement. */
+/** The types of an event's arguments without the last argument, which is the callback of the acknowledgement. */
 export type AllButLast<Arguments extends readonly unknown[]> = Arguments extends readonly [
   ...infer Others,
   unknown,
@@ -54,8 +54,8 @@ export type JsonArguments<Events> = "json" extends keyof Events
   : Untyped[];
 
 /**
- * The value to which emitWithAck() resolves: the first argument of the acknowledgement's callback, apart from the
- * error that timeout() adds in front.
+ * The value to which emitWithAck() resolves: the first argument of the acknowledgement's callback, not counting the
+ * error that timeout() adds as the first argument.
  */
 export type AckValue<Callback> = Callback extends (...args: infer Arguments) => unknown
   ? Arguments extends readonly [infer First, ...infer Others]
@@ -74,14 +74,20 @@ type IsError<Type> = 0 extends 1 & Type
     ? true
     : false;
 
-/** The same events after timeout(): the callback of an acknowledgement receives an error, or `null`, first. */
+/**
+ * The events after a call of timeout(): the callback of an acknowledgement receives an error, or `null`, as its first
+ * argument.
+ */
 export type WithTimeout<Events> = {
   [Event in keyof Events]: Events[Event] extends (...args: infer Arguments) => infer Result
     ? (...args: ErrorFirst<Arguments>) => Result
     : never;
 };
 
-/** The same events in a broadcast: the callback receives an error, or `null`, and then a list of all responses. */
+/**
+ * The events in a broadcast: the callback of an acknowledgement receives an error, or `null`, and then a list of all
+ * responses.
+ */
 export type WithResponses<Events> = {
   [Event in keyof Events]: Events[Event] extends (...args: infer Arguments) => infer Result
     ? (...args: Responses<Arguments>) => Result
@@ -129,7 +135,7 @@ export abstract class Emitter<Events> {
    * @internal
    */
   protected registrations: Map<string, Listener | readonly Listener[]> | undefined;
-  /** The emitter that holds the listeners: this emitter or another one. @internal */
+  /** The emitter that stores the listeners of this emitter: this emitter itself or another one. @internal */
   protected registrant: Emitter<Events> = this;
 
   /**
@@ -189,7 +195,7 @@ export abstract class Emitter<Events> {
     return this.registered(event).length;
   }
 
-  /** Calls the listeners of `event`. Returns whether there were any. @internal */
+  /** Calls the listeners of `event`. Returns whether `event` has listeners. @internal */
   protected dispatch(event: string, args: readonly unknown[]): boolean {
     const listeners = this.registered(event);
     for (const listener of listeners) callListener(this, listener, args);
@@ -202,7 +208,7 @@ export abstract class Emitter<Events> {
     return typeof listeners === "function" ? [listeners] : listeners;
   }
 
-  /** Adds a listener before the existing listeners if `first`, otherwise after them. @internal */
+  /** Adds a listener before the existing listeners if `first` is `true`, otherwise after them. @internal */
   protected insert(event: string, listener: Listener, first: boolean): this {
     checkFunction(`the listener of "${event}"`, listener);
     const before = this.registered(event);
@@ -222,7 +228,7 @@ export abstract class Emitter<Events> {
     else this.registrant.registrations?.set(event, before.toSpliced(at, 1));
   }
 
-  /** Wraps a listener so that its first call removes it. @internal */
+  /** Wraps a listener so that the listener is removed when it is called. @internal */
   protected onlyOnce(event: string, listener: Listener): Listener {
     if (typeof listener !== "function") return listener;
     const once: Listener = (...args) => {
@@ -257,5 +263,5 @@ export function originalOf(listener: Listener): Listener {
 
 const NONE: readonly Listener[] = [];
 
-/** The program's listener for each wrapper of once(). off() and listeners() need it. */
+/** The program's listener for each wrapper of once(). off() and listeners() use this map. */
 const ORIGINAL = new WeakMap<Listener, Listener>();

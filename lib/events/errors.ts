@@ -34,7 +34,7 @@ export function checkFunction(what: string, value: unknown): void {
  * @throws ArgumentRangeError if `value` is not from 0 to 2,147,483,647
  */
 export function checkMilliseconds(what: string, value: unknown): void {
-  // Node and browsers call a timer with a delay of more than 31 bits at once.
+  // With a delay of more than 31 bits, Node and browsers call the function of a timer immediately.
   const expected = "a number of milliseconds from 0 to 2147483647";
   if (typeof value !== "number") throw new ArgumentTypeError(invalidOption(what, expected, value));
   if (!(value >= 0 && value <= 0x7fffffff)) {
@@ -42,7 +42,7 @@ export function checkMilliseconds(what: string, value: unknown): void {
   }
 }
 
-/** Passed to callbacks and rejected promises if the other end does not acknowledge an event within the timeout. */
+/** The error that callbacks and promises receive if the other end does not acknowledge an event within the timeout. */
 export class AckTimeoutError extends Error {
   /** The name of the class. */
   override readonly name = "AckTimeoutError";
@@ -55,7 +55,9 @@ export class AckTimeoutError extends Error {
   }
 }
 
-/** Passed to callbacks and rejected promises if the socket is disconnected before it receives the acknowledgement. */
+/**
+ * The error that callbacks and promises receive if the socket is disconnected before it receives the acknowledgement.
+ */
 export class DisconnectedError extends Error {
   /** The name of the class. */
   override readonly name = "DisconnectedError";

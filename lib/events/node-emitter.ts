@@ -65,7 +65,7 @@ export abstract class NodeEmitter<Events> extends Emitter<Events> {
    * socket.off("chat", onChat);
    */
   off<Event extends EventNames<Events>>(event: Event, listener: ListenerOf<Events, Event>): this {
-    // In the client's off() the listener may be missing. Here a missing listener is a mistake.
+    // In the client's off(), the argument `listener` may be missing. In this method, a missing listener is a mistake.
     checkFunction(`the listener of "${event}"`, listener);
     this.removeUntyped(event, listener);
     return this;
@@ -118,7 +118,10 @@ export abstract class NodeEmitter<Events> extends Emitter<Events> {
     return this.registrant.registrations !== undefined;
   }
 
-  /** Makes this emitter use the listeners of `owner`, which both emitters then call and change. @internal */
+  /**
+   * Makes this emitter use the listeners of `owner`. Afterwards both emitters add, remove and call the same listeners.
+   * @internal
+   */
   protected shareListenersOf(owner: NodeEmitter<Events>): void {
     this.registrant = owner;
   }
@@ -128,7 +131,7 @@ export abstract class NodeEmitter<Events> extends Emitter<Events> {
     this.insert(event, listener, false);
   }
 
-  /** Returns the listeners of `event`, each with the number of parameters that its declaration has. @internal */
+  /** Returns the listeners of `event`, each with the number of parameters that the program declared. @internal */
   protected calls(event: string): { readonly call: Listener; readonly length: number }[] {
     return this.registered(event).map((listener) => ({
       call: (...args) => listener.apply(this, args),

@@ -1,4 +1,4 @@
-// The error messages for options and arguments.
+// Creates the error messages for invalid options and arguments.
 
 /**
  * Returns the message for an unknown option. Suggests the known option with the most similar name, if any is similar.
@@ -28,7 +28,7 @@ function shown(value: unknown): string {
   return typeof value === "object" && value !== null ? "an object" : String(value);
 }
 
-/** The longest text of a message that is not the program's own, in UTF-16 code units. */
+/** The longest part of an invalid string that an error message repeats, in UTF-16 code units. */
 const LONGEST = 100;
 
 function shortened(text: string): string {

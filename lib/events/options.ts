@@ -1,4 +1,4 @@
-// Checks the names, types and ranges of options when a program passes them. Each constructor has a table with a check
+// Checks the names, types and ranges of the options that a program passes. Each constructor has a table with a check
 // for each of its options.
 //
 //   pingInterval must be a positive number of milliseconds, got "25s"
@@ -19,7 +19,10 @@ export type OptionTable<Options, Stock extends string = never> = Readonly<
   Record<keyof Options | Stock, Check>
 >;
 
-/** The longest delay of a timer, in milliseconds. Node and browsers call a timer with a longer delay at once. */
+/**
+ * The longest delay of a timer, in milliseconds. With a longer delay, Node and browsers call the function of the timer
+ * immediately.
+ */
 const MAX_TIMER = 0x7fffffff;
 
 /**
@@ -53,7 +56,7 @@ export function checkOptions(
  *
  * @param expected the valid values, as the error message describes them
  * @param isType returns whether a value has the right type
- * @param fits returns whether a value of the right type is in range. Default: every value is
+ * @param fits returns whether a value of the right type is in range. Default: every value is in range
  */
 export function checkThat<Value>(
   expected: string,
@@ -88,27 +91,27 @@ export const boolean: Check = checkThat("a boolean", isBoolean);
 export const string: Check = checkThat("a string", isString);
 export const object: Check = checkThat("an object", isObject);
 
-/** A number of milliseconds that a timer can wait. */
+/** Checks a number of milliseconds. The number must not exceed the longest delay of a timer. */
 export const milliseconds: Check = number(
   `a number of milliseconds from 0 to ${MAX_TIMER}`,
   (value) => value >= 0 && value <= MAX_TIMER,
 );
-/** A maximum number of things. `Infinity` means no limit. */
+/** Checks a limit, such as the largest number of attachments. `Infinity` means no limit. */
 export const limit: Check = number(
   "an integer, 0 or more, or Infinity",
   (value) => value >= 0 && (Number.isSafeInteger(value) || value === Number.POSITIVE_INFINITY),
 );
-/** The path of requests. A path without "/" in front matches no request. */
+/** Checks the path of HTTP requests. A path that does not start with "/" would match no request. */
 export const urlPath: Check = checkThat('a string that starts with "/"', isString, (value) =>
   value.startsWith("/"),
 );
-/** The option `parser`: classes that encode and decode packets. */
+/** Checks the option `parser`: an object with the classes that encode and decode packets. */
 export const parser: Check = checkThat(
   "an object with the classes Encoder and Decoder",
   (value): value is object =>
     isObject(value) && ["Encoder", "Decoder"].every((name) => isFunction(Reflect.get(value, name))),
 );
-/** The fields of an HTTP header by name. */
+/** Checks an object with the header fields of an HTTP request, by name. */
 export const headerFields: Check = checkThat("an object of strings", isObject, (value) =>
   Object.values(value)
     .flat()

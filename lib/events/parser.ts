@@ -1,4 +1,5 @@
-// Adapts a user-supplied parser, the option `parser` of server and client, to the codec interface.
+// Adapts a user-supplied parser to the codec interface. A program passes the parser in the option `parser` of the
+// server or the client.
 
 import type { Bytes } from "../../protocol/bytes.ts";
 import type { PacketLimits } from "../../protocol/socketio/check.ts";
@@ -38,13 +39,13 @@ export interface ParserDecoder {
    * invalid.
    */
   add(message: string | Bytes): unknown;
-  /** Exists for parsers written for socket.io. barewire does not call it. */
+  /** Exists for parsers written for socket.io. barewire does not call this method. */
   destroy?(): void;
 }
 
 /** Encodes packets to messages, and creates the decoders of connections. */
 export interface PacketCodec {
-  /** Returns the messages of a packet in order. Nothing may be sent between them. */
+  /** Returns the messages of a packet in order. No other message may be sent between them. */
   encode(packet: Packet): readonly (string | Bytes)[];
   /** Creates a decoder for one connection. */
   createDecoder(): PacketDecoder;

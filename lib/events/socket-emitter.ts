@@ -1,5 +1,5 @@
-// Sends events to the other end of a socket, with or without an acknowledgement. Shared by the sockets of the server
-// and the client, and by the emitters that their flags (`volatile`, `timeout()`) return.
+// Sends events to the other end of a socket, with or without an acknowledgement. The sockets of the server and of the
+// client use this file, and so do the emitters that the flags `volatile` and `timeout()` return.
 //
 //   socket.timeout(1000).emit("event", (error, answer) => …)
 //
@@ -26,13 +26,13 @@ export interface EmitFlags {
   readonly timeout?: number;
 }
 
-/** A socket, to which emitters with flags pass their events. */
+/** A socket that sends the events of its emitters with flags. */
 export interface EventSender<Flags extends EmitFlags> {
   /** Sends an event. With `ack`, the packet asks the other end for an acknowledgement. */
   sendEvent(event: string, args: readonly unknown[], flags: Flags, ack?: AckCallback): void;
   /**
-   * Returns the function that calls the callback of an acknowledgement. Default: an error that the callback throws
-   * becomes an uncaught exception.
+   * Returns the function that calls the callback of an acknowledgement. If this method is missing, an error that the
+   * callback throws becomes an uncaught exception.
    */
   callerOf?(event: string): CallListener;
 }
@@ -54,7 +54,7 @@ export function emitTo<Flags extends EmitFlags>(
   }
 }
 
-/** Sends an event. The promise resolves to the first argument of the acknowledgement. */
+/** Sends an event. Returns a promise that resolves to the first argument of the acknowledgement. */
 export function request<Value, Flags extends EmitFlags>(
   sender: EventSender<Flags>,
   event: string,
@@ -66,7 +66,7 @@ export function request<Value, Flags extends EmitFlags>(
   });
 }
 
-/** The common part of the server's and the client's emitters with flags. */
+/** The base class of the server's and the client's emitters with flags. */
 export abstract class FlaggedEmitter<
   EmitEvents,
   Flags extends EmitFlags,
@@ -89,7 +89,8 @@ export abstract class FlaggedEmitter<
    * @param event the event's name
    * @param args the event's arguments
    * @returns a promise that resolves to the first argument of the acknowledgement. It rejects with an AckTimeoutError
-   * after the milliseconds of timeout(), and with a DisconnectedError if the socket is disconnected first
+   * after the timeout of timeout(), and with a DisconnectedError if the socket is disconnected before the
+   * acknowledgement
    *
    * @example
    * const answer: unknown = await socket.timeout(5000).emitWithAck("question", "Ready?");

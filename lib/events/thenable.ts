@@ -1,4 +1,4 @@
-// Recognises the promises that asynchronous functions of the program return.
+// Detects promises among the values that the functions of the program return.
 
 /**
  * Returns whether `value` has a method then(), as a promise has. The promise may belong to a library or another

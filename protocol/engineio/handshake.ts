@@ -45,21 +45,21 @@ const TABLE = {
 export type RefusalName = keyof typeof TABLE;
 
 /**
- * The reasons for which the server refuses a request, by name. Clients know the codes.
+ * The reasons for which the server refuses a request, by name. The codes are those of the reference server, engine.io.
  *
- * TOO_MANY_CONNECTIONS is not part of the protocol. It has the code of FORBIDDEN, and the status 503, because the
- * server can accept the client later (RFC 9110 §15.6.4).
+ * TOO_MANY_CONNECTIONS is not part of the protocol. It has the same code as FORBIDDEN. Its status is 503, because the
+ * server may accept the client later (RFC 9110 §15.6.4).
  */
 export const REFUSALS: Readonly<Record<RefusalName, RefusalDetails>> = TABLE;
 
 /**
- * Parses the query of a URL ("Query parameters"). If a name occurs twice, the last value counts. The result is a Map,
+ * Parses the query of a URL ("Query parameters"). If a name occurs twice, the last value is used. The result is a Map,
  * because an object with received names as keys would not be safe.
  *
- * @param search the query, with or without "?"
+ * @param search the query, with or without the leading "?"
  */
 export function parseQuery(search: string): ReadonlyMap<string, string> {
-  // The common case: the query needs no decoding, because the client has added no parameters of its own.
+  // In the common case, the query contains only the parameters of the protocol, which need no decoding.
   if (ESCAPED.test(search)) return new Map(new URLSearchParams(search));
   const query = new Map<string, string>();
   for (const part of search.split("&")) {
@@ -85,7 +85,7 @@ export interface EngineRequest {
 
 /** The session whose id is in a request. */
 export interface KnownSession {
-  /** The name of the current transport. This may be a transport that uses no HTTP requests. */
+  /** The name of the current transport. In tests, this may also be "memory". */
   readonly transport: string;
   /** The revision with which the session was created. */
   readonly protocol: Revision;
@@ -103,7 +103,10 @@ export interface Refusal {
   readonly context: Readonly<Record<string, unknown>>;
 }
 
-/** The decision of a server about a request: a refusal, a new session, or a request of an existing session. */
+/**
+ * The decision of a server about a request: the server refuses the request, creates a session, or passes the request to
+ * an existing session.
+ */
 export type Admission = Refusal | HandshakeAdmission | SessionAdmission;
 
 /** The request creates a session. */
@@ -124,7 +127,7 @@ export interface SessionAdmission {
   readonly sid: string;
   /** The transport of the request. */
   readonly transport: TransportName;
-  /** Whether the client wants to change the transport of the session to the one of the request. */
+  /** Whether the client wants the session to change to the transport of this request. */
   readonly upgrade: boolean;
 }
 
@@ -168,7 +171,8 @@ export function admit(
   if (!fits) return refuse("BAD_REQUEST", { name: "TRANSPORT_HANDSHAKE_ERROR", transport });
   if (protocol === undefined || !revisions.includes(protocol)) {
     const { message } = REFUSALS.UNSUPPORTED_PROTOCOL_VERSION;
-    // The message only repeats a short number, because a client may show the message in a page.
+    // The message repeats the value of the client only if the value is a short number, because a client may show the
+    // message in a page.
     const theirs = /^\d{1,3}$/.test(asked ?? "")
       ? `Engine.IO ${asked}`
       : "an unknown revision of Engine.IO";
@@ -202,7 +206,7 @@ export interface OpenPacket {
   readonly upgrades: readonly string[];
   /** The interval between two pings of the server, in milliseconds. */
   readonly pingInterval: number;
-  /** How much later than `pingInterval` a ping may arrive, in milliseconds. */
+  /** How long after `pingInterval` the client still waits for a ping, in milliseconds. */
   readonly pingTimeout: number;
   /** The largest payload that the server accepts, in bytes. */
   readonly maxPayload: number;

@@ -4,14 +4,17 @@
 //   over WebSocket   text as in revision 4, bytes after the type:         04 01 02 03
 //   as base64        "b", the type, the bytes:                            b4AQID
 //   text payload     length ":" packet, length in UTF-16 code units:      6:4hello2:2a
-//   binary payload   for each packet 00 (text) or 01 (bytes), the digits of its length in bytes as
-//                    bytes of 0 to 9, FF, and the packet:  00 06 ff "4hello" 01 04 ff 04 01 02 03
+//   binary payload   for each packet: 00 (text) or 01 (bytes), the length of the packet in bytes with
+//                    one byte for each decimal digit, FF, the packet:
+//                                                          00 06 ff "4hello" 01 04 ff 04 01 02 03
 //
-// In a text payload, clients 1.x encode each text in UTF-8, and then HTTP encodes the body again. Clients 2.x
-// encode the text once, in HTTP. In both versions, the lengths count the characters of the body. In binary
-// payloads and over WebSocket, both versions encode texts once. The requests do not contain the version of
-// the client. Support for bytes does not reveal the version either: in a browser, both versions send a text
-// payload if no packet is binary. Therefore TextPayloads infers the encoding from the payloads of the client.
+// In a text payload, a client 1.x encodes each text in UTF-8, and then encodes the whole HTTP body in UTF-8 again. A
+// client 2.x encodes only the HTTP body. In both versions, the lengths count the characters of the body. In binary
+// payloads and over WebSocket, both versions encode texts once.
+//
+// The requests do not contain the version of the client. The type of the payload does not reveal the version either: in
+// a browser, both versions send a text payload if no packet is binary. Therefore TextPayloads infers the encoding from
+// the payloads of the client.
 
 import {
   type Bytes,
@@ -32,7 +35,7 @@ const TEXT = 0;
 const BINARY = 1;
 const END_OF_LENGTH = 0xff;
 const MESSAGE_BYTE = Number(MESSAGE);
-/** The largest number of digits in a length. No body in memory is longer. */
+/** The largest number of digits in a length. No body that fits in memory needs more digits. */
 const MAX_LENGTH_DIGITS = 15;
 
 /**
@@ -97,20 +100,20 @@ function encodeBinaryItem(packet: string | Bytes): readonly Bytes[] {
 }
 
 /**
- * Encodes and decodes the text payloads of one client. Infers from the payloads of the client whether it encodes
- * texts once (2.x) or twice (1.x).
+ * Encodes and decodes the text payloads of one client. Infers from the received payloads whether the client encodes
+ * texts in UTF-8 once (2.x) or twice (1.x).
  *
  * If the characters of a payload, read as bytes, are valid UTF-8, then the client has encoded the payload twice. If
- * they are not, then the client encodes all its payloads once. ASCII reveals nothing. One case remains ambiguous: a
- * client 2.x whose non-ASCII characters so far look like UTF-8, such as "Ã©", is mistaken for a client 1.x that sends
- * "é".
+ * these bytes are not valid UTF-8, then the client encodes all its payloads once. A payload that contains only ASCII
+ * reveals nothing. One case remains ambiguous: if a client 2.x has only sent non-ASCII characters that look like bytes
+ * of UTF-8, such as "Ã©", it is mistaken for a client 1.x that has sent "é".
  */
 export class TextPayloads {
   #encoding: "unknown" | "once" | "twice" = "unknown";
 
   /**
-   * Encodes packets as a text payload. While the encoding of the client is unknown, the client can only misread the
-   * name of a namespace, because JSON is sent in ASCII.
+   * Encodes packets as a text payload. JSON is sent in ASCII, which both versions decode in the same way. Therefore,
+   * while the version of the client is unknown, the client can misread only a non-ASCII name of a namespace.
    *
    * @param packets encoded text packets, and the bytes of binary messages
    */
@@ -143,13 +146,15 @@ export class TextPayloads {
   }
 }
 
-/** Matches a CONNECT or DISCONNECT packet of a namespace that ends with a comma. Only clients 2.x send the comma. */
+/**
+ * Matches a CONNECT or DISCONNECT packet that ends with a comma after the namespace. Only clients 2.x send this comma.
+ */
 const COMMA_OF_2 = /^4[01]\/[^?,]*,$/;
 
 /** Yields the text of each packet in a text payload. */
 function* splitPayload(body: string): Generator<string, void, undefined> {
   if (body === "") throw new ProtocolError("EMPTY_PACKET");
-  // A payload without packets.
+  // "0:" is the payload without packets.
   if (body === "0:") return;
   let at = 0;
   while (at < body.length) {
@@ -210,15 +215,15 @@ function encodeOnceMore(text: string): string {
  */
 export function decodeOnceMore(text: string): string | undefined {
   if (/[^\0-\xff]/.test(text)) return undefined;
-  // Uint8Array.from() is twenty times slower, and a peer decides how often this code runs.
+  // Uint8Array.from() is twenty times slower, and a peer can make this code run often.
   const bytes = new Uint8Array(text.length);
   for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
   return decodeUtf8(bytes);
 }
 
 /**
- * Escapes all non-ASCII characters in the JSON of a Socket.IO packet, which does not change the meaning of the JSON.
- * The name of the namespace before the JSON stays unchanged.
+ * Escapes all non-ASCII characters in the JSON of a Socket.IO packet. The escaped JSON has the same meaning. The name
+ * of the namespace before the JSON stays unchanged.
  *
  * @param packet the encoded packet
  */

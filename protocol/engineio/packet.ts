@@ -15,7 +15,7 @@ export const PONG = "3";
 export const MESSAGE = "4";
 /** The type of the packet with which the client completes a change of the transport. */
 export const UPGRADE = "5";
-/** The type of a packet without a payload. It ends a pending poll during an upgrade. */
+/** The type of a packet without a payload, which the server sends to end a pending poll during an upgrade. */
 export const NOOP = "6";
 
 /** The name of a packet type in the protocol document ("Protocol"). */

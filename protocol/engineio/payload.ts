@@ -1,5 +1,5 @@
-// Encodes and decodes payloads. A payload is the packets in the body of one HTTP request or response. Engine.IO
-// "HTTP long-polling".
+// Encodes and decodes payloads. A payload consists of the packets in the body of one HTTP request or response.
+// Engine.IO "HTTP long-polling".
 //
 //   4hello<U+001E>2<U+001E>bAQIDBA==
 
@@ -10,7 +10,7 @@ import { ProtocolError } from "./rules.ts";
 /** Separates two packets: "the record separator character". */
 export const SEPARATOR = "\x1e";
 
-/** "The binary payload MUST be base64-encoded, and prefixed with a `b` character". */
+/** The prefix of a binary packet: "The binary payload MUST be base64-encoded, and prefixed with a `b` character". */
 const BINARY = "b";
 
 /**
@@ -43,7 +43,7 @@ export function* decodePayload(body: string): Generator<Packet, void, undefined>
 }
 
 /**
- * Decodes one packet of a payload. Over WebSocket, a packet has this form too if one end does not support binary
+ * Decodes one packet of a payload. Packets over WebSocket also have this form if one end does not support binary
  * messages.
  *
  * @param text the encoded packet

@@ -1,5 +1,5 @@
-// The rules of Engine.IO. If a peer breaks one of them, its session ends with the reason "parse error". The rules of
-// the handshake are in handshake.ts.
+// The rules of Engine.IO. If a peer breaks a rule, the session ends with the reason "parse error". The rules of the
+// handshake are in handshake.ts.
 
 /** A rule of Engine.IO that a peer can break. */
 export interface Rule {
@@ -29,7 +29,7 @@ export type RuleName = keyof typeof TABLE;
 /** The rules that a peer can break, by name. */
 export const RULES: Readonly<Record<RuleName, Rule>> = TABLE;
 
-/** Thrown by the codecs if the peer has broken a rule. The transport catches it. */
+/** Thrown by the codecs if the peer has broken a rule. The transport that decodes the packets catches the error. */
 export class ProtocolError extends Error {
   /** The name of the class. */
   override readonly name = "ProtocolError";

@@ -9,8 +9,8 @@
 //   probing · closing ── close · probe ──▶ closingProbing ── upgrade · abandon ──▶ closing
 //   every state ── lost ──▶ closed
 //
-// After it has received "3probe", a client stops polling. Therefore a session that closes while probing must still
-// complete the upgrade: the packets before the close can only be sent over WebSocket.
+// A client stops polling after it has received "3probe". Therefore a session that is closed in the state `probing` must
+// still complete the upgrade: the packets that wait to be sent can only be sent over WebSocket.
 //
 // The state also determines the transport that carries the packets. Therefore the session needs no other
 // variables, such as `transport`, `upgrading` or `readyState`, which could contradict the state.
@@ -24,9 +24,13 @@ export type SessionState =
   | "closingProbing"
   | "closed";
 /**
- * An event that changes the state of a session: the client tests the WebSocket ("probe"), completes the change of the
- * transport ("upgrade") or does not ("abandon"), the session is closed ("close"), all packets are sent ("drained"),
- * or the transport has ended ("lost").
+ * An event that changes the state of a session:
+ * - "probe": the client tests a WebSocket.
+ * - "upgrade": the client completes the change to the WebSocket.
+ * - "abandon": the change to the WebSocket has failed.
+ * - "close": the server closes the session.
+ * - "drained": all packets were sent.
+ * - "lost": the session ends immediately, for example because the transport has ended.
  */
 export type SessionEvent = "probe" | "upgrade" | "abandon" | "close" | "drained" | "lost";
 

@@ -27,7 +27,7 @@ export interface Extracted {
  *
  * @param data any value
  * @param maxDepth how deeply arrays and objects may be nested. Default: unlimited.
- * @throws RangeError if `data` is nested more deeply, or contains itself
+ * @throws RangeError if `data` is nested more than `maxDepth` deep, or contains itself
  * @throws TypeError if `data` contains a Blob
  */
 export function extract(data: unknown, maxDepth: number = Number.POSITIVE_INFINITY): Extracted {
@@ -37,8 +37,8 @@ export function extract(data: unknown, maxDepth: number = Number.POSITIVE_INFINI
 
 // Every event is searched for binary values when it is encoded, and few events contain any. Therefore nothing is
 // allocated before a binary value is found, and a value that is not an object costs no function call. With
-// Object.values() and Object.fromEntries(), an event with binary values took about twice as long (`codecs` in
-// bench/).
+// Object.values() and Object.fromEntries(), encoding an event with binary values took about twice as long (measured by
+// `codecs` in bench/).
 
 /** @param depth how deeply arrays and objects may be nested in `value` */
 function replace(value: Fields, attachments: Bytes[], depth: number): unknown {
@@ -55,13 +55,15 @@ function replace(value: Fields, attachments: Bytes[], depth: number): unknown {
 }
 
 /**
- * Replaces binary values in the result of a toJSON(). Like JSON.stringify(), it does not call toJSON() of the result.
+ * Replaces binary values in the result of a toJSON() method. Like JSON.stringify(), this function does not call
+ * toJSON() of the result.
  */
 function replaceInJson(value: unknown, attachments: Bytes[], depth: number): unknown {
   if (!isObject(value)) return value;
   if (Array.isArray(value) || isBinary(value)) return replace(value, attachments, depth);
   const copy = replaceInFields(value, attachments, depth);
-  // Later, JSON.stringify() must not call toJSON() of the copy either. JSON omits a function anyway.
+  // Without its toJSON() method, the copy is encoded as it is. The encoded JSON lacks no property, because
+  // JSON.stringify() would have omitted the function anyway.
   return typeof copy.toJSON === "function" ? { ...copy, toJSON: undefined } : copy;
 }
 
@@ -76,7 +78,7 @@ function replaceInArray(
     if (!isObject(item)) continue;
     const replaced = replace(item, attachments, depth - 1);
     if (replaced === item) continue;
-    // Not slice(): on a subclass of Array, it would create an instance of the subclass.
+    // If `array` is an instance of a subclass of Array, slice() would create an instance of this subclass.
     copy ??= [...array];
     copy[i] = replaced;
   }
@@ -84,7 +86,8 @@ function replaceInArray(
 }
 
 function replaceInFields(object: Fields, attachments: Bytes[], depth: number): Fields {
-  // Inherited properties are not read, because they may be getters.
+  // An object with another prototype is replaced by a copy of its own properties. Inherited properties must not be
+  // read, because they may be getters.
   const fields = Object.getPrototypeOf(object) === Object.prototype ? object : { ...object };
   let copy: Fields | undefined;
   for (const key in fields) {
@@ -131,8 +134,8 @@ export function isObject(value: unknown): value is Fields {
 }
 
 /**
- * hasOwnProperty.call() takes a third of the time of Object.hasOwn(). If it were called for every property, and not only
- * for those whose value is an object, it would still take nearly half of the time of the search. Object.keys() would
- * take as long.
+ * hasOwnProperty.call() takes a third of the time of Object.hasOwn(). It is called only for properties whose value is
+ * an object. Calls for all properties would take nearly half of the time of the search, and Object.keys() would take as
+ * long.
  */
 const hasOwn = Object.prototype.hasOwnProperty;

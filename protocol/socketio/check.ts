@@ -25,7 +25,8 @@ export interface PacketLimits {
    */
   readonly maxDepth: number;
   /**
-   * The largest number of arguments of an event or acknowledgement. JavaScript cannot call a function with many more.
+   * The largest number of arguments of an event or acknowledgement. JavaScript engines cannot call a function with many
+   * more arguments.
    */
   readonly maxArguments: number;
 }
@@ -34,9 +35,10 @@ export interface PacketLimits {
 export const CLIENT_LIMITS: PacketLimits = { maxDepth: 500, maxArguments: 10_000 };
 
 /**
- * The limits of packets from servers, and of all packets that are encoded. They are larger, because a server relays
- * the data of clients inside further arrays and with further arguments. With equal limits, a client could send data
- * that the server accepts, but that the other clients reject with an error that ends their connections.
+ * The limits of packets from servers, and of all packets that are encoded. These limits are larger than CLIENT_LIMITS,
+ * because a server may wrap the data of a client in more arrays, and add arguments, before it sends the data to other
+ * clients. With equal limits, a client could send data that the server accepts and the other clients reject. The
+ * rejection would end the connections of these clients.
  */
 export const SERVER_LIMITS: PacketLimits = { maxDepth: 1000, maxArguments: 20_000 };
 
@@ -100,13 +102,13 @@ export function isDeeper(value: unknown, maxDepth: number): boolean {
   return maxDepth === 0 || Object.values(value).some((each) => isDeeper(each, maxDepth - 1));
 }
 
-/** The message if the server refuses a client without a message. */
+/** The error message for a refusal that contains no message. */
 const NO_MESSAGE = "the server refused the client and gave no message";
 
 /**
- * Returns the data of a CONNECT_ERROR packet. The protocol requires "…an object with the message". Some servers send
- * a text, an object without a message, or nothing. All of these refuse the client. An error here would end the
- * connection, and the client would reconnect forever.
+ * Returns the data of a CONNECT_ERROR packet. The protocol requires "…an object with the message". Some servers send a
+ * text, an object without a message, or nothing. All of these payloads refuse the client. If this function threw an
+ * error, the connection would end, and the client would reconnect forever.
  */
 function connectError(payload: unknown): ConnectErrorData {
   if (typeof payload === "string") return { message: payload };

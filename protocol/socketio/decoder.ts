@@ -1,5 +1,5 @@
-// Decodes texts and attachments into packets. All received data is checked here, and nowhere else.
-// Socket.IO "Packet encoding".
+// Decodes texts and attachments into packets. The decoder checks all received data. The code that
+// uses the packets does not check them again. Socket.IO "Packet encoding".
 //
 //   packet      = type [ count "-" ] [ namespace "," ] [ id ] [ payload ]
 //   type        = "0" to "6"
@@ -36,15 +36,16 @@ interface Unfinished {
   readonly header: Header;
   readonly payload: string;
   /**
-   * The packet with placeholders, if the payload is at most SHORT. A longer payload is parsed again when all
-   * attachments are received. Parsed, it may need twenty times the memory, for as long as the sender wants.
+   * The packet with placeholders, if the payload has at most SHORT characters. A longer payload is kept only as text,
+   * and is parsed again after the last attachment. The parsed payload may need twenty times as much memory as the text,
+   * and the sender decides how long the decoder waits for the attachments.
    */
   readonly packet: Packet | undefined;
   readonly expected: number;
   readonly attachments: Bytes[];
 }
 
-/** The longest payload that is kept parsed, in characters. Parsed, it needs at most about 20 kB. */
+/** The longest payload that is kept in its parsed form, in characters. The parsed form needs at most about 20 kB. */
 const SHORT = 1024;
 
 /**
@@ -132,7 +133,7 @@ export class Decoder {
 
     const payload = text.slice(at);
     const header: Header = { type, namespace, id };
-    // Every error that can be found without the attachments is found before an attachment is kept.
+    // All checks that need no attachments are made now, before any attachment is stored.
     const { maxDepth } = this.#limits;
     const data =
       type === CONNECT_ERROR ? refusalOf(payload, maxDepth) : parseJson(payload, maxDepth);
@@ -161,8 +162,8 @@ function finished(
 }
 
 /**
- * Parses the payload of CONNECT_ERROR. A text that is not JSON is the message, because the packet still refuses the
- * client.
+ * Parses the payload of CONNECT_ERROR. An invalid payload is returned as a text, which becomes the error message: even
+ * with an invalid payload, the packet refuses the client.
  */
 function refusalOf(payload: string, maxDepth: number): unknown {
   try {
@@ -183,8 +184,8 @@ function digitsEnd(text: string, at: number): number {
 }
 
 /**
- * Parses the digits from `start` to before `end`. Returns 0 for no digits, and `NaN` for leading zeros, because each
- * number has only one valid form.
+ * Parses the digits from `start` to before `end`. Returns 0 if there are no digits. Returns `NaN` for a number with
+ * leading zeros, because each number has only one valid form.
  */
 function numberAt(text: string, start: number, end: number): number {
   if (end - start > 1 && text[start] === "0") return Number.NaN;

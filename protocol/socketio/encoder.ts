@@ -20,7 +20,7 @@ const NOTHING: ReturnType<typeof extract> = { data: undefined, attachments: [] }
 /**
  * Encodes a packet ("Packet encoding").
  *
- * @param packet the packet, with the data before the binary values are extracted
+ * @param packet the packet, whose data may contain binary values
  * @throws TypeError if JSON cannot represent the data, for example a BigInt, or if the data contains a Blob
  * @throws RangeError if the data contains itself, is nested more than 1000 deep, or has more than 20,000 arguments
  *

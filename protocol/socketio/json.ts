@@ -19,9 +19,9 @@ export function parseJson(text: string, maxDepth: number): unknown {
 }
 
 /**
- * Returns whether the text contains more than `maxDepth` opening brackets, inside or outside strings. indexOf() is
- * fast: for a few kilobytes of chat, this function takes a tenth of the time of isTooDeep(). isTooDeep() would take
- * half as long as JSON.parse() ("history" of `codecs` in bench/).
+ * Returns whether the text contains more than `maxDepth` opening brackets, inside or outside strings. This check is
+ * fast, because it uses indexOf(): for a few kilobytes of chat messages, it takes a tenth of the time of isTooDeep().
+ * isTooDeep() alone would take half as long as JSON.parse() (measured by "history" of `codecs` in bench/).
  */
 function mayBeTooDeep(text: string, maxDepth: number): boolean {
   if (text.length <= maxDepth) return false;

@@ -1,5 +1,5 @@
-// Packets of revision 4 of Socket.IO, which the legacy clients (Socket.IO 1.x and 2.x) use. The differences
-// from revision 5 are in Socket.IO 4 "Exchange protocol":
+// Creates and parses parts of the packets of revision 4 of Socket.IO, which the legacy clients (Socket.IO 1.x and 2.x)
+// use. The differences from revision 5 are in Socket.IO 4 "Exchange protocol":
 //
 //   main namespace    the server connects the client without a request, and sends 0
 //   other namespaces  0/admin?token=1,    the query replaces `auth` of revision 5

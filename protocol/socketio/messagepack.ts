@@ -18,20 +18,26 @@ import {
 import { SERVER_LIMITS } from "./check.ts";
 import { ProtocolError } from "./rules.ts";
 
-/** "timestamp extension type is assigned to extension type -1". */
+/** The extension type of timestamps: "timestamp extension type is assigned to extension type -1". */
 const TIMESTAMP = -1;
 /** The extension type that parsers for Socket.IO use for undefined, ArrayBuffers and dates. */
 const OWN_TYPE = 0;
 
-/** The largest depth, for both ends. The server checks the smaller limit for clients separately. */
+/**
+ * The largest depth of arrays and maps that are encoded or decoded. The server also checks the smaller limit for
+ * packets from clients.
+ */
 const MAX_DEPTH = SERVER_LIMITS.maxDepth;
 
 const TWO_32 = 0x1_0000_0000;
 
-/** The longest text whose length fits in its first byte. If such a text is ASCII, no function of Buffer is called. */
+/**
+ * The longest text whose length fits into the first byte of its encoding, in bytes. If such a text is ASCII, it is
+ * encoded and decoded without a call of a Buffer function.
+ */
 const SHORT_TEXT = 31;
 
-/** Converts numbers. It is shared, so that not every message allocates a DataView. */
+/** Converts numbers to bytes and back. All messages share this DataView, so that no message allocates one. */
 const WORD = new DataView(new ArrayBuffer(8));
 const WORD_BYTES = new Uint8Array(WORD.buffer);
 
@@ -142,7 +148,7 @@ class Writer {
     this.#at += writeUtf8(this.#bytes, text, this.#at);
   }
 
-  /** Writes a text if it is ASCII. Returns whether it is. */
+  /** Writes a text if the text is ASCII. Returns whether the text was written. */
   #shortText(text: string): boolean {
     this.#reserve(1 + text.length);
     let at = this.#at;
@@ -165,8 +171,8 @@ class Writer {
   }
 
   /**
-   * Writes the first bytes of a value with a length. If the length is at most `longest`, this is one byte, `short`
-   * with the length in its low bits. Otherwise it is the byte `wide` and 16 bits, or the byte `wide` + 1 and 32 bits.
+   * Writes the type and the length of a value. A length of at most `longest` is written into the low bits of the byte
+   * `short`. A longer length is written as 16 bits after the byte `wide`, or as 32 bits after the byte `wide` + 1.
    */
   #head(length: number, short: number, longest: number, wide: number): void {
     if (length <= longest) this.#byte(short | length);
@@ -274,7 +280,10 @@ class Reader {
     return items;
   }
 
-  /** Skips one value. It counts the values inside instead of calling itself, so any depth is allowed. */
+  /**
+   * Skips one value, including the values that it contains. The function counts the values that are left instead of
+   * calling itself, so that a deeply nested value cannot fill the stack.
+   */
   #pass(): void {
     for (let values = 1; values > 0; values--) {
       const type = byteAt(this.#bytes, this.#skip(1));
@@ -365,7 +374,7 @@ class Reader {
     return uint16At(this.#bytes, start) * 0x1_0000 + uint16At(this.#bytes, start + 2);
   }
 
-  /** Copies the next `length` bytes into WORD, and returns it. */
+  /** Copies the next `length` bytes into WORD, and returns WORD. */
   #word(length: number): DataView {
     const start = this.#skip(length);
     for (let i = 0; i < length; i++) WORD_BYTES[i] = byteAt(this.#bytes, start + i);
@@ -380,7 +389,7 @@ class Reader {
     return text;
   }
 
-  /** Reads a text if it is ASCII. Returns `undefined` if it is not. */
+  /** Reads a text if the text is ASCII. Otherwise returns `undefined`. */
   #shortText(start: number, length: number): string | undefined {
     let text = "";
     for (let i = start; i < start + length; i++) {
@@ -392,7 +401,8 @@ class Reader {
   }
 
   #array(length: number, depth: number): unknown[] {
-    // Each item has at least one byte. Therefore a length that is too large is rejected immediately.
+    // Each item has at least one byte. Therefore a length that exceeds the remaining bytes is rejected before an item
+    // is read.
     this.#need(length);
     const items: unknown[] = [];
     for (let i = 0; i < length; i++) items.push(this.value(depth + 1));
@@ -408,7 +418,7 @@ class Reader {
         throw new ProtocolError("MESSAGEPACK");
       }
       const value = this.value(depth + 1);
-      // An assignment would set the prototype.
+      // An assignment to "__proto__" would set the prototype of the object.
       if (name === "__proto__") Object.defineProperty(fields, name, { ...FIELD, value });
       else fields[name] = value;
     }
@@ -418,9 +428,10 @@ class Reader {
   /**
    * Reads an extension.
    *
-   * @param fixed whether the format determines the length ("fixext 1" to "fixext 16"). In the specification this
-   * makes no difference. Other parsers for Socket.IO use a fixed length of one byte for undefined and of eight bytes
-   * for a date. ArrayBuffers of the same lengths have the other format.
+   * @param fixed whether the format determines the length ("fixext 1" to "fixext 16"). In the specification this makes
+   * no difference. Other parsers for Socket.IO encode undefined with a fixed length of one byte, and a date with a
+   * fixed length of eight bytes. They encode an ArrayBuffer of one or eight bytes in the format that contains the
+   * length.
    */
   #extension(length: number, fixed: boolean): unknown {
     const type = (this.#length(0) << 24) >> 24;
@@ -465,7 +476,7 @@ function dateOf(seconds: number, nanoseconds: number): Date {
 /** Converts an integer to a number, or returns the BigInt if no number is equal to it. */
 function numberOf(value: bigint): number | bigint {
   const number = Number(value);
-  // Other parsers for Socket.IO encode a number above 2^53 as an integer. It must be decoded as the same number.
+  // Other parsers for Socket.IO encode a number above 2^53 as an integer. The decoder must return the same number.
   return BigInt(number) === value ? number : value;
 }
 

@@ -18,13 +18,13 @@ import { ProtocolError } from "./rules.ts";
 
 export type { ParserPacket };
 
-/** The revision of Socket.IO that this parser encodes. */
+/** The revision of the Socket.IO protocol that this parser encodes. */
 export const protocol = 5;
 
 /** Encodes packets in MessagePack. */
 export class Encoder {
   /**
-   * Encodes a packet as a list of one binary message.
+   * Encodes a packet. Returns a list that contains one binary message.
    *
    * @param packet the packet
    * @throws TypeError if the data contains a symbol

@@ -1,5 +1,5 @@
-// The packets. Socket.IO "Exchange protocol". On the wire, an EVENT or ACK with attachments has the type BINARY_EVENT
-// or BINARY_ACK. Outside the codec, it has the type EVENT or ACK.
+// Defines the types of the packets. Socket.IO "Exchange protocol". On the wire, an EVENT or ACK with attachments has
+// the type BINARY_EVENT or BINARY_ACK. Outside the codec, it has the type EVENT or ACK.
 
 import type { Bytes } from "../bytes.ts";
 
@@ -18,7 +18,7 @@ export const BINARY_EVENT = 5;
 /** The type of an acknowledgement with attachments on the wire. */
 export const BINARY_ACK = 6;
 
-/** The main namespace, which is omitted on the wire. */
+/** The name of the main namespace. The encoded packets omit this name. */
 export const MAIN_NAMESPACE = "/";
 
 /**
@@ -35,7 +35,7 @@ export type Packet =
   | AckPacket
   | ConnectErrorPacket;
 
-/** Connects a client to a namespace, or is the response of the server. */
+/** A packet that connects a client to a namespace, or the response of the server. */
 export interface ConnectPacket {
   /** The packet type. */
   readonly type: typeof CONNECT;
@@ -45,7 +45,7 @@ export interface ConnectPacket {
   readonly data?: object | undefined;
 }
 
-/** Disconnects a client from a namespace. */
+/** A packet that disconnects a client from a namespace. */
 export interface DisconnectPacket {
   /** The packet type. */
   readonly type: typeof DISCONNECT;
@@ -77,7 +77,7 @@ export interface AckPacket {
   readonly id: number;
 }
 
-/** Refuses to connect a client to a namespace. */
+/** A packet that refuses to connect a client to a namespace. */
 export interface ConnectErrorPacket {
   /** The packet type. */
   readonly type: typeof CONNECT_ERROR;

@@ -33,7 +33,7 @@ export function checkParserPacket(packet: unknown): ParserPacket {
 }
 
 /**
- * Checks a packet that a parser has decoded, and converts it to our form.
+ * Checks a packet that a parser has decoded, and converts it to a Packet.
  *
  * @throws ProtocolError if the packet is invalid
  */

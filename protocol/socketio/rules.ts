@@ -1,4 +1,4 @@
-// The rules of Socket.IO. If a peer breaks one of them, its connection ends.
+// The rules of Socket.IO. If a peer breaks a rule, the connection of this peer ends.
 
 /** A rule of Socket.IO that a peer can break. */
 export interface Rule {
@@ -40,7 +40,10 @@ export type RuleName = keyof typeof TABLE;
 /** The rules that a peer can break, by name. */
 export const RULES: Readonly<Record<RuleName, Rule>> = TABLE;
 
-/** Thrown by the codec if the peer has broken a rule. The dispatcher catches it. */
+/**
+ * Thrown by the codec if the peer has broken a rule. The server's dispatcher and the client's
+ * engine catch the error.
+ */
 export class ProtocolError extends Error {
   /** The name of the class. */
   override readonly name = "ProtocolError";

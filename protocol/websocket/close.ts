@@ -15,9 +15,9 @@ import { ProtocolError } from "./rules.ts";
 // The status codes of RFC 6455 §7.4.1 that this implementation itself sends or reports.
 export const NORMAL_CLOSURE = 1000;
 export const GOING_AWAY = 1001;
-/** The close frame contained no status code (RFC 6455 §7.1.5). Never sent. */
+/** The close frame contained no status code (RFC 6455 §7.1.5). This code is never sent. */
 export const NO_STATUS = 1005;
-/** The connection ended without a close frame (RFC 6455 §7.1.5). Never sent. */
+/** The connection ended without a close frame (RFC 6455 §7.1.5). This code is never sent. */
 export const ABNORMAL_CLOSURE = 1006;
 export const INTERNAL_ERROR = 1011;
 
@@ -49,7 +49,7 @@ export function maySendCode(code: number): boolean {
  *
  * @param code the status code. Without one, the payload is empty and `reason` must be empty too. Default: no code.
  * @param reason at most 123 bytes in UTF-8. Default: "".
- * @throws RangeError if the code may not be sent, if the reason is too long, or for a reason without a code
+ * @throws RangeError if the code must not be sent, if the reason is too long, or if there is a reason but no code
  */
 export function encodeClose(code?: number, reason = ""): Bytes {
   if (code === undefined) {

@@ -8,29 +8,29 @@ export const PERMESSAGE_DEFLATE = "permessage-deflate";
 
 /** The parameters on which both ends have agreed (RFC 7692 §7.1). */
 export interface DeflateParameters {
-  /** The server compresses each message by itself, without the context of earlier messages (RFC 7692 §7.1.1.1). */
+  /** Whether the server compresses each message independently of earlier messages (RFC 7692 §7.1.1.1). */
   readonly serverNoContextTakeover: boolean;
-  /** The client compresses each message by itself, without the context of earlier messages (RFC 7692 §7.1.1.2). */
+  /** Whether the client compresses each message independently of earlier messages (RFC 7692 §7.1.1.2). */
   readonly clientNoContextTakeover: boolean;
   /** The base-2 logarithm of the size of the server's sliding window, 8 to 15 (RFC 7692 §7.1.2.1). */
   readonly serverMaxWindowBits: number;
   /** The base-2 logarithm of the size of the client's sliding window, 8 to 15 (RFC 7692 §7.1.2.2). */
   readonly clientMaxWindowBits: number;
   /**
-   * The offer contained `server_max_window_bits`, so the response contains it too, even with the value 15. Default:
-   * `false`.
+   * Whether the offer contained `server_max_window_bits`. If so, the response contains this parameter too, even if its
+   * value is 15. Default: `false`.
    */
   readonly serverMaxWindowBitsAsked?: boolean;
 }
 
-/** The preferences of one end. A preference without a value leaves the parameter to the other end. */
+/** The preferences of one end. If a preference is not set, the other end chooses the parameter. */
 export interface DeflatePreferences {
   /**
-   * `true`: the server compresses each message by itself. `false`: the server declines offers that request this.
-   * Default: the offer decides.
+   * `true`: the server compresses each message independently. `false`: the server declines offers that contain
+   * `server_no_context_takeover`. Default: the server follows the offer.
    */
   readonly serverNoContextTakeover?: boolean;
-  /** `true`: the client must compress each message by itself. Default: `false`. */
+  /** `true`: the client must compress each message independently. Default: `false`. */
   readonly clientNoContextTakeover?: boolean;
   /** The largest window for messages of the server, as a base-2 logarithm, 9 to 15. Default: 15. */
   readonly serverMaxWindowBits?: number;
@@ -112,12 +112,13 @@ function agree(offer: Received, preferences: DeflatePreferences): DeflateParamet
 }
 
 /**
- * Returns permessage-deflate for the response of a server (RFC 7692 §7.1).
+ * Returns the extension permessage-deflate for the response of a server (RFC 7692 §7.1).
  *
  * The response omits a window of 15 bits, because 15 is the default. There is one exception: if the offer contained
- * the server's window, the response contains it too. RFC 7692 §7.1.2.1: "A server accepts an extension negotiation
- * offer with this parameter by including" it. Some clients fail the connection if it is missing. The client's window
- * is only smaller than 15 if the offer contained `client_max_window_bits`.
+ * `server_max_window_bits`, the response contains this parameter too. RFC 7692 §7.1.2.1: "A server accepts an extension
+ * negotiation offer with this parameter by including" the parameter in the response. Some clients fail the connection
+ * if the parameter is missing. The client's window is smaller than 15 bits only if the offer contained
+ * `client_max_window_bits`.
  *
  * @param agreed the parameters that acceptDeflate() has returned
  */
@@ -149,7 +150,8 @@ export function canCompress(windowBits: number): boolean {
 }
 
 /**
- * Returns permessage-deflate for the offer of a client (RFC 7692 §7.1). The offer allows every window for the client.
+ * Returns the extension permessage-deflate for the offer of a client (RFC 7692 §7.1). The offer allows the server to
+ * choose any window for the client.
  *
  * @param preferences the preferences of the client
  */
@@ -173,8 +175,9 @@ export function deflateOffer(preferences: DeflatePreferences): Extension {
 }
 
 /**
- * Returns the parameters in the response of a server to deflateOffer(). Returns `undefined` if the client
- * must fail the connection (RFC 7692 §5, §7). The client's window may be too small for zlib, see canCompress().
+ * Returns the parameters in the response of a server to the offer that deflateOffer() returned. Returns `undefined` if
+ * the client must fail the connection (RFC 7692 §5, §7). The client's window may be too small for zlib, see
+ * canCompress().
  *
  * @param response the extension in the response
  * @param preferences the preferences with which deflateOffer() was called
@@ -203,8 +206,9 @@ export function readDeflateResponse(
 }
 
 /**
- * Reads the parameters of permessage-deflate. Returns `undefined` for any other extension. Also returns `undefined`
- * if RFC 7692 §7 wants it declined: for an unknown parameter, an invalid value, or a duplicate parameter.
+ * Reads the parameters of permessage-deflate. Returns `undefined` for any other extension. Also returns `undefined` if
+ * RFC 7692 §7 forbids an endpoint to accept the parameters: for an unknown parameter, an invalid value, or a duplicate
+ * parameter.
  */
 function readDeflate({ name, parameters }: Extension): Received | undefined {
   if (name !== PERMESSAGE_DEFLATE) return undefined;

@@ -1,4 +1,4 @@
-// The parts of permessage-deflate that need no zlib: the four bytes that the sender removes and the receiver
+// Implements the parts of permessage-deflate that need no zlib: the four bytes that the sender removes and the receiver
 // appends, and the sliding window of earlier messages (RFC 7692 §7.2).
 
 import { allocateUnfilled, type Bytes, concat, EMPTY } from "../bytes.ts";
@@ -34,7 +34,8 @@ export interface DeflateDirection {
   /** The base-2 logarithm of the size of the LZ77 sliding window in bytes, 8 to 15 (RFC 7692 §7.1.2). */
   readonly windowBits: number;
   /**
-   * The sender compresses each message with the sliding window that earlier messages have filled (RFC 7692 §7.1.1).
+   * Whether the sender compresses each message with the sliding window that contains the end of the earlier messages
+   * (RFC 7692 §7.1.1).
    */
   readonly takeover: boolean;
 }
@@ -63,8 +64,8 @@ export function directionOf(sender: Role, parameters: DeflateParameters): Deflat
  */
 export class SlidingWindow {
   readonly #size: number;
-  // The kept bytes end at #end. The buffer grows to 1.25 times the size of the window, so that the bytes are seldom
-  // moved.
+  // The window ends at the index #end of the buffer. The buffer grows to 1.25 times the size of the window, so that the
+  // bytes are seldom moved to its start.
   #buffer = EMPTY;
   #end = 0;
 
@@ -98,7 +99,7 @@ export class SlidingWindow {
     const kept = this.#buffer.subarray(Math.max(0, this.#end + length - this.#size), this.#end);
     const room = Math.min(1.25 * this.#size, 2 * (kept.length + length));
     if (room > this.#buffer.length) this.#buffer = allocateUnfilled(room);
-    // set() also copies correctly within one buffer.
+    // set() also copies correctly if the source and the destination overlap.
     this.#buffer.set(kept);
     this.#end = kept.length;
   }

@@ -36,12 +36,16 @@ import { ProtocolError, type RuleName } from "./rules.ts";
 
 /** The destination of the bytes that an endpoint sends. */
 export interface Wire {
-  /** The peer reads more slowly than this end writes. The endpoint then delays pongs until drained(). */
+  /**
+   * Whether the peer reads more slowly than this end writes. While this is `true`, the endpoint does not answer pings.
+   * drained() then sends the pong for the last ping.
+   */
   readonly congested: boolean;
   /**
    * Sends bytes.
    *
-   * @param bytes a complete frame. The wire must not change it, because other connections may send the same bytes.
+   * @param bytes a complete frame. The wire must not change the bytes, because other connections may send the same
+   * bytes.
    */
   write(bytes: Bytes): void;
   /** Called after the last write(). The wire closes the TCP connection after all bytes are sent. */
@@ -97,7 +101,7 @@ export class Endpoint {
    * Creates an endpoint of an open connection.
    *
    * @param wire receives the bytes to send
-   * @param options the end, the limits and the source of masking keys
+   * @param options the role of this end, the limits, and the source of masking keys
    * @throws TypeError if a client has no `randomFill`, or a server has one
    */
   constructor(wire: Wire, options: EndpointOptions) {
@@ -133,8 +137,8 @@ export class Endpoint {
   }
 
   /**
-   * Reads the next message or control frame. Returns TEXT, BINARY, PING, PONG or CLOSE, or NEED_DATA if there is no
-   * further one.
+   * Reads the next message or control frame. Returns TEXT, BINARY, PING, PONG or CLOSE, or NEED_DATA if no complete
+   * message or control frame is left.
    *
    * The endpoint answers a ping or a close frame before it returns. If the peer breaks a rule, the endpoint
    * fails the connection, sets `failure` and returns NEED_DATA (RFC 6455 §7.1.7).
@@ -167,7 +171,10 @@ export class Endpoint {
     return decodeValidUtf8(this.#receiver.payload);
   }
 
-  /** The payload is compressed. The caller inflates it, and checks the size and the UTF-8 of the result. */
+  /**
+   * Whether the payload is compressed. If so, the caller inflates the payload, and checks the size and the UTF-8 of the
+   * result.
+   */
   get compressed(): boolean {
     return this.#receiver.compressed;
   }
@@ -194,7 +201,7 @@ export class Endpoint {
   }
 
   /**
-   * Sends a message. A text is already encoded in UTF-8.
+   * Sends a message. The payload of a text message must already be encoded in UTF-8.
    *
    * RFC 6455 §6.1: "The endpoint MUST ensure the WebSocket connection is in the OPEN state".
    *
@@ -269,9 +276,9 @@ export class Endpoint {
   }
 
   /**
-   * Sends a close frame with the status code of a broken rule, and ends the wire. This is
-   * _Fail the WebSocket Connection_, because the peer has broken a rule (RFC 6455 §7.1.7). If this end has already
-   * sent a close frame, the method sends no second one.
+   * Fails the connection because the peer has broken a rule: _Fail the WebSocket Connection_ (RFC 6455 §7.1.7). Sends a
+   * close frame with the status code of the rule, unless this end has already sent a close frame. Then calls end() of
+   * the wire.
    *
    * @param failure the error, or the name of the broken rule
    */

@@ -68,8 +68,8 @@ export function parseExtensions(header: string): readonly Extension[] | undefine
   read(SPACE);
   do {
     const name = read(TOKEN);
-    // An empty element, or an invalid character. An invalid character stays unread, so the last line returns
-    // `undefined`.
+    // The next element is empty or starts with an invalid character. The parser does not skip an invalid character, so
+    // the last line returns `undefined`.
     if (name === undefined) continue;
     const parameters: ExtensionParameter[] = [];
     while (follows(";")) {

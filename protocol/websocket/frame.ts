@@ -18,18 +18,18 @@
 import { allocateUnfilled, type Bytes, utf8Length, writeUtf8 } from "../bytes.ts";
 import { mask, readKey } from "./mask.ts";
 
-/** The bit of the first byte for the last frame of a message (RFC 6455 §5.2). */
+/** The bit of the first byte that is set in the last frame of a message (RFC 6455 §5.2). */
 export const FIN = 0x80;
-/** The bit of the first byte for a compressed message (RFC 7692 §6). */
+/** The bit of the first byte that is set in the first frame of a compressed message (RFC 7692 §6). */
 export const RSV1 = 0x40;
 /** The reserved bits of the first byte that no supported extension uses (RFC 6455 §5.2). */
 export const RSV2_RSV3 = 0x30;
-/** The bits of the first byte for the opcode (RFC 6455 §5.2). */
+/** The bits of the first byte that contain the opcode (RFC 6455 §5.2). */
 export const OPCODE = 0x0f;
 
-/** The bit of the second byte for a masked payload (RFC 6455 §5.2). */
+/** The bit of the second byte that is set if the payload is masked (RFC 6455 §5.2). */
 export const MASK = 0x80;
-/** The bits of the second byte for the payload length (RFC 6455 §5.2). */
+/** The bits of the second byte that contain the payload length (RFC 6455 §5.2). */
 export const LENGTH = 0x7f;
 /** The payload length in the second byte if the next 16 bits contain the length (RFC 6455 §5.2). */
 export const LENGTH_16 = 126;
@@ -55,7 +55,7 @@ export const PONG = 0xa;
  */
 export const MAX_CONTROL_PAYLOAD = 125;
 
-/** The end of a connection. The client masks its frames, the server does not (RFC 6455 §5.1). */
+/** The role of one end of a connection. The client masks its frames, and the server does not (RFC 6455 §5.1). */
 export type Role = "client" | "server";
 
 /**

@@ -1,5 +1,5 @@
-// The opening handshake (RFC 6455 §4). For a server, it decides how to respond to a request. For a client, it creates
-// the headers of the request and checks the response.
+// The opening handshake (RFC 6455 §4). For a server, decideHandshake() decides how to respond to a request. For a
+// client, offerHandshake() creates the headers of the request, and judgeHandshake() checks the response.
 
 import { createHash } from "node:crypto";
 
@@ -50,8 +50,8 @@ export type HandshakeRuleName = keyof typeof TABLE;
 export const HANDSHAKE_RULES: Readonly<Record<HandshakeRuleName, HandshakeRule>> = TABLE;
 
 /**
- * Header fields by their names in lower case. Several fields of one name are a list or one string joined by ", ", as
- * in Node's `headers`.
+ * Header fields by their names in lower case. If several fields have the same name, their values are a list, or one
+ * string joined by ", ", as in Node's `headers`.
  */
 export type Headers = Readonly<Record<string, string | readonly string[] | undefined>>;
 
@@ -95,12 +95,12 @@ export type HandshakeDecision =
       readonly rule: HandshakeRuleName;
     };
 
-// Sixteen bytes in base64 (RFC 6455 §4.1, item 7).
+// Matches sixteen bytes in base64 (RFC 6455 §4.1, item 7).
 const KEY = /^[A-Za-z0-9+/]{22}==$/;
 
 /**
  * Decides how a server responds to an opening handshake (RFC 6455 §4.2). Several Sec-WebSocket-Extensions or
- * Sec-WebSocket-Protocol fields are one list (RFC 6455 §11.3.2, §11.3.4). The response contains each field once
+ * Sec-WebSocket-Protocol fields are read as one list (RFC 6455 §11.3.2, §11.3.4). The response contains each field once
  * (RFC 6455 §11.3.3).
  *
  * @param request the request of the client
@@ -136,8 +136,9 @@ export function decideHandshake(
 }
 
 /**
- * Checks the items of RFC 6455 §4.2.1 in their order. Returns the first broken rule, or `undefined`. Node joins
- * duplicate keys or versions with a comma, and the result is an invalid key or version (RFC 6455 §11.3.1, §11.3.5).
+ * Checks the items of RFC 6455 §4.2.1 in their order. Returns the first broken rule, or `undefined`. Node joins the
+ * values of duplicate key or version fields with a comma. The result is an invalid key or version
+ * (RFC 6455 §11.3.1, §11.3.5).
  */
 function brokenRule({
   method,
@@ -178,8 +179,9 @@ function selectProtocol(
  * Returns the reason why a client must fail the connection because of the subprotocol in the response, or
  * `undefined`.
  *
- * RFC 6455 §4.1 requires this if the client did not offer the subprotocol. The client also fails the connection if
- * the server chose none of its offers. RFC 6455 allows such a response, but WHATWG's "WebSockets" forbids it.
+ * RFC 6455 §4.1 requires a client to fail the connection if the server chose a subprotocol that the client did not
+ * offer. This client also fails the connection if it offered subprotocols and the server chose none. RFC 6455 allows
+ * such a response, but WHATWG's "WebSockets" forbids it.
  */
 function protocolFault(offered: readonly string[], chosen: Field): string | undefined {
   if (chosen === undefined) {

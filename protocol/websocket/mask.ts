@@ -1,7 +1,7 @@
 // Masks and unmasks payloads. RFC 6455 §5.3, "Client-to-Server Masking".
 //
-// A masking key is one number, with its first byte as the lowest. If a payload arrives in pieces, turnKey()
-// rotates the key for the next piece.
+// In this file, a masking key is a 32-bit number whose lowest byte is the first byte of the key. If a payload arrives
+// in pieces, turnKey() rotates the key for the next piece.
 
 import { type Bytes, byteAt, wordAt } from "../bytes.ts";
 
@@ -25,7 +25,7 @@ export function readKey(bytes: Bytes, i: number): number {
  * Returns the key for the bytes after the first `length` bytes of a payload (RFC 6455 §5.3). The key is rotated,
  * because octet i of the payload is masked with octet (i MOD 4) of the key.
  *
- * @param key the key of the first byte of the payload
+ * @param key the key for the first byte of the payload
  * @param length the number of bytes that were already masked
  */
 export function turnKey(key: number, length: number): number {
@@ -53,12 +53,12 @@ export function mask(bytes: Bytes, key: number, start: number, end: number): voi
 const LITTLE_ENDIAN = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
 
 /**
- * The smallest length, in bytes, for which a Uint32Array saves more time than its creation costs (`binary` in
- * bench/).
+ * The smallest length, in bytes, for which a Uint32Array saves more time than its creation costs (measured by `binary`
+ * in bench/).
  */
 const WORTH_WORDS = 256;
 
-/** Masks four bytes at a time, except before the first whole word and after the last. */
+/** Masks 32-bit words. The bytes before the first whole word and after the last whole word are masked as bytes. */
 function maskWords(bytes: Bytes, key: number, start: number, end: number): void {
   const first = start + (-(bytes.byteOffset + start) & 3);
   const count = (end - first) >>> 2;

@@ -64,7 +64,7 @@ export class Receiver {
    * payload of an uncompressed text message is valid UTF-8.
    */
   payload: Bytes = EMPTY;
-  /** The payload is compressed (RFC 7692 §6.2), and its UTF-8 is not checked. */
+  /** Whether the payload is compressed (RFC 7692 §6.2). The UTF-8 of a compressed payload is not checked. */
   compressed = false;
 
   readonly #mustBeMasked: boolean;
@@ -75,8 +75,8 @@ export class Receiver {
   #input: Bytes = EMPTY;
   #offset = 0;
 
-  // The data frame whose payload is being read: its first byte, the masking key, and the rest of the payload in
-  // bytes.
+  // The data frame whose payload is being read: its first byte, its masking key, and the number of payload bytes that
+  // are not read yet.
   #first = 0;
   #key = 0;
   #remaining = 0;
@@ -90,7 +90,7 @@ export class Receiver {
   /**
    * Creates a receiver for a connection after the opening handshake.
    *
-   * @param options the end that receives, the limit and the extension
+   * @param options the end that receives, the largest payload, and whether messages may be compressed
    */
   constructor(options: ReceiverOptions) {
     this.#mustBeMasked = options.role === "server";
@@ -112,7 +112,7 @@ export class Receiver {
     this.#offset = 0;
   }
 
-  /** Releases all memory. For a connection on which nothing more is read. */
+  /** Releases all memory. Called when nothing more is read from the connection. */
   discard(): void {
     this.payload = EMPTY;
     this.#input = EMPTY;
@@ -158,8 +158,8 @@ export class Receiver {
     const key = (second & MASK) === 0 ? 0 : readKey(this.#input, this.#offset + lengthEnd);
     this.#offset += header;
 
-    // The common case first: a message of one frame that is complete in one chunk. This branch also reads control
-    // frames.
+    // The most common case is tested first: a message of one frame that is complete in one chunk. This branch also
+    // reads control frames.
     if (whole && opcode !== CONTINUATION && (first & FIN) !== 0) {
       this.payload = this.#unmask(key, length);
       this.compressed = (first & RSV1) !== 0;
@@ -260,8 +260,8 @@ export class Receiver {
   }
 
   /**
-   * Releases the received chunk. An idle connection therefore keeps no chunk alive. An incomplete header or control
-   * frame is copied.
+   * Releases the received chunk, so that an idle connection keeps no chunk in memory. An incomplete header or control
+   * frame at the end of the chunk is copied.
    */
   #rest(): typeof NEED_DATA {
     this.payload = EMPTY;

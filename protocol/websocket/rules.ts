@@ -1,5 +1,5 @@
-// The rules of RFC 6455 and RFC 7692. An endpoint must _Fail the WebSocket Connection_ if the peer breaks one of them
-// (RFC 6455 §7.1.7), with the status code of the rule (RFC 6455 §7.4.1). The rules of the opening handshake are in
+// The rules of RFC 6455 and RFC 7692. If the peer breaks a rule, the endpoint must _Fail the WebSocket Connection_
+// (RFC 6455 §7.1.7) with the status code of the rule (RFC 6455 §7.4.1). The rules of the opening handshake are in
 // handshake.ts. RFC 6455 §10.7: "Incoming data MUST always be validated".
 
 /** A rule of RFC 6455 or RFC 7692 that a peer can break. */
@@ -40,7 +40,7 @@ export type RuleName = keyof typeof TABLE;
 /** The rules that a peer can break, by name. */
 export const RULES: Readonly<Record<RuleName, Rule>> = TABLE;
 
-/** Thrown by the codecs if the peer has broken a rule. The endpoint catches it. */
+/** Thrown by the codecs if the peer has broken a rule. The endpoint catches the error. */
 export class ProtocolError extends Error {
   /** The name of the class. */
   override readonly name = "ProtocolError";

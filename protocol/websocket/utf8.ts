@@ -1,8 +1,8 @@
 // Checks the UTF-8 of text that arrives in pieces (RFC 6455 §8.1). The syntax is in RFC 3629 §4.
 //
-// A text may be cut anywhere, even inside a character. The connection fails at the first byte after which no
-// valid text is possible. Between two pieces, the checker remembers how many bytes the current
-// character still needs, and the range of its next byte:
+// A text may be split anywhere, even inside a character. The connection fails at the first byte after which no valid
+// text is possible. Between two pieces, the checker remembers how many bytes the current character still needs, and the
+// range of its next byte:
 //
 //   lead byte      second byte      further bytes
 //   00-7F
@@ -23,7 +23,7 @@ export class Utf8Checker {
   #high = 0xbf;
 
   /**
-   * Checks the next bytes of the text. Returns `false` if no valid UTF-8 text contains these bytes here.
+   * Checks the next bytes of the text. Returns `false` if a valid UTF-8 text cannot continue with these bytes.
    *
    * @param bytes the next bytes of the text, of any length
    */
@@ -70,8 +70,8 @@ export class Utf8Checker {
 }
 
 /**
- * Returns the index at which an incomplete last character can start, or the end. The index is at most three bytes
- * before the end.
+ * Returns the index of the last byte that starts a multi-byte character, if this is one of the last three bytes: the
+ * character may be incomplete. Otherwise returns the length of `bytes`.
  */
 function lastBoundary(bytes: Bytes, start: number): number {
   const stop = Math.max(start, bytes.length - 3);
