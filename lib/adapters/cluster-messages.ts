@@ -63,7 +63,7 @@ export type ClusterMessage =
       readonly request?: RequestId | undefined;
     };
 
-/** The types of the messages of a process about itself. */
+/** The types of the messages that a process sends about itself. */
 export type Membership = "hello" | "heartbeat" | "goodbye";
 
 /** A message that has an effect on the other processes. */

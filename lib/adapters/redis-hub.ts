@@ -29,7 +29,7 @@ export interface HubFactory {
   readonly ready: Promise<void>;
   /**
    * Closes the connections if no server uses them, for example after `ready` has rejected. A server that closes also
-   * closes its connections.
+   * closes its connections to Redis.
    */
   close(): void;
 }

@@ -4,8 +4,8 @@
 //   connecting ──▶ ready ◀──▶ away          (each connection may break. The clients reconnect)
 //
 // Rules:
-// - While Redis is away, messages are dropped, because late events are worse than lost events. The receivers would miss
-//   them anyway, because their connections break too.
+// - While Redis is unreachable (away), messages are dropped, because late events are worse than lost events. The
+//   receivers would miss them anyway, because their connections break too.
 // - While Redis does not answer, at most `maxPending` bytes wait. Further messages are dropped.
 // - An error is reported once at the start of such a state, not for each message.
 
@@ -85,8 +85,8 @@ export class RedisLink {
    * @param client the user's client, whose settings the connections use
    * @param options the limits
    * @param onReady called each time both connections become ready
-   * @param onError called when Redis is away, is overloaded, or rejects commands. Not called again until the state is
-   * over
+   * @param onError called when Redis is unreachable, is overloaded, or rejects commands. Not called again until this
+   * state has ended
    */
   constructor(
     client: RedisClient,
@@ -221,7 +221,8 @@ export class RedisLink {
       this.onReady();
       return;
     }
-    // Before the first connection, not being ready is normal. Only an error is reported.
+    // Before the first connection is established, the link is not ready, which is normal. Only an
+    // error is reported.
     if (error === undefined && !this.wasReady) return;
     this.wasReady = false;
     this.reportAway(error?.message ?? "the connection has ended", error);

@@ -1,6 +1,6 @@
-// The sessions of clients that may reconnect, stored in Redis under one key per secret id. A session is stored while
-// its client is connected, so that it outlives the process, and for `maxDisconnectionDuration` after the client has
-// disconnected.
+// Stores in Redis the sessions of clients that may reconnect. The key of a session contains the secret id (`pid`) of
+// its client. A session is stored while its client is connected, so that the session outlives the process, and for
+// `maxDisconnectionDuration` after the client has disconnected.
 
 import { isString } from "../events/options.ts";
 import type { RecoverableSession } from "../socketio/adapter.ts";
@@ -44,7 +44,8 @@ export class RedisSessions {
   }
 
   /**
-   * Stores the session of a connected client. It is renewed after about a quarter of its time.
+   * Stores the session of a connected client. The session is renewed after about a quarter of its
+   * lifetime in Redis.
    *
    * @param returns how often the client has reconnected
    */
@@ -69,9 +70,9 @@ export class RedisSessions {
   }
 
   /**
-   * Returns the session of a client that has reconnected, and deletes it. If the secret id is used twice, the second
-   * user is not the client. A session without a namespace may be of another namespace, whose middleware has accepted
-   * the client.
+   * Returns the session of a client that has reconnected, and deletes it. A session is returned only once, because a
+   * second user of the same secret id is not the client. A session that does not name its namespace may belong to
+   * another namespace, so the client must pass the middleware of this namespace.
    *
    * @returns `undefined` if there is no session for this namespace. "invalid" if the stored value is not a session
    */
@@ -85,7 +86,10 @@ export class RedisSessions {
     return { ...session, returns: returns + 1, passesMiddleware: session.nsp === undefined };
   }
 
-  /** Starts to renew the sessions that save() has stored, with their current data, one part at a time. */
+  /**
+   * Starts renewing the sessions of connected clients regularly: saves their current data, one part of the sessions at
+   * a time.
+   */
   startRenewal(
     sessions: () => IterableIterator<RecoverableSession | undefined>,
     count: () => number,

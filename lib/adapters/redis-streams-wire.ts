@@ -37,8 +37,8 @@ import {
 } from "./redis-wire.ts";
 
 /**
- * Reports to the other processes that a client of one of them has reconnected to this process, and that its session is
- * taken.
+ * Informs the other processes that a client has reconnected to this process, and that its stored session is in use. The
+ * process to which the client was connected before then disconnects the client's old socket.
  *
  * `returns` is the number of the client's reconnections. It prevents a late message from ending a newer connection.
  */
@@ -275,8 +275,8 @@ type Names =
   | "sockets";
 
 /**
- * Returns the message of a type. Returns `undefined` if the message is invalid. In the result, the message is
- * `undefined` if the type is unknown.
+ * Decodes the data of a message with a known type. Returns an object without a message if the type is unknown, and
+ * `undefined` if the data is invalid.
  */
 function messageOf(
   type: unknown,
@@ -358,7 +358,7 @@ function answeredOf(
 /**
  * Returns the event of a packet.
  *
- * @throws ProtocolError if clients cannot be sent the event
+ * @throws ProtocolError if the event cannot be sent to clients
  */
 function packetOf(value: unknown, namespace: string): Packet | undefined {
   const { type, nsp = namespace, data }: Fields<"type" | "nsp" | "data"> = Object(value);

@@ -117,7 +117,7 @@ export function decodeBroadcast(bytes: Bytes, namespace: string): ReceivedBroadc
 
 // Requests.
 
-/** A request, including those that only old versions send. */
+/** A request. Only old versions of @socket.io/redis-adapter send "sockets" and "all-rooms". */
 export type RedisRequest =
   | ClusterCommand
   | { readonly type: "sockets"; readonly rooms: readonly Room[]; readonly request: RequestId }
@@ -214,7 +214,7 @@ function socketOf(sid: unknown): BroadcastOptions | undefined {
 
 // Responses.
 
-/** A response, including those to requests that only old versions send. */
+/** A response. "sockets" and "all-rooms" answer the requests of old versions. */
 export type RedisAnswer =
   | ClusterAnswer
   | { readonly type: "sockets"; readonly request: RequestId; readonly sockets: readonly string[] }
@@ -295,12 +295,15 @@ function answerOf(fields: Fields): ClusterAnswer | undefined {
 
 const MEMBERSHIP: readonly Membership[] = ["hello", "heartbeat", "goodbye"];
 
-/** Encodes a message of a process about itself. */
+/** Encodes a message that a process sends about itself. */
 export function encodeMembership(uid: NodeId, type: Membership): Bytes {
   return encodeUtf8(JSON.stringify({ uid, type }));
 }
 
-/** Decodes a message of a process about itself. Returns `undefined` if the message is invalid. */
+/**
+ * Decodes a message that a process has sent about itself. Returns `undefined` if the message is
+ * invalid.
+ */
 export function decodeMembership(bytes: Bytes): From<{ readonly type: Membership }> | undefined {
   return attempt(() => {
     const fields = fieldsOf(decodeValue(bytes));
@@ -446,7 +449,8 @@ function packetOf(value: unknown, namespace: string): Packet | undefined {
 
 /** Returns a decoded event between servers, or `undefined` if the value is invalid. */
 export function serverSideEventOf(value: unknown): ServerSideEvent | undefined {
-  // JavaScript functions cannot be called with many more arguments.
+  // Listeners receive the items as arguments, and JavaScript limits the number of arguments of a
+  // function call.
   if (!Array.isArray(value) || value.length > SERVER_LIMITS.maxArguments) return undefined;
   const [name, ...args]: unknown[] = value;
   return isString(name) ? [name, ...args] : undefined;

@@ -140,9 +140,9 @@ export class RedisAdapter extends RedisHubAdapter {
   private readonly mode: "auto" | "rooms" | "namespace";
   /** Rooms that this process has made sockets join, and to which other processes may still be subscribing. */
   private readonly joining = new Map<Room, number>();
-  // While the subscription to all rooms replaces the others, a message arrives twice, because Redis sends it to the
-  // channel's subscribers and immediately afterwards to the pattern's. Comparing a message with the previous one is
-  // enough to detect this.
+  // While the subscription to all rooms (a pattern) replaces the subscriptions to single rooms (channels), a message
+  // can arrive twice. Redis sends it to the subscribers of the channel, and immediately afterwards to the subscribers
+  // of the pattern. Comparing a message with the previous one is enough to detect this.
   private last: { readonly channel: string; readonly message: Bytes } | undefined;
   private all = false;
   private subscribing: Promise<void> | undefined;
@@ -207,7 +207,8 @@ export class RedisAdapter extends RedisHubAdapter {
         ? this.link.subscriptions.add(this.channels.room(room), this.onBroadcastMessage)
         : undefined,
     );
-    // While Redis is away, the promise does not wait. The subscription is made when Redis is back.
+    // While Redis is unreachable, the caller does not wait for the subscriptions. They are made
+    // when Redis is reachable again.
     return this.link.ready ? allOf(pending) : undefined;
   }
 
@@ -234,7 +235,7 @@ export class RedisAdapter extends RedisHubAdapter {
   }
 
   /**
-   * Makes the target sockets join rooms. Until all processes have done it and have subscribed, this process publishes
+   * Makes the target sockets join rooms. Until all processes have done so and have subscribed, this process publishes
    * its events to these rooms on the channel of the namespace.
    *
    * @param options the target sockets
@@ -415,7 +416,10 @@ export class RedisAdapter extends RedisHubAdapter {
     this.link.subscriptions.delete(this.channels.room(room));
   }
 
-  /** Looks for processes with other adapters. These processes publish to a room as soon as a socket has joined it. */
+  /**
+   * Looks for processes with other adapters. These processes publish on a room's channel as soon as a socket has joined
+   * the room, even if the socket's process has not subscribed yet.
+   */
   private async findOthers(): Promise<void> {
     const { requests, membership } = this.channels;
     const [all = 0, ours = 0] = (await this.link.countSubscribers(requests, membership)) ?? [];
@@ -430,7 +434,8 @@ export class RedisAdapter extends RedisHubAdapter {
     this.subscribing = this.link
       .subscribePattern(`${broadcasts}*`, this.onPatternMessage)
       .then(undefined, () => {
-        // Redis is away. The next heartbeat tries again, or onReady() when Redis is back.
+        // Redis is unreachable. The next heartbeat tries again, or onReady() when Redis is
+        // reachable again.
         this.all = false;
       });
     await this.subscribing;

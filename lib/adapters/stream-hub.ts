@@ -17,7 +17,10 @@ import {
  */
 export interface StreamMember {
   readonly nsp: { readonly name: string };
-  /** Called when the stream is read from an entry on: for the first time, or because it was replaced by another stream. */
+  /**
+   * Called when the reader has chosen the entry after which it reads: at first, and when the stream was replaced by
+   * another one.
+   */
   onLocated(position: string): void;
   /** Called with each entry of the stream for the adapter's namespace. */
   onEntry(entry: StreamEntry): void;
@@ -93,7 +96,10 @@ export class StreamHub {
     this.reader = undefined;
   }
 
-  /** Runs a replay as soon as fewer than MAX_REPLAYS are running. */
+  /**
+   * Calls a function that reads missed events (a replay), as soon as fewer than MAX_REPLAYS such
+   * functions are running.
+   */
   async replay<Result>(run: () => Promise<Result>): Promise<Result> {
     if (this.replaying >= MAX_REPLAYS)
       await new Promise<void>((resolve) => this.replays.push(resolve));

@@ -24,7 +24,7 @@ export interface Awaited {
   run(id: string | undefined): void;
 }
 
-/** How long an event waits for its echo before the clients of this process are sent it anyway, in milliseconds. */
+/** How long an action waits for its echo before it runs anyway, in milliseconds. */
 const ECHO_TIMEOUT = 2_000;
 
 /** A queue of actions that run when their entries are read from the stream. */
@@ -38,8 +38,8 @@ export class StreamOrder {
   private hasGivenUp = false;
 
   /**
-   * @param maxBytes the most bytes that may wait. If more wait, all actions run, and new ones do not wait until the
-   * stream is read again
+   * @param maxBytes the largest number of bytes that may wait. If more bytes wait, all actions run, and new actions run
+   * immediately until the stream is read again
    */
   constructor(maxBytes: number) {
     this.maxBytes = maxBytes;

@@ -27,7 +27,10 @@ export interface StreamReaderOptions {
 
 /** The methods that a reader calls. */
 export interface StreamSink {
-  /** Called when the stream is read from an entry on: for the first time, or because it was replaced by another stream. */
+  /**
+   * Called when the reader has chosen the entry after which it reads: at first, and when the stream was replaced by
+   * another one.
+   */
   onLocated(position: string): void;
   /** Called with each entry. */
   onEntry(entry: StreamEntry): void;
@@ -113,7 +116,7 @@ export class StreamReader {
     }
     this.reading = false;
     if (this.ended) return;
-    // When the connection is ready again, onState() reads immediately.
+    // If the connection becomes ready earlier, onState() reads immediately.
     const isReady = this.connection.ready;
     const retry = (): void => {
       if (!this.mayRead) this.reopen();

@@ -1,6 +1,6 @@
-// The events that clients of this process were sent before this process read their entries, because Redis was slow or
-// away. As long as such entries may still arrive, each offset contains the number of the last event that clients have
-// received (stream-offset.ts).
+// Normally, a process sends an event to its clients when it reads the event's entry from the stream. If Redis is slow
+// or unreachable, the process sends the event early, before it has read the entry. As long as entries of early events
+// may still arrive, each offset contains the number of the last event that clients have received (stream-offset.ts).
 //
 //   sent ─▶ Redis answers with the id of the entry ──────▶ the stream is read up to the entry ─┐
 //     ├───▶ the connection breaks: the entry may exist ──▶ the stream is read twice ───────────┼─▶ over
@@ -14,11 +14,11 @@ export type Added = { readonly id: string } | "refused" | "unknown";
 /** Tracks the events that were sent early and whose entries may still arrive. */
 export class UnreadEvents {
   private readonly unanswered = new Set<number>();
-  /** Entries may arrive until this entry was read. */
+  /** The entries of early events may still arrive until this entry was read. */
   private lastId: string | undefined;
   /**
-   * How many more reads of the stream must end until no entry can arrive. The first may have started before the
-   * connection broke.
+   * How many more reads of the stream must end before it is certain that no entry of an early event arrives any more.
+   * The first of these reads may have started before the connection broke.
    */
   private readsLeft = 0;
   private newest = -1;

@@ -43,8 +43,9 @@ export class Channel<Message extends ToPrimary | FromPrimary> {
   }
 
   /**
-   * Sends a message, and a connection with it. This process no longer owns the connection. If the channel is closed, or
-   * closes before the connection is sent, the connection is destroyed, so that its client reconnects immediately.
+   * Sends a message, and a connection with it. After this call, this process no longer owns the connection. If the
+   * channel is closed, or closes before the connection is sent, the connection is destroyed, so that its client
+   * reconnects immediately.
    *
    * @param callback called after the message was sent, or cannot be sent
    */
@@ -84,7 +85,7 @@ export class Channel<Message extends ToPrimary | FromPrimary> {
   }
 }
 
-/** Returns the approximate number of bytes that a message takes while it waits. */
+/** Returns the approximate number of bytes that a message occupies while it waits. */
 function sizeOf(message: ToPrimary | FromPrimary): number {
   if (message.type === "connection") return 4 * OVERHEAD + message.bytes.length;
   if (message.type !== "batch") return OVERHEAD;

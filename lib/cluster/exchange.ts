@@ -164,8 +164,8 @@ export class Exchange {
   }
 
   /**
-   * Returns the next number in turn, so that a number is not used again before the sessions of its previous worker have
-   * expired.
+   * Returns the next unused number. Numbers are used in ascending order and then from 1 again, so that a number is not
+   * reused before the sessions of its previous worker have expired.
    */
   #nextNumber(): number {
     const used = new Set(Array.from(this.#participants, ({ number }) => number));

@@ -275,7 +275,9 @@ export class InnerServer {
       if (waiting.size === 0) this.#waiting.delete(worker);
     });
     this.#engine.onRequest(incoming);
-    // The leaving worker received this poll on a connection that was still open.
+    // A leaving worker has forwarded this poll, because its connection to the client was still
+    // open. The poll is answered immediately, so that the client sends the next poll to another
+    // worker.
     if (this.#leaving.has(worker)) setImmediate(() => this.#answerPoll(incoming));
   }
 
@@ -323,8 +325,8 @@ export interface RequestHead {
 }
 
 /**
- * Returns whether the connection itself can be sent to another process. The state of a TLS connection cannot leave this
- * process.
+ * Returns whether the connection itself can be sent to another process. A TLS connection cannot be sent, because its
+ * state cannot leave this process.
  */
 export function canHandOver(socket: Duplex): socket is Socket {
   return socket instanceof Socket && !("encrypted" in socket) && !socket.destroyed;

@@ -122,9 +122,9 @@ export class Link {
           this.#adapters.get(item.nsp)?.onReturned(item.pid);
           break;
         case "claimed":
-          // With this result, the client has received all packets for it up to this index. This includes packets that
-          // its previous worker has sent only to its own clients. None of those packets is for other clients of this
-          // process.
+          // After the client has received this result, it has all of its packets up to this index. Some of these
+          // packets were sent only to clients of the client's previous worker. They are not for other clients of this
+          // process, so the index is also valid for those clients.
           this.#index = item.index;
           this.#claims.get(item.request)?.(item.result);
           this.#claims.delete(item.request);

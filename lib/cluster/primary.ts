@@ -25,7 +25,7 @@ const REPORT_TIMEOUT = 1_000;
 export interface PrimaryOptions {
   /** The number of workers. */
   readonly workers: number;
-  /** How long a worker waits until its clients have received all data, in milliseconds. */
+  /** How long a stopping worker waits for its clients to receive all data, in milliseconds. */
   readonly drainTimeout: number;
   /** Called with each line of the log. */
   readonly log: (line: string) => void;

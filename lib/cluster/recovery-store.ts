@@ -1,5 +1,6 @@
-// What the primary stores of one namespace for clients that may reconnect. The store outlives every worker. In addition
-// to disconnected sessions, it contains the state of connected sockets, in case their worker ends unexpectedly.
+// Stores, in the primary, the data of one namespace for clients that may reconnect. The store outlives every worker. In
+// addition to disconnected sessions, it contains the state of connected sockets, in case their worker ends
+// unexpectedly.
 //
 //   connected ── its worker ends ──▶ stored ── claimed ──▶ connected to another worker
 //       └────── it disconnects ────────┘ └── expired ──▶ (deleted)

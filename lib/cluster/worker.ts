@@ -60,7 +60,7 @@ export interface WorkerOptions {
   readonly host: string;
   /** The port to listen on. */
   readonly port: number;
-  /** How long the worker waits until its clients have received all data, in milliseconds. */
+  /** How long the stopping worker waits for its clients to receive all data, in milliseconds. */
   readonly drainTimeout: number;
   /** Called to end the process. */
   readonly exit: () => void;
@@ -101,8 +101,8 @@ export class ClusterMember {
     this.#engine = engine;
     this.#link = new Link(number, (items) => send({ source: SOURCE, type: "batch", items }));
     this.#router = new Router(number, secret, (to, head, bytes, socket) => {
-      // The HTTP server must not track the connection any longer. Otherwise it would ask the other process about it
-      // when it closes.
+      // The HTTP server must not track the connection any longer. Otherwise the HTTP server would ask the other process
+      // about this connection when the server closes.
       Reflect.set(socket, "server", null);
       send({ source: SOURCE, type: "connection", to, head, bytes }, socket);
     });
@@ -271,7 +271,10 @@ export function sendJoined(): void {
   send({ source: SOURCE, type: "joined", url: undefined, port: undefined });
 }
 
-/** Removes the directory of the sockets, in place of a primary that was killed. In this case all workers end. */
+/**
+ * Removes the directory of the Unix domain sockets if the primary was killed and could not remove it. In this case all
+ * workers end.
+ */
 function removeAfterPrimary(path: string): void {
   // If the worker has disconnected on purpose, the primary is still alive.
   const isLeaving = isPrimaryStalled || cluster.worker?.exitedAfterDisconnect === true;
