@@ -11,7 +11,7 @@ export type Contender =
   | "rawnet"
   | "rawhttp";
 
-/** A running server, its load generator, and functions that measure the cost of a step. */
+/** A running server and its load generator, for one measurement. */
 export interface Stage {
   readonly server: Child;
   readonly load: Child;
@@ -80,13 +80,14 @@ function echo({
 
 async function connect(stage: Stage): Promise<number> {
   const { server, load, port } = stage;
-  // A warm-up, because rarely executed code is not compiled yet. Closing is not measured.
+  // Warms up the server, because V8 compiles only code that was executed often. Closing the connections is not measured.
   for (let n = 0; n < 4; n++) {
     await load.call("connect", { port, count: 1000, path: PATH });
     await load.call("disconnect");
     const late = performance.now() + 10_000;
     while ((await server.number("connections")) > 0) {
-      if (performance.now() > late) throw new Error("connections stay that the load has ended");
+      if (performance.now() > late)
+        throw new Error("the server still has connections that the load generator has closed");
     }
   }
   return perUnit(stage, () => load.number("connect", { port, count: 3000, path: PATH }));
@@ -166,7 +167,7 @@ export const CASES: readonly Case[] = [
   },
   {
     name: "connect-http",
-    title: "the same by a bare node:http server that knows no session (in the column of rawnet)",
+    title: "the same with a bare node:http server without sessions (in the column rawnet)",
     unit: "µs",
     contenders: ["rawhttp"],
     measure: connect,

@@ -121,7 +121,10 @@ function worksOf({ what, data, limit }: Event): Work[] {
   ];
 }
 
-/** Nanoseconds of one slice. Slices are short, so that other work of the machine affects all three equally. */
+/**
+ * How long one measurement of a codec takes, in nanoseconds. The measurements are short and alternate, so that other
+ * work of the machine affects all three codecs equally.
+ */
 const SLICE = 4_000_000;
 
 function compare({ title, limit, ways }: Work, rounds: number): Single {
@@ -144,6 +147,6 @@ export function measureCodecs(rounds: number): Single[] {
     for (const { ways } of works) for (const way of ways) time(way, 1000);
   }
   const results = works.map((work) => compare(work, rounds));
-  if (sink === undefined) throw new Error("nothing was done");
+  if (sink === undefined) throw new Error("the codecs have produced nothing");
   return results;
 }

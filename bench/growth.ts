@@ -1,4 +1,4 @@
-// How the cost grows with the number of clients. barewire and socket.io run in turn, each in one process that
+// Measures how the cost grows with the number of clients. barewire and socket.io run in turn, each in one process that
 // receives more and more clients.
 
 import { perUnit } from "./cases.ts";
@@ -12,7 +12,7 @@ export interface Point {
   readonly memory: number;
   /** µs for each echoed message of the TALKERS, while the other clients are silent. */
   readonly echo: number;
-  /** µs for each delivery of a broadcast to all clients, with one broadcast in a turn. */
+  /** µs for each delivery of a broadcast to all clients, one broadcast in a turn of the event loop. */
   readonly broadcast: number;
 }
 

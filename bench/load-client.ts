@@ -13,7 +13,7 @@ export function masked(opcode: 0x1 | 0x2, payload: Uint8Array | string, rsv = 0)
   return frame(opcode, payload, { rsv, key: MASKING_KEY });
 }
 
-/** Counts the frames of a stream, independently of how the stream is cut. */
+/** Counts the frames of a stream, independently of how the stream is split into chunks. */
 class FrameCounter {
   #payloadLeft = 0;
   #header = Buffer.alloc(0);

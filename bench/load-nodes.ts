@@ -88,8 +88,8 @@ function burst(args: Arguments): Promise<Json> {
 }
 
 /**
- * Requests `rate` broadcasts per second for `ms` milliseconds. Resolves to the sorted milliseconds from the request
- * to the receipt, for the members on `node`.
+ * Requests `rate` broadcasts per second for `ms` milliseconds. Resolves to the delays from the request to the receipt
+ * by the members on `node`, in milliseconds, sorted.
  */
 function latency(args: Arguments): Promise<Json> {
   const bytes = ask(args);

@@ -65,8 +65,8 @@ function message(args: Arguments): { bytes: Buffer; frames: number } {
 }
 
 /**
- * Sends echoes for `ms` milliseconds, with so many messages of each client in flight. Resolves to the number of
- * answers.
+ * Sends echo messages for `ms` milliseconds. Each client always has `inFlight` messages that are not answered yet.
+ * Resolves to the number of answers.
  */
 function echo(args: Arguments): Promise<Json> {
   const { bytes, frames } = message(args);

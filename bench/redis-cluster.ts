@@ -40,7 +40,7 @@ export const ROOM = "all";
 /** Milliseconds after which an incomplete cluster is an error. */
 const STARTING = 20_000;
 
-/** Starts a Redis with so many nodes, waits until all nodes know each other, and stops all of them at the end. */
+/** Starts a Redis and `count` nodes, waits until all nodes know each other, and stops all of them at the end. */
 export async function withCluster<T>(
   { folder, cores: [serverCore, loadCore] }: Settings,
   library: Library,
@@ -95,7 +95,7 @@ export async function withCluster<T>(
         return {
           nodes: after.nodes.map((cpu, node) => cpu - (before.nodes[node] ?? Number.NaN)),
           redis: after.redis.cpu - before.redis.cpu,
-          // Without the bytes of the first INFO response itself.
+          // The bytes of the first INFO response are not part of the cost.
           sent: after.redis.sent - before.redis.sent - before.redis.size,
           result,
         };

@@ -30,7 +30,7 @@ const DELIVERIES: readonly (Delivery & { readonly title: string })[] = [
 /** The goal: the largest acceptable ratio to socket.io. */
 const GOAL = 0.5;
 
-/** Broadcasts before the measurement, because rarely executed code is not compiled yet. */
+/** The number of broadcasts before the measurement, because V8 compiles only code that was executed often. */
 const WARM_UP = 10_000;
 /** Measurements of each library in one round. */
 const TURNS = 4;
@@ -89,7 +89,7 @@ async function measureCost(cluster: RedisCluster, delivery: Delivery, ms: number
 
 async function measureLatency({ load }: RedisCluster, ms: number): Promise<Latency> {
   const took = await load.call("latency", { room: ROOM, rate: RATE, ms, node: 1 });
-  if (!Array.isArray(took)) throw new Error("the load has measured nothing");
+  if (!Array.isArray(took)) throw new Error("the load generator has returned no delays");
   const quantile = (part: number): number => Number(took[Math.floor(took.length * part)]);
   return { p50: quantile(0.5), p99: quantile(0.99) };
 }
@@ -100,7 +100,9 @@ async function warmUp(cluster: RedisCluster): Promise<void> {
   await cluster.load.call("leave");
 }
 
-/** The clusters alternate every second, so that other work of the machine affects both equally. */
+/**
+ * Measures the clusters in turn, for at most a second each time, so that other work of the machine affects both equally.
+ */
 async function measureRound(
   clusters: Readonly<Record<Library, RedisCluster>>,
   result: RedisResult,

@@ -74,7 +74,7 @@ export async function round(
     if (busy > 0.9 && what.unit === "µs") {
       // The server's processor time is still valid, but the server could have been busier.
       console.error(
-        `${what.name}, ${contender}: the load took ${Math.round(busy * 100)} % of its core`,
+        `${what.name}, ${contender}: the load generator used ${Math.round(busy * 100)} % of its core`,
       );
     }
     return figure;

@@ -55,7 +55,7 @@ export async function withServer<T>(
 async function start(settings: Settings): Promise<Single> {
   const { folder, cores, rounds } = settings;
   const figures = { barewire: [] as number[], socketio: [] as number[] };
-  // One additional start, so that the files are in the system's cache.
+  // The first start (round -1) is not counted. It loads the files into the system's cache.
   for (let round = -1; round < rounds * 3; round++) {
     for (const name of ["barewire", "socketio"] as const) {
       const load = new Child(join(folder, "load.js"), cores[1]);
@@ -112,7 +112,7 @@ async function heartbeats(settings: Settings): Promise<Single> {
       await load.call("answerPings");
       const before = await server.number("cpu");
       const begin = performance.now();
-      // Two heartbeat intervals.
+      // Waits for two heartbeat intervals.
       await new Promise((resolve) => setTimeout(resolve, 50_000));
       const used = ((await server.number("cpu")) - before) / 1000;
       const left = await server.number("connections");
@@ -162,7 +162,7 @@ function rooms(settings: Settings): Single {
     const { adapter } = new Server().of("/");
     for (let n = 0; n < others; n++) adapter.addAll(`other ${n}`, new Set([`room ${n}`]));
     for (let n = 0; n < 10_000; n++) adapter.addAll(`member ${n}`, new Set([`member ${n}`, "big"]));
-    // A new id each time: a lookup in a V8 set is slower for a value that was deleted and added again.
+    // Each socket has a new id, because a lookup in a V8 set is slower for a value that was deleted and added again.
     let last = 0;
     return () => {
       const begin = process.cpuUsage();
