@@ -49,7 +49,10 @@ import { type Completion, type Expected, PendingRequest } from "./pending-reques
 export interface ClusterOptions {
   /** The interval between two heartbeats of a process, in milliseconds. Default: 5000. */
   readonly heartbeatInterval?: number;
-  /** A process that sends nothing for this long is removed, in milliseconds. Default: 10,000. */
+  /**
+   * The time after which a process that has sent nothing is removed, in milliseconds. Default:
+   * 10,000.
+   */
   readonly heartbeatTimeout?: number;
   /** How long a request waits for the answers of other processes, in milliseconds. Default: 5000. */
   readonly requestTimeout?: number;
@@ -518,7 +521,8 @@ export abstract class ClusterAdapter extends Adapter {
     }
     asked.whenExpected(() => {
       const count = left.get(sender) ?? 0;
-      // The process has sent more acknowledgements than it has clients, or was removed.
+      // The acknowledgement is ignored, because the process has already sent one for each of its
+      // clients, or was removed.
       if (count === 0) return;
       left.set(sender, count - 1);
       if (answer.type === "answer") answers.onAnswer(null, [answer.value]);

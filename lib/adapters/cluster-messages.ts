@@ -24,11 +24,11 @@ export type RequestId = string;
 
 /** A message to all processes. */
 export type ClusterMessage =
-  /** A process has started. Each of the other processes answers with a heartbeat. */
+  /** The sender has started. Each of the other processes answers with a heartbeat. */
   | { readonly type: "hello" }
-  /** A process is alive. */
+  /** The sender is alive. */
   | { readonly type: "heartbeat" }
-  /** A process leaves. */
+  /** The sender leaves the cluster. */
   | { readonly type: "goodbye" }
   | {
       readonly type: "broadcast";

@@ -152,7 +152,7 @@ let running = false;
  *
  * @param host the server
  * @param options the options
- * @throws Error if it was already called in this process, or if another primary has forked this process
+ * @throws Error if this function was already called in this process, or if another primary has forked this process
  * @throws WorkerFailedError (rejects) if a worker ends before all workers listen
  */
 export async function runCluster(

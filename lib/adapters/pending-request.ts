@@ -29,14 +29,14 @@ export const UNKNOWN_NODE = "unknown";
 
 /**
  * Why a request is complete. "answered": all processes that are alive have answered. "unreached": all processes that
- * received the request have answered, and the others did not receive it. "timeout": the timeout has ended. "failed":
+ * received the request have answered, and the others did not receive it. "timeout": the timeout has expired. "failed":
  * the request could not be sent. "closed": the adapter was closed.
  */
 export type Completion = "answered" | "unreached" | "timeout" | "failed" | "closed";
 
 /**
- * The state of a process: "asked" and not answered yet, "answered", "missing" because it was removed without an answer,
- * or "left".
+ * The state of a process. "asked": it has not answered yet. "answered": it has answered. "missing": it was removed
+ * before it answered. "left": it has left the cluster.
  */
 type NodeState = "asked" | "answered" | "missing" | "left";
 
@@ -48,8 +48,7 @@ export class PendingRequest {
   private unknown = 0;
   private received = Number.POSITIVE_INFINITY;
   private answered = 0;
-  // What happens before expect() is called is buffered: answers in `early`, removed processes in
-  // `removed`.
+  // Until expect() is called, answers are buffered in `early`, and removed processes in `removed`.
   private early: (() => void)[] | undefined = [];
   private readonly removed = new Map<NodeId, boolean>();
   private timer: ReturnType<typeof setTimeout> | undefined;
@@ -92,7 +91,8 @@ export class PendingRequest {
    * Handles an answer.
    *
    * @param node the id of the process, or `undefined` if the answer does not contain it
-   * @param take called with the first answer of each expected process, and not with other answers
+   * @param take called if this is the first answer of an expected process. Other answers are
+   * ignored
    */
   answer(node: NodeId | undefined, take: () => void): void {
     this.whenExpected(() => {

@@ -1,6 +1,6 @@
 // Reads Python's pickles as data: protocols 2 to 5, and only the opcodes that create data. Python's own reader executes
 // the instructions of a pickle. This reader rejects all opcodes that refer to a class, call a function or create an
-// object. https://github.com/python/cpython/blob/main/Lib/pickletools.py
+// instance. https://github.com/python/cpython/blob/main/Lib/pickletools.py
 //
 //   80 04  95 …  7d 94  28 8c 01 "a" 94 4b 01 … 75  2e
 //   PROTO  FRAME {} MEMO (  "a"         1       }   STOP        {"a": 1}
@@ -45,7 +45,7 @@ export interface Unpickled {
 
 /**
  * Returns the value of a pickle. A dict becomes an object, a list or a tuple becomes an array, and an int becomes the
- * nearest number. The keys of a dict become strings in the same way as in Python's json module.
+ * nearest number. The keys of a dict become strings, as in Python's json module, but the float 1.0 becomes "1".
  *
  * @throws PickleError if the pickle is invalid, too large, or has an opcode that does more than create data
  */
@@ -316,7 +316,7 @@ function valid(bytes: Bytes): string {
   return decodeValidUtf8(bytes);
 }
 
-/** Returns a key in the form that Python's json module uses. */
+/** Returns a key as a string, as Python's json module does, but the float 1.0 becomes "1". */
 function keyOf(key: unknown): string {
   if (typeof key === "string") return key;
   if (key === null || typeof key === "number" || typeof key === "boolean") return String(key);

@@ -5,9 +5,9 @@
 //   count(membership)    ──▶ number of processes with this adapter: some of them are known, the others answer without an id
 //   publish("heartbeat") ──▶ Redis ──▶ this process receives its own heartbeat: Redis delivers messages
 //
-// A process counts in `membership` from its subscription on, and is known from its first message on. A process that was
-// removed because it sent nothing still counts in `membership` while its connection exists. It is not expected to
-// answer.
+// A process is counted in `membership` as soon as it is subscribed, and is known as soon as it has sent its first
+// message. A process that was removed because it sent nothing is still counted as long as its connection exists, but is
+// not expected to answer.
 
 import type { Bytes } from "../../protocol/bytes.ts";
 import type { AdapterHost } from "../socketio/adapter.ts";
@@ -24,9 +24,9 @@ import type { HubMember, RedisHub, RedisHubOptions } from "./redis-hub.ts";
 import type { ChannelListener, RedisLink } from "./redis-link.ts";
 
 /**
- * How long a broadcast waits for acknowledgements without timeout(), in milliseconds. Without this limit it could wait
- * forever, because Redis can lose an acknowledgement, and processes with other adapters do not report disconnected
- * clients.
+ * How long a broadcast waits for acknowledgements if timeout() is not called, in milliseconds. Without this limit, the
+ * broadcast could wait forever, because Redis can lose an acknowledgement, and processes with other adapters do not
+ * report disconnected clients.
  */
 const ACK_TIMEOUT = 60_000;
 /**

@@ -54,7 +54,9 @@ export interface LinkStats {
 /** Called with a message and its channel. */
 export type ChannelListener = (message: Bytes, channel: string) => void;
 
-/** The limits of a link: the most waiting bytes, and how long to wait for subscriptions, in milliseconds. */
+/**
+ * The limits of a link: the largest number of waiting bytes, and how long to wait for subscriptions, in milliseconds.
+ */
 export interface LinkOptions {
   readonly maxPending: number;
   readonly timeout: number;

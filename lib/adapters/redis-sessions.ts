@@ -12,7 +12,10 @@ export type SendCommand = (...args: string[]) => Promise<unknown>;
 /** The session of a client that has reconnected. */
 export type TakenSession = KeptSession & { readonly passesMiddleware: boolean };
 
-/** The number of parts in which the sessions of connected clients are renewed, so that not all are renewed at once. */
+/**
+ * The sessions of connected clients are renewed in this many parts, one after the other, so that not all sessions are
+ * renewed at once.
+ */
 const RENEWALS = 20;
 /** The longest duration that Redis accepts, in milliseconds. */
 const MAX_DURATION = 0x7fffffff;
@@ -57,8 +60,8 @@ export class RedisSessions {
    * Stores the session of a client that has disconnected.
    *
    * @param returns how often the client has reconnected
-   * @param onlyIfKept whether to store the session only if Redis still has it. If it is missing, the client has
-   * reconnected to another process
+   * @param onlyIfKept whether to store the session only if Redis still has it. If the session is missing, the client
+   * has reconnected to another process
    */
   saveLast(session: RecoverableSession, returns: number, onlyIfKept: boolean): void {
     this.set(session, returns, this.duration, onlyIfKept ? ["XX"] : []);

@@ -12,8 +12,8 @@
 //                                    subscribes
 //
 // Extensions: entries have the field `number`, by which a process recognises its own entries, and commands have
-// `requestId` in their data. Sessions have `nsp`, `offset` and `returns`. There are three more types. Other
-// implementations ignore all of them.
+// `requestId` in their data. Sessions have `nsp`, `offset` and `returns`. There are three more types of messages. Other
+// implementations ignore all of these extensions.
 
 import { type Bytes, isBinary } from "../../protocol/bytes.ts";
 import { isDeeper, SERVER_LIMITS } from "../../protocol/socketio/check.ts";
@@ -76,7 +76,9 @@ const NAMES: ReadonlyMap<string, string> = new Map(
   Object.entries(TYPES).map(([name, type]) => [`${type}`, name]),
 );
 
-/** Largest number of clients of one process, because its sockets are in a Map, and a Map has at most this many entries. */
+/**
+ * Largest number of clients of one process. Its sockets are stored in a Map, which can have at most this many entries.
+ */
 const MAX_CLIENTS = 2 ** 24;
 
 /** Largest depth of nested arrays and objects in an entry: the levels of an event, and those of the message around it. */
@@ -168,9 +170,12 @@ export function decodeStreamsMessage(bytes: Bytes, namespace: string): StreamsFr
 
 /** A session as it is stored in Redis. */
 export interface KeptSession extends RecoverableSession {
-  /** The name of its namespace. `undefined` for a session of another implementation, which does not store it. */
+  /**
+   * The name of the session's namespace. `undefined` if another implementation has stored the session, because other
+   * implementations do not store the name.
+   */
   readonly nsp: string | undefined;
-  /** How often its client has reconnected. */
+  /** How often the session's client has reconnected. */
   readonly returns: number;
 }
 

@@ -71,8 +71,8 @@ import { compareIds, type StreamEntry } from "./stream-reader.ts";
 import { type Added, UnreadEvents } from "./unread-events.ts";
 
 /**
- * The options of createRedisStreamsAdapter(). The options that @socket.io/redis-streams-adapter also has have the same
- * names and defaults.
+ * The options of createRedisStreamsAdapter(). Options that also exist in @socket.io/redis-streams-adapter have the same
+ * names and defaults there.
  */
 export interface RedisStreamsAdapterOptions extends RedisHubOptions {
   /** The key of the stream. Default: "socket.io". */
@@ -156,7 +156,7 @@ export interface RedisStreamsAdapterFactory extends HubFactory {
 
 /**
  * Creates an adapter over a stream of Redis, for the server's option `adapter`. If the servers have the option
- * `connectionStateRecovery`, clients recover on any of them. Requires Redis 6.2.
+ * `connectionStateRecovery`, clients recover on any of them. Requires Redis 6.2 or later.
  *
  * @param client a client of the package "redis" or "ioredis". The adapter opens three connections with the same
  * settings, and closes them with the server
@@ -204,7 +204,7 @@ interface RecoveringFromStream extends RecoveringClient<SentFromStream> {
   heard: StreamOffset | undefined;
 }
 
-/** The rooms of a namespace in several processes. Created by createRedisStreamsAdapter(). */
+/** The adapter of one namespace, which createRedisStreamsAdapter() creates. */
 export class RedisStreamsAdapter
   extends RedisHubAdapter<SentFromStream, RecoveringFromStream>
   implements StreamMember
@@ -369,7 +369,7 @@ export class RedisStreamsAdapter
   }
 
   /**
-   * Makes the target sockets join rooms. Resolves after all processes have done it.
+   * Makes the target sockets join rooms. Resolves after all processes have done so.
    *
    * @param options the target sockets
    * @param rooms the rooms
@@ -380,7 +380,7 @@ export class RedisStreamsAdapter
   }
 
   /**
-   * Makes the target sockets leave rooms. Resolves after all processes have done it.
+   * Makes the target sockets leave rooms. Resolves after all processes have done so.
    *
    * @param options the target sockets
    * @param rooms the rooms
@@ -391,7 +391,7 @@ export class RedisStreamsAdapter
   }
 
   /**
-   * Disconnects the target sockets. Resolves after all processes have done it.
+   * Disconnects the target sockets. Resolves after all processes have done so.
    *
    * @param options the target sockets
    * @param close whether to close the connections of the clients too
@@ -487,7 +487,7 @@ export class RedisStreamsAdapter
     });
   }
 
-  /** Applies an event or a command of this process, when all earlier ones were applied. */
+  /** Applies an event or a command of this process, after all earlier ones were applied. */
   private async applyOwn(message: StreamsMessage, place: StreamPlace | undefined): Promise<void> {
     switch (message.type) {
       case "broadcast":

@@ -45,7 +45,9 @@ const BROADCAST = 7;
 const BROADCAST_CLIENT_COUNT = 8;
 const BROADCAST_ACK = 9;
 
-/** Largest number of clients of one process, because its sockets are in a Map, and a Map has at most this many entries. */
+/**
+ * Largest number of clients of one process. Its sockets are stored in a Map, which can have at most this many entries.
+ */
 const MAX_CLIENTS = 2 ** 24;
 
 /** "{": JSON messages start with this byte, and MessagePack messages never do. */

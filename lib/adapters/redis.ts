@@ -133,7 +133,7 @@ export function createRedisAdapter(
   });
 }
 
-/** The rooms of a namespace in several processes. Created by createRedisAdapter(). */
+/** The adapter of one namespace, which createRedisAdapter() creates. */
 export class RedisAdapter extends RedisHubAdapter {
   /** @internal */
   protected override readonly channels: Channels;
@@ -345,7 +345,8 @@ export class RedisAdapter extends RedisHubAdapter {
     this.last = undefined;
     if (last?.channel === channel && Buffer.compare(last.message, message) === 0) return;
     const room = channel.slice(this.channels.broadcasts.length, -1);
-    // JavaScript users can also use numbers as rooms.
+    // JavaScript users can also use numbers as rooms. Such a room is not found by its name, so its
+    // broadcasts are not skipped.
     if (room === "" || this.rooms.has(room) || !Number.isNaN(Number(room))) {
       this.onBroadcastBytes(message);
     } else {

@@ -30,7 +30,10 @@ export interface StreamMember {
   onRefused(error: Error): void;
 }
 
-/** The most namespaces for which missed events are read at the same time. The others wait. */
+/**
+ * Largest number of namespaces for which missed events are read at the same time. Other namespaces
+ * wait.
+ */
 const MAX_REPLAYS = 4;
 
 export class StreamHub {
@@ -40,7 +43,7 @@ export class StreamHub {
   private readonly adapters = new Set<StreamMember>();
   private reader: StreamReader | undefined;
   private readonly replays: (() => void)[] = [];
-  /** Called after each read. */
+  /** Functions that are called after each read. */
   private readonly readers = new Set<() => void>();
   private replaying = 0;
 

@@ -1,5 +1,5 @@
-// The offset of a client in a stream: which events the client has received. The server sends an offset with each event,
-// and the client sends back the last one.
+// The offset of a client in a stream records which events the client has received. The server sends an offset with each
+// event, and the client sends back the last one.
 //
 //   <id>                       the client has all events up to this entry
 //   <id>~<process>~<number>    and all events of a process up to this number, wherever their entries are

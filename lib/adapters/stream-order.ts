@@ -66,7 +66,7 @@ export class StreamOrder {
   /**
    * Adds an action.
    *
-   * @param number the number of the action, larger than all before
+   * @param number the number of the action, larger than the numbers of all earlier actions
    * @param awaited the action
    */
   add(number: number, awaited: Awaited): void {

@@ -42,7 +42,10 @@ export interface StreamSink {
 
 /** How long to wait after Redis has rejected a read, in milliseconds. */
 const RETRY = 1_000;
-/** How late a reply may be, in milliseconds. A network that drops all packets does not break the connection. */
+/**
+ * How late a reply may be, in milliseconds. This limit is necessary, because a network that drops all packets does not
+ * break the connection.
+ */
 const REPLY_TIMEOUT = 5_000;
 /** How long a connection may take to become ready before a new connection is opened, in milliseconds. */
 const CONNECT_TIMEOUT = 15_000;
@@ -177,7 +180,9 @@ export class StreamReader {
   }
 }
 
-/** Compares the ids of two entries. The result has the form that sort() requires. */
+/**
+ * Compares the ids of two entries. The result is negative, zero or positive, as sort() requires.
+ */
 export function compareIds(one: string, other: string): number {
   const [time = 0, sequence = 0] = one.split("-").map(Number);
   const [otherTime = 0, otherSequence = 0] = other.split("-").map(Number);

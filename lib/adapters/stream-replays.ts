@@ -21,7 +21,10 @@ export interface ReplayReader<Page> {
  * read() or leave() was called in all of these turns.
  */
 export interface ReplayTurn<Page> {
-  /** Reads the stream. Resolves to whether all entries existed and the reader wanted all pages. */
+  /**
+   * Reads the stream. Resolves to `true` if all entries after `from` still existed and the reader
+   * has accepted all pages.
+   */
   read(reader: ReplayReader<Page>): Promise<boolean>;
   /** Ends the turn without reading. Has no effect after read(). */
   leave(): void;

@@ -98,7 +98,7 @@ export class Subscriptions<Listener> {
     for (const channel of [...this.waiters.keys()]) this.settle(channel);
   }
 
-  /** Resolves when no command is waiting for a reply and no other command will follow, until retry() is called. */
+  /** Resolves when no command waits for a reply, and no further command will be sent until retry() is called. */
   idle(): Promise<void> {
     if (!this.busy && (this.failed || this.changed.size === 0)) return Promise.resolve();
     return new Promise((resolve) => this.idlers.push(resolve));

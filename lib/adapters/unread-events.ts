@@ -24,12 +24,12 @@ export class UnreadEvents {
   private newest = -1;
   private waiting: (() => void)[] = [];
 
-  /** The number of the last event. */
+  /** The number of the last event that was sent early. */
   get last(): number {
     return this.newest;
   }
 
-  /** Whether entries may still arrive. */
+  /** Whether entries of early events may still arrive. */
   get isPending(): boolean {
     return this.unanswered.size > 0 || this.lastId !== undefined || this.readsLeft > 0;
   }
@@ -37,7 +37,7 @@ export class UnreadEvents {
   /**
    * Adds an event that is sent early.
    *
-   * @param number the number of the event, larger than all before
+   * @param number the number of the event, larger than the numbers of all earlier events
    * @param added resolves to the result of adding the entry
    */
   add(number: number, added: Promise<Added>): void {
@@ -60,7 +60,7 @@ export class UnreadEvents {
     this.check();
   }
 
-  /** Resolves when no more entries can arrive. */
+  /** Resolves when no more entries of early events can arrive. */
   async over(): Promise<void> {
     if (this.isPending) await new Promise<void>((resolve) => this.waiting.push(resolve));
   }

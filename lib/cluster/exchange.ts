@@ -17,7 +17,7 @@ import { MAX_WORKER_NUMBER } from "./worker-id.ts";
 /** The number of the primary among the members of the hub. */
 const PRIMARY_NUMBER = 0;
 
-/** A worker that an exchange knows. */
+/** A worker that was added to an exchange. */
 export interface Participant {
   readonly number: number;
   readonly worker: Worker;

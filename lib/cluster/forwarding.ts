@@ -162,7 +162,8 @@ function keptFields({ rawHeaders, headers }: IncomingMessage): string[] {
   const named = fieldsOfConnection(headers.connection ?? "");
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at] ?? "";
-    // HTTP/2 has pseudo-header fields such as ":path" among its fields.
+    // In HTTP/2, `rawHeaders` also contains pseudo-header fields such as ":path". They are not
+    // forwarded.
     if (name.startsWith(":") || NOT_FORWARDED.has(name.toLowerCase())) continue;
     if (named.has(name.toLowerCase())) continue;
     fields.push(name, rawHeaders[at + 1] ?? "");

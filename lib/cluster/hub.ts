@@ -54,7 +54,7 @@ export class Hub {
     if (member === undefined) return;
     this.#members.delete(number);
     this.#outgoing.delete(number);
-    // The sessions are stored before the last node of a namespace is removed, because that also deletes the empty
+    // The sessions are stored before the last node of a namespace is removed, because its removal also deletes empty
     // stores.
     for (const [nsp, store] of this.#stores) {
       for (const pid of store.keepAllOf(number)) this.#answerWaiting(nsp, pid);

@@ -28,7 +28,7 @@ export class Link {
   readonly #adapters = new Map<string, LinkedAdapter>();
   readonly #claims = new Map<number, (result: ClaimResult) => void>();
   #outgoing: ToHub[] = [];
-  /** Whether flush() will run at the end of this turn. */
+  /** Whether flush() will run at the end of the current turn of the event loop. */
   #flushing = false;
   #timer: NodeJS.Timeout | undefined;
   #requests = 0;
@@ -56,7 +56,10 @@ export class Link {
     this.post({ type: "part", nsp, node: adapter.node });
   }
 
-  /** Sends an item at the end of this turn. Items are sent in the order of the calls. */
+  /**
+   * Sends an item at the end of the current turn of the event loop. Items are sent in the order of
+   * the calls.
+   */
   post(item: ToHub): void {
     if (!this.#flushing) flushSoon(this);
     this.#flushing = true;

@@ -20,8 +20,8 @@ import { formatOffset, parseOffset } from "./offset.ts";
 const MESSAGE_OVERHEAD = 200;
 
 /**
- * A connected socket. Packets for the socket count towards the limit of its address, even after its session was
- * dropped.
+ * A connected socket. Packets for the socket count towards the limit of its client's address, even after the state of
+ * the socket was dropped.
  */
 class ConnectedSession extends Kept {
   readonly sid: string;

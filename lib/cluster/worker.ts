@@ -34,7 +34,7 @@ const WELCOME_TIMEOUT = 10_000;
 
 /** A server whose sessions belong to a worker. */
 export interface MemberHost {
-  /** The engine, whose sessions are numbered and routed. */
+  /** The engine. The ids of its sessions contain the worker's number. */
   readonly engine: Engine;
   /** Sets the link between the server's adapters and the other processes. */
   useLink(link: Link): void;
@@ -42,7 +42,7 @@ export interface MemberHost {
 
 /** A server that runs in a worker. */
 export interface WorkerHost extends MemberHost {
-  /** The HTTP server, which the worker makes listen. */
+  /** The HTTP server, on which the worker calls listen(). */
   readonly httpServer: Server;
   /**
    * Disconnects all clients, after they have received all data or after `timeout` milliseconds.
@@ -148,7 +148,7 @@ export class ClusterMember {
 
 type Welcome = FromPrimary & { readonly type: "welcome" };
 
-/** A worker that was started by runCluster(): it listens, serves, and exits when the primary says so. */
+/** A worker that was started by runCluster(): it listens, serves clients, and exits when the primary requests it. */
 export class ClusterWorker {
   /** Resolves after the worker has drained its clients. */
   readonly stopped: Promise<void>;
@@ -266,7 +266,10 @@ export class ClusterWorker {
   }
 }
 
-/** Reports that a worker which was not started by run() receives forwarded requests. */
+/**
+ * Reports to the primary that this worker, which run() has not started, receives forwarded
+ * requests.
+ */
 export function sendJoined(): void {
   send({ source: SOURCE, type: "joined", url: undefined, port: undefined });
 }
@@ -284,7 +287,7 @@ function removeAfterPrimary(path: string): void {
 
 let isPrimaryStalled = false;
 const channel = new Channel<ToPrimary>(
-  // If the primary has ended, Node ends the worker.
+  // If the primary has ended, nothing is sent. Node then ends the worker.
   (message, socket, callback) =>
     process.connected ? process.send?.(message, socket, {}, callback) : callback(),
   () => {
