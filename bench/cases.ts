@@ -1,4 +1,5 @@
-// The cases of the bench, and the goal of each, as a ratio to another library.
+// Defines the cases of the bench, and the goal of each case: the largest acceptable ratio to
+// another library.
 
 import type { Child } from "./ipc.ts";
 
@@ -16,7 +17,7 @@ export interface Stage {
   readonly server: Child;
   readonly load: Child;
   readonly port: number;
-  /** Multiplies the durations. Below 1: a quick, imprecise run. */
+  /** The factor for all durations. A value below 1 makes a quick, imprecise run. */
   readonly scale: number;
 }
 
@@ -24,11 +25,11 @@ export interface Case {
   readonly name: string;
   readonly title: string;
   readonly unit: "µs" | "kB" | "ms" | "%";
-  /** The servers that are measured. The first is barewire's. */
+  /** The servers that are measured. The first one is barewire. */
   readonly contenders: readonly Contender[];
   /** The goal: the largest acceptable ratio to `peer` in the same run. */
   readonly goal?: { readonly peer: Contender; readonly ratio: number };
-  /** Options of the server, as JSON. */
+  /** Options of the server, which receives them as JSON. */
   readonly options?: Readonly<Record<string, unknown>>;
   /** Resolves to the result of one round. */
   readonly measure: (stage: Stage) => Promise<number>;
@@ -38,7 +39,7 @@ const PATH = "/socket.io/?EIO=4&transport=websocket";
 const SOCKETIO = ["barewire", "socketio", "ws", "rawnet"] as const;
 const LAYER = ["websocket", "ws", "rawnet"] as const;
 
-/** Microseconds of the server's processor time for each unit that `work` counts. */
+/** Returns the server's processor time for each unit that `work` counts, in microseconds. */
 export async function perUnit(
   { server }: Pick<Stage, "server">,
   work: () => Promise<number>,

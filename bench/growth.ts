@@ -56,7 +56,7 @@ async function measureServer(settings: Settings, name: Name): Promise<Point[]> {
     let connected = 0;
     for (const [at, clients] of COUNTS.entries()) {
       connected = await load.number("connect", { port, count: clients - connected, path: PATH });
-      // A longer warm-up before the first result, so that V8 has compiled the code.
+      // The warm-up before the first result is longer, so that V8 has compiled the code.
       const ms = at === 0 ? 2000 : 700;
       await load.call("echo", { ...talk, ms });
       const echo = await perUnit(pair, () => load.number("echo", { ...talk, ms: 2000 }));

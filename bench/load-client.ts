@@ -55,7 +55,10 @@ export interface ConnectOptions {
   readonly port: number;
   readonly path: string;
   readonly extensions?: string;
-  /** Whether the client joins the main namespace. Otherwise it is connected after the opening handshake. */
+  /**
+   * Whether the client joins the main namespace. If `false`, the client counts as connected after the opening
+   * handshake.
+   */
   readonly join: boolean;
   /** Frames that the server sends before the client is connected. */
   readonly greetings: number;

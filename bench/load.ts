@@ -146,8 +146,8 @@ function answerPings(): Json {
 }
 
 /**
- * Runs sessions over long-polling for `ms` milliseconds. Each sends an echo with a POST and receives it with a GET.
- * Resolves to the number of such cycles.
+ * Runs sessions over long-polling for `ms` milliseconds. Each session sends an echo message with a POST and receives it
+ * with a GET. Resolves to the number of these cycles.
  */
 async function polling(args: Arguments): Promise<Json> {
   const port = number(args, "port");

@@ -61,7 +61,7 @@ async function measureHeartbeats(settings: Settings, count: number, ms: number):
   );
 }
 
-/** @param scale multiplies the durations. Below 1: a quick, imprecise run */
+/** @param scale the factor for all durations. A value below 1 makes a quick, imprecise run */
 export async function measureNodes(settings: Settings, scale: number): Promise<NodesRow[]> {
   const rows = COUNTS.map((nodes) => ({ nodes, rounds: [] as Figures[] }));
   for (let round = 0; round < settings.rounds; round++) {

@@ -26,11 +26,13 @@ export interface Cost {
 export interface RedisCluster {
   readonly load: Child;
   readonly nodes: readonly Child[];
-  /** Connects clients to a node, in the room. */
+  /** Connects clients to a node. The clients join the room. */
   join(node: number, count: number, room?: string): Promise<void>;
-  /** Connects clients to the first node that request broadcasts. */
+  /** Connects clients to the first node. These clients request broadcasts. */
   addAskers(count: number): Promise<void>;
-  /** Sends a command to the load generator. Default room: the room that all clients are in. */
+  /**
+   * Requests broadcasts. Resolves to their number. Default room: the room that all clients are in.
+   */
   burst(args: Arguments): Promise<number>;
   measure(work: () => Promise<number>): Promise<Cost>;
 }

@@ -1,5 +1,6 @@
-// Delivery across two nodes over one Redis: barewire with barewire/redis, and socket.io with
-// @socket.io/redis-adapter, in turn. Both use the client of the package "redis".
+// Measures the delivery of broadcasts across two nodes over one Redis: barewire with
+// barewire/redis, and socket.io with @socket.io/redis-adapter, in turn. Both use the client of the
+// package "redis".
 //
 //   asker ──"burst"──▶ node A ──PUBLISH──▶ Redis ──▶ node B ──▶ clients of the room
 //                        └──▶ clients of the room
@@ -11,11 +12,11 @@ import type { Settings } from "./singles.ts";
 import { median } from "./table.ts";
 
 interface Delivery {
-  /** Clients of the room on node A, and on node B. */
+  /** The number of clients of the room on node A, and on node B. */
   readonly clients: readonly [a: number, b: number];
-  /** Clients that request broadcasts at the same time. */
+  /** The number of clients that request broadcasts at the same time. */
   readonly askers: number;
-  /** Broadcasts that each of these clients requests at once. */
+  /** The number of broadcasts that each of these clients requests at once. */
   readonly count: number;
 }
 
@@ -32,7 +33,7 @@ const GOAL = 0.5;
 
 /** The number of broadcasts before the measurement, because V8 compiles only code that was executed often. */
 const WARM_UP = 10_000;
-/** Measurements of each library in one round. */
+/** The number of measurements of each library in one round. */
 const TURNS = 4;
 
 /** For the latency: broadcasts per second, and the number of receivers. */
@@ -59,7 +60,7 @@ interface Latency {
 
 /** The measurements of one library. */
 export interface RedisFigures {
-  /** For each item of DELIVERIES, the costs in each round. */
+  /** For each item of DELIVERIES, the result of each measurement. */
   readonly costs: readonly Cost[][];
   /** The latencies in each second of the latency test. */
   readonly latencies: Latency[];
@@ -134,7 +135,7 @@ async function measureRound(
   }
 }
 
-/** @param scale multiplies the durations. Below 1: a quick, imprecise run */
+/** @param scale the factor for all durations. A value below 1 makes a quick, imprecise run */
 export async function measureRedis(settings: Settings, scale: number): Promise<RedisResult> {
   const empty = (): RedisFigures => ({ costs: DELIVERIES.map(() => []), latencies: [] });
   const result = { barewire: empty(), socketio: empty() };

@@ -51,7 +51,10 @@ export async function withServer<T>(
   }
 }
 
-/** Elapsed time from the start of the process until the CONNECT of the first client is answered. */
+/**
+ * Measures the elapsed time from the start of the process until the CONNECT of the first client is
+ * answered.
+ */
 async function start(settings: Settings): Promise<Single> {
   const { folder, cores, rounds } = settings;
   const figures = { barewire: [] as number[], socketio: [] as number[] };
@@ -77,7 +80,7 @@ async function start(settings: Settings): Promise<Single> {
   };
 }
 
-/** The cost of an echo while other clients are connected and silent. */
+/** Measures the cost of an echo while other clients are connected and silent. */
 async function crowd(settings: Settings): Promise<Single> {
   const cost = (count: number): Promise<number> =>
     withServer(settings, "barewire", {}, async ({ server, load, port }) => {
@@ -102,7 +105,7 @@ async function crowd(settings: Settings): Promise<Single> {
   };
 }
 
-/** The percentage of one core that the heartbeats of many idle clients use. */
+/** Measures the percentage of one core that the heartbeats of many idle clients use. */
 async function heartbeats(settings: Settings): Promise<Single> {
   const count = Math.min(20_000, most);
   const options = { pingInterval: 25_000, pingTimeout: 20_000 };
@@ -130,7 +133,7 @@ async function heartbeats(settings: Settings): Promise<Single> {
   };
 }
 
-/** The memory of idle clients with permessage-deflate. */
+/** Measures the memory of idle clients, with permessage-deflate and without. */
 async function deflateIdle(settings: Settings): Promise<Single> {
   const count = Math.min(10_000, most - 200);
   const weigh = (offers: object): Promise<number> =>
@@ -156,7 +159,7 @@ async function deflateIdle(settings: Settings): Promise<Single> {
   };
 }
 
-/** The cost of joining, leaving and disconnecting in a room of 10,000, among many rooms and among few. */
+/** Measures the cost of joining, leaving and disconnecting in a room of 10,000, among many rooms and among few. */
 function rooms(settings: Settings): Single {
   const costAmong = (others: number): (() => number) => {
     const { adapter } = new Server().of("/");

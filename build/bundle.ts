@@ -39,7 +39,7 @@ const FILES = {
 
 export type ClientFile = keyof typeof FILES;
 
-/** Returns a file and its source map, by their names. */
+/** Bundles a file. Returns the contents of the file and of its source map, by file name. */
 export async function bundle(name: ClientFile): Promise<ReadonlyMap<string, string>> {
   const options: BuildOptions = FILES[name];
   const { outputFiles } = await build({

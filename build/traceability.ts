@@ -46,10 +46,10 @@ export interface Requirement {
   readonly document: string;
   readonly section: string;
   readonly level: "MUST" | "SHOULD" | "MAY";
-  /** Which end must follow the sentence. "other": neither the server nor the client. */
+  /** The end to which the sentence applies. "other": neither the server nor the client. */
   readonly whom: "server" | "client" | "both" | "other";
   readonly sentence: string;
-  /** The reason why neither the server nor the client must follow the sentence. */
+  /** The reason why the sentence applies to neither the server nor the client. */
   readonly reason?: string;
   /** The reason why the sentence is not implemented. */
   readonly unkept?: string;
@@ -60,7 +60,7 @@ export interface Requirement {
   readonly line?: string;
   /** The tests that fail when the sentence is violated, in the format of `line`. */
   readonly test?: string | readonly string[];
-  /** The reason why no test can fail, or need fail. */
+  /** The reason why there is no test that fails when the sentence is violated. */
   readonly untested?: string;
   /** The id of the conformance case that fails when the sentence is violated. */
   readonly case?: string;

@@ -25,7 +25,7 @@ export interface NodeState {
   published(): number;
 }
 
-/** Serves clients that join the room in their query, and broadcasts to a room when a client requests it. */
+/** Makes each client join the room that its query names, and broadcasts to a room when a client requests it. */
 export function serveNode(io: Server, http: HttpServer, state: NodeState): void {
   io.on("connection", async (socket) => {
     const { room } = socket.handshake.query;

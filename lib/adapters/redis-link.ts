@@ -154,7 +154,7 @@ export class RedisLink {
 
   /** Called when no message has arrived from Redis although the connections exist. */
   onSilence(milliseconds: number): void {
-    this.reportAway(`no message has come back for ${milliseconds} ms`, undefined);
+    this.reportAway(`no message has arrived from Redis for ${milliseconds} ms`, undefined);
   }
 
   /** Called when a message has arrived from Redis again. */
