@@ -1,5 +1,5 @@
-// The base class of adapters for several processes: the rooms of this process are in memory, and messages go to the
-// other processes.
+// The base class of adapters for several processes. It stores the rooms of this process in memory, and sends messages
+// to the other processes.
 //
 //   this process                               another process
 //     broadcast() ── publish(message) ──▶ … ──▶ receive(message, sender) ──▶ its sockets
@@ -425,7 +425,7 @@ export abstract class ClusterAdapter extends Adapter {
     );
   }
 
-  // Requests of this process.
+  // Methods that send requests of this process.
 
   /** @internal */
   protected nextRequest(): RequestId {
@@ -530,7 +530,7 @@ export abstract class ClusterAdapter extends Adapter {
     });
   }
 
-  // Requests of other processes.
+  // Methods that handle requests of other processes.
 
   private onBroadcast(
     { packet, options, request }: ClusterMessage & { readonly type: "broadcast" },
@@ -590,7 +590,7 @@ export abstract class ClusterAdapter extends Adapter {
     this.nsp.onServerSideEmit([...event, answer]);
   }
 
-  // Membership.
+  // Methods that add and remove the other processes.
 
   private addNode(node: NodeId | undefined): void {
     if (node === undefined || this.heartbeat === undefined) return;

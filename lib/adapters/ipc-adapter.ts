@@ -127,7 +127,7 @@ export class IpcAdapter extends RecoveringAdapter<SentEvent> implements LinkedAd
     this.nsp.onReturned?.(pid);
   }
 
-  // Connection state recovery.
+  // Methods for connection state recovery.
 
   private isStamped(packet: Packet): packet is Packet & { readonly type: typeof EVENT } {
     return this.recovery !== undefined && packet.type === EVENT && packet.id === undefined;
@@ -277,7 +277,7 @@ export class IpcAdapter extends RecoveringAdapter<SentEvent> implements LinkedAd
     return this.recovery?.maxReplay ?? 0;
   }
 
-  // The state of the connected sockets, as the primary stores it.
+  // Methods that send the state of the connected sockets to the primary.
 
   protected override get recovers(): boolean {
     return this.recovery !== undefined;

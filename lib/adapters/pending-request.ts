@@ -3,7 +3,7 @@
 //   expect() ─┬─ the last answer arrives ──────────────────────▶ onComplete([])
 //             ├─ the last process without an answer is removed ─▶ onComplete(missing)
 //             ├─ all receivers of the request have answered ────▶ onComplete(those that did not receive it)
-//             └─ the timeout ends ──────────────────────────────▶ onComplete(missing)
+//             └─ the timeout expires ───────────────────────────▶ onComplete(missing)
 //
 // Answers may arrive before the set of expected processes is known. These answers are buffered.
 //

@@ -1,5 +1,5 @@
-// One interface for the Redis clients of the packages "redis" and "ioredis". Neither package is imported: the user
-// passes a client.
+// Provides one interface for the Redis clients of the packages "redis" and "ioredis". Neither package is imported: the
+// user passes a client.
 
 import type { Bytes } from "../../protocol/bytes.ts";
 import type { Untyped } from "../events/emitter.ts";

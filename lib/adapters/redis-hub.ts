@@ -1,4 +1,4 @@
-// The connections to Redis, which the adapters of all namespaces share. The connections are closed when the last
+// Manages the connections to Redis that the adapters of all namespaces share. The connections are closed when the last
 // adapter has closed.
 
 import { callListener } from "../events/emitter.ts";

@@ -1,7 +1,7 @@
 // The link between a process and Redis: one connection that publishes, and one that subscribes. No call waits for Redis
 // without a limit.
 //
-//   connecting ──▶ ready ◀──▶ away          (each connection may break. The clients reconnect)
+//   connecting ──▶ ready ◀──▶ away          (away: Redis is unreachable, and the Redis clients try to reconnect)
 //
 // Rules:
 // - While Redis is unreachable (away), messages are dropped, because late events are worse than lost events. The

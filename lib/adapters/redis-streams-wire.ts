@@ -93,7 +93,7 @@ export interface StreamsFrom {
   readonly number: number | undefined;
 }
 
-// Entries of the stream.
+// Functions for entries of the stream.
 
 /** The fields of an entry. */
 export type EntryFields = ReadonlyMap<string, string>;
@@ -141,7 +141,7 @@ export function decodeEntry(fields: EntryFields, namespace: string): StreamsFrom
   });
 }
 
-// Messages of channels.
+// Functions for messages of channels.
 
 /**
  * Encodes a message for a channel.
@@ -166,7 +166,7 @@ export function decodeStreamsMessage(bytes: Bytes, namespace: string): StreamsFr
   });
 }
 
-// Sessions.
+// Functions for sessions.
 
 /** A session as it is stored in Redis. */
 export interface KeptSession extends RecoverableSession {
@@ -220,7 +220,7 @@ function encodable(data: Untyped): Record<string, unknown> {
   );
 }
 
-// Values.
+// Functions for the values in entries and messages.
 
 /** The fields of an object that another process has sent. Each field may be missing or have any type. */
 type Fields<Name extends string> = Readonly<Partial<Record<Name, unknown>>>;

@@ -444,7 +444,7 @@ export class RedisStreamsAdapter
     return this.encode(message);
   }
 
-  // Messages of channels.
+  // Methods for the messages of channels.
 
   private answersOf(node: NodeId): string {
     return `${this.settings.channelPrefix}#${this.nsp.name}#${node}#`;
@@ -471,7 +471,7 @@ export class RedisStreamsAdapter
     this.report(new Error(`${what} is invalid and was skipped (namespace ${this.nsp.name})`));
   }
 
-  // Applying events and commands, of this process and of others.
+  // Methods that apply events and commands of this process and of other processes.
 
   /**
    * Applies a message.
@@ -523,7 +523,7 @@ export class RedisStreamsAdapter
     this.sendToMembers(stamped, options, message);
   }
 
-  // The stream.
+  // Methods that write to the stream.
 
   /**
    * Adds a message to the stream. After the message was applied in this process, resolves to whether Redis has accepted
@@ -583,7 +583,7 @@ export class RedisStreamsAdapter
     return this.link.command(args, size);
   };
 
-  // Connection state recovery.
+  // Methods for connection state recovery.
 
   /** The id of the last entry that was read. "" if clients cannot recover. */
   override get offset(): string {
@@ -725,7 +725,7 @@ export class RedisStreamsAdapter
     return Promise.race([result, timeout]).finally(() => clearTimeout(timer));
   }
 
-  // The sessions of connected clients, as they are stored in Redis.
+  // Methods that store the sessions of connected clients in Redis.
 
   /** @internal */
   protected override saveSession(session: RecoverableSession): void {

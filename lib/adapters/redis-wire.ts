@@ -9,7 +9,8 @@
 //   <prefix>-barewire#<namespace>#   JSON {uid, type}: hello, heartbeat, goodbye. Only barewire subscribes
 //
 // Extensions: responses have `uid`, the id of the process that answers, and there are two more types of responses,
-// "done" and "no-answer". Other implementations ignore them, because they only read the fields that they know.
+// "done" and "no-answer". Other implementations ignore these extensions, because they only read the fields that they
+// know.
 
 import { type Bytes, byteAt, decodeUtf8, encodeUtf8, isBinary } from "../../protocol/bytes.ts";
 import { check, SERVER_LIMITS } from "../../protocol/socketio/check.ts";
@@ -83,7 +84,7 @@ export function channelsOf(prefix: string, namespace: string): Channels {
   };
 }
 
-// Broadcasts.
+// Functions for broadcasts.
 
 /**
  * Encodes a broadcast.
@@ -117,7 +118,7 @@ export function decodeBroadcast(bytes: Bytes, namespace: string): ReceivedBroadc
   });
 }
 
-// Requests.
+// Functions for requests.
 
 /** A request. Only old versions of @socket.io/redis-adapter send "sockets" and "all-rooms". */
 export type RedisRequest =
@@ -214,7 +215,7 @@ function socketOf(sid: unknown): BroadcastOptions | undefined {
   return isString(sid) ? { rooms: new Set([sid]), except: new Set(), flags: {} } : undefined;
 }
 
-// Responses.
+// Functions for responses.
 
 /** A response. "sockets" and "all-rooms" answer the requests of old versions. */
 export type RedisAnswer =
@@ -293,7 +294,7 @@ function answerOf(fields: Fields): ClusterAnswer | undefined {
   }
 }
 
-// Membership.
+// Functions for the messages that a process sends about itself.
 
 const MEMBERSHIP: readonly Membership[] = ["hello", "heartbeat", "goodbye"];
 
@@ -314,7 +315,7 @@ export function decodeMembership(bytes: Bytes): From<{ readonly type: Membership
   });
 }
 
-// Values.
+// Functions for the values in messages.
 
 /** The fields of an object that another process has sent. Each field may be missing or have any type. */
 type Fields = Readonly<

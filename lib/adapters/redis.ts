@@ -319,7 +319,7 @@ export class RedisAdapter extends RedisHubAdapter {
   /** @internal */
   protected override forgetSession(): void {}
 
-  // Sending.
+  // Methods that send messages.
 
   private channelFor({ rooms }: BroadcastOptions): string {
     const [room] = rooms;
@@ -333,7 +333,7 @@ export class RedisAdapter extends RedisHubAdapter {
     this.publishAnswer(this.channels.responsesTo(to), answer.type, encode);
   }
 
-  // Receiving.
+  // Methods that handle received messages.
 
   private readonly onBroadcastMessage: ChannelListener = (message, channel) => {
     if (this.all) this.last = { channel, message };
@@ -411,7 +411,7 @@ export class RedisAdapter extends RedisHubAdapter {
     if (sender !== undefined) this.onMembership(message, sender);
   }
 
-  // Subscribing.
+  // Methods that change the subscriptions.
 
   private unsubscribe(room: Room): void {
     this.link.subscriptions.delete(this.channels.room(room));

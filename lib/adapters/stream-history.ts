@@ -1,5 +1,5 @@
-// The events that a client has missed in a namespace: the entries of the stream after the client's offset. The newest
-// events are kept in memory, so that they need not be read again for each client that reconnects.
+// Finds the events that a client has missed in a namespace: the entries of the stream after the client's offset. The
+// newest events are kept in memory, so that they need not be read again for each client that reconnects.
 
 import { EVENT, type Packet } from "../../protocol/socketio/packet.ts";
 import type { Outgoing } from "../engineio/outgoing.ts";

@@ -1,4 +1,4 @@
-// The connections to Redis and the reader of the stream, which the adapters of all namespaces share.
+// Manages the connections to Redis and the reader of the stream, which the adapters of all namespaces share.
 
 import type { RedisClient } from "./redis-client.ts";
 import { RedisHub, type RedisHubOptions } from "./redis-hub.ts";

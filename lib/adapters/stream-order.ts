@@ -1,4 +1,4 @@
-// The actions that this process has added to a stream, in order. An action waits until this process reads its entry
+// A queue of the actions that this process has added to a stream. An action waits until this process reads its entry
 // from the stream (its echo), and only then runs in this process. Therefore all processes run all actions in the same
 // order.
 //

@@ -2,7 +2,7 @@
 //
 //   connecting ─▶ locating ─▶ reading ─▶ XREAD from the last id that was read ─┐
 //        ▲                       ▲───────────────────────────────────────────┘
-//        └── the connection breaks, Redis rejects the read, or Redis does not reply (new connection): again from the same id
+//        └── the connection breaks, Redis rejects the read, or Redis does not reply: the reader retries from the same id
 //
 // Rule: the reader reads from an existing id. Reading from `$`, the end, would skip entries that are added between two
 // reads. If the stream is empty, the reader adds an entry without a namespace, which all readers skip.

@@ -2,7 +2,7 @@
 // starts, and begins at the lowest of their offsets.
 //
 //   turn() ─▶ waits while the stream is read for others ─▶ the client's session is taken ─▶ read() ─▶ page after page
-//     └─▶ the client is no longer waiting: it gets no turn, and its session stays where it is
+//     └─▶ the client is no longer waiting: the client gets no turn, and its session stays in Redis
 
 import type { SendCommand } from "./redis-sessions.ts";
 import type { StreamHub } from "./stream-hub.ts";

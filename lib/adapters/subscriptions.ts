@@ -1,6 +1,6 @@
-// The channels that a connection to Redis is subscribed to. There can be as many channels as rooms, and rooms are
-// created and removed with each client. Changes are collected while a command is waiting for a reply, so that at most
-// one SUBSCRIBE and one UNSUBSCRIBE wait for Redis.
+// Tracks the channels that a connection to Redis is subscribed to. There can be as many channels as rooms, and rooms
+// are created and removed with each client. Changes are collected while a command is waiting for a reply, so that at
+// most one SUBSCRIBE and one UNSUBSCRIBE wait for Redis.
 //
 //   add, delete ─▶ changed ─ SUBSCRIBE a b c, UNSUBSCRIBE d ─▶ active
 //                     ▲──────── failed changes, after retry() ───┘

@@ -4,7 +4,7 @@
 //
 //   sent ─▶ Redis answers with the id of the entry ──────▶ the stream is read up to the entry ─┐
 //     ├───▶ the connection breaks: the entry may exist ──▶ the stream is read twice ───────────┼─▶ over
-//     └───▶ refused ───────────────────────────────────────────────────────────────────────────┘
+//     └───▶ Redis refuses the entry ───────────────────────────────────────────────────────────┘
 
 import { compareIds } from "./stream-reader.ts";
 
