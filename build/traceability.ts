@@ -88,7 +88,7 @@ export const SECTIONS: Readonly<Record<string, Readonly<Record<string, Section>>
 
 export const REQUIREMENTS: readonly Requirement[] = JSON.parse(read("docs/requirements.json"));
 
-/** Reasons, by document and section. */
+/** The reasons why sections have no conformance case, by document and section. */
 export type Uncovered = Readonly<Record<string, string>>;
 
 export function readUncovered(): Uncovered {
@@ -106,7 +106,7 @@ function files(ending: string, ...folders: readonly string[]): string[] {
   );
 }
 
-/** Returns the headings of each document. */
+/** The headings of each document. */
 const TITLES = new Map(
   Object.entries(SECTIONS)
     .filter(([document]) => HEADED.test(document))
@@ -250,7 +250,7 @@ function inOrder(sections: Readonly<Record<string, Section>>): [string, Section]
   );
 }
 
-/** Returns every section and heading with its citations. */
+/** Every section and heading, with its citations. */
 export const TRACED: readonly Traced[] = Object.entries(SECTIONS).flatMap(([document, sections]) =>
   inOrder(sections).map(([section, entry]) => {
     const requirements = REQUIREMENTS.filter(
@@ -282,12 +282,12 @@ export function keyOf({ document, section }: Traced | Requirement): string {
   return HEADED.test(document) ? `${document} "${section}"` : `${document} §${section}`;
 }
 
-/** Returns the sections that oblige a server and have no case. */
+/** The sections that oblige a server and have no conformance case. */
 export const WITHOUT_CASE: readonly string[] = TRACED.filter(
   ({ obligesServer, cases }) => obligesServer && !cases.some(({ end }) => end === "server"),
 ).map(keyOf);
 
-/** Returns the entries of `uncovered` that still have no case. */
+/** Returns the entries of `uncovered` that still have no conformance case. */
 export function stillUncovered(uncovered: Uncovered): Uncovered {
   const without = new Set(WITHOUT_CASE);
   return Object.fromEntries(Object.entries(uncovered).filter(([key]) => without.has(key)));
