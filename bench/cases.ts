@@ -1,4 +1,5 @@
-// The cases of the bench, and the goal of each, as a ratio to another library.
+// Defines the cases of the bench, and the goal of each case: the largest acceptable ratio to
+// another library.
 
 import type { Child } from "./ipc.ts";
 
@@ -11,12 +12,12 @@ export type Contender =
   | "rawnet"
   | "rawhttp";
 
-/** A running server, its load generator, and functions that measure the cost of a step. */
+/** A running server and its load generator, for one measurement. */
 export interface Stage {
   readonly server: Child;
   readonly load: Child;
   readonly port: number;
-  /** Multiplies the durations. Below 1: a quick, imprecise run. */
+  /** The factor for all durations. A value below 1 makes a quick, imprecise run. */
   readonly scale: number;
 }
 
@@ -24,11 +25,11 @@ export interface Case {
   readonly name: string;
   readonly title: string;
   readonly unit: "µs" | "kB" | "ms" | "%";
-  /** The servers that are measured. The first is barewire's. */
+  /** The servers that are measured. The first one is barewire. */
   readonly contenders: readonly Contender[];
   /** The goal: the largest acceptable ratio to `peer` in the same run. */
   readonly goal?: { readonly peer: Contender; readonly ratio: number };
-  /** Options of the server, as JSON. */
+  /** Options of the server, which receives them as JSON. */
   readonly options?: Readonly<Record<string, unknown>>;
   /** Resolves to the result of one round. */
   readonly measure: (stage: Stage) => Promise<number>;
@@ -38,7 +39,7 @@ const PATH = "/socket.io/?EIO=4&transport=websocket";
 const SOCKETIO = ["barewire", "socketio", "ws", "rawnet"] as const;
 const LAYER = ["websocket", "ws", "rawnet"] as const;
 
-/** Microseconds of the server's processor time for each unit that `work` counts. */
+/** Returns the server's processor time for each unit that `work` counts, in microseconds. */
 export async function perUnit(
   { server }: Pick<Stage, "server">,
   work: () => Promise<number>,
@@ -80,13 +81,14 @@ function echo({
 
 async function connect(stage: Stage): Promise<number> {
   const { server, load, port } = stage;
-  // A warm-up, because rarely executed code is not compiled yet. Closing is not measured.
+  // Warms up the server, because V8 compiles only code that was executed often. Closing the connections is not measured.
   for (let n = 0; n < 4; n++) {
     await load.call("connect", { port, count: 1000, path: PATH });
     await load.call("disconnect");
     const late = performance.now() + 10_000;
     while ((await server.number("connections")) > 0) {
-      if (performance.now() > late) throw new Error("connections stay that the load has ended");
+      if (performance.now() > late)
+        throw new Error("the server still has connections that the load generator has closed");
     }
   }
   return perUnit(stage, () => load.number("connect", { port, count: 3000, path: PATH }));
@@ -166,7 +168,7 @@ export const CASES: readonly Case[] = [
   },
   {
     name: "connect-http",
-    title: "the same by a bare node:http server that knows no session (in the column of rawnet)",
+    title: "the same with a bare node:http server without sessions (in the column rawnet)",
     unit: "µs",
     contenders: ["rawhttp"],
     measure: connect,

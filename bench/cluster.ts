@@ -1,4 +1,5 @@
-// The cost of workers: the processor time of all server processes for an echo, in one process and in two workers.
+// Measures the cost of workers: the processor time of all server processes for an echo, with one process and with two
+// workers.
 //
 //   npx tsx bench/cluster.ts [rounds]
 //
@@ -16,7 +17,7 @@ import { median } from "./table.ts";
 
 const PATH = "/socket.io/?EIO=4&transport=websocket";
 const TSX = ["--no-warnings", "--import", "tsx"];
-/** The tick of the clock in /proc, in microseconds. */
+/** The unit of processor time in /proc/<pid>/stat (a clock tick), in microseconds. */
 const TICK = 10_000;
 
 /** Returns the processor time that a process has used, in microseconds. */
@@ -94,7 +95,7 @@ for (const [title, options] of [
     console.log(
       `${title}, ${inFlight} in flight: one process ${of(one, "cost").toFixed(2)} µs, ` +
         `two workers ${of(two, "cost").toFixed(2)} µs (primary ${of(two, "primary").toFixed(2)}), ` +
-        `ratio ${ratio.toFixed(2)}; by the clock ${of(one, "rate").toFixed(0)} and ${of(two, "rate").toFixed(0)} a second`,
+        `ratio ${ratio.toFixed(2)}; ${of(one, "rate").toFixed(0)} and ${of(two, "rate").toFixed(0)} echoes per second`,
     );
   }
 }

@@ -1,6 +1,6 @@
-// Compares our codecs with those of socket.io, in this process: from the values of the program to Engine.IO packets,
-// as a string and bytes, and back. All of them use V8's JSON, so the time of JSON alone is measured too. It is the
-// lower limit for any codec.
+// Compares our codecs with those of socket.io, in this process. Each codec encodes an event as Engine.IO packets (a
+// string and bytes), and decodes these packets. All codecs use V8's JSON, so the time of JSON alone is measured too. No
+// codec can be faster than this.
 
 import { decodePacket as decodeTheirs, encodePacket as encodeTheirs } from "engine.io-parser";
 import { Decoder as TheirDecoder, Encoder as TheirEncoder } from "socket.io-parser";
@@ -82,7 +82,7 @@ function theirsBack(text: string, attachments: readonly Uint8Array[]): void {
   }
 }
 
-/** Nanoseconds for one call. */
+/** Returns how long one call of `work` takes, in nanoseconds. */
 function time(work: () => void, count: number): number {
   const begin = process.hrtime.bigint();
   for (let n = 0; n < count; n++) work();
@@ -121,7 +121,10 @@ function worksOf({ what, data, limit }: Event): Work[] {
   ];
 }
 
-/** Nanoseconds of one slice. Slices are short, so that other work of the machine affects all three equally. */
+/**
+ * How long one measurement of a codec takes, in nanoseconds. The measurements are short and alternate, so that other
+ * work of the machine affects all three codecs equally.
+ */
 const SLICE = 4_000_000;
 
 function compare({ title, limit, ways }: Work, rounds: number): Single {
@@ -144,6 +147,6 @@ export function measureCodecs(rounds: number): Single[] {
     for (const { ways } of works) for (const way of ways) time(way, 1000);
   }
   const results = works.map((work) => compare(work, rounds));
-  if (sink === undefined) throw new Error("nothing was done");
+  if (sink === undefined) throw new Error("the codecs have produced nothing");
   return results;
 }

@@ -1,11 +1,11 @@
-// Compares this checkout with another one, both built, in turn in one run. With --observed, compares this checkout
-// with itself, with logging, statistics and diagnostics channels in use.
+// Compares this checkout with another one, in turn, in one run. Both must be built. With --observed, compares this
+// checkout without and with logging, statistics and diagnostics channels.
 //
 //   npx tsx bench/compare.ts ../other --rounds 5 --only echo-1,idle
 //   npx tsx bench/compare.ts --observed
 //
-// Even with two identical servers, the second one may find the machine faster or slower. So every second pair begins
-// with the other server.
+// Even if both servers are identical, the machine may be faster or slower when the second one runs. Therefore every
+// second pair of measurements begins with the other server.
 
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -25,7 +25,9 @@ const { values, positionals } = parseArgs({
 });
 const [other] = positionals;
 if ((other === undefined) !== values.observed) {
-  throw new Error("either another checkout, or --observed: npx tsx bench/compare.ts ../other");
+  throw new Error(
+    "pass the folder of another checkout, or --observed: npx tsx bench/compare.ts ../other",
+  );
 }
 const only = values.only?.split(",");
 const scale = values.quick ? 0.3 : 1;

@@ -1,4 +1,4 @@
-// How the cost grows with the number of clients. barewire and socket.io run in turn, each in one process that
+// Measures how the cost grows with the number of clients. barewire and socket.io run in turn, each in one process that
 // receives more and more clients.
 
 import { perUnit } from "./cases.ts";
@@ -12,7 +12,7 @@ export interface Point {
   readonly memory: number;
   /** µs for each echoed message of the TALKERS, while the other clients are silent. */
   readonly echo: number;
-  /** µs for each delivery of a broadcast to all clients, with one broadcast in a turn. */
+  /** µs for each delivery of a broadcast to all clients, one broadcast in a turn of the event loop. */
   readonly broadcast: number;
 }
 
@@ -56,7 +56,7 @@ async function measureServer(settings: Settings, name: Name): Promise<Point[]> {
     let connected = 0;
     for (const [at, clients] of COUNTS.entries()) {
       connected = await load.number("connect", { port, count: clients - connected, path: PATH });
-      // A longer warm-up before the first result, so that V8 has compiled the code.
+      // The warm-up before the first result is longer, so that V8 has compiled the code.
       const ms = at === 0 ? 2000 : 700;
       await load.call("echo", { ...talk, ms });
       const echo = await perUnit(pair, () => load.number("echo", { ...talk, ms: 2000 }));

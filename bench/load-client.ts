@@ -13,7 +13,7 @@ export function masked(opcode: 0x1 | 0x2, payload: Uint8Array | string, rsv = 0)
   return frame(opcode, payload, { rsv, key: MASKING_KEY });
 }
 
-/** Counts the frames of a stream, independently of how the stream is cut. */
+/** Counts the frames of a stream, independently of how the stream is split into chunks. */
 class FrameCounter {
   #payloadLeft = 0;
   #header = Buffer.alloc(0);
@@ -55,7 +55,10 @@ export interface ConnectOptions {
   readonly port: number;
   readonly path: string;
   readonly extensions?: string;
-  /** Whether the client joins the main namespace. Otherwise it is connected after the opening handshake. */
+  /**
+   * Whether the client joins the main namespace. If `false`, the client counts as connected after the opening
+   * handshake.
+   */
   readonly join: boolean;
   /** Frames that the server sends before the client is connected. */
   readonly greetings: number;

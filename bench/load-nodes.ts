@@ -1,5 +1,5 @@
-// The load on several nodes: clients in a room on each node, and clients outside of the room that request broadcasts
-// from the first node.
+// Generates the load on several nodes: connects clients in a room on each node, and clients outside of the room that
+// request broadcasts from the first node.
 
 import { type Arguments, type Json, obey } from "./ipc.ts";
 import { LoadClient, masked } from "./load-client.ts";
@@ -28,7 +28,8 @@ async function open(args: Arguments, query: string, greetings: number): Promise<
 
 /** Connects `count` clients to `node`, in the room. */
 async function join(args: Arguments): Promise<Json> {
-  // The Engine.IO handshake, the Socket.IO handshake, and "joined".
+  // Each client receives three frames before it is connected: the Engine.IO handshake, the
+  // Socket.IO handshake and the event "joined".
   const opened = await open(args, `&room=${args.room}`, 3);
   members.push(...opened.map((client) => ({ client, node: Number(args.node) })));
   return members.length;
@@ -88,8 +89,8 @@ function burst(args: Arguments): Promise<Json> {
 }
 
 /**
- * Requests `rate` broadcasts per second for `ms` milliseconds. Resolves to the sorted milliseconds from the request
- * to the receipt, for the members on `node`.
+ * Requests `rate` broadcasts per second for `ms` milliseconds. Resolves to the delays from the request to the receipt
+ * by the members on `node`, in milliseconds, sorted.
  */
 function latency(args: Arguments): Promise<Json> {
   const bytes = ask(args);

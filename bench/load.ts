@@ -65,8 +65,8 @@ function message(args: Arguments): { bytes: Buffer; frames: number } {
 }
 
 /**
- * Sends echoes for `ms` milliseconds, with so many messages of each client in flight. Resolves to the number of
- * answers.
+ * Sends echo messages for `ms` milliseconds. Each client always has `inFlight` messages that are not answered yet.
+ * Resolves to the number of answers.
  */
 function echo(args: Arguments): Promise<Json> {
   const { bytes, frames } = message(args);
@@ -146,8 +146,8 @@ function answerPings(): Json {
 }
 
 /**
- * Runs sessions over long-polling for `ms` milliseconds. Each sends an echo with a POST and receives it with a GET.
- * Resolves to the number of such cycles.
+ * Runs sessions over long-polling for `ms` milliseconds. Each session sends an echo message with a POST and receives it
+ * with a GET. Resolves to the number of these cycles.
  */
 async function polling(args: Arguments): Promise<Json> {
   const port = number(args, "port");

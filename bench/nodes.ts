@@ -1,5 +1,5 @@
-// The cost of a broadcast by the number of nodes on one Redis, for barewire only, with a few clients of the room on
-// each node. docs/scaling.md computes larger clusters from formulas, and this measurement checks the formulas.
+// Measures the cost of a broadcast with two, four and eight nodes on one Redis, for barewire only. Each node has a few
+// clients of the room. docs/scaling.md computes larger clusters from formulas, and this measurement checks the formulas.
 
 import { type Cost, withCluster } from "./redis-cluster.ts";
 import type { Settings } from "./singles.ts";
@@ -7,9 +7,9 @@ import { median, spread } from "./table.ts";
 
 const COUNTS = [2, 4, 8] as const;
 const CLIENTS = 10;
-/** Broadcasts in one turn. They are sent together, however busy the machine is. */
+/** The number of broadcasts in one turn of the event loop. They are sent together, however busy the machine is. */
 const BROADCASTS = 16;
-/** Broadcasts before the measurement, because rarely executed code is not compiled yet. */
+/** The number of broadcasts before the measurement, because V8 compiles only code that was executed often. */
 const WARM_UP = 10_000;
 /** Milliseconds between the measured heartbeats. They are frequent, so that other costs are negligible. */
 const HEARTBEAT = 100;
@@ -45,7 +45,7 @@ async function measureBroadcasts(settings: Settings, count: number, ms: number):
   });
 }
 
-/** Measures the cost of Redis for all heartbeats, and counts the heartbeats of each node. */
+/** Measures the cost that all heartbeats cause in Redis, and counts the heartbeats of each node. */
 async function measureHeartbeats(settings: Settings, count: number, ms: number): Promise<Cost> {
   const adapter = { heartbeatInterval: HEARTBEAT };
   return withCluster(settings, "barewire", count, adapter, ({ measure, nodes }) =>
@@ -61,7 +61,7 @@ async function measureHeartbeats(settings: Settings, count: number, ms: number):
   );
 }
 
-/** @param scale multiplies the durations. Below 1: a quick, imprecise run */
+/** @param scale the factor for all durations. A value below 1 makes a quick, imprecise run */
 export async function measureNodes(settings: Settings, scale: number): Promise<NodesRow[]> {
   const rows = COUNTS.map((nodes) => ({ nodes, rounds: [] as Figures[] }));
   for (let round = 0; round < settings.rounds; round++) {

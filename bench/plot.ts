@@ -28,8 +28,8 @@ const BOTTOM = 48;
 
 const NAMES = ["barewire", "socketio"] as const;
 
-// An image in a page knows whether the reader prefers a dark scheme, but not the colours of the page. So there is no
-// background, and everything but the two lines is grey. The lines also have different markers.
+// An SVG image in a page can detect whether the reader prefers a dark scheme, but not which colours the page has. So
+// there is no background, and everything but the two lines is grey. The lines also have different markers.
 export const STYLE = `
     text { font: 12px system-ui, sans-serif; fill: #57606a; }
     .count { font-size: 11px; }

@@ -26,11 +26,13 @@ export interface Cost {
 export interface RedisCluster {
   readonly load: Child;
   readonly nodes: readonly Child[];
-  /** Connects clients to a node, in the room. */
+  /** Connects clients to a node. The clients join the room. */
   join(node: number, count: number, room?: string): Promise<void>;
-  /** Connects clients to the first node that request broadcasts. */
+  /** Connects clients to the first node. These clients request broadcasts. */
   addAskers(count: number): Promise<void>;
-  /** Sends a command to the load generator. Default room: the room that all clients are in. */
+  /**
+   * Requests broadcasts. Resolves to their number. Default room: the room that all clients are in.
+   */
   burst(args: Arguments): Promise<number>;
   measure(work: () => Promise<number>): Promise<Cost>;
 }
@@ -40,7 +42,7 @@ export const ROOM = "all";
 /** Milliseconds after which an incomplete cluster is an error. */
 const STARTING = 20_000;
 
-/** Starts a Redis with so many nodes, waits until all nodes know each other, and stops all of them at the end. */
+/** Starts a Redis and `count` nodes, waits until all nodes know each other, and stops all of them at the end. */
 export async function withCluster<T>(
   { folder, cores: [serverCore, loadCore] }: Settings,
   library: Library,
@@ -95,7 +97,7 @@ export async function withCluster<T>(
         return {
           nodes: after.nodes.map((cpu, node) => cpu - (before.nodes[node] ?? Number.NaN)),
           redis: after.redis.cpu - before.redis.cpu,
-          // Without the bytes of the first INFO response itself.
+          // The bytes of the first INFO response are not part of the cost.
           sent: after.redis.sent - before.redis.sent - before.redis.size,
           result,
         };

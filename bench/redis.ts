@@ -1,5 +1,6 @@
-// Delivery across two nodes over one Redis: barewire with barewire/redis, and socket.io with
-// @socket.io/redis-adapter, in turn. Both use the client of the package "redis".
+// Measures the delivery of broadcasts across two nodes over one Redis: barewire with
+// barewire/redis, and socket.io with @socket.io/redis-adapter, in turn. Both use the client of the
+// package "redis".
 //
 //   asker ──"burst"──▶ node A ──PUBLISH──▶ Redis ──▶ node B ──▶ clients of the room
 //                        └──▶ clients of the room
@@ -11,11 +12,11 @@ import type { Settings } from "./singles.ts";
 import { median } from "./table.ts";
 
 interface Delivery {
-  /** Clients of the room on node A, and on node B. */
+  /** The number of clients of the room on node A, and on node B. */
   readonly clients: readonly [a: number, b: number];
-  /** Clients that request broadcasts at the same time. */
+  /** The number of clients that request broadcasts at the same time. */
   readonly askers: number;
-  /** Broadcasts that each of these clients requests at once. */
+  /** The number of broadcasts that each of these clients requests at once. */
   readonly count: number;
 }
 
@@ -30,9 +31,9 @@ const DELIVERIES: readonly (Delivery & { readonly title: string })[] = [
 /** The goal: the largest acceptable ratio to socket.io. */
 const GOAL = 0.5;
 
-/** Broadcasts before the measurement, because rarely executed code is not compiled yet. */
+/** The number of broadcasts before the measurement, because V8 compiles only code that was executed often. */
 const WARM_UP = 10_000;
-/** Measurements of each library in one round. */
+/** The number of measurements of each library in one round. */
 const TURNS = 4;
 
 /** For the latency: broadcasts per second, and the number of receivers. */
@@ -59,7 +60,7 @@ interface Latency {
 
 /** The measurements of one library. */
 export interface RedisFigures {
-  /** For each item of DELIVERIES, the costs in each round. */
+  /** For each item of DELIVERIES, the result of each measurement. */
   readonly costs: readonly Cost[][];
   /** The latencies in each second of the latency test. */
   readonly latencies: Latency[];
@@ -89,7 +90,7 @@ async function measureCost(cluster: RedisCluster, delivery: Delivery, ms: number
 
 async function measureLatency({ load }: RedisCluster, ms: number): Promise<Latency> {
   const took = await load.call("latency", { room: ROOM, rate: RATE, ms, node: 1 });
-  if (!Array.isArray(took)) throw new Error("the load has measured nothing");
+  if (!Array.isArray(took)) throw new Error("the load generator has returned no delays");
   const quantile = (part: number): number => Number(took[Math.floor(took.length * part)]);
   return { p50: quantile(0.5), p99: quantile(0.99) };
 }
@@ -100,7 +101,9 @@ async function warmUp(cluster: RedisCluster): Promise<void> {
   await cluster.load.call("leave");
 }
 
-/** The clusters alternate every second, so that other work of the machine affects both equally. */
+/**
+ * Measures the clusters in turn, for at most a second each time, so that other work of the machine affects both equally.
+ */
 async function measureRound(
   clusters: Readonly<Record<Library, RedisCluster>>,
   result: RedisResult,
@@ -132,7 +135,7 @@ async function measureRound(
   }
 }
 
-/** @param scale multiplies the durations. Below 1: a quick, imprecise run */
+/** @param scale the factor for all durations. A value below 1 makes a quick, imprecise run */
 export async function measureRedis(settings: Settings, scale: number): Promise<RedisResult> {
   const empty = (): RedisFigures => ({ costs: DELIVERIES.map(() => []), latencies: [] });
   const result = { barewire: empty(), socketio: empty() };

@@ -1,4 +1,4 @@
-// One round of a case: a server and a load generator, both in new processes.
+// Runs one round of a case: starts a server and a load generator, both in new processes.
 //
 // If the system has taskset, the server runs on the first core and the load generator on the second. A result is the
 // processor time of the server, not elapsed time, so it hardly changes when the machine has other work.
@@ -74,7 +74,7 @@ export async function round(
     if (busy > 0.9 && what.unit === "µs") {
       // The server's processor time is still valid, but the server could have been busier.
       console.error(
-        `${what.name}, ${contender}: the load took ${Math.round(busy * 100)} % of its core`,
+        `${what.name}, ${contender}: the load generator used ${Math.round(busy * 100)} % of its core`,
       );
     }
     return figure;
@@ -83,7 +83,7 @@ export async function round(
   }
 }
 
-/** Throws unless the server has reported connections to its channels and its logger. */
+/** Throws if a diagnostics channel or the logger of the server has reported nothing. */
 async function mustReport(server: Child): Promise<void> {
   const reports = await server.call("reports");
   for (const name of ["connection", "message", "logger"]) {

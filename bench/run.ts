@@ -1,13 +1,13 @@
 // npm run bench: measures barewire and the other libraries in turn, in one run.
 //
-//   npm run bench                        all of it, three rounds
-//   npm run bench -- --only echo-1       cases by their names, with commas
-//   npm run bench -- --rounds 5 --json   figures as JSON
-//   npm run bench -- --quick             a short look, too noisy to cite
-//   npm run bench -- --write             all of it, and the tables of README.md and docs/ anew
-//   npm run bench -- --redis             two nodes over Redis, and nothing else
-//   npm run bench -- --nodes             two to eight nodes on one Redis, and nothing else
-//   npm run bench -- --growth file.svg   from 100 to 20,000 clients, and nothing else, with a plot
+//   npm run bench                        measures everything, in three rounds
+//   npm run bench -- --only echo-1,idle  measures only the cases with these names
+//   npm run bench -- --rounds 5 --json   prints the result of each round as JSON
+//   npm run bench -- --quick             shortens the measurements; too imprecise to cite
+//   npm run bench -- --write             measures everything, and writes the tables into README.md and docs/performance.md
+//   npm run bench -- --redis             measures only two nodes over Redis
+//   npm run bench -- --nodes             measures only two, four and eight nodes on one Redis
+//   npm run bench -- --growth file.svg   measures only 100 to 20,000 clients, and draws a plot
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
@@ -89,7 +89,7 @@ function writeTables(text: string): void {
     const [before, after] = readFileSync(file, "utf8").split(
       /(?<=<!-- table -->\n).*(?=<!-- \/table -->)/s,
     );
-    if (after === undefined) throw new Error(`${name} has no place for a table`);
+    if (after === undefined) throw new Error(`${name} has no line <!-- table -->`);
     writeFileSync(file, `${before}${text}\n${after}`);
   }
 }
@@ -115,7 +115,7 @@ async function runGrowth(file: string): Promise<void> {
 }
 
 if (values.write && (only !== undefined || values.quick || values.json)) {
-  throw new Error("--write wants all of it, at full length, as tables");
+  throw new Error("--write cannot be combined with --only, --quick or --json");
 }
 if (values.redis) await runRedis();
 else if (values.nodes) await runNodes();

@@ -51,11 +51,14 @@ export async function withServer<T>(
   }
 }
 
-/** Elapsed time from the start of the process until the CONNECT of the first client is answered. */
+/**
+ * Measures the elapsed time from the start of the process until the CONNECT of the first client is
+ * answered.
+ */
 async function start(settings: Settings): Promise<Single> {
   const { folder, cores, rounds } = settings;
   const figures = { barewire: [] as number[], socketio: [] as number[] };
-  // One additional start, so that the files are in the system's cache.
+  // The first start (round -1) is not counted. It loads the files into the system's cache.
   for (let round = -1; round < rounds * 3; round++) {
     for (const name of ["barewire", "socketio"] as const) {
       const load = new Child(join(folder, "load.js"), cores[1]);
@@ -77,7 +80,7 @@ async function start(settings: Settings): Promise<Single> {
   };
 }
 
-/** The cost of an echo while other clients are connected and silent. */
+/** Measures the cost of an echo while other clients are connected and silent. */
 async function crowd(settings: Settings): Promise<Single> {
   const cost = (count: number): Promise<number> =>
     withServer(settings, "barewire", {}, async ({ server, load, port }) => {
@@ -102,7 +105,7 @@ async function crowd(settings: Settings): Promise<Single> {
   };
 }
 
-/** The percentage of one core that the heartbeats of many idle clients use. */
+/** Measures the percentage of one core that the heartbeats of many idle clients use. */
 async function heartbeats(settings: Settings): Promise<Single> {
   const count = Math.min(20_000, most);
   const options = { pingInterval: 25_000, pingTimeout: 20_000 };
@@ -112,7 +115,7 @@ async function heartbeats(settings: Settings): Promise<Single> {
       await load.call("answerPings");
       const before = await server.number("cpu");
       const begin = performance.now();
-      // Two heartbeat intervals.
+      // Waits for two heartbeat intervals.
       await new Promise((resolve) => setTimeout(resolve, 50_000));
       const used = ((await server.number("cpu")) - before) / 1000;
       const left = await server.number("connections");
@@ -130,7 +133,7 @@ async function heartbeats(settings: Settings): Promise<Single> {
   };
 }
 
-/** The memory of idle clients with permessage-deflate. */
+/** Measures the memory of idle clients, with permessage-deflate and without. */
 async function deflateIdle(settings: Settings): Promise<Single> {
   const count = Math.min(10_000, most - 200);
   const weigh = (offers: object): Promise<number> =>
@@ -156,13 +159,13 @@ async function deflateIdle(settings: Settings): Promise<Single> {
   };
 }
 
-/** The cost of joining, leaving and disconnecting in a room of 10,000, among many rooms and among few. */
+/** Measures the cost of joining, leaving and disconnecting in a room of 10,000, among many rooms and among few. */
 function rooms(settings: Settings): Single {
   const costAmong = (others: number): (() => number) => {
     const { adapter } = new Server().of("/");
     for (let n = 0; n < others; n++) adapter.addAll(`other ${n}`, new Set([`room ${n}`]));
     for (let n = 0; n < 10_000; n++) adapter.addAll(`member ${n}`, new Set([`member ${n}`, "big"]));
-    // A new id each time: a lookup in a V8 set is slower for a value that was deleted and added again.
+    // Each socket has a new id, because a lookup in a V8 set is slower for a value that was deleted and added again.
     let last = 0;
     return () => {
       const begin = process.cpuUsage();

@@ -9,7 +9,10 @@ import { minify } from "terser";
 
 const ROOT = join(import.meta.dirname, "..");
 
-/** Browsers have no Buffer. The field "browser" of package.json does the same for other bundlers. */
+/**
+ * Replaces bytes.ts by a module that works without Buffer, which browsers do not have. For other bundlers, the field
+ * "browser" of package.json does the same.
+ */
 export const BROWSER_BYTES: Plugin = {
   name: "browser-bytes",
   setup: ({ onResolve }) => {
@@ -36,7 +39,7 @@ const FILES = {
 
 export type ClientFile = keyof typeof FILES;
 
-/** Returns a file and its source map, by their names. */
+/** Bundles a file. Returns the contents of the file and of its source map, by file name. */
 export async function bundle(name: ClientFile): Promise<ReadonlyMap<string, string>> {
   const options: BuildOptions = FILES[name];
   const { outputFiles } = await build({
@@ -65,8 +68,8 @@ export async function bundle(name: ClientFile): Promise<ReadonlyMap<string, stri
 }
 
 /**
- * Writes every file and its source map into `folder`. The scripts are compressed with Brotli, since
- * the server sends them so to almost every page; it decompresses them for the others.
+ * Writes every file and its source map into `folder`. The scripts are compressed with Brotli, because
+ * almost all browsers accept Brotli. For other clients, the server decompresses the scripts.
  */
 export async function bundleClient(folder: string): Promise<void> {
   await mkdir(folder, { recursive: true });
@@ -81,7 +84,7 @@ export async function bundleClient(folder: string): Promise<void> {
   }
 }
 
-/** Returns the client as a module, as the examples serve it. */
+/** Returns the client as a module, for the examples that serve it. */
 export async function clientModule(): Promise<string> {
   const files = await bundle("socket.io.esm.min.js");
   return files.get("socket.io.esm.min.js") ?? "";

@@ -17,7 +17,10 @@ import { bundleClient } from "./bundle.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 
-/** What require() returns for the two entries that are functions. Written by hand in both formats. */
+/**
+ * The CommonJS modules of the two entry points for which require() returns a function. These modules are written by
+ * hand, and copied for both formats.
+ */
 const CALLABLE = ["commonjs", "client/commonjs"];
 
 /** Compiles the sources with TypeScript. */
@@ -36,7 +39,8 @@ function filesIn(folder: string, ending: string): string[] {
 
 /**
  * Writes each compiled module as CommonJS into dist/cjs/, with its declarations. Node itself never
- * loads these files, so that a process has one copy of each class: package.json has the condition.
+ * loads these files, because the condition "module-sync" in package.json directs require() to the
+ * ES modules. Otherwise a process could have two copies of each class.
  */
 async function convertToCommonJs(folder: string): Promise<void> {
   const isLibrary = (name: string): boolean => !name.startsWith("conformance");
@@ -58,7 +62,7 @@ async function convertToCommonJs(folder: string): Promise<void> {
   writeFileSync(join(target, "package.json"), '{ "type": "commonjs" }\n');
 }
 
-/** Copies the transcripts of the conformance kit, which are data. */
+/** Copies the transcripts of the conformance kit, which the compiler does not copy. */
 function copyTranscripts(folder: string): void {
   const cases = "conformance/cases";
   for (const name of filesIn(join(ROOT, cases), ".wire")) {
@@ -68,7 +72,7 @@ function copyTranscripts(folder: string): void {
   }
 }
 
-/** Builds the package into `folder` and deletes what was there before. */
+/** Builds the package into `folder`, and deletes the previous contents of the folder. */
 export async function buildPackage(folder: string): Promise<void> {
   rmSync(folder, { recursive: true, force: true });
   compile(folder);

@@ -46,10 +46,10 @@ export interface Requirement {
   readonly document: string;
   readonly section: string;
   readonly level: "MUST" | "SHOULD" | "MAY";
-  /** Which end the sentence obliges. "other": neither the server nor the client. */
+  /** The end to which the sentence applies. "other": neither the server nor the client. */
   readonly whom: "server" | "client" | "both" | "other";
   readonly sentence: string;
-  /** The reason why the sentence obliges neither. */
+  /** The reason why the sentence applies to neither the server nor the client. */
   readonly reason?: string;
   /** The reason why the sentence is not implemented. */
   readonly unkept?: string;
@@ -60,7 +60,7 @@ export interface Requirement {
   readonly line?: string;
   /** The tests that fail when the sentence is violated, in the format of `line`. */
   readonly test?: string | readonly string[];
-  /** The reason why no test can fail, or need fail. */
+  /** The reason why there is no test that fails when the sentence is violated. */
   readonly untested?: string;
   /** The id of the conformance case that fails when the sentence is violated. */
   readonly case?: string;
@@ -88,7 +88,7 @@ export const SECTIONS: Readonly<Record<string, Readonly<Record<string, Section>>
 
 export const REQUIREMENTS: readonly Requirement[] = JSON.parse(read("docs/requirements.json"));
 
-/** Reasons, by document and section. */
+/** The reasons why sections have no conformance case, by document and section. */
 export type Uncovered = Readonly<Record<string, string>>;
 
 export function readUncovered(): Uncovered {
@@ -106,7 +106,7 @@ function files(ending: string, ...folders: readonly string[]): string[] {
   );
 }
 
-/** Returns the headings of each document. */
+/** The headings of each document. */
 const TITLES = new Map(
   Object.entries(SECTIONS)
     .filter(([document]) => HEADED.test(document))
@@ -236,7 +236,7 @@ export interface Traced {
   readonly requirements: readonly Requirement[];
   /** Whether the section obliges the server or the client of this repository. */
   readonly obliges: boolean;
-  /** Whether it obliges the server in a way that the conformance kit can observe. */
+  /** Whether the section obliges the server in a way that the conformance kit can observe. */
   readonly obligesServer: boolean;
   readonly sources: readonly Citation[];
   readonly tests: readonly Citation[];
@@ -250,7 +250,7 @@ function inOrder(sections: Readonly<Record<string, Section>>): [string, Section]
   );
 }
 
-/** Returns every section and heading with its citations. */
+/** Every section and heading, with its citations. */
 export const TRACED: readonly Traced[] = Object.entries(SECTIONS).flatMap(([document, sections]) =>
   inOrder(sections).map(([section, entry]) => {
     const requirements = REQUIREMENTS.filter(
@@ -282,12 +282,12 @@ export function keyOf({ document, section }: Traced | Requirement): string {
   return HEADED.test(document) ? `${document} "${section}"` : `${document} §${section}`;
 }
 
-/** Returns the sections that oblige a server and have no case. */
+/** The sections that oblige a server and have no conformance case. */
 export const WITHOUT_CASE: readonly string[] = TRACED.filter(
   ({ obligesServer, cases }) => obligesServer && !cases.some(({ end }) => end === "server"),
 ).map(keyOf);
 
-/** Returns the entries of `uncovered` that still have no case. */
+/** Returns the entries of `uncovered` that still have no conformance case. */
 export function stillUncovered(uncovered: Uncovered): Uncovered {
   const without = new Set(WITHOUT_CASE);
   return Object.fromEntries(Object.entries(uncovered).filter(([key]) => without.has(key)));
@@ -301,7 +301,7 @@ function namedLine(named: string): Place {
   const places = lines.flatMap((line, index) => (line.includes(text) ? [index + 1] : []));
   const [line] = places;
   if (line === undefined || places.length > 1) {
-    throw new Error(`docs/requirements.json: ${places.length} lines of ${file} have "${text}"`);
+    throw new Error(`docs/requirements.json: ${places.length} lines of ${file} contain "${text}"`);
   }
   return { file, line };
 }
@@ -421,7 +421,7 @@ function sectionPart(traced: Traced, uncovered: Uncovered): string[] {
         cases.map(({ id }) => `\`${id}\``),
         3,
       );
-    if (!obligesServer) return "none: it is of a client";
+    if (!obligesServer) return "none: the section is about clients";
     return `none: ${uncovered[keyOf(traced)] ?? "?"}`;
   }
 }
@@ -437,16 +437,16 @@ export function traceability(uncovered: Uncovered): string {
   const lines = [
     "# Traceability",
     "",
-    "Made by `npx tsx build/traceability.ts`; do not edit. `tests/spec.test.ts` fails when the page is",
-    "out of date, and when a section that obliges an endpoint has no line, no unit test or no conformance",
-    "case. The tables are of single sentences: the line that obeys each, the tests that fail when it is",
-    "broken, and the conformance case that does, each named in `docs/requirements.json`. A sentence",
+    "Generated by `npx tsx build/traceability.ts`. Do not edit this page. `tests/spec.test.ts` fails if the page is",
+    "out of date, or if a section that obliges an endpoint has no line, no unit test or no conformance case.",
+    "The tables list single sentences of the specifications. For each sentence, `docs/requirements.json` names the",
+    "line that implements it, and the tests and the conformance case that fail if it is violated. A sentence",
     "without a test has a “–” and the reason.",
     "",
-    `${REQUIREMENTS.length} sentences of RFC 6455 and RFC 7692 say MUST, SHOULD or MAY (or the like); ${ours.length} of them`,
-    `concern a server or a client, and ${headings.length} headings of the protocol documents do. They are in ${obliging.length}`,
-    `sections; ${obliging.filter(({ cases }) => cases.length > 0).length} have conformance cases. Of the ${ours.length} sentences ${kept.length} are kept; ${tested.length} of these have`,
-    `a test, and ${kept.length - tested.length} the reason why not.`,
+    `In RFC 6455 and RFC 7692, ${REQUIREMENTS.length} sentences contain MUST, SHOULD, MAY or a similar word. ${ours.length} of them`,
+    `concern a server or a client, and so do ${headings.length} headings of the protocol documents. They are in ${obliging.length} sections,`,
+    `of which ${obliging.filter(({ cases }) => cases.length > 0).length} have conformance cases. Of the ${ours.length} sentences, ${kept.length} are implemented. ${tested.length} of these`,
+    `have a test, and ${kept.length - tested.length} have a reason why there is no test.`,
     "",
   ];
   for (const document of Object.keys(SECTIONS)) {

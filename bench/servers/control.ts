@@ -14,7 +14,7 @@ setFlagsFromString("--expose-gc");
 const collect: unknown = runInNewContext("gc");
 
 /**
- * Listens on a free port, and answers the bench's questions about the port, processor time and memory.
+ * Listens on a free port, and answers the bench's commands, which ask for the port, the processor time and the memory.
  *
  * @param more additional commands of this server
  */

@@ -16,7 +16,7 @@ export function settings(): Record<string, unknown> {
 export function serveEvents(io: Server, http: HttpServer, more: Commands = {}): void {
   io.on("connection", (socket) => {
     socket.on("echo", (value) => void socket.emit("echo", value));
-    // Sends so many broadcasts in this turn.
+    // Sends `count` broadcasts in one turn of the event loop.
     socket.on("burst", (count) => {
       for (let n = 0; n < count; n++) io.emit("news", NEWS);
     });

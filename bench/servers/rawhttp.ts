@@ -1,5 +1,6 @@
-// The limit for anything on node:http. It answers each GET of a session with the body of the session's next POST, and
-// reads neither. It completes an upgrade, and answers anything received over it as a join.
+// Shows the lowest cost that a server on node:http can reach. This server answers each GET of a session with the body of
+// the session's next POST, and does not parse either of them. It accepts each upgrade, and answers everything that it
+// then receives as if it were a CONNECT packet.
 
 import { createServer, type ServerResponse } from "node:http";
 

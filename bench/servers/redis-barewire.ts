@@ -24,7 +24,8 @@ await factory.ready;
 serveNode(io, http, {
   nodes: () => {
     const { nodes = [], subscribedToAll } = adapter?.stats() ?? {};
-    if (subscribedToAll) throw new Error("the adapter has taken another node for one of socket.io");
+    if (subscribedToAll)
+      throw new Error("the adapter has mistaken a node of barewire for a node of socket.io");
     return nodes.length + 1;
   },
   published: () => adapter?.stats().published ?? 0,

@@ -25,7 +25,7 @@ export interface NodeState {
   published(): number;
 }
 
-/** Serves clients that join the room in their query, and broadcasts to a room when a client requests it. */
+/** Makes each client join the room that its query names, and broadcasts to a room when a client requests it. */
 export function serveNode(io: Server, http: HttpServer, state: NodeState): void {
   io.on("connection", async (socket) => {
     const { room } = socket.handshake.query;
@@ -33,7 +33,7 @@ export function serveNode(io: Server, http: HttpServer, state: NodeState): void 
       for (let n = 0; n < count; n++) io.to(to).emit("news", NEWS);
     });
     if (typeof room !== "string") return;
-    // Over Redis, joining takes time. The client must not be counted before that.
+    // Joining takes time over Redis. The client must not be counted before it has joined.
     await socket.join(room);
     socket.emit("joined");
   });

@@ -1,5 +1,5 @@
-// The base class of adapters for several processes: the rooms of this process are in memory, and messages go to the
-// other processes.
+// The base class of adapters for several processes. It stores the rooms of this process in memory, and sends messages
+// to the other processes.
 //
 //   this process                               another process
 //     broadcast() ── publish(message) ──▶ … ──▶ receive(message, sender) ──▶ its sockets
@@ -9,8 +9,8 @@
 // A subclass implements publish() and respond(), and calls receive() with each message that arrives.
 //
 // Rules:
-// - A message is published before it is applied in this process, so that the other processes see two messages of this
-//   process in the same order as its own sockets.
+// - A message is published before it is applied in this process. Therefore the sockets of other processes receive the
+//   events of this process in the same order as the sockets of this process.
 // - A process that sends nothing for `heartbeatTimeout` is removed. Requests no longer wait for a removed process.
 // - If some processes do not answer a request, the result is partial and lists these processes.
 
@@ -49,7 +49,10 @@ import { type Completion, type Expected, PendingRequest } from "./pending-reques
 export interface ClusterOptions {
   /** The interval between two heartbeats of a process, in milliseconds. Default: 5000. */
   readonly heartbeatInterval?: number;
-  /** A process that sends nothing for this long is removed, in milliseconds. Default: 10,000. */
+  /**
+   * The time after which a process that has sent nothing is removed, in milliseconds. Default:
+   * 10,000.
+   */
   readonly heartbeatTimeout?: number;
   /** How long a request waits for the answers of other processes, in milliseconds. Default: 5000. */
   readonly requestTimeout?: number;
@@ -70,8 +73,8 @@ const DEFAULT_HEARTBEAT_TIMEOUT = 10_000;
 const DEFAULT_REQUEST_TIMEOUT = 5_000;
 
 /**
- * The error of a request that some processes have not answered. The answers of the others are in the result beside the
- * error.
+ * The error of a request that some processes have not answered. The result still contains the answers of the other
+ * processes.
  */
 export class MissingNodesError extends Error {
   /** The name of this class. */
@@ -151,8 +154,8 @@ export abstract class ClusterAdapter extends Adapter {
   // Methods that a subclass implements.
 
   /**
-   * Sends a message to all other processes of the namespace. Must not throw, but call report(). If this process
-   * receives its own message, receive() ignores it.
+   * Sends a message to all other processes of the namespace. Must not throw: an error is passed to report(). If this
+   * process receives its own message, receive() ignores it.
    *
    * @internal
    */
@@ -191,8 +194,8 @@ export abstract class ClusterAdapter extends Adapter {
   // Methods that a subclass calls.
 
   /**
-   * Starts to send heartbeats. If a subclass cannot receive messages immediately, it overrides this method and calls
-   * the base method when it can.
+   * Starts to send heartbeats. If a subclass cannot receive messages immediately, it overrides this method, and calls
+   * the base method as soon as messages can arrive.
    */
   override init(): void | Promise<void> {
     this.publish({ type: "hello" });
@@ -246,15 +249,15 @@ export abstract class ClusterAdapter extends Adapter {
    */
   protected receive(message: Received, sender: NodeId | undefined): void {
     if (sender === this.id) return;
-    // Every message proves that a known process is alive. But only heartbeats make a process known, because an emitter
-    // sends messages and never answers.
+    // Every message from a known process proves that the process is alive. A process becomes known only by "hello" or
+    // "heartbeat", because an emitter also sends messages, but never answers requests.
     if (sender !== undefined && this.known.has(sender)) this.silences.add(sender);
     this.attempt(() => this.handle(message, sender));
   }
 
   /**
-   * Calls a function, and reports its error. For work that can fail because a value of the user or of another process
-   * cannot be encoded.
+   * Calls a function, and reports an error that it throws. Used for work that fails if a value of the user or of
+   * another process cannot be encoded.
    *
    * @internal
    */
@@ -422,7 +425,7 @@ export abstract class ClusterAdapter extends Adapter {
     );
   }
 
-  // Requests of this process.
+  // Methods that send requests of this process.
 
   /** @internal */
   protected nextRequest(): RequestId {
@@ -460,7 +463,8 @@ export abstract class ClusterAdapter extends Adapter {
   }
 
   /**
-   * Asks all other processes to change their sockets. Resolves after they have confirmed it.
+   * Asks all other processes to change their sockets. Resolves after they have confirmed the
+   * change.
    *
    * @internal
    */
@@ -472,8 +476,8 @@ export abstract class ClusterAdapter extends Adapter {
   }
 
   /**
-   * Returns the error of a request that some processes have not answered. If a process did not receive the request, it
-   * has ended. It is removed, and its answer is not missing.
+   * Returns the error of a request that some processes have not answered. A process that did not receive the request
+   * has ended: it is removed, and its answer does not count as missing.
    */
   private partial(
     request: string,
@@ -517,7 +521,8 @@ export abstract class ClusterAdapter extends Adapter {
     }
     asked.whenExpected(() => {
       const count = left.get(sender) ?? 0;
-      // The process has sent more acknowledgements than it has clients, or was removed.
+      // The acknowledgement is ignored, because the process has already sent one for each of its
+      // clients, or was removed.
       if (count === 0) return;
       left.set(sender, count - 1);
       if (answer.type === "answer") answers.onAnswer(null, [answer.value]);
@@ -525,7 +530,7 @@ export abstract class ClusterAdapter extends Adapter {
     });
   }
 
-  // Requests of other processes.
+  // Methods that handle requests of other processes.
 
   private onBroadcast(
     { packet, options, request }: ClusterMessage & { readonly type: "broadcast" },
@@ -536,7 +541,7 @@ export abstract class ClusterAdapter extends Adapter {
       return;
     }
     const members = this.members(options);
-    // An acknowledgement needs an id of this process.
+    // Clients of this process must acknowledge with an id that this process has assigned.
     const id = this.nsp.nextAckId();
     this.sendToMembers({ ...packet, id }, options);
     const forget = this.awaitAcks(members, id, {
@@ -585,7 +590,7 @@ export abstract class ClusterAdapter extends Adapter {
     this.nsp.onServerSideEmit([...event, answer]);
   }
 
-  // Membership.
+  // Methods that add and remove the other processes.
 
   private addNode(node: NodeId | undefined): void {
     if (node === undefined || this.heartbeat === undefined) return;
@@ -600,7 +605,10 @@ export abstract class ClusterAdapter extends Adapter {
     this.forgetNode(node, false);
   }
 
-  /** @param left whether the process has said goodbye. Its clients have disconnected then, and no answer is missing */
+  /**
+   * @param left whether the process has sent "goodbye". If so, its clients have disconnected, and its answers do not
+   * count as missing
+   */
   private forgetNode(node: NodeId, left: boolean): void {
     if (!this.known.delete(node)) return;
     this.silences.delete(node);
@@ -631,7 +639,10 @@ export abstract class ClusterAdapter extends Adapter {
 
 const NOBODY: Expected = { nodes: [], unknown: 0 };
 
-/** Makes a request wait for the expected processes. Until they are known, the request only ends at its timeout. */
+/**
+ * Makes a request wait for the expected processes. Until these processes are known, only the timeout can end the
+ * request.
+ */
 function expectAll(pending: PendingRequest, expected: Expected | Promise<Expected>): void {
   if (expected instanceof Promise) {
     expected.then(
@@ -639,7 +650,7 @@ function expectAll(pending: PendingRequest, expected: Expected | Promise<Expecte
       () => pending.finish("failed"),
     );
   } else {
-    // The request must not complete before the caller's function returns.
+    // The request must not complete before the method that has sent it returns.
     process.nextTick(() => pending.expect(expected));
   }
 }

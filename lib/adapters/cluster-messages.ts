@@ -24,11 +24,11 @@ export type RequestId = string;
 
 /** A message to all processes. */
 export type ClusterMessage =
-  /** A process has started. Each of the other processes answers with a heartbeat. */
+  /** The sender has started. Each of the other processes answers with a heartbeat. */
   | { readonly type: "hello" }
-  /** A process is alive. */
+  /** The sender is alive. */
   | { readonly type: "heartbeat" }
-  /** A process leaves. */
+  /** The sender leaves the cluster. */
   | { readonly type: "goodbye" }
   | {
       readonly type: "broadcast";
@@ -63,7 +63,7 @@ export type ClusterMessage =
       readonly request?: RequestId | undefined;
     };
 
-/** The types of the messages of a process about itself. */
+/** The types of the messages that a process sends about itself. */
 export type Membership = "hello" | "heartbeat" | "goodbye";
 
 /** A message that has an effect on the other processes. */

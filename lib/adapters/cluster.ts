@@ -49,7 +49,7 @@ export interface ClusterRunOptions {
   readonly host: string;
   /** The port to listen on, or 0 for any free port. */
   readonly port: number;
-  /** How long a worker waits until its clients have received all data, in milliseconds. */
+  /** How long a stopping worker waits for its clients to receive all data, in milliseconds. */
   readonly drainTimeout: number;
   /** Called with each line of the log. */
   readonly log: (line: string) => void;
@@ -94,9 +94,9 @@ export interface Joinable {
 let exchange: Exchange | undefined;
 
 /**
- * Passes messages and connections between the workers of node:cluster, including workers that are forked later. Call it
- * once in the primary, before the workers are forked. It is for programs that fork their own workers. run() does not
- * need it.
+ * Passes messages and connections between the workers of node:cluster, including workers that are forked later. Call
+ * this function once in the primary, before the workers are forked. Only programs that fork their own workers need it.
+ * With io.run(), it is not needed.
  *
  * @throws Error if this process is a worker, or if setupPrimary() was already called
  * @example
@@ -128,8 +128,8 @@ export function setupPrimary(): void {
 
 /**
  * Joins a server to the servers of the other workers. Broadcasts reach the clients of all workers, and requests reach
- * the worker that has the session. Call it in each worker, before the HTTP server listens. The primary must call
- * setupPrimary(). It is for programs that fork their own workers. run() does not need it.
+ * the worker that has the session. Call this function in each worker, before the HTTP server listens. The primary must
+ * call setupPrimary(). Only programs that fork their own workers need this function. With io.run(), it is not needed.
  *
  * @param server a Server of this package that is attached to an HTTP server. Its adapter is replaced
  * @throws Error (rejects) if the process is not a worker, or if the user has replaced the engine's generateId()
@@ -152,7 +152,7 @@ let running = false;
  *
  * @param host the server
  * @param options the options
- * @throws Error if it was already called in this process, or if another primary has forked this process
+ * @throws Error if this function was already called in this process, or if another primary has forked this process
  * @throws WorkerFailedError (rejects) if a worker ends before all workers listen
  */
 export async function runCluster(

@@ -1,7 +1,7 @@
 /**
- * `barewire/emitter`: emits events to the clients of a cluster from a process without clients of its own, such as a
- * background job or a command-line program. It uses the format of redis-wire.ts, for processes with `barewire/redis` or
- * @socket.io/redis-adapter.
+ * `barewire/emitter`: emits events to the clients of a cluster from a process that serves no clients, such as a
+ * background job or a command-line program. It uses the format of redis-wire.ts. The processes of the cluster use
+ * `barewire/redis` or @socket.io/redis-adapter.
  * ```ts
  * const emitter = new Emitter(client);
  * const processes = await emitter.to("room1").emit("event", 1);
@@ -68,7 +68,7 @@ export interface EmitterOptions {
   readonly prefix?: string;
   /** The namespace to whose clients events are emitted. Default: "/". */
   readonly namespace?: string;
-  /** How long to wait for acknowledgements and answers without timeout(), in milliseconds. Default: 5000. */
+  /** How long to wait for acknowledgements and answers if timeout() is not called, in milliseconds. Default: 5000. */
   readonly requestTimeout?: number;
 }
 
@@ -88,8 +88,8 @@ const DEFAULT_REQUEST_TIMEOUT = 5_000;
 const JOINING = 5_000;
 
 /**
- * A set of target sockets, and the flags of the events to send. to(), in(), except() and the flags return new
- * operators.
+ * A set of target sockets, and the flags of the events to send. to(), except(), `volatile` and similar members return a
+ * new operator, and do not change this one.
  */
 export class EmitterOperator<EmitEvents, SocketData = Untyped> {
   private readonly cluster: EmitterCluster;
@@ -115,7 +115,7 @@ export class EmitterOperator<EmitEvents, SocketData = Untyped> {
   }
 
   /**
-   * Adds rooms to the target. The same as to().
+   * Adds rooms to the target. Does the same as to().
    *
    * @param rooms a room or a list of rooms
    * @example
@@ -185,9 +185,9 @@ export class EmitterOperator<EmitEvents, SocketData = Untyped> {
    *
    * @param event the name of the event
    * @param args the arguments of the event
-   * @returns the number of processes that receive the event. 0 if no process listens. If the target is one room, 0 can
-   * also mean that no process has a socket in this room. Rejects if Redis does not accept the message. An ignored
-   * rejection does not end the process
+   * @returns the number of processes that receive the event. 0 if no process is subscribed. If the target is one room,
+   * 0 can also mean that no process has a socket in this room. Rejects if Redis does not accept the message. If the
+   * caller ignores the rejection, the process does not end
    * @throws TypeError (`code` "ERR_RESERVED_EVENT") if the event name is reserved
    * @example
    * ```ts
@@ -303,10 +303,10 @@ export class EmitterOperator<EmitEvents, SocketData = Untyped> {
 }
 
 /**
- * Emits events to the clients of a cluster, without clients of its own.
+ * Emits events to the clients of a cluster, from a process that serves no clients.
  *
- * The type parameters are maps of event names to listeners for the events to clients and for the events to servers, and
- * the type of `socket.data`.
+ * The type parameter `EmitEvents` maps the names of events for clients to the types of their listeners.
+ * `ServerSideEvents` does the same for events for servers. `SocketData` is the type of `socket.data`.
  *
  * @example
  * ```ts
@@ -434,7 +434,9 @@ class EmitterLink {
     return published;
   }
 
-  /** Resolves after the subscription is active, or after Redis has taken too long. */
+  /**
+   * Resolves when the subscription is active, or after the timeout if Redis has not confirmed it.
+   */
   async subscribe(
     channels: readonly string[],
     listener: (message: Uint8Array) => void,

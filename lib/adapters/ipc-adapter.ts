@@ -1,12 +1,13 @@
-// The adapter of one namespace in a cluster on one machine. Its messages travel through the primary, which also stores
+// The adapter of one namespace in a cluster on one machine. Its messages pass through the primary, which also stores
 // sessions and packets for clients that may reconnect to any worker.
 //
 // Connection state recovery: each event is sent with an offset as its last argument (lib/cluster/offset.ts). A packet
-// that clients may miss is sent to the primary: at the end of the turn if it is for other processes too, otherwise
-// within a few milliseconds. When the rooms or the data of a connected socket change, the worker sends them to the
-// primary. While a client reconnects, its worker buffers the packets that are published. It buffers its own packets
-// from the claim on. It buffers those of other workers from the primary's answer on, because the answer contains the
-// earlier ones.
+// that clients may miss is sent to the primary: at the end of the current turn of the event loop if the packet is for
+// other processes too, otherwise within a few milliseconds. When the rooms or the data of a connected socket change,
+// the worker sends them to the primary. When a client reconnects, its worker requests (claims) the stored session from
+// the primary, and buffers the packets that are published in the meantime. The worker buffers its own packets from the
+// request on. It buffers the packets of other workers only from the primary's answer on, because the answer contains
+// the earlier ones.
 
 import { deserialize, serialize } from "node:v8";
 
@@ -48,7 +49,7 @@ const DATA_PARTS = 10;
 export class IpcAdapter extends RecoveringAdapter<SentEvent> implements LinkedAdapter {
   private readonly link: Link;
   private readonly recovery: RecoveryLimits | undefined;
-  /** The serialized data of the connected recoverable sockets, as the primary has stored them. */
+  /** The serialized data of the connected recoverable sockets, as the primary has stored it. */
   private readonly knownData = new Map<SocketId, Buffer>();
   private dataCursor: IterableIterator<[SocketId, Buffer]> | undefined;
   private dataTimer: NodeJS.Timeout | undefined;
@@ -109,7 +110,8 @@ export class IpcAdapter extends RecoveringAdapter<SentEvent> implements LinkedAd
     const message = decodeMessage(body);
     if (message.type === "broadcast" && this.isStamped(message.packet)) {
       const { packet, options } = message;
-      // For a client without the primary's answer, this packet is in the answer.
+      // The packet is not buffered for a client whose claim the primary has not answered yet,
+      // because the answer will contain this packet.
       const waiting = [...this.recovering].filter(({ session }) => session !== undefined);
       this.attempt(() => this.deliver(packet.data, options, waiting));
     } else {
@@ -125,7 +127,7 @@ export class IpcAdapter extends RecoveringAdapter<SentEvent> implements LinkedAd
     this.nsp.onReturned?.(pid);
   }
 
-  // Connection state recovery.
+  // Methods for connection state recovery.
 
   private isStamped(packet: Packet): packet is Packet & { readonly type: typeof EVENT } {
     return this.recovery !== undefined && packet.type === EVENT && packet.id === undefined;
@@ -181,8 +183,8 @@ export class IpcAdapter extends RecoveringAdapter<SentEvent> implements LinkedAd
   }
 
   /**
-   * Returns the sessions that may miss a packet, and assigns a number to the packet. Returns `undefined` if it need not
-   * be stored.
+   * Returns the sessions that may miss a packet, and assigns a number to the packet. Returns `undefined` if the packet
+   * need not be stored.
    */
   private keptFor({ rooms, except, flags }: BroadcastOptions): KeptFor | undefined {
     if (flags.volatile === true) return undefined;
@@ -238,7 +240,8 @@ export class IpcAdapter extends RecoveringAdapter<SentEvent> implements LinkedAd
     }
     const { session: record } = result;
     const missed = result.missed.flatMap((packet) => this.missedMessage(packet));
-    // The primary's limit applies to the stored form. JSON can be larger.
+    // The primary has applied its limit to the MessagePack form that it stores. The form in which
+    // the client receives the packets can be larger.
     const size = missed.reduce((sum, { length }) => sum + length, 0);
     if (size > this.maxReplay) {
       this.recovering.delete(recovering);
@@ -255,7 +258,8 @@ export class IpcAdapter extends RecoveringAdapter<SentEvent> implements LinkedAd
       missed,
     };
     recovering.session = session;
-    // The primary regards the session as connected to this worker, until the worker sends a change.
+    // The primary now regards the session as connected to this worker. From now on, this worker
+    // reports changes of the session.
     this.pids.set(record.sid, record.pid);
     return session;
   }
@@ -273,7 +277,7 @@ export class IpcAdapter extends RecoveringAdapter<SentEvent> implements LinkedAd
     return this.recovery?.maxReplay ?? 0;
   }
 
-  // The state of the connected sockets, as the primary has it.
+  // Methods that send the state of the connected sockets to the primary.
 
   protected override get recovers(): boolean {
     return this.recovery !== undefined;
@@ -297,7 +301,10 @@ export class IpcAdapter extends RecoveringAdapter<SentEvent> implements LinkedAd
     return { sid, pid, rooms: [...rooms].filter(isPortable), data, offset, address };
   }
 
-  /** Sends changed data to the primary. The user can change `socket.data` without a method call. */
+  /**
+   * Sends changed `socket.data` to the primary. The values are compared regularly, because the user
+   * can change `socket.data` without a method call.
+   */
   private lookAtData(): void {
     for (let left = Math.ceil(this.knownData.size / DATA_PARTS); left > 0; left--) {
       const next = this.dataCursor?.next();

@@ -1,9 +1,9 @@
-// A request to other processes: which processes have not answered yet, and when the request is complete.
+// Tracks a request to other processes: which processes have not answered yet, and when the request is complete.
 //
 //   expect() ─┬─ the last answer arrives ──────────────────────▶ onComplete([])
 //             ├─ the last process without an answer is removed ─▶ onComplete(missing)
 //             ├─ all receivers of the request have answered ────▶ onComplete(those that did not receive it)
-//             └─ the timeout ends ──────────────────────────────▶ onComplete(missing)
+//             └─ the timeout expires ───────────────────────────▶ onComplete(missing)
 //
 // Answers may arrive before the set of expected processes is known. These answers are buffered.
 //
@@ -16,7 +16,7 @@ import type { NodeId } from "./cluster-messages.ts";
 export interface Expected {
   /** The ids of the known processes. */
   readonly nodes: Iterable<NodeId>;
-  /** How many more processes there are. Their answers may have no id. */
+  /** The number of further processes, whose ids are not known. Their answers may contain no id. */
   readonly unknown: number;
   /** How many processes have received the request, if known. No other process can answer. */
   readonly received?: number | undefined;
@@ -29,14 +29,14 @@ export const UNKNOWN_NODE = "unknown";
 
 /**
  * Why a request is complete. "answered": all processes that are alive have answered. "unreached": all processes that
- * received the request have answered, and the others did not receive it. "timeout": the timeout has ended. "failed":
+ * received the request have answered, and the others did not receive it. "timeout": the timeout has expired. "failed":
  * the request could not be sent. "closed": the adapter was closed.
  */
 export type Completion = "answered" | "unreached" | "timeout" | "failed" | "closed";
 
 /**
- * The state of a process: "asked" and not answered yet, "answered", "missing" because it was removed without an answer,
- * or "left".
+ * The state of a process. "asked": it has not answered yet. "answered": it has answered. "missing": it was removed
+ * before it answered. "left": it has left the cluster.
  */
 type NodeState = "asked" | "answered" | "missing" | "left";
 
@@ -48,7 +48,7 @@ export class PendingRequest {
   private unknown = 0;
   private received = Number.POSITIVE_INFINITY;
   private answered = 0;
-  // Events before expect(): buffered answers, and removed processes.
+  // Until expect() is called, answers are buffered in `early`, and removed processes in `removed`.
   private early: (() => void)[] | undefined = [];
   private readonly removed = new Map<NodeId, boolean>();
   private timer: ReturnType<typeof setTimeout> | undefined;
@@ -78,7 +78,10 @@ export class PendingRequest {
     this.check();
   }
 
-  /** Calls a function when the expected processes are known: immediately, or later in the order of the calls. */
+  /**
+   * Calls a function as soon as the expected processes are known. Until then, functions are buffered, and later called
+   * in order.
+   */
   whenExpected(handle: () => void): void {
     if (this.early === undefined) handle();
     else this.early.push(handle);
@@ -88,7 +91,8 @@ export class PendingRequest {
    * Handles an answer.
    *
    * @param node the id of the process, or `undefined` if the answer does not contain it
-   * @param take called with the first answer of each expected process, and not with other answers
+   * @param take called if this is the first answer of an expected process. Other answers are
+   * ignored
    */
   answer(node: NodeId | undefined, take: () => void): void {
     this.whenExpected(() => {
@@ -102,7 +106,8 @@ export class PendingRequest {
   /**
    * Called when a process will not answer any more. Has no effect if the process has already answered.
    *
-   * @param missing whether the process' answer is missing. `false` if the process has left
+   * @param missing whether the answer of the process counts as missing. `false` if the process has
+   * left
    */
   remove(node: NodeId, missing: boolean): void {
     if (this.early !== undefined) this.removed.set(node, missing);
@@ -110,11 +115,13 @@ export class PendingRequest {
     this.check();
   }
 
-  /** Completes the request now. Processes that have not answered are missing. */
+  /** Completes the request now. Processes that have not answered are reported as missing. */
   finish(why: Completion): void {
     if (this.timer === undefined) return;
     if (this.early !== undefined) {
-      // The expected processes were never known. The processes that have answered are alive.
+      // expect() was not called, so the presumed processes are used. Each buffered answer is
+      // accepted even if its process is not one of them, because a process that has answered is
+      // alive.
       this.open(this.presumed, this.early.length);
       this.unknown = this.presumed.unknown;
     }
@@ -126,7 +133,7 @@ export class PendingRequest {
     this.onComplete([...missing, ...unknown], why);
   }
 
-  /** Stops waiting, without a call of `onComplete`. */
+  /** Stops waiting, and does not call `onComplete`. */
   stop(): void {
     clearTimeout(this.timer);
     this.timer = undefined;
@@ -138,7 +145,9 @@ export class PendingRequest {
     const state = node === undefined ? undefined : this.nodes.get(node);
     if (state === "answered" || state === "left") return false;
     if (state === "asked") this.waiting--;
-    // A process that was removed because it sent nothing is alive after all.
+    // An answer of a process that is not in `nodes` is accepted only as long as unknown processes
+    // are expected. An answer of a removed process ("missing") is accepted too, because the process
+    // is alive after all.
     if (state === undefined) {
       if (this.unknown <= 0) return false;
       this.unknown--;

@@ -1,6 +1,6 @@
 // Reads Python's pickles as data: protocols 2 to 5, and only the opcodes that create data. Python's own reader executes
-// the instructions of a pickle. This reader has no opcode that names, calls or creates an object.
-// https://github.com/python/cpython/blob/main/Lib/pickletools.py
+// the instructions of a pickle. This reader rejects all opcodes that refer to a class, call a function or create an
+// instance. https://github.com/python/cpython/blob/main/Lib/pickletools.py
 //
 //   80 04  95 …  7d 94  28 8c 01 "a" 94 4b 01 … 75  2e
 //   PROTO  FRAME {} MEMO (  "a"         1       }   STOP        {"a": 1}
@@ -25,7 +25,7 @@ export class PickleError extends Error {
 export interface PickleLimits {
   /** Largest depth of nested containers. */
   readonly depth: number;
-  /** The most opcodes, and the most values. A value counts once for each reference. */
+  /** Largest number of opcodes, and of values. A value counts once for each reference. */
   readonly values: number;
   /** Largest number of bytes of the pickle, and of its strings and byte arrays. A value counts once for each reference. */
   readonly size: number;
@@ -45,7 +45,7 @@ export interface Unpickled {
 
 /**
  * Returns the value of a pickle. A dict becomes an object, a list or a tuple becomes an array, and an int becomes the
- * nearest number. The keys of a dict become strings in the same way as in Python's json module.
+ * nearest number. The keys of a dict become strings, as in Python's json module, but the float 1.0 becomes "1".
  *
  * @throws PickleError if the pickle is invalid, too large, or has an opcode that does more than create data
  */
@@ -59,7 +59,7 @@ const LOWEST_PROTOCOL = 2;
 const HIGHEST_PROTOCOL = 5;
 const PROTO = 0x80;
 const STOP = 0x2e;
-/** Largest number of bytes of an int. Larger ones are outside the range of a number. */
+/** Largest number of bytes of an int. Larger ints are outside the range of a JavaScript number. */
 const MAX_INT_BYTES = 128;
 
 class Unpickler {
@@ -119,7 +119,7 @@ class Unpickler {
     return this.view.getUint32(this.skip(4), true);
   }
 
-  /** Reads a length of eight bytes. */
+  /** Reads a length that is encoded in eight bytes. */
   uint64(): number {
     return Number(this.view.getBigUint64(this.skip(8), true));
   }
@@ -316,7 +316,7 @@ function valid(bytes: Bytes): string {
   return decodeValidUtf8(bytes);
 }
 
-/** Returns a key in the form that Python's json module uses. */
+/** Returns a key as a string, as Python's json module does, but the float 1.0 becomes "1". */
 function keyOf(key: unknown): string {
   if (typeof key === "string") return key;
   if (key === null || typeof key === "number" || typeof key === "boolean") return String(key);
@@ -351,8 +351,9 @@ interface Size {
 }
 
 /**
- * Computes the size of a value as if each reference were a copy. A container that contains itself has no such size.
- * Containers that are referenced several times on many levels have a size that is too large to send.
+ * Computes the size of a value as if each reference were a copy. A container that contains itself has no such size. A
+ * small pickle can have a huge size in this sense: if each of 50 nested lists contains the next one twice, the
+ * innermost list counts 2^50 times.
  */
 class Measure {
   private readonly limits: PickleLimits;

@@ -1,4 +1,4 @@
-// For a process without clients of its own: publishes to a cluster of python-socketio, and receives nothing.
+// An emitter for processes that serve no clients. It publishes to a python-socketio cluster, and receives nothing.
 //
 //   const emitter = createPythonEmitter({ publisher, channel: "flask-socketio" });
 //   await emitter.to("room").emit("event", 1);

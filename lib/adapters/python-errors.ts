@@ -2,7 +2,9 @@
 
 /** The reason of a PythonAdapterError. Codes are stable, messages can change. */
 export type PythonAdapterErrorCode =
-  /** Thrown if the dialect cannot express an event. Reported if the dialect cannot express an operation. */
+  /**
+   * Thrown if an event cannot be expressed in the dialect. Reported if python-socketio has no message for an operation.
+   */
   | "ERR_PYTHON_INEXPRESSIBLE"
   /** Thrown if two servers use the same adapter. */
   | "ERR_PYTHON_IN_USE"

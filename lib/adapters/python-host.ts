@@ -1,5 +1,5 @@
-// This process as a host of a python-socketio cluster: its id, its only subscription, and the messages that wait for
-// Redis.
+// Represents this process as a host of a python-socketio cluster: stores its id and its only subscription, and limits
+// the bytes that wait for Redis.
 //
 //   adapter of "/" ──┐                 ┌── publish ──▶ channel of Redis ──▶ other hosts
 //   adapter of "/a" ─┴── PythonHost ◀──┴── subscribe ── the same channel
@@ -82,14 +82,14 @@ export class PythonHost {
   }
 
   /**
-   * Adds a namespace. The first one starts the subscription to the channel.
+   * Adds a namespace. Adding the first one starts the subscription to the channel.
    *
    * @throws PythonAdapterError (`code` "ERR_PYTHON_IN_USE") if another server uses this host
    */
   add(receiver: Receiver): void {
     const { name } = receiver.nsp;
-    // A namespace that was created for clients can be removed and added again. The main namespace exists as long as its
-    // server.
+    // A dynamic namespace can be removed and added again. The main namespace exists as long as its server, so a second
+    // main namespace belongs to another server.
     if (name === "/" && this.receivers.has(name)) {
       throw new PythonAdapterError(
         "ERR_PYTHON_IN_USE",
@@ -114,7 +114,7 @@ export class PythonHost {
     const late = new Promise((resolve) => {
       timer = setTimeout(resolve, CLOSE_TIMEOUT);
     });
-    // Redis may be away, or the user may have closed the client. In both cases no more messages arrive.
+    // Redis may be unreachable, or the user may have closed the client. In both cases no more messages arrive.
     await Promise.race([late, this.subscription.stop().catch(() => {})]);
     clearTimeout(timer);
   }
@@ -183,7 +183,8 @@ export class PythonHost {
   }
 
   private onMessage(bytes: Buffer): void {
-    // Most messages that a busy host receives are its own.
+    // A message that ends with this host's id was sent by this host. It is ignored before it is
+    // decoded, because most messages that a busy host receives are its own.
     if (bytes.subarray(-this.ending.length).equals(this.ending)) return;
     try {
       const message = decodeMessage(bytes, this.format);

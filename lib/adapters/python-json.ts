@@ -21,7 +21,7 @@ export function parsePythonJson(text: string): unknown {
   } catch (error) {
     if (!(error instanceof ProtocolError) || error.rule !== "PAYLOAD_JSON") throw error;
     const replaced = replaceConstants(text);
-    // Without a constant in the text, a second attempt would fail in the same way.
+    // If the text contains no such constant, a second attempt would fail in the same way.
     if (replaced === text) throw error;
     try {
       return JSON.parse(replaced, (_key, value: unknown) => (value === NAN ? Number.NaN : value));

@@ -129,8 +129,8 @@ export function encodeCloseRoom(room: string, namespace: string, hostId: string)
 }
 
 /**
- * Returns the end of each message of this process. Callbacks are different: their host is the one that has sent the
- * event.
+ * Returns the bytes with which each message of this process ends. Only callbacks end differently: they contain the id
+ * of the host that has sent the event.
  */
 export function endingOf(hostId: string): Buffer {
   return Buffer.from(`"host_id":${JSON.stringify(hostId)}}`);
@@ -214,7 +214,7 @@ function readEmit(message: Record<string, unknown>, readArguments: ReadArguments
   };
 }
 
-/** Like Manager.emit() of python-socketio: None means no arguments. */
+/** As in Manager.emit() of python-socketio, None means no arguments. */
 function single(data: unknown): readonly unknown[] {
   return data === null ? [] : [data];
 }
@@ -263,7 +263,10 @@ function placeholders(value: unknown): number {
   return inside + (isPlaceholder ? 1 : 0);
 }
 
-/** Like python-socketio: an empty list becomes None, and a list of one becomes the item. */
+/**
+ * Encodes a list of names like python-socketio: an empty list becomes None, and a list of one name
+ * becomes that name.
+ */
 function oneOrMany(names: readonly string[]): readonly string[] | string | null {
   if (names.length > 1) return names;
   return names[0] ?? null;

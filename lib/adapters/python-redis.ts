@@ -1,12 +1,12 @@
-// A channel of Redis over the user's clients, of the packages `redis` (4 to 6) or `ioredis`. The types only describe
-// the methods that are called. Neither package is imported.
+// Publishes and subscribes over the user's clients of the packages `redis` (4 to 6) or `ioredis`. The types only
+// describe the methods that are called. Neither package is imported.
 
 import { checkThat, isFunction, isObject, isString } from "../events/options.ts";
 
 /** A client of `redis` or `ioredis` that publishes. */
 export interface RedisPublisher {
   /**
-   * A client of `redis` that is only used for subscriptions: the members that this package uses.
+   * Publishes a message. Resolves to the number of subscribers that have received it.
    *
    * @param channel the channel
    * @param message the message
@@ -15,7 +15,7 @@ export interface RedisPublisher {
 }
 
 /**
- * A client of `redis` that is only used for subscriptions.
+ * A client of `redis` that is only used for subscriptions: the members that this package uses.
  *
  * @internal
  */
@@ -34,12 +34,12 @@ export interface NodeRedisSubscriber {
   ): Promise<unknown>;
   /** A method that distinguishes the client from one of `ioredis`. Not called. */
   sSubscribe: unknown;
-  /** A client of `ioredis` that is only used for subscriptions: the members that this package uses. */
+  /** Whether connect() was called, and the client was not closed. */
   readonly isOpen?: boolean;
 }
 
 /**
- * A client of `ioredis` that is only used for subscriptions.
+ * A client of `ioredis` that is only used for subscriptions: the members that this package uses.
  *
  * @internal
  */
@@ -83,7 +83,10 @@ export const dialectName = checkThat('"args-list" or "raw"', isString, (name) =>
 
 /** A subscription to one channel. */
 export interface Subscription {
-  /** Subscribes. Can be called again after it has rejected. After a reconnection, the client subscribes again. */
+  /**
+   * Subscribes. Can be called again after its promise has rejected. After a reconnection, the user's client subscribes
+   * again.
+   */
   start(): Promise<unknown>;
   /** Unsubscribes. */
   stop(): Promise<unknown>;

@@ -80,7 +80,10 @@ export interface PythonAdapterOptions {
    * "raw", events can have only one argument. Default: "args-list".
    */
   readonly dialect?: PythonDialect;
-  /** Read the pickles that python-socketio up to 5.13 sends, as data only. Default: `false`. */
+  /**
+   * Read the pickles that python-socketio up to 5.13 sends. Pickles that contain more than data are
+   * rejected. Default: `false`.
+   */
   readonly pickle?: boolean;
   /**
    * Largest number of bytes of messages that may wait for Redis. Further messages do not reach other hosts, and an error is
@@ -109,7 +112,10 @@ const PYTHON_ADAPTER_OPTIONS: OptionTable<PythonAdapterOptions> = {
 };
 
 const DEFAULT_MAX_BACKPRESSURE = 16 * 1024 * 1024;
-/** How long a host waits for an acknowledgement without timeout(), in milliseconds. Same as call() of python-socketio. */
+/**
+ * How long a host waits for an acknowledgement if timeout() is not called, in milliseconds. The default of call() in
+ * python-socketio is the same.
+ */
 const CALL_TIMEOUT = 60_000;
 
 /**
@@ -160,7 +166,10 @@ interface Awaited {
   readonly answers: BroadcastAnswers;
 }
 
-/** The rooms of one namespace in this process, connected with the other hosts of the cluster. */
+/**
+ * The adapter of one namespace: stores the rooms of this process, and exchanges messages with the
+ * other hosts of the cluster.
+ */
 export class PythonAdapter extends Adapter {
   private readonly host: PythonHost;
   private readonly awaited = new Map<number, Awaited>();
@@ -198,9 +207,10 @@ export class PythonAdapter extends Adapter {
   }
 
   /**
-   * Sends an event to the target sockets, and waits for their acknowledgements. Only sockets of this process are asked,
-   * with one exception: if the target is a single room without sockets in this process, the room is the id of another
-   * host's socket, as for call() of python-socketio, and this host is asked.
+   * Sends an event to the target sockets, and waits for their acknowledgements. Normally, only sockets of this process
+   * are asked for acknowledgements. There is one exception: if the target is a single room without sockets in this
+   * process, the room may be the id of another host's socket. The event is then also published to the other hosts, and
+   * one acknowledgement from them is expected, as in call() of python-socketio.
    *
    * @param packet the event, with the id that the acknowledgements repeat
    * @param options the target sockets, and the flags of the event

@@ -1,5 +1,5 @@
 // The base class of adapters for several processes whose clients can recover their session in any process. The state of
-// a client is stored outside of this process from the time when the client connects, so that it outlives the process.
+// a client is stored outside of this process as soon as the client connects, so that the state outlives the process.
 // While a client reconnects, the events that this process sends are buffered for it (socketio/recovering-clients.ts).
 
 import type { EventData } from "../../protocol/socketio/packet.ts";
@@ -89,7 +89,8 @@ export abstract class RecoveringAdapter<
   }
 
   /**
-   * Stores the state of a socket at the end of the turn, once for all changes in this turn.
+   * Stores the state of a socket at the end of the current turn of the event loop, once for all
+   * changes in this turn.
    *
    * @internal
    */

@@ -1,5 +1,5 @@
-// One interface for the Redis clients of the packages "redis" and "ioredis". Neither package is imported: the user
-// passes a client.
+// Provides one interface for the Redis clients of the packages "redis" and "ioredis". Neither package is imported: the
+// user passes a client.
 
 import type { Bytes } from "../../protocol/bytes.ts";
 import type { Untyped } from "../events/emitter.ts";
@@ -209,8 +209,9 @@ function isNodeRedis(client: RedisClient): client is NodeRedisClient {
 }
 
 function openNodeRedis(template: NodeRedisClient, sink: RedisSink): RedisConnection {
-  // From version 5 on, each command has a timer and fails if it was not written within 5 s. The timers take a third of
-  // the CPU time of a process that publishes. Instead of the time, RedisLink limits the bytes that wait.
+  // From version 5 of `redis` on, each command has a timer and fails if it was not written within 5 s. The timers use a
+  // third of the CPU time of a process that publishes. They are disabled here, because RedisLink limits the number of
+  // waiting bytes instead.
   const commandOptions = { timeout: 0 };
   const client = template.duplicate({ disableOfflineQueue: true, commandOptions });
   client.on("error", (error) => sink.onError(asError(error)));
@@ -252,7 +253,8 @@ function openNodeRedis(template: NodeRedisClient, sink: RedisSink): RedisConnect
 function openIoRedis(template: IoRedisClient, sink: RedisSink): RedisConnection {
   const client = template.duplicate({
     autoResendUnfulfilledCommands: false,
-    // ioredis forgets the subscriptions if the next connection breaks before it has subscribed again.
+    // ioredis forgets its subscriptions if a new connection breaks before they are renewed. So the subscriptions are
+    // renewed in this file, not by ioredis.
     autoResubscribe: false,
     enableOfflineQueue: false,
     lazyConnect: false,

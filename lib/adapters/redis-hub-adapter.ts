@@ -5,9 +5,9 @@
 //   count(membership)    ──▶ number of processes with this adapter: some of them are known, the others answer without an id
 //   publish("heartbeat") ──▶ Redis ──▶ this process receives its own heartbeat: Redis delivers messages
 //
-// A process counts in `membership` from its subscription on, and is known from its first message on. A process that was
-// removed because it sent nothing still counts in `membership` while its connection exists. It is not expected to
-// answer.
+// A process is counted in `membership` as soon as it is subscribed, and is known as soon as it has sent its first
+// message. A process that was removed because it sent nothing is still counted as long as its connection exists, but is
+// not expected to answer.
 
 import type { Bytes } from "../../protocol/bytes.ts";
 import type { AdapterHost } from "../socketio/adapter.ts";
@@ -24,15 +24,18 @@ import type { HubMember, RedisHub, RedisHubOptions } from "./redis-hub.ts";
 import type { ChannelListener, RedisLink } from "./redis-link.ts";
 
 /**
- * How long a broadcast waits for acknowledgements without timeout(), in milliseconds. Without this limit it could wait
- * forever, because Redis can lose an acknowledgement, and processes with other adapters do not report disconnected
- * clients.
+ * How long a broadcast waits for acknowledgements if timeout() is not called, in milliseconds. Without this limit, the
+ * broadcast could wait forever, because Redis can lose an acknowledgement, and processes with other adapters do not
+ * report disconnected clients.
  */
 const ACK_TIMEOUT = 60_000;
-/** The most removed processes to remember. Anyone who can publish can invent any number of processes. */
+/**
+ * The largest number of removed processes to remember. Without this limit, someone who publishes messages of invented
+ * processes could fill the memory.
+ */
 const MAX_LOST = 1_000;
 
-/** A message of a process about itself. */
+/** A message that a process sends about itself. */
 export type MembershipMessage = Extract<ClusterMessage, { readonly type: Membership }>;
 
 /** The base class of the adapters over Redis. */
@@ -95,8 +98,8 @@ export abstract class RedisHubAdapter<
   // Methods that a subclass calls.
 
   /**
-   * Subscribes to channels until close(). Resolves after the subscriptions are active, or after Redis has taken too
-   * long.
+   * Subscribes to channels until close(). Resolves when the subscriptions are active, or after a timeout if Redis has
+   * not confirmed them.
    *
    * @internal
    */
@@ -130,7 +133,8 @@ export abstract class RedisHubAdapter<
   }
 
   /**
-   * Handles a message of a process about itself. This process also receives its own messages.
+   * Handles a message that a process has sent about itself. This process also receives its own
+   * messages.
    *
    * @internal
    */
@@ -203,7 +207,8 @@ export abstract class RedisHubAdapter<
   protected override async ask(request: ClusterRequest): Promise<Expected> {
     const nodes = [...this.nodes];
     if (request.type === "join" || request.type === "leave" || request.type === "disconnect") {
-      // Processes with other adapters do not answer these requests.
+      // Processes with other adapters do not answer these requests, so only known processes are
+      // expected to answer.
       return { nodes, unknown: 0, failed: !(await this.send(request)) };
     }
     const [received, counts] = await Promise.all([
@@ -213,9 +218,11 @@ export abstract class RedisHubAdapter<
     const [ours = 1] = counts ?? [];
     // Redis has not accepted the request, so no process will answer.
     if (received === undefined) return { nodes, unknown: 0, failed: true };
-    // Processes that have subscribed and not sent a message yet, and processes with other adapters.
+    // The number of processes with this adapter that are subscribed but not known: those that have
+    // not sent a message yet, and removed processes that are still subscribed.
     const others = Math.max(0, ours - 1 - nodes.length);
-    // A removed process that is no longer subscribed will not return.
+    // If more removed processes are remembered than can still be subscribed, the oldest ones have
+    // ended.
     this.forgetLost(others);
     const unknown = others - this.lost.size + Math.max(0, received - ours);
     return { nodes, unknown, received: received - 1 };
@@ -242,7 +249,7 @@ export abstract class RedisHubAdapter<
   }
 }
 
-/** Returns whether a message is a message of a process about itself. */
+/** Returns whether a message is one that a process sends about itself. */
 export function isMembership(message: { readonly type: string }): message is MembershipMessage {
   const { type } = message;
   return type === "hello" || type === "heartbeat" || type === "goodbye";

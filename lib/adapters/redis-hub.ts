@@ -1,5 +1,5 @@
-// The connections to Redis, which the adapters of all namespaces share. The connections are closed with the last
-// adapter.
+// Manages the connections to Redis that the adapters of all namespaces share. The connections are closed when the last
+// adapter has closed.
 
 import { callListener } from "../events/emitter.ts";
 import type { ClusterOptions } from "./cluster-adapter.ts";
@@ -29,7 +29,7 @@ export interface HubFactory {
   readonly ready: Promise<void>;
   /**
    * Closes the connections if no server uses them, for example after `ready` has rejected. A server that closes also
-   * closes its connections.
+   * closes its connections to Redis.
    */
   close(): void;
 }
@@ -40,8 +40,8 @@ const DEFAULT_REQUEST_TIMEOUT = 5_000;
 const CLOSE_TIMEOUT = 1_000;
 
 /**
- * Owns the link to Redis that the adapters of all namespaces share. The link is opened by the first adapter, and closed
- * with the last.
+ * Owns the link to Redis that the adapters of all namespaces share. The first adapter opens the link. The link is
+ * closed when the last adapter has closed.
  */
 export class RedisHub {
   readonly ready: Promise<void>;

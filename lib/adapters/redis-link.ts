@@ -1,11 +1,11 @@
 // The link between a process and Redis: one connection that publishes, and one that subscribes. No call waits for Redis
 // without a limit.
 //
-//   connecting ──▶ ready ◀──▶ away          (each connection may break. The clients reconnect)
+//   connecting ──▶ ready ◀──▶ away          (away: Redis is unreachable, and the Redis clients try to reconnect)
 //
 // Rules:
-// - While Redis is away, messages are dropped, because late events are worse than lost events. The receivers would miss
-//   them anyway, because their connections break too.
+// - While Redis is unreachable (away), messages are dropped, because late events are worse than lost events. The
+//   receivers would miss them anyway, because their connections break too.
 // - While Redis does not answer, at most `maxPending` bytes wait. Further messages are dropped.
 // - An error is reported once at the start of such a state, not for each message.
 
@@ -54,7 +54,9 @@ export interface LinkStats {
 /** Called with a message and its channel. */
 export type ChannelListener = (message: Bytes, channel: string) => void;
 
-/** The limits of a link: the most waiting bytes, and how long to wait for subscriptions, in milliseconds. */
+/**
+ * The limits of a link: the largest number of waiting bytes, and how long to wait for subscriptions, in milliseconds.
+ */
 export interface LinkOptions {
   readonly maxPending: number;
   readonly timeout: number;
@@ -85,8 +87,8 @@ export class RedisLink {
    * @param client the user's client, whose settings the connections use
    * @param options the limits
    * @param onReady called each time both connections become ready
-   * @param onError called when Redis is away, is overloaded, or rejects commands. Not called again until the state is
-   * over
+   * @param onError called when Redis is unreachable, is overloaded, or rejects commands. Not called again until this
+   * state has ended
    */
   constructor(
     client: RedisClient,
@@ -152,7 +154,7 @@ export class RedisLink {
 
   /** Called when no message has arrived from Redis although the connections exist. */
   onSilence(milliseconds: number): void {
-    this.reportAway(`no message has come back for ${milliseconds} ms`, undefined);
+    this.reportAway(`no message has arrived from Redis for ${milliseconds} ms`, undefined);
   }
 
   /** Called when a message has arrived from Redis again. */
@@ -221,7 +223,8 @@ export class RedisLink {
       this.onReady();
       return;
     }
-    // Before the first connection, not being ready is normal. Only an error is reported.
+    // Before the first connection is established, the link is not ready, which is normal. Only an
+    // error is reported.
     if (error === undefined && !this.wasReady) return;
     this.wasReady = false;
     this.reportAway(error?.message ?? "the connection has ended", error);

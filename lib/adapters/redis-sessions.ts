@@ -1,6 +1,6 @@
-// The sessions of clients that may reconnect, stored in Redis under one key per secret id. A session is stored while
-// its client is connected, so that it outlives the process, and for `maxDisconnectionDuration` after the client has
-// disconnected.
+// Stores in Redis the sessions of clients that may reconnect. The key of a session contains the secret id (`pid`) of
+// its client. A session is stored while its client is connected, so that the session outlives the process, and for
+// `maxDisconnectionDuration` after the client has disconnected.
 
 import { isString } from "../events/options.ts";
 import type { RecoverableSession } from "../socketio/adapter.ts";
@@ -12,7 +12,10 @@ export type SendCommand = (...args: string[]) => Promise<unknown>;
 /** The session of a client that has reconnected. */
 export type TakenSession = KeptSession & { readonly passesMiddleware: boolean };
 
-/** The number of parts in which the sessions of connected clients are renewed, so that not all are renewed at once. */
+/**
+ * The sessions of connected clients are renewed in this many parts, one after the other, so that not all sessions are
+ * renewed at once.
+ */
 const RENEWALS = 20;
 /** The longest duration that Redis accepts, in milliseconds. */
 const MAX_DURATION = 0x7fffffff;
@@ -44,7 +47,8 @@ export class RedisSessions {
   }
 
   /**
-   * Stores the session of a connected client. It is renewed after about a quarter of its time.
+   * Stores the session of a connected client. The session is renewed after about a quarter of its
+   * lifetime in Redis.
    *
    * @param returns how often the client has reconnected
    */
@@ -56,8 +60,8 @@ export class RedisSessions {
    * Stores the session of a client that has disconnected.
    *
    * @param returns how often the client has reconnected
-   * @param onlyIfKept whether to store the session only if Redis still has it. If it is missing, the client has
-   * reconnected to another process
+   * @param onlyIfKept whether to store the session only if Redis still has it. If the session is missing, the client
+   * has reconnected to another process
    */
   saveLast(session: RecoverableSession, returns: number, onlyIfKept: boolean): void {
     this.set(session, returns, this.duration, onlyIfKept ? ["XX"] : []);
@@ -69,9 +73,9 @@ export class RedisSessions {
   }
 
   /**
-   * Returns the session of a client that has reconnected, and deletes it. If the secret id is used twice, the second
-   * user is not the client. A session without a namespace may be of another namespace, whose middleware has accepted
-   * the client.
+   * Returns the session of a client that has reconnected, and deletes it. A session is returned only once, because a
+   * second user of the same secret id is not the client. A session that does not name its namespace may belong to
+   * another namespace, so the client must pass the middleware of this namespace.
    *
    * @returns `undefined` if there is no session for this namespace. "invalid" if the stored value is not a session
    */
@@ -85,7 +89,10 @@ export class RedisSessions {
     return { ...session, returns: returns + 1, passesMiddleware: session.nsp === undefined };
   }
 
-  /** Starts to renew the sessions that save() has stored, with their current data, one part at a time. */
+  /**
+   * Starts renewing the sessions of connected clients regularly: saves their current data, one part of the sessions at
+   * a time.
+   */
   startRenewal(
     sessions: () => IterableIterator<RecoverableSession | undefined>,
     count: () => number,

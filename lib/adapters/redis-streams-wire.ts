@@ -12,8 +12,8 @@
 //                                    subscribes
 //
 // Extensions: entries have the field `number`, by which a process recognises its own entries, and commands have
-// `requestId` in their data. Sessions have `nsp`, `offset` and `returns`. There are three more types. Other
-// implementations ignore all of them.
+// `requestId` in their data. Sessions have `nsp`, `offset` and `returns`. There are three more types of messages. Other
+// implementations ignore all of these extensions.
 
 import { type Bytes, isBinary } from "../../protocol/bytes.ts";
 import { isDeeper, SERVER_LIMITS } from "../../protocol/socketio/check.ts";
@@ -37,8 +37,8 @@ import {
 } from "./redis-wire.ts";
 
 /**
- * Reports to the other processes that a client of one of them has reconnected to this process, and that its session is
- * taken.
+ * Informs the other processes that a client has reconnected to this process, and that its stored session is in use. The
+ * process to which the client was connected before then disconnects the client's old socket.
  *
  * `returns` is the number of the client's reconnections. It prevents a late message from ending a newer connection.
  */
@@ -76,7 +76,9 @@ const NAMES: ReadonlyMap<string, string> = new Map(
   Object.entries(TYPES).map(([name, type]) => [`${type}`, name]),
 );
 
-/** Largest number of clients of one process, because its sockets are in a Map, and a Map has at most this many entries. */
+/**
+ * Largest number of clients of one process. Its sockets are stored in a Map, which can have at most this many entries.
+ */
 const MAX_CLIENTS = 2 ** 24;
 
 /** Largest depth of nested arrays and objects in an entry: the levels of an event, and those of the message around it. */
@@ -91,7 +93,7 @@ export interface StreamsFrom {
   readonly number: number | undefined;
 }
 
-// Entries of the stream.
+// Functions for entries of the stream.
 
 /** The fields of an entry. */
 export type EntryFields = ReadonlyMap<string, string>;
@@ -139,7 +141,7 @@ export function decodeEntry(fields: EntryFields, namespace: string): StreamsFrom
   });
 }
 
-// Messages of channels.
+// Functions for messages of channels.
 
 /**
  * Encodes a message for a channel.
@@ -164,13 +166,16 @@ export function decodeStreamsMessage(bytes: Bytes, namespace: string): StreamsFr
   });
 }
 
-// Sessions.
+// Functions for sessions.
 
 /** A session as it is stored in Redis. */
 export interface KeptSession extends RecoverableSession {
-  /** The name of its namespace. `undefined` for a session of another implementation, which does not store it. */
+  /**
+   * The name of the session's namespace. `undefined` if another implementation has stored the session, because other
+   * implementations do not store the name.
+   */
   readonly nsp: string | undefined;
-  /** How often its client has reconnected. */
+  /** How often the session's client has reconnected. */
   readonly returns: number;
 }
 
@@ -215,7 +220,7 @@ function encodable(data: Untyped): Record<string, unknown> {
   );
 }
 
-// Values.
+// Functions for the values in entries and messages.
 
 /** The fields of an object that another process has sent. Each field may be missing or have any type. */
 type Fields<Name extends string> = Readonly<Partial<Record<Name, unknown>>>;
@@ -275,8 +280,8 @@ type Names =
   | "sockets";
 
 /**
- * Returns the message of a type. Returns `undefined` if the message is invalid. In the result, the message is
- * `undefined` if the type is unknown.
+ * Decodes the data of a message with a known type. Returns an object without a message if the type is unknown, and
+ * `undefined` if the data is invalid.
  */
 function messageOf(
   type: unknown,
@@ -358,7 +363,7 @@ function answeredOf(
 /**
  * Returns the event of a packet.
  *
- * @throws ProtocolError if clients cannot be sent the event
+ * @throws ProtocolError if the event cannot be sent to clients
  */
 function packetOf(value: unknown, namespace: string): Packet | undefined {
   const { type, nsp = namespace, data }: Fields<"type" | "nsp" | "data"> = Object(value);

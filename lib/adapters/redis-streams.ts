@@ -1,15 +1,14 @@
-// Connects several processes over a stream of Redis, with connection state recovery in any of them. The adapter uses
-// the format of
-// @socket.io/redis-streams-adapter 0.3 (redis-streams-wire.ts), so processes with that adapter can be members of the
-// same cluster.
+// Connects several processes over a stream of Redis. Clients can recover their session in any of these processes. The
+// adapter uses the format of @socket.io/redis-streams-adapter 0.3 (redis-streams-wire.ts), so processes with that
+// adapter can be members of the same cluster.
 //
 //   io.emit() ──▶ XADD ──▶ the stream ──▶ XREAD ──▶ every process, including this one ──▶ its clients
 //
-// If clients can recover, a process sends its own events when it reads them from the stream (stream-order.ts). Therefore
-// all processes send all events in the same order, the ids of the entries are increasing offsets, and a client has
-// missed the events after its offset in the stream (stream-history.ts). An event that is not read in time is sent early
-// (unread-events.ts), with an offset that says so (stream-offset.ts). Sessions are stored in Redis too
-// (redis-sessions.ts).
+// If clients can recover, a process sends its own events to its clients only when it reads them from the stream
+// (stream-order.ts). Therefore all processes send all events in the same order, and the ids of the entries serve as
+// increasing offsets. A client has missed the events after its offset in the stream (stream-history.ts). An event that
+// is not read in time is sent early (unread-events.ts), with an offset that records this (stream-offset.ts). Sessions
+// are stored in Redis too (redis-sessions.ts).
 
 import type { Bytes } from "../../protocol/bytes.ts";
 import { SERVER_LIMITS } from "../../protocol/socketio/check.ts";
@@ -72,8 +71,8 @@ import { compareIds, type StreamEntry } from "./stream-reader.ts";
 import { type Added, UnreadEvents } from "./unread-events.ts";
 
 /**
- * The options of createRedisStreamsAdapter(). The options that @socket.io/redis-streams-adapter also has have the same
- * names and defaults.
+ * The options of createRedisStreamsAdapter(). Options that also exist in @socket.io/redis-streams-adapter have the same
+ * names and defaults there.
  */
 export interface RedisStreamsAdapterOptions extends RedisHubOptions {
   /** The key of the stream. Default: "socket.io". */
@@ -92,8 +91,8 @@ export interface RedisStreamsAdapterOptions extends RedisHubOptions {
   /** The prefix of the session keys. Default: "sio:session:". */
   readonly sessionKeyPrefix?: string;
   /**
-   * The most missed events that a client is sent when it recovers. A client that has missed more starts a new session.
-   * Default: 10,000.
+   * Largest number of missed events that a client is sent when it recovers. A client that has missed more starts a new
+   * session. Default: 10,000.
    */
   readonly maxMissedEvents?: number;
   /**
@@ -140,7 +139,9 @@ const DEFAULTS: Settings = {
 export interface RedisStreamsStats extends ClusterStats, LinkStats {
   /** The number of invalid entries and messages. */
   readonly invalid: number;
-  /** The number of events of this process that wait for Redis before its clients are sent them. */
+  /**
+   * The number of events of this process that wait for Redis before they are sent to its clients.
+   */
   readonly waiting: number;
   /** The number of clients that have recovered in this process. */
   readonly recovered: number;
@@ -155,7 +156,7 @@ export interface RedisStreamsAdapterFactory extends HubFactory {
 
 /**
  * Creates an adapter over a stream of Redis, for the server's option `adapter`. If the servers have the option
- * `connectionStateRecovery`, clients recover on any of them. Requires Redis 6.2.
+ * `connectionStateRecovery`, clients recover on any of them. Requires Redis 6.2 or later.
  *
  * @param client a client of the package "redis" or "ioredis". The adapter opens three connections with the same
  * settings, and closes them with the server
@@ -203,7 +204,7 @@ interface RecoveringFromStream extends RecoveringClient<SentFromStream> {
   heard: StreamOffset | undefined;
 }
 
-/** The rooms of a namespace in several processes. Created by createRedisStreamsAdapter(). */
+/** The adapter of one namespace, which createRedisStreamsAdapter() creates. */
 export class RedisStreamsAdapter
   extends RedisHubAdapter<SentFromStream, RecoveringFromStream>
   implements StreamMember
@@ -216,11 +217,17 @@ export class RedisStreamsAdapter
   /** `undefined` if clients cannot recover. */
   private readonly sessions: RedisSessions | undefined;
   private readonly history: StreamHistory;
-  /** The events and commands of this process that wait for their echo. */
+  /**
+   * The events and commands of this process that wait until their entries are read back from the
+   * stream.
+   */
   private readonly echoes: StreamOrder;
-  /** The events that were sent before their entry was read. */
+  /** The events that were sent before their entries were read. */
   private readonly early = new UnreadEvents();
-  /** How often the client of each socket has reconnected, if it has. */
+  /**
+   * How often the client of each socket has reconnected. A socket whose client has not reconnected
+   * has no entry.
+   */
   private readonly returns = new Map<SocketId, number>();
   /** The secret ids of clients that have reconnected to another process. */
   private readonly taken = new Set<string>();
@@ -288,7 +295,8 @@ export class RedisStreamsAdapter
   }
 
   /**
-   * Called when the stream is read from an entry on: for the first time, or because it was replaced by another stream.
+   * Called when the reader has chosen the entry after which it reads: at first, and when the stream was replaced by
+   * another one.
    *
    * @internal
    */
@@ -312,7 +320,7 @@ export class RedisStreamsAdapter
     const place = { id, sender, number };
     if (this.recovers) this.history.add(place, message, fields.get("data")?.length ?? 0);
     if (sender !== this.id) this.apply(message, sender, place);
-    // An event that does not wait was sent early. Clients that connected later can find it in the stream.
+    // An event of this process that is no longer waiting was already sent to the clients, so it is not sent again.
     else if (number !== undefined && this.echoes.has(number)) this.echoes.onEcho(number, id);
   }
 
@@ -361,7 +369,7 @@ export class RedisStreamsAdapter
   }
 
   /**
-   * Makes the target sockets join rooms. Resolves after all processes have done it.
+   * Makes the target sockets join rooms. Resolves after all processes have done so.
    *
    * @param options the target sockets
    * @param rooms the rooms
@@ -372,7 +380,7 @@ export class RedisStreamsAdapter
   }
 
   /**
-   * Makes the target sockets leave rooms. Resolves after all processes have done it.
+   * Makes the target sockets leave rooms. Resolves after all processes have done so.
    *
    * @param options the target sockets
    * @param rooms the rooms
@@ -383,7 +391,7 @@ export class RedisStreamsAdapter
   }
 
   /**
-   * Disconnects the target sockets. Resolves after all processes have done it.
+   * Disconnects the target sockets. Resolves after all processes have done so.
    *
    * @param options the target sockets
    * @param close whether to close the connections of the clients too
@@ -436,7 +444,7 @@ export class RedisStreamsAdapter
     return this.encode(message);
   }
 
-  // Messages of channels.
+  // Methods for the messages of channels.
 
   private answersOf(node: NodeId): string {
     return `${this.settings.channelPrefix}#${this.nsp.name}#${node}#`;
@@ -463,7 +471,7 @@ export class RedisStreamsAdapter
     this.report(new Error(`${what} is invalid and was skipped (namespace ${this.nsp.name})`));
   }
 
-  // Applying events and commands, of this process and of others.
+  // Methods that apply events and commands of this process and of other processes.
 
   /**
    * Applies a message.
@@ -479,7 +487,7 @@ export class RedisStreamsAdapter
     });
   }
 
-  /** Applies an event or a command of this process, when all earlier ones were applied. */
+  /** Applies an event or a command of this process, after all earlier ones were applied. */
   private async applyOwn(message: StreamsMessage, place: StreamPlace | undefined): Promise<void> {
     switch (message.type) {
       case "broadcast":
@@ -515,11 +523,11 @@ export class RedisStreamsAdapter
     this.sendToMembers(stamped, options, message);
   }
 
-  // The stream.
+  // Methods that write to the stream.
 
   /**
-   * Adds a message to the stream. Resolves after the message was applied in this process, to whether Redis has accepted
-   * it.
+   * Adds a message to the stream. After the message was applied in this process, resolves to whether Redis has accepted
+   * the message.
    *
    * @throws TypeError or RangeError if a value cannot be encoded
    */
@@ -575,7 +583,7 @@ export class RedisStreamsAdapter
     return this.link.command(args, size);
   };
 
-  // Connection state recovery.
+  // Methods for connection state recovery.
 
   /** The id of the last entry that was read. "" if clients cannot recover. */
   override get offset(): string {
@@ -583,8 +591,8 @@ export class RedisStreamsAdapter
   }
 
   /**
-   * Twice the limit of missed events: for the events that a client has missed, and for those until it has joined its
-   * rooms.
+   * Twice the limit of missed events: once for the events that the client has missed, and once for the events that are
+   * sent until it has joined its rooms.
    *
    * @internal
    */
@@ -607,7 +615,8 @@ export class RedisStreamsAdapter
     pid: string,
     offset?: string,
   ): Promise<RestoredSession | RecoveryFailure> {
-    // The connected clients have received the early events, but this client has not.
+    // Connected clients have received the early events, but the reconnecting client has not. Its
+    // missed events are complete only after the entries of the early events were read.
     const isOver = this.early.over().then(() => true);
     if (this.early.isPending && !(await this.inTime(isOver, false))) return "unknown session";
     const { position } = this.hub;
@@ -649,7 +658,8 @@ export class RedisStreamsAdapter
     const given = offset === undefined ? undefined : parseOffset(offset);
     if (offset !== undefined && (given === undefined || this.history.isRecent(given.id)))
       return this.take(sessions, recovering, position, offset, undefined);
-    // The session stays in Redis until the missed events can be read.
+    // The session is not yet deleted from Redis, because the client may disconnect again before its
+    // missed events can be read.
     const turn = await this.history.turn(isWanted);
     if (turn === undefined) return "unknown session";
     return this.take(sessions, recovering, position, offset, turn).finally(() => turn.leave());
@@ -677,8 +687,8 @@ export class RedisStreamsAdapter
     const heard = compareIds(start, given.id) > 0 ? { ...given, id: start } : given;
     recovering.heard = heard;
     if (compareIds(heard.id, position) > 0) {
-      // The client's previous process has read further than this one. The client already has the events up to its
-      // offset. It is not among their receivers here.
+      // The client's previous process has read more of the stream than this process. The client already has the events
+      // up to its offset, so it must not receive them again when this process reads them.
       if (!(await this.history.has(heard.id))) return "unknown offset";
       recovering.after = heard.id;
       turn?.leave();
@@ -697,7 +707,7 @@ export class RedisStreamsAdapter
 
   /**
    * Called when a client of this process has reconnected to another process. Ignored if the client has since returned
-   * to this one.
+   * to this process.
    */
   private onTaken({ sid, pid, returns }: Extract<RecoveryNews, { type: "returned" }>): void {
     if (this.returnsOf(sid) > returns) return;
@@ -706,7 +716,7 @@ export class RedisStreamsAdapter
     this.taken.delete(pid);
   }
 
-  /** Waits for a result, at most as long as for the answers of other processes. */
+  /** Waits for a result, but at most for `requestTimeout`. After that, resolves to `otherwise`. */
   private async inTime<Result>(result: Promise<Result>, otherwise: Result): Promise<Result> {
     let timer: NodeJS.Timeout | undefined;
     const timeout = new Promise<Result>((resolve) => {
@@ -715,7 +725,7 @@ export class RedisStreamsAdapter
     return Promise.race([result, timeout]).finally(() => clearTimeout(timer));
   }
 
-  // The sessions of connected clients, as they are stored in Redis.
+  // Methods that store the sessions of connected clients in Redis.
 
   /** @internal */
   protected override saveSession(session: RecoverableSession): void {

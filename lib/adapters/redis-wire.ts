@@ -9,7 +9,8 @@
 //   <prefix>-barewire#<namespace>#   JSON {uid, type}: hello, heartbeat, goodbye. Only barewire subscribes
 //
 // Extensions: responses have `uid`, the id of the process that answers, and there are two more types of responses,
-// "done" and "no-answer". Other implementations ignore them, because they only read the fields that they know.
+// "done" and "no-answer". Other implementations ignore these extensions, because they only read the fields that they
+// know.
 
 import { type Bytes, byteAt, decodeUtf8, encodeUtf8, isBinary } from "../../protocol/bytes.ts";
 import { check, SERVER_LIMITS } from "../../protocol/socketio/check.ts";
@@ -45,7 +46,9 @@ const BROADCAST = 7;
 const BROADCAST_CLIENT_COUNT = 8;
 const BROADCAST_ACK = 9;
 
-/** Largest number of clients of one process, because its sockets are in a Map, and a Map has at most this many entries. */
+/**
+ * Largest number of clients of one process. Its sockets are stored in a Map, which can have at most this many entries.
+ */
 const MAX_CLIENTS = 2 ** 24;
 
 /** "{": JSON messages start with this byte, and MessagePack messages never do. */
@@ -81,7 +84,7 @@ export function channelsOf(prefix: string, namespace: string): Channels {
   };
 }
 
-// Broadcasts.
+// Functions for broadcasts.
 
 /**
  * Encodes a broadcast.
@@ -115,9 +118,9 @@ export function decodeBroadcast(bytes: Bytes, namespace: string): ReceivedBroadc
   });
 }
 
-// Requests.
+// Functions for requests.
 
-/** A request, including those that only old versions send. */
+/** A request. Only old versions of @socket.io/redis-adapter send "sockets" and "all-rooms". */
 export type RedisRequest =
   | ClusterCommand
   | { readonly type: "sockets"; readonly rooms: readonly Room[]; readonly request: RequestId }
@@ -212,9 +215,9 @@ function socketOf(sid: unknown): BroadcastOptions | undefined {
   return isString(sid) ? { rooms: new Set([sid]), except: new Set(), flags: {} } : undefined;
 }
 
-// Responses.
+// Functions for responses.
 
-/** A response, including those to requests that only old versions send. */
+/** A response. "sockets" and "all-rooms" answer the requests of old versions. */
 export type RedisAnswer =
   | ClusterAnswer
   | { readonly type: "sockets"; readonly request: RequestId; readonly sockets: readonly string[] }
@@ -291,16 +294,19 @@ function answerOf(fields: Fields): ClusterAnswer | undefined {
   }
 }
 
-// Membership.
+// Functions for the messages that a process sends about itself.
 
 const MEMBERSHIP: readonly Membership[] = ["hello", "heartbeat", "goodbye"];
 
-/** Encodes a message of a process about itself. */
+/** Encodes a message that a process sends about itself. */
 export function encodeMembership(uid: NodeId, type: Membership): Bytes {
   return encodeUtf8(JSON.stringify({ uid, type }));
 }
 
-/** Decodes a message of a process about itself. Returns `undefined` if the message is invalid. */
+/**
+ * Decodes a message that a process has sent about itself. Returns `undefined` if the message is
+ * invalid.
+ */
 export function decodeMembership(bytes: Bytes): From<{ readonly type: Membership }> | undefined {
   return attempt(() => {
     const fields = fieldsOf(decodeValue(bytes));
@@ -309,7 +315,7 @@ export function decodeMembership(bytes: Bytes): From<{ readonly type: Membership
   });
 }
 
-// Values.
+// Functions for the values in messages.
 
 /** The fields of an object that another process has sent. Each field may be missing or have any type. */
 type Fields = Readonly<
@@ -446,7 +452,8 @@ function packetOf(value: unknown, namespace: string): Packet | undefined {
 
 /** Returns a decoded event between servers, or `undefined` if the value is invalid. */
 export function serverSideEventOf(value: unknown): ServerSideEvent | undefined {
-  // JavaScript functions cannot be called with many more arguments.
+  // Listeners receive the items as arguments, and JavaScript limits the number of arguments of a
+  // function call.
   if (!Array.isArray(value) || value.length > SERVER_LIMITS.maxArguments) return undefined;
   const [name, ...args]: unknown[] = value;
   return isString(name) ? [name, ...args] : undefined;

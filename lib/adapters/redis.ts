@@ -133,16 +133,16 @@ export function createRedisAdapter(
   });
 }
 
-/** The rooms of a namespace in several processes. Created by createRedisAdapter(). */
+/** The adapter of one namespace, which createRedisAdapter() creates. */
 export class RedisAdapter extends RedisHubAdapter {
   /** @internal */
   protected override readonly channels: Channels;
   private readonly mode: "auto" | "rooms" | "namespace";
   /** Rooms that this process has made sockets join, and to which other processes may still be subscribing. */
   private readonly joining = new Map<Room, number>();
-  // While the subscription to all rooms replaces the others, a message arrives twice, because Redis sends it to the
-  // channel's subscribers and immediately afterwards to the pattern's. Comparing a message with the previous one is
-  // enough to detect this.
+  // While the subscription to all rooms (a pattern) replaces the subscriptions to single rooms (channels), a message
+  // can arrive twice. Redis sends it to the subscribers of the channel, and immediately afterwards to the subscribers
+  // of the pattern. Comparing a message with the previous one is enough to detect this.
   private last: { readonly channel: string; readonly message: Bytes } | undefined;
   private all = false;
   private subscribing: Promise<void> | undefined;
@@ -207,7 +207,8 @@ export class RedisAdapter extends RedisHubAdapter {
         ? this.link.subscriptions.add(this.channels.room(room), this.onBroadcastMessage)
         : undefined,
     );
-    // While Redis is away, the promise does not wait. The subscription is made when Redis is back.
+    // While Redis is unreachable, the caller does not wait for the subscriptions. They are made
+    // when Redis is reachable again.
     return this.link.ready ? allOf(pending) : undefined;
   }
 
@@ -234,7 +235,7 @@ export class RedisAdapter extends RedisHubAdapter {
   }
 
   /**
-   * Makes the target sockets join rooms. Until all processes have done it and have subscribed, this process publishes
+   * Makes the target sockets join rooms. Until all processes have done so and have subscribed, this process publishes
    * its events to these rooms on the channel of the namespace.
    *
    * @param options the target sockets
@@ -318,7 +319,7 @@ export class RedisAdapter extends RedisHubAdapter {
   /** @internal */
   protected override forgetSession(): void {}
 
-  // Sending.
+  // Methods that send messages.
 
   private channelFor({ rooms }: BroadcastOptions): string {
     const [room] = rooms;
@@ -332,7 +333,7 @@ export class RedisAdapter extends RedisHubAdapter {
     this.publishAnswer(this.channels.responsesTo(to), answer.type, encode);
   }
 
-  // Receiving.
+  // Methods that handle received messages.
 
   private readonly onBroadcastMessage: ChannelListener = (message, channel) => {
     if (this.all) this.last = { channel, message };
@@ -344,7 +345,8 @@ export class RedisAdapter extends RedisHubAdapter {
     this.last = undefined;
     if (last?.channel === channel && Buffer.compare(last.message, message) === 0) return;
     const room = channel.slice(this.channels.broadcasts.length, -1);
-    // JavaScript users can also use numbers as rooms.
+    // JavaScript users can also use numbers as rooms. Such a room is not found by its name, so its
+    // broadcasts are not skipped.
     if (room === "" || this.rooms.has(room) || !Number.isNaN(Number(room))) {
       this.onBroadcastBytes(message);
     } else {
@@ -409,13 +411,16 @@ export class RedisAdapter extends RedisHubAdapter {
     if (sender !== undefined) this.onMembership(message, sender);
   }
 
-  // Subscribing.
+  // Methods that change the subscriptions.
 
   private unsubscribe(room: Room): void {
     this.link.subscriptions.delete(this.channels.room(room));
   }
 
-  /** Looks for processes with other adapters. These processes publish to a room as soon as a socket has joined it. */
+  /**
+   * Looks for processes with other adapters. These processes publish on a room's channel as soon as a socket has joined
+   * the room, even if the socket's process has not subscribed yet.
+   */
   private async findOthers(): Promise<void> {
     const { requests, membership } = this.channels;
     const [all = 0, ours = 0] = (await this.link.countSubscribers(requests, membership)) ?? [];
@@ -430,7 +435,8 @@ export class RedisAdapter extends RedisHubAdapter {
     this.subscribing = this.link
       .subscribePattern(`${broadcasts}*`, this.onPatternMessage)
       .then(undefined, () => {
-        // Redis is away. The next heartbeat tries again, or onReady() when Redis is back.
+        // Redis is unreachable. The next heartbeat tries again, or onReady() when Redis is
+        // reachable again.
         this.all = false;
       });
     await this.subscribing;

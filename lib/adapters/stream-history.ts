@@ -1,5 +1,5 @@
-// The events that a client has missed in a namespace: the entries of the stream after the client's offset. The newest
-// events are kept in memory, so that they need not be read again for each client that reconnects.
+// Finds the events that a client has missed in a namespace: the entries of the stream after the client's offset. The
+// newest events are kept in memory, so that they need not be read again for each client that reconnects.
 
 import { EVENT, type Packet } from "../../protocol/socketio/packet.ts";
 import type { Outgoing } from "../engineio/outgoing.ts";
@@ -42,12 +42,13 @@ interface Page {
   readonly size: number;
 }
 
-/** The turn of a reconnecting client, for which the stream is read. */
+/** The turn of a reconnecting client: the right to read the stream (stream-replays.ts). */
 export type HistoryTurn = ReplayTurn<Page>;
 
 /**
- * For a client that has missed few events, many entries may have to be read, because the stream contains all rooms and
- * namespaces. The client starts a new session if this exceeds `maxMissedBytes` times this number.
+ * At most this number times `maxMissedBytes` is read from the stream for one client. Even if a client has missed few
+ * events, many entries may have to be read, because the stream contains the events of all rooms and namespaces. Beyond
+ * this limit, the client starts a new session.
  */
 const MAX_READ = 16;
 
@@ -75,7 +76,10 @@ export class StreamHistory {
     this.recentSince = hub.position;
   }
 
-  /** Called when the stream is read from an entry on: for the first time, or because it was replaced by another stream. */
+  /**
+   * Called when the reader has chosen the entry after which it reads: at first, and when the stream was replaced by
+   * another one.
+   */
   onLocated(position: string): void {
     this.recent.clear();
     this.recentBytes = 0;

@@ -1,4 +1,4 @@
-// The connections to Redis and the reader of the stream, which the adapters of all namespaces share.
+// Manages the connections to Redis and the reader of the stream, which the adapters of all namespaces share.
 
 import type { RedisClient } from "./redis-client.ts";
 import { RedisHub, type RedisHubOptions } from "./redis-hub.ts";
@@ -17,7 +17,10 @@ import {
  */
 export interface StreamMember {
   readonly nsp: { readonly name: string };
-  /** Called when the stream is read from an entry on: for the first time, or because it was replaced by another stream. */
+  /**
+   * Called when the reader has chosen the entry after which it reads: at first, and when the stream was replaced by
+   * another one.
+   */
   onLocated(position: string): void;
   /** Called with each entry of the stream for the adapter's namespace. */
   onEntry(entry: StreamEntry): void;
@@ -27,7 +30,10 @@ export interface StreamMember {
   onRefused(error: Error): void;
 }
 
-/** The most namespaces for which missed events are read at the same time. The others wait. */
+/**
+ * Largest number of namespaces for which missed events are read at the same time. Other namespaces
+ * wait.
+ */
 const MAX_REPLAYS = 4;
 
 export class StreamHub {
@@ -37,7 +43,7 @@ export class StreamHub {
   private readonly adapters = new Set<StreamMember>();
   private reader: StreamReader | undefined;
   private readonly replays: (() => void)[] = [];
-  /** Called after each read. */
+  /** Functions that are called after each read. */
   private readonly readers = new Set<() => void>();
   private replaying = 0;
 
@@ -93,7 +99,10 @@ export class StreamHub {
     this.reader = undefined;
   }
 
-  /** Runs a replay as soon as fewer than MAX_REPLAYS are running. */
+  /**
+   * Calls a function that reads missed events (a replay), as soon as fewer than MAX_REPLAYS such
+   * functions are running.
+   */
   async replay<Result>(run: () => Promise<Result>): Promise<Result> {
     if (this.replaying >= MAX_REPLAYS)
       await new Promise<void>((resolve) => this.replays.push(resolve));

@@ -1,11 +1,11 @@
-// The offset of a client in a stream: which events the client has received. The server sends an offset with each event,
-// and the client sends back the last one.
+// The offset of a client in a stream records which events the client has received. The server sends an offset with each
+// event, and the client sends back the last one.
 //
 //   <id>                       the client has all events up to this entry
 //   <id>~<process>~<number>    and all events of a process up to this number, wherever their entries are
 //
-// The second form is used while clients were sent events whose entries the process has not read yet. These entries may
-// be after the id in the stream, or may be added later.
+// The second form is used as long as clients have received events whose entries the process has not read yet. These
+// entries may be after the id in the stream, or may be added later.
 
 import type { NodeId } from "./cluster-messages.ts";
 import { compareIds } from "./stream-reader.ts";

@@ -1,4 +1,4 @@
-// The actions that this process has added to a stream, in order. An action waits until this process reads its entry
+// A queue of the actions that this process has added to a stream. An action waits until this process reads its entry
 // from the stream (its echo), and only then runs in this process. Therefore all processes run all actions in the same
 // order.
 //
@@ -24,7 +24,7 @@ export interface Awaited {
   run(id: string | undefined): void;
 }
 
-/** How long an event waits for its echo before the clients of this process are sent it anyway, in milliseconds. */
+/** How long an action waits for its echo before it runs anyway, in milliseconds. */
 const ECHO_TIMEOUT = 2_000;
 
 /** A queue of actions that run when their entries are read from the stream. */
@@ -38,8 +38,8 @@ export class StreamOrder {
   private hasGivenUp = false;
 
   /**
-   * @param maxBytes the most bytes that may wait. If more wait, all actions run, and new ones do not wait until the
-   * stream is read again
+   * @param maxBytes the largest number of bytes that may wait. If more bytes wait, all actions run, and new actions run
+   * immediately until the stream is read again
    */
   constructor(maxBytes: number) {
     this.maxBytes = maxBytes;
@@ -66,7 +66,7 @@ export class StreamOrder {
   /**
    * Adds an action.
    *
-   * @param number the number of the action, larger than all before
+   * @param number the number of the action, larger than the numbers of all earlier actions
    * @param awaited the action
    */
   add(number: number, awaited: Awaited): void {

@@ -2,7 +2,7 @@
 //
 //   connecting ─▶ locating ─▶ reading ─▶ XREAD from the last id that was read ─┐
 //        ▲                       ▲───────────────────────────────────────────┘
-//        └── the connection breaks, Redis rejects the read, or Redis does not reply (new connection): again from the same id
+//        └── the connection breaks, Redis rejects the read, or Redis does not reply: the reader retries from the same id
 //
 // Rule: the reader reads from an existing id. Reading from `$`, the end, would skip entries that are added between two
 // reads. If the stream is empty, the reader adds an entry without a namespace, which all readers skip.
@@ -27,7 +27,10 @@ export interface StreamReaderOptions {
 
 /** The methods that a reader calls. */
 export interface StreamSink {
-  /** Called when the stream is read from an entry on: for the first time, or because it was replaced by another stream. */
+  /**
+   * Called when the reader has chosen the entry after which it reads: at first, and when the stream was replaced by
+   * another one.
+   */
   onLocated(position: string): void;
   /** Called with each entry. */
   onEntry(entry: StreamEntry): void;
@@ -39,7 +42,10 @@ export interface StreamSink {
 
 /** How long to wait after Redis has rejected a read, in milliseconds. */
 const RETRY = 1_000;
-/** How late a reply may be, in milliseconds. A network that drops all packets does not break the connection. */
+/**
+ * How late a reply may be, in milliseconds. This limit is necessary, because a network that drops all packets does not
+ * break the connection.
+ */
 const REPLY_TIMEOUT = 5_000;
 /** How long a connection may take to become ready before a new connection is opened, in milliseconds. */
 const CONNECT_TIMEOUT = 15_000;
@@ -113,7 +119,7 @@ export class StreamReader {
     }
     this.reading = false;
     if (this.ended) return;
-    // When the connection is ready again, onState() reads immediately.
+    // If the connection becomes ready earlier, onState() reads immediately.
     const isReady = this.connection.ready;
     const retry = (): void => {
       if (!this.mayRead) this.reopen();
@@ -174,7 +180,9 @@ export class StreamReader {
   }
 }
 
-/** Compares the ids of two entries. The result has the form that sort() requires. */
+/**
+ * Compares the ids of two entries. The result is negative, zero or positive, as sort() requires.
+ */
 export function compareIds(one: string, other: string): number {
   const [time = 0, sequence = 0] = one.split("-").map(Number);
   const [otherTime = 0, otherSequence = 0] = other.split("-").map(Number);

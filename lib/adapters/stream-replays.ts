@@ -1,8 +1,8 @@
-// Reads a part of a stream again for reconnecting clients: once for all waiting clients, from the lowest of their
-// offsets.
+// Reads a part of a stream again for reconnecting clients. One read serves all clients that are waiting when the read
+// starts, and begins at the lowest of their offsets.
 //
 //   turn() ─▶ waits while the stream is read for others ─▶ the client's session is taken ─▶ read() ─▶ page after page
-//     └─▶ the client is no longer waiting: it gets no turn, and its session stays where it is
+//     └─▶ the client is no longer waiting: the client gets no turn, and its session stays in Redis
 
 import type { SendCommand } from "./redis-sessions.ts";
 import type { StreamHub } from "./stream-hub.ts";
@@ -16,9 +16,15 @@ export interface ReplayReader<Page> {
   onPage(page: Page): boolean;
 }
 
-/** The turn of a client. Other clients wait until read() or leave() was called. */
+/**
+ * The turn of a client, which is one of the clients that the next read serves. The read starts when
+ * read() or leave() was called in all of these turns.
+ */
 export interface ReplayTurn<Page> {
-  /** Reads the stream. Resolves to whether all entries existed and the reader wanted all pages. */
+  /**
+   * Reads the stream. Resolves to `true` if all entries after `from` still existed and the reader
+   * has accepted all pages.
+   */
   read(reader: ReplayReader<Page>): Promise<boolean>;
   /** Ends the turn without reading. Has no effect after read(). */
   leave(): void;
@@ -29,7 +35,7 @@ interface Waiting<Page> {
   begin(turn: ReplayTurn<Page> | undefined): void;
 }
 
-/** A client that has a turn, and whose reader receives pages. */
+/** A client that has called read() in its turn, and whose reader receives pages. */
 interface Reading<Page> extends ReplayReader<Page> {
   isWanted(): boolean;
   end(isComplete: boolean | Promise<never>): void;
@@ -66,7 +72,7 @@ export class StreamReplays<Page> {
   }
 
   /**
-   * Resolves when it is the client's turn.
+   * Resolves when the previous read has ended, so that the client can take part in the next one.
    *
    * @param isWanted returns whether the client is still waiting
    * @returns the turn, or `undefined` if the client is no longer waiting
@@ -130,8 +136,8 @@ function wants<Page>(reader: Reading<Page>, last: string, page: Page): boolean {
 }
 
 /**
- * Gives a client its turn. Resolves when the client has called read() or leave(). The result is `undefined` after
- * leave().
+ * Starts a client's turn. Resolves when read() or leave() was called in this turn. After leave(), the result is
+ * `undefined`.
  */
 function readingOf<Page>({
   isWanted,

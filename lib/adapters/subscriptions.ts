@@ -1,6 +1,6 @@
-// The channels that a connection to Redis is subscribed to. There can be as many channels as rooms, and rooms are
-// created and removed with each client. Changes are collected while a command is waiting for a reply, so that at most
-// one command waits for Redis.
+// Tracks the channels that a connection to Redis is subscribed to. There can be as many channels as rooms, and rooms
+// are created and removed with each client. Changes are collected while a command is waiting for a reply, so that at
+// most one SUBSCRIBE and one UNSUBSCRIBE wait for Redis.
 //
 //   add, delete ─▶ changed ─ SUBSCRIBE a b c, UNSUBSCRIBE d ─▶ active
 //                     ▲──────── failed changes, after retry() ───┘
@@ -52,13 +52,19 @@ export class Subscriptions<Listener> {
     return this.wanted.get(channel);
   }
 
-  /** Resolves after all subscriptions are active, or after Redis has taken too long. `undefined` if all are active. */
+  /**
+   * Resolves when all subscriptions are active, or after the timeout if Redis has not confirmed them. `undefined` if
+   * all are active.
+   */
   get settled(): Promise<void> | undefined {
     const pending = Array.from(this.waiters.values(), ({ promise }) => promise);
     return pending.length === 0 ? undefined : Promise.all(pending).then(() => {});
   }
 
-  /** Subscribes to a channel. Resolves after the subscription is active, or after Redis has taken too long. */
+  /**
+   * Subscribes to a channel. Resolves when the subscription is active, or after the timeout if Redis has not confirmed
+   * it.
+   */
   add(channel: string, listener: Listener): Promise<void> | undefined {
     this.wanted.set(channel, listener);
     if (this.active.has(channel) && !this.changed.has(channel)) return undefined;
@@ -87,12 +93,12 @@ export class Subscriptions<Listener> {
     this.flush();
   }
 
-  /** Resolves all waiting promises, because Redis is away. */
+  /** Resolves all waiting promises. Called when Redis becomes unreachable. */
   release(): void {
     for (const channel of [...this.waiters.keys()]) this.settle(channel);
   }
 
-  /** Resolves when no command is waiting for a reply and no other command will follow, until retry() is called. */
+  /** Resolves when no command waits for a reply, and no further command will be sent until retry() is called. */
   idle(): Promise<void> {
     if (!this.busy && (this.failed || this.changed.size === 0)) return Promise.resolve();
     return new Promise((resolve) => this.idlers.push(resolve));
@@ -101,7 +107,7 @@ export class Subscriptions<Listener> {
   private change(channel: string): void {
     const first = this.changed.size === 0;
     this.changed.add(channel);
-    // All changes of one turn are sent in one command.
+    // All changes in one turn of the event loop are sent together.
     if (first) process.nextTick(() => this.flush());
   }
 

@@ -1,10 +1,10 @@
-// The events that clients of this process were sent before this process read their entries, because Redis was slow or
-// away. As long as such entries may still arrive, each offset contains the number of the last event that clients have
-// received (stream-offset.ts).
+// Normally, a process sends an event to its clients when it reads the event's entry from the stream. If Redis is slow
+// or unreachable, the process sends the event early, before it has read the entry. As long as entries of early events
+// may still arrive, each offset contains the number of the last event that clients have received (stream-offset.ts).
 //
 //   sent ─▶ Redis answers with the id of the entry ──────▶ the stream is read up to the entry ─┐
 //     ├───▶ the connection breaks: the entry may exist ──▶ the stream is read twice ───────────┼─▶ over
-//     └───▶ refused ───────────────────────────────────────────────────────────────────────────┘
+//     └───▶ Redis refuses the entry ───────────────────────────────────────────────────────────┘
 
 import { compareIds } from "./stream-reader.ts";
 
@@ -14,22 +14,22 @@ export type Added = { readonly id: string } | "refused" | "unknown";
 /** Tracks the events that were sent early and whose entries may still arrive. */
 export class UnreadEvents {
   private readonly unanswered = new Set<number>();
-  /** Entries may arrive until this entry was read. */
+  /** The entries of early events may still arrive until this entry was read. */
   private lastId: string | undefined;
   /**
-   * How many more reads of the stream must end until no entry can arrive. The first may have started before the
-   * connection broke.
+   * How many more reads of the stream must end before it is certain that no entry of an early event arrives any more.
+   * The first of these reads may have started before the connection broke.
    */
   private readsLeft = 0;
   private newest = -1;
   private waiting: (() => void)[] = [];
 
-  /** The number of the last event. */
+  /** The number of the last event that was sent early. */
   get last(): number {
     return this.newest;
   }
 
-  /** Whether entries may still arrive. */
+  /** Whether entries of early events may still arrive. */
   get isPending(): boolean {
     return this.unanswered.size > 0 || this.lastId !== undefined || this.readsLeft > 0;
   }
@@ -37,7 +37,7 @@ export class UnreadEvents {
   /**
    * Adds an event that is sent early.
    *
-   * @param number the number of the event, larger than all before
+   * @param number the number of the event, larger than the numbers of all earlier events
    * @param added resolves to the result of adding the entry
    */
   add(number: number, added: Promise<Added>): void {
@@ -60,7 +60,7 @@ export class UnreadEvents {
     this.check();
   }
 
-  /** Resolves when no more entries can arrive. */
+  /** Resolves when no more entries of early events can arrive. */
   async over(): Promise<void> {
     if (this.isPending) await new Promise<void>((resolve) => this.waiting.push(resolve));
   }

@@ -33,7 +33,7 @@ export class Channel<Message extends ToPrimary | FromPrimary> {
 
   /**
    * @param send sends a message over IPC
-   * @param onStalled called once if more than `limit` bytes wait. The channel is closed then
+   * @param onStalled called once if more than `limit` bytes wait, after the channel was closed
    * @param limit the most bytes that may wait. Default: 128 MiB
    */
   constructor(send: SendMessage<Message>, onStalled: () => void, limit: number = MAX_WAITING) {
@@ -43,8 +43,9 @@ export class Channel<Message extends ToPrimary | FromPrimary> {
   }
 
   /**
-   * Sends a message, and a connection with it. This process no longer owns the connection. If the channel is closed, or
-   * closes before the connection is sent, the connection is destroyed, so that its client reconnects immediately.
+   * Sends a message, and a connection with it. After this call, this process no longer owns the connection. If the
+   * channel is closed, or closes before the connection is sent, the connection is destroyed, so that its client
+   * reconnects immediately.
    *
    * @param callback called after the message was sent, or cannot be sent
    */
@@ -54,7 +55,8 @@ export class Channel<Message extends ToPrimary | FromPrimary> {
       callback?.();
       return;
     }
-    // A single message may be larger than the limit.
+    // A message counts as at most half of the limit, so that even a message that is larger than the
+    // limit can be sent.
     const size = Math.min(sizeOf(message), this.#limit / 2);
     if (this.#waiting + size > this.#limit) {
       socket?.destroy();
@@ -69,7 +71,8 @@ export class Channel<Message extends ToPrimary | FromPrimary> {
       this.#waiting -= size;
       if (socket !== undefined) {
         this.#sockets.delete(socket);
-        // If the connection was sent, destroy() has no effect on it. If it could not be sent, its client must not wait.
+        // If the connection could not be sent, it is destroyed, so that its client does not wait. If the connection was
+        // sent, destroy() has no effect on it.
         socket.destroy();
       }
       callback?.();
@@ -84,7 +87,7 @@ export class Channel<Message extends ToPrimary | FromPrimary> {
   }
 }
 
-/** Returns the approximate number of bytes that a message takes while it waits. */
+/** Returns the approximate number of bytes that a message occupies while it waits. */
 function sizeOf(message: ToPrimary | FromPrimary): number {
   if (message.type === "connection") return 4 * OVERHEAD + message.bytes.length;
   if (message.type !== "batch") return OVERHEAD;

@@ -1,5 +1,5 @@
-// The services of the primary for its workers, independent of the code that forks the workers. The primary numbers the
-// workers, passes messages and connections between them, and sends each worker a list of the others.
+// Provides the services of the primary for its workers, independently of the code that forks the workers. The primary
+// numbers the workers, passes messages and connections between them, and sends each worker a list of the others.
 
 import type { Worker } from "node:cluster";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -17,7 +17,7 @@ import { MAX_WORKER_NUMBER } from "./worker-id.ts";
 /** The number of the primary among the members of the hub. */
 const PRIMARY_NUMBER = 0;
 
-/** A worker that an exchange knows. */
+/** A worker that was added to an exchange. */
 export interface Participant {
   readonly number: number;
   readonly worker: Worker;
@@ -164,8 +164,8 @@ export class Exchange {
   }
 
   /**
-   * Returns the next number in turn, so that a number is not used again before the sessions of its previous worker have
-   * expired.
+   * Returns the next unused number. Numbers are used in ascending order and then from 1 again, so that a number is not
+   * reused before the sessions of its previous worker have expired.
    */
   #nextNumber(): number {
     const used = new Set(Array.from(this.#participants, ({ number }) => number));

@@ -162,7 +162,8 @@ function keptFields({ rawHeaders, headers }: IncomingMessage): string[] {
   const named = fieldsOfConnection(headers.connection ?? "");
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at] ?? "";
-    // HTTP/2 has pseudo-header fields such as ":path" among its fields.
+    // In HTTP/2, `rawHeaders` also contains pseudo-header fields such as ":path". They are not
+    // forwarded.
     if (name.startsWith(":") || NOT_FORWARDED.has(name.toLowerCase())) continue;
     if (named.has(name.toLowerCase())) continue;
     fields.push(name, rawHeaders[at + 1] ?? "");
@@ -275,7 +276,9 @@ export class InnerServer {
       if (waiting.size === 0) this.#waiting.delete(worker);
     });
     this.#engine.onRequest(incoming);
-    // The leaving worker received this poll on a connection that was still open.
+    // A leaving worker has forwarded this poll, because its connection to the client was still
+    // open. The poll is answered immediately, so that the client sends the next poll to another
+    // worker.
     if (this.#leaving.has(worker)) setImmediate(() => this.#answerPoll(incoming));
   }
 
@@ -323,8 +326,8 @@ export interface RequestHead {
 }
 
 /**
- * Returns whether the connection itself can be sent to another process. The state of a TLS connection cannot leave this
- * process.
+ * Returns whether the connection itself can be sent to another process. A TLS connection cannot be sent, because its
+ * state cannot leave this process.
  */
 export function canHandOver(socket: Duplex): socket is Socket {
   return socket instanceof Socket && !("encrypted" in socket) && !socket.destroyed;

@@ -54,7 +54,7 @@ export class Hub {
     if (member === undefined) return;
     this.#members.delete(number);
     this.#outgoing.delete(number);
-    // The sessions are stored before the last node of a namespace is removed, because that also deletes the empty
+    // The sessions are stored before the last node of a namespace is removed, because its removal also deletes empty
     // stores.
     for (const [nsp, store] of this.#stores) {
       for (const pid of store.keepAllOf(number)) this.#answerWaiting(nsp, pid);
@@ -197,7 +197,7 @@ export class Hub {
     if (!nodes.delete(node)) return;
     for (const to of nodes.values()) this.#send(to, { type: "gone", nsp, node });
     if (nodes.size > 0) return;
-    // A namespace that was created for clients ends with its last adapter. Empty stores of such namespaces are deleted.
+    // A dynamic namespace is removed together with its last adapter. Empty stores of removed namespaces are deleted.
     this.#namespaces.delete(nsp);
     for (const [name, { sessionCount, packetCount }] of this.#stores) {
       if (sessionCount + packetCount === 0 && !this.#namespaces.has(name))

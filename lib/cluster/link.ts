@@ -28,7 +28,7 @@ export class Link {
   readonly #adapters = new Map<string, LinkedAdapter>();
   readonly #claims = new Map<number, (result: ClaimResult) => void>();
   #outgoing: ToHub[] = [];
-  /** Whether flush() will run at the end of this turn. */
+  /** Whether flush() will run at the end of the current turn of the event loop. */
   #flushing = false;
   #timer: NodeJS.Timeout | undefined;
   #requests = 0;
@@ -56,7 +56,10 @@ export class Link {
     this.post({ type: "part", nsp, node: adapter.node });
   }
 
-  /** Sends an item at the end of this turn. Items are sent in the order of the calls. */
+  /**
+   * Sends an item at the end of the current turn of the event loop. Items are sent in the order of
+   * the calls.
+   */
   post(item: ToHub): void {
     if (!this.#flushing) flushSoon(this);
     this.#flushing = true;
@@ -122,9 +125,9 @@ export class Link {
           this.#adapters.get(item.nsp)?.onReturned(item.pid);
           break;
         case "claimed":
-          // With this result, the client has received all packets for it up to this index. This includes packets that
-          // its previous worker has sent only to its own clients. None of those packets is for other clients of this
-          // process.
+          // After the client has received this result, it has all of its packets up to this index. Some of these
+          // packets were sent only to clients of the client's previous worker. They are not for other clients of this
+          // process, so the index is also valid for those clients.
           this.#index = item.index;
           this.#claims.get(item.request)?.(item.result);
           this.#claims.delete(item.request);

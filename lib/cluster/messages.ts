@@ -7,8 +7,8 @@
 //     connection, with its handle ──▶       ── connection ──▶ another worker
 //     leaving ──▶                           ◀── leave
 //
-// Items are the messages that the adapters of namespaces exchange through the hub. The items of one turn travel
-// together.
+// Items are the messages that the adapters of namespaces exchange through the hub. The items of one turn of the event
+// loop are sent together.
 
 import type { RecoveryLimits } from "../socketio/recovery-store.ts";
 import type { RequestHead } from "./forwarding.ts";

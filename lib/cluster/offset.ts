@@ -1,4 +1,5 @@
-// The offset of an event in a cluster: which packets a client has received.
+// The offset that is sent with each event in a cluster. It records which packets the client has
+// received.
 //
 //   "3.k2.1z"     in base 36
 //    │  │  └─ index: the client has received all packets that the primary has numbered up to this index

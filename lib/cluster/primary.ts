@@ -14,7 +14,7 @@ import { FIRST_DELAY, RestartDelay } from "./restart-delay.ts";
 /** The environment variable that identifies the processes that the primary has forked. */
 export const WORKER_VARIABLE = "BAREWIRE_WORKER";
 
-/** How long a new worker may take until it listens during a restart, in milliseconds. */
+/** How long a new worker may take to start listening during a restart, in milliseconds. */
 const START_TIMEOUT = 60_000;
 /** How long a worker may take to exit after `drainTimeout`, in milliseconds. */
 const EXIT_TIMEOUT = 5_000;
@@ -25,7 +25,7 @@ const REPORT_TIMEOUT = 1_000;
 export interface PrimaryOptions {
   /** The number of workers. */
   readonly workers: number;
-  /** How long a worker waits until its clients have received all data, in milliseconds. */
+  /** How long a stopping worker waits for its clients to receive all data, in milliseconds. */
   readonly drainTimeout: number;
   /** Called with each line of the log. */
   readonly log: (line: string) => void;
@@ -55,7 +55,10 @@ export class WorkerFailedError extends Error {
 interface Entry {
   readonly participant: Participant;
   readonly started: number;
-  /** When the worker started to listen. `undefined` if it does not listen yet. */
+  /**
+   * The time at which the worker started to listen, from performance.now(). `undefined` if it does
+   * not listen yet.
+   */
   listening: number | undefined;
   /** Resolves after the worker's process has ended. */
   readonly exited: Promise<void>;

@@ -1,5 +1,6 @@
-// What the primary stores of one namespace for clients that may reconnect. The store outlives every worker. In addition
-// to disconnected sessions, it contains the state of connected sockets, in case their worker ends unexpectedly.
+// Stores, in the primary, the data of one namespace for clients that may reconnect. The store outlives every worker. In
+// addition to disconnected sessions, it contains the state of connected sockets, in case their worker ends
+// unexpectedly.
 //
 //   connected ── its worker ends ──▶ stored ── claimed ──▶ connected to another worker
 //       └────── it disconnects ────────┘ └── expired ──▶ (deleted)
@@ -19,8 +20,8 @@ import { formatOffset, parseOffset } from "./offset.ts";
 const MESSAGE_OVERHEAD = 200;
 
 /**
- * A connected socket. Packets for the socket count towards the limit of its address, even after its session was
- * dropped.
+ * A connected socket. Packets for the socket count towards the limit of its client's address, even after the state of
+ * the socket was dropped.
  */
 class ConnectedSession extends Kept {
   readonly sid: string;

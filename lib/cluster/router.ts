@@ -69,7 +69,8 @@ export class Router implements SessionRouter {
     if (sid === undefined) return this.#forwardNew(incoming, this.#successors());
     const owner = this.#ownerOf(sid);
     if (owner === undefined) return false;
-    // If the owner cannot be reached, its sessions have ended with it.
+    // If the worker that has the session cannot be reached, the session has ended together with
+    // this worker.
     this.#forwarder.forward(incoming, owner.path, false, () => incoming.refuse("UNKNOWN_SID"));
     return true;
   }

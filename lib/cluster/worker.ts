@@ -34,7 +34,7 @@ const WELCOME_TIMEOUT = 10_000;
 
 /** A server whose sessions belong to a worker. */
 export interface MemberHost {
-  /** The engine, whose sessions are numbered and routed. */
+  /** The engine. The ids of its sessions contain the worker's number. */
   readonly engine: Engine;
   /** Sets the link between the server's adapters and the other processes. */
   useLink(link: Link): void;
@@ -42,7 +42,7 @@ export interface MemberHost {
 
 /** A server that runs in a worker. */
 export interface WorkerHost extends MemberHost {
-  /** The HTTP server, which the worker makes listen. */
+  /** The HTTP server, on which the worker calls listen(). */
   readonly httpServer: Server;
   /**
    * Disconnects all clients, after they have received all data or after `timeout` milliseconds.
@@ -60,7 +60,7 @@ export interface WorkerOptions {
   readonly host: string;
   /** The port to listen on. */
   readonly port: number;
-  /** How long the worker waits until its clients have received all data, in milliseconds. */
+  /** How long the stopping worker waits for its clients to receive all data, in milliseconds. */
   readonly drainTimeout: number;
   /** Called to end the process. */
   readonly exit: () => void;
@@ -101,8 +101,8 @@ export class ClusterMember {
     this.#engine = engine;
     this.#link = new Link(number, (items) => send({ source: SOURCE, type: "batch", items }));
     this.#router = new Router(number, secret, (to, head, bytes, socket) => {
-      // The HTTP server must not track the connection any longer. Otherwise it would ask the other process about it
-      // when it closes.
+      // The HTTP server must not track the connection any longer. Otherwise the HTTP server would ask the other process
+      // about this connection when the server closes.
       Reflect.set(socket, "server", null);
       send({ source: SOURCE, type: "connection", to, head, bytes }, socket);
     });
@@ -148,7 +148,7 @@ export class ClusterMember {
 
 type Welcome = FromPrimary & { readonly type: "welcome" };
 
-/** A worker that was started by runCluster(): it listens, serves, and exits when the primary says so. */
+/** A worker that was started by runCluster(): it listens, serves clients, and exits when the primary requests it. */
 export class ClusterWorker {
   /** Resolves after the worker has drained its clients. */
   readonly stopped: Promise<void>;
@@ -266,12 +266,18 @@ export class ClusterWorker {
   }
 }
 
-/** Reports that a worker which was not started by run() receives forwarded requests. */
+/**
+ * Reports to the primary that this worker, which run() has not started, receives forwarded
+ * requests.
+ */
 export function sendJoined(): void {
   send({ source: SOURCE, type: "joined", url: undefined, port: undefined });
 }
 
-/** Removes the directory of the sockets, in place of a primary that was killed. In this case all workers end. */
+/**
+ * Removes the directory of the Unix domain sockets if the primary was killed and could not remove it. In this case all
+ * workers end.
+ */
 function removeAfterPrimary(path: string): void {
   // If the worker has disconnected on purpose, the primary is still alive.
   const isLeaving = isPrimaryStalled || cluster.worker?.exitedAfterDisconnect === true;
@@ -281,7 +287,7 @@ function removeAfterPrimary(path: string): void {
 
 let isPrimaryStalled = false;
 const channel = new Channel<ToPrimary>(
-  // If the primary has ended, Node ends the worker.
+  // If the primary has ended, nothing is sent. Node then ends the worker.
   (message, socket, callback) =>
     process.connected ? process.send?.(message, socket, {}, callback) : callback(),
   () => {
