@@ -9,15 +9,15 @@ import { randomFillSync } from "node:crypto";
  */
 export function generateId(): string {
   if (randomOffset === RANDOM.length) randomOffset = 0;
-  // A call of randomFillSync() takes longer than filling the bytes for many ids.
+  // One call of randomFillSync() fills the bytes of 128 ids, because the call itself takes longer than the filling.
   if (randomOffset === 0) randomFillSync(RANDOM);
   randomOffset += ID_LENGTH;
   return RANDOM.toString("base64url", randomOffset - ID_LENGTH, randomOffset);
 }
 
 /**
- * Returns whether a room can be the room of a socket's id. Such a room is a generated id. For clients of Socket.IO 1
- * and 2, the id follows the namespace and "#".
+ * Returns whether the name of a room has the form of a socket's id, which is the name of the socket's own room. The id
+ * is a generated id. For clients of Socket.IO 1 and 2, the namespace and "#" precede the generated id.
  */
 export function mayBeSocketId(room: unknown): boolean {
   return typeof room === "string" && /(?:^|#)[\w-]{20}$/.test(room);

@@ -62,7 +62,8 @@ export interface RunningWorkers extends Running {
    * Replaces the workers one by one. Each new worker listens before the clients of an old worker are asked to
    * reconnect. No connection is refused during a restart. The signal SIGUSR2 has the same effect.
    *
-   * @returns a promise. In the primary the promise resolves after all workers were replaced
+   * @returns a promise. In the primary, the promise resolves after all workers were replaced. In a worker, the promise
+   * resolves at once
    * @throws WorkerFailedError (rejects) if a new worker does not start to listen. The remaining old workers keep
    * running
    */

@@ -1,4 +1,4 @@
-// Calls a function of the program that decides about a client by a callback.
+// Calls a function of the program that uses this library, such as `allowRequest`. The function answers through a callback.
 
 import { once } from "../events/once.ts";
 

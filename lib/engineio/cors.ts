@@ -99,7 +99,7 @@ const CORS_OPTIONS: OptionTable<CorsOptions> = {
 };
 
 /**
- * Checks the options of the program or of its delegate.
+ * Checks CORS options that the program has set, or that its delegate function has returned.
  *
  * @throws ArgumentTypeError or ArgumentRangeError if an option is invalid or unknown
  */

@@ -90,11 +90,14 @@ export interface EngineOptions extends OriginOptions, ConnectionBoundOptions {
   readonly allowUpgrades?: boolean;
   /** Accept clients of Socket.IO 1.x and 2.x, which use revision 3 of Engine.IO. Default: `false`. */
   readonly allowEIO3?: boolean;
-  /** Accept permessage-deflate (RFC 7692) on WebSockets, with the default options or with these. Default: `false`. */
+  /**
+   * Accept permessage-deflate (RFC 7692) on WebSockets. `true` uses the default options, and an object sets options. Default:
+   * `false`.
+   */
   readonly perMessageDeflate?: boolean | DeflateOptions;
-  /** Compress polling responses of at least 1,024 bytes, or with these options. Default: `true`. */
+  /** Compress polling responses. `true` compresses those of at least 1,024 bytes, and an object sets options. Default: `true`. */
   readonly httpCompression?: boolean | CompressionOptions;
-  /** Set a cookie with the session id, with the default options or with these. Default: `false`. */
+  /** Set a cookie with the session id. `true` uses the default options, and an object sets options. Default: `false`. */
   readonly cookie?: boolean | CookieOptions;
   /**
    * A logger for connections, refusals and failures, such as `console`. For each reason, `warn` is called at most 10 times a
@@ -149,7 +152,7 @@ const COMPRESSION_OPTIONS: OptionTable<CompressionOptions, "rejectGarbageAfterEn
   threshold: limit,
 };
 
-// Clients start one timer for the sum of pingInterval and pingTimeout.
+// Clients start one timer for the sum of pingInterval and pingTimeout. The delay of a timer is limited to 31 bits.
 const MAX_HEARTBEAT = 0x3fffffff;
 const heartbeat: Check = (value, name) => {
   positiveMilliseconds(value, name);

@@ -27,7 +27,7 @@ export const BACKPRESSURE_POLICIES: readonly BackpressurePolicy[] = [
 
 interface Entry {
   readonly message: Outgoing;
-  /** The number of the entry. Both rows share the numbers, which define the order of their entries. */
+  /** The position of the entry in the queue, whose entries are stored in two rows. */
   readonly place: number;
   next: Entry | undefined;
 }
@@ -62,7 +62,7 @@ export class WaitingMessages {
   readonly #policy: BackpressurePolicy;
   readonly #kept = new Row();
   #keptLength = 0;
-  // A separate row, so that the oldest droppable message is found at once.
+  // Messages that may be dropped have a separate row, so that the oldest of them is found at once.
   readonly #droppable = new Row();
   #places = 0;
 
