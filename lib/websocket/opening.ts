@@ -38,7 +38,7 @@ export interface OpeningOptions {
   readonly request: RequestOptions;
 }
 
-/** Receives the result of an opening handshake: one call of one of the methods. */
+/** Receives the result of an opening handshake. One of the two methods is called, once. */
 export interface OpeningSink {
   /**
    * The handshake has succeeded.

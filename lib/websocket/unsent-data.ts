@@ -1,4 +1,4 @@
-// The count behind `bufferedAmount` of a client. WHATWG WebSockets: "the number of bytes of application data (UTF-8 text and
+// Counts the bytes for `bufferedAmount` of a client. WHATWG WebSockets: "the number of bytes of application data (UTF-8 text and
 // binary data) that have been queued using send() but not yet been transmitted".
 
 /** Counts the bytes of messages, without frame headers, that were not yet passed to the operating system. */
