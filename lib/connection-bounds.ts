@@ -91,7 +91,7 @@ export class ConnectionBounds {
       const retryAfter = Math.ceil((1 - this.#tokens) / maxHandshakesPerSecond);
       return this.#noPlace("maxHandshakesPerSecond", retryAfter);
     }
-    // This check is the last one, so that only clients that pass the other checks take tokens.
+    // The rate was checked last, so that only clients that have passed the other checks take a token.
     this.#tokens--;
     this.#count++;
     if (maxConnectionsPerAddress !== Number.POSITIVE_INFINITY) this.#counts.set(group, ofGroup + 1);

@@ -9,7 +9,7 @@ export class Deadlines<Item> {
   readonly #delay: number;
   readonly #slack: number;
   readonly #onExpire: (item: Item) => void;
-  // When the wait of each item ends. The entries are in the order of their ends, because all waits have the same length.
+  // The time at which the wait of each item ends. The entries are sorted by this time, because all waits are equally long.
   readonly #ends = new Map<Item, number>();
   #timer: NodeJS.Timeout | undefined;
   #due = 0;
@@ -75,7 +75,7 @@ export class Deadlines<Item> {
         this.#onExpire(item);
       }
     } finally {
-      // Also runs if a callback has thrown: the error is not caught here, and the other items still expire.
+      // This code also runs if a callback has thrown, so that the other items still expire. The error is not caught here.
       this.#stop();
       const [next] = this.#ends.values();
       if (next !== undefined) this.#timer = this.#startTimer(next - performance.now());

@@ -1,5 +1,5 @@
-// The ids of sessions and sockets, and the secret ids with which clients recover their sessions. All of them are random
-// and cannot be guessed.
+// Generates the ids of sessions and sockets, and the secret ids with which clients recover their sessions. All ids are
+// random and cannot be guessed.
 
 import { randomFillSync } from "node:crypto";
 
@@ -16,8 +16,8 @@ export function generateId(): string {
 }
 
 /**
- * Returns whether the name of a room has the form of a socket's id, which is the name of the socket's own room. The id
- * is a generated id. For clients of Socket.IO 1 and 2, the namespace and "#" precede the generated id.
+ * Returns whether the name of a room has the form of a socket's id: a generated id or, for clients of Socket.IO 1 and 2,
+ * the namespace, "#" and a generated id. Each socket is in the room with its id.
  */
 export function mayBeSocketId(room: unknown): boolean {
   return typeof room === "string" && /(?:^|#)[\w-]{20}$/.test(room);

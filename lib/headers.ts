@@ -35,7 +35,7 @@ function joinVary(before: string, added: string): string {
 /** Fields that the server sets in a 101 response itself, or that a 101 response must not have. */
 const OF_THE_101 = /^(?:connection|upgrade|content-length|transfer-encoding|sec-websocket-.*)$/;
 
-// RFC 9112 §5: a line break would start another field.
+// RFC 9112 §5: a line break in a value would start another field.
 const FIELD_VALUE = /^[\t\x20-\x7e\x80-\uffff]*$/;
 
 /** Returns whether a text is a valid value of a header field. */

@@ -1,4 +1,4 @@
-// The target of an HTTP request. RFC 9112 §3.2.
+// Parses the target of an HTTP request. RFC 9112 §3.2.
 
 /**
  * Returns the path and query of a request target.

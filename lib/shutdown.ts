@@ -47,7 +47,8 @@ export async function shutDown(server: ClosingServer, timeout: number): Promise<
       resolve(undefined);
       return;
     }
-    // A client may send its request slowly, never answer the close frame, or wait for a function of the user.
+    // A client may send its request slowly, never answer the close frame, or wait for a function of the user. So all
+    // remaining connections are destroyed at the deadline.
     const cutOff = setTimeout(
       () => {
         engine?.cutOff();

@@ -11,7 +11,8 @@ export function askProgram<Answer>(
   done: (error: unknown, value: Answer | undefined) => void,
 ): void {
   const decide = once(done);
-  const failed = (error: unknown): unknown => error || new Error("the function has failed");
+  const failed = (error: unknown): unknown =>
+    error || new Error("the function has thrown or rejected without an error");
   // `done` is called outside the `try`. Otherwise an error of `done` would be handled as an error of `ask`.
   let asking = true;
   let given: [error: unknown, value: Answer | undefined] | undefined;

@@ -18,7 +18,7 @@ export interface EngineHandler {
 
 /** The options that attach an engine to an HTTP server. */
 export interface AttachOptions {
-  /** The prefix of the paths that are handled. Other requests are left to the HTTP server. Default: "/socket.io". */
+  /** The prefix of the paths that the engine handles. The server's other listeners handle other paths. Default: "/socket.io". */
   readonly path?: string;
   /** Add "/" to the end of `path`, unless the path already ends with "/". Default: `true`. */
   readonly addTrailingSlash?: boolean;

@@ -18,7 +18,7 @@ const DEFAULT_THRESHOLD = 1024;
  * Ends `response` with `headers` and `body`. Compresses the body if `options` is set, the body is at least as long as the
  * threshold, and the client accepts gzip or deflate.
  *
- * @returns the bytes of the uncompressed body
+ * @returns the length of the uncompressed body, in bytes
  */
 export function sendCompressed(
   response: ServerResponse,

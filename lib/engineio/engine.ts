@@ -63,11 +63,11 @@ export interface EngineSink {
   onSession(session: Session): SessionSink;
 }
 
-/** Passes requests on to the processes that have their sessions. */
+/** Forwards requests to the processes that have their sessions. */
 export interface SessionRouter {
-  /** Passes a request on. Returns `false` if the request is for this process. */
+  /** Forwards a request to another process. Returns `false` if the request is for this process. */
   forwardRequest(incoming: PollingRequest): boolean;
-  /** Passes an upgrade request on. Returns `false` if the upgrade request is for this process. */
+  /** Forwards an upgrade request to another process. Returns `false` if the upgrade request is for this process. */
   forwardUpgrade(incoming: UpgradeRequest): boolean;
 }
 
@@ -223,7 +223,7 @@ export class Engine extends NodeEmitter<EngineEvents> {
     return this.monitor.stats(this.sessions.values());
   }
 
-  /** Counts and logs a failure in the server itself. @internal */
+  /** Counts and logs a failure of the server itself. @internal */
   onError(error: Error): void {
     this.monitor.onError(error);
   }

@@ -37,7 +37,7 @@ export interface EngineStats {
     /** Sent packets. */
     readonly sent: number;
   };
-  /** Bytes of the connections. */
+  /** Received, sent and waiting bytes. */
   readonly bytes: {
     /** Received bytes: all bytes of WebSocket connections, including headers, and the bodies of polling requests. */
     readonly received: number;
@@ -233,7 +233,7 @@ export class Monitor {
     if (rule === "TOO_MANY_ATTACHMENTS") this.#bounds.add("maxAttachments");
     if (debugEngine.enabled) debugEngine("%s breaks a rule: %s", id, message);
     const details = { id, address, rule, message };
-    this.#log.warn("a client has broken the protocol", rule, () => details);
+    this.#log.warn("a client has violated the protocol", rule, () => details);
   }
 
   /**
@@ -252,7 +252,7 @@ export class Monitor {
     if (!isNew) return;
     if (BOUND.hasSubscribers) BOUND.publish({ id, address, bound, message });
     const details = { id, address, bound, message };
-    this.#log.warn("a client has reached a bound", bound, () => details);
+    this.#log.warn("a client has reached a limit", bound, () => details);
   }
 
   /**

@@ -56,7 +56,7 @@ export type AllowRequest = (
 export interface EngineOptions extends OriginOptions, ConnectionBoundOptions {
   /** How long to wait after a pong before the next ping is sent, in milliseconds. Default: 25,000. */
   readonly pingInterval?: number;
-  /** How long a client may take to answer a ping, in milliseconds. Then the session ends. Default: 20,000. */
+  /** How long a client may take to answer a ping, in milliseconds. After this time the session ends. Default: 20,000. */
   readonly pingTimeout?: number;
   /** How long the upgrade from polling to WebSocket may take, in milliseconds. Default: 10,000. */
   readonly upgradeTimeout?: number;
@@ -67,7 +67,7 @@ export interface EngineOptions extends OriginOptions, ConnectionBoundOptions {
   readonly maxHttpBufferSize?: number;
   /**
    * How many bytes may wait in this process for a client that reads too slowly. When more bytes would wait, `backpressurePolicy`
-   * decides. Default: 16 MiB.
+   * decides what happens. Default: 16 MiB.
    */
   readonly maxBackpressure?: number;
   /**

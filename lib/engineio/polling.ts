@@ -159,7 +159,7 @@ export class PollingTransport implements RequestTransport {
   discard(): void {
     this.#sink = undefined;
     this.#post?.destroy();
-    // Otherwise close() of the HTTP server would wait for the connection, which HTTP keeps alive.
+    // The connection is not kept alive. Otherwise close() of the HTTP server would wait for it.
     this.#poll?.setHeader("Connection", "close");
     this.#end(this.#answering ? undefined : CLOSE_PACKET);
   }

@@ -1,5 +1,5 @@
 // The Engine.IO session of one client, over polling or WebSocket: its state, its queue and its heartbeat. Engine.IO "Handshake" to
-// "Upgrade". protocol/engineio/session.ts has the states.
+// "Upgrade". protocol/engineio/session.ts defines the states.
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 
@@ -163,9 +163,9 @@ export class Session
 {
   /** The id of the session, which the protocol calls "sid". */
   readonly id: string;
-  /** The IP address of the TCP connection that opened the session: of the client, or of a proxy. */
+  /** The IP address of the peer that opened the session: the client, or a proxy. */
   readonly remoteAddress: string;
-  /** The IP address of the client, also behind a proxy of `trustedProxies`. */
+  /** The IP address of the client, even if the client connects through a proxy in `trustedProxies`. */
   readonly clientAddress: string;
   /** The network by which clients are counted: the IP address, or the first 64 bits of an IPv6 address. @internal */
   readonly addressGroup: string;
@@ -200,7 +200,7 @@ export class Session
     this.clientAddress = clientAddress;
     this.addressGroup = addressGroup(clientAddress);
     this.currentTransport = transport;
-    // A session in memory is never upgraded, like a session that was opened over WebSocket.
+    // A session over the memory transport is never upgraded, so its state is the same as over WebSocket.
     this.sessionState = transport.name === "polling" ? "polling" : "websocket";
     this.host = host;
   }

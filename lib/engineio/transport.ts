@@ -20,12 +20,13 @@ interface AnyTransport {
   /** Sends packets. Must only be called while `writable` is `true`. @internal */
   send(message: Outgoing): void;
   /**
-   * Ends the transport as soon as the client can be informed. Then calls onLost() with "forced close".
+   * Informs the client that the session ends, as soon as a packet can be sent, and ends the transport. Then calls onLost() with
+   * "forced close".
    *
    * @internal
    */
   close(): void;
-  /** Ends the transport at once. Informs the client if this is possible now. Does not call onLost(). @internal */
+  /** Ends the transport at once. Informs the client only if a packet can be sent now. Does not call onLost(). @internal */
   discard(): void;
   /** Ends the transport at once, after the client has ended its side. Does not call onLost(). @internal */
   release(): void;
@@ -57,7 +58,7 @@ export interface TransportSink {
   /**
    * The transport has ended.
    *
-   * @param detail the exact cause, for listeners of "disconnect"
+   * @param detail the error that has ended the transport, if there was one
    */
   onLost(reason: CloseReason, detail?: Error): void;
 }

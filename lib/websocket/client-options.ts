@@ -50,8 +50,8 @@ export interface WebSocketOptions extends RequestOptions {
   /** How long the opening handshake may take, including redirections, in milliseconds. Default: 30,000. */
   readonly handshakeTimeout?: number;
   /**
-   * Largest message that is accepted, in bytes, also after inflating. A larger message fails the connection with 1009.
-   * Default: 100 MiB.
+   * Largest message that is accepted, in bytes. The limit also applies to an inflated message. A larger message fails the
+   * connection with 1009. Default: 100 MiB.
    */
   readonly maxPayload?: number;
   /** Offer permessage-deflate (RFC 7692). `true` uses the default options, and an object sets options. Default: `true`. */

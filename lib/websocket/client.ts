@@ -254,7 +254,7 @@ export class WebSocket extends EventTarget implements StreamSource {
     const { code: said, reason: text } = checkClose(code, reason);
     if (this.#state === CONNECTING) {
       this.#opening.abort();
-      this.#fail(new Error("closed before it was open"));
+      this.#fail(new Error("the WebSocket was closed before it was open"));
     } else if (this.#state === OPEN) {
       this.#state = CLOSING;
       this.#connection?.close(said, text);

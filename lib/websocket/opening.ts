@@ -29,7 +29,7 @@ export interface OpeningOptions {
   readonly protocols: readonly string[];
   /** The offer of permessage-deflate. `undefined`: permessage-deflate is not offered. */
   readonly deflate: DeflatePreferences | undefined;
-  /** How long the handshake may take, redirections included, in milliseconds. */
+  /** How long the handshake may take, including redirections, in milliseconds. */
   readonly handshakeTimeout: number;
   readonly followRedirects: boolean;
   /** Additional header fields of the request. */

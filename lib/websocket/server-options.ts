@@ -63,8 +63,8 @@ export interface WebSocketServerOptions extends ConnectionBoundOptions {
    */
   readonly path?: string;
   /**
-   * Largest message that is accepted, in bytes, also after inflating. A larger message fails the connection with 1009.
-   * Default: 1 MiB.
+   * Largest message that is accepted, in bytes. The limit also applies to an inflated message. A larger message fails the
+   * connection with 1009. Default: 1 MiB.
    */
   readonly maxPayload?: number;
   /**

@@ -3,7 +3,7 @@
 
 /** Counts the bytes of messages, without frame headers, that were not yet passed to the operating system. */
 export class UnsentData {
-  /** The count. Does not change after the end of the connection. */
+  /** The number of bytes. Not reset when the connection ends. */
   bytes = 0;
   // The part of the count that was written to the connection since the last flush.
   #written = 0;

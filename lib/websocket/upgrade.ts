@@ -1,4 +1,4 @@
-// Answers an HTTP upgrade request, with a Connection or an HTTP error. RFC 6455 §4.2.2.
+// Accepts an HTTP upgrade request and creates a Connection, or answers the request with an HTTP error. RFC 6455 §4.2.2.
 
 import { type IncomingMessage, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
@@ -28,7 +28,7 @@ export interface DeflateOptions extends DeflatePreferences {
 
 /** The options of a WebSocket connection of a server. */
 export interface UpgradeOptions {
-  /** Largest message that is accepted, in bytes, also after inflating. */
+  /** Largest message that is accepted, in bytes. The limit also applies to an inflated message. */
   readonly maxPayload: number;
   /** The options of permessage-deflate. Default: none, and permessage-deflate is declined. */
   readonly deflate?: DeflateOptions | undefined;
