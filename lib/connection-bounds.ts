@@ -1,9 +1,9 @@
 // Limits how many clients may connect: at the same time, from one address, and per second.
 //
 // A new client takes a place before the user's functions, such as `allowRequest`, are called. The client keeps the
-// place until its session or connection ends, or until the client is refused. A handshake can fail for several reasons
-// at once: the client disconnects, and a function of the user throws. Therefore a place is an object whose release() can
-// be called several times. Only the first call frees the place.
+// place until its session or connection ends, or until the client is refused. A handshake can fail for two reasons at
+// once, for example if the client disconnects and a function of the user throws. Therefore a place is an object whose
+// release() can be called several times. Only the first call frees the place.
 
 import type { EventEmitter } from "node:events";
 

@@ -39,7 +39,7 @@ const adapter = createRedisAdapter(createClient({ url: REDIS_URL }), {
   onError: (error) => console.error(`node ${NODE}: ${error.message}`),
 });
 const io = new Server<ClientEvents, ServerEvents, BetweenNodes>(http, { adapter });
-// Only the node that created a session can serve it. The load balancer reads the number of this node from the id.
+// Only the node that created a session can serve it. The load balancer reads the node's number from the session id.
 io.engine.generateId = () => `${NODE}-${randomUUID()}`;
 // `onError` has printed the error. A program may also start without Redis, and join the other nodes later.
 await adapter.ready.catch(() => process.exit(1));

@@ -99,7 +99,7 @@ const CORS_OPTIONS: OptionTable<CorsOptions> = {
 };
 
 /**
- * Checks CORS options that the program has set, or that its delegate function has returned.
+ * Checks CORS options that the program has set, or that its CorsDelegate has passed to the callback.
  *
  * @throws ArgumentTypeError or ArgumentRangeError if an option is invalid or unknown
  */

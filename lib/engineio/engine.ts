@@ -338,7 +338,7 @@ export class Engine extends NodeEmitter<EngineEvents> {
   /**
    * Opens a session over a transport that is not based on HTTP.
    *
-   * @param start called with the session. Must set the session as the sink of the transport
+   * @param start called with the session. The function must set the session as the sink of the transport
    * @returns the session. Rejects with the message of the refusal if the client is refused
    * @internal
    */

@@ -101,7 +101,7 @@ function onData(this: ConnectedSocket, chunk: Bytes): void {
   this[CONNECTION]?.receive(chunk);
 }
 
-/** Handles a TCP FIN. A WebSocket is never half-open, so this end closes the connection as well (RFC 6455 §7.1.4). */
+/** Handles a TCP FIN from the peer. This end then ends its side of the TCP connection, too (RFC 6455 §7.1.4). */
 function onEnd(this: ConnectedSocket): void {
   this[CONNECTION]?.end();
 }
