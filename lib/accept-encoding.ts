@@ -1,4 +1,4 @@
-// The Accept-Encoding field of a request. RFC 9110 §12.5.3.
+// Chooses the compression of a response by the Accept-Encoding field of the request. RFC 9110 §12.5.3.
 
 /** A weight: a number from 0 to 1 with at most three decimals. RFC 9110 §12.4.2. */
 const QVALUE = /^(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)$/;

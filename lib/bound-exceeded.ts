@@ -1,4 +1,4 @@
-// The error of a client that exceeds one of the server's limits. docs/limits.md lists the limits.
+// The error class for a client that exceeds one of the server's limits. docs/limits.md lists the limits.
 
 /** Thrown or reported when a client exceeds one of the server's limits. The session of the client ends. */
 export class BoundExceededError extends Error {

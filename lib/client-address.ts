@@ -1,4 +1,5 @@
-// The address of a request's client: the address of the connection's peer, or the address that a trusted proxy reports.
+// Determines the address of a request's client: the address of the connection's peer, or the address that a trusted
+// proxy reports.
 //
 //   client 203.0.113.7 ──▶ proxy 10.0.0.2 ──▶ proxy 10.0.0.1 ──▶ this server
 //
@@ -13,10 +14,10 @@ import { isIP } from "node:net";
 /**
  * Returns the IP address of a request's client.
  *
- * If the peer of the connection is trusted, this is the rightmost untrusted address in X-Forwarded-For, or, if the
- * request has no X-Forwarded-For, in Forwarded (RFC 7239 §5.2). If all addresses are trusted, this is the leftmost one.
- * The function returns the address of the peer if the request has neither header, or if the header has an invalid IP
- * address at this position.
+ * If the peer of the connection is a trusted proxy, the function reads X-Forwarded-For or, if the request has no
+ * X-Forwarded-For, Forwarded (RFC 7239 §5.2). It reads the addresses in the header from right to left, and returns the
+ * first untrusted address. If all addresses are trusted, the function returns the leftmost address. If the function
+ * reads an invalid address, or the request has neither header, it returns the address of the peer.
  *
  * @param isTrusted returns whether an address is the address of a trusted proxy
  * @returns the address. An IPv4-mapped IPv6 address ("::ffff:192.0.2.1") is returned as IPv4. "" if the peer has no
@@ -28,7 +29,8 @@ export function clientAddress(
 ): string {
   const { remoteAddress, destroyed } = socket;
   const peer = withoutMapping(remoteAddress ?? "");
-  // After a connection has ended, Node no longer has its remote address.
+  // Node no longer knows the remote address of a connection that has ended. isTrusted() must not be called then, because
+  // it may treat a missing address as a Unix domain socket of this machine.
   if ((remoteAddress === undefined && destroyed) || !isTrusted(remoteAddress)) return peer;
   let client = peer;
   for (const address of forwardedAddresses(headers).reverse()) {
@@ -40,9 +42,8 @@ export function clientAddress(
 }
 
 /**
- * Returns the key by which clients are counted. For an IPv4 address this is the address. For an IPv6 address this is
- * the /64 network, because a network has at least 2^64 addresses and each of its machines can use all of them
- * (RFC 4291 §2.5.4).
+ * Returns the key by which clients are counted: an IPv4 address itself, or the /64 network of an IPv6 address. One
+ * machine can use all 2^64 addresses of its network (RFC 4291 §2.5.4), so these addresses count as one.
  */
 export function addressGroup(address: string): string {
   if (isIP(address) !== 6) return address;

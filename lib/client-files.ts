@@ -76,13 +76,13 @@ function nameIn(url: string, prefix: string): string | undefined {
   return path.startsWith(prefix) ? path.slice(prefix.length) : undefined;
 }
 
-/** Returns `undefined` if the file cannot be found or read, so that a request never ends the process. */
+/** Loads a script file. Returns `undefined` and does not throw if the file cannot be read. */
 function load(name: string): File | undefined {
   let body: Buffer | undefined;
   try {
     body = read(name);
   } catch {
-    // A CommonJS bundle has no `import.meta.url`, and files of the package can be missing.
+    // The file is missing: the client is not built, and socket.io-client is not installed.
   }
   if (body === undefined) return undefined;
   const hash = createHash("sha256").update(body).digest("base64url").slice(0, 20);
@@ -129,7 +129,7 @@ function later(make: () => Buffer): () => Buffer {
   };
 }
 
-/** RFC 9110 §13.1.2: If-None-Match is a list, and uses the weak comparison. */
+/** Returns whether the page already has the file with this ETag. RFC 9110 §13.1.2: weak ETags (`W/`) match, too. */
 function knows(ifNoneMatch: string | undefined, etag: string): boolean {
   if (ifNoneMatch === undefined) return false;
   const known = ifNoneMatch.split(",").map((each) => each.trim().replace(/^W\//, ""));

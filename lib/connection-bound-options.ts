@@ -1,4 +1,4 @@
-// The checks of the options of ConnectionBounds, for each server that has these options.
+// Checks the options that limit the number of clients, for Engine and WebSocketServer.
 
 import type { ConnectionBoundOptions } from "./connection-bounds.ts";
 import { limit, number, type OptionTable } from "./events/options.ts";

@@ -1,8 +1,9 @@
 // Limits how many clients may connect: at the same time, from one address, and per second.
 //
-// A client has a place from before the user's functions decide about the client until its session or connection has
-// ended, or until the client is refused. A peer or a function of the user can interrupt the handshake at any time.
-// Therefore a place is an object, and release() can be called several times but returns the place only once.
+// A new client takes a place before the user's functions, such as `allowRequest`, are called. The client keeps the
+// place until its session or connection ends, or until the client is refused. A handshake can fail for two reasons at
+// once, for example if the client disconnects and a function of the user throws. Therefore a place is an object whose
+// release() can be called several times. Only the first call frees the place.
 
 import type { EventEmitter } from "node:events";
 
@@ -30,7 +31,7 @@ export interface ConnectionBoundOptions {
 
 export type ConnectionBound = keyof ConnectionBoundOptions;
 
-/** Why a client is refused. */
+/** The limit that a new client would exceed. */
 export interface NoPlace {
   /** The name of the option that sets the limit. */
   readonly bound: ConnectionBound;
@@ -39,7 +40,7 @@ export interface NoPlace {
   readonly retryAfter: number;
 }
 
-/** The server cannot know when a connected client will disconnect. */
+/** The default of `retryAfter`, in seconds: the server cannot know when a connected client will disconnect. */
 const RETRY_AFTER = 5;
 
 /** Counts the clients of a server, and refuses clients beyond the limits. */
@@ -47,7 +48,7 @@ export class ConnectionBounds {
   readonly #limits: Readonly<Record<ConnectionBound, number>>;
   #count = 0;
   readonly #counts = new Map<string, number>();
-  // A token bucket: each new client takes a token, and tokens are added over time.
+  // A token bucket: each new client takes one token, and `maxHandshakesPerSecond` tokens are added per second.
   #tokens: number;
   #refilled = performance.now();
 
@@ -90,7 +91,7 @@ export class ConnectionBounds {
       const retryAfter = Math.ceil((1 - this.#tokens) / maxHandshakesPerSecond);
       return this.#noPlace("maxHandshakesPerSecond", retryAfter);
     }
-    // This check is the last one, so that only clients that pass the other checks take tokens.
+    // The rate was checked last, so that only clients that have passed the other checks take a token.
     this.#tokens--;
     this.#count++;
     if (maxConnectionsPerAddress !== Number.POSITIVE_INFINITY) this.#counts.set(group, ofGroup + 1);
@@ -143,14 +144,14 @@ export class Place {
     this.#group = group;
   }
 
-  /** Whether the place was neither released nor passed to a session. */
+  /** Whether the client still has the place: the place was neither released nor passed to a session. */
   get held(): boolean {
     return this.#held;
   }
 
   /**
-   * Releases the place when `connection` closes. The user's functions, such as `allowRequest`, may still be deciding then,
-   * and it is possible that they never decide.
+   * Releases the place when `connection` closes. At that time a function of the user, such as `allowRequest`, may still be
+   * running, and may never call back.
    */
   releaseOnClose(connection: EventEmitter): void {
     this.#connection = connection;

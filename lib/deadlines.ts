@@ -1,5 +1,5 @@
-// Many waits of equal length that share one timer. The oldest wait always ends first, so adding and deleting takes the
-// same time however many items wait.
+// Runs many timeouts of equal length with one timer. The oldest timeout always ends first, so adding or deleting an
+// item takes constant time.
 
 /** How many milliseconds late a timer may fire before the event loop counts as blocked. */
 const LATE = 2;
@@ -9,7 +9,7 @@ export class Deadlines<Item> {
   readonly #delay: number;
   readonly #slack: number;
   readonly #onExpire: (item: Item) => void;
-  // Sorted by end, because all waits have the same length.
+  // The time at which the wait of each item ends. The entries are sorted by this time, because all waits are equally long.
   readonly #ends = new Map<Item, number>();
   #timer: NodeJS.Timeout | undefined;
   #due = 0;
@@ -18,7 +18,8 @@ export class Deadlines<Item> {
   /**
    * @param delay how long each item waits, in milliseconds
    * @param onExpire called with each item whose wait has ended
-   * @param slack how many milliseconds early an item may expire, together with the items before it
+   * @param slack how many milliseconds early an item may expire, so that it expires together with earlier items.
+   * Default: 0
    */
   constructor(delay: number, onExpire: (item: Item) => void, slack = 0) {
     this.#delay = delay;
@@ -39,7 +40,7 @@ export class Deadlines<Item> {
   /** Starts the wait of `item`. Restarts the wait if `item` is already waiting. */
   add(item: Item): void {
     this.#ends.delete(item);
-    // An integer needs no allocation, and timers only count whole milliseconds.
+    // The end is rounded to an integer, which takes less memory in V8. Timers only count whole milliseconds anyway.
     this.#ends.set(item, Math.ceil(performance.now() + this.#delay));
     this.#timer ??= this.#startTimer(this.#delay);
   }
@@ -58,8 +59,9 @@ export class Deadlines<Item> {
       this.#expire();
       return;
     }
-    // The event loop was blocked. Data that clients have sent in the meantime is still in the sockets' buffers, and is
-    // read before an item expires. An immediate without a reference would wait for the next event, however late.
+    // The event loop was blocked. Data that clients have sent in the meantime is still in the sockets' buffers. The event
+    // loop reads this data before it calls the immediate. unref() is not called on the immediate: it would then only run
+    // after the next event, however late that is.
     this.#immediate = setImmediate(() => this.#expire());
   };
 
@@ -73,7 +75,7 @@ export class Deadlines<Item> {
         this.#onExpire(item);
       }
     } finally {
-      // Also runs if a callback has thrown: the error is not caught here, and the other items still expire.
+      // This code also runs if a callback has thrown, so that the other items still expire. The error is not caught here.
       this.#stop();
       const [next] = this.#ends.values();
       if (next !== undefined) this.#timer = this.#startTimer(next - performance.now());

@@ -1,5 +1,5 @@
-// Writes once per turn of the event loop: everything that is written to a connection within one turn is sent in one
-// piece. All connections with data to send share one callback.
+// Combines writes: all data that is written to a connection within one iteration of the event loop is passed to its
+// socket in one write. All connections with data to send share one callback.
 
 /** An object that buffers what is written to it until flush() is called. */
 export interface Flushable {
@@ -8,16 +8,19 @@ export interface Flushable {
 
 let waiting: Flushable[] = [];
 
-/** Calls flush() of `flushable` at the end of the turn, after the callbacks for all data that was received in this turn. */
+/**
+ * Calls `flushable.flush()` at the end of this iteration of the event loop, after the callbacks for all data that was
+ * received in this iteration.
+ */
 export function flushSoon(flushable: Flushable): void {
-  // process.nextTick() would run at the end of each callback. If several clients of a room send events in the same
-  // turn, it would cause one write per event and member of the room instead of one write per member (bench/redis.ts).
+  // process.nextTick() would run after each callback. If several clients of a room send events in the same iteration, this
+  // would cause one write per event and member of the room, instead of one write per member (bench/redis.ts).
   if (waiting.length === 0) setImmediate(flushAll);
   waiting.push(flushable);
 }
 
 function flushAll(): void {
-  // flush() can cause writes to other connections.
+  // A call of flush() can cause writes to other connections, which are then flushed as well.
   while (waiting.length > 0) {
     const all = waiting;
     waiting = [];
@@ -28,7 +31,7 @@ function flushAll(): void {
         flushed++;
       }
     } finally {
-      // A call of flush() has thrown. The error is not caught here, and the other connections are still flushed.
+      // If flush() of a connection has thrown, the other connections are still flushed. The error is not caught here.
       if (flushed < all.length) {
         waiting = [...all.slice(flushed + 1), ...waiting];
         if (waiting.length > 0) setImmediate(flushAll);

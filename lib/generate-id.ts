@@ -1,5 +1,5 @@
-// The ids of sessions and sockets, and the secret ids with which clients recover their sessions. All of them are random
-// and cannot be guessed.
+// Generates the ids of sessions and sockets, and the secret ids with which clients recover their sessions. All ids are
+// random and cannot be guessed.
 
 import { randomFillSync } from "node:crypto";
 
@@ -9,15 +9,15 @@ import { randomFillSync } from "node:crypto";
  */
 export function generateId(): string {
   if (randomOffset === RANDOM.length) randomOffset = 0;
-  // A call of randomFillSync() takes longer than filling the bytes for many ids.
+  // One call of randomFillSync() fills the bytes of 128 ids, because the call itself takes longer than the filling.
   if (randomOffset === 0) randomFillSync(RANDOM);
   randomOffset += ID_LENGTH;
   return RANDOM.toString("base64url", randomOffset - ID_LENGTH, randomOffset);
 }
 
 /**
- * Returns whether a room can be the room of a socket's id. Such a room is a generated id. For clients of Socket.IO 1
- * and 2, the id follows the namespace and "#".
+ * Returns whether the name of a room has the form of a socket's id: a generated id or, for clients of Socket.IO 1 and 2,
+ * the namespace, "#" and a generated id. Each socket is in the room with its id.
  */
 export function mayBeSocketId(room: unknown): boolean {
   return typeof room === "string" && /(?:^|#)[\w-]{20}$/.test(room);

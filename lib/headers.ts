@@ -1,5 +1,5 @@
-// Header fields of a response that several functions set. All Set-Cookie and Vary fields are kept. For other fields,
-// the last value is kept.
+// Sets header fields of a response that several functions may set. All values of Set-Cookie and Vary are kept. Of every
+// other field, only the last value is kept.
 
 import { validateHeaderName } from "node:http";
 
@@ -12,9 +12,9 @@ export interface HeaderFields {
 }
 
 /**
- * Sets a header field. A further Set-Cookie or Vary is added to the existing ones.
+ * Sets a header field. If the field is Set-Cookie or Vary, adds the value to the existing values.
  *
- * @throws TypeError if the name or the value is invalid in a header
+ * @throws TypeError if the name or the value is invalid
  */
 export function addHeader(fields: HeaderFields, name: string, value: Value): void {
   const before = fields.getHeader(name);
@@ -35,7 +35,7 @@ function joinVary(before: string, added: string): string {
 /** Fields that the server sets in a 101 response itself, or that a 101 response must not have. */
 const OF_THE_101 = /^(?:connection|upgrade|content-length|transfer-encoding|sec-websocket-.*)$/;
 
-// RFC 9112 §5: a line break would start another field.
+// RFC 9112 §5: a line break in a value would start another field.
 const FIELD_VALUE = /^[\t\x20-\x7e\x80-\uffff]*$/;
 
 /** Returns whether a text is a valid value of a header field. */

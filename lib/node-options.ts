@@ -1,4 +1,5 @@
-// The checks of options that only exist in Node: servers, files, zlib. Browser bundles do not include this file.
+// Checks options that only exist in Node, such as servers and the options of zlib. Browser bundles do not include this
+// file.
 
 import type { ZlibOptions } from "node:zlib";
 import type { DeflatePreferences } from "../protocol/websocket/deflate-negotiation.ts";
@@ -82,7 +83,7 @@ export function unsupported(instead: string): Check {
   };
 }
 
-/** zlib's own options. zlib would only check them at the first message. */
+/** The checks of zlib's options. Without them, zlib would report an invalid option only at the first message. */
 export const ZLIB_OPTIONS: OptionTable<ZlibOptions, "rejectGarbageAfterEnd"> = {
   chunkSize: integer(64, 0x7fffffff),
   dictionary: object,
@@ -103,7 +104,7 @@ interface Deflate extends DeflatePreferences {
   readonly zlibDeflateOptions: ZlibOptions;
 }
 
-/** The last two options exist in ws. A peer cannot notice them, and they have no effect here. */
+/** The last two options exist in the package ws. They are accepted and have no effect, which no peer can notice. */
 export const DEFLATE_OPTIONS: OptionTable<Deflate, "zlibInflateOptions" | "concurrencyLimit"> = {
   clientMaxWindowBits: integer(9, 15),
   clientNoContextTakeover: boolean,

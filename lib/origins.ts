@@ -1,7 +1,7 @@
 // Decides which web pages may connect, based on the Origin header of their requests. RFC 6455 §10.2.
 //
-// A browser opens a WebSocket to any server for any page, and sends the server's cookies. CORS does not apply to
-// WebSockets, so the server has to compare origins itself.
+// A browser lets every page open a WebSocket to any server, and sends that server's cookies. CORS does not apply to
+// WebSockets, so the server must compare the origins itself.
 
 import type { IncomingMessage } from "node:http";
 
@@ -22,7 +22,7 @@ export type OriginFunction = (
  */
 export type Origins = "same" | "*" | readonly string[] | OriginFunction;
 
-/** How a request has reached this process, and for which host. */
+/** The parts of a request, and of its connection, that determine the server's own origin. */
 export interface Destination {
   /** Whether the connection to this process uses TLS. */
   readonly encrypted: boolean;
@@ -43,7 +43,7 @@ export function ownOrigin({ encrypted, host, forwarded }: Destination): string |
   return parseOrigin(`${HTTP_SCHEMES.get(scheme) ?? scheme}://${forwarded?.host ?? host ?? ""}`);
 }
 
-// Some proxies report the scheme of the WebSocket, but the page's origin has the scheme of HTTP.
+// Some proxies report "ws" or "wss" as the scheme of a WebSocket, but the origin of its page starts with "http" or "https".
 const HTTP_SCHEMES: ReadonlyMap<string, string> = new Map([
   ["ws", "http"],
   ["wss", "https"],
@@ -87,7 +87,7 @@ export class OriginPolicy {
     this.#isTrusted = trustOf(trustedProxies);
   }
 
-  /** Whether a function of the user decides. The function receives the request. */
+  /** Whether the option `origins` is a function, which receives the request. */
   get asksProgram(): boolean {
     return typeof this.#origins === "function";
   }
@@ -95,8 +95,8 @@ export class OriginPolicy {
   /**
    * Returns whether a page of `origin` may connect.
    *
-   * @param failed called with the error if the user's function throws or rejects. The page is refused then. The error
-   * must not end the process, because clients can often cause it
+   * @param failed called with the error if the user's function throws or rejects. The page is then refused. The error does
+   * not end the process, because a client can often cause such an error
    */
   admits(
     origin: string,

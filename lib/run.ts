@@ -62,7 +62,8 @@ export interface RunningWorkers extends Running {
    * Replaces the workers one by one. Each new worker listens before the clients of an old worker are asked to
    * reconnect. No connection is refused during a restart. The signal SIGUSR2 has the same effect.
    *
-   * @returns a promise. In the primary the promise resolves after all workers were replaced
+   * @returns a promise. In the primary, the promise resolves after all workers were replaced. In a worker, the promise
+   * resolves at once
    * @throws WorkerFailedError (rejects) if a new worker does not start to listen. The remaining old workers keep
    * running
    */
@@ -87,8 +88,8 @@ const DEFAULT_PORT = 5000;
 const DEFAULT_DRAIN_TIMEOUT = 5000;
 
 /**
- * Listens, and resolves after the server has started to listen. Rejects if the server cannot listen. After that, SIGINT
- * and SIGTERM call `close` and then end the process. A second signal ends the process immediately.
+ * Starts to listen. Resolves when the server listens, and rejects if the server cannot listen. While the server runs,
+ * SIGINT and SIGTERM call `close` and then end the process. A second signal ends the process immediately.
  *
  * @param close stops accepting clients, disconnects the clients, and waits until they have received all data, at most
  * for the given number of milliseconds

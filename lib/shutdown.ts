@@ -1,4 +1,4 @@
-// How a server closes before a deadline: its clients, its adapters, and the HTTP server with its other connections.
+// Closes a server before a deadline: its clients, its adapters, and the HTTP server with its other connections.
 //
 //   drain()     no new clients ─▶ each client receives all waiting data
 //   shutDown()                    ─▶ clients are disconnected ─▶ adapters close ─▶ the HTTP server closes
@@ -36,7 +36,7 @@ export async function drain({ engine, clients }: ClosingServer, timeout: number)
 export async function shutDown(server: ClosingServer, timeout: number): Promise<Error | undefined> {
   const end = performance.now() + timeout;
   const { engine, httpServer, attachment, clients, namespaces } = server;
-  // Listeners of "disconnect" could cause clients to reconnect.
+  // New clients are refused first, because a listener for "disconnect" could cause a client to reconnect.
   engine?.refuseClients();
   clients.shutDown();
   const ended = engine?.close(timeout);
@@ -47,7 +47,8 @@ export async function shutDown(server: ClosingServer, timeout: number): Promise<
       resolve(undefined);
       return;
     }
-    // A client may send its request slowly, never answer the close frame, or wait for a function of the user.
+    // A client may send its request slowly, never answer the close frame, or wait for a function of the user. So all
+    // remaining connections are destroyed at the deadline.
     const cutOff = setTimeout(
       () => {
         engine?.cutOff();
@@ -61,12 +62,12 @@ export async function shutDown(server: ClosingServer, timeout: number): Promise<
     });
     attachment?.endSilentConnections();
   });
-  // Until now, requests on open connections still received responses.
+  // The engine is detached last, so that requests on open connections receive responses until the HTTP server has closed.
   attachment?.detach();
   return error;
 }
 
-/** Resolves after `promise` has settled, or after this many milliseconds. */
+/** Resolves when `promise` has settled, or at the latest after the given number of milliseconds. */
 function settledWithin(milliseconds: number, promise: Promise<void>): Promise<void> {
   return new Promise((resolve) => {
     const timer = setTimeout(resolve, milliseconds);

@@ -1,9 +1,9 @@
-// Limits the bytes that wait for all clients of a server together. If the limit is exceeded, the server closes the
-// connection of the client with the most waiting bytes, so that slow clients do not affect clients that read.
+// Limits the total number of bytes that are buffered because clients read too slowly. If the total exceeds the limit, the
+// server disconnects the client for which the most bytes wait. Clients that read in time are not affected.
 
-/** A client with waiting bytes. */
+/** A client for which bytes may wait. */
 export interface Debtor {
-  /** Called when more bytes wait for all clients than the limit allows, and the most of them wait for this client. */
+  /** Called when the total exceeds the limit, and no other client has more waiting bytes. Disconnects the client. */
   onBacklogFull(): void;
 }
 
@@ -19,8 +19,8 @@ export class TotalBackpressure {
   }
 
   /**
-   * Sets how many bytes wait for a client. A single client may exceed this limit, because each client has a limit of
-   * its own.
+   * Sets how many bytes wait for a client. If bytes wait for only one client, this limit does not apply to the client,
+   * because a separate option limits each single client.
    */
   set(debtor: Debtor, length: number): void {
     this.#total += length - (this.#lengths.get(debtor) ?? 0);

@@ -1,4 +1,4 @@
-// The proxies that are trusted, by their addresses.
+// Decides by the address of a proxy whether to trust the headers that the proxy sets.
 
 import { BlockList, isIP } from "node:net";
 

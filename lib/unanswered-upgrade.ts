@@ -1,5 +1,5 @@
-// Upgrade requests that a listener leaves to the other listeners of an HTTP server. Node calls all listeners, and does
-// not close the socket if no listener responds.
+// Refuses upgrade requests to which no listener of an HTTP server responds. Node calls all listeners for "upgrade", and
+// does not close the socket if none of them responds.
 
 import type { Server } from "node:net";
 import type { Duplex } from "node:stream";
@@ -8,9 +8,9 @@ import type { Duplex } from "node:stream";
 export const LEFT_UPGRADE_TIMEOUT = 1000;
 
 interface Left {
-  /** How many listeners have left the request to others. */
+  /** How many listeners have not responded and have left the request to the other listeners. */
   count: number;
-  /** How many bytes had been written to the connection before, for earlier responses. */
+  /** How many bytes were written to the connection before this request, as responses to earlier requests. */
   readonly written: number;
 }
 
@@ -38,7 +38,7 @@ export function leaveUpgrade(
   const isAnswered = (): boolean =>
     taken.has(socket) ||
     ("bytesWritten" in socket ? bytesWritten(socket) > request.written : isRead(socket));
-  // If a listener forwards the request of another server, other listeners of that server may handle it.
+  // If the request was received by another server and forwarded to this one, listeners of the other server may respond.
   const isOwn = Reflect.get(socket, "server") === server;
   if (isOwn && request.count >= server.listenerCount("upgrade") && !isAnswered()) {
     refuse();

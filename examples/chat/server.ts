@@ -1,4 +1,4 @@
-// A chat with rooms, in one file to copy from. `npm start` runs it.
+// The server of a chat with rooms, in one file that you can copy. `npm start` runs it.
 
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
@@ -30,7 +30,7 @@ export type SocketData = { seat?: { person: Person; room: string } };
 const ROOMS = ["lobby", "workshop", "kitchen", "garden"];
 const NAME = /^[\p{L}\p{N}][\p{L}\p{M}\p{N} .'_-]{0,23}$/u;
 const IMAGE = /^(\x89PNG\r\n|\xff\xd8\xff|GIF8[79]a|RIFF.{4}WEBP)/s;
-// Polling encodes an image as base64, and the result must fit into the largest message, one megabyte.
+// Polling encodes an image in base64. The result must fit into one message, at most 1,000,000 bytes.
 // The earlier messages are sent as one packet, and clients accept at most 10 attachments in one packet.
 const MAX = { text: 2000, image: 700_000, past: 50, pastImages: 8 };
 const POLICY = "default-src 'self'; img-src blob: data:; base-uri 'none'; frame-ancestors 'none'";
@@ -72,7 +72,7 @@ export async function startChat(
   });
   const options = redis === undefined ? {} : { adapter: await redisAdapter(redis) };
   const io = new Server<ClientEvents, ServerEvents, ProcessEvents, SocketData>(http, options);
-  // The messages since the start of this process.
+  // The latest messages since the start of this process, by room.
   const pasts = new Map<unknown, Message[]>(ROOMS.map((room) => [room, []]));
   const remember = (room: string, message: Message) => {
     const past = pasts.get(room) ?? [];
@@ -117,7 +117,7 @@ export async function startChat(
       if (typeof reply !== "function" || typeof id !== "string" || id.length > 36) return;
       if (seat === undefined || !isContent(content)) return reply("Not accepted.");
       reply(null);
-      // A client that lost the connection before the acknowledgement sends the message again.
+      // A client that lost its connection before the acknowledgement sends the message twice.
       if (pasts.get(seat.room)?.some((message) => message.id === id)) return;
       const message = { id, from: seat.person, at: Date.now(), content };
       remember(seat.room, message);
@@ -141,7 +141,7 @@ if (process.argv[1] === import.meta.filename) {
   const chat = await startChat(Number(PORT), REDIS_URL);
   for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => chat.close());
   console.log(`The chat is at ${chat.url}`);
-  if (REDIS_URL !== undefined) console.log("It shares its rooms with all chats on the same Redis.");
+  if (REDIS_URL !== undefined) console.log("All processes with this REDIS_URL share one chat.");
   else
-    console.log("Several processes are one chat with REDIS_URL=redis://127.0.0.1:6379 PORT=3001.");
+    console.log("To share one chat, start each process with the same REDIS_URL and its own PORT.");
 }

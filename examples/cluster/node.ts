@@ -1,4 +1,4 @@
-// One node of the cluster. start.ts runs three of them; a program of your own needs the lines down to `listen`.
+// One node of the cluster. start.ts runs three nodes. A program of your own only needs the lines down to `listen`.
 
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
@@ -25,8 +25,8 @@ const load = (file: string) => readFileSync(new URL(file, import.meta.url));
 const FILES = [
   ["/", "text/html", load("public/index.html")],
   ["/cluster.js", "text/javascript", load("public/cluster.js")],
-  // For the health check of the balancer. It does not check Redis, because a node without Redis still serves its own
-  // clients.
+  // The answer to the health check of the load balancer. It is the same if Redis fails, because a node without Redis
+  // still serves its own clients.
   ["/health", "text/plain", `node ${NODE}\n`],
 ] as const;
 
@@ -39,9 +39,9 @@ const adapter = createRedisAdapter(createClient({ url: REDIS_URL }), {
   onError: (error) => console.error(`node ${NODE}: ${error.message}`),
 });
 const io = new Server<ClientEvents, ServerEvents, BetweenNodes>(http, { adapter });
-// A session lives on the node that created it. Its id names this node, so that a balancer can read it.
+// Only the node that created a session can serve it. The load balancer reads the node's number from the session id.
 io.engine.generateId = () => `${NODE}-${randomUUID()}`;
-// `onError` has printed the reason. A program may also continue alone and join the other nodes later.
+// `onError` has printed the error. A program may also start without Redis, and join the other nodes later.
 await adapter.ready.catch(() => process.exit(1));
 await once(http.listen(Number(PORT), "127.0.0.1"), "listening");
 
@@ -57,7 +57,7 @@ io.on("connection", (socket) => {
   socket.emit("welcome", NODE);
   socket.emit("running", running);
   announce();
-  // The new client does not know the clients of the other nodes yet.
+  // Asks the other nodes for their clients, which the new client does not know yet.
   io.serverSideEmit("announce");
   socket.on("disconnect", announce);
   socket.on("say", (text) => {
@@ -67,7 +67,7 @@ io.on("connection", (socket) => {
   socket.on("command", (name, node) => process.send?.({ command: `${name} ${node}` }));
 });
 
-// start.ts knows which nodes run.
+// start.ts sends the list of the running nodes.
 process.on("message", (nodes) => {
   running = nodes;
   io.local.emit("running", nodes);

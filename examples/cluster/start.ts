@@ -1,11 +1,11 @@
-// Redis, three nodes and a load balancer on loopback, and a page that shows which node serves each client.
+// Starts Redis, three nodes and a load balancer on this machine. A page shows which node serves each client.
 //
 //   npx tsx examples/cluster/start.ts [haproxy|nginx]
 //
 //   browser ──▶ haproxy or nginx ──▶ node 1, node 2, node 3 ──▶ Redis
 //
-// "kill 2" and "start 2" on the standard input, or the buttons of the page, kill and start a node.
-// REDIS_URL names a Redis that runs already. PORT is the port of the balancer; the default is a free one.
+// To kill or start a node, type "kill 2" or "start 2" in the terminal, or click the buttons of the page.
+// With REDIS_URL, the nodes use the Redis at this URL. PORT is the port of the load balancer. Default: a free port.
 
 import { type ChildProcess, fork, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -30,7 +30,7 @@ function find(program: string, advice: string): string {
   return path;
 }
 
-/** Returns a port of loopback that is currently free. */
+/** Returns a TCP port that is currently free on the loopback interface. */
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -50,7 +50,7 @@ async function stop(code: number): Promise<void> {
   stopping = true;
   for (const child of children) {
     child.kill("SIGTERM");
-    // Kills the processes that have not exited in time.
+    // Kills the processes that have not exited after 3 seconds.
     setTimeout(() => child.kill("SIGKILL"), 3000).unref();
   }
   await Promise.all([...children].map((child) => once(child, "exit")));
@@ -72,7 +72,7 @@ function own(child: ChildProcess): ChildProcess {
 
 /** Runs a server. If the server exits by itself, all other processes are stopped. */
 function run(program: string, args: string[]): ChildProcess {
-  // A separate process group: Ctrl-C ends only this process, and this process ends the server.
+  // The server has its own process group. Ctrl-C only ends this process, which then ends the server.
   const child = own(spawn(program, args, { detached: true, stdio: ["ignore", "pipe", "inherit"] }));
   child.on("exit", (code, signal) => {
     if (stopping) return;
@@ -99,7 +99,7 @@ async function startRedis(): Promise<string> {
 
 /** Sends the list of running nodes to all nodes. */
 function tell(): void {
-  // A node that is being killed cannot receive the list.
+  // Sending to a node that is being killed fails. The empty callback ignores the error.
   for (const { child } of nodes.values()) child.send([...nodes.keys()], () => {});
 }
 
@@ -108,7 +108,7 @@ async function startNode(number: number, redis: string, port = 0): Promise<numbe
   const env = { ...process.env, NODE: `${number}`, PORT: `${port}`, REDIS_URL: redis };
   const child = own(fork(join(import.meta.dirname, "node.ts"), { detached: true, env }));
   const ended = once(child, "exit").then(() => {
-    throw new Error(`node ${number} has ended before it served`);
+    throw new Error(`node ${number} has ended before it listened`);
   });
   const [message] = await Promise.race([once(child, "message"), ended]);
   ended.catch(() => {});
@@ -126,7 +126,7 @@ async function startNode(number: number, redis: string, port = 0): Promise<numbe
 
 let command = (_line: string): void => {};
 
-/** Kills a node, or starts it again: "kill 2", "start 2". */
+/** Returns a function that executes the commands "kill 2" and "start 2". */
 function commandsFor(redis: string, ports: ReadonlyMap<number, number>): typeof command {
   const starting = new Set<number>();
   return (line) => {

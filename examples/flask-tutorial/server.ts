@@ -1,5 +1,5 @@
-// The tutorial of Flask-SocketIO, for the client that its page loads: 1.3.6. The Python code is in a comment above
-// each part.
+// The server of Flask-SocketIO's tutorial, whose page loads the client 1.3.6. A comment above each part contains the
+// Python code of the tutorial.
 
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -8,7 +8,7 @@ import { createRequire } from "node:module";
 import { NamespaceHandler, type Running, Server, type Socket } from "barewire";
 
 const load = (file: string) => readFileSync(new URL(file, import.meta.url));
-// npm install socket.io-client-1.3@npm:socket.io-client@1.3.6
+// Install this client with: npm install socket.io-client-1.3@npm:socket.io-client@1.3.6
 const CLIENT = createRequire(import.meta.url).resolve("socket.io-client-1.3/socket.io.js");
 const FILES = [
   ["/", "text/html", load("public/index.html")],

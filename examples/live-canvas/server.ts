@@ -1,4 +1,4 @@
-// A canvas that many pages draw on together, in one file to copy.
+// The server of a canvas on which many pages draw together, in one file that you can copy.
 //
 //   npx tsx examples/live-canvas/server.ts
 
@@ -24,7 +24,7 @@ export interface ServerEvents {
 }
 export type SocketData = { person?: Person; hasDrawing?: boolean };
 
-// A stroke: kind, colour, width (2 bytes), number of points (2), id (16), and 4 bytes for each point.
+// The bytes of a stroke: kind (1), colour (1), width (2), number of points (2), id (16), and 4 for each point.
 const HEADER = 22;
 const MAX = { strokes: 2000, points: 1000, colour: 7, width: 3300 };
 const MOODS = ["Calm", "Merry", "Bright", "Gentle", "Quick", "Brave", "Sunny"];
@@ -39,7 +39,7 @@ const FILES = [
   ["/stroke.js", JS, load("public/stroke.js")],
 ] as const;
 
-/** Returns a copy of the bytes if they are a stroke. A copy, because the received bytes are part of a larger buffer. */
+/** Returns the bytes if they are a stroke. Copies them, because received bytes are part of a larger buffer. */
 function strokeOf(given: unknown): Buffer | undefined {
   if (!(given instanceof Uint8Array) || given.length > HEADER + MAX.points * 4) return undefined;
   if (given.length < HEADER + 4) return undefined;
@@ -50,7 +50,7 @@ function strokeOf(given: unknown): Buffer | undefined {
   return stroke.length === HEADER + stroke.readUInt16BE(4) * 4 ? stroke : undefined;
 }
 
-/** x, y, colour and width. The width is 0 while the person does not draw. */
+/** Returns whether the numbers are a valid x, y, colour and width. The width is 0 while the person does not draw. */
 function isCursor(numbers: unknown[]): boolean {
   const most = [0xffff, 0xffff, MAX.colour, MAX.width];
   const fits = (value: unknown, i: number) =>
@@ -82,15 +82,15 @@ export async function startLiveCanvas(
   let visits = 0;
 
   io.on("connection", (socket) => {
-    // A secret of the page. With it the page owns its strokes, whichever socket it connects with.
+    // A secret of the page, which proves after a reconnection that the page is the owner of its strokes.
     const owner = socket.handshake.auth.key ?? Symbol();
     socket.data.person ??= {
       id: socket.id,
       name: `${MOODS[visits % MOODS.length]} ${ANIMALS[visits % ANIMALS.length]}`,
       hue: (20 + visits++ * 137) % 360,
     };
-    // The client receives this event after the missed events. An event with an acknowledgement is not kept for
-    // recovery, because keeping the whole drawing for each visitor would use too much memory.
+    // The client receives this event after the missed events. The event has an acknowledgement, so it is not kept for
+    // recovery: to keep the whole drawing for each visitor would use too much memory.
     const all = () => Buffer.concat([...past.values()].map(({ stroke }) => stroke));
     const drawing = socket.recovered && socket.data.hasDrawing ? null : all();
     socket.emit("welcome", drawing, () => {
@@ -105,7 +105,7 @@ export async function startLiveCanvas(
       if (stroke === undefined) return reply("Not a stroke.");
       reply(null);
       const id = stroke.toString("hex", 6, HEADER);
-      // A client that lost the connection before the acknowledgement sends the stroke again.
+      // A client that lost its connection before the acknowledgement sends the stroke twice.
       if (past.has(id)) return;
       past.set(id, { stroke, owner });
       const [oldest] = past.keys();

@@ -1,4 +1,4 @@
-"""Plays the WebSocket transcripts of the conformance kit against a server. docs/transcripts.md has their grammar.
+"""Plays the WebSocket transcripts of the conformance kit against a server. docs/transcripts.md has the grammar.
 
     python3 play.py http://127.0.0.1:3000 cases/server/websocket/*.wire
 
@@ -10,7 +10,7 @@ import concurrent.futures, pathlib, urllib.parse
 KINDS = {"continuation": 0, "text": 1, "binary": 2, "close": 8, "ping": 9, "pong": 10}
 HANDSHAKE = {"Host": "{host}", "Upgrade": "websocket", "Connection": "Upgrade",
              "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version": "13"}
-END = None, b""  # The end of the connection, where a message or a control frame has its opcode and its payload.
+END = None, b""  # What next() returns at the end of the connection, in place of an opcode and a payload.
 
 FIELD = r"(?:title|section|sentence|severity|silence|extra-time|alone|needs|each|\|).*\n"
 CASE = re.compile(rf"^(section|severity) (.*)\n|^case (.*)\n((?:{FIELD})*)((?:(?!case |se\w+ ).*\n)+)", re.M)
@@ -24,7 +24,7 @@ PARAMETER = r';\s*(\w+_no_context_takeover|\w+_max_window_bits(?=\s*=))(?:\s*=\s
 
 
 class Failure(Exception):
-    """Has what was expected, what the server did, and the severity, or the field of the header that has it."""
+    """Contains what was expected, what the server did, and the severity or the name of the header field with it."""
 
 
 def check(condition, expected, got, severity="severity"):
@@ -37,19 +37,19 @@ def fill(text, values):
 
 
 def values_of(text):
-    """Returns the values of "1, 5..7"."""
+    """Returns the values of a list with ranges: 1, 5, 6 and 7 for "1, 5..7"."""
     numbers = lambda ends: ", ".join(map(str, range(int(ends[1]), int(ends[2]) + 1)))
     return re.split(r",\s*", re.sub(r"(\d+)\.\.(\d+)", numbers, text.strip()))
 
 
 def read_cases(path, values):
-    """Yields the header and the lines of each case of a file, for each row of its tables."""
+    """Yields the header and the lines of each case of a file, once for each combination of rows of its tables."""
     lines = [re.sub(r"\s{2,}\| .*", "", line.strip()) + "\n" for line in pathlib.Path(path).open(encoding="utf-8")]
     text = "".join(line for line in lines if not re.match(r"#|\n|sentence [\w-]+:", line))
     defaults = {}
     for default, value, name, header, steps in CASE.findall(text):
         defaults |= {default: value} if default else {}
-        tables = [[]] if default else []  # A table without rows: a default is no case.
+        tables = [[]] if default else []  # A table without rows, so that a default is not played as a case.
         for head, listed, rows in re.findall(r"^each +([^:\n]+):?(.*)\n((?:\|.*\n)*)", header, re.M):
             cells = [row[1:].split("|") for row in rows.splitlines()] or [[value] for value in values_of(listed)]
             tables.append([dict(zip(head.split(" | "), map(str.strip, row))) for row in cells])
@@ -58,7 +58,7 @@ def read_cases(path, values):
             fields = {**defaults, "id": name, **dict(re.findall(r"^([\w-]+) *(.*)", header, re.M))}
             lines = fill(fill(steps, row), values)
             lines = LOOP.sub(lambda loop: "".join(fill(loop[3], {loop[1]: i}) for i in values_of(loop[2])), lines)
-            lines = re.sub(r"\n[A-Z]?>\+ ", " + ", lines).splitlines()  # Such a line goes out with the one above.
+            lines = re.sub(r"\n[A-Z]?>\+ ", " + ", lines).splitlines()  # Joins a line with "+" to the line above.
             yield {field: fill(value, row) for field, value in fields.items()}, lines
 
 
@@ -78,7 +78,7 @@ def bytes_of(text):
 
 @functools.cache
 def noise(size):
-    """Returns the last byte of each number of an xorshift generator."""
+    """Returns pseudo-random bytes: the lowest byte of each number of an xorshift generator."""
     state, result = 0x2545F491, bytearray()
     for _ in range(size):
         state ^= state << 13 & 0xFFFFFFFF
@@ -89,7 +89,7 @@ def noise(size):
 
 
 def encode_frame(first, payload, modifiers):
-    """Returns a frame (RFC 6455 §5.2) with this first byte."""
+    """Returns a frame (RFC 6455 §5.2) with the given first byte and payload."""
     bits, key = re.search(r"(\d+)-bit", modifiers), re.search(r"mask (\w+)", modifiers)
     power, claimed = re.search(r"length 2\^(\d+)([+-]\d+)?", modifiers), re.search(r"length (\d+(?: .iB)?)", modifiers)
     length = 2 ** int(power[1]) + int(power[2] or 0) if power else count_of(claimed[1]) if claimed else len(payload)
@@ -101,15 +101,15 @@ def encode_frame(first, payload, modifiers):
 
 
 class Connection:
-    """A TCP connection, over which a case sends a request and then frames."""
+    """A TCP connection on which a case sends a request and then frames."""
 
     def __init__(self, address, deadline):
         self.address, self.deadline = address, deadline
         self.socket = socket.create_connection(address, max(0.001, deadline - time.monotonic()))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        # Writes while it reads, because a server may fail the connection before it has read everything.
+        # A thread writes while the case reads: a server may fail the connection before it has read everything.
         self.writer = concurrent.futures.ThreadPoolExecutor(1)
-        self.input, self.at, self.message = bytearray(), 0, []  # What came, how much was read, and fragments.
+        self.input, self.at, self.message = bytearray(), 0, []  # Received bytes, how many were parsed, fragments.
         self.head, self.piece, self.rest, self.is_websocket = [], 0, b"", False
         self.offer, self.deflater, self.inflater = "", None, None
 
@@ -120,7 +120,7 @@ class Connection:
         self.socket.close()
 
     def send(self, said, values):
-        """Sends what a line says. The lines of a head wait for the empty one."""
+        """Sends the data of a line. The lines of an HTTP head are sent together, when its empty line is played."""
         piece, said = re.fullmatch(r"(?:in pieces of (\d+): ?)?(.*)", said).groups()
         self.piece = int(piece or self.piece)
         if not self.is_websocket and (piece or re.match(r"(?!FIN$|RST$)[^+]", said)):
@@ -164,21 +164,21 @@ class Connection:
         return data
 
     def receive(self):
-        """Waits for input. Returns whether any came before the end of the connection."""
+        """Waits for input. Returns whether bytes were received before the end of the connection."""
         self.socket.settimeout(max(0.001, self.deadline - time.monotonic()))
         with contextlib.suppress(ConnectionError):
             self.input += (chunk := self.socket.recv(1 << 20))
             return bool(chunk)
 
     def read(self, count):
-        """Returns so many bytes, or what came before the end of the connection."""
+        """Returns `count` bytes, or fewer if the connection ends before."""
         while len(self.input) < self.at + count and self.receive():
             pass
         self.at += count
         return bytes(self.input[self.at - count:self.at])
 
     def answer(self):
-        """Returns the head of the answer to the request."""
+        """Returns the head of the server's HTTP response."""
         while b"\r\n\r\n" not in self.input:
             check(self.receive(), "an answer", "the end of the connection")
         end = self.input.index(b"\r\n\r\n") + 4
@@ -220,7 +220,7 @@ class Connection:
         offered = re.search(r"client_max_window_bits=(\d+)", self.offer)
         bits = min(int(offered[1] if offered else 15), int(self.agreed.get("client_max_window_bits", 15)))
         if self.deflater is None or "client_no_context_takeover" in self.offer + " ".join(self.agreed):
-            # zlib does not support a window of 8 bits. Z_HUFFMAN_ONLY uses no window.
+            # zlib does not support a window of 8 bits. With Z_HUFFMAN_ONLY, the data does not refer to the window.
             strategy = zlib.Z_HUFFMAN_ONLY if bits == 8 else zlib.Z_DEFAULT_STRATEGY
             self.deflater = zlib.compressobj(6, zlib.DEFLATED, -max(bits, 9), 8, strategy)
         return (self.deflater.compress(data) + self.deflater.flush(zlib.Z_SYNC_FLUSH))[:-4] if data else b"\0"
@@ -230,18 +230,18 @@ class Connection:
         if self.inflater is None or "server_no_context_takeover" in self.agreed:
             self.inflater = zlib.decompressobj(-bits)
         message, data, piece = bytearray(), data + b"\0\0\xff\xff", b"more"
-        while data or piece:  # zlib checks the window only where it returns its output in short pieces.
+        while data or piece:  # zlib checks the window only if its output is limited to short pieces.
             piece = self.inflater.decompress(data, 0 if bits == 15 else 64)
             message += piece
             data = self.inflater.unconsumed_tail
         return message
 
     def expect(self, said):
-        """Checks whether the server sends what a line says."""
+        """Checks whether the server sends what a line expects."""
         match said.split():
             case ["fail", *codes]:
                 if (item := self.next()) == END:
-                    return socket.create_connection(self.address, 5).close()  # The server still accepts connections.
+                    return socket.create_connection(self.address, 5).close()  # Fails if the server is down.
                 check(item[0] == 8 and not self.message, said, item)
                 check(self.next() == END, "the end of the connection", "more")
                 fits = str(int.from_bytes(item[1][:2], "big")) in codes
@@ -252,7 +252,7 @@ class Connection:
                 except Failure as failure:
                     raise Failure(*failure.args[:2], severity.strip("()"))
             case ["status", *codes]:
-                version = r"\S+" if "not" in codes else r"1\.(?:1|0(?! 101))"  # A 101 must be of HTTP/1.1.
+                version = r"\S+" if "not" in codes else r"1\.(?:1|0(?! 101))"  # A 101 response requires HTTP/1.1.
                 status = (re.match(rf"HTTP/{version} (\d{{3}})\s", self.answer()) or ["", ""])[1]
                 found = any(code[:3] <= status <= code[-3:] for code in codes)
                 check(found != ("not" in codes), said, self.answer())
@@ -292,7 +292,7 @@ class Connection:
 
 
 def play(lines, values, connections, connect):
-    """Plays lines with the connections of a case, by their names."""
+    """Plays the lines of a case. `connections` contains the open connections of the case by name."""
     lines = iter(lines)
     for line in lines:
         if said := re.fullmatch(r"([A-Z]?)([<>]) ?(.*)", line):
@@ -320,7 +320,7 @@ def play(lines, values, connections, connect):
                     break
                 except Failure as failure:
                     failures.append(failure.args)
-                    connection.at, connection.message = before, []  # The next alternative has the same input.
+                    connection.at, connection.message = before, []  # The next alternative reads the same input.
             else:
                 raise Failure(" or ".join(str(each[0]) for each in failures), *failures[-1][1:])
         elif line == "any order":
@@ -338,7 +338,7 @@ if __name__ == "__main__":
     parser.add_argument("url", type=urllib.parse.urlsplit)
     parser.add_argument("files", nargs="+")
     parser.add_argument("--path", default="/websocket", help="where the server echoes messages (default: /websocket)")
-    parser.add_argument("--timeout", type=float, default=5, help="the limit of a case in seconds (default: 5)")
+    parser.add_argument("--timeout", type=float, default=5, help="how many seconds a case may take (default: 5)")
     args = parser.parse_args()
     values = {"host": args.url.netloc, "websocket": args.path, "random": os.urandom(8).hex()}
     status, cases = 0, [case for path in args.files for case in read_cases(path, values)]

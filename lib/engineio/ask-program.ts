@@ -1,4 +1,4 @@
-// Calls a function of the program that decides about a client by a callback.
+// Calls a function of the program that uses this library, such as `allowRequest`. The function answers through a callback.
 
 import { once } from "../events/once.ts";
 
@@ -11,7 +11,8 @@ export function askProgram<Answer>(
   done: (error: unknown, value: Answer | undefined) => void,
 ): void {
   const decide = once(done);
-  const failed = (error: unknown): unknown => error || new Error("the function has failed");
+  const failed = (error: unknown): unknown =>
+    error || new Error("the function has thrown or rejected without an error");
   // `done` is called outside the `try`. Otherwise an error of `done` would be handled as an error of `ask`.
   let asking = true;
   let given: [error: unknown, value: Answer | undefined] | undefined;

@@ -18,7 +18,7 @@ export interface EngineHandler {
 
 /** The options that attach an engine to an HTTP server. */
 export interface AttachOptions {
-  /** The prefix of the paths that are handled. Other requests are left to the HTTP server. Default: "/socket.io". */
+  /** The prefix of the paths that the engine handles. The server's other listeners handle other paths. Default: "/socket.io". */
   readonly path?: string;
   /** Add "/" to the end of `path`, unless the path already ends with "/". Default: `true`. */
   readonly addTrailingSlash?: boolean;
@@ -76,8 +76,9 @@ export function attach(
 
   const silent = new Set<Socket>();
   /**
-   * Returns whether a request is the first one on a connection to this server. `false` may also mean that the request belongs
-   * to another server. To remember every connection would take more memory than the distinction saves.
+   * Returns whether a request is the first one on a connection that this server has accepted. Returns `false` for later
+   * requests, and for requests that another server has forwarded. To distinguish these two cases, every connection would
+   * have to be remembered. This would take more memory than the distinction saves.
    */
   const onSpeak = (socket: Socket): boolean => {
     const wasSilent = silent.delete(socket);
@@ -96,7 +97,8 @@ export function attach(
   const CONNECTION = isSecure ? "secureConnection" : "connection";
   server.on(CONNECTION, onSilent);
 
-  // closeAllConnections() does not close connections without a finished TLS handshake, nor HTTP/2 sessions.
+  // Connections without a finished TLS handshake, and HTTP/2 sessions, are tracked here, because closeAllConnections() does
+  // not close them.
   const unsecured = new Map<string, Socket>();
   const keys = new WeakMap<Socket, string>();
   const sessions = new Set<Closable>();
@@ -123,8 +125,8 @@ export function attach(
   server.on("session", onSession);
 
   /**
-   * Returns who receives a request. The program receives a request if there are other listeners, or if the program passes the
-   * request on from another server.
+   * Returns who receives the request object: only the engine, or also the program. The program receives the object if the
+   * server has other listeners, or if the program has forwarded the request from another server.
    */
   const recipientOf = (request: IncomingMessage, event: "request" | "upgrade"): Recipient =>
     onSpeak(request.socket) && server.listenerCount(event) === 1 ? "engine" : "program";
@@ -173,7 +175,7 @@ export function attach(
       // An engine that was attached later has replaced this listener, and still calls it for other paths.
       if (!server.listeners("request").includes(onRequest)) return;
       server.off("request", onRequest);
-      // Listeners that existed before the engine keep their place before those that were added later.
+      // Listeners that were added before the engine are called before those that were added later, as without an engine.
       const later = server.listeners("request");
       server.removeAllListeners("request");
       for (const listener of [...others, ...later])

@@ -18,7 +18,7 @@ const DEFAULT_THRESHOLD = 1024;
  * Ends `response` with `headers` and `body`. Compresses the body if `options` is set, the body is at least as long as the
  * threshold, and the client accepts gzip or deflate.
  *
- * @returns the bytes of the uncompressed body
+ * @returns the length of the uncompressed body, in bytes
  */
 export function sendCompressed(
   response: ServerResponse,
@@ -36,7 +36,7 @@ export function sendCompressed(
     return length;
   }
   zlib()[encoding](Buffer.from(body), options, (error, compressed) => {
-    // zlib has no memory left. The header is not sent yet, so the body can be sent uncompressed.
+    // If zlib has no memory left, the body is sent uncompressed. This is possible because the header was not sent yet.
     if (error !== null) {
       response.writeHead(200, { ...headers, "Content-Length": length }).end(body);
       return;

@@ -1,4 +1,5 @@
-// The cookie with the session id, by which a load balancer can route all requests of a client to one server. RFC 6265 §4.1.
+// Formats the cookie with the session id. With this cookie, a load balancer can route all requests of a client to one
+// server. RFC 6265 §4.1.
 
 /** The options of the cookie with the session id. RFC 6265 §4.1. */
 export interface CookieOptions {
@@ -20,7 +21,7 @@ export interface CookieOptions {
   readonly partitioned?: boolean;
   /** The attribute SameSite. `true` is "strict", and `false` omits the attribute. Default: "lax". */
   readonly sameSite?: boolean | "lax" | "strict" | "none";
-  /** How long a browser with too many cookies keeps this cookie. Default: none. */
+  /** The attribute Priority. A browser with too many cookies deletes those of low priority first. Default: none. */
   readonly priority?: "low" | "medium" | "high";
   /** Encodes the session id. Default: `encodeURIComponent`. */
   readonly encode?: (value: string) => string;

@@ -19,7 +19,7 @@ import { askProgram } from "./ask-program.ts";
 
 /** The allowed origins: all or none, an origin, a pattern, or a list of these. */
 export type CorsOrigin = boolean | string | RegExp | readonly (string | RegExp)[];
-/** Decides about an origin, and calls `callback` with the allowed origins. */
+/** Decides whether to allow an origin. Calls `callback` with the allowed origins. */
 export type CorsOriginFunction = (
   origin: string | undefined,
   callback: (error: Error | null, allow?: CorsOrigin) => void,
@@ -99,7 +99,7 @@ const CORS_OPTIONS: OptionTable<CorsOptions> = {
 };
 
 /**
- * Checks the options of the program or of its delegate.
+ * Checks CORS options that the program has set, or that its CorsDelegate has passed to the callback.
  *
  * @throws ArgumentTypeError or ArgumentRangeError if an option is invalid or unknown
  */

@@ -1,4 +1,5 @@
-// One HTTP request or upgrade request to an engine, until the engine refuses the request or a session handles it.
+// Represents one HTTP request or upgrade request to an engine, until the engine refuses the request or passes it to a
+// session.
 
 import type { EventEmitter } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
@@ -13,8 +14,8 @@ import { SavedRequest } from "./saved-request.ts";
 import { discardBody } from "./unread-body.ts";
 
 /**
- * Whether only the engine has received the request object, or the program may have, too. A session keeps a request object
- * that the program may have received. Of another request, the session only keeps the text.
+ * Who has received the request object: only the engine, or possibly the program as well. If the program may have received
+ * the object, the session keeps the object. Otherwise the session only keeps the text of the request, to save memory.
  */
 export type Recipient = "engine" | "program";
 
@@ -90,8 +91,8 @@ export class PollingRequest extends EngineRequest {
   }
 
   get connection(): EventEmitter {
-    // The response to a pipelined request has no socket yet, and emits no "close". In HTTP/2 other requests share the
-    // connection, and a response may be closed before the connection.
+    // The response to a pipelined request has no socket yet, and emits no "close". All other responses emit "close". In
+    // HTTP/2 this may be earlier than "close" of the connection, which other requests share.
     return this.response.socket === null ? this.request.socket : this.response;
   }
 
@@ -140,8 +141,8 @@ export class UpgradeRequest extends EngineRequest {
 
   noticeEnd(): () => void {
     const { socket } = this;
-    // Nothing reads the socket yet, so "end" would not be emitted. The socket becomes readable at its end, or when bytes are
-    // received. Bytes are an error: RFC 6455 §4.1, the client "MUST wait for a response from the server before sending any
+    // Nothing reads the socket yet, so it does not emit "end". It emits "readable" when it has ended, or when it has received
+    // bytes. Such bytes are an error: RFC 6455 §4.1, the client "MUST wait for a response from the server before sending any
     // further data".
     const onReadable = (): void => {
       socket.destroy();
@@ -150,7 +151,7 @@ export class UpgradeRequest extends EngineRequest {
     return () => socket.off("readable", onReadable);
   }
 
-  /** Answers with a refusal instead of 101. The status is 400, except with `retryAfter`. */
+  /** Answers with a refusal instead of 101. The status is 400 or, with `retryAfter`, the status of the refusal. */
   refuse(
     refusal: RefusalName,
     message: string = REFUSALS[refusal].message,

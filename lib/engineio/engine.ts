@@ -63,11 +63,11 @@ export interface EngineSink {
   onSession(session: Session): SessionSink;
 }
 
-/** Passes requests on to the processes that have their sessions. */
+/** Forwards requests to the processes that have their sessions. */
 export interface SessionRouter {
-  /** Passes a request on. Returns `false` if the request is for this process. */
+  /** Forwards a request to another process. Returns `false` if the request is for this process. */
   forwardRequest(incoming: PollingRequest): boolean;
-  /** Passes an upgrade request on. Returns `false` if the upgrade request is for this process. */
+  /** Forwards an upgrade request to another process. Returns `false` if the upgrade request is for this process. */
   forwardUpgrade(incoming: UpgradeRequest): boolean;
 }
 
@@ -223,7 +223,7 @@ export class Engine extends NodeEmitter<EngineEvents> {
     return this.monitor.stats(this.sessions.values());
   }
 
-  /** Counts and logs a failure in the server itself. @internal */
+  /** Counts and logs a failure of the server itself. @internal */
   onError(error: Error): void {
     this.monitor.onError(error);
   }
@@ -249,7 +249,7 @@ export class Engine extends NodeEmitter<EngineEvents> {
     return this;
   }
 
-  /** Passes new sessions to another layer from then on. @internal */
+  /** Passes all further new sessions to `sink`. @internal */
   deliverTo(sink: EngineSink): void {
     this.sink = sink;
   }
@@ -338,7 +338,7 @@ export class Engine extends NodeEmitter<EngineEvents> {
   /**
    * Opens a session over a transport that is not based on HTTP.
    *
-   * @param start called with the session, to set the session as the sink of the transport
+   * @param start called with the session. The function must set the session as the sink of the transport
    * @returns the session. Rejects with the message of the refusal if the client is refused
    * @internal
    */
@@ -443,7 +443,7 @@ export class Engine extends NodeEmitter<EngineEvents> {
     }
     setBrowserHeaders(request, response);
     // Middleware may read the header fields after they were sent. Node only remembers the fields that are passed to writeHead()
-    // if a field was set before with setHeader().
+    // if a field was set before with setHeader(). So one field is set here.
     if (this.middleware.length > 0) response.setHeader("Cache-Control", "no-store");
     if (admission.kind === "handshake") this.openPolling(incoming, admission.protocol);
     else this.sessions.get(admission.sid)?.onRequest(request, response);
@@ -501,8 +501,8 @@ export class Engine extends NodeEmitter<EngineEvents> {
   /**
    * Counts a new client.
    *
-   * @returns the client's place. A NoPlace if a limit is reached, which was reported by "connection_error". `undefined` if there
-   * is no limit, or if the engine is closed and so refuses every client for another reason
+   * @returns the client's place, or a NoPlace after this method has reported with "connection_error" that a limit is reached.
+   * `undefined` if no limit is set, or if the engine is closed: a closed engine refuses every client anyway
    */
   private enter(request: IncomingMessage): Place | NoPlace | undefined {
     if (this.bounds === undefined || this.closed) return undefined;
@@ -517,7 +517,7 @@ export class Engine extends NodeEmitter<EngineEvents> {
     return place;
   }
 
-  /** Refuses an incoming, and emits "connection_error". */
+  /** Refuses a request or an upgrade request, and emits "connection_error". */
   private refuse(incoming: EngineRequest, refusal: Refusal): void {
     incoming.place?.release();
     this.tellRefused(incoming.request, refusal);
@@ -546,7 +546,7 @@ export class Engine extends NodeEmitter<EngineEvents> {
   }
 
   /**
-   * Adds the header fields of the listeners to a response. If a listener throws or a field is invalid, refuses the incoming and
+   * Adds the header fields of the listeners to a response. If a listener throws or a field is invalid, refuses the request and
    * returns `false`. Clients can often cause such an error, so the error must not end the process.
    *
    * @param first whether the response is the first of a session
@@ -592,7 +592,8 @@ export class Engine extends NodeEmitter<EngineEvents> {
       this.tellRefused(incoming.request, permission);
       if (!gone) incoming.refuse(permission.refusal, permission.message);
     });
-    // The client may disconnect before the program has decided. It is possible that the program never decides.
+    // The client may disconnect before the program has decided, and the program may never decide. So the place is also
+    // released when the connection closes.
     if (decided || place === undefined) return;
     place.releaseOnClose(incoming.connection);
     ignoreEnd = incoming.noticeEnd();

@@ -15,8 +15,8 @@ export interface Heartbeating {
 }
 
 /**
- * The fraction of `pingInterval` by which a ping may be early. Pings that are sent together cost half as much as single pings,
- * each of which wakes the process twice (`heartbeats` in bench/).
+ * The fraction of `pingInterval` by which a ping may be early, so that it is sent together with other pings. This halves the
+ * CPU time of the pings: each ping that is sent alone wakes the process twice (`heartbeats` in bench/).
  */
 const EARLY = 0.02;
 
@@ -76,8 +76,8 @@ export class Heartbeat {
 }
 
 /**
- * The heartbeat of revision 3, where the client sends the pings. Ends a session if no packet is received for `pingInterval` and
- * `pingTimeout` together.
+ * The heartbeat of revision 3, where the client sends the pings. Ends a session if no packet is received during the sum of
+ * `pingInterval` and `pingTimeout`.
  */
 export class ClientHeartbeat {
   readonly #quiet: Deadlines<Heartbeating>;
@@ -94,7 +94,7 @@ export class ClientHeartbeat {
     this.#quiet.add(session);
   }
 
-  /** Never called: in this revision a pong from the client is an error, which has ended the session. */
+  /** Never called: in this revision a pong from the client is a protocol error, and the session ends. */
   onPong(): void {}
 
   /** Restarts the deadline, because a packet was received. */

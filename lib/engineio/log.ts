@@ -57,7 +57,7 @@ interface Warnings {
 export class Log {
   readonly #logger: Logger | undefined;
   readonly #onFailure: (error: unknown) => void;
-  // By message and reason. Both are from fixed lists, so that clients cannot increase the number of entries.
+  // Each key consists of a message and a reason. Both are from fixed lists, so clients cannot add any number of entries.
   readonly #warnings = new Map<string, Warnings>();
   readonly #seconds = new Deadlines<Warnings>(SECOND, (warnings) => this.#end(warnings));
 
@@ -81,7 +81,7 @@ export class Log {
   }
 
   /**
-   * Writes a warning about a client, unless there were too many warnings in this second.
+   * Writes a warning about a client, unless too many warnings for this reason were written in this second.
    *
    * @param reason a name from a fixed list. Warnings with the same message and reason are counted together
    * @param describe returns the details. Only called if the warning is written

@@ -1,6 +1,6 @@
 // Express-style middleware for the requests and upgrade requests of an engine. For an upgrade request, the middleware receives a
-// response object. If the middleware ends the response, it is sent to the client. Otherwise its header fields become header
-// fields of the 101.
+// response object. If the middleware ends the response, the response is sent to the client. Otherwise the header fields of the
+// response object are added to the 101.
 
 import { type IncomingMessage, ServerResponse } from "node:http";
 import { once } from "../events/once.ts";
@@ -11,9 +11,9 @@ import type { UpgradeRequest } from "./engine-request.ts";
  * Express-style middleware of an engine. Calls `next()` to accept a request, calls `next(error)` to refuse it, or answers the
  * request.
  *
- * Middleware for Express can be passed, although it declares the request and the response of Express. TypeScript compares the
- * parameters of a method in both directions, so the type is declared as a method here. Parameters without a type are those of
- * node:http.
+ * Middleware for Express can be passed, although its parameters have the types of Express. TypeScript accepts such middleware
+ * because this type is declared as a method: it checks the parameters of methods less strictly. If a function declares no
+ * types for its parameters, TypeScript infers the types of node:http.
  *
  * @example
  * const io = new Server(3000);
@@ -28,7 +28,8 @@ export type EngineMiddleware = {
 }["use"];
 
 /**
- * Calls `middleware` for a request, one after another. A thrown error or a rejection is handled as an argument of next().
+ * Calls `middleware` for a request, one after another. A thrown error or a rejection is handled like an error that is passed to
+ * next().
  *
  * @param done called when every middleware has called next(), or with the first error. Never called if a middleware answers
  * the request
@@ -78,8 +79,8 @@ export function passMiddlewareToUpgrade(
   const response = new ServerResponse(request);
   response.shouldKeepAlive = false;
   try {
-    // The method accepts every stream, although its declaration requires a socket of node:net. A program may pass any stream to
-    // handleUpgrade().
+    // assignSocket() accepts every stream, although its declaration requires a socket of node:net. A program may pass any
+    // stream to handleUpgrade().
     Reflect.apply(response.assignSocket, response, [socket]);
   } catch (error) {
     // An earlier request on the same connection is not answered yet.
@@ -95,8 +96,8 @@ export function passMiddlewareToUpgrade(
     Reflect.apply(response.detachSocket, response, [socket]);
     response.off("finish", onFinish);
     if (error === undefined) {
-      // Some middleware adds header fields when the header is written, or saves a session when the response ends. Nothing is
-      // sent, since the response has no socket any more.
+      // The response is ended, because some middleware adds header fields when the header is written, or saves a session when
+      // the response ends. Nothing is sent, since the response has no socket any more.
       response.writeHead(101).end();
     }
     for (const [name, value = ""] of Object.entries(response.getHeaders())) {

@@ -37,11 +37,11 @@ export interface EngineStats {
     /** Sent packets. */
     readonly sent: number;
   };
-  /** Bytes of the connections. */
+  /** Received, sent and waiting bytes. */
   readonly bytes: {
-    /** Received bytes: of WebSocket connections including their headers, and of the bodies of polling requests. */
+    /** Received bytes: all bytes of WebSocket connections, including headers, and the bodies of polling requests. */
     readonly received: number;
-    /** Sent bytes: of WebSocket connections including their headers, and of the bodies of polling responses. */
+    /** Sent bytes: all bytes of WebSocket connections, including headers, and the bodies of polling responses. */
     readonly sent: number;
     /** Bytes that wait in this process for clients that read too slowly. */
     readonly waiting: number;
@@ -52,9 +52,9 @@ export interface EngineStats {
   readonly closes: Readonly<Record<string, number>>;
   /** Protocol errors that ended a session, by the violated rule. */
   readonly breaches: Readonly<Record<string, number>>;
-  /** Failures in the server itself, such as of the connection to the other nodes of a cluster, or of the logger. */
+  /** Failures of the server itself, such as errors of the logger or of the connection to the other nodes of a cluster. */
   readonly errors: number;
-  /** Limits that clients have reached, by the name of the option. */
+  /** How often clients have reached a limit, by the name of the option that sets the limit. */
   readonly bounds: Readonly<Record<string, number>>;
   /** The clients for which the most bytes wait, at most five. */
   readonly slowest: readonly SlowClient[];
@@ -120,7 +120,7 @@ class Counts {
 
 /** Counts and reports the events of an engine. */
 export class Monitor {
-  // Public fields, which are faster than methods, because they change with each packet.
+  // These two counts are public fields, because they change with each packet, and methods would be slower.
   received = 0;
   sent = 0;
   #total = 0;
@@ -233,14 +233,14 @@ export class Monitor {
     if (rule === "TOO_MANY_ATTACHMENTS") this.#bounds.add("maxAttachments");
     if (debugEngine.enabled) debugEngine("%s breaks a rule: %s", id, message);
     const details = { id, address, rule, message };
-    this.#log.warn("a client has broken the protocol", rule, () => details);
+    this.#log.warn("a client has violated the protocol", rule, () => details);
   }
 
   /**
    * A client has reached a limit.
    *
    * @param bound the name of the option
-   * @param isNew whether to log the incident. `false` if the client has reached the limit just before
+   * @param isNew whether to log the incident. `false` if the client has already reached the limit shortly before
    */
   onBound(
     { id, clientAddress: address }: Monitored,
@@ -252,13 +252,14 @@ export class Monitor {
     if (!isNew) return;
     if (BOUND.hasSubscribers) BOUND.publish({ id, address, bound, message });
     const details = { id, address, bound, message };
-    this.#log.warn("a client has reached a bound", bound, () => details);
+    this.#log.warn("a client has reached a limit", bound, () => details);
   }
 
   /**
    * Events for a client were dropped.
    *
-   * @param begins whether these are the first dropped events since messages began to wait for the client. Only these are logged
+   * @param begins whether these are the first events that were dropped since the client's queue was last empty. Only the first
+   * are logged
    */
   onDropped(session: Monitored, events: number, begins: boolean): void {
     this.#dropped += events;
@@ -346,7 +347,7 @@ export class Monitor {
     const isSystem = error instanceof Error && "syscall" in error;
     if (isSystem || this.#loggerHasFailed) return;
     this.#loggerHasFailed = true;
-    // Not as a string: the conversion of a thrown value may throw as well.
+    // The error is not converted to a string, because the conversion of a thrown value may throw as well.
     const [what] = inspect(error).split("\n", 1);
     process.emitWarning(`the logger has failed: ${what}`, { type: "BarewireLoggerWarning" });
   }
@@ -358,7 +359,10 @@ function startSampling(): IntervalHistogram {
   return histogram;
 }
 
-/** Converts a delay of the histogram, which includes the sampling interval, to milliseconds. The mean is NaN without samples. */
+/**
+ * Converts a delay of the histogram to milliseconds, and subtracts the sampling interval, which the delay includes. The mean is
+ * NaN if there are no samples.
+ */
 function lateness(nanoseconds: number): number {
   return Math.max(0, (nanoseconds || 0) / NANOSECONDS - SAMPLING_INTERVAL);
 }

@@ -56,7 +56,7 @@ export type AllowRequest = (
 export interface EngineOptions extends OriginOptions, ConnectionBoundOptions {
   /** How long to wait after a pong before the next ping is sent, in milliseconds. Default: 25,000. */
   readonly pingInterval?: number;
-  /** How long a client may take to answer a ping, in milliseconds. Then the session ends. Default: 20,000. */
+  /** How long a client may take to answer a ping, in milliseconds. After this time the session ends. Default: 20,000. */
   readonly pingTimeout?: number;
   /** How long the upgrade from polling to WebSocket may take, in milliseconds. Default: 10,000. */
   readonly upgradeTimeout?: number;
@@ -67,7 +67,7 @@ export interface EngineOptions extends OriginOptions, ConnectionBoundOptions {
   readonly maxHttpBufferSize?: number;
   /**
    * How many bytes may wait in this process for a client that reads too slowly. When more bytes would wait, `backpressurePolicy`
-   * decides. Default: 16 MiB.
+   * decides what happens. Default: 16 MiB.
    */
   readonly maxBackpressure?: number;
   /**
@@ -90,11 +90,14 @@ export interface EngineOptions extends OriginOptions, ConnectionBoundOptions {
   readonly allowUpgrades?: boolean;
   /** Accept clients of Socket.IO 1.x and 2.x, which use revision 3 of Engine.IO. Default: `false`. */
   readonly allowEIO3?: boolean;
-  /** Accept permessage-deflate (RFC 7692) on WebSockets, with the default options or with these. Default: `false`. */
+  /**
+   * Accept permessage-deflate (RFC 7692) on WebSockets. `true` uses the default options, and an object sets options. Default:
+   * `false`.
+   */
   readonly perMessageDeflate?: boolean | DeflateOptions;
-  /** Compress polling responses of at least 1,024 bytes, or with these options. Default: `true`. */
+  /** Compress polling responses. `true` compresses those of at least 1,024 bytes, and an object sets options. Default: `true`. */
   readonly httpCompression?: boolean | CompressionOptions;
-  /** Set a cookie with the session id, with the default options or with these. Default: `false`. */
+  /** Set a cookie with the session id. `true` uses the default options, and an object sets options. Default: `false`. */
   readonly cookie?: boolean | CookieOptions;
   /**
    * A logger for connections, refusals and failures, such as `console`. For each reason, `warn` is called at most 10 times a
@@ -149,7 +152,7 @@ const COMPRESSION_OPTIONS: OptionTable<CompressionOptions, "rejectGarbageAfterEn
   threshold: limit,
 };
 
-// Clients start one timer for the sum of pingInterval and pingTimeout.
+// Clients start one timer for the sum of pingInterval and pingTimeout. The delay of a timer is limited to 31 bits.
 const MAX_HEARTBEAT = 0x3fffffff;
 const heartbeat: Check = (value, name) => {
   positiveMilliseconds(value, name);

@@ -20,8 +20,8 @@ export interface OriginOptions {
   /**
    * The origins whose pages may connect, over every transport: "same" for the origin of this server, "*" for every origin, a list
    * of origins such as "https://example.com", or a function that returns or resolves to `true` for an allowed origin. A list
-   * never contains the origin "null" of pages without a server. Requests without an Origin header are always accepted, because a
-   * page of another origin cannot read their responses. Default: "same", and the origins that `cors` allows.
+   * cannot contain "null", the origin of pages that were not loaded from a server. Requests without an Origin header are always
+   * accepted, because a page of another origin cannot read their responses. Default: "same", and the origins that `cors` allows.
    *
    * @example
    * const io = new Server(3000, { origins: ["https://example.com"] });
@@ -39,8 +39,8 @@ export interface OriginOptions {
    */
   readonly trustedProxies?: TrustedProxies;
   /**
-   * Send CORS headers to pages of other origins. If `origins` is not set, the allowed pages may also connect. `true` allows every
-   * origin, as `{}` does. Default: `false`, same origin only.
+   * Send CORS headers to pages of other origins. If `origins` is not set, the pages that `cors` allows may also connect. `true`
+   * allows every origin, as `{}` does. Default: `false`, same origin only.
    */
   readonly cors?: boolean | CorsOptions | CorsDelegate;
   /** Answer polling requests of scripts (JSONP), for browsers without CORS. Default: `false`. */
@@ -107,7 +107,10 @@ export class OriginGate {
     });
   }
 
-  /** Sets the CORS headers of a response that belongs to no session, and calls `next`. */
+  /**
+   * Sets the CORS headers of a response that belongs to no session. Answers a preflight request, and calls `next` for every
+   * other request.
+   */
   setHeaders(request: IncomingMessage, response: ServerResponse, next: () => void): void {
     this.#resolve(request, request.headers.origin, (_error, cors) => {
       if (cors === undefined) next();
@@ -159,15 +162,17 @@ export class OriginGate {
   }
 
   #corsAdmits(request: IncomingMessage, origin: string, cors: ResolvedCors): boolean {
-    // A delegate decides by the Origin header. The request for a script has none, so the delegate has not seen the origin.
+    // If `cors` is a function, it reads the Origin header of the request. A request for a script has no Origin header, so the
+    // function has not checked the origin.
     const seen = typeof this.#cors !== "function" || origin === request.headers.origin;
     return seen && corsAllows(cors, origin);
   }
 }
 
 /**
- * Returns the origin of the page that loads a script. Browsers send no Origin header with such a request. Without other evidence,
- * the origin is "null", an unknown page.
+ * Returns the origin of the page that loads a script. Browsers send no Origin header with such a request, so Sec-Fetch-Site and
+ * Referer are read instead. Returns `undefined` if no other server's page can have sent the request, and "null" for an unknown
+ * page.
  */
 function originOfScript({ headers }: IncomingMessage): string | undefined {
   const { origin, referer = "" } = headers;

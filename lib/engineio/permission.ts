@@ -1,4 +1,4 @@
-// Decides whether a new client may connect, and the id of its session. The program can decide both.
+// Decides whether a new client may connect, and generates the id of its session. The program can supply a function for each.
 
 import type { IncomingMessage } from "node:http";
 
@@ -76,7 +76,7 @@ function serverClosed(): Refusal {
   return forbidden({ name: "SERVER_CLOSED" });
 }
 
-/** Returns the refusal for a reason of `allowRequest`: a string, or an error with a message. */
+/** Returns the refusal for the reason that `allowRequest` has passed to its callback: a string, or an error with a message. */
 function refusalOf(reason: unknown): Refusal {
   const text = reason instanceof Error ? reason.message : reason;
   const message = typeof text === "string" ? text : undefined;

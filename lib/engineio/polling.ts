@@ -1,5 +1,5 @@
-// The transport over HTTP requests. A GET request waits until packets are sent to the client, and a POST request has packets of the
-// client. Engine.IO "HTTP long-polling".
+// The transport over HTTP requests. A GET request waits until packets are sent to the client. A POST request contains packets of
+// the client. Engine.IO "HTTP long-polling".
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 
@@ -27,7 +27,7 @@ export interface PayloadFormat {
   readonly decodeBinary?: (body: Bytes) => Iterable<Packet>;
 }
 
-/** Engine.IO "HTTP long-polling". */
+/** The format of revision 4. Engine.IO "HTTP long-polling". */
 export const CURRENT_FORMAT: PayloadFormat = {
   encode: (messages) => {
     const [only] = messages;
@@ -65,7 +65,10 @@ const TEXT_HEADERS = {
 } as const;
 const BYTES_HEADERS = { ...TEXT_HEADERS, "Content-Type": OCTET_STREAM } as const;
 
-/** The number of packets of a POST request that are delivered in one turn of the event loop. Other clients are served in between. */
+/**
+ * The largest number of packets of a POST request that are delivered in one iteration of the event loop. Other clients are served
+ * before the next iteration.
+ */
 const PACKETS_PER_TURN = 500;
 
 /** Largest response, in bytes. Further packets wait for the next GET request. */
@@ -94,16 +97,17 @@ export class PollingTransport implements RequestTransport {
   bytesSent = 0;
   readonly #options: PollingOptions;
   #sink: TransportSink | undefined;
-  // The waiting GET request, and the messages that were sent in this turn of the event loop, which answer the request.
+  // The response to the waiting GET request, and the messages for this response, which were sent in this iteration of the event
+  // loop.
   #poll: ServerResponse | undefined;
   #answer: Outgoing[] = [];
   #answerLength = 0;
   // The response that the client has not read yet, and its length.
   #unread: ServerResponse | undefined;
   #unreadLength = 0;
-  // The POST request whose body is being read.
+  // The response to the POST request whose body is being read.
   #post: ServerResponse | undefined;
-  // The POST request whose packets are being delivered in several turns of the event loop.
+  // The response to the POST request whose packets are being delivered, in several iterations of the event loop.
   #delivering: ServerResponse | undefined;
   #released = false;
   // Runs while close() waits for the next GET request.
@@ -155,7 +159,7 @@ export class PollingTransport implements RequestTransport {
   discard(): void {
     this.#sink = undefined;
     this.#post?.destroy();
-    // Otherwise close() of the HTTP server would wait for the connection, which HTTP keeps alive.
+    // The connection is not kept alive. Otherwise close() of the HTTP server would wait for it.
     this.#poll?.setHeader("Connection", "close");
     this.#end(this.#answering ? undefined : CLOSE_PACKET);
   }
@@ -187,8 +191,8 @@ export class PollingTransport implements RequestTransport {
 
   /** Handles a GET request. Engine.IO "Receiving data". */
   #onGet(response: ServerResponse): void {
-    // A client must read the response before it polls again. Otherwise a client that never reads could make any number of
-    // responses wait.
+    // A client must read the response before it polls again. Otherwise a client that never reads could make the server buffer
+    // any number of responses.
     if (this.#poll !== undefined || this.unreadBytes > 0) {
       response.writeHead(400).end();
       this.#lose("transport error", new Error("overlap from client"));
@@ -278,7 +282,10 @@ export class PollingTransport implements RequestTransport {
     }
   }
 
-  /** Delivers the packets of a POST request, some in each turn of the event loop. Answers the request after the last packet. */
+  /**
+   * Delivers the packets of a POST request, at most PACKETS_PER_TURN in each iteration of the event loop. Answers the request
+   * after the last packet.
+   */
   #deliver(packets: Iterator<Packet>, response: ServerResponse): void {
     this.#delivering = undefined;
     try {
@@ -323,7 +330,7 @@ export class PollingTransport implements RequestTransport {
     sink?.onLost(reason, detail);
   }
 
-  /** Whether messages were sent in this turn of the event loop. A close packet must not follow them in the same payload. */
+  /** Whether messages were sent in this iteration of the event loop. A close packet must not follow them in the same payload. */
   get #answering(): boolean {
     return this.#answer.length > 0;
   }

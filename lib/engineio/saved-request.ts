@@ -4,9 +4,9 @@
 // Node's request object takes about 2 kB with its headers, lists and stream. If only this library has received the object, the
 // session keeps only its text. An equal object is created when the program reads the request.
 //
-// The library cannot know for certain whether other code of the process uses the request object, too. Instrumentation, a server
-// with its own class of requests, or another server that passes requests on, receive the object before every listener. So the
-// session keeps every request object that differs from a new request object of Node.
+// The library cannot know for certain whether other code of the process uses the request object, too. Some code receives the
+// object before every listener: instrumentation, a server with its own class of requests, or another server that forwards
+// requests. So the session keeps every request object that differs from a new request object of Node.
 
 import { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";

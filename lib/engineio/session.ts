@@ -1,5 +1,5 @@
 // The Engine.IO session of one client, over polling or WebSocket: its state, its queue and its heartbeat. Engine.IO "Handshake" to
-// "Upgrade". protocol/engineio/session.ts has the states.
+// "Upgrade". protocol/engineio/session.ts defines the states.
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 
@@ -54,7 +54,7 @@ export interface SessionSink {
    * The session has ended. No further call follows.
    *
    * @param reason why the session has ended
-   * @param detail the exact cause, if there is more to say than the reason
+   * @param detail the error that has ended the session, if there was one
    */
   onClose(reason: CloseReason, detail?: Error): void;
 }
@@ -122,7 +122,7 @@ export interface SessionEvents {
    * Emitted when the session has ended.
    *
    * @param reason why the session has ended
-   * @param description the exact cause, if there is more to say than the reason
+   * @param description the error that has ended the session, if there was one
    */
   close: (reason: CloseReason, description?: Error) => void;
 }
@@ -163,9 +163,9 @@ export class Session
 {
   /** The id of the session, which the protocol calls "sid". */
   readonly id: string;
-  /** The IP address of the TCP connection that opened the session: of the client, or of a proxy. */
+  /** The IP address of the peer that opened the session: the client, or a proxy. */
   readonly remoteAddress: string;
-  /** The IP address of the client, also behind a proxy of `trustedProxies`. */
+  /** The IP address of the client, even if the client connects through a proxy in `trustedProxies`. */
   readonly clientAddress: string;
   /** The network by which clients are counted: the IP address, or the first 64 bits of an IPv6 address. @internal */
   readonly addressGroup: string;
@@ -200,7 +200,7 @@ export class Session
     this.clientAddress = clientAddress;
     this.addressGroup = addressGroup(clientAddress);
     this.currentTransport = transport;
-    // A session in memory is never upgraded, like a session that was opened over WebSocket.
+    // A session over the memory transport is never upgraded, so its state is the same as over WebSocket.
     this.sessionState = transport.name === "polling" ? "polling" : "websocket";
     this.host = host;
   }
@@ -254,8 +254,8 @@ export class Session
   }
 
   /**
-   * Whether packets are sent at once. Otherwise packets are queued. Volatile packets are then dropped, except with
-   * `backpressurePolicy` "drop-volatile".
+   * Whether packets are sent at once. Otherwise packets are queued, but volatile packets are dropped. `backpressurePolicy`
+   * "drop-volatile" queues volatile packets as well.
    */
   get writable(): boolean {
     return this.queue === undefined && this.currentTransport.writable && this.isOpen();
@@ -275,7 +275,11 @@ export class Session
     });
   }
 
-  /** Handles a polling request for this session. The engine refuses polling requests for other transports. @internal */
+  /**
+   * Handles a polling request for this session. The engine refuses such requests if the session uses another transport.
+   *
+   * @internal
+   */
   onRequest(request: IncomingMessage, response: ServerResponse): void {
     if (this.currentTransport.name === "polling")
       this.currentTransport.onRequest(request, response);
@@ -297,7 +301,7 @@ export class Session
     else if (this.isOpen()) this.wait(message, volatile);
   }
 
-  /** Ends the session after all queued packets were sent. A polling client receives the end with its next GET request. */
+  /** Ends the session after all queued packets were sent. A polling client receives the close packet in the next response. */
   close(): void {
     if (!this.isOpen()) return;
     this.advance("close");
@@ -345,7 +349,7 @@ export class Session
     this.upgradeAttempt = upgrade;
   }
 
-  /** Whether the client has probed the WebSocket, and has not yet upgraded or abandoned it. @internal */
+  /** Whether the client has probed the WebSocket, and has neither changed to it nor abandoned it yet. @internal */
   get probing(): boolean {
     return this.sessionState === "probing" || this.sessionState === "closingProbing";
   }
@@ -430,8 +434,8 @@ export class Session
   }
 
   /**
-   * Whether packets wait for the client. A polling transport has no congestion: each response contains all the packets that the
-   * transport has.
+   * Whether packets wait for the client. A polling transport is never congested, because the next response contains all packets
+   * that were passed to the transport.
    */
   private waits(): boolean {
     if (this.sessionState === "closed") return false;
@@ -518,13 +522,13 @@ export class Session
     this.countBacklog();
   }
 
-  /** Updates the number of bytes that wait for the client. Counts 0 while the queue is empty. */
+  /** Updates the number of bytes that wait for the client. The number is 0 while the queue is empty. */
   private countBacklog(): void {
     const held = this.bufferedAmount + this.currentTransport.unreadBytes;
     this.host.backlog.set(this, this.queue === undefined ? 0 : held);
   }
 
-  /** Ends the session. Called if too many bytes wait for all clients, and the most for this one. @internal */
+  /** Ends the session. Called if too many bytes wait for all clients together, and this client has the most. @internal */
   onBacklogFull(): void {
     this.discard(
       "transport error",

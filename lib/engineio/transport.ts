@@ -9,21 +9,26 @@ import type { Outgoing } from "./outgoing.ts";
 interface AnyTransport {
   /** Whether the transport accepts packets. Otherwise packets wait in the session, and volatile packets are dropped. */
   readonly writable: boolean;
-  /** Received bytes: of the connection, or of the bodies of requests. */
+  /** Received bytes: all bytes of the connection, or the bodies of the requests. */
   readonly bytesReceived: number;
-  /** Sent bytes: of the connection, or of the bodies of responses. */
+  /** Sent bytes: all bytes of the connection, or the bodies of the responses. */
   readonly bytesSent: number;
   /** Bytes that are buffered in the transport. */
   readonly bufferedAmount: number;
-  /** Bytes of a response that was passed to HTTP, and that the client has not read. @internal */
+  /** Bytes of an HTTP response that was sent, and that the client has not read yet. @internal */
   readonly unreadBytes: number;
   /** Sends packets. Must only be called while `writable` is `true`. @internal */
   send(message: Outgoing): void;
-  /** Sends the end of the session to the client, as soon as the client can receive it. Then reports "forced close". @internal */
+  /**
+   * Informs the client that the session ends, as soon as a packet can be sent, and ends the transport. Then calls onLost() with
+   * "forced close".
+   *
+   * @internal
+   */
   close(): void;
-  /** Ends at once. Sends the end of the session if the client can receive it now. Reports nothing any more. @internal */
+  /** Ends the transport at once. Informs the client only if a packet can be sent now. Does not call onLost(). @internal */
   discard(): void;
-  /** Ends at once, after the client has ended its side of the transport. Reports nothing any more. @internal */
+  /** Ends the transport at once, after the client has ended its side. Does not call onLost(). @internal */
   release(): void;
 }
 
@@ -53,7 +58,7 @@ export interface TransportSink {
   /**
    * The transport has ended.
    *
-   * @param detail the exact cause, for listeners of "disconnect"
+   * @param detail the error that has ended the transport, if there was one
    */
   onLost(reason: CloseReason, detail?: Error): void;
 }

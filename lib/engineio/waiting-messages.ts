@@ -27,7 +27,7 @@ export const BACKPRESSURE_POLICIES: readonly BackpressurePolicy[] = [
 
 interface Entry {
   readonly message: Outgoing;
-  /** The number of the entry. Both rows share the numbers, which define the order of their entries. */
+  /** The position of the entry in the queue, whose entries are stored in two rows. */
   readonly place: number;
   next: Entry | undefined;
 }
@@ -62,7 +62,7 @@ export class WaitingMessages {
   readonly #policy: BackpressurePolicy;
   readonly #kept = new Row();
   #keptLength = 0;
-  // A separate row, so that the oldest droppable message is found at once.
+  // Messages that may be dropped have a separate row, so that the oldest of them is found at once.
   readonly #droppable = new Row();
   #places = 0;
 
@@ -77,8 +77,8 @@ export class WaitingMessages {
   }
 
   /**
-   * Adds a message to the end of the queue, and drops messages if the limit is exceeded. The message itself may be dropped. A
-   * single message is always accepted, however large the message is.
+   * Adds a message to the end of the queue, and drops messages if the limit is exceeded. The message itself may be dropped. If
+   * the queue is empty, the message is always accepted, however large the message is.
    *
    * @returns `false` if the messages that must not be dropped exceed the limit. Then the queue is unchanged
    */

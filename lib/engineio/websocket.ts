@@ -11,8 +11,8 @@ import type { ConnectionTransport, TransportSink } from "./transport.ts";
 /** The encoding of packets in WebSocket messages, which depends on the revision of the protocol. */
 export interface MessageFormat {
   /**
-   * Encodes the bytes of a binary message. Returns a string for a text message of WebSocket, and bytes for a binary message.
-   * Default: the bytes are not encoded. Then all receivers of a broadcast share its frames.
+   * Encodes the bytes of a binary message. Returns a string to send a WebSocket text message, and bytes to send a binary
+   * message. Default: the bytes are sent unchanged, and all receivers of a broadcast share the encoded frames.
    */
   readonly encodeBytes?: (bytes: Bytes) => string | Bytes;
   /** Decodes a text message. Throws a ProtocolError if it is invalid. */
@@ -21,7 +21,7 @@ export interface MessageFormat {
   decodeBinary(bytes: Bytes): Packet;
 }
 
-/** Engine.IO "WebSocket". */
+/** The format of revision 4. Engine.IO "WebSocket". */
 export const CURRENT_MESSAGES: MessageFormat = {
   decodeText: decodePacket,
   decodeBinary: (data) => ({ type: MESSAGE, data }),

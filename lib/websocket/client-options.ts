@@ -47,22 +47,22 @@ export interface WebSocketDeflateOptions extends DeflatePreferences {
  * });
  */
 export interface WebSocketOptions extends RequestOptions {
-  /** How long the opening handshake may take, redirections included, in milliseconds. Default: 30,000. */
+  /** How long the opening handshake may take, including redirections, in milliseconds. Default: 30,000. */
   readonly handshakeTimeout?: number;
   /**
-   * Largest message that is accepted, in bytes, also after inflating. A larger message fails the connection with 1009.
-   * Default: 100 MiB.
+   * Largest message that is accepted, in bytes. The limit also applies to an inflated message. A larger message fails the
+   * connection with 1009. Default: 100 MiB.
    */
   readonly maxPayload?: number;
-  /** Offer permessage-deflate (RFC 7692), with the default options or with these. Default: `true`. */
+  /** Offer permessage-deflate (RFC 7692). `true` uses the default options, and an object sets options. Default: `true`. */
   readonly perMessageDeflate?: boolean | WebSocketDeflateOptions;
   /** Follow up to ten redirections. Default: `false`. */
   readonly followRedirects?: boolean;
   /** Let the process exit while the connection is open. Default: `false`. */
   readonly autoUnref?: boolean;
   /**
-   * Header fields of the request. A redirection to another host, or from TLS to plain TCP, loses Authorization, Cookie and
-   * Proxy-Authorization. Default: none.
+   * Header fields of the request. Authorization, Cookie and Proxy-Authorization are removed when the request is redirected
+   * to another host, or from TLS to plain TCP. Default: none.
    */
   readonly headers?: Readonly<Record<string, string>>;
 }
@@ -83,7 +83,7 @@ export const TLS_OPTIONS = {
   rejectUnauthorized: boolean,
 };
 
-/** Options of the client of ws. */
+/** Options that the client of the package ws has. */
 type Ws =
   | "allowSynchronousEvents"
   | "autoPong"
@@ -151,8 +151,8 @@ export const WEBSOCKET_OPTIONS: OptionTable<WebSocketOptions, Ws> = {
   timeout: milliseconds,
   uniqueHeaders: anything,
 
-  // Options of ws. Those that are accepted do nothing: `maxPayload` limits the memory that a message takes, however the
-  // message is fragmented.
+  // Options of the package ws. Those that are accepted have no effect. Limits on the number of fragments are not necessary,
+  // because `maxPayload` limits the memory of a message, however the message is fragmented.
   allowSynchronousEvents: boolean,
   autoPong: valueOr([true], unsupported("pings are always answered")),
   closeTimeout: unsupported("the closing handshake may take 30 seconds"),

@@ -117,8 +117,8 @@ export class WebSocket extends EventTarget implements StreamSource {
     checkOptions(options, WEBSOCKET_OPTIONS);
     this.#url = parse(`${url}`);
     const offered = stringsOf(protocols);
-    // Browsers compare the names without regard to case, although RFC 6455 §4.1 regards it: "chat" and "Chat" are
-    // duplicates here.
+    // Browsers compare the names case-insensitively, although RFC 6455 §4.1 distinguishes upper and lower case. So "chat"
+    // and "Chat" are duplicates here, too.
     if (!areProtocols(offered.map((protocol) => protocol.toLowerCase()))) {
       throw new DOMException("each subprotocol must be a token and occur only once", "SyntaxError");
     }
@@ -160,14 +160,14 @@ export class WebSocket extends EventTarget implements StreamSource {
     return this.#agreed?.protocol ?? "";
   }
 
-  /** The extensions that the server chose, as its header field Sec-WebSocket-Extensions, or "" if there are none. */
+  /** The server's header field Sec-WebSocket-Extensions, which names the chosen extensions. "" if there are none. */
   get extensions(): string {
     return this.#agreed?.extensions ?? "";
   }
 
   /**
-   * Bytes of the messages that were passed to send() and not yet to the operating system, without frame headers. A message
-   * that is passed to send() after close() is counted forever, since it is never sent.
+   * Bytes of the messages that were passed to send(), but not yet to the operating system, without frame headers. A message
+   * that is passed to send() after close() is never sent, and remains counted.
    */
   get bufferedAmount(): number {
     return this.#unsent.bytes;
@@ -254,7 +254,7 @@ export class WebSocket extends EventTarget implements StreamSource {
     const { code: said, reason: text } = checkClose(code, reason);
     if (this.#state === CONNECTING) {
       this.#opening.abort();
-      this.#fail(new Error("closed before it was open"));
+      this.#fail(new Error("the WebSocket was closed before it was open"));
     } else if (this.#state === OPEN) {
       this.#state = CLOSING;
       this.#connection?.close(said, text);
@@ -312,7 +312,7 @@ export class WebSocket extends EventTarget implements StreamSource {
     });
     if (this.#options.autoUnref && socket instanceof TcpSocket) socket.unref();
     if (head.length > 0) socket.unshift(head);
-    // Reading starts in the next turn of the event loop. Listeners that are added until then, also after an `await`,
+    // Reading starts in the next iteration of the event loop. Listeners that are added before that, even after an `await`,
     // receive the first message.
     socket.pause();
     setImmediate(() => resumeSocket(socket));
@@ -356,7 +356,7 @@ export class WebSocket extends EventTarget implements StreamSource {
   /** Ends a WebSocket whose opening handshake has failed. */
   #fail(error: Error): void {
     this.#state = CLOSING;
-    // The events are emitted in a later turn of the event loop, so that a program can add listeners after close().
+    // The events are emitted in a later iteration of the event loop, so that a program can add listeners after close().
     setImmediate(() => this.#onClose(ABNORMAL_CLOSURE, "", error));
   }
 }
@@ -421,8 +421,8 @@ export function messageOf(
 ): string | Bytes | Blob {
   if (data instanceof Blob) return data;
   let bytes: Bytes;
-  // A buffer of length 0 may be detached, because it was transferred to another thread. A view of a detached buffer cannot
-  // be created.
+  // A buffer of length 0 may be detached, because it was transferred to another thread. Creating a view of a detached buffer
+  // would throw.
   if (types.isArrayBuffer(data)) {
     bytes = data.byteLength === 0 ? EMPTY : new Uint8Array(data);
   } else if (ArrayBuffer.isView(data)) {

@@ -30,14 +30,15 @@ export interface CompressorHost {
   finish(): void;
 }
 
-// The number of small messages that are inflated in one turn of the event loop. Other connections are served in between.
+// The largest number of small messages that are inflated at once. The next message is then inflated in the thread pool, and
+// other connections are served in the meantime.
 const INFLATED_PER_TURN = 64;
 
 type Opcode = typeof TEXT | typeof BINARY;
 
 /** Compresses the messages that a connection sends, and inflates those that it receives. */
 export class Compressor {
-  /** Whether a message is being inflated in the thread pool. Later messages and the end of the connection wait. */
+  /** Whether a message is being inflated in the thread pool. Later messages and the end of the connection are delayed. */
   inflating = false;
 
   readonly #host: CompressorHost;
@@ -85,7 +86,7 @@ export class Compressor {
     return length > 0 && length >= this.#threshold;
   }
 
-  /** Compresses a small message synchronously. Returns `undefined` if the message needs compress(). RFC 7692 §6.1. */
+  /** Compresses a small message synchronously. Returns `undefined` if the caller must use compress(). RFC 7692 §6.1. */
   compressNow(payload: Bytes): Bytes | undefined {
     return this.#deflate.compressNow(payload);
   }

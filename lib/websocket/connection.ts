@@ -1,5 +1,6 @@
-// One WebSocket connection of a client or a server: connects an Endpoint, which does no I/O, to a TCP or TLS socket. Writes
-// once in a turn of the event loop, applies back-pressure, and ends the TCP connection. RFC 6455 §7.1.1 to §7.1.7.
+// One WebSocket connection of a client or a server: connects an Endpoint, which does no I/O, to a TCP or TLS socket.
+// Combines the writes of one iteration of the event loop, applies back-pressure, and ends the TCP connection.
+// RFC 6455 §7.1.1 to §7.1.7.
 
 import { Socket as TcpSocket } from "node:net";
 import type { Duplex } from "node:stream";
@@ -52,7 +53,7 @@ export interface ConnectionSink {
    *
    * @param code the code in the peer's close frame, 1005 if the frame had no code, 1006 if no close frame was received
    * @param reason the reason in the peer's close frame, or ""
-   * @param failure the protocol error of the peer for which this end failed the connection
+   * @param failure the peer's protocol error because of which this end failed the connection
    * @param error the socket's error, if the connection was lost before the end of the closing handshake
    */
   onClose(
@@ -73,7 +74,7 @@ export interface ConnectionOptions {
   readonly unsent?: UnsentData;
   /** Largest message that may be received, in bytes. */
   readonly maxPayload: number;
-  /** Contains the socket from the start of the closing handshake until the socket is closed. Default: none. */
+  /** A set that contains the socket from the start of the closing handshake until the socket is closed. Default: none. */
   readonly closing?: Set<Duplex> | undefined;
   /** The negotiated settings of permessage-deflate. Default: none, and messages are not compressed. */
   readonly deflate?: DeflateSettings | undefined;
@@ -86,26 +87,26 @@ const CLOSE_TIMEOUT = 30_000;
 
 const closing = new Deadlines<Duplex>(CLOSE_TIMEOUT, (socket) => socket.destroy());
 
-// The property of a socket that holds its connection.
+// The name of the property with which a socket refers to its Connection.
 const CONNECTION = Symbol("connection");
 
 interface ConnectedSocket extends Duplex {
   [CONNECTION]?: Connection;
 }
 
-// All sockets share these listeners. Closures for each socket would take a tenth of the memory of an idle client (`idle` in
-// bench/).
+// All sockets share these listeners. Separate closures for each socket would need about a tenth of the memory of an idle
+// client (`idle` in bench/).
 
 function onData(this: ConnectedSocket, chunk: Bytes): void {
   this[CONNECTION]?.receive(chunk);
 }
 
-/** Handles a TCP FIN: the peer neither sends nor reads any more (RFC 6455 §7.1.4). */
+/** Handles a TCP FIN from the peer. This end then ends its side of the TCP connection, too (RFC 6455 §7.1.4). */
 function onEnd(this: ConnectedSocket): void {
   this[CONNECTION]?.end();
 }
 
-/** Destroys a stream after an error. A TCP socket is destroyed by itself, but other streams may not be. */
+/** Destroys a stream after an error. Node does this for TCP sockets, but may not do it for other streams. */
 export function destroyOnError(this: Duplex, error: Error): void {
   this.destroy(error);
 }
@@ -121,7 +122,7 @@ function onClose(this: ConnectedSocket): void {
 // Up to this number of bytes, one write() of a copy is cheaper than several calls of write().
 const LARGEST_COPY = 64 * 1024;
 
-/** Messages that wait because a message before them is being compressed, or a Blob is being read. */
+/** Messages that wait because an earlier message is being compressed, or an earlier Blob is being read. */
 interface SendQueue {
   /** Settled when the last message of the queue is sent. */
   last: Promise<void>;
@@ -137,14 +138,14 @@ type Opcode = typeof TEXT | typeof BINARY;
 export class Connection implements Wire, CompressorHost {
   readonly #socket: Duplex;
   readonly #endpoint: Endpoint;
-  // Only if permessage-deflate was negotiated.
+  // `undefined` if permessage-deflate was not negotiated.
   readonly #compressor: Compressor | undefined;
-  // Only in a client.
+  // `undefined` in a server.
   readonly #unsent: UnsentData | undefined;
   readonly #closing: Set<Duplex> | undefined;
   #sink: ConnectionSink | undefined;
 
-  // Bytes that were written in this turn of the event loop and not yet passed to the socket.
+  // Bytes that were written in this iteration of the event loop and not yet passed to the socket.
   #written: Bytes[] | undefined;
   #writtenLength = 0;
   // Whether the connection was congested, so that a caller may wait for onDrain().
@@ -240,8 +241,9 @@ export class Connection implements Wire, CompressorHost {
     if (sink === undefined) return;
     this.#sink = undefined;
     const endpoint = this.#endpoint;
-    // RFC 6455 §7.2.1: a lost connection fails, with the socket's error. After a clean close (RFC 6455 §7.1.4) the error is
-    // ignored. For example, a peer may reset the TCP connection after the closing handshake.
+    // RFC 6455 §7.2.1: if the TCP connection is lost, the WebSocket connection fails, and the sink receives the socket's
+    // error. After a clean close (RFC 6455 §7.1.4) the error is ignored: a peer may reset the TCP connection after the closing
+    // handshake.
     const isClean = endpoint.state === "finished";
     endpoint.receiveEnd();
     this.#compressor?.end();
@@ -266,7 +268,7 @@ export class Connection implements Wire, CompressorHost {
 
   /**
    * Stops reading from the socket and delivering messages, so that TCP slows the peer down. When the connection ends, all
-   * received messages are delivered, and this method does nothing any more.
+   * received messages are delivered, and this method has no effect from then on.
    */
   pause(): void {
     if (this.#ended) return;
@@ -293,7 +295,7 @@ export class Connection implements Wire, CompressorHost {
     return this.#socket.writableNeedDrain || waiting >= this.#socket.writableHighWaterMark;
   }
 
-  /** Whether messages are compressed for this peer, so that it cannot receive frames that were encoded for many clients. */
+  /** Whether messages to this peer are compressed. If so, frames that were encoded once for many clients cannot be sent. */
   get compresses(): boolean {
     return this.#compressor !== undefined;
   }
@@ -381,11 +383,12 @@ export class Connection implements Wire, CompressorHost {
   }
 
   /**
-   * Sends the queued messages and starts the closing handshake. Disconnects a peer that takes longer than CLOSE_TIMEOUT.
+   * Sends the queued messages and starts the closing handshake. Disconnects a peer that does not finish it within
+   * CLOSE_TIMEOUT.
    *
    * @param code the close code. Default: none, and the close frame is empty
    * @param reason the close reason, at most 123 bytes of UTF-8. Default: none
-   * @throws RangeError if a close frame cannot carry the code or the reason
+   * @throws RangeError if a close frame cannot contain the code or the reason
    */
   close(code?: number, reason?: string): void {
     encodeClose(code, reason);
@@ -405,12 +408,12 @@ export class Connection implements Wire, CompressorHost {
    * @param error the error for onClose(). Default: none
    */
   terminate(error?: Error): void {
-    // The written bytes may include the response to the opening handshake.
+    // The written bytes are passed to the socket first, because they may include the response to the opening handshake.
     this.flush();
     this.#socket.destroy(error);
   }
 
-  // The methods of the endpoint's Wire.
+  // The methods of the interface Wire, which the endpoint calls.
 
   write(bytes: Bytes): void {
     if (this.#written === undefined) {
@@ -491,8 +494,8 @@ export class Connection implements Wire, CompressorHost {
         return;
       }
     }
-    // WHATWG "WebSockets": a client's program may change the bytes after send(), so they are copied. A server shares the
-    // bytes of a broadcast between many clients, so they are not.
+    // WHATWG "WebSockets": the program of a client may change the bytes after send(), so a client copies the bytes. A server
+    // does not, because many clients share the bytes of a broadcast.
     const isBorrowed = opcode === BINARY && this.#endpoint.role === "client";
     const own = isBorrowed ? copy(payload) : payload;
     this.#enqueue(() => this.#sendQueued(opcode, own, compress), own.length);

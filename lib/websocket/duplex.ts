@@ -44,7 +44,7 @@ const bytesOnly = valueOr(
   ),
 );
 
-/** The checks of the options. The last five may only be passed with the value that they always have here. */
+/** The checks of the options. The last five options are only accepted with the one value that this stream supports. */
 export const WEBSOCKET_DUPLEX_OPTIONS: OptionTable<
   WebSocketDuplexOptions,
   "allowHalfOpen" | "autoDestroy" | "emitClose" | "objectMode" | "writableObjectMode"
@@ -65,7 +65,7 @@ export const WEBSOCKET_DUPLEX_OPTIONS: OptionTable<
   writableObjectMode: bytesOnly,
 };
 
-/** The close codes with which the stream ends. Any other code destroys the stream. */
+/** The close codes after which the stream ends without an error. Any other code destroys the stream. */
 const ENDS: ReadonlySet<number> = new Set([NORMAL_CLOSURE, GOING_AWAY, NO_STATUS]);
 
 /**
@@ -101,7 +101,7 @@ type Callback = (error?: Error | null) => void;
 
 /** A write or end() that is not finished. */
 interface Waiting {
-  /** Tries again, when the WebSocket is open. `undefined` if the message was sent or the WebSocket is closing. */
+  /** Repeats the call when the WebSocket is open. `undefined` if the message was sent or the WebSocket is closing. */
   readonly retry?: () => void;
   readonly callback: Callback;
   readonly isFinal: boolean;
@@ -111,10 +111,10 @@ class WebSocketDuplex extends Duplex implements StreamSink {
   readonly #socket: StreamedSocket;
   // Set after the end of the WebSocket.
   #end: WebSocketError | undefined;
-  // At most one call, since node:stream calls _write() and _final() one after another.
+  // The pending call of _write() or _final(). There is at most one, since node:stream makes these calls one after another.
   #waiting: Waiting | undefined;
   #destroyed: (() => void) | undefined;
-  // The error with which the stream is destroyed when the received messages were read.
+  // The error with which the stream is destroyed after the received messages were read.
   #failure: Error | undefined;
 
   constructor(source: StreamSource, options: WebSocketDuplexOptions) {
@@ -158,7 +158,7 @@ class WebSocketDuplex extends Duplex implements StreamSink {
     if (isOrdinary) this.push(null);
     else if (this.readableLength > 0) this.#failure = end;
     else this.destroy(end);
-    // A write fails in any case, because the peer may not have received the message.
+    // A pending write always fails, because the peer may not have received the message.
     waiting?.callback(isOrdinary && waiting.isFinal ? null : end);
     this.#destroyed?.();
   }

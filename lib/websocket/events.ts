@@ -29,7 +29,7 @@ export class CloseEvent extends Event {
     super(type, init);
     const { wasClean = false, code = 0, reason = "" } = init;
     this.#wasClean = Boolean(wasClean);
-    // The Web IDL type "unsigned short".
+    // Converts the code to the Web IDL type "unsigned short".
     this.#code = code & 0xffff;
     this.#reason = `${reason}`;
   }
@@ -90,8 +90,8 @@ export class ErrorEvent extends Event {
 export type Handler<E extends Event> = ((event: E) => void) | null;
 
 /**
- * One event handler attribute, such as `onopen`. The handler takes its place among the target's listeners when the
- * attribute is first set. The handler keeps the place until the attribute is set to `null`.
+ * One event handler attribute, such as `onopen`. Setting the attribute adds the handler to the target's listeners. Another
+ * handler takes the position of the previous one. Setting the attribute to `null` removes the handler.
  */
 export class HandlerSlot<E extends Event> {
   readonly #target: EventTarget;

@@ -4,8 +4,8 @@
 // Large messages are processed in the thread pool, a few at a time.
 //
 // A connection keeps a zlib stream between two messages only if it sends with context takeover. Without takeover, a large
-// message borrows a stream from a pool, and resets the stream afterwards. To receive with takeover, a connection keeps only
-// the last bytes of the earlier messages. They are the dictionary of the next message.
+// message is compressed with a stream from a pool, which is then reset. To receive with takeover, a connection keeps only the
+// last bytes of the earlier messages. They are the dictionary for inflating the next message.
 
 import type { DeflateRaw, ZlibOptions } from "node:zlib";
 
@@ -27,8 +27,9 @@ import { zlib } from "../zlib.ts";
 // streams work at the same time.
 const CONCURRENCY = 10;
 
-// Messages of at most SMALL bytes are processed synchronously, and inflated up to SMALL_INFLATED bytes. This takes about
-// 50 µs, as long as the main thread takes to pass a message to the thread pool.
+// Messages of at most SMALL bytes are compressed and inflated synchronously, except if the inflated message has more than
+// SMALL_INFLATED bytes. Processing such a message takes about 50 µs, which the main thread would also need to pass the
+// message to the thread pool.
 const SMALL = 4096;
 const SMALL_INFLATED = 32 * 1024;
 // The size of the output buffers. The last buffer of a message that is inflated synchronously lives as long as the message.
@@ -53,22 +54,22 @@ export interface DeflateSettings {
   readonly maxPayload: number;
   /**
    * Options of node:zlib for the compression of sent messages, such as `level` and `memLevel`. Connections with the same
-   * object share streams.
+   * options object share a pool of streams.
    */
   readonly zlib: ZlibOptions;
 }
 
-/** Compresses the messages of this end, and inflates those of the peer. One message at a time in each direction. */
+/** Compresses the messages of this end, and inflates those of the peer. Processes one message at a time in each direction. */
 export class MessageDeflate {
   readonly #settings: DeflateSettings;
   // The parameters of this end, and of the peer.
   readonly #ours: DeflateDirection;
   readonly #theirs: DeflateDirection;
-  // Only with context takeover, from the first message on.
+  // Both are only set with context takeover, when the first message is processed.
   #stream: DeflateStream | undefined;
   #window: SlidingWindow | undefined;
-  // Whether the last small message became large. The next message is then inflated in the thread pool, without trying to
-  // inflate it synchronously first.
+  // Whether the last small message had more than SMALL_INFLATED bytes when inflated. The next message is then inflated in the
+  // thread pool at once.
   #grows = false;
   #closed = false;
 
@@ -79,7 +80,7 @@ export class MessageDeflate {
     this.#theirs = directionOf(role === "server" ? "client" : "server", parameters);
   }
 
-  /** Compresses a message synchronously. Returns `undefined` if the message needs compress(). RFC 7692 §7.2.1. */
+  /** Compresses a message synchronously. Returns `undefined` if the caller must use compress(). RFC 7692 §7.2.1. */
   compressNow(message: Bytes): Bytes | undefined {
     if (message.length > SMALL || this.#ours.takeover || this.#closed) return undefined;
     if (message.length === 0) return EMPTY_BLOCK;
@@ -95,7 +96,7 @@ export class MessageDeflate {
     try {
       return withoutTail(zlib().deflateRawSync(message, options));
     } catch {
-      // No memory, or invalid options of zlib. compress() rejects with the error.
+      // zlib has no memory left, or its options are invalid. compress() will reject with the error.
       return undefined;
     }
   }
@@ -131,7 +132,7 @@ export class MessageDeflate {
   }
 
   /**
-   * Inflates a message synchronously. Returns `undefined` if the message needs inflate(). RFC 7692 §7.2.2.
+   * Inflates a message synchronously. Returns `undefined` if the caller must use inflate(). RFC 7692 §7.2.2.
    *
    * @throws ProtocolError if the message is not valid deflate data or becomes too large
    */
@@ -163,7 +164,7 @@ export class MessageDeflate {
     try {
       if (this.#closed) throw CLOSED;
       const options = this.#inflateOptions(this.#settings.maxPayload);
-      // zlib enters the thread pool again for each output buffer.
+      // node:zlib schedules a job in the thread pool for each output buffer, so larger buffers are faster.
       if (this.#grows) options.chunkSize = LARGE_PIECE;
       const inflated = await inflateWhole(withTail(message), options);
       this.#grows = message.length <= SMALL && inflated.length > SMALL_INFLATED;
@@ -235,14 +236,15 @@ class DeflateStream {
   #fail: ((error: Error) => void) | undefined;
 
   constructor(options: ZlibOptions) {
-    // With the option `flush`, each write is flushed in the same call of the thread pool. The default of node:zlib is a full
-    // flush, which would discard the context.
+    // With the option `flush`, write() also flushes the output, in the same job of the thread pool. The method flush() would
+    // be a second job, and by default makes a full flush, which discards the context.
     const { constants, createDeflateRaw } = zlib();
     this.#stream = createDeflateRaw({ ...options, flush: constants.Z_SYNC_FLUSH });
     this.#stream
       .on("data", (chunk: Bytes) => this.#output.push(chunk))
       .on("error", (error) => this.#fail?.(error))
-      // If the stream is closed during a write, the callback of write() reports success. But "close" is emitted before.
+      // If the stream is closed during a write, the callback of write() reports success. But "close" is emitted before
+      // that callback is called.
       .on("close", () => this.#fail?.(CLOSED));
   }
 
@@ -273,7 +275,7 @@ class DeflateStream {
 // The pools, by the options of zlib and the bits of the window. A pool is freed together with its options.
 const POOLS = new WeakMap<ZlibOptions, Map<number, DeflateStream[]>>();
 
-/** Returns the unused streams. */
+/** Returns the pool of unused streams for these settings. */
 function poolOf(settings: ZlibOptions, windowBits: number): DeflateStream[] {
   const pools = POOLS.get(settings) ?? new Map<number, DeflateStream[]>();
   const pool = pools.get(windowBits) ?? [];

@@ -29,7 +29,7 @@ export interface OpeningOptions {
   readonly protocols: readonly string[];
   /** The offer of permessage-deflate. `undefined`: permessage-deflate is not offered. */
   readonly deflate: DeflatePreferences | undefined;
-  /** How long the handshake may take, redirections included, in milliseconds. */
+  /** How long the handshake may take, including redirections, in milliseconds. */
   readonly handshakeTimeout: number;
   readonly followRedirects: boolean;
   /** Additional header fields of the request. */
@@ -38,7 +38,7 @@ export interface OpeningOptions {
   readonly request: RequestOptions;
 }
 
-/** Receives the result of an opening handshake: one call of one of the methods. */
+/** Receives the result of an opening handshake. One of the two methods is called, once. */
 export interface OpeningSink {
   /**
    * The handshake has succeeded.

@@ -26,7 +26,10 @@ export function redirectTarget(from: URL, location: string | undefined): URL | u
   return /^(?:https?|wss?):$/.test(target.protocol) ? target : undefined;
 }
 
-/** Returns the header fields for the redirected request: without credentials to another host or from TLS to plain TCP. */
+/**
+ * Returns the header fields for the redirected request. Removes credentials if the host differs, or if the redirection leads
+ * from TLS to plain TCP.
+ */
 export function redirectHeaders(from: URL, to: URL, headers: HeaderFields): HeaderFields {
   const isSecure = ({ protocol }: URL): boolean => protocol === "https:" || protocol === "wss:";
   if (from.host === to.host && isSecure(to) >= isSecure(from)) return headers;

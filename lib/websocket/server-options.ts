@@ -63,8 +63,8 @@ export interface WebSocketServerOptions extends ConnectionBoundOptions {
    */
   readonly path?: string;
   /**
-   * Largest message that is accepted, in bytes, also after inflating. A larger message fails the connection with 1009.
-   * Default: 1 MiB.
+   * Largest message that is accepted, in bytes. The limit also applies to an inflated message. A larger message fails the
+   * connection with 1009. Default: 1 MiB.
    */
   readonly maxPayload?: number;
   /**
@@ -75,15 +75,16 @@ export interface WebSocketServerOptions extends ConnectionBoundOptions {
   readonly maxBackpressure?: number;
   /**
    * How many bytes may wait in this process for all clients together. When more bytes wait, the connection for which the
-   * most bytes wait is ended, as for `maxBackpressure`. A client counts when `send()` has returned `false`. Default: 256 MiB.
+   * most bytes wait is ended, as with `maxBackpressure`. Only bytes for clients for which `send()` has returned `false` are
+   * counted. Default: 256 MiB.
    */
   readonly maxTotalBackpressure?: number;
   /**
-   * How long `origins` and `verify` may take to decide about a client, in milliseconds. Then the client receives 503.
+   * How long `origins` and `verify` may take to decide about a client, in milliseconds. After this time the client receives 503.
    * Default: 30,000.
    */
   readonly handshakeTimeout?: number;
-  /** Accept permessage-deflate (RFC 7692), with the default options or with these. Default: `false`. */
+  /** Accept permessage-deflate (RFC 7692). `true` uses the default options, and an object sets options. Default: `false`. */
   readonly perMessageDeflate?: boolean | DeflateOptions;
   /**
    * The supported subprotocols, or a function that chooses one of the offered subprotocols (RFC 6455 §1.9). If no
@@ -98,8 +99,8 @@ export interface WebSocketServerOptions extends ConnectionBoundOptions {
   /**
    * The origins whose pages may connect (RFC 6455 §10.2): "same" for the origin of this server, "*" for every origin, a list
    * of origins such as "https://example.com", or a function that returns or resolves to `true` for an allowed origin. Pages
-   * of other origins receive 403, also if the function throws. Clients without an Origin header may always connect, since
-   * browsers always send the header. Default: "same".
+   * of other origins receive 403. If the function throws or rejects, the page receives 403 as well. Clients without an
+   * Origin header may always connect, since browsers always send the header. Default: "same".
    *
    * @example
    * const server = new WebSocketServer({ port: 8080, origins: ["https://example.com"] });
@@ -127,7 +128,7 @@ export interface WebSocketServerOptions extends ConnectionBoundOptions {
 /** The decision of `verify` about a client: `true` accepts the client, `false` or a Refusal rejects it. */
 export type Verdict = boolean | Refusal;
 
-/** Options of the server of ws. */
+/** Options that the server of the package ws has. */
 type Ws =
   | "allowSynchronousEvents"
   | "autoPong"
@@ -164,8 +165,8 @@ export const WEBSOCKET_SERVER_OPTIONS: OptionTable<WebSocketServerOptions, Ws> =
   verify: neverUndefined(callback),
   ...CONNECTION_BOUND_OPTIONS,
 
-  // Options of ws. Those that are accepted do nothing: `maxPayload` limits the memory that a message takes, however the
-  // message is fragmented.
+  // Options of the package ws. Those that are accepted have no effect. Limits on the number of fragments are not necessary,
+  // because `maxPayload` limits the memory of a message, however the message is fragmented.
   allowSynchronousEvents: boolean,
   autoPong: valueOr([true], unsupported("pings are always answered")),
   backlog: unsupported('call listen() of your own HTTP server, and pass the server as "server"'),

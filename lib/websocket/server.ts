@@ -252,7 +252,7 @@ export class WebSocketServer extends NodeEmitter<WebSocketServerEvents> {
     return true;
   }
 
-  /** Removes a client from the undecided ones, and returns its entry. `undefined` if the client was already decided about. */
+  /** Removes a client from the undecided ones, and returns its entry. Returns `undefined` if there is no entry any more. */
   #decided(socket: Duplex): Undecided | undefined {
     const undecided = this.#undecided.get(socket);
     this.#undecided.delete(socket);
@@ -391,8 +391,8 @@ export interface WebSocketConnectionEvents {
    * @param code the code in the peer's close frame, 1005 if the frame had no code, 1006 if no close frame was received
    * (RFC 6455 §7.1.5)
    * @param reason the reason in the peer's close frame, or ""
-   * @param failure the protocol error of the peer for which this end failed the connection
-   * @param exceeded the limit that the waiting bytes have reached
+   * @param failure the peer's protocol error because of which this end failed the connection
+   * @param exceeded the exceeded limit on waiting bytes, if the server has ended the connection because of it
    */
   close: (
     code: number,
@@ -419,7 +419,7 @@ export class WebSocketConnection
   readonly protocol: string;
   readonly #connection: Connection;
   readonly #limits: SendLimits;
-  // The connection was ended because of a limit, and is open until its socket has closed.
+  // Whether the connection was ended because of a limit. `open` may still be `true` until the socket has closed.
   #isCutOff = false;
   #stream: StreamSink | undefined;
 
@@ -485,8 +485,8 @@ export class WebSocketConnection
   }
 
   /**
-   * Sends a message. If more than `maxBackpressure` bytes already wait for the client, ends the connection instead. What is
-   * sent in one turn of the event loop waits too, even if the client reads at once.
+   * Sends a message. If more than `maxBackpressure` bytes already wait for the client, ends the connection instead. Messages
+   * that were sent in this iteration of the event loop wait until its end, even if the client reads in time.
    *
    * @param data a string for a text message, bytes for a binary message
    * @returns `false` if the client reads too slowly. The program should wait for "drain" before the next message
@@ -520,7 +520,7 @@ export class WebSocketConnection
     return false;
   }
 
-  /** Ends the connection. Called if too many bytes wait for all clients, and the most for this one. @internal */
+  /** Ends the connection. Called if too many bytes wait for all clients together, and this client has the most. @internal */
   onBacklogFull(): void {
     this.#cutOff("maxTotalBackpressure", "too many bytes wait for all clients");
   }
@@ -580,8 +580,8 @@ export class WebSocketConnection
 }
 
 /**
- * Checks data of unknown origin. Of an object with only a `length`, a frame could be created that exposes uninitialized
- * memory.
+ * Checks that the argument of a caller is bytes. Otherwise the frame of an object with a `length` and no bytes could contain
+ * uninitialized memory.
  *
  * @throws ArgumentTypeError if the data is not bytes
  */

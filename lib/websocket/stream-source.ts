@@ -43,8 +43,8 @@ export interface StreamedSocket {
    */
   send(message: string | Bytes): boolean;
   /**
-   * Stops reading until resume() is called. When the connection ends, all received messages are delivered, and pause() does
-   * nothing any more.
+   * Stops reading until resume() is called. When the connection ends, all received messages are delivered, and pause() has
+   * no effect from then on.
    */
   pause(): void;
   /** Resumes reading after pause(). */

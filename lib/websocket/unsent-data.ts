@@ -1,9 +1,9 @@
-// The count behind `bufferedAmount` of a client. WHATWG WebSockets: "the number of bytes of application data (UTF-8 text and
+// Counts the bytes for `bufferedAmount` of a client. WHATWG WebSockets: "the number of bytes of application data (UTF-8 text and
 // binary data) that have been queued using send() but not yet been transmitted".
 
 /** Counts the bytes of messages, without frame headers, that were not yet passed to the operating system. */
 export class UnsentData {
-  /** The count. Does not change after the end of the connection. */
+  /** The number of bytes. Not reset when the connection ends. */
   bytes = 0;
   // The part of the count that was written to the connection since the last flush.
   #written = 0;

@@ -1,4 +1,4 @@
-// Answers an HTTP upgrade request, with a Connection or an HTTP error. RFC 6455 §4.2.2.
+// Accepts an HTTP upgrade request and creates a Connection, or answers the request with an HTTP error. RFC 6455 §4.2.2.
 
 import { type IncomingMessage, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
@@ -28,11 +28,11 @@ export interface DeflateOptions extends DeflatePreferences {
 
 /** The options of a WebSocket connection of a server. */
 export interface UpgradeOptions {
-  /** Largest message that is accepted, in bytes, also after inflating. */
+  /** Largest message that is accepted, in bytes. The limit also applies to an inflated message. */
   readonly maxPayload: number;
   /** The options of permessage-deflate. Default: none, and permessage-deflate is declined. */
   readonly deflate?: DeflateOptions | undefined;
-  /** Contains the sockets from the start of the closing handshake until they are closed. Default: none. */
+  /** A set that contains the sockets from the start of the closing handshake until they are closed. Default: none. */
   readonly closing?: Set<Duplex>;
   /** Chooses one of the offered subprotocols. Default: the first. */
   readonly selectProtocol?: ((offered: readonly string[]) => string | undefined) | undefined;
@@ -69,7 +69,7 @@ export function checkUpgrade(
 
 /**
  * Answers a valid handshake with "101 Switching Protocols", and returns the WebSocket connection. The connection reads
- * nothing before its start().
+ * nothing before start() is called.
  *
  * @param head the bytes after the header of the request
  * @param headers additional header lines of the response
@@ -98,7 +98,7 @@ export function completeUpgrade(
   });
   const lines = ["HTTP/1.1 101 Switching Protocols"];
   for (const [name, value] of handshake.headers) lines.push(`${name}: ${value}`);
-  // The response is sent together with the frames that are sent in this turn of the event loop.
+  // The response is sent together with the frames that are written in the same iteration of the event loop.
   connection.write(encodeUtf8([...lines, ...headers, "\r\n"].join("\r\n")));
   return connection;
 }
@@ -111,7 +111,7 @@ export function refuseUpgrade(
   contentType = "text/html",
   headers: readonly string[] = [],
 ): void {
-  // The client may already have disconnected. The error is of no interest then.
+  // The client may already have disconnected. The error of its socket is then ignored.
   socket.on("error", () => socket.destroy());
   socket.once("finish", () => socket.destroy());
   socket.end(

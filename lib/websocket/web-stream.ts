@@ -57,7 +57,7 @@ export interface WebSocketConnectedStream {
    * WebSocket without a code.
    */
   readonly writable: WritableStream<WebSocketStreamChunk>;
-  /** The extensions that the server chose, as its header field Sec-WebSocket-Extensions, or "" if there are none. */
+  /** The server's header field Sec-WebSocket-Extensions, which names the chosen extensions. "" if there are none. */
   readonly extensions: string;
   /** The subprotocol that the server chose, or "" if there is none. */
   readonly protocol: string;
@@ -149,7 +149,7 @@ class Streams implements StreamSink {
   #writing: WritableStreamDefaultController | undefined;
   // The write that waits for onDrain().
   #write: Deferred<void> | undefined;
-  // The error with which `readable` fails when the received messages were read.
+  // The error with which `readable` fails after the received messages were read.
   #failure: WebSocketError | undefined;
 
   constructor(webSocket: WebSocket, signal: AbortSignal | undefined) {
@@ -174,7 +174,7 @@ class Streams implements StreamSink {
       },
       cancel: (reason) => {
         this.#reading = undefined;
-        // The peer's close frame must be read.
+        // Reading continues, because the peer's close frame must be received.
         this.#socket.resume();
         this.#closeFor(reason);
       },
@@ -182,7 +182,7 @@ class Streams implements StreamSink {
     const writable = new WritableStream<WebSocketStreamChunk>({
       start: (controller) => {
         this.#writing = controller;
-        // The method abort() of the sink would only be called after the pending write.
+        // The signal is used instead of the sink's method abort(), which would only be called after the pending write.
         const signal = signalOf(controller);
         signal?.addEventListener("abort", () => {
           this.#writing = undefined;
@@ -227,7 +227,7 @@ class Streams implements StreamSink {
       this.#closed.resolve({ closeCode: code, reason });
     } else {
       const failure = errorOfClose(code, reason, error);
-      // error() would discard the unread message.
+      // While a message is unread, error() is not called yet, because it would discard the message.
       if ((this.#reading?.desiredSize ?? 0) > 0) this.#reading?.error(failure);
       else this.#failure = failure;
       this.#writing?.error(failure);

@@ -102,7 +102,7 @@ const INCIDENTS: readonly Incident[] = [
     },
     counted: ({ closes, bounds }) => [closes, bounds],
     as: [{ "transport error": 1 }, { maxBackpressure: 1 }],
-    logs: "warn a client has reached a bound",
+    logs: "warn a client has reached a limit",
   },
   {
     happens: "a client does not read, and events are dropped",
@@ -114,7 +114,7 @@ const INCIDENTS: readonly Incident[] = [
     },
     counted: ({ closes, bounds, dropped }) => [closes, bounds, dropped],
     as: [{}, { maxBackpressure: 1 }, 11],
-    logs: "warn a client has reached a bound",
+    logs: "warn a client has reached a limit",
   },
   {
     happens: "an adapter fails",

@@ -1,5 +1,5 @@
-// The page of the chat. It shows what the server sends in the log, and sends each message again until the server has
-// acknowledged it.
+// The script of the chat page. It shows all messages in the log, and repeats each message of the user until the server
+// has acknowledged it.
 
 import { io } from "/socket.io/socket.io.esm.min.js";
 
@@ -11,7 +11,8 @@ const IMAGE_SIDE = 1600;
 const LINES = 300;
 const SAME_BREATH = 5 * 60_000;
 const TYPING_REPEAT = 2000;
-// Longer than the interval of the "typing" events, so that one late packet does not make the line flicker.
+// How long a person counts as typing after a "typing" event, in milliseconds. This is longer than the interval of the
+// events, so that a late event does not make the line flicker.
 const TYPING_END = 5000;
 
 const page = Object.fromEntries(
@@ -28,10 +29,10 @@ let room = "";
 // Whether the server has accepted us into the room on the current connection.
 let entered = false;
 let peopleByRoom = {};
-// The messages of the room in the log, by id. A server that was restarted no longer has them.
+// The messages in the log, by id. The page keeps them, because a restarted server no longer has them.
 const shown = new Map();
 const unacknowledged = new Map();
-// Names are not unique, and a reconnection creates a new socket, so our messages are recognized by their ids.
+// The ids of the user's own messages. Names are not unique, and the id of the socket changes with each reconnection.
 const ours = new Set(JSON.parse(sessionStorage.getItem("ours") ?? "[]"));
 
 // ── The connection ──────────────────────────────────────────────────────────────────────────────
@@ -104,14 +105,14 @@ function arrive(past) {
   page.log.ariaBusy = "true";
   page.log.replaceChildren();
   follow();
-  // Messages that only this page has are older than the messages that the server still has.
+  // Messages that only this page has are shown first, because they are older than those that the server still has.
   const ids = new Set([...past.map(({ id }) => id), ...unacknowledged.keys()]);
   const kept = [...shown.values()].filter(({ id }) => !ids.has(id));
   if (past.length + kept.length === 0) showLine(`It is quiet in the ${room}. Say something.`);
   shown.clear();
   for (const message of kept) showMessage(message);
   for (const message of past) {
-    // The message was received, and only its acknowledgement was lost.
+    // If the message was not acknowledged yet, only its acknowledgement was lost.
     unacknowledged.delete(message.id);
     showMessage(message);
   }
@@ -204,7 +205,7 @@ socket.on("typing", showTyping);
 function showTyping(person, on) {
   clearTimeout(typists.get(person.id)?.timer);
   typists.delete(person.id);
-  // A person whose connection is lost never sends that the typing has stopped.
+  // A person whose connection is lost cannot send that the typing has stopped, so a timer removes the person.
   const timer = on && setTimeout(showTyping, TYPING_END, person, false);
   if (on) typists.set(person.id, { person, timer });
   const names = [...typists.values()].map((typist) => typist.person.name);
@@ -353,7 +354,7 @@ function* withLinks(text) {
   for (const { 0: found, index } of text.matchAll(/\bhttps?:\/\/[^\s<>"]+/gi)) {
     const address = withoutPunctuation(found);
     const url = URL.parse(address);
-    // "https://bank.example@evil.example/" leads to evil.example.
+    // An address with a user name is not linked: "https://bank.example@evil.example/" leads to evil.example.
     if (url === null || url.username !== "" || url.password !== "") continue;
     const link = create("a", "link", address);
     link.href = url.href;
@@ -366,8 +367,8 @@ function* withLinks(text) {
   yield text.slice(end);
 }
 
-// The punctuation at the end of a sentence does not belong to an address, nor does a bracket that was opened before
-// it.
+// Removes the punctuation after an address: the end of a sentence, or a closing bracket whose opening bracket precedes
+// the address.
 function withoutPunctuation(address) {
   const trimmed = address.replace(/[.,;:!?'*_]+$/, "");
   const isBalanced = trimmed.split("(").length >= trimmed.split(")").length;
@@ -454,7 +455,7 @@ page.composer.addEventListener("submit", (event) => {
 page.text.addEventListener("input", sayTyping);
 
 page.text.addEventListener("keydown", (event) => {
-  // During the composition of a character, Enter selects the character.
+  // While an input method composes a character, Enter selects the character.
   if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
   event.preventDefault();
   page.composer.requestSubmit();
@@ -463,7 +464,7 @@ page.text.addEventListener("keydown", (event) => {
 page.image.addEventListener("change", () => {
   const [file] = page.image.files;
   if (file !== undefined) postImage(file);
-  // Otherwise selecting the same file again would not fire "change".
+  // Without this line, selecting the same file again would not fire "change".
   page.image.value = "";
 });
 
@@ -473,7 +474,7 @@ addEventListener("paste", ({ clipboardData }) => {
   if (file !== undefined && !clipboardData.types.includes("text/plain")) postImage(file);
 });
 
-// On the whole window, because a file that is dropped beside the log would replace the page.
+// The whole window accepts files. Otherwise the browser would open a file that is dropped beside the log.
 addEventListener("dragover", (event) => {
   event.preventDefault();
   page.drop.hidden = page.entry.open || !event.dataTransfer.types.includes("Files");
@@ -493,7 +494,7 @@ addEventListener("drop", (event) => {
 page.viewer.addEventListener("click", () => page.viewer.close());
 page.newer.addEventListener("click", follow);
 page.log.addEventListener("scroll", watchScrolling);
-// The on-screen keyboard of a phone covers half of the log.
+// When the on-screen keyboard of a phone makes the log smaller, the log scrolls to the newest message again.
 new ResizeObserver(() => following && follow()).observe(page.log);
 // Some browsers do not let the keyboard scroll an element without focus.
 page.log.tabIndex = 0;

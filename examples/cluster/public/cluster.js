@@ -17,7 +17,7 @@ const clients = Object.entries(KINDS).flatMap(([kind, transports]) =>
 const byNode = new Map([1, 2, 3].map((node) => [`${node}`, []]));
 let running = [1, 2, 3];
 
-/** Sends with the first connected client, because the node of another client may have been killed. */
+/** Sends an event from the first connected client, because the node of another client may have been killed. */
 const send = (...event) => clients.find(({ connected }) => connected)?.emit(...event);
 
 function show() {

@@ -1,4 +1,4 @@
-// The tutorial's page, for a client of 2015: the global `io` of a classic script.
+// The script of the tutorial's page. It uses the client 1.3.6, which is a classic script and defines the global `io`.
 
 const socket = io.connect(location.origin);
 const test = io.connect(`${location.origin}/test`);

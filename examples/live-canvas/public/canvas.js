@@ -1,4 +1,4 @@
-// The page of the canvas. It shows each stroke at once, and sends it until the server has acknowledged it.
+// The script of the canvas page. It shows each stroke at once, and repeats it until the server has acknowledged it.
 
 import { io } from "/socket.io/socket.io.esm.min.js";
 import { decode, encode, SHEET, trace } from "/stroke.js";
@@ -34,8 +34,8 @@ socket.on("connect", () => {
 });
 
 socket.on("disconnect", (reason) => {
-  // The client does not reconnect by itself in these two cases. The second occurs if the switch was turned on again
-  // early.
+  // The client does not reconnect by itself in two cases: the server has disconnected the client, or the user has turned
+  // the network switch off and on again before the connection had ended.
   if (!socket.active) socket.connect();
   else if (reason === "forced close" && isOn()) socket.io.connect();
   for (const cursor of cursors.values()) rest(cursor);
@@ -91,7 +91,7 @@ function notify(text) {
 }
 
 /**
- * Sends until the server has acknowledged: the strokes that were in flight when the connection broke, unless undone.
+ * Sends an event. If the connection breaks before the acknowledgement, sends the event again, as long as it is wanted.
  */
 async function deliver(event, content, isWanted) {
   for (;;) {
@@ -210,7 +210,7 @@ let cursorSaid = 0;
 
 page.surface.addEventListener("pointerdown", (event) => {
   if (!event.isPrimary || event.button !== 0) return;
-  // The server stores no more strokes either.
+  // The server does not store more strokes than this, either.
   if (waiting.size >= MAX.strokes) return notify("Too many strokes are waiting");
   page.surface.setPointerCapture(event.pointerId);
   begin(placeOf(event));

@@ -1,9 +1,9 @@
 // Encodes strokes as bytes, and paints them.
 //
-//   kind (1) colour (1) width (2) number of points (2) id (16), and for each point x (2) and y (2)
+//   kind (1), colour (1), width (2), number of points (2), id (16), and for each point x (2) and y (2), in bytes
 
 const HEADER = 22;
-/** Both sides of the sheet have the length of the largest number in two bytes, whatever their size on a screen. */
+/** The width and the height of the sheet in the units of x and y, whatever its size on the screen is. */
 export const SHEET = 0xffff;
 
 /** Creates a stroke with a new id. */
@@ -40,7 +40,7 @@ export function trace(context, { colour, width, points }, colours) {
   context.lineCap = context.lineJoin = "round";
   context.beginPath();
   context.moveTo(...at(0));
-  // Curves through the middle between two points, so that there are no corners.
+  // Each curve ends in the middle between two points, so that the line has no corners.
   for (let i = 2; i < points.length - 2; i += 2) {
     const [x, y] = at(i);
     const [nextX, nextY] = at(i + 2);

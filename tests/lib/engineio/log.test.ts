@@ -72,8 +72,8 @@ describe("The log", () => {
       lines.map(([message, details]) => [message, Reflect.get(details, "reason")]),
       [
         ["2 more within a second: a connection has failed", "parse error"],
-        ["2 more within a second: a client has broken the protocol", "PACKET_TYPE"],
-        ["2 more within a second: a client has reached a bound", "maxHttpBufferSize"],
+        ["2 more within a second: a client has violated the protocol", "PACKET_TYPE"],
+        ["2 more within a second: a client has reached a limit", "maxHttpBufferSize"],
       ],
     );
   });
