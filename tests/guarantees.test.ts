@@ -683,7 +683,7 @@ const GUARANTEES: Record<string, Test> = {
       assert.deepEqual(await back.next(), ["n", 2]);
     },
 
-  "Over a Redis stream, a client that recovers does not receive an event twice that its server sent while Redis did not answer, unless the client recovers before Redis answers.":
+  "Over a Redis stream, a client that recovers does not receive an event again if it received the event while Redis did not answer, unless the client recovers before Redis answers.":
     async (context) => {
       if (noRedis !== false) return context.skip(noRedis);
       const redis = await startRedis(context);
