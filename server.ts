@@ -229,7 +229,11 @@ export interface ServerStats extends EngineStats {
   readonly awaitedAcks: Readonly<Record<string, number>>;
 }
 
-/** A listener for the "connection" event of a namespace. */
+/**
+ * A listener for the "connection" event of a namespace.
+ *
+ * @param socket the socket of the client
+ */
 export type ConnectionListener<ListenEvents, EmitEvents, ServerSideEvents, SocketData> = (
   socket: Socket<ListenEvents, EmitEvents, ServerSideEvents, SocketData>,
 ) => void;
@@ -423,7 +427,12 @@ export class Server<
     return this;
   }
 
-  /** Serves Socket.IO on a server or a port, as attach() does. */
+  /**
+   * Serves Socket.IO on a server or a port, as attach() does.
+   *
+   * @param server a port, or an HTTP server to attach to
+   * @param options changes of the server's options
+   */
   listen(server: NodeServer | number | string, options?: ServerOptions): this {
     return this.attach(server, options);
   }
@@ -669,6 +678,7 @@ export class Server<
    * described in docs/cluster.md. Each process runs the program. The primary process has no
    * clients. In the primary process, the promise resolves when all workers are ready.
    *
+   * @param options the port, the host and what is printed
    * @throws WorkerFailedError (rejects) if a worker exits before it is ready. The `code` says why
    * the worker could not listen
    *
@@ -683,6 +693,8 @@ export class Server<
    * on SIGINT and SIGTERM: refuses new clients, disconnects the existing ones after their queued
    * packets were sent, and ends the process. Uses the HTTP server that the server is attached to,
    * or creates one.
+   *
+   * @param options the port, the host and what is printed
    *
    * @example
    * ```ts
@@ -709,6 +721,7 @@ export class Server<
    * codec. Resolves when the server has accepted or refused the client. The properties `connected`
    * and `refusal` of the client tell the result.
    *
+   * @param options the namespace, `auth`, query parameters and headers of the client
    * @throws Error (rejects) if `allowRequest` refuses the client, and for an invalid or unknown
    * option
    *

@@ -7,7 +7,12 @@ export class BoundExceededError extends Error {
   /** The name of the option that sets the limit. */
   readonly bound: string;
 
-  /** Creates an error for the limit that the option `bound` sets. */
+  /**
+   * Creates an error for the limit that the option `bound` sets.
+   *
+   * @param bound the name of the option that sets the limit
+   * @param message the message of the error
+   */
   constructor(bound: string, message: string) {
     super(message);
     this.bound = bound;

@@ -17,7 +17,11 @@ export interface RunOptions {
   readonly port?: number;
   /** How long the server waits until clients have received all data when it stops, in milliseconds. Default: 5000. */
   readonly drainTimeout?: number;
-  /** Called with each line of the log. Default: writes to the standard output. */
+  /**
+   * Called with each line of the log. Default: writes to the standard output.
+   *
+   * @param line the line, without a line break
+   */
   readonly log?: (line: string) => void;
   /**
    * The number of processes in which the program runs, or "cores" for one process per core. The processes serve the

@@ -56,7 +56,11 @@ export interface ClusterOptions {
   readonly heartbeatTimeout?: number;
   /** How long a request waits for the answers of other processes, in milliseconds. Default: 5000. */
   readonly requestTimeout?: number;
-  /** Called with each error of an adapter, in addition to its "error" event. Default: none. */
+  /**
+   * Called with each error of an adapter, in addition to its "error" event. Default: none.
+   *
+   * @param error why the operation failed
+   */
   readonly onError?: (error: Error) => void;
 }
 
@@ -408,6 +412,12 @@ export abstract class ClusterAdapter extends Adapter {
     return allOf([others, super.disconnectSockets(options, close)]);
   }
 
+  /**
+   * Emits an event to all other servers.
+   *
+   * @param event the name and the arguments of the event
+   * @param answered receives the responses. Default: responses are not requested
+   */
   override serverSideEmit(event: ServerSideEvent, answered?: ServerSideCallback): void {
     if (answered === undefined) {
       this.publish({ type: "server-side-emit", event });

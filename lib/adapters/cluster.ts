@@ -51,7 +51,11 @@ export interface ClusterRunOptions {
   readonly port: number;
   /** How long a stopping worker waits for its clients to receive all data, in milliseconds. */
   readonly drainTimeout: number;
-  /** Called with each line of the log. */
+  /**
+   * Called with each line of the log.
+   *
+   * @param line the line, without a line break
+   */
   readonly log: (line: string) => void;
   /** Called to end the process. */
   readonly exit: () => void;

@@ -90,12 +90,21 @@ export interface PythonAdapterOptions {
    * reported. Default: 16 MiB.
    */
   readonly maxBackpressure?: number;
-  /** Called with each error that cannot be thrown. Default: emits a process warning. */
+  /**
+   * Called with each error that cannot be thrown. Default: emits a process warning.
+   *
+   * @param error why the operation failed
+   */
   readonly onError?: (error: Error) => void;
 }
 
 /** The value of the server's option `adapter`. */
 export interface PythonAdapterFactory {
+  /**
+   * Creates the adapter of a namespace.
+   *
+   * @param nsp the namespace that the adapter serves
+   */
   (nsp: AdapterHost): PythonAdapter;
   /** Resolves when the subscription is active, so that messages of other hosts arrive. */
   readonly ready: Promise<void>;

@@ -151,6 +151,11 @@ export interface RedisStreamsStats extends ClusterStats, LinkStats {
 
 /** Creates the adapter of each namespace. The value of the server's option `adapter`. */
 export interface RedisStreamsAdapterFactory extends HubFactory {
+  /**
+   * Creates the adapter of a namespace.
+   *
+   * @param nsp the namespace that the adapter serves
+   */
   (nsp: AdapterHost): RedisStreamsAdapter;
 }
 
@@ -600,6 +605,11 @@ export class RedisStreamsAdapter
     return 2 * this.settings.maxMissedBytes;
   }
 
+  /**
+   * Stores the session of a disconnected socket in Redis.
+   *
+   * @param session the state of the socket
+   */
   override persistSession(session: RecoverableSession): void {
     const { pid, sid } = session;
     this.stopRecoveries(pid);
@@ -611,6 +621,13 @@ export class RedisStreamsAdapter
     this.sessions?.saveLast(session, returns, isKept);
   }
 
+  /**
+   * Returns a stored session together with the packets that its client missed since `offset`, or the reason why the
+   * session cannot be recovered. A session is returned only once.
+   *
+   * @param pid the private session id
+   * @param offset the offset of the last packet that the client received
+   */
   override async restoreSession(
     pid: string,
     offset?: string,

@@ -97,6 +97,11 @@ const DEFAULT_PREFIX = "socket.io";
 
 /** Creates the adapter of each namespace. The value of the server's option `adapter`. */
 export interface RedisAdapterFactory extends HubFactory {
+  /**
+   * Creates the adapter of a namespace.
+   *
+   * @param nsp the namespace that the adapter serves
+   */
   (nsp: AdapterHost): RedisAdapter;
 }
 

@@ -23,7 +23,11 @@ export interface CookieOptions {
   readonly sameSite?: boolean | "lax" | "strict" | "none";
   /** The attribute Priority. A browser with too many cookies deletes those of low priority first. Default: none. */
   readonly priority?: "low" | "medium" | "high";
-  /** Encodes the session id. Default: `encodeURIComponent`. */
+  /**
+   * Encodes the session id. Default: `encodeURIComponent`.
+   *
+   * @param value the session id
+   */
   readonly encode?: (value: string) => string;
 }
 

@@ -19,7 +19,12 @@ import { askProgram } from "./ask-program.ts";
 
 /** The allowed origins: all or none, an origin, a pattern, or a list of these. */
 export type CorsOrigin = boolean | string | RegExp | readonly (string | RegExp)[];
-/** Decides whether to allow an origin. Calls `callback` with the allowed origins. */
+/**
+ * Decides whether to allow an origin. Calls `callback` with the allowed origins.
+ *
+ * @param origin the value of the Origin header field. `undefined` if the request has none
+ * @param callback receives an error, or the allowed origins
+ */
 export type CorsOriginFunction = (
   origin: string | undefined,
   callback: (error: Error | null, allow?: CorsOrigin) => void,
@@ -55,7 +60,12 @@ export interface CorsOptions {
   readonly preflightContinue?: boolean;
 }
 
-/** Calls `callback` with the CORS options for a request. */
+/**
+ * Calls `callback` with the CORS options for a request.
+ *
+ * @param request the HTTP request
+ * @param callback receives an error, or the CORS options for this request
+ */
 export type CorsDelegate = (
   request: IncomingMessage,
   callback: (error: Error | null, options?: CorsOptions) => void,

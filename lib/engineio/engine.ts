@@ -132,6 +132,8 @@ export class Engine extends NodeEmitter<EngineEvents> {
    * Generates the id of a new session. An application may assign another function. Ids must be unique and impossible to guess.
    * Default: 20 random characters of `[A-Za-z0-9_-]`.
    *
+   * @param request the HTTP request that opens the session
+   *
    * @example
    * const io = new Server(3000);
    * io.engine.generateId = () => crypto.randomUUID();

@@ -23,7 +23,13 @@ import type { UpgradeRequest } from "./engine-request.ts";
  * });
  */
 export type EngineMiddleware = {
-  /** Handles a request or an upgrade request. */
+  /**
+   * Handles a request or an upgrade request.
+   *
+   * @param request the HTTP request
+   * @param response the response, to answer the request or to set header fields
+   * @param next passes the request on, or refuses it if called with an error
+   */
   use(request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void): unknown;
 }["use"];
 

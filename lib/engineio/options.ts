@@ -42,6 +42,9 @@ import { BACKPRESSURE_POLICIES, type BackpressurePolicy } from "./waiting-messag
 /**
  * Decides whether a client may connect. Calls `callback` with a message and the decision. A refused client receives the message.
  *
+ * @param request the HTTP request of the client
+ * @param callback receives an error message, or whether the client may connect
+ *
  * @example
  * const io = new Server(3000, {
  *   allowRequest: (request, callback) => callback(null, request.headers.origin !== undefined),

@@ -214,7 +214,11 @@ export class Session
     return addQuery(restored);
   }
 
-  /** Replaces the request. `null` is ignored: programs for socket.io set it to save memory, which is not necessary here. */
+  /**
+   * Replaces the request. `null` is ignored: programs for socket.io set it to save memory, which is not necessary here.
+   *
+   * @param request the HTTP request
+   */
   set request(request: IncomingMessage | null) {
     if (request !== null) this.sessionRequest = request;
   }

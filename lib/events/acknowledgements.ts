@@ -8,7 +8,12 @@
 import { type CallListener, callListener, type Listener, type Untyped } from "./emitter.ts";
 import { AckTimeoutError, DisconnectedError } from "./errors.ts";
 
-/** Called once, with the arguments of the acknowledgement or with an error. */
+/**
+ * Called once, with the arguments of the acknowledgement or with an error.
+ *
+ * @param error why no acknowledgement can arrive any more, or `null`
+ * @param args the values of the acknowledgement. Empty if there is an error
+ */
 export type AckCallback = (error: Error | null, args: readonly Untyped[]) => void;
 
 interface Pending {

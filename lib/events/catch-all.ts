@@ -8,7 +8,12 @@ import {
   type Untyped,
 } from "./emitter.ts";
 
-/** A listener of onAny() or onAnyOutgoing(). Receives the name of the event, then its arguments. */
+/**
+ * A listener of onAny() or onAnyOutgoing(). Receives the name of the event, then its arguments.
+ *
+ * @param event the name of the event
+ * @param args the arguments of the event
+ */
 export type AnyListener = (event: string, ...args: Untyped[]) => void;
 
 /** The emitter's only event, under which all listeners are registered. */

@@ -108,7 +108,11 @@ type ErrorFirst<Arguments extends readonly unknown[]> = Arguments extends [
   ? [...Others, (error: Error, ...args: Values) => Result]
   : Arguments;
 
-/** A function that can be registered as a listener. */
+/**
+ * A function that can be registered as a listener.
+ *
+ * @param args the arguments of the event. If the last one is a function, it receives the acknowledgement
+ */
 export type Listener = (...args: Untyped[]) => unknown;
 
 /** Returns whether `value` is a function. */
@@ -240,7 +244,13 @@ export abstract class Emitter<Events> {
   }
 }
 
-/** Calls a function of the program, and handles an error that the function throws. */
+/**
+ * Calls a function of the program, and handles an error that the function throws.
+ *
+ * @param self the value of `this` in the listener
+ * @param listener the listener to call
+ * @param args the arguments of the event
+ */
 export type CallListener = (self: object, listener: Listener, args: readonly unknown[]) => void;
 
 /**

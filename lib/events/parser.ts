@@ -26,17 +26,28 @@ export interface Parser {
 
 /** Encodes packets to messages. */
 export interface ParserEncoder {
-  /** Returns the messages of a packet in order: texts and bytes. */
+  /**
+   * Returns the messages of a packet in order: texts and bytes.
+   *
+   * @param packet the packet to encode
+   */
   encode(packet: ParserPacket): readonly (string | Bytes)[];
 }
 
 /** Decodes the messages of one connection to packets. */
 export interface ParserDecoder {
-  /** Adds a listener that receives each decoded packet. */
+  /**
+   * Adds a listener that receives each decoded packet.
+   *
+   * @param event always "decoded"
+   * @param listener receives each decoded packet
+   */
   on(event: "decoded", listener: (packet: ParserPacket) => void): unknown;
   /**
    * Adds the next message. Calls the listeners if the message completes a packet. May throw if the message is
    * invalid.
+   *
+   * @param message a text or a binary message of the transport
    */
   add(message: string | Bytes): unknown;
   /** Exists for parsers written for socket.io. barewire does not call this method. */
@@ -45,7 +56,11 @@ export interface ParserDecoder {
 
 /** Encodes packets to messages, and creates the decoders of connections. */
 export interface PacketCodec {
-  /** Returns the messages of a packet in order. No other message may be sent between them. */
+  /**
+   * Returns the messages of a packet in order. No other message may be sent between them.
+   *
+   * @param packet the packet to encode
+   */
   encode(packet: Packet): readonly (string | Bytes)[];
   /** Creates a decoder for one connection. */
   createDecoder(): PacketDecoder;
@@ -58,6 +73,7 @@ export interface PacketDecoder {
   /**
    * Adds the next message. Returns the packet that the message completes, or `undefined`.
    *
+   * @param message a text or a binary message of the transport
    * @throws ProtocolError if the packet breaks a rule of the protocol
    * @throws ParserError if a user-supplied parser throws
    */

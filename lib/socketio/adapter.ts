@@ -59,22 +59,50 @@ export interface SocketDetails {
 
 /** The part of a socket of this process that an adapter uses. */
 export interface Member extends SocketDetails {
-  /** Sends a message that was encoded once for several sockets. */
+  /**
+   * Sends a message that was encoded once for several sockets.
+   *
+   * @param message the encoded message
+   * @param volatile whether to drop the message if the connection cannot send now
+   */
   deliver(message: Outgoing, volatile: boolean): void;
-  /** Calls the catch-all listeners for outgoing packets. */
+  /**
+   * Calls the catch-all listeners for outgoing packets.
+   *
+   * @param packet the packet that is sent
+   */
   notifyOutgoingListeners(packet: Packet): void;
   /**
    * Registers a callback for an acknowledgement. The callback receives an error if the socket
    * disconnects first.
+   *
+   * @param id the acknowledgement id of the packet
+   * @param callback receives the acknowledgement or an error, once
    */
   awaitAck(id: number, callback: AckCallback): void;
-  /** Stops waiting for an acknowledgement. */
+  /**
+   * Stops waiting for an acknowledgement.
+   *
+   * @param id the acknowledgement id of the packet
+   */
   forgetAck(id: number): void;
-  /** Adds the socket to a room or to several rooms. */
+  /**
+   * Adds the socket to a room or to several rooms.
+   *
+   * @param rooms a room or a list of rooms
+   */
   join(rooms: Room | readonly Room[]): void | Promise<void>;
-  /** Removes the socket from a room. */
+  /**
+   * Removes the socket from a room.
+   *
+   * @param room the name of the room
+   */
   leave(room: Room): void | Promise<void>;
-  /** Disconnects the socket from its namespace. With `close` the connection is closed, too. */
+  /**
+   * Disconnects the socket from its namespace. With `close` the connection is closed, too.
+   *
+   * @param close whether to close the connection, too. Default: `false`
+   */
   disconnect(close?: boolean): unknown;
   /**
    * The session that would be stored if the connection broke now. `undefined` if the client cannot
@@ -93,20 +121,36 @@ export interface BroadcastAnswers {
   /**
    * Called once with the number of servers that the broadcast is sent to. The first
    * acknowledgements may arrive before this call.
+   *
+   * @param count the number of servers, including this one
    */
   onServers(count: number): void;
   /**
    * Called once for each of these servers, with the number of its clients that receive the
    * broadcast.
+   *
+   * @param count the number of clients of one server
    */
   onAsked(count: number): void;
   /**
    * Called for each acknowledgement, or with an error for a client that can no longer acknowledge.
+   *
+   * @param error why the client can no longer acknowledge, or `null`
+   * @param args the values of the acknowledgement
    */
   onAnswer(error: Error | null, args: readonly unknown[]): void;
-  /** Called with the number of clients that can no longer acknowledge, and with the reason. */
+  /**
+   * Called with the number of clients that can no longer acknowledge, and with the reason.
+   *
+   * @param error why the clients can no longer acknowledge
+   * @param count the number of clients
+   */
   onLost(error: Error, count: number): void;
-  /** Called if the number of servers cannot be determined. */
+  /**
+   * Called if the number of servers cannot be determined.
+   *
+   * @param error why the number cannot be determined
+   */
   onFailure(error: unknown): void;
 }
 
@@ -139,6 +183,7 @@ export interface AdapterHost {
   /**
    * Encodes a packet.
    *
+   * @param packet the packet to encode
    * @param compress whether to compress the packet if the transport supports compression
    */
   encode(packet: Packet, compress: boolean): Outgoing;
@@ -146,6 +191,8 @@ export interface AdapterHost {
   nextAckId(): number;
   /**
    * Calls the namespace's listeners for an event that another server emitted with serverSideEmit().
+   *
+   * @param event the name and the arguments of the event
    */
   onServerSideEmit(event: ServerSideEvent): void;
   /**
@@ -158,11 +205,15 @@ export interface AdapterHost {
   /**
    * Returns a function that calls the application's callback for an event. Without this method, an
    * error that the callback throws becomes an uncaught exception.
+   *
+   * @param event the name of the event
    */
   callerOf?(event: string): CallListener;
   /**
    * Closes the old connection of a client that has reconnected to any server with this private
    * session id.
+   *
+   * @param pid the private session id of the client
    */
   onReturned?(pid: string): void;
 }
@@ -215,22 +266,45 @@ export type ServerSideEvent = readonly [name: string, ...args: unknown[]];
 /**
  * Called once with the responses of the other servers, and with an error if a server did not
  * respond.
+ *
+ * @param error why a server did not respond, or `null`
+ * @param responses one response of each server that responded
  */
 export type ServerSideCallback = (error: Error | null, responses: unknown[]) => void;
 
 /** The events of an adapter. */
 export interface AdapterEvents {
-  /** Emitted when the first socket joins a room. */
+  /**
+   * Emitted when the first socket joins a room.
+   *
+   * @param room the name of the room
+   */
   "create-room": (room: Room) => void;
-  /** Emitted when a socket joins a room. */
+  /**
+   * Emitted when a socket joins a room.
+   *
+   * @param room the name of the room
+   * @param id the id of the socket
+   */
   "join-room": (room: Room, id: SocketId) => void;
-  /** Emitted when a socket leaves a room. */
+  /**
+   * Emitted when a socket leaves a room.
+   *
+   * @param room the name of the room
+   * @param id the id of the socket
+   */
   "leave-room": (room: Room, id: SocketId) => void;
-  /** Emitted when the last socket leaves a room. */
+  /**
+   * Emitted when the last socket leaves a room.
+   *
+   * @param room the name of the room
+   */
   "delete-room": (room: Room) => void;
   /**
    * Emitted by an adapter for several processes when an operation that the application started
    * fails in the background.
+   *
+   * @param error what went wrong
    */
   error: (error: Error) => void;
 }
@@ -271,7 +345,12 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
   /** Called when the namespace stops using the adapter. */
   close(): void | Promise<void> {}
 
-  /** Adds a socket to rooms. */
+  /**
+   * Adds a socket to rooms.
+   *
+   * @param id the id of the socket
+   * @param rooms the names of the rooms
+   */
   addAll(id: SocketId, rooms: ReadonlySet<Room>): void | Promise<void> {
     let joined = this.sids.get(id);
     if (joined === undefined) {
@@ -294,24 +373,42 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
     }
   }
 
-  /** Removes a socket from a room. */
+  /**
+   * Removes a socket from a room.
+   *
+   * @param id the id of the socket
+   * @param room the name of the room
+   */
   del(id: SocketId, room: Room): void | Promise<void> {
     if (this.sids.get(id)?.delete(room)) this.#leave(id, room);
   }
 
-  /** Removes a socket from all rooms. */
+  /**
+   * Removes a socket from all rooms.
+   *
+   * @param id the id of the socket
+   */
   delAll(id: SocketId): void {
     // A listener may add the socket to further rooms, so the loop uses a copy.
     for (const room of [...(this.sids.get(id) ?? [])]) this.#leave(id, room);
     this.sids.delete(id);
   }
 
-  /** Returns the rooms of a socket, or `undefined` if the socket is in no room. */
+  /**
+   * Returns the rooms of a socket, or `undefined` if the socket is in no room.
+   *
+   * @param id the id of the socket
+   */
   socketRooms(id: SocketId): Set<Room> | undefined {
     return this.sids.get(id);
   }
 
-  /** Sends a packet to all sockets that match `options`. The packet is encoded once. */
+  /**
+   * Sends a packet to all sockets that match `options`. The packet is encoded once.
+   *
+   * @param packet the packet to send
+   * @param options which sockets receive the packet, and how it is sent
+   */
   broadcast(packet: Packet, options: BroadcastOptions): void {
     this.sendToMembers(packet, options);
   }
@@ -319,6 +416,8 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
   /**
    * Sends a packet to the sockets of this process that match `options`.
    *
+   * @param packet the packet to send
+   * @param options which sockets receive the packet, and how it is sent
    * @param encoded the encoded packet. Default: the packet is encoded when the first socket matches
    */
   protected sendToMembers(packet: Packet, options: BroadcastOptions, encoded?: Outgoing): void {
@@ -336,6 +435,8 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
   /**
    * Sends a packet that requests acknowledgements to all sockets that match `options`.
    *
+   * @param packet the packet to send, with its acknowledgement id
+   * @param options which sockets receive the packet, and how it is sent
    * @param answers receives the acknowledgements
    * @returns a function that stops waiting for the missing acknowledgements
    */
@@ -351,7 +452,12 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
     return forget;
   }
 
-  /** Determines how many servers answer. With the `local` flag only this server answers. */
+  /**
+   * Determines how many servers answer. With the `local` flag only this server answers.
+   *
+   * @param options the options of the broadcast
+   * @param answers receives the number of servers
+   */
   protected countServers(options: BroadcastOptions, answers: BroadcastAnswers): void {
     const asked = options.flags.local === true ? Promise.resolve(1) : this.serverCount();
     asked.then(
@@ -363,6 +469,9 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
   /**
    * Waits for acknowledgements of clients of this process.
    *
+   * @param members the sockets whose acknowledgements are awaited
+   * @param id the acknowledgement id of the packet
+   * @param answers receives the acknowledgements
    * @returns a function that stops waiting
    */
   protected awaitAcks(
@@ -402,6 +511,8 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
   /**
    * Returns the sockets of all servers that match `options`. An adapter for several servers may
    * list the servers that did not answer in the property `missing`.
+   *
+   * @param options which sockets to return
    */
   async fetchSockets(
     options: BroadcastOptions,
@@ -412,6 +523,9 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
   /**
    * Adds all sockets that match `options` to rooms. An adapter for several servers returns a
    * promise. Await the promise to be sure that the other servers have added their sockets.
+   *
+   * @param options which sockets to add
+   * @param rooms the names of the rooms
    */
   addSockets(options: BroadcastOptions, rooms: readonly Room[]): void | Promise<void> {
     return allOf(this.members(options).map((member) => member.join(rooms)));
@@ -420,6 +534,9 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
   /**
    * Removes all sockets that match `options` from rooms. An adapter for several servers returns a
    * promise. Await the promise to be sure that the other servers have removed their sockets.
+   *
+   * @param options which sockets to remove
+   * @param rooms the names of the rooms
    */
   delSockets(options: BroadcastOptions, rooms: readonly Room[]): void | Promise<void> {
     return allOf(
@@ -430,6 +547,7 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
   /**
    * Disconnects all sockets that match `options`.
    *
+   * @param options which sockets to disconnect
    * @param close whether to close the connections, too
    */
   disconnectSockets(options: BroadcastOptions, close: boolean): void | Promise<void> {
@@ -438,7 +556,13 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
 
   // The following methods are for connection state recovery, which this adapter does not support.
 
-  /** Sends an event to one socket of this process whose session can be recovered. */
+  /**
+   * Sends an event to one socket of this process whose session can be recovered.
+   *
+   * @param member the socket
+   * @param packet the packet of the event
+   * @param flags how the packet is sent
+   */
   emitTo(member: Member, packet: Packet, flags: BroadcastFlags): void {
     const message = this.nsp.encode(packet, flags.compress ?? true);
     member.notifyOutgoingListeners(packet);
@@ -450,7 +574,11 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
     return "";
   }
 
-  /** Stores the session of a disconnected socket. */
+  /**
+   * Stores the session of a disconnected socket.
+   *
+   * @param _session the state of the socket
+   */
   persistSession(_session: RecoverableSession): void | Promise<void> {}
 
   /**
@@ -472,6 +600,7 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
    * when the client has disconnected. Packets that were sent before this call did not reach the
    * socket, because the socket had not joined its rooms.
    *
+   * @param session the session that restoreSession() returned
    * @returns the packets that the client missed until now, in order. `undefined` if they are too
    * large to be sent at once
    */
@@ -482,12 +611,19 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
   /**
    * Emits an event to all other servers. This adapter knows no other servers, so the callback
    * receives no responses.
+   *
+   * @param _event the name and the arguments of the event
+   * @param answered receives the responses. Default: responses are not requested
    */
   serverSideEmit(_event: ServerSideEvent, answered?: ServerSideCallback): void {
     answered?.(null, []);
   }
 
-  /** Returns the sockets of this process that match `options`. */
+  /**
+   * Returns the sockets of this process that match `options`.
+   *
+   * @param options which sockets to return
+   */
   members({ rooms, except }: BroadcastOptions): Member[] {
     const { sockets } = this.nsp;
     if (rooms.size === 0 && except.size === 0) return [...sockets.values()];
@@ -500,7 +636,11 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
     return members;
   }
 
-  /** Returns whether a socket of this process matches `options`. */
+  /**
+   * Returns whether a socket of this process matches `options`.
+   *
+   * @param options which sockets to look for
+   */
   hasMembers({ rooms, except }: BroadcastOptions): boolean {
     const { sockets } = this.nsp;
     const excluded = this.#idsIn(except);

@@ -136,6 +136,8 @@ export class BroadcastOperator<EmitEvents, SocketData = Untyped> {
   /**
    * Sets whether to compress the event if the transport supports compression. Default: `true`.
    *
+   * @param compress `false` to send without compression
+   *
    * @example
    * ```ts
    * io.compress(false).emit("image", "already compressed");
@@ -148,6 +150,7 @@ export class BroadcastOperator<EmitEvents, SocketData = Untyped> {
   /**
    * Sets how long to wait for acknowledgements, in milliseconds.
    *
+   * @param milliseconds the longest time to wait, in milliseconds
    * @throws ArgumentTypeError or ArgumentRangeError for an invalid number
    *
    * @example
@@ -168,6 +171,8 @@ export class BroadcastOperator<EmitEvents, SocketData = Untyped> {
    * DisconnectedError if clients disconnected. The `responses` property of the error holds the
    * responses, too.
    *
+   * @param event the name of the event
+   * @param args the arguments of the event. If the last one is a function, it receives the acknowledgement
    * @returns `true`
    * @throws ReservedEventError (`code` "ERR_RESERVED_EVENT") for an event name that the protocol
    * reserves
@@ -201,6 +206,9 @@ export class BroadcastOperator<EmitEvents, SocketData = Untyped> {
    * Sends an event and resolves to the list of the clients' acknowledgements. Rejects with the
    * error that the callback of emit() would receive.
    *
+   * @param event the name of the event
+   * @param args the arguments of the event
+   *
    * @example
    * ```ts
    * const responses = await io.to("room1").timeout(5000).emitWithAck("question");
@@ -220,18 +228,30 @@ export class BroadcastOperator<EmitEvents, SocketData = Untyped> {
     });
   }
 
-  /** Sends a "message" event. */
+  /**
+   * Sends a "message" event.
+   *
+   * @param args the values to send. If the last one is a function, it receives the acknowledgement
+   */
   send(...args: MessageArguments<EmitEvents>): this {
     this.broadcast(["message", ...args]);
     return this;
   }
 
-  /** Sends a "message" event, as send() does. */
+  /**
+   * Sends a "message" event, as send() does.
+   *
+   * @param args the values to send. If the last one is a function, it receives the acknowledgement
+   */
   write(...args: MessageArguments<EmitEvents>): this {
     return this.send(...args);
   }
 
-  /** Sends a "json" event. */
+  /**
+   * Sends a "json" event.
+   *
+   * @param args the values to send. If the last one is a function, it receives the acknowledgement
+   */
   json(...args: JsonArguments<EmitEvents>): this {
     this.broadcast(["json", ...args]);
     return this;
@@ -258,6 +278,8 @@ export class BroadcastOperator<EmitEvents, SocketData = Untyped> {
    * Adds the selected sockets to a room or to several rooms. Await the result to be sure that other
    * servers have added their sockets, too.
    *
+   * @param rooms a room or a list of rooms
+   *
    * @example
    * ```ts
    * await io.in("room1").socketsJoin("room2");
@@ -270,6 +292,8 @@ export class BroadcastOperator<EmitEvents, SocketData = Untyped> {
   /**
    * Removes the selected sockets from a room or from several rooms. Await the result to be sure
    * that other servers have removed their sockets, too.
+   *
+   * @param rooms a room or a list of rooms
    *
    * @example
    * ```ts
@@ -353,6 +377,8 @@ export class RemoteSocket<EmitEvents, SocketData = Untyped> {
    * Sends an event to the client. If the last argument is a function, it is called with the
    * client's acknowledgement, as with Socket.emit().
    *
+   * @param event the name of the event
+   * @param args the arguments of the event. If the last one is a function, it receives the acknowledgement
    * @returns `true`
    * @throws ReservedEventError (`code` "ERR_RESERVED_EVENT") for an event name that the protocol
    * reserves
@@ -375,6 +401,7 @@ export class RemoteSocket<EmitEvents, SocketData = Untyped> {
    * Sets how long to wait for the acknowledgement of the next event, in milliseconds. The callback
    * of emit() then receives an error or `null` as its first argument.
    *
+   * @param milliseconds the longest time to wait, in milliseconds
    * @throws ArgumentTypeError or ArgumentRangeError for an invalid number
    */
   timeout(milliseconds: number): RemoteEmitter<WithTimeout<EmitEvents>> {
@@ -408,6 +435,8 @@ export class RemoteSocket<EmitEvents, SocketData = Untyped> {
   /**
    * Adds the socket to a room or to several rooms. If the socket belongs to another server, await
    * the result to be sure that the socket has joined.
+   *
+   * @param rooms a room or a list of rooms
    */
   join(rooms: Room | readonly Room[]): void | Promise<void> {
     return this.operator.socketsJoin(rooms);
@@ -416,6 +445,8 @@ export class RemoteSocket<EmitEvents, SocketData = Untyped> {
   /**
    * Removes the socket from a room. If the socket belongs to another server, await the result to be
    * sure that the socket has left.
+   *
+   * @param room the name of the room
    */
   leave(room: Room): void | Promise<void> {
     return this.operator.socketsLeave(room);
@@ -441,6 +472,9 @@ export class RemoteEmitter<EmitEvents> extends FlaggedEmitter<
   /**
    * Sends an event, as RemoteSocket.emit() does, but the callback receives an error or `null` as
    * its first argument.
+   *
+   * @param event the name of the event
+   * @param args the arguments of the event. If the last one is a function, it receives the acknowledgement
    */
   emit<Event extends EventNames<EmitEvents>>(
     event: Event,
@@ -530,6 +564,8 @@ export abstract class GroupBroadcaster<
    * Sends an event to all sockets of the namespace. If the last argument is a function, it is
    * called when every client has acknowledged the event, as with BroadcastOperator.emit().
    *
+   * @param event the name of the event
+   * @param args the arguments of the event. If the last one is a function, it receives the acknowledgement
    * @returns `true`
    * @throws ReservedEventError (`code` "ERR_RESERVED_EVENT") for an event name that the protocol
    * reserves
@@ -550,6 +586,9 @@ export abstract class GroupBroadcaster<
    * Sends an event to all sockets of the namespace, and resolves to the list of the clients'
    * acknowledgements, as BroadcastOperator.emitWithAck() does.
    *
+   * @param event the name of the event
+   * @param args the arguments of the event
+   *
    * @example
    * ```ts
    * const responses = await io.emitWithAck("question");
@@ -565,6 +604,7 @@ export abstract class GroupBroadcaster<
   /**
    * Sets how long to wait for the acknowledgements of the next event, in milliseconds.
    *
+   * @param milliseconds the longest time to wait, in milliseconds
    * @throws ArgumentTypeError or ArgumentRangeError for an invalid number
    *
    * @example
@@ -592,6 +632,8 @@ export abstract class GroupBroadcaster<
   /**
    * Adds all sockets of the namespace to a room or to several rooms.
    *
+   * @param rooms a room or a list of rooms
+   *
    * @example
    * ```ts
    * io.socketsJoin("everybody");
@@ -603,6 +645,8 @@ export abstract class GroupBroadcaster<
 
   /**
    * Removes all sockets of the namespace from a room or from several rooms.
+   *
+   * @param rooms a room or a list of rooms
    *
    * @example
    * ```ts
@@ -636,18 +680,30 @@ export abstract class GroupBroadcaster<
     return this.start().allSockets();
   }
 
-  /** Sends a "message" event to all sockets of the namespace. */
+  /**
+   * Sends a "message" event to all sockets of the namespace.
+   *
+   * @param args the values to send. If the last one is a function, it receives the acknowledgement
+   */
   send(...args: MessageArguments<EmitEvents>): this {
     this.start().send(...args);
     return this;
   }
 
-  /** Sends a "message" event to all sockets of the namespace, as send() does. */
+  /**
+   * Sends a "message" event to all sockets of the namespace, as send() does.
+   *
+   * @param args the values to send. If the last one is a function, it receives the acknowledgement
+   */
   write(...args: MessageArguments<EmitEvents>): this {
     return this.send(...args);
   }
 
-  /** Sends a "json" event to all sockets of the namespace. */
+  /**
+   * Sends a "json" event to all sockets of the namespace.
+   *
+   * @param args the values to send. If the last one is a function, it receives the acknowledgement
+   */
   json(...args: JsonArguments<EmitEvents>): this {
     this.start().json(...args);
     return this;
@@ -655,6 +711,8 @@ export abstract class GroupBroadcaster<
 
   /**
    * Removes all sockets from a room. The sockets stay connected.
+   *
+   * @param room the name of the room
    *
    * @example
    * ```ts
@@ -679,6 +737,8 @@ export abstract class GroupBroadcaster<
 
   /**
    * Sets whether to compress the next event if the transport supports compression. Default: `true`.
+   *
+   * @param compress `false` to send without compression
    *
    * @example
    * ```ts

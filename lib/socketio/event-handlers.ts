@@ -58,6 +58,9 @@ export interface HandlerCall<S> {
 /**
  * Receives the errors that handlers throw or reject with. The return value, or the value of the
  * returned promise, acknowledges the event as if the handler had returned it.
+ *
+ * @param error what the listener threw
+ * @param call which listener threw, and for which socket
  */
 export type ErrorHandler<S> = (error: unknown, call: HandlerCall<S>) => unknown;
 

@@ -13,7 +13,12 @@ export interface ExtendedError extends Error {
   data?: Untyped;
 }
 
-/** Accepts a client with `next()`, or refuses it with `next(error)`. */
+/**
+ * Accepts a client with `next()`, or refuses it with `next(error)`.
+ *
+ * @param socket the socket of the client, which is not connected yet
+ * @param next accepts the client, or refuses it if called with an error
+ */
 export type Middleware<S> = (socket: S, next: (error?: ExtendedError) => void) => void;
 
 /** A socket that is passing the middleware. */

@@ -45,11 +45,23 @@ import { Socket } from "./socket.ts";
 
 /** The events of a namespace. */
 export interface NamespaceReservedEvents<S> {
-  /** Emitted when a client has joined the namespace. */
+  /**
+   * Emitted when a client has joined the namespace.
+   *
+   * @param socket the socket of the client
+   */
   connection: (socket: S) => void;
-  /** Emitted before "connection", with the same argument. */
+  /**
+   * Emitted before "connection", with the same argument.
+   *
+   * @param socket the socket of the client
+   */
   connect: (socket: S) => void;
-  /** Emitted on the main namespace when another namespace is created. */
+  /**
+   * Emitted on the main namespace when another namespace is created.
+   *
+   * @param namespace the new namespace
+   */
   new_namespace: (namespace: NamespaceLike) => void;
 }
 
@@ -133,6 +145,9 @@ export abstract class ServerBroadcaster<
    * responses. If a server does not respond, the function receives an error and the responses of
    * the other servers.
    *
+   * @param event the name of the event
+   * @param args the arguments of the event. If the last one is a function, it receives the
+   * responses
    * @returns `true`
    * @throws ReservedEventError (`code` "ERR_RESERVED_EVENT") for an event that the namespace itself
    * emits
@@ -164,6 +179,8 @@ export abstract class ServerBroadcaster<
    * responses. Rejects if a server does not respond. The `responses` property of the error holds
    * the responses of the other servers.
    *
+   * @param event the name of the event
+   * @param args the arguments of the event
    * @throws ReservedEventError (`code` "ERR_RESERVED_EVENT") for an event that the namespace itself
    * emits
    *
@@ -205,9 +222,17 @@ export interface NamespaceServer<Events extends EventMaps> extends NamespaceBroa
    * @throws Error if the server is not attached
    */
   readonly httpServer: NodeServer;
-  /** Returns the namespace with this name, creating it if necessary. */
+  /**
+   * Returns the namespace with this name, creating it if necessary.
+   *
+   * @param name the name of the namespace. A missing leading "/" is added
+   */
   of(name: string): NamespaceOf<Events>;
-  /** Disconnects all clients and closes the HTTP server. */
+  /**
+   * Disconnects all clients and closes the HTTP server.
+   *
+   * @param callback called when the server is closed
+   */
   close(callback?: (error?: Error) => void): Promise<void>;
 }
 
@@ -339,6 +364,7 @@ export class Namespace<
    * and middleware throw or reject with. Its return value acknowledges the event. Default: the
    * error handler of the server. Without both, errors become uncaught exceptions.
    *
+   * @param handler receives what a listener threw
    * @throws ArgumentTypeError if `handler` is not a function
    *
    * @example

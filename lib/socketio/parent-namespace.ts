@@ -117,6 +117,7 @@ export class ParentNamespace<
   /**
    * Adds middleware to every namespace that is created later, as Namespace.use() does.
    *
+   * @param middleware calls `next()` to accept a client, or `next(error)` to refuse it
    * @throws ArgumentTypeError if `middleware` is not a function
    */
   use(
@@ -130,6 +131,7 @@ export class ParentNamespace<
   /**
    * Sets the error handler of every namespace that is created later, as Namespace.onError() does.
    *
+   * @param handler receives what a listener threw
    * @throws ArgumentTypeError if `handler` is not a function
    */
   onError(

@@ -47,6 +47,9 @@ export class SocketEmitter<EmitEvents, SocketData = Untyped> extends FlaggedEmit
   /**
    * Sends an event, as Socket.emit() does.
    *
+   * @param event the name of the event
+   * @param args the arguments of the event. If the last one is a function, it receives the
+   * acknowledgement
    * @returns `true`
    * @throws ReservedEventError (`code` "ERR_RESERVED_EVENT") for an event name that the protocol
    * reserves
@@ -62,6 +65,9 @@ export class SocketEmitter<EmitEvents, SocketData = Untyped> extends FlaggedEmit
   /**
    * Sends an event and resolves to the client's acknowledgement, as Socket.call() does. timeout()
    * sets how long to wait. Default: 60,000 milliseconds.
+   *
+   * @param event the name of the event
+   * @param args the arguments of the event
    */
   call<Event extends EventNames<EmitEvents>>(
     event: Event,
@@ -70,12 +76,20 @@ export class SocketEmitter<EmitEvents, SocketData = Untyped> extends FlaggedEmit
     return request(this.sender, event, args, { timeout: CALL_TIMEOUT, ...this.flags });
   }
 
-  /** Sends a "message" event, as send() does. */
+  /**
+   * Sends a "message" event, as send() does.
+   *
+   * @param args the values to send. If the last one is a function, it receives the acknowledgement
+   */
   write(...args: MessageArguments<EmitEvents>): this {
     return this.send(...args);
   }
 
-  /** Sends a "json" event. */
+  /**
+   * Sends a "json" event.
+   *
+   * @param args the values to send. If the last one is a function, it receives the acknowledgement
+   */
   json(...args: JsonArguments<EmitEvents>): this {
     emitTo(this.sender, "json", args, this.flags);
     return this;
@@ -86,7 +100,11 @@ export class SocketEmitter<EmitEvents, SocketData = Untyped> extends FlaggedEmit
     return new SocketEmitter(this.sender, { ...this.flags, volatile: true });
   }
 
-  /** Sets whether to compress the event if the transport supports compression. Default: `true`. */
+  /**
+   * Sets whether to compress the event if the transport supports compression. Default: `true`.
+   *
+   * @param compress `false` to send without compression
+   */
   compress(compress: boolean): SocketEmitter<EmitEvents, SocketData> {
     return new SocketEmitter(this.sender, { ...this.flags, compress });
   }
@@ -95,6 +113,7 @@ export class SocketEmitter<EmitEvents, SocketData = Untyped> extends FlaggedEmit
    * Sets how long to wait for the acknowledgement, in milliseconds. The callback of emit() receives
    * an error or `null` as its first argument.
    *
+   * @param milliseconds the longest time to wait, in milliseconds
    * @throws ArgumentTypeError or ArgumentRangeError for an invalid number
    */
   timeout(milliseconds: number): SocketEmitter<WithTimeout<EmitEvents>, SocketData> {

@@ -82,6 +82,8 @@ export interface SocketReservedEvents {
    * Emitted before a client is disconnected because it violated the protocol or exceeded
    * `maxRoomsPerSocket`. Also emitted when an event is not delivered, because middleware stopped it
    * or the client has exceeded its `rateLimit` (RateLimitError).
+   *
+   * @param error what went wrong
    */
   error: (error: Error) => void;
 }
@@ -94,6 +96,9 @@ export type Event = [name: string, ...args: Untyped[]];
 /**
  * Runs before the listeners of an event. Passes the event on with `next()`, or stops it with
  * `next(error)`.
+ *
+ * @param event the name and the arguments of the event
+ * @param next passes the event on, or stops it if called with an error
  */
 export type PacketMiddleware = (event: Event, next: (error?: Error) => void) => void;
 
@@ -214,7 +219,11 @@ export class Socket<
     return none;
   }
 
-  /** Replaces the data. */
+  /**
+   * Replaces the data.
+   *
+   * @param data the new value
+   */
   set data(data: SocketData) {
     this.ownData = data;
   }
@@ -283,6 +292,9 @@ export class Socket<
    * Sends an event to the client. If the last argument is a function, it is called with the
    * client's acknowledgement.
    *
+   * @param event the name of the event
+   * @param args the arguments of the event. If the last one is a function, it receives the
+   * acknowledgement
    * @returns `true`
    * @throws ReservedEventError (`code` "ERR_RESERVED_EVENT") for an event name that the protocol
    * reserves
@@ -306,6 +318,9 @@ export class Socket<
    * (`code` "ERR_DISCONNECTED") if the client disconnects first, and with the errors that emit()
    * throws.
    *
+   * @param event the name of the event
+   * @param args the arguments of the event
+   *
    * @example
    * ```ts
    * const answer = await socket.timeout(5000).emitWithAck("question", "ready?");
@@ -322,6 +337,9 @@ export class Socket<
    * Sends an event and resolves to the client's acknowledgement, as emitWithAck() does. Rejects
    * with an AckTimeoutError after 60,000 milliseconds, or after the time that timeout() sets.
    *
+   * @param event the name of the event
+   * @param args the arguments of the event
+   *
    * @example
    * ```ts
    * const answer = await socket.call("question", "ready?");
@@ -334,18 +352,30 @@ export class Socket<
     return request(this, event, args, { timeout: CALL_TIMEOUT });
   }
 
-  /** Sends a "message" event. */
+  /**
+   * Sends a "message" event.
+   *
+   * @param args the values to send. If the last one is a function, it receives the acknowledgement
+   */
   send(...args: MessageArguments<EmitEvents>): this {
     emitTo(this, "message", args, NO_FLAGS);
     return this;
   }
 
-  /** Sends a "message" event, as send() does. */
+  /**
+   * Sends a "message" event, as send() does.
+   *
+   * @param args the values to send. If the last one is a function, it receives the acknowledgement
+   */
   write(...args: MessageArguments<EmitEvents>): this {
     return this.send(...args);
   }
 
-  /** Sends a "json" event. */
+  /**
+   * Sends a "json" event.
+   *
+   * @param args the values to send. If the last one is a function, it receives the acknowledgement
+   */
   json(...args: JsonArguments<EmitEvents>): this {
     emitTo(this, "json", args, NO_FLAGS);
     return this;
@@ -367,6 +397,8 @@ export class Socket<
   /**
    * Sets whether to compress the next event if the transport supports compression. Default: `true`.
    *
+   * @param compress `false` to send without compression
+   *
    * @example
    * ```ts
    * socket.compress(false).emit("image", "already compressed");
@@ -380,6 +412,7 @@ export class Socket<
    * Sets how long to wait for the acknowledgement of the next event, in milliseconds. The callback
    * of emit() then receives an error or `null` as its first argument.
    *
+   * @param milliseconds the longest time to wait, in milliseconds
    * @throws ArgumentTypeError or ArgumentRangeError for an invalid number
    *
    * @example
@@ -440,6 +473,8 @@ export class Socket<
   /**
    * Removes the socket from a room.
    *
+   * @param room the name of the room
+   *
    * @example
    * ```ts
    * socket.leave("room1");
@@ -468,7 +503,11 @@ export class Socket<
    * ```
    */
   session(): Untyped;
-  /** Replaces the value. */
+  /**
+   * Replaces the value.
+   *
+   * @param session the session
+   */
   session(session: unknown): this;
   session(...args: [session?: unknown]): Untyped {
     const { sessions } = this.client;
@@ -530,6 +569,8 @@ export class Socket<
    * Adds a listener for every event that the client sends. The listener is called before the
    * middleware and before all other listeners.
    *
+   * @param listener the listener to add
+   *
    * @example
    * ```ts
    * const received: string[] = [];
@@ -542,7 +583,11 @@ export class Socket<
     return this;
   }
 
-  /** Adds a listener for every event that the client sends, before the existing ones. */
+  /**
+   * Adds a listener for every event that the client sends, before the existing ones.
+   *
+   * @param listener the listener to add
+   */
   prependAny(listener: AnyListener): this {
     this.catchAll ??= new CatchAll();
     this.catchAll.prepend(listener);
@@ -568,6 +613,8 @@ export class Socket<
    * Adds a listener for every event that is sent to the client, including broadcasts. The listener
    * is not called for acknowledgements.
    *
+   * @param listener the listener to add
+   *
    * @example
    * ```ts
    * const sent: string[] = [];
@@ -580,7 +627,11 @@ export class Socket<
     return this;
   }
 
-  /** Adds a listener for every event that is sent to the client, before the existing ones. */
+  /**
+   * Adds a listener for every event that is sent to the client, before the existing ones.
+   *
+   * @param listener the listener to add
+   */
   prependAnyOutgoing(listener: AnyListener): this {
     this.catchAllOutgoing ??= new CatchAll();
     this.catchAllOutgoing.prepend(listener);

@@ -81,7 +81,12 @@ export interface StockAdapterLike {
   readonly rooms: Map<Room, Set<SocketId>>;
   /** The rooms of each socket of this process, by the id of the socket. */
   readonly sids: Map<SocketId, Set<Room>>;
-  /** Adds a listener. */
+  /**
+   * Adds a listener.
+   *
+   * @param event the name of the event
+   * @param listener the listener to add
+   */
   on(event: string, listener: Listener): unknown;
   /** Starts the adapter. */
   init(): void | Promise<void>;
@@ -89,36 +94,98 @@ export interface StockAdapterLike {
   close(): void | Promise<void>;
   /** Returns the number of servers. */
   serverCount(): Promise<number>;
-  /** Adds a socket to rooms. */
+  /**
+   * Adds a socket to rooms.
+   *
+   * @param id the id of the socket
+   * @param rooms the names of the rooms
+   */
   addAll(id: SocketId, rooms: Set<Room>): void | Promise<void>;
-  /** Removes a socket from a room. */
+  /**
+   * Removes a socket from a room.
+   *
+   * @param id the id of the socket
+   * @param room the name of the room
+   */
   del(id: SocketId, room: Room): void | Promise<void>;
-  /** Removes a socket from all rooms. */
+  /**
+   * Removes a socket from all rooms.
+   *
+   * @param id the id of the socket
+   */
   delAll(id: SocketId): void;
-  /** Returns the rooms of a socket. */
+  /**
+   * Returns the rooms of a socket.
+   *
+   * @param id the id of the socket
+   */
   socketRooms(id: SocketId): Set<Room> | undefined;
-  /** Sends a packet to the matching sockets. */
+  /**
+   * Sends a packet to the matching sockets.
+   *
+   * @param packet the packet to send
+   * @param options which sockets receive the packet, and how it is sent
+   */
   broadcast(packet: StockPacket, options: StockOptions): unknown;
-  /** Sends a packet to the matching sockets and collects their acknowledgements. */
+  /**
+   * Sends a packet to the matching sockets and collects their acknowledgements.
+   *
+   * @param packet the packet to send
+   * @param options which sockets receive the packet, and how it is sent
+   * @param clientCountCallback receives the number of clients that were asked
+   * @param ack receives each acknowledgement
+   */
   broadcastWithAck(
     packet: StockPacket,
     options: StockOptions,
     clientCountCallback: (count: number) => void,
     ack: (...args: Untyped[]) => void,
   ): unknown;
-  /** Returns the matching sockets. */
+  /**
+   * Returns the matching sockets.
+   *
+   * @param options which sockets to return
+   */
   fetchSockets(options: StockOptions): Promise<Untyped>;
-  /** Adds the matching sockets to rooms. */
+  /**
+   * Adds the matching sockets to rooms.
+   *
+   * @param options which sockets to add
+   * @param rooms the names of the rooms
+   */
   addSockets(options: StockOptions, rooms: Room[]): unknown;
-  /** Removes the matching sockets from rooms. */
+  /**
+   * Removes the matching sockets from rooms.
+   *
+   * @param options which sockets to remove
+   * @param rooms the names of the rooms
+   */
   delSockets(options: StockOptions, rooms: Room[]): unknown;
-  /** Disconnects the matching sockets. */
+  /**
+   * Disconnects the matching sockets.
+   *
+   * @param options which sockets to disconnect
+   * @param close whether to close their connections, too
+   */
   disconnectSockets(options: StockOptions, close: boolean): unknown;
-  /** Emits an event to the other servers. */
+  /**
+   * Emits an event to the other servers.
+   *
+   * @param packet the name and the arguments of the event, and perhaps a callback for the responses
+   */
   serverSideEmit(packet: Untyped[]): unknown;
-  /** Stores the session of a disconnected socket. */
+  /**
+   * Stores the session of a disconnected socket.
+   *
+   * @param session the state of the socket
+   */
   persistSession(session: StockSession): unknown;
-  /** Returns a stored session with the packets that its client missed. */
+  /**
+   * Returns a stored session with the packets that its client missed.
+   *
+   * @param pid the private session id of the client
+   * @param offset the offset of the last packet that the client received
+   */
   restoreSession(pid: string, offset: string): Untyped;
 }
 

@@ -154,6 +154,9 @@ export class TestClient<ListenEvents = DefaultEventsMap> {
   /**
    * Sends an event and resolves to the server's acknowledgement. Rejects with a DisconnectedError
    * if the client is disconnected first. The result may be ignored.
+   *
+   * @param event the name of the event
+   * @param args the arguments of the event
    */
   emit<Event extends EventNames<ListenEvents>>(
     event: Event,
@@ -176,6 +179,9 @@ export class TestClient<ListenEvents = DefaultEventsMap> {
   /**
    * Sets the listener for an event of the server. If the server expects an acknowledgement, the
    * last argument is the callback.
+   *
+   * @param event the name of the event
+   * @param listener the listener to add
    */
   on(event: string, listener: Listener): this {
     this.#listeners.set(event, listener);

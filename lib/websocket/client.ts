@@ -180,7 +180,11 @@ export class WebSocket extends EventTarget implements StreamSource {
   get binaryType(): BinaryType {
     return this.#binaryType;
   }
-  /** Sets the type of the `data` of binary messages. An unknown value is ignored. */
+  /**
+   * Sets the type of the `data` of binary messages. An unknown value is ignored.
+   *
+   * @param value "nodebuffer", "arraybuffer" or "blob"
+   */
   set binaryType(value: BinaryType) {
     if (BINARY_TYPES.includes(value)) this.#binaryType = value;
   }
@@ -189,7 +193,11 @@ export class WebSocket extends EventTarget implements StreamSource {
   get onopen(): Handler<Event> {
     return this.#onopen.get();
   }
-  /** Sets the handler for "open". */
+  /**
+   * Sets the handler for "open".
+   *
+   * @param handler the function to call, or `null` for none
+   */
   set onopen(handler: Handler<Event>) {
     this.#onopen.set(handler);
   }
@@ -198,7 +206,11 @@ export class WebSocket extends EventTarget implements StreamSource {
   get onmessage(): Handler<MessageEvent> {
     return this.#onmessage.get();
   }
-  /** Sets the handler for "message". */
+  /**
+   * Sets the handler for "message".
+   *
+   * @param handler the function to call, or `null` for none
+   */
   set onmessage(handler: Handler<MessageEvent>) {
     this.#onmessage.set(handler);
   }
@@ -207,7 +219,11 @@ export class WebSocket extends EventTarget implements StreamSource {
   get onerror(): Handler<Event> {
     return this.#onerror.get();
   }
-  /** Sets the handler for "error". */
+  /**
+   * Sets the handler for "error".
+   *
+   * @param handler the function to call, or `null` for none
+   */
   set onerror(handler: Handler<Event>) {
     this.#onerror.set(handler);
   }
@@ -216,7 +232,11 @@ export class WebSocket extends EventTarget implements StreamSource {
   get onclose(): Handler<CloseEvent> {
     return this.#onclose.get();
   }
-  /** Sets the handler for "close". */
+  /**
+   * Sets the handler for "close".
+   *
+   * @param handler the function to call, or `null` for none
+   */
   set onclose(handler: Handler<CloseEvent>) {
     this.#onclose.set(handler);
   }

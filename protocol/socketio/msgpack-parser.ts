@@ -36,7 +36,11 @@ export class Encoder {
   }
 }
 
-/** Called with each decoded packet. */
+/**
+ * Called with each decoded packet.
+ *
+ * @param packet the decoded packet
+ */
 export type DecodedListener = (packet: ParserPacket) => void;
 
 /** Decodes packets in MessagePack. */

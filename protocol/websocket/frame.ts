@@ -135,6 +135,8 @@ export function writeHeader(
 
 /**
  * Fills a masking key with random bytes. RFC 6455 §5.3: the key "MUST be derived from a strong source of entropy".
+ *
+ * @param key the bytes to fill with random values
  */
 export type RandomFill = (key: Bytes) => void;
 

@@ -70,6 +70,8 @@ export interface HandshakeOptions {
   /**
    * Chooses one of the subprotocols that the client offers. The list is in the client's order of preference. Returns
    * `undefined` for none. Default: the first subprotocol (RFC 6455 §4.2.2).
+   *
+   * @param offered the subprotocols that the client offers, in its order of preference
    */
   readonly selectProtocol?: ((offered: readonly string[]) => string | undefined) | undefined;
   /** Accept permessage-deflate with these preferences. Default: do not accept it. */
@@ -160,6 +162,7 @@ function brokenRule({
  * Returns the subprotocol that a server chooses, or "" for none (RFC 6455 §1.9). By default the server chooses the
  * first offer, because a client fails the connection if the server chooses none of its offers.
  *
+ * @param offered the subprotocols that the client offers, in its order of preference
  * @throws TypeError if `select` returns a subprotocol that the client did not offer
  */
 function selectProtocol(
