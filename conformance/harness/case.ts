@@ -21,7 +21,7 @@ export interface Case {
   readonly id: string;
   /** One sentence about what a correct server does. */
   readonly title: string;
-  /** "RFC 6455 §5.2", or a document and a heading: "Engine.IO v4, Handshake". */
+  /** The section that requires the behaviour: "RFC 6455 §5.2", or a document and a heading. */
   readonly clause: string;
   /**
    * The sentence of the specification that obliges the server, with its section. Every MUST of the WebSocket layer has
@@ -33,7 +33,7 @@ export interface Case {
   readonly sends: string;
   /** Describes what the server must send. */
   readonly expects: string;
-  /** The case and other cases would disturb each other, so it runs alone. */
+  /** Whether the case runs alone, because it and other cases would disturb each other. */
   readonly alone?: boolean;
   /** Milliseconds that the case may take beyond the limit of the run, for example for a heartbeat. */
   readonly extraTime?: number;
@@ -45,7 +45,7 @@ export interface Case {
 
 export function layerOf({ id }: Case): Layer {
   const layer = LAYERS.find((each) => id.startsWith(`${each}.`));
-  if (layer === undefined) throw new Error(`${id} is of no layer`);
+  if (layer === undefined) throw new Error(`the id ${id} does not begin with a layer`);
   return layer;
 }
 

@@ -80,5 +80,5 @@ function describeRequest({ method, url, rawHeaders }: IncomingMessage): string {
   const fields = rawHeaders.flatMap((name, i) =>
     i % 2 === 0 ? `${name}: ${rawHeaders[i + 1]}` : [],
   );
-  return [`the client asks: ${method} ${url}`, ...fields].join(" ⏎ ");
+  return [`the client requests ${method} ${url}`, ...fields].join(" ⏎ ");
 }

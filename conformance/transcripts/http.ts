@@ -51,7 +51,7 @@ export const ANSWER: Handshake = {
   ],
 };
 
-/** The lines of a head, without CRLF. */
+/** Returns the lines of a head, without CRLF, with the values of the variables. */
 export type HeadLines = (variables: Variables) => readonly Uint8Array[];
 
 /** Returns whether a head begins with this line. All other lines are bytes. */
@@ -164,7 +164,7 @@ export class HttpExchange {
         : isChunked
           ? await this.tcp.next((input) => readChunks(input)?.end)
           : await this.#readToEnd();
-    if (bytes === undefined) throw new Failure("the whole body", ENDED);
+    if (bytes === undefined) throw new Failure("the complete body", ENDED);
     const body = isChunked ? readChunks(bytes)?.body : bytes;
     const text = Buffer.from(body ?? bytes).toString();
     this.#context.conversation.received(bytes, quote(text));
@@ -233,7 +233,7 @@ function readChunks(
   }
 }
 
-/** Returns a line with the values of its variables. */
+/** Replaces the variables in a line by their values. */
 export function fill(line: string, variables: Variables): string {
   return line
     .split(VARIABLE)

@@ -52,7 +52,7 @@ test("an endless frame fails the case without exhausting the kit's memory", asyn
     flood();
   });
   assert.equal(result.outcome, "failed");
-  assert.equal(result.got, "more, without an end");
+  assert.equal(result.got, "more bytes");
 });
 
 test("an endless HTTP body fails the case without exhausting the kit's memory", async () => {
@@ -67,7 +67,7 @@ test("an endless HTTP body fails the case without exhausting the kit's memory", 
   const each = CASES.find(({ id }) => id === "engineio4.handshake.polling");
   assert.ok(each !== undefined);
   const { outcome, got } = await withTarget(server, (target) => runCase(each, target, 10_000));
-  assert.deepEqual([outcome, got], ["failed", "more, without an end"]);
+  assert.deepEqual([outcome, got], ["failed", "more bytes"]);
 });
 
 test("a server that exits does not pass a case that expects a failed connection", async () => {
@@ -76,7 +76,7 @@ test("a server that exits does not pass a case that expects a failed connection"
     socket.destroy();
   });
   assert.equal(result.outcome, "failed");
-  assert.equal(result.expected, "a server that is still there");
+  assert.equal(result.expected, "a running server");
 });
 
 test("a connection that ends within a frame fails the case", async () => {

@@ -168,7 +168,7 @@ describe("the HTML report in Chromium", { skip: noChromium }, () => {
       await search.fill("LESSER should");
       assert.deepEqual(await shown(page), ["engineio4.polling.lesser"]);
       await search.fill("nothing like that");
-      await page.getByText("No case is like that.").waitFor();
+      await page.getByText("No case matches the filter.").waitFor();
       // A link to a filtered case shows the case again.
       await page.getByRole("link", { name: "websocket.framing.hostile" }).click();
       await page.locator('[id="websocket.framing.hostile"]').waitFor();

@@ -67,10 +67,10 @@ const WRONG_OF_A_SERVER: readonly (readonly [what: string, step: string, error: 
   ["packets without an end", "> any packets", /^line 6, column 3: expected a packet in quotes, got "any packets"$/],
   ['"<+" as the first line', "<+ open", /^line 6, column 1: expected a head or frames above/],
   ["frames that are joined", "< frame text '2'\n<+ frame text '2'", /^line 7, column 1: expected a head or frames above/],
-  ["a frame in an alternative", "either\n> frame text '4'\nor\n> closed\nend", /^line 7, column 3: a "frame" is read once/],
-  ["a frame after other lines of an alternative", "either\n> closed\nor\n> '1'\n> frame close\nend", /^line 10, column 3: a "frame" is read once/],
+  ["a frame in an alternative", "either\n> frame text '4'\nor\n> closed\nend", /^line 7, column 3: "either" does not support "frame"/],
+  ["a frame after other lines of an alternative", "either\n> closed\nor\n> '1'\n> frame close\nend", /^line 10, column 3: "either" does not support "frame"/],
   ["a packet in any order", "any order\n> '2[]'\n> '3[]'\nend", /^line 7, column 1: expected a message, a ping or a pong$/],
-  ["an either that sends first", "either\n< open\nend", /^line 7, column 1: expected a line that says what comes$/],
+  ["an either that sends first", "either\n< open\nend", /^line 7, column 1: expected a line that the harness receives$/],
 ];
 
 describe("a line of Socket.IO for clients that breaks the grammar", () => {

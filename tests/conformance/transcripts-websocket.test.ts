@@ -65,7 +65,7 @@ const WRONG_OF_A_SERVER: readonly (readonly [what: string, steps: readonly strin
   ["an unknown frame", ["accept websocket", "< txet 'a'"], /^line 6, column 3: expected text or binary/],
   ["an unknown expected frame", ["accept websocket", "> txet 'a'"], /^line 6, column 3: expected text or binary/],
   ["an invalid close code", ["accept websocket", "> closed now"], /^line 6, column 10: expected a code, got "now"$/],
-  ['an "either" whose first step sends', ["accept websocket", "either", "< ping", "end"], /^line 7, column 1: expected a line that says what comes$/],
+  ['an "either" whose first step sends', ["accept websocket", "either", "< ping", "end"], /^line 7, column 1: expected a line that the harness receives$/],
   ["a variable without a value", ["accept websocket", "< text '{sid}'"], /^line 6, column 3: \{sid\} has no value yet$/],
 ];
 
@@ -126,7 +126,7 @@ describe("a syntax error in a case over HTTP or WebSocket is reported with line 
 
   test('an unknown behaviour after "needs"', () => {
     const text = withSteps("needs wings", "connect websocket");
-    const message = 'line 5, column 1: "wings" is nothing that a case can need';
+    const message = 'line 5, column 1: unknown behaviour "wings"';
     assert.throws(() => parseTranscripts(text), { name: "SyntaxFault", message });
   });
 });

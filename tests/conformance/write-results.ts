@@ -2,8 +2,8 @@
 //
 //   tsx tests/conformance/write-results.ts [peer …]
 //
-// With names of peers, it runs the kit only against these peers, and writes nothing. It installs npm packages that the project does not
-// depend on, some of them large, into a temporary folder.
+// With names of peers, it runs the kit only against these peers, and writes nothing. It installs npm packages that the
+// project does not depend on, some of them large, into a temporary folder.
 
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
