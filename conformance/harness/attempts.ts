@@ -1,4 +1,5 @@
-// Runs alternatives: if a specification allows several responses, the harness compares the same input with each of them.
+// Runs alternatives: if a specification allows several responses, the harness compares the same input with each of
+// them.
 
 import { Failure } from "./case.ts";
 

@@ -1,5 +1,5 @@
-// The behaviour that docs/conformance.md, the contract, requires of a server beyond the protocols. If the server lacks a
-// behaviour that a case needs, the case is skipped, because its failure would say nothing about the protocol.
+// The behaviour that docs/conformance.md, the contract, requires of a server beyond the protocols. If the server lacks
+// a behaviour that a case needs, the case is skipped, because its failure would say nothing about the protocol.
 
 import { Skip } from "./case.ts";
 import type { Target } from "./target.ts";

@@ -1,4 +1,5 @@
-// A TCP or TLS connection. The callers record the bytes in the conversation, because only they know what the bytes mean.
+// A TCP or TLS connection. The callers record the bytes in the conversation, because only they know what the bytes
+// mean.
 
 import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";

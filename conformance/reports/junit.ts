@@ -28,7 +28,9 @@ export function renderJunit(report: Report): string {
   ].join("\n");
 }
 
-/** Renders a separate suite that fails, because the table of a CI server has no other way to show that the run failed. */
+/**
+ * Renders a separate suite that fails, because the table of a CI server has no other way to show that the run failed.
+ */
 function renderGone(gone: string, where: string): string[] {
   return [
     `  <testsuite name="run" ${where} ${counts([], false, gone)} time="0.000">`,

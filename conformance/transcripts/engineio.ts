@@ -199,7 +199,7 @@ function scanAwaitedPackets(scanner: Scanner, connection: string): Action {
   return (play) => sessionOf(play).expect(packets(play));
 }
 
-/** open; open upgrades: ["websocket"]; open pingInterval: number */
+/** Parses what follows "open": nothing, `upgrades: ["websocket"]`, or `pingInterval: number`. */
 function scanField(scanner: Scanner, sessionOf: (play: Play) => Session): Action {
   const name = scanner.match(/[a-zA-Z]+(?=:)/);
   if (name === undefined) {

@@ -11,8 +11,8 @@ import { runPatiently, withTarget } from "./support.ts";
 import { playToClient, withCaseOf } from "./written-case.ts";
 
 /**
- * Runs a case with these steps: against barewire's server, or against a client that answers "2" with "3", and "6" with a
- * close packet.
+ * Runs a case with these steps: against barewire's server, or against a client that answers "2" with "3", and "6" with
+ * a close packet.
  */
 async function play(steps: readonly string[]): Promise<Result | undefined> {
   if (steps[0]?.startsWith("connect") === true) {

@@ -1,6 +1,8 @@
 // Connects a client under test again and again, until there are no more cases.
 
-/** Calls `come` while the kit has more cases. `come` opens one connection, and resolves when the connection has ended. */
+/**
+ * Calls `come` while the kit has more cases. `come` opens one connection, and resolves when the connection has ended.
+ */
 export async function loop(
   url: string,
   kind: "websocket" | "socketio",
