@@ -104,7 +104,7 @@ test("a close frame without a code fails only a SHOULD when it fails the connect
   assert.equal(answered.outcome, "passed");
 });
 
-// Headers of frames with one byte of payload, which no server may send.
+// Headers of frames that no server may send. The payload of each frame is one byte.
 const WRONG = [
   { name: "RSV1", bytes: [0xc1, 1], expected: "RSV1 to RSV3 unset (RFC 6455 §5.2)" },
   { name: "opcode 0xB", bytes: [0x8b, 1], expected: "no reserved opcode (RFC 6455 §5.2)" },
@@ -135,7 +135,7 @@ for (const { name, bytes, expected } of WRONG) {
   });
 }
 
-test("a silent server fails with the case's expectation, and the lower severity that the case has for silence", async () => {
+test("a silent server fails with the expectation of the case, and with the severity that the case has for silence", async () => {
   for (const [id, severity] of [
     ["websocket.framing.opcode-3", "MUST"],
     ["websocket.control.pong-126-bytes", "SHOULD"],

@@ -148,7 +148,7 @@ describe("the HTML report in Chromium", { skip: noChromium }, () => {
         .allInnerTexts();
       assert.match(sent, /1 ms.*→.*GET \/websocket HTTP\/1\.1\nHost: 127\.0\.0\.1.*47 45 54 20/s);
       assert.match(received, /←.*text frame, fin.*81 81.*70000 bytes/s);
-      assert.match(note, /it has ended/);
+      assert.match(note, /the connection has ended/);
       // Failed cases are expanded initially.
       assert.ok(await page.locator('[id="websocket.framing.hostile"] table').isVisible());
     });

@@ -35,7 +35,13 @@ export function result(id: string, more: Partial<Result> = {}): Result {
         length: 70_000,
         meaning: "text frame, fin",
       },
-      { at: 3, direction: "note", bytes: new Uint8Array(0), length: 0, meaning: "it has ended" },
+      {
+        at: 3,
+        direction: "note",
+        bytes: new Uint8Array(0),
+        length: 0,
+        meaning: "the connection has ended",
+      },
     ],
     ...more,
   };

@@ -74,10 +74,10 @@ const PLAYED: readonly (readonly [steps: readonly string[], expected: string | u
   [["accept socketio", "< frame text '2' + ping 'a'", "any order", "> frame text '3'", "> frame pong 'b'", "end"], "62"],
 ];
 
-describe("frames that must come", () => {
+describe("expected frames", () => {
   for (const [steps, expected] of PLAYED) {
     const outcome = expected === undefined ? "passed" : "failed";
-    test(`${steps.slice(1).join("; ")}: the case has ${outcome}`, async () => {
+    test(`${steps.slice(1).join("; ")}: the case is ${outcome}`, async () => {
       const result = await play(steps);
       assert.equal(result?.expected, expected);
       assert.equal(result?.outcome, outcome);

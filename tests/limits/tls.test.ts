@@ -221,7 +221,7 @@ describe("TLS", () => {
       socket.emit("part", part);
       most = Math.max(most, socket.bufferedAmount);
       // The operating system buffers only some megabytes for a connection.
-      assert.ok(sent < 100_000_000, "nothing ends it");
+      assert.ok(sent < 100_000_000, "the server does not end the connection");
       await turn();
     }
     assert.ok(most > max / 2 && most <= max + 2 * part.length, `${most}`);

@@ -48,7 +48,8 @@ class Line {
   /** Resolves to the received text as soon as it includes `text`, and then discards it. */
   async until(text: string): Promise<string> {
     while (!this.#received.includes(text)) {
-      if (this.#socket.closed) throw new Error(`ended before ${JSON.stringify(text)} came`);
+      if (this.#socket.closed)
+        throw new Error(`the connection ended before ${JSON.stringify(text)} arrived`);
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
