@@ -16,14 +16,14 @@ export class NoServer extends Error {
 export type Finding =
   | { readonly kind: "spoken" }
   /**
-   * "refused": another response in HTTP. "silent": no response. "ended": the server closed the connection. "foreign":
-   * a response that is not HTTP. `said` is a clause that describes the response.
+   * "refused": an HTTP response that does not accept the handshake. "silent": no response. "ended": the server closed
+   * the connection. "foreign": a response that is not HTTP. `said` is a clause that describes the response.
    */
   | { readonly kind: "refused" | "silent" | "ended" | "foreign"; readonly said: string };
 
 const SPOKEN: Finding = { kind: "spoken" };
 
-/** Milliseconds that the other layers may take after the first response, which shows that the server is not slow. */
+/** Milliseconds to wait for the other layers after the first response has shown that the server is not slow. */
 export const GRACE = 1000;
 
 /**
@@ -156,7 +156,7 @@ export async function probeLayer(
   patience: Patience,
 ): Promise<Finding> {
   const context = new Context(target);
-  // If there is a first response and no second one, the first is reported, because it says more.
+  // If only the first of two requests is answered, its response is reported, because it says more than silence.
   let first: Finding | undefined;
   const tell = (answer: Finding): void => {
     first = answer;

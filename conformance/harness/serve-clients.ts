@@ -48,8 +48,8 @@ const NOWHERE: Target = {
 };
 
 /**
- * Resolves to the results, in the order of the cases, after all cases, or after `idleTimeout` without a connection.
- * Then the remaining cases are skipped.
+ * Resolves to the results, in the order of the cases, after the last case. After `idleTimeout` without a connection, it
+ * skips the remaining cases.
  */
 export function serveClientCases(options: ServeOptions): Promise<Result[]> {
   const { port, host = "127.0.0.1", cases, timeout = 10_000, idleTimeout } = options;

@@ -61,7 +61,7 @@ function renderDetails(result: Result): string[] {
   return lines.map((line) => `  ${line}`);
 }
 
-/** A JSON string is also a YAML string. */
+/** Formats a text as a YAML string. A JSON string is also a YAML string. */
 function scalar(text: string): string {
   return JSON.stringify(printable(text));
 }

@@ -415,7 +415,9 @@ class BlockReader {
   }
 }
 
-/** Quotes the lines of steps. Of many steps, such as those of "for", only the first and the last are quoted. */
+/**
+ * Quotes the lines of steps. Of more than 10 steps, such as those of "for", only the first 4 and the last are quoted.
+ */
 function summaryOf(steps: readonly string[]): string {
   if (steps.length === 0) return "nothing";
   if (steps.length <= 10) return steps.join("; ");

@@ -1,9 +1,9 @@
 """A Flask-SocketIO server or publisher that shares one Redis with our servers.
 
-    flask_peer.py serve <url of Redis> <channel>    a server; its first line has its port and its features
-    flask_peer.py write <url of Redis> <channel>    a process without clients; it reads commands as lines of JSON
+    flask_peer.py serve <url of Redis> <channel>    a server, which first prints its port and features
+    flask_peer.py write <url of Redis> <channel>    a process without clients, which reads commands
 
-The server runs the commands that a client sends with the event "do".
+The commands are lines of JSON. The server runs the commands that a client sends with the event "do".
 """
 import base64
 import inspect
@@ -35,7 +35,7 @@ def describe():
 
 
 def decode(value):
-    """Decodes bytes in the commands of the process without clients, which are {"base64": ...} in JSON."""
+    """Decodes the bytes in a command, which are {"base64": ...} in JSON."""
     if isinstance(value, list):
         return [decode(each) for each in value]
     if isinstance(value, dict):

@@ -1,11 +1,12 @@
-"""A host that behaves like python-socketio 5.15.1 and later, for machines with an older version. It implements
-the pub/sub manager like socketio/pubsub_manager.py, with the standard library and the package redis.
+"""A host that behaves like python-socketio 5.15.1 and later, for machines with an older version. It
+implements the pub/sub manager of socketio/pubsub_manager.py with the standard library and the package
+redis.
 
     python_host.py <url of Redis> <channel>
 
-The clients of the host exist only in a table. The host reads commands, and prints the events that its clients
-receive. Both are lines of JSON, in which bytes are {"base64": …}. A client acknowledges each event with "acked"
-and the first argument.
+The clients of the host exist only in a table. The host reads commands, and prints the events that its
+clients receive. Both are lines of JSON, in which bytes are {"base64": …}. A client acknowledges each event
+with "acked" and the first argument.
 """
 import base64
 import json

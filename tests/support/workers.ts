@@ -10,7 +10,7 @@ import { ENVIRONMENT } from "./environment.ts";
 /** How long the program may take to print an awaited text, in milliseconds. */
 const SAYING = 60_000;
 
-/** The members of a test context that `before` and `after` of a file have too. */
+/** Registers a cleanup function, as a TestContext does, or the function after() of node:test for a whole file. */
 interface Cleanup {
   after(callback: () => Promise<void> | void): unknown;
 }
