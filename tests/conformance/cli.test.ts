@@ -169,7 +169,7 @@ describe("barewire conform with an unusable server exits with status 2 and an er
   });
 
   test("if the host name is unknown", async () => {
-    assertRefused(await conform("http://no-such-host.invalid"), /^There is no host of the name/);
+    assertRefused(await conform("http://no-such-host.invalid"), /^There is no host with the name/);
   });
 
   test("if the server accepts connections and never answers", async (context) => {

@@ -84,7 +84,7 @@ test("a connection that ends within a frame fails the case", async () => {
     socket.end(Buffer.of(0x81, 5, 0x61));
   });
   assert.equal(result.outcome, "failed");
-  assert.equal(result.expected, "whole frames");
+  assert.equal(result.expected, "complete frames");
 });
 
 test("bytes after a close frame fail the case, even if the connection ends at once", async () => {

@@ -178,8 +178,8 @@ test("layers answered with 404 are reported with their status even if the WebSoc
       const finding = findings.get(layer);
       return finding === undefined || finding.kind === "spoken" ? "" : finding.said;
     });
-    assert.match(said[0] ?? "", /^\/websocket is not answered within \d+ ms$/);
-    for (const each of said.slice(1)) assert.match(each, / answers status 404$/);
+    assert.match(said[0] ?? "", /^a request for \/websocket was not answered within \d+ ms$/);
+    for (const each of said.slice(1)) assert.match(each, / answers with status 404$/);
   });
 });
 
