@@ -1,4 +1,5 @@
-// Explains why peers fail cases. tests/conformance/write-results.ts writes the explanation beside each failure.
+// Explains why peers fail cases. tests/conformance/write-results.ts writes the explanation beside each failure, and
+// defines the words with which explanations begin: "Bug", "Choice" and "Our reading".
 
 /** The failures of `ws`, which socket.io uses and therefore shares. */
 const WS = {

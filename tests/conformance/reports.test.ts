@@ -99,7 +99,10 @@ describe("the text report", () => {
     assert.ok(utterance !== undefined);
     const conversation = Array.from({ length: 400 }, () => utterance);
     const long = { ...result("websocket.a.b", { outcome: "failed" }), conversation };
-    assert.match(renderText({ ...REPORT, results: [long] }), /^ {2}… and 360 more; the reports of --html/m);
+    assert.match(
+      renderText({ ...REPORT, results: [long] }),
+      /^ {2}… and 360 more; the reports of --html/m,
+    );
     const many = Array.from({ length: 400 }, () => long);
     assert.ok(renderText({ ...REPORT, results: many }).split("\n").length < 5000);
   });

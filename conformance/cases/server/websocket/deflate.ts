@@ -17,10 +17,14 @@ function prose(size: number): string {
 /** Messages that are compressed with other options of zlib than the defaults. */
 const FORMS: readonly Case[] = [
   { name: "level-0", what: "stored blocks", options: { level: 0 } },
-  { name: "huffman-only", what: "codes alone", options: { strategy: constants.Z_HUFFMAN_ONLY } },
+  {
+    name: "huffman-only",
+    what: "Huffman codes only",
+    options: { strategy: constants.Z_HUFFMAN_ONLY },
+  },
   { name: "run-length", what: "runs of one byte", options: { strategy: constants.Z_RLE } },
-  { name: "fixed-codes", what: "fixed codes", options: { strategy: constants.Z_FIXED } },
-  { name: "level-9", what: "the longest repetitions", options: { level: 9, memLevel: 9 } },
+  { name: "fixed-codes", what: "fixed Huffman codes", options: { strategy: constants.Z_FIXED } },
+  { name: "level-9", what: "long repetitions", options: { level: 9, memLevel: 9 } },
   { name: "small-blocks", what: "many small blocks", options: { memLevel: 1 } },
 ].map(({ name, what, options }) => ({
   id: `websocket.deflate.form-${name}`,
