@@ -75,7 +75,7 @@ export async function main(
 
 function parseCommand(command: string, rest: readonly string[]): ReturnType<typeof parseOptions> {
   if (command === "conform") return parseOptions(rest);
-  throw new UsageError(`There is no command "${command}": the one there is, is conform.`);
+  throw new UsageError(`There is no command "${command}". The only command is "conform".`);
 }
 
 async function conform(
@@ -108,8 +108,8 @@ async function conform(
 type Run = Pick<Report, "target" | "notes" | "results" | "gone">;
 
 /**
- * Time limit of a run with --protocol-only, in milliseconds. Together with the preflight and the last cases, it takes
- * less than 20 s.
+ * Time limit of a run with --protocol-only, in milliseconds. Together with the preflight and the cases that are still
+ * running, the command takes less than 20 s.
  */
 const BUDGET = 11_000;
 
@@ -147,14 +147,14 @@ async function testServer(options: ConformOptions, terminal: Terminal): Promise<
   progress.clear();
   const left = plural(cases.length - results.length, "case");
   const gone = watch.signal.aborted
-    ? `The server no longer answers since about ${watch.since}: ${left} not run.`
+    ? `The server has not answered since about the case ${watch.since}: ${left} not run.`
     : undefined;
   if (gone !== undefined) terminal.stderr.write(`${printable(gone)}\n`);
   return { target: url, notes, results, gone };
 }
 
 const CONTRACT =
-  'Cases that need this are skipped. What a server under test does is in docs/conformance.md, "The server under test", and in barewire conform --help; --protocol-only asks for none of it.';
+  'Cases that need this behaviour are skipped. docs/conformance.md, "The server under test", and barewire conform --help describe the behaviour. With --protocol-only, the server needs none of it.';
 
 interface Layers {
   readonly spoken: ReadonlySet<Layer>;
@@ -176,14 +176,14 @@ async function findLayers(
   const spoken = new Set<Layer>();
   for (const [layer, finding] of findings) {
     if (finding.kind === "spoken") spoken.add(layer);
-    else notes.push(`${layer} is left out: ${finding.said}.`);
+    else notes.push(`${layer} is not tested: ${finding.said}.`);
   }
   if (spoken.size === 0) {
-    throw new NoServer(`No layer that was to be tested is there. ${notes.join(" ")}`);
+    throw new NoServer(`No layer can be tested. ${notes.join(" ")}`);
   }
   const missing = selection.layers.find((layer) => !spoken.has(layer));
   if (missing !== undefined && layers.includes(missing)) {
-    throw new NoServer(`--layer ${missing} was asked for, but ${notes.join(" ")}`);
+    throw new NoServer(`--layer ${missing} cannot be tested. ${notes.join(" ")}`);
   }
   return { spoken, notes };
 }
@@ -193,7 +193,10 @@ async function testClient(options: ConformOptions, terminal: Terminal): Promise<
   const port = await freePort(host, options.port);
   const cases = selected(CLIENT_CASES, options);
   const where = `http://${host.includes(":") ? `[${host}]` : host}:${port}`;
-  if (!quiet) terminal.stderr.write(`A client is awaited on ${where}, again and again.\n`);
+  if (!quiet)
+    terminal.stderr.write(
+      `The kit waits for a client on ${where}. The client connects once for each case.\n`,
+    );
   const progress = new Progress(terminal.stderr, cases.length, !quiet);
   const had = new Set<string>();
   const results = await serveClientCases({
@@ -214,16 +217,16 @@ async function testClient(options: ConformOptions, terminal: Terminal): Promise<
   // A client that never connects for a layer does not speak it.
   const spoken = new Set(results.filter(({ id }) => had.has(id)).map(({ layer }) => layer));
   const left = results.filter(({ id, layer }) => spoken.has(layer) && !had.has(id)).length;
-  const note = `The client has not come again for ${plural(left, "case")}.`;
+  const note = `The client stopped connecting: ${plural(left, "case")} not run.`;
   return {
-    target: `the client of ${where}`,
+    target: `the client that connects to ${where}`,
     notes: [],
     results,
     gone: left === 0 ? undefined : note,
   };
 }
 
-/** Checks whether the server still answers, when a case fails and at the end. */
+/** Checks whether the server still answers: after each failed case, and at the end. */
 class Watch {
   readonly #target: Target;
   readonly #timeout: number;
@@ -249,7 +252,7 @@ class Watch {
     });
   }
 
-  /** Checks once more: the last case may pass and still crash the server. */
+  /** Checks once more, because the last case may pass and still crash the server. */
   async end(): Promise<void> {
     await this.#looking;
     if (this.#latest !== undefined && !this.signal.aborted) await this.#look(this.#latest);
@@ -274,7 +277,7 @@ function targetOf({ url, paths }: ConformOptions): Target {
     const { pathname, search } = new URL(url);
     if (pathname !== "/" || search !== "") {
       throw new UsageError(
-        `The URL has no path: "${pathname}${search}" belongs to --websocket-path, --engineio-path or --socketio-path.`,
+        `The URL must not have a path. Pass "${pathname}${search}" with --websocket-path, --engineio-path or --socketio-path.`,
       );
     }
     return target;
@@ -297,7 +300,7 @@ function selected<T extends Pick<Case, "id" | "severity">>(
     if (error instanceof RangeError) throw new UsageError(`Nothing to test: ${error.message}.`);
     throw error;
   }
-  throw new UsageError("Nothing to test: no case is of all that was asked for.");
+  throw new UsageError("Nothing to test: no case matches all options.");
 }
 
 type Listed = Pick<Case, "id" | "severity" | "clause" | "title">;
@@ -314,17 +317,19 @@ function tabulate(cases: readonly Listed[]): string {
   return `${lines.join("\n")}\n${plural(cases.length, "case")}\n`;
 }
 
-/** Checks before the run that the reports can be written. @throws UsageError if one cannot */
+/** Checks before the run that a report can be written to this file. @throws UsageError if it cannot */
 function checkFolder(file: string): void {
   const folder = dirname(resolve(file));
   try {
     accessSync(folder, constants.W_OK);
   } catch {
-    throw new UsageError(`"${file}" cannot be written: there is no folder ${folder} to write to.`);
+    throw new UsageError(
+      `"${file}" cannot be written: the folder ${folder} does not exist or is not writable.`,
+    );
   }
 }
 
-/** Returns the port, or a free one for 0. @throws NoServer if the port cannot be used */
+/** Returns the port, or a free port for 0. @throws NoServer if the port cannot be used */
 async function freePort(host: string, port: number): Promise<number> {
   const server = createServer();
   try {
@@ -335,8 +340,8 @@ async function freePort(host: string, port: number): Promise<number> {
     const code = error instanceof Error && "code" in error ? error.code : error;
     throw new NoServer(
       code === "EADDRINUSE"
-        ? `Port ${port} of ${host} is in use: another one is chosen with --port.`
-        : `${host}:${port} cannot be listened to: ${code}.`,
+        ? `Port ${port} of ${host} is in use. Choose another port with --port.`
+        : `The kit cannot listen on ${host}:${port}: ${code}.`,
     );
   }
   const address = server.address();
@@ -384,8 +389,8 @@ export async function run(version: string): Promise<void> {
     [stderr, "Standard error"],
   ] as const) {
     stream.on("error", (error) => {
-      // The reader of the output has closed it, as `head` does. The run continues, so that the exit status is
-      // correct.
+      // The process that reads the output, such as `head`, has closed the pipe. The run continues, so that the exit
+      // status is correct.
       if ("code" in error && error.code === "EPIPE") return;
       if (!lost) stderr.write(`${name} cannot be written: ${reason(error)}.\n`);
       lost = true;
@@ -397,7 +402,7 @@ export async function run(version: string): Promise<void> {
     version,
   );
   const exit = (): never => process.exit(lost ? UNUSABLE : status);
-  // A stream calls back first, and emits its error later in the same turn.
+  // A stream first calls the callback of write(), and emits "error" later in the same turn of the event loop.
   stdout.write("", () => stderr.write("", () => setImmediate(exit)));
 }
 

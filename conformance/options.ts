@@ -19,85 +19,89 @@ export const OPTIONS = {
     type: "string",
     multiple: true,
     value: "names",
-    help: "only these layers: websocket, engineio4, engineio3, socketio; each must be there",
+    help: "run only these layers: websocket, engineio4, engineio3, socketio; fail if one is missing",
   },
   only: {
     type: "string",
     multiple: true,
     value: "cases",
-    help: 'only these: ids, groups ("websocket.framing"), or with * for anything',
+    help: 'run only these: ids, groups ("websocket.framing"), or patterns with *',
   },
-  skip: { type: "string", multiple: true, value: "cases", help: "not these, named as for --only" },
+  skip: { type: "string", multiple: true, value: "cases", help: "skip these, named as for --only" },
   severity: {
     type: "string",
     value: "least",
-    help: "MUST, SHOULD or INFO (default): at least that",
+    help: "run only cases of at least this severity: MUST, SHOULD or INFO (default)",
   },
-  strict: { type: "boolean", help: "SHOULD counts like MUST" },
+  strict: { type: "boolean", help: "a failed SHOULD fails the run, like a MUST" },
   "protocol-only": {
     type: "boolean",
-    help: "asks no behaviour of the server: does it speak the protocols? Takes less than 20 s",
+    help: "run only cases that need no special behaviour of the server; takes less than 20 s",
   },
   timeout: {
     type: "string",
     value: "ms",
-    help: "the limit for one case (default 10000; with --protocol-only 2000)",
+    help: "time limit of one case (default 10000; with --protocol-only 2000)",
   },
   concurrency: {
     type: "string",
     value: "n",
-    help: "cases at a time (default 8)",
+    help: "how many cases run in parallel (default 8)",
   },
   "websocket-path": {
     type: "string",
     value: "path",
-    help: "where WebSockets are echoed (default /websocket)",
+    help: "path of the WebSocket echo server (default /websocket)",
   },
   "engineio-path": {
     type: "string",
     value: "path",
-    help: "where Engine.IO messages are echoed (default /engine.io/)",
+    help: "path of the Engine.IO echo server (default /engine.io/)",
   },
   "socketio-path": {
     type: "string",
     value: "path",
-    help: "where Socket.IO is (default /socket.io/)",
+    help: "path of the Socket.IO server (default /socket.io/)",
   },
   json: {
     type: "string",
     value: "[file]",
-    help: "the results with all that is kept of the conversations, for programs",
+    help: "write a report for programs, with the recorded conversations",
   },
-  junit: { type: "string", value: "[file]", help: "the results as JUnit's XML, for CI servers" },
-  tap: { type: "string", value: "[file]", help: "the results in the Test Anything Protocol" },
-  html: { type: "string", value: "file", help: "the results as one page with the conversations" },
-  list: { type: "boolean", help: "shows the cases and runs none" },
-  quiet: { type: "boolean", short: "q", help: "says nothing but errors" },
-  client: { type: "boolean", help: "tests a client: it must connect here again and again" },
+  junit: { type: "string", value: "[file]", help: "write a report in JUnit XML, for CI servers" },
+  tap: { type: "string", value: "[file]", help: "write a report in the Test Anything Protocol" },
+  html: {
+    type: "string",
+    value: "file",
+    help: "write a report as one HTML page, with the conversations",
+  },
+  list: { type: "boolean", help: "print the selected cases, and run none" },
+  quiet: { type: "boolean", short: "q", help: "print only errors" },
+  client: { type: "boolean", help: "test a client, which connects to the kit once for each case" },
   host: {
     type: "string",
     value: "address",
-    help: "with --client: where to listen (default 127.0.0.1)",
+    help: "with --client: address to listen on (default 127.0.0.1)",
   },
   port: {
     type: "string",
     value: "n",
-    help: "with --client: the port (default 9001; 0: a free one)",
+    help: "with --client: port to listen on (default 9001; 0: a free port)",
   },
   "idle-timeout": {
     type: "string",
     value: "ms",
-    help: "with --client: ends when no client has come for so long (default 10000)",
+    help: "with --client: end after this time without a connection (default 10000)",
   },
-  help: { type: "boolean", short: "h", help: "shows this" },
-  version: { type: "boolean", help: "shows the version" },
+  help: { type: "boolean", short: "h", help: "print this help" },
+  version: { type: "boolean", help: "print the version" },
 } as const satisfies Record<string, Option>;
 
 export const HELP = `Usage: barewire conform <url> [options]
        barewire conform --client [options]
 
 Tests a WebSocket, Engine.IO or Socket.IO server, or a client, against the specifications.
-The URL has the scheme http, https, ws or wss, and no path. Certificates are not checked.
+The URL has the scheme http, https, ws or wss, and no path. The kit does not check certificates.
 
 Options:
 ${Object.entries<Option>(OPTIONS)
@@ -107,26 +111,28 @@ ${Object.entries<Option>(OPTIONS)
   })
   .join("\n")}
 
-Lists are separated by commas, or the option is repeated. Where a report is "-" or has no file, it
-goes to standard output and the summary to standard error.
+Separate the values of a list by commas, or repeat the option. If the file of a report is "-" or
+missing, the report is written to standard output, and the summary to standard error.
 
-The server under test has any of these; a layer that is not there is left out, and cases that need what
-the server lacks are skipped. With --protocol-only it needs none of the behaviour, only the paths:
+The server under test implements some of these layers. The kit does not test a missing layer, and skips
+the cases that need a missing behaviour. With --protocol-only, the server needs only the paths:
   /websocket      a WebSocket server that echoes each message, with the subprotocol "echo"
   /engine.io/     an Engine.IO server, of revision 4 or 3 or both, that echoes each message
-  /socket.io/     a Socket.IO server. In the namespaces "/" and "/custom" it emits "auth" with what
-                  the client gave at CONNECT, and for each of these events does this:
+  /socket.io/     a Socket.IO server. In the namespaces "/" and "/custom" it emits "auth" with the
+                  payload of the client's CONNECT, and handles these events:
     message           emits "message-back" with the same arguments
     message-with-ack  acknowledges with the same arguments
-    ask-me            emits "question" with the same arguments and an acknowledgement, and then
-                      "answered" with what that gave
-    join              joins the room that is named
-    to-room           emits "news" with all but the first argument to that room
-    disconnect-me     disconnects the namespace
+    ask-me            emits "question" with the same arguments, waits for the acknowledgement, and
+                      emits "answered" with its arguments
+    join              adds the socket to the room that the argument names
+    to-room           emits "news" with the other arguments to the room in the first argument
+    disconnect-me     disconnects the socket from the namespace
     close-me          closes the whole connection
-                  The namespace "/refusing" lets nobody in: { message: "not here", data: { code: 7 } }
-Short waits keep a run short: pingInterval 300, pingTimeout 200, upgradeTimeout and connectTimeout
-1000; and small limits: maxHttpBufferSize 100000, 16 MiB for a message at /websocket.
+                  The namespace "/refusing" refuses every client with the message "not here"
+                  and the data { code: 7 }
+The server has short timeouts, in milliseconds: pingInterval 300, pingTimeout 200, upgradeTimeout and
+connectTimeout 1000. It has small limits, in bytes: maxHttpBufferSize 100000, and 16 MiB for a message
+at /websocket.
 
 Examples:
   barewire conform http://127.0.0.1:3000 --html report.html
@@ -134,15 +140,15 @@ Examples:
   barewire conform wss://127.0.0.1:9443 --layer websocket --websocket-path /
   barewire conform http://127.0.0.1:3000 --only "engineio4.*" --severity MUST --junit report.xml
 
-Exit status: 0 no MUST has failed; 1 one has, or the server has gone; 2 wrong usage, nothing there to
-test, or a report that could not be written.
+Exit status: 0 if no MUST has failed; 1 if a MUST has failed, or the server disappeared during the run;
+2 if the command line is invalid, there is nothing to test, or a report could not be written.
 `;
 
 export type Format = "json" | "junit" | "tap" | "html";
 
 export interface ConformOptions {
   readonly command: "conform" | "client" | "list";
-  /** In `conform`. */
+  /** The URL of the server under test. "" with --client, and with --list if no URL is given. */
   readonly url: string;
   readonly paths: {
     readonly websocket: string | undefined;
@@ -158,7 +164,7 @@ export interface ConformOptions {
   readonly quiet: boolean;
   /** The formats of the reports and their files. "-" is the standard output. */
   readonly reports: ReadonlyMap<Format, string>;
-  /** Whether --client is given, also for --list. */
+  /** Whether --client is given. With --list, the command then lists the cases for clients. */
   readonly client: boolean;
   readonly host: string;
   readonly port: number;
@@ -179,17 +185,21 @@ export function parseOptions(args: readonly string[]): ConformOptions | "help" |
   const protocolOnly = values["protocol-only"] ?? false;
   const least = SEVERITIES.find((each) => each === severity.toUpperCase());
   if (least === undefined) {
-    throw new UsageError(`--severity is one of ${SEVERITIES.join(", ")}, not "${severity}".`);
+    throw new UsageError(`--severity must be one of ${SEVERITIES.join(", ")}, got "${severity}".`);
   }
   const [url, ...others] = positionals;
   if (others.length > 0) {
-    throw new UsageError(`One URL is tested at a time, and "${others[0]}" is another.`);
+    throw new UsageError(`Only one URL can be tested, and "${others[0]}" is a second one.`);
   }
   if (client && url !== undefined) {
-    throw new UsageError(`With --client the client comes here: "${url}" has no place.`);
+    throw new UsageError(
+      `With --client, the client connects to the kit, so the URL "${url}" is not allowed.`,
+    );
   }
   if (client && protocolOnly) {
-    throw new UsageError("--protocol-only is for servers, and --client tests a client.");
+    throw new UsageError(
+      "--protocol-only cannot be used with --client, because it is only for servers.",
+    );
   }
   if (url === undefined && !client && !list) throw new UsageError("No URL is given.");
   return {
@@ -265,7 +275,7 @@ function split(values: readonly string[] = []): string[] {
 function layerNamed(name: string): Layer {
   const layer = LAYERS.find((each) => each === name);
   if (layer !== undefined) return layer;
-  throw new UsageError(`There is no layer "${name}": they are ${LAYERS.join(", ")}.`);
+  throw new UsageError(`There is no layer "${name}". The layers are ${LAYERS.join(", ")}.`);
 }
 
 function numberOf(
@@ -279,7 +289,7 @@ function numberOf(
   if (value === undefined) return byDefault;
   const number = /^\d+$/.test(value) ? Number(value) : Number.NaN;
   if (number >= least && number <= most) return number;
-  throw new UsageError(`--${name} is a number from ${least} to ${most}, not "${value}".`);
+  throw new UsageError(`--${name} must be a number from ${least} to ${most}, got "${value}".`);
 }
 
 function pathOf(
@@ -288,5 +298,5 @@ function pathOf(
 ): string | undefined {
   const path = values[name];
   if (path === undefined || /^\/[!-~]*$/.test(path)) return path;
-  throw new UsageError(`--${name} begins with "/" and has no spaces, which "${path}" does not.`);
+  throw new UsageError(`--${name} must begin with "/" and contain no spaces, got "${path}".`);
 }

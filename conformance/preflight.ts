@@ -1,5 +1,5 @@
 // Checks before the cases, within about a second, which behaviours of the contract (docs/conformance.md) the server
-// lacks. The cases that need one of them are skipped.
+// lacks. The cases that need a missing behaviour are skipped.
 
 import { ALL_BEHAVIOURS, BEHAVIOURS, type Behaviour } from "./harness/behaviour.ts";
 import { type Layer, Skip } from "./harness/case.ts";
@@ -10,11 +10,11 @@ import { parsePacket, SocketioPeer } from "./peers/socketio.ts";
 
 /** Time limit of each check, in milliseconds. The checks run in parallel. */
 const LIMIT = 1000;
-/** On a busy machine, the limit is this multiple of the time of a request beside the checks, up to LONGEST. */
+/** On a busy machine, the limit is TIMES the duration of a request beside the checks, and at most LONGEST ms. */
 const TIMES = 40;
 const LONGEST = 10_000;
 
-// Only silence counts as lacking a behaviour. Wrong answers and closed connections are for the cases to report.
+// A server lacks a behaviour only if it sends nothing. The cases report wrong answers and closed connections.
 interface Check {
   /** The layers whose cases need the behaviour. */
   readonly layers: readonly Layer[];
@@ -54,7 +54,7 @@ function answers(event: string, answer: string): Check {
   });
 }
 
-/** Runs the check with the revision that the server speaks. */
+/** Opens a session of revision 4, or of revision 3 if the server does not speak revision 4. */
 async function openEngine(context: Context): ReturnType<typeof WebSocketSession.open> {
   try {
     return await WebSocketSession.open(context);
@@ -165,7 +165,7 @@ async function patience(target: Target): Promise<void> {
   await wait(Math.min(LONGEST, TIMES * milliseconds) - took());
 }
 
-/** Yields the behaviours that cases of these layers need. */
+/** Returns those of the behaviours that cases of these layers need. */
 export function ofLayers(
   behaviours: ReadonlySet<Behaviour>,
   layers: ReadonlySet<Layer>,
@@ -185,6 +185,6 @@ export function describeLacking(target: Target, lacking: ReadonlySet<Behaviour>)
     const own = [...lacking].filter((behaviour) => CHECKS[behaviour].layers.includes(layer));
     if (own.length === 0) return [];
     const list = own.map((behaviour) => BEHAVIOURS[behaviour]).join("; ");
-    return [`At ${path} the server does not: ${list}.`];
+    return [`At ${path}, the server does not: ${list}.`];
   });
 }

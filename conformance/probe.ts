@@ -16,14 +16,14 @@ export class NoServer extends Error {
 export type Finding =
   | { readonly kind: "spoken" }
   /**
-   * "refused": another response in HTTP. "silent": no response. "ended": the server closed the connection. "foreign":
-   * a response that is not HTTP. `said` is a clause that describes the response.
+   * "refused": an HTTP response that does not accept the handshake. "silent": no response. "ended": the server closed
+   * the connection. "foreign": a response that is not HTTP. `said` is a clause that describes the response.
    */
   | { readonly kind: "refused" | "silent" | "ended" | "foreign"; readonly said: string };
 
 const SPOKEN: Finding = { kind: "spoken" };
 
-/** Milliseconds that the other layers may take after the first response, which shows that the server is not slow. */
+/** Milliseconds to wait for the other layers after the first response has shown that the server is not slow. */
 export const GRACE = 1000;
 
 /**
@@ -50,7 +50,7 @@ export async function probe(
   }
   const kinds = findings.map(([, { kind }]) => kind);
   if (kinds.includes("foreign")) {
-    throw new NoServer(`What listens at ${addressOf(target)} answers, but not in HTTP.`);
+    throw new NoServer(`The server at ${addressOf(target)} answers, but does not speak HTTP.`);
   }
   if (!kinds.includes("ended")) {
     throw new NoServer(
@@ -61,8 +61,8 @@ export async function probe(
     !target.secure && (await connectionError({ ...target, secure: true }, timeout)) === undefined;
   throw new NoServer(
     speaksTls
-      ? `What listens at ${addressOf(target)} speaks TLS: use https:// in its place.`
-      : `What listens at ${addressOf(target)} ends the connection without an answer in HTTP.`,
+      ? `The server at ${addressOf(target)} speaks TLS: use https:// in the URL.`
+      : `The server at ${addressOf(target)} closes the connection without an HTTP response.`,
   );
 }
 
@@ -78,15 +78,15 @@ async function reach(target: Target, timeout: number): Promise<void> {
       throw new NoServer(`Nothing listens at ${where}: the connection was refused.`);
     case "ENOTFOUND":
     case "EAI_AGAIN":
-      throw new NoServer(`There is no host of the name "${host}".`);
+      throw new NoServer(`There is no host with the name "${host}".`);
     default:
-      throw new NoServer(`No connection to ${where} can be made: ${error}.`);
+      throw new NoServer(`The kit cannot connect to ${where}: ${error}.`);
   }
   if (!target.secure) return;
   const refusal = await connectionError(target, timeout);
   if (refusal === undefined) return;
   throw new NoServer(
-    `Something listens at ${where}, but it does not speak TLS (${refusal}): use http:// if it is a plain port.`,
+    `Something listens at ${where}, but it does not speak TLS (${refusal}): use http:// if the port is not a TLS port.`,
   );
 }
 
@@ -101,7 +101,7 @@ function connectionError(target: Target, timeout: number): Promise<string | unde
     };
     const timer = setTimeout(() => settle(`no answer within ${timeout} ms`), timeout);
     socket.on("error", (error) => settle(codeOf(error)));
-    socket.on("end", () => settle("the connection was ended"));
+    socket.on("end", () => settle("the server closed the connection"));
   });
 }
 
@@ -111,7 +111,7 @@ function codeOf(error: Error): string {
 
 /** How long a server may take to respond. After the first response, the limit is shorter. */
 export class Patience {
-  /** Resolves to the number of milliseconds when the limit has passed. */
+  /** Resolves when the limit has passed, to the limit in milliseconds. */
   readonly over: Promise<number>;
   readonly #grace: number;
   readonly #begin = performance.now();
@@ -156,22 +156,25 @@ export async function probeLayer(
   patience: Patience,
 ): Promise<Finding> {
   const context = new Context(target);
-  // If there is a first response and no second one, the first is reported, because it says more.
+  // If only the first of two requests is answered, its response is reported, because it says more than silence.
   let first: Finding | undefined;
   const tell = (answer: Finding): void => {
     first = answer;
     patience.answered();
   };
   const late = patience.over.then((milliseconds): Finding => {
-    const said = `${pathOf(target, layer)} is not answered within ${milliseconds} ms`;
+    const said = `a request for ${pathOf(target, layer)} was not answered within ${milliseconds} ms`;
     return first ?? { kind: "silent", said };
   });
   const asked = ask(context, layer, tell).catch((error: unknown): Finding => {
     const code = error instanceof Error ? codeOf(error) : "";
     // Errors of the HTTP parser.
     return code.startsWith("HPE_")
-      ? { kind: "foreign", said: `the answer at ${pathOf(target, layer)} is no HTTP` }
-      : { kind: "ended", said: `${pathOf(target, layer)} ends the connection without an answer` };
+      ? { kind: "foreign", said: `the response at ${pathOf(target, layer)} is not HTTP` }
+      : {
+          kind: "ended",
+          said: `the server closes the connection at ${pathOf(target, layer)} without a response`,
+        };
   });
   const finding = await Promise.race([asked, late]);
   if (finding.kind !== "silent") patience.answered();
@@ -212,7 +215,7 @@ async function askForWebSocket(context: Context, path: string): Promise<Finding>
   const { target, conversation } = context;
   const { status, line } = await shakeHands(await context.tcp(), target, conversation, { path });
   if (status === 101) return SPOKEN;
-  if (!line.startsWith("HTTP/")) return { kind: "foreign", said: "the answer is no HTTP" };
+  if (!line.startsWith("HTTP/")) return { kind: "foreign", said: "the response is not HTTP" };
   return {
     kind: "refused",
     said: `${path} answers a WebSocket handshake with ${describeStatus(line)}`,
@@ -230,8 +233,8 @@ async function askForEngine(
   const answer = await context.http({ path: `${polling}&b64=1` });
   if (answer.status === 200 && open.test(answer.body)) return SPOKEN;
   const instead =
-    answer.status === 200 ? "something else than an open packet" : `status ${answer.status}`;
-  const refused: Finding = { kind: "refused", said: `${polling} answers ${instead}` };
+    answer.status === 200 ? "a response that is not an open packet" : `status ${answer.status}`;
+  const refused: Finding = { kind: "refused", said: `${polling} answers with ${instead}` };
   tell(refused);
   return (await opensByWebSocket(context, `${path}&transport=websocket`)) ? SPOKEN : refused;
 }

@@ -39,7 +39,7 @@ export class Progress {
     if (outcome === "failed") this.#failed++;
     if (outcome === "failed" && severity === "MUST") this.#musts++;
     this.#latest = id;
-    // A line that wraps could not be erased.
+    // The line is truncated, because a line that wraps could not be erased.
     if (this.#shown) {
       this.#output.write(ERASE + this.#line().slice(0, (this.#output.columns ?? 80) - 1));
     }

@@ -13,7 +13,7 @@ export interface Selection {
   readonly severity: Severity;
 }
 
-/** Matches an id, a group of ids ("websocket.framing"), or either with `*` for any characters. */
+/** Returns whether the pattern matches the id or its group ("websocket.framing"). `*` matches any characters. */
 export function matches(id: string, pattern: string): boolean {
   const source = pattern.replace(/[^*]+/g, (text) => text.replace(/\W/g, "\\$&"));
   return new RegExp(`^${source.replaceAll("*", ".*")}(?:\\.|$)`).test(id);

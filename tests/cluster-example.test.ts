@@ -32,7 +32,7 @@ class Cluster {
     const args = ["--import", "tsx", START, balancer];
     this.child = spawn(process.execPath, args, { env, stdio: ["pipe", "pipe", "inherit"] });
     this.ended = once(this.child, "exit");
-    if (this.child.stdout === null) throw new Error("it has no output");
+    if (this.child.stdout === null) throw new Error("the example has no output");
     createInterface(this.child.stdout).on("line", (line) => this.lines.push(line));
     context.after(() => this.stop());
   }

@@ -56,7 +56,9 @@ async function start(
   });
   context.after(() => child.kill("SIGKILL"));
   // A server that does not start must not block the test.
-  const ended = once(child, "exit").then(([code]) => assert.fail(`it has ended with ${code}`));
+  const ended = once(child, "exit").then(([code]) =>
+    assert.fail(`the server has exited with ${code}`),
+  );
   ended.catch(() => {});
   const [line] = await Promise.race([once(createInterface(child.stdout), "line"), ended]);
   const port = /port: (\d+)/.exec(`${line}`)?.[1];
@@ -299,10 +301,13 @@ describe("the minimal server bundled into a single file", () => {
   });
 
   test("serves all transports as a single executable", async (context) => {
-    if (process.platform !== "linux") return context.skip("how it is signed is another matter");
+    if (process.platform !== "linux")
+      return context.skip("macOS and Windows require a signature, which this test does not create");
     const fuse = "NODE_SEA_FUSE_fce680ab2cc467b6e072b8b5df1996b2";
     if (!readFileSync(process.execPath).includes(fuse)) {
-      return context.skip("this Node has its code in a shared library, which takes no program");
+      return context.skip(
+        "the code of this Node is in a shared library, into which no program can be injected",
+      );
     }
     const path = emptyFolder("executable");
     writeFileSync(join(path, "server.cjs"), code);

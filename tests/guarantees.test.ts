@@ -238,7 +238,7 @@ const GUARANTEES: Record<string, Test> = {
       first.client.socket.terminate();
       const second = await join(io, port);
       assert.match(`${await second.client.next()}`, /^421\["n",7\]$/);
-      assert.ok(received.has(7), "the receiver knows it");
+      assert.ok(received.has(7), "the receiver does not know the id 7");
       second.client.send("431[true]");
       await delivered;
     },
@@ -347,7 +347,7 @@ const GUARANTEES: Record<string, Test> = {
       const { io, port } = await serve(context);
       const { client, socket } = await join(io, port);
       const errors: unknown[] = [];
-      socket.emit("n", () => assert.fail("nobody has answered"));
+      socket.emit("n", () => assert.fail("the callback was called"));
       socket.timeout(60_000).emit("n", (error: unknown) => errors.push(error));
       const gone = goneOf(socket);
       client.send("41");
@@ -526,7 +526,7 @@ const GUARANTEES: Record<string, Test> = {
     async (context) => {
       const { io, port } = await serve(context, { connectionStateRecovery: {} });
       const { client, socket, welcome } = await join(io, port);
-      socket.on("n", () => assert.fail("a listener of the socket before"));
+      socket.on("n", () => assert.fail("a listener of the previous socket was called"));
       const pending = socket.emitWithAck("ask");
       client.socket.terminate();
       await assert.rejects(pending, DisconnectedError);
@@ -546,7 +546,7 @@ const GUARANTEES: Record<string, Test> = {
         });
         socket.emit("asks", 0, TEXT.repeat(5), () => {});
         for (let n = 0; n < 6; n++) io.emit("n", n, "x".repeat(300));
-        assert.ok(io.stats().dropped > 0, "none was dropped");
+        assert.ok(io.stats().dropped > 0, "no event was dropped");
         const offset = /"([^"]+)"\]$/.exec((await client.poll()).body)?.[1];
         socket.conn.discard("transport close");
         const again = await join(io, port, hasReceivedLater ? { pid, offset } : { pid });

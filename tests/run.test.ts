@@ -45,14 +45,14 @@ const CASES: readonly Case[] = [
     code: SKIPPED,
     env: { CI: "" },
     status: 0,
-    output: /^1 skipped, [\s\S]*2\.test\.mjs: a suite\n +there is no tool$/m,
+    output: /^1 skipped tests and suites, [\s\S]*2\.test\.mjs: a suite\n +there is no tool$/m,
   },
   {
     title: "lists skipped tests",
     code: 'test("x", { skip: true }, () => {}); test("y", (context) => context.skip("not here"));',
     env: { CI: "" },
     status: 0,
-    output: /^2 skipped, [\s\S]*: x\n +no reason given\n[\s\S]*: y\n +not here$/m,
+    output: /^2 skipped tests and suites, [\s\S]*: x\n +no reason given\n[\s\S]*: y\n +not here$/m,
   },
   {
     title: 'fails with a skipped suite if CI is "true"',

@@ -27,7 +27,7 @@ const seconds = (): string => `${Math.round((performance.now() - begun) / 1000)}
 const title = (file: string): string => relative(process.cwd(), file);
 
 if (asked.length === 0) {
-  console.log(`${files.length} files, which take 5 to 10 minutes on a machine with two cores`);
+  console.log(`${files.length} test files. They take 5 to 10 minutes on a machine with two cores`);
 }
 
 const SILENCE = Number(process.env.SILENCE ?? 600) * 1000;
@@ -69,9 +69,9 @@ events.compose(new spec()).pipe(process.stdout);
 // The report of node:test does not count skipped suites, so the runner lists them here.
 process.on("exit", () => {
   if (skipped.size === 0) return;
-  console.log(`\n${skipped.size} skipped, each with all that it holds:`);
+  console.log(`\n${skipped.size} skipped tests and suites, with the reasons:`);
   for (const [name, reason] of skipped) console.log(`  ${name}\n    ${reason}`);
   if (process.env.CI !== "true") return;
-  console.error('Where CI is "true", no test may be skipped.');
+  console.error('If CI is "true", no test may be skipped.');
   process.exitCode = 1;
 });

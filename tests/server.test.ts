@@ -23,7 +23,7 @@ import { ask, listen, portOf, until, WebSocketClient } from "./support/net.ts";
 const TYPE = "ERR_INVALID_ARG_TYPE";
 
 describe("Server", () => {
-  test("on a port: creates an HTTP server that answers 404 to other requests", async () => {
+  test("creates an HTTP server for a port, which answers 404 to other requests", async () => {
     for (const port of [0, "0"]) {
       const io = new Server(port);
       await once(io.httpServer, "listening");
@@ -35,7 +35,7 @@ describe("Server", () => {
     }
   });
 
-  test("on an HTTP server passed to attach() or listen()", async () => {
+  test("serves clients on an HTTP server passed to attach() or listen()", async () => {
     for (const name of ["attach", "listen"] as const) {
       const io = new Server({ path: "/chat" });
       assert.throws(() => io.httpServer, /not attached/);
@@ -138,7 +138,7 @@ describe("Server", () => {
     });
   });
 
-  test("on an HTTPS server: accepts the stock client", async () => {
+  test("serves stock clients on an HTTPS server", async () => {
     const https = createSecureServer(CERTIFICATE, (_request, response) => response.end("other"));
     const io = new Server(https);
     const port = await listen(https);
@@ -333,7 +333,7 @@ describe("Server", () => {
       DefaultEventsMap,
       { ping: (n: number, answer: (pong: string) => void) => void }
     >();
-    io.on("ping", () => assert.fail("this server has emitted it"));
+    io.on("ping", () => assert.fail("a listener of the emitting server was called"));
     const answered: unknown[] = [];
     assert.equal(
       io.serverSideEmit("ping", 1, (error, responses) => answered.push(error, responses)),

@@ -146,7 +146,7 @@ function citationText({ document, section }: Citation): string {
   return `${document} §${section}`;
 }
 
-test("links in the tour, the transcripts and the matrix lead to existing files", () => {
+test("links in protocol/README.md, lib/README.md, docs/traceability.md and docs/wire lead to existing files", () => {
   const pages = [
     "protocol/README.md",
     "lib/README.md",

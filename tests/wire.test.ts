@@ -39,7 +39,7 @@ async function playPage(context: TestContext, { program, lines }: Page): Promise
   writeFileSync(file, code);
   await import(pathToFileURL(file).href);
   const http = lastHttpServer();
-  assert.ok(http !== undefined, "the page's program makes a server");
+  assert.ok(http !== undefined, "the program of the page creates no server");
   const accepted: Socket[] = [];
   http.on("connection", (socket) => accepted.push(socket));
   if (!http.listening) await once(http, "listening");
@@ -82,9 +82,9 @@ describe("a transcript fails with", () => {
     ],
     ["a different layer", "= Engine.IO message 0 ", "= Engine.IO ping ", /expected = Engine.IO p/],
     ["a different text for the listener", "@ chat hello", "@ chat hallo", /expected @ chat hallo/],
-    ["a missing line", "@ chat hello\n", "", /^behind the last line: @ chat hello$/],
-    ["an invalid time", "@ connection", "~ soon", /"soon" is no time$/],
-    ["an undefined variable", "> Host: localhost", "> Host: {name}", /\{name\} is not known/],
+    ["a missing line", "@ chat hello\n", "", /^after the last line: @ chat hello$/],
+    ["an invalid time", "@ connection", "~ soon", /"soon" is not a duration$/],
+    ["an undefined variable", "> Host: localhost", "> Host: {name}", /\{name\} has no value/],
   ];
   for (const [does, from, to, says] of STALE) {
     test(does, async (context) => {
@@ -96,6 +96,6 @@ describe("a transcript fails with", () => {
   }
 
   test("a line without a sign", () => {
-    assert.throws(() => readPage("```wire\nGET / HTTP/1.1\n```"), /^Error: line 2 is no line/);
+    assert.throws(() => readPage("```wire\nGET / HTTP/1.1\n```"), /^Error: line 2 is not a line/);
   });
 });

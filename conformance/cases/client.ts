@@ -6,7 +6,10 @@ import type { ClientCase } from "../harness/client-case.ts";
 import { loadClientCases } from "../transcripts/load.ts";
 import { WEBSOCKET_CLIENT_CASES } from "./client/websocket.ts";
 
-/** In the order of the documents. Malformed packets come last: a client that breaks runs no more cases. */
+/**
+ * The files, in the order of the documents. Malformed packets are last, because a client that crashes runs no more
+ * cases.
+ */
 const SOCKETIO = ["engineio", "connect", "events", "acks", "disconnect", "malformed"];
 
 export const CLIENT_CASES: readonly ClientCase[] = [

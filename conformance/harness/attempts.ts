@@ -1,9 +1,9 @@
-// Alternatives: where a specification allows several responses, the harness compares the same input with each of
+// Runs alternatives: if a specification allows several responses, the harness compares the same input with each of
 // them.
 
 import { Failure } from "./case.ts";
 
-/** Checks whether the server sends one of the alternatives. Throws a Failure if it sends something else. */
+/** Compares the input with one of the alternatives. Throws a Failure if they differ. */
 export type Attempt = () => Promise<void>;
 
 /**

@@ -1,21 +1,22 @@
-// What the contract (docs/conformance.md) requires of a server beyond the protocols. If the server lacks a behaviour
-// that a case needs, the case is skipped, since its failure would say nothing about the protocol.
+// The behaviour that docs/conformance.md, the contract, requires of a server beyond the protocols. If the server lacks
+// a behaviour that a case needs, the case is skipped, because its failure would say nothing about the protocol.
 
 import { Skip } from "./case.ts";
 import type { Target } from "./target.ts";
 
-/** Descriptions of the behaviours. Each completes a sentence that begins "The server does not". */
+/** The behaviours, each with a description that completes a sentence such as "The server does not …". */
 export const BEHAVIOURS = {
-  "websocket-echo": "send each message at its WebSocket path back",
-  "websocket-subprotocol": 'choose the subprotocol "echo" where a client asks for it',
+  "websocket-echo": "echo each message at its WebSocket path",
+  "websocket-subprotocol": 'select the subprotocol "echo" if a client offers it',
   "websocket-limit": "limit a WebSocket message to 16 MiB",
-  "engineio-echo": "send each message at its Engine.IO path back",
-  "short-waits": "have the short waits of the contract, such as a pingInterval of 300 ms",
+  "engineio-echo": "echo each message at its Engine.IO path",
+  "short-waits":
+    "use the short timeouts that docs/conformance.md requires, such as a pingInterval of 300 ms",
   auth: 'emit "auth" to each socket that connects',
   message: 'answer the event "message" with "message-back"',
   "message-with-ack": 'acknowledge the event "message-with-ack"',
   "ask-me": 'answer the event "ask-me" with "question"',
-  join: 'join a room at the event "join" and reach it with "to-room"',
+  join: 'add the socket to a room at the event "join", and emit to the room at the event "to-room"',
   "disconnect-me": 'disconnect the socket at the event "disconnect-me"',
   "close-me": 'close the connection at the event "close-me"',
   custom: 'have the namespace "/custom"',
@@ -35,7 +36,7 @@ export function needBehaviour({ lacks }: Target, behaviour: Behaviour): void {
   }
 }
 
-/** The behaviour that each event of a client needs, and the behaviour that each event of the server shows. */
+/** For each event of a client or of the server, the behaviour that the server needs to handle or to emit the event. */
 const OF_EVENTS: Readonly<Record<string, Behaviour>> = {
   message: "message",
   "message-with-ack": "message-with-ack",
@@ -56,13 +57,13 @@ const OF_NAMESPACES: Readonly<Record<string, Behaviour>> = {
   "/refusing": "refusing",
 };
 
-/** The encoded text of a CONNECT or an EVENT. The payload of an EVENT is an array. */
+/** Patterns of the encoded text of a CONNECT and of an EVENT. The payload of an EVENT is an array. */
 const CONNECT = /^0(\/[^,]*)(?:,|$)/;
 const EVENT = /^(?:2|5\d+-)(?:\/[^,]*,)?\d*(\[.*\])\s*$/s;
 
 /**
  * @throws Skip if the server lacks a behaviour that a Socket.IO packet or its answer needs. A malformed packet needs
- * none.
+ * no behaviour.
  */
 export function needBehaviourOf(target: Target, packet: string): void {
   const namespace = OF_NAMESPACES[CONNECT.exec(packet)?.[1] ?? ""];

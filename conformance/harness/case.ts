@@ -17,15 +17,15 @@ export const SEVERITIES = ["MUST", "SHOULD", "INFO"] as const;
 export type Severity = (typeof SEVERITIES)[number];
 
 export interface Case {
-  /** Stable id: layer, group and name, separated by dots, such as "websocket.framing.rsv1-text". */
+  /** Stable id: layer, group and name, separated by dots, such as "websocket.framing.rsv1-ping". */
   readonly id: string;
   /** One sentence about what a correct server does. */
   readonly title: string;
-  /** "RFC 6455 §5.2", or a document and a heading: "Engine.IO v4, Handshake". */
+  /** The section that requires the behaviour: "RFC 6455 §5.2", or a document and a heading. */
   readonly clause: string;
   /**
-   * The sentence of the specification that obliges the server, with its section. Every MUST of the WebSocket layer has
-   * one.
+   * The sentence of the specification that obliges the server, with its section. Every MUST of the WebSocket layer
+   * has a sentence.
    */
   readonly sentence?: string;
   readonly severity: Severity;
@@ -33,19 +33,19 @@ export interface Case {
   readonly sends: string;
   /** Describes what the server must send. */
   readonly expects: string;
-  /** The case and other cases would disturb each other, so it runs alone. */
+  /** Whether the case runs alone, because it and other cases would disturb each other. */
   readonly alone?: boolean;
   /** Milliseconds that the case may take beyond the limit of the run, for example for a heartbeat. */
   readonly extraTime?: number;
   /** The severity if the server sends nothing until the time limit. Default: that of the case. */
   readonly silence?: Severity;
-  /** Throws a Failure if the server breaks the rule, and a Skip if the case cannot decide. */
+  /** Throws a Failure if the server breaks the rule, and a Skip if the case does not apply to the server. */
   readonly run: (context: Context) => Promise<void>;
 }
 
 export function layerOf({ id }: Case): Layer {
   const layer = LAYERS.find((each) => id.startsWith(`${each}.`));
-  if (layer === undefined) throw new Error(`${id} is of no layer`);
+  if (layer === undefined) throw new Error(`the id ${id} does not begin with a layer`);
   return layer;
 }
 

@@ -1,4 +1,4 @@
-// A case for a client. The kit is the server.
+// A case for a client under test. The kit is the server.
 
 import type { Case } from "./case.ts";
 import type { ClientContext } from "./client-context.ts";

@@ -25,13 +25,13 @@ export class ClientContext {
     this.conversation = context.conversation;
   }
 
-  /** Called when the client has connected or reconnected. */
+  /** Adds a request. The server calls it when the client has connected or reconnected. */
   add(request: ClientRequest): void {
     this.#requests.push(request);
     this.#wake();
   }
 
-  /** Waits until the client has sent the handshake of a WebSocket. */
+  /** Waits until the client has sent a WebSocket handshake. */
   async request(): Promise<ClientRequest> {
     for (;;) {
       const next = this.#requests.shift();
@@ -80,5 +80,5 @@ function describeRequest({ method, url, rawHeaders }: IncomingMessage): string {
   const fields = rawHeaders.flatMap((name, i) =>
     i % 2 === 0 ? `${name}: ${rawHeaders[i + 1]}` : [],
   );
-  return [`the client asks: ${method} ${url}`, ...fields].join(" ⏎ ");
+  return [`the client requests ${method} ${url}`, ...fields].join(" ⏎ ");
 }

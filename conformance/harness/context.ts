@@ -40,10 +40,10 @@ export class Context {
   }
 }
 
-/** Resolves after so many milliseconds, for cases about time, and to check that the server sends nothing. */
+/** Resolves after so many milliseconds. Cases about time use it, and cases that check that the server sends nothing. */
 export function wait(milliseconds: number): Promise<void> {
   return new Promise((resolve) => {
-    // A server in this process reads its sockets before the immediate runs, so it has read what was sent before.
+    // A server in this process reads its sockets before the immediate runs, so it has read everything sent earlier.
     setTimeout(() => setImmediate(resolve), milliseconds);
   });
 }

@@ -1,4 +1,4 @@
-// Records what both ends sent in a case, in order, with the meaning of the bytes, for the reports.
+// Records for the reports what both ends sent during a case, in order, with the meaning of the bytes.
 
 export type Direction = "sent" | "received" | "note";
 
@@ -14,12 +14,12 @@ export interface Utterance {
   readonly meaning: string;
 }
 
-/** Bytes that are kept of one entry. */
+/** The number of bytes that are kept of one entry. */
 const KEPT = 256;
-/** Entries that are kept: the first 200 and the last 200, because most cases fail at the end. */
+/** The number of entries that are kept: the first 200 and the last 200, because most cases fail at the end. */
 const FIRST = 200;
 const LAST = 200;
-/** Characters of one text. The server sends many of the texts, and may send more than a report can hold. */
+/** The largest number of characters of one text. Most texts come from the server, and may be too long for a report. */
 const CHARACTERS = 2000;
 
 const NOTHING = new Uint8Array(0);
@@ -43,11 +43,11 @@ export class Conversation {
     this.#add("note", NOTHING, meaning);
   }
 
-  /** The entries that were kept so far. A note replaces the entries that were not. */
+  /** The entries that were kept so far. A note replaces the entries that were not kept. */
   get utterances(): Utterance[] {
     const at = this.#last[0]?.at;
     if (this.#lost === 0 || at === undefined) return [...this.#first, ...this.#last];
-    const meaning = `what was said here is not kept: ${this.#lost} more`;
+    const meaning = `${this.#lost} more entries were not recorded here`;
     const gap: Utterance = { at, direction: "note", bytes: NOTHING, length: 0, meaning };
     return [...this.#first, gap, ...this.#last];
   }

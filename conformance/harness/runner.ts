@@ -68,7 +68,7 @@ export async function runCases(
 
 function tooLate(each: Case, budget: number): Case {
   const run = (): Promise<void> => {
-    throw new Skip(`the ${budget / 1000} s for all cases were over`);
+    throw new Skip(`the time limit of ${budget / 1000} s for all cases has passed`);
   };
   return { ...each, run };
 }
@@ -99,7 +99,7 @@ export async function runCase(each: Case, target: Target, timeout: number): Prom
   };
 }
 
-/** Skips a case with extra time unless the server has the short timeouts of the contract: such a case waits for one. */
+/** Runs a case. A case with extra time waits for a timeout, so it is skipped if the server lacks the short timeouts. */
 async function run(each: Case, context: Context): Promise<void> {
   if (each.extraTime !== undefined) needBehaviour(context.target, "short-waits");
   await each.run(context);

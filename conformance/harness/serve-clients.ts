@@ -1,8 +1,8 @@
 // The server for clients under test. Each connection of the client runs the next case. The client reconnects until
 // there are no more cases:
 //
-//   GET /more?websocket    "yes" or "no". If the server does not listen any more, that also means "no"
-//   GET /more?socketio
+//   GET /more?websocket    answers "yes" or "no". After the last case, the server stops listening
+//   GET /more?socketio     the same for Socket.IO clients
 
 import { createServer, type IncomingMessage } from "node:http";
 import { Socket } from "node:net";
@@ -19,7 +19,7 @@ export interface ServeOptions {
   /** Default "127.0.0.1". */
   readonly host?: string;
   readonly cases: readonly ClientCase[];
-  /** Called when the server listens. */
+  /** Called with the port when the server listens. */
   readonly onListening?: (port: number) => void;
   /** Called after each case. */
   readonly onResult?: (result: Result) => void;
@@ -37,7 +37,7 @@ interface Running {
   missing: number;
 }
 
-/** The target of a case for clients, which has none. */
+/** A placeholder for the target, because a case for clients connects to no server. */
 const NOWHERE: Target = {
   host: "",
   port: 0,
@@ -48,8 +48,8 @@ const NOWHERE: Target = {
 };
 
 /**
- * Resolves to the results, in the order of the cases, after all cases, or after `idleTimeout` without a connection.
- * Then the remaining cases are skipped.
+ * Resolves to the results, in the order of the cases, after the last case. After `idleTimeout` without a connection, it
+ * skips the remaining cases.
  */
 export function serveClientCases(options: ServeOptions): Promise<Result[]> {
   const { port, host = "127.0.0.1", cases, timeout = 10_000, idleTimeout } = options;
@@ -158,7 +158,7 @@ function skipped({ id, kind, title, clause, severity, sends, expects }: ClientCa
     sends,
     expects,
     outcome: "skipped",
-    reason: "no client has come for it",
+    reason: "no client has connected for this case",
     milliseconds: 0,
     conversation: [],
   };

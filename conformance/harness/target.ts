@@ -32,11 +32,11 @@ const SCHEMES = new Map([
 
 /** @throws TypeError if the URL is not the URL of a server */
 export function parseTarget(url: string, paths: Paths = {}): Target {
-  if (!URL.canParse(url)) throw new TypeError(`"${url}" is no URL`);
+  if (!URL.canParse(url)) throw new TypeError(`"${url}" is not a URL`);
   const { protocol, hostname, port } = new URL(url);
   const secure = SCHEMES.get(protocol);
   if (secure === undefined || hostname === "") {
-    throw new TypeError(`"${url}" is no URL of http, https, ws or wss`);
+    throw new TypeError(`"${url}" is not a URL with the scheme http, https, ws or wss`);
   }
   return {
     host: hostname.replace(/^\[(.*)\]$/, "$1"),

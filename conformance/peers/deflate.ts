@@ -1,4 +1,4 @@
-// permessage-deflate on node:zlib (RFC 7692 §7), for valid and for invalid messages.
+// Implements permessage-deflate with node:zlib (RFC 7692 §7), for valid and for invalid messages.
 
 import { constants, deflateRawSync, inflateRawSync, type ZlibOptions } from "node:zlib";
 
@@ -37,7 +37,7 @@ const WINDOW_BITS = /^(?:[89]|1[0-5])$/;
 export function readAgreement(header: string): Agreement | undefined {
   if (header === "") return undefined;
   const [name = "", ...rest] = header.split(";").map((part) => part.trim());
-  expect(name === "permessage-deflate", "permessage-deflate alone", header);
+  expect(name === "permessage-deflate", "permessage-deflate as the only extension", header);
   const parameters = new Map<string, string | undefined>();
   for (const part of rest) {
     const equals = part.indexOf("=");
@@ -55,7 +55,7 @@ export function readAgreement(header: string): Agreement | undefined {
   const bits = (parameter: string): number | undefined => {
     if (!parameters.has(parameter)) return undefined;
     const value = parameters.get(parameter) ?? "";
-    expect(WINDOW_BITS.test(value), `${parameter} with 8 to 15`, header);
+    expect(WINDOW_BITS.test(value), `${parameter} with a value from 8 to 15`, header);
     parameters.delete(parameter);
     return Number(value);
   };
@@ -65,7 +65,7 @@ export function readAgreement(header: string): Agreement | undefined {
     serverMaxWindowBits: bits("server_max_window_bits"),
     clientMaxWindowBits: bits("client_max_window_bits"),
   };
-  expect(parameters.size === 0, "the parameters of RFC 7692", header);
+  expect(parameters.size === 0, "only the parameters of RFC 7692", header);
   return agreement;
 }
 
@@ -93,13 +93,13 @@ export class DeflatePeer {
   readonly agreement: Agreement;
   readonly #windowBits: number;
   readonly #keepsContext: boolean;
-  // The end of the earlier messages, to which a message may refer.
+  // The end of the earlier messages. A later message may refer to these bytes.
   #sent: Uint8Array = new Uint8Array(0);
   #received: Uint8Array = new Uint8Array(0);
 
   /**
-   * @param offer the client's parameters for its own context and window. The client keeps to them whatever the
-   * response
+   * @param offer the client's parameters for its own context and window. The client obeys them whatever the server
+   * responds
    */
   constructor(peer: WebSocketPeer, agreement: Agreement, offer = "") {
     this.peer = peer;
@@ -117,7 +117,7 @@ export class DeflatePeer {
     const bytes = Buffer.from(message);
     if (bytes.length === 0) return Buffer.of(0);
     const compressed = compressAlone(bytes, {
-      // zlib's raw deflate does not support a window of 8 bits. Without repeated strings no window is needed.
+      // zlib's raw deflate does not support a window of 8 bits. Messages without repeated strings need no window.
       windowBits: Math.max(clientMaxWindowBits, 9),
       ...(clientMaxWindowBits < 9 && { strategy: constants.Z_HUFFMAN_ONLY }),
       ...(this.#sent.length > 0 && { dictionary: this.#sent }),

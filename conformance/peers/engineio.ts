@@ -22,7 +22,7 @@ import {
 
 export type Revision = 3 | 4;
 
-/** A text packet with its type in front, or the bytes of a binary message without it. */
+/** A text packet that begins with its type, or the bytes of a binary message without a type. */
 export type Packet = string | Uint8Array;
 
 /** Separates the packets of a payload in revision 4. */
@@ -45,12 +45,12 @@ function encodePayload4(packets: readonly Packet[]): string {
 
 function decodePayload4(body: string): Packet[] {
   return body.split(SEPARATOR).map((text) => {
-    if (text === "") throw new Failure("packets", `an empty one in ${quote(body)}`);
+    if (text === "") throw new Failure("packets", `an empty packet in ${quote(body)}`);
     return text.startsWith("b") ? decodeBase64(text.slice(1)) : text;
   });
 }
 
-/** A payload as text: "<length>:<packet>" for each packet, with the length in UTF-16 code units. */
+/** Encodes a payload as text: "<length>:<packet>" for each packet, with the length in UTF-16 code units. */
 function encodeTextPayload3(packets: readonly Packet[]): string {
   const texts = packets.map((packet) =>
     typeof packet === "string" ? packet : `b4${Buffer.from(packet).toString("base64")}`,
@@ -74,7 +74,7 @@ function decodeTextPayload3(body: string): Packet[] {
   return packets;
 }
 
-/** A payload as bytes: for each packet 0 or 1, the digits of the length, 255, and the packet. */
+/** Encodes a payload as bytes: for each packet 0 or 1, the digits of the length, 255, and the packet. */
 function encodeBinaryPayload3(packets: readonly Packet[]): Uint8Array {
   const parts = packets.flatMap((packet) => {
     const isText = typeof packet === "string";
@@ -103,9 +103,9 @@ function decodeBinaryPayload3(body: Uint8Array): Packet[] {
   return packets;
 }
 
-/** Binary packets of revision 3 begin with their type. */
+/** Removes the type with which binary packets of revision 3 begin. */
 function withoutType(bytes: Uint8Array): Uint8Array {
-  expect(bytes[0] === 4, "bytes with the type 4 in front", hex(bytes, 16));
+  expect(bytes[0] === 4, "bytes that begin with the type 4", hex(bytes, 16));
   return bytes.subarray(1);
 }
 
@@ -134,7 +134,7 @@ export function expectPackets(got: readonly Packet[], wanted: readonly Packet[])
   expect(same, describePackets(wanted), describePackets(got));
 }
 
-/** Over a WebSocket of revision 3, bytes may be encoded as base64. */
+/** Returns whether a packet is a message. Over a WebSocket of revision 3, its bytes may be encoded as base64. */
 export function isMessage(packet: Packet): boolean {
   return typeof packet !== "string" || /^b?4/.test(packet);
 }
@@ -202,14 +202,16 @@ export function parseObject(text: string): Record<string, unknown> | undefined {
 
 /** @throws Skip if the open packet does not have the field */
 export function maxPayloadOf({ maxPayload }: OpenPacket): number {
-  if (!Number.isInteger(maxPayload)) throw new Skip("its open packet has no maxPayload");
+  if (!Number.isInteger(maxPayload)) throw new Skip("the open packet has no maxPayload");
   return maxPayload;
 }
 
-/** @throws Skip if a case about the heartbeat would take too long */
+/** @throws Skip if the heartbeat of the server is so slow that a case about it would take too long */
 export function checkIntervals({ pingInterval, pingTimeout }: OpenPacket): void {
   if (!(pingInterval <= LONGEST_INTERVAL && pingTimeout <= LONGEST_INTERVAL)) {
-    throw new Skip(`its heartbeat takes ${pingInterval} ms and ${pingTimeout} ms`);
+    throw new Skip(
+      `the heartbeat is too slow: pingInterval ${pingInterval} ms, pingTimeout ${pingTimeout} ms`,
+    );
   }
 }
 
@@ -228,7 +230,7 @@ export async function expectNoWebSocket(
 ): Promise<void> {
   const path = pathWith(context.target, { EIO: `${revision}`, transport: "websocket", sid });
   const tcp = await context.tcp();
-  // The probe is written together with the request, so that the server has no reason to wait.
+  // The probe is written together with the request. A server that accepts a second WebSocket therefore answers at once.
   const behind = encodeFrame({ opcode: TEXT, payload: "2probe" });
   const shaken = shakeHands(tcp, context.target, context.conversation, { path, behind });
   const status = await shaken.then(
@@ -268,11 +270,11 @@ export class PollingSession {
   readonly #context: Context;
   readonly #revision: Revision;
   readonly #query: Query;
-  // Packets that were received and not yet returned.
+  // The received packets that were not yet returned.
   #received: Packet[] = [];
   /** The packets after the open packet in the response to the handshake. */
   readonly behindOpen: readonly Packet[];
-  // Two POSTs must not overlap.
+  // The last POST, because two POSTs must not overlap.
   #posting: Promise<unknown> = Promise.resolve();
 
   constructor(
@@ -336,7 +338,7 @@ export class PollingSession {
     const { body: payload, type } = this.encode(packets);
     const sent = this.#posting.then(() => this.post(payload, { "Content-Type": type }));
     this.#posting = sent.catch(() => {});
-    // Only one case checks that the body is "ok".
+    // Another case checks that the body is "ok".
     const { status, body } = await sent;
     expect(status === 200, "status 200", `status ${status}: ${quote(body)}`);
   }
@@ -410,7 +412,7 @@ export class PollingSession {
     expectPackets(await this.receive(packets.length), packets);
   }
 
-  /** Expects the session to be open: the server echoes a message. */
+  /** Expects the session to be open, so that the server echoes a message. */
   async expectAlive(): Promise<void> {
     await this.echo(`4alive ${randomBytes(6).toString("hex")}`);
   }
@@ -423,7 +425,7 @@ export class PollingSession {
     const limit = Math.min(1000, this.open.pingInterval || 1000);
     for (let turn = 0; turn < 4; turn++) {
       const answer = await within(limit, this.get());
-      if (answer === undefined) throw new Failure("a session that has ended", "a GET that waits");
+      if (answer === undefined) throw new Failure("a session that has ended", "a pending GET");
       if (answer.status !== 200) {
         // Other cases check that the status is 400.
         expect(answer.status >= 400, "status 400", `status ${answer.status}`);
@@ -432,7 +434,7 @@ export class PollingSession {
       const alive = this.packetsOf(answer).includes("2");
       expect(!alive, "a session that has ended", "a ping");
     }
-    throw new Failure("a session that has ended", "one that goes on");
+    throw new Failure("a session that has ended", "an open session");
   }
 }
 

@@ -1,4 +1,4 @@
-// An HTTP request that is sent in pieces over a connection of its own, and its response.
+// An HTTP request that is sent in pieces over a separate connection, and its response.
 
 import { Failure } from "../harness/case.ts";
 import type { Context } from "../harness/context.ts";
@@ -72,7 +72,8 @@ export class RawRequests {
 const MOST = 1024 * 1024;
 
 function measureAnswer(input: Uint8Array): number | undefined {
-  if (input.length > MOST) throw new Failure(`${MOST} bytes at most`, `${input.length} and more`);
+  if (input.length > MOST)
+    throw new Failure(`at most ${MOST} bytes`, `${input.length} bytes or more`);
   const text = Buffer.from(input).toString("latin1");
   const end = text.indexOf("\r\n\r\n");
   if (end === -1) return undefined;

@@ -13,7 +13,7 @@ import { ENDED } from "./tcp.ts";
 import { TEXT } from "./websocket.ts";
 import type { WebSocketClientPeer } from "./websocket-client.ts";
 
-/** Engine.IO "Handshake". The intervals are long, so that no client misses a ping in a case about something else. */
+/** The open packet (Engine.IO "Handshake"). Its intervals are so long that no client misses a ping during a case. */
 const OPEN = JSON.stringify({
   sid: "AAAAAAAAAAAAAAAAAAAA",
   upgrades: [],

@@ -44,7 +44,7 @@ export class PollingPeer {
     await this.#post(ofEngine);
   }
 
-  /** A server that refuses a payload may end the session. The next poll shows whether it did. */
+  /** Sends a payload. Ignores a refusal, because the next poll shows whether the server has ended the session. */
   async #post(packets: readonly string[]): Promise<void> {
     await this.#context.http({
       method: "POST",

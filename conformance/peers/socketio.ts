@@ -1,5 +1,5 @@
 // A Socket.IO 5 client over Engine.IO 4 and a WebSocket, for valid and for invalid packets. It answers pings in the
-// background, so that a case may read from one client for any time while others wait.
+// background, so that other clients stay connected while a case reads from one client.
 
 import { isDeepStrictEqual } from "node:util";
 
@@ -39,7 +39,7 @@ export interface PacketFields {
   /** The number of attachments that the packet announces. */
   readonly count: number;
   readonly namespace: string;
-  /** The digits of the id, so that no digit is lost to rounding. */
+  /** The digits of the id. They are a text, because a number could be rounded. */
   readonly id: string | undefined;
   readonly payload: unknown;
 }
@@ -66,7 +66,7 @@ export function encodePackets(
   return Buffer.concat(frames);
 }
 
-/** "…only included if it is different from the main namespace". */
+/** Returns the namespace part of a packet: "…only included if it is different from the main namespace". */
 export function namespacePart(namespace: string): string {
   return namespace === "/" ? "" : `${namespace},`;
 }
@@ -207,7 +207,7 @@ export class SocketioPeer {
     this.write([{ text, attachments: [] }]);
   }
 
-  /** Sends packets in one write, without checking which behaviours the server lacks. */
+  /** Sends packets in one write. Does not check whether the server lacks a behaviour that they need. */
   write(packets: readonly SentPacket[]): void {
     const bytes = encodePackets(packets, { masked: true });
     this.websocket.sendBytes(bytes, packets.map(describePacket).join(", and "));
@@ -237,7 +237,7 @@ export class SocketioPeer {
     return packet;
   }
 
-  /** Returns whether a ping of the WebSocket is answered before the connection ends. */
+  /** Sends a WebSocket ping. Returns whether the server answers before the connection ends. */
   ping(): Promise<boolean> {
     if (this.#ended) return Promise.resolve(false);
     return new Promise((resolve) => {
@@ -246,7 +246,7 @@ export class SocketioPeer {
     });
   }
 
-  /** Returns a packet that was received and not yet taken. */
+  /** The next packet that was received and not yet taken, if there is one. */
   get waiting(): EncodedPacket | undefined {
     return this.#packets[0];
   }
@@ -269,7 +269,7 @@ export class SocketioPeer {
         expect(/^[16]/.test(text), "a packet of Engine.IO", quote(text));
       } else if (bytes !== undefined) {
         if (unfinished === undefined) {
-          throw new Failure("attachments that were announced", `${bytes.length} bytes`);
+          throw new Failure("only attachments that were announced", `${bytes.length} bytes`);
         }
         const { count } = parsePacket(unfinished.text);
         if (unfinished.attachments.push(bytes) < count) continue;

@@ -1,4 +1,5 @@
-// A TCP or TLS connection. Its callers wait for bytes, and record them, because they know their meaning.
+// A TCP or TLS connection. The callers record the bytes in the conversation, because only they know what the bytes
+// mean.
 
 import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
@@ -6,14 +7,14 @@ import { connect as connectTls } from "node:tls";
 import { Failure } from "../harness/case.ts";
 import type { Target } from "../harness/target.ts";
 
-/** Describes the end of the connection by the server, for failures. */
+/** Describes in failures that the server has ended the connection. */
 export const ENDED = "the end of the connection";
 
-/** Largest number of bytes that may wait to be read: four of the largest messages of any case. */
+/** Largest number of received bytes that may wait to be read: the size of four of the largest messages. */
 export const MOST_BYTES = 64 * 1024 * 1024;
 
 export function flooded(): Failure {
-  return new Failure(`${MOST_BYTES} bytes at most`, "more, without an end");
+  return new Failure(`at most ${MOST_BYTES} bytes`, "more bytes");
 }
 
 export class TcpConnection {
@@ -52,7 +53,7 @@ export class TcpConnection {
     });
   }
 
-  /** The bytes that were received and not yet taken. */
+  /** The received bytes that were not yet taken. */
   get input(): Uint8Array {
     return this.#buffer.subarray(this.#start, this.#end);
   }
@@ -65,12 +66,12 @@ export class TcpConnection {
     if (this.#socket.writable) this.#socket.write(bytes);
   }
 
-  /** Sends FIN. The harness still reads. */
+  /** Sends FIN. The harness continues to read. */
   end(): void {
     this.#socket.end();
   }
 
-  /** Stops reading until resume(), so that the server has to stop sending. */
+  /** Stops reading until resume(), so that the server must stop sending. */
   pause(): void {
     this.#socket.pause();
   }
@@ -88,7 +89,7 @@ export class TcpConnection {
     this.#socket.resetAndDestroy();
   }
 
-  /** Takes `count` of the received bytes. */
+  /** Removes the first `count` of the received bytes, and returns them. */
   take(count: number): Uint8Array {
     const taken = this.input.subarray(0, count);
     this.#start += taken.length;
@@ -104,8 +105,8 @@ export class TcpConnection {
   }
 
   /**
-   * Takes the next unit. `measure` returns its number of bytes, or `undefined` if more bytes are needed to know.
-   * Resolves to `undefined` at the end of the connection.
+   * Removes and returns the next unit, such as a frame. `measure` returns the size of the unit in bytes, or `undefined`
+   * if more bytes are needed to know the size. Resolves to `undefined` at the end of the connection.
    */
   async next(measure: (input: Uint8Array) => number | undefined): Promise<Uint8Array | undefined> {
     for (;;) {

@@ -16,7 +16,7 @@ import {
   WebSocketPeer,
 } from "./websocket.ts";
 
-/** §7.4.1 and §7.4.2: codes that a close frame may have. */
+/** The codes that a close frame may have (§7.4.1, §7.4.2). */
 const CLOSE_CODES = [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014];
 
 export interface ClientMessage {
@@ -24,7 +24,7 @@ export interface ClientMessage {
   readonly payload: Uint8Array;
 }
 
-/** The fields of a response that the server side does not need, because it has sent the response itself. */
+/** A placeholder for the handshake response, which the harness has sent itself. */
 const OWN_ANSWER: HandshakeAnswer = { status: 101, line: "", headers: new Map(), key: "" };
 
 export class WebSocketClientPeer extends WebSocketPeer {

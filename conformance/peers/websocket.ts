@@ -56,7 +56,7 @@ export interface FrameOptions {
   readonly length?: bigint | number;
 }
 
-/** Encodes a frame of a client, valid or invalid. */
+/** Encodes a frame, valid or invalid. By default, the frame is masked like those of a client. */
 export function encodeFrame(options: FrameOptions): Uint8Array {
   const { fin = true, rsv = 0, opcode, payload = "", masked = true } = options;
   const body = Buffer.from(payload);
@@ -81,7 +81,7 @@ export function closePayload(code: number, reason: string | Uint8Array = ""): Ui
   return Buffer.concat([Buffer.of(code >> 8, code & 0xff), Buffer.from(reason)]);
 }
 
-/** Returns the number of bytes of the first frame in `input`, if its header is complete. */
+/** Returns the number of bytes of the first frame in `input`, or `undefined` if its header is incomplete. */
 export function measureFrame(input: Uint8Array): number | undefined {
   const second = input[1];
   if (second === undefined) return undefined;
@@ -137,10 +137,10 @@ export function describeFrame({ fin, rsv, opcode, masked, payload }: Frame): str
 
 /** Checks the frames of one end, in order. */
 export class FrameRules {
-  /** Whether permessage-deflate was negotiated, which uses RSV1 (RFC 7692 §6). */
+  /** Whether permessage-deflate was negotiated. The extension uses RSV1 (RFC 7692 §6). */
   deflate = false;
   readonly #masked: boolean;
-  // Whether the last fragment of a message is still missing.
+  // Whether a fragmented message has begun, and its last fragment is still missing.
   #fragmented = false;
 
   constructor(sender: "client" | "server") {
@@ -156,13 +156,15 @@ export class FrameRules {
     expect(masked === this.#masked, `${mask} (RFC 6455 §5.1)`, got);
     const begins = opcode === TEXT || opcode === BINARY;
     const compressed = this.deflate && rsv === 4 && begins;
-    const where = this.deflate ? ", but for RSV1 where a message begins (RFC 7692 §6.1)" : "";
+    const where = this.deflate
+      ? ", except RSV1 in the first frame of a message (RFC 7692 §6.1)"
+      : "";
     expect(rsv === 0 || compressed, `RSV1 to RSV3 unset (RFC 6455 §5.2)${where}`, got);
     expect(NAMES[opcode] !== undefined, "no reserved opcode (RFC 6455 §5.2)", got);
     const { length } = payload;
     const short = (bytes[1] ?? 0) & 0x7f;
     const fewest = length < 126 ? short === length : short === (length < 65_536 ? 126 : 127);
-    expect(fewest, "the length in as few bytes as it takes (RFC 6455 §5.2)", got);
+    expect(fewest, "the length in its shortest form (RFC 6455 §5.2)", got);
     if (opcode >= CLOSE) {
       expect(fin && length <= 125, "a short control frame with FIN (RFC 6455 §5.5)", got);
       return;
@@ -266,7 +268,7 @@ export async function readHandshakeAnswer(
   const head = await tcp.next((input) => {
     const end = Buffer.from(input.buffer, input.byteOffset, input.length).indexOf("\r\n\r\n");
     if (end === -1 && input.length > LONGEST_HEAD) {
-      throw new Failure(`a head of ${LONGEST_HEAD} bytes at most`, `${input.length} and more`);
+      throw new Failure(`a head of at most ${LONGEST_HEAD} bytes`, `${input.length} bytes or more`);
     }
     return end === -1 ? undefined : end + 4;
   });
@@ -306,9 +308,9 @@ export class WebSocketPeer {
   readonly #target: Target;
   readonly #conversation: Conversation;
   readonly #sender: "client" | "server";
-  /** Frames that were already received and are returned again. */
+  /** Frames that an attempt has received. next() returns them again to the next attempt. */
   readonly #ahead: (Frame | undefined)[] = [];
-  /** The frames that next() has returned since an attempt began. */
+  /** The frames that next() has returned since the current attempt began. */
   #seen: (Frame | undefined)[] | undefined;
 
   constructor(
@@ -368,7 +370,7 @@ export class WebSocketPeer {
     this.send({ opcode: CLOSE, payload });
   }
 
-  /** Like sendBytes(), in pieces of so many bytes that the reader receives separately, as far as this is possible. */
+  /** Like sendBytes(), in pieces of `piece` bytes, which the peer usually receives separately. */
   async sendBytesInPieces(bytes: Uint8Array, meaning: string, piece: number): Promise<void> {
     this.#conversation.sent(bytes, `${meaning} of ${piece} bytes`);
     await writeInPieces(this.tcp, bytes, piece);
@@ -411,7 +413,11 @@ export class WebSocketPeer {
       this.#conversation.note(`the ${this.#sender} has ended the connection`);
       const { length } = this.tcp.input;
       const isCut = length > 0 && this.#sender === "server";
-      if (isCut) throw new Failure("whole frames", `${length} bytes of one, and ${ENDED}`);
+      if (isCut)
+        throw new Failure(
+          "complete frames",
+          `${length} bytes of an incomplete frame, and ${ENDED}`,
+        );
       return undefined;
     }
     const frame = decodeFrame(bytes);
@@ -486,7 +492,7 @@ export class WebSocketPeer {
 
   /**
    * Expects the other end to fail the connection (§7.1.7): it ends the connection, with or without a close frame, and
-   * sends nothing else. That the close frame has one of these codes is a SHOULD, or INFO.
+   * sends nothing else. If the close frame has none of these codes, the failure has the severity `severityOfCode`.
    */
   async expectFailed(codes: readonly number[], severityOfCode: Severity = "SHOULD"): Promise<void> {
     const wanted = `the connection failed with ${codes.join(" or ")}, or without a close frame`;
@@ -504,10 +510,10 @@ export class WebSocketPeer {
     expect(codes.includes(code), wanted, `code ${code}`, severityOfCode);
   }
 
-  /** Checks that only the connection has ended, and that the server still accepts connections. */
+  /** Checks that the server has ended only this connection, and still accepts connections. */
   async #expectServer(): Promise<void> {
     const again = await TcpConnection.open(this.#target).catch((error: unknown) => {
-      throw new Failure("a server that is still there", `${error}`);
+      throw new Failure("a running server", `${error}`);
     });
     again.destroy();
   }
@@ -524,7 +530,7 @@ export class WebSocketPeer {
     this.#conversation.note(`the ${this.#sender} has ended the connection`);
   }
 
-  /** Expects the connection to be open: a ping is answered, with nothing before the pong. */
+  /** Expects the connection to be open, so that the peer answers a ping and sends nothing before the pong. */
   async expectAlive(): Promise<void> {
     const payload = randomBytes(8);
     this.send({ opcode: PING, payload });

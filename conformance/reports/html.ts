@@ -20,10 +20,10 @@ import {
   type Report,
 } from "./report.ts";
 
-/** How much of a conversation is shown. Passed cases show little, because the page would be too large. */
+/** How much of a conversation is shown. Passed cases show only a little, so that the page does not become too large. */
 const PASSED = { bytes: 32, lines: 40 } as const;
 const OTHERS = { bytes: Number.POSITIVE_INFINITY, lines: Number.POSITIVE_INFINITY } as const;
-/** Up to so many failures are unfolded initially. With more, the next failure would be hard to find. */
+/** The largest number of failures that are unfolded initially. If more were unfolded, each would be hard to find. */
 const UNFOLDED = 12;
 /** Largest number of failures that are listed at the top of the page. */
 const LINKS = 50;
@@ -75,7 +75,7 @@ export function renderHtml(report: Report): string {
 <meta http-equiv="Content-Security-Policy" content="${policy()}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>${gone === undefined ? "" : "Broken off, "}${breachesOf(report)} failed: conformance of ${target}</title>
+<title>${gone === undefined ? "" : "Aborted: "}${breachesOf(report)} failed: conformance of ${target}</title>
 <link rel="icon" href="${icon(!isFailed(report))}">
 <style>${new Markup(STYLE)}</style>
 </head>
@@ -93,7 +93,7 @@ ${[...groups].map(([group, members]) => renderGroup(group, members, failed))}
 </section>
 `;
 })}
-<p id="nothing" hidden>No case is like that.</p>
+<p id="nothing" hidden>No case matches the filter.</p>
 </main>
 <script>${new Markup(SCRIPT)}</script>
 </body>
@@ -126,8 +126,8 @@ function renderHead(report: Report): Markup {
       : failed === 0
         ? "Nothing has failed"
         : breaches === 0
-          ? `No MUST has failed; ${plural(failed, "lesser case")} did`
-          : `${breachesOf(report)} failed${lesser === 0 ? "" : `, and ${plural(lesser, "lesser case")}`}`;
+          ? `No MUST has failed, but ${plural(failed, "case")} of lower severity`
+          : `${breachesOf(report)} failed${lesser === 0 ? "" : `, and ${plural(lesser, "case")} of lower severity`}`;
   return html`<header>
 <p class="kind">Conformance report</p>
 <h1>${target}</h1>
@@ -168,7 +168,7 @@ function renderOverview(results: readonly Result[]): Markup {
 </table>`;
 }
 
-/** The policy forbids style attributes. SVG shapes need none. */
+/** Renders the bar as SVG, because the policy forbids style attributes, and SVG shapes need none. */
 function renderBar({ passed, failed, skipped }: Counts): Markup {
   const all = passed + failed + skipped;
   let at = 0;
@@ -200,7 +200,7 @@ function renderFilter(results: readonly Result[]): Markup {
     ["skipped", `Skipped ${skipped}`],
     ["passed", `Passed ${passed}`],
   ] as const;
-  // The filter needs the script, which shows it.
+  // The filter works only with the script, so the script makes it visible.
   return html`<div id="filter" role="search" hidden>
 <fieldset>
 <legend>Outcome</legend>
@@ -235,7 +235,7 @@ function renderCase(result: Result, unfolded: boolean): Markup {
 <dl>
 ${result.sentence === undefined ? NOTHING : html`<dt>Rule</dt><dd>${result.sentence}</dd>`}
 <dt>Sends</dt><dd>${result.sends}</dd>
-<dt>Wants</dt><dd>${result.expects}</dd>
+<dt>Expects</dt><dd>${result.expects}</dd>
 ${renderOutcome(result)}</dl>
 ${renderConversation(result)}</div>
 </details>
@@ -252,7 +252,7 @@ function renderOutcome({ outcome, expected = "", got = "", reason = "" }: Result
 }
 
 function renderConversation({ id, conversation, outcome }: Result): Markup {
-  if (conversation.length === 0) return html`<p class="quiet">Nothing was said.</p>\n`;
+  if (conversation.length === 0) return html`<p class="quiet">Neither end sent anything.</p>\n`;
   const { bytes, lines } = outcome === "passed" ? PASSED : OTHERS;
   const rest = conversation.length - lines;
   return html`<table class="conversation" aria-label="The conversation of ${id}">
@@ -260,7 +260,7 @@ function renderConversation({ id, conversation, outcome }: Result): Markup {
 <tbody>${conversation.slice(0, lines).map((each) => renderUtterance(each, bytes))}
 </tbody>
 </table>
-${rest > 0 ? html`<p class="quiet">… and ${rest} more, which the JSON report has.</p>\n` : NOTHING}`;
+${rest > 0 ? html`<p class="quiet">… and ${rest} more, which are in the JSON report.</p>\n` : NOTHING}`;
 }
 
 function renderUtterance(utterance: Utterance, most: number): Markup {

@@ -28,11 +28,13 @@ export function renderJunit(report: Report): string {
   ].join("\n");
 }
 
-/** A suite of its own that fails, because the table of a CI server has no other way to show that the run failed. */
+/**
+ * Renders a separate suite that fails, because the table of a CI server has no other way to show that the run failed.
+ */
 function renderGone(gone: string, where: string): string[] {
   return [
     `  <testsuite name="run" ${where} ${counts([], false, gone)} time="0.000">`,
-    '    <testcase classname="run" name="comes to its end" time="0.000">',
+    '    <testcase classname="run" name="runs all cases" time="0.000">',
     `      <error type="gone" message="${escapeXml(gone)}"/>`,
     "    </testcase>",
     "  </testsuite>",
@@ -59,7 +61,7 @@ function renderCase(result: Result, strict: boolean): string[] {
       ? [`<skipped message="${escapeXml(reason)}"/>`]
       : isBreach(result, strict)
         ? [`<failure type="${severity}" message="${message}">${escapeXml(tell(result))}</failure>`]
-        : // What does not count must not make a CI server's table red.
+        : // A failure that does not fail the run must not make the table of a CI server red.
           [`<skipped message="${severity} not met: ${message}"/>`, story];
   return [`${head}>`, ...inner.map((line) => `      ${line}`), "    </testcase>"];
 }

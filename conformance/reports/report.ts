@@ -4,7 +4,7 @@ import { LAYERS, type Layer, SEVERITIES } from "../harness/case.ts";
 import type { Outcome, Result } from "../harness/runner.ts";
 
 export interface Report {
-  /** The URL of what was tested. */
+  /** The URL of the tested server, or a description of the tested client. */
   readonly target: string;
   /** The time of the run, in ISO 8601. */
   readonly date: string;
@@ -13,7 +13,7 @@ export interface Report {
   readonly milliseconds: number;
   /** Sentences about what was not tested, with the reasons. */
   readonly notes: readonly string[];
-  /** If the server or client disappeared before the end: a sentence that says so, and how many cases did not run. */
+  /** A sentence with the number of cases that did not run, if the server or client disappeared during the run. */
   readonly gone: string | undefined;
   /** Whether a failed SHOULD fails the run, like a MUST. */
   readonly strict: boolean;
@@ -35,7 +35,7 @@ export function count(results: readonly Result[]): Counts {
   return counts;
 }
 
-/** Returns the failures, most severe first, otherwise in the order of the cases. */
+/** Returns the failures, most severe first. Failures of one severity are in the order of the cases. */
 export function failuresOf(results: readonly Result[]): Result[] {
   return SEVERITIES.flatMap((severity) =>
     results.filter((result) => result.outcome === "failed" && result.severity === severity),
@@ -93,7 +93,7 @@ export function duration(milliseconds: number): string {
   return milliseconds < 1000 ? `${milliseconds} ms` : `${(milliseconds / 1000).toFixed(1)} s`;
 }
 
-/** Returns one sentence with all the numbers, and a second one if the numbers do not show that the run has failed. */
+/** Returns a sentence with all counts. A second sentence says that the run has failed, if the counts do not show it. */
 export function summarize({ results, milliseconds, gone }: Report): string {
   const { passed, failed, skipped } = count(results);
   const weights = failed === 0 ? "" : ` (${bySeverity(results)})`;

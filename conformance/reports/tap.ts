@@ -21,12 +21,12 @@ export function renderTap(report: Report): string {
 function renderPoint(result: Result, number: number, strict: boolean): string[] {
   const { id, title, outcome, reason = "", severity } = result;
   const ok = outcome === "failed" ? "not ok" : "ok";
-  // A test point with TODO may fail without failing the run (TAP 13, Directives).
+  // A test point with TODO may fail without failing the whole run (TAP 13, Directives).
   const directive =
     outcome === "skipped"
       ? ` # SKIP ${escapeTap(reason)}`
       : outcome === "failed" && !isBreach(result, strict)
-        ? ` # TODO ${severity}, no MUST`
+        ? ` # TODO ${severity}, not MUST`
         : "";
   return [
     `${ok} ${number} - ${escapeTap(`${id}: ${title}`)}${directive}`,
@@ -61,7 +61,7 @@ function renderDetails(result: Result): string[] {
   return lines.map((line) => `  ${line}`);
 }
 
-/** A JSON string is also a YAML string. */
+/** Formats a text as a YAML string. A JSON string is also a YAML string. */
 function scalar(text: string): string {
   return JSON.stringify(printable(text));
 }

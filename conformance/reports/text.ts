@@ -27,8 +27,8 @@ const LINES = 40;
 /** Largest number of characters of one explanation. */
 const MEANING = 400;
 /**
- * Up to so many failures are shown with their conversations. The others show the title, what was expected and what was
- * received.
+ * The largest number of failures that are shown with their conversations. The others are shown with the title, the
+ * expectation and the result only.
  */
 const WHOLE = 25;
 
@@ -76,14 +76,14 @@ function renderFailure(result: Result, whole: boolean, paint: Paint): string[] {
       ? [
           ...(sentence === undefined ? [] : [field("rule", printable(sentence))]),
           field("sends", printable(sends)),
-          field("wants", printable(expects)),
+          field("expects", printable(expects)),
         ]
       : []),
     field("expected", printable(expected)),
     field("got", paint("bold", printable(got))),
     ...conversation.slice(0, LINES).map((each) => renderUtterance(each, paint)),
     ...(rest > 0
-      ? [paint("dim", `  … and ${rest} more; --html and --json have all that is kept`)]
+      ? [paint("dim", `  … and ${rest} more; the reports of --html and --json have all recorded entries`)]
       : []),
     "",
   ];
@@ -102,7 +102,7 @@ function renderUtterance(utterance: Utterance, paint: Paint): string {
     : `${head}${said}\n${" ".repeat(13)}${paint("dim", shown + more)}`;
 }
 
-/** Returns one line for each reason. */
+/** Returns one line for each reason, with the ids of the cases that were skipped for this reason. */
 function renderSkipped(results: readonly Result[], paint: Paint): string[] {
   const reasons = new Map<string, string[]>();
   for (const { outcome, reason = "", id } of results) {

@@ -19,10 +19,10 @@ export interface Accepting {
 /**
  * Parses the end of a line "accept":
  *
- *     accept tcp              waits for the request, and sends no response
- *     accept websocket as B   and accepts the handshake (RFC 6455 §4.2.2)
- *     accept socketio         whose messages are packets
- *     accept socketio in /    and accepts the client into this namespace
+ *     accept tcp              waits for the request of a client, and sends no response
+ *     accept websocket as B   also accepts the handshake (RFC 6455 §4.2.2)
+ *     accept socketio         also accepts the handshake, and reads the messages as packets
+ *     accept socketio in /    also accepts the client into this namespace
  */
 export function scanAccept(scanner: Scanner): Accepting {
   scanner.need("accept");

@@ -65,7 +65,7 @@ class BlockReader {
   readonly #kinds = new Map<string, Kind>();
   /** How many "either" blocks contain the next line. */
   #eithers = 0;
-  /** How often a client must connect so far. */
+  /** How often a client must connect in the lines parsed so far. */
   accepts = 0;
   /** The variables that have a value so far. */
   readonly #known = new Set(GIVEN);
@@ -122,7 +122,7 @@ class BlockReader {
     if (line.text === "either") return this.#readEither(line);
     const said = this.#say(line);
     // #readJoined() has parsed all lines with "+" that follow frames or a head.
-    if (said.joins) fail(line, `expected a head or frames above, which this "+" joins`);
+    if (said.joins) fail(line, `expected a head or frames above, because "+" adds to them`);
     const kind = this.#kindOf(said);
     if (said.sign !== this.#own) {
       this.#at++;
@@ -181,7 +181,7 @@ class BlockReader {
     this.#kinds.set(name, kind);
   }
 
-  /** ~ 200 ms */
+  /** Parses a line such as `~ 200 ms`. */
   #readWait(line: Line): Action {
     this.#at++;
     const scanner = scan(line);
@@ -227,12 +227,12 @@ class BlockReader {
       this.#at++;
       const first = this.#next ?? fail(line, "expected lines behind this");
       const { connection, sign } = this.#say(first);
-      if (sign === this.#own) fail(first, "expected a line that says what comes");
+      if (sign === this.#own) fail(first, "expected a line that the harness receives");
       connections.add(connection);
       const kind = this.#kinds.get(connection);
       alternatives.push(this.readUntil((text) => text === "or" || text === "end"));
-      // An alternative may turn the connection into a WebSocket. The next alternative starts in the state before
-      // that.
+      // An alternative may turn the connection into a WebSocket. The next alternative starts with the connection as it
+      // was before the block.
       if (kind !== undefined) this.#kinds.set(connection, kind);
       expected.push(this.#awaited.splice(before).join("; "));
     } while (this.#next?.text === "or");
@@ -290,7 +290,7 @@ class BlockReader {
             : scanAnswer;
     const awaited = scanOne(scanner, said.connection);
     if (awaited.isReadOnce === true && this.#eithers > 0) {
-      fail(said, 'a "frame" is read once, so "either" has none');
+      fail(said, '"either" does not support "frame", because a frame can be read only once');
     }
     const what = said.said.slice(0, said.said.length - scanner.rest.length).trim();
     const limited = scanLimits(scanner, this.#known, what, awaited.action);
@@ -340,7 +340,7 @@ class BlockReader {
     };
   }
 
-  /** The next line of the same head. */
+  /** Returns the next line of the same head. */
   #advance(first: Said): Said {
     this.#at++;
     const line = this.#next ?? fail(first, "expected an empty line behind the head");
@@ -351,7 +351,7 @@ class BlockReader {
     return said;
   }
 
-  /** Bytes over a TCP connection. */
+  /** Parses bytes over a TCP connection. */
   #readBytes(said: Said): Action {
     this.#at++;
     const { connection } = said;
@@ -415,7 +415,9 @@ class BlockReader {
   }
 }
 
-/** Quotes the lines of steps. Of many steps, such as those of "for", only the first and the last are quoted. */
+/**
+ * Quotes the lines of steps. Of more than 10 steps, such as those of "for", only the first 4 and the last are quoted.
+ */
 function summaryOf(steps: readonly string[]): string {
   if (steps.length === 0) return "nothing";
   if (steps.length <= 10) return steps.join("; ");

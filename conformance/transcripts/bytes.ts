@@ -8,18 +8,18 @@ type Count =
   | number
   | { readonly name: string; readonly divisor: number; readonly subtrahend: number };
 
-/** A part of some bytes. */
+/** A part of a byte expression. */
 type Part =
   | { readonly kind: "bytes"; readonly bytes: Uint8Array }
   /** The value of a variable, as text. */
   | { readonly kind: "variable"; readonly name: string }
   /** Each byte from `first` to `last`. */
   | { readonly kind: "range"; readonly first: number; readonly last: number }
-  /** Incompressible bytes, the same in every place. */
+  /** Incompressible bytes. Two noises of the same size are equal. */
   | { readonly kind: "noise"; readonly size: number }
-  /** A part, repeated so many times. */
+  /** A part, repeated `count` times. */
   | { readonly kind: "times"; readonly part: readonly Part[]; readonly count: Count }
-  /** A part, repeated up to so many bytes. The last repetition may be cut. */
+  /** A part, repeated until there are `size` bytes. The last repetition may be cut. */
   | { readonly kind: "up to"; readonly part: readonly Part[]; readonly size: Count };
 
 /** Bytes whose value may depend on variables. */
@@ -39,7 +39,7 @@ const ESCAPES: Readonly<Record<string, string>> = {
   "'": "'",
 };
 
-/** Parses as many parts as follow. No part means no bytes. */
+/** Parses all parts that follow. Without a part, the result is no bytes. */
 export function scanBytes(scanner: Scanner): Bytes {
   const parts: Part[] = [];
   for (;;) {
@@ -152,7 +152,7 @@ function evaluateCount(count: Count, variables: Variables): number {
   return Math.floor(Number(value) / count.divisor) - count.subtrahend;
 }
 
-/** Yields the last byte of each number of an xorshift generator. */
+/** Returns the last bytes of the numbers of an xorshift generator. */
 export function noise(size: number): Buffer {
   const bytes = Buffer.alloc(size);
   let state = 0x2545f491;

@@ -43,8 +43,9 @@ export interface Session {
 }
 
 /**
- * The received packets of a session. Pings of revision 4 are answered, and noops are ignored, unless the line expects
- * one. After the first line that expects a ping, the transcript sends the pongs itself.
+ * Decides which received packets of a session a line ignores. Pings of revision 4 are answered, and noops are ignored,
+ * unless the line expects a ping or a noop. After the first line that expects a ping, the transcript sends the pongs
+ * itself.
  */
 class Heartbeat {
   readonly #revision: Revision;
@@ -54,7 +55,7 @@ class Heartbeat {
     this.#revision = revision;
   }
 
-  /** @throws Skip if the wait would be too long */
+  /** @throws Skip if the line expects a ping, and the heartbeat is too slow to wait for */
   await(packets: readonly Packet[], open: OpenPacket): void {
     if (this.#revision === 3 || !packets.includes("2")) return;
     checkIntervals(open);
@@ -144,7 +145,7 @@ export class OverPolling implements Session {
   async expectNoAnswer(milliseconds: number): Promise<void> {
     await this.#watch(milliseconds, ({ status }, packets) => {
       const got = `status ${status}: ${packets.map(describePacket).join(", ")}`;
-      expect(packets.length === 0 && status === 200, "a GET that waits", got);
+      expect(packets.length === 0 && status === 200, "a pending GET", got);
     });
   }
 
@@ -159,7 +160,7 @@ export class OverPolling implements Session {
     for (const waiting of this.#waiting.splice(0)) {
       // The response may have any status: the case checks that the session ends. A ping would show that it continues.
       const [answer] = (await within(A_SECOND, Promise.allSettled([waiting]))) ?? [];
-      expect(answer !== undefined, "a session that has ended", "a GET that waits");
+      expect(answer !== undefined, "a session that has ended", "a pending GET");
       if (answer.status === "rejected" || answer.value.status !== 200) continue;
       const pinged = this.session
         .packetsOf(answer.value)
@@ -254,7 +255,7 @@ export class OverWebSocket implements Session {
       return { packet };
     };
     const ended = await within(limit, end());
-    if (ended === undefined) throw new Failure("the end of the WebSocket", "one that goes on");
+    if (ended === undefined) throw new Failure("the end of the WebSocket", "an open WebSocket");
     const { packet } = ended;
     expect(packet === undefined, "the end of the WebSocket", describePacket(packet ?? ""));
   }
@@ -283,9 +284,9 @@ export async function expectForgotten(
   for (let turn = 0; turn < 20; turn++) {
     const { body } = await context.http({ path: pathWith(context.target, query) });
     const code = parseObject(body)?.code;
-    if (code === undefined) throw new Skip("its refusals have no code");
+    if (code === undefined) throw new Skip("the refusals of the server have no code");
     if (code === 1) return;
     await wait(A_SECOND / 20);
   }
-  throw new Failure("an id that is unknown", "one that is known");
+  throw new Failure("an unknown id", "a known id");
 }

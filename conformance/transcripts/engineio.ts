@@ -50,7 +50,7 @@ class Sessions {
 }
 
 function missing(name: string): never {
-  throw new Failure(`a session ${name}`, "none with this name");
+  throw new Failure(`a session ${name}`, "no session with this name");
 }
 
 const SESSIONS = new WeakMap<Play, Sessions>();
@@ -76,9 +76,9 @@ function remember({ variables }: Play, open: OpenPacket): void {
  * Parses the end of a line "connect":
  *
  *     polling as A with b64=1
- *     websocket as B of A          sends nothing yet
+ *     websocket as B of A          opens a WebSocket of session A, and sends nothing yet
  *     websocket as B of A probed   sends 2probe and expects 3probe
- *     websocket as B of A upgraded  and then sends 5: the session is upgraded
+ *     websocket as B of A upgraded  and then sends 5, so that the session is upgraded
  */
 function connect(scanner: Scanner, revision: Revision): Connecting {
   const transport = scanner.oneOf(["polling", "websocket"]);
@@ -141,7 +141,7 @@ function scanPackets(scanner: Scanner): (play: Play, maxPayload?: number) => Pac
     packets.map(({ isText, bytes }) => {
       const packet = evaluate(bytes, variables);
       if (packet.length > maxPayload && !variablesOf(bytes).includes("maxPayload")) {
-        throw new Skip(`its maxPayload is ${maxPayload}`);
+        throw new Skip(`the maxPayload of the server is only ${maxPayload}`);
       }
       return isText ? packet.toString() : packet;
     });
@@ -165,7 +165,7 @@ function scanSentByPolling(scanner: Scanner, connection: string): Action {
   return (play) => sessionOf(play).request(method, evaluate(body, play.variables));
 }
 
-/** Parses packets, each of them a message of the WebSocket, or a line of the level "websocket". */
+/** Parses packets, which are sent as one WebSocket message each, or a line of the level "websocket". */
 function scanSentByWebSocket(scanner: Scanner, connection: string): Action {
   if (/^ *(?:'|no bytes|[0-9a-f]{2})/.test(scanner.rest))
     return scanSentPackets(scanner, connection);
@@ -199,7 +199,7 @@ function scanAwaitedPackets(scanner: Scanner, connection: string): Action {
   return (play) => sessionOf(play).expect(packets(play));
 }
 
-/** open; open upgrades: ["websocket"]; open pingInterval: number */
+/** Parses what follows "open": nothing, `upgrades: ["websocket"]`, or `pingInterval: number`. */
 function scanField(scanner: Scanner, sessionOf: (play: Play) => Session): Action {
   const name = scanner.match(/[a-zA-Z]+(?=:)/);
   if (name === undefined) {

@@ -51,7 +51,7 @@ export const ANSWER: Handshake = {
   ],
 };
 
-/** The lines of a head, without CRLF. */
+/** Returns the lines of a head, without CRLF, with the values of the variables. */
 export type HeadLines = (variables: Variables) => readonly Uint8Array[];
 
 /** Returns whether a head begins with this line. All other lines are bytes. */
@@ -164,7 +164,7 @@ export class HttpExchange {
         : isChunked
           ? await this.tcp.next((input) => readChunks(input)?.end)
           : await this.#readToEnd();
-    if (bytes === undefined) throw new Failure("the whole body", ENDED);
+    if (bytes === undefined) throw new Failure("the complete body", ENDED);
     const body = isChunked ? readChunks(bytes)?.body : bytes;
     const text = Buffer.from(body ?? bytes).toString();
     this.#context.conversation.received(bytes, quote(text));
@@ -233,7 +233,7 @@ function readChunks(
   }
 }
 
-/** Returns a line with the values of its variables. */
+/** Replaces the variables in a line by their values. */
 export function fill(line: string, variables: Variables): string {
   return line
     .split(VARIABLE)
@@ -374,7 +374,9 @@ function scanField(scanner: Scanner, answer: (play: Play) => Promise<Answer>): A
   };
 }
 
-/** Parameters of an element, such as the charset of a media type, do not belong to its name. */
+/**
+ * Returns whether a list has an element with this name. Parameters, such as the charset of a media type, are ignored.
+ */
 function hasElement(list: string, element: string): boolean {
   return list
     .split(",")
@@ -382,7 +384,7 @@ function hasElement(list: string, element: string): boolean {
     .includes(element.toLowerCase());
 }
 
-/** body 'ok', body with 'ok', body without 'ok' */
+/** Parses what follows "body": 'ok', with 'ok', or without 'ok'. */
 function scanBody(scanner: Scanner, answer: (play: Play) => Promise<Answer>): Action {
   const part = scanner.take("without") ? "without" : scanner.take("with") ? "with" : "";
   const bytes = scanBytes(scanner);
@@ -411,7 +413,7 @@ function scanName(scanner: Scanner): string {
   return scanner.expect(/[\w-]+/, "the name of a field");
 }
 
-/** 101, 400..499, 400 or 501, not 101. */
+/** Parses statuses: 101, 400..499, 400 or 501, not 101. */
 function scanStatus(scanner: Scanner): { text: string; fits: (line: string) => boolean } {
   const pattern = /(?:not )?\d{3}(?:\.\.\d{3})?(?: or \d{3}(?:\.\.\d{3})?)*/;
   const text = scanner.expect(pattern, "a status");

@@ -1,4 +1,4 @@
-// Loads the cases from files of transcripts.
+// Loads cases from transcript files.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -21,8 +21,8 @@ export function loadCases(file: string): Case[] {
 }
 
 /**
- * Returns the cases for clients of a file. A case needs as many connections as it has lines "accept". @throws as
- * loadCases()
+ * Returns the cases for clients in a file. The client must connect once for each line "accept" of a case. Throws like
+ * loadCases().
  */
 export function loadClientCases(file: string): ClientCase[] {
   return load(file, true).map(({ steps, needs: _needs, line: _line, alone: _alone, ...rest }) => ({

@@ -7,7 +7,7 @@ import type { Attempted } from "./levels.ts";
 export class PacketQueue implements Attempted {
   /** Returns the next packet, or `undefined` at the end of the connection. */
   readonly #read: () => Promise<EncodedPacket | undefined>;
-  /** Every packet that was read, for attempts that start again. */
+  /** Every packet that was read. A further attempt starts again at an earlier packet. */
   readonly #all: (EncodedPacket | undefined)[] = [];
   #waiting: (EncodedPacket | undefined)[] = [];
 
@@ -15,7 +15,7 @@ export class PacketQueue implements Attempted {
     this.#read = read;
   }
 
-  /** The first packet that was read and not taken yet. */
+  /** The first packet that was read and not yet taken. */
   get waiting(): EncodedPacket | undefined {
     return this.#waiting[0];
   }
@@ -26,12 +26,15 @@ export class PacketQueue implements Attempted {
     return this.#waiting[0];
   }
 
-  /** Takes the first packet for which `fits` returns true. Returns `undefined` at the end of the connection. */
+  /**
+   * Removes and returns the first packet for which `fits` returns true. Returns `undefined` at the end of the
+   * connection.
+   */
   async take(fits: (packet: EncodedPacket) => boolean): Promise<EncodedPacket | undefined> {
     for (let at = 0; ; at++) {
       if (at === this.#waiting.length) await this.#more();
       const packet = this.#waiting[at];
-      // The end is not taken: each later call finds it again.
+      // The end stays in the queue, so that each later call finds it again.
       if (packet === undefined) return undefined;
       if (!fits(packet)) continue;
       this.#waiting.splice(at, 1);

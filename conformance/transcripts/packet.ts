@@ -14,7 +14,7 @@ export interface PacketLine {
 /** The part before the payload: type, number of attachments, namespace, id. */
 const HEAD = /^\d?(?:\d+-)?(?:\/[^,]*,)?(?:\d+|\{[a-zA-Z][\w-]*\}(?=\[))?/;
 
-/** Prefixes of JSON strings that stand for a variable. */
+/** Prefixes that mark JSON strings which stand for a variable. */
 const TEXT = "\0text ";
 const VALUE = "\0value ";
 
@@ -44,7 +44,7 @@ export function evaluateText(text: Bytes, variables: Variables): string {
     .replace(/\{#([^}]+)\}/g, (_all, num: string) => placeholder(num));
 }
 
-/** Returns an expected packet. A variable without a value stays {name}. */
+/** Returns an expected packet. A variable without a value remains as the text {name}. */
 export function evaluateAwaited(
   { text = [], attachments }: PacketLine,
   variables: Variables,
@@ -94,7 +94,7 @@ function split(text: string): [string, string] {
   return [head, text.slice(head.length)];
 }
 
-/** The id may be a variable. */
+/** Compares the parts before the payload. The id of the expected packet may be a variable. */
 function matchHead(wanted: string, got: string, found: Map<string, string>): boolean {
   const [before = "", name] = wanted.split(VARIABLE);
   if (name === undefined) return got === wanted;
@@ -114,7 +114,7 @@ function isVariable(text: string): boolean {
   return new RegExp(`^${VARIABLE.source}$`).test(text);
 }
 
-/** JSON with "{name}" for any string and {name} for any value. */
+/** Parses JSON in which "{name}" stands for any string, and {name} for any value. */
 function parseTemplate(text: string): unknown {
   const pattern = new RegExp(`"${VARIABLE.source}"|${VARIABLE.source}`, "g");
   return JSON.parse(

@@ -62,7 +62,7 @@ export function parseTranscripts(text: string): Transcript[] {
   return transcripts;
 }
 
-/** A default for all cases below the line. */
+/** Matches a line that sets a default for all cases below it. */
 const DEFAULT = /^(?:section|severity) /;
 
 function linesOf(text: string): Line[] {
@@ -130,10 +130,7 @@ function readCase(
     const needed = field("needs");
     const needs = [...ALL_BEHAVIOURS].find((each) => each === needed);
     if (needed !== undefined && needs === undefined) {
-      fail(
-        header.fields.get("needs") ?? header.line,
-        `"${needed}" is nothing that a case can need`,
-      );
+      fail(header.fields.get("needs") ?? header.line, `unknown behaviour "${needed}"`);
     }
     const steps = scanBlock(unroll(body.map((line) => replace(line, row))));
     return {
@@ -155,7 +152,7 @@ function readCase(
 }
 
 function severityOf(text: string, { line }: Header): Case["severity"] {
-  return SEVERITIES.find((each) => each === text) ?? fail(line, `"${text}" is no severity`);
+  return SEVERITIES.find((each) => each === text) ?? fail(line, `unknown severity "${text}"`);
 }
 
 function readHeader(lines: Line[]): Header {

@@ -28,7 +28,8 @@ export class Connections<Connection> {
 
   get(name: string): Connection {
     const connection = this.#byName.get(name);
-    if (connection === undefined) throw new Failure(`connection ${name}`, "none with this name");
+    if (connection === undefined)
+      throw new Failure(`connection ${name}`, "no connection with this name");
     return connection;
   }
 }
@@ -47,8 +48,8 @@ export class Play {
 
   readonly #rests = new Map<string, Uint8Array>();
   /**
-   * The time of the last line, for lines that must not be received too early. A line that the harness sends counts
-   * from its start, and a line that it receives from its end.
+   * The time of the last line, for lines that must not be received too early: the time before the harness has sent the
+   * line, or after it has received the line.
    */
   lastSaid = performance.now();
 
@@ -70,7 +71,7 @@ export class Play {
 
   /** Waits for a client. */
   async request(): Promise<ClientRequest> {
-    if (this.#clients === undefined) throw new Error("the harness is no server here");
+    if (this.#clients === undefined) throw new Error("a case for servers cannot wait for a client");
     return this.#clients.request();
   }
 
@@ -84,7 +85,7 @@ export class Play {
     const rest = this.#rests.get(connection);
     if (rest === undefined)
       throw new Error(
-        "a line sends the rest of a frame, but no line before it has sent only a part of one",
+        "a line sends the rest of a frame, but no earlier line has sent the first part of a frame",
       );
     this.#rests.delete(connection);
     return rest;

@@ -1,4 +1,4 @@
-// The severity of a single line, if it is lower than that of the case: (SHOULD).
+// Parses the severity of a single line, such as (SHOULD), if the severity is lower than that of the case.
 
 import { SEVERITIES, type Severity } from "../harness/case.ts";
 import type { Scanner } from "./scanner.ts";

@@ -66,7 +66,7 @@ async function expectJoins(
   expect(type === 0 && namespace === wanted, what, describePacket(packet));
   if (auth === undefined) return new Map();
   const part = namespacePart(wanted);
-  // A client may name the main namespace as well.
+  // A client may name the main namespace, although the name is optional.
   const got = { ...packet, text: packet.text.replace(/^0\/,/, "0") };
   const found = matchPacket({ text: `0${part}${auth}`, attachments: [] }, got);
   if (found === undefined) throw new Failure(`${what} with ${auth}`, describePacket(packet));

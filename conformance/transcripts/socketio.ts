@@ -38,7 +38,9 @@ import { type Awaited, scanWritten, sendWritten } from "./websocket.ts";
 /** The largest message of a case, in bytes, for servers that accept more. */
 const LARGEST = 100_000;
 
-/** Sent after a malformed packet. A server that ignored the packet answers this event, and fails the case. */
+/**
+ * An event that is sent after a malformed packet. A server that has ignored the packet answers the event, and fails.
+ */
 const BEHIND: SentPacket = { text: '2["message","behind"]', attachments: [] };
 
 interface JoinedLine {

@@ -35,7 +35,8 @@ function scanTerm(scanner: Scanner, known: ReadonlySet<string>): Duration {
 
 function intervalOf({ variables }: Play, name: string): number {
   const value = Number(variables.get(name));
-  if (!(value <= LONGEST_INTERVAL)) throw new Skip(`its ${name} is ${value} ms`);
+  if (!(value <= LONGEST_INTERVAL))
+    throw new Skip(`the ${name} of the server is too long: ${value} ms`);
   return value;
 }
 
@@ -61,7 +62,7 @@ export function scanLimits(
     if (earliest === undefined) return;
     const [took, least] = [performance.now() - lastSaid, earliest(play)];
     if (took < least * 0.7 - 20) {
-      throw new Failure(`${least} ms and more`, `${said} after ${Math.round(took)} ms`);
+      throw new Failure(`at least ${least} ms`, `${said} after ${Math.round(took)} ms`);
     }
   };
 }

@@ -22,7 +22,7 @@ import type { Action, Play } from "./play.ts";
 import type { Scanner } from "./scanner.ts";
 import { scanSeverity } from "./severity.ts";
 
-/** What a line with ">" writes. Lines with ">+" are written together with the line above. */
+/** The bytes that a line with ">" writes. Lines with ">+" are written together with the line above. */
 export interface Written {
   readonly encode: (play: Play, connection: string) => Uint8Array;
   /** A description for the report. */
@@ -167,7 +167,7 @@ function scanEncode(scanner: Scanner, isClient: boolean): Written["encode"] {
   };
 }
 
-/** RFC 6455 §5.2: opcode, modifiers of the header, close code, payload. */
+/** Parses a frame: opcode, modifiers of the header, close code, payload (RFC 6455 §5.2). */
 function scanFrame(scanner: Scanner, isClient: boolean): FrameOf {
   const compressed = scanner.take("compressed");
   const numbered = scanner.take("opcode");
@@ -217,7 +217,7 @@ function scanLength(scanner: Scanner): bigint {
   return 2n ** BigInt(power.slice(2)) + BigInt(more.replace("+", ""));
 }
 
-/** Four bytes (§5.3). */
+/** Parses a masking key of four bytes (§5.3). */
 function scanKey(scanner: Scanner): Bytes {
   const digits = scanner.expect(/(?:[0-9a-f]{2} ?){4}/, "four bytes");
   return [{ kind: "bytes", bytes: Buffer.from(digits.replaceAll(" ", ""), "hex") }];
@@ -297,7 +297,10 @@ export function scanAwaited(scanner: Scanner, connection: string): Awaited {
   return { action, item: { opcode, payload } };
 }
 
-/** The parameters of permessage-deflate (RFC 7692 §7.1) that have no value. Each function returns whether the parameter was negotiated. */
+/**
+ * The parameters of permessage-deflate (RFC 7692 §7.1) that have no value. Each function returns whether the parameter
+ * was negotiated.
+ */
 const FLAGS = {
   server_no_context_takeover: (agreement: Agreement) => agreement.serverNoContextTakeover,
   client_no_context_takeover: (agreement: Agreement) => agreement.clientNoContextTakeover,
@@ -341,7 +344,7 @@ function scanAgreed(scanner: Scanner, connection: string): Action {
   };
 }
 
-/** not agreed client_max_window_bits */
+/** Parses a line such as `not agreed client_max_window_bits`. */
 function scanNotAgreed(scanner: Scanner, connection: string): Action {
   const name = scanner.oneOf(PARAMETERS);
   const get = { ...FLAGS, ...WINDOWS }[name];
@@ -351,12 +354,12 @@ function scanNotAgreed(scanner: Scanner, connection: string): Action {
   };
 }
 
-/** Returns whether a line names no code or bytes: its end, a limit or a severity is next. */
+/** Returns whether a line names no codes or bytes, so that its end, a limit or a severity is next. */
 function awaitsAny(scanner: Scanner): boolean {
   return scanner.match(/(?=$|(?:after|within)\b|\()/) !== undefined;
 }
 
-/** 1000 or 1001 */
+/** Parses close codes: 1000 or 1001. */
 function scanCodes(scanner: Scanner): number[] {
   const codes: number[] = [];
   if (awaitsAny(scanner)) return codes;

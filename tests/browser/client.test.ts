@@ -103,7 +103,7 @@ describe("the barewire client in Chromium", { skip: noChromium }, () => {
     return { io, port, page, errors };
   }
 
-  // The compressed sizes that pages download.
+  // The largest size of each file that pages download, compressed with gzip.
   for (const [name, most] of [
     ["socket.io.esm.min.js", 13_400],
     ["socket.io.msgpack.min.js", 14_200],
@@ -264,7 +264,7 @@ describe("the barewire client in Chromium", { skip: noChromium }, () => {
   }
 
   for (const path of ["/classic", "/minified", "/module", "/msgpack"]) {
-    test(`${path}: a socket works when wrapped in a Proxy, as some frameworks do`, async (context) => {
+    test(`${path}: a socket works inside a Proxy, in which some frameworks wrap it`, async (context) => {
       const { page, errors } = await open(context, path, path === "/msgpack" ? { parser } : {});
       const answer = await page.evaluate(
         `(async () => {

@@ -227,7 +227,7 @@ describe("the live canvas example in Chromium", { skip: noChromium }, () => {
     await grace.sees("Offline · 0 strokes waiting");
     await grace.page.keyboard.press("Space");
     await grace.sees("Back, and nothing was missed");
-    // The browser logs an error for each connection that closes before it has opened, so `ada.errors` may have some.
+    // The browser logs an error for each connection that closes before it has opened, so `ada.errors` may not be empty.
     assert.deepEqual([...ada.exceptions, ...grace.errors], []);
   });
 

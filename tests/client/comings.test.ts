@@ -1,4 +1,5 @@
-// Connects and disconnects the client at awkward moments, and checks that it always ends in the requested state.
+// Connects and disconnects the client at unusual moments, and checks that the client always reaches the requested
+// state.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";

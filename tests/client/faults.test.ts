@@ -112,7 +112,7 @@ describe(`client and server over a faulty network (seed ${seed})`, () => {
         while ((await client.emitWithAck("end").catch(() => false)) === false);
         io.emit("n", last, check(last));
         await until(() => theirs.at(-1) === last);
-        assert.ok(connects > 1, "it was never lost");
+        assert.ok(connects > 1, "the connection was never lost");
         assert.ok(isRising(ours), `${ours}`);
         assert.ok(isRising(theirs), `${theirs}`);
         if (recovered && !kind.includes("corrupt")) assert.equal(theirs.length, last + 1);
@@ -182,7 +182,7 @@ describe(`client and server over a faulty network (seed ${seed})`, () => {
       await within(() => io.engine.clientsCount === 0, state);
       await within(() => pending === 0, state);
       await within(() => proxy.size === 0, state);
-      // The resources of a destroyed socket are released in a turn or two.
+      // Node releases the resources of a destroyed socket within one or two turns of the event loop.
       for (let turns = 0; turns < 5; turns++) await turn();
       const counts: Record<string, number> = {};
       for (const name of process.getActiveResourcesInfo()) counts[name] = (counts[name] ?? 0) + 1;
@@ -203,7 +203,7 @@ describe(`client and server over a faulty network (seed ${seed})`, () => {
       least = Math.min(least, held());
     }
     const growth = least - memory;
-    context.diagnostic(`${growth} bytes more are held than after the first 300`);
+    context.diagnostic(`the heap has ${growth} bytes more than after the first 300 reconnections`);
     // V8 itself allocates some megabytes during the measurement. On either side, a leaked connection holds
     // more than 10 kB, so a thousand of them exceed this limit.
     assert.ok(growth < 6_000_000, `${growth} bytes more`);

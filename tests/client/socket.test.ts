@@ -50,7 +50,7 @@ describe("the client's Socket", () => {
     await until(() => client.connected);
     const pending = client.emitWithAck("n");
     const timed = client.timeout(60_000).emitWithAck("n");
-    client.emit("n", () => assert.fail("nobody has answered"));
+    client.emit("n", () => assert.fail("the callback was called"));
     socket.conn.close();
     await assert.rejects(pending, { code: "ERR_DISCONNECTED" });
     await assert.rejects(timed, { code: "ERR_DISCONNECTED" });

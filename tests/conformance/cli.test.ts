@@ -120,25 +120,25 @@ describe("barewire conform", () => {
     [["conform"], /No URL/],
     [["conform", "--frob"], /Unknown option '--frob'/],
     [["conform", "--timeout"], /'--timeout <value>' argument missing/],
-    [["conform", "localhost"], /"localhost" is no URL/],
-    [["conform", "ftp://localhost"], /no URL of http, https, ws or wss/],
-    [["conform", "http://127.0.0.1/chat"], /"\/chat" belongs to --websocket-path/],
-    [["conform", "http://a", "http://b"], /"http:\/\/b" is another/],
+    [["conform", "localhost"], /"localhost" is not a URL/],
+    [["conform", "ftp://localhost"], /is not a URL with the scheme http, https, ws or wss/],
+    [["conform", "http://127.0.0.1/chat"], /Pass "\/chat" with --websocket-path/],
+    [["conform", "http://a", "http://b"], /"http:\/\/b" is a second one/],
     [["conform", "http://a", "--layer", "http3"], /no layer "http3"/],
-    [["conform", "http://a", "--severity", "MAY"], /one of MUST, SHOULD, INFO/],
-    [["conform", "http://a", "--timeout", "soon"], /--timeout is a number/],
-    [["conform", "http://a", "--timeout", "0"], /--timeout is a number/],
-    [["conform", "http://a", "--concurrency", "1e9"], /--concurrency is a number/],
-    [["conform", "http://a", "--websocket-path", "echo"], /begins with "\/"/],
+    [["conform", "http://a", "--severity", "MAY"], /one of MUST, SHOULD, INFO, got "MAY"/],
+    [["conform", "http://a", "--timeout", "soon"], /--timeout must be a number/],
+    [["conform", "http://a", "--timeout", "0"], /--timeout must be a number/],
+    [["conform", "http://a", "--concurrency", "1e9"], /--concurrency must be a number/],
+    [["conform", "http://a", "--websocket-path", "echo"], /must begin with "\/"/],
     [
       ["conform", "http://a", "--only", "websocket.no-such"],
       /no case is named "websocket.no-such"/,
     ],
-    [["conform", "http://a", "--skip", "*"], /no case is of all/],
+    [["conform", "http://a", "--skip", "*"], /no case matches all options/],
     [["conform", "http://a", "--json", "--tap"], /--json and --tap/],
     [["conform", "http://a", "--html"], /--html needs the name/],
     [["conform", "http://a", "--html", "no/such/folder.html"], /cannot be written/],
-    [["conform", "--client", "http://a"], /has no place/],
+    [["conform", "--client", "http://a"], /is not allowed/],
     [["conform", "http://a", "--only", "\x1b[2J"], /named "\\u001b\[2J"/],
   ];
   for (const [args, sentence] of MISTAKES) {
@@ -169,7 +169,7 @@ describe("barewire conform with an unusable server exits with status 2 and an er
   });
 
   test("if the host name is unknown", async () => {
-    assertRefused(await conform("http://no-such-host.invalid"), /^There is no host of the name/);
+    assertRefused(await conform("http://no-such-host.invalid"), /^There is no host with the name/);
   });
 
   test("if the server accepts connections and never answers", async (context) => {
@@ -187,8 +187,8 @@ describe("barewire conform with an unusable server exits with status 2 and an er
 
   test("if the server closes each connection, or does not speak HTTP", async (context) => {
     for (const [greeting, sentence] of [
-      ["", /ends the connection without an answer/],
-      ["SSH-2.0-OpenSSH_9.9\r\n\r\n", /answers, but not in HTTP/],
+      ["", /closes the connection without an HTTP response/],
+      ["SSH-2.0-OpenSSH_9.9\r\n\r\n", /answers, but does not speak HTTP/],
     ] as const) {
       const server = createTcp((socket) => {
         socket.on("error", () => {});
@@ -307,7 +307,7 @@ describe("a run of barewire conform", () => {
       });
       http.on("upgrade", (request, socket, head) => {
         context.after(() => socket.destroy());
-        // The probe and the preflight make the first three upgrades.
+        // The probe and the preflight send the first three upgrade requests.
         if (++upgrades < 6)
           return websockets.handleUpgrade(request, socket, head, (each) =>
             websockets.emit("connection", each, request),
@@ -322,9 +322,9 @@ describe("a run of barewire conform", () => {
       const { status, stdout, stderr } = await conform(`http://127.0.0.1:${port}`, ...args);
       assert.match(
         stderr,
-        /^The server no longer answers since about websocket\.framing\.\S+: \d+ cases not run\.$/m,
+        /^The server has not answered since about the case websocket\.framing\.\S+: \d+ cases not run\.$/m,
       );
-      assert.match(stdout, /^The server no longer answers/m);
+      assert.match(stdout, /^The server has not answered since/m);
       assert.equal(status, 1);
     });
   }
@@ -335,7 +335,7 @@ describe("a run of barewire conform", () => {
     let upgrades = 0;
     http.on("upgrade", (request, socket, head) => {
       context.after(() => socket.destroy());
-      // The probe and the preflight make the first three upgrades.
+      // The probe and the preflight send the first three upgrade requests.
       if (++upgrades === 4) http.close();
       websockets.handleUpgrade(request, socket, head, (each) => {
         each.on("error", () => {});
@@ -346,7 +346,10 @@ describe("a run of barewire conform", () => {
     context.after(() => http.close());
     const args = ["--only", "websocket.framing.text-of-126", "--junit"];
     const { status, stdout, stderr } = await conform(`http://127.0.0.1:${port}`, ...args);
-    assert.match(stderr, /^The server no longer answers since about \S+: 0 cases not run\.$/m);
+    assert.match(
+      stderr,
+      /^The server has not answered since about the case \S+: 0 cases not run\.$/m,
+    );
     assert.match(stderr, /1 passed, 0 failed, 0 skipped\. The run has failed\.\n$/);
     assert.match(stdout, /failures="0" errors="1"/);
     assert.equal(status, 1);
@@ -411,6 +414,6 @@ describe("barewire conform --client exits with status 2 and an error", () => {
 
   test("if the host is not an address of this machine", async () => {
     const called = await conform("--client", "--host", "192.0.2.1", "--port", "0");
-    assertRefused(called, /cannot be listened to: EADDRNOTAVAIL/);
+    assertRefused(called, /cannot listen on .*: EADDRNOTAVAIL/);
   });
 });

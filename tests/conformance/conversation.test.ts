@@ -18,8 +18,8 @@ test("a recorded conversation keeps its first and last 200 messages, and notes h
     [0, undefined],
     [199, undefined],
     [400, undefined],
-    [401, "what was said here is not kept: 1 more"],
-    [5000, "what was said here is not kept: 4600 more"],
+    [401, "1 more entries were not recorded here"],
+    [5000, "4600 more entries were not recorded here"],
   ] as const) {
     const conversation = new Conversation();
     for (let number = 0; number < said; number++) {

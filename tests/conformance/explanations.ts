@@ -1,94 +1,98 @@
-// Explains why peers fail cases. tests/conformance/write-results.ts writes the explanation beside each failure.
+// Explains why peers fail cases. tests/conformance/write-results.ts writes the explanation beside each failure, and
+// defines the words with which explanations begin: "Bug", "Choice" and "Our reading".
 
 /** The failures of `ws`, which socket.io uses and therefore shares. */
 const WS = {
   "websocket.handshake.extensions-empty-*":
-    "Its fault: an empty element of a list is legal (RFC 2616 §2.1, by which RFC 6455 writes its lists).",
+    "Bug: the server rejects a list with an empty element, which is valid (RFC 2616 §2.1, whose list syntax RFC 6455 uses).",
   "websocket.handshake.protocol-empty-*":
-    "Its fault: an empty element of a list is legal (RFC 2616 §2.1, by which RFC 6455 writes its lists).",
+    "Bug: the server rejects a list with an empty element, which is valid (RFC 2616 §2.1, whose list syntax RFC 6455 uses).",
   "websocket.handshake.upgrade-list":
-    "Our reading: a list of protocols is allowed in Upgrade by RFC 9110; ws takes the one word only. INFO.",
-  "websocket.handshake.http-1-0": "Its fault: the version of HTTP is not checked.",
-  "websocket.handshake.no-host": "Its fault: a missing Host is not checked.",
-  "websocket.handshake.version-*": "Its fault: the version is read as a number of JavaScript.",
+    "Our reading: RFC 9110 allows a list of protocols in Upgrade. ws accepts only the single value.",
+  "websocket.handshake.http-1-0": "Bug: the server does not check the HTTP version.",
+  "websocket.handshake.no-host": "Bug: the server accepts a handshake without Host.",
+  "websocket.handshake.version-*": "Bug: the server parses the version like a JavaScript number.",
   "websocket.framing.length-*-bits":
-    "Our reading: the shortest form is a MUST of the sender; ws does not hold it against one. SHOULD.",
+    "Our reading: only the sender is obliged to use the shortest form of the length. ws accepts the other forms.",
   "websocket.utf8.at-once-*":
-    "Our reading: no sentence says when to fail. ws looks at the whole message, when it is there. SHOULD.",
+    "Our reading: RFC 6455 does not say when the connection must fail. ws checks the text after the whole message has arrived.",
   "websocket.control.1000-pings":
-    "Its choice: it ends a connection with 60 pings that are not yet answered. INFO.",
+    "Choice: ws ends a connection with 60 pings that it has not answered yet.",
   "websocket.deflate.declines-*":
-    "Its fault: values of parameters are read as numbers of JavaScript (RFC 7692 §7.1.2).",
+    "Bug: the server parses parameter values like JavaScript numbers (RFC 7692 §7.1.2).",
   "websocket.deflate.declined-is-no-failure":
-    "Its fault: it answers 400 where RFC 7692 §7.1 has a server decline the offer.",
+    "Bug: the server answers 400 instead of declining the offer (RFC 7692 §7.1).",
   "websocket.deflate.fallback":
-    "Its fault: one bad offer refuses the handshake, and the good one behind it is not looked at.",
+    "Bug: the server rejects the handshake because of one invalid offer, and ignores the valid offer after it.",
 } as const;
 
 // Explanations that several other peers share.
 
-const SHORTEST = "Our reading: the shortest form is a MUST of the sender (RFC 6455 §5.2). SHOULD.";
-const WHEN_TO_FAIL = "Our reading: no sentence says when to fail (RFC 6455 §8.1). SHOULD.";
+const SHORTEST =
+  "Our reading: RFC 6455 §5.2 obliges only the sender to use the shortest form of the length. The server accepts the other forms.";
+const WHEN_TO_FAIL =
+  "Our reading: RFC 6455 §8.1 does not say when the connection must fail. The kit expects a failure at the first invalid byte.";
 const NO_VERSION =
-  "Its fault: a refusal does not name the version that it speaks (RFC 6455 §4.4: the server MUST respond with a Sec-WebSocket-Version header field).";
+  "Bug: the refusal does not name the version that the server supports (RFC 6455 §4.4: the server MUST respond with a Sec-WebSocket-Version header field).";
 const NO_HTTP_VERSION =
-  "Its fault: §4.2.1 has a request of HTTP/1.1 or higher; another handshake MUST be refused.";
-const NO_HOST = "Its fault: a missing Host is not checked (RFC 6455 §4.2.1, item 2).";
+  "Bug: the server accepts a handshake over HTTP/1.0 (RFC 6455 §4.2.1 requires HTTP/1.1 or higher).";
+const NO_HOST = "Bug: the server accepts a handshake without Host (RFC 6455 §4.2.1, item 2).";
 const KEY_UNCHECKED =
-  "Its choice: the key is not decoded, which RFC 6455 §4.2.2 leaves to the server.";
-const TWO_KEYS = "Our reading: §11.3.1 tells the client to send one key. SHOULD.";
-const UNIQUE = "Our reading: §4.1 tells the client that subprotocols are unique. SHOULD.";
+  "Choice: the server does not decode the key. RFC 6455 §4.2.2 does not require it.";
+const TWO_KEYS = "Our reading: RFC 6455 §11.3.1 obliges only the client to send a single key.";
+const UNIQUE = "Our reading: RFC 6455 §4.1 obliges only the client to list each subprotocol once.";
 const EXTENSIONS =
-  "Its fault: the grammar of the header is not checked (RFC 6455 §9.1: the recipient MUST fail the connection).";
+  "Bug: the server does not check the grammar of the header (RFC 6455 §9.1: the recipient MUST fail the connection).";
 const PROTOCOL_GRAMMAR =
-  "Its fault: the grammar of the header is not checked (RFC 6455 §4.2.1: violations of the ABNF MUST be refused).";
+  "Bug: the server does not check the grammar of the header (RFC 6455 §4.2.1: the server MUST refuse violations of the ABNF).";
 const NO_MASK =
-  "Its fault: frames of clients need no mask (RFC 6455 §5.1: the server MUST close the connection).";
-const UPGRADE_LIST = "Our reading: a list of protocols is allowed in Upgrade by RFC 9110. INFO.";
-const CODE_1000 = "Its choice: it answers every code with 1000. SHOULD.";
+  "Bug: the server accepts unmasked frames (RFC 6455 §5.1: the server MUST close the connection).";
+const UPGRADE_LIST =
+  "Our reading: RFC 9110 allows a list of protocols in Upgrade. The server accepts only the single value.";
+const CODE_1000 = "Choice: the server answers every close frame with the code 1000.";
 const LISTS =
-  "Its fault: an empty element of a list is legal (RFC 2616 §2.1, by which RFC 6455 writes its lists).";
+  "Bug: the server rejects a list with an empty element, which is valid (RFC 2616 §2.1, whose list syntax RFC 6455 uses).";
 
 const AIOHTTP = {
   "websocket.handshake.connection-in-two-lines":
-    "aiohttp's fault: it looks at the first line only (RFC 9110 §5.3: two lines are one list).",
+    "Bug: aiohttp reads only the first Connection field (RFC 9110 §5.3: two fields form one list).",
   "websocket.handshake.value-with-spaces":
-    "aiohttp's fault: spaces around a value are part of it (RFC 9110 §5.5: they are not).",
+    "Bug: aiohttp treats spaces around a value as a part of the value (RFC 9110 §5.5 excludes them).",
   "websocket.handshake.upgrade-list": UPGRADE_LIST,
-  "websocket.handshake.http-1-0": `${NO_HTTP_VERSION} aiohttp answers with a 101 of HTTP/1.0.`,
+  "websocket.handshake.http-1-0": `${NO_HTTP_VERSION} The response of aiohttp is HTTP/1.0, too.`,
   "websocket.handshake.no-host": NO_HOST,
   "websocket.handshake.two-keys": TWO_KEYS,
   "websocket.handshake.extensions-*": EXTENSIONS,
   "websocket.handshake.protocol-twice": UNIQUE,
   "websocket.handshake.protocol-*": PROTOCOL_GRAMMAR,
   "websocket.handshake.connection-prefix":
-    "aiohttp's fault: a part of a word counts as the word (RFC 6455 §4.2.1, item 4: the token).",
+    'Bug: aiohttp accepts "Upgrades" in place of the token "Upgrade" (RFC 6455 §4.2.1, item 4).',
   "websocket.handshake.version-*": NO_VERSION,
   "websocket.handshake.subprotocol-in-two-lines":
-    "aiohttp's fault: it looks at the first line only (RFC 6455 §11.3.4: two lines are one list).",
+    "Bug: aiohttp reads only the first Sec-WebSocket-Protocol field (RFC 6455 §11.3.4: two fields form one list).",
   "websocket.framing.length-*-bits": SHORTEST,
   "websocket.framing.unmasked": NO_MASK,
   "websocket.masking.*": NO_MASK,
   "websocket.fragmentation.fragment-inside-text":
-    "aiohttp waits for the end of the second message and has forgotten the first. Silence is a SHOULD.",
+    "aiohttp discards the first message, and waits for the end of the second. A server that does not respond fails only a SHOULD.",
   "websocket.fragmentation.text-inside-empty":
-    "aiohttp's fault: it delivers a message that begins inside another (RFC 6455 §10.7: data MUST be validated).",
+    "Bug: aiohttp delivers a message that begins inside another message (RFC 6455 §10.7: data MUST be validated).",
   "websocket.utf8.at-once-*": WHEN_TO_FAIL,
   "websocket.closing.invalid-behind":
-    "aiohttp's fault: what comes behind a close frame is looked at. SHOULD.",
-  "websocket.closing.invalid-*": "aiohttp's fault: codes that must not be sent are taken. SHOULD.",
+    "Bug: aiohttp processes frames that arrive after a close frame.",
+  "websocket.closing.invalid-*": "Bug: aiohttp accepts close codes that must not be sent.",
   "websocket.closing.code-*": CODE_1000,
-  "websocket.sizes.*": "aiohttp's limit is one byte less than 16 MiB. SHOULD.",
+  "websocket.sizes.*": "The message limit of aiohttp is one byte less than 16 MiB.",
   "websocket.deflate.rsv1-*":
-    "aiohttp's fault: RSV1 of control frames is not checked (RFC 7692 §6.1: an endpoint MUST fail the connection).",
+    "Bug: aiohttp does not check RSV1 of control frames (RFC 7692 §6.1: an endpoint MUST fail the connection).",
   "websocket.deflate.ping-inside":
-    "aiohttp's fault: a ping inside a compressed message is taken for a part of it (RFC 6455 §5.4).",
+    "Bug: aiohttp treats a ping inside a compressed message as a part of the message (RFC 6455 §5.4).",
   "websocket.deflate.garbage-*":
-    "aiohttp closes with 1000 what cannot be inflated; the code for it is a SHOULD.",
+    "aiohttp closes with 1000 if it cannot inflate a message. The close code is only a SHOULD.",
   "websocket.deflate.offer-server-bits-15":
-    "Our reading: it agrees and does not answer the parameter, which changes nothing at 15. SHOULD.",
+    "Our reading: aiohttp accepts the offer, but its response omits the parameter. A window of 15 bits is the default, so the omission has no effect.",
   "websocket.deflate.declines-*":
-    "aiohttp's fault: parameters that are malformed or repeated are taken (RFC 7692 §7: a server MUST decline).",
+    "Bug: aiohttp accepts malformed and repeated parameters (RFC 7692 §7: a server MUST decline).",
 } as const;
 
 /** Explanations by peer, then by case id or by a pattern of ids as in --only. The first match counts. */
@@ -97,85 +101,91 @@ export const EXPLANATIONS: Readonly<Record<string, Readonly<Record<string, strin
   "socket.io": {
     ...WS,
     "engineio4.refusal.websocket-transport-polling":
-      "Its fault: a WebSocket is answered with 101 before it is decided that it may not be.",
+      "Bug: the server answers 101 before it checks whether the request may become a WebSocket.",
     "engineio4.refusal.*":
-      "Its choice, with allowEIO3: every EIO that is not 4 counts as 3. The text of revision 3 has no EIO. SHOULD.",
+      "Choice: with allowEIO3, the server treats every EIO other than 4 as 3. The document of revision 3 does not mention EIO.",
     "engineio4.polling.malformed-base64":
-      "Its fault: Node's decoder passes over what is no base64.",
-    "engineio4.polling.base64-length": "Its fault: Node's decoder passes over what is no base64.",
-    "engineio4.polling.not-utf8": "Its fault: what is not UTF-8 is replaced and delivered.",
+      "Bug: Node's decoder ignores characters that are not base64.",
+    "engineio4.polling.base64-length":
+      "Bug: Node's decoder ignores characters that are not base64.",
+    "engineio4.polling.not-utf8": "Bug: the server replaces invalid UTF-8, and delivers the text.",
     "engineio4.websocket.base64":
-      "Its choice: a text with base64 is taken for bytes on a WebSocket too; the document has it for polling.",
+      "Choice: the server also decodes base64 in text messages of a WebSocket. The document describes base64 only for polling.",
     "engineio4.close.websocket":
-      "Our reading: the document says how a client closes, not that a server ends the WebSocket. SHOULD.",
+      "Our reading: the document says how a client closes a session. It does not say that the server must close the WebSocket.",
     "engineio4.upgrade.without-probe":
-      "Our reading: an upgrade packet without a probe is taken; the document has the probe first. SHOULD.",
+      "Our reading: the document describes an upgrade packet only after a probe. The server accepts an upgrade packet without a probe.",
     "engineio4.upgrade.websocket-of-websocket":
-      "Its fault: another probe is answered in a session that has its WebSocket already.",
-    "engineio3.payload.*": "Its fault: the payload is not checked.",
-    "engineio3.heartbeat.pong-data":
-      "Its fault: the pong of revision 3 has not the data of its ping.",
-    "engineio3.upgrade.without-probe": "Our reading: as for revision 4. SHOULD.",
+      "Bug: the server answers a probe although the session already uses a WebSocket.",
+    "engineio3.payload.*": "Bug: the server does not check the payload.",
+    "engineio3.heartbeat.pong-data": "Bug: in revision 3, the pong lacks the data of the ping.",
+    "engineio3.upgrade.without-probe":
+      "Our reading: the document describes an upgrade packet only after a probe. The server accepts an upgrade packet without a probe.",
     "socketio.ack.id-beyond-safe-integers":
-      "Its fault: the id is rounded, so that another one is acknowledged.",
+      "Bug: the server rounds the id, and acknowledges another id.",
     "socketio.connect.twice-at-once":
-      "Its fault: two CONNECTs sent together make two sockets, of which the client knows one.",
+      "Bug: two CONNECT packets sent together create two sockets, and the client knows only one of them.",
     "socketio.disconnect.and-again-at-once":
-      "Its fault: leaving and joining again in one go ends the connection.",
+      "Bug: the connection ends if a client leaves a namespace and joins it again without a pause.",
     "socketio.malformed.event-without-payload":
-      "Its fault: an event without a payload is passed over.",
+      "Bug: the server ignores an event without a payload.",
     "socketio.malformed.ack-without-payload":
-      "Its fault: an acknowledgement without a payload is passed over.",
+      "Bug: the server ignores an acknowledgement without a payload.",
     "socketio.malformed.placeholder-fraction":
-      "Its fault: a number that is no index gives undefined.",
+      "Bug: the server replaces a placeholder whose number is not an index with undefined.",
     "socketio.malformed.deep":
-      "Its fault: one message that is nested deep ends the process of a server that echoes it.",
+      "Bug: if a server echoes a deeply nested message, its process exits.",
   },
   "python-socketio": {
     ...AIOHTTP,
-    "engineio4.handshake.max-payload": "Its fault: the open packet has no maxPayload.",
-    "engineio4.handshake.cache-control": "Our reading: not in the document. INFO.",
+    "engineio4.handshake.max-payload": "Bug: the open packet has no maxPayload.",
+    "engineio4.handshake.cache-control":
+      "Our reading: the document does not require Cache-Control.",
     "engineio4.refusal.code-*":
-      "Its choice: refusals are a sentence, without the codes of the reference implementation.",
-    "engineio4.refusal.method-post": "Its fault: an exception, status 500.",
+      "Choice: a refusal contains a sentence instead of the codes of the reference implementation.",
+    "engineio4.refusal.method-post": "Bug: the request causes an exception and the status 500.",
     "engineio4.refusal.*":
-      "Its fault: transport and revision of a request are not compared with those of its session.",
-    "engineio4.polling.post-ok": 'Its fault: "OK" where the document has "ok".',
+      "Bug: the server does not check transport and EIO. They may be missing, or differ from the request or its session.",
+    "engineio4.polling.post-ok": 'Bug: the server answers "OK". The document requires "ok".',
     "engineio4.polling.body-in-pieces":
-      "Its fault: what has come of a body is taken for all of it.",
-    "engineio4.polling.chunked": "Its fault: a body without Content-Length is taken for empty.",
+      "Bug: the server treats the first part of a body as the whole body.",
+    "engineio4.polling.chunked": "Bug: the server treats a body without Content-Length as empty.",
     "engineio4.polling.echo-many":
-      "Its choice: more than 16 packets in one payload are dropped, and answered with OK.",
-    "engineio4.polling.overlapping-*": "Its fault: requests that overlap are served.",
+      "Choice: the server drops a payload of more than 16 packets, and still answers OK.",
+    "engineio4.polling.overlapping-*": "Bug: the server accepts overlapping requests.",
     "engineio4.polling.*":
-      "Its fault: the mistake is answered with an error, and the session goes on.",
-    "engineio4.close.get-aborted": "Its choice: a GET that is broken off goes unnoticed.",
-    "engineio4.close.*": "Its fault: an exception, status 500, for a session that is gone.",
-    "engineio4.websocket.*": "Its fault: the mistake is passed over.",
+      "Bug: the server answers the invalid payload with an error, but the session stays open.",
+    "engineio4.close.get-aborted": "Choice: the server does not notice that a GET was aborted.",
+    "engineio4.close.*":
+      "Bug: a request of a session that has ended causes an exception and the status 500.",
+    "engineio4.websocket.*": "Bug: the invalid packet does not end the session.",
     "engineio4.heartbeat.no-get":
-      "Its fault: an exception, status 500, for a session that is gone.",
-    "engineio4.heartbeat.*": "Its choice: whatever comes counts as a sign of life.",
+      "Bug: a request of a session that has ended causes an exception and the status 500.",
+    "engineio4.heartbeat.*": "Choice: any packet from the client keeps the session open.",
     "engineio4.cors.vary":
-      "Its fault: a cache is not told that the answer depends on the origin. SHOULD.",
-    "engineio4.upgrade.get-behind": "Its fault: polling goes on behind the upgrade.",
-    "engineio4.upgrade.post-behind": "Its fault: polling goes on behind the upgrade.",
-    "engineio4.upgrade.second-while-probing": "Its fault: a second probe is answered.",
-    "engineio4.upgrade.*":
-      "Its fault: an upgrade that comes to nothing ends or disturbs the session.",
+      "Bug: the server does not tell caches that the response depends on the origin.",
+    "engineio4.upgrade.get-behind":
+      "Bug: the server still accepts polling requests after the upgrade.",
+    "engineio4.upgrade.post-behind":
+      "Bug: the server still accepts polling requests after the upgrade.",
+    "engineio4.upgrade.second-while-probing":
+      "Bug: the server answers the probe of a second WebSocket.",
+    "engineio4.upgrade.*": "Bug: an upgrade that is not completed ends or disturbs the session.",
     "socketio.connect-error.refused*":
-      "Its choice, with always_connect: CONNECT is answered before the handler can refuse.",
-    "socketio.connect-error.others-stay": "Its choice, with always_connect, as for refused.",
-    "socketio.connect-error.not-inside": "Its choice, with always_connect, as for refused.",
+      "Choice: with always_connect, the server answers CONNECT before the handler can refuse the client.",
+    "socketio.connect-error.others-stay":
+      "Choice: with always_connect, the server answers CONNECT before the handler can refuse the client.",
+    "socketio.connect-error.not-inside":
+      "Choice: with always_connect, the server answers CONNECT before the handler can refuse the client.",
     "socketio.connect-error.*":
-      "Its fault: the payload of CONNECT_ERROR is a text, where the document has an object with a message.",
-    "socketio.before-connect.*": "Its fault: packets before CONNECT are passed over.",
+      "Bug: the payload of CONNECT_ERROR is a string. The document requires an object with a message.",
+    "socketio.before-connect.*": "Bug: the server ignores packets before CONNECT.",
     "socketio.connect.twice":
-      "Its fault: a second CONNECT is answered with CONNECT_ERROR, and the connection goes on.",
-    "socketio.polling.connect-error": "Its choice, with always_connect, as for refused.",
-    "socketio.polling.malformed":
-      "Its fault: what is malformed is passed over, and the session goes on.",
-    "socketio.malformed.*":
-      "Its fault: what is malformed is passed over, and the connection goes on.",
+      "Bug: the server answers a second CONNECT with CONNECT_ERROR, and keeps the connection open.",
+    "socketio.polling.connect-error":
+      "Choice: with always_connect, the server answers CONNECT before the handler can refuse the client.",
+    "socketio.polling.malformed": "Bug: the invalid packet does not end the session.",
+    "socketio.malformed.*": "Bug: the invalid packet does not end the connection.",
   },
   aiohttp: AIOHTTP,
   websockets: {
@@ -186,22 +196,22 @@ export const EXPLANATIONS: Readonly<Record<string, Readonly<Record<string, strin
     "websocket.framing.length-*-bits": SHORTEST,
     "websocket.control.ping-in-*": SHORTEST,
     "websocket.control.ping-too-long-at-once":
-      "Its choice: it looks at a frame when it is there. INFO.",
+      "Choice: the server checks a frame only after the whole frame has arrived.",
     "websocket.utf8.at-once-*": WHEN_TO_FAIL,
     "websocket.closing.messages-before":
-      "Its choice: it answers the close frame before the application has its turn. INFO.",
+      "Choice: the server answers the close frame before the application can answer the messages.",
     "websocket.deflate.offer-server-bits-8":
-      "Its fault: it agrees to a window that zlib does not have, fails and answers 500 (RFC 7692 §7: a server MUST decline what it does not support).",
+      "Bug: the server accepts a window of 8 bits, which zlib does not support, and then answers 500 (RFC 7692 §7: a server MUST decline what it does not support).",
   },
   faye: {
     "websocket.handshake.extensions-empty-*": LISTS,
     "websocket.handshake.connection-with-spaces":
-      "Its fault: a tab beside a comma is legal (RFC 2616 §2.2, LWS).",
+      "Bug: the server does not accept a tab beside a comma, which is valid (RFC 2616 §2.2, LWS).",
     "websocket.handshake.upgrade-list": UPGRADE_LIST,
     "websocket.handshake.http-1-0": NO_HTTP_VERSION,
     "websocket.handshake.no-host": NO_HOST,
     "websocket.handshake.key-empty":
-      "Its fault: a handshake without a key MUST be refused (RFC 6455 §4.2.1, item 5; §4.3: base64-value-non-empty).",
+      "Bug: the server accepts an empty key (RFC 6455 §4.2.1, item 5; §4.3: base64-value-non-empty).",
     "websocket.handshake.key-*": KEY_UNCHECKED,
     "websocket.handshake.two-keys": TWO_KEYS,
     "websocket.handshake.extensions-*": EXTENSIONS,
@@ -209,87 +219,97 @@ export const EXPLANATIONS: Readonly<Record<string, Readonly<Record<string, strin
     "websocket.handshake.protocol-*": PROTOCOL_GRAMMAR,
     "websocket.handshake.version-*": NO_VERSION,
     "websocket.handshake.subprotocol-with-spaces":
-      "Its fault: a tab beside a comma is legal (RFC 2616 §2.2, LWS). SHOULD.",
+      "Bug: the server does not accept a tab beside a comma, which is valid (RFC 2616 §2.2, LWS).",
     "websocket.framing.length-*-bits": SHORTEST,
     "websocket.control.ping-in-*": SHORTEST,
-    "websocket.framing.unmasked": "Its choice of the code: 1002 is a MAY (RFC 6455 §5.1). INFO.",
-    "websocket.masking.*": "Its choice of the code: 1002 is a MAY (RFC 6455 §5.1). INFO.",
+    "websocket.framing.unmasked":
+      "Choice: the server closes with another code than 1002. RFC 6455 §5.1 only permits 1002, and does not require it.",
+    "websocket.masking.*":
+      "Choice: the server closes with another code than 1002. RFC 6455 §5.1 only permits 1002, and does not require it.",
     "websocket.utf8.at-once-*": WHEN_TO_FAIL,
-    "websocket.closing.code-*": "It does not know codes that were registered later. INFO.",
+    "websocket.closing.code-*":
+      "The server does not know codes that were registered after RFC 6455.",
   },
   theturtle32: {
     "websocket.handshake.http-1-0": NO_HTTP_VERSION,
-    "websocket.handshake.post": "Its fault: the method is not checked (RFC 6455 §4.2.1: a GET).",
-    "websocket.handshake.put": "Its fault: the method is not checked (RFC 6455 §4.2.1: a GET).",
-    "websocket.handshake.options": "Its fault: the method is not checked (RFC 6455 §4.2.1: a GET).",
+    "websocket.handshake.post":
+      "Bug: the server does not check the method (RFC 6455 §4.2.1 requires GET).",
+    "websocket.handshake.put":
+      "Bug: the server does not check the method (RFC 6455 §4.2.1 requires GET).",
+    "websocket.handshake.options":
+      "Bug: the server does not check the method (RFC 6455 §4.2.1 requires GET).",
     "websocket.handshake.key-*": KEY_UNCHECKED,
     "websocket.handshake.two-keys": TWO_KEYS,
     "websocket.handshake.version-0": NO_VERSION,
     "websocket.handshake.version-*":
-      "Its fault: the version is read as a number of JavaScript (RFC 6455 §4.3: digits without a zero in front).",
+      "Bug: the server parses the version like a JavaScript number (RFC 6455 §4.3 allows only digits without a leading zero).",
     "websocket.handshake.extensions-*": EXTENSIONS,
     "websocket.handshake.protocol-twice": UNIQUE,
     "websocket.handshake.protocol-*": PROTOCOL_GRAMMAR,
     "websocket.handshake.upgrade-*":
-      'Its fault: Upgrade is not checked (RFC 6455 §4.2.1, item 3: the value "websocket").',
+      'Bug: the server does not check Upgrade (RFC 6455 §4.2.1, item 3: the value "websocket").',
     "websocket.handshake.subprotocol-with-spaces":
-      "Its fault: a tab beside a comma is legal (RFC 2616 §2.2, LWS). SHOULD.",
+      "Bug: the server does not accept a tab beside a comma, which is valid (RFC 2616 §2.2, LWS).",
     "websocket.handshake.*frame-with-request":
-      "Its choice: what comes before its answer is lost; a client MUST wait (RFC 6455 §4.1). INFO.",
+      "Choice: the server loses data that arrives before its response. A client MUST wait for the response (RFC 6455 §4.1).",
     "websocket.framing.unmasked": NO_MASK,
     "websocket.framing.length-*-bits": SHORTEST,
     "websocket.masking.*": NO_MASK,
     "websocket.utf8.at-once-*": WHEN_TO_FAIL,
     "websocket.closing.code-*": CODE_1000,
-    "websocket.closing.invalid-*": "It takes a code that must not be sent. SHOULD.",
-    "websocket.sizes.claimed-*": "Its choice of the code: 1002 for lengths of more than 32 bits.",
+    "websocket.closing.invalid-*": "Bug: the server accepts a close code that must not be sent.",
+    "websocket.sizes.claimed-*":
+      "Choice: the server closes with 1002 if a length needs more than 32 bits.",
     "websocket.sizes.last-fragment-beyond-limit":
-      "Its choice: fragments are counted when they are there. SHOULD.",
+      "Choice: the server counts a fragment only after the whole fragment has arrived.",
   },
   bun: {
     "websocket.handshake.http-1-0": NO_HTTP_VERSION,
     "websocket.handshake.*connection*":
-      'Its fault: Connection is not checked (RFC 6455 §4.2.1, item 4: the token "Upgrade").',
+      'Bug: the server does not check Connection (RFC 6455 §4.2.1, item 4: the token "Upgrade").',
     "websocket.handshake.extensions-*": EXTENSIONS,
     "websocket.handshake.protocol-twice": UNIQUE,
     "websocket.handshake.protocol-*": PROTOCOL_GRAMMAR,
     "websocket.handshake.subprotocol-*":
-      'Its choice: it names the first subprotocol that the client offers where the program names none. The contract has "echo" and no other. SHOULD.',
+      'Choice: if the program selects no subprotocol, Bun selects the first one that the client offers. The kit expects "echo" or none.',
     "websocket.framing.length-*-bits": SHORTEST,
     "websocket.utf8.at-once-*": WHEN_TO_FAIL,
     "websocket.sizes.last-fragment-beyond-limit":
-      "Its choice: fragments are counted when they are there. SHOULD.",
+      "Choice: the server counts a fragment only after the whole fragment has arrived.",
     "websocket.deflate.compresses":
-      "Its choice: it compresses where the program asks for it. INFO.",
+      "Choice: Bun compresses a message only if the program requests it.",
   },
   deno: {
-    "websocket.handshake.http-1-0": `${NO_HTTP_VERSION} Deno answers with a 101 of HTTP/1.0.`,
-    "websocket.handshake.options": "Its fault: the method is not checked (RFC 6455 §4.2.1: a GET).",
+    "websocket.handshake.http-1-0": `${NO_HTTP_VERSION} The response of Deno is HTTP/1.0, too.`,
+    "websocket.handshake.options":
+      "Bug: the server does not check the method (RFC 6455 §4.2.1 requires GET).",
     "websocket.handshake.no-host": NO_HOST,
     "websocket.handshake.key-empty":
-      "Its fault: a handshake without a key MUST be refused (RFC 6455 §4.2.1, item 5; §4.3: base64-value-non-empty).",
+      "Bug: the server accepts an empty key (RFC 6455 §4.2.1, item 5; §4.3: base64-value-non-empty).",
     "websocket.handshake.key-*": KEY_UNCHECKED,
     "websocket.handshake.two-keys": TWO_KEYS,
     "websocket.handshake.*version*":
-      "Its fault: the version is not checked (RFC 6455 §4.2.2: the server MUST abort the handshake).",
+      "Bug: the server does not check the version (RFC 6455 §4.2.2: the server MUST abort the handshake).",
     "websocket.handshake.extensions-*": EXTENSIONS,
     "websocket.handshake.protocol-twice": UNIQUE,
     "websocket.handshake.protocol-*": PROTOCOL_GRAMMAR,
     "websocket.handshake.subprotocol-*":
-      'It takes the list apart at ", " only (RFC 2616 §2.1: spaces are optional). SHOULD.',
+      'Bug: Deno splits the list only at ", " (RFC 2616 §2.1: the space is optional).',
     "websocket.framing.unmasked": NO_MASK,
     "websocket.framing.length-*-bits": SHORTEST,
     "websocket.masking.*": NO_MASK,
     "websocket.fragmentation.fragment-inside-text":
-      "It waits for the end of a message that cannot come. Silence is a SHOULD.",
+      "Deno waits for the end of a message that can never be complete. A server that does not respond fails only a SHOULD.",
     "websocket.utf8.invalid-fragmented-truncated-*":
-      "Its fault: a text that ends inside a character is delivered without it (RFC 6455 §8.1: an endpoint MUST fail the connection).",
+      "Bug: if a text ends inside a character, the server delivers the text without this character (RFC 6455 §8.1: an endpoint MUST fail the connection).",
     "websocket.utf8.at-once-*": WHEN_TO_FAIL,
     "websocket.control.ping-in-*": SHORTEST,
-    "websocket.control.pong-126-bytes": "It ignores the pong. Silence is a SHOULD.",
+    "websocket.control.pong-126-bytes":
+      "Deno ignores the pong. A server that does not respond fails only a SHOULD.",
     "websocket.control.close-126-bytes":
-      "Its fault: it answers with a close frame of 126 bytes itself (RFC 6455 §5.5: 125 bytes or less).",
-    "websocket.closing.code-*": "It does not know a code that was registered later. INFO.",
-    "websocket.sizes.*": "Its own limit is larger than 16 MiB. SHOULD.",
+      "Bug: the server sends a close frame of 126 bytes itself (RFC 6455 §5.5: 125 bytes or less).",
+    "websocket.closing.code-*":
+      "The server does not know a code that was registered after RFC 6455.",
+    "websocket.sizes.*": "The message limit of Deno is larger than 16 MiB.",
   },
 };

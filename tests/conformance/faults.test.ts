@@ -52,7 +52,7 @@ test("an endless frame fails the case without exhausting the kit's memory", asyn
     flood();
   });
   assert.equal(result.outcome, "failed");
-  assert.equal(result.got, "more, without an end");
+  assert.equal(result.got, "more bytes");
 });
 
 test("an endless HTTP body fails the case without exhausting the kit's memory", async () => {
@@ -67,7 +67,7 @@ test("an endless HTTP body fails the case without exhausting the kit's memory", 
   const each = CASES.find(({ id }) => id === "engineio4.handshake.polling");
   assert.ok(each !== undefined);
   const { outcome, got } = await withTarget(server, (target) => runCase(each, target, 10_000));
-  assert.deepEqual([outcome, got], ["failed", "more, without an end"]);
+  assert.deepEqual([outcome, got], ["failed", "more bytes"]);
 });
 
 test("a server that exits does not pass a case that expects a failed connection", async () => {
@@ -76,7 +76,7 @@ test("a server that exits does not pass a case that expects a failed connection"
     socket.destroy();
   });
   assert.equal(result.outcome, "failed");
-  assert.equal(result.expected, "a server that is still there");
+  assert.equal(result.expected, "a running server");
 });
 
 test("a connection that ends within a frame fails the case", async () => {
@@ -84,7 +84,7 @@ test("a connection that ends within a frame fails the case", async () => {
     socket.end(Buffer.of(0x81, 5, 0x61));
   });
   assert.equal(result.outcome, "failed");
-  assert.equal(result.expected, "whole frames");
+  assert.equal(result.expected, "complete frames");
 });
 
 test("bytes after a close frame fail the case, even if the connection ends at once", async () => {
@@ -104,7 +104,7 @@ test("a close frame without a code fails only a SHOULD when it fails the connect
   assert.equal(answered.outcome, "passed");
 });
 
-// Headers of frames with one byte of payload, which no server may send.
+// Headers of frames that no server may send. The payload of each frame is one byte.
 const WRONG = [
   { name: "RSV1", bytes: [0xc1, 1], expected: "RSV1 to RSV3 unset (RFC 6455 §5.2)" },
   { name: "opcode 0xB", bytes: [0x8b, 1], expected: "no reserved opcode (RFC 6455 §5.2)" },
@@ -135,7 +135,7 @@ for (const { name, bytes, expected } of WRONG) {
   });
 }
 
-test("a silent server fails with the case's expectation, and the lower severity that the case has for silence", async () => {
+test("a silent server fails with the expectation of the case, and with the severity that the case has for silence", async () => {
   for (const [id, severity] of [
     ["websocket.framing.opcode-3", "MUST"],
     ["websocket.control.pong-126-bytes", "SHOULD"],

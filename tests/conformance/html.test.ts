@@ -148,7 +148,7 @@ describe("the HTML report in Chromium", { skip: noChromium }, () => {
         .allInnerTexts();
       assert.match(sent, /1 ms.*→.*GET \/websocket HTTP\/1\.1\nHost: 127\.0\.0\.1.*47 45 54 20/s);
       assert.match(received, /←.*text frame, fin.*81 81.*70000 bytes/s);
-      assert.match(note, /it has ended/);
+      assert.match(note, /the connection has ended/);
       // Failed cases are expanded initially.
       assert.ok(await page.locator('[id="websocket.framing.hostile"] table').isVisible());
     });
@@ -168,7 +168,7 @@ describe("the HTML report in Chromium", { skip: noChromium }, () => {
       await search.fill("LESSER should");
       assert.deepEqual(await shown(page), ["engineio4.polling.lesser"]);
       await search.fill("nothing like that");
-      await page.getByText("No case is like that.").waitFor();
+      await page.getByText("No case matches the filter.").waitFor();
       // A link to a filtered case shows the case again.
       await page.getByRole("link", { name: "websocket.framing.hostile" }).click();
       await page.locator('[id="websocket.framing.hostile"]').waitFor();

@@ -35,7 +35,13 @@ export function result(id: string, more: Partial<Result> = {}): Result {
         length: 70_000,
         meaning: "text frame, fin",
       },
-      { at: 3, direction: "note", bytes: new Uint8Array(0), length: 0, meaning: "it has ended" },
+      {
+        at: 3,
+        direction: "note",
+        bytes: new Uint8Array(0),
+        length: 0,
+        meaning: "the connection has ended",
+      },
     ],
     ...more,
   };
@@ -69,7 +75,7 @@ export const REPORT: Report = {
   date: "2026-01-02T03:04:05.678Z",
   versions: "barewire 1.2.3, Node 20.19.0, linux",
   milliseconds: 41_234,
-  notes: ["engineio3 is left out: it answers 400."],
+  notes: ["engineio3 is not tested: it answers 400."],
   gone: undefined,
   strict: false,
   results: RESULTS,

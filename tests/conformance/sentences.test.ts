@@ -39,7 +39,7 @@ test("each MUST case of the WebSocket section quotes a MUST for servers from doc
   );
 });
 
-test("a case with its own severity for silence is a MUST, and its silence a SHOULD", () => {
+test("a case with a separate severity for silence is a MUST, and the severity for silence is SHOULD", () => {
   for (const { id, severity, silence } of WEBSOCKET) {
     if (silence !== undefined) assert.deepEqual([severity, silence], ["MUST", "SHOULD"], id);
   }

@@ -11,8 +11,8 @@ import { runPatiently, withTarget } from "./support.ts";
 import { playToClient, withCaseOf } from "./written-case.ts";
 
 /**
- * Runs a case with these steps: against barewire's server, or against a client that answers "2" with "3", and "6" with a
- * close packet.
+ * Runs a case with these steps: against barewire's server, or against a client that answers "2" with "3", and "6" with
+ * a close packet.
  */
 async function play(steps: readonly string[]): Promise<Result | undefined> {
   if (steps[0]?.startsWith("connect") === true) {
@@ -58,26 +58,26 @@ describe('"in pieces of 1" writes each byte alone', () => {
 // biome-ignore format: aligned table
 const PLAYED: readonly (readonly [steps: readonly string[], expected: string | undefined])[] = [
   [["accept websocket", "< close 1000", "> closed within 10 s"], undefined],
-  [["accept websocket", "< close 1000", "> closed after 10 s"], "10000 ms and more"],
+  [["accept websocket", "< close 1000", "> closed after 10 s"], "at least 10000 ms"],
   [["accept websocket", "< close 1000", "> closed (INFO)"], undefined],
-  [["accept websocket", "< close 1000", "> close after 10 s"], "10000 ms and more"],
+  [["accept websocket", "< close 1000", "> close after 10 s"], "at least 10000 ms"],
   [["accept websocket", "< ping", "> close (INFO)"], "a close frame"],
   [["accept websocket", "< ping 'a'", "> pong within 10 s (SHOULD)"], undefined],
-  [["accept websocket", "< ping", "> pong after 10 s"], "10000 ms and more"],
+  [["accept websocket", "< ping", "> pong after 10 s"], "at least 10000 ms"],
   [["accept socketio", "< frame close 1000", "> frame close within 10 s"], undefined],
   [["accept socketio", "< frame close 1000", "> closed"], undefined],
   [["accept socketio", "< frame text '6'", "> closed"], undefined],
   [["accept socketio", "< frame text '6'", "> any packets, then closed"], undefined],
-  [["accept socketio", "< frame close 1000", "> frame close after 10 s"], "10000 ms and more"],
+  [["accept socketio", "< frame close 1000", "> frame close after 10 s"], "at least 10000 ms"],
   [["accept socketio", "< frame ping + text '2'", "any order", "> frame text '3'", "> frame pong ''", "end"], undefined],
   [["accept socketio", "< frame text '2' + ping", "any order", "> frame text '3'", "> frame pong ''", "end"], undefined],
   [["accept socketio", "< frame text '2' + ping 'a'", "any order", "> frame text '3'", "> frame pong 'b'", "end"], "62"],
 ];
 
-describe("frames that must come", () => {
+describe("expected frames", () => {
   for (const [steps, expected] of PLAYED) {
     const outcome = expected === undefined ? "passed" : "failed";
-    test(`${steps.slice(1).join("; ")}: the case has ${outcome}`, async () => {
+    test(`${steps.slice(1).join("; ")}: the case is ${outcome}`, async () => {
       const result = await play(steps);
       assert.equal(result?.expected, expected);
       assert.equal(result?.outcome, outcome);

@@ -26,7 +26,7 @@ const WRONG: readonly (readonly [what: string, step: string, error: RegExp])[] =
   ["a comma without a packet after it", "> '2[]',", /^line 6, column 9: expected a packet in quotes/],
   ["half a byte of an attachment", "> '2[]' + 0", /^line 6, column 11: expected the end of the line, got "0"$/],
   ["an unknown frame", "> frame txet 'a'", /^line 6, column 9: expected text or binary/],
-  ["packets that are joined", "> '2[]'\n>+ '2[]'", /^line 7, column 1: expected a head or frames above/],
+  ['">+" after a packet', "> '2[]'\n>+ '2[]'", /^line 7, column 1: expected a head or frames above/],
   ["a frame in a polling session", "connect socketio polling as P\nP> frame close", /^line 7, column 4: expected a packet in quotes, got "frame close"$/],
   ["an id without a value", "> '3{id}[]'", /^line 6, column 3: \{id\} has no value yet$/],
   ["an expected packet that has only attachments", "< + 01", /^line 6, column 7: expected a packet in quotes/],
@@ -52,28 +52,28 @@ describe("a syntax error in a transcript of Socket.IO is reported with line and 
 // biome-ignore format: aligned table
 const WRONG_OF_A_SERVER: readonly (readonly [what: string, step: string, error: RegExp])[] = [
   ["a namespace without a slash", "accept socketio in custom as B", /^line 6, column 20: expected a namespace, got "custom as B"$/],
-  ["no namespace behind in", "accept socketio in", /^line 6, column 19: expected a namespace, got the end of the line$/],
-  ["a transport", "accept socketio polling", /^line 6, column 17: expected the end of the line, got "polling"$/],
+  ['"in" without a namespace after it', "accept socketio in", /^line 6, column 19: expected a namespace, got the end of the line$/],
+  ["a transport in a case for clients", "accept socketio polling", /^line 6, column 17: expected the end of the line, got "polling"$/],
   ["a packet without quotes", "< 2[]", /^line 6, column 3: expected a packet in quotes, got "2\[\]"$/],
-  ["something behind an open packet", "< open now", /^line 6, column 8: expected the end of the line, got "now"$/],
+  ['a word after "open"', "< open now", /^line 6, column 8: expected the end of the line, got "now"$/],
   ["an unknown frame", "< frame txet 'a'", /^line 6, column 9: expected text or binary/],
-  ["a frame that must come without bytes", "> frame text", /^line 6, column 13: expected bytes, '' for none/],
+  ["an expected frame without bytes", "> frame text", /^line 6, column 13: expected bytes, '' for none/],
   ["an id without a value", "< '2{id}[]'", /^line 6, column 3: \{id\} has no value yet$/],
   ["an auth payload that is not JSON", "> joins / '{token}}'", /^line 6, column 21: expected JSON in '\{token\}\}'/],
   ["an auth payload with an attachment", "> joins / '{}' + 01", /^line 6, column 16: expected the end of the line, got "\+ 01"$/],
-  ["joins without a namespace", "> joins", /^line 6, column 8: expected a namespace, got the end of the line$/],
-  ["an awaited payload that is not JSON", "> '2[\"a\"'", /^line 6, column 10: expected JSON in '2\["a"'/],
-  ["what a server must send", "> joined /", /^line 6, column 3: expected a packet in quotes, got "joined \/"$/],
-  ["packets without an end", "> any packets", /^line 6, column 3: expected a packet in quotes, got "any packets"$/],
+  ['"joins" without a namespace', "> joins", /^line 6, column 8: expected a namespace, got the end of the line$/],
+  ["an expected payload that is not JSON", "> '2[\"a\"'", /^line 6, column 10: expected JSON in '2\["a"'/],
+  ['"joined", which only cases for servers support', "> joined /", /^line 6, column 3: expected a packet in quotes, got "joined \/"$/],
+  ['"any packets" without "then closed"', "> any packets", /^line 6, column 3: expected a packet in quotes, got "any packets"$/],
   ['"<+" as the first line', "<+ open", /^line 6, column 1: expected a head or frames above/],
-  ["frames that are joined", "< frame text '2'\n<+ frame text '2'", /^line 7, column 1: expected a head or frames above/],
-  ["a frame in an alternative", "either\n> frame text '4'\nor\n> closed\nend", /^line 7, column 3: a "frame" is read once/],
-  ["a frame after other lines of an alternative", "either\n> closed\nor\n> '1'\n> frame close\nend", /^line 10, column 3: a "frame" is read once/],
-  ["a packet in any order", "any order\n> '2[]'\n> '3[]'\nend", /^line 7, column 1: expected a message, a ping or a pong$/],
-  ["an either that sends first", "either\n< open\nend", /^line 7, column 1: expected a line that says what comes$/],
+  ['"<+" after a frame', "< frame text '2'\n<+ frame text '2'", /^line 7, column 1: expected a head or frames above/],
+  ["a frame in an alternative", "either\n> frame text '4'\nor\n> closed\nend", /^line 7, column 3: "either" does not support "frame"/],
+  ["a frame after other lines of an alternative", "either\n> closed\nor\n> '1'\n> frame close\nend", /^line 10, column 3: "either" does not support "frame"/],
+  ['a packet in "any order"', "any order\n> '2[]'\n> '3[]'\nend", /^line 7, column 1: expected a message, a ping or a pong$/],
+  ['an "either" whose first step sends', "either\n< open\nend", /^line 7, column 1: expected a line that the harness receives$/],
 ];
 
-describe("a line of Socket.IO for clients that breaks the grammar", () => {
+describe("a syntax error in a Socket.IO case for clients is reported with line and column", () => {
   for (const [what, step, error] of WRONG_OF_A_SERVER) {
     test(what, () => {
       const text = withSteps(step).replace("connect socketio", "accept socketio");
@@ -125,9 +125,9 @@ const OUTCOMES: readonly (readonly [line: string, messages: readonly string[], o
   ["> frame close", ["41"], "failed"],
 ];
 
-describe("a client", () => {
+describe("a case for clients", () => {
   for (const [line, messages, outcome] of OUTCOMES) {
-    test(`that sends ${JSON.stringify(messages)} and closes has ${outcome} "${line}"`, async () => {
+    test(`"${line}" has ${outcome} if the client sends ${JSON.stringify(messages)} and closes`, async () => {
       assert.equal(await outcomeOf(line, messages), outcome);
     });
   }

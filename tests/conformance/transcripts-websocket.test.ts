@@ -27,13 +27,13 @@ const WRONG: readonly (readonly [what: string, steps: readonly string[], error: 
   ['a WebSocket step after an "either" that upgrades', ["connect tcp", "either", "< websocket", "end", "< alive"], /^line 9, column 3: expected "header", got "alive"$/],
   ['a "+" without a frame after it', ["connect websocket", "> text 'a' +"], /^line 6, column 13: expected text or binary/],
   ['">+" as the first line', ["connect websocket", ">+ text 'a'"], /^line 6, column 1: expected a head or frames above/],
-  ['">+" after a line that must come', ["connect websocket", "> text 'a'", "< text 'a'", ">+ ping"], /^line 8, column 1: expected a head or frames above/],
+  ['">+" after an expected line', ["connect websocket", "> text 'a'", "< text 'a'", ">+ ping"], /^line 8, column 1: expected a head or frames above/],
   ['">+" after a line of another connection', ["connect websocket as A", "connect websocket as B", "A> ping", "B>+ ping"], /^line 8, column 1: expected a head or frames above/],
   ['">+" after FIN', ["connect websocket", "> FIN", ">+ ping"], /^line 7, column 1: expected a head or frames above/],
-  ['">+" with bytes over a bare connection', ["connect tcp", "> 'a'", ">+ 'b'"], /^line 7, column 1: expected a head or frames above/],
+  ['">+" with bytes over a TCP connection', ["connect tcp", "> 'a'", ">+ 'b'"], /^line 7, column 1: expected a head or frames above/],
   ['"<+"', ["connect websocket", "> ping", "<+ pong"], /^line 7, column 1: expected a head or frames above/],
   ['"<+" in "any order"', ["connect websocket", "any order", "< pong", "<+ ping", "end"], /^line 8, column 1: expected a line of "any order" without "\+"$/],
-  ['"in pieces of" in a line that is joined', ["connect websocket", "> ping", ">+ in pieces of 1: ping"], /^line 7, column 1: expected "in pieces of" in the line above/],
+  ['"in pieces of" in a line with ">+"', ["connect websocket", "> ping", ">+ in pieces of 1: ping"], /^line 7, column 1: expected "in pieces of" in the line above/],
   ["pieces of no bytes", ["connect websocket", "> in pieces of 0: ping"], /^line 6, column 17: expected at least 1 byte, got/],
   ["fragments of no bytes", ["connect websocket", "> fragments of 0: text 'a'"], /^line 6, column 17: expected at least 1 byte, got/],
   ["a head in pieces of no bytes", ["connect tcp", "> in pieces of 0:", "> handshake", ">"], /^line 6, column \d+: expected/],
@@ -65,7 +65,7 @@ const WRONG_OF_A_SERVER: readonly (readonly [what: string, steps: readonly strin
   ["an unknown frame", ["accept websocket", "< txet 'a'"], /^line 6, column 3: expected text or binary/],
   ["an unknown expected frame", ["accept websocket", "> txet 'a'"], /^line 6, column 3: expected text or binary/],
   ["an invalid close code", ["accept websocket", "> closed now"], /^line 6, column 10: expected a code, got "now"$/],
-  ['an "either" whose first step sends', ["accept websocket", "either", "< ping", "end"], /^line 7, column 1: expected a line that says what comes$/],
+  ['an "either" whose first step sends', ["accept websocket", "either", "< ping", "end"], /^line 7, column 1: expected a line that the harness receives$/],
   ["a variable without a value", ["accept websocket", "< text '{sid}'"], /^line 6, column 3: \{sid\} has no value yet$/],
 ];
 
@@ -108,7 +108,7 @@ describe("a syntax error in a case for clients is reported with line and column"
   });
 });
 
-test("the case of a client that ends TCP between two messages sends nothing before", () => {
+test("the case in which a client ends TCP between two messages sends only FIN", () => {
   const id = "websocket.closing.end-between-messages";
   const found = WEBSOCKET.find((each) => each.id === id);
   assert.equal(found?.sends, "FIN");
@@ -126,7 +126,7 @@ describe("a syntax error in a case over HTTP or WebSocket is reported with line 
 
   test('an unknown behaviour after "needs"', () => {
     const text = withSteps("needs wings", "connect websocket");
-    const message = 'line 5, column 1: "wings" is nothing that a case can need';
+    const message = 'line 5, column 1: unknown behaviour "wings"';
     assert.throws(() => parseTranscripts(text), { name: "SyntaxFault", message });
   });
 });

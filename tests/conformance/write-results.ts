@@ -2,8 +2,8 @@
 //
 //   tsx tests/conformance/write-results.ts [peer …]
 //
-// With names of peers it runs only these, and writes nothing. It installs npm packages that the project does not
-// depend on, some of them large, into a temporary folder.
+// With names of peers, it runs the kit only against these peers, and writes nothing. It installs npm packages that the
+// project does not depend on, some of them large, into a temporary folder.
 
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -214,12 +214,17 @@ function render(all: readonly Findings[]): string {
   return `${[
     "# Results of the conformance kit",
     "",
-    "What [the kit](conformance.md) finds in well-known servers. Written by",
-    "`npx tsx tests/conformance/write-results.ts`, not by hand; the reasons are in `tests/conformance/explanations.ts`.",
-    `${plural(CASES.length, "case")}, Node ${process.versions.node}.`,
+    "These are the results of [the kit](conformance.md) for well-known servers.",
+    "`npx tsx tests/conformance/write-results.ts` writes this page. Its explanations are in",
+    "`tests/conformance/explanations.ts`.",
+    `The run had ${plural(CASES.length, "case")}, on Node ${process.versions.node}.`,
     "",
-    "Passed / failed / skipped, with the MUSTs among the failures in brackets; a dash where the server does not",
-    "have the layer.",
+    "The first table has the numbers of passed / failed / skipped cases, and in brackets the number of failed MUSTs.",
+    "A dash means that the server does not have the layer.",
+    "",
+    'In the other tables, the column "why" explains each failure. "Bug" means that we consider the behaviour wrong.',
+    '"Choice" means that the server behaves so on purpose. "Our reading" means that the specification is not explicit,',
+    "and that the kit expects more than its text.",
     "",
     ...table(
       ["server", "versions", ...LAYERS.map((layer) => LAYER_NAMES[layer])],

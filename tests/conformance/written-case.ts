@@ -1,4 +1,4 @@
-// Plays a transcript that a test contains as text.
+// Plays the steps of a transcript that a test contains as text.
 
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -25,7 +25,7 @@ export async function withCaseOf<Value>(
   }
 }
 
-/** Plays these steps, which accept a client. @param start adds the listeners of the client's WebSocket */
+/** Plays these steps against a WebSocket client. `start` adds the listeners of the client. */
 export function playToClient(
   steps: readonly string[],
   start: (websocket: WebSocket) => void,

@@ -116,7 +116,8 @@ class Escaped {
   /** Throws if there is an exception or rejection. The first one is the cause. */
   check(): void {
     const [first] = this.#escaped.splice(0);
-    if (first !== undefined) throw new Error("an error reached the process", { cause: first });
+    if (first !== undefined)
+      throw new Error("an uncaught error has reached the process", { cause: first });
   }
 }
 

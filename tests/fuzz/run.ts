@@ -107,8 +107,9 @@ async function remains(
   }
   if (before === undefined) return undefined;
   const grown = held() - before.heap;
-  if (grown > MAX_GROWTH) return `${grown} bytes more are held than before`;
-  if (timers() > before.timers) return `${timers()} timers run, and ${before.timers} did before`;
+  if (grown > MAX_GROWTH) return `the heap has grown by ${grown} bytes`;
+  if (timers() > before.timers)
+    return `${timers()} timers are running, and ${before.timers} were running before`;
   return undefined;
 }
 

@@ -157,8 +157,8 @@ function decodeAll(messages: readonly Message[], onPacket: (packet: Packet) => v
 }
 
 /**
- * Asserts that a server can encode a packet that it has accepted, in one more array, and that clients accept the
- * result. Otherwise a client whose packets the server relays could disconnect the other clients.
+ * Asserts that a server can put the data of an accepted packet into another array and encode it, and that clients
+ * accept the result. Otherwise a client whose packets the server relays could disconnect the other clients.
  */
 function relay(packet: Packet): void {
   if (packet.type !== EVENT) return;

@@ -61,7 +61,7 @@ describe("A large poll response", () => {
     client.socket.destroy();
   });
 
-  test("can be followed by others while the client reads them", async (context) => {
+  test("can be followed by further large responses if the client reads each response", async (context) => {
     const { io, port } = await serve(context);
     const polling = await PollingClient.open(port);
     await polling.join();
@@ -101,7 +101,7 @@ describe("The bytes that wait for all clients together", () => {
     assert.equal(io.engine.clientsCount, 2);
   });
 
-  test("are limited over WebSocket too, but not while only one client has any", async (context) => {
+  test("are limited over WebSocket too, but not while they wait for only one client", async (context) => {
     const { io, port } = await serve(context, { maxTotalBackpressure: 1_000_000 });
     const ends: unknown[] = [];
     io.on("connection", (socket) => {

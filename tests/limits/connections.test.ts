@@ -402,7 +402,7 @@ describe("A client stops counting, exactly once, when its session ends:", () => 
     await assertTwoPlaces(io, port);
   });
 
-  test("two sessions to which generateId gave the same id", async (context) => {
+  test("two sessions to which generateId assigned the same id", async (context) => {
     const { io, port } = await serve(context, TWO);
     const sessions: Session[] = [];
     io.engine.on("connection", (session) => sessions.push(session));

@@ -40,7 +40,7 @@ describe("docs/limits.md", () => {
         `no test is named "${title}"`,
       );
       const guarded = GUARDS.some(({ bound }) => bound === what);
-      assert.ok(guarded, "tests/limits/guards.ts has no guard for it");
+      assert.ok(guarded, "tests/limits/guards.ts has no guard for this limit");
     });
   }
 });

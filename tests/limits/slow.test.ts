@@ -1,5 +1,5 @@
 // Tests clients that send attachments, or the body of a rejected request, slowly. Also tests that the server does not
-// disconnect a client because its own event loop is busy.
+// disconnect a client because the event loop of the server is busy.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

@@ -149,7 +149,8 @@ describe("A TLS connection that breaks at any byte does not affect other clients
             await server.echo();
           }
         }
-        // The first faults hit the TLS and WebSocket handshakes. The last ones may come after the conversation.
+        // The first faults hit the TLS and WebSocket handshakes. The last faults may occur after the end of the
+        // conversation.
         assert.ok(proxy.faults >= 20, `${proxy.faults}`);
         await until(() => server.io.engine.clientsCount === 1);
         // Close the connections that socket.io-client keeps open for its next requests.
@@ -221,7 +222,7 @@ describe("TLS", () => {
       socket.emit("part", part);
       most = Math.max(most, socket.bufferedAmount);
       // The operating system buffers only some megabytes for a connection.
-      assert.ok(sent < 100_000_000, "nothing ends it");
+      assert.ok(sent < 100_000_000, "the server does not end the connection");
       await turn();
     }
     assert.ok(most > max / 2 && most <= max + 2 * part.length, `${most}`);

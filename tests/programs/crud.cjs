@@ -1,4 +1,4 @@
-// A service of Feathers, as its users write one, over what "socket.io" is here.
+// A Feathers service on the package "socket.io", which is socket.io or barewire: see tests/support/environment.ts.
 
 const { feathers } = require("@feathersjs/feathers");
 const socketio = require("@feathersjs/socketio");

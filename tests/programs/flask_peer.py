@@ -1,9 +1,9 @@
-"""Flask-SocketIO beside our servers on one Redis.
+"""A Flask-SocketIO server or publisher that shares one Redis with our servers.
 
-    flask_peer.py serve <url of Redis> <channel>    a server; its first line says its port and what it speaks
-    flask_peer.py write <url of Redis> <channel>    a process without clients; commands are lines of JSON
+    flask_peer.py serve <url of Redis> <channel>    a server, which first prints its port and features
+    flask_peer.py write <url of Redis> <channel>    a process without clients, which reads commands
 
-A client of the server has it run commands with the event "do".
+The commands are lines of JSON. The server runs the commands that a client sends with the event "do".
 """
 import base64
 import inspect
@@ -26,7 +26,7 @@ PubSubManager = pubsub_manager.PubSubManager
 
 
 def describe():
-    """What this version of python-socketio speaks."""
+    """Returns the features of the installed version of python-socketio."""
     return {
         'pickles': hasattr(pubsub_manager, 'pickle'),
         'args_list': 'data = list(data)' in inspect.getsource(PubSubManager.emit),
@@ -35,7 +35,7 @@ def describe():
 
 
 def decode(value):
-    """Bytes in JSON, for the process without clients."""
+    """Decodes the bytes in a command, which are {"base64": ...} in JSON."""
     if isinstance(value, list):
         return [decode(each) for each in value]
     if isinstance(value, dict):
@@ -46,7 +46,7 @@ def decode(value):
 
 
 def data_of(args):
-    """Several arguments are a tuple, and none is None."""
+    """Returns several arguments as a tuple, one argument as it is, and no arguments as None."""
     if len(args) == 0:
         return None
     return args[0] if len(args) == 1 else tuple(args)
@@ -60,7 +60,7 @@ def run(io, command, options):
     elif command == 'call':
         answer = io.call(options['event'], data_of(options['args']), namespace=namespace,
                          to=options['to'], timeout=30)
-        # A tuple would be several arguments of the command's own answer.
+        # Flask-SocketIO would send a tuple as several arguments of the acknowledgement.
         return list(answer) if isinstance(answer, tuple) else answer
     elif command == 'close_room':
         io.close_room(options['room'], namespace=namespace)

@@ -1,4 +1,4 @@
-// A server with the Admin UI of socket.io: what it shows of sockets and rooms, and does to them.
+// A server with the Admin UI of socket.io, which shows and controls the sockets and rooms of the server.
 
 const http = require("node:http");
 const { Server } = require("socket.io");

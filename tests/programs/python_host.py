@@ -1,11 +1,12 @@
-"""A host as those of python-socketio 5.15.1 and later, for machines that have an older one: its pub/sub
-manager, written after socketio/pubsub_manager.py with the standard library and the package redis.
+"""A host that behaves like python-socketio 5.15.1 and later, for machines with an older version. It
+implements the pub/sub manager of socketio/pubsub_manager.py with the standard library and the package
+redis.
 
     python_host.py <url of Redis> <channel>
 
-Its clients are entries of a table. It reads commands and writes what the clients receive, both as
-lines of JSON, in which bytes are {"base64": …}. A client acknowledges what it is asked with "acked" and
-the first argument.
+The clients of the host exist only in a table. The host reads commands, and prints the events that its
+clients receive. Both are lines of JSON, in which bytes are {"base64": …}. A client acknowledges each event
+with "acked" and the first argument.
 """
 import base64
 import json
@@ -21,8 +22,8 @@ connection = redis.Redis.from_url(url)
 pubsub = connection.pubsub(ignore_subscribe_messages=True)
 
 lock = threading.RLock()
-rooms = {}  # rooms[namespace][room] = {sid, …}; the room None is everybody
-callbacks = {}  # callbacks[id] = threading.Event with the answer
+rooms = {}  # rooms[namespace][room] = {sid: True, …}; the room None contains all clients
+callbacks = {}  # callbacks[id] = a threading.Event; its attribute args is the answer
 
 
 def say(**line):
@@ -50,7 +51,7 @@ def decode(value):
     return value
 
 
-# Packet.deconstruct_binary() and reconstruct_binary()
+# The equivalents of Packet.deconstruct_binary() and Packet.reconstruct_binary()
 
 def deconstruct(value, attachments):
     if isinstance(value, bytes):
@@ -73,7 +74,7 @@ def reconstruct(value, attachments):
     return value
 
 
-# BaseManager and Manager
+# The equivalents of BaseManager and Manager
 
 def is_connected(sid, namespace):
     return sid in rooms.get(namespace, {}).get(None, ())
@@ -126,7 +127,7 @@ def basic_emit(event, data, namespace, room, skip_sid, callback):
                 callback('acked', *data[:1])
 
 
-# PubSubManager
+# The equivalent of PubSubManager
 
 def publish(message):
     connection.publish(channel, json.dumps(message))
@@ -232,7 +233,7 @@ def run(command, options):
             return [name for name, members in rooms[namespace].items() if name and sid in members]
         message = {'method': command, 'sid': sid, 'room': room, 'namespace': namespace}
         message = {key: value for key, value in message.items() if value is not None}
-        # What concerns a client of this host is done here, and published otherwise.
+        # A command for a client of this host is not published.
         if command == 'close_room' or not is_connected(sid, namespace):
             publish({**message, 'host_id': HOST_ID})
         handle(message)

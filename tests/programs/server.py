@@ -1,4 +1,4 @@
-# A server of python-socketio, which tests/client/python.test.ts has our client talk to.
+# A python-socketio server, to which tests/client/python.test.ts connects our client.
 
 import asyncio
 

@@ -1,4 +1,4 @@
-// A signalling server, by simple-signal-server: messages from one client to another.
+// A signalling server with simple-signal-server, which forwards messages from one client to another.
 
 const http = require("node:http");
 const { Server } = require("socket.io");

@@ -1,4 +1,4 @@
-// A program that runs in workers, for tests/lib/cluster: what it does is said by its clients.
+// A program that runs in workers, for the tests in tests/lib/cluster. The clients of a test control it with events.
 
 import cluster from "node:cluster";
 import { createServer as createHttpServer, type RequestListener } from "node:http";
@@ -11,7 +11,7 @@ interface Options extends ServerOptions {
   readonly workers?: number;
   readonly port?: number;
   readonly tls?: boolean;
-  /** When each worker fails. */
+  /** When each worker exits with an error: when it starts, or when it listens. */
   readonly fails?: "at once" | "when ready";
 }
 
@@ -27,7 +27,7 @@ const io = new Server(
 );
 
 io.engine.use((request, _response, next) => {
-  // What the owner of a session sees of a request that another worker has received.
+  // Prints what the worker that owns the session knows about a request that another worker has received.
   if (request.headers["x-tell"] === undefined) {
     next();
     return;
@@ -83,7 +83,7 @@ io.on("connection", (socket) => {
   socket.on("health", async (answer) => answer(await running.health()));
   socket.on("restart", () => void running.restart());
   socket.on("stop", () => void running.stop());
-  // So many megabytes for the clients of other workers, one every few milliseconds.
+  // Emits this number of megabytes to a room without clients, one megabyte every 5 ms.
   socket.on("flood", (megabytes) => {
     const bytes = Buffer.alloc(1024 * 1024);
     const timer = setInterval(() => {
@@ -98,7 +98,7 @@ io.on("pid", (answer: (pid: number) => void) => answer(process.pid));
 const running = await io.run({ port, workers, drainTimeout: 2000 });
 
 if (fails === "when ready" && cluster.isWorker) {
-  // The primary answers, so it knows that this worker listens.
+  // When the primary process has answered, it knows that this worker listens.
   await running.health();
   process.exit(3);
 }

@@ -21,8 +21,8 @@ const ATTACKERS = 20;
 const SAMPLES = 100;
 const LEAST_BETWEEN_MS = 1000;
 /**
- * The share of the time that the slope leaves out. The compiled code and type feedback of V8 grow by about one megabyte
- * during the first thousands of connections.
+ * The first part of the run that the slope does not include. The compiled code and type feedback of V8 grow by about
+ * one megabyte during the first thousands of connections.
  */
 const WARM = 1 / 2;
 const LEAVE_WITHIN_MS = 30_000;

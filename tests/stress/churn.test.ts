@@ -48,7 +48,8 @@ class Line {
   /** Resolves to the received text as soon as it includes `text`, and then discards it. */
   async until(text: string): Promise<string> {
     while (!this.#received.includes(text)) {
-      if (this.#socket.closed) throw new Error(`ended before ${JSON.stringify(text)} came`);
+      if (this.#socket.closed)
+        throw new Error(`the connection ended before ${JSON.stringify(text)} arrived`);
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
@@ -129,7 +130,7 @@ const WHOLE: readonly [Way, ...Way[]] = [
 
 /** Clients that break the connection in the middle of an exchange. */
 const TORN: readonly [Way, ...Way[]] = [
-  // During the request, or while the server responds.
+  // Breaks the connection during the request, or while the server responds.
   async (port, random) => {
     const line = new Line(port);
     const request = upgradeRequest(WEBSOCKET);
@@ -137,7 +138,7 @@ const TORN: readonly [Way, ...Way[]] = [
     if (random.int(2) === 0) await turn();
     await line.end(random);
   },
-  // In the middle of a frame.
+  // Breaks the connection in the middle of a frame.
   async (port, random) => {
     const line = new Line(port);
     line.write(upgradeRequest(WEBSOCKET));
@@ -147,7 +148,7 @@ const TORN: readonly [Way, ...Way[]] = [
     line.write(frame.subarray(0, random.int(frame.length)));
     await line.end(random);
   },
-  // Between a packet and its attachments.
+  // Breaks the connection between a packet and its attachments.
   async (port, random) => {
     const line = new Line(port);
     line.write(upgradeRequest(WEBSOCKET));
@@ -157,7 +158,7 @@ const TORN: readonly [Way, ...Way[]] = [
     if (random.int(2) === 0) await turn();
     await line.end(random);
   },
-  // While a GET is pending.
+  // Breaks the connection while a GET is pending.
   async (port, random) => {
     const line = new Line(port);
     line.get(POLLING);
@@ -170,7 +171,7 @@ const TORN: readonly [Way, ...Way[]] = [
     if (random.int(2) === 0) await turn();
     await line.end(random);
   },
-  // In the middle of a POST.
+  // Breaks the connection in the middle of a POST.
   async (port, random) => {
     const line = new Line(port);
     line.get(POLLING);
@@ -179,7 +180,7 @@ const TORN: readonly [Way, ...Way[]] = [
     if (random.int(2) === 0) await turn();
     await line.end(random);
   },
-  // During the upgrade: both connections break.
+  // Breaks both connections during the upgrade.
   async (port, random) => {
     const [line, socket] = [new Line(port), new Line(port)];
     line.get(POLLING);

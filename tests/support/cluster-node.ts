@@ -152,7 +152,7 @@ function operatorOf(target: Target): BroadcastOperator<Untyped, Untyped> {
 
 function socketOf(namespace: string, id: string): Socket {
   const socket = io.of(namespace).sockets.get(id);
-  if (socket === undefined) throw new Error(`there is no socket ${id} here`);
+  if (socket === undefined) throw new Error(`this node has no socket ${id}`);
   return socket;
 }
 

@@ -56,7 +56,7 @@ function isConnect(value: unknown): value is Connect {
 
 function load(name: string): Connect {
   const connect: unknown = createRequire(import.meta.url)(name);
-  if (!isConnect(connect)) throw new TypeError(`${name} is no client`);
+  if (!isConnect(connect)) throw new TypeError(`${name} does not export a client`);
   return connect;
 }
 

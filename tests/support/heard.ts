@@ -9,7 +9,7 @@ import type { Untyped } from "../../lib/events/emitter.ts";
 export function heard(emitter: object, event: string): Promise<Untyped[]> {
   return new Promise((resolve) => {
     const once: unknown = Reflect.get(emitter, "once");
-    if (typeof once !== "function") throw new TypeError("it is no emitter");
+    if (typeof once !== "function") throw new TypeError("the object is not an event emitter");
     once.call(emitter, event, (...args: Untyped[]) => resolve(args));
   });
 }

@@ -27,7 +27,8 @@ export async function listen(server: NetServer): Promise<number> {
 /** Returns the port on which `server` listens. */
 export function portOf(server: NetServer): number {
   const address = server.address();
-  if (address === null || typeof address === "string") throw new Error("no port is listened to");
+  if (address === null || typeof address === "string")
+    throw new Error("the server does not listen on a port");
   return address.port;
 }
 
@@ -44,7 +45,9 @@ export async function serve(
   return { io, port, url: `http://127.0.0.1:${port}` };
 }
 
-/** A client that has joined the main namespace, its socket on the server, and the data of the server's CONNECT packet. */
+/**
+ * A client that has joined the main namespace, its socket on the server, and the data of the server's CONNECT packet.
+ */
 export interface Joined {
   readonly client: WebSocketClient;
   readonly socket: Socket;
@@ -80,7 +83,7 @@ const LIMIT = 120_000;
 export async function until(condition: () => boolean | Promise<boolean>): Promise<void> {
   const end = performance.now() + LIMIT;
   const nextTurn = (): Promise<void> => {
-    if (performance.now() > end) throw new Error(`in vain for two minutes: ${condition}`);
+    if (performance.now() > end) throw new Error(`not true after two minutes: ${condition}`);
     return turn();
   };
   for (;;) {
@@ -204,7 +207,7 @@ export class WebSocketClient {
       ...options,
     });
     this.socket.on("message", (data: RawData, isBinary: boolean) => {
-      if (!Buffer.isBuffer(data)) throw new TypeError("ws gives a Buffer");
+      if (!Buffer.isBuffer(data)) throw new TypeError("ws has not delivered a Buffer");
       this.#messages.push(isBinary ? data : data.toString());
       this.#wake?.();
     });
@@ -279,7 +282,7 @@ export class TcpClient {
   /** Resolves to the received bytes as soon as they include `text`. */
   async until(text: string): Promise<string> {
     while (!this.#received.includes(text, 0, "latin1")) {
-      if (this.socket.closed) throw new Error(`ended before "${text}" came`);
+      if (this.socket.closed) throw new Error(`the connection ended before "${text}" arrived`);
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
@@ -301,7 +304,8 @@ export class TcpClient {
         this.#received = this.#received.subarray(next);
         return body;
       }
-      if (this.socket.closed) throw new Error("ended before a whole response came");
+      if (this.socket.closed)
+        throw new Error("the connection ended before a complete response arrived");
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });

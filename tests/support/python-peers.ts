@@ -124,7 +124,10 @@ class Program {
   async next(patience = PATIENCE): Promise<Untyped> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => reject(new Error(`nothing was said: ${this.errors}`)), patience);
+      timer = setTimeout(
+        () => reject(new Error(`the program has printed nothing: ${this.errors}`)),
+        patience,
+      );
     });
     try {
       const { value } = await Promise.race([this.#lines.next(), this.ended, late]);

@@ -10,8 +10,8 @@ export function bytes(hex: string): Uint8Array {
         const [digits = "", times = "1"] = word.split("*");
         const byte = /^[0-9a-f]{2}$/i.test(digits) ? Number.parseInt(digits, 16) : Number.NaN;
         const count = /^\d+$/.test(times) ? Number(times) : Number.NaN;
-        // A typing error must not silently create a different vector.
-        if (Number.isNaN(byte + count)) throw new TypeError(`"${word}" is no byte in hex`);
+        // A typo must not silently create a different test vector.
+        if (Number.isNaN(byte + count)) throw new TypeError(`"${word}" is not a byte in hex`);
         return Array<number>(count).fill(byte);
       }),
   );

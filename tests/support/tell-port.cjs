@@ -1,4 +1,4 @@
-// Loaded before a program: tells the process that started it on which port it listens.
+// Preloaded into a program. Sends the port on which the program listens to the parent process.
 
 const { Server } = require("node:net");
 

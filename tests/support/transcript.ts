@@ -34,7 +34,7 @@ export function readPage(text: string): Page {
     } else if (block === "wire" && line.trim() !== "") {
       const signed = takeApart(withoutRemark(line));
       if (signed === undefined) {
-        throw new Error(`line ${index + 1} is no line of a transcript: ${line}`);
+        throw new Error(`line ${index + 1} is not a line of a transcript: ${line}`);
       }
       lines.push({ ...signed, number: index + 1 });
     }
@@ -250,10 +250,10 @@ export async function play(lines: readonly Line[], player: Player): Promise<void
       }
     }
     for (const [name, { rest }] of wires) {
-      if (rest !== "") throw new Error(`behind the last line: ${name}< ${show(rest)}`);
+      if (rest !== "") throw new Error(`after the last line: ${name}< ${show(rest)}`);
     }
     const [more] = player.printed.rest;
-    if (more !== undefined) throw new Error(`behind the last line: @ ${more}`);
+    if (more !== undefined) throw new Error(`after the last line: @ ${more}`);
   } finally {
     for (const wire of wires.values()) wire.destroy();
   }
@@ -271,7 +271,7 @@ export async function play(lines: readonly Line[], player: Player): Promise<void
       if (got !== expected) throw new Error(`expected @ ${expected}\n     got @ ${got}`);
     } else if (sign === "~") {
       const [, count, unit] = /^(\d+) (ms|s)$/.exec(text) ?? [];
-      if (count === undefined) throw new Error(`"${text}" is no time`);
+      if (count === undefined) throw new Error(`"${text}" is not a duration`);
       await player.readAll(sent);
       player.pass(Number(count) * (unit === "s" ? 1000 : 1));
     } else {
@@ -305,7 +305,7 @@ export async function play(lines: readonly Line[], player: Player): Promise<void
   function fill(text: string): string {
     return text.replace(/\{([a-zA-Z]+)\}/g, (_all, name) => {
       const value = values.get(name);
-      if (value === undefined) throw new Error(`{${name}} is not known yet`);
+      if (value === undefined) throw new Error(`{${name}} has no value yet`);
       return value;
     });
   }

@@ -10,7 +10,7 @@ import { ENVIRONMENT } from "./environment.ts";
 /** How long the program may take to print an awaited text, in milliseconds. */
 const SAYING = 60_000;
 
-/** The members of a test context that `before` and `after` of a file have too. */
+/** Registers a cleanup function, as a TestContext does, or the function after() of node:test for a whole file. */
 interface Cleanup {
   after(callback: () => Promise<void> | void): unknown;
 }
@@ -66,7 +66,8 @@ export function spawnWorkers(
     const end = performance.now() + SAYING;
     while (typeof text === "string" ? !output.includes(text) : !text.test(output)) {
       if (child.exitCode !== null) throw new Error(`the program has ended:\n${output}`);
-      if (performance.now() > end) throw new Error(`the program does not say ${text}:\n${output}`);
+      if (performance.now() > end)
+        throw new Error(`the program has not printed ${text}:\n${output}`);
       await pause(10);
     }
   };
@@ -81,7 +82,7 @@ export async function eventually(
 ): Promise<void> {
   const end = performance.now() + limit;
   while (!(await condition())) {
-    if (performance.now() > end) throw new Error(`in vain: ${what}`);
+    if (performance.now() > end) throw new Error(`not true in time: ${what}`);
     await pause(20);
   }
 }

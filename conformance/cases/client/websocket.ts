@@ -12,7 +12,7 @@ import { loadClientCases } from "../../transcripts/load.ts";
 const section = (name: string): ClientCase[] =>
   loadClientCases(join(import.meta.dirname, "websocket", `${name}.wire`));
 
-// Not a transcript, because it compares values of several connections or frames.
+// Not transcripts, because the cases compare values of several connections or frames.
 
 const KEYS: readonly ClientCase[] = [
   {
@@ -21,7 +21,7 @@ const KEYS: readonly ClientCase[] = [
     clause: "RFC 6455 §4.1",
     severity: "MUST",
     title: "sends a different key for each connection",
-    sends: "a close frame, and another one after the client has reconnected",
+    sends: "a close frame, and a second close frame after the client has reconnected",
     expects: "two different keys",
     connections: 2,
     run: async (context) => {
@@ -54,7 +54,8 @@ const KEYS: readonly ClientCase[] = [
   },
 ];
 
-// A client may answer only the last of many pings (§5.5.3): any of the pongs before it may be missing.
+// Not a transcript, because a client may answer only the last of many pings (§5.5.3), so any earlier pong may be
+// missing.
 
 const PINGS: readonly ClientCase[] = [
   {
@@ -64,7 +65,7 @@ const PINGS: readonly ClientCase[] = [
     severity: "MUST",
     title: "answers at least the last of many pings",
     sends: "ten pings without a pause",
-    expects: "pongs in order, that of the last ping among them",
+    expects: "pongs in order, including the pong of the last ping",
     run: async (context) => {
       const peer = await context.websocket();
       for (let i = 0; i < 10; i++) peer.send({ opcode: PING, payload: `${i}` });
@@ -72,7 +73,7 @@ const PINGS: readonly ClientCase[] = [
         const frame = await peer.next();
         if (frame?.opcode !== PONG) throw new Failure("a pong", frame ? "another frame" : ENDED);
         const number = Number(Buffer.from(frame.payload).toString());
-        expect(number > last, "pongs in order", `${number} behind ${last}`);
+        expect(number > last, "pongs in order", `the pong ${number} after the pong ${last}`);
         last = number;
       }
       await peer.close();
@@ -89,15 +90,15 @@ const TCP: readonly ClientCase[] = [
     clause: "RFC 6455 §7.1.1",
     severity: "SHOULD",
     title: "waits for the server to end TCP",
-    sends: "a close frame, and the end of TCP a while after the answer",
-    expects: "a close frame, and no end of TCP before the server ends it",
+    sends: "a close frame, and FIN 200 ms after the answer",
+    expects: "a close frame, and no FIN before the FIN of the server",
     run: async (context) => {
       const peer = await context.websocket();
       peer.sendClose(1000);
       const frame = await peer.next();
       expect(frame?.opcode === CLOSE, "a close frame", frame ? "another frame" : ENDED);
       await wait(200);
-      expect(!peer.tcp.ended, "TCP to be left open for the server to end", ENDED);
+      expect(!peer.tcp.ended, "an open TCP connection, which the server ends", ENDED);
       peer.tcp.end();
       await peer.expectEnd();
     },

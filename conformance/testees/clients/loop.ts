@@ -1,6 +1,8 @@
 // Connects a client under test again and again, until there are no more cases.
 
-/** Calls `come` again and again. `come` makes one connection and resolves when it has ended. */
+/**
+ * Calls `come` while the kit has more cases. `come` opens one connection, and resolves when the connection has ended.
+ */
 export async function loop(
   url: string,
   kind: "websocket" | "socketio",
@@ -18,7 +20,7 @@ async function isMore(url: string): Promise<boolean> {
   }
 }
 
-/** Calls `start` if the module is the main program, with its first argument as the URL of the server. */
+/** Returns the first argument, the URL of the server, if the module is the main program. */
 export function isProgram(filename: string): string | undefined {
   return process.argv[1] === filename ? process.argv[2] : undefined;
 }

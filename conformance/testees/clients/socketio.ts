@@ -1,4 +1,5 @@
-// The behaviour that the kit requires of a Socket.IO client, in the API that socket.io-client and barewire share.
+// Implements the behaviour that the kit requires of a Socket.IO client, with the API that socket.io-client and barewire
+// share.
 
 /** The members of a client's socket that are used here. */
 export interface EchoingSocket {

@@ -1,10 +1,11 @@
-// The behaviour that docs/conformance.md requires of a Socket.IO server, in the API that socket.io and barewire
-// share.
+// Implements the behaviour that docs/conformance.md requires of a Socket.IO server, with the API that socket.io and
+// barewire share.
 
 import type { Server } from "../../../server.ts";
 
 /**
- * Short timeouts, so that the cases about them are short, and small limits. The kit reads them from the open packet.
+ * Short timeouts, so that the cases about timeouts are short, and small limits. The kit reads the values from the open
+ * packet.
  */
 export const ENGINE_OPTIONS = {
   pingInterval: 300,

@@ -28,7 +28,7 @@ interface ReferenceModules {
   readonly engineio: { readonly Server: new (options: object) => ReferenceEngine };
 }
 
-/** engine.io is a dependency of socket.io, not of this project. */
+/** Loads the packages. engine.io is a dependency of socket.io, not of this project. */
 function load(): ReferenceModules {
   const require = createRequire(import.meta.url);
   const socketio: ReferenceModules["socketio"] = require("socket.io");

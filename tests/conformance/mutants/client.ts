@@ -133,7 +133,7 @@ export const CLIENT_MUTANTS: readonly Mutant[] = [
   },
   {
     name: "client-waits-for-pings-too-briefly",
-    fault: "ends the connection when no ping comes within pingTimeout",
+    fault: "ends the connection if no ping arrives within pingTimeout",
     file: "client/engineio/engine.ts",
     from: "this.heartbeatDelay = pingInterval + pingTimeout;",
     to: "this.heartbeatDelay = pingTimeout;",

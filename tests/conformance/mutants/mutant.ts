@@ -32,7 +32,8 @@ export async function codeOf(
 ): Promise<string> {
   const source = readFileSync(join(ROOT, file), "utf8");
   const places = source.split(from).length - 1;
-  if (places !== 1) throw new Error(`${name}: its place is ${places} times in ${file}`);
+  if (places !== 1)
+    throw new Error(`${name}: the original code occurs ${places} times in ${file}, not once`);
   const { outputFiles } = await build({
     entryPoints: [join(ROOT, program)],
     bundle: true,

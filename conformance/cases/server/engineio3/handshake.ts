@@ -10,7 +10,7 @@ export const HANDSHAKE3: readonly Case[] = [
     clause: "Engine.IO v3, Anatomy of an Engine.IO session",
     severity: "MUST",
     sends: "twenty handshakes",
-    expects: "twenty ids that are strings",
+    expects: "twenty different ids, which are strings",
     run: async (context) => {
       const options = { revision: 3, query: { b64: "1" } } as const;
       const opened = Array.from({ length: 20 }, () => PollingSession.open(context, options));

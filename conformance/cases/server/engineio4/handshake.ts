@@ -4,7 +4,7 @@ import { type Case, expect, expectSame } from "../../../harness/case.ts";
 import type { Context } from "../../../harness/context.ts";
 import { type OpenPacket, PollingSession, WebSocketSession } from "../../../peers/engineio.ts";
 
-/** How many handshakes show that ids differ. */
+/** The number of handshakes whose ids are compared. */
 const MANY = 50;
 
 async function openMany(context: Context): Promise<string[]> {
@@ -12,7 +12,9 @@ async function openMany(context: Context): Promise<string[]> {
   return (await Promise.all(sessions)).map(({ sid }) => sid);
 }
 
-/** What is the same in both handshakes: all but the id and where to go from there. */
+/**
+ * Returns the fields of the open packet that must be the same over both transports: all except the id and the upgrades.
+ */
 function settings({ pingInterval, pingTimeout, maxPayload }: OpenPacket): unknown {
   return { pingInterval, pingTimeout, maxPayload };
 }
@@ -36,15 +38,19 @@ export const HANDSHAKE4: readonly Case[] = [
     clause: "Engine.IO v4, Session identifier",
     severity: "SHOULD",
     sends: `${MANY} handshakes`,
-    expects: "ids of 16 characters and more, any two of which differ in 8 places and more",
+    expects: "ids of at least 16 characters. Any two ids differ in at least 8 places",
     run: async (context) => {
       const ids = await openMany(context);
       const short = ids.find((id) => id.length < 16);
-      expect(short === undefined, "16 characters and more", `"${short}"`);
+      expect(short === undefined, "at least 16 characters", `"${short}"`);
       for (const [at, one] of ids.entries()) {
         for (const other of ids.slice(at + 1)) {
           const places = [...one].filter((letter, i) => letter !== other[i]).length;
-          expect(places >= 8, "8 places that differ", `"${one}" and "${other}"`);
+          expect(
+            places >= 8,
+            "two ids that differ in at least 8 places",
+            `"${one}" and "${other}"`,
+          );
         }
       }
     },
@@ -54,13 +60,13 @@ export const HANDSHAKE4: readonly Case[] = [
     title: "sends the same intervals and limits over both transports",
     clause: "Engine.IO v4, Handshake",
     severity: "SHOULD",
-    sends: "a handshake over polling and one over WebSocket",
+    sends: "a handshake over polling, and a handshake over WebSocket",
     expects: "the same pingInterval, pingTimeout and maxPayload",
     run: async (context) => {
       const polling = await PollingSession.open(context);
       const { open } = await WebSocketSession.open(context);
       expectSame(settings(open), settings(polling.open), "settings");
-      expect(open.sid !== polling.sid, "another id", "the same one");
+      expect(open.sid !== polling.sid, "a different id", "the same id");
     },
   },
 ];

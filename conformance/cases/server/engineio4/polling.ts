@@ -1,4 +1,4 @@
-// Not transcripts: of two concurrent requests, the server may refuse either, and the size of a chunk is a hexadecimal
+// Not transcripts. Of two concurrent requests, the server may refuse either. The size of a chunk is a hexadecimal
 // number that a transcript cannot compute.
 
 import { type Case, expect, Failure } from "../../../harness/case.ts";
@@ -11,7 +11,7 @@ export const POLLING4: readonly Case[] = [
     title: "refuses a GET while another one is pending",
     clause: "Engine.IO v4, Sending and receiving data",
     severity: "MUST",
-    sends: "two GETs at a time",
+    sends: "two GETs at the same time",
     expects: "400 for one of them",
     run: async (context) => {
       const session = await PollingSession.open(context);
@@ -25,7 +25,7 @@ export const POLLING4: readonly Case[] = [
     title: "refuses a body of chunks that grows larger than maxPayload",
     clause: "Engine.IO v4, Handshake",
     severity: "SHOULD",
-    sends: "a POST of chunks, maxPayload + 1 bytes, and no end",
+    sends: "a POST with maxPayload + 1 bytes in chunks, without the last chunk",
     expects: "413",
     run: async (context) => {
       const session = await PollingSession.open(context);

@@ -10,7 +10,7 @@ export const UPGRADE4: readonly Case[] = [
     title: "closes a WebSocket that is not probed in time",
     clause: "Engine.IO v4, Upgrade",
     severity: "INFO",
-    sends: "a WebSocket with the session's id, and nothing more over it",
+    sends: "the handshake of a WebSocket with the session's id, and no frames",
     expects: "the end of the WebSocket within 2 s. The session continues over polling",
     extraTime: 10_000,
     run: async (context) => {
@@ -22,12 +22,12 @@ export const UPGRADE4: readonly Case[] = [
         ended = true;
       });
       const begin = performance.now();
-      // The heartbeat of the session must continue meanwhile.
+      // Keep the session alive, so that only the upgrade can time out.
       while (!ended && performance.now() - begin < 2000) {
         await polling.expectAlive();
         await Promise.race([wait(100), end]);
       }
-      if (!ended) throw new Skip("it waits longer than 2 s");
+      if (!ended) throw new Skip("the server waits for a probe longer than 2 s");
       await polling.expectAlive();
     },
   },

@@ -1,5 +1,5 @@
-// Socket.IO "Connection to a namespace": a case that cannot be a transcript. It skips servers that set no time limit for
-// CONNECT, or one of more than 3 s, and a transcript can only fail them.
+// Socket.IO "Connection to a namespace": not a transcript, because a transcript would fail a server whose time limit
+// for CONNECT is longer than 3 s or missing. This case is skipped for such a server.
 
 import { needBehaviour } from "../../../harness/behaviour.ts";
 import { type Case, Failure, Skip } from "../../../harness/case.ts";
@@ -23,7 +23,8 @@ export const CONNECT: readonly Case[] = [
         peer.next(),
         wait(3000).then(() => "still open" as const),
       ]);
-      if (packet === "still open") throw new Skip("no limit of time for CONNECT of 3 s or less");
+      if (packet === "still open")
+        throw new Skip("the server has no time limit for CONNECT of at most 3 s");
       if (packet !== undefined) throw new Failure(ENDED, describePacket(packet));
     },
   },

@@ -1,5 +1,5 @@
-// Socket.IO "Sending and receiving data": a case that cannot be a transcript. Its object has 500 different names, and a
-// transcript can only repeat the same text.
+// Socket.IO "Sending and receiving data": not a transcript, because a transcript can only repeat the same text, and the
+// object of this case has 500 different names.
 
 import type { Case } from "../../../harness/case.ts";
 import { encodeEvent, expectSamePacket, SocketioPeer } from "../../../peers/socketio.ts";
@@ -11,7 +11,7 @@ export const EVENTS: readonly Case[] = [
     severity: "MUST",
     title: "receives and sends an event with many fields",
     sends: "the event message with an object of 500 fields",
-    expects: "the event message-back with the same",
+    expects: "the event message-back with the same object",
     run: async (context) => {
       const fields = Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`k${i}`, i]));
       const peer = await SocketioPeer.connected(context);

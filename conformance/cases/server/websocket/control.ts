@@ -8,7 +8,7 @@ import { describeFrame, encodeFrame, PING, PONG } from "../../../peers/websocket
 // "If an endpoint receives a Ping frame and has not yet sent Pong frame(s) in response to previous
 // Ping frame(s), the endpoint MAY elect to send a Pong frame for only the most recently processed
 // Ping frame" (§5.5.3).
-// No client has a reason to send a thousand pings in one write, and a server may defend itself: INFO.
+// No client has a reason to send a thousand pings in one write, and a server may defend itself, so that case is INFO.
 const BURSTS: readonly Case[] = (
   [
     { count: 10, severity: "MUST" },
@@ -16,13 +16,13 @@ const BURSTS: readonly Case[] = (
   ] as const
 ).map(({ count, severity }) => ({
   id: `websocket.control.${count}-pings`,
-  title: `answers ${count} pings that come at once: the last of them, and any others in their order`,
+  title: `answers the last of ${count} pings that arrive at once, and answers others only in order`,
   clause: "RFC 6455 §5.5.3",
   sentence:
     "RFC 6455 §5.5.2: Upon receipt of a Ping frame, an endpoint MUST send a Pong frame in response, unless it already received a Close frame.",
   severity,
   sends: `${count} pings in one write`,
-  expects: "pongs in the order of the pings, the last one's among them",
+  expects: "pongs in the order of the pings, including the pong of the last ping",
   run: async (context) => {
     const peer = await context.websocket();
     const pings = Array.from({ length: count }, (_, i) => Buffer.from(`${i}`));
@@ -31,7 +31,7 @@ const BURSTS: readonly Case[] = (
     for (let last = -1; last < count - 1; ) {
       const { payload } = await peer.expectFrame(PONG);
       const number = Number(Buffer.from(payload).toString());
-      expect(number > last, `a pong for a ping behind ${last}`, hex(payload));
+      expect(number > last, `the pong of a ping after ${last}`, hex(payload));
       last = number;
     }
   },
@@ -43,7 +43,7 @@ const SILENT: Case = {
   clause: "RFC 6455 §5.5",
   severity: "INFO",
   sends: "nothing for 200 ms, then a ping",
-  expects: "nothing but the answer to the ping; a ping of the server's own is answered",
+  expects: "nothing except the pong. The kit answers pings of the server",
   run: async (context) => {
     const peer = await context.websocket();
     await wait(200);

@@ -14,13 +14,17 @@ function prose(size: number): string {
   return words.repeat(Math.ceil(size / words.length)).slice(0, size);
 }
 
-/** Other ways to compress than zlib's own. */
+/** Messages that are compressed with other options of zlib than the defaults. */
 const FORMS: readonly Case[] = [
   { name: "level-0", what: "stored blocks", options: { level: 0 } },
-  { name: "huffman-only", what: "codes alone", options: { strategy: constants.Z_HUFFMAN_ONLY } },
+  {
+    name: "huffman-only",
+    what: "Huffman codes only",
+    options: { strategy: constants.Z_HUFFMAN_ONLY },
+  },
   { name: "run-length", what: "runs of one byte", options: { strategy: constants.Z_RLE } },
-  { name: "fixed-codes", what: "fixed codes", options: { strategy: constants.Z_FIXED } },
-  { name: "level-9", what: "the longest repetitions", options: { level: 9, memLevel: 9 } },
+  { name: "fixed-codes", what: "fixed Huffman codes", options: { strategy: constants.Z_FIXED } },
+  { name: "level-9", what: "long repetitions", options: { level: 9, memLevel: 9 } },
   { name: "small-blocks", what: "many small blocks", options: { memLevel: 1 } },
 ].map(({ name, what, options }) => ({
   id: `websocket.deflate.form-${name}`,
@@ -61,16 +65,16 @@ const OTHERS: readonly Case[] = [
       "RFC 7692 §6.1: An endpoint MUST use the following algorithm to send a message in the form of a compressed message.",
     severity: "MUST",
     sends: "a text message of 5,000 bytes",
-    expects: "the same message; compressed, it does not end with 00 00 FF FF",
+    expects: "the same message. If it is compressed, it does not end with 00 00 FF FF",
     run: async (context) => {
       const { compressed, raw } = await (await openDeflate(context)).echo(prose(5000));
       const tail = Buffer.from(raw.subarray(-4)).toString("hex");
-      expect(!compressed || tail !== "0000ffff", "another end than 0000ffff", tail);
+      expect(!compressed || tail !== "0000ffff", "an end other than 0000ffff", tail);
     },
   },
   {
     id: "websocket.deflate.takeover-example",
-    title: "inflates the example of a second message that refers to the first",
+    title: "inflates the example in which a second message refers to the first",
     clause: "RFC 7692 §7.2.3.2",
     sentence:
       "RFC 7692 §7.2.2: Otherwise, the server MUST decompress each new message using the LZ77 sliding window used to process the last compressed message.",
@@ -80,7 +84,7 @@ const OTHERS: readonly Case[] = [
     run: async (context) => {
       const deflate = await openDeflate(context);
       if (deflate.agreement.clientNoContextTakeover) {
-        throw new Skip("the server wants each message compressed by itself");
+        throw new Skip("the server requires client_no_context_takeover");
       }
       deflate.sendRaw(TEXT, Buffer.from("f248cdc9c90700", "hex"));
       await deflate.expectMessage("Hello");

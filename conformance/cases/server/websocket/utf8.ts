@@ -1,11 +1,11 @@
-// RFC 6455 §5.6: what is no transcript, since its text of a million characters is computed.
+// RFC 6455 §5.6: not a transcript, because the text of a million characters is computed.
 
 import type { Case } from "../../../harness/case.ts";
 
 export const UTF8: readonly Case[] = [
   {
     id: "websocket.utf8.every-character",
-    title: "echoes a text of every character but the surrogates",
+    title: "echoes a text of every character except the surrogates",
     clause: "RFC 6455 §5.6",
     sentence:
       "RFC 6455 §6.2: Incoming data MUST be parsed as WebSocket frames as defined in Section 5.2.",
