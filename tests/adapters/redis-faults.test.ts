@@ -38,7 +38,7 @@ for (const [name, clientFor] of Object.entries(CLIENTS)) {
           sockets.map(({ id }) => id),
           [a.socket.id],
         );
-        // The other server still counts, because it has not missed its heartbeats yet.
+        // serverCount() still includes the other server, because its heartbeats are not overdue yet.
         assert.equal(await a.adapter.serverCount(), 2);
         assert.ok(a.adapter.stats().dropped > 0);
         assert.equal(a.adapter.stats().ready, false);

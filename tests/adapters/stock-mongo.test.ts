@@ -17,10 +17,10 @@ import { eventually } from "../support/redis-nodes.ts";
 
 for (const second of ["barewire", "socket.io"] as const) {
   adapterSuite({
-    name: `stock, for MongoDB, beside a server of ${second}`,
+    name: `of socket.io for MongoDB, beside a ${second} server`,
     recovers: true,
     excluded: {
-      "keeps the order of what one node emits":
+      "delivers the events of one node in order":
         "the driver inserts over several connections, on servers of socket.io too",
     },
     prepare: async (context) => {

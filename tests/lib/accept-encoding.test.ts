@@ -5,7 +5,7 @@ import { describe, test } from "node:test";
 
 import { preferredEncoding } from "../../lib/accept-encoding.ts";
 
-// The encodings of client files, and those of poll responses.
+// The encodings in which the server can send client files, and those of responses to polls.
 const FILES = ["br", "gzip"] as const;
 const POLLS = ["gzip", "deflate"] as const;
 

@@ -91,7 +91,7 @@ describe("the serveClient option", () => {
     }
   });
 
-  test("serves files under the path option with CORS headers, and none if serveClient is false", async (context) => {
+  test("serves the files below `path` with CORS headers, and serves no files if serveClient is false", async (context) => {
     const cors = { origin: "https://page.example" };
     const own = await serve(context, { path: "/chat/", cors });
     const { status, headers } = await ask(own.port, "/chat/socket.io.esm.min.js", {

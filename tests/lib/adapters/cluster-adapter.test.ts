@@ -100,7 +100,7 @@ describe("a cluster adapter", () => {
     assert.equal(await a.serverCount(), 3);
   });
 
-  test("serverSideEmit() reaches the other servers, and collects one answer of each", async () => {
+  test("serverSideEmit() reaches the other servers, and collects one response from each", async () => {
     const { nodes } = await cluster(3);
     const [a, b, c] = first(nodes);
     for (const [index, node] of [b, c].entries()) {

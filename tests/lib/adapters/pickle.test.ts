@@ -139,7 +139,7 @@ describe("reading pickles with more than plain data", () => {
     });
   }
 
-  /** Every opcode in pickletools that is not for plain data, after operands that it could use. */
+  /** Each opcode of Python's pickletools that plain data does not need, preceded by operands for it. */
   const REFUSED: Readonly<Record<string, string>> = {
     GLOBAL: "63 6f730a73797374656d0a",
     STACK_GLOBAL: "8c026f73 8c0673797374656d 93",
@@ -310,9 +310,9 @@ describe("invalid and malicious pickles", () => {
     assert.ok(Array.isArray(read(nested(500)).value));
     refuses(nested(501), /more than 500 levels/);
     refuses(nested(400_000), /more than 500 levels/);
-    // Nested by references: a tuple that contains the previous tuple, 600 times.
+    // The nesting consists of references here: each of 600 tuples contains the previous tuple.
     refuses(`80042994${"8594".repeat(600)}2e`, /more than 500/);
-    // A value that was measured before is nested more deeply the second time.
+    // The same value occurs twice, the second time inside further tuples. Only there it exceeds the limit.
     const twice = (depth: number): string =>
       `80045d2829${"85".repeat(399)}71006800${"85".repeat(depth)}652e`;
     assert.doesNotThrow(() => read(twice(99)));

@@ -80,8 +80,8 @@ describe("io.run({ workers })", () => {
       pids.add(pid);
       assert.equal(address, "127.0.0.1");
     }
-    assert.ok(pids.size > 1, "one worker has all clients");
-    assert.ok(!pids.has(program.process.pid ?? 0), "the primary serves nobody");
+    assert.ok(pids.size > 1, "one worker serves all clients");
+    assert.ok(!pids.has(program.process.pid ?? 0), "the primary serves a client");
     for (const client of all) client.disconnect();
   });
 
@@ -208,7 +208,7 @@ describe("io.run({ workers })", () => {
       .emitWithAck("fetch", "these");
     assert.deepEqual(fetched.map(({ id }) => id).sort(), ids);
     for (const { rooms } of fetched) assert.ok(rooms.includes("more"));
-    // The two other workers answer, and the primary, which runs the same program.
+    // The two other workers respond. The primary responds too, because it runs the same program.
     const pids: number[] = await first.timeout(10_000).emitWithAck("servers");
     assert.equal(new Set(pids).size, 3);
     assert.ok(pids.includes(program.process.pid ?? 0));
