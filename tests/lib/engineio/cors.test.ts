@@ -1,4 +1,4 @@
-// The pages of other origins that may connect and read the responses: Fetch standard, "CORS protocol". The options
+// Tests which pages of other origins may connect and read the responses: Fetch standard, "CORS protocol". The options
 // are those of the `cors` middleware.
 
 import assert from "node:assert/strict";
@@ -106,7 +106,7 @@ describe("CORS", () => {
     assert.equal(headers["access-control-max-age"], "600");
   });
 
-  test("`headers` means `allowedHeaders`; without allowed headers, Access-Control-Allow-Headers is omitted", async (context) => {
+  test("`headers` is an alias of `allowedHeaders`; without either, Access-Control-Allow-Headers is omitted", async (context) => {
     const named = await serve(context, { cors: { headers: "x-a", methods: "GET" } });
     const answer = await preflight(named.port);
     assert.equal(answer.headers["access-control-allow-headers"], "x-a");

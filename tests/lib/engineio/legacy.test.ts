@@ -1,4 +1,4 @@
-// Clients 1.x and 2.x on the wire: Engine.IO 3 and Socket.IO 4, with `allowEIO3`.
+// Tests clients 1.x and 2.x on the wire: Engine.IO 3 and Socket.IO 4, with `allowEIO3`.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -275,7 +275,7 @@ describe("Engine.IO 3 over WebSocket", () => {
 });
 
 describe("Socket.IO 4", () => {
-  test("connects to namespaces with a query, and rejects with a string or the data alone", async (context) => {
+  test("accepts a query in CONNECT, and rejects a client with the error's message or data alone", async (context) => {
     const { io, port } = await serve(context, OPTIONS);
     io.of("/adm").use((socket, next) => {
       if (socket.handshake.auth.token === "1 2") next();
