@@ -1,4 +1,4 @@
-// Broadcasts with acknowledgements, and methods that act on many sockets at once.
+// Tests broadcasts with acknowledgements, and methods that act on many sockets at once.
 
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
@@ -75,7 +75,7 @@ describe("A broadcast with acknowledgements", () => {
     await turn();
   });
 
-  test("fails if a client disconnects, as soon as the others have responded", async (context) => {
+  test("fails if a client disconnects, once all other clients have responded", async (context) => {
     const { io, clients } = await start(context, 2);
     const told = io.emitWithAck("ask", 1);
     const rejected = assert.rejects(told, (error) => {
@@ -164,7 +164,7 @@ describe("Methods for many sockets", () => {
     assert.deepEqual(await io.in("y").allSockets(), new Set());
   });
 
-  test("a fetched socket resolves to a single response, not to a list", async (context) => {
+  test("emitWithAck() of a fetched socket resolves to a single response, not to a list", async (context) => {
     const { io, clients } = await start(context, 1);
     const [remote] = await io.fetchSockets();
     assert.ok(remote);

@@ -1,5 +1,5 @@
-// A server relays events of one client to other clients, in additional arrays and with additional arguments. Events
-// that the server accepts from one client must not break its encoder or the connections of other clients.
+// Tests a server that relays events of one client to other clients, in additional arrays and with additional
+// arguments. Events that the server accepts must not break its encoder or the connections of other clients.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
