@@ -1,4 +1,4 @@
-// The WebSocket client for Node, tested with `ws` as the server and with handwritten responses.
+// Tests the WebSocket client for Node, with `ws` as the server and with handwritten responses.
 
 import assert from "node:assert/strict";
 import { EventEmitter, once } from "node:events";
@@ -300,11 +300,15 @@ describe("WebSocket", () => {
   });
 
   for (const [does, theirs, ours] of [
-    ["without takeover", { serverNoContextTakeover: true, clientNoContextTakeover: true }, true],
+    [
+      "without context takeover",
+      { serverNoContextTakeover: true, clientNoContextTakeover: true },
+      true,
+    ],
     ["with small windows", { serverMaxWindowBits: 9, clientMaxWindowBits: 10 }, true],
     ["with a threshold", {}, { threshold: 1, zlibDeflateOptions: { level: 9 } }],
     [
-      "requested by the client only",
+      "with parameters that only the client requests",
       {},
       { clientNoContextTakeover: true, serverMaxWindowBits: 10 },
     ],
@@ -363,7 +367,7 @@ describe("WebSocket", () => {
     };
     await until(() => count === 1000);
     const [turn = count] = turns;
-    assert.ok(turn <= 100, `a turn after ${turn}`);
+    assert.ok(turn <= 100, `${turn} messages in one turn of the event loop`);
   });
 
   test("RFC 6455 §7.1.1 disconnects after 30 seconds from a server that does not answer the close frame", async (context) => {

@@ -1,4 +1,4 @@
-// WebSocketStream as the WHATWG proposes it, with the server of barewire, the server of `ws`, and a handwritten
+// Tests WebSocketStream as the WHATWG proposes it, with the server of barewire, the server of `ws`, and a handwritten
 // server.
 
 import assert from "node:assert/strict";
@@ -135,7 +135,7 @@ describe("WebSocketStream", () => {
       }
       await writing;
       assert.equal(received, TOTAL);
-      // The high-water mark of the socket, plus two messages and their frame headers.
+      // This is the high-water mark of the socket, plus two messages and their frame headers.
       const bound = getDefaultHighWaterMark(false) + 2 * (MESSAGE + 4);
       assert.ok(most <= bound, `${most} bytes`);
     });
