@@ -67,7 +67,7 @@ const EXPECTED: Readonly<Record<string, PythonMessage | ((version: string) => Py
   bytes: emit(BYTES),
   "bytes alone": emit([Buffer.of(0, 255)]),
   "bytes in a tuple": emit([Buffer.of(0), 1]),
-  "same twice": emit([
+  "the same list twice": emit([
     [
       ["a", "a"],
       ["a", "a"],
@@ -76,8 +76,8 @@ const EXPECTED: Readonly<Record<string, PythonMessage | ((version: string) => Py
   room: emit([1], { rooms: ["r1"] }),
   rooms: emit([1], { rooms: ["r1", "r2"] }),
   "numeric room": emit([1], { rooms: ["7"] }),
-  "skip one": emit([1], { skip: ["s1"] }),
-  "skip two": emit([1], { skip: ["s1", "s2"] }),
+  "one skip_sid": emit([1], { skip: ["s1"] }),
+  "two skip_sids": emit([1], { skip: ["s1", "s2"] }),
   callback: emit([1], { rooms: ["s1"], callback: ["s1", "/", 1] }),
   answer: {
     method: "callback",
@@ -162,8 +162,8 @@ describe("writing messages for python-socketio", () => {
     ["bytes alone", [Buffer.of(0, 255)]],
     ["room", [1], { rooms: ["r1"] }],
     ["rooms", [1], { rooms: ["r1", "r2"] }],
-    ["skip one", [1], { skip: ["s1"] }],
-    ["skip two", [1], { skip: ["s1", "s2"] }],
+    ["one skip_sid", [1], { skip: ["s1"] }],
+    ["two skip_sids", [1], { skip: ["s1", "s2"] }],
     ["callback", [1], { rooms: ["s1"], callback: ["s1", "/", 1] }],
   ];
   for (const [name, args, rest] of SAME) {

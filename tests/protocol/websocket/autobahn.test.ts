@@ -1,6 +1,6 @@
-// The cases of the Autobahn test suite, sections 1 to 10, without sockets: a fuzzing client sends frames to an
-// endpoint that echoes. Each case is split at every position, which includes Autobahn's variants "in frame-wise
-// chops" and "in octet-wise chops". extensions.test.ts negotiates the extensions of sections 12 and 13.
+// Tests an endpoint that echoes with the cases of the Autobahn test suite, sections 1 to 10, without sockets. Each case
+// is split at every position, which includes Autobahn's variants "in frame-wise chops" and "in octet-wise chops".
+// deflate-negotiation.test.ts negotiates the extensions of sections 12 and 13.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -24,7 +24,7 @@ const MAX_PAYLOAD = 16 * 1024 * 1024;
 const { send, text, binary, ping, close, inFragments } = new Frames(KEY);
 const BYE = close(1000);
 
-describe("Autobahn", () => {
+describe("An Endpoint passes Autobahn's cases, split at every position:", () => {
   for (const { cases, does, sends, gives } of autobahnCases(new Frames(KEY))) {
     test(`${does} (Autobahn ${cases})`, () => {
       const input = Buffer.concat(sends);
@@ -52,7 +52,7 @@ function echoServer(): Station {
 describe("Autobahn, section 1: sizes", () => {
   const SIZES = [0, 125, 126, 127, 128, 65535, 65536, 65536] as const;
   for (const [i, size] of SIZES.entries()) {
-    // The last case is the previous one in chops of 997 bytes.
+    // Autobahn's last case repeats the previous one in chops, here of 997 bytes.
     const chopped = i === SIZES.length - 1;
     test(`RFC 6455 §5.2 a text of ${size} bytes${chopped ? ", chopped" : ""} (Autobahn 1.1.${i + 1})`, () => {
       checkEcho([text(STAR.repeat(size))], 1, STAR.repeat(size), chopped ? [997] : [1, 997]);

@@ -1,4 +1,4 @@
-// RFC 6455 §5.4 to §6.2: converts received bytes to messages.
+// Tests the conversion of received bytes to messages: RFC 6455 §5.4 to §6.2.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
