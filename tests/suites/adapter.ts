@@ -567,7 +567,7 @@ const CASES = {
     },
   },
 
-  "puts sockets of all nodes into rooms": {
+  "adds sockets of all nodes to rooms": {
     run: async (setting) => {
       const [a, b, c] = await setting.clientsIn(["room1"], ["room1"], []);
       await setting.node(2).ask("socketsJoin", setting.to(["room1"]), ["room2", "room3"]);
@@ -582,7 +582,7 @@ const CASES = {
     },
   },
 
-  "takes sockets of all nodes out of rooms": {
+  "removes sockets of all nodes from rooms": {
     run: async (setting) => {
       const [a, b, c] = await setting.clientsIn(["room1", "room2"], ["room1"], ["room1", "room2"]);
       await setting.node(1).ask("socketsLeave", setting.to(["room2"]), "room1");
@@ -596,7 +596,7 @@ const CASES = {
     },
   },
 
-  "puts the sockets of one node into a room with `local`": {
+  "adds the sockets of one node to a room with `local`": {
     needs: "nodes",
     run: async (setting) => {
       await setting.clients();

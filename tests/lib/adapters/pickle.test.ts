@@ -1,4 +1,5 @@
-// Reads Python pickles of plain data, and rejects all other pickles with an error that names the reason.
+// Tests reading Python pickles: pickles of plain data are read, and all others are rejected with an error that names the
+// reason.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -197,7 +198,7 @@ describe("reading pickles with more than plain data", () => {
         if (!/opcode .* at byte 9 /.test(error.message)) known++;
       }
     }
-    // The opcodes for plain data, and STOP.
+    // The opcode STOP is one of the 35.
     assert.equal(known, 35);
   });
 });

@@ -189,7 +189,7 @@ describe("offsets of a cluster", () => {
       assert.equal(parseOffset(text), undefined, text);
   });
 
-  test("include other workers' events by the primary's index, and the own worker's by its sequence number", () => {
+  test("include an event by its index in the primary, or by its sequence number if it is of the client's worker", () => {
     const offset = { worker: 1, sequence: 5, index: 10 };
     assert.ok(includes(offset, { worker: 2, sequence: 99, index: 10 }));
     assert.ok(!includes(offset, { worker: 2, sequence: 1, index: 11 }));
@@ -444,7 +444,7 @@ describe("a client that reconnects to another worker", () => {
     assert.deepEqual(other.host.returned, []);
   });
 
-  test("receives missed events with the local flag of its previous worker, but not those of other workers", async () => {
+  test("receives missed events that its previous worker emitted with `local`, but not those of other workers", async () => {
     const [one, other] = await two();
     other.host.connect(other.adapter, "b", "pid of b");
     await turn();

@@ -33,7 +33,7 @@ interface Worker {
   readonly port: number;
   readonly path: string;
   leaving: boolean;
-  /** Requests that the other workers have forwarded. */
+  /** The number of requests that the other workers have forwarded to this worker. */
   requests: number;
 }
 

@@ -85,7 +85,7 @@ describe("CORS", () => {
     assert.equal(headers.vary, "Origin, Access-Control-Request-Headers");
   });
 
-  test("sends the header of each option", async (context) => {
+  test("sends the response header that each option sets", async (context) => {
     const { port } = await serve(context, {
       cors: {
         origin: "*",

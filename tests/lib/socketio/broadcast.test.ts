@@ -30,7 +30,7 @@ async function answer(clients: readonly WebSocketClient[], id: number): Promise<
 }
 
 describe("A broadcast with acknowledgements", () => {
-  test("calls back with the response of each client, and with undefined for an empty one", async (context) => {
+  test("calls back with the response of each client, and with undefined for an empty response", async (context) => {
     const { io, clients } = await start(context, 3);
     const told = new Promise<unknown[]>((resolve) =>
       io.timeout(10_000).emit("ask", 1, (...args: unknown[]) => resolve(args)),

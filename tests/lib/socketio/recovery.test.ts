@@ -296,7 +296,7 @@ describe("recovery on the wire", () => {
     }
   });
 
-  test("an offset of the wrong type is ignored, and a secret of the wrong type is unknown", async (context) => {
+  test("an offset of the wrong type is ignored, and a secret of the wrong type starts a new session", async (context) => {
     const { io, port } = await serve(context, RECOVERY);
     const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
     const [client, { sid, pid }] = await join(port);

@@ -27,7 +27,7 @@ const LARGEST: Readonly<Record<string, () => unknown[]>> = {
 
 /** How a program changes the arguments before it emits them to other clients. */
 const RELAYS: Readonly<Record<string, (args: readonly unknown[]) => unknown[]>> = {
-  "as they are": (args) => [...args],
+  "without a change": (args) => [...args],
   "inside one more array": (args) => [args],
   "inside twenty more objects": (args) => {
     let value: unknown = args;

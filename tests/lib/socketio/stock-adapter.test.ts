@@ -384,7 +384,7 @@ describe("Connection state recovery with an adapter for socket.io", () => {
     assert.throws(() => socket.emit("ask", 1n, () => {}), TypeError);
   });
 
-  test("adds one offset to an event for several namespaces", async (context) => {
+  test("adds only one offset to an event that several namespaces send", async (context) => {
     const { io, port } = await serve(context, options);
     const parent = io.of(/^\/child-/);
     const clients = [new WebSocketClient(port), new WebSocketClient(port)];
@@ -496,7 +496,7 @@ describe("The namespace passed to an adapter for socket.io", () => {
     assert.equal(await client.next(), "41");
   });
 
-  test("is not used for a class that extends the adapter of barewire", () => {
+  test("is the Namespace itself for a class that extends the adapter of barewire", () => {
     let given: AdapterHost | undefined;
     class Own extends Adapter {
       constructor(nsp: AdapterHost) {

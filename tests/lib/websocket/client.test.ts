@@ -211,8 +211,7 @@ describe("WebSocket", () => {
     );
     assert.equal(new Set(keys.map((key) => key.toString("hex"))).size, FRAMES);
     for (let at = 0; at < 4; at++) {
-      // 200 random draws from 256 values contain about 139 different values, and about as many different differences
-      // to the previous key.
+      // 200 random bytes have about 139 different values. The differences between consecutive bytes have about as many.
       const values = keys.map((key) => key[at] ?? 0);
       assert.ok(new Set(values).size > 80);
       const differences = values.map((value, i) => (value - (values[i - 1] ?? 0)) & 0xff);
@@ -273,7 +272,7 @@ describe("WebSocket", () => {
     socket.close();
   });
 
-  test("has the constants, Blobs and extensions of browsers", async (context) => {
+  test("has constants and `extensions`, sends and receives Blobs, as in browsers", async (context) => {
     const socket = new WebSocket(await echo(context, createServer(), { perMessageDeflate: true }));
     assert.deepEqual([socket.binaryType, socket.extensions, socket.protocol], ["blob", "", ""]);
     await once(socket, "open");

@@ -227,7 +227,7 @@ describe("permessage-deflate of received messages", () => {
       }
     });
 
-    test(`${terms}: delivers messages that are large when inflated in order with small messages`, async (context) => {
+    test(`${terms}: messages that are large when inflated are delivered in order with small messages`, async (context) => {
       const { client, ours } = await raw(context, options, offer);
       const log: number[] = [];
       ours.on("message", (data) => log.push(data.length));
@@ -310,7 +310,7 @@ describe("permessage-deflate of received messages", () => {
     const { client, ours } = await raw(context);
     const log: unknown[] = [];
     ours.on("message", (data) => log.push(data));
-    // RFC 7692 §7.2.3.4: "Hello" in a block with BFINAL, and the octet that follows it.
+    // RFC 7692 §7.2.3.4: the payload is "Hello" in a block with BFINAL, followed by an octet of zeros.
     const final = bytes("f3 48 cd c9 c9 07 00 00");
     client.write(frame(1, final, { rsv: 4, key: KEY }));
     client.write(frame(1, compressed("again"), { rsv: 4, key: KEY }));

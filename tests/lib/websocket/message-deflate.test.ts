@@ -234,7 +234,7 @@ describe("MessageDeflate and earlier messages", () => {
     }
   });
 
-  test("compresses correctly for the next connection after one closed while compressing", async () => {
+  test("compresses correctly for the next connection after a connection closed during a compression", async () => {
     const message = new Random(seed).bytes(500_000);
     const zlib = {};
     const server = end("server", NO_CONTEXT, { zlib });

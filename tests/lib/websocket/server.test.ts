@@ -388,7 +388,7 @@ describe("WebSocketConnection", () => {
     }
   });
 
-  test("RFC 6455 §7.1.7 sends the code of the rule that the peer broke, and closes with that rule", async (context) => {
+  test("RFC 6455 §7.1.7 sends the close code of the rule that the peer broke, and emits close with the rule", async (context) => {
     const { server, port } = await serveWebSocket(context, { maxPayload: 10 });
     const client = new WebSocketClient(port, "/");
     const [ours] = await Promise.all([connection(server), client.opened()]);

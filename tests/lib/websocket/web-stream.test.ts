@@ -229,7 +229,7 @@ describe("WebSocketStream", () => {
       });
     }
 
-    test("abort() while a write waits closes with the code of its error", async (context) => {
+    test("abort() while a write is pending closes the connection with the code in its error", async (context) => {
       const { writable, peer, closed } = await connected(context);
       peer.pause();
       const writer = writable.getWriter();

@@ -1,4 +1,4 @@
-// Engine.IO "Handshake": requests that open a session or belong to an existing session, and the open packet.
+// Tests requests that open a session or belong to an existing session, and the open packet: Engine.IO "Handshake".
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

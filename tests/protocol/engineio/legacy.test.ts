@@ -1,4 +1,4 @@
-// Engine.IO 3 "Encoding": packets and payloads of clients 1.x and 2.x, compared with the parsers of these clients.
+// Compares packets and payloads for clients 1.x and 2.x with the parsers of these clients: Engine.IO 3 "Encoding".
 
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";

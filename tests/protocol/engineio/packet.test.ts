@@ -1,4 +1,4 @@
-// Engine.IO "Packet encoding": one character for the type, followed by the payload.
+// Tests the encoding of a packet: one character for the type, followed by the payload. Engine.IO "Packet encoding".
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

@@ -1,4 +1,4 @@
-// Engine.IO "HTTP long-polling": several packets in one body, with binary data in base64.
+// Tests the encoding of several packets in one body, with binary data in base64: Engine.IO "HTTP long-polling".
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

@@ -1,4 +1,4 @@
-// Socket.IO "Packet encoding": extracts binary data from a payload, and restores it.
+// Tests the functions that extract binary data from a payload and restore it: Socket.IO "Packet encoding".
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

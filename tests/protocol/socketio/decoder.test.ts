@@ -1,4 +1,4 @@
-// Socket.IO "Packet encoding": decodes text and attachments to packets, and rejects invalid ones.
+// Tests decoding text and attachments to packets, and rejecting invalid messages: Socket.IO "Packet encoding".
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

@@ -1,4 +1,4 @@
-// Socket.IO 4 "Exchange protocol": the differences for clients 1.x and 2.x.
+// Tests the differences of the protocol for clients 1.x and 2.x: Socket.IO 4 "Exchange protocol".
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

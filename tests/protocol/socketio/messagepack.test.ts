@@ -1,4 +1,4 @@
-// MessagePack: every format of its specification, and the extensions of other Socket.IO parsers.
+// Tests MessagePack: every format of its specification, and the extensions of other Socket.IO parsers.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

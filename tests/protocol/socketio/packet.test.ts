@@ -1,4 +1,4 @@
-// Socket.IO "Exchange protocol": the packet types, and the protocol rules with their messages.
+// Tests the packet types, and the protocol rules with their messages: Socket.IO "Exchange protocol".
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

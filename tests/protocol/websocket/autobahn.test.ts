@@ -49,7 +49,7 @@ function echoServer(): Station {
   return new Station({ role: "server", maxPayload: MAX_PAYLOAD, deflate: false }, true);
 }
 
-describe("Autobahn, section 1: sizes", () => {
+describe("An Endpoint echoes messages of the sizes in Autobahn's section 1:", () => {
   const SIZES = [0, 125, 126, 127, 128, 65535, 65536, 65536] as const;
   for (const [i, size] of SIZES.entries()) {
     // Autobahn's last case repeats the previous one in chops, here of 997 bytes.
@@ -84,7 +84,7 @@ function checkEcho(
   }
 }
 
-describe("Autobahn, section 6: Kuhn's strings", () => {
+describe("An Endpoint checks Kuhn's strings, as in Autobahn's section 6:", () => {
   for (const [section, title, ...strings] of KUHN) {
     for (const [i, string] of strings.entries()) {
       const valid = string.startsWith("+");
@@ -110,7 +110,7 @@ describe("Autobahn, section 6: Kuhn's strings", () => {
   }
 });
 
-describe("Autobahn, section 6.4: fails fast", () => {
+describe("An Endpoint fails before the end of an invalid text, as in Autobahn's section 6.4:", () => {
   // κόσμε, a code point above U+10FFFF, and "edited". The byte at index 12 is the first invalid one.
   const payload = Buffer.concat([Buffer.from(KOSME), BEYOND, Buffer.from("edited")]);
   const parts = {
@@ -169,7 +169,7 @@ describe("Autobahn, section 6.4: fails fast", () => {
   });
 });
 
-describe("Autobahn, section 7.1.6: closing after a large message", () => {
+describe("An Endpoint closes after a large message, as in Autobahn's section 7.1.6:", () => {
   test("RFC 6455 §5.5.1 256 KiB and the close frame are answered, the ping after it is not (Autobahn 7.1.6)", () => {
     const payload = "BAsd7&jh23".repeat(26214);
     const input = Buffer.concat([text(payload), BYE, ping("too late")]);
@@ -179,7 +179,7 @@ describe("Autobahn, section 7.1.6: closing after a large message", () => {
   });
 });
 
-describe("Autobahn, section 9: limits", () => {
+describe("An Endpoint echoes large messages and many messages, as in Autobahn's section 9:", () => {
   const KIB = 1024;
   const MIB = 1024 * KIB;
 
@@ -250,7 +250,7 @@ describe("Autobahn, section 9: limits", () => {
   }
 });
 
-describe("Autobahn, section 10: automatic fragmentation", () => {
+describe("An Endpoint echoes a fragmented message, as in Autobahn's section 10:", () => {
   test("RFC 6455 §5.4 64 KiB of text in fragments of 1300 bytes (Autobahn 10.1.1)", () => {
     const payload = STAR.repeat(65536);
     checkEcho(inFragments(inChunks(Buffer.from(payload), 1300)), 1, payload, [1, 1300, 65536]);

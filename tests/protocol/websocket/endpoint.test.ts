@@ -190,7 +190,7 @@ describe("Endpoint, receiving frames split anywhere", () => {
     });
   }
 
-  test("text, payload and compressed are those of the last message from next()", () => {
+  test("the properties text, payload and compressed describe the last message from next()", () => {
     const endpoint = new Endpoint(new MemoryWire(), { ...SERVER, deflate: true });
     endpoint.receive(new Uint8Array(fromClient(1, "€")));
     assert.equal(endpoint.next(), TEXT);

@@ -14,7 +14,7 @@ describe("Receiver holds at most maxPayload and a block of 64 KiB", () => {
   const KEY = bytes("00 00 00 00");
   const options = { role: "server", maxPayload: MAX, deflate: false } as const;
 
-  /** Returns how much memory a receiver holds after `feed`. */
+  /** Returns how many bytes of memory a receiver uses after `feed`. */
   function growth(feed: (give: (chunk: Uint8Array) => void, receiver: Receiver) => void): number {
     const receiver = new Receiver(options);
     const give = (chunk: Uint8Array): void => {
