@@ -161,7 +161,7 @@ for (const [name, clientFor] of Object.entries(CLIENTS)) {
         return true;
       });
       const host = await startRedisNode(context, clientFor(redis.url)).then(
-        () => assert.fail("it is not ready"),
+        () => assert.fail("the adapter is ready although Redis refused the connection"),
         (error: unknown) => error,
       );
       assert.ok(host instanceof RedisUnavailableError);

@@ -48,7 +48,7 @@ adapterSuite({
   recovers: true,
   excluded: {
     // This case calls allSockets() on the first server, which runs socket.io here.
-    "returns the ids of all sockets": "stock adapters return those of one server",
+    "returns the ids of all sockets": "socket.io's adapters return the ids of only one server",
   },
   skip: noRedis,
 });

@@ -37,7 +37,7 @@ adapterSuite({
   excluded: {
     // In this case the third server emits, which runs socket.io here.
     "collects the acknowledgements of one node with `local`":
-      "socket.io waits for the answers of all servers, with local too",
+      "socket.io waits for the responses of all servers, even with `local`",
   },
   skip: noRedis,
 });

@@ -21,7 +21,7 @@ for (const second of ["barewire", "socket.io"] as const) {
     recovers: true,
     excluded: {
       "delivers the events of one node in order":
-        "the driver inserts over several connections, on servers of socket.io too",
+        "the driver inserts events over several connections, for socket.io servers too",
     },
     prepare: async (context) => {
       const { url } = await startMongo(context);

@@ -129,7 +129,9 @@ describe("the serveClient option", () => {
       });
       const child = spawn(process.execPath, [file], { stdio: ["ignore", "pipe", "inherit"] });
       context.after(() => child.kill("SIGKILL"));
-      const exited = once(child, "exit").then(([code]) => assert.fail(`it has ended with ${code}`));
+      const exited = once(child, "exit").then(([code]) =>
+        assert.fail(`the program has exited with code ${code}`),
+      );
       exited.catch(() => {});
       const [line] = await Promise.race([once(createInterface(child.stdout), "line"), exited]);
       for (const path of ["socket.io.js", "socket.io.min.js.map"]) {

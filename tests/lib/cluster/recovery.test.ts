@@ -52,7 +52,7 @@ async function clientsOfBoth(
   await eventually(async () => {
     all.push(await connectClient(context, url, options));
     return all.length >= 4 && new Set(all.map(({ pid }) => pid)).size === 2;
-  }, "clients of two workers");
+  }, "two workers have clients");
   const [first, second] = [...new Set(all.map(({ pid }) => pid))];
   return [of(first), of(second)];
 }
@@ -76,7 +76,7 @@ test("when a worker is killed during broadcasts, its clients recover and other c
   };
   const timer = setInterval(send, 2);
   context.after(() => clearInterval(timer));
-  await eventually(() => victim.numbers.length > 20, "the broadcasts are under way");
+  await eventually(() => victim.numbers.length > 20, "the client has received 20 broadcasts");
   victim.socket.emit("die");
   await eventually(
     () => theirs.every(({ disconnections }) => disconnections > 0),
@@ -84,7 +84,7 @@ test("when a worker is killed during broadcasts, its clients recover and other c
   );
   await program.says(/Worker \d+ has ended: SIGKILL/);
   const recovered = ({ socket }: Client): boolean => socket.connected && socket.recovered;
-  await eventually(() => theirs.every(recovered), "its clients recover");
+  await eventually(() => theirs.every(recovered), "the worker's clients recover");
   clearInterval(timer);
   const all = Array.from({ length: sent }, (_, index) => index + 1);
   for (const [index, client] of theirs.entries()) {
@@ -107,7 +107,7 @@ test("when a worker is killed during broadcasts, its clients recover and other c
   await eventually(async () => {
     const health: { state: string }[] = await sender.socket.timeout(10_000).emitWithAck("health");
     return health.length === 2 && health.every(({ state }) => state === "ready");
-  }, "another worker takes its place");
+  }, "another worker replaces the worker");
 });
 
 test("a rolling restart rejects no connection, and clients recover on the new workers", async (context) => {
@@ -167,7 +167,7 @@ test("a rolling restart rejects no connection, and clients recover on the new wo
         .catch(() => []);
       return health.length === 2 && health.every(({ pid }) => !old.has(pid));
     },
-    "both workers are new",
+    "both workers are replaced",
     40_000,
   );
   running = false;
@@ -208,7 +208,7 @@ test("SIGTERM to a worker replaces the worker, and stop() in a worker ends all p
   await eventually(async () => {
     const states = await health();
     return states.length === 2 && states.every(({ pid }) => pid !== one.pid);
-  }, "another worker takes its place");
+  }, "another worker replaces the worker");
   await eventually(() => one.socket.connected, "the client reconnects");
   assert.equal(other.disconnections, 0);
   assert.doesNotMatch(program.output(), /has ended/);

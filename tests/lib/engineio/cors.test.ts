@@ -174,7 +174,7 @@ describe("CORS", () => {
     assert.equal((await ask(port, OPEN)).status, 200);
   });
 
-  // The values of options that were read from an unset environment variable.
+  // An option has such a value if the program reads it from an unset environment variable.
   const UNSET: Readonly<Record<string, readonly unknown[]>> = {
     origin: [undefined, null],
     methods: [null],

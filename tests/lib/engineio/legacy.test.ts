@@ -80,10 +80,10 @@ describe("Engine.IO 3 over polling", () => {
     assert.equal(texts((await client.poll()).bytes), '430["日"]|431["é"]|3|');
   });
 
-  test("sends text payloads of ASCII only to a client with b64=1", async (context) => {
+  test("sends only ASCII characters in text payloads to a client with b64=1", async (context) => {
     const { io, port } = await serve(context, OPTIONS);
     io.on("connection", echo);
-    // The body of a client 1.x, and the body of a client 2.x.
+    // A client 1.x sends the first body, and a client 2.x sends the second.
     for (const body of ['17:420["echo","\xe6\x97\xa5"]', '15:420["echo","日"]']) {
       const client = await OldClient.open(port, "&b64=1");
       await client.post(`${body}13:421["echo",1]`);

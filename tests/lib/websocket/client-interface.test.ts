@@ -718,7 +718,7 @@ describe("permessage-deflate: a window that zlib does not support", () => {
     socket.send(text);
     const [{ data }] = await once(socket, "message");
     assert.equal(data, text);
-    // FIN and the text opcode, without RSV1: the message is not compressed.
+    // The byte has FIN and the text opcode, but not RSV1: the message is not compressed.
     assert.deepEqual(firstBytes, [0x81]);
   });
 });

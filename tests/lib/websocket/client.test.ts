@@ -228,7 +228,7 @@ describe("WebSocket", () => {
     assert.equal(socket.extensions, "");
     socket.send("compressible ".repeat(50));
     const [chunk] = await once(received, "data");
-    // FIN and the text opcode, without RSV1: the message is not compressed.
+    // The byte has FIN and the text opcode, but not RSV1: the message is not compressed.
     assert.equal(chunk[0], 0x81);
     socket.close();
   });

@@ -280,8 +280,8 @@ describe("MessageDeflate and earlier messages", () => {
   });
 
   test("RFC 7692 §7.2.2 has a window of 32,768 bytes if no other size was negotiated", async () => {
-    // A block with fixed Huffman codes: a reference to five bytes at a distance of 32,768, the end of the block, and
-    // an empty block.
+    // This is a block with fixed Huffman codes: a reference to five bytes at a distance of 32,768, and the end of the
+    // block. An empty block follows.
     const reference = bits("0 10 0000011 11101 1111111111111 0000000 000");
     const past = Buffer.from(new Random(seed).bytes(32 * 1024));
     for (const role of ["server", "client"] as const) {

@@ -111,7 +111,7 @@ describe("An Endpoint checks Kuhn's strings, as in Autobahn's section 6:", () =>
 });
 
 describe("An Endpoint fails before the end of an invalid text, as in Autobahn's section 6.4:", () => {
-  // κόσμε, a code point above U+10FFFF, and "edited". The byte at index 12 is the first invalid one.
+  // The text is "κόσμε", a code point above U+10FFFF, and "edited". The byte at index 12 is the first invalid one.
   const payload = Buffer.concat([Buffer.from(KOSME), BEYOND, Buffer.from("edited")]);
   const parts = {
     exactly: [payload.subarray(0, 12), payload.subarray(12, 13), payload.subarray(13)],
