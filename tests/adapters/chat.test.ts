@@ -15,7 +15,7 @@ import { noRedis, startRedis } from "../support/redis.ts";
 
 const ROOT = join(import.meta.dirname, "../..");
 
-test("two chat servers with one Redis share people, messages and history", {
+test("two chat servers with one Redis share users, messages and history", {
   skip: noRedis,
 }, async (context) => {
   const chats: Awaited<ReturnType<typeof startChat>>[] = [];

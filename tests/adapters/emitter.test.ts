@@ -17,7 +17,7 @@ import { CLIENTS, eventually, known, startRedisNode } from "../support/redis-nod
 
 const LIMIT = { timeout: 60_000, skip: noRedis };
 
-/** Connects a client of each Redis package. Both clients disconnect after the test. */
+/** Connects one client of the package redis and one of ioredis. Both disconnect after the test. */
 async function connected(context: Cleanup, url: string) {
   const redis = createClient({ url });
   const ioredis = new Redis(url);
@@ -33,7 +33,7 @@ async function connected(context: Cleanup, url: string) {
 
 describe("barewire/emitter", { skip: noRedis }, () => {
   test(
-    "emits, awaits acknowledgements and controls sockets through redis and through ioredis",
+    "emits, awaits acknowledgements and controls sockets with the Redis clients redis and ioredis",
     LIMIT,
     async (context) => {
       const { url } = await startRedis(context);

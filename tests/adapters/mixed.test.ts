@@ -6,7 +6,7 @@ import { noRedis, startRedis } from "../support/redis.ts";
 for (const name of ["classic, redis", "streams, redis"] as const) {
   const recovers = name.startsWith("streams");
   adapterSuite({
-    name: `stock, for Redis: ${name}, beside a server of socket.io`,
+    name: `of socket.io for Redis: ${name}, beside a socket.io server`,
     recovers,
     skip: noRedis,
     prepare: async (context) => {

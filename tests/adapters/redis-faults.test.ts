@@ -38,7 +38,7 @@ for (const [name, clientFor] of Object.entries(CLIENTS)) {
           sockets.map(({ id }) => id),
           [a.socket.id],
         );
-        // The other server still counts, because it has not missed its heartbeats yet.
+        // serverCount() still includes the other server, because its heartbeats are not overdue yet.
         assert.equal(await a.adapter.serverCount(), 2);
         assert.ok(a.adapter.stats().dropped > 0);
         assert.equal(a.adapter.stats().ready, false);
@@ -161,7 +161,7 @@ for (const [name, clientFor] of Object.entries(CLIENTS)) {
         return true;
       });
       const host = await startRedisNode(context, clientFor(redis.url)).then(
-        () => assert.fail("it is not ready"),
+        () => assert.fail("the adapter is ready although Redis refused the connection"),
         (error: unknown) => error,
       );
       assert.ok(host instanceof RedisUnavailableError);
@@ -205,10 +205,10 @@ describe("barewire/redis during failures", { skip: noRedis }, () => {
       const b = await startRedisNode(context, createClient({ url: redis.url }));
       await known([a, b]);
       redis.pause();
-      // More than the operating system buffers for a connection, so that the last commands wait in the Redis client.
+      // The events exceed what the operating system buffers for a connection, so the last commands wait in the Redis client.
       const text = "x".repeat(1_000_000);
       for (let event = 0; event < 15; event++) a.io.to(b.socket.id).emit("large", event, text);
-      // If the client's command timeouts (AbortSignal.timeout(), too) were in effect, they would fire before this one.
+      // The client uses AbortSignal.timeout() too. If its command timeouts were in effect, they would fire before this one.
       await once(AbortSignal.timeout(50), "abort");
       redis.resume();
       for (let event = 0; event < 15; event++) {
@@ -298,7 +298,7 @@ describe("barewire/redis during failures", { skip: noRedis }, () => {
     }
   });
 
-  test("delivers in order over a slow connection to Redis", LIMIT, async (context) => {
+  test("delivers events in order over a slow connection to Redis", LIMIT, async (context) => {
     const redis = await startRedis(context);
     const proxy = new FaultProxy(redis.port);
     context.after(() => proxy.close());
@@ -315,7 +315,7 @@ describe("barewire/redis during failures", { skip: noRedis }, () => {
     assert.equal(a.adapter.stats().dropped, 0);
   });
 
-  test("delivers while Redis is out of memory", LIMIT, async (context) => {
+  test("delivers events while Redis is out of memory", LIMIT, async (context) => {
     const redis = await startRedis(context, { arguments: ["--maxmemory", "1", "--save", ""] });
     const a = await startRedisNode(context, CLIENTS.redis(redis.url));
     const b = await startRedisNode(context, CLIENTS.ioredis(redis.url));

@@ -61,7 +61,7 @@ function kept(run: (...command: string[]) => Promise<unknown>, pid: string): Pro
 
 function session(node: StreamsNode, id: string) {
   const socket = node.io.sockets.sockets.get(id);
-  assert.ok(socket, "the socket is not here");
+  assert.ok(socket, "this server does not have the socket");
   return socket;
 }
 
@@ -116,7 +116,7 @@ describe("a client of barewire/redis over streams that reconnects", { skip: noRe
     const client = await ReturningClient.connect(killed.port);
     await killed.ask("callSocket", "/", client.sid, "join", "room");
     await killed.ask("setData", "/", client.sid, { name: "Ada" });
-    // The data is saved with the next change of the rooms.
+    // socket.data is saved only when the rooms change, so the socket joins another room.
     await killed.ask("callSocket", "/", client.sid, "join", "other");
     await killed.ask("emit", { rooms: ["room"] }, "event", 1);
     assert.deepEqual(await client.next(), ["event", 1]);
@@ -163,7 +163,7 @@ describe("a client of barewire/redis over streams that reconnects", { skip: noRe
       await there.break(b);
       const both = await Promise.all([there.comeBack(a.port), there.comeBack(a.port)]);
       const here = both.find(({ sid }) => sid === client.sid);
-      assert.ok(here, "one of two attempts succeeds");
+      assert.ok(here, "neither attempt has recovered the session");
       const tell = async (returns: number): Promise<void> => {
         const news = encodeStreamsMessage("other", "/", {
           type: "returned",
@@ -218,7 +218,7 @@ describe("a client of barewire/redis over streams that reconnects", { skip: noRe
   });
 
   test(
-    "passes through the middleware if its session has no namespace, as with socket.io's adapter",
+    "runs through the middleware if its stored session names no namespace, as socket.io's adapter stores it",
     LIMIT,
     async (context) => {
       const { a, b, run } = await start(context);
@@ -269,7 +269,7 @@ describe("a client of barewire/redis over streams that reconnects", { skip: noRe
     for (let round = 0; round < 10; round++) {
       for (let read = 0; read < 5; read++) {
         const [, n] = await client.next();
-        assert.ok(!seen.has(n), `${n} twice`);
+        assert.ok(!seen.has(n), `event ${n} was received twice`);
         seen.add(n);
       }
       await client.break(nodes[0]);
@@ -285,16 +285,16 @@ describe("a client of barewire/redis over streams that reconnects", { skip: noRe
     nodes[1].io.emit("end");
     expected = number;
     for (const [, n] of await client.until("end")) {
-      assert.ok(!seen.has(n), `${n} twice`);
+      assert.ok(!seen.has(n), `event ${n} was received twice`);
       seen.add(n);
     }
-    // Together, the events of both servers have no gap.
+    // The client has received the events of both servers without a gap, except at the start and at the end.
     const missing = Array.from({ length: expected }, (_, index) => index + 1).filter(
       (n) => !seen.has(n),
     );
     assert.ok(
       missing.every((n) => n < 5 || n > expected - 5),
-      `${missing}`,
+      `missing events: ${missing}`,
     );
   });
 
@@ -444,9 +444,10 @@ describe("a client of barewire/redis over streams that reconnects", { skip: noRe
       assert.equal(client.sid, clients[index]?.sid);
       assert.deepEqual(await client.until("end"), [["mine", client.sid]]);
     }
-    // Reading 16 pages and the first entry takes 17 commands: once for the first clients, and once for all others.
+    // One read takes 17 commands: 16 for the pages and one for the first entry. There is one read for the first clients,
+    // and one for all others.
     const reads = (await calls()) - before;
-    assert.ok(reads <= 3 * 20, `${reads}`);
+    assert.ok(reads <= 3 * 20, `${reads} commands`);
   });
 
   for (const offset of [
@@ -575,7 +576,7 @@ describe("the stream of barewire/redis", { skip: noRedis }, () => {
   );
 
   test(
-    "is read past invalid entries, each of which is reported as an error",
+    "is read to its end although it has invalid entries, each of which is reported as an error",
     LIMIT,
     async (context) => {
       const { a, b, run } = await start(context);
@@ -659,7 +660,7 @@ describe("the stream of barewire/redis", { skip: noRedis }, () => {
       let deep: unknown = [];
       for (let depth = 0; depth < 2_000; depth++) deep = [deep];
       assert.throws(() => a.io.emit("event", deep), RangeError);
-      // The deepest nesting that the server can send to clients.
+      // The server cannot send data to clients that is nested more deeply than this.
       let deepest: unknown = [];
       for (let depth = 2; depth < 1_000; depth++) deepest = [deepest];
       a.io.emit("event", deepest);
@@ -693,7 +694,7 @@ describe("barewire/redis over streams while Redis is broken", { skip: noRedis },
         ],
       );
       const waited = performance.now() - began;
-      // After one wait for Redis, the server sends later events without waiting.
+      // The server has waited for Redis once in vain. It sends later events to its clients without waiting.
       const again = performance.now();
       a.io.emit("event", 3);
       assert.deepEqual(await client.next(), ["event", 3]);
@@ -1026,10 +1027,10 @@ test(
 );
 
 describe("a client that disconnects again while recovering", { skip: noRedis }, () => {
-  /** No heartbeats: the server sends commands to Redis only when a client connects or disconnects. */
+  /** Without heartbeats, the server sends commands to Redis only when a client connects or disconnects. */
   const QUIET = { heartbeatInterval: 60_000 };
 
-  /** Sends the CONNECT packet of a recovering client, without waiting for the answer. */
+  /** Opens a connection and sends the CONNECT packet of a recovering client, without waiting for the response. */
   async function comesBack(port: number, { pid, offset }: ReturningClient) {
     const back = new WebSocketClient(port);
     await back.next();

@@ -40,19 +40,20 @@ adapterSuite({
   prepare: over(false, redis, ioredis, redis),
   skip: noRedis,
 });
-// A client of the first server recovers on the second: from socket.io to barewire, and from barewire to socket.io.
+// In the suite, a client of the first server recovers on the second. The order of the nodes decides which of the two
+// runs socket.io.
 adapterSuite({
-  name: "barewire/redis over streams with socket.io, which loses clients",
+  name: "barewire/redis over streams, with clients that move from socket.io to barewire",
   prepare: over(true, stock, redis, ioredis),
   recovers: true,
   excluded: {
-    // This case asks the first server, which is socket.io here.
-    "returns the ids of all sockets": "stock adapters return those of one server",
+    // This case calls allSockets() on the first server, which runs socket.io here.
+    "returns the ids of all sockets": "socket.io's adapters return the ids of only one server",
   },
   skip: noRedis,
 });
 adapterSuite({
-  name: "barewire/redis over streams with socket.io, which restores clients",
+  name: "barewire/redis over streams, with clients that move from barewire to socket.io",
   prepare: over(true, ioredis, stock, redis),
   recovers: true,
   skip: noRedis,

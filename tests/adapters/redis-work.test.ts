@@ -12,7 +12,7 @@ const LIMIT = { timeout: 60_000, skip: noRedis };
 
 describe("subscriptions of barewire/redis", { skip: noRedis }, () => {
   test(
-    "receive only the rooms of the server's sockets, and only packets for these sockets are decoded",
+    "include only the rooms of the server's sockets, and only packets for these sockets are decoded",
     LIMIT,
     async (context) => {
       const { url } = await startRedis(context);
@@ -26,7 +26,7 @@ describe("subscriptions of barewire/redis", { skip: noRedis }, () => {
       b.io.to("room").emit("event", 4);
       assert.deepEqual(await a.next("event"), [4]);
       const { delivered, skipped, subscribedToAll } = a.adapter.stats();
-      // The event to one room did not arrive, because the server is not subscribed to this room.
+      // The event to "elsewhere" did not arrive, because the server is not subscribed to this room.
       assert.deepEqual([delivered, skipped, subscribedToAll], [1, 2, false]);
       await a.socket.leave("room");
       await eventually(() => a.adapter.stats().channels === 6);
@@ -34,7 +34,7 @@ describe("subscriptions of barewire/redis", { skip: noRedis }, () => {
   );
 
   test(
-    "deliver to a room that a socket of another server has just joined",
+    "deliver events to a room that a socket of another server has just joined",
     LIMIT,
     async (context) => {
       const { url } = await startRedis(context);
@@ -100,7 +100,7 @@ describe("subscriptions of barewire/redis", { skip: noRedis }, () => {
     assert.deepEqual([skipped, subscribedToAll], [1, true]);
   });
 
-  test("end with their connections when the server closes", LIMIT, async (context) => {
+  test("end when the server closes, and their connections close", LIMIT, async (context) => {
     const { url } = await startRedis(context);
     const watching = createClient({ url });
     watching.on("error", () => {});

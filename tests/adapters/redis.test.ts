@@ -35,9 +35,9 @@ adapterSuite({
   name: "barewire/redis with socket.io",
   prepare: over(redis, ioredis, stock),
   excluded: {
-    // This case uses the third server, which is socket.io here.
+    // In this case the third server emits, which runs socket.io here.
     "collects the acknowledgements of one node with `local`":
-      "socket.io waits for the answers of all servers, with local too",
+      "socket.io waits for the responses of all servers, even with `local`",
   },
   skip: noRedis,
 });

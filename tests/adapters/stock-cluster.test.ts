@@ -8,7 +8,7 @@ import { startWorkers } from "../support/cluster.ts";
 setupPrimary();
 
 adapterSuite({
-  name: "stock, for node:cluster",
+  name: "of socket.io for node:cluster",
   start: startWorkers,
   prepare: async () => {
     const node = { adapter: { name: "cluster" } } as const;

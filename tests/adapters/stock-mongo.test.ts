@@ -17,11 +17,11 @@ import { eventually } from "../support/redis-nodes.ts";
 
 for (const second of ["barewire", "socket.io"] as const) {
   adapterSuite({
-    name: `stock, for MongoDB, beside a server of ${second}`,
+    name: `of socket.io for MongoDB, beside a ${second} server`,
     recovers: true,
     excluded: {
-      "keeps the order of what one node emits":
-        "the driver inserts over several connections, on servers of socket.io too",
+      "delivers the events of one node in order":
+        "the driver inserts events over several connections, for socket.io servers too",
     },
     prepare: async (context) => {
       const { url } = await startMongo(context);

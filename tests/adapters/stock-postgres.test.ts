@@ -6,7 +6,7 @@ import { adapterSuite } from "../suites/adapter.ts";
 import { noPostgres, startPostgres } from "../support/postgres.ts";
 
 adapterSuite({
-  name: "stock, for PostgreSQL",
+  name: "of socket.io for PostgreSQL",
   skip: noPostgres,
   prepare: async (context) => {
     const { url } = await startPostgres(context);

@@ -17,7 +17,7 @@ for (const [name, options] of ADAPTERS) {
   const server = options.recovers ? { connectionStateRecovery: {} } : {};
   adapterSuite({
     ...options,
-    name: `stock, for Redis: ${name}`,
+    name: `of socket.io for Redis: ${name}`,
     skip: noRedis,
     prepare: async (context) => {
       const { url } = await startRedis(context);

@@ -1,11 +1,11 @@
-// Parses Accept-Encoding (RFC 9110 §12.5.3) for client files and for poll responses.
+// Tests how Accept-Encoding (RFC 9110 §12.5.3) selects the encoding of client files and of responses to polls.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
 import { preferredEncoding } from "../../lib/accept-encoding.ts";
 
-// The encodings of client files, and those of poll responses.
+// The encodings in which the server can send client files, and those of responses to polls.
 const FILES = ["br", "gzip"] as const;
 const POLLS = ["gzip", "deflate"] as const;
 
@@ -23,7 +23,7 @@ const FIELDS: readonly (readonly [
   [["br", "gzip"],                     "br",       "gzip",     "two fields"],
   ["gzipped",                          "identity", "identity", "an unknown coding"],
   ["identity",                         "identity", "identity", "identity alone"],
-  // Weights.
+  // Fields with weights.
   ["br;q=0.5, gzip",                   "gzip",     "gzip",     "a lower weight"],
   ["gzip;q=0.5, deflate;q=0.501",      "gzip",     "deflate",  "weights with three decimals"],
   ["gzip;q=1.000, br;q=0.999",         "gzip",     "gzip",     "a weight of 1 with decimals"],
@@ -32,21 +32,21 @@ const FIELDS: readonly (readonly [
   ["gzip;q=0.000, deflate",            "identity", "deflate",  "a coding with q=0.000"],
   ["gzip;q=0.",                        "identity", "identity", "a coding with q=0."],
   ["gzip;q=0",                         "identity", "identity", "only a coding with q=0"],
-  // The wildcard.
+  // Fields with the wildcard.
   ["*",                                "br",       "gzip",     "the wildcard alone"],
   ["*;q=0.5, gzip",                    "gzip",     "gzip",     "the wildcard with a lower weight"],
   ["gzip;q=0.5, *",                    "br",       "deflate",  "the wildcard with a higher weight"],
   ["gzip;q=0, *",                      "br",       "deflate",  "the wildcard and one coding with q=0"],
   ["*;q=0",                            "identity", "identity", "the wildcard with q=0"],
   ["*;q=0, gzip",                      "gzip",     "gzip",     "one coding, and the wildcard with q=0"],
-  // Identity.
+  // Fields with the coding identity.
   ["identity, gzip;q=0.5",             "identity", "identity", "identity preferred"],
   ["identity, gzip",                   "gzip",     "gzip",     "identity with an equal weight"],
   ["identity;q=0.5, gzip",             "gzip",     "gzip",     "identity with a lower weight"],
   ["identity;q=0, gzip;q=0.1",         "gzip",     "gzip",     "identity with q=0"],
   ["identity;q=0.5, *;q=0",            "identity", "identity", "identity, and the wildcard with q=0"],
   ["identity;q=0.5, *;q=0.1",          "identity", "identity", "identity, and the wildcard with a lower weight"],
-  // Syntax.
+  // Fields in unusual syntax.
   ["GZip;Q=0.5",                       "gzip",     "gzip",     "upper case"],
   ["\tgzip ;\t q=0.5 , br ; q=0.4",    "gzip",     "gzip",     "optional white space"],
   [",, gzip,",                         "gzip",     "gzip",     "empty elements"],

@@ -91,7 +91,7 @@ describe("the serveClient option", () => {
     }
   });
 
-  test("serves files under the path option with CORS headers, and none if serveClient is false", async (context) => {
+  test("serves the files below `path` with CORS headers, and serves no files if serveClient is false", async (context) => {
     const cors = { origin: "https://page.example" };
     const own = await serve(context, { path: "/chat/", cors });
     const { status, headers } = await ask(own.port, "/chat/socket.io.esm.min.js", {
@@ -129,7 +129,9 @@ describe("the serveClient option", () => {
       });
       const child = spawn(process.execPath, [file], { stdio: ["ignore", "pipe", "inherit"] });
       context.after(() => child.kill("SIGKILL"));
-      const exited = once(child, "exit").then(([code]) => assert.fail(`it has ended with ${code}`));
+      const exited = once(child, "exit").then(([code]) =>
+        assert.fail(`the program has exited with code ${code}`),
+      );
       exited.catch(() => {});
       const [line] = await Promise.race([once(createInterface(child.stdout), "line"), exited]);
       for (const path of ["socket.io.js", "socket.io.min.js.map"]) {

@@ -6,7 +6,7 @@ import { Clock } from "../support/clock.ts";
 import { turn } from "../support/net.ts";
 
 describe("Deadlines", () => {
-  test("calls back for each item when its time is over, in the order of add()", (context) => {
+  test("calls back for each item when its deadline has passed, in the order of add()", (context) => {
     const clock = new Clock(context);
     const expired: string[] = [];
     const deadlines = new Deadlines<string>(100, (item) => expired.push(item));
@@ -51,7 +51,7 @@ describe("Deadlines", () => {
     assert.deepEqual(expired, ["b", "a"]);
   });
 
-  test("calls back for the other items if a callback throws, and lets the error surface", (context) => {
+  test("calls back for the other items if a callback throws, and the timer throws the error", (context) => {
     const clock = new Clock(context);
     const expired: string[] = [];
     const deadlines = new Deadlines<string>(100, (item) => {
@@ -140,13 +140,13 @@ describe("Deadlines", () => {
     deadlines.delete("a");
   });
 
-  test("an overdue item keeps the event loop from waiting for the next event", async () => {
+  test("calls back for an overdue item without waiting for the next event of a socket", async () => {
     const expired: string[] = [];
     const deadlines = new Deadlines<string>(20, (item) => expired.push(item));
     deadlines.add("a");
     const active = new Promise<string[]>((resolve) => {
-      // This timer runs directly after the timer of the deadline, before the immediate that waits for the sockets to
-      // be read.
+      // This timer runs directly after the timer of the deadline. The item's callback is then scheduled with
+      // setImmediate(), so that the sockets are read first.
       setTimeout(() => resolve(process.getActiveResourcesInfo()), 20);
     });
     // Blocks the event loop until the deadline has passed.

@@ -46,7 +46,7 @@ describe("NodeEmitter", () => {
     assert.deepEqual(greeter.eventNames(), []);
   });
 
-  test("off() and removeListener() remove the last registration of a listener, also one by once()", () => {
+  test("off() and removeListener() remove the last registration of a listener, even by once()", () => {
     const greeter = new Greeter();
     const log: string[] = [];
     const listener = (name: string): void => void log.push(name);
@@ -97,7 +97,7 @@ describe("NodeEmitter", () => {
     assert.deepEqual(log, ["first", "last"]);
   });
 
-  test("shareListenersOf() adds listeners to another emitter, and removes them there", () => {
+  test("after shareListenersOf(), listeners are added to the other emitter, and removed from it", () => {
     const owner = new Greeter();
     const log: string[] = [];
     class Sharing extends NodeEmitter<Events> {

@@ -18,7 +18,7 @@ describe("flushSoon()", () => {
     assert.equal(log.length, 3);
   });
 
-  test("flushes after the other callbacks of the turn", async () => {
+  test("flushes after the other callbacks of the same turn of the event loop", async () => {
     const log: string[] = [];
     process.nextTick(() => flushSoon({ flush: () => log.push("flush") }));
     await new Promise((resolve) => process.nextTick(resolve));
@@ -40,7 +40,7 @@ describe("flushSoon()", () => {
     assert.deepEqual(log, ["outer", "inner"]);
   });
 
-  test("flushes the others if one throws, and reports the error as uncaught", {
+  test("flushes the other objects if one throws, and reports the error as uncaught", {
     timeout: 5_000,
   }, async (context) => {
     for (const [place, expected] of [

@@ -1,4 +1,4 @@
-// The options of Server, run(), testClient() and Engine: the call to which an option is passed validates it.
+// Tests the options of Server, run(), testClient() and Engine. Each of these functions validates its options at once.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
@@ -459,7 +459,7 @@ describe("options", () => {
     [join(dirname(cors), "index.d.ts"), "CorsOptions", 4, ["cors"], 8],
     [join(dirname(ws), "index.d.ts"), "PerMessageDeflateOptions", 4, ["perMessageDeflate"], 8],
   ] as const) {
-    test(`the options of ${name} in the declarations of socket.io, ws and cors are known`, () => {
+    test(`include all of ${name} in the declarations of socket.io, ws and cors`, () => {
       const names = declared(path, name, indent);
       assert.ok(names.length >= least, `${names.length}`);
       for (const option of names) {

@@ -1,4 +1,4 @@
-// Decides which origins may connect, without a server.
+// Tests the functions that decide which origins may connect. The tests need no server.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

@@ -1,4 +1,4 @@
-// io.run() in a program without other code that ends the process.
+// Tests io.run() in a program that has no other code to end the process.
 
 import assert from "node:assert/strict";
 import { type ChildProcess, spawn } from "node:child_process";

@@ -1,4 +1,4 @@
-// The information for operators: io.stats(), the option `logger`, and the channels of node:diagnostics_channel.
+// Tests the information for operators: io.stats(), the option `logger`, and the channels of node:diagnostics_channel.
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
@@ -217,14 +217,18 @@ describe("io.stats() and the logger", () => {
       byRevision: { 3: 0, 4: 2 },
     });
     assert.deepEqual(sockets, { "/": 2 });
-    // An open packet, CONNECT and its response for each of the two clients. Then an event and its acknowledgement.
+    // Each of the two clients receives an open packet, sends CONNECT and receives a response. One of them then sends an
+    // event and receives an acknowledgement.
     assert.deepEqual(packets, { received: 3, sent: 5 });
-    assert.ok(bytes.received > 18 && bytes.sent > 11, "the bytes of open connections count");
+    assert.ok(bytes.received > 18 && bytes.sent > 11, "the bytes of open connections are missing");
     client.socket.terminate();
     await until(() => io.stats().connections.open === 1);
     const later = io.stats();
     assert.equal(later.connections.total, 2);
-    assert.ok(later.bytes.received >= bytes.received, "those of ended ones count, too");
+    assert.ok(
+      later.bytes.received >= bytes.received,
+      "the bytes of closed connections are missing",
+    );
     assert.deepEqual(later.closes, { "transport close": 1 });
     const told = ["a client has connected", "a client has connected", "a client has disconnected"];
     assert.deepEqual(

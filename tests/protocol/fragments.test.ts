@@ -1,4 +1,4 @@
-// The fragments of an incomplete message: RFC 6455 §5.4.
+// Tests the storage of the fragments of an incomplete message: RFC 6455 §5.4.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

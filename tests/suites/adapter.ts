@@ -75,7 +75,7 @@ export class SuiteClient {
     return this.socket.id ?? "";
   }
 
-  /** Resolves as soon as `condition` holds. The condition is checked at each event. */
+  /** Resolves as soon as `condition` is true. The condition is checked at each event. */
   async until(condition: (client: SuiteClient) => boolean): Promise<void> {
     while (!condition(this)) {
       await new Promise<void>((resolve) => this.#waiting.add(resolve));
@@ -229,7 +229,7 @@ class Setting {
     });
   }
 
-  /** Polls until `condition` holds. */
+  /** Polls until `condition` is true. */
   async until(condition: () => Promise<boolean>): Promise<void> {
     while (!(await condition())) await pause(20);
   }
@@ -264,9 +264,9 @@ class Setting {
 }
 
 interface Case {
-  /** The case needs several nodes, or clients that can recover. */
+  /** What the case needs: several nodes, or clients that can recover. Default: neither. */
   readonly needs?: "nodes" | "recovery";
-  /** The case waits for timeouts, so it runs concurrently with the others, in its own namespace. */
+  /** Whether the case waits for a timeout. If so, it runs in its own namespace, concurrently with the other cases. */
   readonly waits?: true;
   run(setting: Setting): Promise<void>;
 }
@@ -314,7 +314,7 @@ const CASES = {
     },
   },
 
-  "emits to a room whose name is a number, and to one with every letter": {
+  "emits to rooms whose names consist of digits or have special characters": {
     run: async (setting) => {
       const odd = "1 * ? [a] # : ü 👍";
       const [a, b, c] = await setting.clientsIn(["42"], [odd], ["1"]);
@@ -325,7 +325,7 @@ const CASES = {
     },
   },
 
-  "emits to nobody in a room that does not exist": {
+  "emits to no client if the room does not exist": {
     run: async (setting) => {
       const clients = await setting.clients();
       await setting.node(0).ask("emit", setting.to(["nobody"]), "event", 1);
@@ -334,7 +334,7 @@ const CASES = {
     },
   },
 
-  "excludes rooms": {
+  "emits to no client in an excluded room": {
     run: async (setting) => {
       const [a, b, c] = await setting.clientsIn(["room1"], ["room1", "room2"], []);
       await setting.node(0).ask("emit", setting.to(["room1"], { except: ["room2"] }), "event", 1);
@@ -416,7 +416,7 @@ const CASES = {
     },
   },
 
-  "keeps the order of what one node emits": {
+  "delivers the events of one node in order": {
     run: async (setting) => {
       const clients = await setting.clientsIn(["room1"], ["room1"], ["room1"]);
       const numbers = Array.from({ length: 100 }, (_, index) => index);
@@ -434,7 +434,7 @@ const CASES = {
     },
   },
 
-  "emits from a socket to all others": {
+  "emits from a socket to all other clients": {
     run: async (setting) => {
       const [a, b, c] = await setting.clients();
       await setting.node(0).ask("emit", setting.to([], { from: a.id }), "event", 1);
@@ -443,7 +443,7 @@ const CASES = {
     },
   },
 
-  "emits from a socket to the others in a room": {
+  "emits from a socket to the other clients in a room": {
     run: async (setting) => {
       const [a, b, c] = await setting.clientsIn(["room1"], ["room1"], []);
       await setting.node(0).ask("emit", setting.to(["room1"], { from: a.id }), "event", 1);
@@ -452,7 +452,7 @@ const CASES = {
     },
   },
 
-  "keeps namespaces apart": {
+  "emits only to the clients of the namespace": {
     run: async (setting) => {
       const [a, b, c] = await setting.clients();
       const other = await setting.client(1, "other", "/other");
@@ -485,7 +485,7 @@ const CASES = {
     },
   },
 
-  "collects no acknowledgement of an empty room": {
+  "collects no acknowledgements if the room is empty": {
     run: async (setting) => {
       await setting.clients();
       const target = setting.to(["nobody"], { timeout: 20_000 });
@@ -505,7 +505,7 @@ const CASES = {
     },
   },
 
-  "reports an error, and the acknowledgements received before the timeout": {
+  "reports a timeout if a client does not acknowledge, with the acknowledgements received before": {
     waits: true,
     run: async (setting) => {
       const [, , c] = await setting.clients();
@@ -567,7 +567,7 @@ const CASES = {
     },
   },
 
-  "puts sockets of all nodes into rooms": {
+  "adds sockets of all nodes to rooms": {
     run: async (setting) => {
       const [a, b, c] = await setting.clientsIn(["room1"], ["room1"], []);
       await setting.node(2).ask("socketsJoin", setting.to(["room1"]), ["room2", "room3"]);
@@ -582,7 +582,7 @@ const CASES = {
     },
   },
 
-  "takes sockets of all nodes out of rooms": {
+  "removes sockets of all nodes from rooms": {
     run: async (setting) => {
       const [a, b, c] = await setting.clientsIn(["room1", "room2"], ["room1"], ["room1", "room2"]);
       await setting.node(1).ask("socketsLeave", setting.to(["room2"]), "room1");
@@ -596,7 +596,7 @@ const CASES = {
     },
   },
 
-  "puts the sockets of one node into a room with `local`": {
+  "adds the sockets of one node to a room with `local`": {
     needs: "nodes",
     run: async (setting) => {
       await setting.clients();
@@ -630,7 +630,7 @@ const CASES = {
     },
   },
 
-  "acts on one socket of another node": {
+  "emits to one socket of another node, changes its rooms and disconnects it": {
     run: async (setting) => {
       const [a, b, c] = await setting.clientsIn([], ["room1"], []);
       const target = setting.to([b.id]);
@@ -648,7 +648,7 @@ const CASES = {
     },
   },
 
-  "asks one socket of another node for an acknowledgement": {
+  "receives the acknowledgement of one socket of another node": {
     run: async (setting) => {
       const [, b] = await setting.clients();
       const answers = await setting.node(0).ask("askRemotes", setting.to([b.id]), "event", 1);
@@ -656,7 +656,7 @@ const CASES = {
     },
   },
 
-  "emits the events of its rooms": {
+  "emits an event when a room is created, joined, left or deleted": {
     run: async (setting) => {
       await setting.node(0).ask("roomEvents");
       const a = await setting.client(0, "a");
@@ -674,7 +674,7 @@ const CASES = {
     },
   },
 
-  "counts the servers": {
+  "returns the number of servers": {
     needs: "nodes",
     run: async (setting) => {
       for (const node of setting.nodes) {
@@ -683,7 +683,7 @@ const CASES = {
     },
   },
 
-  "emits to the other servers": {
+  "emits events to the other servers": {
     needs: "nodes",
     run: async (setting) => {
       await Promise.all(setting.nodes.map((node) => node.ask("serverSideEvents")));
@@ -700,7 +700,7 @@ const CASES = {
     },
   },
 
-  "collects the answers of the other servers": {
+  "collects the responses of the other servers": {
     needs: "nodes",
     run: async (setting) => {
       const { namespace } = setting;
@@ -711,7 +711,7 @@ const CASES = {
     },
   },
 
-  "reports an error, and the responses of servers received before the timeout": {
+  "reports a timeout if a server does not respond, with the responses received before": {
     needs: "nodes",
     waits: true,
     run: async (setting) => {

@@ -16,7 +16,7 @@ export interface Way {
   /** The transport of the client after any upgrade. */
   readonly settled: "polling" | "websocket";
   readonly server?: ServerOptions;
-  /** The class of the server under test. Default: ours. */
+  /** The class of the server under test. Default: the Server of barewire. */
   readonly library?: typeof Server;
   /** The maximum size of a message that the client can send, in bytes. Default: no limit. */
   readonly largest?: number;
@@ -40,7 +40,7 @@ export const TEXTS = {
   "the record separator": "a\u001eb",
   "control characters": "\0\u0007\u007f\u0085\u009f",
   "line ends and backslashes": "a\nb\r\nc\\nd\\\\n",
-  "lengths of payloads": '2:4é1:2"',
+  "text that looks like a payload of Engine.IO 3": '2:4é1:2"',
   "letters that look like UTF-8": "CAFÉ®",
 } as const;
 export type TextName = keyof typeof TEXTS;
@@ -50,7 +50,7 @@ type Damages = Readonly<Partial<Record<TextName, Damage>>>;
 const AMBIGUOUS: Damages = {
   "letters that look like UTF-8": {
     arrives: "CAFɮ",
-    because: "client 1.x sends the same bytes for CAFɮ, and nothing else was sent before",
+    because: "client 1.x would send the same bytes for CAFɮ, and no earlier text shows the version",
   },
 };
 
@@ -374,7 +374,7 @@ export function interopSuite(way: Way): void {
       assert.ok(main.connected && mainSocket.connected);
     });
 
-    test("receives the error of a middleware, with its data, and that of an unknown namespace", async (context) => {
+    test("receives the error of a middleware with its data, and an error for an unknown namespace", async (context) => {
       const ends = await start(context, way);
       ends.io.use((socket, next) => {
         const { auth, query } = socket.handshake;
@@ -401,7 +401,7 @@ export function interopSuite(way: Way): void {
       await join(ends, way, ends.client("/", { auth: { token: "right" }, query: "token=right" }));
     });
 
-    test("has its auth, query and headers in the server's handshake", async (context) => {
+    test("sends its auth, query and headers, which the server's handshake object contains", async (context) => {
       const ends = await start(context, way);
       const client = ends.client("/", { auth: { a: 1 }, query: "q=%E2%82%AC%20x" });
       const { handshake, request } = await join(ends, way, client);

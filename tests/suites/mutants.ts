@@ -17,7 +17,7 @@ export function testMutants(layer: string, mutants: readonly Mutant[]): void {
     for (const mutant of mutants) {
       test(`${mutant.name} is caught by ${mutant.caughtBy}: ${mutant.fault}`, async () => {
         const catcher = CASES.find(({ id }) => id === mutant.caughtBy);
-        assert.ok(catcher, "there is no such case");
+        assert.ok(catcher, "the conformance kit has no case with this name");
         await withTarget(await createMutant(mutant), async (target) => {
           // On a busy machine, an unrelated packet, such as a ping that answers a GET, may arrive just in time and
           // hide the fault.

@@ -35,7 +35,7 @@ export const PACKETS: readonly PacketVector[] = [
   { does: "Packet encoding: noop", text: "6", type: NOOP, data: "" },
   { does: "Packet encoding: an empty message", text: "4", type: MESSAGE, data: "" },
   { does: "Packet encoding: a message that looks like a packet", text: "44", type: MESSAGE, data: "4" },
-  { does: "Packet encoding: a message that looks binary", text: "4bAQID", type: MESSAGE, data: "bAQID" },
+  { does: "Packet encoding: a text message that looks like binary data in base64", text: "4bAQID", type: MESSAGE, data: "bAQID" },
   { does: "Packet encoding: characters of every length in UTF-8", text: "4$¢€𐍈", type: MESSAGE, data: "$¢€𐍈" },
   { does: "Packet encoding: control characters", text: "4\0\r\n\x1f", type: MESSAGE, data: "\0\r\n\x1f" },
   { does: "Upgrade: the probe ping", text: "2probe", type: PING, data: PROBE },
@@ -61,7 +61,7 @@ export const PAYLOADS: readonly PayloadVector[] = [
   { does: "HTTP long-polling: binary packets at the start and the end", body: "bAQ==\x1e4a\x1ebAQI=", packets: [binary("01"), message("a"), binary("01 02")] },
   { does: "HTTP long-polling: an empty binary packet", body: "b", packets: [binary("")] },
   { does: "HTTP long-polling: an empty binary packet between other packets", body: "4\x1eb\x1e4", packets: [message(""), binary(""), message("")] },
-  { does: "HTTP long-polling: every letter of base64", body: "bABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", packets: [binary("00 10 83 10 51 87 20 92 8b 30 d3 8f 41 14 93 51 55 97 61 96 9b 71 d7 9f 82 18 a3 92 59 a7 a2 9a ab b2 db af c3 1c b3 d3 5d b7 e3 9e bb f3 df bf")] },
+  { does: "HTTP long-polling: binary data with every character of base64", body: "bABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", packets: [binary("00 10 83 10 51 87 20 92 8b 30 d3 8f 41 14 93 51 55 97 61 96 9b 71 d7 9f 82 18 a3 92 59 a7 a2 9a ab b2 db af c3 1c b3 d3 5d b7 e3 9e bb f3 df bf")] },
   { does: "HTTP long-polling: a control packet among messages", body: "4a\x1e1", packets: [message("a"), { type: CLOSE, data: "" }] },
 ];
 
@@ -95,7 +95,7 @@ export const OPENS: readonly OpenVector[] = [
 // biome-ignore format: aligned table
 export const TOLERATED_OPENS: readonly OpenVector[] = [
   {
-    does: "Handshake: may have no maxPayload, as older servers send it",
+    does: "Handshake: may lack maxPayload, as from older servers",
     data: '{"sid":"a","upgrades":[],"pingInterval":1,"pingTimeout":2}',
     open: { sid: "a", upgrades: [], pingInterval: 1, pingTimeout: 2, maxPayload: Number.POSITIVE_INFINITY },
   },
@@ -127,7 +127,7 @@ export const BREACHES: Record<Exclude<RuleName, "PAYLOAD_LENGTH">, readonly [Bre
   UNKNOWN_PACKET_TYPE: [
     ["packet", "/"], ["packet", "7"], ["packet", ":"], ["packet", "9"], ["packet", "\0"], ["packet", " 4a"], ["packet", "-1"], ["packet", "a"],
     ["packet", "hello"], ["packet", "constructor"], ["packet", "__proto__"], ["packet", "\ufeff4a"],
-    // Digits of other scripts, and a lone surrogate.
+    // These begin with digits of other scripts, or with a lone surrogate.
     ["packet", "٤a"], ["packet", "４a"], ["packet", "𝟒a"], ["packet", "\ud835"],
     // Over a WebSocket, binary data is not encoded in base64.
     ["packet", "bAQID"],
@@ -138,9 +138,9 @@ export const BREACHES: Record<Exclude<RuleName, "PAYLOAD_LENGTH">, readonly [Bre
     ["payload", "bA"], ["payload", "bAQ"], ["payload", "bAQI"], ["payload", "bAQIDB"], ["payload", "b="], ["payload", "bAQ="],
     // The padding is invalid.
     ["payload", "bA==="], ["payload", "b===="], ["payload", "bAQ==AQ=="], ["payload", "bA=QI"], ["payload", "b=AQI"], ["payload", "bAQ=A"], ["payload", "bAQIDBA======"],
-    // Characters outside the alphabet, including those of base64url.
+    // These contain characters outside the alphabet, including those of base64url.
     ["payload", "bAQI!"], ["payload", "bAQI\n"], ["payload", "b AQI"], ["payload", "bAQI-"], ["payload", "bAQI_"], ["payload", "b-_=="], ["payload", "bAQ.="], ["payload", "bAQI\xc1"],
-    // Characters whose low byte is a character of the base64 alphabet.
+    // These contain characters whose low byte is a character of the base64 alphabet.
     ["payload", "b\u0141QID"], ["payload", "bAQI\u0144"], ["payload", "bAQ=\u013d"], ["payload", "b\ud841\udc41AA"],
     ["payload", "4a\x1ebA"], ["payload", "bA\x1e4a"],
   ],
@@ -206,7 +206,7 @@ export const REQUESTS: readonly RequestVector[] = [
   { does: "Handshake: is refused for transport=webtransport", search: "EIO=4&transport=webtransport", gives: ["UNKNOWN_TRANSPORT", { transport: "webtransport" }] },
   { does: "Handshake: is refused for a transport that the server does not offer", search: "EIO=4&transport=polling", transports: ["websocket"], gives: ["UNKNOWN_TRANSPORT", { transport: "polling" }] },
   { does: "Handshake: is checked for its transport before its session and its method", search: "sid=there", method: "PUT", gives: ["UNKNOWN_TRANSPORT", { transport: undefined }] },
-  { does: "Handshake: has the last of two transports", search: "transport=flash&EIO=4&transport=polling", gives: { kind: "handshake", transport: "polling", protocol: 4 } },
+  { does: "Handshake: uses the last of two transport parameters", search: "transport=flash&EIO=4&transport=polling", gives: { kind: "handshake", transport: "polling", protocol: 4 } },
 
   // Methods.
   { does: "Handshake: is refused for POST", search: "EIO=4&transport=polling", method: "POST", gives: ["BAD_HANDSHAKE_METHOD", { method: "POST" }] },
@@ -226,18 +226,18 @@ export const REQUESTS: readonly RequestVector[] = [
   { does: "Handshake: is refused for transport=polling with a WebSocket upgrade", search: "EIO=4&transport=polling", upgrade: true, gives: ["BAD_REQUEST", { name: "TRANSPORT_HANDSHAKE_ERROR", transport: "polling" }] },
 
   // Requests with a session id.
-  { does: "HTTP long-polling: belongs to a session with GET", search: `EIO=4&transport=polling&sid=${SID}`, session: "polling", gives: { kind: "session", sid: SID, transport: "polling", upgrade: false } },
-  { does: "HTTP long-polling: belongs to a session with POST", search: `EIO=4&transport=polling&sid=${SID}`, method: "POST", session: "polling", gives: { kind: "session", sid: SID, transport: "polling", upgrade: false } },
-  { does: "HTTP long-polling: is admitted with DELETE, which the transport refuses later", search: `EIO=4&transport=polling&sid=${SID}`, method: "DELETE", session: "polling", gives: { kind: "session", sid: SID, transport: "polling", upgrade: false } },
-  { does: "Upgrade: belongs to a session that uses polling", search: `EIO=4&transport=websocket&sid=${SID}`, upgrade: true, session: "polling", gives: { kind: "session", sid: SID, transport: "websocket", upgrade: true } },
+  { does: "HTTP long-polling: belongs to a session if it is a GET with a sid", search: `EIO=4&transport=polling&sid=${SID}`, session: "polling", gives: { kind: "session", sid: SID, transport: "polling", upgrade: false } },
+  { does: "HTTP long-polling: belongs to a session if it is a POST with a sid", search: `EIO=4&transport=polling&sid=${SID}`, method: "POST", session: "polling", gives: { kind: "session", sid: SID, transport: "polling", upgrade: false } },
+  { does: "HTTP long-polling: is admitted if it is a DELETE with a sid, which the transport refuses later", search: `EIO=4&transport=polling&sid=${SID}`, method: "DELETE", session: "polling", gives: { kind: "session", sid: SID, transport: "polling", upgrade: false } },
+  { does: "Upgrade: belongs to a session that still uses polling", search: `EIO=4&transport=websocket&sid=${SID}`, upgrade: true, session: "polling", gives: { kind: "session", sid: SID, transport: "websocket", upgrade: true } },
   { does: "Upgrade: is admitted for a session over WebSocket, which refuses it later", search: `EIO=4&transport=websocket&sid=${SID}`, upgrade: true, session: "websocket", gives: { kind: "session", sid: SID, transport: "websocket", upgrade: true } },
   { does: "HTTP long-polling: is refused for an unknown session", search: "EIO=4&transport=polling&sid=there", session: "polling", gives: ["UNKNOWN_SID", { sid: "there" }] },
   { does: "HTTP long-polling: is refused for sid=__proto__ (CVE-2026-59724)", search: "EIO=4&transport=polling&sid=__proto__", session: "polling", gives: ["UNKNOWN_SID", { sid: "__proto__" }] },
   { does: "HTTP long-polling: is refused for an empty sid", search: "EIO=4&transport=polling&sid=", session: "polling", gives: ["UNKNOWN_SID", { sid: "" }] },
   { does: "HTTP long-polling: is refused for a session of another protocol revision", search: `EIO=3&transport=polling&sid=${SID}`, session: "polling", gives: ["BAD_REQUEST", { ...MISMATCH, protocol: "3" }] },
-  { does: "HTTP long-polling: is refused for a session without EIO", search: `transport=polling&sid=${SID}`, session: "polling", gives: ["BAD_REQUEST", { ...MISMATCH, protocol: undefined }] },
+  { does: "HTTP long-polling: is refused if it has a sid but no EIO", search: `transport=polling&sid=${SID}`, session: "polling", gives: ["BAD_REQUEST", { ...MISMATCH, protocol: undefined }] },
   { does: "Upgrade: is refused for a session of another protocol revision", search: `EIO=3&transport=websocket&sid=${SID}`, upgrade: true, session: "polling", gives: ["BAD_REQUEST", { ...MISMATCH, protocol: "3" }] },
-  { does: "Upgrade: is refused for polling after the upgrade", search: `EIO=4&transport=polling&sid=${SID}`, session: "websocket", gives: ["BAD_REQUEST", { name: "TRANSPORT_MISMATCH", transport: "polling", previousTransport: "websocket" }] },
+  { does: "Upgrade: is refused if it polls after the upgrade", search: `EIO=4&transport=polling&sid=${SID}`, session: "websocket", gives: ["BAD_REQUEST", { name: "TRANSPORT_MISMATCH", transport: "polling", previousTransport: "websocket" }] },
   { does: "Upgrade: is refused for transport=websocket without a WebSocket upgrade", search: `EIO=4&transport=websocket&sid=${SID}`, session: "polling", gives: ["BAD_REQUEST", { name: "TRANSPORT_MISMATCH", transport: "websocket", previousTransport: "polling" }] },
   { does: "Upgrade: is refused without a WebSocket upgrade for a session over WebSocket", search: `EIO=4&transport=websocket&sid=${SID}`, session: "websocket", gives: ["BAD_REQUEST", { name: "TRANSPORT_MISMATCH", transport: "websocket", previousTransport: "websocket" }] },
   { does: "Upgrade: is refused for transport=polling with a WebSocket upgrade", search: `EIO=4&transport=polling&sid=${SID}`, upgrade: true, session: "polling", gives: ["BAD_REQUEST", { name: "TRANSPORT_MISMATCH", transport: "polling", previousTransport: "polling" }] },

@@ -47,12 +47,12 @@ HOSTILE = {
     'a class': Evil,
     'a set': {1, 2},
     'a frozenset': frozenset((1,)),
-    'a complex': 1j,
+    'a complex number': 1j,
     'a datetime': datetime.datetime(2020, 1, 1),
     'an OrderedDict': collections.OrderedDict(a=1),
-    'a list in itself': in_itself,
-    'a dict in itself': dict_in_itself,
-    'a tuple in itself': tuple_in_itself,
+    'a list that contains itself': in_itself,
+    'a dict that contains itself': dict_in_itself,
+    'a tuple that contains itself': tuple_in_itself,
     'a tuple as a key': {(1, 2): 3},
 }
 
@@ -71,7 +71,8 @@ for protocol in (2, 3, 4, 5):
         add(hostile, protocol, name, value)
     if protocol > 2:
         add(data, protocol, 'bytes', [b'', b'\x00\xff', b'q' * 300])
-# Batches of a thousand, more than 256 in the memo, and a string in a frame of its own.
+# pickle writes a long list in batches of 1000 items, and uses another opcode after 256 memo entries. Only protocol 5
+# has an opcode for a bytearray.
 add(data, 4, 'long list', list(range(1200)))
 add(data, 2, 'long dict', {str(i): i for i in range(300)})
 add(data, 5, 'bytearray', bytearray(b'abc'))

@@ -77,7 +77,7 @@ export const BROADCASTS: readonly BroadcastVector[] = [
 
 export interface RequestVector extends From<RedisRequest> {
   readonly name: string;
-  /** JSON, or hexadecimal. */
+  /** The published message: JSON, or MessagePack in hexadecimal. */
   readonly text: string;
   /** Whether our encoder writes the same text. */
   readonly same?: boolean;
@@ -175,7 +175,7 @@ export const REQUESTS: readonly RequestVector[] = [
 
 export interface AnswerVector {
   readonly name: string;
-  /** JSON, or hexadecimal. */
+  /** The published message: JSON, or MessagePack in hexadecimal. */
   readonly text: string;
   readonly message: ClusterAnswer | undefined;
 }

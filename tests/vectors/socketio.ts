@@ -19,7 +19,7 @@ export const MAX_ATTACHMENTS = 10;
 export interface Vector {
   readonly does: string;
   readonly text: string;
-  /** In hex. */
+  /** The attachments, in hexadecimal. */
   readonly attachments?: readonly string[];
   readonly packet: Packet;
 }
@@ -74,7 +74,7 @@ export const PACKETS: readonly Vector[] = [
   { does: "Packet encoding: an empty attachment", text: `51-["x",${HOLE(0)}]`, attachments: [""], packet: { type: EVENT, namespace: "/", data: ["x", bytes("")], id: undefined } },
   { does: "Packet encoding: attachments at any depth, in depth-first order", text: `53-["x",{"a":[${HOLE(0)},{"b":${HOLE(1)}}],"c":1},${HOLE(2)}]`, attachments: ["00", "01 01", "02"], packet: { type: EVENT, namespace: "/", data: ["x", { a: [bytes("00"), { b: bytes("01 01") }], c: 1 }, bytes("02")], id: undefined } },
   { does: "Packet encoding: as many attachments as allowed", text: `510-["x",${HOLES(10)}]`, attachments: "0123456789".split("").map((digit) => `0${digit}`), packet: { type: EVENT, namespace: "/", data: ["x", ...Array.from({ length: 10 }, (_, i) => Uint8Array.of(i))], id: undefined } },
-  { does: "Packet encoding: an object like a placeholder, without attachments", text: `2["x",${HOLE(3)}]`, packet: { type: EVENT, namespace: "/", data: ["x", { _placeholder: true, num: 3 }], id: undefined } },
+  { does: "Packet encoding: an object that looks like a placeholder, without attachments", text: `2["x",${HOLE(3)}]`, packet: { type: EVENT, namespace: "/", data: ["x", { _placeholder: true, num: 3 }], id: undefined } },
   { does: "Packet encoding: an object whose _placeholder is not true, with an attachment", text: `51-["x",{"_placeholder":1,"num":9},${HOLE(0)}]`, attachments: ["00"], packet: { type: EVENT, namespace: "/", data: ["x", { _placeholder: 1, num: 9 }, bytes("00")], id: undefined } },
 ];
 
@@ -144,17 +144,17 @@ export const BREACHES: Record<Exclude<RuleName, "MESSAGEPACK">, readonly [Breach
     // The number of attachments is missing or 0 (CVE-2026-69185).
     '50-["x"]', '60-1["x"]', "50-", '5["x"]', '6["x"]', "5", "6", '5-["x"]', "5-[", `5/admin,["x",${HOLE(0)}]`,
     "51", "51[", '51["x"]', '51/admin,-["x"]', '5--1["x"]', '5+1-["x"]', '51.5-["x"]', '51 -["x"]', '5 1-["x"]', '5\n1-["x"]',
-    // Texts that other number parsers accept.
+    // Other parsers of numbers accept these counts.
     '50x1-["x"]', '51e0-["x"]', '5\t1-["x"]', '501-["x"]', '500-["x"]', '500000000000000000001-["x"]', '5١-["x"]', '5１-["x"]', '5Infinity-["x"]',
     '599999999999999999999["x"]',
   ],
   TOO_MANY_ATTACHMENTS: [
-    // CVE-2026-33151.
+    // The number of attachments exceeds the limit (CVE-2026-33151).
     '511-["x"]', '611-1["x"]', '5100-["x"]', '54294967296-["x"]', '59007199254740992-["x"]', '59999999999999999-["x"]', '599999999999999999-["x"]',
     `5${"9".repeat(400)}-["x"]`, "511-",
   ],
   PLACEHOLDER: [
-    // CVE-2022-2421.
+    // The number of the placeholder is invalid (CVE-2022-2421).
     ['51-["x",{"_placeholder":true,"num":"splice"}]', BYTES], ['51-["x",{"_placeholder":true,"num":"0"}]', BYTES],
     ['51-["x",{"_placeholder":true,"num":"length"}]', BYTES], ['51-["x",{"_placeholder":true,"num":"__proto__"}]', BYTES],
     ['51-["x",{"_placeholder":true}]', BYTES], ['51-["x",{"_placeholder":true,"num":null}]', BYTES], ['51-["x",{"_placeholder":true,"num":[0]}]', BYTES],
@@ -191,7 +191,7 @@ export const BREACHES: Record<Exclude<RuleName, "MESSAGEPACK">, readonly [Breach
   CONNECT_PAYLOAD: ["0[]", "0[{}]", '0"x"', "0null", "0true", "0/admin,[]", "0/admin,null", "0 1"],
   DISCONNECT_PAYLOAD: ['1{"a":1}', "1{}", "1[]", "1null", '1""', "1/admin,false", "1 0"],
   EVENT_PAYLOAD: [
-    // CVE-2023-32695.
+    // The payload is missing, or its first element is not an event name (CVE-2023-32695).
     "2", "2/admin,", "2/admin", "21", "2{}", '2"x"', "2null", "2[]", "2[null]", "2[{}]", "2[[]]", "2[true]", '2[["x"]]', '2{"0":"x","length":1}', '2[{"toString":"x"}]',
     "51-", "51-{}", "51-[]", `51-[${HOLE(0)}]`, `51-${HOLE(0)}`, `51-[[${HOLE(0)}]]`, "51-/admin,1",
   ],

@@ -100,7 +100,7 @@ describe("a cluster adapter", () => {
     assert.equal(await a.serverCount(), 3);
   });
 
-  test("serverSideEmit() reaches the other servers, and collects one answer of each", async () => {
+  test("serverSideEmit() reaches the other servers, and collects one response from each", async () => {
     const { nodes } = await cluster(3);
     const [a, b, c] = first(nodes);
     for (const [index, node] of [b, c].entries()) {
@@ -211,10 +211,10 @@ describe("another process that does not answer", () => {
     await assert.rejects(acknowledged, { code: "ERR_MISSING_NODES", responses: ["a"] });
   });
 
-  test("is not reported as missing if it left the cluster in order", async () => {
+  test("is not reported as missing if it has announced that it leaves the cluster", async () => {
     const { bus, nodes } = await cluster(3);
     const [a, b, c] = first(nodes);
-    // The node no longer receives requests, but the message that it leaves the cluster still reaches the others.
+    // The node no longer receives requests, but its message that it leaves the cluster still reaches the other nodes.
     bus.nodes.delete(c);
     const fetched = all(a).fetchSockets();
     const acknowledged = all(a).emitWithAck("ask");

@@ -25,7 +25,7 @@ async function start(context: TestContext) {
   return { redis, a, b };
 }
 
-/** Resolves to the id of the request that a server has published last. */
+/** Resolves to the id of the last request that a server has published. */
 async function requestOf(redis: MemoryRedis, from: RedisNode, before = 0): Promise<string> {
   const sent = (): string[] =>
     redis.published
@@ -75,7 +75,7 @@ describe("a forged response", () => {
     });
   }
 
-  test("counts at most once for each server, and no server is removed", async (context) => {
+  test("of an unknown server, or without a server id, is ignored, and no server is removed", async (context) => {
     const { redis, a, b } = await start(context);
     const fetched = a.io.fetchSockets();
     const requestId = await requestOf(redis, a);
@@ -91,7 +91,7 @@ describe("a forged response", () => {
     assert.equal(a.adapter.stats().removedNodes, 0);
   });
 
-  test("repeated for one server does not replace the response of another server", async (context) => {
+  test("in the name of one server, even if repeated, does not replace the response of another server", async (context) => {
     const { redis, a, b } = await start(context);
     const c = await startRedisNode(context, redis.client(), { requestTimeout: 60_000 });
     await until(() => [a, b, c].every(({ adapter }) => adapter.stats().nodes.length === 2));
@@ -186,7 +186,7 @@ describe("a forged message", () => {
     });
   }
 
-  test("is delivered at the limits of depth and of arguments", async (context) => {
+  test("is delivered if its depth or its number of arguments is exactly at the limit", async (context) => {
     const { redis, a } = await start(context);
     const heard = new Promise<unknown[]>((resolve) =>
       a.io.on("event", (...args: unknown[]) => resolve(args)),

@@ -1,4 +1,5 @@
-// Reads Python pickles of plain data, and rejects all other pickles with an error that names the reason.
+// Tests reading Python pickles: pickles of plain data are read, and all others are rejected with an error that names the
+// reason.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -120,12 +121,12 @@ describe("reading pickles with more than plain data", () => {
     "a class": /opcode (GLOBAL|STACK_GLOBAL)/,
     "a set": /opcode (GLOBAL|EMPTY_SET)/,
     "a frozenset": /opcode (GLOBAL|FROZENSET)/,
-    "a complex": /opcode (GLOBAL|STACK_GLOBAL)/,
+    "a complex number": /opcode (GLOBAL|STACK_GLOBAL)/,
     "a datetime": /opcode (GLOBAL|STACK_GLOBAL)/,
     "an OrderedDict": /opcode (GLOBAL|STACK_GLOBAL)/,
-    "a list in itself": /contains itself/,
-    "a dict in itself": /contains itself/,
-    "a tuple in itself": /opcode (POP|POP_MARK)|contains itself/,
+    "a list that contains itself": /contains itself/,
+    "a dict that contains itself": /contains itself/,
+    "a tuple that contains itself": /opcode (POP|POP_MARK)|contains itself/,
     "a tuple as a key": /key in the pickle/,
     bytes: /opcode GLOBAL/,
     "a bytearray": /opcode STACK_GLOBAL/,
@@ -139,7 +140,7 @@ describe("reading pickles with more than plain data", () => {
     });
   }
 
-  /** Every opcode in pickletools that is not for plain data, after operands that it could use. */
+  /** Each opcode of Python's pickletools that plain data does not need, preceded by operands for it. */
   const REFUSED: Readonly<Record<string, string>> = {
     GLOBAL: "63 6f730a73797374656d0a",
     STACK_GLOBAL: "8c026f73 8c0673797374656d 93",
@@ -197,7 +198,7 @@ describe("reading pickles with more than plain data", () => {
         if (!/opcode .* at byte 9 /.test(error.message)) known++;
       }
     }
-    // The opcodes for plain data, and STOP.
+    // The opcode STOP is one of the 35.
     assert.equal(known, 35);
   });
 });
@@ -310,9 +311,9 @@ describe("invalid and malicious pickles", () => {
     assert.ok(Array.isArray(read(nested(500)).value));
     refuses(nested(501), /more than 500 levels/);
     refuses(nested(400_000), /more than 500 levels/);
-    // Nested by references: a tuple that contains the previous tuple, 600 times.
+    // The nesting consists of references here: each of 600 tuples contains the previous tuple.
     refuses(`80042994${"8594".repeat(600)}2e`, /more than 500/);
-    // A value that was measured before is nested more deeply the second time.
+    // The same value occurs twice, the second time inside further tuples. Only there it exceeds the limit.
     const twice = (depth: number): string =>
       `80045d2829${"85".repeat(399)}71006800${"85".repeat(depth)}652e`;
     assert.doesNotThrow(() => read(twice(99)));

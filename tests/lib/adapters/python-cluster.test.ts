@@ -132,7 +132,7 @@ type StartCluster = (context: TestContext) => Promise<Cluster>;
 
 const NAMESPACES = ["/", "/chat"];
 
-/** Declares the tests of the scenario. They apply to every kind of Python server. */
+/** Declares the tests that apply to every kind of Python server. */
 function scenario(start: StartCluster): void {
   test("events reach the clients of the other server, in both directions", async (context) => {
     const { ours, theirs, publishers, errors } = await start(context);
@@ -266,7 +266,7 @@ function scenario(start: StartCluster): void {
   });
 }
 
-/** Declares the tests of the scenario with one Redis and one Python host for all of them. */
+/** Declares the tests of scenario(). All tests share one Redis and one Python server. */
 function scenarioWith(
   startPeer: typeof startFlask,
   connectClients: ConnectClients,
@@ -306,7 +306,7 @@ describe("barewire and Flask-SocketIO, with the Redis client redis", {
   scenarioWith(startFlask, connectNodeRedis, true);
 });
 
-describe("barewire and a Python server of the newest dialect, with the Redis client ioredis", {
+describe("barewire and a Python server with the newest message format, with the Redis client ioredis", {
   skip: noRedis || noPythonRedis,
 }, () => {
   scenarioWith(startPythonHost, connectIoredis, false);

@@ -48,7 +48,7 @@ function emit(args: readonly unknown[], rest: Partial<Emit> = {}): PythonMessage
 
 const BYTES = [{ b: Buffer.of(0, 255), x: [Buffer.from("q")] }];
 
-/** The expected message for each emit of python-socketio.py. A function returns the message of a version. */
+/** The expected message for each call in python-socketio.py. A function returns the message of a version. */
 const EXPECTED: Readonly<Record<string, PythonMessage | ((version: string) => PythonMessage)>> = {
   object: emit([{ a: 1 }]),
   None: emit([]),
@@ -67,7 +67,7 @@ const EXPECTED: Readonly<Record<string, PythonMessage | ((version: string) => Py
   bytes: emit(BYTES),
   "bytes alone": emit([Buffer.of(0, 255)]),
   "bytes in a tuple": emit([Buffer.of(0), 1]),
-  "same twice": emit([
+  "the same list twice": emit([
     [
       ["a", "a"],
       ["a", "a"],
@@ -76,8 +76,8 @@ const EXPECTED: Readonly<Record<string, PythonMessage | ((version: string) => Py
   room: emit([1], { rooms: ["r1"] }),
   rooms: emit([1], { rooms: ["r1", "r2"] }),
   "numeric room": emit([1], { rooms: ["7"] }),
-  "skip one": emit([1], { skip: ["s1"] }),
-  "skip two": emit([1], { skip: ["s1", "s2"] }),
+  "one skip_sid": emit([1], { skip: ["s1"] }),
+  "two skip_sids": emit([1], { skip: ["s1", "s2"] }),
   callback: emit([1], { rooms: ["s1"], callback: ["s1", "/", 1] }),
   answer: {
     method: "callback",
@@ -162,8 +162,8 @@ describe("writing messages for python-socketio", () => {
     ["bytes alone", [Buffer.of(0, 255)]],
     ["room", [1], { rooms: ["r1"] }],
     ["rooms", [1], { rooms: ["r1", "r2"] }],
-    ["skip one", [1], { skip: ["s1"] }],
-    ["skip two", [1], { skip: ["s1", "s2"] }],
+    ["one skip_sid", [1], { skip: ["s1"] }],
+    ["two skip_sids", [1], { skip: ["s1", "s2"] }],
     ["callback", [1], { rooms: ["s1"], callback: ["s1", "/", 1] }],
   ];
   for (const [name, args, rest] of SAME) {
@@ -173,7 +173,7 @@ describe("writing messages for python-socketio", () => {
     });
   }
 
-  test("writes several arguments and none like python-socketio, in the dialect args-list", () => {
+  test("writes several arguments, and no arguments, like python-socketio, in the dialect args-list", () => {
     assert.deepEqual(JSON.parse(text(["a", 2, [3]])), vector("5.16.3", "tuple"));
     assert.deepEqual(JSON.parse(text([])), vector("5.16.3", "empty tuple"));
     assert.deepEqual(JSON.parse(text([Buffer.of(0), 1])), vector("5.16.3", "bytes in a tuple"));
@@ -211,7 +211,7 @@ describe("writing messages for python-socketio", () => {
 
   test("throws for an object that resembles a binary placeholder, but only if the event has binary data", () => {
     const lookalike = { _placeholder: true, num: 0 };
-    // Values that are true in Python, and results of toJSON().
+    // 1 is true in Python. A toJSON() may also return such an object, and the object may be nested.
     const others = [{ _placeholder: 1, num: 7 }, { toJSON: () => lookalike }, [[{ x: lookalike }]]];
     for (const object of [lookalike, ...others]) {
       assert.throws(() => text([object, Buffer.of(1)]), { code: "ERR_PYTHON_INEXPRESSIBLE" });
@@ -242,7 +242,7 @@ describe("reading messages that other programs publish", () => {
     assert.deepEqual(decode({ ...BASE, data: args }), expected);
   });
 
-  test("reads data that is not a list as one argument, and null as none", () => {
+  test("reads data that is not a list as one argument, and null as no arguments", () => {
     for (const [data, args] of [
       [{ a: 1 }, [{ a: 1 }]],
       ["text", ["text"]],
@@ -327,8 +327,8 @@ describe("reading messages that other programs publish", () => {
     "no data": BASE,
     "a room that is not a string": { ...BASE, data: [], room: { a: 1 } },
     "a sid that is not a string": { ...BASE, data: [], skip_sid: [true] },
-    "binary without a list": { ...BASE, data: "AP8=", binary: true },
-    "binary with an empty list": { ...BASE, data: [], binary: true },
+    "binary data that is not a list": { ...BASE, data: "AP8=", binary: true },
+    "binary data that is an empty list": { ...BASE, data: [], binary: true },
     "an attachment that is not base64": { ...BASE, data: [[], "*"], binary: true },
     "an attachment that is not a string": { ...BASE, data: [[], 7], binary: true },
     "a placeholder without an attachment": {
@@ -342,7 +342,7 @@ describe("reading messages that other programs publish", () => {
       binary: true,
     },
     "data that is nested too deeply": `{"method":"emit","event":"ev","namespace":"/","data":${deep}}`,
-    "data that is nested too deeply, with a NaN": `{"method":"emit","x":NaN,"namespace":"/","data":${deep}}`,
+    "data that is nested too deeply, in a message with NaN": `{"method":"emit","x":NaN,"namespace":"/","data":${deep}}`,
     "a callback without arguments": { method: "callback", namespace: "/", sid: "s", id: 1 },
     "a disconnect without a sid": { method: "disconnect", namespace: "/" },
     "close_room with null as the room": { method: "close_room", namespace: "/", room: null },

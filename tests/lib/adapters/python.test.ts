@@ -295,7 +295,7 @@ describe("acknowledgements through the Python adapter", () => {
     );
   });
 
-  test("a missing acknowledgement rejects after the timeout, by default after a minute", async (context) => {
+  test("emitWithAck() rejects if no acknowledgement arrives within the timeout, by default one minute", async (context) => {
     const clock = new Clock(context);
     const redis = new MemoryRedis();
     const { io } = await host(context, redis);
@@ -308,7 +308,7 @@ describe("acknowledgements through the Python adapter", () => {
     await turn();
     clock.tick(60_001);
     await late;
-    // The host keeps no state for either request, and ignores a late answer.
+    // The server keeps no state for either request, and ignores a late acknowledgement.
     const { host_id, callback } = published(redis).at(-1) ?? {};
     assert.ok(Array.isArray(callback));
     publish(redis, { method: "callback", host_id, sid: "nobody", id: callback[2], args: [1] });
@@ -654,7 +654,7 @@ describe("errors of the Python adapter", () => {
     assert.deepEqual(uncaught, [thrown]);
   });
 
-  test("errors are process warnings without onError", async (context) => {
+  test("without onError, errors are emitted as process warnings", async (context) => {
     const redis = new MemoryRedis();
     const adapter = createPythonAdapter({ ...redis.nodeRedis(), channel: CHANNEL });
     const io = new Server({ adapter });

@@ -64,7 +64,7 @@ const IN_CHANNELS: readonly (ClusterMessage | ClusterAnswer | RecoveryNews)[] = 
   },
 ];
 
-/** Serializes a value, and all kinds of typed arrays alike. */
+/** Serializes a value. The result for bytes does not depend on the class of the array. */
 const comparable = (value: unknown): unknown =>
   JSON.stringify(value, (_name, each: unknown) => {
     if (each instanceof Uint8Array) return { bytes: [...each] };
@@ -104,7 +104,7 @@ describe("stream entries", () => {
     });
   });
 
-  test("have dates as ISO strings, next to binary data too", () => {
+  test("have dates as ISO strings, even if they also have binary data", () => {
     const data = ["event", new Date(0), Buffer.from([1])] as const;
     const written = encodeEntry(
       "uid",
@@ -149,7 +149,7 @@ describe("stream entries", () => {
     assert.deepEqual(entry, { sender: "x", number: undefined, message: undefined });
   });
 
-  test("cannot be written for circular, too deeply nested or BigInt arguments", () => {
+  test("cannot be written if an argument is circular, too deeply nested or a BigInt", () => {
     let deep: unknown = [];
     for (let depth = 0; depth < 1_500; depth++) deep = [deep];
     const cycle: unknown[] = [];
@@ -218,12 +218,12 @@ describe("stored sessions", () => {
     returns: 3,
   };
 
-  test("are read back unchanged, but not with another pid", () => {
+  test("are read back unchanged, but only with the right pid", () => {
     assert.deepEqual(decodeSession(encodeSession(session), "pid"), session);
     assert.equal(decodeSession(encodeSession(session), "another"), undefined);
   });
 
-  test("of @socket.io/redis-streams-adapter are read without namespace and offset", () => {
+  test("of @socket.io/redis-streams-adapter, which have no namespace and no offset, are read", () => {
     const { sid, pid, data } = session;
     const text = Buffer.from(encode({ sid, pid, rooms: ["sid"], data })).toString("base64");
     assert.deepEqual(decodeSession(text, "pid"), {

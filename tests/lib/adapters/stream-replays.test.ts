@@ -1,4 +1,5 @@
-// Tests how recovering clients share reads of a stream: their turns, and the entries that each client receives.
+// Tests how recovering clients share reads of a stream. Only one read runs at a time. A client waits for its turn to
+// read, and all clients whose turn begins together share the pages.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -7,7 +8,7 @@ import { type ReplayTurn, StreamReplays } from "../../../lib/adapters/stream-rep
 
 const ENTRIES = Array.from({ length: 10 }, (_, index) => `${index + 1}-0`);
 
-/** Creates replays over a stream of ten entries. A page has the ids of three entries. */
+/** Creates replays of a stream of ten entries. A page has the ids of three entries. */
 function start() {
   const calls: string[] = [];
   const before = (id: string): number => ENTRIES.indexOf(id.replace("(", "")) + 1;
@@ -62,7 +63,7 @@ describe("replays of a Redis stream", () => {
     assert.deepEqual(calls, ["(1-0 10-0", "(4-0 10-0", "(7-0 10-0", "(10-0 10-0", "- +"]);
   });
 
-  test("give no turn to a client that has disconnected", async () => {
+  test("read nothing for a client that disconnected while it waited for its turn", async () => {
     const { calls, replays } = start();
     const first = await replays.turn(wanted);
     let isWanted = true;
@@ -75,7 +76,7 @@ describe("replays of a Redis stream", () => {
     assert.deepEqual(calls, []);
   });
 
-  test("stop for a client that has disconnected", async () => {
+  test("stop if the client disconnects between two pages", async () => {
     const { calls, replays } = start();
     let pages = 0;
     const turn = await replays.turn(() => pages === 0);
@@ -88,7 +89,7 @@ describe("replays of a Redis stream", () => {
     assert.deepEqual(calls, ["(1-0 10-0", "(4-0 10-0"]);
   });
 
-  test("are incomplete if the stream begins after the offset", async () => {
+  test("report that they are incomplete if the stream begins after the client's offset", async () => {
     const { replays } = start();
     assert.equal(await reads(await replays.turn(wanted), "0-5").complete, false);
   });

@@ -1,4 +1,5 @@
-// Tests subscriptions to channels: changes are batched, at most one command is pending, and nothing waits forever.
+// Tests subscriptions to channels: changes are collected in one command, at most one command is pending, and add()
+// resolves even if Redis does not reply.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -35,7 +36,7 @@ function start(timeout = 60_000): { subscriptions: Subscriptions<string>; sent: 
 }
 
 describe("subscriptions to Redis channels", () => {
-  test("batch the changes of one turn, and those during a pending command", async () => {
+  test("send the changes of one turn of the event loop together, and later ones after the pending command", async () => {
     const { subscriptions, sent } = start();
     const a = subscriptions.add("a", "A");
     void subscriptions.add("b", "B");
@@ -89,7 +90,7 @@ describe("subscriptions to Redis channels", () => {
     assert.deepEqual(sent[3]?.channels, ["a"]);
   });
 
-  test("add() resolves after release() or after the timeout", async () => {
+  test("add() resolves after release() or after the timeout, even without a reply of Redis", async () => {
     const { subscriptions } = start();
     const added = subscriptions.add("a", "A");
     const settled = subscriptions.settled;

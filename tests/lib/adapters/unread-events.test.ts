@@ -1,12 +1,13 @@
-// Tests when events that the server sends to clients before it reads their stream entries are settled.
+// The server may send an event to clients before it reads the event's entry in the stream. These tests check how long
+// the server counts such an event as unread.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 
 import { type Added, UnreadEvents } from "../../../lib/adapters/unread-events.ts";
 
-describe("events sent to clients before their stream entries were read", () => {
-  test("are settled when their entries are read", async () => {
+describe("events sent to clients before the server has read their stream entries", () => {
+  test("are unread until the server reads their entries", async () => {
     const early = new UnreadEvents();
     assert.equal(early.isPending, false);
     await early.over();
@@ -14,7 +15,7 @@ describe("events sent to clients before their stream entries were read", () => {
     for (const number of [3, 4]) early.add(number, new Promise((resolve) => answers.push(resolve)));
     assert.equal(early.last, 4);
     const over = early.over();
-    // An entry that is read before Redis has replied settles no event.
+    // Redis has not replied with the ids of the new entries yet, so the events stay unread after this read.
     early.onRead("9-0");
     assert.equal(early.isPending, true);
     answers[0]?.({ id: "10-0" });
@@ -27,7 +28,7 @@ describe("events sent to clients before their stream entries were read", () => {
     await over;
   });
 
-  test("are settled at once if Redis rejected their entries", async () => {
+  test("are no longer unread if Redis has rejected their entries", async () => {
     const early = new UnreadEvents();
     early.add(1, Promise.resolve("refused"));
     assert.equal(early.isPending, true);
@@ -35,7 +36,7 @@ describe("events sent to clients before their stream entries were read", () => {
     assert.equal(early.isPending, false);
   });
 
-  test("are settled after two reads if it is unknown whether Redis stored their entries", async () => {
+  test("are unread until two later reads if it is unknown whether Redis has stored their entries", async () => {
     const early = new UnreadEvents();
     early.add(1, Promise.resolve("unknown"));
     await new Promise(setImmediate);

@@ -60,7 +60,7 @@ class Node {
   readonly host = new RecoverableHost();
   readonly link: Link;
   readonly adapter: IpcAdapter;
-  /** The messages that are held in both directions while the node is paused. */
+  /** The messages in both directions that wait while the node is paused. `undefined` if the node is not paused. */
   held: { readonly up: ToHub[]; readonly down: FromHub[] } | undefined;
 
   constructor(hub: Hub, number: number, limits = LIMITS) {
@@ -157,7 +157,7 @@ async function two(limits = LIMITS): Promise<[Node, Node]> {
   return [one, other];
 }
 
-test("an event that cannot be encoded for clients throws at the sender, and is an error event at other workers", async () => {
+test("emitting an event that cannot be encoded for clients throws, and other workers emit an error event", async () => {
   const [one, other] = await two();
   const errors: Error[] = [];
   other.adapter.on("error", (error) => errors.push(error));
@@ -189,7 +189,7 @@ describe("offsets of a cluster", () => {
       assert.equal(parseOffset(text), undefined, text);
   });
 
-  test("include events up to the primary's index, and events of the client's own worker up to its sequence", () => {
+  test("include an event by its index in the primary, or by its sequence number if it is of the client's worker", () => {
     const offset = { worker: 1, sequence: 5, index: 10 };
     assert.ok(includes(offset, { worker: 2, sequence: 99, index: 10 }));
     assert.ok(!includes(offset, { worker: 2, sequence: 1, index: 11 }));
@@ -219,7 +219,7 @@ describe("a client that reconnects to another worker", () => {
     assert.deepEqual(other.heard("a").sort(), [7, 8]);
   });
 
-  test("receives events in transit when its worker was killed, and keeps its rooms and data", async () => {
+  test("receives the events that were in transit when its worker was killed, and keeps its rooms and data", async () => {
     const [one, other] = await two();
     one.emitTo("a", "event", 1);
     await turn();
@@ -268,7 +268,8 @@ describe("a client that reconnects to another worker", () => {
     await turn();
     const missed = other.join(restored, "pid");
     other.emit("event", 8);
-    // First the events that the primary had numbered before it answered, then the events that arrived at this node.
+    // First come the events that the primary had numbered before it answered. The events that this node received
+    // meanwhile follow.
     assert.deepEqual(missed, [4, 2, 3, 5, 6, 7]);
     assert.deepEqual(other.heard("a"), [8]);
   });
@@ -339,7 +340,7 @@ describe("a client that reconnects to another worker", () => {
     assert.deepEqual(await one.restore("pid", offset), []);
   });
 
-  test("recovers a session only once, and not after leaving it", async () => {
+  test("recovers a session only once, and not after it has left the namespace", async () => {
     const [one, other] = await two();
     one.lose("a");
     await turn();
@@ -443,7 +444,7 @@ describe("a client that reconnects to another worker", () => {
     assert.deepEqual(other.host.returned, []);
   });
 
-  test("receives missed events with the local flag of its previous worker, but not those of other workers", async () => {
+  test("receives missed events that its previous worker emitted with `local`, but not those of other workers", async () => {
     const [one, other] = await two();
     other.host.connect(other.adapter, "b", "pid of b");
     await turn();
@@ -508,7 +509,7 @@ describe("memory for recovery in the primary", () => {
     return typeof item.result === "string" ? item.result : item.result.missed.length;
   }
 
-  test("is limited over all namespaces, and a busy namespace does not displace the packets of another", () => {
+  test("is limited for all namespaces together, and a busy namespace does not displace another's packets", () => {
     startWorker({ maxBytes: 20_000 }, "/busy", "/quiet");
     for (const nsp of ["/busy", "/quiet"]) say({ type: "persist", nsp, session: session(nsp, "") });
     emit("/quiet", 1, [], 100);
@@ -590,7 +591,7 @@ test("rooms that cannot be sent to another worker are omitted, and events to suc
   await turn();
   const restored = await other.adapter.restoreSession("pid", offset);
   assert.ok(typeof restored !== "string");
-  // One error for `rooms` and one for `except`, because a symbol cannot be sent to other processes.
+  // The symbol causes one error in `rooms` and one in `except`, because it cannot be sent to other processes.
   const error = "TypeError: a symbol cannot be encoded";
   assert.deepEqual(errors.map(String), [error, error]);
   assert.deepEqual(restored.rooms, new Set(["a", 5, null, "text"]));

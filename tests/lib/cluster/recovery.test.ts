@@ -52,7 +52,7 @@ async function clientsOfBoth(
   await eventually(async () => {
     all.push(await connectClient(context, url, options));
     return all.length >= 4 && new Set(all.map(({ pid }) => pid)).size === 2;
-  }, "clients of two workers");
+  }, "two workers have clients");
   const [first, second] = [...new Set(all.map(({ pid }) => pid))];
   return [of(first), of(second)];
 }
@@ -76,16 +76,22 @@ test("when a worker is killed during broadcasts, its clients recover and other c
   };
   const timer = setInterval(send, 2);
   context.after(() => clearInterval(timer));
-  await eventually(() => victim.numbers.length > 20, "the broadcasts are under way");
+  await eventually(() => victim.numbers.length > 20, "the client has received 20 broadcasts");
   victim.socket.emit("die");
-  await eventually(() => theirs.every(({ disconnections }) => disconnections > 0), "it ends");
+  await eventually(
+    () => theirs.every(({ disconnections }) => disconnections > 0),
+    "the worker's clients are disconnected",
+  );
   await program.says(/Worker \d+ has ended: SIGKILL/);
   const recovered = ({ socket }: Client): boolean => socket.connected && socket.recovered;
-  await eventually(() => theirs.every(recovered), "its clients recover");
+  await eventually(() => theirs.every(recovered), "the worker's clients recover");
   clearInterval(timer);
   const all = Array.from({ length: sent }, (_, index) => index + 1);
   for (const [index, client] of theirs.entries()) {
-    await eventually(() => client.numbers.at(-1) === sent, "the last one arrives");
+    await eventually(
+      () => client.numbers.at(-1) === sent,
+      "the client receives the last broadcast",
+    );
     assert.deepEqual(client.numbers, all.slice(all.indexOf(client.numbers[0] ?? 0)));
     assert.equal(client.socket.id, ids[index]);
     assert.deepEqual(await client.socket.emitWithAck("data", {}), { kept: true });
@@ -101,7 +107,7 @@ test("when a worker is killed during broadcasts, its clients recover and other c
   await eventually(async () => {
     const health: { state: string }[] = await sender.socket.timeout(10_000).emitWithAck("health");
     return health.length === 2 && health.every(({ state }) => state === "ready");
-  }, "another worker takes its place");
+  }, "another worker replaces the worker");
 });
 
 test("a rolling restart rejects no connection, and clients recover on the new workers", async (context) => {
@@ -161,7 +167,7 @@ test("a rolling restart rejects no connection, and clients recover on the new wo
         .catch(() => []);
       return health.length === 2 && health.every(({ pid }) => !old.has(pid));
     },
-    "both workers are new",
+    "both workers are replaced",
     40_000,
   );
   running = false;
@@ -169,8 +175,8 @@ test("a rolling restart rejects no connection, and clients recover on the new wo
   assert.doesNotMatch(program.output(), /did not exit in time/);
   for (const count of Object.values(counts)) assert.ok(count > 20, JSON.stringify(counts));
   for (const [index, { socket }] of clients.entries()) {
-    await eventually(() => socket.connected, "the client connects anew");
-    assert.equal(socket.id, ids[index], "it is recovered");
+    await eventually(() => socket.connected, "the client reconnects");
+    assert.equal(socket.id, ids[index], "the client is not recovered");
     assert.ok(!old.has(await pidOf(socket)));
   }
 });
@@ -202,8 +208,8 @@ test("SIGTERM to a worker replaces the worker, and stop() in a worker ends all p
   await eventually(async () => {
     const states = await health();
     return states.length === 2 && states.every(({ pid }) => pid !== one.pid);
-  }, "another worker takes its place");
-  await eventually(() => one.socket.connected, "its client connects anew");
+  }, "another worker replaces the worker");
+  await eventually(() => one.socket.connected, "the client reconnects");
   assert.equal(other.disconnections, 0);
   assert.doesNotMatch(program.output(), /has ended/);
   other.socket.emit("stop");
@@ -219,7 +225,7 @@ test("a worker that hangs is killed when too many messages wait for it, and is r
   other.socket.emit("flood", 150);
   await program.says(/Worker \d does not read its messages: killed/);
   await program.says(/Worker \d has ended: SIGKILL/);
-  await eventually(() => one.socket.connected, "its client connects anew");
+  await eventually(() => one.socket.connected, "the client reconnects");
   assert.equal(other.disconnections, 0);
 });
 
@@ -235,11 +241,14 @@ test("a worker exits when the primary hangs and too many messages wait for it", 
   assert.ok(one && other);
   program.process.kill("SIGSTOP");
   one.socket.emit("flood", 150);
-  await eventually(() => one.disconnections === 1, "it ends");
+  await eventually(
+    () => one.disconnections === 1,
+    "the client of the exiting worker is disconnected",
+  );
   assert.match(program.output(), /The primary does not read the messages of this worker/);
   program.process.kill("SIGCONT");
   await program.says(/Worker \d has ended: exit code 0/);
-  await eventually(() => one.socket.connected, "its client connects anew");
+  await eventually(() => one.socket.connected, "the client reconnects");
   assert.equal(other.disconnections, 0);
   // The folder with the sockets of the running processes still exists.
   const left = readdirSync(folder).filter((name) => name.startsWith("barewire-"));
@@ -255,7 +264,10 @@ test("the workers exit when the primary is killed, and leave no files", async (c
   const [[one], [other]] = await clientsOfBoth(context, program.url, { reconnection: false });
   assert.ok(one && other);
   program.process.kill("SIGKILL");
-  await eventually(() => one.socket.disconnected && other.socket.disconnected, "they end");
+  await eventually(
+    () => one.socket.disconnected && other.socket.disconnected,
+    "the clients are disconnected",
+  );
   await eventually(() => left().length === 0, "the directory is removed");
 });
 
@@ -272,12 +284,12 @@ test("a client that joins rooms whose names are not strings crashes no process, 
     sender.socket.emit("to", room, "to a room");
   }
   client.socket.emit("die");
-  await eventually(() => client.disconnections > 0, "its worker ends");
+  await eventually(() => client.disconnections > 0, "the client is disconnected");
   sender.socket.emit("to", 5, 1);
   sender.socket.emit("to", null, 2);
   sender.socket.emit("all", 3);
-  await eventually(() => client.socket.connected && client.socket.recovered, "it recovers");
-  await eventually(() => client.numbers.at(-1) === 3, "it receives what it has missed");
+  await eventually(() => client.socket.connected && client.socket.recovered, "the client recovers");
+  await eventually(() => client.numbers.at(-1) === 3, "the client receives the missed events");
   assert.deepEqual(client.numbers.slice(-3), [1, 2, 3]);
   assert.equal(client.socket.id, id);
   assert.equal(sender.disconnections, 0);

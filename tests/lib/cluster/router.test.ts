@@ -33,7 +33,7 @@ interface Worker {
   readonly port: number;
   readonly path: string;
   leaving: boolean;
-  /** Requests that the other workers have forwarded. */
+  /** The number of requests that the other workers have forwarded to this worker. */
   requests: number;
 }
 
@@ -189,7 +189,7 @@ test("of two workers that shut down at once, neither forwards a client back to t
 test("a worker answers a forwarded request itself, even if the session is another worker's", async (context) => {
   const [one, other] = await startTwo(context);
   const path = `${HANDSHAKE}&sid=${generateSessionId(2)}`;
-  // The header of a worker that mistakes worker 1 for worker 2.
+  // A worker that mistakes worker 1 for worker 2 would send this header.
   const headers = { "barewire-forwarded": `${SECRET} 3 127.0.0.1 1 tcp` };
   const request = httpRequest({ socketPath: one.path, path, headers, agent: false });
   request.end();
@@ -197,7 +197,7 @@ test("a worker answers a forwarded request itself, even if the session is anothe
   assert.equal(other.requests, 0);
 });
 
-test("passes a WebSocket to the worker with its session, and new WebSockets to others at shutdown", async (context) => {
+test("passes a WebSocket to the worker with its session, and new ones to other workers during a shutdown", async (context) => {
   const [one, other] = await startTwo(context);
   const session = await PollingClient.open(one.port);
   await session.join();
@@ -286,7 +286,7 @@ test("stopReading() returns the bytes received so far and leaves later bytes to 
   assert.ok(connection !== undefined);
   assert.equal(Buffer.from(stopReading(connection)).toString(), "early");
   client.write("late");
-  // When a later connection has received its data, this connection would have received "late" if it were still reading.
+  // If this connection were still reading, it would have received "late" before a later connection receives its data.
   connect(port, "127.0.0.1").end("later");
   await until(() => connections[1]?.readableLength === 5);
   assert.deepEqual([connection.bytesRead, connection.readableLength], [5, 0]);

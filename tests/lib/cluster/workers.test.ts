@@ -52,7 +52,7 @@ async function sessionsOfSeveralWorkers(port: number): Promise<PollingClient[]> 
   await eventually(async () => {
     sessions.push(await PollingClient.open(port));
     return sessions.length >= 4 && new Set(sessions.map(({ sid }) => ownerOf(sid))).size > 1;
-  }, "sessions of two workers");
+  }, "two workers have sessions");
   return sessions;
 }
 
@@ -80,8 +80,8 @@ describe("io.run({ workers })", () => {
       pids.add(pid);
       assert.equal(address, "127.0.0.1");
     }
-    assert.ok(pids.size > 1, "one worker has all clients");
-    assert.ok(!pids.has(program.process.pid ?? 0), "the primary serves nobody");
+    assert.ok(pids.size > 1, "one worker serves all clients");
+    assert.ok(!pids.has(program.process.pid ?? 0), "the primary serves a client");
     for (const client of all) client.disconnect();
   });
 
@@ -156,9 +156,9 @@ describe("io.run({ workers })", () => {
     };
     // node:cluster passes connections to the workers in turn, so at least two reach a worker without the session.
     for (const _each of [1, 2, 3]) await session.post("40", headers);
-    await eventually(() => told(program).length >= 3, "the middleware sees the requests");
+    await eventually(() => told(program).length >= 3, "the middleware has logged the requests");
     const pids = new Set(told(program).map(({ pid }) => pid));
-    assert.equal(pids.size, 1, "all reach the worker that has the session");
+    assert.equal(pids.size, 1, "a request was handled by a worker without the session");
     for (const { remoteAddress, headers: seen } of told(program)) {
       assert.equal(remoteAddress, "127.0.0.1");
       assert.equal(seen["x-forwarded-for"], "1.2.3.4");
@@ -189,14 +189,20 @@ describe("io.run({ workers })", () => {
     });
     const bytes = Buffer.from([0, 255]);
     first.emit("all", "text", bytes, { inner: [bytes] });
-    await eventually(() => events.every(({ length }) => length === 1), "all receive");
+    await eventually(
+      () => events.every(({ length }) => length === 1),
+      "all clients receive the event",
+    );
     for (const [received] of events)
       assert.deepEqual(received, ["text", bytes, { inner: [bytes] }]);
 
     for (const client of all) await client.emitWithAck("join", "these");
     for (const client of [second, third]) await client.emitWithAck("join", "room");
     first.emit("to", "room", 1);
-    await eventually(() => events[1]?.length === 2 && events[2]?.length === 2, "the room receives");
+    await eventually(
+      () => events[1]?.length === 2 && events[2]?.length === 2,
+      "the clients in the room receive the event",
+    );
     assert.equal(events[0]?.length, 1);
 
     const ids = all.map(({ id }) => id ?? "").sort();
@@ -208,13 +214,16 @@ describe("io.run({ workers })", () => {
       .emitWithAck("fetch", "these");
     assert.deepEqual(fetched.map(({ id }) => id).sort(), ids);
     for (const { rooms } of fetched) assert.ok(rooms.includes("more"));
-    // The two other workers answer, and the primary, which runs the same program.
+    // The two other workers respond. The primary responds too, because it runs the same program.
     const pids: number[] = await first.timeout(10_000).emitWithAck("servers");
     assert.equal(new Set(pids).size, 3);
     assert.ok(pids.includes(program.process.pid ?? 0));
 
     first.emit("kick", "room");
-    await eventually(() => second.disconnected && third.disconnected, "the room is disconnected");
+    await eventually(
+      () => second.disconnected && third.disconnected,
+      "the clients in the room are disconnected",
+    );
     assert.ok(first.connected);
     for (const client of all) client.disconnect();
   });

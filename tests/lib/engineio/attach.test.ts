@@ -1,4 +1,4 @@
-// The engine on an HTTP server that has other listeners too.
+// Tests the engine on an HTTP server that has other listeners too.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -194,7 +194,7 @@ describe("An engine on an HTTP server", () => {
     assert.equal(await client.next(), "still here");
   });
 
-  test("leaves an upgrade alone while another server on the same HTTP server decides about it", async (context) => {
+  test("leaves an upgrade alone while another server on the same HTTP server decides whether to accept it", async (context) => {
     const clock = new Clock(context);
     const http = createServer();
     const answers: (() => void)[] = [];
@@ -237,7 +237,7 @@ describe("An engine on an HTTP server", () => {
     assert.equal(io.engine.clientsCount, 0);
   });
 
-  test("leaves an upgrade to the next HTTP server if an outer server passes it to several servers", async (context) => {
+  test("leaves an upgrade to another HTTP server if an outer server passes the upgrade to several servers", async (context) => {
     const [first, second] = [createServer(), createServer()];
     const io = new Server(first);
     const echo = new WebSocketServer({ server: second, path: "/echo" });
@@ -253,7 +253,7 @@ describe("An engine on an HTTP server", () => {
     await new WebSocketClient(port, "/echo").opened();
   });
 
-  test("of upgrades on streams other than sockets, leaves answered ones alone and rejects the rest", async (context) => {
+  test("on a stream that is not a socket, leaves an answered upgrade alone and rejects an unanswered one", async (context) => {
     const clock = new Clock(context);
     const { io } = await serve(context);
     const taken = new Promise<Duplex>((resolve) =>

@@ -1,4 +1,4 @@
-// The end of a session over polling: the client receives the close packet in the response to its next GET.
+// Tests the end of a session over polling: the client receives the close packet in the response to its next GET.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

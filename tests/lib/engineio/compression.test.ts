@@ -1,4 +1,4 @@
-// Compressed responses to polls: RFC 9110 §12.5.3.
+// Tests compressed responses to polls: RFC 9110 §12.5.3.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

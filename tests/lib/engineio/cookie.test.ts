@@ -21,10 +21,10 @@ describe("formatCookie()", () => {
     [{ priority: "high", encode: (id) => `<${id}>` }, "io=<v>; Path=/; HttpOnly; Priority=High; SameSite=Lax"],
   ];
   for (const [options, cookie] of COOKIES) {
-    test(`RFC 6265 §4.1 ${cookie}`, () => assert.equal(formatCookie(options, "v"), cookie));
+    test(`RFC 6265 §4.1 returns ${cookie}`, () => assert.equal(formatCookie(options, "v"), cookie));
   }
 
-  test("accepts sameSite in upper and lower case, like engine.io", () => {
+  test("accepts a sameSite value that begins with a capital, like engine.io", () => {
     const options = JSON.parse('{ "sameSite": "None" }');
     assert.equal(formatCookie(options, "v"), "io=v; Path=/; HttpOnly; SameSite=None");
   });

@@ -1,4 +1,4 @@
-// The pages of other origins that may connect and read the responses: Fetch standard, "CORS protocol". The options
+// Tests which pages of other origins may connect and read the responses: Fetch standard, "CORS protocol". The options
 // are those of the `cors` middleware.
 
 import assert from "node:assert/strict";
@@ -85,7 +85,7 @@ describe("CORS", () => {
     assert.equal(headers.vary, "Origin, Access-Control-Request-Headers");
   });
 
-  test("sends the header of each option", async (context) => {
+  test("sends the response header that each option sets", async (context) => {
     const { port } = await serve(context, {
       cors: {
         origin: "*",
@@ -106,7 +106,7 @@ describe("CORS", () => {
     assert.equal(headers["access-control-max-age"], "600");
   });
 
-  test("`headers` means `allowedHeaders`; without allowed headers, Access-Control-Allow-Headers is omitted", async (context) => {
+  test("`headers` is an alias of `allowedHeaders`; without allowed headers, no Access-Control-Allow-Headers is sent", async (context) => {
     const named = await serve(context, { cors: { headers: "x-a", methods: "GET" } });
     const answer = await preflight(named.port);
     assert.equal(answer.headers["access-control-allow-headers"], "x-a");
@@ -174,7 +174,7 @@ describe("CORS", () => {
     assert.equal((await ask(port, OPEN)).status, 200);
   });
 
-  // The values of options that were read from an unset environment variable.
+  // An option has such a value if the program reads it from an unset environment variable.
   const UNSET: Readonly<Record<string, readonly unknown[]>> = {
     origin: [undefined, null],
     methods: [null],

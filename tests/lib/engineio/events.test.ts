@@ -1,4 +1,4 @@
-// The events of `io.engine` and `socket.conn`, and the changes that their listeners may make.
+// Tests the events of `io.engine` and `socket.conn`, and the changes that their listeners may make.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -104,7 +104,7 @@ describe("io.engine", () => {
       next();
     };
     for (const name of ["Set-Cookie", "set-cookie"]) {
-      test(`${name}: keeps all cookies and all Vary values; of other fields, the last value is sent`, async (context) => {
+      test(`${name}: all cookies and all Vary values are sent, and the last value of each other field`, async (context) => {
         const { io, port } = await serve(context, { cookie: true, cors });
         io.engine.use(use);
         io.engine.on("initial_headers", (headers) => {
@@ -143,7 +143,7 @@ describe("io.engine", () => {
       assert.equal(headers.vary, "Origin, Cookie");
     });
 
-    test("a listener cannot replace the handshake's own fields in the 101", async (context) => {
+    test("a listener cannot replace the WebSocket fields of the 101 response", async (context) => {
       const { io, port } = await serve(context);
       io.engine.on("headers", (headers) => {
         headers.Connection = "close";
@@ -192,9 +192,9 @@ describe("io.engine", () => {
     });
   });
 
-  test("encodes header values as UTF-8, so that no character injects a line into the 101", async (context) => {
+  test("encodes header values as UTF-8, so that no character injects a line into the 101 response", async (context) => {
     const { io, port } = await serve(context);
-    // The lower bytes of the first two characters are CR and LF.
+    // The low bytes of the first two characters are CR and LF.
     const name = "\u010d\u010ax-injected: yes";
     io.engine.on("headers", (headers) => {
       headers["x-name"] = name;
@@ -240,7 +240,7 @@ describe("io.engine", () => {
     assert.equal(JSON.parse(`${await client.next()}`.slice(1)).sid, "later");
   });
 
-  test("rejects the client with 400, before a 101, if generateId() throws or rejects", async (context) => {
+  test("rejects the client with 400, before any 101 response, if generateId() throws or rejects", async (context) => {
     const { io, port } = await serve(context);
     const refused: unknown[] = [];
     io.engine.on("connection_error", ({ code, context: why }) => refused.push([code, why.name]));

@@ -1,4 +1,4 @@
-// The pings of the server, and the timeout of a session. Engine.IO "Heartbeat".
+// Tests the pings of the server, and the timeout of a session. Engine.IO "Heartbeat".
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -17,7 +17,7 @@ describe("Heartbeat", () => {
     return { heartbeat: new Heartbeat(1000, 400), log, session };
   }
 
-  test("sends a ping pingInterval after the session begins, and after each pong", (context) => {
+  test("waits for pingInterval after the session begins and after each pong, and then sends a ping", (context) => {
     const clock = new Clock(context);
     const { heartbeat, log, session } = start();
     heartbeat.begin(session);
@@ -33,7 +33,7 @@ describe("Heartbeat", () => {
     assert.deepEqual(log, ["ping", "ping"]);
   });
 
-  test("times out pingTimeout after a ping without a pong", (context) => {
+  test("times out if no pong arrives within pingTimeout after a ping", (context) => {
     const clock = new Clock(context);
     const { heartbeat, log, session } = start();
     heartbeat.begin(session);
@@ -70,7 +70,7 @@ describe("Heartbeat", () => {
     assert.deepEqual(log, ["ping", "timeout"]);
   });
 
-  test("extends the timeout once more after each pong", (context) => {
+  test("may extend the timeout once again after each pong", (context) => {
     const clock = new Clock(context);
     const { heartbeat, log, session } = start();
     heartbeat.begin(session);

@@ -1,4 +1,4 @@
-// Every kind of HTTP request, and the response to it.
+// Tests the response to every kind of HTTP request.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -61,15 +61,15 @@ const REFUSED: readonly Row[] = [
   { does: "no EIO",                                     path: "/socket.io/?transport=polling",                  status: 400, body: refusal(5, UNSUPPORTED("an unknown revision of Engine.IO")) },
   { does: "EIO=3",                                      path: "/socket.io/?EIO=3&transport=polling",            status: 400, body: refusal(5, UNSUPPORTED("Engine.IO 3")) },
   { does: "an EIO that is not a number",                path: "/socket.io/?EIO=abc&transport=polling",          status: 400, body: refusal(5, UNSUPPORTED("an unknown revision of Engine.IO")) },
-  { does: "rejected by allowRequest with a message",    path: OPEN, options: { allowRequest: (_request, callback) => callback("not today", false) }, status: 403, body: refusal(4, "not today") },
-  { does: "rejected by allowRequest without a message", path: OPEN, options: { allowRequest: (_request, callback) => callback(null, false) },        status: 403, body: refusal(4, "Forbidden") },
+  { does: "a rejection by allowRequest with a message", path: OPEN, options: { allowRequest: (_request, callback) => callback("not today", false) }, status: 403, body: refusal(4, "not today") },
+  { does: "a rejection by allowRequest, no message",    path: OPEN, options: { allowRequest: (_request, callback) => callback(null, false) },        status: 403, body: refusal(4, "Forbidden") },
 ];
 
 describe("A handshake request is rejected:", () => {
   for (const { does, path, question, options, status, body } of REFUSED) {
     test(`${does}`, async (context) => {
       const { port, io } = await serve(context, options);
-      io.on("connection", () => assert.fail("it was refused"));
+      io.on("connection", () => assert.fail("the rejected client has connected"));
       const answer = await ask(port, path, question);
       assert.deepEqual([answer.status, answer.body], [status, body]);
       assert.equal(answer.headers["content-type"], "application/json");

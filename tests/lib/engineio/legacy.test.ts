@@ -1,4 +1,4 @@
-// Clients 1.x and 2.x on the wire: Engine.IO 3 and Socket.IO 4, with `allowEIO3`.
+// Tests clients 1.x and 2.x on the wire: Engine.IO 3 and Socket.IO 4, with `allowEIO3`.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -80,10 +80,10 @@ describe("Engine.IO 3 over polling", () => {
     assert.equal(texts((await client.poll()).bytes), '430["日"]|431["é"]|3|');
   });
 
-  test("sends text payloads of ASCII only to a client with b64=1", async (context) => {
+  test("sends only ASCII characters in text payloads to a client with b64=1", async (context) => {
     const { io, port } = await serve(context, OPTIONS);
     io.on("connection", echo);
-    // The body of a client 1.x, and the body of a client 2.x.
+    // A client 1.x sends the first body, and a client 2.x sends the second.
     for (const body of ['17:420["echo","\xe6\x97\xa5"]', '15:420["echo","日"]']) {
       const client = await OldClient.open(port, "&b64=1");
       await client.post(`${body}13:421["echo",1]`);
@@ -275,7 +275,7 @@ describe("Engine.IO 3 over WebSocket", () => {
 });
 
 describe("Socket.IO 4", () => {
-  test("connects to namespaces with a query, and rejects with a string or the data alone", async (context) => {
+  test("accepts a query in CONNECT, and rejects a client with the error's message or data alone", async (context) => {
     const { io, port } = await serve(context, OPTIONS);
     io.of("/adm").use((socket, next) => {
       if (socket.handshake.auth.token === "1 2") next();

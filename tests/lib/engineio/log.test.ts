@@ -1,4 +1,4 @@
-// Limits of logging: clients cannot flood the log, and a logger that fails does not affect connections.
+// Tests the limits of logging: clients cannot flood the log, and a logger that fails does not affect connections.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -40,7 +40,7 @@ describe("The log", () => {
     assert.deepEqual(lines.splice(0), [
       ["15 more within a second: a client was refused", { reason: "UNKNOWN_SID", more: 15 }],
     ]);
-    // The next second starts with the next line.
+    // The next line that is logged starts the next second.
     clock.tick(1000);
     await refuse(10, "&sid=unknown");
     clock.tick(1000);
@@ -147,7 +147,7 @@ describe("The log", () => {
       assert.equal((await ask(port, `${POLLING}&sid=unknown`)).status, 400);
       client.send("x");
       await client.closed;
-      // One line each for the client that connects, the client that is rejected, and the end of the first client.
+      // Each of three log lines fails: for the client that connects, for the rejected client, and for the disconnect.
       await until(() => io.stats().errors === 3);
       await turn();
       assert.deepEqual(uncaught, []);

@@ -1,4 +1,4 @@
-// Express-style middleware in front of the engine, for requests and upgrades, including third-party middleware.
+// Tests Express-style middleware of the engine, for requests and upgrades, including third-party middleware.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -48,12 +48,12 @@ describe("engine.use()", () => {
     const admitted = await answerTo({ Authorization: "token" });
     assert.match(admitted, /^HTTP\/1\.1 101 /);
     assert.match(admitted, /\r\nx-seen: yes\r\n/i);
-    // The checks before and after the middleware apply too.
+    // The engine's own checks before and after the middleware apply too.
     const origin = { Authorization: "token", Origin: "https://evil.test" };
     assert.match(await answerTo(origin), /^HTTP\/1\.1 400 /);
   });
 
-  test("helmet adds its header fields to every response and to the 101", async (context) => {
+  test("helmet adds its header fields to every response, including 101", async (context) => {
     const { io, port } = await serve(context);
     assert.equal(io.engine.use(helmet()), io.engine);
     const { status, headers } = await ask(port, `${PATH}polling`);
@@ -65,7 +65,7 @@ describe("engine.use()", () => {
     assert.match(await new WebSocketClient(port).join(), /^40/);
   });
 
-  test("express-session shares a session between requests and upgrades, and sets its cookie in the 101", async (context) => {
+  test("express-session shares a session between requests and upgrades, and sets its cookie in the 101 response", async (context) => {
     const { io, port } = await serve(context);
     const quiet = { secret: "s", resave: false, saveUninitialized: true };
     io.engine.use(session(quiet));
@@ -149,7 +149,7 @@ describe("engine.use()", () => {
 
   test("keeps no session for a client that disconnects while a middleware runs", async (context) => {
     const { io, port } = await serve(context);
-    let goOn = (): void => assert.fail("nobody waits");
+    let goOn = (): void => assert.fail("the middleware has not been called");
     const waiting = new Promise<void>((resolve) => {
       io.engine.use((_request, _response, next) => {
         goOn = next;

@@ -1,4 +1,4 @@
-// The pages that may connect, tested with browsers, with proxies, and with the errors that operators see.
+// Tests which pages may connect: with a browser, behind proxies, and with the errors that operators see.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";

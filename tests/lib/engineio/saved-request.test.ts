@@ -19,8 +19,8 @@ describe("SavedRequest", () => {
     return new Promise((resolve) => {
       http.once("request", (request, response) => {
         resolve(request);
-        // The response removes a listener of Node from the request, which changes the object, so the response is sent
-        // later.
+        // When the response ends, Node removes a listener from the request, which changes the object. The response must
+        // therefore end later.
         setImmediate(() => response.end());
       });
       const socket = connect(portOf(http), "127.0.0.1", () => {

@@ -1,4 +1,4 @@
-// Runs the same suite with both transports.
+// Runs the suite of a session's transport with polling and with WebSocket.
 
 import { type TransportClient, transportSuite } from "../../suites/transport.ts";
 import { answerTo, open, PollingClient, WebSocketClient } from "../../support/net.ts";

@@ -1,4 +1,4 @@
-// The upgrade from polling to WebSocket: no packet in flight is lost, repeated or reordered. Engine.IO "Upgrade".
+// Tests the upgrade from polling to WebSocket: no packet in transit is lost, repeated or reordered. Engine.IO "Upgrade".
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -97,7 +97,7 @@ describe("The upgrade", () => {
     for (let n = 0; n <= 5; n++) assert.equal(await webSocket.next(), `42["n",${n}]`);
   });
 
-  test("loses no packet emitted in the turn in which a GET is answered with noop", async (context) => {
+  test("loses no packet emitted in the same turn of the event loop in which a GET is answered with noop", async (context) => {
     const { port, io } = await serve(context);
     const client = await PollingClient.open(port);
     await client.join();
@@ -105,7 +105,7 @@ describe("The upgrade", () => {
     const polled = client.poll();
     await until(() => socket.conn.writable);
     const webSocket = await client.webSocket().opened();
-    // Emit the events in the same turn in which the session handles the probe.
+    // Emit the events in the turn of the event loop in which the session handles the probe.
     const { conn } = socket;
     const onProbe = conn.onProbe.bind(conn);
     conn.onProbe = (transport) => {

@@ -1,4 +1,4 @@
-// A session over a WebSocket, and upgrade requests that create no session.
+// Tests a session over a WebSocket, and upgrade requests that create no session.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -39,14 +39,14 @@ const REFUSED: readonly Row[] = [
   { does: "__proto__ as sid",                         path: "/socket.io/?EIO=4&transport=websocket&sid=__proto__", message: "Session ID unknown" },
   { does: "no EIO",                                   path: "/socket.io/?transport=websocket",                message: UNSUPPORTED("an unknown revision of Engine.IO") },
   { does: "EIO=3",                                    path: "/socket.io/?EIO=3&transport=websocket",          message: UNSUPPORTED("Engine.IO 3") },
-  { does: "rejected by allowRequest",                 path: "/socket.io/?EIO=4&transport=websocket", options: { allowRequest: (_request, callback) => callback("not today", false) }, message: "not today" },
+  { does: "a rejection by allowRequest",              path: "/socket.io/?EIO=4&transport=websocket", options: { allowRequest: (_request, callback) => callback("not today", false) }, message: "not today" },
 ];
 
 describe("An upgrade request creates no session:", () => {
   for (const { does, path, options, message } of REFUSED) {
     test(`${does}`, async (context) => {
       const { port, io } = await serve(context, options);
-      io.on("connection", () => assert.fail("it was refused"));
+      io.on("connection", () => assert.fail("the rejected client has connected"));
       const answer = (await new TcpClient(port).write(upgradeRequest(path)).closed).toString();
       const [head = "", body] = answer.split("\r\n\r\n");
       assert.deepEqual(head.split("\r\n"), [
@@ -88,7 +88,7 @@ describe("An upgrade request creates no session:", () => {
     const { port, io } = await serve(context, {
       allowRequest: (_request, callback) => decisions.push(callback),
     });
-    io.on("connection", () => assert.fail("nobody should come"));
+    io.on("connection", () => assert.fail("the disconnected client has connected"));
     const client = new TcpClient(port);
     client.write(upgradeRequest("/socket.io/?EIO=4&transport=websocket"));
     await until(() => decisions.length === 1);

@@ -1,4 +1,4 @@
-// The table of pending acknowledgements.
+// Tests the table of pending acknowledgements.
 
 import assert from "node:assert/strict";
 import { beforeEach, describe, mock, test } from "node:test";
@@ -31,7 +31,7 @@ describe("Acknowledgements", () => {
     ]);
   });
 
-  test("reports the id, and then calls back with a timeout error", (context) => {
+  test("reports the id of a timed-out acknowledgement, and then calls back with a timeout error", (context) => {
     context.mock.timers.enable({ apis: ["setTimeout"] });
     const table = new Acknowledgements((id) => calls.push(`timeout of ${id}`));
     table.await(0, record(0), 10);

@@ -1,4 +1,4 @@
-// Which members of rooms receive a broadcast. The members are ids without sockets.
+// Tests which members of rooms receive a broadcast. The members are ids without sockets.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

@@ -1,4 +1,4 @@
-// Broadcasts with acknowledgements, and methods that act on many sockets at once.
+// Tests broadcasts with acknowledgements, and methods that act on many sockets at once.
 
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
@@ -30,7 +30,7 @@ async function answer(clients: readonly WebSocketClient[], id: number): Promise<
 }
 
 describe("A broadcast with acknowledgements", () => {
-  test("calls back with the response of each client, and with undefined for an empty one", async (context) => {
+  test("calls back with the response of each client, and with undefined for an empty response", async (context) => {
     const { io, clients } = await start(context, 3);
     const told = new Promise<unknown[]>((resolve) =>
       io.timeout(10_000).emit("ask", 1, (...args: unknown[]) => resolve(args)),
@@ -75,7 +75,7 @@ describe("A broadcast with acknowledgements", () => {
     await turn();
   });
 
-  test("fails if a client disconnects, as soon as the others have responded", async (context) => {
+  test("fails if a client disconnects, once all other clients have responded", async (context) => {
     const { io, clients } = await start(context, 2);
     const told = io.emitWithAck("ask", 1);
     const rejected = assert.rejects(told, (error) => {
@@ -164,7 +164,7 @@ describe("Methods for many sockets", () => {
     assert.deepEqual(await io.in("y").allSockets(), new Set());
   });
 
-  test("a fetched socket resolves to a single response, not to a list", async (context) => {
+  test("emitWithAck() of a fetched socket resolves to a single response, not to a list", async (context) => {
     const { io, clients } = await start(context, 1);
     const [remote] = await io.fetchSockets();
     assert.ok(remote);

@@ -1,4 +1,4 @@
-// Catch-all listeners and per-packet middleware, which run before the listeners of an event.
+// Tests catch-all listeners and per-packet middleware, which run before the listeners of an event.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -95,7 +95,7 @@ describe("socket.use()", () => {
     const { client, socket } = await serveJoined(context);
     const waiting: (() => void)[] = [];
     socket.use((_event, next) => waiting.push(next));
-    socket.on("late", () => assert.fail("the socket has gone"));
+    socket.on("late", () => assert.fail("a disconnected socket has received the event"));
     client.send('42["late"]');
     await until(() => waiting.length === 1);
     socket.disconnect();
@@ -111,7 +111,7 @@ describe("socket.use()", () => {
       next();
     });
     const told = new Promise((resolve) => socket.on("good", resolve));
-    socket.on("bad", () => assert.fail("it was stopped"));
+    socket.on("bad", () => assert.fail("the listener has received a stopped event"));
     client.send('42["bad"]');
     client.send('42["good",1]');
     assert.equal(await told, 1);

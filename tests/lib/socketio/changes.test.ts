@@ -1,5 +1,5 @@
-// Listeners that change a collection while the server iterates over it. Each iteration ends, and covers the elements
-// that the collection contained when the iteration began.
+// Tests listeners that change a collection while the server iterates over it. Each iteration ends, and covers the
+// elements that the collection contained when the iteration began.
 
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";

@@ -1,5 +1,5 @@
-// Every way in which a client's connection can end, in every state of the connection. The client receives all earlier
-// events, the program receives the reason, and the server keeps no state.
+// Tests every way in which a client's connection can end, in every state of the connection. The client receives all
+// earlier events, the program receives the reason, and the server keeps no state.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -327,7 +327,7 @@ const CELLS: Record<Ending, Record<State, Cell>> = {
   },
 };
 
-/** The endings after which the client does not read. */
+/** The endings after which the client reads nothing. */
 const LEAVES: ReadonlySet<Ending> = new Set([
   "clientDisconnects",
   "clientCloses",

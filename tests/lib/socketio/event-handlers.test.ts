@@ -1,4 +1,4 @@
-// Acknowledgements by return value, error handlers, and ConnectionRefused.
+// Tests acknowledgements by return value, error handlers, and ConnectionRefused.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -124,7 +124,7 @@ describe("onError()", () => {
     ],
     ["rejects", async () => Promise.reject(new Error("oops"))],
   ] as const) {
-    test(`receives event and arguments if a listener ${does}, and may acknowledge with its result`, async (context) => {
+    test(`receives the event and its arguments if a listener ${does}, and its result is the acknowledgement`, async (context) => {
       const uncaught = gatherUncaught(context);
       const calls: unknown[] = [];
       const { io, client } = await start(context, RETURNS, (socket) => {
@@ -246,10 +246,10 @@ describe("ConnectionRefused", () => {
     ],
     ["rejects with", async () => Promise.reject(new ConnectionRefused("not you", { code: 7 }))],
   ] as const) {
-    test(`middleware that ${does} it rejects the client, and no error is reported`, async (context) => {
+    test(`middleware that ${does} a ConnectionRefused rejects the client, and no error is reported`, async (context) => {
       const uncaught = gatherUncaught(context);
       const { io, port } = await serve(context);
-      io.onError(() => assert.fail("it is no error"));
+      io.onError(() => assert.fail("onError() has been called"));
       io.use(refuse);
       const client = new WebSocketClient(port);
       assert.equal(await client.join(), '44{"message":"not you","data":{"code":7}}');

@@ -1,4 +1,4 @@
-// Which items are dropped if several owners together exceed a limit.
+// Tests which items are dropped if several owners together exceed a limit.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

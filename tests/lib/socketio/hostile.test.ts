@@ -1,5 +1,5 @@
-// Clients that send invalid or unexpected packets. Their own connection ends or continues as the protocol requires,
-// all other connections continue, and the server keeps no state.
+// Tests clients that send invalid or unexpected packets. Their own connection ends or continues as the protocol
+// requires, all other connections continue, and the server keeps no state.
 
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
@@ -131,7 +131,7 @@ describe("An unexpected packet ends the connection:", () => {
 
   test("an event before CONNECT", async (context) => {
     const { port, io } = await serve(context);
-    io.on("connection", () => assert.fail("it never connected"));
+    io.on("connection", () => assert.fail("a client has connected without CONNECT"));
     const client = new WebSocketClient(port);
     await client.next();
     client.send('42["x"]');
@@ -152,8 +152,10 @@ describe("Packets of a client that is being disconnected are ignored", () => {
   test("after a protocol error in the same payload", async (context) => {
     const { io, port } = await serve(context);
     io.of("/other");
-    io.on("connection", () => assert.fail("it has broken the protocol"));
-    io.of("/other").on("connection", () => assert.fail("and here"));
+    io.on("connection", () => assert.fail("the client has connected after a protocol error"));
+    io.of("/other").on("connection", () =>
+      assert.fail("the client has connected to /other after a protocol error"),
+    );
     const client = await PollingClient.open(port);
     await client.post("4garbage\x1e40\x1e40/other,");
     assert.equal((await client.poll()).body, "6\x1e1");
@@ -164,8 +166,10 @@ describe("Packets of a client that is being disconnected are ignored", () => {
     const client = await PollingClient.open(port);
     await client.join();
     const [socket] = io.sockets.sockets.values();
-    socket?.on("x", () => assert.fail("it was disconnected"));
-    io.on("connection", () => assert.fail("it was sent away"));
+    socket?.on("x", () => assert.fail("a disconnected socket has received an event"));
+    io.on("connection", () =>
+      assert.fail("the client has connected again while the server disconnects it"),
+    );
     socket?.disconnect(true);
     // Until the session ends, the server accepts POSTs and ignores their packets. Afterwards, the session is unknown.
     let answer = await client.post("40");
@@ -222,7 +226,7 @@ describe("A client that does not read the responses that it causes", () => {
     });
   }
 
-  test("one message larger than maxBackpressure may wait, but no volatile event", async (context) => {
+  test("one message larger than maxBackpressure may wait, but volatile events are dropped", async (context) => {
     const { io, port } = await serve(context, { maxBackpressure: 100 });
     const client = await PollingClient.open(port);
     await client.join();
@@ -232,7 +236,7 @@ describe("A client that does not read the responses that it causes", () => {
     assert.equal(io.sockets.sockets.size, 1);
   });
 
-  test("large volatile events in one turn are dropped after the first", async (context) => {
+  test("of several large volatile events in one turn of the event loop, all but the first are dropped", async (context) => {
     const { io, port } = await serve(context);
     const client = new WebSocketClient(port);
     await client.join();

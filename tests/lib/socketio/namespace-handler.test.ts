@@ -1,4 +1,4 @@
-// A namespace defined by a class.
+// Tests a namespace whose event handlers are the methods of a class.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

@@ -1,4 +1,4 @@
-// Which clients the middleware of a namespace accepts, including middleware with mistakes.
+// Tests which clients the middleware of a namespace accepts, including middleware with mistakes.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -31,8 +31,8 @@ describe("Namespace", () => {
   test("rejects the client with the message and data of the error passed to next()", async (context) => {
     const { io, port } = await serve(context);
     io.use((_socket, next) => next(Object.assign(new Error("no"), { data: { code: 7 } })));
-    io.use(() => assert.fail("nobody gets here"));
-    io.on("connection", () => assert.fail("nor here"));
+    io.use(() => assert.fail("middleware after an error has been called"));
+    io.on("connection", () => assert.fail("the rejected client has connected"));
     const client = new WebSocketClient(port);
     assert.equal(await client.join(), '44{"message":"no","data":{"code":7}}');
     io.of("/plain").use((_socket, next) => next(new Error("not even here")));
@@ -91,7 +91,7 @@ describe("Namespace", () => {
     const { io, port } = await serve(context);
     const waiting: { socket: Socket; next: () => void }[] = [];
     io.use((socket, next) => waiting.push({ socket, next }));
-    io.on("connection", () => assert.fail("it has gone"));
+    io.on("connection", () => assert.fail("the disconnected client has connected"));
     const client = new WebSocketClient(port);
     await client.next();
     client.send("40");
@@ -106,7 +106,7 @@ describe("Namespace", () => {
     assert.equal(io.sockets.adapter.sids.size, 0);
   });
 
-  test("sends events of middleware before the CONNECT response, or DISCONNECT instead of the response", async (context) => {
+  test("sends the events of middleware before the CONNECT response, or DISCONNECT if middleware disconnects", async (context) => {
     const { io, port } = await serve(context);
     io.use((socket, next) => {
       socket.emit("session", 1);
@@ -120,7 +120,9 @@ describe("Namespace", () => {
       socket.disconnect();
       next();
     });
-    io.of("/out").on("connection", () => assert.fail("it was sent away"));
+    io.of("/out").on("connection", () =>
+      assert.fail("a client that middleware disconnected has connected"),
+    );
     client.send("40/out,");
     assert.equal(await client.next(), "41/out,");
     assert.equal(io.of("/out").adapter.rooms.size, 0);

@@ -1,4 +1,4 @@
-// Namespaces that are created when a client connects to them.
+// Tests namespaces that are created when a client connects to them.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -94,7 +94,7 @@ describe("of() with a function", () => {
     ]);
   });
 
-  test("rejects on an error, undefined or a throw, and ignores a second call of next()", async (context) => {
+  test("rejects the client if the function passes an error or no decision, or if it throws", async (context) => {
     const uncaught = gatherUncaught(context);
     const mistake = new Error("the function's mistake");
     const { io, port } = await serve(context);
@@ -133,7 +133,7 @@ describe("of() with a function", () => {
     const waiting: (() => void)[] = [];
     io.of(
       (_name, _auth, next) => waiting.push(() => next(null, true)),
-      () => assert.fail("nobody should come"),
+      () => assert.fail("a client that has disconnected or left has connected"),
     );
     const [gone, left] = [await connect(port), await connect(port)];
     gone.send("40/x,");

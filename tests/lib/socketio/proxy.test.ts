@@ -1,4 +1,4 @@
-// The public objects of the server, wrapped in a Proxy as by Vue's reactive() and MobX. The objects must not have
+// Tests the public objects of the server, wrapped in a Proxy as by Vue's reactive() and MobX. The objects must not have
 // `#private` members, because accessing these through a Proxy throws.
 
 import assert from "node:assert/strict";

@@ -1,4 +1,4 @@
-// The option `rateLimit`: how many events a client may send, and the errors that it receives for dropped events.
+// Tests the option `rateLimit`: how many events a client may send, and the errors that it receives for dropped events.
 
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
@@ -61,7 +61,7 @@ async function limited(context: TestContext, rateLimit: RateLimitOptions) {
 }
 
 describe("rateLimit", () => {
-  test("lets `events` pass in each `interval`, and no more", async (context) => {
+  test("delivers at most `events` events in each `interval`", async (context) => {
     const { clock, log, send } = await limited(context, THREE_A_SECOND);
     await send(1, 2, 3, 4, 5);
     assert.deepEqual(log.splice(0), [1, 2, 3, "n 334", "n 334"]);
@@ -75,7 +75,7 @@ describe("rateLimit", () => {
     assert.deepEqual(log, [9, 10, 11, "n 334"]);
   });
 
-  test("lets `burst` pass at once, and `events` in each `interval` after that", async (context) => {
+  test("delivers `burst` events at once, and then `events` events in each `interval`", async (context) => {
     const { clock, log, send } = await limited(context, { events: 1, interval: 100, burst: 4 });
     await send(1, 2, 3, 4, 5);
     clock.tick(200);
@@ -295,7 +295,7 @@ describe("rateLimit of sockets and namespaces", () => {
     assert.equal(await exhaust(second.socket, second.client), 2);
   });
 
-  test("a client that leaves a namespace and joins it again has no new tokens", async (context) => {
+  test("a client that leaves a namespace and joins it again receives no new tokens", async (context) => {
     const { io, client, socket } = await serveJoined(context, { rateLimit });
     io.of("/full");
     assert.equal(await exhaust(socket, client), 2);
@@ -405,7 +405,7 @@ describe("TokenBucket", () => {
       const burst = 1 + random.int(30);
       const limit = new RateLimit({ events, interval, burst });
       const bucket = new TokenBucket();
-      // The time of a process that has been running for up to a year.
+      // The process may have been running for up to a year.
       let now = random.int(31_536_000) * 1000 + random.int(1000) / 1000;
       const passed: number[] = [];
       for (let step = 0; step < 200; step++) {

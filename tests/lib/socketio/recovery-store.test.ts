@@ -1,4 +1,4 @@
-// Stores sessions and packets for disconnected clients that may recover, within limits for all namespaces together.
+// Tests the store of sessions and packets for disconnected clients that may recover. All namespaces share its limits.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -47,7 +47,7 @@ class Namespaces {
     return store;
   }
 
-  /** Disconnects a client. Its session id and its secret are the same. */
+  /** Disconnects a client. Its session id is also its secret. */
   lose(
     pid: string,
     { name = "/", rooms = [] as readonly string[], address = "", size = 100 } = {},
@@ -145,7 +145,7 @@ describe("packets", () => {
     assert.equal(all.recover("b"), "packets dropped");
   });
 
-  test("for several rooms or for all prevent every recovery once they are dropped", () => {
+  test("for several rooms or for all clients, once dropped, prevent every recovery", () => {
     for (const rooms of [[], ["b", "c"]]) {
       const all = new Namespaces({ maxPackets: 2 });
       all.lose("a");
@@ -189,7 +189,7 @@ describe("packets", () => {
 });
 
 describe("dropped packets", () => {
-  test("are forgotten when they would have expired", (context) => {
+  test("no longer prevent a recovery after the time at which they would have expired", (context) => {
     const clock = new Clock(context);
     const all = new Namespaces({ maxPackets: 1 });
     all.emit([]);

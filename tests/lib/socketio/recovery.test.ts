@@ -1,4 +1,5 @@
-// Connection state recovery: restores a socket, sends the missed packets, and reports the reason for a failure.
+// Tests connection state recovery: the server restores a socket, sends the missed packets, and reports the reason for a
+// failure.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -66,7 +67,7 @@ describe("recovery with socket.io-client", () => {
       io.emit("n", 1);
       await until(() => got.length === 1);
 
-      // From here on the client receives nothing, and it does not reconnect in this turn.
+      // The client receives none of the following events, because it reconnects only in a later turn of the event loop.
       client.io.engine.close();
       io.to("room").emit("n", 2);
       io.to("other").emit("n", "not its room");
@@ -202,7 +203,7 @@ describe("recovery on the wire", () => {
     assert.match(`${await third.next()}`, /^42\["missed",1,/);
   });
 
-  test("volatile events have an offset too, because clients take a last string argument as one", async (context) => {
+  test("volatile events have an offset too, because clients treat a string as last argument as an offset", async (context) => {
     const { io, port } = await serve(context, RECOVERY);
     const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
     const [client, { sid, pid }] = await join(port);
@@ -295,7 +296,7 @@ describe("recovery on the wire", () => {
     }
   });
 
-  test("an offset of the wrong type is ignored, and a secret of the wrong type is unknown", async (context) => {
+  test("an offset of the wrong type is ignored, and a secret of the wrong type starts a new session", async (context) => {
     const { io, port } = await serve(context, RECOVERY);
     const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
     const [client, { sid, pid }] = await join(port);
@@ -362,7 +363,7 @@ describe("recovery on the wire", () => {
     assert.equal(await client.next(), '42["a",1]');
   });
 
-  test("keeps sessions for maxDisconnectionDuration, and events for a heartbeat longer", async (context) => {
+  test("keeps sessions for maxDisconnectionDuration, and events for pingInterval and pingTimeout longer", async (context) => {
     const clock = new Clock(context);
     const { io, port } = await serve(context, {
       connectionStateRecovery: { maxDisconnectionDuration: 1000 },
@@ -478,7 +479,7 @@ describe("a recovering client whose middleware is running", () => {
     });
   }
 
-  test("starts a new session if more than maxBackpressure is emitted meanwhile", async (context) => {
+  test("starts a new session if more than maxBackpressure bytes are emitted meanwhile", async (context) => {
     const { io, port, sid, pid, client, socket, pass } = await comeBack(context, {
       maxBackpressure: 100_000,
     });
@@ -502,7 +503,7 @@ describe("a recovering client whose middleware is running", () => {
     "middleware accepts it": ({ pass }) => pass(),
   };
   for (const [what, end] of Object.entries(ENDINGS)) {
-    test(`no longer collects events when ${what}`, async (context) => {
+    test(`has events collected for it only until ${what}`, async (context) => {
       const returning = await comeBack(context);
       const { adapter } = returning.io.sockets;
       assert.ok("returningCount" in adapter);
@@ -528,7 +529,7 @@ describe("the memory for recovery is limited:", () => {
     return [client, told, await connected];
   }
 
-  test("large responses to small requests are kept up to maxBytes, and prevent no other recovery", async (context) => {
+  test("large responses to small requests are kept up to maxBytes, and other clients still recover", async (context) => {
     const { io, port } = await serve(context, { connectionStateRecovery: { maxBytes: 4_000_000 } });
     io.on("connection", (socket) => {
       socket.on("ask", () => socket.emit("answer", "x".repeat(1_000_000)));
@@ -588,7 +589,7 @@ describe("the memory for recovery is limited:", () => {
     });
   }
 
-  test("sessions count with the size of their data, and do not displace those of another address", async (context) => {
+  test("the size of a session includes its data, and large sessions do not displace another address's", async (context) => {
     const { io, port } = await serve(context, { connectionStateRecovery: { maxBytes: 1_000_000 } });
     const [honest, { sid, pid }, gone] = await joinFrom(io, port);
     gone.data = { name: "ada" };
@@ -604,7 +605,7 @@ describe("the memory for recovery is limited:", () => {
     assert.equal((await join(port, { pid }))[1].sid, sid);
   });
 
-  test("class instances in the data, which may be shared, do not count with their contents", async (context) => {
+  test("the size of a session excludes the contents of class instances in its data, which may be shared", async (context) => {
     const { io, port } = await serve(context, { connectionStateRecovery: { maxBytes: 100_000 } });
     class Shared {
       readonly text = "x".repeat(1_000_000);
@@ -618,7 +619,7 @@ describe("the memory for recovery is limited:", () => {
     assert.equal(Reflect.get(io.sockets.adapter, "sessionCount"), 10);
   });
 
-  test("a connection that joins and leaves again and again does not prevent another recovery", async (context) => {
+  test("a connection that joins and leaves repeatedly does not prevent the recovery of another client", async (context) => {
     const { io, port } = await serve(context, {
       connectionStateRecovery: { maxSessions: 20, maxPackets: 10 },
     });
@@ -667,7 +668,7 @@ describe("the memory for recovery is limited:", () => {
     );
   });
 
-  test("a polling client that has missed more than maxBackpressure starts a new session, once", async (context) => {
+  test("a polling client that has missed more than maxBackpressure bytes starts a new session, once", async (context) => {
     const { io, url } = await serve(context, { ...RECOVERY, maxBackpressure: 1_000_000 });
     const failures: unknown[] = [];
     io.on("connection", (socket) => failures.push(socket.recoveryFailure));
@@ -708,7 +709,7 @@ describe("the memory for recovery is limited:", () => {
     }
     // Several garbage collections are needed to free the last frames of the client and the socket.
     for (let n = 0; n < 50 && inBuffers() - before >= 10_000_000; n++) await turn();
-    assert.ok(inBuffers() - before < 10_000_000, "the frames are held");
+    assert.ok(inBuffers() - before < 10_000_000, "the frames are still in memory");
     await lose(client, socket);
     // The store still has the texts of the packets.
     const [again] = await join(port, { pid, offset: "q" });
@@ -858,7 +859,7 @@ describe("a room that is not a string", () => {
     });
   }
 
-  test("counts with the size of its contents", async (context) => {
+  test("adds the size of its contents to the size of a session", async (context) => {
     const { io, port } = await serve(context, { connectionStateRecovery: { maxBytes: 200_000 } });
     const adapter = io.sockets.adapter;
     for (let count = 0; count < 10; count++) {

@@ -1,4 +1,4 @@
-// Every place where a program may reject a client, with every kind of value that untyped code may pass: the
+// Tests every place where a program may reject a client, with every kind of value that untyped code may pass: the
 // client receives a valid error, and does not try again.
 
 import assert from "node:assert/strict";

@@ -1,5 +1,5 @@
-// A server relays events of one client to other clients, in additional arrays and with additional arguments. Events
-// that the server accepts from one client must not break its encoder or the connections of other clients.
+// Tests a server that relays events of one client to other clients, in additional arrays and with additional
+// arguments. Events that the server accepts must not break its encoder or the connections of other clients.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -27,7 +27,7 @@ const LARGEST: Readonly<Record<string, () => unknown[]>> = {
 
 /** How a program changes the arguments before it emits them to other clients. */
 const RELAYS: Readonly<Record<string, (args: readonly unknown[]) => unknown[]>> = {
-  "as they are": (args) => [...args],
+  "without a change": (args) => [...args],
   "inside one more array": (args) => [args],
   "inside twenty more objects": (args) => {
     let value: unknown = args;

@@ -1,4 +1,4 @@
-// Clients that receive more slowly than the program sends. The program either waits with drained(), or
+// Tests clients that receive more slowly than the program sends. The program either waits with drained(), or
 // `backpressurePolicy` determines which waiting messages are dropped.
 
 import assert from "node:assert/strict";
@@ -43,7 +43,7 @@ describe("drained()", () => {
     for (let n = 0; n < PARTS; n++) {
       assert.equal(`${await client.next()}`.slice(0, 20), `42["part",${n},"${PART}`.slice(0, 20));
     }
-    assert.ok((await done) < MOST, "more than a few parts waited");
+    assert.ok((await done) < MOST, "too many bytes waited");
     assert.equal(socket.bufferedAmount, 0);
     client.socket.terminate();
   });
@@ -59,7 +59,7 @@ describe("drained()", () => {
       const { body } = await client.poll();
       received += body.split("\u001e").length;
     }
-    assert.ok((await done) < MOST, "more than a few parts waited");
+    assert.ok((await done) < MOST, "too many bytes waited");
   });
 
   test("resolves at once if nothing waits, and when the client disconnects", async (context) => {
@@ -127,7 +127,7 @@ const OUTCOMES: Readonly<Record<BackpressurePolicy, Readonly<Record<Kind, Outcom
 const BOUND = 20_000;
 const COUNT = 200;
 const TEXT = "x".repeat(500);
-/** More than a WebSocket sends at once: packets sent after it in the same turn wait in the session. */
+/** A WebSocket cannot send this text at once, so packets after it in the same turn of the event loop must wait. */
 const FILLER = "x".repeat(200_000);
 
 /** Sends message number `n` of each kind. `answer` acknowledges the client's event with this number. */
@@ -148,7 +148,7 @@ interface SlowClient {
   readonly socket: Socket;
   /** The callbacks that acknowledge the client's events. */
   readonly answers: ((...args: unknown[]) => void)[];
-  /** Makes packets that are sent in the rest of this turn wait in the session. */
+  /** Makes packets that are sent in the rest of this turn of the event loop wait in the session. */
   stall(): void;
   /** Returns the packets received before the event "end". */
   received(): Promise<(string | Buffer)[]>;
@@ -212,7 +212,7 @@ const CLIENTS: Readonly<Record<Transport, (io: Server, port: number) => Promise<
   },
 };
 
-/** Starts a server with one client, and records the limits in its log. */
+/** Starts a server with one client. `bounds` contains the names of the limits that the server has logged. */
 async function serveSlow(
   context: TestContext,
   transport: Transport,
@@ -340,7 +340,7 @@ describe("backpressurePolicy", () => {
     // A packet that waited after an acknowledgement still arrives after it.
     assert.equal(packets[0], "430[0]");
     assert.deepEqual(packets.slice(-15), late);
-    assert.ok(io.stats().dropped > 0, "none was dropped");
+    assert.ok(io.stats().dropped > 0, "no event was dropped");
   });
 
   test("drop-oldest keeps CONNECT and CONNECT_ERROR packets", async (context) => {
@@ -392,7 +392,7 @@ describe("backpressurePolicy", () => {
       assert.ok(socket.bufferedAmount <= BOUND);
     }
     assert.equal(io.stats().dropped, 20);
-    assert.ok(sent > 25, "what is not volatile has all the room");
+    assert.ok(sent > 25, "volatile events have used a part of the limit");
     assert.deepEqual(io.stats().closes, { "transport error": 1 });
   });
 
@@ -457,9 +457,9 @@ describe("backpressurePolicy", () => {
       }
     }
     const { dropped } = io.stats();
-    assert.ok(dropped > 0 && most > bound, `${dropped} dropped, ${most} waited`);
+    assert.ok(dropped > 0 && most > bound, `${dropped} events dropped, ${most} bytes waited`);
     // One more part may be in the buffer of the transport.
-    assert.ok(most < bound + 2 * PART.length, `${most} waited`);
+    assert.ok(most < bound + 2 * PART.length, `${most} bytes waited`);
     slow.socket.resume();
     const numbers: number[] = [];
     while (numbers.at(-1) !== 399) {
@@ -502,7 +502,7 @@ describe("backpressurePolicy", () => {
     // The acknowledgement uses most of the limit, so some events are dropped.
     answer("x".repeat(15_000));
     for (let n = 0; n < 40; n++) io.emit("n", n);
-    assert.ok(io.stats().dropped > 0, "none was dropped");
+    assert.ok(io.stats().dropped > 0, "no event was dropped");
     const again = await comeBack(io, client, { pid, offset });
     assert.equal(again.missed, 40);
     assert.equal(again.recovered, true);
@@ -511,7 +511,7 @@ describe("backpressurePolicy", () => {
   test("a recovered client does not receive dropped events again if it has received a later event", async (context) => {
     const { io, client, pid } = await serveRecovering(context);
     for (let n = 0; n < COUNT; n++) io.emit("n", n);
-    assert.ok(io.stats().dropped > 0, "none was dropped");
+    assert.ok(io.stats().dropped > 0, "no event was dropped");
     const offset = offsetOf((await client.poll()).body);
     const again = await comeBack(io, client, { pid, offset });
     assert.equal(again.missed, 0);
@@ -533,7 +533,7 @@ describe("backpressurePolicy", () => {
     const { io, client, pid, offset } = await serveRecovering(context);
     for (const { conn } of io.sockets.sockets.values()) conn.discard("transport close");
     for (let n = 0; n < 30; n++) io.emit("n", n);
-    // After this turn and a garbage collection, only the texts of the events are still in memory.
+    // After this turn of the event loop and a garbage collection, only the texts of the events are still in memory.
     await turn();
     collect();
     const again = await PollingClient.open(client.port);

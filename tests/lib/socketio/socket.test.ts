@@ -1,4 +1,4 @@
-// Behaviour of a socket that the tests with socket.io-client do not cover.
+// Tests the behaviour of a socket that the tests with socket.io-client do not cover.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -120,7 +120,7 @@ describe("Socket", () => {
     client.socket.terminate();
     await until(() => socket.disconnected);
     assert.equal(socket.emit("x"), true);
-    socket.emit("x", () => assert.fail("nobody answers"));
+    socket.emit("x", () => assert.fail("the callback has been called"));
     const error = await new Promise((resolve) => socket.timeout(10_000).emit("x", resolve));
     assert.ok(error instanceof DisconnectedError);
     await assert.rejects(socket.emitWithAck("x"), { code: "ERR_DISCONNECTED" });
@@ -300,7 +300,7 @@ describe("methods known from Flask-SocketIO", () => {
     assert.deepEqual(seen, ["{}", "{}", '{"visits":1}', "{}"]);
   });
 
-  test("has members of socket.io's API: rooms of an operator, leaveAll(), engine.opts", async (context) => {
+  test("has three further members of socket.io's API: rooms of an operator, leaveAll() and engine.opts", async (context) => {
     const { io, port } = await serve(context, { pingInterval: 30_000 });
     const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
     const client = new WebSocketClient(port);

@@ -1,5 +1,5 @@
-// Adapters for socket.io on servers of this process, connected without a network. tests/adapters tests the real
-// adapters in separate processes.
+// Tests adapters for socket.io on servers of this process, which are connected without a network. tests/adapters tests
+// the real adapters in separate processes.
 
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
@@ -164,7 +164,7 @@ describe("An adapter for socket.io", () => {
   });
 
   test("waits a minute for acknowledgements if the program sets no timeout", async (context) => {
-    // Stock adapters forget a request after its timeout, or at once if it has none.
+    // Adapters for socket.io forget a request after its timeout. Without a timeout they would forget it at once.
     const timeouts: unknown[] = [];
     class Noting extends StockAdapter {
       override broadcastWithAck(...args: Parameters<StockAdapter["broadcastWithAck"]>): void {
@@ -233,7 +233,7 @@ describe("An adapter for socket.io", () => {
     await assert.rejects(io.timeout(1000).emitWithAck("sum"), /no connection/);
   });
 
-  test("has the rooms, the events and the own methods of the adapter that it wraps", async (context) => {
+  test("is wrapped in an adapter with the same rooms, the same events and its additional methods", async (context) => {
     const { here, near, bus } = await pair(context);
     const { adapter } = here.sockets;
     const log: unknown[] = [];
@@ -296,7 +296,7 @@ describe("An adapter for socket.io", () => {
     for (const packet of [[], ["connection", {}], [1], "text"]) {
       adapter.receive(message({ type: 9, data: { packet } }));
     }
-    // The packet type that emitters used for events with binary data.
+    // Emitters used this packet type for events with binary data.
     adapter.receive(message({ type: 3, data: { packet: { type: 5, data: ["last", 1] }, opts } }));
     assert.equal(await near.client.next(), '42["last",1]');
 
@@ -384,7 +384,7 @@ describe("Connection state recovery with an adapter for socket.io", () => {
     assert.throws(() => socket.emit("ask", 1n, () => {}), TypeError);
   });
 
-  test("adds one offset to an event for several namespaces", async (context) => {
+  test("adds only one offset to an event that several namespaces send", async (context) => {
     const { io, port } = await serve(context, options);
     const parent = io.of(/^\/child-/);
     const clients = [new WebSocketClient(port), new WebSocketClient(port)];
@@ -483,11 +483,11 @@ describe("The namespace passed to an adapter for socket.io", () => {
     const encoded = given.encode({ type: 2, namespace: "/", data: ["event"] }, true);
     shown.deliver(encoded, false);
     assert.equal(await client.next(), '42["event"]');
-    // Packets that the adapter encoded itself.
+    // The adapter may also write packets that it has encoded itself.
     shown.client.writeToEngine(['2["own"]', Buffer.from([1])]);
     assert.equal(await client.next(), '42["own"]');
     assert.deepEqual(await client.next(), Buffer.from([1]));
-    shown.awaitAck(7, () => assert.fail("it is forgotten"));
+    shown.awaitAck(7, () => assert.fail("a forgotten acknowledgement has called back"));
     shown.forgetAck(7);
     const heard = new Promise((resolve) => io.once("event", resolve));
     given.onServerSideEmit(["event", 1]);
@@ -496,7 +496,7 @@ describe("The namespace passed to an adapter for socket.io", () => {
     assert.equal(await client.next(), "41");
   });
 
-  test("is not used for a class that extends the adapter of barewire", () => {
+  test("is the Namespace itself for a class that extends the adapter of barewire", () => {
     let given: AdapterHost | undefined;
     class Own extends Adapter {
       constructor(nsp: AdapterHost) {

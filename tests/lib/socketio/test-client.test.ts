@@ -1,4 +1,4 @@
-// testClient(), which creates clients for the tests of a program. They behave like clients over a network.
+// Tests testClient(), which creates clients for the tests of a program. They behave like clients over a network.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

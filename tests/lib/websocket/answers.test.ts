@@ -1,4 +1,4 @@
-// The WebSocketServer answers every upgrade request, however the program sets it up.
+// Tests that the WebSocketServer answers every upgrade request, however the program sets the server up.
 
 import assert from "node:assert/strict";
 import { EventEmitter, once } from "node:events";
@@ -12,16 +12,16 @@ import { Server } from "../../../server.ts";
 import { Clock } from "../../support/clock.ts";
 import { listen, portOf, TcpClient, turn, until, upgradeRequest } from "../../support/net.ts";
 
-/** The listeners of the HTTP server that receives the upgrade requests. */
+/** How the program sets up the WebSocketServer, and which other listeners its HTTP server has. */
 type Setup =
-  | "a port of its own"
+  | "the option port"
   | "an HTTP server"
-  | "an HTTP server that has two WebSocketServers"
-  | "an HTTP server that has an engine too"
+  | "an HTTP server with two WebSocketServers"
+  | "an HTTP server that also has an engine"
   | "an HTTP server where another listener answers"
   | "an HTTP server where another listener does nothing"
   | "noServer"
-  | "a closed WebSocketServer beside another one"
+  | "a closed and an open WebSocketServer on one HTTP server"
   | "a closed WebSocketServer with noServer";
 
 interface Expected {
@@ -52,7 +52,7 @@ async function onHttp(
 }
 
 const SETUPS: Record<Setup, Expected> = {
-  "a port of its own": {
+  "the option port": {
     ours: 101,
     others: 404,
     setUp: async (context) => {
@@ -70,7 +70,7 @@ const SETUPS: Record<Setup, Expected> = {
     setUp: (context) =>
       onHttp(context, (server) => void new WebSocketServer({ server, path: PATH })),
   },
-  "an HTTP server that has two WebSocketServers": {
+  "an HTTP server with two WebSocketServers": {
     ours: 101,
     others: 404,
     setUp: (context) =>
@@ -79,7 +79,7 @@ const SETUPS: Record<Setup, Expected> = {
         new WebSocketServer({ server, path: "/theirs" });
       }),
   },
-  "an HTTP server that has an engine too": {
+  "an HTTP server that also has an engine": {
     ours: 101,
     others: 404,
     setUp: (context) =>
@@ -120,7 +120,7 @@ const SETUPS: Record<Setup, Expected> = {
         http.on("upgrade", (request, socket, head) => server.handleUpgrade(request, socket, head));
       }),
   },
-  "a closed WebSocketServer beside another one": {
+  "a closed and an open WebSocketServer on one HTTP server": {
     ours: 404,
     others: 404,
     setUp: (context) =>
@@ -160,7 +160,7 @@ describe("WebSocketServer answers every upgrade request", () => {
     test(`with ${setup}: ${ours} for its path, ${others} for others`, async (context) => {
       const clock = late ? new Clock(context) : undefined;
       const port = await setUp(context);
-      // RFC 9112 §3.2.1 and RFC 9112 §3.2.2: two forms of a request target.
+      // The request target has the form of RFC 9112 §3.2.1 or that of RFC 9112 §3.2.2.
       for (const origin of ["", `http://127.0.0.1:${port}`, `HTTP://user@localhost`]) {
         for (const target of [`${origin}${PATH}`, `${origin}${PATH}?a=/b`]) {
           const client = new TcpClient(port).write(upgradeRequest(target));
@@ -180,7 +180,7 @@ describe("WebSocketServer answers every upgrade request", () => {
     });
   }
 
-  test("also after another request on the same connection", async (context) => {
+  test("even if another request precedes it on the same connection", async (context) => {
     const clock = new Clock(context);
     const port = await onHttp(context, (http) => {
       new WebSocketServer({ server: http, path: PATH });

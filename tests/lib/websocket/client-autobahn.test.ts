@@ -54,7 +54,7 @@ describe("The client passes Autobahn's cases over TCP:", () => {
     const socket = await accepted;
     const received: Buffer[] = [];
     let length = 0;
-    // The start of the next frame, and the number of bytes that are needed to find its end.
+    // `at` is the start of the next frame. With `needed` bytes in total, the end of this frame is known.
     let at = 0;
     let needed = 2;
     const end = new Promise<void>((resolve) => {

@@ -426,13 +426,13 @@ describe("WebSocket: close()", () => {
   TITLES.add("close() with each code and reason");
 
   check(
-    "close() before the socket is open emits error and close in a later turn",
+    "close() before the socket is open emits error and close in a later turn of the event loop",
     async (context) => {
       const socket = new WebSocket(await byHand(context, () => undefined));
       socket.close();
       socket.close();
       assert.equal(socket.readyState, WebSocket.CLOSING);
-      // Several microtasks pass first, because the events are emitted in a later turn.
+      // Several microtasks run before the events are emitted in a later turn of the event loop.
       for (let i = 0; i < 10; i++) await undefined;
       const { types, close } = await ending(socket);
       assert.deepEqual(types, ["error", "close"]);
@@ -505,7 +505,7 @@ describe("WebSocket: no error after a clean close, however TCP ends", () => {
     });
   }
 
-  check("client-initiated close, answered, then reset", async (context) => {
+  check("client-initiated close, answered by the server, then reset", async (context) => {
     const url = await byHand(context, SWITCH, (tcp) => {
       tcp.once("data", () => tcp.write(frame(8, Uint8Array.of(3, 232)), () => reset(tcp)));
     });
@@ -527,7 +527,7 @@ describe("WebSocket: no error after a clean close, however TCP ends", () => {
 describe("WebSocket: events", () => {
   for (const way of ["listener", "handler"]) {
     check(`have the socket as target in a ${way}, and do not bubble`, async (context) => {
-      // A text frame, and a frame with a reserved opcode, which fails the connection.
+      // The first frame is a text message. The second has a reserved opcode, which fails the connection.
       const bytes = Buffer.concat([frame(1, "test"), frame(3, "LOL")]);
       const socket = new WebSocket(await byHand(context, SWITCH, (tcp) => void tcp.write(bytes)));
       const seen: string[] = [];
@@ -595,7 +595,9 @@ describe("WebSocket: events", () => {
       const socket = construct("ws://localhost");
       for (const name of HANDLERS) {
         const handler = (): void => {};
-        const object = { handleEvent: () => assert.fail("a handler is not a listener") };
+        const object = {
+          handleEvent: () => assert.fail("handleEvent() of a handler has been called"),
+        };
         assert.equal(socket[name], null);
         for (const [value, now] of [
           [handler, handler],
@@ -618,12 +620,12 @@ describe("WebSocket: events", () => {
   );
 
   check(
-    "are those of EventTarget: dispatchEvent(), once, signal, removeEventListener()",
+    "support dispatchEvent(), once, signal and removeEventListener() of EventTarget",
     async () => {
       const socket = construct("ws://localhost");
       const seen: string[] = [];
       const stop = new AbortController();
-      const removed = (): void => assert.fail("it was removed");
+      const removed = (): void => assert.fail("the removed listener has been called");
       socket.onmessage = () => void seen.push("handler");
       socket.addEventListener("message", () => seen.push("once"), { once: true });
       socket.addEventListener("message", () => seen.push("signal"), { signal: stop.signal });
@@ -637,20 +639,23 @@ describe("WebSocket: events", () => {
     },
   );
 
-  check("a handler that throws does not keep others from receiving the event", async (context) => {
-    const uncaught = gatherUncaught(context);
-    const socket = construct("ws://localhost");
-    const mistake = new Error("the handler's");
-    socket.onclose = () => {
-      throw mistake;
-    };
-    await once(socket, "close");
-    await until(() => uncaught.length > 0);
-    assert.deepEqual(uncaught, [mistake]);
-  });
+  check(
+    "a handler that throws does not prevent other listeners from receiving the event",
+    async (context) => {
+      const uncaught = gatherUncaught(context);
+      const socket = construct("ws://localhost");
+      const mistake = new Error("the handler's");
+      socket.onclose = () => {
+        throw mistake;
+      };
+      await once(socket, "close");
+      await until(() => uncaught.length > 0);
+      assert.deepEqual(uncaught, [mistake]);
+    },
+  );
 
   check(
-    '"open" is dispatched in a turn of its own, so that the first message is not lost',
+    '"open" is dispatched in an earlier turn of the event loop than the first message',
     async (context) => {
       const url = await byHand(context, (key) =>
         Buffer.concat([Buffer.from(SWITCH(key)), frame(1, "first")]),
@@ -713,7 +718,7 @@ describe("permessage-deflate: a window that zlib does not support", () => {
     socket.send(text);
     const [{ data }] = await once(socket, "message");
     assert.equal(data, text);
-    // FIN and the text opcode, without RSV1: the message is not compressed.
+    // The byte has FIN and the text opcode, but not RSV1: the message is not compressed.
     assert.deepEqual(firstBytes, [0x81]);
   });
 });

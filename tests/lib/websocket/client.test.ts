@@ -1,4 +1,4 @@
-// The WebSocket client for Node, tested with `ws` as the server and with handwritten responses.
+// Tests the WebSocket client for Node, with `ws` as the server and with handwritten responses.
 
 import assert from "node:assert/strict";
 import { EventEmitter, once } from "node:events";
@@ -211,8 +211,7 @@ describe("WebSocket", () => {
     );
     assert.equal(new Set(keys.map((key) => key.toString("hex"))).size, FRAMES);
     for (let at = 0; at < 4; at++) {
-      // 200 random draws from 256 values contain about 139 different values, and about as many different differences
-      // to the previous key.
+      // 200 random bytes have about 139 different values. The differences between consecutive bytes have about as many.
       const values = keys.map((key) => key[at] ?? 0);
       assert.ok(new Set(values).size > 80);
       const differences = values.map((value, i) => (value - (values[i - 1] ?? 0)) & 0xff);
@@ -229,7 +228,7 @@ describe("WebSocket", () => {
     assert.equal(socket.extensions, "");
     socket.send("compressible ".repeat(50));
     const [chunk] = await once(received, "data");
-    // FIN and the text opcode, without RSV1: the message is not compressed.
+    // The byte has FIN and the text opcode, but not RSV1: the message is not compressed.
     assert.equal(chunk[0], 0x81);
     socket.close();
   });
@@ -273,7 +272,7 @@ describe("WebSocket", () => {
     socket.close();
   });
 
-  test("has the constants, Blobs and extensions of browsers", async (context) => {
+  test("has constants and `extensions`, sends and receives Blobs, as in browsers", async (context) => {
     const socket = new WebSocket(await echo(context, createServer(), { perMessageDeflate: true }));
     assert.deepEqual([socket.binaryType, socket.extensions, socket.protocol], ["blob", "", ""]);
     await once(socket, "open");
@@ -300,11 +299,15 @@ describe("WebSocket", () => {
   });
 
   for (const [does, theirs, ours] of [
-    ["without takeover", { serverNoContextTakeover: true, clientNoContextTakeover: true }, true],
+    [
+      "without context takeover",
+      { serverNoContextTakeover: true, clientNoContextTakeover: true },
+      true,
+    ],
     ["with small windows", { serverMaxWindowBits: 9, clientMaxWindowBits: 10 }, true],
     ["with a threshold", {}, { threshold: 1, zlibDeflateOptions: { level: 9 } }],
     [
-      "requested by the client only",
+      "with parameters that only the client requests",
       {},
       { clientNoContextTakeover: true, serverMaxWindowBits: 10 },
     ],
@@ -363,7 +366,7 @@ describe("WebSocket", () => {
     };
     await until(() => count === 1000);
     const [turn = count] = turns;
-    assert.ok(turn <= 100, `a turn after ${turn}`);
+    assert.ok(turn <= 100, `${turn} messages in one turn of the event loop`);
   });
 
   test("RFC 6455 §7.1.1 disconnects after 30 seconds from a server that does not answer the close frame", async (context) => {

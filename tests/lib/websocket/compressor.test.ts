@@ -1,4 +1,4 @@
-// permessage-deflate over real connections: RFC 7692, with `ws` at the other end.
+// Tests permessage-deflate over real connections: RFC 7692, with `ws` at the other end.
 
 import assert from "node:assert/strict";
 import { describe, type TestContext, test } from "node:test";
@@ -51,24 +51,24 @@ function compressed(text: string | Uint8Array): Buffer {
 
 describe("permessage-deflate", () => {
   const TERMS = [
-    { does: "RFC 7692 §7.1 both directions with context", ours: true, theirs: true },
+    { does: "RFC 7692 §7.1 with context takeover in both directions", ours: true, theirs: true },
     {
-      does: "RFC 7692 §7.1.1.1 without the server's context",
+      does: "RFC 7692 §7.1.1.1 without context takeover by the server",
       ours: { serverNoContextTakeover: true },
       theirs: true,
     },
     {
-      does: "RFC 7692 §7.1.1.2 without the client's context",
+      does: "RFC 7692 §7.1.1.2 without context takeover by the client",
       ours: { clientNoContextTakeover: true },
       theirs: true,
     },
     {
-      does: "RFC 7692 §7.1.1 without context, at the client's request",
+      does: "RFC 7692 §7.1.1 without context takeover, as the client requests",
       ours: true,
       theirs: { serverNoContextTakeover: true, clientNoContextTakeover: true },
     },
     {
-      does: "RFC 7692 §7.1.2 small windows",
+      does: "RFC 7692 §7.1.2 with small windows",
       ours: { serverMaxWindowBits: 9, clientMaxWindowBits: 9 },
       theirs: { clientMaxWindowBits: 10 },
     },
@@ -112,7 +112,7 @@ describe("permessage-deflate", () => {
     assert.equal(await plain.next(), TEXT);
   });
 
-  test("messages below the threshold are sent uncompressed, in order with others", async (context) => {
+  test("messages below the threshold are sent uncompressed, in order with compressed messages", async (context) => {
     const { client, ours } = await raw(context, { perMessageDeflate: { threshold: 100 } });
     ours.send("short");
     ours.send(TEXT);
@@ -200,12 +200,12 @@ describe("permessage-deflate", () => {
 
 describe("permessage-deflate of received messages", () => {
   for (const offer of ["permessage-deflate", "permessage-deflate; client_no_context_takeover"]) {
-    const terms = offer.includes(";") ? "without context" : "with context";
+    const terms = offer.includes(";") ? "without context takeover" : "with context takeover";
     const options = { perMessageDeflate: true, maxPayload: 100_000 };
 
     test(`${terms}: RFC 6455 §10.4 fails with 1009 for a message that exceeds maxPayload when inflated`, async (context) => {
       const { client, ours, closed } = await raw(context, options, offer);
-      ours.on("message", () => assert.fail("too large to be delivered"));
+      ours.on("message", () => assert.fail("a message that is too large was delivered"));
       const bomb = compressed(Buffer.alloc(50_000_000));
       assert.ok(bomb.length < 100_000);
       client.write(frame(2, bomb, { rsv: 4, key: KEY }));
@@ -217,7 +217,7 @@ describe("permessage-deflate of received messages", () => {
     test(`${terms}: RFC 6455 §10.4 fails with 1009 for a small compressed message that exceeds maxPayload`, async (context) => {
       for (const maxPayload of [100_000, 1000]) {
         const { client, ours, closed } = await raw(context, { ...options, maxPayload }, offer);
-        ours.on("message", () => assert.fail("too large to be delivered"));
+        ours.on("message", () => assert.fail("a message that is too large was delivered"));
         const bomb = compressed(Buffer.alloc(500_000));
         assert.ok(bomb.length < 1000);
         client.write(frame(2, bomb, { rsv: 4, key: KEY }));
@@ -227,7 +227,7 @@ describe("permessage-deflate of received messages", () => {
       }
     });
 
-    test(`${terms}: delivers messages that are large when inflated in order with small messages`, async (context) => {
+    test(`${terms}: messages that are large when inflated are delivered in order with small messages`, async (context) => {
       const { client, ours } = await raw(context, options, offer);
       const log: number[] = [];
       ours.on("message", (data) => log.push(data.length));
@@ -251,7 +251,7 @@ describe("permessage-deflate of received messages", () => {
       client.write(Buffer.concat(new Array<Uint8Array>(1000).fill(message)));
       await until(() => count === 1000);
       const [turn = count] = turns;
-      assert.ok(turn <= 100, `a turn after ${turn}`);
+      assert.ok(turn <= 100, `${turn} messages in one turn of the event loop`);
     });
 
     test(`${terms}: fails with 1007 for data that cannot be inflated`, async (context) => {
@@ -264,7 +264,7 @@ describe("permessage-deflate of received messages", () => {
 
     test(`${terms}: RFC 6455 §8.1 fails for inflated text that is not UTF-8`, async (context) => {
       const { client, ours, closed } = await raw(context, options, offer);
-      ours.on("message", () => assert.fail("no text"));
+      ours.on("message", () => assert.fail("text that is not UTF-8 was delivered"));
       client.write(frame(1, compressed(Buffer.from([0xff])), { rsv: 4, key: KEY }));
       assert.deepEqual(await closed, [1006, "", "INVALID_UTF8"]);
     });
@@ -310,7 +310,7 @@ describe("permessage-deflate of received messages", () => {
     const { client, ours } = await raw(context);
     const log: unknown[] = [];
     ours.on("message", (data) => log.push(data));
-    // RFC 7692 §7.2.3.4: "Hello" in a block with BFINAL, and the octet that follows it.
+    // RFC 7692 §7.2.3.4: the payload is "Hello" in a block with BFINAL, followed by an octet of zeros.
     const final = bytes("f3 48 cd c9 c9 07 00 00");
     client.write(frame(1, final, { rsv: 4, key: KEY }));
     client.write(frame(1, compressed("again"), { rsv: 4, key: KEY }));

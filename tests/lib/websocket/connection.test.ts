@@ -1,4 +1,4 @@
-// The end of TCP: RFC 6455 §7.1, also if the peer violates the protocol or does not respond.
+// Tests the end of TCP: RFC 6455 §7.1, also if the peer violates the protocol or does not respond.
 
 import assert from "node:assert/strict";
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
@@ -174,12 +174,12 @@ describe("Connection", () => {
       await new Promise<void>((resolve) => client.socket.write(many, () => resolve()));
     }
     await until(() => pings === 200_000);
-    // The client has requested 25 MB of pongs. The kernel buffers some of them, and the server drops the others.
+    // The pings of the client request 25 MB of pongs. The kernel buffers some of them, and the server drops the others.
     assert.ok(ours.bufferedAmount < 1_000_000, `${ours.bufferedAmount} bytes`);
   });
 });
 
-/** A connection that the program has paused, or does not read yet. */
+/** A connection that the program has paused or has not begun to read. */
 interface Paused {
   /** The peer's socket. */
   readonly peer: TcpSocket;

@@ -1,4 +1,4 @@
-// createWebSocketStream() for clients and servers, combined with the streams of `ws`.
+// Tests createWebSocketStream() for clients and servers, combined with the streams of `ws`.
 
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
@@ -91,7 +91,7 @@ describe("createWebSocketStream", () => {
           await turn();
         }
         await written;
-        // The high-water mark of the stream, plus one message and its frame header.
+        // This is the high-water mark of the stream, plus one message and its frame header.
         const bound = getDefaultHighWaterMark(false) + MESSAGE + 64;
         assert.ok(most.readable <= bound + MESSAGE, JSON.stringify(most));
         assert.ok(most.writable <= bound + MESSAGE, JSON.stringify(most));
@@ -410,7 +410,7 @@ interface Paused {
 }
 
 /**
- * Returns a server's connection that was paused by the third of ten messages. All messages were sent in one packet.
+ * Returns a server's connection that was paused at the third of ten messages. All messages were sent in one packet.
  * Each starts with its number, from 0.
  */
 async function pausedByThird(

@@ -1,4 +1,4 @@
-// Frames that are encoded once for many clients.
+// Tests the encoding of frames that are sent to many clients.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

@@ -1,4 +1,4 @@
-// RFC 7692 §7.2: each end inflates the messages that the other end compressed, for all negotiated parameters.
+// Tests RFC 7692 §7.2: each end inflates the messages that the other end compressed, for all negotiated parameters.
 
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
@@ -196,7 +196,7 @@ describe("MessageDeflate without the thread pool", () => {
 });
 
 describe("MessageDeflate and earlier messages", () => {
-  // RFC 7692 §7.2.3.2: "Hello", and "Hello" again as a reference to the first.
+  // RFC 7692 §7.2.3.2: the first message is "Hello". The second is "Hello" again, as a reference to the first.
   const hello = bytes("f2 48 cd c9 c9 07 00");
   const again = bytes("f2 00 11 00 00");
 
@@ -234,7 +234,7 @@ describe("MessageDeflate and earlier messages", () => {
     }
   });
 
-  test("compresses correctly for the next connection after one closed while compressing", async () => {
+  test("compresses correctly for the next connection after a connection closed during a compression", async () => {
     const message = new Random(seed).bytes(500_000);
     const zlib = {};
     const server = end("server", NO_CONTEXT, { zlib });
@@ -253,7 +253,7 @@ describe("MessageDeflate and earlier messages", () => {
   });
 
   test("RFC 7692 §7.1.2 inflates references within the negotiated window, and rejects longer ones", () => {
-    // Five bytes, and a reference to them over this distance.
+    // The message repeats five bytes over this distance, so its compressed form has a reference of this distance.
     for (const [gap, fits] of [
       [512, true],
       [513, false],
@@ -280,8 +280,8 @@ describe("MessageDeflate and earlier messages", () => {
   });
 
   test("RFC 7692 §7.2.2 has a window of 32,768 bytes if no other size was negotiated", async () => {
-    // A block with fixed Huffman codes: a reference to five bytes at a distance of 32,768, the end of the block, and
-    // an empty block.
+    // This is a block with fixed Huffman codes: a reference to five bytes at a distance of 32,768, and the end of the
+    // block. An empty block follows.
     const reference = bits("0 10 0000011 11101 1111111111111 0000000 000");
     const past = Buffer.from(new Random(seed).bytes(32 * 1024));
     for (const role of ["server", "client"] as const) {

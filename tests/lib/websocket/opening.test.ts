@@ -1,4 +1,4 @@
-// The opening handshake of the WebSocket client, on the wire: RFC 6455 §3, §4.1.
+// Tests the opening handshake of the WebSocket client, on the wire: RFC 6455 §3, §4.1.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -126,7 +126,7 @@ describe("the client's opening handshake", () => {
     tcp.on("data", (chunk: Buffer) => {
       received = Buffer.concat([received, chunk]);
     });
-    // Client and server share this process, so data of the client would have arrived after these turns.
+    // Client and server share this process, so data of the client would have arrived after these turns of the event loop.
     for (let turns = 0; turns < 20; turns++) await turn();
     assert.equal(received.length, 0);
     assert.equal(socket.readyState, WebSocket.CONNECTING);

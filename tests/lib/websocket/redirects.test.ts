@@ -1,4 +1,4 @@
-// HTTP redirects: the target of each redirect, and the headers that the client sends to the target. RFC 9110 §15.4.
+// Tests HTTP redirects: the target of each redirect, and the headers that the client sends to it. RFC 9110 §15.4.
 
 import assert from "node:assert/strict";
 import { once } from "node:events";

@@ -1,4 +1,4 @@
-// The options of WebSocketServer: the constructor validates each one.
+// Tests the options of WebSocketServer: the constructor validates each of them.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";

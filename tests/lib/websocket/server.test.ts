@@ -1,4 +1,4 @@
-// The server of `barewire/websocket`, tested with the client of `ws`.
+// Tests the server of `barewire/websocket` with the client of `ws`.
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
@@ -121,26 +121,34 @@ describe("WebSocketServer", () => {
 
   describe("RFC 6455 §10.2 calls verify() before the 101 response", () => {
     const answers = [
-      { does: "false results in 403", verify: () => false, gives: [403, ""] },
-      { does: "a promise of false results in 403", verify: async () => false, gives: [403, ""] },
+      { does: "verify() returning false results in 403", verify: () => false, gives: [403, ""] },
       {
-        does: "a Refusal results in its status and message",
+        does: "verify() resolving to false results in 403",
+        verify: async () => false,
+        gives: [403, ""],
+      },
+      {
+        does: "verify() returning a Refusal results in its status and message",
         verify: () => ({ status: 401, message: "who?" }),
         gives: [401, "who?"],
       },
-      { does: "a Refusal without a status results in 403", verify: () => ({}), gives: [403, ""] },
+      {
+        does: "verify() returning a Refusal without a status results in 403",
+        verify: () => ({}),
+        gives: [403, ""],
+      },
     ] as const;
     for (const { does, verify, gives } of answers) {
       test(does, async (context) => {
         const { port, server } = await serveWebSocket(context, { verify });
-        server.on("connection", () => assert.fail("it was refused"));
+        server.on("connection", () => assert.fail("the rejected client has connected"));
         const client = new TcpClient(port).write(upgradeRequest("/"));
         const [head = "", body] = (await client.closed).toString().split("\r\n\r\n");
         assert.deepEqual([Number(head.split(" ")[1]), body], gives);
       });
     }
 
-    test("a promise of true accepts the connection, and verify() receives the request", async (context) => {
+    test("verify() receives the request, and accepts the connection by resolving to true", async (context) => {
       const asked: (string | undefined)[] = [];
       const verify = async ({ url }: IncomingMessage): Promise<boolean> => {
         asked.push(url);
@@ -182,12 +190,14 @@ describe("WebSocketServer", () => {
       });
     }
 
-    test("true does not accept a disconnected client, or any client after close()", async (context) => {
+    test("verify() accepts no client that has disconnected, and no client after close()", async (context) => {
       const decide: ((verdict: boolean) => void)[] = [];
       const { server, port } = await serveWebSocket(context, {
         verify: () => new Promise((resolve) => decide.push(resolve)),
       });
-      server.on("connection", () => assert.fail("nobody should come"));
+      server.on("connection", () =>
+        assert.fail("a client has connected that had disconnected or was too late"),
+      );
       const upgrades: Promise<unknown>[] = [];
       const client = new TcpClient(port).write(upgradeRequest("/"));
       while (decide.length === 0) await new Promise(setImmediate);
@@ -341,7 +351,7 @@ describe("WebSocketConnection", () => {
 
   test("CVE-2026-45736: send(), ping() and close() throw for arguments of a wrong type, and send nothing", async (context) => {
     const { client, ours } = await pair(context);
-    client.socket.on("ping", () => assert.fail("it was sent"));
+    client.socket.on("ping", () => assert.fail("a ping was sent"));
     for (const [name, ...args] of [
       ["ping", 100],
       ["ping", { length: 100 }],
@@ -378,7 +388,7 @@ describe("WebSocketConnection", () => {
     }
   });
 
-  test("RFC 6455 §7.1.7 sends the code of the rule that the peer broke, and closes with that rule", async (context) => {
+  test("RFC 6455 §7.1.7 sends the close code of the rule that the peer broke, and emits close with the rule", async (context) => {
     const { server, port } = await serveWebSocket(context, { maxPayload: 10 });
     const client = new WebSocketClient(port, "/");
     const [ours] = await Promise.all([connection(server), client.opened()]);
@@ -462,7 +472,7 @@ describe("WebSocketConnection", () => {
     }
   });
 
-  test("is a client of its own server only", async (context) => {
+  test("is contained only in the clients of its own server", async (context) => {
     const [a, b] = await Promise.all([serveWebSocket(context), serveWebSocket(context)]);
     const client = new WebSocketClient(a.port, "/");
     await Promise.all([connection(a.server), client.opened()]);

@@ -1,4 +1,4 @@
-// RFC 6455 §4.2: the server's responses to upgrade requests, on the wire.
+// Tests the server's responses to upgrade requests, on the wire: RFC 6455 §4.2.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
@@ -50,7 +50,7 @@ describe("An invalid upgrade request", () => {
     for (const [index, request] of requests.entries()) {
       test(`is refused with the HTTP status of the broken rule: ${rule} ${index + 1}`, async (context) => {
         const { port, server } = await serveWebSocket(context);
-        server.on("connection", () => assert.fail("it was refused"));
+        server.on("connection", () => assert.fail("the rejected client has connected"));
         const { status, text } = Object.entries(HANDSHAKE_RULES).find(
           ([name]) => name === rule,
         )?.[1] ?? { status: 0, text: "" };

@@ -1,4 +1,4 @@
-// WebSocketStream as the WHATWG proposes it, with the server of barewire, the server of `ws`, and a handwritten
+// Tests WebSocketStream as the WHATWG proposes it, with the server of barewire, the server of `ws`, and a handwritten
 // server.
 
 import assert from "node:assert/strict";
@@ -135,7 +135,7 @@ describe("WebSocketStream", () => {
       }
       await writing;
       assert.equal(received, TOTAL);
-      // The high-water mark of the socket, plus two messages and their frame headers.
+      // This is the high-water mark of the socket, plus two messages and their frame headers.
       const bound = getDefaultHighWaterMark(false) + 2 * (MESSAGE + 4);
       assert.ok(most <= bound, `${most} bytes`);
     });
@@ -229,7 +229,7 @@ describe("WebSocketStream", () => {
       });
     }
 
-    test("abort() while a write waits closes with the code of its error", async (context) => {
+    test("abort() while a write is pending closes the connection with the code in its error", async (context) => {
       const { writable, peer, closed } = await connected(context);
       peer.pause();
       const writer = writable.getWriter();

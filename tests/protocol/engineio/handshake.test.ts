@@ -1,4 +1,4 @@
-// Engine.IO "Handshake": requests that open a session or belong to an existing session, and the open packet.
+// Tests requests that open a session or belong to an existing session, and the open packet: Engine.IO "Handshake".
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -72,13 +72,14 @@ describe("a request", () => {
                 assert.equal(admission.transport, transport);
                 assert.equal(admission.kind === "session", sid !== undefined);
                 if (admission.kind === "handshake") admitted.push(`${method} ${transport}`);
-                else assert.ok(upgrade || session === transport, "it is carried by another");
+                else
+                  assert.ok(upgrade || session === transport, "the session uses another transport");
               }
     }
     assert.deepEqual([...new Set(admitted)], ["GET polling", "GET websocket"]);
   });
 
-  test("Handshake: causes one look-up of a session, and only if it is valid and has a sid", () => {
+  test("Handshake: looks up a session once, and only if the request is valid and has a sid", () => {
     const asked: string[] = [];
     const find = (sid: string): undefined => void asked.push(sid);
     admit(
@@ -224,7 +225,7 @@ describe("the open packet", () => {
     });
   }
 
-  test("Handshake: has no other fields of the caller's object", () => {
+  test("Handshake: has only the fields of the protocol, not others of the caller's object", () => {
     const [example] = OPENS;
     assert.ok(example !== undefined);
     const extended = { ...example.open, secret: 1 };
@@ -234,7 +235,7 @@ describe("the open packet", () => {
   for (const rule of NAMES) {
     for (const [as, input] of BREACHES[rule]) {
       if (as !== "open") continue;
-      test(`${RULES[rule].heading}: is invalid, ${rule}: ${input}`, () => {
+      test(`${RULES[rule].heading}: is invalid by the rule ${rule}: ${input}`, () => {
         assert.throws(() => decodeOpen(input), { name: "ProtocolError", rule });
       });
     }

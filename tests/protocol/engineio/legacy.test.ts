@@ -1,4 +1,4 @@
-// Engine.IO 3 "Encoding": packets and payloads of clients 1.x and 2.x, compared with the parsers of these clients.
+// Compares packets and payloads for clients 1.x and 2.x with the parsers of these clients: Engine.IO 3 "Encoding".
 
 import assert from "node:assert/strict";
 import { createRequire } from "node:module";
@@ -81,7 +81,7 @@ describe("a binary payload", () => {
     });
   }
 
-  test("encodes text too, and a text payload has bytes in base64", () => {
+  test("can have text packets, and a text payload can have binary data in base64", () => {
     assert.deepEqual(encoded([message("a")]), bytes("00 02 ff 34 61"));
     assert.equal(encodeText([bytes("01")]), "6:b4AQ==");
   });
@@ -94,7 +94,7 @@ function encoded(packets: readonly Packet[]): Uint8Array {
 describe("invalid payloads", () => {
   for (const [rule, breaches] of Object.entries(BREACHES_3)) {
     for (const [as, input] of breaches) {
-      test(`${rule} ${JSON.stringify(input).slice(0, 60)}`, () => {
+      test(`violate ${rule}: ${JSON.stringify(input).slice(0, 60)}`, () => {
         const body = as === "bytes" ? bytes(input) : input;
         assert.throws(() => decode(body), { name: "ProtocolError", rule });
       });
@@ -216,7 +216,7 @@ for (const { client, twice } of CLIENTS) {
       assert.deepEqual(decode(sent), TEXTS.map(message));
     });
 
-    test("both decode bytes of the other, as bytes and as base64", () => {
+    test("each decodes the binary data of the other, as bytes and as base64", () => {
       // If the bytes were part of a pool, this parser would send the whole pool.
       const data = Buffer.from(Uint8Array.of(1, 2, 255).buffer);
       const packets = [
@@ -244,7 +244,7 @@ for (const { client, twice } of CLIENTS) {
     });
 
     const run = seed;
-    test(`both decode random messages of the other (seed ${run})`, () => {
+    test(`each decodes random messages of the other (seed ${run})`, () => {
       const random = new Random(run);
       for (let n = 0; n < 500; n++) {
         const texts = Array.from({ length: 1 + random.int(4) }, () => {
@@ -293,18 +293,18 @@ describe("the text encoding of clients 1.x and 2.x", () => {
   const READ_TWICE = "4CAFɮ";
   // biome-ignore format: aligned table
   const SESSIONS: readonly (readonly [does: string, bodies: readonly string[], last: string])[] = [
-    ["nothing came before",                                        [],                               READ_TWICE],
-    ["only ASCII came before",                                     [payload("4a")],                  READ_TWICE],
-    ["a text encoded twice came before",                           [payload("4\xe6\x97\xa5")],       READ_TWICE],
-    ["a character above U+00FF came before",                       [payload("4日")],                  LIKE_UTF8],
-    ["a character that is not UTF-8 came before",                  [payload("4é")],                  LIKE_UTF8],
-    ["a text encoded twice and one that is not UTF-8 came before", [payload("4Ã©"), payload("4é")],  LIKE_UTF8],
-    ["a CONNECT of 2.x came before",                               [payload("40/admin,")],           LIKE_UTF8],
-    ["a DISCONNECT of 2.x came before",                            [payload("2", "41/admin,")],      LIKE_UTF8],
-    ["a CONNECT of 1.x came before",                               [payload("40/admin")],            READ_TWICE],
-    ["a CONNECT of 1.x with a query came before",                  [payload("40/admin?list=a,")],    READ_TWICE],
-    ['a CONNECT of 1.x with "40/a," in its query came before',     [payload("40/admin?list=40/a,")], READ_TWICE],
-    ["a CONNECT of 1.x to a name with a comma came before",        [payload("40/a,b")],              READ_TWICE],
+    ["the client has sent nothing before",                                  [],                               READ_TWICE],
+    ["the client has sent only ASCII",                                      [payload("4a")],                  READ_TWICE],
+    ["the client has sent a text encoded twice",                            [payload("4\xe6\x97\xa5")],       READ_TWICE],
+    ["the client has sent a character above U+00FF",                        [payload("4日")],                  LIKE_UTF8],
+    ["the client has sent a character that is not UTF-8",                   [payload("4é")],                  LIKE_UTF8],
+    ["the client has sent a text encoded twice, and one that is not UTF-8", [payload("4Ã©"), payload("4é")],  LIKE_UTF8],
+    ["the client has sent a CONNECT of 2.x",                                [payload("40/admin,")],           LIKE_UTF8],
+    ["the client has sent a DISCONNECT of 2.x",                             [payload("2", "41/admin,")],      LIKE_UTF8],
+    ["the client has sent a CONNECT of 1.x",                                [payload("40/admin")],            READ_TWICE],
+    ["the client has sent a CONNECT of 1.x with a query",                   [payload("40/admin?list=a,")],    READ_TWICE],
+    ['the client has sent a CONNECT of 1.x with "40/a," in its query',      [payload("40/admin?list=40/a,")], READ_TWICE],
+    ["the client has sent a CONNECT of 1.x to a name with a comma",         [payload("40/a,b")],              READ_TWICE],
   ];
   for (const [does, bodies, last] of SESSIONS) {
     test(`decodes text that looks like UTF-8, when ${does}`, () => {

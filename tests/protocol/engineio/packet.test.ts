@@ -1,4 +1,4 @@
-// Engine.IO "Packet encoding": one character for the type, followed by the payload.
+// Tests the encoding of a packet: one character for the type, followed by the payload. Engine.IO "Packet encoding".
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -29,7 +29,7 @@ describe("a packet", () => {
     });
   }
 
-  test("Packet encoding: without data is only its type", () => {
+  test("Packet encoding: consists of only its type if it has no data", () => {
     for (const type of [OPEN, CLOSE, PING, PONG, MESSAGE, UPGRADE, NOOP] as const) {
       assert.equal(encodePacket(type), type);
       assert.deepEqual(decodePacket(type), { type, data: "" });
@@ -57,7 +57,7 @@ describe("an invalid packet", () => {
   for (const rule of NAMES) {
     for (const [as, input] of BREACHES[rule]) {
       if (as !== "packet") continue;
-      test(`${RULES[rule].heading}: ${rule} ${JSON.stringify(input)}`, () => {
+      test(`${RULES[rule].heading}: violates ${rule}: ${JSON.stringify(input)}`, () => {
         assert.throws(() => decodePacket(input), { name: "ProtocolError", rule });
       });
     }
@@ -66,7 +66,7 @@ describe("an invalid packet", () => {
 
 describe("ProtocolError", () => {
   for (const rule of NAMES) {
-    test(`${rule} has its rule, and a message with the heading of the protocol document`, () => {
+    test(`for ${rule} names the rule, and its message has the heading of the protocol document`, () => {
       const error = new ProtocolError(rule);
       assert.ok(error instanceof Error);
       assert.equal(error.name, "ProtocolError");

@@ -1,4 +1,4 @@
-// Engine.IO "HTTP long-polling": several packets in one body, with binary data in base64.
+// Tests the encoding of several packets in one body, with binary data in base64: Engine.IO "HTTP long-polling".
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -41,7 +41,7 @@ describe("a payload", () => {
     });
   }
 
-  test("HTTP long-polling: has one packet of any type, or all of them", () => {
+  test("HTTP long-polling: may have one packet of any type, or packets of all types", () => {
     const texts = PACKETS.map(({ text }) => text);
     const expected = PACKETS.map(({ type, data }) => ({ type, data }));
     for (const [i, text] of texts.entries()) {
@@ -52,7 +52,7 @@ describe("a payload", () => {
     assert.deepEqual([...decodePayload(encodePayload(texts))], expected);
   });
 
-  test("HTTP long-polling: has bytes of any length, also of a view of a larger buffer", () => {
+  test("HTTP long-polling: may have binary data of any length, also from a view of a larger buffer", () => {
     const memory = Uint8Array.from({ length: 300 }, (_, i) => i);
     for (let length = 0; length <= 256; length++) {
       const part = memory.subarray(17, 17 + length);
@@ -62,7 +62,7 @@ describe("a payload", () => {
     }
   });
 
-  test("HTTP long-polling: is empty without packets", () => {
+  test("HTTP long-polling: is empty if it has no packets", () => {
     assert.equal(encodePayload([]), "");
   });
 });
@@ -71,13 +71,13 @@ describe("an invalid payload", () => {
   for (const rule of NAMES) {
     for (const [as, input] of BREACHES[rule]) {
       if (as !== "payload") continue;
-      test(`${RULES[rule].heading}: ${rule} ${JSON.stringify(input)}`, () => {
+      test(`${RULES[rule].heading}: violates ${rule}: ${JSON.stringify(input)}`, () => {
         assert.throws(() => [...decodePayload(input)], { name: "ProtocolError", rule });
       });
     }
   }
 
-  test("HTTP long-polling: INVALID_UTF8 is found by decodeUtf8()", () => {
+  test("HTTP long-polling: makes decodeUtf8() return undefined if it is not UTF-8", () => {
     for (const [, hex] of BREACHES.INVALID_UTF8) assert.equal(decodeUtf8(bytes(hex)), undefined);
   });
 
@@ -101,14 +101,14 @@ describe("an invalid payload", () => {
 describe("a payload is decoded one packet at a time", () => {
   const SLACK = 512 * 1024;
 
-  test("a reader that stops early causes no error for later packets", () => {
+  test("a caller that stops early receives no error for later invalid packets", () => {
     const rest = decodePayload("1\x1e7\x1ebA");
     assert.deepEqual(rest.next().value, { type: "1", data: "" });
     rest.return();
     assert.deepEqual(rest.next(), { done: true, value: undefined });
   });
 
-  test("a million packets take no memory besides the body", () => {
+  test("a million packets need no memory besides the body", () => {
     const body = "4\x1e".repeat(1_000_000).concat("4");
     const packets = decodePayload(body);
     packets.next();

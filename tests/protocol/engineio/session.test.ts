@@ -1,4 +1,4 @@
-// Engine.IO "Handshake", "Upgrade", "Heartbeat": tests every state of the session's state machine with every event.
+// Tests every state of the session's state machine with every event: Engine.IO "Handshake", "Upgrade", "Heartbeat".
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

@@ -1,4 +1,4 @@
-// Socket.IO "Packet encoding": extracts binary data from a payload, and restores it.
+// Tests the functions that extract binary data from a payload and restore it: Socket.IO "Packet encoding".
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -31,9 +31,9 @@ const WITH_BINARY: readonly (readonly [
   ["a Buffer", Buffer.from("a"), HOLE, ["61"]],
   ["an ArrayBuffer", new Uint8Array([7, 8]).buffer, HOLE, ["0708"]],
   ["an empty ArrayBuffer", new ArrayBuffer(0), HOLE, [""]],
-  ["a view of a part", BYTES.subarray(2, 5), HOLE, ["030405"]],
-  ["a DataView of a part", new DataView(BYTES.buffer, 1, 2), HOLE, ["0203"]],
-  ["a Uint16Array of a part", new Uint16Array(BYTES.buffer, 2, 2), HOLE, ["03040506"]],
+  ["a view of a part of a buffer", BYTES.subarray(2, 5), HOLE, ["030405"]],
+  ["a DataView of a part of a buffer", new DataView(BYTES.buffer, 1, 2), HOLE, ["0203"]],
+  ["a Uint16Array of a part of a buffer", new Uint16Array(BYTES.buffer, 2, 2), HOLE, ["03040506"]],
   ["a Float64Array", new Float64Array([1]), HOLE, ["000000000000f03f"]],
   ["a BigInt64Array", new BigInt64Array([-1n]), HOLE, ["ffffffffffffffff"]],
   ["a Uint8ClampedArray", new Uint8ClampedArray([300]), HOLE, ["ff"]],
@@ -72,7 +72,12 @@ const WITH_BINARY: readonly (readonly [
     [null, undefined, HOLE],
     ["09"],
   ],
-  ["bytes beside an object like a placeholder", [HOLE, bytes("09")], [HOLE, HOLE], ["09"]],
+  [
+    "bytes beside an object that looks like a placeholder",
+    [HOLE, bytes("09")],
+    [HOLE, HOLE],
+    ["09"],
+  ],
 ];
 
 const WITHOUT_BINARY: readonly (readonly [does: string, value: unknown])[] = [
@@ -153,7 +158,10 @@ describe("extract()", () => {
   });
 
   test("Packet encoding: returns a copy without the toJSON() of a toJSON() result", () => {
-    const given = { blob: BYTES, toJSON: () => assert.fail("asked twice") };
+    const given = {
+      blob: BYTES,
+      toJSON: () => assert.fail("toJSON() of the result has been called"),
+    };
     const { data, attachments } = extract(new WithToJson(given));
     assert.equal(JSON.stringify([data]), `[{"blob":${JSON.stringify(HOLE)}}]`);
     assert.deepEqual(attachments, [BYTES]);
@@ -162,7 +170,7 @@ describe("extract()", () => {
   test("Packet encoding: does not call an inherited getter, like JSON.stringify()", () => {
     const parent = {
       get a(): never {
-        return assert.fail("asked");
+        return assert.fail("the getter has been called");
       },
     };
     const child: unknown = Object.create(parent, { b: { value: BYTES, enumerable: true } });
@@ -205,7 +213,7 @@ describe("extract()", () => {
 });
 
 describe("restore()", () => {
-  test("Packet encoding: replaces placeholders at any depth, and at the top", () => {
+  test("Packet encoding: replaces placeholders at any depth, including the top level", () => {
     assert.equal(restore(HOLE, [BYTES]), BYTES);
     assert.deepEqual(restore([{ a: [HOLE] }, HOLE], [BYTES]), [{ a: [BYTES] }, BYTES]);
   });
@@ -219,7 +227,7 @@ describe("restore()", () => {
 
   test("Packet encoding: restores the bytes that extract() extracted", () => {
     for (const [does, value] of WITH_BINARY) {
-      if (does === "bytes beside an object like a placeholder") continue;
+      if (does === "bytes beside an object that looks like a placeholder") continue;
       const { data, attachments } = extract(value);
       const parsed: unknown = JSON.parse(JSON.stringify(data));
       const again = extract(restore(parsed, attachments));

@@ -1,4 +1,4 @@
-// Socket.IO "Packet encoding": decodes text and attachments to packets, and rejects invalid ones.
+// Tests decoding text and attachments to packets, and rejecting invalid messages: Socket.IO "Packet encoding".
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -78,7 +78,7 @@ describe("Decoder decodes", () => {
     }
   });
 
-  test("Packet encoding: more brackets in strings or side by side than levels are allowed", () => {
+  test("Packet encoding: payloads with many brackets in strings or side by side, which are not nested deeply", () => {
     const decoder = newDecoder();
     for (const text of [`2["x","${"[{".repeat(600)}"]`, `2["x"${",[{}]".repeat(600)}]`]) {
       assert.equal(decoder.add(text)?.type, EVENT);
@@ -207,7 +207,7 @@ describe("The memory of a Decoder", () => {
   const SLACK = 512 * 1024;
   const KIB = 1024;
 
-  /** Returns how much memory a decoder holds after `feed`. */
+  /** Returns how many bytes of memory a decoder uses after `feed`. */
   function growth(feed: (decoder: Decoder) => void, pending: number): number {
     const decoder = newDecoder();
     const before = held();

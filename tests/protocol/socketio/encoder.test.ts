@@ -1,4 +1,4 @@
-// Socket.IO "Packet encoding": encodes packets to text and attachments.
+// Tests encoding packets to text and attachments: Socket.IO "Packet encoding".
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -92,7 +92,7 @@ describe("encode() throws for", () => {
       name: "TypeError",
       message: "a Blob cannot be sent, because it is read asynchronously: send its arrayBuffer()",
     });
-    // A Blob after binary data, so that the encoder already knows that the packet has attachments.
+    // Here the Blob follows binary data, so the encoder already knows that the packet has attachments.
     const late = ["x", bytes("00"), new Blob(["a"])] as const;
     assert.throws(() => encode({ type: EVENT, namespace: "/", data: late }), TypeError);
   });

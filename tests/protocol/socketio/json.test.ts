@@ -1,4 +1,4 @@
-// Parses untrusted JSON with a depth limit. Socket.IO "Packet encoding".
+// Tests parsing untrusted JSON with a depth limit. Socket.IO "Packet encoding".
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

@@ -1,4 +1,4 @@
-// Socket.IO 4 "Exchange protocol": the differences for clients 1.x and 2.x.
+// Tests the differences of the protocol for clients 1.x and 2.x: Socket.IO 4 "Exchange protocol".
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -35,7 +35,7 @@ describe("Exchange protocol: in protocol revision 4", () => {
     }
   });
 
-  test("a socket's id is the session's, after the name of the namespace unless it is the main one", () => {
+  test("a socket's id is the session id, with the namespace's name before it except in the main namespace", () => {
     assert.equal(socketId("/", "abc"), "abc");
     assert.equal(socketId("/admin", "abc"), "/admin#abc");
   });

@@ -1,4 +1,4 @@
-// The encoder and the adapter of a user-supplied parser throw an error that names the limit that a packet exceeds.
+// Tests that the encoder and the adapter of a user-supplied parser throw an error that names the exceeded limit.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

@@ -1,4 +1,4 @@
-// MessagePack: every format of its specification, and the extensions of other Socket.IO parsers.
+// Tests MessagePack: every format of its specification, and the extensions of other Socket.IO parsers.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -94,7 +94,7 @@ describe("MessagePack", () => {
     });
   }
 
-  test("rejects a truncated value, and a value followed by a byte", () => {
+  test("rejects a truncated value, and a value followed by another byte", () => {
     for (const [, encoded] of VALUES.filter(([, each]) => each.length < 200)) {
       const whole = bytes(encoded);
       for (let end = 0; end < whole.length; end++) {

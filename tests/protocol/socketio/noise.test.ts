@@ -101,7 +101,7 @@ function assertFreshAfter(messages: readonly Message[], results: readonly string
 }
 
 describe("random input", () => {
-  test(`gives the same result twice, and only errors with a rule, for ${INPUTS} inputs (seed ${seed})`, () => {
+  test(`is decoded to the same result twice, or violates a named rule: ${INPUTS} inputs (seed ${seed})`, () => {
     const random = new Random(seed);
     const seen = new Set<string>();
     for (let i = 0; i < INPUTS; i++) {

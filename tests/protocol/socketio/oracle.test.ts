@@ -70,7 +70,7 @@ function theirLine({ type, nsp, id, data }: theirs.Packet): string {
   return line(type, nsp, type === EVENT || type === ACK ? id : undefined, payload);
 }
 
-// Encoding.
+// Encodes packets with both codecs.
 
 function encodeOurs(packet: Packet): Message[] {
   const { text, attachments } = encode(packet);
@@ -104,7 +104,7 @@ function wire(messages: readonly Message[]): string[] {
   );
 }
 
-// Decoding, up to the first invalid message.
+// Decodes messages with both codecs, up to the first invalid message.
 
 interface OurReading {
   readonly lines: readonly string[];
@@ -170,7 +170,7 @@ describe("socket.io-parser and our codec agree on", () => {
   }
 });
 
-// Random packets.
+// Generates random packets.
 
 const binary: fc.Arbitrary<unknown> = fc
   .tuple(
@@ -306,7 +306,7 @@ describe("socket.io-parser and our codec, for random packets,", () => {
   });
 });
 
-// Random combinations of parts of packets, most of which are invalid.
+// Combines parts of packets at random. Most combinations are invalid.
 
 /** The reason why our decoder rejects a text, and whether socket.io-parser may accept it. */
 type Leniency = readonly [why: string, reads: (text: string) => boolean];
@@ -360,7 +360,7 @@ const STRICTER: Partial<Record<RuleName, Leniency>> = {
     "socket.io-client throws if the payload is missing",
     (text) => /^[36](\d+-)?(\/[^,]*,?)?[\d\s]*$/.test(text),
   ],
-  ACK_ID: ["an ACK without an id answers no event", (text) => /^[36]/.test(text)],
+  ACK_ID: ["an ACK without an id acknowledges no event", (text) => /^[36]/.test(text)],
 };
 
 /** Whether socket.io-parser accepts `messages`, although they violate `rule`. */

@@ -1,4 +1,4 @@
-// Socket.IO "Exchange protocol": the packet types, and the protocol rules with their messages.
+// Tests the packet types, and the protocol rules with their messages: Socket.IO "Exchange protocol".
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -25,7 +25,7 @@ describe("packets", () => {
     assert.deepEqual(types, [0, 1, 2, 3, 4, 5, 6]);
   });
 
-  test("Packet encoding: have / as the main namespace", () => {
+  test("Packet encoding: use / as the name of the main namespace", () => {
     assert.equal(MAIN_NAMESPACE, "/");
   });
 
@@ -39,7 +39,7 @@ describe("packets", () => {
 
 describe("ProtocolError", () => {
   for (const rule of NAMES) {
-    test(`${rule} has its rule, and a message with the heading of the protocol document`, () => {
+    test(`for ${rule} names the rule, and its message has the heading of the protocol document`, () => {
       const error = new ProtocolError(rule);
       assert.ok(error instanceof Error);
       assert.equal(error.name, "ProtocolError");
@@ -52,7 +52,7 @@ describe("ProtocolError", () => {
     });
   }
 
-  test("Packet encoding: has the words of socket.io-parser in messages about attachments", () => {
+  test("Packet encoding: uses the messages of socket.io-parser for errors about attachments", () => {
     assert.match(new ProtocolError("ATTACHMENT_COUNT").message, /illegal attachments/);
     assert.match(new ProtocolError("PLACEHOLDER").message, /illegal attachments/);
     assert.match(new ProtocolError("TOO_MANY_ATTACHMENTS").message, /too many attachments/);

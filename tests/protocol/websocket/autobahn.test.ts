@@ -1,6 +1,6 @@
-// The cases of the Autobahn test suite, sections 1 to 10, without sockets: a fuzzing client sends frames to an
-// endpoint that echoes. Each case is split at every position, which includes Autobahn's variants "in frame-wise
-// chops" and "in octet-wise chops". extensions.test.ts negotiates the extensions of sections 12 and 13.
+// Tests an endpoint that echoes with the cases of the Autobahn test suite, sections 1 to 10, without sockets. Each case
+// is split at every position, which includes Autobahn's variants "in frame-wise chops" and "in octet-wise chops".
+// deflate-negotiation.test.ts negotiates the extensions of sections 12 and 13.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -24,7 +24,7 @@ const MAX_PAYLOAD = 16 * 1024 * 1024;
 const { send, text, binary, ping, close, inFragments } = new Frames(KEY);
 const BYE = close(1000);
 
-describe("Autobahn", () => {
+describe("An Endpoint passes Autobahn's cases, split at every position:", () => {
   for (const { cases, does, sends, gives } of autobahnCases(new Frames(KEY))) {
     test(`${does} (Autobahn ${cases})`, () => {
       const input = Buffer.concat(sends);
@@ -49,10 +49,10 @@ function echoServer(): Station {
   return new Station({ role: "server", maxPayload: MAX_PAYLOAD, deflate: false }, true);
 }
 
-describe("Autobahn, section 1: sizes", () => {
+describe("An Endpoint echoes messages of the sizes in Autobahn's section 1:", () => {
   const SIZES = [0, 125, 126, 127, 128, 65535, 65536, 65536] as const;
   for (const [i, size] of SIZES.entries()) {
-    // The last case is the previous one in chops of 997 bytes.
+    // Autobahn's last case repeats the previous one in chops, here of 997 bytes.
     const chopped = i === SIZES.length - 1;
     test(`RFC 6455 §5.2 a text of ${size} bytes${chopped ? ", chopped" : ""} (Autobahn 1.1.${i + 1})`, () => {
       checkEcho([text(STAR.repeat(size))], 1, STAR.repeat(size), chopped ? [997] : [1, 997]);
@@ -84,7 +84,7 @@ function checkEcho(
   }
 }
 
-describe("Autobahn, section 6: Kuhn's strings", () => {
+describe("An Endpoint checks Kuhn's strings, as in Autobahn's section 6:", () => {
   for (const [section, title, ...strings] of KUHN) {
     for (const [i, string] of strings.entries()) {
       const valid = string.startsWith("+");
@@ -110,8 +110,8 @@ describe("Autobahn, section 6: Kuhn's strings", () => {
   }
 });
 
-describe("Autobahn, section 6.4: fails fast", () => {
-  // κόσμε, a code point above U+10FFFF, and "edited". The byte at index 12 is the first invalid one.
+describe("An Endpoint fails before the end of an invalid text, as in Autobahn's section 6.4:", () => {
+  // The text is "κόσμε", a code point above U+10FFFF, and "edited". The byte at index 12 is the first invalid one.
   const payload = Buffer.concat([Buffer.from(KOSME), BEYOND, Buffer.from("edited")]);
   const parts = {
     exactly: [payload.subarray(0, 12), payload.subarray(12, 13), payload.subarray(13)],
@@ -169,7 +169,7 @@ describe("Autobahn, section 6.4: fails fast", () => {
   });
 });
 
-describe("Autobahn, section 7.1.6: closing after a large message", () => {
+describe("An Endpoint closes after a large message, as in Autobahn's section 7.1.6:", () => {
   test("RFC 6455 §5.5.1 256 KiB and the close frame are answered, the ping after it is not (Autobahn 7.1.6)", () => {
     const payload = "BAsd7&jh23".repeat(26214);
     const input = Buffer.concat([text(payload), BYE, ping("too late")]);
@@ -179,7 +179,7 @@ describe("Autobahn, section 7.1.6: closing after a large message", () => {
   });
 });
 
-describe("Autobahn, section 9: limits", () => {
+describe("An Endpoint echoes large messages and many messages, as in Autobahn's section 9:", () => {
   const KIB = 1024;
   const MIB = 1024 * KIB;
 
@@ -250,7 +250,7 @@ describe("Autobahn, section 9: limits", () => {
   }
 });
 
-describe("Autobahn, section 10: automatic fragmentation", () => {
+describe("An Endpoint echoes a fragmented message, as in Autobahn's section 10:", () => {
   test("RFC 6455 §5.4 64 KiB of text in fragments of 1300 bytes (Autobahn 10.1.1)", () => {
     const payload = STAR.repeat(65536);
     checkEcho(inFragments(inChunks(Buffer.from(payload), 1300)), 1, payload, [1, 1300, 65536]);

@@ -1,4 +1,4 @@
-// The close frame: RFC 6455 §5.5.1 and §7.4.
+// Tests the close frame: RFC 6455 §5.5.1 and §7.4.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

@@ -1,4 +1,4 @@
-// The transition table of the closing handshake: RFC 6455 §7.1.
+// Tests the transition table of the closing handshake: RFC 6455 §7.1.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -13,7 +13,7 @@ import {
 
 const EVENTS: readonly ClosingEvent[] = ["sendClose", "receiveClose", "fail", "end"];
 
-// The table is repeated here with every cell, so that a mistake in either copy is a difference.
+// The table is repeated here with every cell, so that a mistake in one copy makes a test fail.
 // biome-ignore format: aligned table
 const EXPECTED: Record<ClosingState, Record<ClosingEvent, ClosingState | undefined>> = {
   open:          { sendClose: "closeSent", receiveClose: "closeReceived", fail: "failed",  end: "closed"  },

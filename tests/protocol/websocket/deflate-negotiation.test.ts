@@ -1,4 +1,4 @@
-// RFC 7692 §5 and §7.1: negotiation of permessage-deflate in Sec-WebSocket-Extensions.
+// Tests the negotiation of permessage-deflate in Sec-WebSocket-Extensions: RFC 7692 §5 and §7.1.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -23,42 +23,42 @@ interface Row {
 
 // biome-ignore format: aligned table
 const OFFERS: readonly Row[] = [
-  { does: "RFC 7692 §5 another extension is declined",                               offer: "x-webkit-deflate-frame",            gives: undefined },
-  { does: "RFC 7692 §5 the first acceptable offer is accepted",                      offer: "permessage-deflate; server_max_window_bits=8, permessage-deflate; server_max_window_bits=10, permessage-deflate", gives: "permessage-deflate; server_max_window_bits=10" },
-  { does: "RFC 7692 §5 no offer is acceptable",                                      offer: "permessage-deflate; x, other",      gives: undefined },
-  { does: "RFC 7692 §7.1 no parameters (Autobahn 12.1, 13.1)",                       offer: "permessage-deflate",                gives: "permessage-deflate" },
-  { does: "RFC 7692 §7.1 an unknown parameter",                                      offer: "permessage-deflate; window=9",      gives: undefined },
-  { does: "RFC 7692 §7.1.1.1 requested by the client (Autobahn 13.2)",               offer: "permessage-deflate; server_no_context_takeover", gives: "permessage-deflate; server_no_context_takeover" },
-  { does: "RFC 7692 §7.1.1.1 with a value",                                          offer: "permessage-deflate; server_no_context_takeover=1", gives: undefined },
-  { does: "RFC 7692 §7.1.1.1 twice",                                                 offer: "permessage-deflate; server_no_context_takeover; server_no_context_takeover", gives: undefined },
-  { does: "RFC 7692 §7.1.1.1 preferred by the server",                               offer: "permessage-deflate", preferences: { serverNoContextTakeover: true }, gives: "permessage-deflate; server_no_context_takeover" },
-  { does: "RFC 7692 §7.1.1.1 requested by the client, not wanted by the server",     offer: "permessage-deflate; server_no_context_takeover", preferences: { serverNoContextTakeover: false }, gives: undefined },
-  { does: "RFC 7692 §7.1.1.2 announced by the client",                               offer: "permessage-deflate; client_no_context_takeover", gives: "permessage-deflate; client_no_context_takeover" },
-  { does: "RFC 7692 §7.1.1.2 with a value",                                          offer: "permessage-deflate; client_no_context_takeover=true", gives: undefined },
-  { does: "RFC 7692 §7.1.1.2 twice",                                                 offer: "permessage-deflate; client_no_context_takeover; client_no_context_takeover", gives: undefined },
-  { does: "RFC 7692 §7.1.1.2 preferred by the server",                               offer: "permessage-deflate", preferences: { clientNoContextTakeover: true }, gives: "permessage-deflate; client_no_context_takeover" },
-  { does: "RFC 7692 §7.1.2.1 the smallest window that zlib supports (Autobahn 13.3)", offer: "permessage-deflate; server_max_window_bits=9", gives: "permessage-deflate; server_max_window_bits=9" },
-  { does: "RFC 7692 §7.1.2.1 the largest window, repeated in the response (Autobahn 13.4)", offer: "permessage-deflate; server_max_window_bits=15", gives: "permessage-deflate; server_max_window_bits=15" },
-  { does: "RFC 7692 §7.1.2.1 in quotation marks",                                    offer: 'permessage-deflate; server_max_window_bits="10"', gives: "permessage-deflate; server_max_window_bits=10" },
-  { does: "RFC 7692 §7.1.2.1 a window that zlib does not support",                   offer: "permessage-deflate; server_max_window_bits=8", gives: undefined },
-  { does: "RFC 7692 §7.1.2.1 without a value",                                       offer: "permessage-deflate; server_max_window_bits",   gives: undefined },
-  { does: "RFC 7692 §7.1.2.1 too small",                                             offer: "permessage-deflate; server_max_window_bits=7", gives: undefined },
-  { does: "RFC 7692 §7.1.2.1 too large",                                             offer: "permessage-deflate; server_max_window_bits=16", gives: undefined },
-  { does: "RFC 7692 §7.1.2.1 with an additional digit",                              offer: "permessage-deflate; server_max_window_bits=80", gives: undefined },
-  { does: "RFC 7692 §7.1.2.1 with a leading zero",                                   offer: "permessage-deflate; server_max_window_bits=010", gives: undefined },
-  { does: "RFC 7692 §7.1.2.1 not an integer",                                        offer: "permessage-deflate; server_max_window_bits=1e1", gives: undefined },
-  { does: "RFC 7692 §7.1.2.1 twice",                                                 offer: "permessage-deflate; server_max_window_bits=10; server_max_window_bits=10", gives: undefined },
-  { does: "RFC 7692 §7.1.2.1 smaller, as preferred by the server",                   offer: "permessage-deflate; server_max_window_bits=12", preferences: { serverMaxWindowBits: 11 }, gives: "permessage-deflate; server_max_window_bits=11" },
-  { does: "RFC 7692 §7.1.2.1 preferred by the server only",                          offer: "permessage-deflate", preferences: { serverMaxWindowBits: 11 }, gives: "permessage-deflate; server_max_window_bits=11" },
-  { does: "RFC 7692 §7.1.2.2 supported by the client, no preference of the server",  offer: "permessage-deflate; client_max_window_bits",   gives: "permessage-deflate" },
-  { does: "RFC 7692 §7.1.2.2 supported by the client, preferred by the server",      offer: "permessage-deflate; client_max_window_bits", preferences: { clientMaxWindowBits: 10 }, gives: "permessage-deflate; client_max_window_bits=10" },
-  { does: "RFC 7692 §7.1.2.2 a limit of the client",                                 offer: "permessage-deflate; client_max_window_bits=11", gives: "permessage-deflate; client_max_window_bits=11" },
-  { does: "RFC 7692 §7.1.2.2 the smaller limit of both",                             offer: "permessage-deflate; client_max_window_bits=11", preferences: { clientMaxWindowBits: 10 }, gives: "permessage-deflate; client_max_window_bits=10" },
-  { does: "RFC 7692 §7.1.2.2 not supported by the client, preferred by the server",  offer: "permessage-deflate", preferences: { clientMaxWindowBits: 10 }, gives: undefined },
-  { does: "RFC 7692 §7.1.2.2 too large",                                             offer: "permessage-deflate; client_max_window_bits=16", gives: undefined },
-  { does: "RFC 7692 §7.1.2.2 not a number",                                          offer: "permessage-deflate; client_max_window_bits=all", gives: undefined },
-  { does: "RFC 7692 §7.1.2.2 twice",                                                 offer: "permessage-deflate; client_max_window_bits; client_max_window_bits", gives: undefined },
-  { does: "RFC 7692 §7.1 all four parameters",                                       offer: "permessage-deflate; client_max_window_bits=12; server_max_window_bits=13; client_no_context_takeover; server_no_context_takeover", gives: "permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=13; client_max_window_bits=12" },
+  { does: "RFC 7692 §5 declines another extension",                                  offer: "x-webkit-deflate-frame",            gives: undefined },
+  { does: "RFC 7692 §5 accepts the first acceptable offer",                          offer: "permessage-deflate; server_max_window_bits=8, permessage-deflate; server_max_window_bits=10, permessage-deflate", gives: "permessage-deflate; server_max_window_bits=10" },
+  { does: "RFC 7692 §5 declines if no offer is acceptable",                          offer: "permessage-deflate; x, other",      gives: undefined },
+  { does: "RFC 7692 §7.1 accepts an offer without parameters (Autobahn 12.1, 13.1)", offer: "permessage-deflate",                gives: "permessage-deflate" },
+  { does: "RFC 7692 §7.1 declines an unknown parameter",                             offer: "permessage-deflate; window=9",      gives: undefined },
+  { does: "RFC 7692 §7.1.1.1 confirms the parameter that the client requests (Autobahn 13.2)", offer: "permessage-deflate; server_no_context_takeover", gives: "permessage-deflate; server_no_context_takeover" },
+  { does: "RFC 7692 §7.1.1.1 declines the parameter with a value",                   offer: "permessage-deflate; server_no_context_takeover=1", gives: undefined },
+  { does: "RFC 7692 §7.1.1.1 declines a repeated parameter",                         offer: "permessage-deflate; server_no_context_takeover; server_no_context_takeover", gives: undefined },
+  { does: "RFC 7692 §7.1.1.1 adds the parameter that the server prefers",            offer: "permessage-deflate", preferences: { serverNoContextTakeover: true }, gives: "permessage-deflate; server_no_context_takeover" },
+  { does: "RFC 7692 §7.1.1.1 declines the parameter if the server does not allow it", offer: "permessage-deflate; server_no_context_takeover", preferences: { serverNoContextTakeover: false }, gives: undefined },
+  { does: "RFC 7692 §7.1.1.2 confirms the parameter that the client announces",      offer: "permessage-deflate; client_no_context_takeover", gives: "permessage-deflate; client_no_context_takeover" },
+  { does: "RFC 7692 §7.1.1.2 declines the parameter with a value",                   offer: "permessage-deflate; client_no_context_takeover=true", gives: undefined },
+  { does: "RFC 7692 §7.1.1.2 declines a repeated parameter",                         offer: "permessage-deflate; client_no_context_takeover; client_no_context_takeover", gives: undefined },
+  { does: "RFC 7692 §7.1.1.2 adds the parameter that the server prefers",            offer: "permessage-deflate", preferences: { clientNoContextTakeover: true }, gives: "permessage-deflate; client_no_context_takeover" },
+  { does: "RFC 7692 §7.1.2.1 accepts the smallest window that zlib supports (Autobahn 13.3)", offer: "permessage-deflate; server_max_window_bits=9", gives: "permessage-deflate; server_max_window_bits=9" },
+  { does: "RFC 7692 §7.1.2.1 repeats the largest window (Autobahn 13.4)", offer: "permessage-deflate; server_max_window_bits=15", gives: "permessage-deflate; server_max_window_bits=15" },
+  { does: "RFC 7692 §7.1.2.1 accepts a value in quotation marks",                    offer: 'permessage-deflate; server_max_window_bits="10"', gives: "permessage-deflate; server_max_window_bits=10" },
+  { does: "RFC 7692 §7.1.2.1 declines a window that zlib does not support",          offer: "permessage-deflate; server_max_window_bits=8", gives: undefined },
+  { does: "RFC 7692 §7.1.2.1 declines the parameter without a value",                offer: "permessage-deflate; server_max_window_bits",   gives: undefined },
+  { does: "RFC 7692 §7.1.2.1 declines a window that is too small",                   offer: "permessage-deflate; server_max_window_bits=7", gives: undefined },
+  { does: "RFC 7692 §7.1.2.1 declines a window that is too large",                   offer: "permessage-deflate; server_max_window_bits=16", gives: undefined },
+  { does: "RFC 7692 §7.1.2.1 declines a value with an additional digit",             offer: "permessage-deflate; server_max_window_bits=80", gives: undefined },
+  { does: "RFC 7692 §7.1.2.1 declines a value with a leading zero",                  offer: "permessage-deflate; server_max_window_bits=010", gives: undefined },
+  { does: "RFC 7692 §7.1.2.1 declines a value that is not an integer",               offer: "permessage-deflate; server_max_window_bits=1e1", gives: undefined },
+  { does: "RFC 7692 §7.1.2.1 declines a repeated parameter",                         offer: "permessage-deflate; server_max_window_bits=10; server_max_window_bits=10", gives: undefined },
+  { does: "RFC 7692 §7.1.2.1 has the smaller window that the server prefers",        offer: "permessage-deflate; server_max_window_bits=12", preferences: { serverMaxWindowBits: 11 }, gives: "permessage-deflate; server_max_window_bits=11" },
+  { does: "RFC 7692 §7.1.2.1 has the window that only the server prefers",           offer: "permessage-deflate", preferences: { serverMaxWindowBits: 11 }, gives: "permessage-deflate; server_max_window_bits=11" },
+  { does: "RFC 7692 §7.1.2.2 omits the parameter if the server has no preference",   offer: "permessage-deflate; client_max_window_bits",   gives: "permessage-deflate" },
+  { does: "RFC 7692 §7.1.2.2 limits the client's window as the server prefers",      offer: "permessage-deflate; client_max_window_bits", preferences: { clientMaxWindowBits: 10 }, gives: "permessage-deflate; client_max_window_bits=10" },
+  { does: "RFC 7692 §7.1.2.2 repeats the limit that the client offers",              offer: "permessage-deflate; client_max_window_bits=11", gives: "permessage-deflate; client_max_window_bits=11" },
+  { does: "RFC 7692 §7.1.2.2 has the smaller limit of client and server",            offer: "permessage-deflate; client_max_window_bits=11", preferences: { clientMaxWindowBits: 10 }, gives: "permessage-deflate; client_max_window_bits=10" },
+  { does: "RFC 7692 §7.1.2.2 declines if the server needs a limit that the client does not support", offer: "permessage-deflate", preferences: { clientMaxWindowBits: 10 }, gives: undefined },
+  { does: "RFC 7692 §7.1.2.2 declines a window that is too large",                   offer: "permessage-deflate; client_max_window_bits=16", gives: undefined },
+  { does: "RFC 7692 §7.1.2.2 declines a value that is not a number",                 offer: "permessage-deflate; client_max_window_bits=all", gives: undefined },
+  { does: "RFC 7692 §7.1.2.2 declines a repeated parameter",                         offer: "permessage-deflate; client_max_window_bits; client_max_window_bits", gives: undefined },
+  { does: "RFC 7692 §7.1 accepts all four parameters",                               offer: "permessage-deflate; client_max_window_bits=12; server_max_window_bits=13; client_no_context_takeover; server_no_context_takeover", gives: "permessage-deflate; server_no_context_takeover; client_no_context_takeover; server_max_window_bits=13; client_max_window_bits=12" },
 ];
 
 describe("RFC 7692: a server's response to a client's offers", () => {
@@ -89,27 +89,27 @@ const PLAIN: DeflateParameters = {
 
 // biome-ignore format: aligned table
 const ANSWERS: readonly Answer[] = [
-  { does: "RFC 7692 §5 without parameters",                            response: "permessage-deflate", gives: PLAIN },
-  { does: "RFC 7692 §5 another extension",                             response: "other", gives: undefined },
-  { does: "RFC 7692 §7.1 an unknown parameter",                        response: "permessage-deflate; x", gives: undefined },
-  { does: "RFC 7692 §7.1.1.1 requested and confirmed",                 preferences: { serverNoContextTakeover: true }, response: "permessage-deflate; server_no_context_takeover", gives: { ...PLAIN, serverNoContextTakeover: true } },
-  { does: "RFC 7692 §7.1.1.1 requested and missing",                   preferences: { serverNoContextTakeover: true }, response: "permessage-deflate", gives: undefined },
-  { does: "RFC 7692 §7.1.1.1 not requested, but present",              response: "permessage-deflate; server_no_context_takeover", gives: { ...PLAIN, serverNoContextTakeover: true } },
-  { does: "RFC 7692 §7.1.1.2 requested by the server",                 response: "permessage-deflate; client_no_context_takeover", gives: { ...PLAIN, clientNoContextTakeover: true } },
-  { does: "RFC 7692 §7.1.1.2 announced by the client",                 preferences: { clientNoContextTakeover: true }, response: "permessage-deflate", gives: { ...PLAIN, clientNoContextTakeover: true } },
-  { does: "RFC 7692 §7.1.2.1 smaller than requested",                  preferences: { serverMaxWindowBits: 12 }, response: "permessage-deflate; server_max_window_bits=10", gives: { ...PLAIN, serverMaxWindowBits: 10 } },
-  { does: "RFC 7692 §7.1.2.1 larger than requested",                   preferences: { serverMaxWindowBits: 12 }, response: "permessage-deflate; server_max_window_bits=13", gives: undefined },
-  { does: "RFC 7692 §7.1.2.1 requested and missing",                   preferences: { serverMaxWindowBits: 12 }, response: "permessage-deflate", gives: undefined },
-  { does: "RFC 7692 §7.1.2.2 a limit for the client",                  response: "permessage-deflate; client_max_window_bits=9", gives: { ...PLAIN, clientMaxWindowBits: 9 } },
-  { does: "RFC 7692 §7.1.2.2 larger than the client's own limit",      preferences: { clientMaxWindowBits: 10 }, response: "permessage-deflate; client_max_window_bits=12", gives: { ...PLAIN, clientMaxWindowBits: 10 } },
-  { does: "RFC 7692 §7.1.2.2 missing",                                 preferences: { clientMaxWindowBits: 10 }, response: "permessage-deflate", gives: { ...PLAIN, clientMaxWindowBits: 10 } },
-  { does: "RFC 7692 §7.1.2.2 without a value",                         response: "permessage-deflate; client_max_window_bits", gives: undefined },
-  { does: "RFC 7692 §7.1.2.2 a window for which zlib cannot compress", response: "permessage-deflate; client_max_window_bits=8", gives: { ...PLAIN, clientMaxWindowBits: 8 } },
-  { does: "RFC 7692 §7.1.2.2 too small",                               response: "permessage-deflate; client_max_window_bits=7", gives: undefined },
-  { does: "RFC 7692 §7.1.2.1 the smallest window",                     response: "permessage-deflate; server_max_window_bits=8", gives: { ...PLAIN, serverMaxWindowBits: 8 } },
+  { does: "RFC 7692 §5 accepts a response without parameters",         response: "permessage-deflate", gives: PLAIN },
+  { does: "RFC 7692 §5 rejects another extension",                     response: "other", gives: undefined },
+  { does: "RFC 7692 §7.1 rejects an unknown parameter",                response: "permessage-deflate; x", gives: undefined },
+  { does: "RFC 7692 §7.1.1.1 accepts the parameter that it has requested", preferences: { serverNoContextTakeover: true }, response: "permessage-deflate; server_no_context_takeover", gives: { ...PLAIN, serverNoContextTakeover: true } },
+  { does: "RFC 7692 §7.1.1.1 rejects a response without the parameter that it has requested", preferences: { serverNoContextTakeover: true }, response: "permessage-deflate", gives: undefined },
+  { does: "RFC 7692 §7.1.1.1 accepts a parameter that it has not requested", response: "permessage-deflate; server_no_context_takeover", gives: { ...PLAIN, serverNoContextTakeover: true } },
+  { does: "RFC 7692 §7.1.1.2 accepts the parameter that the server requests", response: "permessage-deflate; client_no_context_takeover", gives: { ...PLAIN, clientNoContextTakeover: true } },
+  { does: "RFC 7692 §7.1.1.2 keeps to the parameter that it has announced if the response omits it", preferences: { clientNoContextTakeover: true }, response: "permessage-deflate", gives: { ...PLAIN, clientNoContextTakeover: true } },
+  { does: "RFC 7692 §7.1.2.1 accepts a smaller window than it has requested", preferences: { serverMaxWindowBits: 12 }, response: "permessage-deflate; server_max_window_bits=10", gives: { ...PLAIN, serverMaxWindowBits: 10 } },
+  { does: "RFC 7692 §7.1.2.1 rejects a larger window than it has requested", preferences: { serverMaxWindowBits: 12 }, response: "permessage-deflate; server_max_window_bits=13", gives: undefined },
+  { does: "RFC 7692 §7.1.2.1 rejects a response without the window that it has requested", preferences: { serverMaxWindowBits: 12 }, response: "permessage-deflate", gives: undefined },
+  { does: "RFC 7692 §7.1.2.2 accepts a limit for its own window",      response: "permessage-deflate; client_max_window_bits=9", gives: { ...PLAIN, clientMaxWindowBits: 9 } },
+  { does: "RFC 7692 §7.1.2.2 keeps its own limit if the limit in the response is larger", preferences: { clientMaxWindowBits: 10 }, response: "permessage-deflate; client_max_window_bits=12", gives: { ...PLAIN, clientMaxWindowBits: 10 } },
+  { does: "RFC 7692 §7.1.2.2 keeps its own limit if the response has none", preferences: { clientMaxWindowBits: 10 }, response: "permessage-deflate", gives: { ...PLAIN, clientMaxWindowBits: 10 } },
+  { does: "RFC 7692 §7.1.2.2 rejects the parameter without a value",   response: "permessage-deflate; client_max_window_bits", gives: undefined },
+  { does: "RFC 7692 §7.1.2.2 accepts a window for which zlib cannot compress", response: "permessage-deflate; client_max_window_bits=8", gives: { ...PLAIN, clientMaxWindowBits: 8 } },
+  { does: "RFC 7692 §7.1.2.2 rejects a window that is too small",      response: "permessage-deflate; client_max_window_bits=7", gives: undefined },
+  { does: "RFC 7692 §7.1.2.1 accepts the smallest window",             response: "permessage-deflate; server_max_window_bits=8", gives: { ...PLAIN, serverMaxWindowBits: 8 } },
 ];
 
-describe("RFC 7692: a client's verdict on a server's response", () => {
+describe("RFC 7692: a client that reads a server's response", () => {
   for (const { does, preferences = {}, response, gives } of ANSWERS) {
     test(`${does}: ${response}`, () => {
       const [extension] = parseExtensions(response) ?? [];
@@ -133,7 +133,7 @@ describe("RFC 7692: a client's verdict on a server's response", () => {
     );
   });
 
-  test("RFC 7692 §7.1.2.2 the client's offer has its window as text, like a parsed offer", () => {
+  test("RFC 7692 §7.1.2.2 the client's offer has the size of its window as text, like a parsed offer", () => {
     const { parameters } = deflateOffer({ clientMaxWindowBits: 11 });
     assert.deepEqual(parameters, [{ name: "client_max_window_bits", value: "11" }]);
   });

@@ -1,4 +1,4 @@
-// RFC 7692 §7.2: the part of permessage-deflate that does not need zlib.
+// Tests the part of permessage-deflate that does not need zlib: RFC 7692 §7.2.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -36,7 +36,7 @@ test("RFC 7692 §7.1: each direction has its own window and context takeover", (
 });
 
 describe("SlidingWindow", () => {
-  test(`holds the last bytes of all messages (seed ${seed})`, () => {
+  test(`contains the last bytes of all messages (seed ${seed})`, () => {
     const random = new Random(seed);
     for (const size of [1, 2, 7, 256, 512]) {
       const window = new SlidingWindow(size);

@@ -1,4 +1,4 @@
-// One end of a WebSocket that writes to an array instead of a socket: RFC 6455 §5 to §7.
+// Tests one end of a WebSocket that writes to an array instead of a socket: RFC 6455 §5 to §7.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -190,7 +190,7 @@ describe("Endpoint, receiving frames split anywhere", () => {
     });
   }
 
-  test("text, payload and compressed are those of the last message from next()", () => {
+  test("the properties text, payload and compressed describe the last message from next()", () => {
     const endpoint = new Endpoint(new MemoryWire(), { ...SERVER, deflate: true });
     endpoint.receive(new Uint8Array(fromClient(1, "€")));
     assert.equal(endpoint.next(), TEXT);
@@ -293,14 +293,14 @@ describe("RFC 6455 §7.1.7 Fail the WebSocket Connection", () => {
     assert.equal(station.endpoint.state, "failed");
   });
 
-  test("later chunks are not kept, even before next() is called", () => {
+  test("chunks received after a failure are not kept, even before next() is called", () => {
     const endpoint = new Endpoint(new MemoryWire(), SERVER);
     endpoint.fail("MESSAGE_TOO_BIG");
     const before = held();
     for (let i = 0; i < 8; i++) endpoint.receive(new Uint8Array(1024 * 1024));
     const grown = held() - before;
     assert.equal(endpoint.next(), NEED_DATA);
-    // V8 may still hold the last chunks, but not all chunks.
+    // The last chunks may still be in memory until V8 collects them, but not all chunks.
     assert.ok(grown < 4 * 1024 * 1024, `${grown} bytes`);
   });
 

@@ -1,4 +1,4 @@
-// RFC 6455 §9.1: the grammar of Sec-WebSocket-Extensions.
+// Tests the grammar of Sec-WebSocket-Extensions: RFC 6455 §9.1.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

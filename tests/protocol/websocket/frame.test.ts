@@ -1,4 +1,4 @@
-// Encoding of frames: RFC 6455 §5.2, §11.8.
+// Tests the encoding of frames: RFC 6455 §5.2, §11.8.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -40,23 +40,23 @@ describe("opcodes", () => {
 
 // biome-ignore format: aligned table
 const EXAMPLES: readonly { does: string; frame: Uint8Array; is: string }[] = [
-  { does: "RFC 6455 §5.7 a single-frame unmasked text message", frame: encodeTextFrame("Hello"), is: "81 05 48 65 6c 6c 6f" },
-  { does: "RFC 6455 §5.7 a single-frame masked text message", frame: encodeTextFrame("Hello", fill), is: "81 85 37 fa 21 3d 7f 9f 4d 51 58" },
-  { does: "RFC 6455 §5.7 an unmasked ping", frame: encodeFrame(FIN | PING, Buffer.from("Hello")), is: "89 05 48 65 6c 6c 6f" },
-  { does: "RFC 6455 §5.7 a masked pong", frame: encodeFrame(FIN | PONG, Buffer.from("Hello"), fill), is: "8a 85 37 fa 21 3d 7f 9f 4d 51 58" },
-  { does: "RFC 6455 §5.7 256 bytes", frame: encodeFrame(FIN | BINARY, bytes("61*256")), is: "82 7e 01 00 61*256" },
-  { does: "RFC 6455 §5.7 64 KiB", frame: encodeFrame(FIN | BINARY, bytes("61*65536")), is: "82 7f 00 00 00 00 00 01 00 00 61*65536" },
-  { does: "RFC 6455 §5.2 an empty message", frame: encodeFrame(FIN | BINARY, bytes("")), is: "82 00" },
-  { does: "RFC 6455 §5.2 an empty text", frame: encodeTextFrame(""), is: "81 00" },
-  { does: "RFC 6455 §5.3 an empty masked text, with a key", frame: encodeTextFrame("", fill), is: "81 80 37 fa 21 3d" },
-  { does: "RFC 6455 §5.2 125 bytes", frame: encodeFrame(FIN | BINARY, bytes("61*125")), is: "82 7d 61*125" },
-  { does: "RFC 6455 §5.2 126 bytes", frame: encodeFrame(FIN | BINARY, bytes("61*126")), is: "82 7e 00 7e 61*126" },
-  { does: "RFC 6455 §5.2 65535 bytes", frame: encodeFrame(FIN | BINARY, bytes("61*65535")), is: "82 7e ff ff 61*65535" },
-  { does: "RFC 6455 §5.2 a text of 125 bytes", frame: encodeTextFrame("a".repeat(125)), is: "81 7d 61*125" },
-  { does: "RFC 6455 §5.2 a text whose length is in bytes, not characters", frame: encodeTextFrame("€".repeat(42)), is: `81 7e 00 7e ${"e2 82 ac ".repeat(42)}` },
-  { does: "RFC 6455 §5.2 a text of 65536 bytes", frame: encodeTextFrame("a".repeat(65536)), is: "81 7f 00 00 00 00 00 01 00 00 61*65536" },
-  { does: "RFC 6455 §5.4 a fragment without FIN", frame: encodeFrame(BINARY, bytes("61")), is: "02 01 61" },
-  { does: "RFC 7692 §7.2.3.1 a compressed message", frame: encodeFrame(FIN | RSV1 | TEXT, bytes("f2 48 cd c9 c9 07 00")), is: "c1 07 f2 48 cd c9 c9 07 00" },
+  { does: "RFC 6455 §5.7 has the bytes of the RFC's unmasked text message", frame: encodeTextFrame("Hello"), is: "81 05 48 65 6c 6c 6f" },
+  { does: "RFC 6455 §5.7 has the bytes of the RFC's masked text message", frame: encodeTextFrame("Hello", fill), is: "81 85 37 fa 21 3d 7f 9f 4d 51 58" },
+  { does: "RFC 6455 §5.7 has the bytes of the RFC's unmasked ping", frame: encodeFrame(FIN | PING, Buffer.from("Hello")), is: "89 05 48 65 6c 6c 6f" },
+  { does: "RFC 6455 §5.7 has the bytes of the RFC's masked pong", frame: encodeFrame(FIN | PONG, Buffer.from("Hello"), fill), is: "8a 85 37 fa 21 3d 7f 9f 4d 51 58" },
+  { does: "RFC 6455 §5.7 has a 16-bit length for 256 bytes", frame: encodeFrame(FIN | BINARY, bytes("61*256")), is: "82 7e 01 00 61*256" },
+  { does: "RFC 6455 §5.7 has a 64-bit length for 64 KiB", frame: encodeFrame(FIN | BINARY, bytes("61*65536")), is: "82 7f 00 00 00 00 00 01 00 00 61*65536" },
+  { does: "RFC 6455 §5.2 has the length 0 for an empty message", frame: encodeFrame(FIN | BINARY, bytes("")), is: "82 00" },
+  { does: "RFC 6455 §5.2 has the length 0 for an empty text", frame: encodeTextFrame(""), is: "81 00" },
+  { does: "RFC 6455 §5.3 has a key even if it is an empty masked text", frame: encodeTextFrame("", fill), is: "81 80 37 fa 21 3d" },
+  { does: "RFC 6455 §5.2 has a 7-bit length for 125 bytes", frame: encodeFrame(FIN | BINARY, bytes("61*125")), is: "82 7d 61*125" },
+  { does: "RFC 6455 §5.2 has a 16-bit length for 126 bytes", frame: encodeFrame(FIN | BINARY, bytes("61*126")), is: "82 7e 00 7e 61*126" },
+  { does: "RFC 6455 §5.2 has a 16-bit length for 65535 bytes", frame: encodeFrame(FIN | BINARY, bytes("61*65535")), is: "82 7e ff ff 61*65535" },
+  { does: "RFC 6455 §5.2 has a 7-bit length for a text of 125 bytes", frame: encodeTextFrame("a".repeat(125)), is: "81 7d 61*125" },
+  { does: "RFC 6455 §5.2 has the length of a text in bytes, not in characters", frame: encodeTextFrame("€".repeat(42)), is: `81 7e 00 7e ${"e2 82 ac ".repeat(42)}` },
+  { does: "RFC 6455 §5.2 has a 64-bit length for a text of 65536 bytes", frame: encodeTextFrame("a".repeat(65536)), is: "81 7f 00 00 00 00 00 01 00 00 61*65536" },
+  { does: "RFC 6455 §5.4 has no FIN if it is a fragment", frame: encodeFrame(BINARY, bytes("61")), is: "02 01 61" },
+  { does: "RFC 7692 §7.2.3.1 has RSV1 if it is a compressed message", frame: encodeFrame(FIN | RSV1 | TEXT, bytes("f2 48 cd c9 c9 07 00")), is: "c1 07 f2 48 cd c9 c9 07 00" },
 ];
 
 describe("a frame", () => {

@@ -1,4 +1,4 @@
-// RFC 6455 §4: the opening handshake of both roles.
+// Tests the opening handshake of both roles: RFC 6455 §4.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -157,7 +157,9 @@ describe("RFC 6455 §4.2.2 Sending the Server's Opening Handshake", () => {
       chosen(() => undefined),
       ["", undefined],
     );
-    const none = decideHandshake(request(), { selectProtocol: () => assert.fail("none offered") });
+    const none = decideHandshake(request(), {
+      selectProtocol: () => assert.fail("called although the client offers no subprotocol"),
+    });
     assert.ok(none.accepted);
     const lines = decideHandshake(request({ "sec-websocket-protocol": ["a", "b"] }));
     assert.ok(lines.accepted && lines.protocol === "a");

@@ -1,4 +1,4 @@
-// Masking: RFC 6455 §5.3.
+// Tests the masking of payloads: RFC 6455 §5.3.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -54,7 +54,7 @@ describe("mask()", () => {
     assert.equal(Buffer.from(hello).toString(), "Hello");
   });
 
-  test(`RFC 6455 §5.3 continues with the turned key after any split of a payload (SEED=${seed})`, () => {
+  test(`RFC 6455 §5.3 continues with the rotated key after any split of a payload (SEED=${seed})`, () => {
     const random = new Random(seed);
     for (let round = 0; round < 2000; round++) {
       const keyBytes = random.bytes(4);
@@ -73,7 +73,7 @@ describe("mask()", () => {
 });
 
 describe("turnKey()", () => {
-  test("RFC 6455 §5.3 turns the key to its octet i MOD 4, also for very long payloads", () => {
+  test("RFC 6455 §5.3 rotates the key to its octet i MOD 4, also for very long payloads", () => {
     const key = readKey(bytes("01 02 03 84"), 0);
     const turned = ["01 02 03 84", "02 03 84 01", "03 84 01 02", "84 01 02 03"];
     for (const length of [0, 1, 2, 3, 4, 5, 6, 7, 65535, 65536, 2 ** 31 + 1, 2 ** 32 + 2]) {

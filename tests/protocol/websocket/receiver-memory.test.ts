@@ -1,4 +1,4 @@
-// The memory of an incomplete message: RFC 6455 §10.4. These tests take seconds.
+// Tests the memory that an incomplete message needs: RFC 6455 §10.4. These tests take seconds.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -14,7 +14,7 @@ describe("Receiver holds at most maxPayload and a block of 64 KiB", () => {
   const KEY = bytes("00 00 00 00");
   const options = { role: "server", maxPayload: MAX, deflate: false } as const;
 
-  /** Returns how much memory a receiver holds after `feed`. */
+  /** Returns how many bytes of memory a receiver uses after `feed`. */
   function growth(feed: (give: (chunk: Uint8Array) => void, receiver: Receiver) => void): number {
     const receiver = new Receiver(options);
     const give = (chunk: Uint8Array): void => {
@@ -119,7 +119,7 @@ describe("Receiver holds at most maxPayload and a block of 64 KiB", () => {
     assert.ok(grown < SLACK, `${grown} bytes`);
   });
 
-  test("and holds no chunk when idle", () => {
+  test("and no chunk between two messages", () => {
     const receivers: Receiver[] = [];
     const before = held();
     for (let i = 0; i < 200; i++) {

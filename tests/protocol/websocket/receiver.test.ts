@@ -1,4 +1,4 @@
-// RFC 6455 §5.4 to §6.2: converts received bytes to messages.
+// Tests the conversion of received bytes to messages: RFC 6455 §5.4 to §6.2.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -156,7 +156,7 @@ describe("Receiver fails at the first invalid byte", () => {
   });
 
   test("RFC 6455 §8.1 INVALID_UTF8 is detected at the first byte that cannot be valid (Autobahn 6.4)", () => {
-    // A header of two bytes, "κόσμε" in eleven bytes, f4, and 90.
+    // The header has two bytes, and "κόσμε" eleven. After f4, the byte 90 cannot be valid: it is the 15th byte.
     const text = "ce ba e1 bd b9 cf 83 ce bc ce b5 f4 90 80 80 65 64 69 74 65 64";
     assert.equal(fallsAt(bytes(`81 15 ${text}`), PROFILES.client), 15);
     assert.equal(fallsAt(bytes(`01 15 ${text}`), PROFILES.client), 15);

@@ -1,4 +1,4 @@
-// The rules whose violation fails the connection: RFC 6455 §7.1.7.
+// Tests the rules whose violation fails the connection: RFC 6455 §7.1.7.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -46,7 +46,7 @@ function stationFor(as: keyof typeof PROFILES): Station {
 
 describe("ProtocolError", () => {
   for (const rule of NAMES) {
-    test(`${rule} has its rule, its code and a message that fits in a close frame`, () => {
+    test(`for ${rule} has the rule, its close code and a message that fits in a close frame`, () => {
       const error = new ProtocolError(rule);
       assert.ok(error instanceof Error);
       assert.equal(error.name, "ProtocolError");

@@ -1,4 +1,4 @@
-// Validates UTF-8 that arrives in chunks: RFC 6455 §8.1, RFC 3629 §4.
+// Tests the validation of UTF-8 that arrives in chunks: RFC 6455 §8.1, RFC 3629 §4.
 
 import assert from "node:assert/strict";
 import { isUtf8 } from "node:buffer";
