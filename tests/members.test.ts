@@ -81,7 +81,7 @@ const CLASSES: readonly (readonly [file: string, name: string, ours: object])[] 
   ["broadcast-operator", "RemoteSocket", remote ?? assert.fail()],
 ];
 
-describe("barewire has, or documents as missing, socket.io's", () => {
+describe("barewire has all of these of socket.io, or docs/from-socket.io.md lists them as missing:", () => {
   for (const [file, name, ours] of CLASSES) {
     const theirs = members(file, name);
     test(`${name}: ${theirs.join(" ")}`, () => {
@@ -170,7 +170,7 @@ function exports(path: string): string[] {
   );
 }
 
-describe("barewire/client has, or documents as missing, socket.io-client's", () => {
+describe("barewire/client has all of these of socket.io-client, or docs/from-socket.io.md lists them as missing:", () => {
   const manager = new client.Manager("http://127.0.0.1:1", { reconnection: false });
   const socket = manager.socket("/");
   const { engine } = manager;

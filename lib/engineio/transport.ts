@@ -20,8 +20,8 @@ interface AnyTransport {
   /** Sends packets. Must only be called while `writable` is `true`. @internal */
   send(message: Outgoing): void;
   /**
-   * Informs the client that the session ends, as soon as a packet can be sent, and ends the transport. Then calls onLost() with
-   * "forced close".
+   * Closes the session: waits until a packet can be sent, sends a packet that informs the client, ends the transport, and calls
+   * onLost() with "forced close".
    *
    * @internal
    */

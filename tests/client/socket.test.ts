@@ -163,7 +163,7 @@ describe("the client's Socket", () => {
     assert.deepEqual(got, [1, 1, 2]);
   });
 
-  test("the retries option rejects with ERR_ACK_TIMEOUT after the last attempt", async (context) => {
+  test("emitWithAck() with the option retries rejects with ERR_ACK_TIMEOUT after the last attempt", async (context) => {
     const { io, url } = await serve(context);
     let tries = 0;
     io.on("connection", (socket) => socket.on("n", () => tries++));

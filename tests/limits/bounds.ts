@@ -20,6 +20,11 @@ export function readBounds(): Bound[] {
   const page = readFileSync(join(import.meta.dirname, "../../docs/limits.md"), "utf8");
   return rowsOf(page).map((cells) => {
     const [what = "", option = "", , , title = ""] = cells;
-    return { cells, what, option, title };
+    return { cells, what, option, title: withoutQuotes(title) };
   });
+}
+
+/** Removes the backquotes around the code of a Markdown cell. */
+function withoutQuotes(cell: string): string {
+  return cell.replace(/^(`+)(.*)\1$/, "$2").trim();
 }
