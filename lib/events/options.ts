@@ -112,8 +112,11 @@ export const parser: Check = checkThat(
     isObject(value) && ["Encoder", "Decoder"].every((name) => isFunction(Reflect.get(value, name))),
 );
 /** Checks an object with the header fields of an HTTP request, by name. */
-export const headerFields: Check = checkThat("an object of strings", isObject, (value) =>
-  Object.values(value)
-    .flat()
-    .every((each) => isString(each) || isNumber(each)),
+export const headerFields: Check = checkThat(
+  "an object of strings, numbers and lists of these",
+  isObject,
+  (value) =>
+    Object.values(value)
+      .flat()
+      .every((each) => isString(each) || isNumber(each)),
 );

@@ -16,7 +16,7 @@ const TABLE = {
   PLACEHOLDER:          { heading: "Packet encoding",  text: "illegal attachments: a placeholder has no attachment" },
   ATTACHMENT_EXPECTED:  { heading: "Packet encoding",  text: "a text was received instead of an attachment" },
   NO_PLACEHOLDER:       { heading: "Packet encoding",  text: "an attachment was received that no packet announced" },
-  NAMESPACE:            { heading: "Packet encoding",  text: "the namespace contains a control character" },
+  NAMESPACE:            { heading: "Packet encoding",  text: "the namespace does not start with /, or contains a control character" },
   PACKET_ID:            { heading: "Packet encoding",  text: "the acknowledgement id is not a safe integer" },
   PAYLOAD_JSON:         { heading: "Packet encoding",  text: "the payload is not JSON" },
   PAYLOAD_DEPTH:        { heading: "Packet encoding",  text: "the payload is nested too deeply" },

@@ -68,10 +68,14 @@ const PORT_OF_SERVER: Cases = {
 const FIELDS: Cases = {
   good: [{ a: "b", c: 5, d: ["e", "f"] }, {}, undefined],
   bad: [
-    ["a: b", TYPE, "must be an object of strings, got a string"],
-    [{ a: undefined }, RANGE, "must be an object of strings, got an object"],
-    [{ a: null }, RANGE, "must be an object of strings, got an object"],
-    [null, TYPE, "must be an object of strings, got null"],
+    ["a: b", TYPE, "must be an object of strings, numbers and lists of these, got a string"],
+    [
+      { a: undefined },
+      RANGE,
+      "must be an object of strings, numbers and lists of these, got an object",
+    ],
+    [{ a: null }, RANGE, "must be an object of strings, numbers and lists of these, got an object"],
+    [null, TYPE, "must be an object of strings, numbers and lists of these, got null"],
   ],
 };
 const DEFLATE: Cases = {

@@ -403,9 +403,13 @@ testOptions("new Engine(options)", ENGINE, (options) => Reflect.construct(Engine
 const FIELDS: Cases = {
   good: [{ a: "b" }, {}, undefined],
   bad: [
-    ["a: b", TYPE, "must be an object of strings, got a string"],
-    [{ a: undefined }, RANGE, "must be an object of strings, got an object"],
-    [null, TYPE, "must be an object of strings, got null"],
+    ["a: b", TYPE, "must be an object of strings, numbers and lists of these, got a string"],
+    [
+      { a: undefined },
+      RANGE,
+      "must be an object of strings, numbers and lists of these, got an object",
+    ],
+    [null, TYPE, "must be an object of strings, numbers and lists of these, got null"],
   ],
 };
 const TEST_CLIENT: CasesOf<TestClientOptions> = {

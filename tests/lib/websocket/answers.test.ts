@@ -261,8 +261,10 @@ describe("close() resolves", () => {
     await again;
     await until(() => server.clients.size === 0);
   });
+});
 
-  test("verify() may return a thenable, which is awaited", async (context) => {
+describe("verify()", () => {
+  test("may return a thenable, which is awaited", async (context) => {
     const http = createServer();
     const thenable: PromiseLike<boolean> = {
       // biome-ignore lint/suspicious/noThenProperty: the test needs a thenable
