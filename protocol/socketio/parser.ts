@@ -1,7 +1,7 @@
 // Converts packets for custom parsers, which an application passes with the option `parser`.
 
 import { check, isDeeper, isNamespace, type PacketLimits, SERVER_LIMITS } from "./check.ts";
-import { CONNECT, CONNECT_ERROR, DISCONNECT, type Packet, type PacketFields } from "./packet.ts";
+import { CONNECT_ERROR, type Packet, type PacketFields } from "./packet.ts";
 import { ProtocolError } from "./rules.ts";
 
 /** A packet in the form that parsers for Socket.IO use. */
@@ -46,8 +46,7 @@ export function toPacket(packet: unknown, limits: PacketLimits): Packet {
   if (id !== undefined && !(typeof id === "number" && Number.isSafeInteger(id) && id >= 0)) {
     throw new ProtocolError("PACKET_ID");
   }
-  // Some parsers use null for a missing payload.
-  const nothing = data === null && (type === CONNECT || type === DISCONNECT);
   if (isDeeper(data, limits.maxDepth)) throw new ProtocolError("PAYLOAD_DEPTH");
-  return check({ type, namespace: nsp, id }, nothing ? undefined : data, limits);
+  // Some parsers use null for a missing payload.
+  return check({ type, namespace: nsp, id }, data ?? undefined, limits);
 }

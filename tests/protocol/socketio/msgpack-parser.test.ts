@@ -103,10 +103,21 @@ describe("the msgpack parser", () => {
     const [message = bytes("")] = new ours.Encoder().encode({ type: 1, nsp: "/" });
     decoder.add(new Uint8Array(message).buffer);
     decoder.on("decoded", listener).off("decoded", listener).add(message);
+    decoder.on("decoded", listener).removeListener("decoded", listener).add(message);
     decoder.on("decoded", listener).off().add(message);
     decoder.on("decoded", listener).removeAllListeners().add(message);
     decoder.destroy();
     assert.deepEqual(packets, [{ type: 1, nsp: "/" }]);
+  });
+
+  test("off() with a listener keeps the other listeners", () => {
+    const decoder = new ours.Decoder();
+    const [message] = new ours.Encoder().encode({ type: 1, nsp: "/" });
+    let packets = 0;
+    const removed = (): void => assert.fail("a removed listener was called");
+    decoder.on("decoded", removed).on("decoded", () => packets++);
+    decoder.off("decoded", removed).add(message);
+    assert.equal(packets, 1);
   });
 
   test("exchanges numbers beyond 2^53 with notepack.io as numbers", () => {
