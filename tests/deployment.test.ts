@@ -30,6 +30,10 @@ const EXAMPLE = join(ROOT, "examples/minimal/server.ts");
 /** Maximum size of the minimal server in bytes, bundled and minified with esbuild's default settings. */
 const MAX_FILE = 165_000;
 
+/** Matches the places of the pages that state the size of the file in kilobytes. */
+const STATED_SIZE =
+  /(?:bundled into one file of |server\.cjs {3}# |^\| \[one file\]\(#one-file\) \| )(\d+) kB/gm;
+
 const run = promisify(execFile);
 
 const folder = mkdtempSync(join(tmpdir(), "barewire-deployment-"));
@@ -223,6 +227,18 @@ describe("the minimal server bundled into a single file", () => {
     const size = Buffer.byteLength(code);
     context.diagnostic(`${size} bytes`);
     assert.ok(size <= MAX_FILE, `${size} bytes`);
+  });
+
+  test("has the size that README.md and docs/minimal-deployment.md state", () => {
+    const size = Math.round(Buffer.byteLength(code) / 1000);
+    const pages = ["README.md", "docs/minimal-deployment.md"].map((page) =>
+      readFileSync(join(ROOT, page), "utf8"),
+    );
+    const stated = pages.flatMap((text) =>
+      Array.from(text.matchAll(STATED_SIZE), ([, kilobytes]) => Number(kilobytes)),
+    );
+    assert.equal(stated.length, 3, `${stated}`);
+    for (const each of stated) assert.ok(Math.abs(each - size) <= 1, `${each} kB, not ${size} kB`);
   });
 
   test("serves all transports from an empty folder with node alone", async (context) => {

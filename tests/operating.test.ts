@@ -1,4 +1,5 @@
-// Runs the configurations of docs/operating.md that are no programs of Node: those of Caddy and of systemd.
+// Runs the configurations in docs/operating.md and docs/minimal-deployment.md that are not programs of Node: those of Caddy
+// and of systemd.
 
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -20,13 +21,14 @@ import { notInstalled } from "./support/installed.ts";
 import { listen, until } from "./support/net.ts";
 import { ServiceProcess } from "./support/service.ts";
 
-const PAGE = readFileSync(join(import.meta.dirname, "../docs/operating.md"), "utf8");
+const DOCS = join(import.meta.dirname, "../docs");
 const CADDY = "/usr/bin/caddy";
 const SYSTEMD_ANALYZE = "/usr/bin/systemd-analyze";
 
-/** Returns the only code block of the page that contains `text`. */
-function codeBlock(text: string): string {
-  const blocks = [...PAGE.matchAll(/^```\w*\n(.*?)^```$/gms)].map(([, code = ""]) => code);
+/** Returns the only code block of a page that contains `text`. */
+function codeBlock(text: string, page = "operating.md"): string {
+  const source = readFileSync(join(DOCS, page), "utf8");
+  const blocks = [...source.matchAll(/^```\w*\n(.*?)^```$/gms)].map(([, code = ""]) => code);
   const [found, ...others] = blocks.filter((code) => code.includes(text));
   assert.ok(found !== undefined && others.length === 0, `blocks of the page with "${text}"`);
   return found;
@@ -88,8 +90,10 @@ async function startCaddy(
   return { origin: `https://localhost:${caddy.port}`, ca };
 }
 
-describe("docs/operating.md", () => {
-  describe("the configuration of Caddy", { skip: notInstalled(CADDY, "caddy") }, () => {
+describe("deployment", () => {
+  describe("the configuration of Caddy in docs/operating.md", {
+    skip: notInstalled(CADDY, "caddy"),
+  }, () => {
     for (const transports of [["polling"], ["websocket"], ["polling", "websocket"]]) {
       test(`connects clients over ${transports.join(" and ")}, with TLS`, async (context) => {
         const { io, origin, ca } = await serveBehindCaddy(context);
@@ -125,7 +129,7 @@ describe("docs/operating.md", () => {
     });
   });
 
-  describe("the unit of systemd", { skip: notInstalled(SYSTEMD_ANALYZE, "systemd") }, () => {
+  describe("a unit of systemd", { skip: notInstalled(SYSTEMD_ANALYZE, "systemd") }, () => {
     /** Returns what systemd-analyze says about a unit. */
     function verify(context: TestContext, unit: string): string {
       const folder = mkdtempSync(join(tmpdir(), "barewire-unit-"));
@@ -137,11 +141,13 @@ describe("docs/operating.md", () => {
       });
     }
 
-    test("is accepted by systemd-analyze without a warning", (context) => {
-      assert.equal(verify(context, codeBlock("[Service]")), "");
-    });
+    for (const page of ["operating.md", "minimal-deployment.md"]) {
+      test(`in docs/${page} is accepted by systemd-analyze without a warning`, (context) => {
+        assert.equal(verify(context, codeBlock("[Service]", page)), "");
+      });
+    }
 
-    test("would be rejected with a misspelled setting", (context) => {
+    test("with a misspelled setting causes a warning", (context) => {
       const unit = replaced(codeBlock("[Service]"), "KillMode=", "KilMode=");
       assert.match(verify(context, unit), /Unknown key 'KilMode' in section \[Service\]/);
     });
