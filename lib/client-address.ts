@@ -53,7 +53,10 @@ export function addressGroup(address: string): string {
     .join(":")}::/64`;
 }
 
-/** Returns the addresses that the headers list, starting with the client's. Invalid IP addresses are `undefined`. */
+/**
+ * Returns the addresses that the headers list, starting with the address of the client. An invalid IP address is listed
+ * as `undefined`.
+ */
 function forwardedAddresses(headers: IncomingHttpHeaders): (string | undefined)[] {
   const { forwarded, "x-forwarded-for": list } = headers;
   if (list !== undefined) return `${list}`.split(",").map(parseListed);

@@ -104,7 +104,10 @@ interface Deflate extends DeflatePreferences {
   readonly zlibDeflateOptions: ZlibOptions;
 }
 
-/** The last two options exist in the package ws. They are accepted and have no effect, which no peer can notice. */
+/**
+ * The last two options exist in the package ws. They are accepted and have no effect. No peer can notice the
+ * difference.
+ */
 export const DEFLATE_OPTIONS: OptionTable<Deflate, "zlibInflateOptions" | "concurrencyLimit"> = {
   clientMaxWindowBits: integer(9, 15),
   clientNoContextTakeover: boolean,

@@ -131,7 +131,8 @@ export class OriginPolicy {
     const origins = this.#origins;
     const expected =
       origins === "same" ? this.#ownOrigin(request) : origins instanceof Set && [...origins];
-    // If a proxy terminates TLS or changes Host, this is the address to add to `trustedProxies`.
+    // If the peer is a proxy that terminates TLS or changes the Host header, the operator must add its address to
+    // `trustedProxies`.
     const peer = request.socket.remoteAddress;
     return { name: "ORIGIN_NOT_ALLOWED", origin, ...(expected && { expected }), peer };
   }

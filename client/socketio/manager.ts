@@ -273,8 +273,9 @@ export class AnyManager extends ClientEmitter<ManagerEvents> implements EngineSi
   /**
    * Opens the connection. Does nothing if the connection is open or being opened.
    *
-   * @param callback called once, with an error if the connection cannot be opened. If a callback is passed, the manager
-   * makes no further attempt after an error, unless this attempt is part of a reconnection. Default: none
+   * @param callback called once, with an error if the connection cannot be opened. If a callback is passed and the
+   * attempt fails, the manager makes no further attempt, unless the failed attempt was part of a reconnection. Default:
+   * none
    *
    * @example
    * manager.open((error) => console.log(error ?? "connected"));
@@ -369,8 +370,8 @@ export class AnyManager extends ClientEmitter<ManagerEvents> implements EngineSi
   }
 
   /**
-   * Opens the connection for a socket. While the manager is reconnecting, does nothing, and the socket waits for the
-   * next attempt.
+   * Opens the connection for a socket. While the manager is reconnecting, this method does nothing, and the socket
+   * waits for the next attempt.
    *
    * @internal
    */

@@ -104,7 +104,7 @@ export function parserCodec(parser: Parser, limits: PacketLimits): PacketCodec {
 }
 
 class DecoderAdapter implements PacketDecoder {
-  /** Infinite, because a user-supplied decoder does not say how many messages it still needs. */
+  /** Always `Infinity`, because a user-supplied decoder does not say how many messages it still needs. */
   readonly pending = Number.POSITIVE_INFINITY;
   private readonly decoder: ParserDecoder;
   private decoded: Packet | undefined;
