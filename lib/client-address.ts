@@ -64,7 +64,8 @@ function forwardedAddresses(headers: IncomingHttpHeaders): (string | undefined)[
   return splitQuoted(forwarded, ELEMENTS).map((element) => parseNode(nodeOf(element)));
 }
 
-// RFC 7239 §4: elements are separated by commas, and their parameters by semicolons. A quoted string can contain both.
+// RFC 7239 §4: elements are separated by commas, and their parameters by semicolons. A quoted string can contain commas
+// and semicolons.
 const ELEMENTS: Separation = {
   balanced: /(?:[^",]|"(?:[^"\\]|\\.)*")*(?=,|$)/y,
   separator: ",",

@@ -53,7 +53,7 @@ export class Deadlines<Item> {
   }
 
   // If the item that the timer was set for has been deleted, the callback only sets the next timer. While the timer
-  // runs, add() does not change it, because a new item is always the last one to expire.
+  // runs, add() does not change the timer, because a new item always expires after all other items.
   readonly #onTimer = (): void => {
     if (performance.now() <= this.#due + LATE) {
       this.#expire();

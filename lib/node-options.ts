@@ -83,7 +83,9 @@ export function unsupported(instead: string): Check {
   };
 }
 
-/** The checks of zlib's options. Without them, zlib would report an invalid option only at the first message. */
+/**
+ * The checks of zlib's options. Without these checks, zlib would report an invalid option only at the first message.
+ */
 export const ZLIB_OPTIONS: OptionTable<ZlibOptions, "rejectGarbageAfterEnd"> = {
   chunkSize: integer(64, 0x7fffffff),
   dictionary: object,

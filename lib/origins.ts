@@ -62,8 +62,8 @@ export function parseOrigin(text: string): string | undefined {
 }
 
 /**
- * Reads X-Forwarded-Proto and X-Forwarded-Host, or, without these headers, Forwarded (RFC 7239). If there were several
- * proxies, the first value is the one that the client used.
+ * Reads X-Forwarded-Proto and X-Forwarded-Host, or, without these headers, Forwarded (RFC 7239). If the request passed
+ * several proxies, the first value of a header is the scheme or host that the client used.
  */
 export function readForwarded(headers: IncomingMessage["headers"]): Forwarded {
   const [element = ""] = `${headers.forwarded ?? ""}`.split(",", 1);

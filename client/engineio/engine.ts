@@ -472,8 +472,8 @@ export class Engine extends ClientEmitter<EngineEvents> implements ProbeSink {
     if (this.transport.name !== "polling") return this.queue.length;
     let length = 0;
     for (const [index, packet] of this.queue.entries()) {
-      // This is an upper bound of the encoded length. A UTF-16 code unit has at most three bytes in UTF-8. A byte has
-      // fewer than three characters in base64.
+      // The sum is an upper bound of the encoded length. A UTF-16 code unit has at most three bytes in UTF-8. A byte
+      // has fewer than three characters in base64.
       length += packet.length * 3 + 4;
       if (index === MOST_PACKETS || (index > 0 && length > this.maxPayload)) return index;
     }

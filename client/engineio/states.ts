@@ -90,7 +90,7 @@ export function readyStateOf(state: EngineState): ReadyState {
   return READY_STATES[state];
 }
 
-/** Returns whether the program's messages are sent or queued. In the other states, they are dropped. */
+/** Returns whether the program's messages are sent or queued. If the result is `false`, the messages are dropped. */
 export function maySend(state: EngineState): boolean {
   return state === "open" || state === "opening" || state === "probing" || state === "upgrading";
 }

@@ -1,6 +1,6 @@
 // Parses the URL of a server, in the forms that io() and Manager accept.
 
-/** Options of a Manager that name the server if there is no URL. io() ignores them. */
+/** Options that name the server if Manager is called without a URL. io() ignores these options. */
 export interface AddressOptions {
   /** The server's host, or "host:port". Used if there is no URL. Default: the host of the page, in Node "localhost". */
   readonly host?: string;

@@ -321,8 +321,8 @@ export class AnyManager extends ClientEmitter<ManagerEvents> implements EngineSi
     const known = this.sockets.get(namespace);
     if (known !== undefined) {
       if (this.opts.autoConnect !== false && !known.active) known.connect();
-      // The compiler cannot check the types of the events: the first caller has declared them, and each further
-      // caller declares them again.
+      // The compiler cannot check whether this caller declares the same event types as the caller that created the
+      // socket.
       const socket: Untyped = known;
       return socket;
     }

@@ -57,7 +57,7 @@ export interface ParserDecoder {
 /** Encodes packets to messages, and creates the decoders of connections. */
 export interface PacketCodec {
   /**
-   * Returns the messages of a packet in order. No other message may be sent between them.
+   * Returns the messages of a packet in order. No other message may be sent between these messages.
    *
    * @param packet the packet to encode
    */
