@@ -193,13 +193,11 @@ export function parseOptions(args: readonly string[]): ConformOptions | "help" |
   }
   if (client && url !== undefined) {
     throw new UsageError(
-      `With --client, the client connects to the kit, so the URL "${url}" is not allowed.`,
+      `With --client, the client connects to this program, so the URL "${url}" is not allowed.`,
     );
   }
   if (client && protocolOnly) {
-    throw new UsageError(
-      "--protocol-only cannot be used with --client, because it is only for servers.",
-    );
+    throw new UsageError("--protocol-only is only for servers, and cannot be used with --client.");
   }
   if (url === undefined && !client && !list) throw new UsageError("No URL is given.");
   return {

@@ -9,7 +9,8 @@ const QVALUE = /^(?:0(?:\.\d{0,3})?|1(?:\.0{0,3})?)$/;
  *
  * @param field the value of the field. The names of codings are case-insensitive. A coding with an invalid weight is
  * not accepted
- * @param available the codings that the server supports. If two have the same weight, the first of them is returned
+ * @param available the codings that the server supports. If several codings have the same weight, the first of these
+ * codings is returned
  */
 export function preferredEncoding<Coding extends string>(
   field: string | readonly string[] | undefined,

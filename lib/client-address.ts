@@ -53,7 +53,10 @@ export function addressGroup(address: string): string {
     .join(":")}::/64`;
 }
 
-/** Returns the addresses that the headers list, starting with the client's. Invalid IP addresses are `undefined`. */
+/**
+ * Returns the addresses that the headers list, starting with the address of the client. An invalid IP address is listed
+ * as `undefined`.
+ */
 function forwardedAddresses(headers: IncomingHttpHeaders): (string | undefined)[] {
   const { forwarded, "x-forwarded-for": list } = headers;
   if (list !== undefined) return `${list}`.split(",").map(parseListed);
@@ -61,7 +64,8 @@ function forwardedAddresses(headers: IncomingHttpHeaders): (string | undefined)[
   return splitQuoted(forwarded, ELEMENTS).map((element) => parseNode(nodeOf(element)));
 }
 
-// RFC 7239 §4: elements are separated by commas, and their parameters by semicolons. A quoted string can contain both.
+// RFC 7239 §4: elements are separated by commas, and their parameters by semicolons. A quoted string can contain commas
+// and semicolons.
 const ELEMENTS: Separation = {
   balanced: /(?:[^",]|"(?:[^"\\]|\\.)*")*(?=,|$)/y,
   separator: ",",

@@ -61,7 +61,7 @@ export class ClientFiles {
       response.writeHead(304).end();
       return;
     }
-    // Brotli comes first, because its files are smaller.
+    // If the client accepts Brotli and gzip with equal weight, the server uses Brotli, because its files are smaller.
     const encoding = preferredEncoding(request.headers["accept-encoding"], ["br", "gzip"]);
     const body = file.bodies[encoding]();
     response.setHeader("Content-Type", file.type);

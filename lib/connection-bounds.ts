@@ -1,9 +1,10 @@
 // Limits how many clients may connect: at the same time, from one address, and per second.
 //
-// A new client takes a place before the user's functions, such as `allowRequest`, are called. The client keeps the
-// place until its session or connection ends, or until the client is refused. A handshake can fail for two reasons at
-// once, for example if the client disconnects and a function of the user throws. Therefore a place is an object whose
-// release() can be called several times. Only the first call frees the place.
+// Each client that counts towards the limits has a Place. The server creates the Place of a new client before it calls
+// the user's functions, such as `allowRequest`. The client keeps the Place until its session or connection ends, or
+// until the client is refused. A handshake can fail for two reasons at once, for example if the client disconnects and
+// a function of the user throws. Therefore release() of a Place can be called several times. Only the first call has an
+// effect.
 
 import type { EventEmitter } from "node:events";
 
@@ -23,8 +24,8 @@ export interface ConnectionBoundOptions {
    */
   readonly maxConnectionsPerAddress?: number;
   /**
-   * The most new clients per second. After a second without new clients, this many may connect at once. The server
-   * refuses further clients with 503. Default: `Infinity`.
+   * Largest number of new clients per second. After a second without new clients, this many clients may connect at
+   * once. The server refuses further clients with 503. Default: `Infinity`.
    */
   readonly maxHandshakesPerSecond?: number;
 }

@@ -53,15 +53,15 @@ export class Deadlines<Item> {
   }
 
   // If the item that the timer was set for has been deleted, the callback only sets the next timer. While the timer
-  // runs, add() does not change it, because a new item is always the last one to expire.
+  // runs, add() does not change the timer, because a new item always expires after all other items.
   readonly #onTimer = (): void => {
     if (performance.now() <= this.#due + LATE) {
       this.#expire();
       return;
     }
-    // The event loop was blocked. Data that clients have sent in the meantime is still in the sockets' buffers. The event
-    // loop reads this data before it calls the immediate. unref() is not called on the immediate: it would then only run
-    // after the next event, however late that is.
+    // The event loop was blocked. Data that clients have sent in the meantime is still in the sockets' buffers. The
+    // event loop reads this data before it calls the callback of setImmediate(). unref() is not called on the
+    // immediate, because the callback would then wait for the next event of the event loop, which may be much later.
     this.#immediate = setImmediate(() => this.#expire());
   };
 

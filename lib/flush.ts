@@ -13,8 +13,9 @@ let waiting: Flushable[] = [];
  * received in this iteration.
  */
 export function flushSoon(flushable: Flushable): void {
-  // process.nextTick() would run after each callback. If several clients of a room send events in the same iteration, this
-  // would cause one write per event and member of the room, instead of one write per member (bench/redis.ts).
+  // process.nextTick() would run after each callback. If several clients of a room send events in the same iteration,
+  // the server would then write to each member of the room once per event, instead of once for all events
+  // (bench/redis.ts).
   if (waiting.length === 0) setImmediate(flushAll);
   waiting.push(flushable);
 }

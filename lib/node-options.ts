@@ -83,7 +83,9 @@ export function unsupported(instead: string): Check {
   };
 }
 
-/** The checks of zlib's options. Without them, zlib would report an invalid option only at the first message. */
+/**
+ * The checks of zlib's options. Without these checks, zlib would report an invalid option only at the first message.
+ */
 export const ZLIB_OPTIONS: OptionTable<ZlibOptions, "rejectGarbageAfterEnd"> = {
   chunkSize: integer(64, 0x7fffffff),
   dictionary: object,
@@ -104,7 +106,10 @@ interface Deflate extends DeflatePreferences {
   readonly zlibDeflateOptions: ZlibOptions;
 }
 
-/** The last two options exist in the package ws. They are accepted and have no effect, which no peer can notice. */
+/**
+ * The last two options exist in the package ws. They are accepted and have no effect. No peer can notice the
+ * difference.
+ */
 export const DEFLATE_OPTIONS: OptionTable<Deflate, "zlibInflateOptions" | "concurrencyLimit"> = {
   clientMaxWindowBits: integer(9, 15),
   clientNoContextTakeover: boolean,

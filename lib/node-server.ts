@@ -5,7 +5,7 @@ import type { Server } from "node:net";
 import { ArgumentTypeError } from "./events/errors.ts";
 import { port } from "./node-options.ts";
 
-/** Returns whether `value` is a server that emits requests. */
+/** Returns whether `value` has the methods of an HTTP server. */
 export function isServer(value: unknown): value is Server {
   return (
     typeof value === "object" &&

@@ -62,8 +62,8 @@ export function parseOrigin(text: string): string | undefined {
 }
 
 /**
- * Reads X-Forwarded-Proto and X-Forwarded-Host, or, without these headers, Forwarded (RFC 7239). If there were several
- * proxies, the first value is the one that the client used.
+ * Reads X-Forwarded-Proto and X-Forwarded-Host, or, without these headers, Forwarded (RFC 7239). If the request passed
+ * several proxies, the first value of a header is the scheme or host that the client used.
  */
 export function readForwarded(headers: IncomingMessage["headers"]): Forwarded {
   const [element = ""] = `${headers.forwarded ?? ""}`.split(",", 1);
@@ -131,7 +131,8 @@ export class OriginPolicy {
     const origins = this.#origins;
     const expected =
       origins === "same" ? this.#ownOrigin(request) : origins instanceof Set && [...origins];
-    // If a proxy terminates TLS or changes Host, this is the address to add to `trustedProxies`.
+    // If the peer is a proxy that terminates TLS or changes the Host header, the operator must add its address to
+    // `trustedProxies`.
     const peer = request.socket.remoteAddress;
     return { name: "ORIGIN_NOT_ALLOWED", origin, ...(expected && { expected }), peer };
   }

@@ -15,7 +15,7 @@ export interface RunOptions {
   readonly host?: string;
   /** The port to listen on, or 0 for any free port. Default: 5000. */
   readonly port?: number;
-  /** How long the server waits until clients have received all data when it stops, in milliseconds. Default: 5000. */
+  /** When the server stops, how long it waits for clients to receive all data, in milliseconds. Default: 5000. */
   readonly drainTimeout?: number;
   /**
    * Called with each line of the log. Default: writes to the standard output.
@@ -134,8 +134,8 @@ export async function run(
 
 /**
  * Runs the program in workers. In the primary, resolves after all workers have started to listen. In a worker, resolves
- * after this worker has started to listen. SIGINT and SIGTERM stop the primary and all workers. SIGTERM of a worker
- * replaces this worker.
+ * after this worker has started to listen. SIGINT and SIGTERM stop the primary and all workers. A worker that receives
+ * SIGTERM is replaced.
  */
 export async function runInWorkers(
   server: WorkersHost,
@@ -151,7 +151,8 @@ export async function runInWorkers(
     { workers, host, port, drainTimeout, log, exit, onStopAsked: () => void stopAll().then(exit) },
   );
   if (!isPrimary) {
-    // A terminal also sends SIGINT to the workers. The workers ignore it, because the primary stops them.
+    // A terminal also sends SIGINT to the workers. The workers ignore the signal, because the primary stops the
+    // workers.
     process.on("SIGINT", () => {});
     process.once("SIGTERM", leave);
     return { ...running, stop };

@@ -1,4 +1,4 @@
-// Loads node:zlib when data is compressed or inflated for the first time. Most servers never need it, and start a few
+// Loads node:zlib when data is compressed or inflated for the first time. Most servers never need zlib, and start a few
 // milliseconds faster without it (`start` in bench/).
 
 import type * as Zlib from "node:zlib";

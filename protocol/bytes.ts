@@ -65,7 +65,7 @@ export function asGiven(bytes: Bytes): Bytes | ArrayBufferLike {
 }
 
 /**
- * Returns whether a value of the application is binary.
+ * Returns whether a value that the application passes is binary.
  *
  * @throws TypeError for a Blob, because its bytes can only be read asynchronously
  */
@@ -123,7 +123,8 @@ export function encodeBase64(bytes: Bytes): string {
 
 /** Decodes base64 with padding (RFC 4648 §4). Returns `undefined` if `text` is invalid. */
 export function decodeBase64(text: string): Bytes | undefined {
-  // Buffer also accepts base64url, and uses only the low byte of a non-ASCII character.
+  // Buffer.from() also accepts base64url, and uses only the low byte of a non-ASCII character. Therefore the characters
+  // are checked first.
   if (text.length % 4 !== 0 || NOT_BASE64.test(text)) return undefined;
   const bytes = Buffer.from(text, "base64");
   // Buffer stops at a misplaced "=". The result is then shorter than expected.

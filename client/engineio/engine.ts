@@ -47,7 +47,7 @@ export type CloseReason =
 export interface EnginePacket {
   /** The name of the packet type, such as "message". */
   readonly type: string;
-  /** The payload. Only a message has bytes. */
+  /** The payload. Only a message can have bytes as its payload. */
   readonly data: string | Bytes;
 }
 
@@ -144,7 +144,7 @@ export class ConnectError extends Error {
   override readonly name = "ConnectError";
   /** Identifies this kind of error. */
   readonly code = "ERR_CONNECT";
-  /** The type that errors of socket.io-client have. */
+  /** The value of `type` in the errors of socket.io-client. */
   readonly type = "TransportError";
   /** The HTTP status of the response, or the error or event of the transport. May be `undefined`. */
   readonly description: unknown;
@@ -224,7 +224,7 @@ export class Engine extends ClientEmitter<EngineEvents> implements ProbeSink {
     this.transport = new first(this.link(first), this);
     this.endings.push(
       platform.onNetwork((online) => {
-        // A server on this machine can be reached without a network.
+        // A server on this machine can be reached without a network, so the connection continues.
         if (online || /^(localhost|127\.|\[::1)/.test(server.hostname)) return;
         this.onLost("transport close", { description: "network connection lost" });
       }),
@@ -472,8 +472,8 @@ export class Engine extends ClientEmitter<EngineEvents> implements ProbeSink {
     if (this.transport.name !== "polling") return this.queue.length;
     let length = 0;
     for (const [index, packet] of this.queue.entries()) {
-      // This is an upper bound of the encoded length. A UTF-16 code unit has at most three bytes in UTF-8. A byte has
-      // fewer than three characters in base64.
+      // The sum is an upper bound of the encoded length. A UTF-16 code unit has at most three bytes in UTF-8. A byte
+      // has fewer than three characters in base64.
       length += packet.length * 3 + 4;
       if (index === MOST_PACKETS || (index > 0 && length > this.maxPayload)) return index;
     }
@@ -545,7 +545,7 @@ export class Engine extends ClientEmitter<EngineEvents> implements ProbeSink {
   }
 
   private timer(callback: () => void, delay: number): ReturnType<typeof setTimeout> | undefined {
-    // With a longer delay, Node and browsers would call the function immediately.
+    // With a longer delay, Node and browsers would call the function immediately. Therefore no timer is started.
     if (delay > 0x7fffffff) return undefined;
     const timer = setTimeout(callback, delay);
     if (this.options.autoUnref) this.platform.unref?.(timer);

@@ -49,8 +49,8 @@ export interface EngineOptions {
   /** Send bytes as base64 text, also over a WebSocket. Default: `false`. */
   readonly forceBase64?: boolean;
   /**
-   * Options for a single transport, by the name of the transport. For this transport, they replace the other options of
-   * the same name. Default: none.
+   * Options for single transports, by the name of the transport. An option of a transport replaces the option of the
+   * same name for all transports. Default: none.
    *
    * @example
    * const socket = io("http://localhost:3000", {
@@ -59,7 +59,8 @@ export interface EngineOptions {
    */
   readonly transportOptions?: Readonly<Record<string, EngineOptions & PlatformOptions>>;
   /**
-   * Header fields to add to each request. Browsers do not send them with the request of a WebSocket. Default: none.
+   * Header fields to add to each request. Browsers do not send these fields with the request of a WebSocket. Default:
+   * none.
    *
    * @example
    * const socket = io("http://localhost:3000", { extraHeaders: { Authorization: "Bearer secret" } });

@@ -51,7 +51,7 @@ export class PollingTransport implements Transport {
     const before = this.#state;
     this.#state = "closed";
     if (before !== "open" && before !== "paused") {
-      // There is no session to close.
+      // There is no session to close, so only the requests are aborted.
       this.#abort();
       return;
     }

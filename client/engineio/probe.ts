@@ -46,7 +46,7 @@ export class Probe implements TransportSink {
     this.transport.open();
   }
 
-  /** Closes the transport. The probe calls no more methods of the sink. */
+  /** Closes the transport. Afterwards the probe calls no methods of its sink. */
   abandon(): void {
     this.transport.close();
   }

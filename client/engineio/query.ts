@@ -4,8 +4,8 @@
 export type Query = Readonly<Record<string, unknown>> | string;
 
 /**
- * Returns the fields of a query. In a text, "+" and a second "=" keep their meaning, so that a value in base64 is not
- * changed. Only the encoding of HTML forms uses "+" for a space.
+ * Returns the fields of a query. In a text, "+" is not decoded as a space, and a second "=" belongs to the value.
+ * Therefore a value in base64 is not changed. Only the encoding of HTML forms uses "+" for a space.
  */
 export function queryFields(query: Query): Readonly<Record<string, unknown>> {
   if (typeof query !== "string") return query;
@@ -22,7 +22,7 @@ function decode(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    // A text such as "100%" is not percent-encoded.
+    // A text such as "100%" is not percent-encoded, and is used unchanged.
     return text;
   }
 }
@@ -31,6 +31,6 @@ function decode(text: string): string {
 export function formatQuery(fields: Readonly<Record<string, unknown>>): string {
   const search = new URLSearchParams();
   for (const [name, value] of Object.entries(fields)) search.append(name, `${value}`);
-  // URLSearchParams encodes a space as "+", and a "+" as "%2B".
+  // URLSearchParams encodes a space as "+", and a "+" as "%2B". Therefore each "+" in the result is a space.
   return `${search}`.replaceAll("+", "%20");
 }

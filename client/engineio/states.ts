@@ -16,12 +16,12 @@
 //   opening           No packet is sent. Messages are queued until the open packet is received. A transport
 //                     that fails in this state may be replaced by the next one, and the state stays the same.
 //   open              Messages and pongs are sent over the transport.
-//   probing           As `open`. In addition, the probe packet is sent over the new transport.
+//   probing           Packets are sent as in `open`. In addition, the probe packet is sent over the new transport.
 //   upgrading         The server has answered the probe. No packet is sent until the polling transport has
-//                     finished its requests. Then the upgrade packet is the first one over the new transport,
-//                     and the queue follows.
+//                     finished its requests. Then the upgrade packet is sent over the new transport, and after it
+//                     the queue.
 //   closing           The queue is sent, and new messages are dropped.
-//   closingUpgrading  As `upgrading`, but new messages are dropped.
+//   closingUpgrading  The upgrade continues as in `upgrading`, but new messages are dropped.
 //   closed            Nothing is sent or reported.
 //
 // In `probing`, polling still carries the packets, so `close` abandons the probe. In `upgrading`, `close` waits for
@@ -90,7 +90,7 @@ export function readyStateOf(state: EngineState): ReadyState {
   return READY_STATES[state];
 }
 
-/** Returns whether the program's messages are sent or queued. In the other states, they are dropped. */
+/** Returns whether the program's messages are sent or queued. If the result is `false`, the messages are dropped. */
 export function maySend(state: EngineState): boolean {
   return state === "open" || state === "opening" || state === "probing" || state === "upgrading";
 }

@@ -72,7 +72,7 @@ export function createBrowserPlatform(codec: Platform["codec"]): Platform {
     options: OPTIONS,
     codec,
     request,
-    // A browser's WebSocket does not accept header fields for the opening handshake.
+    // A browser's WebSocket does not accept header fields for the opening handshake, so `extraHeaders` is ignored.
     webSocket: (url, { protocols = [] }) => {
       const socket = new WebSocket(url, [protocols].flat());
       socket.binaryType = "arraybuffer";

@@ -70,7 +70,7 @@ export function encodeBase64(bytes: Bytes): string {
 }
 
 export function decodeBase64(text: string): Bytes | undefined {
-  // atob() also accepts whitespace and missing padding.
+  // atob() also accepts whitespace and missing padding, so this function rejects them first.
   if (text.length % 4 !== 0 || /\s/.test(text)) return undefined;
   try {
     return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));

@@ -40,7 +40,7 @@ export interface PlatformCall {
   abort(): void;
 }
 
-/** Certificates or keys: one, or a list. A string is in PEM format. */
+/** A certificate or key, or a list of certificates or keys. A string is in PEM format. */
 export type Pem = string | Uint8Array | readonly (string | Uint8Array)[];
 
 /** The options of the extension permessage-deflate. RFC 7692. */
@@ -86,7 +86,7 @@ export interface PlatformOptions {
    * @param certificate the server's certificate, a PeerCertificate of node:tls
    */
   readonly checkServerIdentity?: (host: string, certificate: never) => Error | undefined;
-  /** The version of IP to use: 4 or 6. 0 means both. Default: 0. */
+  /** The version of IP to use: 4 or 6. 0 means that both versions may be used. Default: 0. */
   readonly family?: number;
   /** The local address from which to connect. Default: chosen by the operating system. */
   readonly localAddress?: string;

@@ -1,5 +1,5 @@
 // Defines the interface that hides the differences between Node and browsers, mainly in HTTP requests and WebSockets.
-// node.ts and browser.ts implement the interface. The rest of the client is the same on both.
+// node.ts and browser.ts implement the interface. The rest of the client is the same in Node and in browsers.
 
 import type { PacketCodec } from "../../lib/events/parser.ts";
 import type { EngineOptions } from "../engineio/options.ts";

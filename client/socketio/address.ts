@@ -1,8 +1,8 @@
 // Parses the URL of a server, in the forms that io() and Manager accept.
 
-/** Options of a Manager that name the server if there is no URL. io() ignores them. */
+/** Options that name the server if Manager is called without a URL. io() ignores these options. */
 export interface AddressOptions {
-  /** The server's host, or "host:port", if there is no URL. Default: the host of the page, in Node "localhost". */
+  /** The server's host, or "host:port". Used if there is no URL. Default: the host of the page, in Node "localhost". */
   readonly host?: string;
   /** The same as `host`. */
   readonly hostname?: string;
@@ -42,7 +42,7 @@ export function parseAddress(
     );
   }
   // Only the origin of the page is used, because the page's path is not a namespace. The origin of a page from a file
-  // is "null".
+  // is "null", and is replaced by "http://localhost".
   const { origin } = new URL(base ?? "http://localhost");
   const server = origin === "null" ? "http://localhost" : origin;
   const url = new URL(scheme === undefined && host ? `//${text}` : text, server);
@@ -56,8 +56,8 @@ function locate(url: URL, { host, hostname = host, port, secure }: AddressOption
   if (secure !== undefined) url.protocol = secure ? "https:" : "http:";
   // The port of the page does not apply to another host or scheme.
   if (hostname !== undefined || secure !== undefined) url.port = "";
-  // The constructor of URL throws for an invalid host. The setter would ignore it, and the client would connect to
-  // the host of the page.
+  // The constructor of URL throws for an invalid host. The setter of `host` would ignore an invalid host, and the
+  // client would connect to the host of the page.
   if (hostname !== undefined) url.host = new URL(`${url.protocol}//${inBrackets(hostname)}`).host;
   if (port !== undefined) url.port = `${port}`;
 }

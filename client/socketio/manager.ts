@@ -273,8 +273,9 @@ export class AnyManager extends ClientEmitter<ManagerEvents> implements EngineSi
   /**
    * Opens the connection. Does nothing if the connection is open or being opened.
    *
-   * @param callback called once, with an error if the connection cannot be opened. If a callback is passed, the manager
-   * makes no further attempt after an error, unless this attempt is part of a reconnection. Default: none
+   * @param callback called once, with an error if the connection cannot be opened. If a callback is passed and the
+   * attempt fails, the manager makes no further attempt, unless the failed attempt was part of a reconnection. Default:
+   * none
    *
    * @example
    * manager.open((error) => console.log(error ?? "connected"));
@@ -320,8 +321,8 @@ export class AnyManager extends ClientEmitter<ManagerEvents> implements EngineSi
     const known = this.sockets.get(namespace);
     if (known !== undefined) {
       if (this.opts.autoConnect !== false && !known.active) known.connect();
-      // The compiler cannot check the types of the events: the first caller has declared them, and each further
-      // caller declares them again.
+      // The compiler cannot check whether this caller declares the same event types as the caller that created the
+      // socket.
       const socket: Untyped = known;
       return socket;
     }
@@ -369,8 +370,8 @@ export class AnyManager extends ClientEmitter<ManagerEvents> implements EngineSi
   }
 
   /**
-   * Opens the connection for a socket. While the manager is reconnecting, does nothing, and the socket waits for the
-   * next attempt.
+   * Opens the connection for a socket. While the manager is reconnecting, this method does nothing, and the socket
+   * waits for the next attempt.
    *
    * @internal
    */

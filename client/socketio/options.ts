@@ -124,8 +124,8 @@ const isTransport = (value: unknown): boolean =>
   isFunction(value) || value === "polling" || value === "websocket";
 
 /**
- * The checks for io(), Manager and socket(). One table is enough, because io() passes all its options to the other
- * two.
+ * The checks for io(), Manager and socket(). One table is enough, because io() passes all its options to Manager and to
+ * socket().
  */
 export const CLIENT_OPTIONS: OptionTable<Omit<ClientOptions, keyof PlatformOptions>> = {
   ackTimeout: milliseconds,

@@ -23,8 +23,8 @@
 //                 may call open(), which starts an attempt at once, or close(), which prevents the reconnection.
 //                 After the listeners, the manager waits or stops.
 //   waiting       A timer runs until the next attempt. A socket that connects in this state waits for the timer.
-//   reopening     A connection is being opened as part of a reconnection. Success emits "reconnect". Failure emits
-//                 "reconnect_error", and the reconnection continues.
+//   reopening     A connection is being opened as part of a reconnection. If the attempt succeeds, the manager emits
+//                 "reconnect". If the attempt fails, the manager emits "reconnect_error" and tries again.
 //
 // A reconnection lasts from `disconnected` to `open`, while `waiting` and `reopening` alternate. In the state
 // `disconnected`, the number of attempts is set to 0.

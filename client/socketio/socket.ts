@@ -433,8 +433,8 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>
   private write(packet: EventPacket, messages = this.io.toMessages(packet)): void {
     const { id } = this;
     this.anyOutgoing.call(this, packet.data);
-    // A listener may disconnect. If the client sent an event to a namespace that it has left, the server would close
-    // the connection.
+    // A listener may have disconnected the socket. If the client sent an event to a namespace that it has left, the
+    // server would close the connection.
     if (this.id === id) this.io.sendAll(messages);
     else this.wait(packet);
   }
@@ -475,7 +475,8 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>
     this.asked++;
     const { asked } = this;
     const join = (data: Readonly<Record<string, unknown>>): void => {
-      // `auth` may call its callback twice, or after the socket has left the namespace or lost the connection.
+      // The function `auth` may call its callback twice, or after the socket has left the namespace or lost the
+      // connection. Such a call is ignored.
       if (asked === this.asked) this.join(data);
     };
     if (typeof this.auth === "function") callListener(this, this.auth, [join]);
@@ -532,8 +533,8 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>
     this.id = undefined;
     this.receiveBuffer = [];
     this.dispatch("disconnect", [reason, details]);
-    // The acknowledgements of buffered events stay pending, because these events are sent over the next connection.
-    // All others fail, because the server may or may not have received their events.
+    // The acknowledgements of buffered events stay pending, because these events are sent over the next connection. All
+    // other acknowledgements fail, because nobody knows whether the server has received their events.
     this.acks.disconnect(new Set(this.sendBuffer.map(({ id }) => id)));
   }
 
@@ -553,7 +554,8 @@ export class Socket<ListenEvents = DefaultEventsMap, EmitEvents = ListenEvents>
     const received = this.receiveBuffer;
     this.receiveBuffer = [];
     for (const packet of received) {
-      // A listener may disconnect. The remaining events were meant for this connection only, and are dropped.
+      // A listener may have disconnected the socket. Then the remaining events are dropped, because they belong to the
+      // ended connection.
       if (this.id === sid) this.onPacket(packet);
     }
     const waiting = this.sendBuffer;

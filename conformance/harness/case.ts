@@ -45,7 +45,7 @@ export interface Case {
 
 export function layerOf({ id }: Case): Layer {
   const layer = LAYERS.find((each) => id.startsWith(`${each}.`));
-  if (layer === undefined) throw new Error(`the id ${id} does not begin with a layer`);
+  if (layer === undefined) throw new Error(`the id ${id} does not begin with the name of a layer`);
   return layer;
 }
 

@@ -267,7 +267,7 @@ class BlockReader {
   #checkVariables(text: string, awaited: boolean, line: Line): void {
     for (const [index, name] of text.split(VARIABLE).entries()) {
       if (index % 2 === 0 || this.#known.has(name)) continue;
-      if (!awaited) fail(line, `{${name}} has no value yet`);
+      if (!awaited) fail(line, `the variable {${name}} has no value yet`);
       this.#known.add(name);
     }
   }

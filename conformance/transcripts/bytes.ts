@@ -125,7 +125,7 @@ function evaluatePart(part: Part, variables: Variables): Uint8Array {
       return part.bytes;
     case "variable": {
       const value = variables.get(part.name);
-      if (value === undefined) throw new Error(`{${part.name}} has no value yet`);
+      if (value === undefined) throw new Error(`the variable {${part.name}} has no value yet`);
       return Buffer.from(value);
     }
     case "range": {

@@ -115,7 +115,8 @@ export class OverPolling implements Session {
   }
 
   async answer(): Promise<Answer> {
-    if (this.#request === undefined) throw new Error("no line has sent a request");
+    if (this.#request === undefined)
+      throw new Error("a line expects a response, but no earlier line has sent a request");
     const { status, headers, body } = await this.#request;
     const fields = Object.entries(headers).map(([name, value]) => [name, `${value}`] as const);
     return { line: `HTTP/1.1 ${status}`, headers: new Map(fields), body: async () => body };

@@ -240,7 +240,7 @@ export function fill(line: string, variables: Variables): string {
     .map((part, index) => {
       if (index % 2 === 0) return part;
       const value = variables.get(part);
-      if (value === undefined) throw new Error(`{${part}} has no value yet`);
+      if (value === undefined) throw new Error(`the variable {${part}} has no value yet`);
       return value;
     })
     .join("");

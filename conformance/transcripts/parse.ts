@@ -157,7 +157,7 @@ function severityOf(text: string, { line }: Header): Case["severity"] {
 
 function readHeader(lines: Line[]): Header {
   const line = lines.shift();
-  if (line === undefined) throw new Error("no line is left");
+  if (line === undefined) throw new Error("the transcript ends before the header of a case");
   const scanner = scan(line);
   scanner.need("case");
   const id = scanner.expect(/[a-z0-9{][\w.{}-]*/, "an id such as websocket.framing.rsv-001");

@@ -71,7 +71,8 @@ export class Play {
 
   /** Waits for a client. */
   async request(): Promise<ClientRequest> {
-    if (this.#clients === undefined) throw new Error("a case for servers cannot wait for a client");
+    if (this.#clients === undefined)
+      throw new Error("this case is for servers, so no client can connect");
     return this.#clients.request();
   }
 

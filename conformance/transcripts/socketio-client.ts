@@ -46,7 +46,7 @@ export async function openSocketio(
 function peerOf(play: Play, connection: string): SocketioClientPeer {
   const { peer } = connectionOf(play, connection);
   if (peer instanceof SocketioClientPeer) return peer;
-  throw new Error("expected a connection of a client");
+  throw new Error("expected a connection that a client has opened");
 }
 
 /**

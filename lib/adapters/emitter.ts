@@ -476,7 +476,7 @@ class EmitterCluster extends ClusterAdapter {
       name: namespace,
       sockets: new Map(),
       encode: (): never => {
-        throw new Error("an emitter has no clients");
+        throw new Error("an emitter cannot encode packets for clients, because it has no clients");
       },
       nextAckId: () => lastAck++,
       onServerSideEmit: () => {},

@@ -159,7 +159,8 @@ class Unpickler {
   /** Removes the values since the last MARK from the stack. */
   takeMarked(): unknown[] {
     const mark = this.marks.pop();
-    if (mark === undefined) throw new PickleError("the pickle has no MARK where one is required");
+    if (mark === undefined)
+      throw new PickleError("the pickle has no MARK where an opcode requires a MARK");
     return this.stack.splice(mark);
   }
 
@@ -210,7 +211,7 @@ class Unpickler {
 
   private needOne(): void {
     if (this.stack.length <= (this.marks.at(-1) ?? 0)) {
-      throw new PickleError("the pickle uses a value that does not exist");
+      throw new PickleError("the pickle uses a value that its stack does not contain");
     }
   }
 }
@@ -272,7 +273,7 @@ const REFUSED: Readonly<Record<number, string>> = {
 function refused(opcode: number, at: number): PickleError {
   const name = REFUSED[opcode] ?? `0x${opcode.toString(16).padStart(2, "0")}`;
   return new PickleError(
-    `the opcode ${name} at byte ${at} of the pickle is not an opcode for data`,
+    `the opcode ${name} at byte ${at} of the pickle is not supported: only opcodes that encode data are supported`,
   );
 }
 
@@ -399,7 +400,9 @@ class Measure {
     const { limits } = this;
     if (depth >= limits.depth) throw this.tooDeep();
     if (values > limits.values || size > limits.size) {
-      throw new PickleError("the pickle is too large when each reference counts as a copy");
+      throw new PickleError(
+        "the pickle is too large if each reference to a value is counted as a copy of the value",
+      );
     }
     return { depth: depth + 1, values, size };
   }

@@ -126,7 +126,11 @@ export class PythonHost {
   publish(text: string): void {
     const size = Buffer.byteLength(text);
     if (this.waiting > 0 && this.waiting + size > this.maxBackpressure) {
-      this.lose(new Error(`${this.waiting} bytes wait for Redis`));
+      this.lose(
+        new Error(
+          `${this.waiting} bytes wait for Redis, and maxBackpressure is ${this.maxBackpressure} bytes`,
+        ),
+      );
       return;
     }
     this.waiting += size;

@@ -126,7 +126,7 @@ export abstract class RedisHubAdapter<
     } catch (error) {
       // The data of a socket or an answer of the user cannot be encoded. In the process that asked, this answer will be
       // missing.
-      this.report(new Error(`an answer (${type}) cannot be encoded`, { cause: error }));
+      this.report(new Error(`an answer of the type ${type} cannot be encoded`, { cause: error }));
       return;
     }
     void this.link.publish(channel, bytes);

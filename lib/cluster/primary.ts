@@ -187,7 +187,9 @@ export class Primary {
           this.#entries.delete(entry);
           onExited();
           const how = signal ?? `exit code ${code}`;
-          reject(failure ?? new WorkerFailedError(`worker ${number} did not listen: ${how}`));
+          reject(
+            failure ?? new WorkerFailedError(`worker ${number} ended before it listened: ${how}`),
+          );
           this.#onExit(entry, how);
         });
       });

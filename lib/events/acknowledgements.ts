@@ -101,7 +101,8 @@ export class Acknowledgements {
  *
  * @param errorFirst whether the callback expects an error, or `null`, as its first argument. A callback
  * without this argument is called only if the acknowledgement is received
- * @param call calls the callback. Default: an error that the callback throws becomes an uncaught exception
+ * @param call calls the callback. Default: callListener(), with which an error that the callback throws becomes an
+ * uncaught exception
  */
 export function ackCallback(
   self: object,

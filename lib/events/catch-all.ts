@@ -53,8 +53,9 @@ export class CatchAll extends Emitter<Record<typeof ANY, Listener>> {
   /**
    * Calls every listener.
    *
-   * @param event the name of the event, then its arguments
-   * @param call calls one listener. Default: an error that the listener throws becomes an uncaught exception
+   * @param event a list of the event's name and the event's arguments
+   * @param call calls one listener. Default: callListener(), with which an error that the listener throws becomes an
+   * uncaught exception
    */
   call(self: object, event: readonly unknown[], call: CallListener = callListener): void {
     for (const listener of this.registered(ANY)) call(self, listener, event);

@@ -111,7 +111,8 @@ type ErrorFirst<Arguments extends readonly unknown[]> = Arguments extends [
 /**
  * A function that can be registered as a listener.
  *
- * @param args the arguments of the event. If the last one is a function, it receives the acknowledgement
+ * @param args the arguments of the event. If the sender requests an acknowledgement, the last argument is a function
+ * that sends the acknowledgement
  */
 export type Listener = (...args: Untyped[]) => unknown;
 

@@ -39,7 +39,7 @@ export abstract class NodeEmitter<Events> extends Emitter<Events> {
   }
 
   /**
-   * Adds a listener, before the existing listeners of the event, that is called at most once.
+   * Adds a listener that is called at most once. The listener is added before the existing listeners of the event.
    *
    * @param event the event's name
    * @param listener called with the arguments of the next event

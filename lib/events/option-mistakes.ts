@@ -16,7 +16,8 @@ export function unknownOption(path: string, name: string, known: readonly string
  * given value.
  */
 export function invalidOption(name: string, expected: string, value: unknown): string {
-  // A string that is passed instead of an object may be a secret, such as a token passed as `auth`.
+  // A string that is passed instead of an object may be a secret, such as a token passed as `auth`. The message does
+  // not repeat such a string.
   const isSecret = expected.includes("object") && typeof value === "string";
   return `${name} must be ${expected}, got ${isSecret ? "a string" : shown(value)}`;
 }

@@ -57,7 +57,7 @@ export interface ParserDecoder {
 /** Encodes packets to messages, and creates the decoders of connections. */
 export interface PacketCodec {
   /**
-   * Returns the messages of a packet in order. No other message may be sent between them.
+   * Returns the messages of a packet in order. No other message may be sent between these messages.
    *
    * @param packet the packet to encode
    */
@@ -104,7 +104,7 @@ export function parserCodec(parser: Parser, limits: PacketLimits): PacketCodec {
 }
 
 class DecoderAdapter implements PacketDecoder {
-  /** Infinite, because a user-supplied decoder does not say how many messages it still needs. */
+  /** Always `Infinity`, because a user-supplied decoder does not say how many messages it still needs. */
   readonly pending = Number.POSITIVE_INFINITY;
   private readonly decoder: ParserDecoder;
   private decoded: Packet | undefined;

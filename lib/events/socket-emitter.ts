@@ -28,7 +28,7 @@ export interface EmitFlags {
 
 /** A socket that sends the events of its emitters with flags. */
 export interface EventSender<Flags extends EmitFlags> {
-  /** Sends an event. With `ack`, the packet asks the other end for an acknowledgement. */
+  /** Sends an event. If `ack` is passed, the packet requests an acknowledgement from the other end. */
   sendEvent(event: string, args: readonly unknown[], flags: Flags, ack?: AckCallback): void;
   /**
    * Returns the function that calls the callback of an acknowledgement. If this method is missing, an error that the

@@ -303,7 +303,7 @@ function handlerMethods(handler: object): Methods {
     const methods = isOwn ? own : events;
     const other = methods.get(event);
     if (other !== undefined) {
-      throw new ArgumentTypeError(`the methods ${other}() and ${name}() are for the same event`);
+      throw new ArgumentTypeError(`the methods ${other}() and ${name}() handle the same event`);
     }
     methods.set(event, name);
   }

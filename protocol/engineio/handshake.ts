@@ -4,7 +4,7 @@
 import { encodePacket, OPEN } from "./packet.ts";
 import { ProtocolError } from "./rules.ts";
 
-/** A revision of Engine.IO. 4 is the current revision. Socket.IO 1.x and 2.x use 3. */
+/** A revision of Engine.IO. 4 is the current revision. Socket.IO 1.x and 2.x use revision 3. */
 export type Revision = 3 | 4;
 
 /** The revisions by the value of "EIO" in the query. */
@@ -171,8 +171,8 @@ export function admit(
   if (!fits) return refuse("BAD_REQUEST", { name: "TRANSPORT_HANDSHAKE_ERROR", transport });
   if (protocol === undefined || !revisions.includes(protocol)) {
     const { message } = REFUSALS.UNSUPPORTED_PROTOCOL_VERSION;
-    // The message repeats the value of the client only if the value is a short number, because a client may show the
-    // message in a page.
+    // The message contains the client's value of "EIO" only if the value is a short number. Any other value could
+    // contain HTML, and a client may insert the message into a page.
     const theirs = /^\d{1,3}$/.test(asked ?? "")
       ? `Engine.IO ${asked}`
       : "an unknown revision of Engine.IO";

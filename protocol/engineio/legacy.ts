@@ -106,7 +106,7 @@ function encodeBinaryItem(packet: string | Bytes): readonly Bytes[] {
  * If the characters of a payload, read as bytes, are valid UTF-8, then the client has encoded the payload twice. If
  * these bytes are not valid UTF-8, then the client encodes all its payloads once. A payload that contains only ASCII
  * reveals nothing. One case remains ambiguous: if a client 2.x has only sent non-ASCII characters that look like bytes
- * of UTF-8, such as "Ã©", it is mistaken for a client 1.x that has sent "é".
+ * of UTF-8, such as "Ã©", the server mistakes this client for a client 1.x that has sent "é".
  */
 export class TextPayloads {
   #encoding: "unknown" | "once" | "twice" = "unknown";

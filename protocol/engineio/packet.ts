@@ -7,7 +7,7 @@ import { ProtocolError } from "./rules.ts";
 export const OPEN = "0";
 /** The type of the packet that closes a session or a transport. */
 export const CLOSE = "1";
-/** The type of a ping: for the heartbeat, or to test a new transport. */
+/** The type of a ping, which is sent for the heartbeat or to test a new transport. */
 export const PING = "2";
 /** The type of the answer to a ping. */
 export const PONG = "3";

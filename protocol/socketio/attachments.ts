@@ -62,8 +62,8 @@ function replaceInJson(value: unknown, attachments: Bytes[], depth: number): unk
   if (!isObject(value)) return value;
   if (Array.isArray(value) || isBinary(value)) return replace(value, attachments, depth);
   const copy = replaceInFields(value, attachments, depth);
-  // Without its toJSON() method, the copy is encoded as it is. The encoded JSON lacks no property, because
-  // JSON.stringify() would have omitted the function anyway.
+  // The toJSON() method is removed from the copy, so that JSON.stringify() does not call it. The encoded JSON lacks no
+  // property, because JSON.stringify() omits functions.
   return typeof copy.toJSON === "function" ? { ...copy, toJSON: undefined } : copy;
 }
 
@@ -96,7 +96,8 @@ function replaceInFields(object: Fields, attachments: Bytes[], depth: number): F
     const replaced = replace(value, attachments, depth - 1);
     if (replaced === value) continue;
     copy ??= { ...fields };
-    // This cannot set a prototype: if the key is "__proto__", the copy already has an own property with this name.
+    // This assignment cannot set the prototype: if the key is "__proto__", the copy already has an own property with
+    // this name.
     copy[key] = replaced;
   }
   return copy ?? object;
@@ -116,7 +117,7 @@ export function restore(data: unknown, attachments: readonly Bytes[]): unknown {
   if (Array.isArray(data)) {
     for (let i = 0; i < data.length; i++) data[i] = restore(data[i], attachments);
   } else {
-    // This cannot set a prototype: JSON.parse() has made "__proto__" an own property.
+    // These assignments cannot set the prototype, because JSON.parse() has made "__proto__" an own property.
     for (const key of Object.keys(data)) data[key] = restore(data[key], attachments);
   }
   return data;
@@ -135,7 +136,7 @@ export function isObject(value: unknown): value is Fields {
 
 /**
  * hasOwnProperty.call() takes a third of the time of Object.hasOwn(). It is called only for properties whose value is
- * an object. Calls for all properties would take nearly half of the time of the search, and Object.keys() would take as
- * long.
+ * an object. If it were called for all properties, the calls would take nearly half of the time of the search.
+ * Object.keys() would be equally slow.
  */
 const hasOwn = Object.prototype.hasOwnProperty;

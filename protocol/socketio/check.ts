@@ -1,4 +1,5 @@
-// Checks the namespace, id and payload of a packet, in every encoding. Socket.IO "Exchange protocol".
+// Checks the namespace, id and payload of a decoded packet. All encodings use these checks. Socket.IO "Exchange
+// protocol".
 
 import { isBinary } from "../bytes.ts";
 import { isObject } from "./attachments.ts";
@@ -107,8 +108,8 @@ const NO_MESSAGE = "the server refused the client and gave no message";
 
 /**
  * Returns the data of a CONNECT_ERROR packet. The protocol requires "…an object with the message". Some servers send a
- * text, an object without a message, or nothing. All of these payloads refuse the client. If this function threw an
- * error, the connection would end, and the client would reconnect forever.
+ * text, an object without a message, or nothing. A packet with any of these payloads refuses the client. If this
+ * function threw an error, the connection would end, and the client would reconnect forever.
  */
 function connectError(payload: unknown): ConnectErrorData {
   if (typeof payload === "string") return { message: payload };

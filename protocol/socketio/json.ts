@@ -29,7 +29,7 @@ function mayBeTooDeep(text: string, maxDepth: number): boolean {
   return count(text, "{", left) > left;
 }
 
-/** Returns how often `char` occurs in `text`, at most `most` + 1. */
+/** Counts how often `char` occurs in `text`. The count stops at `most` + 1. */
 function count(text: string, char: string, most: number): number {
   let found = 0;
   for (let at = text.indexOf(char); at !== -1 && found <= most; at = text.indexOf(char, at + 1)) {

@@ -1,9 +1,10 @@
 // Encodes and decodes MessagePack. https://github.com/msgpack/msgpack/blob/master/spec.md
 //
-// Like JSON.stringify() and other parsers for Socket.IO, the encoder calls toJSON(), omits properties whose value is
-// undefined or a function, and encodes undefined elsewhere as null. Unlike JSON.stringify(), it encodes bytes as
-// bytes and a Date as a Date. The encoder writes a Date with the extension type of other parsers for Socket.IO, because
-// these parsers cannot decode the timestamp of the specification. The decoder accepts both.
+// Like JSON.stringify() and other parsers for Socket.IO, the encoder calls toJSON(), and omits properties whose value
+// is undefined or a function. An undefined item of an array is encoded as null. Unlike JSON.stringify(), the encoder
+// encodes bytes as bytes and a Date as a Date. The encoder writes a Date with the extension type of other parsers for
+// Socket.IO, because these parsers cannot decode the timestamp of the specification. The decoder accepts both extension
+// types.
 
 import {
   allocateUnfilled,
@@ -24,8 +25,8 @@ const TIMESTAMP = -1;
 const OWN_TYPE = 0;
 
 /**
- * The largest depth of arrays and maps that are encoded or decoded. The server also checks the smaller limit for
- * packets from clients.
+ * The largest depth of arrays and maps that are encoded or decoded. The server rejects packets from clients at a
+ * smaller depth, see CLIENT_LIMITS.
  */
 const MAX_DEPTH = SERVER_LIMITS.maxDepth;
 
@@ -45,7 +46,7 @@ const WORD_BYTES = new Uint8Array(WORD.buffer);
  * Encodes a value.
  *
  * @throws RangeError if the value is nested too deeply, contains itself, or contains a BigInt of more than 64 bits
- * @throws TypeError if the value contains a symbol
+ * @throws TypeError if the value contains a symbol, or a function that is not a property's value
  */
 export function encode(value: unknown): Bytes {
   const writer = new Writer();
@@ -428,10 +429,10 @@ class Reader {
   /**
    * Reads an extension.
    *
-   * @param fixed whether the format determines the length ("fixext 1" to "fixext 16"). In the specification this makes
-   * no difference. Other parsers for Socket.IO encode undefined with a fixed length of one byte, and a date with a
-   * fixed length of eight bytes. They encode an ArrayBuffer of one or eight bytes in the format that contains the
-   * length.
+   * @param fixed whether the format determines the length ("fixext 1" to "fixext 16"). The specification treats both
+   * formats of an extension alike. However, other parsers for Socket.IO encode undefined with a fixed length of one
+   * byte, and a date with a fixed length of eight bytes. They encode an ArrayBuffer of one or eight bytes in the format
+   * that contains the length.
    */
   #extension(length: number, fixed: boolean): unknown {
     const type = (this.#length(0) << 24) >> 24;
@@ -456,7 +457,7 @@ class Reader {
     return this.#bytes.subarray(start, start + length);
   }
 
-  /** Skips `length` bytes, and returns the index of the first of them. */
+  /** Skips `length` bytes, and returns the index of the first skipped byte. */
   #skip(length: number): number {
     this.#need(length);
     const start = this.#at;

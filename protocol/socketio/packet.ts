@@ -1,5 +1,5 @@
 // Defines the types of the packets. Socket.IO "Exchange protocol". On the wire, an EVENT or ACK with attachments has
-// the type BINARY_EVENT or BINARY_ACK. Outside the codec, it has the type EVENT or ACK.
+// the type BINARY_EVENT or BINARY_ACK. Outside the codec, such a packet has the type EVENT or ACK.
 
 import type { Bytes } from "../bytes.ts";
 
@@ -41,7 +41,9 @@ export interface ConnectPacket {
   readonly type: typeof CONNECT;
   /** The namespace. */
   readonly namespace: string;
-  /** The `auth` of the client, or in a response an object with the `sid`. Default: no payload. */
+  /**
+   * In the client's packet, the `auth` of the client. In the response, an object with the `sid`. Default: no payload.
+   */
   readonly data?: object | undefined;
 }
 
@@ -87,7 +89,7 @@ export interface ConnectErrorPacket {
   readonly data: ConnectErrorData;
 }
 
-/** The fields that packets of all types have in common, or may have. */
+/** The fields of a packet of any type. Some types have no `data` or no `id`. */
 export interface PacketFields {
   /** The namespace. */
   readonly namespace: string;

@@ -11,7 +11,7 @@ export interface Rule {
 // biome-ignore format: aligned table
 const TABLE = {
   PACKET_TYPE:          { heading: "Packet encoding",  text: "the packet type is not one of 0 to 6" },
-  ATTACHMENT_COUNT:     { heading: "Packet encoding",  text: "illegal attachments: the number is invalid" },
+  ATTACHMENT_COUNT:     { heading: "Packet encoding",  text: "illegal attachments: their number is invalid" },
   TOO_MANY_ATTACHMENTS: { heading: "Packet encoding",  text: "too many attachments" },
   PLACEHOLDER:          { heading: "Packet encoding",  text: "illegal attachments: a placeholder has no attachment" },
   ATTACHMENT_EXPECTED:  { heading: "Packet encoding",  text: "a text was received instead of an attachment" },

@@ -23,9 +23,9 @@ export const INTERNAL_ERROR = 1011;
 
 /** The contents of a close frame. */
 export interface CloseStatus {
-  /** The status code. 1005 if the frame contained none (RFC 6455 §7.1.5). */
+  /** The status code, or 1005 if the frame contained no status code (RFC 6455 §7.1.5). */
   readonly code: number;
-  /** The reason, or "" if the frame contained none (RFC 6455 §7.1.6). */
+  /** The reason, or "" if the frame contained no reason (RFC 6455 §7.1.6). */
   readonly reason: string;
 }
 
@@ -47,7 +47,8 @@ export function maySendCode(code: number): boolean {
 /**
  * Encodes the payload of a close frame (RFC 6455 §5.5.1).
  *
- * @param code the status code. Without one, the payload is empty and `reason` must be empty too. Default: no code.
+ * @param code the status code. Without a status code, the payload is empty, and `reason` must be empty too. Default: no
+ * code.
  * @param reason at most 123 bytes in UTF-8. Default: "".
  * @throws RangeError if the code must not be sent, if the reason is too long, or if there is a reason but no code
  */

@@ -140,8 +140,8 @@ export function deflateResponse(agreed: DeflateParameters): Extension {
 }
 
 /**
- * Returns whether zlib can compress with a window of this size. If not, the endpoint sends its messages
- * uncompressed. RFC 7692 §6 allows this for each message.
+ * Returns whether zlib can compress with a window of this size. If not, the endpoint sends its messages uncompressed.
+ * RFC 7692 §6 allows the endpoint to send any message uncompressed.
  *
  * @param windowBits the base-2 logarithm of the size of the window
  */

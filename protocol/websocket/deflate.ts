@@ -65,7 +65,7 @@ export function directionOf(sender: Role, parameters: DeflateParameters): Deflat
 export class SlidingWindow {
   readonly #size: number;
   // The window ends at the index #end of the buffer. The buffer grows to 1.25 times the size of the window, so that the
-  // bytes are seldom moved to its start.
+  // bytes are seldom moved to the start of the buffer.
   #buffer = EMPTY;
   #end = 0;
 

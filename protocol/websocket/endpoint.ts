@@ -37,8 +37,8 @@ import { ProtocolError, type RuleName } from "./rules.ts";
 /** The destination of the bytes that an endpoint sends. */
 export interface Wire {
   /**
-   * Whether the peer reads more slowly than this end writes. While this is `true`, the endpoint does not answer pings.
-   * drained() then sends the pong for the last ping.
+   * Whether the peer reads more slowly than this end writes. While the value is `true`, the endpoint does not answer
+   * pings. When the value becomes `false`, drained() must be called, which sends the pong for the last ping.
    */
   readonly congested: boolean;
   /**
@@ -55,8 +55,8 @@ export interface Wire {
 /** Options of an endpoint. */
 export interface EndpointOptions extends ReceiverOptions {
   /**
-   * Fills the masking keys of a client with unpredictable bytes (RFC 6455 §5.3, §10.3). Required for a client, and
-   * not allowed for a server, which does not mask (RFC 6455 §5.1). Default: `undefined`.
+   * Fills the masking keys of a client with unpredictable bytes (RFC 6455 §5.3, §10.3). A client must have this option.
+   * A server must not have it, because a server does not mask its frames (RFC 6455 §5.1). Default: `undefined`.
    */
   readonly randomFill?: RandomFill | undefined;
 }
@@ -140,8 +140,8 @@ export class Endpoint {
    * Reads the next message or control frame. Returns TEXT, BINARY, PING, PONG or CLOSE, or NEED_DATA if no complete
    * message or control frame is left.
    *
-   * The endpoint answers a ping or a close frame before it returns. If the peer breaks a rule, the endpoint
-   * fails the connection, sets `failure` and returns NEED_DATA (RFC 6455 §7.1.7).
+   * The endpoint answers a ping or a close frame before next() returns. If the peer breaks a rule, the endpoint fails
+   * the connection, sets `failure` and returns NEED_DATA (RFC 6455 §7.1.7).
    */
   next(): number {
     if (!mayReceive(this.#state)) {
@@ -299,8 +299,8 @@ export class Endpoint {
     if (mayReceive(this.#state)) this.#writeControl(PONG, payload);
   }
 
-  // RFC 6455 §5.5.2: "…MUST send a Pong frame in response, unless it already received a Close frame".
-  // An endpoint that has sent a close frame still answers, because only data frames must not follow the close frame.
+  // RFC 6455 §5.5.2: "…MUST send a Pong frame in response, unless it already received a Close frame". An endpoint that
+  // has sent a close frame still answers pings, because only data frames must not follow the close frame.
   //
   // RFC 6455 §5.5.3: "If an endpoint receives a Ping frame and has not yet sent Pong frame(s) in
   // response to previous Ping frame(s), the endpoint MAY elect to send a Pong frame for only the most
@@ -350,7 +350,8 @@ export class Endpoint {
 
   #advance(event: ClosingEvent): void {
     const next = nextClosingState(this.#state, event);
-    if (next === undefined) throw new Error(`"${event}" cannot happen in "${this.#state}"`);
+    if (next === undefined)
+      throw new Error(`the event "${event}" is not allowed in the state "${this.#state}"`);
     this.#state = next;
   }
 }

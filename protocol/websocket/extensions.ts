@@ -45,7 +45,7 @@ export function parseExtensions(header: string): readonly Extension[] | undefine
     at = pattern.lastIndex;
     return match[1] ?? match[0];
   };
-  /** Reads `char` and the spaces around it. Returns `false` if the next character is a different one. */
+  /** Reads `char` and the spaces around it. Returns `false` if the next character is not `char`. */
   const follows = (char: string): boolean => {
     read(SPACE);
     if (header[at] !== char) return false;
@@ -69,7 +69,7 @@ export function parseExtensions(header: string): readonly Extension[] | undefine
   do {
     const name = read(TOKEN);
     // The next element is empty or starts with an invalid character. The parser does not skip an invalid character, so
-    // the last line returns `undefined`.
+    // the last `return` statement returns `undefined`.
     if (name === undefined) continue;
     const parameters: ExtensionParameter[] = [];
     while (follows(";")) {

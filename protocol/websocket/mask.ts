@@ -49,7 +49,9 @@ export function mask(bytes: Bytes, key: number, start: number, end: number): voi
   else maskBytes(bytes, key, start, end);
 }
 
-/** Whether the first byte of a 32-bit word is its lowest byte, as in the key. */
+/**
+ * Whether this machine stores the lowest byte of a 32-bit word first. The lowest byte of a key is also its first byte.
+ */
 const LITTLE_ENDIAN = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;
 
 /**

@@ -6,8 +6,8 @@
 //   receiver.push(chunk);
 //   for (let event = receiver.next(); event !== NEED_DATA; event = receiver.next()) { … }
 //
-// A message of one frame that is complete in one chunk is not copied. The receiver immediately unmasks, checks and
-// copies the received part of any other message into `#fragments`.
+// A message of one frame that is complete in one chunk is not copied. The parts of any other message are immediately
+// unmasked, checked, and copied into `#fragments`.
 
 import {
   type Bytes,
@@ -100,7 +100,7 @@ export class Receiver {
   }
 
   /**
-   * Adds received bytes. The caller no longer uses the chunk, because the receiver unmasks it in place.
+   * Adds received bytes. The caller must not use the chunk afterwards, because the receiver unmasks it in place.
    *
    * @param chunk the next bytes of the TCP connection, of any length
    */
@@ -121,7 +121,8 @@ export class Receiver {
   }
 
   /**
-   * Reads the next message or control frame and returns its opcode. Returns NEED_DATA if none is complete.
+   * Reads the next message or control frame and returns its opcode. Returns NEED_DATA if no message or control frame is
+   * complete.
    *
    * @throws ProtocolError if the peer has broken a rule (RFC 6455 §7.1.7)
    */

@@ -35,7 +35,7 @@ const WRONG: readonly (readonly [what: string, steps: readonly string[], error: 
   ["a string as a field of the open packet", [POLLING, "< open sid: 'x'"], /^line 6, column 13: expected number, or a list/],
   ["a limit without a duration", [POLLING, "< alive within"], /^line 6, column 15: expected a duration/],
   ["{pingInterval} before a session", ["~ pingInterval"], /^line 5, column 3: expected a duration/],
-  ["{sid} before a session", ["connect tcp", "> '{sid}'"], /^line 6, column 3: \{sid\} has no value yet$/],
+  ["{sid} before a session", ["connect tcp", "> '{sid}'"], /^line 6, column 3: the variable \{sid\} has no value yet$/],
 ];
 
 describe("a syntax error in a transcript of Engine.IO is reported with line and column", () => {

@@ -66,7 +66,7 @@ const WRONG_OF_A_SERVER: readonly (readonly [what: string, steps: readonly strin
   ["an unknown expected frame", ["accept websocket", "> txet 'a'"], /^line 6, column 3: expected text or binary/],
   ["an invalid close code", ["accept websocket", "> closed now"], /^line 6, column 10: expected a code, got "now"$/],
   ['an "either" whose first step sends', ["accept websocket", "either", "< ping", "end"], /^line 7, column 1: expected a line that the harness receives$/],
-  ["a variable without a value", ["accept websocket", "< text '{sid}'"], /^line 6, column 3: \{sid\} has no value yet$/],
+  ["a variable without a value", ["accept websocket", "< text '{sid}'"], /^line 6, column 3: the variable \{sid\} has no value yet$/],
 ];
 
 describe("a syntax error in a case for clients is reported with line and column", () => {

@@ -44,7 +44,7 @@ const WRONG: readonly (readonly [what: string, text: string, error: RegExp])[] =
   ["an unknown escape", withSteps("connect websocket", "> text '\\q'"), /^line 6, column \d+: unknown escape/],
   ["half a byte", withSteps("connect websocket", "> binary 0"), /^line 6, column 10: expected the end of the line, got "0"$/],
   ["text after a step", withSteps("connect websocket", "< alive 'a'"), /^line 6, column 9: expected the end of the line/],
-  ["a variable without a value", withSteps("connect websocket", "> text '{sid}'"), /^line 6, column 3: \{sid\} has no value yet$/],
+  ["a variable without a value", withSteps("connect websocket", "> text '{sid}'"), /^line 6, column 3: the variable \{sid\} has no value yet$/],
   ["a loop without an end", withSteps("connect websocket", "for i in 1..3", "> text '{i}'"), /^line 6, column 1: expected an "end" behind this$/],
   ['an "either" without an end', withSteps("connect websocket", "either", "< ping"), /expected an "end" behind this$/],
   ['an "either" whose first step sends', withSteps("connect websocket", "either", "> ping", "end"), /^line 7, column 1: expected a line that the harness receives$/],

@@ -314,7 +314,7 @@ const DEFLATE: CasesOf<DeflateOptions, "zlibInflateOptions" | "concurrencyLimit"
   zlibDeflateOptions: OBJECT,
   zlibInflateOptions: OBJECT,
 };
-const MUST_BE_GIVEN = "must be given";
+const MISSING = "is missing";
 const DURATION = "must be a number of milliseconds, 0 or more, got";
 const RECOVERY: CasesOf<RecoveryOptions> = {
   maxDisconnectionDuration: {
@@ -339,10 +339,10 @@ function completed(options: object): { readonly rateLimit: object } {
 
 const RATE_LIMIT: CasesOf<RateLimitOptions> = {
   burst: BYTES,
-  events: { good: [1, 1000], bad: [...BYTES.bad, [undefined, TYPE, MUST_BE_GIVEN]] },
+  events: { good: [1, 1000], bad: [...BYTES.bad, [undefined, TYPE, MISSING]] },
   interval: {
     good: [1, 0.5, 1000],
-    bad: [...POSITIVE_MILLISECONDS.bad, [undefined, TYPE, MUST_BE_GIVEN]],
+    bad: [...POSITIVE_MILLISECONDS.bad, [undefined, TYPE, MISSING]],
   },
 };
 

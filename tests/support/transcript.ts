@@ -305,7 +305,7 @@ export async function play(lines: readonly Line[], player: Player): Promise<void
   function fill(text: string): string {
     return text.replace(/\{([a-zA-Z]+)\}/g, (_all, name) => {
       const value = values.get(name);
-      if (value === undefined) throw new Error(`{${name}} has no value yet`);
+      if (value === undefined) throw new Error(`the variable {${name}} has no value yet`);
       return value;
     });
   }

@@ -273,7 +273,10 @@ describe("the Redis adapter", () => {
     host.onEvent = ([, answer]) => typeof answer === "function" && answer(1n);
     const text = JSON.stringify({ uid: "other", requestId: "r", type: 6, data: ["ask"] });
     subscriber.emit("messageBuffer", Buffer.from("socket.io-request#/#"), Buffer.from(text));
-    assert.match(errors[0]?.message ?? "", /server-side-answer\) cannot be encoded/);
+    assert.match(
+      errors[0]?.message ?? "",
+      /an answer of the type server-side-answer cannot be encoded/,
+    );
     await adapter.close();
     await adapter.close();
   });

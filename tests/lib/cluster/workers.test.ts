@@ -284,7 +284,7 @@ describe("io.run({ workers }) when workers fail", () => {
   test("rejects if a worker exits before it listens", async (context) => {
     const program = spawnWorkers(context, { fails: "at once" });
     assert.deepEqual(await program.ended, [1, null]);
-    assert.match(program.output(), /worker 1 did not listen: exit code 3/);
+    assert.match(program.output(), /worker 1 ended before it listened: exit code 3/);
     assert.match(program.output(), /ERR_WORKER_FAILED/);
   });
 

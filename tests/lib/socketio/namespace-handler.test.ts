@@ -268,7 +268,7 @@ describe("NamespaceHandler", () => {
   }
 
   for (const [methods, message] of [
-    [["onMessage", "on_message"], /onMessage\(\) and on_message\(\) are for the same event/],
+    [["onMessage", "on_message"], /onMessage\(\) and on_message\(\) handle the same event/],
     [["on_connect", "onConnect"], /for the same event/],
     [["onDisconnect", "on_disconnect"], /for the same event/],
     [["onAny", "on_any"], /for the same event/],

@@ -363,7 +363,10 @@ describe("Endpoint throws errors that the peer did not cause", () => {
   test("for a wire that calls receiveEnd() during a write", () => {
     const wire = { congested: false, write: () => endpoint.receiveEnd(), end: () => {} };
     const endpoint = new Endpoint(wire, SERVER);
-    assert.throws(() => endpoint.close(), /"sendClose" cannot happen in "closed"/);
+    assert.throws(
+      () => endpoint.close(),
+      /the event "sendClose" is not allowed in the state "closed"/,
+    );
   });
 });
 
