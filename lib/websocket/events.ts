@@ -90,8 +90,8 @@ export class ErrorEvent extends Event {
 export type Handler<E extends Event> = ((event: E) => void) | null;
 
 /**
- * One event handler attribute, such as `onopen`. Setting the attribute adds the handler to the target's listeners. Another
- * handler takes the position of the previous one. Setting the attribute to `null` removes the handler.
+ * One event handler attribute, such as `onopen`. Setting the attribute adds the handler to the target's listeners. A new
+ * handler gets the position of the previous handler among the listeners. Setting the attribute to `null` removes the handler.
  */
 export class HandlerSlot<E extends Event> {
   readonly #target: EventTarget;

@@ -1,4 +1,4 @@
-// The options of a WebSocketServer, and the check of each.
+// The options of a WebSocketServer, and their checks.
 
 import type { Server as HttpServer, IncomingMessage } from "node:http";
 
@@ -75,8 +75,8 @@ export interface WebSocketServerOptions extends ConnectionBoundOptions {
   readonly maxBackpressure?: number;
   /**
    * How many bytes may wait in this process for all clients together. When more bytes wait, the connection for which the
-   * most bytes wait is ended, as with `maxBackpressure`. Only bytes for clients for which `send()` has returned `false` are
-   * counted. Default: 256 MiB.
+   * most bytes wait is ended, as with `maxBackpressure`. The bytes that wait for a client are only counted if send() has
+   * returned `false`. Default: 256 MiB.
    */
   readonly maxTotalBackpressure?: number;
   /**
@@ -165,8 +165,8 @@ export const WEBSOCKET_SERVER_OPTIONS: OptionTable<WebSocketServerOptions, Ws> =
   verify: neverUndefined(callback),
   ...CONNECTION_BOUND_OPTIONS,
 
-  // Options of the package ws. Those that are accepted have no effect. Limits on the number of fragments are not necessary,
-  // because `maxPayload` limits the memory of a message, however the message is fragmented.
+  // Options of the package ws. If such an option is accepted, it has no effect. Limits on the number of fragments are not
+  // necessary, because `maxPayload` limits the memory of a message, however the message is fragmented.
   allowSynchronousEvents: boolean,
   autoPong: valueOr([true], unsupported("pings are always answered")),
   backlog: unsupported('call listen() of your own HTTP server, and pass the server as "server"'),

@@ -21,7 +21,7 @@ export interface StreamSink {
   onOpen(): void;
   /** A message was received. */
   onMessage(message: string | Bytes): void;
-  /** After send() returned `false`, the WebSocket can send more messages. */
+  /** The WebSocket can send more messages again, after send() returned `false`. */
   onDrain(): void;
   /**
    * The connection has ended, or the opening handshake of a client has failed. No further call follows.
