@@ -172,7 +172,8 @@ export function attach(
       server.off("session", onSession);
       server.off("upgrade", onUpgrade);
       attached = false;
-      // If onRequest() is no longer a listener, an engine that was attached later has replaced it, and calls it for other paths.
+      // If onRequest() is no longer a listener, an engine that was attached later has replaced it. That engine still calls
+      // onRequest() for other paths.
       if (!server.listeners("request").includes(onRequest)) return;
       server.off("request", onRequest);
       // Listeners that were added before the engine are called before those that were added later, as without an engine.

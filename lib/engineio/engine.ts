@@ -251,7 +251,7 @@ export class Engine extends NodeEmitter<EngineEvents> {
     return this;
   }
 
-  /** Passes all further new sessions to `sink`. @internal */
+  /** Passes each session that is opened after this call to `sink`. @internal */
   deliverTo(sink: EngineSink): void {
     this.sink = sink;
   }
@@ -373,7 +373,7 @@ export class Engine extends NodeEmitter<EngineEvents> {
     });
   }
 
-  /** Refuses new clients from then on. Open sessions continue. @internal */
+  /** Refuses all clients that connect after this call. Open sessions continue. @internal */
   refuseClients(): void {
     this.closed = true;
   }

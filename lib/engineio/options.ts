@@ -98,7 +98,10 @@ export interface EngineOptions extends OriginOptions, ConnectionBoundOptions {
    * `false`.
    */
   readonly perMessageDeflate?: boolean | DeflateOptions;
-  /** Compress polling responses. `true` compresses those of at least 1,024 bytes, and an object sets options. Default: `true`. */
+  /**
+   * Compress polling responses. `true` compresses responses of at least 1,024 bytes, and an object sets options. Default:
+   * `true`.
+   */
   readonly httpCompression?: boolean | CompressionOptions;
   /** Set a cookie with the session id. `true` uses the default options, and an object sets options. Default: `false`. */
   readonly cookie?: boolean | CookieOptions;
@@ -155,7 +158,7 @@ const COMPRESSION_OPTIONS: OptionTable<CompressionOptions, "rejectGarbageAfterEn
   threshold: limit,
 };
 
-// Clients start one timer for the sum of pingInterval and pingTimeout. The delay of a timer is limited to 2^31 - 1 milliseconds.
+// Clients start one timer for the sum of pingInterval and pingTimeout. The delay of a timer is at most 2^31 - 1 milliseconds.
 const MAX_HEARTBEAT = 0x3fffffff;
 const heartbeat: Check = (value, name) => {
   positiveMilliseconds(value, name);

@@ -1,5 +1,5 @@
-// The events of a WebSocket that Node 20 does not have, and event handlers such as `onopen`. WHATWG "WebSockets", "The
-// CloseEvent interface", and WHATWG HTML, "Event handlers".
+// The classes CloseEvent and ErrorEvent, which Node 20 does not have, and event handlers such as `onopen`. WHATWG
+// "WebSockets", "The CloseEvent interface", and WHATWG HTML, "Event handlers".
 
 type EventInit = NonNullable<ConstructorParameters<typeof Event>[1]>;
 

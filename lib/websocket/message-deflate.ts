@@ -155,7 +155,7 @@ export class MessageDeflate {
   /**
    * Inflates a message in the thread pool. RFC 7692 §7.2.2.
    *
-   * @throws ProtocolError (rejects) if the message is not valid deflate data or becomes too large
+   * @throws ProtocolError (the promise rejects) if the message is not valid deflate data or becomes too large
    */
   async inflate(message: Bytes): Promise<Bytes> {
     const release = await SLOTS.take();
@@ -274,7 +274,7 @@ class DeflateStream {
   }
 }
 
-// The pools, by the options of zlib and the bits of the window. A pool is freed together with its options.
+// The pools of streams, by the options of zlib and the size of the window. A pool is freed together with its options.
 const POOLS = new WeakMap<ZlibOptions, Map<number, DeflateStream[]>>();
 
 /** Returns the pool of unused streams for these settings. */

@@ -88,7 +88,8 @@ export interface WebSocketServerOptions extends ConnectionBoundOptions {
   readonly perMessageDeflate?: boolean | DeflateOptions;
   /**
    * The supported subprotocols, or a function that chooses one of the offered subprotocols (RFC 6455 §1.9). If no
-   * subprotocol is chosen, a client that has offered some fails the connection. Default: the first offered subprotocol.
+   * subprotocol is chosen, a client that has offered subprotocols fails the connection. Default: the first offered
+   * subprotocol.
    *
    * @example
    * const server = new WebSocketServer({ port: 8080, protocols: ["chat.v2", "chat.v1"] });
@@ -113,8 +114,8 @@ export interface WebSocketServerOptions extends ConnectionBoundOptions {
    */
   readonly trustedProxies?: TrustedProxies;
   /**
-   * Decides by the request whether a client may connect. Called after `origins` and before the response is sent. `false` or
-   * a Refusal rejects the client. Default: every client may connect.
+   * Decides by the request whether a client may connect. Called if `origins` allows the client to connect. `false` or a
+   * Refusal rejects the client. Default: every client may connect.
    *
    * @example
    * const server = new WebSocketServer({

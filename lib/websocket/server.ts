@@ -81,8 +81,8 @@ export interface WebSocketServerEvents {
   /**
    * Emitted when a client is refused with 503 because a limit is reached.
    *
-   * @param error names the option in `bound`: "maxConnections", "maxConnectionsPerAddress", "maxHandshakesPerSecond" or
-   * "handshakeTimeout"
+   * @param error the error, with the name of the option in `bound`: "maxConnections", "maxConnectionsPerAddress",
+   * "maxHandshakesPerSecond" or "handshakeTimeout"
    * @param request the upgrade request
    */
   refused: (error: BoundExceededError, request: IncomingMessage) => void;
@@ -131,7 +131,7 @@ export class WebSocketServer extends NodeEmitter<WebSocketServerEvents> {
   /**
    * Creates a server. With the option `port`, the server starts to listen.
    *
-   * @param options the options, exactly one of `server`, `port` and `noServer` among them
+   * @param options the options. Exactly one of `server`, `port` and `noServer` is required
    * @throws ArgumentTypeError or ArgumentRangeError if an option is invalid or unknown, or if not exactly one of `server`,
    * `port` and `noServer` is set
    */
