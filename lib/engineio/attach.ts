@@ -63,8 +63,8 @@ export interface Attachment {
 }
 
 /**
- * Attaches an engine to a server. The engine receives the requests and upgrade requests for its path, and the server's other
- * listeners receive all others.
+ * Attaches an engine to a server. The engine receives the requests and upgrade requests for its path. The server's other
+ * listeners receive the requests for all other paths.
  */
 export function attach(
   engine: EngineHandler,
@@ -77,8 +77,8 @@ export function attach(
   const silent = new Set<Socket>();
   /**
    * Returns whether a request is the first one on a connection that this server has accepted. Returns `false` for later
-   * requests, and for requests that another server has forwarded. To distinguish these two cases, every connection would
-   * have to be remembered. This would take more memory than the distinction saves.
+   * requests, and for requests that another server has forwarded. To distinguish these two cases, the server would need a
+   * list of all connections, and the list would take more memory than it saves.
    */
   const onSpeak = (socket: Socket): boolean => {
     const wasSilent = silent.delete(socket);
@@ -172,7 +172,8 @@ export function attach(
       server.off("session", onSession);
       server.off("upgrade", onUpgrade);
       attached = false;
-      // An engine that was attached later has replaced this listener, and still calls it for other paths.
+      // If onRequest() is no longer a listener, an engine that was attached later has replaced it. That engine still calls
+      // onRequest() for other paths.
       if (!server.listeners("request").includes(onRequest)) return;
       server.off("request", onRequest);
       // Listeners that were added before the engine are called before those that were added later, as without an engine.

@@ -31,7 +31,7 @@ export function sendCompressed(
   const accepted = response.req.headers["accept-encoding"];
   const encoding = worth ? preferredEncoding(accepted, ["gzip", "deflate"]) : "identity";
   if (encoding === "identity" || options === undefined) {
-    // Node sends the header and a string in one write.
+    // A string is not converted to bytes, because Node sends a string in the same write as the header.
     response.writeHead(200, { ...headers, "Content-Length": length }).end(body);
     return length;
   }

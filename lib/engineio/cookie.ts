@@ -73,7 +73,7 @@ export function formatCookie(options: CookieOptions, value: string): string {
   return parts.join("; ");
 }
 
-/** Capitalizes a word in any case, since programs also pass "Lax" or "LAX". */
+/** Changes "lax" and "LAX" to "Lax", since programs pass all three forms. */
 function capitalized(word: string): string {
   return word.charAt(0).toUpperCase() + word.slice(1).toLowerCase();
 }

@@ -28,7 +28,7 @@ export abstract class EngineRequest {
   readonly query: ReadonlyMap<string, string>;
   /** The header fields of the response. */
   abstract readonly headers: HeaderFields;
-  /** The place of a new client, if an option limits the number of clients. */
+  /** The Place that counts a new client. `undefined` if no option limits the number of clients. */
   place: Place | undefined;
   readonly #recipient: Recipient;
 
@@ -91,8 +91,8 @@ export class PollingRequest extends EngineRequest {
   }
 
   get connection(): EventEmitter {
-    // The response to a pipelined request has no socket yet, and emits no "close". All other responses emit "close". In
-    // HTTP/2 this may be earlier than "close" of the connection, which other requests share.
+    // The response to a pipelined request has no socket yet, and emits no "close". All other responses emit "close". An
+    // HTTP/2 response may emit "close" before the connection ends, because other requests share the connection.
     return this.response.socket === null ? this.request.socket : this.response;
   }
 

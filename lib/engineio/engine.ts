@@ -104,7 +104,7 @@ export interface EngineEvents {
    */
   connection_error: (error: ConnectionError) => void;
   /**
-   * Emitted before the first response to a client is sent, over polling or as the response to an upgrade request.
+   * Emitted before the first response to a client is sent: the response to a polling request or to an upgrade request.
    *
    * @param headers the header fields to add
    * @param request the request of the client
@@ -251,7 +251,7 @@ export class Engine extends NodeEmitter<EngineEvents> {
     return this;
   }
 
-  /** Passes all further new sessions to `sink`. @internal */
+  /** Passes each session that is opened after this call to `sink`. @internal */
   deliverTo(sink: EngineSink): void {
     this.sink = sink;
   }
@@ -373,7 +373,7 @@ export class Engine extends NodeEmitter<EngineEvents> {
     });
   }
 
-  /** Refuses new clients from then on. Open sessions continue. @internal */
+  /** Refuses all clients that connect after this call. Open sessions continue. @internal */
   refuseClients(): void {
     this.closed = true;
   }
@@ -444,8 +444,8 @@ export class Engine extends NodeEmitter<EngineEvents> {
       return;
     }
     setBrowserHeaders(request, response);
-    // Middleware may read the header fields after they were sent. Node only remembers the fields that are passed to writeHead()
-    // if a field was set before with setHeader(). So one field is set here.
+    // Middleware may read the header fields after they were sent. Node forgets the fields that are passed to writeHead(), unless
+    // setHeader() was called before. So setHeader() is called here for one field.
     if (this.middleware.length > 0) response.setHeader("Cache-Control", "no-store");
     if (admission.kind === "handshake") this.openPolling(incoming, admission.protocol);
     else this.sessions.get(admission.sid)?.onRequest(request, response);
@@ -501,10 +501,10 @@ export class Engine extends NodeEmitter<EngineEvents> {
   }
 
   /**
-   * Counts a new client.
+   * Counts a new client. If a limit is reached, emits "connection_error".
    *
-   * @returns the client's place, or a NoPlace after this method has reported with "connection_error" that a limit is reached.
-   * `undefined` if no limit is set, or if the engine is closed: a closed engine refuses every client anyway
+   * @returns a Place, which counts the client, or a NoPlace if a limit is reached. `undefined` if no limit is set, or if the
+   * engine is closed: a closed engine refuses every client anyway
    */
   private enter(request: IncomingMessage): Place | NoPlace | undefined {
     if (this.bounds === undefined || this.closed) return undefined;
@@ -594,7 +594,7 @@ export class Engine extends NodeEmitter<EngineEvents> {
       this.tellRefused(incoming.request, permission);
       if (!gone) incoming.refuse(permission.refusal, permission.message);
     });
-    // The client may disconnect before the program has decided, and the program may never decide. So the place is also
+    // The client may disconnect before the program has decided, and the program may never decide. So the Place is also
     // released when the connection closes.
     if (decided || place === undefined) return;
     place.releaseOnClose(incoming.connection);

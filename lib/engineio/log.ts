@@ -57,7 +57,7 @@ interface Warnings {
 export class Log {
   readonly #logger: Logger | undefined;
   readonly #onFailure: (error: unknown) => void;
-  // Each key consists of a message and a reason. Both are from fixed lists, so clients cannot add any number of entries.
+  // Each key consists of a message and a reason. Both are from fixed lists, so clients cannot make the map grow without limit.
   readonly #warnings = new Map<string, Warnings>();
   readonly #seconds = new Deadlines<Warnings>(SECOND, (warnings) => this.#end(warnings));
 

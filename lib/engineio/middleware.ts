@@ -1,6 +1,6 @@
 // Express-style middleware for the requests and upgrade requests of an engine. For an upgrade request, the middleware receives a
 // response object. If the middleware ends the response, the response is sent to the client. Otherwise the header fields of the
-// response object are added to the 101.
+// response object are added to the 101 response.
 
 import { type IncomingMessage, ServerResponse } from "node:http";
 import { once } from "../events/once.ts";
@@ -12,8 +12,8 @@ import type { UpgradeRequest } from "./engine-request.ts";
  * request.
  *
  * Middleware for Express can be passed, although its parameters have the types of Express. TypeScript accepts such middleware
- * because this type is declared as a method: it checks the parameters of methods less strictly. If a function declares no
- * types for its parameters, TypeScript infers the types of node:http.
+ * because this type is declared as a method, and TypeScript checks the parameters of methods less strictly. If a function
+ * declares no types for its parameters, TypeScript infers the types of node:http.
  *
  * @example
  * const io = new Server(3000);
@@ -28,14 +28,14 @@ export type EngineMiddleware = {
    *
    * @param request the HTTP request
    * @param response the response, to answer the request or to set header fields
-   * @param next passes the request on, or refuses it if called with an error
+   * @param next passes the request to the next middleware or to the engine. Refuses the request if called with an error
    */
   use(request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void): unknown;
 }["use"];
 
 /**
- * Calls `middleware` for a request, one after another. A thrown error or a rejection is handled like an error that is passed to
- * next().
+ * Calls the functions in `middleware` for a request, one after another. A thrown error or a rejection is handled like an error
+ * that is passed to next().
  *
  * @param done called when every middleware has called next(), or with the first error. Never called if a middleware answers
  * the request
@@ -72,8 +72,8 @@ export function passMiddleware(
 }
 
 /**
- * Calls `middleware` for an upgrade request, as passMiddleware() does for an HTTP request. The header fields that the middleware
- * sets become header fields of the 101.
+ * Calls the functions in `middleware` for an upgrade request, as passMiddleware() does for an HTTP request. The header fields
+ * that the middleware sets become header fields of the 101 response.
  *
  * @param done called when every middleware has called next(), or with the first error
  */

@@ -1,5 +1,5 @@
-// Monitors an engine: counts, publishes to channels of node:diagnostics_channel, calls the program's logger, and writes to standard
-// error if NODE_DEBUG=barewire:engine is set. docs/operating.md explains the values.
+// Monitors an engine: counts its events, publishes them to channels of node:diagnostics_channel, and passes them to the
+// program's logger. Writes to standard error if NODE_DEBUG=barewire:engine is set. docs/operating.md explains the values.
 
 import { channel } from "node:diagnostics_channel";
 import type { IncomingMessage } from "node:http";
@@ -258,8 +258,8 @@ export class Monitor {
   /**
    * Events for a client were dropped.
    *
-   * @param begins whether these are the first events that were dropped since the client's queue was last empty. Only the first
-   * are logged
+   * @param begins whether to count and log that the limit is reached. `true` if these events are the first that were dropped
+   * since the client's queue was last empty
    */
   onDropped(session: Monitored, events: number, begins: boolean): void {
     this.#dropped += events;
@@ -338,8 +338,9 @@ export class Monitor {
   }
 
   /**
-   * Counts a failure of the logger, and emits a process warning for the first failure. Errors of the operating system cause no
-   * warning: standard error may be written to the same full disk, and a warning that cannot be written ends the process.
+   * Counts a failure of the logger, and emits a process warning for the first failure. An error of the operating system, such as
+   * a full disk, causes no warning: standard error may be a file on the same disk, and a warning that cannot be written ends
+   * the process.
    */
   #onLoggerFailure(error: unknown): void {
     this.#errors++;

@@ -1,4 +1,4 @@
-// The options of an engine, their defaults, and the check of each.
+// The options of an engine, their default values and their checks.
 
 import type { IncomingMessage } from "node:http";
 
@@ -76,7 +76,7 @@ export interface EngineOptions extends OriginOptions, ConnectionBoundOptions {
   /**
    * What happens when more than `maxBackpressure` bytes would wait for a client: "close" ends the session, "drop-volatile" queues
    * volatile events and drops the oldest of them, "drop-oldest" drops the oldest events. Acknowledgements, events with an
-   * acknowledgement, and all other packets are never dropped. The session ends if these alone exceed the limit.
+   * acknowledgement, and all other packets are never dropped. The session ends if such packets alone exceed the limit.
    * `io.stats().dropped` counts the dropped events. Default: "close".
    */
   readonly backpressurePolicy?: BackpressurePolicy;
@@ -98,7 +98,10 @@ export interface EngineOptions extends OriginOptions, ConnectionBoundOptions {
    * `false`.
    */
   readonly perMessageDeflate?: boolean | DeflateOptions;
-  /** Compress polling responses. `true` compresses those of at least 1,024 bytes, and an object sets options. Default: `true`. */
+  /**
+   * Compress polling responses. `true` compresses responses of at least 1,024 bytes, and an object sets options. Default:
+   * `true`.
+   */
   readonly httpCompression?: boolean | CompressionOptions;
   /** Set a cookie with the session id. `true` uses the default options, and an object sets options. Default: `false`. */
   readonly cookie?: boolean | CookieOptions;
@@ -155,7 +158,7 @@ const COMPRESSION_OPTIONS: OptionTable<CompressionOptions, "rejectGarbageAfterEn
   threshold: limit,
 };
 
-// Clients start one timer for the sum of pingInterval and pingTimeout. The delay of a timer is limited to 31 bits.
+// Clients start one timer for the sum of pingInterval and pingTimeout. The delay of a timer is at most 2^31 - 1 milliseconds.
 const MAX_HEARTBEAT = 0x3fffffff;
 const heartbeat: Check = (value, name) => {
   positiveMilliseconds(value, name);

@@ -32,7 +32,7 @@ export interface OriginOptions {
    * server is read from X-Forwarded-Proto, X-Forwarded-Host and Forwarded, and the address of the client from X-Forwarded-For and
    * Forwarded. A page of another origin cannot set these fields: a WebSocket cannot set header fields, and other requests
    * require a preflight request, which is refused. Other programs can set them: a program that connects from a trusted address can
-   * claim any client address. Default: "loopback".
+   * pretend to be a client with any address. Default: "loopback".
    *
    * @example
    * const io = new Server(3000, { trustedProxies: ["10.0.0.0/8"] });

@@ -1,4 +1,5 @@
-// Decides whether a new client may connect, and generates the id of its session. The program can supply a function for each.
+// Decides whether a new client may connect, and generates the id of its session. The program can supply a function for the
+// decision, and a function that generates the id.
 
 import type { IncomingMessage } from "node:http";
 

@@ -202,7 +202,7 @@ export class PollingTransport implements RequestTransport {
     const { socket } = response.req;
     response.once("close", () => {
       // If a response did not reach the client, its packets are lost, and the session must end. After an upgrade no packets are
-      // lost, since the last response is a noop.
+      // lost, since the last response contains only a noop packet.
       if (this.#poll === response) this.#poll = undefined;
       if (this.#unread === response) this.#unread = undefined;
       unsent.delete(response);
@@ -228,7 +228,7 @@ export class PollingTransport implements RequestTransport {
       return;
     }
     const { format } = this.#options;
-    // Engine.IO "Headers": a body with another content type, or with none, is text.
+    // Engine.IO "Headers": a body with any other content type, or without a content type, is text.
     const isBinary = request.headers["content-type"] === OCTET_STREAM;
     // In revision 4 binary data is encoded in base64. A binary body is an error.
     if (isBinary && format.decodeBinary === undefined) {

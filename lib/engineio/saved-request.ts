@@ -1,8 +1,9 @@
 // The HTTP request that opened a session. A program may read the request until the end of the session, but most programs never
 // do.
 //
-// Node's request object takes about 2 kB with its headers, lists and stream. If only this library has received the object, the
-// session keeps only its text. An equal object is created when the program reads the request.
+// Node's request object takes about 2 kB of memory, because it contains a stream and parsed headers. If only this library has
+// received the object, the session keeps only the text of the request. An equal object is created when the program reads the
+// request.
 //
 // The library cannot know for certain whether other code of the process uses the request object, too. Some code receives the
 // object before every listener: instrumentation, a server with its own class of requests, or another server that forwards

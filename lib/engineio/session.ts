@@ -177,7 +177,7 @@ export class Session
   private upgradeAttempt: UpgradeAttempt | undefined;
   // Messages that wait until the transport is writable. `undefined` while no message waits.
   private queue: WaitingMessages | undefined;
-  // The resolve functions of drained().
+  // The functions that resolve the promises of drained().
   private onDrained: (() => void)[] | undefined;
 
   /**
@@ -215,7 +215,7 @@ export class Session
   }
 
   /**
-   * Replaces the request. `null` is ignored: programs for socket.io set it to save memory, which is not necessary here.
+   * Replaces the request. `null` is ignored. Programs for socket.io set `null` to save memory, which is not necessary here.
    *
    * @param request the HTTP request
    */
@@ -405,7 +405,7 @@ export class Session
     }
   }
 
-  /** Handles a ping or pong. In revision 4 the server sends pings and the client pongs, in revision 3 vice versa. */
+  /** Handles a ping or a pong. The client sends pongs in revision 4, and pings in revision 3. */
   private onHeartbeat(type: typeof PING | typeof PONG, data: string): void {
     if (type !== (this.protocol === 4 ? PONG : PING)) {
       this.discard("transport error", new Error("invalid heartbeat direction"));
@@ -532,7 +532,12 @@ export class Session
     this.host.backlog.set(this, this.queue === undefined ? 0 : held);
   }
 
-  /** Ends the session. Called if too many bytes wait for all clients together, and this client has the most. @internal */
+  /**
+   * Ends the session. Called if too many bytes wait for all clients together, and more bytes wait for this client than for any
+   * other client.
+   *
+   * @internal
+   */
   onBacklogFull(): void {
     this.discard(
       "transport error",

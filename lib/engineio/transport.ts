@@ -1,4 +1,4 @@
-// The interface of transports, which carry the packets of a session, and of the sink that they report to.
+// The interfaces of a transport and of its sink. A transport carries the packets of a session, and reports to its sink.
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 

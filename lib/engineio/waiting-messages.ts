@@ -77,8 +77,8 @@ export class WaitingMessages {
   }
 
   /**
-   * Adds a message to the end of the queue, and drops messages if the limit is exceeded. The message itself may be dropped. If
-   * the queue is empty, the message is always accepted, however large the message is.
+   * Adds a message to the end of the queue, and drops messages if the limit is exceeded. The added message itself may be
+   * dropped. If the queue is empty, the message is always accepted, however large the message is.
    *
    * @returns `false` if the messages that must not be dropped exceed the limit. Then the queue is unchanged
    */

@@ -1,4 +1,4 @@
-// The options of the WebSocket client, and the check of each.
+// The options of the WebSocket client, and their checks.
 
 import type { RequestOptions } from "node:https";
 import type { ZlibOptions } from "node:zlib";
@@ -151,8 +151,8 @@ export const WEBSOCKET_OPTIONS: OptionTable<WebSocketOptions, Ws> = {
   timeout: milliseconds,
   uniqueHeaders: anything,
 
-  // Options of the package ws. Those that are accepted have no effect. Limits on the number of fragments are not necessary,
-  // because `maxPayload` limits the memory of a message, however the message is fragmented.
+  // Options of the package ws. If such an option is accepted, it has no effect. Limits on the number of fragments are not
+  // necessary, because `maxPayload` limits the memory of a message, however the message is fragmented.
   allowSynchronousEvents: boolean,
   autoPong: valueOr([true], unsupported("pings are always answered")),
   closeTimeout: unsupported("the closing handshake may take 30 seconds"),

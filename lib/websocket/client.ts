@@ -54,8 +54,8 @@ type BinaryType = (typeof BINARY_TYPES)[number];
 /**
  * A WebSocket client for Node with the interface of a browser's `WebSocket`. docs/websocket.md lists the differences.
  *
- * Arguments of other types are converted by the rules of Web IDL: send(1) sends the text "1". WHATWG "WebSockets", "The
- * WebSocket interface".
+ * An argument that does not have the declared type is converted by the rules of Web IDL: send(1) sends the text "1". WHATWG
+ * "WebSockets", "The WebSocket interface".
  *
  * @example
  * const socket = new WebSocket("ws://localhost:8080");

@@ -20,7 +20,7 @@ import { resumeSocket } from "./resume-socket.ts";
 export interface CompressorHost {
   /** Whether the program has paused the connection, so that nothing may be delivered. */
   readonly paused: boolean;
-  /** Delivers an uncompressed message or a control frame of the endpoint. */
+  /** Delivers an uncompressed message or a control frame that the endpoint has received. */
   deliver(event: number): void;
   /** Delivers a message that was compressed. */
   deliverInflated(opcode: Opcode, message: Bytes): void;
@@ -30,8 +30,8 @@ export interface CompressorHost {
   finish(): void;
 }
 
-// The largest number of small messages that are inflated at once. The next message is then inflated in the thread pool, and
-// other connections are served in the meantime.
+// The largest number of small messages that are inflated synchronously one after another. The next message is then inflated
+// in the thread pool, and other connections are served in the meantime.
 const INFLATED_PER_TURN = 64;
 
 type Opcode = typeof TEXT | typeof BINARY;
@@ -47,7 +47,7 @@ export class Compressor {
   readonly #deflate: MessageDeflate;
   readonly #threshold: number;
 
-  /** @param threshold compress messages of at least this many bytes */
+  /** @param threshold the length, in bytes, from which messages are compressed */
   constructor(
     host: CompressorHost,
     socket: Duplex,

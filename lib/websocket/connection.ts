@@ -53,7 +53,7 @@ export interface ConnectionSink {
    *
    * @param code the code in the peer's close frame, 1005 if the frame had no code, 1006 if no close frame was received
    * @param reason the reason in the peer's close frame, or ""
-   * @param failure the peer's protocol error because of which this end failed the connection
+   * @param failure the peer's protocol error, if such an error has ended the connection
    * @param error the socket's error, if the connection was lost before the end of the closing handshake
    */
   onClose(
@@ -276,7 +276,7 @@ export class Connection implements Wire, CompressorHost {
     this.#socket.pause();
   }
 
-  /** Continues to read and to deliver after pause(), asynchronously. */
+  /** Reads from the socket and delivers messages again after pause(). Delivers the first message asynchronously. */
   resume(): void {
     if (!this.#paused) return;
     this.#paused = false;
@@ -383,7 +383,7 @@ export class Connection implements Wire, CompressorHost {
   }
 
   /**
-   * Sends the queued messages and starts the closing handshake. Disconnects a peer that does not finish it within
+   * Sends the queued messages and starts the closing handshake. Disconnects a peer that does not finish the handshake within
    * CLOSE_TIMEOUT.
    *
    * @param code the close code. Default: none, and the close frame is empty
@@ -495,7 +495,7 @@ export class Connection implements Wire, CompressorHost {
       }
     }
     // WHATWG "WebSockets": the program of a client may change the bytes after send(), so a client copies the bytes. A server
-    // does not, because many clients share the bytes of a broadcast.
+    // does not copy the bytes, because many clients share the bytes of a broadcast.
     const isBorrowed = opcode === BINARY && this.#endpoint.role === "client";
     const own = isBorrowed ? copy(payload) : payload;
     this.#enqueue(() => this.#sendQueued(opcode, own, compress), own.length);

@@ -137,7 +137,7 @@ class WebSocketDuplex extends Duplex implements StreamSink {
       typeof message === "string"
         ? message
         : Buffer.from(message.buffer, message.byteOffset, message.byteLength);
-    // An empty string does not end the stream: in object mode it is read, otherwise ignored.
+    // Pushing an empty string does not end the stream. In object mode the program reads the string, otherwise it is ignored.
     const wantsMore = typeof chunk === "string" ? this.push(chunk, "utf8") : this.push(chunk);
     if (!wantsMore) this.#socket.pause();
   }

@@ -67,7 +67,7 @@ export class WebSocketError extends DOMException {
 /**
  * Creates the error of a WebSocket that was closed.
  *
- * @param cause the socket's error, or the peer's protocol error because of which this end failed the connection
+ * @param cause the error that has ended the connection: an error of the socket, or a protocol error of the peer
  */
 export function errorOfClose(
   closeCode: number,

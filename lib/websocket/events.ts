@@ -1,5 +1,5 @@
-// The events of a WebSocket that Node 20 does not have, and event handlers such as `onopen`. WHATWG "WebSockets", "The
-// CloseEvent interface", and WHATWG HTML, "Event handlers".
+// The classes CloseEvent and ErrorEvent, which Node 20 does not have, and event handlers such as `onopen`. WHATWG
+// "WebSockets", "The CloseEvent interface", and WHATWG HTML, "Event handlers".
 
 type EventInit = NonNullable<ConstructorParameters<typeof Event>[1]>;
 
@@ -90,8 +90,8 @@ export class ErrorEvent extends Event {
 export type Handler<E extends Event> = ((event: E) => void) | null;
 
 /**
- * One event handler attribute, such as `onopen`. Setting the attribute adds the handler to the target's listeners. Another
- * handler takes the position of the previous one. Setting the attribute to `null` removes the handler.
+ * One event handler attribute, such as `onopen`. Setting the attribute adds the handler to the target's listeners. A new
+ * handler gets the position of the previous handler among the listeners. Setting the attribute to `null` removes the handler.
  */
 export class HandlerSlot<E extends Event> {
   readonly #target: EventTarget;

@@ -3,7 +3,7 @@
 import type { Bytes } from "../../protocol/bytes.ts";
 import { BINARY, encodeFrame, encodeTextFrame, FIN } from "../../protocol/websocket/frame.ts";
 
-/** Encodes messages as unmasked frames for Connection.sendFrames(). A string is a text message, bytes a binary message. */
+/** Encodes text messages (strings) and binary messages (bytes) as unmasked frames for Connection.sendFrames(). */
 export function encodeFrames(messages: readonly (string | Bytes)[]): readonly Bytes[] {
   return messages.map((message) =>
     typeof message === "string" ? encodeTextFrame(message) : encodeFrame(FIN | BINARY, message),

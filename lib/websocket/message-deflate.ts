@@ -4,8 +4,8 @@
 // Large messages are processed in the thread pool, a few at a time.
 //
 // A connection keeps a zlib stream between two messages only if it sends with context takeover. Without takeover, a large
-// message is compressed with a stream from a pool, which is then reset. To receive with takeover, a connection keeps only the
-// last bytes of the earlier messages. They are the dictionary for inflating the next message.
+// message is compressed with a stream from a pool, and the stream is then reset. To receive with takeover, a connection keeps
+// only the last bytes of the earlier messages. These bytes are the dictionary for inflating the next message.
 
 import type { DeflateRaw, ZlibOptions } from "node:zlib";
 
@@ -32,16 +32,18 @@ const CONCURRENCY = 10;
 // message to the thread pool.
 const SMALL = 4096;
 const SMALL_INFLATED = 32 * 1024;
-// The size of the output buffers. The last buffer of a message that is inflated synchronously lives as long as the message.
+// The size of the output buffers, in bytes. For messages that are inflated synchronously, the buffers are small, because the
+// last buffer is kept in memory as long as the message, even if the message fills only a part of it.
 const SMALL_PIECE = 4096;
 const LARGE_PIECE = 64 * 1024;
 
-// zlib finds no match in the last bytes of its window: MIN_LOOKAHEAD in zlib's deflate.h.
+// The number of bytes at the end of zlib's window in which zlib finds no match: MIN_LOOKAHEAD in zlib's deflate.h.
 const LOOKAHEAD = 262;
 // node:zlib supports no smaller window for raw deflate.
 const LEAST_WINDOW_BITS = 9;
 
-// The largest `maxOutputLength` that is passed to node:zlib, which rejects values above its longest Buffer.
+// The largest `maxOutputLength` that is passed to node:zlib, in bytes. node:zlib rejects a value that is greater than the
+// length of the longest possible Buffer.
 const LARGEST_LIMIT = 2 ** 31 - 1;
 
 /** The settings of permessage-deflate for one connection. */
@@ -65,11 +67,11 @@ export class MessageDeflate {
   // The parameters of this end, and of the peer.
   readonly #ours: DeflateDirection;
   readonly #theirs: DeflateDirection;
-  // Both are only set with context takeover, when the first message is processed.
+  // `#stream` and `#window` are only set with context takeover, when the first message is processed.
   #stream: DeflateStream | undefined;
   #window: SlidingWindow | undefined;
   // Whether the last small message had more than SMALL_INFLATED bytes when inflated. The next message is then inflated in the
-  // thread pool at once.
+  // thread pool, without an attempt to inflate it synchronously.
   #grows = false;
   #closed = false;
 
@@ -153,7 +155,7 @@ export class MessageDeflate {
   /**
    * Inflates a message in the thread pool. RFC 7692 §7.2.2.
    *
-   * @throws ProtocolError (rejects) if the message is not valid deflate data or becomes too large
+   * @throws ProtocolError (the promise rejects) if the message is not valid deflate data or becomes too large
    */
   async inflate(message: Bytes): Promise<Bytes> {
     const release = await SLOTS.take();
@@ -244,7 +246,7 @@ class DeflateStream {
       .on("data", (chunk: Bytes) => this.#output.push(chunk))
       .on("error", (error) => this.#fail?.(error))
       // If the stream is closed during a write, the callback of write() reports success. But "close" is emitted before
-      // that callback is called.
+      // that callback is called, so this listener rejects the promise first.
       .on("close", () => this.#fail?.(CLOSED));
   }
 
@@ -272,7 +274,7 @@ class DeflateStream {
   }
 }
 
-// The pools, by the options of zlib and the bits of the window. A pool is freed together with its options.
+// The pools of streams, by the options of zlib and the size of the window. A pool is freed together with its options.
 const POOLS = new WeakMap<ZlibOptions, Map<number, DeflateStream[]>>();
 
 /** Returns the pool of unused streams for these settings. */
@@ -283,7 +285,7 @@ function poolOf(settings: ZlibOptions, windowBits: number): DeflateStream[] {
   return pool;
 }
 
-/** A semaphore: limits how many callers work at the same time. The others wait in the order of their calls. */
+/** A semaphore: limits how many callers work at the same time. Further callers wait in the order of their calls. */
 class Slots {
   #free: number;
   readonly #waiting: (() => void)[] = [];

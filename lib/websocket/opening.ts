@@ -38,7 +38,7 @@ export interface OpeningOptions {
   readonly request: RequestOptions;
 }
 
-/** Receives the result of an opening handshake. One of the two methods is called, once. */
+/** Receives the result of an opening handshake. Exactly one of the two methods is called, and only once. */
 export interface OpeningSink {
   /**
    * The handshake has succeeded.
@@ -89,9 +89,10 @@ export class Opening {
 
   #ask(url: URL, headers: HeaderFields): void {
     const { protocols, deflate, request: more } = this.#options;
-    // RFC 6455 §4.1, item 7: a new random key for each connection.
+    // RFC 6455 §4.1, item 7: each connection has a new random key.
     const offer: HandshakeOffer = { key: randomBytes(16).toString("base64"), protocols, deflate };
-    // RFC 6455 §10.6, and RFC 6455 §4.1, item 5: the TLS handshake, with the name of the server, precedes the request.
+    // RFC 6455 §10.6, and RFC 6455 §4.1, item 5: with TLS, the TLS handshake contains the name of the server, and precedes
+    // the request.
     const secure = url.protocol === "wss:" || url.protocol === "https:";
     const request = (secure ? requestHttps : requestHttp)({
       // An upgraded connection must not be shared with other requests.

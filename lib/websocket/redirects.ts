@@ -1,6 +1,6 @@
-// Redirections: the new URL, and the header fields that the new request may have. RFC 9110 §15.4.
+// Determines the URL and the header fields of a redirected request. RFC 9110 §15.4.
 
-/** The largest number of redirections. More are probably a loop. */
+/** The largest number of redirections. More redirections are probably a loop. */
 export const MAX_REDIRECTS = 10;
 
 /** Header fields with credentials, which another server must not receive. */

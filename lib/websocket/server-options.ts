@@ -1,4 +1,4 @@
-// The options of a WebSocketServer, and the check of each.
+// The options of a WebSocketServer, and their checks.
 
 import type { Server as HttpServer, IncomingMessage } from "node:http";
 
@@ -75,8 +75,8 @@ export interface WebSocketServerOptions extends ConnectionBoundOptions {
   readonly maxBackpressure?: number;
   /**
    * How many bytes may wait in this process for all clients together. When more bytes wait, the connection for which the
-   * most bytes wait is ended, as with `maxBackpressure`. Only bytes for clients for which `send()` has returned `false` are
-   * counted. Default: 256 MiB.
+   * most bytes wait is ended, as with `maxBackpressure`. The bytes that wait for a client are only counted if send() has
+   * returned `false`. Default: 256 MiB.
    */
   readonly maxTotalBackpressure?: number;
   /**
@@ -88,7 +88,8 @@ export interface WebSocketServerOptions extends ConnectionBoundOptions {
   readonly perMessageDeflate?: boolean | DeflateOptions;
   /**
    * The supported subprotocols, or a function that chooses one of the offered subprotocols (RFC 6455 §1.9). If no
-   * subprotocol is chosen, a client that has offered some fails the connection. Default: the first offered subprotocol.
+   * subprotocol is chosen, a client that has offered subprotocols fails the connection. Default: the first offered
+   * subprotocol.
    *
    * @example
    * const server = new WebSocketServer({ port: 8080, protocols: ["chat.v2", "chat.v1"] });
@@ -113,8 +114,8 @@ export interface WebSocketServerOptions extends ConnectionBoundOptions {
    */
   readonly trustedProxies?: TrustedProxies;
   /**
-   * Decides by the request whether a client may connect. Called after `origins` and before the response is sent. `false` or
-   * a Refusal rejects the client. Default: every client may connect.
+   * Decides by the request whether a client may connect. Called if `origins` allows the client to connect. `false` or a
+   * Refusal rejects the client. Default: every client may connect.
    *
    * @example
    * const server = new WebSocketServer({
@@ -165,8 +166,8 @@ export const WEBSOCKET_SERVER_OPTIONS: OptionTable<WebSocketServerOptions, Ws> =
   verify: neverUndefined(callback),
   ...CONNECTION_BOUND_OPTIONS,
 
-  // Options of the package ws. Those that are accepted have no effect. Limits on the number of fragments are not necessary,
-  // because `maxPayload` limits the memory of a message, however the message is fragmented.
+  // Options of the package ws. If such an option is accepted, it has no effect. Limits on the number of fragments are not
+  // necessary, because `maxPayload` limits the memory of a message, however the message is fragmented.
   allowSynchronousEvents: boolean,
   autoPong: valueOr([true], unsupported("pings are always answered")),
   backlog: unsupported('call listen() of your own HTTP server, and pass the server as "server"'),

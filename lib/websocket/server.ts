@@ -81,8 +81,8 @@ export interface WebSocketServerEvents {
   /**
    * Emitted when a client is refused with 503 because a limit is reached.
    *
-   * @param error names the option in `bound`: "maxConnections", "maxConnectionsPerAddress", "maxHandshakesPerSecond" or
-   * "handshakeTimeout"
+   * @param error the error, with the name of the option in `bound`: "maxConnections", "maxConnectionsPerAddress",
+   * "maxHandshakesPerSecond" or "handshakeTimeout"
    * @param request the upgrade request
    */
   refused: (error: BoundExceededError, request: IncomingMessage) => void;
@@ -131,7 +131,7 @@ export class WebSocketServer extends NodeEmitter<WebSocketServerEvents> {
   /**
    * Creates a server. With the option `port`, the server starts to listen.
    *
-   * @param options the options, exactly one of `server`, `port` and `noServer` among them
+   * @param options the options. Exactly one of `server`, `port` and `noServer` is required
    * @throws ArgumentTypeError or ArgumentRangeError if an option is invalid or unknown, or if not exactly one of `server`,
    * `port` and `noServer` is set
    */
@@ -169,8 +169,9 @@ export class WebSocketServer extends NodeEmitter<WebSocketServerEvents> {
   }
 
   /**
-   * Answers an upgrade request, with `noServer`. Emits "connection" if the handshake is accepted. Otherwise, the client
-   * receives an HTTP error: 404 if the path differs from the option `path`.
+   * Answers an upgrade request. With the option `noServer`, the program must call this method for each upgrade request.
+   * Emits "connection" if the handshake is accepted. Otherwise, the client receives an HTTP error: 404 if the path differs
+   * from the option `path`.
    *
    * @param request the upgrade request
    * @param socket the socket of the request
@@ -239,7 +240,7 @@ export class WebSocketServer extends NodeEmitter<WebSocketServerEvents> {
    * `false`.
    */
   #enter(request: IncomingMessage, socket: Duplex): boolean {
-    // A socket that is already closed would never release its place.
+    // If the socket has already emitted "close", the client would be counted forever.
     if (socket.destroyed) return false;
     const place = this.#bounds?.enter(clientAddress(request, this.#isTrusted));
     if (place !== undefined && !(place instanceof Place)) {
@@ -252,7 +253,7 @@ export class WebSocketServer extends NodeEmitter<WebSocketServerEvents> {
     return true;
   }
 
-  /** Removes a client from the undecided ones, and returns its entry. Returns `undefined` if there is no entry any more. */
+  /** Removes the client with this socket from `#undecided`. Returns the removed entry, or `undefined` if there was none. */
   #decided(socket: Duplex): Undecided | undefined {
     const undecided = this.#undecided.get(socket);
     this.#undecided.delete(socket);
@@ -268,7 +269,11 @@ export class WebSocketServer extends NodeEmitter<WebSocketServerEvents> {
     this.#refuse(socket, undecided.request, "handshakeTimeout", message);
   }
 
-  /** Refuses a client with 503. @param retryAfter seconds after which the client may try again. Default: not sent */
+  /**
+   * Refuses a client with 503.
+   *
+   * @param retryAfter seconds after which the client may try again. Default: no Retry-After header field
+   */
   #refuse(
     socket: Duplex,
     request: IncomingMessage,
@@ -290,7 +295,7 @@ export class WebSocketServer extends NodeEmitter<WebSocketServerEvents> {
     return (offered) => offered.find((protocol) => protocols.includes(protocol));
   }
 
-  /** Calls `origins`, and then `verify` if the origin is allowed. */
+  /** Checks the origin of the request, and calls `verify` if the origin is allowed. */
   #judge(request: IncomingMessage): Verdict | PromiseLike<Verdict> {
     const { verify } = this.#options;
     const { origin } = request.headers;
@@ -322,7 +327,7 @@ export class WebSocketServer extends NodeEmitter<WebSocketServerEvents> {
     const http = this.#options.port === undefined ? undefined : this.#http;
     if (http !== undefined) {
       closed.push(new Promise((resolve) => http.close(() => resolve())));
-      // Browsers open connections in advance. Without this call, close() would wait for the first request of each.
+      // Browsers open connections in advance. Without this call, close() would wait for a request on each such connection.
       http.closeAllConnections();
     }
     await Promise.all(closed);
@@ -391,7 +396,7 @@ export interface WebSocketConnectionEvents {
    * @param code the code in the peer's close frame, 1005 if the frame had no code, 1006 if no close frame was received
    * (RFC 6455 §7.1.5)
    * @param reason the reason in the peer's close frame, or ""
-   * @param failure the peer's protocol error because of which this end failed the connection
+   * @param failure the peer's protocol error, if such an error has ended the connection
    * @param exceeded the exceeded limit on waiting bytes, if the server has ended the connection because of it
    */
   close: (
@@ -486,7 +491,7 @@ export class WebSocketConnection
 
   /**
    * Sends a message. If more than `maxBackpressure` bytes already wait for the client, ends the connection instead. Messages
-   * that were sent in this iteration of the event loop wait until its end, even if the client reads in time.
+   * wait at least until the end of this iteration of the event loop, even if the client reads in time.
    *
    * @param data a string for a text message, bytes for a binary message
    * @returns `false` if the client reads too slowly. The program should wait for "drain" before the next message
@@ -515,12 +520,17 @@ export class WebSocketConnection
       connection.sendBinary(bytes);
     }
     if (!connection.congested) return true;
-    // When the connection is no longer congested, onDrain() resets the number.
+    // When the connection is no longer congested, onDrain() sets the number of waiting bytes to 0.
     backlog.set(this, connection.bufferedAmount);
     return false;
   }
 
-  /** Ends the connection. Called if too many bytes wait for all clients together, and this client has the most. @internal */
+  /**
+   * Ends the connection. Called if too many bytes wait for all clients together, and more bytes wait for this client than
+   * for any other client.
+   *
+   * @internal
+   */
   onBacklogFull(): void {
     this.#cutOff("maxTotalBackpressure", "too many bytes wait for all clients");
   }

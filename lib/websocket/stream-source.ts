@@ -5,7 +5,7 @@ import type { Bytes } from "../../protocol/bytes.ts";
 /** The name of the method that connects a stream to a WebSocket. */
 export const STREAM = Symbol("stream");
 
-/** A WebSocket of a client or a server that a stream can be connected to. */
+/** A WebSocket that a stream can be connected to: the WebSocket of a client or of a server. */
 export interface StreamSource {
   /**
    * Delivers messages to `sink` from then on, instead of emitting "message" events.
@@ -21,7 +21,7 @@ export interface StreamSink {
   onOpen(): void;
   /** A message was received. */
   onMessage(message: string | Bytes): void;
-  /** After send() returned `false`, the WebSocket can send more messages. */
+  /** The WebSocket can send more messages again, after send() returned `false`. */
   onDrain(): void;
   /**
    * The connection has ended, or the opening handshake of a client has failed. No further call follows.

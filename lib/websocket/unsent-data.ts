@@ -24,7 +24,10 @@ export class UnsentData {
     this.write(length);
   }
 
-  /** Returns the callback for the socket's write() of the messages that were written since the last flush. */
+  /**
+   * Returns a callback for write() of the socket. After a successful write(), the callback subtracts from `bytes` the length
+   * of the messages that were written to the connection since the last flush.
+   */
   flush(): (error?: Error | null) => void {
     const written = this.#written;
     this.#written = 0;

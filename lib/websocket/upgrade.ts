@@ -34,7 +34,7 @@ export interface UpgradeOptions {
   readonly deflate?: DeflateOptions | undefined;
   /** A set that contains the sockets from the start of the closing handshake until they are closed. Default: none. */
   readonly closing?: Set<Duplex>;
-  /** Chooses one of the offered subprotocols. Default: the first. */
+  /** Chooses one of the offered subprotocols. Default: the first offered subprotocol. */
   readonly selectProtocol?: ((offered: readonly string[]) => string | undefined) | undefined;
 }
 
