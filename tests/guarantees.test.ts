@@ -631,7 +631,7 @@ const GUARANTEES: Record<string, Test> = {
       assert.deepEqual(await b.next("n"), [2]);
     },
 
-  "Over Redis, the result of a request names each server that did not answer, and contains the answers of the others.":
+  "Over Redis, the result of a request names each server that did not answer, and contains the answers of the other servers.":
     async (context) => {
       if (noRedis !== false) return context.skip(noRedis);
       const { url } = await startRedis(context);
