@@ -204,7 +204,7 @@ const GUARANTEES: Record<string, Test> = {
     }
   },
 
-  "An event whose acknowledgement has arrived was received; an event without an acknowledgement may or may not have been received.":
+  "If the acknowledgement of an event has arrived, the event was received; without an acknowledgement, the event may or may not have been received.":
     async (context) => {
       const { io, port } = await serve(context);
       const { client, socket } = await join(io, port);
@@ -219,7 +219,7 @@ const GUARANTEES: Record<string, Test> = {
       await assert.rejects(unanswered, DisconnectedError);
     },
 
-  "A program that emits an event again until it is acknowledged delivers the event at least once, and an id in the event lets the receiver ignore repetitions.":
+  "If a program emits an event again until it is acknowledged, the event is delivered at least once; an id in the event lets the receiver ignore repetitions.":
     async (context) => {
       const { io, port } = await serve(context);
       const first = await join(io, port);
@@ -273,7 +273,7 @@ const GUARANTEES: Record<string, Test> = {
       assert.equal(socket.connected, false);
     },
 
-  'With `backpressurePolicy` "drop-volatile", the oldest waiting volatile events are dropped instead, as long as any are waiting.':
+  'With `backpressurePolicy` "drop-volatile", the oldest waiting volatile events are dropped at `maxBackpressure`; the client is disconnected only if no volatile event is waiting.':
     async (context) => {
       const { socket, client } = await serveSlow(context, "drop-volatile");
       for (let n = 0; n < 30; n++) socket.volatile.emit("n", n, TEXT);
@@ -285,7 +285,7 @@ const GUARANTEES: Record<string, Test> = {
       assert.equal(socket.connected, false);
     },
 
-  'With `backpressurePolicy` "drop-oldest", the oldest waiting events are dropped instead, each with its attachments, but no event that asks for an acknowledgement is dropped.':
+  'With `backpressurePolicy` "drop-oldest", the oldest waiting events are dropped at `maxBackpressure`, each with its attachments; an event that asks for an acknowledgement is never dropped.':
     async (context) => {
       const { io, socket, client } = await serveSlow(context, "drop-oldest");
       socket.emit("asks", 100, TEXT, () => {});
@@ -631,7 +631,7 @@ const GUARANTEES: Record<string, Test> = {
       assert.deepEqual(await b.next("n"), [2]);
     },
 
-  "Over Redis, the result of a request names each server that did not answer, and contains the answers of the others.":
+  "Over Redis, the result of a request names each server that did not answer, and contains the answers of the other servers.":
     async (context) => {
       if (noRedis !== false) return context.skip(noRedis);
       const { url } = await startRedis(context);

@@ -112,7 +112,7 @@ export const GUARDS: readonly Guard[] = [
   },
   {
     bound:
-      "Namespaces that a connection causes to exist, including those that the program has not decided about",
+      "Namespaces that a connection causes to exist, including namespaces that the program has not accepted yet",
     file: "lib/socketio/namespaces.ts",
     from: "if (allowance.left < 1 || name.length > MAX_CREATED_NAME) {",
     to: "if (name.length > MAX_CREATED_NAME) {",
@@ -142,7 +142,7 @@ export const GUARDS: readonly Guard[] = [
     test: "tests/limits/close.test.ts",
   },
   {
-    bound: "Milliseconds for the rest of a request body that was refused",
+    bound: "Milliseconds in which a client must send the rest of a refused request body",
     file: "lib/engineio/unread-body.ts",
     from: "unread.add(request);",
     to: "",
@@ -300,7 +300,7 @@ export const GUARDS: readonly Guard[] = [
     test: "tests/limits/websocket-server.test.ts",
   },
   {
-    bound: "Clients of a `WebSocketServer` from one address; of IPv6, from one network of 64 bits",
+    bound: "Clients of a `WebSocketServer` from one address; for IPv6, from one network of 64 bits",
     file: "lib/websocket/server.ts",
     from: "this.#bounds?.enter(clientAddress(request, this.#isTrusted));",
     to: "this.#bounds?.enter(String(Math.random()));",
@@ -336,14 +336,14 @@ export const GUARDS: readonly Guard[] = [
     test: "tests/limits/websocket-server.test.ts",
   },
   {
-    bound: "Milliseconds of the closing handshake, of any WebSocket",
+    bound: "Milliseconds that the closing handshake of any WebSocket may take",
     file: "lib/websocket/connection.ts",
     from: "if (!closing.has(this.#socket)) this.#startCloseTimer();",
     to: "",
     test: "tests/lib/websocket/connection.test.ts",
   },
   {
-    bound: "Pongs that wait for a client, of any WebSocket",
+    bound: "Pongs of any WebSocket that wait until the client reads",
     file: "protocol/websocket/endpoint.ts",
     from: "if (!congested) this.#writeControl(PONG, this.payload);",
     to: "this.#writeControl(PONG, this.payload);",
