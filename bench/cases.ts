@@ -244,7 +244,8 @@ export const CASES: readonly Case[] = [
   },
   {
     name: "deflate-takeover",
-    title: "permessage-deflate with context takeover at both ends, the same echo",
+    title:
+      "permessage-deflate with context takeover at both ends, echo of 1 kB of JSON, 20 clients, 1 in flight",
     unit: "µs",
     contenders: ["websocket", "ws"],
     goal: { peer: "ws", ratio: 0.9 },
