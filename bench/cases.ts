@@ -144,7 +144,7 @@ export const CASES: readonly Case[] = [
   },
   {
     name: "broadcast-10",
-    title: "broadcast to 1,000, 10 per turn, 32 B, per delivery",
+    title: "broadcast to 1,000 clients, 10 broadcasts per turn, 32 B, per delivery",
     unit: "µs",
     contenders: SOCKETIO,
     goal: { peer: "socketio", ratio: 0.15 },
@@ -152,7 +152,7 @@ export const CASES: readonly Case[] = [
   },
   {
     name: "broadcast-1",
-    title: "broadcast to 1,000, 1 per turn, 32 B, per delivery",
+    title: "broadcast to 1,000 clients, 1 broadcast per turn, 32 B, per delivery",
     unit: "µs",
     contenders: SOCKETIO,
     goal: { peer: "socketio", ratio: 0.75 },
@@ -221,7 +221,7 @@ export const CASES: readonly Case[] = [
   },
   {
     name: "ws-broadcast-10",
-    title: "WebSocket broadcast to 1,000, 10 per turn, 32 B, per delivery",
+    title: "WebSocket broadcast to 1,000 clients, 10 broadcasts per turn, 32 B, per delivery",
     unit: "µs",
     contenders: LAYER,
     goal: { peer: "ws", ratio: 0.15 },
@@ -244,7 +244,8 @@ export const CASES: readonly Case[] = [
   },
   {
     name: "deflate-takeover",
-    title: "the same with context takeover both ways",
+    title:
+      "permessage-deflate with context takeover at both ends, echo of 1 kB of JSON, 20 clients, 1 in flight",
     unit: "µs",
     contenders: ["websocket", "ws"],
     goal: { peer: "ws", ratio: 0.9 },

@@ -89,7 +89,7 @@ export function nodesTable(rows: readonly NodesRow[]): string {
   const lines = [
     `${CLIENTS} clients on each node, ${BROADCASTS} broadcasts in a turn, 32 B`,
     "",
-    "| nodes | Redis sends for a broadcast | to each node | processor time of the node that emits | of each other node | of Redis | of Redis, for each node | Redis sends for a heartbeat | to each node | processor time of Redis |",
+    "| nodes | bytes that Redis sends for a broadcast | bytes to each node | processor time of the node that emits | processor time of each other node | processor time of Redis | processor time of Redis for each node | bytes that Redis sends for a heartbeat | bytes to each node | processor time of Redis for a heartbeat |",
     "|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|",
   ];
   for (const { nodes, rounds } of rows) {

@@ -152,7 +152,7 @@ export async function measureRedis(settings: Settings, scale: number): Promise<R
 
 export function redisTable({ barewire, socketio }: RedisResult): string {
   const lines = [
-    "| room | barewire | socket.io | ratio (goal) | of it node A, B | of socket.io | Redis beside barewire | beside socket.io |",
+    "| room | barewire | socket.io | ratio (goal) | nodes A and B of barewire | nodes A and B of socket.io | Redis of barewire | Redis of socket.io |",
     "|---|---:|---:|---|---:|---:|---:|---:|",
   ];
   for (const [at, { title, clients }] of DELIVERIES.entries()) {

@@ -98,7 +98,7 @@ async function crowd(settings: Settings): Promise<Single> {
   }
   return {
     name: "crowd",
-    title: "echo of 100 clients, with 9,900 others connected and without",
+    title: "echo of 100 clients, with 9,900 other clients connected and without them",
     measured: `${median(many).toFixed(1)} µs, ${median(few).toFixed(1)} µs`,
     is: median(many) / median(few),
     limit: 1.25,
@@ -152,7 +152,7 @@ async function deflateIdle(settings: Settings): Promise<Single> {
   const deflating = await weigh({ extensions: "permessage-deflate" });
   return {
     name: "deflate-idle",
-    title: `memory of ${count} idle clients with permessage-deflate and without`,
+    title: `memory of ${count} idle clients, with permessage-deflate and without it`,
     measured: `${deflating.toFixed(1)} kB, ${plain.toFixed(1)} kB each`,
     is: deflating / plain,
     limit: 1.2,
@@ -191,7 +191,8 @@ function rooms(settings: Settings): Single {
   const [few, many] = [median(figures.few), median(figures.many)];
   return {
     name: "rooms",
-    title: "join, leave and disconnect in a room of 10,000, among 10,000 rooms and among 10",
+    title:
+      "join, leave and disconnect in a room of 10,000 sockets, with 10,000 rooms and with 10 rooms",
     measured: `${many.toFixed(2)} µs, ${few.toFixed(2)} µs`,
     is: many / few,
     limit: 1.25,
