@@ -719,7 +719,7 @@ export class Server<
   /**
    * Connects a client in this process, for tests. The client needs no port, but uses the real
    * codec. Resolves when the server has accepted or refused the client. The properties `connected`
-   * and `refusal` of the client tell the result.
+   * and `refusal` of the client contain the result.
    *
    * @param options the namespace, `auth`, query parameters and headers of the client
    * @throws Error (rejects) if `allowRequest` refuses the client, and for an invalid or unknown

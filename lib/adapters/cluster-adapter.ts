@@ -206,7 +206,7 @@ export abstract class ClusterAdapter extends Adapter {
     this.heartbeat = setInterval(() => this.beat(), this.heartbeatInterval).unref();
   }
 
-  /** Leaves the cluster. Requests that still wait end with a partial result. */
+  /** Leaves the cluster. Each waiting request ends with a partial result. */
   override close(): void | Promise<void> {
     if (this.heartbeat === undefined) return;
     clearInterval(this.heartbeat);

@@ -2,7 +2,7 @@
 //
 //   expect() ─┬─ the last answer arrives ──────────────────────▶ onComplete([])
 //             ├─ the last process without an answer is removed ─▶ onComplete(missing)
-//             ├─ all receivers of the request have answered ────▶ onComplete(those that did not receive it)
+//             ├─ all receivers of the request have answered ────▶ onComplete(processes that did not receive it)
 //             └─ the timeout expires ───────────────────────────▶ onComplete(missing)
 //
 // Answers may arrive before the set of expected processes is known. These answers are buffered.
@@ -29,8 +29,8 @@ export const UNKNOWN_NODE = "unknown";
 
 /**
  * Why a request is complete. "answered": all processes that are alive have answered. "unreached": all processes that
- * received the request have answered, and the others did not receive it. "timeout": the timeout has expired. "failed":
- * the request could not be sent. "closed": the adapter was closed.
+ * received the request have answered, and the missing processes did not receive it. "timeout": the timeout has expired.
+ * "failed": the request could not be sent. "closed": the adapter was closed.
  */
 export type Completion = "answered" | "unreached" | "timeout" | "failed" | "closed";
 
@@ -106,8 +106,7 @@ export class PendingRequest {
   /**
    * Called when a process will not answer any more. Has no effect if the process has already answered.
    *
-   * @param missing whether the answer of the process counts as missing. `false` if the process has
-   * left
+   * @param missing whether the answer of the process counts as missing. `false` if the process has left the cluster
    */
   remove(node: NodeId, missing: boolean): void {
     if (this.early !== undefined) this.removed.set(node, missing);

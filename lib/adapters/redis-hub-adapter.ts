@@ -53,7 +53,7 @@ export abstract class RedisHubAdapter<
   private readonly redis: RedisHub;
   /** The channels to which this adapter subscribes while it is open. */
   private readonly own: string[] = [];
-  /** Processes that were removed and may still be subscribed. */
+  /** Processes that were removed from the known processes, and may still be subscribed. */
   private readonly lost = new Set<NodeId>();
   private lastEcho = performance.now();
   private farewell: Promise<unknown> = Promise.resolve();

@@ -81,7 +81,10 @@ const NAMES: ReadonlyMap<string, string> = new Map(
  */
 const MAX_CLIENTS = 2 ** 24;
 
-/** Largest depth of nested arrays and objects in an entry: the levels of an event, and those of the message around it. */
+/**
+ * Largest depth of nested arrays and objects in an entry: the levels of an event, and the levels of the message that
+ * contains the event.
+ */
 const MAX_DEPTH = SERVER_LIMITS.maxDepth + 4;
 
 /** A decoded entry of the stream, or a decoded message of a channel. */
@@ -280,7 +283,7 @@ type Names =
   | "sockets";
 
 /**
- * Decodes the data of a message with a known type. Returns an object without a message if the type is unknown, and
+ * Decodes the data of a message. Returns an object whose `message` is `undefined` if the type is unknown, and
  * `undefined` if the data is invalid.
  */
 function messageOf(

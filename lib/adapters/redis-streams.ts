@@ -203,9 +203,9 @@ interface SentFromStream extends SentEvent {
 
 /** @internal */
 interface RecoveringFromStream extends RecoveringClient<SentFromStream> {
-  /** Events up to this entry are not in `sent`. */
+  /** The id of an entry. Events up to this entry are not in the list `sent`. */
   after: string;
-  /** Events that the client already has are not in `sent` either. */
+  /** The client's offset. Events that the client already has are not in the list `sent` either. */
   heard: StreamOffset | undefined;
 }
 
@@ -300,8 +300,8 @@ export class RedisStreamsAdapter
   }
 
   /**
-   * Called when the reader has chosen the entry after which it reads: at first, and when the stream was replaced by
-   * another one.
+   * Called when the reader has chosen the entry after which it starts to read. This happens when the reader has
+   * connected for the first time, and when another stream has replaced the stream.
    *
    * @internal
    */
@@ -560,7 +560,7 @@ export class RedisStreamsAdapter
         const applied = own && this.applyOwn(own, place);
         void Promise.allSettled([applied]).then(() => resolve(isAdded));
       };
-      // The reader does not see entries that were added before it has found the end of the stream.
+      // Until the reader has found the end of the stream, it does not read new entries, so no echo would arrive.
       const needsEcho = !this.echoes.gaveUp && this.hub.position !== undefined;
       const size = (fields.get("data")?.length ?? 0) + OVERHEAD;
       this.echoes.add(number, { size, needsEcho, run });
@@ -700,7 +700,8 @@ export class RedisStreamsAdapter
     const given = parseOffset(offset ?? began);
     if (given === undefined) return "unknown offset";
     const { id: start = given.id } = parseOffset(began) ?? {};
-    // A client that has received no event in this session may send the offset of an earlier session.
+    // A client that has received no event in this session may send the offset of an earlier session. In this case, the
+    // start of this session is used.
     const heard = compareIds(start, given.id) > 0 ? { ...given, id: start } : given;
     recovering.heard = heard;
     if (compareIds(heard.id, position) > 0) {
@@ -723,8 +724,8 @@ export class RedisStreamsAdapter
   }
 
   /**
-   * Called when a client of this process has reconnected to another process. Ignored if the client has since returned
-   * to this process.
+   * Called when a client of this process has reconnected to another process. The message is ignored if the client has
+   * since reconnected to this process.
    */
   private onTaken({ sid, pid, returns }: Extract<RecoveryNews, { type: "returned" }>): void {
     if (this.returnsOf(sid) > returns) return;

@@ -423,8 +423,8 @@ export class RedisAdapter extends RedisHubAdapter {
   }
 
   /**
-   * Looks for processes with other adapters. These processes publish on a room's channel as soon as a socket has joined
-   * the room, even if the socket's process has not subscribed yet.
+   * Looks for processes with other adapters. If there are any, subscribes to all rooms: such processes publish on a
+   * room's channel as soon as a socket has joined the room, even if the socket's process has not subscribed yet.
    */
   private async findOthers(): Promise<void> {
     const { requests, membership } = this.channels;
@@ -440,8 +440,8 @@ export class RedisAdapter extends RedisHubAdapter {
     this.subscribing = this.link
       .subscribePattern(`${broadcasts}*`, this.onPatternMessage)
       .then(undefined, () => {
-        // Redis is unreachable. The next heartbeat tries again, or onReady() when Redis is
-        // reachable again.
+        // Redis is unreachable. The next heartbeat tries again. If Redis becomes reachable earlier, onReady() tries
+        // again.
         this.all = false;
       });
     await this.subscribing;

@@ -18,13 +18,13 @@ import {
 export interface StreamMember {
   readonly nsp: { readonly name: string };
   /**
-   * Called when the reader has chosen the entry after which it reads: at first, and when the stream was replaced by
-   * another one.
+   * Called when the reader has chosen the entry after which it starts to read. This happens when the reader has
+   * connected for the first time, and when another stream has replaced the stream.
    */
   onLocated(position: string): void;
   /** Called with each entry of the stream for the adapter's namespace. */
   onEntry(entry: StreamEntry): void;
-  /** Called after each reply of Redis, after onEntry() was called with all its entries. */
+  /** Called after each reply of Redis, when onEntry() was called with all entries of the reply. */
   onRead(): void;
   /** Called when the stream cannot be read. */
   onRefused(error: Error): void;

@@ -83,7 +83,7 @@ export class Exchange {
     });
     worker.process.once("disconnect", () => {
       channel.close();
-      // At this point, all earlier messages of the worker have arrived.
+      // All messages of the worker have arrived before this event, so the hub can remove the worker now.
       this.#hub.remove(number);
     });
     worker.process.once("exit", () => {

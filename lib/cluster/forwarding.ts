@@ -342,8 +342,8 @@ export function canHandOver(socket: Duplex): socket is Socket {
  */
 export function stopReading(socket: Socket): Uint8Array {
   const received: unknown = socket.read();
-  // net.Socket supports this only before the first read (option `pauseOnConnect`), so readStop() of the handle is
-  // called.
+  // net.Socket can prevent reading only before the first read (option `pauseOnConnect`). Therefore readStop() of the
+  // handle is called.
   const handle: unknown = Reflect.get(socket, "_handle");
   if (typeof handle === "object" && handle !== null) {
     const readStop: unknown = Reflect.get(handle, "readStop");

@@ -163,7 +163,8 @@ export class Primary {
       };
       const participant = this.#exchange.add(worker, (message) => {
         if (message.type === "joined" && message.port !== (this.#port ?? message.port)) {
-          // The last worker that listened on the port has ended in the meantime.
+          // The last worker that listened on the port has ended in the meantime, so the new worker was assigned another
+          // port.
           fail(`worker ${participant.number} listens on another port`);
         } else if (message.type === "joined") {
           clearTimeout(timer);

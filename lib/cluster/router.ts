@@ -94,7 +94,7 @@ export class Router implements SessionRouter {
   }
 
   /**
-   * The workers to which new clients are forwarded, starting with a different one each time. Empty while this worker
+   * The workers to which new clients are forwarded, starting with a different worker each time. Empty while this worker
    * accepts clients.
    */
   #successors(): readonly Peer[] {

@@ -126,8 +126,8 @@ export interface BroadcastAnswers {
    */
   onServers(count: number): void;
   /**
-   * Called once for each of these servers, with the number of its clients that receive the
-   * broadcast.
+   * Called once for each server that the broadcast is sent to, with the number of clients of this
+   * server that receive the broadcast.
    *
    * @param count the number of clients of one server
    */
@@ -218,7 +218,7 @@ export interface AdapterHost {
   onReturned?(pid: string): void;
 }
 
-/** Why a client that tried to recover its session got a new one. */
+/** Why a client that tried to recover its session received a new session instead. */
 export type RecoveryFailure =
   /** The session is not stored: it never existed, has expired, or was recovered already. */
   | "unknown session"
@@ -488,7 +488,8 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
 
   /**
    * How long to wait for the acknowledgements of a broadcast if the application sets no timeout, in
-   * milliseconds. `undefined` means until the clients disconnect. Default: `undefined`.
+   * milliseconds. Default: `undefined`, which means that the broadcast waits for each client until
+   * the client disconnects.
    */
   get ackTimeout(): number | undefined {
     return undefined;
@@ -569,7 +570,7 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
     member.deliver(message, flags.volatile ?? false);
   }
 
-  /** The offset of the last event. Empty if the adapter does not support recovery. */
+  /** The offset of the last event. An empty string if the adapter does not support recovery. */
   get offset(): string {
     return "";
   }

@@ -38,7 +38,7 @@ export class Clients implements EngineSink, DispatcherHost {
     return this.#connectTimeout;
   }
 
-  /** Applies to clients that connect later. */
+  /** Sets the time for clients that connect later. */
   set connectTimeout(milliseconds: number) {
     this.#connectTimeout = milliseconds;
     const waiting = this.#connecting.filter(({ size }) => size > 0);

@@ -106,8 +106,8 @@ export interface DispatcherHost {
 const NO_AUTH = {};
 const INVALID_NAMESPACE: ConnectErrorData = { message: "Invalid namespace" };
 /**
- * Largest number of session lookups of one client that run at the same time. While so many run,
- * further sockets get new sessions.
+ * Largest number of session lookups of one client that run at the same time. While this many
+ * lookups run, further sockets receive new sessions.
  */
 const MAX_RETURNS = 100;
 const AUTH_TOO_LARGE: ConnectErrorData = { message: "auth is too large" };

@@ -10,7 +10,8 @@
 //   }
 //   io.register(new Chat("/chat"));
 //
-// Both spellings work for every name, also on_connect(), on_message(), on_any() and on_disconnect().
+// Both spellings work for every name, including on_connect(), on_message(), on_any() and
+// on_disconnect().
 
 import { RESERVED_EVENTS } from "../../protocol/socketio/packet.ts";
 import type {
@@ -278,8 +279,8 @@ export interface NamespaceHandlerLike<S> {
 interface Methods {
   readonly own: ReadonlyMap<string, string>;
   /**
-   * Methods for events of clients. A separate map, because a client may send an event named "any",
-   * too.
+   * Methods for events of clients. These methods are in a separate map, because a client may also
+   * send an event named "any".
    */
   readonly events: ReadonlyMap<string, string>;
 }
@@ -316,7 +317,7 @@ function eventOf(name: string): string | undefined {
   return exact ?? (first === "" ? undefined : first.toLowerCase() + rest);
 }
 
-/** Returns the current method of a handler with this name. */
+/** Returns the handler's current method with this name. */
 function methodOf(handler: object, name: string): Listener | undefined {
   const method: unknown = Reflect.get(handler, name);
   return isListener(method) ? method : undefined;

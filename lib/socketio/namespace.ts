@@ -362,7 +362,8 @@ export class Namespace<
   /**
    * Sets the error handler of this namespace. It receives what event handlers, connection handlers
    * and middleware throw or reject with. Its return value acknowledges the event. Default: the
-   * error handler of the server. Without both, errors become uncaught exceptions.
+   * error handler of the server. If the server has no error handler either, errors become uncaught
+   * exceptions.
    *
    * @param handler receives what a listener threw
    * @throws ArgumentTypeError if `handler` is not a function
@@ -568,7 +569,8 @@ export class Namespace<
 
   /** @internal */
   onReturned(pid: string): void {
-    // The client may detect a broken connection before the server does.
+    // The client has reconnected, so its old connection is broken, even if the server has not
+    // detected this yet.
     this.recoverable.get(pid)?.conn.discard("transport close");
   }
 

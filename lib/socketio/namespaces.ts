@@ -12,7 +12,7 @@ import {
   type ParentNamespaceOf,
 } from "./parent-namespace.ts";
 
-/** The part of the server that the namespaces of these events use. */
+/** The part of the server that namespaces with these types of events use. */
 type HostOf<Events extends EventMaps> = NamespaceHost<
   EventMaps<Events["listen"], Events["emit"], Events["serverSide"], Events["data"]>
 >;
@@ -114,7 +114,7 @@ export class Namespaces<Events extends EventMaps> implements NamespaceFinder {
       if (allowance !== undefined) allowance.left++;
       if (this.#all.get(name) !== child) return;
       this.#all.delete(name);
-      // A later namespace with this name will have its own adapter.
+      // The adapter is closed, because a later namespace with this name will have its own adapter.
       child.guardAdapter("close", () => child.adapter.close());
     });
   }

@@ -153,7 +153,8 @@ export class Socket<
    */
   readonly pid: string | undefined;
 
-  // Created only when needed, because most sockets do not use them.
+  // Most of the following values are created only when needed, because most sockets do not use
+  // them.
   private createdHandshake: Handshake | undefined;
   private readonly handshakeAuth: object;
   private ownData: SocketData | undefined;
@@ -256,7 +257,7 @@ export class Socket<
   /**
    * Approximate number of bytes that are queued for this client in all namespaces and have not been
    * passed to the operating system. If they exceed `maxBackpressure`, the connection is closed or
-   * events are dropped, as `backpressurePolicy` says.
+   * events are dropped, according to `backpressurePolicy`.
    */
   get bufferedAmount(): number {
     return this.client.conn.bufferedAmount;
@@ -784,7 +785,8 @@ export class Socket<
     }
     this.restoredSession = undefined;
     this.socketState = "connected";
-    // A client that disconnects again may not have received the packets it missed.
+    // A recovered socket keeps the offset from the start of its session, because a client that
+    // disconnects again may not have received the missed packets.
     this.recoveryOffset = restored?.offset ?? this.adapter.offset;
     this.nsp.guardAdapter("addAll", () => this.join([this.id, ...(restored?.rooms ?? [])]), this);
     // A listener of the adapter may have disconnected the socket.
@@ -845,7 +847,8 @@ export class Socket<
     const error = new RateLimitError(event, retryAfter);
     const { code, message } = error;
     this.conn.onBound("rateLimit", message, !wasOverdrawn);
-    // Sent before the listeners are called, because they may disconnect the client.
+    // The acknowledgement is sent before the listeners are called, because a listener may
+    // disconnect the client.
     if (id !== undefined) this.acknowledgement(id)({ error: { code, message, retryAfter } });
     this.onError(error);
     return true;
@@ -941,7 +944,7 @@ export class Socket<
       try {
         this.sendPacket({ type: ACK, namespace: this.nsp.name, data: args, id });
       } catch (error) {
-        // The values cannot be encoded. The listener may send others instead.
+        // The values cannot be encoded. The listener may acknowledge with other values instead.
         sent = false;
         throw error;
       }
