@@ -447,7 +447,7 @@ class EmitterLink {
       onState: () => {
         if (this.connection?.ready === true) this.subscriptions.retry();
       },
-      // The user's client reports the same errors.
+      // The user's client reports the same errors, so they are ignored here.
       onError: () => {},
     });
     await Promise.all(channels.map((channel) => this.subscriptions.add(channel, listener)));

@@ -118,9 +118,8 @@ export class PendingRequest {
   finish(why: Completion): void {
     if (this.timer === undefined) return;
     if (this.early !== undefined) {
-      // expect() was not called, so the presumed processes are used. Each buffered answer is
-      // accepted even if its process is not one of them, because a process that has answered is
-      // alive.
+      // expect() was not called, so the presumed processes are used. Each buffered answer is accepted even if its
+      // process is not a presumed process, because a process that has answered is alive.
       this.open(this.presumed, this.early.length);
       this.unknown = this.presumed.unknown;
     }
@@ -179,7 +178,8 @@ export class PendingRequest {
 
   private check(): void {
     if (this.timer === undefined || this.early !== undefined) return;
-    // No other process has received the request, even if more processes were expected.
+    // All processes that received the request have answered, so the request is complete, even if more processes were
+    // expected.
     if (this.answered >= this.received) {
       this.unknown = 0;
       this.finish("unreached");

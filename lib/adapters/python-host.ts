@@ -114,7 +114,8 @@ export class PythonHost {
     const late = new Promise((resolve) => {
       timer = setTimeout(resolve, CLOSE_TIMEOUT);
     });
-    // Redis may be unreachable, or the user may have closed the client. In both cases no more messages arrive.
+    // Redis may be unreachable, or the user may have closed the client. In both cases no more messages arrive, so
+    // errors are ignored and the wait is limited.
     await Promise.race([late, this.subscription.stop().catch(() => {})]);
     clearTimeout(timer);
   }
@@ -147,7 +148,7 @@ export class PythonHost {
     try {
       this.onError(error);
     } catch (thrown) {
-      // An error of the user's listener must not affect the caller of this method.
+      // An error of the user's listener must not affect the caller of this method, so it becomes an uncaught exception.
       queueMicrotask(() => {
         throw thrown;
       });

@@ -146,7 +146,7 @@ export abstract class RedisHubAdapter<
     }
     this.lost.delete(sender);
     this.receive(message, sender);
-    // After a goodbye, the process is no longer subscribed.
+    // After a goodbye, the process is no longer subscribed, so it is forgotten.
     if (message.type === "goodbye") this.lost.delete(sender);
   }
 

@@ -147,7 +147,7 @@ export class RedisAdapter extends RedisHubAdapter {
   private readonly joining = new Map<Room, number>();
   // While the subscription to all rooms (a pattern) replaces the subscriptions to single rooms (channels), a message
   // can arrive twice. Redis sends it to the subscribers of the channel, and immediately afterwards to the subscribers
-  // of the pattern. Comparing a message with the previous one is enough to detect this.
+  // of the pattern. To detect the second message, it is enough to compare each message with the previous message.
   private last: { readonly channel: string; readonly message: Bytes } | undefined;
   private all = false;
   private subscribing: Promise<void> | undefined;

@@ -71,7 +71,7 @@ export class StreamHub {
     });
   }
 
-  /** Passes the entries of the stream to an adapter, until it is removed. */
+  /** Passes the entries of the stream to an adapter, until the adapter is removed. */
   add(adapter: StreamMember): void {
     this.adapters.add(adapter);
     this.reader ??= new StreamReader(this.client, this.options, {

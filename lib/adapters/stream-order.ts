@@ -94,7 +94,7 @@ export class StreamOrder {
     this.runFront();
   }
 
-  /** Called after the stream was read. */
+  /** Called after each read of the stream. */
   onRead(): void {
     this.hasGivenUp = false;
   }

@@ -93,7 +93,7 @@ export class StreamReader {
     return openConnection(this.client, {
       onMessage: () => {},
       onState: () => void this.read(),
-      // The other connections break at the same time, and report the error.
+      // The other connections break at the same time and report the error, so it is ignored here.
       onError: () => {},
     });
   }

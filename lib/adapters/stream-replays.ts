@@ -56,7 +56,7 @@ export class StreamReplays<Page> {
   /**
    * @param hub the hub of the stream
    * @param command sends a command to Redis
-   * @param options the name of the stream, and the most entries per read
+   * @param options the name of the stream, and the largest number of entries per read
    * @param toPage converts entries to the page that the readers receive, once for all readers
    */
   constructor(

@@ -267,7 +267,7 @@ export class Primary {
     await Promise.all(
       [...this.#entries].map(async (entry) => {
         const { worker, state } = entry.participant;
-        // A worker that does not listen yet has no clients.
+        // A worker that does not listen yet has no clients, so it can be killed.
         if (!atOnce && state !== "starting") {
           await this.#end(entry, false);
           return;

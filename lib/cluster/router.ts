@@ -38,7 +38,7 @@ export class Router implements SessionRouter {
   readonly #handOver: HandOver;
   #peers: ReadonlyMap<number, Peer> = new Map();
   #leaving = false;
-  // The number of new clients that were forwarded, which selects the next worker.
+  // The number of new clients that were forwarded. This number selects the worker for the next new client.
   #turn = 0;
 
   constructor(number: number, secret: string, handOver: HandOver) {

@@ -210,8 +210,8 @@ export interface AdapterHost {
    */
   callerOf?(event: string): CallListener;
   /**
-   * Closes the old connection of a client that has reconnected to any server with this private
-   * session id.
+   * Closes the old connection of a client that has reconnected to this or another server. The
+   * private session id identifies the client.
    *
    * @param pid the private session id of the client
    */

@@ -118,8 +118,8 @@ export class Dispatcher implements SessionSink, Client {
   bucketFullAt = 0;
   readonly #host: DispatcherHost;
   readonly #decoder: PacketDecoder;
-  // Most clients join only the main namespace. A map for a single entry would take more memory than
-  // the socket.
+  // Most clients join only the main namespace. Its socket is not stored in the map, because a map
+  // with a single entry would use more memory than the socket.
   #main: DispatcherSocket | undefined;
   #others: Map<string, DispatcherSocket> | undefined;
   // Namespaces that the client has asked to join and that are still being looked up.

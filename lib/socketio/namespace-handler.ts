@@ -160,7 +160,8 @@ export class NamespaceHandler<
    * Sends an event to all sockets of the namespace.
    *
    * @param event the name of the event
-   * @param args the arguments of the event. If the last one is a function, it receives the acknowledgements
+   * @param args the arguments of the event. If the last argument is a function, it receives the
+   * acknowledgements
    * @returns `true`
    * @throws ReservedEventError (`code` "ERR_RESERVED_EVENT") for an event name that the protocol
    * reserves

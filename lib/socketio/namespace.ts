@@ -146,7 +146,7 @@ export abstract class ServerBroadcaster<
    * the other servers.
    *
    * @param event the name of the event
-   * @param args the arguments of the event. If the last one is a function, it receives the
+   * @param args the arguments of the event. If the last argument is a function, it receives the
    * responses
    * @returns `true`
    * @throws ReservedEventError (`code` "ERR_RESERVED_EVENT") for an event that the namespace itself

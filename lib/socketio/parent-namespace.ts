@@ -263,7 +263,8 @@ class ChildrenAdapter extends Adapter {
     let servers = 0;
     let untold = children.length;
     const forget = children.map(({ name, adapter }) =>
-      // Acknowledgement ids are unique only within one namespace.
+      // Acknowledgement ids are unique only within one namespace, so the packet has a different id
+      // in each child namespace.
       adapter.broadcastWithAck(
         { ...packet, namespace: name, id: adapter.nsp.nextAckId() },
         options,

@@ -161,7 +161,8 @@ class SentPacket implements StoredPacket {
   get message(): Outgoing {
     const shared = this.#message.deref();
     if (shared !== undefined) return shared;
-    // #stamp() keeps only events that do not request an acknowledgement.
+    // The message may be dropped, because #stamp() keeps only events that do not request an
+    // acknowledgement.
     const message = new Outgoing(this.#packets, this.#compress, true);
     this.#message = new WeakRef(message);
     return message;
@@ -302,7 +303,7 @@ export class RecoveryAdapter extends Adapter {
   }
 }
 
-/** Parses an offset. Returns `undefined` for an invalid one. */
+/** Parses an offset. Returns `undefined` for an invalid offset. */
 function offsetOf(text: string): Offset | undefined {
   const sequence = Number.parseInt(text, 36);
   if (!(sequence >= 0) || sequence.toString(36) !== text) return undefined;

@@ -127,7 +127,7 @@ export class Socket<
 {
   /**
    * The id of the socket: 20 characters of `[A-Za-z0-9_-]`. For clients of Socket.IO 1 and 2, the
-   * namespace and "#" come before them, except in the main namespace. A client has a different id
+   * id begins with the namespace and "#", except in the main namespace. A client has a different id
    * in each namespace. The id changes when the client reconnects, unless the client recovers its
    * session.
    */
@@ -294,7 +294,7 @@ export class Socket<
    * client's acknowledgement.
    *
    * @param event the name of the event
-   * @param args the arguments of the event. If the last one is a function, it receives the
+   * @param args the arguments of the event. If the last argument is a function, it receives the
    * acknowledgement
    * @returns `true`
    * @throws ReservedEventError (`code` "ERR_RESERVED_EVENT") for an event name that the protocol
@@ -356,7 +356,8 @@ export class Socket<
   /**
    * Sends a "message" event.
    *
-   * @param args the values to send. If the last one is a function, it receives the acknowledgement
+   * @param args the values to send. If the last value is a function, it receives the
+   * acknowledgement
    */
   send(...args: MessageArguments<EmitEvents>): this {
     emitTo(this, "message", args, NO_FLAGS);
@@ -366,7 +367,8 @@ export class Socket<
   /**
    * Sends a "message" event, as send() does.
    *
-   * @param args the values to send. If the last one is a function, it receives the acknowledgement
+   * @param args the values to send. If the last value is a function, it receives the
+   * acknowledgement
    */
   write(...args: MessageArguments<EmitEvents>): this {
     return this.send(...args);
@@ -375,7 +377,8 @@ export class Socket<
   /**
    * Sends a "json" event.
    *
-   * @param args the values to send. If the last one is a function, it receives the acknowledgement
+   * @param args the values to send. If the last value is a function, it receives the
+   * acknowledgement
    */
   json(...args: JsonArguments<EmitEvents>): this {
     emitTo(this, "json", args, NO_FLAGS);
@@ -927,7 +930,8 @@ export class Socket<
       else this.passMiddleware(event, acknowledge, all, index + 1);
     };
     const [name, ...args] = event;
-    // The acknowledgement callback is not an argument of the event.
+    // The acknowledgement callback is not an argument of the event, so the error handler does not
+    // receive it.
     const own = acknowledge !== undefined && args.at(-1) === acknowledge ? args.slice(0, -1) : args;
     this.guard(name, own, () => middleware.call(this, event, next));
   }
@@ -967,7 +971,8 @@ export class Socket<
       this.mayComeBack = true;
       this.nsp.guardAdapter("persistSession", () => this.adapter.persistSession(session), this);
     } else if (this.restoredSession !== undefined) {
-      // The client disconnected again before it passed the middleware.
+      // The client disconnected again before it passed the middleware, so its restored session is
+      // stored again.
       this.nsp.giveBack(this.restoredSession);
     }
   }

@@ -324,7 +324,8 @@ export class StockAdapter extends Adapter {
       return;
     }
     const emitted = this.#stock.serverSideEmit([...event, answered]);
-    // The promise may reject before the event was sent to any server.
+    // The promise may reject before the event was sent to any server. The callback then receives
+    // the error.
     if (isThenable(emitted)) {
       Promise.resolve(emitted).then(undefined, (error: unknown) => answered(toError(error), []));
     }
