@@ -99,8 +99,8 @@ let exchange: Exchange | undefined;
 
 /**
  * Passes messages and connections between the workers of node:cluster, including workers that are forked later. Call
- * this function once in the primary, before the workers are forked. Only programs that fork their own workers need it.
- * With io.run(), it is not needed.
+ * this function once in the primary, before the workers are forked. Only programs that fork their own workers need this
+ * function. With io.run(), it is not needed.
  *
  * @throws Error if this process is a worker, or if setupPrimary() was already called
  * @example

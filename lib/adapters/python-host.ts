@@ -82,7 +82,7 @@ export class PythonHost {
   }
 
   /**
-   * Adds a namespace. Adding the first one starts the subscription to the channel.
+   * Adds a namespace. Adding the first namespace starts the subscription to the channel.
    *
    * @throws PythonAdapterError (`code` "ERR_PYTHON_IN_USE") if another server uses this host
    */
@@ -102,7 +102,7 @@ export class PythonHost {
     void this.subscribe(FIRST_RETRY);
   }
 
-  /** Removes a namespace. Removing the last one ends the subscription. */
+  /** Removes a namespace. Removing the last namespace ends the subscription. */
   async remove(receiver: Receiver): Promise<void> {
     const { name } = receiver.nsp;
     if (this.receivers.get(name) !== receiver) return;
@@ -184,8 +184,8 @@ export class PythonHost {
   }
 
   private onMessage(bytes: Buffer): void {
-    // A message that ends with this host's id was sent by this host. It is ignored before it is
-    // decoded, because most messages that a busy host receives are its own.
+    // A message that ends with this host's id was sent by this host. Such a message is ignored before it is decoded,
+    // because a busy host receives mostly its own messages.
     if (bytes.subarray(-this.ending.length).equals(this.ending)) return;
     try {
       const message = decodeMessage(bytes, this.format);

@@ -283,8 +283,8 @@ type Names =
   | "sockets";
 
 /**
- * Decodes the data of a message. Returns an object whose `message` is `undefined` if the type is unknown, and
- * `undefined` if the data is invalid.
+ * Decodes the data of a message. If the type is unknown, the `message` of the result is `undefined`. If the data is
+ * invalid, the result itself is `undefined`.
  */
 function messageOf(
   type: unknown,
@@ -375,8 +375,9 @@ function packetOf(value: unknown, namespace: string): Packet | undefined {
 }
 
 /**
- * Converts a value as JSON would, except for bytes. Otherwise MessagePack would encode dates with its own type, which
- * other decoders do not support, and clients would receive them in a different form than in events without bytes.
+ * Converts a value as JSON would, except for bytes. Without this conversion, MessagePack would encode dates with its
+ * own type. Other decoders do not support this type, and clients would receive dates in a different form than in events
+ * without bytes.
  */
 function asJson(value: unknown): unknown {
   checkDepth(value);

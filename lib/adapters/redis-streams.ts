@@ -492,7 +492,7 @@ export class RedisStreamsAdapter
     });
   }
 
-  /** Applies an event or a command of this process, after all earlier ones were applied. */
+  /** Applies an event or a command of this process, after all earlier events and commands were applied. */
   private async applyOwn(message: StreamsMessage, place: StreamPlace | undefined): Promise<void> {
     switch (message.type) {
       case "broadcast":
@@ -597,7 +597,7 @@ export class RedisStreamsAdapter
 
   /**
    * Twice the limit of missed events: once for the events that the client has missed, and once for the events that are
-   * sent until it has joined its rooms.
+   * sent until the client has joined its rooms.
    *
    * @internal
    */

@@ -91,7 +91,7 @@ export class StreamHub {
     });
   }
 
-  /** Removes an adapter. Removing the last one stops the reader. */
+  /** Removes an adapter. Removing the last adapter stops the reader. */
   remove(adapter: StreamMember): void {
     this.adapters.delete(adapter);
     if (this.adapters.size > 0) return;

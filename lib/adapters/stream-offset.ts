@@ -1,5 +1,5 @@
 // The offset of a client in a stream records which events the client has received. The server sends an offset with each
-// event, and the client sends back the last one.
+// event, and the client sends back the last offset.
 //
 //   <id>                       the client has all events up to this entry
 //   <id>~<process>~<number>    the client also has all events of this process up to this number

@@ -124,12 +124,14 @@ export class StreamReplays<Page> {
   }
 }
 
-/** Passes a page to a reader. `last` is the id of the page's last entry. Returns whether the reader wants more. */
+/**
+ * Passes a page to a reader. `last` is the id of the page's last entry. Returns whether the reader accepts more pages.
+ */
 function wants<Page>(reader: Reading<Page>, last: string, page: Page): boolean {
   try {
     return compareIds(last, reader.from) <= 0 || reader.onPage(page);
   } catch (error) {
-    // An error of one reader must not affect the others.
+    // An error of one reader must not affect the other readers.
     reader.end(Promise.reject(error));
     return false;
   }

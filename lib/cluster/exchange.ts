@@ -1,5 +1,5 @@
 // Provides the services of the primary for its workers, independently of the code that forks the workers. The primary
-// numbers the workers, passes messages and connections between them, and sends each worker a list of the others.
+// numbers the workers, passes messages and connections between them, and sends each worker a list of the other workers.
 
 import type { Worker } from "node:cluster";
 import { mkdtempSync, rmSync } from "node:fs";

@@ -14,7 +14,7 @@ import type { RecoveryLimits } from "../socketio/recovery-store.ts";
 import type { RequestHead } from "./forwarding.ts";
 import type { Peer } from "./router.ts";
 
-/** Distinguishes the messages of this module from those of the user's program. */
+/** Distinguishes the messages of this module from messages of the user's program. */
 export const SOURCE = "barewire";
 
 /** The id of an adapter in its namespace. */

@@ -1,5 +1,5 @@
 // Computes how long the primary waits before it forks a worker to replace one that has ended. The first time there is
-// no delay. If workers keep ending soon after they have started, each delay is longer than the one before.
+// no delay. If workers keep ending soon after they have started, each delay is longer than the previous delay.
 
 /** A worker that ends within this many milliseconds after it has started to listen counts as failed. */
 export const SOON = 5_000;

@@ -242,7 +242,7 @@ export class ClusterWorker {
     await drain(drainTimeout);
     this.#member.close();
     this.#onStopped();
-    // The callback runs after this message was sent, and therefore after all earlier ones.
+    // The callback runs after this message was sent, and therefore after all earlier messages.
     send({ source: SOURCE, type: "batch", items: [] }, undefined, exit);
   }
 

@@ -45,7 +45,7 @@ export interface BroadcastFlags {
   readonly timeout?: number;
 }
 
-/** A description of a socket of this process or of another one. */
+/** A description of a socket of this process or of another process. */
 export interface SocketDetails {
   /** The id of the socket. */
   readonly id: SocketId;

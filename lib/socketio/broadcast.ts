@@ -2,8 +2,8 @@
 //
 //   io.to("room1").to("room2").except("room3").volatile.emit("event", 1)
 //
-// Rule: every step returns a new operator and does not change the old one, so that a program can keep
-// an operator and reuse it.
+// Rule: every step returns a new operator and does not change the old operator, so that a program
+// can keep an operator and reuse it.
 
 import { EVENT, type EventData, RESERVED_EVENTS } from "../../protocol/socketio/packet.ts";
 import type { AckCallback } from "../events/acknowledgements.ts";
@@ -347,7 +347,7 @@ export class BroadcastOperator<EmitEvents, SocketData = Untyped> {
 
 /**
  * A socket that fetchSockets() returned. The socket may be connected to this server or to another
- * one.
+ * server.
  */
 export class RemoteSocket<EmitEvents, SocketData = Untyped> {
   /** The id of the socket. */
@@ -468,7 +468,7 @@ export class RemoteSocket<EmitEvents, SocketData = Untyped> {
   }
 }
 
-/** Emits events with a timeout to one socket of this server or of another one. */
+/** Emits events with a timeout to one socket of this server or of another server. */
 export class RemoteEmitter<EmitEvents> extends FlaggedEmitter<
   EmitEvents,
   BroadcastFlags,

@@ -167,8 +167,8 @@ export class Dispatcher implements SessionSink, Client {
 
   onBinary(bytes: Bytes): void {
     // A program may keep an attachment, or the attachment may be queued for other clients. A small
-    // attachment is copied so that it does not keep the whole received chunk in memory, because the
-    // limits count only the attachment's own bytes.
+    // attachment is copied. Otherwise it would keep the whole received chunk in memory, although
+    // the limits count only the attachment's own bytes.
     const own = bytes.length * 2 < bytes.buffer.byteLength ? copy(bytes) : bytes;
     // Programs receive binary data as a Buffer, as usual in Node.
     this.#receive(Buffer.from(own.buffer, own.byteOffset, own.byteLength));

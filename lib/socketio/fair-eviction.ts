@@ -45,7 +45,7 @@ export abstract class Kept extends Chained<Kept> {
   abstract readonly owner: string;
   /** Approximate size, in bytes. */
   abstract readonly size: number;
-  /** Called when the item is dropped to make room for others. */
+  /** Called when the item is dropped to make room for other items. */
   abstract giveUp(): void;
 }
 

@@ -325,7 +325,7 @@ function methodOf(handler: object, name: string): Listener | undefined {
 }
 
 /**
- * Returns the names of a handler's methods that begin with "on", without those that
+ * Returns the names of a handler's methods that begin with "on", without the methods that
  * NamespaceHandler itself defines.
  */
 function methodNames(handler: object): Set<string> {

@@ -1,4 +1,4 @@
-// The sockets of one namespace. Decides which clients may join, and tracks the connected ones.
+// The sockets of one namespace. Decides which clients may join, and tracks the connected sockets.
 
 import type { Packet } from "../../protocol/socketio/packet.ts";
 import type { NodeServer } from "../engineio/attach.ts";
@@ -65,7 +65,7 @@ export interface NamespaceReservedEvents<S> {
   new_namespace: (namespace: NamespaceLike) => void;
 }
 
-/** The events of a namespace: its own, and those that other servers emit. */
+/** The events of a namespace: its own events, and the events that other servers emit. */
 export type NamespaceEvents<S, ServerSideEvents> = NamespaceReservedEvents<S> & {
   [Event in keyof ServerSideEvents as Event extends keyof NamespaceReservedEvents<S>
     ? never

@@ -89,7 +89,7 @@ export class Namespaces<Events extends EventMaps> implements NamespaceFinder {
     this.#createFor(name, auth, allowance, [...this.#parents], callback);
   }
 
-  /** Replaces the adapter of every namespace with a new one that has no rooms. */
+  /** Replaces the adapter of every namespace with a new adapter that has no rooms. */
   renewAdapters(factory: AdapterFactory): void {
     for (const namespace of this.#all.values()) namespace.renewAdapter(factory);
   }

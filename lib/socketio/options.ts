@@ -158,7 +158,7 @@ const OPTIONS_OF_THE_CONSTRUCTOR = [
   "cleanupEmptyChildNamespaces",
 ] as const satisfies readonly (keyof ServerOptions)[];
 /**
- * Returns the options of the constructor, overridden by those of attach().
+ * Returns the options of the constructor, overridden by the options of attach().
  *
  * @throws ArgumentTypeError for an option that only the constructor accepts
  */

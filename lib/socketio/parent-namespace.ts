@@ -60,8 +60,8 @@ export class ParentNamespace<
   /** A name for debugging. Clients cannot join the parent namespace itself. */
   readonly name: string;
   /**
-   * The child namespaces that exist now. With `cleanupEmptyChildNamespaces`, empty ones are
-   * removed.
+   * The child namespaces that exist now. With `cleanupEmptyChildNamespaces`, empty child namespaces
+   * are removed.
    */
   readonly children: Set<Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>> =
     new Set();
@@ -248,7 +248,8 @@ class ChildrenAdapter extends Adapter {
   }
 
   override broadcast(packet: Packet, options: BroadcastOptions): void {
-    // This loop and those below use a copy, because listeners may create further child namespaces.
+    // This loop and the loops below use a copy, because listeners may create further child
+    // namespaces.
     for (const { name, adapter } of [...this.#children]) {
       adapter.broadcast({ ...packet, namespace: name }, options);
     }

@@ -3,7 +3,7 @@
 // for these clients ("noted").
 //
 //   restoreSession()    returns the session and the missed packets. From now on, packets are noted
-//   endRecovery()       returns the missed packets, including the noted ones
+//   endRecovery()       returns the missed packets, including the noted packets
 //   the socket joins its rooms, and receives all further packets directly
 
 import type { Outgoing } from "../engineio/outgoing.ts";

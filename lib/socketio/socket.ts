@@ -588,7 +588,7 @@ export class Socket<
   }
 
   /**
-   * Adds a listener for every event that the client sends, before the existing ones.
+   * Adds a listener for every event that the client sends, before the existing listeners.
    *
    * @param listener the listener to add
    */
@@ -632,7 +632,7 @@ export class Socket<
   }
 
   /**
-   * Adds a listener for every event that is sent to the client, before the existing ones.
+   * Adds a listener for every event that is sent to the client, before the existing listeners.
    *
    * @param listener the listener to add
    */

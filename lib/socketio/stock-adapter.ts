@@ -1,5 +1,5 @@
 // Runs adapters that were written for socket.io: classes that extend those of the package
-// socket.io-adapter, such as those of @socket.io/redis-adapter. This file calls them stock
+// socket.io-adapter, such as the classes of @socket.io/redis-adapter. This file calls them stock
 // adapters. They need no changes. Each stock adapter runs between two classes of this file:
 //
 //   namespace ── calls ──▶ StockAdapter ── calls ──▶ stock adapter ── calls ──▶ StockNamespace
