@@ -5,7 +5,7 @@
 //
 // Rules:
 // - While Redis is unreachable (away), messages are dropped, because late events are worse than lost events. The
-//   receivers would miss them anyway, because their connections break too.
+//   receivers would miss the messages anyway, because their connections break too.
 // - While Redis does not answer, at most `maxPending` bytes wait. Further messages are dropped.
 // - An error is reported once at the start of such a state, not for each message.
 

@@ -91,15 +91,15 @@ export interface RedisStreamsAdapterOptions extends RedisHubOptions {
   /** The prefix of the session keys. Default: "sio:session:". */
   readonly sessionKeyPrefix?: string;
   /**
-   * Largest number of missed events that a client is sent when it recovers. A client that has missed more starts a new
+   * Largest number of missed events that a client receives when it recovers. A client that has missed more starts a new
    * session. Default: 10,000.
    */
   readonly maxMissedEvents?: number;
   /**
-   * Largest number of bytes of missed events that a client is sent when it recovers. A client that has missed more starts a new
-   * session. The adapter reads up to 16 times as many bytes of the stream for a client, because the stream contains the
-   * events of all rooms and namespaces. Use at most half of the server's `maxBackpressure`, because otherwise the
-   * client could be disconnected immediately. Default: 8 MiB.
+   * Largest number of bytes of missed events that a client receives when it recovers. A client that has missed more
+   * starts a new session. The adapter reads up to 16 times as many bytes of the stream for a client, because the stream
+   * contains the events of all rooms and namespaces. Use at most half of the server's `maxBackpressure`, because
+   * otherwise the client could be disconnected immediately. Default: 8 MiB.
    */
   readonly maxMissedBytes?: number;
 }
@@ -164,7 +164,7 @@ export interface RedisStreamsAdapterFactory extends HubFactory {
  * `connectionStateRecovery`, clients recover on any of them. Requires Redis 6.2 or later.
  *
  * @param client a client of the package "redis" or "ioredis". The adapter opens three connections with the same
- * settings, and closes them with the server
+ * settings, and closes these connections when the server closes
  * @param options the options of the adapter
  * @throws ArgumentTypeError if `client` is not a Redis client or is a client of a Redis Cluster, or if an option is
  * unknown or has an invalid type

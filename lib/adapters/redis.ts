@@ -109,7 +109,7 @@ export interface RedisAdapterFactory extends HubFactory {
  * Creates an adapter over Redis, for the server's option `adapter`.
  *
  * @param client a client of the package "redis" or "ioredis". The adapter opens two connections with the same settings,
- * and closes them with the server
+ * and closes these connections when the server closes
  * @param options the options of the adapter
  * @throws ArgumentTypeError if `client` is not a Redis client or is a client of a Redis Cluster, or if an option is
  * unknown or has an invalid type

@@ -34,7 +34,7 @@ export interface Participant {
 /** Called with each message of a worker, after the exchange has handled it. */
 export type OnMessage = (message: ToPrimary) => void;
 
-/** Numbers the workers, and passes messages and connections between them. */
+/** Assigns numbers to the workers, and passes messages and connections between them. */
 export class Exchange {
   /** The link between the adapters in the primary and the hub. */
   readonly link: Link;

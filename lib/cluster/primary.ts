@@ -246,7 +246,7 @@ export class Primary {
     }
   }
 
-  /** Tells a worker to exit, and kills it if it does not exit in time. */
+  /** Requests that a worker exits, and kills the worker if it does not exit in time. */
   async #end(entry: Entry, restart: boolean): Promise<void> {
     const { participant, exited } = entry;
     entry.replaced = true;

@@ -20,8 +20,8 @@ export type SocketId = string;
  */
 export interface BroadcastOptions {
   /**
-   * The rooms to send to. A socket in several of them receives the packet once. Empty: all sockets
-   * of the namespace.
+   * The rooms to send to. A socket in several of these rooms receives the packet once. Empty: all
+   * sockets of the namespace.
    */
   readonly rooms: ReadonlySet<Room>;
   /** Sockets in any of these rooms do not receive the packet. */

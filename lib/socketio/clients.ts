@@ -1,5 +1,5 @@
-// The clients connected to a server. Enforces their timeouts, and disconnects all of them at
-// shutdown.
+// The clients connected to a server. The class Clients enforces the timeouts of the clients, and
+// disconnects all clients at shutdown.
 
 import { Deadlines } from "../deadlines.ts";
 import type { EngineSink } from "../engineio/engine.ts";

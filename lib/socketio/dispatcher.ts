@@ -1,5 +1,5 @@
-// Splits one session into namespaces: decodes incoming packets, and passes each to the socket of
-// its namespace.
+// Splits one session into namespaces: decodes incoming packets, and passes each packet to the
+// socket of its namespace.
 
 import type { IncomingMessage } from "node:http";
 
@@ -93,7 +93,7 @@ export interface DispatcherHost {
   readonly codec: Codec;
   readonly namespaces: NamespaceFinder;
   readonly limits: ClientLimits;
-  /** Called for each message of a client that does not complete its packet. */
+  /** Called for each message of a client after which a packet is still incomplete. */
   onIncomplete(dispatcher: Dispatcher): void;
   /** Called when an incomplete packet has been completed. */
   onComplete(dispatcher: Dispatcher): void;
@@ -125,7 +125,7 @@ export class Dispatcher implements SessionSink, Client {
   // Namespaces that the client has asked to join and that are still being looked up.
   #asked: Set<string> | undefined;
   // Namespaces that the server disconnected the client from. The client may not know this yet, and
-  // may send more packets to them.
+  // may send more packets to these namespaces.
   #left: Set<string> | undefined;
   #incomplete = false;
   // Number of session lookups in progress.

@@ -1,5 +1,5 @@
-// The namespaces of a server. Finds them by name, and creates them for the application or for a
-// client.
+// The namespaces of a server. The class Namespaces finds a namespace by name, and creates
+// namespaces for the application or for a client.
 
 import { MAIN_NAMESPACE } from "../../protocol/socketio/packet.ts";
 import type { AdapterFactory } from "./create-adapter.ts";

@@ -31,7 +31,7 @@ import type { Socket } from "./socket.ts";
  * @param name the requested name
  * @param auth the `auth` that the client sent
  * @param next `next(null, true)` accepts the client. `next(error)` and `next(null, false)` refuse
- * it
+ * the client
  */
 export type NamespaceMatcher = (
   name: string,

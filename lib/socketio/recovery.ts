@@ -60,7 +60,8 @@ export interface RecoveryOptions {
   readonly maxPackets?: number;
   /**
    * Largest total size of the kept events, in bytes. The same limit applies separately to the
-   * sessions. A session counts with its rooms and its `data`. Default: 134,217,728 (128 MiB).
+   * sessions. The size of a session includes its rooms and its `data`. Default: 134,217,728 (128
+   * MiB).
    *
    * In a single process, rooms and `data` are measured once, when the client disconnects. Strings,
    * binary data, arrays, plain objects, maps and sets are measured up to their first 10,000 values.

@@ -815,8 +815,8 @@ export class Socket<
     try {
       this.client.sendRefused(this.nsp.name, data);
     } catch (error) {
-      // JSON cannot encode the data. The client is refused without them, and the error goes to the
-      // application.
+      // JSON cannot encode the data. The client is refused without the data, and the application
+      // receives the error.
       this.client.sendRefused(this.nsp.name, { message: data.message });
       throw error;
     }
