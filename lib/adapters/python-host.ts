@@ -191,7 +191,7 @@ export class PythonHost {
       const message = decodeMessage(bytes, this.format);
       if (message === undefined) return;
       const isMine = message.hostId === this.id;
-      // A callback is for the host that it names. Every other message is for all other hosts.
+      // A callback is addressed to the host that it names. Every other message is addressed to all other hosts.
       if (isMine === (message.method === "callback")) {
         this.receivers.get(message.namespace)?.receive(message);
       }

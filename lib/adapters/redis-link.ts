@@ -87,8 +87,8 @@ export class RedisLink {
    * @param client the user's client, whose settings the connections use
    * @param options the limits
    * @param onReady called each time both connections become ready
-   * @param onError called when Redis is unreachable, is overloaded, or rejects commands. Called again only after the
-   * link has recovered
+   * @param onError called when Redis is unreachable, is overloaded, or rejects commands. Each of these three states is
+   * reported once until it has ended
    */
   constructor(
     client: RedisClient,

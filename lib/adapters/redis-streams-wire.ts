@@ -38,7 +38,7 @@ import {
 
 /**
  * Informs the other processes that a client has reconnected to this process, and that its stored session is in use. The
- * process to which the client was connected before then disconnects the client's old socket.
+ * client's previous process then disconnects the client's old socket.
  *
  * `returns` is the number of the client's reconnections. It prevents a late message from ending a newer connection.
  */

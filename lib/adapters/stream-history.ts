@@ -46,9 +46,9 @@ interface Page {
 export type HistoryTurn = ReplayTurn<Page>;
 
 /**
- * At most this number times `maxMissedBytes` is read from the stream for one client. Even if a client has missed few
- * events, many entries may have to be read, because the stream contains the events of all rooms and namespaces. If the
- * limit is exceeded, the client starts a new session.
+ * The limit on the bytes that are read from the stream for one client, as a multiple of `maxMissedBytes`. Even if a
+ * client has missed few events, many entries may have to be read, because the stream contains the events of all rooms
+ * and namespaces. If the limit is exceeded, the client starts a new session.
  */
 const MAX_READ = 16;
 
