@@ -690,7 +690,7 @@ export class Server<
   run(options: RunOptions & { readonly workers: WorkerCount }): Promise<RunningWorkers>;
   /**
    * Starts to listen, and resolves when the server is listening. Prints the address, and shuts down
-   * on SIGINT and SIGTERM: refuses new clients, disconnects the existing ones after their queued
+   * on SIGINT and SIGTERM: refuses new clients, disconnects the existing clients after their queued
    * packets were sent, and ends the process. Uses the HTTP server that the server is attached to,
    * or creates one.
    *
@@ -719,7 +719,7 @@ export class Server<
   /**
    * Connects a client in this process, for tests. The client needs no port, but uses the real
    * codec. Resolves when the server has accepted or refused the client. The properties `connected`
-   * and `refusal` of the client tell the result.
+   * and `refusal` of the client contain the result.
    *
    * @param options the namespace, `auth`, query parameters and headers of the client
    * @throws Error (rejects) if `allowRequest` refuses the client, and for an invalid or unknown
@@ -745,7 +745,8 @@ export class Server<
   /**
    * Disconnects all clients and closes the HTTP server. Packets that were sent before this call
    * still reach the clients. After a second, all remaining connections of the HTTP server are cut
-   * off, including those that do not belong to Socket.IO. Resolves when the HTTP server is closed.
+   * off, including connections that do not belong to Socket.IO. Resolves when the HTTP server is
+   * closed.
    *
    * @param callback called when the HTTP server is closed, with an error if it was not listening
    */

@@ -206,7 +206,7 @@ export abstract class ClusterAdapter extends Adapter {
     this.heartbeat = setInterval(() => this.beat(), this.heartbeatInterval).unref();
   }
 
-  /** Leaves the cluster. Requests that still wait end with a partial result. */
+  /** Leaves the cluster. Each waiting request ends with a partial result. */
   override close(): void | Promise<void> {
     if (this.heartbeat === undefined) return;
     clearInterval(this.heartbeat);
@@ -551,7 +551,8 @@ export abstract class ClusterAdapter extends Adapter {
       return;
     }
     const members = this.members(options);
-    // Clients of this process must acknowledge with an id that this process has assigned.
+    // The clients of this process receive the packet with an id that this process assigns, because the id of the sender
+    // may be in use here.
     const id = this.nsp.nextAckId();
     this.sendToMembers({ ...packet, id }, options);
     const forget = this.awaitAcks(members, id, {
@@ -660,7 +661,7 @@ function expectAll(pending: PendingRequest, expected: Expected | Promise<Expecte
       () => pending.finish("failed"),
     );
   } else {
-    // The request must not complete before the method that has sent it returns.
+    // The method that sends the request must return before the request completes.
     process.nextTick(() => pending.expect(expected));
   }
 }

@@ -19,7 +19,7 @@ import type {
 /** The id of a process in one namespace. */
 export type NodeId = string;
 
-/** The id of a request, which its answers repeat. */
+/** The id of a request. Each answer to the request repeats the id. */
 export type RequestId = string;
 
 /** A message to all processes. */

@@ -10,7 +10,7 @@
  *             │ worker 1  │◀═══▶│ worker 2  │      forward requests for each other's sessions over
  *             └───────────┘     └───────────┘      a Unix domain socket
  * ```
- * All processes run the same program. `cluster.isPrimary` of node:cluster tells a process which role it has.
+ * All processes run the same program. A process reads its role from `cluster.isPrimary` of node:cluster.
  * @module barewire/cluster
  */
 
@@ -99,8 +99,8 @@ let exchange: Exchange | undefined;
 
 /**
  * Passes messages and connections between the workers of node:cluster, including workers that are forked later. Call
- * this function once in the primary, before the workers are forked. Only programs that fork their own workers need it.
- * With io.run(), it is not needed.
+ * this function once in the primary, before the workers are forked. Only programs that fork their own workers need this
+ * function. With io.run(), it is not needed.
  *
  * @throws Error if this process is a worker, or if setupPrimary() was already called
  * @example
@@ -135,7 +135,7 @@ export function setupPrimary(): void {
  * the worker that has the session. Call this function in each worker, before the HTTP server listens. The primary must
  * call setupPrimary(). Only programs that fork their own workers need this function. With io.run(), it is not needed.
  *
- * @param server a Server of this package that is attached to an HTTP server. Its adapter is replaced
+ * @param server a Server of this package that is attached to an HTTP server. The server's adapter is replaced
  * @throws Error (rejects) if the process is not a worker, or if the user has replaced the engine's generateId()
  */
 export async function joinCluster(server: Joinable): Promise<void> {

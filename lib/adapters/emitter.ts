@@ -66,7 +66,7 @@ export type {
 export interface EmitterOptions {
   /** The prefix of the channel names. Must be the same as for createRedisAdapter(). Default: "socket.io". */
   readonly prefix?: string;
-  /** The namespace to whose clients events are emitted. Default: "/". */
+  /** The namespace. Its clients receive the events. Default: "/". */
   readonly namespace?: string;
   /** How long to wait for acknowledgements and answers if timeout() is not called, in milliseconds. Default: 5000. */
   readonly requestTimeout?: number;
@@ -89,7 +89,7 @@ const JOINING = 5_000;
 
 /**
  * A set of target sockets, and the flags of the events to send. to(), except(), `volatile` and similar members return a
- * new operator, and do not change this one.
+ * new operator, and do not change this operator.
  */
 export class EmitterOperator<EmitEvents, SocketData = Untyped> {
   private readonly cluster: EmitterCluster;
@@ -306,7 +306,8 @@ export class EmitterOperator<EmitEvents, SocketData = Untyped> {
  * Emits events to the clients of a cluster, from a process that serves no clients.
  *
  * The type parameter `EmitEvents` maps the names of events for clients to the types of their listeners.
- * `ServerSideEvents` does the same for events for servers. `SocketData` is the type of `socket.data`.
+ * `ServerSideEvents` maps the names of events for servers to the types of their listeners. `SocketData` is the type of
+ * `socket.data`.
  *
  * @example
  * ```ts
@@ -446,7 +447,7 @@ class EmitterLink {
       onState: () => {
         if (this.connection?.ready === true) this.subscriptions.retry();
       },
-      // The user's client reports the same errors.
+      // The user's client reports the same errors, so they are ignored here.
       onError: () => {},
     });
     await Promise.all(channels.map((channel) => this.subscriptions.add(channel, listener)));

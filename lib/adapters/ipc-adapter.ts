@@ -2,12 +2,12 @@
 // sessions and packets for clients that may reconnect to any worker.
 //
 // Connection state recovery: each event is sent with an offset as its last argument (lib/cluster/offset.ts). A packet
-// that clients may miss is sent to the primary: at the end of the current turn of the event loop if the packet is for
-// other processes too, otherwise within a few milliseconds. When the rooms or the data of a connected socket change,
-// the worker sends them to the primary. When a client reconnects, its worker requests (claims) the stored session from
-// the primary, and buffers the packets that are published in the meantime. The worker buffers its own packets from the
-// request on. It buffers the packets of other workers only from the primary's answer on, because the answer contains
-// the earlier ones.
+// that clients may miss is sent to the primary. If the packet is for other processes too, it is sent at the end of the
+// current turn of the event loop. Otherwise it is sent within a few milliseconds. When the rooms or the data of a
+// connected socket change, the worker sends them to the primary. When a client reconnects, its worker requests (claims)
+// the stored session from the primary, and buffers the packets that are published in the meantime. The worker buffers
+// its own packets as soon as it has sent the request. The worker buffers the packets of other workers only after the
+// primary has answered, because the answer contains the earlier packets of other workers.
 
 import { deserialize, serialize } from "node:v8";
 
@@ -183,13 +183,13 @@ export class IpcAdapter extends RecoveringAdapter<SentEvent> implements LinkedAd
   }
 
   /**
-   * Returns the sessions that may miss a packet, and assigns a number to the packet. Returns `undefined` if the packet
-   * need not be stored.
+   * Assigns a number to a packet, and returns the number and the rooms of the clients that may miss the packet. Returns
+   * `undefined` if the packet need not be stored.
    */
   private keptFor({ rooms, except, flags }: BroadcastOptions): KeptFor | undefined {
     if (flags.volatile === true) return undefined;
     const kept = [...rooms].filter(isPortable);
-    // An empty list of rooms would mean all sockets.
+    // The packet is not stored, because an empty list of rooms would mean all sockets.
     if (kept.length === 0 && rooms.size > 0) return undefined;
     return {
       sequence: this.link.nextSequence(),
@@ -240,8 +240,8 @@ export class IpcAdapter extends RecoveringAdapter<SentEvent> implements LinkedAd
     }
     const { session: record } = result;
     const missed = result.missed.flatMap((packet) => this.missedMessage(packet));
-    // The primary has applied its limit to the MessagePack form that it stores. The form in which
-    // the client receives the packets can be larger.
+    // The primary has applied its limit to the MessagePack form that it stores. The form in which the client receives
+    // the packets can be larger, so this worker checks the limit again.
     const size = missed.reduce((sum, { length }) => sum + length, 0);
     if (size > this.maxReplay) {
       this.recovering.delete(recovering);

@@ -2,7 +2,7 @@
 //
 //   expect() ─┬─ the last answer arrives ──────────────────────▶ onComplete([])
 //             ├─ the last process without an answer is removed ─▶ onComplete(missing)
-//             ├─ all receivers of the request have answered ────▶ onComplete(those that did not receive it)
+//             ├─ all receivers of the request have answered ────▶ onComplete(processes that did not receive it)
 //             └─ the timeout expires ───────────────────────────▶ onComplete(missing)
 //
 // Answers may arrive before the set of expected processes is known. These answers are buffered.
@@ -29,8 +29,8 @@ export const UNKNOWN_NODE = "unknown";
 
 /**
  * Why a request is complete. "answered": all processes that are alive have answered. "unreached": all processes that
- * received the request have answered, and the others did not receive it. "timeout": the timeout has expired. "failed":
- * the request could not be sent. "closed": the adapter was closed.
+ * received the request have answered, and the missing processes did not receive it. "timeout": the timeout has expired.
+ * "failed": the request could not be sent. "closed": the adapter was closed.
  */
 export type Completion = "answered" | "unreached" | "timeout" | "failed" | "closed";
 
@@ -106,8 +106,7 @@ export class PendingRequest {
   /**
    * Called when a process will not answer any more. Has no effect if the process has already answered.
    *
-   * @param missing whether the answer of the process counts as missing. `false` if the process has
-   * left
+   * @param missing whether the answer of the process counts as missing. `false` if the process has left the cluster
    */
   remove(node: NodeId, missing: boolean): void {
     if (this.early !== undefined) this.removed.set(node, missing);
@@ -119,9 +118,8 @@ export class PendingRequest {
   finish(why: Completion): void {
     if (this.timer === undefined) return;
     if (this.early !== undefined) {
-      // expect() was not called, so the presumed processes are used. Each buffered answer is
-      // accepted even if its process is not one of them, because a process that has answered is
-      // alive.
+      // expect() was not called, so the presumed processes are used. Each buffered answer is accepted even if its
+      // process is not a presumed process, because a process that has answered is alive.
       this.open(this.presumed, this.early.length);
       this.unknown = this.presumed.unknown;
     }
@@ -180,7 +178,8 @@ export class PendingRequest {
 
   private check(): void {
     if (this.timer === undefined || this.early !== undefined) return;
-    // No other process has received the request, even if more processes were expected.
+    // All processes that received the request have answered, so the request is complete, even if more processes were
+    // expected.
     if (this.answered >= this.received) {
       this.unknown = 0;
       this.finish("unreached");

@@ -353,7 +353,7 @@ interface Size {
 
 /**
  * Computes the size of a value as if each reference were a copy. A container that contains itself has no such size. A
- * small pickle can have a huge size in this sense: if each of 50 nested lists contains the next one twice, the
+ * small pickle can have a huge size in this sense: if each of 50 nested lists contains the next list twice, the
  * innermost list counts 2^50 times.
  */
 class Measure {

@@ -82,7 +82,7 @@ export class PythonHost {
   }
 
   /**
-   * Adds a namespace. Adding the first one starts the subscription to the channel.
+   * Adds a namespace. Adding the first namespace starts the subscription to the channel.
    *
    * @throws PythonAdapterError (`code` "ERR_PYTHON_IN_USE") if another server uses this host
    */
@@ -102,7 +102,7 @@ export class PythonHost {
     void this.subscribe(FIRST_RETRY);
   }
 
-  /** Removes a namespace. Removing the last one ends the subscription. */
+  /** Removes a namespace. Removing the last namespace ends the subscription. */
   async remove(receiver: Receiver): Promise<void> {
     const { name } = receiver.nsp;
     if (this.receivers.get(name) !== receiver) return;
@@ -114,7 +114,8 @@ export class PythonHost {
     const late = new Promise((resolve) => {
       timer = setTimeout(resolve, CLOSE_TIMEOUT);
     });
-    // Redis may be unreachable, or the user may have closed the client. In both cases no more messages arrive.
+    // Redis may be unreachable, or the user may have closed the client. In both cases no more messages arrive, so
+    // errors are ignored and the wait is limited.
     await Promise.race([late, this.subscription.stop().catch(() => {})]);
     clearTimeout(timer);
   }
@@ -151,7 +152,7 @@ export class PythonHost {
     try {
       this.onError(error);
     } catch (thrown) {
-      // An error of the user's listener must not affect the caller of this method.
+      // An error of the user's listener must not affect the caller of this method, so it becomes an uncaught exception.
       queueMicrotask(() => {
         throw thrown;
       });
@@ -187,14 +188,14 @@ export class PythonHost {
   }
 
   private onMessage(bytes: Buffer): void {
-    // A message that ends with this host's id was sent by this host. It is ignored before it is
-    // decoded, because most messages that a busy host receives are its own.
+    // A message that ends with this host's id was sent by this host. Such a message is ignored before it is decoded,
+    // because a busy host receives mostly its own messages.
     if (bytes.subarray(-this.ending.length).equals(this.ending)) return;
     try {
       const message = decodeMessage(bytes, this.format);
       if (message === undefined) return;
       const isMine = message.hostId === this.id;
-      // A callback is for the host that it names. Every other message is for all other hosts.
+      // A callback is addressed to the host that it names. Every other message is addressed to all other hosts.
       if (isMine === (message.method === "callback")) {
         this.receivers.get(message.namespace)?.receive(message);
       }

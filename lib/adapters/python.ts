@@ -309,7 +309,8 @@ export class PythonAdapter extends Adapter {
   private receiveEmit(emit: Emit, hostId: string | undefined): void {
     const { event, args, rooms, skip, callback } = emit;
     if (rooms?.length === 0) return;
-    // python-socketio only skips sockets by id, and not the sockets in a room of that name.
+    // python-socketio only skips sockets by id, and not the sockets in a room of that name. Therefore other names are
+    // ignored.
     const except = new Set(skip.filter((sid) => this.nsp.sockets.has(sid)));
     const options: BroadcastOptions = { rooms: new Set(rooms), except, flags: {} };
     const packet: Packet = { type: EVENT, namespace: this.nsp.name, data: [event, ...args] };

@@ -126,7 +126,7 @@ export abstract class RecoveringAdapter<
   }
 
   /**
-   * Largest number of bytes of missed events that a reconnecting client is sent.
+   * Largest number of bytes of missed events that a reconnecting client receives.
    *
    * @internal
    */

@@ -216,7 +216,7 @@ function openNodeRedis(template: NodeRedisClient, sink: RedisSink): RedisConnect
   const client = template.duplicate({ disableOfflineQueue: true, commandOptions });
   client.on("error", (error) => sink.onError(asError(error)));
   for (const event of ["ready", "reconnecting", "end"]) client.on(event, () => sink.onState());
-  // The "error" event reports the same error.
+  // The "error" event reports the same error, so it is ignored here.
   client.connect().catch(() => {});
   const onMessage: RedisMessageListener = (message, channel) =>
     sink.onMessage(channel.toString(), message, undefined);
@@ -253,8 +253,8 @@ function openNodeRedis(template: NodeRedisClient, sink: RedisSink): RedisConnect
 function openIoRedis(template: IoRedisClient, sink: RedisSink): RedisConnection {
   const client = template.duplicate({
     autoResendUnfulfilledCommands: false,
-    // ioredis forgets its subscriptions if a new connection breaks before they are renewed. So the subscriptions are
-    // renewed in this file, not by ioredis.
+    // ioredis forgets its subscriptions if a new connection breaks before they are renewed. Therefore ioredis does not
+    // renew the subscriptions, and this file renews them.
     autoResubscribe: false,
     enableOfflineQueue: false,
     lazyConnect: false,
@@ -270,7 +270,7 @@ function openIoRedis(template: IoRedisClient, sink: RedisSink): RedisConnection 
     for (const pattern of patterns) client.psubscribe(pattern).catch(() => {});
   });
   // If the connection breaks, ioredis never settles the commands that wait for a reply, because it must not send them
-  // again.
+  // again. Therefore this file rejects them.
   const unanswered = new Set<(error: Error) => void>();
   const answered = <Reply>(command: Promise<Reply>): Promise<Reply> =>
     new Promise((resolve, reject) => {

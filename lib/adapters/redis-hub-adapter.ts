@@ -53,7 +53,7 @@ export abstract class RedisHubAdapter<
   private readonly redis: RedisHub;
   /** The channels to which this adapter subscribes while it is open. */
   private readonly own: string[] = [];
-  /** Processes that were removed and may still be subscribed. */
+  /** Processes that were removed from the known processes, and may still be subscribed. */
   private readonly lost = new Set<NodeId>();
   private lastEcho = performance.now();
   private farewell: Promise<unknown> = Promise.resolve();
@@ -146,7 +146,7 @@ export abstract class RedisHubAdapter<
     }
     this.lost.delete(sender);
     this.receive(message, sender);
-    // After a goodbye, the process is no longer subscribed.
+    // After a goodbye, the process is no longer subscribed, so it is forgotten.
     if (message.type === "goodbye") this.lost.delete(sender);
   }
 
@@ -187,7 +187,7 @@ export abstract class RedisHubAdapter<
     return ACK_TIMEOUT;
   }
 
-  /** Returns the number of processes with this namespace, including those with other adapters. */
+  /** Returns the number of processes with this namespace, including processes with other adapters. */
   override async serverCount(): Promise<number> {
     const [count] = (await this.link.countSubscribers(this.channels.requests)) ?? [];
     return count ?? super.serverCount();
@@ -218,11 +218,11 @@ export abstract class RedisHubAdapter<
     const [ours = 1] = counts ?? [];
     // Redis has not accepted the request, so no process will answer.
     if (received === undefined) return { nodes, unknown: 0, failed: true };
-    // The number of processes with this adapter that are subscribed but not known: those that have
-    // not sent a message yet, and removed processes that are still subscribed.
+    // The number of processes with this adapter that are subscribed but not known: processes that have not sent a
+    // message yet, and removed processes that are still subscribed.
     const others = Math.max(0, ours - 1 - nodes.length);
-    // If more removed processes are remembered than can still be subscribed, the oldest ones have
-    // ended.
+    // If more removed processes are remembered than can still be subscribed, the oldest of the remembered processes
+    // have ended.
     this.forgetLost(others);
     const unknown = others - this.lost.size + Math.max(0, received - ours);
     return { nodes, unknown, received: received - 1 };

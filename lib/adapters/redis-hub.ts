@@ -82,7 +82,9 @@ export class RedisHub {
     return this.current;
   }
 
-  /** Removes an adapter that has closed. Removing the last one closes the link, after the goodbye message was sent. */
+  /**
+   * Removes an adapter that has closed. Removing the last adapter closes the link, after the goodbye message was sent.
+   */
   remove(adapter: HubMember, farewell: Promise<unknown>): Promise<void> {
     this.adapters.delete(adapter);
     const { current } = this;

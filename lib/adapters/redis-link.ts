@@ -5,7 +5,7 @@
 //
 // Rules:
 // - While Redis is unreachable (away), messages are dropped, because late events are worse than lost events. The
-//   receivers would miss them anyway, because their connections break too.
+//   receivers would miss the messages anyway, because their connections break too.
 // - While Redis does not answer, at most `maxPending` bytes wait. Further messages are dropped.
 // - An error is reported once at the start of such a state, not for each message.
 
@@ -87,8 +87,8 @@ export class RedisLink {
    * @param client the user's client, whose settings the connections use
    * @param options the limits
    * @param onReady called each time both connections become ready
-   * @param onError called when Redis is unreachable, is overloaded, or rejects commands. Not called again until this
-   * state has ended
+   * @param onError called when Redis is unreachable, is overloaded, or rejects commands. Each of these three states is
+   * reported once until it has ended
    */
   constructor(
     client: RedisClient,

@@ -38,7 +38,7 @@ import {
 
 /**
  * Informs the other processes that a client has reconnected to this process, and that its stored session is in use. The
- * process to which the client was connected before then disconnects the client's old socket.
+ * client's previous process then disconnects the client's old socket.
  *
  * `returns` is the number of the client's reconnections. It prevents a late message from ending a newer connection.
  */
@@ -81,7 +81,10 @@ const NAMES: ReadonlyMap<string, string> = new Map(
  */
 const MAX_CLIENTS = 2 ** 24;
 
-/** Largest depth of nested arrays and objects in an entry: the levels of an event, and those of the message around it. */
+/**
+ * Largest depth of nested arrays and objects in an entry: the levels of an event, and the levels of the message that
+ * contains the event.
+ */
 const MAX_DEPTH = SERVER_LIMITS.maxDepth + 4;
 
 /** A decoded entry of the stream, or a decoded message of a channel. */
@@ -280,8 +283,8 @@ type Names =
   | "sockets";
 
 /**
- * Decodes the data of a message with a known type. Returns an object without a message if the type is unknown, and
- * `undefined` if the data is invalid.
+ * Decodes the data of a message. If the type is unknown, the `message` of the result is `undefined`. If the data is
+ * invalid, the result itself is `undefined`.
  */
 function messageOf(
   type: unknown,
@@ -372,8 +375,9 @@ function packetOf(value: unknown, namespace: string): Packet | undefined {
 }
 
 /**
- * Converts a value as JSON would, except for bytes. Otherwise MessagePack would encode dates with its own type, which
- * other decoders do not support, and clients would receive them in a different form than in events without bytes.
+ * Converts a value as JSON would, except for bytes. Without this conversion, MessagePack would encode dates with its
+ * own type. Other decoders do not support this type, and clients would receive dates in a different form than in events
+ * without bytes.
  */
 function asJson(value: unknown): unknown {
   checkDepth(value);

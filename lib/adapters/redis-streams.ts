@@ -91,15 +91,15 @@ export interface RedisStreamsAdapterOptions extends RedisHubOptions {
   /** The prefix of the session keys. Default: "sio:session:". */
   readonly sessionKeyPrefix?: string;
   /**
-   * Largest number of missed events that a client is sent when it recovers. A client that has missed more starts a new
+   * Largest number of missed events that a client receives when it recovers. A client that has missed more starts a new
    * session. Default: 10,000.
    */
   readonly maxMissedEvents?: number;
   /**
-   * Largest number of bytes of missed events that a client is sent when it recovers. A client that has missed more starts a new
-   * session. The adapter reads up to 16 times as many bytes of the stream for a client, because the stream contains the
-   * events of all rooms and namespaces. Use at most half of the server's `maxBackpressure`, because otherwise the
-   * client could be disconnected immediately. Default: 8 MiB.
+   * Largest number of bytes of missed events that a client receives when it recovers. A client that has missed more
+   * starts a new session. The adapter reads up to 16 times as many bytes of the stream for a client, because the stream
+   * contains the events of all rooms and namespaces. Use at most half of the server's `maxBackpressure`, because
+   * otherwise the client could be disconnected immediately. Default: 8 MiB.
    */
   readonly maxMissedBytes?: number;
 }
@@ -164,7 +164,7 @@ export interface RedisStreamsAdapterFactory extends HubFactory {
  * `connectionStateRecovery`, clients recover on any of them. Requires Redis 6.2 or later.
  *
  * @param client a client of the package "redis" or "ioredis". The adapter opens three connections with the same
- * settings, and closes them with the server
+ * settings, and closes these connections when the server closes
  * @param options the options of the adapter
  * @throws ArgumentTypeError if `client` is not a Redis client or is a client of a Redis Cluster, or if an option is
  * unknown or has an invalid type
@@ -203,9 +203,9 @@ interface SentFromStream extends SentEvent {
 
 /** @internal */
 interface RecoveringFromStream extends RecoveringClient<SentFromStream> {
-  /** Events up to this entry are not in `sent`. */
+  /** The id of an entry. Events up to this entry are not in the list `sent`. */
   after: string;
-  /** Events that the client already has are not in `sent` either. */
+  /** The client's offset. Events that the client already has are not in the list `sent` either. */
   heard: StreamOffset | undefined;
 }
 
@@ -300,8 +300,8 @@ export class RedisStreamsAdapter
   }
 
   /**
-   * Called when the reader has chosen the entry after which it reads: at first, and when the stream was replaced by
-   * another one.
+   * Called when the reader has chosen the entry after which it starts to read. This happens when the reader has
+   * connected for the first time, and when another stream has replaced the stream.
    *
    * @internal
    */
@@ -492,7 +492,7 @@ export class RedisStreamsAdapter
     });
   }
 
-  /** Applies an event or a command of this process, after all earlier ones were applied. */
+  /** Applies an event or a command of this process, after all earlier events and commands were applied. */
   private async applyOwn(message: StreamsMessage, place: StreamPlace | undefined): Promise<void> {
     switch (message.type) {
       case "broadcast":
@@ -560,7 +560,7 @@ export class RedisStreamsAdapter
         const applied = own && this.applyOwn(own, place);
         void Promise.allSettled([applied]).then(() => resolve(isAdded));
       };
-      // The reader does not see entries that were added before it has found the end of the stream.
+      // Until the reader has found the end of the stream, it does not read new entries, so no echo would arrive.
       const needsEcho = !this.echoes.gaveUp && this.hub.position !== undefined;
       const size = (fields.get("data")?.length ?? 0) + OVERHEAD;
       this.echoes.add(number, { size, needsEcho, run });
@@ -597,7 +597,7 @@ export class RedisStreamsAdapter
 
   /**
    * Twice the limit of missed events: once for the events that the client has missed, and once for the events that are
-   * sent until it has joined its rooms.
+   * sent until the client has joined its rooms.
    *
    * @internal
    */
@@ -700,7 +700,8 @@ export class RedisStreamsAdapter
     const given = parseOffset(offset ?? began);
     if (given === undefined) return "unknown offset";
     const { id: start = given.id } = parseOffset(began) ?? {};
-    // A client that has received no event in this session may send the offset of an earlier session.
+    // A client that has received no event in this session may send the offset of an earlier session. In this case, the
+    // start of this session is used.
     const heard = compareIds(start, given.id) > 0 ? { ...given, id: start } : given;
     recovering.heard = heard;
     if (compareIds(heard.id, position) > 0) {
@@ -723,8 +724,8 @@ export class RedisStreamsAdapter
   }
 
   /**
-   * Called when a client of this process has reconnected to another process. Ignored if the client has since returned
-   * to this process.
+   * Called when a client of this process has reconnected to another process. The message is ignored if the client has
+   * since reconnected to this process.
    */
   private onTaken({ sid, pid, returns }: Extract<RecoveryNews, { type: "returned" }>): void {
     if (this.returnsOf(sid) > returns) return;

@@ -210,7 +210,9 @@ function requestOf(fields: Fields, namespace: string): RedisRequest | undefined 
   }
 }
 
-/** Returns the target of a request from version 6 or older, which contains the id of a socket. */
+/**
+ * Returns the target of a request that contains the id of a socket. Version 6 and older versions send such requests.
+ */
 function socketOf(sid: unknown): BroadcastOptions | undefined {
   return isString(sid) ? { rooms: new Set([sid]), except: new Set(), flags: {} } : undefined;
 }

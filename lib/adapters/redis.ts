@@ -109,7 +109,7 @@ export interface RedisAdapterFactory extends HubFactory {
  * Creates an adapter over Redis, for the server's option `adapter`.
  *
  * @param client a client of the package "redis" or "ioredis". The adapter opens two connections with the same settings,
- * and closes them with the server
+ * and closes these connections when the server closes
  * @param options the options of the adapter
  * @throws ArgumentTypeError if `client` is not a Redis client or is a client of a Redis Cluster, or if an option is
  * unknown or has an invalid type
@@ -147,7 +147,7 @@ export class RedisAdapter extends RedisHubAdapter {
   private readonly joining = new Map<Room, number>();
   // While the subscription to all rooms (a pattern) replaces the subscriptions to single rooms (channels), a message
   // can arrive twice. Redis sends it to the subscribers of the channel, and immediately afterwards to the subscribers
-  // of the pattern. Comparing a message with the previous one is enough to detect this.
+  // of the pattern. To detect the second message, it is enough to compare each message with the previous message.
   private last: { readonly channel: string; readonly message: Bytes } | undefined;
   private all = false;
   private subscribing: Promise<void> | undefined;
@@ -423,8 +423,8 @@ export class RedisAdapter extends RedisHubAdapter {
   }
 
   /**
-   * Looks for processes with other adapters. These processes publish on a room's channel as soon as a socket has joined
-   * the room, even if the socket's process has not subscribed yet.
+   * Looks for processes with other adapters. If there are any, subscribes to all rooms: such processes publish on a
+   * room's channel as soon as a socket has joined the room, even if the socket's process has not subscribed yet.
    */
   private async findOthers(): Promise<void> {
     const { requests, membership } = this.channels;
@@ -440,8 +440,8 @@ export class RedisAdapter extends RedisHubAdapter {
     this.subscribing = this.link
       .subscribePattern(`${broadcasts}*`, this.onPatternMessage)
       .then(undefined, () => {
-        // Redis is unreachable. The next heartbeat tries again, or onReady() when Redis is
-        // reachable again.
+        // Redis is unreachable. The next heartbeat tries again. If Redis becomes reachable earlier, onReady() tries
+        // again.
         this.all = false;
       });
     await this.subscribing;

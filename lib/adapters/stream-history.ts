@@ -46,9 +46,9 @@ interface Page {
 export type HistoryTurn = ReplayTurn<Page>;
 
 /**
- * At most this number times `maxMissedBytes` is read from the stream for one client. Even if a client has missed few
- * events, many entries may have to be read, because the stream contains the events of all rooms and namespaces. Beyond
- * this limit, the client starts a new session.
+ * The limit on the bytes that are read from the stream for one client, as a multiple of `maxMissedBytes`. Even if a
+ * client has missed few events, many entries may have to be read, because the stream contains the events of all rooms
+ * and namespaces. If the limit is exceeded, the client starts a new session.
  */
 const MAX_READ = 16;
 
@@ -77,8 +77,8 @@ export class StreamHistory {
   }
 
   /**
-   * Called when the reader has chosen the entry after which it reads: at first, and when the stream was replaced by
-   * another one.
+   * Called when the reader has chosen the entry after which it starts to read. This happens when the reader has
+   * connected for the first time, and when another stream has replaced the stream.
    */
   onLocated(position: string): void {
     this.recent.clear();
@@ -126,7 +126,7 @@ export class StreamHistory {
    * from the stream, or if they exceed the limits.
    *
    * @param heard the client's offset
-   * @param given the turn of the client, if it already has one
+   * @param given the turn of the client, if the client already has a turn
    */
   async missedBy(
     session: RecoverableSession,
@@ -166,7 +166,7 @@ export class StreamHistory {
     const events = entries.flatMap(({ id, fields }) => {
       const size = OVERHEAD + (fields.get("data")?.length ?? 0);
       all += size;
-      // In a busy stream, most entries are for other namespaces. Entries that are not events of this one are not
+      // In a busy stream, most entries are for other namespaces. Entries that are not events of this namespace are not
       // decoded.
       if (fields.get("nsp") !== this.nsp.name || fields.get("type") !== "3") return [];
       const entry = decodeEntry(fields, this.nsp.name);
@@ -175,7 +175,7 @@ export class StreamHistory {
     return { events, size: all };
   }
 
-  /** Returns the event of a message, or `undefined` if it is not an event that clients may miss. */
+  /** Returns the event of a message, or `undefined` if the message is not an event that clients may miss. */
   private eventOf(
     { id, sender, number }: StreamPlace,
     message: StreamsMessage | undefined,

@@ -18,13 +18,13 @@ import {
 export interface StreamMember {
   readonly nsp: { readonly name: string };
   /**
-   * Called when the reader has chosen the entry after which it reads: at first, and when the stream was replaced by
-   * another one.
+   * Called when the reader has chosen the entry after which it starts to read. This happens when the reader has
+   * connected for the first time, and when another stream has replaced the stream.
    */
   onLocated(position: string): void;
   /** Called with each entry of the stream for the adapter's namespace. */
   onEntry(entry: StreamEntry): void;
-  /** Called after each reply of Redis, after onEntry() was called with all its entries. */
+  /** Called after each reply of Redis, when onEntry() was called with all entries of the reply. */
   onRead(): void;
   /** Called when the stream cannot be read. */
   onRefused(error: Error): void;
@@ -71,7 +71,7 @@ export class StreamHub {
     });
   }
 
-  /** Passes the entries of the stream to an adapter, until it is removed. */
+  /** Passes the entries of the stream to an adapter, until the adapter is removed. */
   add(adapter: StreamMember): void {
     this.adapters.add(adapter);
     this.reader ??= new StreamReader(this.client, this.options, {
@@ -91,7 +91,7 @@ export class StreamHub {
     });
   }
 
-  /** Removes an adapter. Removing the last one stops the reader. */
+  /** Removes an adapter. Removing the last adapter stops the reader. */
   remove(adapter: StreamMember): void {
     this.adapters.delete(adapter);
     if (this.adapters.size > 0) return;

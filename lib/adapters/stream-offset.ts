@@ -1,8 +1,8 @@
 // The offset of a client in a stream records which events the client has received. The server sends an offset with each
-// event, and the client sends back the last one.
+// event, and the client sends back the last offset.
 //
 //   <id>                       the client has all events up to this entry
-//   <id>~<process>~<number>    and all events of a process up to this number, wherever their entries are
+//   <id>~<process>~<number>    the client also has all events of this process up to this number
 //
 // The second form is used as long as clients have received events whose entries the process has not read yet. These
 // entries may be after the id in the stream, or may be added later.

@@ -51,8 +51,8 @@ export class StreamOrder {
   }
 
   /**
-   * Whether the queue has given up waiting for echoes, because one was late or too many bytes were waiting. Until the
-   * next onRead(), the caller adds actions that need no echo.
+   * Whether the queue has given up waiting for echoes, because an echo was late or too many bytes were waiting. Until
+   * the next onRead(), the caller adds actions that need no echo.
    */
   get gaveUp(): boolean {
     return this.hasGivenUp;
@@ -84,14 +84,17 @@ export class StreamOrder {
     this.runFront();
   }
 
-  /** Called when the entry of an action was read. Earlier actions that still wait for an echo were refused. */
+  /**
+   * Called when the entry of an action was read. Earlier actions that still wait for an echo run first, because their
+   * entries will not arrive.
+   */
   onEcho(number: number, id: string): void {
     this.runBefore(number);
     this.run(number, id);
     this.runFront();
   }
 
-  /** Called after the stream was read. */
+  /** Called after each read of the stream. */
   onRead(): void {
     this.hasGivenUp = false;
   }
@@ -116,7 +119,7 @@ export class StreamOrder {
     awaited.run(id);
   }
 
-  /** Runs the actions at the front of the queue, up to the first one that waits for its echo. */
+  /** Runs the actions at the front of the queue, up to the first action that waits for its echo. */
   private runFront(): void {
     for (const [number, { needsEcho }] of this.waiting) {
       if (needsEcho && !this.refused.has(number)) return;

@@ -28,13 +28,13 @@ export interface StreamReaderOptions {
 /** The methods that a reader calls. */
 export interface StreamSink {
   /**
-   * Called when the reader has chosen the entry after which it reads: at first, and when the stream was replaced by
-   * another one.
+   * Called when the reader has chosen the entry after which it starts to read. This happens when the reader has
+   * connected for the first time, and when another stream has replaced the stream.
    */
   onLocated(position: string): void;
   /** Called with each entry. */
   onEntry(entry: StreamEntry): void;
-  /** Called after each reply of Redis, after onEntry() was called with all its entries. */
+  /** Called after each reply of Redis, when onEntry() was called with all entries of the reply. */
   onRead(): void;
   /** Called when Redis has rejected a read. Not called again until a read has succeeded. */
   onRefused(error: unknown): void;
@@ -93,7 +93,7 @@ export class StreamReader {
     return openConnection(this.client, {
       onMessage: () => {},
       onState: () => void this.read(),
-      // The other connections break at the same time, and report the error.
+      // The other connections break at the same time and report the error, so it is ignored here.
       onError: () => {},
     });
   }

@@ -1,7 +1,7 @@
 // Reads a part of a stream again for reconnecting clients. One read serves all clients that are waiting when the read
 // starts, and begins at the lowest of their offsets.
 //
-//   turn() ─▶ waits while the stream is read for others ─▶ the client's session is taken ─▶ read() ─▶ page after page
+//   turn() ─▶ waits until the previous read ends ─▶ the caller deletes the session in Redis ─▶ read() ─▶ page after page
 //     └─▶ the client is no longer waiting: the client gets no turn, and its session stays in Redis
 
 import type { SendCommand } from "./redis-sessions.ts";
@@ -17,8 +17,8 @@ export interface ReplayReader<Page> {
 }
 
 /**
- * The turn of a client, which is one of the clients that the next read serves. The read starts when
- * read() or leave() was called in all of these turns.
+ * The turn of a client. The next read of the stream serves all clients that have a turn, and starts when read() or
+ * leave() was called in each of these turns.
  */
 export interface ReplayTurn<Page> {
   /**
@@ -56,7 +56,7 @@ export class StreamReplays<Page> {
   /**
    * @param hub the hub of the stream
    * @param command sends a command to Redis
-   * @param options the name of the stream, and the most entries per read
+   * @param options the name of the stream, and the largest number of entries per read
    * @param toPage converts entries to the page that the readers receive, once for all readers
    */
   constructor(
@@ -72,7 +72,7 @@ export class StreamReplays<Page> {
   }
 
   /**
-   * Resolves when the previous read has ended, so that the client can take part in the next one.
+   * Resolves when the previous read has ended, so that the next read can serve the client.
    *
    * @param isWanted returns whether the client is still waiting
    * @returns the turn, or `undefined` if the client is no longer waiting
@@ -124,12 +124,14 @@ export class StreamReplays<Page> {
   }
 }
 
-/** Passes a page to a reader. `last` is the id of the page's last entry. Returns whether the reader wants more. */
+/**
+ * Passes a page to a reader. `last` is the id of the page's last entry. Returns whether the reader accepts more pages.
+ */
 function wants<Page>(reader: Reading<Page>, last: string, page: Page): boolean {
   try {
     return compareIds(last, reader.from) <= 0 || reader.onPage(page);
   } catch (error) {
-    // An error of one reader must not affect the others.
+    // An error of one reader must not affect the other readers.
     reader.end(Promise.reject(error));
     return false;
   }

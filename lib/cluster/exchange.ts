@@ -1,5 +1,5 @@
 // Provides the services of the primary for its workers, independently of the code that forks the workers. The primary
-// numbers the workers, passes messages and connections between them, and sends each worker a list of the others.
+// numbers the workers, passes messages and connections between them, and sends each worker a list of the other workers.
 
 import type { Worker } from "node:cluster";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -34,7 +34,7 @@ export interface Participant {
 /** Called with each message of a worker, after the exchange has handled it. */
 export type OnMessage = (message: ToPrimary) => void;
 
-/** Numbers the workers, and passes messages and connections between them. */
+/** Assigns numbers to the workers, and passes messages and connections between them. */
 export class Exchange {
   /** The link between the adapters in the primary and the hub. */
   readonly link: Link;
@@ -83,7 +83,7 @@ export class Exchange {
     });
     worker.process.once("disconnect", () => {
       channel.close();
-      // At this point, all earlier messages of the worker have arrived.
+      // All messages of the worker have arrived before this event, so the hub can remove the worker now.
       this.#hub.remove(number);
     });
     worker.process.once("exit", () => {

@@ -26,8 +26,8 @@ import { PollingRequest, UpgradeRequest } from "../engineio/engine-request.ts";
 const FIELD = "barewire-forwarded";
 
 /**
- * Fields that only apply to one connection (RFC 9110 §7.6.1), and the field of this module. Fields that Connection
- * lists are not forwarded either.
+ * Fields that only apply to one connection (RFC 9110 §7.6.1), and the field of this module. Fields that are listed in
+ * the field Connection are not forwarded either.
  */
 const NOT_FORWARDED: ReadonlySet<string> = new Set([
   FIELD,
@@ -40,7 +40,10 @@ const NOT_FORWARDED: ReadonlySet<string> = new Set([
   "trailer",
 ]);
 
-/** Fields that are always forwarded, even if Connection lists them. An upgrade is forwarded as an upgrade. */
+/**
+ * Fields that are always forwarded, even if they are listed in the field Connection. An upgrade is forwarded as an
+ * upgrade.
+ */
 const ALWAYS_FORWARDED: ReadonlySet<string> = new Set([
   "content-length",
   "host",
@@ -90,7 +93,7 @@ export class Forwarder {
     onUnreachable: () => void,
   ): void {
     const { headers, httpVersionMajor, method } = request;
-    // In HTTP/2, a request with a body needs neither field (RFC 9113 §8.1).
+    // In HTTP/2, a request with a body needs neither Transfer-Encoding nor Content-Length (RFC 9113 §8.1).
     const hasBody =
       "transfer-encoding" in headers ||
       Number(headers["content-length"] ?? 0) > 0 ||
@@ -302,7 +305,8 @@ export class InnerServer {
       remotePort: { value: Number(port), configurable: true },
       remoteFamily: { value: address.includes(":") ? "IPv6" : "IPv4", configurable: true },
     });
-    // Callers check whether the property exists, so it is deleted if the client's connection does not use TLS.
+    // Callers check whether the property `encrypted` exists, so it is deleted if the client's connection does not use
+    // TLS.
     if (scheme === "tls") Object.defineProperty(request.socket, "encrypted", ENCRYPTED);
     else Reflect.deleteProperty(request.socket, "encrypted");
     return Number(worker);
@@ -342,8 +346,8 @@ export function canHandOver(socket: Duplex): socket is Socket {
  */
 export function stopReading(socket: Socket): Uint8Array {
   const received: unknown = socket.read();
-  // net.Socket supports this only before the first read (option `pauseOnConnect`), so readStop() of the handle is
-  // called.
+  // net.Socket can prevent reading only before the first read (option `pauseOnConnect`). Therefore readStop() of the
+  // handle is called.
   const handle: unknown = Reflect.get(socket, "_handle");
   if (typeof handle === "object" && handle !== null) {
     const readStop: unknown = Reflect.get(handle, "readStop");

@@ -19,7 +19,10 @@ interface Member {
   readonly nodes: Map<string, NodeId>;
 }
 
-/** The claim of a client that has reconnected before its previous worker has noticed that the old connection is broken. */
+/**
+ * A claim (the request for a client's session) that waits, because the client's previous worker has not noticed yet
+ * that the old connection is broken.
+ */
 interface WaitingClaim {
   readonly member: number;
   readonly request: number;
@@ -54,8 +57,8 @@ export class Hub {
     if (member === undefined) return;
     this.#members.delete(number);
     this.#outgoing.delete(number);
-    // The sessions are stored before the last node of a namespace is removed, because its removal also deletes empty
-    // stores.
+    // The sessions are stored before the last node of a namespace is removed, because the removal of the last node also
+    // deletes empty stores.
     for (const [nsp, store] of this.#stores) {
       for (const pid of store.keepAllOf(number)) this.#answerWaiting(nsp, pid);
     }
@@ -156,7 +159,8 @@ export class Hub {
       );
       return;
     }
-    // The client has noticed before its worker that the old connection is broken.
+    // The client has noticed that its old connection is broken, but its previous worker has not noticed yet. The claim
+    // waits until that worker has disconnected the old connection.
     const key = keyOf(nsp, pid);
     this.#refuseWaiting(key);
     const timer = setTimeout(() => {

@@ -125,9 +125,9 @@ export class Link {
           this.#adapters.get(item.nsp)?.onReturned(item.pid);
           break;
         case "claimed":
-          // After the client has received this result, it has all of its packets up to this index. Some of these
-          // packets were sent only to clients of the client's previous worker. They are not for other clients of this
-          // process, so the index is also valid for those clients.
+          // After the client has received this result, the client has all of its packets up to this index. The index is
+          // also valid for the other clients of this process. If these clients have not received a packet up to this
+          // index, the packet was sent only to clients of another worker.
           this.#index = item.index;
           this.#claims.get(item.request)?.(item.result);
           this.#claims.delete(item.request);

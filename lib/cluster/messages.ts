@@ -14,7 +14,7 @@ import type { RecoveryLimits } from "../socketio/recovery-store.ts";
 import type { RequestHead } from "./forwarding.ts";
 import type { Peer } from "./router.ts";
 
-/** Distinguishes the messages of this module from those of the user's program. */
+/** Distinguishes the messages of this module from messages of the user's program. */
 export const SOURCE = "barewire";
 
 /** The id of an adapter in its namespace. */
@@ -84,14 +84,17 @@ export type ToHub =
       readonly to: NodeId;
       readonly body: Uint8Array;
     }
-  /** A packet that was only sent to clients of this worker, and that they may miss. */
+  /** A packet that was sent only to clients of this worker, and that these clients may miss. */
   | {
       readonly type: "keep";
       readonly nsp: string;
       readonly body: Uint8Array;
       readonly kept: KeptFor;
     }
-  /** The state of a connected socket. The hub stores it if the worker ends unexpectedly. */
+  /**
+   * The state of a connected socket. If the worker ends unexpectedly, the client can recover this state in another
+   * worker.
+   */
   | { readonly type: "socket"; readonly nsp: string; readonly session: SessionRecord }
   /** A socket has disconnected, and its client cannot recover the session. */
   | { readonly type: "socket-gone"; readonly nsp: string; readonly pid: string }
@@ -156,7 +159,7 @@ export interface WorkerHealth {
 /** A message from a worker to the primary. */
 export type ToPrimary = { readonly source: typeof SOURCE } & (
   | { readonly type: "hello" }
-  /** The worker receives forwarded requests. If run() has started it, it also listens for clients. */
+  /** The worker receives forwarded requests. If run() has started the worker, the worker also listens for clients. */
   | {
       readonly type: "joined";
       readonly url: string | undefined;

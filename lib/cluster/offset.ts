@@ -3,7 +3,7 @@
 //
 //   "3.k2.1z"     in base 36
 //    │  │  └─ index: the client has received all packets that the primary has numbered up to this index
-//    │  └─ sequence: and all packets of its worker up to this number among the worker's own packets
+//    │  └─ sequence: the client has also received all packets that this worker has numbered up to this sequence
 //    └─ the number of the worker
 //
 // A worker delivers its own packets immediately, and the packets of other workers when the primary has passed them on.

@@ -163,7 +163,8 @@ export class Primary {
       };
       const participant = this.#exchange.add(worker, (message) => {
         if (message.type === "joined" && message.port !== (this.#port ?? message.port)) {
-          // The last worker that listened on the port has ended in the meantime.
+          // The last worker that listened on the port has ended in the meantime, so the new worker was assigned another
+          // port.
           fail(`worker ${participant.number} listens on another port`);
         } else if (message.type === "joined") {
           clearTimeout(timer);
@@ -247,7 +248,7 @@ export class Primary {
     }
   }
 
-  /** Tells a worker to exit, and kills it if it does not exit in time. */
+  /** Requests that a worker exits, and kills the worker if it does not exit in time. */
   async #end(entry: Entry, restart: boolean): Promise<void> {
     const { participant, exited } = entry;
     entry.replaced = true;
@@ -268,7 +269,7 @@ export class Primary {
     await Promise.all(
       [...this.#entries].map(async (entry) => {
         const { worker, state } = entry.participant;
-        // A worker that does not listen yet has no clients.
+        // A worker that does not listen yet has no clients, so it can be killed.
         if (!atOnce && state !== "starting") {
           await this.#end(entry, false);
           return;

@@ -49,7 +49,7 @@ interface PublishedPacket extends StoredPacket {
 
 /**
  * Returns the limit for the state of connected sockets. For a socket beyond the limit, the primary only knows the ids
- * and the address. Its session is lost if its worker crashes.
+ * and the address. The session of such a socket is lost if its worker crashes.
  */
 export function boundConnected({ maxBytes }: RecoveryLimits): FairEviction {
   return new FairEviction(Number.POSITIVE_INFINITY, maxBytes);
@@ -132,8 +132,8 @@ export class ClusterStore {
   }
 
   /**
-   * Stores the sessions of all clients of a worker that has ended, except those that were dropped. Returns the secret
-   * ids of all its clients.
+   * Stores the sessions of all clients of a worker that has ended, except sessions that were dropped because of the
+   * limit. Returns the secret ids of all clients of the worker.
    */
   keepAllOf(worker: number): string[] {
     const sockets = [...(this.#connected.get(worker) ?? [])];
@@ -145,8 +145,9 @@ export class ClusterStore {
   }
 
   /**
-   * Returns a session to a worker, together with the packets that its client has missed. A session can be claimed only
-   * once. If the worker ends before the client is connected, the session is stored again.
+   * Returns the stored session of a client that has reconnected to `worker`, and the packets that the client has
+   * missed. A session can be claimed only once. If the worker ends before the client is connected, the session is
+   * stored again.
    *
    * @param text the offset that the client has sent
    * @param last the index of the last packet that the primary has numbered

@@ -22,8 +22,8 @@ export interface Peer {
   /** The path of the socket on which the worker receives forwarded requests. */
   readonly path: string;
   /**
-   * Whether the worker is about to exit. Requests for its sessions are still forwarded to it, but not those of new
-   * clients.
+   * Whether the worker is about to exit. Requests for the worker's sessions are still forwarded to the worker. Requests
+   * of new clients are not.
    */
   readonly leaving: boolean;
 }
@@ -31,14 +31,14 @@ export interface Peer {
 /** Sends a connection to another process, which answers the upgrade request. */
 export type HandOver = (to: number, head: RequestHead, bytes: Uint8Array, socket: Socket) => void;
 
-/** Forwards requests for the sessions of other workers, and those of new clients if this worker is about to exit. */
+/** Forwards requests for the sessions of other workers, and requests of new clients if this worker is about to exit. */
 export class Router implements SessionRouter {
   readonly #number: number;
   readonly #forwarder: Forwarder;
   readonly #handOver: HandOver;
   #peers: ReadonlyMap<number, Peer> = new Map();
   #leaving = false;
-  // The number of new clients that were forwarded, which selects the next worker.
+  // The number of new clients that were forwarded. This number selects the worker for the next new client.
   #turn = 0;
 
   constructor(number: number, secret: string, handOver: HandOver) {
@@ -94,7 +94,7 @@ export class Router implements SessionRouter {
   }
 
   /**
-   * The workers to which new clients are forwarded, starting with a different one each time. Empty while this worker
+   * The workers to which new clients are forwarded, starting with a different worker each time. Empty while this worker
    * accepts clients.
    */
   #successors(): readonly Peer[] {

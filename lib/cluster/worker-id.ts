@@ -1,4 +1,5 @@
-// Puts the number of a worker into the ids of its sessions, so that every worker can tell which worker has a session.
+// Puts the number of a worker into the ids of its sessions, so that every worker can find out which worker has a
+// session.
 //
 //   A C k3…      20 characters of [A-Za-z0-9_-]
 //   └─┘ └─ 108 random bits

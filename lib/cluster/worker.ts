@@ -25,8 +25,8 @@ import { Router, receiveConnection } from "./router.ts";
 import { generateSessionId } from "./worker-id.ts";
 
 /**
- * How long the worker waits after it has stopped listening, until it closes the first sessions, in milliseconds. During
- * this time, connections that were accepted just before can send their first request.
+ * The time between the end of listening and the closing of the first sessions, in milliseconds. During this time,
+ * clients whose connections were accepted shortly before can send their first request.
  */
 const GRACE = 1_000;
 /** How long the primary may take to answer, in milliseconds. */
@@ -90,7 +90,7 @@ export class ClusterMember {
     const member = new ClusterMember(engine, welcome);
     process.once("exit", () => removeAfterPrimary(welcome.path));
     useLink(member.#link);
-    // `exclusive`: the primary must not share this socket among the workers.
+    // `exclusive` is set, because the primary must not share this socket among the workers.
     member.#inner.server.listen({ path: welcome.path, exclusive: true });
     await once(member.#inner.server, "listening");
     return member;
@@ -137,7 +137,7 @@ export class ClusterMember {
         break;
       }
       case "connection":
-        // The handle is missing if the client has disconnected in the meantime.
+        // If the client has disconnected in the meantime, the handle is missing.
         if (handle instanceof Socket)
           receiveConnection(this.#engine, message.head, message.bytes, handle);
         break;
@@ -242,7 +242,7 @@ export class ClusterWorker {
     await drain(drainTimeout);
     this.#member.close();
     this.#onStopped();
-    // The callback runs after this message was sent, and therefore after all earlier ones.
+    // The callback runs after this message was sent, and therefore after all earlier messages.
     send({ source: SOURCE, type: "batch", items: [] }, undefined, exit);
   }
 

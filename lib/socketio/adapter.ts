@@ -20,8 +20,8 @@ export type SocketId = string;
  */
 export interface BroadcastOptions {
   /**
-   * The rooms to send to. A socket in several of them receives the packet once. Empty: all sockets
-   * of the namespace.
+   * The rooms to send to. A socket in several of these rooms receives the packet once. Empty: all
+   * sockets of the namespace.
    */
   readonly rooms: ReadonlySet<Room>;
   /** Sockets in any of these rooms do not receive the packet. */
@@ -45,7 +45,7 @@ export interface BroadcastFlags {
   readonly timeout?: number;
 }
 
-/** A description of a socket of this process or of another one. */
+/** A description of a socket of this process or of another process. */
 export interface SocketDetails {
   /** The id of the socket. */
   readonly id: SocketId;
@@ -126,8 +126,8 @@ export interface BroadcastAnswers {
    */
   onServers(count: number): void;
   /**
-   * Called once for each of these servers, with the number of its clients that receive the
-   * broadcast.
+   * Called once for each server that the broadcast is sent to, with the number of clients of this
+   * server that receive the broadcast.
    *
    * @param count the number of clients of one server
    */
@@ -210,15 +210,15 @@ export interface AdapterHost {
    */
   callerOf?(event: string): CallListener;
   /**
-   * Closes the old connection of a client that has reconnected to any server with this private
-   * session id.
+   * Closes the old connection of a client that has reconnected to this or another server. The
+   * private session id identifies the client.
    *
    * @param pid the private session id of the client
    */
   onReturned?(pid: string): void;
 }
 
-/** Why a client that tried to recover its session got a new one. */
+/** Why a client that tried to recover its session received a new session instead. */
 export type RecoveryFailure =
   /** The session is not stored: it never existed, has expired, or was recovered already. */
   | "unknown session"
@@ -488,7 +488,8 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
 
   /**
    * How long to wait for the acknowledgements of a broadcast if the application sets no timeout, in
-   * milliseconds. `undefined` means until the clients disconnect. Default: `undefined`.
+   * milliseconds. Default: `undefined`, which means that the broadcast waits for each client until
+   * the client disconnects.
    */
   get ackTimeout(): number | undefined {
     return undefined;
@@ -569,7 +570,7 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
     member.deliver(message, flags.volatile ?? false);
   }
 
-  /** The offset of the last event. Empty if the adapter does not support recovery. */
+  /** The offset of the last event. An empty string if the adapter does not support recovery. */
   get offset(): string {
     return "";
   }

@@ -2,8 +2,8 @@
 //
 //   io.to("room1").to("room2").except("room3").volatile.emit("event", 1)
 //
-// Rule: every step returns a new operator and does not change the old one, so that a program can keep
-// an operator and reuse it.
+// Rule: every step returns a new operator and does not change the old operator, so that a program
+// can keep an operator and reuse it.
 
 import { EVENT, type EventData, RESERVED_EVENTS } from "../../protocol/socketio/packet.ts";
 import type { AckCallback } from "../events/acknowledgements.ts";
@@ -172,7 +172,8 @@ export class BroadcastOperator<EmitEvents, SocketData = Untyped> {
    * responses, too.
    *
    * @param event the name of the event
-   * @param args the arguments of the event. If the last one is a function, it receives the acknowledgement
+   * @param args the arguments of the event. If the last argument is a function, it receives the
+   * acknowledgement
    * @returns `true`
    * @throws ReservedEventError (`code` "ERR_RESERVED_EVENT") for an event name that the protocol
    * reserves
@@ -231,7 +232,8 @@ export class BroadcastOperator<EmitEvents, SocketData = Untyped> {
   /**
    * Sends a "message" event.
    *
-   * @param args the values to send. If the last one is a function, it receives the acknowledgement
+   * @param args the values to send. If the last value is a function, it receives the
+   * acknowledgement
    */
   send(...args: MessageArguments<EmitEvents>): this {
     this.broadcast(["message", ...args]);
@@ -241,7 +243,8 @@ export class BroadcastOperator<EmitEvents, SocketData = Untyped> {
   /**
    * Sends a "message" event, as send() does.
    *
-   * @param args the values to send. If the last one is a function, it receives the acknowledgement
+   * @param args the values to send. If the last value is a function, it receives the
+   * acknowledgement
    */
   write(...args: MessageArguments<EmitEvents>): this {
     return this.send(...args);
@@ -250,7 +253,8 @@ export class BroadcastOperator<EmitEvents, SocketData = Untyped> {
   /**
    * Sends a "json" event.
    *
-   * @param args the values to send. If the last one is a function, it receives the acknowledgement
+   * @param args the values to send. If the last value is a function, it receives the
+   * acknowledgement
    */
   json(...args: JsonArguments<EmitEvents>): this {
     this.broadcast(["json", ...args]);
@@ -343,7 +347,7 @@ export class BroadcastOperator<EmitEvents, SocketData = Untyped> {
 
 /**
  * A socket that fetchSockets() returned. The socket may be connected to this server or to another
- * one.
+ * server.
  */
 export class RemoteSocket<EmitEvents, SocketData = Untyped> {
   /** The id of the socket. */
@@ -378,7 +382,8 @@ export class RemoteSocket<EmitEvents, SocketData = Untyped> {
    * client's acknowledgement, as with Socket.emit().
    *
    * @param event the name of the event
-   * @param args the arguments of the event. If the last one is a function, it receives the acknowledgement
+   * @param args the arguments of the event. If the last argument is a function, it receives the
+   * acknowledgement
    * @returns `true`
    * @throws ReservedEventError (`code` "ERR_RESERVED_EVENT") for an event name that the protocol
    * reserves
@@ -463,7 +468,7 @@ export class RemoteSocket<EmitEvents, SocketData = Untyped> {
   }
 }
 
-/** Emits events with a timeout to one socket of this server or of another one. */
+/** Emits events with a timeout to one socket of this server or of another server. */
 export class RemoteEmitter<EmitEvents> extends FlaggedEmitter<
   EmitEvents,
   BroadcastFlags,
@@ -474,7 +479,8 @@ export class RemoteEmitter<EmitEvents> extends FlaggedEmitter<
    * its first argument.
    *
    * @param event the name of the event
-   * @param args the arguments of the event. If the last one is a function, it receives the acknowledgement
+   * @param args the arguments of the event. If the last argument is a function, it receives the
+   * acknowledgement
    */
   emit<Event extends EventNames<EmitEvents>>(
     event: Event,
@@ -565,7 +571,8 @@ export abstract class GroupBroadcaster<
    * called when every client has acknowledged the event, as with BroadcastOperator.emit().
    *
    * @param event the name of the event
-   * @param args the arguments of the event. If the last one is a function, it receives the acknowledgement
+   * @param args the arguments of the event. If the last argument is a function, it receives the
+   * acknowledgement
    * @returns `true`
    * @throws ReservedEventError (`code` "ERR_RESERVED_EVENT") for an event name that the protocol
    * reserves
@@ -683,7 +690,8 @@ export abstract class GroupBroadcaster<
   /**
    * Sends a "message" event to all sockets of the namespace.
    *
-   * @param args the values to send. If the last one is a function, it receives the acknowledgement
+   * @param args the values to send. If the last value is a function, it receives the
+   * acknowledgement
    */
   send(...args: MessageArguments<EmitEvents>): this {
     this.start().send(...args);
@@ -693,7 +701,8 @@ export abstract class GroupBroadcaster<
   /**
    * Sends a "message" event to all sockets of the namespace, as send() does.
    *
-   * @param args the values to send. If the last one is a function, it receives the acknowledgement
+   * @param args the values to send. If the last value is a function, it receives the
+   * acknowledgement
    */
   write(...args: MessageArguments<EmitEvents>): this {
     return this.send(...args);
@@ -702,7 +711,8 @@ export abstract class GroupBroadcaster<
   /**
    * Sends a "json" event to all sockets of the namespace.
    *
-   * @param args the values to send. If the last one is a function, it receives the acknowledgement
+   * @param args the values to send. If the last value is a function, it receives the
+   * acknowledgement
    */
   json(...args: JsonArguments<EmitEvents>): this {
     this.start().json(...args);

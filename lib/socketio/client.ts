@@ -28,9 +28,9 @@ export interface Client {
   send(message: Outgoing, volatile: boolean): void;
   /** Returns the id for a socket of this client in a namespace. @internal */
   socketId(namespace: string): string;
-  /** Tells the client that it has joined a namespace. @internal */
+  /** Informs the client that it has joined a namespace. @internal */
   sendConnected(namespace: string, data: { readonly sid: string; readonly pid?: string }): void;
-  /** Tells the client that a namespace refused it. @internal */
+  /** Informs the client that a namespace has refused it. @internal */
   sendRefused(namespace: string, data: ConnectErrorData): void;
   /**
    * The time at which the rate limit bucket of the client's next socket is full, as a value of

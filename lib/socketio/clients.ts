@@ -1,5 +1,5 @@
-// The clients connected to a server. Enforces their timeouts, and disconnects all of them at
-// shutdown.
+// The clients connected to a server. The class Clients enforces the timeouts of the clients, and
+// disconnects all clients at shutdown.
 
 import { Deadlines } from "../deadlines.ts";
 import type { EngineSink } from "../engineio/engine.ts";
@@ -38,7 +38,7 @@ export class Clients implements EngineSink, DispatcherHost {
     return this.#connectTimeout;
   }
 
-  /** Applies to clients that connect later. */
+  /** Sets the time for clients that connect later. */
   set connectTimeout(milliseconds: number) {
     this.#connectTimeout = milliseconds;
     const waiting = this.#connecting.filter(({ size }) => size > 0);

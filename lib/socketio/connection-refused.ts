@@ -44,7 +44,7 @@ export function refusalOf(error: unknown): ConnectErrorData {
   if (typeof error === "string") return { message: error };
   const { message, data }: Untyped = Object(error);
   const told = typeof message === "string" ? message : DEFAULT_MESSAGE;
-  // JSON omits functions and symbols.
+  // JSON omits functions and symbols, so they count as missing data.
   const hasData = data !== undefined && typeof data !== "function" && typeof data !== "symbol";
   return hasData ? { message: told, data } : { message: told };
 }

@@ -1,5 +1,5 @@
-// Splits one session into namespaces: decodes incoming packets, and passes each to the socket of
-// its namespace.
+// Splits one session into namespaces: decodes incoming packets, and passes each packet to the
+// socket of its namespace.
 
 import type { IncomingMessage } from "node:http";
 
@@ -93,7 +93,7 @@ export interface DispatcherHost {
   readonly codec: Codec;
   readonly namespaces: NamespaceFinder;
   readonly limits: ClientLimits;
-  /** Called for each message of a client that does not complete its packet. */
+  /** Called for each message of a client after which a packet is still incomplete. */
   onIncomplete(dispatcher: Dispatcher): void;
   /** Called when an incomplete packet has been completed. */
   onComplete(dispatcher: Dispatcher): void;
@@ -106,8 +106,8 @@ export interface DispatcherHost {
 const NO_AUTH = {};
 const INVALID_NAMESPACE: ConnectErrorData = { message: "Invalid namespace" };
 /**
- * Largest number of session lookups of one client that run at the same time. While so many run,
- * further sockets get new sessions.
+ * Largest number of session lookups of one client that run at the same time. While this many
+ * lookups run, further sockets receive new sessions.
  */
 const MAX_RETURNS = 100;
 const AUTH_TOO_LARGE: ConnectErrorData = { message: "auth is too large" };
@@ -118,14 +118,14 @@ export class Dispatcher implements SessionSink, Client {
   bucketFullAt = 0;
   readonly #host: DispatcherHost;
   readonly #decoder: PacketDecoder;
-  // Most clients join only the main namespace. A map for a single entry would take more memory than
-  // the socket.
+  // Most clients join only the main namespace. Its socket is not stored in the map, because a map
+  // with a single entry would use more memory than the socket.
   #main: DispatcherSocket | undefined;
   #others: Map<string, DispatcherSocket> | undefined;
   // Namespaces that the client has asked to join and that are still being looked up.
   #asked: Set<string> | undefined;
   // Namespaces that the server disconnected the client from. The client may not know this yet, and
-  // may send more packets to them.
+  // may send more packets to these namespaces.
   #left: Set<string> | undefined;
   #incomplete = false;
   // Number of session lookups in progress.
@@ -167,8 +167,8 @@ export class Dispatcher implements SessionSink, Client {
 
   onBinary(bytes: Bytes): void {
     // A program may keep an attachment, or the attachment may be queued for other clients. A small
-    // attachment is copied so that it does not keep the whole received chunk in memory, because the
-    // limits count only the attachment's own bytes.
+    // attachment is copied. Otherwise it would keep the whole received chunk in memory, although
+    // the limits count only the attachment's own bytes.
     const own = bytes.length * 2 < bytes.buffer.byteLength ? copy(bytes) : bytes;
     // Programs receive binary data as a Buffer, as usual in Node.
     this.#receive(Buffer.from(own.buffer, own.byteOffset, own.byteLength));

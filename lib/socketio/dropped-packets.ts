@@ -1,7 +1,8 @@
 // Remembers which stored packets were dropped before they expired (the "losses"). A client that may
-// have missed one of them cannot recover its session. The losses are recorded by room. If there are
-// too many records, records of the owner with about the most records are merged into coarser ones,
-// as shown below. An owner is an address or a room.
+// have missed a dropped packet cannot recover its session. The losses are recorded by room. If
+// there are too many records, the store selects an owner with approximately the most records, and
+// merges records of this owner into coarser records, as shown below. An owner is an address or a
+// room.
 //
 //   of a room ── too many ──▶ of all sockets of an address ── too many ──▶ of everybody
 //       └────── the room is not named by a socket's id, so it has no address ─▲
@@ -10,9 +11,10 @@ import { Deadlines } from "../deadlines.ts";
 import { FairEviction, Kept } from "./fair-eviction.ts";
 
 /**
- * The position of a packet. `sequence` numbers the packets of one worker, `index` those of all
- * workers. In a single process, `worker` is 0 and both numbers are equal. A client with this offset
- * has received all packets up to `index`, and the packets of `worker` up to `sequence`.
+ * The position of a packet. `sequence` numbers the packets of one worker. `index` numbers the
+ * packets of all workers. In a single process, `worker` is 0 and both numbers are equal. A client
+ * with this offset has received all packets up to `index`, and the packets of `worker` up to
+ * `sequence`.
  */
 export interface Offset {
   readonly worker: number;
@@ -40,7 +42,8 @@ export class DroppedPacketsBounds {
 }
 
 /**
- * A record of dropped packets: the last one of each worker. Earlier packets count as dropped, too.
+ * A record of dropped packets: contains the position of the last dropped packet of each worker.
+ * Earlier packets count as dropped, too.
  */
 class Loss extends Kept {
   readonly places = new Map<number, Offset>();
@@ -96,8 +99,8 @@ export class DroppedPackets<Room> {
   }
 
   /**
-   * The positions of dropped packets that were sent to sockets of an address. Default: to sockets
-   * of any address.
+   * The positions of dropped packets that were sent to sockets of an address. Without an address,
+   * the positions for all addresses.
    */
   ofAddress(address?: string): Iterable<Offset> {
     if (address === undefined) return placesOf(this.#addresses.values());
@@ -123,7 +126,10 @@ export class DroppedPackets<Room> {
     });
   }
 
-  /** Forgets the losses of the room of a socket whose session can no longer be recovered. */
+  /**
+   * Forgets the losses that were recorded for a room. Called with the room of a socket when the
+   * session of the socket can no longer be recovered.
+   */
   forget(room: Room): void {
     this.#rooms.get(room)?.forget();
   }
@@ -165,7 +171,7 @@ export class DroppedPackets<Room> {
     }
     loss.add(place);
     this.#expiries.add(loss);
-    // This is the last step, because the bound may drop the added loss at once.
+    // This is the last step, because add() may immediately drop the new record.
     if (loss.account === undefined) bound?.add(loss);
   }
 }

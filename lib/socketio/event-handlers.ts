@@ -109,8 +109,9 @@ export class EventHandlers<S> {
   }
 
   /**
-   * Calls a function of the application. An error that it throws or rejects with goes to the error
-   * handler. Without an error handler it becomes an uncaught exception, and the caller continues.
+   * Calls a function of the application. If the function throws or rejects, the error handler
+   * receives the error. Without an error handler, the error becomes an uncaught exception, and the
+   * caller continues.
    */
   guard(socket: S | undefined, event: string, args: readonly Untyped[], call: () => unknown): void {
     const { onError } = this;

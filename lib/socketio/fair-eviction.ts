@@ -1,6 +1,7 @@
 // Limits the number and the total size of stored items. Each item has an owner, for example an IP
-// address or a room. When a limit is exceeded, the oldest item of an owner with about the largest
-// share is dropped. So an owner with many items cannot displace the few items of others.
+// address or a room. When a limit is exceeded, the oldest item of an owner with approximately the
+// largest share is dropped. Therefore an owner with many items cannot displace the items of owners
+// with few items.
 
 /** An element of a linked list. */
 abstract class Chained<Item> {
@@ -44,7 +45,7 @@ export abstract class Kept extends Chained<Kept> {
   abstract readonly owner: string;
   /** Approximate size, in bytes. */
   abstract readonly size: number;
-  /** Called when the item is dropped to make room for others. */
+  /** Called when the item is dropped to make room for other items. */
   abstract giveUp(): void;
 }
 
@@ -52,7 +53,7 @@ export abstract class Kept extends Chained<Kept> {
 class Account extends Chained<Account> {
   readonly items = new Chain<Kept>();
   /**
-   * The share of the limits that the items take: their bytes, plus a fixed number of bytes for each
+   * The share of the limits that the items use: their bytes, plus a fixed number of bytes for each
    * item.
    */
   weight = 0;
@@ -72,8 +73,8 @@ export class FairEviction {
    */
   readonly #share: number;
   readonly #accounts = new Map<string, Account>();
-  // Accounts grouped by the logarithm of their weight, so that an account with about the largest
-  // weight is found without a search.
+  // Accounts grouped by the logarithm of their weight, so that an account with approximately the
+  // largest weight is found without a search.
   readonly #byWeight: Chain<Account>[] = [];
   #count = 0;
   #size = 0;
@@ -88,7 +89,7 @@ export class FairEviction {
     this.#maxCount = maxCount;
     this.#maxSize = maxSize;
     const share = Math.ceil(Math.min(maxSize, LARGE) / Math.max(1, Math.min(maxCount, LARGE)));
-    // An item with weight 0 could not be dropped.
+    // The share is at least 1, because an item with weight 0 could not be dropped.
     this.#share = Math.max(1, share);
   }
 
@@ -136,7 +137,7 @@ export class FairEviction {
 
 /**
  * Returns the size with which an item is counted. An invalid size, such as NaN, counts as the
- * largest one, at the expense of the item's owner.
+ * largest size.
  */
 function countedSize(size: number): number {
   return size >= 0 && size < LARGEST ? size : LARGEST;

@@ -10,7 +10,8 @@
 //   }
 //   io.register(new Chat("/chat"));
 //
-// Both spellings work for every name, also on_connect(), on_message(), on_any() and on_disconnect().
+// Both spellings work for every name, including on_connect(), on_message(), on_any() and
+// on_disconnect().
 
 import { RESERVED_EVENTS } from "../../protocol/socketio/packet.ts";
 import type {
@@ -159,7 +160,8 @@ export class NamespaceHandler<
    * Sends an event to all sockets of the namespace.
    *
    * @param event the name of the event
-   * @param args the arguments of the event. If the last one is a function, it receives the acknowledgements
+   * @param args the arguments of the event. If the last argument is a function, it receives the
+   * acknowledgements
    * @returns `true`
    * @throws ReservedEventError (`code` "ERR_RESERVED_EVENT") for an event name that the protocol
    * reserves
@@ -278,8 +280,8 @@ export interface NamespaceHandlerLike<S> {
 interface Methods {
   readonly own: ReadonlyMap<string, string>;
   /**
-   * Methods for events of clients. A separate map, because a client may send an event named "any",
-   * too.
+   * Methods for events of clients. These methods are in a separate map, because a client may also
+   * send an event named "any".
    */
   readonly events: ReadonlyMap<string, string>;
 }
@@ -316,14 +318,14 @@ function eventOf(name: string): string | undefined {
   return exact ?? (first === "" ? undefined : first.toLowerCase() + rest);
 }
 
-/** Returns the current method of a handler with this name. */
+/** Returns the handler's current method with this name. */
 function methodOf(handler: object, name: string): Listener | undefined {
   const method: unknown = Reflect.get(handler, name);
   return isListener(method) ? method : undefined;
 }
 
 /**
- * Returns the names of a handler's methods that begin with "on", without those that
+ * Returns the names of a handler's methods that begin with "on", without the methods that
  * NamespaceHandler itself defines.
  */
 function methodNames(handler: object): Set<string> {

@@ -1,4 +1,4 @@
-// The sockets of one namespace. Decides which clients may join, and tracks the connected ones.
+// The sockets of one namespace. Decides which clients may join, and tracks the connected sockets.
 
 import type { Packet } from "../../protocol/socketio/packet.ts";
 import type { NodeServer } from "../engineio/attach.ts";
@@ -65,7 +65,7 @@ export interface NamespaceReservedEvents<S> {
   new_namespace: (namespace: NamespaceLike) => void;
 }
 
-/** The events of a namespace: its own, and those that other servers emit. */
+/** The events of a namespace: its own events, and the events that other servers emit. */
 export type NamespaceEvents<S, ServerSideEvents> = NamespaceReservedEvents<S> & {
   [Event in keyof ServerSideEvents as Event extends keyof NamespaceReservedEvents<S>
     ? never
@@ -146,7 +146,7 @@ export abstract class ServerBroadcaster<
    * the other servers.
    *
    * @param event the name of the event
-   * @param args the arguments of the event. If the last one is a function, it receives the
+   * @param args the arguments of the event. If the last argument is a function, it receives the
    * responses
    * @returns `true`
    * @throws ReservedEventError (`code` "ERR_RESERVED_EVENT") for an event that the namespace itself
@@ -362,7 +362,8 @@ export class Namespace<
   /**
    * Sets the error handler of this namespace. It receives what event handlers, connection handlers
    * and middleware throw or reject with. Its return value acknowledges the event. Default: the
-   * error handler of the server. Without both, errors become uncaught exceptions.
+   * error handler of the server. If the server has no error handler either, errors become uncaught
+   * exceptions.
    *
    * @param handler receives what a listener threw
    * @throws ArgumentTypeError if `handler` is not a function
@@ -568,7 +569,8 @@ export class Namespace<
 
   /** @internal */
   onReturned(pid: string): void {
-    // The client may detect a broken connection before the server does.
+    // The client has reconnected, so its old connection is broken, even if the server has not
+    // detected this yet.
     this.recoverable.get(pid)?.conn.discard("transport close");
   }
 

@@ -1,5 +1,5 @@
-// The namespaces of a server. Finds them by name, and creates them for the application or for a
-// client.
+// The namespaces of a server. The class Namespaces finds a namespace by name, and creates
+// namespaces for the application or for a client.
 
 import { MAIN_NAMESPACE } from "../../protocol/socketio/packet.ts";
 import type { AdapterFactory } from "./create-adapter.ts";
@@ -12,7 +12,7 @@ import {
   type ParentNamespaceOf,
 } from "./parent-namespace.ts";
 
-/** The part of the server that the namespaces of these events use. */
+/** The part of the server that namespaces with these types of events use. */
 type HostOf<Events extends EventMaps> = NamespaceHost<
   EventMaps<Events["listen"], Events["emit"], Events["serverSide"], Events["data"]>
 >;
@@ -89,7 +89,7 @@ export class Namespaces<Events extends EventMaps> implements NamespaceFinder {
     this.#createFor(name, auth, allowance, [...this.#parents], callback);
   }
 
-  /** Replaces the adapter of every namespace with a new one that has no rooms. */
+  /** Replaces the adapter of every namespace with a new adapter that has no rooms. */
   renewAdapters(factory: AdapterFactory): void {
     for (const namespace of this.#all.values()) namespace.renewAdapter(factory);
   }
@@ -114,7 +114,7 @@ export class Namespaces<Events extends EventMaps> implements NamespaceFinder {
       if (allowance !== undefined) allowance.left++;
       if (this.#all.get(name) !== child) return;
       this.#all.delete(name);
-      // A later namespace with this name will have its own adapter.
+      // The adapter is closed, because a later namespace with this name will have its own adapter.
       child.guardAdapter("close", () => child.adapter.close());
     });
   }

@@ -79,26 +79,27 @@ export interface ServerOptions extends EngineOptions, AttachOptions {
    */
   readonly cleanupEmptyChildNamespaces?: boolean;
   /**
-   * Largest number of namespaces that exist at the same time because of one connection, including
-   * names that the function passed to of() has not decided on yet. Further requests are refused
-   * with "Invalid namespace", as are names of more than 1,000 characters. Default: 100.
+   * Largest number of namespaces that exist at the same time because of one connection. A requested
+   * name also counts while the function of of() is deciding about the name. Further requests are
+   * refused with "Invalid namespace", as are names of more than 1,000 characters. Default: 100.
    */
   readonly maxCreatedNamespaces?: number;
   /**
    * Largest total size of the packets that contain `auth`, in bytes, for all namespaces that one
-   * connection is in. A client that exceeds it is refused with "auth is too large". Default:
-   * 16,384, which is Node's limit for the headers of a request, where tokens are usually sent.
+   * connection is in. A client that exceeds this limit is refused with "auth is too large".
+   * Default: 16,384, which is Node's limit for the headers of a request, where tokens are usually
+   * sent.
    */
   readonly maxAuthSize?: number;
   /**
-   * Largest number of rooms that one socket may be in. A socket that exceeds it emits "error", and
-   * its connection is closed. Leaving a million rooms would block the event loop for more than a
-   * second. Default: 10,000.
+   * Largest number of rooms that one socket may be in. A socket that exceeds this limit emits
+   * "error", and its connection is closed. Leaving a million rooms would block the event loop for
+   * more than a second. Default: 10,000.
    */
   readonly maxRoomsPerSocket?: number;
   /**
-   * How long each attachment of a packet may take after the previous message, in milliseconds. A
-   * client that takes longer is disconnected. Default: 30,000.
+   * Longest time between a message of a packet and the next attachment of the packet, in
+   * milliseconds. A client that takes longer is disconnected. Default: 30,000.
    */
   readonly attachmentTimeout?: number;
   /**
@@ -157,7 +158,7 @@ const OPTIONS_OF_THE_CONSTRUCTOR = [
   "cleanupEmptyChildNamespaces",
 ] as const satisfies readonly (keyof ServerOptions)[];
 /**
- * Returns the options of the constructor, overridden by those of attach().
+ * Returns the options of the constructor, overridden by the options of attach().
  *
  * @throws ArgumentTypeError for an option that only the constructor accepts
  */

@@ -31,7 +31,7 @@ import type { Socket } from "./socket.ts";
  * @param name the requested name
  * @param auth the `auth` that the client sent
  * @param next `next(null, true)` accepts the client. `next(error)` and `next(null, false)` refuse
- * it
+ * the client
  */
 export type NamespaceMatcher = (
   name: string,
@@ -60,8 +60,8 @@ export class ParentNamespace<
   /** A name for debugging. Clients cannot join the parent namespace itself. */
   readonly name: string;
   /**
-   * The child namespaces that exist now. With `cleanupEmptyChildNamespaces`, empty ones are
-   * removed.
+   * The child namespaces that exist now. With `cleanupEmptyChildNamespaces`, empty child namespaces
+   * are removed.
    */
   readonly children: Set<Namespace<ListenEvents, EmitEvents, ServerSideEvents, SocketData>> =
     new Set();
@@ -248,7 +248,8 @@ class ChildrenAdapter extends Adapter {
   }
 
   override broadcast(packet: Packet, options: BroadcastOptions): void {
-    // This loop and those below use a copy, because listeners may create further child namespaces.
+    // This loop and the loops below use a copy, because listeners may create further child
+    // namespaces.
     for (const { name, adapter } of [...this.#children]) {
       adapter.broadcast({ ...packet, namespace: name }, options);
     }
@@ -263,7 +264,8 @@ class ChildrenAdapter extends Adapter {
     let servers = 0;
     let untold = children.length;
     const forget = children.map(({ name, adapter }) =>
-      // Acknowledgement ids are unique only within one namespace.
+      // Acknowledgement ids are unique only within one namespace, so the packet has a different id
+      // in each child namespace.
       adapter.broadcastWithAck(
         { ...packet, namespace: name, id: adapter.nsp.nextAckId() },
         options,

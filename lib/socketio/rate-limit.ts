@@ -1,7 +1,7 @@
 // The option `rateLimit`: limits how many events a client may send. Each socket has a bucket of
 // tokens. An event takes one token, and tokens are refilled at a constant rate until the bucket is
-// full. No timer is needed. The bucket stores the time at which it will be full again, which
-// implies the number of tokens at any time. Each event postpones that time.
+// full. No timer is needed. The bucket stores the time at which it will be full again. The number
+// of tokens can be computed from this time. Each event postpones that time.
 
 import { ArgumentTypeError } from "../events/errors.ts";
 import { type Check, checkOptions, number, type OptionTable } from "../events/options.ts";

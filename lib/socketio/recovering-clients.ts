@@ -3,7 +3,7 @@
 // for these clients ("noted").
 //
 //   restoreSession()    returns the session and the missed packets. From now on, packets are noted
-//   endRecovery()       returns the missed packets, including the noted ones
+//   endRecovery()       returns the missed packets, including the noted packets
 //   the socket joins its rooms, and receives all further packets directly
 
 import type { Outgoing } from "../engineio/outgoing.ts";
@@ -70,8 +70,8 @@ export function endRecovery(
 
 /**
  * Discards the recoveries of a session that is stored again because its new connection broke, too.
- * A recovery that still waits for its session continues, because the server that stores the session
- * answers it.
+ * A recovery whose session has not been read yet continues, because it will receive an answer from
+ * the server that stores the session.
  */
 export function stopRecoveries(all: Set<RecoveringClient<SentEvent>>, pid: string): void {
   for (const each of all) if (each.pid === pid && each.session !== undefined) all.delete(each);

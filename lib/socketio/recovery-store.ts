@@ -195,7 +195,7 @@ export class RecoveryStore<Session extends StoredSession, Packet extends StoredP
    * Creates an empty store.
    *
    * @param name the name of the namespace
-   * @param parse parses an offset. Returns `undefined` for an invalid one
+   * @param parse parses an offset. Returns `undefined` for an invalid offset
    * @param addressOf returns the address of a connected socket
    */
   constructor(
@@ -212,7 +212,7 @@ export class RecoveryStore<Session extends StoredSession, Packet extends StoredP
     this.#expiries = new Deadlines(sessionDuration, (pid) => this.#forget(pid));
     this.#packetExpiries = new Deadlines(packetDuration, (kept) => this.#remove(kept));
     // A client whose session is still stored cannot have missed packets older than
-    // `packetDuration`.
+    // `packetDuration`, so losses are remembered for this time.
     this.#losses = new DroppedPackets(bounds.losses, packetDuration);
   }
 
@@ -346,6 +346,7 @@ export class RecoveryStore<Session extends StoredSession, Packet extends StoredP
       if (room === sid) continue;
       const other = this.#addressOfRoom(room);
       // The room may be named by the id of a disconnected socket, whose address is no longer known.
+      // In this case, the losses of all addresses are yielded.
       if (other !== undefined || mayBeSocketId(room)) yield* this.#losses.ofAddress(other);
     }
   }

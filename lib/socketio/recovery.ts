@@ -49,18 +49,19 @@ export interface RecoveryOptions {
   /** Do not run the middleware again for a recovered client. Default: `true`. */
   readonly skipMiddlewares?: boolean;
   /**
-   * Largest number of sessions kept in all namespaces. Beyond this, the oldest sessions of the
-   * address with about the largest share are dropped. Default: 100,000.
+   * Largest number of sessions kept in all namespaces. If there are more, the oldest sessions of
+   * the address with approximately the largest share are dropped. Default: 100,000.
    */
   readonly maxSessions?: number;
   /**
-   * Largest number of events kept in all namespaces. Beyond this, the oldest events of the room or
-   * address with about the largest share are dropped. Default: 10,000.
+   * Largest number of events kept in all namespaces. If there are more, the oldest events of the
+   * room or address with approximately the largest share are dropped. Default: 10,000.
    */
   readonly maxPackets?: number;
   /**
    * Largest total size of the kept events, in bytes. The same limit applies separately to the
-   * sessions. A session counts with its rooms and its `data`. Default: 134,217,728 (128 MiB).
+   * sessions. The size of a session includes its rooms and its `data`. Default: 134,217,728 (128
+   * MiB).
    *
    * In a single process, rooms and `data` are measured once, when the client disconnects. Strings,
    * binary data, arrays, plain objects, maps and sets are measured up to their first 10,000 values.
@@ -99,10 +100,12 @@ const DEFAULT_MAX_BYTES = 128 * 1024 * 1024;
 /**
  * Returns the options with their defaults.
  *
- * @param heartbeat time in which the server detects a broken connection, in milliseconds. Events
- * sent in that time are missed, too, so events are kept for that much longer than sessions
+ * @param heartbeat time in which the server detects a broken connection, in milliseconds. The
+ * client also misses the events of that time. Therefore events are kept for the duration of a
+ * session plus this time
  * @param maxBackpressure largest number of bytes that may be queued for a client. Missed packets
- * may take half of it, so that there is room for packets sent while the client receives them
+ * may use half of this number. The other half is for packets that are sent while the client
+ * receives the missed packets
  */
 export function limitsOf(
   options: RecoveryOptions,
@@ -132,8 +135,8 @@ class SentPacket implements StoredPacket {
   readonly length: number;
   readonly #packets: Outgoing["packets"];
   readonly #compress: boolean;
-  // The encoded message, shared by the clients that recover at about the same time. A weak
-  // reference, because the message also caches encoded frames, which need not be kept.
+  // The encoded message, shared by the clients that recover at about the same time. The reference
+  // is weak, because the message also caches encoded frames, which need not be kept.
   #message: WeakRef<Outgoing>;
 
   constructor(sequence: number, message: Outgoing, { rooms, except }: BroadcastOptions) {
@@ -151,7 +154,7 @@ class SentPacket implements StoredPacket {
     this.#message = new WeakRef(message);
   }
 
-  /** The position of the event. A single process has one sequence. */
+  /** The position of the event. In a single process, `index` and `sequence` are equal. */
   get index(): number {
     return this.sequence;
   }
@@ -159,7 +162,8 @@ class SentPacket implements StoredPacket {
   get message(): Outgoing {
     const shared = this.#message.deref();
     if (shared !== undefined) return shared;
-    // #stamp() keeps only events that do not request an acknowledgement.
+    // The message may be dropped, because #stamp() keeps only events that do not request an
+    // acknowledgement.
     const message = new Outgoing(this.#packets, this.#compress, true);
     this.#message = new WeakRef(message);
     return message;
@@ -167,8 +171,8 @@ class SentPacket implements StoredPacket {
 }
 
 /**
- * Returns the size of a packet in memory, in bytes. A string with other than ASCII characters may
- * take two bytes per character.
+ * Returns the size of a packet in memory, in bytes. A string with non-ASCII characters may use two
+ * bytes per character.
  */
 function bytesOf(packet: string | Uint8Array): number {
   if (typeof packet !== "string") return packet.byteLength;
@@ -274,8 +278,8 @@ export class RecoveryAdapter extends Adapter {
   override persistSession(session: RecoverableSession): void {
     stopRecoveries(this.#recovering, session.pid);
     const { sid, pid, address = this.#addressOf(sid), data, rooms, offset } = session;
-    // A restored session that is stored again also contains its missed packets. They are not
-    // stored.
+    // A restored session that is stored again also contains its missed packets. The missed packets
+    // are not stored.
     this.#store.keep(
       { sid, pid, rooms, data, offset, address },
       sizeWith(estimateMemory(data), rooms),
@@ -300,7 +304,7 @@ export class RecoveryAdapter extends Adapter {
   }
 }
 
-/** Parses an offset. Returns `undefined` for an invalid one. */
+/** Parses an offset. Returns `undefined` for an invalid offset. */
 function offsetOf(text: string): Offset | undefined {
   const sequence = Number.parseInt(text, 36);
   if (!(sequence >= 0) || sequence.toString(36) !== text) return undefined;

@@ -48,7 +48,7 @@ export class SocketEmitter<EmitEvents, SocketData = Untyped> extends FlaggedEmit
    * Sends an event, as Socket.emit() does.
    *
    * @param event the name of the event
-   * @param args the arguments of the event. If the last one is a function, it receives the
+   * @param args the arguments of the event. If the last argument is a function, it receives the
    * acknowledgement
    * @returns `true`
    * @throws ReservedEventError (`code` "ERR_RESERVED_EVENT") for an event name that the protocol
@@ -79,7 +79,8 @@ export class SocketEmitter<EmitEvents, SocketData = Untyped> extends FlaggedEmit
   /**
    * Sends a "message" event, as send() does.
    *
-   * @param args the values to send. If the last one is a function, it receives the acknowledgement
+   * @param args the values to send. If the last value is a function, it receives the
+   * acknowledgement
    */
   write(...args: MessageArguments<EmitEvents>): this {
     return this.send(...args);
@@ -88,7 +89,8 @@ export class SocketEmitter<EmitEvents, SocketData = Untyped> extends FlaggedEmit
   /**
    * Sends a "json" event.
    *
-   * @param args the values to send. If the last one is a function, it receives the acknowledgement
+   * @param args the values to send. If the last value is a function, it receives the
+   * acknowledgement
    */
   json(...args: JsonArguments<EmitEvents>): this {
     emitTo(this.sender, "json", args, this.flags);

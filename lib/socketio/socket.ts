@@ -127,7 +127,7 @@ export class Socket<
 {
   /**
    * The id of the socket: 20 characters of `[A-Za-z0-9_-]`. For clients of Socket.IO 1 and 2, the
-   * namespace and "#" come before them, except in the main namespace. A client has a different id
+   * id begins with the namespace and "#", except in the main namespace. A client has a different id
    * in each namespace. The id changes when the client reconnects, unless the client recovers its
    * session.
    */
@@ -153,7 +153,8 @@ export class Socket<
    */
   readonly pid: string | undefined;
 
-  // Created only when needed, because most sockets do not use them.
+  // Most of the following values are created only when needed, because most sockets do not use
+  // them.
   private createdHandshake: Handshake | undefined;
   private readonly handshakeAuth: object;
   private ownData: SocketData | undefined;
@@ -256,7 +257,7 @@ export class Socket<
   /**
    * Approximate number of bytes that are queued for this client in all namespaces and have not been
    * passed to the operating system. If they exceed `maxBackpressure`, the connection is closed or
-   * events are dropped, as `backpressurePolicy` says.
+   * events are dropped, according to `backpressurePolicy`.
    */
   get bufferedAmount(): number {
     return this.client.conn.bufferedAmount;
@@ -293,7 +294,7 @@ export class Socket<
    * client's acknowledgement.
    *
    * @param event the name of the event
-   * @param args the arguments of the event. If the last one is a function, it receives the
+   * @param args the arguments of the event. If the last argument is a function, it receives the
    * acknowledgement
    * @returns `true`
    * @throws ReservedEventError (`code` "ERR_RESERVED_EVENT") for an event name that the protocol
@@ -355,7 +356,8 @@ export class Socket<
   /**
    * Sends a "message" event.
    *
-   * @param args the values to send. If the last one is a function, it receives the acknowledgement
+   * @param args the values to send. If the last value is a function, it receives the
+   * acknowledgement
    */
   send(...args: MessageArguments<EmitEvents>): this {
     emitTo(this, "message", args, NO_FLAGS);
@@ -365,7 +367,8 @@ export class Socket<
   /**
    * Sends a "message" event, as send() does.
    *
-   * @param args the values to send. If the last one is a function, it receives the acknowledgement
+   * @param args the values to send. If the last value is a function, it receives the
+   * acknowledgement
    */
   write(...args: MessageArguments<EmitEvents>): this {
     return this.send(...args);
@@ -374,7 +377,8 @@ export class Socket<
   /**
    * Sends a "json" event.
    *
-   * @param args the values to send. If the last one is a function, it receives the acknowledgement
+   * @param args the values to send. If the last value is a function, it receives the
+   * acknowledgement
    */
   json(...args: JsonArguments<EmitEvents>): this {
     emitTo(this, "json", args, NO_FLAGS);
@@ -584,7 +588,7 @@ export class Socket<
   }
 
   /**
-   * Adds a listener for every event that the client sends, before the existing ones.
+   * Adds a listener for every event that the client sends, before the existing listeners.
    *
    * @param listener the listener to add
    */
@@ -628,7 +632,7 @@ export class Socket<
   }
 
   /**
-   * Adds a listener for every event that is sent to the client, before the existing ones.
+   * Adds a listener for every event that is sent to the client, before the existing listeners.
    *
    * @param listener the listener to add
    */
@@ -784,7 +788,8 @@ export class Socket<
     }
     this.restoredSession = undefined;
     this.socketState = "connected";
-    // A client that disconnects again may not have received the packets it missed.
+    // A recovered socket keeps the offset from the start of its session, because a client that
+    // disconnects again may not have received the missed packets.
     this.recoveryOffset = restored?.offset ?? this.adapter.offset;
     this.nsp.guardAdapter("addAll", () => this.join([this.id, ...(restored?.rooms ?? [])]), this);
     // A listener of the adapter may have disconnected the socket.
@@ -810,8 +815,8 @@ export class Socket<
     try {
       this.client.sendRefused(this.nsp.name, data);
     } catch (error) {
-      // JSON cannot encode the data. The client is refused without them, and the error goes to the
-      // application.
+      // JSON cannot encode the data. The client is refused without the data, and the application
+      // receives the error.
       this.client.sendRefused(this.nsp.name, { message: data.message });
       throw error;
     }
@@ -845,7 +850,8 @@ export class Socket<
     const error = new RateLimitError(event, retryAfter);
     const { code, message } = error;
     this.conn.onBound("rateLimit", message, !wasOverdrawn);
-    // Sent before the listeners are called, because they may disconnect the client.
+    // The acknowledgement is sent before the listeners are called, because a listener may
+    // disconnect the client.
     if (id !== undefined) this.acknowledgement(id)({ error: { code, message, retryAfter } });
     this.onError(error);
     return true;
@@ -924,7 +930,8 @@ export class Socket<
       else this.passMiddleware(event, acknowledge, all, index + 1);
     };
     const [name, ...args] = event;
-    // The acknowledgement callback is not an argument of the event.
+    // The acknowledgement callback is not an argument of the event, so the error handler does not
+    // receive it.
     const own = acknowledge !== undefined && args.at(-1) === acknowledge ? args.slice(0, -1) : args;
     this.guard(name, own, () => middleware.call(this, event, next));
   }
@@ -941,7 +948,7 @@ export class Socket<
       try {
         this.sendPacket({ type: ACK, namespace: this.nsp.name, data: args, id });
       } catch (error) {
-        // The values cannot be encoded. The listener may send others instead.
+        // The values cannot be encoded. The listener may acknowledge with other values instead.
         sent = false;
         throw error;
       }
@@ -964,7 +971,8 @@ export class Socket<
       this.mayComeBack = true;
       this.nsp.guardAdapter("persistSession", () => this.adapter.persistSession(session), this);
     } else if (this.restoredSession !== undefined) {
-      // The client disconnected again before it passed the middleware.
+      // The client disconnected again before it passed the middleware, so its restored session is
+      // stored again.
       this.nsp.giveBack(this.restoredSession);
     }
   }

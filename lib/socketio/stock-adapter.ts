@@ -1,15 +1,16 @@
 // Runs adapters that were written for socket.io: classes that extend those of the package
-// socket.io-adapter, such as those of @socket.io/redis-adapter. This file calls them stock
+// socket.io-adapter, such as the classes of @socket.io/redis-adapter. This file calls them stock
 // adapters. They need no changes. Each stock adapter runs between two classes of this file:
 //
 //   namespace ── calls ──▶ StockAdapter ── calls ──▶ stock adapter ── calls ──▶ StockNamespace
-//       ▲                  (an Adapter of ours)      (theirs)                   (looks like theirs)
+//       ▲                  (an Adapter of this      (written for               (looks like a
+//       │                   package)                 socket.io)                 socket.io namespace)
 //       └──────────────────────────────────────────────────────────────────────────┘
 //
-// Rule: no other file depends on how stock adapters work. This file provides everything that they
-// use of a namespace and its sockets, as found in their sources (socket.io-adapter 2.5,
-// redis-adapter 8.3, redis-streams-adapter 0.3, cluster-adapter 0.3, mongo-adapter 0.4,
-// postgres-adapter 0.5).
+// Rule: no other file depends on how stock adapters work. This file provides all members of a
+// namespace and of its sockets that stock adapters use. The sources of the stock adapters were
+// searched for these members (socket.io-adapter 2.5, redis-adapter 8.3, redis-streams-adapter 0.3,
+// cluster-adapter 0.3, mongo-adapter 0.4, postgres-adapter 0.5).
 
 import type { Bytes } from "../../protocol/bytes.ts";
 import { SERVER_LIMITS } from "../../protocol/socketio/check.ts";
@@ -39,8 +40,8 @@ import {
 import type { Handshake } from "./handshake.ts";
 
 /**
- * A packet in the form that stock adapters use. They change the packet: they set `nsp` and `id`,
- * and append an offset to `data`.
+ * A packet in the form that stock adapters use. Stock adapters change the packet: they set `nsp`
+ * and `id`, and append an offset to `data`.
  */
 export interface StockPacket {
   /** The type of the packet. */
@@ -292,8 +293,8 @@ export class StockAdapter extends Adapter {
   }
 
   /**
-   * Stock adapters return only the sockets of this server, so the ids are taken from
-   * fetchSockets().
+   * sockets() of a stock adapter returns only the sockets of this server. Therefore this method
+   * uses fetchSockets().
    */
   override async sockets(rooms: ReadonlySet<Room>): Promise<Set<SocketId>> {
     const sockets = await this.fetchSockets({ rooms, except: new Set(), flags: {} });
@@ -323,7 +324,8 @@ export class StockAdapter extends Adapter {
       return;
     }
     const emitted = this.#stock.serverSideEmit([...event, answered]);
-    // The promise may reject before the event was sent to any server.
+    // The promise may reject before the event was sent to any server. The callback then receives
+    // the error.
     if (isThenable(emitted)) {
       Promise.resolve(emitted).then(undefined, (error: unknown) => answered(toError(error), []));
     }
@@ -462,12 +464,12 @@ export class StockNamespace implements AdapterHost {
   }
 
   set _ids(_next: number) {
-    // Reading the property has increased the id already.
+    // Nothing to do, because reading the property has already increased the id.
   }
 
   _onServerSideEmit(args: unknown): void {
     const [event, ...rest] = listOf(args);
-    // Checked because the arguments come from another server.
+    // The name is checked, because the arguments come from another server.
     if (typeof event === "string") this.namespace.onServerSideEmit([event, ...rest]);
   }
 
