@@ -81,7 +81,7 @@ const CLASSES: readonly (readonly [file: string, name: string, ours: object])[] 
   ["broadcast-operator", "RemoteSocket", remote ?? assert.fail()],
 ];
 
-describe("barewire has all of these of socket.io, or docs/from-socket.io.md lists them as missing:", () => {
+describe("barewire has these names of socket.io, or docs/from-socket.io.md lists them as missing:", () => {
   for (const [file, name, ours] of CLASSES) {
     const theirs = members(file, name);
     test(`${name}: ${theirs.join(" ")}`, () => {
@@ -125,7 +125,7 @@ describe("barewire has all of these of socket.io, or docs/from-socket.io.md list
     assert.deepEqual(missing, []);
   });
 
-  test("members, and those documented as missing do not exist", () => {
+  test("a member that docs/from-socket.io.md lists as missing does not exist", () => {
     const [, section = ""] =
       /^## What is missing, and why$(.*?)(?=^##? |$(?![\s\S]))/ms.exec(PAGE) ?? [];
     assert.ok(section.includes("attachApp"));
@@ -170,7 +170,7 @@ function exports(path: string): string[] {
   );
 }
 
-describe("barewire/client has all of these of socket.io-client, or docs/from-socket.io.md lists them as missing:", () => {
+describe("barewire/client has these names of socket.io-client, or docs/from-socket.io.md lists them as missing:", () => {
   const manager = new client.Manager("http://127.0.0.1:1", { reconnection: false });
   const socket = manager.socket("/");
   const { engine } = manager;

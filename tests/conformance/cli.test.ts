@@ -104,7 +104,7 @@ describe("barewire conform", () => {
     }
   });
 
-  test("has all its options in docs/conformance.md", () => {
+  test("has a row for each of its options in docs/conformance.md", () => {
     const page = readFileSync(join(import.meta.dirname, "../../docs/conformance.md"), "utf8");
     for (const name of Object.keys(OPTIONS)) assert.ok(page.includes(`| \`--${name}`), name);
   });
@@ -149,7 +149,7 @@ describe("barewire conform", () => {
     });
   }
 
-  test("lists the cases that --only and --skip select with --list", async () => {
+  test("with --list, prints the cases that --only and --skip select", async () => {
     const { status, stdout } = await conform("--list", "--only", "websocket.framing.rsv-*");
     assert.equal(status, 0);
     const lines = stdout.trimEnd().split("\n");
@@ -284,7 +284,7 @@ describe("a run of barewire conform", () => {
     }
   });
 
-  test("prints a progress line on a terminal, and colours unless NO_COLOR is set", async (context) => {
+  test("prints a progress line and colours on a terminal, and no colours if NO_COLOR is set", async (context) => {
     const url = await targetUrl(context);
     const args = ["conform", url, ...FRAMING];
     const { stderr, stdout } = await call(args, true);

@@ -131,7 +131,7 @@ describe("FairEviction", () => {
     assert.deepEqual(given, ["a2"]);
   });
 
-  test(`never exceeds its limits, and keeps all items of an owner with few (SEED=${seed})`, () => {
+  test(`never exceeds its limits, and keeps all items of an owner with few items (SEED=${seed})`, () => {
     const random = new Random(seed);
     const [maxCount, maxSize] = [50, 2000];
     const bound = new FairEviction(maxCount, maxSize);

@@ -589,7 +589,7 @@ describe("the memory for recovery is limited:", () => {
     });
   }
 
-  test("the size of a session includes its data, and large sessions do not displace another address's", async (context) => {
+  test("the size of a session includes its data, and large sessions do not displace sessions of another address", async (context) => {
     const { io, port } = await serve(context, { connectionStateRecovery: { maxBytes: 1_000_000 } });
     const [honest, { sid, pid }, gone] = await joinFrom(io, port);
     gone.data = { name: "ada" };
@@ -668,7 +668,7 @@ describe("the memory for recovery is limited:", () => {
     );
   });
 
-  test("a polling client that has missed more than maxBackpressure bytes starts a new session, once", async (context) => {
+  test("a polling client that has missed more than maxBackpressure bytes starts only one new session", async (context) => {
     const { io, url } = await serve(context, { ...RECOVERY, maxBackpressure: 1_000_000 });
     const failures: unknown[] = [];
     io.on("connection", (socket) => failures.push(socket.recoveryFailure));

@@ -367,7 +367,7 @@ describe("Connection state recovery with an adapter for socket.io", () => {
     assert.equal(await told, 4);
   });
 
-  test("emits to a socket that has left its own room, and to one that is not connected yet", async (context) => {
+  test("emits to a socket that has left its own room, and to a socket that is not connected yet", async (context) => {
     const { io, port } = await serve(context, options);
     io.use((socket, next) => {
       socket.emit("early", 1);

@@ -264,9 +264,13 @@ describe("WebSocketServer", () => {
 
   describe("selects a subprotocol", () => {
     const choices = [
-      { does: "the first offered one that is in the list", protocols: ["b", "c"], gives: "b" },
-      { does: "none if no offered one is in the list", protocols: ["x"], gives: "" },
-      { does: "the one that the function returns", protocols: () => "c", gives: "c" },
+      {
+        does: "the first offered subprotocol that is in the list",
+        protocols: ["b", "c"],
+        gives: "b",
+      },
+      { does: "none if no offered subprotocol is in the list", protocols: ["x"], gives: "" },
+      { does: "the subprotocol that the function returns", protocols: () => "c", gives: "c" },
       { does: "none if the function returns undefined", protocols: () => undefined, gives: "" },
     ] as const;
     for (const { does, protocols, gives } of choices) {
@@ -472,7 +476,7 @@ describe("WebSocketConnection", () => {
     }
   });
 
-  test("is contained only in the clients of its own server", async (context) => {
+  test("is in `clients` of its own server, and not of another server", async (context) => {
     const [a, b] = await Promise.all([serveWebSocket(context), serveWebSocket(context)]);
     const client = new WebSocketClient(a.port, "/");
     await Promise.all([connection(a.server), client.opened()]);

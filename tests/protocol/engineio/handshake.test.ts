@@ -106,7 +106,7 @@ describe("protocol revision 3", () => {
     upgrade,
   });
 
-  test("Handshake: the refusal names the client's revision, if it is a number, and the server's", () => {
+  test("Handshake: the refusal names the client's revision, if it is a number, and the revisions of the server", () => {
     const message = (search: string, revisions: readonly Revision[]): string => {
       const admission = admit(request(search), BOTH, revisions, () => undefined);
       return admission.kind === "refused" ? admission.message : admission.kind;

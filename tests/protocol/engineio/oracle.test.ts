@@ -160,7 +160,7 @@ describe("engine.io-parser and our codec agree on", () => {
     );
   });
 
-  test(`the packets in random payloads of both (seed ${seed})`, () => {
+  test(`the packets in random payloads of either encoder (seed ${seed})`, () => {
     const whole = packet.filter(
       ({ data }) => typeof data !== "string" || !data.includes(SEPARATOR),
     );
