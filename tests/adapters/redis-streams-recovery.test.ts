@@ -876,7 +876,7 @@ describe("barewire/redis over streams while Redis is broken", { skip: noRedis },
   }
 
   test(
-    "does not resend events that a client received from a server further ahead in the stream",
+    "does not resend events that a client received from a server that had read more of the stream",
     LIMIT,
     async (context) => {
       const { redis, a } = await start(context);

@@ -24,12 +24,12 @@ const LONG = "10.0.0.1,".repeat(1500);
 // biome-ignore format: table
 const CASES: readonly Case[] = [
   // Requests without a trusted header: the address of the peer, which is the other end of the TCP connection.
-  { does: "is the peer's address if no header names another", peer: "192.0.2.1", gives: "192.0.2.1" },
+  { does: "is the peer's address if no header has another address", peer: "192.0.2.1", gives: "192.0.2.1" },
   { does: "is the peer's address if the peer is not a trusted proxy", peer: "192.0.2.1", headers: list("203.0.113.7"), gives: "192.0.2.1" },
   { does: "is the peer's address even if it is a loopback address", peer: "127.0.0.1", gives: "127.0.0.1" },
   { does: "is the peer's address if no proxy is trusted", peer: "127.0.0.1", trusted: "none", headers: list("203.0.113.7"), gives: "127.0.0.1" },
   { does: "is the peer's address if only other proxies are trusted", peer: "127.0.0.1", trusted: INNER, headers: list("203.0.113.7"), gives: "127.0.0.1" },
-  { does: "is unknown on a Unix domain socket if no header names it", peer: undefined, gives: "" },
+  { does: "is unknown on a Unix domain socket if no header has an address", peer: undefined, gives: "" },
   { does: "is the address in X-Forwarded-For on a Unix domain socket", peer: undefined, headers: list("203.0.113.7"), gives: "203.0.113.7" },
   { does: "is IPv4 for an IPv4-mapped peer", peer: "::ffff:192.0.2.1", gives: "192.0.2.1" },
   { does: "is IPv4 for an IPv4-mapped peer in hexadecimal", peer: "::ffff:c000:201", gives: "192.0.2.1" },

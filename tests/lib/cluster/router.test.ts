@@ -186,7 +186,7 @@ test("of two workers that shut down at once, neither forwards a client back to t
   assert.equal(one.io.engine.clientsCount, 0);
 });
 
-test("a worker answers a forwarded request itself, even if the session is another worker's", async (context) => {
+test("a worker answers a forwarded request itself, even if another worker has the session", async (context) => {
   const [one, other] = await startTwo(context);
   const path = `${HANDSHAKE}&sid=${generateSessionId(2)}`;
   // A worker that mistakes worker 1 for worker 2 would send this header.

@@ -316,7 +316,7 @@ describe("A request for a session", () => {
     });
   }
 
-  test("a second GET gets 400, the waiting GET a close packet, and the session ends", async (context) => {
+  test("a second GET gets 400, the waiting GET gets a close packet, and the session ends", async (context) => {
     const { port, io } = await serve(context);
     const ends: unknown[] = [];
     io.on("connection", (socket) =>

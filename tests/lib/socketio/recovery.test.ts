@@ -203,7 +203,7 @@ describe("recovery on the wire", () => {
     assert.match(`${await third.next()}`, /^42\["missed",1,/);
   });
 
-  test("volatile events have an offset too, because clients treat a string as last argument as an offset", async (context) => {
+  test("volatile events have an offset too, because clients use the last argument as an offset if it is a string", async (context) => {
     const { io, port } = await serve(context, RECOVERY);
     const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
     const [client, { sid, pid }] = await join(port);
@@ -363,7 +363,7 @@ describe("recovery on the wire", () => {
     assert.equal(await client.next(), '42["a",1]');
   });
 
-  test("keeps sessions for maxDisconnectionDuration, and events for pingInterval and pingTimeout longer", async (context) => {
+  test("keeps sessions for maxDisconnectionDuration, and keeps events longer, by pingInterval plus pingTimeout", async (context) => {
     const clock = new Clock(context);
     const { io, port } = await serve(context, {
       connectionStateRecovery: { maxDisconnectionDuration: 1000 },
@@ -692,7 +692,7 @@ describe("the memory for recovery is limited:", () => {
     assert.deepEqual(failures, [undefined, "packets dropped"]);
   });
 
-  test("events are kept once, as text, and their frames are released", async (context) => {
+  test("one copy of each event is kept, as text, and the frames of the event are released", async (context) => {
     setFlagsFromString("--expose-gc");
     const collect: unknown = runInNewContext("gc");
     assert.ok(typeof collect === "function");

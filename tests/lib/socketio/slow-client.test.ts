@@ -433,7 +433,7 @@ describe("backpressurePolicy", () => {
     });
   }
 
-  test("a client that stops reading does not delay others, and uses a limited amount of memory", async (context) => {
+  test("a client that stops reading does not delay other clients, and uses a limited amount of memory", async (context) => {
     const bound = 1_000_000;
     const options = { maxBackpressure: bound, backpressurePolicy: "drop-oldest" } as const;
     const { io, port } = await serve(context, options);
