@@ -243,9 +243,9 @@ describe("barewire/client has these names of socket.io-client, or docs/from-sock
   // Every form in which a program can import the client, each compared with the same form of socket.io-client.
   const forms: Readonly<Record<string, readonly [ours: object, theirs: object]>> = {
     "the ES module": [client, stock],
-    "its default": [client.default, stock.default],
-    "its io": [client.io, stock.io],
-    "its connect": [client.connect, stock.connect],
+    "the default export": [client.default, stock.default],
+    "the export io": [client.io, stock.io],
+    "the export connect": [client.connect, stock.connect],
   };
   for (const [form, [ours, theirs]] of Object.entries(forms)) {
     test(`keys of ${form}`, () => {

@@ -197,7 +197,7 @@ test("a worker answers a forwarded request itself, even if another worker has th
   assert.equal(other.requests, 0);
 });
 
-test("passes a WebSocket to the worker with its session, and new ones to other workers during a shutdown", async (context) => {
+test("passes a WebSocket to the worker with its session, and new WebSockets to other workers during a shutdown", async (context) => {
   const [one, other] = await startTwo(context);
   const session = await PollingClient.open(one.port);
   await session.join();

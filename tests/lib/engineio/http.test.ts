@@ -330,7 +330,7 @@ describe("A request for a session", () => {
     assert.deepEqual(ends, ["transport error", "overlap from client"]);
   });
 
-  test("a second POST gets 400, the connection of the first is destroyed, and the session ends", async (context) => {
+  test("a second POST gets 400, the connection of the first POST is destroyed, and the session ends", async (context) => {
     const { port, io } = await serve(context);
     const ends: unknown[] = [];
     io.on("connection", (socket) =>

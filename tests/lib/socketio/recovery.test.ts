@@ -239,7 +239,7 @@ describe("recovery on the wire", () => {
     assert.equal(sockets.at(-1)?.recoveryFailure, "unknown session");
   });
 
-  test("a client that recovers before the server notices its disconnection replaces its connection", async (context) => {
+  test("the new connection of a client that recovers before the server notices its disconnection replaces the old connection", async (context) => {
     const { io, port } = await serve(context, RECOVERY);
     const reasons: string[] = [];
     io.on("connection", (socket) => socket.on("disconnect", (reason) => reasons.push(reason)));
