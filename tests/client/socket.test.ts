@@ -338,7 +338,7 @@ describe("the client's Manager", () => {
     assert.equal(before, undefined);
   });
 
-  test("tryAllTransports tries the next transport if one is rejected", async (context) => {
+  test("tryAllTransports tries the next transport if a transport is rejected", async (context) => {
     const { url } = await serve(context, { transports: ["websocket"] });
     const client = connectTo(context, url, { tryAllTransports: true });
     await heard(client, "connect");

@@ -518,7 +518,7 @@ describe("backpressurePolicy", () => {
     assert.equal(again.recovered, true);
   });
 
-  test("a client that has missed too many events, dropped ones included, starts a new session", async (context) => {
+  test("a client that has missed too many events, including dropped events, starts a new session", async (context) => {
     const { io, client, pid, offset } = await serveRecovering(context);
     for (let n = 0; n < COUNT; n++) io.emit("n", n);
     const again = await comeBack(io, client, { pid, offset });

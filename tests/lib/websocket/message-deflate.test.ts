@@ -252,7 +252,7 @@ describe("MessageDeflate and earlier messages", () => {
     assert.equal(String(server.inflateNow(again)), "Hello");
   });
 
-  test("RFC 7692 §7.1.2 inflates references within the negotiated window, and rejects longer ones", () => {
+  test("RFC 7692 §7.1.2 inflates references within the negotiated window, and rejects longer references", () => {
     // The message repeats five bytes over this distance, so its compressed form has a reference of this distance.
     for (const [gap, fits] of [
       [512, true],

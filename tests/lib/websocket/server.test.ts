@@ -334,7 +334,7 @@ describe("WebSocketConnection", () => {
     assert.equal(chunks.length, 1);
   });
 
-  test("RFC 6455 §7.1.2 closes with a code and a reason, and throws for invalid ones", async (context) => {
+  test("RFC 6455 §7.1.2 closes with a code and a reason, and throws for an invalid code or reason", async (context) => {
     const { client, ours } = await pair(context);
     for (const code of [999, 1004, 1005, 1006, 1015, 2999, 5000]) {
       assert.throws(() => ours.close(code), RangeError);

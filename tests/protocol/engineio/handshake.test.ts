@@ -225,7 +225,7 @@ describe("the open packet", () => {
     });
   }
 
-  test("Handshake: has only the fields of the protocol, not others of the caller's object", () => {
+  test("Handshake: has only the fields of the protocol, not other fields of the caller's object", () => {
     const [example] = OPENS;
     assert.ok(example !== undefined);
     const extended = { ...example.open, secret: 1 };

@@ -158,7 +158,7 @@ describe("An Endpoint fails before the end of an invalid text, as in Autobahn's 
     ]);
   });
 
-  test("RFC 6455 §8.1 not at the byte before the invalid one", () => {
+  test("RFC 6455 §8.1 not at the byte before the invalid byte", () => {
     const whole = text(payload);
     const start = whole.length - payload.length;
     const server = echoServer();

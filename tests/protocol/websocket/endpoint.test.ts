@@ -304,7 +304,7 @@ describe("RFC 6455 §7.1.7 Fail the WebSocket Connection", () => {
     assert.ok(grown < 4 * 1024 * 1024, `${grown} bytes`);
   });
 
-  test("no second close frame is sent after a first one", () => {
+  test("no second close frame is sent after a first close frame", () => {
     const station = new Station(SERVER);
     station.endpoint.close(1000);
     station.receive(fromClient(3));
@@ -325,7 +325,7 @@ describe("RFC 6455 §5.5.3 pings from a peer that does not read", () => {
     assert.equal(station.wire.take().length, 0);
   });
 
-  test("earlier pings are not answered after a later one was answered", () => {
+  test("earlier pings are not answered after a later ping was answered", () => {
     const station = new Station(SERVER);
     station.wire.congested = true;
     station.receive(fromClient(9, "before"));
