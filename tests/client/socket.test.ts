@@ -227,7 +227,7 @@ describe("the client's Socket", () => {
     assert.throws(() => connect("http://"), TypeError);
   });
 
-  test("applies auth, ackTimeout and retries to one socket, and not to others of the same manager", async (context) => {
+  test("applies auth, ackTimeout and retries to one socket, and not to other sockets of the same manager", async (context) => {
     const { io, url } = await serve(context);
     const seen: unknown[] = [];
     for (const name of ["/a", "/b", "/c"]) {

@@ -27,7 +27,7 @@ describe("flushSoon()", () => {
     assert.deepEqual(log, ["another callback", "flush"]);
   });
 
-  test("flushes an object that is added during a flush in the same turn", async () => {
+  test("flushes an object that is added during a flush in the same turn of the event loop", async () => {
     const log: string[] = [];
     const inner: Flushable = { flush: () => log.push("inner") };
     flushSoon({

@@ -154,7 +154,7 @@ describe("New clients", () => {
     assert.equal(await statusOf(port, "203.0.113.3"), 503);
   });
 
-  test("of one address count towards maxConnectionsPerAddress, while others can connect", async (context) => {
+  test("of one address count towards maxConnectionsPerAddress, while clients of other addresses can connect", async (context) => {
     const { io, port } = await serve(context, { maxConnectionsPerAddress: 1 });
     // biome-ignore format: table
     const CLIENTS = [

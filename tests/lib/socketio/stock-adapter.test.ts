@@ -233,7 +233,7 @@ describe("An adapter for socket.io", () => {
     await assert.rejects(io.timeout(1000).emitWithAck("sum"), /no connection/);
   });
 
-  test("is wrapped in an adapter with the same rooms, the same events and its additional methods", async (context) => {
+  test("is wrapped in an adapter that has the same rooms and events, and the additional methods of the wrapped adapter", async (context) => {
     const { here, near, bus } = await pair(context);
     const { adapter } = here.sockets;
     const log: unknown[] = [];
