@@ -456,7 +456,7 @@ const TESTS: Readonly<Record<string, () => void>> = {
   },
 
   testing: () => {
-    test("the tests of the page pass, and one fails if the program is broken", async () => {
+    test("the tests of the page pass, and one of them fails if the program is broken", async () => {
       assert.match(runTests(pages.copy("testing")), /^# pass 5$/m);
       const broken = pages.copy("testing", {
         edit: (code) => code.replace("socket.to(", "io.to("),
@@ -504,7 +504,7 @@ const TESTS: Readonly<Record<string, () => void>> = {
       assert.throws(() => socket.send("x"), { code: "ERR_NOT_OPEN" });
     });
 
-    test("the client of the page exchanges messages with a ws server, and rejects on a 404 response", async (context) => {
+    test("the client of the page exchanges messages with a ws server, and its connect() rejects on a 404 response", async (context) => {
       const server = new WsServer({ port: 0, host: "127.0.0.1" });
       context.after(() => server.close());
       await once(server, "listening");

@@ -81,7 +81,7 @@ const CLASSES: readonly (readonly [file: string, name: string, ours: object])[] 
   ["broadcast-operator", "RemoteSocket", remote ?? assert.fail()],
 ];
 
-describe("barewire has all of these of socket.io, or docs/from-socket.io.md lists them as missing:", () => {
+describe("barewire has these names of socket.io, or docs/from-socket.io.md lists them as missing:", () => {
   for (const [file, name, ours] of CLASSES) {
     const theirs = members(file, name);
     test(`${name}: ${theirs.join(" ")}`, () => {
@@ -125,7 +125,7 @@ describe("barewire has all of these of socket.io, or docs/from-socket.io.md list
     assert.deepEqual(missing, []);
   });
 
-  test("members, and those documented as missing do not exist", () => {
+  test("a member that docs/from-socket.io.md lists as missing does not exist", () => {
     const [, section = ""] =
       /^## What is missing, and why$(.*?)(?=^##? |$(?![\s\S]))/ms.exec(PAGE) ?? [];
     assert.ok(section.includes("attachApp"));
@@ -170,7 +170,7 @@ function exports(path: string): string[] {
   );
 }
 
-describe("barewire/client has all of these of socket.io-client, or docs/from-socket.io.md lists them as missing:", () => {
+describe("barewire/client has these names of socket.io-client, or docs/from-socket.io.md lists them as missing:", () => {
   const manager = new client.Manager("http://127.0.0.1:1", { reconnection: false });
   const socket = manager.socket("/");
   const { engine } = manager;
@@ -243,9 +243,9 @@ describe("barewire/client has all of these of socket.io-client, or docs/from-soc
   // Every form in which a program can import the client, each compared with the same form of socket.io-client.
   const forms: Readonly<Record<string, readonly [ours: object, theirs: object]>> = {
     "the ES module": [client, stock],
-    "its default": [client.default, stock.default],
-    "its io": [client.io, stock.io],
-    "its connect": [client.connect, stock.connect],
+    "the default export": [client.default, stock.default],
+    "the export io": [client.io, stock.io],
+    "the export connect": [client.connect, stock.connect],
   };
   for (const [form, [ours, theirs]] of Object.entries(forms)) {
     test(`keys of ${form}`, () => {

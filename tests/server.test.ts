@@ -128,7 +128,7 @@ describe("Server", () => {
       assert.deepEqual([pingInterval, pingTimeout], [2000, 20_000]);
     });
 
-    test("throw if only the constructor has them and their values differ", async () => {
+    test("are rejected if only the constructor accepts them and it received other values", async () => {
       const same = { maxAttachments: 3, cleanupEmptyChildNamespaces: true };
       const io = new Server(same);
       assert.throws(() => io.attach(createServer(), { maxAttachments: 4 }), { code: TYPE });

@@ -99,7 +99,7 @@ test("docs/traceability.md is up to date", () => {
   assert.ok(writtenPage() === traceability(UNCOVERED), ANEW);
 });
 
-describe("protocol/README.md: the file beside each question cites the sections that it names", () => {
+describe("protocol/README.md: the file in each row cites the sections in this row", () => {
   const TOUR = "protocol/README.md";
   const rows = readFileSync(join(ROOT, TOUR), "utf8")
     .split("\n")

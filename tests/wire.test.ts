@@ -95,7 +95,7 @@ describe("a transcript fails with", () => {
     });
   }
 
-  test("a line without a sign", () => {
+  test("a line that does not begin with a sign such as >", () => {
     assert.throws(() => readPage("```wire\nGET / HTTP/1.1\n```"), /^Error: line 2 is not a line/);
   });
 });

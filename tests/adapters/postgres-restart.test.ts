@@ -38,7 +38,7 @@ for (const library of ["barewire", "socket.io"] as const) {
     });
 
     test(
-      "continue if each connection has an error listener, and reach each other again",
+      "continue and reach each other again if each connection has an error listener",
       LIMIT,
       async (context) => {
         const postgres = await startPostgres(context);

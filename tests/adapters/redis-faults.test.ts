@@ -326,7 +326,7 @@ describe("barewire/redis during failures", { skip: noRedis }, () => {
     assert.deepEqual([...a.errors, ...b.errors], []);
   });
 
-  test("recovers when another server is killed while broadcasting", LIMIT, async (context) => {
+  test("recovers when another server is killed during its broadcasts", LIMIT, async (context) => {
     const { url } = await startRedis(context);
     const settings = { adapter: { name: "barewire, redis", url } } as const;
     const [killed] = await startNodes(context, [settings]);

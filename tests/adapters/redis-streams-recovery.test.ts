@@ -151,7 +151,7 @@ describe("a client of barewire/redis over streams that reconnects", { skip: noRe
   );
 
   test(
-    "keeps its connection when a late message reports an earlier recovery",
+    "keeps its connection when a message about an earlier recovery arrives late",
     LIMIT,
     async (context) => {
       const { a, b, run } = await start(context);
@@ -218,7 +218,7 @@ describe("a client of barewire/redis over streams that reconnects", { skip: noRe
   });
 
   test(
-    "runs through the middleware if its stored session names no namespace, as socket.io's adapter stores it",
+    "passes through middleware if its stored session has no namespace, like those of socket.io's adapter",
     LIMIT,
     async (context) => {
       const { a, b, run } = await start(context);
@@ -461,7 +461,7 @@ describe("a client of barewire/redis over streams that reconnects", { skip: noRe
     `${"9".repeat(400)}-1`,
   ]) {
     test(
-      `starts a new session with the offset ${JSON.stringify(offset.slice(0, 20))}`,
+      `starts a new session if its offset is ${JSON.stringify(offset.slice(0, 20))}`,
       LIMIT,
       async (context) => {
         const { a, b, run } = await start(context);
@@ -876,7 +876,7 @@ describe("barewire/redis over streams while Redis is broken", { skip: noRedis },
   }
 
   test(
-    "does not resend events that a client received from a server further ahead in the stream",
+    "does not resend events that a client received from a server that had read more of the stream",
     LIMIT,
     async (context) => {
       const { redis, a } = await start(context);

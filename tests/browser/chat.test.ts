@@ -184,7 +184,7 @@ describe("the chat example in Chromium", { skip: noChromium }, () => {
   after(() => browser.close());
 
   for (const { title, client, query, status } of CASES) {
-    test(`two people exchange messages and images, and one leaves, ${title}`, async (context) => {
+    test(`two people exchange messages and images, and one of them leaves, ${title}`, async (context) => {
       const chat = await startChat(0);
       context.after(() => chat.close());
       const [ada, grace] = await Promise.all(

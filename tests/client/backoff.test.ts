@@ -8,7 +8,7 @@ import { delayBefore } from "../../client/socketio/backoff.ts";
 const OPTIONS = { reconnectionDelay: 1000, reconnectionDelayMax: 5000, randomizationFactor: 0.5 };
 
 describe("delayBefore()", () => {
-  test("RFC 6455 §7.2.3 doubles with each attempt up to reconnectionDelayMax", () => {
+  test("RFC 6455 §7.2.3 doubles the delay with each attempt, up to reconnectionDelayMax", () => {
     const delays = [0, 1, 2, 3, 4].map((attempt) => delayBefore(attempt, OPTIONS, 0.5));
     assert.deepEqual(delays, [1000, 2000, 4000, 5000, 5000]);
   });

@@ -353,7 +353,7 @@ describe("the client's disconnect reasons and reconnection, by state × ending",
         assert.ok(arrived >= least, `${arrived} of ${least} arrived`);
       });
       if (STOCK_DIFFERS[cell] !== undefined) continue;
-      test(`${cell}: the same with socket.io-client`, async (context) => {
+      test(`${cell}: socket.io-client has the same disconnect reasons and reconnection`, async (context) => {
         const { reasons, reconnects } = await run(context, "stock", state, ending);
         assert.deepEqual(
           { reasons, reconnects },

@@ -108,7 +108,7 @@ describe("the client's timers", () => {
     return { port, came, stop };
   }
 
-  test("transportTimeout makes tryAllTransports try the next transport if one does not open", async (context) => {
+  test("transportTimeout makes tryAllTransports try the next transport if a transport does not open", async (context) => {
     const clock = new Clock(context);
     const { port, came } = await startSilent(context);
     const options = { transports: ["websocket", "polling"], tryAllTransports: true } as const;
@@ -160,7 +160,7 @@ describe("the client's timers", () => {
     assert.equal(clock.timers, 0);
   });
 
-  test("timeout() fails a missing acknowledgement, and leaves no timer after a received one", async (context) => {
+  test("timeout() fails a missing acknowledgement, and leaves no timer after a received acknowledgement", async (context) => {
     const clock = new Clock(context);
     const { client, there } = await start(context);
     const errors: string[] = [];

@@ -265,7 +265,7 @@ describe("engine.close() or manager.close() in a listener", () => {
     });
   }
 
-  test('closing the manager in "packet" delivers the packet to no socket', async (context) => {
+  test('a packet reaches no socket if a "packet" listener closes the manager', async (context) => {
     const { manager } = await start(context);
     const socket = manager.socket("/").connect();
     await new Promise<void>((resolve) => {

@@ -227,7 +227,7 @@ describe("the client's Socket", () => {
     assert.throws(() => connect("http://"), TypeError);
   });
 
-  test("applies auth, ackTimeout and retries to one socket, and not to others of the same manager", async (context) => {
+  test("applies auth, ackTimeout and retries to one socket, and not to other sockets of the same manager", async (context) => {
     const { io, url } = await serve(context);
     const seen: unknown[] = [];
     for (const name of ["/a", "/b", "/c"]) {
@@ -258,7 +258,7 @@ describe("the client's Socket", () => {
     }
   });
 
-  test("shares one connection between namespaces, and closes it with the last one", async (context) => {
+  test("shares one connection between namespaces, and closes it when the last namespace disconnects", async (context) => {
     const { io, url } = await serve(context);
     io.of("/a");
     const main = connect(url, { reconnectionDelay: 1 });
@@ -277,7 +277,7 @@ describe("the client's Socket", () => {
 });
 
 describe("the client's Manager", () => {
-  test("emits error, reconnect_attempt, reconnect_error and finally reconnect_failed without a server", async () => {
+  test("emits error, reconnect_attempt, reconnect_error and finally reconnect_failed if no server listens", async () => {
     const manager = new Manager("http://127.0.0.1:1", {
       reconnectionAttempts: 2,
       reconnectionDelay: 1,
@@ -338,7 +338,7 @@ describe("the client's Manager", () => {
     assert.equal(before, undefined);
   });
 
-  test("tryAllTransports tries the next transport if one is rejected", async (context) => {
+  test("tryAllTransports tries the next transport if a transport is rejected", async (context) => {
     const { url } = await serve(context, { transports: ["websocket"] });
     const client = connectTo(context, url, { tryAllTransports: true });
     await heard(client, "connect");

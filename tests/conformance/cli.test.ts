@@ -104,7 +104,7 @@ describe("barewire conform", () => {
     }
   });
 
-  test("has all its options in docs/conformance.md", () => {
+  test("has a row for each of its options in docs/conformance.md", () => {
     const page = readFileSync(join(import.meta.dirname, "../../docs/conformance.md"), "utf8");
     for (const name of Object.keys(OPTIONS)) assert.ok(page.includes(`| \`--${name}`), name);
   });
@@ -149,7 +149,7 @@ describe("barewire conform", () => {
     });
   }
 
-  test("lists the cases that --only and --skip select with --list", async () => {
+  test("with --list, prints the cases that --only and --skip select", async () => {
     const { status, stdout } = await conform("--list", "--only", "websocket.framing.rsv-*");
     assert.equal(status, 0);
     const lines = stdout.trimEnd().split("\n");
@@ -284,7 +284,7 @@ describe("a run of barewire conform", () => {
     }
   });
 
-  test("prints a progress line on a terminal, and colours unless NO_COLOR is set", async (context) => {
+  test("prints a progress line and colours on a terminal, and no colours if NO_COLOR is set", async (context) => {
     const url = await targetUrl(context);
     const args = ["conform", url, ...FRAMING];
     const { stderr, stdout } = await call(args, true);
@@ -356,8 +356,8 @@ describe("a run of barewire conform", () => {
   });
 });
 
-describe("output of barewire conform that cannot be written", () => {
-  test("an unwritable report prints one error, keeps the other reports, and exits with status 2", async (context) => {
+describe("barewire conform with output that cannot be written", () => {
+  test("prints one error for the report, writes the other reports, and exits with status 2", async (context) => {
     const url = await targetUrl(context);
     const tap = join(folder, "beside.tap");
     const called = await conform(url, ...FRAMING, "--html", folder, "--tap", tap);
@@ -371,7 +371,7 @@ describe("output of barewire conform that cannot be written", () => {
 
   const PROGRAM = ["--import", "tsx", join(import.meta.dirname, "../../conformance/cli.ts")];
 
-  test("standard output on a full device prints one error, and exits with status 2", {
+  test("prints one error if standard output is a full device, and exits with status 2", {
     skip: !existsSync("/dev/full"),
   }, async () => {
     const full = openSync("/dev/full", "w");
@@ -387,7 +387,7 @@ describe("output of barewire conform that cannot be written", () => {
     assert.match(stderr, /^Standard output cannot be written: ENOSPC[^\n]*\.\n$/);
   });
 
-  test("closed standard output does not change the exit status of the run", async (context) => {
+  test("exits with the same status if standard output is closed", async (context) => {
     const port = await websocketServer(context, createHttp(), () => Buffer.from("wrong"));
     const args = ["conform", `http://127.0.0.1:${port}`, "--only", "websocket.framing.text-of-126"];
     for (const [arguments_, expected] of [

@@ -95,7 +95,7 @@ test("bytes after a close frame fail the case, even if the connection ends at on
   assert.equal(result.got, "3 bytes");
 });
 
-test("a close frame without a code fails only a SHOULD when it fails the connection, and passes as an answer", async () => {
+test("a close frame without a code fails only a SHOULD if it reports an error, and passes if it answers a close frame", async () => {
   const end = (socket: Socket): void => void socket.end(Buffer.of(0x88, 0));
   const failed = await run("websocket.framing.opcode-3", end);
   assert.equal(failed.outcome, "failed");
@@ -135,7 +135,7 @@ for (const { name, bytes, expected } of WRONG) {
   });
 }
 
-test("a silent server fails with the expectation of the case, and with the severity that the case has for silence", async () => {
+test("a case fails if the server is silent, with its expectation and its severity for a silent server", async () => {
   for (const [id, severity] of [
     ["websocket.framing.opcode-3", "MUST"],
     ["websocket.control.pong-126-bytes", "SHOULD"],

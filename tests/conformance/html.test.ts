@@ -134,7 +134,7 @@ describe("the HTML report in Chromium", { skip: noChromium }, () => {
     assert.equal(new Set(grounds).size, 2);
   });
 
-  test("unfolds a case to its conversation by keyboard, and failed cases at the start", async () => {
+  test("unfolds the conversation of a case by keyboard, and shows failed cases unfolded at first", async () => {
     await open(REPORT, {}, async (page) => {
       const good = page.locator('[id="websocket.framing.good"]');
       const conversation = good.getByRole("table");

@@ -95,8 +95,8 @@ const WITHOUT: Readonly<Record<Behaviour, Pick<Mutant, "file" | "from" | "to"> |
   refusing: { file: BEHAVIOUR, from: 'new Error("not here")', to: 'new Error("other")' },
 };
 
-describe("the preflight finds the missing behaviour of", () => {
-  test("barewire's own test server: none", async () => {
+describe("the preflight", () => {
+  test("finds no missing behaviour in barewire's own test server", async () => {
     await withTarget(createTarget(), async (target) => {
       assert.deepEqual([...(await findLacking(target, new Set(LAYERS)))], []);
     });
@@ -105,7 +105,7 @@ describe("the preflight finds the missing behaviour of", () => {
   for (const behaviour of ALL_BEHAVIOURS) {
     const change = WITHOUT[behaviour];
     if (change === undefined) continue;
-    test(`a server that does not ${BEHAVIOURS[behaviour]}`, async () => {
+    test(`finds the missing behaviour of a server that does not ${BEHAVIOURS[behaviour]}`, async () => {
       const mutant = { ...change, name: behaviour, fault: "", caughtBy: "" };
       assert.ok((await codeOf(mutant)).length > 0);
       await withTarget(await createMutant(mutant), async (target) => {
@@ -204,7 +204,7 @@ test("a case that has not started within the time budget is skipped with a reaso
   assert.equal(result?.reason, "the time limit of 0 s for all cases has passed");
 });
 
-test("a progress line is written every five seconds without a terminal", (context) => {
+test("a progress line is written every five seconds if the output is not a terminal", (context) => {
   context.mock.timers.enable({ apis: ["setInterval"] });
   const said: string[] = [];
   const output = { write: (text: string) => said.push(text) };

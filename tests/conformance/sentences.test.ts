@@ -39,7 +39,7 @@ test("each MUST case of the WebSocket section quotes a MUST for servers from doc
   );
 });
 
-test("a case with a separate severity for silence is a MUST, and the severity for silence is SHOULD", () => {
+test("a case with a separate severity for a silent server is a MUST, and that separate severity is SHOULD", () => {
   for (const { id, severity, silence } of WEBSOCKET) {
     if (silence !== undefined) assert.deepEqual([severity, silence], ["MUST", "SHOULD"], id);
   }

@@ -79,7 +79,7 @@ describe("a syntax error in a case for clients is reported with line and column"
     });
   }
 
-  test("a case for clients in the folder for servers, and vice versa", () => {
+  test("a case for clients in the folder for servers, or a case for servers in the folder for clients", () => {
     const folder = join(import.meta.dirname, "../../conformance/cases");
     assert.throws(() => loadCases(join(folder, "client/websocket/closing.wire")), {
       message:

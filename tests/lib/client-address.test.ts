@@ -24,12 +24,12 @@ const LONG = "10.0.0.1,".repeat(1500);
 // biome-ignore format: table
 const CASES: readonly Case[] = [
   // Requests without a trusted header: the address of the peer, which is the other end of the TCP connection.
-  { does: "is the peer's address if no header names another", peer: "192.0.2.1", gives: "192.0.2.1" },
+  { does: "is the peer's address if no header has another address", peer: "192.0.2.1", gives: "192.0.2.1" },
   { does: "is the peer's address if the peer is not a trusted proxy", peer: "192.0.2.1", headers: list("203.0.113.7"), gives: "192.0.2.1" },
   { does: "is the peer's address even if it is a loopback address", peer: "127.0.0.1", gives: "127.0.0.1" },
   { does: "is the peer's address if no proxy is trusted", peer: "127.0.0.1", trusted: "none", headers: list("203.0.113.7"), gives: "127.0.0.1" },
   { does: "is the peer's address if only other proxies are trusted", peer: "127.0.0.1", trusted: INNER, headers: list("203.0.113.7"), gives: "127.0.0.1" },
-  { does: "is unknown on a Unix domain socket if no header names it", peer: undefined, gives: "" },
+  { does: "is unknown on a Unix domain socket if no header has an address", peer: undefined, gives: "" },
   { does: "is the address in X-Forwarded-For on a Unix domain socket", peer: undefined, headers: list("203.0.113.7"), gives: "203.0.113.7" },
   { does: "is IPv4 for an IPv4-mapped peer", peer: "::ffff:192.0.2.1", gives: "192.0.2.1" },
   { does: "is IPv4 for an IPv4-mapped peer in hexadecimal", peer: "::ffff:c000:201", gives: "192.0.2.1" },
@@ -65,17 +65,17 @@ const CASES: readonly Case[] = [
 
   // Requests with the header Forwarded.
   { does: 'RFC 7239 §5.2 is the value of the parameter "for"', peer: "127.0.0.1", headers: forwarded("for=203.0.113.7"), gives: "203.0.113.7" },
-  { does: "RFC 7239 §4 is found in a parameter whose name is in any case", peer: "127.0.0.1", headers: forwarded("Proto=https;For=203.0.113.7;By=203.0.113.43"), gives: "203.0.113.7" },
+  { does: "RFC 7239 §4 is found although the parameter's name begins with a capital", peer: "127.0.0.1", headers: forwarded("Proto=https;For=203.0.113.7;By=203.0.113.43"), gives: "203.0.113.7" },
   { does: "RFC 7239 §4 is read from a quoted value", peer: "127.0.0.1", headers: forwarded('for="203.0.113.7:4711"'), gives: "203.0.113.7" },
-  { does: "RFC 7239 §4 is found after separators in quoted strings, which separate nothing", peer: "127.0.0.1", headers: forwarded('host="a,b;for=198.51.100.1, \\" for=198.51.100.2";for=203.0.113.7'), gives: "203.0.113.7" },
+  { does: "RFC 7239 §4 is found although a quoted string before it contains separators", peer: "127.0.0.1", headers: forwarded('host="a,b;for=198.51.100.1, \\" for=198.51.100.2";for=203.0.113.7'), gives: "203.0.113.7" },
   { does: "RFC 7239 §6 is read from quotation marks and brackets if it is IPv6", peer: "127.0.0.1", headers: forwarded('For="[2001:db8:cafe::17]:4711"'), gives: "2001:db8:cafe::17" },
   { does: "RFC 7239 §6.3 is read without an obfuscated port", peer: "127.0.0.1", headers: forwarded('for="203.0.113.7:_SEVKISEK"'), gives: "203.0.113.7" },
   { does: "RFC 7239 §7.1 is the rightmost element that is not a trusted proxy", peer: "10.0.0.1", trusted: INNER, headers: forwarded("for=198.51.100.1, for=203.0.113.7;proto=http, for=10.0.0.2"), gives: "203.0.113.7" },
-  { does: "RFC 7239 §6.2 falls back to the peer's address for the identifier unknown", peer: "127.0.0.1", headers: forwarded("for=203.0.113.7, for=unknown"), gives: "127.0.0.1" },
+  { does: "RFC 7239 §6.2 falls back to the peer's address for the identifier 'unknown'", peer: "127.0.0.1", headers: forwarded("for=203.0.113.7, for=unknown"), gives: "127.0.0.1" },
   { does: "RFC 7239 §6.3 falls back to the peer's address for an obfuscated node", peer: "127.0.0.1", headers: forwarded("for=_hidden"), gives: "127.0.0.1" },
   { does: "RFC 7239 §6 falls back to the peer's address for IPv6 without brackets", peer: "127.0.0.1", headers: forwarded('for="2001:db8::7"'), gives: "127.0.0.1" },
   { does: "RFC 7239 §6 falls back to the peer's address for IPv4 in brackets", peer: "127.0.0.1", headers: forwarded('for="[203.0.113.7]"'), gives: "127.0.0.1" },
-  { does: "falls back to the peer's address for an element without the parameter for", peer: "127.0.0.1", headers: forwarded("for=203.0.113.7, proto=https"), gives: "127.0.0.1" },
+  { does: "falls back to the peer's address for an element without the parameter 'for'", peer: "127.0.0.1", headers: forwarded("for=203.0.113.7, proto=https"), gives: "127.0.0.1" },
   { does: "falls back to the peer's address for an unterminated quoted string", peer: "127.0.0.1", headers: forwarded('for=203.0.113.7, for="203.0.113.8'), gives: "127.0.0.1" },
   { does: "is found although the client sent an unterminated quoted string", peer: "127.0.0.1", headers: forwarded('for="x, for=203.0.113.8'), gives: "203.0.113.8" },
   { does: "is found in quotation marks although the client sent an unterminated quoted string", peer: "127.0.0.1", headers: forwarded('for="x, for="[2001:db8::7]:4711"'), gives: "2001:db8::7" },

@@ -83,7 +83,7 @@ describe("Deadlines", () => {
     assert.deepEqual(expired, ["b"]);
   });
 
-  test("an item that a callback adds does not delay the others", (context) => {
+  test("an item that a callback adds does not delay the other items", (context) => {
     const clock = new Clock(context);
     const expired: string[] = [];
     const deadlines: Deadlines<string> = new Deadlines(100, (item) => {

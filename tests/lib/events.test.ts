@@ -46,7 +46,7 @@ describe("NodeEmitter", () => {
     assert.deepEqual(greeter.eventNames(), []);
   });
 
-  test("off() and removeListener() remove the last registration of a listener, even by once()", () => {
+  test("off() and removeListener() remove the last registration of a listener, even one made by once()", () => {
     const greeter = new Greeter();
     const log: string[] = [];
     const listener = (name: string): void => void log.push(name);

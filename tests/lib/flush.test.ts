@@ -27,7 +27,7 @@ describe("flushSoon()", () => {
     assert.deepEqual(log, ["another callback", "flush"]);
   });
 
-  test("flushes an object that is added during a flush in the same turn", async () => {
+  test("flushes an object that is added during a flush in the same turn of the event loop", async () => {
     const log: string[] = [];
     const inner: Flushable = { flush: () => log.push("inner") };
     flushSoon({
@@ -40,7 +40,7 @@ describe("flushSoon()", () => {
     assert.deepEqual(log, ["outer", "inner"]);
   });
 
-  test("flushes the other objects if one throws, and reports the error as uncaught", {
+  test("flushes the other objects if an object throws, and reports the error as uncaught", {
     timeout: 5_000,
   }, async (context) => {
     for (const [place, expected] of [

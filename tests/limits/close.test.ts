@@ -130,7 +130,7 @@ describe("io.close() ends at its deadline", () => {
     });
   }
 
-  test("with a TLS connection without a handshake, one without a request, and an HTTP/2 session", {
+  test("with a TLS connection without a handshake, a TLS connection without a request, and an HTTP/2 session", {
     timeout: 5000,
   }, async (context) => {
     const http = createSecureServer(CERTIFICATE);

@@ -170,7 +170,7 @@ describe("dynamic namespaces", () => {
   });
 });
 
-test("A client has at most 100 pending session recoveries, and beyond them joins as a new client", async (context) => {
+test("A client with 100 pending session recoveries cannot start another recovery, and joins as a new client", async (context) => {
   let claims = 0;
   class SilentAdapter extends Adapter {
     override restoreSession(): Promise<never> {

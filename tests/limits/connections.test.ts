@@ -154,7 +154,7 @@ describe("New clients", () => {
     assert.equal(await statusOf(port, "203.0.113.3"), 503);
   });
 
-  test("of one address count towards maxConnectionsPerAddress, while others can connect", async (context) => {
+  test("of one address count towards maxConnectionsPerAddress, while clients of other addresses can connect", async (context) => {
     const { io, port } = await serve(context, { maxConnectionsPerAddress: 1 });
     // biome-ignore format: table
     const CLIENTS = [
@@ -371,7 +371,7 @@ const ENDINGS: Readonly<
   },
 };
 
-describe("A client stops counting, exactly once, when its session ends:", () => {
+describe("The server stops counting a client, exactly once, when the client's session ends:", () => {
   for (const [transport, open] of Object.entries(TRANSPORTS)) {
     for (const [reason, ways] of Object.entries(ENDINGS)) {
       for (const [way, end] of Object.entries(ways)) {
@@ -590,7 +590,7 @@ const FATES: Readonly<Record<Fate, FateOf>> = {
   },
 };
 
-describe("A client stops counting, exactly once, when it gets no session:", () => {
+describe("The server stops counting a client, exactly once, when the client gets no session:", () => {
   for (const [handshake, text] of Object.entries(HANDSHAKES)) {
     for (const [fate, { program, happens }] of Object.entries(FATES)) {
       // The response would have to wait for the response to the previous pipelined request.
@@ -690,7 +690,7 @@ describe("A client stops counting, exactly once, when it gets no session:", () =
     assert.equal(bounds.addressCount, 0);
   });
 
-  test("not earlier: it counts while allowRequest decides", async (context) => {
+  test("not earlier: the client counts while allowRequest decides", async (context) => {
     const asked: (() => void)[] = [];
     const { port } = await serve(context, {
       maxConnections: 1,
@@ -706,7 +706,7 @@ describe("A client stops counting, exactly once, when it gets no session:", () =
   });
 });
 
-describe("A refused client emits connect_error, retries, and connects after others have left:", () => {
+describe("A refused client emits connect_error, retries, and connects after another client has disconnected:", () => {
   // biome-ignore format: table
   const CLIENTS = [
     { version: "4.8.4", transports: ["polling", "websocket"], says: "xhr poll error" },

@@ -174,7 +174,7 @@ describe("TLS", () => {
     await server.calm();
   });
 
-  test("1.2 connections are closed after at most three renegotiations", async (context) => {
+  test("connections of TLS 1.2 are closed after at most three renegotiations", async (context) => {
     const server = await new Secured(context).start();
     const socket = await secureSocket(server.port, "TLSv1.2");
     const closed = new Promise((resolve) => socket.resume().once("close", resolve));
@@ -192,7 +192,7 @@ describe("TLS", () => {
     await server.calm();
   });
 
-  test("1.3 connections cannot be renegotiated", async (context) => {
+  test("connections of TLS 1.3 cannot be renegotiated", async (context) => {
     const server = await new Secured(context, { minVersion: "TLSv1.3" }).start();
     const socket = await secureSocket(server.port, "TLSv1.3");
     const refused = new Promise((resolve) => {

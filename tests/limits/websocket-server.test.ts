@@ -250,7 +250,7 @@ describe("Bytes that wait for a client of a WebSocketServer", () => {
     for (let n = 0; n < 100; n++) assert.equal(await client.next(), text);
   });
 
-  test("no longer count after its disconnection, even in the same turn of the event loop", async (context) => {
+  test("no longer count after the client's disconnection, even in the same turn of the event loop", async (context) => {
     const { server, port } = await serveWebSocket(context, { maxTotalBackpressure: 3_000_000 });
     const stalled = [];
     for (let n = 0; n < 3; n++) stalled.push(await nonReader(server, port));
@@ -266,7 +266,7 @@ describe("Bytes that wait for a client of a WebSocketServer", () => {
     for (const { client } of stalled) client.socket.terminate();
   });
 
-  test("are at most maxTotalBackpressure for all clients: the one with the most is disconnected", async (context) => {
+  test("are at most maxTotalBackpressure for all clients: the client with the most waiting bytes is disconnected", async (context) => {
     const { server, port } = await serveWebSocket(context, { maxTotalBackpressure: 2_000_000 });
     const greedy = await nonReader(server, port);
     const other = await nonReader(server, port);

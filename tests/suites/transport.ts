@@ -174,7 +174,7 @@ export function transportSuite(transport: TransportUnderTest): void {
       await until(() => clock.timers === 0);
     });
 
-    test("delivers a message of maxHttpBufferSize bytes, but no larger one", async (context) => {
+    test("delivers a message of maxHttpBufferSize bytes, but no larger message", async (context) => {
       const { client, log } = await start(context, transport, { maxHttpBufferSize: 10_000 });
       await client.send(`4${"x".repeat(9999)}`);
       await until(() => log.length === 1);

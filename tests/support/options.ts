@@ -186,7 +186,7 @@ export function testOptions(
   const prefix = within.map((name) => `${name}.`).join("");
   describe(title, () => {
     for (const [name, { good, bad }] of Object.entries(table)) {
-      test(`${prefix}${name} accepts ${good.length} valid values and rejects ${bad.length} invalid ones`, async () => {
+      test(`${prefix}${name} accepts ${good.length} valid values and rejects ${bad.length} invalid values`, async () => {
         for (const value of good) await make(wrap({ [name]: value }));
         for (const [value, code, says] of bad) {
           await assert.rejects(

@@ -161,7 +161,7 @@ export function autobahnCases(frames: Frames): readonly Case[] {
     { cases: "7.1.3", does: "RFC 6455 §5.5.2 a ping after a close frame is not answered", sends: [BYE, ping("too late")], gives: CLOSED },
     { cases: "7.1.4", does: "RFC 6455 §1.4 a text after a close frame is discarded", sends: [BYE, text(HELLO)], gives: CLOSED },
     { cases: "7.1.5", does: "RFC 6455 §5.4 a close frame inside a message is answered, and the rest of the message is discarded", sends: [text(F1, CUT), BYE, more(F2)], gives: CLOSED },
-    { cases: "7.3.1", does: "RFC 6455 §5.5.1 an empty close frame is answered with an empty one", sends: [send(8)], gives: ["close", "end"] },
+    { cases: "7.3.1", does: "RFC 6455 §5.5.1 an empty close frame is answered with an empty close frame", sends: [send(8)], gives: ["close", "end"] },
     { cases: "7.3.2", does: "RFC 6455 §5.5.1 a close frame of one byte fails the connection", sends: [send(8, "a")], gives: CLOSE_LENGTH },
     { cases: "7.3.3", does: "RFC 6455 §5.5.1 a close frame with a code is answered with the code", sends: [BYE], gives: CLOSED },
     { cases: "7.3.4", does: "RFC 6455 §5.5.1 a close frame with a code and a reason is answered with the code", sends: [close(1000, HELLO)], gives: CLOSED },

@@ -62,7 +62,7 @@ export const FRAMES: readonly Vector[] = [
   { does: "RFC 6455 §5.4 a ping inside a fragmented message (Autobahn 5.6)", input: "01 03 48 65 6c  89 00  80 02 6c 6f", gives: ["ping", "text Hello"] },
   { does: "RFC 6455 §5.4 every control frame inside a fragmented message", input: "02 01 01  89 01 70  00 01 02  8a 01 71  88 02 03 e8  80 01 03", gives: ["ping p", "pong q", "close 1000", "binary 01 02 03"] },
   { does: "RFC 6455 §5.4 two fragmented messages", input: "01 01 61 80 01 62  02 01 63 80 01 64", gives: ["text ab", "binary 63 64"] },
-  { does: "RFC 6455 §5.4 an unfragmented message after a fragmented one", input: "01 01 61 80 01 62  82 01 63", gives: ["text ab", "binary 63"] },
+  { does: "RFC 6455 §5.4 an unfragmented message after a fragmented message", input: "01 01 61 80 01 62  82 01 63", gives: ["text ab", "binary 63"] },
 
   // Control frames.
   { does: "RFC 6455 §5.5 a ping of 125 bytes (Autobahn 2.4)", input: "89 7d 61*125", gives: [`ping ${"a".repeat(125)}`] },

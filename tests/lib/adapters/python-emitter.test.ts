@@ -64,7 +64,7 @@ describe("createPythonEmitter()", () => {
     );
   });
 
-  test("resolves to 0 without a server, and rejects invalid events and failed commands", async () => {
+  test("emit() resolves to 0 without a server, and methods reject for invalid events and failed commands", async () => {
     const redis = new MemoryRedis();
     const { publisher } = redis.nodeRedis();
     const emitter = createPythonEmitter({ publisher, channel: CHANNEL, dialect: "raw" });

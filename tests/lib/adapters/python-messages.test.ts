@@ -204,7 +204,7 @@ describe("writing messages for python-socketio", () => {
     }
   });
 
-  test("dialect raw with pickles: throws for binary data, which those versions do not read in JSON", () => {
+  test("dialect raw with pickles: throws for binary data, which python-socketio 5.7.2 does not read in JSON", () => {
     assert.throws(() => text([Buffer.of(1)], {}, OLDEST), { code: "ERR_PYTHON_INEXPRESSIBLE" });
     assert.doesNotThrow(() => text(["no bytes"], {}, OLDEST));
   });

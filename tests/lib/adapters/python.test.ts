@@ -90,7 +90,7 @@ describe("the Python adapter on two servers with one channel", () => {
     });
   }
 
-  test("closing the adapter of one namespace keeps the subscription for its replacement", async (context) => {
+  test("the subscription continues if a namespace's adapter is closed after its replacement has started", async (context) => {
     const redis = new MemoryRedis();
     const { io, adapter } = await host(context, redis);
     const chat = io.of("/chat");

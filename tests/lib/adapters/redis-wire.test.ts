@@ -212,7 +212,7 @@ describe("responses of @socket.io/redis-adapter", () => {
   });
 });
 
-test("membership messages are written and read, and invalid ones are ignored", () => {
+test("membership messages are written and read, and invalid membership messages are ignored", () => {
   for (const type of ["hello", "heartbeat", "goodbye"] as const) {
     assert.deepEqual(decodeMembership(encodeMembership("me", type)), {
       sender: "me",

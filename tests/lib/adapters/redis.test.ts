@@ -202,7 +202,7 @@ describe("the Redis adapter", () => {
     emitter.close();
   });
 
-  test("counts invalid messages, and delivers later ones", async () => {
+  test("counts invalid messages, and delivers later messages", async () => {
     const { adapter, host, subscriber, event } = await start();
     const noise = Buffer.from([0xc1]);
     for (const channel of ["socket.io#/#", "socket.io-request#/#", "socket.io-barewire#/#"]) {

@@ -36,7 +36,7 @@ function start(timeout = 60_000): { subscriptions: Subscriptions<string>; sent: 
 }
 
 describe("subscriptions to Redis channels", () => {
-  test("send the changes of one turn of the event loop together, and later ones after the pending command", async () => {
+  test("send the changes of one turn of the event loop together, and later changes after the pending command", async () => {
     const { subscriptions, sent } = start();
     const a = subscriptions.add("a", "A");
     void subscriptions.add("b", "B");

@@ -189,7 +189,7 @@ describe("offsets of a cluster", () => {
       assert.equal(parseOffset(text), undefined, text);
   });
 
-  test("include an event by its index in the primary, or by its sequence number if it is of the client's worker", () => {
+  test("include an event of the client's worker by its sequence number, and any other event by its index in the primary", () => {
     const offset = { worker: 1, sequence: 5, index: 10 };
     assert.ok(includes(offset, { worker: 2, sequence: 99, index: 10 }));
     assert.ok(!includes(offset, { worker: 2, sequence: 1, index: 11 }));
@@ -408,7 +408,7 @@ describe("a client that reconnects to another worker", () => {
     assert.equal(await one.restore("pid", offset), "packets dropped");
   });
 
-  test("recovers if the excess events were sent before it disconnected", async () => {
+  test("recovers if events beyond maxPackets were sent only before it disconnected", async () => {
     const [one, other] = await two({ ...LIMITS, maxPackets: 2 });
     for (const value of [1, 2, 3, 4, 5]) one.emit("event", value);
     await turn();
@@ -570,7 +570,7 @@ describe("memory for recovery in the primary", () => {
   });
 });
 
-test("rooms that cannot be sent to another worker are omitted, and events to such rooms reach no client there", async () => {
+test("rooms that cannot be sent to another worker are not restored, and events from another worker to these rooms reach no client", async () => {
   const [one, other] = await two();
   const rooms: Untyped[] = [Symbol("room"), () => {}, {}, 5, null, "text"];
   const errors: Error[] = [];

@@ -186,7 +186,7 @@ test("of two workers that shut down at once, neither forwards a client back to t
   assert.equal(one.io.engine.clientsCount, 0);
 });
 
-test("a worker answers a forwarded request itself, even if the session is another worker's", async (context) => {
+test("a worker answers a forwarded request itself, even if another worker has the session", async (context) => {
   const [one, other] = await startTwo(context);
   const path = `${HANDSHAKE}&sid=${generateSessionId(2)}`;
   // A worker that mistakes worker 1 for worker 2 would send this header.
@@ -197,7 +197,7 @@ test("a worker answers a forwarded request itself, even if the session is anothe
   assert.equal(other.requests, 0);
 });
 
-test("passes a WebSocket to the worker with its session, and new ones to other workers during a shutdown", async (context) => {
+test("passes a WebSocket to the worker with its session, and new WebSockets to other workers during a shutdown", async (context) => {
   const [one, other] = await startTwo(context);
   const session = await PollingClient.open(one.port);
   await session.join();

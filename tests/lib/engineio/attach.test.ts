@@ -253,7 +253,7 @@ describe("An engine on an HTTP server", () => {
     await new WebSocketClient(port, "/echo").opened();
   });
 
-  test("on a stream that is not a socket, leaves an answered upgrade alone and rejects an unanswered one", async (context) => {
+  test("on a stream that is not a socket, leaves an answered upgrade alone and rejects an unanswered upgrade", async (context) => {
     const clock = new Clock(context);
     const { io } = await serve(context);
     const taken = new Promise<Duplex>((resolve) =>

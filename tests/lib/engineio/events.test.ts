@@ -68,7 +68,7 @@ describe("io.engine", () => {
     ]);
   });
 
-  test("adds headers of `initial_headers` to the first response, and headers of `headers` to all", async (context) => {
+  test("adds headers of `initial_headers` to the first response, and headers of `headers` to all responses", async (context) => {
     const { io, port } = await serve(context);
     io.engine.on("initial_headers", (headers, request) => {
       headers["x-first"] = request.url?.includes("websocket") ? "websocket" : "polling";

@@ -62,7 +62,7 @@ const REFUSED: readonly Row[] = [
   { does: "EIO=3",                                      path: "/socket.io/?EIO=3&transport=polling",            status: 400, body: refusal(5, UNSUPPORTED("Engine.IO 3")) },
   { does: "an EIO that is not a number",                path: "/socket.io/?EIO=abc&transport=polling",          status: 400, body: refusal(5, UNSUPPORTED("an unknown revision of Engine.IO")) },
   { does: "a rejection by allowRequest with a message", path: OPEN, options: { allowRequest: (_request, callback) => callback("not today", false) }, status: 403, body: refusal(4, "not today") },
-  { does: "a rejection by allowRequest, no message",    path: OPEN, options: { allowRequest: (_request, callback) => callback(null, false) },        status: 403, body: refusal(4, "Forbidden") },
+  { does: "a rejection by allowRequest without a message",    path: OPEN, options: { allowRequest: (_request, callback) => callback(null, false) },        status: 403, body: refusal(4, "Forbidden") },
 ];
 
 describe("A handshake request is rejected:", () => {
@@ -316,7 +316,7 @@ describe("A request for a session", () => {
     });
   }
 
-  test("a second GET gets 400, the waiting GET a close packet, and the session ends", async (context) => {
+  test("a second GET gets 400, the waiting GET gets a close packet, and the session ends", async (context) => {
     const { port, io } = await serve(context);
     const ends: unknown[] = [];
     io.on("connection", (socket) =>
@@ -330,7 +330,7 @@ describe("A request for a session", () => {
     assert.deepEqual(ends, ["transport error", "overlap from client"]);
   });
 
-  test("a second POST gets 400, the connection of the first is destroyed, and the session ends", async (context) => {
+  test("a second POST gets 400, the connection of the first POST is destroyed, and the session ends", async (context) => {
     const { port, io } = await serve(context);
     const ends: unknown[] = [];
     io.on("connection", (socket) =>

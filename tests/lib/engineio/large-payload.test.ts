@@ -37,7 +37,7 @@ async function start(context: TestContext): Promise<Setting> {
   return { io, port, client, socket, received, begun };
 }
 
-test("delivers every packet of a large POST in order, and answers it after the last", async (context) => {
+test("delivers every packet of a large POST in order, and answers the POST after the last packet", async (context) => {
   const { client, received } = await start(context);
   const { status, body } = await client.post(PAYLOAD);
   assert.deepEqual([status, body], [200, "ok"]);

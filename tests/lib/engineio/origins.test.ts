@@ -227,7 +227,7 @@ describe("jsonp", () => {
     });
   }
 
-  test("with a cors delegate or function, rejects a request without Origin and allowed Referer", async (context) => {
+  test("with a cors delegate or function, rejects a request that has neither Origin nor an allowed Referer", async (context) => {
     const delegate = await serve(context, {
       jsonp: true,
       cors: (_request, callback) => callback(null, { origin: true }),

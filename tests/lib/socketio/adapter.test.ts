@@ -74,7 +74,7 @@ function start(ids: readonly string[]): Setting {
 }
 
 describe("Adapter", () => {
-  test("sends once to each member of the given rooms, or to all, except members of excluded rooms", () => {
+  test("sends a packet once to each member of the given rooms, or to all sockets, except members of excluded rooms", () => {
     const { adapter, send } = start(["a", "b", "c", "d"]);
     adapter.addAll("a", new Set(["x"]));
     adapter.addAll("b", new Set(["x", "y"]));

@@ -24,7 +24,7 @@ describe("onAny()", () => {
     assert.ok(Array.isArray(last) && last[0] === "b" && typeof last[1] === "function");
   });
 
-  test("listenersAny() returns the listeners, and offAny() removes one or all of them", async (context) => {
+  test("listenersAny() returns the listeners, and offAny() removes one listener or all listeners", async (context) => {
     const { socket } = await serveJoined(context);
     const [one, other] = [() => {}, () => {}];
     assert.deepEqual(socket.listenersAny(), []);

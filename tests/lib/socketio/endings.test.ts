@@ -397,7 +397,7 @@ const STOCK: Record<ServerEnding, string> = {
   stop: "transport close",
 };
 
-describe("socket.io-client receives the last event and the reason while it upgrades, after", () => {
+describe("while it upgrades, socket.io-client receives the last event and the reason after", () => {
   for (const ending of keys(STOCK)) {
     test(ending, { timeout: 60_000 }, async (context) => {
       const io = new Server();

@@ -157,7 +157,7 @@ describe("onError()", () => {
     });
   }
 
-  test("a namespace's handler replaces the server's, and child namespaces use their parent's", async (context) => {
+  test("a namespace's handler replaces the server's handler, and child namespaces use the handler of their parent", async (context) => {
     const { io, port } = await serve(context, RETURNS);
     const fail = (socket: Socket): void => {
       socket.on("e", () => {

@@ -56,7 +56,7 @@ describe("FairEviction", () => {
     assert.deepEqual(given, ["b1", "c1"]);
   });
 
-  test("drops the oldest item of all if all owners have equally many", () => {
+  test("drops the oldest item of all owners if all have the same number of items", () => {
     const { bound, given } = start(3, 1000);
     for (const name of ["a", "b", "c", "d", "e"]) bound.add(itemOf(given, name, name));
     assert.deepEqual(given, ["a", "b"]);
@@ -131,7 +131,7 @@ describe("FairEviction", () => {
     assert.deepEqual(given, ["a2"]);
   });
 
-  test(`never exceeds its limits, and keeps all items of an owner with few (SEED=${seed})`, () => {
+  test(`never exceeds its limits, and keeps all items of an owner with few items (SEED=${seed})`, () => {
     const random = new Random(seed);
     const [maxCount, maxSize] = [50, 2000];
     const bound = new FairEviction(maxCount, maxSize);

@@ -106,7 +106,7 @@ describe("Namespace", () => {
     assert.equal(io.sockets.adapter.sids.size, 0);
   });
 
-  test("sends the events of middleware before the CONNECT response, or DISCONNECT if middleware disconnects", async (context) => {
+  test("sends the events of middleware before the CONNECT response, and DISCONNECT alone if middleware disconnects the socket", async (context) => {
     const { io, port } = await serve(context);
     io.use((socket, next) => {
       socket.emit("session", 1);

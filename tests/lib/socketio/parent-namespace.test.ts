@@ -75,7 +75,7 @@ describe("of() with a pattern", () => {
 });
 
 describe("of() with a function", () => {
-  test("calls the functions in order until one accepts the name, at once or later", async (context) => {
+  test("calls the functions in order until a function accepts the name, at once or later", async (context) => {
     const { io, port } = await serve(context);
     const asked: unknown[] = [];
     io.of((name, auth, next) => {

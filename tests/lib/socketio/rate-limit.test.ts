@@ -207,7 +207,7 @@ describe("rateLimit", () => {
     assert.equal(log.length, 2);
   });
 
-  test("counts each dropped event in stats(), and logs only the first one", async (context) => {
+  test("counts each dropped event in stats(), and logs only the first event", async (context) => {
     const clock = new Clock(context);
     const lines: unknown[] = [];
     const logger = { warn: (_message: string, details: object) => lines.push(details) };

@@ -145,7 +145,7 @@ describe("packets", () => {
     assert.equal(all.recover("b"), "packets dropped");
   });
 
-  test("for several rooms or for all clients, once dropped, prevent every recovery", () => {
+  test("for several rooms or for all clients prevent every recovery after they are dropped", () => {
     for (const rooms of [[], ["b", "c"]]) {
       const all = new Namespaces({ maxPackets: 2 });
       all.lose("a");

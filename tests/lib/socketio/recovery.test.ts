@@ -203,7 +203,7 @@ describe("recovery on the wire", () => {
     assert.match(`${await third.next()}`, /^42\["missed",1,/);
   });
 
-  test("volatile events have an offset too, because clients treat a string as last argument as an offset", async (context) => {
+  test("volatile events have an offset too, because clients use the last argument as an offset if it is a string", async (context) => {
     const { io, port } = await serve(context, RECOVERY);
     const connected = new Promise<Socket>((resolve) => io.once("connection", resolve));
     const [client, { sid, pid }] = await join(port);
@@ -239,7 +239,7 @@ describe("recovery on the wire", () => {
     assert.equal(sockets.at(-1)?.recoveryFailure, "unknown session");
   });
 
-  test("a client that recovers before the server notices its disconnection replaces its connection", async (context) => {
+  test("the new connection of a client that recovers before the server notices its disconnection replaces the old connection", async (context) => {
     const { io, port } = await serve(context, RECOVERY);
     const reasons: string[] = [];
     io.on("connection", (socket) => socket.on("disconnect", (reason) => reasons.push(reason)));
@@ -363,7 +363,7 @@ describe("recovery on the wire", () => {
     assert.equal(await client.next(), '42["a",1]');
   });
 
-  test("keeps sessions for maxDisconnectionDuration, and events for pingInterval and pingTimeout longer", async (context) => {
+  test("keeps sessions for maxDisconnectionDuration, and keeps events longer, by pingInterval plus pingTimeout", async (context) => {
     const clock = new Clock(context);
     const { io, port } = await serve(context, {
       connectionStateRecovery: { maxDisconnectionDuration: 1000 },
@@ -589,7 +589,7 @@ describe("the memory for recovery is limited:", () => {
     });
   }
 
-  test("the size of a session includes its data, and large sessions do not displace another address's", async (context) => {
+  test("the size of a session includes its data, and large sessions do not displace sessions of another address", async (context) => {
     const { io, port } = await serve(context, { connectionStateRecovery: { maxBytes: 1_000_000 } });
     const [honest, { sid, pid }, gone] = await joinFrom(io, port);
     gone.data = { name: "ada" };
@@ -668,7 +668,7 @@ describe("the memory for recovery is limited:", () => {
     );
   });
 
-  test("a polling client that has missed more than maxBackpressure bytes starts a new session, once", async (context) => {
+  test("a polling client that has missed more than maxBackpressure bytes starts only one new session", async (context) => {
     const { io, url } = await serve(context, { ...RECOVERY, maxBackpressure: 1_000_000 });
     const failures: unknown[] = [];
     io.on("connection", (socket) => failures.push(socket.recoveryFailure));
@@ -692,7 +692,7 @@ describe("the memory for recovery is limited:", () => {
     assert.deepEqual(failures, [undefined, "packets dropped"]);
   });
 
-  test("events are kept once, as text, and their frames are released", async (context) => {
+  test("one copy of each event is kept, as text, and the frames of the event are released", async (context) => {
     setFlagsFromString("--expose-gc");
     const collect: unknown = runInNewContext("gc");
     assert.ok(typeof collect === "function");

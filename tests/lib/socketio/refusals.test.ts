@@ -244,7 +244,7 @@ describe("engine middleware rejects a client with", () => {
     });
   }
 
-  test("a rejecting thenable", async (context) => {
+  test("a thenable that rejects", async (context) => {
     const { io, port } = await serve(context);
     io.engine.use(() => thenable((_resolve, reject) => reject("no")));
     assert.equal((await ask(port, "/socket.io/?EIO=4&transport=polling")).status, 400);

@@ -406,7 +406,7 @@ describe("backpressurePolicy", () => {
     assert.deepEqual(numbersOf("event", await received()), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
   });
 
-  test("logs each time that dropping begins after the client has received everything", async (context) => {
+  test("logs only the first dropped event until the client has received everything", async (context) => {
     const { socket, bounds, received } = await serveSlow(context, "polling", DROP_OLDEST);
     for (let round = 1; round <= 2; round++) {
       for (let n = 0; n < COUNT; n++) socket.emit("n", n, TEXT);
@@ -433,7 +433,7 @@ describe("backpressurePolicy", () => {
     });
   }
 
-  test("a client that stops reading does not delay others, and uses a limited amount of memory", async (context) => {
+  test("a client that stops reading does not delay other clients, and uses a limited amount of memory", async (context) => {
     const bound = 1_000_000;
     const options = { maxBackpressure: bound, backpressurePolicy: "drop-oldest" } as const;
     const { io, port } = await serve(context, options);
@@ -518,7 +518,7 @@ describe("backpressurePolicy", () => {
     assert.equal(again.recovered, true);
   });
 
-  test("a client that has missed too many events, dropped ones included, starts a new session", async (context) => {
+  test("a client that has missed too many events, including dropped events, starts a new session", async (context) => {
     const { io, client, pid, offset } = await serveRecovering(context);
     for (let n = 0; n < COUNT; n++) io.emit("n", n);
     const again = await comeBack(io, client, { pid, offset });

@@ -233,7 +233,7 @@ describe("An adapter for socket.io", () => {
     await assert.rejects(io.timeout(1000).emitWithAck("sum"), /no connection/);
   });
 
-  test("is wrapped in an adapter with the same rooms, the same events and its additional methods", async (context) => {
+  test("is wrapped in an adapter that has the same rooms and events, and the additional methods of the wrapped adapter", async (context) => {
     const { here, near, bus } = await pair(context);
     const { adapter } = here.sockets;
     const log: unknown[] = [];
@@ -367,7 +367,7 @@ describe("Connection state recovery with an adapter for socket.io", () => {
     assert.equal(await told, 4);
   });
 
-  test("emits to a socket that has left its own room, and to one that is not connected yet", async (context) => {
+  test("emits to a socket that has left its own room, and to a socket that is not connected yet", async (context) => {
     const { io, port } = await serve(context, options);
     io.use((socket, next) => {
       socket.emit("early", 1);

@@ -130,7 +130,7 @@ describe("io.testClient()", () => {
     await io.close();
   });
 
-  test("is typed by the events of the server", async () => {
+  test("has the event types of the server", async () => {
     interface Events {
       sum: (a: number, b: number, answer: (sum: number) => void) => void;
     }

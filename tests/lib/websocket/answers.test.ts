@@ -157,7 +157,7 @@ async function statusOf(client: TcpClient): Promise<number> {
 
 describe("WebSocketServer answers every upgrade request", () => {
   for (const [setup, { ours, others, late, setUp }] of Object.entries(SETUPS)) {
-    test(`with ${setup}: ${ours} for its path, ${others} for others`, async (context) => {
+    test(`with ${setup}: ${ours} for its path, ${others} for other paths`, async (context) => {
       const clock = late ? new Clock(context) : undefined;
       const port = await setUp(context);
       // The request target has the form of RFC 9112 §3.2.1 or that of RFC 9112 §3.2.2.

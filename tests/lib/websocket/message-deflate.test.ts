@@ -182,7 +182,7 @@ describe("MessageDeflate without the thread pool", () => {
     });
   }
 
-  test("returns undefined after close(), and from compressNow() with invalid zlib options", async () => {
+  test("compressNow() and inflateNow() return undefined after close(), and compressNow() also with invalid zlib options", async () => {
     const server = end("server", NO_CONTEXT);
     server.close();
     assert.equal(server.compressNow(bytes("00")), undefined);
@@ -200,7 +200,7 @@ describe("MessageDeflate and earlier messages", () => {
   const hello = bytes("f2 48 cd c9 c9 07 00");
   const again = bytes("f2 00 11 00 00");
 
-  test("rejects a reference to another connection's message, or to any earlier one without context takeover", async () => {
+  test("rejects a reference to another connection's message, or to any earlier message without context takeover", async () => {
     const [one, other, none] = [end("server"), end("server"), end("server", NO_CONTEXT)];
     for (const each of [one, none]) {
       assert.equal(String(each.inflateNow(hello)), "Hello");
@@ -252,7 +252,7 @@ describe("MessageDeflate and earlier messages", () => {
     assert.equal(String(server.inflateNow(again)), "Hello");
   });
 
-  test("RFC 7692 §7.1.2 inflates references within the negotiated window, and rejects longer ones", () => {
+  test("RFC 7692 §7.1.2 inflates references within the negotiated window, and rejects longer references", () => {
     // The message repeats five bytes over this distance, so its compressed form has a reference of this distance.
     for (const [gap, fits] of [
       [512, true],

@@ -264,9 +264,13 @@ describe("WebSocketServer", () => {
 
   describe("selects a subprotocol", () => {
     const choices = [
-      { does: "the first offered one that is in the list", protocols: ["b", "c"], gives: "b" },
-      { does: "none if no offered one is in the list", protocols: ["x"], gives: "" },
-      { does: "the one that the function returns", protocols: () => "c", gives: "c" },
+      {
+        does: "the first offered subprotocol that is in the list",
+        protocols: ["b", "c"],
+        gives: "b",
+      },
+      { does: "none if no offered subprotocol is in the list", protocols: ["x"], gives: "" },
+      { does: "the subprotocol that the function returns", protocols: () => "c", gives: "c" },
       { does: "none if the function returns undefined", protocols: () => undefined, gives: "" },
     ] as const;
     for (const { does, protocols, gives } of choices) {
@@ -330,7 +334,7 @@ describe("WebSocketConnection", () => {
     assert.equal(chunks.length, 1);
   });
 
-  test("RFC 6455 §7.1.2 closes with a code and a reason, and throws for invalid ones", async (context) => {
+  test("RFC 6455 §7.1.2 closes with a code and a reason, and throws for an invalid code or reason", async (context) => {
     const { client, ours } = await pair(context);
     for (const code of [999, 1004, 1005, 1006, 1015, 2999, 5000]) {
       assert.throws(() => ours.close(code), RangeError);
@@ -472,7 +476,7 @@ describe("WebSocketConnection", () => {
     }
   });
 
-  test("is contained only in the clients of its own server", async (context) => {
+  test("is in `clients` of its own server, and not of another server", async (context) => {
     const [a, b] = await Promise.all([serveWebSocket(context), serveWebSocket(context)]);
     const client = new WebSocketClient(a.port, "/");
     await Promise.all([connection(a.server), client.opened()]);

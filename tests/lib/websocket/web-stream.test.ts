@@ -253,7 +253,7 @@ describe("WebSocketStream", () => {
       assert.deepEqual(await closed, [4002, ""]);
     });
 
-    test("the error of another WebSocketStream piped into the writable stream closes the WebSocket", async (context) => {
+    test("another WebSocketStream that fails while it is piped into the writable stream closes the WebSocket", async (context) => {
       const { writable, closed } = await connected(context);
       const url = await byHand(context, SWITCH, (tcp) => tcp.end());
       const other = await new WebSocketStream(url).opened;

@@ -106,7 +106,7 @@ describe("protocol revision 3", () => {
     upgrade,
   });
 
-  test("Handshake: the refusal names the client's revision, if it is a number, and the server's", () => {
+  test("Handshake: the refusal names the client's revision, if it is a number, and the revisions of the server", () => {
     const message = (search: string, revisions: readonly Revision[]): string => {
       const admission = admit(request(search), BOTH, revisions, () => undefined);
       return admission.kind === "refused" ? admission.message : admission.kind;
@@ -225,7 +225,7 @@ describe("the open packet", () => {
     });
   }
 
-  test("Handshake: has only the fields of the protocol, not others of the caller's object", () => {
+  test("Handshake: has only the fields of the protocol, not other fields of the caller's object", () => {
     const [example] = OPENS;
     assert.ok(example !== undefined);
     const extended = { ...example.open, secret: 1 };

@@ -216,7 +216,7 @@ for (const { client, twice } of CLIENTS) {
       assert.deepEqual(decode(sent), TEXTS.map(message));
     });
 
-    test("each decodes the binary data of the other, as bytes and as base64", () => {
+    test("each parser decodes the binary data of the other parser, as bytes and as base64", () => {
       // If the bytes were part of a pool, this parser would send the whole pool.
       const data = Buffer.from(Uint8Array.of(1, 2, 255).buffer);
       const packets = [
@@ -244,7 +244,7 @@ for (const { client, twice } of CLIENTS) {
     });
 
     const run = seed;
-    test(`each decodes random messages of the other (seed ${run})`, () => {
+    test(`each parser decodes random messages of the other parser (seed ${run})`, () => {
       const random = new Random(run);
       for (let n = 0; n < 500; n++) {
         const texts = Array.from({ length: 1 + random.int(4) }, () => {
@@ -293,21 +293,21 @@ describe("the text encoding of clients 1.x and 2.x", () => {
   const READ_TWICE = "4CAFɮ";
   // biome-ignore format: aligned table
   const SESSIONS: readonly (readonly [does: string, bodies: readonly string[], last: string])[] = [
-    ["the client has sent nothing before",                                  [],                               READ_TWICE],
-    ["the client has sent only ASCII",                                      [payload("4a")],                  READ_TWICE],
-    ["the client has sent a text encoded twice",                            [payload("4\xe6\x97\xa5")],       READ_TWICE],
-    ["the client has sent a character above U+00FF",                        [payload("4日")],                  LIKE_UTF8],
-    ["the client has sent a character that is not UTF-8",                   [payload("4é")],                  LIKE_UTF8],
-    ["the client has sent a text encoded twice, and one that is not UTF-8", [payload("4Ã©"), payload("4é")],  LIKE_UTF8],
-    ["the client has sent a CONNECT of 2.x",                                [payload("40/admin,")],           LIKE_UTF8],
-    ["the client has sent a DISCONNECT of 2.x",                             [payload("2", "41/admin,")],      LIKE_UTF8],
-    ["the client has sent a CONNECT of 1.x",                                [payload("40/admin")],            READ_TWICE],
-    ["the client has sent a CONNECT of 1.x with a query",                   [payload("40/admin?list=a,")],    READ_TWICE],
-    ['the client has sent a CONNECT of 1.x with "40/a," in its query',      [payload("40/admin?list=40/a,")], READ_TWICE],
-    ["the client has sent a CONNECT of 1.x to a name with a comma",         [payload("40/a,b")],              READ_TWICE],
+    ["the client has sent nothing before",                                     [],                               READ_TWICE],
+    ["the client has sent only ASCII",                                         [payload("4a")],                  READ_TWICE],
+    ["the client has sent a text encoded twice",                               [payload("4\xe6\x97\xa5")],       READ_TWICE],
+    ["the client has sent a character above U+00FF",                           [payload("4日")],                  LIKE_UTF8],
+    ["the client has sent a character that is not UTF-8",                      [payload("4é")],                  LIKE_UTF8],
+    ["the client has sent a text encoded twice, and a text that is not UTF-8", [payload("4Ã©"), payload("4é")],  LIKE_UTF8],
+    ["the client has sent a CONNECT of 2.x",                                   [payload("40/admin,")],           LIKE_UTF8],
+    ["the client has sent a DISCONNECT of 2.x",                                [payload("2", "41/admin,")],      LIKE_UTF8],
+    ["the client has sent a CONNECT of 1.x",                                   [payload("40/admin")],            READ_TWICE],
+    ["the client has sent a CONNECT of 1.x with a query",                      [payload("40/admin?list=a,")],    READ_TWICE],
+    ['the client has sent a CONNECT of 1.x with "40/a," in its query',         [payload("40/admin?list=40/a,")], READ_TWICE],
+    ["the client has sent a CONNECT of 1.x to a name with a comma",            [payload("40/a,b")],              READ_TWICE],
   ];
   for (const [does, bodies, last] of SESSIONS) {
-    test(`decodes text that looks like UTF-8, when ${does}`, () => {
+    test(`${last === READ_TWICE ? "decodes" : "does not decode"} text that looks like UTF-8 a second time if ${does}`, () => {
       const texts = new TextPayloads();
       for (const body of bodies) for (const _ of texts.decode(body));
       const [packet] = texts.decode(payload(LIKE_UTF8));

@@ -160,7 +160,7 @@ describe("engine.io-parser and our codec agree on", () => {
     );
   });
 
-  test(`the packets in random payloads of both (seed ${seed})`, () => {
+  test(`the packets in random payloads of either encoder (seed ${seed})`, () => {
     const whole = packet.filter(
       ({ data }) => typeof data !== "string" || !data.includes(SEPARATOR),
     );
@@ -199,7 +199,7 @@ describe("our decoder, unlike engine.io-parser,", () => {
     assert.equal(theirs.decodePacket("bAQID").type, "message");
   });
 
-  test("rejects nothing else: both reject all other invalid packets", () => {
+  test("rejects nothing else: both decoders reject all other invalid packets", () => {
     for (const rule of ["EMPTY_PACKET", "UNKNOWN_PACKET_TYPE"] as const) {
       for (const [, input] of BREACHES[rule]) {
         if (input.startsWith("b") && !input.includes(SEPARATOR)) continue;

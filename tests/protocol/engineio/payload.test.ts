@@ -81,7 +81,7 @@ describe("an invalid payload", () => {
     for (const [, hex] of BREACHES.INVALID_UTF8) assert.equal(decodeUtf8(bytes(hex)), undefined);
   });
 
-  test("HTTP long-polling: yields the packets before the invalid one", () => {
+  test("HTTP long-polling: yields the packets before the invalid packet", () => {
     const given: Packet[] = [];
     const rest = decodePayload("4a\x1e2\x1e7\x1e4b");
     assert.throws(

@@ -225,7 +225,7 @@ describe("The memory of a Decoder", () => {
     return Buffer.from(text, "latin1").toString("latin1");
   }
 
-  test("is that of the received attachments while one is missing", () => {
+  test("is that of the received attachments while an attachment is missing", () => {
     const size = 100 * KIB;
     const grown = growth((decoder) => {
       decoder.add('510-["x"]');

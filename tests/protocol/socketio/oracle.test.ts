@@ -464,7 +464,7 @@ describe("our codec differs from socket.io-parser", () => {
     });
   }
 
-  test("white space before the payload is part of the JSON, but id 0 for socket.io-parser", () => {
+  test("white space before the payload is part of the JSON, but socket.io-parser reads it as the id 0", () => {
     assert.deepEqual(decodeOurs(['2 ["x"]']).lines, ['[2,"/","no id",["x"]]']);
     assert.deepEqual(decodeTheirs(['2 ["x"]']).lines, ['[2,"/",0,["x"]]']);
   });
@@ -483,7 +483,7 @@ describe("our codec differs from socket.io-parser", () => {
     assert.throws(() => encode({ type: EVENT, namespace: "/", data }), TypeError);
   });
 
-  test("the result of toJSON() is encoded alike with and without bytes, unlike by socket.io-parser", () => {
+  test("the result of toJSON() is encoded alike with and without bytes beside it, but socket.io-parser encodes it differently", () => {
     const value = { toJSON: (): Date => new Date(0) };
     const without: Packet = { type: EVENT, namespace: "/", data: ["x", value] };
     const beside: Packet = { type: EVENT, namespace: "/", data: ["x", value, bytes("00")] };

@@ -158,7 +158,7 @@ describe("An Endpoint fails before the end of an invalid text, as in Autobahn's 
     ]);
   });
 
-  test("RFC 6455 §8.1 not at the byte before the invalid one", () => {
+  test("RFC 6455 §8.1 not at the byte before the invalid byte", () => {
     const whole = text(payload);
     const start = whole.length - payload.length;
     const server = echoServer();
@@ -170,7 +170,7 @@ describe("An Endpoint fails before the end of an invalid text, as in Autobahn's 
 });
 
 describe("An Endpoint closes after a large message, as in Autobahn's section 7.1.6:", () => {
-  test("RFC 6455 §5.5.1 256 KiB and the close frame are answered, the ping after it is not (Autobahn 7.1.6)", () => {
+  test("RFC 6455 §5.5.1 256 KiB and the close frame are answered, but not the ping after the close frame (Autobahn 7.1.6)", () => {
     const payload = "BAsd7&jh23".repeat(26214);
     const input = Buffer.concat([text(payload), BYE, ping("too late")]);
     for (const chop of [input.length, 1024, 65536, 262_156]) {

@@ -158,7 +158,7 @@ const CASES: readonly Case[] = [
     gives: ["close 1000 bye", "sends close 1000", "ends"],
   },
   {
-    does: "RFC 6455 §7.1.5 a close frame without a code is answered without one",
+    does: "RFC 6455 §7.1.5 a close frame without a code is answered with a close frame without a code",
     input: [fromClient(8)],
     gives: ["close", "sends close", "ends"],
   },
@@ -304,7 +304,7 @@ describe("RFC 6455 §7.1.7 Fail the WebSocket Connection", () => {
     assert.ok(grown < 4 * 1024 * 1024, `${grown} bytes`);
   });
 
-  test("no second close frame is sent after a first one", () => {
+  test("no second close frame is sent after a first close frame", () => {
     const station = new Station(SERVER);
     station.endpoint.close(1000);
     station.receive(fromClient(3));
@@ -325,7 +325,7 @@ describe("RFC 6455 §5.5.3 pings from a peer that does not read", () => {
     assert.equal(station.wire.take().length, 0);
   });
 
-  test("earlier pings are not answered after a later one was answered", () => {
+  test("earlier pings are not answered after a later ping was answered", () => {
     const station = new Station(SERVER);
     station.wire.congested = true;
     station.receive(fromClient(9, "before"));
@@ -347,7 +347,7 @@ describe("RFC 6455 §5.5.3 pings from a peer that does not read", () => {
 });
 
 describe("Endpoint throws errors that the peer did not cause", () => {
-  test("for a randomFill that throws", () => {
+  test("if randomFill throws", () => {
     const mistake = new Error("no randomness");
     const endpoint = new Endpoint(new MemoryWire(), {
       ...CLIENT,
@@ -360,7 +360,7 @@ describe("Endpoint throws errors that the peer did not cause", () => {
     assert.equal(endpoint.failure, undefined);
   });
 
-  test("for a wire that calls receiveEnd() during a write", () => {
+  test("if a wire calls receiveEnd() during a write", () => {
     const wire = { congested: false, write: () => endpoint.receiveEnd(), end: () => {} };
     const endpoint = new Endpoint(wire, SERVER);
     assert.throws(

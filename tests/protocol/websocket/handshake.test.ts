@@ -140,7 +140,7 @@ describe("RFC 6455 §4.2.1 Reading the Client's Opening Handshake", () => {
 });
 
 describe("RFC 6455 §4.2.2 Sending the Server's Opening Handshake", () => {
-  test("selects the first offered subprotocol, unless selectProtocol returns another or none", () => {
+  test("selects the first offered subprotocol, unless selectProtocol returns another subprotocol or none", () => {
     const offering = request({ "sec-websocket-protocol": "chat, superchat" });
     const chosen = (select?: (offered: readonly string[]) => string | undefined): unknown => {
       const decision = decideHandshake(offering, select && { selectProtocol: select });

@@ -29,7 +29,7 @@ function range(from: number, to: number): number[] {
 }
 
 describe("mask()", () => {
-  test("RFC 6455 §5.3 applies the RFC's formula at every offset and length, and reverses itself", () => {
+  test("RFC 6455 §5.3 applies the RFC's formula at every offset and length, and restores the payload if applied twice", () => {
     const original = Uint8Array.from({ length: 280 }, (_, i) => (i * 37 + 11) & 0xff);
     for (const key of KEYS.map(bytes)) {
       for (let start = 0; start < 9; start++) {
