@@ -41,7 +41,7 @@ const RENDERERS: Readonly<Record<Format, (report: Report) => string>> = {
 };
 
 /**
- * Runs the command. Resolves to its exit status.
+ * Runs the command and resolves to the exit status.
  *
  * @param version the version of the package
  */
@@ -349,7 +349,7 @@ async function freePort(host: string, port: number): Promise<number> {
   return typeof address === "object" && address !== null ? address.port : port;
 }
 
-/** Writes the reports. Returns false, and prints the reason, if one of them could not be written. */
+/** Writes the reports. Returns false, and prints the reason, if a report could not be written. */
 function write(
   report: Report,
   options: ConformOptions,

@@ -70,7 +70,7 @@ export class Skip extends Error {
   override readonly name = "Skip";
 }
 
-/** @throws Failure unless `condition` */
+/** @throws Failure unless `condition` is true */
 export function expect(
   condition: boolean,
   expected: string,

@@ -246,7 +246,7 @@ export class SocketioPeer {
     });
   }
 
-  /** The next packet that was received and not yet taken, if there is one. */
+  /** The first received packet that next() has not returned yet, if there is one. */
   get waiting(): EncodedPacket | undefined {
     return this.#packets[0];
   }

@@ -33,7 +33,7 @@ export interface Frame {
   readonly rsv: number;
   readonly opcode: number;
   readonly masked: boolean;
-  /** The payload of a masked frame before unmasking. */
+  /** The masking key. Missing if the frame is not masked. */
   readonly key?: Uint8Array;
   /** The payload, unmasked. */
   readonly payload: Uint8Array;
@@ -206,7 +206,7 @@ export interface HandshakeAnswer {
   readonly status: number;
   /** The status line. */
   readonly line: string;
-  /** Names in lower case. Several fields of one name are joined by ", ". */
+  /** The header fields, with their names in lower case. The values of fields with the same name are joined by ", ". */
   readonly headers: ReadonlyMap<string, string>;
   readonly key: string;
 }
@@ -295,8 +295,8 @@ export async function writeInPieces(
 ): Promise<void> {
   for (let at = 0; at < bytes.length; at += piece) {
     tcp.write(bytes.subarray(at, at + piece));
-    // The timer is for a server in another process. A server in this process reads its sockets before the immediate
-    // runs.
+    // The timer lets a server in another process read the piece. A server in this process reads the piece before the
+    // callback of setImmediate() runs.
     await new Promise((resolve) => setTimeout(() => setImmediate(resolve), 1));
   }
 }

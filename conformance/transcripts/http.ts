@@ -250,7 +250,7 @@ export function fill(line: string, variables: Variables): string {
 export interface Answer {
   /** The status line. */
   readonly line: string;
-  /** Names in lower case. */
+  /** The header fields, with their names in lower case. */
   readonly headers: ReadonlyMap<string, string>;
   /** @throws Failure if the connection ends first */
   readonly body: () => Promise<string>;

@@ -73,7 +73,7 @@ function linesOf(text: string): Line[] {
   });
 }
 
-/** sentence masked: RFC 6455 §5.1: The server MUST … */
+/** Parses a line such as `sentence masked: RFC 6455 §5.1: The server MUST …`. */
 function readSentence(line: Line): [string, Sentence] {
   const scanner = scan(line);
   scanner.need("sentence");
@@ -184,6 +184,8 @@ function readHeader(lines: Line[]): Header {
 }
 
 /**
+ * Parses a table, in one of two forms:
+ *
  *     each size: 0, 1, 125 … or a range: 1..7
  *     each name | bytes
  *        | first | 00

@@ -303,7 +303,7 @@ export function scanAuth(scanner: Scanner): PacketLine | undefined {
   return auth;
 }
 
-/** @param before the rest of the line before the packet was parsed */
+/** @param before the rest of the line as it was before the packet was parsed */
 function needJson(scanner: Scanner, packet: PacketLine, before: string): void {
   try {
     checkPayload(evaluateAwaited(packet, SIZES).text);
