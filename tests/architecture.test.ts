@@ -16,8 +16,8 @@ const MAY_IMPORT: readonly (readonly [place: string, allowed: readonly string[]]
   ["protocol/engineio/", ["protocol/engineio/", "protocol/bytes.ts"]],
   ["protocol/socketio/", ["protocol/socketio/", "protocol/bytes.ts"]],
   ["protocol/", ["protocol/", "node:buffer"]],
-  // Both ends use these files. Browsers load them, so they must not import node: modules. parser.ts adapts
-  // user-supplied parsers, so it may import the packets.
+  // Both the server and the client use these files. Browsers load them, so they must not import node: modules. parser.ts
+  // adapts user-supplied parsers, so it may import the packets.
   ["lib/events/parser.ts", ["protocol/socketio/", "protocol/bytes.ts", "lib/events/"]],
   ["lib/events/", ["lib/events/"]],
   // A broadcast is encoded without a socket, so these files may import only codecs.

@@ -444,8 +444,8 @@ describe("a client of barewire/redis over streams that reconnects", { skip: noRe
       assert.equal(client.sid, clients[index]?.sid);
       assert.deepEqual(await client.until("end"), [["mine", client.sid]]);
     }
-    // One read takes 17 commands: 16 for the pages and one for the first entry. There is one read for the first clients,
-    // and one for all others.
+    // One read takes 17 commands: 16 for the pages and one for the first entry. The first clients
+    // share one read, and all other clients share another read.
     const reads = (await calls()) - before;
     assert.ok(reads <= 3 * 20, `${reads} commands`);
   });

@@ -18,7 +18,7 @@ import { until } from "../support/net.ts";
 const WAIT = 15_000;
 const SCALE = 2;
 
-/** One person's page. Its methods wait until an element appears. */
+/** One person's page. The methods of this class wait until an element appears. */
 class Painter {
   readonly page: Page;
   readonly exceptions: string[] = [];

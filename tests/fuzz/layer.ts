@@ -40,7 +40,7 @@ export async function check<T>(
   const details = await fc.check<T>(property, {
     seed,
     numRuns,
-    // This also limits the search for a smaller input, because each step of the search may wait for a timeout.
+    // This limit also applies to the search for a smaller input, because each step of the search may wait for a timeout.
     interruptAfterTimeLimit: LONGEST_BATCH_MS,
   });
   if (!details.failed) return undefined;

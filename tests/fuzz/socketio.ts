@@ -186,7 +186,7 @@ export const packets: Layer = pureLayer(
     showing(
       () => JSON.stringify(messages.map((each) => (typeof each === "string" ? each : hex(each)))),
       () => {
-        // In a packet with attachments, an object that looks like a placeholder cannot be distinguished from one.
+        // In a packet with attachments, an object that looks like a placeholder cannot be distinguished from a placeholder.
         const relayable = !isPlaceholderText(messages);
         const first = decodeAll(messages, relayable ? relay : () => {});
         assert.deepEqual(

@@ -593,7 +593,7 @@ const FATES: Readonly<Record<Fate, FateOf>> = {
 describe("A client stops counting, exactly once, when it gets no session:", () => {
   for (const [handshake, text] of Object.entries(HANDSHAKES)) {
     for (const [fate, { program, happens }] of Object.entries(FATES)) {
-      // The response would have to wait for the response to the previous pipelined request.
+      // This case is left out: the response would have to wait for the response to the previous pipelined request.
       if (handshake === "pipelined polling" && happens === answered) continue;
       if (handshake === "pipelined polling" && fate === "allowRequest refuses the client later")
         continue;

@@ -78,7 +78,7 @@ interface Ends {
   client(path?: string, options?: object): StockClient;
 }
 
-/** Starts a server. Returns it with a function that creates clients for this transport. */
+/** Starts a server. Returns the server, and a function that creates clients for this transport. */
 async function start(context: TestContext, way: Way, options: ServerOptions = {}): Promise<Ends> {
   const { listener } = way.generation;
   const http = listener === undefined ? createServer() : createServer(listener);

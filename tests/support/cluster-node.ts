@@ -51,7 +51,7 @@ export interface FetchedSocket {
   readonly handshake: unknown;
 }
 
-/** The commands. They are sent as structured clones, so binary data stays binary. */
+/** The commands of a node. Arguments and results are sent as structured clones, so binary data stays binary. */
 export interface NodeCommands {
   /** The port on which the node listens. */
   port(): number;

@@ -211,7 +211,7 @@ describe("writing messages for python-socketio", () => {
 
   test("throws for an object that resembles a binary placeholder, but only if the event has binary data", () => {
     const lookalike = { _placeholder: true, num: 0 };
-    // 1 is true in Python. A toJSON() may also return such an object, and the object may be nested.
+    // Python treats 1 as true. A toJSON() may also return a lookalike, and a lookalike may be nested.
     const others = [{ _placeholder: 1, num: 7 }, { toJSON: () => lookalike }, [[{ x: lookalike }]]];
     for (const object of [lookalike, ...others]) {
       assert.throws(() => text([object, Buffer.of(1)]), { code: "ERR_PYTHON_INEXPRESSIBLE" });

@@ -581,7 +581,7 @@ async function serveRecovering(context: TestContext): Promise<Recovering> {
   return { io, client, pid, offset, answer };
 }
 
-/** Breaks the connection of a client, and recovers the client. */
+/** Breaks the connection of a client, and connects the client again with the given `auth`. */
 async function comeBack(
   io: Server,
   { port }: PollingClient,

@@ -30,7 +30,7 @@ interface Ends {
   frames(): Promise<string[]>;
 }
 
-/** Connects a raw client. Returns it with the server's end. */
+/** Connects a raw client. Returns the client, and the server's end of the connection. */
 async function connect(context: TestContext): Promise<Ends> {
   const { server, port } = await serveWebSocket(context);
   const accepted = connection(server);

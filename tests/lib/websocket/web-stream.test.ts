@@ -23,7 +23,7 @@ import { connection, serveWebSocket } from "../../support/web-socket-server.ts";
 const MESSAGE = 16 * 1024;
 const TOTAL = 20 * 1024 * 1024;
 
-/** Connects a WebSocketStream. Resolves to it and the server's end of the connection. */
+/** Connects a WebSocketStream. Resolves to the WebSocketStream and the server's end of the connection. */
 async function connected(
   context: TestContext,
   options: Omit<WebSocketServerOptions, "server" | "port" | "noServer"> = {},

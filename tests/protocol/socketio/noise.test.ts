@@ -1,5 +1,5 @@
-// Decodes random messages. They either are valid or violate a named rule, after which the decoder is in its initial
-// state.
+// Decodes random messages. Each message is valid or violates a named rule. After a violation, the decoder is in its
+// initial state.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
