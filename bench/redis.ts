@@ -1,6 +1,6 @@
 // Measures the delivery of broadcasts across two nodes over one Redis: barewire with
-// barewire/redis, and socket.io with @socket.io/redis-adapter, in turn. Both use the client of the
-// package "redis".
+// barewire/redis, and socket.io with @socket.io/redis-adapter, in turn. Both libraries use the
+// client of the package "redis".
 //
 //   asker ──"burst"──▶ node A ──PUBLISH──▶ Redis ──▶ node B ──▶ clients of the room
 //                        └──▶ clients of the room
@@ -46,7 +46,7 @@ const NAMES = ["barewire", "socketio"] as const;
 interface Cost {
   /** The processor time of both nodes. */
   readonly both: number;
-  /** The processor time of node A for the deliveries to its clients, and of node B for the deliveries to its own. */
+  /** The processor time of node A for the deliveries to its clients. `b` is the same for node B. */
   readonly a: number;
   readonly b: number;
   readonly redis: number;

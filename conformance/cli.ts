@@ -402,7 +402,8 @@ export async function run(version: string): Promise<void> {
     version,
   );
   const exit = (): never => process.exit(lost ? UNUSABLE : status);
-  // A stream first calls the callback of write(), and emits "error" later in the same turn of the event loop.
+  // A stream first calls the callback of write(), and emits "error" later in the same turn of the event loop. Therefore
+  // the process exits in the next turn.
   stdout.write("", () => stderr.write("", () => setImmediate(exit)));
 }
 

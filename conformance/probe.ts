@@ -168,7 +168,7 @@ export async function probeLayer(
   });
   const asked = ask(context, layer, tell).catch((error: unknown): Finding => {
     const code = error instanceof Error ? codeOf(error) : "";
-    // Errors of the HTTP parser.
+    // Codes that begin with HPE_ are errors of the HTTP parser.
     return code.startsWith("HPE_")
       ? { kind: "foreign", said: `the response at ${pathOf(target, layer)} is not HTTP` }
       : {

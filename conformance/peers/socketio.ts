@@ -39,7 +39,7 @@ export interface PacketFields {
   /** The number of attachments that the packet announces. */
   readonly count: number;
   readonly namespace: string;
-  /** The digits of the id. They are a text, because a number could be rounded. */
+  /** The digits of the id. The digits are kept as text, because a number could be rounded. */
   readonly id: string | undefined;
   readonly payload: unknown;
 }

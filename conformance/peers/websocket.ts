@@ -238,7 +238,7 @@ export async function shakeHands(
   return requestUpgrade(tcp, conversation, [`GET ${path} HTTP/1.1`, ...lines], key, behind);
 }
 
-/** Like shakeHands(), with the given lines as the request. */
+/** Does the same as shakeHands(), but sends the given lines as the request. */
 export async function requestUpgrade(
   tcp: TcpConnection,
   conversation: Conversation,
@@ -370,7 +370,7 @@ export class WebSocketPeer {
     this.send({ opcode: CLOSE, payload });
   }
 
-  /** Like sendBytes(), in pieces of `piece` bytes, which the peer usually receives separately. */
+  /** Sends bytes in pieces of `piece` bytes, which the peer usually receives separately. */
   async sendBytesInPieces(bytes: Uint8Array, meaning: string, piece: number): Promise<void> {
     this.#conversation.sent(bytes, `${meaning} of ${piece} bytes`);
     await writeInPieces(this.tcp, bytes, piece);
