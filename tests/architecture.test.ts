@@ -7,7 +7,7 @@ import { describe, test } from "node:test";
 
 const ROOT = join(import.meta.dirname, "..");
 
-/** The imports that are allowed in each folder or file. The first entry that matches a file counts. */
+/** The imports that are allowed in each folder or file. The first entry that matches a file applies. */
 const MAY_IMPORT: readonly (readonly [place: string, allowed: readonly string[]])[] = [
   [
     "protocol/websocket/",
@@ -118,7 +118,7 @@ const MAY_IMPORT: readonly (readonly [place: string, allowed: readonly string[]]
     "client/platform/",
     ["protocol/", "client/platform/", "client/engineio/", "client/socketio/", "lib/events/"],
   ],
-  // Only the entries of the package choose a platform, so other client files must not import one.
+  // Only the entries of the package choose a platform, so other client files must not import a platform.
   ["client/", ["protocol/", "client/", "lib/events/"]],
 ];
 /**

@@ -82,7 +82,7 @@ describe("a client of barewire/redis over streams that reconnects", { skip: noRe
     b.io.to(client.sid).emit("event", 5);
     a.io.except("room").emit("event", 6);
     b.io.volatile.emit("event", 7);
-    // A volatile event is lost for clients that are disconnected when the server reads it from Redis.
+    // A volatile event is lost for clients that are disconnected when the server reads the event from Redis.
     await eventually(() => b.adapter.stats().waiting === 0);
     a.io.emit("end");
     const back = await client.comeBack(b.port);

@@ -90,7 +90,7 @@ class Painter {
     await this.page.locator("#count").filter({ hasText: text }).waitFor();
   }
 
-  /** Returns the pixels as a data URL. A line that is drawn twice has different edges. */
+  /** Returns the pixels as a data URL. The pixels show if a line was drawn twice, because its edges are then different. */
   picture(): Promise<string> {
     return this.page
       .locator("#drawing")

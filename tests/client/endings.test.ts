@@ -1,6 +1,6 @@
 // Ends a client's connection in each way and in each state, with the barewire client and with socket.io-client 4.8.
-// Both clients must deliver the events emitted before, report the same disconnect reasons, reconnect in the same cases,
-// and leave no timer.
+// Both clients must deliver the events that were emitted before the end, report the same disconnect reasons, reconnect
+// in the same cases, and leave no timer.
 
 import assert from "node:assert/strict";
 import { connect as connectTcp, createServer, type Socket as TcpSocket } from "node:net";
@@ -324,7 +324,7 @@ async function run(
     ENDINGS[ending]({ library, io, proxy, client });
   });
   await until(() => acted && client.io.engine.readyState === "closed");
-  // The server would notice that a connection is broken only at its ping timeout.
+  // The server would notice a broken connection only at its ping timeout, so the test closes the server.
   if (ending === "the connection breaks") await io.close();
   await until(() => io.engine.clientsCount === 0);
   // If no timer is left, the client has either tried to reconnect already, or will never try.

@@ -49,7 +49,7 @@ const { json } = fc.letrec<{ json: unknown; leaf: unknown }>((tie) => ({
     { depthSize: "small", withCrossShrink: true },
     tie("leaf"),
     fc.array(tie("json"), { maxLength: 4 }),
-    // Built from entries, so that "__proto__" is a field.
+    // Object.fromEntries() builds the object, so that "__proto__" is an ordinary property.
     fc
       .array(fc.tuple(key, tie("json")), { maxLength: 4 })
       .map((fields) => Object.fromEntries(fields)),

@@ -279,7 +279,7 @@ async function overflow(
     assert.deepEqual([numbers, dropped, most], [[], 0, 0]);
     return;
   }
-  // No more messages were dropped than necessary, and the others arrived in order.
+  // No more messages were dropped than necessary, and the other messages arrived in order.
   assert.ok(most > BOUND - 1000, `only ${most} bytes waited`);
   assert.deepEqual(
     numbers,

@@ -149,7 +149,7 @@ describe("WebSocketStream", () => {
     });
     const texts = Array.from({ length: 100 }, (_, i) => `${i}`);
     for (const text of texts) peer.send(text);
-    // The response of the client would show that it has read all earlier messages.
+    // A close frame from the client would show that the client has read all earlier messages.
     peer.close(1000);
     for (let i = 0; i < 100; i++) await turn();
     assert.equal(answered, false);
