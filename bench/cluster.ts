@@ -35,7 +35,7 @@ function childrenOf(pid: number): number[] {
 interface Figures {
   /** Processor time of all processes for one echo, in microseconds. */
   readonly cost: number;
-  /** The part of that time that the primary used. */
+  /** The part of `cost` that the primary used. */
   readonly primary: number;
   /** Echoes per second of elapsed time, with the load generator on the same cores. */
   readonly rate: number;

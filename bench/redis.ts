@@ -36,7 +36,7 @@ const WARM_UP = 10_000;
 /** The number of measurements of each library in one round. */
 const TURNS = 4;
 
-/** For the latency: broadcasts per second, and the number of receivers. */
+/** For the measurement of the latency: broadcasts per second, and the number of receivers. */
 const RATE = 100;
 const LISTENERS: Delivery = { clients: [50, 50], askers: 1, count: 1 };
 
@@ -102,7 +102,8 @@ async function warmUp(cluster: RedisCluster): Promise<void> {
 }
 
 /**
- * Measures the clusters in turn, for at most a second each time, so that other work of the machine affects both equally.
+ * Measures the clusters in turn, for at most a second each time,
+ * so that other work of the machine affects both clusters equally.
  */
 async function measureRound(
   clusters: Readonly<Record<Library, RedisCluster>>,

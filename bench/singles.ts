@@ -159,7 +159,7 @@ async function deflateIdle(settings: Settings): Promise<Single> {
   };
 }
 
-/** Measures the cost of joining, leaving and disconnecting in a room of 10,000, among many rooms and among few. */
+/** Measures the cost of joining, leaving and disconnecting in a room of 10,000 members, among many and among few rooms. */
 function rooms(settings: Settings): Single {
   const costAmong = (others: number): (() => number) => {
     const { adapter } = new Server().of("/");

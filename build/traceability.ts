@@ -306,7 +306,7 @@ function namedLine(named: string): Place {
   return { file, line };
 }
 
-/** Sorts citations in protocol/ before others, and citations beside code before citations of a whole file. */
+/** Sorts citations in protocol/ before other citations, and citations beside code before citations of a whole file. */
 function bestFirst(sources: readonly Citation[]): readonly Citation[] {
   const folders = ["protocol/", "lib/", "client/"];
   const rank = ({ file, line }: Citation): number => {

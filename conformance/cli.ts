@@ -214,7 +214,7 @@ async function testClient(options: ConformOptions, terminal: Terminal): Promise<
   if (had.size === 0) {
     throw new NoServer(`No client has connected to ${where} within ${idleTimeout} ms.`);
   }
-  // A client that never connects for a layer does not speak it.
+  // A client that never connects for a layer does not speak this layer.
   const spoken = new Set(results.filter(({ id }) => had.has(id)).map(({ layer }) => layer));
   const left = results.filter(({ id, layer }) => spoken.has(layer) && !had.has(id)).length;
   const note = `The client stopped connecting: ${plural(left, "case")} not run.`;
@@ -317,7 +317,7 @@ function tabulate(cases: readonly Listed[]): string {
   return `${lines.join("\n")}\n${plural(cases.length, "case")}\n`;
 }
 
-/** Checks before the run that a report can be written to this file. @throws UsageError if it cannot */
+/** Checks before the run that a report can be written to this file. @throws UsageError if no report can be written to it */
 function checkFolder(file: string): void {
   const folder = dirname(resolve(file));
   try {

@@ -22,7 +22,11 @@ export class Context {
     return connection;
   }
 
-  /** Opens a WebSocket, by default to the path of the echo. @throws Failure if the server refuses the handshake */
+  /**
+   * Opens a WebSocket, by default to the path where the server echoes messages.
+   *
+   * @throws Failure if the server refuses the handshake
+   */
   async websocket(options: WebSocketOptions = {}): Promise<WebSocketPeer> {
     return WebSocketPeer.open(await this.tcp(), this.target, this.conversation, options);
   }

@@ -125,7 +125,7 @@ function describePackets(packets: readonly Packet[]): string {
   return `[${shown}${packets.length > 20 ? ", …" : ""}] (${packets.length} packets)`;
 }
 
-/** @throws Failure unless both are the same packets in the same order */
+/** @throws Failure unless both lists contain the same packets in the same order */
 export function expectPackets(got: readonly Packet[], wanted: readonly Packet[]): void {
   const key = (packet: Packet): string =>
     typeof packet === "string" ? `text ${packet}` : `bytes ${Buffer.from(packet).toString("hex")}`;
@@ -388,7 +388,7 @@ export class PollingSession {
     }
   }
 
-  /** Returns so many messages, with as many GETs as necessary. Noops are ignored. */
+  /** Returns the next `count` messages, with as many GETs as necessary. Noops are ignored. */
   receive(count: number): Promise<Packet[]> {
     return quietly(this.#receive(count));
   }

@@ -201,7 +201,7 @@ export class SocketioPeer {
     this.send(`0${namespacePart(namespace)}`);
   }
 
-  /** Sends a packet without attachments. @throws Skip if the server lacks a behaviour that it needs */
+  /** Sends a packet without attachments. @throws Skip if the server lacks a behaviour that the packet needs */
   send(text: string): void {
     needBehaviourOf(this.#target, text);
     this.write([{ text, attachments: [] }]);

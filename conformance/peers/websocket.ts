@@ -29,7 +29,7 @@ const NAMES: Readonly<Record<number, string>> = {
 
 export interface Frame {
   readonly fin: boolean;
-  /** RSV1 to RSV3 as a number: 4, 2, 1. */
+  /** RSV1 to RSV3 as a number: RSV1 counts 4, RSV2 counts 2, and RSV3 counts 1. */
   readonly rsv: number;
   readonly opcode: number;
   readonly masked: boolean;
@@ -42,7 +42,7 @@ export interface Frame {
 export interface FrameOptions {
   /** Default: `true`. */
   readonly fin?: boolean;
-  /** RSV1 to RSV3 as a number: 4, 2, 1. Default: 0. */
+  /** RSV1 to RSV3 as a number: RSV1 counts 4, RSV2 counts 2, and RSV3 counts 1. Default: 0. */
   readonly rsv?: number;
   readonly opcode: number;
   readonly payload?: string | Uint8Array;
@@ -193,9 +193,9 @@ function checkCloseBody(frame: Frame): void {
 }
 
 export interface WebSocketOptions {
-  /** The path with its query. Default: the path of the echo. */
+  /** The path with its query. Default: the path where the server echoes messages. */
   readonly path?: string;
-  /** Additional header fields, or other values for those of the handshake. `undefined` leaves a field out. */
+  /** Additional header fields, or other values for the fields of the handshake. `undefined` leaves a field out. */
   readonly headers?: Readonly<Record<string, string | undefined>>;
   /** Bytes that are written together with the request. */
   readonly behind?: Uint8Array;
@@ -426,7 +426,7 @@ export class WebSocketPeer {
     return frame;
   }
 
-  /** Returns the next message, from one frame or several. Control frames between them are ignored. */
+  /** Returns the next message, from one frame or several. Control frames between the frames of the message are ignored. */
   async message(): Promise<{ readonly opcode: number; readonly payload: Uint8Array }> {
     const payloads: Uint8Array[] = [];
     let opcode = CONTINUATION;

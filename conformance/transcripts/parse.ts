@@ -10,9 +10,9 @@ import { Scanner, SyntaxFault } from "./scanner.ts";
 /** A case as written in its file. */
 export interface Transcript extends Omit<Case, "run"> {
   readonly steps: Block;
-  /** The behaviours that the case needs beyond the specification. If the server lacks one, the case is skipped. */
+  /** The behaviour that the case needs beyond the specification. If the server lacks it, the case is skipped. */
   readonly needs?: Behaviour;
-  /** The number of its first line, from 1. */
+  /** The number of the case's first line, from 1. */
   readonly line: number;
 }
 

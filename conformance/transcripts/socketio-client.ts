@@ -50,7 +50,7 @@ function peerOf(play: Play, connection: string): SocketioClientPeer {
 }
 
 /**
- * Expects CONNECT for a namespace. Returns the values of the variables in `auth` that had none.
+ * Expects CONNECT for a namespace. Returns the values of the variables in `auth` that had no value.
  *
  * @param auth the payload of CONNECT. Default: any payload, or none
  */

@@ -72,7 +72,7 @@ export class SocketioConnection {
     await this.peer.write(packets);
   }
 
-  /** Sends a packet without attachments. @throws Skip if the server lacks a behaviour that it needs */
+  /** Sends a packet without attachments. @throws Skip if the server lacks a behaviour that the packet needs */
   async sendText(text: string): Promise<void> {
     await this.send([{ text, attachments: [] }]);
   }

@@ -135,7 +135,7 @@ const conversation: fc.Arbitrary<readonly Message[]> = fc
 
 const outcomes = new Outcomes();
 
-/** Adds each message to one decoder. After an error the decoder must hold nothing. */
+/** Adds each message to one decoder. After an error the decoder must store nothing. */
 function decodeAll(messages: readonly Message[], onPacket: (packet: Packet) => void): string[] {
   const decoder = new Decoder({ maxAttachments: MAX_ATTACHMENTS });
   return messages.map((message) => {

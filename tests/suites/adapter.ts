@@ -88,7 +88,7 @@ export class SuiteClient {
     return this.events.find(([name]) => name === event)?.slice(1) ?? [];
   }
 
-  /** The received events, without those of fence() and subscribed(). */
+  /** The received events, without the events of fence() and subscribed(). */
   get heard(): unknown[][] {
     return this.events.filter(([name]) => name !== "fence" && name !== "probe");
   }
@@ -204,7 +204,7 @@ class Setting {
     );
   }
 
-  /** Adds a node like the first one. Resolves when all nodes receive its events. */
+  /** Adds a node like the first node. Resolves when all nodes receive its events. */
   add: () => Promise<void> = async () => {};
 
   /** Kills a node without closing its server. */

@@ -16,7 +16,7 @@ import { portOf } from "./net.ts";
 /** The settings of a node. They are sent to the node as JSON. */
 export interface NodeSettings {
   readonly adapter: AdapterSettings;
-  /** The library of the server. Default: ours. */
+  /** The library of the server. Default: barewire. */
   readonly library?: "barewire" | "socket.io";
   /** Options of the server. */
   readonly server?: object;

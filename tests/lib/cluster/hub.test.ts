@@ -30,7 +30,7 @@ const LIMITS: RecoveryLimits = {
 class RecoverableHost extends Host {
   readonly returned: string[] = [];
 
-  /** Adds a socket with the private session id `pid` at an offset, by default the adapter's. */
+  /** Adds a socket with the private session id `pid` at an offset, by default the offset of the adapter. */
   connect(adapter: IpcAdapter, id: string, pid: string, offset = adapter.offset): Member {
     void this.add(id);
     const added = this.sockets.get(id);

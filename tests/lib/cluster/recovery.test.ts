@@ -41,7 +41,7 @@ async function pidOf(socket: Socket): Promise<number> {
   return pid;
 }
 
-/** Connects clients until both workers have some. Returns the clients of each worker. */
+/** Connects clients until both workers have clients. Returns the clients of each worker. */
 async function clientsOfBoth(
   context: TestContext,
   url: string,

@@ -15,7 +15,7 @@ import { keys } from "../../support/table.ts";
 
 const PARTS = 200;
 const PART = "x".repeat(100_000);
-/** More bytes than one response to a poll may contain, but much fewer than all parts together. */
+/** This is more than one response to a poll may contain, but much less than the size of all parts together. */
 const MOST = 2_000_000;
 
 /** Sends all parts. Returns the largest number of bytes that waited. */

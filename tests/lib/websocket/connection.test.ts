@@ -183,7 +183,7 @@ describe("Connection", () => {
 interface Paused {
   /** The peer's socket. */
   readonly peer: TcpSocket;
-  /** The key with which the peer masks its frames, if it is the client. */
+  /** The key with which the peer masks its frames, if the peer is the client. */
   readonly key?: Uint8Array;
   /** Resolves to the first character of each message that the program has received, followed by the close code. */
   outcome(): Promise<readonly unknown[]>;
@@ -279,7 +279,7 @@ const PAUSED: readonly (readonly [string, MakePaused])[] = [
   ],
 ];
 
-/** Records the first character of each message, and calls `then` after each. */
+/** Records the first character of each message, and calls `then` after each message. */
 function logOf(ours: WebSocketConnection, then: () => void): unknown[] {
   const log: unknown[] = [];
   ours.on("message", (message) => {
