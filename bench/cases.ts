@@ -56,7 +56,7 @@ interface Echo {
   readonly kind?: "binary" | "deflate";
   readonly ms?: number;
   readonly extensions?: string;
-  /** How many clients send messages. The others only stay connected. Default: all. */
+  /** How many clients send messages. The other clients only stay connected. Default: all clients send messages. */
   readonly talking?: number;
 }
 

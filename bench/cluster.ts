@@ -3,10 +3,10 @@
 //
 //   npx tsx bench/cluster.ts [rounds]
 //
-// On a machine with two cores, the load generator shares the cores with the workers, so elapsed time says little.
-// Workers share only the primary. If an echo costs the same in a worker as in one process, two idle cores process
-// twice as many echoes. The printed ratio is the speed of two cores under this assumption: 2 × (cost in one process)
-// / (cost in workers, including the primary).
+// On a machine with two cores, the load generator shares the cores with the workers, so the elapsed time
+// says little. The workers share only the primary process. If an echo cost the same in a worker as in one process, two
+// workers on two idle cores would therefore process twice as many echoes as one process. The printed ratio takes the
+// measured costs into account: 2 × (cost in one process) / (cost in workers, including the primary).
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -35,7 +35,7 @@ function childrenOf(pid: number): number[] {
 interface Figures {
   /** Processor time of all processes for one echo, in microseconds. */
   readonly cost: number;
-  /** The part of that time that the primary used. */
+  /** The part of `cost` that the primary used. */
   readonly primary: number;
   /** Echoes per second of elapsed time, with the load generator on the same cores. */
   readonly rate: number;

@@ -1,5 +1,6 @@
-// Compares this checkout with another one, in turn, in one run. Both must be built. With --observed, compares this
-// checkout without and with logging, statistics and diagnostics channels.
+// Compares this checkout of the repository with another checkout: measures both alternately, in one run. Both checkouts
+// must be built. With --observed, compares this checkout with itself: once without and once with logging, statistics and
+// diagnostics channels.
 //
 //   npx tsx bench/compare.ts ../other --rounds 5 --only echo-1,idle
 //   npx tsx bench/compare.ts --observed

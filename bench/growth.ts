@@ -30,7 +30,7 @@ const COUNTS = [...[100, 1000, 5000, 10_000].filter((count) => count < LAST), LA
 /** Clients that connect before the clients whose memory is measured. `most` includes them. */
 const FIRST = 100;
 
-/** Measures kB for each client, in a server that only accepts connections. */
+/** Measures the memory for each client, in kB, in a server that only accepts connections. */
 function measureMemory(settings: Settings, name: Name): Promise<number[]> {
   return withServer(settings, name, {}, async ({ server, load, port }) => {
     // The first clients cause one-time costs, so they are not measured.

@@ -111,7 +111,7 @@ function echo(args: Arguments): Promise<Json> {
 }
 
 /**
- * Requests bursts for `ms` milliseconds, each after all clients have received the previous one. Resolves to the number
+ * Requests bursts for `ms` milliseconds, each after all clients have received the previous burst. Resolves to the number
  * of deliveries.
  */
 function burst(args: Arguments): Promise<Json> {

@@ -1,6 +1,6 @@
 // Measures the delivery of broadcasts across two nodes over one Redis: barewire with
-// barewire/redis, and socket.io with @socket.io/redis-adapter, in turn. Both use the client of the
-// package "redis".
+// barewire/redis, and socket.io with @socket.io/redis-adapter, in turn. Both libraries use the
+// client of the package "redis".
 //
 //   asker ──"burst"──▶ node A ──PUBLISH──▶ Redis ──▶ node B ──▶ clients of the room
 //                        └──▶ clients of the room
@@ -36,7 +36,7 @@ const WARM_UP = 10_000;
 /** The number of measurements of each library in one round. */
 const TURNS = 4;
 
-/** For the latency: broadcasts per second, and the number of receivers. */
+/** For the measurement of the latency: broadcasts per second, and the number of receivers. */
 const RATE = 100;
 const LISTENERS: Delivery = { clients: [50, 50], askers: 1, count: 1 };
 
@@ -46,7 +46,7 @@ const NAMES = ["barewire", "socketio"] as const;
 interface Cost {
   /** The processor time of both nodes. */
   readonly both: number;
-  /** The processor time of node A for the deliveries to its clients, and of node B for the deliveries to its own. */
+  /** The processor time of node A for the deliveries to its clients. `b` is the same for node B. */
   readonly a: number;
   readonly b: number;
   readonly redis: number;
@@ -102,7 +102,8 @@ async function warmUp(cluster: RedisCluster): Promise<void> {
 }
 
 /**
- * Measures the clusters in turn, for at most a second each time, so that other work of the machine affects both equally.
+ * Measures the clusters in turn, for at most a second each time,
+ * so that other work of the machine affects both clusters equally.
  */
 async function measureRound(
   clusters: Readonly<Record<Library, RedisCluster>>,

@@ -72,7 +72,7 @@ export async function round(
     if (contender === "barewire-observed") await mustReport(server);
     const busy = ((await load.number("cpu")) - before) / 1000 / (performance.now() - begin);
     if (busy > 0.9 && what.unit === "µs") {
-      // The server's processor time is still valid, but the server could have been busier.
+      // The server's processor time is still valid, but a faster load generator could have kept the server busier.
       console.error(
         `${what.name}, ${contender}: the load generator used ${Math.round(busy * 100)} % of its core`,
       );

@@ -1,4 +1,4 @@
-// Cases that compare barewire with itself under other conditions, or that measure elapsed time. Each has its own
+// Cases that compare barewire with itself under other conditions, or that measure elapsed time. Each case has its own
 // measurement.
 
 import { execFileSync } from "node:child_process";
@@ -58,7 +58,7 @@ export async function withServer<T>(
 async function start(settings: Settings): Promise<Single> {
   const { folder, cores, rounds } = settings;
   const figures = { barewire: [] as number[], socketio: [] as number[] };
-  // The first start (round -1) is not counted. It loads the files into the system's cache.
+  // The first start (round -1) is not counted, because it loads the files into the system's cache.
   for (let round = -1; round < rounds * 3; round++) {
     for (const name of ["barewire", "socketio"] as const) {
       const load = new Child(join(folder, "load.js"), cores[1]);
@@ -159,7 +159,7 @@ async function deflateIdle(settings: Settings): Promise<Single> {
   };
 }
 
-/** Measures the cost of joining, leaving and disconnecting in a room of 10,000, among many rooms and among few. */
+/** Measures the cost of joining, leaving and disconnecting in a room of 10,000 members, among many and among few rooms. */
 function rooms(settings: Settings): Single {
   const costAmong = (others: number): (() => number) => {
     const { adapter } = new Server().of("/");

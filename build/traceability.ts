@@ -46,7 +46,7 @@ export interface Requirement {
   readonly document: string;
   readonly section: string;
   readonly level: "MUST" | "SHOULD" | "MAY";
-  /** The end to which the sentence applies. "other": neither the server nor the client. */
+  /** The endpoint to which the sentence applies. "other": neither the server nor the client. */
   readonly whom: "server" | "client" | "both" | "other";
   readonly sentence: string;
   /** The reason why the sentence applies to neither the server nor the client. */
@@ -68,7 +68,7 @@ export interface Requirement {
 
 /** A line that cites a section. */
 export interface Citation {
-  /** The document. "" if the citation does not name it. */
+  /** The document. "" if the citation does not name a document. */
   readonly document: string;
   /** The number of the section, or a heading. */
   readonly section: string;
@@ -195,7 +195,7 @@ export const TESTS: readonly Citation[] = [
   ...files(".md", "docs/wire"),
 ].flatMap(citations);
 
-/** A case, and the end that it tests. */
+/** A case, and the endpoint that the case tests. */
 export interface TracedCase extends CaseText {
   readonly end: "server" | "client";
 }
@@ -306,7 +306,7 @@ function namedLine(named: string): Place {
   return { file, line };
 }
 
-/** Sorts citations in protocol/ before others, and citations beside code before citations of a whole file. */
+/** Sorts citations in protocol/ before other citations, and citations beside code before citations of a whole file. */
 function bestFirst(sources: readonly Citation[]): readonly Citation[] {
   const folders = ["protocol/", "lib/", "client/"];
   const rank = ({ file, line }: Citation): number => {

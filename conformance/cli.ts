@@ -41,7 +41,7 @@ const RENDERERS: Readonly<Record<Format, (report: Report) => string>> = {
 };
 
 /**
- * Runs the command. Resolves to its exit status.
+ * Runs the command and resolves to the exit status.
  *
  * @param version the version of the package
  */
@@ -214,7 +214,7 @@ async function testClient(options: ConformOptions, terminal: Terminal): Promise<
   if (had.size === 0) {
     throw new NoServer(`No client has connected to ${where} within ${idleTimeout} ms.`);
   }
-  // A client that never connects for a layer does not speak it.
+  // A client that never connects for a layer does not speak this layer.
   const spoken = new Set(results.filter(({ id }) => had.has(id)).map(({ layer }) => layer));
   const left = results.filter(({ id, layer }) => spoken.has(layer) && !had.has(id)).length;
   const note = `The client stopped connecting: ${plural(left, "case")} not run.`;
@@ -317,7 +317,7 @@ function tabulate(cases: readonly Listed[]): string {
   return `${lines.join("\n")}\n${plural(cases.length, "case")}\n`;
 }
 
-/** Checks before the run that a report can be written to this file. @throws UsageError if it cannot */
+/** Checks before the run that a report can be written to this file. @throws UsageError if no report can be written to it */
 function checkFolder(file: string): void {
   const folder = dirname(resolve(file));
   try {
@@ -349,7 +349,7 @@ async function freePort(host: string, port: number): Promise<number> {
   return typeof address === "object" && address !== null ? address.port : port;
 }
 
-/** Writes the reports. Returns false, and prints the reason, if one of them could not be written. */
+/** Writes the reports. Returns false, and prints the reason, if a report could not be written. */
 function write(
   report: Report,
   options: ConformOptions,
@@ -402,7 +402,8 @@ export async function run(version: string): Promise<void> {
     version,
   );
   const exit = (): never => process.exit(lost ? UNUSABLE : status);
-  // A stream first calls the callback of write(), and emits "error" later in the same turn of the event loop.
+  // A stream first calls the callback of write(), and emits "error" later in the same turn of the event loop. Therefore
+  // the process exits in the next turn.
   stdout.write("", () => stderr.write("", () => setImmediate(exit)));
 }
 

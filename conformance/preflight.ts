@@ -10,7 +10,10 @@ import { parsePacket, SocketioPeer } from "./peers/socketio.ts";
 
 /** Time limit of each check, in milliseconds. The checks run in parallel. */
 const LIMIT = 1000;
-/** On a busy machine, the limit is TIMES the duration of a request beside the checks, and at most LONGEST ms. */
+/**
+ * On a busy machine, the limit is longer: TIMES the duration of a request that is sent during the checks, and at most
+ * LONGEST milliseconds.
+ */
 const TIMES = 40;
 const LONGEST = 10_000;
 
@@ -18,7 +21,7 @@ const LONGEST = 10_000;
 interface Check {
   /** The layers whose cases need the behaviour. */
   readonly layers: readonly Layer[];
-  /** Does not settle, or rejects with a Skip, if the server lacks the behaviour. */
+  /** If the server lacks the behaviour, the promise stays pending or rejects with a Skip. */
   readonly run: (context: Context) => Promise<void>;
 }
 
@@ -80,7 +83,7 @@ const CHECKS: Readonly<Record<Behaviour, Check>> = {
       if (got !== "echo") throw new Skip(got);
     },
   },
-  // Not checked: a check would take as long as the cases that need the behaviour.
+  // This behaviour is not checked, because a check would take as long as the cases that need it.
   "websocket-limit": { layers: ["websocket"], run: () => Promise.resolve() },
   "engineio-echo": {
     layers: ["engineio4", "engineio3"],
@@ -137,7 +140,7 @@ export async function findLacking(
     const context = new Context(target);
     return { behaviour, context, running: CHECKS[behaviour].run(context) };
   });
-  // Sent after all checks, so that its response shows how long the server takes for all of them.
+  // patience() sends a request after all checks, so that its response shows how long the server takes for all checks.
   const limit = patience(target);
   const found = await Promise.all(
     checks.map(async ({ behaviour, context, running }) => {
@@ -165,7 +168,7 @@ async function patience(target: Target): Promise<void> {
   await wait(Math.min(LONGEST, TIMES * milliseconds) - took());
 }
 
-/** Returns those of the behaviours that cases of these layers need. */
+/** Returns which of the given behaviours are needed by cases of these layers. */
 export function ofLayers(
   behaviours: ReadonlySet<Behaviour>,
   layers: ReadonlySet<Layer>,

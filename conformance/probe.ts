@@ -31,7 +31,7 @@ export const GRACE = 1000;
  *
  * @param timeout milliseconds for the first response
  * @param grace milliseconds for the other responses after the first
- * @throws NoServer if the server answers none of them in HTTP
+ * @throws NoServer if the server answers none of the handshakes in HTTP
  */
 export async function probe(
   target: Target,
@@ -111,7 +111,7 @@ function codeOf(error: Error): string {
 
 /** How long a server may take to respond. After the first response, the limit is shorter. */
 export class Patience {
-  /** Resolves when the limit has passed, to the limit in milliseconds. */
+  /** Resolves when the limit has passed. The value is the limit in milliseconds. */
   readonly over: Promise<number>;
   readonly #grace: number;
   readonly #begin = performance.now();
@@ -168,7 +168,7 @@ export async function probeLayer(
   });
   const asked = ask(context, layer, tell).catch((error: unknown): Finding => {
     const code = error instanceof Error ? codeOf(error) : "";
-    // Errors of the HTTP parser.
+    // Codes that begin with HPE_ are errors of the HTTP parser.
     return code.startsWith("HPE_")
       ? { kind: "foreign", said: `the response at ${pathOf(target, layer)} is not HTTP` }
       : {

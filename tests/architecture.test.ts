@@ -7,7 +7,7 @@ import { describe, test } from "node:test";
 
 const ROOT = join(import.meta.dirname, "..");
 
-/** The imports that are allowed in each folder or file. The first entry that matches a file counts. */
+/** The imports that are allowed in each folder or file. The first entry that matches a file applies. */
 const MAY_IMPORT: readonly (readonly [place: string, allowed: readonly string[]])[] = [
   [
     "protocol/websocket/",
@@ -16,8 +16,8 @@ const MAY_IMPORT: readonly (readonly [place: string, allowed: readonly string[]]
   ["protocol/engineio/", ["protocol/engineio/", "protocol/bytes.ts"]],
   ["protocol/socketio/", ["protocol/socketio/", "protocol/bytes.ts"]],
   ["protocol/", ["protocol/", "node:buffer"]],
-  // Both ends use these files. Browsers load them, so they must not import node: modules. parser.ts adapts
-  // user-supplied parsers, so it may import the packets.
+  // Both the server and the client use these files. Browsers load them, so they must not import node: modules. parser.ts
+  // adapts user-supplied parsers, so it may import the packets.
   ["lib/events/parser.ts", ["protocol/socketio/", "protocol/bytes.ts", "lib/events/"]],
   ["lib/events/", ["lib/events/"]],
   // A broadcast is encoded without a socket, so these files may import only codecs.
@@ -118,7 +118,7 @@ const MAY_IMPORT: readonly (readonly [place: string, allowed: readonly string[]]
     "client/platform/",
     ["protocol/", "client/platform/", "client/engineio/", "client/socketio/", "lib/events/"],
   ],
-  // Only the entries of the package choose a platform, so other client files must not import one.
+  // Only the entries of the package choose a platform, so other client files must not import a platform.
   ["client/", ["protocol/", "client/", "lib/events/"]],
 ];
 /**

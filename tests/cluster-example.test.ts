@@ -89,7 +89,7 @@ async function joinCluster(
   return client;
 }
 
-/** Opens a session. Resolves to its id, which begins with the number of its node. */
+/** Opens a session. Resolves to the session's id, which begins with the number of the node. */
 async function newSession(url: string, headers: Record<string, string> = {}): Promise<string> {
   const answer = await fetch(`${url}/socket.io/?EIO=4&transport=polling`, { headers });
   const sid = /"sid":"([^"]+)"/.exec(await answer.text())?.[1];

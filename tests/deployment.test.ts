@@ -197,7 +197,7 @@ describe("the npm package", () => {
 const EXPORTS =
   /^export (type )?(?:\{([^}]*)\}|(?:abstract )?(?:class|const|function|interface|type) (\w+))/gm;
 
-/** Bundles a program like esbuild --bundle --minify --platform=node --external:barewire/cluster. */
+/** Bundles a program as this command does: esbuild --bundle --minify --platform=node --external:barewire/cluster. */
 async function bundleProgram(file: string): Promise<string> {
   const { outputFiles, warnings } = await build({
     entryPoints: [file],

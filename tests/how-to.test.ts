@@ -349,8 +349,8 @@ const TESTS: Readonly<Record<string, () => void>> = {
         (await readdir(tmpdir())).filter((name) => /^upload-/.test(name) && !folder.has(name));
       const file = new Blob([randomBytes(1_000_000)]);
       const failed = upload(socket, file, () => lastServer()?.disconnectSockets(true));
-      // The next chunk was already sent, or is sent over the next connection. The server does not know the upload
-      // there.
+      // The next chunk was already sent over the old connection, or it is sent over the new connection. On the new
+      // connection, the server does not know the upload.
       socket.on("disconnect", () => socket.connect());
       await assert.rejects(failed, /^DisconnectedError|no upload is under way$/);
       while ((await rest()).length > 0) await turn();
@@ -360,7 +360,7 @@ const TESTS: Readonly<Record<string, () => void>> = {
   presence: () => {
     type Watch = (socket: Socket, onChange: (users: ReadonlySet<string>) => void) => void;
 
-    /** Opens a tab of a user. Returns it with the users that it shows. */
+    /** Opens a tab of a user. Returns the tab's socket, and the users that the tab shows. */
     async function openTab(context: TestContext, port: number, user: string) {
       const client = await pages.import("presence", "client.ts", port);
       const socket = clientOf(context, port, { auth: { user } });

@@ -1,4 +1,5 @@
-// Runs third-party packages that use socket.io, with socket.io and with barewire. Both must pass the same tests.
+// Runs third-party packages that use socket.io, once with socket.io and once with barewire. The packages must pass the
+// same tests with both.
 
 import assert from "node:assert/strict";
 import { after, before, describe, type TestContext, test } from "node:test";

@@ -62,7 +62,7 @@ describe("Server", () => {
     interface Paths {
       readonly given?: ServerOptions;
       readonly set?: string;
-      /** Typed as object, because programs in JavaScript may pass `undefined` as an option. */
+      /** This property has the type `object`, because programs in JavaScript may pass `undefined` as an option. */
       readonly later?: object;
       readonly path: string;
     }

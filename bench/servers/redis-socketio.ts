@@ -19,7 +19,8 @@ await Promise.all([publisher.connect(), subscriber.connect()]);
 const http = createServer();
 const io = new Stock(http, { ...SETTINGS, adapter: createAdapter(publisher, subscriber) });
 serveNode(io, http, {
-  // The adapter subscribes to broadcasts first and to requests second, so a node that is counted here receives both.
+  // The adapter subscribes to broadcasts first and to requests second, so a node that is
+  // counted here receives broadcasts and requests.
   nodes: () => io.of("/").adapter.serverCount(),
   published: () => Number.NaN,
 });

@@ -9,7 +9,7 @@ export type Attempt = () => Promise<void>;
 /**
  * Runs attempts one after the other until one succeeds.
  *
- * @param rewind called after an attempt that fails, so that the next one has the same input. Default: does nothing
+ * @param rewind called after an attempt that fails, so that the next attempt has the same input. Default: does nothing
  * @throws Failure if all attempts fail, with what each of them expected
  */
 export async function firstOf(

@@ -37,7 +37,7 @@ export interface Case {
   readonly alone?: boolean;
   /** Milliseconds that the case may take beyond the limit of the run, for example for a heartbeat. */
   readonly extraTime?: number;
-  /** The severity if the server sends nothing until the time limit. Default: that of the case. */
+  /** The severity if the server sends nothing until the time limit. Default: the severity of the case. */
   readonly silence?: Severity;
   /** Throws a Failure if the server breaks the rule, and a Skip if the case does not apply to the server. */
   readonly run: (context: Context) => Promise<void>;
@@ -70,7 +70,7 @@ export class Skip extends Error {
   override readonly name = "Skip";
 }
 
-/** @throws Failure unless `condition` */
+/** @throws Failure unless `condition` is true */
 export function expect(
   condition: boolean,
   expected: string,

@@ -3,7 +3,7 @@
 import type { Case } from "./case.ts";
 import type { ClientContext } from "./client-context.ts";
 
-/** Connections to the path of Socket.IO belong to Socket.IO clients, all others to WebSocket clients. */
+/** Connections to the path of Socket.IO belong to Socket.IO clients, all other connections to WebSocket clients. */
 export type ClientKind = "websocket" | "socketio";
 
 export interface ClientCase extends Omit<Case, "run" | "alone"> {

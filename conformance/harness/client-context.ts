@@ -25,7 +25,7 @@ export class ClientContext {
     this.conversation = context.conversation;
   }
 
-  /** Adds a request. The server calls it when the client has connected or reconnected. */
+  /** Adds a request. The server calls this method when the client has connected or reconnected. */
   add(request: ClientRequest): void {
     this.#requests.push(request);
     this.#wake();

@@ -22,7 +22,11 @@ export class Context {
     return connection;
   }
 
-  /** Opens a WebSocket, by default to the path of the echo. @throws Failure if the server refuses the handshake */
+  /**
+   * Opens a WebSocket, by default to the path where the server echoes messages.
+   *
+   * @throws Failure if the server refuses the handshake
+   */
   async websocket(options: WebSocketOptions = {}): Promise<WebSocketPeer> {
     return WebSocketPeer.open(await this.tcp(), this.target, this.conversation, options);
   }
@@ -40,10 +44,14 @@ export class Context {
   }
 }
 
-/** Resolves after so many milliseconds. Cases about time use it, and cases that check that the server sends nothing. */
+/**
+ * Resolves after this many milliseconds. A case calls this function if it is about time, or if it checks that the server
+ * sends nothing.
+ */
 export function wait(milliseconds: number): Promise<void> {
   return new Promise((resolve) => {
-    // A server in this process reads its sockets before the immediate runs, so it has read everything sent earlier.
+    // A server in this process reads its sockets before the callback of setImmediate() runs. By then it has read all data
+    // that was sent earlier.
     setTimeout(() => setImmediate(resolve), milliseconds);
   });
 }

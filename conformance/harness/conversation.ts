@@ -71,7 +71,7 @@ export class Conversation {
   }
 }
 
-/** Truncates a text of the server that is too long for a report, and marks where. */
+/** Truncates a text of the server that is too long for a report, and marks where it was truncated. */
 export function shorten(text: string): string {
   const rest = text.length - CHARACTERS;
   return rest <= 0 ? text : `${text.slice(0, CHARACTERS)}… (${rest} more characters)`;

@@ -25,7 +25,7 @@ export interface ServeOptions {
   readonly onResult?: (result: Result) => void;
   /** Time limit of one case, in milliseconds. Default: 10,000. */
   readonly timeout?: number;
-  /** The server stops after so many milliseconds without a connection. */
+  /** The server stops after this many milliseconds without a connection. */
   readonly idleTimeout: number;
 }
 
@@ -48,8 +48,8 @@ const NOWHERE: Target = {
 };
 
 /**
- * Resolves to the results, in the order of the cases, after the last case. After `idleTimeout` without a connection, it
- * skips the remaining cases.
+ * Resolves to the results, in the order of the cases, after the last case. After `idleTimeout`
+ * milliseconds without a connection, the server skips the remaining cases.
  */
 export function serveClientCases(options: ServeOptions): Promise<Result[]> {
   const { port, host = "127.0.0.1", cases, timeout = 10_000, idleTimeout } = options;

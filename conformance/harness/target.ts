@@ -5,7 +5,7 @@ import type { Behaviour } from "./behaviour.ts";
 export interface Target {
   readonly host: string;
   readonly port: number;
-  /** Whether to connect over TLS. The certificate is not checked, because test servers sign their own. */
+  /** Whether to connect over TLS. The certificate is not checked, because test servers have self-signed certificates. */
   readonly secure: boolean;
   /** The path where a WebSocket server echoes each message. Default: "/websocket". */
   readonly websocketPath: string;
@@ -13,7 +13,7 @@ export interface Target {
   readonly engineioPath: string;
   /** The path of the Socket.IO server. Default: "/socket.io/". */
   readonly socketioPath: string;
-  /** The behaviours of the contract that the server lacks. Cases that need one of them are skipped. Default: none. */
+  /** The behaviours of the contract that the server lacks. Cases that need such a behaviour are skipped. Default: none. */
   readonly lacks?: ReadonlySet<Behaviour>;
 }
 

@@ -125,7 +125,7 @@ function describePackets(packets: readonly Packet[]): string {
   return `[${shown}${packets.length > 20 ? ", …" : ""}] (${packets.length} packets)`;
 }
 
-/** @throws Failure unless both are the same packets in the same order */
+/** @throws Failure unless both lists contain the same packets in the same order */
 export function expectPackets(got: readonly Packet[], wanted: readonly Packet[]): void {
   const key = (packet: Packet): string =>
     typeof packet === "string" ? `text ${packet}` : `bytes ${Buffer.from(packet).toString("hex")}`;
@@ -254,7 +254,7 @@ function quietly<T>(promise: Promise<T>): Promise<T> {
 
 /** Resolves to `undefined` if the promise takes longer than so many milliseconds. */
 export async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T | undefined> {
-  // A later rejection is ignored.
+  // If the promise rejects after this time, the rejection is ignored.
   return Promise.race([quietly(promise), wait(milliseconds).then(() => undefined)]);
 }
 
@@ -388,7 +388,7 @@ export class PollingSession {
     }
   }
 
-  /** Returns so many messages, with as many GETs as necessary. Noops are ignored. */
+  /** Returns the next `count` messages, with as many GETs as necessary. Noops are ignored. */
   receive(count: number): Promise<Packet[]> {
     return quietly(this.#receive(count));
   }
@@ -421,7 +421,7 @@ export class PollingSession {
    * Expects the session to end: the server refuses its id, at once or after the client has received the close packet.
    */
   async expectClosed(): Promise<void> {
-    // Shorter than the time after which revision 3 ends a silent session.
+    // This limit is shorter than the time after which a server of revision 3 ends a silent session.
     const limit = Math.min(1000, this.open.pingInterval || 1000);
     for (let turn = 0; turn < 4; turn++) {
       const answer = await within(limit, this.get());
@@ -449,7 +449,7 @@ function decodeBody(answer: HttpAnswer, revision: Revision, { j, b64 }: Query): 
   const { headers, bytes, body } = answer;
   if (revision === 4) return decodePayload4(body);
   if (j !== undefined) return decodeTextPayload3(payloadOfScript(body, j));
-  // A client with b64=1 reads text only.
+  // A client with b64=1 reads text only, so the body is decoded as text.
   const isBinary = b64 === undefined && `${headers["content-type"]}`.startsWith(TYPES.bytes);
   return isBinary ? decodeBinaryPayload3(bytes) : decodeTextPayload3(body);
 }

@@ -20,7 +20,7 @@ export interface HttpQuestion {
 
 export interface HttpAnswer {
   readonly status: number;
-  /** Names in lower case. */
+  /** The header fields, with their names in lower case. */
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly bytes: Uint8Array;
   readonly body: string;

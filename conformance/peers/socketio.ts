@@ -39,7 +39,7 @@ export interface PacketFields {
   /** The number of attachments that the packet announces. */
   readonly count: number;
   readonly namespace: string;
-  /** The digits of the id. They are a text, because a number could be rounded. */
+  /** The digits of the id. The digits are kept as text, because a number could be rounded. */
   readonly id: string | undefined;
   readonly payload: unknown;
 }
@@ -201,7 +201,7 @@ export class SocketioPeer {
     this.send(`0${namespacePart(namespace)}`);
   }
 
-  /** Sends a packet without attachments. @throws Skip if the server lacks a behaviour that it needs */
+  /** Sends a packet without attachments. @throws Skip if the server lacks a behaviour that the packet needs */
   send(text: string): void {
     needBehaviourOf(this.#target, text);
     this.write([{ text, attachments: [] }]);
@@ -246,7 +246,7 @@ export class SocketioPeer {
     });
   }
 
-  /** The next packet that was received and not yet taken, if there is one. */
+  /** The first received packet that next() has not returned yet, if there is one. */
   get waiting(): EncodedPacket | undefined {
     return this.#packets[0];
   }

@@ -7,7 +7,7 @@ import { connect as connectTls } from "node:tls";
 import { Failure } from "../harness/case.ts";
 import type { Target } from "../harness/target.ts";
 
-/** Describes in failures that the server has ended the connection. */
+/** The text with which failures say that the server has ended the connection. */
 export const ENDED = "the end of the connection";
 
 /** Largest number of received bytes that may wait to be read: the size of four of the largest messages. */
@@ -53,7 +53,7 @@ export class TcpConnection {
     });
   }
 
-  /** The received bytes that were not yet taken. */
+  /** The received bytes that take() and next() have not removed yet. */
   get input(): Uint8Array {
     return this.#buffer.subarray(this.#start, this.#end);
   }
@@ -66,7 +66,7 @@ export class TcpConnection {
     if (this.#socket.writable) this.#socket.write(bytes);
   }
 
-  /** Sends FIN. The harness continues to read. */
+  /** Sends a FIN, and continues to read. */
   end(): void {
     this.#socket.end();
   }

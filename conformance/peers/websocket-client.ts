@@ -35,12 +35,12 @@ export class WebSocketClientPeer extends WebSocketPeer {
     super(tcp, OWN_ANSWER, target, conversation, "client");
   }
 
-  /** Sends a frame, unmasked unless the options say otherwise, because a server must not mask. */
+  /** Sends a frame. By default, the frame is not masked, because a server must not mask its frames. */
   override send(options: FrameOptions): void {
     super.send({ masked: false, ...options });
   }
 
-  /** @throws Failure also for a close code that must not be sent */
+  /** @throws Failure also if the frame is a close frame with a code that must not be sent */
   override async next(): Promise<Frame | undefined> {
     const frame = await super.next();
     if (frame?.key !== undefined) this.keys.add(Buffer.from(frame.key).toString("hex"));

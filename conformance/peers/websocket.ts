@@ -29,11 +29,11 @@ const NAMES: Readonly<Record<number, string>> = {
 
 export interface Frame {
   readonly fin: boolean;
-  /** RSV1 to RSV3 as a number: 4, 2, 1. */
+  /** RSV1 to RSV3 as a number: RSV1 counts 4, RSV2 counts 2, and RSV3 counts 1. */
   readonly rsv: number;
   readonly opcode: number;
   readonly masked: boolean;
-  /** The payload of a masked frame before unmasking. */
+  /** The masking key. Missing if the frame is not masked. */
   readonly key?: Uint8Array;
   /** The payload, unmasked. */
   readonly payload: Uint8Array;
@@ -42,7 +42,7 @@ export interface Frame {
 export interface FrameOptions {
   /** Default: `true`. */
   readonly fin?: boolean;
-  /** RSV1 to RSV3 as a number: 4, 2, 1. Default: 0. */
+  /** RSV1 to RSV3 as a number: RSV1 counts 4, RSV2 counts 2, and RSV3 counts 1. Default: 0. */
   readonly rsv?: number;
   readonly opcode: number;
   readonly payload?: string | Uint8Array;
@@ -193,9 +193,9 @@ function checkCloseBody(frame: Frame): void {
 }
 
 export interface WebSocketOptions {
-  /** The path with its query. Default: the path of the echo. */
+  /** The path with its query. Default: the path where the server echoes messages. */
   readonly path?: string;
-  /** Additional header fields, or other values for those of the handshake. `undefined` leaves a field out. */
+  /** Additional header fields, or other values for the fields of the handshake. `undefined` leaves a field out. */
   readonly headers?: Readonly<Record<string, string | undefined>>;
   /** Bytes that are written together with the request. */
   readonly behind?: Uint8Array;
@@ -206,7 +206,7 @@ export interface HandshakeAnswer {
   readonly status: number;
   /** The status line. */
   readonly line: string;
-  /** Names in lower case. Several fields of one name are joined by ", ". */
+  /** The header fields, with their names in lower case. The values of fields with the same name are joined by ", ". */
   readonly headers: ReadonlyMap<string, string>;
   readonly key: string;
 }
@@ -238,7 +238,7 @@ export async function shakeHands(
   return requestUpgrade(tcp, conversation, [`GET ${path} HTTP/1.1`, ...lines], key, behind);
 }
 
-/** Like shakeHands(), with the given lines as the request. */
+/** Does the same as shakeHands(), but sends the given lines as the request. */
 export async function requestUpgrade(
   tcp: TcpConnection,
   conversation: Conversation,
@@ -295,8 +295,8 @@ export async function writeInPieces(
 ): Promise<void> {
   for (let at = 0; at < bytes.length; at += piece) {
     tcp.write(bytes.subarray(at, at + piece));
-    // The timer is for a server in another process. A server in this process reads its sockets before the immediate
-    // runs.
+    // The timer lets a server in another process read the piece. A server in this process reads the piece before the
+    // callback of setImmediate() runs.
     await new Promise((resolve) => setTimeout(() => setImmediate(resolve), 1));
   }
 }
@@ -370,7 +370,7 @@ export class WebSocketPeer {
     this.send({ opcode: CLOSE, payload });
   }
 
-  /** Like sendBytes(), in pieces of `piece` bytes, which the peer usually receives separately. */
+  /** Sends bytes in pieces of `piece` bytes, which the peer usually receives separately. */
   async sendBytesInPieces(bytes: Uint8Array, meaning: string, piece: number): Promise<void> {
     this.#conversation.sent(bytes, `${meaning} of ${piece} bytes`);
     await writeInPieces(this.tcp, bytes, piece);
@@ -426,7 +426,7 @@ export class WebSocketPeer {
     return frame;
   }
 
-  /** Returns the next message, from one frame or several. Control frames between them are ignored. */
+  /** Returns the next message, from one frame or several. Control frames between the frames of the message are ignored. */
   async message(): Promise<{ readonly opcode: number; readonly payload: Uint8Array }> {
     const payloads: Uint8Array[] = [];
     let opcode = CONTINUATION;

@@ -95,7 +95,7 @@ function seconds(milliseconds: number): string {
   return (milliseconds / 1000).toFixed(3);
 }
 
-/** Escapes text and attributes. Line ends are kept. XML cannot represent most control characters. */
+/** Escapes text and attributes, except line ends. Control characters become `\u…`, because XML allows only a few. */
 function escapeXml(text: string): string {
   return text
     .split("\n")

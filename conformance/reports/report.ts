@@ -56,7 +56,7 @@ export function isBreach({ outcome, severity }: Result, strict: boolean): boolea
   return outcome === "failed" && (severity === "MUST" || (strict && severity === "SHOULD"));
 }
 
-/** Returns whether the run has failed. The exit status and all reports use this. */
+/** Returns whether the run has failed. The exit status and all reports depend on this function. */
 export function isFailed({ gone, results, strict }: Report): boolean {
   return gone !== undefined || results.some((result) => isBreach(result, strict));
 }

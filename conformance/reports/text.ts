@@ -27,7 +27,7 @@ const LINES = 40;
 /** Largest number of characters of one explanation. */
 const MEANING = 400;
 /**
- * The largest number of failures that are shown with their conversations. The others are shown with the title, the
+ * The largest number of failures that are shown with their conversations. The other failures are shown with the title, the
  * expectation and the result only.
  */
 const WHOLE = 25;

@@ -39,7 +39,7 @@ const ESCAPES: Readonly<Record<string, string>> = {
   "'": "'",
 };
 
-/** Parses all parts that follow. Without a part, the result is no bytes. */
+/** Parses all parts that follow. If no part follows, the result is empty. */
 export function scanBytes(scanner: Scanner): Bytes {
   const parts: Part[] = [];
   for (;;) {
@@ -152,7 +152,7 @@ function evaluateCount(count: Count, variables: Variables): number {
   return Math.floor(Number(value) / count.divisor) - count.subtrahend;
 }
 
-/** Returns the last bytes of the numbers of an xorshift generator. */
+/** Returns pseudorandom bytes: the lowest byte of each number of an xorshift generator. */
 export function noise(size: number): Buffer {
   const bytes = Buffer.alloc(size);
   let state = 0x2545f491;

@@ -55,7 +55,7 @@ class Heartbeat {
     this.#revision = revision;
   }
 
-  /** @throws Skip if the line expects a ping, and the heartbeat is too slow to wait for */
+  /** @throws Skip if the line expects a ping, and the heartbeat interval is too long to wait for the ping */
   await(packets: readonly Packet[], open: OpenPacket): void {
     if (this.#revision === 3 || !packets.includes("2")) return;
     checkIntervals(open);
@@ -85,7 +85,7 @@ export class OverPolling implements Session {
   readonly session: PollingSession;
   readonly #context: Context;
   readonly #heartbeat: Heartbeat;
-  /** GETs whose responses no line has searched for packets yet. */
+  /** The GETs whose responses were not yet searched for packets. */
   #waiting: Promise<HttpAnswer>[] = [];
   /** The last request that a line sent explicitly. */
   #request: Promise<HttpAnswer> | undefined;
@@ -228,7 +228,7 @@ export class OverWebSocket implements Session {
     for (const wanted of packets) {
       const got = await this.#next(wanted);
       if (got === undefined) throw new Failure(describePacket(wanted), "the end of the session");
-      // Revision 3 allows both encodings of bytes here.
+      // In revision 3, the server may send a binary message as bytes or in base64.
       const isBase64 = typeof wanted !== "string" && typeof got === "string" && /^b4/.test(got);
       expectPackets([isBase64 ? decodeBase64(got.slice(2)) : got], [wanted]);
     }

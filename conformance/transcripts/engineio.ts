@@ -165,7 +165,7 @@ function scanSentByPolling(scanner: Scanner, connection: string): Action {
   return (play) => sessionOf(play).request(method, evaluate(body, play.variables));
 }
 
-/** Parses packets, which are sent as one WebSocket message each, or a line of the level "websocket". */
+/** Parses packets, or a line of the level "websocket". Each packet is sent as one WebSocket message. */
 function scanSentByWebSocket(scanner: Scanner, connection: string): Action {
   if (/^ *(?:'|no bytes|[0-9a-f]{2})/.test(scanner.rest))
     return scanSentPackets(scanner, connection);
@@ -176,7 +176,7 @@ function scanSentByWebSocket(scanner: Scanner, connection: string): Action {
   return sendWritten([scanWritten(scanner, true)], connection, peerOf);
 }
 
-/** Parses what is expected, for either transport. */
+/** Parses what the harness expects in a session, over either transport. */
 function scanAwaitedPackets(scanner: Scanner, connection: string): Action {
   const sessionOf = (play: Play): Session => sessionsOf(play).get(connection);
   if (scanner.take("alive")) return (play) => expectAlive(sessionOf(play));

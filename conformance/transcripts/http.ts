@@ -66,7 +66,7 @@ export function beginsHead(line: string): boolean {
  *     Upgrade: websocket
  *     'Upgrade: \t websocket '             with escapes, and spaces at its end
  *     handshake                            the lines of a handshake
- *     handshake with Upgrade: WebSocket    with this field, which replaces the default one
+ *     handshake with Upgrade: WebSocket    with this field, which replaces the default field
  *     handshake without Host, Upgrade
  */
 export function scanHeadLines(scanner: Scanner, handshake: Handshake): HeadLines {
@@ -142,7 +142,7 @@ export class HttpExchange {
     else await writeInPieces(this.tcp, bytes, piece);
   }
 
-  /** Returns the head of the answer to the last request. @throws Failure if the connection ends before it */
+  /** Returns the head of the answer to the last request. @throws Failure if the connection ends first */
   async answer(): Promise<HandshakeAnswer> {
     this.#answer ??= await readHandshakeAnswer(this.tcp, this.#context.conversation, this.#key);
     return this.#answer;
@@ -213,7 +213,7 @@ export class HttpExchange {
 }
 
 /**
- * Returns the contents of the chunks up to the empty one (RFC 9112 §7.1), and the offset where they end. Trailers are
+ * Returns the contents of the chunks up to the empty chunk (RFC 9112 §7.1), and the offset where they end. Trailers are
  * not supported.
  */
 function readChunks(
@@ -250,7 +250,7 @@ export function fill(line: string, variables: Variables): string {
 export interface Answer {
   /** The status line. */
   readonly line: string;
-  /** Names in lower case. */
+  /** The header fields, with their names in lower case. */
   readonly headers: ReadonlyMap<string, string>;
   /** @throws Failure if the connection ends first */
   readonly body: () => Promise<string>;

@@ -10,14 +10,14 @@ import type { Awaited } from "./websocket.ts";
 export interface Level extends Lines {
   /** Parses the rest of a line "connect", after the name of the level. */
   readonly connect: (scanner: Scanner) => Connecting;
-  /** The variables that its connections set. */
+  /** The variables that connections of this level set. */
   readonly gives?: readonly string[];
 }
 
 export interface Connecting {
   /** The connection's name. */
   readonly name: string;
-  /** The name of the connection that must be open already. */
+  /** The name of the other connection that must already be open, if the line names another connection. */
   readonly of?: string | undefined;
   /** The parser for the lines of this connection, if it depends on the rest of the line "connect". */
   readonly lines?: Lines;

@@ -12,7 +12,7 @@ import { Play } from "./play.ts";
 import { SyntaxFault } from "./scanner.ts";
 
 /**
- * Returns the cases of a file, in its order.
+ * Returns the cases of a file, in the order of the file.
  *
  * @throws Error that names the file, the line and the column of the first syntax error
  */

@@ -15,12 +15,12 @@ export class PacketQueue implements Attempted {
     this.#read = read;
   }
 
-  /** The first packet that was read and not yet taken. */
+  /** The first packet that was read and that take() has not removed yet. */
   get waiting(): EncodedPacket | undefined {
     return this.#waiting[0];
   }
 
-  /** Returns the next packet without taking it, or `undefined` at the end of the connection. */
+  /** Returns the next packet without removing it, or `undefined` at the end of the connection. */
   async peek(): Promise<EncodedPacket | undefined> {
     if (this.#waiting.length === 0) await this.#more();
     return this.#waiting[0];

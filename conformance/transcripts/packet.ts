@@ -64,9 +64,9 @@ class KnownVariables extends Map<string, string> {
 }
 
 /**
- * Compares a received packet with the awaited one: the part before the payload as text, the payload as JSON.
+ * Compares a received packet with the expected packet: the part before the payload as text, the payload as JSON.
  *
- * @returns the values of the variables that had none, or `undefined` if the packets differ
+ * @returns the values of the variables that had no value, or `undefined` if the packets differ
  */
 export function matchPacket(
   wanted: EncodedPacket,

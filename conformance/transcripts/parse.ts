@@ -10,9 +10,9 @@ import { Scanner, SyntaxFault } from "./scanner.ts";
 /** A case as written in its file. */
 export interface Transcript extends Omit<Case, "run"> {
   readonly steps: Block;
-  /** The behaviours that the case needs beyond the specification. If the server lacks one, the case is skipped. */
+  /** The behaviour that the case needs beyond the specification. If the server lacks it, the case is skipped. */
   readonly needs?: Behaviour;
-  /** The number of its first line, from 1. */
+  /** The number of the case's first line, from 1. */
   readonly line: number;
 }
 
@@ -73,7 +73,7 @@ function linesOf(text: string): Line[] {
   });
 }
 
-/** sentence masked: RFC 6455 §5.1: The server MUST … */
+/** Parses a line such as `sentence masked: RFC 6455 §5.1: The server MUST …`. */
 function readSentence(line: Line): [string, Sentence] {
   const scanner = scan(line);
   scanner.need("sentence");
@@ -184,6 +184,8 @@ function readHeader(lines: Line[]): Header {
 }
 
 /**
+ * Parses a table, in one of two forms:
+ *
  *     each size: 0, 1, 125 … or a range: 1..7
  *     each name | bytes
  *        | first | 00

@@ -48,8 +48,8 @@ export class Play {
 
   readonly #rests = new Map<string, Uint8Array>();
   /**
-   * The time of the last line, for lines that must not be received too early: the time before the harness has sent the
-   * line, or after it has received the line.
+   * The time of the last line, for lines that must not be received too early. If the harness has sent the line, this is
+   * the time before sending. If the harness has received the line, this is the time after receiving.
    */
   lastSaid = performance.now();
 

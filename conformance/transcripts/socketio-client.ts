@@ -50,7 +50,7 @@ function peerOf(play: Play, connection: string): SocketioClientPeer {
 }
 
 /**
- * Expects CONNECT for a namespace. Returns the values of the variables in `auth` that had none.
+ * Expects CONNECT for a namespace. Returns the values of the variables in `auth` that had no value.
  *
  * @param auth the payload of CONNECT. Default: any payload, or none
  */
@@ -120,7 +120,7 @@ function sent(scanner: Scanner, connection: string): Action {
  *     frame text '3'                  the next message or frame of the WebSocket
  */
 function awaited(scanner: Scanner, connection: string): Awaited {
-  // PacketQueue.firstOf() returns to the packets that an alternative has read, not to its frames.
+  // For the next alternative, PacketQueue.firstOf() restores the packets that an alternative has read, but not its frames.
   if (scanner.take("frame")) return { ...scanAwaited(scanner, connection), isReadOnce: true };
   if (scanner.take("joins")) {
     const namespace = scanNamespace(scanner);

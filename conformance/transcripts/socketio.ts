@@ -72,7 +72,7 @@ export class SocketioConnection {
     await this.peer.write(packets);
   }
 
-  /** Sends a packet without attachments. @throws Skip if the server lacks a behaviour that it needs */
+  /** Sends a packet without attachments. @throws Skip if the server lacks a behaviour that the packet needs */
   async sendText(text: string): Promise<void> {
     await this.send([{ text, attachments: [] }]);
   }
@@ -303,7 +303,7 @@ export function scanAuth(scanner: Scanner): PacketLine | undefined {
   return auth;
 }
 
-/** @param before the rest of the line before the packet was parsed */
+/** @param before the rest of the line as it was before the packet was parsed */
 function needJson(scanner: Scanner, packet: PacketLine, before: string): void {
   try {
     checkPayload(evaluateAwaited(packet, SIZES).text);

@@ -128,7 +128,7 @@ function scanSize(scanner: Scanner): number {
   return size;
 }
 
-/** Returns the action that sends the frames in one write, or in pieces if the first line says so. */
+/** Returns the action that sends the frames in one write, or in pieces if the first line requires pieces. */
 export function sendWritten(
   written: readonly Written[],
   connection: string,
@@ -320,6 +320,8 @@ const PARAMETERS = [
 ] as const;
 
 /**
+ * Parses what follows "agreed" in one of these lines:
+ *
  *     agreed permessage-deflate
  *     agreed server_no_context_takeover
  *     agreed client_max_window_bits at most 10 or none

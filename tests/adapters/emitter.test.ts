@@ -17,7 +17,7 @@ import { CLIENTS, eventually, known, startRedisNode } from "../support/redis-nod
 
 const LIMIT = { timeout: 60_000, skip: noRedis };
 
-/** Connects one client of the package redis and one of ioredis. Both disconnect after the test. */
+/** Connects one client of the package redis and one of ioredis. Both clients disconnect after the test. */
 async function connected(context: Cleanup, url: string) {
   const redis = createClient({ url });
   const ioredis = new Redis(url);

@@ -208,7 +208,8 @@ describe("barewire/redis during failures", { skip: noRedis }, () => {
       // The events exceed what the operating system buffers for a connection, so the last commands wait in the Redis client.
       const text = "x".repeat(1_000_000);
       for (let event = 0; event < 15; event++) a.io.to(b.socket.id).emit("large", event, text);
-      // The client uses AbortSignal.timeout() too. If its command timeouts were in effect, they would fire before this one.
+      // The Redis client implements its command timeouts with AbortSignal.timeout() too. If a command timeout were in
+      // effect, it would fire before this signal.
       await once(AbortSignal.timeout(50), "abort");
       redis.resume();
       for (let event = 0; event < 15; event++) {

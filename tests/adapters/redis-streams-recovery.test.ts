@@ -82,7 +82,7 @@ describe("a client of barewire/redis over streams that reconnects", { skip: noRe
     b.io.to(client.sid).emit("event", 5);
     a.io.except("room").emit("event", 6);
     b.io.volatile.emit("event", 7);
-    // A volatile event is lost for clients that are disconnected when the server reads it from Redis.
+    // A volatile event is lost for clients that are disconnected when the server reads the event from Redis.
     await eventually(() => b.adapter.stats().waiting === 0);
     a.io.emit("end");
     const back = await client.comeBack(b.port);
@@ -444,8 +444,8 @@ describe("a client of barewire/redis over streams that reconnects", { skip: noRe
       assert.equal(client.sid, clients[index]?.sid);
       assert.deepEqual(await client.until("end"), [["mine", client.sid]]);
     }
-    // One read takes 17 commands: 16 for the pages and one for the first entry. There is one read for the first clients,
-    // and one for all others.
+    // One read takes 17 commands: 16 for the pages and one for the first entry. The first clients
+    // share one read, and all other clients share another read.
     const reads = (await calls()) - before;
     assert.ok(reads <= 3 * 20, `${reads} commands`);
   });

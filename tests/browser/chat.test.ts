@@ -37,7 +37,7 @@ function uint32(value: number): Buffer {
 /** The bundled client, or the client that the chat server serves in this checkout. */
 type Client = "ours" | "served";
 
-/** One person's page. Its methods wait until an element appears. */
+/** One person's page. The methods of this class wait until an element appears. */
 class Visitor {
   readonly page: Page;
   readonly errors: string[] = [];

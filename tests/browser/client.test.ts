@@ -19,7 +19,7 @@ import { ELSEWHERE, launchChromium, noChromium } from "../support/chromium.ts";
 import { listen, portOf, turn, until } from "../support/net.ts";
 import { noNginx, startNginx } from "../support/nginx.ts";
 
-/** The pages. Each consists of one script, and its policy allows no other scripts. */
+/** The pages. Each page consists of one script, and its policy allows no other scripts. */
 const PAGES: Readonly<Record<string, string>> = {
   "/classic": '<script src="/socket.io.js"></script>',
   "/minified": '<script src="/socket.io.min.js"></script>',
@@ -455,7 +455,7 @@ describe("the barewire client in Chromium", { skip: noChromium }, () => {
             globalThis.news = [];
             globalThis.socket = io(${JSON.stringify({ transports })});
             socket.on("news", (n) => news.push(n));
-            // More than nginx buffers in memory, in both directions.
+            // These messages are larger than what nginx buffers in memory, in both directions.
             const bytes = await socket.emitWithAck("echo", new Uint8Array(300_000).fill(7));
             const text = await socket.emitWithAck("echo", "é".repeat(200_000));
             return [bytes.byteLength, new Uint8Array(bytes).every((byte) => byte === 7), text.length];

@@ -18,7 +18,7 @@ import { until } from "../support/net.ts";
 const WAIT = 15_000;
 const SCALE = 2;
 
-/** One person's page. Its methods wait until an element appears. */
+/** One person's page. The methods of this class wait until an element appears. */
 class Painter {
   readonly page: Page;
   readonly exceptions: string[] = [];
@@ -90,7 +90,7 @@ class Painter {
     await this.page.locator("#count").filter({ hasText: text }).waitFor();
   }
 
-  /** Returns the pixels as a data URL. A line that is drawn twice has different edges. */
+  /** Returns the pixels as a data URL. The pixels show if a line was drawn twice, because its edges are then different. */
   picture(): Promise<string> {
     return this.page
       .locator("#drawing")

@@ -115,7 +115,7 @@ describe("the client's disconnect()", () => {
       socket.on("n", (n) => got.push(n));
       socket.on("disconnect", (reason) => got.push(reason));
     });
-    // Each POST takes some turns of the event loop. The client must not send two at a time.
+    // Each POST takes some turns of the event loop. The client must not send two POSTs at a time.
     let posting = 0;
     const slow = createServer(async (request, response) => {
       const chunks: Buffer[] = [];

@@ -1,6 +1,6 @@
 // Ends a client's connection in each way and in each state, with the barewire client and with socket.io-client 4.8.
-// Both clients must deliver the events emitted before, report the same disconnect reasons, reconnect in the same cases,
-// and leave no timer.
+// Both clients must deliver the events that were emitted before the end, report the same disconnect reasons, reconnect
+// in the same cases, and leave no timer.
 
 import assert from "node:assert/strict";
 import { connect as connectTcp, createServer, type Socket as TcpSocket } from "node:net";
@@ -113,7 +113,7 @@ const TABLE: Readonly<Record<State, Readonly<Record<Ending, Outcome | undefined>
 
 /** A TCP proxy that can cut all connections, and hold back data from the server. */
 class CuttingProxy {
-  /** Whether to hold back what the server sends over WebSocket, which is its answer to the probe. */
+  /** Whether to hold back the data that the server sends over WebSocket. This data is the answer to the probe. */
   holdsProbe = false;
   /** Functions that send the data that was held back. */
   readonly held: (() => void)[] = [];
@@ -243,7 +243,7 @@ async function whenConnected({ client }: Scene, act: () => void): Promise<void> 
   act();
 }
 
-/** Calls `act` in a listener of the engine. The proxy holds the answer to the probe until the socket is connected. */
+/** Calls `act` in a listener of the engine. The proxy holds back the answer to the probe until the socket is connected. */
 async function during(event: string, { client, proxy }: Scene, act: () => void): Promise<void> {
   proxy.holdsProbe = true;
   await heard(client.connect(), "connect");
@@ -324,10 +324,10 @@ async function run(
     ENDINGS[ending]({ library, io, proxy, client });
   });
   await until(() => acted && client.io.engine.readyState === "closed");
-  // The server would notice that a connection is broken only at its ping timeout.
+  // The server would notice a broken connection only at its ping timeout, so the test closes the server.
   if (ending === "the connection breaks") await io.close();
   await until(() => io.engine.clientsCount === 0);
-  // Without a timer, the client has either tried to reconnect already, or will never try.
+  // If no timer is left, the client has either tried to reconnect already, or will never try.
   await until(() => timers() === 0);
   const reconnects = attempts > 0;
   client.disconnect();
@@ -335,7 +335,7 @@ async function run(
   return { reasons: [...reasons], arrived: got.length, reconnects };
 }
 
-/** The cases in which socket.io-client behaves differently, and is not compared. */
+/** The cases in which socket.io-client behaves differently. These cases are not compared. */
 const STOCK_DIFFERS: Partial<Record<`${State} × ${Ending}`, string>> = {
   "opening polling × engine.close()": "its manager waits for its timeout of 20 seconds",
   "opening websocket × engine.close()": "its manager waits for its timeout of 20 seconds",

@@ -50,7 +50,10 @@ async function settled({ io }: Ends, socket: Socket): Promise<void> {
   await socket.emitWithAck("settled");
 }
 
-/** Actions of a listener of the manager's "open" event. Each must send one CONNECT packet per namespace. */
+/**
+ * Actions of a listener of the manager's "open" event. After each action, the client must send one CONNECT packet per
+ * namespace.
+ */
 const OPENERS: Readonly<Record<string, (manager: Manager) => unknown>> = {
   "connect()": (manager) => manager.socket("/").connect(),
   "connect() twice": (manager) => manager.socket("/").connect().connect(),

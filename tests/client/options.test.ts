@@ -213,7 +213,7 @@ type Ws =
   | "protocolVersion"
   | "skipUTF8Validation";
 
-/** Returns the cases of an option that Node validates. The client only has to accept its name. */
+/** Returns the cases of an option that Node validates. The client only has to accept the name of the option. */
 const NODES = (good: unknown, bad: Cases["bad"] = []): Cases => ({ good: [good, undefined], bad });
 const SECRET_NODE: Cases = { good: [undefined], bad: STRING.bad };
 

@@ -14,7 +14,7 @@ import { withTarget } from "./support.ts";
 
 const CHUNK = Buffer.alloc(1024 * 1024);
 
-/** Runs a case against a server that answers the handshake with `status`, and the first bytes after it by `fault`. */
+/** Runs a case against a server that answers the handshake with `status`, and calls `fault` for the first bytes after it. */
 async function run(
   id: string,
   fault: (socket: Socket, close: () => void) => void,

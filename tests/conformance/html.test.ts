@@ -64,7 +64,7 @@ describe("the HTML report in Chromium", { skip: noChromium }, () => {
   });
   after(() => browser.close());
 
-  /** Calls `use` with the page. Asserts that the page has loaded nothing else, and logged nothing. */
+  /** Calls `use` with the page. Asserts that the page has loaded no other resource, and has logged nothing. */
   async function open(
     report: Report,
     { width = 1280, ...looks }: Looks,

@@ -77,7 +77,10 @@ async function bareServer(context: TestContext): Promise<string> {
 const BEHAVIOUR = "conformance/testees/servers/behaviour.ts";
 const TARGET = "conformance/testees/servers/barewire.ts";
 
-/** The change that removes one behaviour from barewire's test server. `undefined`: the preflight does not check it. */
+/**
+ * The change that removes one behaviour from barewire's test server. `undefined`: the preflight does not check this
+ * behaviour.
+ */
 const WITHOUT: Readonly<Record<Behaviour, Pick<Mutant, "file" | "from" | "to"> | undefined>> = {
   "websocket-echo": { file: TARGET, from: "void connection.send(data)", to: "void data" },
   "websocket-subprotocol": { file: TARGET, from: '["echo"]', to: '["other"]' },

@@ -24,7 +24,7 @@ function filesOf(folder: string): string[] {
   return names.sort().map((name) => join(folder, name));
 }
 
-/** Runs the driver. Returns its output and its exit status, which is 1 if a MUST case has failed. */
+/** Runs the driver. Returns the driver's output and exit status. The status is 1 if a MUST case has failed. */
 function runDriver(...args: readonly string[]): Promise<{ stdout: string; status: number }> {
   return new Promise((resolve, reject) => {
     execFile(PYTHON, [DRIVER, ...args], { env: ENVIRONMENT }, (error, stdout, stderr) => {

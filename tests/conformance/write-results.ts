@@ -104,7 +104,7 @@ interface Findings {
   readonly results: readonly Result[];
 }
 
-/** Cases that have crashed servers. Each runs against its own server, so that other cases are not affected. */
+/** Cases that have crashed servers. Each of these cases runs against a separate server, so other cases are not affected. */
 const DEEP = /^socketio\.malformed\.deep/;
 
 async function examine(peer: Peer): Promise<Findings> {

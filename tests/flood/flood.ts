@@ -85,7 +85,8 @@ export async function flood(attempts: number, seed: number): Promise<FloodReport
     // Only the WebSockets of the clients may remain.
     while ((await structures(io)).connections > CLIENTS) await turn();
   };
-  // V8 compiles code on its first use. After this first flood, the heap before and after the second is comparable.
+  // V8 compiles code on its first use. Because of this first flood, the heap before and after the second flood can be
+  // compared.
   await strangers(Math.min(1000, attempts));
   for (const name of Object.keys(answers)) delete answers[name];
   await Promise.all(clients.map((client) => client.pause()));

@@ -226,7 +226,7 @@ class Talker {
 }
 
 const TOGETHER = 16;
-/** Longer than every timeout of the server. */
+/** How long to wait for the end of a conversation, in milliseconds. This is longer than every timeout of the server. */
 const LONGEST_MS = 15_000;
 
 export const conversations: Layer = {

@@ -93,7 +93,7 @@ const head = fc.oneof(
   ),
 );
 
-/** Generates responses. Most of them consist of text packets, of which the first ones come from `beginning`. */
+/** Generates responses. Most responses consist of text packets, and the first of these packets are from `beginning`. */
 function answers(beginning: fc.Arbitrary<readonly string[]>): fc.Arbitrary<Answer> {
   const all = fc
     .tuple(beginning, fc.array(packet, { maxLength: 3 }))

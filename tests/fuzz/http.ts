@@ -212,9 +212,12 @@ async function answerTo(port: number, text: string, shares: readonly number[]): 
 const STATUS =
   /^HTTP\/1\.1 (?:100|101|200|204|304|400|403|404|405|408|411|413|414|415|417|426|431|501|505) |^$/;
 const OTHER_METHOD = /^HTTP\/1\.1 500 /;
-/** How many requests run concurrently. Most of their time they wait. */
+/** How many requests run concurrently. The requests spend most of their time waiting. */
 const TOGETHER = 12;
-/** Only one of the two polls may receive a ping, so a difference counts only if it repeats. */
+/**
+ * How often two responses must differ before the difference counts as a failure. A single difference is allowed, because
+ * only one of two polls may receive a ping.
+ */
 const REPEATS = 3;
 
 export const requests: Layer = {

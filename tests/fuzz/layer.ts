@@ -19,7 +19,7 @@ export interface Fuzzing {
   tried(): number;
   /** Returns one line with the number of inputs for each outcome. */
   reached(): string;
-  /** Waits until every connection, session and timer of the inputs is gone. Rejects if one remains. */
+  /** Waits until every connection, session and timer of the inputs is gone. Rejects if one of them remains. */
   settle(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -40,7 +40,7 @@ export async function check<T>(
   const details = await fc.check<T>(property, {
     seed,
     numRuns,
-    // This also limits the search for a smaller input, because each step of the search may wait for a timeout.
+    // This limit also applies to the search for a smaller input, because each step of the search may wait for a timeout.
     interruptAfterTimeLimit: LONGEST_BATCH_MS,
   });
   if (!details.failed) return undefined;
@@ -113,7 +113,7 @@ class Escaped {
     process.on("unhandledRejection", (reason) => this.#escaped.push(reason));
   }
 
-  /** Throws if there is an exception or rejection. The first one is the cause. */
+  /** Throws if there is an exception or rejection. The first error is the cause. */
   check(): void {
     const [first] = this.#escaped.splice(0);
     if (first !== undefined)

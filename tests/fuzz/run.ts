@@ -94,7 +94,7 @@ async function fuzz({ name, start }: Layer, ms: number): Promise<boolean> {
   return true;
 }
 
-/** Returns a message if the layer has not released sockets, timers or memory, or `undefined`. */
+/** Returns `undefined`, or a message if the layer has not released its sockets, timers or memory. */
 async function remains(
   settle: () => Promise<void>,
   before: { readonly heap: number; readonly timers: number } | undefined,

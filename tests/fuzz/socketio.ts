@@ -49,7 +49,7 @@ const { json } = fc.letrec<{ json: unknown; leaf: unknown }>((tie) => ({
     { depthSize: "small", withCrossShrink: true },
     tie("leaf"),
     fc.array(tie("json"), { maxLength: 4 }),
-    // Built from entries, so that "__proto__" is a field.
+    // Object.fromEntries() builds the object, so that "__proto__" is an ordinary property.
     fc
       .array(fc.tuple(key, tie("json")), { maxLength: 4 })
       .map((fields) => Object.fromEntries(fields)),
@@ -135,7 +135,7 @@ const conversation: fc.Arbitrary<readonly Message[]> = fc
 
 const outcomes = new Outcomes();
 
-/** Adds each message to one decoder. After an error the decoder must hold nothing. */
+/** Adds each message to one decoder. After an error the decoder must store nothing. */
 function decodeAll(messages: readonly Message[], onPacket: (packet: Packet) => void): string[] {
   const decoder = new Decoder({ maxAttachments: MAX_ATTACHMENTS });
   return messages.map((message) => {
@@ -186,7 +186,7 @@ export const packets: Layer = pureLayer(
     showing(
       () => JSON.stringify(messages.map((each) => (typeof each === "string" ? each : hex(each)))),
       () => {
-        // In a packet with attachments, an object that looks like a placeholder cannot be distinguished from one.
+        // In a packet with attachments, an object that looks like a placeholder cannot be distinguished from a placeholder.
         const relayable = !isPlaceholderText(messages);
         const first = decodeAll(messages, relayable ? relay : () => {});
         assert.deepEqual(

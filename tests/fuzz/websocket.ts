@@ -98,7 +98,7 @@ const VECTORS: readonly Uint8Array[] = [
     .map((breach) => bytes(typeof breach === "string" ? breach : breach[1])),
 ].filter((vector) => vector.length < 400);
 
-/** Bytes of frames, most of them masked as `masked` decides. Some bytes are changed, and the end may be missing. */
+/** Bytes of frames. `masked` decides which generated frames are masked. Some bytes are changed or missing. */
 export function frames(masked: fc.Arbitrary<boolean>): fc.Arbitrary<Uint8Array> {
   const part = fc.oneof(
     { weight: 6, arbitrary: frameArbitrary(masked) },

@@ -26,7 +26,7 @@ describe("A large poll response", () => {
     const reasons: unknown[] = [];
     const [socket] = io.sockets.sockets.values();
     socket?.on("disconnect", (reason, detail) => reasons.push(reason, detail?.message));
-    // More than the operating system buffers for a connection.
+    // This text is larger than what the operating system buffers for a connection.
     io.emit("large", "x".repeat(20_000_000));
     const first = await pollUnread(port, polling.path);
     await until(() => socket?.conn.transport.unreadBytes !== 0);

@@ -193,7 +193,7 @@ describe("New clients", () => {
     assert.deepEqual(await statuses(2), [200, 503]);
     clock.tick(500);
     assert.deepEqual(await statuses(3), [200, 200, 503]);
-    // The number of clients is the same after a quiet period of any length.
+    // After a long period without requests, the server still accepts only four clients at once.
     clock.tick(20_000);
     assert.deepEqual(await statuses(5), [200, 200, 200, 200, 503]);
   });
@@ -439,7 +439,7 @@ const HANDSHAKES: Readonly<Record<Handshake, string>> = {
 
 interface Trial {
   readonly client: TcpClient;
-  /** Resolves to the pending decisions as soon as there are any. */
+  /** Resolves to the pending decisions as soon as there is at least one. */
   readonly asked: () => Promise<readonly Decision[]>;
   /** Resolves when the server has noticed that the client disconnected. */
   readonly left: () => Promise<void>;
@@ -593,7 +593,7 @@ const FATES: Readonly<Record<Fate, FateOf>> = {
 describe("The server stops counting a client, exactly once, when the client gets no session:", () => {
   for (const [handshake, text] of Object.entries(HANDSHAKES)) {
     for (const [fate, { program, happens }] of Object.entries(FATES)) {
-      // The response would have to wait for the response to the previous pipelined request.
+      // This case is left out: the response would have to wait for the response to the previous pipelined request.
       if (handshake === "pipelined polling" && happens === answered) continue;
       if (handshake === "pipelined polling" && fate === "allowRequest refuses the client later")
         continue;

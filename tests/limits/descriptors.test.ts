@@ -56,7 +56,7 @@ class KeptClient {
     return client;
   }
 
-  /** Closes the connection over which it has polled. */
+  /** Closes the connection over which the client has polled. */
   destroy(): void {
     this.#connection.socket.destroy();
   }

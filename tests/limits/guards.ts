@@ -24,7 +24,7 @@ export const GUARDS: readonly Guard[] = [
     from: "const { maxPayload } = this.#options;",
     to: "const maxPayload = Number.POSITIVE_INFINITY;",
     test: "tests/lib/engineio/ways-in.test.ts",
-    // The title in docs/limits.md, "body size", is that of a suite.
+    // docs/limits.md names the suite "body size". This title selects the tests of the suite that need the guard.
     title: "POST is rejected: 413",
   },
   {
@@ -124,7 +124,7 @@ export const GUARDS: readonly Guard[] = [
     from: "if (jsonp && !this.#jsonp) {",
     to: "if (false) {",
     test: "tests/lib/engineio/ways-in.test.ts",
-    // The title in docs/limits.md, "jsonp off", is that of a suite.
+    // docs/limits.md names the suite "jsonp off". This title selects the tests of the suite that need the guard.
     title: "is rejected: 400 JSONP_NOT_ENABLED",
   },
   {
@@ -147,7 +147,7 @@ export const GUARDS: readonly Guard[] = [
     from: "unread.add(request);",
     to: "",
     test: "tests/limits/slow.test.ts",
-    // The title in docs/limits.md, "The rest of the body of a refused request", is that of a suite.
+    // docs/limits.md names the suite "The rest of the body of a refused request". This title selects one of its tests.
     title: "may take five more seconds",
   },
   {

@@ -52,7 +52,7 @@ async function runTests(file: string, title: string, timeout: number): Promise<R
   return { passed, failed: [...new Set(failed)], late, broken };
 }
 
-/** Returns what is wrong with a guard or its test, or `undefined`. */
+/** Returns what is wrong with a guard or its test, or `undefined` if nothing is wrong. */
 function mistakeOf(without: Result, withGuard: Result): string | undefined {
   if (withGuard.passed === 0) return "**no test has this title**";
   if (withGuard.late) return "**does not end with the guard**";

@@ -98,7 +98,7 @@ function connectSecure(port: number): WebSocket {
   return client.on("error", () => {});
 }
 
-/** Conversations through the proxy. Each resolves when the conversation ends or a fault breaks it. */
+/** Conversations through the proxy. Each promise resolves when the conversation ends or a fault breaks the connection. */
 const CONVERSATIONS: Readonly<Record<string, (port: number) => Promise<void>>> = {
   "over WebSocket": async (port) => {
     const client = connectSecure(port);

@@ -255,7 +255,7 @@ describe("Bytes that wait for a client of a WebSocketServer", () => {
     const stalled = [];
     for (let n = 0; n < 3; n++) stalled.push(await nonReader(server, port));
     const payload = new Uint8Array(500_000);
-    // 9 MB in all. The messages for two clients exceed the limit, and those for one client do not.
+    // The messages have 9 MB in total. The messages for two clients exceed the limit, the messages for one client do not.
     for (let round = 0; round < 6; round++) {
       for (const { ours } of stalled) ours.send(payload);
     }

@@ -23,7 +23,10 @@ const LIBRARIES: Readonly<Record<string, (url: string, options: object) => Clien
 
 const TRANSPORTS = [["polling"], ["websocket"], ["polling", "websocket"]] as const;
 const SPEAKS_EVERY_MS = 200;
-/** The duration of three in four visits, so that many clients connect and disconnect. */
+/**
+ * Three of four clients stay connected for at most this time, in milliseconds. It is short, so that many clients connect
+ * and disconnect.
+ */
 const BRIEF_MS = 300;
 const LONG_MS = 15_000;
 const ANSWER_WITHIN_MS = 20_000;

@@ -15,7 +15,7 @@ import { Latencies } from "./latencies.ts";
 import { plot, type Sample, trendOf } from "./plot.ts";
 
 const LIBRARIES = ["barewire", "socket.io-client 4.8.4", "socket.io-client 2.5.0"];
-/** The number of clients of each library. A third of them use each choice of transports. */
+/** The number of clients of each library. A third of these clients use each choice of transports. */
 const CLIENTS = 15;
 const ATTACKERS = 20;
 const SAMPLES = 100;

@@ -12,7 +12,7 @@ import { held } from "../support/memory.ts";
 import { listen } from "../support/net.ts";
 
 const http = createServer((_request, response) => response.end());
-// Shorter than the defaults, so that half-open connections time out within a run of a few minutes.
+// These timeouts are shorter than the defaults, so that half-open connections time out within a run of a few minutes.
 const io = new Server(http, {
   allowEIO3: true,
   pingInterval: 5000,

@@ -77,7 +77,7 @@ after(async () => {
   process.off("uncaughtException", onUncaught).off("unhandledRejection", onUncaught);
 });
 
-/** Returns the frames of one client. Most are valid, and some have random changes. */
+/** Returns the frames of one client. Most frames are valid, and some frames have random changes. */
 function conversation(random: Random): Uint8Array {
   const frames: Uint8Array[] = [];
   const fill = (key: Uint8Array): void => key.set(random.bytes(4));

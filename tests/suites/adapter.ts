@@ -19,7 +19,7 @@ export interface AdapterUnderTest {
   readonly name: string;
   /** Starts the services that the adapter needs, and returns the settings of each node. */
   prepare(context: TestContext): Promise<readonly NodeSettings[]>;
-  /** Starts the nodes. Default: children of this process. */
+  /** Starts the nodes. Default: starts them as child processes of this process. */
   readonly start?: typeof startNodes;
   /** Whether clients can recover on any node. If so, the nodes have the option connectionStateRecovery. */
   readonly recovers?: boolean;
@@ -88,7 +88,7 @@ export class SuiteClient {
     return this.events.find(([name]) => name === event)?.slice(1) ?? [];
   }
 
-  /** The received events, without those of fence() and subscribed(). */
+  /** The received events, without the events of fence() and subscribed(). */
   get heard(): unknown[][] {
     return this.events.filter(([name]) => name !== "fence" && name !== "probe");
   }
@@ -204,7 +204,7 @@ class Setting {
     );
   }
 
-  /** Adds a node like the first one. Resolves when all nodes receive its events. */
+  /** Adds a node like the first node. Resolves when all nodes receive its events. */
   add: () => Promise<void> = async () => {};
 
   /** Kills a node without closing its server. */
@@ -248,7 +248,7 @@ class Setting {
     await Promise.race([result, limit]).finally(() => controller.abort());
   }
 
-  /** Disconnects the clients. Resolves when the nodes have detected it. */
+  /** Disconnects the clients. Resolves when the nodes have detected the disconnections. */
   async end(): Promise<void> {
     const own = new Set(this.#clients.map(({ id }) => id));
     for (const { socket } of this.#clients) socket.disconnect();

@@ -56,7 +56,7 @@ const AMBIGUOUS: Damages = {
 
 /** Returns the texts that a client version damages, or that the server cannot distinguish from other texts. */
 export function damagedIn(version: string, way: string): Damages {
-  // This version encodes texts once, and sends its first packets over polling unless it starts with WebSocket.
+  // Version 2.5.0 encodes texts once, and sends its first packets over polling unless it starts with WebSocket.
   return version === "2.5.0" && !way.startsWith("websocket") ? AMBIGUOUS : {};
 }
 
@@ -78,7 +78,7 @@ interface Ends {
   client(path?: string, options?: object): StockClient;
 }
 
-/** Starts a server. Returns it with a function that creates clients for this transport. */
+/** Starts a server. Returns the server, and a function that creates clients for this transport. */
 async function start(context: TestContext, way: Way, options: ServerOptions = {}): Promise<Ends> {
   const { listener } = way.generation;
   const http = listener === undefined ? createServer() : createServer(listener);

@@ -48,7 +48,7 @@ export class Host implements AdapterHost {
     this.adapter = adapter;
   }
 
-  /** Adds a socket. It is in the room named after its id, like a real socket. */
+  /** Adds a socket. Like a real socket, it is in the room named after its id. */
   add(id: string, rooms: readonly string[] = []): void | Promise<void> {
     const host = this;
     this.sockets.set(id, {

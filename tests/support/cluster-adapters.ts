@@ -4,7 +4,7 @@ import type { PoolClient } from "pg";
 
 import type { Untyped } from "../../lib/events/emitter.ts";
 
-/** The adapter of a node. It is sent to the node as JSON. */
+/** The adapter of a node. These settings are sent to the node as JSON. */
 export interface AdapterSettings {
   readonly name: AdapterName;
   /** The URL of the Redis, PostgreSQL or MongoDB server that all nodes share. */
@@ -143,7 +143,8 @@ export function createFactory({ name, url = "", options = {} }: AdapterSettings)
 
 async function postgresPool(connectionString: string) {
   const { default: pg } = await import("pg");
-  // One connection listens, so only one publishes. Over several connections, notifications could be reordered.
+  // The pool has two connections: one listens, and the other publishes. If several connections published,
+  // notifications could be reordered.
   const pool = new pg.Pool({ connectionString, max: 2 });
   pool.on("error", () => {});
   return pool;

@@ -16,7 +16,7 @@ import { portOf } from "./net.ts";
 /** The settings of a node. They are sent to the node as JSON. */
 export interface NodeSettings {
   readonly adapter: AdapterSettings;
-  /** The library of the server. Default: ours. */
+  /** The library of the server. Default: barewire. */
   readonly library?: "barewire" | "socket.io";
   /** Options of the server. */
   readonly server?: object;
@@ -51,7 +51,7 @@ export interface FetchedSocket {
   readonly handshake: unknown;
 }
 
-/** The commands. They are sent as structured clones, so binary data stays binary. */
+/** The commands of a node. Arguments and results are sent as structured clones, so binary data stays binary. */
 export interface NodeCommands {
   /** The port on which the node listens. */
   port(): number;

@@ -113,7 +113,7 @@ export class ClusterNode {
 }
 
 /**
- * Starts nodes as child processes. They are killed when the test ends.
+ * Starts nodes as child processes. The child processes are killed when the test ends.
  *
  * @param errors "ignored" hides the error output of nodes that must end with an uncaught error
  */

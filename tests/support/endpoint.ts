@@ -88,7 +88,7 @@ export class Station {
 }
 
 /**
- * Returns the output of a Receiver for `chunks`: one line for each message and control frame, and one for a failure.
+ * Returns the output of a Receiver for `chunks`: one line for each message and control frame, and one line for a failure.
  */
 export function receive(chunks: readonly Uint8Array[], options: ReceiverOptions): string[] {
   const receiver = new Receiver(options);

@@ -50,7 +50,7 @@ export class Environment {
     writeFileSync(join(ours, "package.json"), JSON.stringify({ name: "socket.io", exports }));
     const server = JSON.stringify(join(ROOT, "server.ts"));
     writeFileSync(join(ours, "index.mjs"), `export * from ${server};\n`);
-    // Like commonjs.cjs, but for the sources instead of the built module.
+    // This module does the same as commonjs.cjs, but with the sources instead of the built module.
     const callable = `const barewire = require(${server});
       module.exports = Object.assign((...args) => new barewire.Server(...args), barewire);\n`;
     writeFileSync(join(ours, "index.cjs"), callable);

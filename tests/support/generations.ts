@@ -1,4 +1,4 @@
-// The stock clients of all generations, with the API that they have in common.
+// The generations of socket.io-client, with the API that they have in common.
 
 import type { RequestListener } from "node:http";
 import { createRequire } from "node:module";

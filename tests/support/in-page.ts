@@ -1,5 +1,5 @@
-// Runs in a page, together with a stock client. It executes the commands of page-client.ts, and reports the events of
-// the client's sockets.
+// Runs in a page, together with a version of socket.io-client. It executes the commands of page-client.ts, and reports
+// the events of the client's sockets.
 
 import { type Making, read, write } from "./page-values.ts";
 

@@ -9,7 +9,7 @@ type Deliver = (channel: string, message: Buffer) => void;
 export class MemoryRedis {
   /** The published messages, in order. */
   readonly published: { readonly channel: string; readonly message: string }[] = [];
-  /** Called instead of publishing. */
+  /** If set, this function is called instead of publishing a message. */
   onPublish: (() => Promise<number>) | undefined;
   /** Called before subscribing. If it rejects, the subscription fails. */
   onSubscribe: (() => Promise<unknown>) | undefined;

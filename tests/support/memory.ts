@@ -9,7 +9,7 @@ const collect: () => void = runInNewContext("gc");
 
 /** Returns the bytes in use by objects and array buffers. */
 export function held(): number {
-  // The first collection may only have started to free array buffers.
+  // The first collection may only have started to free array buffers, so the collector runs twice.
   collect();
   collect();
   const { heapUsed, arrayBuffers } = process.memoryUsage();

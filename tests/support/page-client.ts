@@ -1,4 +1,4 @@
-// The stock clients in pages of Chromium. A test uses them as if they ran in its own process.
+// The versions of socket.io-client in pages of Chromium. A test uses them as if they ran in its own process.
 
 import { EventEmitter } from "node:events";
 import { readFileSync } from "node:fs";
@@ -184,7 +184,7 @@ export interface PageGeneration {
 }
 
 /**
- * Returns the stock client of a version, in a page.
+ * Returns a version of socket.io-client that runs in a page.
  *
  * @param browser called when the first client connects; returns the browser
  * @param events the names of all events for which tests add listeners to clients

@@ -79,7 +79,7 @@ function unpack(value: unknown, making: Making): unknown {
   }
 }
 
-// Loops instead of spread arguments, because some tests have large payloads.
+// The functions below use loops instead of spread arguments, because some tests have large payloads.
 
 function toBase64(bytes: Uint8Array): string {
   let text = "";

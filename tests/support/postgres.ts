@@ -95,7 +95,7 @@ function stop(postgres: ServiceProcess, signal: NodeJS.Signals = "SIGQUIT"): Pro
   return postgres.stop(signal);
 }
 
-/** Returns the user for PostgreSQL if this process runs as root, which PostgreSQL refuses. */
+/** Returns the user for PostgreSQL if this process runs as root, because PostgreSQL refuses to run as root. */
 function userForPostgres(): { readonly uid: number; readonly gid: number } | undefined {
   if (process.getuid?.() !== 0) return undefined;
   const id = (option: string): number =>

@@ -113,7 +113,7 @@ export class ReturningClient {
     this.#client.send(text);
   }
 
-  /** Breaks the connection. Resolves when the node has detected it. */
+  /** Breaks the connection. Resolves when the node has detected that the connection is broken. */
   async break({ io }: StreamsNode): Promise<void> {
     this.#client.socket.terminate();
     await eventually(() => !io.sockets.sockets.has(this.sid));

@@ -29,7 +29,7 @@ type Same<A, B> =
   (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 declare function same<A, B>(yes: Same<A, B>): void;
 
-/** Both ends share one pair of event maps: the server lists its events first, the client lists them last. */
+/** The server and the client use the same two event maps. Each lists the received events before the emitted events. */
 export type TypedServer = Server<ClientEvents, ServerEvents>;
 type TypedSocket = Socket<ServerEvents, ClientEvents>;
 

@@ -80,7 +80,7 @@ export async function aTypedSocket(socket: TypedSocket): Promise<void> {
   socket.on("chat", (text, delivered) => {
     same<typeof text, string>(true);
     delivered(1);
-    // @ts-expect-error the acknowledgement has a number
+    // @ts-expect-error the argument of the acknowledgement must be a number
     delivered("1");
   });
   socket.on("plain", (n, rest) => {
@@ -186,7 +186,7 @@ class Mistyped extends NamespaceHandler<ClientEvents, ServerEvents, NoEvents, Da
 
 export async function handlers(io: TypedServer): Promise<void> {
   io.register(new Typed("/typed"));
-  // @ts-expect-error one of its methods does not fit its event
+  // @ts-expect-error a method of the handler does not match the type of its event
   io.register(new Mistyped("/mistyped"));
   io.onError((error, { socket, event, args }) => {
     same<typeof error, unknown>(true);
@@ -196,7 +196,7 @@ export async function handlers(io: TypedServer): Promise<void> {
   });
   const client = await io.testClient();
   await client.emit("chat", "text");
-  // @ts-expect-error the event has a number
+  // @ts-expect-error the argument of the event must be a number
   await client.emit("plain", "1", []);
 }
 

@@ -127,7 +127,7 @@ export const BREACHES: Record<Exclude<RuleName, "PAYLOAD_LENGTH">, readonly [Bre
   UNKNOWN_PACKET_TYPE: [
     ["packet", "/"], ["packet", "7"], ["packet", ":"], ["packet", "9"], ["packet", "\0"], ["packet", " 4a"], ["packet", "-1"], ["packet", "a"],
     ["packet", "hello"], ["packet", "constructor"], ["packet", "__proto__"], ["packet", "\ufeff4a"],
-    // These begin with digits of other scripts, or with a lone surrogate.
+    // These packets begin with digits of other scripts, or with a lone surrogate.
     ["packet", "٤a"], ["packet", "４a"], ["packet", "𝟒a"], ["packet", "\ud835"],
     // Over a WebSocket, binary data is not encoded in base64.
     ["packet", "bAQID"],
@@ -138,9 +138,9 @@ export const BREACHES: Record<Exclude<RuleName, "PAYLOAD_LENGTH">, readonly [Bre
     ["payload", "bA"], ["payload", "bAQ"], ["payload", "bAQI"], ["payload", "bAQIDB"], ["payload", "b="], ["payload", "bAQ="],
     // The padding is invalid.
     ["payload", "bA==="], ["payload", "b===="], ["payload", "bAQ==AQ=="], ["payload", "bA=QI"], ["payload", "b=AQI"], ["payload", "bAQ=A"], ["payload", "bAQIDBA======"],
-    // These contain characters outside the alphabet, including those of base64url.
+    // These payloads contain characters outside the alphabet of base64, including characters of base64url.
     ["payload", "bAQI!"], ["payload", "bAQI\n"], ["payload", "b AQI"], ["payload", "bAQI-"], ["payload", "bAQI_"], ["payload", "b-_=="], ["payload", "bAQ.="], ["payload", "bAQI\xc1"],
-    // These contain characters whose low byte is a character of the base64 alphabet.
+    // These payloads contain characters whose low byte is a character of the base64 alphabet.
     ["payload", "b\u0141QID"], ["payload", "bAQI\u0144"], ["payload", "bAQ=\u013d"], ["payload", "b\ud841\udc41AA"],
     ["payload", "4a\x1ebA"], ["payload", "bA\x1e4a"],
   ],

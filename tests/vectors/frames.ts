@@ -150,8 +150,8 @@ export const BREACHES: Record<RuleName, readonly [Breach, ...Breach[]]> = {
     ["server", `81 82 ${KEY} f7 7a`], ["deflate", "81 01 ff"],
   ],
   INVALID_DEFLATE: [
-    // These contain a block of the reserved type, a length that does not match its complement, or a distance beyond the
-    // start of the window.
+    // These messages contain a block of the reserved type, a length that does not match its complement, or a distance
+    // beyond the start of the window.
     ["deflate", "c1 01 07"], ["deflate", "c2 05 00 05 00 00 00"], ["deflate", "c1 03 02 13 00"], ["deflate", "41 00 80 01 ff"],
   ],
 };

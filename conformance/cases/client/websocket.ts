@@ -12,7 +12,7 @@ import { loadClientCases } from "../../transcripts/load.ts";
 const section = (name: string): ClientCase[] =>
   loadClientCases(join(import.meta.dirname, "websocket", `${name}.wire`));
 
-// Not transcripts, because the cases compare values of several connections or frames.
+// These cases are written in TypeScript, not as transcripts, because they compare values of several connections or frames.
 
 const KEYS: readonly ClientCase[] = [
   {
@@ -54,8 +54,8 @@ const KEYS: readonly ClientCase[] = [
   },
 ];
 
-// Not a transcript, because a client may answer only the last of many pings (§5.5.3), so any earlier pong may be
-// missing.
+// This case is written in TypeScript, not as a transcript, because a client may answer only the last of many pings
+// (§5.5.3), so any earlier pong may be missing.
 
 const PINGS: readonly ClientCase[] = [
   {
@@ -81,7 +81,8 @@ const PINGS: readonly ClientCase[] = [
   },
 ];
 
-// Not a transcript, because no line can expect that the connection stays open for some time.
+// This case is written in TypeScript, because no line of a transcript can expect that the connection stays open for some
+// time.
 
 const TCP: readonly ClientCase[] = [
   {

@@ -1,4 +1,4 @@
-// The kit's cases for socket.io-client.
+// Runs the kit's cases for clients with socket.io-client.
 //
 //   tsx conformance/testees/clients/socketio-client.ts http://127.0.0.1:9001
 

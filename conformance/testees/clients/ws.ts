@@ -1,4 +1,4 @@
-// The kit's cases for the client of ws.
+// Runs the kit's cases for clients with the client of ws.
 //
 //   tsx conformance/testees/clients/ws.ts http://127.0.0.1:9001
 

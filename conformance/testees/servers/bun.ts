@@ -37,7 +37,7 @@ const { port } = Bun.serve({
     return new Response("", { status: 400 });
   },
   websocket: {
-    // Not imported, because this file also runs without node_modules.
+    // The limit is not imported, because this file also runs without node_modules.
     maxPayloadLength: 16 * 1024 * 1024,
     perMessageDeflate: true,
     message: (socket, data) => socket.send(data),

@@ -4,7 +4,7 @@ import type { Server } from "node:http";
 import { createRequire } from "node:module";
 import { resolve } from "node:path";
 
-/** Listens on the port of the command line, or on a free one, and prints the URL. */
+/** Listens on the port of the command line, or on a free port, and prints the URL. */
 export function listen(http: Server): void {
   http.listen(Number(process.argv[2] ?? 0), "127.0.0.1", () => {
     const address = http.address();

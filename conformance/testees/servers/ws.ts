@@ -20,7 +20,7 @@ export function createTarget(): ReturnType<typeof createServer> {
     handleProtocols: (offered) => (offered.has("echo") ? "echo" : false),
   });
   websockets.on("connection", (connection) => {
-    // ws emits the reason after it has closed the connection.
+    // ws has already closed the connection when it emits "error", so the listener does nothing.
     connection.on("error", () => {});
     connection.on("message", (data, binary) => connection.send(data, { binary }));
   });

@@ -17,7 +17,7 @@ afterEach(() => {
   open = [];
 });
 
-/** Starts `count` nodes that know each other. Each has one socket, whose id has the index of the node. */
+/** Starts `count` nodes that know each other. Each node has one socket, whose id contains the index of the node. */
 async function cluster(
   count: number,
   options: ConstructorParameters<typeof BusAdapter>[1] = {},

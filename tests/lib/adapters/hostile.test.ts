@@ -44,7 +44,7 @@ function answer(redis: MemoryRedis, to: RedisNode, fields: object): void {
   void redis.publish(channel, JSON.stringify(fields));
 }
 
-/** Waits until messages published before have arrived. */
+/** Waits until all messages that were published earlier have arrived. */
 async function arrive(): Promise<void> {
   for (let turns = 0; turns < 5; turns++) await turn();
 }

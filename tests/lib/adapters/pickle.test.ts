@@ -198,7 +198,7 @@ describe("reading pickles with more than plain data", () => {
         if (!/opcode .* at byte 9 /.test(error.message)) known++;
       }
     }
-    // The opcode STOP is one of the 35.
+    // The reader knows 35 opcodes, including STOP.
     assert.equal(known, 35);
   });
 });
@@ -313,7 +313,8 @@ describe("invalid and malicious pickles", () => {
     refuses(nested(400_000), /more than 500 levels/);
     // The nesting consists of references here: each of 600 tuples contains the previous tuple.
     refuses(`80042994${"8594".repeat(600)}2e`, /more than 500/);
-    // The same value occurs twice, the second time inside further tuples. Only there it exceeds the limit.
+    // The same value occurs twice, the second time inside further tuples. Only the second time
+    // does it exceed the limit.
     const twice = (depth: number): string =>
       `80045d2829${"85".repeat(399)}71006800${"85".repeat(depth)}652e`;
     assert.doesNotThrow(() => read(twice(99)));

@@ -48,11 +48,11 @@ function emit(args: readonly unknown[], rest: Partial<Emit> = {}): PythonMessage
 
 const BYTES = [{ b: Buffer.of(0, 255), x: [Buffer.from("q")] }];
 
-/** The expected message for each call in python-socketio.py. A function returns the message of a version. */
+/** The expected message for each call in python-socketio.py. A message that depends on the version is a function. */
 const EXPECTED: Readonly<Record<string, PythonMessage | ((version: string) => PythonMessage)>> = {
   object: emit([{ a: 1 }]),
   None: emit([]),
-  // All receivers, including Python servers, read a tuple from 5.14 or 5.15.0 as a list.
+  // If version 5.14 or 5.15.0 publishes a tuple, all receivers, including Python servers, read it as a list.
   "empty tuple": (version) => (version === "5.15.0" ? emit([[]]) : emit([])),
   tuple: (version) => (version === "5.15.0" ? emit([["a", 2, [3]]]) : emit(["a", 2, [3]])),
   list: emit([[1, 2]]),
@@ -211,7 +211,7 @@ describe("writing messages for python-socketio", () => {
 
   test("throws for an object that resembles a binary placeholder, but only if the event has binary data", () => {
     const lookalike = { _placeholder: true, num: 0 };
-    // 1 is true in Python. A toJSON() may also return such an object, and the object may be nested.
+    // Python treats 1 as true. A toJSON() may also return a lookalike, and a lookalike may be nested.
     const others = [{ _placeholder: 1, num: 7 }, { toJSON: () => lookalike }, [[{ x: lookalike }]]];
     for (const object of [lookalike, ...others]) {
       assert.throws(() => text([object, Buffer.of(1)]), { code: "ERR_PYTHON_INEXPRESSIBLE" });

@@ -1,5 +1,5 @@
-// Tests how recovering clients share reads of a stream. Only one read runs at a time. A client waits for its turn to
-// read, and all clients whose turn begins together share the pages.
+// Tests how recovering clients share reads of a stream. Only one read runs at a time. A client waits until the current
+// read has ended, and all waiting clients share the pages of the next read.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

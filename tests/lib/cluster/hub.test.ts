@@ -30,7 +30,7 @@ const LIMITS: RecoveryLimits = {
 class RecoverableHost extends Host {
   readonly returned: string[] = [];
 
-  /** Adds a socket with the private session id `pid` at an offset, by default the adapter's. */
+  /** Adds a socket with the private session id `pid` at an offset, by default the offset of the adapter. */
   connect(adapter: IpcAdapter, id: string, pid: string, offset = adapter.offset): Member {
     void this.add(id);
     const added = this.sockets.get(id);
@@ -268,7 +268,7 @@ describe("a client that reconnects to another worker", () => {
     await turn();
     const missed = other.join(restored, "pid");
     other.emit("event", 8);
-    // First come the events that the primary had numbered before it answered. The events that this node received
+    // The events that the primary had numbered before it answered come first. The events that this node received
     // meanwhile follow.
     assert.deepEqual(missed, [4, 2, 3, 5, 6, 7]);
     assert.deepEqual(other.heard("a"), [8]);
@@ -591,7 +591,7 @@ test("rooms that cannot be sent to another worker are not restored, and events f
   await turn();
   const restored = await other.adapter.restoreSession("pid", offset);
   assert.ok(typeof restored !== "string");
-  // The symbol causes one error in `rooms` and one in `except`, because it cannot be sent to other processes.
+  // A symbol cannot be sent to other processes, so it causes one error in `rooms` and one error in `except`.
   const error = "TypeError: a symbol cannot be encoded";
   assert.deepEqual(errors.map(String), [error, error]);
   assert.deepEqual(restored.rooms, new Set(["a", 5, null, "text"]));

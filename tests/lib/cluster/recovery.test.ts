@@ -41,7 +41,7 @@ async function pidOf(socket: Socket): Promise<number> {
   return pid;
 }
 
-/** Connects clients until both workers have some. Returns the clients of each worker. */
+/** Connects clients until both workers have clients. Returns the clients of each worker. */
 async function clientsOfBoth(
   context: TestContext,
   url: string,
@@ -233,7 +233,7 @@ test("a worker exits when the primary hangs and too many messages wait for it", 
   const folder = mkdtempSync(join(tmpdir(), "barewire-test-"));
   context.after(() => rmSync(folder, { recursive: true, force: true }));
   const program = await startWorkers(context, { workers: 2 }, { TMPDIR: folder });
-  // node:cluster may have passed a new connection to the exiting worker, and does not close it.
+  // node:cluster may have passed a new connection to the exiting worker, and does not close this connection.
   const [[one], [other]] = await clientsOfBoth(context, program.url, {
     timeout: 3_000,
     transports: ["websocket"],

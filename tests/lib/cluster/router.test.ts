@@ -216,7 +216,7 @@ test("passes a WebSocket to the worker with its session, and new WebSockets to o
   await fresh.join();
   assert.equal(other.io.engine.clientsCount, 1);
   fresh.socket.close();
-  // The other worker rejects an invalid upgrade request in the same way as an upgrade request of its own.
+  // The other worker rejects a forwarded upgrade request in the same way as an upgrade request from its own client.
   const bad = { "Sec-WebSocket-Version": "7" };
   assert.equal(await upgradeStatus(one.port, bad), await upgradeStatus(other.port, bad));
 });

@@ -46,7 +46,7 @@ function over(agent: Agent, port: number, path: string, body?: string): Promise<
   return answerTo(request);
 }
 
-/** Opens sessions until at least two workers have some. */
+/** Opens sessions until at least two workers have sessions. */
 async function sessionsOfSeveralWorkers(port: number): Promise<PollingClient[]> {
   const sessions: PollingClient[] = [];
   await eventually(async () => {

@@ -449,7 +449,7 @@ describe("JSONP", () => {
     const heard = new Promise((resolve) =>
       io.sockets.sockets.forEach((socket) => void socket.on("text", resolve)),
     );
-    // A JSONP client sends a line feed as a backslash and n, and a backslash and n as two backslashes and n.
+    // A JSONP client escapes a line feed as \n. It escapes the two characters \n as \\n.
     await client.post(`d=${encodeURIComponent('42["text","a\\\\nb"]')}`, form);
     assert.equal(await heard, "a\nb");
     assert.equal((await client.post("e=1", form)).body, "ok");

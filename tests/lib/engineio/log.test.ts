@@ -40,7 +40,7 @@ describe("The log", () => {
     assert.deepEqual(lines.splice(0), [
       ["15 more within a second: a client was refused", { reason: "UNKNOWN_SID", more: 15 }],
     ]);
-    // The next line that is logged starts the next second.
+    // The limit's next second begins with the next logged line.
     clock.tick(1000);
     await refuse(10, "&sid=unknown");
     clock.tick(1000);

@@ -126,8 +126,8 @@ const GATES: Readonly<Record<GateName, Gate>> = {
 };
 
 /**
- * The status, followed by the error name in "connection_error" if it is emitted. Otherwise, the reason why the gate
- * does not apply.
+ * If the gate applies: the status of the response, followed by the error's name if "connection_error" is emitted. If the
+ * gate does not apply: the reason.
  */
 type Outcome = `${number}${string}` | { readonly does_not_apply: string };
 

@@ -62,7 +62,7 @@ interface Peer {
   /** Breaks all connections of the client. */
   vanish(): void;
   /**
-   * Behaves like a stock client until the connection has ended. Returns the received packets, and how the connection
+   * Behaves like socket.io-client until the connection has ended. Returns the received packets, and how the connection
    * ended.
    */
   receiveRest(): Promise<readonly string[]>;
@@ -109,7 +109,7 @@ class PollingPeer implements Peer {
       this.#answer = undefined;
       received.push(...packets);
       if (packets.some((packet) => /^(1|\d{3}|refused)$/.test(packet))) return received;
-      // A client whose only socket is disconnected closes the connection.
+      // A client closes the connection when its only socket was disconnected.
       if (packets.includes("41")) await this.send("1");
     }
   }

@@ -21,7 +21,7 @@ class Item extends Kept {
   }
 }
 
-/** Creates a limit. Returns it with a list of the names of the items that it drops. */
+/** Creates a limit. Returns the limit, and a list for the names of the dropped items. */
 function start(maxCount: number, maxSize: number): { bound: FairEviction; given: string[] } {
   return { bound: new FairEviction(maxCount, maxSize), given: [] };
 }

@@ -1,5 +1,4 @@
-// Tests the server with stock clients of all generations before the current one, over each transport and through the
-// upgrade.
+// Tests the server with all earlier generations of socket.io-client, over each transport and through the upgrade.
 
 import { damagedIn, interopSuite } from "../../suites/interop.ts";
 import { GENERATIONS } from "../../support/generations.ts";

@@ -1,4 +1,4 @@
-// Tests the server with the current stock client, over each transport and through the upgrade.
+// Tests the server with the current version of socket.io-client, over each transport and through the upgrade.
 
 import { interopSuite, type Way } from "../../suites/interop.ts";
 import { generation } from "../../support/generations.ts";

@@ -47,7 +47,7 @@ class Namespaces {
     return store;
   }
 
-  /** Disconnects a client. Its session id is also its secret. */
+  /** Disconnects a client. The client's session id is also its secret. */
   lose(
     pid: string,
     { name = "/", rooms = [] as readonly string[], address = "", size = 100 } = {},

@@ -30,7 +30,7 @@ function welcome(packet: string): Welcome {
   return JSON.parse(packet.slice(packet.indexOf("{")));
 }
 
-/** Connects a client. Returns it with the payload of the server's CONNECT packet. */
+/** Connects a client. Returns the client, and the payload of the server's CONNECT packet. */
 async function join(port: number, auth: object = {}): Promise<[WebSocketClient, Welcome]> {
   const client = new WebSocketClient(port);
   const told = welcome(await client.join(`40${JSON.stringify(auth)}`));
@@ -517,7 +517,7 @@ describe("a recovering client whose middleware is running", () => {
 describe("the memory for recovery is limited:", () => {
   const OTHER = { localAddress: "127.0.0.2" };
 
-  /** Connects a client from an address. Returns it with its socket. */
+  /** Connects a client from an address. Returns the client, the payload of the server's CONNECT packet, and the socket. */
   async function joinFrom(
     io: Server,
     port: number,

@@ -15,7 +15,7 @@ import { keys } from "../../support/table.ts";
 
 const PARTS = 200;
 const PART = "x".repeat(100_000);
-/** More bytes than one response to a poll may contain, but much fewer than all parts together. */
+/** This is more than one response to a poll may contain, but much less than the size of all parts together. */
 const MOST = 2_000_000;
 
 /** Sends all parts. Returns the largest number of bytes that waited. */
@@ -279,7 +279,7 @@ async function overflow(
     assert.deepEqual([numbers, dropped, most], [[], 0, 0]);
     return;
   }
-  // No more messages were dropped than necessary, and the others arrived in order.
+  // No more messages were dropped than necessary, and the other messages arrived in order.
   assert.ok(most > BOUND - 1000, `only ${most} bytes waited`);
   assert.deepEqual(
     numbers,
@@ -581,7 +581,7 @@ async function serveRecovering(context: TestContext): Promise<Recovering> {
   return { io, client, pid, offset, answer };
 }
 
-/** Breaks the connection of a client, and recovers the client. */
+/** Breaks the connection of a client, and connects the client again with the given `auth`. */
 async function comeBack(
   io: Server,
   { port }: PollingClient,

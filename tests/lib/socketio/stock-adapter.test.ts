@@ -164,7 +164,8 @@ describe("An adapter for socket.io", () => {
   });
 
   test("waits a minute for acknowledgements if the program sets no timeout", async (context) => {
-    // Adapters for socket.io forget a request after its timeout. Without a timeout they would forget it at once.
+    // Adapters for socket.io forget a request after its timeout. Without a timeout they would forget it at once,
+    // so the server sets a timeout of a minute.
     const timeouts: unknown[] = [];
     class Noting extends StockAdapter {
       override broadcastWithAck(...args: Parameters<StockAdapter["broadcastWithAck"]>): void {

@@ -54,7 +54,7 @@ describe("The client passes Autobahn's cases over TCP:", () => {
     const socket = await accepted;
     const received: Buffer[] = [];
     let length = 0;
-    // `at` is the start of the next frame. With `needed` bytes in total, the end of this frame is known.
+    // `at` is the start of the next frame. When `needed` bytes were received in total, the end of this frame is known.
     let at = 0;
     let needed = 2;
     const end = new Promise<void>((resolve) => {

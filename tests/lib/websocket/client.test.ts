@@ -211,7 +211,8 @@ describe("WebSocket", () => {
     );
     assert.equal(new Set(keys.map((key) => key.toString("hex"))).size, FRAMES);
     for (let at = 0; at < 4; at++) {
-      // 200 random bytes have about 139 different values. The differences between consecutive bytes have about as many.
+      // 200 random bytes have about 139 different values. The differences between consecutive bytes have about as many
+      // different values.
       const values = keys.map((key) => key[at] ?? 0);
       assert.ok(new Set(values).size > 80);
       const differences = values.map((value, i) => (value - (values[i - 1] ?? 0)) & 0xff);

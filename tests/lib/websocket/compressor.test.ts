@@ -21,7 +21,10 @@ import { connection, serveWebSocket } from "../../support/web-socket-server.ts";
 const KEY = bytes("0a 0b 0c 0d");
 const TEXT = "the same words again and again, ".repeat(100);
 
-/** Connects a raw client that offers permessage-deflate. Returns it with the server's end and its close event. */
+/**
+ * Connects a raw client that offers permessage-deflate. Returns the client, the server's end of the connection, and the
+ * close event of the server's end.
+ */
 async function raw(
   context: TestContext,
   options: Partial<WebSocketServerOptions> = {},

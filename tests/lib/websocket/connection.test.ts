@@ -30,7 +30,7 @@ interface Ends {
   frames(): Promise<string[]>;
 }
 
-/** Connects a raw client. Returns it with the server's end. */
+/** Connects a raw client. Returns the client, and the server's end of the connection. */
 async function connect(context: TestContext): Promise<Ends> {
   const { server, port } = await serveWebSocket(context);
   const accepted = connection(server);
@@ -113,7 +113,7 @@ describe("Connection", () => {
   test("ends TCP after 30 seconds if the peer answers the close frame, but does not end TCP", async (context) => {
     const clock = new Clock(context);
     const { client, ours } = await connect(context);
-    // The client keeps its side of TCP open after the server ends its own.
+    // After the server has ended its side of TCP, the client keeps the other side open.
     client.socket.allowHalfOpen = true;
     const closed = closeOf(ours);
     client.write(frame(8, bytes("03 e8"), { key: KEY }));
@@ -183,7 +183,7 @@ describe("Connection", () => {
 interface Paused {
   /** The peer's socket. */
   readonly peer: TcpSocket;
-  /** The key with which the peer masks its frames, if it is the client. */
+  /** The key with which the peer masks its frames, if the peer is the client. */
   readonly key?: Uint8Array;
   /** Resolves to the first character of each message that the program has received, followed by the close code. */
   outcome(): Promise<readonly unknown[]>;
@@ -279,7 +279,7 @@ const PAUSED: readonly (readonly [string, MakePaused])[] = [
   ],
 ];
 
-/** Records the first character of each message, and calls `then` after each. */
+/** Records the first character of each message, and calls `then` after each message. */
 function logOf(ours: WebSocketConnection, then: () => void): unknown[] {
   const log: unknown[] = [];
   ours.on("message", (message) => {
@@ -293,7 +293,7 @@ function compressed(text: string): Uint8Array {
   return deflateRawSync(text, { finishFlush: constants.Z_SYNC_FLUSH }).subarray(0, -4);
 }
 
-/** Returns messages of `length` bytes, one for each digit in `from`, which is its first character. */
+/** Returns one message of `length` bytes for each digit in `from`. The digit is the first character of the message. */
 function messages(from: string, length: number, deflate: boolean, key?: Uint8Array): Uint8Array {
   const mask = key === undefined ? {} : { key };
   const frames = Array.from(from, (digit) => {

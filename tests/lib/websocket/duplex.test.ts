@@ -411,7 +411,7 @@ interface Paused {
 
 /**
  * Returns a server's connection that was paused at the third of ten messages. All messages were sent in one packet.
- * Each starts with its number, from 0.
+ * Each message starts with its number, from 0.
  */
 async function pausedByThird(
   context: TestContext,

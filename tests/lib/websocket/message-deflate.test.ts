@@ -160,7 +160,7 @@ describe("MessageDeflate without the thread pool", () => {
       // The message is too large for inflateNow(), but not for inflate(). The failed attempt must have no effect.
       assert.equal(server.inflateNow(more), undefined);
       assert.equal((await server.inflate(more)).length, 32 * 1024 + 1);
-      // After a large message, the next one is not inflated at once. After a small message, messages are inflated at
+      // After a large message, the next message is not inflated at once. After a small message, messages are inflated at
       // once again.
       assert.equal(server.inflateNow(most), undefined);
       assert.equal((await server.inflate(most)).length, 32 * 1024);

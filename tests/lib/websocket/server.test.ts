@@ -26,7 +26,7 @@ import {
 import { gatherUncaught } from "../../support/uncaught.ts";
 import { connection, serveWebSocket } from "../../support/web-socket-server.ts";
 
-/** Connects a client. Returns it with the server's end of the connection. */
+/** Connects a client to a new server. Returns the server, the client, and the server's end of the connection. */
 async function pair(
   context: TestContext,
   options: Parameters<typeof serveWebSocket>[1] = {},

@@ -23,7 +23,7 @@ import { connection, serveWebSocket } from "../../support/web-socket-server.ts";
 const MESSAGE = 16 * 1024;
 const TOTAL = 20 * 1024 * 1024;
 
-/** Connects a WebSocketStream. Resolves to it and the server's end of the connection. */
+/** Connects a WebSocketStream. Resolves to the WebSocketStream and the server's end of the connection. */
 async function connected(
   context: TestContext,
   options: Omit<WebSocketServerOptions, "server" | "port" | "noServer"> = {},
@@ -149,7 +149,7 @@ describe("WebSocketStream", () => {
     });
     const texts = Array.from({ length: 100 }, (_, i) => `${i}`);
     for (const text of texts) peer.send(text);
-    // The response of the client would show that it has read all earlier messages.
+    // A close frame from the client would show that the client has read all earlier messages.
     peer.close(1000);
     for (let i = 0; i < 100; i++) await turn();
     assert.equal(answered, false);

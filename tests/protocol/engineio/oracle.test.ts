@@ -90,7 +90,7 @@ function theirLines(body: string): { lines: string[]; failed: boolean } {
   return { lines: whole.map(({ type, data }) => line(type, data)), failed };
 }
 
-/** Asserts that both decode a payload to the same packets. Only the rules for base64 differ: see below. */
+/** Asserts that both decoders decode a payload to the same packets. Only the rules for base64 differ: see below. */
 function sameReading(body: string): void {
   const our = ourLines(body);
   const their = theirLines(body);
@@ -109,7 +109,7 @@ const textPacket: fc.Arbitrary<Packet> = fc.record({
   data: fc.oneof(fc.string({ unit: "binary" }), text),
 });
 
-/** Binary packets with an array of its own, a Buffer, or a view of a larger buffer. */
+/** Binary packets. The data is a separate array, a Buffer, or a view of a larger buffer. */
 const binaryPacket: fc.Arbitrary<Packet> = fc
   .tuple(fc.uint8Array({ maxLength: 100 }), fc.constantFrom("array", "Buffer", "view"))
   .map(([data, kind]) => {

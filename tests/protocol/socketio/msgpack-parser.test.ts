@@ -1,4 +1,5 @@
-// Compares `barewire/msgpack` with socket.io-msgpack-parser, on the wire and in stock servers and clients.
+// Compares `barewire/msgpack` with socket.io-msgpack-parser, on the wire and in the servers and clients
+// of socket.io.
 
 import assert from "node:assert/strict";
 import { createServer } from "node:http";

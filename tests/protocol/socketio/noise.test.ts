@@ -1,5 +1,5 @@
-// Decodes random messages. They either are valid or violate a named rule, after which the decoder is in its initial
-// state.
+// Decodes random messages. Each message is valid or violates a named rule. After a violation, the decoder is in its
+// initial state.
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -128,8 +128,8 @@ describe("random input", () => {
         }
         if (packet === undefined) continue;
         const { text, attachments } = encode(packet);
-        // If the packet has no attachments, a value that looks like a placeholder is encoded as one, so the packet is
-        // ambiguous.
+        // If the packet has no attachments, a value that looks like a placeholder is encoded like a placeholder. Such a
+        // packet is ambiguous.
         if (attachments.length === 0 && /^[56]/.test(text)) continue;
         const again = new Decoder({ maxAttachments: Number.POSITIVE_INFINITY });
         const results = [text, ...attachments].map((each) => again.add(each));

@@ -273,8 +273,8 @@ const packet: fc.Arbitrary<Packet> = fc.oneof(
 );
 
 /**
- * Whether a packet contains a value that looks like a placeholder. With binary data, decoders cannot distinguish it
- * from one.
+ * Whether a packet contains a value that looks like a placeholder. In a packet with binary data, decoders cannot
+ * distinguish such a value from a placeholder.
  */
 function isAmbiguous(each: Packet): boolean {
   return JSON.stringify("data" in each ? canonical(each.data) : null).includes(

@@ -52,7 +52,7 @@ function echoServer(): Station {
 describe("An Endpoint echoes messages of the sizes in Autobahn's section 1:", () => {
   const SIZES = [0, 125, 126, 127, 128, 65535, 65536, 65536] as const;
   for (const [i, size] of SIZES.entries()) {
-    // Autobahn's last case repeats the previous one in chops, here of 997 bytes.
+    // Autobahn's last case repeats the previous case in chops, here of 997 bytes.
     const chopped = i === SIZES.length - 1;
     test(`RFC 6455 §5.2 a text of ${size} bytes${chopped ? ", chopped" : ""} (Autobahn 1.1.${i + 1})`, () => {
       checkEcho([text(STAR.repeat(size))], 1, STAR.repeat(size), chopped ? [997] : [1, 997]);
@@ -111,7 +111,7 @@ describe("An Endpoint checks Kuhn's strings, as in Autobahn's section 6:", () =>
 });
 
 describe("An Endpoint fails before the end of an invalid text, as in Autobahn's section 6.4:", () => {
-  // The text is "κόσμε", a code point above U+10FFFF, and "edited". The byte at index 12 is the first invalid one.
+  // The text is "κόσμε", a code point above U+10FFFF, and "edited". The byte at index 12 is the first invalid byte.
   const payload = Buffer.concat([Buffer.from(KOSME), BEYOND, Buffer.from("edited")]);
   const parts = {
     exactly: [payload.subarray(0, 12), payload.subarray(12, 13), payload.subarray(13)],

@@ -83,7 +83,7 @@ test(`a Receiver decodes 100,000 random inputs or fails with a rule, alike at ev
       outcomes.set(rule, (outcomes.get(rule) ?? 0) + 1);
     }
   }
-  // The inputs must reach all checks, not only the first one. The three rules about close frames and inflation are
+  // The inputs must reach all checks, not only the first check. The three rules about close frames and inflation are
   // missing, because the endpoint checks them.
   assert.equal(outcomes.size, Object.keys(RULES).length - 3, `${[...outcomes]}`);
 });

@@ -156,7 +156,8 @@ describe("Receiver fails at the first invalid byte", () => {
   });
 
   test("RFC 6455 §8.1 INVALID_UTF8 is detected at the first byte that cannot be valid (Autobahn 6.4)", () => {
-    // The header has two bytes, and "κόσμε" eleven. After f4, the byte 90 cannot be valid: it is the 15th byte.
+    // The header has two bytes, and "κόσμε" has eleven bytes. After the 14th byte, which is f4, the 15th byte cannot be
+    // 90.
     const text = "ce ba e1 bd b9 cf 83 ce bc ce b5 f4 90 80 80 65 64 69 74 65 64";
     assert.equal(fallsAt(bytes(`81 15 ${text}`), PROFILES.client), 15);
     assert.equal(fallsAt(bytes(`01 15 ${text}`), PROFILES.client), 15);

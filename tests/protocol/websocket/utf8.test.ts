@@ -119,7 +119,7 @@ describe("Utf8Checker", () => {
   });
 
   test("RFC 6455 §8.1 checks all sequences of three bytes, at every split", () => {
-    // One byte below 80 represents all of them. The test of two bytes covers invalid first bytes.
+    // One byte below 80 represents all bytes below 80. The test of two bytes covers invalid first bytes.
     const firsts = [0x41];
     for (let a = 0xc2; a <= 0xf4; a++) firsts.push(a);
     const three = new Uint8Array(3);

@@ -1,4 +1,4 @@
-// Not a transcript, because the case compares many sessions with each other.
+// This case is written in TypeScript, not as a transcript, because it compares many sessions with each other.
 
 import { type Case, expect } from "../../../harness/case.ts";
 import { PollingSession } from "../../../peers/engineio.ts";

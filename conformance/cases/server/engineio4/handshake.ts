@@ -1,4 +1,4 @@
-// Not transcripts, because the cases compare several sessions with each other.
+// These cases are written in TypeScript, not as transcripts, because they compare several sessions with each other.
 
 import { type Case, expect, expectSame } from "../../../harness/case.ts";
 import type { Context } from "../../../harness/context.ts";

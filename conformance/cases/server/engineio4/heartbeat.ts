@@ -1,4 +1,5 @@
-// Not a transcript, because the case sends and receives at the same time, until the server ends the session.
+// This case is written in TypeScript, not as a transcript, because it sends and receives at the same time, until the
+// server ends the session.
 
 import { type Case, expect } from "../../../harness/case.ts";
 import { wait } from "../../../harness/context.ts";

@@ -1,5 +1,5 @@
-// Not transcripts. Of two concurrent requests, the server may refuse either. The size of a chunk is a hexadecimal
-// number that a transcript cannot compute.
+// These cases are written in TypeScript, not as transcripts, for two reasons. The server may refuse either of two
+// concurrent requests. The size of a chunk is a hexadecimal number, which a transcript cannot compute.
 
 import { type Case, expect, Failure } from "../../../harness/case.ts";
 import { maxPayloadOf, PollingSession, within } from "../../../peers/engineio.ts";

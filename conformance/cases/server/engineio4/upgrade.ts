@@ -1,4 +1,5 @@
-// Not a transcript, because the case keeps a session alive until the server closes a WebSocket, at an unknown time.
+// This case is written in TypeScript, not as a transcript, because it keeps a session alive until the server closes a
+// WebSocket, at an unknown time.
 
 import { type Case, Skip } from "../../../harness/case.ts";
 import { wait } from "../../../harness/context.ts";

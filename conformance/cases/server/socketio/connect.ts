@@ -1,5 +1,5 @@
-// Socket.IO "Connection to a namespace": not a transcript, because a transcript would fail a server whose time limit
-// for CONNECT is longer than 3 s or missing. This case is skipped for such a server.
+// Socket.IO "Connection to a namespace": this case is written in TypeScript, not as a transcript, because a transcript
+// would fail a server whose time limit for CONNECT is longer than 3 s or missing. This case is skipped for such a server.
 
 import { needBehaviour } from "../../../harness/behaviour.ts";
 import { type Case, Failure, Skip } from "../../../harness/case.ts";

@@ -1,5 +1,5 @@
-// Socket.IO "Sending and receiving data": not a transcript, because a transcript can only repeat the same text, and the
-// object of this case has 500 different names.
+// Socket.IO "Sending and receiving data": this case is written in TypeScript. A transcript can only repeat the same
+// text, and the object of this case has 500 properties with different names.
 
 import type { Case } from "../../../harness/case.ts";
 import { encodeEvent, expectSamePacket, SocketioPeer } from "../../../peers/socketio.ts";

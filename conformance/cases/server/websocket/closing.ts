@@ -1,4 +1,4 @@
-// RFC 6455 §5.5.1: not a transcript, because the case measures time.
+// RFC 6455 §5.5.1: this case is written in TypeScript, not as a transcript, because it measures time.
 
 import { type Case, expect } from "../../../harness/case.ts";
 import { CLOSE } from "../../../peers/websocket.ts";

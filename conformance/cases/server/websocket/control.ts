@@ -1,4 +1,5 @@
-// RFC 6455 §5.5: not transcripts, because a server may send any number of frames, or answer any of several pings.
+// RFC 6455 §5.5: these cases are written in TypeScript, not as transcripts, because a server may send any number of
+// frames, or answer any of several pings.
 
 import { type Case, expect } from "../../../harness/case.ts";
 import { wait } from "../../../harness/context.ts";
@@ -8,7 +9,8 @@ import { describeFrame, encodeFrame, PING, PONG } from "../../../peers/websocket
 // "If an endpoint receives a Ping frame and has not yet sent Pong frame(s) in response to previous
 // Ping frame(s), the endpoint MAY elect to send a Pong frame for only the most recently processed
 // Ping frame" (§5.5.3).
-// No client has a reason to send a thousand pings in one write, and a server may defend itself, so that case is INFO.
+// No client has a reason to send a thousand pings in one write, and a server may defend itself against them. Therefore
+// the case with a thousand pings has the severity INFO.
 const BURSTS: readonly Case[] = (
   [
     { count: 10, severity: "MUST" },

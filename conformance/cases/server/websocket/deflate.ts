@@ -1,5 +1,5 @@
-// RFC 7692: not transcripts, because the cases need special settings of zlib, inspect the compressed bytes, or do not
-// apply if the server has accepted other parameters.
+// RFC 7692: these cases are written in TypeScript, not as transcripts, because they need special settings of zlib,
+// inspect the compressed bytes, or do not apply if the server has accepted other parameters.
 
 import { constants } from "node:zlib";
 

@@ -1,4 +1,4 @@
-// RFC 6455 §5.6: not a transcript, because the text of a million characters is computed.
+// RFC 6455 §5.6: this case is written in TypeScript, because a transcript cannot compute a text of a million characters.
 
 import type { Case } from "../../../harness/case.ts";
 
