@@ -9,7 +9,13 @@ export interface Sample {
   readonly sessions: number;
 }
 
-/** A straight line through samples by least squares, in kB and minutes. */
+/** A number of bytes at a time. */
+export interface Point {
+  readonly minutes: number;
+  readonly bytes: number;
+}
+
+/** A straight line through points by least squares, in kB and minutes. */
 export interface Trend {
   /** kB per minute. */
   readonly slope: number;
@@ -19,19 +25,20 @@ export interface Trend {
   readonly start: number;
 }
 
-const T_95 = 1.96;
-
-export function trendOf(samples: readonly Sample[]): Trend {
-  const count = samples.length;
-  const points = samples.map(({ minutes, heap }) => ({ x: minutes, y: heap / 1000 }));
+export function trendOf(measured: readonly Point[]): Trend {
+  const count = measured.length;
+  const points = measured.map(({ minutes, bytes }) => ({ x: minutes, y: bytes / 1000 }));
   const sum = (of: (point: { x: number; y: number }) => number): number =>
     points.reduce((total, point) => total + of(point), 0);
   const [meanX, meanY] = [sum(({ x }) => x) / count, sum(({ y }) => y) / count];
   const spread = sum(({ x }) => (x - meanX) ** 2);
   const slope = sum(({ x, y }) => (x - meanX) * (y - meanY)) / spread;
   const start = meanY - slope * meanX;
-  const residual = sum(({ x, y }) => (y - start - slope * x) ** 2) / (count - 2);
-  return { slope, start, within: T_95 * Math.sqrt(residual / spread) };
+  const freedom = count - 2;
+  const residual = sum(({ x, y }) => (y - start - slope * x) ** 2) / freedom;
+  // Approximates Student's t to two digits for 8 or more degrees of freedom.
+  const t95 = 1.96 + 2.7 / freedom;
+  return { slope, start, within: t95 * Math.sqrt(residual / spread) };
 }
 
 const WIDTH = 640;

@@ -12,7 +12,7 @@ import { parseArgs } from "node:util";
 
 import { Child, type Json } from "../../bench/ipc.ts";
 import { Latencies } from "./latencies.ts";
-import { plot, type Sample, trendOf } from "./plot.ts";
+import { type Point, plot, type Sample, type Trend, trendOf } from "./plot.ts";
 
 const LIBRARIES = ["barewire", "socket.io-client 4.8.4", "socket.io-client 2.5.0"];
 /** The number of clients of each library. A third of these clients use each choice of transports. */
@@ -25,6 +25,8 @@ const LEAST_BETWEEN_MS = 1000;
  * one megabyte during the first thousands of connections.
  */
 const WARM = 1 / 2;
+/** The objects of the program are measured with every fourth sample, because that blocks the server for a second. */
+const PROGRAM_EVERY = 4;
 const LEAVE_WITHIN_MS = 30_000;
 
 const { values } = parseArgs({
@@ -88,6 +90,7 @@ await attackers.call("start", { port, attackers: ATTACKERS, seed: seed + clients
 const begun = performance.now();
 const length = minutes * 60_000;
 const samples: Sample[] = [];
+const programSizes: Point[] = [];
 let mostWaiting = 0;
 while (performance.now() - begun < length) {
   await wait(Math.max(LEAST_BETWEEN_MS, length / SAMPLES));
@@ -98,6 +101,10 @@ while (performance.now() - begun < length) {
     heap: number(sample, "heap"),
     sessions: number(sample, "sessions"),
   });
+  const elapsed = (performance.now() - begun) / 60_000;
+  if (elapsed > minutes * WARM && samples.length % PROGRAM_EVERY === 0) {
+    programSizes.push({ minutes: elapsed, bytes: await server.number("programBytes") });
+  }
 }
 
 const attacks = await attackers.call("stop");
@@ -150,14 +157,21 @@ function asCounts(json: unknown): Json {
 
 const from = minutes * WARM;
 const warm = samples.filter((sample) => sample.minutes > from);
-const trend = trendOf(warm);
+const trend = trendOf(warm.map((sample) => ({ minutes: sample.minutes, bytes: sample.heap })));
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(2)} MB`;
 const heaps = warm.map(({ heap }) => heap);
 console.log(
   `heap after a collection: ${megabytes(atStart)} before, ${megabytes(Math.min(...heaps))} to ${megabytes(Math.max(...heaps))} under load, ${megabytes(number(last, "heap"))} after the last client`,
 );
-console.log(
-  `slope of the heap: ${trend.slope.toFixed(1)} ± ${trend.within.toFixed(1)} kB per minute (95 %), ${warm.length} samples from minute ${from.toFixed(2)} on`,
+const slope = (name: string, { slope: kilobytes, within }: Trend, count: number): void =>
+  console.log(
+    `slope of ${name}: ${kilobytes.toFixed(1)} ± ${within.toFixed(1)} kB per minute (95 %), ${count} samples from minute ${from.toFixed(2)} on`,
+  );
+slope("the heap", trend, warm.length);
+slope(
+  "the program's objects, without V8's compiled code and types",
+  trendOf(programSizes),
+  programSizes.length,
 );
 const sessions = samples.map((sample) => sample.sessions);
 console.log(

@@ -10,6 +10,7 @@ import { type Json, obey } from "../../bench/ipc.ts";
 import { Server, type Socket } from "../../server.ts";
 import { held } from "../support/memory.ts";
 import { listen } from "../support/net.ts";
+import { programBytes } from "./program-heap.ts";
 
 const http = createServer((_request, response) => response.end());
 // These timeouts are shorter than the defaults, so that half-open connections time out within a run of a few minutes.
@@ -99,6 +100,7 @@ obey({
     sessions: io.engine.clientsCount,
     waiting: io.stats().bytes.waiting,
   }),
+  programBytes,
   report: (): Json => {
     const { bounds, breaches, closes, errors, eventLoopDelay, packets, refusals } = io.stats();
     return {
