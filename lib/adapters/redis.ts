@@ -207,7 +207,7 @@ export class RedisAdapter extends RedisHubAdapter {
     if (!this.isOpen) return;
     if (this.all) return this.subscribing;
     const pending = [...rooms].map((room) =>
-      // A listener may have made the socket leave the room again.
+      // super.addAll() emits "join-room", and a listener may have removed the socket from the room.
       this.rooms.has(room)
         ? this.link.subscriptions.add(this.channels.room(room), this.onBroadcastMessage)
         : undefined,

@@ -95,7 +95,10 @@ const AIOHTTP = {
     "Bug: aiohttp accepts malformed and repeated parameters (RFC 7692 §7: a server MUST decline).",
 } as const;
 
-/** Explanations by peer, then by case id or by a pattern of ids as in --only. The first match counts. */
+/**
+ * Explanations by peer, then by case id or by a pattern of ids, as in the option
+ * `--only` of `barewire conform`. The first match counts.
+ */
 export const EXPLANATIONS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   ws: WS,
   "socket.io": {

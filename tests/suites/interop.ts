@@ -209,8 +209,7 @@ export function encodingSuite(way: Way): void {
         const received = new Promise<unknown[]>((resolve) => {
           ends.io.on("connection", (socket) => socket.on("echo", (...args) => resolve(args)));
         });
-        // The client stays on polling: WebSocket does not damage texts, and an upgrade could end before the text is
-        // sent.
+        // Only polling changes such texts. After an upgrade, the text would be sent over WebSocket, and arrive unchanged.
         ends.client("/", { transports: ["polling"] }).emit("echo", TEXTS[name]);
         assert.deepEqual(await received, [arrives]);
       });
