@@ -1,8 +1,10 @@
 // The server for clients under test. Each connection of the client runs the next case. The client reconnects until
 // there are no more cases:
 //
-//   GET /more?websocket    answers "yes" or "no". After the last case, the server stops listening
+//   GET /more?websocket    answers "yes" if there is another case for WebSocket clients, otherwise "no"
 //   GET /more?socketio     the same for Socket.IO clients
+//
+// After the last case, the server stops listening.
 
 import { createServer, type IncomingMessage } from "node:http";
 import { Socket } from "node:net";

@@ -139,7 +139,7 @@ export function isMessage(packet: Packet): boolean {
   return typeof packet !== "string" || /^b?4/.test(packet);
 }
 
-/** Encodes a payload as a browser sends the field "d" of a form, with line feeds escaped as clients escape them. */
+/** Encodes a payload for a POST of JSONP: as the field "d" of a form. Line feeds are escaped as in engine.io-client. */
 function formOf(payload: string): string {
   const escaped = payload.replace(/\\n/g, "\\\\n").replace(/\n/g, "\\n");
   return `${new URLSearchParams({ d: escaped })}`;
@@ -504,7 +504,10 @@ export class WebSocketSession {
     }
   }
 
-  /** Returns the next packet, or `undefined` at the end. Pings are answered unless `pings` is set. */
+  /**
+   * Returns the next packet, or `undefined` at the end of the connection. Answers pings, and does not return them,
+   * unless `pings` is `true`.
+   */
   async next(pings = false): Promise<Packet | undefined> {
     for (;;) {
       const frame = await this.peer.next();

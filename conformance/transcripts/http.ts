@@ -23,7 +23,7 @@ import type { Awaited } from "./websocket.ts";
 /** A line of HTTP: a request line, a status line, a field, or the empty line after the fields. */
 const HTTP_LINE = /^(?:[A-Z]+ \S.* HTTP\/\d\.\d|HTTP\/\d.*|[!#$%&'*+.^`|~\w-]+:.*|)$/;
 
-/** The lines that "handshake" stands for. */
+/** The lines of a head that a transcript abbreviates as "handshake". */
 export interface Handshake {
   readonly line: string;
   readonly fields: readonly (readonly [name: string, value: string])[];
@@ -142,13 +142,19 @@ export class HttpExchange {
     else await writeInPieces(this.tcp, bytes, piece);
   }
 
-  /** Returns the head of the answer to the last request. @throws Failure if the connection ends first */
+  /**
+   * Returns the head of the response to the last request. @throws Failure if the connection ends before the head is
+   * complete
+   */
   async answer(): Promise<HandshakeAnswer> {
     this.#answer ??= await readHandshakeAnswer(this.tcp, this.#context.conversation, this.#key);
     return this.#answer;
   }
 
-  /** Returns the body of the response to the last request. @throws Failure if the connection ends first */
+  /**
+   * Returns the body of the response to the last request. @throws Failure if the connection ends before the body is
+   * complete
+   */
   body(): Promise<string> {
     this.#body ??= this.#readBody();
     return this.#body;
@@ -252,7 +258,7 @@ export interface Answer {
   readonly line: string;
   /** The header fields, with their names in lower case. */
   readonly headers: ReadonlyMap<string, string>;
-  /** @throws Failure if the connection ends first */
+  /** Returns the body. @throws Failure if the connection ends before the body is complete */
   readonly body: () => Promise<string>;
 }
 
