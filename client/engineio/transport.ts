@@ -69,7 +69,8 @@ export interface TransportClass {
 /** The methods of an engine or a probe that a transport calls. */
 export interface TransportSink {
   /**
-   * Called when the transport is open. The polling transport does not call this method, because nothing must be opened.
+   * Called when the transport is open. The polling transport does not call this method, because its first request is
+   * already the handshake.
    */
   onOpen(): void;
   /**

@@ -254,7 +254,7 @@ export abstract class ClusterAdapter extends Adapter {
   protected receive(message: Received, sender: NodeId | undefined): void {
     if (sender === this.id) return;
     // Every message from a known process proves that the process is alive. A process becomes known only by "hello" or
-    // "heartbeat", because an emitter also sends messages, but never answers requests.
+    // "heartbeat", because an emitter (emitter.ts) also sends messages, but never answers requests.
     if (sender !== undefined && this.known.has(sender)) this.silences.add(sender);
     this.attempt(() => this.handle(message, sender));
   }
@@ -531,7 +531,7 @@ export abstract class ClusterAdapter extends Adapter {
     }
     asked.whenExpected(() => {
       const count = left.get(sender) ?? 0;
-      // The acknowledgement is ignored, because the process has already sent one for each of its
+      // The acknowledgement is ignored, because the process has already sent an acknowledgement for each of its
       // clients, or was removed.
       if (count === 0) return;
       left.set(sender, count - 1);
