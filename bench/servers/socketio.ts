@@ -1,4 +1,4 @@
-// The installed version of socket.io.
+// Runs the installed version of socket.io.
 
 import { createServer } from "node:http";
 import { createRequire } from "node:module";

@@ -18,7 +18,7 @@ import type { Target } from "./target.ts";
 export interface ServeOptions {
   /** The port. 0: a free port. */
   readonly port: number;
-  /** Default "127.0.0.1". */
+  /** The address to listen on. Default: "127.0.0.1". */
   readonly host?: string;
   readonly cases: readonly ClientCase[];
   /** Called with the port when the server listens. */

@@ -274,7 +274,7 @@ export class PollingSession {
   #received: Packet[] = [];
   /** The packets after the open packet in the response to the handshake. */
   readonly behindOpen: readonly Packet[];
-  // The last POST, because two POSTs must not overlap.
+  // The last POST. send() waits for its response, because two POSTs of a session must not overlap.
   #posting: Promise<unknown> = Promise.resolve();
 
   constructor(
@@ -412,7 +412,7 @@ export class PollingSession {
     expectPackets(await this.receive(packets.length), packets);
   }
 
-  /** Expects the session to be open, so that the server echoes a message. */
+  /** Expects the session to be open: the server echoes a message. */
   async expectAlive(): Promise<void> {
     await this.echo(`4alive ${randomBytes(6).toString("hex")}`);
   }

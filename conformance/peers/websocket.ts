@@ -533,7 +533,7 @@ export class WebSocketPeer {
     this.#conversation.note(`the ${this.#sender} has ended the connection`);
   }
 
-  /** Expects the connection to be open, so that the peer answers a ping and sends nothing before the pong. */
+  /** Expects the connection to be open: the other end answers a ping, and sends nothing before the pong. */
   async expectAlive(): Promise<void> {
     const payload = randomBytes(8);
     this.send({ opcode: PING, payload });

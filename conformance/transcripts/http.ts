@@ -128,7 +128,7 @@ export class HttpExchange {
     meaning: string,
     piece?: number,
   ): Promise<void> {
-    // Unless the last response ends with the connection, its body must be read before the next response.
+    // If the last response has a length or chunks, its body must be read before the next response can be read.
     const before = this.#answer?.headers;
     if (before?.has("content-length") || before?.has("transfer-encoding")) await this.body();
     this.#answer = undefined;
@@ -266,8 +266,8 @@ export interface Answer {
  * Parses an expectation about a response:
  *
  *     status 101                   also: 400..499, 501 or not 101
- *     header Upgrade: websocket    the field; with "(any case)" at the end, in any case
- *     header Connection has Upgrade  a list with this element, in any case
+ *     header Upgrade: websocket    a field with this value; "(any case)" at the end ignores the case
+ *     header Connection has Upgrade  a field whose list has this element, in any case
  *     no header Sec-WebSocket-Protocol
  *     body 'ok'                    also: with 'ok', without 'ok'
  *     refused 3                    an Engine.IO refusal with this code

@@ -551,8 +551,8 @@ export abstract class ClusterAdapter extends Adapter {
       return;
     }
     const members = this.members(options);
-    // The clients of this process receive the packet with an id that this process assigns, because the id of the sender
-    // may be in use here.
+    // The clients of this process receive the packet with an id that this process assigns, because the id that the
+    // sender has assigned may already be in use in this process.
     const id = this.nsp.nextAckId();
     this.sendToMembers({ ...packet, id }, options);
     const forget = this.awaitAcks(members, id, {
@@ -661,7 +661,8 @@ function expectAll(pending: PendingRequest, expected: Expected | Promise<Expecte
       () => pending.finish("failed"),
     );
   } else {
-    // The method that sends the request must return before the request completes.
+    // If no process is expected to answer, expect() completes the request at once. The method that sends the request
+    // must return before that.
     process.nextTick(() => pending.expect(expected));
   }
 }
