@@ -108,7 +108,7 @@ function idle(count: number, extensions?: string): Case["measure"] {
   return async (stage) => {
     const { server, load, port } = stage;
     const offers = extensions === undefined ? {} : { extensions };
-    // The first clients cause one-time costs, so they are not measured.
+    // The first clients cause one-time costs in the server, so their memory is not measured.
     await load.call("connect", { port, count: 200, path: PATH, ...offers });
     const before = await server.number("memory");
     await load.call("connect", { port, count, path: PATH, ...offers });

@@ -39,7 +39,7 @@ const FIRST = 100;
 /** Measures the memory for each client, in kB, in a server that only accepts connections. */
 function measureMemory(settings: Settings, name: Name): Promise<number[]> {
   return withServer(settings, name, {}, async ({ server, load, port }) => {
-    // The first clients cause one-time costs, so they are not measured.
+    // The first clients cause one-time costs in the server, so their memory is not measured.
     await load.call("connect", { port, count: FIRST, path: PATH });
     const before = await server.number("memory");
     const figures: number[] = [];
@@ -76,7 +76,7 @@ async function measureServer(settings: Settings, name: Name): Promise<Point[]> {
   });
 }
 
-/** Returns the medians of several rounds. */
+/** Returns the median of each result over several rounds. */
 function middle(rounds: readonly (readonly Point[])[]): Point[] {
   const of = (at: number, what: keyof Point): number =>
     median(rounds.map((points) => points[at]?.[what] ?? Number.NaN));

@@ -52,7 +52,7 @@ async function measureBroadcasts(settings: Settings, count: number, ms: number):
   });
 }
 
-/** Measures the cost that all heartbeats cause in Redis, and counts the heartbeats of each node. */
+/** Measures the cost that the heartbeats of all nodes cause in Redis. `result` is the number of these heartbeats. */
 async function measureHeartbeats(settings: Settings, count: number, ms: number): Promise<Cost> {
   const adapter = { heartbeatInterval: HEARTBEAT };
   return withCluster(settings, "barewire", count, adapter, ({ measure, nodes }) =>

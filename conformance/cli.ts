@@ -403,7 +403,7 @@ export async function run(version: string): Promise<void> {
   );
   const exit = (): never => process.exit(lost ? UNUSABLE : status);
   // A stream first calls the callback of write(), and emits "error" later in the same turn of the event loop. Therefore
-  // the process exits in the next turn.
+  // the process exits in the next turn, when an "error" has been handled.
   stdout.write("", () => stderr.write("", () => setImmediate(exit)));
 }
 

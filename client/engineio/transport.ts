@@ -62,7 +62,7 @@ export interface TransportClass {
    * @param sink the engine or probe whose methods the transport calls
    */
   new (link: Link, sink: TransportSink): Transport;
-  /** The prototype. Its `name` is read before an instance is created. */
+  /** The prototype. The engine reads the prototype's `name` before it creates an instance. */
   readonly prototype: Transport;
 }
 

@@ -312,7 +312,10 @@ export class PollingSession {
     return this.open.sid;
   }
 
-  /** Returns the path of this session, with other values in its query. */
+  /**
+   * Returns the path of this session. The parameters in `query` are added to the session's query, or replace its
+   * values.
+   */
   path(query: Query = {}): string {
     return pathWith(this.#context.target, { ...this.#query, ...query });
   }
@@ -421,7 +424,8 @@ export class PollingSession {
    * Expects the session to end: the server refuses its id, at once or after the client has received the close packet.
    */
   async expectClosed(): Promise<void> {
-    // This limit is shorter than the time after which a server of revision 3 ends a silent session.
+    // This limit is shorter than the time after which a server of revision 3 ends a silent session. Otherwise the
+    // session could end for this reason during the check.
     const limit = Math.min(1000, this.open.pingInterval || 1000);
     for (let turn = 0; turn < 4; turn++) {
       const answer = await within(limit, this.get());

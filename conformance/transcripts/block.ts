@@ -121,7 +121,7 @@ class BlockReader {
     if (line.text === "any order") return this.#readAnyOrder(line);
     if (line.text === "either") return this.#readEither(line);
     const said = this.#say(line);
-    // #readJoined() has parsed all lines with "+" that follow frames or a head.
+    // #readJoined() has parsed every line with "+" that follows frames or a head, so this line follows neither.
     if (said.joins) fail(line, `expected a head or frames above, because "+" adds to them`);
     const kind = this.#kindOf(said);
     if (said.sign !== this.#own) {
