@@ -208,7 +208,10 @@ function isOurs(message: unknown): boolean {
   );
 }
 
-/** Returns whether a message of a worker was sent by this module. Both processes run the same version. */
+/**
+ * Returns whether a message of a worker was sent by this module. The fields of the message are not checked, because
+ * both processes run the same version.
+ */
 export function isToPrimary(message: unknown): message is ToPrimary {
   return isOurs(message);
 }

@@ -41,7 +41,7 @@ export class WorkerFailedError extends Error {
   readonly code: string;
 
   /**
-   * Creates an error with a message and a code. Default: "ERR_WORKER_FAILED".
+   * Creates an error with a message and a code.
    *
    * @param message the message
    * @param code the code. Default: "ERR_WORKER_FAILED"

@@ -29,7 +29,7 @@ import { generateSessionId } from "./worker-id.ts";
  * clients whose connections were accepted shortly before can send their first request.
  */
 const GRACE = 1_000;
-/** How long the primary may take to answer, in milliseconds. */
+/** How long the primary may take to answer "hello" with "welcome", in milliseconds. */
 const WELCOME_TIMEOUT = 10_000;
 
 /** A server whose sessions belong to a worker. */
@@ -300,7 +300,7 @@ const channel = new Channel<ToPrimary>(
   },
 );
 
-/** Sends a message to the primary, with a connection if given. */
+/** Sends a message to the primary, together with the connection `socket` if it is set. */
 function send(message: ToPrimary, socket?: Socket, callback?: () => void): void {
   channel.send(message, socket, callback);
 }
