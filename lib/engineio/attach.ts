@@ -78,7 +78,8 @@ export function attach(
   /**
    * Returns whether a request is the first one on a connection that this server has accepted. Returns `false` for later
    * requests, and for requests that another server has forwarded. To distinguish these two cases, the server would need a
-   * list of all connections, and the list would take more memory than it saves.
+   * list of all connections. This list would take more memory than is saved when a session keeps only the text of a request
+   * (Recipient in engine-request.ts).
    */
   const onSpeak = (socket: Socket): boolean => {
     const wasSilent = silent.delete(socket);
@@ -172,8 +173,8 @@ export function attach(
       server.off("session", onSession);
       server.off("upgrade", onUpgrade);
       attached = false;
-      // If onRequest() is no longer a listener, an engine that was attached later has replaced it. That engine still calls
-      // onRequest() for other paths.
+      // If onRequest() is no longer a listener, an engine that was attached later has replaced the listeners of the server.
+      // That engine still calls onRequest() for other paths.
       if (!server.listeners("request").includes(onRequest)) return;
       server.off("request", onRequest);
       // Listeners that were added before the engine are called before those that were added later, as without an engine.

@@ -7,9 +7,9 @@ import type { ConnectionTransport, TransportSink } from "./transport.ts";
 
 /** The client of a MemoryTransport. */
 export interface MemoryClient {
-  /** A message was received from the server. */
+  /** Called with each message from the server. */
   onMessage(data: string | Bytes): void;
-  /** The session has ended. */
+  /** Called when the session has ended. */
   onEnd(): void;
 }
 
