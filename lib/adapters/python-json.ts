@@ -7,7 +7,9 @@ import { ProtocolError } from "../../protocol/socketio/rules.ts";
 import { generateId } from "../generate-id.ts";
 
 const CONSTANT = /(?<![\w.+-])(?:NaN|-?Infinity)(?!\w|\s*:)/g;
-/** Represents NaN while a text is parsed. The value is random and never sent, so a peer cannot know it. */
+/**
+ * The string that represents NaN while a text is parsed. The value is random and never sent, so a peer cannot know it.
+ */
 const NAN = generateId();
 
 /**

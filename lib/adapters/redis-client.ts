@@ -136,7 +136,7 @@ export interface IoRedisClient extends ClientEvents {
 /** A Redis client of the package "redis" or "ioredis". */
 export type RedisClient = NodeRedisClient | IoRedisClient;
 
-/** The events of a connection to Redis. */
+/** Receives the messages and the state changes of a connection to Redis. */
 export interface RedisSink {
   /**
    * Called with each message. `pattern` is the pattern of the subscription, or `undefined` for a subscription to a

@@ -47,7 +47,7 @@ export interface LinkStats {
   readonly dropped: number;
   /** The number of bytes that wait for Redis. */
   readonly pendingBytes: number;
-  /** The number of channels in the subscription. */
+  /** The number of channels that this process is subscribed to. */
   readonly channels: number;
 }
 

@@ -98,8 +98,8 @@ export interface RedisStreamsAdapterOptions extends RedisHubOptions {
   /**
    * Largest number of bytes of missed events that a client receives when it recovers. A client that has missed more
    * starts a new session. The adapter reads up to 16 times as many bytes of the stream for a client, because the stream
-   * contains the events of all rooms and namespaces. Use at most half of the server's `maxBackpressure`, because
-   * otherwise the client could be disconnected immediately. Default: 8 MiB.
+   * contains the events of all rooms and namespaces. Use at most half of the server's `maxBackpressure`, because the
+   * server disconnects a client for which more than `maxBackpressure` bytes wait. Default: 8 MiB.
    */
   readonly maxMissedBytes?: number;
 }
@@ -738,7 +738,7 @@ export class RedisStreamsAdapter
     this.taken.delete(pid);
   }
 
-  /** Waits for a result, but at most for `requestTimeout`. After that, resolves to `otherwise`. */
+  /** Waits for a result for at most `requestTimeout`. If there is no result in this time, resolves to `otherwise`. */
   private async inTime<Result>(result: Promise<Result>, otherwise: Result): Promise<Result> {
     let timer: NodeJS.Timeout | undefined;
     const timeout = new Promise<Result>((resolve) => {

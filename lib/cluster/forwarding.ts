@@ -73,7 +73,7 @@ export class Forwarder {
     this.#secret = secret;
   }
 
-  /** Closes each client's connection after its next response. */
+  /** From now on, closes each client's connection after the next response on this connection. */
   leave(): void {
     this.#leaving = true;
   }
@@ -122,8 +122,8 @@ export class Forwarder {
       answer.on("error", () => response.destroy());
       answer.pipe(response);
     });
-    // If the client disconnects, the connection to the other worker is closed too. The same applies if the response was
-    // complete before the client had sent the whole body.
+    // If the client disconnects, the connection to the other worker is closed too. It is also closed if the response
+    // was complete before the client had sent the whole body.
     response.once("close", () => {
       began = true;
       if (!response.writableFinished || !forwarded.writableFinished) forwarded.destroy();
@@ -132,7 +132,7 @@ export class Forwarder {
     else forwarded.end();
   }
 
-  /** Forwards an upgrade request, and afterwards the bytes of both sides. */
+  /** Forwards an upgrade request, and afterwards all bytes that the client and the other worker send to each other. */
   forwardConnection({ request, socket, head }: UpgradeRequest, path: string): void {
     const fields = [...this.#field(request), ...keptFields(request)];
     fields.push("Connection", "Upgrade");

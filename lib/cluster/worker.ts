@@ -276,7 +276,7 @@ export function sendJoined(): void {
 
 /**
  * Removes the directory of the Unix domain sockets if the primary was killed and could not remove it. In this case all
- * workers end.
+ * workers end, and each of them removes the directory.
  */
 function removeAfterPrimary(path: string): void {
   // If the worker has disconnected on purpose, the primary is still alive.

@@ -103,7 +103,8 @@ export function attach(
   const unsecured = new Map<string, Socket>();
   const keys = new WeakMap<Socket, string>();
   const sessions = new Set<Closable>();
-  // A TLSSocket has no public property for its TCP socket, so the two are matched by address and port.
+  // A TLSSocket has no public property for its TCP socket, so the two sockets are matched by the address and the port of the
+  // client.
   const keyOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;
   function onUnsecuredEnd(this: Socket): void {
     unsecured.delete(keys.get(this) ?? "");

@@ -23,12 +23,12 @@ export class MemoryTransport implements ConnectionTransport {
   #sink: TransportSink | undefined;
   #client: MemoryClient | undefined;
 
-  /** Delivers the client's packets to `sink` from then on. */
+  /** After this call, the packets of the client are delivered to `sink`. */
   start(sink: TransportSink): void {
     this.#sink = sink;
   }
 
-  /** Delivers the session's packets to `client` from then on. */
+  /** After this call, the packets of the session are delivered to `client`. */
   deliverTo(client: MemoryClient): void {
     this.#client = client;
   }

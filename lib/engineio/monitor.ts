@@ -23,7 +23,7 @@ export interface EngineStats {
     readonly open: number;
     /** Different IP addresses of the connected clients. The addresses of a /64 network of IPv6 count as one. */
     readonly addresses: number;
-    /** Clients that have connected since the start. */
+    /** Clients that have connected since the engine was created. */
     readonly total: number;
     /** Connected clients by transport. */
     readonly byTransport: Readonly<Record<Transport["name"], number>>;

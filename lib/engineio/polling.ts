@@ -117,7 +117,7 @@ export class PollingTransport implements RequestTransport {
     this.#options = options;
   }
 
-  /** Delivers packets to `sink` from then on. */
+  /** After this call, the packets of the client are delivered to `sink`. */
   start(sink: TransportSink): void {
     this.#sink = sink;
   }
