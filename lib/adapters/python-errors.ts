@@ -1,4 +1,5 @@
-// The errors that the adapter for python-socketio throws and reports.
+// The errors that the adapter for python-socketio throws and reports. A host is a server of the python-socketio
+// cluster.
 
 /** The reason of a PythonAdapterError. Codes are stable, messages can change. */
 export type PythonAdapterErrorCode =

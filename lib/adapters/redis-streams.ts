@@ -303,8 +303,8 @@ export class RedisStreamsAdapter
   }
 
   /**
-   * Called when the reader has chosen the entry after which it starts to read. This happens when the reader has
-   * connected for the first time, and when another stream has replaced the stream.
+   * Called when the reader of the stream (stream-reader.ts) has chosen the entry after which it starts to read. This
+   * happens when the reader has connected for the first time, and when another stream has replaced the stream.
    *
    * @internal
    */

@@ -77,8 +77,8 @@ export class StreamHistory {
   }
 
   /**
-   * Called when the reader has chosen the entry after which it starts to read. This happens when the reader has
-   * connected for the first time, and when another stream has replaced the stream.
+   * Called when the reader of the stream (stream-reader.ts) has chosen the entry after which it starts to read. This
+   * happens when the reader has connected for the first time, and when another stream has replaced the stream.
    */
   onLocated(position: string): void {
     this.recent.clear();

@@ -10,7 +10,7 @@ import { RecoveryBounds, type RecoveryLimits } from "../socketio/recovery-store.
 import type { ClaimResult, FromHub, NodeId, ToHub } from "./messages.ts";
 import { boundConnected, ClusterStore } from "./recovery-store.ts";
 
-/** Sends items to a member. */
+/** Sends items (messages.ts) to a member. */
 export type SendItems = (items: readonly FromHub[]) => void;
 
 interface Member {

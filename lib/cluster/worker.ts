@@ -242,7 +242,7 @@ export class ClusterWorker {
     await drain(drainTimeout);
     this.#member.close();
     this.#onStopped();
-    // The callback runs after this message was sent, and therefore after all earlier messages.
+    // exit() is called after this message was sent, and therefore after all earlier messages were sent.
     send({ source: SOURCE, type: "batch", items: [] }, undefined, exit);
   }
 
