@@ -9,9 +9,9 @@ import type { Outgoing } from "./outgoing.ts";
 interface AnyTransport {
   /** Whether the transport accepts packets. Otherwise packets wait in the session, and volatile packets are dropped. */
   readonly writable: boolean;
-  /** Received bytes: all bytes of the connection, or the bodies of the requests. */
+  /** The number of received bytes. Over polling, only the bodies of the requests count. */
   readonly bytesReceived: number;
-  /** Sent bytes: all bytes of the connection, or the bodies of the responses. */
+  /** The number of sent bytes. Over polling, only the bodies of the responses count. */
   readonly bytesSent: number;
   /** Bytes that are buffered in the transport. */
   readonly bufferedAmount: number;
@@ -28,7 +28,12 @@ interface AnyTransport {
   close(): void;
   /** Ends the transport at once. Informs the client only if a packet can be sent now. Does not call onLost(). @internal */
   discard(): void;
-  /** Ends the transport at once, after the client has ended its side. Does not call onLost(). @internal */
+  /**
+   * Ends the transport at once, because the client has closed the session or has changed to another transport. Does not call
+   * onLost().
+   *
+   * @internal
+   */
   release(): void;
 }
 

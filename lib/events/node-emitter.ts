@@ -131,7 +131,7 @@ export abstract class NodeEmitter<Events> extends Emitter<Events> {
     this.insert(event, listener, false);
   }
 
-  /** Returns the listeners of `event`, each with the number of parameters that the program declared. @internal */
+  /** Returns the listeners of `event`, each with the number of parameters that the listener declares. @internal */
   protected calls(event: string): { readonly call: Listener; readonly length: number }[] {
     return this.registered(event).map((listener) => ({
       call: (...args) => listener.apply(this, args),
