@@ -28,7 +28,8 @@ export function broadcastWithAck(
 ): void {
   const { timeout = adapter.ackTimeout } = options.flags;
   const responses: unknown[] = [];
-  // Infinite until the number of servers is known. Until then, more acknowledgements may arrive.
+  // The number of servers that the broadcast is sent to. Infinite until the adapter has determined
+  // the number, so that check() does not finish earlier.
   let servers = Number.POSITIVE_INFINITY;
   let serversHeard = 0;
   let left = 0;

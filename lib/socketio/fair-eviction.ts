@@ -126,7 +126,7 @@ export class FairEviction {
     account.weight += size + count * this.#share;
     const after = classOf(account.weight);
     if (before === after) return;
-    // An account with weight 0 has no items.
+    // An account with weight 0 has no items, and is in no list of #byWeight.
     if (before > 0) this.#byWeight[before]?.remove(account);
     while (this.#byWeight.length <= after) this.#byWeight.push(new Chain());
     if (after > 0) this.#byWeight[after]?.append(account);

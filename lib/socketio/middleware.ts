@@ -43,7 +43,7 @@ export function passMiddleware<S extends Newcomer>(
   onPassed: (socket: S) => void,
   index = 0,
 ): void {
-  // The client may have disconnected in the meantime.
+  // This function runs in a later tick, in which the client may already have disconnected.
   if (socket.gone) return;
   const current =
     middleware[index] ?? (index === middleware.length ? handling.methods?.greet : undefined);

@@ -80,8 +80,9 @@ export interface ServerOptions extends EngineOptions, AttachOptions {
   readonly cleanupEmptyChildNamespaces?: boolean;
   /**
    * Largest number of namespaces that exist at the same time because of one connection. A requested
-   * name also counts while the function of of() is deciding about the name. Further requests are
-   * refused with "Invalid namespace", as are names of more than 1,000 characters. Default: 100.
+   * name also counts while the function that was passed to of() is deciding about the name. Further
+   * requests, and requests for names of more than 1,000 characters, are refused with "Invalid
+   * namespace". Default: 100.
    */
   readonly maxCreatedNamespaces?: number;
   /**

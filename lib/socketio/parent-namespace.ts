@@ -248,8 +248,8 @@ class ChildrenAdapter extends Adapter {
   }
 
   override broadcast(packet: Packet, options: BroadcastOptions): void {
-    // This loop and the loops below use a copy, because listeners may create further child
-    // namespaces.
+    // This loop and the loops below use a copy, because listeners that are called during a loop may
+    // create further child namespaces.
     for (const { name, adapter } of [...this.#children]) {
       adapter.broadcast({ ...packet, namespace: name }, options);
     }

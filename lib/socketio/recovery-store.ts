@@ -1,6 +1,7 @@
 // The state that one namespace keeps for connection state recovery: sessions of disconnected
 // clients, and packets that they may have missed. In a single process, the adapter contains the
-// store (recovery.ts). In a cluster, the primary process contains it.
+// store (recovery.ts). In a cluster, the primary process contains the store. A "loss" is a packet
+// that was dropped before it expired (dropped-packets.ts).
 
 import { Deadlines } from "../deadlines.ts";
 import { mayBeSocketId } from "../generate-id.ts";
@@ -272,8 +273,8 @@ export class RecoveryStore<Session extends StoredSession, Packet extends StoredP
     text: string | undefined,
     last: number,
   ): Recovered<Session, Packet> | RecoveryFailure {
-    // A session can be recovered only once, because a second client with the same secret is not the
-    // same client.
+    // A session can be recovered only once, because a second client that sends the same private
+    // session id is not the same client.
     const session = this.#take(pid);
     if (session === undefined) return "unknown session";
     const began = this.#parse(session.offset) ?? BEGINNING;
@@ -296,7 +297,8 @@ export class RecoveryStore<Session extends StoredSession, Packet extends StoredP
         length += packet.length;
       }
     }
-    // Sending more would exceed `maxBackpressure`, and the client would lose its connection again.
+    // If more bytes were sent at once, they could exceed `maxBackpressure`. The server would then
+    // disconnect the client again.
     if (length > this.#bounds.limits.maxReplay) return "packets dropped";
     return { session, given, missed: missed.sort((one, other) => one.index - other.index) };
   }
