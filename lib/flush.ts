@@ -13,8 +13,8 @@ let waiting: Flushable[] = [];
  * received in this iteration.
  */
 export function flushSoon(flushable: Flushable): void {
-  // process.nextTick() would run after each callback. If several clients of a room send events in the same iteration,
-  // the server would then write to each member of the room once per event, instead of once for all events.
+  // process.nextTick() would call flushAll() after each callback. If several clients of a room send events in the same
+  // iteration, the server would then write to each member of the room once per event, instead of once for all events.
   // bench/redis.ts measures such broadcasts.
   if (waiting.length === 0) setImmediate(flushAll);
   waiting.push(flushable);

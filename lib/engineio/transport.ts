@@ -15,7 +15,7 @@ interface AnyTransport {
   readonly bytesSent: number;
   /** Bytes that are buffered in the transport. */
   readonly bufferedAmount: number;
-  /** Bytes of an HTTP response that was sent, and that the client has not read yet. @internal */
+  /** Bytes of HTTP responses that the transport has sent, but that the client has not read yet. @internal */
   readonly unreadBytes: number;
   /** Sends packets. Must only be called while `writable` is `true`. @internal */
   send(message: Outgoing): void;
@@ -26,7 +26,11 @@ interface AnyTransport {
    * @internal
    */
   close(): void;
-  /** Ends the transport at once. Informs the client only if a packet can be sent now. Does not call onLost(). @internal */
+  /**
+   * Ends the transport at once. Informs the client about the end only if a packet can be sent now. Does not call onLost().
+   *
+   * @internal
+   */
   discard(): void;
   /**
    * Ends the transport at once, because the client has closed the session or has changed to another transport. Does not call

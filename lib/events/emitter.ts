@@ -224,7 +224,7 @@ export abstract class Emitter<Events> {
     return this;
   }
 
-  /** Removes the most recent registration of a listener. The compiler does not check the event. @internal */
+  /** Removes the most recent registration of a listener. The compiler does not check the name of the event. @internal */
   protected removeUntyped(event: string, listener: Listener): void {
     const before = this.registered(event);
     const at = before.findLastIndex((each) => each === listener || originalOf(each) === listener);

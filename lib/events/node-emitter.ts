@@ -126,7 +126,7 @@ export abstract class NodeEmitter<Events> extends Emitter<Events> {
     this.registrant = owner;
   }
 
-  /** The same as on(), but the compiler does not check the event. @internal */
+  /** The same as on(), but the compiler does not check the name of the event. @internal */
   protected addUntyped(event: string, listener: Listener): void {
     this.insert(event, listener, false);
   }

@@ -157,8 +157,8 @@ export interface BroadcastAnswers {
 }
 
 /**
- * A list collected from several servers. The property `missing` names the servers that did not
- * answer.
+ * A list of items that were requested from several servers. The property `missing` names the
+ * servers that did not answer the request.
  */
 export interface Gathered<Item> extends Array<Item> {
   /**
@@ -198,8 +198,8 @@ export interface AdapterHost {
    */
   onServerSideEmit(event: ServerSideEvent): void;
   /**
-   * How long disconnected sessions are kept, in milliseconds. `undefined` if connection state
-   * recovery is off.
+   * How long the sessions of disconnected clients are kept, in milliseconds. `undefined` if
+   * connection state recovery is off.
    */
   readonly maxDisconnectionDuration: number | undefined;
   /** The namespace that this object wraps for an adapter written for socket.io. Default: none. */

@@ -39,8 +39,8 @@ export interface DispatcherSocket {
 /** The part of a namespace that the dispatcher uses. */
 export interface DispatcherNamespace {
   /**
-   * Looks up the session that a client wants to recover. Calls back immediately or later, with
-   * `undefined` if the client does not request a recovery.
+   * Looks up the session that a client wants to recover. Calls `callback` immediately or later,
+   * with `undefined` if the client does not request a recovery.
    */
   restore(
     auth: object,
@@ -64,7 +64,7 @@ export interface Allowance {
 /** Finds the namespaces of a server by name. */
 export interface NamespaceFinder {
   /**
-   * Finds the namespace with this name, or creates it. Calls back immediately or later, with
+   * Finds the namespace with this name, or creates it. Calls `callback` immediately or later, with
    * `undefined` if the namespace does not exist and must not be created.
    *
    * @param allowance returns the client's allowance. A namespace counts against the allowance from

@@ -99,8 +99,8 @@ export class DroppedPackets<Room> {
   }
 
   /**
-   * The positions of dropped packets that were sent to sockets of an address. Without an address,
-   * the positions for all addresses.
+   * Returns the positions of dropped packets that were sent to sockets of an address. Without an
+   * argument, returns the positions for all addresses.
    */
   ofAddress(address?: string): Iterable<Offset> {
     if (address === undefined) return placesOf(this.#addresses.values());

@@ -207,7 +207,10 @@ function rethrow(error: unknown): never {
   throw error;
 }
 
-/** Acknowledges with the first result that is not `undefined`, after all promises have resolved. */
+/**
+ * Acknowledges the event with the first result that is not `undefined`, after all promises among
+ * the results have resolved.
+ */
 function answer(
   results: readonly unknown[],
   acknowledge: Listener,

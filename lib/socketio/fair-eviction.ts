@@ -1,7 +1,7 @@
 // Limits the number and the total size of stored items. Each item has an owner, for example an IP
 // address or a room. When a limit is exceeded, the oldest item of an owner with approximately the
-// largest share is dropped. Therefore an owner with many items cannot displace the items of owners
-// with few items.
+// largest share of the stored items is dropped. Therefore an owner with many items cannot displace
+// the items of owners with few items.
 
 /** An element of a linked list. */
 abstract class Chained<Item> {

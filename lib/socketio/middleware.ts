@@ -31,7 +31,7 @@ interface Newcomer {
 
 /**
  * Runs `middleware` in order for a socket, then the connect method of a registered handler. Each
- * function runs in a later tick than the previous one.
+ * function runs in a later tick than the previous function.
  *
  * @param onPassed called when all functions have accepted the socket
  * @param index position of the next function to run

@@ -107,14 +107,14 @@ export interface NamespaceHost<Events extends EventMaps>
 
 const RESERVED: ReadonlySet<string> = new Set(["connect", "connection", "new_namespace"]);
 
-/** The socket type for these events. */
+/** The type of the sockets in a namespace with these event maps. */
 export type SocketOf<Events extends EventMaps> = Socket<
   Events["listen"],
   Events["emit"],
   Events["serverSide"],
   Events["data"]
 >;
-/** The namespace type for these events. */
+/** The type of a namespace with these event maps. */
 export type NamespaceOf<Events extends EventMaps> = Namespace<
   Events["listen"],
   Events["emit"],
@@ -140,8 +140,8 @@ export abstract class ServerBroadcaster<
   protected abstract readonly currentAdapter: Adapter;
 
   /**
-   * Emits an event to this namespace on all other servers. Requires an adapter for several servers.
-   * If the last argument is a function, it is called with `null` and a list of the servers'
+   * Emits an event to this namespace on all other servers. The adapter must support several
+   * servers. If the last argument is a function, it is called with `null` and a list of the servers'
    * responses. If a server does not respond, the function receives an error and the responses of
    * the other servers.
    *

@@ -58,9 +58,10 @@ export interface ServerOptions extends EngineOptions, AttachOptions {
   readonly connectTimeout?: number;
   /**
    * Acknowledge events with the return values of listeners, or with the values of returned
-   * promises. A listener that returns `undefined` acknowledges without arguments. `acks(a, b)`
-   * acknowledges with several arguments. A listener that has a parameter for the acknowledgement
-   * callback must call the callback instead. Default: `false`.
+   * promises. A listener that returns `undefined` acknowledges the event without arguments. A
+   * listener that returns `acks(a, b)` acknowledges the event with several arguments. A listener
+   * that has a parameter for the acknowledgement callback must call the callback instead. Default:
+   * `false`.
    *
    * @example
    * ```ts
@@ -108,7 +109,7 @@ export interface ServerOptions extends EngineOptions, AttachOptions {
    * and `burst` at once (default: `events`). An event above the limit is not delivered. The socket
    * emits "error" with a RateLimitError. If the client expects an acknowledgement, it receives
    * `{ error: { code: "ERR_RATE_LIMIT", message, retryAfter } }`. Acknowledgements from the client
-   * do not count. Namespace.rateLimit() overrides the limit. Default: no limit.
+   * do not count as events. Namespace.rateLimit() overrides the limit. Default: no limit.
    *
    * @example
    * ```ts

@@ -161,7 +161,9 @@ export class ParentNamespace<
     this.handler = handler;
   }
 
-  /** Determines whether a namespace with this name may be created. Calls back once. @internal */
+  /**
+   * Determines whether a namespace with this name may be created. Calls `callback` once. @internal
+   */
   matches(name: string, auth: object, callback: (allowed: boolean) => void): void {
     let called = false;
     const next = (error: Error | null, allow = false): void => {
@@ -219,7 +221,7 @@ export class ParentNamespace<
   }
 }
 
-/** The parent namespace type for these events. */
+/** The type of a parent namespace with these event maps. */
 export type ParentNamespaceOf<Events extends EventMaps> = ParentNamespace<
   Events["listen"],
   Events["emit"],

@@ -174,7 +174,7 @@ class KeptPacket<Packet extends StoredPacket> extends Kept {
 /** The packets of one key, in order. */
 interface Log<Packet extends StoredPacket> {
   readonly packets: Set<KeptPacket<Packet>>;
-  /** Total size of the packets in the send queue of a client, in bytes. */
+  /** Total size that the packets would have in the send queue of a client, in bytes. */
   length: number;
 }
 
@@ -313,7 +313,8 @@ export class RecoveryStore<Session extends StoredSession, Packet extends StoredP
   }
 
   /**
-   * Drops the oldest packets of a room that exceed what one client can receive after a recovery.
+   * Drops the oldest packets of a room until one client can receive all remaining packets after a
+   * recovery.
    */
   #shorten(log: Log<Packet>): void {
     for (const oldest of log.packets) {

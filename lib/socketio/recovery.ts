@@ -49,13 +49,15 @@ export interface RecoveryOptions {
   /** Do not run the middleware again for a recovered client. Default: `true`. */
   readonly skipMiddlewares?: boolean;
   /**
-   * Largest number of sessions kept in all namespaces. If there are more, the oldest sessions of
-   * the address with approximately the largest share are dropped. Default: 100,000.
+   * Largest number of sessions kept in all namespaces. If there are more sessions, the oldest
+   * sessions of the address with approximately the largest share of the sessions are dropped.
+   * Default: 100,000.
    */
   readonly maxSessions?: number;
   /**
-   * Largest number of events kept in all namespaces. If there are more, the oldest events of the
-   * room or address with approximately the largest share are dropped. Default: 10,000.
+   * Largest number of events kept in all namespaces. If there are more events, the oldest events of
+   * the room or address with approximately the largest share of the events are dropped. Default:
+   * 10,000.
    */
   readonly maxPackets?: number;
   /**

@@ -143,7 +143,7 @@ export class Socket<
   readonly recovered: boolean;
   /**
    * Why the client could not recover its session. `undefined` if the client did not try to recover
-   * a session, or succeeded.
+   * a session, or has recovered its session.
    */
   readonly recoveryFailure: RecoveryFailure | undefined;
   /**
@@ -840,8 +840,8 @@ export class Socket<
   }
 
   /**
-   * Takes a token for an event. If no token is available, notifies the client and the application,
-   * and returns `true`.
+   * Takes a token of the rate limit for an event. If no token is available, notifies the client and
+   * the application, and returns `true`.
    */
   private isOverLimit(limit: RateLimit, event: string, id: number | undefined): boolean {
     this.bucket ??= new TokenBucket();
@@ -938,8 +938,8 @@ export class Socket<
   }
 
   /**
-   * Returns the function with which a listener acknowledges an event. The function sends only once,
-   * and only while the client is connected.
+   * Returns the function with which a listener acknowledges an event. The function sends the
+   * acknowledgement only once, and only while the client is connected.
    */
   private acknowledgement(id: number): Listener {
     let sent = false;
