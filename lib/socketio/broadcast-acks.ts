@@ -17,8 +17,8 @@ export type BroadcastAckError = Error & {
  * Sends an event that requests acknowledgements to all sockets that match `options`. Calls
  * `callback` when every receiver on every server has acknowledged the event or disconnected, or
  * when the timeout expires. The timeout is `flags.timeout`, by default the `ackTimeout` of the
- * adapter, in milliseconds. Without a timeout, a receiver that does not acknowledge the event delays
- * the callback until the receiver disconnects.
+ * adapter, in milliseconds. Without a timeout, a receiver that does not acknowledge the event
+ * delays the callback until the receiver disconnects.
  */
 export function broadcastWithAck(
   adapter: Adapter,

@@ -141,9 +141,9 @@ export abstract class ServerBroadcaster<
 
   /**
    * Emits an event to this namespace on all other servers. The adapter must support several
-   * servers. If the last argument is a function, it is called with `null` and a list of the servers'
-   * responses. If a server does not respond, the function receives an error and the responses of
-   * the other servers.
+   * servers. If the last argument is a function, it is called with `null` and a list of the
+   * servers' responses. If a server does not respond, the function receives an error and the
+   * responses of the other servers.
    *
    * @param event the name of the event
    * @param args the arguments of the event. If the last argument is a function, it receives the
