@@ -254,9 +254,9 @@ export interface RecoverableSession {
 /** A stored session together with the packets that its client missed. */
 export interface RestoredSession extends RecoverableSession {
   /**
-   * Run the middleware even if `skipMiddlewares` is set. An adapter sets this if the session may
-   * belong to another namespace, so that the client may not have passed the middleware of this
-   * namespace. Default: `false`.
+   * Run the middleware even if `skipMiddlewares` is set. An adapter sets this option if the session
+   * may belong to another namespace, because the client may then have passed only the middleware of
+   * the other namespace. Default: `false`.
    */
   readonly passesMiddleware?: boolean;
   /** The packets that the client missed before the session was restored, in order. */
@@ -678,8 +678,8 @@ export class Adapter extends NodeEmitter<AdapterEvents> {
     const members = this.rooms.get(room);
     if (!members?.delete(id)) return;
     this.dispatch("leave-room", [room, id]);
-    // A listener for "leave-room" may have removed the last socket. The room is
-    // then already deleted.
+    // A listener for "leave-room" may have removed the last socket. The room is then already
+    // deleted.
     if (members.size > 0 || this.rooms.get(room) !== members) return;
     this.rooms.delete(room);
     this.dispatch("delete-room", [room]);

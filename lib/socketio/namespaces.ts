@@ -155,7 +155,7 @@ export class Namespaces<Events extends EventMaps> implements NamespaceFinder {
       return;
     }
     parent.matches(name, auth, (allowed) => {
-      // The namespace may have been created for another client in the meantime.
+      // While `parent` decided, the namespace may have been created for another client.
       const known = this.#all.get(name);
       if (known !== undefined) {
         allowance.left++;

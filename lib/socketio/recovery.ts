@@ -281,8 +281,8 @@ export class RecoveryAdapter extends Adapter {
   override persistSession(session: RecoverableSession): void {
     stopRecoveries(this.#recovering, session.pid);
     const { sid, pid, address = this.#addressOf(sid), data, rooms, offset } = session;
-    // A restored session that is stored again also contains its missed packets. They are not stored
-    // with the session, because the store still contains these packets.
+    // A restored session that is stored again also contains its missed packets. The missed packets
+    // are not stored with the session, because the store still contains them.
     this.#store.keep(
       { sid, pid, rooms, data, offset, address },
       sizeWith(estimateMemory(data), rooms),
