@@ -1,4 +1,4 @@
-// Broadcasts: an operator describes the receivers step by step, and emit() sends to them.
+// Broadcasts: an operator describes the receivers step by step, and emit() sends them an event.
 //
 //   io.to("room1").to("room2").except("room3").volatile.emit("event", 1)
 //
@@ -71,7 +71,7 @@ export class BroadcastOperator<EmitEvents, SocketData = Untyped> {
   }
 
   /**
-   * Adds rooms. A socket in several of the rooms receives an event once.
+   * Adds rooms to the selected rooms. A socket in several of the rooms receives an event once.
    *
    * @param rooms a room or a list of rooms
    *
@@ -86,7 +86,7 @@ export class BroadcastOperator<EmitEvents, SocketData = Untyped> {
   }
 
   /**
-   * Adds rooms, as to() does.
+   * Adds rooms to the selected rooms, as to() does.
    *
    * @param rooms a room or a list of rooms
    */
@@ -232,8 +232,8 @@ export class BroadcastOperator<EmitEvents, SocketData = Untyped> {
   /**
    * Sends a "message" event.
    *
-   * @param args the values to send. If the last value is a function, it receives the
-   * acknowledgement
+   * @param args the values to send. A function among the values does not receive acknowledgements.
+   * Use emit() to request acknowledgements
    */
   send(...args: MessageArguments<EmitEvents>): this {
     this.broadcast(["message", ...args]);
@@ -243,8 +243,8 @@ export class BroadcastOperator<EmitEvents, SocketData = Untyped> {
   /**
    * Sends a "message" event, as send() does.
    *
-   * @param args the values to send. If the last value is a function, it receives the
-   * acknowledgement
+   * @param args the values to send. A function among the values does not receive acknowledgements.
+   * Use emit() to request acknowledgements
    */
   write(...args: MessageArguments<EmitEvents>): this {
     return this.send(...args);
@@ -253,8 +253,8 @@ export class BroadcastOperator<EmitEvents, SocketData = Untyped> {
   /**
    * Sends a "json" event.
    *
-   * @param args the values to send. If the last value is a function, it receives the
-   * acknowledgement
+   * @param args the values to send. A function among the values does not receive acknowledgements.
+   * Use emit() to request acknowledgements
    */
   json(...args: JsonArguments<EmitEvents>): this {
     this.broadcast(["json", ...args]);
@@ -690,8 +690,8 @@ export abstract class GroupBroadcaster<
   /**
    * Sends a "message" event to all sockets of the namespace.
    *
-   * @param args the values to send. If the last value is a function, it receives the
-   * acknowledgement
+   * @param args the values to send. A function among the values does not receive acknowledgements.
+   * Use emit() to request acknowledgements
    */
   send(...args: MessageArguments<EmitEvents>): this {
     this.start().send(...args);
@@ -701,8 +701,8 @@ export abstract class GroupBroadcaster<
   /**
    * Sends a "message" event to all sockets of the namespace, as send() does.
    *
-   * @param args the values to send. If the last value is a function, it receives the
-   * acknowledgement
+   * @param args the values to send. A function among the values does not receive acknowledgements.
+   * Use emit() to request acknowledgements
    */
   write(...args: MessageArguments<EmitEvents>): this {
     return this.send(...args);
@@ -711,8 +711,8 @@ export abstract class GroupBroadcaster<
   /**
    * Sends a "json" event to all sockets of the namespace.
    *
-   * @param args the values to send. If the last value is a function, it receives the
-   * acknowledgement
+   * @param args the values to send. A function among the values does not receive acknowledgements.
+   * Use emit() to request acknowledgements
    */
   json(...args: JsonArguments<EmitEvents>): this {
     this.start().json(...args);
