@@ -149,7 +149,7 @@ export function admit(
   const name = query.get("transport");
   const transport = transports.find((each) => each === name);
   if (transport === undefined) return refuse("UNKNOWN_TRANSPORT", { transport: name });
-  // The transport "websocket" requires an upgrade request, and "polling" must not have one.
+  // A request for the transport "websocket" must be an upgrade request, and a request for "polling" must not.
   const fits = upgrade === (transport === "websocket");
 
   const asked = query.get("EIO");
