@@ -19,7 +19,7 @@ import { ELSEWHERE, launchChromium, noChromium } from "../support/chromium.ts";
 import { listen, portOf, turn, until } from "../support/net.ts";
 import { noNginx, startNginx } from "../support/nginx.ts";
 
-/** The pages. Each page consists of one script, and its policy allows no other scripts. */
+/** The HTML of the pages by path. Each page consists of one script. */
 const PAGES: Readonly<Record<string, string>> = {
   "/classic": '<script src="/socket.io.js"></script>',
   "/minified": '<script src="/socket.io.min.js"></script>',

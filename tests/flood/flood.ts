@@ -1,4 +1,5 @@
-// Floods a server with strangers that try to connect as fast as they can, while a few clients use the server.
+// Floods a server with clients that try to connect as fast as they can ("strangers"), while a few other clients use the
+// server.
 
 import { once } from "node:events";
 import { createServer } from "node:http";
@@ -24,9 +25,9 @@ const UPGRADE = upgradeRequest(`${QUERY}websocket`);
 /** Counts of the objects that connections create in the process. */
 export interface Structures {
   readonly sessions: number;
-  /** The clients that count towards the connection limits. */
+  /** The number of clients that count towards the connection limits. */
   readonly places: number;
-  /** The open TCP connections to the server. */
+  /** The number of open TCP connections to the server. */
   readonly connections: number;
   readonly timers: number;
 }
