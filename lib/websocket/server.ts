@@ -240,7 +240,7 @@ export class WebSocketServer extends NodeEmitter<WebSocketServerEvents> {
    * `false`.
    */
   #enter(request: IncomingMessage, socket: Duplex): boolean {
-    // If the socket has already emitted "close", the client would be counted forever.
+    // The client is counted until the socket emits "close". A destroyed socket may have emitted "close" already.
     if (socket.destroyed) return false;
     const place = this.#bounds?.enter(clientAddress(request, this.#isTrusted));
     if (place !== undefined && !(place instanceof Place)) {

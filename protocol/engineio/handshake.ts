@@ -54,7 +54,7 @@ export const REFUSALS: Readonly<Record<RefusalName, RefusalDetails>> = TABLE;
 
 /**
  * Parses the query of a URL ("Query parameters"). If a name occurs twice, the last value is used. The result is a Map,
- * because an object with received names as keys would not be safe.
+ * because a received name such as "__proto__" is not safe as a key of an object.
  *
  * @param search the query, with or without the leading "?"
  */
