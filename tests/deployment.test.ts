@@ -105,7 +105,7 @@ async function serves(context: TestContext, command: string, file: string): Prom
   await left;
 }
 
-/** The package as npm installs it. The programs of these tests are in the same folder. */
+/** The package as npm installs it. The programs of these tests are in `folder` too, so they can import the package. */
 const installed = join(folder, "node_modules/barewire");
 
 before(async () => {

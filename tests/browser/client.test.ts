@@ -103,7 +103,7 @@ describe("the barewire client in Chromium", { skip: noChromium }, () => {
     return { io, port, page, errors };
   }
 
-  // The largest size of each file that pages download, compressed with gzip.
+  // The largest size of each file that pages download, compressed with gzip, in bytes.
   for (const [name, most] of [
     ["socket.io.esm.min.js", 13_400],
     ["socket.io.msgpack.min.js", 14_200],

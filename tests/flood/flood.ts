@@ -86,8 +86,8 @@ export async function flood(attempts: number, seed: number): Promise<FloodReport
     // Only the WebSockets of the clients may remain.
     while ((await structures(io)).connections > CLIENTS) await turn();
   };
-  // V8 compiles code on its first use. Because of this first flood, the heap before and after the second flood can be
-  // compared.
+  // V8 compiles code on its first use, and keeps the compiled code on the heap. This first flood makes V8 compile the code
+  // before the heap is measured.
   await strangers(Math.min(1000, attempts));
   for (const name of Object.keys(answers)) delete answers[name];
   await Promise.all(clients.map((client) => client.pause()));
