@@ -118,7 +118,7 @@ export class Compressor {
     else this.#host.deliverInflated(event, message);
   }
 
-  /** Inflates a message in the thread pool and delivers it. The connection reads nothing until then. */
+  /** Inflates a message in the thread pool and delivers it. Until the message is delivered, the connection reads nothing. */
   async #inflateLater(event: Opcode): Promise<void> {
     this.inflating = true;
     this.#socket.pause();

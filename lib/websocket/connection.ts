@@ -262,7 +262,7 @@ export class Connection implements Wire, CompressorHost {
     return this.#paused;
   }
 
-  /** Whether the socket is closed. Messages that were received before may still be delivered. */
+  /** Whether the socket is closed. Messages that were received before the socket closed may still be delivered. */
   get ended(): boolean {
     return this.#ended;
   }
@@ -296,7 +296,10 @@ export class Connection implements Wire, CompressorHost {
     return this.#socket.writableNeedDrain || waiting >= this.#socket.writableHighWaterMark;
   }
 
-  /** Whether messages to this peer are compressed. If so, frames that were encoded once for many clients cannot be sent. */
+  /**
+   * Whether messages to this peer are compressed. If so, sendFrames() cannot send frames that were encoded once for many
+   * clients.
+   */
   get compresses(): boolean {
     return this.#compressor !== undefined;
   }
