@@ -9,7 +9,7 @@ export interface Sample {
   readonly sessions: number;
 }
 
-/** A number of bytes at a time. */
+/** A number of bytes, and the minute of the run in which it was measured. */
 export interface Point {
   readonly minutes: number;
   readonly bytes: number;
@@ -19,7 +19,7 @@ export interface Point {
 export interface Trend {
   /** kB per minute. */
   readonly slope: number;
-  /** Half the width of the 95 % confidence interval of the slope. */
+  /** Half the width of the 95 % confidence interval of the slope, in kB per minute. */
   readonly within: number;
   /** kB at minute 0. */
   readonly start: number;
