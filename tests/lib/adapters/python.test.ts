@@ -145,7 +145,8 @@ describe("the Python adapter on two servers with one channel", () => {
       .emit("neither");
     a.io.local.emit("local");
     a.io.to("nobody").emit("to nobody");
-    // The message format cannot express that a room is excluded, because Python hosts exclude only sockets.
+    // The message format cannot express that a room is excluded, because Python hosts exclude only sockets. The other
+    // server therefore also sends this event to sockets in the room x.
     a.io.except("x").emit("not the room x");
     a.io.emit("fence");
     assert.deepEqual(await receivedBefore(x), [["to x"], ["to many"], ["not the room x"]]);

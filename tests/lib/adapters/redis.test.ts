@@ -99,7 +99,8 @@ describe("the Redis adapter", () => {
     const { adapter, host, publisher, subscriber, event } = await start({ heartbeatInterval: 10 });
     publisher.counts = [2, 1];
     await until(() => adapter.stats().subscribedToAll);
-    // Redis has both subscriptions now, but its reply to the second has not arrived yet.
+    // Redis has processed the subscription to the room and the subscription to the pattern, but its
+    // reply to the latter has not arrived yet.
     subscriber.emit("messageBuffer", ROOM, event(1));
     for (const number of [2, 2, 3]) {
       subscriber.emit("messageBuffer", ROOM, event(number));

@@ -233,7 +233,8 @@ test("a worker exits when the primary hangs and too many messages wait for it", 
   const folder = mkdtempSync(join(tmpdir(), "barewire-test-"));
   context.after(() => rmSync(folder, { recursive: true, force: true }));
   const program = await startWorkers(context, { workers: 2 }, { TMPDIR: folder });
-  // node:cluster may have passed a new connection to the exiting worker, and does not close this connection.
+  // When the client reconnects, node:cluster may pass the connection to the exiting worker, and would not close it.
+  // With this timeout, the client gives up the connection and connects again.
   const [[one], [other]] = await clientsOfBoth(context, program.url, {
     timeout: 3_000,
     transports: ["websocket"],

@@ -109,7 +109,7 @@ describe("origins", () => {
       [400, '{"code":3,"message":"Origin not allowed"}'],
     );
     await upgradeStatus(port, headers);
-    // This is the error behind a proxy that terminates TLS and sends no X-Forwarded-Proto.
+    // The server reports this error if it runs behind a proxy that terminates TLS and sends no X-Forwarded-Proto.
     const why = {
       name: "ORIGIN_NOT_ALLOWED",
       origin: PAGE,

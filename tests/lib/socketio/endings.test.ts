@@ -52,7 +52,10 @@ type Ending =
   | "pingTimeout"
   | "parseError";
 
-/** The reason on the server, and the packets that the client receives from the ending until its connection ends. */
+/**
+ * The disconnect reason on the server, and the packets that the client receives from the ending until its connection
+ * ends.
+ */
 type Cell = readonly [reason: DisconnectReason, received: string];
 
 /** A client under test. */
@@ -311,7 +314,7 @@ const CELLS: Record<Ending, Record<State, Cell>> = {
   // The client does not answer pings, but it reads all data.
   pingTimeout: {
     ...everywhere("ping timeout", "bye 2 400", "bye 2 1005"),
-    // The session drops the packets that the client does not read when the session ends.
+    // When the session ends, it drops the packets that the client has not read.
     congested: ["ping timeout", "1005"],
     noGet: ["ping timeout", "400"],
     opened: ["ping timeout", "400"],

@@ -15,7 +15,10 @@ import { keys } from "../../support/table.ts";
 
 const PARTS = 200;
 const PART = "x".repeat(100_000);
-/** This is more than one response to a poll may contain, but much less than the size of all parts together. */
+/**
+ * The limit for the bytes that wait. It exceeds the size of the largest response to a poll, but is much less than the
+ * size of all parts together.
+ */
 const MOST = 2_000_000;
 
 /** Sends all parts. Returns the largest number of bytes that waited. */
@@ -337,7 +340,7 @@ describe("backpressurePolicy", () => {
     );
     const late = packets.filter((packet) => `${packet}`.startsWith('42["late"'));
     assert.equal(late.length, 15);
-    // A packet that waited after an acknowledgement still arrives after it.
+    // A packet that waited behind an acknowledgement still arrives after the acknowledgement.
     assert.equal(packets[0], "430[0]");
     assert.deepEqual(packets.slice(-15), late);
     assert.ok(io.stats().dropped > 0, "no event was dropped");
