@@ -29,7 +29,10 @@ type Same<A, B> =
   (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
 declare function same<A, B>(yes: Same<A, B>): void;
 
-/** The server and the client use the same two event maps. Each lists the received events before the emitted events. */
+/**
+ * The server and the client use the same two event maps. Each type takes the map of the events that it receives first,
+ * and then the map of the events that it emits.
+ */
 export type TypedServer = Server<ClientEvents, ServerEvents>;
 type TypedSocket = Socket<ServerEvents, ClientEvents>;
 
