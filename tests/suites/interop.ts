@@ -56,7 +56,7 @@ const AMBIGUOUS: Damages = {
 
 /** Returns the texts that a client version damages, or that the server cannot distinguish from other texts. */
 export function damagedIn(version: string, way: string): Damages {
-  // Version 2.5.0 encodes texts once, and sends its first packets over polling unless it starts with WebSocket.
+  // Over polling, version 2.5.0 encodes texts as UTF-8 once, and versions 1.x twice, so some texts are ambiguous.
   return version === "2.5.0" && !way.startsWith("websocket") ? AMBIGUOUS : {};
 }
 
