@@ -433,7 +433,8 @@ const TESTS: Readonly<Record<string, () => void>> = {
       assert.ok(ada !== undefined);
       await Promise.all(sockets.map((socket) => next(socket, "connect")));
       assert.equal(await send(ada, "bob", "hello"), 2);
-      // When a socket receives its acknowledgement, it has already received all earlier messages.
+      // When a socket receives its acknowledgement, it has already received all earlier messages. So no message is in
+      // transit after this loop.
       for (const socket of others) assert.equal(await send(socket, "nobody", "x"), 0);
       const message = { from: "ada", to: "bob", text: "hello" };
       const about = shown.filter((each) => JSON.stringify(each).includes("hello"));

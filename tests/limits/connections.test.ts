@@ -466,7 +466,10 @@ const thrower = (): never => {
 };
 
 interface FateOf {
-  /** What the application does. "asks": allowRequest lets the test decide. */
+  /**
+   * The code or the options of the application. With "asks", allowRequest() lets the test decide whether to accept the
+   * client.
+   */
   readonly program: "asks" | ((io: Server) => void) | ServerOptions;
   readonly happens: (trial: Trial) => Promise<unknown>;
 }

@@ -25,7 +25,10 @@ const LEAST_BETWEEN_MS = 1000;
  * grow by about one megabyte during the first thousands of connections.
  */
 const WARM = 1 / 2;
-/** The objects of the program are measured with every fourth sample, because that blocks the server for a second. */
+/**
+ * The objects of the program are measured with every fourth sample, because the measurement blocks the server for a
+ * second.
+ */
 const PROGRAM_EVERY = 4;
 const LEAVE_WITHIN_MS = 30_000;
 

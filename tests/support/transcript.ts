@@ -46,7 +46,7 @@ export function readPage(text: string): Page {
  * The length of an id, in characters. A page has a variable in the place of each id, because ids differ in each run.
  */
 const ID_LENGTH = 20;
-/** The only variable whose value may differ at each use. */
+/** The name of the only variable in transcripts whose value may differ at each use. */
 const DATE = "date";
 const DATE_LENGTH = 29;
 

@@ -57,10 +57,10 @@ export async function aTypedClient(): Promise<void> {
   });
   socket.on("disconnect", (reason) => {
     if (reason === "io server disconnect") socket.connect();
-    // @ts-expect-error no such reason
+    // @ts-expect-error there is no such reason
     if (reason === "boredom") return;
   });
-  // @ts-expect-error no such event
+  // @ts-expect-error there is no such event
   socket.on("nothing", () => {});
   // @ts-expect-error only the client emits this event
   socket.on("plain", () => {});
@@ -68,7 +68,7 @@ export async function aTypedClient(): Promise<void> {
   socket.emit("plain", 1);
   socket.volatile.compress(false).emit("leave");
   socket.emit("chat", "text", (at) => same<typeof at, number>(true));
-  // @ts-expect-error no such event
+  // @ts-expect-error there is no such event
   socket.emit("nothing");
   // @ts-expect-error only the server emits this event
   socket.emit("news", "from", "text");
@@ -105,7 +105,7 @@ export function aTypedManager(): TypedSocket {
   manager.on("reconnect_attempt", (attempt) => same<typeof attempt, number>(true));
   // @ts-expect-error the delay is a number of milliseconds
   manager.reconnectionDelay("1");
-  // @ts-expect-error no such transport
+  // @ts-expect-error there is no such transport
   io({ transports: ["pigeon"] });
   return manager.socket("/admin");
 }

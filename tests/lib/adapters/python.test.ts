@@ -451,7 +451,7 @@ describe("messages from Python servers", () => {
     await until(() => !x.connected);
     assert.equal(y.connected, true);
     assert.deepEqual(errors, []);
-    // Operations of other servers are not published again.
+    // The server must not publish the operations again that it received from other servers.
     assert.deepEqual(redis.published, []);
   });
 

@@ -212,7 +212,7 @@ describe("the Redis adapter", () => {
     subscriber.emit("messageBuffer", Buffer.from("socket.io-response#/#"), noise);
     subscriber.emit("messageBuffer", Buffer.from("unknown"), noise);
     const valid = event(1);
-    // The packet is invalid, and its options are valid.
+    // Make the packet in this message invalid. The broadcast options in the message stay valid.
     valid[valid.indexOf("type")] = 0x78;
     subscriber.emit("messageBuffer", ROOM, valid);
     assert.equal(adapter.stats().invalid, 4);

@@ -119,7 +119,8 @@ describe("io.engine", () => {
         const cookies = headers["set-cookie"] ?? [];
         const ours = cookies.filter((each) => !each.startsWith("io="));
         assert.deepEqual([ours, cookies.length], [["m=1", "a=1", "b=1", "c=1"], 5]);
-        // A header that middleware sets replaces the earlier value, as in any server.
+        // A header that middleware sets replaces the earlier value of the header, as in any HTTP
+        // server of Node.
         assert.equal(headers.vary, "Accept, Cookie, origin");
         assert.equal(headers["x-last"], "listener");
 

@@ -261,7 +261,10 @@ describe("a page in Chromium", { skip: noChromium }, () => {
   });
   after(() => browser?.close());
 
-  /** Opens a page of one origin and a server of another. The server has already set a cookie in the browser. */
+  /**
+   * Starts a server, and opens a page of another origin in the browser. The server has already set a cookie in the
+   * browser.
+   */
   async function open(
     context: TestContext,
     options: ServerOptions,

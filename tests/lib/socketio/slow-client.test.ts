@@ -151,7 +151,10 @@ interface SlowClient {
   readonly socket: Socket;
   /** The callbacks that acknowledge the client's events. */
   readonly answers: ((...args: unknown[]) => void)[];
-  /** Makes packets that are sent in the rest of this turn of the event loop wait in the session. */
+  /**
+   * Blocks the client's connection: until the end of this turn of the event loop, packets to the client wait in the
+   * session.
+   */
   stall(): void;
   /** Returns the packets received before the event "end". */
   received(): Promise<(string | Buffer)[]>;
