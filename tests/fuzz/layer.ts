@@ -42,7 +42,8 @@ export async function check<T>(
   const details = await fc.check<T>(property, {
     seed,
     numRuns,
-    // This limit also applies to the search for a smaller input, because each step of the search may wait for a timeout.
+    // This limit also ends the search for a smaller input, which could take too long: each of its steps may wait for a
+    // timeout.
     interruptAfterTimeLimit: LONGEST_BATCH_MS,
   });
   if (!details.failed) return undefined;

@@ -384,7 +384,7 @@ export function interopSuite(way: Way): void {
       const refused = ends.client("/", { auth: { token: "wrong" }, query: "token=wrong" });
       const [error] = await heard(refused, generation.refused);
       if (generation.revision === 3) {
-        // The error has data, and these clients receive only the data.
+        // The server's error has data, and clients 1.x and 2.x receive only the data of an error.
         assert.deepEqual(error, { token: "wrong" });
         const unknown = refused.io.socket("/nowhere");
         assert.deepEqual(await heard(unknown, "error"), ["Invalid namespace"]);

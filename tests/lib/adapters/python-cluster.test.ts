@@ -335,7 +335,7 @@ describe("the Python adapter during failures of Redis", { skip: noRedis }, () =>
         from.io.to("ours").emit("back", 1);
         to.io.local.emit("local");
         // `from` first publishes the events that it stored while Redis was stopped, including a "fence". `client` may
-        // receive these events before this one.
+        // receive these events before the event `back`.
         const back = `back from ${from === a ? "a" : "b"}`;
         from.io.emit(back);
         from.io.emit("fence");

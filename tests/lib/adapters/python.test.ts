@@ -490,7 +490,7 @@ describe("messages from Python servers", () => {
     const off = await host(context, redis);
     const on = await host(context, redis, { pickle: true });
     const [without, client] = [await off.io.testClient(), await on.io.testClient()];
-    // pickle.dumps({'method': 'emit', 'event': 'ev', 'data': (1, b'q'), 'namespace': '/'})
+    // The result of pickle.dumps({'method': 'emit', 'event': 'ev', 'data': (1, b'q'), 'namespace': '/'}) in Python.
     const pickle = Buffer.from(
       "80049541000000000000007d94288c066d6574686f64948c04656d6974948c056576656e74948c026576948c0464617461944b0143017194" +
         "86948c096e616d657370616365948c012f94752e",

@@ -436,7 +436,7 @@ describe("a client that reconnects to another worker", () => {
   test("starts a new session if the missed events exceed maxReplay only in their JSON encoding", async () => {
     const [one, other] = await two({ ...LIMITS, maxReplay: 3_500 });
     one.lose("a");
-    // JSON encodes each of these characters as six characters.
+    // JSON encodes each of these characters as six characters, so the event has more than 6,000 bytes.
     one.emit("event", "\u0001".repeat(1_000));
     await turn();
     assert.equal(await other.restore("pid"), "packets dropped");

@@ -251,7 +251,7 @@ test("a worker exits when the primary hangs and too many messages wait for it", 
   await program.says(/Worker \d has ended: exit code 0/);
   await eventually(() => one.socket.connected, "the client reconnects");
   assert.equal(other.disconnections, 0);
-  // The folder with the sockets of the running processes still exists.
+  // Only the folder with the sockets of the running processes still exists.
   const left = readdirSync(folder).filter((name) => name.startsWith("barewire-"));
   assert.equal(left.length, 1);
 });

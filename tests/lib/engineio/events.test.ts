@@ -195,7 +195,8 @@ describe("io.engine", () => {
 
   test("encodes header values as UTF-8, so that no character injects a line into the 101 response", async (context) => {
     const { io, port } = await serve(context);
-    // The low bytes of the first two characters are CR and LF.
+    // The low bytes of the first two characters are CR and LF, so an encoder that drops the high
+    // bytes would end the line.
     const name = "\u010d\u010ax-injected: yes";
     io.engine.on("headers", (headers) => {
       headers["x-name"] = name;

@@ -228,7 +228,7 @@ describe("A request for a session", () => {
 
     const endless = open(port, client.path, { method: "POST" });
     const answer = answerTo(endless);
-    // The request is chunked, so the server does not know its length in advance.
+    // The request body is chunked, so the server does not know its length in advance.
     let answered = false;
     void answer.then(() => {
       answered = true;

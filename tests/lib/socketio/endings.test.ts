@@ -209,7 +209,8 @@ const ENTER: Record<State, (io: Server, port: number) => Promise<Peer>> = {
     peer.client.socket.pause();
     while (only(io).conn.writable) {
       only(io).emit("large", "x".repeat(10_000_000));
-      // In each turn, the operating system accepts as much data as it can buffer.
+      // Wait until the operating system has accepted data. When its buffers are full, the session is no longer
+      // writable.
       await turn();
     }
     return peer;
@@ -230,7 +231,7 @@ function passHeartbeat(clock: Clock): void {
 interface Setting {
   readonly io: Server;
   readonly running: Running;
-  // Endings that the server causes need no peer and no clock.
+  // Endings that the server causes need no peer and no clock, so both properties are optional.
   readonly peer?: Peer;
   readonly clock?: Clock;
 }
@@ -337,7 +338,7 @@ const LEAVES: ReadonlySet<Ending> = new Set([
   "clientVanishes",
 ]);
 
-/** Formats packets as in the table. */
+/** Formats packets like the second element of a Cell. */
 function shortened(packets: readonly string[]): string {
   return packets
     .filter((packet) => packet !== "6" && !packet.startsWith('42["large"'))

@@ -195,7 +195,7 @@ const CLIENTS: Readonly<Record<Transport, (io: Server, port: number) => Promise<
       }
       return packets.slice(0, -1);
     };
-    // No poll is pending, so all packets already wait in the session.
+    // No poll is pending, so all packets already wait in the session, and stall() has nothing to do.
     return { socket, answers, stall: () => {}, received };
   },
   websocket: async (io, port) => {
@@ -454,7 +454,7 @@ describe("backpressurePolicy", () => {
     assert.ok(slow !== undefined && socket !== undefined);
     slow.socket.pause();
     let most = 0;
-    // The total exceeds the buffers of the operating system, and is many times the limit.
+    // The total size of the events exceeds the buffers of the operating system, and is many times the limit.
     for (let n = 0; n < 400; n++) {
       io.emit("n", n, PART);
       most = Math.max(most, socket.bufferedAmount);
